@@ -1,0 +1,249 @@
+"""What the service counts and times, in the Prometheus text format."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    Info,
+    ProcessCollector,
+    disable_created_metrics,
+    generate_latest,
+)
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
+
+from project_manager import __version__
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+QUERY_SECONDS = (0.00001, 0.000025, 0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.005, 0.025, 0.1, 0.5, 1.0, 5.0)
+JOBS = (1, 2, 4, 8, 16, 32, 64, 128)
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+
+WATCHED = {
+    "writer_queue_depth": "Write jobs that wait for the writer.",
+    "leases_held": "Tasks under a live lease.",
+    "subscribers": "Listeners that the event hub feeds.",
+    "events_head": "Number of the newest event.",
+    "mcp_sessions": "MCP sessions that are open.",
+    "database_bytes": "Size of the database file.",
+    "wal_bytes": "Size of the write-ahead log beside the database.",
+}
+
+# A second series per counter with its birth time doubles the page and no rule here reads it.
+disable_created_metrics()  # type: ignore[no-untyped-call]
+
+
+class Metrics:
+    """The counters of one running service, in a registry of their own. Every call may come from any thread."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self._watched = _Watched()
+        self.registry.register(self._watched)
+        ProcessCollector(registry=self.registry)
+        Info("pm_build", "The version that runs.", registry=self.registry).info({"version": __version__})
+        self._make_requests()
+        self._make_storage()
+        self._make_streams()
+
+    def _make_requests(self) -> None:
+        self._operations = _Timed(
+            self._counter("pm_operations", "Operations by how they ended.", "operation", "door", "outcome"),
+            self._histogram(
+                "pm_operation_duration", "Time from the call to its answer.", SECONDS, "operation", "door"
+            ),
+            width=2,
+        )
+        self._requests = _Timed(
+            self._counter("pm_http_requests", "HTTP requests answered.", "method", "route", "status"),
+            self._histogram(
+                "pm_http_request_duration", "Time to answer a request.", SECONDS, "method", "route"
+            ),
+            width=2,
+        )
+        self._mcp_calls = _Timed(
+            self._counter("pm_mcp_calls", "Calls of MCP tools.", "tool", "era", "outcome"),
+            self._histogram("pm_mcp_call_duration", "Time to answer a tool call.", SECONDS, "tool"),
+            width=1,
+        )
+        self._mcp_opened = self._counter("pm_mcp_sessions_opened", "MCP sessions opened.")
+        self._mcp_closed = self._counter("pm_mcp_sessions_closed", "MCP sessions closed.")
+
+    def _make_storage(self) -> None:
+        self._batch_jobs = Histogram(
+            "pm_writer_batch_jobs", "Write jobs in one transaction.", buckets=JOBS, registry=self.registry
+        )
+        self._batch_seconds = self._histogram(
+            "pm_writer_batch_duration", "Time of one write transaction.", SECONDS
+        )
+        self._queries = self._histogram(
+            "pm_query_duration", "Time of a read or write in the database.", QUERY_SECONDS, "query"
+        )
+        self._observe_query: dict[str, Callable[[float], None]] = {}
+        self._leases = _Counted(self._counter("pm_leases", "Leases by what became of them.", "outcome"))
+        self._tasks = Gauge("pm_tasks", "Tasks by status.", ["status"], registry=self.registry)
+        self._backup_verified = Gauge(
+            "pm_backup_verified_timestamp_seconds",
+            "When a backup was last restored and found whole; 0 means never.",
+            registry=self.registry,
+        )
+        self._backup_seconds = Gauge(
+            "pm_backup_verify_duration_seconds", "How long that check took.", registry=self.registry
+        )
+
+    def _make_streams(self) -> None:
+        self._websockets = Gauge(
+            "pm_websocket_connections", "WebSockets that are open.", registry=self.registry
+        )
+        self._websockets_opened = self._counter("pm_websocket_opened", "WebSockets opened.")
+        self._websockets_closed = _Counted(
+            self._counter("pm_websocket_closed", "WebSockets closed.", "reason")
+        )
+        self._websockets_refused = self._counter(
+            "pm_websocket_refused", "WebSockets over the limit, turned away."
+        )
+        self._events_sent = self._counter("pm_events_sent", "Events handed to subscribers, once for each.")
+        self._dropped = self._counter(
+            "pm_subscribers_dropped", "Subscribers cut off because they did not read."
+        )
+
+    def _counter(self, name: str, doc: str, *labels: str) -> Counter:
+        return Counter(f"{name}_total", doc, labels, registry=self.registry)
+
+    def _histogram(self, name: str, doc: str, buckets: tuple[float, ...], *labels: str) -> Histogram:
+        return Histogram(f"{name}_seconds", doc, labels, buckets=buckets, registry=self.registry)
+
+    def operation(self, operation: str, door: str, outcome: str, seconds: float) -> None:
+        """`outcome` is "ok" or the code of the error."""
+        self._operations((operation, door, outcome), seconds)
+
+    def http_request(self, method: str, route: str, status: int, seconds: float) -> None:
+        """`route` is the route's template, never the path that was asked for."""
+        self._requests((method if method in METHODS else "OTHER", route, str(status)), seconds)
+
+    def mcp_call(self, tool: str, era: str, outcome: str, seconds: float) -> None:
+        """`tool` is the name of a tool that exists, never one that a client made up."""
+        self._mcp_calls((tool, era, outcome), seconds)
+
+    def mcp_session_opened(self) -> None:
+        self._mcp_opened.inc()
+
+    def mcp_session_closed(self) -> None:
+        self._mcp_closed.inc()
+
+    def batch(self, jobs: int, seconds: float) -> None:
+        """One transaction of the writer."""
+        self._batch_jobs.observe(jobs)
+        self._batch_seconds.observe(seconds)
+
+    def query(self, name: str, seconds: float) -> None:
+        """One read or write of the store, by its name."""
+        observe = self._observe_query.get(name)
+        if observe is None:
+            observe = self._observe_query[name] = self._queries.labels(name).observe
+        observe(seconds)
+
+    def lease(self, outcome: str) -> None:
+        """acquired, renewed, released, expired, conflict or stale_fence."""
+        self._leases(outcome)
+
+    def tasks_by_status(self, counts: Mapping[str, int]) -> None:
+        for status, count in counts.items():
+            self._tasks.labels(status).set(count)
+
+    def backup_verified(self, timestamp_seconds: float, seconds: float) -> None:
+        """A backup was restored and found whole; the time is seconds since the epoch."""
+        self._backup_verified.set(timestamp_seconds)
+        self._backup_seconds.set(seconds)
+
+    def websocket_opened(self) -> None:
+        self._websockets_opened.inc()
+        self._websockets.inc()
+
+    def websocket_closed(self, reason: str) -> None:
+        self._websockets_closed(reason)
+        self._websockets.dec()
+
+    def websocket_refused(self) -> None:
+        self._websockets_refused.inc()
+
+    def events_sent(self, count: int) -> None:
+        self._events_sent.inc(count)
+
+    def subscriber_dropped(self) -> None:
+        self._dropped.inc()
+
+    def watch(self, gauge: str, read: Callable[[], float]) -> None:
+        """Export `pm_<gauge>`, read at each scrape; a read that raises OSError leaves it out of that scrape."""
+        self._watched.reads[gauge] = read
+
+    def value(self, sample: str, **labels: str) -> float:
+        """The present value of one sample, such as `pm_leases_total`; 0 when there is none yet."""
+        return self.registry.get_sample_value(sample, labels) or 0.0
+
+    def average_query_ms(self) -> float:
+        """Mean time of all reads and writes of the store so far, in milliseconds."""
+        samples = [sample for family in self._queries.collect() for sample in family.samples]
+        count = sum(sample.value for sample in samples if sample.name.endswith("_count"))
+        seconds = sum(sample.value for sample in samples if sample.name.endswith("_sum"))
+        return seconds / count * 1000 if count else 0.0
+
+    def render(self) -> bytes:
+        """Everything, as Prometheus text."""
+        return generate_latest(self.registry)
+
+
+class _Counted:
+    """A counter with one label that remembers its children: finding one anew costs more than counting."""
+
+    def __init__(self, counter: Counter) -> None:
+        self._counter = counter
+        self._children: dict[str, Callable[[], None]] = {}
+
+    def __call__(self, label: str) -> None:
+        increment = self._children.get(label)
+        if increment is None:
+            increment = self._children[label] = self._counter.labels(label).inc
+        increment()
+
+
+class _Timed:
+    """A counter, and a histogram over the first of its labels, fed by one call."""
+
+    def __init__(self, counter: Counter, histogram: Histogram, width: int) -> None:
+        self._counter = counter
+        self._histogram = histogram
+        self._width = width
+        self._children: dict[tuple[str, ...], tuple[Callable[[], None], Callable[[float], None]]] = {}
+
+    def __call__(self, labels: tuple[str, ...], seconds: float) -> None:
+        children = self._children.get(labels)
+        if children is None:
+            observe = self._histogram.labels(*labels[: self._width]).observe
+            children = self._children[labels] = (self._counter.labels(*labels).inc, observe)
+        children[0]()
+        children[1](seconds)
+
+
+class _Watched(Collector):
+    """Gauges that are read when somebody looks."""
+
+    def __init__(self) -> None:
+        self.reads: dict[str, Callable[[], float]] = {}
+
+    def collect(self) -> Iterable[GaugeMetricFamily]:
+        for name, read in list(self.reads.items()):
+            try:
+                value = read()
+            except OSError:
+                continue
+            yield GaugeMetricFamily(
+                f"pm_{name}", WATCHED.get(name, name.replace("_", " ").capitalize()), value=value
+            )
