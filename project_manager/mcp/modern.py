@@ -1,0 +1,86 @@
+"""The 2026 era over HTTP: every POST stands alone, nothing is kept between two of them."""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+
+import anyio
+from mcp.shared.exceptions import MCPError
+from starlette.types import Receive, Scope, Send
+
+from project_manager.mcp import sdk
+from project_manager.mcp.calls import Calls
+from project_manager.mcp.exchange import Exchange, Rpc, header, parse, refuse_stream, send_json
+from project_manager.mcp.quiet import is_quiet
+
+_VERSION = sdk.MCP_PROTOCOL_VERSION_HEADER.encode()
+
+
+class ModernEra:
+    """Answers what never notifies as plain JSON in the task of the request, and leaves the rest to the SDK's entry."""
+
+    def __init__(
+        self,
+        server: sdk.DoorServer,
+        single: sdk.SingleExchange,
+        calls: Calls,
+        ending: anyio.Event,
+        stream: Callable[[], AbstractContextManager[bool]],
+    ) -> None:
+        self._server = server
+        self._single = single
+        self._calls = calls
+        self._ending = ending
+        self._stream = stream
+
+    @staticmethod
+    def speaks(scope: Scope) -> bool:
+        """Whether the request is of this era. Unknown versions are too: the SDK then names the ones that are served."""
+        version = header(scope, _VERSION)
+        return bool(version) and version not in sdk.HANDSHAKE_PROTOCOL_VERSIONS
+
+    async def post(self, scope: Scope, receive: Receive, send: Send, body: bytes) -> None:
+        rpc = parse(body)
+        if rpc is not None and rpc.method == "subscriptions/listen":
+            await self._listen(scope, receive, send, body)
+            return
+        with self._calls.one():
+            if not (
+                rpc is not None and is_quiet(self._server, rpc) and await self._answer_here(scope, send, rpc)
+            ):
+                await self._through_sdk(scope, receive, send, body)
+
+    async def _answer_here(self, scope: Scope, send: Send, rpc: Rpc) -> bool:
+        """False, and nothing sent, when the SDK's entry must answer."""
+        if rpc.id is None or not _accepts_both(scope):
+            return False
+        headers = [(key.decode("latin-1"), value.decode("latin-1")) for key, value in scope["headers"]]
+        connection = sdk.modern_connection(rpc.body, headers)
+        if connection is None:
+            return False
+        try:
+            result = await sdk.answer_here(
+                self._server, {}, connection, scope, rpc.id, rpc.method, rpc.params
+            )
+        except MCPError as error:
+            fault = sdk.error_of(error)
+            status = sdk.ERROR_CODE_HTTP_STATUS.get(fault["code"], 200)
+            await send_json(send, status, {"jsonrpc": "2.0", "id": rpc.id, "error": fault})
+        else:
+            await send_json(send, 200, {"jsonrpc": "2.0", "id": rpc.id, "result": result})
+        return True
+
+    async def _listen(self, scope: Scope, receive: Receive, send: Send, body: bytes) -> None:
+        with self._stream() as granted:
+            await (self._through_sdk(scope, receive, send, body) if granted else refuse_stream(send))
+
+    async def _through_sdk(self, scope: Scope, receive: Receive, send: Send, body: bytes) -> None:
+        exchange = Exchange(receive, send, body, self._ending)
+        try:
+            await self._single.handle(scope, exchange.receive, exchange.send)
+        finally:
+            await exchange.finish()
+
+
+def _accepts_both(scope: Scope) -> bool:
+    accepted = header(scope, b"accept").lower()
+    return "*/*" in accepted or ("application/json" in accepted and "text/event-stream" in accepted)

@@ -1,0 +1,347 @@
+"""Everything that leans on the inside of the MCP SDK: its kernel, its dispatcher and its transports. Nothing else may.
+
+What is used here is importable without an underscore, but the SDK does not document it;
+`tests/unit/mcp/test_sdk_surface.py` fails when a new release moves it.
+"""
+
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+import anyio
+import anyio.abc
+from mcp.server.connection import Connection
+from mcp.server.lowlevel.server import Server
+from mcp.server.runner import ServerRunner, aclose_shielded, modern_error_data, modern_on_request
+from mcp.server.streamable_http import StreamableHTTPServerTransport
+from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
+from mcp.server.subscriptions import ListenHandler
+from mcp.shared.dispatcher import CallOptions, DispatchContext
+from mcp.shared.exceptions import MCPError, NoBackChannelError
+from mcp.shared.inbound import (
+    ERROR_CODE_HTTP_STATUS as ERROR_CODE_HTTP_STATUS,
+    MCP_PROTOCOL_VERSION_HEADER as MCP_PROTOCOL_VERSION_HEADER,
+    InboundLadderRejection,
+    classify_inbound_request,
+    find_duplicated_routing_header,
+)
+from mcp.shared.jsonrpc_dispatcher import JSONRPCDispatcher
+from mcp.shared.message import ServerMessageMetadata
+from mcp.shared.transport_context import TransportContext
+from mcp_types import (
+    DEFAULT_NEGOTIATED_VERSION as DEFAULT_NEGOTIATED_VERSION,
+    PROTOCOL_VERSION_META_KEY,
+    ErrorData,
+    InitializeRequestParams,
+    ProgressToken,
+    RequestId,
+)
+from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS as HANDSHAKE_PROTOCOL_VERSIONS
+from mcp_types.version import LATEST_HANDSHAKE_VERSION as LATEST_HANDSHAKE_VERSION
+from mcp_types.version import MODERN_PROTOCOL_VERSIONS as MODERN_PROTOCOL_VERSIONS
+from starlette.requests import Request
+from starlette.types import Receive, Scope, Send
+
+from project_manager.mcp.calls import Calls, MessageReader, MessageWriter
+
+_log = logging.getLogger(__name__)
+
+REQUEST_CANCELLED = -32800
+
+Params = Mapping[str, Any] | None
+Quiet = Callable[[str, Mapping[str, object]], bool]
+
+
+def _never_quiet(_name: str, _arguments: Mapping[str, object]) -> bool:
+    return False
+
+
+class DoorServer(Server[Any]):
+    """The SDK's server, with what the door has to know besides: which calls never notify, and the listen streams.
+
+    OpenTelemetry's middleware is taken out: no exporter is ever configured, and it costs 5 to 10 % of each call.
+    """
+
+    def __init__(
+        self, name: str, *, quiet: Quiet = _never_quiet, listen: ListenHandler | None = None, **handlers: Any
+    ) -> None:
+        if listen is not None:
+            handlers["on_subscriptions_listen"] = listen
+        super().__init__(name, **handlers)
+        self.quiet = quiet
+        self.listen = listen
+        self.draining = anyio.Event()
+        self.without_tracing()
+
+    def without_tracing(self) -> None:
+        self.middleware[:] = [m for m in self.middleware if type(m).__name__ != "OpenTelemetryMiddleware"]
+
+
+@dataclass(eq=False)
+class Client:
+    """The connection a request came over, as far as handlers need it: to notify it later, and to know when it is gone."""
+
+    connection: Connection
+    tools: str = ""
+    """The tool profile that the client asked for when it connected; empty for the server's own."""
+
+    @property
+    def can_be_notified(self) -> bool:
+        return self.connection.has_standalone_channel
+
+    @property
+    def state(self) -> dict[str, Any]:
+        return self.connection.state
+
+    def when_gone(self, cleanup: Callable[[], object]) -> None:
+        self.connection.exit_stack.callback(cleanup)
+
+    async def resource_updated(self, uri: str) -> None:
+        await self.connection.send_resource_updated(uri)
+
+
+_CLIENT: ContextVar[Client | None] = ContextVar("mcp_client", default=None)
+
+
+def current_client() -> Client | None:
+    """The lasting connection whose request is being handled; None for a request that stands alone."""
+    return _CLIENT.get()
+
+
+@contextmanager
+def _handling_for(client: Client) -> Iterator[None]:
+    token = _CLIENT.set(client)
+    try:
+        yield
+    finally:
+        _CLIENT.reset(token)
+
+
+@dataclass
+class _OneExchange:
+    """Dispatch context of a request that is answered by one JSON body: there is no way to notify or to ask back."""
+
+    request_id: RequestId
+    message_metadata: ServerMessageMetadata
+    transport: TransportContext = field(
+        default_factory=lambda: TransportContext(kind="streamable-http", can_send_request=False)
+    )
+    cancel_requested: anyio.Event = field(default_factory=anyio.Event)
+    can_send_request: bool = False
+    progress_token: ProgressToken | None = None
+
+    async def send_raw_request(
+        self, method: str, params: Params, opts: CallOptions | None = None
+    ) -> dict[str, Any]:
+        raise NoBackChannelError(method)
+
+    async def notify(self, method: str, params: Params, opts: CallOptions | None = None) -> None:
+        """Nothing can be sent before the answer."""
+
+    async def progress(self, progress: float, total: float | None = None, message: str | None = None) -> None:
+        """Nothing can be sent before the answer."""
+
+
+async def answer_here(
+    server: DoorServer,
+    state: object,
+    connection: Connection,
+    scope: Scope,
+    request_id: RequestId,
+    method: str,
+    params: Params,
+) -> dict[str, Any]:
+    """The result of one request, computed in the caller's task: no stream, no dispatcher, no second task.
+
+    Raises:
+        MCPError: the error to answer with; whatever the handler raised has been turned into one and logged.
+    """
+    exchange = _OneExchange(
+        request_id, ServerMessageMetadata(request_context=Request(scope), can_send_request=False)
+    )
+    runner = ServerRunner(server, connection, state)
+    return await _with_safe_errors(
+        runner.on_request(cast("DispatchContext[TransportContext]", exchange), method, params)
+    )
+
+
+async def _with_safe_errors(answer: Awaitable[dict[str, Any]]) -> dict[str, Any]:
+    try:
+        return await answer
+    except MCPError:
+        raise
+    except Exception as error:
+        # The SDK would put str(error) on the wire; this maps what is the client's fault and logs the rest.
+        data = modern_error_data(error)
+        raise MCPError(code=data.code, message=data.message, data=data.data) from error
+
+
+def single_connection(version: str, info: object = None, capabilities: object = None) -> Connection:
+    """A connection that lasts for one request."""
+    return Connection.from_envelope(version, info, capabilities)
+
+
+def modern_connection(body: dict[str, Any], headers: list[tuple[str, str]]) -> Connection | None:
+    """The connection for a 2026-era request, or None if the SDK's own entry must answer it with the proper error."""
+    if find_duplicated_routing_header(headers) is not None:
+        return None
+    route = classify_inbound_request(body, headers=dict(headers))
+    if isinstance(route, InboundLadderRejection):
+        return None
+    return single_connection(route.protocol_version, route.client_info, route.client_capabilities)
+
+
+def error_of(error: MCPError) -> dict[str, Any]:
+    data: ErrorData = error.error
+    return data.model_dump(mode="json", by_alias=True, exclude_none=True)
+
+
+def _is_modern(method: str, params: Params) -> bool:
+    meta = (params or {}).get("_meta")
+    return method != "initialize" and isinstance(meta, Mapping) and PROTOCOL_VERSION_META_KEY in meta
+
+
+@dataclass(frozen=True)
+class Greeting:
+    """What is already known of a 2025-era client when its connection begins."""
+
+    version: str | None = None
+    params: InitializeRequestParams | None = None
+    greeted: bool = False
+    """True: it need not introduce itself again, since it did so to us before a restart, or to another instance."""
+
+    def connect(self, dispatcher: JSONRPCDispatcher[TransportContext], session_id: str | None) -> Connection:
+        connection = Connection.for_loop(
+            dispatcher, session_id=session_id, protocol_version_hint=self.version
+        )
+        if self.params is not None:
+            connection.client_params = self.params
+        if self.greeted:
+            connection.initialized.set()
+        return connection
+
+
+async def serve_duplex(
+    server: DoorServer,
+    read: MessageReader,
+    write: MessageWriter,
+    *,
+    state: object,
+    greeting: Greeting,
+    session_id: str | None = None,
+    tools: str = "",
+    calls: Calls | None = None,
+) -> None:
+    """Serves one duplex connection until it closes. The protocol era is decided for each request by itself."""
+    dispatcher: JSONRPCDispatcher[TransportContext] = JSONRPCDispatcher(
+        cast("Any", read), cast("Any", write), inline_methods=frozenset({"initialize"})
+    )
+    connection = greeting.connect(dispatcher, session_id)
+    client = Client(connection, tools)
+    runner = ServerRunner(server, connection, state)
+    modern = modern_on_request(server, state)
+
+    async def answer(dctx: DispatchContext[TransportContext], method: str, params: Params) -> dict[str, Any]:
+        if _is_modern(method, params):
+            route = classify_inbound_request({"method": method, "params": params})
+            if isinstance(route, InboundLadderRejection):
+                raise MCPError(code=route.code, message=route.message, data=route.data)
+            return await modern(dctx, method, params)
+        return await runner.on_request(dctx, method, params)
+
+    async def on_request(
+        dctx: DispatchContext[TransportContext], method: str, params: Params
+    ) -> dict[str, Any]:
+        with _handling_for(client):
+            if calls is None or session_id is None:
+                return await _with_safe_errors(answer(dctx, method, params))
+            with calls.cancellable((session_id, str(dctx.request_id))):
+                return await _with_safe_errors(answer(dctx, method, params))
+        raise MCPError(code=REQUEST_CANCELLED, message="Request cancelled")
+
+    try:
+        await dispatcher.run(on_request, runner.on_notify)
+    finally:
+        await aclose_shielded(connection)
+
+
+class LiveSession:
+    """A 2025-era session that needs streams: the SDK's transport and the loop that serves it."""
+
+    def __init__(
+        self, server: DoorServer, session_id: str, greeting: Greeting, *, idle_seconds: float, calls: Calls
+    ) -> None:
+        self._server = server
+        self._greeting = greeting
+        self._calls = calls
+        self._id = session_id
+        self._transport = StreamableHTTPServerTransport(mcp_session_id=session_id, idle_timeout=idle_seconds)
+        self._scope = anyio.CancelScope()
+        self._ready = anyio.Event()
+
+    @property
+    def ended(self) -> bool:
+        return self._transport.is_terminated
+
+    async def run(self, state: object, tools: str) -> None:
+        """Serves until the session is ended, or nothing was asked for `idle_seconds`."""
+        try:
+            with self._scope:
+                async with self._transport.connect() as (read, write):
+                    self._ready.set()
+                    with self._transport.idle_scope or anyio.CancelScope():
+                        await self._serve(
+                            cast("MessageReader", read), cast("MessageWriter", write), state, tools
+                        )
+        finally:
+            await self.end()
+
+    async def _serve(self, read: MessageReader, write: MessageWriter, state: object, tools: str) -> None:
+        await serve_duplex(
+            self._server,
+            read,
+            write,
+            state=state,
+            greeting=self._greeting,
+            session_id=self._id,
+            tools=tools,
+            calls=self._calls,
+        )
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answers one HTTP request of the session."""
+        await self._ready.wait()
+        await self._transport.handle_request(scope, receive, send)
+
+    def close_stream(self) -> None:
+        """Ends the stream of notifications (GET); the session goes on."""
+        self._transport.close_standalone_sse_stream()
+
+    def stop(self) -> None:
+        """Ends the session soon, from code that cannot wait."""
+        self._scope.cancel()
+
+    async def end(self) -> None:
+        """Ends the session and every stream of it."""
+        self._ready.set()
+        if not self._transport.is_terminated:
+            with anyio.CancelScope(shield=True):
+                await self._transport.terminate()
+
+
+class SingleExchange:
+    """The SDK's entry for requests that stand alone: everything of the 2026 era, and what cannot be parsed."""
+
+    def __init__(self, server: DoorServer, max_body: int) -> None:
+        self._manager = StreamableHTTPSessionManager(server, stateless=True, max_request_body_size=max_body)
+
+    @asynccontextmanager
+    async def run(self) -> AsyncIterator[None]:
+        async with self._manager.run():
+            yield
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._manager.handle_request(scope, receive, send)

@@ -1,0 +1,237 @@
+"""One server object on streamable HTTP (`/mcp`) and legacy SSE (`/sse`, `/messages/`), for every protocol era at once.
+
+Whoever mounts `McpDoor.app` puts the gate (host, origin, token) in front of it; requests that arrive here have passed it.
+"""
+
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import Protocol
+
+import anyio
+import anyio.abc
+from mcp.server.sse import SseServerTransport
+from starlette.types import Receive, Scope, Send
+
+from project_manager.mcp import sdk
+from project_manager.mcp.calls import Calls, Conversation, CountingReader, CountingWriter
+from project_manager.mcp.exchange import (
+    ClientGone,
+    Exchange,
+    TooBig,
+    header,
+    read_body,
+    refuse,
+    refuse_stream,
+    send_empty,
+    tool_profile,
+)
+from project_manager.mcp.handshake import HandshakeEra
+from project_manager.mcp.modern import ModernEra
+from project_manager.mcp.sessions import Sessions
+
+Endpoint = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+MAX_BODY = 1024 * 1024
+IDLE_SECONDS = 1800.0
+_SSE_VERSION = "2025-03-26"
+"""What a client of the legacy SSE transport is taken to speak until it says otherwise."""
+
+
+class DoorSettings(Protocol):
+    """The settings that the door reads."""
+
+    @property
+    def mcp_max_connections(self) -> int: ...
+    @property
+    def mcp_transport(self) -> str: ...
+
+
+class DoorMetrics(Protocol):
+    """What the door reports."""
+
+    def mcp_session_opened(self) -> None: ...
+    def mcp_session_closed(self) -> None: ...
+    def watch(self, gauge: str, read: Callable[[], float], /) -> None: ...
+
+
+class McpDoor:
+    """The HTTP side of the MCP door. Enter `run()` once around the HTTP server; call `drain`, `wait_inflight` and
+    `terminate` in that order when it stops."""
+
+    def __init__(
+        self,
+        server: sdk.DoorServer,
+        settings: DoorSettings,
+        metrics: DoorMetrics,
+        *,
+        idle_seconds: float = IDLE_SECONDS,
+    ) -> None:
+        for noisy in ("mcp", "sse_starlette"):
+            logging.getLogger(noisy).setLevel(logging.WARNING)
+        self._server = server
+        self._limit = settings.mcp_max_connections
+        self._idle_seconds = idle_seconds
+        self._calls = Calls()
+        self._streams = 0
+        self._ending = anyio.Event()
+        self._sse_scopes: set[anyio.CancelScope] = set()
+        self._sessions = Sessions(
+            self._limit, idle_seconds, metrics.mcp_session_opened, metrics.mcp_session_closed
+        )
+        self._single = sdk.SingleExchange(server, MAX_BODY)
+        self._sse = SseServerTransport("/messages/", max_request_body_size=MAX_BODY)
+        self._modern = ModernEra(server, self._single, self._calls, self._ending, self._stream)
+        self._handshake = HandshakeEra(
+            server, self._single, self._calls, self._ending, self._sessions, idle_seconds
+        )
+        self._routes = self._routes_of(settings.mcp_transport)
+        metrics.watch("mcp_sessions", lambda: float(len(self._sessions) + len(self._sse_scopes)))
+
+    def _routes_of(self, transport: str) -> dict[str, Endpoint]:
+        routes: dict[str, Endpoint] = {"/mcp": self._mcp}
+        if transport == "sse":
+            routes |= {"/sse": self._sse_or_mcp, "/messages": self._messages}
+        return routes
+
+    @property
+    def paths(self) -> frozenset[str]:
+        """The paths that this door answers, each also with a slash at its end."""
+        return frozenset(self._routes)
+
+    @asynccontextmanager
+    async def run(self) -> AsyncIterator[None]:
+        """Keeps the sessions alive. Leave it only after the HTTP server has stopped."""
+        async with self._single.run(), anyio.create_task_group() as tasks:
+            self._handshake.tasks = tasks
+            tasks.start_soon(self._reap)
+            try:
+                yield
+            finally:
+                await self.terminate()
+                tasks.cancel_scope.cancel()
+
+    async def _reap(self) -> None:
+        while True:
+            await anyio.sleep(min(60.0, self._idle_seconds / 2))
+            self._sessions.reap()
+
+    def drain(self) -> None:
+        """Ends what only listens and takes no new stream. Calls go on, and so do the SSE connections that answer them."""
+        self._server.draining.set()
+        if self._server.listen is not None:
+            self._server.listen.close()
+        self._handshake.close_streams()
+
+    async def wait_inflight(self, seconds: float) -> None:
+        """Waits until every call in flight has been answered, at most that long."""
+        await self._calls.wait_until_none(seconds)
+
+    async def terminate(self) -> None:
+        """Ends every session, SSE connection and call that is left, each with a proper end of its response."""
+        self._server.draining.set()
+        self._ending.set()
+        await self._handshake.end_all()
+        for scope in list(self._sse_scopes):
+            scope.cancel()
+
+    @property
+    def inflight(self) -> int:
+        return self._calls.count
+
+    async def app(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """The ASGI app."""
+        if scope["type"] != "http":
+            return
+        root: str = scope.get("root_path", "")
+        path: str = scope["path"].removeprefix(root)
+        endpoint = self._routes.get(path.rstrip("/"))
+        if endpoint is None:
+            await refuse(send, 404, f"NO_SUCH_ROUTE: nothing answers here. MCP is at {root}/mcp.")
+            return
+        try:
+            await endpoint(scope, receive, send)
+        except ClientGone:
+            return
+
+    @contextmanager
+    def _stream(self) -> Iterator[bool]:
+        """Counts an open stream; False when no more may be opened."""
+        if self._server.draining.is_set() or self._streams >= self._limit:
+            yield False
+            return
+        self._streams += 1
+        try:
+            yield True
+        finally:
+            self._streams -= 1
+
+    async def _mcp(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["method"] == "POST":
+            await self._post(scope, receive, send)
+        elif scope["method"] == "GET" and self._modern.speaks(scope) is False:
+            with self._stream() as granted:
+                await (self._handshake.get(scope, receive, send) if granted else refuse_stream(send))
+        elif scope["method"] == "DELETE" and self._modern.speaks(scope) is False:
+            await self._handshake.delete(scope, send)
+        else:
+            await send_empty(
+                send, 405, {"allow": "POST" if self._modern.speaks(scope) else "GET, POST, DELETE"}
+            )
+
+    async def _post(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if header(scope, b"content-type").partition(";")[0].strip().lower() != "application/json":
+            await refuse(send, 415, "UNSUPPORTED_MEDIA_TYPE: post JSON with Content-Type: application/json.")
+            return
+        try:
+            body = await read_body(scope, receive, MAX_BODY)
+        except TooBig:
+            await refuse(send, 413, "BODY_TOO_LARGE: a request body is at most 1 MiB. Send less at once.")
+            return
+        era = self._modern if self._modern.speaks(scope) else self._handshake
+        await era.post(_without_trailing_blanks(scope), receive, send, body)
+
+    async def _sse_or_mcp(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Legacy SSE for a plain GET; everything else is a streamable client that was given this address."""
+        if scope["method"] == "GET" and not header(scope, b"mcp-session-id"):
+            with self._stream() as granted:
+                await (self._serve_sse(scope, receive, send) if granted else refuse_stream(send))
+        else:
+            await self._mcp(scope, receive, send)
+
+    async def _serve_sse(self, scope: Scope, receive: Receive, send: Send) -> None:
+        conversation = Conversation(self._calls)
+        exchange = Exchange(receive, send, b"", self._ending)
+        async with self._sse.connect_sse(scope, receive, exchange.send) as (read, write):
+            with (
+                anyio.CancelScope() as inner
+            ):  # inner, so that its end closes the streams and the response completes
+                self._sse_scopes.add(inner)
+                try:
+                    await sdk.serve_duplex(
+                        self._server,
+                        CountingReader(read, conversation),
+                        CountingWriter(write, conversation),
+                        state={},
+                        greeting=sdk.Greeting(_SSE_VERSION, greeted=True),
+                        tools=tool_profile(scope),
+                    )
+                finally:
+                    self._sse_scopes.discard(inner)
+                    conversation.close()
+        await exchange.finish()
+
+    async def _messages(self, scope: Scope, receive: Receive, send: Send) -> None:
+        with self._calls.one():
+            await self._sse.handle_post_message(scope, receive, send)
+
+
+def _without_trailing_blanks(scope: Scope) -> Scope:
+    """Header values may be followed by blanks; one HTTP parser leaves them in, and the SDK compares byte for byte."""
+    headers = scope["headers"]
+    if any(key.startswith(b"mcp-") and value != value.strip() for key, value in headers):
+        return {
+            **scope,
+            "headers": [(key, value.strip() if key.startswith(b"mcp-") else value) for key, value in headers],
+        }
+    return scope

@@ -1,0 +1,451 @@
+"""What the official conformance suite expects to find by name, on the product's own MCP door and listener.
+
+Never imported by the product. `python -m tests.conformance.fixtures PORT` serves it.
+"""
+
+import hmac
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import anyio
+from mcp.server.context import ServerRequestContext
+from mcp.server.subscriptions import InMemorySubscriptionBus, ListenHandler, ToolsListChanged
+from mcp.shared.exceptions import MCPError
+from mcp_types import (
+    INVALID_PARAMS,
+    MISSING_REQUIRED_CLIENT_CAPABILITY,
+    CallToolRequestParams,
+    CompleteRequestParams,
+    CompleteResult,
+    CreateMessageResult,
+    ElicitResult,
+    EmptyResult,
+    GetPromptRequestParams,
+    ListPromptsResult,
+    ListResourcesResult,
+    ListResourceTemplatesResult,
+    ListToolsResult,
+    PaginatedRequestParams,
+    ReadResourceRequestParams,
+    SetLevelRequestParams,
+    SubscribeRequestParams,
+    UnsubscribeRequestParams,
+)
+from mcp_types import _types as wire
+from pydantic import BaseModel
+
+from project_manager.mcp.sdk import DoorServer
+
+Context = ServerRequestContext[Any, Any]
+Json = dict[str, Any]
+Tool = Callable[[Context, CallToolRequestParams], Awaitable[Json]]
+
+PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR4nGP4z8DwHwAFAAH/iZk9HQAAAABJRU5ErkJggg=="
+SILENCE = "UklGRiQAAABXQVZFZm10IBAAAAABAAEAQB8AAEAfAAABAAgAZGF0YQAAAAA="
+NO_ARGUMENTS: Json = {"type": "object", "additionalProperties": False}
+BUS = InMemorySubscriptionBus()
+SECRET = b"fixtures sign the state that they hand out"
+
+
+def text(words: str, **more: Any) -> Json:
+    return {"content": [{"type": "text", "text": words}], **more}
+
+
+def ask(message: str, field: str, kind: str = "string") -> Json:
+    schema = {"type": "object", "properties": {field: {"type": kind}}, "required": [field]}
+    return {"method": "elicitation/create", "params": {"message": message, "requestedSchema": schema}}
+
+
+def sample(words: str, max_tokens: int = 100) -> Json:
+    message = {"role": "user", "content": {"type": "text", "text": words}}
+    return {"method": "sampling/createMessage", "params": {"messages": [message], "maxTokens": max_tokens}}
+
+
+ROOTS: Json = {"method": "roots/list", "params": {}}
+
+
+def need(requests: Json, state: str | None = None) -> Json:
+    result: Json = {"resultType": "input_required", "inputRequests": requests}
+    return result if state is None else {**result, "requestState": sign(state)}
+
+
+def sign(state: str) -> str:
+    return f"{state}.{hmac.new(SECRET, state.encode(), 'sha256').hexdigest()}"
+
+
+def signed(token: str | None) -> str:
+    state, _, _ = (token or "").rpartition(".")
+    if not hmac.compare_digest(sign(state), token or ""):
+        raise MCPError(INVALID_PARAMS, "requestState was not issued by this server")
+    return state
+
+
+def responses(params: BaseModel) -> Json:
+    """The input responses that have a usable shape, as plain JSON."""
+    dumped = params.model_dump(by_alias=True, mode="json", exclude_none=True)
+    found: Json = dumped.get("inputResponses") or {}
+    return found
+
+
+# Plain content
+
+
+def _fixed(result: Json) -> Tool:
+    async def tool(_ctx: Context, _params: CallToolRequestParams) -> Json:
+        return result
+
+    return tool
+
+
+RESOURCE = {"uri": "test://embedded-resource", "mimeType": "text/plain", "text": "An embedded resource."}
+MIXED = {"uri": "test://mixed-content-resource", "mimeType": "application/json", "text": '{"test":"data","value":123}'}
+IMAGE = {"type": "image", "data": PIXEL, "mimeType": "image/png"}
+
+
+# Streams
+
+
+async def logs(ctx: Context, _params: CallToolRequestParams) -> Json:
+    for step in ("started", "processing", "completed"):
+        await ctx.session.send_log_message("info", f"Tool execution {step}", related_request_id=ctx.request_id)
+        await anyio.sleep(0.05)
+    return text("Logged.")
+
+
+async def progresses(ctx: Context, _params: CallToolRequestParams) -> Json:
+    for done in (0, 50, 100):
+        await ctx.session.report_progress(done, 100, f"Completed step {done} of 100")
+        await anyio.sleep(0.05)
+    return text("Progressed.")
+
+
+async def streams_elicitation(ctx: Context, params: CallToolRequestParams) -> Json:
+    await ctx.session.report_progress(1, 2)
+    return need({"answer": ask("Anything?", "answer")}) if not responses(params) else text("Thank you.")
+
+
+# Requests to the client, 2025
+
+
+class _AnyRequest(BaseModel):
+    method: str
+    params: Json
+
+
+async def asks_back(ctx: Context, request: Json, kind: type[BaseModel]) -> Json:
+    """Sends the request on the stream of this call and waits for the client's answer."""
+    from mcp.shared.message import ServerMessageMetadata
+
+    metadata = ServerMessageMetadata(related_request_id=ctx.request_id)
+    answer = await ctx.session.send_request(_AnyRequest(**request), kind, metadata=metadata)  # type: ignore[arg-type]
+    return answer.model_dump(by_alias=True, mode="json", exclude_none=True)
+
+
+async def samples(ctx: Context, params: CallToolRequestParams) -> Json:
+    answer = await asks_back(ctx, sample(str((params.arguments or {}).get("prompt", ""))), CreateMessageResult)
+    return text(f"LLM response: {answer['content']['text']}")
+
+
+async def elicits(ctx: Context, params: CallToolRequestParams) -> Json:
+    message = str((params.arguments or {}).get("message", ""))
+    return await _elicit(ctx, message, {"response": {"type": "string", "description": "User's response"}})
+
+
+async def _elicit(ctx: Context, message: str, properties: Json) -> Json:
+    schema = {"type": "object", "properties": properties, "required": []}
+    request = {"method": "elicitation/create", "params": {"message": message, "requestedSchema": schema}}
+    answer = await asks_back(ctx, request, ElicitResult)
+    return text(f"User response: action={answer['action']}, content={answer.get('content', {})}")
+
+
+DEFAULTS: Json = {
+    "name": {"type": "string", "description": "User name", "default": "John Doe"},
+    "age": {"type": "integer", "description": "User age", "default": 30},
+    "score": {"type": "number", "description": "User score", "default": 95.5},
+    "status": {"type": "string", "enum": ["active", "inactive", "pending"], "default": "active"},
+    "verified": {"type": "boolean", "description": "Verified", "default": True},
+}
+
+
+def _titled(*values: str) -> list[Json]:
+    return [{"const": value, "title": f"{value.title()} choice"} for value in values]
+
+
+ENUMS: Json = {
+    "untitledSingle": {"type": "string", "enum": ["option1", "option2", "option3"]},
+    "titledSingle": {"type": "string", "oneOf": _titled("value1", "value2", "value3")},
+    "legacyEnum": {"type": "string", "enum": ["opt1", "opt2", "opt3"], "enumNames": ["One", "Two", "Three"]},
+    "untitledMulti": {"type": "array", "items": {"type": "string", "enum": ["option1", "option2", "option3"]}},
+    "titledMulti": {"type": "array", "items": {"anyOf": _titled("value1", "value2", "value3")}},
+}
+
+
+async def elicits_defaults(ctx: Context, _params: CallToolRequestParams) -> Json:
+    return await _elicit(ctx, "Please check these values", DEFAULTS)
+
+
+async def elicits_enums(ctx: Context, _params: CallToolRequestParams) -> Json:
+    return await _elicit(ctx, "Please choose", ENUMS)
+
+
+# Input required, 2026
+
+
+def _asking(requests: Json, done: Callable[[Json], str], state: str | None = None) -> Tool:
+    async def tool(_ctx: Context, params: CallToolRequestParams) -> Json:
+        given = responses(params)
+        if params.request_state is not None and state is not None:
+            signed(params.request_state)
+        if not all(_usable(given.get(key)) for key in requests):
+            return need(requests, state)
+        if state is not None:
+            signed(params.request_state)
+        return text(done(given))
+
+    return tool
+
+
+def _usable(response: Any) -> bool:
+    return isinstance(response, dict) and bool(response)
+
+
+async def asks_in_rounds(_ctx: Context, params: CallToolRequestParams) -> Json:
+    given = responses(params)
+    if "step1" in given and signed(params.request_state) == "round 1":
+        return need({"step2": ask("Step 2: What is your favorite color?", "color")}, "round 2")
+    if "step2" in given and signed(params.request_state) == "round 2":
+        return text("All rounds done.")
+    return need({"step1": ask("Step 1: What is your name?", "name")}, "round 1")
+
+
+async def asks_what_the_client_can(ctx: Context, params: CallToolRequestParams) -> Json:
+    can = ctx.session.client_capabilities
+    requests: Json = {}
+    if can is not None and can.sampling is not None:
+        requests["sampled"] = sample("Say something")
+    if can is not None and can.elicitation is not None:
+        requests["elicited"] = ask("Say something", "words")
+    return need(requests) if requests and not responses(params) else text("Nothing to ask.")
+
+
+async def needs_sampling(ctx: Context, _params: CallToolRequestParams) -> Json:
+    can = ctx.session.client_capabilities
+    if can is None or can.sampling is None:
+        raise MCPError(
+            MISSING_REQUIRED_CLIENT_CAPABILITY, "Needs sampling", data={"requiredCapabilities": {"sampling": {}}}
+        )
+    return text("Sampling is there.")
+
+
+async def changes_the_list(ctx: Context, _params: CallToolRequestParams) -> Json:
+    await BUS.publish(ToolsListChanged())
+    return text("Changed.")
+
+
+def _hello(given: Json) -> str:
+    return f"Hello, {given['user_name'].get('content', {}).get('name', 'stranger')}!"
+
+
+THREE: Json = {
+    "user_name": ask("What is your name?", "name"),
+    "greeting": sample("Generate a greeting", 50),
+    "client_roots": ROOTS,
+}
+PREFIX = "test_input_required_result_"
+TOOLS: dict[str, Tool] = {
+    "test_simple_text": _fixed(text("This is a simple text response for testing.")),
+    "test_image_content": _fixed({"content": [IMAGE]}),
+    "test_audio_content": _fixed({"content": [{"type": "audio", "data": SILENCE, "mimeType": "audio/wav"}]}),
+    "test_embedded_resource": _fixed({"content": [{"type": "resource", "resource": RESOURCE}]}),
+    "test_multiple_content_types": _fixed(
+        {"content": [{"type": "text", "text": "Several types:"}, IMAGE, {"type": "resource", "resource": MIXED}]}
+    ),
+    "test_error_handling": _fixed(text("This tool intentionally returns an error for testing", isError=True)),
+    "json_schema_2020_12_tool": _fixed(text("Valid.")),
+    "test_custom_headers": _fixed(text("The headers agree.")),
+    "test_tool_with_logging": logs,
+    "test_logging_tool": logs,
+    "test_tool_with_progress": progresses,
+    "test_sampling": samples,
+    "test_elicitation": elicits,
+    "test_elicitation_sep1034_defaults": elicits_defaults,
+    "test_elicitation_sep1330_enums": elicits_enums,
+    "test_streaming_elicitation": streams_elicitation,
+    "test_missing_capability": needs_sampling,
+    "test_trigger_tool_change": changes_the_list,
+    PREFIX + "elicitation": _asking({"user_name": THREE["user_name"]}, _hello),
+    PREFIX + "sampling": _asking(
+        {"capital_question": sample("What is the capital of France?")},
+        lambda given: str(given["capital_question"].get("content", {}).get("text", "")),
+    ),
+    PREFIX + "list_roots": _asking({"client_roots": ROOTS}, lambda given: str(given["client_roots"])),
+    PREFIX + "request_state": _asking(
+        {"confirm": ask("Please confirm", "ok", "boolean")}, lambda _given: "state-ok", "confirming"
+    ),
+    PREFIX + "multiple_inputs": _asking(THREE, lambda given: f"Got {sorted(given)}", "three"),
+    PREFIX + "tampered_state": _asking({"confirm": ask("Please confirm", "ok")}, lambda _given: "state-ok", "kept"),
+    PREFIX + "multi_round": asks_in_rounds,
+    PREFIX + "capabilities": asks_what_the_client_can,
+}
+QUIET = {name for name in TOOLS if name.endswith(("_text", "_content", "_resource", "_types", "_handling", "_tool"))}
+QUIET -= {"test_logging_tool"}
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+SCHEMAS: dict[str, Json] = {
+    "test_sampling": {"type": "object", "properties": {"prompt": {"type": "string"}}},
+    "test_elicitation": {"type": "object", "properties": {"message": {"type": "string"}}},
+    "test_custom_headers": {
+        "type": "object",
+        "properties": {
+            "region": {"type": "string", "x-mcp-header": "Region"},
+            "priority": {"type": "integer", "x-mcp-header": "Priority"},
+            "verbose": {"type": "boolean", "x-mcp-header": "Verbose"},
+        },
+    },
+    "json_schema_2020_12_tool": {
+        "$schema": DIALECT,
+        "type": "object",
+        "$defs": {
+            "address": {
+                "$anchor": "addressDef",
+                "type": "object",
+                "properties": {"street": {"type": "string"}, "city": {"type": "string"}},
+            }
+        },
+        "properties": {
+            "name": {"type": "string"},
+            "address": {"$ref": "#/$defs/address"},
+            "contactMethod": {"type": "string", "enum": ["phone", "email"]},
+            "phone": {"type": "string"},
+            "email": {"type": "string"},
+        },
+        "allOf": [{"anyOf": [{"required": ["phone"]}, {"required": ["email"]}]}],
+        "if": {"properties": {"contactMethod": {"const": "phone"}}, "required": ["contactMethod"]},
+        "then": {"required": ["phone"]},
+        "else": {"required": ["email"]},
+        "additionalProperties": False,
+    },
+}
+
+
+# Handlers
+
+
+async def list_tools(_ctx: Context, _params: PaginatedRequestParams | None) -> ListToolsResult:
+    tools = [
+        wire.Tool(name=name, description=name.replace("_", " "), input_schema=SCHEMAS.get(name, NO_ARGUMENTS))
+        for name in TOOLS
+    ]
+    return ListToolsResult(tools=tools, ttl_ms=60_000, cache_scope="public")
+
+
+async def call_tool(ctx: Context, params: CallToolRequestParams) -> Any:
+    tool = TOOLS.get(params.name)
+    if tool is None:
+        raise MCPError(INVALID_PARAMS, f"Unknown tool: {params.name}")
+    return {"resultType": "complete", **await tool(ctx, params)}
+
+
+RESOURCES: dict[str, Json] = {
+    "test://static-text": {"mimeType": "text/plain", "text": "This is the content of the static text resource."},
+    "test://static-binary": {"mimeType": "image/png", "blob": PIXEL},
+    "test://watched-resource": {"mimeType": "text/plain", "text": "Watched resource content"},
+}
+
+
+async def list_resources(_ctx: Context, _params: PaginatedRequestParams | None) -> ListResourcesResult:
+    found = [wire.Resource(uri=uri, name=uri, mime_type=body["mimeType"]) for uri, body in RESOURCES.items()]
+    return ListResourcesResult(resources=found)
+
+
+async def list_templates(_ctx: Context, _params: PaginatedRequestParams | None) -> ListResourceTemplatesResult:
+    template = wire.ResourceTemplate(uri_template="test://template/{id}/data", name="template", mime_type="application/json")
+    return ListResourceTemplatesResult(resource_templates=[template])
+
+
+def _contents(content: Json) -> Json:
+    return {"resultType": "complete", "ttlMs": 0, "cacheScope": "private", "contents": [content]}
+
+
+async def read_resource(_ctx: Context, params: ReadResourceRequestParams) -> Any:
+    uri = str(params.uri)
+    if uri in RESOURCES:
+        return _contents({"uri": uri, **RESOURCES[uri]})
+    if uri.startswith("test://template/") and uri.endswith("/data"):
+        found = uri.removeprefix("test://template/").removesuffix("/data")
+        body = f'{{"id":"{found}","templateTest":true,"data":"Data for ID: {found}"}}'
+        return _contents({"uri": uri, "mimeType": "application/json", "text": body})
+    raise MCPError(INVALID_PARAMS, "Resource not found", data={"uri": uri})
+
+
+PROMPTS = {
+    "test_simple_prompt": (),
+    "test_prompt_with_arguments": ("arg1", "arg2"),
+    "test_prompt_with_embedded_resource": ("resourceUri",),
+    "test_prompt_with_image": (),
+    PREFIX + "prompt": (),
+}
+
+
+async def list_prompts(_ctx: Context, _params: PaginatedRequestParams | None) -> ListPromptsResult:
+    return ListPromptsResult(
+        prompts=[
+            wire.Prompt(
+                name=name, description=name, arguments=[wire.PromptArgument(name=word, required=True) for word in words]
+            )
+            for name, words in PROMPTS.items()
+        ]
+    )
+
+
+def _says(*contents: Json) -> Json:
+    return {"resultType": "complete", "messages": [{"role": "user", "content": content} for content in contents]}
+
+
+async def get_prompt(_ctx: Context, params: GetPromptRequestParams) -> Any:
+    given = params.arguments or {}
+    if params.name == PREFIX + "prompt":
+        if not responses(params):
+            return need({"user_context": ask("What context should the prompt use?", "context")})
+        return _says({"type": "text", "text": "With your context."})
+    if params.name not in PROMPTS:
+        raise MCPError(INVALID_PARAMS, f"Unknown prompt: {params.name}")
+    embedded = {"type": "resource", "resource": {**RESOURCE, "uri": given.get("resourceUri", RESOURCE["uri"])}}
+    return {
+        "test_simple_prompt": _says({"type": "text", "text": "This is a simple prompt for testing."}),
+        "test_prompt_with_arguments": _says(
+            {"type": "text", "text": f"arg1='{given.get('arg1')}', arg2='{given.get('arg2')}'"}
+        ),
+        "test_prompt_with_embedded_resource": _says(embedded, {"type": "text", "text": "Process the resource."}),
+        "test_prompt_with_image": _says(IMAGE, {"type": "text", "text": "Analyze the image."}),
+    }[params.name]
+
+
+async def complete(_ctx: Context, _params: CompleteRequestParams) -> CompleteResult:
+    return CompleteResult(completion=wire.Completion(values=["paris", "park"], total=2, has_more=False))
+
+
+async def acknowledge(_ctx: Context, _params: BaseModel) -> EmptyResult:
+    return EmptyResult()
+
+
+def build() -> DoorServer:
+    """The fixture server. Which of its tools never notify is said, so that the suite runs over both ways to answer."""
+    server = DoorServer(
+        "conformance-fixtures",
+        quiet=lambda name, _arguments: name in QUIET,
+        listen=ListenHandler(BUS),
+        version="1",
+        on_list_tools=list_tools,
+        on_call_tool=call_tool,
+        on_list_resources=list_resources,
+        on_list_resource_templates=list_templates,
+        on_read_resource=read_resource,
+        on_list_prompts=list_prompts,
+        on_get_prompt=get_prompt,
+        on_completion=complete,
+        get_tool_input_schema=lambda name: SCHEMAS.get(name, NO_ARGUMENTS) if name in TOOLS else None,
+    )
+    server.add_request_handler("resources/subscribe", SubscribeRequestParams, acknowledge)
+    server.add_request_handler("resources/unsubscribe", UnsubscribeRequestParams, acknowledge)
+    server.add_request_handler("logging/setLevel", SetLevelRequestParams, acknowledge)
+    return server
