@@ -166,112 +166,52 @@ class Setting:
 
 
 PORT = Whole(0, 65535)
+COUNT = Whole(1, 1_000_000)
+COUNT_OR_ZERO = Whole(0, 1_000_000)
+PERIOD = Seconds(0.01, 86400)
 SWITCH = Switch()
 PRINTABLE = r"[^\x00-\x1f\x7f]+"
 HOST_NAME = r"[a-z0-9_.:\[\]-]+"
 ORIGIN = r"[a-z][a-z0-9+.-]*://[a-z0-9_.\[\]:-]+/?"
 
+# fmt: off
 SETTINGS: tuple[Setting, ...] = (
-    Setting(
-        "HOST",
-        Text("a host name or an address", HOST_NAME),
-        "127.0.0.1",
-        "Address that both ports listen on.",
-    ),
+    Setting("HOST", Text("a host name or an address", HOST_NAME), "127.0.0.1", "Address that both ports listen on."),
     Setting("DEFAULT_PORT", PORT, "8080", "Port of the API and the dashboard; 0 takes any free one."),
     Setting("MCP_PORT", OrNothing(PORT), "", "Port of the MCP endpoints; DEFAULT_PORT + 1 unless set."),
-    Setting(
-        "MCP_TRANSPORT",
-        Choice(("sse", "http", "stdio", "none"), (("streamable-http", "http"),)),
-        "sse",
-        "What the MCP port offers: sse (/sse and /mcp), http (/mcp only), or no MCP port at all (stdio, none).",
-    ),
-    Setting(
-        "MCP_MAX_CONNECTIONS",
-        Whole(1, 1_000_000),
-        "1000",
-        "MCP connections and sessions held at the same time.",
-    ),
-    Setting(
-        "MCP_TOOLS",
-        Choice(("core", "all")),
-        "core",
-        "Tools that MCP clients are shown: the core set, or all.",
-    ),
+    Setting("MCP_TRANSPORT", Choice(("sse", "http", "stdio", "none"), (("streamable-http", "http"),)), "sse",
+            "What the MCP port offers: sse (/sse and /mcp), http (/mcp only), or no such port (stdio, none)."),
+    Setting("MCP_MAX_CONNECTIONS", COUNT, "1000", "MCP connections and sessions held at the same time."),
+    Setting("MCP_TOOLS", Choice(("core", "all")), "core", "Tools that MCP clients are shown: the core set, or all."),
     Setting("DATABASE_PATH", File(), "project_manager.db", "The SQLite database file."),
-    Setting(
-        "DATABASE_URL",
-        Text("sqlite:///PATH", PRINTABLE, optional=True),
-        "",
-        "The database as a URL, instead of DATABASE_PATH: sqlite:///relative.db or sqlite:////absolute.db.",
-        secret=True,
-    ),
+    Setting("DATABASE_URL", Text("sqlite:///PATH", PRINTABLE, optional=True), "",
+            "The database as a URL, instead of DATABASE_PATH: sqlite:///relative.db or sqlite:////absolute.db.",
+            secret=True),
     Setting("DATABASE_POOL_SIZE", Whole(1, 16), "3", "Threads that read the database at the same time."),
     Setting("QUERY_TIMEOUT_SECONDS", Seconds(0.01, 3600), "5", "A read that takes longer is ended."),
-    Setting(
-        "AUTO_MIGRATE", SWITCH, "true", "Bring an older database up to date at the start, after a backup."
-    ),
-    Setting(
-        "LOCK_CLEANUP_INTERVAL",
-        Seconds(0.01, 86400),
-        "300",
-        "Longest time between two looks for expired leases.",
-    ),
-    Setting(
-        "MAX_ATTEMPTS",
-        Whole(0, 1_000_000),
-        "5",
-        "Failed attempts after which a task is BLOCKED; 0 means no cap.",
-    ),
+    Setting("AUTO_MIGRATE", SWITCH, "true", "Bring an older database up to date at the start, after a backup."),
+    Setting("LOCK_CLEANUP_INTERVAL", PERIOD, "300", "Longest time between two looks for expired leases."),
+    Setting("MAX_ATTEMPTS", COUNT_OR_ZERO, "5", "Failed attempts after which a task is BLOCKED; 0 means no cap."),
     Setting("EVENT_RETENTION_DAYS", Whole(1, 36500), "90", "Days that events are kept."),
-    Setting(
-        "LOG_LEVEL",
-        Choice(("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"), (("WARN", "WARNING"),)),
-        "INFO",
-        "The least serious log lines that are written.",
-    ),
+    Setting("LOG_LEVEL", Choice(("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"), (("WARN", "WARNING"),)), "INFO",
+            "The least serious log lines that are written."),
     Setting("LOG_FORMAT", Choice(("json", "text")), "json", "Log lines as JSON objects or as text."),
-    Setting(
-        "LOG_FILE",
-        Text("the path of a file, or nothing", PRINTABLE, optional=True),
-        "",
-        "Also write the log to this file, kept in 5 older files of 10 MB.",
-    ),
-    Setting(
-        "WEBSOCKET_MAX_CONNECTIONS",
-        Whole(0, 1_000_000),
-        "100",
-        "WebSocket connections held at the same time.",
-    ),
-    Setting("WEBSOCKET_PING_INTERVAL", Seconds(0.01, 86400), "20", "Time between two pings on a WebSocket."),
-    Setting(
-        "WEBSOCKET_PING_TIMEOUT",
-        Seconds(0.01, 86400),
-        "20",
-        "A WebSocket that answers no ping for this long is closed.",
-    ),
-    Setting(
-        "CORS_ORIGINS",
-        Listed("origins such as https://app.example.com between commas, or *", rf"\*|{ORIGIN}"),
-        "",
-        "Origins whose pages may call the API from a browser.",
-    ),
+    Setting("LOG_FILE", Text("the path of a file, or nothing", PRINTABLE, optional=True), "",
+            "Also write the log to this file; at 10 MB a new one begins, and 5 older ones are kept."),
+    Setting("WEBSOCKET_MAX_CONNECTIONS", COUNT_OR_ZERO, "100", "WebSocket connections held at the same time."),
+    Setting("WEBSOCKET_PING_INTERVAL", PERIOD, "20", "Time between two pings on a WebSocket."),
+    Setting("WEBSOCKET_PING_TIMEOUT", PERIOD, "20", "A WebSocket that answers no ping for this long is closed."),
+    Setting("CORS_ORIGINS", Listed("origins such as https://app.example.com between commas, or *", rf"\*|{ORIGIN}"), "",
+            "Origins whose pages may call the API from a browser."),
     Setting("CORS_ALLOW_CREDENTIALS", SWITCH, "false", "Let pages of CORS_ORIGINS send cookies."),
-    Setting(
-        "ALLOWED_HOSTS",
-        Listed("host names between commas, or *", rf"\*|{HOST_NAME}"),
-        "",
-        "Host names that requests may ask for beside loopback and HOST; * allows any.",
-    ),
-    Setting(
-        "AUTH_REQUIRED", SWITCH, "false", "Refuse requests without a token even when no token exists yet."
-    ),
+    Setting("ALLOWED_HOSTS", Listed("host names between commas, or *", rf"\*|{HOST_NAME}"), "",
+            "Host names that requests may ask for beside loopback and HOST; * allows any."),
+    Setting("AUTH_REQUIRED", SWITCH, "false", "Refuse requests without a token even when no token exists yet."),
     Setting("METRICS_ENABLED", SWITCH, "true", "Offer /metrics and /api/metrics."),
-    Setting(
-        "HEALTH_CHECK_TIMEOUT", Seconds(0.01, 3600), "5", "How long the health check waits for each answer."
-    ),
+    Setting("HEALTH_CHECK_TIMEOUT", Seconds(0.01, 3600), "5", "How long the health check waits for each answer."),
     Setting("HEALTH_CHECK_VERBOSE", SWITCH, "false", "Let the health check print each thing it looked at."),
 )
+# fmt: on
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""The log: one line per operation, as JSON or text, on standard error and, if asked for, in a rotated file."""
+"""The log: one line per operation, as JSON or text, on standard error and in a rotated file."""
 
 from __future__ import annotations
 

@@ -41,7 +41,7 @@ disable_created_metrics()  # type: ignore[no-untyped-call]
 
 
 class Metrics:
-    """The counters of one running service, in a registry of their own. Every call may come from any thread."""
+    """The counters of one running service, in a registry of their own. Any thread may call."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
@@ -181,7 +181,7 @@ class Metrics:
         self._dropped.inc()
 
     def watch(self, gauge: str, read: Callable[[], float]) -> None:
-        """Export `pm_<gauge>`, read at each scrape; a read that raises OSError leaves it out of that scrape."""
+        """Export `pm_<gauge>`, read at each scrape, and left out of one where the read raises OSError."""
         self._watched.reads[gauge] = read
 
     def value(self, sample: str, **labels: str) -> float:

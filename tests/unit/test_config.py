@@ -1,0 +1,257 @@
+from contextlib import suppress
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from project_manager.config import SETTINGS, ConfigError, Settings, load, show
+
+BY_NAME = {setting.name: setting for setting in SETTINGS}
+
+ANOTHER_VALUE = {
+    "HOST": ("0.0.0.0", "0.0.0.0"),
+    "DEFAULT_PORT": ("9000", 9000),
+    "MCP_PORT": ("9100", 9100),
+    "MCP_TRANSPORT": ("streamable-http", "http"),
+    "MCP_MAX_CONNECTIONS": ("7", 7),
+    "MCP_TOOLS": ("ALL", "all"),
+    "DATABASE_PATH": ("/srv/tasks.db", Path("/srv/tasks.db")),
+    "DATABASE_URL": ("sqlite:////srv/url.db", "sqlite:////srv/url.db"),
+    "DATABASE_POOL_SIZE": ("16", 16),
+    "QUERY_TIMEOUT_SECONDS": ("0.25", 0.25),
+    "AUTO_MIGRATE": ("no", False),
+    "LOCK_CLEANUP_INTERVAL": ("60", 60.0),
+    "MAX_ATTEMPTS": ("0", 0),
+    "EVENT_RETENTION_DAYS": ("1", 1),
+    "LOG_LEVEL": ("debug", "DEBUG"),
+    "LOG_FORMAT": ("TEXT", "text"),
+    "LOG_FILE": ("/var/log/pm.log", "/var/log/pm.log"),
+    "WEBSOCKET_MAX_CONNECTIONS": ("1", 1),
+    "WEBSOCKET_PING_INTERVAL": ("1.5", 1.5),
+    "WEBSOCKET_PING_TIMEOUT": ("2", 2.0),
+    "CORS_ORIGINS": (
+        "https://App.example.com/, http://localhost:3000",
+        ("https://app.example.com", "http://localhost:3000"),
+    ),
+    "CORS_ALLOW_CREDENTIALS": ("TRUE", True),
+    "ALLOWED_HOSTS": ("pm.example.com,10.0.0.7:8080", ("pm.example.com", "10.0.0.7:8080")),
+    "AUTH_REQUIRED": ("1", True),
+    "METRICS_ENABLED": ("off", False),
+    "HEALTH_CHECK_TIMEOUT": ("2.5", 2.5),
+    "HEALTH_CHECK_VERBOSE": ("yes", True),
+}
+
+MALFORMED = {
+    "HOST": ["my host", "http://x"],
+    "DEFAULT_PORT": ["80x", "65536", "-1", "8080.0", "٣"],
+    "MCP_PORT": ["next", "70000"],
+    "MCP_TRANSPORT": ["websocket"],
+    "MCP_MAX_CONNECTIONS": ["0"],
+    "MCP_TOOLS": ["some"],
+    "DATABASE_PATH": ["/srv/", ":memory:", "a\nb"],
+    "DATABASE_URL": [
+        "postgresql://u:hush@db/pm",
+        "sqlite://",
+        "sqlite:///:memory:",
+        "sqlite:///a?mode=ro",
+        "tasks.db",
+    ],
+    "DATABASE_POOL_SIZE": ["0", "17"],
+    "QUERY_TIMEOUT_SECONDS": ["0", "nan", "inf", "5s", "-1"],
+    "AUTO_MIGRATE": ["maybe"],
+    "LOCK_CLEANUP_INTERVAL": ["never"],
+    "MAX_ATTEMPTS": ["-1", "five"],
+    "EVENT_RETENTION_DAYS": ["0"],
+    "LOG_LEVEL": ["LOUD"],
+    "LOG_FORMAT": ["xml"],
+    "LOG_FILE": ["a\x00b"],
+    "WEBSOCKET_MAX_CONNECTIONS": ["-1"],
+    "WEBSOCKET_PING_INTERVAL": ["0"],
+    "WEBSOCKET_PING_TIMEOUT": ["soon"],
+    "CORS_ORIGINS": ["app.example.com", "https://a.example/path"],
+    "CORS_ALLOW_CREDENTIALS": ["2"],
+    "ALLOWED_HOSTS": ["https://a.example", "a/b"],
+    "AUTH_REQUIRED": ["required"],
+    "METRICS_ENABLED": ["enabled"],
+    "HEALTH_CHECK_TIMEOUT": ["0"],
+    "HEALTH_CHECK_VERBOSE": ["very"],
+}
+
+
+def test_the_settings_are_the_table() -> None:
+    assert [setting.field for setting in SETTINGS] == [field.name for field in fields(Settings)]
+    assert set(ANOTHER_VALUE) == set(MALFORMED) == set(BY_NAME)
+
+
+@pytest.mark.parametrize("name", BY_NAME)
+def test_a_setting_is_read_from_the_environment(name: str) -> None:
+    text, value = ANOTHER_VALUE[name]
+    loaded = load({}, {name: text})
+    assert getattr(loaded.settings, name.lower()) == value
+    assert getattr(load({}, {}).settings, name.lower()) != value
+    assert loaded.sources[name] == "environment"
+
+
+@pytest.mark.parametrize(
+    ("name", "text"), [(name, text) for name, texts in MALFORMED.items() for text in texts]
+)
+def test_a_malformed_value_is_refused_in_one_sentence_that_names_the_setting(name: str, text: str) -> None:
+    with pytest.raises(ConfigError) as refused:
+        load({}, {name: text})
+    sentence = str(refused.value)
+    assert name in sentence
+    assert sentence.endswith(".")
+    assert "\n" not in sentence
+
+
+def test_a_refusal_tells_the_value_and_what_is_accepted() -> None:
+    with pytest.raises(ConfigError) as refused:
+        load({}, {"DATABASE_POOL_SIZE": "many"})
+    assert str(refused.value) == "DATABASE_POOL_SIZE is 'many', but must be a whole number from 1 to 16."
+
+
+def test_a_password_in_a_database_url_is_never_repeated() -> None:
+    for url in MALFORMED["DATABASE_URL"]:
+        with pytest.raises(ConfigError) as refused:
+            load({}, {"DATABASE_URL": url})
+        assert "hush" not in str(refused.value)
+
+
+def test_a_flag_beats_the_environment_which_beats_the_env_file_which_beats_the_default(
+    tmp_path: Path,
+) -> None:
+    env_file = tmp_path / "production.env"
+    env_file.write_text("DEFAULT_PORT=1001\nMAX_ATTEMPTS=1\nLOG_LEVEL=ERROR\n")
+    loaded = load({"DEFAULT_PORT": 3001}, {"DEFAULT_PORT": "2001", "MAX_ATTEMPTS": "2"}, env_file)
+    assert (loaded.settings.default_port, loaded.sources["DEFAULT_PORT"]) == (3001, "flag")
+    assert (loaded.settings.max_attempts, loaded.sources["MAX_ATTEMPTS"]) == (2, "environment")
+    assert (loaded.settings.log_level, loaded.sources["LOG_LEVEL"]) == ("ERROR", f"env file {env_file}")
+    assert (loaded.settings.host, loaded.sources["HOST"]) == ("127.0.0.1", "default")
+
+
+def test_a_flag_that_was_not_given_does_not_count() -> None:
+    assert load({"DEFAULT_PORT": None}, {"DEFAULT_PORT": "2001"}).settings.default_port == 2001
+
+
+def test_a_flag_that_is_false_counts() -> None:
+    assert load({"AUTO_MIGRATE": False}, {"AUTO_MIGRATE": "true"}).settings.auto_migrate is False
+
+
+def test_a_flag_for_no_setting_is_refused() -> None:
+    with pytest.raises(ConfigError, match="PORTS"):
+        load({"PORTS": 1}, {})
+
+
+def test_an_empty_text_is_not_set_where_nothing_means_nothing(tmp_path: Path) -> None:
+    env_file = tmp_path / "pm.env"
+    env_file.write_text("DEFAULT_PORT=1001\nLOG_FILE=/var/log/pm.log\n")
+    loaded = load({}, {"DEFAULT_PORT": " ", "LOG_FILE": ""}, env_file)
+    assert loaded.settings.default_port == 1001
+    assert loaded.settings.log_file == ""
+
+
+def test_the_mcp_port_follows_the_port() -> None:
+    assert load({}, {"DEFAULT_PORT": "9000"}).settings.mcp_port == 9001
+    assert load({}, {"DEFAULT_PORT": "0"}).settings.mcp_port == 0
+    with pytest.raises(ConfigError, match="MCP_PORT"):
+        load({}, {"DEFAULT_PORT": "65535"})
+    assert load({}, {"DEFAULT_PORT": "65535", "MCP_TRANSPORT": "none"}).settings.default_port == 65535
+
+
+def test_two_listeners_need_two_ports() -> None:
+    same = {"DEFAULT_PORT": "9000", "MCP_PORT": "9000"}
+    with pytest.raises(ConfigError, match="DEFAULT_PORT and MCP_PORT"):
+        load({}, same)
+    assert load({}, {**same, "MCP_TRANSPORT": "stdio"}).settings.mcp_port == 9000
+    assert load({}, {"DEFAULT_PORT": "0", "MCP_PORT": "0"}).settings.default_port == 0
+
+
+@pytest.mark.parametrize(
+    ("url", "path"),
+    [
+        ("sqlite:///tasks.db", "tasks.db"),
+        ("sqlite:////srv/a%20b.db", "/srv/a b.db"),
+        ("SQLITE:///data/x.db", "data/x.db"),
+    ],
+)
+def test_a_database_url_names_the_file(url: str, path: str) -> None:
+    assert load({}, {"DATABASE_URL": url}).settings.database_path == Path(path)
+
+
+def test_the_stronger_of_path_and_url_names_the_database(tmp_path: Path) -> None:
+    env_file = tmp_path / "pm.env"
+    env_file.write_text("DATABASE_PATH=from-file.db\n")
+    by_url = load({}, {"DATABASE_URL": "sqlite:///from-url.db"}, env_file).settings
+    assert by_url.database_path == Path("from-url.db")
+    by_path = load(
+        {"DATABASE_PATH": "from-flag.db"}, {"DATABASE_URL": "sqlite:///from-url.db"}, env_file
+    ).settings
+    assert (by_path.database_path, by_path.database_url) == (Path("from-flag.db"), "")
+
+
+def test_a_path_and_a_url_of_the_same_source_must_agree() -> None:
+    with pytest.raises(ConfigError, match="DATABASE_PATH and DATABASE_URL"):
+        load({}, {"DATABASE_PATH": "a.db", "DATABASE_URL": "sqlite:///b.db"})
+    agreed = load({}, {"DATABASE_PATH": "a.db", "DATABASE_URL": "sqlite:///a.db"})
+    assert agreed.settings.database_path == Path("a.db")
+
+
+def test_any_origin_with_credentials_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"CORS_ORIGINS.*CORS_ALLOW_CREDENTIALS"):
+        load({}, {"CORS_ORIGINS": "*", "CORS_ALLOW_CREDENTIALS": "true"})
+    assert load({}, {"CORS_ORIGINS": "*"}).settings.cors_origins == ("*",)
+
+
+def test_an_env_file_may_quote_comment_and_export(tmp_path: Path) -> None:
+    env_file = tmp_path / "pm.env"
+    env_file.write_text(
+        "# production\n\nexport HOST = 0.0.0.0   # all\nLOG_FILE='/var/log/a #1.log'\n"
+        'CORS_ORIGINS="https://a.example"  # one\nDATABASE_PATH=/srv/a#b.db\nLOG_LEVEL= # none\n'
+    )
+    settings = load({}, {}, env_file).settings
+    assert settings.host == "0.0.0.0"
+    assert settings.log_file == "/var/log/a #1.log"
+    assert settings.cors_origins == ("https://a.example",)
+    assert settings.database_path == Path("/srv/a#b.db")
+    assert settings.log_level == "INFO"
+
+
+def test_an_env_file_that_is_malformed_is_refused_with_its_line(tmp_path: Path) -> None:
+    env_file = tmp_path / "pm.env"
+    env_file.write_text("HOST=::1\nDEFAULT_PORT: 80\n")
+    with pytest.raises(ConfigError, match=r"Line 2 of the env file .*pm\.env"):
+        load({}, {}, env_file)
+
+
+@pytest.mark.parametrize("content", [None, b"\xff\xfe"])
+def test_an_env_file_that_cannot_be_read_is_refused(tmp_path: Path, content: bytes | None) -> None:
+    env_file = tmp_path / "pm.env"
+    if content is not None:
+        env_file.write_bytes(content)
+    with pytest.raises(ConfigError, match="cannot be read"):
+        load({}, {}, env_file)
+
+
+def test_names_in_an_env_file_that_are_no_setting_are_told(tmp_path: Path) -> None:
+    env_file = tmp_path / "pm.env"
+    env_file.write_text("DEFAULT_PROT=80\nHOST=::1\n")
+    assert load({}, {}, env_file).unknown == ("DEFAULT_PROT",)
+
+
+@pytest.mark.parametrize("name", BY_NAME)
+def test_a_shown_value_can_be_set_again(name: str) -> None:
+    setting = BY_NAME[name]
+    settings = load({}, {name: ANOTHER_VALUE[name][0]}).settings
+    if setting.secret:
+        assert ANOTHER_VALUE[name][0] not in show(setting, settings)
+    else:
+        again = load({}, {name: show(setting, settings)}).settings
+        assert getattr(again, setting.field) == getattr(settings, setting.field)
+
+
+@given(name=st.sampled_from(sorted(BY_NAME)), text=st.text(max_size=40))
+def test_any_text_is_a_value_or_a_refusal(name: str, text: str) -> None:
+    with suppress(ConfigError):
+        assert getattr(load({}, {name: text}).settings, name.lower()) is not None

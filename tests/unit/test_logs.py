@@ -1,0 +1,146 @@
+import io
+import json
+import logging
+import re
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from project_manager import logs
+
+Configure = Callable[..., io.StringIO]
+LOGGER = logging.getLogger("project_manager.tested")
+
+
+@pytest.fixture
+def configure(monkeypatch: pytest.MonkeyPatch) -> Iterator[Configure]:
+    """Send the log to a stream that stands for standard error, and put everything back afterwards."""
+    root, package = logging.getLogger(), logging.getLogger("project_manager")
+    before = (root.handlers[:], root.level, package.level)
+
+    def start(level: str = "INFO", format: str = "json", file: str = "") -> io.StringIO:
+        stream = io.StringIO()
+        monkeypatch.setattr(sys, "stderr", stream)
+        logs.configure(level, format, file)
+        return stream
+
+    yield start
+    for handler in root.handlers[:]:
+        if handler not in before[0]:
+            root.removeHandler(handler)
+            handler.close()
+    root.setLevel(before[1])
+    package.setLevel(before[2])
+
+
+def lines(stream: io.StringIO) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in stream.getvalue().splitlines()]
+
+
+def test_an_action_is_one_json_line_with_its_fields(configure: Configure) -> None:
+    stream = configure()
+    logs.log_action(LOGGER, "acquire_task_lock", door="rest", task_id=7, name="x", args=[1], level=3)
+    (line,) = lines(stream)
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", line.pop("timestamp"))
+    assert line == {
+        "level": 3,
+        "logger": "project_manager.tested",
+        "message": "acquire_task_lock",
+        "action": "acquire_task_lock",
+        "door": "rest",
+        "task_id": 7,
+        "name": "x",
+        "args": [1],
+    }
+
+
+def test_each_line_carries_the_request_it_belongs_to(configure: Configure) -> None:
+    stream = configure()
+    token = logs.request_id.set("req-1")
+    logs.log_action(LOGGER, "list_tasks")
+    LOGGER.info("plain")
+    logs.request_id.reset(token)
+    LOGGER.info("none")
+    first, second, third = lines(stream)
+    assert (first["request_id"], second["request_id"]) == ("req-1", "req-1")
+    assert "request_id" not in third
+
+
+def test_an_ordinary_line_keeps_its_extra_fields_and_its_traceback(configure: Configure) -> None:
+    stream = configure()
+    try:
+        raise RuntimeError("disk gone")
+    except RuntimeError:
+        LOGGER.exception("write failed", extra={"jobs": 3})
+    (line,) = lines(stream)
+    assert (line["level"], line["message"], line["jobs"]) == ("ERROR", "write failed", 3)
+    assert "RuntimeError: disk gone" in line["exc_info"]
+
+
+def test_a_level_that_is_off_writes_nothing(configure: Configure) -> None:
+    stream = configure("WARNING")
+    logs.log_action(LOGGER, "quiet")
+    logs.log_action(LOGGER, "slow_query", logging.WARNING, query="list_tasks")
+    assert [line["action"] for line in lines(stream)] == ["slow_query"]
+
+
+def test_other_libraries_are_heard_from_warning_on(configure: Configure) -> None:
+    stream = configure("DEBUG")
+    logging.getLogger("another.library").info("chatter")
+    logging.getLogger("another.library").warning("trouble")
+    LOGGER.debug("ours")
+    assert [line["message"] for line in lines(stream)] == ["trouble", "ours"]
+
+
+def test_text_lines_are_for_people_and_stay_one_line(configure: Configure) -> None:
+    stream = configure(format="text")
+    token = logs.request_id.set("req-1")
+    logs.log_action(LOGGER, "create_task", task="two\nlines", holder="agent-1", note="")
+    logs.request_id.reset(token)
+    (line,) = stream.getvalue().splitlines()
+    _, _, told = line.partition("Z ")
+    assert told == (
+        'INFO project_manager.tested: create_task task="two\\nlines" holder=agent-1 note="" request_id=req-1'
+    )
+
+
+def test_text_lines_show_a_traceback(configure: Configure) -> None:
+    stream = configure(format="text")
+    try:
+        raise RuntimeError("disk gone")
+    except RuntimeError:
+        LOGGER.exception("write failed")
+    assert "Traceback" in stream.getvalue()
+    assert stream.getvalue().endswith("RuntimeError: disk gone\n")
+
+
+def test_a_log_file_gets_the_same_lines(configure: Configure, tmp_path: Path) -> None:
+    file = tmp_path / "logs" / "pm.log"
+    stream = configure(file=str(file))
+    logs.log_action(LOGGER, "serve", port=8080)
+    assert file.read_text() == stream.getvalue()
+    assert lines(stream)[0]["port"] == 8080
+
+
+def test_a_log_file_is_rotated_and_five_older_ones_are_kept(
+    configure: Configure, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logs, "FILE_BYTES", 1000)
+    configure(file=str(tmp_path / "pm.log"))
+    for number in range(100):
+        logs.log_action(LOGGER, "tick", number=number)
+    kept = sorted(path.name for path in tmp_path.iterdir())
+    assert kept == ["pm.log", *(f"pm.log.{number}" for number in range(1, 6))]
+    assert all(path.stat().st_size <= 1000 for path in tmp_path.iterdir())
+
+
+def test_configuring_again_replaces_what_was_there(configure: Configure, tmp_path: Path) -> None:
+    first = configure(file=str(tmp_path / "first.log"))
+    second = configure()
+    LOGGER.info("once")
+    assert first.getvalue() == ""
+    assert len(lines(second)) == 1
+    assert (tmp_path / "first.log").read_text() == ""
