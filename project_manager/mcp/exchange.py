@@ -13,6 +13,7 @@ from project_manager.domain.actors import LOCAL, Actor
 
 JSON_HEADERS = (b"content-type", b"application/json")
 INVALID_REQUEST = -32600
+PARSE_ERROR = -32700
 SERVER_BUSY = -32000
 
 
@@ -50,6 +51,21 @@ def parse(raw: bytes) -> Rpc | None:
     if not method and "result" not in body and "error" not in body:
         return None
     return Rpc(method, call_id if method else None, params, body)
+
+
+async def refuse_message(send: Send, raw: bytes) -> None:
+    """Says why `parse` found no message."""
+    try:
+        orjson.loads(raw)
+    except orjson.JSONDecodeError:
+        await refuse(send, 400, "PARSE_ERROR: the body is not JSON in UTF-8.", code=PARSE_ERROR)
+    else:
+        await refuse(
+            send,
+            400,
+            "INVALID_REQUEST: post one JSON-RPC 2.0 object whose id is a text or a number and whose params are an object. "
+            "Batches are no part of MCP.",
+        )
 
 
 async def read_body(scope: Scope, receive: Receive, limit: int) -> bytes:

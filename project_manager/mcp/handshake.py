@@ -17,6 +17,7 @@ from project_manager.mcp.exchange import (
     header,
     parse,
     refuse,
+    refuse_message,
     send_empty,
     send_json,
     tool_profile,
@@ -36,14 +37,12 @@ class HandshakeEra:
     def __init__(
         self,
         server: sdk.DoorServer,
-        single: sdk.SingleExchange,
         calls: Calls,
         ending: anyio.Event,
         sessions: Sessions,
         idle_seconds: float,
     ) -> None:
         self._server = server
-        self._single = single
         self._calls = calls
         self._ending = ending
         self._sessions = sessions
@@ -53,7 +52,7 @@ class HandshakeEra:
         rpc = parse(body)
         with self._calls.one():
             if rpc is None:
-                await self._through_sdk(scope, receive, send, body)
+                await refuse_message(send, body)
             elif rpc.method == "initialize" and rpc.id is not None:
                 await self._initialize(scope, send, rpc, rpc.id)
             else:
@@ -196,13 +195,6 @@ class HandshakeEra:
         finally:
             if session.live is live:
                 session.live = None
-
-    async def _through_sdk(self, scope: Scope, receive: Receive, send: Send, body: bytes) -> None:
-        exchange = Exchange(receive, send, body, self._ending)
-        try:
-            await self._single.handle(scope, exchange.receive, exchange.send)
-        finally:
-            await exchange.finish()
 
 
 def _of(session: Session) -> Mapping[str, str]:

@@ -66,14 +66,20 @@ class DoorServer(Server[Any]):
     """
 
     def __init__(
-        self, name: str, *, quiet: Quiet = _never_quiet, listen: ListenHandler | None = None, **handlers: Any
+        self,
+        name: str,
+        *,
+        quiet: Quiet = _never_quiet,
+        listen: ListenHandler | None = None,
+        draining: anyio.Event | None = None,
+        **handlers: Any,
     ) -> None:
         if listen is not None:
             handlers["on_subscriptions_listen"] = listen
         super().__init__(name, **handlers)
         self.quiet = quiet
         self.listen = listen
-        self.draining = anyio.Event()
+        self.draining = draining or anyio.Event()
         self.without_tracing()
 
     def without_tracing(self) -> None:
@@ -87,6 +93,8 @@ class Client:
     connection: Connection
     tools: str = ""
     """The tool profile that the client asked for when it connected; empty for the server's own."""
+    cut: Callable[[], None] = lambda: None
+    """Ends the stream of a client that does not read it."""
 
     @property
     def can_be_notified(self) -> bool:
@@ -234,13 +242,14 @@ async def serve_duplex(
     session_id: str | None = None,
     tools: str = "",
     calls: Calls | None = None,
+    cut: Callable[[], None] = lambda: None,
 ) -> None:
     """Serves one duplex connection until it closes. The protocol era is decided for each request by itself."""
     dispatcher: JSONRPCDispatcher[TransportContext] = JSONRPCDispatcher(
         cast("Any", read), cast("Any", write), inline_methods=frozenset({"initialize"})
     )
     connection = greeting.connect(dispatcher, session_id)
-    client = Client(connection, tools)
+    client = Client(connection, tools, cut)
     runner = ServerRunner(server, connection, state)
     modern = modern_on_request(server, state)
 
@@ -309,6 +318,7 @@ class LiveSession:
             session_id=self._id,
             tools=tools,
             calls=self._calls,
+            cut=self.close_stream,
         )
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:

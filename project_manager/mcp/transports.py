@@ -11,7 +11,7 @@ from typing import Protocol
 import anyio
 import anyio.abc
 from mcp.server.sse import SseServerTransport
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from project_manager.mcp import sdk
 from project_manager.mcp.calls import Calls, Conversation, CountingReader, CountingWriter
@@ -82,9 +82,7 @@ class McpDoor:
         self._single = sdk.SingleExchange(server, MAX_BODY)
         self._sse = SseServerTransport("/messages/", max_request_body_size=MAX_BODY)
         self._modern = ModernEra(server, self._single, self._calls, self._ending, self._stream)
-        self._handshake = HandshakeEra(
-            server, self._single, self._calls, self._ending, self._sessions, idle_seconds
-        )
+        self._handshake = HandshakeEra(server, self._calls, self._ending, self._sessions, idle_seconds)
         self._routes = self._routes_of(settings.mcp_transport)
         metrics.watch("mcp_sessions", lambda: float(len(self._sessions) + len(self._sse_scopes)))
 
@@ -139,8 +137,12 @@ class McpDoor:
     def inflight(self) -> int:
         return self._calls.count
 
-    async def app(self, scope: Scope, receive: Receive, send: Send) -> None:
+    @property
+    def app(self) -> ASGIApp:
         """The ASGI app."""
+        return self
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return
         root: str = scope.get("root_path", "")
@@ -215,6 +217,7 @@ class McpDoor:
                         state={},
                         greeting=sdk.Greeting(_SSE_VERSION, greeted=True),
                         tools=tool_profile(scope),
+                        cut=inner.cancel,
                     )
                 finally:
                     self._sse_scopes.discard(inner)

@@ -98,7 +98,11 @@ def _fixed(result: Json) -> Tool:
 
 
 RESOURCE = {"uri": "test://embedded-resource", "mimeType": "text/plain", "text": "An embedded resource."}
-MIXED = {"uri": "test://mixed-content-resource", "mimeType": "application/json", "text": '{"test":"data","value":123}'}
+MIXED = {
+    "uri": "test://mixed-content-resource",
+    "mimeType": "application/json",
+    "text": '{"test":"data","value":123}',
+}
 IMAGE = {"type": "image", "data": PIXEL, "mimeType": "image/png"}
 
 
@@ -107,7 +111,9 @@ IMAGE = {"type": "image", "data": PIXEL, "mimeType": "image/png"}
 
 async def logs(ctx: Context, _params: CallToolRequestParams) -> Json:
     for step in ("started", "processing", "completed"):
-        await ctx.session.send_log_message("info", f"Tool execution {step}", related_request_id=ctx.request_id)
+        await ctx.session.send_log_message(
+            "info", f"Tool execution {step}", related_request_id=ctx.request_id
+        )
         await anyio.sleep(0.05)
     return text("Logged.")
 
@@ -142,7 +148,9 @@ async def asks_back(ctx: Context, request: Json, kind: type[BaseModel]) -> Json:
 
 
 async def samples(ctx: Context, params: CallToolRequestParams) -> Json:
-    answer = await asks_back(ctx, sample(str((params.arguments or {}).get("prompt", ""))), CreateMessageResult)
+    answer = await asks_back(
+        ctx, sample(str((params.arguments or {}).get("prompt", ""))), CreateMessageResult
+    )
     return text(f"LLM response: {answer['content']['text']}")
 
 
@@ -175,7 +183,10 @@ ENUMS: Json = {
     "untitledSingle": {"type": "string", "enum": ["option1", "option2", "option3"]},
     "titledSingle": {"type": "string", "oneOf": _titled("value1", "value2", "value3")},
     "legacyEnum": {"type": "string", "enum": ["opt1", "opt2", "opt3"], "enumNames": ["One", "Two", "Three"]},
-    "untitledMulti": {"type": "array", "items": {"type": "string", "enum": ["option1", "option2", "option3"]}},
+    "untitledMulti": {
+        "type": "array",
+        "items": {"type": "string", "enum": ["option1", "option2", "option3"]},
+    },
     "titledMulti": {"type": "array", "items": {"anyOf": _titled("value1", "value2", "value3")}},
 }
 
@@ -232,7 +243,9 @@ async def needs_sampling(ctx: Context, _params: CallToolRequestParams) -> Json:
     can = ctx.session.client_capabilities
     if can is None or can.sampling is None:
         raise MCPError(
-            MISSING_REQUIRED_CLIENT_CAPABILITY, "Needs sampling", data={"requiredCapabilities": {"sampling": {}}}
+            MISSING_REQUIRED_CLIENT_CAPABILITY,
+            "Needs sampling",
+            data={"requiredCapabilities": {"sampling": {}}},
         )
     return text("Sampling is there.")
 
@@ -258,7 +271,13 @@ TOOLS: dict[str, Tool] = {
     "test_audio_content": _fixed({"content": [{"type": "audio", "data": SILENCE, "mimeType": "audio/wav"}]}),
     "test_embedded_resource": _fixed({"content": [{"type": "resource", "resource": RESOURCE}]}),
     "test_multiple_content_types": _fixed(
-        {"content": [{"type": "text", "text": "Several types:"}, IMAGE, {"type": "resource", "resource": MIXED}]}
+        {
+            "content": [
+                {"type": "text", "text": "Several types:"},
+                IMAGE,
+                {"type": "resource", "resource": MIXED},
+            ]
+        }
     ),
     "test_error_handling": _fixed(text("This tool intentionally returns an error for testing", isError=True)),
     "json_schema_2020_12_tool": _fixed(text("Valid.")),
@@ -283,11 +302,17 @@ TOOLS: dict[str, Tool] = {
         {"confirm": ask("Please confirm", "ok", "boolean")}, lambda _given: "state-ok", "confirming"
     ),
     PREFIX + "multiple_inputs": _asking(THREE, lambda given: f"Got {sorted(given)}", "three"),
-    PREFIX + "tampered_state": _asking({"confirm": ask("Please confirm", "ok")}, lambda _given: "state-ok", "kept"),
+    PREFIX + "tampered_state": _asking(
+        {"confirm": ask("Please confirm", "ok")}, lambda _given: "state-ok", "kept"
+    ),
     PREFIX + "multi_round": asks_in_rounds,
     PREFIX + "capabilities": asks_what_the_client_can,
 }
-QUIET = {name for name in TOOLS if name.endswith(("_text", "_content", "_resource", "_types", "_handling", "_tool"))}
+QUIET = {
+    name
+    for name in TOOLS
+    if name.endswith(("_text", "_content", "_resource", "_types", "_handling", "_tool"))
+}
 QUIET -= {"test_logging_tool"}
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 SCHEMAS: dict[str, Json] = {
@@ -346,7 +371,10 @@ async def call_tool(ctx: Context, params: CallToolRequestParams) -> Any:
 
 
 RESOURCES: dict[str, Json] = {
-    "test://static-text": {"mimeType": "text/plain", "text": "This is the content of the static text resource."},
+    "test://static-text": {
+        "mimeType": "text/plain",
+        "text": "This is the content of the static text resource.",
+    },
     "test://static-binary": {"mimeType": "image/png", "blob": PIXEL},
     "test://watched-resource": {"mimeType": "text/plain", "text": "Watched resource content"},
 }
@@ -357,8 +385,12 @@ async def list_resources(_ctx: Context, _params: PaginatedRequestParams | None) 
     return ListResourcesResult(resources=found)
 
 
-async def list_templates(_ctx: Context, _params: PaginatedRequestParams | None) -> ListResourceTemplatesResult:
-    template = wire.ResourceTemplate(uri_template="test://template/{id}/data", name="template", mime_type="application/json")
+async def list_templates(
+    _ctx: Context, _params: PaginatedRequestParams | None
+) -> ListResourceTemplatesResult:
+    template = wire.ResourceTemplate(
+        uri_template="test://template/{id}/data", name="template", mime_type="application/json"
+    )
     return ListResourceTemplatesResult(resource_templates=[template])
 
 
@@ -390,7 +422,9 @@ async def list_prompts(_ctx: Context, _params: PaginatedRequestParams | None) ->
     return ListPromptsResult(
         prompts=[
             wire.Prompt(
-                name=name, description=name, arguments=[wire.PromptArgument(name=word, required=True) for word in words]
+                name=name,
+                description=name,
+                arguments=[wire.PromptArgument(name=word, required=True) for word in words],
             )
             for name, words in PROMPTS.items()
         ]
@@ -398,7 +432,10 @@ async def list_prompts(_ctx: Context, _params: PaginatedRequestParams | None) ->
 
 
 def _says(*contents: Json) -> Json:
-    return {"resultType": "complete", "messages": [{"role": "user", "content": content} for content in contents]}
+    return {
+        "resultType": "complete",
+        "messages": [{"role": "user", "content": content} for content in contents],
+    }
 
 
 async def get_prompt(_ctx: Context, params: GetPromptRequestParams) -> Any:
@@ -409,13 +446,18 @@ async def get_prompt(_ctx: Context, params: GetPromptRequestParams) -> Any:
         return _says({"type": "text", "text": "With your context."})
     if params.name not in PROMPTS:
         raise MCPError(INVALID_PARAMS, f"Unknown prompt: {params.name}")
-    embedded = {"type": "resource", "resource": {**RESOURCE, "uri": given.get("resourceUri", RESOURCE["uri"])}}
+    embedded = {
+        "type": "resource",
+        "resource": {**RESOURCE, "uri": given.get("resourceUri", RESOURCE["uri"])},
+    }
     return {
         "test_simple_prompt": _says({"type": "text", "text": "This is a simple prompt for testing."}),
         "test_prompt_with_arguments": _says(
             {"type": "text", "text": f"arg1='{given.get('arg1')}', arg2='{given.get('arg2')}'"}
         ),
-        "test_prompt_with_embedded_resource": _says(embedded, {"type": "text", "text": "Process the resource."}),
+        "test_prompt_with_embedded_resource": _says(
+            embedded, {"type": "text", "text": "Process the resource."}
+        ),
         "test_prompt_with_image": _says(IMAGE, {"type": "text", "text": "Analyze the image."}),
     }[params.name]
 

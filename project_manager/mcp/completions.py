@@ -1,0 +1,59 @@
+"""Completion of the arguments of prompts and resource templates: ids of what exists, by their beginning or by name."""
+
+from typing import Any
+
+from mcp_types import CompleteRequestParams
+
+from project_manager.mcp.resources import Context, Resources
+
+_SHOWN = 50
+_LOOKED_AT = 500
+
+
+class Completions:
+    """Answers `completion/complete`."""
+
+    def __init__(self, resources: Resources) -> None:
+        self._resources = resources
+
+    async def complete(self, ctx: Context, params: CompleteRequestParams) -> dict[str, Any]:
+        values: list[str] = []
+        begun = params.argument.value.strip()
+        match params.argument.name:
+            case "task_id":
+                values = await self._tasks(ctx, begun)
+            case "project_id":
+                values = await self._projects(ctx, begun)
+            case "project":
+                values = await self._project_names(ctx, begun)
+            case "agent_id":
+                values = await self._agents(ctx, begun)
+        shown = values[:_SHOWN]
+        completion = {"values": shown, "total": len(values), "hasMore": len(values) > len(shown)}
+        return {"resultType": "complete", "completion": completion}
+
+    async def _tasks(self, ctx: Context, begun: str) -> list[str]:
+        filters: dict[str, object] = {"fields": ["compact"], "limit": _LOOKED_AT}
+        if begun and not begun.isdigit():
+            filters["q"] = begun
+        page = await self._resources.ask(ctx, "list_tasks", filters)
+        ids = [str(row["id"]) for row in page["items"]]
+        return [found for found in ids if "q" in filters or found.startswith(begun)]
+
+    async def _projects(self, ctx: Context, begun: str) -> list[str]:
+        rows = (await self._resources.ask(ctx, "list_projects", {"limit": _LOOKED_AT}))["items"]
+        return [
+            str(row["id"]) for row in rows if str(row["id"]).startswith(begun) or _begins(row["name"], begun)
+        ]
+
+    async def _project_names(self, ctx: Context, begun: str) -> list[str]:
+        rows = (await self._resources.ask(ctx, "list_projects", {"limit": _LOOKED_AT}))["items"]
+        return [row["name"] for row in rows if _begins(row["name"], begun)]
+
+    async def _agents(self, ctx: Context, begun: str) -> list[str]:
+        rows = (await self._resources.ask(ctx, "list_agents", {"limit": _LOOKED_AT}))["items"]
+        return [row["id"] for row in rows if _begins(row["id"], begun)]
+
+
+def _begins(name: str, begun: str) -> bool:
+    return name.casefold().startswith(begun.casefold())

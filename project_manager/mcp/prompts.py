@@ -1,0 +1,164 @@
+"""Prompts: the recurring jobs around the queue, each with what the agent needs to know already read for it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from mcp.shared.exceptions import MCPError
+from mcp_types import INVALID_PARAMS, GetPromptRequestParams, PaginatedRequestParams
+
+from project_manager.mcp.resources import Context, Resources, agent_uri, task_uri
+
+Given = dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Argument:
+    """A value that the person fills in."""
+
+    name: str
+    description: str
+    required: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """`text` takes the arguments by name; `reads` are the resources to put in front of it."""
+
+    name: str
+    title: str
+    description: str
+    arguments: tuple[Argument, ...]
+    text: str
+    reads: Callable[[Given], str | None] = lambda _given: None
+
+    def announced(self) -> dict[str, Any]:
+        arguments = [
+            {"name": argument.name, "description": argument.description, "required": argument.required}
+            for argument in self.arguments
+        ]
+        return {
+            "name": self.name,
+            "title": self.title,
+            "description": self.description,
+            "arguments": arguments,
+        }
+
+
+def _board(given: Given) -> str | None:
+    project = given.get("project_id", "").strip()
+    return f"pm://project/{project}/board" if project else None
+
+
+PROMPTS = (
+    Prompt(
+        "plan_epic",
+        "Plan an epic",
+        "Turn a goal into an epic whose tasks agents can take one by one.",
+        (Argument("goal", "what shall be reached"), Argument("project_id", "id of the project")),
+        "Plan this goal as one epic of project {project_id}: {goal}\n"
+        "Look at the board first, so that nothing is planned twice. Break the goal into tasks that one agent finishes in "
+        "one sitting. Give each a name that says the outcome, acceptance criteria that can be checked, a priority "
+        "(0 most urgent .. 4), and depends_on where one needs another's result; use conflicts_with for tasks that would "
+        "touch the same files. Show the plan as a list and ask for agreement. Then create it with create_task "
+        "(project_id={project_id}, the same epic_name for all), dependencies first.",
+        _board,
+    ),
+    Prompt(
+        "standup",
+        "Stand-up",
+        "Who works on what, what was finished, what is stuck.",
+        (Argument("project_id", "id of the project; all of them if empty", required=False),),
+        "Write a stand-up report{of_project}. Use list_tasks (IN_PROGRESS, REVIEW, BLOCKED, recently DONE) and "
+        "get_task_details where the reason is not obvious. Sections: Done, In progress (holder, how long its lock still "
+        "runs), Waiting for review, Stuck (and on what), Next. One line a task with its id. No more than 30 lines.",
+        _board,
+    ),
+    Prompt(
+        "triage",
+        "Triage",
+        "Put the open tasks of a project in order.",
+        (Argument("project_id", "id of the project"),),
+        "Triage project {project_id}. Go through what is BLOCKED, what lost its lock repeatedly (attempts), what waits "
+        "without a reason, and what has neither priority nor acceptance criteria. For each propose one change: priority, "
+        "split, dependency, defer_until, CANCELLED, or back to TODO, with the reason in half a sentence. Ask before you "
+        "change anything; then use update_task and update_task_status.",
+        _board,
+    ),
+    Prompt(
+        "review_task",
+        "Review a task",
+        "Check a finished task against its acceptance criteria.",
+        (Argument("task_id", "id of the task"),),
+        "Review task {task_id}. Take it with acquire_task_lock. Check each acceptance criterion against the work itself, "
+        "not against what the log claims, and write what you found with add_task_log (kind=evidence). If all hold: "
+        "update_task_status DONE. If not: say exactly what is missing and set it back to TODO.",
+        lambda given: task_uri(given["task_id"].strip()),
+    ),
+    Prompt(
+        "hand_over",
+        "Hand over",
+        "Leave the tasks you hold so that another agent can go on.",
+        (Argument("agent_id", "your agent id"),),
+        "Hand over everything that {agent_id} holds. For each task write one handoff note: what is done, what is not, "
+        "where the work is (branch, files), what was tried and did not work, and the next step. Then release_task_lock "
+        "with that note as handoff. Finish with a list of the tasks you gave back.",
+        lambda given: agent_uri(given["agent_id"].strip()),
+    ),
+)
+_BY_NAME = {prompt.name: prompt for prompt in PROMPTS}
+
+
+class Prompts:
+    """The prompt methods of one server."""
+
+    def __init__(self, resources: Resources) -> None:
+        self._resources = resources
+
+    async def list(self, _ctx: Context, _params: PaginatedRequestParams | None) -> dict[str, Any]:
+        announced = [prompt.announced() for prompt in PROMPTS]
+        return {"resultType": "complete", "ttlMs": 3_600_000, "cacheScope": "public", "prompts": announced}
+
+    async def get(self, ctx: Context, params: GetPromptRequestParams) -> dict[str, Any]:
+        prompt = _BY_NAME.get(params.name)
+        if prompt is None:
+            raise MCPError(
+                INVALID_PARAMS, f"Unknown prompt: {params.name[:80]}. There are {', '.join(_BY_NAME)}."
+            )
+        given = params.arguments or {}
+        missing = [
+            word.name for word in prompt.arguments if word.required and not given.get(word.name, "").strip()
+        ]
+        if missing:
+            raise MCPError(INVALID_PARAMS, f"Missing argument: {', '.join(missing)}. {prompt.name} needs it.")
+        return {
+            "resultType": "complete",
+            "description": prompt.description,
+            "messages": [
+                *await self._context(ctx, prompt, given),
+                _says({"type": "text", "text": _filled(prompt, given)}),
+            ],
+        }
+
+    async def _context(self, ctx: Context, prompt: Prompt, given: Given) -> list[dict[str, Any]]:
+        uri = prompt.reads(given)
+        if uri is None:
+            return []
+        text = await self._resources.text_of(ctx, uri)
+        return [
+            _says(
+                {"type": "resource", "resource": {"uri": uri, "mimeType": "application/json", "text": text}}
+            )
+        ]
+
+
+def _filled(prompt: Prompt, given: Given) -> str:
+    project = given.get("project_id", "").strip()
+    text = prompt.text.replace("{of_project}", f" of project {project}" if project else " of all projects")
+    for argument in prompt.arguments:
+        text = text.replace("{" + argument.name + "}", given.get(argument.name, "").strip())
+    return text
+
+
+def _says(content: dict[str, Any]) -> dict[str, Any]:
+    return {"role": "user", "content": content}

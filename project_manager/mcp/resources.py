@@ -1,0 +1,179 @@
+"""Tasks, boards and agents as resources that a client can read, complete and subscribe to."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote, unquote
+
+import orjson
+from mcp.server.context import ServerRequestContext
+from mcp.shared.exceptions import MCPError
+from mcp_types import (
+    INVALID_PARAMS,
+    PaginatedRequestParams,
+    ReadResourceRequestParams,
+    SubscribeRequestParams,
+    UnsubscribeRequestParams,
+)
+
+from project_manager.catalogue import BY_NAME
+from project_manager.domain.errors import NotFound, ProjectManagerError
+from project_manager.mcp import sdk
+from project_manager.mcp.subscriptions import MAX_URIS, Subscriptions, TooManySubscriptions
+from project_manager.mcp.tools import actor_of, error_text, request_id_of
+from project_manager.runtime import Caller, Runtime
+
+Context = ServerRequestContext[Any, Any]
+Result = dict[str, Any]
+
+_URI = re.compile(r"pm://(?:(task)/(\d{1,19})|(project)/(\d{1,19})/board|(agent)/([^/]{1,512}))")
+_BOARD_ROWS = 100
+_OPEN = ["IN_PROGRESS", "REVIEW", "BLOCKED", "TODO"]
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """A family of resources."""
+
+    uri: str
+    name: str
+    title: str
+    description: str
+
+    def announced(self) -> dict[str, str]:
+        return {
+            "uriTemplate": self.uri,
+            "name": self.name,
+            "title": self.title,
+            "description": self.description,
+            "mimeType": "application/json",
+        }
+
+
+TEMPLATES = (
+    Template("pm://task/{task_id}", "task", "Task", "A task in full: links, lock, log."),
+    Template(
+        "pm://project/{project_id}/board",
+        "board",
+        "Board",
+        "A project's open tasks, the most urgent first, and counts.",
+    ),
+    Template("pm://agent/{agent_id}", "agent", "Agent", "What an agent holds, lost, and should do next."),
+)
+
+
+class Resources:
+    """The resource methods of one server."""
+
+    def __init__(self, runtime: Runtime, subscriptions: Subscriptions) -> None:
+        self._runtime = runtime
+        self._subscriptions = subscriptions
+
+    async def list(self, ctx: Context, params: PaginatedRequestParams | None) -> Result:
+        """One board a project; tasks and agents are reached by their templates."""
+        cursor = params.cursor if params is not None else None
+        page = await self.ask(ctx, "list_projects", {"limit": 50, **({"cursor": cursor} if cursor else {})})
+        resources = [
+            {
+                "uri": f"pm://project/{project['id']}/board",
+                "name": f"board-{project['id']}",
+                "title": f"Board of {project['name']}",
+                "mimeType": "application/json",
+            }
+            for project in page["items"]
+        ]
+        result: Result = {
+            "resultType": "complete",
+            "ttlMs": 0,
+            "cacheScope": "private",
+            "resources": resources,
+        }
+        if page.get("next_cursor"):
+            result["nextCursor"] = page["next_cursor"]
+        return result
+
+    async def list_templates(self, _ctx: Context, _params: PaginatedRequestParams | None) -> Result:
+        announced = [template.announced() for template in TEMPLATES]
+        return {
+            "resultType": "complete",
+            "ttlMs": 3_600_000,
+            "cacheScope": "public",
+            "resourceTemplates": announced,
+        }
+
+    async def read(self, ctx: Context, params: ReadResourceRequestParams) -> Result:
+        uri = str(params.uri)
+        content = {"uri": uri, "mimeType": "application/json", "text": await self.text_of(ctx, uri)}
+        return {"resultType": "complete", "ttlMs": 0, "cacheScope": "private", "contents": [content]}
+
+    async def text_of(self, ctx: Context, uri: str) -> str:
+        """The resource as compact JSON. Raises MCPError if there is none."""
+        match = _URI.fullmatch(uri)
+        if match is None:
+            raise no_such_resource(
+                uri, f"{uri[:100]} is none of {', '.join(template.uri for template in TEMPLATES)}"
+            )
+        _, task, _, project, _, agent = match.groups()
+        if task is not None:
+            found = await self.ask(ctx, "get_task_details", {"task_id": task}, uri)
+        elif project is not None:
+            found = await self._board(ctx, project, uri)
+        else:
+            found = await self.ask(ctx, "get_context", {"agent_id": unquote(agent)}, uri)
+        return orjson.dumps(found).decode()
+
+    async def _board(self, ctx: Context, project_id: str, uri: str) -> dict[str, Any]:
+        project = await self.ask(ctx, "get_project", {"project_id": project_id}, uri)
+        filters = {"project_id": project_id, "status": _OPEN, "fields": ["compact"], "limit": _BOARD_ROWS}
+        return {"project": project, "tasks": await self.ask(ctx, "list_tasks", filters, uri)}
+
+    async def ask(
+        self, ctx: Context, operation: str, raw: Mapping[str, object], uri: str = ""
+    ) -> dict[str, Any]:
+        """Runs a read for this caller and returns its answer as JSON values. Its errors become protocol errors."""
+        caller = Caller(actor=actor_of(ctx), door="mcp", request_id=request_id_of(ctx))
+        try:
+            answer = await self._runtime.run(BY_NAME[operation], raw, caller)
+        except NotFound as error:
+            raise no_such_resource(uri, error_text(error)) from error
+        except ProjectManagerError as error:
+            raise MCPError(INVALID_PARAMS, error_text(error), data={"uri": uri} if uri else None) from error
+        found: dict[str, Any] = orjson.loads(answer.body)
+        return found
+
+    async def subscribe(self, ctx: Context, params: SubscribeRequestParams) -> Result:
+        """2025 era: changes are announced on the connection's stream."""
+        uri = str(params.uri)
+        client = sdk.current_client()
+        if _URI.fullmatch(uri) is None:
+            raise no_such_resource(uri, f"{uri[:100]} cannot be subscribed to")
+        if client is None or not client.can_be_notified:
+            raise MCPError(
+                INVALID_PARAMS,
+                "SUBSCRIPTION_REFUSED: this connection has no stream to send notifications on.",
+            )
+        try:
+            self._subscriptions.subscribe(client, uri)
+        except TooManySubscriptions as error:
+            message = f"SUBSCRIPTION_REFUSED: a connection subscribes to at most {MAX_URIS} resources. Unsubscribe from some."
+            raise MCPError(INVALID_PARAMS, message) from error
+        return {"resultType": "complete"}
+
+    async def unsubscribe(self, _ctx: Context, params: UnsubscribeRequestParams) -> Result:
+        client = sdk.current_client()
+        if client is not None:
+            self._subscriptions.unsubscribe(client, str(params.uri))
+        return {"resultType": "complete"}
+
+
+def no_such_resource(uri: str, why: str) -> MCPError:
+    return MCPError(INVALID_PARAMS, f"Resource not found: {why}", data={"uri": uri})
+
+
+def task_uri(task_id: int | str) -> str:
+    return f"pm://task/{task_id}"
+
+
+def agent_uri(agent_id: str) -> str:
+    return f"pm://agent/{quote(agent_id, safe='')}"

@@ -1,0 +1,60 @@
+"""Input schemas as every client takes them: flat, one `type` a node, no references, no unions, nothing that only costs tokens.
+
+Identifiers are announced as integers, because some clients refuse a list of types; they are read from text all the same.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from pydantic import BaseModel
+
+Schema = dict[str, Any]
+
+_KEPT = ("enum", "minimum", "maximum", "format")
+
+
+def input_schema(command: type[BaseModel], listed: Iterable[str]) -> Schema:
+    """The schema of a tool that shows `listed`, in that order; the command decides what else is taken."""
+    whole = command.model_json_schema(by_alias=False, mode="validation")
+    properties, required = whole.get("properties", {}), whole.get("required", [])
+    names = list(listed)
+    schema: Schema = {
+        "type": "object",
+        "properties": {name: _flat(properties[name], whole) for name in names},
+    }
+    needed = [name for name in names if name in required]
+    if needed:
+        schema["required"] = needed
+    schema["additionalProperties"] = False
+    return schema
+
+
+def _flat(node: Mapping[str, Any], whole: Mapping[str, Any]) -> Schema:
+    inner = _one(node, whole)
+    kind = inner.get("type", "string")
+    flat: Schema = {"type": kind[0] if isinstance(kind, list) else kind}
+    flat |= {key: inner[key] for key in _KEPT if key in inner and not _is_noise(key, inner[key])}
+    if flat["type"] == "array":
+        flat["items"] = _flat(inner.get("items", {"type": "string"}), whole)
+    description = node.get("description") or inner.get("description")
+    if description:
+        flat["description"] = description
+    return flat
+
+
+def _one(node: Mapping[str, Any], whole: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The node without its reference and without its `null` branch."""
+    if "$ref" in node:
+        found: Mapping[str, Any] = whole["$defs"][node["$ref"].rpartition("/")[2]]
+        return _one(found, whole)
+    if "anyOf" in node:
+        branches = [branch for branch in node["anyOf"] if branch.get("type") != "null"]
+        return _one(branches[0], whole)
+    return node
+
+
+def _is_noise(key: str, value: object) -> bool:
+    """Limits that no sensible value meets."""
+    return (key == "minimum" and value == 1) or (
+        key == "maximum" and isinstance(value, int) and value > 10**9
+    )

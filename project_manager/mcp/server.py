@@ -1,0 +1,53 @@
+"""The one MCP server object of a process: tools, resources and prompts over one runtime."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import anyio
+
+from project_manager import __version__
+from project_manager.mcp.completions import Completions
+from project_manager.mcp.instructions import INSTRUCTIONS
+from project_manager.mcp.prompts import Prompts
+from project_manager.mcp.resources import Resources
+from project_manager.mcp.sdk import DoorServer
+from project_manager.mcp.subscriptions import Subscriptions
+from project_manager.mcp.tools import Tools
+from project_manager.runtime import Runtime
+
+
+def build_server(runtime: Runtime) -> DoorServer:
+    """The server that every transport of this process serves."""
+    draining = anyio.Event()
+    subscriptions = Subscriptions(runtime.hub)
+    tools = Tools(runtime, draining)
+    resources = Resources(runtime, subscriptions)
+    prompts = Prompts(resources)
+
+    @asynccontextmanager
+    async def lifespan(_server: Any) -> AsyncIterator[dict[str, Any]]:
+        async with subscriptions.run():
+            yield {}
+
+    return DoorServer(
+        "project-manager",
+        title="Project Manager",
+        version=__version__,
+        instructions=INSTRUCTIONS,
+        quiet=tools.is_quiet,
+        listen=subscriptions.listen,
+        draining=draining,
+        lifespan=lifespan,
+        on_list_tools=tools.list,
+        on_call_tool=tools.call,
+        get_tool_input_schema=tools.schema,
+        on_list_resources=resources.list,
+        on_list_resource_templates=resources.list_templates,
+        on_read_resource=resources.read,
+        on_subscribe_resource=resources.subscribe,
+        on_unsubscribe_resource=resources.unsubscribe,
+        on_list_prompts=prompts.list,
+        on_get_prompt=prompts.get,
+        on_completion=Completions(resources).complete,
+    )

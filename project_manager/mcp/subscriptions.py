@@ -1,0 +1,132 @@
+"""Changes of resources, from the event hub to clients of both eras.
+
+2026: a listen stream takes them from the bus. 2025: each subscribed connection has a pending set and a task of its own,
+so that a client which does not read its stream delays nobody, and a resource that changes often is announced once.
+"""
+
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from urllib.parse import quote
+
+import anyio
+import anyio.abc
+from mcp.server.subscriptions import InMemorySubscriptionBus, ListenHandler, ResourceUpdated
+
+from project_manager.hub import Event, Hub, Overflow, Resync
+from project_manager.mcp.sdk import Client
+
+MAX_URIS = 1000
+_STUCK_SECONDS = 10.0
+
+
+class TooManySubscriptions(Exception):
+    """The connection subscribes to more resources than it may."""
+
+
+@dataclass(eq=False)
+class _Subscriber:
+    client: Client
+    uris: set[str] = field(default_factory=set)
+    pending: dict[str, None] = field(default_factory=dict)
+    wake: anyio.Event = field(default_factory=anyio.Event)
+    gone: bool = False
+
+    def offer(self, uri: str) -> None:
+        if uri in self.uris:
+            self.pending[uri] = None
+            self.wake.set()
+
+    async def send_all(self) -> None:
+        """Announces what is pending, for as long as the connection lasts."""
+        while not self.gone:
+            await self.wake.wait()
+            self.wake = anyio.Event()
+            while self.pending and not self.gone:
+                uri = next(iter(self.pending))
+                del self.pending[uri]
+                with anyio.move_on_after(_STUCK_SECONDS) as patience:
+                    await self.client.resource_updated(uri)
+                if patience.cancelled_caught:
+                    self.client.cut()
+
+
+class Subscriptions:
+    """Who wants to hear of which resource."""
+
+    def __init__(self, hub: Hub) -> None:
+        self._hub = hub
+        self._bus = InMemorySubscriptionBus()
+        self._subscribers: dict[int, _Subscriber] = {}
+        self._tasks: anyio.abc.TaskGroup | None = None
+        self.listen = ListenHandler(self._bus, max_subscriptions=1024)
+
+    def __len__(self) -> int:
+        return len(self._subscribers)
+
+    @asynccontextmanager
+    async def run(self) -> AsyncIterator[None]:
+        """Feeds subscribers from the hub."""
+        async with anyio.create_task_group() as tasks:
+            self._tasks = tasks
+            tasks.start_soon(self._feed)
+            try:
+                yield
+            finally:
+                self._tasks = None
+                tasks.cancel_scope.cancel()
+
+    def subscribe(self, client: Client, uri: str) -> None:
+        """From now on the client hears of changes of `uri`. Raises TooManySubscriptions."""
+        subscriber = self._subscribers.get(id(client))
+        if subscriber is None:
+            subscriber = _Subscriber(client)
+            self._subscribers[id(client)] = subscriber
+            client.when_gone(lambda: self._remove(client))
+            if self._tasks is not None:
+                self._tasks.start_soon(subscriber.send_all)
+        if len(subscriber.uris) >= MAX_URIS:
+            raise TooManySubscriptions
+        subscriber.uris.add(uri)
+
+    def unsubscribe(self, client: Client, uri: str) -> None:
+        subscriber = self._subscribers.get(id(client))
+        if subscriber is not None:
+            subscriber.uris.discard(uri)
+            subscriber.pending.pop(uri, None)
+
+    def _remove(self, client: Client) -> None:
+        subscriber = self._subscribers.pop(id(client), None)
+        if subscriber is not None:
+            subscriber.gone = True
+            subscriber.wake.set()
+
+    async def _feed(self) -> None:
+        while True:
+            async with self._hub.subscribe(since=None, project_id=None, types=None) as events:
+                try:
+                    while True:
+                        await self._publish(uris_of(await events.next_batch()))
+                except (Overflow, Resync):  # events were missed: whatever is subscribed to may have changed
+                    await self._publish(
+                        {uri for subscriber in self._subscribers.values() for uri in subscriber.uris}
+                    )
+
+    async def _publish(self, uris: Iterable[str]) -> None:
+        for uri in uris:
+            for subscriber in self._subscribers.values():
+                subscriber.offer(uri)
+            await self._bus.publish(ResourceUpdated(uri=uri))
+
+
+def uris_of(events: Iterable[Event]) -> dict[str, None]:
+    """The resources that these events change, each once, in order."""
+    uris: dict[str, None] = {}
+    for event in events:
+        if event.task_id is not None:
+            uris[f"pm://task/{event.task_id}"] = None
+        if event.project_id is not None:
+            uris[f"pm://project/{event.project_id}/board"] = None
+        if event.agent_id is not None:
+            uris[f"pm://agent/{quote(event.agent_id, safe='')}"] = None
+    return uris

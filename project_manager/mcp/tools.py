@@ -1,0 +1,205 @@
+"""The catalogue as tools: what is listed, and how a call becomes an operation and its answer."""
+
+import logging
+from collections.abc import Awaitable, Mapping
+from difflib import get_close_matches
+from types import NoneType
+from typing import Any, get_args
+
+import anyio
+import orjson
+from mcp.server.context import ServerRequestContext
+from mcp.shared.exceptions import MCPError
+from mcp_types import INVALID_PARAMS, CallToolRequestParams, PaginatedRequestParams
+
+from project_manager.catalogue import OPERATIONS, Operation, Profile, Tool
+from project_manager.clock import monotonic
+from project_manager.domain.actors import LOCAL, Actor
+from project_manager.domain.errors import Invalid, ProjectManagerError, ShuttingDown
+from project_manager.mcp import sdk
+from project_manager.mcp.exchange import tool_profile
+from project_manager.mcp.schemas import input_schema
+from project_manager.runtime import Answer, Caller, Runtime
+
+_log = logging.getLogger(__name__)
+
+Context = ServerRequestContext[Any, Any]
+Result = dict[str, Any]
+Arguments = Mapping[str, object]
+
+_WAIT = "wait_seconds"
+_PROGRESS_SECONDS = 5.0
+
+
+class Tools:
+    """The tools of one server."""
+
+    def __init__(self, runtime: Runtime, draining: anyio.Event) -> None:
+        self._runtime = runtime
+        self._draining = draining
+        self._profile = "all" if runtime.settings.mcp_tools == "all" else "core"
+        self._callable: dict[str, Operation] = {}
+        for operation in OPERATIONS:
+            if operation.tool is not None:
+                for name in (operation.name, *operation.aliases):
+                    self._callable[name] = operation
+        self._lists = {
+            "core": _listing(lambda tool: tool.profile is Profile.CORE),
+            "all": _listing(lambda _tool: True),
+        }
+        self._nullable = {name: _nullable(operation) for name, operation in self._callable.items()}
+
+    async def list(self, ctx: Context, _params: PaginatedRequestParams | None) -> Result:
+        client = sdk.current_client()
+        asked = (client.tools if client is not None else "") or (
+            tool_profile(ctx.request.scope) if ctx.request else ""
+        )
+        return self._lists[asked or self._profile]
+
+    def schema(self, name: str) -> dict[str, Any] | None:
+        """The announced input schema, for the comparison of headers with arguments: no tool of ours declares a header."""
+        return {"type": "object"} if name in self._callable else None
+
+    def is_quiet(self, name: str, arguments: Arguments) -> bool:
+        """Whether the call is answered at once: nothing to announce meanwhile, nobody to wait for."""
+        return name in self._callable and arguments.get(_WAIT) in (None, 0, "0", "")
+
+    async def call(self, ctx: Context, params: CallToolRequestParams) -> Result:
+        operation = self._callable.get(params.name)
+        if operation is None:
+            raise MCPError(INVALID_PARAMS, self._unknown(params.name))
+        began = monotonic()
+        outcome = "ok"
+        try:
+            answer = await self._run(ctx, operation, self._arguments(params))
+            return _success(answer)
+        except ProjectManagerError as error:
+            outcome = error.code
+            return failure(error)
+        finally:
+            self._runtime.metrics.mcp_call(operation.name, ctx.protocol_version, outcome, monotonic() - began)
+
+    async def _run(self, ctx: Context, operation: Operation, arguments: Arguments) -> Answer:
+        caller = Caller(actor=actor_of(ctx), door="mcp", request_id=request_id_of(ctx))
+        work = self._runtime.run(operation, arguments, caller)
+        if self.is_quiet(operation.name, arguments):
+            return await work
+        return await self._waiting(ctx, work, arguments)
+
+    async def _waiting(self, ctx: Context, work: Awaitable[Answer], arguments: Arguments) -> Answer:
+        """Waits for the operation, tells how long it has been, and gives up in time when the server stops."""
+        outcome: Answer | ProjectManagerError = ShuttingDown(
+            "the server is stopping and ended the wait; nothing was taken or changed"
+        )
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self._give_up_when_draining, tasks.cancel_scope)
+            tasks.start_soon(_tell_progress, ctx, _seconds(arguments))
+            try:
+                outcome = await work
+            except ProjectManagerError as error:  # raised in here it would come out as a group
+                outcome = error
+            tasks.cancel_scope.cancel()
+        if isinstance(outcome, ProjectManagerError):
+            raise outcome
+        return outcome
+
+    async def _give_up_when_draining(self, scope: anyio.CancelScope) -> None:
+        await self._draining.wait()
+        scope.cancel()
+
+    def _arguments(self, params: CallToolRequestParams) -> dict[str, object]:
+        """What the client sent, without the nulls that only mean "not given", and with the defaults of this door."""
+        operation = self._callable[params.name]
+        nullable = self._nullable[params.name]
+        given = params.arguments or {}
+        arguments = {name: value for name, value in given.items() if value is not None or name in nullable}
+        if operation.tool is not None:
+            for name, value in operation.tool.defaults.items():
+                arguments.setdefault(name, value)
+        return arguments
+
+    def _unknown(self, name: str) -> str:
+        near = get_close_matches(name, self._callable, n=1)
+        guess = f" Did you mean {near[0]}?" if near else ""
+        return f"Unknown tool: {name[:80]}.{guess}"
+
+
+def actor_of(ctx: Context) -> Actor:
+    """Who calls: the gate's word over HTTP, the person at the machine over stdio."""
+    actor = ctx.request.scope.get("state", {}).get("actor") if ctx.request is not None else None
+    return actor if isinstance(actor, Actor) else LOCAL
+
+
+def request_id_of(ctx: Context) -> str:
+    found = ctx.request.scope.get("state", {}).get("request_id") if ctx.request is not None else None
+    return found if isinstance(found, str) else f"mcp-{ctx.request_id}"
+
+
+def _listing(shown: Any) -> Result:
+    tools = [_announced(row, row.tool) for row in OPERATIONS if row.tool is not None and shown(row.tool)]
+    return {"resultType": "complete", "tools": tools, "ttlMs": 60_000, "cacheScope": "public"}
+
+
+def _announced(operation: Operation, tool: Tool) -> dict[str, Any]:
+    return {
+        "name": operation.name,
+        "title": tool.title,
+        "description": operation.summary,
+        "inputSchema": input_schema(operation.command, tool.arguments),
+        "annotations": {
+            "readOnlyHint": tool.hints.read_only,
+            "destructiveHint": tool.hints.destructive,
+            "idempotentHint": tool.hints.idempotent,
+            "openWorldHint": tool.hints.open_world,
+        },
+    }
+
+
+def _nullable(operation: Operation) -> frozenset[str]:
+    """The arguments to which null is a value, such as a date that is taken away."""
+    fields = operation.command.model_fields
+    return frozenset(name for name, field in fields.items() if NoneType in get_args(field.annotation))
+
+
+def _success(answer: Answer) -> Result:
+    """The same information twice: as an object, and as its compact JSON text for clients that read only that."""
+    return {
+        "resultType": "complete",
+        "content": [{"type": "text", "text": answer.body.decode()}],
+        "structuredContent": orjson.loads(answer.body),
+        "isError": False,
+    }
+
+
+def failure(error: ProjectManagerError) -> Result:
+    """Text only: some clients validate structured content against a schema even when the call failed."""
+    return {
+        "resultType": "complete",
+        "content": [{"type": "text", "text": error_text(error)}],
+        "isError": True,
+    }
+
+
+def error_text(error: ProjectManagerError) -> str:
+    """Code, what and why, what to do next, and the facts. One line each, so that a cut text still begins with the code."""
+    lines = [f"{error.code.upper()}: {error.message}"]
+    if error.hint:
+        lines.append(error.hint)
+    if error.details and not isinstance(error, Invalid):
+        lines.append(orjson.dumps(error.details, default=str).decode())
+    return "\n".join(lines)
+
+
+def _seconds(arguments: Arguments) -> float | None:
+    try:
+        return float(str(arguments.get(_WAIT)))
+    except ValueError:
+        return None
+
+
+async def _tell_progress(ctx: Context, total: float | None) -> None:
+    """Announces the wait from time to time; without a progress token from the client nothing is sent."""
+    began = monotonic()
+    while True:
+        await ctx.session.report_progress(round(monotonic() - began, 1), total, "waiting")
+        await anyio.sleep(_PROGRESS_SECONDS)

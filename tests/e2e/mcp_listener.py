@@ -1,0 +1,222 @@
+"""A real listener with the MCP door on it, and small clients that show what is on the wire."""
+
+import socket
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import anyio
+import httpx
+import orjson
+import uvicorn
+from mcp.server.context import ServerRequestContext
+from mcp.shared.exceptions import MCPError
+from mcp_types import CallToolRequestParams, ListToolsResult, Tool
+
+from project_manager.mcp.sdk import DoorServer
+from project_manager.mcp.transports import McpDoor
+
+ACCEPT = "application/json, text/event-stream"
+MODERN = "2026-07-28"
+HANDSHAKE = "2025-11-25"
+PATIENCE = 5.0
+
+
+@dataclass
+class Settings:
+    mcp_max_connections: int = 1000
+    mcp_transport: str = "sse"
+
+
+@dataclass
+class Metrics:
+    opened: int = 0
+    closed: int = 0
+    gauges: dict[str, Any] = field(default_factory=dict)
+
+    def mcp_session_opened(self) -> None:
+        self.opened += 1
+
+    def mcp_session_closed(self) -> None:
+        self.closed += 1
+
+    def watch(self, gauge: str, read: Any) -> None:
+        self.gauges[gauge] = read
+
+
+@dataclass
+class Work:
+    """What the tools of `tool_server` are doing: tests wait on these instead of sleeping."""
+
+    started: anyio.Event = field(default_factory=anyio.Event)
+    finish: anyio.Event = field(default_factory=anyio.Event)
+    cancelled: anyio.Event = field(default_factory=anyio.Event)
+    finished: int = 0
+
+
+def tool_server(work: Work) -> DoorServer:
+    """`echo` never notifies; `hold` lasts until the test says so, `quiet_hold` the same without a stream."""
+
+    async def list_tools(_ctx: Any, _params: Any) -> ListToolsResult:
+        return ListToolsResult(tools=[Tool(name=name, input_schema={"type": "object"}) for name in _TOOLS])
+
+    async def call_tool(ctx: ServerRequestContext[Any, Any], params: CallToolRequestParams) -> dict[str, Any]:
+        if params.name not in _TOOLS:
+            raise MCPError(-32602, f"Unknown tool: {params.name}")
+        if params.name == "stray_print":
+            print("not for the protocol", flush=True)
+        if params.name == "crash":
+            raise RuntimeError("a secret of the inside")
+        if params.name.endswith("hold"):
+            await _hold(ctx, work)
+        words = str((params.arguments or {}).get("words", params.name))
+        return {"resultType": "complete", "content": [{"type": "text", "text": words}]}
+
+    return DoorServer(
+        "tools",
+        quiet=lambda name, _arguments: name in ("echo", "quiet_hold", "crash", "stray_print"),
+        on_list_tools=list_tools,
+        on_call_tool=call_tool,
+    )
+
+
+_TOOLS = ("echo", "hold", "quiet_hold", "crash", "loud_crash", "stray_print")
+
+
+async def _hold(ctx: ServerRequestContext[Any, Any], work: Work) -> None:
+    try:
+        await ctx.session.report_progress(0, 1, "holding")
+        work.started.set()
+        await work.finish.wait()
+        work.finished += 1
+    except anyio.get_cancelled_exc_class():
+        work.cancelled.set()
+        raise
+
+
+@contextmanager
+def free_socket(port: int = 0) -> Iterator[socket.socket]:
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(("127.0.0.1", port))
+        yield listener
+
+
+@dataclass
+class Listener:
+    port: int
+    door: McpDoor
+    metrics: Metrics
+    uvicorn: uvicorn.Server
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    async def stop(self, window: float = 2.0) -> None:
+        """What the process does at SIGTERM."""
+        self.uvicorn.should_exit = True
+        self.door.drain()
+        await self.door.wait_inflight(window)
+        await self.door.terminate()
+
+
+@asynccontextmanager
+async def listening(
+    server: DoorServer, *, port: int = 0, settings: Settings | None = None, idle_seconds: float = 1800.0
+) -> AsyncIterator[Listener]:
+    """Serves on a port of its own; leaving the block fails if the listener does not stop within the patience."""
+    metrics = Metrics()
+    door = McpDoor(server, settings or Settings(), metrics, idle_seconds=idle_seconds)
+    config = uvicorn.Config(door.app, http="httptools", lifespan="off", log_config=None, access_log=False)
+    with free_socket(port) as bound:
+        listener = Listener(bound.getsockname()[1], door, metrics, _Server(config))
+        with anyio.fail_after(60):
+            async with door.run(), anyio.create_task_group() as tasks:
+                tasks.start_soon(lambda: listener.uvicorn.serve(sockets=[bound]))
+                while not listener.uvicorn.started:
+                    await anyio.sleep(0.005)
+                try:
+                    yield listener
+                finally:
+                    with anyio.CancelScope(shield=True), anyio.fail_after(PATIENCE):
+                        await listener.stop(window=0)
+                        while listener.uvicorn.server_state.connections:
+                            listener.uvicorn.force_exit = listener.uvicorn.should_exit
+                            await anyio.sleep(0.005)
+
+
+class _Server(uvicorn.Server):
+    """Signals are the test runner's."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+def call(tool: str, call_id: int = 1, **arguments: Any) -> dict[str, Any]:
+    params = {"name": tool, "arguments": arguments}
+    return {"jsonrpc": "2.0", "id": call_id, "method": "tools/call", "params": params}
+
+
+def modern(message: dict[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
+    """The message with the 2026 envelope, and the headers that go with it."""
+    meta = {
+        "io.modelcontextprotocol/protocolVersion": MODERN,
+        "io.modelcontextprotocol/clientCapabilities": {},
+        **message["params"].get("_meta", {}),
+    }
+    params = {**message["params"], "_meta": meta}
+    headers = {"mcp-protocol-version": MODERN, "mcp-method": message["method"]}
+    if "name" in params:
+        headers["mcp-name"] = params["name"]
+    return {**message, "params": params}, headers
+
+
+class Wire:
+    """A bare HTTP client that speaks JSON-RPC."""
+
+    def __init__(self, http: httpx.AsyncClient) -> None:
+        self.http = http
+        self.session = ""
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {"mcp-session-id": self.session, "mcp-protocol-version": HANDSHAKE} if self.session else {}
+
+    async def initialize(self) -> httpx.Response:
+        params = {
+            "protocolVersion": HANDSHAKE,
+            "capabilities": {},
+            "clientInfo": {"name": "wire", "version": "1"},
+        }
+        answer = await self.post({"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": params})
+        if answer.status_code == 200:
+            self.session = answer.headers["mcp-session-id"]
+            await self.post({"jsonrpc": "2.0", "method": "notifications/initialized"})
+        return answer
+
+    async def post(
+        self, message: Any, headers: dict[str, str] | None = None, path: str = "/mcp"
+    ) -> httpx.Response:
+        return await self.http.post(
+            path, content=orjson.dumps(message), headers={**self.headers, **(headers or {})}
+        )
+
+    async def post_modern(
+        self, message: dict[str, Any], headers: dict[str, str] | None = None
+    ) -> httpx.Response:
+        body, routing = modern(message)
+        return await self.http.post(
+            "/mcp", content=orjson.dumps(body), headers={**routing, **(headers or {})}
+        )
+
+
+@asynccontextmanager
+async def wire(listener: Listener) -> AsyncIterator[Wire]:
+    headers = {"accept": ACCEPT, "content-type": "application/json"}
+    async with httpx.AsyncClient(
+        base_url=listener.url, headers=headers, timeout=PATIENCE, trust_env=False
+    ) as http:
+        yield Wire(http)

@@ -1,0 +1,119 @@
+"""The server as a child process of its client."""
+
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import anyio
+import anyio.abc
+import orjson
+import pytest
+from mcp import Client, StdioServerParameters
+
+from tests.e2e.mcp_listener import HANDSHAKE, MODERN, PATIENCE, call, modern
+
+COMMAND = [sys.executable, "-c", "import anyio; from tests.e2e.mcp_stdio_server import main; anyio.run(main)"]
+GREETING = {"protocolVersion": HANDSHAKE, "capabilities": {}, "clientInfo": {"name": "pipe", "version": "1"}}
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+class Pipe:
+    """One end of the conversation, a line a message."""
+
+    def __init__(self, process: anyio.abc.Process) -> None:
+        self.process = process
+        self._rest = b""
+
+    async def send(self, *messages: Any) -> None:
+        assert self.process.stdin is not None
+        await self.process.stdin.send(b"".join(orjson.dumps(message) + b"\n" for message in messages))
+
+    async def read(self) -> Any:
+        assert self.process.stdout is not None
+        with anyio.fail_after(PATIENCE):
+            while b"\n" not in self._rest:
+                self._rest += await self.process.stdout.receive()
+        line, self._rest = self._rest.split(b"\n", 1)
+        return orjson.loads(line)
+
+    async def close(self) -> None:
+        assert self.process.stdin is not None
+        await self.process.stdin.aclose()
+
+
+@asynccontextmanager
+async def pipe(*arguments: str) -> AsyncIterator[Pipe]:
+    async with await anyio.open_process([*COMMAND, *arguments], stderr=None) as process:
+        try:
+            yield Pipe(process)
+        finally:
+            if process.returncode is None:
+                process.kill()
+
+
+def text_of(answer: Any) -> str:
+    return str(answer["result"]["content"][0]["text"])
+
+
+@pytest.mark.parametrize(("mode", "version"), [("auto", MODERN), ("legacy", HANDSHAKE)])
+async def test_both_eras_are_served_on_stdio(mode: Any, version: str) -> None:
+    parameters = StdioServerParameters(command=COMMAND[0], args=COMMAND[1:])
+    with anyio.fail_after(20):
+        async with Client(parameters, mode=mode) as client:
+            assert client.protocol_version == version
+            result = await client.call_tool("echo", {"words": "hello"})
+            assert [block.model_dump()["text"] for block in result.content] == ["hello"]
+
+
+async def test_a_client_that_asks_in_the_new_era_may_go_on_in_the_old_one() -> None:
+    discover, _ = modern({"jsonrpc": "2.0", "id": 1, "method": "server/discover", "params": {}})
+    with anyio.fail_after(20):
+        async with pipe() as end:
+            await end.send(discover)
+            assert MODERN in (await end.read())["result"]["supportedVersions"]
+            await end.send({"jsonrpc": "2.0", "id": 2, "method": "initialize", "params": GREETING})
+            assert (await end.read())["result"]["protocolVersion"] == HANDSHAKE
+            await end.send({"jsonrpc": "2.0", "method": "notifications/initialized"}, call("echo", 3))
+            assert text_of(await end.read()) == "echo"
+            await end.send(modern(call("echo", 4))[0])
+            assert text_of(await end.read()) == "echo"
+
+
+async def test_what_was_asked_before_the_input_ended_is_answered() -> None:
+    with anyio.fail_after(20):
+        async with pipe("--finish") as end:
+            await end.send(*(modern(call("quiet_hold", number))[0] for number in range(1, 6)))
+            await end.close()
+            found: set[int] = set()
+            while len(found) < 5:
+                message = await end.read()
+                if "id" in message:
+                    assert text_of(message) == "quiet_hold"
+                    found.add(message["id"])
+            assert found == {1, 2, 3, 4, 5}
+            with anyio.fail_after(PATIENCE):
+                assert await end.process.wait() == 0
+
+
+@pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGINT])
+async def test_a_signal_ends_the_process_while_its_input_stays_open(sent: signal.Signals) -> None:
+    with anyio.fail_after(20):
+        async with pipe() as end:
+            await end.send(modern(call("echo"))[0])
+            await end.read()
+            end.process.send_signal(sent)
+            with anyio.fail_after(PATIENCE):
+                await end.process.wait()
+
+
+async def test_a_stray_print_does_not_reach_the_protocol() -> None:
+    with anyio.fail_after(20):
+        async with pipe() as end:
+            await end.send(modern(call("stray_print"))[0])
+            assert text_of(await end.read()) == "stray_print"
