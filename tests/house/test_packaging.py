@@ -1,0 +1,101 @@
+import ast
+import configparser
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+from project_manager import __version__
+from tests.house.tree import CHECKOUT, files, name_of, parsed
+
+SETUP = configparser.ConfigParser()
+SETUP.read(CHECKOUT / "setup.cfg")
+
+IMPORTED_AS = {
+    "prometheus-client": "prometheus_client",
+    "python-json-logger": "pythonjsonlogger",
+    "pyyaml": "yaml",
+}
+RUN_BY_UVICORN = {"httptools", "uvloop", "websockets"}
+
+
+def names(requirements: str) -> set[str]:
+    found = (re.match(r"[A-Za-z0-9._-]+", line) for line in requirements.splitlines())
+    return {re.sub(r"[-_.]+", "-", match[0]).lower() for match in found if match}
+
+
+def imported(*patterns: str) -> set[str]:
+    modules = set()
+    for path in files(*patterns):
+        for node in ast.walk(parsed(path)):
+            if isinstance(node, ast.Import):
+                modules |= {alias.name.partition(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                modules.add(node.module.partition(".")[0])
+    return modules - set(sys.stdlib_module_names) - {"project_manager", "tests"}
+
+
+def test_the_wheel_holds_every_package_and_the_migrations() -> None:
+    folders = {path.parent for path in files("project_manager/*.py")}
+    packages = {name_of(folder).replace("/", ".") for folder in folders}
+    migrations = {"project_manager._migrations", "project_manager._migrations.versions"}
+    assert set(SETUP["options"]["packages"].split()) == packages | migrations
+
+
+def test_the_wheel_holds_every_file_that_is_not_code() -> None:
+    others = {name_of(path) for path in files("project_manager") if path.suffix != ".py"}
+    static = {name for name in others if name.startswith("project_manager/web/static/")}
+    assert others == static
+    assert SETUP["options.package_data"]["project_manager.web"] == "static/**"
+    besides = {path.name for path in files("migrations") if path.suffix != ".py"}
+    assert besides <= set(SETUP["options.package_data"]["project_manager._migrations"].split())
+
+
+def test_what_the_package_imports_is_what_it_requires() -> None:
+    required = {IMPORTED_AS.get(name, name) for name in names(SETUP["options"]["install_requires"])}
+    assert imported("project_manager/*.py", "migrations/*.py") | RUN_BY_UVICORN == required
+
+
+def test_what_the_tests_import_is_required_for_them() -> None:
+    extras = SETUP["options.extras_require"]
+    requirements = "\n".join([SETUP["options"]["install_requires"], extras["test"], extras["dev"]])
+    known = {IMPORTED_AS.get(name, name.replace("-", "_")) for name in names(requirements)}
+    assert imported("tests/*.py") <= known
+
+
+@pytest.mark.parametrize("file", ["image.txt", "dev.txt", "build.txt"])
+def test_a_pin_is_one_exact_version_and_says_nothing_of_where_it_comes_from(file: str) -> None:
+    for line in (CHECKOUT / "requirements" / file).read_text().splitlines():
+        assert line.startswith("#") or re.fullmatch(r"[A-Za-z0-9._-]+==[A-Za-z0-9.]+(; .+)?", line)
+
+
+def test_everything_required_is_pinned_and_the_tests_run_on_what_is_shipped() -> None:
+    image, dev = (
+        {line.partition(";")[0] for line in (CHECKOUT / "requirements" / file).read_text().splitlines()}
+        for file in ("image.txt", "dev.txt")
+    )
+    extras = SETUP["options.extras_require"]
+    assert names(SETUP["options"]["install_requires"]) <= names("\n".join(image))
+    assert names(extras["test"]) | names(extras["dev"]) <= names("\n".join(dev))
+    assert {line for line in image if "==" in line} <= dev
+
+
+def test_the_changelog_has_a_section_for_this_version() -> None:
+    headings = re.findall(r"^## \[?([^\]\s]+)", (CHECKOUT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    assert headings[0] == __version__
+
+
+def test_migrations_are_numbered_in_one_line() -> None:
+    versions = [path for path in files("migrations/versions/*.py") if path.name != "__init__.py"]
+    numbers = sorted(path.name[:4] for path in versions)
+    assert numbers == [f"{number:04d}" for number in range(1, len(versions) + 1)]
+    assert versions != []
+
+
+@pytest.mark.parametrize("path", files("scripts/*", ".ci/run"), ids=name_of)
+def test_a_script_is_executable_and_says_what_it_does(path: Path) -> None:
+    first, second = path.read_text().splitlines()[:2]
+    assert path.stat().st_mode & 0o111
+    assert first.startswith("#!/usr/bin/env ")
+    assert second.startswith(("# ", '"""'))

@@ -1,0 +1,26 @@
+"""The files that the house rules are about."""
+
+import ast
+import subprocess
+from functools import cache
+from pathlib import Path
+
+CHECKOUT = Path(__file__).parents[2]
+PACKAGE = CHECKOUT / "project_manager"
+
+
+@cache
+def files(*patterns: str) -> tuple[Path, ...]:
+    """Files of the checkout that git tracks or would, matching one of the patterns."""
+    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "--", *patterns]
+    listed = subprocess.run(command, cwd=CHECKOUT, check=True, capture_output=True, text=True).stdout
+    return tuple(path for line in listed.splitlines() if (path := CHECKOUT / line).is_file())
+
+
+@cache
+def parsed(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(), filename=str(path))
+
+
+def name_of(path: Path) -> str:
+    return path.relative_to(CHECKOUT).as_posix()
