@@ -1,0 +1,61 @@
+"""How Alembic meets the database: our driver, our own BEGIN, foreign keys off while tables are rebuilt and checked before COMMIT."""
+
+from pathlib import Path
+
+from alembic import context
+from sqlalchemy import Connection, create_engine, event
+from sqlalchemy.pool import NullPool
+
+from project_manager.config import load, read_environment
+from project_manager.store import dialect
+from project_manager.store.schema import metadata
+
+
+def database_path() -> str:
+    given = context.config.attributes.get("path")
+    if given is not None:
+        return str(given)
+    return str(load({}, read_environment(), None).settings.database_path)
+
+
+def is_ours(name: str | None, kind: str) -> bool:
+    """Full-text tables belong to SQLite's extension and are made by hand in the migrations."""
+    return not (kind == "table" and (name or "").startswith("tasks_fts"))
+
+
+def begin_for_writing(connection: Connection) -> None:
+    connection.exec_driver_sql(dialect.BEGIN_WRITE)
+
+
+def migrate(connection: Connection) -> None:
+    context.configure(
+        connection=connection,
+        target_metadata=metadata,
+        render_as_batch=True,
+        transaction_per_migration=False,
+        include_name=lambda name, kind, _parents: is_ours(name, kind),
+    )
+    with connection.begin():
+        context.run_migrations()
+        broken = connection.exec_driver_sql("PRAGMA foreign_key_check").fetchall()
+        if broken:
+            raise RuntimeError(f"the migration leaves rows without their parents: {broken[:5]}")
+
+
+def run() -> None:
+    path = database_path()
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    engine = create_engine(
+        "sqlite://", creator=lambda: dialect.connect(path, create=True), poolclass=NullPool
+    )
+    event.listen(engine, "begin", begin_for_writing)
+    with engine.connect() as connection:
+        driver_connection = connection.connection.driver_connection
+        if driver_connection is None:
+            raise RuntimeError("there is no driver connection")
+        driver_connection.execute("PRAGMA foreign_keys=OFF")
+        migrate(connection)
+    engine.dispose()
+
+
+run()

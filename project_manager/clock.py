@@ -1,0 +1,47 @@
+"""Time: the one place that reads a clock. Instants are integers, milliseconds since the epoch, UTC."""
+
+import time
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Protocol
+
+
+class Clock(Protocol):
+    """Where `now` comes from. Tests move theirs."""
+
+    def now(self) -> int:
+        """Milliseconds since the epoch."""
+        ...
+
+
+class SystemClock:
+    """The machine's wall clock."""
+
+    def now(self) -> int:
+        return time.time_ns() // 1_000_000
+
+
+def monotonic() -> float:
+    """Seconds for measuring durations within this process."""
+    return time.monotonic()
+
+
+def rfc3339(instant: int) -> str:
+    """`2026-11-23T10:00:00.000Z`."""
+    seconds, milliseconds = divmod(instant, 1000)
+    return f"{_to_the_second(seconds)}.{milliseconds:03d}Z"
+
+
+@lru_cache(maxsize=4096)
+def _to_the_second(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+
+
+def parse_rfc3339(text: str) -> int:
+    """Milliseconds since the epoch. A date alone is its midnight UTC; a time without an offset is refused by ValueError."""
+    moment = datetime.fromisoformat(text.strip())
+    if moment.tzinfo is None:
+        if len(text.strip()) > len("2026-11-23"):
+            raise ValueError("the time has no offset from UTC")
+        moment = moment.replace(tzinfo=UTC)
+    return int(moment.timestamp() * 1000)

@@ -1,0 +1,365 @@
+"""Inputs, one class an operation. Descriptions are read by API clients and by agents choosing arguments: short, with units."""
+
+from typing import Annotated, Literal
+
+from pydantic import AliasChoices, BeforeValidator, Field
+
+from project_manager.contract import fields
+from project_manager.contract.fields import Command, Words
+from project_manager.domain import limits
+from project_manager.domain.statuses import EpicStatus, Status
+
+LogKind = Literal["comment", "progress", "handoff", "evidence"]
+
+
+def _any_means_none(value: object) -> object:
+    """The predecessor's words for no filter."""
+    return None if isinstance(value, str) and value.strip().upper() in {"ALL", "ANY", ""} else value
+
+
+class _Paged(Command):
+    limit: fields.Limit = Field(limits.PAGE_DEFAULT, description="rows a page, 1..500")
+    cursor: fields.Cursor | None = Field(None, description="next_cursor of the page before")
+
+
+class _Repeatable(Command):
+    request_id: fields.Key | None = Field(
+        None,
+        description="any unique text; the same one again returns the first answer instead of doing it twice",
+    )
+
+
+class _Leased(_Repeatable):
+    agent_id: fields.AgentId | None = Field(None, description="your agent id")
+    fence: fields.Fence | None = Field(None, description="fence of your lease")
+
+
+# projects and epics
+
+
+class CreateProject(_Repeatable):
+    name: fields.Name = Field(description="unique name")
+    description: fields.Text = ""
+    agent_id: fields.AgentId | None = Field(None, description="your agent id")
+
+
+class GetProject(Command):
+    project_id: fields.Id
+
+
+class UpdateProject(Command):
+    project_id: fields.Id
+    name: fields.Name = Field("", description="new name")
+    description: fields.Text = ""
+    archived: fields.Flag = Field(
+        False, description="true takes its tasks out of the queue, false brings them back"
+    )
+    version: fields.Version | None = Field(None, description="refuse if it is not at this version any more")
+
+
+class DeleteProject(Command):
+    project_id: fields.Id
+    force: fields.Flag = Field(False, description="delete with all its epics and tasks")
+    version: fields.Version | None = None
+
+
+class ListProjects(_Paged):
+    archived: fields.Flag | None = Field(None, description="only archived (true) or only live ones (false)")
+    status: Annotated[str | None, BeforeValidator(_any_means_none)] = Field(
+        None, description="kept for the predecessor's clients; ACTIVE or ARCHIVED"
+    )
+
+
+class CreateEpic(_Repeatable):
+    name: fields.Name = Field(description="unique in its project")
+    project_id: fields.Id | None = None
+    project_name: fields.Name | None = Field(
+        None, description="instead of project_id; made if it does not exist"
+    )
+    description: fields.Text = ""
+    status: fields.StatusOfEpic = EpicStatus.ACTIVE
+    position: fields.Whole | None = Field(
+        None, ge=0, le=1_000_000, description="order within the project; last by default"
+    )
+    agent_id: fields.AgentId | None = None
+
+
+class GetEpic(Command):
+    epic_id: fields.Id
+
+
+class UpdateEpic(Command):
+    epic_id: fields.Id
+    name: fields.Name = ""
+    description: fields.Text = ""
+    status: fields.StatusOfEpic = EpicStatus.ACTIVE
+    position: fields.Whole = Field(0, ge=0, le=1_000_000)
+    version: fields.Version | None = None
+
+
+class DeleteEpic(Command):
+    epic_id: fields.Id
+    force: fields.Flag = Field(False, description="delete with all its tasks")
+    version: fields.Version | None = None
+
+
+class ListEpics(_Paged):
+    project_id: fields.Id | None = None
+    status: Annotated[fields.StatusOfEpic | None, BeforeValidator(_any_means_none)] = None
+
+
+# tasks
+
+
+class NewTask(Command):
+    """A task as it is described when it is made."""
+
+    name: fields.Name = Field(description="what is to be done, in a line")
+    description: fields.Text = ""
+    status: fields.TaskStatus = Field(
+        Status.TODO, description="TODO, or BACKLOG to keep it from being offered"
+    )
+    priority: fields.Priority = Field(limits.PRIORITY_DEFAULT, description="0 highest .. 4")
+    labels: fields.Labels = Field(default_factory=list)
+    acceptance: fields.Acceptance = Field(default_factory=list, description="criteria for done")
+    conflicts_with: fields.Ids = Field(
+        default_factory=list, description="ids that must not run at the same time"
+    )
+    defer_until: fields.Instant | None = Field(None, description="not offered before this time, RFC 3339")
+    due_at: fields.Instant | None = None
+    estimate_minutes: fields.Minutes | None = None
+    external_key: fields.Key | None = Field(None, description="your own key, unique in the project")
+
+
+class CreateTask(NewTask, _Repeatable):
+    project_id: fields.Id | None = None
+    project_name: fields.Name | None = Field(
+        None, description="instead of project_id; made if it does not exist"
+    )
+    epic_id: fields.Id | None = None
+    epic_name: fields.Name | None = Field(None, description="instead of epic_id; made if it does not exist")
+    depends_on: fields.Ids = Field(
+        default_factory=list,
+        validation_alias=AliasChoices("depends_on", "dependencies"),
+        description="task ids that must be DONE first",
+    )
+    agent_id: fields.AgentId | None = Field(None, description="your agent id")
+
+
+class BulkTask(NewTask):
+    ref: fields.Key | None = Field(None, description="a name for this task within the request")
+    depends_on: fields.Words = Field(
+        default_factory=list,
+        validation_alias=AliasChoices("depends_on", "dependencies"),
+        description="task ids, or refs of tasks in this request",
+    )
+
+
+class CreateTasks(_Repeatable):
+    project_id: fields.Id | None = None
+    project_name: fields.Name | None = None
+    epic_id: fields.Id | None = None
+    epic_name: fields.Name | None = None
+    tasks: list[BulkTask] = Field(min_length=1, max_length=limits.BULK_TASKS)
+    agent_id: fields.AgentId | None = None
+
+
+class GetTask(Command):
+    task_id: fields.Id
+
+
+class GetTaskDetails(Command):
+    task_id: fields.Id
+    log_limit: fields.Whole = Field(20, ge=1, le=1000, description="newest log entries to return")
+    before: fields.Id | None = Field(
+        None,
+        validation_alias=AliasChoices("before", "before_seq"),
+        description="logs_before of the last answer, for older entries",
+    )
+    budget_tokens: fields.Whole | None = Field(
+        None, ge=200, le=100_000, description="shorten the log to about this size"
+    )
+
+
+class UpdateTask(_Leased):
+    task_id: fields.Id
+    name: fields.Name = ""
+    description: fields.Text = ""
+    priority: fields.Priority = Field(limits.PRIORITY_DEFAULT, description="0 highest .. 4")
+    labels: fields.Labels = Field(default_factory=list)
+    acceptance: fields.Acceptance = Field(default_factory=list)
+    epic_id: fields.Id | None = None
+    depends_on: fields.Ids = Field(
+        default_factory=list,
+        validation_alias=AliasChoices("depends_on", "dependencies"),
+        description="replaces the whole list of task ids",
+    )
+    conflicts_with: fields.Ids = Field(default_factory=list)
+    defer_until: fields.Instant | None = None
+    due_at: fields.Instant | None = None
+    estimate_minutes: fields.Minutes | None = None
+    external_key: fields.Key | None = None
+    attempts: fields.Whole = Field(0, ge=0, le=0, description="0 forgets failed attempts")
+    status: fields.TaskStatus | None = Field(None, description="as update_task_status")
+    reopen: fields.Flag = Field(False, description="needed to leave DONE or CANCELLED")
+    force: fields.Flag = Field(False, description="an operator's: end another's lease")
+    log_entry: fields.Text | None = Field(None, description="also add this to the log")
+    version: fields.Version | None = Field(None, description="refuse if it is not at this version any more")
+
+
+class DeleteTask(Command):
+    task_id: fields.Id
+    force: fields.Flag = Field(False, description="delete even while an agent holds it")
+    version: fields.Version | None = None
+
+
+class ListTasks(_Paged):
+    project_id: fields.Id | None = None
+    epic_id: fields.Id | None = None
+    status: Annotated[fields.TaskStatuses | None, BeforeValidator(_any_means_none)] = Field(
+        None, description="one or several statuses"
+    )
+    label: fields.Label | None = None
+    holder: fields.AgentId | None = Field(None, description="tasks that this agent holds now")
+    ready: fields.Flag | None = Field(None, description="true: only what may be claimed now")
+    q: fields.Query | None = Field(
+        None, validation_alias=AliasChoices("q", "query"), description="words in name or description"
+    )
+    ids: Annotated[list[fields.Id], BeforeValidator(fields.listed), Field(max_length=500)] | None = Field(
+        None, description="these tasks only"
+    )
+    fields: Words | None = Field(None, description="return only these fields; `compact` for a short row")
+
+
+class GetAvailableTasks(_Paged):
+    status: Annotated[fields.TaskStatuses | None, BeforeValidator(_any_means_none)] = Field(
+        None, description="default: what may be claimed now; or statuses to look through"
+    )
+    include_locked: fields.Flag = Field(False, description="also tasks that somebody holds")
+    project_id: fields.Id | None = None
+    epic_id: fields.Id | None = None
+    labels: fields.Labels = Field(default_factory=list, description="all of these")
+
+
+class UpdateTaskStatus(_Leased):
+    task_id: fields.Id
+    status: fields.TaskStatus = Field(description="DONE ends your lease; so do REVIEW, BLOCKED, CANCELLED")
+    note: fields.Text | None = Field(None, description="added to the log")
+    reopen: fields.Flag = Field(False, description="needed to leave DONE or CANCELLED")
+    force: fields.Flag = Field(False, description="an operator's: end another's lease")
+
+
+class AddTaskLog(_Leased):
+    task_id: fields.Id
+    body: Annotated[fields.Text, Field(min_length=1)] = Field(description="markdown")
+    kind: LogKind = "progress"
+
+
+class ListTaskLogs(_Paged):
+    task_id: fields.Id
+    kind: LogKind | Literal["system"] | None = None
+
+
+class ListTaskEvents(_Paged):
+    task_id: fields.Id
+
+
+# leases
+
+_TTL = AliasChoices("ttl_seconds", "timeout", "duration_seconds")
+
+
+class AcquireTaskLock(_Leased):
+    task_id: fields.Id
+    ttl_seconds: fields.TtlSeconds = Field(
+        limits.LEASE_SECONDS_DEFAULT, validation_alias=_TTL, description="lease length, 1..3600"
+    )
+
+
+class RenewTaskLock(Command):
+    task_id: fields.Id
+    agent_id: fields.AgentId | None = Field(None, description="your agent id")
+    fence: fields.Fence | None = Field(None, description="fence of your lease")
+    ttl_seconds: fields.TtlSeconds | None = Field(
+        None, validation_alias=_TTL, description="1..3600; default: as long as before"
+    )
+
+
+class ReleaseTaskLock(_Leased):
+    task_id: fields.Id
+    handoff: fields.Text | None = Field(None, description="note for whoever takes it next")
+    failed: fields.Flag = Field(False, description="count it as a failed attempt")
+    force: fields.Flag = Field(False, description="an operator's: end another's lease")
+
+
+class ClaimNextTask(_Repeatable):
+    agent_id: fields.AgentId | None = Field(None, description="your agent id")
+    project_id: fields.Id | None = None
+    epic_id: fields.Id | None = None
+    labels: fields.Labels = Field(default_factory=list, description="all of these")
+    priority: fields.Priority | None = Field(None, description="this priority or more urgent")
+    ttl_seconds: fields.TtlSeconds = Field(
+        limits.LEASE_SECONDS_NEXT, validation_alias=_TTL, description="lease length, 1..3600"
+    )
+    wait_seconds: fields.WaitSeconds = Field(0, description="wait this long for one, 0..55")
+
+
+# the rest
+
+
+class GetBoardState(Command):
+    project_id: fields.Id | None = None
+
+
+class ListEvents(Command):
+    since: fields.Seq = Field(0, description="events after this number")
+    types: fields.Words = Field(default_factory=list, description="only these types")
+    project_id: fields.Id | None = None
+    limit: fields.Limit = 100
+    wait_seconds: fields.WaitSeconds = Field(0, description="wait this long for the first one, 0..55")
+    epoch: fields.Key | None = Field(None, description="epoch of the last answer")
+
+
+class ListAgents(_Paged):
+    active: fields.Flag | None = Field(None, description="true: only those who hold something")
+
+
+class GetAgent(Command):
+    agent_id: fields.AgentId
+
+
+class GetContext(Command):
+    agent_id: fields.AgentId | None = Field(None, description="your agent id")
+    project_id: fields.Id | None = None
+    budget_tokens: fields.Whole = Field(
+        2000, ge=200, le=20_000, description="about how long the answer may be"
+    )
+
+
+class CreateToken(Command):
+    name: fields.Name
+    role: Literal["viewer", "agent", "operator"]
+    agent_id: fields.AgentId | None = Field(None, description="bind the token to this agent id")
+
+
+class ListTokens(_Paged):
+    pass
+
+
+class RevokeToken(Command):
+    token_id: fields.Id
+
+
+class ImportPlan(_Repeatable):
+    document: str = Field(description="the plan, YAML or JSON text", max_length=64 * 1024 * 1024)
+    source: fields.Name = Field("document", description="file name for messages")
+    dry_run: fields.Flag = False
+    status: Literal["keep", "overwrite"] = "keep"
+    prune: fields.Flag = Field(
+        False, description="delete what the plan's projects have and the plan does not"
+    )
+
+
+class ExportPlan(Command):
+    project: fields.Name | None = Field(None, description="name of one project; default: all")
+    format: Literal["yaml", "json"] = "yaml"

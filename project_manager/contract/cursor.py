@@ -1,0 +1,37 @@
+"""Opaque cursors: where a list goes on, tied to the filters that it was begun with."""
+
+import base64
+import binascii
+import json
+import zlib
+from collections.abc import Mapping
+
+from project_manager.domain.errors import MalformedCursor
+from project_manager.domain.limits import ID_MAXIMUM
+
+
+def write(position: tuple[int, ...], filters: Mapping[str, object]) -> str:
+    text = json.dumps([*position, _mark(filters)], separators=(",", ":"))
+    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+
+
+def read(cursor: str, filters: Mapping[str, object], length: int) -> tuple[int, ...]:
+    """The position of `length` integers. Raises MalformedCursor when it is not ours or belongs to other filters."""
+    try:
+        padded = cursor + "=" * (-len(cursor) % 4)
+        values = json.loads(base64.b64decode(padded.encode("ascii"), altchars=b"-_", validate=True))
+    except (ValueError, binascii.Error, RecursionError):
+        raise MalformedCursor("`cursor` is not one that this service gave") from None
+    if not isinstance(values, list) or len(values) != length + 1 or not all(_fits(value) for value in values):
+        raise MalformedCursor("`cursor` is not one that this service gave")
+    if values[-1] != _mark(filters):
+        raise MalformedCursor("`cursor` belongs to a list with other filters")
+    return tuple(values[:-1])
+
+
+def _fits(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and abs(value) <= ID_MAXIMUM
+
+
+def _mark(filters: Mapping[str, object]) -> int:
+    return zlib.crc32(json.dumps(filters, sort_keys=True, default=str).encode())

@@ -1,0 +1,162 @@
+"""The kinds of values that commands are made of, and how they are read.
+
+Readers are lenient where people and models err without ambiguity (`"7"` for 7, a list sent as its JSON text, a status in any case)
+and strict where a slip would be silent (unknown fields, times without an offset, values out of range).
+"""
+
+import json
+from collections.abc import Callable
+from difflib import get_close_matches
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+
+from project_manager.clock import parse_rfc3339
+from project_manager.domain import limits
+from project_manager.domain.statuses import EPIC_SYNONYMS, SYNONYMS, EpicStatus, Status, spelled
+
+
+class Command(BaseModel):
+    """The input of one operation. Fields that it does not have are refused by name."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True, str_strip_whitespace=False)
+
+
+def _integer(value: object) -> object:
+    if isinstance(value, bool) or (isinstance(value, float) and not value.is_integer()):
+        raise ValueError("is not a whole number")
+    if isinstance(value, str):
+        text = value.strip()
+        if not text.lstrip("-").isascii() or not text.lstrip("-").isdigit() or len(text) > 24:
+            raise ValueError("is not a whole number")
+        return int(text)
+    return value
+
+
+def _boolean(value: object) -> object:
+    words = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
+    if isinstance(value, str):
+        word = words.get(value.strip().lower())
+        if word is None:
+            raise ValueError("is neither true nor false")
+        return word
+    if isinstance(value, int) and value in (0, 1):
+        return bool(value)
+    return value
+
+
+def listed(value: object) -> object:
+    """A list may come as itself, as its JSON text, or (from a query) as one comma-separated text."""
+    if not isinstance(value, str):
+        return [value] if isinstance(value, int) and not isinstance(value, bool) else value
+    text = value.strip()
+    if not text:
+        return []
+    if text.startswith("["):
+        try:
+            return json.loads(text)
+        except ValueError as error:
+            raise ValueError("is not a JSON list") from error
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
+def _without_controls(value: str) -> str:
+    if "\x00" in value:
+        raise ValueError("contains a NUL character")
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        raise ValueError("contains a character that is not valid Unicode") from error
+    return value
+
+
+def _one_line(value: str) -> str:
+    stripped = _without_controls(value).strip()
+    if not stripped:
+        raise ValueError("is empty")
+    if not stripped.isprintable():
+        raise ValueError("contains a line break or another control character")
+    return stripped
+
+
+def _within_description(value: str) -> str:
+    size = len(_without_controls(value).encode())
+    if size > limits.DESCRIPTION_BYTES:
+        raise ValueError(f"has {size} bytes; at most {limits.DESCRIPTION_BYTES} are taken")
+    return value
+
+
+def _instant(value: object) -> object:
+    if isinstance(value, str):
+        try:
+            return parse_rfc3339(value)
+        except ValueError as error:
+            raise ValueError(
+                "is not a time such as 2026-11-23T10:00:00Z (RFC 3339, with its offset from UTC)"
+            ) from error
+    if value is None:
+        return None
+    raise ValueError("is not a time such as 2026-11-23T10:00:00Z")
+
+
+def word_reader(words: dict[str, Any], legal: list[str]) -> Callable[[object], object]:
+    """Reads one of `words` in any case; a fault names the nearest and all legal ones."""
+
+    def read(value: object) -> object:
+        if not isinstance(value, str):
+            raise ValueError(f"is not one of {', '.join(legal)}")
+        found = words.get(spelled(value))
+        if found is None:
+            near = get_close_matches(spelled(value), words, n=1)
+            guess = f"did you mean {words[near[0]]}? " if near else ""
+            raise ValueError(f"{value[:40]!r} is not a status: {guess}it is one of {', '.join(legal)}")
+        return found
+
+    return read
+
+
+def _distinct(values: list[Any]) -> list[Any]:
+    return list(dict.fromkeys(values))
+
+
+_ID_SCHEMA = {"type": ["integer", "string"], "minimum": 1}
+
+Id = Annotated[int, BeforeValidator(_integer), Field(ge=1, le=limits.ID_MAXIMUM), WithJsonSchema(_ID_SCHEMA)]
+Ids = Annotated[list[Id], BeforeValidator(listed), AfterValidator(_distinct), Field(max_length=limits.LINKS)]
+Whole = Annotated[int, BeforeValidator(_integer)]
+Flag = Annotated[bool, BeforeValidator(_boolean)]
+Name = Annotated[str, AfterValidator(_one_line), Field(min_length=1, max_length=limits.NAME_CHARACTERS)]
+Text = Annotated[str, AfterValidator(_within_description)]
+AgentId = Annotated[
+    str, AfterValidator(_one_line), Field(min_length=1, max_length=limits.AGENT_ID_CHARACTERS)
+]
+Key = Annotated[str, AfterValidator(_one_line), Field(min_length=1, max_length=limits.KEY_CHARACTERS)]
+Instant = Annotated[int, BeforeValidator(_instant), WithJsonSchema({"type": "string", "format": "date-time"})]
+Priority = Annotated[int, BeforeValidator(_integer), Field(ge=0, le=limits.PRIORITY_LOWEST)]
+Label = Annotated[str, AfterValidator(_one_line), Field(min_length=1, max_length=limits.LABEL_CHARACTERS)]
+Labels = Annotated[
+    list[Label], BeforeValidator(listed), AfterValidator(_distinct), Field(max_length=limits.LABELS)
+]
+Acceptance = Annotated[list[Name], BeforeValidator(listed), Field(max_length=limits.ACCEPTANCE_CRITERIA)]
+Limit = Annotated[int, BeforeValidator(_integer), Field(ge=1, le=limits.PAGE_MAXIMUM)]
+Cursor = Annotated[str, Field(max_length=512)]
+Query = Annotated[str, AfterValidator(_without_controls), Field(max_length=500)]
+TtlSeconds = Annotated[int, BeforeValidator(_integer), Field(ge=1, le=limits.LEASE_SECONDS_MAXIMUM)]
+WaitSeconds = Annotated[int, BeforeValidator(_integer), Field(ge=0, le=limits.WAIT_SECONDS_MAXIMUM)]
+Fence = Annotated[int, BeforeValidator(_integer), Field(ge=1, le=limits.ID_MAXIMUM)]
+Version = Annotated[int, BeforeValidator(_integer), Field(ge=1, le=limits.ID_MAXIMUM)]
+Seq = Annotated[int, BeforeValidator(_integer), Field(ge=0, le=limits.ID_MAXIMUM)]
+Minutes = Annotated[int, BeforeValidator(_integer), Field(ge=0, le=10_000_000)]
+
+TaskStatus = Annotated[
+    Status,
+    BeforeValidator(word_reader(dict(SYNONYMS), [*Status])),
+    WithJsonSchema({"type": "string", "enum": [*Status]}),
+]
+TaskStatuses = Annotated[list[TaskStatus], BeforeValidator(listed), AfterValidator(_distinct)]
+StatusOfEpic = Annotated[
+    EpicStatus,
+    BeforeValidator(word_reader(dict(EPIC_SYNONYMS), [*EpicStatus])),
+    WithJsonSchema({"type": "string", "enum": [*EpicStatus]}),
+]
+Words = Annotated[list[Label], BeforeValidator(listed), Field(max_length=64)]

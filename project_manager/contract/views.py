@@ -1,0 +1,308 @@
+"""Outputs. Frozen dataclasses whose fields are JSON as they stand; times are RFC 3339 UTC with milliseconds."""
+
+from dataclasses import dataclass, field
+from typing import Any, Generic, Literal, TypeVar
+
+Item = TypeVar("Item")
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[Item]):
+    """One page of a list. `next_cursor` is null on the last; `total` counts all that the filters let through."""
+
+    items: list[Item]
+    next_cursor: str | None
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectView:
+    """A project."""
+
+    id: int
+    name: str
+    description: str
+    version: int
+    created_at: str
+    updated_at: str
+    archived_at: str | None
+    tasks: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class EpicView:
+    """An epic of a project."""
+
+    id: int
+    project_id: int
+    name: str
+    description: str
+    status: str
+    position: int
+    version: int
+    created_at: str
+    updated_at: str
+
+
+@dataclass(frozen=True, slots=True)
+class LockView:
+    """A lease. `fence` grows by one with every new lease of the task and never goes back."""
+
+    task_id: int
+    holder: str
+    fence: int
+    acquired_at: str
+    expires_at: str
+    ttl_seconds: int
+
+
+@dataclass(frozen=True, slots=True)
+class TaskView:
+    """A task. `ready` says whether an agent may take it now, `why_not_ready` what holds it back."""
+
+    id: int
+    project_id: int
+    epic_id: int | None
+    name: str
+    description: str
+    status: str
+    priority: int
+    labels: list[str]
+    acceptance: list[str]
+    depends_on: list[int]
+    conflicts_with: list[int]
+    defer_until: str | None
+    due_at: str | None
+    estimate_minutes: int | None
+    external_key: str | None
+    version: int
+    fence: int
+    attempts: int
+    lock: LockView | None
+    ready: bool
+    why_not_ready: list[str]
+    unblocks: int
+    created_by: str
+    created_at: str
+    updated_at: str
+    completed_at: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class LogView:
+    """An entry in a task's log."""
+
+    id: int
+    task_id: int
+    author: str
+    kind: str
+    body: str
+    created_at: str
+
+
+@dataclass(frozen=True, slots=True)
+class NamedView:
+    """Something by its id and name."""
+
+    id: int
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class LinkView:
+    """A task at the other end of a dependency."""
+
+    id: int
+    name: str
+    status: str
+
+
+@dataclass(frozen=True, slots=True)
+class TaskDetailsView:
+    """A task in full: where it belongs, what it waits for, what waits for it, and the newest of its log."""
+
+    task_id: int
+    task: TaskView
+    project: NamedView
+    epic: NamedView | None
+    dependencies: list[LinkView]
+    dependents: list[LinkView]
+    logs: list[LogView]
+    logs_before: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class AcquiredView:
+    """A lease that was granted or renewed, with its task."""
+
+    success: bool
+    message: str
+    task_id: int
+    agent_id: str
+    timeout: int
+    expires_at: str
+    renewed: bool
+    task: TaskView
+    lock: LockView
+
+
+@dataclass(frozen=True, slots=True)
+class HeldBackView:
+    """How many tasks one reason keeps from being offered."""
+
+    reason: str
+    tasks: int
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimView:
+    """The task that was claimed with its lease; or nulls and what holds the others back."""
+
+    task: TaskView | None
+    lock: LockView | None
+    message: str
+    tasks: int = 0
+    held_back: list[HeldBackView] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class StatusChangedView:
+    """A status that was set. `lock` is the lease that goes on, if any."""
+
+    success: bool
+    message: str
+    task_id: int
+    agent_id: str
+    status: str
+    previous_status: str
+    lock_released: bool
+    task: TaskView
+    lock: LockView | None
+
+
+@dataclass(frozen=True, slots=True)
+class ReleasedView:
+    """A lease that was given back."""
+
+    success: bool
+    message: str
+    task_id: int
+    agent_id: str
+    task: TaskView
+
+
+@dataclass(frozen=True, slots=True)
+class CreatedTasksView:
+    """Tasks that were created together; `ids` maps each `ref` to its id."""
+
+    items: list[TaskView]
+    ids: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class DeletedView:
+    """What was deleted, and how much went with it."""
+
+    success: bool
+    deleted: str
+    id: int
+    name: str
+    epics: int = 0
+    tasks: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ActorView:
+    """Who did it."""
+
+    id: str
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class EventsView:
+    """Events after `since`, in the order of commits. Read on from `last_seq`. `resync` says that events after `since` are gone or
+    belong to another history: reload, and go on from `head`."""
+
+    items: list[dict[str, Any]]
+    last_seq: int
+    head: int
+    epoch: str
+    resync: bool
+
+
+@dataclass(frozen=True, slots=True)
+class AgentView:
+    """Somebody who works, with the leases held now."""
+
+    id: str
+    kind: str
+    first_seen: str
+    last_seen: str
+    locks: list[LockView]
+
+
+@dataclass(frozen=True, slots=True)
+class HoldingView:
+    """A task that the agent holds, in full, with what was said and tried before."""
+
+    task: TaskView
+    lock: LockView
+    seconds_left: int
+    logs: list[LogView]
+    waiting_for_it: list[LinkView]
+
+
+@dataclass(frozen=True, slots=True)
+class ContextView:
+    """What an agent needs to go on: what it holds, until when, what was done, and what it should do next."""
+
+    agent_id: str
+    server_time: str
+    holding: list[HoldingView]
+    lost: list[LinkView]
+    ready_tasks: int
+    next_step: str
+
+
+@dataclass(frozen=True, slots=True)
+class TokenView:
+    """A token; its secret is shown once, when it is made."""
+
+    id: int
+    name: str
+    role: str
+    agent_id: str | None
+    created_at: str
+    revoked_at: str | None
+    secret: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeView:
+    """What an import does to one thing."""
+
+    change: Literal["created", "changed", "unchanged", "deleted"]
+    kind: Literal["project", "epic", "task"]
+    name: str
+    fields: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class ImportView:
+    """What an import did, or (dry run) would do."""
+
+    dry_run: bool
+    created: int
+    changed: int
+    unchanged: int
+    deleted: int
+    changes: list[ChangeView]
+
+
+@dataclass(frozen=True, slots=True)
+class ExportView:
+    """A plan in the import's format."""
+
+    format: str
+    document: str

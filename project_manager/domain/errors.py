@@ -1,0 +1,232 @@
+"""Every error that a caller can meet, as one tree. `code` is the snake_case of the class; the kind (first level) decides the HTTP status.
+
+ProjectManagerError
+├── Malformed            the request cannot be read           MalformedBody, MalformedCursor, MalformedHeader
+├── Unauthorized         nobody we know
+├── Forbidden            known, but may not                   RoleRequired, WrongAgent, OriginRefused
+├── NotFound             ProjectNotFound, EpicNotFound, TaskNotFound, TokenNotFound, AgentNotFound, NoSuchRoute
+├── MethodRefused        the path exists, the method does not
+├── Conflict             LockHeld, StaleFence, FenceRequired, NotHeld, NotReady, IllegalMove, DependencyCycle,
+│                        NameTaken, ExternalKeyTaken, HasDependents, ProjectArchived, NotEmpty
+├── PreconditionFailed   VersionMismatch
+├── TooLarge             BodyTooLarge
+├── Invalid              all faults at once; UnknownArgument, IdempotencyMismatch
+├── TooMany              ConnectionLimit
+├── Unavailable          QueueFull, DatabaseBusy, QueryTimeout, DatabaseUnavailable, ShuttingDown
+├── StorageFull
+└── Internal             a fault of ours, logged with its traceback
+"""
+
+import re
+from typing import ClassVar
+
+
+class ProjectManagerError(Exception):
+    """What went wrong, in words for the caller: `message` says what and why, `hint` what to do next, `details` the facts."""
+
+    code: ClassVar[str] = "project_manager_error"
+    default_hint: ClassVar[str] = ""
+
+    def __init__(self, message: str, *, hint: str = "", **details: object) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint or self.default_hint
+        self.details = details
+
+    def __init_subclass__(cls) -> None:
+        cls.code = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", cls.__name__).lower()
+
+
+class Malformed(ProjectManagerError):
+    """The request cannot be read at all."""
+
+
+class MalformedBody(Malformed):
+    default_hint = "Send one JSON object, encoded as UTF-8."
+
+
+class MalformedCursor(Malformed):
+    default_hint = "Use next_cursor of the previous page as it is, with the same filters, or leave cursor out to begin again."
+
+
+class MalformedHeader(Malformed):
+    """A header that the request needs cannot be read."""
+
+
+class Unauthorized(ProjectManagerError):
+    default_hint = "Send a valid token as `Authorization: Bearer TOKEN`; an operator makes one with `project-manager token create`."
+
+
+class Forbidden(ProjectManagerError):
+    """The caller is known, and may not do this."""
+
+
+class RoleRequired(Forbidden):
+    default_hint = "Use a token with that role."
+
+
+class WrongAgent(Forbidden):
+    default_hint = "Leave agent_id out, or use the agent id that the token is bound to."
+
+
+class OriginRefused(Forbidden):
+    default_hint = "Name the host in ALLOWED_HOSTS, or the origin in CORS_ORIGINS."
+
+
+class NotFound(ProjectManagerError):
+    """There is no such thing."""
+
+
+class ProjectNotFound(NotFound):
+    default_hint = "List the projects with list_projects (GET /api/projects)."
+
+
+class EpicNotFound(NotFound):
+    default_hint = "List the epics with list_epics (GET /api/epics)."
+
+
+class TaskNotFound(NotFound):
+    default_hint = "List the tasks with list_tasks (GET /api/tasks)."
+
+
+class AgentNotFound(NotFound):
+    default_hint = "List the agents with GET /api/agents."
+
+
+class TokenNotFound(NotFound):
+    default_hint = "List the tokens with `project-manager token list`."
+
+
+class NoSuchRoute(NotFound):
+    default_hint = "The routes are listed at /docs and in /openapi.json."
+
+
+class MethodRefused(ProjectManagerError):
+    default_hint = "The header Allow names the methods of this path."
+
+
+class Conflict(ProjectManagerError):
+    """The present state does not allow it; the same request may succeed later."""
+
+
+class LockHeld(Conflict):
+    default_hint = "Take another task with claim_next_task, or wait until the lock expires."
+
+
+class StaleFence(Conflict):
+    default_hint = "Your lease on this task has ended. Stop working on it; claim it again if it is free, or take another task."
+
+
+class FenceRequired(Conflict):
+    default_hint = "You sent a fence for this lease before: send it with every write."
+
+
+class NotHeld(Conflict):
+    default_hint = "Claim the task first (acquire_task_lock)."
+
+
+class NotReady(Conflict):
+    default_hint = "Take a task that is ready with claim_next_task."
+
+
+class IllegalMove(Conflict):
+    """The status table does not allow this move."""
+
+
+class DependencyCycle(Conflict):
+    default_hint = "Remove one of the dependencies in the cycle."
+
+
+class NameTaken(Conflict):
+    default_hint = "Choose another name, or update the one that exists."
+
+
+class ExternalKeyTaken(Conflict):
+    default_hint = (
+        "external_key is unique in its project: update the task that has it, or choose another key."
+    )
+
+
+class HasDependents(Conflict):
+    default_hint = "Remove the dependency from those tasks first, or set this task to CANCELLED."
+
+
+class ProjectArchived(Conflict):
+    default_hint = 'Take the project back first: PATCH it with {"archived": false}.'
+
+
+class NotEmpty(Conflict):
+    default_hint = "Send force=true to delete it with everything in it."
+
+
+class PreconditionFailed(ProjectManagerError):
+    """It changed since it was read."""
+
+
+class VersionMismatch(PreconditionFailed):
+    default_hint = "Read it again, decide again, and send the new version."
+
+
+class TooLarge(ProjectManagerError):
+    """More than the service takes in one request."""
+
+
+class BodyTooLarge(TooLarge):
+    default_hint = "A request body is at most 1 MiB; import large plans with `project-manager import`."
+
+
+class Invalid(ProjectManagerError):
+    """Understood, but some values are not acceptable. `details["faults"]` has one entry a fault: field, message, hint."""
+
+
+class UnknownArgument(Invalid):
+    """An argument that the operation does not have."""
+
+
+class IdempotencyMismatch(Invalid):
+    default_hint = "Use a new key for a new request."
+
+
+class TooMany(ProjectManagerError):
+    """A limit on how many there may be at once is reached."""
+
+
+class ConnectionLimit(TooMany):
+    default_hint = "Close a connection that is not needed, or raise the limit in the settings."
+
+
+class Unavailable(ProjectManagerError):
+    """Not now. Nothing of the request took effect; the same request may be sent again after `retry_after` seconds."""
+
+    retry_after: ClassVar[int] = 1
+    default_hint = "Send the same request again in a moment."
+
+
+class QueueFull(Unavailable):
+    """More writes wait than the service holds."""
+
+
+class DatabaseBusy(Unavailable):
+    """Another process held the database for longer than the service waits."""
+
+
+class DatabaseUnavailable(Unavailable):
+    """The database cannot be read or written."""
+
+
+class QueryTimeout(Unavailable):
+    default_hint = "Ask for less: add filters or lower limit."
+
+
+class ShuttingDown(Unavailable):
+    default_hint = "The server is stopping; send the same request again to its successor."
+
+
+class StorageFull(ProjectManagerError):
+    default_hint = (
+        "The disk of the database is full: nothing of this write was kept. Free space, then send it again."
+    )
+
+
+class Internal(ProjectManagerError):
+    default_hint = "The fault is ours and is in the log under this request id."

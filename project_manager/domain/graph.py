@@ -1,0 +1,37 @@
+"""Dependency graphs."""
+
+from collections.abc import Callable, Iterable
+from typing import TypeVar
+
+Node = TypeVar("Node")
+
+
+def find_cycle(
+    start: Node, links: Iterable[Node], links_of: Callable[[Node], Iterable[Node]]
+) -> list[Node] | None:
+    """The cycle that `start -> links` would close, as [start, .., start], or None. `links_of` gives the links that exist already."""
+    came_from: dict[Node, Node] = {}
+    stack: list[Node] = []
+    for link in links:
+        if link == start:
+            return [start, start]
+        if link not in came_from:
+            came_from[link] = start
+            stack.append(link)
+    while stack:
+        node = stack.pop()
+        for following in links_of(node):
+            if following == start:
+                return _path(node, start, came_from)
+            if following not in came_from:
+                came_from[following] = node
+                stack.append(following)
+    return None
+
+
+def _path(end: Node, start: Node, came_from: dict[Node, Node]) -> list[Node]:
+    path = [start, end]
+    while path[-1] != start:
+        path.append(came_from[path[-1]])
+    path.reverse()
+    return path

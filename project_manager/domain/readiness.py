@@ -1,0 +1,81 @@
+"""When a task is ready, and why not.
+
+Ready = TODO, every dependency DONE, not deferred, no conflicting task held, attempts under the cap, project not archived.
+A dependency that is not DONE for whatever reason (CANCELLED too) holds the task back: readiness fails closed.
+"""
+
+from dataclasses import dataclass
+
+from project_manager.clock import rfc3339
+from project_manager.domain.errors import NotReady
+from project_manager.domain.statuses import Status
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What readiness depends on. `waiting_for` and `running_conflicts` are ids of tasks; times in milliseconds."""
+
+    task_id: int
+    status: Status
+    held: bool
+    attempts: int
+    waiting_for: tuple[int, ...]
+    running_conflicts: tuple[int, ...]
+    defer_until: int | None
+    archived: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """One thing that holds a task back; `tasks` are those it waits for."""
+
+    code: str
+    message: str
+    tasks: tuple[int, ...] = ()
+
+
+def reasons(standing: Standing, *, now: int, max_attempts: int) -> tuple[Reason, ...]:
+    """Everything that keeps the task from being offered; empty means ready."""
+    found = list(obstacles(standing, now=now))
+    if standing.status is not Status.TODO:
+        found.insert(0, Reason("status", f"status is {standing.status}, not TODO"))
+    elif standing.held:
+        found.insert(0, Reason("held", "an agent holds it"))
+    if max_attempts and standing.attempts >= max_attempts:
+        found.append(Reason("attempts", f"{standing.attempts} attempts failed; a person has to look at it"))
+    return tuple(found)
+
+
+def obstacles(standing: Standing, *, now: int) -> tuple[Reason, ...]:
+    """What keeps it back whatever its status: these also stop a claim by name."""
+    found = []
+    if standing.archived:
+        found.append(Reason("archived", "its project is archived"))
+    if standing.waiting_for:
+        found.append(
+            Reason("dependencies", f"waits for {_tasks(standing.waiting_for)}", standing.waiting_for)
+        )
+    if standing.defer_until is not None and standing.defer_until > now:
+        found.append(Reason("deferred", f"deferred until {rfc3339(standing.defer_until)}"))
+    if standing.running_conflicts:
+        message = f"must not run together with {_tasks(standing.running_conflicts)}, in progress now"
+        found.append(Reason("conflicts", message, standing.running_conflicts))
+    return tuple(found)
+
+
+def not_ready(task_id: int, why: tuple[Reason, ...]) -> NotReady:
+    return NotReady(
+        f"task {task_id} is not ready: " + "; ".join(reason.message for reason in why),
+        task_id=task_id,
+        why_not_ready=[reason.message for reason in why],
+        waiting_for=sorted({task for reason in why for task in reason.tasks}),
+    )
+
+
+def _tasks(ids: tuple[int, ...]) -> str:
+    shown = ", ".join(f"#{task}" for task in ids[:5])
+    return (
+        f"task {shown}"
+        if len(ids) == 1
+        else f"tasks {shown}" + (f" and {len(ids) - 5} more" if len(ids) > 5 else "")
+    )

@@ -1,0 +1,180 @@
+"""Fan-out of events to everybody who listens in this process.
+
+The hub follows the outbox and nothing else, so that events of other processes arrive the same way. Each event is encoded once and
+offered to every subscriber's bounded queue; whoever does not keep up is told so and resumes by number, and delays nobody.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from project_manager.store.events import EventRow
+from project_manager.store.tail import Tail
+
+QUEUE = 1024
+REMEMBERED = 4096
+
+ReadBack = Callable[[int, int], "asyncio.Future[list[EventRow]]"]
+
+
+class Overflow(Exception):
+    """The subscriber did not read; it may subscribe again with the last `seq` that it got."""
+
+
+class Resync(Exception):
+    """Events after `since` are gone, or belong to another epoch: read the present state and subscribe from there."""
+
+
+class Closed(Exception):
+    """The hub has stopped."""
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """An event as it goes out; `encoded` is its JSON."""
+
+    seq: int
+    type: str
+    project_id: int | None
+    epic_id: int | None
+    task_id: int | None
+    actor_id: str
+    encoded: bytes
+
+
+def event_of(row: EventRow) -> Event:
+    return Event(row.seq, row.type, row.project_id, row.epic_id, row.task_id, row.actor_id, row.encoded())
+
+
+class Subscription:
+    """One listener: its filter and its queue."""
+
+    __slots__ = ("_filter_project", "_filter_types", "_limit", "_queue", "_state", "_woken", "last_seq")
+
+    def __init__(self, since: int, project_id: int | None, types: frozenset[str] | None, limit: int) -> None:
+        self.last_seq = since
+        self._filter_project = project_id
+        self._filter_types = types
+        self._limit = limit
+        self._queue: deque[Event] = deque()
+        self._woken = asyncio.Event()
+        self._state: type[Exception] | None = None
+
+    def offer(self, event: Event) -> None:
+        """Takes the event if it is wanted and new; never blocks."""
+        if event.seq <= self.last_seq or not self._wants(event):
+            return
+        if len(self._queue) >= self._limit:
+            self.end(Overflow)
+            return
+        self.last_seq = event.seq
+        self._queue.append(event)
+        self._woken.set()
+
+    def end(self, reason: type[Exception]) -> None:
+        if self._state is None:
+            self._state = reason
+            self._woken.set()
+
+    async def next_batch(self) -> list[Event]:
+        """Waits for events; all that have come, in order. Raises Overflow or Closed."""
+        while not self._queue:
+            if self._state is not None:
+                raise self._state
+            self._woken.clear()
+            await self._woken.wait()
+        if self._state is Overflow:
+            raise Overflow
+        batch = list(self._queue)
+        self._queue.clear()
+        return batch
+
+    def _wants(self, event: Event) -> bool:
+        if self._filter_project is not None and event.project_id not in (None, self._filter_project):
+            return False
+        return self._filter_types is None or event.type in self._filter_types
+
+
+class Hub:
+    """All subscriptions of this process. Lives on one event loop."""
+
+    def __init__(self, tail: Tail, dropped: Callable[[], None]) -> None:
+        self._tail = tail
+        self._dropped = dropped
+        self._subscriptions: set[Subscription] = set()
+        self._recent: deque[Event] = deque(maxlen=REMEMBERED)
+        self._loop = asyncio.get_running_loop()
+        self._closed = False
+        self.epoch = tail.epoch
+        self.head = tail.head
+        self._oldest = tail.head
+        tail.follow(self._received)
+
+    @property
+    def subscribers(self) -> int:
+        return len(self._subscriptions)
+
+    def remembers(self, since: int) -> bool:
+        """Whether every event after `since` is still in memory."""
+        return self._oldest <= since <= self.head
+
+    @asynccontextmanager
+    async def subscribe(
+        self,
+        since: int | None = None,
+        *,
+        project_id: int | None = None,
+        types: frozenset[str] | None = None,
+        limit: int = QUEUE,
+        older: list[Event] | None = None,
+    ) -> AsyncIterator[Subscription]:
+        """Listens for events after `since` (from now on, when None). `older` are events read from the database that the hub does
+        not remember any more. Raises Resync when there would be a gap."""
+        if self._closed:
+            raise Closed
+        start = self.head if since is None else since
+        subscription = Subscription(
+            start, project_id, types, max(limit, len(self._recent) + len(older or []) + limit)
+        )
+        for event in older or []:
+            subscription.offer(event)
+        reached = max(start, older[-1].seq if older else start)
+        if not self.remembers(reached):
+            raise Resync
+        for event in self._recent:
+            subscription.offer(event)
+        subscription._limit = limit + len(subscription._queue)
+        self._subscriptions.add(subscription)
+        try:
+            yield subscription
+        finally:
+            self._subscriptions.discard(subscription)
+
+    def close(self) -> None:
+        """Ends every subscription; each first gets what is queued for it."""
+        self._closed = True
+        for subscription in list(self._subscriptions):
+            subscription.end(Closed)
+
+    def _received(self, rows: list[EventRow]) -> None:
+        """In the tail's thread: encode there, hand over in one call."""
+        events = [event_of(row) for row in rows]
+        try:
+            self._loop.call_soon_threadsafe(self._publish, events)
+        except RuntimeError:
+            self._tail.follow(lambda _: None)
+
+    def _publish(self, events: list[Event]) -> None:
+        for event in events:
+            if len(self._recent) == REMEMBERED:
+                self._oldest = self._recent[0].seq
+            self._recent.append(event)
+        self.head = events[-1].seq
+        for subscription in list(self._subscriptions):
+            for event in events:
+                subscription.offer(event)
+            if subscription._state is Overflow:
+                self._subscriptions.discard(subscription)
+                self._dropped()

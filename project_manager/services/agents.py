@@ -1,0 +1,97 @@
+"""Who works, on what, and what an agent needs to go on."""
+
+from project_manager.clock import rfc3339
+from project_manager.contract import commands, cursor, views
+from project_manager.domain.errors import AgentNotFound
+from project_manager.services import finding, presenting
+from project_manager.services.presenting import lease_of
+from project_manager.store import agents, links, logs, tasks
+from project_manager.store.agents import AgentRow
+from project_manager.store.tasks import TaskRow
+from project_manager.store.transaction import Tx
+
+CHARACTERS_PER_TOKEN = 4
+
+
+def list_agents(tx: Tx, command: commands.ListAgents) -> views.Page[views.AgentView]:
+    """List everybody who has worked here, those seen last first, with the leases they hold now."""
+    filters = {"active": command.active}
+    offset = cursor.read(command.cursor, filters, 1)[0] if command.cursor else 0
+    rows, total = agents.page(tx, active=command.active, offset=offset, limit=command.limit + 1)
+    following = cursor.write((offset + command.limit,), filters) if len(rows) > command.limit else None
+    return views.Page([_shown(tx, row) for row in rows[: command.limit]], following, total)
+
+
+def get(tx: Tx, command: commands.GetAgent) -> views.AgentView:
+    """Read one agent with the leases it holds now."""
+    row = agents.get(tx, command.agent_id)
+    if row is None:
+        raise AgentNotFound(f"no agent {command.agent_id!r} has been here", agent_id=command.agent_id)
+    return _shown(tx, row)
+
+
+def get_context(tx: Tx, command: commands.GetContext) -> views.ContextView:
+    """Get back to work after a restart or a lost context: what you hold, until when, what was done, and the next step.
+
+    Brings the tasks in full with their log (handoff notes and failed attempts of others included), shortened to budget_tokens.
+    """
+    held = [row for row in agents.held_by(tx, tx.actor.id) if command.project_id in (None, row.project_id)]
+    room = command.budget_tokens * CHARACTERS_PER_TOKEN
+    holding = []
+    for row in held:
+        view = _holding(tx, row, room=room // max(1, len(held)))
+        holding.append(view)
+    scope = {} if command.project_id is None else {"project_id": command.project_id}
+    ready = tasks.count(tx, {**scope, "ready": True})
+    return views.ContextView(
+        agent_id=tx.actor.id,
+        server_time=rfc3339(tx.now),
+        holding=holding,
+        lost=[],
+        ready_tasks=ready,
+        next_step=_next_step(holding, ready),
+    )
+
+
+def _holding(tx: Tx, held: TaskRow, *, room: int) -> views.HoldingView:
+    row = finding.task(tx, held.id)
+    lease = lease_of(row, tx.now)
+    if lease is None:
+        raise RuntimeError("a live lease is not there")
+    entries: list[views.LogView] = []
+    left = room - len(row.description) - 400
+    for entry in logs.newest(tx, row.id, 50, before=2**62):
+        left -= len(entry.body) + 100
+        if left < 0 and entries:
+            break
+        entries.append(presenting.log(entry))
+    return views.HoldingView(
+        task=presenting.task(tx, row),
+        lock=presenting.lock(lease),
+        seconds_left=(lease.expires_at - tx.now) // 1000,
+        logs=entries,
+        waiting_for_it=presenting.links(links.dependents_of(tx, row.id)),
+    )
+
+
+def _next_step(holding: list[views.HoldingView], ready: int) -> str:
+    if not holding:
+        if ready:
+            return f"You hold nothing; {ready} tasks are ready: call claim_next_task."
+        return "You hold nothing and nothing is ready: call claim_next_task with wait_seconds=50."
+    first = min(holding, key=lambda view: view.seconds_left)
+    return (
+        f"Go on with task {first.task.id} under fence {first.lock.fence}: renew_task_lock within {first.seconds_left} s, "
+        "report with add_task_log, finish with update_task_status(DONE) or release_task_lock with a handoff note."
+    )
+
+
+def _shown(tx: Tx, row: AgentRow) -> views.AgentView:
+    leases = [lease_of(held, tx.now) for held in agents.held_by(tx, row.id)]
+    return views.AgentView(
+        id=row.id,
+        kind=row.kind,
+        first_seen=rfc3339(row.first_seen_at),
+        last_seen=rfc3339(row.last_seen_at),
+        locks=[presenting.lock(lease) for lease in leases if lease is not None],
+    )

@@ -1,0 +1,94 @@
+"""Epics: make, read, edit, delete."""
+
+from typing import Any
+
+from project_manager.contract import commands, cursor, views
+from project_manager.domain.errors import NameTaken, NotEmpty
+from project_manager.domain.events import EventType
+from project_manager.services import finding, presenting
+from project_manager.services.tasks import erase
+from project_manager.store import epics, events, tasks
+from project_manager.store.transaction import Tx
+
+_FIELDS = ("name", "description", "status", "position")
+
+
+def create(tx: Tx, command: commands.CreateEpic) -> views.EpicView:
+    """Create an epic in a project, given by id or name. Its name is unique in the project."""
+    project = finding.project_for(tx, command.project_id, command.project_name, None)
+    _check_name(tx, project.id, command.name, None)
+    row = finding.create_epic(
+        tx, project.id, command.name, command.description, command.status, command.position
+    )
+    return presenting.epic(row)
+
+
+def get(tx: Tx, command: commands.GetEpic) -> views.EpicView:
+    """Read one epic."""
+    return presenting.epic(finding.epic(tx, command.epic_id))
+
+
+def update(tx: Tx, command: commands.UpdateEpic) -> views.EpicView:
+    """Edit an epic. Only the fields that are sent change."""
+    row = finding.epic(tx, command.epic_id)
+    finding.check_version("epic", row.version, command.version)
+    values: dict[str, Any] = {
+        name: getattr(command, name) for name in _FIELDS if name in command.model_fields_set
+    }
+    if "name" in values:
+        _check_name(tx, row.project_id, command.name, row.id)
+    written = epics.write(
+        tx, row, {**values, **({"status": command.status.value} if "status" in values else {})}
+    )
+    changes = {
+        name: getattr(written, name) for name in _FIELDS if getattr(row, name) != getattr(written, name)
+    }
+    data = {"name": written.name, "changes": changes, "version": written.version}
+    events.add(tx, EventType.EPIC_UPDATED, data, project_id=row.project_id, epic_id=row.id)
+    return presenting.epic(written)
+
+
+def delete(tx: Tx, command: commands.DeleteEpic) -> views.DeletedView:
+    """Delete an epic. One that has tasks is deleted only with `force`, and its tasks go with it."""
+    finding.check_force(tx, command.force)
+    row = finding.epic(tx, command.epic_id)
+    finding.check_version("epic", row.version, command.version)
+    inside = tasks.ids_in_epic(tx, row.id)
+    if inside and not command.force:
+        raise NotEmpty(f"epic {row.id} has {len(inside)} tasks", tasks=len(inside))
+    for task_id in inside:
+        erase(tx, finding.task(tx, task_id))
+    epics.remove(tx, row.id)
+    events.add(
+        tx,
+        EventType.EPIC_DELETED,
+        {"name": row.name, "tasks": len(inside)},
+        project_id=row.project_id,
+        epic_id=row.id,
+    )
+    return views.DeletedView(
+        success=True, deleted="epic", id=row.id, name=row.name, epics=1, tasks=len(inside)
+    )
+
+
+def list_epics(tx: Tx, command: commands.ListEpics) -> views.Page[views.EpicView]:
+    """List the epics of one project or of all, by project and position."""
+    filters: dict[str, Any] = {}
+    if command.project_id is not None:
+        filters["project_id"] = command.project_id
+    if command.status is not None:
+        filters["status"] = command.status.value
+    place = cursor.read(command.cursor, filters, 3) if command.cursor else (0, -1, 0)
+    rows, total = epics.page(tx, filters, after=(place[0], place[1], place[2]), limit=command.limit + 1)
+    shown = rows[: command.limit]
+    end = shown[-1] if len(rows) > command.limit else None
+    following = None if end is None else cursor.write((end.project_id, end.position, end.id), filters)
+    return views.Page([presenting.epic(row) for row in shown], following, total)
+
+
+def _check_name(tx: Tx, project_id: int, name: str, epic_id: int | None) -> None:
+    found = epics.by_name(tx, project_id, name)
+    if found is not None and found.id != epic_id:
+        raise NameTaken(
+            f"epic {found.id} of this project is called {name!r} already", epic_id=found.id, name=name
+        )

@@ -1,0 +1,53 @@
+"""Reading what happened."""
+
+from typing import Any
+
+from project_manager.contract import commands, cursor, views
+from project_manager.services import finding
+from project_manager.store import events, meta
+from project_manager.store.transaction import Tx
+
+DAY_MS = 24 * 3600 * 1000
+
+
+def list_events(tx: Tx, command: commands.ListEvents) -> views.EventsView:
+    """Read what happened after `since`, in order and without a gap; wait_seconds waits for the first one instead of polling.
+
+    Go on from last_seq of the answer. `resync` true says that events after `since` are gone, or that the database was restored:
+    read the present state again and go on from `head`.
+    """
+    epoch, head = meta.epoch(tx), events.head(tx)
+    lost = command.since < meta.event_floor(tx) and command.since > 0
+    if lost or command.since > head or (command.epoch is not None and command.epoch != epoch):
+        return views.EventsView(items=[], last_seq=head, head=head, epoch=epoch, resync=True)
+    rows = events.selected(
+        tx, command.since, command.limit, types=command.types, project_id=command.project_id
+    )
+    last = rows[-1].seq if len(rows) == command.limit else head
+    return views.EventsView(
+        items=[row.view() for row in rows], last_seq=last, head=head, epoch=epoch, resync=False
+    )
+
+
+def list_task_events(tx: Tx, command: commands.ListTaskEvents) -> views.Page[dict[str, Any]]:
+    """Read the history of one task, oldest first; it outlives the task."""
+    filters = {"task_id": command.task_id}
+    after = cursor.read(command.cursor, filters, 1)[0] if command.cursor else 0
+    rows = events.of_task(tx, command.task_id, after, command.limit + 1)
+    total = events.count_of_task(tx, command.task_id)
+    if not total:
+        finding.task(tx, command.task_id)
+    shown = rows[: command.limit]
+    following = cursor.write((shown[-1].seq,), filters) if len(rows) > command.limit else None
+    return views.Page([row.view() for row in shown], following, total)
+
+
+def retain(tx: Tx, *, days: int) -> int:
+    """Removes events older than `days`, never those of the last day; how many."""
+    before = tx.now - max(days, 1) * DAY_MS
+    last = events.last_before(tx, before)
+    if last == 0:
+        return 0
+    removed = events.prune(tx, last, before)
+    meta.raise_event_floor(tx, last)
+    return removed

@@ -1,0 +1,109 @@
+"""Looking up what a command names, or saying that it is not there."""
+
+from project_manager.domain.actors import Role
+from project_manager.domain.errors import (
+    EpicNotFound,
+    Invalid,
+    ProjectNotFound,
+    RoleRequired,
+    TaskNotFound,
+    VersionMismatch,
+)
+from project_manager.domain.events import EventType
+from project_manager.domain.statuses import EpicStatus
+from project_manager.store import epics, events, projects, tasks
+from project_manager.store.epics import EpicRow
+from project_manager.store.projects import ProjectRow
+from project_manager.store.tasks import TaskRow
+from project_manager.store.transaction import Tx
+
+INBOX = "Inbox"
+
+
+def task(tx: Tx, task_id: int) -> TaskRow:
+    row = tasks.get(tx, task_id)
+    if row is None:
+        raise TaskNotFound(f"there is no task {task_id}", task_id=task_id)
+    return row
+
+
+def project(tx: Tx, project_id: int) -> ProjectRow:
+    row = projects.get(tx, project_id)
+    if row is None:
+        raise ProjectNotFound(f"there is no project {project_id}", project_id=project_id)
+    return row
+
+
+def epic(tx: Tx, epic_id: int) -> EpicRow:
+    row = epics.get(tx, epic_id)
+    if row is None:
+        raise EpicNotFound(f"there is no epic {epic_id}", epic_id=epic_id)
+    return row
+
+
+def check_version(kind: str, present: int, expected: int | None) -> None:
+    if expected is not None and expected != present:
+        raise VersionMismatch(
+            f"the {kind} is at version {present}, not {expected}", version=present, expected=expected
+        )
+
+
+def check_force(tx: Tx, force: bool) -> None:
+    if force and tx.actor.role < Role.OPERATOR:
+        raise RoleRequired(
+            "`force` needs the role operator", role=tx.actor.role.name.lower(), required="operator"
+        )
+
+
+def project_for(tx: Tx, project_id: int | None, project_name: str | None, epic_id: int | None) -> ProjectRow:
+    """The project that something new goes into: by id, by name (made if it does not exist), by its epic, else the inbox."""
+    if project_id is not None:
+        row = project(tx, project_id)
+        if project_name is not None and project_name != row.name:
+            raise _two_answers(
+                "project_name", f"project {project_id} is called {row.name!r}, not {project_name!r}"
+            )
+        return row
+    if project_name is None and epic_id is not None:
+        return project(tx, epic(tx, epic_id).project_id)
+    return project_named(tx, project_name or INBOX)
+
+
+def project_named(tx: Tx, name: str) -> ProjectRow:
+    """The project of this name, made if it does not exist."""
+    return projects.by_name(tx, name) or create_project(tx, name, "")
+
+
+def create_project(tx: Tx, name: str, description: str) -> ProjectRow:
+    row = projects.add(tx, name, description)
+    events.add(tx, EventType.PROJECT_CREATED, {"name": name, "version": row.version}, project_id=row.id)
+    return row
+
+
+def create_epic(
+    tx: Tx, project_id: int, name: str, description: str, status: EpicStatus, position: int | None
+) -> EpicRow:
+    place = epics.next_position(tx, project_id) if position is None else position
+    row = epics.add(tx, project_id, name, description, status.value, place)
+    data = {"name": name, "status": row.status, "version": row.version}
+    events.add(tx, EventType.EPIC_CREATED, data, project_id=project_id, epic_id=row.id)
+    return row
+
+
+def epic_for(tx: Tx, parent: ProjectRow, epic_id: int | None, epic_name: str | None) -> EpicRow | None:
+    """The epic that a new task goes into: by id, or by name (made if it does not exist), or none."""
+    if epic_id is not None:
+        row = epic(tx, epic_id)
+        if row.project_id != parent.id:
+            raise _two_answers("epic_id", f"epic {epic_id} is in project {row.project_id}, not {parent.id}")
+        return row
+    if epic_name is None:
+        return None
+    return epics.by_name(tx, parent.id, epic_name) or create_epic(
+        tx, parent.id, epic_name, "", EpicStatus.ACTIVE, None
+    )
+
+
+def _two_answers(field: str, message: str) -> Invalid:
+    fault = {"field": field, "message": message, "hint": "Send one of the two."}
+    return Invalid(message, hint="Send one of the two.", faults=[fault])

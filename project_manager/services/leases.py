@@ -1,0 +1,258 @@
+"""Claiming: take, renew, give back, and what happens when time runs out."""
+
+from project_manager.clock import rfc3339
+from project_manager.contract import commands, views
+from project_manager.domain.actors import SYSTEM
+from project_manager.domain.errors import IllegalMove
+from project_manager.domain.leases import UnlockReason, check_holder, not_held
+from project_manager.domain.limits import ID_MAXIMUM
+from project_manager.domain.readiness import not_ready, obstacles, reasons
+from project_manager.domain.statuses import CLAIMABLE_BY_NAME, Status
+from project_manager.services import finding, moves, presenting
+from project_manager.services.presenting import lease_of
+from project_manager.store import leases, tasks, waiters
+from project_manager.store.tasks import TaskRow
+from project_manager.store.transaction import Tx
+
+
+def acquire(tx: Tx, command: commands.AcquireTaskLock) -> views.AcquiredView:
+    """Take one task that you name; use claim_next_task when any ready task will do.
+
+    Grants a lease with a fence to one agent at a time; the status becomes IN_PROGRESS. Claiming what you hold already renews the
+    lease under the same fence. A task in BACKLOG, REVIEW or BLOCKED can be taken up by name, and IN_PROGRESS when nobody holds it.
+    Refused with the reasons when the task is held, not ready, or finished.
+    """
+    row = finding.task(tx, command.task_id)
+    lease = lease_of(row, tx.now)
+    ttl = command.ttl_seconds * 1000
+    if lease is not None:
+        check_holder(lease, tx.actor.id, command.fence, task_id=row.id, current_fence=row.fence)
+        return _acquired(tx, moves.renew(tx, row, ttl=ttl, fenced=command.fence is not None), renewed=True)
+    check_holder(None, tx.actor.id, command.fence, task_id=row.id, current_fence=row.fence)
+    check_takable(tx, row)
+    return _acquired(tx, moves.take(tx, row, ttl=ttl), renewed=False)
+
+
+def check_takable(tx: Tx, row: TaskRow) -> None:
+    """Raises NotReady with every reason, or IllegalMove for finished work."""
+    status = Status(row.status)
+    if status not in CLAIMABLE_BY_NAME:
+        raise IllegalMove(
+            f"task {row.id} is {status}: finished work is not claimed",
+            hint="Take another task with claim_next_task; to take it up again, set its status with reopen=true first.",
+            task_id=row.id,
+            status=status,
+            legal=[],
+        )
+    standing = presenting.standing(row, tx.now)
+    if status is Status.TODO:
+        why = reasons(standing, now=tx.now, max_attempts=tx.max_attempts)
+    else:
+        why = obstacles(standing, now=tx.now)
+    if why:
+        raise not_ready(row.id, why)
+
+
+def renew(tx: Tx, command: commands.RenewTaskLock) -> views.AcquiredView:
+    """Keep your lease alive (heartbeat); do it every third of its length while you work.
+
+    Moves expires_at; the fence stays. Refused when the lease is not yours any more: then stop working on the task.
+    """
+    row = finding.task(tx, command.task_id)
+    lease = lease_of(row, tx.now)
+    check_holder(lease, tx.actor.id, command.fence, task_id=row.id, current_fence=row.fence)
+    if lease is None:
+        raise not_held(row.id, tx.actor.id, row.fence)
+    ttl = lease.ttl if command.ttl_seconds is None else command.ttl_seconds * 1000
+    return _acquired(tx, moves.renew(tx, row, ttl=ttl, fenced=command.fence is not None), renewed=True)
+
+
+def release(tx: Tx, command: commands.ReleaseTaskLock) -> views.ReleasedView:
+    """Give back a task you hold without finishing it, with a handoff note for whoever takes it next.
+
+    The task returns to the status it was claimed from and is offered again. `failed` counts the attempt; at the cap the task
+    becomes BLOCKED for a person to look at. An operator can end another's lease with `force`.
+    """
+    finding.check_force(tx, command.force)
+    row = finding.task(tx, command.task_id)
+    lease = lease_of(row, tx.now)
+    forced = command.force and lease is not None and lease.holder != tx.actor.id
+    if not forced:
+        check_holder(lease, tx.actor.id, command.fence, task_id=row.id, current_fence=row.fence)
+    if lease is None:
+        raise not_held(row.id, tx.actor.id, row.fence)
+    if command.handoff:
+        moves.note(tx, row, tx.actor.id, "handoff", command.handoff)
+    attempts = row.attempts + int(command.failed)
+    reason = UnlockReason.FORCED if forced else UnlockReason.EXPLICIT_RELEASE
+    if forced:
+        moves.note(tx, row, SYSTEM.id, "system", f"{tx.actor.id} ended the lease of {lease.holder}")
+    placed = _give_back(tx, row, reason, attempts=attempts)
+    return views.ReleasedView(
+        success=True,
+        message=f"task {row.id} is free again, as {placed.status}",
+        task_id=row.id,
+        agent_id=lease.holder,
+        task=presenting.task(tx, finding.task(tx, row.id)),
+    )
+
+
+def claim_next(tx: Tx, command: commands.ClaimNextTask) -> views.ClaimView:
+    """Take the best task that is ready now: most urgent, then what unblocks most, then oldest.
+
+    Atomic: no two agents get the same task. Those who wait with wait_seconds are served in the order of coming. When nothing is
+    ready the answer says how many tasks there are and what holds them back. Keep lock.fence and send it with every write.
+    """
+    return claim_in_turn(tx, command, ticket=ID_MAXIMUM)
+
+
+def claim_in_turn(tx: Tx, command: commands.ClaimNextTask, *, ticket: int) -> views.ClaimView:
+    """The best ready task that nobody who came before `ticket` waits for."""
+    filters = _filters(command)
+    spoken_for = _spoken_for(tx, ticket)
+    if spoken_for:
+        filters["spoken_for"] = spoken_for
+    taken = leases.take_best(tx, filters, tx.actor.id, ttl=command.ttl_seconds * 1000)
+    if taken is None:
+        return _nothing(tx, command)
+    moves.tell_taken(tx, Status.TODO, taken)
+    whole = finding.task(tx, taken.id)
+    lease = lease_of(whole, tx.now)
+    return views.ClaimView(
+        task=presenting.task(tx, whole),
+        lock=None if lease is None else presenting.lock(lease),
+        message=f"task {taken.id} is yours until {rfc3339(taken.lock_expires_at or 0)}; send fence {taken.fence} with every write",
+        tasks=1,
+    )
+
+
+def enter_queue(tx: Tx, command: commands.ClaimNextTask) -> int:
+    """A place in the queue of those who wait; the ticket."""
+    return waiters.enter(
+        tx,
+        tx.actor.id,
+        project_id=command.project_id,
+        epic_id=command.epic_id,
+        labels=command.labels,
+        priority=command.priority,
+        expires_at=tx.now + (command.wait_seconds + 1) * 1000,
+    )
+
+
+def end_due(tx: Tx) -> int:
+    """Ends every lease whose time has come and wakes what was deferred until now; how many leases ended.
+
+    Runs at the head of each batch of writes, so that who may claim never depends on a sweeper.
+    """
+    expired = leases.expired(tx)
+    for task_id in expired:
+        _expire(tx, finding.task(tx, task_id))
+    for task_id in tasks.deferred_and_due(tx):
+        tasks.undefer(tx, task_id)
+        moves.tell_if_ready(tx, [task_id])
+    return len(expired)
+
+
+def next_due(tx: Tx) -> int | None:
+    """When the next lease runs out or the next deferred task is due; milliseconds since the epoch."""
+    instants = [
+        instant for instant in (leases.next_expiry(tx), tasks.next_deferred(tx)) if instant is not None
+    ]
+    return min(instants, default=None)
+
+
+def _expire(tx: Tx, row: TaskRow) -> None:
+    held = (
+        f"the lease of {row.lock_holder} (fence {row.fence}) ran out at {rfc3339(row.lock_expires_at or 0)}"
+    )
+    moves.note(tx, row, SYSTEM.id, "system", held)
+    _give_back(tx, row, UnlockReason.LOCK_EXPIRED, attempts=row.attempts + 1)
+
+
+def _give_back(tx: Tx, row: TaskRow, reason: UnlockReason, *, attempts: int) -> TaskRow:
+    """Back to the status it was claimed from; to BLOCKED when the attempts are used up."""
+    exhausted = tx.max_attempts > 0 and attempts >= tx.max_attempts and attempts > row.attempts
+    target = Status.BLOCKED if exhausted else Status(row.lock_from or Status.TODO)
+    placed = moves.end(tx, row, target, reason, attempts=attempts)
+    if exhausted:
+        moves.note(
+            tx,
+            row,
+            SYSTEM.id,
+            "system",
+            f"{attempts} attempts failed: blocked until a person has looked at it",
+        )
+    moves.tell_if_ready(tx, [row.id])
+    return placed
+
+
+def _acquired(tx: Tx, row: TaskRow, *, renewed: bool) -> views.AcquiredView:
+    lease = lease_of(row, tx.now)
+    if lease is None:
+        raise RuntimeError("a lease that was just written is not there")
+    until = rfc3339(lease.expires_at)
+    words = f"task {row.id} is yours until {until}; send fence {lease.fence} with every write"
+    return views.AcquiredView(
+        success=True,
+        message=f"renewed: {words}" if renewed else words,
+        task_id=row.id,
+        agent_id=lease.holder,
+        timeout=lease.ttl // 1000,
+        expires_at=until,
+        renewed=renewed,
+        task=presenting.task(tx, row),
+        lock=presenting.lock(lease),
+    )
+
+
+def _filters(command: commands.ClaimNextTask) -> dict[str, object]:
+    filters: dict[str, object] = {}
+    for name in ("project_id", "epic_id", "priority"):
+        value = getattr(command, name)
+        if value is not None:
+            filters[name] = value
+    if command.labels:
+        filters["labels"] = command.labels
+    return filters
+
+
+def _spoken_for(tx: Tx, ticket: int) -> list[int]:
+    """What those who came before will get, best first, one each."""
+    taken: list[int] = []
+    for waiter in waiters.before(tx, ticket):
+        chosen = leases.best(tx, {**waiter.filters(), **({"spoken_for": taken} if taken else {})})
+        if chosen is not None:
+            taken.append(chosen)
+    return taken
+
+
+def _nothing(tx: Tx, command: commands.ClaimNextTask) -> views.ClaimView:
+    counts = (
+        tasks.counts(tx) if command.project_id is None else tasks.counts_in_project(tx, command.project_id)
+    )
+    held_back = [
+        views.HeldBackView(reason, number) for reason, number in _held_back(tx, command, counts) if number
+    ]
+    words = ", ".join(f"{entry.tasks} {entry.reason}" for entry in held_back) or "there are no open tasks"
+    return views.ClaimView(
+        task=None,
+        lock=None,
+        message=f"no task is ready for you: {words}",
+        tasks=sum(counts.values()),
+        held_back=held_back,
+    )
+
+
+def _held_back(tx: Tx, command: commands.ClaimNextTask, counts: dict[str, int]) -> list[tuple[str, int]]:
+    scope = {} if command.project_id is None else {"project_id": command.project_id}
+    waiting = tasks.count(tx, {**scope, "status": ["TODO"], "not_ready": True})
+    filtered = tasks.count(tx, {**scope, "ready": True})
+    return [
+        ("in progress", counts.get("IN_PROGRESS", 0)),
+        ("waiting for other tasks, a time, or a conflicting task", waiting),
+        ("ready but outside your filters or promised to those who waited before", filtered),
+        ("in review", counts.get("REVIEW", 0)),
+        ("blocked", counts.get("BLOCKED", 0)),
+        ("in the backlog", counts.get("BACKLOG", 0)),
+        ("finished", counts.get("DONE", 0) + counts.get("CANCELLED", 0)),
+    ]

@@ -1,0 +1,172 @@
+"""The four movements of a task: a lease is taken, renewed, ended, or a status is set without one.
+
+Each is one guarded statement, the events that tell of it, and what follows for other tasks: dependents that wait for one thing
+less, conflicting tasks that may run again.
+"""
+
+from typing import Any
+
+from project_manager.clock import rfc3339
+from project_manager.domain.events import EventType
+from project_manager.domain.leases import UnlockReason, held_by_another
+from project_manager.domain.statuses import CLOSED, Status
+from project_manager.services.presenting import lease_of
+from project_manager.store import events, leases, links, logs, tasks
+from project_manager.store.tasks import TaskRow
+from project_manager.store.transaction import Tx
+
+
+def take(tx: Tx, row: TaskRow, *, ttl: int) -> TaskRow:
+    """The actor gets a new lease of `ttl` milliseconds; the status becomes IN_PROGRESS."""
+    came_from = Status.TODO if row.status == Status.IN_PROGRESS else row.status
+    taken = leases.take(tx, row, tx.actor.id, ttl=ttl, came_from=came_from)
+    if taken is None:
+        raise _lost_race(tx, row)
+    tell_taken(tx, row.status, taken)
+    return taken
+
+
+def tell_taken(tx: Tx, previous: str, taken: TaskRow) -> None:
+    tell(
+        tx,
+        EventType.TASK_LOCKED,
+        taken,
+        agent_id=taken.lock_holder,
+        status=taken.status,
+        timeout=(taken.lock_ttl or 0) // 1000,
+        version=taken.version,
+        lock=_lock(taken),
+    )
+    if previous != taken.status:
+        _tell_status(tx, previous, taken, agent_id=taken.lock_holder, lock_released=False)
+
+
+def renew(tx: Tx, row: TaskRow, *, ttl: int, fenced: bool) -> TaskRow:
+    """Moves the expiry to `ttl` milliseconds from now; tells of it only when the length changed."""
+    renewed = leases.renew(tx, row, ttl=ttl, fenced=fenced)
+    if renewed is None:
+        raise _lost_race(tx, row)
+    if row.lock_ttl != ttl:
+        tell(
+            tx,
+            EventType.TASK_LOCKED,
+            renewed,
+            agent_id=renewed.lock_holder,
+            status=renewed.status,
+            timeout=ttl // 1000,
+            renewed=True,
+            version=renewed.version,
+            lock=_lock(renewed),
+        )
+    return renewed
+
+
+def end(tx: Tx, row: TaskRow, target: Status, reason: UnlockReason, *, attempts: int) -> TaskRow:
+    """Ends the lease and sets the status."""
+    placed = leases.place(tx, row, target.value, attempts=attempts)
+    if placed is None:
+        raise _lost_race(tx, row)
+    if row.status != placed.status:
+        _tell_status(tx, row.status, placed, agent_id=row.lock_holder, lock_released=True)
+    tell(
+        tx,
+        EventType.TASK_UNLOCKED,
+        placed,
+        agent_id=row.lock_holder,
+        reason=reason.value,
+        status=placed.status,
+        version=placed.version,
+    )
+    _follow(tx, row, placed)
+    return placed
+
+
+def set_status(tx: Tx, row: TaskRow, target: Status, *, attempts: int, fence_step: int = 0) -> TaskRow:
+    """Sets the status of a task that nobody holds. `fence_step` 1 makes older leases of the task stale."""
+    placed = leases.place(tx, row, target.value, attempts=attempts, fence_step=fence_step)
+    if placed is None:
+        raise _lost_race(tx, row)
+    if row.status != placed.status:
+        _tell_status(tx, row.status, placed, agent_id=tx.actor.id, lock_released=fence_step > 0)
+    _follow(tx, row, placed)
+    return placed
+
+
+def tell(tx: Tx, kind: EventType, row: TaskRow, /, **data: Any) -> None:
+    """Writes an event about the task."""
+    events.add(tx, kind, data, project_id=row.project_id, epic_id=row.epic_id, task_id=row.id)
+
+
+def note(tx: Tx, row: TaskRow, author: str, kind: str, body: str) -> logs.LogRow:
+    """Adds to the task's log and tells of it."""
+    entry = logs.add(tx, row.id, author, kind, body)
+    tell(tx, EventType.TASK_LOGGED, row, log_id=entry.id, author=author, kind=kind)
+    return entry
+
+
+def tell_if_ready(tx: Tx, task_ids: list[int]) -> None:
+    """Tells of those of the tasks that may be taken now."""
+    for task_id in task_ids:
+        row = tasks.get(tx, task_id)
+        if row is not None and is_ready(tx, row):
+            tell(tx, EventType.TASK_READY, row, status=row.status, version=row.version)
+
+
+def is_ready(tx: Tx, row: TaskRow) -> bool:
+    return (
+        row.status == Status.TODO
+        and row.lock_holder is None
+        and row.open_dependencies == 0
+        and not row.deferred
+        and not row.archived
+        and row.running_conflicts == "[]"
+        and (tx.max_attempts == 0 or row.attempts < tx.max_attempts)
+    )
+
+
+def _follow(tx: Tx, before: TaskRow, after: TaskRow) -> None:
+    """What a change of status or the end of a lease means for other tasks."""
+    freed: list[int] = []
+    was, now = Status(before.status), Status(after.status)
+    if (was in CLOSED) != (now in CLOSED):
+        links.shift_unblocks(tx, after.id, -1 if now in CLOSED else 1)
+    if now is Status.DONE and was is not Status.DONE:
+        freed += links.shift_open(tx, after.id, -1)
+    elif was is Status.DONE and now is not Status.DONE:
+        links.shift_open(tx, after.id, 1)
+    if before.lock_holder is not None:
+        freed += links.conflicts_of(tx, after.id)
+    tell_if_ready(tx, list(dict.fromkeys(freed)))
+
+
+def _tell_status(tx: Tx, previous: str, row: TaskRow, *, agent_id: str | None, lock_released: bool) -> None:
+    tell(
+        tx,
+        EventType.TASK_STATUS_CHANGED,
+        row,
+        status=row.status,
+        previous_status=previous,
+        agent_id=agent_id,
+        lock_released=lock_released,
+        version=row.version,
+    )
+
+
+def _lock(row: TaskRow) -> dict[str, Any]:
+    return {
+        "task_id": row.id,
+        "holder": row.lock_holder,
+        "fence": row.fence,
+        "acquired_at": rfc3339(row.lock_acquired_at or 0),
+        "expires_at": rfc3339(row.lock_expires_at or 0),
+        "ttl_seconds": (row.lock_ttl or 0) // 1000,
+    }
+
+
+def _lost_race(tx: Tx, row: TaskRow) -> Exception:
+    """The guard in the statement said no although the rule said yes: a fault of ours, unless somebody holds the task."""
+    present = tasks.get(tx, row.id)
+    lease = None if present is None else lease_of(present, tx.now)
+    if lease is not None and lease.holder != tx.actor.id:
+        return held_by_another(lease)
+    return RuntimeError(f"the guard of task {row.id} refused a write that the rules allowed")

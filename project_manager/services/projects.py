@@ -1,0 +1,95 @@
+"""Projects: make, read, edit, archive, delete."""
+
+from typing import Any
+
+from project_manager.contract import commands, cursor, views
+from project_manager.domain.errors import NameTaken, NotEmpty
+from project_manager.domain.events import EventType
+from project_manager.services import finding, presenting
+from project_manager.services.tasks import erase
+from project_manager.store import epics, events, projects, tasks
+from project_manager.store.transaction import Tx
+
+
+def create(tx: Tx, command: commands.CreateProject) -> views.ProjectView:
+    """Create a project. Its name is unique."""
+    _check_name(tx, command.name, None)
+    return presenting.project(finding.create_project(tx, command.name, command.description), {})
+
+
+def get(tx: Tx, command: commands.GetProject) -> views.ProjectView:
+    """Read one project with the number of its tasks by status."""
+    row = finding.project(tx, command.project_id)
+    return presenting.project(row, tasks.counts_in_project(tx, row.id))
+
+
+def update(tx: Tx, command: commands.UpdateProject) -> views.ProjectView:
+    """Edit or archive a project. Only the fields that are sent change.
+
+    Tasks of an archived project are not offered and cannot be claimed; leases that are running go on.
+    """
+    row = finding.project(tx, command.project_id)
+    finding.check_version("project", row.version, command.version)
+    values: dict[str, Any] = {
+        name: getattr(command, name) for name in ("name", "description") if name in command.model_fields_set
+    }
+    if "name" in values:
+        _check_name(tx, command.name, row.id)
+    archiving = "archived" in command.model_fields_set and command.archived != (row.archived_at is not None)
+    if archiving:
+        values["archived_at"] = tx.now if command.archived else None
+        tasks.set_archived(tx, row.id, command.archived)
+    written = projects.write(tx, row, values)
+    changed = [name for name in ("name", "description") if getattr(row, name) != getattr(written, name)]
+    kind = EventType.PROJECT_ARCHIVED if archiving and command.archived else EventType.PROJECT_UPDATED
+    data = {
+        "name": written.name,
+        "changed": changed,
+        "archived": written.archived_at is not None,
+        "version": written.version,
+    }
+    events.add(tx, kind, data, project_id=row.id)
+    return presenting.project(written, tasks.counts_in_project(tx, row.id))
+
+
+def delete(tx: Tx, command: commands.DeleteProject) -> views.DeletedView:
+    """Delete a project. One that has epics or tasks is deleted only with `force`, and everything in it goes with it."""
+    finding.check_force(tx, command.force)
+    row = finding.project(tx, command.project_id)
+    finding.check_version("project", row.version, command.version)
+    inside = tasks.ids_in_project(tx, row.id)
+    parts = epics.page(tx, {"project_id": row.id}, after=(0, -1, 0), limit=1)[1]
+    if (inside or parts) and not command.force:
+        raise NotEmpty(
+            f"project {row.id} has {parts} epics and {len(inside)} tasks", epics=parts, tasks=len(inside)
+        )
+    for task_id in inside:
+        erase(tx, finding.task(tx, task_id))
+    projects.remove(tx, row.id)
+    events.add(
+        tx,
+        EventType.PROJECT_DELETED,
+        {"name": row.name, "tasks": len(inside), "epics": parts},
+        project_id=row.id,
+    )
+    return views.DeletedView(
+        success=True, deleted="project", id=row.id, name=row.name, epics=parts, tasks=len(inside)
+    )
+
+
+def list_projects(tx: Tx, command: commands.ListProjects) -> views.Page[views.ProjectView]:
+    """List the projects, by id, with the number of their tasks by status."""
+    archived = command.archived
+    filters = {"archived": archived}
+    after = cursor.read(command.cursor, filters, 1)[0] if command.cursor else 0
+    rows, total = projects.page(tx, archived=archived, after=after, limit=command.limit + 1)
+    counts = tasks.counts_by_project(tx)
+    shown = rows[: command.limit]
+    following = cursor.write((shown[-1].id,), filters) if len(rows) > command.limit else None
+    return views.Page([presenting.project(row, counts.get(row.id, {})) for row in shown], following, total)
+
+
+def _check_name(tx: Tx, name: str, project_id: int | None) -> None:
+    found = projects.by_name(tx, name)
+    if found is not None and found.id != project_id:
+        raise NameTaken(f"project {found.id} is called {name!r} already", project_id=found.id, name=name)

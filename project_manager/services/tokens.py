@@ -1,0 +1,70 @@
+"""Tokens: who may come in, and as what."""
+
+import hashlib
+import secrets
+
+from project_manager.contract import commands, cursor, views
+from project_manager.domain.actors import LOCAL, Actor, Role
+from project_manager.domain.errors import NameTaken, TokenNotFound, Unauthorized
+from project_manager.services.presenting import time_or_none
+from project_manager.store import tokens
+from project_manager.store.tokens import TokenRow
+from project_manager.store.transaction import Tx
+
+PREFIX = "pm_"
+_ROLES = {"viewer": Role.VIEWER, "agent": Role.AGENT, "operator": Role.OPERATOR}
+
+
+def create(tx: Tx, command: commands.CreateToken) -> views.TokenView:
+    """Make a token. Its secret is in this answer and nowhere else; only a hash is stored.
+
+    With agent_id the token acts as that agent and no other. From the first token on every door asks for one.
+    """
+    if tokens.by_name(tx, command.name) is not None:
+        raise NameTaken(f"there is a token called {command.name!r} already", name=command.name)
+    secret = PREFIX + secrets.token_urlsafe(32)
+    row = tokens.add(tx, command.name, command.role, command.agent_id, digest(secret))
+    return _shown(row, secret)
+
+
+def list_tokens(tx: Tx, command: commands.ListTokens) -> views.Page[views.TokenView]:
+    """List the tokens, revoked ones included, without their secrets."""
+    after = cursor.read(command.cursor, {}, 1)[0] if command.cursor else 0
+    rows, total = tokens.page(tx, after=after, limit=command.limit + 1)
+    shown = rows[: command.limit]
+    following = cursor.write((shown[-1].id,), {}) if len(rows) > command.limit else None
+    return views.Page([_shown(row) for row in shown], following, total)
+
+
+def revoke(tx: Tx, command: commands.RevokeToken) -> views.TokenView:
+    """Revoke a token: it opens no door any more."""
+    row = tokens.get(tx, command.token_id)
+    if row is None:
+        raise TokenNotFound(f"there is no token {command.token_id}", token_id=command.token_id)
+    return _shown(row if row.revoked_at is not None else tokens.revoke(tx, row.id))
+
+
+def identify(tx: Tx, secret: str | None, *, required: bool) -> Actor:
+    """Who comes with this secret. Without tokens in the database, and unless `required`, everybody is the local person."""
+    if secret is None:
+        if required or tokens.live(tx):
+            raise Unauthorized("this server asks for a token")
+        return LOCAL
+    row = tokens.by_hash(tx, digest(secret))
+    if row is None:
+        raise Unauthorized("the token is unknown or revoked")
+    if row.agent_id is not None:
+        return Actor(row.agent_id, "agent", _ROLES[row.role], bound=True)
+    return Actor(row.name, "agent" if row.role == "agent" else "human", _ROLES[row.role])
+
+
+def digest(secret: str) -> str:
+    """What is stored of a secret. Secrets are 256 random bits, so that a plain hash cannot be searched."""
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
+def _shown(row: TokenRow, secret: str | None = None) -> views.TokenView:
+    created = time_or_none(row.created_at) or ""
+    return views.TokenView(
+        row.id, row.name, row.role, row.agent_id, created, time_or_none(row.revoked_at), secret
+    )

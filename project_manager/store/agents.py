@@ -1,0 +1,88 @@
+"""Who has been here, and when last."""
+
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+from sqlalchemy import Select, bindparam, func, select
+from sqlalchemy.dialects.sqlite import insert
+
+from project_manager.store.compiled import Statement
+from project_manager.store.schema import agents, tasks
+from project_manager.store.tasks import COLUMNS, TaskRow
+from project_manager.store.transaction import Tx
+
+
+class AgentRow(NamedTuple):
+    """An agent as it is stored; instants in milliseconds."""
+
+    id: str
+    kind: str
+    first_seen_at: int
+    last_seen_at: int
+
+
+_COLUMNS = [agents.c[name] for name in AgentRow._fields]
+_SEEN = Statement(
+    insert(agents)
+    .values(
+        id=bindparam("agent_id"),
+        kind=bindparam("kind"),
+        first_seen_at=bindparam("now"),
+        last_seen_at=bindparam("now"),
+    )
+    .on_conflict_do_update(
+        index_elements=[agents.c.id], set_={"last_seen_at": bindparam("now"), "kind": bindparam("kind")}
+    )
+)
+_GET = Statement(select(*_COLUMNS).where(agents.c.id == bindparam("agent_id")))
+_HELD_BY = Statement(
+    select(*COLUMNS)
+    .where(tasks.c.lock_holder == bindparam("agent_id"), tasks.c.lock_expires_at > bindparam("now"))
+    .order_by(tasks.c.id)
+    .limit(bindparam("limit"))
+)
+
+
+def seen(tx: Tx) -> None:
+    """Notes that the transaction's actor is here now."""
+    _SEEN.run(tx, agent_id=tx.actor.id, kind=tx.actor.kind, now=tx.now)
+
+
+def get(tx: Tx, agent_id: str) -> AgentRow | None:
+    row = _GET.row(tx, agent_id=agent_id)
+    return None if row is None else AgentRow._make(row)
+
+
+def held_by(tx: Tx, agent_id: str, limit: int = 100) -> list[TaskRow]:
+    """The tasks that the agent holds now; links are not filled in."""
+    rows = _HELD_BY.rows(tx, agent_id=agent_id, now=tx.now, limit=limit)
+    return [TaskRow._make((*row, "[]", "[]", "[]", "[]")) for row in rows]
+
+
+@lru_cache(maxsize=4)
+def _listed(active: bool | None) -> tuple[Statement, Statement]:
+    holds = (
+        select(tasks.c.id)
+        .where(tasks.c.lock_holder == agents.c.id, tasks.c.lock_expires_at > bindparam("now"))
+        .correlate(agents)
+        .exists()
+    )
+
+    def narrowed(statement: Select[Any]) -> Select[Any]:
+        return statement if active is None else statement.where(holds if active else ~holds)
+
+    page = (
+        select(*_COLUMNS)
+        .order_by(agents.c.last_seen_at.desc(), agents.c.id)
+        .limit(bindparam("limit"))
+        .offset(bindparam("offset"))
+    )
+    return Statement(narrowed(page)), Statement(narrowed(select(func.count()).select_from(agents)))
+
+
+def page(tx: Tx, *, active: bool | None, offset: int, limit: int) -> tuple[list[AgentRow], int]:
+    """Agents, those seen last first, and how many there are."""
+    rows, count = _listed(active)
+    now = {} if active is None else {"now": tx.now}
+    found = rows.rows(tx, offset=offset, limit=limit, **now)
+    return [AgentRow._make(row) for row in found], int(count.value(tx, **now))

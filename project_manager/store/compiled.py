@@ -1,0 +1,59 @@
+"""Core statements, compiled once and run on the driver's connection.
+
+Compiling at each call, or `Connection.execute`, costs more than SQLite itself (figures in docs/performance.md). What this leaves
+out: type processors (so columns hold integers and text only), and IN over a list (use json_each).
+"""
+
+from typing import Any
+
+from sqlalchemy import Column, column, func, select
+from sqlalchemy.sql.elements import ColumnElement
+from sqlalchemy.sql.expression import Executable, ScalarSelect
+from sqlalchemy.sql.selectable import Select, TableValuedAlias
+
+from project_manager.store.dialect import compiler
+from project_manager.store.transaction import Tx
+
+Row = tuple[Any, ...]
+
+
+class Statement:
+    """A statement built once at module level; parameters are given by name at each call."""
+
+    __slots__ = ("_defaults", "sql")
+
+    def __init__(self, clause: Executable) -> None:
+        compiled = clause.compile(dialect=compiler)  # type: ignore[attr-defined]
+        self.sql = str(compiled)
+        self._defaults: dict[str, Any] = {
+            name: value for name, value in compiled.params.items() if value is not None
+        }
+
+    def run(self, tx: Tx, **parameters: Any) -> int:
+        """Runs it; the number of rows it changed."""
+        return int(tx.execute(self.sql, {**self._defaults, **parameters}).rowcount)
+
+    def row(self, tx: Tx, **parameters: Any) -> Row | None:
+        """The first row."""
+        row: Row | None = tx.execute(self.sql, {**self._defaults, **parameters}).fetchone()
+        return row
+
+    def rows(self, tx: Tx, **parameters: Any) -> list[Row]:
+        rows: list[Row] = tx.execute(self.sql, {**self._defaults, **parameters}).fetchall()
+        return rows
+
+    def value(self, tx: Tx, **parameters: Any) -> Any:
+        """The first column of the first row, or None."""
+        row = self.row(tx, **parameters)
+        return None if row is None else row[0]
+
+
+def array_of(values: Select[Any]) -> ScalarSelect[Any]:
+    """The single column of `values` as one JSON array."""
+    inner = values.subquery()
+    return select(func.json_group_array(inner.c[0])).select_from(inner).scalar_subquery()
+
+
+def each(array: ColumnElement[Any] | Column[Any]) -> TableValuedAlias:
+    """The elements of a JSON array as rows with one column `value`."""
+    return func.json_each(array).table_valued(column("value"))

@@ -1,0 +1,197 @@
+"""One open database: refused when it is not ours to open, migrated when it may be, then one writer, some readers, one tail."""
+
+import os
+import secrets
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from project_manager.clock import Clock
+from project_manager.store import dialect, instances, revisions
+from project_manager.store.readers import Readers
+from project_manager.store.tail import Tail
+from project_manager.store.transaction import Tx
+from project_manager.store.writer import Duties, Writer
+
+QUICK_CHECK_BYTES = 32 * 1024 * 1024
+
+
+class DatabaseRefused(Exception):
+    """One sentence that says why this database is not opened; nothing was changed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How to open a database. `pool` is the number of reader threads; times in seconds."""
+
+    path: Path
+    pool: int
+    query_timeout: float
+    look_every: float
+    max_attempts: int
+    auto_migrate: bool
+
+
+class Database:
+    """The writer, the readers and the tail of one file. Open it with `open_database`."""
+
+    def __init__(
+        self, options: Options, clock: Clock, duties: Duties, timed: Callable[[str, float], None]
+    ) -> None:
+        path = str(options.path)
+        self.path = options.path
+        self.instance = secrets.token_hex(8)
+        self.host = socket.gethostname()
+        self.writer = Writer(
+            path, clock, duties, max_attempts=options.max_attempts, look_every=options.look_every
+        )
+        self.readers = Readers(
+            path,
+            threads=options.pool,
+            timeout=options.query_timeout,
+            now=self.writer.now,
+            max_attempts=options.max_attempts,
+            timed=timed,
+        )
+        self.tail = Tail(path, foreign_commit=self.writer.look)
+
+    def start(self) -> None:
+        self.writer.start()
+        self.readers.start()
+        self.tail.start()
+
+    def close(self) -> None:
+        """Finishes what waits and closes every connection. Blocks."""
+        self.tail.close()
+        self.readers.close()
+        self.writer.close()
+
+    def size(self) -> tuple[int, int]:
+        """Bytes of the database file and of its write-ahead log."""
+        return _size(self.path), _size(Path(f"{self.path}-wal"))
+
+    def disk_writable(self) -> bool:
+        return os.access(self.path, os.W_OK) and os.access(self.path.parent, os.W_OK)
+
+
+def prepare(options: Options) -> None:
+    """Looks at the file, and migrates it when that is allowed. Raises DatabaseRefused with nothing changed."""
+    path = options.path
+    if path.is_dir():
+        raise DatabaseRefused(f"the database {path} is a folder, not a file")
+    exists = path.exists() and path.stat().st_size > 0
+    if not exists:
+        _create_folder(path)
+    present = _examine(path) if exists else None
+    head = revisions.head()
+    if present == head:
+        return
+    if present is not None and present not in revisions.known():
+        raise DatabaseRefused(
+            f"the database {path} has schema {present}, newer than {head} of this release: start the newer release, or restore a backup"
+        )
+    if not options.auto_migrate:
+        found = f"has schema {present}" if present else "is empty"
+        raise DatabaseRefused(
+            f"the database {path} {found} and needs {head}: run `project-manager migrate` (AUTO_MIGRATE is off)"
+        )
+    _migrate(path, present)
+
+
+def _create_folder(path: Path) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DatabaseRefused(
+            f"the folder of the database {path} cannot be made: {error.strerror}"
+        ) from error
+    if not os.access(path.parent, os.W_OK):
+        raise DatabaseRefused(
+            f"the folder {path.parent} is read-only, so the database {path.name} cannot be made in it"
+        )
+
+
+def _examine(path: Path) -> str | None:
+    """The revision of a database that is sound and writable."""
+    if not os.access(path, os.R_OK | os.W_OK) or not os.access(path.parent, os.W_OK):
+        raise DatabaseRefused(f"the database {path} is read-only for this user")
+    with path.open("rb") as file:
+        if file.read(16) != b"SQLite format 3\x00":
+            raise DatabaseRefused(f"the file {path} is not a database")
+    try:
+        return _examine_inside(path)
+    except dialect.DatabaseError as error:
+        name = dialect.error_name(error)
+        if name.startswith("SQLITE_READONLY"):
+            raise DatabaseRefused(f"the database {path} is read-only for this user") from error
+        if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
+            raise DatabaseRefused(f"the database {path} is held by another process") from error
+        raise DatabaseRefused(
+            f"the database {path} is damaged: restore a backup (`project-manager restore`)"
+        ) from error
+
+
+def _examine_inside(path: Path) -> str | None:
+    connection = dialect.connect(str(path))
+    try:
+        if path.stat().st_size <= QUICK_CHECK_BYTES:
+            verdict = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+            if verdict != "ok":
+                raise DatabaseRefused(
+                    f"the database {path} is damaged: restore a backup (`project-manager restore`)"
+                )
+        present = revisions.present(connection)
+        if present is None and revisions.has_foreign_tables(connection):
+            raise DatabaseRefused(f"the database {path} belongs to another program")
+        return present
+    finally:
+        connection.close()
+
+
+def _migrate(path: Path, present: str | None) -> None:
+    # Loaded only now: Alembic takes longer to load than a start may take when there is nothing to migrate.
+    from project_manager.store.migrate import upgrade
+
+    if present is not None:
+        _copy_before_migration(path, present)
+    upgrade(str(path))
+
+
+def _copy_before_migration(path: Path, present: str) -> None:
+    """Leaves `NAME.before-REVISION` beside the database, through SQLite's online backup."""
+    target = path.with_name(f"{path.name}.before-{revisions.head()}-from-{present}")
+    source, copy = dialect.connect(str(path)), dialect.connect(str(target), create=True)
+    try:
+        source.backup(copy)
+    finally:
+        copy.close()
+        source.close()
+
+
+def register(tx: Tx, database: Database, *, version: str, kind: str) -> None:
+    """Enters this process among the instances. Raises DatabaseRefused when sharing the file is not safe."""
+    instances.forget_silent(tx)
+    others = instances.live(tx)
+    if others and not dialect.several_processes_are_safe():
+        shown = ".".join(str(part) for part in dialect.SQLITE_VERSION)
+        raise DatabaseRefused(
+            f"process {others[0].pid} on {others[0].host} uses the database {database.path} already, and SQLite {shown} can corrupt "
+            "a database that two processes write: install the package pysqlite3, or SQLite 3.51.3 or newer"
+        )
+    instances.enter(tx, database.instance, host=database.host, pid=os.getpid(), version=version, kind=kind)
+
+
+def beat(tx: Tx, database: Database, *, version: str, kind: str) -> None:
+    """The heartbeat of this process; enters it again when its row is gone."""
+    if not instances.beat(tx, database.instance):
+        instances.enter(
+            tx, database.instance, host=database.host, pid=os.getpid(), version=version, kind=kind
+        )
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0

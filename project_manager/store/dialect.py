@@ -1,0 +1,98 @@
+"""Every difference between databases: the driver, how statements are spelled, how a transaction begins, which error means what."""
+
+import sqlite3 as _standard
+from types import ModuleType
+from typing import Any
+
+from sqlalchemy.dialects.sqlite import dialect as _sqlite_dialect
+
+from project_manager.domain.errors import (
+    DatabaseBusy,
+    DatabaseUnavailable,
+    ProjectManagerError,
+    QueryTimeout,
+    StorageFull,
+)
+
+try:
+    import pysqlite3.dbapi2 as _bundled
+except ImportError:
+    _bundled = None
+
+driver: ModuleType = _bundled if _bundled is not None else _standard
+compiler = _sqlite_dialect(paramstyle="named")  # type: ignore[no-untyped-call]
+
+DatabaseError: type[Exception] = driver.DatabaseError
+DriverError: type[Exception] = driver.Error
+IntegrityError: type[Exception] = driver.IntegrityError
+
+BEGIN_WRITE = "BEGIN IMMEDIATE"
+BUSY_TIMEOUT_MS = 5000
+SQLITE_VERSION: tuple[int, ...] = driver.sqlite_version_info
+
+_FIXED_BACKPORTS = ((3, 44, 6), (3, 50, 7))
+_FIXED_SINCE = (3, 51, 3)
+
+_PRAGMAS = (
+    "journal_mode=WAL",
+    "synchronous=FULL",
+    f"busy_timeout={BUSY_TIMEOUT_MS}",
+    "foreign_keys=ON",
+    "cache_size=-16000",
+    "temp_store=MEMORY",
+    "journal_size_limit=67108864",
+)
+
+_ENDS_TRANSACTION = frozenset({"SQLITE_FULL", "SQLITE_IOERR", "SQLITE_NOMEM", "SQLITE_INTERRUPT"})
+
+
+def several_processes_are_safe(version: tuple[int, ...] = SQLITE_VERSION) -> bool:
+    """Whether this SQLite is free of the WAL-reset bug (sqlite.org/wal.html): before its fix, two processes that write and
+    checkpoint at the same moment can corrupt the database."""
+    return version >= _FIXED_SINCE or version in _FIXED_BACKPORTS
+
+
+def connect(path: str, *, read_only: bool = False, create: bool = False) -> Any:
+    """A driver connection in autocommit, so that BEGIN and COMMIT are ours. Readers cannot write and never checkpoint."""
+    mode = "rwc" if create else "rw"
+    connection = driver.connect(
+        f"file:{_quoted(path)}?mode={mode}",
+        uri=True,
+        isolation_level=None,
+        check_same_thread=False,
+        cached_statements=512,
+        timeout=BUSY_TIMEOUT_MS / 1000,
+    )
+    for pragma in _PRAGMAS:
+        connection.execute(f"PRAGMA {pragma}")
+    if read_only:
+        connection.execute("PRAGMA wal_autocheckpoint=0")
+        connection.execute("PRAGMA query_only=ON")
+    return connection
+
+
+def _quoted(path: str) -> str:
+    return path.replace("%", "%25").replace("?", "%3f").replace("#", "%23")
+
+
+def error_name(error: BaseException) -> str:
+    """SQLite's own name of the error, such as SQLITE_BUSY; the drivers differ in how they give it."""
+    name = getattr(error, "sqlite_errorname", None)
+    return str(name) if name else ""
+
+
+def ends_transaction(error: BaseException) -> bool:
+    """After these SQLite has rolled the whole transaction back by itself: no savepoint can be trusted any more."""
+    return error_name(error).startswith(tuple(_ENDS_TRANSACTION))
+
+
+def as_domain_error(error: BaseException) -> ProjectManagerError:
+    """What a driver's error means to a caller. Violated constraints do not come here: use cases check before they write."""
+    name = error_name(error)
+    if name.startswith("SQLITE_FULL"):
+        return StorageFull("the disk of the database is full")
+    if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
+        return DatabaseBusy("another process holds the database")
+    if name.startswith("SQLITE_INTERRUPT"):
+        return QueryTimeout("the query took longer than QUERY_TIMEOUT_SECONDS")
+    return DatabaseUnavailable("the database cannot be read or written now")

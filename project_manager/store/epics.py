@@ -1,0 +1,138 @@
+"""Epics."""
+
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+from sqlalchemy import Select, bindparam, delete, func, insert, select, text, update
+
+from project_manager.store.compiled import Statement
+from project_manager.store.schema import epics
+from project_manager.store.transaction import Tx
+
+
+class EpicRow(NamedTuple):
+    """An epic as it is stored; instants in milliseconds."""
+
+    id: int
+    project_id: int
+    name: str
+    description: str
+    status: str
+    position: int
+    version: int
+    created_at: int
+    updated_at: int
+
+
+_COLUMNS = [epics.c[name] for name in EpicRow._fields]
+_GET = Statement(select(*_COLUMNS).where(epics.c.id == bindparam("epic_id")))
+_BY_NAME = Statement(
+    select(*_COLUMNS).where(epics.c.project_id == bindparam("project_id"), epics.c.name == bindparam("name"))
+)
+_ALL = Statement(select(*_COLUMNS).order_by(epics.c.project_id, epics.c.position, epics.c.id))
+_NEXT_POSITION = Statement(
+    select(func.coalesce(func.max(epics.c.position) + 1, 0)).where(
+        epics.c.project_id == bindparam("project_id")
+    )
+)
+_ADD = Statement(
+    insert(epics)
+    .values(
+        project_id=bindparam("project_id"),
+        name=bindparam("name"),
+        description=bindparam("description"),
+        status=bindparam("status"),
+        position=bindparam("position"),
+        version=1,
+        created_at=bindparam("now"),
+        updated_at=bindparam("now"),
+    )
+    .returning(*_COLUMNS)
+)
+_WRITE = Statement(
+    update(epics)
+    .where(epics.c.id == bindparam("epic_id"))
+    .values(
+        name=bindparam("name"),
+        description=bindparam("description"),
+        status=bindparam("status"),
+        position=bindparam("position"),
+        version=epics.c.version + 1,
+        updated_at=bindparam("now"),
+    )
+    .returning(*_COLUMNS)
+)
+_REMOVE = Statement(delete(epics).where(epics.c.id == bindparam("epic_id")))
+
+
+def _made(row: tuple[Any, ...] | None) -> EpicRow | None:
+    return None if row is None else EpicRow._make(row)
+
+
+def get(tx: Tx, epic_id: int) -> EpicRow | None:
+    return _made(_GET.row(tx, epic_id=epic_id))
+
+
+def by_name(tx: Tx, project_id: int, name: str) -> EpicRow | None:
+    return _made(_BY_NAME.row(tx, project_id=project_id, name=name))
+
+
+def everything(tx: Tx) -> list[EpicRow]:
+    return [EpicRow._make(row) for row in _ALL.rows(tx)]
+
+
+def next_position(tx: Tx, project_id: int) -> int:
+    return int(_NEXT_POSITION.value(tx, project_id=project_id))
+
+
+def add(tx: Tx, project_id: int, name: str, description: str, status: str, position: int) -> EpicRow:
+    row = _ADD.row(
+        tx,
+        project_id=project_id,
+        name=name,
+        description=description,
+        status=status,
+        position=position,
+        now=tx.now,
+    )
+    return EpicRow._make(row or ())
+
+
+def write(tx: Tx, read: EpicRow, values: dict[str, Any]) -> EpicRow:
+    fields = {
+        "name": read.name,
+        "description": read.description,
+        "status": read.status,
+        "position": read.position,
+    }
+    return EpicRow._make(_WRITE.row(tx, **{**fields, **values}, epic_id=read.id, now=tx.now) or ())
+
+
+def remove(tx: Tx, epic_id: int) -> None:
+    _REMOVE.run(tx, epic_id=epic_id)
+
+
+@lru_cache(maxsize=8)
+def _listed(filters: frozenset[str]) -> tuple[Statement, Statement]:
+    def narrowed(statement: Select[Any]) -> Select[Any]:
+        for name in sorted(filters):
+            statement = statement.where(epics.c[name] == bindparam(name))
+        return statement
+
+    page = (
+        select(*_COLUMNS)
+        .where(text("(epics.project_id, epics.position, epics.id) > (:after_0, :after_1, :after_2)"))
+        .order_by(epics.c.project_id, epics.c.position, epics.c.id)
+        .limit(bindparam("limit"))
+    )
+    return Statement(narrowed(page)), Statement(narrowed(select(func.count()).select_from(epics)))
+
+
+def page(
+    tx: Tx, filters: dict[str, Any], *, after: tuple[int, int, int], limit: int
+) -> tuple[list[EpicRow], int]:
+    """Epics by project, position and id, and how many the filters let through."""
+    rows, count = _listed(frozenset(filters))
+    position = {f"after_{number}": value for number, value in enumerate(after)}
+    found = rows.rows(tx, **filters, **position, limit=limit)
+    return [EpicRow._make(row) for row in found], int(count.value(tx, **filters))

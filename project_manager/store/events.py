@@ -1,0 +1,147 @@
+"""The outbox: what happened, written in the transaction in which it happened, read in the order of commits."""
+
+import json
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import orjson
+from sqlalchemy import bindparam, delete, func, insert, select
+
+from project_manager.clock import rfc3339
+from project_manager.domain.events import EventType
+from project_manager.store.compiled import Statement, each
+from project_manager.store.schema import events
+from project_manager.store.transaction import Tx
+
+
+class EventRow(NamedTuple):
+    """An event as it is stored; `data` is the JSON object of the fields of its type."""
+
+    seq: int
+    type: str
+    at: int
+    actor_id: str
+    actor_kind: str
+    project_id: int | None
+    epic_id: int | None
+    task_id: int | None
+    data: str
+
+    def encoded(self) -> bytes:
+        """The event as JSON, envelope and fields at one level."""
+        envelope = orjson.dumps(
+            {
+                "seq": self.seq,
+                "type": self.type,
+                "timestamp": rfc3339(self.at),
+                "actor": {"id": self.actor_id, "kind": self.actor_kind},
+                "project_id": self.project_id,
+                "epic_id": self.epic_id,
+                "task_id": self.task_id,
+            }
+        )
+        return envelope if self.data == "{}" else envelope[:-1] + b"," + self.data[1:].encode()
+
+    def view(self) -> dict[str, Any]:
+        found: dict[str, Any] = orjson.loads(self.encoded())
+        return found
+
+
+_COLUMNS = [events.c[name] for name in EventRow._fields]
+_ADD = Statement(insert(events).values({name: bindparam(name) for name in EventRow._fields if name != "seq"}))
+_AFTER = Statement(
+    select(*_COLUMNS)
+    .where(events.c.seq > bindparam("since"))
+    .order_by(events.c.seq)
+    .limit(bindparam("limit"))
+)
+_HEAD = Statement(select(func.coalesce(func.max(events.c.seq), 0)))
+_OF_TASK = Statement(
+    select(*_COLUMNS)
+    .where(events.c.task_id == bindparam("task_id"), events.c.seq > bindparam("after"))
+    .order_by(events.c.seq)
+    .limit(bindparam("limit"))
+)
+_COUNT_OF_TASK = Statement(
+    select(func.count()).select_from(events).where(events.c.task_id == bindparam("task_id"))
+)
+_OLD = Statement(select(func.coalesce(func.max(events.c.seq), 0)).where(events.c.at < bindparam("before")))
+_PRUNE = Statement(delete(events).where(events.c.seq <= bindparam("seq"), events.c.at < bindparam("before")))
+
+
+def add(
+    tx: Tx,
+    kind: EventType,
+    data: dict[str, Any],
+    *,
+    project_id: int | None = None,
+    epic_id: int | None = None,
+    task_id: int | None = None,
+) -> None:
+    """Writes an event by the transaction's actor at its `now`."""
+    _ADD.run(
+        tx,
+        type=kind.value,
+        at=tx.now,
+        actor_id=tx.actor.id,
+        actor_kind=tx.actor.kind,
+        project_id=project_id,
+        epic_id=epic_id,
+        task_id=task_id,
+        data=orjson.dumps(data).decode(),
+    )
+
+
+def after(tx: Tx, since: int, limit: int) -> list[EventRow]:
+    return [EventRow._make(row) for row in _AFTER.rows(tx, since=since, limit=limit)]
+
+
+def head(tx: Tx) -> int:
+    """The last `seq` there is; 0 when nothing has happened yet."""
+    return int(_HEAD.value(tx))
+
+
+@lru_cache(maxsize=8)
+def _selected(filters: frozenset[str]) -> Statement:
+    statement = (
+        select(*_COLUMNS)
+        .where(events.c.seq > bindparam("since"))
+        .order_by(events.c.seq)
+        .limit(bindparam("limit"))
+    )
+    if "types" in filters:
+        statement = statement.where(events.c.type.in_(select(each(bindparam("types")).c.value)))
+    if "project_id" in filters:
+        statement = statement.where(events.c.project_id == bindparam("project_id"))
+    return Statement(statement)
+
+
+def selected(tx: Tx, since: int, limit: int, *, types: list[str], project_id: int | None) -> list[EventRow]:
+    """Events after `since` of these types (any, when empty) in this project (any, when None)."""
+    values: dict[str, Any] = {}
+    if types:
+        values["types"] = json.dumps(types)
+    if project_id is not None:
+        values["project_id"] = project_id
+    return [
+        EventRow._make(row)
+        for row in _selected(frozenset(values)).rows(tx, since=since, limit=limit, **values)
+    ]
+
+
+def of_task(tx: Tx, task_id: int, after_seq: int, limit: int) -> list[EventRow]:
+    return [EventRow._make(row) for row in _OF_TASK.rows(tx, task_id=task_id, after=after_seq, limit=limit)]
+
+
+def count_of_task(tx: Tx, task_id: int) -> int:
+    return int(_COUNT_OF_TASK.value(tx, task_id=task_id))
+
+
+def last_before(tx: Tx, instant: int) -> int:
+    """The last `seq` of events older than `instant`."""
+    return int(_OLD.value(tx, before=instant))
+
+
+def prune(tx: Tx, seq: int, before: int) -> int:
+    """Removes events up to `seq` that are older than `before`; how many."""
+    return _PRUNE.run(tx, seq=seq, before=before)

@@ -1,0 +1,67 @@
+"""The processes that have this database open, each with its heartbeat."""
+
+from typing import NamedTuple
+
+from sqlalchemy import bindparam, delete, insert, select, update
+
+from project_manager.store.compiled import Statement
+from project_manager.store.schema import instances
+from project_manager.store.transaction import Tx
+
+HEARTBEAT_SECONDS = 5
+SILENT_AFTER_MS = 20_000
+
+
+class InstanceRow(NamedTuple):
+    """A process; `kind` is serve, mcp or command; instants in milliseconds."""
+
+    id: str
+    host: str
+    pid: int
+    version: str
+    kind: str
+    started_at: int
+    heartbeat_at: int
+
+
+_COLUMNS = [instances.c[name] for name in InstanceRow._fields]
+_ENTER = Statement(insert(instances).values({name: bindparam(name) for name in InstanceRow._fields}))
+_BEAT = Statement(
+    update(instances).where(instances.c.id == bindparam("instance")).values(heartbeat_at=bindparam("now"))
+)
+_LEAVE = Statement(delete(instances).where(instances.c.id == bindparam("instance")))
+_LIVE = Statement(
+    select(*_COLUMNS).where(instances.c.heartbeat_at > bindparam("since")).order_by(instances.c.started_at)
+)
+_FORGET = Statement(delete(instances).where(instances.c.heartbeat_at <= bindparam("since")))
+
+
+def enter(tx: Tx, instance: str, *, host: str, pid: int, version: str, kind: str) -> None:
+    _ENTER.run(
+        tx,
+        id=instance,
+        host=host,
+        pid=pid,
+        version=version,
+        kind=kind,
+        started_at=tx.now,
+        heartbeat_at=tx.now,
+    )
+
+
+def beat(tx: Tx, instance: str) -> bool:
+    """False when the row is gone (a restore replaced the database)."""
+    return bool(_BEAT.run(tx, instance=instance, now=tx.now))
+
+
+def leave(tx: Tx, instance: str) -> None:
+    _LEAVE.run(tx, instance=instance)
+
+
+def live(tx: Tx) -> list[InstanceRow]:
+    """Those whose heart has beaten lately."""
+    return [InstanceRow._make(row) for row in _LIVE.rows(tx, since=tx.now - SILENT_AFTER_MS)]
+
+
+def forget_silent(tx: Tx) -> int:
+    return _FORGET.run(tx, since=tx.now - SILENT_AFTER_MS)

@@ -1,0 +1,108 @@
+"""Dependencies and conflicts between tasks, and the counters that they keep in the task rows."""
+
+import json
+
+from sqlalchemy import bindparam, delete, func, insert, select, update
+from sqlalchemy.sql.expression import literal_column
+
+from project_manager.store.compiled import Statement, each
+from project_manager.store.schema import task_conflicts, task_dependencies, tasks
+from project_manager.store.transaction import Tx
+
+_d = task_dependencies
+_c = task_conflicts
+
+_DEPENDENCIES_OF = Statement(select(_d.c.depends_on_id).where(_d.c.task_id == bindparam("task_id")))
+_DEPENDENTS_OF = Statement(
+    select(tasks.c.id, tasks.c.name, tasks.c.status)
+    .join(_d, _d.c.task_id == tasks.c.id)
+    .where(_d.c.depends_on_id == bindparam("task_id"))
+    .order_by(tasks.c.id)
+)
+_ADD_DEPENDENCY = Statement(
+    insert(_d).values(task_id=bindparam("task_id"), depends_on_id=bindparam("other_id"))
+)
+_DROP_DEPENDENCIES = Statement(delete(_d).where(_d.c.task_id == bindparam("task_id")))
+_COUNT_OPEN = Statement(
+    update(tasks)
+    .where(tasks.c.id == bindparam("task_id"))
+    .values(
+        open_dependencies=select(func.count())
+        .select_from(_d.join(tasks.alias("needed"), literal_column("needed.id") == _d.c.depends_on_id))
+        .where(
+            _d.c.task_id == bindparam("task_id"), literal_column("needed.status") != literal_column("'DONE'")
+        )
+        .scalar_subquery()
+    )
+    .returning(tasks.c.open_dependencies)
+)
+_SHIFT_UNBLOCKS = Statement(
+    update(tasks)
+    .where(tasks.c.id.in_(select(_d.c.depends_on_id).where(_d.c.task_id == bindparam("task_id"))))
+    .values(unblocks=tasks.c.unblocks + bindparam("step"))
+)
+_SHIFT_OPEN = Statement(
+    update(tasks)
+    .where(tasks.c.id.in_(select(_d.c.task_id).where(_d.c.depends_on_id == bindparam("task_id"))))
+    .values(open_dependencies=tasks.c.open_dependencies + bindparam("step"))
+    .returning(tasks.c.id, tasks.c.open_dependencies)
+)
+_CONFLICTS_OF = Statement(select(_c.c.other_id).where(_c.c.task_id == bindparam("task_id")))
+_ADD_CONFLICT = Statement(
+    insert(_c).prefix_with("OR IGNORE").values(task_id=bindparam("task_id"), other_id=bindparam("other_id"))
+)
+_DROP_CONFLICTS = Statement(
+    delete(_c).where((_c.c.task_id == bindparam("task_id")) | (_c.c.other_id == bindparam("task_id")))
+)
+_EXISTING = Statement(select(tasks.c.id).where(tasks.c.id.in_(select(each(bindparam("ids")).c.value))))
+
+
+def dependencies_of(tx: Tx, task_id: int) -> list[int]:
+    return [row[0] for row in _DEPENDENCIES_OF.rows(tx, task_id=task_id)]
+
+
+def dependents_of(tx: Tx, task_id: int) -> list[tuple[int, str, str]]:
+    """(id, name, status) of the tasks that depend on this one."""
+    return [(row[0], row[1], row[2]) for row in _DEPENDENTS_OF.rows(tx, task_id=task_id)]
+
+
+def set_dependencies(tx: Tx, task_id: int, ids: list[int], *, open_task: bool) -> int:
+    """Replaces the dependencies and sets the counters at both ends; how many of them are not DONE."""
+    if open_task:
+        _SHIFT_UNBLOCKS.run(tx, task_id=task_id, step=-1)
+    _DROP_DEPENDENCIES.run(tx, task_id=task_id)
+    for other_id in ids:
+        _ADD_DEPENDENCY.run(tx, task_id=task_id, other_id=other_id)
+    if open_task:
+        _SHIFT_UNBLOCKS.run(tx, task_id=task_id, step=1)
+    return int(_COUNT_OPEN.value(tx, task_id=task_id))
+
+
+def shift_open(tx: Tx, task_id: int, step: int) -> list[int]:
+    """Counts this task in (+1) or out (-1) of what its dependents wait for; those that now wait for nothing."""
+    return sorted(row[0] for row in _SHIFT_OPEN.rows(tx, task_id=task_id, step=step) if row[1] == 0)
+
+
+def shift_unblocks(tx: Tx, task_id: int, step: int) -> None:
+    """Counts this task in or out of what its dependencies unblock."""
+    _SHIFT_UNBLOCKS.run(tx, task_id=task_id, step=step)
+
+
+def conflicts_of(tx: Tx, task_id: int) -> list[int]:
+    return [row[0] for row in _CONFLICTS_OF.rows(tx, task_id=task_id)]
+
+
+def set_conflicts(tx: Tx, task_id: int, ids: list[int]) -> None:
+    """Replaces the conflicts, in both directions."""
+    _DROP_CONFLICTS.run(tx, task_id=task_id)
+    for other_id in ids:
+        _ADD_CONFLICT.run(tx, task_id=task_id, other_id=other_id)
+        _ADD_CONFLICT.run(tx, task_id=other_id, other_id=task_id)
+
+
+def missing(tx: Tx, ids: list[int]) -> list[int]:
+    """Those of `ids` that no task has."""
+    if not ids:
+        return []
+    existing = {row[0] for row in _EXISTING.rows(tx, ids=json.dumps(ids))}
+    return [task_id for task_id in ids if task_id not in existing]

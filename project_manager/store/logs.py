@@ -1,0 +1,63 @@
+"""Entries in the logs of tasks."""
+
+from functools import lru_cache
+from typing import NamedTuple
+
+from sqlalchemy import bindparam, func, insert, select
+
+from project_manager.store.compiled import Statement
+from project_manager.store.schema import task_logs
+from project_manager.store.transaction import Tx
+
+
+class LogRow(NamedTuple):
+    """A log entry; `created_at` in milliseconds."""
+
+    id: int
+    task_id: int
+    author: str
+    kind: str
+    body: str
+    created_at: int
+
+
+_COLUMNS = [task_logs.c[name] for name in LogRow._fields]
+_ADD = Statement(
+    insert(task_logs)
+    .values({name: bindparam(name) for name in LogRow._fields if name != "id"})
+    .returning(task_logs.c.id)
+)
+
+
+@lru_cache(maxsize=8)
+def _newest(by_kind: bool) -> Statement:
+    statement = (
+        select(*_COLUMNS)
+        .where(task_logs.c.task_id == bindparam("task_id"), task_logs.c.id < bindparam("before"))
+        .order_by(task_logs.c.id.desc())
+        .limit(bindparam("limit"))
+    )
+    return Statement(statement.where(task_logs.c.kind == bindparam("kind")) if by_kind else statement)
+
+
+@lru_cache(maxsize=8)
+def _count(by_kind: bool) -> Statement:
+    statement = select(func.count()).select_from(task_logs).where(task_logs.c.task_id == bindparam("task_id"))
+    return Statement(statement.where(task_logs.c.kind == bindparam("kind")) if by_kind else statement)
+
+
+def add(tx: Tx, task_id: int, author: str, kind: str, body: str) -> LogRow:
+    log_id = int(_ADD.value(tx, task_id=task_id, author=author, kind=kind, body=body, created_at=tx.now))
+    return LogRow(log_id, task_id, author, kind, body, tx.now)
+
+
+def newest(tx: Tx, task_id: int, limit: int, *, before: int, kind: str | None = None) -> list[LogRow]:
+    """The newest entries with an id below `before`, newest first."""
+    values = {} if kind is None else {"kind": kind}
+    rows = _newest(kind is not None).rows(tx, task_id=task_id, before=before, limit=limit, **values)
+    return [LogRow._make(row) for row in rows]
+
+
+def count(tx: Tx, task_id: int, kind: str | None = None) -> int:
+    values = {} if kind is None else {"kind": kind}
+    return int(_count(kind is not None).value(tx, task_id=task_id, **values))

@@ -1,0 +1,105 @@
+"""Projects."""
+
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+from sqlalchemy import Select, bindparam, delete, func, insert, select, update
+
+from project_manager.store.compiled import Statement
+from project_manager.store.schema import projects
+from project_manager.store.transaction import Tx
+
+
+class ProjectRow(NamedTuple):
+    """A project as it is stored; instants in milliseconds."""
+
+    id: int
+    name: str
+    description: str
+    version: int
+    created_at: int
+    updated_at: int
+    archived_at: int | None
+
+
+_COLUMNS = [projects.c[name] for name in ProjectRow._fields]
+_GET = Statement(select(*_COLUMNS).where(projects.c.id == bindparam("project_id")))
+_BY_NAME = Statement(select(*_COLUMNS).where(projects.c.name == bindparam("name")))
+_ALL = Statement(select(*_COLUMNS).order_by(projects.c.id))
+_ADD = Statement(
+    insert(projects)
+    .values(
+        name=bindparam("name"),
+        description=bindparam("description"),
+        version=1,
+        created_at=bindparam("now"),
+        updated_at=bindparam("now"),
+    )
+    .returning(*_COLUMNS)
+)
+_WRITE = Statement(
+    update(projects)
+    .where(projects.c.id == bindparam("project_id"))
+    .values(
+        name=bindparam("name"),
+        description=bindparam("description"),
+        archived_at=bindparam("archived_at"),
+        version=projects.c.version + 1,
+        updated_at=bindparam("now"),
+    )
+    .returning(*_COLUMNS)
+)
+_REMOVE = Statement(delete(projects).where(projects.c.id == bindparam("project_id")))
+
+
+def _made(row: tuple[Any, ...] | None) -> ProjectRow | None:
+    return None if row is None else ProjectRow._make(row)
+
+
+def get(tx: Tx, project_id: int) -> ProjectRow | None:
+    return _made(_GET.row(tx, project_id=project_id))
+
+
+def by_name(tx: Tx, name: str) -> ProjectRow | None:
+    return _made(_BY_NAME.row(tx, name=name))
+
+
+def everything(tx: Tx) -> list[ProjectRow]:
+    return [ProjectRow._make(row) for row in _ALL.rows(tx)]
+
+
+def add(tx: Tx, name: str, description: str) -> ProjectRow:
+    return ProjectRow._make(_ADD.row(tx, name=name, description=description, now=tx.now) or ())
+
+
+def write(tx: Tx, read: ProjectRow, values: dict[str, Any]) -> ProjectRow:
+    fields = {"name": read.name, "description": read.description, "archived_at": read.archived_at}
+    return ProjectRow._make(_WRITE.row(tx, **{**fields, **values}, project_id=read.id, now=tx.now) or ())
+
+
+def remove(tx: Tx, project_id: int) -> None:
+    _REMOVE.run(tx, project_id=project_id)
+
+
+@lru_cache(maxsize=4)
+def _listed(archived: bool | None) -> tuple[Statement, Statement]:
+    def narrowed(statement: Select[Any]) -> Select[Any]:
+        if archived is None:
+            return statement
+        return statement.where(
+            projects.c.archived_at.is_not(None) if archived else projects.c.archived_at.is_(None)
+        )
+
+    page = (
+        select(*_COLUMNS)
+        .where(projects.c.id > bindparam("after"))
+        .order_by(projects.c.id)
+        .limit(bindparam("limit"))
+    )
+    return Statement(narrowed(page)), Statement(narrowed(select(func.count()).select_from(projects)))
+
+
+def page(tx: Tx, *, archived: bool | None, after: int, limit: int) -> tuple[list[ProjectRow], int]:
+    """Projects by id, and how many there are in all."""
+    rows, count = _listed(archived)
+    return [ProjectRow._make(row) for row in rows.rows(tx, after=after, limit=limit)], int(count.value(tx))

@@ -1,0 +1,124 @@
+"""The threads that read: their own connections that cannot write, one snapshot per job, a deadline on each."""
+
+import asyncio
+import queue
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from project_manager.domain.actors import Actor
+from project_manager.domain.errors import Internal, ProjectManagerError, QueueFull, ShuttingDown
+from project_manager.store import dialect
+from project_manager.store.transaction import Tx
+
+QUEUE = 1024
+STEPS_BETWEEN_LOOKS = 20_000
+
+Result = TypeVar("Result")
+
+
+@dataclass(slots=True)
+class _Read(Generic[Result]):
+    name: str
+    work: Callable[[Tx], Result]
+    actor: Actor
+    request_id: str
+    future: asyncio.Future[Result]
+    loop: asyncio.AbstractEventLoop
+
+
+class Readers:
+    """A few threads, each with one connection. `now` gives the instant that reads judge leases by."""
+
+    def __init__(
+        self,
+        path: str,
+        *,
+        threads: int,
+        timeout: float,
+        now: Callable[[], int],
+        max_attempts: int,
+        timed: Callable[[str, float], None],
+    ) -> None:
+        self._timeout = timeout
+        self._now = now
+        self._max_attempts = max_attempts
+        self._timed = timed
+        self._queue: queue.SimpleQueue[_Read[Any] | None] = queue.SimpleQueue()
+        self._closing = False
+        self._connections = [dialect.connect(path, read_only=True) for _ in range(threads)]
+        self._threads = [
+            threading.Thread(target=self._serve, args=(connection,), name=f"reader-{number}", daemon=True)
+            for number, connection in enumerate(self._connections)
+        ]
+
+    def start(self) -> None:
+        for thread in self._threads:
+            thread.start()
+
+    async def run(self, name: str, work: Callable[[Tx], Result], actor: Actor, request_id: str) -> Result:
+        """Runs `work` on one snapshot. Raises QueueFull, QueryTimeout, ShuttingDown, or what `work` raises."""
+        if self._closing:
+            raise ShuttingDown("the server is stopping")
+        if self._queue.qsize() >= QUEUE:
+            raise QueueFull(f"{QUEUE} reads wait already")
+        loop = asyncio.get_running_loop()
+        read = _Read(name, work, actor, request_id, loop.create_future(), loop)
+        self._queue.put(read)
+        return await read.future
+
+    def close(self) -> None:
+        self._closing = True
+        for _ in self._threads:
+            self._queue.put(None)
+        for thread, connection in zip(self._threads, self._connections, strict=True):
+            if thread.ident is not None:
+                thread.join()
+            connection.close()
+
+    def _serve(self, connection: Any) -> None:
+        deadline = [0.0]
+        connection.set_progress_handler(lambda: time.monotonic() > deadline[0], STEPS_BETWEEN_LOOKS)
+        while (read := self._queue.get()) is not None:
+            started = time.monotonic()
+            deadline[0] = started + self._timeout
+            outcome, error = self._attempt(connection, read)
+            self._timed(read.name, time.monotonic() - started)
+            try:
+                read.loop.call_soon_threadsafe(_settle, read.future, outcome, error)
+            except RuntimeError:
+                return  # the loop has ended, and with it everybody who waits
+
+    def _attempt(self, connection: Any, read: _Read[Any]) -> tuple[Any, BaseException | None]:
+        try:
+            connection.execute("BEGIN")
+            try:
+                return read.work(
+                    Tx(connection.execute, self._now(), read.actor, read.request_id, self._max_attempts)
+                ), None
+            finally:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+        except ProjectManagerError as error:
+            return None, error
+        except dialect.DriverError as error:
+            return None, dialect.as_domain_error(error)
+        except Exception as error:  # noqa: BLE001 a reader thread must outlive every fault of a read
+            return None, _fault(error)
+
+
+def _fault(error: Exception) -> Internal:
+    fault = Internal("the read failed by a fault of the server")
+    fault.__cause__ = error
+    return fault
+
+
+def _settle(future: asyncio.Future[Any], outcome: Any, error: BaseException | None) -> None:
+    if future.done():
+        return
+    if error is not None:
+        future.set_exception(error)
+    else:
+        future.set_result(outcome)

@@ -1,0 +1,43 @@
+"""Which schema a database has, and which one this release needs."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+_FILE = re.compile(r"^(\d{4})_\w+\.py$")
+
+
+def scripts_folder() -> Path:
+    """The migrations: beside the package in a checkout, inside it when installed."""
+    package = Path(__file__).parents[1]
+    packaged = package / "_migrations"
+    return packaged if packaged.is_dir() else package.parent / "migrations"
+
+
+def head() -> str:
+    """The newest revision that this release knows, read from the names of the migrations."""
+    return max(known())
+
+
+def known() -> set[str]:
+    return {
+        match[1] for path in (scripts_folder() / "versions").iterdir() if (match := _FILE.match(path.name))
+    }
+
+
+def present(connection: Any) -> str | None:
+    """The revision of an open database; None when it has no tables of ours. Raises the driver's error when it is no database."""
+    tables = {row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    if "alembic_version" not in tables:
+        return None
+    row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
+    return None if row is None else str(row[0])
+
+
+def has_foreign_tables(connection: Any) -> bool:
+    """Whether there are tables in a database that has no revision: it is somebody else's."""
+    return bool(
+        connection.execute(
+            "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
+        ).fetchone()
+    )

@@ -1,0 +1,277 @@
+"""The tables. Instants are integers (milliseconds since the epoch, UTC); lists are JSON text; every constraint has a name.
+
+The CHECKs make impossible states impossible: a lease has all of its parts or none, a held task is IN_PROGRESS, DONE has a
+completed_at. Counters that a claim needs at once are kept in the row (`open_dependencies`, `unblocks`, `deferred`, `archived`),
+written in the same transaction as what they count.
+"""
+
+from sqlalchemy import (
+    CheckConstraint,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
+
+from project_manager.domain import limits
+from project_manager.domain.statuses import EpicStatus, Status
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+
+def _words(column: str, words: type[Status] | type[EpicStatus]) -> str:
+    return f"{column} IN ({', '.join(repr(str(word)) for word in words)})"
+
+
+def _name() -> CheckConstraint:
+    return CheckConstraint(f"length(name) BETWEEN 1 AND {limits.NAME_CHARACTERS}", name="name_length")
+
+
+meta = Table(
+    "meta",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("epoch", Text, nullable=False),
+    Column("clock_high", Integer, nullable=False),
+    Column("fence_floor", Integer, nullable=False),
+    Column("event_floor", Integer, nullable=False),
+    Column("created_at", Integer, nullable=False),
+    CheckConstraint("id = 1", name="single_row"),
+)
+
+projects = Table(
+    "projects",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("description", Text, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("created_at", Integer, nullable=False),
+    Column("updated_at", Integer, nullable=False),
+    Column("archived_at", Integer),
+    UniqueConstraint("name"),
+    _name(),
+    sqlite_autoincrement=True,
+)
+
+epics = Table(
+    "epics",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("project_id", Integer, ForeignKey("projects.id", ondelete="CASCADE"), nullable=False),
+    Column("name", Text, nullable=False),
+    Column("description", Text, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("position", Integer, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("created_at", Integer, nullable=False),
+    Column("updated_at", Integer, nullable=False),
+    CheckConstraint(_words("status", EpicStatus), name="status"),
+    UniqueConstraint("project_id", "name"),
+    _name(),
+    sqlite_autoincrement=True,
+)
+
+tasks = Table(
+    "tasks",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("project_id", Integer, ForeignKey("projects.id", ondelete="CASCADE"), nullable=False),
+    Column("epic_id", Integer, ForeignKey("epics.id", ondelete="CASCADE")),
+    Column("name", Text, nullable=False),
+    Column("description", Text, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("priority", Integer, nullable=False),
+    Column("labels", Text, nullable=False),
+    Column("acceptance", Text, nullable=False),
+    Column("defer_until", Integer),
+    Column("due_at", Integer),
+    Column("estimate_minutes", Integer),
+    Column("external_key", Text),
+    Column("created_by", Text, nullable=False),
+    Column("created_at", Integer, nullable=False),
+    Column("updated_at", Integer, nullable=False),
+    Column("completed_at", Integer),
+    Column("version", Integer, nullable=False),
+    Column("fence", Integer, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("lock_holder", Text),
+    Column("lock_acquired_at", Integer),
+    Column("lock_expires_at", Integer),
+    Column("lock_ttl", Integer),
+    Column("lock_fenced", Integer, nullable=False),
+    Column("lock_from", Text),
+    Column("open_dependencies", Integer, nullable=False),
+    Column("unblocks", Integer, nullable=False),
+    Column("deferred", Integer, nullable=False),
+    Column("archived", Integer, nullable=False),
+    CheckConstraint(_words("status", Status), name="status"),
+    CheckConstraint("priority BETWEEN 0 AND 4", name="priority"),
+    CheckConstraint("json_type(labels) = 'array'", name="labels"),
+    CheckConstraint("estimate_minutes >= 0", name="estimate_minutes"),
+    CheckConstraint("attempts >= 0", name="attempts"),
+    CheckConstraint("json_type(acceptance) = 'array'", name="acceptance"),
+    CheckConstraint("open_dependencies >= 0", name="open_dependencies"),
+    CheckConstraint("unblocks >= 0", name="unblocks"),
+    CheckConstraint("deferred IN (0, 1)", name="deferred"),
+    CheckConstraint("archived IN (0, 1)", name="archived"),
+    UniqueConstraint("project_id", "external_key"),
+    _name(),
+    CheckConstraint(
+        "(lock_holder IS NULL) = (lock_acquired_at IS NULL) AND (lock_holder IS NULL) = (lock_expires_at IS NULL) "
+        "AND (lock_holder IS NULL) = (lock_ttl IS NULL) AND (lock_holder IS NULL) = (lock_from IS NULL)",
+        name="lock_whole",
+    ),
+    CheckConstraint("lock_holder IS NULL OR status = 'IN_PROGRESS'", name="lock_in_progress"),
+    CheckConstraint("(status = 'DONE') = (completed_at IS NOT NULL)", name="completed"),
+    CheckConstraint("deferred = 0 OR defer_until IS NOT NULL", name="deferred_until"),
+    sqlite_autoincrement=True,
+)
+
+CLAIMABLE = text("status = 'TODO' AND open_dependencies = 0 AND deferred = 0 AND archived = 0")
+
+Index("ix_tasks_claimable", tasks.c.priority, tasks.c.unblocks.desc(), tasks.c.id, sqlite_where=CLAIMABLE)
+Index(
+    "ix_tasks_claimable_in_project",
+    tasks.c.project_id,
+    tasks.c.priority,
+    tasks.c.unblocks.desc(),
+    tasks.c.id,
+    sqlite_where=CLAIMABLE,
+)
+Index("ix_tasks_lock_expires_at", tasks.c.lock_expires_at, sqlite_where=text("lock_holder IS NOT NULL"))
+Index("ix_tasks_lock_holder", tasks.c.lock_holder, sqlite_where=text("lock_holder IS NOT NULL"))
+Index("ix_tasks_defer_until", tasks.c.defer_until, sqlite_where=text("deferred = 1"))
+Index("ix_tasks_project_id_status", tasks.c.project_id, tasks.c.status)
+Index("ix_tasks_status", tasks.c.status)
+Index("ix_tasks_epic_id", tasks.c.epic_id)
+Index("ix_tasks_completed_at", tasks.c.completed_at, sqlite_where=text("completed_at IS NOT NULL"))
+
+task_dependencies = Table(
+    "task_dependencies",
+    metadata,
+    Column("task_id", Integer, ForeignKey("tasks.id", ondelete="CASCADE"), primary_key=True),
+    Column("depends_on_id", Integer, ForeignKey("tasks.id", ondelete="CASCADE"), primary_key=True),
+    CheckConstraint("task_id <> depends_on_id", name="not_itself"),
+    Index("ix_task_dependencies_depends_on_id", "depends_on_id"),
+    sqlite_with_rowid=False,
+)
+
+task_conflicts = Table(
+    "task_conflicts",
+    metadata,
+    Column("task_id", Integer, ForeignKey("tasks.id", ondelete="CASCADE"), primary_key=True),
+    Column("other_id", Integer, ForeignKey("tasks.id", ondelete="CASCADE"), primary_key=True),
+    CheckConstraint("task_id <> other_id", name="not_itself"),
+    Index("ix_task_conflicts_other_id", "other_id"),
+    sqlite_with_rowid=False,
+)
+
+task_logs = Table(
+    "task_logs",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("task_id", Integer, ForeignKey("tasks.id", ondelete="CASCADE"), nullable=False),
+    Column("author", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("body", Text, nullable=False),
+    Column("created_at", Integer, nullable=False),
+    CheckConstraint("kind IN ('comment', 'progress', 'handoff', 'evidence', 'system')", name="kind"),
+    Index("ix_task_logs_task_id_id", "task_id", "id"),
+    sqlite_autoincrement=True,
+)
+
+events = Table(
+    "events",
+    metadata,
+    Column("seq", Integer, primary_key=True),
+    Column("type", Text, nullable=False),
+    Column("at", Integer, nullable=False),
+    Column("actor_id", Text, nullable=False),
+    Column("actor_kind", Text, nullable=False),
+    Column("project_id", Integer),
+    Column("epic_id", Integer),
+    Column("task_id", Integer),
+    Column("data", Text, nullable=False),
+    Index("ix_events_task_id_seq", "task_id", "seq", sqlite_where=text("task_id IS NOT NULL")),
+    Index("ix_events_at", "at"),
+    sqlite_autoincrement=True,
+)
+
+agents = Table(
+    "agents",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("first_seen_at", Integer, nullable=False),
+    Column("last_seen_at", Integer, nullable=False),
+    CheckConstraint("kind IN ('human', 'agent', 'system')", name="kind"),
+)
+
+tokens = Table(
+    "tokens",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("role", Text, nullable=False),
+    Column("agent_id", Text),
+    Column("hash", Text, nullable=False),
+    Column("created_at", Integer, nullable=False),
+    Column("revoked_at", Integer),
+    UniqueConstraint("name"),
+    UniqueConstraint("hash"),
+    CheckConstraint("role IN ('viewer', 'agent', 'operator')", name="role"),
+    sqlite_autoincrement=True,
+)
+
+answers = Table(
+    "answers",
+    metadata,
+    Column("actor_id", Text, primary_key=True),
+    Column("key", Text, primary_key=True),
+    Column("request_hash", Text, nullable=False),
+    Column("body", Text, nullable=False),
+    Column("created_at", Integer, nullable=False),
+    Index("ix_answers_created_at", "created_at"),
+    sqlite_with_rowid=False,
+    comment="first answers, by idempotency key",
+)
+
+waiters = Table(
+    "waiters",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("agent_id", Text, nullable=False),
+    Column("project_id", Integer),
+    Column("epic_id", Integer),
+    Column("labels", Text, nullable=False),
+    Column("priority", Integer),
+    Column("expires_at", Integer, nullable=False),
+    sqlite_autoincrement=True,
+    comment="who waits for a task, in the order of coming",
+)
+
+instances = Table(
+    "instances",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("host", Text, nullable=False),
+    Column("pid", Integer, nullable=False),
+    Column("version", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("started_at", Integer, nullable=False),
+    Column("heartbeat_at", Integer, nullable=False),
+)

@@ -1,0 +1,97 @@
+"""Follows the outbox: reads events after the last one in the order of commits, whoever committed them.
+
+The own writer wakes it; commits of other processes show in `PRAGMA data_version`, looked at every 20 ms (figures in
+docs/performance.md). A reader by number misses nothing here, because SQLite has one writer at a time and so numbers are committed
+in order.
+"""
+
+import logging
+import threading
+from collections.abc import Callable
+
+from project_manager.domain.actors import SYSTEM
+from project_manager.store import dialect, events, meta
+from project_manager.store.events import EventRow
+from project_manager.store.transaction import Tx
+
+log = logging.getLogger(__name__)
+
+LOOK_EVERY = 0.02
+AT_ONCE = 500
+
+Receive = Callable[[list[EventRow]], None]
+
+
+class Tail:
+    """One thread that hands new events to `receive`, in order, each once."""
+
+    def __init__(self, path: str, *, foreign_commit: Callable[[], None]) -> None:
+        self._connection = dialect.connect(path, read_only=True)
+        self._foreign_commit = foreign_commit
+        self._woken = threading.Event()
+        self._own_commits = 0
+        self._closing = False
+        self._receive: Receive | None = None
+        self._thread = threading.Thread(target=self._run, name="tail", daemon=True)
+        tx = self._tx()
+        self.epoch = meta.epoch(tx)
+        self.head = events.head(tx)
+        self.generation = 0
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def follow(self, receive: Receive) -> None:
+        """From now on new events go to `receive`, called in the tail's thread."""
+        self._receive = receive
+
+    def wake(self) -> None:
+        """The own writer has committed."""
+        self._own_commits += 1
+        self.generation += 1
+        self._woken.set()
+
+    def close(self) -> None:
+        self._closing = True
+        self._woken.set()
+        if self._thread.ident is not None:
+            self._thread.join()
+        self._connection.close()
+
+    def _run(self) -> None:
+        version, unsure = self._data_version(), False
+        while not self._closing:
+            own = self._own_commits
+            woken = self._woken.wait(LOOK_EVERY)
+            self._woken.clear()
+            try:
+                seen = self._data_version()
+                if seen != version and self._own_commits == own:
+                    self.generation += 1
+                if seen != version or woken:
+                    self._read()
+                    unsure = True
+                elif unsure:
+                    # Some of the commits just seen may have been another process's, with a lease that ends soon.
+                    self._foreign_commit()
+                    unsure = False
+                version = seen
+            except dialect.DriverError as error:
+                log.warning("events cannot be read now: %s", error, extra={"action": "tail_failed"})
+
+    def _read(self) -> None:
+        while True:
+            rows = events.after(self._tx(), self.head, AT_ONCE)
+            if not rows:
+                return
+            self.head = rows[-1].seq
+            if self._receive is not None:
+                self._receive(rows)
+            if len(rows) < AT_ONCE:
+                return
+
+    def _data_version(self) -> int:
+        return int(self._connection.execute("PRAGMA data_version").fetchone()[0])
+
+    def _tx(self) -> Tx:
+        return Tx(self._connection.execute, 0, SYSTEM, "", 0)

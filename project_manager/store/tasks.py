@@ -1,0 +1,383 @@
+"""Tasks: one row, pages of rows, and the writes of their fields. Leases are in leases.py, links in links.py."""
+
+import json
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+from sqlalchemy import (
+    ColumnElement,
+    Select,
+    bindparam,
+    case,
+    column,
+    delete,
+    func,
+    insert,
+    null,
+    select,
+    table,
+    text,
+    update,
+)
+from sqlalchemy.sql.expression import literal_column
+
+from project_manager.store.compiled import Statement, each
+from project_manager.store.schema import task_conflicts, task_dependencies, tasks
+from project_manager.store.transaction import Tx
+
+
+class TaskRow(NamedTuple):
+    """A task as it is stored, with its links. Instants in milliseconds; the last four are JSON arrays of ids."""
+
+    id: int
+    project_id: int
+    epic_id: int | None
+    name: str
+    description: str
+    status: str
+    priority: int
+    labels: str
+    acceptance: str
+    defer_until: int | None
+    due_at: int | None
+    estimate_minutes: int | None
+    external_key: str | None
+    created_by: str
+    created_at: int
+    updated_at: int
+    completed_at: int | None
+    version: int
+    fence: int
+    attempts: int
+    lock_holder: str | None
+    lock_acquired_at: int | None
+    lock_expires_at: int | None
+    lock_ttl: int | None
+    lock_fenced: int
+    lock_from: str | None
+    open_dependencies: int
+    unblocks: int
+    deferred: int
+    archived: int
+    depends_on: str
+    conflicts_with: str
+    waiting_for: str
+    running_conflicts: str
+
+
+COLUMNS = [tasks.c[name] for name in TaskRow._fields[:30]]
+EMPTY = literal_column("'[]'")
+_other = tasks.alias("other")
+_fts = table("tasks_fts", column("rowid"))
+
+
+def running_conflicts_of(task_id: ColumnElement[int]) -> Select[Any]:
+    """Ids of tasks that conflict with the task and are held now."""
+    return (
+        select(task_conflicts.c.other_id)
+        .join(_other, _other.c.id == task_conflicts.c.other_id)
+        .where(
+            task_conflicts.c.task_id == task_id,
+            _other.c.lock_holder.is_not(None),
+            _other.c.lock_expires_at > bindparam("now"),
+        )
+    )
+
+
+def _links() -> list[ColumnElement[Any]]:
+    depends_on = (
+        select(func.json_group_array(task_dependencies.c.depends_on_id))
+        .where(task_dependencies.c.task_id == tasks.c.id)
+        .correlate(tasks)
+        .scalar_subquery()
+    )
+    conflicts = (
+        select(func.json_group_array(task_conflicts.c.other_id))
+        .where(task_conflicts.c.task_id == tasks.c.id)
+        .correlate(tasks)
+        .scalar_subquery()
+    )
+    waiting_for = (
+        select(func.json_group_array(task_dependencies.c.depends_on_id))
+        .join(_other, _other.c.id == task_dependencies.c.depends_on_id)
+        .where(task_dependencies.c.task_id == tasks.c.id, _other.c.status != literal_column("'DONE'"))
+        .correlate(tasks)
+        .scalar_subquery()
+    )
+    running = (
+        running_conflicts_of(tasks.c.id)
+        .with_only_columns(func.json_group_array(task_conflicts.c.other_id))
+        .correlate(tasks)
+        .scalar_subquery()
+    )
+    return [
+        depends_on.label("depends_on"),
+        conflicts.label("conflicts_with"),
+        case((tasks.c.open_dependencies > 0, waiting_for), else_=EMPTY).label("waiting_for"),
+        running.label("running_conflicts"),
+    ]
+
+
+_ROW = select(*COLUMNS, *_links())
+_GET = Statement(_ROW.where(tasks.c.id == bindparam("task_id")))
+_BY_KEY = Statement(
+    _ROW.where(
+        tasks.c.project_id == bindparam("project_id"), tasks.c.external_key == bindparam("external_key")
+    )
+)
+_WRITABLE = ["epic_id", "name", "description", "priority", "labels", "acceptance", "defer_until", "due_at", "estimate_minutes", "external_key", "deferred", "attempts"]
+_INSERT = Statement(
+    insert(tasks)
+    .values(
+        {
+            **{name: bindparam(name) for name in _WRITABLE},
+            "project_id": bindparam("project_id"),
+            "status": bindparam("status"),
+            "created_by": bindparam("created_by"),
+            "created_at": bindparam("now"),
+            "updated_at": bindparam("now"),
+            "completed_at": bindparam("completed_at"),
+            "version": 1,
+            "fence": bindparam("fence"),
+            "lock_fenced": 0,
+            "open_dependencies": bindparam("open_dependencies"),
+            "unblocks": 0,
+            "archived": bindparam("archived"),
+        }
+    )
+    .returning(tasks.c.id)
+)
+_UPDATE = Statement(
+    update(tasks)
+    .where(
+        tasks.c.id == bindparam("task_id"),
+        tasks.c.version == bindparam("read_version"),
+        tasks.c.fence == bindparam("read_fence"),
+        tasks.c.lock_holder.is_not_distinct_from(bindparam("read_holder")),
+    )
+    .values(
+        {
+            **{name: bindparam(name) for name in _WRITABLE},
+            "version": tasks.c.version + 1,
+            "updated_at": bindparam("now"),
+        }
+    )
+)
+_DELETE = Statement(delete(tasks).where(tasks.c.id == bindparam("task_id")))
+_DEFERRED_DUE = Statement(
+    select(tasks.c.id).where(tasks.c.deferred == literal_column("1"), tasks.c.defer_until <= bindparam("now"))
+)
+_NEXT_DEFERRED = Statement(
+    select(func.min(tasks.c.defer_until)).where(tasks.c.deferred == literal_column("1"))
+)
+_UNDEFER = Statement(update(tasks).where(tasks.c.id == bindparam("task_id")).values(deferred=0))
+_ARCHIVE = Statement(
+    update(tasks).where(tasks.c.project_id == bindparam("project_id")).values(archived=bindparam("archived"))
+)
+_COUNTS = Statement(select(tasks.c.status, func.count()).group_by(tasks.c.status))
+_COUNTS_BY_PROJECT = Statement(
+    select(tasks.c.project_id, tasks.c.status, func.count()).group_by(tasks.c.project_id, tasks.c.status)
+)
+_COUNTS_IN_PROJECT = Statement(
+    select(tasks.c.status, func.count())
+    .where(tasks.c.project_id == bindparam("project_id"))
+    .group_by(tasks.c.status)
+)
+_COMPLETED_SINCE = Statement(
+    select(func.count()).select_from(tasks).where(tasks.c.completed_at >= bindparam("since"))
+)
+_LINKS_OF = Statement(
+    select(tasks.c.id, tasks.c.name, tasks.c.status)
+    .where(tasks.c.id.in_(select(each(bindparam("ids")).c.value)))
+    .order_by(tasks.c.id)
+)
+_IN_EPIC = Statement(select(tasks.c.id).where(tasks.c.epic_id == bindparam("epic_id")))
+_IN_PROJECT = Statement(select(tasks.c.id).where(tasks.c.project_id == bindparam("project_id")))
+
+
+def get(tx: Tx, task_id: int) -> TaskRow | None:
+    row = _GET.row(tx, task_id=task_id, now=tx.now)
+    return None if row is None else TaskRow._make(row)
+
+
+def by_external_key(tx: Tx, project_id: int, external_key: str) -> TaskRow | None:
+    row = _BY_KEY.row(tx, project_id=project_id, external_key=external_key, now=tx.now)
+    return None if row is None else TaskRow._make(row)
+
+
+def add(tx: Tx, values: dict[str, Any]) -> int:
+    """Writes a new task; its id."""
+    return int(_INSERT.value(tx, now=tx.now, **values))
+
+
+def write(tx: Tx, read: TaskRow, values: dict[str, Any]) -> bool:
+    """Writes the fields of `values` over the row as it was read; False when version, fence or holder have moved since."""
+    fields = {name: getattr(read, name) for name in _WRITABLE}
+    return bool(
+        _UPDATE.run(
+            tx,
+            **{**fields, **values},
+            task_id=read.id,
+            read_version=read.version,
+            read_fence=read.fence,
+            read_holder=read.lock_holder,
+            now=tx.now,
+        )
+    )
+
+
+def remove(tx: Tx, task_id: int) -> None:
+    _DELETE.run(tx, task_id=task_id)
+
+
+def deferred_and_due(tx: Tx) -> list[int]:
+    return [row[0] for row in _DEFERRED_DUE.rows(tx, now=tx.now)]
+
+
+def next_deferred(tx: Tx) -> int | None:
+    due: int | None = _NEXT_DEFERRED.value(tx)
+    return due
+
+
+def undefer(tx: Tx, task_id: int) -> None:
+    _UNDEFER.run(tx, task_id=task_id)
+
+
+def set_archived(tx: Tx, project_id: int, archived: bool) -> None:
+    _ARCHIVE.run(tx, project_id=project_id, archived=int(archived))
+
+
+def counts(tx: Tx) -> dict[str, int]:
+    """How many tasks there are in each status."""
+    return {status: number for status, number in _COUNTS.rows(tx)}
+
+
+def counts_in_project(tx: Tx, project_id: int) -> dict[str, int]:
+    return {status: number for status, number in _COUNTS_IN_PROJECT.rows(tx, project_id=project_id)}
+
+
+def counts_by_project(tx: Tx) -> dict[int, dict[str, int]]:
+    found: dict[int, dict[str, int]] = {}
+    for project_id, status, number in _COUNTS_BY_PROJECT.rows(tx):
+        found.setdefault(project_id, {})[status] = number
+    return found
+
+
+def completed_since(tx: Tx, since: int) -> int:
+    return int(_COMPLETED_SINCE.value(tx, since=since))
+
+
+def named(tx: Tx, ids: list[int]) -> list[tuple[int, str, str]]:
+    """(id, name, status) of these tasks, those that exist."""
+    return [(row[0], row[1], row[2]) for row in _LINKS_OF.rows(tx, ids=json.dumps(ids))]
+
+
+def ids_in_epic(tx: Tx, epic_id: int) -> list[int]:
+    return [row[0] for row in _IN_EPIC.rows(tx, epic_id=epic_id)]
+
+
+def ids_in_project(tx: Tx, project_id: int) -> list[int]:
+    return [row[0] for row in _IN_PROJECT.rows(tx, project_id=project_id)]
+
+
+def claimable(source: Any, *, capped: bool) -> list[ColumnElement[bool]]:
+    """The conditions under which a task is ready. The first four are spelled as the partial indexes spell them."""
+    conditions = [
+        source.c.status == literal_column("'TODO'"),
+        source.c.open_dependencies == literal_column("0"),
+        source.c.deferred == literal_column("0"),
+        source.c.archived == literal_column("0"),
+        source.c.lock_holder.is_(None),
+        ~running_conflicts_of(source.c.id).with_only_columns(null()).correlate(source).exists(),
+    ]
+    if capped:
+        conditions.append(source.c.attempts < bindparam("max_attempts"))
+    return conditions
+
+
+def _condition(name: str, *, capped: bool) -> ColumnElement[bool]:
+    match name:
+        case "project_id" | "epic_id":
+            return tasks.c[name] == bindparam(name)
+        case "status":
+            return tasks.c.status.in_(select(each(bindparam("status")).c.value))
+        case "ids":
+            return tasks.c.id.in_(select(each(bindparam("ids")).c.value))
+        case "labels":
+            return has_labels(tasks.c.labels)
+        case "holder":
+            return (tasks.c.lock_holder == bindparam("holder")) & (tasks.c.lock_expires_at > bindparam("now"))
+        case "unheld":
+            return tasks.c.lock_holder.is_(None)
+        case "q":
+            return tasks.c.id.in_(select(_fts.c.rowid).where(text("tasks_fts MATCH :q")))
+        case "ready":
+            return _all(claimable(tasks, capped=capped))
+        case "not_ready":
+            return ~_all(claimable(tasks, capped=capped))
+    raise KeyError(name)
+
+
+def _all(conditions: list[ColumnElement[bool]]) -> ColumnElement[bool]:
+    whole = conditions[0]
+    for condition in conditions[1:]:
+        whole = whole & condition
+    return whole
+
+
+def has_labels(labels: ColumnElement[str]) -> ColumnElement[bool]:
+    """Every label of the parameter `labels` (a JSON array) is among these."""
+    wanted = each(bindparam("labels")).alias("wanted")
+    present = each(labels).alias("present")
+    missing = select(null()).select_from(wanted).where(wanted.c.value.not_in(select(present.c.value)))
+    return ~missing.exists()
+
+
+@lru_cache(maxsize=256)
+def _page_statement(filters: frozenset[str], order: str, after: bool, capped: bool) -> Statement:
+    statement = _ROW.where(*[_condition(name, capped=capped) for name in sorted(filters)])
+    if order == "claim":
+        statement = statement.order_by(tasks.c.priority, tasks.c.unblocks.desc(), tasks.c.id)
+        if after:
+            statement = statement.where(
+                text("(tasks.priority, -tasks.unblocks, tasks.id) > (:after_0, :after_1, :after_2)")
+            )
+    else:
+        statement = statement.order_by(tasks.c.id)
+        if after:
+            statement = statement.where(tasks.c.id > bindparam("after_0"))
+    return Statement(statement.limit(bindparam("limit")))
+
+
+@lru_cache(maxsize=256)
+def _count_statement(filters: frozenset[str], capped: bool) -> Statement:
+    conditions = [_condition(name, capped=capped) for name in sorted(filters)]
+    return Statement(select(func.count()).select_from(tasks).where(*conditions))
+
+
+def page(
+    tx: Tx, filters: dict[str, Any], *, order: str, after: tuple[int, ...] | None, limit: int
+) -> list[TaskRow]:
+    """Up to `limit` rows behind the position `after`. `order` is "id", or "claim": the order in which they are offered."""
+    statement = _page_statement(frozenset(filters), order, after is not None, tx.max_attempts > 0)
+    position = {f"after_{number}": value for number, value in enumerate(after or ())}
+    return [TaskRow._make(row) for row in statement.rows(tx, **_values(tx, filters), **position, limit=limit)]
+
+
+def count(tx: Tx, filters: dict[str, Any]) -> int:
+    return int(_count_statement(frozenset(filters), tx.max_attempts > 0).value(tx, **_values(tx, filters)))
+
+
+def _values(tx: Tx, filters: dict[str, Any]) -> dict[str, Any]:
+    values = {
+        name: json.dumps(value) if isinstance(value, list) else value for name, value in filters.items()
+    }
+    if "q" in values:
+        values["q"] = match_expression(values["q"])
+    return {**values, "now": tx.now, "max_attempts": tx.max_attempts}
+
+
+def match_expression(words: str) -> str:
+    """Full-text search for rows with all of the words, the last of them perhaps unfinished."""
+    quoted = ['"' + word.replace('"', '""') + '"*' for word in words.split()]
+    return " ".join(quoted) or '""'

@@ -1,0 +1,86 @@
+"""Tokens. Only the hash of a secret is stored."""
+
+from typing import NamedTuple
+
+from sqlalchemy import bindparam, func, insert, select, update
+
+from project_manager.store.compiled import Statement
+from project_manager.store.schema import tokens
+from project_manager.store.transaction import Tx
+
+
+class TokenRow(NamedTuple):
+    """A token as it is stored; instants in milliseconds."""
+
+    id: int
+    name: str
+    role: str
+    agent_id: str | None
+    created_at: int
+    revoked_at: int | None
+
+
+_COLUMNS = [tokens.c[name] for name in TokenRow._fields]
+_BY_HASH = Statement(
+    select(*_COLUMNS).where(tokens.c.hash == bindparam("hash"), tokens.c.revoked_at.is_(None))
+)
+_BY_NAME = Statement(select(*_COLUMNS).where(tokens.c.name == bindparam("name")))
+_GET = Statement(select(*_COLUMNS).where(tokens.c.id == bindparam("token_id")))
+_PAGE = Statement(
+    select(*_COLUMNS).where(tokens.c.id > bindparam("after")).order_by(tokens.c.id).limit(bindparam("limit"))
+)
+_COUNT = Statement(select(func.count()).select_from(tokens))
+_LIVE = Statement(select(func.count()).select_from(tokens).where(tokens.c.revoked_at.is_(None)))
+_ADD = Statement(
+    insert(tokens)
+    .values(
+        name=bindparam("name"),
+        role=bindparam("role"),
+        agent_id=bindparam("agent_id"),
+        hash=bindparam("hash"),
+        created_at=bindparam("now"),
+    )
+    .returning(*_COLUMNS)
+)
+_REVOKE = Statement(
+    update(tokens)
+    .where(tokens.c.id == bindparam("token_id"))
+    .values(revoked_at=bindparam("now"))
+    .returning(*_COLUMNS)
+)
+
+
+def by_hash(tx: Tx, digest: str) -> TokenRow | None:
+    """The live token with this hash."""
+    row = _BY_HASH.row(tx, hash=digest)
+    return None if row is None else TokenRow._make(row)
+
+
+def by_name(tx: Tx, name: str) -> TokenRow | None:
+    row = _BY_NAME.row(tx, name=name)
+    return None if row is None else TokenRow._make(row)
+
+
+def get(tx: Tx, token_id: int) -> TokenRow | None:
+    row = _GET.row(tx, token_id=token_id)
+    return None if row is None else TokenRow._make(row)
+
+
+def page(tx: Tx, *, after: int, limit: int) -> tuple[list[TokenRow], int]:
+    rows = _PAGE.rows(tx, after=after, limit=limit)
+    return [TokenRow._make(row) for row in rows], int(_COUNT.value(tx))
+
+
+def live(tx: Tx) -> int:
+    """How many tokens open a door."""
+    return int(_LIVE.value(tx))
+
+
+def add(tx: Tx, name: str, role: str, agent_id: str | None, digest: str) -> TokenRow:
+    return TokenRow._make(
+        _ADD.row(tx, name=name, role=role, agent_id=agent_id, hash=digest, now=tx.now) or ()
+    )
+
+
+def revoke(tx: Tx, token_id: int) -> TokenRow:
+    return TokenRow._make(_REVOKE.row(tx, token_id=token_id, now=tx.now) or ())

@@ -1,0 +1,90 @@
+"""Who waits for a task, in the order of coming, across all instances."""
+
+import json
+from typing import NamedTuple
+
+from sqlalchemy import bindparam, delete, insert, select
+
+from project_manager.store.compiled import Statement
+from project_manager.store.schema import waiters
+from project_manager.store.transaction import Tx
+
+
+class Waiter(NamedTuple):
+    """A place in the queue and what it waits for; `labels` is a JSON array."""
+
+    id: int
+    agent_id: str
+    project_id: int | None
+    epic_id: int | None
+    labels: str
+    priority: int | None
+
+    def filters(self) -> dict[str, object]:
+        chosen: dict[str, object] = {
+            name: getattr(self, name)
+            for name in ("project_id", "epic_id", "priority")
+            if getattr(self, name) is not None
+        }
+        if self.labels != "[]":
+            chosen["labels"] = json.loads(self.labels)
+        return chosen
+
+
+_BEFORE = Statement(
+    select(*[waiters.c[name] for name in Waiter._fields])
+    .where(waiters.c.id < bindparam("ticket"), waiters.c.expires_at > bindparam("now"))
+    .order_by(waiters.c.id)
+    .limit(bindparam("limit"))
+)
+_ENTER = Statement(
+    insert(waiters)
+    .values(
+        agent_id=bindparam("agent_id"),
+        project_id=bindparam("project_id"),
+        epic_id=bindparam("epic_id"),
+        labels=bindparam("labels"),
+        priority=bindparam("priority"),
+        expires_at=bindparam("expires_at"),
+    )
+    .returning(waiters.c.id)
+)
+_LEAVE = Statement(delete(waiters).where(waiters.c.id == bindparam("ticket")))
+_FORGET = Statement(delete(waiters).where(waiters.c.expires_at <= bindparam("now")))
+
+
+def before(tx: Tx, ticket: int, limit: int = 200) -> list[Waiter]:
+    """Those who came before `ticket` and wait still."""
+    return [Waiter._make(row) for row in _BEFORE.rows(tx, ticket=ticket, now=tx.now, limit=limit)]
+
+
+def enter(
+    tx: Tx,
+    agent_id: str,
+    *,
+    project_id: int | None,
+    epic_id: int | None,
+    labels: list[str],
+    priority: int | None,
+    expires_at: int,
+) -> int:
+    return int(
+        _ENTER.value(
+            tx,
+            agent_id=agent_id,
+            project_id=project_id,
+            epic_id=epic_id,
+            labels=json.dumps(labels),
+            priority=priority,
+            expires_at=expires_at,
+        )
+    )
+
+
+def leave(tx: Tx, ticket: int) -> None:
+    _LEAVE.run(tx, ticket=ticket)
+
+
+def forget(tx: Tx) -> int:
+    """Removes those whose time is over; how many."""
+    return _FORGET.run(tx, now=tx.now)

@@ -1,0 +1,256 @@
+"""The one thread that writes, with group commit.
+
+Jobs wait in a bounded queue. The thread takes what waits, opens one transaction, does the work that is due (expired leases), runs
+each job inside its own savepoint, and commits once for all of them: nothing is answered before it is durable, and the cost of
+the fsync is shared. One failing job harms no other. When SQLite itself has given up the transaction (disk full, I/O error) every
+job of the batch gets the error, because none of it was kept.
+"""
+
+import asyncio
+import logging
+import queue
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from project_manager.clock import Clock
+from project_manager.domain.actors import SYSTEM, Actor
+from project_manager.domain.errors import Internal, ProjectManagerError, QueueFull, ShuttingDown
+from project_manager.store import dialect, meta
+from project_manager.store.transaction import Tx
+
+log = logging.getLogger(__name__)
+
+BATCH = 128
+QUEUE = 4096
+CLOCK_STEP_MS = 1000
+
+Result = TypeVar("Result")
+Work = Callable[[Tx], Result]
+
+
+@dataclass(slots=True)
+class Job(Generic[Result]):
+    """One piece of work and who waits for it."""
+
+    name: str
+    work: Work[Result]
+    actor: Actor
+    request_id: str
+    future: asyncio.Future[Result]
+    loop: asyncio.AbstractEventLoop
+    outcome: Result | None = None
+    error: BaseException | None = None
+
+    def settle(self) -> None:
+        if self.future.done():
+            return
+        if self.error is not None:
+            self.future.set_exception(self.error)
+        else:
+            self.future.set_result(self.outcome)  # type: ignore[arg-type]
+
+
+class _Look:
+    """Asks for a batch without jobs."""
+
+
+LOOK = _Look()
+
+
+@dataclass(frozen=True, slots=True)
+class Duties:
+    """What the writer does besides jobs. `due` runs at the head of every batch; `next_due` says when to look again (milliseconds
+    since the epoch, or None); `committed` is called after each commit; `measured` gets (jobs, seconds) of a batch and `timed`
+    (job name, seconds)."""
+
+    due: Callable[[Tx], None]
+    next_due: Callable[[Tx], int | None]
+    committed: Callable[[], None]
+    measured: Callable[[int, float], None]
+    timed: Callable[[str, float], None]
+
+
+class Writer:
+    """Owns the only connection that writes."""
+
+    def __init__(
+        self, path: str, clock: Clock, duties: Duties, *, max_attempts: int, look_every: float
+    ) -> None:
+        self._connection = dialect.connect(path)
+        self._clock = clock
+        self._duties = duties
+        self._max_attempts = max_attempts
+        self._look_every = look_every
+        self._queue: queue.SimpleQueue[Job[Any] | _Look | None] = queue.SimpleQueue()
+        self._closing = False
+        self._last_now = 0
+        self._high_mark = 0
+        self._next_due: int | None = None
+        self.failure: str | None = None
+        self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    @property
+    def depth(self) -> int:
+        """Jobs that wait."""
+        return self._queue.qsize()
+
+    @property
+    def alive(self) -> bool:
+        return self._thread.is_alive()
+
+    def now(self) -> int:
+        """The present instant, never before one that a batch has used."""
+        return max(self._clock.now(), self._last_now)
+
+    async def run(self, name: str, work: Work[Result], actor: Actor, request_id: str) -> Result:
+        """Runs `work` in the next batch; returns after the commit. Raises QueueFull, ShuttingDown, or what `work` raises."""
+        if self._closing:
+            raise ShuttingDown("the server is stopping")
+        if self._queue.qsize() >= QUEUE:
+            raise QueueFull(f"{QUEUE} writes wait already")
+        loop = asyncio.get_running_loop()
+        job = Job(name, work, actor, request_id, loop.create_future(), loop)
+        self._queue.put(job)
+        return await job.future
+
+    def look(self) -> None:
+        """Runs what is due, now. Another process may have taken a lease that ends before the next look."""
+        if not self._closing:
+            self._queue.put(LOOK)
+
+    def close(self) -> None:
+        """Finishes what waits, writes the log back into the database file, closes. Blocks; called once."""
+        self._closing = True
+        self._queue.put(None)
+        if self._thread.ident is not None:
+            self._thread.join()
+        try:
+            self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        except dialect.DriverError:
+            log.info("the write-ahead log stays for the next start: another process uses it")
+        self._connection.close()
+
+    def _run(self) -> None:
+        stopping = False
+        while not stopping:
+            batch, stopping = self._take()
+            if stopping and not batch:
+                return
+            started = time.perf_counter()
+            try:
+                self._commit(batch)
+                self.failure = None
+            except Exception as error:  # noqa: BLE001 the writer must outlive every fault; each waiting job gets it
+                self._fail(batch, error)
+            self._duties.measured(len(batch), time.perf_counter() - started)
+            self._answer(batch)
+
+    def _take(self) -> tuple[list[Job[Any]], bool]:
+        """The jobs that wait, at most BATCH; empty when it is only time to look for what is due. True when it is time to stop."""
+        try:
+            first = self._queue.get(timeout=self._patience())
+        except queue.Empty:
+            return [], False
+        batch: list[Job[Any]] = []
+        entry: Job[Any] | _Look | None = first
+        while entry is not None:
+            if isinstance(entry, Job):
+                batch.append(entry)
+            if len(batch) == BATCH:
+                return batch, False
+            try:
+                entry = self._queue.get_nowait()
+            except queue.Empty:
+                return batch, False
+        return batch, True
+
+    def _patience(self) -> float:
+        if self._next_due is None:
+            return self._look_every
+        return min(self._look_every, max(0.001, (self._next_due - self._clock.now()) / 1000))
+
+    def _commit(self, batch: list[Job[Any]]) -> None:
+        execute = self._connection.execute
+        execute(dialect.BEGIN_WRITE)
+        tx = Tx(execute, 0, SYSTEM, "", self._max_attempts)
+        tx.now = self._read_clock(tx)
+        self._duties.due(tx)
+        for job in batch:
+            self._run_job(job, tx)
+        self._next_due = self._duties.next_due(tx)
+        execute("COMMIT")
+        self._last_now = tx.now
+        self._duties.committed()
+
+    def _run_job(self, job: Job[Any], batch: Tx) -> None:
+        execute = batch.execute
+        started = time.perf_counter()
+        execute("SAVEPOINT job")
+        try:
+            job.outcome = job.work(Tx(execute, batch.now, job.actor, job.request_id, self._max_attempts))
+        except ProjectManagerError as error:
+            job.error = error
+            execute("ROLLBACK TO job")
+        except dialect.DriverError as error:
+            if dialect.ends_transaction(error) or not self._connection.in_transaction:
+                raise
+            job.error = self._fault(job.name, error)
+            execute("ROLLBACK TO job")
+        except Exception as error:  # noqa: BLE001 one job's fault is its own; the others of the batch go on
+            job.error = self._fault(job.name, error)
+            execute("ROLLBACK TO job")
+        execute("RELEASE job")
+        self._duties.timed(job.name, time.perf_counter() - started)
+
+    def _read_clock(self, tx: Tx) -> int:
+        """Holds still when the wall clock is behind what this database has seen; remembers how far it got, once a second."""
+        self._high_mark = meta.clock_high(tx)
+        now = max(self._clock.now(), self._last_now, self._high_mark)
+        if now - self._high_mark >= CLOCK_STEP_MS:
+            meta.raise_clock(tx, now)
+        return now
+
+    def _fault(self, name: str, error: BaseException) -> Internal:
+        log.error("a write failed", exc_info=error, extra={"action": "write_failed", "operation": name})
+        return Internal("the write failed by a fault of the server; nothing of it was kept")
+
+    def _fail(self, batch: list[Job[Any]], error: Exception) -> None:
+        if self._connection.in_transaction:
+            try:
+                self._connection.execute("ROLLBACK")
+            except dialect.DriverError:
+                log.exception("rollback failed", extra={"action": "rollback_failed"})
+        self._next_due = None
+        if isinstance(error, dialect.DriverError):
+            meaning = dialect.as_domain_error(error)
+            self.failure = meaning.message
+            log.error(
+                "a batch was not kept: %s",
+                error,
+                extra={"action": "batch_failed", "code": meaning.code, "jobs": len(batch)},
+            )
+        else:
+            meaning = self._fault("batch", error)
+        for job in batch:
+            job.error = meaning
+
+    def _answer(self, batch: list[Job[Any]]) -> None:
+        """Wakes everybody who waits with one call into each loop."""
+        loops = {job.loop for job in batch}
+        for loop in loops:
+            mine = [job for job in batch if job.loop is loop]
+            try:
+                loop.call_soon_threadsafe(_settle, mine)
+            except RuntimeError:
+                log.info("nobody waits for %d finished writes: their loop has ended", len(mine))
+
+
+def _settle(jobs: list[Job[Any]]) -> None:
+    for job in jobs:
+        job.settle()
