@@ -1,4 +1,5 @@
-"""What is being answered at this moment: counted, so that a stop can wait for it, and cancellable by request id."""
+"""What is being answered at this moment: counted, so that a stop can wait for it, and cancellable by
+request id."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -47,7 +48,8 @@ class Calls:
 
     @contextmanager
     def cancellable(self, key: CallKey) -> Iterator[anyio.CancelScope]:
-        """A scope that `cancel(key)` ends. Of two calls with one key the later is the one that can be cancelled."""
+        """A scope that `cancel(key)` ends. Of two calls with one key the later is the one that can be
+        cancelled."""
         with anyio.CancelScope() as scope:
             self._scopes[key] = scope
             try:
@@ -86,7 +88,8 @@ class MessageWriter(Protocol):
 class Conversation:
     """The requests of one duplex transport (SSE, stdio) that wait for their answer.
 
-    A request counts from the moment it is read until its answer was taken by the transport, so that closing the
+    A request counts from the moment it is read until its answer was taken by the transport, so that
+    closing the
     transport when nothing is pending loses no answer.
     """
 

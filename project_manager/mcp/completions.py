@@ -1,4 +1,5 @@
-"""Completion of the arguments of prompts and resource templates: ids of what exists, by their beginning or by name."""
+"""Completion of the arguments of prompts and resource templates: ids of what exists, by their beginning
+or by name."""
 
 from typing import Any
 

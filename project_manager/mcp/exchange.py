@@ -1,4 +1,5 @@
-"""One HTTP exchange of this door: the body read once, the answers that the door writes itself, and a proper end."""
+"""One HTTP exchange of this door: the body read once, the answers that the door writes itself, and a
+proper end."""
 
 from collections.abc import Mapping
 from contextlib import suppress
@@ -27,7 +28,8 @@ class TooBig(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Rpc:
-    """One JSON-RPC message as it was posted. `id` is None for a notification and for an answer to one of our requests."""
+    """One JSON-RPC message as it was posted. `id` is None for a notification and for an answer to one of
+    our requests."""
 
     method: str
     id: str | int | None
@@ -63,7 +65,8 @@ async def refuse_message(send: Send, raw: bytes) -> None:
         await refuse(
             send,
             400,
-            "INVALID_REQUEST: post one JSON-RPC 2.0 object whose id is a text or a number and whose params are an object. "
+            "INVALID_REQUEST: post one JSON-RPC 2.0 object whose id is a text or a number and whose "
+            "params are an object. "
             "Batches are no part of MCP.",
         )
 
@@ -136,7 +139,8 @@ async def refuse(
     code: int = INVALID_REQUEST,
     headers: Mapping[str, str] | None = None,
 ) -> None:
-    """A refusal as a JSON-RPC error; `message` begins with the stable code in capitals and says what to do."""
+    """A refusal as a JSON-RPC error; `message` begins with the stable code in capitals and says what to
+    do."""
     await send_json(
         send, status, {"jsonrpc": "2.0", "id": None, "error": {"code": code, "message": message}}, headers
     )
@@ -146,7 +150,8 @@ async def refuse_stream(send: Send) -> None:
     await refuse(
         send,
         503,
-        "CONNECTION_LIMIT: as many MCP streams are open as MCP_MAX_CONNECTIONS allows. Try again in a moment; "
+        "CONNECTION_LIMIT: as many MCP streams are open as MCP_MAX_CONNECTIONS allows. Try again in a "
+        "moment; "
         "calls without a stream are answered all the same.",
         code=SERVER_BUSY,
         headers={"retry-after": "5"},
@@ -154,7 +159,8 @@ async def refuse_stream(send: Send) -> None:
 
 
 class Exchange:
-    """Hands a request that was read already to an app of the SDK, and sees to it that its response is completed.
+    """Hands a request that was read already to an app of the SDK, and sees to it that its response is
+    completed.
 
     `ending` makes the app believe that the client left: that is how a stop ends what runs for too long.
     """

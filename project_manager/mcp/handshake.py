@@ -1,4 +1,5 @@
-"""The 2025 era over HTTP: sessions by id. Any instance answers for any session, before and after a restart."""
+"""The 2025 era over HTTP: sessions by id. Any instance answers for any session, before and after a
+restart."""
 
 from collections.abc import Mapping
 
@@ -164,7 +165,8 @@ class HandshakeEra:
             await refuse(
                 send,
                 400 if scope["method"] != "GET" else 405,
-                "SESSION_MISSING: send the Mcp-Session-Id that `initialize` answered with, or speak protocol 2026-07-28.",
+                "SESSION_MISSING: send the Mcp-Session-Id that `initialize` answered with, or speak "
+                "protocol 2026-07-28.",
                 headers={} if scope["method"] != "GET" else {"allow": "POST, DELETE"},
             )
             return None
@@ -205,7 +207,8 @@ async def _refuse_session(send: Send) -> None:
     await refuse(
         send,
         503,
-        "CONNECTION_LIMIT: as many MCP sessions are in use as MCP_MAX_CONNECTIONS allows. Close one, or try again in a "
+        "CONNECTION_LIMIT: as many MCP sessions are in use as MCP_MAX_CONNECTIONS allows. Close one, or "
+        "try again in a "
         "moment; clients of protocol 2026-07-28 need no session.",
         code=SERVER_BUSY,
         headers={"retry-after": "5"},

@@ -16,7 +16,8 @@ _VERSION = sdk.MCP_PROTOCOL_VERSION_HEADER.encode()
 
 
 class ModernEra:
-    """Answers what never notifies as plain JSON in the task of the request, and leaves the rest to the SDK's entry."""
+    """Answers what never notifies as plain JSON in the task of the request, and leaves the rest to the
+    SDK's entry."""
 
     def __init__(
         self,
@@ -34,7 +35,8 @@ class ModernEra:
 
     @staticmethod
     def speaks(scope: Scope) -> bool:
-        """Whether the request is of this era. Unknown versions are too: the SDK then names the ones that are served."""
+        """Whether the request is of this era. Unknown versions are too: the SDK then names the ones that
+        are served."""
         version = header(scope, _VERSION)
         return bool(version) and version not in sdk.HANDSHAKE_PROTOCOL_VERSIONS
 

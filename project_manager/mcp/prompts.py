@@ -1,4 +1,5 @@
-"""Prompts: the recurring jobs around the queue, each with what the agent needs to know already read for it."""
+"""Prompts: the recurring jobs around the queue, each with what the agent needs to know already read for
+it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -7,7 +8,8 @@ from typing import Any
 from mcp.shared.exceptions import MCPError
 from mcp_types import INVALID_PARAMS, GetPromptRequestParams, PaginatedRequestParams
 
-from project_manager.mcp.resources import Context, Resources, agent_uri, task_uri
+from project_manager.mcp.resources import Context, Resources, task_uri
+from project_manager.mcp.subscriptions import agent_uri
 
 Given = dict[str, str]
 
@@ -57,10 +59,14 @@ PROMPTS = (
         "Turn a goal into an epic whose tasks agents can take one by one.",
         (Argument("goal", "what shall be reached"), Argument("project_id", "id of the project")),
         "Plan this goal as one epic of project {project_id}: {goal}\n"
-        "Look at the board first, so that nothing is planned twice. Break the goal into tasks that one agent finishes in "
-        "one sitting. Give each a name that says the outcome, acceptance criteria that can be checked, a priority "
-        "(0 most urgent .. 4), and depends_on where one needs another's result; use conflicts_with for tasks that would "
-        "touch the same files. Show the plan as a list and ask for agreement. Then create it with create_task "
+        "Look at the board first, so that nothing is planned twice. Break the goal into tasks that one "
+        "agent finishes in "
+        "one sitting. Give each a name that says the outcome, acceptance criteria that can be checked, a "
+        "priority "
+        "(0 most urgent .. 4), and depends_on where one needs another's result; use conflicts_with for "
+        "tasks that would "
+        "touch the same files. Show the plan as a list and ask for agreement. Then create it with "
+        "create_task "
         "(project_id={project_id}, the same epic_name for all), dependencies first.",
         _board,
     ),
@@ -69,9 +75,12 @@ PROMPTS = (
         "Stand-up",
         "Who works on what, what was finished, what is stuck.",
         (Argument("project_id", "id of the project; all of them if empty", required=False),),
-        "Write a stand-up report{of_project}. Use list_tasks (IN_PROGRESS, REVIEW, BLOCKED, recently DONE) and "
-        "get_task_details where the reason is not obvious. Sections: Done, In progress (holder, how long its lock still "
-        "runs), Waiting for review, Stuck (and on what), Next. One line a task with its id. No more than 30 lines.",
+        "Write a stand-up report{of_project}. Use list_tasks (IN_PROGRESS, REVIEW, BLOCKED, recently "
+        "DONE) and "
+        "get_task_details where the reason is not obvious. Sections: Done, In progress (holder, how long "
+        "its lock still "
+        "runs), Waiting for review, Stuck (and on what), Next. One line a task with its id. No more than "
+        "30 lines.",
         _board,
     ),
     Prompt(
@@ -79,9 +88,12 @@ PROMPTS = (
         "Triage",
         "Put the open tasks of a project in order.",
         (Argument("project_id", "id of the project"),),
-        "Triage project {project_id}. Go through what is BLOCKED, what lost its lock repeatedly (attempts), what waits "
-        "without a reason, and what has neither priority nor acceptance criteria. For each propose one change: priority, "
-        "split, dependency, defer_until, CANCELLED, or back to TODO, with the reason in half a sentence. Ask before you "
+        "Triage project {project_id}. Go through what is BLOCKED, what lost its lock repeatedly "
+        "(attempts), what waits "
+        "without a reason, and what has neither priority nor acceptance criteria. For each propose one "
+        "change: priority, "
+        "split, dependency, defer_until, CANCELLED, or back to TODO, with the reason in half a sentence. "
+        "Ask before you "
         "change anything; then use update_task and update_task_status.",
         _board,
     ),
@@ -90,8 +102,10 @@ PROMPTS = (
         "Review a task",
         "Check a finished task against its acceptance criteria.",
         (Argument("task_id", "id of the task"),),
-        "Review task {task_id}. Take it with acquire_task_lock. Check each acceptance criterion against the work itself, "
-        "not against what the log claims, and write what you found with add_task_log (kind=evidence). If all hold: "
+        "Review task {task_id}. Take it with acquire_task_lock. Check each acceptance criterion against "
+        "the work itself, "
+        "not against what the log claims, and write what you found with add_task_log (kind=evidence). If "
+        "all hold: "
         "update_task_status DONE. If not: say exactly what is missing and set it back to TODO.",
         lambda given: task_uri(given["task_id"].strip()),
     ),
@@ -100,8 +114,10 @@ PROMPTS = (
         "Hand over",
         "Leave the tasks you hold so that another agent can go on.",
         (Argument("agent_id", "your agent id"),),
-        "Hand over everything that {agent_id} holds. For each task write one handoff note: what is done, what is not, "
-        "where the work is (branch, files), what was tried and did not work, and the next step. Then release_task_lock "
+        "Hand over everything that {agent_id} holds. For each task write one handoff note: what is done, "
+        "what is not, "
+        "where the work is (branch, files), what was tried and did not work, and the next step. Then "
+        "release_task_lock "
         "with that note as handoff. Finish with a list of the tasks you gave back.",
         lambda given: agent_uri(given["agent_id"].strip()),
     ),
@@ -115,7 +131,7 @@ class Prompts:
     def __init__(self, resources: Resources) -> None:
         self._resources = resources
 
-    async def list(self, _ctx: Context, _params: PaginatedRequestParams | None) -> dict[str, Any]:
+    async def listed(self, _ctx: Context, _params: PaginatedRequestParams | None) -> dict[str, Any]:
         announced = [prompt.announced() for prompt in PROMPTS]
         return {"resultType": "complete", "ttlMs": 3_600_000, "cacheScope": "public", "prompts": announced}
 

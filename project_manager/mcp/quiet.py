@@ -1,4 +1,5 @@
-"""Which calls never notify, so that plain JSON answers them: no stream, no session machinery, a quarter of the cost."""
+"""Which calls never notify, so that plain JSON answers them: no stream, no session machinery, a quarter
+of the cost."""
 
 from project_manager.mcp.exchange import Rpc
 from project_manager.mcp.sdk import DoorServer

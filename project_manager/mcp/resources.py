@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import quote, unquote
+from urllib.parse import unquote
 
 import orjson
 from mcp.server.context import ServerRequestContext
@@ -70,7 +70,7 @@ class Resources:
         self._runtime = runtime
         self._subscriptions = subscriptions
 
-    async def list(self, ctx: Context, params: PaginatedRequestParams | None) -> Result:
+    async def listed(self, ctx: Context, params: PaginatedRequestParams | None) -> Result:
         """One board a project; tasks and agents are reached by their templates."""
         cursor = params.cursor if params is not None else None
         page = await self.ask(ctx, "list_projects", {"limit": 50, **({"cursor": cursor} if cursor else {})})
@@ -93,7 +93,7 @@ class Resources:
             result["nextCursor"] = page["next_cursor"]
         return result
 
-    async def list_templates(self, _ctx: Context, _params: PaginatedRequestParams | None) -> Result:
+    async def templates(self, _ctx: Context, _params: PaginatedRequestParams | None) -> Result:
         announced = [template.announced() for template in TEMPLATES]
         return {
             "resultType": "complete",
@@ -131,7 +131,8 @@ class Resources:
     async def ask(
         self, ctx: Context, operation: str, raw: Mapping[str, object], uri: str = ""
     ) -> dict[str, Any]:
-        """Runs a read for this caller and returns its answer as JSON values. Its errors become protocol errors."""
+        """Runs a read for this caller and returns its answer as JSON values. Its errors become protocol
+        errors."""
         caller = Caller(actor=actor_of(ctx), door="mcp", request_id=request_id_of(ctx))
         try:
             answer = await self._runtime.run(BY_NAME[operation], raw, caller)
@@ -156,8 +157,8 @@ class Resources:
         try:
             self._subscriptions.subscribe(client, uri)
         except TooManySubscriptions as error:
-            message = f"SUBSCRIPTION_REFUSED: a connection subscribes to at most {MAX_URIS} resources. Unsubscribe from some."
-            raise MCPError(INVALID_PARAMS, message) from error
+            message = f"a connection subscribes to at most {MAX_URIS} resources. Unsubscribe from some."
+            raise MCPError(INVALID_PARAMS, f"SUBSCRIPTION_REFUSED: {message}") from error
         return {"resultType": "complete"}
 
     async def unsubscribe(self, _ctx: Context, params: UnsubscribeRequestParams) -> Result:
@@ -173,7 +174,3 @@ def no_such_resource(uri: str, why: str) -> MCPError:
 
 def task_uri(task_id: int | str) -> str:
     return f"pm://task/{task_id}"
-
-
-def agent_uri(agent_id: str) -> str:
-    return f"pm://agent/{quote(agent_id, safe='')}"

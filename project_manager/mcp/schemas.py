@@ -1,6 +1,8 @@
-"""Input schemas as every client takes them: flat, one `type` a node, no references, no unions, nothing that only costs tokens.
+"""Input schemas as every client takes them: flat, one `type` a node, no references, no unions, nothing
+that only costs tokens.
 
-Identifiers are announced as integers, because some clients refuse a list of types; they are read from text all the same.
+Identifiers are announced as integers, because some clients refuse a list of types; they are read from
+text all the same.
 """
 
 from collections.abc import Iterable, Mapping

@@ -1,4 +1,5 @@
-"""Everything that leans on the inside of the MCP SDK: its kernel, its dispatcher and its transports. Nothing else may.
+"""Everything that leans on the inside of the MCP SDK: its kernel, its dispatcher and its transports.
+Nothing else may.
 
 What is used here is importable without an underscore, but the SDK does not document it;
 `tests/unit/mcp/test_sdk_surface.py` fails when a new release moves it.
@@ -23,7 +24,11 @@ from mcp.shared.dispatcher import CallOptions, DispatchContext
 from mcp.shared.exceptions import MCPError, NoBackChannelError
 from mcp.shared.inbound import (
     ERROR_CODE_HTTP_STATUS as ERROR_CODE_HTTP_STATUS,
+)
+from mcp.shared.inbound import (
     MCP_PROTOCOL_VERSION_HEADER as MCP_PROTOCOL_VERSION_HEADER,
+)
+from mcp.shared.inbound import (
     InboundLadderRejection,
     classify_inbound_request,
     find_duplicated_routing_header,
@@ -33,6 +38,8 @@ from mcp.shared.message import ServerMessageMetadata
 from mcp.shared.transport_context import TransportContext
 from mcp_types import (
     DEFAULT_NEGOTIATED_VERSION as DEFAULT_NEGOTIATED_VERSION,
+)
+from mcp_types import (
     PROTOCOL_VERSION_META_KEY,
     ErrorData,
     InitializeRequestParams,
@@ -60,9 +67,11 @@ def _never_quiet(_name: str, _arguments: Mapping[str, object]) -> bool:
 
 
 class DoorServer(Server[Any]):
-    """The SDK's server, with what the door has to know besides: which calls never notify, and the listen streams.
+    """The SDK's server, with what the door has to know besides: which calls never notify, and the listen
+    streams.
 
-    OpenTelemetry's middleware is taken out: no exporter is ever configured, and it costs 5 to 10 % of each call.
+    OpenTelemetry's middleware is taken out: no exporter is ever configured, and it costs 5 to 10 % of
+    each call.
     """
 
     def __init__(
@@ -88,7 +97,8 @@ class DoorServer(Server[Any]):
 
 @dataclass(eq=False)
 class Client:
-    """The connection a request came over, as far as handlers need it: to notify it later, and to know when it is gone."""
+    """The connection a request came over, as far as handlers need it: to notify it later, and to know
+    when it is gone."""
 
     connection: Connection
     tools: str = ""
@@ -130,7 +140,8 @@ def _handling_for(client: Client) -> Iterator[None]:
 
 @dataclass
 class _OneExchange:
-    """Dispatch context of a request that is answered by one JSON body: there is no way to notify or to ask back."""
+    """Dispatch context of a request that is answered by one JSON body: there is no way to notify or to
+    ask back."""
 
     request_id: RequestId
     message_metadata: ServerMessageMetadata
@@ -193,7 +204,8 @@ def single_connection(version: str, info: object = None, capabilities: object = 
 
 
 def modern_connection(body: dict[str, Any], headers: list[tuple[str, str]]) -> Connection | None:
-    """The connection for a 2026-era request, or None if the SDK's own entry must answer it with the proper error."""
+    """The connection for a 2026-era request, or None if the SDK's own entry must answer it with the
+    proper error."""
     if find_duplicated_routing_header(headers) is not None:
         return None
     route = classify_inbound_request(body, headers=dict(headers))
@@ -219,7 +231,8 @@ class Greeting:
     version: str | None = None
     params: InitializeRequestParams | None = None
     greeted: bool = False
-    """True: it need not introduce itself again, since it did so to us before a restart, or to another instance."""
+    """True: it need not introduce itself again, since it did so to us before a restart, or to another
+    instance."""
 
     def connect(self, dispatcher: JSONRPCDispatcher[TransportContext], session_id: str | None) -> Connection:
         connection = Connection.for_loop(
@@ -244,7 +257,8 @@ async def serve_duplex(
     calls: Calls | None = None,
     cut: Callable[[], None] = lambda: None,
 ) -> None:
-    """Serves one duplex connection until it closes. The protocol era is decided for each request by itself."""
+    """Serves one duplex connection until it closes. The protocol era is decided for each request by
+    itself."""
     dispatcher: JSONRPCDispatcher[TransportContext] = JSONRPCDispatcher(
         cast("Any", read), cast("Any", write), inline_methods=frozenset({"initialize"})
     )
@@ -343,7 +357,8 @@ class LiveSession:
 
 
 class SingleExchange:
-    """The SDK's entry for requests that stand alone: everything of the 2026 era, and what cannot be parsed."""
+    """The SDK's entry for requests that stand alone: everything of the 2026 era, and what cannot be
+    parsed."""
 
     def __init__(self, server: DoorServer, max_body: int) -> None:
         self._manager = StreamableHTTPSessionManager(server, stateless=True, max_request_body_size=max_body)

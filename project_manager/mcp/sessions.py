@@ -1,6 +1,8 @@
-"""The sessions of 2025-era clients. A session is a small record; the SDK's machinery is made when it needs a stream.
+"""The sessions of 2025-era clients. A session is a small record; the SDK's machinery is made when it
+needs a stream.
 
-Because a record can be made again from the id alone, a session outlives a restart, an idle reap, and the instance that
+Because a record can be made again from the id alone, a session outlives a restart, an idle reap, and the
+instance that
 opened it: the id is the only thing that a client has to keep.
 """
 
@@ -49,7 +51,8 @@ class NoRoom(Exception):
 
 
 class Sessions:
-    """At most `limit` sessions. The one that was idle longest makes room for a new one: its client does not notice."""
+    """At most `limit` sessions. The one that was idle longest makes room for a new one: its client does
+    not notice."""
 
     def __init__(
         self, limit: int, idle_seconds: float, opened: Callable[[], None], closed: Callable[[], None]

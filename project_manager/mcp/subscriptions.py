@@ -1,7 +1,9 @@
 """Changes of resources, from the event hub to clients of both eras.
 
-2026: a listen stream takes them from the bus. 2025: each subscribed connection has a pending set and a task of its own,
-so that a client which does not read its stream delays nobody, and a resource that changes often is announced once.
+2026: a listen stream takes them from the bus. 2025: each subscribed connection has a pending set and a
+task of its own,
+so that a client which does not read its stream delays nobody, and a resource that changes often is
+announced once.
 """
 
 from collections.abc import AsyncIterator, Iterable
@@ -11,12 +13,14 @@ from urllib.parse import quote
 
 import anyio
 import anyio.abc
+import orjson
 from mcp.server.subscriptions import InMemorySubscriptionBus, ListenHandler, ResourceUpdated
 
-from project_manager.hub import Event, Hub, Overflow, Resync
+from project_manager.hub import Closed, Event, Hub, Overflow, Resync
 from project_manager.mcp.sdk import Client
 
 MAX_URIS = 1000
+_LEASES = frozenset(("task.locked", "task.unlocked"))
 _STUCK_SECONDS = 10.0
 
 
@@ -103,14 +107,17 @@ class Subscriptions:
 
     async def _feed(self) -> None:
         while True:
-            async with self._hub.subscribe(since=None, project_id=None, types=None) as events:
-                try:
+            try:
+                async with self._hub.subscribe() as events:
                     while True:
                         await self._publish(uris_of(await events.next_batch()))
-                except (Overflow, Resync):  # events were missed: whatever is subscribed to may have changed
-                    await self._publish(
-                        {uri for subscriber in self._subscribers.values() for uri in subscriber.uris}
-                    )
+            except (Overflow, Resync):  # events were missed: whatever is subscribed to may have changed
+                await self._publish(self._all_uris())
+            except Closed:
+                return
+
+    def _all_uris(self) -> set[str]:
+        return {uri for subscriber in self._subscribers.values() for uri in subscriber.uris}
 
     async def _publish(self, uris: Iterable[str]) -> None:
         for uri in uris:
@@ -127,6 +134,19 @@ def uris_of(events: Iterable[Event]) -> dict[str, None]:
             uris[f"pm://task/{event.task_id}"] = None
         if event.project_id is not None:
             uris[f"pm://project/{event.project_id}/board"] = None
-        if event.agent_id is not None:
-            uris[f"pm://agent/{quote(event.agent_id, safe='')}"] = None
+        for agent_id in (event.actor_id, _holder(event)):
+            if agent_id is not None:
+                uris[agent_uri(agent_id)] = None
     return uris
+
+
+def agent_uri(agent_id: str) -> str:
+    return f"pm://agent/{quote(agent_id, safe='')}"
+
+
+def _holder(event: Event) -> str | None:
+    """Whose lease began or ended: it may have been ended by somebody else, or by the clock."""
+    if event.type not in _LEASES:
+        return None
+    holder = orjson.loads(event.encoded).get("agent_id")
+    return holder if isinstance(holder, str) else None

@@ -16,7 +16,7 @@ from project_manager.catalogue import OPERATIONS, Operation, Profile, Tool
 from project_manager.clock import monotonic
 from project_manager.domain.actors import LOCAL, Actor
 from project_manager.domain.errors import Invalid, ProjectManagerError, ShuttingDown
-from project_manager.mcp import sdk
+from project_manager.mcp import predecessor, sdk
 from project_manager.mcp.exchange import tool_profile
 from project_manager.mcp.schemas import input_schema
 from project_manager.runtime import Answer, Caller, Runtime
@@ -41,15 +41,14 @@ class Tools:
         self._callable: dict[str, Operation] = {}
         for operation in OPERATIONS:
             if operation.tool is not None:
-                for name in (operation.name, *operation.aliases):
-                    self._callable[name] = operation
+                self._callable[operation.name] = operation
         self._lists = {
             "core": _listing(lambda tool: tool.profile is Profile.CORE),
             "all": _listing(lambda _tool: True),
         }
         self._nullable = {name: _nullable(operation) for name, operation in self._callable.items()}
 
-    async def list(self, ctx: Context, _params: PaginatedRequestParams | None) -> Result:
+    async def listed(self, ctx: Context, _params: PaginatedRequestParams | None) -> Result:
         client = sdk.current_client()
         asked = (client.tools if client is not None else "") or (
             tool_profile(ctx.request.scope) if ctx.request else ""
@@ -57,22 +56,26 @@ class Tools:
         return self._lists[asked or self._profile]
 
     def schema(self, name: str) -> dict[str, Any] | None:
-        """The announced input schema, for the comparison of headers with arguments: no tool of ours declares a header."""
+        """The announced input schema, for the comparison of headers with arguments: no tool of ours
+        declares a header."""
         return {"type": "object"} if name in self._callable else None
 
     def is_quiet(self, name: str, arguments: Arguments) -> bool:
         """Whether the call is answered at once: nothing to announce meanwhile, nobody to wait for."""
-        return name in self._callable and arguments.get(_WAIT) in (None, 0, "0", "")
+        known = name in self._callable or name in predecessor.TOOLS
+        return known and arguments.get(_WAIT) in (None, 0, "0", "")
 
     async def call(self, ctx: Context, params: CallToolRequestParams) -> Result:
-        operation = self._callable.get(params.name)
+        if params.name == predecessor.INSTRUCTIONS_TOOL:
+            return predecessor.instructions()
+        name, given = predecessor.translated(params.name, params.arguments or {})
+        operation = self._callable.get(name)
         if operation is None:
-            raise MCPError(INVALID_PARAMS, self._unknown(params.name))
+            raise MCPError(INVALID_PARAMS, self._unknown(name))
         began = monotonic()
         outcome = "ok"
         try:
-            answer = await self._run(ctx, operation, self._arguments(params))
-            return _success(answer)
+            return _success(await self._run(ctx, operation, self._arguments(operation, given)))
         except ProjectManagerError as error:
             outcome = error.code
             return failure(error)
@@ -107,11 +110,9 @@ class Tools:
         await self._draining.wait()
         scope.cancel()
 
-    def _arguments(self, params: CallToolRequestParams) -> dict[str, object]:
-        """What the client sent, without the nulls that only mean "not given", and with the defaults of this door."""
-        operation = self._callable[params.name]
-        nullable = self._nullable[params.name]
-        given = params.arguments or {}
+    def _arguments(self, operation: Operation, given: Arguments) -> dict[str, object]:
+        """What was sent, without the nulls that only mean "not given", and with the defaults of this door."""
+        nullable = self._nullable[operation.name]
         arguments = {name: value for name, value in given.items() if value is not None or name in nullable}
         if operation.tool is not None:
             for name, value in operation.tool.defaults.items():
@@ -162,7 +163,8 @@ def _nullable(operation: Operation) -> frozenset[str]:
 
 
 def _success(answer: Answer) -> Result:
-    """The same information twice: as an object, and as its compact JSON text for clients that read only that."""
+    """The same information twice: as an object, and as its compact JSON text for clients that read only
+    that."""
     return {
         "resultType": "complete",
         "content": [{"type": "text", "text": answer.body.decode()}],
@@ -181,7 +183,8 @@ def failure(error: ProjectManagerError) -> Result:
 
 
 def error_text(error: ProjectManagerError) -> str:
-    """Code, what and why, what to do next, and the facts. One line each, so that a cut text still begins with the code."""
+    """Code, what and why, what to do next, and the facts. One line each, so that a cut text still begins
+    with the code."""
     lines = [f"{error.code.upper()}: {error.message}"]
     if error.hint:
         lines.append(error.hint)

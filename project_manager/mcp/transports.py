@@ -1,6 +1,8 @@
-"""One server object on streamable HTTP (`/mcp`) and legacy SSE (`/sse`, `/messages/`), for every protocol era at once.
+"""One server object on streamable HTTP (`/mcp`) and legacy SSE (`/sse`, `/messages/`), for every
+protocol era at once.
 
-Whoever mounts `McpDoor.app` puts the gate (host, origin, token) in front of it; requests that arrive here have passed it.
+Whoever mounts `McpDoor.app` puts the gate (host, origin, token) in front of it; requests that arrive
+here have passed it.
 """
 
 import logging
@@ -56,7 +58,8 @@ class DoorMetrics(Protocol):
 
 
 class McpDoor:
-    """The HTTP side of the MCP door. Enter `run()` once around the HTTP server; call `drain`, `wait_inflight` and
+    """The HTTP side of the MCP door. Enter `run()` once around the HTTP server; call `drain`,
+    `wait_inflight` and
     `terminate` in that order when it stops."""
 
     def __init__(
@@ -115,7 +118,8 @@ class McpDoor:
             self._sessions.reap()
 
     def drain(self) -> None:
-        """Ends what only listens and takes no new stream. Calls go on, and so do the SSE connections that answer them."""
+        """Ends what only listens and takes no new stream. Calls go on, and so do the SSE connections
+        that answer them."""
         self._server.draining.set()
         if self._server.listen is not None:
             self._server.listen.close()
@@ -126,7 +130,8 @@ class McpDoor:
         await self._calls.wait_until_none(seconds)
 
     async def terminate(self) -> None:
-        """Ends every session, SSE connection and call that is left, each with a proper end of its response."""
+        """Ends every session, SSE connection and call that is left, each with a proper end of its
+        response."""
         self._server.draining.set()
         self._ending.set()
         await self._handshake.end_all()
@@ -230,7 +235,8 @@ class McpDoor:
 
 
 def _without_trailing_blanks(scope: Scope) -> Scope:
-    """Header values may be followed by blanks; one HTTP parser leaves them in, and the SDK compares byte for byte."""
+    """Header values may be followed by blanks; one HTTP parser leaves them in, and the SDK compares byte
+    for byte."""
     headers = scope["headers"]
     if any(key.startswith(b"mcp-") and value != value.strip() for key, value in headers):
         return {

@@ -33,6 +33,7 @@ class Settings:
 class Metrics:
     opened: int = 0
     closed: int = 0
+    first_closed: anyio.Event = field(default_factory=anyio.Event)
     gauges: dict[str, Any] = field(default_factory=dict)
 
     def mcp_session_opened(self) -> None:
@@ -40,6 +41,7 @@ class Metrics:
 
     def mcp_session_closed(self) -> None:
         self.closed += 1
+        self.first_closed.set()
 
     def watch(self, gauge: str, read: Any) -> None:
         self.gauges[gauge] = read
@@ -108,7 +110,7 @@ class Listener:
     port: int
     door: McpDoor
     metrics: Metrics
-    uvicorn: uvicorn.Server
+    uvicorn: "_Server"
 
     @property
     def url(self) -> str:
@@ -126,7 +128,8 @@ class Listener:
 async def listening(
     server: DoorServer, *, port: int = 0, settings: Settings | None = None, idle_seconds: float = 1800.0
 ) -> AsyncIterator[Listener]:
-    """Serves on a port of its own; leaving the block fails if the listener does not stop within the patience."""
+    """Serves on a port of its own; leaving the block fails if the listener does not stop within the
+    patience."""
     metrics = Metrics()
     door = McpDoor(server, settings or Settings(), metrics, idle_seconds=idle_seconds)
     config = uvicorn.Config(door.app, http="httptools", lifespan="off", log_config=None, access_log=False)
@@ -135,20 +138,24 @@ async def listening(
         with anyio.fail_after(60):
             async with door.run(), anyio.create_task_group() as tasks:
                 tasks.start_soon(lambda: listener.uvicorn.serve(sockets=[bound]))
-                while not listener.uvicorn.started:
-                    await anyio.sleep(0.005)
+                await listener.uvicorn.is_up.wait()
                 try:
                     yield listener
                 finally:
-                    with anyio.CancelScope(shield=True), anyio.fail_after(PATIENCE):
+                    with anyio.CancelScope(shield=True):
                         await listener.stop(window=0)
-                        while listener.uvicorn.server_state.connections:
-                            listener.uvicorn.force_exit = listener.uvicorn.should_exit
-                            await anyio.sleep(0.005)
 
 
 class _Server(uvicorn.Server):
-    """Signals are the test runner's."""
+    """Signals are the test runner's, and it says when it is up."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.is_up = anyio.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.is_up.set()
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:

@@ -109,7 +109,7 @@ async def test_a_signal_ends_the_process_while_its_input_stays_open(sent: signal
             await end.read()
             end.process.send_signal(sent)
             with anyio.fail_after(PATIENCE):
-                await end.process.wait()
+                assert await end.process.wait() == 0
 
 
 async def test_a_stray_print_does_not_reach_the_protocol() -> None:

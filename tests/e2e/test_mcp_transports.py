@@ -156,20 +156,22 @@ async def _serve_until_told(port: int, *, task_status: anyio.abc.TaskStatus[Any]
 
 
 async def test_any_instance_answers_for_a_session_that_another_one_opened() -> None:
-    async with listening(tool_server(Work())) as one, listening(tool_server(Work())) as two:
-        async with wire(one) as at_one, wire(two) as at_two:
-            await at_one.initialize()
-            at_two.session = at_one.session
-            assert (await at_two.post(call("echo"))).status_code == 200
-            assert (await at_one.post(call("echo"))).status_code == 200
+    async with (
+        listening(tool_server(Work())) as one,
+        listening(tool_server(Work())) as two,
+        wire(one) as at_one,
+        wire(two) as at_two,
+    ):
+        await at_one.initialize()
+        at_two.session = at_one.session
+        assert (await at_two.post(call("echo"))).status_code == 200
+        assert (await at_one.post(call("echo"))).status_code == 200
 
 
 async def test_a_session_goes_on_after_it_was_reaped_for_being_idle() -> None:
     async with listening(tool_server(Work()), idle_seconds=0.05) as listener, wire(listener) as bare:
         await bare.initialize()
-        with anyio.fail_after(PATIENCE):
-            while listener.metrics.closed == 0:
-                await anyio.sleep(0.01)
+        await _soon(listener.metrics.first_closed)
         assert (await bare.post(call("echo"))).status_code == 200
 
 
@@ -182,12 +184,15 @@ async def test_a_notification_stream_opens_again_after_a_restart() -> None:
 
 
 async def test_an_event_source_that_reconnects_needs_no_second_greeting() -> None:
-    async with listening(tool_server(Work())) as listener, wire(listener) as bare:
-        async with bare.http.stream("GET", "/sse") as stream:
-            lines = stream.aiter_lines()
-            endpoint = await _data(lines)
-            await bare.http.post(endpoint, content=orjson.dumps(call("echo", 7)))
-            assert orjson.loads(await _data(lines))["result"]["content"][0]["text"] == "echo"
+    async with (
+        listening(tool_server(Work())) as listener,
+        wire(listener) as bare,
+        bare.http.stream("GET", "/sse") as stream,
+    ):
+        lines = stream.aiter_lines()
+        endpoint = await _data(lines)
+        await bare.http.post(endpoint, content=orjson.dumps(call("echo", 7)))
+        assert orjson.loads(await _data(lines))["result"]["content"][0]["text"] == "echo"
 
 
 async def _data(lines: Any) -> str:
@@ -429,17 +434,20 @@ async def _open_and_drop(bare: Wire, count: int) -> None:
 async def test_a_call_in_flight_at_the_stop_is_answered(transport: str, mode: str, tool: str) -> None:
     work = Work()
     answers: list[Any] = []
-    async with listening(tool_server(work)) as listener:
-        async with client_of(listener, transport, mode) as client, anyio.create_task_group() as tasks:
+    async with (
+        listening(tool_server(work)) as listener,
+        client_of(listener, transport, mode) as client,
+        anyio.create_task_group() as tasks,
+    ):
 
-            async def ask() -> None:
-                answers.append(await client.call_tool(tool, {"words": "done"}))
+        async def ask() -> None:
+            answers.append(await client.call_tool(tool, {"words": "done"}))
 
-            await client.list_tools()
-            tasks.start_soon(ask)
-            await _soon(work.started)
-            tasks.start_soon(listener.stop)
-            work.finish.set()
+        await client.list_tools()
+        tasks.start_soon(ask)
+        await _soon(work.started)
+        tasks.start_soon(listener.stop)
+        work.finish.set()
     assert [block.model_dump()["text"] for block in answers[0].content] == ["done"]
 
 
