@@ -1,0 +1,53 @@
+ARG PYTHON_IMAGE=python:3.13-slim
+
+FROM ${PYTHON_IMAGE} AS build
+# pip reads both from the environment and ignores an empty value: the ordinary index is used then.
+ARG PIP_INDEX_URL=
+ARG PIP_TRUSTED_HOST=
+ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore
+# Without pip of its own the environment that is shipped cannot be changed, and is smaller.
+RUN python -m venv --without-pip /opt/venv
+WORKDIR /src
+COPY requirements/image.txt requirements/image.txt
+RUN pip --python /opt/venv/bin/python install -r requirements/image.txt
+COPY pyproject.toml setup.cfg README.md LICENSE ./
+COPY migrations migrations
+COPY project_manager project_manager
+RUN pip wheel --no-deps --wheel-dir /wheels . \
+ && pip --python /opt/venv/bin/python install --no-deps --no-index /wheels/*.whl
+
+FROM ${PYTHON_IMAGE} AS runtime
+ARG VERSION=0
+ARG REVISION=unknown
+LABEL org.opencontainers.image.title="Project Manager" \
+      org.opencontainers.image.description="Hands each task to exactly one agent at a time: REST, WebSocket, MCP and a dashboard" \
+      org.opencontainers.image.licenses="MIT" \
+      org.opencontainers.image.version="${VERSION}" \
+      org.opencontainers.image.revision="${REVISION}"
+# The distribution's own versions: they follow the base image, which is what gets security updates.
+# hadolint ignore=DL3008
+RUN apt-get update \
+ && apt-get install -y --no-install-recommends curl sqlite3 \
+ && rm -rf /var/lib/apt/lists/* \
+ && groupadd --gid 1000 appuser \
+ && useradd --uid 1000 --gid appuser --no-create-home --home-dir /app --shell /usr/sbin/nologin appuser \
+ && mkdir -p /app/data /app/examples \
+ && chown appuser:appuser /app/data
+COPY --from=build /opt/venv /opt/venv
+WORKDIR /app
+COPY pyproject.toml ./
+COPY migrations migrations
+COPY examples examples
+COPY deploy/docker-healthcheck.py docker-healthcheck.py
+ENV PATH=/opt/venv/bin:$PATH \
+    PYTHONUNBUFFERED=1 \
+    PYTHONDONTWRITEBYTECODE=1 \
+    HOST=0.0.0.0 \
+    DATABASE_PATH=/app/data/tasks.db
+USER 1000:1000
+VOLUME ["/app/data"]
+EXPOSE 8080 8081
+STOPSIGNAL SIGTERM
+HEALTHCHECK --interval=5s --timeout=6s --start-period=15s --retries=3 \
+  CMD ["python", "-IS", "/app/docker-healthcheck.py"]
+CMD ["project-manager", "serve", "--no-browser"]

@@ -1,0 +1,137 @@
+"""Says whether this instance works: its ports, its /healthz, its database file.
+
+Exit status 0 when all hold, 1 when one does not; the first line of output names what is wrong.
+HEALTH_CHECK_VERBOSE=true prints every check with its time; HEALTH_CHECK_TIMEOUT bounds them all (5 seconds).
+Only light modules of the standard library are imported: an orchestrator starts this every few seconds.
+"""
+
+import json
+import os
+import socket
+import sqlite3
+import sys
+import time
+from collections.abc import Callable
+
+HOST = "127.0.0.1"
+DEFAULT_DATABASE = "project_manager.db"
+HTTP_TRANSPORTS = ("sse", "http", "streamable-http")
+
+
+class Unhealthy(Exception):
+    """One check failed; the message is what the operator reads."""
+
+
+def setting(name: str, default: str) -> str:
+    return os.environ.get(name, "").strip() or default
+
+
+def api_port() -> int:
+    return int(setting("DEFAULT_PORT", "8080"))
+
+
+def mcp_port() -> int:
+    return int(setting("MCP_PORT", str(api_port() + 1)))
+
+
+def database_path() -> str:
+    url = setting("DATABASE_URL", "")
+    if url.startswith("sqlite:///"):
+        return url.removeprefix("sqlite:///")
+    return setting("DATABASE_PATH", DEFAULT_DATABASE)
+
+
+def connect(port: int, deadline: float) -> socket.socket:
+    try:
+        return socket.create_connection((HOST, port), timeout=max(0.05, deadline - time.monotonic()))
+    except OSError as error:
+        raise Unhealthy(f"port {port} does not accept connections ({error.strerror or error})") from error
+
+
+def check_api_port(deadline: float) -> str:
+    connect(api_port(), deadline).close()
+    return f"port {api_port()} accepts connections"
+
+
+def check_mcp_port(deadline: float) -> str:
+    if setting("MCP_TRANSPORT", "sse").lower() not in HTTP_TRANSPORTS:
+        return "no MCP port is configured"
+    connect(mcp_port(), deadline).close()
+    return f"port {mcp_port()} accepts connections"
+
+
+def request(path: str, deadline: float) -> tuple[int, bytes]:
+    """Status and body of one HTTP/1.0 GET; the server closes the connection after its answer."""
+    answer = bytearray()
+    with connect(api_port(), deadline) as connection:
+        connection.sendall(f"GET {path} HTTP/1.0\r\nHost: localhost\r\n\r\n".encode())
+        while True:
+            connection.settimeout(max(0.05, deadline - time.monotonic()))
+            try:
+                chunk = connection.recv(65536)
+            except OSError as error:
+                raise Unhealthy(f"{path} gave no answer in time: the process hangs or is stopped") from error
+            if not chunk:
+                break
+            answer += chunk
+    head, separator, body = bytes(answer).partition(b"\r\n\r\n")
+    words = head.split(b" ", 2)
+    if not separator or len(words) < 2 or not words[1].isdigit():
+        raise Unhealthy(f"{path} answered with something that is not HTTP")
+    return int(words[1]), body
+
+
+def check_healthz(deadline: float) -> str:
+    status, body = request("/healthz", deadline)
+    try:
+        said = json.loads(body)
+    except ValueError as error:
+        raise Unhealthy(f"/healthz answered {status} without JSON") from error
+    if status != 200 or said.get("status") != "healthy" or said.get("database_connected") is not True:
+        raise Unhealthy(f"/healthz answered {status}: {json.dumps(said)[:400]}")
+    return f"/healthz answered {status}: {said['status']}"
+
+
+def check_database_file(_deadline: float) -> str:
+    path = database_path()
+    if not os.access(path, os.R_OK):
+        raise Unhealthy(f"the database file {path} is missing or not readable by uid {os.getuid()}")
+    try:
+        connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=1)
+        try:
+            row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
+        finally:
+            connection.close()
+    except sqlite3.Error as error:
+        raise Unhealthy(f"the database file {path} cannot be read: {error}") from error
+    if row is None:
+        raise Unhealthy(f"the database file {path} has no schema")
+    return f"the database file {path} is readable, schema {row[0]}"
+
+
+CHECKS: tuple[Callable[[float], str], ...] = (
+    check_api_port,
+    check_mcp_port,
+    check_healthz,
+    check_database_file,
+)
+
+
+def main() -> int:
+    verbose = setting("HEALTH_CHECK_VERBOSE", "false").lower() in {"1", "true", "yes", "on"}
+    deadline = time.monotonic() + float(setting("HEALTH_CHECK_TIMEOUT", "5"))
+    for check in CHECKS:
+        started = time.monotonic()
+        try:
+            line = check(deadline)
+        except Unhealthy as error:
+            print(f"unhealthy: {error}")
+            return 1
+        if verbose:
+            print(f"ok {(time.monotonic() - started) * 1000:6.1f} ms  {line}")
+    print("healthy")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

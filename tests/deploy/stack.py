@@ -1,0 +1,168 @@
+"""The deployment as an operator has it: docker compose, its containers, and ways to hurt them."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+CHECKOUT = Path(__file__).parents[2]
+SERVICE = "project-manager"
+API = "http://127.0.0.1:8080"
+MCP = "http://127.0.0.1:8081"
+APPLICATION = "$(cat /proc/1/task/1/children)"
+"""The application inside its container; process 1 is the init that reaps."""
+
+
+class CommandFailed(AssertionError):
+    """A command ended with a status that was not expected; shows what it said."""
+
+
+def run(
+    *command: str,
+    timeout: float = 60,
+    check: bool = True,
+    env: Mapping[str, str] | None = None,
+    stdin: str | None = None,
+) -> subprocess.CompletedProcess[str]:
+    done = subprocess.run(
+        command,
+        cwd=CHECKOUT,
+        env={**os.environ, **(env or {})},
+        input=stdin,
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        check=False,
+    )
+    if check and done.returncode:
+        raise CommandFailed(f"{command} ended with {done.returncode}:\n{done.stdout}\n{done.stderr}")
+    return done
+
+
+def docker(*arguments: str, timeout: float = 60, check: bool = True) -> str:
+    return run("docker", *arguments, timeout=timeout, check=check).stdout.strip()
+
+
+def wait_until[T](what: str, look: Callable[[], T], seconds: float = 5) -> T:
+    """What `look` returns once that is true. Looks often; the bound is for the case that it never is."""
+    deadline = time.monotonic() + seconds
+    while True:
+        seen = look()
+        if seen:
+            return seen
+        if time.monotonic() > deadline:
+            raise AssertionError(f"not within {seconds:g} s: {what} (last seen: {seen!r})")
+        time.sleep(0.05)
+
+
+@dataclass(frozen=True)
+class Container:
+    id: str
+
+    def inspect(self) -> dict[str, Any]:
+        seen: dict[str, Any] = json.loads(docker("inspect", self.id))[0]
+        return seen
+
+    @property
+    def name(self) -> str:
+        return str(self.inspect()["Name"]).lstrip("/")
+
+    @property
+    def state(self) -> dict[str, Any]:
+        state: dict[str, Any] = self.inspect()["State"]
+        return state
+
+    @property
+    def health(self) -> str:
+        return str(self.state["Health"]["Status"])
+
+    @property
+    def address(self) -> str:
+        networks = self.inspect()["NetworkSettings"]["Networks"]
+        return next(str(network["IPAddress"]) for name, network in networks.items() if name.endswith("_backend"))
+
+    @property
+    def api(self) -> str:
+        return f"http://{self.address}:8080"
+
+    @property
+    def mcp(self) -> str:
+        return f"http://{self.address}:8081"
+
+    def execute(self, *command: str, check: bool = True, timeout: float = 30) -> str:
+        return docker("exec", self.id, *command, check=check, timeout=timeout)
+
+    def signal(self, name: str) -> None:
+        """Send the application (not its init) a signal."""
+        self.execute("sh", "-c", f"kill -{name} {APPLICATION}")
+
+    def logs(self) -> str:
+        done = run("docker", "logs", self.id)
+        return done.stdout + done.stderr
+
+    def answers(self) -> bool:
+        try:
+            return httpx.get(f"{self.api}/healthz", timeout=1).status_code == 200
+        except (httpx.HTTPError, StopIteration):
+            return False
+
+
+@dataclass
+class Stack:
+    """One compose project. `files` are compose files after the first, `environment` what they substitute."""
+
+    files: Sequence[str] = ()
+    environment: dict[str, str] = field(default_factory=dict)
+
+    def compose(self, *arguments: str, timeout: float = 120, check: bool = True) -> str:
+        chosen = [word for name in ("compose.yaml", *self.files) for word in ("-f", name)]
+        done = run("docker", "compose", *chosen, *arguments, timeout=timeout, check=check, env=self.environment)
+        return done.stdout.strip()
+
+    def up(self, instances: int = 3) -> None:
+        self.compose("up", "-d", "--wait", "--scale", f"{SERVICE}={instances}")
+
+    def down(self) -> None:
+        self.compose("--profile", "*", "down", "--volumes", "--remove-orphans", "--timeout", "20")
+
+    def containers(self, service: str) -> list[Container]:
+        return [Container(line) for line in self.compose("ps", "--all", "--quiet", service).split()]
+
+    @property
+    def instances(self) -> list[Container]:
+        return self.containers(SERVICE)
+
+    @property
+    def load_balancer(self) -> Container:
+        return self.containers("lb")[0]
+
+    def logs(self) -> str:
+        return self.compose("logs", "--no-color", "--no-log-prefix", SERVICE)
+
+    def be_whole(self, instances: int = 3) -> None:
+        """All instances healthy, and reached by the load balancer."""
+        self.up(instances)
+        wait_until("the load balancer answers", lambda: reachable() == instances, 20)
+
+
+def reachable() -> int:
+    """How many instances answer through the load balancer."""
+    seen = set()
+    with httpx.Client(base_url=API, timeout=2) as client:
+        for _ in range(24):
+            try:
+                answer = client.get("/healthz", headers={"Connection": "close"})
+            except httpx.HTTPError:
+                return 0
+            if answer.status_code != 200:
+                return 0
+            seen.add(answer.headers.get("x-instance", ""))
+    return len(seen)
