@@ -1,0 +1,163 @@
+"""The dashboard's files: a shell at `/`, and everything it loads under `/static/<hash of all files>/`.
+
+One hash names the whole tree, because modules find each other by relative paths: any change gives every file a new address, so that
+each can be kept for ever. The policy allows no inline script or style and no string to become markup (Trusted Types).
+"""
+
+import hashlib
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+from html import escape
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+from posixpath import dirname, join, normpath
+
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from project_manager import __version__
+
+POLICY = "; ".join(
+    (
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self'",
+        "img-src 'self'",
+        "connect-src 'self'",
+        "base-uri 'none'",
+        "form-action 'none'",
+        "frame-ancestors 'none'",
+        "require-trusted-types-for 'script'",
+        "trusted-types 'none'",
+    )
+)
+SECURITY = {
+    "Content-Security-Policy": POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
+}
+TYPES = {
+    ".js": "text/javascript; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
+    ".svg": "image/svg+xml",
+    ".json": "application/json",
+    ".txt": "text/plain; charset=utf-8",
+}
+ENTRY = "main.js"
+FIRST = "theme_first.js"
+STYLES = ("tokens", "base", "controls", "shell", "board", "drawer", "views")
+FOREVER = "public, max-age=31536000, immutable"
+ASK_EACH_TIME = "no-cache"
+
+_IMPORT = re.compile(r"""(?:^|[;}])\s*(?:import|export)\b[^"';]*?from\s*["'](\.[^"']+)["']""", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class Tree:
+    """All files by their path below `static/`, and the hash that names this state of them."""
+
+    files: dict[str, bytes]
+    name: str
+
+
+def routes() -> list[BaseRoute]:
+    """The page, its files, and the icon that browsers ask for by a fixed name."""
+    return [
+        Route("/", page),
+        Route("/favicon.ico", icon),
+        Route("/static/{tree}/{path:path}", file),
+    ]
+
+
+async def page(request: Request) -> Response:
+    body, tag = _shell()
+    return _answer(request, body, "text/html; charset=utf-8", tag, ASK_EACH_TIME)
+
+
+async def file(request: Request) -> Response:
+    """A file of the dashboard. Under another release's hash it is served too, but not kept: instances may differ for a while."""
+    found = tree()
+    path = request.path_params["path"]
+    body = found.files.get(path)
+    kind = TYPES.get(path[path.rfind(".") :])
+    if body is None or kind is None:
+        return Response("There is no such file.\n", 404, media_type="text/plain")
+    caching = FOREVER if request.path_params["tree"] == found.name else "no-store"
+    return _answer(request, body, kind, f'"{found.name}"', caching)
+
+
+async def icon(request: Request) -> Response:
+    return RedirectResponse(f"/static/{tree().name}/icon.svg", 307)
+
+
+@lru_cache(maxsize=1)
+def tree() -> Tree:
+    """The packaged files. Read once: they do not change while the server runs."""
+    found = dict(sorted(_walk(files("project_manager.web") / "static", "")))
+    digest = hashlib.sha256()
+    for path, body in found.items():
+        digest.update(f"{path}\0{len(body)}\0".encode())
+        digest.update(body)
+    return Tree(found, digest.hexdigest()[:16])
+
+
+def _walk(folder: Traversable, prefix: str) -> list[tuple[str, bytes]]:
+    found: list[tuple[str, bytes]] = []
+    for entry in folder.iterdir():
+        if entry.is_dir():
+            found += _walk(entry, f"{prefix}{entry.name}/")
+        elif entry.is_file():
+            found.append((f"{prefix}{entry.name}", entry.read_bytes()))
+    return found
+
+
+def modules(found: Tree) -> list[str]:
+    """Every module that the entry reaches, in the order of discovery, so that the browser need not discover them one by one."""
+    reached = [ENTRY]
+    for path in reached:
+        for wanted in _IMPORT.findall(found.files[path].decode()):
+            target = normpath(join(dirname(path), wanted))
+            if target not in reached:
+                reached.append(target)
+    return reached
+
+
+@lru_cache(maxsize=1)
+def _shell() -> tuple[bytes, str]:
+    found = tree()
+    base = f"/static/{found.name}/"
+    styles = "".join(f'<link rel="stylesheet" href="{base}styles/{name}.css">\n' for name in STYLES)
+    preloads = "".join(f'<link rel="modulepreload" href="{base}{path}">\n' for path in modules(found))
+    text = f"""<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<title>Project Manager</title>
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<meta name="description" content="Who works on which task, live.">
+<link rel="icon" type="image/svg+xml" href="{base}icon.svg">
+<script src="{base}{FIRST}"></script>
+{styles}{preloads}<script type="module" src="{base}{ENTRY}"></script>
+</head>
+<body>
+<div id="app" data-version="{escape(__version__)}"></div>
+<noscript><p>The dashboard needs JavaScript. The same is available over <a href="/docs">the API</a> and the command line.</p></noscript>
+</body>
+</html>
+"""
+    body = text.encode()
+    return body, f'"{hashlib.sha256(body).hexdigest()[:16]}"'
+
+
+def _answer(request: Request, body: bytes, kind: str, tag: str, caching: str) -> Response:
+    headers = {"ETag": tag, "Cache-Control": caching, **SECURITY}
+    given = request.headers.get("if-none-match", "")
+    if any(candidate.strip().removeprefix("W/") == tag for candidate in given.split(",")):
+        return Response(status_code=304, headers=headers)
+    return Response(body, headers={**headers, "Content-Type": kind})

@@ -1,0 +1,185 @@
+// What a person does to tasks: painted at once, sent, and taken back visibly when the server refuses.
+import { get, newKey, patch, post, put, remove } from "./api.js";
+import { ask, complain, toast } from "./ask.js";
+import { serverNow } from "./clock.js";
+import { countdown } from "./format.js";
+import { dispatchNow, state } from "./store.js";
+import { markDirty } from "./sync.js";
+import { CLOSED, STATUS_NAMES } from "./words.js";
+
+const path = (task) => `/api/tasks/${task.id}`;
+const nameOf = (task) => `#${task.id} ${task.name}`;
+
+export const paintTask = (task) => dispatchNow({ type: "tasks", tasks: [task] });
+
+/** Runs one write about a task. Returns its answer, or null after telling what went wrong. */
+async function write(task, call) {
+  dispatchNow({ type: "pending", id: task.id, on: true });
+  try {
+    return await call();
+  } catch (error) {
+    complain(error);
+    return null;
+  } finally {
+    dispatchNow({ type: "pending", id: task.id, on: false });
+    markDirty([task.id]);
+  }
+}
+
+function leftOf(lock) {
+  return countdown(Date.parse(lock.expires_at) - serverNow());
+}
+
+function askTakeOver(task, lock, what, confirm) {
+  return ask({
+    title: `${lock.holder} is working on this`,
+    body: `${nameOf(task)} is held by ${lock.holder} for another ${leftOf(lock)}. ${what} ends that lease at once; whatever the agent still sends about this task is refused.`,
+    confirm,
+    danger: true,
+  });
+}
+
+async function permitMove(task, status) {
+  const options = {};
+  if (CLOSED.has(task.status)) {
+    const title = `Reopen ${nameOf(task)}?`;
+    const body = `It is ${STATUS_NAMES[task.status].toLowerCase()}. It goes back to ${STATUS_NAMES[status]}, and tasks that depend on it wait again.`;
+    if (!(await ask({ title, body, confirm: "Reopen" }))) return null;
+    options.reopen = true;
+  }
+  if (task.lock) {
+    const what = `Moving it to ${STATUS_NAMES[status]}`;
+    if (!(await askTakeOver(task, task.lock, what, "Take over and move"))) return null;
+    options.force = true;
+  }
+  return options;
+}
+
+const sendStatus = (task, body) => post(`${path(task)}/status`, body);
+
+/** The holder may have come between our look and our write: ask then, as if we had seen it. */
+async function sendMove(task, body) {
+  try {
+    return await sendStatus(task, body);
+  } catch (error) {
+    if (error.code !== "lock_held" || body.force) throw error;
+    const lock = { holder: error.details.holder, expires_at: error.details.expires_at };
+    const yes = await askTakeOver(task, lock, `Moving it to ${STATUS_NAMES[body.status]}`, "Take over and move");
+    if (!yes) return null;
+    return sendStatus(task, { ...body, force: true });
+  }
+}
+
+export async function moveTask(task, status, { note, quiet = false } = {}) {
+  if (task.status === status) return;
+  const options = await permitMove(task, status);
+  if (options === null) return;
+  const lock = status === "IN_PROGRESS" ? task.lock : null;
+  paintTask({ ...task, status, lock, ready: false });
+  const answer = await write(task, () => sendMove(task, { status, ...options, ...(note ? { note } : {}) }));
+  if (!answer) {
+    if (state.tasks.has(task.id)) paintTask(task);
+    return;
+  }
+  paintTask(answer.task);
+  const undo = quiet || options.force ? null : () => undoMove(answer.task, task.status);
+  toast(`Moved ${nameOf(task)} to ${STATUS_NAMES[status]}`, { undo });
+}
+
+async function undoMove(task, status) {
+  const now = state.tasks.get(task.id) ?? task;
+  const answer = await write(now, () => sendMove(now, { status, ...(CLOSED.has(now.status) ? { reopen: true } : {}) }));
+  if (answer) {
+    paintTask(answer.task);
+    toast(`${nameOf(task)} is back in ${STATUS_NAMES[status]}`);
+  }
+}
+
+export async function releaseTask(task) {
+  const mine = task.lock.holder === state.session?.actor?.id;
+  if (!mine && !(await askTakeOver(task, task.lock, "Releasing it", "Force release"))) return;
+  const answer = await write(task, () => remove(`${path(task)}/lock`, mine ? {} : { force: true }));
+  if (answer) {
+    paintTask(answer.task);
+    toast(`${nameOf(task)} is free again`);
+  }
+}
+
+/** Ends the present lease, and holds the task ourselves. */
+export async function takeOver(task) {
+  if (!(await askTakeOver(task, task.lock, "Taking it over", "Take over"))) return;
+  const answer = await write(task, async () => {
+    await remove(`${path(task)}/lock`, { force: true });
+    return post(`${path(task)}/lock`, { ttl_seconds: 3600 });
+  });
+  if (answer) {
+    paintTask(answer.task);
+    toast(`You hold ${nameOf(task)} now`);
+  }
+}
+
+export async function claimTask(task) {
+  const answer = await write(task, () => post(`${path(task)}/lock`, { ttl_seconds: 3600 }));
+  if (answer) {
+    paintTask(answer.task);
+    toast(`You hold ${nameOf(task)} now`);
+  }
+}
+
+/** Gives the holder more time from now on. The fence goes along only where the lease asks for it: sending one makes it required. */
+export async function extendTask(task, ttl) {
+  const { holder, fence } = task.lock;
+  const body = { agent_id: holder, ttl_seconds: ttl };
+  const answer = await write(task, async () => {
+    try {
+      return await put(`${path(task)}/lock`, body);
+    } catch (error) {
+      if (error.code !== "fence_required") throw error;
+      return put(`${path(task)}/lock`, { ...body, fence });
+    }
+  });
+  if (answer) {
+    paintTask(answer.task);
+    toast(`${holder} has ${countdown(ttl * 1000)} from now`);
+  }
+}
+
+/** Quick changes of fields (priority, labels). Returns the new task or null. */
+export async function changeTask(task, fields) {
+  const send = (more) => patch(path(task), { ...fields, ...more }, task.version);
+  const answer = await write(task, async () => {
+    try {
+      return await send({});
+    } catch (error) {
+      if (error.code !== "lock_held") throw error;
+      const lock = { holder: error.details.holder, expires_at: error.details.expires_at };
+      return (await askTakeOver(task, lock, "Changing it", "Take over and change")) ? send({ force: true }) : null;
+    }
+  });
+  if (answer) paintTask(answer);
+  return answer;
+}
+
+/** After too many failed attempts: forget them and offer the task again. */
+export async function retryTask(task) {
+  const answer = await write(task, () => patch(path(task), { attempts: 0, status: "TODO" }, task.version));
+  if (answer) {
+    paintTask(answer);
+    toast(`${nameOf(task)} is offered again`);
+  }
+}
+
+export async function deleteTask(task) {
+  const held = task.lock ? ` ${task.lock.holder} is working on it and will be refused.` : "";
+  const body = `Its log goes with it.${held} This cannot be undone; to keep it, set it to Cancelled instead.`;
+  if (!(await ask({ title: `Delete ${nameOf(task)}?`, body, confirm: "Delete", danger: true }))) return false;
+  const answer = await write(task, () => remove(path(task), task.lock ? { force: true } : undefined, task.version));
+  if (!answer) return false;
+  dispatchNow({ type: "tasks", tasks: [], gone: [task.id] });
+  toast(`Deleted ${nameOf(task)}`);
+  return true;
+}
+
+export const addLog = (task, kind, body) => post(`${path(task)}/log`, { kind, body }, { key: newKey() });
+export const readDetails = (id, before) => get(`/api/tasks/${id}/details`, { log_limit: 50, before });
+export const readEvents = (id) => get(`/api/tasks/${id}/events`, { limit: 200 });

@@ -1,0 +1,88 @@
+// REST, as any other client speaks it.
+
+export class ApiError extends Error {
+  constructor(status, body) {
+    super(body.message ?? `The server answered ${status}`);
+    this.status = status;
+    this.code = body.code ?? "unreadable_answer";
+    this.hint = body.hint ?? "";
+    this.details = body.details ?? {};
+    this.requestId = body.request_id ?? "";
+  }
+
+  /** {field: "message hint"} of a 422. */
+  get faults() {
+    const found = {};
+    for (const fault of this.details.faults ?? []) {
+      const words = [fault.message, fault.hint].filter(Boolean).join(". ");
+      found[fault.field] = found[fault.field] ? `${found[fault.field]}; ${words}` : words;
+    }
+    return found;
+  }
+}
+
+const OFFLINE = { code: "offline", message: "The server cannot be reached.", hint: "Nothing was changed. Try again when the connection is back." };
+const UNREADABLE = { code: "unreadable_answer", message: "The server's answer cannot be read.", hint: "Try again; reload the page if it stays." };
+const TIMEOUT_MS = 20_000;
+
+let signedOut = () => {};
+
+/** Called whenever the server no longer knows who we are. */
+export function onSignedOut(listener) {
+  signedOut = listener;
+}
+
+/** A key that lets the server tell a repeated request from a new one. */
+export function newKey() {
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
+export function queryString(values) {
+  const pairs = Object.entries(values).filter(([, value]) => value !== null && value !== undefined && value !== "");
+  return pairs.length ? `?${new URLSearchParams(pairs)}` : "";
+}
+
+async function once(method, path, headers, body) {
+  try {
+    const signal = AbortSignal.timeout(TIMEOUT_MS);
+    return await fetch(path, { method, headers, body, signal, credentials: "same-origin", cache: "no-cache" });
+  } catch {
+    throw new ApiError(0, OFFLINE);
+  }
+}
+
+const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+
+async function answerOf(response) {
+  if (response.status === 204) return null;
+  try {
+    return await response.json();
+  } catch {
+    throw new ApiError(response.status, UNREADABLE);
+  }
+}
+
+/** The answer's JSON; throws ApiError. A write that met a full queue is sent once more, under the same key. */
+export async function request(method, path, { body, version, key } = {}) {
+  const headers = { Accept: "application/json" };
+  if (body !== undefined) headers["Content-Type"] = "application/json";
+  if (version !== undefined) headers["If-Match"] = `"${version}"`;
+  if (method === "POST") headers["Idempotency-Key"] = key ?? newKey();
+  const text = body === undefined ? undefined : JSON.stringify(body);
+  let response = await once(method, path, headers, text);
+  if (response.status === 503) {
+    await pause(Math.min(5, Number(response.headers.get("Retry-After")) || 1) * 1000);
+    response = await once(method, path, headers, text);
+  }
+  const answer = await answerOf(response);
+  if (response.ok) return answer;
+  if (response.status === 401 && !path.startsWith("/api/session")) signedOut();
+  throw new ApiError(response.status, answer ?? {});
+}
+
+export const get = (path, query = {}) => request("GET", path + queryString(query));
+export const post = (path, body, options) => request("POST", path, { body, ...options });
+export const put = (path, body) => request("PUT", path, { body });
+export const patch = (path, body, version) => request("PATCH", path, { body, version });
+export const remove = (path, body, version) => request("DELETE", path, { body, version });

@@ -1,0 +1,67 @@
+// Which tasks are shown. A filter is a part of the address; null means everything.
+import { STATUSES } from "./words.js";
+
+const texts = new WeakMap();
+
+function textOf(task) {
+  if (!texts.has(task)) {
+    const parts = [`#${task.id}`, task.name, task.description, task.external_key ?? "", task.lock?.holder ?? "", ...task.labels];
+    texts.set(task, parts.join("\n").toLowerCase());
+  }
+  return texts.get(task);
+}
+
+const READY = {
+  ready: (task) => task.ready,
+  waiting: (task) => task.status === "TODO" && !task.ready,
+  held: (task) => task.lock !== null,
+};
+export const READY_NAMES = { ready: "Ready now", waiting: "Waiting", held: "Held" };
+
+/** One test for all filters of the route, or null when nothing is filtered. */
+export function testOf(route) {
+  const tests = [];
+  if (route.project) tests.push((task) => task.project_id === route.project);
+  if (route.epic) tests.push((task) => task.epic_id === route.epic);
+  if (route.label) tests.push((task) => task.labels.includes(route.label));
+  if (route.holder) tests.push((task) => task.lock?.holder === route.holder);
+  if (READY[route.ready]) tests.push(READY[route.ready]);
+  for (const word of (route.q ?? "").toLowerCase().split(/\s+/).filter(Boolean)) tests.push((task) => textOf(task).includes(word));
+  return tests.length ? (task) => tests.every((test) => test(task)) : null;
+}
+
+let memory = { revision: -1, key: null, columns: {} };
+
+/** The array of before if it holds the same tasks, so that an untouched column is not rendered again. */
+function settled(before, after) {
+  const same = before?.length === after.length && after.every((task, index) => before[index] === task);
+  return same ? before : after;
+}
+
+/** The board's columns through the route's filters; the same object as long as nothing changed. */
+export function visibleColumns(state) {
+  const { project, epic, label, holder, ready, q } = state.route;
+  const key = JSON.stringify([project, epic, label, holder, ready, q]);
+  if (memory.revision === state.revision.tasks && memory.key === key) return memory.columns;
+  const test = testOf(state.route);
+  const columns = {};
+  for (const status of STATUSES) {
+    const tasks = test ? state.columns[status].filter(test) : state.columns[status].slice();
+    columns[status] = settled(memory.columns[status], tasks);
+  }
+  memory = { revision: state.revision.tasks, key, columns };
+  return columns;
+}
+
+/** All labels and holders in use, most used first. */
+export function inUse(state) {
+  const labels = new Map();
+  const holders = new Map();
+  for (const task of state.tasks.values()) {
+    if (state.route.project && task.project_id !== state.route.project) continue;
+    for (const label of task.labels) labels.set(label, (labels.get(label) ?? 0) + 1);
+    if (task.lock) holders.set(task.lock.holder, (holders.get(task.lock.holder) ?? 0) + 1);
+  }
+  const names = (counts) => [...counts].sort((a, b) => b[1] - a[1] || (a[0] < b[0] ? -1 : 1)).map(([name]) => name);
+  return { labels: names(labels), holders: names(holders) };
+}

@@ -1,0 +1,73 @@
+// Times and numbers as people read them.
+
+const MINUTE = 60_000;
+const HOUR = 60 * MINUTE;
+const DAY = 24 * HOUR;
+
+const clockTime = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
+const dayAndTime = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
+const dayOnly = new Intl.DateTimeFormat(undefined, { month: "short", day: "numeric" });
+const dayWithYear = new Intl.DateTimeFormat(undefined, { year: "numeric", month: "short", day: "numeric" });
+const whole = new Intl.NumberFormat();
+
+export const hourAndMinute = (ms) => clockTime.format(ms);
+export const fullTime = (text) => dayAndTime.format(new Date(text));
+export const count = (number) => whole.format(number);
+export const plural = (number, one, many = `${one}s`) => `${count(number)} ${number === 1 ? one : many}`;
+
+/** 4:12, 1:02:33; never below 0:00. */
+export function countdown(ms) {
+  const seconds = Math.max(0, Math.ceil(ms / 1000));
+  const parts = [Math.floor(seconds / 3600), Math.floor(seconds / 60) % 60, seconds % 60];
+  const [hours, minutes, rest] = parts;
+  const two = (number) => String(number).padStart(2, "0");
+  return hours ? `${hours}:${two(minutes)}:${two(rest)}` : `${minutes}:${two(rest)}`;
+}
+
+/** "just now", "5 min ago", "in 2 h", "12 Mar". */
+export function relative(text, now) {
+  const at = typeof text === "number" ? text : Date.parse(text);
+  const distance = now - at;
+  const size = Math.abs(distance);
+  if (size < 45_000) return distance < -5000 ? "in a moment" : "just now";
+  const words =
+    size < HOUR ? `${Math.round(size / MINUTE)} min` : size < DAY ? `${Math.round(size / HOUR)} h` : size < 7 * DAY ? `${Math.round(size / DAY)} d` : null;
+  if (words) return distance > 0 ? `${words} ago` : `in ${words}`;
+  const date = new Date(at);
+  return date.getFullYear() === new Date(now).getFullYear() ? dayOnly.format(date) : dayWithYear.format(date);
+}
+
+/** 90 -> "1 h 30 min". */
+export function minutes(total) {
+  const hours = Math.floor(total / 60);
+  const rest = total % 60;
+  return [hours ? `${hours} h` : "", rest || !hours ? `${rest} min` : ""].filter(Boolean).join(" ");
+}
+
+export function seconds(total) {
+  return total < 60 ? `${total} s` : minutes(Math.round(total / 60));
+}
+
+/** The value of a datetime-local input, and back. */
+export function toLocalInput(text) {
+  if (!text) return "";
+  const date = new Date(text);
+  return new Date(date.getTime() - date.getTimezoneOffset() * MINUTE).toISOString().slice(0, 16);
+}
+
+export const fromLocalInput = (value) => (value ? new Date(value).toISOString() : null);
+
+/** Two letters for an avatar: the starts of the first and last word of an id. */
+export function initials(id) {
+  const words = id.split(/[^\p{L}\p{N}]+/u).filter(Boolean);
+  if (words.length === 0) return "?";
+  const last = words.length > 1 ? words[words.length - 1] : words[0].slice(1);
+  return (words[0][0] + (last[0] ?? "")).toUpperCase();
+}
+
+/** One of twelve hues, always the same for the same text. */
+export function hueOf(text) {
+  let hash = 7;
+  for (let index = 0; index < text.length; index += 1) hash = (hash * 31 + text.charCodeAt(index)) >>> 0;
+  return hash % 12;
+}

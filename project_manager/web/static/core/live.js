@@ -1,0 +1,178 @@
+// The WebSocket: resumes by event number after any interruption, says honestly how fresh the page is.
+import { get, queryString } from "./api.js";
+import { setServerTime } from "./clock.js";
+import { applyEvents, loadBoard, markDirty } from "./sync.js";
+import { dispatch, state } from "./store.js";
+
+const SILENCE_MS = 45_000;
+const STALE_MS = 15_000;
+const LONGEST_WAIT_MS = 20_000;
+const RELOAD_PAUSE_MS = 3000;
+
+const line = { socket: null, lastFrame: 0, failures: 0, timer: null, downSince: null, target: 0, reloading: false, probing: false };
+
+const face = (connection) => dispatch({ type: "connection", connection });
+
+function waitOf(failures) {
+  const longest = Math.min(LONGEST_WAIT_MS, 500 * 2 ** failures);
+  return longest / 2 + Math.random() * (longest / 2);
+}
+
+function address() {
+  const scheme = location.protocol === "https:" ? "wss" : "ws";
+  return `${scheme}://${location.host}/ws/updates${queryString({ since: state.seq, epoch: state.epoch, batch: 1 })}`;
+}
+
+function showProgress() {
+  const behind = Math.max(0, line.target - state.seq);
+  if (behind) face({ face: "catching-up", behind });
+  else face({ face: "live", behind: 0, staleSince: null, retryAt: null, reason: "" });
+}
+
+/** Everything again: our numbers are from before what the server still keeps, or from another history. */
+async function reload() {
+  if (line.reloading) return;
+  line.reloading = true;
+  face({ face: "catching-up", behind: 0 });
+  try {
+    await loadBoard();
+    reconnect();
+  } catch {
+    lost("");
+  } finally {
+    line.reloading = false;
+  }
+}
+
+let reloadLater = null;
+
+function reloadSoon() {
+  reloadLater ??= setTimeout(async () => {
+    reloadLater = null;
+    await reload();
+  }, RELOAD_PAUSE_MS);
+}
+
+function hello(frame) {
+  line.failures = 0;
+  line.downSince = null;
+  setServerTime(frame.server_time);
+  if (state.serverVersion !== frame.version) dispatch({ type: "version", version: frame.version });
+  if (state.epoch !== frame.epoch) return reload();
+  line.target = frame.seq;
+  if (line.rereads) markDirty(state.columns.IN_PROGRESS.map((task) => task.id).slice(0, 500));
+  line.rereads = false;
+  return showProgress();
+}
+
+function receive(frame) {
+  if (frame.type === "hello") hello(frame);
+  else if (frame.type === "resync") reload();
+  else if (frame.type === "batch" || frame.seq) {
+    if (applyEvents(frame.events ?? [frame])) reloadSoon();
+    if (state.connection.face !== "live") showProgress();
+  }
+}
+
+function lost(reason) {
+  line.socket = null;
+  clearTimeout(line.timer);
+  line.downSince ??= Date.now();
+  line.rereads = true;
+  const wait = waitOf(line.failures);
+  line.failures += 1;
+  const stale = Date.now() - line.downSince >= STALE_MS || line.failures > 5;
+  face({ face: stale ? "stale" : "reconnecting", staleSince: line.downSince, retryAt: performance.now() + wait, reason });
+  line.timer = setTimeout(attempt, wait);
+}
+
+const REASONS = { 1013: "The server has as many live connections as it takes.", 1008: "The server did not accept the connection." };
+
+async function closed(event) {
+  const reason = REASONS[event.code] ?? "";
+  lost(reason);
+  // A refused handshake does not say why: ask whether we are still signed in.
+  if (event.code === 1006 || event.code === 1008) await get("/api/agents", { limit: 1 }).catch(() => {});
+}
+
+function open() {
+  const socket = new WebSocket(address());
+  line.socket = socket;
+  line.lastFrame = performance.now();
+  socket.onmessage = (message) => {
+    if (socket !== line.socket) return;
+    line.lastFrame = performance.now();
+    receive(JSON.parse(message.data));
+  };
+  socket.onclose = (event) => {
+    if (socket === line.socket) closed(event);
+  };
+}
+
+function drop() {
+  const socket = line.socket;
+  line.socket = null;
+  if (socket) socket.close();
+}
+
+export function reconnect() {
+  clearTimeout(line.timer);
+  drop();
+  open();
+}
+
+async function attempt() {
+  if (state.loaded) return reconnect();
+  try {
+    await loadBoard();
+    reconnect();
+  } catch (error) {
+    dispatch({ type: "failure", error });
+    if (error.status !== 401) lost("");
+  }
+  return undefined;
+}
+
+/** A quiet line may be a dead one: ask by another way whether we have everything. */
+async function probe() {
+  if (line.probing) return;
+  line.probing = true;
+  try {
+    const seq = state.seq;
+    const answer = await get("/api/events", { since: seq, limit: 1 });
+    if (answer.epoch === state.epoch && answer.head <= Math.max(seq, state.seq)) line.lastFrame = performance.now();
+    else reconnect();
+  } catch {
+    drop();
+    lost("");
+  } finally {
+    line.probing = false;
+  }
+}
+
+function look() {
+  if (line.socket?.readyState === WebSocket.OPEN && performance.now() - line.lastFrame > SILENCE_MS) probe();
+}
+
+let started = false;
+
+/** Loads the board and follows it from there, for as long as the page lives. */
+export function start() {
+  if (started) return retryNow();
+  started = true;
+  setInterval(look, 5000);
+  addEventListener("online", () => line.downSince && attempt());
+  addEventListener("offline", () => {
+    drop();
+    lost("This computer is offline.");
+  });
+  document.addEventListener("visibilitychange", () => {
+    if (!document.hidden && line.downSince) attempt();
+  });
+  return attempt();
+}
+
+export function retryNow() {
+  clearTimeout(line.timer);
+  return attempt();
+}

@@ -1,0 +1,220 @@
+// The state of the page and everything that changes it. Server events are reduced here as the server's own words say it;
+// full rows follow by REST, because an event names what changed and not all that follows from it.
+import { emptyColumns, insert, sortAll, takeOut } from "./order.js";
+
+const EVENTS_KEPT = 1000;
+
+export function initialState() {
+  return {
+    loaded: false,
+    failure: null,
+    projects: new Map(),
+    epics: new Map(),
+    tasks: new Map(),
+    columns: emptyColumns(),
+    dependents: new Map(),
+    conflicts: new Map(),
+    agents: new Map(),
+    events: [],
+    seq: 0,
+    epoch: null,
+    // Grows when anything of that kind changed; views compare these instead of whole maps.
+    revision: { tasks: 0, plans: 0, events: 0, agents: 0 },
+    connection: { face: "connecting", behind: 0, retryAt: null, staleSince: null, reason: "" },
+    serverVersion: null,
+    session: null,
+    signIn: false,
+    route: null,
+    dialogs: [],
+    toasts: [],
+    cursor: null,
+    pending: new Set(),
+  };
+}
+
+function link(index, from, to) {
+  if (!index.has(to)) index.set(to, new Set());
+  index.get(to).add(from);
+}
+
+function unlink(index, from, to) {
+  index.get(to)?.delete(from);
+}
+
+function addTask(state, task) {
+  state.tasks.set(task.id, task);
+  for (const id of task.depends_on) link(state.dependents, task.id, id);
+  for (const id of task.conflicts_with) link(state.conflicts, task.id, id);
+}
+
+function dropTask(state, task) {
+  takeOut(state.columns, task);
+  for (const id of task.depends_on) unlink(state.dependents, task.id, id);
+  for (const id of task.conflicts_with) unlink(state.conflicts, task.id, id);
+  state.tasks.delete(task.id);
+}
+
+function putTask(state, task) {
+  const known = state.tasks.get(task.id);
+  if (known && known.version > task.version) return;
+  if (known) dropTask(state, known);
+  addTask(state, task);
+  insert(state.columns, task);
+}
+
+/** The rows whose readiness may hang on these tasks. */
+export function neighbours(state, ids) {
+  const found = new Set(ids);
+  for (const id of ids) {
+    for (const other of state.dependents.get(id) ?? []) found.add(other);
+    for (const other of state.conflicts.get(id) ?? []) found.add(other);
+    for (const other of state.tasks.get(id)?.conflicts_with ?? []) found.add(other);
+  }
+  return found;
+}
+
+function loadBoard(state, board) {
+  state.projects = new Map(board.projects.map((project) => [project.id, project]));
+  state.epics = new Map(board.epics.map((epic) => [epic.id, epic]));
+  state.tasks = new Map();
+  state.columns = emptyColumns();
+  state.dependents = new Map();
+  state.conflicts = new Map();
+  for (const task of board.tasks) {
+    addTask(state, task);
+    state.columns[task.status].push(task);
+  }
+  sortAll(state.columns);
+  state.seq = board.seq;
+  state.epoch = board.epoch;
+  state.loaded = true;
+  state.failure = null;
+  state.revision.tasks += 1;
+  state.revision.plans += 1;
+}
+
+/** What the event itself says about its task. */
+function painted(task, event) {
+  const status = event.status ?? task.status;
+  const version = event.version ?? task.version;
+  if (event.type === "task.locked" && event.lock) return { ...task, status, version, lock: event.lock, ready: false };
+  if (event.type === "task.unlocked") return { ...task, status, version, lock: null };
+  if (event.type === "task.status_changed") {
+    return { ...task, status, version, ready: status === "TODO" && task.ready, lock: event.lock_released ? null : task.lock };
+  }
+  return null;
+}
+
+function paint(state, event) {
+  const task = state.tasks.get(event.task_id);
+  if (!task || state.pending.has(task.id)) return;
+  const next = painted(task, event);
+  if (next) putTask(state, next);
+}
+
+const within = (map, field, id) => [...map.values()].filter((item) => item[field] === id);
+
+function forget(state, event) {
+  if (event.type === "task.deleted") {
+    const task = state.tasks.get(event.task_id);
+    if (task) dropTask(state, task);
+  } else {
+    const field = event.type === "epic.deleted" ? "epic_id" : "project_id";
+    for (const task of within(state.tasks, field, event[field])) dropTask(state, task);
+    if (field === "project_id") {
+      for (const epic of within(state.epics, field, event.project_id)) state.epics.delete(epic.id);
+      state.projects.delete(event.project_id);
+    } else state.epics.delete(event.epic_id);
+    state.revision.plans += 1;
+  }
+  state.revision.tasks += 1;
+}
+
+function applyEvent(state, event) {
+  if (event.seq <= state.seq) return;
+  state.seq = event.seq;
+  state.events.push(event);
+  if (event.type.endsWith(".deleted")) forget(state, event);
+  else if (event.task_id) {
+    paint(state, event);
+    state.revision.tasks += 1;
+  }
+}
+
+function trimEvents(state) {
+  if (state.events.length > EVENTS_KEPT * 1.5) state.events = state.events.slice(-EVENTS_KEPT);
+  state.revision.events += 1;
+}
+
+/** Event history from before the page was opened, oldest first. */
+function addHistory(state, events) {
+  const first = state.events.length ? state.events[0].seq : Infinity;
+  state.events = [...events.filter((event) => event.seq < first), ...state.events];
+  trimEvents(state);
+}
+
+const REDUCERS = {
+  board: (state, { board }) => loadBoard(state, board),
+  failure: (state, { error }) => {
+    state.failure = error;
+  },
+  events: (state, { events }) => {
+    for (const event of events) applyEvent(state, event);
+    trimEvents(state);
+  },
+  history: (state, { events }) => addHistory(state, events),
+  tasks: (state, { tasks, gone = [] }) => {
+    for (const task of tasks) putTask(state, task);
+    for (const id of gone) if (state.tasks.has(id)) dropTask(state, state.tasks.get(id));
+    state.revision.tasks += 1;
+  },
+  pending: (state, { id, on }) => {
+    if (on) state.pending.add(id);
+    else state.pending.delete(id);
+    state.revision.tasks += 1;
+  },
+  plans: (state, { projects = [], epics = [] }) => {
+    for (const project of projects) state.projects.set(project.id, project);
+    for (const epic of epics) state.epics.set(epic.id, epic);
+    state.revision.plans += 1;
+  },
+  agents: (state, { agents }) => {
+    state.agents = new Map(agents.map((agent) => [agent.id, agent]));
+    state.revision.agents += 1;
+  },
+  connection: (state, { connection }) => {
+    state.connection = { ...state.connection, ...connection };
+  },
+  version: (state, { version }) => {
+    state.serverVersion = version;
+  },
+  session: (state, { session }) => {
+    state.session = session;
+    state.signIn = false;
+  },
+  signIn: (state) => {
+    state.signIn = true;
+  },
+  route: (state, { route }) => {
+    state.route = route;
+  },
+  cursor: (state, { id }) => {
+    state.cursor = id;
+  },
+  openDialog: (state, { dialog }) => {
+    state.dialogs = [...state.dialogs, dialog];
+  },
+  closeDialog: (state, { id }) => {
+    state.dialogs = state.dialogs.filter((dialog) => dialog.id !== id);
+  },
+  toast: (state, { toast }) => {
+    state.toasts = [...state.toasts.slice(-3), toast];
+  },
+  dropToast: (state, { id }) => {
+    state.toasts = state.toasts.filter((toast) => toast.id !== id);
+  },
+};
+
+export function reduce(state, action) {
+  REDUCERS[action.type](state, action);
+}

@@ -1,0 +1,54 @@
+// What the page shows is in its address: a view with its filters, and an open task, can be sent to somebody.
+import { dispatchNow, state } from "./store.js";
+
+export const VIEWS = ["board", "needs", "agents", "activity", "graph", "projects"];
+const NUMBERS = ["project", "epic", "task"];
+const WORDS = ["label", "holder", "ready", "q", "status", "around", "lane"];
+export const FILTERS = ["project", "epic", "label", "holder", "ready", "q"];
+
+function parse(search) {
+  const query = new URLSearchParams(search);
+  const route = { view: VIEWS.includes(query.get("view")) ? query.get("view") : "board" };
+  for (const name of NUMBERS) {
+    const number = Number(query.get(name));
+    route[name] = Number.isSafeInteger(number) && number > 0 ? number : null;
+  }
+  for (const name of WORDS) route[name] = query.get(name) || null;
+  return route;
+}
+
+/** The address of the present view with some parts changed; null takes a part away. */
+export function hrefOf(changes) {
+  const next = { ...state.route, ...changes };
+  const query = new URLSearchParams();
+  if (next.view !== "board") query.set("view", next.view);
+  for (const name of [...FILTERS, "status", "around", "lane", "task"]) if (next[name]) query.set(name, next[name]);
+  const text = query.toString();
+  return text ? `/?${text}` : "/";
+}
+
+function read() {
+  dispatchNow({ type: "route", route: parse(location.search) });
+}
+
+export function navigate(changes, { replace = false } = {}) {
+  const href = hrefOf(changes);
+  if (replace) history.replaceState(null, "", href);
+  else history.pushState(null, "", href);
+  read();
+}
+
+/** For a click on a link of ours: stay on the page, unless another tab is wanted. */
+export function follow(event, changes) {
+  if (event.defaultPrevented || event.button || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return;
+  event.preventDefault();
+  navigate(changes);
+}
+
+export function startRouting() {
+  addEventListener("popstate", read);
+  read();
+}
+
+export const openTask = (id) => navigate({ task: id });
+export const closeTask = () => navigate({ task: null });

@@ -1,0 +1,124 @@
+// Keeps the store true: loads the board, turns events into coalesced reads of what they touched, watches running leases.
+import { get } from "./api.js";
+import { everySecond, serverNow, setServerTime } from "./clock.js";
+import { neighbours } from "./reduce.js";
+import { dispatch, state } from "./store.js";
+
+const PER_CALL = 500;
+const GATHER_MS = 40;
+const RETRY_MS = 2000;
+const LEASE_LOOK_SECONDS = 8;
+
+const dirty = { tasks: new Set(), projects: new Set(), epics: new Set() };
+let running = false;
+let scheduled = false;
+
+export async function loadBoard() {
+  const began = performance.now();
+  const board = await get("/api/board/state");
+  if (board.server_time) setServerTime(board.server_time, (performance.now() - began) / 2);
+  for (const kind of Object.values(dirty)) kind.clear();
+  dispatch({ type: "board", board });
+}
+
+function schedule(ms = GATHER_MS) {
+  if (scheduled || running) return;
+  scheduled = true;
+  setTimeout(flush, ms);
+}
+
+export function markDirty(ids) {
+  for (const id of ids) dirty.tasks.add(id);
+  schedule();
+}
+
+/** Up to PER_CALL ids that no write of ours is about to change. */
+function takeTasks() {
+  const ids = [];
+  for (const id of dirty.tasks) {
+    if (state.pending.has(id)) continue;
+    ids.push(id);
+    if (ids.length === PER_CALL) break;
+  }
+  for (const id of ids) dirty.tasks.delete(id);
+  return ids;
+}
+
+async function readTasks(ids) {
+  const page = await get("/api/tasks", { ids: ids.join(","), limit: PER_CALL });
+  const found = new Set(page.items.map((task) => task.id));
+  dispatch({ type: "tasks", tasks: page.items, gone: ids.filter((id) => !found.has(id)) });
+}
+
+async function readPlans(kind) {
+  const ids = [...dirty[kind]];
+  dirty[kind].clear();
+  const items = await Promise.all(ids.map((id) => get(`/api/${kind}/${id}`).catch(() => null)));
+  dispatch({ type: "plans", [kind]: items.filter(Boolean) });
+}
+
+async function flush() {
+  scheduled = false;
+  running = true;
+  const ids = takeTasks();
+  try {
+    if (ids.length) await readTasks(ids);
+    if (dirty.projects.size) await readPlans("projects");
+    if (dirty.epics.size) await readPlans("epics");
+  } catch {
+    for (const id of ids) dirty.tasks.add(id);
+    running = false;
+    schedule(RETRY_MS);
+    return;
+  }
+  running = false;
+  if (dirty.tasks.size || dirty.projects.size || dirty.epics.size) schedule();
+}
+
+const RELOADS = new Set(["import.finished", "project.archived"]);
+
+/** Applies events, and reads again what they say more about than they carry. True if only a reload will do. */
+export function applyEvents(events) {
+  const news = events.filter((event) => event.seq > state.seq);
+  if (news.length === 0) return false;
+  dispatch({ type: "events", events: news });
+  const touched = new Set();
+  for (const event of news) {
+    if (event.task_id && event.type !== "task.logged") touched.add(event.task_id);
+    else if (event.type.startsWith("project.") && !event.type.endsWith("deleted")) dirty.projects.add(event.project_id);
+    else if (event.type.startsWith("epic.") && !event.type.endsWith("deleted")) dirty.epics.add(event.epic_id);
+  }
+  markDirty(neighbours(state, touched));
+  return news.some((event) => RELOADS.has(event.type) || (event.type === "project.updated" && "archived" in event));
+}
+
+/** A renewal is no event: leases past their half are read again, and those that should have ended. */
+function lookAtLeases() {
+  const now = serverNow();
+  const due = [];
+  for (const task of state.columns.IN_PROGRESS) {
+    if (task.lock && (Date.parse(task.lock.expires_at) - now) / 1000 < task.lock.ttl_seconds / 2) due.push(task.id);
+  }
+  for (const task of state.columns.TODO) {
+    if (task.defer_until && !task.ready && Date.parse(task.defer_until) <= now) due.push(task.id);
+  }
+  if (due.length) markDirty(due.slice(0, PER_CALL));
+}
+
+export function watchLeases() {
+  let second = 0;
+  return everySecond(() => {
+    second += 1;
+    if (second % LEASE_LOOK_SECONDS === 0 && state.loaded && !document.hidden) lookAtLeases();
+  });
+}
+
+export async function loadAgents() {
+  const page = await get("/api/agents", { limit: PER_CALL });
+  dispatch({ type: "agents", agents: page.items });
+}
+
+export async function loadHistory(events = 200) {
+  const answer = await get("/api/events", { since: Math.max(0, state.seq - events), limit: events });
+  dispatch({ type: "history", events: answer.items });
+}

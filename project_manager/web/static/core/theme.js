@@ -1,0 +1,28 @@
+// Light, dark, or as the system says. The choice is applied before the first paint by theme_first.js.
+import { recall, remember } from "./memory.js";
+import { toast } from "./ask.js";
+
+const THEMES = ["auto", "light", "dark"];
+const NAMES = { auto: "As the system", light: "Light", dark: "Dark" };
+const listeners = new Set();
+
+export const theme = () => (THEMES.includes(recall("theme", "auto")) ? recall("theme", "auto") : "auto");
+export const themeName = () => NAMES[theme()];
+
+export function applyTheme() {
+  const chosen = theme();
+  if (chosen === "auto") delete document.documentElement.dataset.theme;
+  else document.documentElement.dataset.theme = chosen;
+}
+
+export function cycleTheme() {
+  remember("theme", THEMES[(THEMES.indexOf(theme()) + 1) % THEMES.length]);
+  applyTheme();
+  for (const listener of listeners) listener();
+  toast(`Theme: ${themeName()}`);
+}
+
+export function onTheme(listener) {
+  listeners.add(listener);
+  return () => listeners.delete(listener);
+}

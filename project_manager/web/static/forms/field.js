@@ -1,0 +1,53 @@
+// Form fields with their faults, and the flow of a form that is sent.
+import { html, useId, useState } from "../core/html.js";
+import { closeDialog } from "../core/ask.js";
+import { Icon } from "../ui/icons.js";
+
+/** A labelled input. `kind` is a tag or an input type; `fault` is what the server said about it. */
+export function Field({ label, name, kind = "text", value, onChange, fault, hint, options, ...rest }) {
+  const id = useId();
+  const described = [fault && `${id}-fault`, hint && `${id}-hint`].filter(Boolean).join(" ") || undefined;
+  const common = { id, name, "aria-invalid": fault ? "true" : undefined, "aria-describedby": described, ...rest };
+  const set = (event) => onChange(event.target.value);
+  const input =
+    kind === "textarea" ? html`<textarea ...${common} value=${value} onInput=${set}></textarea>`
+    : kind === "select" ? html`<select ...${common} value=${value} onChange=${set}>${options.map(([option, text]) => html`<option key=${option} value=${option}>${text}</option>`)}</select>`
+    : html`<input type=${kind} ...${common} value=${value} onInput=${set} />`;
+  return html`<div class="field ${fault ? "faulty" : ""}"><label for=${id}>${label}</label>${input}
+    ${hint && html`<p class="hint" id=${`${id}-hint`}>${hint}</p>`}
+    ${fault && html`<p class="fault" id=${`${id}-fault`}><${Icon} name="warn" />${fault}</p>`}</div>`;
+}
+
+/** State of a form: its values, faults per field, and the error that belongs to no field. */
+export function useForm(initial) {
+  const [values, setValues] = useState(initial);
+  const [error, setError] = useState(null);
+  const [busy, setBusy] = useState(false);
+  const field = (name) => ({ name, value: values[name], fault: error?.faults?.[name], onChange: (value) => setValues((old) => ({ ...old, [name]: value })) });
+  const submit = (send) => async (event) => {
+    event.preventDefault();
+    if (busy) return;
+    setBusy(true);
+    setError(null);
+    try {
+      await send(values);
+    } catch (failure) {
+      if (failure.status === undefined) throw failure;
+      setError(failure);
+    }
+    setBusy(false);
+  };
+  return { values, setValues, error, setError, busy, field, submit };
+}
+
+/** What went wrong, unless every fault stands at its field. */
+export function FormError({ error, shown, children }) {
+  if (!error) return null;
+  const elsewhere = Object.entries(error.faults).filter(([name]) => !shown.includes(name));
+  return html`<div class="form-error" role="alert" data-testid="form-error"><${Icon} name="warn" /><div><p><b>${error.message}</b></p>
+    ${error.hint && html`<p>${error.hint}</p>`}${elsewhere.map(([name, text]) => html`<p key=${name}>${name}: ${text}</p>`)}${children}</div></div>`;
+}
+
+export function FormFoot({ id, busy, confirm }) {
+  return html`<footer class="dialog-foot"><button type="button" onClick=${() => closeDialog(id)}>Cancel</button><button type="submit" class="primary" disabled=${busy} data-testid="save">${busy ? "Saving…" : confirm}</button></footer>`;
+}

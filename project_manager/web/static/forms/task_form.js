@@ -1,0 +1,116 @@
+// Creating and changing a task.
+import { get, newKey, patch, post } from "../core/api.js";
+import { paintTask } from "../core/actions.js";
+import { closeDialog, toast } from "../core/ask.js";
+import { html, useState } from "../core/html.js";
+import { remember, recall } from "../core/memory.js";
+import { openTask } from "../core/route.js";
+import { state } from "../core/store.js";
+import { PRIORITY_NAMES, STATUS_NAMES } from "../core/words.js";
+import { Dialog } from "../ui/dialog.js";
+import { Icon } from "../ui/icons.js";
+import { epicOptions, projectOptions } from "../views/filterbar.js";
+import { Field, FormError, FormFoot, useForm } from "./field.js";
+import { TaskPicker } from "./task_picker.js";
+import { FIELD_NAMES, changesOf, creationOf, formOf } from "./task_values.js";
+
+const SHOWN = [...Object.keys(FIELD_NAMES), "project_id", "status"];
+const STARTS = ["TODO", "BACKLOG"];
+
+function blank(status) {
+  const projects = projectOptions();
+  const last = recall("project", null);
+  const fallback = projects.some(([id]) => id === last) ? last : projects[0]?.[0];
+  return { project_id: state.route.project ?? fallback ?? "", epic_id: state.route.epic, status, labels: state.route.label ? [state.route.label] : [] };
+}
+
+const short = (value) => {
+  const text = Array.isArray(value) ? value.join(", ") : String(value ?? "nothing");
+  return text.length > 80 ? `${text.slice(0, 79)}…` : text || "nothing";
+};
+
+/** What somebody else changed since the form was opened. */
+function Meanwhile({ before, now }) {
+  const theirs = changesOf(formOf(before), formOf(now));
+  const names = Object.keys(theirs);
+  return html`<ul class="meanwhile">${names.length === 0 && html`<li>Only its status or lease changed.</li>`}${names.map((name) => html`<li key=${name}><b>${FIELD_NAMES[name]}</b> is now: ${short(theirs[name])}</li>`)}</ul>`;
+}
+
+function useTaskForm(id, task, status) {
+  const before = formOf(task ?? blank(status ?? "TODO"));
+  const [base] = useState(before);
+  const [known, setKnown] = useState(task);
+  const [key] = useState(newKey);
+  const form = useForm(before);
+  const create = async (values) => {
+    const fresh = await post("/api/tasks", creationOf(values), { key });
+    remember("project", fresh.project_id);
+    paintTask(fresh);
+    closeDialog(id);
+    toast(`Created #${fresh.id} ${fresh.name}`);
+    openTask(fresh.id);
+  };
+  const save = async (values) => {
+    const changes = changesOf(base, values);
+    if (Object.keys(changes).length === 0) return closeDialog(id);
+    const fresh = await patch(`/api/tasks/${task.id}`, form.error?.code === "lock_held" ? { ...changes, force: true } : changes, known.version);
+    paintTask(fresh);
+    closeDialog(id);
+    return toast(`Saved #${fresh.id} ${fresh.name}`);
+  };
+  const send = async (values) => {
+    try {
+      await (task ? save(values) : create(values));
+    } catch (error) {
+      if (error.status === 412) {
+        const fresh = await get(`/api/tasks/${task.id}`);
+        setKnown(fresh);
+        paintTask(fresh);
+        error.message = "Somebody changed this task meanwhile.";
+        error.hint = "What you did not touch stays theirs. Save again to set the fields that you changed.";
+      } else if (error.code === "lock_held") error.hint = "Save again to take it over: the agent's lease ends, and what it still sends is refused.";
+      throw error;
+    }
+  };
+  return { ...form, known, onSubmit: form.submit(send) };
+}
+
+function Details({ form, self }) {
+  const project = Number(form.values.project_id);
+  return html`<details class="more" open=${Boolean(self)}><summary>More: dependencies, dates, criteria</summary>
+    <${Field} label=${FIELD_NAMES.acceptance} kind="textarea" rows="3" hint="One criterion a line." ...${form.field("acceptance")} />
+    <${TaskPicker} label=${FIELD_NAMES.depends_on} project=${project} self=${self} ...${form.field("depends_on")} />
+    <${TaskPicker} label=${FIELD_NAMES.conflicts_with} project=${project} self=${self} ...${form.field("conflicts_with")} />
+    <div class="columns-2"><${Field} label=${FIELD_NAMES.due_at} kind="datetime-local" ...${form.field("due_at")} /><${Field} label=${FIELD_NAMES.defer_until} kind="datetime-local" hint="Not offered before." ...${form.field("defer_until")} /></div>
+    <div class="columns-2"><${Field} label="Estimate in minutes" kind="number" min="0" ...${form.field("estimate_minutes")} /><${Field} label=${FIELD_NAMES.external_key} hint="From your tracker; unique in the project." ...${form.field("external_key")} /></div>
+  </details>`;
+}
+
+function NoProject({ id }) {
+  return html`<${Dialog} id=${id} title="New task"><div class="dialog-body"><p>A task belongs to a project. Create a project first.</p></div>
+    <footer class="dialog-foot"><button type="button" onClick=${() => closeDialog(id)}>Close</button></footer><//>`;
+}
+
+export function TaskForm({ id, task, status }) {
+  const form = useTaskForm(id, task, status);
+  const projects = projectOptions();
+  if (projects.length === 0) return html`<${NoProject} id=${id} />`;
+  const project = Number(form.values.project_id);
+  const chooseProject = (value) => form.setValues((old) => ({ ...old, project_id: value, epic_id: "", depends_on: [], conflicts_with: [] }));
+  return html`<${Dialog} id=${id} title=${task ? `Edit #${task.id}` : "New task"} wide><form onSubmit=${form.onSubmit}>
+    <div class="dialog-body">
+      <${FormError} error=${form.error} shown=${SHOWN}>${form.error?.status === 412 && html`<${Meanwhile} before=${task} now=${form.known} />`}<//>
+      ${task?.lock && !form.error && html`<p class="notice"><${Icon} name="lock" />${task.lock.holder} works on this now. It will see the change when it reads the task again.</p>`}
+      <${Field} label=${FIELD_NAMES.name} ...${form.field("name")} required maxlength="200" autofocus />
+      <${Field} label=${FIELD_NAMES.description} kind="textarea" rows="6" hint="Markdown. #12 links to a task." ...${form.field("description")} />
+      <div class="columns-2">
+        ${!task && html`<${Field} label="Project" kind="select" options=${projects} ...${form.field("project_id")} onChange=${chooseProject} />`}
+        <${Field} label=${FIELD_NAMES.epic_id} kind="select" options=${[["", "No epic"], ...epicOptions(project)]} ...${form.field("epic_id")} />
+        <${Field} label=${FIELD_NAMES.priority} kind="select" options=${PRIORITY_NAMES.map((name, value) => [String(value), `P${value} ${name}`])} ...${form.field("priority")} />
+        ${!task && html`<${Field} label="Status" kind="select" options=${STARTS.map((name) => [name, STATUS_NAMES[name]])} ...${form.field("status")} />`}
+      </div>
+      <${Field} label=${FIELD_NAMES.labels} hint="Separated by commas." ...${form.field("labels")} />
+      <${Details} form=${form} self=${task?.id} />
+    </div>
+    <${FormFoot} id=${id} busy=${form.busy} confirm=${task ? "Save" : "Create task"} /></form><//>`;
+}

@@ -1,0 +1,43 @@
+// Between a task and the texts of its form.
+import { fromLocalInput, toLocalInput } from "../core/format.js";
+
+const lines = (text) => text.split("\n").map((line) => line.trim()).filter(Boolean);
+const words = (text) => [...new Set(text.split(",").map((word) => word.trim()).filter(Boolean))];
+const numberOrNull = (text) => (String(text).trim() === "" ? null : Number(text));
+
+export function formOf(task) {
+  return {
+    project_id: task.project_id ?? "", epic_id: task.epic_id ?? "", name: task.name ?? "", description: task.description ?? "",
+    status: task.status ?? "TODO", priority: String(task.priority ?? 2), labels: (task.labels ?? []).join(", "), acceptance: (task.acceptance ?? []).join("\n"),
+    depends_on: task.depends_on ?? [], conflicts_with: task.conflicts_with ?? [], defer_until: toLocalInput(task.defer_until), due_at: toLocalInput(task.due_at),
+    estimate_minutes: task.estimate_minutes ?? "", external_key: task.external_key ?? "",
+  };
+}
+
+export function bodyOf(form) {
+  return {
+    epic_id: numberOrNull(form.epic_id), name: form.name.trim(), description: form.description, priority: Number(form.priority),
+    labels: words(form.labels), acceptance: lines(form.acceptance), depends_on: form.depends_on, conflicts_with: form.conflicts_with,
+    defer_until: fromLocalInput(form.defer_until), due_at: fromLocalInput(form.due_at), estimate_minutes: numberOrNull(form.estimate_minutes),
+    external_key: form.external_key.trim() || null,
+  };
+}
+
+const same = (a, b) => JSON.stringify(a) === JSON.stringify(b);
+
+/** Only what the person changed: what others changed meanwhile in other fields stays theirs. */
+export function changesOf(before, form) {
+  const from = bodyOf(before);
+  return Object.fromEntries(Object.entries(bodyOf(form)).filter(([name, value]) => !same(value, from[name])));
+}
+
+/** What a new task carries: empty fields are left out. */
+export function creationOf(form) {
+  const filled = Object.entries(bodyOf(form)).filter(([, value]) => value !== null && value !== "" && !(Array.isArray(value) && value.length === 0));
+  return { ...Object.fromEntries(filled), project_id: Number(form.project_id), status: form.status };
+}
+
+export const FIELD_NAMES = {
+  epic_id: "Epic", name: "Name", description: "Description", priority: "Priority", labels: "Labels", acceptance: "Done when", depends_on: "Waits for",
+  conflicts_with: "Never at the same time as", defer_until: "Not before", due_at: "Due", estimate_minutes: "Estimate", external_key: "Your key",
+};

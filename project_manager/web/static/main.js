@@ -1,0 +1,17 @@
+// Starts the page.
+import { html, render } from "./core/html.js";
+import { start } from "./core/live.js";
+import { startRouting } from "./core/route.js";
+import { readSession } from "./core/session.js";
+import { watchLeases } from "./core/sync.js";
+import { applyTheme } from "./core/theme.js";
+import { App } from "./views/app.js";
+import { startKeys } from "./views/keys.js";
+
+const root = document.getElementById("app");
+applyTheme();
+startRouting();
+render(html`<${App} version=${root.dataset.version} />`, root);
+startKeys();
+watchLeases();
+readSession().then((known) => known && start());

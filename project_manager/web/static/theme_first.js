@@ -1,0 +1,7 @@
+// Runs before the page is painted, so that a chosen theme does not flash.
+try {
+  const chosen = JSON.parse(localStorage.getItem("project-manager:theme"));
+  if (chosen === "light" || chosen === "dark") document.documentElement.dataset.theme = chosen;
+} catch {
+  delete document.documentElement.dataset.theme;
+}

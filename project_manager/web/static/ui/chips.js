@@ -1,0 +1,81 @@
+// The small parts that cards, drawer and lists share.
+import { serverNow, useNow } from "../core/clock.js";
+import { countdown, fullTime, hueOf, initials, relative } from "../core/format.js";
+import { cx, html } from "../core/html.js";
+import { follow, hrefOf } from "../core/route.js";
+import { useStore } from "../core/store.js";
+import { PRIORITY_NAMES, STATUS_NAMES, reasonsOf } from "../core/words.js";
+import { Icon, StatusIcon } from "./icons.js";
+
+export function Priority({ value, named = false }) {
+  const bars = [0, 1, 2].map((bar) => html`<rect x=${2 + bar * 4.5} y=${9 - bar * 3} width="3" height=${5 + bar * 3} rx="1" class=${bar < 4 - Math.max(1, value) ? "on" : "off"} />`);
+  const mark = html`<rect class="on" x="1.5" y="1.5" width="13" height="13" rx="3" /><path class="cut" d="M8 4.5v4.2M8 11.2v.1" />`;
+  return html`<span class=${`priority p${value}`} title=${`Priority ${value}: ${PRIORITY_NAMES[value]}`}>
+    <svg viewBox="0 0 16 16" width="14" height="14" aria-hidden="true">${value === 0 ? mark : bars}</svg>
+    <span class="sr">Priority </span>${named ? `P${value} ${PRIORITY_NAMES[value]}` : `P${value}`}
+  </span>`;
+}
+
+export function Status({ status }) {
+  return html`<span class="status"><${StatusIcon} status=${status} />${STATUS_NAMES[status]}</span>`;
+}
+
+export function Avatar({ id, kind = "agent" }) {
+  return html`<span class=${cx("avatar", `hue-${hueOf(id)}`, kind)} aria-hidden="true">${initials(id)}</span>`;
+}
+
+export const Label = ({ name }) => html`<span class="label"><i class=${`dot hue-${hueOf(name)}`} aria-hidden="true"></i>${name}</span>`;
+
+/** How much of a lease is left: "ok", "low" under a fifth, "over" when its time has come. */
+export function leaseTone(lock, now) {
+  const left = Date.parse(lock.expires_at) - now;
+  if (left <= 0) return "over";
+  return left < lock.ttl_seconds * 200 ? "low" : "ok";
+}
+
+export function LockChip({ lock, bar = true }) {
+  const now = useNow();
+  const left = Date.parse(lock.expires_at) - now;
+  const tone = leaseTone(lock, now);
+  return html`<span class=${`lock-chip ${tone}`} title=${`Held by ${lock.holder} until ${fullTime(lock.expires_at)}`}>
+    <${Avatar} id=${lock.holder} />
+    <span class="sr">Held by </span><span class="holder">${lock.holder}</span>
+    <span class="left"><span class="sr">, time left </span>${tone === "over" ? "expired" : countdown(left)}</span>
+    ${bar && html`<progress aria-hidden="true" max=${lock.ttl_seconds} value=${Math.max(0, left / 1000)}></progress>`}
+  </span>`;
+}
+
+/** Ready, or the first thing that holds the task back. */
+export function ReadyChip({ task }) {
+  if (task.ready) return html`<span class="ready-chip yes"><${Icon} name="check" />Ready</span>`;
+  const reasons = reasonsOf(task);
+  if (task.status === "IN_PROGRESS" && !task.lock) return html`<span class="ready-chip warn"><${Icon} name="warn" />Held by nobody</span>`;
+  if (reasons.length === 0) return null;
+  const more = reasons.length > 1 ? ` +${reasons.length - 1}` : "";
+  return html`<span class="ready-chip no" title=${reasons.join("; ")}><${Icon} name="clock" /><span class="clip">${reasons[0]}</span>${more}</span>`;
+}
+
+export function Ago({ at, prefix = "" }) {
+  const now = useNow(15);
+  if (!at) return null;
+  return html`<time datetime=${at} title=${fullTime(at)}>${prefix}${relative(at, Math.max(now, serverNow() - 1000))}</time>`;
+}
+
+/** A link to a task by its id, with its name and status when they are known. */
+export function TaskLink({ id, name, status, short = false }) {
+  const known = useStore((state) => state.tasks.get(id));
+  const title = name ?? known?.name;
+  const state = status ?? known?.status;
+  return html`<a class="task-link" href=${hrefOf({ task: id })} onClick=${(event) => follow(event, { task: id })}>
+    ${state && html`<${StatusIcon} status=${state} /><span class="sr">${STATUS_NAMES[state]}: </span>`}<span class="key">#${id}</span>${!short && title && html`<span class="clip">${title}</span>`}
+  </a>`;
+}
+
+export function Person({ id, kind }) {
+  const icon = kind === "human" ? "human" : kind === "system" ? "system" : "agents";
+  return html`<span class="person"><${Icon} name=${icon} label=${kind} /><b>${id}</b></span>`;
+}
+
+export function Empty({ title, children }) {
+  return html`<div class="empty"><p class="empty-title">${title}</p>${children && html`<div>${children}</div>`}</div>`;
+}

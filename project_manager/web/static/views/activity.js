@@ -1,0 +1,49 @@
+// What happens, as it happens.
+import { complain } from "../core/ask.js";
+import { html, useEffect, useMemo, useState } from "../core/html.js";
+import { state, useStore } from "../core/store.js";
+import { loadHistory } from "../core/sync.js";
+import { Empty } from "../ui/chips.js";
+import { Icon } from "../ui/icons.js";
+import { EventRow } from "./event_row.js";
+import { Choice, projectOptions } from "./filterbar.js";
+
+const SHOWN = 150;
+const KINDS = [["", "Everything"], ["moves", "Status changes"], ["leases", "Leases"], ["logs", "Log entries"], ["plans", "Plan changes"]];
+const TESTS = {
+  moves: (event) => event.type === "task.status_changed",
+  leases: (event) => event.type === "task.locked" || event.type === "task.unlocked",
+  logs: (event) => event.type === "task.logged",
+  plans: (event) => /created|updated|deleted|archived|import/.test(event.type),
+};
+
+/** The events to show, newest first: those until `frozen` while the list is paused. */
+function chosen(kind, project, frozen) {
+  const found = [];
+  for (let index = state.events.length - 1; index >= 0 && found.length < SHOWN; index -= 1) {
+    const event = state.events[index];
+    const fits = (!frozen || event.seq <= frozen) && (!kind || TESTS[kind](event)) && (!project || event.project_id === project);
+    if (fits) found.push(event);
+  }
+  return found;
+}
+
+export function Activity() {
+  const revision = useStore((now) => now.revision.events);
+  const project = useStore((now) => now.route.project);
+  useStore((now) => now.revision.plans);
+  const [kind, setKind] = useState("");
+  const [frozen, setFrozen] = useState(0);
+  useEffect(() => {
+    loadHistory().catch(complain);
+  }, []);
+  const events = useMemo(() => chosen(kind, project, frozen), [revision, kind, project, frozen]);
+  const waiting = frozen ? state.seq - frozen : 0;
+  return html`<section class="page" aria-labelledby="page-title">
+    <div class="page-head"><h1 id="page-title">Activity</h1><span class="push"></span>
+      <${Choice} label="Project" name="project" value=${project} options=${projectOptions()} any="All projects" />
+      <label class="choice"><span class="sr">Kind of event</span><select value=${kind} onChange=${(event) => setKind(event.target.value)}>${KINDS.map(([value, name]) => html`<option key=${value} value=${value}>${name}</option>`)}</select></label>
+      <button type="button" aria-pressed=${Boolean(frozen)} onClick=${() => setFrozen(frozen ? 0 : state.seq)}>${frozen ? `Resume (${waiting} new)` : "Pause"}</button></div>
+    ${events.length ? html`<ol class="events" data-testid="activity">${events.map((event) => html`<${EventRow} key=${event.seq} event=${event} />`)}</ol>` : html`<${Empty} title="Nothing happened yet"><p><${Icon} name="activity" /> Events appear here the moment they happen.</p><//>`}
+  </section>`;
+}

@@ -1,0 +1,57 @@
+// The page: bar, view, drawer, dialogs.
+import { html, useErrorBoundary } from "../core/html.js";
+import { retryNow } from "../core/live.js";
+import { useStore } from "../core/store.js";
+import { EpicForm, ProjectForm } from "../forms/plan_forms.js";
+import { TaskForm } from "../forms/task_form.js";
+import { Confirm } from "../ui/dialog.js";
+import { Toasts } from "../ui/toasts.js";
+import { Activity } from "./activity.js";
+import { Agents } from "./agents.js";
+import { Board } from "./board.js";
+import { StaleBanner, UpdateBanner } from "./connection.js";
+import { Drawer } from "./drawer.js";
+import { FilterBar } from "./filterbar.js";
+import { Graph } from "./graph.js";
+import { Help } from "./help.js";
+import { Needs } from "./needs.js";
+import { Palette } from "./palette.js";
+import { Projects } from "./projects.js";
+import { SignIn } from "./signin.js";
+import { TopBar } from "./topbar.js";
+
+const VIEWS = { board: Board, needs: Needs, agents: Agents, activity: Activity, graph: Graph, projects: Projects };
+const DIALOGS = { task: TaskForm, project: ProjectForm, epic: EpicForm, confirm: Confirm, palette: Palette, help: Help };
+
+function Dialogs() {
+  const dialogs = useStore((state) => state.dialogs);
+  return dialogs.map(({ id, kind, props }) => html`<${DIALOGS[kind]} key=${id} id=${id} ...${props} />`);
+}
+
+function Skeleton() {
+  return html`<div class="skeleton" role="status" aria-label="Loading the board">${[5, 3, 4, 2, 1].map((cards, column) => html`<div key=${column} class="column">${Array.from({ length: cards }, (_, card) => html`<div key=${card} class="bone"></div>`)}</div>`)}</div>`;
+}
+
+function Failure({ error }) {
+  return html`<div class="failure" role="alert" data-testid="failure"><h1>${error.message}</h1><p>${error.hint}</p><button type="button" class="primary" onClick=${() => location.reload()}>Try again</button></div>`;
+}
+
+function View() {
+  const loaded = useStore((state) => state.loaded);
+  const failure = useStore((state) => state.failure);
+  const view = useStore((state) => state.route.view);
+  if (!loaded) return failure ? html`<${Failure} error=${failure} />` : html`<${Skeleton} />`;
+  return html`${view === "board" && html`<${FilterBar} />`}<${VIEWS[view]} />`;
+}
+
+export function App({ version }) {
+  const [crash, restart] = useErrorBoundary();
+  const signIn = useStore((state) => state.signIn);
+  const task = useStore((state) => state.route.task);
+  const loaded = useStore((state) => state.loaded);
+  if (crash) return html`<div class="failure" role="alert" data-testid="crash"><h1>This page met a fault of its own</h1><p class="muted">${String(crash.message)}</p><button type="button" class="primary" onClick=${() => { restart(); retryNow(); }}>Go on</button></div>`;
+  if (signIn) return html`<${SignIn} /><${Toasts} />`;
+  return html`<a class="skip" href="#main">Skip to the content</a><${TopBar} /><${UpdateBanner} version=${version} /><${StaleBanner} />
+    <div class="stage"><main id="main" tabindex="-1"><${View} /></main>${task && loaded && html`<${Drawer} key=${task} id=${task} />`}</div>
+    <${Dialogs} /><${Toasts} />`;
+}

@@ -1,0 +1,93 @@
+// The board: columns by status, keyboard movement between cards.
+import { visibleColumns } from "../core/filters.js";
+import { count } from "../core/format.js";
+import { cx, html, useCallback, useState } from "../core/html.js";
+import { remember, recall } from "../core/memory.js";
+import { navigate } from "../core/route.js";
+import { dispatchNow, state, useStore } from "../core/store.js";
+import { STATUSES, STATUS_NAMES, canWrite } from "../core/words.js";
+import { openDialog } from "../core/ask.js";
+import { Empty } from "../ui/chips.js";
+import { StatusIcon } from "../ui/icons.js";
+import { Column, focusCard } from "./column.js";
+
+export const foldedByDefault = ["CANCELLED"];
+
+/** On a narrow screen one column is shown, and these choose which. */
+function Tabs({ columns, current }) {
+  return html`<div class="status-tabs" role="group" aria-label="Column">
+    ${STATUSES.map((status) => html`<button key=${status} type="button" class=${cx("tab", status === current && "on")} aria-pressed=${status === current} onClick=${() => navigate({ status }, { replace: true })}>
+      <${StatusIcon} status=${status} />${STATUS_NAMES[status]}<span class="count">${count(columns[status].length)}</span>
+    </button>`)}
+  </div>`;
+}
+
+function Nothing() {
+  const writer = canWrite(state.session);
+  return html`<${Empty} title="No tasks yet">
+    <p>Import a plan with <code>project-manager import plan.yaml</code>, let an agent create tasks, or write the first one here.</p>
+    ${writer && html`<button type="button" class="primary" onClick=${() => openDialog("task", {})}>New task</button>`}
+  <//>`;
+}
+
+export function Board() {
+  useStore((now) => now.revision.tasks);
+  const route = useStore((now) => now.route);
+  const [folded, setFolded] = useState(() => new Set(recall("folded", foldedByDefault)));
+  const onFold = useCallback((status) => setFolded((old) => {
+    const next = new Set(old);
+    if (!next.delete(status)) next.add(status);
+    remember("folded", [...next]);
+    return next;
+  }), []);
+  if (state.tasks.size === 0) return html`<${Nothing} />`;
+  const columns = visibleColumns(state);
+  const current = STATUSES.includes(route.status) ? route.status : "TODO";
+  const onFocus = (event) => {
+    const id = Number(event.target.closest?.("[data-task]")?.dataset.task);
+    if (id && id !== state.cursor) dispatchNow({ type: "cursor", id });
+  };
+  return html`<div class="board" data-testid="board" onFocusIn=${onFocus}>
+    <${Tabs} columns=${columns} current=${current} />
+    <div class="columns">
+      ${STATUSES.map((status) => html`<${Column} key=${status} status=${status} tasks=${columns[status]} folded=${folded.has(status) && status !== current} current=${status === current} onFold=${onFold} />`)}
+    </div>
+  </div>`;
+}
+
+const shownStatuses = () => [...document.querySelectorAll(".column[data-status]")].filter((element) => element.offsetParent).map((element) => element.dataset.status);
+
+/** The task under the keyboard: the focused card, the open task, or the last one. */
+export function taskAtHand() {
+  const focused = Number(document.activeElement?.closest?.("[data-task]")?.dataset.task);
+  return state.tasks.get(focused || state.route.task || state.cursor) ?? null;
+}
+
+function goTo(id) {
+  focusCard(id);
+  dispatchNow({ type: "cursor", id });
+}
+
+/** Arrow movement: `across` columns, `down` cards. */
+export function moveCursor(across, down) {
+  const columns = visibleColumns(state);
+  const statuses = shownStatuses().filter((status) => columns[status].length);
+  if (statuses.length === 0) return;
+  const task = state.tasks.get(state.cursor);
+  const column = task ? statuses.indexOf(task.status) : -1;
+  const row = column < 0 ? -1 : columns[task.status].findIndex((other) => other.id === task.id);
+  if (row < 0) {
+    goTo(columns[statuses[0]][0].id);
+    return;
+  }
+  const status = statuses[Math.max(0, Math.min(statuses.length - 1, column + across))];
+  const target = across ? Math.min(row, columns[status].length - 1) : Math.max(0, Math.min(columns[status].length - 1, row + down));
+  goTo(columns[status][target].id);
+}
+
+/** To the first or last card of the column. */
+export function moveToEnd(last) {
+  const status = state.tasks.get(state.cursor)?.status;
+  const tasks = status ? visibleColumns(state)[status] : [];
+  if (tasks.length) goTo(tasks[last ? tasks.length - 1 : 0].id);
+}

@@ -1,0 +1,56 @@
+// A task on the board: a real link, so that it opens in a new tab, can be copied, and is reached by keyboard.
+import { serverNow } from "../core/clock.js";
+import { cx, html, memo } from "../core/html.js";
+import { follow, hrefOf } from "../core/route.js";
+import { state } from "../core/store.js";
+import { CLOSED } from "../core/words.js";
+import { Ago, Label, LockChip, Priority, ReadyChip } from "../ui/chips.js";
+import { Icon } from "../ui/icons.js";
+
+const LABELS_SHOWN = 3;
+const FRESH_MS = 2500;
+
+function Due({ task }) {
+  if (!task.due_at || CLOSED.has(task.status)) return null;
+  const over = Date.parse(task.due_at) < serverNow();
+  return html`<span class=${cx("due", over && "over")}><${Icon} name="flag" /><${Ago} at=${task.due_at} prefix=${over ? "overdue, " : "due "} /></span>`;
+}
+
+function Attempts({ task }) {
+  if (!task.attempts || CLOSED.has(task.status)) return null;
+  return html`<span class="attempts" title="Leases that expired or were given back as failed">${task.attempts}× failed</span>`;
+}
+
+function Foot({ task }) {
+  const more = task.labels.length - LABELS_SHOWN;
+  const closed = CLOSED.has(task.status);
+  return html`<span class="card-foot">
+    ${!closed && !task.lock && html`<${ReadyChip} task=${task} />`}
+    <${Due} task=${task} /><${Attempts} task=${task} />
+    ${closed && html`<span class="muted"><${Ago} at=${task.completed_at ?? task.updated_at} /></span>`}
+    ${task.labels.slice(0, LABELS_SHOWN).map((name) => html`<${Label} key=${name} name=${name} />`)}
+    ${more > 0 && html`<span class="label more">+${more}</span>`}
+  </span>`;
+}
+
+export const Card = memo(function Card({ task, epic, focusable, open, pending }) {
+  const fresh = serverNow() - Date.parse(task.updated_at) < FRESH_MS;
+  const drag = (event) => {
+    event.dataTransfer.setData("application/x-task", String(task.id));
+    event.dataTransfer.effectAllowed = "move";
+  };
+  const classes = cx("card", open && "open", pending && "pending", fresh && "fresh", task.lock && "held");
+  return html`<a class=${classes} href=${hrefOf({ task: task.id })} data-task=${task.id} data-testid="card" draggable="true"
+    tabindex=${focusable ? 0 : -1} aria-current=${open ? "true" : undefined} onDragStart=${drag} onClick=${(event) => follow(event, { task: task.id })}>
+    <span class="card-top"><span class="key">#${task.id}</span><${Priority} value=${task.priority} />${epic && html`<span class="epic clip">${epic}</span>`}</span>
+    <span class="card-name">${task.name}</span>
+    ${task.lock && html`<${LockChip} lock=${task.lock} />`}
+    <${Foot} task=${task} />
+  </a>`;
+});
+
+/** The name of the epic, unless the board shows that epic alone. */
+export function epicShown(task) {
+  if (!task.epic_id || state.route.epic === task.epic_id) return null;
+  return state.epics.get(task.epic_id)?.name ?? null;
+}

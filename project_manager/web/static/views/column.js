@@ -1,0 +1,106 @@
+// One status of the board: header, drop target, and a virtual list of cards.
+import { moveTask } from "../core/actions.js";
+import { openDialog } from "../core/ask.js";
+import { count } from "../core/format.js";
+import { cx, html, memo, useLayoutEffect, useRef, useState } from "../core/html.js";
+import { state, useStore } from "../core/store.js";
+import { STATUS_NAMES, canWrite, legalMoves } from "../core/words.js";
+import { Icon, StatusIcon } from "../ui/icons.js";
+import { Card, epicShown } from "./card.js";
+import { useVirtual } from "./virtual.js";
+
+const GUESS = 92;
+const NEW_IN = new Set(["BACKLOG", "TODO"]);
+
+let wanted = null;
+
+/** Moves the keyboard focus to a task's card, wherever it is or will be. */
+export function focusCard(id) {
+  wanted = id;
+}
+
+function Spacer({ height }) {
+  const element = useRef(null);
+  useLayoutEffect(() => {
+    element.current.style.blockSize = `${height}px`;
+  }, [height]);
+  return html`<div ref=${element} class="spacer" role="presentation"></div>`;
+}
+
+function useWantedFocus(scroller, tasks, sums) {
+  useLayoutEffect(() => {
+    const index = wanted === null ? -1 : tasks.findIndex((task) => task.id === wanted);
+    if (index < 0) return;
+    const element = scroller.current.querySelector(`[data-task="${wanted}"]`);
+    if (element) {
+      wanted = null;
+      element.focus({ preventScroll: true });
+      element.scrollIntoView({ block: "nearest" });
+    } else scroller.current.scrollTop = Math.max(0, sums[index] - scroller.current.clientHeight / 3);
+  });
+}
+
+function useDrop(status) {
+  const [over, setOver] = useState(false);
+  const accepts = (event) => event.dataTransfer.types.includes("application/x-task") && canWrite(state.session);
+  return [over, {
+    onDragOver: (event) => {
+      if (!accepts(event)) return;
+      event.preventDefault();
+      setOver(true);
+    },
+    onDragLeave: (event) => !event.currentTarget.contains(event.relatedTarget) && setOver(false),
+    onDrop: (event) => {
+      setOver(false);
+      const task = state.tasks.get(Number(event.dataTransfer.getData("application/x-task")));
+      if (!task || !accepts(event)) return;
+      event.preventDefault();
+      if (legalMoves(task.status).includes(status)) moveTask(task, status);
+    },
+  }];
+}
+
+function Cards({ status, tasks }) {
+  const scroller = useRef(null);
+  const list = useRef(null);
+  const cursor = useStore((now) => now.cursor);
+  const opened = useStore((now) => now.route.task);
+  useStore((now) => now.revision.plans);
+  const { start, end, before, after, sums } = useVirtual(scroller, list, tasks, GUESS);
+  useWantedFocus(scroller, tasks, sums);
+  const rows = tasks.slice(start, end);
+  const stop = rows.find((task) => task.id === cursor)?.id ?? rows[0]?.id;
+  return html`<div class="column-scroll" ref=${scroller}>
+    <div class="cards" role="list" ref=${list} aria-label=${`${STATUS_NAMES[status]} tasks`}>
+      <${Spacer} height=${before} />
+      ${rows.map((task, index) => html`<div key=${task.id} role="listitem" class="card-row" data-row=${task.id} aria-posinset=${start + index + 1} aria-setsize=${tasks.length}>
+        <${Card} task=${task} epic=${epicShown(task)} focusable=${task.id === stop} open=${task.id === opened} pending=${state.pending.has(task.id)} />
+      </div>`)}
+      <${Spacer} height=${after} />
+    </div>
+    ${tasks.length === 0 && html`<p class="column-empty">Nothing here</p>`}
+  </div>`;
+}
+
+function Folded({ status, total, onFold }) {
+  return html`<section class="column folded" data-testid=${`column-${status}`} aria-label=${STATUS_NAMES[status]}>
+    <button type="button" class="unfold" onClick=${onFold} aria-expanded="false" aria-label=${`Show ${STATUS_NAMES[status]}, ${total} tasks`}>
+      <${StatusIcon} status=${status} /><span class="folded-name">${STATUS_NAMES[status]}</span><span class="count">${count(total)}</span>
+    </button>
+  </section>`;
+}
+
+export const Column = memo(function Column({ status, tasks, folded, current, onFold }) {
+  const [over, drop] = useDrop(status);
+  const writer = useStore((now) => canWrite(now.session));
+  if (folded) return html`<div class="column-drop" ...${drop}><${Folded} status=${status} total=${tasks.length} onFold=${() => onFold(status)} /></div>`;
+  return html`<section class=${cx("column", over && "over", current && "current")} data-testid=${`column-${status}`} data-status=${status} aria-label=${STATUS_NAMES[status]} ...${drop}>
+    <header class="column-head">
+      <${StatusIcon} status=${status} /><h2>${STATUS_NAMES[status]}</h2><span class="count" data-testid="count">${count(tasks.length)}</span>
+      <span class="push"></span>
+      ${writer && NEW_IN.has(status) && html`<button type="button" class="quiet icon-button" aria-label=${`New task in ${STATUS_NAMES[status]}`} onClick=${() => openDialog("task", { status })}><${Icon} name="plus" /></button>`}
+      <button type="button" class="quiet icon-button fold" aria-label=${`Fold ${STATUS_NAMES[status]}`} aria-expanded="true" onClick=${() => onFold(status)}><${Icon} name="collapse" /></button>
+    </header>
+    <${Cards} status=${status} tasks=${tasks} />
+  </section>`;
+});

@@ -1,0 +1,117 @@
+// What can be done by name or key. One list feeds the palette, the keyboard and the help.
+import { changeTask, claimTask, deleteTask, moveTask, releaseTask, takeOver } from "../core/actions.js";
+import { openDialog, toast } from "../core/ask.js";
+import { copyText } from "../core/clipboard.js";
+import { FILTERS, closeTask, hrefOf, navigate } from "../core/route.js";
+import { signOut } from "../core/session.js";
+import { state } from "../core/store.js";
+import { cycleTheme } from "../core/theme.js";
+import { PRIORITY_NAMES, STATUSES, STATUS_NAMES, canWrite, legalMoves } from "../core/words.js";
+import { moveCursor, moveToEnd, taskAtHand } from "./board.js";
+import { focusCard } from "./column.js";
+
+const view = (name) => () => navigate({ view: name, around: null });
+const onBoard = () => state.route.view === "board";
+const writer = () => canWrite(state.session);
+
+function choose(title, entries) {
+  openDialog("palette", { title, entries });
+}
+
+export function askMove(task) {
+  choose(`Move #${task.id} to…`, legalMoves(task.status).map((status) => ({ id: status, status, name: STATUS_NAMES[status], run: () => shift(task, status) })));
+}
+
+function askPriority(task) {
+  choose(`Priority of #${task.id}`, PRIORITY_NAMES.map((name, value) => ({ id: `p${value}`, icon: "flag", name: `P${value} ${name}`, run: () => changeTask(task, { priority: value }) })));
+}
+
+async function shift(task, status) {
+  if (onBoard() && !state.route.task) focusCard(task.id);
+  await moveTask(task, status);
+}
+
+/** To the next status of the board in a direction, skipping those that the rules do not allow. */
+function shiftBy(task, step) {
+  const legal = legalMoves(task.status);
+  for (let at = STATUSES.indexOf(task.status) + step; at >= 0 && at < STATUSES.length; at += step) {
+    if (legal.includes(STATUSES[at])) return shift(task, STATUSES[at]);
+  }
+  return undefined;
+}
+
+const withTask = (act, fits = () => true) => ({ act, fits });
+const copyLink = async (task) => toast((await copyText(location.origin + hrefOf({ view: "board", task: task.id }))) ? "Link copied" : "The link could not be copied");
+
+function escape() {
+  if (state.route.task) closeTask();
+  else if (document.activeElement?.id === "search") document.activeElement.blur();
+}
+
+const clearFilters = () => navigate(Object.fromEntries(FILTERS.map((name) => [name, null])));
+const toggleReady = () => navigate({ ready: state.route.ready === "ready" ? null : "ready" }, { replace: true });
+const search = () => {
+  if (!onBoard()) navigate({ view: "board" });
+  requestAnimationFrame(() => document.getElementById("search")?.select());
+};
+
+// keys: how it is typed; group: where help shows it; task: needs a task at hand; write: only for those who may.
+export const COMMANDS = [
+  { id: "palette", keys: "Ctrl K", name: "Command palette", group: "Everywhere", icon: "search", run: () => openDialog("palette", {}), hidden: true },
+  { id: "search", keys: "/", name: "Search tasks", group: "Everywhere", icon: "search", run: search },
+  { id: "new-task", keys: "c", name: "New task", group: "Everywhere", icon: "plus", write: true, run: () => openDialog("task", {}) },
+  { id: "new-epic", name: "New epic", icon: "plus", write: true, run: () => openDialog("epic", {}) },
+  { id: "new-project", name: "New project", icon: "plus", write: true, run: () => openDialog("project", {}) },
+  { id: "help", keys: "?", name: "Keyboard shortcuts", group: "Everywhere", icon: "help", run: () => openDialog("help", {}) },
+  { id: "escape", keys: "Esc", name: "Close what is open", group: "Everywhere", run: escape, hidden: true },
+  { id: "theme", keys: "Shift D", name: "Light, dark, or as the system", group: "Everywhere", icon: "moon", run: cycleTheme },
+  { id: "board", keys: "g b", name: "Go to the board", group: "Go to", icon: "board", run: view("board") },
+  { id: "needs", keys: "g n", name: "Go to what needs you", group: "Go to", icon: "inbox", run: view("needs") },
+  { id: "agents", keys: "g a", name: "Go to agents", group: "Go to", icon: "agents", run: view("agents") },
+  { id: "activity", keys: "g l", name: "Go to live activity", group: "Go to", icon: "activity", run: view("activity") },
+  { id: "graph", keys: "g d", name: "Go to dependencies", group: "Go to", icon: "graph", run: view("graph") },
+  { id: "projects", keys: "g p", name: "Go to projects", group: "Go to", icon: "projects", run: view("projects") },
+  { id: "down", keys: "j", also: ["ArrowDown"], name: "Next card", group: "Board", board: true, hidden: true, run: () => moveCursor(0, 1) },
+  { id: "up", keys: "k", also: ["ArrowUp"], name: "Card before", group: "Board", board: true, hidden: true, run: () => moveCursor(0, -1) },
+  { id: "left", keys: "h", also: ["ArrowLeft"], name: "Column to the left", group: "Board", board: true, hidden: true, run: () => moveCursor(-1, 0) },
+  { id: "right", keys: "l", also: ["ArrowRight"], name: "Column to the right", group: "Board", board: true, hidden: true, run: () => moveCursor(1, 0) },
+  { id: "first", keys: "Home", name: "First card of the column", group: "Board", board: true, hidden: true, run: () => moveToEnd(false) },
+  { id: "last", keys: "End", name: "Last card of the column", group: "Board", board: true, hidden: true, run: () => moveToEnd(true) },
+  { id: "ready", keys: "r", name: "Only what is ready, or everything", group: "Board", icon: "check", run: toggleReady },
+  { id: "clear", keys: "Shift X", name: "Clear all filters", group: "Board", icon: "filter", run: clearFilters },
+  { id: "open", keys: "Enter", name: "Open the task", group: "Task", hidden: true },
+  { id: "move", keys: "m", name: "Move the task to…", group: "Task", icon: "arrow", write: true, task: withTask(askMove) },
+  { id: "move-right", keys: "Shift ArrowRight", name: "Move the task one column right", group: "Task", icon: "arrow", write: true, task: withTask((task) => shiftBy(task, 1)) },
+  { id: "move-left", keys: "Shift ArrowLeft", name: "Move the task one column left", group: "Task", icon: "arrow", write: true, task: withTask((task) => shiftBy(task, -1)) },
+  { id: "edit", keys: "e", name: "Edit the task", group: "Task", icon: "edit", write: true, task: withTask((task) => openDialog("task", { task })) },
+  { id: "priority", keys: "p", name: "Set the priority", group: "Task", icon: "flag", write: true, task: withTask(askPriority) },
+  { id: "take", keys: "t", name: "Take the task, or take it over", group: "Task", icon: "hand", write: true, task: withTask((task) => (task.lock ? takeOver(task) : claimTask(task))) },
+  { id: "release", keys: "u", name: "Release the task's lease", group: "Task", icon: "out", write: true, task: withTask(releaseTask, (task) => Boolean(task.lock)) },
+  { id: "link", keys: "y", name: "Copy a link to the task", group: "Task", icon: "link", task: withTask(copyLink) },
+  { id: "around", keys: "v", name: "Show the task in the graph", group: "Task", icon: "graph", task: withTask((task) => navigate({ view: "graph", around: task.id })) },
+  { id: "delete", keys: "Shift Delete", name: "Delete the task", group: "Task", icon: "trash", write: true, task: withTask(async (task) => (await deleteTask(task)) && state.route.task === task.id && closeTask()) },
+  { id: "sign-out", name: "Sign out", icon: "out", fits: () => state.session?.auth_required, run: signOut },
+];
+
+export function available(command) {
+  if (command.write && !writer()) return false;
+  if (command.fits && !command.fits()) return false;
+  if (command.task) {
+    const task = taskAtHand();
+    return Boolean(task && command.task.fits(task));
+  }
+  return !command.board || onBoard();
+}
+
+export function runCommand(command) {
+  if (command.task) command.task.act(taskAtHand());
+  else command.run?.();
+}
+
+/** For the palette: what can be done now, with the task at hand bound before the palette takes the focus. */
+export function commands() {
+  return COMMANDS.filter((command) => !command.hidden && available(command)).map((command) => {
+    const task = command.task ? taskAtHand() : null;
+    return { ...command, kind: task ? `#${task.id}` : "", run: task ? () => command.task.act(task) : command.run };
+  });
+}

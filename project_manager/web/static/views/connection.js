@@ -1,0 +1,62 @@
+// How fresh the page is.
+import { hourAndMinute } from "../core/format.js";
+import { everySecond } from "../core/clock.js";
+import { count } from "../core/format.js";
+import { html, useEffect, useState } from "../core/html.js";
+import { retryNow } from "../core/live.js";
+import { useStore } from "../core/store.js";
+import { Icon } from "../ui/icons.js";
+
+function secondsTo(retryAt) {
+  return Math.max(0, Math.ceil((retryAt - performance.now()) / 1000));
+}
+
+/** Counts down to the next attempt. */
+function useWait(retryAt) {
+  const [left, setLeft] = useState(0);
+  useEffect(() => {
+    if (retryAt === null) return undefined;
+    setLeft(secondsTo(retryAt));
+    return everySecond(() => setLeft(secondsTo(retryAt)));
+  }, [retryAt]);
+  return left;
+}
+
+function wordsOf(connection, left) {
+  const again = left > 0 ? `in ${left} s` : "now";
+  return {
+    connecting: "Connecting",
+    live: "Live",
+    "catching-up": connection.behind ? `Catching up, ${count(connection.behind)} to go` : "Catching up",
+    reconnecting: `Reconnecting ${again}`,
+    stale: `Stale since ${hourAndMinute(connection.staleSince)}`,
+  }[connection.face];
+}
+
+const ANNOUNCED = { live: "Connected", reconnecting: "Connection lost", stale: "The page is stale" };
+
+export function Connection() {
+  const connection = useStore((state) => state.connection);
+  const left = useWait(connection.retryAt);
+  const down = connection.face === "reconnecting" || connection.face === "stale";
+  const title = [connection.reason, down && `Next attempt in ${left} s. Press to try now.`].filter(Boolean).join(" ");
+  const body = html`<span class="connection-dot" aria-hidden="true"></span><span class="connection-words">${wordsOf(connection, left)}</span>`;
+  return html`<div class="connection-wrap">
+    ${down ? html`<button type="button" class=${`connection ${connection.face}`} title=${title} onClick=${retryNow} data-testid="connection" data-face=${connection.face}>${body}<${Icon} name="refresh" label="Try now" /></button>` : html`<span class=${`connection ${connection.face}`} title="Changes appear as they happen" data-testid="connection" data-face=${connection.face}>${body}</span>`}
+    <span class="sr" role="status">${ANNOUNCED[connection.face] ?? ""}</span></div>`;
+}
+
+/** Across the page once what it shows can no longer be trusted. */
+export function StaleBanner() {
+  const connection = useStore((state) => state.connection);
+  const left = useWait(connection.retryAt);
+  if (connection.face !== "stale") return null;
+  return html`<div class="banner warn" data-testid="stale"><${Icon} name="offline" /><span>What you see is from <b>${hourAndMinute(connection.staleSince)}</b>. ${connection.reason || "The server does not answer."} Next attempt ${left > 0 ? `in ${left} s` : "now"}.</span><button type="button" class="small" onClick=${retryNow}>Try now</button></div>`;
+}
+
+/** A server of another version brings another page. */
+export function UpdateBanner({ version }) {
+  const server = useStore((state) => state.serverVersion);
+  if (!server || !version || server === version) return null;
+  return html`<div class="banner" data-testid="update"><${Icon} name="refresh" /><span>The server was updated to ${server}.</span><button type="button" class="small" onClick=${() => location.reload()}>Reload the page</button></div>`;
+}

@@ -1,0 +1,156 @@
+// Everything about one task, beside the board.
+import { changeTask, claimTask, deleteTask, moveTask, retryTask } from "../core/actions.js";
+import { openDialog, toast } from "../core/ask.js";
+import { get } from "../core/api.js";
+import { copyText } from "../core/clipboard.js";
+import { fullTime, minutes } from "../core/format.js";
+import { cx, html, useEffect, useRef, useState } from "../core/html.js";
+import { closeTask, follow, hrefOf } from "../core/route.js";
+import { dispatch, state, useStore } from "../core/store.js";
+import { PRIORITY_NAMES, STATUS_NAMES, canWrite, legalMoves, reasonsOf } from "../core/words.js";
+import { Ago, Label, Priority, TaskLink } from "../ui/chips.js";
+import { Icon, StatusIcon } from "../ui/icons.js";
+import { Markdown } from "../ui/markdown.js";
+import { History } from "./drawer_history.js";
+import { Lease } from "./drawer_lease.js";
+import { Log } from "./drawer_log.js";
+
+function MoveSelect({ task, disabled }) {
+  const change = (event) => {
+    const status = event.target.value;
+    event.target.value = task.status;
+    moveTask(task, status);
+  };
+  return html`<label class="choice status-choice"><span class="sr">Status</span><${StatusIcon} status=${task.status} />
+    <select value=${task.status} onChange=${change} disabled=${disabled} data-testid="move">
+      ${[task.status, ...legalMoves(task.status)].map((status) => html`<option key=${status} value=${status}>${STATUS_NAMES[status]}</option>`)}
+    </select></label>`;
+}
+
+function PrioritySelect({ task, disabled }) {
+  const change = (event) => changeTask(task, { priority: Number(event.target.value) });
+  return html`<label class="choice"><span class="sr">Priority</span>
+    <select value=${task.priority} onChange=${change} disabled=${disabled} data-testid="priority">
+      ${PRIORITY_NAMES.map((name, value) => html`<option key=${value} value=${value}>P${value} ${name}</option>`)}
+    </select></label>`;
+}
+
+function Standing({ task }) {
+  const writer = useStore((now) => canWrite(now.session));
+  const reasons = reasonsOf(task);
+  if (task.lock) return html`<${Lease} task=${task} writer=${writer} />`;
+  const claim = writer && html`<button type="button" onClick=${() => claimTask(task)} data-testid="claim"><${Icon} name="hand" />Take it yourself</button>`;
+  if (task.ready) return html`<div class="standing ready"><p><${Icon} name="check" /><b>Ready.</b> The next agent that asks may get it.</p>${claim}</div>`;
+  if (task.status === "IN_PROGRESS") return html`<div class="standing warn"><p><${Icon} name="warn" /><b>Held by nobody.</b> It was set in progress without a lease.</p>${claim}</div>`;
+  if (reasons.length === 0) return null;
+  const capped = writer && task.attempts > 0 && html`<button type="button" onClick=${() => retryTask(task)}><${Icon} name="refresh" />Offer it again</button>`;
+  return html`<div class="standing no"><p><${Icon} name="clock" /><b>Not ready:</b></p><ul>${reasons.map((reason) => html`<li key=${reason}><${Markdown} text=${reason} /></li>`)}</ul>${capped}</div>`;
+}
+
+function Links({ title, ids }) {
+  if (ids.length === 0) return null;
+  return html`<section><h3>${title}</h3><ul class="links">${ids.map((id) => html`<li key=${id}><${TaskLink} id=${id} /></li>`)}</ul></section>`;
+}
+
+function Facts({ task }) {
+  const rows = [
+    ["Labels", task.labels.length > 0 && html`<span class="label-row">${task.labels.map((name) => html`<${Label} key=${name} name=${name} />`)}</span>`],
+    ["Estimate", task.estimate_minutes !== null && minutes(task.estimate_minutes)],
+    ["Due", task.due_at && html`${fullTime(task.due_at)} (<${Ago} at=${task.due_at} />)`],
+    ["Not before", task.defer_until && html`${fullTime(task.defer_until)} (<${Ago} at=${task.defer_until} />)`],
+    ["Failed attempts", task.attempts > 0 && task.attempts],
+    ["Your key", task.external_key],
+    ["Created", html`<${Ago} at=${task.created_at} /> by ${task.created_by}`],
+    ["Changed", html`<${Ago} at=${task.updated_at} />, version ${task.version}`],
+    ["Done", task.completed_at && html`<${Ago} at=${task.completed_at} />`],
+  ];
+  return html`<dl class="facts">${rows.filter(([, value]) => value).map(([name, value]) => html`<div key=${name}><dt>${name}</dt><dd>${value}</dd></div>`)}</dl>`;
+}
+
+function Where({ task }) {
+  const project = state.projects.get(task.project_id);
+  const epic = state.epics.get(task.epic_id);
+  const link = (name, changes) => html`<a href=${hrefOf(changes)} onClick=${(event) => follow(event, changes)}>${name}</a>`;
+  return html`<nav class="where" aria-label="Where it belongs">
+    ${project && link(project.name, { project: project.id, epic: null })}${epic && html`<${Icon} name="chevron" />${link(epic.name, { project: project.id, epic: epic.id })}`}
+  </nav>`;
+}
+
+const TABS = [["log", "Log", "log"], ["history", "History", "history"]];
+
+function Tabs({ task }) {
+  const [tab, setTab] = useState("log");
+  const onKeyDown = (event) => {
+    if (event.key !== "ArrowLeft" && event.key !== "ArrowRight") return;
+    const other = tab === "log" ? "history" : "log";
+    setTab(other);
+    document.getElementById(`tab-${other}`).focus();
+  };
+  return html`<section>
+    <div class="tabs" role="tablist" aria-label="What happened" onKeyDown=${onKeyDown}>
+      ${TABS.map(([id, name, icon]) => html`<button key=${id} type="button" id=${`tab-${id}`} role="tab" class="tab" aria-selected=${tab === id} aria-controls="tab-panel" tabindex=${tab === id ? 0 : -1} onClick=${() => setTab(id)}><${Icon} name=${icon} />${name}</button>`)}
+    </div>
+    <div id="tab-panel" role="tabpanel" aria-labelledby=${`tab-${tab}`}>${tab === "log" ? html`<${Log} key=${task.id} task=${task} />` : html`<${History} key=${task.id} task=${task} />`}</div>
+  </section>`;
+}
+
+function Bar({ task, writer }) {
+  const copy = async () => toast((await copyText(location.origin + hrefOf({ view: "board", task: task.id }))) ? "Link copied" : "The link could not be copied");
+  return html`<header class="drawer-bar">
+    <span class="key">#${task.id}</span>
+    <${MoveSelect} task=${task} disabled=${!writer} /><${PrioritySelect} task=${task} disabled=${!writer} />
+    <span class="push"></span>
+    ${writer && html`<button type="button" class="quiet icon-button" aria-label="Edit task" title="Edit (e)" onClick=${() => openDialog("task", { task })} data-testid="edit"><${Icon} name="edit" /></button>`}
+    <a class="button quiet icon-button" aria-label="Show in the graph" title="Show in the graph" href=${hrefOf({ view: "graph", around: task.id })} onClick=${(event) => follow(event, { view: "graph", around: task.id })}><${Icon} name="graph" /></a>
+    <button type="button" class="quiet icon-button" aria-label="Copy link" title="Copy link" onClick=${copy}><${Icon} name="link" /></button>
+    ${writer && html`<button type="button" class="quiet icon-button" aria-label="Delete task" title="Delete" onClick=${async () => (await deleteTask(task)) && closeTask()} data-testid="delete"><${Icon} name="trash" /></button>`}
+    <button type="button" class="quiet icon-button" aria-label="Close task" title="Close (Esc)" onClick=${closeTask} data-testid="close-task"><${Icon} name="close" /></button>
+  </header>`;
+}
+
+function Body({ task }) {
+  const dependents = [...(state.dependents.get(task.id) ?? [])];
+  const conflicts = new Set([...task.conflicts_with, ...(state.conflicts.get(task.id) ?? [])]);
+  return html`<div class="drawer-body" tabindex="-1">
+    <${Where} task=${task} />
+    <h2 id="task-name">${task.name}</h2>
+    <${Standing} task=${task} />
+    ${task.description ? html`<${Markdown} text=${task.description} />` : html`<p class="muted">No description.</p>`}
+    ${task.acceptance.length > 0 && html`<section><h3>Done when</h3><ul class="acceptance">${task.acceptance.map((line) => html`<li key=${line}><${Markdown} text=${line} /></li>`)}</ul></section>`}
+    <${Links} title="Waits for" ids=${task.depends_on} />
+    <${Links} title=${`Unblocks`} ids=${dependents} />
+    <${Links} title="Never at the same time as" ids=${[...conflicts]} />
+    <${Facts} task=${task} />
+    <${Tabs} task=${task} />
+  </div>`;
+}
+
+function Missing({ id }) {
+  const [failure, setFailure] = useState(null);
+  useEffect(() => {
+    get(`/api/tasks/${id}`).then((task) => dispatch({ type: "tasks", tasks: [task] }), setFailure);
+  }, [id]);
+  return html`<header class="drawer-bar"><span class="key">#${id}</span><span class="push"></span><button type="button" class="quiet icon-button" aria-label="Close task" onClick=${closeTask}><${Icon} name="close" /></button></header>
+    <div class="drawer-body">${failure ? html`<p>${failure.message}</p><p class="muted">${failure.hint}</p>` : html`<p class="muted">Reading…</p>`}</div>`;
+}
+
+/** Takes the focus when it opens, and gives it back to the card it came from. */
+function useFocus(id) {
+  const element = useRef(null);
+  useEffect(() => {
+    element.current.focus({ preventScroll: true });
+    return () => document.querySelector(`[data-task="${id}"]`)?.focus({ preventScroll: true });
+  }, [id]);
+  return element;
+}
+
+export function Drawer({ id }) {
+  useStore((now) => now.revision.tasks);
+  useStore((now) => now.revision.plans);
+  const writer = useStore((now) => canWrite(now.session));
+  const element = useFocus(id);
+  const task = state.tasks.get(id);
+  return html`<aside class=${cx("drawer", task?.lock && "held")} ref=${element} tabindex="-1" aria-label=${`Task ${id}${task ? `: ${task.name}` : ""}`} data-testid="drawer">
+    ${task ? html`<${Bar} task=${task} writer=${writer} /><${Body} task=${task} />` : html`<${Missing} id=${id} />`}
+  </aside>`;
+}

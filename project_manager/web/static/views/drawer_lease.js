@@ -1,0 +1,48 @@
+// The lease of a held task: who, how long, and what a person can do about it.
+import { extendTask, releaseTask, takeOver } from "../core/actions.js";
+import { serverNow, useNow } from "../core/clock.js";
+import { countdown, fullTime, seconds } from "../core/format.js";
+import { html } from "../core/html.js";
+import { navigate } from "../core/route.js";
+import { useStore } from "../core/store.js";
+import { Ago, Avatar, leaseTone } from "../ui/chips.js";
+import { Icon } from "../ui/icons.js";
+
+const CHOICES = [300, 900, 1800, 3600];
+
+function Extend({ task }) {
+  const change = (event) => {
+    const ttl = Number(event.target.value);
+    event.target.value = "";
+    if (ttl) extendTask(task, ttl);
+  };
+  return html`<label class="choice"><span class="sr">Extend the lease</span><${Icon} name="clock" />
+    <select value="" onChange=${change} data-testid="extend"><option value="">Extend…</option>${CHOICES.map((ttl) => html`<option key=${ttl} value=${ttl}>${seconds(ttl)} from now</option>`)}</select></label>`;
+}
+
+function Seen({ id }) {
+  const agent = useStore((state) => state.agents.get(id));
+  return agent ? html`<span>last sign of life <${Ago} at=${agent.last_seen} /></span>` : null;
+}
+
+export function Lease({ task, writer }) {
+  const now = useNow();
+  const mine = useStore((state) => state.session?.actor?.id === task.lock.holder);
+  const { lock } = task;
+  const left = Math.max(0, Date.parse(lock.expires_at) - Math.max(now, serverNow() - 500));
+  const tone = leaseTone(lock, now);
+  return html`<section class=${`lease ${tone}`} aria-label="Lease" data-testid="lease">
+    <div class="lease-head">
+      <${Avatar} id=${lock.holder} />
+      <div class="lease-who"><button type="button" class="link" onClick=${() => navigate({ view: "board", holder: lock.holder })} title="Show what this agent holds"><b>${lock.holder}</b></button>${mine && " (you)"}<br /><span class="muted">since <${Ago} at=${lock.acquired_at} /> · <${Seen} id=${lock.holder} /> · fence ${lock.fence}</span></div>
+      <output class="lease-left" aria-live="off" title=${`until ${fullTime(lock.expires_at)}`} data-testid="countdown">${tone === "over" ? "expired" : countdown(left)}</output>
+    </div>
+    <progress aria-label="Time left of the lease" max=${lock.ttl_seconds} value=${left / 1000}></progress>
+    ${tone === "over" && html`<p class="muted">The lease has run out. The task is offered again as soon as the server ends it.</p>`}
+    ${writer && html`<div class="row">
+      <${Extend} task=${task} />
+      ${!mine && html`<button type="button" onClick=${() => takeOver(task)} data-testid="take-over"><${Icon} name="hand" />Take over</button>`}
+      <button type="button" onClick=${() => releaseTask(task)} data-testid="release"><${Icon} name="out" />${mine ? "Give back" : "Force release"}</button>
+    </div>`}
+  </section>`;
+}

@@ -1,0 +1,68 @@
+// What was said and tried: newest first, with a box to add to it.
+import { addLog, readDetails } from "../core/actions.js";
+import { complain } from "../core/ask.js";
+import { html, useEffect, useState } from "../core/html.js";
+import { useStore } from "../core/store.js";
+import { LOG_KINDS, LOG_KIND_NAMES, canWrite } from "../core/words.js";
+import { Ago, Avatar, Empty } from "../ui/chips.js";
+import { Markdown } from "../ui/markdown.js";
+
+function Entry({ entry }) {
+  return html`<li class=${`entry k-${entry.kind}`} data-testid="log-entry">
+    <${Avatar} id=${entry.author} kind=${entry.kind === "system" ? "system" : "agent"} />
+    <div class="entry-body"><p class="entry-head"><b>${entry.author}</b><span class="kind">${LOG_KIND_NAMES[entry.kind]}</span><span class="muted"><${Ago} at=${entry.created_at} /></span></p><${Markdown} text=${entry.body} /></div>
+  </li>`;
+}
+
+function Composer({ task, onAdded }) {
+  const [body, setBody] = useState("");
+  const [kind, setKind] = useState("comment");
+  const [busy, setBusy] = useState(false);
+  const send = async (event) => {
+    event.preventDefault();
+    if (!body.trim() || busy) return;
+    setBusy(true);
+    try {
+      onAdded(await addLog(task, kind, body));
+      setBody("");
+    } catch (error) {
+      complain(error);
+    }
+    setBusy(false);
+  };
+  const onKeyDown = (event) => event.key === "Enter" && (event.metaKey || event.ctrlKey) && send(event);
+  return html`<form class="composer" onSubmit=${send}>
+    <label><span class="sr">Add to the log</span><textarea rows="2" placeholder="Add to the log… (Markdown)" value=${body} onInput=${(event) => setBody(event.target.value)} onKeyDown=${onKeyDown} data-testid="log-body"></textarea></label>
+    <div class="row"><label class="choice"><span class="sr">Kind</span><select value=${kind} onChange=${(event) => setKind(event.target.value)}>${LOG_KINDS.map((name) => html`<option key=${name} value=${name}>${LOG_KIND_NAMES[name]}</option>`)}</select></label>
+    <span class="push"></span><button type="submit" class="primary" disabled=${busy || !body.trim()}>Add</button></div>
+  </form>`;
+}
+
+/** Entries newest first, each once. */
+function merged(old, entries) {
+  const all = new Map([...old, ...entries].map((entry) => [entry.id, entry]));
+  return [...all.values()].sort((a, b) => b.id - a.id);
+}
+
+export function Log({ task }) {
+  const writer = useStore((state) => canWrite(state.session));
+  const news = useStore((state) => state.events.findLast((event) => event.task_id === task.id && event.type === "task.logged")?.seq ?? 0);
+  const [entries, setEntries] = useState(null);
+  const [before, setBefore] = useState(null);
+  const read = async (from) => {
+    try {
+      const details = await readDetails(task.id, from);
+      setEntries((old) => merged(old ?? [], details.logs));
+      if (from || before === null) setBefore(details.logs_before);
+    } catch (error) {
+      complain(error);
+      setEntries((old) => old ?? []);
+    }
+  };
+  useEffect(() => {
+    read();
+  }, [task.id, news]);
+  return html`${writer && html`<${Composer} task=${task} onAdded=${(entry) => setEntries((old) => merged(old ?? [], [entry]))} />`}
+    ${entries === null ? html`<p class="muted">Reading…</p>` : entries.length === 0 ? html`<${Empty} title="Nothing was logged yet" />` : html`<ol class="log">${entries.map((entry) => html`<${Entry} key=${entry.id} entry=${entry} />`)}</ol>`}
+    ${before && html`<button type="button" class="quiet" onClick=${() => read(before)}>Older entries</button>`}`;
+}

@@ -1,0 +1,82 @@
+// Search and filters. All of it is in the address.
+import { FILTERS, navigate } from "../core/route.js";
+import { READY_NAMES, inUse, visibleColumns } from "../core/filters.js";
+import { count, plural } from "../core/format.js";
+import { html, useEffect, useMemo, useRef, useState } from "../core/html.js";
+import { state, useStore } from "../core/store.js";
+import { STATUSES } from "../core/words.js";
+import { Icon } from "../ui/icons.js";
+
+const TYPING_MS = 120;
+
+function Search({ value }) {
+  const [text, setText] = useState(value ?? "");
+  const timer = useRef(null);
+  const sent = useRef(value ?? "");
+  useEffect(() => {
+    if ((value ?? "") !== sent.current) setText(value ?? "");
+    sent.current = value ?? "";
+  }, [value]);
+  const type = (event) => {
+    const next = event.target.value;
+    setText(next);
+    clearTimeout(timer.current);
+    timer.current = setTimeout(() => {
+      sent.current = next.trim();
+      navigate({ q: next.trim() || null }, { replace: true });
+    }, TYPING_MS);
+  };
+  return html`<label class="search"><${Icon} name="search" /><span class="sr">Search tasks</span>
+    <input type="search" id="search" placeholder="Search tasks" value=${text} onInput=${type} data-testid="search" autocomplete="off" spellcheck=${false} />
+    <kbd aria-hidden="true">/</kbd></label>`;
+}
+
+/** A filter; its first choice takes the filter away. */
+export function Choice({ label, name, value, options, any }) {
+  const change = (event) => navigate({ [name]: event.target.value || null, ...(name === "project" ? { epic: null } : {}) });
+  const missing = value && !options.some(([option]) => String(option) === String(value));
+  return html`<label class="choice ${value ? "active" : ""}"><span class="sr">${label}</span>
+    <select value=${value ?? ""} onChange=${change} data-testid=${`filter-${name}`}>
+      <option value="">${any}</option>
+      ${options.map(([option, text]) => html`<option key=${option} value=${option}>${text}</option>`)}
+      ${missing && html`<option value=${value}>${value}</option>`}
+    </select></label>`;
+}
+
+const byName = (a, b) => a.name.localeCompare(b.name);
+
+export function epicOptions(project) {
+  const epics = [...state.epics.values()].filter((epic) => !project || epic.project_id === project);
+  const nameOf = (epic) => (project ? epic.name : `${epic.name} (${state.projects.get(epic.project_id)?.name ?? ""})`);
+  return epics.sort((a, b) => a.project_id - b.project_id || a.position - b.position).map((epic) => [epic.id, nameOf(epic)]);
+}
+
+export const projectOptions = () => [...state.projects.values()].sort(byName).map((project) => [project.id, project.archived_at ? `${project.name} (archived)` : project.name]);
+
+function Shown() {
+  const columns = visibleColumns(state);
+  const shown = STATUSES.reduce((sum, status) => sum + columns[status].length, 0);
+  const all = state.tasks.size;
+  return html`<span class="shown" data-testid="shown">${shown === all ? plural(all, "task") : `${count(shown)} of ${plural(all, "task")}`}</span>`;
+}
+
+export function FilterBar() {
+  const route = useStore((now) => now.route);
+  const revision = useStore((now) => now.revision.tasks);
+  const plans = useStore((now) => now.revision.plans);
+  const { labels, holders } = useMemo(() => inUse(state), [revision, route.project]);
+  const epics = useMemo(() => epicOptions(route.project), [plans, route.project]);
+  const active = FILTERS.some((name) => name !== "project" && route[name]);
+  const clear = () => navigate(Object.fromEntries(FILTERS.filter((name) => name !== "project").map((name) => [name, null])));
+  const same = (names) => names.map((name) => [name, name]);
+  return html`<div class="filterbar" role="search" aria-label="Filters">
+    <${Search} value=${route.q} />
+    <${Choice} label="Epic" name="epic" value=${route.epic} options=${epics} any="All epics" />
+    <${Choice} label="Label" name="label" value=${route.label} options=${same(labels)} any="Any label" />
+    <${Choice} label="Holder" name="holder" value=${route.holder} options=${same(holders)} any="Any holder" />
+    <${Choice} label="Readiness" name="ready" value=${route.ready} options=${Object.entries(READY_NAMES)} any="Ready or not" />
+    ${active && html`<button type="button" class="quiet small" onClick=${clear}><${Icon} name="close" />Clear</button>`}
+    <span class="push"></span>
+    <${Shown} />
+  </div>`;
+}

@@ -1,0 +1,93 @@
+// What depends on what.
+import { testOf } from "../core/filters.js";
+import { plural } from "../core/format.js";
+import { cx, html, useEffect, useMemo, useRef, useState } from "../core/html.js";
+import { follow, hrefOf, navigate } from "../core/route.js";
+import { state, useStore } from "../core/store.js";
+import { CLOSED, STATUS_NAMES } from "../core/words.js";
+import { Empty } from "../ui/chips.js";
+import { Icon, Shape } from "../ui/icons.js";
+import { Choice, epicOptions, projectOptions } from "./filterbar.js";
+import { BOX, layout, pathOf } from "./graph_layout.js";
+import { usePanZoom } from "./pan_zoom.js";
+
+const MOST = 400;
+
+/** The task with everything it waits for and everything that waits for it. */
+function around(id) {
+  const found = new Set([id]);
+  const walk = (next) => {
+    const queue = [id];
+    while (queue.length && found.size < MOST) {
+      for (const other of next(queue.shift())) {
+        if (!found.has(other)) queue.push(other);
+        found.add(other);
+      }
+    }
+  };
+  walk((task) => state.tasks.get(task)?.depends_on ?? []);
+  walk((task) => state.dependents.get(task) ?? []);
+  return [...found].map((task) => state.tasks.get(task)).filter(Boolean);
+}
+
+/** Tasks with a dependency either way; finished ones only if wanted, or where something still hangs on them. */
+function chosen(route, closed) {
+  if (route.around) return around(Number(route.around));
+  const test = testOf({ project: route.project, epic: route.epic, label: route.label }) ?? (() => true);
+  const pool = [...state.tasks.values()].filter((task) => test(task) && (closed || !CLOSED.has(task.status)));
+  const ids = new Set(pool.map((task) => task.id));
+  const linked = (task) => task.depends_on.some((id) => ids.has(id)) || [...(state.dependents.get(task.id) ?? [])].some((id) => ids.has(id));
+  return pool.filter(linked);
+}
+
+const clip = (text, length) => (text.length > length ? `${text.slice(0, length - 1)}…` : text);
+
+function Node({ node, longest }) {
+  const task = state.tasks.get(node.id);
+  const standing = task.lock ? `held by ${task.lock.holder}` : task.ready ? "ready" : STATUS_NAMES[task.status];
+  return html`<a href=${hrefOf({ task: node.id })} data-task=${node.id} data-testid="node" class=${cx("node", `s-${task.status}`, task.ready && "ready", longest && "longest")} transform=${`translate(${node.x} ${node.y})`}
+    aria-label=${`#${task.id} ${task.name}, ${STATUS_NAMES[task.status]}, ${standing}`} onClick=${(event) => follow(event, { task: node.id })}>
+    <title>${task.name}</title>
+    <rect class="box" width=${BOX.width} height=${BOX.height} rx="8" />
+    <g class=${`status-icon s-${task.status}`} transform="translate(10 8) scale(.875)"><${Shape} status=${task.status} /></g>
+    <text class="node-key" x="30" y="19">#${task.id}</text><text class="node-state" x=${BOX.width - 10} y="19" text-anchor="end">${clip(standing, 16)}</text>
+    <text class="node-name" x="10" y="36">${clip(task.name, 27)}</text>
+  </a>`;
+}
+
+function Drawing({ drawing, fitKey }) {
+  const frame = useRef(null);
+  const { viewBox, handlers, zoom, fit } = usePanZoom(frame, drawing, fitKey);
+  return html`<div class="graph-frame">
+    <svg ref=${frame} class="graph" viewBox=${viewBox} tabindex="0" role="group" aria-label="Dependency graph. Arrow keys move, plus and minus zoom, 0 fits." ...${handlers} data-testid="graph">
+      <defs><marker id="tip" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" orient="auto"><path class="tip" d="M0 .5 7.5 4 0 7.5z" /></marker></defs>
+      ${drawing.edges.map((edge) => html`<path key=${`${edge.from}-${edge.to}`} class=${cx("edge", CLOSED.has(state.tasks.get(edge.from)?.status) && "met", drawing.longest.has(edge.from) && drawing.longest.has(edge.to) && "longest")} d=${pathOf(edge.points)} marker-end="url(#tip)" />`)}
+      ${drawing.nodes.map((node) => state.tasks.has(node.id) && html`<${Node} key=${node.id} node=${node} longest=${drawing.longest.has(node.id)} />`)}
+    </svg>
+    <div class="graph-tools"><button type="button" class="icon-button" aria-label="Zoom in" onClick=${() => zoom(0.8)}>+</button><button type="button" class="icon-button" aria-label="Zoom out" onClick=${() => zoom(1.25)}>−</button><button type="button" onClick=${fit}>Fit</button></div>
+  </div>`;
+}
+
+/** Layout depends on who is there and what hangs on what, not on every change of a task. */
+const shapeOf = (tasks) => tasks.map((task) => `${task.id}:${task.depends_on}`).join(";");
+
+export function Graph() {
+  useStore((now) => now.revision.tasks);
+  useStore((now) => now.revision.plans);
+  const route = useStore((now) => now.route);
+  const [closed, setClosed] = useState(false);
+  const tasks = chosen(route, closed);
+  const shown = tasks.slice(0, MOST);
+  const shape = shapeOf(shown);
+  const drawing = useMemo(() => layout(shown), [shape]);
+  useEffect(() => {
+    if (route.around && !state.tasks.has(Number(route.around))) navigate({ around: null }, { replace: true });
+  }, [route.around]);
+  return html`<section class="page wide graph-page" aria-labelledby="page-title">
+    <div class="page-head"><h1 id="page-title">Dependencies</h1><span class="muted" data-testid="graph-count">${plural(shown.length, "task")}${tasks.length > MOST ? ` of ${tasks.length}: choose a project or an epic to see the rest` : ""}</span><span class="push"></span>
+      ${route.around ? html`<button type="button" onClick=${() => navigate({ around: null })}><${Icon} name="close" />Around #${route.around}</button>` : html`<${Choice} label="Project" name="project" value=${route.project} options=${projectOptions()} any="All projects" /><${Choice} label="Epic" name="epic" value=${route.epic} options=${epicOptions(route.project)} any="All epics" />
+      <label class="check"><input type="checkbox" checked=${closed} onChange=${(event) => setClosed(event.target.checked)} />Finished too</label>`}</div>
+    ${shown.length === 0 ? html`<${Empty} title="No dependencies to draw"><p>Tasks that wait for others appear here. Edit a task to say what it depends on.</p><//>` : html`<${Drawing} drawing=${drawing} fitKey=${shape} />
+      <p class="graph-key"><span class="key-ready">ready</span><span class="key-longest">longest chain: ${plural(drawing.longest.size, "task")}</span></p>`}
+  </section>`;
+}

@@ -1,0 +1,84 @@
+// Everything by typing: commands, tasks, projects, epics, agents. Also the picker for "move to" and the like.
+import { closeDialog } from "../core/ask.js";
+import { cx, html, useEffect, useMemo, useRef, useState } from "../core/html.js";
+import { Dialog } from "../ui/dialog.js";
+import { Icon, StatusIcon } from "../ui/icons.js";
+import { commands } from "./commands.js";
+import { navigate } from "../core/route.js";
+import { state } from "../core/store.js";
+
+const SHOWN = 40;
+
+/** Points for a text: whole, beginning, beginning of a word, within; 0 for no match. All words must occur. */
+function points(text, words) {
+  let sum = 1;
+  for (const word of words) {
+    const at = text.indexOf(word);
+    if (at < 0) return 0;
+    sum += at === 0 ? 8 : /[\s#/_-]/.test(text[at - 1]) ? 5 : 1;
+  }
+  return sum + Math.max(0, 3 - text.length / 40);
+}
+
+function places() {
+  const go = (changes) => () => navigate(changes);
+  return [
+    ...[...state.projects.values()].map((project) => ({ id: `p${project.id}`, icon: "projects", name: project.name, kind: "Project", run: go({ view: "board", project: project.id, epic: null }) })),
+    ...[...state.epics.values()].map((epic) => ({ id: `e${epic.id}`, icon: "flag", name: epic.name, kind: "Epic", run: go({ view: "board", project: epic.project_id, epic: epic.id }) })),
+    ...[...state.agents.values()].filter((agent) => agent.kind === "agent").map((agent) => ({ id: `a${agent.id}`, icon: "agents", name: agent.id, kind: "Agent", run: go({ view: "board", holder: agent.id }) })),
+  ];
+}
+
+const taskEntry = (task) => ({ id: `t${task.id}`, status: task.status, name: `#${task.id} ${task.name}`, kind: state.projects.get(task.project_id)?.name ?? "", run: () => navigate({ task: task.id }) });
+
+function ranked(entries, words) {
+  const scored = entries.map((entry) => [points(`${entry.name} ${entry.kind ?? ""}`.toLowerCase(), words), entry]).filter(([score]) => score > 0);
+  return scored.sort((a, b) => b[0] - a[0]);
+}
+
+function found(text, given) {
+  const words = text.toLowerCase().split(/\s+/).filter(Boolean);
+  if (given) return ranked(given, words).map(([, entry]) => entry);
+  if (words.length === 0) return commands();
+  const tasks = [];
+  for (const task of state.tasks.values()) {
+    const score = points(`#${task.id} ${task.name.toLowerCase()}`, words);
+    if (score) tasks.push([`#${task.id}` === words[0] || String(task.id) === words[0] ? 99 : score, task]);
+  }
+  tasks.sort((a, b) => b[0] - a[0]);
+  const best = [...ranked(commands(), words), ...ranked(places(), words), ...tasks.slice(0, SHOWN).map(([score, task]) => [score, taskEntry(task)])];
+  return best.sort((a, b) => b[0] - a[0]).slice(0, SHOWN).map(([, entry]) => entry);
+}
+
+function Entry({ entry, active, onChoose }) {
+  const element = useRef(null);
+  useEffect(() => {
+    if (active) element.current.scrollIntoView({ block: "nearest" });
+  }, [active]);
+  return html`<li ref=${element} id=${`palette-${entry.id}`} role="option" aria-selected=${active} class=${cx("entry-line", active && "on")} onClick=${onChoose} data-testid="palette-entry">
+    ${entry.status ? html`<${StatusIcon} status=${entry.status} />` : html`<${Icon} name=${entry.icon ?? "arrow"} />`}<span class="clip">${entry.name}</span><span class="push"></span>
+    ${entry.kind && html`<span class="muted clip kind">${entry.kind}</span>`}${entry.keys && html`<kbd>${entry.keys}</kbd>`}</li>`;
+}
+
+/** `entries` narrows it to a choice of those; else it offers everything. */
+export function Palette({ id, title = "Search or do anything", entries }) {
+  const [text, setText] = useState("");
+  const [at, setAt] = useState(0);
+  const shown = useMemo(() => found(text, entries), [text]);
+  const choose = (entry) => {
+    closeDialog(id);
+    if (entry) queueMicrotask(entry.run);
+  };
+  const onKeyDown = (event) => {
+    const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+    if (step) setAt((at + step + shown.length) % Math.max(1, shown.length));
+    else if (event.key === "Enter") choose(shown[at]);
+    else return;
+    event.preventDefault();
+  };
+  return html`<${Dialog} id=${id} title=${title} plain>
+    <div class="palette" data-testid="palette"><div class="palette-input"><${Icon} name="search" /><input autofocus role="combobox" aria-expanded="true" aria-controls="palette-list" aria-autocomplete="list" aria-label=${title} placeholder=${title} aria-activedescendant=${shown[at] ? `palette-${shown[at].id}` : undefined}
+      value=${text} onInput=${(event) => { setText(event.target.value); setAt(0); }} onKeyDown=${onKeyDown} autocomplete="off" spellcheck=${false} /></div>
+    <ul id="palette-list" role="listbox" aria-label="Results">${shown.map((entry, index) => html`<${Entry} key=${entry.id} entry=${entry} active=${index === at} onChoose=${() => choose(entry)} />`)}</ul>
+    ${shown.length === 0 && html`<p class="palette-none">Nothing matches. Try fewer letters, or a task's number.</p>`}</div><//>`;
+}

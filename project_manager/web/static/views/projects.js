@@ -1,0 +1,106 @@
+// Projects and their epics: how far they are, and what can be done with them.
+import { patch, remove } from "../core/api.js";
+import { ask, complain, openDialog, toast } from "../core/ask.js";
+import { plural } from "../core/format.js";
+import { html } from "../core/html.js";
+import { follow, hrefOf } from "../core/route.js";
+import { dispatch, state, useStore } from "../core/store.js";
+import { EPIC_STATUS_NAMES, STATUSES, STATUS_NAMES, canWrite } from "../core/words.js";
+import { Ago, Empty } from "../ui/chips.js";
+import { Icon } from "../ui/icons.js";
+
+const ORDER = ["DONE", "REVIEW", "IN_PROGRESS", "BLOCKED", "TODO", "BACKLOG"];
+
+/** {projects: Map(id -> counts), epics: Map(id -> counts)} from the tasks at hand. */
+function tally() {
+  const projects = new Map();
+  const epics = new Map();
+  const add = (map, id, status) => {
+    if (!map.has(id)) map.set(id, Object.fromEntries(STATUSES.map((name) => [name, 0])));
+    map.get(id)[status] += 1;
+  };
+  for (const task of state.tasks.values()) {
+    add(projects, task.project_id, task.status);
+    if (task.epic_id) add(epics, task.epic_id, task.status);
+  }
+  return { projects, epics };
+}
+
+function Progress({ counts }) {
+  const total = ORDER.reduce((sum, status) => sum + (counts?.[status] ?? 0), 0);
+  if (!total) return html`<span class="muted">no tasks</span>`;
+  let x = 0;
+  const parts = ORDER.map((status) => {
+    const width = (counts[status] / total) * 100;
+    x += width;
+    return width > 0 && html`<rect key=${status} class=${`fill-${status}`} x=${x - width} y="0" width=${width} height="8"><title>${counts[status]} ${STATUS_NAMES[status]}</title></rect>`;
+  });
+  const words = ORDER.filter((status) => counts[status]).map((status) => `${counts[status]} ${STATUS_NAMES[status].toLowerCase()}`).join(", ");
+  return html`<span class="progress"><svg viewBox="0 0 100 8" preserveAspectRatio="none" role="img" aria-label=${words}>${parts}</svg><span class="muted">${counts.DONE} of ${total} done</span></span>`;
+}
+
+async function attempt(call, done) {
+  try {
+    const answer = await call();
+    toast(done);
+    return answer;
+  } catch (error) {
+    complain(error);
+    return null;
+  }
+}
+
+async function archive(project) {
+  const archived = !project.archived_at;
+  const fresh = await attempt(() => patch(`/api/projects/${project.id}`, { archived }, project.version), archived ? `Archived ${project.name}` : `${project.name} is back`);
+  if (fresh) dispatch({ type: "plans", projects: [fresh] });
+}
+
+async function erase(kind, item, tasks) {
+  const yes = await ask({
+    title: `Delete the ${kind} ${item.name}?`,
+    body: tasks ? `${plural(tasks, "task")} and their logs go with it, also those that agents work on now. This cannot be undone.` : "It has no tasks. This cannot be undone.",
+    confirm: tasks ? `Delete with ${plural(tasks, "task")}` : "Delete", danger: true,
+  });
+  if (yes) await attempt(() => remove(`/api/${kind}s/${item.id}`, { force: true }, item.version), `Deleted ${item.name}`);
+}
+
+const total = (counts) => Object.values(counts ?? {}).reduce((sum, number) => sum + number, 0);
+
+function Tools({ kind, item, counts, children }) {
+  return html`<span class="tools">${children}
+    <button type="button" class="quiet icon-button" aria-label=${`Edit ${kind} ${item.name}`} onClick=${() => openDialog(kind, { [kind]: item })}><${Icon} name="edit" /></button>
+    <button type="button" class="quiet icon-button" aria-label=${`Delete ${kind} ${item.name}`} onClick=${() => erase(kind, item, total(counts))}><${Icon} name="trash" /></button></span>`;
+}
+
+function Epic({ epic, counts, writer }) {
+  const changes = { view: "board", project: epic.project_id, epic: epic.id };
+  return html`<li class="epic-row" data-testid="epic"><a href=${hrefOf(changes)} onClick=${(event) => follow(event, changes)}>${epic.name}</a>
+    ${epic.status !== "ACTIVE" && html`<span class="tag">${EPIC_STATUS_NAMES[epic.status]}</span>`}<span class="push"></span><${Progress} counts=${counts} />
+    ${writer && html`<${Tools} kind="epic" item=${epic} counts=${counts} />`}</li>`;
+}
+
+function Project({ project, numbers, writer }) {
+  const counts = numbers.projects.get(project.id);
+  const epics = [...state.epics.values()].filter((epic) => epic.project_id === project.id).sort((a, b) => a.position - b.position || a.id - b.id);
+  const changes = { view: "board", project: project.id, epic: null };
+  return html`<article class=${project.archived_at ? "project archived" : "project"} data-testid="project">
+    <header><h2><a href=${hrefOf(changes)} onClick=${(event) => follow(event, changes)}>${project.name}</a></h2>${project.archived_at && html`<span class="tag">Archived <${Ago} at=${project.archived_at} /></span>`}<span class="push"></span>
+      ${writer && html`<${Tools} kind="project" item=${project} counts=${counts}><button type="button" class="small" onClick=${() => openDialog("epic", { project: project.id })}><${Icon} name="plus" />Epic</button><button type="button" class="small" onClick=${() => archive(project)}>${project.archived_at ? "Unarchive" : "Archive"}</button><//>`}</header>
+    ${project.description && html`<p class="muted lines">${project.description}</p>`}
+    <${Progress} counts=${counts} />
+    ${epics.length > 0 && html`<ul class="epics">${epics.map((epic) => html`<${Epic} key=${epic.id} epic=${epic} counts=${numbers.epics.get(epic.id)} writer=${writer} />`)}</ul>`}
+  </article>`;
+}
+
+export function Projects() {
+  useStore((now) => now.revision.tasks);
+  useStore((now) => now.revision.plans);
+  const writer = useStore((now) => canWrite(now.session));
+  const numbers = tally();
+  const projects = [...state.projects.values()].sort((a, b) => Boolean(a.archived_at) - Boolean(b.archived_at) || a.name.localeCompare(b.name));
+  return html`<section class="page" aria-labelledby="page-title">
+    <div class="page-head"><h1 id="page-title">Projects</h1><span class="push"></span>${writer && html`<button type="button" class="primary" onClick=${() => openDialog("project", {})}><${Icon} name="plus" />New project</button>`}</div>
+    ${projects.length === 0 ? html`<${Empty} title="No project yet"><p>Create one here, or import a plan with <code>project-manager import plan.yaml</code>.</p><//>` : projects.map((project) => html`<${Project} key=${project.id} project=${project} numbers=${numbers} writer=${writer} />`)}
+  </section>`;
+}

@@ -1,0 +1,23 @@
+// For servers with tokens.
+import { html, useState } from "../core/html.js";
+import { signIn } from "../core/session.js";
+import { start } from "../core/live.js";
+import { Field, FormError, useForm } from "../forms/field.js";
+import { Logo } from "./topbar.js";
+
+export function SignIn() {
+  const form = useForm({ token: "" });
+  const [done, setDone] = useState(false);
+  const send = form.submit(async ({ token }) => {
+    if (await signIn(token.trim())) {
+      setDone(true);
+      start();
+    }
+  });
+  return html`<main class="signin" data-testid="signin"><form onSubmit=${send}>
+    <${Logo} /><h1>Sign in to Project Manager</h1>
+    <p class="muted">Use a token that an operator made with <code>project-manager token create</code>. It is kept in a cookie that no script can read.</p>
+    <${FormError} error=${form.error} shown=${["token"]} />
+    <${Field} label="Token" kind="password" ...${form.field("token")} required autofocus autocomplete="current-password" spellcheck=${false} data-testid="token" />
+    <button type="submit" class="primary" disabled=${form.busy || done}>${form.busy ? "Signing in…" : "Sign in"}</button></form></main>`;
+}

@@ -1,0 +1,82 @@
+// A long list of which only what can be seen is in the page. Heights are measured as rows appear, and guessed before that.
+import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "../core/html.js";
+
+const AHEAD = 400;
+
+/** Sums of heights: row i begins at sums[i]. */
+function offsets(items, heights, guess) {
+  const sums = new Float64Array(items.length + 1);
+  for (let index = 0; index < items.length; index += 1) sums[index + 1] = sums[index] + (heights.get(items[index].id) ?? guess);
+  return sums;
+}
+
+function firstEndingAfter(sums, y) {
+  let low = 0;
+  let high = sums.length - 1;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (sums[middle + 1] <= y) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
+function windowOf(sums, top, height) {
+  const rows = sums.length - 1;
+  const start = Math.min(firstEndingAfter(sums, top - AHEAD), Math.max(0, rows - 1));
+  let end = start;
+  while (end < rows && sums[end] < top + height + AHEAD) end += 1;
+  return { start: rows ? start : 0, end };
+}
+
+/** Measures rendered rows (elements with data-row = id) whenever their size changes. */
+function useHeights(list, heights, grew) {
+  const observer = useRef(null);
+  useEffect(() => {
+    observer.current = new ResizeObserver((entries) => {
+      let changed = false;
+      for (const entry of entries) {
+        const id = Number(entry.target.dataset.row);
+        const height = entry.borderBoxSize[0].blockSize;
+        if (height && heights.get(id) !== height) {
+          heights.set(id, height);
+          changed = true;
+        }
+      }
+      if (changed) grew();
+    });
+    return () => observer.current.disconnect();
+  }, []);
+  const watched = useRef(new Set());
+  useLayoutEffect(() => {
+    const present = new Set(list.current.querySelectorAll("[data-row]"));
+    for (const element of watched.current) if (!present.has(element)) observer.current?.unobserve(element);
+    for (const element of present) if (!watched.current.has(element)) observer.current?.observe(element);
+    watched.current = present;
+  });
+}
+
+/** For a scroller and its items: which rows to render, and how much room the others take. */
+export function useVirtual(scroller, list, items, guess) {
+  const heights = useRef(new Map()).current;
+  const [measured, setMeasured] = useState(0);
+  const [view, setView] = useState({ top: 0, height: 900 });
+  const sums = useMemo(() => offsets(items, heights, guess), [items, measured]);
+  useHeights(list, heights, () => setMeasured((count) => count + 1));
+  useEffect(() => {
+    const element = scroller.current;
+    const look = () => setView((old) => {
+      const next = { top: element.scrollTop, height: element.clientHeight };
+      return Math.abs(old.top - next.top) < AHEAD / 3 && old.height === next.height && next.top > AHEAD / 3 ? old : next;
+    });
+    const sizes = new ResizeObserver(look);
+    sizes.observe(element);
+    element.addEventListener("scroll", look, { passive: true });
+    return () => {
+      sizes.disconnect();
+      element.removeEventListener("scroll", look);
+    };
+  }, []);
+  const { start, end } = windowOf(sums, view.top, view.height);
+  return { start, end, before: sums[start], after: sums[items.length] - sums[end], sums };
+}
