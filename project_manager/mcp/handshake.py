@@ -1,7 +1,7 @@
 """The 2025 era over HTTP: sessions by id. Any instance answers for any session, before and after a
 restart."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import anyio
 import anyio.abc
@@ -59,13 +59,13 @@ class HandshakeEra:
             else:
                 await self._post_to_session(scope, receive, send, body, rpc)
 
-    async def get(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def get(self, scope: Scope, receive: Receive, send: Send, cut: Callable[[], None]) -> None:
         """The stream of notifications of a session."""
         session = await self._session(scope, send)
         if session is not None:
             with self._sessions.in_use(session):
                 exchange = Exchange(receive, send, b"", self._ending)
-                await self._live(session).handle(scope, exchange.receive, exchange.send)
+                await self._live(session).handle_stream(scope, exchange.receive, exchange.send, cut)
                 await exchange.finish()
 
     async def delete(self, scope: Scope, send: Send) -> None:

@@ -25,7 +25,7 @@ class ModernEra:
         single: sdk.SingleExchange,
         calls: Calls,
         ending: anyio.Event,
-        stream: Callable[[], AbstractContextManager[bool]],
+        stream: Callable[[], AbstractContextManager[anyio.CancelScope | None]],
     ) -> None:
         self._server = server
         self._single = single
@@ -72,8 +72,8 @@ class ModernEra:
         return True
 
     async def _listen(self, scope: Scope, receive: Receive, send: Send, body: bytes) -> None:
-        with self._stream() as granted:
-            await (self._through_sdk(scope, receive, send, body) if granted else refuse_stream(send))
+        with self._stream() as stream:
+            await (refuse_stream(send) if stream is None else self._through_sdk(scope, receive, send, body))
 
     async def _through_sdk(self, scope: Scope, receive: Receive, send: Send, body: bytes) -> None:
         exchange = Exchange(receive, send, body, self._ending)

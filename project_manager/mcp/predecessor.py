@@ -1,4 +1,4 @@
-"""What prompts written for the predecessor still say: its tool names, and arguments without a meaning here."""
+"""What prompts written for the predecessor still say: its tools, and arguments without a meaning here."""
 
 from collections.abc import Callable, Mapping
 from typing import Any

@@ -12,7 +12,15 @@ from pydantic import BaseModel
 
 Schema = dict[str, Any]
 
-_KEPT = ("enum", "minimum", "maximum", "format")
+_KEPT = ("enum", "format")
+_WORDS = {
+    "agent_id": "",
+    "cursor": "",
+    "limit": "",
+    "fence": "lock.fence",
+    "request_id": "makes a repeat safe: same id, same answer",
+}
+"""Arguments that many tools have: the instructions explain them once, so that each tool need not."""
 
 
 def input_schema(command: type[BaseModel], listed: Iterable[str]) -> Schema:
@@ -20,10 +28,8 @@ def input_schema(command: type[BaseModel], listed: Iterable[str]) -> Schema:
     whole = command.model_json_schema(by_alias=False, mode="validation")
     properties, required = whole.get("properties", {}), whole.get("required", [])
     names = list(listed)
-    schema: Schema = {
-        "type": "object",
-        "properties": {name: _flat(properties[name], whole) for name in names},
-    }
+    flat = {name: _described(name, _flat(properties[name], whole)) for name in names}
+    schema: Schema = {"type": "object", "properties": flat}
     needed = [name for name in names if name in required]
     if needed:
         schema["required"] = needed
@@ -31,11 +37,17 @@ def input_schema(command: type[BaseModel], listed: Iterable[str]) -> Schema:
     return schema
 
 
+def _described(name: str, flat: Schema) -> Schema:
+    words = _WORDS.get(name, flat.get("description", ""))
+    bare = {key: value for key, value in flat.items() if key != "description"}
+    return {**bare, "description": words} if words else bare
+
+
 def _flat(node: Mapping[str, Any], whole: Mapping[str, Any]) -> Schema:
     inner = _one(node, whole)
     kind = inner.get("type", "string")
     flat: Schema = {"type": kind[0] if isinstance(kind, list) else kind}
-    flat |= {key: inner[key] for key in _KEPT if key in inner and not _is_noise(key, inner[key])}
+    flat |= {key: inner[key] for key in _KEPT if key in inner}
     if flat["type"] == "array":
         flat["items"] = _flat(inner.get("items", {"type": "string"}), whole)
     description = node.get("description") or inner.get("description")
@@ -53,10 +65,3 @@ def _one(node: Mapping[str, Any], whole: Mapping[str, Any]) -> Mapping[str, Any]
         branches = [branch for branch in node["anyOf"] if branch.get("type") != "null"]
         return _one(branches[0], whole)
     return node
-
-
-def _is_noise(key: str, value: object) -> bool:
-    """Limits that no sensible value meets."""
-    return (key == "minimum" and value == 1) or (
-        key == "maximum" and isinstance(value, int) and value > 10**9
-    )

@@ -304,6 +304,7 @@ class LiveSession:
         self._transport = StreamableHTTPServerTransport(mcp_session_id=session_id, idle_timeout=idle_seconds)
         self._scope = anyio.CancelScope()
         self._ready = anyio.Event()
+        self._cut_stream: Callable[[], None] = lambda: None
 
     @property
     def ended(self) -> bool:
@@ -332,13 +333,25 @@ class LiveSession:
             session_id=self._id,
             tools=tools,
             calls=self._calls,
-            cut=self.close_stream,
+            cut=self.cut,
         )
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers one HTTP request of the session."""
         await self._ready.wait()
         await self._transport.handle_request(scope, receive, send)
+
+    async def handle_stream(
+        self, scope: Scope, receive: Receive, send: Send, cut: Callable[[], None]
+    ) -> None:
+        """Serves the stream of notifications; `cut` ends it even while it cannot be written to."""
+        self._cut_stream = cut
+        await self.handle(scope, receive, send)
+
+    def cut(self) -> None:
+        """Ends the stream of a client that does not read it."""
+        self.close_stream()
+        self._cut_stream()
 
     def close_stream(self) -> None:
         """Ends the stream of notifications (GET); the session goes on."""

@@ -12,15 +12,23 @@ from project_manager.mcp.instructions import INSTRUCTIONS
 from project_manager.mcp.prompts import Prompts
 from project_manager.mcp.resources import Resources
 from project_manager.mcp.sdk import DoorServer
-from project_manager.mcp.subscriptions import Subscriptions
+from project_manager.mcp.subscriptions import STUCK_SECONDS, Subscriptions
 from project_manager.mcp.tools import Tools
 from project_manager.runtime import Runtime
 
 
-def build_server(runtime: Runtime) -> DoorServer:
+class ProductServer(DoorServer):
+    """The server with the part of it that lasts between requests."""
+
+    def __init__(self, subscriptions: Subscriptions, name: str, **parts: Any) -> None:
+        super().__init__(name, listen=subscriptions.listen, **parts)
+        self.subscriptions = subscriptions
+
+
+def build_server(runtime: Runtime, *, stuck_seconds: float = STUCK_SECONDS) -> ProductServer:
     """The server that every transport of this process serves."""
     draining = anyio.Event()
-    subscriptions = Subscriptions(runtime.hub)
+    subscriptions = Subscriptions(runtime.hub, stuck_seconds)
     tools = Tools(runtime, draining)
     resources = Resources(runtime, subscriptions)
     prompts = Prompts(resources)
@@ -30,13 +38,13 @@ def build_server(runtime: Runtime) -> DoorServer:
         async with subscriptions.run():
             yield {}
 
-    return DoorServer(
+    return ProductServer(
+        subscriptions,
         "project-manager",
         title="Project Manager",
         version=__version__,
         instructions=INSTRUCTIONS,
         quiet=tools.is_quiet,
-        listen=subscriptions.listen,
         draining=draining,
         lifespan=lifespan,
         on_list_tools=tools.listed,

@@ -21,7 +21,7 @@ from project_manager.mcp.sdk import Client
 
 MAX_URIS = 1000
 _LEASES = frozenset(("task.locked", "task.unlocked"))
-_STUCK_SECONDS = 10.0
+STUCK_SECONDS = 10.0
 
 
 class TooManySubscriptions(Exception):
@@ -31,6 +31,7 @@ class TooManySubscriptions(Exception):
 @dataclass(eq=False)
 class _Subscriber:
     client: Client
+    stuck_seconds: float
     uris: set[str] = field(default_factory=set)
     pending: dict[str, None] = field(default_factory=dict)
     wake: anyio.Event = field(default_factory=anyio.Event)
@@ -49,7 +50,7 @@ class _Subscriber:
             while self.pending and not self.gone:
                 uri = next(iter(self.pending))
                 del self.pending[uri]
-                with anyio.move_on_after(_STUCK_SECONDS) as patience:
+                with anyio.move_on_after(self.stuck_seconds) as patience:
                     await self.client.resource_updated(uri)
                 if patience.cancelled_caught:
                     self.client.cut()
@@ -58,8 +59,9 @@ class _Subscriber:
 class Subscriptions:
     """Who wants to hear of which resource."""
 
-    def __init__(self, hub: Hub) -> None:
+    def __init__(self, hub: Hub, stuck_seconds: float = STUCK_SECONDS) -> None:
         self._hub = hub
+        self._stuck_seconds = stuck_seconds
         self._bus = InMemorySubscriptionBus()
         self._subscribers: dict[int, _Subscriber] = {}
         self._tasks: anyio.abc.TaskGroup | None = None
@@ -84,7 +86,7 @@ class Subscriptions:
         """From now on the client hears of changes of `uri`. Raises TooManySubscriptions."""
         subscriber = self._subscribers.get(id(client))
         if subscriber is None:
-            subscriber = _Subscriber(client)
+            subscriber = _Subscriber(client, self._stuck_seconds)
             self._subscribers[id(client)] = subscriber
             client.when_gone(lambda: self._remove(client))
             if self._tasks is not None:
@@ -110,16 +112,17 @@ class Subscriptions:
             try:
                 async with self._hub.subscribe() as events:
                     while True:
-                        await self._publish(uris_of(await events.next_batch()))
+                        await self.announce(uris_of(await events.next_batch()))
             except (Overflow, Resync):  # events were missed: whatever is subscribed to may have changed
-                await self._publish(self._all_uris())
+                await self.announce(self._all_uris())
             except Closed:
                 return
 
     def _all_uris(self) -> set[str]:
         return {uri for subscriber in self._subscribers.values() for uri in subscriber.uris}
 
-    async def _publish(self, uris: Iterable[str]) -> None:
+    async def announce(self, uris: Iterable[str]) -> None:
+        """Tells every subscriber of these resources that they changed. Nobody is waited for."""
         for uri in uris:
             for subscriber in self._subscribers.values():
                 subscriber.offer(uri)

@@ -36,6 +36,7 @@ Endpoint = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 MAX_BODY = 1024 * 1024
 IDLE_SECONDS = 1800.0
+_LAST_WORDS_SECONDS = 0.5
 _SSE_VERSION = "2025-03-26"
 """What a client of the legacy SSE transport is taken to speak until it says otherwise."""
 
@@ -76,7 +77,8 @@ class McpDoor:
         self._limit = settings.mcp_max_connections
         self._idle_seconds = idle_seconds
         self._calls = Calls()
-        self._streams = 0
+        self._streams: set[anyio.CancelScope] = set()
+        self._no_streams = anyio.Event()
         self._ending = anyio.Event()
         self._sse_scopes: set[anyio.CancelScope] = set()
         self._sessions = Sessions(
@@ -137,6 +139,16 @@ class McpDoor:
         await self._handshake.end_all()
         for scope in list(self._sse_scopes):
             scope.cancel()
+        with anyio.move_on_after(_LAST_WORDS_SECONDS):
+            while self._streams:
+                await self._no_streams.wait()
+        for scope in list(self._streams):  # their clients do not read, so that no proper end reaches them
+            scope.cancel()
+
+    @property
+    def streams(self) -> int:
+        """Streams that are open: notifications, legacy SSE, subscriptions."""
+        return len(self._streams)
 
     @property
     def inflight(self) -> int:
@@ -162,23 +174,31 @@ class McpDoor:
             return
 
     @contextmanager
-    def _stream(self) -> Iterator[bool]:
-        """Counts an open stream; False when no more may be opened."""
-        if self._server.draining.is_set() or self._streams >= self._limit:
-            yield False
+    def _stream(self) -> Iterator[anyio.CancelScope | None]:
+        """Counts an open stream, and gives the scope that cuts it; None when no more may be opened."""
+        if self._server.draining.is_set() or len(self._streams) >= self._limit:
+            yield None
             return
-        self._streams += 1
-        try:
-            yield True
-        finally:
-            self._streams -= 1
+        with anyio.CancelScope() as scope:
+            self._streams.add(scope)
+            try:
+                yield scope
+            finally:
+                self._streams.discard(scope)
+                if not self._streams:
+                    self._no_streams.set()
+                    self._no_streams = anyio.Event()
 
     async def _mcp(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["method"] == "POST":
             await self._post(scope, receive, send)
         elif scope["method"] == "GET" and self._modern.speaks(scope) is False:
-            with self._stream() as granted:
-                await (self._handshake.get(scope, receive, send) if granted else refuse_stream(send))
+            with self._stream() as stream:
+                await (
+                    refuse_stream(send)
+                    if stream is None
+                    else self._handshake.get(scope, receive, send, stream.cancel)
+                )
         elif scope["method"] == "DELETE" and self._modern.speaks(scope) is False:
             await self._handshake.delete(scope, send)
         else:
@@ -201,12 +221,16 @@ class McpDoor:
     async def _sse_or_mcp(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Legacy SSE for a plain GET; everything else is a streamable client that was given this address."""
         if scope["method"] == "GET" and not header(scope, b"mcp-session-id"):
-            with self._stream() as granted:
-                await (self._serve_sse(scope, receive, send) if granted else refuse_stream(send))
+            with self._stream() as stream:
+                await (
+                    refuse_stream(send)
+                    if stream is None
+                    else self._serve_sse(scope, receive, send, stream.cancel)
+                )
         else:
             await self._mcp(scope, receive, send)
 
-    async def _serve_sse(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _serve_sse(self, scope: Scope, receive: Receive, send: Send, cut: Callable[[], None]) -> None:
         conversation = Conversation(self._calls)
         exchange = Exchange(receive, send, b"", self._ending)
         async with self._sse.connect_sse(scope, receive, exchange.send) as (read, write):
@@ -222,7 +246,7 @@ class McpDoor:
                         state={},
                         greeting=sdk.Greeting(_SSE_VERSION, greeted=True),
                         tools=tool_profile(scope),
-                        cut=inner.cancel,
+                        cut=cut,
                     )
                 finally:
                     self._sse_scopes.discard(inner)

@@ -1,0 +1,316 @@
+"""Resources, their templates and completions, prompts, and subscriptions over real sockets in both eras."""
+
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+from typing import Any
+
+import anyio
+import orjson
+import pytest
+from mcp import Client, MCPDeprecationWarning, MCPError
+from mcp.client.sse import sse_client
+from mcp.client.subscriptions import ResourceUpdated
+from mcp_types import (
+    ListPromptsResult,
+    PromptReference,
+    ResourceTemplateReference,
+    ResourceUpdatedNotification,
+)
+
+from project_manager.mcp.prompts import PROMPTS
+from project_manager.mcp.server import build_server
+from tests.contract.mcp_product import ERAS, PATIENCE, Agent, agent, product
+from tests.e2e.mcp_listener import Listener, call, listening, modern, wire
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+async def plan(someone: Agent) -> None:
+    await someone.ok("create_task", name="write", project_name="book", epic_name="draft")
+    await someone.ok("create_task", name="print", project_name="book", depends_on=[1])
+    await someone.ok("acquire_task_lock", task_id=1, agent_id="ann smith")
+
+
+async def read(someone: Agent, uri: str) -> Any:
+    contents = (await someone.client.read_resource(uri)).contents
+    assert [str(content.uri) for content in contents] == [uri]
+    assert contents[0].mime_type == "application/json"
+    return orjson.loads(contents[0].model_dump()["text"])
+
+
+@pytest.mark.parametrize("era", ERAS)
+async def test_tasks_boards_and_agents_can_be_read(tmp_path: Path, era: str) -> None:
+    async with product(tmp_path) as made, agent(made.server, era) as someone:
+        await plan(someone)
+        assert (await read(someone, "pm://task/1"))["task"]["lock"]["holder"] == "ann smith"
+        board = await read(someone, "pm://project/1/board")
+        assert board["project"]["name"] == "book"
+        assert {row["id"] for row in board["tasks"]["items"]} == {1, 2}
+        assert (await read(someone, "pm://agent/ann%20smith"))["holding"][0]["task"]["id"] == 1
+
+
+async def test_the_same_read_is_the_same_as_the_tool(tmp_path: Path) -> None:
+    async with product(tmp_path) as made, agent(made.server) as someone:
+        await plan(someone)
+        assert await read(someone, "pm://task/2") == await someone.ok("get_task_details", task_id=2)
+
+
+@pytest.mark.parametrize(
+    "uri", ["pm://task/99", "pm://project/9/board", "pm://nothing/1", "pm://task/1/2", "file:///x"]
+)
+async def test_what_is_not_there_is_named_in_the_error(tmp_path: Path, uri: str) -> None:
+    async with product(tmp_path) as made, agent(made.server) as someone:
+        with pytest.raises(MCPError) as raised:
+            await someone.client.read_resource(uri)
+        assert (raised.value.error.code, raised.value.error.data) == (-32602, {"uri": uri})
+
+
+async def test_boards_are_listed_and_families_announced(tmp_path: Path) -> None:
+    async with product(tmp_path) as made, agent(made.server) as someone:
+        await plan(someone)
+        assert [str(found.uri) for found in (await someone.client.list_resources()).resources] == [
+            "pm://project/1/board"
+        ]
+        templates = (await someone.client.list_resource_templates()).resource_templates
+        assert [found.uri_template for found in templates] == [
+            "pm://task/{task_id}",
+            "pm://project/{project_id}/board",
+            "pm://agent/{agent_id}",
+        ]
+
+
+@pytest.mark.parametrize(
+    ("argument", "begun", "values"),
+    [
+        ("task_id", "", ["1", "2"]),
+        ("task_id", "2", ["2"]),
+        ("task_id", "print", ["2"]),
+        ("project_id", "bo", ["1"]),
+        ("agent_id", "ann", ["ann smith"]),
+        ("agent_id", "zed", []),
+        ("nonsense", "", []),
+    ],
+)
+async def test_ids_are_completed_by_their_beginning_or_by_name(
+    tmp_path: Path, argument: str, begun: str, values: list[str]
+) -> None:
+    async with product(tmp_path) as made, agent(made.server) as someone:
+        await plan(someone)
+        reference = ResourceTemplateReference(type="ref/resource", uri="pm://task/{task_id}")
+        found = await someone.client.complete(reference, {"name": argument, "value": begun})
+        assert found.completion.values == values
+
+
+# Prompts
+
+
+@pytest.mark.parametrize("era", ERAS)
+async def test_the_prompts_are_listed_with_their_arguments(tmp_path: Path, era: str) -> None:
+    async with product(tmp_path) as made, agent(made.server, era) as someone:
+        found: ListPromptsResult = await someone.client.list_prompts()
+        names = [prompt.name for prompt in found.prompts]
+        assert names == ["plan_epic", "standup", "triage", "review_task", "hand_over"]
+        assert all(prompt.title and prompt.description for prompt in found.prompts)
+
+
+@pytest.mark.parametrize("name", [prompt.name for prompt in PROMPTS])
+async def test_a_prompt_brings_what_it_speaks_of(tmp_path: Path, name: str) -> None:
+    async with product(tmp_path) as made, agent(made.server) as someone:
+        await plan(someone)
+        given = {"goal": "a second edition", "project_id": "1", "task_id": "1", "agent_id": "ann smith"}
+        messages = (await someone.client.get_prompt(name, given)).messages
+        assert [message.content.type for message in messages] == ["resource", "text"]
+        text = messages[1].content.model_dump()["text"]
+        assert "{" not in text
+        assert len(text) < 1500
+
+
+async def test_a_prompt_says_which_argument_is_missing(tmp_path: Path) -> None:
+    async with product(tmp_path) as made, agent(made.server) as someone:
+        with pytest.raises(MCPError, match="Missing argument: task_id"):
+            await someone.client.get_prompt("review_task", {})
+        with pytest.raises(MCPError, match="There are plan_epic, standup"):
+            await someone.client.get_prompt("revew_task", {})
+
+
+async def test_the_arguments_of_prompts_are_completed_too(tmp_path: Path) -> None:
+    async with product(tmp_path) as made, agent(made.server) as someone:
+        await plan(someone)
+        reference = PromptReference(type="ref/prompt", name="review_task")
+        found = await someone.client.complete(reference, {"name": "task_id", "value": "wri"})
+        assert found.completion.values == ["1"]
+
+
+# Subscriptions
+
+
+class Heard:
+    """The updates that a 2025-era client is told of."""
+
+    def __init__(self) -> None:
+        self.uris: list[str] = []
+        self.first = anyio.Event()
+
+    async def __call__(self, message: Any) -> None:
+        if isinstance(message, ResourceUpdatedNotification):
+            self.uris.append(str(message.params.uri))
+            self.first.set()
+
+
+def legacy_client(listener: Listener, path: str, heard: Heard) -> AbstractAsyncContextManager[Client]:
+    target: Any = sse_client(listener.url + path) if path == "/sse" else listener.url + path
+    return Client(target, mode="legacy", message_handler=heard)
+
+
+@pytest.mark.parametrize("path", ["/mcp", "/sse"])
+async def test_a_change_reaches_a_2025_subscriber(tmp_path: Path, path: str) -> None:
+    heard = Heard()
+    async with (
+        product(tmp_path) as made,
+        listening(made.server) as listener,
+        wire(listener) as bare,
+        legacy_client(listener, path, heard) as client,
+    ):
+        await bare.post_modern(call("create_task", name="one", project_name="p"))
+        await subscribe(client, "pm://task/1")
+        await _until_streaming(listener, path)
+        await bare.post_modern(call("acquire_task_lock", task_id=1, agent_id="ann"))
+        with anyio.fail_after(PATIENCE):
+            await heard.first.wait()
+        assert set(heard.uris) == {"pm://task/1"}
+
+
+async def subscribe(client: Client, uri: str) -> None:
+    with pytest.warns(MCPDeprecationWarning):
+        await client.session.subscribe_resource(uri)
+
+
+async def unsubscribe(client: Client, uri: str) -> None:
+    with pytest.warns(MCPDeprecationWarning):
+        await client.session.unsubscribe_resource(uri)
+
+
+async def _until_streaming(listener: Listener, path: str) -> None:
+    """The client opens its stream when it likes: notifications before that have nowhere to go."""
+    with anyio.fail_after(PATIENCE):
+        while path == "/mcp" and not listener.door.streams:
+            await anyio.lowlevel.checkpoint()
+
+
+async def test_a_change_reaches_a_2026_subscriber(tmp_path: Path) -> None:
+    async with product(tmp_path) as made, listening(made.server) as listener, wire(listener) as bare:
+        await bare.post_modern(call("create_task", name="one", project_name="p"))
+        async with (
+            Client(f"{listener.url}/mcp") as client,
+            client.listen(resource_subscriptions=["pm://project/1/board"]) as events,
+        ):
+            await bare.post_modern(call("acquire_task_lock", task_id=1, agent_id="ann"))
+            with anyio.fail_after(PATIENCE):
+                event = await anext(aiter(events))
+        assert event == ResourceUpdated(uri="pm://project/1/board")
+
+
+async def test_an_agent_hears_that_its_own_lease_was_ended(tmp_path: Path) -> None:
+    heard = Heard()
+    async with (
+        product(tmp_path) as made,
+        listening(made.server) as listener,
+        wire(listener) as bare,
+        legacy_client(listener, "/sse", heard) as client,
+    ):
+        await bare.post_modern(call("create_task", name="one", project_name="p"))
+        await bare.post_modern(call("acquire_task_lock", task_id=1, agent_id="ann"))
+        await subscribe(client, "pm://agent/ann")
+        await bare.post_modern(call("release_task_lock", task_id=1, force=True))
+        with anyio.fail_after(PATIENCE):
+            await heard.first.wait()
+        assert set(heard.uris) == {"pm://agent/ann"}
+
+
+async def test_nobody_hears_of_what_was_unsubscribed(tmp_path: Path) -> None:
+    heard = Heard()
+    async with (
+        product(tmp_path) as made,
+        listening(made.server) as listener,
+        wire(listener) as bare,
+        legacy_client(listener, "/sse", heard) as client,
+    ):
+        await bare.post_modern(call("create_task", name="one", project_name="p"))
+        for uri in ("pm://task/1", "pm://project/1/board"):
+            await subscribe(client, uri)
+        await unsubscribe(client, "pm://task/1")
+        await bare.post_modern(call("acquire_task_lock", task_id=1, agent_id="ann"))
+        with anyio.fail_after(PATIENCE):
+            await heard.first.wait()
+        assert "pm://task/1" not in heard.uris
+
+
+async def test_nothing_is_kept_of_subscribers_that_left(tmp_path: Path) -> None:
+    async with product(tmp_path) as made:
+        server, subscriptions = made.server, made.server.subscriptions
+        async with listening(server) as listener:
+            for path in ("/mcp", "/sse"):
+                async with legacy_client(listener, path, Heard()) as client:
+                    await subscribe(client, "pm://task/1")
+                    assert len(subscriptions) == 1
+                with anyio.fail_after(PATIENCE):
+                    while len(subscriptions):
+                        await anyio.lowlevel.checkpoint()
+
+
+async def test_a_subscriber_that_does_not_read_delays_nobody(tmp_path: Path) -> None:
+    """It fills its socket, is cut off, and the other subscriber hears everything meanwhile."""
+    uris = [f"pm://agent/{'x' * 400}{number}" for number in range(900)]
+    heard = Heard()
+    async with product(tmp_path) as made:
+        server = build_server(made.runtime, stuck_seconds=0.3)
+        async with listening(server) as listener, wire(listener) as bare:
+            await bare.initialize()
+            for uri in uris:
+                params = {"uri": uri}
+                await bare.post(
+                    {"jsonrpc": "2.0", "id": 1, "method": "resources/subscribe", "params": params}
+                )
+            lines = [
+                "GET /mcp HTTP/1.1",
+                "Host: x",
+                "Accept: text/event-stream",
+                f"Mcp-Session-Id: {bare.session}",
+            ]
+            request = "\r\n".join([*lines, "", ""])
+            async with (
+                await anyio.connect_tcp("127.0.0.1", listener.port) as deaf,
+                legacy_client(listener, "/sse", heard) as client,
+            ):
+                await deaf.send(request.encode())
+                await _until_streaming(listener, "/mcp")
+                await subscribe(client, "pm://task/1")
+                with anyio.fail_after(20):
+                    while listener.door.streams > 1:
+                        await server.subscriptions.announce(uris)
+                        heard.first = anyio.Event()
+                        await server.subscriptions.announce(["pm://task/1"])
+                        with anyio.fail_after(PATIENCE):
+                            await heard.first.wait()
+                assert (await bare.post(call("list_projects"))).status_code == 200
+
+
+async def test_a_2026_call_without_a_stream_is_told_how_to_subscribe(tmp_path: Path) -> None:
+    async with product(tmp_path) as made, listening(made.server) as listener, wire(listener) as bare:
+        message, headers = modern(
+            {"jsonrpc": "2.0", "id": 1, "method": "resources/subscribe", "params": {"uri": "pm://task/1"}}
+        )
+        answer = await bare.http.post("/mcp", content=orjson.dumps(message), headers=headers)
+        assert answer.json()["error"]["code"] == -32601
+
+
+async def test_the_profile_may_be_asked_for_in_the_address(tmp_path: Path) -> None:
+    async with product(tmp_path) as made, listening(made.server) as listener:
+        for era in ERAS:
+            async with Client(f"{listener.url}/mcp?tools=all", mode=era) as client:
+                assert "delete_task" in {tool.name for tool in (await client.list_tools()).tools}
+        async with Client(sse_client(f"{listener.url}/sse?tools=all"), mode="legacy") as client:
+            assert "delete_task" in {tool.name for tool in (await client.list_tools()).tools}
