@@ -1,4 +1,6 @@
-"""Everything that a user can do, one row each. The row gives the route, the API description, the tool, the metric and the log word."""
+"""Everything that a user can do, one row each. The row gives the route, the API description, the tool, the
+metric and the log word.
+"""
 
 import inspect
 from collections.abc import Callable, Mapping
@@ -59,8 +61,9 @@ class Hints:
 
 @dataclass(frozen=True, slots=True)
 class Tool:
-    """How an operation is shown to agents. `arguments` are the listed ones, in order; others are taken all the same.
-    `defaults` are raw arguments that the MCP door fills in when they are absent."""
+    """How an operation is shown to agents. `arguments` are the listed ones, in order; others are taken all the
+    same. `defaults` are raw arguments that the MCP door fills in when they are absent.
+    """
 
     title: str
     hints: Hints
@@ -71,7 +74,9 @@ class Tool:
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One thing that a user can do. `http` is method and path; `status` its answer's status when it succeeds."""
+    """One thing that a user can do. `http` is method and path, `aliases` other routes to it; `status` its
+    answer's status when it succeeds; a `snapshot` is large, and kept while nothing is committed.
+    """
 
     name: str
     use_case: Callable[..., Any]
@@ -85,6 +90,7 @@ class Operation:
     errors: tuple[type[ProjectManagerError], ...] = ()
     status: int = 200
     aliases: tuple[str, ...] = ()
+    snapshot: bool = False
 
     @property
     def description(self) -> str:
@@ -119,9 +125,7 @@ _PROJECTS = (
         kind=Kind.WRITE,
         role=Role.AGENT,
         idempotent=True,
-        tool=Tool(
-            "Create a project", _REPEATABLE, ("name", "description", "request_id"), profile=Profile.ALL
-        ),
+        tool=Tool("Create a project", _REPEATABLE, ("name", "description", "request_id"), profile=Profile.ALL),
         errors=(NameTaken, IdempotencyMismatch),
         status=201,
     ),
@@ -239,9 +243,7 @@ _LEASES = (
         kind=Kind.WRITE,
         role=Role.AGENT,
         idempotent=True,
-        tool=Tool(
-            "Claim a task by id", _REPEATABLE, ("task_id", "agent_id", "ttl_seconds", "fence", "request_id")
-        ),
+        tool=Tool("Claim a task by id", _REPEATABLE, ("task_id", "agent_id", "ttl_seconds", "fence", "request_id")),
         errors=(*_LEASE, NotReady, IllegalMove, IdempotencyMismatch),
         aliases=("POST /api/task/{task_id}/lock",),
     ),
@@ -470,6 +472,7 @@ _WATCHING = (
         commands.GetBoardState,
         board.BoardView,
         http="GET /api/board/state",
+        snapshot=True,
         errors=(ProjectNotFound,),
     ),
     Operation(

@@ -38,7 +38,9 @@ def _to_the_second(seconds: int) -> str:
 
 
 def parse_rfc3339(text: str) -> int:
-    """Milliseconds since the epoch. A date alone is its midnight UTC; a time without an offset is refused by ValueError."""
+    """Milliseconds since the epoch. A date alone is its midnight UTC; a time without an offset is refused by
+    ValueError.
+    """
     moment = datetime.fromisoformat(text.strip())
     if moment.tzinfo is None:
         if len(text.strip()) > len("2026-11-23"):

@@ -1,12 +1,13 @@
 """Fan-out of events to everybody who listens in this process.
 
-The hub follows the outbox and nothing else, so that events of other processes arrive the same way. Each event is encoded once and
-offered to every subscriber's bounded queue; whoever does not keep up is told so and resumes by number, and delays nobody.
+The hub follows the outbox and nothing else, so that events of other processes arrive the same way. Each event
+is encoded once and offered to every subscriber's bounded queue; whoever does not keep up is told so and
+resumes by number, and delays nobody.
 """
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -16,15 +17,15 @@ from project_manager.store.tail import Tail
 QUEUE = 1024
 REMEMBERED = 4096
 
-ReadBack = Callable[[int, int], "asyncio.Future[list[EventRow]]"]
-
 
 class Overflow(Exception):
     """The subscriber did not read; it may subscribe again with the last `seq` that it got."""
 
 
 class Resync(Exception):
-    """Events after `since` are gone, or belong to another epoch: read the present state and subscribe from there."""
+    """Events after `since` are gone, or belong to another epoch: read the present state and subscribe from
+    there.
+    """
 
 
 class Closed(Exception):
@@ -42,10 +43,13 @@ class Event:
     task_id: int | None
     actor_id: str
     encoded: bytes
+    text: str
 
 
 def event_of(row: EventRow) -> Event:
-    return Event(row.seq, row.type, row.project_id, row.epic_id, row.task_id, row.actor_id, row.encoded())
+    """Encodes an event, once for all who get it."""
+    encoded = row.encoded()
+    return Event(row.seq, row.type, row.project_id, row.epic_id, row.task_id, row.actor_id, encoded, encoded.decode())
 
 
 class Subscription:
@@ -117,8 +121,8 @@ class Hub:
         return len(self._subscriptions)
 
     def remembers(self, since: int) -> bool:
-        """Whether every event after `since` is still in memory."""
-        return self._oldest <= since <= self.head
+        """Whether every event after `since` that the hub has seen is still in memory."""
+        return since >= self._oldest
 
     @asynccontextmanager
     async def subscribe(
@@ -128,17 +132,17 @@ class Hub:
         project_id: int | None = None,
         types: frozenset[str] | None = None,
         limit: int = QUEUE,
-        older: list[Event] | None = None,
+        older: Sequence[Event] = (),
     ) -> AsyncIterator[Subscription]:
-        """Listens for events after `since` (from now on, when None). `older` are events read from the database that the hub does
-        not remember any more. Raises Resync when there would be a gap."""
+        """Listens for events after `since` (from now on, when None). `older` are events read from the database that
+        the hub does not remember any more. Raises Resync when there would be a gap, Closed when the hub has
+        stopped.
+        """
         if self._closed:
             raise Closed
         start = self.head if since is None else since
-        subscription = Subscription(
-            start, project_id, types, max(limit, len(self._recent) + len(older or []) + limit)
-        )
-        for event in older or []:
+        subscription = Subscription(start, project_id, types, max(limit, len(self._recent) + len(older or []) + limit))
+        for event in older:
             subscription.offer(event)
         reached = max(start, older[-1].seq if older else start)
         if not self.remembers(reached):

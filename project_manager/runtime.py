@@ -1,10 +1,11 @@
-"""The running service without its doors: `open_runtime` opens everything, `run` is the only way to a use case."""
+"""The running service without its doors: `open_runtime` opens everything, `run` is the only way to a use
+case.
+"""
 
 import hashlib
 import logging
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Literal
 
@@ -12,79 +13,41 @@ import anyio
 import anyio.to_thread
 import orjson
 
-from project_manager import __version__
+from project_manager import housekeeping
+from project_manager.calls import (
+    Answer,
+    Caller,
+    acting,
+    check_role,
+    first_answer,
+    request_hash,
+    worth_keeping,
+)
 from project_manager.catalogue import Kind, Operation
 from project_manager.clock import Clock, SystemClock, monotonic
 from project_manager.config import Settings
-from project_manager.contract import commands, faults, views
+from project_manager.contract import commands, faults
 from project_manager.contract.fields import Command
-from project_manager.domain.actors import SYSTEM, Actor, Role
-from project_manager.domain.errors import (
-    IdempotencyMismatch,
-    Internal,
-    ProjectManagerError,
-    RoleRequired,
-    StaleFence,
-    WrongAgent,
-)
-from project_manager.domain.limits import IDEMPOTENCY_HOURS
-from project_manager.hub import Hub
+from project_manager.domain.actors import SYSTEM, Actor
+from project_manager.domain.errors import Internal, ProjectManagerError, StaleFence
+from project_manager.domain.events import MAY_MAKE_READY
+from project_manager.hub import Event, Hub, Resync, Subscription, event_of
 from project_manager.logs import log_action
 from project_manager.metrics import Metrics
-from project_manager.services import events as event_service
 from project_manager.services import leases, tokens
-from project_manager.store import agents, answers, instances, waiters
-from project_manager.store.database import Database, Options, beat, prepare, register
+from project_manager.store import agents, answers, events, meta, revisions, waiters
+from project_manager.store.database import Database, Options, prepare
 from project_manager.store.transaction import Tx
 from project_manager.store.writer import Duties
 
 log = logging.getLogger(__name__)
 
-Door = Literal["rest", "mcp", "cli", "ws"]
-
 SEEN_EVERY_MS = 5_000
 SLOW_SECONDS = 0.1
-MAINTAIN_EVERY = 600
 UNBOUNDED = 1_000_000
-HOUR_MS = 3_600_000
-MAY_MAKE_READY = frozenset(
-    (
-        "task.ready",
-        "task.created",
-        "task.updated",
-        "task.unlocked",
-        "task.status_changed",
-        "project.updated",
-        "task.deleted",
-    )
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Caller:
-    """Who calls, through which door, under which request id."""
-
-    actor: Actor
-    door: Door
-    request_id: str
-    idempotency_key: str | None = None
-
-
-@dataclass(slots=True)
-class Answer:
-    """What an operation answered. `view` is its view, or (when `replayed`) the JSON object of the first answer."""
-
-    view: Any
-    status: int
-    replayed: bool = False
-    stored: bytes | None = field(default=None, repr=False)
-
-    @property
-    def body(self) -> bytes:
-        """The answer as compact JSON."""
-        if self.stored is None:
-            self.stored = orjson.dumps(self.view)
-        return self.stored
+SNAPSHOTS = 64
+OLDER_EVENTS = 20_000
+IDENTITY_SECONDS = 1.0
 
 
 class Runtime:
@@ -96,8 +59,11 @@ class Runtime:
         self.metrics = metrics
         self.started_at = monotonic()
         self._seen: dict[str, int] = {}
+        self._identified: dict[str | None, tuple[float, Actor]] = {}
+        self._snapshots: dict[str, tuple[int, bytes, str]] = {}
+        self._snapshot_locks: dict[str, anyio.Lock] = {}
         self.database = Database(
-            options_of(settings),
+            _options(settings),
             clock,
             Duties(
                 due=self._end_due,
@@ -108,6 +74,7 @@ class Runtime:
             ),
             self._timed,
         )
+        self.schema = revisions.head()
         self.hub = Hub(self.database.tail, metrics.subscriber_dropped)
 
     async def run(self, operation: Operation, raw: Mapping[str, object], caller: Caller) -> Answer:
@@ -140,10 +107,40 @@ class Runtime:
         return await self.database.readers.run(name, work, actor, "")
 
     async def identify(self, secret: str | None) -> Actor:
-        """Who comes with this token. Raises Unauthorized."""
+        """Who comes with this token. Raises Unauthorized. A revoked token is refused after IDENTITY_SECONDS at the
+        latest.
+        """
+        known = self._identified.get(secret)
+        if known is not None and monotonic() - known[0] < IDENTITY_SECONDS:
+            return known[1]
         required = self.settings.auth_required
         actor: Actor = await self.read("identify", lambda tx: tokens.identify(tx, secret, required=required))
+        if len(self._identified) > 10_000:
+            self._identified.clear()
+        self._identified[secret] = (monotonic(), actor)
         return actor
+
+    @asynccontextmanager
+    async def follow(
+        self,
+        since: int | None,
+        *,
+        epoch: str | None = None,
+        project_id: int | None = None,
+        types: frozenset[str] | None = None,
+    ) -> AsyncIterator[Subscription]:
+        """Events after `since` (from now on, when None) and then live, without a gap.
+
+        Raises Resync when events after `since` are gone, when `since` is ahead of the database, or when
+        `epoch` is another.
+        """
+        if epoch is not None and epoch != self.hub.epoch:
+            raise Resync
+        older: list[Event] = []
+        if since is not None and not (self.hub.remembers(since) and since <= self.hub.head):
+            older = await self.read("older_events", partial(_older_events, since=since))
+        async with self.hub.subscribe(since, project_id=project_id, types=types, older=older) as subscription:
+            yield subscription
 
     async def sweep(self) -> None:
         """Runs what is due now; returns when it is committed."""
@@ -154,6 +151,8 @@ class Runtime:
             return await self._claim_waiting(operation, command, actor, caller)
         if isinstance(command, commands.ListEvents) and command.wait_seconds:
             return await self._events_waiting(operation, command, actor, caller)
+        if operation.snapshot:
+            return await self._snapshot(operation, command, actor, caller)
         if operation.kind is Kind.READ:
             return await self._read(operation, command, actor, caller)
         return await self._write(operation, command, actor, caller, operation.use_case)
@@ -166,9 +165,7 @@ class Runtime:
         caller: Caller,
         use_case: Callable[..., Any],
     ) -> Answer:
-        key = (
-            (getattr(command, "request_id", None) or caller.idempotency_key) if operation.idempotent else None
-        )
+        key = (getattr(command, "request_id", None) or caller.idempotency_key) if operation.idempotent else None
 
         def work(tx: Tx) -> Answer:
             if key is not None:
@@ -214,9 +211,7 @@ class Runtime:
         self, operation: Operation, command: commands.ListEvents, actor: Actor, caller: Caller
     ) -> Answer:
         wanted = frozenset(command.types) or None
-        async with self.hub.subscribe(
-            project_id=command.project_id, types=wanted, limit=UNBOUNDED
-        ) as subscription:
+        async with self.hub.subscribe(project_id=command.project_id, types=wanted, limit=UNBOUNDED) as subscription:
             with anyio.move_on_after(command.wait_seconds):
                 while True:
                     answer = await self._read(operation, command, actor, caller)
@@ -225,11 +220,28 @@ class Runtime:
                     await subscription.next_batch()
         return await self._read(operation, command, actor, caller)
 
+    async def _snapshot(self, operation: Operation, command: Command, actor: Actor, caller: Caller) -> Answer:
+        """A large answer, encoded once by a reader and kept until the next commit; who asks meanwhile waits for the
+        same one.
+        """
+        name = operation.name + command.model_dump_json()
+        async with self._snapshot_locks.setdefault(name, anyio.Lock()):
+            generation = self.database.tail.generation
+            kept = self._snapshots.get(name)
+            if kept is None or kept[0] != generation:
+                work = partial(_encoded, operation.use_case, command)
+                body = await self.database.readers.run(operation.name, work, actor, caller.request_id)
+                kept = (generation, body, hashlib.blake2b(body, digest_size=12).hexdigest())
+                if len(self._snapshots) >= SNAPSHOTS:
+                    self._snapshots.clear()
+                self._snapshots[name] = kept
+            if len(self._snapshot_locks) > SNAPSHOTS:
+                self._snapshot_locks.clear()
+        return Answer(None, operation.status, stored=kept[1], etag=kept[2])
+
     async def _read(self, operation: Operation, command: Command, actor: Actor, caller: Caller) -> Answer:
         work = partial(_call, operation.use_case, command)
-        return Answer(
-            await self.database.readers.run(operation.name, work, actor, caller.request_id), operation.status
-        )
+        return Answer(await self.database.readers.run(operation.name, work, actor, caller.request_id), operation.status)
 
     def _mark_seen(self, tx: Tx) -> None:
         """Notes the actor's sign of life, at most every few seconds."""
@@ -280,56 +292,24 @@ _LEASE_WORDS = {
 _REFUSALS = {StaleFence.code: "stale_fence"}
 
 
+def _older_events(tx: Tx, *, since: int) -> list[Event]:
+    if since > events.head(tx) or since < meta.event_floor(tx):
+        raise Resync
+    rows = events.after(tx, since, OLDER_EVENTS + 1)
+    if len(rows) > OLDER_EVENTS:
+        raise Resync
+    return [event_of(row) for row in rows]
+
+
+def _encoded(use_case: Callable[[Tx, Command], Any], command: Command, tx: Tx) -> bytes:
+    return orjson.dumps(use_case(tx, command))
+
+
 def _call(use_case: Callable[[Tx, Command], Any], command: Command, tx: Tx) -> Any:
     return use_case(tx, command)
 
 
-def check_role(operation: Operation, actor: Actor) -> None:
-    if actor.role < operation.role:
-        needed, has = Role(operation.role).name.lower(), Role(actor.role).name.lower()
-        raise RoleRequired(
-            f"{operation.name} needs the role {needed}; your token has {has}", required=needed, role=has
-        )
-
-
-def acting(actor: Actor, command: Command) -> Actor:
-    """The actor, or the agent that the command names. Raises WrongAgent when the token is bound to another one."""
-    named = getattr(command, "agent_id", None)
-    if named is None or isinstance(command, commands.GetAgent | commands.CreateToken):
-        return actor
-    if actor.bound and named != actor.id:
-        raise WrongAgent(
-            f"this token is bound to {actor.id!r} and cannot act as {named!r}",
-            agent_id=named,
-            bound_to=actor.id,
-        )
-    return Actor(named, "agent", actor.role, actor.bound)
-
-
-def first_answer(tx: Tx, operation: Operation, command: Command, key: str) -> Answer | None:
-    """What was answered to this key before. Raises IdempotencyMismatch when it was another request."""
-    kept = answers.find(tx, key)
-    if kept is None:
-        return None
-    if kept[0] != request_hash(operation, command):
-        raise IdempotencyMismatch(
-            f"the key {key!r} was used for another request",
-            faults=[{"field": "request_id", "message": "used before", "hint": ""}],
-        )
-    return Answer(orjson.loads(kept[1]), operation.status, replayed=True, stored=kept[1].encode())
-
-
-def request_hash(operation: Operation, command: Command) -> str:
-    text = operation.name + command.model_dump_json(exclude={"request_id"}, exclude_unset=True)
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-def worth_keeping(view: Any) -> bool:
-    """An empty claim had no effect, so that asking again with the same key must ask again."""
-    return not (isinstance(view, views.ClaimView) and view.task is None)
-
-
-def options_of(settings: Settings) -> Options:
+def _options(settings: Settings) -> Options:
     return Options(
         path=settings.database_path,
         pool=settings.database_pool_size,
@@ -344,78 +324,28 @@ def options_of(settings: Settings) -> Options:
 async def open_runtime(
     settings: Settings, *, clock: Clock | None = None, kind: Literal["serve", "mcp", "command"] = "serve"
 ) -> AsyncIterator[Runtime]:
-    """Opens the database (migrating it if that is allowed), starts its threads, registers this process, and keeps house.
+    """Opens the database (migrating it if that is allowed), starts its threads, registers this process, keeps
+    house.
 
     Raises DatabaseRefused before anything is changed when the database must not be opened.
     """
-    await anyio.to_thread.run_sync(prepare, options_of(settings))
+    await anyio.to_thread.run_sync(prepare, _options(settings))
     runtime = Runtime(settings, clock or SystemClock(), Metrics())
     database = runtime.database
     database.start()
     try:
-        await database.writer.run(
-            "register", lambda tx: register(tx, database, version=__version__, kind=kind), SYSTEM, ""
-        )
+        await housekeeping.sign_on(database, kind)
+        housekeeping.watch(runtime.metrics, database, runtime.hub)
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(_heartbeat, runtime, kind)
+            tasks.start_soon(housekeeping.heartbeat, database, kind)
             if kind == "serve":
-                tasks.start_soon(_maintain, runtime)
-            _watch(runtime)
+                tasks.start_soon(partial(housekeeping.maintain, database, event_days=settings.event_retention_days))
             try:
                 yield runtime
             finally:
                 runtime.hub.close()
                 tasks.cancel_scope.cancel()
-        with anyio.CancelScope(shield=True):
-            await _leave(runtime)
     finally:
         with anyio.CancelScope(shield=True):
+            await housekeeping.sign_off(database)
             await anyio.to_thread.run_sync(database.close)
-
-
-async def _leave(runtime: Runtime) -> None:
-    try:
-        await runtime.database.writer.run(
-            "leave", lambda tx: instances.leave(tx, runtime.database.instance), SYSTEM, ""
-        )
-    except ProjectManagerError as error:
-        log.warning("this process could not sign off: %s", error.message, extra={"action": "leave_failed"})
-
-
-async def _heartbeat(runtime: Runtime, kind: str) -> None:
-    database = runtime.database
-    while True:
-        await anyio.sleep(instances.HEARTBEAT_SECONDS)
-        await _quietly(runtime, "heartbeat", lambda tx: beat(tx, database, version=__version__, kind=kind))
-
-
-async def _maintain(runtime: Runtime) -> None:
-    """Forgets old answers, events and processes that are gone."""
-    days = runtime.settings.event_retention_days
-
-    def work(tx: Tx) -> None:
-        answers.forget(tx, tx.now - IDEMPOTENCY_HOURS * HOUR_MS)
-        event_service.retain(tx, days=days)
-        instances.forget_silent(tx)
-        waiters.forget(tx)
-
-    while True:
-        await _quietly(runtime, "maintain", work)
-        await anyio.sleep(MAINTAIN_EVERY)
-
-
-async def _quietly(runtime: Runtime, name: str, work: Callable[[Tx], Any]) -> None:
-    """Housekeeping that fails is logged and tried again at its next turn."""
-    try:
-        await runtime.database.writer.run(name, work, SYSTEM, "")
-    except ProjectManagerError as error:
-        log.warning("housekeeping failed: %s", error.message, extra={"action": f"{name}_failed"})
-
-
-def _watch(runtime: Runtime) -> None:
-    database, metrics = runtime.database, runtime.metrics
-    metrics.watch("writer_queue_depth", lambda: database.writer.depth)
-    metrics.watch("subscribers", lambda: runtime.hub.subscribers)
-    metrics.watch("events_head", lambda: runtime.hub.head)
-    metrics.watch("database_bytes", lambda: database.size()[0])
-    metrics.watch("wal_bytes", lambda: database.size()[1])

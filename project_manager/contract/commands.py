@@ -1,4 +1,6 @@
-"""Inputs, one class an operation. Descriptions are read by API clients and by agents choosing arguments: short, with units."""
+"""Inputs, one class an operation. Descriptions are read by API clients and by agents choosing arguments:
+short, with units.
+"""
 
 from typing import Annotated, Literal
 
@@ -51,9 +53,7 @@ class UpdateProject(Command):
     project_id: fields.Id
     name: fields.Name = Field("", description="new name")
     description: fields.Text = ""
-    archived: fields.Flag = Field(
-        False, description="true takes its tasks out of the queue, false brings them back"
-    )
+    archived: fields.Flag = Field(False, description="true takes its tasks out of the queue, false brings them back")
     version: fields.Version | None = Field(None, description="refuse if it is not at this version any more")
 
 
@@ -73,9 +73,7 @@ class ListProjects(_Paged):
 class CreateEpic(_Repeatable):
     name: fields.Name = Field(description="unique in its project")
     project_id: fields.Id | None = None
-    project_name: fields.Name | None = Field(
-        None, description="instead of project_id; made if it does not exist"
-    )
+    project_name: fields.Name | None = Field(None, description="instead of project_id; made if it does not exist")
     description: fields.Text = ""
     status: fields.StatusOfEpic = EpicStatus.ACTIVE
     position: fields.Whole | None = Field(
@@ -116,15 +114,11 @@ class NewTask(Command):
 
     name: fields.Name = Field(description="what is to be done, in a line")
     description: fields.Text = ""
-    status: fields.TaskStatus = Field(
-        Status.TODO, description="TODO, or BACKLOG to keep it from being offered"
-    )
+    status: fields.TaskStatus = Field(Status.TODO, description="TODO, or BACKLOG to keep it from being offered")
     priority: fields.Priority = Field(limits.PRIORITY_DEFAULT, description="0 highest .. 4")
     labels: fields.Labels = Field(default_factory=list)
     acceptance: fields.Acceptance = Field(default_factory=list, description="criteria for done")
-    conflicts_with: fields.Ids = Field(
-        default_factory=list, description="ids that must not run at the same time"
-    )
+    conflicts_with: fields.Ids = Field(default_factory=list, description="ids that must not run at the same time")
     defer_until: fields.Instant | None = Field(None, description="not offered before this time, RFC 3339")
     due_at: fields.Instant | None = None
     estimate_minutes: fields.Minutes | None = None
@@ -133,9 +127,7 @@ class NewTask(Command):
 
 class CreateTask(NewTask, _Repeatable):
     project_id: fields.Id | None = None
-    project_name: fields.Name | None = Field(
-        None, description="instead of project_id; made if it does not exist"
-    )
+    project_name: fields.Name | None = Field(None, description="instead of project_id; made if it does not exist")
     epic_id: fields.Id | None = None
     epic_name: fields.Name | None = Field(None, description="instead of epic_id; made if it does not exist")
     depends_on: fields.Ids = Field(
@@ -320,6 +312,13 @@ class ListEvents(Command):
     epoch: fields.Key | None = Field(None, description="epoch of the last answer")
 
 
+class FollowEvents(Command):
+    since: fields.Seq | None = Field(None, description="begin after this number; from now on by default")
+    epoch: fields.Key | None = Field(None, description="epoch of the hello frame before")
+    project_id: fields.Id | None = None
+    batch: fields.Flag = Field(False, description="several events a frame")
+
+
 class ListAgents(_Paged):
     active: fields.Flag | None = Field(None, description="true: only those who hold something")
 
@@ -331,9 +330,7 @@ class GetAgent(Command):
 class GetContext(Command):
     agent_id: fields.AgentId | None = Field(None, description="your agent id")
     project_id: fields.Id | None = None
-    budget_tokens: fields.Whole = Field(
-        2000, ge=200, le=20_000, description="about how long the answer may be"
-    )
+    budget_tokens: fields.Whole = Field(2000, ge=200, le=20_000, description="about how long the answer may be")
 
 
 class CreateToken(Command):
@@ -355,9 +352,7 @@ class ImportPlan(_Repeatable):
     source: fields.Name = Field("document", description="file name for messages")
     dry_run: fields.Flag = False
     status: Literal["keep", "overwrite"] = "keep"
-    prune: fields.Flag = Field(
-        False, description="delete what the plan's projects have and the plan does not"
-    )
+    prune: fields.Flag = Field(False, description="delete what the plan's projects have and the plan does not")
 
 
 class ExportPlan(Command):

@@ -16,7 +16,9 @@ def write(position: tuple[int, ...], filters: Mapping[str, object]) -> str:
 
 
 def read(cursor: str, filters: Mapping[str, object], length: int) -> tuple[int, ...]:
-    """The position of `length` integers. Raises MalformedCursor when it is not ours or belongs to other filters."""
+    """The position of `length` integers. Raises MalformedCursor when it is not ours or belongs to other
+    filters.
+    """
     try:
         padded = cursor + "=" * (-len(cursor) % 4)
         values = json.loads(base64.b64decode(padded.encode("ascii"), altchars=b"-_", validate=True))

@@ -13,7 +13,9 @@ CommandType = TypeVar("CommandType", bound=Command)
 
 
 def read(command: type[CommandType], raw: Mapping[str, object]) -> CommandType:
-    """Validates `raw`. Raises Invalid (UnknownArgument when nothing but unknown names is wrong) with all faults at once."""
+    """Validates `raw`. Raises Invalid (UnknownArgument when nothing but unknown names is wrong) with all faults
+    at once.
+    """
     try:
         return command.model_validate(raw)
     except ValidationError as error:
@@ -33,11 +35,7 @@ def names_of(command: type[BaseModel]) -> list[str]:
     for name, field in command.model_fields.items():
         names.append(name)
         if isinstance(field.validation_alias, AliasChoices):
-            names += [
-                choice
-                for choice in field.validation_alias.choices
-                if isinstance(choice, str) and choice != name
-            ]
+            names += [choice for choice in field.validation_alias.choices if isinstance(choice, str) and choice != name]
     return names
 
 

@@ -1,7 +1,8 @@
 """The kinds of values that commands are made of, and how they are read.
 
-Readers are lenient where people and models err without ambiguity (`"7"` for 7, a list sent as its JSON text, a status in any case)
-and strict where a slip would be silent (unknown fields, times without an offset, values out of range).
+Readers are lenient where people and models err without ambiguity (`"7"` for 7, a list sent as its JSON text,
+a status in any case) and strict where a slip would be silent (unknown fields, times without an offset, values
+out of range).
 """
 
 import json
@@ -127,16 +128,12 @@ Whole = Annotated[int, BeforeValidator(_integer)]
 Flag = Annotated[bool, BeforeValidator(_boolean)]
 Name = Annotated[str, AfterValidator(_one_line), Field(min_length=1, max_length=limits.NAME_CHARACTERS)]
 Text = Annotated[str, AfterValidator(_within_description)]
-AgentId = Annotated[
-    str, AfterValidator(_one_line), Field(min_length=1, max_length=limits.AGENT_ID_CHARACTERS)
-]
+AgentId = Annotated[str, AfterValidator(_one_line), Field(min_length=1, max_length=limits.AGENT_ID_CHARACTERS)]
 Key = Annotated[str, AfterValidator(_one_line), Field(min_length=1, max_length=limits.KEY_CHARACTERS)]
 Instant = Annotated[int, BeforeValidator(_instant), WithJsonSchema({"type": "string", "format": "date-time"})]
 Priority = Annotated[int, BeforeValidator(_integer), Field(ge=0, le=limits.PRIORITY_LOWEST)]
 Label = Annotated[str, AfterValidator(_one_line), Field(min_length=1, max_length=limits.LABEL_CHARACTERS)]
-Labels = Annotated[
-    list[Label], BeforeValidator(listed), AfterValidator(_distinct), Field(max_length=limits.LABELS)
-]
+Labels = Annotated[list[Label], BeforeValidator(listed), AfterValidator(_distinct), Field(max_length=limits.LABELS)]
 Acceptance = Annotated[list[Name], BeforeValidator(listed), Field(max_length=limits.ACCEPTANCE_CRITERIA)]
 Limit = Annotated[int, BeforeValidator(_integer), Field(ge=1, le=limits.PAGE_MAXIMUM)]
 Cursor = Annotated[str, Field(max_length=512)]

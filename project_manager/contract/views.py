@@ -1,4 +1,6 @@
-"""Outputs. Frozen dataclasses whose fields are JSON as they stand; times are RFC 3339 UTC with milliseconds."""
+"""Outputs. Frozen dataclasses whose fields are JSON as they stand; times are RFC 3339 UTC with
+milliseconds.
+"""
 
 from dataclasses import dataclass, field
 from typing import Any, Generic, Literal, TypeVar
@@ -221,8 +223,9 @@ class ActorView:
 
 @dataclass(frozen=True, slots=True)
 class EventsView:
-    """Events after `since`, in the order of commits. Read on from `last_seq`. `resync` says that events after `since` are gone or
-    belong to another history: reload, and go on from `head`."""
+    """Events after `since`, in the order of commits. Read on from `last_seq`. `resync` says that events after
+    `since` are gone or belong to another history: reload, and go on from `head`.
+    """
 
     items: list[dict[str, Any]]
     last_seq: int

@@ -1,4 +1,5 @@
-"""Every error that a caller can meet, as one tree. `code` is the snake_case of the class; the kind (first level) decides the HTTP status.
+"""Every error that a caller can meet, as one tree. `code` is the snake_case of the class; the kind (first
+level) decides the HTTP status.
 
 ProjectManagerError
 ├── Malformed            the request cannot be read           MalformedBody, MalformedCursor, MalformedHeader
@@ -22,7 +23,9 @@ from typing import ClassVar
 
 
 class ProjectManagerError(Exception):
-    """What went wrong, in words for the caller: `message` says what and why, `hint` what to do next, `details` the facts."""
+    """What went wrong, in words for the caller: `message` says what and why, `hint` what to do next, `details`
+    the facts.
+    """
 
     code: ClassVar[str] = "project_manager_error"
     default_hint: ClassVar[str] = ""
@@ -46,7 +49,9 @@ class MalformedBody(Malformed):
 
 
 class MalformedCursor(Malformed):
-    default_hint = "Use next_cursor of the previous page as it is, with the same filters, or leave cursor out to begin again."
+    default_hint = (
+        "Use next_cursor of the previous page as it is, with the same filters, or leave cursor out to begin again."
+    )
 
 
 class MalformedHeader(Malformed):
@@ -114,7 +119,9 @@ class LockHeld(Conflict):
 
 
 class StaleFence(Conflict):
-    default_hint = "Your lease on this task has ended. Stop working on it; claim it again if it is free, or take another task."
+    default_hint = (
+        "Your lease on this task has ended. Stop working on it; claim it again if it is free, or take another task."
+    )
 
 
 class FenceRequired(Conflict):
@@ -142,9 +149,7 @@ class NameTaken(Conflict):
 
 
 class ExternalKeyTaken(Conflict):
-    default_hint = (
-        "external_key is unique in its project: update the task that has it, or choose another key."
-    )
+    default_hint = "external_key is unique in its project: update the task that has it, or choose another key."
 
 
 class HasDependents(Conflict):
@@ -176,7 +181,9 @@ class BodyTooLarge(TooLarge):
 
 
 class Invalid(ProjectManagerError):
-    """Understood, but some values are not acceptable. `details["faults"]` has one entry a fault: field, message, hint."""
+    """Understood, but some values are not acceptable. `details["faults"]` has one entry a fault: field, message,
+    hint.
+    """
 
 
 class UnknownArgument(Invalid):
@@ -196,7 +203,9 @@ class ConnectionLimit(TooMany):
 
 
 class Unavailable(ProjectManagerError):
-    """Not now. Nothing of the request took effect; the same request may be sent again after `retry_after` seconds."""
+    """Not now. Nothing of the request took effect; the same request may be sent again after `retry_after`
+    seconds.
+    """
 
     retry_after: ClassVar[int] = 1
     default_hint = "Send the same request again in a moment."
@@ -223,9 +232,7 @@ class ShuttingDown(Unavailable):
 
 
 class StorageFull(ProjectManagerError):
-    default_hint = (
-        "The disk of the database is full: nothing of this write was kept. Free space, then send it again."
-    )
+    default_hint = "The disk of the database is full: nothing of this write was kept. Free space, then send it again."
 
 
 class Internal(ProjectManagerError):

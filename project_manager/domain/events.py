@@ -24,4 +24,15 @@ class EventType(StrEnum):
     IMPORT_FINISHED = "import.finished"
 
 
-ENVELOPE = ("seq", "type", "timestamp", "actor", "project_id", "epic_id", "task_id")
+MAY_MAKE_READY = frozenset(
+    {
+        EventType.TASK_READY.value,
+        EventType.TASK_CREATED.value,
+        EventType.TASK_UPDATED.value,
+        EventType.TASK_UNLOCKED.value,
+        EventType.TASK_STATUS_CHANGED.value,
+        EventType.TASK_DELETED.value,
+        EventType.PROJECT_UPDATED.value,
+    }
+)
+"""After one of these a task may be ready that was not before."""

@@ -6,10 +6,10 @@ from typing import TypeVar
 Node = TypeVar("Node")
 
 
-def find_cycle(
-    start: Node, links: Iterable[Node], links_of: Callable[[Node], Iterable[Node]]
-) -> list[Node] | None:
-    """The cycle that `start -> links` would close, as [start, .., start], or None. `links_of` gives the links that exist already."""
+def find_cycle(start: Node, links: Iterable[Node], links_of: Callable[[Node], Iterable[Node]]) -> list[Node] | None:
+    """The cycle that `start -> links` would close, as [start, .., start], or None. `links_of` gives the links
+    that exist already.
+    """
     came_from: dict[Node, Node] = {}
     stack: list[Node] = []
     for link in links:

@@ -1,9 +1,10 @@
 """The rules of a lease, on values and `now`.
 
-A lease is a hold on one task by one agent until `expires_at`. Its `fence` is an integer per task that grows by one at every new
-lease and never goes back, so that a write made under an older lease can be told from one made under the present one
-(M. Kleppmann, "How to do distributed locking", 2016: fencing tokens). A lease whose time has come is no lease: who may write is
-decided by comparing `expires_at` with the `now` of the transaction, never by whether a sweeper has been there.
+A lease is a hold on one task by one agent until `expires_at`. Its `fence` is an integer per task that grows
+by one at every new lease and never goes back, so that a write made under an older lease can be told from one
+made under the present one (M. Kleppmann, "How to do distributed locking", 2016: fencing tokens). A lease
+whose time has come is no lease: who may write is decided by comparing `expires_at` with the `now` of the
+transaction, never by whether a sweeper has been there.
 """
 
 from dataclasses import dataclass
@@ -46,13 +47,12 @@ def held_by_another(lease: Lease) -> LockHeld:
     )
 
 
-def check_holder(
-    lease: Lease | None, agent: str, fence: int | None, *, task_id: int, current_fence: int
-) -> None:
-    """May `agent` write about the task under this lease? `lease` is the live lease or None; `fence` is what the agent sent.
+def check_holder(lease: Lease | None, agent: str, fence: int | None, *, task_id: int, current_fence: int) -> None:
+    """May `agent` write about the task under this lease? `lease` is the live lease or None; `fence` is what the
+    agent sent.
 
-    Raises LockHeld (another holds it), StaleFence (its lease ended: the fence moved on, or nobody holds the task now), or
-    FenceRequired (the holder sent a fence before and left it out now).
+    Raises LockHeld (another holds it), StaleFence (its lease ended: the fence moved on, or nobody holds the
+    task now), or FenceRequired (the holder sent a fence before and left it out now).
     """
     if lease is not None and lease.holder != agent:
         if fence is not None and fence < lease.fence:

@@ -1,7 +1,8 @@
 """When a task is ready, and why not.
 
-Ready = TODO, every dependency DONE, not deferred, no conflicting task held, attempts under the cap, project not archived.
-A dependency that is not DONE for whatever reason (CANCELLED too) holds the task back: readiness fails closed.
+Ready = TODO, every dependency DONE, not deferred, no conflicting task held, attempts under the cap, project
+not archived. A dependency that is not DONE for whatever reason (CANCELLED too) holds the task back: readiness
+fails closed.
 """
 
 from dataclasses import dataclass
@@ -13,7 +14,9 @@ from project_manager.domain.statuses import Status
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """What readiness depends on. `waiting_for` and `running_conflicts` are ids of tasks; times in milliseconds."""
+    """What readiness depends on. `waiting_for` and `running_conflicts` are ids of tasks; times in
+    milliseconds.
+    """
 
     task_id: int
     status: Status
@@ -52,9 +55,7 @@ def obstacles(standing: Standing, *, now: int) -> tuple[Reason, ...]:
     if standing.archived:
         found.append(Reason("archived", "its project is archived"))
     if standing.waiting_for:
-        found.append(
-            Reason("dependencies", f"waits for {_tasks(standing.waiting_for)}", standing.waiting_for)
-        )
+        found.append(Reason("dependencies", f"waits for {_tasks(standing.waiting_for)}", standing.waiting_for))
     if standing.defer_until is not None and standing.defer_until > now:
         found.append(Reason("deferred", f"deferred until {rfc3339(standing.defer_until)}"))
     if standing.running_conflicts:
@@ -75,7 +76,5 @@ def not_ready(task_id: int, why: tuple[Reason, ...]) -> NotReady:
 def _tasks(ids: tuple[int, ...]) -> str:
     shown = ", ".join(f"#{task}" for task in ids[:5])
     return (
-        f"task {shown}"
-        if len(ids) == 1
-        else f"tasks {shown}" + (f" and {len(ids) - 5} more" if len(ids) > 5 else "")
+        f"task {shown}" if len(ids) == 1 else f"tasks {shown}" + (f" and {len(ids) - 5} more" if len(ids) > 5 else "")
     )

@@ -28,9 +28,7 @@ class EpicStatus(StrEnum):
 
 CLOSED = frozenset({Status.DONE, Status.CANCELLED})
 ENDS_LEASE = frozenset({Status.DONE, Status.CANCELLED, Status.REVIEW, Status.BLOCKED})
-CLAIMABLE_BY_NAME = frozenset(
-    {Status.TODO, Status.BACKLOG, Status.REVIEW, Status.BLOCKED, Status.IN_PROGRESS}
-)
+CLAIMABLE_BY_NAME = frozenset({Status.TODO, Status.BACKLOG, Status.REVIEW, Status.BLOCKED, Status.IN_PROGRESS})
 
 _OPEN = frozenset(set(Status) - CLOSED)
 

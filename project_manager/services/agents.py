@@ -31,9 +31,11 @@ def get(tx: Tx, command: commands.GetAgent) -> views.AgentView:
 
 
 def get_context(tx: Tx, command: commands.GetContext) -> views.ContextView:
-    """Get back to work after a restart or a lost context: what you hold, until when, what was done, and the next step.
+    """Get back to work after a restart or a lost context: what you hold, until when, what was done, and the next
+    step.
 
-    Brings the tasks in full with their log (handoff notes and failed attempts of others included), shortened to budget_tokens.
+    Brings the tasks in full with their log (handoff notes and failed attempts of others included), shortened
+    to budget_tokens.
     """
     held = [row for row in agents.held_by(tx, tx.actor.id) if command.project_id in (None, row.project_id)]
     room = command.budget_tokens * CHARACTERS_PER_TOKEN

@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from typing import Any
 
-from project_manager.clock import rfc3339
 from project_manager.contract import commands, views
 from project_manager.services import finding, presenting
 from project_manager.store import epics, events, meta, projects, tasks
@@ -21,13 +20,13 @@ class BoardView:
     projects: list[views.ProjectView]
     seq: int
     epoch: str
-    server_time: str
 
 
 def state(tx: Tx, command: commands.GetBoardState) -> BoardView:
     """Read every project, epic and task at once, with the number of the last event it contains.
 
-    With project_id only that project. Tasks keep the predecessor's is_locked, lock_holder and lock_expires_at beside `lock`.
+    With project_id only that project. Tasks keep the predecessor's is_locked, lock_holder and lock_expires_at
+    beside `lock`.
     """
     filters: dict[str, Any] = {}
     if command.project_id is not None:
@@ -45,7 +44,6 @@ def state(tx: Tx, command: commands.GetBoardState) -> BoardView:
         ],
         seq=events.head(tx),
         epoch=meta.epoch(tx),
-        server_time=rfc3339(tx.now),
     )
 
 

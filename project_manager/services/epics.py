@@ -17,9 +17,7 @@ def create(tx: Tx, command: commands.CreateEpic) -> views.EpicView:
     """Create an epic in a project, given by id or name. Its name is unique in the project."""
     project = finding.project_for(tx, command.project_id, command.project_name, None)
     _check_name(tx, project.id, command.name, None)
-    row = finding.create_epic(
-        tx, project.id, command.name, command.description, command.status, command.position
-    )
+    row = finding.create_epic(tx, project.id, command.name, command.description, command.status, command.position)
     return presenting.epic(row)
 
 
@@ -32,17 +30,11 @@ def update(tx: Tx, command: commands.UpdateEpic) -> views.EpicView:
     """Edit an epic. Only the fields that are sent change."""
     row = finding.epic(tx, command.epic_id)
     finding.check_version("epic", row.version, command.version)
-    values: dict[str, Any] = {
-        name: getattr(command, name) for name in _FIELDS if name in command.model_fields_set
-    }
+    values: dict[str, Any] = {name: getattr(command, name) for name in _FIELDS if name in command.model_fields_set}
     if "name" in values:
         _check_name(tx, row.project_id, command.name, row.id)
-    written = epics.write(
-        tx, row, {**values, **({"status": command.status.value} if "status" in values else {})}
-    )
-    changes = {
-        name: getattr(written, name) for name in _FIELDS if getattr(row, name) != getattr(written, name)
-    }
+    written = epics.write(tx, row, {**values, **({"status": command.status.value} if "status" in values else {})})
+    changes = {name: getattr(written, name) for name in _FIELDS if getattr(row, name) != getattr(written, name)}
     data = {"name": written.name, "changes": changes, "version": written.version}
     events.add(tx, EventType.EPIC_UPDATED, data, project_id=row.project_id, epic_id=row.id)
     return presenting.epic(written)
@@ -66,9 +58,7 @@ def delete(tx: Tx, command: commands.DeleteEpic) -> views.DeletedView:
         project_id=row.project_id,
         epic_id=row.id,
     )
-    return views.DeletedView(
-        success=True, deleted="epic", id=row.id, name=row.name, epics=1, tasks=len(inside)
-    )
+    return views.DeletedView(success=True, deleted="epic", id=row.id, name=row.name, epics=1, tasks=len(inside))
 
 
 def list_epics(tx: Tx, command: commands.ListEpics) -> views.Page[views.EpicView]:
@@ -89,6 +79,4 @@ def list_epics(tx: Tx, command: commands.ListEpics) -> views.Page[views.EpicView
 def _check_name(tx: Tx, project_id: int, name: str, epic_id: int | None) -> None:
     found = epics.by_name(tx, project_id, name)
     if found is not None and found.id != epic_id:
-        raise NameTaken(
-            f"epic {found.id} of this project is called {name!r} already", epic_id=found.id, name=name
-        )
+        raise NameTaken(f"epic {found.id} of this project is called {name!r} already", epic_id=found.id, name=name)

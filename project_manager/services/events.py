@@ -11,22 +11,19 @@ DAY_MS = 24 * 3600 * 1000
 
 
 def list_events(tx: Tx, command: commands.ListEvents) -> views.EventsView:
-    """Read what happened after `since`, in order and without a gap; wait_seconds waits for the first one instead of polling.
+    """Read what happened after `since`, in order and without a gap; wait_seconds waits for the first one instead
+    of polling.
 
-    Go on from last_seq of the answer. `resync` true says that events after `since` are gone, or that the database was restored:
-    read the present state again and go on from `head`.
+    Go on from last_seq of the answer. `resync` true says that events after `since` are gone, or that the
+    database was restored: read the present state again and go on from `head`.
     """
     epoch, head = meta.epoch(tx), events.head(tx)
     lost = command.since < meta.event_floor(tx) and command.since > 0
     if lost or command.since > head or (command.epoch is not None and command.epoch != epoch):
         return views.EventsView(items=[], last_seq=head, head=head, epoch=epoch, resync=True)
-    rows = events.selected(
-        tx, command.since, command.limit, types=command.types, project_id=command.project_id
-    )
+    rows = events.selected(tx, command.since, command.limit, types=command.types, project_id=command.project_id)
     last = rows[-1].seq if len(rows) == command.limit else head
-    return views.EventsView(
-        items=[row.view() for row in rows], last_seq=last, head=head, epoch=epoch, resync=False
-    )
+    return views.EventsView(items=[row.view() for row in rows], last_seq=last, head=head, epoch=epoch, resync=False)
 
 
 def list_task_events(tx: Tx, command: commands.ListTaskEvents) -> views.Page[dict[str, Any]]:

@@ -43,26 +43,22 @@ def epic(tx: Tx, epic_id: int) -> EpicRow:
 
 def check_version(kind: str, present: int, expected: int | None) -> None:
     if expected is not None and expected != present:
-        raise VersionMismatch(
-            f"the {kind} is at version {present}, not {expected}", version=present, expected=expected
-        )
+        raise VersionMismatch(f"the {kind} is at version {present}, not {expected}", version=present, expected=expected)
 
 
 def check_force(tx: Tx, force: bool) -> None:
     if force and tx.actor.role < Role.OPERATOR:
-        raise RoleRequired(
-            "`force` needs the role operator", role=tx.actor.role.name.lower(), required="operator"
-        )
+        raise RoleRequired("`force` needs the role operator", role=tx.actor.role.name.lower(), required="operator")
 
 
 def project_for(tx: Tx, project_id: int | None, project_name: str | None, epic_id: int | None) -> ProjectRow:
-    """The project that something new goes into: by id, by name (made if it does not exist), by its epic, else the inbox."""
+    """The project that something new goes into: by id, by name (made if it does not exist), by its epic, else the
+    inbox.
+    """
     if project_id is not None:
         row = project(tx, project_id)
         if project_name is not None and project_name != row.name:
-            raise _two_answers(
-                "project_name", f"project {project_id} is called {row.name!r}, not {project_name!r}"
-            )
+            raise _two_answers("project_name", f"project {project_id} is called {row.name!r}, not {project_name!r}")
         return row
     if project_name is None and epic_id is not None:
         return project(tx, epic(tx, epic_id).project_id)
@@ -99,9 +95,7 @@ def epic_for(tx: Tx, parent: ProjectRow, epic_id: int | None, epic_name: str | N
         return row
     if epic_name is None:
         return None
-    return epics.by_name(tx, parent.id, epic_name) or create_epic(
-        tx, parent.id, epic_name, "", EpicStatus.ACTIVE, None
-    )
+    return epics.by_name(tx, parent.id, epic_name) or create_epic(tx, parent.id, epic_name, "", EpicStatus.ACTIVE, None)
 
 
 def _two_answers(field: str, message: str) -> Invalid:

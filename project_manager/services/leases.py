@@ -18,9 +18,10 @@ from project_manager.store.transaction import Tx
 def acquire(tx: Tx, command: commands.AcquireTaskLock) -> views.AcquiredView:
     """Take one task that you name; use claim_next_task when any ready task will do.
 
-    Grants a lease with a fence to one agent at a time; the status becomes IN_PROGRESS. Claiming what you hold already renews the
-    lease under the same fence. A task in BACKLOG, REVIEW or BLOCKED can be taken up by name, and IN_PROGRESS when nobody holds it.
-    Refused with the reasons when the task is held, not ready, or finished.
+    Grants a lease with a fence to one agent at a time; the status becomes IN_PROGRESS. Claiming what you hold
+    already renews the lease under the same fence. A task in BACKLOG, REVIEW or BLOCKED can be taken up by
+    name, and IN_PROGRESS when nobody holds it. Refused with the reasons when the task is held, not ready, or
+    finished.
     """
     row = finding.task(tx, command.task_id)
     lease = lease_of(row, tx.now)
@@ -56,7 +57,8 @@ def check_takable(tx: Tx, row: TaskRow) -> None:
 def renew(tx: Tx, command: commands.RenewTaskLock) -> views.AcquiredView:
     """Keep your lease alive (heartbeat); do it every third of its length while you work.
 
-    Moves expires_at; the fence stays. Refused when the lease is not yours any more: then stop working on the task.
+    Moves expires_at; the fence stays. Refused when the lease is not yours any more: then stop working on the
+    task.
     """
     row = finding.task(tx, command.task_id)
     lease = lease_of(row, tx.now)
@@ -70,8 +72,9 @@ def renew(tx: Tx, command: commands.RenewTaskLock) -> views.AcquiredView:
 def release(tx: Tx, command: commands.ReleaseTaskLock) -> views.ReleasedView:
     """Give back a task you hold without finishing it, with a handoff note for whoever takes it next.
 
-    The task returns to the status it was claimed from and is offered again. `failed` counts the attempt; at the cap the task
-    becomes BLOCKED for a person to look at. An operator can end another's lease with `force`.
+    The task returns to the status it was claimed from and is offered again. `failed` counts the attempt; at
+    the cap the task becomes BLOCKED for a person to look at. An operator can end another's lease with
+    `force`.
     """
     finding.check_force(tx, command.force)
     row = finding.task(tx, command.task_id)
@@ -100,8 +103,9 @@ def release(tx: Tx, command: commands.ReleaseTaskLock) -> views.ReleasedView:
 def claim_next(tx: Tx, command: commands.ClaimNextTask) -> views.ClaimView:
     """Take the best task that is ready now: most urgent, then what unblocks most, then oldest.
 
-    Atomic: no two agents get the same task. Those who wait with wait_seconds are served in the order of coming. When nothing is
-    ready the answer says how many tasks there are and what holds them back. Keep lock.fence and send it with every write.
+    Atomic: no two agents get the same task. Those who wait with wait_seconds are served in the order of
+    coming. When nothing is ready the answer says how many tasks there are and what holds them back. Keep
+    lock.fence and send it with every write.
     """
     return claim_in_turn(tx, command, ticket=ID_MAXIMUM)
 
@@ -155,16 +159,12 @@ def end_due(tx: Tx) -> int:
 
 def next_due(tx: Tx) -> int | None:
     """When the next lease runs out or the next deferred task is due; milliseconds since the epoch."""
-    instants = [
-        instant for instant in (leases.next_expiry(tx), tasks.next_deferred(tx)) if instant is not None
-    ]
+    instants = [instant for instant in (leases.next_expiry(tx), tasks.next_deferred(tx)) if instant is not None]
     return min(instants, default=None)
 
 
 def _expire(tx: Tx, row: TaskRow) -> None:
-    held = (
-        f"the lease of {row.lock_holder} (fence {row.fence}) ran out at {rfc3339(row.lock_expires_at or 0)}"
-    )
+    held = f"the lease of {row.lock_holder} (fence {row.fence}) ran out at {rfc3339(row.lock_expires_at or 0)}"
     moves.note(tx, row, SYSTEM.id, "system", held)
     _give_back(tx, row, UnlockReason.LOCK_EXPIRED, attempts=row.attempts + 1)
 
@@ -227,12 +227,8 @@ def _spoken_for(tx: Tx, ticket: int) -> list[int]:
 
 
 def _nothing(tx: Tx, command: commands.ClaimNextTask) -> views.ClaimView:
-    counts = (
-        tasks.counts(tx) if command.project_id is None else tasks.counts_in_project(tx, command.project_id)
-    )
-    held_back = [
-        views.HeldBackView(reason, number) for reason, number in _held_back(tx, command, counts) if number
-    ]
+    counts = tasks.counts(tx) if command.project_id is None else tasks.counts_in_project(tx, command.project_id)
+    held_back = [views.HeldBackView(reason, number) for reason, number in _held_back(tx, command, counts) if number]
     words = ", ".join(f"{entry.tasks} {entry.reason}" for entry in held_back) or "there are no open tasks"
     return views.ClaimView(
         task=None,

@@ -1,7 +1,7 @@
 """The four movements of a task: a lease is taken, renewed, ended, or a status is set without one.
 
-Each is one guarded statement, the events that tell of it, and what follows for other tasks: dependents that wait for one thing
-less, conflicting tasks that may run again.
+Each is one guarded statement, the events that tell of it, and what follows for other tasks: dependents that
+wait for one thing less, conflicting tasks that may run again.
 """
 
 from typing import Any
@@ -164,7 +164,9 @@ def _lock(row: TaskRow) -> dict[str, Any]:
 
 
 def _lost_race(tx: Tx, row: TaskRow) -> Exception:
-    """The guard in the statement said no although the rule said yes: a fault of ours, unless somebody holds the task."""
+    """The guard in the statement said no although the rule said yes: a fault of ours, unless somebody holds the
+    task.
+    """
     present = tasks.get(tx, row.id)
     lease = None if present is None else lease_of(present, tx.now)
     if lease is not None and lease.holder != tx.actor.id:

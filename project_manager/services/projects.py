@@ -53,16 +53,16 @@ def update(tx: Tx, command: commands.UpdateProject) -> views.ProjectView:
 
 
 def delete(tx: Tx, command: commands.DeleteProject) -> views.DeletedView:
-    """Delete a project. One that has epics or tasks is deleted only with `force`, and everything in it goes with it."""
+    """Delete a project. One that has epics or tasks is deleted only with `force`, and everything in it goes with
+    it.
+    """
     finding.check_force(tx, command.force)
     row = finding.project(tx, command.project_id)
     finding.check_version("project", row.version, command.version)
     inside = tasks.ids_in_project(tx, row.id)
     parts = epics.page(tx, {"project_id": row.id}, after=(0, -1, 0), limit=1)[1]
     if (inside or parts) and not command.force:
-        raise NotEmpty(
-            f"project {row.id} has {parts} epics and {len(inside)} tasks", epics=parts, tasks=len(inside)
-        )
+        raise NotEmpty(f"project {row.id} has {parts} epics and {len(inside)} tasks", epics=parts, tasks=len(inside))
     for task_id in inside:
         erase(tx, finding.task(tx, task_id))
     projects.remove(tx, row.id)
@@ -72,9 +72,7 @@ def delete(tx: Tx, command: commands.DeleteProject) -> views.DeletedView:
         {"name": row.name, "tasks": len(inside), "epics": parts},
         project_id=row.id,
     )
-    return views.DeletedView(
-        success=True, deleted="project", id=row.id, name=row.name, epics=parts, tasks=len(inside)
-    )
+    return views.DeletedView(success=True, deleted="project", id=row.id, name=row.name, epics=parts, tasks=len(inside))
 
 
 def list_projects(tx: Tx, command: commands.ListProjects) -> views.Page[views.ProjectView]:

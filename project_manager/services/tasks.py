@@ -37,9 +37,9 @@ _NEEDED_READY = frozenset({Status.IN_PROGRESS, Status.REVIEW, Status.DONE})
 def create(tx: Tx, command: commands.CreateTask) -> views.TaskView:
     """Create one task in a project, given by id or name, with its dependencies.
 
-    A project or epic given by name is made if it does not exist; without either the task goes into the project Inbox.
-    Dependencies must exist, and a cycle is refused with the cycle in the message. Repeating the call with the same request_id
-    returns the first answer.
+    A project or epic given by name is made if it does not exist; without either the task goes into the
+    project Inbox. Dependencies must exist, and a cycle is refused with the cycle in the message. Repeating
+    the call with the same request_id returns the first answer.
     """
     project = finding.project_for(tx, command.project_id, command.project_name, command.epic_id)
     epic = finding.epic_for(tx, project, command.epic_id, command.epic_name)
@@ -50,15 +50,14 @@ def create(tx: Tx, command: commands.CreateTask) -> views.TaskView:
 def create_many(tx: Tx, command: commands.CreateTasks) -> views.CreatedTasksView:
     """Create up to 500 tasks in one step, with dependencies between them by `ref`.
 
-    All or nothing. depends_on takes ids of tasks that exist and refs of tasks in the same request, in any order.
+    All or nothing. depends_on takes ids of tasks that exist and refs of tasks in the same request, in any
+    order.
     """
     project = finding.project_for(tx, command.project_id, command.project_name, command.epic_id)
     epic = finding.epic_for(tx, project, command.epic_id, command.epic_name)
     _check_refs(command)
     made = [add(tx, project, None if epic is None else epic.id, task, []) for task in command.tasks]
-    ids = {
-        task.ref: task_id for task, task_id in zip(command.tasks, made, strict=True) if task.ref is not None
-    }
+    ids = {task.ref: task_id for task, task_id in zip(command.tasks, made, strict=True) if task.ref is not None}
     for task, task_id in zip(command.tasks, made, strict=True):
         if task.depends_on:
             set_dependencies(tx, finding.task(tx, task_id), [_referred(ref, ids) for ref in task.depends_on])
@@ -66,9 +65,7 @@ def create_many(tx: Tx, command: commands.CreateTasks) -> views.CreatedTasksView
     return views.CreatedTasksView(items=items, ids=ids)
 
 
-def add(
-    tx: Tx, project: ProjectRow, epic_id: int | None, new: commands.NewTask, depends_on: list[int]
-) -> int:
+def add(tx: Tx, project: ProjectRow, epic_id: int | None, new: commands.NewTask, depends_on: list[int]) -> int:
     """Writes a new task and tells of it; its id."""
     _check_new_status(new.status)
     _check_key(tx, project.id, new.external_key, None)
@@ -132,9 +129,11 @@ def get(tx: Tx, command: commands.GetTask) -> views.TaskView:
 
 
 def details(tx: Tx, command: commands.GetTaskDetails) -> views.TaskDetailsView:
-    """Read one task in full before you work on it: description, criteria, dependencies, what waits for it, and its log.
+    """Read one task in full before you work on it: description, criteria, dependencies, what waits for it, and
+    its log.
 
-    The log is newest first, handoff notes and failed attempts of others included; older entries with before=logs_before.
+    The log is newest first, handoff notes and failed attempts of others included; older entries with
+    before=logs_before.
     """
     row = finding.task(tx, command.task_id)
     project = finding.project(tx, row.project_id)
@@ -156,8 +155,9 @@ def details(tx: Tx, command: commands.GetTaskDetails) -> views.TaskDetailsView:
 def update(tx: Tx, command: commands.UpdateTask) -> views.TaskView:
     """Edit a task's fields: name, description, priority, labels, criteria, dependencies, dates; add a log entry.
 
-    Only the fields that are sent change; lists are replaced whole. While an agent holds the task only that agent (and people) may
-    edit it. With `version` the edit is refused if somebody changed the task since. A `status` moves it as update_task_status does.
+    Only the fields that are sent change; lists are replaced whole. While an agent holds the task only that
+    agent (and people) may edit it. With `version` the edit is refused if somebody changed the task since. A
+    `status` moves it as update_task_status does.
     """
     finding.check_force(tx, command.force)
     row = finding.task(tx, command.task_id)
@@ -181,10 +181,12 @@ def update(tx: Tx, command: commands.UpdateTask) -> views.TaskView:
 
 
 def update_status(tx: Tx, command: commands.UpdateTaskStatus) -> views.StatusChangedView:
-    """Set a task's status: DONE when finished, REVIEW for a look, BLOCKED when stuck. Ends your lease, except IN_PROGRESS.
+    """Set a task's status: DONE when finished, REVIEW for a look, BLOCKED when stuck. Ends your lease, except
+    IN_PROGRESS.
 
-    The holder sends its fence. On a task that nobody holds it is one call: lease, write, let go (IN_PROGRESS keeps the lease).
-    Finished work is left only with reopen=true. A person must send force=true to move a task that an agent holds.
+    The holder sends its fence. On a task that nobody holds it is one call: lease, write, let go (IN_PROGRESS
+    keeps the lease). Finished work is left only with reopen=true. A person must send force=true to move a
+    task that an agent holds.
     """
     finding.check_force(tx, command.force)
     row = finding.task(tx, command.task_id)
@@ -219,9 +221,7 @@ def delete(tx: Tx, command: commands.DeleteTask) -> views.DeletedView:
     waiting = [link for link in links.dependents_of(tx, row.id) if Status(link[2]) not in CLOSED]
     if waiting:
         ids = [link[0] for link in waiting]
-        raise HasDependents(
-            f"tasks {', '.join(f'#{task_id}' for task_id in ids)} depend on task {row.id}", tasks=ids
-        )
+        raise HasDependents(f"tasks {', '.join(f'#{task_id}' for task_id in ids)} depend on task {row.id}", tasks=ids)
     lease = lease_of(row, tx.now)
     if lease is not None and not command.force:
         raise held_by_another(lease)
@@ -251,7 +251,8 @@ def erase(tx: Tx, row: TaskRow) -> None:
 def list_tasks(tx: Tx, command: commands.ListTasks) -> views.Page[Any]:
     """List or search tasks with filters; use get_available_tasks for what may be claimed now.
 
-    By id. `q` searches names and descriptions for all of its words. `fields` chooses columns, `compact` a short row.
+    By id. `q` searches names and descriptions for all of its words. `fields` chooses columns, `compact` a
+    short row.
     """
     filters: dict[str, Any] = {}
     for name in ("project_id", "epic_id", "holder", "q", "ids"):
@@ -267,9 +268,11 @@ def list_tasks(tx: Tx, command: commands.ListTasks) -> views.Page[Any]:
 
 
 def get_available(tx: Tx, command: commands.GetAvailableTasks) -> views.Page[Any]:
-    """List what may be claimed now, best first, without taking anything; claim_next_task takes the best one at once.
+    """List what may be claimed now, best first, without taking anything; claim_next_task takes the best one at
+    once.
 
-    With `status` it looks through those statuses instead, leaving out what somebody holds unless include_locked is set.
+    With `status` it looks through those statuses instead, leaving out what somebody holds unless
+    include_locked is set.
     """
     filters: dict[str, Any] = {}
     for name in ("project_id", "epic_id"):
@@ -289,7 +292,8 @@ def get_available(tx: Tx, command: commands.GetAvailableTasks) -> views.Page[Any
 def add_log(tx: Tx, command: commands.AddTaskLog) -> views.LogView:
     """Report on a task: progress, evidence, a comment, or a handoff note for whoever takes it next.
 
-    While an agent holds the task only that agent (and people) may write; the holder's entry also renews its lease.
+    While an agent holds the task only that agent (and people) may write; the holder's entry also renews its
+    lease.
     """
     row = finding.task(tx, command.task_id)
     if command.kind != "comment":
@@ -303,15 +307,11 @@ def list_logs(tx: Tx, command: commands.ListTaskLogs) -> views.Page[views.LogVie
     """Read a task's log, newest first."""
     from_id = _position(command.cursor, {"task_id": command.task_id, "kind": command.kind}, 1)
     row = finding.task(tx, command.task_id)
-    found = logs.newest(
-        tx, row.id, command.limit + 1, before=from_id[0] if from_id else 2**62, kind=command.kind
-    )
+    found = logs.newest(tx, row.id, command.limit + 1, before=from_id[0] if from_id else 2**62, kind=command.kind)
     more = len(found) > command.limit
     shown = found[: command.limit]
     cursor = _cursor((shown[-1].id,), {"task_id": command.task_id, "kind": command.kind}) if more else None
-    return views.Page(
-        [presenting.log(entry) for entry in shown], cursor, logs.count(tx, row.id, command.kind)
-    )
+    return views.Page([presenting.log(entry) for entry in shown], cursor, logs.count(tx, row.id, command.kind))
 
 
 def _page(
@@ -374,13 +374,9 @@ def _edit(tx: Tx, row: TaskRow, changes: dict[str, Any]) -> TaskRow:
         set_conflicts(tx, row, changes["conflicts_with"])
     written = finding.task(tx, row.id)
     after = presenting.task(tx, written)
-    changed = {
-        name: getattr(after, name) for name in changes if getattr(before, name) != getattr(after, name)
-    }
+    changed = {name: getattr(after, name) for name in changes if getattr(before, name) != getattr(after, name)}
     previous = {name: getattr(before, name) for name in changed}
-    moves.tell(
-        tx, EventType.TASK_UPDATED, written, changes=changed, previous=previous, version=written.version
-    )
+    moves.tell(tx, EventType.TASK_UPDATED, written, changes=changed, previous=previous, version=written.version)
     if not moves.is_ready(tx, row):
         moves.tell_if_ready(tx, [row.id])
     return written
@@ -408,9 +404,7 @@ def _move(tx: Tx, row: TaskRow, target: Status, *, fence: int | None, reopen: bo
     return placed
 
 
-def _move_held(
-    tx: Tx, row: TaskRow, target: Status, *, fence: int | None, forced: bool, attempts: int
-) -> TaskRow:
+def _move_held(tx: Tx, row: TaskRow, target: Status, *, fence: int | None, forced: bool, attempts: int) -> TaskRow:
     if target is Status.IN_PROGRESS and not forced:
         return moves.renew(tx, row, ttl=row.lock_ttl or 0, fenced=fence is not None)
     reason = UnlockReason.FORCED if forced else UnlockReason.AUTO_RELEASE
@@ -452,9 +446,7 @@ def _renewed_by_writing(tx: Tx, row: TaskRow, fence: int | None) -> TaskRow:
 
 def _check_new_status(status: Status) -> None:
     if status in (Status.IN_PROGRESS, Status.REVIEW, Status.BLOCKED):
-        raise _invalid(
-            "status", f"a new task cannot be {status}", hint="Create it as TODO or BACKLOG, then move it."
-        )
+        raise _invalid("status", f"a new task cannot be {status}", hint="Create it as TODO or BACKLOG, then move it.")
 
 
 def _check_key(tx: Tx, project_id: int, key: str | None, task_id: int | None) -> None:
@@ -477,9 +469,7 @@ def _check_refs(command: commands.CreateTasks) -> None:
     faults = []
     for number, task in enumerate(command.tasks):
         if task.ref is not None and refs.count(task.ref) > 1:
-            faults.append(
-                {"field": f"tasks.{number}.ref", "message": f"ref {task.ref!r} is used twice", "hint": ""}
-            )
+            faults.append({"field": f"tasks.{number}.ref", "message": f"ref {task.ref!r} is used twice", "hint": ""})
         faults += [
             {
                 "field": f"tasks.{number}.depends_on",

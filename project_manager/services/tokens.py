@@ -45,7 +45,9 @@ def revoke(tx: Tx, command: commands.RevokeToken) -> views.TokenView:
 
 
 def identify(tx: Tx, secret: str | None, *, required: bool) -> Actor:
-    """Who comes with this secret. Without tokens in the database, and unless `required`, everybody is the local person."""
+    """Who comes with this secret. Without tokens in the database, and unless `required`, everybody is the local
+    person.
+    """
     if secret is None:
         if required or tokens.live(tx):
             raise Unauthorized("this server asks for a token")
@@ -65,6 +67,4 @@ def digest(secret: str) -> str:
 
 def _shown(row: TokenRow, secret: str | None = None) -> views.TokenView:
     created = time_or_none(row.created_at) or ""
-    return views.TokenView(
-        row.id, row.name, row.role, row.agent_id, created, time_or_none(row.revoked_at), secret
-    )
+    return views.TokenView(row.id, row.name, row.role, row.agent_id, created, time_or_none(row.revoked_at), secret)

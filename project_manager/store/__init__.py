@@ -1,1 +1,3 @@
-"""SQL lives here and nowhere else: the tables, the statements by resource, the one writer, the readers, backup."""
+"""SQL lives here and nowhere else: the tables, the statements by resource, the one writer, the readers,
+backup.
+"""

@@ -1,7 +1,8 @@
 """Core statements, compiled once and run on the driver's connection.
 
-Compiling at each call, or `Connection.execute`, costs more than SQLite itself (figures in docs/performance.md). What this leaves
-out: type processors (so columns hold integers and text only), and IN over a list (use json_each).
+Compiling at each call, or `Connection.execute`, costs more than SQLite itself (figures in
+docs/performance.md). What this leaves out: type processors (so columns hold integers and text only), and IN
+over a list (use json_each).
 """
 
 from typing import Any
@@ -25,9 +26,7 @@ class Statement:
     def __init__(self, clause: Executable) -> None:
         compiled = clause.compile(dialect=compiler)  # type: ignore[attr-defined]
         self.sql = str(compiled)
-        self._defaults: dict[str, Any] = {
-            name: value for name, value in compiled.params.items() if value is not None
-        }
+        self._defaults: dict[str, Any] = {name: value for name, value in compiled.params.items() if value is not None}
 
     def run(self, tx: Tx, **parameters: Any) -> int:
         """Runs it; the number of rows it changed."""

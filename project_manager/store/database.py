@@ -1,4 +1,6 @@
-"""One open database: refused when it is not ours to open, migrated when it may be, then one writer, some readers, one tail."""
+"""One open database: refused when it is not ours to open, migrated when it may be, then one writer, some
+readers, one tail.
+"""
 
 import os
 import secrets
@@ -36,16 +38,12 @@ class Options:
 class Database:
     """The writer, the readers and the tail of one file. Open it with `open_database`."""
 
-    def __init__(
-        self, options: Options, clock: Clock, duties: Duties, timed: Callable[[str, float], None]
-    ) -> None:
+    def __init__(self, options: Options, clock: Clock, duties: Duties, timed: Callable[[str, float], None]) -> None:
         path = str(options.path)
         self.path = options.path
         self.instance = secrets.token_hex(8)
         self.host = socket.gethostname()
-        self.writer = Writer(
-            path, clock, duties, max_attempts=options.max_attempts, look_every=options.look_every
-        )
+        self.writer = Writer(path, clock, duties, max_attempts=options.max_attempts, look_every=options.look_every)
         self.readers = Readers(
             path,
             threads=options.pool,
@@ -103,9 +101,7 @@ def _create_folder(path: Path) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise DatabaseRefused(
-            f"the folder of the database {path} cannot be made: {error.strerror}"
-        ) from error
+        raise DatabaseRefused(f"the folder of the database {path} cannot be made: {error.strerror}") from error
     if not os.access(path.parent, os.W_OK):
         raise DatabaseRefused(
             f"the folder {path.parent} is read-only, so the database {path.name} cannot be made in it"
@@ -138,9 +134,7 @@ def _examine_inside(path: Path) -> str | None:
         if path.stat().st_size <= QUICK_CHECK_BYTES:
             verdict = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
             if verdict != "ok":
-                raise DatabaseRefused(
-                    f"the database {path} is damaged: restore a backup (`project-manager restore`)"
-                )
+                raise DatabaseRefused(f"the database {path} is damaged: restore a backup (`project-manager restore`)")
         present = revisions.present(connection)
         if present is None and revisions.has_foreign_tables(connection):
             raise DatabaseRefused(f"the database {path} belongs to another program")
@@ -169,7 +163,7 @@ def _copy_before_migration(path: Path, present: str) -> None:
         source.close()
 
 
-def register(tx: Tx, database: Database, *, version: str, kind: str) -> None:
+def register(tx: Tx, *, database: Database, version: str, kind: str) -> None:
     """Enters this process among the instances. Raises DatabaseRefused when sharing the file is not safe."""
     instances.forget_silent(tx)
     others = instances.live(tx)
@@ -182,12 +176,10 @@ def register(tx: Tx, database: Database, *, version: str, kind: str) -> None:
     instances.enter(tx, database.instance, host=database.host, pid=os.getpid(), version=version, kind=kind)
 
 
-def beat(tx: Tx, database: Database, *, version: str, kind: str) -> None:
+def beat(tx: Tx, *, database: Database, version: str, kind: str) -> None:
     """The heartbeat of this process; enters it again when its row is gone."""
     if not instances.beat(tx, database.instance):
-        instances.enter(
-            tx, database.instance, host=database.host, pid=os.getpid(), version=version, kind=kind
-        )
+        instances.enter(tx, database.instance, host=database.host, pid=os.getpid(), version=version, kind=kind)
 
 
 def _size(path: Path) -> int:

@@ -1,4 +1,6 @@
-"""Every difference between databases: the driver, how statements are spelled, how a transaction begins, which error means what."""
+"""Every difference between databases: the driver, how statements are spelled, how a transaction begins, which
+error means what.
+"""
 
 import sqlite3 as _standard
 from types import ModuleType
@@ -47,13 +49,16 @@ _ENDS_TRANSACTION = frozenset({"SQLITE_FULL", "SQLITE_IOERR", "SQLITE_NOMEM", "S
 
 
 def several_processes_are_safe(version: tuple[int, ...] = SQLITE_VERSION) -> bool:
-    """Whether this SQLite is free of the WAL-reset bug (sqlite.org/wal.html): before its fix, two processes that write and
-    checkpoint at the same moment can corrupt the database."""
+    """Whether this SQLite is free of the WAL-reset bug (sqlite.org/wal.html): before its fix, two processes that
+    write and checkpoint at the same moment can corrupt the database.
+    """
     return version >= _FIXED_SINCE or version in _FIXED_BACKPORTS
 
 
 def connect(path: str, *, read_only: bool = False, create: bool = False) -> Any:
-    """A driver connection in autocommit, so that BEGIN and COMMIT are ours. Readers cannot write and never checkpoint."""
+    """A driver connection in autocommit, so that BEGIN and COMMIT are ours. Readers cannot write and never
+    checkpoint.
+    """
     mode = "rwc" if create else "rw"
     connection = driver.connect(
         f"file:{_quoted(path)}?mode={mode}",
@@ -82,12 +87,16 @@ def error_name(error: BaseException) -> str:
 
 
 def ends_transaction(error: BaseException) -> bool:
-    """After these SQLite has rolled the whole transaction back by itself: no savepoint can be trusted any more."""
+    """After these SQLite has rolled the whole transaction back by itself: no savepoint can be trusted any
+    more.
+    """
     return error_name(error).startswith(tuple(_ENDS_TRANSACTION))
 
 
 def as_domain_error(error: BaseException) -> ProjectManagerError:
-    """What a driver's error means to a caller. Violated constraints do not come here: use cases check before they write."""
+    """What a driver's error means to a caller. Violated constraints do not come here: use cases check before they
+    write.
+    """
     name = error_name(error)
     if name.startswith("SQLITE_FULL"):
         return StorageFull("the disk of the database is full")

@@ -31,9 +31,7 @@ _BY_NAME = Statement(
 )
 _ALL = Statement(select(*_COLUMNS).order_by(epics.c.project_id, epics.c.position, epics.c.id))
 _NEXT_POSITION = Statement(
-    select(func.coalesce(func.max(epics.c.position) + 1, 0)).where(
-        epics.c.project_id == bindparam("project_id")
-    )
+    select(func.coalesce(func.max(epics.c.position) + 1, 0)).where(epics.c.project_id == bindparam("project_id"))
 )
 _ADD = Statement(
     insert(epics)
@@ -128,9 +126,7 @@ def _listed(filters: frozenset[str]) -> tuple[Statement, Statement]:
     return Statement(narrowed(page)), Statement(narrowed(select(func.count()).select_from(epics)))
 
 
-def page(
-    tx: Tx, filters: dict[str, Any], *, after: tuple[int, int, int], limit: int
-) -> tuple[list[EpicRow], int]:
+def page(tx: Tx, filters: dict[str, Any], *, after: tuple[int, int, int], limit: int) -> tuple[list[EpicRow], int]:
     """Epics by project, position and id, and how many the filters let through."""
     rows, count = _listed(frozenset(filters))
     position = {f"after_{number}": value for number, value in enumerate(after)}

@@ -1,4 +1,6 @@
-"""The outbox: what happened, written in the transaction in which it happened, read in the order of commits."""
+"""The outbox: what happened, written in the transaction in which it happened, read in the order of
+commits.
+"""
 
 import json
 from functools import lru_cache
@@ -50,10 +52,7 @@ class EventRow(NamedTuple):
 _COLUMNS = [events.c[name] for name in EventRow._fields]
 _ADD = Statement(insert(events).values({name: bindparam(name) for name in EventRow._fields if name != "seq"}))
 _AFTER = Statement(
-    select(*_COLUMNS)
-    .where(events.c.seq > bindparam("since"))
-    .order_by(events.c.seq)
-    .limit(bindparam("limit"))
+    select(*_COLUMNS).where(events.c.seq > bindparam("since")).order_by(events.c.seq).limit(bindparam("limit"))
 )
 _HEAD = Statement(select(func.coalesce(func.max(events.c.seq), 0)))
 _OF_TASK = Statement(
@@ -62,9 +61,7 @@ _OF_TASK = Statement(
     .order_by(events.c.seq)
     .limit(bindparam("limit"))
 )
-_COUNT_OF_TASK = Statement(
-    select(func.count()).select_from(events).where(events.c.task_id == bindparam("task_id"))
-)
+_COUNT_OF_TASK = Statement(select(func.count()).select_from(events).where(events.c.task_id == bindparam("task_id")))
 _OLD = Statement(select(func.coalesce(func.max(events.c.seq), 0)).where(events.c.at < bindparam("before")))
 _PRUNE = Statement(delete(events).where(events.c.seq <= bindparam("seq"), events.c.at < bindparam("before")))
 
@@ -104,10 +101,7 @@ def head(tx: Tx) -> int:
 @lru_cache(maxsize=8)
 def _selected(filters: frozenset[str]) -> Statement:
     statement = (
-        select(*_COLUMNS)
-        .where(events.c.seq > bindparam("since"))
-        .order_by(events.c.seq)
-        .limit(bindparam("limit"))
+        select(*_COLUMNS).where(events.c.seq > bindparam("since")).order_by(events.c.seq).limit(bindparam("limit"))
     )
     if "types" in filters:
         statement = statement.where(events.c.type.in_(select(each(bindparam("types")).c.value)))
@@ -123,10 +117,7 @@ def selected(tx: Tx, since: int, limit: int, *, types: list[str], project_id: in
         values["types"] = json.dumps(types)
     if project_id is not None:
         values["project_id"] = project_id
-    return [
-        EventRow._make(row)
-        for row in _selected(frozenset(values)).rows(tx, since=since, limit=limit, **values)
-    ]
+    return [EventRow._make(row) for row in _selected(frozenset(values)).rows(tx, since=since, limit=limit, **values)]
 
 
 def of_task(tx: Tx, task_id: int, after_seq: int, limit: int) -> list[EventRow]:

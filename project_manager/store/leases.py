@@ -1,4 +1,6 @@
-"""The writes of a lease. Each is one statement that carries its own guarantee: who holds, which fence, expired or not."""
+"""The writes of a lease. Each is one statement that carries its own guarantee: who holds, which fence,
+expired or not.
+"""
 
 import json
 from functools import lru_cache
@@ -61,9 +63,7 @@ _PLACE = Statement(
     )
     .values(
         status=bindparam("status"),
-        completed_at=case(
-            (bindparam("status_again") == literal_column("'DONE'"), bindparam("now")), else_=null()
-        ),
+        completed_at=case((bindparam("status_again") == literal_column("'DONE'"), bindparam("now")), else_=null()),
         attempts=bindparam("attempts"),
         fence=tasks.c.fence + bindparam("fence_step"),
         lock_holder=null(),
@@ -84,7 +84,9 @@ _HELD = Statement(select(func.count()).select_from(tasks).where(tasks.c.lock_hol
 
 
 def take(tx: Tx, read: TaskRow, agent: str, *, ttl: int, came_from: str) -> TaskRow | None:
-    """A new lease for `agent`, with the next fence; None when the row has moved or is held. `ttl` in milliseconds."""
+    """A new lease for `agent`, with the next fence; None when the row has moved or is held. `ttl` in
+    milliseconds.
+    """
     row = _TAKE.row(
         tx,
         task_id=read.id,
@@ -126,9 +128,7 @@ def renew(tx: Tx, read: TaskRow, *, ttl: int, fenced: bool) -> TaskRow | None:
     )
     if not changed:
         return None
-    return read._replace(
-        lock_expires_at=tx.now + ttl, lock_ttl=ttl, lock_fenced=max(read.lock_fenced, int(fenced))
-    )
+    return read._replace(lock_expires_at=tx.now + ttl, lock_ttl=ttl, lock_fenced=max(read.lock_fenced, int(fenced)))
 
 
 def place(tx: Tx, read: TaskRow, status: str, *, attempts: int, fence_step: int = 0) -> TaskRow | None:
@@ -203,10 +203,7 @@ def _best(filters: frozenset[str], capped: bool) -> Any:
 def _take_best(filters: frozenset[str], capped: bool) -> Statement:
     chosen = _best(filters, capped).scalar_subquery()
     return Statement(
-        update(tasks)
-        .where(tasks.c.id == chosen, tasks.c.lock_holder.is_(None))
-        .values(_LEASE)
-        .returning(*COLUMNS)
+        update(tasks).where(tasks.c.id == chosen, tasks.c.lock_holder.is_(None)).values(_LEASE).returning(*COLUMNS)
     )
 
 

@@ -19,9 +19,7 @@ _DEPENDENTS_OF = Statement(
     .where(_d.c.depends_on_id == bindparam("task_id"))
     .order_by(tasks.c.id)
 )
-_ADD_DEPENDENCY = Statement(
-    insert(_d).values(task_id=bindparam("task_id"), depends_on_id=bindparam("other_id"))
-)
+_ADD_DEPENDENCY = Statement(insert(_d).values(task_id=bindparam("task_id"), depends_on_id=bindparam("other_id")))
 _DROP_DEPENDENCIES = Statement(delete(_d).where(_d.c.task_id == bindparam("task_id")))
 _COUNT_OPEN = Statement(
     update(tasks)
@@ -29,9 +27,7 @@ _COUNT_OPEN = Statement(
     .values(
         open_dependencies=select(func.count())
         .select_from(_d.join(tasks.alias("needed"), literal_column("needed.id") == _d.c.depends_on_id))
-        .where(
-            _d.c.task_id == bindparam("task_id"), literal_column("needed.status") != literal_column("'DONE'")
-        )
+        .where(_d.c.task_id == bindparam("task_id"), literal_column("needed.status") != literal_column("'DONE'"))
         .scalar_subquery()
     )
     .returning(tasks.c.open_dependencies)

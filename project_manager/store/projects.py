@@ -86,16 +86,9 @@ def _listed(archived: bool | None) -> tuple[Statement, Statement]:
     def narrowed(statement: Select[Any]) -> Select[Any]:
         if archived is None:
             return statement
-        return statement.where(
-            projects.c.archived_at.is_not(None) if archived else projects.c.archived_at.is_(None)
-        )
+        return statement.where(projects.c.archived_at.is_not(None) if archived else projects.c.archived_at.is_(None))
 
-    page = (
-        select(*_COLUMNS)
-        .where(projects.c.id > bindparam("after"))
-        .order_by(projects.c.id)
-        .limit(bindparam("limit"))
-    )
+    page = select(*_COLUMNS).where(projects.c.id > bindparam("after")).order_by(projects.c.id).limit(bindparam("limit"))
     return Statement(narrowed(page)), Statement(narrowed(select(func.count()).select_from(projects)))
 
 

@@ -1,4 +1,6 @@
-"""The threads that read: their own connections that cannot write, one snapshot per job, a deadline on each."""
+"""The threads that read: their own connections that cannot write, one snapshot per job, a deadline on
+each.
+"""
 
 import asyncio
 import queue
@@ -9,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from project_manager.domain.actors import Actor
-from project_manager.domain.errors import Internal, ProjectManagerError, QueueFull, ShuttingDown
+from project_manager.domain.errors import QueueFull, ShuttingDown
 from project_manager.store import dialect
 from project_manager.store.transaction import Tx
 
@@ -69,6 +71,11 @@ class Readers:
         self._queue.put(read)
         return await read.future
 
+    @property
+    def busy(self) -> bool:
+        """Whether reads wait for a thread."""
+        return self._queue.qsize() > 0
+
     def close(self) -> None:
         self._closing = True
         for _ in self._threads:
@@ -101,18 +108,10 @@ class Readers:
             finally:
                 if connection.in_transaction:
                     connection.execute("ROLLBACK")
-        except ProjectManagerError as error:
-            return None, error
         except dialect.DriverError as error:
             return None, dialect.as_domain_error(error)
-        except Exception as error:  # noqa: BLE001 a reader thread must outlive every fault of a read
-            return None, _fault(error)
-
-
-def _fault(error: Exception) -> Internal:
-    fault = Internal("the read failed by a fault of the server")
-    fault.__cause__ = error
-    return fault
+        except Exception as error:  # noqa: BLE001 a reader thread outlives every fault; who asked gets it
+            return None, error
 
 
 def _settle(future: asyncio.Future[Any], outcome: Any, error: BaseException | None) -> None:

@@ -20,13 +20,13 @@ def head() -> str:
 
 
 def known() -> set[str]:
-    return {
-        match[1] for path in (scripts_folder() / "versions").iterdir() if (match := _FILE.match(path.name))
-    }
+    return {match[1] for path in (scripts_folder() / "versions").iterdir() if (match := _FILE.match(path.name))}
 
 
 def present(connection: Any) -> str | None:
-    """The revision of an open database; None when it has no tables of ours. Raises the driver's error when it is no database."""
+    """The revision of an open database; None when it has no tables of ours. Raises the driver's error when it is
+    no database.
+    """
     tables = {row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
     if "alembic_version" not in tables:
         return None
@@ -37,7 +37,5 @@ def present(connection: Any) -> str | None:
 def has_foreign_tables(connection: Any) -> bool:
     """Whether there are tables in a database that has no revision: it is somebody else's."""
     return bool(
-        connection.execute(
-            "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
-        ).fetchone()
+        connection.execute("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'").fetchone()
     )

@@ -1,8 +1,9 @@
-"""The tables. Instants are integers (milliseconds since the epoch, UTC); lists are JSON text; every constraint has a name.
+"""The tables. Instants are integers (milliseconds since the epoch, UTC); lists are JSON text; every
+constraint has a name.
 
-The CHECKs make impossible states impossible: a lease has all of its parts or none, a held task is IN_PROGRESS, DONE has a
-completed_at. Counters that a claim needs at once are kept in the row (`open_dependencies`, `unblocks`, `deferred`, `archived`),
-written in the same transaction as what they count.
+The CHECKs make impossible states impossible: a lease has all of its parts or none, a held task is
+IN_PROGRESS, DONE has a completed_at. Counters that a claim needs at once are kept in the row
+(`open_dependencies`, `unblocks`, `deferred`, `archived`), written in the same transaction as what they count.
 """
 
 from sqlalchemy import (

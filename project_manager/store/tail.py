@@ -1,8 +1,8 @@
 """Follows the outbox: reads events after the last one in the order of commits, whoever committed them.
 
-The own writer wakes it; commits of other processes show in `PRAGMA data_version`, looked at every 20 ms (figures in
-docs/performance.md). A reader by number misses nothing here, because SQLite has one writer at a time and so numbers are committed
-in order.
+The own writer wakes it; commits of other processes show in `PRAGMA data_version`, looked at every 20 ms
+(figures in docs/performance.md). A reader by number misses nothing here, because SQLite has one writer at a
+time and so numbers are committed in order.
 """
 
 import logging
@@ -72,7 +72,8 @@ class Tail:
                     self._read()
                     unsure = True
                 elif unsure:
-                    # Some of the commits just seen may have been another process's, with a lease that ends soon.
+                    # Some of the commits just seen may have been another process's, with a lease that ends
+                    # soon.
                     self._foreign_commit()
                     unsure = False
                 version = seen

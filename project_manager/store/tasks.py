@@ -1,4 +1,6 @@
-"""Tasks: one row, pages of rows, and the writes of their fields. Leases are in leases.py, links in links.py."""
+"""Tasks: one row, pages of rows, and the writes of their fields. Leases are in leases.py, links in
+links.py.
+"""
 
 import json
 from functools import lru_cache
@@ -121,11 +123,22 @@ def _links() -> list[ColumnElement[Any]]:
 _ROW = select(*COLUMNS, *_links())
 _GET = Statement(_ROW.where(tasks.c.id == bindparam("task_id")))
 _BY_KEY = Statement(
-    _ROW.where(
-        tasks.c.project_id == bindparam("project_id"), tasks.c.external_key == bindparam("external_key")
-    )
+    _ROW.where(tasks.c.project_id == bindparam("project_id"), tasks.c.external_key == bindparam("external_key"))
 )
-_WRITABLE = ["epic_id", "name", "description", "priority", "labels", "acceptance", "defer_until", "due_at", "estimate_minutes", "external_key", "deferred", "attempts"]
+_WRITABLE = [
+    "epic_id",
+    "name",
+    "description",
+    "priority",
+    "labels",
+    "acceptance",
+    "defer_until",
+    "due_at",
+    "estimate_minutes",
+    "external_key",
+    "deferred",
+    "attempts",
+]
 _INSERT = Statement(
     insert(tasks)
     .values(
@@ -167,9 +180,7 @@ _DELETE = Statement(delete(tasks).where(tasks.c.id == bindparam("task_id")))
 _DEFERRED_DUE = Statement(
     select(tasks.c.id).where(tasks.c.deferred == literal_column("1"), tasks.c.defer_until <= bindparam("now"))
 )
-_NEXT_DEFERRED = Statement(
-    select(func.min(tasks.c.defer_until)).where(tasks.c.deferred == literal_column("1"))
-)
+_NEXT_DEFERRED = Statement(select(func.min(tasks.c.defer_until)).where(tasks.c.deferred == literal_column("1")))
 _UNDEFER = Statement(update(tasks).where(tasks.c.id == bindparam("task_id")).values(deferred=0))
 _ARCHIVE = Statement(
     update(tasks).where(tasks.c.project_id == bindparam("project_id")).values(archived=bindparam("archived"))
@@ -179,13 +190,9 @@ _COUNTS_BY_PROJECT = Statement(
     select(tasks.c.project_id, tasks.c.status, func.count()).group_by(tasks.c.project_id, tasks.c.status)
 )
 _COUNTS_IN_PROJECT = Statement(
-    select(tasks.c.status, func.count())
-    .where(tasks.c.project_id == bindparam("project_id"))
-    .group_by(tasks.c.status)
+    select(tasks.c.status, func.count()).where(tasks.c.project_id == bindparam("project_id")).group_by(tasks.c.status)
 )
-_COMPLETED_SINCE = Statement(
-    select(func.count()).select_from(tasks).where(tasks.c.completed_at >= bindparam("since"))
-)
+_COMPLETED_SINCE = Statement(select(func.count()).select_from(tasks).where(tasks.c.completed_at >= bindparam("since")))
 _LINKS_OF = Statement(
     select(tasks.c.id, tasks.c.name, tasks.c.status)
     .where(tasks.c.id.in_(select(each(bindparam("ids")).c.value)))
@@ -211,7 +218,9 @@ def add(tx: Tx, values: dict[str, Any]) -> int:
 
 
 def write(tx: Tx, read: TaskRow, values: dict[str, Any]) -> bool:
-    """Writes the fields of `values` over the row as it was read; False when version, fence or holder have moved since."""
+    """Writes the fields of `values` over the row as it was read; False when version, fence or holder have moved
+    since.
+    """
     fields = {name: getattr(read, name) for name in _WRITABLE}
     return bool(
         _UPDATE.run(
@@ -281,7 +290,9 @@ def ids_in_project(tx: Tx, project_id: int) -> list[int]:
 
 
 def claimable(source: Any, *, capped: bool) -> list[ColumnElement[bool]]:
-    """The conditions under which a task is ready. The first four are spelled as the partial indexes spell them."""
+    """The conditions under which a task is ready. The first four are spelled as the partial indexes spell
+    them.
+    """
     conditions = [
         source.c.status == literal_column("'TODO'"),
         source.c.open_dependencies == literal_column("0"),
@@ -355,10 +366,10 @@ def _count_statement(filters: frozenset[str], capped: bool) -> Statement:
     return Statement(select(func.count()).select_from(tasks).where(*conditions))
 
 
-def page(
-    tx: Tx, filters: dict[str, Any], *, order: str, after: tuple[int, ...] | None, limit: int
-) -> list[TaskRow]:
-    """Up to `limit` rows behind the position `after`. `order` is "id", or "claim": the order in which they are offered."""
+def page(tx: Tx, filters: dict[str, Any], *, order: str, after: tuple[int, ...] | None, limit: int) -> list[TaskRow]:
+    """Up to `limit` rows behind the position `after`. `order` is "id", or "claim": the order in which they are
+    offered.
+    """
     statement = _page_statement(frozenset(filters), order, after is not None, tx.max_attempts > 0)
     position = {f"after_{number}": value for number, value in enumerate(after or ())}
     return [TaskRow._make(row) for row in statement.rows(tx, **_values(tx, filters), **position, limit=limit)]
@@ -369,9 +380,7 @@ def count(tx: Tx, filters: dict[str, Any]) -> int:
 
 
 def _values(tx: Tx, filters: dict[str, Any]) -> dict[str, Any]:
-    values = {
-        name: json.dumps(value) if isinstance(value, list) else value for name, value in filters.items()
-    }
+    values = {name: json.dumps(value) if isinstance(value, list) else value for name, value in filters.items()}
     if "q" in values:
         values["q"] = match_expression(values["q"])
     return {**values, "now": tx.now, "max_attempts": tx.max_attempts}

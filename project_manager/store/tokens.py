@@ -21,9 +21,7 @@ class TokenRow(NamedTuple):
 
 
 _COLUMNS = [tokens.c[name] for name in TokenRow._fields]
-_BY_HASH = Statement(
-    select(*_COLUMNS).where(tokens.c.hash == bindparam("hash"), tokens.c.revoked_at.is_(None))
-)
+_BY_HASH = Statement(select(*_COLUMNS).where(tokens.c.hash == bindparam("hash"), tokens.c.revoked_at.is_(None)))
 _BY_NAME = Statement(select(*_COLUMNS).where(tokens.c.name == bindparam("name")))
 _GET = Statement(select(*_COLUMNS).where(tokens.c.id == bindparam("token_id")))
 _PAGE = Statement(
@@ -43,10 +41,7 @@ _ADD = Statement(
     .returning(*_COLUMNS)
 )
 _REVOKE = Statement(
-    update(tokens)
-    .where(tokens.c.id == bindparam("token_id"))
-    .values(revoked_at=bindparam("now"))
-    .returning(*_COLUMNS)
+    update(tokens).where(tokens.c.id == bindparam("token_id")).values(revoked_at=bindparam("now")).returning(*_COLUMNS)
 )
 
 
@@ -77,9 +72,7 @@ def live(tx: Tx) -> int:
 
 
 def add(tx: Tx, name: str, role: str, agent_id: str | None, digest: str) -> TokenRow:
-    return TokenRow._make(
-        _ADD.row(tx, name=name, role=role, agent_id=agent_id, hash=digest, now=tx.now) or ()
-    )
+    return TokenRow._make(_ADD.row(tx, name=name, role=role, agent_id=agent_id, hash=digest, now=tx.now) or ())
 
 
 def revoke(tx: Tx, token_id: int) -> TokenRow:

@@ -11,7 +11,8 @@ from project_manager.domain.actors import Actor
 class Tx:
     """A transaction as use cases see it. They hand it on to store functions and never touch `execute` themselves.
 
-    `now` is milliseconds since the epoch, read once per batch. `max_attempts` is the cap on attempts (0 = none).
+    `now` is milliseconds since the epoch, read once per batch. `max_attempts` is the cap on attempts (0 =
+    none).
     """
 
     execute: Callable[..., Any] = field(repr=False)

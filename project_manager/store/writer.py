@@ -1,9 +1,10 @@
 """The one thread that writes, with group commit.
 
-Jobs wait in a bounded queue. The thread takes what waits, opens one transaction, does the work that is due (expired leases), runs
-each job inside its own savepoint, and commits once for all of them: nothing is answered before it is durable, and the cost of
-the fsync is shared. One failing job harms no other. When SQLite itself has given up the transaction (disk full, I/O error) every
-job of the batch gets the error, because none of it was kept.
+Jobs wait in a bounded queue. The thread takes what waits, opens one transaction, does the work that is due
+(expired leases), runs each job inside its own savepoint, and commits once for all of them: nothing is
+answered before it is durable, and the cost of the fsync is shared. One failing job harms no other. When
+SQLite itself has given up the transaction (disk full, I/O error) every job of the batch gets the error,
+because none of it was kept.
 """
 
 import asyncio
@@ -62,9 +63,10 @@ LOOK = _Look()
 
 @dataclass(frozen=True, slots=True)
 class Duties:
-    """What the writer does besides jobs. `due` runs at the head of every batch; `next_due` says when to look again (milliseconds
-    since the epoch, or None); `committed` is called after each commit; `measured` gets (jobs, seconds) of a batch and `timed`
-    (job name, seconds)."""
+    """What the writer does besides jobs. `due` runs at the head of every batch; `next_due` says when to look
+    again (milliseconds since the epoch, or None); `committed` is called after each commit; `measured` gets
+    (jobs, seconds) of a batch and `timed` (job name, seconds).
+    """
 
     due: Callable[[Tx], None]
     next_due: Callable[[Tx], int | None]
@@ -76,9 +78,7 @@ class Duties:
 class Writer:
     """Owns the only connection that writes."""
 
-    def __init__(
-        self, path: str, clock: Clock, duties: Duties, *, max_attempts: int, look_every: float
-    ) -> None:
+    def __init__(self, path: str, clock: Clock, duties: Duties, *, max_attempts: int, look_every: float) -> None:
         self._connection = dialect.connect(path)
         self._clock = clock
         self._duties = duties
@@ -109,7 +109,9 @@ class Writer:
         return max(self._clock.now(), self._last_now)
 
     async def run(self, name: str, work: Work[Result], actor: Actor, request_id: str) -> Result:
-        """Runs `work` in the next batch; returns after the commit. Raises QueueFull, ShuttingDown, or what `work` raises."""
+        """Runs `work` in the next batch; returns after the commit. Raises QueueFull, ShuttingDown, or what `work`
+        raises.
+        """
         if self._closing:
             raise ShuttingDown("the server is stopping")
         if self._queue.qsize() >= QUEUE:
@@ -152,7 +154,9 @@ class Writer:
             self._answer(batch)
 
     def _take(self) -> tuple[list[Job[Any]], bool]:
-        """The jobs that wait, at most BATCH; empty when it is only time to look for what is due. True when it is time to stop."""
+        """The jobs that wait, at most BATCH; empty when it is only time to look for what is due. True when it is time
+        to stop.
+        """
         try:
             first = self._queue.get(timeout=self._patience())
         except queue.Empty:
@@ -209,7 +213,9 @@ class Writer:
         self._duties.timed(job.name, time.perf_counter() - started)
 
     def _read_clock(self, tx: Tx) -> int:
-        """Holds still when the wall clock is behind what this database has seen; remembers how far it got, once a second."""
+        """Holds still when the wall clock is behind what this database has seen; remembers how far it got, once a
+        second.
+        """
         self._high_mark = meta.clock_high(tx)
         now = max(self._clock.now(), self._last_now, self._high_mark)
         if now - self._high_mark >= CLOCK_STEP_MS:

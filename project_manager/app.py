@@ -1,0 +1,216 @@
+"""Composition: one process, one event loop, one server with two listeners, and an orderly end."""
+
+import gc
+import logging
+import signal
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import anyio
+import uvicorn
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from project_manager import __version__
+from project_manager.config import Settings
+from project_manager.logs import log_action
+from project_manager.mcp.server import build_server
+from project_manager.mcp.stdio import serve_stdio as speak
+from project_manager.mcp.transports import McpDoor
+from project_manager.runtime import Runtime, open_runtime
+from project_manager.web.application import api, guarded
+from project_manager.web.websocket import Updates
+
+log = logging.getLogger(__name__)
+
+BACKLOG = 2048
+CALLS_SECONDS = 2.0
+BACKSTOP_SECONDS = 2
+KEEP_ALIVE_SECONDS = 75
+LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
+
+Announce = Callable[[str], None]
+
+
+class StartRefused(Exception):
+    """One sentence that says why the service does not start."""
+
+
+class Server(uvicorn.Server):
+    """Leaves signals alone: they belong to the process, which drains before the server stops."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+class Ports:
+    """One ASGI application for two sockets: the port that a request came in by picks the application."""
+
+    def __init__(self, api_app: ASGIApp, mcp_app: ASGIApp, mcp_port: int) -> None:
+        self._api = api_app
+        self._mcp = mcp_app
+        self._mcp_port = mcp_port
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        server = scope.get("server")
+        chosen = self._mcp if server is not None and server[1] == self._mcp_port else self._api
+        await chosen(scope, receive, send)
+
+
+def serve(settings: Settings, *, announce: Announce) -> int:
+    """Runs the service until SIGTERM or SIGINT; the exit status. Raises StartRefused, DatabaseRefused.
+
+    `announce` gets the lines that tell people where the doors are.
+    """
+    sockets = bind(settings)
+    try:
+        anyio.run(run, settings, sockets, announce, backend_options={"use_uvloop": True})
+    finally:
+        for bound in sockets:
+            bound.close()
+    return 0
+
+
+def serve_stdio(settings: Settings) -> int:
+    """Speaks MCP on standard input and output until the client goes; the exit status."""
+    anyio.run(_stdio, settings)
+    return 0
+
+
+async def _stdio(settings: Settings) -> None:
+    async with open_runtime(settings, kind="mcp") as runtime:
+        await speak(runtime)
+
+
+def bind(settings: Settings) -> list[socket.socket]:
+    """The listening sockets, the API's first. Raises StartRefused naming a busy port; a port is never moved."""
+    ports = [("DEFAULT_PORT", settings.default_port)]
+    if settings.mcp_transport in ("sse", "http"):
+        ports.append(("MCP_PORT", settings.mcp_port))
+    bound: list[socket.socket] = []
+    for name, port in ports:
+        try:
+            bound.append(_listen(settings.host, port))
+        except OSError as error:
+            for opened in bound:
+                opened.close()
+            raise StartRefused(f"{name} {port} on {settings.host} cannot be used: {error.strerror or error}") from error
+    return bound
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    # With the protocol named, asyncio sets TCP_NODELAY on accepted connections; without it each answer waits
+    # 40 ms.
+    listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    try:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind((host, port))
+        listening.listen(BACKLOG)
+    except OSError:
+        listening.close()
+        raise
+    listening.setblocking(False)
+    return listening
+
+
+async def run(settings: Settings, sockets: list[socket.socket], announce: Announce) -> None:
+    """Opens the runtime and serves on the bound sockets until a signal; then drains and closes."""
+    async with open_runtime(settings) as runtime:
+        door = McpDoor(build_server(runtime), settings, runtime.metrics)
+        updates = Updates(runtime)
+        mcp_app = door.app if len(sockets) > 1 else None
+        application: ASGIApp = api(runtime, updates, mcp_app, door.paths)
+        if mcp_app is not None:
+            port = sockets[1].getsockname()[1]
+            application = Ports(application, guarded(with_health(mcp_app, application), runtime), port)
+        async with door.run(), anyio.create_task_group() as tasks:
+            server = Server(_configuration(settings, application))
+            tasks.start_soon(_until_signal, server, runtime, door)
+            tasks.start_soon(_announce_when_up, server, runtime, sockets, announce)
+            await server.serve(sockets=sockets)
+            tasks.cancel_scope.cancel()
+
+
+def with_health(mcp_app: ASGIApp, api_app: ASGIApp) -> ASGIApp:
+    """The MCP port also answers health checks."""
+
+    async def either(scope: Scope, receive: Receive, send: Send) -> None:
+        healthy = scope["type"] == "http" and scope["path"] in ("/healthz", "/livez", "/readyz")
+        await (api_app if healthy else mcp_app)(scope, receive, send)
+
+    return either
+
+
+def _configuration(settings: Settings, application: ASGIApp) -> uvicorn.Config:
+    return uvicorn.Config(
+        application,
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        http="httptools",
+        ws="websockets-sansio",
+        ws_per_message_deflate=False,
+        ws_max_size=65536,
+        ws_ping_interval=settings.websocket_ping_interval or None,
+        ws_ping_timeout=settings.websocket_ping_timeout or None,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=BACKSTOP_SECONDS,
+        backlog=BACKLOG,
+    )
+
+
+async def _announce_when_up(server: Server, runtime: Runtime, sockets: list[socket.socket], announce: Announce) -> None:
+    while not server.started:
+        await anyio.sleep(0.005)
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 100)
+    for line in addresses(runtime.settings, sockets):
+        announce(line)
+    log_action(log, "started", version=__version__, database=str(runtime.database.path))
+
+
+def addresses(settings: Settings, sockets: list[socket.socket]) -> list[str]:
+    """Where the doors are, and what a person should know about who can come in."""
+    host = "127.0.0.1" if settings.host in ("0.0.0.0", "::") else settings.host  # noqa: S104 compared, not bound
+    shown = f"[{host}]" if ":" in host else host
+    base = f"http://{shown}:{sockets[0].getsockname()[1]}"
+    lines = [f"dashboard  {base}/", f"API        {base}/docs"]
+    if len(sockets) > 1:
+        mcp = f"http://{shown}:{sockets[1].getsockname()[1]}"
+        lines.append(f"MCP        {mcp}/mcp" + (f" and {mcp}/sse" if settings.mcp_transport == "sse" else ""))
+    if settings.host not in LOOPBACK and not settings.auth_required:
+        lines.append(
+            f"WARNING    {settings.host} can be reached from other machines and AUTH_REQUIRED is off: whoever reaches it may do everything"
+        )
+    return lines
+
+
+async def _until_signal(server: Server, runtime: Runtime, door: McpDoor) -> None:
+    """The first signal drains and stops; a second one forces."""
+    with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+        stopping = False
+        async with anyio.create_task_group() as tasks:
+            async for number in signals:
+                if stopping:
+                    log_action(log, "forced", logging.WARNING, signal=signal.Signals(number).name)
+                    server.force_exit = True
+                    tasks.cancel_scope.cancel()
+                    return
+                stopping = True
+                log_action(log, "stopping", signal=signal.Signals(number).name)
+                tasks.start_soon(_stop, server, runtime, door)
+
+
+async def _stop(server: Server, runtime: Runtime, door: McpDoor) -> None:
+    """Takes no new connections, ends what only listens, answers what is in flight, then lets the server end."""
+    for listening in server.servers:
+        listening.close()
+    runtime.hub.close()
+    door.drain()
+    await door.wait_inflight(CALLS_SECONDS)
+    await door.terminate()
+    server.should_exit = True

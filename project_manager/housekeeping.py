@@ -1,0 +1,75 @@
+"""What the service does besides calls: heartbeat, forgetting what is old, gauges, signing on and off."""
+
+import logging
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import anyio
+
+from project_manager import __version__
+from project_manager.domain.actors import SYSTEM
+from project_manager.domain.errors import ProjectManagerError
+from project_manager.domain.limits import IDEMPOTENCY_HOURS
+from project_manager.hub import Hub
+from project_manager.metrics import Metrics
+from project_manager.services import events
+from project_manager.store import answers, instances, waiters
+from project_manager.store.database import Database, beat, register
+from project_manager.store.transaction import Tx
+
+log = logging.getLogger(__name__)
+
+MAINTAIN_EVERY = 600
+HOUR_MS = 3_600_000
+
+
+async def sign_on(database: Database, kind: str) -> None:
+    """Enters this process among those that use the database. Raises DatabaseRefused when sharing it is not
+    safe.
+    """
+    work = partial(register, database=database, version=__version__, kind=kind)
+    await database.writer.run("register", work, SYSTEM, "")
+
+
+async def sign_off(database: Database) -> None:
+    await _quietly(database, "leave", lambda tx: instances.leave(tx, database.instance))
+
+
+async def heartbeat(database: Database, kind: str) -> None:
+    """Shows every few seconds that this process lives."""
+    work = partial(beat, database=database, version=__version__, kind=kind)
+    while True:
+        await anyio.sleep(instances.HEARTBEAT_SECONDS)
+        await _quietly(database, "heartbeat", work)
+
+
+async def maintain(database: Database, *, event_days: int) -> None:
+    """Forgets old answers, old events and processes that are gone."""
+    while True:
+        await _quietly(database, "maintain", partial(_forget_old, event_days=event_days))
+        await anyio.sleep(MAINTAIN_EVERY)
+
+
+def _forget_old(tx: Tx, *, event_days: int) -> None:
+    answers.forget(tx, tx.now - IDEMPOTENCY_HOURS * HOUR_MS)
+    events.retain(tx, days=event_days)
+    instances.forget_silent(tx)
+    waiters.forget(tx)
+
+
+async def _quietly(database: Database, name: str, work: Callable[[Tx], Any]) -> None:
+    """Housekeeping that fails is logged and tried again at its next turn."""
+    try:
+        await database.writer.run(name, work, SYSTEM, "")
+    except ProjectManagerError as error:
+        log.warning("housekeeping failed: %s", error.message, extra={"action": f"{name}_failed"})
+
+
+def watch(metrics: Metrics, database: Database, hub: Hub) -> None:
+    """Gauges that are read when somebody looks."""
+    metrics.watch("writer_queue_depth", lambda: database.writer.depth)
+    metrics.watch("subscribers", lambda: hub.subscribers)
+    metrics.watch("events_head", lambda: hub.head)
+    metrics.watch("database_bytes", lambda: database.size()[0])
+    metrics.watch("wal_bytes", lambda: database.size()[1])

@@ -1,0 +1,161 @@
+"""Many rows at once, for plans: what a reader of whole projects needs, and writes whose counters are set
+afterwards in one go.
+"""
+
+import json
+from typing import Any, NamedTuple
+
+from sqlalchemy import bindparam, delete, func, insert, select, update
+from sqlalchemy.sql.expression import literal_column
+
+from project_manager.domain.statuses import CLOSED, Status
+from project_manager.store.compiled import Statement, each
+from project_manager.store.logs import LogRow
+from project_manager.store.schema import epics, projects, task_conflicts, task_dependencies, task_logs, tasks
+from project_manager.store.tasks import COLUMNS, TaskRow
+from project_manager.store.transaction import Tx
+
+
+class NameRow(NamedTuple):
+    """Just enough of a task to refer to it."""
+
+    id: int
+    project: str
+    epic: str | None
+    name: str
+    external_key: str | None
+
+
+_d = task_dependencies
+_needed = tasks.alias("needed")
+_waiting = tasks.alias("waiting")
+_CLOSED_WORDS = [literal_column(f"'{status.value}'") for status in Status if status in CLOSED]
+
+_OF_PROJECT = Statement(select(*COLUMNS).where(tasks.c.project_id == bindparam("project_id")).order_by(tasks.c.id))
+_NAMES = Statement(
+    select(tasks.c.id, projects.c.name, epics.c.name, tasks.c.name, tasks.c.external_key)
+    .select_from(
+        tasks.join(projects, projects.c.id == tasks.c.project_id).outerjoin(epics, epics.c.id == tasks.c.epic_id)
+    )
+    .order_by(tasks.c.id)
+)
+_DEPENDENCIES = Statement(select(_d.c.task_id, _d.c.depends_on_id).order_by(_d.c.task_id, _d.c.depends_on_id))
+_CONFLICTS = Statement(
+    select(task_conflicts.c.task_id, task_conflicts.c.other_id).order_by(
+        task_conflicts.c.task_id, task_conflicts.c.other_id
+    )
+)
+_LOGS = Statement(
+    select(*[task_logs.c[name] for name in LogRow._fields])
+    .join(tasks, tasks.c.id == task_logs.c.task_id)
+    .where(tasks.c.project_id == bindparam("project_id"))
+    .order_by(task_logs.c.id)
+)
+_ADD_TASK = Statement(
+    insert(tasks)
+    .values(
+        {
+            **{name: bindparam(name) for name in TaskRow._fields[:20] if name != "id"},
+            **{name: bindparam(name) for name in ("deferred", "archived")},
+            "version": 1,
+            "lock_fenced": 0,
+            "open_dependencies": 0,
+            "unblocks": 0,
+        }
+    )
+    .returning(tasks.c.id)
+)
+_ADD_LOG = Statement(insert(task_logs).values({name: bindparam(name) for name in LogRow._fields if name != "id"}))
+_DROP_DEPENDENCIES = Statement(delete(_d).where(_d.c.task_id.in_(select(each(bindparam("ids")).c.value))))
+_ADD_DEPENDENCY = Statement(insert(_d).values(task_id=bindparam("task_id"), depends_on_id=bindparam("other_id")))
+_ADD_CONFLICT = Statement(insert(task_conflicts).values(task_id=bindparam("task_id"), other_id=bindparam("other_id")))
+_DROP_CONFLICT = Statement(
+    delete(task_conflicts).where(
+        task_conflicts.c.task_id == bindparam("task_id"), task_conflicts.c.other_id == bindparam("other_id")
+    )
+)
+_RECOUNT = Statement(
+    update(tasks)
+    .where(tasks.c.id.in_(select(each(bindparam("ids")).c.value)))
+    .values(
+        open_dependencies=select(func.count())
+        .select_from(_d.join(_needed, _needed.c.id == _d.c.depends_on_id))
+        .where(_d.c.task_id == tasks.c.id, _needed.c.status != literal_column("'DONE'"))
+        .correlate(tasks)
+        .scalar_subquery(),
+        unblocks=select(func.count())
+        .select_from(_d.join(_waiting, _waiting.c.id == _d.c.task_id))
+        .where(_d.c.depends_on_id == tasks.c.id, _waiting.c.status.not_in(_CLOSED_WORDS))
+        .correlate(tasks)
+        .scalar_subquery(),
+    )
+)
+
+
+def of_project(tx: Tx, project_id: int) -> list[TaskRow]:
+    """The tasks of a project by id; links are not filled in."""
+    rows = _OF_PROJECT.rows(tx, project_id=project_id)
+    return [TaskRow._make((*row, "[]", "[]", "[]", "[]")) for row in rows]
+
+
+def names(tx: Tx) -> list[NameRow]:
+    """Every task by id."""
+    return [NameRow._make(row) for row in _NAMES.rows(tx)]
+
+
+def dependencies(tx: Tx) -> dict[int, list[int]]:
+    """What each task depends on, for those that depend on something."""
+    return _grouped(_DEPENDENCIES.rows(tx))
+
+
+def conflicts(tx: Tx) -> dict[int, list[int]]:
+    """What each task must not run together with, in both directions."""
+    return _grouped(_CONFLICTS.rows(tx))
+
+
+def logs(tx: Tx, project_id: int) -> dict[int, list[LogRow]]:
+    """The log of each task of a project, oldest entry first."""
+    found: dict[int, list[LogRow]] = {}
+    for row in _LOGS.rows(tx, project_id=project_id):
+        entry = LogRow._make(row)
+        found.setdefault(entry.task_id, []).append(entry)
+    return found
+
+
+def add_task(tx: Tx, values: dict[str, Any]) -> int:
+    """Writes a task with its past; its id. Counters are set by `recount`."""
+    return int(_ADD_TASK.value(tx, updated_at=tx.now, **values))
+
+
+def add_log(tx: Tx, task_id: int, author: str, kind: str, body: str, created_at: int) -> None:
+    _ADD_LOG.run(tx, task_id=task_id, author=author, kind=kind, body=body, created_at=created_at)
+
+
+def replace_dependencies(tx: Tx, links: dict[int, list[int]]) -> None:
+    """Gives each task these dependencies and no others. Counters are set by `recount`."""
+    _DROP_DEPENDENCIES.run(tx, ids=json.dumps(list(links)))
+    for task_id, others in links.items():
+        for other_id in others:
+            _ADD_DEPENDENCY.run(tx, task_id=task_id, other_id=other_id)
+
+
+def add_conflict(tx: Tx, one: int, other: int) -> None:
+    _ADD_CONFLICT.run(tx, task_id=one, other_id=other)
+    _ADD_CONFLICT.run(tx, task_id=other, other_id=one)
+
+
+def drop_conflict(tx: Tx, one: int, other: int) -> None:
+    _DROP_CONFLICT.run(tx, task_id=one, other_id=other)
+    _DROP_CONFLICT.run(tx, task_id=other, other_id=one)
+
+
+def recount(tx: Tx, task_ids: list[int]) -> None:
+    """Sets what these tasks wait for and what they unblock by the links and statuses as they are now."""
+    _RECOUNT.run(tx, ids=json.dumps(task_ids))
+
+
+def _grouped(pairs: list[tuple[Any, ...]]) -> dict[int, list[int]]:
+    found: dict[int, list[int]] = {}
+    for one, other in pairs:
+        found.setdefault(one, []).append(other)
+    return found

@@ -1,0 +1,55 @@
+"""The Starlette application of the API port: an explicit list of routes and middleware."""
+
+from collections.abc import Iterable
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware.cors import CORSMiddleware
+from starlette.routing import Route
+from starlette.types import ASGIApp
+
+from project_manager.runtime import Runtime
+from project_manager.security import Gate
+from project_manager.web import dashboard, reference, routes
+from project_manager.web.errors import on_fault, on_http_exception, refuse
+from project_manager.web.ops import Ops
+from project_manager.web.session import Session
+from project_manager.web.websocket import Updates
+
+CORS_HEADERS = ["ETag", "X-Request-ID", "Retry-After", "Mcp-Session-Id", "WWW-Authenticate"]
+
+
+def api(runtime: Runtime, updates: Updates, mcp: ASGIApp | None, mcp_paths: Iterable[str]) -> ASGIApp:
+    """Everything on the API port. The MCP door answers here too, so that one port suffices behind a proxy."""
+    listed = [
+        *routes.routes(runtime),
+        *Ops(runtime, lambda: updates.open).routes(),
+        updates.route(),
+        *Session(runtime).routes(),
+        *reference.routes(),
+        *dashboard.routes(),
+        *(Route(spelled, endpoint=mcp) for path in mcp_paths for spelled in (path, f"{path}/") if mcp is not None),
+    ]
+    application = Starlette(
+        routes=listed,
+        exception_handlers={HTTPException: on_http_exception, Exception: on_fault},
+    )
+    application.router.redirect_slashes = False
+    return guarded(application, runtime)
+
+
+def guarded(app: ASGIApp, runtime: Runtime) -> ASGIApp:
+    """The gate in front of an application, and CORS outermost so that refusals carry its headers too."""
+    settings = runtime.settings
+    gate = Gate(app, settings, runtime.identify, refuse)
+    if not settings.cors_origins:
+        return gate
+    return CORSMiddleware(
+        gate,
+        allow_origins=list(settings.cors_origins),
+        allow_credentials=settings.cors_allow_credentials,
+        allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
+        allow_headers=["*"],
+        expose_headers=CORS_HEADERS,
+        max_age=600,
+    )

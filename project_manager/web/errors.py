@@ -1,0 +1,82 @@
+"""Errors as HTTP: one body, and one table from kind to status."""
+
+import orjson
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from project_manager.domain import errors
+from project_manager.domain.errors import ProjectManagerError
+from project_manager.security import Receive, Scope, Send
+
+STATUS: dict[type[ProjectManagerError], int] = {
+    errors.Malformed: 400,
+    errors.Unauthorized: 401,
+    errors.Forbidden: 403,
+    errors.NotFound: 404,
+    errors.MethodRefused: 405,
+    errors.Conflict: 409,
+    errors.PreconditionFailed: 412,
+    errors.TooLarge: 413,
+    errors.Invalid: 422,
+    errors.TooMany: 429,
+    errors.Internal: 500,
+    errors.Unavailable: 503,
+    errors.StorageFull: 507,
+}
+
+UNAUTHORIZED_CLOSE = 4401
+POLICY_CLOSE = 1008
+
+
+def status_of(error: ProjectManagerError | type[ProjectManagerError]) -> int:
+    """The status of the error's kind."""
+    kind = error if isinstance(error, type) else type(error)
+    return next((STATUS[base] for base in kind.__mro__ if base in STATUS), 500)
+
+
+def body_of(error: ProjectManagerError, request_id: str) -> bytes:
+    return orjson.dumps(
+        {
+            "code": error.code,
+            "message": error.message,
+            "hint": error.hint,
+            "details": error.details,
+            "request_id": request_id,
+        }
+    )
+
+
+def response_of(error: ProjectManagerError, request_id: str) -> Response:
+    response = Response(body_of(error, request_id), status_of(error), media_type="application/json")
+    if isinstance(error, errors.Unavailable):
+        response.headers["Retry-After"] = str(error.retry_after)
+    if isinstance(error, errors.Unauthorized):
+        response.headers["WWW-Authenticate"] = 'Bearer realm="project-manager"'
+    return response
+
+
+async def refuse(scope: Scope, receive: Receive, send: Send, error: ProjectManagerError) -> None:
+    """Answers a refused request; a WebSocket is accepted and closed with a code that a browser can read."""
+    if scope["type"] == "websocket":
+        code = UNAUTHORIZED_CLOSE if isinstance(error, errors.Unauthorized) else POLICY_CLOSE
+        await receive()
+        await send({"type": "websocket.accept"})
+        await send({"type": "websocket.close", "code": code, "reason": error.message[:120]})
+        return
+    await response_of(error, scope["state"]["request_id"])(scope, receive, send)
+
+
+def on_http_exception(request: Request, exception: Exception) -> Response:
+    """What the router itself refuses, in our words."""
+    status = exception.status_code if isinstance(exception, HTTPException) else 500
+    request_id = request.scope["state"]["request_id"]
+    if status == 404:
+        return response_of(errors.NoSuchRoute(f"there is nothing at {request.url.path[:200]}"), request_id)
+    return response_of(errors.Internal("the request failed by a fault of the server"), request_id)
+
+
+def on_fault(request: Request, exception: Exception) -> Response:
+    """The last resort; the traceback is in the log already."""
+    error = errors.Internal("the request failed by a fault of the server")
+    return response_of(error, request.scope["state"]["request_id"])

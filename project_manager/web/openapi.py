@@ -1,0 +1,138 @@
+"""OpenAPI 3.1, generated from the catalogue: the same definitions that validate and answer."""
+
+import re
+from collections.abc import Iterable
+from typing import Any
+
+from pydantic import TypeAdapter
+from pydantic.json_schema import models_json_schema
+
+from project_manager import __version__
+from project_manager.catalogue import OPERATIONS, Kind, Operation
+from project_manager.domain.errors import (
+    Invalid,
+    MalformedBody,
+    ProjectManagerError,
+    RoleRequired,
+    Unauthorized,
+)
+from project_manager.web.errors import status_of
+
+REFERENCE = "#/components/schemas/{model}"
+ERROR_SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "description": "Every error has this body.",
+    "required": ["code", "message", "hint", "details", "request_id"],
+    "properties": {
+        "code": {"type": "string", "description": "stable, snake_case"},
+        "message": {"type": "string", "description": "what went wrong and why"},
+        "hint": {"type": "string", "description": "what to do next"},
+        "details": {
+            "type": "object",
+            "description": "the facts; `faults` lists every fault of an invalid request",
+        },
+        "request_id": {"type": "string"},
+    },
+}
+ALWAYS: tuple[type[ProjectManagerError], ...] = (MalformedBody, Unauthorized, RoleRequired, Invalid)
+
+
+def document() -> dict[str, Any]:
+    """The whole description."""
+    commands, definitions = models_json_schema(
+        [(operation.command, "validation") for operation in OPERATIONS], ref_template=REFERENCE
+    )
+    del commands
+    views: dict[str, Any] = {}
+    schemas: dict[str, Any] = {**definitions.get("$defs", {}), "Error": ERROR_SCHEMA}
+    for operation in OPERATIONS:
+        schema = TypeAdapter(operation.view).json_schema(mode="serialization", ref_template=REFERENCE)
+        schemas.update(schema.pop("$defs", {}))
+        views[operation.name] = schema
+    paths: dict[str, dict[str, Any]] = {}
+    for operation in OPERATIONS:
+        method, path = operation.http.split(" ")
+        paths.setdefault(path, {})[method.lower()] = _entry(operation, method, path, views[operation.name])
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Project Manager",
+            "version": __version__,
+            "description": "Where a team's AI agents get their work: projects, epics, tasks, leases and events.",
+        },
+        "paths": paths,
+        "components": {
+            "schemas": schemas,
+            "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
+        },
+        "security": [{}, {"token": []}],
+    }
+
+
+def _entry(operation: Operation, method: str, path: str, view: dict[str, Any]) -> dict[str, Any]:
+    fields = operation.command.model_json_schema(ref_template=REFERENCE).get("properties", {})
+    in_path = re.findall(r"{(\w+)}", path)
+    in_query = [name for name in fields if name not in in_path] if method == "GET" else []
+    entry: dict[str, Any] = {
+        "operationId": operation.name,
+        "summary": operation.summary,
+        "description": operation.description,
+        "tags": [path.split("/")[2]],
+        "parameters": [
+            *({"name": name, "in": "path", "required": True, "schema": fields.get(name, {})} for name in in_path),
+            *({"name": name, "in": "query", "schema": fields[name]} for name in in_query),
+            *_headers(operation),
+        ],
+        "responses": {
+            str(operation.status): {
+                "description": "Done.",
+                "content": {"application/json": {"schema": view}},
+            },
+            **_errors(operation),
+        },
+    }
+    if method != "GET":
+        schema = {"$ref": REFERENCE.format(model=operation.command.__name__)}
+        entry["requestBody"] = {"content": {"application/json": {"schema": _without(operation, in_path, schema)}}}
+    return entry
+
+
+def _without(operation: Operation, in_path: list[str], reference: dict[str, Any]) -> dict[str, Any]:
+    """The body's schema without what the path gives already."""
+    if not in_path:
+        return reference
+    schema = operation.command.model_json_schema(ref_template=REFERENCE)
+    schema.pop("$defs", None)
+    schema["properties"] = {name: value for name, value in schema.get("properties", {}).items() if name not in in_path}
+    schema["required"] = [name for name in schema.get("required", []) if name not in in_path]
+    return schema
+
+
+def _headers(operation: Operation) -> Iterable[dict[str, Any]]:
+    if operation.idempotent:
+        yield {
+            "name": "Idempotency-Key",
+            "in": "header",
+            "description": "The same key gives the first answer again; kept 24 h.",
+            "schema": {"type": "string", "maxLength": 200},
+        }
+    if operation.kind is Kind.WRITE and "version" in operation.command.model_fields:
+        yield {
+            "name": "If-Match",
+            "in": "header",
+            "description": "The ETag as it was read; 412 when it has changed since.",
+            "schema": {"type": "string"},
+        }
+
+
+def _errors(operation: Operation) -> dict[str, Any]:
+    codes: dict[int, list[str]] = {}
+    for error in (*ALWAYS, *operation.errors):
+        codes.setdefault(status_of(error), []).append(error.code)
+    return {
+        str(status): {
+            "description": ", ".join(dict.fromkeys(names)),
+            "content": {"application/json": {"schema": {"$ref": REFERENCE.format(model="Error")}}},
+        }
+        for status, names in sorted(codes.items())
+    }

@@ -1,0 +1,98 @@
+"""`/openapi.json`, and `/docs`: the same description as a page that loads nothing from elsewhere."""
+
+from functools import lru_cache
+from html import escape
+from typing import Any
+
+import orjson
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+from starlette.routing import Route
+
+from project_manager.web.openapi import document
+
+POLICY = "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+STYLE = """
+:root { color-scheme: light dark; font: 16px/1.5 system-ui, sans-serif; }
+body { max-width: 62rem; margin: 0 auto; padding: 1.5rem; }
+section { border-top: 1px solid color-mix(in srgb, currentColor 20%, transparent); padding: 1rem 0; }
+h2 { font-size: 1.05rem; margin: 0; } h2 code { margin-right: .75rem; }
+code, pre { font-family: ui-monospace, monospace; font-size: .9em; }
+p { white-space: pre-line; margin: .5rem 0; } table { border-collapse: collapse; width: 100%; }
+th, td { text-align: left; vertical-align: top; padding: .2rem .75rem .2rem 0; font-size: .9rem; }
+"""
+
+
+def routes() -> list[Route]:
+    return [
+        Route("/openapi.json", openapi),
+        Route("/docs", page),
+        Route("/static/reference.css", style),
+    ]
+
+
+async def openapi(request: Request) -> Response:
+    return Response(_encoded(), media_type="application/json")
+
+
+async def style(request: Request) -> Response:
+    return Response(STYLE, media_type="text/css")
+
+
+async def page(request: Request) -> Response:
+    return HTMLResponse(_page(), headers={"Content-Security-Policy": POLICY, "X-Content-Type-Options": "nosniff"})
+
+
+@lru_cache(maxsize=1)
+def _encoded() -> bytes:
+    return orjson.dumps(document())
+
+
+@lru_cache(maxsize=1)
+def _page() -> str:
+    described = document()
+    sections = [
+        _section(method, path, entry)
+        for path, methods in described["paths"].items()
+        for method, entry in methods.items()
+    ]
+    return (
+        '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Project Manager API</title>'
+        '<meta name="viewport" content="width=device-width"><link rel="stylesheet" href="/static/reference.css"></head>'
+        f"<body><h1>Project Manager API {escape(described['info']['version'])}</h1>"
+        '<p>Machine-readable: <a href="/openapi.json">/openapi.json</a></p>'
+        f"<main>{''.join(sections)}</main></body></html>"
+    )
+
+
+def _section(method: str, path: str, entry: dict[str, Any]) -> str:
+    rows = [
+        _row(parameter["name"], parameter["in"], parameter.get("schema", {}), parameter)
+        for parameter in entry["parameters"]
+    ]
+    body = entry.get("requestBody", {}).get("content", {}).get("application/json", {}).get("schema", {})
+    fields = body.get("properties") or _referred(body)
+    rows += [_row(name, "body", schema, schema) for name, schema in fields.items()]
+    answers = "; ".join(f"{status}: {answer['description']}" for status, answer in entry["responses"].items())
+    return (
+        f'<section id="{escape(entry["operationId"])}"><h2><code>{method.upper()} {escape(path)}</code>'
+        f"{escape(entry['operationId'])}</h2><p>{escape(entry['description'])}</p>"
+        f"<table><tbody>{''.join(rows)}</tbody></table><p>{escape(answers)}</p></section>"
+    )
+
+
+def _referred(body: dict[str, Any]) -> dict[str, Any]:
+    name = str(body.get("$ref", "")).rpartition("/")[2]
+    found: dict[str, Any] = document()["components"]["schemas"].get(name, {}).get("properties", {})
+    return found
+
+
+def _row(name: str, where: str, schema: dict[str, Any], described: dict[str, Any]) -> str:
+    words = described.get("description") or schema.get("description") or ""
+    kind = (
+        schema.get("type") or "/".join(str(part.get("type", "object")) for part in schema.get("anyOf", [])) or "object"
+    )
+    return (
+        f"<tr><th><code>{escape(name)}</code></th><td>{escape(where)}</td>"
+        f"<td>{escape(str(kind))}</td><td>{escape(words)}</td></tr>"
+    )

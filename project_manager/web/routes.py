@@ -1,0 +1,215 @@
+"""Catalogue rows become routes: path, query and body are one set of raw arguments; the answer is the view as
+JSON.
+"""
+
+from collections import defaultdict
+from typing import Any
+from urllib.parse import parse_qsl
+
+import orjson
+from starlette.responses import Response
+from starlette.routing import Route
+
+from project_manager.calls import Answer, Caller
+from project_manager.catalogue import OPERATIONS, Operation
+from project_manager.clock import monotonic
+from project_manager.contract import commands
+from project_manager.domain.errors import (
+    BodyTooLarge,
+    Invalid,
+    MalformedBody,
+    MalformedHeader,
+    MethodRefused,
+    ProjectManagerError,
+)
+from project_manager.domain.limits import BODY_BYTES, KEY_CHARACTERS
+from project_manager.runtime import Runtime
+from project_manager.security import Receive, Scope, Send
+from project_manager.web.errors import response_of
+
+YAML_TYPES = (b"application/yaml", b"application/x-yaml", b"text/yaml", b"text/x-yaml")
+
+
+def routes(runtime: Runtime) -> list[Route]:
+    """One route a path, in the order of the catalogue."""
+    by_path: dict[str, dict[str, Operation]] = defaultdict(dict)
+    for operation in OPERATIONS:
+        for route in (operation.http, *operation.aliases):
+            if route:
+                method, path = route.split(" ")
+                by_path[path][method] = operation
+    fixed_first = sorted(by_path, key=lambda path: "{" in path.rpartition("/")[2])
+    return [Route(path, endpoint=PathEndpoint(runtime, path, by_path[path])) for path in fixed_first]
+
+
+class PathEndpoint:
+    """An ASGI application for one path with its methods."""
+
+    def __init__(self, runtime: Runtime, path: str, methods: dict[str, Operation]) -> None:
+        self._runtime = runtime
+        self._path = path
+        self._methods = methods
+        self._allow = ", ".join(sorted({*methods, *({"HEAD"} if "GET" in methods else ())}))
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        started = monotonic()
+        method = scope["method"]
+        try:
+            response = await self._answer(method, scope, receive)
+        except ProjectManagerError as error:
+            response = response_of(error, scope["state"]["request_id"])
+            if isinstance(error, MethodRefused):
+                response.headers["Allow"] = self._allow
+        await response(scope, receive, send)
+        self._runtime.metrics.http_request(method, self._path, response.status_code, monotonic() - started)
+
+    async def _answer(self, method: str, scope: Scope, receive: Receive) -> Response:
+        operation = self._methods.get("GET" if method == "HEAD" else method)
+        if operation is None:
+            raise MethodRefused(f"{method} is not a method of {self._path}", allowed=self._allow)
+        headers = dict(scope["headers"])
+        raw = await _arguments(operation, scope, headers, receive)
+        caller = Caller(scope["state"]["actor"], "rest", scope["state"]["request_id"], _key(operation, headers))
+        answer = await self._runtime.run(operation, raw, caller)
+        return _response(operation, answer, headers)
+
+
+async def _arguments(
+    operation: Operation, scope: Scope, headers: dict[bytes, bytes], receive: Receive
+) -> dict[str, Any]:
+    raw = _from_query(scope["query_string"])
+    body = await read_body(headers, receive)
+    if body:
+        _merge(raw, _from_body(operation, headers, body), "the query")
+    _merge(raw, scope.get("path_params", {}), "the path")
+    version = _expected_version(operation, headers)
+    if version is not None:
+        raw["version"] = version
+    return raw
+
+
+def _from_query(query: bytes) -> dict[str, Any]:
+    if not query:
+        return {}
+    raw: dict[str, Any] = {}
+    for name, value in _pairs(query):
+        if name not in raw:
+            raw[name] = value
+        elif isinstance(raw[name], list):
+            raw[name].append(value)
+        else:
+            raw[name] = [raw[name], value]
+    return raw
+
+
+def _pairs(query: bytes) -> list[tuple[str, str]]:
+    try:
+        return parse_qsl(query.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=100)
+    except ValueError as error:
+        raise MalformedBody(
+            "the query is not valid", hint="Encode it as UTF-8, percent-escaped, with at most 100 fields."
+        ) from error
+
+
+def _from_body(operation: Operation, headers: dict[bytes, bytes], body: bytes) -> dict[str, Any]:
+    if operation.command is commands.ImportPlan and _media_type(headers) in YAML_TYPES:
+        try:
+            return {"document": body.decode()}
+        except UnicodeDecodeError as error:
+            raise MalformedBody("the body is not UTF-8") from error
+    try:
+        parsed = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise MalformedBody(
+            f"the body is not JSON: {error.msg} at line {error.lineno}, column {error.colno}"
+        ) from error
+    if not isinstance(parsed, dict):
+        raise MalformedBody("the body is not a JSON object")
+    return parsed
+
+
+def _media_type(headers: dict[bytes, bytes]) -> bytes:
+    return headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
+
+
+def _merge(raw: dict[str, Any], more: dict[str, Any], where: str) -> None:
+    for name, value in more.items():
+        if name in raw and str(raw[name]) != str(value):
+            message = f"`{name}` is {str(raw[name])[:40]!r} in one place and {str(value)[:40]!r} in {where if where == 'the path' else 'the body'}"
+            raise Invalid(
+                message,
+                hint="Send it once.",
+                faults=[{"field": name, "message": message, "hint": "Send it once."}],
+            )
+        raw[name] = value
+
+
+async def read_body(headers: dict[bytes, bytes], receive: Receive) -> bytes:
+    """The whole body. Raises BodyTooLarge beyond the limit, having read no more than the limit."""
+    declared = headers.get(b"content-length", b"0")
+    if not declared.isdigit():
+        raise MalformedHeader("the header Content-Length is not a number")
+    if int(declared) > BODY_BYTES:
+        raise _too_large()
+    chunks: list[bytes] = []
+    size = 0
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise MalformedBody("the request was cut off")
+        chunk = message.get("body", b"")
+        size += len(chunk)
+        if size > BODY_BYTES:
+            raise _too_large()
+        chunks.append(chunk)
+        if not message.get("more_body"):
+            return b"".join(chunks) if len(chunks) > 1 else chunks[0]
+
+
+def _too_large() -> BodyTooLarge:
+    return BodyTooLarge(f"the body is larger than {BODY_BYTES} bytes", limit=BODY_BYTES)
+
+
+def _key(operation: Operation, headers: dict[bytes, bytes]) -> str | None:
+    given = headers.get(b"idempotency-key")
+    if given is None or not operation.idempotent:
+        return None
+    key = given.decode("latin-1").strip()
+    if not key or len(key) > KEY_CHARACTERS or not key.isprintable():
+        raise MalformedHeader(f"the header Idempotency-Key is not 1..{KEY_CHARACTERS} printable characters")
+    return key
+
+
+def _expected_version(operation: Operation, headers: dict[bytes, bytes]) -> int | None:
+    given = headers.get(b"if-match")
+    if given is None or "version" not in operation.command.model_fields or given.strip() == b"*":
+        return None
+    tag = given.strip().removeprefix(b"W/").strip(b'"')
+    if not tag.isdigit():
+        raise MalformedHeader("the header If-Match is not an ETag that this service gave")
+    return int(tag)
+
+
+def _response(operation: Operation, answer: Answer, headers: dict[bytes, bytes]) -> Response:
+    tag = _tag(answer)
+    extra: dict[str, str] = {} if tag is None else {"ETag": tag, "Cache-Control": "no-cache"}
+    if answer.replayed:
+        extra["Idempotency-Replayed"] = "true"
+    if operation.snapshot and tag is not None and _matches(headers.get(b"if-none-match"), tag):
+        return Response(status_code=304, headers=extra)
+    if operation.command is commands.ExportPlan and b"yaml" in headers.get(b"accept", b""):
+        return Response(answer.view.document, media_type="application/yaml")
+    return Response(answer.body, answer.status, headers=extra, media_type="application/json")
+
+
+def _tag(answer: Answer) -> str | None:
+    if answer.etag is not None:
+        return f'"{answer.etag}"'
+    version = answer.view.get("version") if isinstance(answer.view, dict) else getattr(answer.view, "version", None)
+    return None if version is None else f'"{version}"'
+
+
+def _matches(given: bytes | None, tag: str) -> bool:
+    if given is None:
+        return False
+    return any(candidate.strip().removeprefix("W/") in (tag, "*") for candidate in given.decode("latin-1").split(","))

@@ -1,0 +1,84 @@
+"""Signing in to the dashboard: a token becomes a cookie that scripts cannot read and other sites cannot
+send.
+"""
+
+import orjson
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from project_manager.domain.actors import Actor
+from project_manager.domain.errors import Invalid, MalformedBody, ProjectManagerError, Unauthorized
+from project_manager.runtime import Runtime
+from project_manager.security import COOKIE, secret_of
+from project_manager.web.errors import response_of
+from project_manager.web.routes import read_body
+
+WEEK_SECONDS = 7 * 24 * 3600
+
+
+class Session:
+    """`/api/session`: who am I, sign in, sign out."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+
+    def routes(self) -> list[Route]:
+        return [
+            Route("/api/session", self.show, methods=["GET"]),
+            Route("/api/session", self.sign_in, methods=["POST"]),
+            Route("/api/session", self.sign_out, methods=["DELETE"]),
+        ]
+
+    async def show(self, request: Request) -> Response:
+        """The actor of this session, and whether this server asks for a token."""
+        try:
+            actor: Actor | None = await self._runtime.identify(secret_of(dict(request.scope["headers"])))
+        except Unauthorized:
+            actor = None
+        return JSONResponse({"actor": _shown(actor), "auth_required": await self._asks()})
+
+    async def sign_in(self, request: Request) -> Response:
+        try:
+            token = _token(await read_body(dict(request.scope["headers"]), request.receive))
+            actor = await self._runtime.identify(token)
+        except ProjectManagerError as error:
+            return response_of(error, request.scope["state"]["request_id"])
+        response = JSONResponse({"actor": _shown(actor), "auth_required": True})
+        secure = request.url.scheme == "https" or request.headers.get("x-forwarded-proto") == "https"
+        response.set_cookie(
+            COOKIE, token, max_age=WEEK_SECONDS, path="/", httponly=True, samesite="strict", secure=secure
+        )
+        return response
+
+    async def sign_out(self, request: Request) -> Response:
+        response = Response(status_code=204)
+        response.delete_cookie(COOKIE, path="/", httponly=True, samesite="strict")
+        return response
+
+    async def _asks(self) -> bool:
+        try:
+            await self._runtime.identify(None)
+        except Unauthorized:
+            return True
+        return False
+
+
+def _token(body: bytes) -> str:
+    try:
+        parsed = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise MalformedBody("the body is not JSON") from error
+    token = parsed.get("token") if isinstance(parsed, dict) else None
+    if not isinstance(token, str) or not token.strip():
+        message = "`token` is missing"
+        raise Invalid(
+            message,
+            hint="Send `token`.",
+            faults=[{"field": "token", "message": message, "hint": "Send `token`."}],
+        )
+    return token.strip()
+
+
+def _shown(actor: Actor | None) -> dict[str, str] | None:
+    return None if actor is None else {"id": actor.id, "kind": actor.kind, "role": actor.role.name.lower()}

@@ -1,0 +1,133 @@
+"""`/ws/updates`: events as they happen, from any number on, without a gap.
+
+Each client has its own queue in the hub and its own sender here. One that does not read is closed with 1013
+and loses nothing: it comes back with the last `seq` it has.
+"""
+
+from typing import Any
+from urllib.parse import parse_qsl
+
+import anyio
+import orjson
+from starlette.routing import WebSocketRoute
+
+from project_manager import __version__
+from project_manager.clock import rfc3339
+from project_manager.contract import faults
+from project_manager.contract.commands import FollowEvents
+from project_manager.domain.errors import ProjectManagerError
+from project_manager.hub import Closed, Event, Overflow, Resync, Subscription
+from project_manager.runtime import Runtime
+from project_manager.security import Receive, Scope, Send
+from project_manager.web.errors import POLICY_CLOSE
+
+GOING_AWAY = 1001
+TRY_AGAIN_LATER = 1013
+SEND_SECONDS = 10
+
+
+class Updates:
+    """The ASGI application of the WebSocket."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+        self._open = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await receive()
+        await send({"type": "websocket.accept"})
+        if self._open >= self._runtime.settings.websocket_max_connections:
+            self._runtime.metrics.websocket_refused()
+            await _close(send, TRY_AGAIN_LATER, "too many connections")
+            return
+        self._open += 1
+        self._runtime.metrics.websocket_opened()
+        reason = "lost"
+        try:
+            reason = await self._serve(scope, receive, send)
+        finally:
+            self._open -= 1
+            self._runtime.metrics.websocket_closed(reason)
+
+    def route(self) -> WebSocketRoute:
+        return WebSocketRoute("/ws/updates", endpoint=self)
+
+    @property
+    def open(self) -> int:
+        """Connections that are served now."""
+        return self._open
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> str:
+        try:
+            wish = faults.read(FollowEvents, dict(parse_qsl(scope["query_string"].decode("latin-1"))))
+        except ProjectManagerError as error:
+            await _close(send, POLICY_CLOSE, error.message)
+            return "refused"
+        outcome = ["lost"]
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self._feed, wish, send, outcome, tasks.cancel_scope)
+            while (await receive())["type"] != "websocket.disconnect":
+                pass
+            outcome[0] = outcome[0] if outcome[0] != "lost" else "client"
+            tasks.cancel_scope.cancel()
+        return outcome[0]
+
+    async def _feed(self, wish: FollowEvents, send: Send, outcome: list[str], whole: anyio.CancelScope) -> None:
+        try:
+            await self._follow(wish, send)
+        except (Overflow, TimeoutError):
+            outcome[0] = "slow"
+            self._runtime.metrics.subscriber_dropped()
+            await _close(send, TRY_AGAIN_LATER, "too slow: connect again with since=<your last seq>")
+        except Closed:
+            outcome[0] = "stopped"
+            await _close(send, GOING_AWAY, "the server is stopping")
+        except OSError:
+            outcome[0] = "lost"
+        whole.cancel()
+
+    async def _follow(self, wish: FollowEvents, send: Send) -> None:
+        await _send(send, self._hello())
+        try:
+            async with self._runtime.follow(wish.since, epoch=wish.epoch, project_id=wish.project_id) as subscription:
+                await self._pass_on(subscription, send, batched=wish.batch)
+        except Resync:
+            async with self._runtime.follow(None, project_id=wish.project_id) as subscription:
+                await _send(send, self._resync())
+                await self._pass_on(subscription, send, batched=wish.batch)
+
+    async def _pass_on(self, subscription: Subscription, send: Send, *, batched: bool) -> None:
+        while True:
+            events = await subscription.next_batch()
+            with anyio.fail_after(SEND_SECONDS):
+                if batched:
+                    await send({"type": "websocket.send", "text": _batch(events)})
+                else:
+                    for event in events:
+                        await send({"type": "websocket.send", "text": event.text})
+            self._runtime.metrics.events_sent(len(events))
+
+    def _hello(self) -> dict[str, Any]:
+        return {
+            "type": "hello",
+            "epoch": self._runtime.hub.epoch,
+            "seq": self._runtime.hub.head,
+            "server_time": rfc3339(self._runtime.database.writer.now()),
+            "version": __version__,
+        }
+
+    def _resync(self) -> dict[str, Any]:
+        return {"type": "resync", "epoch": self._runtime.hub.epoch, "seq": self._runtime.hub.head}
+
+
+async def _send(send: Send, frame: dict[str, Any]) -> None:
+    await send({"type": "websocket.send", "text": orjson.dumps(frame).decode()})
+
+
+async def _close(send: Send, code: int, reason: str) -> None:
+    with anyio.move_on_after(1):
+        await send({"type": "websocket.close", "code": code, "reason": reason[:120]})
+
+
+def _batch(events: list[Event]) -> str:
+    return '{"type":"batch","events":[' + ",".join(event.text for event in events) + "]}"
