@@ -43,9 +43,7 @@ class Completions:
 
     async def _projects(self, ctx: Context, begun: str) -> list[str]:
         rows = (await self._resources.ask(ctx, "list_projects", {"limit": _LOOKED_AT}))["items"]
-        return [
-            str(row["id"]) for row in rows if str(row["id"]).startswith(begun) or _begins(row["name"], begun)
-        ]
+        return [str(row["id"]) for row in rows if str(row["id"]).startswith(begun) or _begins(row["name"], begun)]
 
     async def _project_names(self, ctx: Context, begun: str) -> list[str]:
         rows = (await self._resources.ask(ctx, "list_projects", {"limit": _LOOKED_AT}))["items"]

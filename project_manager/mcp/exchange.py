@@ -141,9 +141,7 @@ async def refuse(
 ) -> None:
     """A refusal as a JSON-RPC error; `message` begins with the stable code in capitals and says what to
     do."""
-    await send_json(
-        send, status, {"jsonrpc": "2.0", "id": None, "error": {"code": code, "message": message}}, headers
-    )
+    await send_json(send, status, {"jsonrpc": "2.0", "id": None, "error": {"code": code, "message": message}}, headers)
 
 
 async def refuse_stream(send: Send) -> None:

@@ -9,7 +9,7 @@ from mcp.shared.exceptions import MCPError
 from starlette.types import Receive, Scope, Send
 
 from project_manager.mcp import sdk
-from project_manager.mcp.calls import Calls
+from project_manager.mcp.inflight import Calls
 from project_manager.mcp.exchange import (
     SERVER_BUSY,
     Exchange,
@@ -91,9 +91,7 @@ class HandshakeEra:
     async def _initialize(self, scope: Scope, send: Send, rpc: Rpc, call_id: str | int) -> None:
         connection = sdk.single_connection(sdk.LATEST_HANDSHAKE_VERSION)
         try:
-            result = await sdk.answer_here(
-                self._server, {}, connection, scope, call_id, rpc.method, rpc.params
-            )
+            result = await sdk.answer_here(self._server, {}, connection, scope, call_id, rpc.method, rpc.params)
             session = self._sessions.open(connection, actor_of(scope).id, tool_profile(scope))
         except MCPError as error:
             await send_json(send, 200, {"jsonrpc": "2.0", "id": call_id, "error": sdk.error_of(error)})
@@ -102,9 +100,7 @@ class HandshakeEra:
         else:
             await send_json(send, 200, {"jsonrpc": "2.0", "id": call_id, "result": result}, _of(session))
 
-    async def _post_to_session(
-        self, scope: Scope, receive: Receive, send: Send, body: bytes, rpc: Rpc
-    ) -> None:
+    async def _post_to_session(self, scope: Scope, receive: Receive, send: Send, body: bytes, rpc: Rpc) -> None:
         session = await self._session(scope, send)
         if session is None:
             return
@@ -116,9 +112,7 @@ class HandshakeEra:
             else:
                 await self._answer_in_stream(scope, receive, send, body, rpc.id, session)
 
-    async def _answer_here(
-        self, scope: Scope, send: Send, rpc: Rpc, call_id: str | int, session: Session
-    ) -> None:
+    async def _answer_here(self, scope: Scope, send: Send, rpc: Rpc, call_id: str | int, session: Session) -> None:
         answer: dict[str, object] = {
             "jsonrpc": "2.0",
             "id": call_id,
@@ -127,9 +121,7 @@ class HandshakeEra:
         with self._calls.cancellable((session.id, str(call_id))):
             connection = sdk.single_connection(header(scope, _VERSION) or session.version)
             try:
-                result = await sdk.answer_here(
-                    self._server, {}, connection, scope, call_id, rpc.method, rpc.params
-                )
+                result = await sdk.answer_here(self._server, {}, connection, scope, call_id, rpc.method, rpc.params)
                 answer = {"jsonrpc": "2.0", "id": call_id, "result": result}
             except MCPError as error:
                 answer = {"jsonrpc": "2.0", "id": call_id, "error": sdk.error_of(error)}
@@ -174,9 +166,7 @@ class HandshakeEra:
         try:
             return self._sessions.find(session_id, actor_of(scope).id, version, tool_profile(scope))
         except SessionGone:
-            await refuse(
-                send, 404, "SESSION_NOT_FOUND: this session was ended. Send `initialize` to begin a new one."
-            )
+            await refuse(send, 404, "SESSION_NOT_FOUND: this session was ended. Send `initialize` to begin a new one.")
         except NoRoom:
             await _refuse_session(send)
         return None

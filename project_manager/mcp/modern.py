@@ -8,7 +8,7 @@ from mcp.shared.exceptions import MCPError
 from starlette.types import Receive, Scope, Send
 
 from project_manager.mcp import sdk
-from project_manager.mcp.calls import Calls
+from project_manager.mcp.inflight import Calls
 from project_manager.mcp.exchange import Exchange, Rpc, header, parse, refuse_stream, send_json
 from project_manager.mcp.quiet import is_quiet
 
@@ -46,9 +46,7 @@ class ModernEra:
             await self._listen(scope, receive, send, body)
             return
         with self._calls.one():
-            if not (
-                rpc is not None and is_quiet(self._server, rpc) and await self._answer_here(scope, send, rpc)
-            ):
+            if not (rpc is not None and is_quiet(self._server, rpc) and await self._answer_here(scope, send, rpc)):
                 await self._through_sdk(scope, receive, send, body)
 
     async def _answer_here(self, scope: Scope, send: Send, rpc: Rpc) -> bool:
@@ -60,9 +58,7 @@ class ModernEra:
         if connection is None:
             return False
         try:
-            result = await sdk.answer_here(
-                self._server, {}, connection, scope, rpc.id, rpc.method, rpc.params
-            )
+            result = await sdk.answer_here(self._server, {}, connection, scope, rpc.id, rpc.method, rpc.params)
         except MCPError as error:
             fault = sdk.error_of(error)
             status = sdk.ERROR_CODE_HTTP_STATUS.get(fault["code"], 200)

@@ -138,13 +138,9 @@ class Prompts:
     async def get(self, ctx: Context, params: GetPromptRequestParams) -> dict[str, Any]:
         prompt = _BY_NAME.get(params.name)
         if prompt is None:
-            raise MCPError(
-                INVALID_PARAMS, f"Unknown prompt: {params.name[:80]}. There are {', '.join(_BY_NAME)}."
-            )
+            raise MCPError(INVALID_PARAMS, f"Unknown prompt: {params.name[:80]}. There are {', '.join(_BY_NAME)}.")
         given = params.arguments or {}
-        missing = [
-            word.name for word in prompt.arguments if word.required and not given.get(word.name, "").strip()
-        ]
+        missing = [word.name for word in prompt.arguments if word.required and not given.get(word.name, "").strip()]
         if missing:
             raise MCPError(INVALID_PARAMS, f"Missing argument: {', '.join(missing)}. {prompt.name} needs it.")
         return {
@@ -161,11 +157,7 @@ class Prompts:
         if uri is None:
             return []
         text = await self._resources.text_of(ctx, uri)
-        return [
-            _says(
-                {"type": "resource", "resource": {"uri": uri, "mimeType": "application/json", "text": text}}
-            )
-        ]
+        return [_says({"type": "resource", "resource": {"uri": uri, "mimeType": "application/json", "text": text}})]
 
 
 def _filled(prompt: Prompt, given: Given) -> str:

@@ -25,6 +25,4 @@ def is_quiet(server: DoorServer, rpc: Rpc) -> bool:
         return rpc.method in _READS
     params = rpc.params or {}
     name, arguments = params.get("name"), params.get("arguments")
-    return (
-        isinstance(name, str) and isinstance(arguments, dict | None) and server.quiet(name, arguments or {})
-    )
+    return isinstance(name, str) and isinstance(arguments, dict | None) and server.quiet(name, arguments or {})

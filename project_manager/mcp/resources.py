@@ -17,12 +17,13 @@ from mcp_types import (
     UnsubscribeRequestParams,
 )
 
+from project_manager.calls import Caller
 from project_manager.catalogue import BY_NAME
 from project_manager.domain.errors import NotFound, ProjectManagerError
 from project_manager.mcp import sdk
 from project_manager.mcp.subscriptions import MAX_URIS, Subscriptions, TooManySubscriptions
 from project_manager.mcp.tools import actor_of, error_text, request_id_of
-from project_manager.runtime import Caller, Runtime
+from project_manager.runtime import Runtime
 
 Context = ServerRequestContext[Any, Any]
 Result = dict[str, Any]
@@ -111,9 +112,7 @@ class Resources:
         """The resource as compact JSON. Raises MCPError if there is none."""
         match = _URI.fullmatch(uri)
         if match is None:
-            raise no_such_resource(
-                uri, f"{uri[:100]} is none of {', '.join(template.uri for template in TEMPLATES)}"
-            )
+            raise no_such_resource(uri, f"{uri[:100]} is none of {', '.join(template.uri for template in TEMPLATES)}")
         _, task, _, project, _, agent = match.groups()
         if task is not None:
             found = await self.ask(ctx, "get_task_details", {"task_id": task}, uri)
@@ -128,9 +127,7 @@ class Resources:
         filters = {"project_id": project_id, "status": _OPEN, "fields": ["compact"], "limit": _BOARD_ROWS}
         return {"project": project, "tasks": await self.ask(ctx, "list_tasks", filters, uri)}
 
-    async def ask(
-        self, ctx: Context, operation: str, raw: Mapping[str, object], uri: str = ""
-    ) -> dict[str, Any]:
+    async def ask(self, ctx: Context, operation: str, raw: Mapping[str, object], uri: str = "") -> dict[str, Any]:
         """Runs a read for this caller and returns its answer as JSON values. Its errors become protocol
         errors."""
         caller = Caller(actor=actor_of(ctx), door="mcp", request_id=request_id_of(ctx))

@@ -52,7 +52,7 @@ from mcp_types.version import MODERN_PROTOCOL_VERSIONS as MODERN_PROTOCOL_VERSIO
 from starlette.requests import Request
 from starlette.types import Receive, Scope, Send
 
-from project_manager.mcp.calls import Calls, MessageReader, MessageWriter
+from project_manager.mcp.inflight import Calls, MessageReader, MessageWriter
 
 _log = logging.getLogger(__name__)
 
@@ -152,9 +152,7 @@ class _OneExchange:
     can_send_request: bool = False
     progress_token: ProgressToken | None = None
 
-    async def send_raw_request(
-        self, method: str, params: Params, opts: CallOptions | None = None
-    ) -> dict[str, Any]:
+    async def send_raw_request(self, method: str, params: Params, opts: CallOptions | None = None) -> dict[str, Any]:
         raise NoBackChannelError(method)
 
     async def notify(self, method: str, params: Params, opts: CallOptions | None = None) -> None:
@@ -178,9 +176,7 @@ async def answer_here(
     Raises:
         MCPError: the error to answer with; whatever the handler raised has been turned into one and logged.
     """
-    exchange = _OneExchange(
-        request_id, ServerMessageMetadata(request_context=Request(scope), can_send_request=False)
-    )
+    exchange = _OneExchange(request_id, ServerMessageMetadata(request_context=Request(scope), can_send_request=False))
     runner = ServerRunner(server, connection, state)
     return await _with_safe_errors(
         runner.on_request(cast("DispatchContext[TransportContext]", exchange), method, params)
@@ -235,9 +231,7 @@ class Greeting:
     instance."""
 
     def connect(self, dispatcher: JSONRPCDispatcher[TransportContext], session_id: str | None) -> Connection:
-        connection = Connection.for_loop(
-            dispatcher, session_id=session_id, protocol_version_hint=self.version
-        )
+        connection = Connection.for_loop(dispatcher, session_id=session_id, protocol_version_hint=self.version)
         if self.params is not None:
             connection.client_params = self.params
         if self.greeted:
@@ -275,9 +269,7 @@ async def serve_duplex(
             return await modern(dctx, method, params)
         return await runner.on_request(dctx, method, params)
 
-    async def on_request(
-        dctx: DispatchContext[TransportContext], method: str, params: Params
-    ) -> dict[str, Any]:
+    async def on_request(dctx: DispatchContext[TransportContext], method: str, params: Params) -> dict[str, Any]:
         with _handling_for(client):
             if calls is None or session_id is None:
                 return await _with_safe_errors(answer(dctx, method, params))
@@ -317,9 +309,7 @@ class LiveSession:
                 async with self._transport.connect() as (read, write):
                     self._ready.set()
                     with self._transport.idle_scope or anyio.CancelScope():
-                        await self._serve(
-                            cast("MessageReader", read), cast("MessageWriter", write), state, tools
-                        )
+                        await self._serve(cast("MessageReader", read), cast("MessageWriter", write), state, tools)
         finally:
             await self.end()
 
@@ -341,9 +331,7 @@ class LiveSession:
         await self._ready.wait()
         await self._transport.handle_request(scope, receive, send)
 
-    async def handle_stream(
-        self, scope: Scope, receive: Receive, send: Send, cut: Callable[[], None]
-    ) -> None:
+    async def handle_stream(self, scope: Scope, receive: Receive, send: Send, cut: Callable[[], None]) -> None:
         """Serves the stream of notifications; `cut` ends it even while it cannot be written to."""
         self._cut_stream = cut
         await self.handle(scope, receive, send)

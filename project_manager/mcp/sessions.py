@@ -54,9 +54,7 @@ class Sessions:
     """At most `limit` sessions. The one that was idle longest makes room for a new one: its client does
     not notice."""
 
-    def __init__(
-        self, limit: int, idle_seconds: float, opened: Callable[[], None], closed: Callable[[], None]
-    ) -> None:
+    def __init__(self, limit: int, idle_seconds: float, opened: Callable[[], None], closed: Callable[[], None]) -> None:
         self._limit = limit
         self._idle_seconds = idle_seconds
         self._opened = opened

@@ -11,7 +11,7 @@ import anyio.lowlevel
 from mcp.server.stdio import stdio_server
 
 from project_manager.mcp import sdk
-from project_manager.mcp.calls import Calls, Conversation, CountingReader, CountingWriter
+from project_manager.mcp.inflight import Calls, Conversation, CountingReader, CountingWriter
 from project_manager.mcp.server import build_server
 from project_manager.runtime import Runtime
 
@@ -45,9 +45,7 @@ async def serve(server: sdk.DoorServer) -> None:
         tasks.cancel_scope.cancel()
 
 
-async def _end_at_signal(
-    server: sdk.DoorServer, conversation: Conversation, scope: anyio.CancelScope
-) -> None:
+async def _end_at_signal(server: sdk.DoorServer, conversation: Conversation, scope: anyio.CancelScope) -> None:
     with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
         async for _ in signals:
             break

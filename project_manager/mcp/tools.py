@@ -12,6 +12,7 @@ from mcp.server.context import ServerRequestContext
 from mcp.shared.exceptions import MCPError
 from mcp_types import INVALID_PARAMS, CallToolRequestParams, PaginatedRequestParams
 
+from project_manager.calls import Answer, Caller
 from project_manager.catalogue import OPERATIONS, Operation, Profile, Tool
 from project_manager.clock import monotonic
 from project_manager.domain.actors import LOCAL, Actor
@@ -19,7 +20,7 @@ from project_manager.domain.errors import Invalid, ProjectManagerError, Shutting
 from project_manager.mcp import predecessor, sdk
 from project_manager.mcp.exchange import tool_profile
 from project_manager.mcp.schemas import input_schema
-from project_manager.runtime import Answer, Caller, Runtime
+from project_manager.runtime import Runtime
 
 _log = logging.getLogger(__name__)
 
@@ -50,9 +51,7 @@ class Tools:
 
     async def listed(self, ctx: Context, _params: PaginatedRequestParams | None) -> Result:
         client = sdk.current_client()
-        asked = (client.tools if client is not None else "") or (
-            tool_profile(ctx.request.scope) if ctx.request else ""
-        )
+        asked = (client.tools if client is not None else "") or (tool_profile(ctx.request.scope) if ctx.request else "")
         return self._lists[asked or self._profile]
 
     def schema(self, name: str) -> dict[str, Any] | None:

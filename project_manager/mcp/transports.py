@@ -16,7 +16,7 @@ from mcp.server.sse import SseServerTransport
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from project_manager.mcp import sdk
-from project_manager.mcp.calls import Calls, Conversation, CountingReader, CountingWriter
+from project_manager.mcp.inflight import Calls, Conversation, CountingReader, CountingWriter
 from project_manager.mcp.exchange import (
     ClientGone,
     Exchange,
@@ -81,9 +81,7 @@ class McpDoor:
         self._no_streams = anyio.Event()
         self._ending = anyio.Event()
         self._sse_scopes: set[anyio.CancelScope] = set()
-        self._sessions = Sessions(
-            self._limit, idle_seconds, metrics.mcp_session_opened, metrics.mcp_session_closed
-        )
+        self._sessions = Sessions(self._limit, idle_seconds, metrics.mcp_session_opened, metrics.mcp_session_closed)
         self._single = sdk.SingleExchange(server, MAX_BODY)
         self._sse = SseServerTransport("/messages/", max_request_body_size=MAX_BODY)
         self._modern = ModernEra(server, self._single, self._calls, self._ending, self._stream)
@@ -195,16 +193,12 @@ class McpDoor:
         elif scope["method"] == "GET" and self._modern.speaks(scope) is False:
             with self._stream() as stream:
                 await (
-                    refuse_stream(send)
-                    if stream is None
-                    else self._handshake.get(scope, receive, send, stream.cancel)
+                    refuse_stream(send) if stream is None else self._handshake.get(scope, receive, send, stream.cancel)
                 )
         elif scope["method"] == "DELETE" and self._modern.speaks(scope) is False:
             await self._handshake.delete(scope, send)
         else:
-            await send_empty(
-                send, 405, {"allow": "POST" if self._modern.speaks(scope) else "GET, POST, DELETE"}
-            )
+            await send_empty(send, 405, {"allow": "POST" if self._modern.speaks(scope) else "GET, POST, DELETE"})
 
     async def _post(self, scope: Scope, receive: Receive, send: Send) -> None:
         if header(scope, b"content-type").partition(";")[0].strip().lower() != "application/json":
@@ -222,11 +216,7 @@ class McpDoor:
         """Legacy SSE for a plain GET; everything else is a streamable client that was given this address."""
         if scope["method"] == "GET" and not header(scope, b"mcp-session-id"):
             with self._stream() as stream:
-                await (
-                    refuse_stream(send)
-                    if stream is None
-                    else self._serve_sse(scope, receive, send, stream.cancel)
-                )
+                await (refuse_stream(send) if stream is None else self._serve_sse(scope, receive, send, stream.cancel))
         else:
             await self._mcp(scope, receive, send)
 
@@ -234,9 +224,7 @@ class McpDoor:
         conversation = Conversation(self._calls)
         exchange = Exchange(receive, send, b"", self._ending)
         async with self._sse.connect_sse(scope, receive, exchange.send) as (read, write):
-            with (
-                anyio.CancelScope() as inner
-            ):  # inner, so that its end closes the streams and the response completes
+            with anyio.CancelScope() as inner:  # inner, so that its end closes the streams and the response completes
                 self._sse_scopes.add(inner)
                 try:
                     await sdk.serve_duplex(

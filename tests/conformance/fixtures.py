@@ -11,6 +11,7 @@ import anyio
 from mcp.server.context import ServerRequestContext
 from mcp.server.subscriptions import InMemorySubscriptionBus, ListenHandler, ToolsListChanged
 from mcp.shared.exceptions import MCPError
+from mcp.shared.message import ServerMessageMetadata
 from mcp_types import (
     INVALID_PARAMS,
     MISSING_REQUIRED_CLIENT_CAPABILITY,
@@ -111,9 +112,7 @@ IMAGE = {"type": "image", "data": PIXEL, "mimeType": "image/png"}
 
 async def logs(ctx: Context, _params: CallToolRequestParams) -> Json:
     for step in ("started", "processing", "completed"):
-        await ctx.session.send_log_message(
-            "info", f"Tool execution {step}", related_request_id=ctx.request_id
-        )
+        await ctx.session.send_log_message("info", f"Tool execution {step}", related_request_id=ctx.request_id)
         await anyio.sleep(0.05)
     return text("Logged.")
 
@@ -140,17 +139,13 @@ class _AnyRequest(BaseModel):
 
 async def asks_back(ctx: Context, request: Json, kind: type[BaseModel]) -> Json:
     """Sends the request on the stream of this call and waits for the client's answer."""
-    from mcp.shared.message import ServerMessageMetadata
-
     metadata = ServerMessageMetadata(related_request_id=ctx.request_id)
     answer = await ctx.session.send_request(_AnyRequest(**request), kind, metadata=metadata)  # type: ignore[arg-type]
     return answer.model_dump(by_alias=True, mode="json", exclude_none=True)
 
 
 async def samples(ctx: Context, params: CallToolRequestParams) -> Json:
-    answer = await asks_back(
-        ctx, sample(str((params.arguments or {}).get("prompt", ""))), CreateMessageResult
-    )
+    answer = await asks_back(ctx, sample(str((params.arguments or {}).get("prompt", ""))), CreateMessageResult)
     return text(f"LLM response: {answer['content']['text']}")
 
 
@@ -302,17 +297,11 @@ TOOLS: dict[str, Tool] = {
         {"confirm": ask("Please confirm", "ok", "boolean")}, lambda _given: "state-ok", "confirming"
     ),
     PREFIX + "multiple_inputs": _asking(THREE, lambda given: f"Got {sorted(given)}", "three"),
-    PREFIX + "tampered_state": _asking(
-        {"confirm": ask("Please confirm", "ok")}, lambda _given: "state-ok", "kept"
-    ),
+    PREFIX + "tampered_state": _asking({"confirm": ask("Please confirm", "ok")}, lambda _given: "state-ok", "kept"),
     PREFIX + "multi_round": asks_in_rounds,
     PREFIX + "capabilities": asks_what_the_client_can,
 }
-QUIET = {
-    name
-    for name in TOOLS
-    if name.endswith(("_text", "_content", "_resource", "_types", "_handling", "_tool"))
-}
+QUIET = {name for name in TOOLS if name.endswith(("_text", "_content", "_resource", "_types", "_handling", "_tool"))}
 QUIET -= {"test_logging_tool"}
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 SCHEMAS: dict[str, Json] = {
@@ -385,9 +374,7 @@ async def list_resources(_ctx: Context, _params: PaginatedRequestParams | None) 
     return ListResourcesResult(resources=found)
 
 
-async def list_templates(
-    _ctx: Context, _params: PaginatedRequestParams | None
-) -> ListResourceTemplatesResult:
+async def list_templates(_ctx: Context, _params: PaginatedRequestParams | None) -> ListResourceTemplatesResult:
     template = wire.ResourceTemplate(
         uri_template="test://template/{id}/data", name="template", mime_type="application/json"
     )
@@ -455,9 +442,7 @@ async def get_prompt(_ctx: Context, params: GetPromptRequestParams) -> Any:
         "test_prompt_with_arguments": _says(
             {"type": "text", "text": f"arg1='{given.get('arg1')}', arg2='{given.get('arg2')}'"}
         ),
-        "test_prompt_with_embedded_resource": _says(
-            embedded, {"type": "text", "text": "Process the resource."}
-        ),
+        "test_prompt_with_embedded_resource": _says(embedded, {"type": "text", "text": "Process the resource."}),
         "test_prompt_with_image": _says(IMAGE, {"type": "text", "text": "Analyze the image."}),
     }[params.name]
 
@@ -471,7 +456,8 @@ async def acknowledge(_ctx: Context, _params: BaseModel) -> EmptyResult:
 
 
 def build() -> DoorServer:
-    """The fixture server. Which of its tools never notify is said, so that the suite runs over both ways to answer."""
+    """The fixture server. Which of its tools never notify is said, so that the suite runs over both ways
+    to answer."""
     server = DoorServer(
         "conformance-fixtures",
         quiet=lambda name, _arguments: name in QUIET,

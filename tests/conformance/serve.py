@@ -1,4 +1,5 @@
-"""Serves the fixtures on the product's door. `python -m tests.conformance.serve PORT`; prints `ready PORT`."""
+"""Serves the fixtures on the product's door. `python -m tests.conformance.serve PORT`; prints `ready
+PORT`."""
 
 import socket
 import sys

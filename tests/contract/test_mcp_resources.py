@@ -271,9 +271,7 @@ async def test_a_subscriber_that_does_not_read_delays_nobody(tmp_path: Path) -> 
             await bare.initialize()
             for uri in uris:
                 params = {"uri": uri}
-                await bare.post(
-                    {"jsonrpc": "2.0", "id": 1, "method": "resources/subscribe", "params": params}
-                )
+                await bare.post({"jsonrpc": "2.0", "id": 1, "method": "resources/subscribe", "params": params})
             lines = [
                 "GET /mcp HTTP/1.1",
                 "Host: x",

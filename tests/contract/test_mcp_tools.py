@@ -169,9 +169,7 @@ async def test_the_predecessors_other_tools_answer(tmp_path: Path) -> None:
     async with product(tmp_path) as made, agent(made.server) as someone:
         await someone.ok("create_task", name="one", project_name="p")
         assert (await someone.ok("get_instructions"))["instructions"] == INSTRUCTIONS
-        tag = await someone.ok(
-            "add_ra_tag", task_id="1", ra_tag_text="#SUGGEST: a", file_path="a.py", line_number=3
-        )
+        tag = await someone.ok("add_ra_tag", task_id="1", ra_tag_text="#SUGGEST: a", file_path="a.py", line_number=3)
         assert (tag["kind"], tag["body"]) == ("comment", "#SUGGEST: a\n\nat a.py:3")
         verdict = await someone.ok(
             "capture_assumption_validation", task_id="1", ra_tag_id="t1", outcome="rejected", reason="wrong"
@@ -358,7 +356,4 @@ async def test_calls_are_counted_by_tool_era_and_outcome(tmp_path: Path, era: st
         page = made.runtime.metrics.render().decode()
         version = ERAS[era]
         assert f'pm_mcp_calls_total{{era="{version}",outcome="ok",tool="list_tasks"}} 1.0' in page
-        assert (
-            f'pm_mcp_calls_total{{era="{version}",outcome="task_not_found",tool="get_task_details"}} 1.0'
-            in page
-        )
+        assert f'pm_mcp_calls_total{{era="{version}",outcome="task_not_found",tool="get_task_details"}} 1.0' in page

@@ -204,26 +204,16 @@ class Wire:
             await self.post({"jsonrpc": "2.0", "method": "notifications/initialized"})
         return answer
 
-    async def post(
-        self, message: Any, headers: dict[str, str] | None = None, path: str = "/mcp"
-    ) -> httpx.Response:
-        return await self.http.post(
-            path, content=orjson.dumps(message), headers={**self.headers, **(headers or {})}
-        )
+    async def post(self, message: Any, headers: dict[str, str] | None = None, path: str = "/mcp") -> httpx.Response:
+        return await self.http.post(path, content=orjson.dumps(message), headers={**self.headers, **(headers or {})})
 
-    async def post_modern(
-        self, message: dict[str, Any], headers: dict[str, str] | None = None
-    ) -> httpx.Response:
+    async def post_modern(self, message: dict[str, Any], headers: dict[str, str] | None = None) -> httpx.Response:
         body, routing = modern(message)
-        return await self.http.post(
-            "/mcp", content=orjson.dumps(body), headers={**routing, **(headers or {})}
-        )
+        return await self.http.post("/mcp", content=orjson.dumps(body), headers={**routing, **(headers or {})})
 
 
 @asynccontextmanager
 async def wire(listener: Listener) -> AsyncIterator[Wire]:
     headers = {"accept": ACCEPT, "content-type": "application/json"}
-    async with httpx.AsyncClient(
-        base_url=listener.url, headers=headers, timeout=PATIENCE, trust_env=False
-    ) as http:
+    async with httpx.AsyncClient(base_url=listener.url, headers=headers, timeout=PATIENCE, trust_env=False) as http:
         yield Wire(http)

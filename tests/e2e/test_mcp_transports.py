@@ -464,9 +464,7 @@ async def test_a_call_that_lasts_too_long_gets_an_end_and_no_cut(mode: str) -> N
             await bare.initialize()
 
         async def ask() -> None:
-            answers.append(
-                await (bare.post(call("hold")) if mode == "legacy" else bare.post_modern(call("hold")))
-            )
+            answers.append(await (bare.post(call("hold")) if mode == "legacy" else bare.post_modern(call("hold"))))
 
         tasks.start_soon(ask)
         await _soon(work.started)

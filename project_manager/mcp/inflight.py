@@ -128,9 +128,7 @@ class Conversation:
 class CountingReader:
     """Counts the requests that are read; at the end of the input it may wait until they are answered."""
 
-    def __init__(
-        self, inner: MessageReader, conversation: Conversation, *, linger_seconds: float = 0
-    ) -> None:
+    def __init__(self, inner: MessageReader, conversation: Conversation, *, linger_seconds: float = 0) -> None:
         self._inner = inner
         self._conversation = conversation
         self._linger_seconds = linger_seconds
@@ -206,7 +204,5 @@ def _spellings(request_id: object) -> tuple[RequestId, ...]:
     if isinstance(request_id, int) and not isinstance(request_id, bool):
         return (request_id, str(request_id))
     if isinstance(request_id, str):
-        return (
-            (request_id, int(request_id)) if request_id.isascii() and request_id.isdigit() else (request_id,)
-        )
+        return (request_id, int(request_id)) if request_id.isascii() and request_id.isdigit() else (request_id,)
     return ()

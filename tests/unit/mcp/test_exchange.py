@@ -1,0 +1,64 @@
+"""Reading one posted message."""
+
+from typing import Any
+
+import orjson
+import pytest
+
+from project_manager.mcp.exchange import parse, tool_profile
+
+REQUEST = {"jsonrpc": "2.0", "id": 7, "method": "tools/call", "params": {"name": "x"}}
+
+
+def raw(**changes: Any) -> bytes:
+    return orjson.dumps({key: value for key, value in {**REQUEST, **changes}.items() if value != "(none)"})
+
+
+def test_a_request_is_read() -> None:
+    found = parse(raw())
+    assert found is not None
+    assert (found.id, found.method, found.params) == (7, "tools/call", {"name": "x"})
+
+
+def test_a_notification_has_no_id() -> None:
+    found = parse(raw(id="(none)", method="notifications/cancelled"))
+    assert found is not None
+    assert found.id is None
+
+
+def test_the_answer_to_a_request_of_the_server_counts_as_no_request() -> None:
+    found = parse(raw(method="(none)", params="(none)", result={}))
+    assert found is not None
+    assert (found.id, found.method) == (None, "")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b"7",
+        b"\xff\xfe",
+        raw(jsonrpc="1.0"),
+        raw(id=True),
+        raw(id=None),
+        raw(id=1.5),
+        raw(id=[1]),
+        raw(params=[1]),
+        raw(params="x"),
+        raw(method=3),
+        raw(method="(none)"),
+        b"[" * 100_000,
+    ],
+)
+def test_everything_else_is_no_message(body: bytes) -> None:
+    assert parse(body) is None
+
+
+@pytest.mark.parametrize(
+    ("query", "profile"),
+    [(b"", ""), (b"tools=all", "all"), (b"a=b&tools=core", "core"), (b"tools=everything", ""), (b"xtools=all", "")],
+)
+def test_the_address_may_name_a_known_profile(query: bytes, profile: str) -> None:
+    assert tool_profile({"query_string": query}) == profile

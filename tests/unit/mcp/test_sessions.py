@@ -1,0 +1,89 @@
+"""The table of 2025-era sessions."""
+
+import pytest
+
+from project_manager.mcp.sdk import LATEST_HANDSHAKE_VERSION, single_connection
+from project_manager.mcp.sessions import NoRoom, Session, SessionGone, Sessions
+
+
+class Table:
+    """Sessions with their counts."""
+
+    def __init__(self, limit: int = 2, idle_seconds: float = 60.0) -> None:
+        self.opened = self.closed = 0
+        self.sessions = Sessions(limit, idle_seconds, self._open, self._close)
+
+    def _open(self) -> None:
+        self.opened += 1
+
+    def _close(self) -> None:
+        self.closed += 1
+
+    def open(self, owner: str = "ann") -> Session:
+        return self.sessions.open(single_connection(LATEST_HANDSHAKE_VERSION), owner, "")
+
+    def find(self, session_id: str, owner: str = "ann") -> Session:
+        return self.sessions.find(session_id, owner, "2025-03-26", "")
+
+
+def test_an_open_session_is_found_again() -> None:
+    table = Table()
+    session = table.open()
+    assert table.find(session.id) is session
+    assert session.version == LATEST_HANDSHAKE_VERSION
+
+
+def test_an_id_from_elsewhere_is_taken_over() -> None:
+    table = Table()
+    assert table.find("opened-by-another-instance").version == "2025-03-26"
+    assert len(table.sessions) == 1
+
+
+@pytest.mark.parametrize("session_id", ["", "with blank", "ünïcode", "x" * 129, "new\nline"])
+def test_what_cannot_be_an_id_is_not_taken_over(session_id: str) -> None:
+    with pytest.raises(SessionGone):
+        Table().find(session_id)
+
+
+def test_an_ended_session_is_never_taken_over_again() -> None:
+    table = Table()
+    session = table.open()
+    table.sessions.end(session)
+    with pytest.raises(SessionGone):
+        table.find(session.id)
+    assert (table.opened, table.closed) == (1, 1)
+
+
+def test_a_session_is_its_owners_alone() -> None:
+    table = Table()
+    session = table.open("ann")
+    with pytest.raises(SessionGone):
+        table.find(session.id, "bob")
+
+
+def test_the_longest_idle_session_makes_room() -> None:
+    table = Table(limit=2)
+    first, second = table.open(), table.open()
+    table.find(first.id)
+    third = table.open()
+    assert {found.id for found in table.sessions.all()} == {first.id, third.id}
+    assert second not in table.sessions.all()
+
+
+def test_a_session_in_use_is_never_dropped() -> None:
+    table = Table(limit=1, idle_seconds=-1.0)
+    session = table.open()
+    with table.sessions.in_use(session):
+        table.sessions.reap()
+        assert len(table.sessions) == 1
+        with pytest.raises(NoRoom):
+            table.open()
+    table.sessions.reap()
+    assert len(table.sessions) == 0
+
+
+def test_what_was_ended_is_remembered_within_bounds() -> None:
+    table = Table(limit=1)
+    for _ in range(10_050):
+        table.sessions.end(table.open())
+    assert len(table.sessions._ended) == 10_000
