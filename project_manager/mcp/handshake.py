@@ -9,7 +9,6 @@ from mcp.shared.exceptions import MCPError
 from starlette.types import Receive, Scope, Send
 
 from project_manager.mcp import sdk
-from project_manager.mcp.inflight import Calls
 from project_manager.mcp.exchange import (
     SERVER_BUSY,
     Exchange,
@@ -23,6 +22,7 @@ from project_manager.mcp.exchange import (
     send_json,
     tool_profile,
 )
+from project_manager.mcp.inflight import Calls
 from project_manager.mcp.quiet import is_quiet
 from project_manager.mcp.sessions import NoRoom, Session, SessionGone, Sessions
 

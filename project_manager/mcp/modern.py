@@ -8,8 +8,8 @@ from mcp.shared.exceptions import MCPError
 from starlette.types import Receive, Scope, Send
 
 from project_manager.mcp import sdk
-from project_manager.mcp.inflight import Calls
 from project_manager.mcp.exchange import Exchange, Rpc, header, parse, refuse_stream, send_json
+from project_manager.mcp.inflight import Calls
 from project_manager.mcp.quiet import is_quiet
 
 _VERSION = sdk.MCP_PROTOCOL_VERSION_HEADER.encode()

@@ -16,7 +16,6 @@ from mcp.server.sse import SseServerTransport
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from project_manager.mcp import sdk
-from project_manager.mcp.inflight import Calls, Conversation, CountingReader, CountingWriter
 from project_manager.mcp.exchange import (
     ClientGone,
     Exchange,
@@ -29,6 +28,7 @@ from project_manager.mcp.exchange import (
     tool_profile,
 )
 from project_manager.mcp.handshake import HandshakeEra
+from project_manager.mcp.inflight import Calls, Conversation, CountingReader, CountingWriter
 from project_manager.mcp.modern import ModernEra
 from project_manager.mcp.sessions import Sessions
 
