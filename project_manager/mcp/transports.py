@@ -16,6 +16,7 @@ from mcp.server.sse import SseServerTransport
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from project_manager.mcp import sdk
+from project_manager.mcp.affinity import naming_session
 from project_manager.mcp.exchange import (
     ClientGone,
     Exchange,
@@ -223,7 +224,7 @@ class McpDoor:
     async def _serve_sse(self, scope: Scope, receive: Receive, send: Send, cut: Callable[[], None]) -> None:
         conversation = Conversation(self._calls)
         exchange = Exchange(receive, send, b"", self._ending)
-        async with self._sse.connect_sse(scope, receive, exchange.send) as (read, write):
+        async with self._sse.connect_sse(scope, receive, naming_session(exchange.send)) as (read, write):
             with anyio.CancelScope() as inner:  # inner, so that its end closes the streams and the response completes
                 self._sse_scopes.add(inner)
                 try:
