@@ -37,7 +37,15 @@ class StartRefused(Exception):
 
 
 class Server(uvicorn.Server):
-    """Leaves signals alone: they belong to the process, which drains before the server stops."""
+    """Leaves signals alone: they belong to the process, which drains before the server stops. `up` is set when it listens."""
+
+    def __init__(self, configuration: uvicorn.Config) -> None:
+        super().__init__(configuration)
+        self.up = anyio.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets=sockets)
+        self.up.set()
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -163,8 +171,7 @@ def _configuration(settings: Settings, application: ASGIApp) -> uvicorn.Config:
 
 
 async def _announce_when_up(server: Server, runtime: Runtime, sockets: list[socket.socket], announce: Announce) -> None:
-    while not server.started:
-        await anyio.sleep(0.005)
+    await server.up.wait()
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 100)
@@ -183,9 +190,8 @@ def addresses(settings: Settings, sockets: list[socket.socket]) -> list[str]:
         mcp = f"http://{shown}:{sockets[1].getsockname()[1]}"
         lines.append(f"MCP        {mcp}/mcp" + (f" and {mcp}/sse" if settings.mcp_transport == "sse" else ""))
     if settings.host not in LOOPBACK and not settings.auth_required:
-        lines.append(
-            f"WARNING    {settings.host} can be reached from other machines and AUTH_REQUIRED is off: whoever reaches it may do everything"
-        )
+        reached = f"{settings.host} can be reached from other machines and AUTH_REQUIRED is off"
+        lines.append(f"WARNING    {reached}: whoever reaches it may do everything")
     return lines
 
 

@@ -2,14 +2,10 @@
 metric and the log word.
 """
 
-import inspect
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from enum import Enum
+from collections.abc import Mapping
 from typing import Any
 
 from project_manager.contract import commands, views
-from project_manager.contract.fields import Command
 from project_manager.domain.actors import Role
 from project_manager.domain.errors import (
     AgentNotFound,
@@ -25,82 +21,27 @@ from project_manager.domain.errors import (
     NotEmpty,
     NotHeld,
     NotReady,
-    ProjectManagerError,
     ProjectNotFound,
     StaleFence,
     TaskNotFound,
     TokenNotFound,
     VersionMismatch,
 )
-from project_manager.services import agents, board, epics, events, importer, leases, projects, tasks, tokens
-
-
-class Kind(Enum):
-    """Where a use case runs."""
-
-    READ = "read"
-    WRITE = "write"
-
-
-class Profile(Enum):
-    """Which tools a client is shown: `core` by default."""
-
-    CORE = "core"
-    ALL = "all"
-
-
-@dataclass(frozen=True, slots=True)
-class Hints:
-    """What a tool does to the world, in MCP's four words."""
-
-    read_only: bool = False
-    destructive: bool = False
-    idempotent: bool = False
-    open_world: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Tool:
-    """How an operation is shown to agents. `arguments` are the listed ones, in order; others are taken all the
-    same. `defaults` are raw arguments that the MCP door fills in when they are absent.
-    """
-
-    title: str
-    hints: Hints
-    arguments: tuple[str, ...]
-    profile: Profile = Profile.CORE
-    defaults: Mapping[str, object] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Operation:
-    """One thing that a user can do. `http` is method and path, `aliases` other routes to it; `status` its
-    answer's status when it succeeds; a `snapshot` is large, and kept while nothing is committed.
-    """
-
-    name: str
-    use_case: Callable[..., Any]
-    command: type[Command]
-    view: Any
-    http: str = ""
-    kind: Kind = Kind.READ
-    role: Role = Role.VIEWER
-    idempotent: bool = False
-    tool: Tool | None = None
-    errors: tuple[type[ProjectManagerError], ...] = ()
-    status: int = 200
-    aliases: tuple[str, ...] = ()
-    snapshot: bool = False
-
-    @property
-    def description(self) -> str:
-        """The use case's docstring: first what it does and when to use it, then the details."""
-        return inspect.cleandoc(self.use_case.__doc__ or "")
-
-    @property
-    def summary(self) -> str:
-        return self.description.split("\n\n", 1)[0].replace("\n", " ")
-
+from project_manager.operation import Hints, Kind, Operation, Profile, Tool
+from project_manager.services import (
+    agents,
+    board,
+    epics,
+    events,
+    importer,
+    leases,
+    listing,
+    logs,
+    projects,
+    statuses,
+    tasks,
+    tokens,
+)
 
 _READS = Hints(read_only=True, idempotent=True)
 _WRITES = Hints()
@@ -276,7 +217,7 @@ _LEASES = (
 _TASKS = (
     Operation(
         "get_available_tasks",
-        tasks.get_available,
+        listing.get_available,
         commands.GetAvailableTasks,
         views.Page[dict[str, Any]],
         http="GET /api/tasks/available",
@@ -289,7 +230,7 @@ _TASKS = (
     ),
     Operation(
         "list_tasks",
-        tasks.list_tasks,
+        listing.list_tasks,
         commands.ListTasks,
         views.Page[views.TaskView],
         http="GET /api/tasks",
@@ -403,7 +344,7 @@ _TASKS = (
     ),
     Operation(
         "update_task_status",
-        tasks.update_status,
+        statuses.update_status,
         commands.UpdateTaskStatus,
         views.StatusChangedView,
         http="POST /api/tasks/{task_id}/status",
@@ -436,7 +377,7 @@ _TASKS = (
     ),
     Operation(
         "add_task_log",
-        tasks.add_log,
+        logs.add_log,
         commands.AddTaskLog,
         views.LogView,
         http="POST /api/tasks/{task_id}/log",
@@ -449,7 +390,7 @@ _TASKS = (
     ),
     Operation(
         "list_task_logs",
-        tasks.list_logs,
+        logs.list_logs,
         commands.ListTaskLogs,
         views.Page[views.LogView],
         http="GET /api/tasks/{task_id}/log",

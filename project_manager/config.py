@@ -287,9 +287,7 @@ def load(flags: Mapping[str, object], environ: Mapping[str, str], env_file: Path
         _Layer(f"env file {env_file}", in_file),
     )
     chosen = {setting.name: _choose(setting, layers) for setting in SETTINGS}
-    values: dict[str, Any] = {
-        setting.field: _parse(setting, chosen[setting.name].texts) for setting in SETTINGS
-    }
+    values: dict[str, Any] = {setting.field: _parse(setting, chosen[setting.name].texts) for setting in SETTINGS}
     values |= _settle_database(values, chosen, layers)
     values |= _settle_mcp_port(values)
     _refuse_contradictions(values)
@@ -369,9 +367,7 @@ def _path_of_url(url: str) -> Path:
         )
     path = unquote(parts.path[1:])
     if parts.netloc or parts.query or parts.fragment or not path or path == ":memory:":
-        raise ConfigError(
-            "DATABASE_URL must name a file, as sqlite:///relative.db or sqlite:////absolute.db."
-        )
+        raise ConfigError("DATABASE_URL must name a file, as sqlite:///relative.db or sqlite:////absolute.db.")
     return Path(path)
 
 
@@ -380,9 +376,7 @@ def _settle_mcp_port(values: Mapping[str, Any]) -> dict[str, Any]:
         return {}
     port: int = values["default_port"]
     if port == PORT.most and values["mcp_transport"] in ("sse", "http"):
-        raise ConfigError(
-            f"DEFAULT_PORT is {port}, so MCP_PORT cannot be the next one: set MCP_PORT as well."
-        )
+        raise ConfigError(f"DEFAULT_PORT is {port}, so MCP_PORT cannot be the next one: set MCP_PORT as well.")
     return {"mcp_port": port and min(port + 1, PORT.most)}
 
 
@@ -391,9 +385,7 @@ def _refuse_contradictions(values: Mapping[str, Any]) -> None:
     if port and port == values["mcp_port"] and values["mcp_transport"] in ("sse", "http"):
         raise ConfigError(f"DEFAULT_PORT and MCP_PORT are both {port}, but must be two different ports.")
     if values["cors_allow_credentials"] and "*" in values["cors_origins"]:
-        raise ConfigError(
-            "CORS_ORIGINS is '*' while CORS_ALLOW_CREDENTIALS is true: list the origins by name."
-        )
+        raise ConfigError("CORS_ORIGINS is '*' while CORS_ALLOW_CREDENTIALS is true: list the origins by name.")
 
 
 _ENV_LINE = re.compile(r"(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=\s*(.*)")

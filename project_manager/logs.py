@@ -31,9 +31,7 @@ def configure(level: str, format: str, file: str = "") -> None:
     handlers: list[logging.Handler] = [logging.StreamHandler(sys.stderr)]
     if file:
         Path(file).parent.mkdir(parents=True, exist_ok=True)
-        handlers.append(
-            RotatingFileHandler(file, maxBytes=FILE_BYTES, backupCount=OLDER_FILES, encoding="utf-8")
-        )
+        handlers.append(RotatingFileHandler(file, maxBytes=FILE_BYTES, backupCount=OLDER_FILES, encoding="utf-8"))
     formatter = JsonLines() if format == "json" else TextLines()
     root = logging.getLogger()
     for old in root.handlers[:]:
@@ -68,9 +66,7 @@ class JsonLines(OrjsonFormatter):
     def __init__(self) -> None:
         super().__init__(reserved_attrs=[*RESERVED_ATTRS, "request_id"])
 
-    def add_fields(
-        self, log_data: dict[str, Any], record: logging.LogRecord, message_dict: dict[str, Any]
-    ) -> None:
+    def add_fields(self, log_data: dict[str, Any], record: logging.LogRecord, message_dict: dict[str, Any]) -> None:
         log_data["timestamp"] = _timestamp(record)
         log_data["level"] = record.levelname
         log_data["logger"] = record.name

@@ -56,16 +56,12 @@ class Metrics:
     def _make_requests(self) -> None:
         self._operations = _Timed(
             self._counter("pm_operations", "Operations by how they ended.", "operation", "door", "outcome"),
-            self._histogram(
-                "pm_operation_duration", "Time from the call to its answer.", SECONDS, "operation", "door"
-            ),
+            self._histogram("pm_operation_duration", "Time from the call to its answer.", SECONDS, "operation", "door"),
             width=2,
         )
         self._requests = _Timed(
             self._counter("pm_http_requests", "HTTP requests answered.", "method", "route", "status"),
-            self._histogram(
-                "pm_http_request_duration", "Time to answer a request.", SECONDS, "method", "route"
-            ),
+            self._histogram("pm_http_request_duration", "Time to answer a request.", SECONDS, "method", "route"),
             width=2,
         )
         self._mcp_calls = _Timed(
@@ -80,9 +76,7 @@ class Metrics:
         self._batch_jobs = Histogram(
             "pm_writer_batch_jobs", "Write jobs in one transaction.", buckets=JOBS, registry=self.registry
         )
-        self._batch_seconds = self._histogram(
-            "pm_writer_batch_duration", "Time of one write transaction.", SECONDS
-        )
+        self._batch_seconds = self._histogram("pm_writer_batch_duration", "Time of one write transaction.", SECONDS)
         self._queries = self._histogram(
             "pm_query_duration", "Time of a read or write in the database.", QUERY_SECONDS, "query"
         )
@@ -99,20 +93,12 @@ class Metrics:
         )
 
     def _make_streams(self) -> None:
-        self._websockets = Gauge(
-            "pm_websocket_connections", "WebSockets that are open.", registry=self.registry
-        )
+        self._websockets = Gauge("pm_websocket_connections", "WebSockets that are open.", registry=self.registry)
         self._websockets_opened = self._counter("pm_websocket_opened", "WebSockets opened.")
-        self._websockets_closed = _Counted(
-            self._counter("pm_websocket_closed", "WebSockets closed.", "reason")
-        )
-        self._websockets_refused = self._counter(
-            "pm_websocket_refused", "WebSockets over the limit, turned away."
-        )
+        self._websockets_closed = _Counted(self._counter("pm_websocket_closed", "WebSockets closed.", "reason"))
+        self._websockets_refused = self._counter("pm_websocket_refused", "WebSockets over the limit, turned away.")
         self._events_sent = self._counter("pm_events_sent", "Events handed to subscribers, once for each.")
-        self._dropped = self._counter(
-            "pm_subscribers_dropped", "Subscribers cut off because they did not read."
-        )
+        self._dropped = self._counter("pm_subscribers_dropped", "Subscribers cut off because they did not read.")
 
     def _counter(self, name: str, doc: str, *labels: str) -> Counter:
         return Counter(f"{name}_total", doc, labels, registry=self.registry)
@@ -244,6 +230,4 @@ class _Watched(Collector):
                 value = read()
             except OSError:
                 continue
-            yield GaugeMetricFamily(
-                f"pm_{name}", WATCHED.get(name, name.replace("_", " ").capitalize()), value=value
-            )
+            yield GaugeMetricFamily(f"pm_{name}", WATCHED.get(name, name.replace("_", " ").capitalize()), value=value)

@@ -23,7 +23,6 @@ from project_manager.calls import (
     request_hash,
     worth_keeping,
 )
-from project_manager.catalogue import Kind, Operation
 from project_manager.clock import Clock, SystemClock, monotonic
 from project_manager.config import Settings
 from project_manager.contract import commands, faults
@@ -34,6 +33,7 @@ from project_manager.domain.events import MAY_MAKE_READY
 from project_manager.hub import Event, Hub, Resync, Subscription, event_of
 from project_manager.logs import log_action
 from project_manager.metrics import Metrics
+from project_manager.operation import Kind, Operation
 from project_manager.services import leases, tokens
 from project_manager.store import agents, answers, events, meta, revisions, waiters
 from project_manager.store.database import Database, Options, prepare

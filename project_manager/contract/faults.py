@@ -70,36 +70,33 @@ def _models_in(annotation: Any) -> list[type[BaseModel]]:
     return [model for inner in getattr(annotation, "__args__", ()) for model in _models_in(inner)]
 
 
+_WORDS = {
+    "missing": "is missing",
+    "value_error": "{error}",
+    "greater_than_equal": "must be at least {ge}",
+    "less_than_equal": "must be at most {le}",
+    "string_too_long": "has more than {max_length} characters",
+    "string_too_short": "is empty",
+    "too_long": "has more than {max_length} entries",
+    "too_short": "has no entries",
+    "string_type": "must be a text",
+    "int_type": "must be a whole number",
+    "int_parsing": "must be a whole number",
+    "int_from_float": "must be a whole number",
+    "int_parsing_size": "must be a whole number of at most 64 bits",
+    "bool_type": "must be true or false",
+    "bool_parsing": "must be true or false",
+    "list_type": "must be a list",
+    "model_type": "must be an object",
+    "model_attributes_type": "must be an object",
+    "dict_type": "must be an object",
+    "literal_error": "must be {expected}",
+}
+
+
 def _words(entry: Any) -> str:
-    context = entry.get("ctx") or {}
-    match entry["type"]:
-        case "missing":
-            return "is missing"
-        case "value_error":
-            return str(context["error"])
-        case "greater_than_equal":
-            return f"must be at least {context['ge']}"
-        case "less_than_equal":
-            return f"must be at most {context['le']}"
-        case "string_too_long":
-            return f"has more than {context['max_length']} characters"
-        case "string_too_short":
-            return "is empty"
-        case "too_long":
-            return f"has more than {context['max_length']} entries"
-        case "string_type":
-            return "must be a text"
-        case "int_type" | "int_parsing" | "int_from_float" | "int_parsing_size":
-            return "must be a whole number"
-        case "bool_type" | "bool_parsing":
-            return "must be true or false"
-        case "list_type":
-            return "must be a list"
-        case "model_type" | "model_attributes_type" | "dict_type":
-            return "must be an object"
-        case "literal_error" | "enum":
-            return f"must be {context['expected']}"
-    return str(entry["msg"]).lower()
+    template = _WORDS.get(entry["type"])
+    return str(entry["msg"]).lower() if template is None else template.format(**(entry.get("ctx") or {}))
 
 
 def _hint(entry: Any, field: str) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 
 def cycles(edges: Mapping[int, Sequence[int]]) -> Iterator[list[int]]:
-    """For each edge that closes a cycle, in depth-first order, that cycle as [node, .., node]. None when the graph has none."""
+    """For each edge that closes a cycle, in depth-first order, that cycle as [node, .., node]."""
     finished: set[int] = set()
     for root in edges:
         if root in finished:

@@ -59,7 +59,7 @@ class MalformedHeader(Malformed):
 
 
 class Unauthorized(ProjectManagerError):
-    default_hint = "Send a valid token as `Authorization: Bearer TOKEN`; an operator makes one with `project-manager token create`."
+    default_hint = "Send `Authorization: Bearer TOKEN`; an operator makes tokens with `project-manager token create`."
 
 
 class Forbidden(ProjectManagerError):

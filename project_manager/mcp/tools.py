@@ -13,7 +13,8 @@ from mcp.shared.exceptions import MCPError
 from mcp_types import INVALID_PARAMS, CallToolRequestParams, PaginatedRequestParams
 
 from project_manager.calls import Answer, Caller
-from project_manager.catalogue import OPERATIONS, Operation, Profile, Tool
+from project_manager.catalogue import OPERATIONS
+from project_manager.operation import Operation, Profile, Tool
 from project_manager.clock import monotonic
 from project_manager.domain.actors import LOCAL, Actor
 from project_manager.domain.errors import Invalid, ProjectManagerError, ShuttingDown

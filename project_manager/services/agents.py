@@ -83,8 +83,9 @@ def _next_step(holding: list[views.HoldingView], ready: int) -> str:
         return "You hold nothing and nothing is ready: call claim_next_task with wait_seconds=50."
     first = min(holding, key=lambda view: view.seconds_left)
     return (
-        f"Go on with task {first.task.id} under fence {first.lock.fence}: renew_task_lock within {first.seconds_left} s, "
-        "report with add_task_log, finish with update_task_status(DONE) or release_task_lock with a handoff note."
+        f"Go on with task {first.task.id} under fence {first.lock.fence}: renew_task_lock within "
+        f"{first.seconds_left} s, report with add_task_log, finish with update_task_status(DONE) or "
+        "release_task_lock with a handoff note."
     )
 
 

@@ -45,7 +45,7 @@ class EpicChange:
 
 @dataclass(slots=True, eq=False)
 class TaskChange:
-    """A task of the plan. `depends_on` is None when it stays as it is; so is `status`."""
+    """A task of the plan. `depends_on` and `status` are None when they stay; `refs` are dependencies as written."""
 
     planned: PlannedTask
     known: Known
@@ -54,6 +54,7 @@ class TaskChange:
     row: TaskRow | None
     changed: dict[str, Any] = field(default_factory=dict)
     depends_on: list[Known] | None = None
+    refs: list[tuple[Ref, Known]] = field(default_factory=list)
     conflicts: bool = False
     status: Status | None = None
 
@@ -186,14 +187,15 @@ class Comparison:
         self._dependencies = bulk.dependencies(self._tx)
         for task in named:
             if "depends_on" in task.planned.said.model_fields_set:
-                wanted = self._find_all(task, "depends_on", task.planned.depends_on)
+                task.refs = self._find_all(task, "depends_on", task.planned.depends_on)
+                wanted = list(dict.fromkeys(known for _, known in task.refs))
                 present = [] if task.row is None else self._dependencies.get(task.row.id, [])
                 same = sorted(known.task_id for known in wanted) == present
                 task.depends_on = None if same and all(known.task_id for known in wanted) else wanted
         self._compare_conflicts([task for task in named if "conflicts_with" in task.planned.said.model_fields_set])
         self._check_pruned()
 
-    def _find_all(self, task: TaskChange, key: str, refs: list[Ref]) -> list[Known]:
+    def _find_all(self, task: TaskChange, key: str, refs: list[Ref]) -> list[tuple[Ref, Known]]:
         found = []
         for ref in refs:
             known = self._find(task, key, ref)
@@ -202,8 +204,8 @@ class Comparison:
                     Fault(ref.place, f"{task.planned.path}.{key}", f"{task.known.name!r} cannot conflict with itself")
                 )
             elif known is not None:
-                found.append(known)
-        return list(dict.fromkeys(found))
+                found.append((ref, known))
+        return found
 
     def _find(self, task: TaskChange, key: str, ref: Ref) -> Known | None:
         found = self._resolver.find(ref.text, task.known.project)
@@ -251,8 +253,10 @@ class Comparison:
         if not named:
             return
         present = bulk.conflicts(self._tx)
-        speaks = {task.known: task for task in named}
-        wanted = {task: self._find_all(task, "conflicts_with", task.planned.conflicts_with) for task in named}
+        wanted = {
+            task: [known for _, known in self._find_all(task, "conflicts_with", task.planned.conflicts_with)]
+            for task in named
+        }
         pairs = {frozenset((task.known, other)) for task, others in wanted.items() for other in others}
         made: set[frozenset[Known]] = set()
         for task, others in wanted.items():
@@ -265,8 +269,7 @@ class Comparison:
                 known = self._by_id.get(other_id)
                 if known is None or frozenset((task.known, known)) not in pairs:
                     task.conflicts = True
-                    if known not in speaks or task.known.task_id < other_id:
-                        self.difference.old_conflicts.append((task.known.task_id, other_id))
+                    self.difference.old_conflicts.append((task.known.task_id, other_id))
         self.difference.new_conflicts = [_pair(pair) for pair in made]
 
     def _check_pruned(self) -> None:
@@ -298,7 +301,7 @@ class Comparison:
 
     def _find_cycles(self) -> None:
         changing = [task for task in self.difference.tasks if task.depends_on]
-        if not changing:
+        if not changing or self.faults:  # with an unclear reference the graph is not the one that is meant
             return
         numbers: dict[Known, int] = {}
         for task in self.difference.tasks:
@@ -307,32 +310,20 @@ class Comparison:
         for task in self.difference.tasks:
             if task.depends_on is not None:
                 edges[numbers[task.known]] = [numbers.get(known, known.task_id) for known in task.depends_on]
-        by_number = {number: known for known, number in numbers.items()}
         tasks = {numbers[task.known]: task for task in changing}
         for cycle in cycles(edges):
             start = next((number for number in cycle if number in tasks), None)
             if start is not None:
-                self._refuse_cycle(tasks[start], cycle, by_number)
+                self._refuse_cycle(tasks[start], cycle, numbers)
 
-    def _refuse_cycle(self, task: TaskChange, cycle: list[int], by_number: dict[int, Known]) -> None:
-        knowns = [by_number.get(number) or self._by_id.get(number) for number in cycle]
-        names = [
-            f"#{number}" if known is None else repr(known.name) for number, known in zip(cycle, knowns, strict=True)
-        ]
-        after = cycle[
-            cycle.index(next(number for number, known in zip(cycle, knowns, strict=True) if known is task.known)) + 1
-        ]
-        wanted = [number for number in task.planned.depends_on if self._resolver.find(number.text, task.known.project)]
-        place = next(
-            (
-                ref.place
-                for ref in wanted
-                if self._resolver.find(ref.text, task.known.project)[0]
-                in (by_number.get(after), self._by_id.get(after))
-            ),
-            task.planned.place,
-        )
-        words = f"these tasks would wait for each other: {' -> '.join(names)}"
+    def _refuse_cycle(self, task: TaskChange, cycle: list[int], numbers: dict[Known, int]) -> None:
+        names = {
+            number: repr(known.name) for number, known in [*self._by_id.items(), *((n, k) for k, n in numbers.items())]
+        }
+        path = " -> ".join(names.get(number, f"#{number}") for number in cycle)
+        following = cycle[cycle.index(numbers[task.known]) + 1]
+        place = next(ref.place for ref, known in task.refs if numbers.get(known, known.task_id) == following)
+        words = f"these tasks would wait for each other: {path}"
         self.faults.append(
             Fault(place, f"{task.planned.path}.depends_on", words, "Remove one of the dependencies in the cycle.")
         )
@@ -365,8 +356,8 @@ class _Matcher:
         return matched
 
     def _named(self, task: PlannedTask, taken: set[int]) -> TaskRow | None:
-        """The oldest of that name that nobody else is. A planned key goes to a task without one; a planned task without a key is a task
-        without one if there is such a task."""
+        """The oldest of that name that no other planned task is. A key goes to a task that has none; a planned task without
+        a key is rather a task without one."""
         free = [row for row in self._by_name.get((task.project, task.epic, task.name), []) if row.id not in taken]
         keyless = [row for row in free if row.external_key is None]
         if task.said.external_key is not None or keyless:

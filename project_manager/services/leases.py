@@ -125,7 +125,7 @@ def claim_in_turn(tx: Tx, command: commands.ClaimNextTask, *, ticket: int) -> vi
     return views.ClaimView(
         task=presenting.task(tx, whole),
         lock=None if lease is None else presenting.lock(lease),
-        message=f"task {taken.id} is yours until {rfc3339(taken.lock_expires_at or 0)}; send fence {taken.fence} with every write",
+        message=_yours(taken),
         tasks=1,
     )
 
@@ -190,19 +190,23 @@ def _acquired(tx: Tx, row: TaskRow, *, renewed: bool) -> views.AcquiredView:
     lease = lease_of(row, tx.now)
     if lease is None:
         raise RuntimeError("a lease that was just written is not there")
-    until = rfc3339(lease.expires_at)
-    words = f"task {row.id} is yours until {until}; send fence {lease.fence} with every write"
+    words = _yours(row)
     return views.AcquiredView(
         success=True,
         message=f"renewed: {words}" if renewed else words,
         task_id=row.id,
         agent_id=lease.holder,
         timeout=lease.ttl // 1000,
-        expires_at=until,
+        expires_at=rfc3339(lease.expires_at),
         renewed=renewed,
         task=presenting.task(tx, row),
         lock=presenting.lock(lease),
     )
+
+
+def _yours(row: TaskRow) -> str:
+    until = rfc3339(row.lock_expires_at or 0)
+    return f"task {row.id} is yours until {until}; send fence {row.fence} with every write"
 
 
 def _filters(command: commands.ClaimNextTask) -> dict[str, object]:

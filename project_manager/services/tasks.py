@@ -1,19 +1,19 @@
-"""Tasks: make, read, edit, move, log, delete."""
+"""Tasks: make, read, edit, delete."""
 
 import json
 from typing import Any
 
 from project_manager.contract import commands, views
-from project_manager.contract import cursor as cursors
-from project_manager.domain.errors import DependencyCycle, ExternalKeyTaken, HasDependents, Invalid, LockHeld
+from project_manager.domain.errors import DependencyCycle, ExternalKeyTaken, HasDependents, Invalid
 from project_manager.domain.events import EventType
 from project_manager.domain.graph import find_cycle
-from project_manager.domain.leases import UnlockReason, check_holder, held_by_another
-from project_manager.domain.limits import LEASE_SECONDS_DEFAULT, NAME_CHARACTERS
-from project_manager.domain.readiness import not_ready, obstacles
-from project_manager.domain.statuses import CLOSED, ENDS_LEASE, Status, check_move
-from project_manager.services import finding, leases, moves, presenting
+from project_manager.domain.leases import UnlockReason, held_by_another
+from project_manager.domain.limits import NAME_CHARACTERS
+from project_manager.domain.statuses import CLOSED, Status
+from project_manager.services import finding, moves, presenting
 from project_manager.services.presenting import lease_of
+from project_manager.services.statuses import move
+from project_manager.services.writing import check_writer, renewed_by_writing
 from project_manager.store import links, logs, meta, tasks
 from project_manager.store.projects import ProjectRow
 from project_manager.store.tasks import TaskRow
@@ -31,7 +31,6 @@ _PLAIN = (
 )
 _LISTS = ("labels", "acceptance")
 _FIELDS = (*_PLAIN, *_LISTS, "depends_on", "conflicts_with", "attempts")
-_NEEDED_READY = frozenset({Status.IN_PROGRESS, Status.REVIEW, Status.DONE})
 
 
 def create(tx: Tx, command: commands.CreateTask) -> views.TaskView:
@@ -162,7 +161,7 @@ def update(tx: Tx, command: commands.UpdateTask) -> views.TaskView:
     finding.check_force(tx, command.force)
     row = finding.task(tx, command.task_id)
     finding.check_version("task", row.version, command.version)
-    _check_writer(tx, row, command.fence)
+    check_writer(tx, row, command.fence)
     changes = {name: getattr(command, name) for name in _FIELDS if name in command.model_fields_set}
     if not changes and command.status is None and command.log_entry is None:
         raise _invalid(
@@ -174,40 +173,10 @@ def update(tx: Tx, command: commands.UpdateTask) -> views.TaskView:
         row = _edit(tx, row, changes)
     if command.log_entry:
         moves.note(tx, row, tx.actor.id, "progress", command.log_entry)
-    row = _renewed_by_writing(tx, row, command.fence)
+    row = renewed_by_writing(tx, row, command.fence)
     if command.status is not None:
-        row = _move(tx, row, command.status, fence=command.fence, reopen=command.reopen, force=command.force)
+        row = move(tx, row, command.status, fence=command.fence, reopen=command.reopen, force=command.force)
     return presenting.task(tx, finding.task(tx, row.id))
-
-
-def update_status(tx: Tx, command: commands.UpdateTaskStatus) -> views.StatusChangedView:
-    """Set a task's status: DONE when finished, REVIEW for a look, BLOCKED when stuck. Ends your lease, except
-    IN_PROGRESS.
-
-    The holder sends its fence. On a task that nobody holds it is one call: lease, write, let go (IN_PROGRESS
-    keeps the lease). Finished work is left only with reopen=true. A person must send force=true to move a
-    task that an agent holds.
-    """
-    finding.check_force(tx, command.force)
-    row = finding.task(tx, command.task_id)
-    if command.note:
-        _check_writer(tx, row, command.fence)
-        moves.note(tx, row, tx.actor.id, "progress", command.note)
-    moved = _move(tx, row, command.status, fence=command.fence, reopen=command.reopen, force=command.force)
-    lease = lease_of(moved, tx.now)
-    shown = finding.task(tx, moved.id)
-    return views.StatusChangedView(
-        success=True,
-        message=f"task {row.id} is {moved.status}"
-        + ("" if lease is None else f", held by {lease.holder} with fence {lease.fence}"),
-        task_id=row.id,
-        agent_id=tx.actor.id,
-        status=moved.status,
-        previous_status=row.status,
-        lock_released=lease is None,
-        task=presenting.task(tx, shown),
-        lock=None if lease is None else presenting.lock(lease),
-    )
 
 
 def delete(tx: Tx, command: commands.DeleteTask) -> views.DeletedView:
@@ -248,112 +217,6 @@ def erase(tx: Tx, row: TaskRow) -> None:
     moves.tell_if_ready(tx, freed)
 
 
-def list_tasks(tx: Tx, command: commands.ListTasks) -> views.Page[Any]:
-    """List or search tasks with filters; use get_available_tasks for what may be claimed now.
-
-    By id. `q` searches names and descriptions for all of its words. `fields` chooses columns, `compact` a
-    short row.
-    """
-    filters: dict[str, Any] = {}
-    for name in ("project_id", "epic_id", "holder", "q", "ids"):
-        if getattr(command, name) is not None:
-            filters[name] = getattr(command, name)
-    if command.label is not None:
-        filters["labels"] = [command.label]
-    if command.status:
-        filters["status"] = [status.value for status in command.status]
-    if command.ready is not None:
-        filters["ready" if command.ready else "not_ready"] = True
-    return _page(tx, filters, command.cursor, command.limit, order="id", columns=command.fields)
-
-
-def get_available(tx: Tx, command: commands.GetAvailableTasks) -> views.Page[Any]:
-    """List what may be claimed now, best first, without taking anything; claim_next_task takes the best one at
-    once.
-
-    With `status` it looks through those statuses instead, leaving out what somebody holds unless
-    include_locked is set.
-    """
-    filters: dict[str, Any] = {}
-    for name in ("project_id", "epic_id"):
-        if getattr(command, name) is not None:
-            filters[name] = getattr(command, name)
-    if command.labels:
-        filters["labels"] = command.labels
-    if command.status and command.status != [Status.TODO]:
-        filters["status"] = [status.value for status in command.status]
-        if not command.include_locked:
-            filters["unheld"] = True
-    else:
-        filters["ready"] = True
-    return _page(tx, filters, command.cursor, command.limit, order="claim", columns=["compact"])
-
-
-def add_log(tx: Tx, command: commands.AddTaskLog) -> views.LogView:
-    """Report on a task: progress, evidence, a comment, or a handoff note for whoever takes it next.
-
-    While an agent holds the task only that agent (and people) may write; the holder's entry also renews its
-    lease.
-    """
-    row = finding.task(tx, command.task_id)
-    if command.kind != "comment":
-        _check_writer(tx, row, command.fence)
-    entry = moves.note(tx, row, tx.actor.id, command.kind, command.body)
-    _renewed_by_writing(tx, row, command.fence)
-    return presenting.log(entry)
-
-
-def list_logs(tx: Tx, command: commands.ListTaskLogs) -> views.Page[views.LogView]:
-    """Read a task's log, newest first."""
-    from_id = _position(command.cursor, {"task_id": command.task_id, "kind": command.kind}, 1)
-    row = finding.task(tx, command.task_id)
-    found = logs.newest(tx, row.id, command.limit + 1, before=from_id[0] if from_id else 2**62, kind=command.kind)
-    more = len(found) > command.limit
-    shown = found[: command.limit]
-    cursor = _cursor((shown[-1].id,), {"task_id": command.task_id, "kind": command.kind}) if more else None
-    return views.Page([presenting.log(entry) for entry in shown], cursor, logs.count(tx, row.id, command.kind))
-
-
-def _page(
-    tx: Tx, filters: dict[str, Any], cursor: str | None, limit: int, *, order: str, columns: list[str] | None
-) -> views.Page[Any]:
-    names = _columns(columns)
-    after = _position(cursor, filters, 3 if order == "claim" else 1)
-    rows = tasks.page(tx, filters, order=order, after=after, limit=limit + 1)
-    shown, more = rows[:limit], len(rows) > limit
-    items = [presenting.task(tx, row) for row in shown]
-    last = None
-    if more:
-        end = shown[-1]
-        last = _cursor((end.priority, -end.unblocks, end.id) if order == "claim" else (end.id,), filters)
-    chosen: list[Any] = items if names is None else [presenting.chosen(item, names) for item in items]
-    return views.Page(chosen, last, tasks.count(tx, filters))
-
-
-def _columns(names: list[str] | None) -> list[str] | None:
-    if not names:
-        return None
-    if names == ["compact"]:
-        return list(presenting.COMPACT)
-    known = {*views.TaskView.__dataclass_fields__, "holder", "expires_at"}
-    unknown = [name for name in names if name not in known]
-    if unknown:
-        raise _invalid(
-            "fields",
-            f"`fields` has no column {unknown[0]!r}",
-            hint=f"The columns are {', '.join(sorted(known))}.",
-        )
-    return names
-
-
-def _position(cursor: str | None, filters: dict[str, Any], length: int) -> tuple[int, ...] | None:
-    return None if cursor is None else cursors.read(cursor, filters, length)
-
-
-def _cursor(position: tuple[int, ...], filters: dict[str, Any]) -> str:
-    return cursors.write(position, filters)
-
-
 def _edit(tx: Tx, row: TaskRow, changes: dict[str, Any]) -> TaskRow:
     """Writes changed fields and links, and tells which."""
     _refuse_null(changes)
@@ -380,68 +243,6 @@ def _edit(tx: Tx, row: TaskRow, changes: dict[str, Any]) -> TaskRow:
     if not moves.is_ready(tx, row):
         moves.tell_if_ready(tx, [row.id])
     return written
-
-
-def _move(tx: Tx, row: TaskRow, target: Status, *, fence: int | None, reopen: bool, force: bool) -> TaskRow:
-    lease = lease_of(row, tx.now)
-    forced = force and lease is not None and lease.holder != tx.actor.id
-    if not forced:
-        _check_mover(tx, row, fence)
-    check_move(Status(row.status), target, reopen=reopen, task_id=row.id)
-    attempts = 0 if target is Status.DONE or not tx.actor.is_agent else row.attempts
-    if lease is not None:
-        return _move_held(tx, row, target, fence=fence, forced=forced, attempts=attempts)
-    if target is Status.IN_PROGRESS and tx.actor.is_agent:
-        return _take_up(tx, row)
-    if target.value == row.status:
-        return row
-    if tx.actor.is_agent and target in _NEEDED_READY and Status(row.status) not in CLOSED:
-        why = obstacles(presenting.standing(row, tx.now), now=tx.now)
-        if why:
-            raise not_ready(row.id, why)
-    placed = moves.set_status(tx, row, target, attempts=attempts, fence_step=int(tx.actor.is_agent))
-    moves.tell_if_ready(tx, [row.id])
-    return placed
-
-
-def _move_held(tx: Tx, row: TaskRow, target: Status, *, fence: int | None, forced: bool, attempts: int) -> TaskRow:
-    if target is Status.IN_PROGRESS and not forced:
-        return moves.renew(tx, row, ttl=row.lock_ttl or 0, fenced=fence is not None)
-    reason = UnlockReason.FORCED if forced else UnlockReason.AUTO_RELEASE
-    placed = moves.end(tx, row, target, reason, attempts=attempts)
-    if target not in ENDS_LEASE:
-        moves.tell_if_ready(tx, [row.id])
-    return placed
-
-
-def _take_up(tx: Tx, row: TaskRow) -> TaskRow:
-    """IN_PROGRESS in one call: the same rules as a claim by name."""
-    if Status(row.status) in CLOSED:
-        row = moves.set_status(tx, row, Status.TODO, attempts=0)
-        row = finding.task(tx, row.id)
-    leases.check_takable(tx, row)
-    return moves.take(tx, row, ttl=LEASE_SECONDS_DEFAULT * 1000)
-
-
-def _check_mover(tx: Tx, row: TaskRow, fence: int | None) -> None:
-    lease = lease_of(row, tx.now)
-    if not tx.actor.is_agent and lease is not None and lease.holder != tx.actor.id and fence is None:
-        held = held_by_another(lease)
-        raise LockHeld(held.message, hint="Send force=true to take it away from its holder.", **held.details)
-    check_holder(lease, tx.actor.id, fence, task_id=row.id, current_fence=row.fence)
-
-
-def _check_writer(tx: Tx, row: TaskRow, fence: int | None) -> None:
-    """Agents write about a held task only under its lease; people may always add to it."""
-    if tx.actor.is_agent or fence is not None:
-        check_holder(lease_of(row, tx.now), tx.actor.id, fence, task_id=row.id, current_fence=row.fence)
-
-
-def _renewed_by_writing(tx: Tx, row: TaskRow, fence: int | None) -> TaskRow:
-    lease = lease_of(row, tx.now)
-    if lease is None or lease.holder != tx.actor.id:
-        return row
-    return moves.renew(tx, row, ttl=lease.ttl, fenced=fence is not None)
 
 
 def _check_new_status(status: Status) -> None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from project_manager.clock import Clock
+from project_manager.domain.errors import ProjectManagerError
 from project_manager.store import dialect, instances, revisions
 from project_manager.store.readers import Readers
 from project_manager.store.tail import Tail
@@ -17,9 +18,10 @@ from project_manager.store.transaction import Tx
 from project_manager.store.writer import Duties, Writer
 
 QUICK_CHECK_BYTES = 32 * 1024 * 1024
+BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
-class DatabaseRefused(Exception):
+class DatabaseRefused(ProjectManagerError):
     """One sentence that says why this database is not opened; nothing was changed."""
 
 
@@ -42,7 +44,7 @@ class Database:
         path = str(options.path)
         self.path = options.path
         self.instance = secrets.token_hex(8)
-        self.host = socket.gethostname()
+        self.host = f"{socket.gethostname()}@{_boot()}"
         self.writer = Writer(path, clock, duties, max_attempts=options.max_attempts, look_every=options.look_every)
         self.readers = Readers(
             path,
@@ -87,7 +89,8 @@ def prepare(options: Options) -> None:
         return
     if present is not None and present not in revisions.known():
         raise DatabaseRefused(
-            f"the database {path} has schema {present}, newer than {head} of this release: start the newer release, or restore a backup"
+            f"the database {path} has schema {present}, newer than {head} of this release: "
+            "start the newer release, or restore a backup"
         )
     if not options.auto_migrate:
         found = f"has schema {present}" if present else "is empty"
@@ -145,7 +148,7 @@ def _examine_inside(path: Path) -> str | None:
 
 def _migrate(path: Path, present: str | None) -> None:
     # Loaded only now: Alembic takes longer to load than a start may take when there is nothing to migrate.
-    from project_manager.store.migrate import upgrade
+    from project_manager.store.migrate import upgrade  # noqa: PLC0415
 
     if present is not None:
         _copy_before_migration(path, present)
@@ -167,11 +170,17 @@ def register(tx: Tx, *, database: Database, version: str, kind: str) -> None:
     """Enters this process among the instances. Raises DatabaseRefused when sharing the file is not safe."""
     instances.forget_silent(tx)
     others = instances.live(tx)
+    elsewhere = [other for other in others if _machine(other.host) != _machine(database.host)]
+    if elsewhere:
+        raise DatabaseRefused(
+            f"{_name(elsewhere[0].host)}, another machine, uses the database {database.path}: SQLite cannot be shared "
+            "over a network file system; run all instances on one machine"
+        )
     if others and not dialect.several_processes_are_safe():
         shown = ".".join(str(part) for part in dialect.SQLITE_VERSION)
         raise DatabaseRefused(
-            f"process {others[0].pid} on {others[0].host} uses the database {database.path} already, and SQLite {shown} can corrupt "
-            "a database that two processes write: install the package pysqlite3, or SQLite 3.51.3 or newer"
+            f"process {others[0].pid} on {_name(others[0].host)} uses the database {database.path} already, and SQLite "
+            f"{shown} can corrupt a database that two processes write: install pysqlite3, or SQLite 3.51.3 or newer"
         )
     instances.enter(tx, database.instance, host=database.host, pid=os.getpid(), version=version, kind=kind)
 
@@ -180,6 +189,22 @@ def beat(tx: Tx, *, database: Database, version: str, kind: str) -> None:
     """The heartbeat of this process; enters it again when its row is gone."""
     if not instances.beat(tx, database.instance):
         instances.enter(tx, database.instance, host=database.host, pid=os.getpid(), version=version, kind=kind)
+
+
+def _boot() -> str:
+    """The same for all containers of one machine, and for no two machines."""
+    try:
+        return BOOT_ID.read_text().strip()
+    except OSError:
+        return ""
+
+
+def _name(host: str) -> str:
+    return host.partition("@")[0]
+
+
+def _machine(host: str) -> str:
+    return host.partition("@")[2]
 
 
 def _size(path: Path) -> int:

@@ -5,11 +5,11 @@ each.
 import asyncio
 import queue
 import threading
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
+from project_manager.clock import monotonic
 from project_manager.domain.actors import Actor
 from project_manager.domain.errors import QueueFull, ShuttingDown
 from project_manager.store import dialect
@@ -87,12 +87,12 @@ class Readers:
 
     def _serve(self, connection: Any) -> None:
         deadline = [0.0]
-        connection.set_progress_handler(lambda: time.monotonic() > deadline[0], STEPS_BETWEEN_LOOKS)
+        connection.set_progress_handler(lambda: monotonic() > deadline[0], STEPS_BETWEEN_LOOKS)
         while (read := self._queue.get()) is not None:
-            started = time.monotonic()
+            started = monotonic()
             deadline[0] = started + self._timeout
             outcome, error = self._attempt(connection, read)
-            self._timed(read.name, time.monotonic() - started)
+            self._timed(read.name, monotonic() - started)
             try:
                 read.loop.call_soon_threadsafe(_settle, read.future, outcome, error)
             except RuntimeError:

@@ -258,11 +258,11 @@ def set_archived(tx: Tx, project_id: int, archived: bool) -> None:
 
 def counts(tx: Tx) -> dict[str, int]:
     """How many tasks there are in each status."""
-    return {status: number for status, number in _COUNTS.rows(tx)}
+    return {row[0]: row[1] for row in _COUNTS.rows(tx)}
 
 
 def counts_in_project(tx: Tx, project_id: int) -> dict[str, int]:
-    return {status: number for status, number in _COUNTS_IN_PROJECT.rows(tx, project_id=project_id)}
+    return {row[0]: row[1] for row in _COUNTS_IN_PROJECT.rows(tx, project_id=project_id)}
 
 
 def counts_by_project(tx: Tx) -> dict[int, dict[str, int]]:

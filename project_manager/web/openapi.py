@@ -8,7 +8,7 @@ from pydantic import TypeAdapter
 from pydantic.json_schema import models_json_schema
 
 from project_manager import __version__
-from project_manager.catalogue import OPERATIONS, Kind, Operation
+from project_manager.catalogue import OPERATIONS
 from project_manager.domain.errors import (
     Invalid,
     MalformedBody,
@@ -16,6 +16,7 @@ from project_manager.domain.errors import (
     RoleRequired,
     Unauthorized,
 )
+from project_manager.operation import Kind, Operation
 from project_manager.web.errors import status_of
 
 REFERENCE = "#/components/schemas/{model}"

@@ -3,7 +3,6 @@
 import logging
 from collections.abc import Callable
 
-import anyio
 import orjson
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -12,16 +11,12 @@ from starlette.routing import Route
 from project_manager.clock import monotonic, rfc3339
 from project_manager.domain.errors import NoSuchRoute, ProjectManagerError
 from project_manager.domain.statuses import CLOSED, Status
+from project_manager.health import Health
 from project_manager.metrics import CONTENT_TYPE
 from project_manager.runtime import Runtime
-from project_manager.store import leases, revisions, tasks
-from project_manager.store.transaction import Tx
 from project_manager.web.errors import response_of
 
 log = logging.getLogger(__name__)
-
-DAY_MS = 24 * 3600 * 1000
-PATIENCE = 0.8
 
 
 class Ops:
@@ -29,6 +24,7 @@ class Ops:
 
     def __init__(self, runtime: Runtime, sockets: Callable[[], int]) -> None:
         self._runtime = runtime
+        self._health = Health(runtime)
         self._sockets = sockets
         self._held = 0
         runtime.metrics.watch("leases_held", lambda: self._held)
@@ -44,7 +40,7 @@ class Ops:
 
     async def healthz(self, request: Request) -> Response:
         """For load balancers: 200 while work is taken, else 503 with the reasons."""
-        reasons = await self._reasons()
+        reasons = await self._health.reasons()
         body = {
             "status": "unhealthy" if reasons else "healthy",
             "database_connected": not any(reason.startswith("database") for reason in reasons),
@@ -61,19 +57,14 @@ class Ops:
 
     async def readyz(self, request: Request) -> Response:
         """Each thing that must hold before work is sent here."""
-        checks = {
-            "database": await self._database_answers(),
-            "schema": self._runtime.schema == revisions.head(),
-            "writer": self._runtime.database.writer.alive and self._runtime.database.writer.failure is None,
-            "disk": self._runtime.database.disk_writable(),
-        }
+        checks = await self._health.checks()
         ready = all(checks.values())
         return JSONResponse({"status": "ready" if ready else "not ready", "checks": checks}, 200 if ready else 503)
 
     async def summary(self, request: Request) -> Response:
         """The operational figures as JSON."""
         try:
-            counts, held, today = await self._runtime.read("metrics", self._figures)
+            figures = await self._health.figures()
         except ProjectManagerError as error:
             return response_of(error, request.scope["state"]["request_id"])
         metrics = self._runtime.metrics
@@ -85,11 +76,11 @@ class Ops:
                 "max_capacity": self._runtime.settings.websocket_max_connections,
             },
             "tasks": {
-                "total": sum(counts.values()),
-                "locked": held,
-                "completed_today": today,
-                "open": sum(number for status, number in counts.items() if Status(status) not in CLOSED),
-                "by_status": counts,
+                "total": sum(figures.by_status.values()),
+                "locked": figures.held,
+                "completed_today": figures.completed_today,
+                "open": sum(number for status, number in figures.by_status.items() if Status(status) not in CLOSED),
+                "by_status": figures.by_status,
             },
             "performance": {"avg_query_time_ms": round(metrics.average_query_ms(), 3)},
             "system": {
@@ -108,36 +99,10 @@ class Ops:
             error = NoSuchRoute("metrics are switched off", hint="Set METRICS_ENABLED=true.")
             return response_of(error, request.scope["state"]["request_id"])
         try:
-            counts, self._held, _ = await self._runtime.read("metrics", self._figures)
+            figures = await self._health.figures()
         except ProjectManagerError:
             log.warning("the tasks cannot be counted for the metrics", extra={"action": "metrics_incomplete"})
         else:
-            self._runtime.metrics.tasks_by_status({status.value: counts.get(status, 0) for status in Status})
+            self._held = figures.held
+            self._runtime.metrics.tasks_by_status(figures.by_status)
         return Response(self._runtime.metrics.render(), headers={"Content-Type": CONTENT_TYPE})
-
-    async def _reasons(self) -> list[str]:
-        database = self._runtime.database
-        reasons = []
-        if not await self._database_answers():
-            reasons.append("database cannot be read")
-        if not database.writer.alive:
-            reasons.append("database writer has stopped")
-        elif database.writer.failure is not None:
-            reasons.append(f"database writes fail: {database.writer.failure}")
-        return reasons
-
-    async def _database_answers(self) -> bool:
-        if not self._runtime.database.path.exists():
-            return False
-        with anyio.move_on_after(PATIENCE):
-            try:
-                await self._runtime.read("health", leases.next_expiry)
-            except ProjectManagerError:
-                return False
-            return True
-        return self._runtime.database.readers.busy
-
-    @staticmethod
-    def _figures(tx: Tx) -> tuple[dict[str, int], int, int]:
-        midnight = tx.now - tx.now % DAY_MS
-        return tasks.counts(tx), leases.held(tx), tasks.completed_since(tx, midnight)

@@ -11,7 +11,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from project_manager.calls import Answer, Caller
-from project_manager.catalogue import OPERATIONS, Operation
+from project_manager.catalogue import OPERATIONS
 from project_manager.clock import monotonic
 from project_manager.contract import commands
 from project_manager.domain.errors import (
@@ -23,6 +23,7 @@ from project_manager.domain.errors import (
     ProjectManagerError,
 )
 from project_manager.domain.limits import BODY_BYTES, KEY_CHARACTERS
+from project_manager.operation import Operation
 from project_manager.runtime import Runtime
 from project_manager.security import Receive, Scope, Send
 from project_manager.web.errors import response_of
@@ -80,8 +81,8 @@ async def _arguments(
     raw = _from_query(scope["query_string"])
     body = await read_body(headers, receive)
     if body:
-        _merge(raw, _from_body(operation, headers, body), "the query")
-    _merge(raw, scope.get("path_params", {}), "the path")
+        _merge(raw, _from_body(operation, headers, body), "body")
+    _merge(raw, scope.get("path_params", {}), "path")
     version = _expected_version(operation, headers)
     if version is not None:
         raw["version"] = version
@@ -135,12 +136,9 @@ def _media_type(headers: dict[bytes, bytes]) -> bytes:
 def _merge(raw: dict[str, Any], more: dict[str, Any], where: str) -> None:
     for name, value in more.items():
         if name in raw and str(raw[name]) != str(value):
-            message = f"`{name}` is {str(raw[name])[:40]!r} in one place and {str(value)[:40]!r} in {where if where == 'the path' else 'the body'}"
-            raise Invalid(
-                message,
-                hint="Send it once.",
-                faults=[{"field": name, "message": message, "hint": "Send it once."}],
-            )
+            message = f"`{name}` is {str(value)[:40]!r} in the {where} and {str(raw[name])[:40]!r} elsewhere"
+            fault = {"field": name, "message": message, "hint": "Send it once."}
+            raise Invalid(message, hint="Send it once.", faults=[fault])
         raw[name] = value
 
 

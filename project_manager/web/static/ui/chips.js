@@ -47,6 +47,7 @@ export function LockChip({ lock, bar = true }) {
 
 /** Ready, or the first thing that holds the task back. */
 export function ReadyChip({ task }) {
+  if (task.status === "BLOCKED" && task.attempts) return null;
   if (task.ready) return html`<span class="ready-chip yes"><${Icon} name="check" />Ready</span>`;
   const reasons = reasonsOf(task);
   if (task.status === "IN_PROGRESS" && !task.lock) return html`<span class="ready-chip warn"><${Icon} name="warn" />Held by nobody</span>`;
@@ -62,10 +63,10 @@ export function Ago({ at, prefix = "" }) {
 }
 
 /** A link to a task by its id, with its name and status when they are known. */
-export function TaskLink({ id, name, status, short = false }) {
+export function TaskLink({ id, name, status, short = false, bare = false }) {
   const known = useStore((state) => state.tasks.get(id));
   const title = name ?? known?.name;
-  const state = status ?? known?.status;
+  const state = bare ? null : status ?? known?.status;
   return html`<a class="task-link" href=${hrefOf({ task: id })} onClick=${(event) => follow(event, { task: id })}>
     ${state && html`<${StatusIcon} status=${state} /><span class="sr">${STATUS_NAMES[state]}: </span>`}<span class="key">#${id}</span>${!short && title && html`<span class="clip">${title}</span>`}
   </a>`;

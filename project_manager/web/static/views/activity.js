@@ -5,12 +5,13 @@ import { state, useStore } from "../core/store.js";
 import { loadHistory } from "../core/sync.js";
 import { Empty } from "../ui/chips.js";
 import { Icon } from "../ui/icons.js";
-import { EventRow } from "./event_row.js";
+import { EventRow, isEcho } from "./event_row.js";
 import { Choice, projectOptions } from "./filterbar.js";
 
 const SHOWN = 150;
-const KINDS = [["", "Everything"], ["moves", "Status changes"], ["leases", "Leases"], ["logs", "Log entries"], ["plans", "Plan changes"]];
+const KINDS = [["", "What matters"], ["moves", "Status changes"], ["leases", "Leases"], ["logs", "Log entries"], ["plans", "Plan changes"], ["all", "Every event"]];
 const TESTS = {
+  all: () => true,
   moves: (event) => event.type === "task.status_changed",
   leases: (event) => event.type === "task.locked" || event.type === "task.unlocked",
   logs: (event) => event.type === "task.logged",
@@ -22,8 +23,8 @@ function chosen(kind, project, frozen) {
   const found = [];
   for (let index = state.events.length - 1; index >= 0 && found.length < SHOWN; index -= 1) {
     const event = state.events[index];
-    const fits = (!frozen || event.seq <= frozen) && (!kind || TESTS[kind](event)) && (!project || event.project_id === project);
-    if (fits) found.push(event);
+    const wanted = kind ? TESTS[kind](event) : !isEcho(event, state.events[index - 1], state.events[index + 1]);
+    if (wanted && (!frozen || event.seq <= frozen) && (!project || event.project_id === project)) found.push(event);
   }
   return found;
 }

@@ -55,7 +55,7 @@ function stateOf(agent, tasks, now) {
 function AgentRow({ agent, tasks, now }) {
   const condition = stateOf(agent, tasks, now);
   const [name, meaning] = STATES[condition];
-  return html`<li class=${`agent ${condition}`} data-testid="agent">
+  return html`<li class=${`agent-card ${condition}`} data-testid="agent">
     <div class="agent-head"><${Avatar} id=${agent.id} kind=${agent.kind} />
       <div class="agent-who"><a class="agent-id" href=${hrefOf({ view: "board", holder: agent.id })} onClick=${(event) => follow(event, { view: "board", holder: agent.id })}>${agent.id}</a>
         <p class="muted">${agent.kind === "agent" ? "" : `${agent.kind} · `}last sign of life <${Ago} at=${agent.last_seen} /> · first seen <${Ago} at=${agent.first_seen} /></p></div>

@@ -100,11 +100,11 @@ function Bar({ task, writer }) {
     <span class="key">#${task.id}</span>
     <${MoveSelect} task=${task} disabled=${!writer} /><${PrioritySelect} task=${task} disabled=${!writer} />
     <span class="push"></span>
-    ${writer && html`<button type="button" class="quiet icon-button" aria-label="Edit task" title="Edit (e)" onClick=${() => openDialog("task", { task })} data-testid="edit"><${Icon} name="edit" /></button>`}
+    ${writer && html`<button type="button" class="quiet icon-button tool" aria-label="Edit task" title="Edit (e)" onClick=${() => openDialog("task", { task })} data-testid="edit"><${Icon} name="edit" /></button>`}
     <a class="button quiet icon-button" aria-label="Show in the graph" title="Show in the graph" href=${hrefOf({ view: "graph", around: task.id })} onClick=${(event) => follow(event, { view: "graph", around: task.id })}><${Icon} name="graph" /></a>
-    <button type="button" class="quiet icon-button" aria-label="Copy link" title="Copy link" onClick=${copy}><${Icon} name="link" /></button>
-    ${writer && html`<button type="button" class="quiet icon-button" aria-label="Delete task" title="Delete" onClick=${async () => (await deleteTask(task)) && closeTask()} data-testid="delete"><${Icon} name="trash" /></button>`}
-    <button type="button" class="quiet icon-button" aria-label="Close task" title="Close (Esc)" onClick=${closeTask} data-testid="close-task"><${Icon} name="close" /></button>
+    <button type="button" class="quiet icon-button tool" aria-label="Copy link" title="Copy link" onClick=${copy}><${Icon} name="link" /></button>
+    ${writer && html`<button type="button" class="quiet icon-button tool" aria-label="Delete task" title="Delete" onClick=${async () => (await deleteTask(task)) && closeTask()} data-testid="delete"><${Icon} name="trash" /></button>`}
+    <button type="button" class="quiet icon-button close" aria-label="Close task" title="Close (Esc)" onClick=${closeTask} data-testid="close-task"><${Icon} name="close" /></button>
   </header>`;
 }
 
@@ -130,7 +130,7 @@ function Missing({ id }) {
   useEffect(() => {
     get(`/api/tasks/${id}`).then((task) => dispatch({ type: "tasks", tasks: [task] }), setFailure);
   }, [id]);
-  return html`<header class="drawer-bar"><span class="key">#${id}</span><span class="push"></span><button type="button" class="quiet icon-button" aria-label="Close task" onClick=${closeTask}><${Icon} name="close" /></button></header>
+  return html`<header class="drawer-bar"><span class="key">#${id}</span><span class="push"></span><button type="button" class="quiet icon-button close" aria-label="Close task" onClick=${closeTask}><${Icon} name="close" /></button></header>
     <div class="drawer-body">${failure ? html`<p>${failure.message}</p><p class="muted">${failure.hint}</p>` : html`<p class="muted">Reading…</p>`}</div>`;
 }
 

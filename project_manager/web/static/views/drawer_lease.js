@@ -7,6 +7,7 @@ import { navigate } from "../core/route.js";
 import { useStore } from "../core/store.js";
 import { Ago, Avatar, leaseTone } from "../ui/chips.js";
 import { Icon } from "../ui/icons.js";
+import { useAgents } from "./agents.js";
 
 const CHOICES = [300, 900, 1800, 3600];
 
@@ -22,11 +23,12 @@ function Extend({ task }) {
 
 function Seen({ id }) {
   const agent = useStore((state) => state.agents.get(id));
-  return agent ? html`<span>last sign of life <${Ago} at=${agent.last_seen} /></span>` : null;
+  return agent ? html`<span>last sign of life <${Ago} at=${agent.last_seen} /> · </span>` : null;
 }
 
 export function Lease({ task, writer }) {
   const now = useNow();
+  useAgents();
   const mine = useStore((state) => state.session?.actor?.id === task.lock.holder);
   const { lock } = task;
   const left = Math.max(0, Date.parse(lock.expires_at) - Math.max(now, serverNow() - 500));
@@ -34,7 +36,7 @@ export function Lease({ task, writer }) {
   return html`<section class=${`lease ${tone}`} aria-label="Lease" data-testid="lease">
     <div class="lease-head">
       <${Avatar} id=${lock.holder} />
-      <div class="lease-who"><button type="button" class="link" onClick=${() => navigate({ view: "board", holder: lock.holder })} title="Show what this agent holds"><b>${lock.holder}</b></button>${mine && " (you)"}<br /><span class="muted">since <${Ago} at=${lock.acquired_at} /> · <${Seen} id=${lock.holder} /> · fence ${lock.fence}</span></div>
+      <div class="lease-who"><button type="button" class="link" onClick=${() => navigate({ view: "board", holder: lock.holder })} title="Show what this agent holds"><b>${lock.holder}</b></button>${mine && " (you)"}<br /><span class="muted">since <${Ago} at=${lock.acquired_at} /> · <${Seen} id=${lock.holder} />fence ${lock.fence}</span></div>
       <output class="lease-left" aria-live="off" title=${`until ${fullTime(lock.expires_at)}`} data-testid="countdown">${tone === "over" ? "expired" : countdown(left)}</output>
     </div>
     <progress aria-label="Time left of the lease" max=${lock.ttl_seconds} value=${left / 1000}></progress>

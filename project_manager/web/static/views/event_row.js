@@ -5,28 +5,30 @@ import { STATUS_NAMES } from "../core/words.js";
 import { Ago, Person, TaskLink } from "../ui/chips.js";
 import { Icon } from "../ui/icons.js";
 
-const REASONS = {
-  explicit_release: "gave it back",
-  auto_release: "is finished with it",
-  lock_expired: "lost it: the lease ran out",
-  forced: "lost it: a person ended the lease",
-  deleted: "lost it: the task was deleted",
-};
 const ENVELOPE = new Set(["seq", "type", "timestamp", "actor", "project_id", "epic_id", "task_id"]);
+const NOTES = { comment: "commented on", progress: "reported progress on", handoff: "left a handoff note on", evidence: "added evidence to", system: "made a note on" };
+const UNLOCKED = {
+  explicit_release: ["gave back", ""],
+  auto_release: ["let go of", ""],
+  lock_expired: ["lost", "because the lease ran out"],
+  forced: ["lost", "because a person ended the lease"],
+  deleted: ["lost", "because it was deleted"],
+};
 
 const nameOf = (map, id) => map.get(id)?.name ?? `#${id}`;
-const statusName = (status) => STATUS_NAMES[status] ?? status;
+const changed = (event) => (event.fields ?? Object.keys(event.changes ?? {})).join(", ");
 
+// What stands before the task, and after it.
 const SENTENCES = {
-  "task.created": () => "created",
-  "task.updated": (event) => `changed${event.changes ? ` ${Object.keys(event.changes).join(", ")} of` : ""}`,
-  "task.status_changed": (event) => `moved to ${statusName(event.status)}`,
-  "task.locked": (event) => (event.renewed ? "extended the lease of" : "took"),
-  "task.unlocked": (event) => `${REASONS[event.reason] ?? "let go"}:`,
-  "task.deleted": () => "deleted",
-  "task.logged": (event) => `logged ${event.kind ?? "a note"} on`,
-  "task.ready": () => "became ready:",
-  "import.finished": () => "imported a plan",
+  "task.created": () => ["created", ""],
+  "task.updated": (event) => ["changed", changed(event) && `(${changed(event)})`],
+  "task.status_changed": (event) => ["moved", `to ${STATUS_NAMES[event.status] ?? event.status}`],
+  "task.locked": (event) => (event.renewed ? ["changed the lease of", ""] : ["took", ""]),
+  "task.unlocked": (event) => UNLOCKED[event.reason] ?? ["let go of", ""],
+  "task.deleted": () => ["deleted", ""],
+  "task.logged": (event) => [NOTES[event.kind] ?? "wrote on", ""],
+  "task.ready": () => ["", "is ready now"],
+  "import.finished": () => ["imported a plan", ""],
 };
 
 function sentence(event) {
@@ -34,7 +36,7 @@ function sentence(event) {
   if (known) return known(event);
   const [kind, verb] = event.type.split(".");
   const name = kind === "project" ? nameOf(state.projects, event.project_id) : nameOf(state.epics, event.epic_id);
-  return `${verb} ${kind} ${event.name ?? name}`;
+  return [`${verb} the ${kind} ${event.name ?? name}`, ""];
 }
 
 const TONES = { "task.deleted": "bad", "task.ready": "good", "task.locked": "work" };
@@ -45,26 +47,42 @@ function toneOf(event) {
   return TONES[event.type] ?? "";
 }
 
-/** For what follows by itself the subject is the task, not the one whose doing it followed from. */
+/** Who did it: of a lease its holder, whoever ended it; of what follows by itself nobody. */
 function Subject({ event }) {
   if (event.type === "task.ready") return null;
-  const id = event.type === "task.unlocked" || event.type === "task.locked" ? event.agent_id ?? event.actor.id : event.actor.id;
-  return html`<${Person} id=${id} kind=${id === event.actor.id ? event.actor.kind : "agent"} /> `;
+  const lease = event.type === "task.unlocked" || event.type === "task.locked";
+  const id = lease ? event.agent_id ?? event.actor.id : event.type === "task.logged" ? event.author ?? event.actor.id : event.actor.id;
+  const kind = id === event.actor.id ? event.actor.kind : event.kind === "system" ? "system" : "agent";
+  return html`<${Person} id=${id} kind=${kind} /> `;
 }
 
 function Fields({ event }) {
   const fields = Object.entries(event).filter(([name, value]) => !ENVELOPE.has(name) && value !== null);
-  return html`<dl class="event-fields"><div><dt>event</dt><dd>${event.seq}, ${event.type}</dd></div>
+  return html`<dl class="event-fields"><div><dt>event</dt><dd>${event.seq}, ${event.type}, by ${event.actor.id}</dd></div>
     ${fields.map(([name, value]) => html`<div key=${name}><dt>${name}</dt><dd>${typeof value === "object" ? JSON.stringify(value) : String(value)}</dd></div>`)}</dl>`;
 }
 
+/** `within` is the task whose history this is: it needs no link to itself. */
 export function EventRow({ event, within }) {
   const [open, setOpen] = useState(false);
+  const [before, after] = sentence(event);
+  const about = event.task_id && event.task_id !== within ? html`<${TaskLink} id=${event.task_id} name=${event.name} bare />` : event.task_id && "it";
   return html`<li class=${`event ${toneOf(event)}`} data-testid="event">
     <span class="event-mark" aria-hidden="true"></span>
-    <div class="event-text"><p><${Subject} event=${event} />${sentence(event)} ${event.task_id && event.task_id !== within ? html`<${TaskLink} id=${event.task_id} name=${event.name} />` : null}</p>
+    <div class="event-text"><p><${Subject} event=${event} />${before && html`<span>${before}</span>`}${about}${after && html`<span>${after}</span>`}</p>
       ${open && html`<${Fields} event=${event} />`}</div>
     <span class="muted event-time"><${Ago} at=${event.timestamp} /></span>
     <button type="button" class="quiet icon-button" aria-label="Fields of this event" aria-expanded=${open} onClick=${() => setOpen(!open)}><${Icon} name="more" /></button>
   </li>`;
+}
+
+/** Events that say again what the one beside them says. */
+export function isEcho(event, before, after) {
+  const same = (other, type) => other?.type === type && other.task_id === event.task_id && Math.abs(other.seq - event.seq) === 1;
+  if (event.type === "task.status_changed") {
+    const given = same(after, "task.unlocked") && after.reason !== "auto_release";
+    return given || (event.status === "IN_PROGRESS" && same(before, "task.locked"));
+  }
+  if (event.type === "task.unlocked") return event.reason === "auto_release" && same(before, "task.status_changed");
+  return event.type === "task.logged" && event.kind === "system";
 }

@@ -8,6 +8,7 @@ import { state, useStore } from "../core/store.js";
 import { CLOSED, canWrite, isHeldByNobody } from "../core/words.js";
 import { Ago, Empty, LockChip, Priority } from "../ui/chips.js";
 import { Icon, StatusIcon } from "../ui/icons.js";
+import { LastWord } from "./last_word.js";
 
 const move = (status, name, primary = false) => ({ name, primary, act: (task) => moveTask(task, status) });
 const OFFER = { name: "Offer again", primary: true, act: retryTask };
@@ -63,12 +64,15 @@ export function needsCount(now) {
   return memory.count;
 }
 
-function Need({ task, actions, writer }) {
+const WORDS_SHOWN = 12;
+
+function Need({ task, actions, writer, words }) {
   const open = { task: task.id };
   return html`<li class="need" data-testid="need">
     <a class="need-name" href=${hrefOf(open)} data-task=${task.id} onClick=${(event) => follow(event, open)}><${StatusIcon} status=${task.status} /><span class="key">#${task.id}</span><span class="clip">${task.name}</span></a>
     <span class="need-facts"><${Priority} value=${task.priority} />${task.attempts > 0 && html`<span class="attempts">${task.attempts}× failed</span>`}${task.lock ? html`<${LockChip} lock=${task.lock} bar=${false} />` : null}<span class="muted"><${Ago} at=${task.updated_at} /></span></span>
     ${writer && html`<span class="need-actions">${actions.map(({ name, primary, act }) => html`<button key=${name} type="button" class=${primary ? "small primary" : "small"} aria-label=${`${name}: #${task.id} ${task.name}`} onClick=${() => act(task)}>${name}</button>`)}</span>`}
+    ${words && html`<${LastWord} task=${task} />`}
   </li>`;
 }
 
@@ -84,7 +88,7 @@ export function Needs() {
     ${found.length === 0 && html`<${Empty} title="Nothing waits for you"><p><${Icon} name="check" /> Reviews, blocked tasks and lost leases will appear here.</p><//>`}
     ${found.map(({ group, tasks }) => html`<section key=${group.id} class="need-group" aria-labelledby=${`need-${group.id}`} data-testid=${`need-${group.id}`}>
       <h2 id=${`need-${group.id}`}>${group.title}<span class="count">${tasks.length}</span></h2><p class="muted">${group.explain}</p>
-      <ul class="needs">${tasks.slice(0, SHOWN).map((task) => html`<${Need} key=${task.id} task=${task} actions=${group.actions} writer=${writer} />`)}</ul>
+      <ul class="needs">${tasks.slice(0, SHOWN).map((task, index) => html`<${Need} key=${task.id} words=${index < WORDS_SHOWN} task=${task} actions=${group.actions} writer=${writer} />`)}</ul>
       ${tasks.length > SHOWN && html`<p class="muted">and ${tasks.length - SHOWN} more</p>`}
     </section>`)}
   </section>`;

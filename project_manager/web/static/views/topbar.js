@@ -32,7 +32,7 @@ function Nav() {
   const view = useStore((state) => state.route.view);
   useStore((state) => state.route);
   const needs = useStore(needsCount);
-  return html`<nav class="nav" aria-label="Views">${TABS.map(([name, title, icon]) => html`<a key=${name} href=${hrefOf({ view: name, around: null, task: null })} aria-current=${view === name ? "page" : undefined} data-testid=${`nav-${name}`} onClick=${(event) => follow(event, { view: name, around: null })}>
+  return html`<nav class="nav" aria-label="Views">${TABS.map(([name, title, icon]) => html`<a key=${name} href=${hrefOf({ view: name, around: null, task: null })} title=${title} aria-current=${view === name ? "page" : undefined} data-testid=${`nav-${name}`} onClick=${(event) => follow(event, { view: name, around: null })}>
     <${Icon} name=${icon} /><span>${title}</span>${name === "needs" && needs > 0 && html`<span class="badge">${count(needs)}</span>`}</a>`)}</nav>`;
 }
 
@@ -52,7 +52,7 @@ function ThemeButton() {
   const [, again] = useState(0);
   useEffect(() => onTheme(() => again((number) => number + 1)), []);
   const icon = { auto: "auto", light: "sun", dark: "moon" }[theme()];
-  return html`<button type="button" class="quiet icon-button" aria-label=${`Theme: ${themeName()}. Change`} title=${`Theme: ${themeName()}`} onClick=${cycleTheme} data-testid="theme"><${Icon} name=${icon} /></button>`;
+  return html`<button type="button" class="quiet icon-button theme-button" aria-label=${`Theme: ${themeName()}. Change`} title=${`Theme: ${themeName()}`} onClick=${cycleTheme} data-testid="theme"><${Icon} name=${icon} /></button>`;
 }
 
 function Account() {

@@ -1,0 +1,58 @@
+"""How the service is. Nothing here writes, and every answer comes within a second, whatever the database does."""
+
+import anyio
+
+from project_manager.domain.errors import ProjectManagerError
+from project_manager.runtime import Runtime
+from project_manager.services import figures
+from project_manager.services.figures import Figures
+from project_manager.store import revisions
+
+PATIENCE = 0.8
+
+
+class Health:
+    """The health of one runtime."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+        self._head = revisions.head()
+
+    async def reasons(self) -> list[str]:
+        """Why no work should be sent here; empty while all is well."""
+        writer = self._runtime.database.writer
+        found = []
+        if not await self.database_answers():
+            found.append("database cannot be read")
+        if not writer.alive:
+            found.append("database writer has stopped")
+        elif writer.failure is not None:
+            found.append(f"database writes fail: {writer.failure}")
+        return found
+
+    async def checks(self) -> dict[str, bool]:
+        """Each thing that must hold before work is sent here."""
+        database = self._runtime.database
+        return {
+            "database": await self.database_answers(),
+            "schema": self._runtime.schema == self._head,
+            "writer": database.writer.alive and database.writer.failure is None,
+            "disk": database.disk_writable(),
+        }
+
+    async def figures(self) -> Figures:
+        """Raises ProjectManagerError when the database cannot be read."""
+        counted: Figures = await self._runtime.read("figures", figures.figures)
+        return counted
+
+    async def database_answers(self) -> bool:
+        """False when it is gone or fails. Readers that are all busy are no fault of the database."""
+        if not self._runtime.database.path.exists():
+            return False
+        with anyio.move_on_after(PATIENCE):
+            try:
+                await self._runtime.read("health", figures.probe)
+            except ProjectManagerError:
+                return False
+            return True
+        return self._runtime.database.readers.busy

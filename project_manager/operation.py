@@ -1,0 +1,78 @@
+"""What a row of the catalogue says."""
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any
+
+from project_manager.contract.fields import Command
+from project_manager.domain.actors import Role
+from project_manager.domain.errors import ProjectManagerError
+
+
+class Kind(Enum):
+    """Where a use case runs."""
+
+    READ = "read"
+    WRITE = "write"
+
+
+class Profile(Enum):
+    """Which tools a client is shown: `core` by default."""
+
+    CORE = "core"
+    ALL = "all"
+
+
+@dataclass(frozen=True, slots=True)
+class Hints:
+    """What a tool does to the world, in MCP's four words."""
+
+    read_only: bool = False
+    destructive: bool = False
+    idempotent: bool = False
+    open_world: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Tool:
+    """How an operation is shown to agents. `arguments` are the listed ones, in order; others are taken all the
+    same. `defaults` are raw arguments that the MCP door fills in when they are absent.
+    """
+
+    title: str
+    hints: Hints
+    arguments: tuple[str, ...]
+    profile: Profile = Profile.CORE
+    defaults: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One thing that a user can do. `http` is method and path, `aliases` other routes to it; `status` its
+    answer's status when it succeeds; a `snapshot` is large, and kept while nothing is committed.
+    """
+
+    name: str
+    use_case: Callable[..., Any]
+    command: type[Command]
+    view: Any
+    http: str = ""
+    kind: Kind = Kind.READ
+    role: Role = Role.VIEWER
+    idempotent: bool = False
+    tool: Tool | None = None
+    errors: tuple[type[ProjectManagerError], ...] = ()
+    status: int = 200
+    aliases: tuple[str, ...] = ()
+    snapshot: bool = False
+
+    @property
+    def description(self) -> str:
+        """The use case's docstring: first what it does and when to use it, then the details."""
+        return inspect.cleandoc(self.use_case.__doc__ or "")
+
+    @property
+    def summary(self) -> str:
+        return self.description.split("\n\n", 1)[0].replace("\n", " ")

@@ -1,0 +1,80 @@
+"""Lists of tasks: pages, filters, columns."""
+
+from typing import Any
+
+from project_manager.contract import commands, views
+from project_manager.contract import cursor as cursors
+from project_manager.domain.statuses import Status
+from project_manager.services import presenting
+from project_manager.store import tasks
+from project_manager.store.transaction import Tx
+
+
+def list_tasks(tx: Tx, command: commands.ListTasks) -> views.Page[Any]:
+    """List or search tasks with filters; use get_available_tasks for what may be claimed now.
+
+    By id. `q` searches names and descriptions for all of its words. `fields` chooses columns, `compact` a
+    short row.
+    """
+    filters: dict[str, Any] = {}
+    for name in ("project_id", "epic_id", "holder", "q", "ids"):
+        if getattr(command, name) is not None:
+            filters[name] = getattr(command, name)
+    if command.label is not None:
+        filters["labels"] = [command.label]
+    if command.status:
+        filters["status"] = [status.value for status in command.status]
+    if command.ready is not None:
+        filters["ready" if command.ready else "not_ready"] = True
+    return _page(tx, filters, command.cursor, command.limit, order="id", columns=command.fields)
+
+
+def get_available(tx: Tx, command: commands.GetAvailableTasks) -> views.Page[Any]:
+    """List what may be claimed now, best first, without taking anything; claim_next_task takes the best one at
+    once.
+
+    With `status` it looks through those statuses instead, leaving out what somebody holds unless
+    include_locked is set.
+    """
+    filters: dict[str, Any] = {}
+    for name in ("project_id", "epic_id"):
+        if getattr(command, name) is not None:
+            filters[name] = getattr(command, name)
+    if command.labels:
+        filters["labels"] = command.labels
+    if command.status and command.status != [Status.TODO]:
+        filters["status"] = [status.value for status in command.status]
+        if not command.include_locked:
+            filters["unheld"] = True
+    else:
+        filters["ready"] = True
+    return _page(tx, filters, command.cursor, command.limit, order="claim", columns=["compact"])
+
+
+def _page(
+    tx: Tx, filters: dict[str, Any], cursor: str | None, limit: int, *, order: str, columns: list[str] | None
+) -> views.Page[Any]:
+    names = _columns(columns)
+    after = None if cursor is None else cursors.read(cursor, filters, 3 if order == "claim" else 1)
+    rows = tasks.page(tx, filters, order=order, after=after, limit=limit + 1)
+    shown, more = rows[:limit], len(rows) > limit
+    items = [presenting.task(tx, row) for row in shown]
+    last = None
+    if more:
+        end = shown[-1]
+        last = cursors.write((end.priority, -end.unblocks, end.id) if order == "claim" else (end.id,), filters)
+    chosen: list[Any] = items if names is None else [presenting.chosen(item, names) for item in items]
+    return views.Page(chosen, last, tasks.count(tx, filters))
+
+
+def _columns(names: list[str] | None) -> list[str] | None:
+    if not names:
+        return None
+    if names == ["compact"]:
+        return list(presenting.COMPACT)
+    known = {*views.TaskView.__dataclass_fields__, "holder", "expires_at"}
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        message, hint = f"`fields` has no column {unknown[0]!r}", f"The columns are {', '.join(sorted(known))}."
+        raise Invalid(message, hint=hint, faults=[{"field": "fields", "message": message, "hint": hint}])
+    return names

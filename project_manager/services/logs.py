@@ -1,0 +1,34 @@
+"""The logs of tasks: what agents and people report."""
+
+from project_manager.contract import commands, cursor, views
+from project_manager.services import finding, moves, presenting
+from project_manager.services.writing import check_writer, renewed_by_writing
+from project_manager.store import logs
+from project_manager.store.transaction import Tx
+
+NEWEST = 2**62
+
+
+def add_log(tx: Tx, command: commands.AddTaskLog) -> views.LogView:
+    """Report on a task: progress, evidence, a comment, or a handoff note for whoever takes it next.
+
+    While an agent holds the task only that agent (and people) may write; the holder's entry also renews its
+    lease.
+    """
+    row = finding.task(tx, command.task_id)
+    if command.kind != "comment":
+        check_writer(tx, row, command.fence)
+    entry = moves.note(tx, row, tx.actor.id, command.kind, command.body)
+    renewed_by_writing(tx, row, command.fence)
+    return presenting.log(entry)
+
+
+def list_logs(tx: Tx, command: commands.ListTaskLogs) -> views.Page[views.LogView]:
+    """Read a task's log, newest first."""
+    filters = {"task_id": command.task_id, "kind": command.kind}
+    before = cursor.read(command.cursor, filters, 1)[0] if command.cursor else NEWEST
+    row = finding.task(tx, command.task_id)
+    found = logs.newest(tx, row.id, command.limit + 1, before=before, kind=command.kind)
+    shown = found[: command.limit]
+    following = cursor.write((shown[-1].id,), filters) if len(found) > command.limit else None
+    return views.Page([presenting.log(entry) for entry in shown], following, logs.count(tx, row.id, command.kind))

@@ -1,0 +1,94 @@
+"""Moving a task from status to status."""
+
+from project_manager.contract import commands, views
+from project_manager.domain.errors import LockHeld
+from project_manager.domain.leases import UnlockReason, check_holder, held_by_another
+from project_manager.domain.limits import LEASE_SECONDS_DEFAULT
+from project_manager.domain.readiness import not_ready, obstacles
+from project_manager.domain.statuses import CLOSED, ENDS_LEASE, Status, check_move
+from project_manager.services import finding, leases, moves, presenting
+from project_manager.services.presenting import lease_of
+from project_manager.services.writing import check_writer
+from project_manager.store.tasks import TaskRow
+from project_manager.store.transaction import Tx
+
+_NEEDED_READY = frozenset({Status.IN_PROGRESS, Status.REVIEW, Status.DONE})
+
+
+def update_status(tx: Tx, command: commands.UpdateTaskStatus) -> views.StatusChangedView:
+    """Set a task's status: DONE when finished, REVIEW for a look, BLOCKED when stuck. Ends your lease, except
+    IN_PROGRESS.
+
+    The holder sends its fence. On a task that nobody holds it is one call: lease, write, let go (IN_PROGRESS
+    keeps the lease). Finished work is left only with reopen=true. A person must send force=true to move a
+    task that an agent holds.
+    """
+    finding.check_force(tx, command.force)
+    row = finding.task(tx, command.task_id)
+    if command.note:
+        check_writer(tx, row, command.fence)
+        moves.note(tx, row, tx.actor.id, "progress", command.note)
+    moved = move(tx, row, command.status, fence=command.fence, reopen=command.reopen, force=command.force)
+    lease = lease_of(moved, tx.now)
+    shown = finding.task(tx, moved.id)
+    return views.StatusChangedView(
+        success=True,
+        message=f"task {row.id} is {moved.status}"
+        + ("" if lease is None else f", held by {lease.holder} with fence {lease.fence}"),
+        task_id=row.id,
+        agent_id=tx.actor.id,
+        status=moved.status,
+        previous_status=row.status,
+        lock_released=lease is None,
+        task=presenting.task(tx, shown),
+        lock=None if lease is None else presenting.lock(lease),
+    )
+
+
+def move(tx: Tx, row: TaskRow, target: Status, *, fence: int | None, reopen: bool, force: bool) -> TaskRow:
+    lease = lease_of(row, tx.now)
+    forced = force and lease is not None and lease.holder != tx.actor.id
+    if not forced:
+        _check_mover(tx, row, fence)
+    check_move(Status(row.status), target, reopen=reopen, task_id=row.id)
+    attempts = 0 if target is Status.DONE or not tx.actor.is_agent else row.attempts
+    if lease is not None:
+        return _move_held(tx, row, target, fence=fence, forced=forced, attempts=attempts)
+    if target is Status.IN_PROGRESS and tx.actor.is_agent:
+        return _take_up(tx, row)
+    if target.value == row.status:
+        return row
+    if tx.actor.is_agent and target in _NEEDED_READY and Status(row.status) not in CLOSED:
+        why = obstacles(presenting.standing(row, tx.now), now=tx.now)
+        if why:
+            raise not_ready(row.id, why)
+    placed = moves.set_status(tx, row, target, attempts=attempts, fence_step=int(tx.actor.is_agent))
+    moves.tell_if_ready(tx, [row.id])
+    return placed
+
+
+def _move_held(tx: Tx, row: TaskRow, target: Status, *, fence: int | None, forced: bool, attempts: int) -> TaskRow:
+    if target is Status.IN_PROGRESS and not forced:
+        return moves.renew(tx, row, ttl=row.lock_ttl or 0, fenced=fence is not None)
+    reason = UnlockReason.FORCED if forced else UnlockReason.AUTO_RELEASE
+    placed = moves.end(tx, row, target, reason, attempts=attempts)
+    if target not in ENDS_LEASE:
+        moves.tell_if_ready(tx, [row.id])
+    return placed
+
+
+def _take_up(tx: Tx, row: TaskRow) -> TaskRow:
+    """IN_PROGRESS in one call: the same rules as a claim by name."""
+    if Status(row.status) in CLOSED:
+        row = moves.set_status(tx, row, Status.TODO, attempts=0)
+        row = finding.task(tx, row.id)
+    leases.check_takable(tx, row)
+    return moves.take(tx, row, ttl=LEASE_SECONDS_DEFAULT * 1000)
+
+
+def _check_mover(tx: Tx, row: TaskRow, fence: int | None) -> None:
+    lease = lease_of(row, tx.now)
+    if not tx.actor.is_agent and lease is not None and lease.holder != tx.actor.id and fence is None:
+        held = held_by_another(lease)
+        raise LockHeld(held.message, hint="Send force=true to take it away from its holder.", **held.details)
+    check_holder(lease, tx.actor.id, fence, task_id=row.id, current_fence=row.fence)
