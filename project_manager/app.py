@@ -37,7 +37,10 @@ class StartRefused(Exception):
 
 
 class Server(uvicorn.Server):
-    """Leaves signals alone: they belong to the process, which drains before the server stops. `up` is set when it listens."""
+    """Leaves signals alone: they belong to the process, which drains before the server stops.
+
+    `up` is set when it listens.
+    """
 
     def __init__(self, configuration: uvicorn.Config) -> None:
         super().__init__(configuration)

@@ -9,6 +9,7 @@ transaction, never by whether a sweeper has been there.
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 from project_manager.clock import rfc3339
 from project_manager.domain.errors import FenceRequired, LockHeld, NotHeld, StaleFence
@@ -91,7 +92,7 @@ def _stale(lease: Lease, fence: int) -> StaleFence:
     )
 
 
-def _present(lease: Lease) -> dict[str, object]:
+def _present(lease: Lease) -> dict[str, Any]:
     return {
         "task_id": lease.task_id,
         "holder": lease.holder,

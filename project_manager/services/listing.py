@@ -4,6 +4,7 @@ from typing import Any
 
 from project_manager.contract import commands, views
 from project_manager.contract import cursor as cursors
+from project_manager.domain.errors import Invalid
 from project_manager.domain.statuses import Status
 from project_manager.services import presenting
 from project_manager.store import tasks

@@ -301,7 +301,8 @@ def _invalid(field: str, message: str, *, hint: str = "") -> Invalid:
 def _within_budget(entries: list[logs.LogRow], tokens: int | None) -> list[logs.LogRow]:
     if tokens is None:
         return entries
-    room, kept = tokens * 4, []
+    room = tokens * 4
+    kept: list[logs.LogRow] = []
     for entry in entries:
         room -= len(entry.body) + NAME_CHARACTERS // 2
         if room < 0 and kept:

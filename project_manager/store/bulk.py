@@ -5,7 +5,7 @@ afterwards in one go.
 import json
 from typing import Any, NamedTuple
 
-from sqlalchemy import bindparam, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, bindparam, delete, func, insert, select, update
 from sqlalchemy.sql.expression import literal_column
 
 from project_manager.domain.statuses import CLOSED, Status
@@ -29,7 +29,7 @@ class NameRow(NamedTuple):
 _d = task_dependencies
 _needed = tasks.alias("needed")
 _waiting = tasks.alias("waiting")
-_CLOSED_WORDS = [literal_column(f"'{status.value}'") for status in Status if status in CLOSED]
+_CLOSED_WORDS: list[ColumnElement[str]] = [literal_column(f"'{status.value}'") for status in Status if status in CLOSED]
 
 _OF_PROJECT = Statement(select(*COLUMNS).where(tasks.c.project_id == bindparam("project_id")).order_by(tasks.c.id))
 _NAMES = Statement(

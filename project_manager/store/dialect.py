@@ -22,7 +22,7 @@ except ImportError:
     _bundled = None
 
 driver: ModuleType = _bundled if _bundled is not None else _standard
-compiler = _sqlite_dialect(paramstyle="named")  # type: ignore[no-untyped-call]
+compiler = _sqlite_dialect(paramstyle="named")
 
 DatabaseError: type[Exception] = driver.DatabaseError
 DriverError: type[Exception] = driver.Error

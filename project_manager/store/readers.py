@@ -67,9 +67,10 @@ class Readers:
         if self._queue.qsize() >= QUEUE:
             raise QueueFull(f"{QUEUE} reads wait already")
         loop = asyncio.get_running_loop()
-        read = _Read(name, work, actor, request_id, loop.create_future(), loop)
+        future: asyncio.Future[Result] = loop.create_future()
+        read = _Read(name, work, actor, request_id, future, loop)
         self._queue.put(read)
-        return await read.future
+        return await future
 
     @property
     def busy(self) -> bool:

@@ -68,7 +68,7 @@ class TaskRow(NamedTuple):
 
 
 COLUMNS = [tasks.c[name] for name in TaskRow._fields[:30]]
-EMPTY = literal_column("'[]'")
+EMPTY: ColumnElement[str] = literal_column("'[]'")
 _other = tasks.alias("other")
 _fts = table("tasks_fts", column("rowid"))
 

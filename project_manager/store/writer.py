@@ -117,9 +117,10 @@ class Writer:
         if self._queue.qsize() >= QUEUE:
             raise QueueFull(f"{QUEUE} writes wait already")
         loop = asyncio.get_running_loop()
-        job = Job(name, work, actor, request_id, loop.create_future(), loop)
+        future: asyncio.Future[Result] = loop.create_future()
+        job = Job(name, work, actor, request_id, future, loop)
         self._queue.put(job)
-        return await job.future
+        return await future
 
     def look(self) -> None:
         """Runs what is due, now. Another process may have taken a lease that ends before the next look."""

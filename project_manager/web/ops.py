@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable
+from typing import Any
 
 import orjson
 from starlette.requests import Request
@@ -41,7 +42,7 @@ class Ops:
     async def healthz(self, request: Request) -> Response:
         """For load balancers: 200 while work is taken, else 503 with the reasons."""
         reasons = await self._health.reasons()
-        body = {
+        body: dict[str, Any] = {
             "status": "unhealthy" if reasons else "healthy",
             "database_connected": not any(reason.startswith("database") for reason in reasons),
             "active_websocket_connections": self._sockets(),

@@ -16,7 +16,7 @@ const UNLOCKED = {
 };
 
 const nameOf = (map, id) => map.get(id)?.name ?? `#${id}`;
-const changed = (event) => (event.fields ?? Object.keys(event.changes ?? {})).join(", ");
+const changed = (event) => Object.keys(event.changes ?? {}).join(", ");
 
 // What stands before the task, and after it.
 const SENTENCES = {
@@ -56,10 +56,18 @@ function Subject({ event }) {
   return html`<${Person} id=${id} kind=${kind} /> `;
 }
 
+const shown = (value) => (typeof value === "object" && value !== null ? JSON.stringify(value) : String(value ?? "nothing"));
+
+/** Changed fields as "before → after", then whatever else the event carries. */
+function fieldsOf(event) {
+  const changes = Object.entries(event.changes ?? {}).map(([name, value]) => [name, `${shown(event.previous?.[name])} → ${shown(value)}`]);
+  const rest = Object.entries(event).filter(([name, value]) => !ENVELOPE.has(name) && name !== "changes" && name !== "previous" && value !== null);
+  return [...changes, ...rest.map(([name, value]) => [name, shown(value)])];
+}
+
 function Fields({ event }) {
-  const fields = Object.entries(event).filter(([name, value]) => !ENVELOPE.has(name) && value !== null);
   return html`<dl class="event-fields"><div><dt>event</dt><dd>${event.seq}, ${event.type}, by ${event.actor.id}</dd></div>
-    ${fields.map(([name, value]) => html`<div key=${name}><dt>${name}</dt><dd>${typeof value === "object" ? JSON.stringify(value) : String(value)}</dd></div>`)}</dl>`;
+    ${fieldsOf(event).map(([name, text]) => html`<div key=${name}><dt>${name}</dt><dd>${text}</dd></div>`)}</dl>`;
 }
 
 /** `within` is the task whose history this is: it needs no link to itself. */
