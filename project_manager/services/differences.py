@@ -356,8 +356,8 @@ class _Matcher:
         return matched
 
     def _named(self, task: PlannedTask, taken: set[int]) -> TaskRow | None:
-        """The oldest of that name that no other planned task is. A key goes to a task that has none; a planned task without
-        a key is rather a task without one."""
+        """The oldest of that name that no other planned task is. A key goes to a task that has none, and a planned task
+        without a key is rather a task without one."""
         free = [row for row in self._by_name.get((task.project, task.epic, task.name), []) if row.id not in taken]
         keyless = [row for row in free if row.external_key is None]
         if task.said.external_key is not None or keyless:

@@ -1,0 +1,232 @@
+"""YAML or JSON text as a tree that remembers where each value stands. Nothing is constructed: every scalar
+stays text.
+
+Whoever knows a field's type reads its text, so that `name: No` is a name and not a truth value. JSON is read
+by the same parser, because JSON text is YAML text. Depth and size are bounded before the tree grows: nesting
+and aliases cost an attacker's document an error, not our memory.
+"""
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import yaml
+
+DEPTH = 32
+VALUES = 2_000_000
+REPORT_EVERY = 5_000
+
+# libyaml reads ten times as fast; wheels of PyYAML without it exist.
+_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_UNREADABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\ufffe\uffff]")
+_SURROGATES = re.compile(r"(?<!\\)((?:\\\\)*)\\u([dD][89abAB][0-9a-fA-F]{2})\\u([dD][c-fC-F][0-9a-fA-F]{2})")
+_NULL = frozenset({"", "~", "null", "Null", "NULL"})
+_PLAIN_TAGS = frozenset(
+    f"tag:yaml.org,2002:{name}" for name in ("str", "int", "float", "bool", "null", "timestamp", "seq", "map")
+)
+
+
+class Place(NamedTuple):
+    """A position in the document, line and column from 1."""
+
+    line: int
+    column: int
+
+
+class Unreadable(Exception):
+    """The text is no document at all: what is wrong, and where."""
+
+    def __init__(self, place: Place, message: str) -> None:
+        super().__init__(message)
+        self.place = place
+        self.message = message
+
+
+@dataclass(frozen=True, slots=True)
+class Scalar:
+    place: Place
+    text: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Sequence:
+    place: Place
+    items: list["Node"]
+
+
+@dataclass(frozen=True, slots=True)
+class Mapping:
+    """`entries` has for each key where the key stands and its value; `twice` lists keys that are given again."""
+
+    place: Place
+    entries: dict[str, tuple[Place, "Node"]]
+    twice: list[tuple[str, Place]] = field(default_factory=list)
+
+
+Node = Scalar | Sequence | Mapping
+
+
+def compose(text: str, report: Callable[[int], None] = lambda line: None) -> Node:
+    """The tree of the document. `report` is told now and then which line has been reached. Raises Unreadable."""
+    found = _UNREADABLE.search(text)
+    if found is not None:
+        code = f"U+{ord(found[0]):04X}"
+        raise Unreadable(
+            _place_of(text, found.start()),
+            f'the character {code} may stand here only escaped, as in "\\u0007"',
+        )
+    if text.lstrip("\ufeff \t\r\n").startswith(("{", "[")):
+        text = _SURROGATES.sub(_joined, text)
+    builder = _Builder()
+    try:
+        for number, event in enumerate(yaml.parse(text, Loader=_LOADER)):
+            builder.take(event)
+            if number % REPORT_EVERY == 0:
+                report(_start(event).line)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        place = Place(1, 1) if mark is None else Place(mark.line + 1, mark.column + 1)
+        raise Unreadable(place, f"this is not YAML: {error.problem or error.context}") from error
+    except yaml.YAMLError as error:
+        raise Unreadable(Place(1, 1), f"this is not YAML: {error}") from error
+    return builder.root or Scalar(Place(1, 1), None)
+
+
+def plain(node: Node) -> Any:
+    """The tree as lists, dicts, texts and None."""
+    if isinstance(node, Scalar):
+        return node.text
+    if isinstance(node, Sequence):
+        return [plain(item) for item in node.items]
+    return {key: plain(value) for key, (_, value) in node.entries.items()}
+
+
+def _joined(match: re.Match[str]) -> str:
+    """YAML has no surrogate pairs in its escapes, JSON has."""
+    high, low = int(match[2], 16), int(match[3], 16)
+    return f"{match[1]}\\U{0x10000 + ((high - 0xD800) << 10) + (low - 0xDC00):08x}"
+
+
+def _place_of(text: str, offset: int) -> Place:
+    before = text[:offset]
+    return Place(before.count("\n") + 1, offset - (before.rfind("\n") + 1) + 1)
+
+
+@dataclass(slots=True)
+class _Frame:
+    node: Sequence | Mapping
+    anchor: str | None
+    values_before: int
+    key: tuple[str, Place] | None = None
+
+
+class _Builder:
+    """Puts the parser's events together."""
+
+    def __init__(self) -> None:
+        self.root: Node | None = None
+        self._open: list[_Frame] = []
+        self._anchors: dict[str, tuple[Node, int]] = {}
+        self._values = 0
+
+    def take(self, event: yaml.Event) -> None:
+        if isinstance(event, yaml.ScalarEvent):
+            self._scalar(event)
+        elif isinstance(event, yaml.SequenceStartEvent):
+            self._begin(Sequence(_start(event), []), event)
+        elif isinstance(event, yaml.MappingStartEvent):
+            self._begin(Mapping(_start(event), {}), event)
+        elif isinstance(event, yaml.CollectionEndEvent):
+            self._end()
+        elif isinstance(event, yaml.AliasEvent):
+            self._alias(event)
+        elif isinstance(event, yaml.DocumentStartEvent) and self.root is not None:
+            raise Unreadable(_start(event), "a second document begins here; a plan is one document")
+
+    def _scalar(self, event: yaml.ScalarEvent) -> None:
+        place = _start(event)
+        is_null = event.implicit[0] and event.value in _NULL
+        node = Scalar(place, None if is_null else event.value)
+        self._check_tag(event.tag, place)
+        self._count(place, 1)
+        if event.anchor is not None:
+            self._anchors[event.anchor] = (node, 1)
+        self._attach(node)
+
+    def _begin(self, node: Sequence | Mapping, event: yaml.CollectionStartEvent) -> None:
+        self._check_tag(event.tag, node.place)
+        if len(self._open) >= DEPTH:
+            raise Unreadable(node.place, f"this is nested more than {DEPTH} deep")
+        self._open.append(_Frame(node, event.anchor, self._values))
+        self._count(node.place, 1)
+
+    def _end(self) -> None:
+        frame = self._open.pop()
+        if frame.anchor is not None:
+            self._anchors[frame.anchor] = (frame.node, self._values - frame.values_before)
+        self._attach(frame.node)
+
+    def _alias(self, event: yaml.AliasEvent) -> None:
+        place = _start(event)
+        if event.anchor not in self._anchors:
+            raise Unreadable(place, f"`*{event.anchor}` refers to an anchor that is not complete before it")
+        node, values = self._anchors[event.anchor]
+        self._count(place, values)
+        self._attach(node)
+
+    def _count(self, place: Place, values: int) -> None:
+        self._values += values
+        if self._values > VALUES:
+            raise Unreadable(
+                place, f"up to here the document stands for more than {VALUES:,} values (aliases counted out)"
+            )
+
+    def _attach(self, node: Node) -> None:
+        if not self._open:
+            self.root = node
+            return
+        frame = self._open[-1]
+        if isinstance(frame.node, Sequence):
+            frame.node.items.append(node)
+        elif frame.key is None:
+            frame.key = (_key(node), node.place)
+        else:
+            (name, place), frame.key = frame.key, None
+            _enter(frame.node, name, place, node)
+
+    def _check_tag(self, tag: str | None, place: Place) -> None:
+        if tag is not None and tag != "!" and tag not in _PLAIN_TAGS:
+            raise Unreadable(place, f"the tag {tag} is not taken: a plan holds texts, numbers, lists and mappings")
+
+
+def _key(node: Node) -> str:
+    if not isinstance(node, Scalar) or node.text is None:
+        raise Unreadable(node.place, "a key must be a text")
+    return node.text
+
+
+def _enter(mapping: Mapping, name: str, place: Place, value: Node) -> None:
+    if name == "<<":
+        for merged in _merged(value):
+            for key, entry in merged.entries.items():
+                mapping.entries.setdefault(key, entry)
+    elif (
+        name in mapping.entries and mapping.entries[name][0] >= mapping.place
+    ):  # a merged key stands before the mapping
+        mapping.twice.append((name, place))
+    else:
+        mapping.entries[name] = (place, value)
+
+
+def _merged(value: Node) -> Iterator[Mapping]:
+    """What `<<:` merges in: one mapping, or a list of them. Keys that the mapping gives itself win."""
+    for node in value.items if isinstance(value, Sequence) else [value]:
+        if not isinstance(node, Mapping):
+            raise Unreadable(node.place, "`<<` merges mappings only")
+        yield node
+
+
+def _start(event: yaml.Event) -> Place:
+    mark = event.start_mark
+    return Place(1, 1) if mark is None else Place(mark.line + 1, mark.column + 1)

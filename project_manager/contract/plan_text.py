@@ -1,0 +1,89 @@
+"""Plans as text: YAML that people like to read, or JSON. The same values always give the same bytes.
+
+Only as much of YAML is written as every reader agrees on: block lists and mappings, literal blocks for
+paragraphs, plain words where no reader takes them for anything else, and double quotes for the rest.
+"""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import orjson
+
+_WIDTH = 88
+_PLAIN = re.compile(r"[^\W\d_](?:[\w .,()'/+;!?@$%^~-]*[\w.()'/+;!?])?")
+_WORD = re.compile(r"[A-Za-z][A-Za-z0-9_./-]*")
+_NOT_TEXT = frozenset(["null", "true", "false", "yes", "no", "on", "off", "y", "n"])
+_LITERAL = re.compile(r"(?!\s)[^\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff\ud800-\udfff]*")
+_ESCAPED = re.compile('["\\\\\x00-\x1f\x7f-\xa0\u00ad\u2028\u2029\ufeff\ufffe\uffff]')
+_BARE_IN_JSON = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
+
+
+def write(document: dict[str, Any], form: str) -> str:
+    """The document (mappings, lists, texts, whole numbers, truth values) as `form`: yaml or json."""
+    if form == "json":
+        text = orjson.dumps(document, option=orjson.OPT_INDENT_2).decode() + "\n"
+        return _BARE_IN_JSON.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
+    return "".join(_entries(document, ""))
+
+
+def _entries(values: dict[str, Any], indent: str) -> Iterator[str]:
+    for key, value in values.items():
+        yield from _entry(f"{indent}{key}:", value, indent)
+
+
+def _entry(begin: str, value: Any, indent: str) -> Iterator[str]:
+    if isinstance(value, dict):
+        yield begin + "\n"
+        yield from _entries(value, indent + "  ")
+    elif isinstance(value, list):
+        inline = _inline(value)
+        if inline is not None and len(begin) + len(inline) < _WIDTH:
+            yield f"{begin} {inline}\n"
+        else:
+            yield begin + "\n"
+            for item in value:
+                yield from _item(item, indent + "  ")
+    else:
+        yield f"{begin} {_scalar(value, indent + '  ')}\n"
+
+
+def _item(item: Any, indent: str) -> Iterator[str]:
+    if isinstance(item, dict):
+        lines = "".join(_entries(item, indent + "  "))
+        yield f"{indent}- {lines[len(indent) + 2 :]}"
+    else:
+        yield f"{indent}- {_scalar(item, indent + '  ')}\n"
+
+
+def _inline(values: list[Any]) -> str | None:
+    """Short words in one line; None when they need lines of their own."""
+    if all(isinstance(value, str) and _WORD.fullmatch(value) and value.lower() not in _NOT_TEXT for value in values):
+        return f"[{', '.join(values)}]"
+    return None
+
+
+def _scalar(value: str | int | bool, indent: str) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int):
+        return str(value)
+    if _PLAIN.fullmatch(value) and value.lower() not in _NOT_TEXT:
+        return value
+    if "\n" in value and _LITERAL.fullmatch(value):
+        return _block(value, indent)
+    return '"' + _ESCAPED.sub(_escape, value) + '"'
+
+
+def _block(text: str, indent: str) -> str:
+    body = text.rstrip("\n")
+    ends = len(text) - len(body)
+    chomping = "-" if ends == 0 else "" if ends == 1 else "+"
+    lines = [indent + line if line else "" for line in body.split("\n")]
+    return "|" + chomping + "\n" + "\n".join(lines) + "\n" * (ends - 1 if ends > 1 else 0)
+
+
+def _escape(match: re.Match[str]) -> str:
+    character = match[0]
+    short = {"\n": "\\n", "\t": "\\t", '"': '\\"', "\\": "\\\\"}.get(character)
+    return short or (f"\\x{ord(character):02x}" if ord(character) < 0x100 else f"\\u{ord(character):04x}")

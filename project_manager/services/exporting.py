@@ -1,0 +1,139 @@
+"""The database as a plan document. What a plan leaves out when it is the default, the import fills in."""
+
+import json
+from typing import Any
+
+from project_manager.clock import rfc3339
+from project_manager.domain.errors import ProjectNotFound
+from project_manager.domain.limits import PRIORITY_DEFAULT
+from project_manager.services.references import Known, Resolver
+from project_manager.store import bulk, epics, projects
+from project_manager.store.epics import EpicRow
+from project_manager.store.logs import LogRow
+from project_manager.store.projects import ProjectRow
+from project_manager.store.tasks import TaskRow
+from project_manager.store.transaction import Tx
+
+
+def document(tx: Tx, only: str | None) -> dict[str, Any]:
+    """Projects by id, epics by position, tasks by id; `only` names one project. Raises ProjectNotFound."""
+    chosen = [row for row in projects.everything(tx) if only is None or row.name == only]
+    if only is not None and not chosen:
+        raise ProjectNotFound(f"there is no project {only!r}", name=only)
+    return _Export(tx, chosen).document()
+
+
+class _Export:
+    """Reads everything that is referred to, then says each task."""
+
+    def __init__(self, tx: Tx, chosen: list[ProjectRow]) -> None:
+        self._projects = chosen
+        self._epics: dict[int, list[EpicRow]] = {}
+        for epic in epics.everything(tx):
+            self._epics.setdefault(epic.project_id, []).append(epic)
+        self._dependencies = bulk.dependencies(tx)
+        self._conflicts = bulk.conflicts(tx)
+        self._known = {
+            row.id: Known(row.project, row.epic, row.name, row.external_key, row.id) for row in bulk.names(tx)
+        }
+        self._resolver = self._unambiguous()
+        self._logs: dict[int, list[LogRow]] = {}
+        self._tasks: dict[tuple[int, int | None], list[TaskRow]] = {}
+        for project in chosen:
+            self._logs |= bulk.logs(tx, project.id)
+            for row in bulk.of_project(tx, project.id):
+                self._tasks.setdefault((project.id, row.epic_id), []).append(row)
+
+    def _unambiguous(self) -> Resolver:
+        """Gives a key to each task that a plan could not tell from another, or could not refer to."""
+        twins: dict[tuple[str, str | None, str], list[Known]] = {}
+        for known in self._known.values():
+            if known.key is None:
+                twins.setdefault((known.project, known.epic, known.name), []).append(known)
+        self._give_keys([known for alike in twins.values() if len(alike) > 1 for known in alike])
+        resolver = _resolver_of(self._known)
+        linked = {
+            other for links in (self._dependencies, self._conflicts) for others in links.values() for other in others
+        }
+        unclear = [self._known[task_id] for task_id in sorted(linked) if self._known[task_id].key is None]
+        unclear = [known for known in unclear if resolver.reference(known, known.project) is None]
+        if not unclear:
+            return resolver
+        self._give_keys(unclear)
+        return _resolver_of(self._known)
+
+    def _give_keys(self, keyless: list[Known]) -> None:
+        taken = {(known.project, known.key) for known in self._known.values()}
+        for known in keyless:
+            key = f"task-{known.task_id}"
+            while (known.project, key) in taken:
+                key += "-again"
+            known.key = key
+
+    def document(self) -> dict[str, Any]:
+        said: dict[str, Any] = {"projects": [self._project(project) for project in self._projects]}
+        alone = [
+            {"project": project.name, **self._task(row)}
+            for project in self._projects
+            for row in self._tasks.get((project.id, None), [])
+        ]
+        return said | ({"standalone_tasks": alone} if alone else {})
+
+    def _project(self, row: ProjectRow) -> dict[str, Any]:
+        said: dict[str, Any] = {"name": row.name}
+        if row.description:
+            said["description"] = row.description
+        if row.archived_at is not None:
+            said["archived"] = True
+        inside = [self._epic(epic) for epic in self._epics.get(row.id, [])]
+        return said | ({"epics": inside} if inside else {})
+
+    def _epic(self, row: EpicRow) -> dict[str, Any]:
+        said: dict[str, Any] = {"name": row.name}
+        if row.description:
+            said["description"] = row.description
+        said |= {"status": row.status, "position": row.position}
+        inside = [self._task(task) for task in self._tasks.get((row.project_id, row.id), [])]
+        return said | ({"tasks": inside} if inside else {})
+
+    def _task(self, row: TaskRow) -> dict[str, Any]:
+        said: dict[str, Any] = {
+            "name": row.name,
+            "external_key": self._known[row.id].key,
+            "description": row.description or None,
+            "status": row.lock_from or row.status,
+            "priority": None if row.priority == PRIORITY_DEFAULT else row.priority,
+            "labels": json.loads(row.labels) or None,
+            "acceptance": json.loads(row.acceptance) or None,
+            "depends_on": self._references(row.id, self._dependencies),
+            "conflicts_with": self._references(row.id, self._conflicts),
+            "defer_until": _time(row.defer_until),
+            "due_at": _time(row.due_at),
+            "estimate_minutes": row.estimate_minutes,
+            "attempts": row.attempts or None,
+            "created_by": row.created_by,
+            "created_at": _time(row.created_at),
+            "completed_at": _time(row.completed_at),
+            "log": [_entry(entry) for entry in self._logs.get(row.id, [])] or None,
+        }
+        return {name: value for name, value in said.items() if value is not None}
+
+    def _references(self, task_id: int, links: dict[int, list[int]]) -> list[str] | None:
+        home = self._known[task_id].project
+        others = [self._known[other] for other in links.get(task_id, ())]
+        return sorted(self._resolver.reference(known, home) or known.path for known in others) or None
+
+
+def _resolver_of(known: dict[int, Known]) -> Resolver:
+    resolver = Resolver()
+    for one in known.values():
+        resolver.add(one)
+    return resolver
+
+
+def _time(instant: int | None) -> str | None:
+    return None if instant is None else rfc3339(instant)
+
+
+def _entry(row: LogRow) -> dict[str, str]:
+    return {"author": row.author, "kind": row.kind, "at": rfc3339(row.created_at), "body": row.body}

@@ -1,0 +1,67 @@
+"""How a plan names a task: by external key or name within its project, with its epic, or with its project
+from elsewhere.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+_SLASH = re.compile(r"\s*/\s*")
+_RANKS = (0, 1, 2)
+
+
+@dataclass(slots=True, eq=False)
+class Known:
+    """A task that can be referred to. `task_id` is 0 until it is written."""
+
+    project: str
+    epic: str | None
+    name: str
+    key: str | None
+    task_id: int = 0
+
+    @property
+    def path(self) -> str:
+        return " / ".join(part for part in (self.project, self.epic, self.name) if part is not None)
+
+
+class Resolver:
+    """Finds tasks by reference. A closer meaning hides a farther one: key, name, `Epic/Name`, `Project/..`."""
+
+    def __init__(self) -> None:
+        self._near: dict[tuple[str, int, str], list[Known]] = {}
+        self._far: dict[tuple[int, str], list[Known]] = {}
+
+    def add(self, known: Known) -> None:
+        for rank, form in _forms(known):
+            self._near.setdefault((known.project, rank, form), []).append(known)
+            self._far.setdefault((rank, f"{_folded(known.project)}/{form}"), []).append(known)
+
+    def find(self, text: str, project: str) -> list[Known]:
+        """The tasks that the reference may mean, seen from `project`: one when it is clear, none when it is wrong."""
+        form = _folded(text)
+        for rank in _RANKS:
+            if found := self._near.get((project, rank, form)):
+                return found
+        for rank in _RANKS:
+            if found := self._far.get((rank, form)):
+                return found
+        return []
+
+    def reference(self, known: Known, project: str) -> str | None:
+        """The shortest reference that, seen from `project`, means this task alone."""
+        forms = [form for _, form in _forms(known)] if known.project == project else []
+        forms += [f"{known.project}/{form}" for _, form in _forms(known)]
+        return next((form for form in forms if self.find(form, project) == [known]), None)
+
+
+def _forms(known: Known) -> Iterator[tuple[int, str]]:
+    if known.key is not None:
+        yield 0, _folded(known.key)
+    yield 1, _folded(known.name)
+    if known.epic is not None:
+        yield 2, f"{_folded(known.epic)}/{_folded(known.name)}"
+
+
+def _folded(text: str) -> str:
+    return _SLASH.sub("/", text.strip())
