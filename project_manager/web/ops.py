@@ -31,13 +31,14 @@ class Ops:
         runtime.metrics.watch("leases_held", lambda: self._held)
 
     def routes(self) -> list[Route]:
-        return [
-            Route("/healthz", self.healthz),
-            Route("/livez", self.livez),
-            Route("/readyz", self.readyz),
-            Route("/api/metrics", self.summary),
-            Route("/metrics", self.prometheus),
-        ]
+        health = [Route("/healthz", self.healthz), Route("/livez", self.livez), Route("/readyz", self.readyz)]
+        if not self._runtime.settings.metrics_enabled:
+            return [*health, Route("/api/metrics", self.switched_off), Route("/metrics", self.switched_off)]
+        return [*health, Route("/api/metrics", self.summary), Route("/metrics", self.prometheus)]
+
+    async def switched_off(self, request: Request) -> Response:
+        error = NoSuchRoute("metrics are switched off", hint="Set METRICS_ENABLED=true.")
+        return response_of(error, request.scope["state"]["request_id"])
 
     async def healthz(self, request: Request) -> Response:
         """For load balancers: 200 while work is taken, else 503 with the reasons."""
@@ -96,9 +97,6 @@ class Ops:
 
     async def prometheus(self, request: Request) -> Response:
         """The metrics in Prometheus' text format."""
-        if not self._runtime.settings.metrics_enabled:
-            error = NoSuchRoute("metrics are switched off", hint="Set METRICS_ENABLED=true.")
-            return response_of(error, request.scope["state"]["request_id"])
         try:
             figures = await self._health.figures()
         except ProjectManagerError:
