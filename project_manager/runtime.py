@@ -336,16 +336,29 @@ async def open_runtime(
     try:
         await housekeeping.sign_on(database, kind)
         housekeeping.watch(runtime.metrics, database, runtime.hub)
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(housekeeping.heartbeat, database, kind)
-            if kind == "serve":
-                tasks.start_soon(partial(housekeeping.maintain, database, event_days=settings.event_retention_days))
-            try:
-                yield runtime
-            finally:
-                runtime.hub.close()
-                tasks.cancel_scope.cancel()
+        async with _kept(runtime, kind):
+            yield runtime
     finally:
         with anyio.CancelScope(shield=True):
             await housekeeping.sign_off(database)
             await anyio.to_thread.run_sync(database.close)
+
+
+@asynccontextmanager
+async def _kept(runtime: Runtime, kind: str) -> AsyncIterator[None]:
+    """Keeps house meanwhile. What the body raises comes out as itself, not wrapped in a group."""
+    days = runtime.settings.event_retention_days
+    try:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(housekeeping.heartbeat, runtime.database, kind)
+            if kind == "serve":
+                tasks.start_soon(partial(housekeeping.maintain, runtime.database, event_days=days))
+            try:
+                yield
+            finally:
+                runtime.hub.close()
+                tasks.cancel_scope.cancel()
+    except BaseExceptionGroup as group:
+        if len(group.exceptions) == 1:
+            raise group.exceptions[0] from group.exceptions[0].__cause__
+        raise

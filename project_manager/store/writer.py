@@ -27,6 +27,7 @@ log = logging.getLogger(__name__)
 BATCH = 128
 QUEUE = 4096
 CLOCK_STEP_MS = 1000
+RETRY_MS = 1000
 
 Result = TypeVar("Result")
 Work = Callable[[Tx], Result]
@@ -233,7 +234,7 @@ class Writer:
                 self._connection.execute("ROLLBACK")
             except dialect.DriverError:
                 log.exception("rollback failed", extra={"action": "rollback_failed"})
-        self._next_due = None
+        self._next_due = self._clock.now() + RETRY_MS
         if isinstance(error, dialect.DriverError):
             meaning = dialect.as_domain_error(error)
             self.failure = meaning.message
