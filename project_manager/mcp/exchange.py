@@ -105,6 +105,11 @@ def actor_of(scope: Scope) -> Actor:
     return actor if isinstance(actor, Actor) else LOCAL
 
 
+def request_id_of(scope: Scope) -> str:
+    """The id under which the gate lets the request through."""
+    return str(scope.get("state", {}).get("request_id", "mcp"))
+
+
 def tool_profile(scope: Scope) -> str:
     """`all` or `core` if the URL asks for it (`/mcp?tools=all`)."""
     query: bytes = scope.get("query_string", b"")

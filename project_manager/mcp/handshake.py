@@ -23,7 +23,7 @@ from project_manager.mcp.exchange import (
     tool_profile,
 )
 from project_manager.mcp.inflight import Calls
-from project_manager.mcp.quiet import is_quiet
+from project_manager.mcp.quiet import answer_directly, is_quiet
 from project_manager.mcp.sessions import NoRoom, Session, SessionGone, Sessions
 
 _SESSION = b"mcp-session-id"
@@ -113,19 +113,25 @@ class HandshakeEra:
                 await self._answer_in_stream(scope, receive, send, body, rpc.id, session)
 
     async def _answer_here(self, scope: Scope, send: Send, rpc: Rpc, call_id: str | int, session: Session) -> None:
-        answer: dict[str, object] = {
+        answer: dict[str, object] | bytes = {
             "jsonrpc": "2.0",
             "id": call_id,
             "error": {"code": sdk.REQUEST_CANCELLED, "message": "Request cancelled"},
         }
+        version = header(scope, _VERSION) or session.version
         with self._calls.cancellable((session.id, str(call_id))):
-            connection = sdk.single_connection(header(scope, _VERSION) or session.version)
-            try:
-                result = await sdk.answer_here(self._server, {}, connection, scope, call_id, rpc.method, rpc.params)
-                answer = {"jsonrpc": "2.0", "id": call_id, "result": result}
-            except MCPError as error:
-                answer = {"jsonrpc": "2.0", "id": call_id, "error": sdk.error_of(error)}
+            answer = await answer_directly(self._server, scope, version, rpc) or await self._answer_of(
+                scope, rpc, call_id, version
+            )
         await send_json(send, 200, answer, _of(session))
+
+    async def _answer_of(self, scope: Scope, rpc: Rpc, call_id: str | int, version: str) -> dict[str, object]:
+        connection = sdk.single_connection(version)
+        try:
+            result = await sdk.answer_here(self._server, {}, connection, scope, call_id, rpc.method, rpc.params)
+        except MCPError as error:
+            return {"jsonrpc": "2.0", "id": call_id, "error": sdk.error_of(error)}
+        return {"jsonrpc": "2.0", "id": call_id, "result": result}
 
     async def _answer_in_stream(
         self, scope: Scope, receive: Receive, send: Send, body: bytes, call_id: str | int, session: Session

@@ -20,7 +20,7 @@ class Calls:
 
     def __init__(self) -> None:
         self._count = 0
-        self._quiet = anyio.Event()
+        self._quiet: anyio.Event | None = None
         self._scopes: dict[CallKey, anyio.CancelScope] = {}
 
     @property
@@ -33,9 +33,9 @@ class Calls:
 
     def end(self) -> None:
         self._count -= 1
-        if self._count == 0:
+        if self._count == 0 and self._quiet is not None:
             self._quiet.set()
-            self._quiet = anyio.Event()
+            self._quiet = None
 
     @contextmanager
     def one(self) -> Iterator[None]:
@@ -67,6 +67,7 @@ class Calls:
         """Waits until no call is in flight. False if some still are after that time."""
         with anyio.move_on_after(seconds):
             while self._count:
+                self._quiet = self._quiet or anyio.Event()
                 await self._quiet.wait()
         return self._count == 0
 

@@ -10,7 +10,7 @@ from starlette.types import Receive, Scope, Send
 from project_manager.mcp import sdk
 from project_manager.mcp.exchange import Exchange, Rpc, header, parse, refuse_stream, send_json
 from project_manager.mcp.inflight import Calls
-from project_manager.mcp.quiet import is_quiet
+from project_manager.mcp.quiet import answer_directly, is_quiet
 
 _VERSION = sdk.MCP_PROTOCOL_VERSION_HEADER.encode()
 
@@ -53,6 +53,11 @@ class ModernEra:
         """False, and nothing sent, when the SDK's entry must answer."""
         if rpc.id is None or not _accepts_both(scope):
             return False
+        if sdk.plainly_valid(scope, rpc.method, rpc.params or {}):
+            answer = await answer_directly(self._server, scope, sdk.LATEST_MODERN_VERSION, rpc)
+            if answer is not None:
+                await send_json(send, 200, answer)
+                return True
         headers = [(key.decode("latin-1"), value.decode("latin-1")) for key, value in scope["headers"]]
         connection = sdk.modern_connection(rpc.body, headers)
         if connection is None:

@@ -1,11 +1,11 @@
 """What prompts written for the predecessor still say: its tools, and arguments without a meaning here."""
 
 from collections.abc import Callable, Mapping
-from typing import Any
 
 import orjson
 
 from project_manager.mcp.instructions import INSTRUCTIONS
+from project_manager.mcp.outcome import Outcome
 
 Arguments = Mapping[str, object]
 
@@ -36,15 +36,10 @@ def translated(name: str, given: Arguments) -> tuple[str, Arguments]:
     return translate(given) if translate is not None else (name, given)
 
 
-def instructions() -> dict[str, Any]:
+def instructions() -> Outcome:
     """The predecessor's tool that teaches the loop."""
-    found = {"instructions": INSTRUCTIONS}
-    return {
-        "resultType": "complete",
-        "content": [{"type": "text", "text": orjson.dumps(found).decode()}],
-        "structuredContent": found,
-        "isError": False,
-    }
+    body = orjson.dumps({"instructions": INSTRUCTIONS})
+    return Outcome(body.decode(), body)
 
 
 def _tag(given: Arguments) -> tuple[str, Arguments]:

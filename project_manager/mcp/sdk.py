@@ -10,10 +10,12 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mappin
 from contextlib import asynccontextmanager, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import Any, cast
+from functools import cached_property
+from typing import Any, Protocol, cast
 
 import anyio
 import anyio.abc
+import orjson
 from mcp.server.connection import Connection
 from mcp.server.lowlevel.server import Server
 from mcp.server.runner import ServerRunner, aclose_shielded, modern_error_data, modern_on_request
@@ -37,17 +39,19 @@ from mcp.shared.jsonrpc_dispatcher import JSONRPCDispatcher
 from mcp.shared.message import ServerMessageMetadata
 from mcp.shared.transport_context import TransportContext
 from mcp_types import (
-    DEFAULT_NEGOTIATED_VERSION as DEFAULT_NEGOTIATED_VERSION,
-)
-from mcp_types import (
+    CLIENT_CAPABILITIES_META_KEY,
     PROTOCOL_VERSION_META_KEY,
     ErrorData,
     InitializeRequestParams,
     ProgressToken,
     RequestId,
 )
+from mcp_types import (
+    DEFAULT_NEGOTIATED_VERSION as DEFAULT_NEGOTIATED_VERSION,
+)
 from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS as HANDSHAKE_PROTOCOL_VERSIONS
 from mcp_types.version import LATEST_HANDSHAKE_VERSION as LATEST_HANDSHAKE_VERSION
+from mcp_types.version import LATEST_MODERN_VERSION as LATEST_MODERN_VERSION
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS as MODERN_PROTOCOL_VERSIONS
 from starlette.requests import Request
 from starlette.types import Receive, Scope, Send
@@ -57,9 +61,22 @@ from project_manager.mcp.inflight import Calls, MessageReader, MessageWriter
 _log = logging.getLogger(__name__)
 
 REQUEST_CANCELLED = -32800
+_VERSION = MCP_PROTOCOL_VERSION_HEADER.encode()
+_ROUTING = frozenset((b"mcp-method", b"mcp-name", _VERSION))
+STRUCTURED_PROTOCOL_VERSIONS = ("2025-06-18", "2025-11-25", *MODERN_PROTOCOL_VERSIONS)
 
 Params = Mapping[str, Any] | None
 Quiet = Callable[[str, Mapping[str, object]], bool]
+
+
+class Answered(Protocol):
+    """What a direct call gives back: the bytes of its whole answer."""
+
+    def answer(self, call_id: RequestId, version: str, server_info: bytes, /) -> bytes: ...
+
+
+Direct = Callable[[Scope, str, str, Mapping[str, object]], Awaitable[Answered]]
+"""Calls a tool by scope, protocol version, name and arguments, without the SDK in between."""
 
 
 def _never_quiet(_name: str, _arguments: Mapping[str, object]) -> bool:
@@ -81,6 +98,7 @@ class DoorServer(Server[Any]):
         quiet: Quiet = _never_quiet,
         listen: ListenHandler | None = None,
         draining: anyio.Event | None = None,
+        direct: Direct | None = None,
         **handlers: Any,
     ) -> None:
         if listen is not None:
@@ -88,8 +106,14 @@ class DoorServer(Server[Any]):
         super().__init__(name, **handlers)
         self.quiet = quiet
         self.listen = listen
+        self.direct = direct
         self.draining = draining or anyio.Event()
         self.without_tracing()
+
+    @cached_property
+    def encoded_info(self) -> bytes:
+        """Name and version of this server, as 2026-era results carry them."""
+        return orjson.dumps(self.server_info_stamp)
 
     def without_tracing(self) -> None:
         self.middleware[:] = [m for m in self.middleware if type(m).__name__ != "OpenTelemetryMiddleware"]
@@ -213,6 +237,29 @@ def modern_connection(body: dict[str, Any], headers: list[tuple[str, str]]) -> C
 def error_of(error: MCPError) -> dict[str, Any]:
     data: ErrorData = error.error
     return data.model_dump(mode="json", by_alias=True, exclude_none=True)
+
+
+def plainly_valid(scope: Scope, method: str, params: Mapping[str, Any]) -> bool:
+    """Whether a 2026-era request is beyond doubt: routing headers once and equal to the body, the envelope complete.
+
+    False means that the SDK must look closer, not that the request is wrong.
+    """
+    wanted = {b"mcp-method": method, b"mcp-name": params.get("name"), _VERSION: LATEST_MODERN_VERSION}
+    for key, value in scope["headers"]:
+        if key in wanted:
+            if value.decode("latin-1") != wanted.pop(key):
+                return False
+        elif key in _ROUTING or key.startswith(b"mcp-param-"):
+            return False
+    meta = params.get("_meta")
+    return (
+        not wanted
+        and isinstance(meta, dict)
+        and meta.get(PROTOCOL_VERSION_META_KEY) == LATEST_MODERN_VERSION
+        and isinstance(meta.get(CLIENT_CAPABILITIES_META_KEY), dict)
+        and "inputResponses" not in params
+        and "requestState" not in params
+    )
 
 
 def _is_modern(method: str, params: Params) -> bool:

@@ -45,6 +45,7 @@ def build_server(runtime: Runtime, *, stuck_seconds: float = STUCK_SECONDS) -> P
         version=__version__,
         instructions=INSTRUCTIONS,
         quiet=tools.is_quiet,
+        direct=tools.call_directly,
         draining=draining,
         lifespan=lifespan,
         on_list_tools=tools.listed,

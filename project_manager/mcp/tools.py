@@ -11,16 +11,17 @@ import orjson
 from mcp.server.context import ServerRequestContext
 from mcp.shared.exceptions import MCPError
 from mcp_types import INVALID_PARAMS, CallToolRequestParams, PaginatedRequestParams
+from starlette.types import Scope
 
 from project_manager.calls import Answer, Caller
 from project_manager.catalogue import OPERATIONS
-from project_manager.operation import Operation, Profile, Tool
 from project_manager.clock import monotonic
 from project_manager.domain.actors import LOCAL, Actor
 from project_manager.domain.errors import Invalid, ProjectManagerError, ShuttingDown
-from project_manager.mcp import predecessor, sdk
-from project_manager.mcp.exchange import tool_profile
+from project_manager.mcp import exchange, predecessor, sdk
+from project_manager.mcp.outcome import Outcome
 from project_manager.mcp.schemas import input_schema
+from project_manager.operation import Operation, Profile, Tool
 from project_manager.runtime import Runtime
 
 _log = logging.getLogger(__name__)
@@ -52,7 +53,9 @@ class Tools:
 
     async def listed(self, ctx: Context, _params: PaginatedRequestParams | None) -> Result:
         client = sdk.current_client()
-        asked = (client.tools if client is not None else "") or (tool_profile(ctx.request.scope) if ctx.request else "")
+        asked = (client.tools if client is not None else "") or (
+            exchange.tool_profile(ctx.request.scope) if ctx.request else ""
+        )
         return self._lists[asked or self._profile]
 
     def schema(self, name: str) -> dict[str, Any] | None:
@@ -66,26 +69,39 @@ class Tools:
         return known and arguments.get(_WAIT) in (None, 0, "0", "")
 
     async def call(self, ctx: Context, params: CallToolRequestParams) -> Result:
-        if params.name == predecessor.INSTRUCTIONS_TOOL:
+        """A call that came through the SDK."""
+        caller = Caller(actor=actor_of(ctx), door="mcp", request_id=request_id_of(ctx))
+        outcome = await self._perform(params.name, params.arguments or {}, caller, ctx.protocol_version, ctx)
+        return outcome.result()
+
+    async def call_directly(self, scope: Scope, version: str, name: str, arguments: Arguments) -> Outcome:
+        """A call that never notifies, straight from its HTTP request."""
+        caller = Caller(actor=exchange.actor_of(scope), door="mcp", request_id=exchange.request_id_of(scope))
+        return await self._perform(name, arguments, caller, version, None)
+
+    async def _perform(
+        self, called: str, arguments: Arguments, caller: Caller, version: str, ctx: Context | None
+    ) -> Outcome:
+        if called == predecessor.INSTRUCTIONS_TOOL:
             return predecessor.instructions()
-        name, given = predecessor.translated(params.name, params.arguments or {})
+        name, given = predecessor.translated(called, arguments)
         operation = self._callable.get(name)
         if operation is None:
             raise MCPError(INVALID_PARAMS, self._unknown(name))
         began = monotonic()
         outcome = "ok"
         try:
-            return _success(await self._run(ctx, operation, self._arguments(operation, given)))
+            answer = await self._run(operation, self._arguments(operation, given), caller, ctx)
+            return Outcome(answer.body.decode(), answer.body)
         except ProjectManagerError as error:
             outcome = error.code
             return failure(error)
         finally:
-            self._runtime.metrics.mcp_call(operation.name, ctx.protocol_version, outcome, monotonic() - began)
+            self._runtime.metrics.mcp_call(operation.name, version, outcome, monotonic() - began)
 
-    async def _run(self, ctx: Context, operation: Operation, arguments: Arguments) -> Answer:
-        caller = Caller(actor=actor_of(ctx), door="mcp", request_id=request_id_of(ctx))
+    async def _run(self, operation: Operation, arguments: Arguments, caller: Caller, ctx: Context | None) -> Answer:
         work = self._runtime.run(operation, arguments, caller)
-        if self.is_quiet(operation.name, arguments):
+        if ctx is None or self.is_quiet(operation.name, arguments):
             return await work
         return await self._waiting(ctx, work, arguments)
 
@@ -127,13 +143,11 @@ class Tools:
 
 def actor_of(ctx: Context) -> Actor:
     """Who calls: the gate's word over HTTP, the person at the machine over stdio."""
-    actor = ctx.request.scope.get("state", {}).get("actor") if ctx.request is not None else None
-    return actor if isinstance(actor, Actor) else LOCAL
+    return exchange.actor_of(ctx.request.scope) if ctx.request is not None else LOCAL
 
 
 def request_id_of(ctx: Context) -> str:
-    found = ctx.request.scope.get("state", {}).get("request_id") if ctx.request is not None else None
-    return found if isinstance(found, str) else f"mcp-{ctx.request_id}"
+    return exchange.request_id_of(ctx.request.scope) if ctx.request is not None else f"mcp-{ctx.request_id}"
 
 
 def _listing(shown: Any) -> Result:
@@ -162,24 +176,8 @@ def _nullable(operation: Operation) -> frozenset[str]:
     return frozenset(name for name, field in fields.items() if NoneType in get_args(field.annotation))
 
 
-def _success(answer: Answer) -> Result:
-    """The same information twice: as an object, and as its compact JSON text for clients that read only
-    that."""
-    return {
-        "resultType": "complete",
-        "content": [{"type": "text", "text": answer.body.decode()}],
-        "structuredContent": orjson.loads(answer.body),
-        "isError": False,
-    }
-
-
-def failure(error: ProjectManagerError) -> Result:
-    """Text only: some clients validate structured content against a schema even when the call failed."""
-    return {
-        "resultType": "complete",
-        "content": [{"type": "text", "text": error_text(error)}],
-        "isError": True,
-    }
+def failure(error: ProjectManagerError) -> Outcome:
+    return Outcome(error_text(error), failed=True)
 
 
 def error_text(error: ProjectManagerError) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import anyio
+import orjson
 from mcp.server.context import ServerRequestContext
 from mcp.server.subscriptions import InMemorySubscriptionBus, ListenHandler, ToolsListChanged
 from mcp.shared.exceptions import MCPError
@@ -45,6 +46,7 @@ PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR4nGP4z8DwHwAFAAH
 SILENCE = "UklGRiQAAABXQVZFZm10IBAAAAABAAEAQB8AAEAfAAABAAgAZGF0YQAAAAA="
 NO_ARGUMENTS: Json = {"type": "object", "additionalProperties": False}
 BUS = InMemorySubscriptionBus()
+INFO = "io.modelcontextprotocol/serverInfo"
 SECRET = b"fixtures sign the state that they hand out"
 
 
@@ -260,22 +262,19 @@ THREE: Json = {
     "client_roots": ROOTS,
 }
 PREFIX = "test_input_required_result_"
+FIXED: dict[str, Json] = {
+    "test_simple_text": text("This is a simple text response for testing."),
+    "test_image_content": {"content": [IMAGE]},
+    "test_audio_content": {"content": [{"type": "audio", "data": SILENCE, "mimeType": "audio/wav"}]},
+    "test_embedded_resource": {"content": [{"type": "resource", "resource": RESOURCE}]},
+    "test_multiple_content_types": {
+        "content": [{"type": "text", "text": "Several types:"}, IMAGE, {"type": "resource", "resource": MIXED}]
+    },
+    "test_error_handling": text("This tool intentionally returns an error for testing", isError=True),
+    "json_schema_2020_12_tool": text("Valid."),
+}
 TOOLS: dict[str, Tool] = {
-    "test_simple_text": _fixed(text("This is a simple text response for testing.")),
-    "test_image_content": _fixed({"content": [IMAGE]}),
-    "test_audio_content": _fixed({"content": [{"type": "audio", "data": SILENCE, "mimeType": "audio/wav"}]}),
-    "test_embedded_resource": _fixed({"content": [{"type": "resource", "resource": RESOURCE}]}),
-    "test_multiple_content_types": _fixed(
-        {
-            "content": [
-                {"type": "text", "text": "Several types:"},
-                IMAGE,
-                {"type": "resource", "resource": MIXED},
-            ]
-        }
-    ),
-    "test_error_handling": _fixed(text("This tool intentionally returns an error for testing", isError=True)),
-    "json_schema_2020_12_tool": _fixed(text("Valid.")),
+    **{name: _fixed(result) for name, result in FIXED.items()},
     "test_custom_headers": _fixed(text("The headers agree.")),
     "test_tool_with_logging": logs,
     "test_logging_tool": logs,
@@ -301,8 +300,6 @@ TOOLS: dict[str, Tool] = {
     PREFIX + "multi_round": asks_in_rounds,
     PREFIX + "capabilities": asks_what_the_client_can,
 }
-QUIET = {name for name in TOOLS if name.endswith(("_text", "_content", "_resource", "_types", "_handling", "_tool"))}
-QUIET -= {"test_logging_tool"}
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 SCHEMAS: dict[str, Json] = {
     "test_sampling": {"type": "object", "properties": {"prompt": {"type": "string"}}},
@@ -357,6 +354,24 @@ async def call_tool(ctx: Context, params: CallToolRequestParams) -> Any:
     if tool is None:
         raise MCPError(INVALID_PARAMS, f"Unknown tool: {params.name}")
     return {"resultType": "complete", **await tool(ctx, params)}
+
+
+class Encoded:
+    """A result as the bytes of a whole answer."""
+
+    def __init__(self, result: Json) -> None:
+        self.result = result
+
+    def answer(self, call_id: str | int, version: str, server_info: bytes) -> bytes:
+        result = dict(self.result)
+        if version == "2026-07-28":
+            result |= {"resultType": "complete", "_meta": {INFO: orjson.loads(server_info)}}
+        return orjson.dumps({"jsonrpc": "2.0", "id": call_id, "result": result})
+
+
+async def call_directly(_scope: object, _version: str, name: str, _arguments: object) -> Encoded:
+    """The quiet tools need neither context nor arguments."""
+    return Encoded(FIXED[name])
 
 
 RESOURCES: dict[str, Json] = {
@@ -460,7 +475,8 @@ def build() -> DoorServer:
     to answer."""
     server = DoorServer(
         "conformance-fixtures",
-        quiet=lambda name, _arguments: name in QUIET,
+        quiet=lambda name, _arguments: name in FIXED,
+        direct=call_directly,
         listen=ListenHandler(BUS),
         version="1",
         on_list_tools=list_tools,
