@@ -1,4 +1,4 @@
-"""How far a long request has come, for whoever waits for it in this process: what it does, how much is done, of what."""
+"""How far a long request has come, for whoever waits for it in this process: what it does, how much, of how much."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager

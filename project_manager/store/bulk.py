@@ -74,21 +74,30 @@ _DROP_CONFLICT = Statement(
         task_conflicts.c.task_id == bindparam("task_id"), task_conflicts.c.other_id == bindparam("other_id")
     )
 )
+_OPEN_DEPENDENCIES = (
+    select(func.count())
+    .select_from(_d.join(_needed, _needed.c.id == _d.c.depends_on_id))
+    .where(_d.c.task_id == tasks.c.id, _needed.c.status != literal_column("'DONE'"))
+    .correlate(tasks)
+    .scalar_subquery()
+)
+_UNBLOCKS = (
+    select(func.count())
+    .select_from(_d.join(_waiting, _waiting.c.id == _d.c.task_id))
+    .where(_d.c.depends_on_id == tasks.c.id, _waiting.c.status.not_in(_CLOSED_WORDS))
+    .correlate(tasks)
+    .scalar_subquery()
+)
 _RECOUNT = Statement(
     update(tasks)
     .where(tasks.c.id.in_(select(each(bindparam("ids")).c.value)))
-    .values(
-        open_dependencies=select(func.count())
-        .select_from(_d.join(_needed, _needed.c.id == _d.c.depends_on_id))
-        .where(_d.c.task_id == tasks.c.id, _needed.c.status != literal_column("'DONE'"))
-        .correlate(tasks)
-        .scalar_subquery(),
-        unblocks=select(func.count())
-        .select_from(_d.join(_waiting, _waiting.c.id == _d.c.task_id))
-        .where(_d.c.depends_on_id == tasks.c.id, _waiting.c.status.not_in(_CLOSED_WORDS))
-        .correlate(tasks)
-        .scalar_subquery(),
-    )
+    .values(open_dependencies=_OPEN_DEPENDENCIES, unblocks=_UNBLOCKS)
+)
+_MISCOUNTED = Statement(
+    select(tasks.c.id)
+    .where((tasks.c.open_dependencies != _OPEN_DEPENDENCIES) | (tasks.c.unblocks != _UNBLOCKS))
+    .order_by(tasks.c.id)
+    .limit(bindparam("limit"))
 )
 
 
@@ -152,6 +161,11 @@ def drop_conflict(tx: Tx, one: int, other: int) -> None:
 def recount(tx: Tx, task_ids: list[int]) -> None:
     """Sets what these tasks wait for and what they unblock by the links and statuses as they are now."""
     _RECOUNT.run(tx, ids=json.dumps(task_ids))
+
+
+def miscounted(tx: Tx, limit: int) -> list[int]:
+    """Tasks whose counters are not what `recount` would set."""
+    return [row[0] for row in _MISCOUNTED.rows(tx, limit=limit)]
 
 
 def _grouped(pairs: list[tuple[Any, ...]]) -> dict[int, list[int]]:
