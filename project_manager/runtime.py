@@ -28,9 +28,9 @@ from project_manager.config import Settings
 from project_manager.contract import commands, faults
 from project_manager.contract.fields import Command
 from project_manager.domain.actors import SYSTEM, Actor
-from project_manager.domain.errors import Internal, ProjectManagerError, StaleFence
+from project_manager.domain.errors import Internal, ProjectManagerError, ShuttingDown, StaleFence
 from project_manager.domain.events import MAY_MAKE_READY
-from project_manager.hub import Event, Hub, Resync, Subscription, event_of
+from project_manager.hub import Closed, Event, Hub, Resync, Subscription, event_of
 from project_manager.logs import log_action
 from project_manager.metrics import Metrics
 from project_manager.operation import Kind, Operation
@@ -92,6 +92,9 @@ class Runtime:
         except ProjectManagerError as error:
             outcome = error.code
             raise
+        except Closed as error:
+            outcome = ShuttingDown.code
+            raise ShuttingDown("the server is stopping and ended the wait; nothing was taken or changed") from error
         except Exception as error:
             outcome = Internal.code
             log.exception("an operation failed", extra={"action": operation.name})

@@ -1,0 +1,35 @@
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.service import Service
+
+Start = Callable[..., Service]
+
+
+@pytest.fixture
+def prepare_service(tmp_path: Path) -> Iterator[Start]:
+    """Makes a service that the test starts itself; no traceback may stand in its log at the end."""
+    made: list[Service] = []
+
+    def prepare(folder: Path = tmp_path, **settings: object) -> Service:
+        made.append(Service(folder, **settings))
+        return made[-1]
+
+    yield prepare
+    for service in made:
+        service.end()
+    for service in made:
+        assert not service.output.exists() or "Traceback" not in service.log, service.log[-8000:]
+
+
+@pytest.fixture
+def start_service(prepare_service: Start) -> Start:
+    """Starts a service with these settings on the test's own folder."""
+
+    def start(folder: Path | None = None, **settings: object) -> Service:
+        place = {} if folder is None else {"folder": folder}
+        return prepare_service(**place, **settings).start()
+
+    return start

@@ -1,0 +1,161 @@
+"""The service as its users run it: a process with both ports on a database file."""
+
+import json
+import os
+import random
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+CHECKOUT = Path(__file__).parents[2]
+_SCRIPT = """
+import sys
+from project_manager import app, config, logs
+from project_manager.store.database import DatabaseRefused
+try:
+    settings = config.load({}, config.read_environment()).settings
+    logs.configure(settings.log_level, settings.log_format, settings.log_file)
+    if sys.argv[1] == "mcp":
+        sys.exit(app.serve_stdio(settings))
+    sys.exit(app.serve(settings, announce=print))
+except (config.ConfigError, app.StartRefused, DatabaseRefused) as refusal:
+    sys.exit(str(refusal))
+"""
+COMMAND = (
+    [sys.executable, "-m", "project_manager"]
+    if (CHECKOUT / "project_manager" / "__main__.py").exists()
+    else [sys.executable, "-c", _SCRIPT]
+)
+PATIENCE = 5.0
+START_SECONDS = 20.0
+LOOK_EVERY = 0.01
+BELOW_EPHEMERAL = range(20_000, 32_000)
+"""The kernel gives none of these to an outgoing connection, so that a port found free stays free."""
+
+
+def free_port() -> int:
+    while True:
+        port = random.choice(BELOW_EPHEMERAL)
+        with socket.socket() as candidate:
+            try:
+                candidate.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+        return port
+
+
+def environment(**more: str) -> dict[str, str]:
+    """What a process of the service sees: nothing of ours but where the code is."""
+    kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+    return {**kept, "PYTHONPATH": str(CHECKOUT), **more}
+
+
+class Service:
+    """One server process; the same database and ports again when it is started again."""
+
+    def __init__(self, folder: Path, **settings: object) -> None:
+        self.folder = folder
+        self.port, self.mcp_port = free_port(), free_port()
+        self.database = folder / "pm.db"
+        self.settings = {
+            "DATABASE_PATH": str(self.database),
+            "DEFAULT_PORT": str(self.port),
+            "MCP_PORT": str(self.mcp_port),
+            **{name: str(value) for name, value in settings.items()},
+        }
+        self.output = folder / f"output-{self.port}"
+        self.launcher: list[str] = []
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def mcp_url(self) -> str:
+        return f"http://127.0.0.1:{self.mcp_port}"
+
+    @property
+    def websocket_url(self) -> str:
+        return f"ws://127.0.0.1:{self.port}/ws/updates"
+
+    @property
+    def pid(self) -> int:
+        return self.process.pid
+
+    @property
+    def process(self) -> subprocess.Popen[bytes]:
+        assert self._process is not None, "it was never started"
+        return self._process
+
+    @property
+    def log(self) -> str:
+        return self.output.read_text()
+
+    def lines(self, action: str) -> list[dict[str, Any]]:
+        """The log's lines about this action."""
+        parsed = [json.loads(line) for line in self.log.splitlines() if line.startswith("{")]
+        return [line for line in parsed if line.get("action") == action]
+
+    def start(self, **more: str) -> "Service":
+        """Returns when it is healthy. `more` are further variables of its environment."""
+        self.spawn(**more)
+        self.wait_until(self._is_healthy, START_SECONDS)
+        return self
+
+    def spawn(self, **more: str) -> None:
+        with self.output.open("ab") as output:
+            self._process = subprocess.Popen(
+                [*self.launcher, *COMMAND, "serve"],
+                env=environment(**self.settings, **more),
+                cwd=self.folder,
+                stdout=output,
+                stderr=output,
+            )
+
+    def http(self, **headers: str) -> httpx.Client:
+        return httpx.Client(base_url=self.url, headers=headers, timeout=PATIENCE, trust_env=False)
+
+    def client(self, timeout: float = PATIENCE) -> httpx.AsyncClient:
+        return httpx.AsyncClient(base_url=self.url, timeout=timeout, trust_env=False)
+
+    def signal(self, number: signal.Signals) -> None:
+        self.process.send_signal(number)
+
+    def stop(self) -> int:
+        """SIGTERM; the exit status, which has to come within the promised five seconds."""
+        self.signal(signal.SIGTERM)
+        return self.process.wait(PATIENCE)
+
+    def kill(self) -> None:
+        self.signal(signal.SIGKILL)
+        self.process.wait(PATIENCE)
+
+    def end(self) -> None:
+        """Whatever state it is in."""
+        if self._process is not None and self._process.poll() is None:
+            self.kill()
+
+    def wait_until(self, condition: Callable[[], object], seconds: float = PATIENCE) -> None:
+        """Looks until it holds; fails when the process ends first, or the time."""
+        for _ in range(int(seconds / LOOK_EVERY)):
+            if condition():
+                return
+            try:
+                status = self.process.wait(LOOK_EVERY)
+            except subprocess.TimeoutExpired:
+                continue
+            raise AssertionError(f"the service ended with {status}:\n{self.log}")
+        raise AssertionError(f"not within {seconds} s:\n{self.log[-4000:]}")
+
+    def _is_healthy(self) -> bool:
+        try:
+            return httpx.get(f"{self.url}/healthz", timeout=PATIENCE, trust_env=False).status_code == 200
+        except httpx.TransportError:
+            return False
