@@ -120,14 +120,15 @@ class HandshakeEra:
         }
         version = header(scope, _VERSION) or session.version
         with self._calls.cancellable((session.id, str(call_id))):
-            answer = await answer_directly(self._server, scope, version, rpc) or await self._answer_of(
-                scope, rpc, call_id, version
-            )
+            answer = await self._answer_of(scope, rpc, call_id, version)
         await send_json(send, 200, answer, _of(session))
 
-    async def _answer_of(self, scope: Scope, rpc: Rpc, call_id: str | int, version: str) -> dict[str, object]:
-        connection = sdk.single_connection(version)
+    async def _answer_of(self, scope: Scope, rpc: Rpc, call_id: str | int, version: str) -> dict[str, object] | bytes:
         try:
+            answer = await answer_directly(self._server, scope, version, rpc)
+            if answer is not None:
+                return answer
+            connection = sdk.single_connection(version)
             result = await sdk.answer_here(self._server, {}, connection, scope, call_id, rpc.method, rpc.params)
         except MCPError as error:
             return {"jsonrpc": "2.0", "id": call_id, "error": sdk.error_of(error)}

@@ -53,24 +53,28 @@ class ModernEra:
         """False, and nothing sent, when the SDK's entry must answer."""
         if rpc.id is None or not _accepts_both(scope):
             return False
-        if sdk.plainly_valid(scope, rpc.method, rpc.params or {}):
-            answer = await answer_directly(self._server, scope, sdk.LATEST_MODERN_VERSION, rpc)
-            if answer is not None:
-                await send_json(send, 200, answer)
-                return True
-        headers = [(key.decode("latin-1"), value.decode("latin-1")) for key, value in scope["headers"]]
-        connection = sdk.modern_connection(rpc.body, headers)
-        if connection is None:
-            return False
         try:
-            result = await sdk.answer_here(self._server, {}, connection, scope, rpc.id, rpc.method, rpc.params)
+            answer = await self._answer_of(scope, rpc, rpc.id)
         except MCPError as error:
             fault = sdk.error_of(error)
             status = sdk.ERROR_CODE_HTTP_STATUS.get(fault["code"], 200)
             await send_json(send, status, {"jsonrpc": "2.0", "id": rpc.id, "error": fault})
-        else:
-            await send_json(send, 200, {"jsonrpc": "2.0", "id": rpc.id, "result": result})
-        return True
+            return True
+        if answer is not None:
+            await send_json(send, 200, answer)
+        return answer is not None
+
+    async def _answer_of(self, scope: Scope, rpc: Rpc, call_id: str | int) -> dict[str, object] | bytes | None:
+        if sdk.plainly_valid(scope, rpc.method, rpc.params or {}):
+            answer = await answer_directly(self._server, scope, sdk.LATEST_MODERN_VERSION, rpc)
+            if answer is not None:
+                return answer
+        headers = [(key.decode("latin-1"), value.decode("latin-1")) for key, value in scope["headers"]]
+        connection = sdk.modern_connection(rpc.body, headers)
+        if connection is None:
+            return None
+        result = await sdk.answer_here(self._server, {}, connection, scope, call_id, rpc.method, rpc.params)
+        return {"jsonrpc": "2.0", "id": call_id, "result": result}
 
     async def _listen(self, scope: Scope, receive: Receive, send: Send, body: bytes) -> None:
         with self._stream() as stream:

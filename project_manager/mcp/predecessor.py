@@ -69,4 +69,3 @@ _TRANSLATIONS: Mapping[str, Callable[[Arguments], tuple[str, Arguments]]] = {
     "add_ra_tag": _tag,
     "capture_assumption_validation": _verdict,
 }
-TOOLS = frozenset({INSTRUCTIONS_TOOL, *_TRANSLATIONS})

@@ -63,10 +63,9 @@ class Tools:
         declares a header."""
         return {"type": "object"} if name in self._callable else None
 
-    def is_quiet(self, name: str, arguments: Arguments) -> bool:
+    def is_quiet(self, _name: str, arguments: Arguments) -> bool:
         """Whether the call is answered at once: nothing to announce meanwhile, nobody to wait for."""
-        known = name in self._callable or name in predecessor.TOOLS
-        return known and arguments.get(_WAIT) in (None, 0, "0", "")
+        return arguments.get(_WAIT) in (None, 0, "0", "")
 
     async def call(self, ctx: Context, params: CallToolRequestParams) -> Result:
         """A call that came through the SDK."""

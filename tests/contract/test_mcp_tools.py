@@ -5,12 +5,14 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+import anyio.to_thread
 import orjson
 import pytest
 from mcp import MCPError
 
 from project_manager.mcp.instructions import INSTRUCTIONS
 from tests.contract.mcp_product import ERAS, PATIENCE, agent, product
+from tests.e2e.mcp_listener import call, listening, wire
 
 CORE = [
     "get_available_tasks",
@@ -353,7 +355,38 @@ async def test_calls_are_counted_by_tool_era_and_outcome(tmp_path: Path, era: st
     async with product(tmp_path) as made, agent(made.server, era) as someone:
         await someone.ok("list_tasks")
         await someone.fails("get_task_details", task_id=9)
-        page = made.runtime.metrics.render().decode()
+        page = (await anyio.to_thread.run_sync(made.runtime.metrics.render)).decode()
         version = ERAS[era]
         assert f'pm_mcp_calls_total{{era="{version}",outcome="ok",tool="list_tasks"}} 1.0' in page
         assert f'pm_mcp_calls_total{{era="{version}",outcome="task_not_found",tool="get_task_details"}} 1.0' in page
+
+
+@pytest.mark.parametrize("era", ERAS)
+@pytest.mark.parametrize(
+    ("tool", "arguments"),
+    [
+        ("list_tasks", {}),
+        ("get_task_details", {"task_id": 1}),
+        ("get_task_details", {"task_id": 9}),
+        ("list_tasks", {"statuss": "x"}),
+        ("get_instructions", {}),
+        ("nonsense", {}),
+    ],
+)
+async def test_the_short_way_answers_exactly_as_the_long_way(
+    tmp_path: Path, era: str, tool: str, arguments: dict[str, Any]
+) -> None:
+    async with product(tmp_path) as made, listening(made.server) as listener, wire(listener) as bare:
+        await bare.initialize()
+        post = bare.post if era == "legacy" else bare.post_modern
+        await post(call("create_task", name='quotes " and ünïcode \u2028', project_name="p"))
+        short = await post(call(tool, 7, **arguments))
+        made.server.middleware.append(_long_way)
+        long = await post(call(tool, 7, **arguments))
+        assert short.status_code == long.status_code
+        assert short.json() == long.json()
+
+
+async def _long_way(ctx: Any, call_next: Any) -> Any:
+    """A middleware that must see every message keeps calls on the SDK's path."""
+    return await call_next(ctx)
