@@ -1,6 +1,9 @@
 """How the service is. Nothing here writes, and every answer comes within a second, whatever the database does."""
 
+from collections.abc import Callable
+
 import anyio
+import anyio.to_thread
 
 from project_manager.domain.errors import ProjectManagerError
 from project_manager.runtime import Runtime
@@ -37,7 +40,7 @@ class Health:
             "database": await self.database_answers(),
             "schema": self._runtime.schema == self._head,
             "writer": database.writer.alive and database.writer.failure is None,
-            "disk": database.disk_writable(),
+            "disk": await _from_disk(database.disk_writable),
         }
 
     async def figures(self) -> Figures:
@@ -47,7 +50,7 @@ class Health:
 
     async def database_answers(self) -> bool:
         """False when it is gone or fails. Readers that are all busy are no fault of the database."""
-        if not self._runtime.database.path.exists():
+        if not await _from_disk(self._runtime.database.path.exists):
             return False
         with anyio.move_on_after(PATIENCE):
             try:
@@ -56,3 +59,10 @@ class Health:
                 return False
             return True
         return self._runtime.database.readers.busy
+
+
+async def _from_disk(look: Callable[[], bool]) -> bool:
+    """False also when the file system does not answer; it never holds up the event loop."""
+    with anyio.move_on_after(PATIENCE / 4):
+        return await anyio.to_thread.run_sync(look, abandon_on_cancel=True)
+    return False

@@ -66,7 +66,11 @@ class Tree:
 
 
 def routes() -> list[BaseRoute]:
-    """The page, its files, and the icon that browsers ask for by a fixed name."""
+    """The page, its files, and the icon that browsers ask for by a fixed name.
+
+    The files are read now, because later it would hold up everybody's requests.
+    """
+    _shell()
     return [
         Route("/", page),
         Route("/favicon.ico", icon),

@@ -2,8 +2,8 @@
 
 import logging
 from collections.abc import Callable
-from typing import Any
 
+import anyio.to_thread
 import orjson
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -69,12 +69,11 @@ class Ops:
             figures = await self._health.figures()
         except ProjectManagerError as error:
             return response_of(error, request.scope["state"]["request_id"])
-        metrics = self._runtime.metrics
-        size, log_size = self._runtime.database.size()
+        opened, memory, size, log_size = await anyio.to_thread.run_sync(self._measured)
         body = {
             "connections": {
                 "active": self._sockets(),
-                "total_opened": int(metrics.value("pm_websocket_opened_total")),
+                "total_opened": opened,
                 "max_capacity": self._runtime.settings.websocket_max_connections,
             },
             "tasks": {
@@ -84,16 +83,22 @@ class Ops:
                 "open": sum(number for status, number in figures.by_status.items() if Status(status) not in CLOSED),
                 "by_status": figures.by_status,
             },
-            "performance": {"avg_query_time_ms": round(metrics.average_query_ms(), 3)},
+            "performance": {"avg_query_time_ms": round(self._runtime.metrics.average_query_ms(), 3)},
             "system": {
                 "uptime_seconds": int(monotonic() - self._runtime.started_at),
-                "memory_usage_mb": round(metrics.value("process_resident_memory_bytes") / 1024 / 1024, 1),
+                "memory_usage_mb": round(memory / 1024 / 1024, 1),
                 "database_bytes": size,
                 "wal_bytes": log_size,
                 "writer_queue_depth": self._runtime.database.writer.depth,
             },
         }
         return Response(orjson.dumps(body), media_type="application/json")
+
+    def _measured(self) -> tuple[int, float, int, int]:
+        """WebSockets opened, bytes of memory, of the database and of its log. Looks at files: runs in a thread."""
+        metrics = self._runtime.metrics
+        opened = int(metrics.value("pm_websocket_opened_total"))
+        return (opened, metrics.value("process_resident_memory_bytes"), *self._runtime.database.size())
 
     async def prometheus(self, request: Request) -> Response:
         """The metrics in Prometheus' text format."""
@@ -104,4 +109,5 @@ class Ops:
         else:
             self._held = figures.held
             self._runtime.metrics.tasks_by_status(figures.by_status)
-        return Response(self._runtime.metrics.render(), headers={"Content-Type": CONTENT_TYPE})
+        rendered = await anyio.to_thread.run_sync(self._runtime.metrics.render)
+        return Response(rendered, headers={"Content-Type": CONTENT_TYPE})
