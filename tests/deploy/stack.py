@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx
+from websockets.sync.client import ClientConnection, connect
+
+T = TypeVar("T")
 
 CHECKOUT = Path(__file__).parents[2]
 SERVICE = "project-manager"
@@ -19,6 +23,9 @@ API = "http://127.0.0.1:8080"
 MCP = "http://127.0.0.1:8081"
 APPLICATION = "$(cat /proc/1/task/1/children)"
 """The application inside its container; process 1 is the init that reaps."""
+
+http = httpx.Client(timeout=60, verify=False)
+"""One client for all instances: making one costs more than most requests do."""
 
 
 class CommandFailed(AssertionError):
@@ -51,7 +58,7 @@ def docker(*arguments: str, timeout: float = 60, check: bool = True) -> str:
     return run("docker", *arguments, timeout=timeout, check=check).stdout.strip()
 
 
-def wait_until[T](what: str, look: Callable[[], T], seconds: float = 5) -> T:
+def wait_until(what: str, look: Callable[[], T], seconds: float = 5) -> T:
     """What `look` returns once that is true. Looks often; the bound is for the case that it never is."""
     deadline = time.monotonic() + seconds
     while True:
@@ -110,9 +117,15 @@ class Container:
 
     def answers(self) -> bool:
         try:
-            return httpx.get(f"{self.api}/healthz", timeout=1).status_code == 200
+            return http.get(f"{self.api}/healthz", timeout=1).status_code == 200
         except (httpx.HTTPError, StopIteration):
             return False
+
+
+def updates_of(instance: Container, query: str = "") -> ClientConnection:
+    """A WebSocket of this very instance."""
+    plain = socket.create_connection((instance.address, 8080), timeout=5)
+    return connect(f"ws://localhost:8080/ws/updates?{query}", sock=plain, open_timeout=5, close_timeout=2)
 
 
 @dataclass
@@ -121,9 +134,11 @@ class Stack:
 
     files: Sequence[str] = ()
     environment: dict[str, str] = field(default_factory=dict)
+    project: str = "project-manager"
 
     def compose(self, *arguments: str, timeout: float = 120, check: bool = True) -> str:
         chosen = [word for name in ("compose.yaml", *self.files) for word in ("-f", name)]
+        chosen += ["--project-name", self.project]
         done = run("docker", "compose", *chosen, *arguments, timeout=timeout, check=check, env=self.environment)
         return done.stdout.strip()
 
@@ -149,8 +164,18 @@ class Stack:
 
     def be_whole(self, instances: int = 3) -> None:
         """All instances healthy, and reached by the load balancer."""
+        if self._is_whole(instances):
+            return
         self.up(instances)
         wait_until("the load balancer answers", lambda: reachable() == instances, 20)
+
+    def _is_whole(self, instances: int) -> bool:
+        present = self.instances
+        balancer = self.containers("lb")
+        states = docker(
+            "inspect", "--format", "{{.State.Health.Status}}", *(one.id for one in present + balancer)
+        ).split()
+        return states == ["healthy"] * (instances + 1) and reachable() == instances
 
 
 def reachable() -> int:
@@ -164,5 +189,5 @@ def reachable() -> int:
                 return 0
             if answer.status_code != 200:
                 return 0
-            seen.add(answer.headers.get("x-instance", ""))
+            seen.add(answer.headers.get("x-served-by", ""))
     return len(seen)

@@ -1,0 +1,85 @@
+import httpx
+
+from tests.deploy.stack import API, MCP, Container, Stack, docker, run
+
+
+def status_of(container: Container) -> dict[str, str]:
+    """What the kernel holds the application to."""
+    lines = container.execute("sh", "-c", "cat /proc/$(cat /proc/1/task/1/children | tr -d ' ')/status")
+    return {name: value.strip() for name, _, value in (line.partition(":") for line in lines.splitlines())}
+
+
+def test_the_application_has_no_capability_and_cannot_get_one(stack: Stack) -> None:
+    for container in (*stack.instances, stack.load_balancer):
+        status = status_of(container) if container != stack.load_balancer else {}
+        host = container.inspect()["HostConfig"]
+        assert host["CapDrop"] == ["ALL"]
+        assert "no-new-privileges:true" in host["SecurityOpt"]
+        assert host["ReadonlyRootfs"] is True
+        if status:
+            assert status["Uid"].split()[0] == "1000"
+            assert status["NoNewPrivs"] == "1"
+            assert int(status["CapEff"], 16) == int(status["CapBnd"], 16) == 0
+
+
+def test_only_the_volume_and_tmp_can_be_written(stack: Stack) -> None:
+    instance = stack.instances[0]
+    for path in ("/x", "/app/x", "/app/examples/x", "/opt/venv/x"):
+        assert instance.execute("sh", "-c", f"touch {path} 2>/dev/null && echo written || echo refused") == "refused"
+    for path in ("/tmp/x", "/app/data/x"):
+        assert instance.execute("sh", "-c", f"touch {path} && rm {path} && echo written") == "written"
+
+
+def test_the_limits_of_an_instance_are_the_documented_ones(stack: Stack) -> None:
+    host = stack.instances[0].inspect()["HostConfig"]
+    assert host["Memory"] == 512 * 1024 * 1024
+    assert host["MemoryReservation"] == 256 * 1024 * 1024
+    assert host["NanoCpus"] == 2_000_000_000
+    assert host["PidsLimit"] == 200
+    assert host["RestartPolicy"]["Name"] == "unless-stopped"
+    assert host["LogConfig"] == {"Type": "json-file", "Config": {"max-file": "5", "max-size": "10m"}}
+
+
+def test_nothing_but_the_load_balancer_is_published_and_that_on_loopback(stack: Stack) -> None:
+    for instance in stack.instances:
+        assert not any(instance.inspect()["NetworkSettings"]["Ports"].values())
+    ports = stack.load_balancer.inspect()["NetworkSettings"]["Ports"]
+    assert {name: [binding["HostIp"] for binding in bound] for name, bound in ports.items()} == {
+        "8080/tcp": ["127.0.0.1"],
+        "8081/tcp": ["127.0.0.1"],
+    }
+
+
+def test_the_address_of_publication_can_be_chosen(stack: Stack) -> None:
+    shown = Stack(environment={"PUBLISH_ADDRESS": "192.0.2.7"}).compose("config")
+    assert shown.count("host_ip: 192.0.2.7") == 2
+
+
+def test_an_instance_reaches_nobody_but_its_network(stack: Stack) -> None:
+    network = docker("network", "inspect", "project-manager_backend", "--format", "{{.Internal}}")
+    assert network == "true"
+
+
+def test_the_volume_has_the_name_that_the_documents_use(stack: Stack) -> None:
+    assert docker("volume", "ls", "--quiet", "--filter", "name=^project_data$") == "project_data"
+
+
+def test_all_three_instances_serve_both_ports(stack: Stack) -> None:
+    for base in (API, MCP):
+        with httpx.Client(base_url=base, timeout=5) as client:
+            answers = [client.get("/healthz", headers={"Connection": "close"}) for _ in range(12)]
+        assert {answer.status_code for answer in answers} == {200}
+        assert len({answer.headers["x-served-by"] for answer in answers}) == 3
+
+
+def test_the_whole_stack_is_what_an_operator_can_verify_from_outside(stack: Stack) -> None:
+    done = run("deploy/verify-deployment.py", check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    looked = run("deploy/verify-deployment.py", "--read-only", "--json")
+    assert '"holds": false' not in looked.stdout
+
+
+def test_verification_says_what_does_not_hold(stack: Stack) -> None:
+    done = run("deploy/verify-deployment.py", "--url", "http://127.0.0.1:9", "--timeout", "1", check=False)
+    assert done.returncode == 1
+    assert "FAIL  health" in done.stdout

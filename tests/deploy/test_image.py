@@ -1,0 +1,74 @@
+import json
+import secrets
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.deploy.stack import Container, docker, wait_until
+
+IMAGE = "project-manager:latest"
+BASE = "python:3.13-slim"
+
+
+@pytest.fixture(scope="module")
+def image() -> dict[str, Any]:
+    seen: dict[str, Any] = json.loads(docker("image", "inspect", IMAGE))[0]
+    return seen
+
+
+@pytest.fixture
+def alone() -> Iterator[Container]:
+    """One container of the image and nothing else: no compose, no settings, a volume of its own."""
+    container = Container(docker("run", "--detach", "--name", f"alone-{secrets.token_hex(4)}", IMAGE))
+    yield container
+    docker("rm", "--force", "--volumes", container.id)
+
+
+def in_image(*command: str) -> str:
+    return docker("run", "--rm", IMAGE, *command)
+
+
+def test_the_image_runs_as_a_user_without_rights() -> None:
+    assert in_image("sh", "-c", "id -u; id -un").split() == ["1000", "appuser"]
+
+
+def test_the_image_says_how_it_is_to_be_run(image: dict[str, Any]) -> None:
+    config = image["Config"]
+    assert set(config["ExposedPorts"]) == {"8080/tcp", "8081/tcp"}
+    assert set(config["Volumes"]) == {"/app/data"}
+    assert config["StopSignal"] == "SIGTERM"
+    assert "/app/docker-healthcheck.py" in config["Healthcheck"]["Test"]
+    assert config["Labels"]["org.opencontainers.image.title"] == "Project Manager"
+    assert not any(word.startswith("PIP_") for word in config["Env"])
+
+
+def test_the_tools_of_the_trade_are_inside_and_what_built_it_is_not() -> None:
+    assert "curl " in in_image("curl", "--version")
+    assert in_image("sqlite3", "--version")
+    assert in_image("sh", "-c", "ls /opt/venv/bin/pip* /src 2>/dev/null || echo none") == "none"
+
+
+def test_the_image_adds_little_to_its_base(image: dict[str, Any]) -> None:
+    base = json.loads(docker("image", "inspect", BASE))[0]["Size"]
+    added = (image["Size"] - base) / 1e6
+    print(f"{image['Size'] / 1e6:.0f} MB, of which {added:.0f} MB are not the base's")
+    assert added < 150
+
+
+def test_alembic_brings_an_empty_database_to_the_newest_schema() -> None:
+    said = in_image("sh", "-c", "alembic upgrade head && alembic current 2>/dev/null")
+    assert "(head)" in said
+
+
+def test_a_container_alone_becomes_healthy_and_ends_with_status_zero(alone: Container) -> None:
+    wait_until("the container is healthy", lambda: alone.health == "healthy", 20)
+    assert alone.execute("curl", "-sf", "http://localhost:8080/healthz")
+    docker("stop", alone.id)
+    assert alone.state["ExitCode"] == 0
+
+
+def test_an_unknown_setting_value_stops_the_start_with_one_sentence() -> None:
+    said = docker("run", "--rm", "--env", "LOG_LEVEL=LOUD", IMAGE, "sh", "-c", "project-manager serve 2>&1 || echo $?")
+    assert "LOG_LEVEL" in said
+    assert "Traceback" not in said
