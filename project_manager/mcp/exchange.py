@@ -213,7 +213,7 @@ class Exchange:
         with suppress(OSError):
             if self._started:
                 await self.send({"type": "http.response.body", "body": b"", "more_body": False})
-            elif not self._gone or self._ending.is_set():
+            elif self._ending.is_set():
                 self._complete = True
                 await refuse(
                     self._send,

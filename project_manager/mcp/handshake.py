@@ -60,7 +60,8 @@ class HandshakeEra:
                 await self._post_to_session(scope, receive, send, body, rpc)
 
     async def get(self, scope: Scope, receive: Receive, send: Send, cut: Callable[[], None]) -> None:
-        """The stream of notifications of a session."""
+        """The stream of notifications of a session. Nothing is kept for replay: it begins with what comes now."""
+        scope = {**scope, "headers": [pair for pair in scope["headers"] if pair[0] != b"last-event-id"]}
         session = await self._session(scope, send)
         if session is not None:
             with self._sessions.in_use(session):

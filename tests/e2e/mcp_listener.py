@@ -1,7 +1,7 @@
 """A real listener with the MCP door on it, and small clients that show what is on the wire."""
 
 import socket
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,6 +13,7 @@ import uvicorn
 from mcp.server.context import ServerRequestContext
 from mcp.shared.exceptions import MCPError
 from mcp_types import CallToolRequestParams, ListToolsResult, Tool
+from starlette.types import ASGIApp
 
 from project_manager.mcp.sdk import DoorServer
 from project_manager.mcp.transports import McpDoor
@@ -126,13 +127,18 @@ class Listener:
 
 @asynccontextmanager
 async def listening(
-    server: DoorServer, *, port: int = 0, settings: Settings | None = None, idle_seconds: float = 1800.0
+    server: DoorServer,
+    *,
+    port: int = 0,
+    settings: Settings | None = None,
+    idle_seconds: float = 1800.0,
+    guard: Callable[[ASGIApp], ASGIApp] = lambda app: app,
 ) -> AsyncIterator[Listener]:
     """Serves on a port of its own; leaving the block fails if the listener does not stop within the
     patience."""
     metrics = Metrics()
     door = McpDoor(server, settings or Settings(), metrics, idle_seconds=idle_seconds)
-    config = uvicorn.Config(door.app, http="httptools", lifespan="off", log_config=None, access_log=False)
+    config = uvicorn.Config(guard(door.app), http="httptools", lifespan="off", log_config=None, access_log=False)
     with free_socket(port) as bound:
         listener = Listener(bound.getsockname()[1], door, metrics, _Server(config))
         with anyio.fail_after(60):

@@ -183,6 +183,14 @@ async def test_a_notification_stream_opens_again_after_a_restart() -> None:
             assert stream.headers["content-type"].startswith("text/event-stream")
 
 
+async def test_a_stream_that_asks_for_a_replay_gets_what_comes_from_now_on() -> None:
+    async with listening(tool_server(Work())) as listener, wire(listener) as bare:
+        await bare.initialize()
+        headers = {**bare.headers, "last-event-id": "41"}
+        async with bare.http.stream("GET", "/mcp", headers=headers) as stream:
+            assert stream.status_code == 200
+
+
 async def test_an_event_source_that_reconnects_needs_no_second_greeting() -> None:
     async with (
         listening(tool_server(Work())) as listener,
