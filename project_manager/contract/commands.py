@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import AliasChoices, BeforeValidator, Field
 
 from project_manager.contract import fields
-from project_manager.contract.fields import Command, Words
+from project_manager.contract.fields import Command, Leased, Paged, Repeatable, Words
 from project_manager.domain import limits
 from project_manager.domain.statuses import EpicStatus, Status
 
@@ -19,27 +19,10 @@ def _any_means_none(value: object) -> object:
     return None if isinstance(value, str) and value.strip().upper() in {"ALL", "ANY", ""} else value
 
 
-class _Paged(Command):
-    limit: fields.Limit = Field(limits.PAGE_DEFAULT, description="rows a page, 1..500")
-    cursor: fields.Cursor | None = Field(None, description="next_cursor of the page before")
-
-
-class _Repeatable(Command):
-    request_id: fields.Key | None = Field(
-        None,
-        description="any unique text; the same one again returns the first answer instead of doing it twice",
-    )
-
-
-class _Leased(_Repeatable):
-    agent_id: fields.AgentId | None = Field(None, description="your agent id")
-    fence: fields.Fence | None = Field(None, description="fence of your lease")
-
-
 # projects and epics
 
 
-class CreateProject(_Repeatable):
+class CreateProject(Repeatable):
     name: fields.Name = Field(description="unique name")
     description: fields.Text = ""
     agent_id: fields.AgentId | None = Field(None, description="your agent id")
@@ -63,14 +46,14 @@ class DeleteProject(Command):
     version: fields.Version | None = None
 
 
-class ListProjects(_Paged):
+class ListProjects(Paged):
     archived: fields.Flag | None = Field(None, description="only archived (true) or only live ones (false)")
     status: Annotated[str | None, BeforeValidator(_any_means_none)] = Field(
         None, description="kept for the predecessor's clients; ACTIVE or ARCHIVED"
     )
 
 
-class CreateEpic(_Repeatable):
+class CreateEpic(Repeatable):
     name: fields.Name = Field(description="unique in its project")
     project_id: fields.Id | None = None
     project_name: fields.Name | None = Field(None, description="instead of project_id; made if it does not exist")
@@ -101,7 +84,7 @@ class DeleteEpic(Command):
     version: fields.Version | None = None
 
 
-class ListEpics(_Paged):
+class ListEpics(Paged):
     project_id: fields.Id | None = None
     status: Annotated[fields.StatusOfEpic | None, BeforeValidator(_any_means_none)] = None
 
@@ -125,7 +108,7 @@ class NewTask(Command):
     external_key: fields.Key | None = Field(None, description="your own key, unique in the project")
 
 
-class CreateTask(NewTask, _Repeatable):
+class CreateTask(NewTask, Repeatable):
     project_id: fields.Id | None = None
     project_name: fields.Name | None = Field(None, description="instead of project_id; made if it does not exist")
     epic_id: fields.Id | None = None
@@ -147,7 +130,7 @@ class BulkTask(NewTask):
     )
 
 
-class CreateTasks(_Repeatable):
+class CreateTasks(Repeatable):
     project_id: fields.Id | None = None
     project_name: fields.Name | None = None
     epic_id: fields.Id | None = None
@@ -173,7 +156,7 @@ class GetTaskDetails(Command):
     )
 
 
-class UpdateTask(_Leased):
+class UpdateTask(Leased):
     task_id: fields.Id
     name: fields.Name = ""
     description: fields.Text = ""
@@ -205,7 +188,7 @@ class DeleteTask(Command):
     version: fields.Version | None = None
 
 
-class ListTasks(_Paged):
+class ListTasks(Paged):
     project_id: fields.Id | None = None
     epic_id: fields.Id | None = None
     status: Annotated[fields.TaskStatuses | None, BeforeValidator(_any_means_none)] = Field(
@@ -223,7 +206,7 @@ class ListTasks(_Paged):
     fields: Words | None = Field(None, description="return only these fields; `compact` for a short row")
 
 
-class GetAvailableTasks(_Paged):
+class GetAvailableTasks(Paged):
     status: Annotated[fields.TaskStatuses | None, BeforeValidator(_any_means_none)] = Field(
         None, description="default: what may be claimed now; or statuses to look through"
     )
@@ -233,7 +216,7 @@ class GetAvailableTasks(_Paged):
     labels: fields.Labels = Field(default_factory=list, description="all of these")
 
 
-class UpdateTaskStatus(_Leased):
+class UpdateTaskStatus(Leased):
     task_id: fields.Id
     status: fields.TaskStatus = Field(description="DONE ends your lease; so do REVIEW, BLOCKED, CANCELLED")
     note: fields.Text | None = Field(None, description="added to the log")
@@ -241,18 +224,18 @@ class UpdateTaskStatus(_Leased):
     force: fields.Flag = Field(False, description="an operator's: end another's lease")
 
 
-class AddTaskLog(_Leased):
+class AddTaskLog(Leased):
     task_id: fields.Id
     body: Annotated[fields.Text, Field(min_length=1)] = Field(description="markdown")
     kind: LogKind = "progress"
 
 
-class ListTaskLogs(_Paged):
+class ListTaskLogs(Paged):
     task_id: fields.Id
     kind: LogKind | Literal["system"] | None = None
 
 
-class ListTaskEvents(_Paged):
+class ListTaskEvents(Paged):
     task_id: fields.Id
 
 
@@ -261,7 +244,7 @@ class ListTaskEvents(_Paged):
 _TTL = AliasChoices("ttl_seconds", "timeout", "duration_seconds")
 
 
-class AcquireTaskLock(_Leased):
+class AcquireTaskLock(Leased):
     task_id: fields.Id
     ttl_seconds: fields.TtlSeconds = Field(
         limits.LEASE_SECONDS_DEFAULT, validation_alias=_TTL, description="lease length, 1..3600"
@@ -277,14 +260,14 @@ class RenewTaskLock(Command):
     )
 
 
-class ReleaseTaskLock(_Leased):
+class ReleaseTaskLock(Leased):
     task_id: fields.Id
     handoff: fields.Text | None = Field(None, description="note for whoever takes it next")
     failed: fields.Flag = Field(False, description="count it as a failed attempt")
     force: fields.Flag = Field(False, description="an operator's: end another's lease")
 
 
-class ClaimNextTask(_Repeatable):
+class ClaimNextTask(Repeatable):
     agent_id: fields.AgentId | None = Field(None, description="your agent id")
     project_id: fields.Id | None = None
     epic_id: fields.Id | None = None
@@ -319,7 +302,7 @@ class FollowEvents(Command):
     batch: fields.Flag = Field(False, description="several events a frame")
 
 
-class ListAgents(_Paged):
+class ListAgents(Paged):
     active: fields.Flag | None = Field(None, description="true: only those who hold something")
 
 
@@ -339,7 +322,7 @@ class CreateToken(Command):
     agent_id: fields.AgentId | None = Field(None, description="bind the token to this agent id")
 
 
-class ListTokens(_Paged):
+class ListTokens(Paged):
     pass
 
 
@@ -347,7 +330,7 @@ class RevokeToken(Command):
     token_id: fields.Id
 
 
-class ImportPlan(_Repeatable):
+class ImportPlan(Repeatable):
     document: str = Field(description="the plan, YAML or JSON text", max_length=64 * 1024 * 1024)
     source: fields.Name = Field("document", description="file name for messages")
     dry_run: fields.Flag = False

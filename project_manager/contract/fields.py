@@ -157,3 +157,26 @@ StatusOfEpic = Annotated[
     WithJsonSchema({"type": "string", "enum": [*EpicStatus]}),
 ]
 Words = Annotated[list[Label], BeforeValidator(listed), Field(max_length=64)]
+
+
+class Paged(Command):
+    """A list that is read page by page."""
+
+    limit: Limit = Field(limits.PAGE_DEFAULT, description="rows a page, 1..500")
+    cursor: Cursor | None = Field(None, description="next_cursor of the page before")
+
+
+class Repeatable(Command):
+    """A write that may be sent again without being done twice."""
+
+    request_id: Key | None = Field(
+        None,
+        description="any unique text; the same one again returns the first answer instead of doing it twice",
+    )
+
+
+class Leased(Repeatable):
+    """A write about a task that the writer may hold."""
+
+    agent_id: AgentId | None = Field(None, description="your agent id")
+    fence: Fence | None = Field(None, description="fence of your lease")
