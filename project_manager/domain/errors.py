@@ -5,7 +5,8 @@ ProjectManagerError
 ├── Malformed            the request cannot be read           MalformedBody, MalformedCursor, MalformedHeader
 ├── Unauthorized         nobody we know
 ├── Forbidden            known, but may not                   RoleRequired, WrongAgent, OriginRefused
-├── NotFound             ProjectNotFound, EpicNotFound, TaskNotFound, TokenNotFound, AgentNotFound, NoSuchRoute
+├── NotFound             ProjectNotFound, EpicNotFound, TaskNotFound, TokenNotFound, AgentNotFound,
+│                        KnowledgeNotFound, AssumptionNotFound, NoSuchRoute
 ├── MethodRefused        the path exists, the method does not
 ├── Conflict             LockHeld, StaleFence, FenceRequired, NotHeld, NotReady, IllegalMove, DependencyCycle,
 │                        NameTaken, ExternalKeyTaken, HasDependents, ProjectArchived, NotEmpty
@@ -100,6 +101,14 @@ class AgentNotFound(NotFound):
 
 class TokenNotFound(NotFound):
     default_hint = "List the tokens with `project-manager token list`."
+
+
+class KnowledgeNotFound(NotFound):
+    default_hint = "Find what is known with get_knowledge (GET /api/knowledge)."
+
+
+class AssumptionNotFound(NotFound):
+    default_hint = "List a task's assumptions with GET /api/tasks/{task_id}/assumptions."
 
 
 class NoSuchRoute(NotFound):

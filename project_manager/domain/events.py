@@ -21,6 +21,11 @@ class EventType(StrEnum):
     TASK_DELETED = "task.deleted"
     TASK_LOGGED = "task.logged"
     TASK_READY = "task.ready"
+    KNOWLEDGE_CREATED = "knowledge.created"
+    KNOWLEDGE_UPDATED = "knowledge.updated"
+    KNOWLEDGE_LOGGED = "knowledge.logged"
+    ASSUMPTION_RECORDED = "assumption.recorded"
+    ASSUMPTION_VALIDATED = "assumption.validated"
     IMPORT_FINISHED = "import.finished"
 
 
