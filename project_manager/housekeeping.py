@@ -1,7 +1,8 @@
 """What the service does besides calls: heartbeat, forgetting what is old, gauges, signing on and off."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any
 
@@ -15,7 +16,7 @@ from project_manager.hub import Hub
 from project_manager.metrics import Metrics
 from project_manager.services import events
 from project_manager.store import answers, instances, waiters
-from project_manager.store.database import Database, beat, register
+from project_manager.store.database import Database, DatabaseRefused, beat, register
 from project_manager.store.transaction import Tx
 
 log = logging.getLogger(__name__)
@@ -24,16 +25,21 @@ MAINTAIN_EVERY = 600
 HOUR_MS = 3_600_000
 
 
-async def sign_on(database: Database, kind: str) -> None:
-    """Enters this process among those that use the database. Raises DatabaseRefused when sharing it is not
-    safe.
+@asynccontextmanager
+async def signed_on(database: Database, kind: str) -> AsyncIterator[None]:
+    """This process stands meanwhile among those that use the database. Raises DatabaseRefused when sharing it is
+    not safe, or when it cannot be written.
     """
     work = partial(register, database=database, version=__version__, kind=kind)
-    await database.writer.run("register", work, SYSTEM, "")
-
-
-async def sign_off(database: Database) -> None:
-    await _quietly(database, "leave", lambda tx: instances.leave(tx, database.instance))
+    try:
+        await database.writer.run("register", work, SYSTEM, "")
+    except ProjectManagerError as error:
+        raise DatabaseRefused(f"the database {database.path} cannot be used: {error.message}") from error
+    try:
+        yield
+    finally:
+        with anyio.CancelScope(shield=True):
+            await _quietly(database, "leave", lambda tx: instances.leave(tx, database.instance))
 
 
 async def heartbeat(database: Database, kind: str) -> None:

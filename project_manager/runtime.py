@@ -337,13 +337,12 @@ async def open_runtime(
     database = runtime.database
     database.start()
     try:
-        await housekeeping.sign_on(database, kind)
-        housekeeping.watch(runtime.metrics, database, runtime.hub)
-        async with _kept(runtime, kind):
-            yield runtime
+        async with housekeeping.signed_on(database, kind):
+            housekeeping.watch(runtime.metrics, database, runtime.hub)
+            async with _kept(runtime, kind):
+                yield runtime
     finally:
         with anyio.CancelScope(shield=True):
-            await housekeeping.sign_off(database)
             await anyio.to_thread.run_sync(database.close)
 
 

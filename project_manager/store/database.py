@@ -132,16 +132,15 @@ def _examine(path: Path) -> str | None:
 
 
 def _examine_inside(path: Path) -> str | None:
-    connection = dialect.connect(str(path))
+    connection = dialect.connect(str(path), as_it_is=True)
     try:
         if path.stat().st_size <= QUICK_CHECK_BYTES:
             verdict = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
             if verdict != "ok":
                 raise DatabaseRefused(f"the database {path} is damaged: restore a backup (`project-manager restore`)")
-        present = revisions.present(connection)
-        if present is None and revisions.has_foreign_tables(connection):
+        if revisions.is_foreign(connection):
             raise DatabaseRefused(f"the database {path} belongs to another program")
-        return present
+        return revisions.present(connection)
     finally:
         connection.close()
 

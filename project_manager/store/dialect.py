@@ -55,9 +55,9 @@ def several_processes_are_safe(version: tuple[int, ...] = SQLITE_VERSION) -> boo
     return version >= _FIXED_SINCE or version in _FIXED_BACKPORTS
 
 
-def connect(path: str, *, read_only: bool = False, create: bool = False) -> Any:
+def connect(path: str, *, read_only: bool = False, create: bool = False, as_it_is: bool = False) -> Any:
     """A driver connection in autocommit, so that BEGIN and COMMIT are ours. Readers cannot write and never
-    checkpoint.
+    checkpoint; `as_it_is` leaves the file's own settings alone, for one that may be another program's.
     """
     mode = "rwc" if create else "rw"
     connection = driver.connect(
@@ -68,7 +68,7 @@ def connect(path: str, *, read_only: bool = False, create: bool = False) -> Any:
         cached_statements=512,
         timeout=BUSY_TIMEOUT_MS / 1000,
     )
-    for pragma in _PRAGMAS:
+    for pragma in () if as_it_is else _PRAGMAS:
         connection.execute(f"PRAGMA {pragma}")
     if read_only:
         connection.execute("PRAGMA wal_autocheckpoint=0")

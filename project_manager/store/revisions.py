@@ -27,15 +27,18 @@ def present(connection: Any) -> str | None:
     """The revision of an open database; None when it has no tables of ours. Raises the driver's error when it is
     no database.
     """
-    tables = {row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-    if "alembic_version" not in tables:
+    if "alembic_version" not in _tables(connection):
         return None
     row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
     return None if row is None else str(row[0])
 
 
-def has_foreign_tables(connection: Any) -> bool:
-    """Whether there are tables in a database that has no revision: it is somebody else's."""
-    return bool(
-        connection.execute("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'").fetchone()
-    )
+def is_foreign(connection: Any) -> bool:
+    """Whether the database is somebody else's: it has tables, and not those that every release of ours has made."""
+    tables = _tables(connection)
+    return bool(tables) and not tables >= {"alembic_version", "meta", "tasks"}
+
+
+def _tables(connection: Any) -> set[str]:
+    rows = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'")
+    return {row[0] for row in rows}

@@ -29,7 +29,7 @@ except (config.ConfigError, app.StartRefused, DatabaseRefused) as refusal:
 """
 COMMAND = (
     [sys.executable, "-m", "project_manager"]
-    if (CHECKOUT / "project_manager" / "__main__.py").exists()
+    if (CHECKOUT / "project_manager" / "cli.py").exists()
     else [sys.executable, "-c", _SCRIPT]
 )
 PATIENCE = 5.0

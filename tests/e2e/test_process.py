@@ -2,14 +2,14 @@
 
 import signal
 import socket
-import subprocess
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+import sqlite3
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, closing, contextmanager
 from typing import Any
 
 import anyio
+import anyio.lowlevel
 import anyio.to_thread
-import httpx
 import pytest
 from mcp import Client
 from mcp.client.sse import sse_client
@@ -18,6 +18,7 @@ from websockets.exceptions import ConnectionClosed
 
 from tests.e2e.conftest import Start
 from tests.e2e.service import PATIENCE, Service
+from tests.e2e.sockets import stalled_websocket
 
 LONG = 55
 
@@ -109,3 +110,92 @@ async def opened(service: Service) -> AsyncIterator[tuple[list[ClientConnection]
         for websocket in (one, two):
             await websocket.recv()
         yield [one, two], {"streamable": streamable, "modern": modern, "sse": sse}
+
+
+async def test_writes_that_wait_for_the_database_are_answered_before_it_ends(start_service: Start) -> None:
+    service = start_service()
+    statuses: list[int] = []
+
+    async def create(number: int) -> None:
+        async with service.client() as http:
+            statuses.append((await http.post("/api/tasks", json={"name": f"task {number}"})).status_code)
+
+    async def queued() -> bool:
+        async with service.client() as http:
+            return sample((await http.get("/metrics")).text, "pm_writer_queue_depth") >= 9
+
+    with writing_elsewhere(service) as release:
+        async with anyio.create_task_group() as tasks:
+            for number in range(10):
+                tasks.start_soon(create, number)
+            await wait_for(queued)
+            service.signal(signal.SIGTERM)
+            service.wait_until(lambda: service.lines("stopping"))
+            release()
+    assert statuses == [201] * 10
+    assert await ended(service) == 0
+
+
+async def test_a_request_that_never_ends_does_not_hold_it_up(start_service: Start) -> None:
+    service = start_service()
+    with half_a_request(service):
+        assert service.stop() == 0
+
+
+async def test_a_client_that_does_not_read_does_not_hold_it_up(start_service: Start) -> None:
+    service = start_service()
+    with stalled_websocket(service.port), service.http() as http:
+        for _ in range(8):
+            assert http.post("/api/tasks/bulk", json={"tasks": [{"name": "n" * 200}] * 500}).status_code == 201
+        assert service.stop() == 0
+
+
+async def test_a_second_signal_forces_the_end(start_service: Start) -> None:
+    service = start_service()
+    with half_a_request(service):
+        service.signal(signal.SIGTERM)
+        service.wait_until(lambda: service.lines("stopping"))
+        service.signal(signal.SIGTERM)
+        await ended(service)
+    assert service.lines("forced")
+    assert "graceful shutdown exceeded" not in service.log, "it ended by itself before it was forced"
+
+
+async def test_it_leaves_one_whole_file_behind_and_no_trace_of_itself(start_service: Start) -> None:
+    service = start_service()
+    with service.http() as http:
+        http.post("/api/tasks", json={"name": "kept"})
+    assert service.stop() == 0
+    assert not service.database.with_name("pm.db-wal").exists()
+    with closing(sqlite3.connect(service.database)) as database:
+        assert database.execute("SELECT count(*) FROM instances").fetchone() == (0,)
+        assert database.execute("SELECT name FROM tasks").fetchall() == [("kept",)]
+
+
+async def test_it_starts_again_at_once_on_the_same_ports_with_everything(start_service: Start) -> None:
+    service = start_service()
+    with service.http() as http:
+        created = http.post("/api/tasks", json={"name": "kept"}).json()
+        epoch = http.get("/api/events").json()["epoch"]
+    assert service.stop() == 0
+    service.start()
+    with service.http() as http:
+        assert http.get(f"/api/tasks/{created['id']}").json() == created
+        assert http.get("/api/events").json()["epoch"] == epoch
+
+
+@contextmanager
+def writing_elsewhere(service: Service) -> Iterator[Callable[[], None]]:
+    """Another program holds the database's one write lock until it is released."""
+    with closing(sqlite3.connect(service.database, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        yield lambda: other.execute("ROLLBACK") and None
+
+
+@contextmanager
+def half_a_request(service: Service) -> Iterator[None]:
+    with socket.create_connection(("127.0.0.1", service.port)) as connection:
+        connection.sendall(b"POST /api/tasks HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n{")
+        with service.http() as http:  # the loop has seen the first connection when it answers the second
+            http.get("/livez")
+        yield
