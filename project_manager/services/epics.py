@@ -5,7 +5,7 @@ from typing import Any
 from project_manager.contract import commands, cursor, views
 from project_manager.domain.errors import NameTaken, NotEmpty
 from project_manager.domain.events import EventType
-from project_manager.services import finding, presenting
+from project_manager.services import finding, moves, presenting
 from project_manager.services.tasks import erase
 from project_manager.store import epics, events, tasks
 from project_manager.store.transaction import Tx
@@ -48,8 +48,8 @@ def delete(tx: Tx, command: commands.DeleteEpic) -> views.DeletedView:
     inside = tasks.ids_in_epic(tx, row.id)
     if inside and not command.force:
         raise NotEmpty(f"epic {row.id} has {len(inside)} tasks", tasks=len(inside))
-    for task_id in inside:
-        erase(tx, finding.task(tx, task_id))
+    freed = [other for task_id in inside for other in erase(tx, finding.task(tx, task_id))]
+    moves.tell_if_ready(tx, sorted(set(freed)))
     epics.remove(tx, row.id)
     events.add(
         tx,

@@ -118,14 +118,14 @@ class _Application:
             self._edit(task, before[task.known.task_id])
             self._progress(len(new) + number, len(new) + len(changed))
         self._link()
-        for row in difference.pruned_tasks:
-            erase(self._tx, row)
+        freed = [other for row in difference.pruned_tasks for other in erase(self._tx, row)]
         for epic_row in difference.pruned_epics:
             epics.remove(self._tx, epic_row.id)
             self._tell_epic(EventType.EPIC_DELETED, epic_row.project_id, epic_row.id, name=epic_row.name, tasks=0)
         bulk.recount(self._tx, sorted(self._recount))
         self._tell_tasks(new, changed, before)
         self._set_statuses(changed)
+        moves.tell_if_ready(self._tx, sorted(set(freed) - before.keys()))
         moves.tell_if_ready(self._tx, [row.id for row in before.values() if not moves.is_ready(self._tx, row)])
 
     def _progress(self, number: int, of: int) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 from project_manager.contract import commands, cursor, views
 from project_manager.domain.errors import NameTaken, NotEmpty
 from project_manager.domain.events import EventType
-from project_manager.services import finding, presenting
+from project_manager.services import finding, moves, presenting
 from project_manager.services.tasks import erase
 from project_manager.store import epics, events, projects, tasks
 from project_manager.store.transaction import Tx
@@ -63,8 +63,8 @@ def delete(tx: Tx, command: commands.DeleteProject) -> views.DeletedView:
     parts = epics.page(tx, {"project_id": row.id}, after=(0, -1, 0), limit=1)[1]
     if (inside or parts) and not command.force:
         raise NotEmpty(f"project {row.id} has {parts} epics and {len(inside)} tasks", epics=parts, tasks=len(inside))
-    for task_id in inside:
-        erase(tx, finding.task(tx, task_id))
+    freed = [other for task_id in inside for other in erase(tx, finding.task(tx, task_id))]
+    moves.tell_if_ready(tx, sorted(set(freed)))
     projects.remove(tx, row.id)
     events.add(
         tx,

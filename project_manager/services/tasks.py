@@ -194,12 +194,12 @@ def delete(tx: Tx, command: commands.DeleteTask) -> views.DeletedView:
     lease = lease_of(row, tx.now)
     if lease is not None and not command.force:
         raise held_by_another(lease)
-    erase(tx, row)
+    moves.tell_if_ready(tx, erase(tx, row))
     return views.DeletedView(success=True, deleted="task", id=row.id, name=row.name, tasks=1)
 
 
-def erase(tx: Tx, row: TaskRow) -> None:
-    """Removes the task, ends its lease, and tells of both."""
+def erase(tx: Tx, row: TaskRow) -> list[int]:
+    """Removes the task, ends its lease, and tells of both; the tasks that waited for it or ran against it."""
     if row.lock_holder is not None:
         moves.tell(
             tx,
@@ -209,12 +209,14 @@ def erase(tx: Tx, row: TaskRow) -> None:
             reason=UnlockReason.DELETED.value,
             status=row.status,
         )
-    freed = links.conflicts_of(tx, row.id) if row.lock_holder is not None else []
+    rivals = links.conflicts_of(tx, row.id) if row.lock_holder is not None else []
+    waiting = [link[0] for link in links.dependents_of(tx, row.id)] if row.status != Status.DONE else []
     if Status(row.status) not in CLOSED:
         links.shift_unblocks(tx, row.id, -1)
     tasks.remove(tx, row.id)
+    links.recount_open(tx, waiting)
     moves.tell(tx, EventType.TASK_DELETED, row, name=row.name)
-    moves.tell_if_ready(tx, freed)
+    return [*rivals, *waiting]
 
 
 def _edit(tx: Tx, row: TaskRow, changes: dict[str, Any]) -> TaskRow:
@@ -242,6 +244,8 @@ def _edit(tx: Tx, row: TaskRow, changes: dict[str, Any]) -> TaskRow:
     moves.tell(tx, EventType.TASK_UPDATED, written, changes=changed, previous=previous, version=written.version)
     if not moves.is_ready(tx, row):
         moves.tell_if_ready(tx, [row.id])
+    if row.lock_holder is not None:
+        moves.tell_if_ready(tx, sorted(set(before.conflicts_with) - set(after.conflicts_with)))
     return written
 
 

@@ -79,6 +79,12 @@ def shift_open(tx: Tx, task_id: int, step: int) -> list[int]:
     return sorted(row[0] for row in _SHIFT_OPEN.rows(tx, task_id=task_id, step=step) if row[1] == 0)
 
 
+def recount_open(tx: Tx, ids: list[int]) -> None:
+    """Counts again what these tasks wait for, after one of their dependencies was removed."""
+    for task_id in ids:
+        _COUNT_OPEN.run(tx, task_id=task_id)
+
+
 def shift_unblocks(tx: Tx, task_id: int, step: int) -> None:
     """Counts this task in or out of what its dependencies unblock."""
     _SHIFT_UNBLOCKS.run(tx, task_id=task_id, step=step)

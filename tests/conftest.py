@@ -1,0 +1,86 @@
+"""What every test may ask for: a migrated database of its own, a clock that it moves, the service over both, and
+that service on a real port.
+"""
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from shutil import copyfile
+
+import pytest
+from blockbuster import BlockBusterFunction, blockbuster_ctx
+
+from project_manager.config import load
+from project_manager.runtime import Runtime, open_runtime
+from project_manager.store import dialect
+from project_manager.store.migrate import upgrade
+from tests.desk import Desk, MovableClock
+from tests.served import Served, serving
+
+STARTING = (
+    ("project_manager/runtime.py", {"__init__"}),
+    ("project_manager/web/application.py", {"api"}),
+)
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture(autouse=True)
+def nothing_blocks_the_loop() -> Iterator[None]:
+    """A call of the package that blocks the event loop fails the test; only a start may open its files there."""
+    with blockbuster_ctx("project_manager") as blockers, ExitStack() as stack:
+        for name in ("execute", "executescript", "commit", "rollback"):
+            blockers.functions[f"driver.{name}"] = BlockBusterFunction(
+                dialect.driver.Connection, name, scanned_modules=["project_manager"]
+            )
+            stack.callback(blockers.functions[f"driver.{name}"].activate().deactivate)
+        for blocker in blockers.functions.values():
+            for place in STARTING:
+                blocker.can_block_in(*place)
+        yield
+
+
+@pytest.fixture(scope="session")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database at the present schema; tests copy it, because migrating takes longer than they do."""
+    path = tmp_path_factory.mktemp("template") / "pm.db"
+    upgrade(str(path))
+    return path
+
+
+@pytest.fixture
+def database(template: Path, tmp_path: Path) -> Path:
+    """A migrated database of the test's own."""
+    return Path(copyfile(template, tmp_path / "pm.db"))
+
+
+@pytest.fixture
+def clock() -> MovableClock:
+    return MovableClock()
+
+
+@pytest.fixture
+def settings() -> dict[str, object]:
+    """Settings that differ from the default ones; a test or a module may give its own."""
+    return {}
+
+
+@pytest.fixture
+async def runtime(database: Path, clock: MovableClock, settings: dict[str, object]) -> AsyncIterator[Runtime]:
+    loaded = load({"DATABASE_PATH": str(database), **settings}, {})
+    async with open_runtime(loaded.settings, clock=clock) as opened:
+        yield opened
+
+
+@pytest.fixture
+def desk(runtime: Runtime, clock: MovableClock) -> Desk:
+    return Desk(runtime, clock)
+
+
+@pytest.fixture
+async def served(runtime: Runtime) -> AsyncIterator[Served]:
+    async with serving(runtime) as listening:
+        yield listening

@@ -1,0 +1,97 @@
+"""What must hold after any operation whatever, recomputed from the rows themselves."""
+
+import json
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from project_manager.store import dialect
+from tests.desk import Desk
+
+Row = dict[str, Any]
+
+
+def check(desk: Desk) -> None:
+    """Fails with the first rows that disagree with what they were derived from."""
+    path = desk.runtime.database.path
+    tasks = {row["id"]: row for row in read(path, "SELECT * FROM tasks")}
+    check_counters(path, tasks)
+    check_leases(tasks, now=desk.runtime.database.writer.now())
+    check_events(read(path, "SELECT * FROM events ORDER BY seq"), tasks)
+    assert read(path, "PRAGMA foreign_key_check") == []
+
+
+def read(path: Path, sql: str) -> list[Row]:
+    with closing(dialect.driver.connect(f"file:{path}?mode=ro", uri=True)) as connection:
+        cursor = connection.execute(sql)
+        names = [column[0] for column in cursor.description or ()]
+        return [dict(zip(names, row, strict=True)) for row in cursor]
+
+
+def check_counters(path: Path, tasks: dict[int, Row]) -> None:
+    links = read(path, "SELECT task_id, depends_on_id FROM task_dependencies")
+    archived = {row["id"] for row in read(path, "SELECT id FROM projects WHERE archived_at IS NOT NULL")}
+    waits = dict.fromkeys(tasks, 0)
+    unblocks = dict.fromkeys(tasks, 0)
+    for link in links:
+        waits[link["task_id"]] += tasks[link["depends_on_id"]]["status"] != "DONE"
+        unblocks[link["depends_on_id"]] += tasks[link["task_id"]]["status"] not in ("DONE", "CANCELLED")
+    assert {number: row["open_dependencies"] for number, row in tasks.items()} == waits
+    assert {number: row["unblocks"] for number, row in tasks.items()} == unblocks
+    assert {number for number, row in tasks.items() if row["archived"]} == {
+        number for number, row in tasks.items() if row["project_id"] in archived
+    }
+    conflicts = {(row["task_id"], row["other_id"]) for row in read(path, "SELECT * FROM task_conflicts")}
+    assert conflicts == {(other, task) for task, other in conflicts}
+
+
+def check_leases(tasks: dict[int, Row], *, now: int) -> None:
+    for number, row in tasks.items():
+        if row["lock_holder"] is not None:
+            assert row["status"] == "IN_PROGRESS", f"task {number}"
+            assert row["lock_acquired_at"] < row["lock_expires_at"], f"task {number}"
+            assert row["lock_expires_at"] <= now + row["lock_ttl"], f"task {number}"
+        assert row["deferred"] == 0 or row["defer_until"] is not None, f"task {number}"
+        assert (row["completed_at"] is not None) == (row["status"] == "DONE"), f"task {number}"
+
+
+def check_events(events: list[Row], tasks: dict[int, Row]) -> None:
+    """The numbers have no gap; replaying gives each task's status, holder, fence and version."""
+    assert [row["seq"] for row in events] == list(range(1, len(events) + 1))
+    assert [row["at"] for row in events] == sorted(row["at"] for row in events)
+    told: dict[int, Row] = {}
+    for row in events:
+        if row["task_id"] is not None:
+            replay(told, row["task_id"], row["type"], json.loads(row["data"]))
+    kept = {number: {name: row[name] for name in ("status", "lock_holder")} for number, row in tasks.items()}
+    assert {number: {"status": one["status"], "lock_holder": one["holder"]} for number, one in told.items()} == kept
+    for number, one in told.items():
+        assert one["version"] == tasks[number]["version"], f"version of task {number}"
+        assert one["fence"] <= tasks[number]["fence"], f"fence of task {number}"
+
+
+def replay(told: dict[int, Row], task: int, kind: str, data: Row) -> None:
+    if kind == "task.created":
+        assert task not in told
+        told[task] = {"status": data["status"], "holder": None, "fence": 0, "version": data["version"]}
+        return
+    one = told[task]
+    if kind == "task.deleted":
+        assert one["holder"] is None, f"task {task} was deleted while it was held"
+        del told[task]
+        return
+    assert data.get("version", one["version"]) >= one["version"], f"version of task {task} in {kind}"
+    one["version"] = data.get("version", one["version"])
+    if kind == "task.status_changed":
+        assert data["previous_status"] == one["status"], f"task {task}"
+        one["status"] = data["status"]
+    elif kind == "task.locked":
+        if data.get("renewed"):
+            assert (one["holder"], one["fence"]) == (data["agent_id"], data["lock"]["fence"]), f"task {task}"
+        else:
+            assert one["holder"] is None, f"task {task} has two holders"
+            assert data["lock"]["fence"] > one["fence"], f"a fence of task {task} came twice"
+        one.update(holder=data["agent_id"], fence=data["lock"]["fence"])
+    elif kind == "task.unlocked":
+        assert one["holder"] == data["agent_id"], f"task {task}"
+        one["holder"] = None
