@@ -108,7 +108,7 @@ def keep_newest(folder: Path, database: Path, count: int) -> list[Path]:
 
 
 def examine(path: Path) -> Examination:
-    """Reads a database file from one end to the other and changes nothing. Raises BackupRefused when it cannot be read."""
+    """Reads a database file from end to end and changes nothing. Raises BackupRefused when it cannot be read."""
     try:
         with path.open("rb") as file:
             if file.read(len(_HEADER)) != _HEADER:
@@ -190,7 +190,7 @@ def opened_to_read(path: Path) -> Any:
 
 
 def copy(source: Any, target: Path) -> None:
-    """Writes what the connection `source` sees, committed transactions in its write-ahead log included, as a single file."""
+    """Writes what the connection `source` sees, its write-ahead log included, as a single file."""
     connection = dialect.driver.connect(str(target), isolation_level=None)
     try:
         source.backup(connection)

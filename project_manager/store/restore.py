@@ -146,8 +146,8 @@ def _refuse_live(tx: Tx) -> None:
             continue
         gone = rfc3339(other.heartbeat_at + instances.SILENT_AFTER_MS)
         raise InUse(
-            f"process {other.pid} on {other.host} ({other.kind}) uses the database: stop it first; if it is gone already, "
-            f"it counts as gone from {gone} on"
+            f"process {other.pid} on {other.host} ({other.kind}) uses the database: stop it first; "
+            f"if it is gone already, it counts as gone from {gone} on"
         )
 
 

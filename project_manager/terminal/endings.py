@@ -1,0 +1,71 @@
+"""How a command ends: the exit status, and one sentence on standard error when it did not do what was asked."""
+
+from enum import IntEnum
+from typing import Any
+
+import click
+
+from project_manager.config import ConfigError
+from project_manager.domain.errors import Invalid, NotFound, ProjectManagerError, StorageFull, Unavailable
+from project_manager.store.backup import BackupRefused, InUse
+from project_manager.store.database import DatabaseRefused
+
+
+class Exit(IntEnum):
+    """What the exit status says. The table of docs/cli.md is this one."""
+
+    DONE = 0
+    FAILED = 1
+    USAGE = 2
+    NOT_FOUND = 3
+    FAULTY = 4
+    NOT_NOW = 5
+
+
+class NothingThere(Exception):
+    """Something that the command names does not exist; one sentence."""
+
+
+class Refused(Exception):
+    """The command cannot do it; one sentence."""
+
+
+REFUSALS = (ProjectManagerError, ConfigError, DatabaseRefused, BackupRefused, NothingThere, Refused)
+
+
+def end(error: Exception) -> Exit:
+    """Says what went wrong; the exit status for it."""
+    if isinstance(error, ProjectManagerError):
+        return _end_of_operation(error)
+    click.echo(_sentence(str(error)), err=True)
+    if isinstance(error, ConfigError):
+        return Exit.USAGE
+    if isinstance(error, NothingThere):
+        return Exit.NOT_FOUND
+    return Exit.NOT_NOW if isinstance(error, InUse) else Exit.FAILED
+
+
+def _end_of_operation(error: ProjectManagerError) -> Exit:
+    faults: Any = error.details.get("faults")
+    if isinstance(error, Invalid) and faults:
+        _list_faults(error, faults)
+        return Exit.FAULTY
+    click.echo(_sentence(error.message), err=True)
+    if error.hint:
+        click.echo(error.hint, err=True)
+    if isinstance(error, NotFound):
+        return Exit.NOT_FOUND
+    return Exit.NOT_NOW if isinstance(error, Unavailable | StorageFull) else Exit.FAILED
+
+
+def _list_faults(error: Invalid, faults: list[dict[str, Any]]) -> None:
+    for fault in faults:
+        place = f"{fault['source']}:{fault['line']}:{fault['column']}: " if "line" in fault else ""
+        click.echo(f"{place}{fault['message']}" + (f" ({fault['hint']})" if fault["hint"] else ""), err=True)
+    total = int(str(error.details.get("total", len(faults))))
+    more = f", {total - len(faults)} of them not shown" if total > len(faults) else ""
+    click.echo(f"{total} fault{'' if total == 1 else 's'}{more}. Nothing was written.", err=True)
+
+
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:] + ("" if text.endswith((".", "!", "?", ")")) else ".")

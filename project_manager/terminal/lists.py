@@ -1,0 +1,99 @@
+"""tasks and token: what is there, in lines for people or as JSON."""
+
+from typing import Any
+
+import anyio
+import click
+
+from project_manager.config import Settings
+from project_manager.domain.limits import PAGE_MAXIMUM
+from project_manager.terminal import session
+from project_manager.terminal.endings import Exit, NothingThere
+from project_manager.terminal.session import Operations
+
+
+def tasks(settings: Settings, project: str | None, filters: dict[str, Any], limit: int, as_json: bool) -> Exit:
+    """Lists tasks that pass the filters."""
+
+    async def look() -> tuple[list[Any], int]:
+        async with session.operations(settings) as desk:
+            chosen = {} if project is None else {"project_id": await _project_id(desk, project)}
+            return await _all(desk, "list_tasks", {**filters, **chosen}, limit)
+
+    found, total = anyio.run(look)
+    if as_json:
+        session.show_json({"items": found, "total": total})
+        return Exit.DONE
+    for task in found:
+        held = f"held by {task.lock.holder} until {task.lock.expires_at}" if task.lock is not None else ""
+        note = held or ("ready" if task.ready else "; ".join(task.why_not_ready) if task.status == "TODO" else "")
+        click.echo(f"{task.id:>6}  {task.status:<11}  P{task.priority}  {task.name}" + (f"  ({note})" if note else ""))
+    if total > len(found):
+        click.echo(f"{len(found)} of {total} tasks; --limit shows more.", err=True)
+    elif not found:
+        click.echo("No task is like that.", err=True)
+    return Exit.DONE
+
+
+def create_token(settings: Settings, raw: dict[str, Any], as_json: bool) -> Exit:
+    token = session.run(settings, "create_token", raw, may_create=True)
+    if as_json:
+        session.show_json(token)
+        return Exit.DONE
+    click.echo(token.secret)
+    bound = f", bound to the agent {token.agent_id}" if token.agent_id else ""
+    click.echo(f"Token {token.id} {token.name!r} with the role {token.role}{bound}. It is shown this once.", err=True)
+    return Exit.DONE
+
+
+def list_tokens(settings: Settings, as_json: bool) -> Exit:
+    async def look() -> tuple[list[Any], int]:
+        async with session.operations(settings) as desk:
+            return await _all(desk, "list_tokens", {}, 10 * PAGE_MAXIMUM)
+
+    found, _ = anyio.run(look)
+    if as_json:
+        session.show_json(found)
+        return Exit.DONE
+    for token in found:
+        ended = f"  revoked {token.revoked_at}" if token.revoked_at else ""
+        click.echo(f"{token.id:>4}  {token.role:<8}  {token.agent_id or '-':<20}  {token.name}{ended}")
+    if not found:
+        click.echo("There is no token: whoever reaches the ports may do everything.", err=True)
+    return Exit.DONE
+
+
+def revoke_token(settings: Settings, token: str) -> Exit:
+    """Revokes a token given by id or by name."""
+
+    async def revoke() -> Any:
+        async with session.operations(settings) as desk:
+            found, _ = await _all(desk, "list_tokens", {}, 10 * PAGE_MAXIMUM)
+            known = next((one for one in found if token in (str(one.id), one.name)), None)
+            return None if known is None else await desk.run("revoke_token", {"token_id": known.id})
+
+    revoked = anyio.run(revoke)
+    if revoked is None:
+        raise NothingThere(f"there is no token {token!r}")
+    click.echo(f"Token {revoked.id} {revoked.name!r} opens no door any more.")
+    return Exit.DONE
+
+
+async def _project_id(desk: Operations, project: str) -> int:
+    found, _ = await _all(desk, "list_projects", {}, 1_000_000)
+    for one in found:
+        if project in (one.name, str(one.id)):
+            return int(one.id)
+    raise NothingThere(f"there is no project {project!r}")
+
+
+async def _all(desk: Operations, operation: str, raw: dict[str, Any], limit: int) -> tuple[list[Any], int]:
+    """Up to `limit` items, page by page, and how many there are."""
+    items: list[Any] = []
+    cursor: dict[str, Any] = {}
+    while True:
+        page = await desk.run(operation, {**raw, **cursor, "limit": min(PAGE_MAXIMUM, limit - len(items))})
+        items += page.items
+        if page.next_cursor is None or len(items) >= limit:
+            return items, page.total
+        cursor = {"cursor": page.next_cursor}

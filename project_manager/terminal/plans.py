@@ -1,0 +1,97 @@
+"""import and export."""
+
+import os
+import secrets
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from project_manager.config import Settings
+from project_manager.contract.progress import followed
+from project_manager.contract.views import ChangeView, ImportView
+from project_manager.domain.limits import NAME_CHARACTERS
+from project_manager.store import backup
+from project_manager.terminal import session
+from project_manager.terminal.endings import NothingThere
+
+_SHOWS_PROGRESS_FROM = 100_000
+_MARKS = {"created": "+", "changed": "~", "deleted": "-", "unchanged": "="}
+_READING_SHARE = 0.4
+
+
+def bring_in(settings: Settings, file: str, *, dry_run: bool, status: str, prune: bool, quiet: bool) -> ImportView:
+    """Imports the plan in `file` (`-` is standard input)."""
+    document = _read(file)
+    request_id = secrets.token_hex(8)
+    source = "standard input" if file == "-" else file if len(file) <= NAME_CHARACTERS else Path(file).name
+    raw = {"document": document, "source": source, "dry_run": dry_run, "status": status, "prune": prune}
+    if quiet or len(document) < _SHOWS_PROGRESS_FROM or not sys.stderr.isatty():
+        view: ImportView = session.run(settings, "import_plan", raw, request_id, may_create=True)
+        return view
+    with click.progressbar(length=1000, file=sys.stderr, show_eta=False) as bar:
+        with followed(request_id, _Bar(bar)):
+            view = session.run(settings, "import_plan", raw, request_id, may_create=True)
+        bar.update(bar.length or 0)
+    return view
+
+
+def tell(view: ImportView) -> None:
+    """What the import did, for people: a dry run by name, else in numbers."""
+    if view.dry_run:
+        for change in view.changes:
+            click.echo(_line(change))
+    numbers = f"{view.created} created, {view.changed} changed, {view.unchanged} unchanged, {view.deleted} deleted"
+    click.echo(f"Dry run, nothing was written: {numbers}." if view.dry_run else f"Imported: {numbers}.")
+
+
+def take_out(settings: Settings, project: str | None, form: str, output: str) -> None:
+    """Exports to a file, replaced in one step, or to standard output."""
+    raw = {"format": form, **({} if project is None else {"project": project})}
+    document = session.run(settings, "export_plan", raw).document
+    if output == "-":
+        click.echo(document, nl=False)
+        return
+    target = Path(output)
+    unfinished = target.with_name(f".{target.name}.unfinished-{os.getpid()}")
+    try:
+        unfinished.write_text(document, encoding="utf-8")
+        backup.put(unfinished, target)
+    except OSError as error:
+        unfinished.unlink(missing_ok=True)
+        raise click.FileError(output, error.strerror or "") from error
+
+
+def _read(file: str) -> str:
+    try:
+        content = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
+    except FileNotFoundError as error:
+        raise NothingThere(f"there is no file {file}") from error
+    except OSError as error:
+        raise click.FileError(file, error.strerror or "") from error
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise click.FileError(file, f"line {line} is not UTF-8 text") from error
+
+
+def _line(change: ChangeView) -> str:
+    fields = f"  ({', '.join(change.fields)})" if change.change == "changed" else ""
+    return f"{_MARKS[change.change]} {change.kind:<7} {change.name}{fields}"
+
+
+class _Bar:
+    """Reading and writing as one bar of a thousand steps."""
+
+    def __init__(self, bar: Any) -> None:
+        self._bar = bar
+        self._shown = 0
+
+    def __call__(self, words: str, done: int, of: int) -> None:
+        share = _READING_SHARE * done / of if words == "Reading" else _READING_SHARE + (1 - _READING_SHARE) * done / of
+        steps = int(1000 * share)
+        self._bar.label = words
+        self._bar.update(max(0, steps - self._shown))
+        self._shown = max(steps, self._shown)

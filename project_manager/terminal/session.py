@@ -1,0 +1,74 @@
+"""Settings and operations as a command needs them: loaded from its flags, run in this process on the database."""
+
+import secrets
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import anyio
+import click
+import orjson
+
+from project_manager import config, logs
+from project_manager.calls import Caller
+from project_manager.catalogue import BY_NAME
+from project_manager.config import Loaded, Settings
+from project_manager.domain.actors import LOCAL
+from project_manager.runtime import Runtime, open_runtime
+from project_manager.terminal.endings import NothingThere
+
+
+def load(flags: Mapping[str, object], env_file: Path | None) -> Loaded:
+    """The settings in force. Raises ConfigError. Names in the env file that are no setting are pointed out."""
+    loaded = config.load(flags, config.read_environment(), env_file)
+    for name in loaded.unknown:
+        click.echo(f"{env_file} sets {name}, which is no setting.", err=True)
+    return loaded
+
+
+def settings_of(flags: Mapping[str, object], env_file: Path | None) -> Settings:
+    """The settings for a command that is no server. Its user reads the terminal: only errors are logged there."""
+    settings = load(flags, env_file).settings
+    logs.configure("ERROR", "text")
+    return settings
+
+
+class Operations:
+    """Runs operations of the catalogue for the person at the terminal."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+
+    async def run(self, name: str, raw: Mapping[str, object], request_id: str = "") -> Any:
+        """The operation's view. Raises ProjectManagerError."""
+        caller = Caller(LOCAL, "cli", request_id or secrets.token_hex(8))
+        return (await self._runtime.run(BY_NAME[name], raw, caller)).view
+
+
+@asynccontextmanager
+async def operations(settings: Settings, *, may_create: bool = False) -> AsyncIterator[Operations]:
+    """The database opened for a command; a mistyped path does not become an empty database unless it `may_create` one.
+
+    Raises NothingThere, DatabaseRefused.
+    """
+    if not may_create and not await anyio.Path(settings.database_path).exists():
+        raise NothingThere(f"there is no database at {settings.database_path}")
+    async with open_runtime(settings, kind="command") as runtime:
+        yield Operations(runtime)
+
+
+def run(
+    settings: Settings, name: str, raw: Mapping[str, object], request_id: str = "", *, may_create: bool = False
+) -> Any:
+    """One operation on the database; its view. Raises ProjectManagerError, NothingThere, DatabaseRefused."""
+
+    async def once() -> Any:
+        async with operations(settings, may_create=may_create) as desk:
+            return await desk.run(name, raw, request_id)
+
+    return anyio.run(once)
+
+
+def show_json(value: Any) -> None:
+    click.echo(orjson.dumps(value, option=orjson.OPT_INDENT_2))
