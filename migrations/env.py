@@ -20,7 +20,7 @@ def database_path() -> str:
 
 def is_ours(name: str | None, kind: str) -> bool:
     """Full-text tables belong to SQLite's extension and are made by hand in the migrations."""
-    return not (kind == "table" and (name or "").startswith("tasks_fts"))
+    return not (kind == "table" and "_fts" in (name or ""))
 
 
 def begin_for_writing(connection: Connection) -> None:
