@@ -3,7 +3,7 @@ or by name."""
 
 from typing import Any
 
-from mcp_types import CompleteRequestParams
+from mcp.types import CompleteRequestParams
 
 from project_manager.mcp.resources import Context, Resources
 

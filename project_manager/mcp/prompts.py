@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mcp.shared.exceptions import MCPError
-from mcp_types import INVALID_PARAMS, GetPromptRequestParams, PaginatedRequestParams
+from mcp.types import INVALID_PARAMS, GetPromptRequestParams, PaginatedRequestParams
 
 from project_manager.mcp.resources import Context, Resources, task_uri
 from project_manager.mcp.subscriptions import agent_uri

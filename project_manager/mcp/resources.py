@@ -9,7 +9,7 @@ from urllib.parse import unquote
 import orjson
 from mcp.server.context import ServerRequestContext
 from mcp.shared.exceptions import MCPError
-from mcp_types import (
+from mcp.types import (
     INVALID_PARAMS,
     PaginatedRequestParams,
     ReadResourceRequestParams,

@@ -38,7 +38,7 @@ from mcp.shared.inbound import (
 from mcp.shared.jsonrpc_dispatcher import JSONRPCDispatcher
 from mcp.shared.message import ServerMessageMetadata
 from mcp.shared.transport_context import TransportContext
-from mcp_types import (
+from mcp.types import (
     CLIENT_CAPABILITIES_META_KEY,
     PROTOCOL_VERSION_META_KEY,
     ErrorData,
@@ -46,13 +46,13 @@ from mcp_types import (
     ProgressToken,
     RequestId,
 )
-from mcp_types import (
+from mcp.types import (
     DEFAULT_NEGOTIATED_VERSION as DEFAULT_NEGOTIATED_VERSION,
 )
-from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS as HANDSHAKE_PROTOCOL_VERSIONS
-from mcp_types.version import LATEST_HANDSHAKE_VERSION as LATEST_HANDSHAKE_VERSION
-from mcp_types.version import LATEST_MODERN_VERSION as LATEST_MODERN_VERSION
-from mcp_types.version import MODERN_PROTOCOL_VERSIONS as MODERN_PROTOCOL_VERSIONS
+from mcp.types.version import HANDSHAKE_PROTOCOL_VERSIONS as HANDSHAKE_PROTOCOL_VERSIONS
+from mcp.types.version import LATEST_HANDSHAKE_VERSION as LATEST_HANDSHAKE_VERSION
+from mcp.types.version import LATEST_MODERN_VERSION as LATEST_MODERN_VERSION
+from mcp.types.version import MODERN_PROTOCOL_VERSIONS as MODERN_PROTOCOL_VERSIONS
 from starlette.requests import Request
 from starlette.types import Receive, Scope, Send
 

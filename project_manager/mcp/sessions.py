@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from uuid import uuid4
 
 from mcp.server.connection import Connection
-from mcp_types import InitializeRequestParams
+from mcp.types import InitializeRequestParams
 
 from project_manager.clock import monotonic
 from project_manager.mcp.sdk import Greeting, LiveSession

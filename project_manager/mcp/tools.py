@@ -10,7 +10,7 @@ import anyio
 import orjson
 from mcp.server.context import ServerRequestContext
 from mcp.shared.exceptions import MCPError
-from mcp_types import INVALID_PARAMS, CallToolRequestParams, PaginatedRequestParams
+from mcp.types import INVALID_PARAMS, CallToolRequestParams, PaginatedRequestParams
 from starlette.types import Scope
 
 from project_manager.calls import Answer, Caller

@@ -9,11 +9,12 @@ from typing import Any
 
 import anyio
 import orjson
+from mcp import types as wire
 from mcp.server.context import ServerRequestContext
 from mcp.server.subscriptions import InMemorySubscriptionBus, ListenHandler, ToolsListChanged
 from mcp.shared.exceptions import MCPError
 from mcp.shared.message import ServerMessageMetadata
-from mcp_types import (
+from mcp.types import (
     INVALID_PARAMS,
     MISSING_REQUIRED_CLIENT_CAPABILITY,
     CallToolRequestParams,
@@ -33,7 +34,6 @@ from mcp_types import (
     SubscribeRequestParams,
     UnsubscribeRequestParams,
 )
-from mcp_types import _types as wire
 from pydantic import BaseModel
 
 from project_manager.mcp.sdk import DoorServer

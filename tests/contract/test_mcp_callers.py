@@ -49,6 +49,7 @@ async def greet(bare: Wire, headers: dict[str, str]) -> None:
     await bare.initialize()
 
 
+@pytest.mark.promise("door:tokens")
 @pytest.mark.parametrize("headers", [{}, {"authorization": "Bearer nonsense"}])
 async def test_nobody_comes_in_without_a_valid_token(tmp_path: Path, headers: dict[str, str]) -> None:
     async with guarded_door(tmp_path) as (_, bare):
@@ -60,6 +61,7 @@ async def test_nobody_comes_in_without_a_valid_token(tmp_path: Path, headers: di
         assert (await bare.initialize()).status_code == 401
 
 
+@pytest.mark.promise("door:roles")
 @pytest.mark.parametrize("era", ["2025", "2026"])
 async def test_a_viewer_reads_and_does_not_write(tmp_path: Path, era: str) -> None:
     async with guarded_door(tmp_path) as (made, bare):
@@ -70,6 +72,7 @@ async def test_a_viewer_reads_and_does_not_write(tmp_path: Path, era: str) -> No
         assert text.startswith("ROLE_REQUIRED: ")
 
 
+@pytest.mark.promise("door:roles")
 @pytest.mark.parametrize("era", ["2025", "2026"])
 async def test_a_bound_token_is_its_agent_and_no_other(tmp_path: Path, era: str) -> None:
     async with guarded_door(tmp_path) as (made, bare):

@@ -10,7 +10,7 @@ import pytest
 from mcp import Client, MCPDeprecationWarning, MCPError
 from mcp.client.sse import sse_client
 from mcp.client.subscriptions import ResourceUpdated
-from mcp_types import (
+from mcp.types import (
     ListPromptsResult,
     PromptReference,
     ResourceTemplateReference,

@@ -31,6 +31,7 @@ CORE = [
     "add_task_log",
     "wait_for_events",
 ]
+AGREED = Path(__file__).with_name("mcp_tools.json")
 PORTABLE = {
     "type",
     "properties",
@@ -101,6 +102,14 @@ async def test_every_tool_has_a_plain_name_a_title_a_line_and_all_four_hints(tmp
         hints = {"readOnlyHint", "destructiveHint", "idempotentHint", "openWorldHint"}
         assert set(tool["annotations"]) == hints
         assert all(isinstance(value, bool) for value in tool["annotations"].values())
+
+
+@pytest.mark.promise("interface:stable")
+async def test_the_list_of_tools_is_the_one_that_was_agreed(tmp_path: Path) -> None:
+    """After a change on purpose: write what this test prints into the file."""
+    tools = await listed(tmp_path, MCP_TOOLS="all")
+    print(orjson.dumps(tools, option=orjson.OPT_INDENT_2).decode())
+    assert tools == orjson.loads(AGREED.read_bytes())
 
 
 async def test_the_order_of_the_list_never_changes(tmp_path: Path) -> None:
@@ -273,6 +282,7 @@ async def test_a_waiting_claim_is_given_the_task_that_appears(tmp_path: Path, er
         assert claimed[0]["task"]["name"] == "at last"
 
 
+@pytest.mark.promise("claim:not-lost")
 async def test_a_cancelled_wait_claims_nothing(tmp_path: Path) -> None:
     async with product(tmp_path) as made, agent(made.server) as waiter, agent(made.server) as maker:
         waits, scope = anyio.Event(), anyio.CancelScope()

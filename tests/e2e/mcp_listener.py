@@ -12,7 +12,7 @@ import orjson
 import uvicorn
 from mcp.server.context import ServerRequestContext
 from mcp.shared.exceptions import MCPError
-from mcp_types import CallToolRequestParams, ListToolsResult, Tool
+from mcp.types import CallToolRequestParams, ListToolsResult, Tool
 from starlette.types import ASGIApp
 
 from project_manager.mcp.sdk import DoorServer

@@ -46,6 +46,7 @@ async def ok(client: Client, tool: str, **arguments: Any) -> Any:
     return result.structured_content
 
 
+@pytest.mark.promise("lease:exclusive")
 async def test_agents_through_all_doors_never_share_a_task(tmp_path: Path) -> None:
     database, claims = tmp_path / "pm.db", list[tuple[int, str]]()
     async with service(database, free_ports()) as running:
@@ -125,6 +126,7 @@ async def test_the_service_stops_in_time_with_every_kind_of_stream_open(tmp_path
         assert "SHUTTING_DOWN" in answers[0].text
 
 
+@pytest.mark.promise("door:elsewhere")
 @pytest.mark.parametrize("era", ["2025", "2026"])
 @pytest.mark.parametrize("refused", [{"host": "evil.example"}, {"origin": "http://evil.example"}])
 async def test_a_foreign_page_is_refused_on_the_fast_path_too(
@@ -140,6 +142,7 @@ async def test_a_foreign_page_is_refused_on_the_fast_path_too(
                 assert (await post(call("list_projects"), refused)).status_code == 403
 
 
+@pytest.mark.promise("events:other-processes")
 async def test_stdio_and_the_service_hear_of_each_other(tmp_path: Path) -> None:
     database = tmp_path / "pm.db"
     command, *arguments = stdio_command(database)

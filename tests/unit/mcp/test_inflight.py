@@ -3,7 +3,7 @@
 import anyio
 import pytest
 from mcp.shared.message import SessionMessage
-from mcp_types import JSONRPCNotification, JSONRPCRequest, JSONRPCResponse
+from mcp.types import JSONRPCNotification, JSONRPCRequest, JSONRPCResponse
 
 from project_manager.mcp.inflight import Calls, Conversation, CountingReader, CountingWriter
 
