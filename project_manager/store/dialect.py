@@ -7,6 +7,8 @@ from types import ModuleType
 from typing import Any
 
 from sqlalchemy.dialects.sqlite import dialect as _sqlite_dialect
+from sqlalchemy.dialects.sqlite.base import SQLiteCompiler
+from sqlalchemy.sql.expression import FromClause
 
 from project_manager.domain.errors import (
     DatabaseBusy,
@@ -22,7 +24,17 @@ except ImportError:
     _bundled = None
 
 driver: ModuleType = _bundled if _bundled is not None else _standard
+
+
+class _Compiler(SQLiteCompiler):
+    """Spells hints as they are given; SQLAlchemy's own compiler for SQLite leaves them out."""
+
+    def get_from_hint_text(self, table: FromClause, text: str | None) -> str | None:
+        return text
+
+
 compiler = _sqlite_dialect(paramstyle="named")
+compiler.statement_compiler = _Compiler
 
 DatabaseError: type[Exception] = driver.DatabaseError
 DriverError: type[Exception] = driver.Error

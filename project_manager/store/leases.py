@@ -11,7 +11,7 @@ from sqlalchemy.sql.expression import literal_column
 
 from project_manager.store.compiled import Statement, each
 from project_manager.store.schema import tasks
-from project_manager.store.tasks import COLUMNS, TaskRow, claimable, has_labels
+from project_manager.store.tasks import COLUMNS, TaskRow, claimable, claimable_index, has_labels
 from project_manager.store.transaction import Tx
 
 _candidate = tasks.alias("candidate")
@@ -194,6 +194,7 @@ def _best(filters: frozenset[str], capped: bool) -> Any:
     return (
         select(_candidate.c.id)
         .where(*conditions)
+        .with_hint(_candidate, claimable_index(filters), "sqlite")
         .order_by(_candidate.c.priority, _candidate.c.unblocks.desc(), _candidate.c.id)
         .limit(literal_column("1"))
     )
