@@ -100,8 +100,8 @@ def _instant(value: object) -> object:
     raise ValueError("is not a time such as 2026-11-23T10:00:00Z")
 
 
-def word_reader(words: dict[str, Any], legal: list[str]) -> Callable[[object], object]:
-    """Reads one of `words` in any case; a fault names the nearest and all legal ones."""
+def word_reader(words: dict[str, Any], legal: list[str], kind: str = "status") -> Callable[[object], object]:
+    """Reads one of `words` in any case; a fault names the nearest and all legal ones. `kind` is what they are."""
 
     def read(value: object) -> object:
         if not isinstance(value, str):
@@ -110,7 +110,7 @@ def word_reader(words: dict[str, Any], legal: list[str]) -> Callable[[object], o
         if found is None:
             near = get_close_matches(spelled(value), words, n=1)
             guess = f"did you mean {words[near[0]]}? " if near else ""
-            raise ValueError(f"{value[:40]!r} is not a status: {guess}it is one of {', '.join(legal)}")
+            raise ValueError(f"{value[:40]!r} is not a {kind}: {guess}it is one of {', '.join(legal)}")
         return found
 
     return read
@@ -126,6 +126,7 @@ Id = Annotated[int, BeforeValidator(_integer), Field(ge=1, le=limits.ID_MAXIMUM)
 Ids = Annotated[list[Id], BeforeValidator(listed), AfterValidator(_distinct), Field(max_length=limits.LINKS)]
 Whole = Annotated[int, BeforeValidator(_integer)]
 Flag = Annotated[bool, BeforeValidator(_boolean)]
+OneLine = Annotated[str, AfterValidator(_one_line)]
 Name = Annotated[str, AfterValidator(_one_line), Field(min_length=1, max_length=limits.NAME_CHARACTERS)]
 Text = Annotated[str, AfterValidator(_within_description)]
 AgentId = Annotated[str, AfterValidator(_one_line), Field(min_length=1, max_length=limits.AGENT_ID_CHARACTERS)]
