@@ -80,7 +80,7 @@ def main() -> None:
 
     \b
     Begin with:
-      project-manager import examples/online-shop.yaml
+      project-manager import examples/web-shop.yaml
       project-manager serve
     then open http://127.0.0.1:8080 and point your agents at http://127.0.0.1:8081/mcp.
 

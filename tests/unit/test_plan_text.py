@@ -1,0 +1,223 @@
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from project_manager.contract import nodes, plan, plan_text
+from project_manager.contract.nodes import Place, Unreadable
+from project_manager.domain.errors import Invalid
+
+CHECKOUT = Path(__file__).parents[2]
+PLANS = sorted((CHECKOUT / "examples").glob("*.yaml"))
+TRICKY = "ab \n\t:#-'\"\\|>&*!%@`{}[],?~.01\r\x85\u2028\xa0\ufeffé😀nullyesno"
+
+texts = st.one_of(
+    st.text(alphabet=st.characters(exclude_categories=["Cs"], exclude_characters="\0")), st.text(alphabet=TRICKY)
+)
+documents = st.lists(st.fixed_dictionaries({"name": texts, "labels": st.lists(texts)})).map(
+    lambda items: {"projects": items}
+)
+
+
+@given(documents)
+def test_whatever_is_written_as_yaml_is_read_back_as_it_was(document: dict[str, Any]) -> None:
+    text = plan_text.write(document, "yaml")
+    assert nodes.plain(nodes.compose(text)) == document
+    assert yaml.safe_load(text) == document
+
+
+@given(documents)
+def test_whatever_is_written_as_json_is_read_back_as_it_was(document: dict[str, Any]) -> None:
+    text = plan_text.write(document, "json")
+    assert nodes.plain(nodes.compose(text)) == document
+    assert json.loads(text) == document
+
+
+@given(documents)
+def test_json_of_other_writers_with_escaped_pairs_is_read_as_they_meant_it(document: dict[str, Any]) -> None:
+    assert nodes.plain(nodes.compose(json.dumps(document))) == document
+
+
+def test_words_that_yaml_takes_for_values_stay_the_words_they_are() -> None:
+    said = nodes.plain(nodes.compose("[No, on, 1e3, 0x10, 2026-11-23, 1:30, .inf, 007]"))
+    assert said == ["No", "on", "1e3", "0x10", "2026-11-23", "1:30", ".inf", "007"]
+
+
+def test_a_key_given_beside_a_merge_wins_over_the_merged_one() -> None:
+    text = "base: &b {name: A, priority: 1}\nlater: {<<: *b, name: B}\nearlier: {name: C, <<: [*b]}\n"
+    said = nodes.plain(nodes.compose(text))
+    assert said["later"] == {"name": "B", "priority": "1"}
+    assert said["earlier"] == {"name": "C", "priority": "1"}
+
+
+@pytest.mark.parametrize(
+    ("text", "place", "words"),
+    [
+        ("[" * 100_000, Place(1, 33), "nested"),
+        ("- " * 100_000 + "x", Place(1, 65), "nested"),
+        ("a: &a [*a]", Place(1, 8), "anchor"),
+        ("a: *nobody", Place(1, 4), "anchor"),
+        ("a: !!python/object:os.system x", Place(1, 4), "tag"),
+        ("a: 1\n---\nb: 2", Place(2, 1), "second document"),
+        ("a: b: c", Place(1, 5), "not YAML"),
+        ("a:\n  - \x07", Place(2, 5), "U+0007"),
+        ("a: \ud800", Place(1, 4), "U+D800"),
+        ("? [a]\n: b", Place(1, 3), "key must be a text"),
+        ("<<: 5", Place(1, 5), "merges mappings"),
+    ],
+)
+def test_what_is_no_document_is_refused_with_its_place(text: str, place: Place, words: str) -> None:
+    with pytest.raises(Unreadable) as caught:
+        nodes.compose(text)
+    assert words in caught.value.message
+    assert caught.value.place == place
+
+
+@pytest.mark.parametrize("text", ["a: 1\nb: [1,\nc: 2", 'a:\n  {"b": "\\ud83d"}', "a: 1\n\tb: 2"])
+def test_a_slip_in_the_syntax_is_refused_with_its_line(text: str) -> None:
+    with pytest.raises(Unreadable) as caught:
+        nodes.compose(text)
+    assert caught.value.place.line > 1
+    assert caught.value.message.startswith("this is not YAML: ")
+
+
+def test_a_document_that_unfolds_into_millions_is_refused_before_it_unfolds() -> None:
+    lines = ["l0: &l0 [x, x, x, x, x, x, x, x, x, x]"]
+    lines += [f"l{n}: &l{n} [{', '.join([f'*l{n - 1}'] * 10)}]" for n in range(1, 9)]
+    with pytest.raises(Unreadable, match="more than 2,000,000 values"):
+        nodes.compose("\n".join(lines))
+
+
+def test_every_fault_of_a_document_is_found_at_once_with_line_and_column() -> None:
+    text = """\
+projects:
+  - name: Shop
+    colour: red
+    epics:
+      - nam: Checkout
+        tasks:
+          - name: Pay
+            statuss: DONE
+            priority: high
+            labels: {a: 1}
+          - just a text
+          - name: Pay again
+            status: finished
+            name: Paid
+      - name: Empty
+        tasks: none
+standalone_task: []
+"""
+    read = plan.read(text, "plan.yaml")
+    found = {(fault.place, fault.field) for fault in read.faults}
+    assert found == {
+        (Place(3, 5), "projects.0.colour"),
+        (Place(5, 9), "projects.0.epics.0.nam"),
+        (Place(5, 9), "projects.0.epics.0.name"),
+        (Place(8, 13), "projects.0.epics.0.tasks.0.statuss"),
+        (Place(9, 23), "projects.0.epics.0.tasks.0.priority"),
+        (Place(10, 21), "projects.0.epics.0.tasks.0.labels"),
+        (Place(11, 13), "projects.0.epics.0.tasks.1"),
+        (Place(13, 21), "projects.0.epics.0.tasks.2.status"),
+        (Place(14, 13), "projects.0.epics.0.tasks.2.name"),
+        (Place(16, 16), "projects.0.epics.1.tasks"),
+        (Place(17, 1), "standalone_task"),
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "near"),
+    [
+        ("prjects: []", "`projects`"),
+        ("projects: [{name: A, epcs: []}]", "`epics`"),
+        ("projects: [{name: A, epics: [{name: B, taks: []}]}]", "`tasks`"),
+        ("standalone_tasks: [{name: A, depend_on: B}]", "`depends_on`"),
+    ],
+)
+def test_an_unknown_key_is_named_with_the_nearest_valid_one(text: str, near: str) -> None:
+    (fault,) = plan.read(text, "plan.yaml").faults
+    assert fault.message.startswith("unknown field ")
+    assert f"did you mean {near}?" in fault.message
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("projects:\n- name: A\n- name: A\n", 3),
+        ("projects:\n- name: A\n  epics:\n  - name: E\n  - name: E\n", 5),
+        ("projects:\n- name: A\n  tasks:\n  - name: T\n  - name: T\n", 5),
+        ("standalone_tasks:\n- {name: T, external_key: k}\n- {name: U, external_key: k}\n", 3),
+        ("standalone_tasks:\n- {name: T}\n- {name: T, project: Inbox}\n", 3),
+    ],
+)
+def test_what_stands_twice_is_named_with_the_line_where_it_stands_first(text: str, line: int) -> None:
+    (fault,) = plan.read(text, "plan.yaml").faults
+    assert fault.place.line == line
+    assert f"stands on line {line - 1} already" in fault.message
+
+
+def test_tasks_of_one_name_with_keys_of_their_own_are_two_tasks() -> None:
+    read = plan.read(
+        "standalone_tasks:\n- {name: T}\n- {name: T, external_key: k}\n- {name: T, external_key: l}\n", "p"
+    )
+    assert read.faults == []
+    assert len(read.tasks) == 3
+
+
+def test_a_key_with_nothing_behind_it_says_the_default() -> None:
+    text = "standalone_tasks:\n- {name: T, description: , labels: ~, priority: null, due_at: , status: , project: }\n"
+    read = plan.read(text, "p")
+    assert read.faults == []
+    said = read.tasks[0].said
+    assert (said.description, said.labels, said.priority, said.due_at) == ("", [], 2, None)
+    assert {"description", "labels", "priority", "due_at"} <= said.model_fields_set
+    assert "status" not in said.model_fields_set
+
+
+def test_an_empty_document_is_no_plan() -> None:
+    for text in ("", "# nothing\n", "~"):
+        (fault,) = plan.read(text, "p").faults
+        assert "empty" in fault.message
+
+
+def test_the_error_lists_its_faults_in_the_order_of_the_document_and_says_how_many() -> None:
+    faults = [plan.Fault(Place(line, 1), "f", f"fault {line}") for line in range(700, 0, -1)]
+    error = plan.refused("plan.yaml", faults)
+    assert isinstance(error, Invalid)
+    listed: Any = error.details["faults"]
+    assert error.details["total"] == 700
+    assert [fault["line"] for fault in listed] == list(range(1, 501))
+    assert error.message.startswith("plan.yaml:1:1: fault 1; plan.yaml:2:1: fault 2")
+    assert error.message.endswith("; and 690 more")
+
+
+@pytest.mark.parametrize("path", PLANS, ids=lambda path: path.name)
+def test_an_example_is_a_plan_without_faults(path: Path) -> None:
+    assert plan.read(path.read_text(), path.name).faults == []
+
+
+def test_one_example_is_a_real_plan_of_more_than_thirty_tasks_with_everything_in_it() -> None:
+    sizes = {path: plan.read(path.read_text(), path.name).tasks for path in PLANS}
+    tasks = max(sizes.values(), key=len)
+    said = {name for task in tasks for name in task.said.model_fields_set}
+    assert len(tasks) > 30
+    assert {"depends_on", "conflicts_with", "priority", "labels", "acceptance", "external_key", "due_at"} <= said
+
+
+def test_the_plan_in_the_documentation_is_one() -> None:
+    page = (CHECKOUT / "docs" / "import.md").read_text()
+    for block in re.findall(r"```yaml\n(.*?)```", page, re.DOTALL):
+        assert plan.read(block, "docs").faults == []
+
+
+def test_every_key_of_the_format_is_in_the_documentation() -> None:
+    page = (CHECKOUT / "docs" / "import.md").read_text()
+    kinds = (plan.PlanDocument, plan.PlanProject, plan.PlanEpic, plan.PlanStandaloneTask, plan.PlanLog)
+    for kind in kinds:
+        for name in kind.model_fields:
+            assert f"`{name}`" in page
