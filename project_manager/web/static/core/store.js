@@ -53,3 +53,28 @@ export function useStore(select) {
   }, [select]);
   return value;
 }
+
+/** As useStore for what need not follow each change of a burst: at once, then at most every `ms`. */
+export function useCalmly(select, ms = 1000) {
+  const [value, setValue] = useState(() => select(state));
+  useEffect(() => {
+    let timer = null;
+    let last = value;
+    const take = () => {
+      timer = null;
+      const next = select(state);
+      if (Object.is(next, last)) return;
+      last = next;
+      setValue(next);
+      timer = setTimeout(take, ms);
+    };
+    const look = () => timer === null && take();
+    look();
+    const stop = watch(look);
+    return () => {
+      stop();
+      clearTimeout(timer);
+    };
+  }, [select, ms]);
+  return value;
+}

@@ -3,7 +3,7 @@ import { FILTERS, navigate } from "../core/route.js";
 import { READY_NAMES, inUse, visibleColumns } from "../core/filters.js";
 import { count, plural } from "../core/format.js";
 import { html, useEffect, useMemo, useRef, useState } from "../core/html.js";
-import { state, useStore } from "../core/store.js";
+import { state, useCalmly, useStore } from "../core/store.js";
 import { STATUSES } from "../core/words.js";
 import { Icon } from "../ui/icons.js";
 
@@ -54,15 +54,18 @@ export function epicOptions(project) {
 export const projectOptions = () => [...state.projects.values()].sort(byName).map((project) => [project.id, project.archived_at ? `${project.name} (archived)` : project.name]);
 
 function Shown() {
+  useStore((now) => now.revision.tasks);
   const columns = visibleColumns(state);
   const shown = STATUSES.reduce((sum, status) => sum + columns[status].length, 0);
   const all = state.tasks.size;
   return html`<span class="shown" data-testid="shown">${shown === all ? plural(all, "task") : `${count(shown)} of ${plural(all, "task")}`}</span>`;
 }
 
+const revisionOfTasks = (now) => now.revision.tasks;
+
 export function FilterBar() {
   const route = useStore((now) => now.route);
-  const revision = useStore((now) => now.revision.tasks);
+  const revision = useCalmly(revisionOfTasks);
   const plans = useStore((now) => now.revision.plans);
   const { labels, holders } = useMemo(() => inUse(state), [revision, route.project]);
   const epics = useMemo(() => epicOptions(route.project), [plans, route.project]);

@@ -4,7 +4,7 @@ import { count } from "../core/format.js";
 import { html, useEffect, useState } from "../core/html.js";
 import { follow, hrefOf, navigate } from "../core/route.js";
 import { signOut } from "../core/session.js";
-import { useStore } from "../core/store.js";
+import { useCalmly, useStore } from "../core/store.js";
 import { cycleTheme, onTheme, theme, themeName } from "../core/theme.js";
 import { canWrite } from "../core/words.js";
 import { Avatar } from "../ui/chips.js";
@@ -31,14 +31,16 @@ function ProjectChoice() {
 function Nav() {
   const view = useStore((state) => state.route.view);
   useStore((state) => state.route);
-  const needs = useStore(needsCount);
+  const needs = useCalmly(needsCount, 400);
   return html`<nav class="nav" aria-label="Views">${TABS.map(([name, title, icon]) => html`<a key=${name} href=${hrefOf({ view: name, around: null, task: null })} title=${title} aria-current=${view === name ? "page" : undefined} data-testid=${`nav-${name}`} onClick=${(event) => follow(event, { view: name, around: null })}>
     <${Icon} name=${icon} /><span>${title}</span>${name === "needs" && needs > 0 && html`<span class="badge">${count(needs)}</span>`}</a>`)}</nav>`;
 }
 
+const revisionOfTasks = (state) => state.revision.tasks;
+
 /** Who works now; a press shows what that agent holds. */
 function Presence() {
-  useStore((state) => state.revision.tasks);
+  useCalmly(revisionOfTasks, 500);
   const holder = useStore((state) => state.route.holder);
   const held = [...leasesByHolder()].sort((a, b) => b[1].length - a[1].length || (a[0] < b[0] ? -1 : 1));
   if (held.length === 0) return null;

@@ -1,0 +1,142 @@
+"""A real browser on the dashboard, and what a person does with it."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect, sync_playwright
+
+from tests.e2e.service import Service
+
+CHROMIUM = "/usr/bin/chromium"
+FLAGS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-dev-shm-usage",
+)
+PATIENCE_MS = 5000
+STANDARDS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
+
+expect.set_options(timeout=PATIENCE_MS)
+
+
+@contextmanager
+def chromium() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=[*FLAGS])
+        yield browser
+        browser.close()
+
+
+class Dashboard:
+    """One tab. `faults` collects what the browser complained about: uncaught errors and violations of the page's policy."""
+
+    def __init__(self, service: Service, context: BrowserContext) -> None:
+        self.service = service
+        self.context = context
+        self.faults: list[str] = []
+        self.page = context.new_page()
+        self.page.set_default_timeout(PATIENCE_MS)
+        self.page.on("pageerror", lambda error: self.faults.append(str(error)))
+        self.page.on("console", lambda line: self._listen(line.type, line.text))
+
+    def _listen(self, kind: str, text: str) -> None:
+        if kind == "error" and "Failed to load resource" not in text and "WebSocket connection" not in text:
+            self.faults.append(text)
+
+    def open(self, address: str = "/") -> "Dashboard":
+        """Returns when the page is live."""
+        self.page.goto(self.service.url + address)
+        self.expect_face("live")
+        return self
+
+    def expect_face(self, face: str) -> None:
+        expect(self.connection).to_have_attribute("data-face", face)
+
+    @property
+    def connection(self) -> Locator:
+        return self.page.get_by_test_id("connection")
+
+    def column(self, status: str) -> Locator:
+        return self.page.get_by_test_id(f"column-{status}")
+
+    def card(self, task_id: int) -> Locator:
+        return self.page.locator(f'[data-testid="card"][data-task="{task_id}"]')
+
+    def card_in(self, status: str, task_id: int) -> Locator:
+        return self.column(status).locator(f'[data-task="{task_id}"]')
+
+    @property
+    def drawer(self) -> Locator:
+        return self.page.get_by_test_id("drawer")
+
+    @property
+    def dialog(self) -> Locator:
+        return self.page.get_by_test_id("dialog")
+
+    def toast(self, text: str) -> Locator:
+        return self.page.get_by_test_id("toast").filter(has_text=text)
+
+    def confirm(self) -> None:
+        self.page.get_by_test_id("confirm").click()
+
+    def violations(self) -> Sequence[str]:
+        """What axe finds against WCAG 2.2 A and AA: "rule: where" for each."""
+        found: Mapping[str, Any] = Axe().run(self.page, options={"runOnly": STANDARDS}).response
+        return [f"{rule['id']}: {node['html'][:200]}" for rule in found["violations"] for node in rule["nodes"]]
+
+
+@contextmanager
+def dashboard(service: Service, browser: Browser, **options: Any) -> Iterator[Dashboard]:
+    """A tab of its own; at its end nothing may have gone wrong in it."""
+    context = browser.new_context(**{"viewport": {"width": 1440, "height": 900}, **options})
+    opened = Dashboard(service, context)
+    try:
+        yield opened
+        assert opened.faults == []
+    finally:
+        context.close()
+
+
+class Team:
+    """What agents and scripts do meanwhile, over REST."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+
+    def send(self, method: str, path: str, body: Mapping[str, object] | None = None) -> Any:
+        with self._service.http() as client:
+            answer = client.request(method, path, json=body)
+        assert answer.is_success, f"{method} {path}: {answer.status_code} {answer.text}"
+        return answer.json()
+
+    def project(self, name: str = "Checkout", **fields: object) -> int:
+        return int(self.send("POST", "/api/projects", {"name": name, **fields})["id"])
+
+    def epic(self, project: int, name: str) -> int:
+        return int(self.send("POST", "/api/epics", {"project_id": project, "name": name})["id"])
+
+    def task(self, project: int, name: str, **fields: object) -> int:
+        return int(self.send("POST", "/api/tasks", {"project_id": project, "name": name, **fields})["id"])
+
+    def read(self, task: int) -> dict[str, Any]:
+        return dict(self.send("GET", f"/api/tasks/{task}"))
+
+    def claim(self, task: int, agent: str, seconds: int = 600) -> dict[str, Any]:
+        body = {"agent_id": agent, "ttl_seconds": seconds}
+        return dict(self.send("POST", f"/api/tasks/{task}/lock", body)["lock"])
+
+    def release(self, task: int, agent: str, **fields: object) -> None:
+        self.send("DELETE", f"/api/tasks/{task}/lock", {"agent_id": agent, **fields})
+
+    def move(self, task: int, status: str, **fields: object) -> None:
+        self.send("POST", f"/api/tasks/{task}/status", {"status": status, **fields})
+
+    def log(self, task: int, body: str, **fields: object) -> None:
+        self.send("POST", f"/api/tasks/{task}/log", {"body": body, **fields})

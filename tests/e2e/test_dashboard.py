@@ -1,0 +1,248 @@
+"""The dashboard as a person uses it, in a real browser against a real server."""
+
+import re
+from collections.abc import Callable, Iterator
+
+import pytest
+from playwright.sync_api import Browser, expect
+
+from tests.e2e.browser import Team, chromium, dashboard
+from tests.e2e.service import Service
+
+Start = Callable[..., Service]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium() as launched:
+        yield launched
+
+
+@pytest.fixture
+def service(start_service: Start) -> Service:
+    return start_service()
+
+
+@pytest.fixture
+def team(service: Service) -> Team:
+    return Team(service)
+
+
+def test_an_empty_server_says_how_to_begin(service: Service, browser: Browser) -> None:
+    with dashboard(service, browser) as tab:
+        tab.open()
+        expect(tab.page.get_by_text("No tasks yet")).to_be_visible()
+
+
+def test_a_claim_appears_at_once_with_holder_and_countdown(
+    service: Service, browser: Browser, team: Team
+) -> None:
+    task = team.task(team.project(), "Write the parser", priority=0, labels=["core"])
+    with dashboard(service, browser) as tab:
+        tab.open()
+        expect(tab.card_in("TODO", task)).to_contain_text("Ready")
+        expect(tab.card_in("TODO", task)).to_contain_text("P0")
+        expect(tab.card_in("TODO", task)).to_contain_text("core")
+        team.claim(task, "claude-7", 600)
+        held = tab.card_in("IN_PROGRESS", task)
+        expect(held).to_contain_text("claude-7")
+        expect(held.locator(".left")).to_have_text(re.compile(r"(10:00|9:\d\d)$"))
+        team.move(task, "DONE", agent_id="claude-7")
+        expect(tab.card_in("DONE", task)).to_be_visible()
+        expect(tab.column("IN_PROGRESS").get_by_test_id("count")).to_have_text("0")
+
+
+def test_what_waits_says_for_what_and_becomes_ready_live(
+    service: Service, browser: Browser, team: Team
+) -> None:
+    project = team.project()
+    first = team.task(project, "Design")
+    second = team.task(project, "Build", depends_on=[first])
+    with dashboard(service, browser) as tab:
+        tab.open()
+        expect(tab.card(second)).to_contain_text(f"waits for task #{first}")
+        team.move(first, "DONE")
+        expect(tab.card(second)).to_contain_text("Ready")
+
+
+def test_an_expired_lease_puts_the_task_back_without_a_reload(
+    service: Service, browser: Browser, team: Team
+) -> None:
+    task = team.task(team.project(), "Short work")
+    with dashboard(service, browser) as tab:
+        tab.open()
+        team.claim(task, "gone-agent", 1)
+        expect(tab.card_in("TODO", task)).to_contain_text("1× failed")
+        tab.page.get_by_test_id("nav-needs").click()
+        expect(tab.page.get_by_test_id("need-lost")).to_contain_text("Short work")
+
+
+def test_blocked_tasks_have_their_own_column_and_count(
+    service: Service, browser: Browser, team: Team
+) -> None:
+    project = team.project()
+    task = team.task(project, "Stuck")
+    team.task(project, "Free")
+    team.move(task, "BLOCKED")
+    with dashboard(service, browser) as tab:
+        tab.open()
+        expect(tab.column("BLOCKED").get_by_test_id("count")).to_have_text("1")
+        expect(tab.column("TODO").get_by_test_id("count")).to_have_text("1")
+
+
+def test_filters_and_search_live_in_the_address(service: Service, browser: Browser, team: Team) -> None:
+    project, other = team.project(), team.project("Search")
+    epic = team.epic(project, "Payments")
+    chosen = team.task(project, "Refund by card", epic_id=epic, labels=["backend"])
+    team.task(project, "Refund by voucher", labels=["backend"])
+    elsewhere = team.task(other, "Refund elsewhere")
+    with dashboard(service, browser) as tab:
+        tab.open()
+        tab.page.get_by_test_id("filter-project").select_option(label="Checkout")
+        expect(tab.card(elsewhere)).to_have_count(0)
+        tab.page.get_by_test_id("filter-epic").select_option(label="Payments")
+        tab.page.get_by_test_id("filter-label").select_option("backend")
+        tab.page.get_by_test_id("search").fill("refund card")
+        expect(tab.page.get_by_test_id("shown")).to_have_text("1 of 3 tasks")
+        expect(tab.page).to_have_url(re.compile(rf"project={project}&epic={epic}&label=backend&q=refund\+card"))
+        tab.page.reload()
+        expect(tab.card(chosen)).to_be_visible()
+        expect(tab.page.get_by_test_id("shown")).to_have_text("1 of 3 tasks")
+        tab.page.get_by_role("button", name="Clear").click()
+        expect(tab.page.get_by_test_id("shown")).to_have_text("2 of 3 tasks")
+
+
+def test_holders_and_readiness_filter_the_board(service: Service, browser: Browser, team: Team) -> None:
+    project = team.project()
+    held, free = team.task(project, "Held"), team.task(project, "Free")
+    team.claim(held, "codex-2")
+    with dashboard(service, browser) as tab:
+        tab.open("/?holder=codex-2")
+        expect(tab.card(held)).to_be_visible()
+        expect(tab.card(free)).to_have_count(0)
+        tab.open("/?ready=ready")
+        expect(tab.card(free)).to_be_visible()
+        expect(tab.card(held)).to_have_count(0)
+
+
+def test_a_task_is_moved_by_dragging_and_the_move_can_be_undone(
+    service: Service, browser: Browser, team: Team
+) -> None:
+    task = team.task(team.project(), "Drag me")
+    with dashboard(service, browser) as tab:
+        tab.open()
+        tab.card(task).drag_to(tab.column("REVIEW"))
+        expect(tab.card_in("REVIEW", task)).to_be_visible()
+        expect(tab.toast("Moved")).to_be_visible()
+        assert team.read(task)["status"] == "REVIEW"
+        tab.toast("Moved").get_by_role("button", name="Undo").click()
+        expect(tab.card_in("TODO", task)).to_be_visible()
+        expect(tab.toast("is back in To do")).to_be_visible()
+        assert team.read(task)["status"] == "TODO"
+
+
+def test_a_held_task_moves_only_after_the_person_agreed_to_take_it_over(
+    service: Service, browser: Browser, team: Team
+) -> None:
+    task = team.task(team.project(), "Contested")
+    team.claim(task, "claude-7")
+    with dashboard(service, browser) as tab:
+        tab.open(f"/?task={task}")
+        tab.page.get_by_test_id("move").select_option("REVIEW")
+        expect(tab.dialog).to_contain_text("claude-7 is working on this")
+        tab.dialog.get_by_role("button", name="Cancel").click()
+        assert team.read(task)["lock"]["holder"] == "claude-7"
+        tab.page.get_by_test_id("move").select_option("REVIEW")
+        tab.confirm()
+        expect(tab.card_in("REVIEW", task)).to_be_visible()
+        after = team.read(task)
+        assert (after["status"], after["lock"]) == ("REVIEW", None)
+
+
+def test_a_lease_is_extended_taken_over_and_released_from_the_drawer(
+    service: Service, browser: Browser, team: Team
+) -> None:
+    task = team.task(team.project(), "Leased")
+    fence = team.claim(task, "claude-7", 60)["fence"]
+    with dashboard(service, browser) as tab:
+        tab.open(f"/?task={task}")
+        tab.page.get_by_test_id("extend").select_option("1800")
+        expect(tab.page.get_by_test_id("countdown")).to_have_text(re.compile(r"^(30:00|29:\d\d)$"))
+        lock = team.read(task)["lock"]
+        assert (lock["holder"], lock["fence"]) == ("claude-7", fence)
+        tab.page.get_by_test_id("take-over").click()
+        tab.confirm()
+        expect(tab.page.get_by_test_id("lease")).to_contain_text("(you)")
+        assert team.read(task)["lock"]["fence"] > fence
+        tab.page.get_by_test_id("release").click()
+        expect(tab.drawer.get_by_text("Ready.")).to_be_visible()
+        assert team.read(task)["lock"] is None
+
+
+def test_finished_work_is_reopened_only_on_purpose(service: Service, browser: Browser, team: Team) -> None:
+    task = team.task(team.project(), "Finished")
+    team.move(task, "DONE")
+    with dashboard(service, browser) as tab:
+        tab.open(f"/?task={task}")
+        tab.page.get_by_test_id("move").select_option("TODO")
+        expect(tab.dialog).to_contain_text("Reopen")
+        tab.confirm()
+        expect(tab.card_in("TODO", task)).to_be_visible()
+
+
+def test_a_deleted_task_stays_deleted_after_a_reload(service: Service, browser: Browser, team: Team) -> None:
+    project = team.project()
+    task, kept = team.task(project, "Throw away"), team.task(project, "Keep")
+    with dashboard(service, browser) as tab:
+        tab.open(f"/?task={task}")
+        tab.page.get_by_test_id("delete").click()
+        tab.confirm()
+        expect(tab.card(task)).to_have_count(0)
+        tab.open()
+        expect(tab.card(kept)).to_be_visible()
+        expect(tab.card(task)).to_have_count(0)
+
+
+def test_a_refusal_shows_what_the_server_says_and_what_to_do(
+    service: Service, browser: Browser, team: Team
+) -> None:
+    project = team.project()
+    first = team.task(project, "Needed")
+    team.task(project, "Needs it", depends_on=[first])
+    with dashboard(service, browser) as tab:
+        tab.open(f"/?task={first}")
+        tab.page.get_by_test_id("delete").click()
+        tab.confirm()
+        refusal = tab.toast(f"depend on task {first}")
+        expect(refusal).to_contain_text("Remove the dependency from those tasks first")
+        assert team.read(first)["name"] == "Needed"
+
+
+def test_the_log_is_read_written_and_followed_live(service: Service, browser: Browser, team: Team) -> None:
+    task = team.task(team.project(), "Talkative")
+    team.log(task, "**Half** done", agent_id="claude-7")
+    with dashboard(service, browser) as tab:
+        tab.open(f"/?task={task}")
+        expect(tab.page.get_by_test_id("log-entry").locator("strong")).to_have_text("Half")
+        tab.page.get_by_test_id("log-body").fill("Please use half-even")
+        tab.page.get_by_test_id("log-body").press("Control+Enter")
+        expect(tab.page.get_by_test_id("log-entry").first).to_contain_text("Please use half-even")
+        team.log(task, "Will do", agent_id="claude-7")
+        expect(tab.page.get_by_test_id("log-entry").first).to_contain_text("Will do")
+        tab.page.get_by_role("tab", name="History").click()
+        expect(tab.page.get_by_test_id("history")).to_contain_text("created")
+
+
+def test_what_agents_write_never_becomes_markup(service: Service, browser: Browser, team: Team) -> None:
+    evil = '<img src=x onerror="document.title=1"><script>document.title=1</script>'
+    task = team.task(
+        team.project(evil), evil, description=f"{evil}\n[x](javascript:alert(1))", labels=[evil[:60]]
+    )
+    team.claim(task, evil)
+    team.log(task, evil, agent_id=evil)
+    with dashboard(service, browser) as tab:
+        for address in (f"/?task={task}", "/?view=agents", "/?view=activity", "/?view=projects", "/?view=needs"):
+            tab.open(address)
+            expect(tab.page.get_by_text("<img src=x").first).to_be_attached()
+            assert tab.page.locator("img, main script, a[href^='javascript']").count() == 0
+        assert tab.page.title() == "Project Manager"
