@@ -83,7 +83,9 @@ def _changes(difference: Difference) -> list[views.ChangeView]:
 
 
 def _change(kind: Any, name: str, is_new: bool, fields: list[str]) -> views.ChangeView:
-    return views.ChangeView("created" if is_new else "changed" if fields else "unchanged", kind, name, fields)
+    if is_new:
+        return views.ChangeView("created", kind, name, [])
+    return views.ChangeView("changed" if fields else "unchanged", kind, name, fields)
 
 
 def _tell_finished(tx: Tx, command: commands.ImportPlan, difference: Difference, view: views.ImportView) -> None:
