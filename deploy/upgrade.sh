@@ -15,7 +15,7 @@ if [ "$count" -eq 0 ]; then
 fi
 
 say "Backup"
-docker compose run --rm --no-deps migrate project-manager backup "/app/data/backups/before-upgrade-$(date -u +%Y%m%dT%H%M%SZ).db"
+docker compose run --rm --no-deps migrate project-manager backup "/app/backups/before-upgrade-$(date -u +%Y%m%dT%H%M%SZ).db"
 say "Migration"
 docker compose run --rm --no-deps migrate
 

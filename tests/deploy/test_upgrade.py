@@ -1,0 +1,121 @@
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.deploy.stack import SERVICE, Stack, docker, run
+from tests.deploy.team import at_work, make_tasks
+
+IMAGE = "project-manager:latest"
+PACKAGED = "/opt/venv/lib/python3.13/site-packages/project_manager/_migrations/versions"
+
+NEW_COLUMN = """
+import sqlalchemy as sa
+from alembic import op
+
+revision = "9001"
+down_revision = {previous!r}
+
+
+def upgrade():
+    op.add_column("projects", sa.Column("upgraded", sa.Text))
+    op.execute("UPDATE projects SET upgraded = 'yes'")
+"""
+HALF_AND_THEN_A_FAULT = NEW_COLUMN + '    raise RuntimeError("the second half does not work")\n'
+
+
+@pytest.fixture
+def release(tmp_path: Path) -> Iterator[str]:
+    """The tag of the present image, put back afterwards."""
+    kept = f"project-manager:kept-{secrets.token_hex(4)}"
+    docker("tag", IMAGE, kept)
+    yield kept
+    docker("tag", kept, IMAGE)
+    docker("rmi", kept)
+
+
+def build_next_release(folder: Path, migration: str) -> None:
+    """A release with one migration more, under the tag that compose.yaml uses."""
+    previous = docker("run", "--rm", IMAGE, "sh", "-c", "alembic heads 2>/dev/null | cut -d' ' -f1").split()[-1]
+    (folder / "9001_next.py").write_text(migration.format(previous=previous))
+    dockerfile = f"FROM {IMAGE}\nCOPY 9001_next.py /app/migrations/versions/\nCOPY 9001_next.py {PACKAGED}/\n"
+    (folder / "Dockerfile").write_text(dockerfile)
+    run("docker", "build", "--quiet", "--tag", IMAGE, str(folder))
+
+
+def images_of(stack: Stack) -> set[str]:
+    return {instance.inspect()["Image"] for instance in stack.instances}
+
+
+def columns(stack: Stack) -> str:
+    return stack.instances[0].execute("sqlite3", "/app/data/tasks.db", "SELECT name FROM pragma_table_info('projects')")
+
+
+@pytest.fixture
+def fresh_data(running: Stack) -> Iterator[None]:
+    """The schema of another release must not be left to the tests that follow."""
+    yield
+    running.down()
+
+
+def test_instances_are_replaced_one_by_one_while_no_claim_fails(
+    stack: Stack, api: httpx.Client, project: int, release: str, fresh_data: None, tmp_path: Path
+) -> None:
+    make_tasks(api, project, 4000)
+    old = images_of(stack)
+    with at_work(project) as team:
+        team.has_finished(50)
+        build_next_release(tmp_path, NEW_COLUMN)
+        said = run("deploy/upgrade.sh", timeout=180)
+        team.has_finished(50)
+    assert "Done: 3 instances" in said.stderr
+    assert team.faults == []
+    team.check(api)
+    assert images_of(stack).isdisjoint(old)
+    assert len(stack.instances) == 3
+    assert "upgraded" in columns(stack)
+
+
+def test_a_migration_that_fails_leaves_the_old_state_in_service(
+    stack: Stack, api: httpx.Client, project: int, release: str, fresh_data: None, tmp_path: Path
+) -> None:
+    make_tasks(api, project, 2000)
+    before = [instance.id for instance in stack.instances]
+    build_next_release(tmp_path, HALF_AND_THEN_A_FAULT)
+    with at_work(project) as team:
+        done = run("deploy/upgrade.sh", timeout=180, check=False)
+        team.has_finished(50)
+    assert done.returncode != 0
+    assert "the second half does not work" in done.stdout + done.stderr
+    assert team.faults == []
+    team.check(api)
+    assert [instance.id for instance in stack.instances] == before
+    assert "upgraded" not in columns(stack)
+
+
+def test_a_release_that_does_not_get_healthy_is_taken_back(
+    stack: Stack, api: httpx.Client, project: int, release: str, tmp_path: Path
+) -> None:
+    before = [instance.id for instance in stack.instances]
+    (tmp_path / "Dockerfile").write_text(f'FROM {IMAGE}\nCMD ["sh", "-c", "echo broken; exit 1"]\n')
+    run("docker", "build", "--quiet", "--tag", IMAGE, str(tmp_path))
+    done = run("deploy/upgrade.sh", timeout=180, check=False)
+    assert done.returncode != 0
+    assert "broken" in done.stderr
+    assert [instance.id for instance in stack.instances] == before
+    assert api.get("/healthz").status_code == 200
+
+
+def test_data_of_before_the_upgrade_is_there_after_a_plain_up(
+    stack: Stack, api: httpx.Client, project: int, release: str, fresh_data: None, tmp_path: Path
+) -> None:
+    make_tasks(api, project, 20)
+    before = api.get("/api/export").json()
+    stack.compose("down")
+    build_next_release(tmp_path, NEW_COLUMN)
+    stack.be_whole()
+    assert api.get("/api/export").json() == before
+    assert "upgraded" in columns(stack)
+    assert SERVICE in stack.instances[0].name
