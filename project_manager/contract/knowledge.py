@@ -25,10 +25,20 @@ def _object(value: object) -> object:
 
 
 def _within_metadata(value: dict[str, Any]) -> dict[str, Any]:
-    size = len(json.dumps(value, ensure_ascii=False).encode(errors="replace"))
+    if _deeper(value, limits.JSON_DEPTH):
+        raise ValueError(f"is nested more than {limits.JSON_DEPTH} deep")
+    try:
+        size = len(json.dumps(value, ensure_ascii=False, allow_nan=False).encode())
+    except ValueError as error:
+        raise ValueError("has a value that JSON cannot hold") from error
     if size > limits.METADATA_BYTES:
         raise ValueError(f"has {size} bytes; at most {limits.METADATA_BYTES} are taken")
     return value
+
+
+def _deeper(value: object, room: int) -> bool:
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return room < 0 or any(_deeper(part, room - 1) for part in inner)
 
 
 Title = Annotated[fields.OneLine, Field(min_length=1, max_length=limits.TITLE_CHARACTERS)]

@@ -1,0 +1,145 @@
+"""Assumptions on tasks: recorded by who works, judged by who reviews, as often as it takes."""
+
+from typing import NamedTuple
+
+from project_manager.clock import rfc3339
+from project_manager.contract import assumptions as contract
+from project_manager.contract import cursor, views
+from project_manager.domain.assumptions import USUAL_CONFIDENCE, family_of, parse_tag
+from project_manager.domain.errors import AssumptionNotFound
+from project_manager.domain.events import EventType
+from project_manager.services import finding, moves
+from project_manager.services.writing import check_writer, renewed_by_writing
+from project_manager.store import assumptions
+from project_manager.store.assumptions import AssumptionRow, VerdictRow
+from project_manager.store.transaction import Tx
+
+NEWEST = 2**62
+WITH_TASK = 20
+ROW_CHARACTERS = 300
+
+
+class Shown(NamedTuple):
+    """The newest assumptions on a task, as many as there is room for, and how many there are."""
+
+    items: list[contract.AssumptionView]
+    total: int
+
+
+def record(tx: Tx, command: contract.AddRaTag) -> contract.RecordedView:
+    """Record what you take for granted at a place in the code, as `#TYPE: text`, so that a reviewer can judge it.
+
+    While an agent holds the task only that agent (and people) may; the holder's record also renews its lease.
+    The path is kept as text: nothing is opened.
+    """
+    row = finding.task(tx, command.task_id)
+    check_writer(tx, row, command.fence)
+    tag_type, words = parse_tag(command.text)
+    place = {name: getattr(command, name) for name in ("file_path", "line_number", "code_snippet")}
+    assumption_id = assumptions.add(tx, row.id, {"type": tag_type, "text": words, **place})
+    moves.tell(
+        tx,
+        EventType.ASSUMPTION_RECORDED,
+        row,
+        assumption_id=assumption_id,
+        assumption_type=tag_type,
+        author=tx.actor.id,
+    )
+    renewed_by_writing(tx, row, command.fence)
+    found = _shown(_find(tx, row.id, assumption_id))
+    return contract.RecordedView(success=True, task_id=row.id, ra_tag_id=assumption_id, assumption=found)
+
+
+def judge(tx: Tx, command: contract.CaptureAssumptionValidation) -> contract.ValidatedView:
+    """Give your verdict on an assumption: validated, rejected or partial, with the reason.
+
+    Whoever reviews may, whoever holds the task. The newest verdict counts; the earlier ones stay in its
+    history.
+    """
+    row = finding.task(tx, command.task_id)
+    before = _find(tx, row.id, command.assumption_id)
+    confidence = USUAL_CONFIDENCE[command.verdict] if command.confidence is None else command.confidence
+    given = assumptions.judge(tx, before.id, command.verdict.value, confidence, command.reason)
+    moves.tell(
+        tx,
+        EventType.ASSUMPTION_VALIDATED,
+        row,
+        assumption_id=before.id,
+        verdict=given.verdict,
+        previous_verdict=None if before.verdict is None else before.verdict.verdict,
+        confidence=confidence,
+        reviewer=given.reviewer,
+    )
+    renewed_by_writing(tx, row, None)
+    return contract.ValidatedView(
+        success=True,
+        task_id=row.id,
+        ra_tag_id=before.id,
+        validation_id=given.id,
+        outcome=given.verdict,
+        assumption=_shown(_find(tx, row.id, before.id)),
+    )
+
+
+def list_assumptions(tx: Tx, command: contract.ListAssumptions) -> views.Page[contract.AssumptionView]:
+    """List what was taken for granted on a task, newest first, with the verdicts that count."""
+    row = finding.task(tx, command.task_id)
+    filters = {"assumptions_of": row.id, "verdict": command.verdict}
+    before = cursor.read(command.cursor, filters, 1)[0] if command.cursor else NEWEST
+    found, total = assumptions.page(tx, row.id, command.limit + 1, before=before, standing=command.verdict)
+    shown = found[: command.limit]
+    following = cursor.write((shown[-1].id,), filters) if len(found) > command.limit else None
+    return views.Page([_shown(assumption) for assumption in shown], following, total)
+
+
+def get(tx: Tx, command: contract.GetAssumption) -> contract.AssumptionHistoryView:
+    """Read one assumption with every verdict on it, newest first."""
+    row = finding.task(tx, command.task_id)
+    found = _find(tx, row.id, command.assumption_id)
+    history = [_verdict(verdict) for verdict in assumptions.history(tx, found.id)]
+    return contract.AssumptionHistoryView(assumption=_shown(found), history=history)
+
+
+def with_task(tx: Tx, task_id: int, *, room: int | None) -> Shown:
+    """What is shown together with the task. `room` is about how many characters it may take; None leaves it to
+    the number of rows.
+    """
+    rows, total = assumptions.page(tx, task_id, WITH_TASK, before=NEWEST)
+    shown: list[contract.AssumptionView] = []
+    for row in rows:
+        if room is not None:
+            room -= len(row.text) + len(row.code_snippet or "") + ROW_CHARACTERS
+            if room < 0 and shown:
+                break
+        shown.append(_shown(row))
+    return Shown(shown, total)
+
+
+def _find(tx: Tx, task_id: int, assumption_id: int) -> AssumptionRow:
+    row = assumptions.get(tx, task_id, assumption_id)
+    if row is None:
+        raise AssumptionNotFound(
+            f"task {task_id} has no assumption {assumption_id}", task_id=task_id, assumption_id=assumption_id
+        )
+    return row
+
+
+def _shown(row: AssumptionRow) -> contract.AssumptionView:
+    return contract.AssumptionView(
+        id=row.id,
+        task_id=row.task_id,
+        type=row.type,
+        family=family_of(row.type),
+        text=row.text,
+        file_path=row.file_path,
+        line_number=row.line_number,
+        code_snippet=row.code_snippet,
+        author=row.author,
+        created_at=rfc3339(row.created_at),
+        verdict=None if row.verdict is None else _verdict(row.verdict),
+        verdicts=row.verdicts,
+    )
+
+
+def _verdict(row: VerdictRow) -> contract.VerdictView:
+    return contract.VerdictView(row.id, row.verdict, row.confidence, row.reason, row.reviewer, rfc3339(row.created_at))

@@ -1,0 +1,313 @@
+"""Knowledge of projects and epics: write, find, go back to what was said before."""
+
+import json
+from typing import Any
+
+import orjson
+
+from project_manager.clock import rfc3339
+from project_manager.contract import cursor as cursors
+from project_manager.contract import knowledge as contract
+from project_manager.contract import views
+from project_manager.domain.errors import Invalid, KnowledgeNotFound
+from project_manager.domain.events import EventType
+from project_manager.domain.graph import find_cycle
+from project_manager.services import finding
+from project_manager.store import events, knowledge
+from project_manager.store.knowledge import WRITABLE, KnowledgeLogRow, KnowledgeRow, VersionRow
+from project_manager.store.transaction import Tx
+
+NEWEST = 2**62
+BYTES_PER_TOKEN = 4
+ROW_BYTES = 420
+
+
+def upsert(tx: Tx, command: contract.UpsertKnowledge) -> contract.KnowledgeSavedView:
+    """Keep what is worth knowing about a project or epic: a decision, a convention, a finding; or change it by id.
+
+    Only the fields that are sent change, and every version stays readable. With `version` the change is
+    refused if somebody changed the item since. Sending what is there already changes nothing.
+    """
+    if command.knowledge_id is None:
+        return _create(tx, command)
+    row = _find(tx, command.knowledge_id)
+    finding.check_version("item", row.version, command.version)
+    if command.project_id is not None or command.project_name is not None:
+        _check_same_project(tx, row, command)
+    sent = _values(command, [name for name in WRITABLE if name in command.model_fields_set])
+    return _change(tx, row, sent, command.change_reason)
+
+
+def retire(tx: Tx, command: contract.RetireKnowledge) -> contract.KnowledgeSavedView:
+    """Take an item of knowledge out of lists and search. It stays with all its versions; `active` true brings it
+    back.
+    """
+    row = _find(tx, command.knowledge_id)
+    finding.check_version("item", row.version, command.version)
+    return _change(tx, row, {"active": 0}, None)
+
+
+def find(tx: Tx, command: contract.GetKnowledge) -> views.Page[contract.KnowledgeView]:
+    """Find what is known about a project or epic: decisions, conventions, findings; or read one item by id.
+
+    By priority (5 first), then changed last. `q` searches title, content, category and tags for all of its
+    words. With epic_id come that epic's items and those of its whole project. budget_tokens shortens contents
+    (`content_cut`), and rows that do not fit are on the next page.
+    """
+    filters = _filters(tx, command)
+    after = None if command.cursor is None else cursors.read(command.cursor, filters, 3)
+    rows, total = knowledge.page(tx, filters, after=after, limit=command.limit + 1)
+    items = _within_budget(rows[: command.limit], command.budget_tokens)
+    following = None
+    if len(items) < len(rows):
+        end = rows[len(items) - 1]
+        following = cursors.write((end.priority, end.updated_at, end.id), filters)
+    return views.Page(items, following, total)
+
+
+def get(tx: Tx, command: contract.GetKnowledgeItem) -> contract.KnowledgeView:
+    """Read one item of knowledge, active or not, as it stands now."""
+    return _shown(_find(tx, command.knowledge_id))
+
+
+def list_versions(tx: Tx, command: contract.ListKnowledgeVersions) -> views.Page[contract.KnowledgeVersionView]:
+    """Read every version of an item of knowledge, newest first: what it said, who wrote it, when and why."""
+    row = _find(tx, command.knowledge_id)
+    filters = {"versions_of": row.id}
+    before = cursors.read(command.cursor, filters, 1)[0] if command.cursor else NEWEST
+    found = knowledge.versions(tx, row.id, command.limit + 1, before=before)
+    shown = found[: command.limit]
+    following = cursors.write((shown[-1].version,), filters) if len(found) > command.limit else None
+    return views.Page([_version(version) for version in shown], following, row.version)
+
+
+def append_log(tx: Tx, command: contract.AppendKnowledgeLog) -> contract.KnowledgeLoggedView:
+    """Note what was done with an item of knowledge: that it was used, reviewed, found wrong. The item stays as it
+    is.
+    """
+    row = _find(tx, command.knowledge_id)
+    metadata = _text(command.metadata)
+    entry = knowledge.add_log(tx, row.id, command.action_type, command.change_reason, metadata)
+    _tell(tx, EventType.KNOWLEDGE_LOGGED, row, log_id=entry.id, action_type=entry.action_type)
+    return contract.KnowledgeLoggedView(success=True, knowledge_id=row.id, log_id=entry.id, log=_entry(entry))
+
+
+def list_logs(tx: Tx, command: contract.ListKnowledgeLogs) -> views.Page[contract.KnowledgeLogView]:
+    """Read the log of an item of knowledge, newest first."""
+    row = _find(tx, command.knowledge_id)
+    filters = {"log_of": row.id, "action_type": command.action_type}
+    before = cursors.read(command.cursor, filters, 1)[0] if command.cursor else NEWEST
+    found, total = knowledge.logs(tx, row.id, command.limit + 1, before=before, action_type=command.action_type)
+    shown = found[: command.limit]
+    following = cursors.write((shown[-1].id,), filters) if len(found) > command.limit else None
+    return views.Page([_entry(entry) for entry in shown], following, total)
+
+
+def _create(tx: Tx, command: contract.UpsertKnowledge) -> contract.KnowledgeSavedView:
+    missing = [name for name in ("title", "content") if not getattr(command, name)]
+    if command.version is not None:
+        missing.append("knowledge_id")
+    if missing:
+        raise _invalid([(name, f"`{name}` is missing", f"Send `{name}`.") for name in missing])
+    project_id = _project_of_new(tx, command)
+    values = _values(command, list(WRITABLE))
+    _check_links(tx, project_id, None, values)
+    row = knowledge.add(tx, project_id, values, reason=command.change_reason)
+    _tell(tx, EventType.KNOWLEDGE_CREATED, row)
+    return _saved("created", row)
+
+
+def _change(tx: Tx, row: KnowledgeRow, sent: dict[str, Any], reason: str | None) -> contract.KnowledgeSavedView:
+    values = {name: value for name, value in sent.items() if value != getattr(row, name)}
+    if not values:
+        return _saved("no_changes", row)
+    _check_links(tx, row.project_id, row.id, values)
+    written = knowledge.write(tx, row, values, reason=reason)
+    if written is None:
+        raise RuntimeError(f"knowledge {row.id} moved within its own transaction")
+    _tell(tx, EventType.KNOWLEDGE_UPDATED, written, changed=list(values))
+    return _saved("updated", written)
+
+
+def _project_of_new(tx: Tx, command: contract.UpsertKnowledge) -> int:
+    """Where a new item belongs: the project that is named, else that of its epic, task or parent."""
+    if command.project_id is not None or command.project_name is not None or command.epic_id is not None:
+        return finding.project_for(tx, command.project_id, command.project_name, command.epic_id).id
+    if command.task_id is not None:
+        return finding.task(tx, command.task_id).project_id
+    if command.parent_id is not None:
+        return _find(tx, command.parent_id).project_id
+    raise _invalid([("project_id", "`project_id` is missing", "Send the project that it is about.")])
+
+
+def _check_same_project(tx: Tx, row: KnowledgeRow, command: contract.UpsertKnowledge) -> None:
+    project = finding.project(tx, row.project_id)
+    if command.project_id not in (None, project.id) or command.project_name not in (None, project.name):
+        message = f"item {row.id} belongs to project {project.id}, {project.name!r}, and stays there"
+        raise _invalid([("project_id", message, "Leave the project out, or write a new item.")])
+
+
+def _check_links(tx: Tx, project_id: int, knowledge_id: int | None, values: dict[str, Any]) -> None:
+    """Epic, task and parent exist, are of the item's project, and no item is above itself."""
+    epic_id, task_id, parent_id = (values.get(name) for name in ("epic_id", "task_id", "parent_id"))
+    if epic_id is not None:
+        finding.epic_for(tx, finding.project(tx, project_id), epic_id, None)
+    if task_id is not None and finding.task(tx, task_id).project_id != project_id:
+        raise _elsewhere("task_id", f"task {task_id} is not in project {project_id}")
+    if parent_id is None:
+        return
+    if _find(tx, parent_id).project_id != project_id:
+        raise _elsewhere("parent_id", f"item {parent_id} is not in project {project_id}")
+    cycle = None if knowledge_id is None else find_cycle(knowledge_id, [parent_id], lambda above: _above(tx, above))
+    if cycle is not None:
+        path = " -> ".join(str(part) for part in cycle)
+        raise _invalid([("parent_id", f"item {knowledge_id} would be above itself: {path}", "Choose another parent.")])
+
+
+def _above(tx: Tx, knowledge_id: int) -> list[int]:
+    parent = _find(tx, knowledge_id).parent_id
+    return [] if parent is None else [parent]
+
+
+def _filters(tx: Tx, command: contract.GetKnowledge) -> dict[str, Any]:
+    filters = {
+        name: getattr(command, name)
+        for name in ("project_id", "epic_id", "task_id", "parent_id", "knowledge_id", "category", "q")
+        if getattr(command, name) is not None
+    }
+    if command.epic_id is not None:
+        project = finding.project_for(tx, command.project_id, None, command.epic_id)
+        finding.epic_for(tx, project, command.epic_id, None)
+        filters["project_id"] = project.id
+    elif command.project_id is not None:
+        finding.project(tx, command.project_id)
+    if command.tags:
+        filters["labels"] = command.tags
+    if command.knowledge_id is not None:
+        _find(tx, command.knowledge_id)
+    elif not command.include_inactive:
+        filters["active"] = True
+    return filters
+
+
+def _find(tx: Tx, knowledge_id: int) -> KnowledgeRow:
+    row = knowledge.get(tx, knowledge_id)
+    if row is None:
+        raise KnowledgeNotFound(f"there is no knowledge {knowledge_id}", knowledge_id=knowledge_id)
+    return row
+
+
+def _values(command: contract.UpsertKnowledge, names: list[str]) -> dict[str, Any]:
+    """The fields as they are stored."""
+    stored: dict[str, Any] = {name: getattr(command, name) for name in names}
+    stored.update({name: _text(stored[name]) for name in ("tags", "metadata") if name in stored})
+    stored.update({name: int(stored[name]) for name in ("active",) if name in stored})
+    return stored
+
+
+def _text(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, sort_keys=True)
+
+
+def _within_budget(rows: list[KnowledgeRow], tokens: int | None) -> list[contract.KnowledgeView]:
+    """As many of the rows as fit, at least one; each may use an even share of what is left for its content."""
+    if tokens is None:
+        return [_shown(row) for row in rows]
+    room = tokens * BYTES_PER_TOKEN
+    shown: list[contract.KnowledgeView] = []
+    for left, row in zip(range(len(rows), 0, -1), rows, strict=True):
+        size = ROW_BYTES + sum(len(text.encode()) for text in (row.title, row.tags, row.metadata))
+        if shown and size > room:
+            break
+        view = _shown(row, longest=max(0, room // left - size))
+        room -= size + len(view.content.encode())
+        shown.append(view)
+    return shown
+
+
+def _shown(row: KnowledgeRow, *, longest: int | None = None) -> contract.KnowledgeView:
+    """`longest` is the most bytes of content."""
+    content = row.content if longest is None else row.content.encode()[:longest].decode(errors="ignore")
+    return contract.KnowledgeView(
+        id=row.id,
+        project_id=row.project_id,
+        epic_id=row.epic_id,
+        task_id=row.task_id,
+        parent_id=row.parent_id,
+        title=row.title,
+        content=content,
+        content_cut=len(content) < len(row.content),
+        category=row.category,
+        tags=orjson.loads(row.tags),
+        priority=row.priority,
+        active=bool(row.active),
+        metadata=orjson.loads(row.metadata),
+        version=row.version,
+        created_by=row.created_by,
+        created_at=rfc3339(row.created_at),
+        updated_by=row.updated_by,
+        updated_at=rfc3339(row.updated_at),
+    )
+
+
+def _version(row: VersionRow) -> contract.KnowledgeVersionView:
+    return contract.KnowledgeVersionView(
+        knowledge_id=row.knowledge_id,
+        version=row.version,
+        epic_id=row.epic_id,
+        task_id=row.task_id,
+        parent_id=row.parent_id,
+        title=row.title,
+        content=row.content,
+        category=row.category,
+        tags=orjson.loads(row.tags),
+        priority=row.priority,
+        active=bool(row.active),
+        metadata=orjson.loads(row.metadata),
+        changed=orjson.loads(row.changed),
+        change_reason=row.reason,
+        author=row.author,
+        created_at=rfc3339(row.created_at),
+    )
+
+
+def _entry(row: KnowledgeLogRow) -> contract.KnowledgeLogView:
+    return contract.KnowledgeLogView(
+        id=row.id,
+        knowledge_id=row.knowledge_id,
+        action_type=row.action_type,
+        change_reason=row.change_reason,
+        author=row.author,
+        metadata=orjson.loads(row.metadata),
+        created_at=rfc3339(row.created_at),
+    )
+
+
+def _saved(operation: Any, row: KnowledgeRow) -> contract.KnowledgeSavedView:
+    words = {"created": "is new", "updated": "was changed", "no_changes": "said so already"}
+    return contract.KnowledgeSavedView(
+        success=True,
+        message=f"knowledge {row.id} {words[operation]}: version {row.version}",
+        operation=operation,
+        knowledge_id=row.id,
+        version=row.version,
+        knowledge_item=_shown(row),
+    )
+
+
+def _tell(tx: Tx, kind: EventType, row: KnowledgeRow, /, **more: Any) -> None:
+    data = {"knowledge_id": row.id, "title": row.title, "category": row.category, "version": row.version, **more}
+    events.add(tx, kind, data, project_id=row.project_id, epic_id=row.epic_id, task_id=row.task_id)
+
+
+def _elsewhere(field: str, message: str) -> Invalid:
+    return _invalid([(field, message, "An item and what it is linked to are in one project.")])
+
+
+def _invalid(found: list[tuple[str, str, str]]) -> Invalid:
+    faults = [{"field": field, "message": message, "hint": hint} for field, message, hint in found]
+    return Invalid(
+        "; ".join(fault["message"] for fault in faults),
+        hint=" ".join(fault["hint"] for fault in faults),
+        faults=faults,
+    )

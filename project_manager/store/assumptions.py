@@ -1,0 +1,125 @@
+"""Assumptions on tasks, and the verdicts on them. Nothing here is ever overwritten."""
+
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+from sqlalchemy import ColumnElement, bindparam, func, insert, select
+
+from project_manager.domain.assumptions import OPEN
+from project_manager.store.compiled import Statement
+from project_manager.store.schema import assumption_verdicts, assumptions
+from project_manager.store.transaction import Tx
+
+
+class VerdictRow(NamedTuple):
+    """A verdict as it is stored; `created_at` in milliseconds."""
+
+    id: int
+    verdict: str
+    confidence: int
+    reason: str
+    reviewer: str
+    created_at: int
+
+
+class AssumptionRow(NamedTuple):
+    """An assumption as it is stored, with the newest verdict and how many there are."""
+
+    id: int
+    task_id: int
+    type: str
+    text: str
+    file_path: str | None
+    line_number: int | None
+    code_snippet: str | None
+    author: str
+    created_at: int
+    verdict: VerdictRow | None
+    verdicts: int
+
+
+_STORED = AssumptionRow._fields[:9]
+_of = assumptions
+_v = assumption_verdicts
+_newest = _v.alias("newest")
+_VERDICT_COLUMNS = [_v.c[name] for name in VerdictRow._fields]
+_HOW_MANY = select(func.count()).select_from(_v).where(_v.c.assumption_id == _of.c.id).correlate(_of).scalar_subquery()
+_LAST = select(func.max(_v.c.id)).where(_v.c.assumption_id == _of.c.id).correlate(_of).scalar_subquery()
+_ROW = select(
+    *[_of.c[name] for name in _STORED],
+    _HOW_MANY.label("verdicts"),
+    *[_newest.c[name].label(f"newest_{name}") for name in VerdictRow._fields],
+).select_from(_of.outerjoin(_newest, _newest.c.id == _LAST))
+
+_ADD = Statement(insert(_of).values({name: bindparam(name) for name in _STORED if name != "id"}).returning(_of.c.id))
+_GET = Statement(_ROW.where(_of.c.task_id == bindparam("task_id"), _of.c.id == bindparam("assumption_id")))
+_JUDGE = Statement(
+    insert(_v)
+    .values({"assumption_id": bindparam("assumption_id")} | {n: bindparam(n) for n in VerdictRow._fields if n != "id"})
+    .returning(*_VERDICT_COLUMNS)
+)
+_HISTORY = Statement(
+    select(*_VERDICT_COLUMNS).where(_v.c.assumption_id == bindparam("assumption_id")).order_by(_v.c.id.desc())
+)
+
+
+def _made(row: tuple[Any, ...]) -> AssumptionRow:
+    stored, (verdicts, *newest) = row[: len(_STORED)], row[len(_STORED) :]
+    return AssumptionRow._make((*stored, None if newest[0] is None else VerdictRow._make(newest), verdicts))
+
+
+def add(tx: Tx, task_id: int, values: dict[str, Any]) -> int:
+    """Writes a new assumption; its id."""
+    return int(_ADD.value(tx, task_id=task_id, author=tx.actor.id, created_at=tx.now, **values))
+
+
+def get(tx: Tx, task_id: int, assumption_id: int) -> AssumptionRow | None:
+    row = _GET.row(tx, task_id=task_id, assumption_id=assumption_id)
+    return None if row is None else _made(row)
+
+
+def judge(tx: Tx, assumption_id: int, verdict: str, confidence: int, reason: str) -> VerdictRow:
+    """Adds a verdict, which is the newest from now on."""
+    row = _JUDGE.row(
+        tx,
+        assumption_id=assumption_id,
+        verdict=verdict,
+        confidence=confidence,
+        reason=reason,
+        reviewer=tx.actor.id,
+        created_at=tx.now,
+    )
+    return VerdictRow._make(row or ())
+
+
+def history(tx: Tx, assumption_id: int) -> list[VerdictRow]:
+    """Every verdict, newest first."""
+    return [VerdictRow._make(row) for row in _HISTORY.rows(tx, assumption_id=assumption_id)]
+
+
+def _standing(standing: str | None) -> list[ColumnElement[bool]]:
+    if standing is None:
+        return []
+    return [_newest.c.id.is_(None) if standing == OPEN else _newest.c.verdict == bindparam("verdict")]
+
+
+@lru_cache(maxsize=8)
+def _listed(standing: str | None) -> tuple[Statement, Statement]:
+    found = _ROW.where(_of.c.task_id == bindparam("task_id"), *_standing(standing))
+    page = found.where(_of.c.id < bindparam("before")).order_by(_of.c.id.desc()).limit(bindparam("limit"))
+    count = found.with_only_columns(func.count(), maintain_column_froms=True)
+    return Statement(page), Statement(count)
+
+
+def page(
+    tx: Tx, task_id: int, limit: int, *, before: int, standing: str | None = None
+) -> tuple[list[AssumptionRow], int]:
+    """A task's assumptions with an id below `before`, newest first, and how many there are in all. `standing` is
+    the verdict that counts, or OPEN.
+    """
+    rows, count = _listed(standing)
+    filters: dict[str, Any] = {"task_id": task_id}
+    if standing not in (None, OPEN):
+        filters["verdict"] = standing
+    found = rows.rows(tx, **filters, before=before, limit=limit)
+    return [_made(row) for row in found], int(count.value(tx, **filters))

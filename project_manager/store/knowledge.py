@@ -1,0 +1,266 @@
+"""Knowledge items, every version of them, and their logs."""
+
+import json
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+from sqlalchemy import ColumnElement, bindparam, column, func, insert, select, table, text, update
+from sqlalchemy.sql.expression import literal_column
+
+from project_manager.store.compiled import Statement
+from project_manager.store.schema import knowledge_items, knowledge_logs, knowledge_versions
+from project_manager.store.tasks import has_labels, match_expression
+from project_manager.store.transaction import Tx
+
+
+class KnowledgeRow(NamedTuple):
+    """An item as it is stored; instants in milliseconds, `tags` and `metadata` JSON."""
+
+    id: int
+    project_id: int
+    epic_id: int | None
+    task_id: int | None
+    parent_id: int | None
+    title: str
+    content: str
+    category: str | None
+    tags: str
+    priority: int
+    active: int
+    metadata: str
+    version: int
+    created_by: str
+    created_at: int
+    updated_by: str
+    updated_at: int
+
+
+class VersionRow(NamedTuple):
+    """What an item said at one version; `changed` is a JSON array of names."""
+
+    knowledge_id: int
+    version: int
+    epic_id: int | None
+    task_id: int | None
+    parent_id: int | None
+    title: str
+    content: str
+    category: str | None
+    tags: str
+    priority: int
+    active: int
+    metadata: str
+    changed: str
+    reason: str | None
+    author: str
+    created_at: int
+
+
+class KnowledgeLogRow(NamedTuple):
+    """An entry in an item's log; `metadata` is JSON."""
+
+    id: int
+    knowledge_id: int
+    action_type: str
+    change_reason: str | None
+    author: str
+    metadata: str
+    created_at: int
+
+
+WRITABLE = (
+    "epic_id",
+    "task_id",
+    "parent_id",
+    "title",
+    "content",
+    "category",
+    "tags",
+    "priority",
+    "active",
+    "metadata",
+)
+
+_items = knowledge_items
+_versions = knowledge_versions
+_logs = knowledge_logs
+_fts = table("knowledge_fts", column("rowid"))
+_COLUMNS = [_items.c[name] for name in KnowledgeRow._fields]
+_VERSION_COLUMNS = [_versions.c[name] for name in VersionRow._fields]
+_LOG_COLUMNS = [_logs.c[name] for name in KnowledgeLogRow._fields]
+
+_GET = Statement(select(*_COLUMNS).where(_items.c.id == bindparam("knowledge_id")))
+_ADD = Statement(
+    insert(_items)
+    .values(
+        {
+            **{name: bindparam(name) for name in WRITABLE},
+            "project_id": bindparam("project_id"),
+            "version": 1,
+            "created_by": bindparam("author"),
+            "created_at": bindparam("now"),
+            "updated_by": bindparam("author"),
+            "updated_at": bindparam("now"),
+        }
+    )
+    .returning(*_COLUMNS)
+)
+_WRITE = Statement(
+    update(_items)
+    .where(_items.c.id == bindparam("knowledge_id"), _items.c.version == bindparam("read_version"))
+    .values(
+        {
+            **{name: bindparam(name) for name in WRITABLE},
+            "version": _items.c.version + 1,
+            "updated_by": bindparam("author"),
+            "updated_at": bindparam("now"),
+        }
+    )
+    .returning(*_COLUMNS)
+)
+_KEEP = Statement(insert(_versions).values({name: bindparam(name) for name in VersionRow._fields}))
+_VERSIONS = Statement(
+    select(*_VERSION_COLUMNS)
+    .where(_versions.c.knowledge_id == bindparam("knowledge_id"), _versions.c.version < bindparam("before"))
+    .order_by(_versions.c.version.desc())
+    .limit(bindparam("limit"))
+)
+_ADD_LOG = Statement(
+    insert(_logs)
+    .values({name: bindparam(name) for name in KnowledgeLogRow._fields if name != "id"})
+    .returning(*_LOG_COLUMNS)
+)
+
+
+def get(tx: Tx, knowledge_id: int) -> KnowledgeRow | None:
+    row = _GET.row(tx, knowledge_id=knowledge_id)
+    return None if row is None else KnowledgeRow._make(row)
+
+
+def add(tx: Tx, project_id: int, values: dict[str, Any], *, reason: str | None) -> KnowledgeRow:
+    """Writes a new item and its first version."""
+    added = _ADD.row(tx, project_id=project_id, author=tx.actor.id, now=tx.now, **values)
+    row = KnowledgeRow._make(added or ())
+    _keep(tx, row, changed=[name for name in WRITABLE if values[name] is not None], reason=reason)
+    return row
+
+
+def write(tx: Tx, read: KnowledgeRow, values: dict[str, Any], *, reason: str | None) -> KnowledgeRow | None:
+    """Writes the fields of `values` over the row as it was read, and keeps the version that this makes; None when
+    the row has moved since.
+    """
+    fields = {name: getattr(read, name) for name in WRITABLE}
+    row = _WRITE.row(
+        tx, **{**fields, **values}, knowledge_id=read.id, read_version=read.version, author=tx.actor.id, now=tx.now
+    )
+    if row is None:
+        return None
+    written = KnowledgeRow._make(row)
+    _keep(tx, written, changed=list(values), reason=reason)
+    return written
+
+
+def _keep(tx: Tx, row: KnowledgeRow, *, changed: list[str], reason: str | None) -> None:
+    """Keeps what the item says now as its present version."""
+    _KEEP.run(
+        tx,
+        **{name: getattr(row, name) for name in WRITABLE},
+        knowledge_id=row.id,
+        version=row.version,
+        changed=json.dumps(changed),
+        reason=reason,
+        author=tx.actor.id,
+        created_at=tx.now,
+    )
+
+
+def versions(tx: Tx, knowledge_id: int, limit: int, *, before: int) -> list[VersionRow]:
+    """Versions with a number below `before`, newest first."""
+    rows = _VERSIONS.rows(tx, knowledge_id=knowledge_id, before=before, limit=limit)
+    return [VersionRow._make(row) for row in rows]
+
+
+def add_log(tx: Tx, knowledge_id: int, action_type: str, change_reason: str | None, metadata: str) -> KnowledgeLogRow:
+    row = _ADD_LOG.row(
+        tx,
+        knowledge_id=knowledge_id,
+        action_type=action_type,
+        change_reason=change_reason,
+        author=tx.actor.id,
+        metadata=metadata,
+        created_at=tx.now,
+    )
+    return KnowledgeLogRow._make(row or ())
+
+
+@lru_cache(maxsize=2)
+def _logged(by_action: bool) -> tuple[Statement, Statement]:
+    conditions = [_logs.c.knowledge_id == bindparam("knowledge_id")]
+    if by_action:
+        conditions.append(_logs.c.action_type == bindparam("action_type"))
+    page = (
+        select(*_LOG_COLUMNS)
+        .where(*conditions, _logs.c.id < bindparam("before"))
+        .order_by(_logs.c.id.desc())
+        .limit(bindparam("limit"))
+    )
+    return Statement(page), Statement(select(func.count()).select_from(_logs).where(*conditions))
+
+
+def logs(
+    tx: Tx, knowledge_id: int, limit: int, *, before: int, action_type: str | None
+) -> tuple[list[KnowledgeLogRow], int]:
+    """Entries with an id below `before`, newest first, and how many there are in all."""
+    rows, count = _logged(action_type is not None)
+    filters: dict[str, Any] = {"knowledge_id": knowledge_id}
+    if action_type is not None:
+        filters["action_type"] = action_type
+    found = rows.rows(tx, **filters, before=before, limit=limit)
+    return [KnowledgeLogRow._make(row) for row in found], int(count.value(tx, **filters))
+
+
+def _condition(name: str) -> ColumnElement[bool]:
+    match name:
+        case "project_id" | "task_id" | "parent_id" | "category":
+            return _items.c[name] == bindparam(name)
+        case "knowledge_id":
+            return _items.c.id == bindparam("knowledge_id")
+        case "epic_id":
+            return (_items.c.epic_id == bindparam("epic_id")) | _items.c.epic_id.is_(None)
+        case "labels":
+            return has_labels(_items.c.tags)
+        case "active":
+            return _items.c.active == literal_column("1")
+        case "q":
+            return _items.c.id.in_(select(_fts.c.rowid).where(text("knowledge_fts MATCH :q")))
+    raise KeyError(name)
+
+
+@lru_cache(maxsize=256)
+def _listed(filters: frozenset[str], after: bool) -> tuple[Statement, Statement]:
+    conditions = [_condition(name) for name in sorted(filters)]
+    page = (
+        select(*_COLUMNS)
+        .where(*conditions)
+        .order_by(_items.c.priority.desc(), _items.c.updated_at.desc(), _items.c.id.desc())
+        .limit(bindparam("limit"))
+    )
+    if after:
+        place = "(knowledge_items.priority, knowledge_items.updated_at, knowledge_items.id)"
+        page = page.where(text(f"{place} < (:after_0, :after_1, :after_2)"))
+    return Statement(page), Statement(select(func.count()).select_from(_items).where(*conditions))
+
+
+def page(
+    tx: Tx, filters: dict[str, Any], *, after: tuple[int, ...] | None, limit: int
+) -> tuple[list[KnowledgeRow], int]:
+    """Items by priority (5 first), then changed last, behind the position `after`; and how many the filters let
+    through. `epic_id` lets items of the whole project through too; `labels` are tags.
+    """
+    rows, count = _listed(frozenset(filters), after is not None)
+    values = {name: json.dumps(value) if isinstance(value, list) else value for name, value in filters.items()}
+    if "q" in values:
+        values["q"] = match_expression(values["q"])
+    position = {f"after_{number}": value for number, value in enumerate(after or ())}
+    found = rows.rows(tx, **values, **position, limit=limit)
+    return [KnowledgeRow._make(row) for row in found], int(count.value(tx, **values))
