@@ -5,10 +5,13 @@ metric and the log word.
 from collections.abc import Mapping
 from typing import Any
 
+from project_manager.contract import assumptions as about_assumptions
 from project_manager.contract import commands, views
+from project_manager.contract import knowledge as about_knowledge
 from project_manager.domain.actors import Role
 from project_manager.domain.errors import (
     AgentNotFound,
+    AssumptionNotFound,
     DependencyCycle,
     EpicNotFound,
     ExternalKeyTaken,
@@ -16,6 +19,7 @@ from project_manager.domain.errors import (
     HasDependents,
     IdempotencyMismatch,
     IllegalMove,
+    KnowledgeNotFound,
     LockHeld,
     NameTaken,
     NotEmpty,
@@ -30,10 +34,12 @@ from project_manager.domain.errors import (
 from project_manager.operation import Hints, Kind, Operation, Profile, Tool
 from project_manager.services import (
     agents,
+    assumptions,
     board,
     epics,
     events,
     importer,
+    knowledge,
     leases,
     listing,
     logs,
@@ -173,7 +179,7 @@ _LEASES = (
             _WRITES,
             ("agent_id", "project_id", "labels", "priority", "ttl_seconds", "wait_seconds", "request_id"),
         ),
-        errors=(IdempotencyMismatch,),
+        errors=(ProjectNotFound, EpicNotFound, IdempotencyMismatch),
     ),
     Operation(
         "acquire_task_lock",
@@ -454,6 +460,181 @@ _WATCHING = (
     ),
 )
 
+_KNOWLEDGE = (
+    Operation(
+        "get_knowledge",
+        knowledge.find,
+        about_knowledge.GetKnowledge,
+        views.Page[about_knowledge.KnowledgeView],
+        http="GET /api/knowledge",
+        tool=Tool(
+            "Find knowledge",
+            _READS,
+            ("project_id", "epic_id", "q", "category", "tags", "knowledge_id", "limit", "cursor", "budget_tokens"),
+            profile=Profile.ALL,
+            defaults={"limit": 20, "budget_tokens": 4000},
+        ),
+        errors=(ProjectNotFound, EpicNotFound, KnowledgeNotFound),
+        aliases=(
+            "GET /api/knowledge/project/{project_id}",
+            "GET /api/knowledge/project/{project_id}/epic/{epic_id}",
+        ),
+    ),
+    Operation(
+        "upsert_knowledge",
+        knowledge.upsert,
+        about_knowledge.UpsertKnowledge,
+        about_knowledge.KnowledgeSavedView,
+        http="PUT /api/knowledge",
+        kind=Kind.WRITE,
+        role=Role.AGENT,
+        idempotent=True,
+        tool=Tool(
+            "Keep knowledge",
+            _WRITES,
+            (
+                "title",
+                "content",
+                "knowledge_id",
+                "project_id",
+                "epic_id",
+                "task_id",
+                "parent_id",
+                "category",
+                "tags",
+                "priority",
+                "active",
+                "metadata",
+                "change_reason",
+                "version",
+                "agent_id",
+                "request_id",
+            ),
+            profile=Profile.ALL,
+        ),
+        errors=(
+            KnowledgeNotFound,
+            ProjectNotFound,
+            EpicNotFound,
+            TaskNotFound,
+            VersionMismatch,
+            IdempotencyMismatch,
+        ),
+        aliases=(
+            "POST /api/knowledge",
+            "PUT /api/knowledge/{knowledge_id}",
+            "PATCH /api/knowledge/{knowledge_id}",
+        ),
+    ),
+    Operation(
+        "get_knowledge_item",
+        knowledge.get,
+        about_knowledge.GetKnowledgeItem,
+        about_knowledge.KnowledgeView,
+        http="GET /api/knowledge/{knowledge_id}",
+        errors=(KnowledgeNotFound,),
+    ),
+    Operation(
+        "retire_knowledge",
+        knowledge.retire,
+        about_knowledge.RetireKnowledge,
+        about_knowledge.KnowledgeSavedView,
+        http="DELETE /api/knowledge/{knowledge_id}",
+        kind=Kind.WRITE,
+        role=Role.AGENT,
+        errors=(KnowledgeNotFound, VersionMismatch),
+    ),
+    Operation(
+        "list_knowledge_versions",
+        knowledge.list_versions,
+        about_knowledge.ListKnowledgeVersions,
+        views.Page[about_knowledge.KnowledgeVersionView],
+        http="GET /api/knowledge/{knowledge_id}/versions",
+        errors=(KnowledgeNotFound,),
+    ),
+    Operation(
+        "append_knowledge_log",
+        knowledge.append_log,
+        about_knowledge.AppendKnowledgeLog,
+        about_knowledge.KnowledgeLoggedView,
+        http="POST /api/knowledge/{knowledge_id}/logs",
+        kind=Kind.WRITE,
+        role=Role.AGENT,
+        idempotent=True,
+        tool=Tool(
+            "Note what was done with knowledge",
+            _WRITES,
+            ("knowledge_id", "action_type", "change_reason", "metadata", "agent_id", "request_id"),
+            profile=Profile.ALL,
+        ),
+        errors=(KnowledgeNotFound, IdempotencyMismatch),
+        status=201,
+    ),
+    Operation(
+        "list_knowledge_logs",
+        knowledge.list_logs,
+        about_knowledge.ListKnowledgeLogs,
+        views.Page[about_knowledge.KnowledgeLogView],
+        http="GET /api/knowledge/{knowledge_id}/logs",
+        errors=(KnowledgeNotFound,),
+    ),
+)
+
+_ASSUMPTIONS = (
+    Operation(
+        "list_assumptions",
+        assumptions.list_assumptions,
+        about_assumptions.ListAssumptions,
+        views.Page[about_assumptions.AssumptionView],
+        http="GET /api/tasks/{task_id}/assumptions",
+        errors=(TaskNotFound,),
+    ),
+    Operation(
+        "add_ra_tag",
+        assumptions.record,
+        about_assumptions.AddRaTag,
+        about_assumptions.RecordedView,
+        http="POST /api/tasks/{task_id}/assumptions",
+        kind=Kind.WRITE,
+        role=Role.AGENT,
+        idempotent=True,
+        tool=Tool(
+            "Record an assumption",
+            _WRITES,
+            ("task_id", "text", "file_path", "line_number", "code_snippet", "agent_id", "fence", "request_id"),
+            profile=Profile.ALL,
+        ),
+        errors=(*_LEASE, IdempotencyMismatch),
+        status=201,
+    ),
+    Operation(
+        "get_assumption",
+        assumptions.get,
+        about_assumptions.GetAssumption,
+        about_assumptions.AssumptionHistoryView,
+        http="GET /api/tasks/{task_id}/assumptions/{assumption_id}",
+        errors=(TaskNotFound, AssumptionNotFound),
+    ),
+    Operation(
+        "capture_assumption_validation",
+        assumptions.judge,
+        about_assumptions.CaptureAssumptionValidation,
+        about_assumptions.ValidatedView,
+        http="POST /api/tasks/{task_id}/assumptions/{assumption_id}/verdicts",
+        kind=Kind.WRITE,
+        role=Role.AGENT,
+        idempotent=True,
+        tool=Tool(
+            "Judge an assumption",
+            _WRITES,
+            ("task_id", "assumption_id", "verdict", "reason", "confidence", "agent_id", "request_id"),
+            profile=Profile.ALL,
+        ),
+        errors=(TaskNotFound, AssumptionNotFound, IdempotencyMismatch),
+        status=201,
+    ),
+)
+
 _OPERATING = (
     Operation(
         "import_plan",
@@ -505,5 +686,14 @@ _OPERATING = (
     ),
 )
 
-OPERATIONS: tuple[Operation, ...] = (*_LEASES, *_TASKS, *_PROJECTS, *_EPICS, *_WATCHING, *_OPERATING)
+OPERATIONS: tuple[Operation, ...] = (
+    *_LEASES,
+    *_TASKS,
+    *_PROJECTS,
+    *_EPICS,
+    *_WATCHING,
+    *_KNOWLEDGE,
+    *_ASSUMPTIONS,
+    *_OPERATING,
+)
 BY_NAME: Mapping[str, Operation] = {operation.name: operation for operation in OPERATIONS}
