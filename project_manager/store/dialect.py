@@ -27,7 +27,14 @@ driver: ModuleType = _bundled if _bundled is not None else _standard
 
 
 class _Compiler(SQLiteCompiler):
-    """Spells hints as they are given; SQLAlchemy's own compiler for SQLite leaves them out."""
+    """Spells two things as SQLite is best told: hints, which SQLAlchemy's own compiler leaves out, and LIMIT."""
+
+    def limit_clause(self, select: Any, **kw: Any) -> str:
+        # Where the parameter alone is the limit, SQLite plans the statement anew at each run.
+        spelled = f"\n LIMIT {self.process(select._limit_clause, **kw)} + 0"
+        if select._offset_clause is not None:
+            spelled += f" OFFSET {self.process(select._offset_clause, **kw)} + 0"
+        return spelled
 
     def get_from_hint_text(self, table: FromClause, text: str | None) -> str | None:
         return text
