@@ -4,12 +4,13 @@ case.
 
 import hashlib
 import logging
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import anyio
+import anyio.lowlevel
 import anyio.to_thread
 import orjson
 
@@ -35,7 +36,7 @@ from project_manager.logs import log_action
 from project_manager.metrics import Metrics
 from project_manager.operation import Kind, Operation
 from project_manager.services import leases, tokens
-from project_manager.store import agents, answers, events, meta, revisions, waiters
+from project_manager.store import agents, answers, events, meta, revisions
 from project_manager.store.database import Database, Options, prepare
 from project_manager.store.transaction import Tx
 from project_manager.store.writer import Duties
@@ -48,6 +49,8 @@ UNBOUNDED = 1_000_000
 SNAPSHOTS = 64
 OLDER_EVENTS = 20_000
 IDENTITY_SECONDS = 1.0
+
+Written = TypeVar("Written")
 
 
 class Runtime:
@@ -168,7 +171,7 @@ class Runtime:
         caller: Caller,
         use_case: Callable[..., Any],
     ) -> Answer:
-        key = (getattr(command, "request_id", None) or caller.idempotency_key) if operation.idempotent else None
+        key = _key(command, caller) if operation.idempotent else None
 
         def work(tx: Tx) -> Answer:
             if key is not None:
@@ -188,27 +191,41 @@ class Runtime:
         self, operation: Operation, command: commands.ClaimNextTask, actor: Actor, caller: Caller
     ) -> Answer:
         """Asks at once, then takes a place in the queue and asks again whenever something may have become ready."""
-        answer = await self._write(operation, command, actor, caller, operation.use_case)
+        answer = await _to_its_end(self._write(operation, command, actor, caller, operation.use_case))
         if answer.replayed or answer.view.task is not None:
+            await self._hand_over(answer, command, actor, caller)
             return answer
+        writer, request_id = self.database.writer, caller.request_id
         async with self.hub.subscribe(types=MAY_MAKE_READY, limit=UNBOUNDED) as subscription:
-            ticket = await self.database.writer.run(
-                "enter_queue", lambda tx: leases.enter_queue(tx, command), actor, caller.request_id
+            ticket = await _to_its_end(
+                writer.run("enter_queue", lambda tx: leases.enter_queue(tx, command), actor, request_id)
             )
             in_turn = partial(leases.claim_in_turn, ticket=ticket)
             try:
                 with anyio.move_on_after(command.wait_seconds):
                     while True:
-                        answer = await self._write(operation, command, actor, caller, in_turn)
+                        answer = await _to_its_end(self._write(operation, command, actor, caller, in_turn))
                         if answer.replayed or answer.view.task is not None:
                             break
                         await subscription.next_batch()
             finally:
-                with anyio.CancelScope(shield=True):
-                    await self.database.writer.run(
-                        "leave_queue", lambda tx: waiters.leave(tx, ticket), actor, caller.request_id
-                    )
+                leave = partial(leases.leave_queue, command=command, ticket=ticket)
+                await _to_its_end(writer.run("leave_queue", leave, actor, request_id))
+        await self._hand_over(answer, command, actor, caller)
         return answer
+
+    async def _hand_over(self, answer: Answer, claim: Command, actor: Actor, caller: Caller) -> None:
+        """When the caller has gone away meanwhile, gives the task back; under a key it can still be asked for."""
+        kept = _key(claim, caller) is not None
+        try:
+            await anyio.lowlevel.checkpoint_if_cancelled()
+        except anyio.get_cancelled_exc_class():
+            if not answer.replayed and answer.view.task is not None and not kept:
+                lock = answer.view.lock
+                command = faults.read(commands.ReleaseTaskLock, {"task_id": lock.task_id, "fence": lock.fence})
+                give_back = partial(leases.release, command=command)
+                await _to_its_end(self.database.writer.run("give_back", give_back, actor, caller.request_id))
+            raise
 
     async def _events_waiting(
         self, operation: Operation, command: commands.ListEvents, actor: Actor, caller: Caller
@@ -293,6 +310,18 @@ _LEASE_WORDS = {
     "release_task_lock": "released",
 }
 _REFUSALS = {StaleFence.code: "stale_fence"}
+
+
+async def _to_its_end(write: Awaitable[Written]) -> Written:
+    """A write that was begun takes effect, so that its answer must not be lost to a deadline."""
+    with anyio.CancelScope(shield=True):
+        written = await write
+    return written
+
+
+def _key(command: Command, caller: Caller) -> str | None:
+    """The key under which the answer may be asked for again."""
+    return getattr(command, "request_id", None) or caller.idempotency_key
 
 
 def _older_events(tx: Tx, *, since: int) -> list[Event]:

@@ -1,11 +1,11 @@
-"""What this service promises, a sentence each. A test says which of them it keeps: @pytest.mark.promise("lease:exclusive").
+"""What this service promises, a sentence each. A test names those that it keeps: @pytest.mark.promise("lease:renewal").
 
 tests/house/test_promises.py fails for a promise without a test and for a test with a promise that nobody made.
 """
 
 PROMISES: dict[str, str] = {
     # what may be claimed, and what is offered
-    "ready:rules": "Ready is TODO, dependencies DONE, not deferred, no conflicting task held, attempts left, project live.",
+    "ready:rules": "Ready: TODO, dependencies DONE, not deferred, no rival held, attempts left, project live.",
     "ready:reasons": "A task that is not ready says everything that holds it back.",
     "ready:told": "A task that becomes ready because another finished is told of.",
     "graph:no-cycle": "A cycle of dependencies is refused when it is written, with the cycle in the message.",
@@ -32,7 +32,7 @@ PROMISES: dict[str, str] = {
     "request:all-faults": "All faults of a request are named at once, an unknown field with the nearest valid one.",
     "request:bad-input": "No input whatever makes the service fail: it is refused with the field and the remedy.",
     "request:idempotent": "The same key gives the first answer again; another request under it is refused.",
-    "request:if-match": "What changed since it was read is not overwritten when the writer says which version was read.",
+    "request:if-match": "What changed since it was read is not overwritten when the writer names the version read.",
     "request:pages": "Pages of a list have every row once; a cursor works only with its own filters.",
     "request:limits": "Sizes and numbers beyond the limits are refused.",
     "request:id": "Every request has an id, taken or made, returned and logged.",
@@ -41,7 +41,7 @@ PROMISES: dict[str, str] = {
     "outbox:no-gap": "Events are numbered in the order of commits without a gap.",
     "outbox:whole-truth": "Replaying the events gives the present state of every task.",
     "outbox:every-type": "Each kind of change has its type of event with its envelope.",
-    "outbox:retention": "Old events are forgotten, never those of the last day, and who comes from before them is told.",
+    "outbox:retention": "Old events are forgotten, never those of the last day; who comes from before them is told.",
     "events:resume": "Whoever comes back with the last number gets everything after it, once.",
     "events:resync": "Whoever comes from another history is told to load again.",
     "events:other-processes": "Changes by another process reach every subscriber.",

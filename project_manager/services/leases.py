@@ -143,6 +143,14 @@ def enter_queue(tx: Tx, command: commands.ClaimNextTask) -> int:
     )
 
 
+def leave_queue(tx: Tx, command: commands.ClaimNextTask, ticket: int) -> None:
+    """Gives the place up. What is ready and was kept for it is told of again, because those behind wait for that."""
+    waiters.leave(tx, ticket)
+    kept = leases.best(tx, _filters(command)) if waiters.after(tx, ticket) else None
+    if kept is not None:
+        moves.tell_if_ready(tx, [kept])
+
+
 def end_due(tx: Tx) -> int:
     """Ends every lease whose time has come and wakes what was deferred until now; how many leases ended.
 
@@ -231,6 +239,10 @@ def _spoken_for(tx: Tx, ticket: int) -> list[int]:
 
 
 def _nothing(tx: Tx, command: commands.ClaimNextTask) -> views.ClaimView:
+    if command.project_id is not None:
+        finding.project(tx, command.project_id)
+    if command.epic_id is not None:
+        finding.epic(tx, command.epic_id)
     counts = tasks.counts(tx) if command.project_id is None else tasks.counts_in_project(tx, command.project_id)
     held_back = [views.HeldBackView(reason, number) for reason, number in _held_back(tx, command, counts) if number]
     words = ", ".join(f"{entry.tasks} {entry.reason}" for entry in held_back) or "there are no open tasks"

@@ -16,7 +16,7 @@ def add_log(tx: Tx, command: commands.AddTaskLog) -> views.LogView:
     lease.
     """
     row = finding.task(tx, command.task_id)
-    if command.kind != "comment":
+    if command.kind != "comment" or command.fence is not None:
         check_writer(tx, row, command.fence)
     entry = moves.note(tx, row, tx.actor.id, command.kind, command.body)
     renewed_by_writing(tx, row, command.fence)

@@ -37,6 +37,9 @@ _BEFORE = Statement(
     .order_by(waiters.c.id)
     .limit(bindparam("limit"))
 )
+_AFTER = Statement(
+    select(waiters.c.id).where(waiters.c.id > bindparam("ticket"), waiters.c.expires_at > bindparam("now")).limit(1)
+)
 _ENTER = Statement(
     insert(waiters)
     .values(
@@ -56,6 +59,11 @@ _FORGET = Statement(delete(waiters).where(waiters.c.expires_at <= bindparam("now
 def before(tx: Tx, ticket: int, limit: int = 200) -> list[Waiter]:
     """Those who came before `ticket` and wait still."""
     return [Waiter._make(row) for row in _BEFORE.rows(tx, ticket=ticket, now=tx.now, limit=limit)]
+
+
+def after(tx: Tx, ticket: int) -> bool:
+    """Whether anybody who came after `ticket` waits still."""
+    return _AFTER.row(tx, ticket=ticket, now=tx.now) is not None
 
 
 def enter(

@@ -3,9 +3,11 @@ JSON.
 """
 
 from collections import defaultdict
+from collections.abc import Awaitable
 from typing import Any
 from urllib.parse import parse_qsl
 
+import anyio
 import orjson
 from starlette.responses import Response
 from starlette.routing import Route
@@ -71,8 +73,31 @@ class PathEndpoint:
         headers = dict(scope["headers"])
         raw = await _arguments(operation, scope, headers, receive)
         caller = Caller(scope["state"]["actor"], "rest", scope["state"]["request_id"], _key(operation, headers))
-        answer = await self._runtime.run(operation, raw, caller)
+        work = self._runtime.run(operation, raw, caller)
+        answer = await (_while_connected(work, receive) if raw.get("wait_seconds") else work)
         return _response(operation, answer, headers)
+
+
+async def _while_connected(work: Awaitable[Answer], receive: Receive) -> Answer:
+    """Ends a call that waits when its client goes away, so that nothing is kept for nobody."""
+    outcome: Answer | ProjectManagerError = MalformedBody("the request was cut off")
+
+    async with anyio.create_task_group() as tasks:
+
+        async def listen() -> None:
+            while (await receive())["type"] != "http.disconnect":
+                pass
+            tasks.cancel_scope.cancel()
+
+        tasks.start_soon(listen)
+        try:
+            outcome = await work
+        except ProjectManagerError as error:
+            outcome = error
+        tasks.cancel_scope.cancel()
+    if isinstance(outcome, ProjectManagerError):
+        raise outcome
+    return outcome
 
 
 async def _arguments(

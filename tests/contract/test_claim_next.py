@@ -1,0 +1,359 @@
+"""claim_next: which task, for whom, in which order, and what is said when there is none."""
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import anyio
+import anyio.abc
+import anyio.from_thread
+import anyio.lowlevel
+import pytest
+
+from project_manager.contract import commands, faults, views
+from project_manager.domain.errors import EpicNotFound, Invalid, ProjectNotFound
+from project_manager.domain.limits import ID_MAXIMUM
+from project_manager.services import leases, tasks
+from project_manager.store.transaction import Tx
+from tests.contract.invariants import check, read
+from tests.desk import PATIENCE, Desk, Json
+from tests.served import Served
+
+
+async def taken(desk: Desk, agent: str = "ann", **filters: Any) -> str | None:
+    """The name of the task that the agent gets."""
+    task = (await desk.next(agent, **filters))["task"]
+    return None if task is None else str(task["name"])
+
+
+@pytest.mark.promise("claim:best-first")
+async def test_the_most_urgent_comes_first_then_what_unblocks_most_then_the_oldest(desk: Desk) -> None:
+    await desk.task("old", priority=2)
+    await desk.task("young", priority=2)
+    await desk.task("late but urgent", priority=0)
+    opens = await desk.task("opens two doors", priority=2)
+    await desk.task("door", depends_on=[opens["id"]], priority=0)
+    await desk.task("other door", depends_on=[opens["id"]], priority=4)
+    await desk.task("whenever", priority=4)
+    listed = [row["name"] for row in (await desk.do("get_available_tasks"))["items"]]
+    order = [await taken(desk) for _ in range(5)]
+    assert order == listed == ["late but urgent", "opens two doors", "old", "young", "whenever"]
+    assert await taken(desk) is None
+    check(desk)
+
+
+@pytest.mark.promise("claim:best-first")
+async def test_what_a_finished_dependent_no_longer_needs_does_not_count(desk: Desk) -> None:
+    plain, opens = await desk.task("plain"), await desk.task("opens")
+    door = await desk.task("door", depends_on=[opens["id"]])
+    await desk.set_status(door["id"], "CANCELLED")
+    assert (await desk.look(opens["id"]))["unblocks"] == 0
+    assert await taken(desk) == plain["name"]
+
+
+@pytest.mark.promise("claim:filters")
+async def test_nothing_outside_the_filters_is_taken(desk: Desk) -> None:
+    await desk.task("elsewhere", project_name="Shed", priority=0)
+    shed = await desk.task("tools", project_name="Shed", epic_name="Order", labels=["wood", "iron"], priority=3)
+    assert await taken(desk, labels=["wood", "glass"]) is None
+    assert await taken(desk, epic_id=shed["epic_id"], priority=2) is None
+    assert await taken(desk, project_id=shed["project_id"], labels=["iron"], priority=3) == "tools"
+    assert await taken(desk, epic_id=shed["epic_id"]) is None
+    assert await taken(desk, project_id=shed["project_id"]) == "elsewhere"
+    assert await taken(desk) is None
+
+
+async def test_the_answer_has_the_task_and_its_lock_for_fifteen_minutes(desk: Desk) -> None:
+    task = await desk.task()
+    claimed = await desk.next("ann")
+    assert claimed["task"] == await desk.look(task["id"])
+    assert claimed["lock"] == claimed["task"]["lock"]
+    assert (claimed["lock"]["fence"], claimed["lock"]["ttl_seconds"]) == (1, 900)
+    assert f"fence {claimed['lock']['fence']}" in claimed["message"]
+
+
+async def test_a_held_task_is_never_offered_to_its_own_holder(desk: Desk) -> None:
+    await desk.task()
+    await desk.next("ann")
+    assert await taken(desk, "ann") is None
+
+
+@pytest.mark.promise("lease:exclusive")
+async def test_many_agents_at_once_get_different_tasks_each(desk: Desk) -> None:
+    made = [(await desk.task(f"task {number}"))["id"] for number in range(20)]
+    got: list[tuple[int, str]] = []
+
+    async def work(agent: str) -> None:
+        while (claimed := await desk.next(agent))["task"] is not None:
+            got.append((claimed["task"]["id"], agent))
+
+    async with anyio.create_task_group() as agents:
+        for number in range(8):
+            agents.start_soon(work, f"agent {number}")
+    assert sorted(task for task, _ in got) == made
+    assert len({agent for _, agent in got}) > 1
+    check(desk)
+
+
+# nothing there
+
+
+@pytest.mark.promise("claim:empty-says-why")
+async def test_an_empty_answer_counts_the_tasks_and_what_holds_them_back(desk: Desk) -> None:
+    first = await desk.task("first")
+    await desk.task("second", depends_on=[first["id"]])
+    await desk.task("third", defer_until=desk.clock.later(60))
+    await desk.task("idea", status="BACKLOG")
+    done = await desk.task("done")
+    await desk.set_status(done["id"], "DONE")
+    look = await desk.task("look")
+    await desk.set_status(look["id"], "REVIEW")
+    await desk.next("ann")
+    answer = await desk.next("bob")
+    assert (answer["task"], answer["lock"], answer["tasks"]) == (None, None, 6)
+    counted = {entry["reason"]: entry["tasks"] for entry in answer["held_back"]}
+    assert counted == {
+        "in progress": 1,
+        "waiting for other tasks, a time, or a conflicting task": 2,
+        "in review": 1,
+        "in the backlog": 1,
+        "finished": 1,
+    }
+    assert sum(counted.values()) == answer["tasks"]
+    assert all(f"{number} {reason}" in answer["message"] for reason, number in counted.items())
+
+
+@pytest.mark.promise("claim:empty-says-why")
+async def test_an_empty_answer_says_when_the_filters_were_to_blame(desk: Desk) -> None:
+    await desk.task(labels=["wood"])
+    answer = await desk.next("ann", labels=["iron"])
+    assert [(entry["reason"], entry["tasks"]) for entry in answer["held_back"]] == [
+        ("ready but outside your filters or promised to those who waited before", 1)
+    ]
+
+
+@pytest.mark.promise("claim:empty-says-why")
+async def test_an_empty_database_says_that_there_are_no_tasks(desk: Desk) -> None:
+    answer = await desk.next("ann")
+    assert (answer["tasks"], answer["held_back"]) == (0, [])
+    assert "no open tasks" in answer["message"]
+
+
+async def test_a_project_or_epic_that_does_not_exist_is_no_reason_to_wait(desk: Desk) -> None:
+    await desk.refused(ProjectNotFound, "claim_next_task", agent_id="ann", project_id=9, wait_seconds=55)
+    await desk.refused(EpicNotFound, "claim_next_task", agent_id="ann", epic_id=9, wait_seconds=55)
+
+
+@pytest.mark.parametrize("seconds", [-1, 56, "long"])
+async def test_waiting_out_of_range_is_refused(desk: Desk, seconds: object) -> None:
+    refusal = await desk.refused(Invalid, "claim_next_task", agent_id="ann", wait_seconds=seconds)
+    assert refusal.details["faults"][0]["field"] == "wait_seconds"  # type: ignore[index]
+
+
+# waiting
+
+
+def queue(desk: Desk) -> list[str]:
+    return [row["agent_id"] for row in read(desk.runtime.database.path, "SELECT agent_id FROM waiters ORDER BY id")]
+
+
+async def until_queue_has(desk: Desk, number: int) -> None:
+    with anyio.fail_after(PATIENCE):
+        while len(queue(desk)) != number:
+            await desk.runtime.sweep()
+
+
+class Waiting:
+    """Agents that wait for a task, in the order in which they came."""
+
+    def __init__(self, desk: Desk, agents: anyio.abc.TaskGroup) -> None:
+        self.desk = desk
+        self.agents = agents
+        self.got: dict[str, str | None] = {}
+        self.changed = anyio.Event()
+
+    async def come(self, agent: str, **filters: Any) -> anyio.CancelScope:
+        """Returns when the agent has its place in the queue; leaving the scope makes it go away."""
+        scope = anyio.CancelScope()
+        queued = len(queue(self.desk))
+        self.agents.start_soon(self._wait, agent, scope, filters)
+        await until_queue_has(self.desk, queued + 1)
+        return scope
+
+    async def until_served(self, number: int) -> None:
+        with anyio.fail_after(PATIENCE):
+            while len(self.got) < number:
+                await self.changed.wait()
+
+    async def _wait(self, agent: str, scope: anyio.CancelScope, filters: Json) -> None:
+        with scope:
+            self.got[agent] = await taken(self.desk, agent, **{"wait_seconds": 4, **filters})
+            self.changed.set()
+            self.changed = anyio.Event()
+
+
+@pytest.mark.promise("claim:first-come")
+async def test_those_who_wait_are_served_in_the_order_of_coming(desk: Desk) -> None:
+    async with anyio.create_task_group() as agents:
+        waiting = Waiting(desk, agents)
+        for agent in ("ann", "bob", "cid"):
+            await waiting.come(agent)
+        for number, agent in enumerate(("ann", "bob", "cid"), 1):
+            await desk.task(f"task {number}")
+            await waiting.until_served(number)
+            assert waiting.got[agent] == f"task {number}"
+    assert queue(desk) == []
+    check(desk)
+
+
+@pytest.mark.promise("claim:first-come")
+async def test_who_does_not_wait_does_not_overtake_those_who_do(desk: Desk) -> None:
+    async with anyio.create_task_group() as agents:
+        waiting = Waiting(desk, agents)
+        await waiting.come("ann")
+        async with anyio.create_task_group() as rush:
+            rush.start_soon(desk.task, "task 1")
+            for _ in range(5):
+                rush.start_soon(taken, desk, "bob")
+        await waiting.until_served(1)
+    assert waiting.got == {"ann": "task 1"}
+
+
+@pytest.mark.promise("claim:first-come")
+async def test_nobody_waits_for_what_the_first_in_the_queue_does_not_want(desk: Desk) -> None:
+    async with anyio.create_task_group() as agents:
+        waiting = Waiting(desk, agents)
+        picky = await waiting.come("ann", labels=["iron"])
+        await waiting.come("bob")
+        await desk.task("wooden", labels=["wood"])
+        await waiting.until_served(1)
+        assert waiting.got == {"bob": "wooden"}
+        assert await taken(desk, "cid") is None
+        picky.cancel()
+
+
+@pytest.mark.promise("claim:first-come")
+@pytest.mark.parametrize("change", ["created", "finished", "released", "expired", "deferral", "unarchived", "edited"])
+async def test_whatever_makes_a_task_ready_wakes_who_waits(desk: Desk, change: str) -> None:
+    first = await desk.task("first", status="BACKLOG")
+    prepared: Json = {
+        "finished": {"depends_on": [first["id"]]},
+        "deferral": {"defer_until": desk.clock.later(30)},
+        "edited": {"depends_on": [first["id"]]},
+    }.get(change, {})
+    target = first if change == "created" else await desk.task("target", **prepared)
+    if change in ("released", "expired"):
+        await desk.claim(target["id"], "zoe", ttl_seconds=30)
+    if change == "unarchived":
+        await desk.do("update_project", project_id=first["project_id"], archived=True)
+    async with anyio.create_task_group() as agents:
+        waiting = Waiting(desk, agents)
+        await waiting.come("ann")
+        match change:
+            case "created":
+                await desk.task("target")
+            case "finished":
+                await desk.set_status(first["id"], "DONE")
+            case "released":
+                await desk.release(target["id"], "zoe")
+            case "expired" | "deferral":
+                await desk.pass_time(30)
+            case "unarchived":
+                await desk.do("update_project", project_id=first["project_id"], archived=False)
+            case "edited":
+                await desk.edit(target["id"], depends_on=[])
+        await waiting.until_served(1)
+    assert waiting.got == {"ann": "target"}
+
+
+@pytest.mark.promise("claim:not-lost")
+async def test_who_has_gone_away_gets_nothing_and_the_next_one_is_served(desk: Desk) -> None:
+    async with anyio.create_task_group() as agents:
+        waiting = Waiting(desk, agents)
+        gone = await waiting.come("ann")
+        await waiting.come("bob")
+        gone.cancel()
+        await until_queue_has(desk, 1)
+        await desk.task("task")
+        await waiting.until_served(1)
+    assert waiting.got == {"bob": "task"}
+    assert [event["agent_id"] for event in await desk.events(0, "task.locked")] == ["bob"]
+
+
+@pytest.mark.promise("claim:not-lost")
+async def test_a_task_kept_for_one_who_goes_away_is_offered_to_the_next_at_once(desk: Desk) -> None:
+    command = faults.read(commands.ClaimNextTask, {"wait_seconds": 55})
+    writer = desk.runtime.database.writer
+    ghost = await writer.run("enter_queue", lambda tx: leases.enter_queue(tx, command), desk.actor, "")
+    async with anyio.create_task_group() as agents:
+        waiting = Waiting(desk, agents)
+        await waiting.come("bob")
+        await desk.task("task")
+        assert await taken(desk, "cid") is None
+        await writer.run("leave_queue", lambda tx: leases.leave_queue(tx, command, ghost), desk.actor, "")
+        await waiting.until_served(1)
+    assert waiting.got == {"bob": "task"}
+
+
+@pytest.mark.promise("claim:not-lost")
+async def test_a_claim_that_is_being_written_when_the_wait_ends_is_answered(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A task appears, and the writer is slow: the claim is written after the wait has ended."""
+    answered = threading.Event()
+    hold_up(monkeypatch, lambda: answered.wait(1.5))
+    claimed = await desk.next("ann", wait_seconds=1)
+    answered.set()
+    assert claimed["task"] is not None
+    assert (await desk.look(claimed["task"]["id"]))["lock"] == claimed["lock"]
+
+
+@pytest.mark.promise("claim:not-lost")
+@pytest.mark.parametrize("key", [None, "again"])
+async def test_a_task_taken_for_one_who_has_gone_away_is_given_back_unless_it_can_be_asked_for(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, key: str | None
+) -> None:
+    here = anyio.lowlevel.current_token()
+    with anyio.CancelScope() as scope:
+        hold_up(monkeypatch, lambda: anyio.from_thread.run_sync(scope.cancel, token=here))
+        await desk.next("ann", wait_seconds=4, key=key)
+    assert scope.cancelled_caught
+    found = await desk.look(1)
+    if key is None:
+        assert (found["status"], found["lock"], found["attempts"]) == ("TODO", None, 0)
+    else:
+        assert (await desk.next("ann", wait_seconds=4, key=key))["lock"] == found["lock"]
+    assert queue(desk) == []
+    check(desk)
+
+
+def hold_up(monkeypatch: pytest.MonkeyPatch, meanwhile: Callable[[], object]) -> None:
+    """A task appears, and while a waiting agent's claim of it is written, something else happens."""
+    claim_in_turn = leases.claim_in_turn
+
+    def slow_claim(tx: Tx, command: commands.ClaimNextTask, *, ticket: int) -> views.ClaimView:
+        if ticket != ID_MAXIMUM and not tickets:
+            tickets.add(ticket)
+            tasks.create(tx, faults.read(commands.CreateTask, {"name": "late"}))
+            meanwhile()
+        return claim_in_turn(tx, command, ticket=ticket)
+
+    tickets: set[int] = set()
+    monkeypatch.setattr(leases, "claim_in_turn", slow_claim)
+
+
+@pytest.mark.promise("claim:not-lost")
+async def test_nothing_is_kept_for_a_client_that_hung_up(served: Served, desk: Desk) -> None:
+    async with anyio.create_task_group() as clients:
+        clients.start_soon(lambda: served.send("POST", "/api/tasks/claim", {"agent_id": "ann", "wait_seconds": 50}))
+        await until_queue_has(desk, 1)
+        clients.cancel_scope.cancel()
+    await until_queue_has(desk, 0)
+    await desk.task("task")
+    assert await taken(desk, "bob") == "task"
+
+
+async def test_waiting_ends_with_an_empty_answer_when_nothing_comes(desk: Desk) -> None:
+    answer = await desk.next("ann", wait_seconds=1)
+    assert answer["task"] is None
+    assert answer["message"]
