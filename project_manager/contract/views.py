@@ -5,6 +5,8 @@ milliseconds.
 from dataclasses import dataclass, field
 from typing import Any, Generic, Literal, TypeVar
 
+from project_manager.contract.assumptions import AssumptionView
+
 Item = TypeVar("Item")
 
 
@@ -121,7 +123,9 @@ class LinkView:
 
 @dataclass(frozen=True, slots=True)
 class TaskDetailsView:
-    """A task in full: where it belongs, what it waits for, what waits for it, and the newest of its log."""
+    """A task in full: where it belongs, what it waits for, what waits for it, what was assumed on it, and the
+    newest of its log. Of `assumptions_total` assumptions the newest are here.
+    """
 
     task_id: int
     task: TaskView
@@ -129,6 +133,8 @@ class TaskDetailsView:
     epic: NamedView | None
     dependencies: list[LinkView]
     dependents: list[LinkView]
+    assumptions: list[AssumptionView]
+    assumptions_total: int
     logs: list[LogView]
     logs_before: int | None
 

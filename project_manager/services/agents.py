@@ -11,6 +11,7 @@ from project_manager.store.tasks import TaskRow
 from project_manager.store.transaction import Tx
 
 CHARACTERS_PER_TOKEN = 4
+LOST_WITHIN_MS = 24 * 3600 * 1000
 
 
 def list_agents(tx: Tx, command: commands.ListAgents) -> views.Page[views.AgentView]:
@@ -35,7 +36,8 @@ def get_context(tx: Tx, command: commands.GetContext) -> views.ContextView:
     step.
 
     Brings the tasks in full with their log (handoff notes and failed attempts of others included), shortened
-    to budget_tokens.
+    to budget_tokens. `lost` are tasks whose lease ended under you in the last 24 hours, by expiry or by force,
+    and that are not DONE.
     """
     held = [row for row in agents.held_by(tx, tx.actor.id) if command.project_id in (None, row.project_id)]
     room = command.budget_tokens * CHARACTERS_PER_TOKEN
@@ -45,13 +47,14 @@ def get_context(tx: Tx, command: commands.GetContext) -> views.ContextView:
         holding.append(view)
     scope = {} if command.project_id is None else {"project_id": command.project_id}
     ready = tasks.count(tx, {**scope, "ready": True})
+    lost = agents.lost_by(tx, tx.actor.id, project_id=command.project_id, since=tx.now - LOST_WITHIN_MS)
     return views.ContextView(
         agent_id=tx.actor.id,
         server_time=rfc3339(tx.now),
         holding=holding,
-        lost=[],
+        lost=presenting.links(lost),
         ready_tasks=ready,
-        next_step=_next_step(holding, ready),
+        next_step=_next_step(holding, ready) + _about_lost(lost),
     )
 
 
@@ -87,6 +90,13 @@ def _next_step(holding: list[views.HoldingView], ready: int) -> str:
         f"{first.seconds_left} s, report with add_task_log, finish with update_task_status(DONE) or "
         "release_task_lock with a handoff note."
     )
+
+
+def _about_lost(lost: list[tuple[int, str, str]]) -> str:
+    if not lost:
+        return ""
+    named = ", ".join(f"#{task_id}" for task_id, _, _ in lost[:5]) + (", .." if len(lost) > 5 else "")
+    return f" Your lease ended on {named}: do not go on with that work unless acquire_task_lock gives it to you again."
 
 
 def _shown(tx: Tx, row: AgentRow) -> views.AgentView:

@@ -10,7 +10,7 @@ from project_manager.domain.graph import find_cycle
 from project_manager.domain.leases import UnlockReason, held_by_another
 from project_manager.domain.limits import NAME_CHARACTERS
 from project_manager.domain.statuses import CLOSED, Status
-from project_manager.services import finding, moves, presenting
+from project_manager.services import assumptions, finding, moves, presenting
 from project_manager.services.presenting import lease_of
 from project_manager.services.statuses import move
 from project_manager.services.writing import check_writer, renewed_by_writing
@@ -139,6 +139,8 @@ def details(tx: Tx, command: commands.GetTaskDetails) -> views.TaskDetailsView:
     epic = None if row.epic_id is None else finding.epic(tx, row.epic_id)
     entries = logs.newest(tx, row.id, command.log_limit + 1, before=command.before or 2**62)
     shown = _within_budget(entries[: command.log_limit], command.budget_tokens)
+    quarter = command.budget_tokens  # as many characters as tokens
+    assumed = assumptions.with_task(tx, row.id, room=quarter)
     return views.TaskDetailsView(
         task_id=row.id,
         task=presenting.task(tx, row),
@@ -146,6 +148,8 @@ def details(tx: Tx, command: commands.GetTaskDetails) -> views.TaskDetailsView:
         epic=None if epic is None else views.NamedView(epic.id, epic.name),
         dependencies=presenting.links(tasks.named(tx, links.dependencies_of(tx, row.id))),
         dependents=presenting.links(links.dependents_of(tx, row.id)),
+        assumptions=assumed.items,
+        assumptions_total=assumed.total,
         logs=[presenting.log(entry) for entry in shown],
         logs_before=shown[-1].id if shown and len(shown) < len(entries) else None,
     )

@@ -5,9 +5,10 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Select, bindparam, func, select
 from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy.sql.expression import literal_column
 
 from project_manager.store.compiled import Statement
-from project_manager.store.schema import agents, tasks
+from project_manager.store.schema import LOSS, agents, events, tasks
 from project_manager.store.tasks import COLUMNS, TaskRow
 from project_manager.store.transaction import Tx
 
@@ -41,6 +42,17 @@ _HELD_BY = Statement(
     .order_by(tasks.c.id)
     .limit(bindparam("limit"))
 )
+_later = events.alias("later")
+_taken_again = (
+    select(_later.c.seq)
+    .where(
+        _later.c.task_id == events.c.task_id,
+        _later.c.seq > events.c.seq,
+        _later.c.type == literal_column("'task.locked'"),
+        func.json_extract(_later.c.data, "$.agent_id") == bindparam("agent_id"),
+    )
+    .exists()
+)
 
 
 def seen(tx: Tx) -> None:
@@ -57,6 +69,35 @@ def held_by(tx: Tx, agent_id: str, limit: int = 100) -> list[TaskRow]:
     """The tasks that the agent holds now; links are not filled in."""
     rows = _HELD_BY.rows(tx, agent_id=agent_id, now=tx.now, limit=limit)
     return [TaskRow._make((*row, "[]", "[]", "[]", "[]")) for row in rows]
+
+
+@lru_cache(maxsize=2)
+def _lost(in_project: bool) -> Statement:
+    statement = (
+        select(tasks.c.id, tasks.c.name, tasks.c.status)
+        .join(events, events.c.task_id == tasks.c.id)
+        .where(
+            LOSS,
+            events.c.at > bindparam("since"),
+            func.json_extract(events.c.data, "$.agent_id") == bindparam("agent_id"),
+            tasks.c.status != literal_column("'DONE'"),
+            ~_taken_again,
+        )
+        .order_by(events.c.at.desc(), events.c.seq.desc())
+        .limit(bindparam("limit"))
+    )
+    return Statement(statement.where(tasks.c.project_id == bindparam("project_id")) if in_project else statement)
+
+
+def lost_by(
+    tx: Tx, agent_id: str, *, since: int, project_id: int | None = None, limit: int = 20
+) -> list[tuple[int, str, str]]:
+    """(id, name, status) of tasks whose lease ended under the agent after `since`, by expiry or by force, the
+    newest first: those that it has not taken again and that are not DONE.
+    """
+    scope = {} if project_id is None else {"project_id": project_id}
+    rows = _lost(project_id is not None).rows(tx, agent_id=agent_id, since=since, limit=limit, **scope)
+    return [(row[0], row[1], row[2]) for row in rows]
 
 
 @lru_cache(maxsize=4)
