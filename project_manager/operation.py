@@ -8,7 +8,7 @@ from typing import Any
 
 from project_manager.contract.fields import Command
 from project_manager.domain.actors import Role
-from project_manager.domain.errors import ProjectManagerError
+from project_manager.domain.errors import FenceRequired, LockHeld, ProjectManagerError, StaleFence, TaskNotFound
 
 
 class Kind(Enum):
@@ -76,3 +76,10 @@ class Operation:
     @property
     def summary(self) -> str:
         return self.description.split("\n\n", 1)[0].replace("\n", " ")
+
+
+READS = Hints(read_only=True, idempotent=True)
+WRITES = Hints()
+REPEATABLE = Hints(idempotent=True)
+LEASE_FAULTS = (TaskNotFound, LockHeld, StaleFence, FenceRequired)
+"""What any write about a leased task may meet."""

@@ -1,0 +1,72 @@
+"""Claiming, renewing, giving back."""
+
+from project_manager.contract import commands, views
+from project_manager.domain.actors import Role
+from project_manager.domain.errors import (
+    EpicNotFound,
+    IdempotencyMismatch,
+    IllegalMove,
+    NotHeld,
+    NotReady,
+    ProjectNotFound,
+)
+from project_manager.operation import LEASE_FAULTS, REPEATABLE, WRITES, Kind, Operation, Tool
+from project_manager.services import (
+    leases,
+)
+
+LEASES = (
+    Operation(
+        "claim_next_task",
+        leases.claim_next,
+        commands.ClaimNextTask,
+        views.ClaimView,
+        http="POST /api/tasks/claim",
+        kind=Kind.WRITE,
+        role=Role.AGENT,
+        idempotent=True,
+        tool=Tool(
+            "Claim the next task",
+            WRITES,
+            ("agent_id", "project_id", "labels", "priority", "ttl_seconds", "wait_seconds", "request_id"),
+        ),
+        errors=(ProjectNotFound, EpicNotFound, IdempotencyMismatch),
+    ),
+    Operation(
+        "acquire_task_lock",
+        leases.acquire,
+        commands.AcquireTaskLock,
+        views.AcquiredView,
+        http="POST /api/tasks/{task_id}/lock",
+        kind=Kind.WRITE,
+        role=Role.AGENT,
+        idempotent=True,
+        tool=Tool("Claim a task by id", REPEATABLE, ("task_id", "agent_id", "ttl_seconds", "fence", "request_id")),
+        errors=(*LEASE_FAULTS, NotReady, IllegalMove, IdempotencyMismatch),
+        aliases=("POST /api/task/{task_id}/lock",),
+    ),
+    Operation(
+        "renew_task_lock",
+        leases.renew,
+        commands.RenewTaskLock,
+        views.AcquiredView,
+        http="PUT /api/tasks/{task_id}/lock",
+        kind=Kind.WRITE,
+        role=Role.AGENT,
+        tool=Tool("Renew a lease", REPEATABLE, ("task_id", "agent_id", "fence", "ttl_seconds")),
+        errors=(*LEASE_FAULTS, NotHeld),
+    ),
+    Operation(
+        "release_task_lock",
+        leases.release,
+        commands.ReleaseTaskLock,
+        views.ReleasedView,
+        http="DELETE /api/tasks/{task_id}/lock",
+        kind=Kind.WRITE,
+        role=Role.AGENT,
+        idempotent=True,
+        tool=Tool("Give a task back", WRITES, ("task_id", "agent_id", "fence", "handoff", "failed")),
+        errors=(*LEASE_FAULTS, NotHeld, IdempotencyMismatch),
+        aliases=("DELETE /api/task/{task_id}/lock",),
+    ),
+)

@@ -1,0 +1,66 @@
+"""Plans in and out, and tokens."""
+
+from project_manager.contract import commands, views
+from project_manager.domain.actors import Role
+from project_manager.domain.errors import (
+    IdempotencyMismatch,
+    NameTaken,
+    ProjectNotFound,
+    TokenNotFound,
+)
+from project_manager.operation import Kind, Operation
+from project_manager.services import (
+    importer,
+    tokens,
+)
+
+OPERATING = (
+    Operation(
+        "import_plan",
+        importer.import_plan,
+        commands.ImportPlan,
+        views.ImportView,
+        http="POST /api/import",
+        kind=Kind.WRITE,
+        role=Role.OPERATOR,
+        idempotent=True,
+        errors=(IdempotencyMismatch,),
+    ),
+    Operation(
+        "export_plan",
+        importer.export_plan,
+        commands.ExportPlan,
+        views.ExportView,
+        http="GET /api/export",
+        errors=(ProjectNotFound,),
+    ),
+    Operation(
+        "create_token",
+        tokens.create,
+        commands.CreateToken,
+        views.TokenView,
+        http="POST /api/tokens",
+        kind=Kind.WRITE,
+        role=Role.OPERATOR,
+        errors=(NameTaken,),
+        status=201,
+    ),
+    Operation(
+        "list_tokens",
+        tokens.list_tokens,
+        commands.ListTokens,
+        views.Page[views.TokenView],
+        http="GET /api/tokens",
+        role=Role.OPERATOR,
+    ),
+    Operation(
+        "revoke_token",
+        tokens.revoke,
+        commands.RevokeToken,
+        views.TokenView,
+        http="DELETE /api/tokens/{token_id}",
+        kind=Kind.WRITE,
+        role=Role.OPERATOR,
+        errors=(TokenNotFound,),
+    ),
+)

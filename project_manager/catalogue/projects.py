@@ -1,0 +1,127 @@
+"""Projects and epics."""
+
+from project_manager.contract import commands, views
+from project_manager.domain.actors import Role
+from project_manager.domain.errors import (
+    EpicNotFound,
+    IdempotencyMismatch,
+    NameTaken,
+    NotEmpty,
+    ProjectNotFound,
+    VersionMismatch,
+)
+from project_manager.operation import READS, REPEATABLE, Kind, Operation, Profile, Tool
+from project_manager.services import (
+    epics,
+    projects,
+)
+
+PROJECTS = (
+    Operation(
+        "list_projects",
+        projects.list_projects,
+        commands.ListProjects,
+        views.Page[views.ProjectView],
+        http="GET /api/projects",
+        tool=Tool("List projects", READS, ("archived", "limit", "cursor"), defaults={"limit": 20}),
+    ),
+    Operation(
+        "create_project",
+        projects.create,
+        commands.CreateProject,
+        views.ProjectView,
+        http="POST /api/projects",
+        kind=Kind.WRITE,
+        role=Role.AGENT,
+        idempotent=True,
+        tool=Tool("Create a project", REPEATABLE, ("name", "description", "request_id"), profile=Profile.ALL),
+        errors=(NameTaken, IdempotencyMismatch),
+        status=201,
+    ),
+    Operation(
+        "get_project",
+        projects.get,
+        commands.GetProject,
+        views.ProjectView,
+        http="GET /api/projects/{project_id}",
+        errors=(ProjectNotFound,),
+    ),
+    Operation(
+        "update_project",
+        projects.update,
+        commands.UpdateProject,
+        views.ProjectView,
+        http="PATCH /api/projects/{project_id}",
+        kind=Kind.WRITE,
+        role=Role.OPERATOR,
+        errors=(ProjectNotFound, NameTaken, VersionMismatch),
+    ),
+    Operation(
+        "delete_project",
+        projects.delete,
+        commands.DeleteProject,
+        views.DeletedView,
+        http="DELETE /api/projects/{project_id}",
+        kind=Kind.WRITE,
+        role=Role.OPERATOR,
+        errors=(ProjectNotFound, NotEmpty, VersionMismatch),
+    ),
+)
+
+EPICS = (
+    Operation(
+        "list_epics",
+        epics.list_epics,
+        commands.ListEpics,
+        views.Page[views.EpicView],
+        http="GET /api/epics",
+        tool=Tool("List epics", READS, ("project_id", "limit", "cursor"), defaults={"limit": 20}),
+        aliases=("GET /api/projects/{project_id}/epics",),
+    ),
+    Operation(
+        "create_epic",
+        epics.create,
+        commands.CreateEpic,
+        views.EpicView,
+        http="POST /api/epics",
+        kind=Kind.WRITE,
+        role=Role.AGENT,
+        idempotent=True,
+        tool=Tool(
+            "Create an epic",
+            REPEATABLE,
+            ("name", "project_id", "project_name", "description", "request_id"),
+            profile=Profile.ALL,
+        ),
+        errors=(ProjectNotFound, NameTaken, IdempotencyMismatch),
+        status=201,
+    ),
+    Operation(
+        "get_epic",
+        epics.get,
+        commands.GetEpic,
+        views.EpicView,
+        http="GET /api/epics/{epic_id}",
+        errors=(EpicNotFound,),
+    ),
+    Operation(
+        "update_epic",
+        epics.update,
+        commands.UpdateEpic,
+        views.EpicView,
+        http="PATCH /api/epics/{epic_id}",
+        kind=Kind.WRITE,
+        role=Role.AGENT,
+        errors=(EpicNotFound, NameTaken, VersionMismatch),
+    ),
+    Operation(
+        "delete_epic",
+        epics.delete,
+        commands.DeleteEpic,
+        views.DeletedView,
+        http="DELETE /api/epics/{epic_id}",
+        kind=Kind.WRITE,
+        role=Role.OPERATOR,
+        errors=(EpicNotFound, NotEmpty, VersionMismatch),
+    ),
+)

@@ -1,0 +1,61 @@
+"""The board, events, agents, and what an agent needs to go on."""
+
+from project_manager.contract import commands, views
+from project_manager.domain.errors import (
+    AgentNotFound,
+    ProjectNotFound,
+)
+from project_manager.operation import READS, Operation, Tool
+from project_manager.services import (
+    agents,
+    board,
+    events,
+)
+
+WATCHING = (
+    Operation(
+        "get_board_state",
+        board.state,
+        commands.GetBoardState,
+        board.BoardView,
+        http="GET /api/board/state",
+        snapshot=True,
+        errors=(ProjectNotFound,),
+    ),
+    Operation(
+        "wait_for_events",
+        events.list_events,
+        commands.ListEvents,
+        views.EventsView,
+        http="GET /api/events",
+        tool=Tool(
+            "Wait for events",
+            READS,
+            ("since", "types", "project_id", "wait_seconds", "limit"),
+            defaults={"limit": 20},
+        ),
+    ),
+    Operation(
+        "list_agents",
+        agents.list_agents,
+        commands.ListAgents,
+        views.Page[views.AgentView],
+        http="GET /api/agents",
+    ),
+    Operation(
+        "get_agent",
+        agents.get,
+        commands.GetAgent,
+        views.AgentView,
+        http="GET /api/agents/{agent_id}",
+        errors=(AgentNotFound,),
+    ),
+    Operation(
+        "get_context",
+        agents.get_context,
+        commands.GetContext,
+        views.ContextView,
+        http="GET /api/context",
+        tool=Tool("Get back to work", READS, ("agent_id", "project_id", "budget_tokens")),
+    ),
+)
