@@ -1,4 +1,5 @@
 // Dialogs and toasts, opened from anywhere.
+import { atOnce } from "./html.js";
 import { dispatch, dispatchNow } from "./store.js";
 
 let last = 0;
@@ -6,7 +7,7 @@ let last = 0;
 export function openDialog(kind, props = {}) {
   last += 1;
   const id = last;
-  dispatchNow({ type: "openDialog", dialog: { id, kind, props } });
+  atOnce(() => dispatchNow({ type: "openDialog", dialog: { id, kind, props } }));
   return id;
 }
 

@@ -1,6 +1,6 @@
 // A modal dialog: the browser's own, which keeps the focus inside and the page behind it inert.
 import { closeDialog } from "../core/ask.js";
-import { cx, html, useEffect, useRef } from "../core/html.js";
+import { cx, html, useLayoutEffect, useRef } from "../core/html.js";
 import { Icon } from "./icons.js";
 
 /** `onClose` is called however the dialog goes away by its own means (Esc, backdrop, close button). */
@@ -11,7 +11,7 @@ export function Dialog({ id, title, wide = false, plain = false, role, onClose, 
     onClose?.();
     closeDialog(id);
   };
-  useEffect(() => {
+  useLayoutEffect(() => {
     element.current.showModal();
     return () => returnTo.current?.isConnected && returnTo.current.focus();
   }, []);

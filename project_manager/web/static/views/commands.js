@@ -50,10 +50,13 @@ function escape() {
 
 const clearFilters = () => navigate(Object.fromEntries(FILTERS.map((name) => [name, null])));
 const toggleReady = () => navigate({ ready: state.route.ready === "ready" ? null : "ready" }, { replace: true });
-const search = () => {
-  if (!onBoard()) navigate({ view: "board" });
-  requestAnimationFrame(() => document.getElementById("search")?.select());
-};
+function search() {
+  if (onBoard()) document.getElementById("search")?.select();
+  else {
+    navigate({ view: "board" });
+    requestAnimationFrame(() => document.getElementById("search")?.select());
+  }
+}
 
 // keys: how it is typed; group: where help shows it; task: needs a task at hand; write: only for those who may.
 export const COMMANDS = [

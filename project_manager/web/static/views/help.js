@@ -24,6 +24,6 @@ export function Help({ id }) {
     <div class="dialog-body help" tabindex="0" data-testid="help">
       ${GROUPS.map((group) => html`<section key=${group}><h3>${group}</h3><dl>${COMMANDS.filter((command) => command.group === group).map((command) => html`<div key=${command.id}><dt>${command.name}</dt><dd><${Keys} command=${command} /></dd></div>`)}</dl></section>`)}
       <label class="check"><input type="checkbox" checked=${letters} onChange=${toggle} />Single-letter shortcuts</label>
-      <p class="muted">Project Manager ${state.serverVersion ?? ""} · <a href="/docs">API reference</a></p>
+      <p class="muted">Project Manager ${state.serverVersion ?? ""} · <a class="underlined" href="/docs">API reference</a></p>
     </div><//>`;
 }

@@ -63,7 +63,7 @@ export function Lanes() {
   const quarters = [0, 15, 30, 45, 60];
   const clip = (text) => (text.length > 22 ? `${text.slice(0, 21)}…` : text);
   return html`<figure class="lanes" tabindex="0" aria-label="Leases of the last hour, one lane an agent">
-    <svg viewBox=${`0 0 ${WIDTH} ${height}`} role="img" aria-label="Leases of the last hour">
+    <svg viewBox=${`0 0 ${WIDTH} ${height}`} role="group" aria-label="Leases of the last hour">
       ${quarters.map((minute) => html`<g key=${minute}><line class="lane-grid" x1=${NAME + (minute / 60) * (WIDTH - NAME)} x2=${NAME + (minute / 60) * (WIDTH - NAME)} y1="0" y2=${height - 18} />
         <text class="lane-time" x=${NAME + (minute / 60) * (WIDTH - NAME)} y=${height - 5} text-anchor=${minute === 60 ? "end" : minute ? "middle" : "start"}>${minute === 60 ? "now" : hourAndMinute(from + minute * 60_000)}</text></g>`)}
       ${rows.map(([agent, leases], row) => html`<g key=${agent}><text class="lane-name" x="0" y=${row * ROW + 15}>${clip(agent)}</text>${leases.map((lease) => html`<${Bar} key=${`${lease.task}-${lease.since}`} lease=${lease} from=${from} y=${row * ROW} />`)}</g>`)}

@@ -1,0 +1,209 @@
+"""Everybody can use the dashboard: by keyboard, with a screen reader, on a phone, in the dark."""
+
+import re
+from collections.abc import Callable, Iterator
+
+import pytest
+from playwright.sync_api import Browser, expect
+
+from tests.e2e.browser import Dashboard, Team, chromium, dashboard
+from tests.e2e.service import Service
+
+Start = Callable[..., Service]
+VIEWS = ("board", "needs", "agents", "activity", "graph", "projects")
+PHONE = {"viewport": {"width": 320, "height": 640}}
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium() as launched:
+        yield launched
+
+
+@pytest.fixture
+def service(start_service: Start) -> Service:
+    return start_service()
+
+
+@pytest.fixture
+def team(service: Service) -> Team:
+    return Team(service)
+
+
+@pytest.fixture
+def plan(team: Team) -> int:
+    """A project with a task of every kind; the first one is held and has a log."""
+    project = team.project("Checkout", description="Move the shop to the new payment service.")
+    epic = team.epic(project, "Payments")
+    held = team.task(
+        project,
+        "Hosted card fields",
+        epic_id=epic,
+        priority=0,
+        labels=["pci", "frontend"],
+        acceptance=["Tests pass"],
+        description="# Plan\n\n- [x] sandbox\n- [ ] `webhooks`\n\n```\ncode\n```\n\n| a | b |\n|---|---|\n| 1 | 2 |",
+    )
+    team.claim(held, "claude-7", 900)
+    team.log(held, "Half **done**", agent_id="claude-7")
+    team.task(project, "Refunds", depends_on=[held], epic_id=epic)
+    ready = team.task(project, "Ready one", due_at="2020-01-01T00:00:00Z")
+    team.task(project, "Later", defer_until="2099-01-01T00:00:00Z", conflicts_with=[ready])
+    for status in ("BACKLOG", "REVIEW", "BLOCKED", "DONE", "CANCELLED", "IN_PROGRESS"):
+        task = team.task(project, f"Is {status.lower()}")
+        team.move(task, status) if status != "REVIEW" else team.move(task, status, note="Please look")
+    return held
+
+
+def sideways(tab: Dashboard) -> list[str]:
+    """What would make a person scroll in two directions."""
+    found: list[str] = tab.page.evaluate(
+        """() => [document.documentElement, ...document.querySelectorAll('main, .drawer, .drawer-body')]
+            .filter((element) => element.scrollWidth > element.clientWidth + 1)
+            .map((element) => `${element.tagName}.${element.className} ${element.scrollWidth}`)"""
+    )
+    return found
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1440, 320])
+def test_every_view_meets_wcag_and_fits_its_screen(
+    service: Service, browser: Browser, plan: int, scheme: str, width: int
+) -> None:
+    size = {"width": width, "height": 800}
+    with dashboard(service, browser, color_scheme=scheme, viewport=size, reduced_motion="reduce") as tab:
+        for view in VIEWS:
+            tab.open(f"/?view={view}")
+            expect(tab.page.locator("main").get_by_text("Checkout").or_(tab.page.locator("main h1, .card").first)).not_to_have_count(0)
+            assert (view, tab.violations(), sideways(tab)) == (view, [], [])
+        tab.open(f"/?task={plan}")
+        expect(tab.page.get_by_test_id("log-entry")).to_be_visible()
+        assert (tab.violations(), sideways(tab)) == ([], [])
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_every_dialog_meets_wcag(service: Service, browser: Browser, plan: int, scheme: str) -> None:
+    with dashboard(service, browser, color_scheme=scheme, reduced_motion="reduce") as tab:
+        tab.open(f"/?task={plan}")
+        for key in ("?", "c", "e", "Control+k", "m", "Shift+Delete"):
+            tab.page.locator(".drawer").focus()
+            tab.page.keyboard.press(key)
+            expect(tab.dialog).to_be_visible()
+            assert (key, tab.violations()) == (key, [])
+            tab.page.keyboard.press("Escape")
+            expect(tab.dialog).to_have_count(0)
+
+
+def test_a_task_is_found_opened_moved_and_closed_without_a_mouse(
+    service: Service, browser: Browser, team: Team, plan: int
+) -> None:
+    with dashboard(service, browser) as tab:
+        tab.open()
+        keys = tab.page.keyboard
+        keys.press("/")
+        keys.type("ready one")
+        expect(tab.page.get_by_test_id("shown")).to_contain_text("1 of")
+        keys.press("Escape")
+        keys.press("j")
+        card = tab.page.get_by_test_id("card")
+        expect(card).to_be_focused()
+        task = int(card.get_attribute("data-task") or 0)
+        keys.press("Shift+ArrowRight")
+        expect(tab.card_in("IN_PROGRESS", task)).to_be_focused()
+        keys.press("m")
+        keys.type("revi")
+        keys.press("Enter")
+        expect(tab.card_in("REVIEW", task)).to_be_focused()
+        keys.press("Enter")
+        expect(tab.drawer).to_be_focused()
+        keys.press("Escape")
+        expect(tab.drawer).to_have_count(0)
+        expect(tab.card_in("REVIEW", task)).to_be_focused()
+        expect(tab.toast("to Review")).to_be_visible()
+        assert team.read(task)["status"] == "REVIEW"
+
+
+def test_arrows_walk_through_the_cards(service: Service, browser: Browser, team: Team) -> None:
+    project = team.project()
+    top, below = team.task(project, "Top", priority=0), team.task(project, "Below", priority=1)
+    beside = team.task(project, "Beside")
+    team.move(beside, "REVIEW")
+    with dashboard(service, browser) as tab:
+        tab.open()
+        tab.card(top).focus()
+        for key, task in (("ArrowDown", below), ("k", top), ("ArrowRight", beside), ("h", top), ("End", below)):
+            tab.page.keyboard.press(key)
+            expect(tab.card(task)).to_be_focused()
+
+
+def test_the_palette_finds_commands_tasks_and_places(
+    service: Service, browser: Browser, plan: int
+) -> None:
+    with dashboard(service, browser) as tab:
+        tab.open()
+        for typed, address in (
+            ("depend", "view=graph"),
+            (f"#{plan}", f"task={plan}"),
+            ("payments", "epic="),
+            ("claude", "holder=claude-7"),
+        ):
+            tab.page.keyboard.press("Control+k")
+            expect(tab.page.get_by_test_id("palette")).to_be_visible()
+            tab.page.keyboard.type(typed)
+            expect(tab.page.get_by_test_id("palette-entry").first).to_contain_text(re.compile(typed, re.IGNORECASE))
+            tab.page.keyboard.press("Enter")
+            expect(tab.page).to_have_url(re.compile(re.escape(address)))
+            tab.open("/?view=agents")
+
+
+def test_single_letters_can_be_switched_off(service: Service, browser: Browser, plan: int) -> None:
+    with dashboard(service, browser) as tab:
+        tab.open()
+        tab.page.keyboard.press("?")
+        tab.dialog.get_by_label("Single-letter shortcuts").uncheck()
+        tab.page.keyboard.press("Escape")
+        expect(tab.dialog).to_have_count(0)
+        tab.page.keyboard.press("c")
+        tab.page.keyboard.press("Control+k")
+        expect(tab.dialog).to_have_count(1)
+        expect(tab.page.get_by_test_id("palette")).to_be_visible()
+
+
+def test_the_theme_is_chosen_and_remembered(service: Service, browser: Browser, plan: int) -> None:
+    with dashboard(service, browser, color_scheme="light") as tab:
+        tab.open()
+        root = tab.page.locator("html")
+        tab.page.get_by_test_id("theme").click()
+        tab.page.get_by_test_id("theme").click()
+        expect(root).to_have_attribute("data-theme", "dark")
+        tab.page.reload()
+        expect(root).to_have_attribute("data-theme", "dark")
+
+
+def test_a_phone_shows_one_column_and_the_whole_task(
+    service: Service, browser: Browser, team: Team, plan: int
+) -> None:
+    with dashboard(service, browser, **PHONE, has_touch=True) as tab:
+        tab.open()
+        expect(tab.column("TODO")).to_be_visible()
+        expect(tab.column("REVIEW")).to_be_hidden()
+        tab.page.get_by_role("group", name="Column").get_by_role("button", name="Review").tap()
+        expect(tab.column("REVIEW")).to_be_visible()
+        tab.page.get_by_test_id("nav-needs").tap()
+        tab.page.get_by_role("button", name="Accept").tap()
+        expect(tab.page.get_by_test_id("need-review")).to_have_count(0)
+        expect(tab.toast("to Done")).to_be_visible()
+
+
+def test_the_graph_is_walked_by_keyboard(service: Service, browser: Browser, plan: int) -> None:
+    with dashboard(service, browser) as tab:
+        tab.open("/?view=graph")
+        graph = tab.page.get_by_test_id("graph")
+        before = graph.get_attribute("viewBox")
+        graph.focus()
+        tab.page.keyboard.press("ArrowRight")
+        expect(graph).not_to_have_attribute("viewBox", before or "")
+        tab.page.keyboard.press("Tab")
+        expect(tab.page.get_by_test_id("node").first).to_be_focused()
+        tab.page.keyboard.press("Enter")
+        expect(tab.drawer).to_be_visible()
