@@ -1,0 +1,29 @@
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.conftest import prepare_service, start_service
+from tests.faults.shim import Shim
+
+__all__ = ["anyio_backend", "prepare_service", "shim", "shim_library", "start_service"]
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture(scope="session")
+def shim_library(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    library = tmp_path_factory.mktemp("shim") / "shim.so"
+    source = Path(__file__).with_name("shim.c")
+    command = ["gcc", "-shared", "-fPIC", "-O1", "-Wall", "-Werror", "-o", library, source, "-ldl", "-lpthread"]
+    subprocess.run(command, check=True, timeout=60)
+    return library
+
+
+@pytest.fixture
+def shim(shim_library: Path, tmp_path: Path) -> Shim:
+    """A disk and a clock that do what the test says."""
+    return Shim(shim_library, tmp_path)

@@ -1,0 +1,170 @@
+"""The rules of tasks and leases a second time, as plainly as they can be said, to compare the service with."""
+
+from dataclasses import dataclass, field
+
+OPEN = {"BACKLOG", "TODO", "IN_PROGRESS", "REVIEW", "BLOCKED"}
+CLOSED = {"DONE", "CANCELLED"}
+SINGLE_CALL_TTL = 300_000
+
+
+class No(Exception):
+    """The code of the refusal."""
+
+
+@dataclass
+class Task:
+    id: int
+    priority: int
+    depends_on: set[int]
+    conflicts_with: set[int]
+    defer_until: int
+    status: str = "TODO"
+    fence: int = 0
+    attempts: int = 0
+    holder: str | None = None
+    expires_at: int = 0
+    ttl: int = 0
+    fenced: bool = False
+    came_from: str = "TODO"
+
+
+@dataclass
+class Model:
+    """Times in milliseconds. `agent` is None for a person."""
+
+    now: int
+    cap: int
+    tasks: dict[int, Task] = field(default_factory=dict)
+
+    def create(self, priority: int, depends_on: set[int], conflicts_with: set[int], defer_until: int) -> int:
+        task = Task(len(self.tasks) + 1, priority, depends_on, conflicts_with, defer_until)
+        for other in conflicts_with:
+            self.tasks[other].conflicts_with.add(task.id)
+        self.tasks[task.id] = task
+        return task.id
+
+    def advance(self, milliseconds: int) -> None:
+        self.now += milliseconds
+        for task in self.tasks.values():
+            if task.holder is not None and task.expires_at <= self.now:
+                self._give_back(task, failed=True)
+
+    def obstructed(self, task: Task) -> bool:
+        waiting = any(self.tasks[other].status != "DONE" for other in task.depends_on)
+        running = any(self.tasks[other].holder is not None for other in task.conflicts_with)
+        return waiting or running or task.defer_until > self.now
+
+    def ready(self, task: Task) -> bool:
+        capped = self.cap > 0 and task.attempts >= self.cap
+        return task.status == "TODO" and task.holder is None and not capped and not self.obstructed(task)
+
+    def unblocks(self, task: Task) -> int:
+        return sum(task.id in other.depends_on and other.status in OPEN for other in self.tasks.values())
+
+    def claim_next(self, agent: str, ttl: int) -> int | None:
+        ready = [task for task in self.tasks.values() if self.ready(task)]
+        if not ready:
+            return None
+        best = min(ready, key=lambda task: (task.priority, -self.unblocks(task), task.id))
+        self._take(best, agent, ttl)
+        return best.id
+
+    def acquire(self, agent: str, task: Task, ttl: int, fence: int | None) -> None:
+        self._check(task, agent, fence)
+        if task.holder is not None:
+            self._renew(task, ttl, fence)
+            return
+        self._check_takable(task)
+        self._take(task, agent, ttl)
+
+    def renew(self, agent: str, task: Task, ttl: int | None, fence: int | None) -> None:
+        self._check(task, agent, fence)
+        if task.holder is None:
+            raise No("not_held")
+        self._renew(task, task.ttl if ttl is None else ttl, fence)
+
+    def release(self, agent: str, task: Task, fence: int | None, failed: bool) -> None:
+        self._check(task, agent, fence)
+        if task.holder is None:
+            raise No("not_held")
+        self._give_back(task, failed)
+
+    def log(self, agent: str, task: Task, fence: int | None) -> None:
+        self._check(task, agent, fence)
+        if task.holder is not None:
+            self._renew(task, task.ttl, fence)
+
+    def move(self, agent: str | None, task: Task, target: str, fence: int | None, reopen: bool, force: bool) -> None:
+        forced = force and task.holder not in (None, agent)
+        if agent is None and task.holder is not None and not forced:
+            raise No("lock_held")
+        if not forced:
+            self._check(task, agent, fence)
+        self._check_move(task, target, reopen)
+        if task.holder is not None:
+            self._move_held(task, target, fence, forced, agent)
+        elif target == "IN_PROGRESS" and agent is not None:
+            self._take_up(task, agent)
+        elif target != task.status:
+            if agent is not None and target in ("REVIEW", "DONE") and task.status in OPEN and self.obstructed(task):
+                raise No("not_ready")
+            task.status = target
+            task.fence += agent is not None
+            task.attempts = 0 if target == "DONE" or agent is None else task.attempts
+
+    def _move_held(self, task: Task, target: str, fence: int | None, forced: bool, agent: str | None) -> None:
+        if target == "IN_PROGRESS" and not forced:
+            self._renew(task, task.ttl, fence)
+            return
+        task.status, task.holder = target, None
+        task.attempts = 0 if target == "DONE" or agent is None else task.attempts
+
+    def _take_up(self, task: Task, agent: str) -> None:
+        if task.status in CLOSED:
+            task.status, task.attempts = "TODO", 0
+            if not self.ready(task):
+                raise No("not_ready")
+        self._check_takable(task)
+        self._take(task, agent, SINGLE_CALL_TTL)
+
+    def _check(self, task: Task, agent: str | None, fence: int | None) -> None:
+        if task.holder is None:
+            if fence is not None:
+                raise No("stale_fence")
+        elif task.holder != agent:
+            raise No("stale_fence" if fence is not None and fence < task.fence else "lock_held")
+        elif fence is None and task.fenced:
+            raise No("fence_required")
+        elif fence not in (None, task.fence):
+            raise No("stale_fence")
+
+    def _check_takable(self, task: Task) -> None:
+        if task.status in CLOSED:
+            raise No("illegal_move")
+        if self.obstructed(task) or (task.status == "TODO" and not self.ready(task)):
+            raise No("not_ready")
+
+    def _check_move(self, task: Task, target: str, reopen: bool) -> None:
+        if target == task.status:
+            return
+        legal = {"BACKLOG": OPEN | CLOSED - {"REVIEW"}, "DONE": OPEN, "CANCELLED": {"BACKLOG", "TODO"}}
+        if task.status == "BACKLOG" and target == "REVIEW":
+            raise No("illegal_move")
+        if target not in legal.get(task.status, OPEN | CLOSED) or (task.status in CLOSED and not reopen):
+            raise No("illegal_move")
+
+    def _take(self, task: Task, agent: str, ttl: int) -> None:
+        task.came_from = "TODO" if task.status == "IN_PROGRESS" else task.status
+        task.status, task.holder, task.ttl, task.fenced = "IN_PROGRESS", agent, ttl, False
+        task.fence += 1
+        task.expires_at = self.now + ttl
+
+    def _renew(self, task: Task, ttl: int, fence: int | None) -> None:
+        task.ttl, task.expires_at = ttl, self.now + ttl
+        task.fenced = task.fenced or fence is not None
+
+    def _give_back(self, task: Task, failed: bool) -> None:
+        task.holder, task.status = None, task.came_from
+        task.attempts += failed
+        if failed and self.cap and task.attempts >= self.cap:
+            task.status = "BLOCKED"

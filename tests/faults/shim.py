@@ -1,0 +1,72 @@
+"""The disk and the clock under a service, held by the test. The other half is `shim.c`."""
+
+import mmap
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+RECORD = struct.Struct("<IIqI")
+WRITE, TRUNCATE, SYNC = 1, 2, 3
+DATABASE, LOG = 1, 2
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One thing done to a file. `end` is where its record ends in the journal; `at` an offset or a length."""
+
+    end: int
+    kind: int
+    file: int
+    at: int
+    data: bytes
+
+
+class Shim:
+    """What the services that are started with `variables` meet, from now on."""
+
+    def __init__(self, library: Path, folder: Path) -> None:
+        self._library = library
+        self._folder = folder
+        self._control = folder / "control"
+        self._control.write_bytes(bytes(mmap.PAGESIZE))
+        with self._control.open("r+b") as file:
+            self._map = mmap.mmap(file.fileno(), 0)
+        self.journal = folder / "journal"
+
+    def variables(self, database: Path, *, journal: bool = False) -> dict[str, str]:
+        found = {
+            "LD_PRELOAD": str(self._library),
+            "PM_SHIM_CONTROL": str(self._control),
+            "PM_SHIM_DATABASE": str(database),
+        }
+        return {**found, "PM_SHIM_JOURNAL": str(self.journal)} if journal else found
+
+    def shift_clock(self, seconds: float) -> None:
+        """The wall clock shows so much more than the truth."""
+        self._map[0:8] = struct.pack("<q", int(seconds * 1e9))
+
+    def fail_sync(self, failing: bool) -> None:
+        """What is written does not reach the disk: fsync fails with EIO."""
+        self._map[8:12] = struct.pack("<i", failing)
+
+    def fill_disk(self, full: bool) -> None:
+        """No file grows any more."""
+        self._map[12:16] = struct.pack("<i", full)
+
+    def stop_at_sync(self) -> None:
+        """The process stops in the middle of its next commit, holding the database's write lock."""
+        self._map[16:20] = struct.pack("<i", 1)
+
+    @property
+    def written(self) -> int:
+        """How long the journal is by now."""
+        return self.journal.stat().st_size
+
+    def changes(self) -> Iterator[Change]:
+        record, position = self.journal.read_bytes(), 0
+        while position < len(record):
+            kind, file, at, length = RECORD.unpack_from(record, position)
+            begin = position + RECORD.size
+            position = begin + (length if kind == WRITE else 0)
+            yield Change(position, kind, file, at, record[begin:position])

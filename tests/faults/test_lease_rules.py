@@ -1,0 +1,213 @@
+"""The rules of leases in any order of steps: a real database beside an independent model."""
+
+import shutil
+import tempfile
+from collections.abc import Callable
+from contextlib import ExitStack
+from copy import deepcopy
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from anyio.from_thread import start_blocking_portal
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, multiple, rule
+
+from project_manager.calls import Caller
+from project_manager.catalogue import BY_NAME
+from project_manager.clock import rfc3339
+from project_manager.config import load
+from project_manager.domain.actors import LOCAL
+from project_manager.domain.errors import ProjectManagerError
+from project_manager.runtime import open_runtime
+from tests.faults import history
+from tests.faults.lease_model import Model, No, Task
+
+BEGIN = 1_800_000_000_000
+CAP = 2
+TTLS = st.sampled_from([1, 10, 60])
+AGENTS = st.sampled_from(["ada", "bob", "cyd"])
+STATUSES = st.sampled_from(["BACKLOG", "TODO", "IN_PROGRESS", "REVIEW", "BLOCKED", "DONE", "CANCELLED"])
+FENCES = st.sampled_from([None, "present", "older", "newer"])
+SHARE = {"present": 0, "older": -1, "newer": 1}
+
+
+class HandClock:
+    def __init__(self) -> None:
+        self.instant = BEGIN
+
+    def now(self) -> int:
+        return self.instant
+
+
+@cache
+def migrated() -> Path:
+    """An empty database with the present schema."""
+    path = Path(tempfile.mkdtemp(prefix="lease-rules-")) / "template.db"
+    opened = open_runtime(load({"DATABASE_PATH": path}, {}).settings)
+    with start_blocking_portal() as portal, portal.wrap_async_context_manager(opened):
+        pass
+    return path
+
+
+class Leases(RuleBasedStateMachine):
+    """Each rule does one thing to the model and to the service; they must agree on the answer and on every task."""
+
+    tasks: Bundle[int] = Bundle("tasks")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.clock = HandClock()
+        self.model = Model(BEGIN, CAP)
+        self.stack = ExitStack()
+        folder = self.stack.enter_context(tempfile.TemporaryDirectory(prefix="lease-rules-"))
+        shutil.copy(migrated(), f"{folder}/pm.db")
+        loaded = load({"DATABASE_PATH": f"{folder}/pm.db", "MAX_ATTEMPTS": CAP}, {})
+        self.portal = self.stack.enter_context(start_blocking_portal())
+        opened = self.portal.wrap_async_context_manager(open_runtime(loaded.settings, clock=self.clock))
+        self.runtime = self.stack.enter_context(opened)
+
+    def teardown(self) -> None:
+        try:
+            self.check_log()
+        finally:
+            self.stack.close()
+
+    @initialize(target=tasks)
+    def begin(self) -> Any:
+        return multiple(*(self.create(priority=2, links=[], deferred=0) for _ in range(3)))
+
+    @rule(
+        target=tasks,
+        priority=st.integers(0, 4),
+        links=st.lists(st.tuples(tasks, st.booleans()), max_size=2),
+        deferred=st.sampled_from([0, 0, 0, 5_000]),
+    )
+    def create(self, priority: int, links: list[tuple[int, bool]], deferred: int) -> int:
+        depends = {task for task, depends in links if depends}
+        conflicts = {task for task, depends in links if not depends} - depends
+        wish: dict[str, Any] = {"name": "t", "project_name": "p", "priority": priority}
+        wish |= {"depends_on": sorted(depends), "conflicts_with": sorted(conflicts)}
+        if deferred:
+            wish["defer_until"] = rfc3339(self.model.now + deferred)
+        until = self.model.now + deferred if deferred else 0
+        found: int = self.both("create_task", wish, lambda: self.model.create(priority, depends, conflicts, until)).id
+        return found
+
+    @rule(agent=AGENTS, ttl=TTLS)
+    def claim_next(self, agent: str, ttl: int) -> None:
+        wanted: list[int | None] = []
+        wish = {"agent_id": agent, "ttl_seconds": ttl}
+        answer = self.both("claim_next_task", wish, lambda: wanted.append(self.model.claim_next(agent, ttl * 1000)))
+        assert (None if answer.task is None else answer.task.id) == wanted[0]
+
+    @rule(agent=AGENTS, task=tasks, ttl=TTLS, fence=FENCES)
+    def acquire(self, agent: str, task: int, ttl: int, fence: str | None) -> None:
+        wish = self.wish(agent, task, fence, ttl_seconds=ttl)
+        self.both("acquire_task_lock", wish, lambda: self.model.acquire(agent, self.at(task), ttl * 1000, wish["fence"]))
+
+    @rule(agent=AGENTS, task=tasks, ttl=st.none() | TTLS, fence=FENCES)
+    def renew(self, agent: str, task: int, ttl: int | None, fence: str | None) -> None:
+        wish = self.wish(agent, task, fence, ttl_seconds=ttl)
+        length = None if ttl is None else ttl * 1000
+        self.both("renew_task_lock", wish, lambda: self.model.renew(agent, self.at(task), length, wish["fence"]))
+
+    @rule(agent=AGENTS, task=tasks, fence=FENCES, failed=st.booleans())
+    def release(self, agent: str, task: int, fence: str | None, failed: bool) -> None:
+        wish = self.wish(agent, task, fence, failed=failed)
+        self.both("release_task_lock", wish, lambda: self.model.release(agent, self.at(task), wish["fence"], failed))
+
+    @rule(agent=AGENTS, task=tasks, fence=FENCES)
+    def report(self, agent: str, task: int, fence: str | None) -> None:
+        wish = self.wish(agent, task, fence, body="so far so good")
+        self.both("add_task_log", wish, lambda: self.model.log(agent, self.at(task), wish["fence"]))
+
+    @rule(agent=st.none() | AGENTS, task=tasks, status=STATUSES, fence=FENCES, reopen=st.booleans(), force=st.booleans())
+    def move(self, agent: str | None, task: int, status: str, fence: str | None, reopen: bool, force: bool) -> None:
+        wish = self.wish(agent, task, fence if agent else None, status=status, reopen=reopen, force=force)
+        self.both(
+            "update_task_status",
+            wish,
+            lambda: self.model.move(agent, self.at(task), status, wish["fence"], reopen, force),
+        )
+
+    @rule(agent=AGENTS, task=tasks)
+    def finish(self, agent: str, task: int) -> None:
+        """The usual way: what one holds, with its fence."""
+        wish = self.wish(self.at(task).holder or agent, task, "present", status="DONE")
+        holder = str(wish["agent_id"])
+        self.both(
+            "update_task_status",
+            wish,
+            lambda: self.model.move(holder, self.at(task), "DONE", wish["fence"], reopen=False, force=False),
+        )
+
+    @rule(milliseconds=st.sampled_from([1, 999, 1000, 5_000, 10_000, 60_000]))
+    def time_passes(self, milliseconds: int) -> None:
+        self.clock.instant += milliseconds
+        self.model.advance(milliseconds)
+        self.portal.call(self.runtime.sweep)
+
+    @invariant()
+    def they_agree_on_every_task(self) -> None:
+        seen = {task.id: self.seen(task) for task in self.ask("list_tasks", {"limit": 500}).items}
+        assert seen == {task.id: self.expected(task) for task in self.model.tasks.values()}
+
+    def at(self, task: int) -> Task:
+        return self.model.tasks[task]
+
+    def wish(self, agent: str | None, task: int, fence: str | None, **more: Any) -> dict[str, Any]:
+        number = None if fence is None else max(1, self.at(task).fence + SHARE[fence])
+        return {"task_id": task, "agent_id": agent, "fence": number, **more}
+
+    def ask(self, name: str, wish: dict[str, Any]) -> Any:
+        given = {key: value for key, value in wish.items() if value is not None}
+        return self.portal.call(self.runtime.run, BY_NAME[name], given, Caller(LOCAL, "rest", "")).view
+
+    def both(self, name: str, wish: dict[str, Any], in_model: Callable[[], Any]) -> Any:
+        before = deepcopy(self.model.tasks)
+        wanted, answer, got = "ok", None, "ok"
+        try:
+            in_model()
+        except No as refusal:
+            wanted, self.model.tasks = str(refusal), before
+        try:
+            answer = self.ask(name, wish)
+        except ProjectManagerError as refusal:
+            got = refusal.code
+        assert got == wanted
+        return answer
+
+    @staticmethod
+    def seen(task: Any) -> tuple[Any, ...]:
+        lock = task.lock and (task.lock.holder, task.lock.fence, task.lock.expires_at, task.lock.ttl_seconds)
+        return task.status, task.fence, task.attempts, task.ready, lock
+
+    def expected(self, task: Task) -> tuple[Any, ...]:
+        held = task.holder and (task.holder, task.fence, rfc3339(task.expires_at), task.ttl // 1000)
+        return task.status, task.fence, task.attempts, self.model.ready(task), held
+
+    def check_log(self) -> None:
+        """The log alone tells the same story: no gap, one holder at a time, and the state that is there now."""
+        events: list[dict[str, Any]] = []
+        while True:
+            page = self.ask("wait_for_events", {"since": events[-1]["seq"] if events else 0, "limit": 500})
+            events += page.items
+            if not page.items or page.items[-1]["seq"] == page.head:
+                break
+        history.check_numbers(events)
+        history.check_one_holder(events)
+        statuses = {event["task_id"]: event["status"] for event in events if "status" in event and event["task_id"]}
+        assert statuses == {task.id: task.status for task in self.model.tasks.values()}
+
+
+TestLeases = Leases.TestCase
+TestLeases.settings = settings(
+    max_examples=60,
+    stateful_step_count=40,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    suppress_health_check=list(HealthCheck),
+)

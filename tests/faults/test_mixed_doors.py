@@ -1,0 +1,85 @@
+"""One project, many agents at once through every door, and servers that are killed meanwhile."""
+
+from collections import Counter
+from itertools import pairwise
+from typing import Any
+
+import anyio
+import httpx
+import psutil
+import pytest
+
+from tests.e2e.conftest import Start
+from tests.e2e.service import Service
+from tests.faults import history
+from tests.faults.agents import Agent, Door, Ledger, over_http, over_sse, over_stdio, rest
+
+LAYERS, WIDTH = 3, 12
+WHOLE_RUN = 60
+
+
+def plan(http: httpx.Client) -> None:
+    """Layers of tasks, each waiting for two of the layer before."""
+    layers = [[f"{layer}-{place}" for place in range(WIDTH)] for layer in range(LAYERS)]
+    tasks: list[dict[str, Any]] = [{"name": name, "ref": name} for name in layers[0]]
+    for before, layer in pairwise(layers):
+        for place, name in enumerate(layer):
+            tasks.append({"name": name, "ref": name, "depends_on": [before[place], before[place - 1]]})
+    assert http.post("/api/tasks/bulk", json={"project_name": "Shared", "tasks": tasks}).status_code == 201
+
+
+def doors(service: Service) -> dict[str, Door]:
+    return {
+        "rest-1": rest(service),
+        "rest-2": rest(service),
+        "http-1": over_http(service, "auto"),
+        "http-2": over_http(service, "legacy"),
+        "sse-1": over_sse(service),
+        "sse-2": over_sse(service),
+        "stdio-1": over_stdio(service),
+        "stdio-2": over_stdio(service),
+    }
+
+
+@pytest.mark.parametrize("kill", [False, True], ids=["undisturbed", "killed"])
+async def test_agents_at_every_door_never_share_a_task_and_finish_each_once(start_service: Start, kill: bool) -> None:
+    service = start_service()
+    with service.http() as http:
+        plan(http)
+    open_doors = doors(service)
+    ledger = Ledger(LAYERS * WIDTH, len(open_doors))
+    with anyio.fail_after(WHOLE_RUN):
+        async with anyio.create_task_group() as tasks:
+            for name, door in open_doors.items():
+                tasks.start_soon(Agent(name, door, ledger).run)
+            if kill:
+                await ledger.third_done.wait()
+                await anyio.to_thread.run_sync(kill_and_start_again, service)
+    if kill:
+        assert ledger.lost
+    with service.http() as http:
+        judge(ledger, history.all_events(http), http)
+
+
+def kill_and_start_again(service: Service) -> None:
+    """The server, and one of the agents' own processes."""
+    own = [child for child in psutil.Process().children() if child.pid != service.pid]
+    own[0].kill()
+    service.kill()
+    service.start()
+
+
+def judge(ledger: Ledger, events: list[dict[str, Any]], http: httpx.Client) -> None:
+    history.check_numbers(events)
+    leases = history.check_one_holder(events)
+    history.check_holds(ledger.holds)
+    given = sorted((task, agent, fence) for task, held in leases.items() for agent, fence in held)
+    seen = sorted((hold.task_id, hold.agent, hold.fence) for hold in ledger.holds)
+    assert given == seen, "each lease of the log was one answer, and each answer is in the log"
+    assert sorted(history.finished(events)) == sorted(ledger.finished) == list(range(1, LAYERS * WIDTH + 1))
+    reports = Counter(event["author"] for event in events if event["type"] == "task.logged" and event["kind"] == "progress")
+    assert reports == Counter(hold.agent for hold in ledger.holds)
+    board = http.get("/api/tasks", params={"limit": 500}).json()["items"]
+    assert {task["status"] for task in board} == {"DONE"}
+    assert {task["lock"] for task in board} == {None}
+    assert len({hold.agent.split("-")[0] for hold in ledger.holds}) == 4, "every kind of door had its share"
