@@ -1,0 +1,63 @@
+"""The bench: python -m tests.bench [--quick] [--only SECTION] [--write docs/performance.md]."""
+
+import argparse
+import resource
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from tests.bench import claiming, footprint, machine, report, sizes, slow_disk, watching
+from tests.bench.report import Section
+
+
+def main() -> int:
+    asked = _arguments()
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, max(soft, 8192)), hard))
+    sections: list[Section] = []
+    began = time.perf_counter()
+    with tempfile.TemporaryDirectory(prefix="bench-", dir=asked.folder) as folder:
+        note = machine.description(Path(folder))
+        for name, run in _sections(asked.quick, asked.predecessor).items():
+            if asked.only and name not in asked.only:
+                continue
+            place = Path(folder) / name
+            place.mkdir()
+            print(f"{name} ..", file=sys.stderr, flush=True)
+            sections += run(place)
+            print(report.goals(sections), file=sys.stderr, flush=True)
+    minutes = (time.perf_counter() - began) / 60
+    text = report.whole(note, sections, minutes, quick=asked.quick)
+    if asked.write:
+        report.put_into(asked.write, text)
+    print(text)
+    return 0
+
+
+def _sections(quick: bool, predecessor: Path | None) -> dict[str, Callable[[Path], list[Section]]]:
+    """What is measured, by name: rounds and seconds a slice."""
+    rounds = 3 if quick else 7
+    slices = 0.4 if quick else 1.0
+    return {
+        "claims": lambda folder: [claiming.measured(folder, rounds, slices)],
+        "disk": lambda folder: [slow_disk.measured(folder, rounds, slices)],
+        "sizes": lambda folder: [sizes.measured(folder, rounds, slices)],
+        "events": lambda folder: watching.measured(folder, 2 if quick else 5, 20 if quick else 60),
+        "process": lambda folder: [footprint.measured(folder, 2 if quick else 5)],
+    }
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="scripts/bench", description="Measures the service and prints a report.")
+    parser.add_argument("--quick", action="store_true", help="fewer and shorter rounds: under two minutes")
+    parser.add_argument("--only", action="append", help="only this section: claims, disk, sizes, events, process")
+    parser.add_argument("--write", type=Path, metavar="PAGE", help="put the report between the marks of this page")
+    parser.add_argument("--folder", type=Path, help="where databases go: the disk that is measured")
+    parser.add_argument("--predecessor", type=Path, metavar="PYTHON", help="compare with project-manager-mcp there")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

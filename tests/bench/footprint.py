@@ -1,0 +1,45 @@
+"""Start and memory."""
+
+from contextlib import ExitStack
+from pathlib import Path
+
+from tests.bench import stock
+from tests.bench.listeners import Crowd, Listener
+from tests.bench.report import Goal, Section
+from tests.bench.sampling import spread
+from tests.bench.servers import product
+from tests.bench.wire import ask, request
+
+SUBSCRIBERS = 1_000
+
+
+def measured(folder: Path, rounds: int) -> Section:
+    fresh, again, idle, crowded = [], [], [], []
+    for turn in range(rounds):
+        name = f"start-{turn}.db"
+        with product(folder, name) as server:
+            fresh.append(server.first_healthy)
+        with product(folder, name) as server, ExitStack() as open_now:
+            again.append(server.first_healthy)
+            stock.create(server, 1)
+            idle.append(server.rss_mb())
+            crowd = Crowd([Listener(server.port) for _ in range(SUBSCRIBERS)])
+            open_now.callback(crowd.close)
+            crowd.settle(0.3)
+            for priority in range(5):
+                ask(server.port, request("PATCH", "/api/tasks/1", {"priority": (priority + 1) % 5}))
+                crowd.settle(0.1)
+            crowded.append(server.rss_mb())
+    section = Section(
+        "Start and memory",
+        "From the start of the process to the first 200 of `/healthz`; resident memory of the process in MB (2^20 "
+        "bytes), idle after one request, and with 1,000 WebSockets that got events.",
+        ["start, new database, s", "start, existing database, s", "RSS idle MB", "RSS with 1,000 WebSockets MB"],
+        [[str(spread(each)) for each in (fresh, again, idle, crowded)]],
+    )
+    section.goals = [
+        Goal("start to first healthy", 1.0, "at most", spread(again), "s"),
+        Goal("RSS idle", 100, "at most", spread(idle), "MB"),
+        Goal("RSS with 1,000 WebSockets", 160, "at most", spread(crowded), "MB"),
+    ]
+    return section

@@ -1,0 +1,117 @@
+"""Samples of interleaved rounds, their medians and ratios."""
+
+import statistics
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from tests.bench.servers import Server
+from tests.bench.wire import Load, Script, drive
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One slice of one variant. `cpu` is the server's CPU time in us an operation; latencies in ms."""
+
+    rate: float
+    cpu: float
+    p50: float = 0.0
+    p99: float = 0.0
+    answers: int = 0
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Median, smallest and largest of the rounds."""
+
+    median: float
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        return f"{number(self.median)} [{number(self.low)}..{number(self.high)}]"
+
+
+def number(value: float) -> str:
+    if abs(value) >= 100:
+        return f"{value:,.0f}"
+    return f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"
+
+
+def spread(values: list[float]) -> Spread:
+    return Spread(statistics.median(values), min(values), max(values))
+
+
+class Rounds:
+    """The samples of each variant, by round."""
+
+    def __init__(self) -> None:
+        self._samples: dict[str, list[Sample]] = {}
+
+    def add(self, name: str, sample: Sample) -> None:
+        self._samples.setdefault(name, []).append(sample)
+
+    def of(self, name: str, figure: Callable[[Sample], float]) -> Spread:
+        return spread([figure(sample) for sample in self._samples[name]])
+
+    def rate(self, name: str) -> Spread:
+        return self.of(name, lambda sample: sample.rate)
+
+    def cpu(self, name: str) -> Spread:
+        return self.of(name, lambda sample: sample.cpu)
+
+    def latency(self, name: str) -> str:
+        return f"{number(self.of(name, lambda s: s.p50).median)} / {number(self.of(name, lambda s: s.p99).median)}"
+
+    def ratio(self, over: str, under: tuple[str, ...], figure: Callable[[Sample], float]) -> Spread:
+        """Of `over` to the sum of `under`, each round by itself."""
+        below = zip(*(self._samples[name] for name in under), strict=True)
+        pairs = zip(self._samples[over], below, strict=True)
+        return spread([figure(sample) / sum(map(figure, group)) for sample, group in pairs])
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._samples
+
+
+def interleave(variants: Mapping[str, Callable[[], Sample]], rounds: int) -> Rounds:
+    """Runs every variant once to warm it, then `rounds` times in turn."""
+    for run in variants.values():
+        run()
+    found = Rounds()
+    for _ in range(rounds):
+        for name, run in variants.items():
+            found.add(name, run())
+    return found
+
+
+def measure(server: Server, port: int, scripts: list[Script], seconds: float, *, calls: int = 1) -> Sample:
+    """Drives the scripts and takes the server's CPU time; an operation is `calls` requests."""
+    before = server.cpu_seconds()
+    load = drive(port, scripts, seconds)
+    cpu = server.cpu_seconds() - before
+    refuse_faults(server, load)
+    operations = load.answers / calls
+    ordered = sorted(load.latencies)
+    return Sample(
+        operations / load.seconds,
+        cpu / operations * 1e6,
+        ordered[len(ordered) // 2] * 1000,
+        ordered[len(ordered) * 99 // 100] * 1000,
+        load.answers,
+    )
+
+
+def refuse_faults(server: Server, load: Load) -> None:
+    """A figure counts only when what was asked was done."""
+    failed = {status: count for status, count in load.statuses.items() if status >= 300}
+    if failed:
+        raise RuntimeError(f"{server.name} refused requests while it was measured: {failed}")
+
+
+def calibration() -> float:
+    """Milliseconds for a fixed loop of Python: how fast this machine is just now."""
+    began = time.perf_counter()
+    total = 0
+    for value in range(200_000):
+        total += value * value % 7
+    return (time.perf_counter() - began) * 1000

@@ -1,0 +1,137 @@
+"""Processes under measurement: started, watched from outside, stopped."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+
+CHECKOUT = Path(__file__).parents[2]
+PATIENCE = 30.0
+SERVE = (sys.executable, "-m", "project_manager", "serve", "--no-browser")
+
+
+class NotServing(Exception):
+    """A server did not come up; the message holds the end of its log."""
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports that nobody listens on just now."""
+    held = [socket.socket() for _ in range(count)]
+    for probe in held:
+        probe.bind(("127.0.0.1", 0))
+    ports = [int(probe.getsockname()[1]) for probe in held]
+    for probe in held:
+        probe.close()
+    return ports
+
+
+class Server:
+    """One process that answers HTTP on `port`."""
+
+    def __init__(
+        self, name: str, command: Sequence[str], port: int, folder: Path, environment: Mapping[str, str], ready: str
+    ) -> None:
+        self.name = name
+        self.mcp_port = 0
+        self.port = port
+        self.log = folder / f"{name}-{port}.log"
+        self._ready = ready
+        inherited = {key: value for key, value in os.environ.items() if key in ("PATH", "HOME", "LANG", "TMPDIR")}
+        with self.log.open("wb") as log:
+            self.started_at = time.perf_counter()
+            self._process = subprocess.Popen(
+                command,
+                cwd=folder,
+                env={**inherited, "PYTHONPATH": str(CHECKOUT), **environment},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        self.first_healthy = self._wait()
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def _wait(self) -> float:
+        """Seconds from the start of the process to its first healthy answer."""
+        while time.perf_counter() - self.started_at < PATIENCE:
+            if self._process.poll() is not None:
+                break
+            if self._healthy():
+                return time.perf_counter() - self.started_at
+            time.sleep(0.005)
+        self.stop()
+        raise NotServing(f"{self.name} did not come up:\n{self.log.read_text()[-2000:]}")
+
+    def _healthy(self) -> bool:
+        try:
+            with socket.create_connection(("127.0.0.1", self.port), 5) as connection:
+                request = f"GET {self._ready} HTTP/1.1\r\nhost: 127.0.0.1\r\nconnection: close\r\n\r\n"
+                connection.sendall(request.encode())
+                return b" 200 " in connection.recv(4096)[:20]
+        except OSError:
+            return False
+
+    def cpu_seconds(self) -> float:
+        """CPU time of all threads that live, from the scheduler's own clock."""
+        total = 0
+        for thread in Path(f"/proc/{self.pid}/task").iterdir():
+            try:
+                total += int((thread / "schedstat").read_text().split()[0])
+            except OSError:
+                continue
+        return total / 1e9
+
+    def rss_mb(self) -> float:
+        """Resident memory, MB of 2^20 bytes."""
+        for line in Path(f"/proc/{self.pid}/status").read_text().splitlines():
+            if line.startswith("VmRSS:"):
+                return int(line.split()[1]) / 1024
+        raise NotServing(f"{self.name} has ended")
+
+    def stop(self) -> None:
+        if self._process.poll() is not None:
+            return
+        self._process.send_signal(signal.SIGTERM)
+        try:
+            self._process.wait(10)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+    def __enter__(self) -> "Server":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+
+def product(folder: Path, database: str = "tasks.db", **settings: str) -> Server:
+    """The service as a user starts it, with its default settings but for `settings`."""
+    port, mcp_port = free_ports(2)
+    environment = {
+        "DATABASE_PATH": str(folder / database),
+        "DEFAULT_PORT": str(port),
+        "MCP_PORT": str(mcp_port),
+        "WEBSOCKET_MAX_CONNECTIONS": "2000",
+        **settings,
+    }
+    server = Server("product", SERVE, port, folder, environment, "/healthz")
+    server.mcp_port = mcp_port
+    return server
+
+
+def baseline(module: str, folder: Path, **settings: str) -> Server:
+    """One of the small applications of this folder, under the same HTTP server as the product."""
+    (port,) = free_ports(1)
+    command = (sys.executable, "-m", "tests.bench.small_server", module, str(port))
+    return Server(module, command, port, folder, {"BENCH_DATABASE": str(folder / f"{module}.db"), **settings}, "/")

@@ -1,0 +1,157 @@
+"""Clients on bare sockets: many keep-alive connections driven by one epoll loop, cheap enough to leave the
+server as the slow part.
+"""
+
+import select
+import socket
+import time
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass, field
+
+import orjson
+
+TIMEOUT = 30.0
+
+
+@dataclass(slots=True)
+class Answer:
+    """What came back; `head` is the status line and the headers."""
+
+    status: int
+    head: bytes
+    body: bytes
+
+    def json(self) -> dict[str, object]:
+        found: dict[str, object] = orjson.loads(self.body)
+        return found
+
+    def header(self, name: bytes) -> str:
+        for line in self.head.split(b"\r\n"):
+            key, _, value = line.partition(b":")
+            if key.lower() == name:
+                return value.strip().decode()
+        return ""
+
+
+Script = Generator[bytes, Answer, None]
+"""An agent: yields a request, gets its answer, and so on."""
+
+
+@dataclass
+class Load:
+    """What a slice of load did. Latencies in seconds."""
+
+    answers: int = 0
+    seconds: float = 0.0
+    latencies: list[float] = field(default_factory=list)
+    statuses: dict[int, int] = field(default_factory=dict)
+
+
+def request(method: str, path: str, body: object = None, headers: Sequence[str] = ()) -> bytes:
+    """The bytes of an HTTP request."""
+    content = b"" if body is None else orjson.dumps(body)
+    lines = [f"{method} {path} HTTP/1.1", "host: 127.0.0.1", *headers]
+    if body is not None:
+        lines += ["content-type: application/json", f"content-length: {len(content)}"]
+    return "\r\n".join([*lines, "", ""]).encode() + content
+
+
+class Connection:
+    """One keep-alive connection that speaks for one script."""
+
+    def __init__(self, port: int, script: Script) -> None:
+        self._socket = socket.create_connection(("127.0.0.1", port), TIMEOUT)
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._script = script
+        self._pending = b""
+        self._sent_at = 0.0
+        self._request = next(script)
+
+    def fileno(self) -> int:
+        return self._socket.fileno()
+
+    def send(self) -> None:
+        self._sent_at = time.perf_counter()
+        self._socket.sendall(self._request)
+
+    def receive(self, load: Load) -> bool:
+        """Reads what is there; True when the answer is whole. Raises StopIteration when the script has ended."""
+        chunk = self._socket.recv(262_144)
+        if not chunk:
+            raise ConnectionError("the server closed a connection")
+        self._pending += chunk
+        answer = self._parsed()
+        if answer is None:
+            return False
+        load.latencies.append(time.perf_counter() - self._sent_at)
+        load.answers += 1
+        load.statuses[answer.status] = load.statuses.get(answer.status, 0) + 1
+        self._request = self._script.send(answer)
+        return True
+
+    def close(self) -> None:
+        self._socket.close()
+
+    def _parsed(self) -> Answer | None:
+        end = self._pending.find(b"\r\n\r\n")
+        if end < 0:
+            return None
+        head = self._pending[:end]
+        start = head.lower().find(b"content-length:")
+        length = 0 if start < 0 else int(head[start + 15 :].split(b"\r\n", 1)[0])
+        if len(self._pending) < end + 4 + length:
+            return None
+        body = self._pending[end + 4 : end + 4 + length]
+        self._pending = self._pending[end + 4 + length :]
+        return Answer(int(head[9:12]), head, body)
+
+
+def drive(port: int, scripts: Sequence[Script], seconds: float) -> Load:
+    """Runs all scripts at once, each on a connection of its own, for so many seconds; what is asked by then is
+    waited for.
+    """
+    load = Load()
+    poll = select.epoll()
+    connections = {}
+    for script in scripts:
+        connection = Connection(port, script)
+        connections[connection.fileno()] = connection
+        poll.register(connection.fileno(), select.EPOLLIN)
+    began = time.perf_counter()
+    until = began + seconds
+    busy = len(connections)
+    for connection in connections.values():
+        connection.send()
+    while busy:
+        ready = poll.poll(TIMEOUT)
+        if not ready:
+            raise TimeoutError(f"no answer for {TIMEOUT} s")
+        for number, _ in ready:
+            try:
+                if not connections[number].receive(load):
+                    continue
+            except StopIteration:
+                busy -= 1
+                continue
+            if time.perf_counter() < until:
+                connections[number].send()
+            else:
+                busy -= 1
+    load.seconds = time.perf_counter() - began
+    for connection in connections.values():
+        connection.close()
+    poll.close()
+    return load
+
+
+def ask(port: int, *requests: bytes) -> list[Answer]:
+    """Sends these requests one after another on one connection; their answers."""
+    answers: list[Answer] = []
+
+    def script() -> Script:
+        for each in requests:
+            answer = yield each
+            answers.append(answer)
+
+    drive(port, [script()], TIMEOUT)
+    return answers
