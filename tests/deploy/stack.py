@@ -160,7 +160,8 @@ class Stack:
         return self.containers("lb")[0]
 
     def logs(self) -> str:
-        return self.compose("logs", "--no-color", "--no-log-prefix", SERVICE)
+        """What the instances wrote; some releases of compose clear the terminal's line before each of them."""
+        return self.compose("logs", "--no-color", "--no-log-prefix", SERVICE).replace("\x1b[2K", "")
 
     def be_whole(self, instances: int = 3) -> None:
         """All instances healthy, and reached by the load balancer."""

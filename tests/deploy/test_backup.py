@@ -80,7 +80,7 @@ def test_after_a_restore_no_fence_repeats_and_clients_are_told(stack: Stack, api
     assert api.get("/api/events", params={"limit": 1}).json()["epoch"] != epoch
     assert claim(api, task, "after") > max(first, *later)
     late = api.post(f"/api/tasks/{task}/status", json={"agent_id": "early", "status": "DONE", "fence": first})
-    assert (late.status_code, late.json()["code"]) == (409, "lock_held")
+    assert (late.status_code, late.json()["code"]) == (409, "stale_fence")
 
 
 def claim_and_release(client: httpx.Client, task: int) -> int:

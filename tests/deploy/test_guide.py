@@ -1,0 +1,55 @@
+"""The commands of docs/deployment.md, run as an operator would type them, in a copy of the checkout."""
+
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.deploy.stack import CHECKOUT, Stack, docker
+
+GUIDE = CHECKOUT / "docs" / "deployment.md"
+BLOCK = re.compile(r"^( *)```bash\n(.*?)^\1```", re.MULTILINE | re.DOTALL)
+WITHOUT_END = re.compile(r"^(docker compose logs --follow .*)$", re.MULTILINE)
+SECONDS_TO_FOLLOW = 3
+
+
+def blocks() -> list[tuple[int, str]]:
+    """Each block with the line that it begins in."""
+    text = GUIDE.read_text()
+    found = [(text.count("\n", 0, match.start()) + 1, match[1], match[2]) for match in BLOCK.finditer(text)]
+    return [(line, re.sub(rf"^{indent}", "", body, flags=re.MULTILINE)) for line, indent, body in found]
+
+
+@pytest.fixture(scope="module")
+def folder(running: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A copy of the checkout, and the stack down: where an operator begins."""
+    copy = tmp_path_factory.mktemp("checkout", numbered=False)
+    listed = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
+    names = subprocess.run(listed, cwd=CHECKOUT, check=True, capture_output=True, text=True).stdout.splitlines()
+    present = [name for name in names if (CHECKOUT / name).is_file()]
+    subprocess.run(["tar", "cf", copy / "all.tar", *present], cwd=CHECKOUT, check=True)
+    subprocess.run(["tar", "xf", "all.tar"], cwd=copy, check=True)
+    running.down()
+    yield copy
+    running.down()
+
+
+@pytest.mark.parametrize(("line", "block"), blocks(), ids=[f"line-{line}" for line, _ in blocks()])
+def test_a_block_of_the_guide_does_what_it_says(folder: Path, line: int, block: str) -> None:
+    script = WITHOUT_END.sub(rf"timeout {SECONDS_TO_FOLLOW} \1 || [ $? = 124 ]", block)
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", script],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+    assert done.returncode == 0, f"{block}\n{done.stdout}\n{done.stderr}\n{docker('ps', '--all')}"
+
+
+def test_the_guide_names_no_container_that_compose_would_call_otherwise() -> None:
+    named = set(re.findall(r"project-manager-project-manager-\d", GUIDE.read_text()))
+    assert named == {"project-manager-project-manager-1"}
