@@ -94,8 +94,14 @@ _WORDS = {
 }
 
 
+_OF_TEXTS = {"too_long": "string_too_long", "too_short": "string_too_short"}
+
+
 def _words(entry: Any) -> str:
-    template = _WORDS.get(entry["type"])
+    kind = entry["type"]
+    if isinstance(entry["input"], str) and (entry.get("ctx") or {}).get("field_type") != "List":
+        kind = _OF_TEXTS.get(kind, kind)  # pydantic counts the items of a text that a validator has seen
+    template = _WORDS.get(kind)
     return str(entry["msg"]).lower() if template is None else template.format(**(entry.get("ctx") or {}))
 
 
