@@ -35,7 +35,7 @@ def _word(words: list[str]) -> Any:
 _FOUND: list[str] = [*Verdict]
 
 TagText = Annotated[fields.Text, AfterValidator(_tag)]
-FilePath = Annotated[fields.OneLine, Field(min_length=1, max_length=limits.PATH_CHARACTERS)]
+FilePath = Annotated[str, Field(min_length=1, max_length=limits.PATH_CHARACTERS), fields.ONE_LINE]
 Snippet = Annotated[fields.Text, AfterValidator(_within_snippet)]
 VerdictWord = Annotated[Verdict, _word(_FOUND), WithJsonSchema({"type": "string", "enum": _FOUND})]
 Standing = Annotated[str, _word([OPEN, *_FOUND]), WithJsonSchema({"type": "string", "enum": [OPEN, *_FOUND]})]
@@ -56,7 +56,7 @@ class CaptureAssumptionValidation(Repeatable):
     task_id: fields.Id
     assumption_id: fields.Id = Field(validation_alias=_ASSUMPTION, description="its id")
     verdict: VerdictWord = Field(validation_alias=AliasChoices("verdict", "outcome"), description="what you found")
-    reason: Annotated[fields.Text, Field(min_length=1)] = Field(description="how you know")
+    reason: fields.SomeText = Field(description="how you know")
     confidence: fields.Whole | None = Field(
         None, ge=0, le=100, description="that it holds, in percent; default by verdict: 90, 10, 75"
     )

@@ -226,7 +226,7 @@ class UpdateTaskStatus(Leased):
 
 class AddTaskLog(Leased):
     task_id: fields.Id
-    body: Annotated[fields.Text, Field(min_length=1)] = Field(description="markdown")
+    body: fields.SomeText = Field(description="markdown")
     kind: LogKind = "progress"
 
 

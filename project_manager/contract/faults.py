@@ -80,6 +80,7 @@ _WORDS = {
     "too_long": "has more than {max_length} entries",
     "too_short": "has no entries",
     "string_type": "must be a text",
+    "string_unicode": "contains a character that is not valid Unicode",
     "int_type": "must be a whole number",
     "int_parsing": "must be a whole number",
     "int_from_float": "must be a whole number",
@@ -94,14 +95,8 @@ _WORDS = {
 }
 
 
-_OF_TEXTS = {"too_long": "string_too_long", "too_short": "string_too_short"}
-
-
 def _words(entry: Any) -> str:
-    kind = entry["type"]
-    if isinstance(entry["input"], str) and (entry.get("ctx") or {}).get("field_type") != "List":
-        kind = _OF_TEXTS.get(kind, kind)  # pydantic counts the items of a text that a validator has seen
-    template = _WORDS.get(kind)
+    template = _WORDS.get(entry["type"])
     return str(entry["msg"]).lower() if template is None else template.format(**(entry.get("ctx") or {}))
 
 

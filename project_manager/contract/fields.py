@@ -120,25 +120,28 @@ def _distinct(values: list[Any]) -> list[Any]:
     return list(dict.fromkeys(values))
 
 
+# The length of a text is told before our own reading of it: after that pydantic counts it as a list.
+ONE_LINE = AfterValidator(_one_line)
+
 _ID_SCHEMA = {"type": ["integer", "string"], "minimum": 1}
 
 Id = Annotated[int, BeforeValidator(_integer), Field(ge=1, le=limits.ID_MAXIMUM), WithJsonSchema(_ID_SCHEMA)]
 Ids = Annotated[list[Id], BeforeValidator(listed), AfterValidator(_distinct), Field(max_length=limits.LINKS)]
 Whole = Annotated[int, BeforeValidator(_integer)]
 Flag = Annotated[bool, BeforeValidator(_boolean)]
-OneLine = Annotated[str, AfterValidator(_one_line)]
-Name = Annotated[str, AfterValidator(_one_line), Field(min_length=1, max_length=limits.NAME_CHARACTERS)]
+Name = Annotated[str, Field(min_length=1, max_length=limits.NAME_CHARACTERS), AfterValidator(_one_line)]
 Text = Annotated[str, AfterValidator(_within_description)]
-AgentId = Annotated[str, AfterValidator(_one_line), Field(min_length=1, max_length=limits.AGENT_ID_CHARACTERS)]
-Key = Annotated[str, AfterValidator(_one_line), Field(min_length=1, max_length=limits.KEY_CHARACTERS)]
+SomeText = Annotated[str, Field(min_length=1), AfterValidator(_within_description)]
+AgentId = Annotated[str, Field(min_length=1, max_length=limits.AGENT_ID_CHARACTERS), AfterValidator(_one_line)]
+Key = Annotated[str, Field(min_length=1, max_length=limits.KEY_CHARACTERS), AfterValidator(_one_line)]
 Instant = Annotated[int, BeforeValidator(_instant), WithJsonSchema({"type": "string", "format": "date-time"})]
 Priority = Annotated[int, BeforeValidator(_integer), Field(ge=0, le=limits.PRIORITY_LOWEST)]
-Label = Annotated[str, AfterValidator(_one_line), Field(min_length=1, max_length=limits.LABEL_CHARACTERS)]
+Label = Annotated[str, Field(min_length=1, max_length=limits.LABEL_CHARACTERS), AfterValidator(_one_line)]
 Labels = Annotated[list[Label], BeforeValidator(listed), AfterValidator(_distinct), Field(max_length=limits.LABELS)]
 Acceptance = Annotated[list[Name], BeforeValidator(listed), Field(max_length=limits.ACCEPTANCE_CRITERIA)]
 Limit = Annotated[int, BeforeValidator(_integer), Field(ge=1, le=limits.PAGE_MAXIMUM)]
 Cursor = Annotated[str, Field(max_length=512)]
-Query = Annotated[str, AfterValidator(_without_controls), Field(max_length=500)]
+Query = Annotated[str, Field(max_length=500), AfterValidator(_without_controls)]
 TtlSeconds = Annotated[int, BeforeValidator(_integer), Field(ge=1, le=limits.LEASE_SECONDS_MAXIMUM)]
 WaitSeconds = Annotated[int, BeforeValidator(_integer), Field(ge=0, le=limits.WAIT_SECONDS_MAXIMUM)]
 Fence = Annotated[int, BeforeValidator(_integer), Field(ge=1, le=limits.ID_MAXIMUM)]

@@ -41,10 +41,9 @@ def _deeper(value: object, room: int) -> bool:
     return room < 0 or any(_deeper(part, room - 1) for part in inner)
 
 
-Title = Annotated[fields.OneLine, Field(min_length=1, max_length=limits.TITLE_CHARACTERS)]
-Category = Annotated[fields.OneLine, Field(min_length=1, max_length=limits.CATEGORY_CHARACTERS)]
-ActionType = Annotated[fields.OneLine, Field(min_length=1, max_length=limits.ACTION_CHARACTERS)]
-Content = Annotated[fields.Text, Field(min_length=1)]
+Title = Annotated[str, Field(min_length=1, max_length=limits.TITLE_CHARACTERS), fields.ONE_LINE]
+Category = Annotated[str, Field(min_length=1, max_length=limits.CATEGORY_CHARACTERS), fields.ONE_LINE]
+ActionType = Annotated[str, Field(min_length=1, max_length=limits.ACTION_CHARACTERS), fields.ONE_LINE]
 Metadata = Annotated[dict[str, Any], BeforeValidator(_object), AfterValidator(_within_metadata)]
 Importance = Annotated[fields.Whole, Field(ge=0, le=limits.KNOWLEDGE_PRIORITY_HIGHEST)]
 
@@ -54,7 +53,7 @@ _AUTHOR = AliasChoices("agent_id", "created_by")
 class UpsertKnowledge(Repeatable):
     knowledge_id: fields.Id | None = Field(None, description="the item to change; leave out for a new one")
     title: Title = Field("", description="what it is about; needed for a new item")
-    content: Content = Field("", description="markdown; needed for a new item")
+    content: fields.SomeText = Field("", description="markdown; needed for a new item")
     category: Category | None = None
     tags: fields.Labels = Field(default_factory=list)
     priority: Importance = Field(0, description="0..5, 5 is listed first")
