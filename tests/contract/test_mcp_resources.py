@@ -1,6 +1,8 @@
 """Resources, their templates and completions, prompts, and subscriptions over real sockets in both eras."""
 
-from contextlib import AbstractAsyncContextManager
+import socket
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +22,7 @@ from mcp.types import (
 from project_manager.mcp.prompts import PROMPTS
 from project_manager.mcp.server import build_server
 from tests.contract.mcp_product import ERAS, PATIENCE, Agent, agent, product
-from tests.e2e.mcp_listener import Listener, call, listening, modern, wire
+from tests.e2e.mcp_listener import Listener, Wire, call, listening, modern, wire
 
 
 @pytest.fixture
@@ -147,40 +149,106 @@ async def test_the_arguments_of_prompts_are_completed_too(tmp_path: Path) -> Non
 # Subscriptions
 
 
-class Heard:
-    """The updates that a 2025-era client is told of."""
+class Ear:
+    """A 2025-era subscriber, and what it was told. Bare, because the official client over SSE breaks when it is told
+    something while it closes."""
 
-    def __init__(self) -> None:
+    def __init__(self, bare: Wire, path: str) -> None:
         self.uris: list[str] = []
-        self.first = anyio.Event()
+        self.told = anyio.Event()
+        self._bare = bare
+        self._path = path
+        self._opened = anyio.Event()
+        self._answered: dict[int, anyio.Event] = {}
+        self._told_of: dict[str, anyio.Event] = {}
 
-    async def __call__(self, message: Any) -> None:
-        if isinstance(message, ResourceUpdatedNotification):
-            self.uris.append(str(message.params.uri))
-            self.first.set()
+    def told_of(self, uri: str) -> anyio.Event:
+        return self._told_of.setdefault(uri, anyio.Event())
+
+    async def subscribe(self, uri: str) -> None:
+        await self._ask("resources/subscribe", uri)
+
+    async def unsubscribe(self, uri: str) -> None:
+        await self._ask("resources/unsubscribe", uri)
+
+    async def listen(self, lines: AsyncIterator[str]) -> None:
+        if self._path == "/mcp":
+            self._opened.set()
+        async for line in lines:
+            if line.startswith("data: /"):
+                self._path = line[6:]
+                self._opened.set()
+            elif line.startswith("data: {"):
+                self._take(orjson.loads(line[6:]))
+
+    def _take(self, message: dict[str, Any]) -> None:
+        if message.get("method") == "notifications/resources/updated":
+            uri = message["params"]["uri"]
+            self.uris.append(uri)
+            self.told.set()
+            self.told_of(uri).set()
+        elif "id" in message:
+            assert "error" not in message
+            self._answered[message["id"]].set()
+
+    async def _ask(self, method: str, uri: str) -> None:
+        await _soon(self._opened)
+        call_id = len(self._answered) + 1
+        self._answered[call_id] = anyio.Event()
+        message = {"jsonrpc": "2.0", "id": call_id, "method": method, "params": {"uri": uri}}
+        answer = await self._bare.post(message, path=self._path)
+        if self._path == "/mcp":
+            assert '"error"' not in answer.text
+        else:
+            await _soon(self._answered[call_id])
 
 
-def legacy_client(listener: Listener, path: str, heard: Heard) -> AbstractAsyncContextManager[Client]:
-    target: Any = sse_client(listener.url + path) if path == "/sse" else listener.url + path
-    return Client(target, mode="legacy", message_handler=heard)
+async def _soon(event: anyio.Event) -> None:
+    with anyio.fail_after(PATIENCE):
+        await event.wait()
+
+
+@asynccontextmanager
+async def an_ear(listener: Listener, path: str) -> AsyncIterator[Ear]:
+    async with wire(listener) as bare:
+        if path == "/mcp":
+            await bare.initialize()
+        async with bare.http.stream("GET", path, headers=bare.headers) as stream, anyio.create_task_group() as tasks:
+            ear = Ear(bare, path)
+            tasks.start_soon(ear.listen, stream.aiter_lines())
+            yield ear
+            tasks.cancel_scope.cancel()
 
 
 @pytest.mark.parametrize("path", ["/mcp", "/sse"])
 async def test_a_change_reaches_a_2025_subscriber(tmp_path: Path, path: str) -> None:
-    heard = Heard()
     async with (
         product(tmp_path) as made,
         listening(made.server) as listener,
         wire(listener) as bare,
-        legacy_client(listener, path, heard) as client,
+        an_ear(listener, path) as ear,
     ):
         await bare.post_modern(call("create_task", name="one", project_name="p"))
-        await subscribe(client, "pm://task/1")
-        await _until_streaming(listener, path)
+        await ear.subscribe("pm://task/1")
         await bare.post_modern(call("acquire_task_lock", task_id=1, agent_id="ann"))
-        with anyio.fail_after(PATIENCE):
-            await heard.first.wait()
-        assert set(heard.uris) == {"pm://task/1"}
+        await _soon(ear.told)
+        assert set(ear.uris) == {"pm://task/1"}
+
+
+async def test_the_official_client_of_2025_hears_of_a_change(tmp_path: Path) -> None:
+    told = anyio.Event()
+
+    async def hear(message: Any) -> None:
+        if isinstance(message, ResourceUpdatedNotification) and str(message.params.uri) == "pm://task/1":
+            told.set()
+
+    async with product(tmp_path) as made, listening(made.server) as listener, wire(listener) as bare:
+        await bare.post_modern(call("create_task", name="one", project_name="p"))
+        async with Client(f"{listener.url}/mcp", mode="legacy", message_handler=hear) as client:
+            await subscribe(client, "pm://task/1")
+            await _until_streaming(listener)
+            await bare.post_modern(call("acquire_task_lock", task_id=1, agent_id="ann"))
+            await _soon(told)
 
 
 async def subscribe(client: Client, uri: str) -> None:
@@ -188,15 +256,10 @@ async def subscribe(client: Client, uri: str) -> None:
         await client.session.subscribe_resource(uri)
 
 
-async def unsubscribe(client: Client, uri: str) -> None:
-    with pytest.warns(MCPDeprecationWarning):
-        await client.session.unsubscribe_resource(uri)
-
-
-async def _until_streaming(listener: Listener, path: str) -> None:
-    """The client opens its stream when it likes: notifications before that have nowhere to go."""
+async def _until_streaming(listener: Listener, streams: int = 1) -> None:
+    """A client opens its stream when it likes: notifications before that have nowhere to go."""
     with anyio.fail_after(PATIENCE):
-        while path == "/mcp" and not listener.door.streams:
+        while listener.door.streams < streams:
             await anyio.lowlevel.checkpoint()
 
 
@@ -214,86 +277,79 @@ async def test_a_change_reaches_a_2026_subscriber(tmp_path: Path) -> None:
 
 
 async def test_an_agent_hears_that_its_own_lease_was_ended(tmp_path: Path) -> None:
-    heard = Heard()
     async with (
         product(tmp_path) as made,
         listening(made.server) as listener,
         wire(listener) as bare,
-        legacy_client(listener, "/sse", heard) as client,
+        an_ear(listener, "/sse") as ear,
     ):
         await bare.post_modern(call("create_task", name="one", project_name="p"))
         await bare.post_modern(call("acquire_task_lock", task_id=1, agent_id="ann"))
-        await subscribe(client, "pm://agent/ann")
+        await ear.subscribe("pm://agent/ann")
         await bare.post_modern(call("release_task_lock", task_id=1, force=True))
-        with anyio.fail_after(PATIENCE):
-            await heard.first.wait()
-        assert set(heard.uris) == {"pm://agent/ann"}
+        await _soon(ear.told)
+        assert set(ear.uris) == {"pm://agent/ann"}
 
 
 async def test_nobody_hears_of_what_was_unsubscribed(tmp_path: Path) -> None:
-    heard = Heard()
     async with (
         product(tmp_path) as made,
         listening(made.server) as listener,
         wire(listener) as bare,
-        legacy_client(listener, "/sse", heard) as client,
+        an_ear(listener, "/sse") as ear,
     ):
         await bare.post_modern(call("create_task", name="one", project_name="p"))
-        for uri in ("pm://task/1", "pm://project/1/board"):
-            await subscribe(client, uri)
-        await unsubscribe(client, "pm://task/1")
+        for uri in ("pm://task/1", "pm://agent/ann"):
+            await ear.subscribe(uri)
+        await ear.unsubscribe("pm://task/1")
+        ear.uris.clear()
         await bare.post_modern(call("acquire_task_lock", task_id=1, agent_id="ann"))
-        with anyio.fail_after(PATIENCE):
-            await heard.first.wait()
-        assert "pm://task/1" not in heard.uris
+        await _soon(ear.told_of("pm://agent/ann"))
+        assert "pm://task/1" not in ear.uris
 
 
 async def test_nothing_is_kept_of_subscribers_that_left(tmp_path: Path) -> None:
-    async with product(tmp_path) as made:
-        server, subscriptions = made.server, made.server.subscriptions
-        async with listening(server) as listener:
-            for path in ("/mcp", "/sse"):
-                async with legacy_client(listener, path, Heard()) as client:
-                    await subscribe(client, "pm://task/1")
-                    assert len(subscriptions) == 1
-                with anyio.fail_after(PATIENCE):
-                    while len(subscriptions):
-                        await anyio.lowlevel.checkpoint()
+    async with product(tmp_path) as made, listening(made.server) as listener:
+        subscriptions = made.server.subscriptions
+        for target in (f"{listener.url}/mcp", sse_client(f"{listener.url}/sse")):
+            async with Client(target, mode="legacy") as client:
+                await subscribe(client, "pm://task/1")
+                assert len(subscriptions) == 1
+            with anyio.fail_after(PATIENCE):
+                while len(subscriptions):
+                    await anyio.lowlevel.checkpoint()
 
 
 async def test_a_subscriber_that_does_not_read_delays_nobody(tmp_path: Path) -> None:
     """It fills its socket, is cut off, and the other subscriber hears everything meanwhile."""
-    uris = [f"pm://agent/{'x' * 400}{number}" for number in range(900)]
-    heard = Heard()
+    uris = [f"pm://agent/{'x' * 500}{number}" for number in range(60)]
     async with product(tmp_path) as made:
         server = build_server(made.runtime, stuck_seconds=0.3)
-        async with listening(server) as listener, wire(listener) as bare:
+        async with listening(server) as listener, wire(listener) as bare, an_ear(listener, "/sse") as ear:
             await bare.initialize()
             for uri in uris:
                 params = {"uri": uri}
                 await bare.post({"jsonrpc": "2.0", "id": 1, "method": "resources/subscribe", "params": params})
-            lines = [
-                "GET /mcp HTTP/1.1",
-                "Host: x",
-                "Accept: text/event-stream",
-                f"Mcp-Session-Id: {bare.session}",
-            ]
-            request = "\r\n".join([*lines, "", ""])
-            async with (
-                await anyio.connect_tcp("127.0.0.1", listener.port) as deaf,
-                legacy_client(listener, "/sse", heard) as client,
-            ):
-                await deaf.send(request.encode())
-                await _until_streaming(listener, "/mcp")
-                await subscribe(client, "pm://task/1")
-                with anyio.fail_after(20):
-                    while listener.door.streams > 1:
-                        await server.subscriptions.announce(uris)
-                        heard.first = anyio.Event()
-                        await server.subscriptions.announce(["pm://task/1"])
-                        with anyio.fail_after(PATIENCE):
-                            await heard.first.wait()
+            await ear.subscribe("pm://task/1")
+            with deaf_stream(listener, bare.session), anyio.fail_after(20):
+                await _until_streaming(listener, 2)
+                while listener.door.streams > 1:
+                    await server.subscriptions.announce(uris)
+                    ear.told = anyio.Event()
+                    await server.subscriptions.announce(["pm://task/1"])
+                    await _soon(ear.told)
                 assert (await bare.post(call("list_projects"))).status_code == 200
+
+
+@contextmanager
+def deaf_stream(listener: Listener, session: str) -> Iterator[None]:
+    """A notification stream that nobody reads, with little room in its socket."""
+    lines = ["GET /mcp HTTP/1.1", "Host: x", "Accept: text/event-stream", f"Mcp-Session-Id: {session}", "", ""]
+    with socket.socket() as deaf:
+        deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        deaf.connect(("127.0.0.1", listener.port))
+        deaf.sendall("\r\n".join(lines).encode())
+        yield
 
 
 async def test_a_2026_call_without_a_stream_is_told_how_to_subscribe(tmp_path: Path) -> None:
