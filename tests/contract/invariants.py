@@ -13,10 +13,13 @@ Row = dict[str, Any]
 
 def check(desk: Desk) -> None:
     """Fails with the first rows that disagree with what they were derived from."""
-    path = desk.runtime.database.path
+    check_database(desk.runtime.database.path, now=desk.runtime.database.writer.now())
+
+
+def check_database(path: Path, *, now: int) -> None:
     tasks = {row["id"]: row for row in read(path, "SELECT * FROM tasks")}
     check_counters(path, tasks)
-    check_leases(tasks, now=desk.runtime.database.writer.now())
+    check_leases(tasks, now=now)
     check_events(read(path, "SELECT * FROM events ORDER BY seq"), tasks)
     assert read(path, "PRAGMA foreign_key_check") == []
 

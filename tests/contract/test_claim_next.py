@@ -236,12 +236,12 @@ async def test_nobody_waits_for_what_the_first_in_the_queue_does_not_want(desk: 
 @pytest.mark.parametrize("change", ["created", "finished", "released", "expired", "deferral", "unarchived", "edited"])
 async def test_whatever_makes_a_task_ready_wakes_who_waits(desk: Desk, change: str) -> None:
     first = await desk.task("first", status="BACKLOG")
-    prepared: Json = {
+    prepared: dict[str, Json] = {
         "finished": {"depends_on": [first["id"]]},
         "deferral": {"defer_until": desk.clock.later(30)},
         "edited": {"depends_on": [first["id"]]},
-    }.get(change, {})
-    target = first if change == "created" else await desk.task("target", **prepared)
+    }
+    target = first if change == "created" else await desk.task("target", **prepared.get(change, {}))
     if change in ("released", "expired"):
         await desk.claim(target["id"], "zoe", ttl_seconds=30)
     if change == "unarchived":
