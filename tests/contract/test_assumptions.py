@@ -1,0 +1,333 @@
+"""Assumptions on tasks: recorded by who works, judged by who reviews, with every verdict kept."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from project_manager.domain import limits
+from project_manager.domain.actors import Actor, Role
+from project_manager.domain.assumptions import family_of, parse_tag
+from project_manager.domain.errors import (
+    AssumptionNotFound,
+    FenceRequired,
+    Invalid,
+    LockHeld,
+    NotFound,
+    RoleRequired,
+    StaleFence,
+    TaskNotFound,
+)
+from tests.desk import Desk, Json
+
+TAG = "#ASSUMPTION: the list is sorted"
+
+
+async def assumed(desk: Desk, task_id: int, **given: Any) -> int:
+    """The id of a new assumption."""
+    recorded = await desk.do("add_ra_tag", **{"task_id": task_id, "text": TAG, **given})
+    made: int = recorded["ra_tag_id"]
+    return made
+
+
+async def judged(desk: Desk, task_id: int, assumption_id: int, verdict: str, **given: Any) -> Json:
+    words = {"verdict": verdict, "reason": "I looked", **given}
+    done: Json = await desk.do("capture_assumption_validation", task_id=task_id, assumption_id=assumption_id, **words)
+    return done
+
+
+async def standing(desk: Desk, task_id: int, verdict: str | None = None) -> list[int]:
+    return [item["id"] for item in (await desk.do("list_assumptions", task_id=task_id, verdict=verdict))["items"]]
+
+
+# Recording
+
+
+async def test_an_assumption_is_recorded_with_its_place(desk: Desk) -> None:
+    task = await desk.task()
+    recorded = await desk.do(
+        "add_ra_tag",
+        task_id=task["id"],
+        ra_tag_text="#COMPLETION_DRIVE-IMPL:  ids are unique\nand never reused ",
+        file_path="src/app.py",
+        line_number="12",
+        code_snippet="ids = {}",
+        agent_id="ann",
+    )
+    assert (recorded["success"], recorded["task_id"]) == (True, task["id"])
+    assert recorded["assumption"] == {
+        "id": recorded["ra_tag_id"],
+        "task_id": task["id"],
+        "type": "COMPLETION_DRIVE_IMPL",
+        "family": "assumption",
+        "text": "ids are unique\nand never reused",
+        "file_path": "src/app.py",
+        "line_number": 12,
+        "code_snippet": "ids = {}",
+        "author": "ann",
+        "created_at": desk.clock.later(0),
+        "verdict": None,
+        "verdicts": 0,
+    }
+
+
+async def test_a_path_is_kept_as_text_and_no_file_is_opened(desk: Desk, tmp_path: Path) -> None:
+    task = await desk.task()
+    secret = tmp_path / "secret.py"
+    secret.write_text("SECRET = 1\n")
+    for path in (str(secret), "/nowhere/at/all", "../../etc/passwd", "https://example.org/x"):
+        recorded = await desk.do("add_ra_tag", task_id=task["id"], text=TAG, file_path=path, line_number=1)
+        assert recorded["assumption"]["file_path"] == path
+        assert "SECRET" not in str(recorded)
+
+
+@pytest.mark.parametrize(
+    ("written", "family"),
+    [
+        ("#ASSUMPTION: x", "assumption"),
+        ("#completion_drive: x", "assumption"),
+        ("#SUGGEST_VALIDATION: x", "suggestion"),
+        ("#Pattern-Momentum: x", "pattern"),
+        ("#CONTEXT_DEGRADED: x", "context"),
+        ("#PLAN_UNCERTAINTY: x", "planning"),
+        ("#WONDER: x", "other"),
+    ],
+)
+def test_a_tag_belongs_to_a_family(written: str, family: str) -> None:
+    assert family_of(parse_tag(written)[0]) == family
+
+
+@pytest.mark.parametrize("written", ["", "x", "ASSUMPTION: x", "#: x", "#A:", "#A: ", "#A x", "#1: x", "# : x"])
+async def test_a_tag_of_another_form_is_refused_with_an_example(desk: Desk, written: str) -> None:
+    task = await desk.task()
+    refusal = await desk.refused(Invalid, "add_ra_tag", task_id=task["id"], text=written)
+    assert "#ASSUMPTION: the list is sorted" in refusal.message
+    assert await standing(desk, task["id"]) == []
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "words"),
+    [
+        ("text", "#" + "A" * (limits.TAG_TYPE_CHARACTERS + 1) + ": x", "more than 64 characters"),
+        ("text", "#A: " + "x" * limits.DESCRIPTION_BYTES, "at most 65536"),
+        ("file_path", "x" * (limits.PATH_CHARACTERS + 1), "more than 1024 characters"),
+        ("file_path", "a\nb", "line break"),
+        ("line_number", 0, "at least 1"),
+        ("code_snippet", "x" * (limits.SNIPPET_BYTES + 1), "at most 8192"),
+        ("code_snippet", "\x00", "NUL"),
+    ],
+)
+async def test_a_value_out_of_bounds_is_refused_by_name(desk: Desk, field: str, value: Any, words: str) -> None:
+    task = await desk.task()
+    refusal = await desk.refused(Invalid, "add_ra_tag", **{"task_id": task["id"], "text": TAG, field: value})
+    assert f"`{field}`" in refusal.message
+    assert words in refusal.message
+
+
+async def test_while_an_agent_holds_the_task_only_it_and_people_record(desk: Desk) -> None:
+    task = await desk.task()
+    lock = await desk.claim(task["id"], "ann")
+    await desk.refused(LockHeld, "add_ra_tag", task_id=task["id"], text=TAG, agent_id="bob")
+    await desk.refused(StaleFence, "add_ra_tag", task_id=task["id"], text=TAG, agent_id="ann", fence=lock["fence"] + 1)
+    await assumed(desk, task["id"], agent_id="ann", fence=lock["fence"])
+    await desk.refused(FenceRequired, "add_ra_tag", task_id=task["id"], text=TAG, agent_id="ann")
+    await assumed(desk, task["id"])
+    assert len(await standing(desk, task["id"])) == 2
+
+
+async def test_the_holders_record_renews_its_lease(desk: Desk) -> None:
+    task = await desk.task()
+    lock = await desk.claim(task["id"], "ann", ttl_seconds=100)
+    desk.clock.advance(90)
+    await assumed(desk, task["id"], agent_id="ann", fence=lock["fence"])
+    assert (await desk.look(task["id"]))["lock"]["expires_at"] == desk.clock.later(100)
+
+
+async def test_a_repeated_record_is_made_once(desk: Desk) -> None:
+    task = await desk.task()
+    assert await assumed(desk, task["id"], request_id="r") == await assumed(desk, task["id"], request_id="r")
+    assert len(await standing(desk, task["id"])) == 1
+
+
+# Judging
+
+
+async def test_a_later_verdict_supersedes_and_the_earlier_ones_stay(desk: Desk) -> None:
+    task = await desk.task()
+    item = await assumed(desk, task["id"])
+    for seconds, verdict in ((0, "validated"), (5, "rejected"), (60, "rejected"), (3600, "partial"), (1, "validated")):
+        desk.clock.advance(seconds)
+        answer = await judged(desk, task["id"], item, verdict, agent_id="rev")
+        assert (answer["outcome"], answer["assumption"]["verdict"]["verdict"]) == (verdict, verdict)
+    found = await desk.do("get_assumption", task_id=task["id"], assumption_id=item)
+    assert [verdict["verdict"] for verdict in found["history"]] == [
+        "validated",
+        "partial",
+        "rejected",
+        "rejected",
+        "validated",
+    ]
+    assert found["assumption"]["verdict"] == found["history"][0]
+    assert found["assumption"]["verdicts"] == 5
+
+
+async def test_reviewers_judge_whoever_holds_the_task_and_whatever_its_status(desk: Desk) -> None:
+    task = await desk.task()
+    item = await assumed(desk, task["id"])
+    lock = await desk.claim(task["id"], "ann")
+    await judged(desk, task["id"], item, "rejected", agent_id="bob")
+    assert (await desk.look(task["id"]))["lock"]["holder"] == "ann"
+    await desk.set_status(task["id"], "DONE", "ann", fence=lock["fence"])
+    answer = await judged(desk, task["id"], item, "validated", reviewer_agent_id="cid")
+    assert answer["assumption"]["verdict"]["reviewer"] == "cid"
+    assert (await desk.look(task["id"]))["status"] == "DONE"
+
+
+@pytest.mark.parametrize(("word", "verdict", "usual"), [("Validated", "validated", 90), ("REJECTED", "rejected", 10)])
+async def test_a_verdict_is_read_in_any_case_and_has_a_usual_confidence(
+    desk: Desk, word: str, verdict: str, usual: int
+) -> None:
+    task = await desk.task()
+    item = await assumed(desk, task["id"])
+    given = (await judged(desk, task["id"], item, word))["assumption"]["verdict"]
+    assert (given["verdict"], given["confidence"]) == (verdict, usual)
+    sure = await judged(desk, task["id"], item, "partial", confidence="33")
+    assert sure["assumption"]["verdict"]["confidence"] == 33
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "words"),
+    [
+        ("verdict", "validate", "is not a verdict: did you mean validated?"),
+        ("verdict", "open", "it is one of validated, rejected, partial"),
+        ("confidence", 101, "at most 100"),
+        ("confidence", -1, "at least 0"),
+        ("reason", "", "is empty"),
+    ],
+)
+async def test_a_verdict_out_of_bounds_is_refused_by_name(desk: Desk, field: str, value: Any, words: str) -> None:
+    task = await desk.task()
+    item = await assumed(desk, task["id"])
+    given = {"task_id": task["id"], "assumption_id": item, "verdict": "validated", "reason": "x", field: value}
+    refusal = await desk.refused(Invalid, "capture_assumption_validation", **given)
+    assert words in refusal.message
+    assert await standing(desk, task["id"], "open") == [item]
+
+
+async def test_assumptions_are_listed_by_how_they_stand(desk: Desk) -> None:
+    task = await desk.task()
+    items = [await assumed(desk, task["id"]) for _ in range(4)]
+    await judged(desk, task["id"], items[0], "rejected")
+    await judged(desk, task["id"], items[0], "validated")
+    await judged(desk, task["id"], items[1], "rejected")
+    assert await standing(desk, task["id"]) == list(reversed(items))
+    assert await standing(desk, task["id"], "open") == [items[3], items[2]]
+    assert await standing(desk, task["id"], "validated") == [items[0]]
+    assert await standing(desk, task["id"], "rejected") == [items[1]]
+    assert await standing(desk, task["id"], "partial") == []
+
+
+async def test_assumptions_are_read_page_by_page(desk: Desk) -> None:
+    task = await desk.task()
+    items = [await assumed(desk, task["id"]) for _ in range(5)]
+    read, cursor = [], None
+    while True:
+        page = await desk.do("list_assumptions", task_id=task["id"], limit=2, cursor=cursor)
+        read += [item["id"] for item in page["items"]]
+        cursor = page["next_cursor"]
+        if cursor is None:
+            break
+    assert (read, page["total"]) == (list(reversed(items)), 5)
+
+
+@pytest.mark.parametrize(
+    ("error", "operation", "arguments"),
+    [
+        (TaskNotFound, "add_ra_tag", {"task_id": 99, "text": TAG}),
+        (TaskNotFound, "list_assumptions", {"task_id": 99}),
+        (TaskNotFound, "get_assumption", {"task_id": 99, "assumption_id": 1}),
+        (AssumptionNotFound, "get_assumption", {"task_id": 1, "assumption_id": 99}),
+        (
+            AssumptionNotFound,
+            "capture_assumption_validation",
+            {"task_id": 1, "assumption_id": 99, "verdict": "partial", "reason": "x"},
+        ),
+    ],
+)
+async def test_what_does_not_exist_is_said_to_be_missing(
+    desk: Desk, error: type[NotFound], operation: str, arguments: Json
+) -> None:
+    await desk.task()
+    assert "99" in (await desk.refused(error, operation, **arguments)).message
+
+
+async def test_an_assumption_of_another_task_is_not_found_under_this_one(desk: Desk) -> None:
+    mine, other = await desk.task(), await desk.task()
+    item = await assumed(desk, other["id"])
+    await desk.refused(AssumptionNotFound, "get_assumption", task_id=mine["id"], assumption_id=item)
+    with pytest.raises(AssumptionNotFound):
+        await judged(desk, mine["id"], item, "rejected")
+
+
+async def test_who_may_only_read_neither_records_nor_judges(desk: Desk) -> None:
+    task = await desk.task()
+    item = await assumed(desk, task["id"])
+    viewer = desk.used_by(Actor("vic", "human", Role.VIEWER))
+    assert await standing(viewer, task["id"]) == [item]
+    await viewer.refused(RoleRequired, "add_ra_tag", task_id=task["id"], text=TAG)
+    with pytest.raises(RoleRequired):
+        await judged(viewer, task["id"], item, "rejected")
+
+
+# Together with the task
+
+
+async def test_a_task_in_full_shows_its_newest_assumptions_and_how_many_there_are(desk: Desk) -> None:
+    task = await desk.task()
+    assert (await desk.do("get_task_details", task_id=task["id"]))["assumptions"] == []
+    items = [await assumed(desk, task["id"]) for _ in range(25)]
+    await judged(desk, task["id"], items[-1], "rejected")
+    details = await desk.do("get_task_details", task_id=task["id"])
+    assert [item["id"] for item in details["assumptions"]] == list(reversed(items))[:20]
+    assert details["assumptions"][0]["verdict"]["verdict"] == "rejected"
+    assert details["assumptions_total"] == 25
+
+
+async def test_a_budget_shortens_the_assumptions_of_a_task_too(desk: Desk) -> None:
+    task = await desk.task()
+    for _ in range(10):
+        await assumed(desk, task["id"], code_snippet="x" * 4000)
+    details = await desk.do("get_task_details", task_id=task["id"], budget_tokens=3000)
+    assert (len(details["assumptions"]), details["assumptions_total"]) == (1, 10)
+
+
+async def test_assumptions_go_with_their_task(desk: Desk) -> None:
+    task = await desk.task()
+    item = await assumed(desk, task["id"])
+    await judged(desk, task["id"], item, "rejected")
+    await desk.do("delete_task", task_id=task["id"])
+    counts = await desk.runtime.read("left", rows_left)
+    assert counts == [0, 0]
+
+
+def rows_left(tx: Any) -> list[int]:
+    tables = ("assumptions", "assumption_verdicts")
+    return [tx.execute(f"SELECT count(*) FROM {name}", {}).fetchone()[0] for name in tables]
+
+
+async def test_what_was_assumed_and_found_is_told_in_the_outbox(desk: Desk) -> None:
+    task = await desk.task()
+    since = await desk.head()
+    item = await assumed(desk, task["id"], agent_id="ann")
+    await judged(desk, task["id"], item, "validated", agent_id="rev")
+    await judged(desk, task["id"], item, "rejected", agent_id="rev")
+    recorded, first, second = await desk.events(since)
+    assert [event["type"] for event in (recorded, first, second)] == [
+        "assumption.recorded",
+        "assumption.validated",
+        "assumption.validated",
+    ]
+    assert {event["task_id"] for event in (recorded, first, second)} == {task["id"]}
+    assert (recorded["assumption_id"], recorded["assumption_type"], recorded["author"]) == (item, "ASSUMPTION", "ann")
+    assert (first["verdict"], first["previous_verdict"]) == ("validated", None)
+    assert (second["verdict"], second["previous_verdict"], second["confidence"]) == ("rejected", "validated", 10)
