@@ -9,6 +9,7 @@ import json
 import os
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -157,7 +158,8 @@ def put(finished: Path, target: Path) -> None:
 def remove(path: Path) -> None:
     """Removes a database file and what SQLite leaves beside it."""
     for suffix in ("", "-wal", "-shm", "-journal"):
-        path.with_name(path.name + suffix).unlink(missing_ok=True)
+        with suppress(NotADirectoryError):
+            path.with_name(path.name + suffix).unlink(missing_ok=True)
 
 
 def stamp(now: int) -> str:

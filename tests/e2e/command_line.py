@@ -1,0 +1,44 @@
+"""`project-manager` as it is typed."""
+
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.e2e.service import environment
+
+SECONDS = 20
+COMMAND = [sys.executable, "-m", "project_manager"]
+
+
+@dataclass(frozen=True)
+class CommandLine:
+    """Runs commands in one folder; what they say must never be a traceback."""
+
+    folder: Path
+
+    def run(self, *words: str, stdin: str | None = None, **variables: str) -> "subprocess.CompletedProcess[str]":
+        done = subprocess.run(
+            [*COMMAND, *words],
+            cwd=self.folder,
+            env=environment(**variables),
+            input=stdin,
+            stdin=subprocess.DEVNULL if stdin is None else None,
+            capture_output=True,
+            text=True,
+            timeout=SECONDS,
+        )
+        assert "Traceback" not in done.stderr
+        return done
+
+    def says(self, *words: str, stdin: str | None = None, **variables: str) -> str:
+        """What a command that has to succeed writes to standard output."""
+        done = self.run(*words, stdin=stdin, **variables)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def refuses(self, status: int, *words: str, stdin: str | None = None, **variables: str) -> str:
+        """What a command that has to end with `status` writes to standard error; standard output stays empty."""
+        done = self.run(*words, stdin=stdin, **variables)
+        assert (done.returncode, done.stdout) == (status, ""), done.stderr
+        return done.stderr

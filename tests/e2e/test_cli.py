@@ -1,0 +1,281 @@
+"""Every command as a person or a script uses it."""
+
+import json
+import os
+import pty
+import select
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from shutil import copyfile
+
+import click
+import pytest
+import yaml
+
+from project_manager.cli import main
+from project_manager.config import SETTINGS
+from tests.e2e.command_line import COMMAND, CommandLine
+from tests.e2e.service import CHECKOUT, PATIENCE, environment, free_port
+
+PLAN = """\
+projects:
+  - name: Shop
+    epics:
+      - name: Checkout
+        tasks:
+          - name: Cart
+          - name: Pay
+            depends_on: Cart
+"""
+HEAVY = ("alembic", "anyio", "mcp", "pydantic", "sqlalchemy", "starlette", "uvicorn", "yaml")
+
+
+def commands(group: click.Group, *before: str) -> dict[tuple[str, ...], click.Command]:
+    found: dict[tuple[str, ...], click.Command] = {}
+    for name, command in group.commands.items():
+        if isinstance(command, click.Group):
+            found |= commands(command, *before, name)
+        else:
+            found[*before, name] = command
+    return found
+
+
+COMMANDS = commands(main)
+
+
+@pytest.fixture
+def cli(tmp_path: Path, template: Path) -> CommandLine:
+    """A folder with a plan and an empty database, which is where a command looks for one."""
+    (tmp_path / "plan.yaml").write_text(PLAN)
+    copyfile(template, tmp_path / "project_manager.db")
+    return CommandLine(tmp_path)
+
+
+def test_help_loads_no_library_that_it_does_not_need() -> None:
+    look = f"import sys, project_manager.cli; print([name for name in {HEAVY} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", look], env=environment(), capture_output=True, text=True, timeout=10)
+    assert done.stdout == "[]\n"
+
+
+def test_the_command_and_the_module_are_the_same_and_say_their_version(cli: CommandLine) -> None:
+    assert cli.says("--version") == cli.says("serve", "--version")
+    assert cli.says("--help").startswith("Usage: project-manager [OPTIONS] COMMAND")
+
+
+@pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
+def test_a_command_and_each_of_its_flags_are_explained_in_its_help_and_in_the_documentation(
+    words: tuple[str, ...],
+) -> None:
+    page = (CHECKOUT / "docs" / "cli.md").read_text()
+    assert f"`{' '.join(words)}" in page
+    command = COMMANDS[words]
+    assert command.help
+    for parameter in command.params:
+        if isinstance(parameter, click.Option):
+            assert parameter.help or isinstance(parameter.type, click.Choice)
+            assert f"`{max(parameter.opts, key=len)}" in page
+
+
+def test_the_exit_statuses_of_the_documentation_are_those_of_the_help(cli: CommandLine) -> None:
+    page = (CHECKOUT / "docs" / "cli.md").read_text()
+    said = cli.says("--help").split("Exit status:\n")[1]
+    listed = [line.split(maxsplit=1)[0] for line in said.splitlines()]
+    assert listed == ["0", "1", "2", "3", "4", "5"]
+    for status in listed:
+        assert f"| {status} | " in page
+
+
+def test_a_plan_is_looked_at_imported_worked_on_and_exported(cli: CommandLine) -> None:
+    looked = cli.says("import", "plan.yaml", "--dry-run")
+    assert "+ task    Shop / Checkout / Pay" in looked.splitlines()
+    assert "nothing was written: 4 created" in looked
+    assert cli.says("import", "plan.yaml") == "Imported: 4 created, 0 changed, 0 unchanged, 0 deleted.\n"
+    assert cli.says("tasks").splitlines() == [
+        "     1  TODO         P2  Cart  (ready)",
+        "     2  TODO         P2  Pay  (waits for task #1)",
+    ]
+    assert [line.split()[0] for line in cli.says("tasks", "--ready", "--project", "Shop").splitlines()] == ["1"]
+    cli.says("export", "--output", "all.yaml")
+    assert (cli.folder / "all.yaml").read_text() == cli.says("export")
+    assert cli.says("import", "all.yaml", "--db-path", "other.db").startswith("Imported: 4 created")
+    assert cli.says("export", "--db-path", "other.db") == cli.says("export")
+
+
+def test_a_plan_comes_through_a_pipe_too(cli: CommandLine) -> None:
+    view = json.loads(cli.says("import", "-", "--json", stdin=json.dumps(yaml.safe_load(PLAN))))
+    assert (view["created"], view["changes"][0]["name"]) == (4, "Shop")
+    tasks = json.loads(cli.says("tasks", "--json"))
+    assert [task["name"] for task in tasks["items"]] == ["Cart", "Pay"]
+    assert json.loads(cli.says("export", "--format", "json"))["projects"][0]["name"] == "Shop"
+
+
+def test_the_faults_of_a_plan_are_listed_a_line_each_and_nothing_is_written(cli: CommandLine) -> None:
+    (cli.folder / "bad.yaml").write_text(
+        PLAN.replace("- name: Cart", "- name: Cart\n            statuss: x") + "x: 1\n"
+    )
+    said = cli.refuses(4, "import", "bad.yaml").splitlines()
+    assert said[0] == "bad.yaml:7:13: unknown field `statuss`: did you mean `status`?"
+    assert said[1].startswith("bad.yaml:10:1: unknown field `x`")
+    assert said[-1] == "2 faults. Nothing was written."
+    assert cli.says("export") == "projects: []\n"
+
+
+def test_an_import_in_a_terminal_shows_how_far_it_is(cli: CommandLine) -> None:
+    tasks = [{"name": f"Task {number}", "description": "x" * 80} for number in range(1500)]
+    (cli.folder / "large.yaml").write_text(yaml.safe_dump({"standalone_tasks": tasks}))
+    ours, theirs = pty.openpty()
+    with subprocess.Popen(
+        [*COMMAND, "import", "large.yaml"], cwd=cli.folder, env=environment(), stdout=subprocess.PIPE, stderr=theirs
+    ) as importing:
+        os.close(theirs)
+        shown = until_closed(ours)
+        assert importing.stdout is not None
+        assert importing.stdout.read() == b"Imported: 1501 created, 0 changed, 0 unchanged, 0 deleted.\n"
+    assert "Reading" in shown
+    assert "Writing" in shown
+    assert "100%" in shown
+
+
+def until_closed(terminal: int) -> str:
+    shown = b""
+    while select.select([terminal], [], [], PATIENCE)[0]:
+        try:
+            shown += os.read(terminal, 65536)
+        except OSError:  # how a terminal says that nobody writes to it any more
+            break
+    os.close(terminal)
+    return shown.decode()
+
+
+@pytest.mark.parametrize(
+    ("status", "words", "said"),
+    [
+        (1, ["verify", "plan.yaml"], "is damaged"),
+        (1, ["backup", "plan.yaml/x.db"], "cannot be written"),
+        (1, ["healthcheck", "--port", "1"], "Nothing answers on 127.0.0.1:1"),
+        (2, ["frobnicate"], "No such command"),
+        (2, ["serve", "--prot", "1"], "--port"),
+        (2, ["serve", "--host", "no host"], "HOST is 'no host', but must be"),
+        (2, ["config", "--env-file", "nowhere.env"], "cannot be read"),
+        (3, ["import", "nowhere.yaml"], "no file nowhere.yaml"),
+        (3, ["export", "--project", "Nowhere"], "no project 'Nowhere'"),
+        (3, ["tasks", "--project", "Nowhere"], "no project 'Nowhere'"),
+        (3, ["tasks", "--db-path", "nowhere.db"], "no database at nowhere.db"),
+        (3, ["token", "revoke", "nobody"], "no token 'nobody'"),
+        (3, ["restore", "nowhere.db"], "no backup at nowhere.db"),
+        (3, ["verify", "nowhere.db"], "no file nowhere.db"),
+        (4, ["tasks", "--status", "finnished"], "is not a status"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_a_refusal_is_a_sentence_and_a_status(cli: CommandLine, status: int, words: list[str], said: str) -> None:
+    answer = cli.refuses(status, *words)
+    assert said in answer
+    assert not (cli.folder / "nowhere.db").exists()
+
+
+def test_flags_beat_the_environment_and_the_environment_beats_the_env_file(cli: CommandLine) -> None:
+    (cli.folder / "team.env").write_text("MAX_ATTEMPTS=3\nHOST=0.0.0.0\nLOG_LEVEL=ERROR\nCOLOUR=red\n")
+    done = cli.run("config", "--env-file", "team.env", "--db-path", "flag.db", "--json", HOST="::1")
+    rows = {row["name"]: (row["value"], row["source"]) for row in json.loads(done.stdout)}
+    assert rows["DATABASE_PATH"] == ("flag.db", "flag")
+    assert rows["HOST"] == ("::1", "environment")
+    assert rows["MAX_ATTEMPTS"] == ("3", "env file team.env")
+    assert rows["MCP_TRANSPORT"] == ("sse", "default")
+    assert list(rows) == [setting.name for setting in SETTINGS]
+    assert "COLOUR" in done.stderr
+
+
+def test_the_settings_in_force_are_shown_without_secrets(cli: CommandLine) -> None:
+    said = cli.says("config", DATABASE_URL="sqlite:///secret.db")
+    assert "sqlite:///secret.db" not in said
+    assert any(line.split() == ["DEFAULT_PORT", "8080", "default"] for line in said.splitlines())
+
+
+def test_migrating_makes_the_database_and_says_when_there_is_nothing_to_do(cli: CommandLine) -> None:
+    assert "(none before)" in cli.says("migrate", "--db-path", "new/team.db")
+    assert "already" in cli.says("migrate", "--db-path", "new/team.db")
+
+
+def test_a_secret_is_printed_once_and_alone(cli: CommandLine) -> None:
+    done = cli.run("token", "create", "ada", "--agent-id", "claude-1")
+    secret = done.stdout.strip()
+    assert secret.startswith("pm_")
+    assert "bound to the agent claude-1" in done.stderr
+    assert secret.encode() not in (cli.folder / "project_manager.db").read_bytes()
+    listed = cli.says("token", "list")
+    assert listed.split() == ["1", "agent", "claude-1", "ada"]
+    assert "opens no door" in cli.says("token", "revoke", "ada")
+    assert json.loads(cli.says("token", "list", "--json"))[0]["revoked_at"] is not None
+    assert cli.refuses(1, "token", "create", "ada").startswith("There is a token called 'ada' already.")
+
+
+def test_a_backup_without_a_target_goes_beside_the_database_and_old_ones_go(cli: CommandLine) -> None:
+    cli.says("import", "plan.yaml")
+    made = [json.loads(cli.says("backup", "--keep", "2", "--json")) for _ in range(3)]
+    assert made[2]["removed"] == [made[0]["path"]]
+    assert sorted((cli.folder / "backups").glob("*.db")) == [cli.folder / made[1]["path"], cli.folder / made[2]["path"]]
+    assert "is whole" in cli.says("verify", made[2]["path"])
+    assert "and its checksum" in cli.says("verify", made[2]["path"])
+    assert json.loads(cli.says("verify", "--json"))["whole"] is True
+
+
+def test_damage_is_found_and_a_restore_mends_it(cli: CommandLine) -> None:
+    cli.says("import", "plan.yaml")
+    before = cli.says("export")
+    cli.says("backup", "kept/good.db")
+    database = cli.folder / "project_manager.db"
+    database.write_bytes(database.read_bytes()[:8192] + b"noise" * 40_000)
+    assert "project-manager restore" in cli.refuses(1, "verify")
+    assert "damaged" in cli.refuses(1, "tasks")
+    done = json.loads(cli.says("restore", "kept/good.db", "--json"))
+    assert Path(cli.folder / done["kept"]).read_bytes().endswith(b"noise")
+    assert "is whole" in cli.says("verify")
+    assert cli.says("export") == before
+
+
+def test_a_busy_port_stops_the_start_with_a_sentence_and_is_never_moved(cli: CommandLine) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        said = cli.refuses(1, "serve", "--port", port, "--mcp-transport", "none")
+    assert f"DEFAULT_PORT {port}" in said
+
+
+def test_a_server_that_is_given_a_faulty_plan_does_not_start(cli: CommandLine) -> None:
+    (cli.folder / "bad.yaml").write_text("projects: 5\n")
+    said = cli.refuses(4, "serve", "--project", "bad.yaml", "--port", str(free_port()))
+    assert "\nbad.yaml:1:11: `projects` must be a list" in said
+
+
+def test_a_predecessors_command_line_still_starts_and_finds_its_plan(cli: CommandLine) -> None:
+    port = free_port()
+    words = ["serve", "--port", str(port), "--mcp-transport", "none", "--project", "plan.yaml", "--host", "127.0.0.1"]
+    words += ["--no-browser", "--db-path", "team.db", "--verbose"]
+    with subprocess.Popen(
+        [*COMMAND, *words],
+        cwd=cli.folder,
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    ) as serving:
+        assert serving.stdout is not None
+        assert serving.stdout.readline().startswith("Imported: 4 created")
+        assert str(port) in serving.stdout.readline()
+        assert "healthy" in cli.says("healthcheck", "--port", str(port))
+        serving.terminate()
+        assert serving.wait(PATIENCE) == 0
+    assert cli.says("tasks", "--db-path", "team.db").splitlines()[0].endswith("Cart  (ready)")
+
+
+def test_standard_output_of_mcp_carries_nothing_but_the_protocol(cli: CommandLine) -> None:
+    ask = {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {}}
+    ask["params"] = {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "t", "version": "1"}}
+    said = cli.says("mcp", "--verbose", stdin=json.dumps(ask) + "\n")
+    answers = [json.loads(line) for line in said.splitlines()]
+    assert [answer["id"] for answer in answers] == [1]
+    assert "serverInfo" in answers[0]["result"]

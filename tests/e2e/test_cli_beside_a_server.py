@@ -1,0 +1,84 @@
+"""Commands on the database of a server that runs."""
+
+import json
+import subprocess
+from pathlib import Path
+
+from tests.e2e.command_line import COMMAND, CommandLine
+from tests.e2e.conftest import Start
+from tests.e2e.service import PATIENCE, Service, environment
+
+PLAN = "projects:\n- name: Shop\n  tasks:\n  - name: Cart\n  - {name: Pay, depends_on: Cart}\n"
+
+
+def beside(service: Service) -> CommandLine:
+    (service.folder / "plan.yaml").write_text(PLAN)
+    return CommandLine(service.folder)
+
+
+def test_an_import_beside_a_server_is_seen_by_its_clients_at_once(start_service: Start) -> None:
+    service = start_service()
+    with service.http() as client:
+        head = client.get("/api/events").json()["head"]
+        words = [*COMMAND, "import", "plan.yaml", "--db-path", str(service.database)]
+        beside(service)
+        with subprocess.Popen(words, cwd=service.folder, env=environment(), stdout=subprocess.DEVNULL) as importing:
+            told = client.get(
+                "/api/events", params={"since": head, "types": "import.finished", "wait_seconds": 4}
+            ).json()
+            assert importing.wait(PATIENCE) == 0
+        assert told["items"][0]["created"] == 3
+        assert [task["name"] for task in client.get("/api/board/state").json()["tasks"]] == ["Cart", "Pay"]
+
+
+def test_an_import_over_http_does_the_same_as_the_command(start_service: Start, tmp_path: Path) -> None:
+    service = start_service()
+    cli = beside(service)
+    with service.http() as client:
+        over_http = client.post("/api/import", json={"document": PLAN, "dry_run": True}).json()
+        by_command = json.loads(
+            cli.says("import", "plan.yaml", "--dry-run", "--json", "--db-path", str(service.database))
+        )
+        assert over_http == by_command
+        bad = client.post("/api/import", json={"document": "prjects: 1\nx: 2", "source": "a.yaml"})
+        assert bad.status_code == 422
+        faults = bad.json()["details"]["faults"]
+        assert [(fault["line"], fault["column"]) for fault in faults] == [(1, 1), (2, 1)]
+        client.post("/api/import", json={"document": PLAN})
+        assert client.get("/api/export").json()["document"] == cli.says("export", "--db-path", str(service.database))
+
+
+def test_a_token_made_beside_a_server_closes_its_doors_and_opens_them(start_service: Start) -> None:
+    service = start_service()
+    cli = beside(service)
+    with service.http() as client:
+        assert client.get("/api/projects").status_code == 200
+        secret = cli.says("token", "create", "ada", "--role", "operator", "--db-path", str(service.database)).strip()
+        assert client.get("/api/projects").status_code == 401
+        with service.http(Authorization=f"Bearer {secret}") as ada:
+            assert ada.get("/api/projects").status_code == 200
+            cli.says("token", "revoke", "ada", "--db-path", str(service.database))
+            assert ada.get("/api/projects").status_code == 401
+
+
+def test_a_backup_is_taken_beside_a_server_and_restored_only_when_it_is_gone(start_service: Start) -> None:
+    service = start_service()
+    cli = beside(service)
+    place = ("--db-path", str(service.database))
+    with service.http() as client:
+        client.post("/api/import", json={"document": PLAN})
+        epoch = client.get("/api/events").json()["epoch"]
+        fence = client.post("/api/tasks/1/lock", json={"agent_id": "ada"}).json()["lock"]["fence"]
+        cli.says("backup", "good.db", *place)
+        client.post("/api/tasks", json={"name": "After the backup", "project_name": "Shop"})
+        assert "use" in cli.refuses(5, "restore", "good.db", *place)
+        assert client.get("/api/tasks/3").status_code == 200
+    assert service.stop() == 0
+    cli.says("restore", "good.db", *place)
+    service.start()
+    with service.http() as client:
+        assert client.get("/api/events").json()["epoch"] != epoch
+        assert client.get("/api/tasks/3").status_code == 404
+        late = client.post("/api/task/1/status", json={"agent_id": "ada", "status": "DONE", "fence": fence})
+        assert (late.status_code, late.json()["code"]) == (409, "stale_fence")
+        assert client.post("/api/tasks/1/lock", json={"agent_id": "bob"}).json()["lock"]["fence"] > fence
