@@ -1,0 +1,106 @@
+"""A database of the first schema goes on with everything that is in it."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from alembic import command
+from alembic.config import Config
+
+from project_manager.store import dialect, revisions
+from project_manager.store.migrate import upgrade
+
+FIRST = (
+    "INSERT INTO projects VALUES (1, 'Garden', 'green', 3, 10, 20, NULL)",
+    "INSERT INTO epics VALUES (1, 1, 'Fence', '', 'ACTIVE', 0, 1, 10, 10)",
+    "INSERT INTO tasks (id, project_id, epic_id, name, description, status, priority, labels, acceptance, created_by, "
+    "created_at, updated_at, version, fence, attempts, lock_holder, lock_acquired_at, lock_expires_at, lock_ttl, "
+    "lock_fenced, lock_from, open_dependencies, unblocks, deferred, archived) VALUES (7, 1, 1, 'Paint', 'slowly', "
+    "'IN_PROGRESS', 2, '[\"a\"]', '[]', 'ann', 10, 10, 4, 3, 1, 'ann', 10, 99, 89, 1, 'TODO', 0, 0, 0, 0)",
+    "INSERT INTO task_logs VALUES (5, 7, 'ann', 'progress', 'half', 15)",
+    "INSERT INTO events VALUES (11, 'task.unlocked', 12, 'system', 'system', 1, 1, 7, "
+    '\'{"agent_id": "ann", "reason": "lock_expired"}\')',
+    "INSERT INTO agents VALUES ('ann', 'agent', 1, 2)",
+    "INSERT INTO answers VALUES ('ann', 'k', 'h', '{}', 3)",
+)
+
+
+def configuration(path: Path) -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(revisions.scripts_folder()))
+    config.attributes["path"] = str(path)
+    return config
+
+
+@pytest.fixture
+def first(tmp_path: Path) -> Path:
+    """A database of the first schema with something in every table that matters."""
+    path = tmp_path / "first.db"
+    command.upgrade(configuration(path), "0001")
+    connection = dialect.connect(str(path))
+    for statement in FIRST:
+        connection.execute(statement)
+    connection.close()
+    return path
+
+
+def contents(path: Path) -> dict[str, list[tuple[Any, ...]]]:
+    """All rows of all tables of the first schema, and how it was made."""
+    connection = dialect.connect(str(path))
+    try:
+        names = ("projects", "epics", "tasks", "task_logs", "events", "agents", "answers", "meta", "tasks_fts")
+        return {name: connection.execute(f"SELECT * FROM {name}").fetchall() for name in names}
+    finally:
+        connection.close()
+
+
+def asked(path: Path, question: str) -> list[tuple[Any, ...]]:
+    connection = dialect.connect(str(path))
+    try:
+        found: list[tuple[Any, ...]] = connection.execute(question).fetchall()
+        return found
+    finally:
+        connection.close()
+
+
+def test_a_database_of_the_first_schema_keeps_every_row(first: Path) -> None:
+    before = contents(first)
+    assert all(before.values())
+    upgrade(str(first))
+    assert contents(first) == before
+    assert asked(first, "PRAGMA foreign_key_check") == []
+    assert asked(first, "PRAGMA integrity_check") == [("ok",)]
+
+
+def test_old_losses_are_found_through_the_new_index(first: Path) -> None:
+    upgrade(str(first))
+    question = (
+        "SELECT seq FROM events INDEXED BY ix_events_loss_at WHERE type = 'task.unlocked' "
+        "AND json_extract(data, '$.reason') IN ('lock_expired', 'forced') AND at > 0"
+    )
+    assert asked(first, question) == [(11,)]
+
+
+def test_what_the_previous_release_writes_is_taken_by_the_new_schema(first: Path) -> None:
+    """Columns that it does not know must not be needed, in any table that it writes."""
+    upgrade(str(first))
+    for table in ("tasks", "events", "projects"):
+        asked(first, f"DELETE FROM {table}")
+    connection = dialect.connect(str(first))
+    for statement in FIRST[:3] + FIRST[4:5]:
+        connection.execute(statement)
+    connection.close()
+    assert asked(first, "SELECT name FROM tasks") == [("Paint",)]
+
+
+def test_migrations_and_tables_agree(first: Path) -> None:
+    upgrade(str(first))
+    command.check(configuration(first))
+
+
+def test_migrating_twice_changes_nothing(first: Path) -> None:
+    upgrade(str(first))
+    tables = asked(first, "SELECT name, sql FROM sqlite_master ORDER BY name")
+    upgrade(str(first))
+    assert asked(first, "SELECT name, sql FROM sqlite_master ORDER BY name") == tables
+    assert asked(first, "SELECT version_num FROM alembic_version") == [(revisions.head(),)]

@@ -1,0 +1,108 @@
+"""What an agent that comes back learns about the leases that ended under it."""
+
+from dataclasses import replace
+from typing import Any
+
+from project_manager.store import agents
+from project_manager.store.transaction import Tx
+from tests.desk import Desk
+
+DAY = 24 * 3600
+
+
+async def lost(desk: Desk, agent: str, **more: Any) -> list[int]:
+    return [task["id"] for task in (await desk.do("get_context", agent_id=agent, **more))["lost"]]
+
+
+async def test_a_lease_that_ran_out_is_lost_to_its_holder_alone(desk: Desk) -> None:
+    task = await desk.task("Paint")
+    await desk.claim(task["id"], "ann", ttl_seconds=60)
+    assert await lost(desk, "ann") == []
+    await desk.pass_time(61)
+    context = await desk.do("get_context", agent_id="ann")
+    assert context["lost"] == [{"id": task["id"], "name": "Paint", "status": "TODO"}]
+    assert f"Your lease ended on #{task['id']}" in context["next_step"]
+    assert await lost(desk, "bob") == []
+
+
+async def test_a_lease_that_an_operator_took_away_is_lost(desk: Desk) -> None:
+    task = await desk.task()
+    await desk.claim(task["id"], "ann")
+    await desk.release(task["id"], force=True)
+    assert await lost(desk, "ann") == [task["id"]]
+
+
+async def test_what_the_agent_gave_back_itself_is_not_lost(desk: Desk) -> None:
+    task = await desk.task()
+    await desk.claim(task["id"], "ann")
+    await desk.release(task["id"], "ann")
+    await desk.claim(task["id"], "ann")
+    await desk.set_status(task["id"], "REVIEW", "ann")
+    context = await desk.do("get_context", agent_id="ann")
+    assert context["lost"] == []
+    assert "Your lease ended" not in context["next_step"]
+
+
+async def test_a_task_is_not_lost_any_more_once_the_agent_took_it_again(desk: Desk) -> None:
+    task = await desk.task()
+    await desk.claim(task["id"], "ann", ttl_seconds=60)
+    await desk.pass_time(61)
+    await desk.claim(task["id"], "ann")
+    assert await lost(desk, "ann") == []
+    await desk.release(task["id"], "ann")
+    assert await lost(desk, "ann") == []
+
+
+async def test_a_lost_task_stays_lost_while_another_works_on_it_until_it_is_done(desk: Desk) -> None:
+    task = await desk.task()
+    await desk.claim(task["id"], "ann", ttl_seconds=60)
+    await desk.pass_time(61)
+    lock = await desk.claim(task["id"], "bob")
+    assert await lost(desk, "ann") == [task["id"]]
+    await desk.set_status(task["id"], "DONE", "bob", fence=lock["fence"])
+    assert await lost(desk, "ann") == []
+
+
+async def test_losses_are_forgotten_after_a_day(desk: Desk) -> None:
+    task = await desk.task()
+    await desk.claim(task["id"], "ann", ttl_seconds=60)
+    await desk.pass_time(60)
+    await desk.pass_time(DAY - 1)
+    assert await lost(desk, "ann") == [task["id"]]
+    await desk.pass_time(1)
+    assert await lost(desk, "ann") == []
+
+
+async def test_losses_come_newest_first_and_only_of_the_project_that_was_asked_for(desk: Desk) -> None:
+    made = [await desk.task(project_name=name) for name in ("Garden", "House", "Garden")]
+    for task in made:
+        await desk.claim(task["id"], "ann", ttl_seconds=60)
+        await desk.pass_time(61)
+    first, second, third = (task["id"] for task in made)
+    assert await lost(desk, "ann") == [third, second, first]
+    assert await lost(desk, "ann", project_id=made[0]["project_id"]) == [third, first]
+
+
+async def test_a_deleted_task_is_not_lost(desk: Desk) -> None:
+    task = await desk.task()
+    await desk.claim(task["id"], "ann", ttl_seconds=60)
+    await desk.pass_time(61)
+    await desk.do("delete_task", task_id=task["id"])
+    assert await lost(desk, "ann") == []
+
+
+async def test_the_search_for_losses_reads_the_index_of_losses_and_not_the_whole_log(desk: Desk) -> None:
+    plan = await desk.runtime.read("plan", plan_of_losses)
+    assert any("ix_events_loss_at" in step for step in plan)
+    assert not any(step.startswith("SCAN") for step in plan)
+
+
+def plan_of_losses(tx: Tx) -> list[str]:
+    plan: list[str] = []
+
+    def explained(sql: str, values: Any) -> Any:
+        plan.extend(row[3] for row in tx.execute(f"EXPLAIN QUERY PLAN {sql}", values).fetchall())
+        return tx.execute(sql, values)
+
+    agents.lost_by(replace(tx, execute=explained), "ann", since=0, project_id=1)
+    return plan
