@@ -29,7 +29,9 @@ CAP = 2
 TTLS = st.sampled_from([1, 10, 60])
 AGENTS = st.sampled_from(["ada", "bob", "cyd"])
 STATUSES = st.sampled_from(["BACKLOG", "TODO", "IN_PROGRESS", "REVIEW", "BLOCKED", "DONE", "CANCELLED"])
-FENCES = st.sampled_from([None, "present", "older", "newer"])
+HOLDER = "the holder"
+CALLERS = st.sampled_from([HOLDER, HOLDER, "ada", "bob", "cyd"])
+FENCES = st.sampled_from([None, None, "present", "present", "older", "newer"])
 SHARE = {"present": 0, "older": -1, "newer": 1}
 
 
@@ -80,7 +82,7 @@ class Leases(RuleBasedStateMachine):
 
     @rule(
         target=tasks,
-        priority=st.integers(0, 4),
+        priority=st.sampled_from([2, 2, 1]),
         links=st.lists(st.tuples(tasks, st.booleans()), max_size=2),
         deferred=st.sampled_from([0, 0, 0, 5_000]),
     )
@@ -102,45 +104,48 @@ class Leases(RuleBasedStateMachine):
         answer = self.both("claim_next_task", wish, lambda: wanted.append(self.model.claim_next(agent, ttl * 1000)))
         assert (None if answer.task is None else answer.task.id) == wanted[0]
 
-    @rule(agent=AGENTS, task=tasks, ttl=TTLS, fence=FENCES)
+    @rule(agent=CALLERS, task=tasks, ttl=TTLS, fence=FENCES)
     def acquire(self, agent: str, task: int, ttl: int, fence: str | None) -> None:
-        wish = self.wish(agent, task, fence, ttl_seconds=ttl)
+        agent, wish = self.wish(agent, task, fence, ttl_seconds=ttl)
         self.both("acquire_task_lock", wish, lambda: self.model.acquire(agent, self.at(task), ttl * 1000, wish["fence"]))
 
-    @rule(agent=AGENTS, task=tasks, ttl=st.none() | TTLS, fence=FENCES)
+    @rule(agent=CALLERS, task=tasks, ttl=st.none() | TTLS, fence=FENCES)
     def renew(self, agent: str, task: int, ttl: int | None, fence: str | None) -> None:
-        wish = self.wish(agent, task, fence, ttl_seconds=ttl)
+        agent, wish = self.wish(agent, task, fence, ttl_seconds=ttl)
         length = None if ttl is None else ttl * 1000
         self.both("renew_task_lock", wish, lambda: self.model.renew(agent, self.at(task), length, wish["fence"]))
 
-    @rule(agent=AGENTS, task=tasks, fence=FENCES, failed=st.booleans())
+    @rule(agent=CALLERS, task=tasks, fence=FENCES, failed=st.booleans())
     def release(self, agent: str, task: int, fence: str | None, failed: bool) -> None:
-        wish = self.wish(agent, task, fence, failed=failed)
+        agent, wish = self.wish(agent, task, fence, failed=failed)
         self.both("release_task_lock", wish, lambda: self.model.release(agent, self.at(task), wish["fence"], failed))
 
-    @rule(agent=AGENTS, task=tasks, fence=FENCES)
+    @rule(agent=CALLERS, task=tasks, fence=FENCES)
     def report(self, agent: str, task: int, fence: str | None) -> None:
-        wish = self.wish(agent, task, fence, body="so far so good")
+        agent, wish = self.wish(agent, task, fence, body="so far so good")
         self.both("add_task_log", wish, lambda: self.model.log(agent, self.at(task), wish["fence"]))
 
-    @rule(agent=st.none() | AGENTS, task=tasks, status=STATUSES, fence=FENCES, reopen=st.booleans(), force=st.booleans())
+    @rule(agent=st.none() | CALLERS, task=tasks, status=STATUSES, fence=FENCES, reopen=st.booleans(), force=st.booleans())
     def move(self, agent: str | None, task: int, status: str, fence: str | None, reopen: bool, force: bool) -> None:
-        wish = self.wish(agent, task, fence if agent else None, status=status, reopen=reopen, force=force)
+        if agent is None:
+            wish = {"task_id": task, "fence": None}
+        else:
+            agent, wish = self.wish(agent, task, fence)
+        wish |= {"status": status, "reopen": reopen, "force": force}
         self.both(
             "update_task_status",
             wish,
             lambda: self.model.move(agent, self.at(task), status, wish["fence"], reopen, force),
         )
 
-    @rule(agent=AGENTS, task=tasks)
-    def finish(self, agent: str, task: int) -> None:
+    @rule(task=tasks)
+    def finish(self, task: int) -> None:
         """The usual way: what one holds, with its fence."""
-        wish = self.wish(self.at(task).holder or agent, task, "present", status="DONE")
-        holder = str(wish["agent_id"])
+        agent, wish = self.wish(HOLDER, task, "present", status="DONE")
         self.both(
             "update_task_status",
             wish,
-            lambda: self.model.move(holder, self.at(task), "DONE", wish["fence"], reopen=False, force=False),
+            lambda: self.model.move(agent, self.at(task), "DONE", wish["fence"], reopen=False, force=False),
         )
 
     @rule(milliseconds=st.sampled_from([1, 999, 1000, 5_000, 10_000, 60_000]))
@@ -157,9 +162,11 @@ class Leases(RuleBasedStateMachine):
     def at(self, task: int) -> Task:
         return self.model.tasks[task]
 
-    def wish(self, agent: str | None, task: int, fence: str | None, **more: Any) -> dict[str, Any]:
+    def wish(self, agent: str, task: int, fence: str | None, **more: Any) -> tuple[str, dict[str, Any]]:
+        """Who asks, and for what."""
+        who = (self.at(task).holder or "ada") if agent == HOLDER else agent
         number = None if fence is None else max(1, self.at(task).fence + SHARE[fence])
-        return {"task_id": task, "agent_id": agent, "fence": number, **more}
+        return who, {"task_id": task, "agent_id": who, "fence": number, **more}
 
     def ask(self, name: str, wish: dict[str, Any]) -> Any:
         given = {key: value for key, value in wish.items() if value is not None}
