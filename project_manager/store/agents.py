@@ -53,6 +53,20 @@ _taken_again = (
     )
     .exists()
 )
+_LOST_BY = Statement(
+    select(tasks.c.id, tasks.c.name, tasks.c.status)
+    .join(events, events.c.task_id == tasks.c.id)
+    .where(
+        LOSS,
+        events.c.at > bindparam("since"),
+        func.json_extract(events.c.data, "$.agent_id") == bindparam("agent_id"),
+        func.coalesce(bindparam("project_id"), events.c.project_id) == events.c.project_id,
+        tasks.c.status != literal_column("'DONE'"),
+        ~_taken_again,
+    )
+    .order_by(events.c.at.desc(), events.c.seq.desc())
+    .limit(bindparam("limit"))
+)
 
 
 def seen(tx: Tx) -> None:
@@ -71,32 +85,13 @@ def held_by(tx: Tx, agent_id: str, limit: int = 100) -> list[TaskRow]:
     return [TaskRow._make((*row, "[]", "[]", "[]", "[]")) for row in rows]
 
 
-@lru_cache(maxsize=2)
-def _lost(in_project: bool) -> Statement:
-    statement = (
-        select(tasks.c.id, tasks.c.name, tasks.c.status)
-        .join(events, events.c.task_id == tasks.c.id)
-        .where(
-            LOSS,
-            events.c.at > bindparam("since"),
-            func.json_extract(events.c.data, "$.agent_id") == bindparam("agent_id"),
-            tasks.c.status != literal_column("'DONE'"),
-            ~_taken_again,
-        )
-        .order_by(events.c.at.desc(), events.c.seq.desc())
-        .limit(bindparam("limit"))
-    )
-    return Statement(statement.where(tasks.c.project_id == bindparam("project_id")) if in_project else statement)
-
-
 def lost_by(
     tx: Tx, agent_id: str, *, since: int, project_id: int | None = None, limit: int = 20
 ) -> list[tuple[int, str, str]]:
     """(id, name, status) of tasks whose lease ended under the agent after `since`, by expiry or by force, the
     newest first: those that it has not taken again and that are not DONE.
     """
-    scope = {} if project_id is None else {"project_id": project_id}
-    rows = _lost(project_id is not None).rows(tx, agent_id=agent_id, since=since, limit=limit, **scope)
+    rows = _LOST_BY.rows(tx, agent_id=agent_id, since=since, project_id=project_id, limit=limit)
     return [(row[0], row[1], row[2]) for row in rows]
 
 

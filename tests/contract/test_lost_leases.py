@@ -93,7 +93,7 @@ async def test_a_deleted_task_is_not_lost(desk: Desk) -> None:
 
 async def test_the_search_for_losses_reads_the_index_of_losses_and_not_the_whole_log(desk: Desk) -> None:
     plan = await desk.runtime.read("plan", plan_of_losses)
-    assert any("ix_events_loss_at" in step for step in plan)
+    assert any("ix_events_loss_at" in step for step in plan), plan
     assert not any(step.startswith("SCAN") for step in plan)
 
 
