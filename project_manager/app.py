@@ -19,11 +19,13 @@ from project_manager.mcp.stdio import serve_stdio as speak
 from project_manager.mcp.transports import McpDoor
 from project_manager.runtime import Runtime, open_runtime
 from project_manager.web.application import api, guarded
+from project_manager.web.ops import Leaving
 from project_manager.web.websocket import Updates
 
 log = logging.getLogger(__name__)
 
 BACKLOG = 2048
+NOTICE_SECONDS = 2.0
 CALLS_SECONDS = 2.0
 BACKSTOP_SECONDS = 2
 KEEP_ALIVE_SECONDS = 75
@@ -132,13 +134,14 @@ async def run(settings: Settings, sockets: list[socket.socket], announce: Announ
         door = McpDoor(build_server(runtime), settings, runtime.metrics)
         updates = Updates(runtime)
         mcp_app = door.app if len(sockets) > 1 else None
-        application: ASGIApp = api(runtime, updates, mcp_app, door.paths)
+        leaving = Leaving()
+        application: ASGIApp = api(runtime, updates, mcp_app, door.paths, leaving)
         if mcp_app is not None:
             port = sockets[1].getsockname()[1]
             application = Ports(application, guarded(with_health(mcp_app, application), runtime), port)
         async with door.run(), anyio.create_task_group() as tasks:
             server = Server(_configuration(settings, application))
-            tasks.start_soon(_until_signal, server, runtime, door)
+            tasks.start_soon(_until_signal, server, runtime, door, leaving)
             tasks.start_soon(_announce_when_up, server, runtime, sockets, announce)
             await server.serve(sockets=sockets)
             tasks.cancel_scope.cancel()
@@ -198,7 +201,7 @@ def addresses(settings: Settings, sockets: list[socket.socket]) -> list[str]:
     return lines
 
 
-async def _until_signal(server: Server, runtime: Runtime, door: McpDoor) -> None:
+async def _until_signal(server: Server, runtime: Runtime, door: McpDoor, leaving: Leaving) -> None:
     """The first signal drains and stops; a second one forces."""
     with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
         stopping = False
@@ -211,11 +214,15 @@ async def _until_signal(server: Server, runtime: Runtime, door: McpDoor) -> None
                     return
                 stopping = True
                 log_action(log, "stopping", signal=signal.Signals(number).name)
-                tasks.start_soon(_stop, server, runtime, door)
+                tasks.start_soon(_stop, server, runtime, door, leaving)
 
 
-async def _stop(server: Server, runtime: Runtime, door: McpDoor) -> None:
-    """Takes no new connections, ends what only listens, answers what is in flight, then lets the server end."""
+async def _stop(server: Server, runtime: Runtime, door: McpDoor, leaving: Leaving) -> None:
+    """Lets a load balancer that looks notice; takes no new connections, ends what only listens, answers what is in
+    flight, then lets the server end."""
+    leaving.begun = True
+    if leaving.is_watched:
+        await anyio.sleep(NOTICE_SECONDS)
     for listening in server.servers:
         listening.close()
     runtime.hub.close()

@@ -12,18 +12,20 @@ from project_manager.runtime import Runtime
 from project_manager.security import Gate
 from project_manager.web import dashboard, reference, routes
 from project_manager.web.errors import on_fault, on_http_exception, refuse
-from project_manager.web.ops import Ops
+from project_manager.web.ops import Leaving, Ops
 from project_manager.web.session import Session
 from project_manager.web.websocket import Updates
 
 CORS_HEADERS = ["ETag", "X-Request-ID", "Retry-After", "Mcp-Session-Id", "WWW-Authenticate"]
 
 
-def api(runtime: Runtime, updates: Updates, mcp: ASGIApp | None, mcp_paths: Iterable[str]) -> ASGIApp:
+def api(
+    runtime: Runtime, updates: Updates, mcp: ASGIApp | None, mcp_paths: Iterable[str], leaving: Leaving | None = None
+) -> ASGIApp:
     """Everything on the API port. The MCP door answers here too, so that one port suffices behind a proxy."""
     listed = [
         *routes.routes(runtime),
-        *Ops(runtime, lambda: updates.open).routes(),
+        *Ops(runtime, lambda: updates.open, leaving or Leaving()).routes(),
         updates.route(),
         *Session(runtime).routes(),
         *reference.routes(),

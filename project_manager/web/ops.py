@@ -20,12 +20,32 @@ from project_manager.web.errors import response_of
 
 log = logging.getLogger(__name__)
 
+WATCHED_SECONDS = 3.0
+
+
+class Leaving:
+    """How an instance that was told to stop lets a load balancer know before its doors close."""
+
+    def __init__(self) -> None:
+        self.begun = False
+        self._looked_at = float("-inf")
+
+    def looked_at(self, request: Request) -> None:
+        """Somebody asks for the health. What asks from this machine itself is a supervisor, not a load balancer."""
+        if request.client is not None and request.client.host not in ("127.0.0.1", "::1"):
+            self._looked_at = monotonic()
+
+    @property
+    def is_watched(self) -> bool:
+        return monotonic() - self._looked_at < WATCHED_SECONDS
+
 
 class Ops:
     """Health and metrics of one runtime. `sockets` gives the number of open WebSockets."""
 
-    def __init__(self, runtime: Runtime, sockets: Callable[[], int]) -> None:
+    def __init__(self, runtime: Runtime, sockets: Callable[[], int], leaving: Leaving) -> None:
         self._runtime = runtime
+        self._leaving = leaving
         self._health = Health(runtime)
         self._sockets = sockets
         self._held = 0
@@ -42,8 +62,17 @@ class Ops:
         return response_of(error, request.scope["state"]["request_id"])
 
     async def healthz(self, request: Request) -> Response:
-        """For load balancers: 200 while work is taken, else 503 with the reasons."""
+        """For load balancers: 200 while work is taken, else 503 with the reasons.
+
+        With `?leaving=404` an instance that is about to stop answers 404: haproxy's word for "nothing new, but let
+        what runs finish".
+        """
+        self._leaving.looked_at(request)
         reasons = await self._health.reasons()
+        refusal = 503
+        if self._leaving.begun:
+            refusal = 404 if not reasons and request.query_params.get("leaving") == "404" else 503
+            reasons = [*reasons, "stopping"]
         body: dict[str, Any] = {
             "status": "unhealthy" if reasons else "healthy",
             "database_connected": not any(reason.startswith("database") for reason in reasons),
@@ -52,7 +81,7 @@ class Ops:
         }
         if reasons:
             body["reasons"] = reasons
-        return JSONResponse(body, 503 if reasons else 200, headers={"Cache-Control": "no-store"})
+        return JSONResponse(body, refusal if reasons else 200, headers={"Cache-Control": "no-store"})
 
     async def livez(self, request: Request) -> Response:
         """The process answers."""
