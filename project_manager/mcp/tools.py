@@ -83,10 +83,10 @@ class Tools:
     ) -> Outcome:
         if called == predecessor.INSTRUCTIONS_TOOL:
             return predecessor.instructions()
-        name, given = predecessor.translated(called, arguments)
-        operation = self._callable.get(name)
+        operation = self._callable.get(called)
         if operation is None:
-            raise MCPError(INVALID_PARAMS, self._unknown(name))
+            raise MCPError(INVALID_PARAMS, self._unknown(called))
+        given = predecessor.with_meaning(called, arguments)
         began = monotonic()
         outcome = "ok"
         try:
