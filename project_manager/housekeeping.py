@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 import anyio
+import anyio.to_thread
 
 from project_manager import __version__
 from project_manager.domain.actors import SYSTEM
@@ -16,6 +17,7 @@ from project_manager.hub import Hub
 from project_manager.metrics import Metrics
 from project_manager.services import events
 from project_manager.store import answers, instances, waiters
+from project_manager.store.backup import last_verified
 from project_manager.store.database import Database, DatabaseRefused, beat, register
 from project_manager.store.transaction import Tx
 
@@ -48,6 +50,15 @@ async def heartbeat(database: Database, kind: str) -> None:
     while True:
         await anyio.sleep(instances.HEARTBEAT_SECONDS)
         await _quietly(database, "heartbeat", work)
+
+
+async def follow_backups(database: Database, metrics: Metrics) -> None:
+    """Tells the metrics when a backup was last found whole, whichever process took it."""
+    while True:
+        last = await anyio.to_thread.run_sync(last_verified, database.path)
+        if last is not None:
+            metrics.backup_verified(last.at, last.seconds)
+        await anyio.sleep(instances.HEARTBEAT_SECONDS)
 
 
 async def maintain(database: Database, *, event_days: int) -> None:

@@ -383,6 +383,7 @@ async def _kept(runtime: Runtime, kind: str) -> AsyncIterator[None]:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(housekeeping.heartbeat, runtime.database, kind)
             if kind == "serve":
+                tasks.start_soon(housekeeping.follow_backups, runtime.database, runtime.metrics)
                 tasks.start_soon(partial(housekeeping.maintain, runtime.database, event_days=days))
             try:
                 yield

@@ -1,8 +1,11 @@
 """Commands on the database of a server that runs."""
 
 import json
+import re
 import subprocess
 from pathlib import Path
+
+import httpx
 
 from tests.e2e.command_line import COMMAND, CommandLine
 from tests.e2e.conftest import Start
@@ -54,11 +57,11 @@ def test_a_token_made_beside_a_server_closes_its_doors_and_opens_them(start_serv
     with service.http() as client:
         assert client.get("/api/projects").status_code == 200
         secret = cli.says("token", "create", "ada", "--role", "operator", "--db-path", str(service.database)).strip()
-        assert client.get("/api/projects").status_code == 401
+        service.wait_until(lambda: client.get("/api/projects").status_code == 401)
         with service.http(Authorization=f"Bearer {secret}") as ada:
             assert ada.get("/api/projects").status_code == 200
             cli.says("token", "revoke", "ada", "--db-path", str(service.database))
-            assert ada.get("/api/projects").status_code == 401
+            service.wait_until(lambda: ada.get("/api/projects").status_code == 401)
 
 
 def test_a_backup_is_taken_beside_a_server_and_restored_only_when_it_is_gone(start_service: Start) -> None:
@@ -82,3 +85,19 @@ def test_a_backup_is_taken_beside_a_server_and_restored_only_when_it_is_gone(sta
         late = client.post("/api/task/1/status", json={"agent_id": "ada", "status": "DONE", "fence": fence})
         assert (late.status_code, late.json()["code"]) == (409, "stale_fence")
         assert client.post("/api/tasks/1/lock", json={"agent_id": "bob"}).json()["lock"]["fence"] > fence
+
+
+def test_the_metric_says_when_a_backup_was_last_found_whole_whoever_took_it(start_service: Start) -> None:
+    service = start_service()
+    cli = beside(service)
+    with service.http() as client:
+        assert verified(client) == 0
+        cli.says("backup", "good.db", "--db-path", str(service.database))
+    with service.http() as client:
+        service.wait_until(lambda: verified(client) > 0, 2 * PATIENCE)
+
+
+def verified(client: httpx.Client) -> float:
+    found = re.search(r"^pm_backup_verified_timestamp_seconds (\S+)$", client.get("/metrics").text, re.MULTILINE)
+    assert found
+    return float(found[1])
