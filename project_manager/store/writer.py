@@ -19,8 +19,8 @@ from typing import Any, Generic, TypeVar
 from project_manager.clock import Clock
 from project_manager.domain.actors import SYSTEM, Actor
 from project_manager.domain.errors import Internal, ProjectManagerError, QueueFull, ShuttingDown
-from project_manager.store import dialect, meta
-from project_manager.store.transaction import Tx
+from project_manager.store import dialect, events, meta
+from project_manager.store.transaction import Shared, Tx
 
 log = logging.getLogger(__name__)
 
@@ -147,9 +147,11 @@ class Writer:
             if stopping and not batch:
                 return
             started = time.perf_counter()
+            changes = self._connection.total_changes
             try:
                 self._commit(batch)
-                self.failure = None
+                if self._connection.total_changes != changes:  # only a write shows that writing works again
+                    self.failure = None
             except Exception as error:  # noqa: BLE001 the writer must outlive every fault; each waiting job gets it
                 self._fail(batch, error)
             self._duties.measured(len(batch), time.perf_counter() - started)
@@ -184,22 +186,25 @@ class Writer:
     def _commit(self, batch: list[Job[Any]]) -> None:
         execute = self._connection.execute
         execute(dialect.BEGIN_WRITE)
-        tx = Tx(execute, 0, SYSTEM, "", self._max_attempts)
+        shared = Shared()
+        tx = Tx(execute, 0, SYSTEM, "", self._max_attempts, shared)
         tx.now = self._read_clock(tx)
         self._duties.due(tx)
         for job in batch:
-            self._run_job(job, tx)
+            self._run_job(job, tx, shared)
+        events.write(tx, shared.outbox)
         self._next_due = self._duties.next_due(tx)
         execute("COMMIT")
         self._last_now = tx.now
         self._duties.committed()
 
-    def _run_job(self, job: Job[Any], batch: Tx) -> None:
+    def _run_job(self, job: Job[Any], batch: Tx, shared: Shared) -> None:
         execute = batch.execute
         started = time.perf_counter()
+        told = len(shared.outbox)
         execute("SAVEPOINT job")
         try:
-            job.outcome = job.work(Tx(execute, batch.now, job.actor, job.request_id, self._max_attempts))
+            job.outcome = job.work(Tx(execute, batch.now, job.actor, job.request_id, self._max_attempts, shared))
         except ProjectManagerError as error:
             job.error = error
             execute("ROLLBACK TO job")
@@ -212,6 +217,8 @@ class Writer:
             job.error = self._fault(job.name, error)
             execute("ROLLBACK TO job")
         execute("RELEASE job")
+        if job.error is not None:
+            del shared.outbox[told:]
         self._duties.timed(job.name, time.perf_counter() - started)
 
     def _read_clock(self, tx: Tx) -> int:
