@@ -14,7 +14,7 @@ def prepare_service(tmp_path: Path) -> Iterator[Start]:
     made: list[Service] = []
 
     def prepare(folder: Path = tmp_path, **settings: object) -> Service:
-        made.append(Service(folder, **settings))
+        made.append(Service(folder, output=tmp_path, **settings))
         return made[-1]
 
     yield prepare

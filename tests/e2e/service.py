@@ -59,7 +59,7 @@ def environment(**more: str) -> dict[str, str]:
 class Service:
     """One server process; the same database and ports again when it is started again."""
 
-    def __init__(self, folder: Path, **settings: object) -> None:
+    def __init__(self, folder: Path, *, output: Path | None = None, **settings: object) -> None:
         self.folder = folder
         self.port, self.mcp_port = free_port(), free_port()
         self.database = folder / "pm.db"
@@ -69,7 +69,7 @@ class Service:
             "MCP_PORT": str(self.mcp_port),
             **{name: str(value) for name, value in settings.items()},
         }
-        self.output = folder / f"output-{self.port}"
+        self.output = (folder if output is None else output) / f"output-{self.port}"
         self.launcher: list[str] = []
         self._process: subprocess.Popen[bytes] | None = None
 

@@ -1,0 +1,152 @@
+"""The disk is full, or fails: nothing is answered that was not kept, reads go on, and it recovers by itself."""
+
+import os
+import subprocess
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import anyio
+import httpx
+import pytest
+
+from tests.e2e.conftest import Start
+from tests.e2e.service import PATIENCE, Service
+from tests.faults import history
+from tests.faults.shim import Shim
+
+MEGABYTES = 6
+LARGE = "x" * 20_000
+UNTIL_FULL = 2_000
+
+
+@dataclass(frozen=True, slots=True)
+class SmallDisk:
+    """A folder on a disk that the test can fill and free."""
+
+    folder: Path
+    fill: Callable[[], None]
+    free: Callable[[], None]
+    variables: dict[str, str]
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path, shim: Shim) -> Iterator[SmallDisk]:
+    """A file system of its own where this process may mount one, else a disk that says so."""
+    folder, filler = tmp_path / "disk", tmp_path / "disk" / "filler"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={MEGABYTES}m", "tmpfs", str(folder)]
+    if os.geteuid() == 0 and subprocess.run(mount, capture_output=True, timeout=PATIENCE).returncode == 0:
+        try:
+            yield SmallDisk(folder, lambda: fill(filler), filler.unlink, {})
+        finally:
+            subprocess.run(["umount", "--lazy", folder], check=True, timeout=PATIENCE)
+    else:
+        says_so = shim.variables(folder / "pm.db")
+        yield SmallDisk(folder, lambda: shim.fill_disk(True), lambda: shim.fill_disk(False), says_so)
+
+
+def fill(filler: Path) -> None:
+    with filler.open("ab", buffering=0) as file:
+        for size in (65536, 1):
+            try:
+                while file.write(bytes(size)) == size:
+                    pass
+            except OSError:
+                continue
+
+
+def create(http: httpx.Client, name: str) -> httpx.Response:
+    return http.post("/api/tasks", json={"name": name, "description": LARGE})
+
+
+async def create_together(service: Service, names: list[str]) -> dict[str, int]:
+    statuses: dict[str, int] = {}
+
+    async def one(name: str) -> None:
+        async with service.client() as http:
+            statuses[name] = (await http.post("/api/tasks", json={"name": name, "description": LARGE})).status_code
+
+    async with anyio.create_task_group() as tasks:
+        for name in names:
+            tasks.start_soon(one, name)
+    return statuses
+
+
+def names(http: httpx.Client) -> list[str]:
+    return [task["name"] for task in http.get("/api/tasks", params={"limit": 500}).json()["items"]]
+
+
+def is_unhealthy(http: httpx.Client) -> bool:
+    return http.get("/healthz").status_code == 503
+
+
+async def test_a_full_disk_refuses_writes_and_nothing_else(prepare_service: Start, small_disk: SmallDisk) -> None:
+    service = prepare_service(small_disk.folder).start(**small_disk.variables)
+    with service.http() as http:
+        assert create(http, "before").status_code == 201
+        small_disk.fill()
+        refused, kept = first_refusal(http)
+        assert refused.status_code == 507
+        assert refused.json()["code"] == "storage_full"
+        together = [f"together {number}" for number in range(10)]
+        assert set((await create_together(service, together)).values()) == {507}
+        assert names(http) == ["before", *kept]
+        assert http.get("/api/board/state").status_code == 200
+        assert "full" in http.get("/healthz").json()["reasons"][0]
+        small_disk.free()
+        service.wait_until(lambda: not is_unhealthy(http), 2 * PATIENCE)
+        assert create(http, "after").status_code == 201
+        assert names(http) == ["before", *kept, "after"]
+        history.check_numbers(history.all_events(http))
+    assert service.stop() == 0
+
+
+def first_refusal(http: httpx.Client) -> tuple[httpx.Response, list[str]]:
+    """Writes until there is no room left; the refusal, and the names of what was kept before it."""
+    kept: list[str] = []
+    for number in range(UNTIL_FULL):
+        answer = create(http, f"filling {number}")
+        if answer.status_code != 201:
+            return answer, kept
+        kept.append(f"filling {number}")
+    raise AssertionError("the disk never filled up")
+
+
+async def test_a_disk_that_fails_to_keep_writes_gets_no_answer_out_of_it(prepare_service: Start, shim: Shim) -> None:
+    service = prepare_service()
+    service.start(**shim.variables(service.database))
+    with service.http() as http:
+        assert create(http, "before").status_code == 201
+        shim.fail_sync(True)
+        together = [f"together {number}" for number in range(10)]
+        statuses = await create_together(service, together)
+        assert set(statuses.values()) == {503}
+        assert create(http, "meanwhile").json()["code"] == "database_unavailable"
+        assert names(http) == ["before"]
+        assert is_unhealthy(http)
+        shim.fail_sync(False)
+        service.wait_until(lambda: not is_unhealthy(http), 2 * PATIENCE)
+        assert create(http, "after").status_code == 201
+    service.kill()
+    service.start()
+    with service.http() as http:
+        assert names(http) == ["before", "after"]
+        history.check_numbers(history.all_events(http))
+
+
+async def test_a_write_that_failed_may_be_sent_again_with_its_key(prepare_service: Start, shim: Shim) -> None:
+    service = prepare_service()
+    service.start(**shim.variables(service.database))
+    key = {"Idempotency-Key": "one effect"}
+    with service.http() as http:
+        shim.fail_sync(True)
+        assert http.post("/api/tasks", json={"name": "once"}, headers=key).status_code == 503
+        service.kill()
+        shim.fail_sync(False)
+        service.start(**shim.variables(service.database))
+    with service.http() as http:
+        first = http.post("/api/tasks", json={"name": "once"}, headers=key)
+        again = http.post("/api/tasks", json={"name": "once"}, headers=key)
+        assert (first.status_code, again.status_code) == (201, 201)
+        assert names(http) == ["once"]
