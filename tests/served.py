@@ -1,5 +1,6 @@
 """The service on a port of its own in this process, for real clients."""
 
+import json
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -33,8 +34,8 @@ class Served:
 
     async def send(self, method: str, path: str, body: Any = None, **headers: str) -> httpx.Response:
         """`body` goes as JSON unless it is bytes; header names are written with _ for -."""
-        named = {name.replace("_", "-"): value for name, value in headers.items()}
-        content = body if isinstance(body, bytes) or body is None else orjson.dumps(body)
+        named = {name.replace("_", "-").encode(): value.encode() for name, value in headers.items()}
+        content = body if isinstance(body, bytes) or body is None else json.dumps(body)
         return await self.client.request(method, path, content=content, headers=named)
 
     async def ok(self, method: str, path: str, body: Any = None, **headers: str) -> Any:

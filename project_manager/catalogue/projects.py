@@ -76,6 +76,7 @@ EPICS = (
         views.Page[views.EpicView],
         http="GET /api/epics",
         tool=Tool("List epics", READS, ("project_id", "limit", "cursor"), defaults={"limit": 20}),
+        errors=(ProjectNotFound,),
         aliases=("GET /api/projects/{project_id}/epics",),
     ),
     Operation(

@@ -65,7 +65,7 @@ def list_epics(tx: Tx, command: commands.ListEpics) -> views.Page[views.EpicView
     """List the epics of one project or of all, by project and position."""
     filters: dict[str, Any] = {}
     if command.project_id is not None:
-        filters["project_id"] = command.project_id
+        filters["project_id"] = finding.project(tx, command.project_id).id
     if command.status is not None:
         filters["status"] = command.status.value
     place = cursor.read(command.cursor, filters, 3) if command.cursor else (0, -1, 0)

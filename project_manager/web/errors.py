@@ -73,6 +73,12 @@ def on_http_exception(request: Request, exception: Exception) -> Response:
     request_id = request.scope["state"]["request_id"]
     if status == 404:
         return response_of(errors.NoSuchRoute(f"there is nothing at {request.url.path[:200]}"), request_id)
+    if status == 405 and isinstance(exception, HTTPException):
+        allowed = (exception.headers or {}).get("Allow", "")
+        refusal = errors.MethodRefused(f"{request.method} is not a method of {request.url.path[:200]}", allowed=allowed)
+        response = response_of(refusal, request_id)
+        response.headers["Allow"] = allowed
+        return response
     return response_of(errors.Internal("the request failed by a fault of the server"), request_id)
 
 

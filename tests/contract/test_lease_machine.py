@@ -249,7 +249,7 @@ class LeaseMachine(RuleBasedStateMachine):
         if self.refuses(outcome, task, agent or "local", fence) or isinstance(outcome, ProjectManagerError):
             return
         assert outcome.status == status
-        if agent is None or status is Status.DONE:
+        if (agent is None or status is Status.DONE) and outcome.previous_status != status:
             task.attempts = 0
         if outcome.lock is None:
             self.put(task, status)
