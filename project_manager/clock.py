@@ -26,6 +26,7 @@ def monotonic() -> float:
     return time.monotonic()
 
 
+@lru_cache(maxsize=4096)
 def rfc3339(instant: int) -> str:
     """`2026-11-23T10:00:00.000Z`."""
     seconds, milliseconds = divmod(instant, 1000)

@@ -120,11 +120,10 @@ def claim_in_turn(tx: Tx, command: commands.ClaimNextTask, *, ticket: int) -> vi
     if taken is None:
         return _nothing(tx, command)
     moves.tell_taken(tx, Status.TODO, taken)
-    whole = finding.task(tx, taken.id)
-    lease = lease_of(whole, tx.now)
+    shown = presenting.task(tx, taken)
     return views.ClaimView(
-        task=presenting.task(tx, whole),
-        lock=None if lease is None else presenting.lock(lease),
+        task=shown,
+        lock=shown.lock,
         message=_yours(taken),
         tasks=1,
     )
@@ -148,7 +147,7 @@ def leave_queue(tx: Tx, command: commands.ClaimNextTask, ticket: int) -> None:
     waiters.leave(tx, ticket)
     kept = leases.best(tx, _filters(command)) if waiters.after(tx, ticket) else None
     if kept is not None:
-        moves.tell_if_ready(tx, [kept])
+        moves.tell_if_ready(tx, [kept.id])
 
 
 def end_due(tx: Tx) -> int:
@@ -234,7 +233,7 @@ def _spoken_for(tx: Tx, ticket: int) -> list[int]:
     for waiter in waiters.before(tx, ticket):
         chosen = leases.best(tx, {**waiter.filters(), **({"spoken_for": taken} if taken else {})})
         if chosen is not None:
-            taken.append(chosen)
+            taken.append(chosen.id)
     return taken
 
 

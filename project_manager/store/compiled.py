@@ -5,6 +5,7 @@ docs/performance.md). What this leaves out: type processors (so columns hold int
 over a list (use json_each).
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import Column, column, func, select
@@ -19,32 +20,45 @@ Row = tuple[Any, ...]
 
 
 class Statement:
-    """A statement built once at module level; parameters are given by name at each call."""
+    """A statement built once at module level; parameters are given by name at each call.
 
-    __slots__ = ("_defaults", "sql")
+    They are handed to the driver by position: SQLite looks a name up by walking through all of them.
+    """
+
+    __slots__ = ("_defaults", "_names", "sql")
 
     def __init__(self, clause: Executable) -> None:
         compiled = clause.compile(dialect=compiler)  # type: ignore[attr-defined]
         self.sql = str(compiled)
+        self._names: tuple[str, ...] = tuple(compiled.positiontup or ())
         self._defaults: dict[str, Any] = {name: value for name, value in compiled.params.items() if value is not None}
 
     def run(self, tx: Tx, **parameters: Any) -> int:
         """Runs it; the number of rows it changed."""
-        return int(tx.execute(self.sql, {**self._defaults, **parameters}).rowcount)
+        return int(tx.execute(self.sql, self._values(parameters)).rowcount)
+
+    def run_in_order(self, tx: Tx, values: Sequence[Any]) -> None:
+        """Runs it with all parameters in the order in which the statement names them."""
+        tx.execute(self.sql, values)
 
     def row(self, tx: Tx, **parameters: Any) -> Row | None:
         """The first row."""
-        row: Row | None = tx.execute(self.sql, {**self._defaults, **parameters}).fetchone()
+        row: Row | None = tx.execute(self.sql, self._values(parameters)).fetchone()
         return row
 
     def rows(self, tx: Tx, **parameters: Any) -> list[Row]:
-        rows: list[Row] = tx.execute(self.sql, {**self._defaults, **parameters}).fetchall()
+        rows: list[Row] = tx.execute(self.sql, self._values(parameters)).fetchall()
         return rows
 
     def value(self, tx: Tx, **parameters: Any) -> Any:
         """The first column of the first row, or None."""
         row = self.row(tx, **parameters)
         return None if row is None else row[0]
+
+    def _values(self, parameters: dict[str, Any]) -> list[Any]:
+        if self._defaults:
+            parameters = {**self._defaults, **parameters}
+        return [parameters[name] for name in self._names]
 
 
 def array_of(values: Select[Any]) -> ScalarSelect[Any]:

@@ -40,7 +40,7 @@ class _Compiler(SQLiteCompiler):
         return text
 
 
-compiler = _sqlite_dialect(paramstyle="named")
+compiler = _sqlite_dialect(paramstyle="qmark")
 compiler.statement_compiler = _Compiler
 
 DatabaseError: type[Exception] = driver.DatabaseError

@@ -3,7 +3,8 @@ commits.
 """
 
 import json
-from functools import lru_cache
+from functools import cache, lru_cache
+from itertools import chain
 from typing import Any, NamedTuple
 
 import orjson
@@ -50,7 +51,8 @@ class EventRow(NamedTuple):
 
 
 _COLUMNS = [events.c[name] for name in EventRow._fields]
-_ADD = Statement(insert(events).values({name: bindparam(name) for name in EventRow._fields if name != "seq"}))
+_WRITTEN = EventRow._fields[1:]
+_AT_ONCE = (64, 8, 1)
 _AFTER = Statement(
     select(*_COLUMNS).where(events.c.seq > bindparam("since")).order_by(events.c.seq).limit(bindparam("limit"))
 )
@@ -75,18 +77,28 @@ def add(
     epic_id: int | None = None,
     task_id: int | None = None,
 ) -> None:
-    """Writes an event by the transaction's actor at its `now`."""
-    _ADD.run(
-        tx,
-        type=kind.value,
-        at=tx.now,
-        actor_id=tx.actor.id,
-        actor_kind=tx.actor.kind,
-        project_id=project_id,
-        epic_id=epic_id,
-        task_id=task_id,
-        data=orjson.dumps(data).decode(),
-    )
+    """Tells of an event by the transaction's actor at its `now`; it is written before the commit."""
+    encoded = orjson.dumps(data).decode()
+    row = (kind.value, tx.now, tx.actor.id, tx.actor.kind, project_id, epic_id, task_id, encoded)
+    if tx.shared is None:
+        write(tx, [row])
+    else:
+        tx.shared.outbox.append(row)
+
+
+def write(tx: Tx, rows: list[tuple[Any, ...]]) -> None:
+    """Writes events in this order, many to a statement."""
+    start = 0
+    for size in _AT_ONCE:
+        while len(rows) - start >= size:
+            _add(size).run_in_order(tx, list(chain.from_iterable(rows[start : start + size])))
+            start += size
+
+
+@cache
+def _add(size: int) -> Statement:
+    rows: list[dict[str, Any]] = [{name: bindparam(f"{name}_{number}") for name in _WRITTEN} for number in range(size)]
+    return Statement(insert(events).values(rows))
 
 
 def after(tx: Tx, since: int, limit: int) -> list[EventRow]:

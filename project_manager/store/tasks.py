@@ -86,7 +86,8 @@ def running_conflicts_of(task_id: ColumnElement[int]) -> Select[Any]:
     )
 
 
-def _links() -> list[ColumnElement[Any]]:
+def written_links() -> list[ColumnElement[Any]]:
+    """depends_on and conflicts_with."""
     depends_on = (
         select(func.json_group_array(task_dependencies.c.depends_on_id))
         .where(task_dependencies.c.task_id == tasks.c.id)
@@ -99,6 +100,10 @@ def _links() -> list[ColumnElement[Any]]:
         .correlate(tasks)
         .scalar_subquery()
     )
+    return [depends_on.label("depends_on"), conflicts.label("conflicts_with")]
+
+
+def _links() -> list[ColumnElement[Any]]:
     waiting_for = (
         select(func.json_group_array(task_dependencies.c.depends_on_id))
         .join(_other, _other.c.id == task_dependencies.c.depends_on_id)
@@ -113,8 +118,7 @@ def _links() -> list[ColumnElement[Any]]:
         .scalar_subquery()
     )
     return [
-        depends_on.label("depends_on"),
-        conflicts.label("conflicts_with"),
+        *written_links(),
         case((tasks.c.open_dependencies > 0, waiting_for), else_=EMPTY).label("waiting_for"),
         running.label("running_conflicts"),
     ]

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from sqlalchemy import bindparam, delete, insert, select
 
+from project_manager.domain.limits import ID_MAXIMUM
 from project_manager.store.compiled import Statement
 from project_manager.store.schema import waiters
 from project_manager.store.transaction import Tx
@@ -58,7 +59,12 @@ _FORGET = Statement(delete(waiters).where(waiters.c.expires_at <= bindparam("now
 
 def before(tx: Tx, ticket: int, limit: int = 200) -> list[Waiter]:
     """Those who came before `ticket` and wait still."""
-    return [Waiter._make(row) for row in _BEFORE.rows(tx, ticket=ticket, now=tx.now, limit=limit)]
+    if tx.shared is not None and tx.shared.nobody_waits:
+        return []
+    found = [Waiter._make(row) for row in _BEFORE.rows(tx, ticket=ticket, now=tx.now, limit=limit)]
+    if tx.shared is not None and ticket == ID_MAXIMUM:
+        tx.shared.nobody_waits = not found
+    return found
 
 
 def after(tx: Tx, ticket: int) -> bool:
@@ -76,6 +82,8 @@ def enter(
     priority: int | None,
     expires_at: int,
 ) -> int:
+    if tx.shared is not None:
+        tx.shared.nobody_waits = False
     return int(
         _ENTER.value(
             tx,
