@@ -163,10 +163,22 @@ class Plan:
     tasks: list[PlannedTask] = field(default_factory=list)
 
 
+_ahead: dict[tuple[str, str], Plan] = {}
+
+
+def read_ahead(document: str, source: str, report: Callable[[int], None]) -> None:
+    """Reads a plan that is about to be imported from this process, so that its transaction need not wait for that."""
+    _ahead[source, document] = _read(document, source, report)
+
+
 def read(document: str, source: str, report: Callable[[int], None] = lambda line: None) -> Plan:
-    """The plan that the document holds. `report` is told the line reached. Raises Invalid with every fault in
-    it.
+    """The plan that the document holds, with its faults. `report` is told the line reached. Raises Invalid when it is
+    no document at all.
     """
+    return _ahead.pop((source, document), None) or _read(document, source, report)
+
+
+def _read(document: str, source: str, report: Callable[[int], None]) -> Plan:
     try:
         root = compose(document, report)
     except Unreadable as error:

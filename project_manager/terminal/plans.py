@@ -3,13 +3,16 @@
 import os
 import secrets
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import click
 
 from project_manager.config import Settings
-from project_manager.contract.progress import followed
+from project_manager.contract import plan
+from project_manager.contract.progress import Listener, followed
 from project_manager.contract.views import ChangeView, ImportView
 from project_manager.domain.limits import NAME_CHARACTERS
 from project_manager.store import backup
@@ -27,14 +30,11 @@ def bring_in(settings: Settings, file: str, *, dry_run: bool, status: str, prune
     request_id = secrets.token_hex(8)
     source = "standard input" if file == "-" else file if len(file) <= NAME_CHARACTERS else Path(file).name
     raw = {"document": document, "source": source, "dry_run": dry_run, "status": status, "prune": prune}
-    if quiet or len(document) < _SHOWS_PROGRESS_FROM or not sys.stderr.isatty():
+    with _listener(quiet or len(document) < _SHOWS_PROGRESS_FROM) as listener, followed(request_id, listener):
+        lines = document.count("\n") + 1
+        plan.read_ahead(document, source, lambda line: listener("Reading", line, lines))
         view: ImportView = session.run(settings, "import_plan", raw, request_id, may_create=True)
         return view
-    with click.progressbar(length=1000, file=sys.stderr, show_eta=False) as bar:
-        with followed(request_id, _Bar(bar)):
-            view = session.run(settings, "import_plan", raw, request_id, may_create=True)
-        bar.update(bar.length or 0)
-    return view
 
 
 def tell(view: ImportView) -> None:
@@ -75,6 +75,17 @@ def _read(file: str) -> str:
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         raise click.FileError(file, f"line {line} is not UTF-8 text") from error
+
+
+@contextmanager
+def _listener(quiet: bool) -> Iterator[Listener]:
+    """Shows in a terminal how far it is, and nobody anything elsewhere."""
+    if quiet or not sys.stderr.isatty():
+        yield lambda words, done, of: None
+        return
+    with click.progressbar(length=1000, file=sys.stderr, show_eta=False) as bar:
+        yield _Bar(bar)
+        bar.update(bar.length or 0)
 
 
 def _line(change: ChangeView) -> str:
