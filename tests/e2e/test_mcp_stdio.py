@@ -15,6 +15,7 @@ from mcp import Client, StdioServerParameters
 from tests.e2e.mcp_listener import HANDSHAKE, MODERN, PATIENCE, call, modern
 
 COMMAND = [sys.executable, "-c", "import anyio; from tests.e2e.mcp_stdio_server import main; anyio.run(main)"]
+START_SECONDS = 20.0
 GREETING = {"protocolVersion": HANDSHAKE, "capabilities": {}, "clientInfo": {"name": "pipe", "version": "1"}}
 
 
@@ -29,6 +30,7 @@ class Pipe:
     def __init__(self, process: anyio.abc.Process) -> None:
         self.process = process
         self._rest = b""
+        self._patience = START_SECONDS
 
     async def send(self, *messages: Any) -> None:
         assert self.process.stdin is not None
@@ -36,9 +38,10 @@ class Pipe:
 
     async def read(self) -> Any:
         assert self.process.stdout is not None
-        with anyio.fail_after(PATIENCE):
+        with anyio.fail_after(self._patience):
             while b"\n" not in self._rest:
                 self._rest += await self.process.stdout.receive()
+        self._patience = PATIENCE
         line, self._rest = self._rest.split(b"\n", 1)
         return orjson.loads(line)
 
@@ -64,7 +67,7 @@ def text_of(answer: Any) -> str:
 @pytest.mark.parametrize(("mode", "version"), [("auto", MODERN), ("legacy", HANDSHAKE)])
 async def test_both_eras_are_served_on_stdio(mode: Any, version: str) -> None:
     parameters = StdioServerParameters(command=COMMAND[0], args=COMMAND[1:])
-    with anyio.fail_after(20):
+    with anyio.fail_after(2 * START_SECONDS):
         async with Client(parameters, mode=mode) as client:
             assert client.protocol_version == version
             result = await client.call_tool("echo", {"words": "hello"})
@@ -73,7 +76,7 @@ async def test_both_eras_are_served_on_stdio(mode: Any, version: str) -> None:
 
 async def test_a_client_that_asks_in_the_new_era_may_go_on_in_the_old_one() -> None:
     discover, _ = modern({"jsonrpc": "2.0", "id": 1, "method": "server/discover", "params": {}})
-    with anyio.fail_after(20):
+    with anyio.fail_after(2 * START_SECONDS):
         async with pipe() as end:
             await end.send(discover)
             assert MODERN in (await end.read())["result"]["supportedVersions"]
@@ -86,7 +89,7 @@ async def test_a_client_that_asks_in_the_new_era_may_go_on_in_the_old_one() -> N
 
 
 async def test_what_was_asked_before_the_input_ended_is_answered() -> None:
-    with anyio.fail_after(20):
+    with anyio.fail_after(2 * START_SECONDS):
         async with pipe("--finish") as end:
             await end.send(*(modern(call("quiet_hold", number))[0] for number in range(1, 6)))
             await end.close()
@@ -103,7 +106,7 @@ async def test_what_was_asked_before_the_input_ended_is_answered() -> None:
 
 @pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGINT])
 async def test_a_signal_ends_the_process_while_its_input_stays_open(sent: signal.Signals) -> None:
-    with anyio.fail_after(20):
+    with anyio.fail_after(2 * START_SECONDS):
         async with pipe() as end:
             await end.send(modern(call("echo"))[0])
             await end.read()
@@ -113,7 +116,7 @@ async def test_a_signal_ends_the_process_while_its_input_stays_open(sent: signal
 
 
 async def test_a_stray_print_does_not_reach_the_protocol() -> None:
-    with anyio.fail_after(20):
+    with anyio.fail_after(2 * START_SECONDS):
         async with pipe() as end:
             await end.send(modern(call("stray_print"))[0])
             assert text_of(await end.read()) == "stray_print"
