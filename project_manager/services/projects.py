@@ -7,7 +7,7 @@ from project_manager.domain.errors import NameTaken, NotEmpty
 from project_manager.domain.events import EventType
 from project_manager.services import finding, moves, presenting
 from project_manager.services.tasks import erase
-from project_manager.store import epics, events, projects, tasks
+from project_manager.store import epics, events, knowledge, projects, tasks
 from project_manager.store.transaction import Tx
 
 
@@ -53,23 +53,25 @@ def update(tx: Tx, command: commands.UpdateProject) -> views.ProjectView:
 
 
 def delete(tx: Tx, command: commands.DeleteProject) -> views.DeletedView:
-    """Delete a project. One that has epics or tasks is deleted only with `force`, and everything in it goes with
-    it.
+    """Delete a project. One that has epics, tasks or knowledge is deleted only with `force`, and everything in it
+    goes with it.
     """
     finding.check_force(tx, command.force)
     row = finding.project(tx, command.project_id)
     finding.check_version("project", row.version, command.version)
     inside = tasks.ids_in_project(tx, row.id)
     parts = epics.page(tx, {"project_id": row.id}, after=(0, -1, 0), limit=1)[1]
-    if (inside or parts) and not command.force:
-        raise NotEmpty(f"project {row.id} has {parts} epics and {len(inside)} tasks", epics=parts, tasks=len(inside))
+    known = knowledge.page(tx, {"project_id": row.id}, after=None, limit=1)[1]
+    if (inside or parts or known) and not command.force:
+        words = f"project {row.id} has {parts} epics, {len(inside)} tasks and {known} items of knowledge"
+        raise NotEmpty(words, epics=parts, tasks=len(inside), knowledge=known)
     freed = [other for task_id in inside for other in erase(tx, finding.task(tx, task_id))]
     moves.tell_if_ready(tx, sorted(set(freed)))
     projects.remove(tx, row.id)
     events.add(
         tx,
         EventType.PROJECT_DELETED,
-        {"name": row.name, "tasks": len(inside), "epics": parts},
+        {"name": row.name, "tasks": len(inside), "epics": parts, "knowledge": known},
         project_id=row.id,
     )
     return views.DeletedView(success=True, deleted="project", id=row.id, name=row.name, epics=parts, tasks=len(inside))

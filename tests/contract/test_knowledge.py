@@ -12,6 +12,7 @@ from project_manager.domain.errors import (
     Invalid,
     KnowledgeNotFound,
     MalformedCursor,
+    NotEmpty,
     NotFound,
     ProjectNotFound,
     RoleRequired,
@@ -399,6 +400,16 @@ def left_behind(tx: Any) -> dict[str, Any]:
     }
     indexed = tx.execute("SELECT count(*) FROM knowledge_fts WHERE knowledge_fts MATCH 'green OR changed'", {})
     return {**counts, "search": "whole" if indexed.fetchone()[0] == 1 else "torn"}
+
+
+async def test_a_project_that_has_nothing_but_knowledge_is_not_deleted_by_accident(desk: Desk) -> None:
+    item = await known(desk)
+    garden = item["knowledge_item"]["project_id"]
+    refusal = await desk.refused(NotEmpty, "delete_project", project_id=garden)
+    assert refusal.details == {"epics": 0, "tasks": 0, "knowledge": 1}
+    since = await desk.head()
+    await desk.do("delete_project", project_id=garden, force=True)
+    assert [event["knowledge"] for event in await desk.events(since, "project.deleted")] == [1]
 
 
 async def test_knowledge_outlives_the_epic_the_task_and_the_parent_that_it_came_from(desk: Desk) -> None:
