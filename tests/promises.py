@@ -52,6 +52,12 @@ PROMISES: dict[str, str] = {
     "door:tokens": "With a token in the database or AUTH_REQUIRED every door asks for one.",
     "door:roles": "Each role does what it may and nothing else; a bound token acts as its agent only.",
     "door:session": "The dashboard's cookie is out of reach of scripts and of other sites.",
+    # plans and copies
+    "plan:all-faults": "Every fault of a plan is listed with line and column, and with any fault nothing is written.",
+    "plan:keeps-work": "Importing again changes what the plan says differently and keeps what agents did.",
+    "plan:round-trip": "An export imported into an empty database exports the same bytes.",
+    "backup:whole": "A backup counts when it was read back; every byte that changes later is found.",
+    "restore:nothing-twice": "After a restore no fence repeats and no client takes a new event for an old one.",
     # the service
     "clock:never-back": "`now` never steps back, not across a restart either.",
     "loop:never-blocked": "Nothing blocks the event loop.",

@@ -88,6 +88,7 @@ def test_beside_a_backup_stands_its_checksum_as_sha256sum_reads_it(database: Pat
     assert sorted(path.name for path in tmp_path.iterdir()) == ["copy.db", "copy.db.sha256", "pm.db"]
 
 
+@pytest.mark.promise("backup:whole")
 def test_every_byte_that_flips_in_a_backup_is_found(database: Path, tmp_path: Path) -> None:
     path = backup.back_up(database, tmp_path / "copy.db").path
     whole = path.read_bytes()
@@ -98,6 +99,7 @@ def test_every_byte_that_flips_in_a_backup_is_found(database: Path, tmp_path: Pa
     assert backup.examine(path).faults == ()
 
 
+@pytest.mark.promise("backup:whole")
 def test_a_damaged_database_gives_no_backup_and_the_old_one_stays(database: Path, tmp_path: Path) -> None:
     for number in range(200):
         make(database, f"Task {number}")
@@ -181,6 +183,7 @@ def test_a_restore_brings_back_what_was_there_and_keeps_what_it_replaces(databas
     assert backup.examine(database).faults == ()
 
 
+@pytest.mark.promise("restore:nothing-twice")
 def test_no_fence_that_was_handed_out_is_handed_out_again(database: Path, tmp_path: Path) -> None:
     task_id = make(database, "Paint")
     source = backup.back_up(database, tmp_path / "copy.db").path
@@ -209,6 +212,7 @@ def test_an_agent_with_a_lease_from_before_is_refused_and_the_task_is_offered_ag
     assert told[-4:] == ["task.status_changed", "task.unlocked", "task.locked", "task.status_changed"]
 
 
+@pytest.mark.promise("restore:nothing-twice")
 def test_a_restored_database_begins_another_epoch_and_knows_no_instances(database: Path, tmp_path: Path) -> None:
     source = backup.back_up(database, tmp_path / "copy.db").path
     before = do(database, meta.epoch)

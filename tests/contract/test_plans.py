@@ -146,6 +146,7 @@ async def test_only_the_fields_that_the_plan_names_change(desk: Desk) -> None:
     )
 
 
+@pytest.mark.promise("plan:keeps-work")
 async def test_importing_again_keeps_what_agents_have_done(desk: Desk) -> None:
     await bring(desk, PLAN.replace("- name: Buy paint", "- name: Buy paint\n            status: TODO"))
     buy = await named(desk, "Buy paint")
@@ -171,6 +172,7 @@ async def test_overwriting_sets_statuses_and_what_follows_from_them(desk: Desk) 
     assert not (await named(desk, "Paint"))["ready"]
 
 
+@pytest.mark.promise("plan:keeps-work")
 async def test_a_task_that_an_agent_holds_keeps_its_status_and_its_lease_even_when_overwriting(desk: Desk) -> None:
     await bring(desk, PLAN)
     buy = await named(desk, "Buy paint")
@@ -336,6 +338,7 @@ async def test_a_plan_for_a_new_project_put_aside_makes_no_task_ready(desk: Desk
     assert (await desk.do("get_available_tasks"))["items"] == []
 
 
+@pytest.mark.promise("plan:all-faults")
 async def test_faults_of_form_and_of_reference_come_together(desk: Desk) -> None:
     faults = await refused(desk, PLAN.replace("White.", "White.\n            priority: 9").replace("[Paint]", "[Pain]"))
     assert [fault["line"] for fault in faults] == [10, 13]
@@ -362,6 +365,7 @@ async def test_an_example_comes_in_and_work_can_begin(desk: Desk, example: str) 
     assert claimed["task"]["status"] == "IN_PROGRESS"
 
 
+@pytest.mark.promise("plan:round-trip")
 async def test_an_export_brought_into_an_empty_database_gives_the_same_bytes(desk: Desk, other: Desk) -> None:
     for document in EXAMPLES.values():
         await bring(desk, document)
@@ -451,6 +455,7 @@ planned = st.builds(
 )
 
 
+@pytest.mark.promise("graph:counters")
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(plans=st.lists(st.tuples(planned, st.booleans(), st.booleans()), min_size=1, max_size=5))
 def test_whatever_is_imported_after_whatever_counters_are_right_and_again_is_unchanged(

@@ -93,6 +93,7 @@ def test_a_document_that_unfolds_into_millions_is_refused_before_it_unfolds() ->
         nodes.compose("\n".join(lines))
 
 
+@pytest.mark.promise("plan:all-faults")
 def test_every_fault_of_a_document_is_found_at_once_with_line_and_column() -> None:
     text = """\
 projects:
