@@ -1,0 +1,187 @@
+"""One effect however often a request is sent, and no lost update however many write at once."""
+
+from typing import Any
+
+import anyio
+import pytest
+
+from project_manager.domain.errors import IdempotencyMismatch, LockHeld, StaleFence, VersionMismatch
+from tests.contract.invariants import check, read
+from tests.desk import Desk, Json
+
+pytestmark = pytest.mark.promise("request:idempotent")
+
+
+@pytest.mark.parametrize(
+    ("operation", "raw"),
+    [
+        ("create_project", {"name": "Shed"}),
+        ("create_epic", {"name": "Order", "project_name": "Shed"}),
+        ("create_task", {"name": "Sort the tools"}),
+        ("create_tasks", {"tasks": [{"name": "one", "ref": "a"}, {"name": "two", "depends_on": ["a"]}]}),
+        ("claim_next_task", {"agent_id": "ann"}),
+        ("acquire_task_lock", {"task_id": 1, "agent_id": "ann"}),
+        ("update_task_status", {"task_id": 1, "status": "DONE", "agent_id": "ann"}),
+        ("update_task", {"task_id": 1, "log_entry": "tried", "agent_id": "ann"}),
+        ("add_task_log", {"task_id": 1, "body": "half way", "agent_id": "ann"}),
+        ("import_plan", {"document": "projects: [{name: Shed, tasks: [{name: Sort}]}]"}),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+@pytest.mark.parametrize("way", ["header", "argument"])
+async def test_a_request_sent_twice_under_one_key_has_one_effect(
+    desk: Desk, operation: str, raw: Json, way: str
+) -> None:
+    await desk.task()
+    sent: dict[str, Any] = {"key": "k"} if way == "header" else {"request_id": "k"}
+    first = await desk.do(operation, **raw, **sent)
+    events = await desk.events()
+    desk.clock.advance(3600)
+    assert await desk.do(operation, **raw, **sent) == first
+    assert [event for event in await desk.events() if event["type"] != "task.unlocked"][: len(events)] == events
+    again = [event["type"] for event in await desk.events(len(events))]
+    assert set(again) <= {"task.unlocked", "task.status_changed", "task.logged", "task.ready"}
+    check(desk)
+
+
+async def test_a_release_sent_twice_under_one_key_gives_one_handoff(desk: Desk) -> None:
+    task = await desk.task()
+    await desk.claim(task["id"], "ann")
+    released = await desk.release(task["id"], "ann", handoff="nearly done", key="k")
+    assert await desk.release(task["id"], "ann", handoff="nearly done", key="k") == released
+    assert len(await desk.logs(task["id"])) == 1
+
+
+async def test_another_request_under_the_key_is_refused_whatever_differs(desk: Desk) -> None:
+    await desk.task()
+    await desk.do("acquire_task_lock", task_id=1, agent_id="ann", ttl_seconds=60, key="k")
+    others: list[tuple[str, Json]] = [
+        ("acquire_task_lock", {"task_id": 1, "agent_id": "ann", "ttl_seconds": 61}),
+        ("acquire_task_lock", {"task_id": 2, "agent_id": "ann", "ttl_seconds": 60}),
+        ("claim_next_task", {"agent_id": "ann"}),
+    ]
+    for operation, raw in others:
+        refusal = await desk.refused(IdempotencyMismatch, operation, key="k", **raw)
+        assert "another request" in refusal.message
+
+
+async def test_a_key_belongs_to_its_actor(desk: Desk) -> None:
+    one = await desk.do("create_task", name="x", agent_id="ann", key="k")
+    other = await desk.do("create_task", name="x", agent_id="bob", key="k")
+    assert one["id"] != other["id"]
+
+
+async def test_a_refused_request_keeps_no_answer_so_that_it_may_succeed_later(desk: Desk) -> None:
+    task = await desk.task()
+    await desk.claim(task["id"], "ann")
+    await desk.refused(LockHeld, "acquire_task_lock", task_id=task["id"], agent_id="bob", key="k")
+    await desk.release(task["id"], "ann")
+    assert (await desk.claim(task["id"], "bob", key="k"))["holder"] == "bob"
+
+
+async def test_an_empty_claim_keeps_no_answer_so_that_asking_again_asks_again(desk: Desk) -> None:
+    assert (await desk.next("ann", key="k"))["task"] is None
+    task = await desk.task()
+    assert (await desk.next("ann", key="k"))["task"]["id"] == task["id"]
+    assert (await desk.next("ann", key="k"))["task"]["id"] == task["id"]
+    assert (await desk.next("ann", key="l"))["task"] is None
+
+
+async def test_the_same_request_many_times_at_once_has_one_effect(desk: Desk) -> None:
+    answers: list[Json] = []
+
+    async def send() -> None:
+        answers.append(await desk.do("create_task", name="x", key="k"))
+
+    async with anyio.create_task_group() as senders:
+        for _ in range(10):
+            senders.start_soon(send)
+    assert answers == [answers[0]] * 10
+    assert (await desk.do("list_tasks"))["total"] == 1
+
+
+async def test_answers_are_forgotten_after_a_day_and_not_before(desk: Desk) -> None:
+    from project_manager import housekeeping  # noqa: PLC0415
+
+    async def forget_old() -> list[Json]:
+        writer = desk.runtime.database.writer
+        await writer.run("forget", lambda tx: housekeeping._forget_old(tx, event_days=90), desk.actor, "")
+        return read(desk.runtime.database.path, "SELECT key FROM answers")
+
+    await desk.task(key="k")
+    await desk.pass_time(24 * 3600)
+    assert await forget_old() == [{"key": "k"}]
+    await desk.pass_time(1)
+    assert await forget_old() == []
+
+
+# versions
+
+
+@pytest.mark.promise("request:if-match")
+async def test_of_many_edits_from_one_version_one_is_kept_and_the_others_know(desk: Desk) -> None:
+    task = await desk.task(labels=["a"])
+    outcomes: list[str] = []
+
+    async def edit(number: int) -> None:
+        try:
+            await desk.edit(task["id"], labels=[f"edit {number}"], version=task["version"])
+            outcomes.append(f"edit {number}")
+        except VersionMismatch as refusal:
+            assert refusal.details == {"version": task["version"] + 1, "expected": task["version"]}
+
+    async with anyio.create_task_group() as editors:
+        for number in range(10):
+            editors.start_soon(edit, number)
+    assert len(outcomes) == 1
+    assert (await desk.look(task["id"]))["labels"] == outcomes
+    assert len(await desk.events(0, "task.updated")) == 1
+
+
+@pytest.mark.promise("request:if-match")
+async def test_the_version_grows_with_every_change_and_with_nothing_else(desk: Desk) -> None:
+    task = await desk.task()
+    seen = [task["version"]]
+
+    async def grown() -> bool:
+        seen.append((await desk.look(task["id"]))["version"])
+        return bool(seen[-1] > seen[-2])
+
+    await desk.edit(task["id"], priority=1)
+    assert await grown()
+    lock = await desk.claim(task["id"], "ann", ttl_seconds=60)
+    assert await grown()
+    await desk.do("renew_task_lock", task_id=task["id"], agent_id="ann", fence=lock["fence"])
+    await desk.do("add_task_log", task_id=task["id"], body="x", agent_id="ann", fence=lock["fence"])
+    assert not await grown()
+    await desk.pass_time(60)
+    assert await grown()
+    await desk.refused(StaleFence, "update_task", task_id=task["id"], priority=0, agent_id="ann", fence=lock["fence"])
+    assert not await grown()
+
+
+@pytest.mark.promise("request:if-match")
+async def test_an_edit_changes_only_the_fields_that_were_sent(desk: Desk) -> None:
+    whole: Json = {
+        "description": "with a brush",
+        "priority": 1,
+        "labels": ["wood"],
+        "acceptance": ["it is green"],
+        "due_at": "2026-12-01T00:00:00.000Z",
+        "estimate_minutes": 90,
+        "external_key": "G-1",
+    }
+    task = await desk.task(**whole)
+    after = await desk.edit(task["id"], name="Paint the door")
+    changed = {name for name in task if task[name] != after[name]}
+    assert changed <= {"name", "version", "updated_at"}
+    cleared = await desk.edit(task["id"], due_at=None, estimate_minutes=None, external_key=None, labels=[])
+    assert [cleared[name] for name in ("due_at", "estimate_minutes", "external_key", "labels")] == [
+        None,
+        None,
+        None,
+        [],
+    ]
+    (first, second) = await desk.events(0, "task.updated")
+    assert (first["changes"], first["previous"]) == ({"name": "Paint the door"}, {"name": "Paint the fence"})
+    assert second["previous"]["labels"] == ["wood"]
