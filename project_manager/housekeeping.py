@@ -35,6 +35,8 @@ async def signed_on(database: Database, kind: str) -> AsyncIterator[None]:
     work = partial(register, database=database, version=__version__, kind=kind)
     try:
         await database.writer.run("register", work, SYSTEM, "")
+    except DatabaseRefused:
+        raise
     except ProjectManagerError as error:
         raise DatabaseRefused(f"the database {database.path} cannot be used: {error.message}") from error
     try:

@@ -168,6 +168,9 @@ def _copy_before_migration(path: Path, present: str) -> None:
 def register(tx: Tx, *, database: Database, version: str, kind: str) -> None:
     """Enters this process among the instances. Raises DatabaseRefused when sharing the file is not safe."""
     instances.forget_silent(tx)
+    for other in instances.live(tx):
+        if other.host == database.host and _has_ended(other.pid):
+            instances.leave(tx, other.id)
     others = instances.live(tx)
     elsewhere = [other for other in others if _machine(other.host) != _machine(database.host)]
     if elsewhere:
@@ -196,6 +199,19 @@ def _boot() -> str:
         return BOOT_ID.read_text().strip()
     except OSError:
         return ""
+
+
+def _has_ended(pid: int) -> bool:
+    """A killed process leaves its row behind; in a container its successor even has its number."""
+    if pid == os.getpid():
+        return True
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        return False
+    return False
 
 
 def _name(host: str) -> str:

@@ -14,24 +14,7 @@ from typing import Any
 import httpx
 
 CHECKOUT = Path(__file__).parents[2]
-_SCRIPT = """
-import sys
-from project_manager import app, config, logs
-from project_manager.store.database import DatabaseRefused
-try:
-    settings = config.load({}, config.read_environment()).settings
-    logs.configure(settings.log_level, settings.log_format, settings.log_file)
-    if sys.argv[1] == "mcp":
-        sys.exit(app.serve_stdio(settings))
-    sys.exit(app.serve(settings, announce=print))
-except (config.ConfigError, app.StartRefused, DatabaseRefused) as refusal:
-    sys.exit(str(refusal))
-"""
-COMMAND = (
-    [sys.executable, "-m", "project_manager"]
-    if (CHECKOUT / "project_manager" / "cli.py").exists()
-    else [sys.executable, "-c", _SCRIPT]
-)
+COMMAND = [sys.executable, "-m", "project_manager"]
 PATIENCE = 5.0
 START_SECONDS = 20.0
 LOOK_EVERY = 0.01
