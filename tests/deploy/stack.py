@@ -171,12 +171,12 @@ class Stack:
         wait_until("the load balancer answers", lambda: reachable() == instances, 20)
 
     def _is_whole(self, instances: int) -> bool:
-        present = self.instances
-        balancer = self.containers("lb")
-        states = docker(
-            "inspect", "--format", "{{.State.Health.Status}}", *(one.id for one in present + balancer)
-        ).split()
-        return states == ["healthy"] * (instances + 1) and reachable() == instances
+        present = [*self.instances, *self.containers("lb")]
+        if len(present) != instances + 1:
+            return False
+        ids = [container.id for container in present]
+        healths = docker("inspect", "--format", "{{.State.Status}} {{.State.Health.Status}}", *ids)
+        return set(healths.splitlines()) == {"running healthy"} and reachable() == instances
 
 
 def reachable() -> int:

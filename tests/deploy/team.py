@@ -16,6 +16,9 @@ from tests.deploy.stack import API, wait_until
 PATIENCE = 40
 """How often an agent repeats a request that met a fault; each repetition waits at most a moment."""
 
+PACE = 0.05
+"""Seconds that an agent rests after a task: the machine has other things to do as well."""
+
 
 class Refused(AssertionError):
     """An answer that no agent should get."""
@@ -50,6 +53,7 @@ class Team:
         done = {"agent_id": agent, "status": "DONE", "fence": fence}
         self._send(client, f"/api/tasks/{task_id}/status", done)
         self.finished.append(task_id)
+        self.stop.wait(PACE)
 
     def _send(self, client: httpx.Client, path: str, body: dict[str, Any]) -> dict[str, Any]:
         key = {"Idempotency-Key": secrets.token_hex(8)}

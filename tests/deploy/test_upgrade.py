@@ -63,7 +63,7 @@ def fresh_data(running: Stack) -> Iterator[None]:
 def test_instances_are_replaced_one_by_one_while_no_claim_fails(
     stack: Stack, api: httpx.Client, project: int, release: str, fresh_data: None, tmp_path: Path
 ) -> None:
-    make_tasks(api, project, 4000)
+    make_tasks(api, project, 8000)
     old = images_of(stack)
     with at_work(project) as team:
         team.has_finished(50)
@@ -71,7 +71,7 @@ def test_instances_are_replaced_one_by_one_while_no_claim_fails(
         said = run("deploy/upgrade.sh", timeout=180)
         team.has_finished(50)
     assert "Done: 3 instances" in said.stderr
-    assert team.faults == []
+    assert team.faults == [], stack.compose("logs", "--no-log-prefix", "--tail", "80", "lb")
     team.check(api)
     assert images_of(stack).isdisjoint(old)
     assert len(stack.instances) == 3
@@ -89,7 +89,7 @@ def test_a_migration_that_fails_leaves_the_old_state_in_service(
         team.has_finished(50)
     assert done.returncode != 0
     assert "the second half does not work" in done.stdout + done.stderr
-    assert team.faults == []
+    assert team.faults == [], stack.compose("logs", "--no-log-prefix", "--tail", "80", "lb")
     team.check(api)
     assert [instance.id for instance in stack.instances] == before
     assert "upgraded" not in columns(stack)
