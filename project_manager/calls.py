@@ -38,6 +38,7 @@ class Answer:
     replayed: bool = False
     stored: bytes | None = field(default=None, repr=False)
     etag: str | None = None
+    ending_soon: list[views.LockView] = field(default_factory=list)
 
     @property
     def body(self) -> bytes:

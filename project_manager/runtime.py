@@ -31,7 +31,7 @@ from project_manager.contract.fields import Command
 from project_manager.domain.actors import SYSTEM, Actor
 from project_manager.domain.errors import Internal, ProjectManagerError, ShuttingDown, StaleFence
 from project_manager.domain.events import MAY_MAKE_READY
-from project_manager.hub import Closed, Event, Hub, Resync, Subscription, event_of
+from project_manager.hub import Closed, Event, Hub, Resync, Subscription
 from project_manager.logs import log_action
 from project_manager.metrics import Metrics
 from project_manager.operation import Kind, Operation
@@ -179,7 +179,7 @@ class Runtime:
                 if kept is not None:
                     return kept
             self._mark_seen(tx)
-            answer = Answer(use_case(tx, command), operation.status)
+            answer = _answered(tx, use_case, command, operation, caller)
             if key is not None and worth_keeping(answer.view):
                 answers.keep(tx, key, request_hash(operation, command), answer.body.decode())
             return answer
@@ -260,8 +260,9 @@ class Runtime:
         return Answer(None, operation.status, stored=kept[1], etag=kept[2])
 
     async def _read(self, operation: Operation, command: Command, actor: Actor, caller: Caller) -> Answer:
-        work = partial(_call, operation.use_case, command)
-        return Answer(await self.database.readers.run(operation.name, work, actor, caller.request_id), operation.status)
+        work = partial(_answered, use_case=operation.use_case, command=command, operation=operation, caller=caller)
+        answer: Answer = await self.database.readers.run(operation.name, work, actor, caller.request_id)
+        return answer
 
     def _mark_seen(self, tx: Tx) -> None:
         """Notes the actor's sign of life, at most every few seconds."""
@@ -315,8 +316,7 @@ _REFUSALS = {StaleFence.code: "stale_fence"}
 async def _to_its_end(write: Awaitable[Written]) -> Written:
     """A write that was begun takes effect, so that its answer must not be lost to a deadline."""
     with anyio.CancelScope(shield=True):
-        written = await write
-    return written
+        return await write
 
 
 def _key(command: Command, caller: Caller) -> str | None:
@@ -330,15 +330,20 @@ def _older_events(tx: Tx, *, since: int) -> list[Event]:
     rows = events.after(tx, since, OLDER_EVENTS + 1)
     if len(rows) > OLDER_EVENTS:
         raise Resync
-    return [event_of(row) for row in rows]
+    return [Event(row) for row in rows]
 
 
 def _encoded(use_case: Callable[[Tx, Command], Any], command: Command, tx: Tx) -> bytes:
     return orjson.dumps(use_case(tx, command))
 
 
-def _call(use_case: Callable[[Tx, Command], Any], command: Command, tx: Tx) -> Any:
-    return use_case(tx, command)
+def _answered(
+    tx: Tx, use_case: Callable[[Tx, Command], Any], command: Command, operation: Operation, caller: Caller
+) -> Answer:
+    answer = Answer(use_case(tx, command), operation.status)
+    if caller.door == "mcp":
+        answer.ending_soon = leases.ending_soon(tx)
+    return answer
 
 
 def _options(settings: Settings) -> Options:

@@ -91,7 +91,8 @@ class Tools:
         outcome = "ok"
         try:
             answer = await self._run(operation, self._arguments(operation, given), caller, ctx)
-            return Outcome(answer.body.decode(), answer.body)
+            body = with_notice(answer)
+            return Outcome(body.decode(), body)
         except ProjectManagerError as error:
             outcome = error.code
             return failure(error)
@@ -138,6 +139,16 @@ class Tools:
         near = get_close_matches(name, self._callable, n=1)
         guess = f" Did you mean {near[0]}?" if near else ""
         return f"Unknown tool: {name[:80]}.{guess}"
+
+
+def with_notice(answer: Answer) -> bytes:
+    """The answer, and the caller's leases that end soon: models forget to renew."""
+    if not answer.ending_soon:
+        return answer.body
+    notice = [
+        {"task_id": lock.task_id, "fence": lock.fence, "expires_at": lock.expires_at} for lock in answer.ending_soon
+    ]
+    return answer.body[:-1] + b',"your_leases_end_soon":' + orjson.dumps(notice) + b"}"
 
 
 def actor_of(ctx: Context) -> Actor:

@@ -10,7 +10,7 @@ from project_manager.domain.readiness import not_ready, obstacles, reasons
 from project_manager.domain.statuses import CLAIMABLE_BY_NAME, Status
 from project_manager.services import finding, moves, presenting
 from project_manager.services.presenting import lease_of
-from project_manager.store import leases, tasks, waiters
+from project_manager.store import agents, leases, tasks, waiters
 from project_manager.store.tasks import TaskRow
 from project_manager.store.transaction import Tx
 
@@ -148,6 +148,12 @@ def leave_queue(tx: Tx, command: commands.ClaimNextTask, ticket: int) -> None:
     kept = leases.best(tx, _filters(command)) if waiters.after(tx, ticket) else None
     if kept is not None:
         moves.tell_if_ready(tx, [kept.id])
+
+
+def ending_soon(tx: Tx) -> list[views.LockView]:
+    """The actor's leases of which less than a third is left."""
+    found = [lease_of(row, tx.now) for row in agents.ending_soon(tx)]
+    return [presenting.lock(lease) for lease in found if lease is not None]
 
 
 def end_due(tx: Tx) -> int:
