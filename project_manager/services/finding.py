@@ -1,5 +1,6 @@
 """Looking up what a command names, or saying that it is not there."""
 
+from project_manager.contract.plan import INBOX
 from project_manager.domain.actors import Role
 from project_manager.domain.errors import (
     EpicNotFound,
@@ -16,8 +17,6 @@ from project_manager.store.epics import EpicRow
 from project_manager.store.projects import ProjectRow
 from project_manager.store.tasks import TaskRow
 from project_manager.store.transaction import Tx
-
-INBOX = "Inbox"
 
 
 def task(tx: Tx, task_id: int) -> TaskRow:
