@@ -9,7 +9,6 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 
 from project_manager.store.events import EventRow
 from project_manager.store.tail import Tail
@@ -32,24 +31,36 @@ class Closed(Exception):
     """The hub has stopped."""
 
 
-@dataclass(frozen=True, slots=True)
 class Event:
-    """An event as it goes out; `encoded` is its JSON."""
+    """An event as it goes out. Its JSON is made when somebody first wants it, once for all."""
 
-    seq: int
-    type: str
-    project_id: int | None
-    epic_id: int | None
-    task_id: int | None
-    actor_id: str
-    encoded: bytes
-    text: str
+    __slots__ = ("_row", "_text", "project_id", "seq", "type")
 
+    def __init__(self, row: EventRow) -> None:
+        self.seq = row.seq
+        self.type = row.type
+        self.project_id = row.project_id
+        self._row = row
+        self._text: str | None = None
 
-def event_of(row: EventRow) -> Event:
-    """Encodes an event, once for all who get it."""
-    encoded = row.encoded()
-    return Event(row.seq, row.type, row.project_id, row.epic_id, row.task_id, row.actor_id, encoded, encoded.decode())
+    @property
+    def task_id(self) -> int | None:
+        return self._row.task_id
+
+    @property
+    def actor_id(self) -> str:
+        return self._row.actor_id
+
+    @property
+    def data(self) -> str:
+        """The JSON object of the fields of its type."""
+        return self._row.data
+
+    @property
+    def text(self) -> str:
+        if self._text is None:
+            self._text = self._row.encoded().decode()
+        return self._text
 
 
 class Subscription:
@@ -163,8 +174,8 @@ class Hub:
             subscription.end(Closed)
 
     def _received(self, rows: list[EventRow]) -> None:
-        """In the tail's thread: encode there, hand over in one call."""
-        events = [event_of(row) for row in rows]
+        """In the tail's thread: hand over in one call."""
+        events = [Event(row) for row in rows]
         try:
             self._loop.call_soon_threadsafe(self._publish, events)
         except RuntimeError:

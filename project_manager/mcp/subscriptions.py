@@ -6,7 +6,7 @@ so that a client which does not read its stream delays nobody, and a resource th
 announced once.
 """
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from urllib.parse import quote
@@ -14,7 +14,7 @@ from urllib.parse import quote
 import anyio
 import anyio.abc
 import orjson
-from mcp.server.subscriptions import InMemorySubscriptionBus, ListenHandler, ResourceUpdated
+from mcp.server.subscriptions import InMemorySubscriptionBus, ListenHandler, ResourceUpdated, ServerEvent
 
 from project_manager.hub import Closed, Event, Hub, Overflow, Resync
 from project_manager.mcp.sdk import Client
@@ -56,13 +56,32 @@ class _Subscriber:
                     self.client.cut()
 
 
+class _Bus(InMemorySubscriptionBus):
+    """The SDK's bus for the listen streams, which knows whether there are any."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.streams: set[object] = set()
+
+    def subscribe(self, listener: Callable[[ServerEvent], None]) -> Callable[[], None]:
+        leave = super().subscribe(listener)
+        stream = object()
+        self.streams.add(stream)
+
+        def unsubscribe() -> None:
+            leave()
+            self.streams.discard(stream)
+
+        return unsubscribe
+
+
 class Subscriptions:
     """Who wants to hear of which resource."""
 
     def __init__(self, hub: Hub, stuck_seconds: float = STUCK_SECONDS) -> None:
         self._hub = hub
         self._stuck_seconds = stuck_seconds
-        self._bus = InMemorySubscriptionBus()
+        self._bus = _Bus()
         self._subscribers: dict[int, _Subscriber] = {}
         self._tasks: anyio.abc.TaskGroup | None = None
         self.listen = ListenHandler(self._bus, max_subscriptions=1024)
@@ -112,7 +131,9 @@ class Subscriptions:
             try:
                 async with self._hub.subscribe() as events:
                     while True:
-                        await self.announce(uris_of(await events.next_batch()))
+                        batch = await events.next_batch()
+                        if self._subscribers or self._bus.streams:
+                            await self.announce(uris_of(batch))
             except (Overflow, Resync):  # events were missed: whatever is subscribed to may have changed
                 await self.announce(self._all_uris())
             except Closed:
@@ -151,5 +172,5 @@ def _holder(event: Event) -> str | None:
     """Whose lease began or ended: it may have been ended by somebody else, or by the clock."""
     if event.type not in _LEASES:
         return None
-    holder = orjson.loads(event.encoded).get("agent_id")
+    holder = orjson.loads(event.data).get("agent_id")
     return holder if isinstance(holder, str) else None

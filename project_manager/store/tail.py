@@ -6,6 +6,7 @@ time and so numbers are committed in order.
 """
 
 import logging
+import queue
 import threading
 from collections.abc import Callable
 
@@ -28,7 +29,7 @@ class Tail:
     def __init__(self, path: str, *, foreign_commit: Callable[[], None]) -> None:
         self._connection = dialect.connect(path, read_only=True)
         self._foreign_commit = foreign_commit
-        self._woken = threading.Event()
+        self._woken: queue.SimpleQueue[None] = queue.SimpleQueue()
         self._own_commits = 0
         self._closing = False
         self._receive: Receive | None = None
@@ -49,11 +50,12 @@ class Tail:
         """The own writer has committed."""
         self._own_commits += 1
         self.generation += 1
-        self._woken.set()
+        if self._woken.empty():
+            self._woken.put(None)
 
     def close(self) -> None:
         self._closing = True
-        self._woken.set()
+        self._woken.put(None)
         if self._thread.ident is not None:
             self._thread.join()
         self._connection.close()
@@ -62,8 +64,7 @@ class Tail:
         version, unsure = self._data_version(), False
         while not self._closing:
             own = self._own_commits
-            woken = self._woken.wait(LOOK_EVERY)
-            self._woken.clear()
+            woken = self._was_woken()
             try:
                 seen = self._data_version()
                 if seen != version and self._own_commits == own:
@@ -79,6 +80,13 @@ class Tail:
                 version = seen
             except dialect.DriverError as error:
                 log.warning("events cannot be read now: %s", error, extra={"action": "tail_failed"})
+
+    def _was_woken(self) -> bool:
+        try:
+            self._woken.get(timeout=LOOK_EVERY)
+        except queue.Empty:
+            return False
+        return True
 
     def _read(self) -> None:
         while True:
