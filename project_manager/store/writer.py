@@ -189,7 +189,7 @@ class Writer:
         shared = Shared()
         tx = Tx(execute, 0, SYSTEM, "", self._max_attempts, shared)
         tx.now = self._read_clock(tx)
-        self._duties.due(tx)
+        self._do_what_is_due(tx, shared)
         for job in batch:
             self._run_job(job, tx, shared)
         events.write(tx, shared.outbox)
@@ -197,6 +197,19 @@ class Writer:
         execute("COMMIT")
         self._last_now = tx.now
         self._duties.committed()
+
+    def _do_what_is_due(self, tx: Tx, shared: Shared) -> None:
+        """A fault in here must not stop the jobs: who may claim is judged by their own statements."""
+        tx.execute("SAVEPOINT due")
+        try:
+            self._duties.due(tx)
+        except dialect.DriverError:
+            raise
+        except Exception as error:  # noqa: BLE001 as above
+            self._fault("due", error)
+            tx.execute("ROLLBACK TO due")
+            shared.outbox.clear()
+        tx.execute("RELEASE due")
 
     def _run_job(self, job: Job[Any], batch: Tx, shared: Shared) -> None:
         execute = batch.execute
