@@ -16,7 +16,7 @@ from project_manager.domain.limits import IDEMPOTENCY_HOURS
 from project_manager.hub import Hub
 from project_manager.metrics import Metrics
 from project_manager.services import events
-from project_manager.store import answers, instances, waiters
+from project_manager.store import answers, instances, meta, waiters
 from project_manager.store.backup import last_verified
 from project_manager.store.database import Database, DatabaseRefused, beat, register
 from project_manager.store.transaction import Tx
@@ -43,7 +43,13 @@ async def signed_on(database: Database, kind: str) -> AsyncIterator[None]:
         yield
     finally:
         with anyio.CancelScope(shield=True):
-            await _quietly(database, "leave", lambda tx: instances.leave(tx, database.instance))
+            await _quietly(database, "leave", partial(_leave, database=database))
+
+
+def _leave(tx: Tx, *, database: Database) -> None:
+    """The next process begins no earlier than this one ended, whatever its clock says."""
+    instances.leave(tx, database.instance)
+    meta.raise_clock(tx, tx.now)
 
 
 async def heartbeat(database: Database, kind: str) -> None:

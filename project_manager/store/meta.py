@@ -1,12 +1,14 @@
 """The single row that speaks of the database itself: its epoch, how far the clock got, where fences begin."""
 
-from sqlalchemy import bindparam, select, update
+from sqlalchemy import bindparam, func, select, update
+from sqlalchemy.sql.expression import literal_column
 
 from project_manager.store.compiled import Statement
-from project_manager.store.schema import meta
+from project_manager.store.schema import events, meta
 from project_manager.store.transaction import Tx
 
-_CLOCK_HIGH = Statement(select(meta.c.clock_high))
+_LAST_EVENT = select(events.c.at).order_by(events.c.seq.desc()).limit(literal_column("1")).scalar_subquery()
+_CLOCK_HIGH = Statement(select(func.max(meta.c.clock_high, func.coalesce(_LAST_EVENT, literal_column("0")))))
 _RAISE_CLOCK = Statement(update(meta).values(clock_high=bindparam("now")))
 _EPOCH = Statement(select(meta.c.epoch))
 _FENCE_FLOOR = Statement(select(meta.c.fence_floor))
@@ -16,7 +18,9 @@ _RENEW = Statement(update(meta).values(epoch=bindparam("new_epoch"), fence_floor
 
 
 def clock_high(tx: Tx) -> int:
-    """The latest instant that a batch has used, to within a second; milliseconds since the epoch."""
+    """The latest instant that a batch has used: exactly when it wrote an event, else to within a second;
+    milliseconds since the epoch.
+    """
     return int(_CLOCK_HIGH.value(tx))
 
 

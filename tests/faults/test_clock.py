@@ -1,0 +1,95 @@
+"""The machine's clock jumps: leases end early or late, never twice, and time in the log never runs backwards."""
+
+import httpx
+import pytest
+
+from tests.e2e.conftest import Start
+from tests.e2e.service import Service
+from tests.faults import history
+from tests.faults.shim import Shim
+
+HOUR = 3600
+
+
+@pytest.fixture
+def service(prepare_service: Start, shim: Shim) -> Service:
+    service = prepare_service()
+    service.start(**shim.variables(service.database))
+    with service.http() as http:
+        http.post("/api/tasks", json={"name": "contested"})
+    return service
+
+
+def claim(http: httpx.Client, agent: str, ttl: int = 60) -> httpx.Response:
+    return http.post("/api/tasks/1/lock", json={"agent_id": agent, "ttl_seconds": ttl})
+
+
+def finish(http: httpx.Client, agent: str, fence: int) -> httpx.Response:
+    body = {"agent_id": agent, "fence": fence, "status": "DONE"}
+    return http.post("/api/tasks/1/status", json=body)
+
+
+def check_log(http: httpx.Client) -> None:
+    events = history.all_events(http)
+    history.check_numbers(events)
+    history.check_one_holder(events)
+    times = [event["timestamp"] for event in events]
+    assert times == sorted(times)
+
+
+def test_after_a_jump_forward_leases_have_ended_and_their_fences_are_stale(service: Service, shim: Shim) -> None:
+    with service.http() as http:
+        assert claim(http, "early").json()["lock"]["fence"] == 1
+        shim.shift_clock(HOUR)
+        assert claim(http, "late").json()["lock"]["fence"] == 2
+        assert finish(http, "early", 1).json()["code"] == "stale_fence"
+        assert finish(http, "late", 2).status_code == 200
+        check_log(http)
+
+
+def test_after_a_jump_back_time_holds_still_and_leases_go_on(service: Service, shim: Shim) -> None:
+    with service.http() as http:
+        before = claim(http, "holder").json()["lock"]
+        shim.shift_clock(-HOUR)
+        assert claim(http, "other").json()["code"] == "lock_held"
+        renewed = claim(http, "holder").json()["lock"]
+        assert renewed["fence"] == before["fence"]
+        assert renewed["expires_at"] >= before["expires_at"]
+        assert http.get("/api/tasks/1").json()["lock"]["holder"] == "holder"
+        assert finish(http, "holder", before["fence"]).status_code == 200
+        assert http.get("/healthz").status_code == 200
+        check_log(http)
+
+
+@pytest.mark.parametrize("killed", [False, True], ids=["stopped", "killed"])
+def test_a_clock_that_was_set_back_while_the_service_was_down_changes_nothing(
+    service: Service, shim: Shim, killed: bool
+) -> None:
+    shim.shift_clock(HOUR)
+    with service.http() as http:
+        before = claim(http, "holder").json()["lock"]
+    if killed:
+        service.kill()
+    else:
+        assert service.stop() == 0
+    shim.shift_clock(0)
+    service.start(**shim.variables(service.database))
+    with service.http() as http:
+        assert claim(http, "other").json()["code"] == "lock_held"
+        renewed = claim(http, "holder").json()["lock"]
+        assert (renewed["fence"], renewed["acquired_at"]) == (before["fence"], before["acquired_at"])
+        assert finish(http, "holder", before["fence"]).status_code == 200
+        check_log(http)
+
+
+def test_two_servers_whose_clocks_differ_agree_on_who_holds(
+    service: Service, shim: Shim, prepare_service: Start
+) -> None:
+    shim.shift_clock(HOUR)
+    truthful = prepare_service(DATABASE_PATH=service.database).start()
+    with service.http() as ahead, truthful.http() as behind:
+        assert claim(ahead, "holder").json()["lock"]["fence"] == 1
+        assert claim(behind, "other").json()["code"] == "lock_held"
+        assert behind.get("/api/tasks/1").json()["lock"]["holder"] == "holder"
+        assert finish(behind, "holder", 1).status_code == 200
+        check_log(ahead)

@@ -1,0 +1,124 @@
+"""Those who listen: one that does not read delays nobody, and whoever comes back has missed nothing."""
+
+import json
+import random
+import socket
+import struct
+from collections.abc import Iterator
+from typing import Any
+
+import anyio
+import anyio.lowlevel
+import anyio.to_thread
+import httpx
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed, InvalidHandshake
+
+from tests.e2e.conftest import Start
+from tests.e2e.service import PATIENCE, Service
+from tests.e2e.sockets import stalled_websocket
+from tests.faults import history
+
+CUT_OFF_SECONDS = 15
+"""Longer than a client may refuse to read."""
+CLIENTS, WRITES = 25, 200
+
+
+async def test_a_client_that_does_not_read_delays_nobody_and_loses_nothing(start_service: Start) -> None:
+    service = start_service()
+    with service.http() as http, stalled_websocket(service.port) as stalled:
+        async with connect(service.websocket_url, proxy=None) as reading, anyio.create_task_group() as tasks:
+            await reading.recv()
+            tasks.start_soon(anyio.to_thread.run_sync, write_much, http)
+            seen = [json.loads(await received(reading))["seq"]]
+            while seen[-1] < 8001:
+                seen.append(json.loads(await received(reading))["seq"])
+        assert seen == list(range(1, 8002))
+        service.wait_until(lambda: dropped(http), CUT_OFF_SECONDS)
+        frames = list(read_frames(stalled))
+        assert dropped(http) == 1
+    assert frames[-1] == 1013
+    before = [frame["seq"] for frame in frames[1:-1]]
+    assert before == list(range(1, len(before) + 1))
+    async with connect(f"{service.websocket_url}?since={before[-1]}", proxy=None) as back:
+        await back.recv()
+        after = [json.loads(await received(back))["seq"] for _ in range(8001 - len(before))]
+    assert before + after == list(range(1, 8002))
+
+
+def write_much(http: httpx.Client) -> None:
+    for _ in range(16):
+        assert http.post("/api/tasks/bulk", json={"tasks": [{"name": "n" * 200}] * 500}).status_code == 201
+
+
+async def received(websocket: ClientConnection) -> str:
+    with anyio.fail_after(PATIENCE):
+        return str(await websocket.recv())
+
+
+def dropped(http: httpx.Client) -> int:
+    lines = http.get("/metrics").text.splitlines()
+    return next(int(float(line.split()[1])) for line in lines if line.startswith("pm_subscribers_dropped_total "))
+
+
+def read_frames(connection: socket.socket) -> Iterator[Any]:
+    """The JSON of each text frame; at the end the code of the close frame."""
+    with connection.makefile("rb") as stream:
+        while True:
+            head, length = stream.read(2)
+            if length == 126:
+                (length,) = struct.unpack("!H", stream.read(2))
+            elif length == 127:
+                (length,) = struct.unpack("!Q", stream.read(8))
+            body = stream.read(length)
+            match head & 0x0F:
+                case 0x1:
+                    yield json.loads(body)
+                case 0x8:
+                    yield struct.unpack("!H", body[:2])[0]
+                    return
+
+
+async def test_clients_that_come_and_go_all_end_with_the_same_story(start_service: Start) -> None:
+    service = start_service()
+    stories: list[list[int]] = [[] for _ in range(CLIENTS)]
+    with anyio.fail_after(60):
+        async with anyio.create_task_group() as tasks:
+            for number, story in enumerate(stories):
+                tasks.start_soon(come_and_go, service, story, random.Random(number))
+            await write_some(service)
+            await anyio.to_thread.run_sync(start_again, service)
+            await write_some(service)
+    with service.http() as http:
+        numbers = [event["seq"] for event in history.all_events(http)]
+    assert len(numbers) == 2 * WRITES + 1
+    assert all(story == numbers for story in stories)
+
+
+def start_again(service: Service) -> None:
+    assert service.stop() == 0
+    service.start()
+
+
+async def write_some(service: Service) -> None:
+    async with service.client() as http:
+        for _ in range(WRITES):
+            assert (await http.post("/api/tasks", json={"name": "one more"})).status_code == 201
+
+
+async def come_and_go(service: Service, story: list[int], chance: random.Random) -> None:
+    """Reads some, goes without a word, and comes back with the last number it has, until it has seen everything."""
+    while not story or story[-1] < 2 * WRITES + 1:
+        url = f"{service.websocket_url}?since={story[-1] if story else 0}&batch={chance.choice('01')}"
+        try:
+            async with connect(url, proxy=None) as websocket:
+                hello = json.loads(await websocket.recv())
+                assert hello["type"] == "hello"
+                for _ in range(chance.randrange(1, 60)):
+                    frame = json.loads(await websocket.recv())
+                    story.extend(event["seq"] for event in frame.get("events", [frame]))
+                    if story[-1] == 2 * WRITES + 1:
+                        return
+                websocket.transport.abort()
+        except (ConnectionClosed, InvalidHandshake, OSError):
+            await anyio.lowlevel.checkpoint()
