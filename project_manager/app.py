@@ -16,6 +16,7 @@ from project_manager.config import Settings
 from project_manager.logs import log_action
 from project_manager.mcp.server import build_server
 from project_manager.mcp.stdio import serve_stdio as speak
+from project_manager.mcp.stdio import serve_stdio_beside
 from project_manager.mcp.transports import McpDoor
 from project_manager.runtime import Runtime, open_runtime
 from project_manager.web.application import api, guarded
@@ -74,7 +75,8 @@ class Ports:
 def serve(settings: Settings, *, announce: Announce) -> int:
     """Runs the service until SIGTERM or SIGINT; the exit status. Raises StartRefused, DatabaseRefused.
 
-    `announce` gets the lines that tell people where the doors are.
+    `announce` gets the lines that tell people where the doors are. With the transport stdio MCP is spoken on standard
+    input and output beside the API port, and the service goes on when that client has gone.
     """
     sockets = bind(settings)
     try:
@@ -143,6 +145,8 @@ async def run(settings: Settings, sockets: list[socket.socket], announce: Announ
             server = Server(_configuration(settings, application))
             tasks.start_soon(_until_signal, server, runtime, door, leaving)
             tasks.start_soon(_announce_when_up, server, runtime, sockets, announce)
+            if settings.mcp_transport == "stdio":
+                tasks.start_soon(serve_stdio_beside, runtime)
             await server.serve(sockets=sockets)
             tasks.cancel_scope.cancel()
 

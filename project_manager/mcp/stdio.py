@@ -24,7 +24,12 @@ async def serve_stdio(runtime: Runtime) -> None:
     await serve(build_server(runtime))
 
 
-async def serve(server: sdk.DoorServer) -> None:
+async def serve_stdio_beside(runtime: Runtime) -> None:
+    """Serves the product on standard input and output within a process that also listens and minds the signals."""
+    await serve(build_server(runtime), mind_signals=False)
+
+
+async def serve(server: sdk.DoorServer, *, mind_signals: bool = True) -> None:
     """Serves until standard input ends or a signal comes; what was asked by then is still answered.
 
     Standard output carries nothing but the protocol: stray prints go to standard error meanwhile.
@@ -32,7 +37,8 @@ async def serve(server: sdk.DoorServer) -> None:
     conversation = Conversation(Calls())
     lines = _Lines()
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(_end_at_signal, server, conversation, tasks.cancel_scope)
+        if mind_signals:
+            tasks.start_soon(_end_at_signal, server, conversation, tasks.cancel_scope)
         async with server.lifespan(server) as state, stdio_server(stdin=cast("Any", lines)) as (read, write):
             lines.start()
             await sdk.serve_duplex(

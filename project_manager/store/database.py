@@ -149,9 +149,12 @@ def _migrate(path: Path, present: str | None) -> None:
     # Loaded only now: Alembic takes longer to load than a start may take when there is nothing to migrate.
     from project_manager.store.migrate import upgrade  # noqa: PLC0415
 
-    if present is not None:
-        _copy_before_migration(path, present)
-    upgrade(str(path))
+    try:
+        if present is not None:
+            _copy_before_migration(path, present)
+        upgrade(str(path))
+    except dialect.DriverError as error:
+        raise DatabaseRefused(f"the database {path} cannot be made or migrated: {error}") from error
 
 
 def _copy_before_migration(path: Path, present: str) -> None:

@@ -2,13 +2,20 @@
 
 from alembic import command
 from alembic.config import Config
+from sqlalchemy.exc import DBAPIError
 
 from project_manager.store.revisions import scripts_folder
 
 
 def upgrade(path: str) -> None:
-    """Runs every migration that the database lacks, all in one transaction: they are kept whole or not at all."""
+    """Runs every migration that the database lacks, all in one transaction: they are kept whole or not at all.
+
+    Raises the driver's error.
+    """
     config = Config()
     config.set_main_option("script_location", str(scripts_folder()).replace("%", "%%"))
     config.attributes["path"] = path
-    command.upgrade(config, "head")
+    try:
+        command.upgrade(config, "head")
+    except DBAPIError as error:
+        raise (error.orig or error) from error

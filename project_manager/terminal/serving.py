@@ -1,6 +1,7 @@
 """serve and mcp: the service itself."""
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 import click
@@ -16,8 +17,10 @@ def serve(flags: Mapping[str, object], env_file: Path | None, project: str | Non
     _begin_log(settings)
     if project is not None:
         plans.tell(plans.bring_in(settings, project, dry_run=False, status="keep", prune=False, quiet=True))
+    # Over stdio standard output carries nothing but the protocol.
+    announce = partial(click.echo, err=settings.mcp_transport == "stdio")
     try:
-        return app.serve(settings, announce=click.echo)
+        return app.serve(settings, announce=announce)
     except app.StartRefused as refusal:
         raise Refused(str(refusal)) from refusal
 
