@@ -10,7 +10,7 @@ from project_manager.contract import commands, views
 from project_manager.contract.fields import Command
 from project_manager.domain.actors import Actor, Role
 from project_manager.domain.errors import IdempotencyMismatch, RoleRequired, WrongAgent
-from project_manager.operation import Operation
+from project_manager.operations.definition import Operation
 from project_manager.store import answers
 from project_manager.store.transaction import Tx
 

@@ -34,7 +34,7 @@ from project_manager.domain.events import MAY_MAKE_READY
 from project_manager.hub import Closed, Event, Hub, Resync, Subscription
 from project_manager.logs import log_action
 from project_manager.metrics import Metrics
-from project_manager.operation import Kind, Operation
+from project_manager.operations.definition import Kind, Operation
 from project_manager.services import leases, tokens
 from project_manager.store import agents, answers, events, meta, revisions
 from project_manager.store.database import Database, Options, prepare
@@ -316,7 +316,8 @@ _REFUSALS = {StaleFence.code: "stale_fence"}
 async def _to_its_end(write: Awaitable[Written]) -> Written:
     """A write that was begun takes effect, so that its answer must not be lost to a deadline."""
     with anyio.CancelScope(shield=True):
-        return await write
+        written = await write
+    return written  # noqa: RET504 to the type checker a cancel scope may swallow, so that nothing may return in it
 
 
 def _key(command: Command, caller: Caller) -> str | None:

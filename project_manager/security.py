@@ -11,6 +11,7 @@ import ipaddress
 import secrets
 from collections.abc import Awaitable, Callable, MutableMapping
 from http.cookies import CookieError, SimpleCookie
+from itertools import count
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -28,6 +29,7 @@ Refuse = Callable[[Scope, Receive, Send, ProjectManagerError], Awaitable[None]]
 
 COOKIE = "pm_session"
 REQUEST_ID_CHARACTERS = 128
+HOSTS_REMEMBERED = 1000
 OPEN_PATHS = frozenset({"/", "/healthz", "/livez", "/readyz", "/api/session", "/openapi.json", "/docs", "/favicon.ico"})
 OPEN_FOLDERS = ("/static/",)
 
@@ -46,13 +48,15 @@ class Gate:
         self._origins = frozenset(settings.cors_origins)
         self._identify = identify
         self._refuse = refuse
+        self._seen_hosts: set[bytes] = set()
+        self._numbers = count(secrets.randbits(63))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return
         headers = _first_values(scope["headers"])
-        request_id = _request_id(headers)
+        request_id = _given_id(headers) or f"{next(self._numbers):016x}"
         state = scope.setdefault("state", {})
         state["request_id"] = request_id
         current_request_id.set(request_id)
@@ -70,8 +74,13 @@ class Gate:
         await self._app(scope, receive, answer)
 
     def _check_host(self, headers: dict[bytes, bytes]) -> None:
-        host = _hostname(headers.get(b"host", b"").decode("latin-1"))
+        given = headers.get(b"host", b"")
+        if given in self._seen_hosts:
+            return
+        host = _hostname(given.decode("latin-1"))
         if self._any_host or host in self._hosts or _nobody_elses(host):
+            if len(self._seen_hosts) < HOSTS_REMEMBERED:
+                self._seen_hosts.add(given)
             return
         raise OriginRefused(f"the host {host[:100]!r} is not one that this server answers to", host=host[:100])
 
@@ -114,11 +123,13 @@ def _first_values(headers: list[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
     return dict(reversed(headers))
 
 
-def _request_id(headers: dict[bytes, bytes]) -> str:
-    given = headers.get(b"x-request-id", b"").decode("latin-1").strip()
-    if given and len(given) <= REQUEST_ID_CHARACTERS and given.isascii() and given.isprintable():
-        return given
-    return secrets.token_hex(8)
+def _given_id(headers: dict[bytes, bytes]) -> str:
+    """The request id that the client gave, or nothing when none fit to be used was given."""
+    if b"x-request-id" not in headers:
+        return ""
+    given = headers[b"x-request-id"].decode("latin-1").strip()
+    fit = len(given) <= REQUEST_ID_CHARACTERS and given.isascii() and given.isprintable()
+    return given if fit else ""
 
 
 def _naming(send: Send, request_id: str) -> Send:

@@ -288,7 +288,7 @@ class GetBoardState(Command):
 
 class ListEvents(Command):
     since: fields.Seq = Field(0, description="events after this number")
-    types: fields.Words = Field(default_factory=list, description="only these types")
+    types: fields.EventTypes = Field(default_factory=list, description="only these types")
     project_id: fields.Id | None = None
     limit: fields.Limit = 100
     wait_seconds: fields.WaitSeconds = Field(0, description="wait this long for the first one, 0..55")

@@ -14,6 +14,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from project_manager.clock import parse_rfc3339
 from project_manager.domain import limits
+from project_manager.domain.events import EventType
 from project_manager.domain.statuses import EPIC_SYNONYMS, SYNONYMS, EpicStatus, Status, spelled
 
 
@@ -116,6 +117,15 @@ def word_reader(words: dict[str, Any], legal: list[str], kind: str = "status") -
     return read
 
 
+def _event_type(value: object) -> object:
+    types = [kind.value for kind in EventType]
+    if value not in types:
+        near = get_close_matches(str(value), types, n=1)
+        guess = f"did you mean {near[0]}? " if near else ""
+        raise ValueError(f"{str(value)[:40]!r} is not a type of event: {guess}it is one of {', '.join(types)}")
+    return value
+
+
 def _distinct(values: list[Any]) -> list[Any]:
     return list(dict.fromkeys(values))
 
@@ -159,6 +169,11 @@ StatusOfEpic = Annotated[
     EpicStatus,
     BeforeValidator(word_reader(dict(EPIC_SYNONYMS), [*EpicStatus])),
     WithJsonSchema({"type": "string", "enum": [*EpicStatus]}),
+]
+EventTypes = Annotated[
+    list[Annotated[str, BeforeValidator(_event_type), WithJsonSchema({"type": "string"})]],
+    BeforeValidator(listed),
+    AfterValidator(_distinct),
 ]
 Words = Annotated[list[Label], BeforeValidator(listed), Field(max_length=64)]
 

@@ -21,7 +21,7 @@ from project_manager.domain.errors import Invalid, ProjectManagerError, Shutting
 from project_manager.mcp import exchange, predecessor, sdk
 from project_manager.mcp.outcome import Outcome
 from project_manager.mcp.schemas import input_schema
-from project_manager.operation import Operation, Profile, Tool
+from project_manager.operations.definition import Operation, Profile, Tool
 from project_manager.runtime import Runtime
 
 _log = logging.getLogger(__name__)

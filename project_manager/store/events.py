@@ -13,7 +13,7 @@ from sqlalchemy import bindparam, delete, func, insert, select
 from project_manager.clock import rfc3339
 from project_manager.domain.events import EventType
 from project_manager.store.compiled import Statement, each
-from project_manager.store.schema import events
+from project_manager.store.schema import events, meta
 from project_manager.store.transaction import Tx
 
 
@@ -56,7 +56,7 @@ _AT_ONCE = (64, 8, 1)
 _AFTER = Statement(
     select(*_COLUMNS).where(events.c.seq > bindparam("since")).order_by(events.c.seq).limit(bindparam("limit"))
 )
-_HEAD = Statement(select(func.coalesce(func.max(events.c.seq), 0)))
+_HEAD = Statement(select(func.coalesce(func.max(events.c.seq), select(meta.c.event_floor).scalar_subquery(), 0)))
 _OF_TASK = Statement(
     select(*_COLUMNS)
     .where(events.c.task_id == bindparam("task_id"), events.c.seq > bindparam("after"))
@@ -106,7 +106,7 @@ def after(tx: Tx, since: int, limit: int) -> list[EventRow]:
 
 
 def head(tx: Tx) -> int:
-    """The last `seq` there is; 0 when nothing has happened yet."""
+    """The last `seq` there was, whether its event is still kept or not; 0 when nothing has happened yet."""
     return int(_HEAD.value(tx))
 
 

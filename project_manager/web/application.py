@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import Route
 from starlette.types import ASGIApp
@@ -11,6 +12,7 @@ from starlette.types import ASGIApp
 from project_manager.runtime import Runtime
 from project_manager.security import Gate
 from project_manager.web import dashboard, reference, routes
+from project_manager.web.direct import Direct
 from project_manager.web.errors import on_fault, on_http_exception, refuse
 from project_manager.web.ops import Leaving, Ops
 from project_manager.web.session import Session
@@ -23,8 +25,9 @@ def api(
     runtime: Runtime, updates: Updates, mcp: ASGIApp | None, mcp_paths: Iterable[str], leaving: Leaving | None = None
 ) -> ASGIApp:
     """Everything on the API port. The MCP door answers here too, so that one port suffices behind a proxy."""
+    operations = routes.routes(runtime)
     listed = [
-        *routes.routes(runtime),
+        *operations,
         *Ops(runtime, lambda: updates.open, leaving or Leaving()).routes(),
         updates.route(),
         *Session(runtime).routes(),
@@ -34,6 +37,7 @@ def api(
     ]
     application = Starlette(
         routes=listed,
+        middleware=[Middleware(Direct, routes=operations)],
         exception_handlers={HTTPException: on_http_exception, Exception: on_fault},
     )
     application.router.redirect_slashes = False

@@ -16,7 +16,7 @@ from project_manager.domain.errors import (
     RoleRequired,
     Unauthorized,
 )
-from project_manager.operation import Kind, Operation
+from project_manager.operations.definition import Kind, Operation
 from project_manager.web.errors import status_of
 
 REFERENCE = "#/components/schemas/{model}"

@@ -4,6 +4,7 @@ from functools import lru_cache
 from html import escape
 from typing import Any
 
+import anyio.to_thread
 import orjson
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
@@ -32,7 +33,7 @@ def routes() -> list[Route]:
 
 
 async def openapi(request: Request) -> Response:
-    return Response(_encoded(), media_type="application/json")
+    return Response(await anyio.to_thread.run_sync(_encoded), media_type="application/json")
 
 
 async def style(request: Request) -> Response:
@@ -40,17 +41,24 @@ async def style(request: Request) -> Response:
 
 
 async def page(request: Request) -> Response:
-    return HTMLResponse(_page(), headers={"Content-Security-Policy": POLICY, "X-Content-Type-Options": "nosniff"})
+    headers = {"Content-Security-Policy": POLICY, "X-Content-Type-Options": "nosniff"}
+    return HTMLResponse(await anyio.to_thread.run_sync(_page), headers=headers)
+
+
+@lru_cache(maxsize=1)
+def _described() -> dict[str, Any]:
+    """Takes a quarter of a second, so it is asked for in a thread, and once."""
+    return document()
 
 
 @lru_cache(maxsize=1)
 def _encoded() -> bytes:
-    return orjson.dumps(document())
+    return orjson.dumps(_described())
 
 
 @lru_cache(maxsize=1)
 def _page() -> str:
-    described = document()
+    described = _described()
     sections = [
         _section(method, path, entry)
         for path, methods in described["paths"].items()
@@ -83,7 +91,7 @@ def _section(method: str, path: str, entry: dict[str, Any]) -> str:
 
 def _referred(body: dict[str, Any]) -> dict[str, Any]:
     name = str(body.get("$ref", "")).rpartition("/")[2]
-    found: dict[str, Any] = document()["components"]["schemas"].get(name, {}).get("properties", {})
+    found: dict[str, Any] = _described()["components"]["schemas"].get(name, {}).get("properties", {})
     return found
 
 

@@ -4,12 +4,12 @@ JSON.
 
 from collections import defaultdict
 from collections.abc import Awaitable
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl
 
 import anyio
 import orjson
-from starlette.responses import Response
 from starlette.routing import Route
 
 from project_manager.calls import Answer, Caller
@@ -25,10 +25,12 @@ from project_manager.domain.errors import (
     ProjectManagerError,
 )
 from project_manager.domain.limits import BODY_BYTES, KEY_CHARACTERS
-from project_manager.operation import Operation
+from project_manager.operations.definition import Operation
 from project_manager.runtime import Runtime
 from project_manager.security import Receive, Scope, Send
 from project_manager.web.errors import response_of
+
+Headers = list[tuple[bytes, bytes]]
 
 YAML_TYPES = (b"application/yaml", b"application/x-yaml", b"text/yaml", b"text/x-yaml")
 
@@ -45,6 +47,15 @@ def routes(runtime: Runtime) -> list[Route]:
     return [Route(path, endpoint=PathEndpoint(runtime, path, by_path[path])) for path in fixed_first]
 
 
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What is sent: made without Starlette's Response, which costs more than the rest of the answer."""
+
+    status: int
+    headers: Headers
+    body: bytes
+
+
 class PathEndpoint:
     """An ASGI application for one path with its methods."""
 
@@ -58,15 +69,17 @@ class PathEndpoint:
         started = monotonic()
         method = scope["method"]
         try:
-            response = await self._answer(method, scope, receive)
+            reply = await self._answer(method, scope, receive)
         except ProjectManagerError as error:
             response = response_of(error, scope["state"]["request_id"])
             if isinstance(error, MethodRefused):
                 response.headers["Allow"] = self._allow
-        await response(scope, receive, send)
-        self._runtime.metrics.http_request(method, self._path, response.status_code, monotonic() - started)
+            reply = Reply(response.status_code, response.raw_headers, bytes(response.body))
+        await send({"type": "http.response.start", "status": reply.status, "headers": reply.headers})
+        await send({"type": "http.response.body", "body": reply.body})
+        self._runtime.metrics.http_request(method, self._path, reply.status, monotonic() - started)
 
-    async def _answer(self, method: str, scope: Scope, receive: Receive) -> Response:
+    async def _answer(self, method: str, scope: Scope, receive: Receive) -> Reply:
         operation = self._methods.get("GET" if method == "HEAD" else method)
         if operation is None:
             raise MethodRefused(f"{method} is not a method of {self._path}", allowed=self._allow)
@@ -75,7 +88,7 @@ class PathEndpoint:
         caller = Caller(scope["state"]["actor"], "rest", scope["state"]["request_id"], _key(operation, headers))
         work = self._runtime.run(operation, raw, caller)
         answer = await (_while_connected(work, receive) if raw.get("wait_seconds") else work)
-        return _response(operation, answer, headers)
+        return _reply(operation, answer, headers)
 
 
 async def _while_connected(work: Awaitable[Answer], receive: Receive) -> Answer:
@@ -213,16 +226,23 @@ def _expected_version(operation: Operation, headers: dict[bytes, bytes]) -> int 
     return int(tag)
 
 
-def _response(operation: Operation, answer: Answer, headers: dict[bytes, bytes]) -> Response:
+def _reply(operation: Operation, answer: Answer, headers: dict[bytes, bytes]) -> Reply:
     tag = _tag(answer)
-    extra: dict[str, str] = {} if tag is None else {"ETag": tag, "Cache-Control": "no-cache"}
+    extra: Headers = []
+    if tag is not None:
+        extra += [(b"etag", tag.encode("latin-1")), (b"cache-control", b"no-cache")]
     if answer.replayed:
-        extra["Idempotency-Replayed"] = "true"
+        extra.append((b"idempotency-replayed", b"true"))
     if operation.snapshot and tag is not None and _matches(headers.get(b"if-none-match"), tag):
-        return Response(status_code=304, headers=extra)
+        return Reply(304, extra, b"")
     if operation.command is commands.ExportPlan and b"yaml" in headers.get(b"accept", b""):
-        return Response(answer.view.document, media_type="application/yaml")
-    return Response(answer.body, answer.status, headers=extra, media_type="application/json")
+        return _with_body(200, extra, answer.view.document.encode(), b"application/yaml")
+    return _with_body(answer.status, extra, answer.body, b"application/json")
+
+
+def _with_body(status: int, extra: Headers, body: bytes, media_type: bytes) -> Reply:
+    described = [(b"content-length", str(len(body)).encode()), (b"content-type", media_type)]
+    return Reply(status, described + extra, body)
 
 
 def _tag(answer: Answer) -> str | None:

@@ -5,7 +5,7 @@ from project_manager.domain.errors import (
     AgentNotFound,
     ProjectNotFound,
 )
-from project_manager.operation import READS, Operation, Tool
+from project_manager.operations.definition import READS, Operation, Tool
 from project_manager.services import (
     agents,
     board,

@@ -10,7 +10,7 @@ from project_manager.domain.errors import (
     NotReady,
     ProjectNotFound,
 )
-from project_manager.operation import LEASE_FAULTS, REPEATABLE, WRITES, Kind, Operation, Tool
+from project_manager.operations.definition import LEASE_FAULTS, REPEATABLE, WRITES, Kind, Operation, Tool
 from project_manager.services import (
     leases,
 )

@@ -10,7 +10,7 @@ from project_manager.domain.errors import (
     ProjectNotFound,
     VersionMismatch,
 )
-from project_manager.operation import READS, REPEATABLE, Kind, Operation, Profile, Tool
+from project_manager.operations.definition import READS, REPEATABLE, Kind, Operation, Profile, Tool
 from project_manager.services import (
     epics,
     projects,

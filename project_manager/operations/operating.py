@@ -8,7 +8,7 @@ from project_manager.domain.errors import (
     ProjectNotFound,
     TokenNotFound,
 )
-from project_manager.operation import Kind, Operation
+from project_manager.operations.definition import Kind, Operation
 from project_manager.services import (
     importer,
     tokens,

@@ -17,7 +17,7 @@ from project_manager.domain.errors import (
     TaskNotFound,
     VersionMismatch,
 )
-from project_manager.operation import LEASE_FAULTS, READS, WRITES, Hints, Kind, Operation, Profile, Tool
+from project_manager.operations.definition import LEASE_FAULTS, READS, WRITES, Hints, Kind, Operation, Profile, Tool
 from project_manager.services import (
     events,
     listing,
