@@ -30,10 +30,7 @@ def settings() -> str:
 
 
 def operations() -> str:
-    rows = [
-        f"| `{operation.name}` | {_routes(operation)} | {_tool(operation)} | {operation.role.name.lower()} | {_cell(operation.summary)} |"
-        for operation in OPERATIONS
-    ]
+    rows = ["| " + " | ".join((f"`{operation.name}`", *_columns(operation))) + " |" for operation in OPERATIONS]
     return _page(
         "Operations",
         "Everything that can be done, once: each row is a REST route, most are MCP tools too, and all doors run the "
@@ -89,6 +86,10 @@ def _page(title: str, words: str, table: list[str]) -> str:
 
 def _default(value: str) -> str:
     return f"`{value}`" if value else "(empty)"
+
+
+def _columns(operation: Operation) -> tuple[str, ...]:
+    return _routes(operation), _tool(operation), operation.role.name.lower(), _cell(operation.summary)
 
 
 def _routes(operation: Operation) -> str:
