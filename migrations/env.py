@@ -1,4 +1,6 @@
-"""How Alembic meets the database: our driver, our own BEGIN, foreign keys off while tables are rebuilt and checked before COMMIT."""
+"""How Alembic meets the database: our driver, our own BEGIN, foreign keys off while tables are rebuilt and checked
+before COMMIT.
+"""
 
 from pathlib import Path
 
@@ -45,9 +47,7 @@ def migrate(connection: Connection) -> None:
 def run() -> None:
     path = database_path()
     Path(path).parent.mkdir(parents=True, exist_ok=True)
-    engine = create_engine(
-        "sqlite://", creator=lambda: dialect.connect(path, create=True), poolclass=NullPool
-    )
+    engine = create_engine("sqlite://", creator=lambda: dialect.connect(path, create=True), poolclass=NullPool)
     event.listen(engine, "begin", begin_for_writing)
     with engine.connect() as connection:
         driver_connection = connection.connection.driver_connection

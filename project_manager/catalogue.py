@@ -1,5 +1,5 @@
-"""Everything that a user can do, one row each: the route, the API description, the tool, the metric and the log word follow from
-the row. The rows themselves stand in `operations/`.
+"""Everything that a user can do, one row each: the route, the API description, the tool, the metric and the log word
+follow from the row. The rows themselves stand in `operations/`.
 """
 
 from collections.abc import Mapping

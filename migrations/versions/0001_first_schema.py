@@ -133,9 +133,7 @@ def upgrade() -> None:
         sa.Column("version", sa.Integer(), nullable=False),
         sa.Column("created_at", sa.Integer(), nullable=False),
         sa.Column("updated_at", sa.Integer(), nullable=False),
-        sa.CheckConstraint(
-            "status IN ('ACTIVE', 'PLANNED', 'COMPLETED', 'CANCELLED')", name=op.f("ck_epics_status")
-        ),
+        sa.CheckConstraint("status IN ('ACTIVE', 'PLANNED', 'COMPLETED', 'CANCELLED')", name=op.f("ck_epics_status")),
         sa.CheckConstraint("length(name) BETWEEN 1 AND 200", name=op.f("ck_epics_name_length")),
         sa.ForeignKeyConstraint(
             ["project_id"], ["projects.id"], name=op.f("fk_epics_project_id_projects"), ondelete="CASCADE"
@@ -178,15 +176,14 @@ def upgrade() -> None:
         sa.Column("archived", sa.Integer(), nullable=False),
         sa.CheckConstraint("(status = 'DONE') = (completed_at IS NOT NULL)", name=op.f("ck_tasks_completed")),
         sa.CheckConstraint("json_type(labels) = 'array'", name=op.f("ck_tasks_labels")),
-        sa.CheckConstraint(
-            "lock_holder IS NULL OR status = 'IN_PROGRESS'", name=op.f("ck_tasks_lock_in_progress")
-        ),
+        sa.CheckConstraint("lock_holder IS NULL OR status = 'IN_PROGRESS'", name=op.f("ck_tasks_lock_in_progress")),
         sa.CheckConstraint(
             "status IN ('BACKLOG', 'TODO', 'IN_PROGRESS', 'REVIEW', 'BLOCKED', 'DONE', 'CANCELLED')",
             name=op.f("ck_tasks_status"),
         ),
         sa.CheckConstraint(
-            "(lock_holder IS NULL) = (lock_acquired_at IS NULL) AND (lock_holder IS NULL) = (lock_expires_at IS NULL) AND (lock_holder IS NULL) = (lock_ttl IS NULL) AND (lock_holder IS NULL) = (lock_from IS NULL)",
+            "(lock_holder IS NULL) = (lock_acquired_at IS NULL) AND (lock_holder IS NULL) = (lock_expires_at IS NULL) "
+            "AND (lock_holder IS NULL) = (lock_ttl IS NULL) AND (lock_holder IS NULL) = (lock_from IS NULL)",
             name=op.f("ck_tasks_lock_whole"),
         ),
         sa.CheckConstraint("archived IN (0, 1)", name=op.f("ck_tasks_archived")),
@@ -199,9 +196,7 @@ def upgrade() -> None:
         sa.CheckConstraint("length(name) BETWEEN 1 AND 200", name=op.f("ck_tasks_name_length")),
         sa.CheckConstraint("priority BETWEEN 0 AND 4", name=op.f("ck_tasks_priority")),
         sa.CheckConstraint("unblocks >= 0", name=op.f("ck_tasks_unblocks")),
-        sa.ForeignKeyConstraint(
-            ["epic_id"], ["epics.id"], name=op.f("fk_tasks_epic_id_epics"), ondelete="CASCADE"
-        ),
+        sa.ForeignKeyConstraint(["epic_id"], ["epics.id"], name=op.f("fk_tasks_epic_id_epics"), ondelete="CASCADE"),
         sa.ForeignKeyConstraint(
             ["project_id"], ["projects.id"], name=op.f("fk_tasks_project_id_projects"), ondelete="CASCADE"
         ),
@@ -284,9 +279,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("task_id", "depends_on_id", name=op.f("pk_task_dependencies")),
         sqlite_with_rowid=False,
     )
-    op.create_index(
-        "ix_task_dependencies_depends_on_id", "task_dependencies", ["depends_on_id"], unique=False
-    )
+    op.create_index("ix_task_dependencies_depends_on_id", "task_dependencies", ["depends_on_id"], unique=False)
 
     op.create_table(
         "task_logs",
@@ -299,9 +292,7 @@ def upgrade() -> None:
         sa.CheckConstraint(
             "kind IN ('comment', 'progress', 'handoff', 'evidence', 'system')", name=op.f("ck_task_logs_kind")
         ),
-        sa.ForeignKeyConstraint(
-            ["task_id"], ["tasks.id"], name=op.f("fk_task_logs_task_id_tasks"), ondelete="CASCADE"
-        ),
+        sa.ForeignKeyConstraint(["task_id"], ["tasks.id"], name=op.f("fk_task_logs_task_id_tasks"), ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_task_logs")),
         sqlite_autoincrement=True,
     )
