@@ -1,0 +1,270 @@
+"""Who may come in over HTTP and WebSocket, from where, and as what."""
+
+from typing import Any
+
+import pytest
+from websockets.exceptions import ConnectionClosed
+
+from project_manager.catalogue import OPERATIONS
+from project_manager.domain.actors import Role
+from project_manager.operations.definition import Kind
+from project_manager.runtime import IDENTITY_SECONDS
+from tests.desk import Desk, Json
+from tests.served import Served, frame
+
+OUR_ORIGIN = "http://localhost:{port}"
+
+
+async def token(desk: Desk, role: str, agent_id: str | None = None) -> str:
+    """The secret of a new token; nobody who came before it is remembered as let in."""
+    name = f"{role} {agent_id or ''}".strip()
+    raw = {} if agent_id is None else {"agent_id": agent_id}
+    made: Json = await desk.do("create_token", name=name, role=role, **raw)
+    desk.runtime._identified.clear()
+    return str(made["secret"])
+
+
+def bearer(secret: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {secret}"}
+
+
+# from where
+
+
+@pytest.mark.promise("door:elsewhere")
+@pytest.mark.parametrize(
+    "host",
+    ["evil.example", "evil.example:8080", "127.0.0.1.evil.example", "localhost.evil.example", "a.b", "1.2.3.4.5"],
+)
+async def test_a_name_that_somebody_may_own_is_not_answered(served: Served, host: str) -> None:
+    for path in ("/api/tasks", "/healthz", "/", "/openapi.json", "/ws/updates"):
+        error = await served.refused(403, "GET", path, Host=host)
+        assert error["code"] == "origin_refused"
+        assert "ALLOWED_HOSTS" in error["hint"]
+
+
+@pytest.mark.parametrize(
+    "host", ["localhost", "localhost:1", "127.0.0.1:99", "[::1]:8080", "10.1.2.3", "pm", "pm:80", "x.localhost"]
+)
+async def test_an_address_or_a_name_without_a_dot_is_answered(served: Served, host: str) -> None:
+    await served.ok("GET", "/api/tasks", Host=host)
+
+
+@pytest.mark.parametrize("settings", [{"ALLOWED_HOSTS": "pm.example"}])
+async def test_an_allowed_host_is_answered_in_any_case_and_others_are_not(served: Served) -> None:
+    await served.ok("GET", "/api/tasks", Host="PM.example:443")
+    await served.refused(403, "GET", "/api/tasks", Host="other.example")
+
+
+@pytest.mark.promise("door:elsewhere")
+@pytest.mark.parametrize(
+    "origin", ["http://evil.example", "null", "http://localhost:1", "https://localhost.evil.example", "file://", "x"]
+)
+async def test_a_page_elsewhere_can_neither_read_nor_write(served: Served, origin: str) -> None:
+    for method, path, body in [
+        ("GET", "/api/tasks", None),
+        ("POST", "/api/tasks", b'{"name":"x"}'),
+        ("DELETE", "/api/tasks/1", None),
+        ("OPTIONS", "/api/tasks", None),
+        ("POST", "/api/session", b'{"token":"x"}'),
+    ]:
+        response = await served.send(method, path, body, Origin=origin, Content_Type="text/plain")
+        assert (response.status_code, response.json()["code"]) == (403, "origin_refused")
+        assert "access-control-allow-origin" not in response.headers
+    assert (await served.ok("GET", "/api/tasks"))["total"] == 0
+
+
+@pytest.mark.promise("door:elsewhere")
+async def test_the_websocket_is_closed_to_a_page_elsewhere(served: Served) -> None:
+    async with served.listen(origin="http://evil.example") as socket:
+        with pytest.raises(ConnectionClosed) as closed:
+            await frame(socket)
+    assert closed.value.rcvd is not None
+    assert closed.value.rcvd.code == 1008
+
+
+async def test_the_dashboard_of_this_very_server_may_read_and_write(served: Served) -> None:
+    origin = f"http://127.0.0.1:{served.port}"
+    await served.ok("POST", "/api/tasks", {"name": "x"}, Origin=origin)
+    async with served.listen(origin=origin) as socket:
+        assert (await frame(socket))["type"] == "hello"
+
+
+@pytest.mark.parametrize("settings", [{"CORS_ORIGINS": "https://board.example"}])
+async def test_a_listed_origin_may_call_and_read_and_others_may_not(served: Served) -> None:
+    asked = {"Access_Control_Request_Method": "PATCH", "Access_Control_Request_Headers": "authorization"}
+    preflight = await served.send("OPTIONS", "/api/tasks/1", Origin="https://board.example", **asked)
+    assert preflight.status_code == 200
+    assert preflight.headers["access-control-allow-origin"] == "https://board.example"
+    answer = await served.send("GET", "/api/tasks", Origin="https://board.example")
+    assert answer.headers["access-control-allow-origin"] == "https://board.example"
+    assert "access-control-allow-credentials" not in answer.headers
+    assert (await served.send("OPTIONS", "/api/tasks/1", Origin="https://evil.example", **asked)).status_code == 400
+    assert (await served.send("GET", "/api/tasks", Origin="https://evil.example")).status_code == 403
+
+
+# with a token
+
+
+@pytest.mark.promise("door:tokens")
+async def test_without_tokens_the_door_is_open_and_with_the_first_one_it_is_not(served: Served, desk: Desk) -> None:
+    await served.ok("GET", "/api/tasks")
+    secret = await token(desk, "viewer")
+    refusal = await served.send("GET", "/api/tasks")
+    assert (refusal.status_code, refusal.json()["code"]) == (401, "unauthorized")
+    assert refusal.headers["www-authenticate"].startswith("Bearer")
+    await served.ok("GET", "/api/tasks", **bearer(secret))
+
+
+@pytest.mark.promise("door:tokens")
+@pytest.mark.parametrize("settings", [{"AUTH_REQUIRED": "true"}])
+async def test_auth_required_asks_for_a_token_before_there_is_one(served: Served) -> None:
+    await served.refused(401, "GET", "/api/tasks")
+    for open_path in ("/healthz", "/livez", "/readyz", "/openapi.json", "/docs", "/"):
+        assert (await served.send("GET", open_path)).status_code == 200
+    for closed_path in ("/metrics", "/api/metrics", "/api/board/state", "/api/events"):
+        await served.refused(401, "GET", closed_path)
+
+
+@pytest.mark.promise("door:tokens")
+@pytest.mark.parametrize("header", ["Bearer wrong", "Bearer", "Basic YTpi", "pm_x", "", "Bearer \u00e9"])
+async def test_what_is_not_a_token_of_ours_is_refused(served: Served, desk: Desk, header: str) -> None:
+    await token(desk, "operator")
+    await served.refused(401, "GET", "/api/tasks", Authorization=header)
+
+
+@pytest.mark.promise("door:tokens")
+async def test_a_revoked_token_opens_no_door(served: Served, desk: Desk) -> None:
+    secret = await token(desk, "operator")
+    await served.ok("GET", "/api/tasks", **bearer(secret))
+    await desk.do("revoke_token", token_id=1)
+    desk.runtime._identified.clear()
+    assert IDENTITY_SECONDS <= 1
+    await served.refused(401, "GET", "/api/tasks", **bearer(secret))
+
+
+@pytest.mark.promise("door:tokens")
+async def test_a_secret_is_shown_once_and_only_its_hash_is_stored(served: Served, desk: Desk) -> None:
+    secret = await token(desk, "operator")
+    listed = await served.ok("GET", "/api/tokens", **bearer(secret))
+    assert [item["secret"] for item in listed["items"]] == [None]
+    raw = desk.runtime.database.path.read_bytes() + desk.runtime.database.path.with_name("pm.db-wal").read_bytes()
+    assert secret.encode() not in raw
+
+
+@pytest.mark.promise("door:tokens")
+@pytest.mark.parametrize("settings", [{"AUTH_REQUIRED": "true"}])
+async def test_the_websocket_asks_for_a_token_too(served: Served, desk: Desk) -> None:
+    async with served.listen() as socket:
+        with pytest.raises(ConnectionClosed) as closed:
+            await frame(socket)
+    assert closed.value.rcvd is not None
+    assert closed.value.rcvd.code == 4401
+    secret = await token(desk, "viewer")
+    async with served.listen(additional_headers=bearer(secret)) as socket:
+        assert (await frame(socket))["type"] == "hello"
+
+
+# as what
+
+
+@pytest.mark.promise("door:roles")
+@pytest.mark.parametrize("role", ["viewer", "agent", "operator"])
+async def test_each_role_may_do_what_its_operations_ask_for_and_nothing_else(
+    served: Served, desk: Desk, role: str
+) -> None:
+    secret = await token(desk, role)
+    for operation in OPERATIONS:
+        method, path = operation.http.split(" ")
+        for name in ("task_id", "project_id", "epic_id", "token_id", "agent_id", "knowledge_id"):
+            path = path.replace(f"{{{name}}}", "999999")
+        response = await served.send(method, path, b"{}" if method in ("POST", "PATCH") else None, **bearer(secret))
+        refused = response.status_code == 403 and response.json()["code"] == "role_required"
+        assert refused is (operation.role > Role[role.upper()]), f"{operation.name}: {response.text}"
+
+
+@pytest.mark.promise("door:roles")
+def test_whatever_writes_asks_for_more_than_looking_on() -> None:
+    assert [row.name for row in OPERATIONS if row.kind is Kind.WRITE and row.role < Role.AGENT] == []
+    assert [row.name for row in OPERATIONS if "token" in row.name and row.role < Role.OPERATOR] == []
+
+
+@pytest.mark.promise("door:roles")
+async def test_a_bound_token_is_its_agent_and_cannot_be_another(served: Served, desk: Desk) -> None:
+    task = await desk.task()
+    secret = await token(desk, "agent", "ann")
+    lock = await served.ok("POST", f"/api/tasks/{task['id']}/lock", {}, **bearer(secret))
+    assert lock["lock"]["holder"] == "ann"
+    for body in ({"agent_id": "bob"}, {"agent_id": "Ann"}):
+        error = await served.refused(403, "DELETE", f"/api/tasks/{task['id']}/lock", body, **bearer(secret))
+        assert error["code"] == "wrong_agent"
+    await served.ok("DELETE", f"/api/tasks/{task['id']}/lock", {"agent_id": "ann"}, **bearer(secret))
+    (locked,) = await desk.events(0, "task.locked")
+    assert locked["actor"] == {"id": "ann", "kind": "agent"}
+
+
+@pytest.mark.promise("door:roles")
+async def test_an_agent_with_an_unbound_token_says_who_it_is(served: Served, desk: Desk) -> None:
+    task = await desk.task()
+    secret = await token(desk, "agent")
+    lock = await served.ok("POST", f"/api/tasks/{task['id']}/lock", {"agent_id": "bob"}, **bearer(secret))
+    assert lock["lock"]["holder"] == "bob"
+    await served.refused(403, "POST", "/api/tokens", {"name": "more", "role": "operator"}, **bearer(secret))
+    await served.refused(403, "DELETE", f"/api/tasks/{task['id']}", **bearer(secret))
+
+
+async def test_two_tokens_of_one_name_are_refused(desk: Desk) -> None:
+    from project_manager.domain.errors import NameTaken, TokenNotFound  # noqa: PLC0415
+
+    await token(desk, "viewer")
+    await desk.refused(NameTaken, "create_token", name="viewer", role="agent")
+    await desk.refused(TokenNotFound, "revoke_token", token_id=9)
+
+
+# the dashboard's session
+
+
+@pytest.mark.promise("door:session")
+async def test_signing_in_gives_a_cookie_that_scripts_and_other_sites_cannot_have(served: Served, desk: Desk) -> None:
+    secret = await token(desk, "operator")
+    assert await served.ok("GET", "/api/session") == {"actor": None, "auth_required": True}
+    answer = await served.send("POST", "/api/session", {"token": secret})
+    cookie = answer.headers["set-cookie"].lower()
+    assert all(part in cookie for part in ("httponly", "samesite=strict", "path=/", "max-age="))
+    assert "secure" not in cookie
+    assert secret not in answer.text
+    shown = await served.ok("GET", "/api/session")
+    assert shown == {"actor": {"id": "operator", "kind": "human", "role": "operator"}, "auth_required": True}
+    await served.ok("POST", "/api/tasks", {"name": "x"})
+    jar = {"Cookie": f"pm_session={secret}"}
+    async with served.listen(additional_headers=jar) as socket:
+        assert (await frame(socket))["type"] == "hello"
+    gone = await served.send("DELETE", "/api/session")
+    assert gone.status_code == 204
+    await served.refused(401, "GET", "/api/tasks")
+
+
+@pytest.mark.promise("door:session")
+async def test_behind_https_the_cookie_is_for_https_only(served: Served, desk: Desk) -> None:
+    secret = await token(desk, "operator")
+    answer = await served.send("POST", "/api/session", {"token": secret}, X_Forwarded_Proto="https")
+    assert "secure" in answer.headers["set-cookie"].lower()
+
+
+@pytest.mark.promise("door:session")
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [({"token": "wrong"}, 401), ({"token": ""}, 422), ({}, 422), ({"token": 7}, 422), (b"x", 400), (b"[]", 422)],
+)
+async def test_signing_in_with_no_token_of_ours_sets_no_cookie(
+    served: Served, desk: Desk, body: Any, status: int
+) -> None:
+    await token(desk, "operator")
+    await served.refused(status, "POST", "/api/session", body)
+    assert not served.client.cookies
+
+
+async def test_a_broken_cookie_is_no_cookie(served: Served, desk: Desk) -> None:
+    await served.ok("GET", "/api/tasks", Cookie='pm_session; ="; x=y')
+    await token(desk, "operator")
+    await served.refused(401, "GET", "/api/tasks", Cookie="pm_session=wrong; pm_session=")
