@@ -1,5 +1,6 @@
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from shutil import copyfile
 
 import pytest
 
@@ -9,13 +10,18 @@ Start = Callable[..., Service]
 
 
 @pytest.fixture
-def prepare_service(tmp_path: Path) -> Iterator[Start]:
-    """Makes a service that the test starts itself; no traceback may stand in its log at the end."""
+def prepare_service(tmp_path: Path, template: Path) -> Iterator[Start]:
+    """Makes a service that the test starts itself, on a migrated database unless it says otherwise; no traceback may
+    stand in its log at the end.
+    """
     made: list[Service] = []
 
-    def prepare(folder: Path = tmp_path, **settings: object) -> Service:
-        made.append(Service(folder, output=tmp_path, **settings))
-        return made[-1]
+    def prepare(folder: Path = tmp_path, *, empty: bool = False, **settings: object) -> Service:
+        service = Service(folder, output=tmp_path, **settings)
+        if not empty and "DATABASE_PATH" not in settings and not service.database.exists():
+            copyfile(template, service.database)
+        made.append(service)
+        return service
 
     yield prepare
     for service in made:

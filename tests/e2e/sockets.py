@@ -3,6 +3,7 @@
 import base64
 import os
 import socket
+import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -26,3 +27,22 @@ def stalled_websocket(port: int, query: str = "") -> Iterator[socket.socket]:
             answer += connection.recv(1)
         assert answer.startswith(b"HTTP/1.1 101"), answer
         yield connection
+
+
+KINDS = {0x1: "text", 0x8: "close", 0x9: "ping", 0xA: "pong"}
+
+
+def read_frames(connection: socket.socket) -> Iterator[tuple[str, bytes]]:
+    """Kind and body of each frame that the server sends; the last is `close`, or `end` when it just hangs up."""
+    with connection.makefile("rb") as stream:
+        while head := stream.read(2):
+            length = head[1]
+            if length == 126:
+                (length,) = struct.unpack("!H", stream.read(2))
+            elif length == 127:
+                (length,) = struct.unpack("!Q", stream.read(8))
+            kind, body = KINDS[head[0] & 0x0F], stream.read(length)
+            yield kind, body
+            if kind == "close":
+                return
+    yield "end", b""

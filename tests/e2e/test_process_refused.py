@@ -2,7 +2,6 @@
 
 import re
 import sqlite3
-import subprocess
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -56,7 +55,7 @@ def migrated(service: Service) -> sqlite3.Connection:
     ],
 )
 def test_a_malformed_setting_is_named_and_nothing_is_made(prepare_service: Start, name: str, value: str) -> None:
-    sentence = refusal(prepare_service(**{name: value}))
+    sentence = refusal(prepare_service(empty=True, **{name: value}))
     assert name in sentence
 
 
@@ -68,7 +67,7 @@ def test_a_busy_port_is_named_and_never_moved(
     first.mkdir()
     second.mkdir()
     port = start_service(first).port
-    sentence = refusal(prepare_service(second, **{name: port}))
+    sentence = refusal(prepare_service(second, empty=True, **{name: port}))
     assert name in sentence
     assert str(port) in sentence
 
@@ -102,14 +101,14 @@ def test_a_database_that_was_cut_off_is_left_alone(prepare_service: Start) -> No
 
 
 def test_a_file_that_is_no_database_is_left_alone(prepare_service: Start) -> None:
-    service = prepare_service()
+    service = prepare_service(empty=True)
     service.database.write_text("a shopping list, and a long one: " + "bread, " * 1000)
     assert "not a database" in refusal(service)
 
 
 @pytest.mark.parametrize("also_migrated_by_alembic", [False, True])
 def test_the_database_of_another_program_is_left_alone(prepare_service: Start, also_migrated_by_alembic: bool) -> None:
-    service = prepare_service()
+    service = prepare_service(empty=True)
     with closing(sqlite3.connect(service.database)) as database:
         database.execute("CREATE TABLE songs (title TEXT)")
         if also_migrated_by_alembic:
@@ -120,7 +119,7 @@ def test_the_database_of_another_program_is_left_alone(prepare_service: Start, a
 
 
 def test_a_folder_in_the_database_s_place_is_left_alone(prepare_service: Start) -> None:
-    service = prepare_service()
+    service = prepare_service(empty=True)
     service.database.mkdir()
     assert "folder" in refusal(service)
 

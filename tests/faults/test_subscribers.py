@@ -2,10 +2,6 @@
 
 import json
 import random
-import socket
-import struct
-from collections.abc import Iterator
-from typing import Any
 
 import anyio
 import anyio.lowlevel
@@ -16,7 +12,7 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake
 
 from tests.e2e.conftest import Start
 from tests.e2e.service import PATIENCE, Service
-from tests.e2e.sockets import stalled_websocket
+from tests.e2e.sockets import read_frames, stalled_websocket
 from tests.faults import history
 
 CUT_OFF_SECONDS = 15
@@ -37,8 +33,9 @@ async def test_a_client_that_does_not_read_delays_nobody_and_loses_nothing(start
         service.wait_until(lambda: dropped(http), CUT_OFF_SECONDS)
         frames = list(read_frames(stalled))
         assert dropped(http) == 1
-    assert frames[-1] == 1013
-    before = [frame["seq"] for frame in frames[1:-1]]
+    kind, body = frames[-1]
+    assert (kind, body[:2]) == ("close", (1013).to_bytes(2))
+    before = [json.loads(text)["seq"] for kind, text in frames[1:-1] if kind == "text"]
     assert before == list(range(1, len(before) + 1))
     async with connect(f"{service.websocket_url}?since={before[-1]}", proxy=None) as back:
         await back.recv()
@@ -59,24 +56,6 @@ async def received(websocket: ClientConnection) -> str:
 def dropped(http: httpx.Client) -> int:
     lines = http.get("/metrics").text.splitlines()
     return next(int(float(line.split()[1])) for line in lines if line.startswith("pm_subscribers_dropped_total "))
-
-
-def read_frames(connection: socket.socket) -> Iterator[Any]:
-    """The JSON of each text frame; at the end the code of the close frame."""
-    with connection.makefile("rb") as stream:
-        while True:
-            head, length = stream.read(2)
-            if length == 126:
-                (length,) = struct.unpack("!H", stream.read(2))
-            elif length == 127:
-                (length,) = struct.unpack("!Q", stream.read(8))
-            body = stream.read(length)
-            match head & 0x0F:
-                case 0x1:
-                    yield json.loads(body)
-                case 0x8:
-                    yield struct.unpack("!H", body[:2])[0]
-                    return
 
 
 async def test_clients_that_come_and_go_all_end_with_the_same_story(start_service: Start) -> None:
