@@ -93,6 +93,11 @@ class Subscription:
             self._state = reason
             self._woken.set()
 
+    @property
+    def dropped(self) -> bool:
+        """Whether the hub has given it up already."""
+        return self._state is Overflow
+
     async def next_batch(self) -> list[Event]:
         """Waits for events; all that have come, in order. Raises Overflow or Closed."""
         while not self._queue:

@@ -24,6 +24,7 @@ from project_manager.web.errors import POLICY_CLOSE
 GOING_AWAY = 1001
 TRY_AGAIN_LATER = 1013
 SEND_SECONDS = 10
+SLOW_CLOSE_SECONDS = 30
 
 
 class Updates:
@@ -77,8 +78,8 @@ class Updates:
             await self._follow(wish, send)
         except (Overflow, TimeoutError):
             outcome[0] = "slow"
-            self._runtime.metrics.subscriber_dropped()
-            await _close(send, TRY_AGAIN_LATER, "too slow: connect again with since=<your last seq>")
+            reason = "too slow: connect again with since=<your last seq>"
+            await _close(send, TRY_AGAIN_LATER, reason, patience=SLOW_CLOSE_SECONDS)
         except Closed:
             outcome[0] = "stopped"
             await _close(send, GOING_AWAY, "the server is stopping")
@@ -99,12 +100,17 @@ class Updates:
     async def _pass_on(self, subscription: Subscription, send: Send, *, batched: bool) -> None:
         while True:
             events = await subscription.next_batch()
-            with anyio.fail_after(SEND_SECONDS):
-                if batched:
-                    await send({"type": "websocket.send", "text": _batch(events)})
-                else:
-                    for event in events:
-                        await send({"type": "websocket.send", "text": event.text})
+            try:
+                with anyio.fail_after(SEND_SECONDS):
+                    if batched:
+                        await send({"type": "websocket.send", "text": _batch(events)})
+                    else:
+                        for event in events:
+                            await send({"type": "websocket.send", "text": event.text})
+            except TimeoutError:
+                if not subscription.dropped:
+                    self._runtime.metrics.subscriber_dropped()
+                raise
             self._runtime.metrics.events_sent(len(events))
 
     def _hello(self) -> dict[str, Any]:
@@ -124,8 +130,8 @@ async def _send(send: Send, frame: dict[str, Any]) -> None:
     await send({"type": "websocket.send", "text": orjson.dumps(frame).decode()})
 
 
-async def _close(send: Send, code: int, reason: str) -> None:
-    with anyio.move_on_after(1):
+async def _close(send: Send, code: int, reason: str, *, patience: float = 1) -> None:
+    with anyio.move_on_after(patience):
         await send({"type": "websocket.close", "code": code, "reason": reason[:120]})
 
 
