@@ -39,6 +39,10 @@ COPY pyproject.toml ./
 COPY migrations migrations
 COPY examples examples
 COPY deploy/docker-healthcheck.py docker-healthcheck.py
+# Large answers go back to the system as soon as they are sent, instead of staying with the allocator.
+ENV MALLOC_ARENA_MAX=2 \
+    MALLOC_MMAP_THRESHOLD_=131072 \
+    MALLOC_TRIM_THRESHOLD_=131072
 ENV PATH=/opt/venv/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1 \

@@ -99,9 +99,7 @@ class Door:
         finally:
             connection.close()
 
-    def send(
-        self, method: str, path: str, body: object = None, headers: dict[str, str] | None = None
-    ) -> Answer:
+    def send(self, method: str, path: str, body: object = None, headers: dict[str, str] | None = None) -> Answer:
         with self.open(method, path, body, headers) as response:
             return Answer(
                 response.status,
@@ -192,9 +190,7 @@ def access(deployment: Deployment) -> str:
 
 
 def make_project(deployment: Deployment) -> str:
-    made = deployment.api.expect(
-        201, "POST", "/api/projects", {"name": f"deployment-check-{deployment.mark}"}
-    )
+    made = deployment.api.expect(201, "POST", "/api/projects", {"name": f"deployment-check-{deployment.mark}"})
     deployment.project_id = made["id"]
     return f"project {made['id']}"
 
@@ -235,9 +231,7 @@ def repeated_request(deployment: Deployment) -> str:
 
 
 def event_feed(deployment: Deployment) -> str:
-    page = deployment.api.expect(
-        200, "GET", f"/api/events?since=0&project_id={deployment.project_id}&limit=100"
-    )
+    page = deployment.api.expect(200, "GET", f"/api/events?since=0&project_id={deployment.project_id}&limit=100")
     kinds = {event["type"] for event in page.get("items", page.get("events", []))}
     missing = {"project.created", "task.created", "task.locked", "task.unlocked"} - kinds
     if missing:
@@ -270,9 +264,7 @@ class WebSocket:
         while line := self._reader.readline().decode().strip():
             name, _, value = line.partition(":")
             headers[name.lower()] = value.strip()
-        expected = base64.b64encode(
-            hashlib.sha1((key + WEBSOCKET_GUID).encode(), usedforsecurity=False).digest()
-        )
+        expected = base64.b64encode(hashlib.sha1((key + WEBSOCKET_GUID).encode(), usedforsecurity=False).digest())
         if " 101 " not in status + " " or headers.get("sec-websocket-accept") != expected.decode():
             raise Failed(f"no WebSocket: {status or 'no answer'}; does the proxy pass Upgrade on?")
 
@@ -378,9 +370,7 @@ def mcp_sse(deployment: Deployment) -> str:
         ):
             posted = deployment.mcp.send("POST", endpoint, message)
             if posted.status not in (200, 202):
-                raise Failed(
-                    f"a message to {endpoint.partition('?')[0]} got {posted.status}: it met another instance"
-                )
+                raise Failed(f"a message to {endpoint.partition('?')[0]} got {posted.status}: it met another instance")
             if "id" in message and "result" not in json.loads(sse_data(stream)):
                 raise Failed(f"{message['method']} was answered with an error")
     return "greeting and tools/list over one stream"
@@ -449,17 +439,11 @@ def show(results: list[dict[str, Any]]) -> None:
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Say what holds of a running deployment, from outside.")
-    parser.add_argument(
-        "--url", default="http://127.0.0.1:8080", help="API and dashboard (default: %(default)s)"
-    )
-    parser.add_argument(
-        "--mcp-url", help="MCP (default: the port after that of --url; the same port for https)"
-    )
+    parser.add_argument("--url", default="http://127.0.0.1:8080", help="API and dashboard (default: %(default)s)")
+    parser.add_argument("--mcp-url", help="MCP (default: the port after that of --url; the same port for https)")
     parser.add_argument("--token-file", type=Path, help="file with the token of an operator")
     parser.add_argument("--ca-file", help="certificate to trust, for https")
-    parser.add_argument(
-        "--timeout", type=float, default=5.0, help="seconds for each answer (default: %(default)s)"
-    )
+    parser.add_argument("--timeout", type=float, default=5.0, help="seconds for each answer (default: %(default)s)")
     parser.add_argument("--read-only", action="store_true", help="make nothing, only look")
     parser.add_argument("--json", action="store_true", help="print the results as JSON")
     return parser.parse_args()

@@ -79,7 +79,7 @@ def test_instances_are_replaced_one_by_one_while_no_claim_fails(
 
 
 def test_a_migration_that_fails_leaves_the_old_state_in_service(
-    stack: Stack, api: httpx.Client, project: int, release: str, fresh_data: None, tmp_path: Path
+    stack: Stack, api: httpx.Client, project: int, release: str, tmp_path: Path
 ) -> None:
     make_tasks(api, project, 2000)
     before = [instance.id for instance in stack.instances]
