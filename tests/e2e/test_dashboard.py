@@ -34,9 +34,7 @@ def test_an_empty_server_says_how_to_begin(service: Service, browser: Browser) -
         expect(tab.page.get_by_text("No tasks yet")).to_be_visible()
 
 
-def test_a_claim_appears_at_once_with_holder_and_countdown(
-    service: Service, browser: Browser, team: Team
-) -> None:
+def test_a_claim_appears_at_once_with_holder_and_countdown(service: Service, browser: Browser, team: Team) -> None:
     task = team.task(team.project(), "Write the parser", priority=0, labels=["core"])
     with dashboard(service, browser) as tab:
         tab.open()
@@ -52,9 +50,7 @@ def test_a_claim_appears_at_once_with_holder_and_countdown(
         expect(tab.column("IN_PROGRESS").get_by_test_id("count")).to_have_text("0")
 
 
-def test_what_waits_says_for_what_and_becomes_ready_live(
-    service: Service, browser: Browser, team: Team
-) -> None:
+def test_what_waits_says_for_what_and_becomes_ready_live(service: Service, browser: Browser, team: Team) -> None:
     project = team.project()
     first = team.task(project, "Design")
     second = team.task(project, "Build", depends_on=[first])
@@ -65,9 +61,7 @@ def test_what_waits_says_for_what_and_becomes_ready_live(
         expect(tab.card(second)).to_contain_text("Ready")
 
 
-def test_an_expired_lease_puts_the_task_back_without_a_reload(
-    service: Service, browser: Browser, team: Team
-) -> None:
+def test_an_expired_lease_puts_the_task_back_without_a_reload(service: Service, browser: Browser, team: Team) -> None:
     task = team.task(team.project(), "Short work")
     with dashboard(service, browser) as tab:
         tab.open()
@@ -77,9 +71,7 @@ def test_an_expired_lease_puts_the_task_back_without_a_reload(
         expect(tab.page.get_by_test_id("need-lost")).to_contain_text("Short work")
 
 
-def test_blocked_tasks_have_their_own_column_and_count(
-    service: Service, browser: Browser, team: Team
-) -> None:
+def test_blocked_tasks_have_their_own_column_and_count(service: Service, browser: Browser, team: Team) -> None:
     project = team.project()
     task = team.task(project, "Stuck")
     team.task(project, "Free")
@@ -125,9 +117,7 @@ def test_holders_and_readiness_filter_the_board(service: Service, browser: Brows
         expect(tab.card(held)).to_have_count(0)
 
 
-def test_a_task_is_moved_by_dragging_and_the_move_can_be_undone(
-    service: Service, browser: Browser, team: Team
-) -> None:
+def test_a_task_is_moved_by_dragging_and_the_move_can_be_undone(service: Service, browser: Browser, team: Team) -> None:
     task = team.task(team.project(), "Drag me")
     with dashboard(service, browser) as tab:
         tab.open()
@@ -203,9 +193,7 @@ def test_a_deleted_task_stays_deleted_after_a_reload(service: Service, browser: 
         expect(tab.card(task)).to_have_count(0)
 
 
-def test_a_refusal_shows_what_the_server_says_and_what_to_do(
-    service: Service, browser: Browser, team: Team
-) -> None:
+def test_a_refusal_shows_what_the_server_says_and_what_to_do(service: Service, browser: Browser, team: Team) -> None:
     project = team.project()
     first = team.task(project, "Needed")
     team.task(project, "Needs it", depends_on=[first])
@@ -235,9 +223,7 @@ def test_the_log_is_read_written_and_followed_live(service: Service, browser: Br
 
 def test_what_agents_write_never_becomes_markup(service: Service, browser: Browser, team: Team) -> None:
     evil = '<img src=x onerror="document.title=1"><script>document.title=1</script>'
-    task = team.task(
-        team.project(evil), evil, description=f"{evil}\n[x](javascript:alert(1))", labels=[evil[:60]]
-    )
+    task = team.task(team.project(evil), evil, description=f"{evil}\n[x](javascript:alert(1))", labels=[evil[:60]])
     team.claim(task, evil)
     team.log(task, evil, agent_id=evil)
     with dashboard(service, browser) as tab:

@@ -74,7 +74,9 @@ def test_every_view_meets_wcag_and_fits_its_screen(
     with dashboard(service, browser, color_scheme=scheme, viewport=size, reduced_motion="reduce") as tab:
         for view in VIEWS:
             tab.open(f"/?view={view}")
-            expect(tab.page.locator("main").get_by_text("Checkout").or_(tab.page.locator("main h1, .card").first)).not_to_have_count(0)
+            expect(
+                tab.page.locator("main").get_by_text("Checkout").or_(tab.page.locator("main h1, .card").first)
+            ).not_to_have_count(0)
             assert (view, tab.violations(), sideways(tab)) == (view, [], [])
         tab.open(f"/?task={plan}")
         expect(tab.page.get_by_test_id("log-entry")).to_be_visible()
@@ -136,9 +138,7 @@ def test_arrows_walk_through_the_cards(service: Service, browser: Browser, team:
             expect(tab.card(task)).to_be_focused()
 
 
-def test_the_palette_finds_commands_tasks_and_places(
-    service: Service, browser: Browser, plan: int
-) -> None:
+def test_the_palette_finds_commands_tasks_and_places(service: Service, browser: Browser, plan: int) -> None:
     with dashboard(service, browser) as tab:
         tab.open()
         for typed, address in (
@@ -180,9 +180,7 @@ def test_the_theme_is_chosen_and_remembered(service: Service, browser: Browser, 
         expect(root).to_have_attribute("data-theme", "dark")
 
 
-def test_a_phone_shows_one_column_and_the_whole_task(
-    service: Service, browser: Browser, team: Team, plan: int
-) -> None:
+def test_a_phone_shows_one_column_and_the_whole_task(service: Service, browser: Browser, team: Team, plan: int) -> None:
     with dashboard(service, browser, **PHONE, has_touch=True) as tab:
         tab.open()
         expect(tab.column("TODO")).to_be_visible()

@@ -6,8 +6,9 @@ import re
 
 import httpx
 import pytest
-from project_manager.web import dashboard
 from starlette.applications import Starlette
+
+from project_manager.web import dashboard
 
 FOUND = dashboard.tree()
 OURS = {path: body.decode() for path, body in FOUND.files.items() if not path.startswith("vendor/")}

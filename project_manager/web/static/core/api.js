@@ -14,8 +14,9 @@ export class ApiError extends Error {
   get faults() {
     const found = {};
     for (const fault of this.details.faults ?? []) {
+      const field = String(fault.field).split(/[.[]/)[0];
       const words = [fault.message, fault.hint].filter(Boolean).join(". ");
-      found[fault.field] = found[fault.field] ? `${found[fault.field]}; ${words}` : words;
+      found[field] = found[field] ? `${found[field]}; ${words}` : words;
     }
     return found;
   }

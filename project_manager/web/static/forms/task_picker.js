@@ -1,8 +1,7 @@
 // Choosing other tasks, by number or by words.
 import { html, useId, useMemo, useState } from "../core/html.js";
 import { state } from "../core/store.js";
-import { StatusIcon } from "../ui/icons.js";
-import { Icon } from "../ui/icons.js";
+import { Icon, StatusIcon } from "../ui/icons.js";
 
 const OFFERED = 8;
 
@@ -48,6 +47,6 @@ export function TaskPicker({ label, value, onChange, fault, project, self }) {
     ${value.length > 0 && html`<ul class="chosen-list">${value.map((task) => html`<${Chosen} key=${task} id=${task} onRemove=${() => onChange(value.filter((other) => other !== task))} />`)}</ul>`}
     <input id=${id} role="combobox" aria-autocomplete="list" aria-expanded=${found.length > 0} aria-controls=${`${id}-list`} aria-activedescendant=${found[at] ? `${id}-${found[at].id}` : undefined}
       aria-invalid=${fault ? "true" : undefined} aria-describedby=${fault ? `${id}-fault` : undefined} autocomplete="off" placeholder="Number or words of a task" value=${text} onInput=${(event) => { setText(event.target.value); setAt(0); }} onKeyDown=${onKeyDown} />
-    <ul id=${`${id}-list`} role="listbox" aria-label=${label} class="options" hidden=${found.length === 0}>${found.map((task, index) => html`<li key=${task.id} id=${`${id}-${task.id}`} role="option" aria-selected=${index === at} onMouseDown=${(event) => { event.preventDefault(); add(task); }}><${StatusIcon} status=${task.status} /><span class="key">#${task.id}</span><span class="clip">${task.name}</span></li>`)}</ul>
+    <ul id=${`${id}-list`} role="listbox" aria-label="Matching tasks" class="options" hidden=${found.length === 0}>${found.map((task, index) => html`<li key=${task.id} id=${`${id}-${task.id}`} role="option" aria-selected=${index === at} onMouseDown=${(event) => { event.preventDefault(); add(task); }}><${StatusIcon} status=${task.status} /><span class="key">#${task.id}</span><span class="clip">${task.name}</span></li>`)}</ul>
     ${fault && html`<p class="fault" id=${`${id}-fault`}><${Icon} name="warn" />${fault}</p>`}</div>`;
 }

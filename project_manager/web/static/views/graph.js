@@ -61,7 +61,7 @@ function Drawing({ drawing, fitKey }) {
   return html`<div class="graph-frame">
     <svg ref=${frame} class="graph" viewBox=${viewBox} tabindex="0" role="group" aria-label="Dependency graph. Arrow keys move, plus and minus zoom, 0 fits." ...${handlers} data-testid="graph">
       <defs><marker id="tip" viewBox="0 0 8 8" refX="7" refY="4" markerUnits="userSpaceOnUse" markerWidth="9" markerHeight="9" orient="auto"><path class="tip" d="M0 .5 7.5 4 0 7.5z" /></marker></defs>
-      ${drawing.edges.map((edge) => html`<path key=${`${edge.from}-${edge.to}`} class=${cx("edge", CLOSED.has(state.tasks.get(edge.from)?.status) && "met", drawing.longest.has(edge.from) && drawing.longest.has(edge.to) && "longest")} d=${pathOf(edge.points)} marker-end="url(#tip)" />`)}
+      ${drawing.edges.map((edge) => html`<path key=${`${edge.from}-${edge.to}`} class=${cx("edge", CLOSED.has(state.tasks.get(edge.from)?.status) && "met", edge.longest && "longest")} d=${pathOf(edge.points)} marker-end="url(#tip)" />`)}
       ${drawing.nodes.map((node) => state.tasks.has(node.id) && html`<${Node} key=${node.id} node=${node} longest=${drawing.longest.has(node.id)} />`)}
     </svg>
     <div class="graph-tools"><button type="button" class="icon-button" aria-label="Zoom in" onClick=${() => zoom(0.8)}>+</button><button type="button" class="icon-button" aria-label="Zoom out" onClick=${() => zoom(1.25)}>−</button><button type="button" onClick=${fit}>Fit</button></div>

@@ -121,7 +121,7 @@ function longestPath(order, before, layer) {
 }
 
 /**
- * Places tasks and their dependencies. Returns {nodes: [{id, x, y}], edges: [{from, to, points}], width, height, longest}
+ * Places tasks and their dependencies. Returns {nodes: [{id, x, y}], edges: [{from, to, longest, points}], width, height, longest}
  * where `longest` is the set of ids on one longest chain.
  */
 export function layout(tasks) {
@@ -141,8 +141,10 @@ export function layout(tasks) {
   const nodes = order.map((id) => ({ id, x: levelX(layer.get(id)), y: y.get(id) - BOX.height / 2 - top }));
   const level = new Map();
   rows.forEach((row, index) => row.forEach((key) => level.set(key, index)));
+  const longest = longestPath(order, before, layer);
   const edges = chains.map(({ from, to, chain }) => ({
     from, to,
+    longest: chain.length === 2 && longest.has(from) && longest.has(to),
     points: chain.map((key, index) => {
       const x = levelX(level.get(key));
       const height = y.get(key) - top;
@@ -155,7 +157,7 @@ export function layout(tasks) {
     nodes, edges,
     width: levelX(rows.length - 1) + BOX.width,
     height: Math.max(...y.values()) + BOX.height / 2 - top,
-    longest: longestPath(order, before, layer),
+    longest,
   };
 }
 

@@ -1,5 +1,5 @@
 // Moving about in a drawing by mouse, wheel, touch or keys.
-import { useEffect, useRef, useState } from "../core/html.js";
+import { useEffect, useLayoutEffect, useRef, useState } from "../core/html.js";
 
 const MARGIN = 24;
 const STEP = 60;
@@ -22,15 +22,26 @@ function zoomed(view, factor, atX = 0.5, atY = 0.5) {
   return { x: view.x + (view.width - width) * atX, y: view.y + (view.height - height) * atY, width, height };
 }
 
+/** Another frame on the same place at the same scale: opening a task beside it must not lose where one was. */
+function resized(view, factor, element) {
+  const width = view.width * factor;
+  return { x: view.x, y: view.y, width, height: (width * element.clientHeight) / Math.max(1, element.clientWidth) };
+}
+
 export function usePanZoom(frame, drawing, fitKey) {
   const [view, setView] = useState(() => fitted(drawing, null));
   const drag = useRef(null);
   const fit = () => setView(fitted(drawing, frame.current));
   const zoom = (factor, x, y) => setView((old) => (old.width * factor < 200 || old.width * factor > 40_000 ? old : zoomed(old, factor, x, y)));
-  useEffect(fit, [fitKey]);
+  useLayoutEffect(fit, [fitKey]);
   useEffect(() => {
     const element = frame.current;
-    const sizes = new ResizeObserver(fit);
+    let width = element.clientWidth;
+    const sizes = new ResizeObserver(() => {
+      const before = width;
+      width = element.clientWidth;
+      if (before !== width) setView((old) => resized(old, width / Math.max(1, before), element));
+    });
     sizes.observe(element);
     const wheel = (event) => {
       event.preventDefault();

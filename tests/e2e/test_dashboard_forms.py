@@ -1,0 +1,251 @@
+"""Creating, changing and steering from the dashboard, and the views beside the board."""
+
+import re
+from collections.abc import Callable, Iterator
+
+import pytest
+from playwright.sync_api import Browser, expect
+
+from tests.e2e.browser import Dashboard, Team, chromium, dashboard
+from tests.e2e.service import Service
+
+Start = Callable[..., Service]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium() as launched:
+        yield launched
+
+
+@pytest.fixture
+def service(start_service: Start) -> Service:
+    return start_service()
+
+
+@pytest.fixture
+def team(service: Service) -> Team:
+    return Team(service)
+
+
+def save(tab: Dashboard) -> None:
+    tab.page.get_by_test_id("save").click()
+
+
+def test_a_project_an_epic_and_a_task_are_made_from_nothing(service: Service, browser: Browser, team: Team) -> None:
+    with dashboard(service, browser) as tab:
+        tab.open("/?view=projects")
+        tab.page.get_by_role("button", name="New project").click()
+        tab.dialog.get_by_label("Name").fill("Checkout")
+        save(tab)
+        tab.page.get_by_test_id("project").get_by_role("button", name="Epic", exact=True).click()
+        tab.dialog.get_by_label("Name").fill("Payments")
+        save(tab)
+        expect(tab.page.get_by_test_id("epic")).to_contain_text("Payments")
+        tab.page.get_by_test_id("new-task").click()
+        tab.dialog.get_by_label("Name").fill("Hosted fields")
+        tab.dialog.get_by_label("Epic").select_option(label="Payments")
+        tab.dialog.get_by_label("Priority").select_option("0")
+        tab.dialog.get_by_label("Labels").fill("pci, frontend")
+        save(tab)
+        expect(tab.drawer).to_contain_text("Hosted fields")
+        task = team.read(1)
+    assert (task["name"], task["priority"], task["labels"]) == ("Hosted fields", 0, ["pci", "frontend"])
+    assert (task["epic_id"], task["created_by"]) == (1, "local")
+
+
+def test_a_task_is_edited_field_by_field_with_its_dependencies(service: Service, browser: Browser, team: Team) -> None:
+    project = team.project()
+    first, task = team.task(project, "Design the schema"), team.task(project, "Build", external_key="B-1")
+    with dashboard(service, browser) as tab:
+        tab.open(f"/?task={task}")
+        tab.page.get_by_test_id("edit").click()
+        tab.dialog.get_by_label("Done when").fill("Tests pass\nReviewed")
+        tab.dialog.get_by_label("Waits for").fill("schema")
+        tab.page.keyboard.press("Enter")
+        tab.dialog.get_by_label("Estimate in minutes").fill("90")
+        save(tab)
+        expect(tab.drawer).to_contain_text("1 h 30 min")
+        expect(tab.drawer).to_contain_text("Not ready:waits for task")
+    after = team.read(task)
+    assert after["acceptance"] == ["Tests pass", "Reviewed"]
+    assert (after["depends_on"], after["estimate_minutes"], after["external_key"]) == ([first], 90, "B-1")
+
+
+def test_a_fault_stands_at_its_field_in_the_servers_words(service: Service, browser: Browser, team: Team) -> None:
+    task = team.task(team.project(), "Labelled")
+    with dashboard(service, browser) as tab:
+        tab.open(f"/?task={task}")
+        tab.page.get_by_test_id("edit").click()
+        tab.dialog.get_by_label("Labels").fill("x" * 65)
+        save(tab)
+        expect(tab.dialog.get_by_label("Labels")).to_have_attribute("aria-invalid", "true")
+        expect(tab.dialog.get_by_test_id("form-error")).to_be_visible()
+        tab.dialog.get_by_label("Labels").fill("short")
+        save(tab)
+        expect(tab.dialog).to_have_count(0)
+    assert team.read(task)["labels"] == ["short"]
+
+
+def test_a_dependency_cycle_is_refused_with_the_cycle(service: Service, browser: Browser, team: Team) -> None:
+    project = team.project()
+    first = team.task(project, "First")
+    second = team.task(project, "Second", depends_on=[first])
+    with dashboard(service, browser) as tab:
+        tab.open(f"/?task={first}")
+        tab.page.get_by_test_id("edit").click()
+        tab.dialog.get_by_label("Waits for").fill(str(second))
+        tab.page.keyboard.press("Enter")
+        save(tab)
+        expect(tab.dialog.get_by_test_id("form-error")).to_contain_text("cycle")
+    assert team.read(first)["depends_on"] == []
+
+
+def test_an_edit_over_another_edit_shows_it_and_keeps_what_was_not_touched(
+    service: Service, browser: Browser, team: Team
+) -> None:
+    task = team.task(team.project(), "Shared", priority=3)
+    with dashboard(service, browser) as tab:
+        tab.open(f"/?task={task}")
+        tab.page.get_by_test_id("edit").click()
+        team.send("PATCH", f"/api/tasks/{task}", {"priority": 0})
+        tab.dialog.get_by_label("Name").fill("Shared by two")
+        save(tab)
+        expect(tab.dialog.get_by_test_id("form-error")).to_contain_text("Priority is now: 0")
+        save(tab)
+        expect(tab.dialog).to_have_count(0)
+    after = team.read(task)
+    assert (after["name"], after["priority"]) == ("Shared by two", 0)
+
+
+def test_an_agents_task_is_edited_only_by_taking_it_over(service: Service, browser: Browser, team: Team) -> None:
+    task = team.task(team.project(), "Held")
+    team.claim(task, "claude-7")
+    with dashboard(service, browser) as tab:
+        tab.open(f"/?task={task}")
+        tab.page.get_by_test_id("edit").click()
+        expect(tab.dialog).to_contain_text("claude-7 works on this now")
+        tab.dialog.get_by_label("Name").fill("Held, but renamed")
+        save(tab)
+        expect(tab.drawer.get_by_role("heading", level=2)).to_have_text("Held, but renamed")
+    after = team.read(task)
+    assert (after["name"], after["lock"]["holder"]) == ("Held, but renamed", "claude-7")
+
+
+def test_a_project_is_archived_and_taken_back(service: Service, browser: Browser, team: Team) -> None:
+    project = team.project()
+    task = team.task(project, "Waiting")
+    with dashboard(service, browser) as tab:
+        tab.open("/?view=projects")
+        tab.page.get_by_role("button", name="Archive", exact=True).click()
+        expect(tab.page.get_by_test_id("project")).to_contain_text("Archived")
+        tab.page.get_by_test_id("nav-board").click()
+        expect(tab.card(task)).to_contain_text("its project is archived")
+        tab.page.get_by_test_id("nav-projects").click()
+        tab.page.get_by_role("button", name="Unarchive").click()
+        tab.page.get_by_test_id("nav-board").click()
+        expect(tab.card(task)).to_contain_text("Ready")
+
+
+def test_a_project_is_deleted_with_what_is_in_it_after_a_warning(
+    service: Service, browser: Browser, team: Team
+) -> None:
+    project = team.project()
+    team.task(project, "One")
+    team.task(project, "Two")
+    with dashboard(service, browser) as tab:
+        tab.open("/?view=projects")
+        tab.page.get_by_role("button", name="Delete project Checkout").click()
+        expect(tab.dialog).to_contain_text("2 tasks and their logs go with it")
+        tab.confirm()
+        expect(tab.page.get_by_text("No project yet")).to_be_visible()
+        tab.page.get_by_test_id("nav-board").click()
+        expect(tab.page.get_by_text("No tasks yet")).to_be_visible()
+
+
+def test_agents_stand_with_their_leases_and_last_sign_of_life(service: Service, browser: Browser, team: Team) -> None:
+    task = team.task(team.project(), "Write the parser")
+    with dashboard(service, browser) as tab:
+        tab.open("/?view=agents")
+        team.claim(task, "claude-7")
+        row = tab.page.get_by_test_id("agent").filter(has_text="claude-7")
+        expect(row).to_contain_text("Write the parser")
+        expect(row).to_contain_text("Working")
+        expect(row).to_contain_text("last sign of life just now")
+        tab.page.get_by_test_id("presence").get_by_role("button", name="claude-7, 1 held").click()
+        expect(tab.card(task)).to_be_visible()
+        expect(tab.page).to_have_url(re.compile("holder=claude-7"))
+
+
+def test_activity_tells_what_happens_while_it_happens(service: Service, browser: Browser, team: Team) -> None:
+    task = team.task(team.project(), "Write the parser")
+    with dashboard(service, browser) as tab:
+        tab.open("/?view=activity")
+        team.claim(task, "claude-7")
+        team.move(task, "REVIEW", agent_id="claude-7")
+        feed = tab.page.get_by_test_id("event")
+        expect(feed.nth(1)).to_have_text(re.compile(rf"claude-7\s*took\s*#{task}\s*Write the parser"))
+        expect(feed.first).to_contain_text("to Review")
+        tab.page.get_by_role("button", name="Pause").click()
+        team.move(task, "DONE")
+        expect(tab.page.get_by_role("button", name=re.compile(r"Resume \([1-9]"))).to_be_visible()
+        expect(feed.first).to_contain_text("to Review")
+        tab.page.get_by_role("button", name="Resume").click()
+        expect(feed.first).to_contain_text("to Done")
+
+
+def test_what_failed_too_often_waits_for_a_person_who_offers_it_again(start_service: Start, browser: Browser) -> None:
+    service = start_service(MAX_ATTEMPTS=1)
+    team = Team(service)
+    task = team.task(team.project(), "Crashes")
+    team.claim(task, "flaky")
+    team.release(task, "flaky", failed=True, handoff="Out of memory")
+    with dashboard(service, browser) as tab:
+        tab.open("/?view=needs")
+        group = tab.page.get_by_test_id("need-attempts")
+        expect(group).to_contain_text("Out of memory")
+        group.get_by_role("button", name="Offer again").click()
+        expect(tab.page.get_by_text("Nothing waits for you")).to_be_visible()
+    after = team.read(task)
+    assert (after["status"], after["attempts"], after["ready"]) == ("TODO", 0, True)
+
+
+def test_the_graph_draws_what_waits_for_what(service: Service, browser: Browser, team: Team) -> None:
+    project = team.project()
+    first = team.task(project, "First")
+    second = team.task(project, "Second", depends_on=[first])
+    third = team.task(project, "Third", depends_on=[second, first])
+    team.task(project, "Alone")
+    with dashboard(service, browser) as tab:
+        tab.open("/?view=graph")
+        expect(tab.page.get_by_test_id("node")).to_have_count(3)
+        expect(tab.page.locator("path.edge")).to_have_count(3)
+        expect(tab.page.locator("path.edge.longest")).to_have_count(2)
+        tab.page.get_by_test_id("node").filter(has_text="Third").click()
+        expect(tab.drawer).to_contain_text("Waits for")
+        assert str(third) in tab.page.url
+        team.move(first, "DONE")
+        expect(tab.page.get_by_test_id("node")).to_have_count(2)
+
+
+def test_ten_thousand_tasks_are_a_few_cards_in_the_page(service: Service, browser: Browser, team: Team) -> None:
+    project = team.project()
+    for start in range(0, 10_000, 500):
+        tasks = [
+            {"name": f"Task {number}", "labels": ["even"] * (1 - number % 2)} for number in range(start, start + 500)
+        ]
+        team.send("POST", "/api/tasks/bulk", {"project_id": project, "tasks": tasks})
+    with dashboard(service, browser) as tab:
+        tab.open()
+        expect(tab.column("TODO").get_by_test_id("count")).to_have_text("10,000")
+        assert tab.page.get_by_test_id("card").count() < 40
+        tab.page.get_by_test_id("card").first.focus()
+        tab.page.keyboard.press("End")
+        expect(tab.card(10_000)).to_be_focused()
+        assert tab.page.get_by_test_id("card").count() < 40
+        tab.page.get_by_test_id("filter-label").select_option("even")
+        expect(tab.page.get_by_test_id("shown")).to_have_text("5,000 of 10,000 tasks")
+        tab.page.get_by_test_id("search").fill("task 9998")
+        expect(tab.page.get_by_test_id("shown")).to_have_text("1 of 10,000 tasks")
+        team.claim(9999, "claude-7")
+        expect(tab.card_in("IN_PROGRESS", 9999)).to_be_visible()

@@ -1,0 +1,217 @@
+"""The dashboard's line to the server: what it shows is true, or says since when it is not."""
+
+import re
+from collections.abc import Callable, Iterator
+
+import pytest
+from playwright.sync_api import Browser, WebSocketRoute, expect
+
+from tests.e2e.browser import Dashboard, Team, chromium, dashboard
+from tests.e2e.service import Service
+
+Start = Callable[..., Service]
+MARK = "document.documentElement.dataset.sameDocument = 'yes'"
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium() as launched:
+        yield launched
+
+
+@pytest.fixture
+def service(start_service: Start) -> Service:
+    return start_service()
+
+
+@pytest.fixture
+def team(service: Service) -> Team:
+    return Team(service)
+
+
+def expect_no_reload(tab: Dashboard) -> None:
+    expect(tab.page.locator("html")).to_have_attribute("data-same-document", "yes")
+
+
+def press_until_live(tab: Dashboard) -> None:
+    """As a person who does not want to wait for the next attempt."""
+    retry = tab.page.locator("button[data-testid='connection']")
+    if retry.count():
+        retry.click()
+    tab.expect_face("live")
+
+
+def test_a_restarted_server_is_followed_on_without_a_reload(service: Service, browser: Browser, team: Team) -> None:
+    project = team.project()
+    before = team.task(project, "Before")
+    with dashboard(service, browser) as tab:
+        tab.open()
+        tab.page.evaluate(MARK)
+        service.kill()
+        tab.expect_face("reconnecting")
+        expect(tab.connection).to_have_text(re.compile(r"Reconnecting (now|in \d+ s)"))
+        service.start()
+        after = team.task(project, "After")
+        team.move(before, "DONE")
+        press_until_live(tab)
+        expect(tab.card_in("TODO", after)).to_be_visible()
+        expect(tab.card_in("DONE", before)).to_be_visible()
+        expect_no_reload(tab)
+
+
+def test_a_long_silence_is_called_stale_with_the_time_and_ends_by_itself(
+    service: Service, browser: Browser, team: Team
+) -> None:
+    task = team.task(team.project(), "Meanwhile")
+    with dashboard(service, browser) as tab:
+        tab.page.clock.install()
+        tab.open()
+        tab.page.evaluate(MARK)
+        tab.context.set_offline(True)
+        tab.expect_face("reconnecting")
+        tab.page.clock.fast_forward(30_000)
+        tab.expect_face("stale")
+        expect(tab.connection).to_have_text(re.compile(r"Stale since \d\d:\d\d"))
+        expect(tab.page.get_by_test_id("stale")).to_contain_text("Next attempt")
+        team.claim(task, "claude-7")
+        tab.context.set_offline(False)
+        tab.expect_face("live")
+        expect(tab.card_in("IN_PROGRESS", task)).to_contain_text("claude-7")
+        expect(tab.page.get_by_test_id("stale")).to_have_count(0)
+        expect_no_reload(tab)
+
+
+def test_a_write_while_offline_is_refused_visibly_and_taken_back(
+    service: Service, browser: Browser, team: Team
+) -> None:
+    task = team.task(team.project(), "Not now")
+    with dashboard(service, browser) as tab:
+        tab.open(f"/?task={task}")
+        tab.context.set_offline(True)
+        tab.page.get_by_test_id("move").select_option("DONE")
+        expect(tab.toast("The server cannot be reached")).to_contain_text("Nothing was changed")
+        expect(tab.card_in("TODO", task)).to_be_visible()
+
+
+def test_another_database_behind_the_same_address_is_loaded_anew(
+    service: Service, browser: Browser, team: Team
+) -> None:
+    old = team.task(team.project("Old"), "Of the old database")
+    with dashboard(service, browser) as tab:
+        tab.open()
+        expect(tab.card(old)).to_contain_text("Of the old database")
+        service.kill()
+        for left in service.folder.glob("pm.db*"):
+            left.unlink()
+        service.start()
+        team.task(team.project("New"), "Of the new database")
+        press_until_live(tab)
+        expect(tab.column("TODO")).to_contain_text("Of the new database")
+        expect(tab.column("TODO")).not_to_contain_text("Of the old database")
+
+
+def test_a_full_server_is_named_as_the_reason_and_the_place_is_taken_when_free(
+    start_service: Start, browser: Browser
+) -> None:
+    service = start_service(WEBSOCKET_MAX_CONNECTIONS=1)
+    with dashboard(service, browser) as second:
+        with dashboard(service, browser) as first:
+            first.open()
+            second.page.goto(service.url)
+            expect(second.connection).to_have_attribute("title", re.compile("as many live connections as it takes"))
+        expect(second.connection).to_have_attribute("data-face", "live", timeout=30_000)
+
+
+def test_a_line_that_went_dead_in_silence_is_noticed_and_replaced(
+    service: Service, browser: Browser, team: Team
+) -> None:
+    project = team.project()
+    lines: list[WebSocketRoute] = []
+
+    def dead_at_first(line: WebSocketRoute) -> None:
+        lines.append(line)
+        server = line.connect_to_server()
+        if len(lines) == 1:
+            server.on_message(lambda text: line.send(text) if '"hello"' in str(text) else None)
+
+    with dashboard(service, browser) as tab:
+        tab.page.clock.install()
+        tab.page.route_web_socket(re.compile("/ws/updates"), dead_at_first)
+        tab.open()
+        unseen = team.task(project, "Nobody told the page")
+        expect(tab.card(unseen)).to_have_count(0)
+        tab.page.clock.fast_forward(60_000)
+        expect(tab.card(unseen)).to_be_visible()
+        assert len(lines) == 2
+
+
+def test_a_quiet_line_that_is_alive_is_kept(service: Service, browser: Browser) -> None:
+    opened: list[str] = []
+    with dashboard(service, browser) as tab:
+        tab.page.on("websocket", lambda line: opened.append(line.url))
+        tab.page.clock.install()
+        tab.open()
+        with tab.page.expect_response(re.compile(r"/api/events\?since=")):
+            tab.page.clock.fast_forward(60_000)
+        tab.expect_face("live")
+        assert len(opened) == 1
+
+
+def test_a_running_lease_is_read_again_because_a_renewal_is_no_event(
+    service: Service, browser: Browser, team: Team
+) -> None:
+    task = team.task(team.project(), "Long work")
+    team.claim(task, "claude-7", 3600)
+    with dashboard(service, browser) as tab:
+        tab.page.clock.install()
+        tab.open()
+        with tab.page.expect_response(re.compile(rf"/api/tasks\?ids={task}&")):
+            tab.page.clock.fast_forward(35 * 60_000)
+            tab.page.clock.run_for(10_000)
+
+
+def test_a_burst_of_changes_is_read_in_few_calls(service: Service, browser: Browser, team: Team) -> None:
+    project = team.project()
+    calls: list[str] = []
+    with dashboard(service, browser) as tab:
+        tab.open()
+        tab.page.on("request", lambda request: calls.append(request.url) if "/api/tasks?ids" in request.url else None)
+        tasks = [{"name": f"Task {number}"} for number in range(400)]
+        team.send("POST", "/api/tasks/bulk", {"project_id": project, "tasks": tasks})
+        expect(tab.column("TODO").get_by_test_id("count")).to_have_text("400")
+        assert len(calls) <= 5
+
+
+def test_a_server_with_tokens_asks_for_one_and_keeps_it_from_scripts(
+    service: Service, browser: Browser, team: Team
+) -> None:
+    task = team.task(team.project(), "Behind the door")
+    secret = team.send("POST", "/api/tokens", {"name": "ada", "role": "viewer"})["secret"]
+    with service.http() as stranger:
+        service.wait_until(lambda: stranger.get("/api/tasks").status_code == 401)
+    with dashboard(service, browser) as tab:
+        tab.page.goto(service.url)
+        tab.page.get_by_test_id("token").fill("not-a-token")
+        tab.page.get_by_role("button", name="Sign in").click()
+        expect(tab.page.get_by_test_id("form-error")).to_be_visible()
+        tab.page.get_by_test_id("token").fill(secret)
+        tab.page.get_by_role("button", name="Sign in").click()
+        expect(tab.card(task)).to_be_visible()
+        tab.expect_face("live")
+        assert tab.page.evaluate("document.cookie") == ""
+        expect(tab.page.get_by_test_id("new-task")).to_have_count(0)
+        tab.card(task).click()
+        expect(tab.page.get_by_test_id("move")).to_be_disabled()
+        tab.page.get_by_role("button", name="Sign out").click()
+        expect(tab.page.get_by_test_id("signin")).to_be_visible()
+
+
+def test_a_page_of_another_release_offers_to_reload(service: Service, browser: Browser) -> None:
+    def newer(line: WebSocketRoute) -> None:
+        server = line.connect_to_server()
+        server.on_message(lambda text: line.send(re.sub('"version":"[^"]*"', '"version":"99.0"', str(text))))
+
+    with dashboard(service, browser) as tab:
+        tab.page.route_web_socket(re.compile("/ws/updates"), newer)
+        tab.open()
+        expect(tab.page.get_by_test_id("update")).to_contain_text("updated to 99.0")
