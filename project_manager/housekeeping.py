@@ -42,6 +42,7 @@ async def signed_on(database: Database, kind: str) -> AsyncIterator[None]:
     try:
         yield
     finally:
+        database.writer.hurry()
         with anyio.CancelScope(shield=True):
             await _quietly(database, "leave", partial(_leave, database=database))
 

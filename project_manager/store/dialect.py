@@ -48,7 +48,8 @@ DriverError: type[Exception] = driver.Error
 IntegrityError: type[Exception] = driver.IntegrityError
 
 BEGIN_WRITE = "BEGIN IMMEDIATE"
-BUSY_TIMEOUT_MS = 5000
+BUSY_TIMEOUT_MS = 3000
+WAIT_BRIEFLY = "PRAGMA busy_timeout=200"
 SQLITE_VERSION: tuple[int, ...] = driver.sqlite_version_info
 
 _FIXED_BACKPORTS = ((3, 44, 6), (3, 50, 7))

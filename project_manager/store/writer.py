@@ -87,6 +87,7 @@ class Writer:
         self._look_every = look_every
         self._queue: queue.SimpleQueue[Job[Any] | _Look | None] = queue.SimpleQueue()
         self._closing = False
+        self._hurried = False
         self._last_now = 0
         self._high_mark = 0
         self._next_due: int | None = None
@@ -128,6 +129,10 @@ class Writer:
         if not self._closing:
             self._queue.put(LOOK)
 
+    def hurry(self) -> None:
+        """From now on another process that holds the database is hardly waited for: this one is about to end."""
+        self._hurried = True
+
     def close(self) -> None:
         """Finishes what waits, writes the log back into the database file, closes. Blocks; called once."""
         self._closing = True
@@ -135,6 +140,7 @@ class Writer:
         if self._thread.ident is not None:
             self._thread.join()
         try:
+            self._connection.execute(dialect.WAIT_BRIEFLY)
             self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         except dialect.DriverError:
             log.info("the write-ahead log stays for the next start: another process uses it")
@@ -185,6 +191,8 @@ class Writer:
 
     def _commit(self, batch: list[Job[Any]]) -> None:
         execute = self._connection.execute
+        if self._hurried:
+            execute(dialect.WAIT_BRIEFLY)
         execute(dialect.BEGIN_WRITE)
         shared = Shared()
         tx = Tx(execute, 0, SYSTEM, "", self._max_attempts, shared)

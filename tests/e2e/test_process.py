@@ -150,6 +150,14 @@ async def test_a_client_that_does_not_read_does_not_hold_it_up(start_service: St
         assert service.stop() == 0
 
 
+async def test_another_program_that_keeps_the_database_locked_does_not_hold_it_up(start_service: Start) -> None:
+    service = start_service()
+    with writing_elsewhere(service) as release:
+        service.signal(signal.SIGTERM)
+        assert await ended(service) == 0
+        release()
+
+
 async def test_a_second_signal_forces_the_end(start_service: Start) -> None:
     service = start_service()
     with half_a_request(service):
