@@ -1,9 +1,13 @@
 """Time: the one place that reads a clock. Instants are integers, milliseconds since the epoch, UTC."""
 
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Protocol
+
+LAST_INSTANT = 253_402_300_799_999
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND = timedelta(milliseconds=1)
 
 
 class Clock(Protocol):
@@ -47,4 +51,7 @@ def parse_rfc3339(text: str) -> int:
         if len(text.strip()) > len("2026-11-23"):
             raise ValueError("the time has no offset from UTC")
         moment = moment.replace(tzinfo=UTC)
-    return int(moment.timestamp() * 1000)
+    instant = (moment - _EPOCH) // _MILLISECOND
+    if not 0 <= instant <= LAST_INSTANT:
+        raise ValueError("the time is not between the years 1970 and 9999")
+    return instant

@@ -1,0 +1,64 @@
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from project_manager.catalogue import OPERATIONS
+from project_manager.contract import commands, faults
+from project_manager.domain.errors import Invalid, UnknownArgument
+from project_manager.operations.definition import Operation
+
+anything = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=5,
+)
+
+
+@pytest.mark.promise("request:bad-input")
+@pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.name)
+@given(data=st.data())
+def test_no_value_whatever_is_anything_but_taken_or_refused(operation: Operation, data: Any) -> None:
+    names = faults.names_of(operation.command)
+    raw = data.draw(st.dictionaries(st.sampled_from([*names, "else"]), anything, max_size=4))
+    refusal = refused(operation, raw)
+    assert refusal is None or (refusal.message and refusal.details["faults"])
+
+
+def refused(operation: Operation, raw: dict[str, Any]) -> Invalid | None:
+    try:
+        faults.read(operation.command, raw)
+    except Invalid as refusal:
+        return refusal
+    return None
+
+
+def test_all_faults_of_a_request_are_in_one_refusal() -> None:
+    with pytest.raises(Invalid) as refusal:
+        faults.read(commands.CreateTask, {"name": "", "priority": 9, "prioritty": 1})
+    named: Any = refusal.value.details["faults"]
+    assert {fault["field"] for fault in named} == {"name", "priority", "prioritty"}
+    assert refusal.value.code == "invalid"
+
+
+def test_nothing_but_unknown_names_is_an_error_of_its_own() -> None:
+    with pytest.raises(UnknownArgument) as refusal:
+        faults.read(commands.CreateTask, {"name": "x", "prioritty": 1})
+    assert refusal.value.message == "unknown field `prioritty`: did you mean `priority`?"
+
+
+def test_a_name_that_resembles_none_is_answered_with_those_that_there_are() -> None:
+    with pytest.raises(UnknownArgument) as refusal:
+        faults.read(commands.DeleteTask, {"task_id": 1, "zzz": 1})
+    assert refusal.value.hint == "The fields are task_id, force, version."
+
+
+@pytest.mark.parametrize("name", ["ttl_seconds", "timeout", "duration_seconds"])
+def test_a_length_of_a_lease_is_read_under_each_of_its_names(name: str) -> None:
+    assert faults.read(commands.AcquireTaskLock, {"task_id": "7", name: "60"}).ttl_seconds == 60
+
+
+def test_two_names_of_one_field_at_once_are_refused() -> None:
+    with pytest.raises(Invalid):
+        faults.read(commands.AcquireTaskLock, {"task_id": 7, "ttl_seconds": 60, "timeout": 90})

@@ -1,0 +1,79 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from project_manager.clock import rfc3339
+from project_manager.domain.errors import FenceRequired, LockHeld, ProjectManagerError, StaleFence
+from project_manager.domain.leases import Lease, check_holder, not_held
+
+NOW = 1_795_428_000_000
+
+
+def lease(*, fenced: bool = False, fence: int = 5) -> Lease:
+    return Lease(7, "ann", fence, NOW, NOW + 1000, 1000, fenced)
+
+
+def outcome(held: Lease | None, agent: str, fence: int | None) -> ProjectManagerError | None:
+    try:
+        check_holder(held, agent, fence, task_id=7, current_fence=5)
+    except ProjectManagerError as error:
+        return error
+    return None
+
+
+def test_a_lease_lives_until_its_expiry_and_not_at_it() -> None:
+    assert lease().live(NOW + 999)
+    assert not lease().live(NOW + 1000)
+
+
+@pytest.mark.parametrize(
+    ("held", "agent", "fence", "refusal"),
+    [
+        (lease(), "ann", None, None),
+        (lease(), "ann", 5, None),
+        (lease(), "ann", 4, StaleFence),
+        (lease(), "ann", 6, StaleFence),
+        (lease(fenced=True), "ann", None, FenceRequired),
+        (lease(fenced=True), "ann", 5, None),
+        (lease(), "bob", None, LockHeld),
+        (lease(), "bob", 4, StaleFence),
+        (lease(), "bob", 5, LockHeld),
+        (None, "ann", None, None),
+        (None, "ann", 5, StaleFence),
+        (None, "ann", 4, StaleFence),
+    ],
+)
+def test_who_may_write_under_which_fence(
+    held: Lease | None, agent: str, fence: int | None, refusal: type[ProjectManagerError] | None
+) -> None:
+    refused = outcome(held, agent, fence)
+    if refusal is None:
+        assert refused is None
+    else:
+        assert type(refused) is refusal
+        assert refused.message
+        assert refused.hint
+        assert (refused.details["task_id"], refused.details["fence"]) == (7, 5)
+
+
+@given(
+    agent=st.sampled_from(["ann", "bob"]),
+    fence=st.none() | st.integers(1, 10),
+    fenced=st.booleans(),
+)
+def test_nobody_but_the_holder_under_the_present_fence_ever_writes_under_a_fenced_lease(
+    agent: str, fence: int | None, fenced: bool
+) -> None:
+    allowed = outcome(lease(fenced=fenced), agent, fence) is None
+    assert allowed is (agent == "ann" and (fence == 5 or (fence is None and not fenced)))
+
+
+def test_a_refusal_names_the_present_holder_and_until_when() -> None:
+    with pytest.raises(LockHeld) as refusal:
+        check_holder(lease(), "bob", None, task_id=7, current_fence=5)
+    assert refusal.value.message == f"task 7 is held by ann until {rfc3339(NOW + 1000)}"
+    assert refusal.value.details["expires_at"] == rfc3339(NOW + 1000)
+
+
+def test_using_a_lease_that_nobody_has_tells_to_claim_first() -> None:
+    assert "acquire_task_lock" in not_held(7, "ann", 5).hint

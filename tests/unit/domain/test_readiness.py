@@ -1,0 +1,57 @@
+from dataclasses import replace
+
+import pytest
+
+from project_manager.domain.readiness import Standing, not_ready, obstacles, reasons
+from project_manager.domain.statuses import Status
+
+NOW = 1_795_428_000_000
+FREE = Standing(7, Status.TODO, False, 0, (), (), None, False)
+
+
+def codes(standing: Standing, cap: int = 5) -> list[str]:
+    return [reason.code for reason in reasons(standing, now=NOW, max_attempts=cap)]
+
+
+def test_a_task_that_nothing_holds_back_is_ready() -> None:
+    assert codes(FREE) == []
+
+
+@pytest.mark.parametrize(
+    ("standing", "code"),
+    [
+        (replace(FREE, status=Status.REVIEW), "status"),
+        (replace(FREE, held=True), "held"),
+        (replace(FREE, archived=True), "archived"),
+        (replace(FREE, waiting_for=(3,)), "dependencies"),
+        (replace(FREE, defer_until=NOW + 1), "deferred"),
+        (replace(FREE, running_conflicts=(3,)), "conflicts"),
+        (replace(FREE, attempts=5), "attempts"),
+    ],
+)
+def test_each_thing_alone_holds_a_task_back(standing: Standing, code: str) -> None:
+    assert codes(standing) == [code]
+
+
+def test_what_has_passed_does_not_hold_a_task_back() -> None:
+    assert codes(replace(FREE, defer_until=NOW, attempts=4)) == []
+    assert codes(replace(FREE, attempts=99), cap=0) == []
+
+
+def test_status_and_attempts_do_not_stop_a_claim_by_name() -> None:
+    standing = replace(FREE, status=Status.BLOCKED, attempts=9)
+    assert obstacles(standing, now=NOW) == ()
+
+
+def test_a_refusal_carries_every_reason_and_the_tasks_waited_for() -> None:
+    standing = replace(FREE, waiting_for=(9, 3), running_conflicts=(4,))
+    refusal = not_ready(7, obstacles(standing, now=NOW))
+    assert refusal.details["waiting_for"] == [3, 4, 9]
+    assert refusal.message == (
+        "task 7 is not ready: waits for tasks #9, #3; must not run together with task #4, in progress now"
+    )
+
+
+def test_a_long_list_of_tasks_is_cut_with_their_number() -> None:
+    (reason,) = obstacles(replace(FREE, waiting_for=tuple(range(1, 9))), now=NOW)
+    assert reason.message == "waits for tasks #1, #2, #3, #4, #5 and 3 more"
