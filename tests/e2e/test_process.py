@@ -197,7 +197,11 @@ def writing_elsewhere(service: Service) -> Iterator[Callable[[], None]]:
     """Another program holds the database's one write lock until it is released."""
     with closing(sqlite3.connect(service.database, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
-        yield lambda: other.execute("ROLLBACK") and None
+
+        def release() -> None:
+            other.execute("ROLLBACK")
+
+        yield release
 
 
 @contextmanager

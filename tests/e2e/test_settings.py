@@ -1,7 +1,6 @@
 """Every setting does what it says, in both directions, on the running service."""
 
 import json
-import os
 import signal
 import socket
 import sqlite3
@@ -10,8 +9,6 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-
-import anyio
 import httpx
 import pytest
 from mcp import Client
@@ -132,8 +129,8 @@ def test_the_database_is_where_the_setting_says(prepare_service: Start, tmp_path
 
 def connections(service: Service) -> int:
     """How often the process has the database file open."""
-    opened = [os.readlink(link) for link in Path(f"/proc/{service.pid}/fd").iterdir()]
-    return opened.count(str(service.database))
+    opened = [link.readlink() for link in Path(f"/proc/{service.pid}/fd").iterdir()]
+    return opened.count(service.database)
 
 
 def test_the_pool_size_is_the_number_of_reading_connections(start_service: Start, tmp_path: Path) -> None:
@@ -328,7 +325,9 @@ def test_pages_elsewhere_may_send_cookies_only_when_that_is_allowed(start_servic
         assert answer.headers["Access-Control-Allow-Credentials"] == "true"
 
 
-@pytest.mark.parametrize(("allowed", "named", "any_other"), [("pm.example", 200, 403), ("*", 200, 200), (None, 403, 403)])
+@pytest.mark.parametrize(
+    ("allowed", "named", "any_other"), [("pm.example", 200, 403), ("*", 200, 200), (None, 403, 403)]
+)
 def test_it_answers_only_to_the_hosts_that_are_allowed(
     start_service: Start, allowed: str | None, named: int, any_other: int
 ) -> None:
@@ -341,7 +340,7 @@ def test_it_answers_only_to_the_hosts_that_are_allowed(
         assert (at_mcp.status_code == 403) is (any_other == 403)
 
 
-async def test_with_auth_required_every_door_asks_for_a_token(start_service: Start, plain: Service) -> None:
+def test_with_auth_required_every_door_asks_for_a_token(start_service: Start, plain: Service) -> None:
     service = start_service(AUTH_REQUIRED="true")
     secret = make_token(service)
     with service.http() as http:

@@ -111,7 +111,7 @@ class Ledger:
     lost: int = 0
     here: set[str] = field(default_factory=set)
     all_here: anyio.Event = field(default_factory=anyio.Event)
-    third_done: anyio.Event = field(default_factory=anyio.Event)
+    one_more: anyio.Event = field(default_factory=anyio.Event)
 
     @property
     def complete(self) -> bool:
@@ -126,8 +126,13 @@ class Ledger:
 
     def finish(self, task_id: int) -> None:
         self.finished.append(task_id)
-        if len(self.finished) >= self.tasks // 3:
-            self.third_done.set()
+        self.one_more.set()
+        self.one_more = anyio.Event()
+
+    async def until(self, finished: int) -> None:
+        """Waits until so many are finished."""
+        while len(self.finished) < finished:
+            await self.one_more.wait()
 
 
 class Agent:

@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import httpx
@@ -63,7 +64,7 @@ def check_holds(holds: Iterable[Hold]) -> None:
         by_task[hold.task_id].append(hold)
     for held in by_task.values():
         held.sort(key=lambda hold: hold.fence)
-        for earlier, later in zip(held, held[1:], strict=False):
+        for earlier, later in pairwise(held):
             assert earlier.fence < later.fence, (earlier, later)
             assert earlier.end <= later.end, (earlier, later)
             assert later.begin >= earlier.begin, (earlier, later)

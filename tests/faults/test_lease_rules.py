@@ -107,7 +107,9 @@ class Leases(RuleBasedStateMachine):
     @rule(agent=CALLERS, task=tasks, ttl=TTLS, fence=FENCES)
     def acquire(self, agent: str, task: int, ttl: int, fence: str | None) -> None:
         agent, wish = self.wish(agent, task, fence, ttl_seconds=ttl)
-        self.both("acquire_task_lock", wish, lambda: self.model.acquire(agent, self.at(task), ttl * 1000, wish["fence"]))
+        self.both(
+            "acquire_task_lock", wish, lambda: self.model.acquire(agent, self.at(task), ttl * 1000, wish["fence"])
+        )
 
     @rule(agent=CALLERS, task=tasks, ttl=st.none() | TTLS, fence=FENCES)
     def renew(self, agent: str, task: int, ttl: int | None, fence: str | None) -> None:
@@ -125,11 +127,12 @@ class Leases(RuleBasedStateMachine):
         agent, wish = self.wish(agent, task, fence, body="so far so good")
         self.both("add_task_log", wish, lambda: self.model.log(agent, self.at(task), wish["fence"]))
 
-    @rule(agent=st.none() | CALLERS, task=tasks, status=STATUSES, fence=FENCES, reopen=st.booleans(), force=st.booleans())
+    @rule(
+        agent=st.none() | CALLERS, task=tasks, status=STATUSES, fence=FENCES, reopen=st.booleans(), force=st.booleans()
+    )
     def move(self, agent: str | None, task: int, status: str, fence: str | None, reopen: bool, force: bool) -> None:
-        if agent is None:
-            wish = {"task_id": task, "fence": None}
-        else:
+        wish: dict[str, Any] = {"task_id": task, "fence": None}
+        if agent is not None:
             agent, wish = self.wish(agent, task, fence)
         wish |= {"status": status, "reopen": reopen, "force": force}
         self.both(

@@ -15,6 +15,7 @@ from tests.faults import history
 from tests.faults.agents import Agent, Door, Ledger, over_http, over_sse, over_stdio, rest
 
 LAYERS, WIDTH = 3, 12
+AGENTS, KILLS = 8, 4
 WHOLE_RUN = 60
 
 
@@ -53,20 +54,42 @@ async def test_agents_at_every_door_never_share_a_task_and_finish_each_once(star
             for name, door in open_doors.items():
                 tasks.start_soon(Agent(name, door, ledger).run)
             if kill:
-                await ledger.third_done.wait()
+                await ledger.until(ledger.tasks // 3)
                 await anyio.to_thread.run_sync(kill_and_start_again, service)
     if kill:
         assert ledger.lost
     with service.http() as http:
         judge(ledger, history.all_events(http), http)
+    assert {hold.agent.split("-")[0] for hold in ledger.holds} == {"rest", "http", "sse", "stdio"}, "each had its share"
+
+
+async def test_a_server_that_is_killed_again_and_again_loses_nothing(start_service: Start) -> None:
+    service = start_service()
+    with service.http() as http:
+        plan(http)
+    ledger = Ledger(LAYERS * WIDTH, AGENTS)
+    with anyio.fail_after(WHOLE_RUN):
+        async with anyio.create_task_group() as tasks:
+            for number in range(AGENTS):
+                tasks.start_soon(Agent(f"rest-{number}", rest(service), ledger).run)
+            for share in range(1, KILLS + 1):
+                await ledger.until(share * LAYERS * WIDTH // (KILLS + 1))
+                await anyio.to_thread.run_sync(kill_server, service)
+    assert ledger.lost >= KILLS
+    with service.http() as http:
+        judge(ledger, history.all_events(http), http)
+
+
+def kill_server(service: Service) -> None:
+    service.kill()
+    service.start()
 
 
 def kill_and_start_again(service: Service) -> None:
     """The server, and one of the agents' own processes."""
     own = [child for child in psutil.Process().children() if child.pid != service.pid]
     own[0].kill()
-    service.kill()
-    service.start()
+    kill_server(service)
 
 
 def judge(ledger: Ledger, events: list[dict[str, Any]], http: httpx.Client) -> None:
@@ -77,9 +100,10 @@ def judge(ledger: Ledger, events: list[dict[str, Any]], http: httpx.Client) -> N
     seen = sorted((hold.task_id, hold.agent, hold.fence) for hold in ledger.holds)
     assert given == seen, "each lease of the log was one answer, and each answer is in the log"
     assert sorted(history.finished(events)) == sorted(ledger.finished) == list(range(1, LAYERS * WIDTH + 1))
-    reports = Counter(event["author"] for event in events if event["type"] == "task.logged" and event["kind"] == "progress")
+    reports = Counter(
+        event["author"] for event in events if event["type"] == "task.logged" and event["kind"] == "progress"
+    )
     assert reports == Counter(hold.agent for hold in ledger.holds)
     board = http.get("/api/tasks", params={"limit": 500}).json()["items"]
     assert {task["status"] for task in board} == {"DONE"}
     assert {task["lock"] for task in board} == {None}
-    assert len({hold.agent.split("-")[0] for hold in ledger.holds}) == 4, "every kind of door had its share"

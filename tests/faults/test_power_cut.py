@@ -70,7 +70,9 @@ def put(content: bytearray, change: Change, length: int) -> None:
         content.extend(bytes(change.at - len(content)))
 
 
-async def test_nothing_answered_is_lost_and_no_number_repeats(prepare_service: Start, shim: Shim, tmp_path: Path) -> None:
+async def test_nothing_answered_is_lost_and_no_number_repeats(
+    prepare_service: Start, shim: Shim, tmp_path: Path
+) -> None:
     service = prepare_service().start()
     with service.http() as http:
         http.post("/api/tasks/bulk", json={"tasks": [{"name": "n" * 200, "description": "d" * 2000}] * TASKS})

@@ -150,7 +150,10 @@ def test_a_server_that_stops_in_the_middle_of_a_commit_makes_others_refuse_and_n
     with other.http() as http:
         assert http.post("/api/tasks", json={"name": "before"}).status_code == 201
     shim.stop_at_sync()
-    with httpx.Client(base_url=stopped.url, timeout=0.5, trust_env=False) as http, pytest.raises(httpx.TimeoutException):
+    with (
+        httpx.Client(base_url=stopped.url, timeout=0.5, trust_env=False) as http,
+        pytest.raises(httpx.TimeoutException),
+    ):
         http.post("/api/tasks", json={"name": "in the middle"}, headers={"Idempotency-Key": "once"})
     stopped.wait_until(lambda: is_stopped(stopped))
     with httpx.Client(base_url=other.url, timeout=BUSY_SECONDS, trust_env=False) as http:
