@@ -1,7 +1,8 @@
 """The dashboard's files: a shell at `/`, and everything it loads under `/static/<hash of all files>/`.
 
-One hash names the whole tree, because modules find each other by relative paths: any change gives every file a new address, so that
-each can be kept for ever. The policy allows no inline script or style and no string to become markup (Trusted Types).
+One hash names the whole tree, because modules find each other by relative paths: any change gives every file a new
+address, so that each can be kept for ever. The policy allows no inline script or style and no string to become markup
+(Trusted Types).
 """
 
 import hashlib
@@ -84,7 +85,7 @@ async def page(request: Request) -> Response:
 
 
 async def file(request: Request) -> Response:
-    """A file of the dashboard. Under another release's hash it is served too, but not kept: instances may differ for a while."""
+    """A file of the dashboard. Under another release's hash it is not kept: instances may differ for a while."""
     found = tree()
     path = request.path_params["path"]
     body = found.files.get(path)
@@ -121,7 +122,7 @@ def _walk(folder: Traversable, prefix: str) -> list[tuple[str, bytes]]:
 
 
 def modules(found: Tree) -> list[str]:
-    """Every module that the entry reaches, in the order of discovery, so that the browser need not discover them one by one."""
+    """Every module that the entry reaches, so that the browser need not discover them one after the other."""
     reached = [ENTRY]
     for path in reached:
         for wanted in _IMPORT.findall(found.files[path].decode()):
@@ -151,7 +152,7 @@ def _shell() -> tuple[bytes, str]:
 </head>
 <body>
 <div id="app" data-version="{escape(__version__)}"></div>
-<noscript><p>The dashboard needs JavaScript. The same is available over <a href="/docs">the API</a> and the command line.</p></noscript>
+<noscript><p>The dashboard needs JavaScript. <a href="/docs">The API</a> does not.</p></noscript>
 </body>
 </html>
 """

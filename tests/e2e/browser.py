@@ -35,7 +35,7 @@ def chromium() -> Iterator[Browser]:
 
 
 class Dashboard:
-    """One tab. `faults` collects what the browser complained about: uncaught errors and violations of the page's policy."""
+    """One tab. `faults` collects uncaught errors and violations of the page's policy."""
 
     def __init__(self, service: Service, context: BrowserContext) -> None:
         self.service = service

@@ -15,6 +15,8 @@ export const fullTime = (text) => dayAndTime.format(new Date(text));
 export const count = (number) => whole.format(number);
 export const plural = (number, one, many = `${one}s`) => `${count(number)} ${number === 1 ? one : many}`;
 
+export const timesFailed = (attempts) => `failed ${{ 1: "once", 2: "twice" }[attempts] ?? `${attempts} times`}`;
+
 /** 4:12, 1:02:33; never below 0:00. */
 export function countdown(ms) {
   const seconds = Math.max(0, Math.ceil(ms / 1000));

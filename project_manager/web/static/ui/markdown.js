@@ -5,6 +5,9 @@ import { TaskLink } from "./chips.js";
 // Every repetition is bounded: no text, however crafted, keeps the page busy.
 const INLINE = /(?<!`)(`{1,3})(?!`)([^]{1,2000}?)(?<!`)\1(?!`)|\*\*([^*]{1,1000})\*\*|__([^_]{1,1000})__|\*([^*\s][^*]{0,1000})\*|(?<![\p{L}\p{N}])_([^_\s][^_]{0,1000})_(?![\p{L}\p{N}])|~~([^~]{1,1000})~~|\[([^\]]{1,500})\]\(([^()\s]{1,2000})\)|(https?:\/\/[^\s<>()]{1,2000}[^\s<>().,;:!?'"])|(?<![\p{L}\p{N}&#])#(\d{1,15})\b/gu;
 
+const MOST_LINKS = 300;
+let links = 0;
+
 /** Only addresses of the web leave the page; anything else stays text. */
 function outward(href, children) {
   if (!/^https?:\/\//i.test(href)) return children;
@@ -17,6 +20,8 @@ function piece(match) {
   if (strong ?? strong2) return html`<strong>${inline(strong ?? strong2)}</strong>`;
   if (em ?? em2) return html`<em>${inline(em ?? em2)}</em>`;
   if (strike) return html`<s>${inline(strike)}</s>`;
+  links += 1;
+  if (links > MOST_LINKS) return match[0];
   if (href) return outward(href, text);
   if (bare) return outward(bare, bare);
   return html`<${TaskLink} id=${Number(task)} short />`;
@@ -128,5 +133,6 @@ function blocks(rows) {
 }
 
 export function Markdown({ text }) {
+  links = 0;
   return html`<div class="markdown">${blocks(text.split(/\r?\n/))}</div>`;
 }

@@ -3,6 +3,7 @@ import { serverNow } from "../core/clock.js";
 import { cx, html, memo } from "../core/html.js";
 import { follow, hrefOf } from "../core/route.js";
 import { state } from "../core/store.js";
+import { timesFailed } from "../core/format.js";
 import { CLOSED } from "../core/words.js";
 import { Ago, Label, LockChip, Priority, ReadyChip } from "../ui/chips.js";
 import { Icon } from "../ui/icons.js";
@@ -18,7 +19,7 @@ function Due({ task }) {
 
 function Attempts({ task }) {
   if (!task.attempts || CLOSED.has(task.status)) return null;
-  return html`<span class="attempts" title="Leases that expired or were given back as failed">${task.attempts}× failed</span>`;
+  return html`<span class="attempts" title="Leases that expired or were given back as failed">${timesFailed(task.attempts)}</span>`;
 }
 
 function Foot({ task }) {

@@ -74,7 +74,7 @@ function Fields({ event }) {
 export function EventRow({ event, within }) {
   const [open, setOpen] = useState(false);
   const [before, after] = sentence(event);
-  const about = event.task_id && event.task_id !== within ? html`<${TaskLink} id=${event.task_id} name=${event.name} bare />` : event.task_id && "it";
+  const about = event.task_id && event.task_id !== within ? html`<${TaskLink} id=${event.task_id} name=${event.name} bare />` : event.task_id && (event.type === "task.ready" ? "It" : "it");
   return html`<li class=${`event ${toneOf(event)}`} data-testid="event">
     <span class="event-mark" aria-hidden="true"></span>
     <div class="event-text"><p><${Subject} event=${event} />${before && html`<span>${before}</span>`}${about}${after && html`<span>${after}</span>`}</p>
