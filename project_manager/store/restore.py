@@ -142,7 +142,7 @@ def _settle_present(database: Path, now: int) -> tuple[int, int]:
 
 def _refuse_live(tx: Tx) -> None:
     for other in instances.live(tx):
-        if other.host == socket.gethostname() and not _runs(other.pid):
+        if other.host.partition("@")[0] == socket.gethostname() and not _runs(other.pid):
             continue
         gone = rfc3339(other.heartbeat_at + instances.SILENT_AFTER_MS)
         raise InUse(
