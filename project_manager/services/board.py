@@ -48,11 +48,10 @@ def state(tx: Tx, command: commands.GetBoardState) -> BoardView:
 
 
 def _card(tx: Tx, row: tasks.TaskRow) -> dict[str, Any]:
-    view = presenting.task(tx, row)
-    card = {name: getattr(view, name) for name in view.__dataclass_fields__}
-    lock = view.lock
+    card = presenting.task_fields(tx, row)
+    lock: views.LockView | None = card["lock"]
     card["is_locked"] = lock is not None
     card["lock_holder"] = None if lock is None else lock.holder
     card["lock_expires_at"] = None if lock is None else lock.expires_at
-    card["dependencies"] = view.depends_on
+    card["dependencies"] = card["depends_on"]
     return card

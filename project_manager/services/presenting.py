@@ -1,5 +1,6 @@
 """Rows become views."""
 
+from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -63,36 +64,78 @@ def standing(row: TaskRow, now: int) -> Standing:
 
 
 def task(tx: Tx, row: TaskRow) -> views.TaskView:
+    return views.TaskView(**task_fields(tx, row))
+
+
+def task_fields(tx: Tx, row: TaskRow) -> dict[str, Any]:
+    """The fields of a TaskView; large lists are made of these."""
     lease = lease_of(row, tx.now)
-    why = reasons(standing(row, tx.now), now=tx.now, max_attempts=tx.max_attempts)
-    return views.TaskView(
-        id=row.id,
-        project_id=row.project_id,
-        epic_id=row.epic_id,
-        name=row.name,
-        description=row.description,
-        status=row.status,
-        priority=row.priority,
-        labels=_list(row.labels),
-        acceptance=_list(row.acceptance),
-        depends_on=_list(row.depends_on),
-        conflicts_with=_list(row.conflicts_with),
-        defer_until=time_or_none(row.defer_until),
-        due_at=time_or_none(row.due_at),
-        estimate_minutes=row.estimate_minutes,
-        external_key=row.external_key,
-        version=row.version,
-        fence=row.fence,
-        attempts=row.attempts,
-        lock=None if lease is None else lock(lease),
-        ready=not why,
-        why_not_ready=[reason.message for reason in why],
-        unblocks=row.unblocks,
-        created_by=row.created_by,
-        created_at=rfc3339(row.created_at),
-        updated_at=rfc3339(row.updated_at),
-        completed_at=time_or_none(row.completed_at),
+    deferred = row.defer_until if row.defer_until is not None and row.defer_until > tx.now else None
+    why = _why_not_ready(
+        row.status,
+        lease is not None,
+        row.attempts,
+        tx.max_attempts,
+        row.waiting_for,
+        row.running_conflicts,
+        deferred,
+        row.archived,
     )
+    return {
+        "id": row.id,
+        "project_id": row.project_id,
+        "epic_id": row.epic_id,
+        "name": row.name,
+        "description": row.description,
+        "status": row.status,
+        "priority": row.priority,
+        "labels": _list(row.labels),
+        "acceptance": _list(row.acceptance),
+        "depends_on": _list(row.depends_on),
+        "conflicts_with": _list(row.conflicts_with),
+        "defer_until": time_or_none(row.defer_until),
+        "due_at": time_or_none(row.due_at),
+        "estimate_minutes": row.estimate_minutes,
+        "external_key": row.external_key,
+        "version": row.version,
+        "fence": row.fence,
+        "attempts": row.attempts,
+        "lock": None if lease is None else lock(lease),
+        "ready": not why,
+        "why_not_ready": list(why),
+        "unblocks": row.unblocks,
+        "created_by": row.created_by,
+        "created_at": rfc3339(row.created_at),
+        "updated_at": rfc3339(row.updated_at),
+        "completed_at": time_or_none(row.completed_at),
+    }
+
+
+@lru_cache(maxsize=4096)
+def _why_not_ready(
+    status: str,
+    held: bool,
+    attempts: int,
+    max_attempts: int,
+    waiting_for: str,
+    running_conflicts: str,
+    deferred: int | None,
+    archived: int,
+) -> tuple[str, ...]:
+    """The reasons' words. Few combinations are in use, and working them out costs more than the rest of a task.
+    `deferred` is an instant that is still to come.
+    """
+    alike = Standing(
+        task_id=0,
+        status=Status(status),
+        held=held,
+        attempts=attempts,
+        waiting_for=_ids(waiting_for),
+        running_conflicts=_ids(running_conflicts),
+        defer_until=deferred,
+        archived=bool(archived),
+    )
+    return tuple(reason.message for reason in reasons(alike, now=0, max_attempts=max_attempts))
 
 
 def project(row: ProjectRow, counts: dict[str, int]) -> views.ProjectView:

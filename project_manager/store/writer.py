@@ -65,8 +65,8 @@ LOOK = _Look()
 @dataclass(frozen=True, slots=True)
 class Duties:
     """What the writer does besides jobs. `due` runs at the head of every batch; `next_due` says when to look
-    again (milliseconds since the epoch, or None); `committed` is called after each commit; `measured` gets
-    (jobs, seconds) of a batch and `timed` (job name, seconds).
+    again (milliseconds since the epoch, or None); `committed` is called after each commit that changed
+    something; `measured` gets (jobs, seconds) of a batch and `timed` (job name, seconds).
     """
 
     due: Callable[[Tx], None]
@@ -197,14 +197,17 @@ class Writer:
         shared = Shared()
         tx = Tx(execute, 0, SYSTEM, "", self._max_attempts, shared)
         tx.now = self._read_clock(tx)
+        changes = self._connection.total_changes
         self._do_what_is_due(tx, shared)
         for job in batch:
             self._run_job(job, tx, shared)
         events.write(tx, shared.outbox)
         self._next_due = self._duties.next_due(tx)
+        changed = self._connection.total_changes != changes
         execute("COMMIT")
         self._last_now = tx.now
-        self._duties.committed()
+        if changed:
+            self._duties.committed()
 
     def _do_what_is_due(self, tx: Tx, shared: Shared) -> None:
         """A fault in here must not stop the jobs: who may claim is judged by their own statements."""
