@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.bench import claiming, footprint, machine, report, sizes, slow_disk, watching
+from tests.bench import claiming, footprint, machine, predecessor, report, sizes, slow_disk, watching
 from tests.bench.report import Section
 
 
@@ -36,17 +36,20 @@ def main() -> int:
     return 0
 
 
-def _sections(quick: bool, predecessor: Path | None) -> dict[str, Callable[[Path], list[Section]]]:
+def _sections(quick: bool, other: Path | None) -> dict[str, Callable[[Path], list[Section]]]:
     """What is measured, by name: rounds and seconds a slice."""
     rounds = 3 if quick else 7
     slices = 0.4 if quick else 1.0
-    return {
+    sections: dict[str, Callable[[Path], list[Section]]] = {
         "claims": lambda folder: [claiming.measured(folder, rounds, slices)],
         "disk": lambda folder: [slow_disk.measured(folder, rounds, slices)],
         "sizes": lambda folder: [sizes.measured(folder, rounds, slices)],
         "events": lambda folder: watching.measured(folder, 2 if quick else 5, 20 if quick else 60),
         "process": lambda folder: [footprint.measured(folder, 2 if quick else 5)],
     }
+    if other is not None:
+        sections["predecessor"] = lambda folder: [predecessor.measured(folder, rounds, slices * 2, other)]
+    return sections
 
 
 def _arguments() -> argparse.Namespace:
@@ -55,7 +58,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--only", action="append", help="only this section: claims, disk, sizes, events, process")
     parser.add_argument("--write", type=Path, metavar="PAGE", help="put the report between the marks of this page")
     parser.add_argument("--folder", type=Path, help="where databases go: the disk that is measured")
-    parser.add_argument("--predecessor", type=Path, metavar="PYTHON", help="compare with project-manager-mcp there")
+    parser.add_argument("--predecessor", type=Path, metavar="PROGRAM", help="compare with this project-manager-mcp")
     return parser.parse_args()
 
 

@@ -12,6 +12,7 @@ from types import TracebackType
 
 CHECKOUT = Path(__file__).parents[2]
 PATIENCE = 30.0
+CPUCLOCK_SCHED = 2  # of Linux: a clock id names the process and which of its clocks
 SERVE = (sys.executable, "-m", "project_manager", "serve", "--no-browser")
 
 
@@ -80,14 +81,8 @@ class Server:
             return False
 
     def cpu_seconds(self) -> float:
-        """CPU time of all threads that live, from the scheduler's own clock."""
-        total = 0
-        for thread in Path(f"/proc/{self.pid}/task").iterdir():
-            try:
-                total += int((thread / "schedstat").read_text().split()[0])
-            except OSError:
-                continue
-        return total / 1e9
+        """CPU time of all threads, of those that have ended too: the scheduler's own clock of the process."""
+        return time.clock_gettime((~self.pid << 3) | CPUCLOCK_SCHED)
 
     def rss_mb(self) -> float:
         """Resident memory, MB of 2^20 bytes."""

@@ -5,6 +5,9 @@ from collections.abc import Callable
 from tests.bench.servers import Server
 from tests.bench.wire import Answer, Script, ask, request
 
+Scripts = Callable[[int], Script]
+"""Makes the script of the agent of this number."""
+
 BULK = 200
 MODERN = "2026-07-28"
 HANDSHAKE = "2025-11-25"

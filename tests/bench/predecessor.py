@@ -1,0 +1,98 @@
+"""The predecessor, project-manager-mcp 0.2.7, beside the product: lock cycles and the board."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from functools import partial
+from itertools import count
+from pathlib import Path
+from subprocess import run
+
+from tests.bench import stock
+from tests.bench.report import Goal, Section
+from tests.bench.sampling import Rounds, Sample, interleave, measure
+from tests.bench.servers import Server, free_ports, product
+from tests.bench.stock import Stock
+from tests.bench.wire import Script, request
+
+TASKS = 10_000
+AGENTS = (1, 10)
+CYCLE, BOARD = "lock cycle", "board, 10,000 tasks"
+OURS, THEIRS = "project manager", "predecessor"
+
+FILL = """
+import sys
+from task_manager.database import TaskDatabase
+from task_manager.importer import import_project
+epics = [{"name": f"epic {e}", "tasks": [{"name": f"task {e}-{t}", "description": "What is to be done, in a line or "
+          "two. " * 3} for t in range(100)]} for e in range(int(sys.argv[2]) // 100)]
+import_project(TaskDatabase(sys.argv[1]), {"projects": [{"name": "Work", "epics": epics}]})
+"""
+
+
+def measured(folder: Path, rounds: int, seconds: float, program: Path) -> Section:
+    with ExitStack() as running:
+        server = running.enter_context(product(folder))
+        stock.create(server, TASKS)
+        other = running.enter_context(_start(folder, program))
+        kept, fresh = Stock(server), count(1)
+        variants = {
+            f"{BOARD}: {THEIRS}": partial(_slice, other, _boards, 2, seconds, 1),
+            f"{BOARD}: {OURS}": partial(_slice, server, _boards, 2, seconds, 1),
+        }
+        for agents in AGENTS:
+            theirs, ours = partial(_their_cycles, fresh=fresh), stock.lock_cycles(kept)
+            variants[f"{CYCLE} @{agents}: {THEIRS}"] = partial(_slice, other, theirs, agents, seconds, 3)
+            variants[f"{CYCLE} @{agents}: {OURS}"] = partial(_own_cycles, server, kept, ours, agents, seconds)
+        found = interleave(variants, rounds)
+    return _section(found)
+
+
+def _start(folder: Path, program: Path) -> Server:
+    database = folder / "predecessor.db"
+    run([program.with_name("python"), "-c", FILL, database, str(TASKS)], check=True, cwd=folder, capture_output=True)
+    (port,) = free_ports(1)
+    command = [str(program), "--port", str(port), "--mcp-transport", "sse", "--no-browser", "--db-path", str(database)]
+    settings = {"AUTO_EXIT_ON_IDLE_SECONDS": "0", "DATABASE_PATH": str(database), "PYTHONPATH": ""}
+    return Server(THEIRS, command, port, folder, settings, "/healthz")
+
+
+def _slice(server: Server, script: stock.Scripts, agents: int, seconds: float, calls: int) -> Sample:
+    return measure(server, server.port, [script(number) for number in range(agents)], seconds, calls=calls)
+
+
+def _own_cycles(server: Server, kept: Stock, script: stock.Scripts, agents: int, seconds: float) -> Sample:
+    kept.want(int(seconds * 4_000))
+    return _slice(server, script, agents, seconds, 2)
+
+
+def _boards(_: int) -> Script:
+    while True:
+        yield request("GET", "/api/board/state")
+
+
+def _their_cycles(number: int, fresh: Iterator[int]) -> Script:
+    """Lock, DONE, unlock: what finishes a task there. The task is one that no cycle was cut off in before."""
+    agent = {"agent_id": f"agent-{number}"}
+    task = next(fresh)
+    while True:
+        yield request("POST", f"/api/task/{task}/lock", {**agent, "duration_seconds": 300})
+        yield request("POST", f"/api/task/{task}/status", {**agent, "status": "DONE"})
+        yield request("DELETE", f"/api/task/{task}/lock", agent)
+
+
+def _section(found: Rounds) -> Section:
+    section = Section(
+        "Against the predecessor",
+        "project-manager-mcp 0.2.7, on its own database with `synchronous=NORMAL`: what it has answered may be lost "
+        "with the power; here it is not. A lock cycle is lock, DONE and unlock there (3 requests), lock and DONE here (2).",
+        ["what", "who", "operations/s", "server CPU us an operation", "p50 / p99 ms", "rate against the predecessor"],
+    )
+    for what in (BOARD, *(f"{CYCLE} @{agents}" for agents in AGENTS)):
+        for who in (THEIRS, OURS):
+            name = f"{what}: {who}"
+            ratio = "1" if who == THEIRS else str(found.ratio(name, (f"{what}: {THEIRS}",), lambda s: s.rate))
+            section.rows.append([what, who, str(found.rate(name)), str(found.cpu(name)), found.latency(name), ratio])
+    for what, limit in ((f"{CYCLE} @10", 8.0), (BOARD, 20.0)):
+        ratio_of_rates = found.ratio(f"{what}: {OURS}", (f"{what}: {THEIRS}",), lambda s: s.rate)
+        section.goals.append(Goal(f"{what}: operations/s / the predecessor's", limit, "at least", ratio_of_rates))
+    return section
