@@ -19,6 +19,7 @@ from project_manager.domain.errors import (
 from project_manager.operations.definition import Kind, Operation
 from project_manager.web.errors import status_of
 
+PARTIAL = ("PATCH ", "PUT ")
 REFERENCE = "#/components/schemas/{model}"
 ERROR_SCHEMA: dict[str, Any] = {
     "type": "object",
@@ -53,6 +54,8 @@ def document() -> dict[str, Any]:
     paths: dict[str, dict[str, Any]] = {}
     for operation in OPERATIONS:
         method, path = operation.http.split(" ")
+        if operation.http.startswith(PARTIAL):
+            _leave_out_defaults(schemas[operation.command.__name__])
         paths.setdefault(path, {})[method.lower()] = _entry(operation, method, path, views[operation.name])
     return {
         "openapi": "3.1.0",
@@ -104,9 +107,17 @@ def _without(operation: Operation, in_path: list[str], reference: dict[str, Any]
         return reference
     schema = operation.command.model_json_schema(ref_template=REFERENCE)
     schema.pop("$defs", None)
+    if operation.http.startswith(PARTIAL):
+        _leave_out_defaults(schema)
     schema["properties"] = {name: value for name, value in schema.get("properties", {}).items() if name not in in_path}
     schema["required"] = [name for name in schema.get("required", []) if name not in in_path]
     return schema
+
+
+def _leave_out_defaults(schema: dict[str, Any]) -> None:
+    """What an edit does not send stays as it is: a client that filled in a default would overwrite it."""
+    for described in schema["properties"].values():
+        described.pop("default", None)
 
 
 def _headers(operation: Operation) -> Iterable[dict[str, Any]]:

@@ -1,0 +1,116 @@
+"""The interface as it is published: the API description and the list of tools change only on purpose.
+
+After a change on purpose: python -m tests.contract.test_interface
+"""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from openapi_spec_validator import OpenAPIV31SpecValidator
+
+from project_manager.catalogue import OPERATIONS
+from project_manager.mcp.schemas import input_schema
+from project_manager.web.errors import status_of
+from project_manager.web.openapi import document
+from tests.served import Served
+
+SNAPSHOTS = Path(__file__).with_name("snapshots")
+
+
+def described_tools() -> list[Any]:
+    return [
+        {
+            "name": row.name,
+            "title": row.tool.title,
+            "description": row.summary,
+            "profile": row.tool.profile.value,
+            "hints": [getattr(row.tool.hints, name) for name in ("read_only", "destructive", "idempotent")],
+            "defaults": dict(row.tool.defaults),
+            "input": input_schema(row.command, row.tool.arguments),
+        }
+        for row in OPERATIONS
+        if row.tool is not None
+    ]
+
+
+def described() -> dict[str, Any]:
+    api = document()
+    api["info"]["version"] = "any"
+    return {"openapi.json": api, "tools.json": described_tools()}
+
+
+def text_of(value: Any) -> str:
+    return json.dumps(value, indent=1, ensure_ascii=False) + "\n"
+
+
+@pytest.mark.promise("interface:stable")
+@pytest.mark.parametrize("name", ["openapi.json", "tools.json"])
+def test_the_published_interface_is_the_one_that_was_agreed_on(name: str) -> None:
+    assert json.loads((SNAPSHOTS / name).read_text()) == json.loads(text_of(described()[name]))
+
+
+def test_the_description_is_valid_openapi_and_every_reference_leads_somewhere() -> None:
+    api = document()
+    assert api["openapi"].startswith("3.1")
+    OpenAPIV31SpecValidator(api).validate()
+    names = set(re.findall(r'"#/components/schemas/([^"]+)"', json.dumps(api)))
+    assert names <= set(api["components"]["schemas"])
+
+
+def test_an_edit_is_described_without_defaults_because_what_is_not_sent_stays() -> None:
+    for path, methods in document()["paths"].items():
+        body = methods.get("patch", {}).get("requestBody", {}).get("content", {}).get("application/json", {})
+        fields = body.get("schema", {}).get("properties", {})
+        assert [name for name, field in fields.items() if "default" in field] == [], path
+
+
+async def test_every_described_route_is_there_with_each_status_that_it_may_answer(served: Served) -> None:
+    api = await served.ok("GET", "/openapi.json")
+    for row in OPERATIONS:
+        method, path = row.http.split(" ")
+        entry = api["paths"][path][method.lower()]
+        assert entry["operationId"] == row.name
+        assert str(row.status) in entry["responses"]
+        assert {str(status_of(error)) for error in row.errors} <= set(entry["responses"])
+        response = await served.send("PROPFIND", re.sub(r"\{\w+\}", "1", path))
+        assert response.status_code == 405
+        assert method in response.headers["allow"]
+
+
+async def test_the_page_of_the_description_loads_nothing_from_elsewhere(served: Served) -> None:
+    page = await served.send("GET", "/docs")
+    assert "default-src 'none'" in page.headers["content-security-policy"]
+    links = re.findall(r'(?:src|href)="([^"]+)"', page.text)
+    assert links
+    assert all(link.startswith("/") for link in links)
+    assert "<script" not in page.text
+    for link in links:
+        assert (await served.send("GET", link)).status_code == 200
+    assert all(f'id="{row.name}"' in page.text for row in OPERATIONS)
+
+
+def test_an_operation_names_the_errors_that_its_command_makes_possible() -> None:
+    """What looks a thing up by its number may not find it."""
+    missing = []
+    for row in OPERATIONS:
+        codes = {error.code for error in row.errors}
+        wanted = {
+            "task_id": "task_not_found",
+            "version": "version_mismatch",
+            "token_id": "token_not_found",
+        }
+        missing += [
+            f"{row.name}: {code}"
+            for name, code in wanted.items()
+            if name in row.command.model_fields and row.command.model_fields[name].is_required() and code not in codes
+        ]
+    assert missing == []
+
+
+if __name__ == "__main__":
+    SNAPSHOTS.mkdir(exist_ok=True)
+    for file_name, value in described().items():
+        (SNAPSHOTS / file_name).write_text(text_of(value))
