@@ -6,14 +6,12 @@ from pathlib import Path
 import click
 import pytest
 import yaml
-from project_manager.cli import main
 
+from project_manager.cli import main
 from tests.house.tree import CHECKOUT, files, name_of
 
 PAGES = files("*.md")
-FENCE = re.compile(
-    r"^(?P<indent> *)```(?P<language>\w*)[^\n]*\n(?P<body>.*?)^(?P=indent)```", re.MULTILINE | re.DOTALL
-)
+FENCE = re.compile(r"^(?P<indent> *)```(?P<language>\w*)[^\n]*\n(?P<body>.*?)^(?P=indent)```", re.MULTILINE | re.DOTALL)
 PROSE_LINK = re.compile(r"\]\((?!https?:|mailto:|#)([^)\s#]+)[^)]*\)")
 
 each_page = pytest.mark.parametrize("path", PAGES, ids=name_of)
@@ -26,9 +24,7 @@ def blocks(path: Path, *languages: str) -> list[str]:
 def commands(path: Path) -> list[list[str]]:
     """The words of each command in the page's shell blocks; of a session only what was typed after `$ `."""
     typed = [line for block in blocks(path, "bash", "sh", "shell") for line in joined(block)]
-    typed += [
-        line[2:] for block in blocks(path, "console") for line in joined(block) if line.startswith("$ ")
-    ]
+    typed += [line[2:] for block in blocks(path, "console") for line in joined(block) if line.startswith("$ ")]
     return [words(part) for line in typed for part in re.split(r"\s(?:\||&&)\s|;\s", line)]
 
 
@@ -60,9 +56,7 @@ def test_an_example_in_json_or_yaml_can_be_read_by_a_machine(path: Path) -> None
 
 @each_page
 def test_a_command_that_runs_a_script_names_one_that_is_there(path: Path) -> None:
-    named = {
-        words[0] for words in commands(path) if words and words[0].startswith(("scripts/", ".ci/", "deploy/"))
-    }
+    named = {words[0] for words in commands(path) if words and words[0].startswith(("scripts/", ".ci/", "deploy/"))}
     assert {name for name in named if not (CHECKOUT / name).is_file()} == set()
 
 
@@ -80,8 +74,6 @@ def unknown_words(given: list[str]) -> list[str]:
         if given[0] not in command.commands:
             return given[:1]
         command, given = command.commands[given[0]], given[1:]
-    known = {
-        option for parameter in command.params for option in [*parameter.opts, *parameter.secondary_opts]
-    }
+    known = {option for parameter in command.params for option in [*parameter.opts, *parameter.secondary_opts]}
     options = [word.partition("=")[0] for word in given if word.startswith("-") and word != "-"]
     return [option for option in options if option not in known | {"--help", "--version"}]

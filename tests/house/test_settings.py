@@ -52,9 +52,7 @@ def test_a_setting_is_explained_in_the_documentation(setting: Setting) -> None:
 
 @every_setting
 def test_a_setting_stands_in_the_production_env_file(setting: Setting) -> None:
-    names = {
-        line.lstrip("# ").partition("=")[0] for line in PRODUCTION_ENV.read_text().splitlines() if "=" in line
-    }
+    names = {line.lstrip("# ").partition("=")[0] for line in PRODUCTION_ENV.read_text().splitlines() if "=" in line}
     assert setting.name in names
 
 

@@ -94,9 +94,7 @@ def test_a_setting_is_read_from_the_environment(name: str) -> None:
     assert loaded.sources[name] == "environment"
 
 
-@pytest.mark.parametrize(
-    ("name", "text"), [(name, text) for name, texts in MALFORMED.items() for text in texts]
-)
+@pytest.mark.parametrize(("name", "text"), [(name, text) for name, texts in MALFORMED.items() for text in texts])
 def test_a_malformed_value_is_refused_in_one_sentence_that_names_the_setting(name: str, text: str) -> None:
     with pytest.raises(ConfigError) as refused:
         load({}, {name: text})
@@ -185,9 +183,7 @@ def test_the_stronger_of_path_and_url_names_the_database(tmp_path: Path) -> None
     env_file.write_text("DATABASE_PATH=from-file.db\n")
     by_url = load({}, {"DATABASE_URL": "sqlite:///from-url.db"}, env_file).settings
     assert by_url.database_path == Path("from-url.db")
-    by_path = load(
-        {"DATABASE_PATH": "from-flag.db"}, {"DATABASE_URL": "sqlite:///from-url.db"}, env_file
-    ).settings
+    by_path = load({"DATABASE_PATH": "from-flag.db"}, {"DATABASE_URL": "sqlite:///from-url.db"}, env_file).settings
     assert (by_path.database_path, by_path.database_url) == (Path("from-flag.db"), "")
 
 
