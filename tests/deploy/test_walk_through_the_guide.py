@@ -1,4 +1,7 @@
-"""The commands of docs/deployment.md, run as an operator would type them, in a copy of the checkout."""
+"""The commands of docs/deployment.md, run as an operator would type them, in a copy of the checkout.
+
+The last module by its name: it begins and ends without a stack.
+"""
 
 import re
 import subprocess
