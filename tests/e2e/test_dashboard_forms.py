@@ -140,6 +140,8 @@ def test_a_project_is_archived_and_taken_back(service: Service, browser: Browser
         tab.page.get_by_role("button", name="Archive", exact=True).click()
         expect(tab.page.get_by_test_id("project")).to_contain_text("Archived")
         tab.page.get_by_test_id("nav-board").click()
+        expect(tab.page.get_by_test_id("shown")).to_have_text("0 of 1 task")
+        tab.page.get_by_test_id("filter-project").select_option(str(project))
         expect(tab.card(task)).to_contain_text("its project is archived")
         tab.page.get_by_test_id("nav-projects").click()
         tab.page.get_by_role("button", name="Unarchive").click()

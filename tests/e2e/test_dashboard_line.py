@@ -53,7 +53,8 @@ def test_a_restarted_server_is_followed_on_without_a_reload(service: Service, br
         service.start()
         after = team.task(project, "After")
         team.move(before, "DONE")
-        press_until_live(tab)
+        with tab.page.expect_websocket():
+            press_until_live(tab)
         expect(tab.card_in("TODO", after)).to_be_visible()
         expect(tab.card_in("DONE", before)).to_be_visible()
         expect_no_reload(tab)
@@ -168,6 +169,27 @@ def test_a_running_lease_is_read_again_because_a_renewal_is_no_event(
         with tab.page.expect_response(re.compile(rf"/api/tasks\?ids={task}&")):
             tab.page.clock.fast_forward(35 * 60_000)
             tab.page.clock.run_for(10_000)
+
+
+def test_where_no_websocket_gets_through_events_are_asked_for(service: Service, browser: Browser, team: Team) -> None:
+    task = team.task(team.project(), "Behind a proxy")
+    with dashboard(service, browser) as tab:
+        tab.page.route_web_socket(re.compile("/ws/updates"), lambda line: line.close())
+        tab.open()
+        team.claim(task, "claude-7")
+        expect(tab.card_in("IN_PROGRESS", task)).to_contain_text("claude-7")
+        tab.expect_face("live")
+
+
+def test_time_left_is_told_by_the_servers_clock(service: Service, browser: Browser, team: Team) -> None:
+    task = team.task(team.project(), "In another year")
+    team.claim(task, "claude-7", 600)
+    with dashboard(service, browser) as tab:
+        tab.page.clock.install(time="2001-02-03T04:05:06Z")
+        tab.open()
+        expect(tab.card(task).locator(".left")).to_have_text(re.compile(r"(10:00|9:\d\d)$"))
+        tab.card(task).click()
+        expect(tab.page.get_by_test_id("lease")).to_contain_text("since just now")
 
 
 def test_a_burst_of_changes_is_read_in_few_calls(service: Service, browser: Browser, team: Team) -> None:

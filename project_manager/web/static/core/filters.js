@@ -1,4 +1,5 @@
 // Which tasks are shown. A filter is a part of the address; null means everything.
+import { state as store } from "./store.js";
 import { STATUSES } from "./words.js";
 
 const texts = new WeakMap();
@@ -18,9 +19,11 @@ const READY = {
 };
 export const READY_NAMES = { ready: "Ready now", waiting: "Waiting", held: "Held" };
 
-/** One test for all filters of the route, or null when nothing is filtered. */
+/** One test for all filters of the route, or null when nothing is filtered. Archived projects show only when they are chosen. */
 export function testOf(route) {
   const tests = [];
+  const archived = new Set([...store.projects.values()].filter((project) => project.archived_at).map((project) => project.id));
+  if (archived.size && !route.project) tests.push((task) => !archived.has(task.project_id));
   if (route.project) tests.push((task) => task.project_id === route.project);
   if (route.epic) tests.push((task) => task.epic_id === route.epic);
   if (route.label) tests.push((task) => task.labels.includes(route.label));
@@ -41,7 +44,7 @@ function settled(before, after) {
 /** The board's columns through the route's filters; the same object as long as nothing changed. */
 export function visibleColumns(state) {
   const { project, epic, label, holder, ready, q } = state.route;
-  const key = JSON.stringify([project, epic, label, holder, ready, q]);
+  const key = JSON.stringify([state.revision.plans, project, epic, label, holder, ready, q]);
   if (memory.revision === state.revision.tasks && memory.key === key) return memory.columns;
   const test = testOf(state.route);
   const columns = {};

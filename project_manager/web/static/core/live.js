@@ -9,7 +9,10 @@ const STALE_MS = 15_000;
 const LONGEST_WAIT_MS = 20_000;
 const RELOAD_PAUSE_MS = 3000;
 
-const line = { socket: null, lastFrame: 0, failures: 0, timer: null, downSince: null, target: 0, reloading: false, probing: false };
+const POLL_SECONDS = 15;
+const POLLS = 20;
+
+const line = { socket: null, greeted: false, unopened: 0, rereads: false, lastFrame: 0, failures: 0, timer: null, downSince: null, target: 0, reloading: false, probing: false };
 
 const face = (connection) => dispatch({ type: "connection", connection });
 
@@ -54,6 +57,8 @@ function reloadSoon() {
 }
 
 function hello(frame) {
+  line.greeted = true;
+  line.unopened = 0;
   line.failures = 0;
   line.downSince = null;
   setServerTime(frame.server_time);
@@ -87,17 +92,48 @@ function lost(reason) {
 }
 
 const REASONS = { 1013: "The server has as many live connections as it takes.", 1008: "The server did not accept the connection." };
+const CROWDED = 1013;
+const REFUSED = new Set([1008, 4401]);
 
+/** A handshake that fails does not say why: is the server gone, are we signed out, or does nothing let a WebSocket through? */
 async function closed(event) {
-  const reason = REASONS[event.code] ?? "";
-  lost(reason);
-  // A refused handshake does not say why: ask whether we are still signed in.
-  if (event.code === 1006 || event.code === 1008) await get("/api/agents", { limit: 1 }).catch(() => {});
+  const greeted = line.greeted;
+  lost(REASONS[event.code] ?? "");
+  if (event.code === CROWDED || (greeted && !REFUSED.has(event.code))) return;
+  try {
+    await get("/api/agents", { limit: 1 });
+    line.unopened += 1;
+  } catch {
+    line.unopened = 0;
+  }
+}
+
+function polled(answer) {
+  line.failures = 0;
+  line.downSince = null;
+  if (answer.resync || answer.epoch !== state.epoch) return reload();
+  line.target = answer.head;
+  if (applyEvents(answer.items)) reloadSoon();
+  return showProgress();
+}
+
+/** Where proxies let no WebSocket through, events are asked for and waited for; now and then the WebSocket is tried again. */
+async function poll() {
+  try {
+    for (let round = 0; round < POLLS; round += 1) {
+      polled(await get("/api/events", { since: state.seq, epoch: state.epoch, limit: 500, wait_seconds: round ? POLL_SECONDS : 0 }));
+      if (line.socket) return;
+    }
+    reconnect();
+  } catch {
+    lost("");
+  }
 }
 
 function open() {
   const socket = new WebSocket(address());
   line.socket = socket;
+  line.greeted = false;
   line.lastFrame = performance.now();
   socket.onmessage = (message) => {
     if (socket !== line.socket) return;
@@ -122,7 +158,7 @@ export function reconnect() {
 }
 
 async function attempt() {
-  if (state.loaded) return reconnect();
+  if (state.loaded) return line.unopened > 1 ? poll() : reconnect();
   try {
     await loadBoard();
     reconnect();

@@ -1,5 +1,5 @@
 // The page: bar, view, drawer, dialogs.
-import { html, useErrorBoundary } from "../core/html.js";
+import { html, useEffect, useErrorBoundary } from "../core/html.js";
 import { retryNow } from "../core/live.js";
 import { useStore } from "../core/store.js";
 import { EpicForm, ProjectForm } from "../forms/plan_forms.js";
@@ -36,6 +36,22 @@ function Failure({ error }) {
   return html`<div class="failure" role="alert" data-testid="failure"><h1>${error.message}</h1><p>${error.hint}</p><button type="button" class="primary" onClick=${() => location.reload()}>Try again</button></div>`;
 }
 
+const TITLES = { board: "Board", needs: "Needs you", agents: "Agents", activity: "Activity", graph: "Dependencies", projects: "Projects" };
+
+function titleOf(state) {
+  const task = state.tasks.get(state.route.task);
+  const project = state.projects.get(state.route.project);
+  const place = task ? `#${task.id} ${task.name}` : [TITLES[state.route.view], project?.name].filter(Boolean).join(", ");
+  return `${place} · Project Manager`;
+}
+
+function useTitle() {
+  const title = useStore(titleOf);
+  useEffect(() => {
+    document.title = title;
+  }, [title]);
+}
+
 function View() {
   const loaded = useStore((state) => state.loaded);
   const failure = useStore((state) => state.failure);
@@ -45,6 +61,7 @@ function View() {
 }
 
 export function App({ version }) {
+  useTitle();
   const [crash, restart] = useErrorBoundary();
   const signIn = useStore((state) => state.signIn);
   const task = useStore((state) => state.route.task);

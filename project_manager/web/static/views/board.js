@@ -32,6 +32,7 @@ function Nothing() {
 
 export function Board() {
   useStore((now) => now.revision.tasks);
+  useStore((now) => now.revision.plans);
   const route = useStore((now) => now.route);
   const [folded, setFolded] = useState(() => new Set(recall("folded", foldedByDefault)));
   const onFold = useCallback((status) => setFolded((old) => {

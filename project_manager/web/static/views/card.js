@@ -34,9 +34,15 @@ function Foot({ task }) {
   </span>`;
 }
 
+let dragged = null;
+
+/** The task that is being dragged: while it hovers, browsers do not let a drop target read what it would get. */
+export const draggedTask = () => state.tasks.get(dragged) ?? null;
+
 export const Card = memo(function Card({ task, epic, focusable, open, pending }) {
   const fresh = serverNow() - Date.parse(task.updated_at) < FRESH_MS;
   const drag = (event) => {
+    dragged = task.id;
     event.dataTransfer.setData("application/x-task", String(task.id));
     event.dataTransfer.effectAllowed = "move";
   };

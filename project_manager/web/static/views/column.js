@@ -6,7 +6,7 @@ import { cx, html, memo, useLayoutEffect, useRef, useState } from "../core/html.
 import { state, useStore } from "../core/store.js";
 import { STATUS_NAMES, canWrite, legalMoves } from "../core/words.js";
 import { Icon, StatusIcon } from "../ui/icons.js";
-import { Card, epicShown } from "./card.js";
+import { Card, draggedTask, epicShown } from "./card.js";
 import { useVirtual } from "./virtual.js";
 
 const GUESS = 92;
@@ -42,7 +42,10 @@ function useWantedFocus(scroller, tasks, sums) {
 
 function useDrop(status) {
   const [over, setOver] = useState(false);
-  const accepts = (event) => event.dataTransfer.types.includes("application/x-task") && canWrite(state.session);
+  const accepts = (event) => {
+    const task = draggedTask();
+    return event.dataTransfer.types.includes("application/x-task") && canWrite(state.session) && task && legalMoves(task.status).includes(status);
+  };
   return [over, {
     onDragOver: (event) => {
       if (!accepts(event)) return;
@@ -52,10 +55,9 @@ function useDrop(status) {
     onDragLeave: (event) => !event.currentTarget.contains(event.relatedTarget) && setOver(false),
     onDrop: (event) => {
       setOver(false);
-      const task = state.tasks.get(Number(event.dataTransfer.getData("application/x-task")));
-      if (!task || !accepts(event)) return;
+      if (!accepts(event)) return;
       event.preventDefault();
-      if (legalMoves(task.status).includes(status)) moveTask(task, status);
+      moveTask(draggedTask(), status);
     },
   }];
 }

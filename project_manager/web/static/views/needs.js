@@ -57,7 +57,7 @@ let memory = { key: "", count: 0 };
 
 /** For the badge. */
 export function needsCount(now) {
-  const key = `${now.revision.tasks}:${now.route.project}`;
+  const key = `${now.revision.tasks}:${now.revision.plans}:${now.route.project}`;
   if (memory.key !== key) {
     const count = needsOf(now).filter(({ group }) => group.id !== "lost").reduce((sum, { tasks }) => sum + tasks.length, 0);
     memory = { key, count };
