@@ -19,18 +19,19 @@ Door = Literal["rest", "mcp", "cli", "ws"]
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who calls, through which door, under which request id."""
+    """Who calls, through which door, under which request id. `gzip`: takes a large answer compressed."""
 
     actor: Actor
     door: Door
     request_id: str
     idempotency_key: str | None = None
+    gzip: bool = False
 
 
 @dataclass(slots=True)
 class Answer:
     """What an operation answered. `view` is its view, the JSON object of the first answer when `replayed`, or
-    None when only the encoded body was kept; `etag` names a kept body.
+    None when only the encoded body was kept; `etag` names a kept body, which may be `gzipped`.
     """
 
     view: Any
@@ -38,6 +39,7 @@ class Answer:
     replayed: bool = False
     stored: bytes | None = field(default=None, repr=False)
     etag: str | None = None
+    gzipped: bool = False
     ending_soon: list[views.LockView] = field(default_factory=list)
 
     @property

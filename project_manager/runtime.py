@@ -2,10 +2,12 @@
 case.
 """
 
+import gzip
 import hashlib
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal, TypeVar
 
@@ -49,8 +51,19 @@ UNBOUNDED = 1_000_000
 SNAPSHOTS = 64
 OLDER_EVENTS = 20_000
 IDENTITY_SECONDS = 1.0
+LARGE_BYTES = 64 * 1024
 
 Written = TypeVar("Written")
+
+
+@dataclass(slots=True)
+class _Snapshot:
+    """A large answer that holds until the next commit."""
+
+    generation: int
+    body: bytes
+    etag: str
+    gzipped: bytes | None = None
 
 
 class Runtime:
@@ -63,7 +76,7 @@ class Runtime:
         self.started_at = monotonic()
         self._seen: dict[str, int] = {}
         self._identified: dict[str | None, tuple[float, Actor]] = {}
-        self._snapshots: dict[str, tuple[int, bytes, str]] = {}
+        self._snapshots: dict[str, _Snapshot] = {}
         self._snapshot_locks: dict[str, anyio.Lock] = {}
         self.database = Database(
             _options(settings),
@@ -248,16 +261,20 @@ class Runtime:
         async with self._snapshot_locks.setdefault(name, anyio.Lock()):
             generation = self.database.tail.generation
             kept = self._snapshots.get(name)
-            if kept is None or kept[0] != generation:
+            if kept is None or kept.generation != generation:
                 work = partial(_encoded, operation.use_case, command)
                 body = await self.database.readers.run(operation.name, work, actor, caller.request_id)
-                kept = (generation, body, hashlib.blake2b(body, digest_size=12).hexdigest())
+                kept = _Snapshot(generation, body, hashlib.blake2b(body, digest_size=12).hexdigest())
                 if len(self._snapshots) >= SNAPSHOTS:
                     self._snapshots.clear()
                 self._snapshots[name] = kept
+            small = caller.gzip and len(kept.body) > LARGE_BYTES
+            if small and kept.gzipped is None:
+                kept.gzipped = await anyio.to_thread.run_sync(partial(gzip.compress, kept.body, 1, mtime=0))
             if len(self._snapshot_locks) > SNAPSHOTS:
                 self._snapshot_locks.clear()
-        return Answer(None, operation.status, stored=kept[1], etag=kept[2])
+        stored = kept.gzipped if small else kept.body
+        return Answer(None, operation.status, stored=stored, etag=kept.etag, gzipped=small)
 
     async def _read(self, operation: Operation, command: Command, actor: Actor, caller: Caller) -> Answer:
         work = partial(_answered, use_case=operation.use_case, command=command, operation=operation, caller=caller)

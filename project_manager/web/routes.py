@@ -85,7 +85,9 @@ class PathEndpoint:
             raise MethodRefused(f"{method} is not a method of {self._path}", allowed=self._allow)
         headers = dict(scope["headers"])
         raw = await _arguments(operation, scope, headers, receive)
-        caller = Caller(scope["state"]["actor"], "rest", scope["state"]["request_id"], _key(operation, headers))
+        state = scope["state"]
+        small = operation.snapshot and b"gzip" in headers.get(b"accept-encoding", b"")
+        caller = Caller(state["actor"], "rest", state["request_id"], _key(operation, headers), small)
         work = self._runtime.run(operation, raw, caller)
         answer = await (_while_connected(work, receive) if raw.get("wait_seconds") else work)
         return _reply(operation, answer, headers)
@@ -233,8 +235,12 @@ def _reply(operation: Operation, answer: Answer, headers: dict[bytes, bytes]) ->
         extra += [(b"etag", tag.encode("latin-1")), (b"cache-control", b"no-cache")]
     if answer.replayed:
         extra.append((b"idempotency-replayed", b"true"))
+    if operation.snapshot:
+        extra.append((b"vary", b"accept-encoding"))
     if operation.snapshot and tag is not None and _matches(headers.get(b"if-none-match"), tag):
         return Reply(304, extra, b"")
+    if answer.gzipped:
+        extra.append((b"content-encoding", b"gzip"))
     if operation.command is commands.ExportPlan and b"yaml" in headers.get(b"accept", b""):
         return _with_body(200, extra, answer.view.document.encode(), b"application/yaml")
     return _with_body(answer.status, extra, answer.body, b"application/json")
@@ -247,7 +253,7 @@ def _with_body(status: int, extra: Headers, body: bytes, media_type: bytes) -> R
 
 def _tag(answer: Answer) -> str | None:
     if answer.etag is not None:
-        return f'"{answer.etag}"'
+        return f'W/"{answer.etag}"' if answer.gzipped else f'"{answer.etag}"'
     version = answer.view.get("version") if isinstance(answer.view, dict) else getattr(answer.view, "version", None)
     return None if version is None else f'"{version}"'
 
@@ -255,4 +261,5 @@ def _tag(answer: Answer) -> str | None:
 def _matches(given: bytes | None, tag: str) -> bool:
     if given is None:
         return False
-    return any(candidate.strip().removeprefix("W/") in (tag, "*") for candidate in given.decode("latin-1").split(","))
+    plain = tag.removeprefix("W/")
+    return any(candidate.strip().removeprefix("W/") in (plain, "*") for candidate in given.decode("latin-1").split(","))
