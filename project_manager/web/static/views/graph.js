@@ -51,7 +51,7 @@ function Node({ node, longest }) {
     <rect class="box" width=${BOX.width} height=${BOX.height} rx="8" />
     <g class=${`status-icon s-${task.status}`} transform="translate(10 8) scale(.875)"><${Shape} status=${task.status} /></g>
     <text class="node-key" x="30" y="19">#${task.id}</text><text class="node-state" x=${BOX.width - 10} y="19" text-anchor="end">${clip(standing, 16)}</text>
-    <text class="node-name" x="10" y="36">${clip(task.name, 27)}</text>
+    <text class="node-name" x="10" y="36">${clip(task.name, 26)}</text>
   </a>`;
 }
 

@@ -2,7 +2,7 @@
 // Layers by longest path, crossings reduced by medians (Sugiyama, Tagawa, Toda 1981); long edges bend at placeholders.
 
 const SWEEPS = 6;
-export const BOX = { width: 190, height: 46, gapX: 64, gapY: 14 };
+export const BOX = { width: 184, height: 46, gapX: 44, gapY: 14 };
 
 /** Ids in an order in which every task comes after what it depends on. Cycles do not exist: the server refuses them. */
 function topological(ids, before) {
@@ -121,15 +121,15 @@ function longestPath(order, before, layer) {
 }
 
 /**
- * Places tasks and their dependencies. Returns {nodes: [{id, x, y}], edges: [{from, to, longest, points}], width, height, longest}
- * where `longest` is the set of ids on one longest chain.
+ * Places tasks and their dependencies. Returns {nodes: [{id, x, y}], edges: [{from, to, longest, points}], width, height, beginning, longest}
+ * where `beginning` is the middle height of the first layer and `longest` the set of ids on one longest chain.
  */
 export function layout(tasks) {
   const known = new Set(tasks.map((task) => task.id));
   const ids = tasks.map((task) => task.id);
   const before = new Map(tasks.map((task) => [task.id, task.depends_on.filter((id) => known.has(id))]));
   const { order } = topological(ids, before);
-  if (order.length === 0) return { nodes: [], edges: [], width: 0, height: 0, longest: new Set() };
+  if (order.length === 0) return { nodes: [], edges: [], width: 0, height: 0, beginning: 0, longest: new Set() };
   const layer = layersOf(order, before);
   const { rows, up, down, chains } = withPlaceholders(order, before, layer);
   const forward = rows.map((_, level) => level).slice(1);
@@ -158,6 +158,7 @@ export function layout(tasks) {
     width: levelX(rows.length - 1) + BOX.width,
     height: Math.max(...y.values()) + BOX.height / 2 - top,
     longest,
+    beginning: rows[0].reduce((sum, id) => sum + y.get(id), 0) / rows[0].length - top,
   };
 }
 

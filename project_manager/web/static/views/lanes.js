@@ -47,6 +47,8 @@ function Bar({ lease, from, y }) {
     <rect class=${`lane-bar ${lease.outcome}`} x=${x(lease.since)} y=${y + 4} width=${width} height=${ROW - 8} rx="4"><title>#${lease.task} ${name}: ${words[lease.outcome]}</title></rect></a>`;
 }
 
+const lastOf = ([, leases]) => Math.max(...leases.map((lease) => lease.until));
+
 export function Lanes() {
   const now = useNow(10);
   const revision = useStore((store) => store.revision.events);
@@ -58,7 +60,7 @@ export function Lanes() {
   const running = state.columns.IN_PROGRESS.filter((task) => task.lock);
   const lanes = useMemo(() => intervals(state.events, running, from, from + HOUR), [revision, now, running.length]);
   if (lanes.size === 0) return null;
-  const rows = [...lanes].slice(0, LANES_SHOWN);
+  const rows = [...lanes].sort((a, b) => lastOf(b) - lastOf(a)).slice(0, LANES_SHOWN);
   const height = rows.length * ROW + 24;
   const quarters = [0, 15, 30, 45, 60];
   const clip = (text) => (text.length > 22 ? `${text.slice(0, 21)}…` : text);
@@ -68,6 +70,6 @@ export function Lanes() {
         <text class="lane-time" x=${NAME + (minute / 60) * (WIDTH - NAME)} y=${height - 5} text-anchor=${minute === 60 ? "end" : minute ? "middle" : "start"}>${minute === 60 ? "now" : hourAndMinute(from + minute * 60_000)}</text></g>`)}
       ${rows.map(([agent, leases], row) => html`<g key=${agent}><text class="lane-name" x="0" y=${row * ROW + 15}>${clip(agent)}</text>${leases.map((lease) => html`<${Bar} key=${`${lease.task}-${lease.since}`} lease=${lease} from=${from} y=${row * ROW} />`)}</g>`)}
     </svg>
-    <figcaption class="lane-key"><span class="running">in progress</span><span class="done">finished</span><span class="given">given back</span><span class="lost">lost</span></figcaption>
+    <figcaption class="lane-key"><span class="running">in progress</span><span class="done">finished</span><span class="given">given back</span><span class="lost">lost</span>${lanes.size > LANES_SHOWN && html`<i>the ${LANES_SHOWN} seen last of ${lanes.size}</i>`}</figcaption>
   </figure>`;
 }

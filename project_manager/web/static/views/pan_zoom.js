@@ -3,16 +3,18 @@ import { useEffect, useLayoutEffect, useRef, useState } from "../core/html.js";
 
 const MARGIN = 24;
 const STEP = 60;
+const READABLE = 1.6;
 const KEYS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 
 /** Everything if it stays readable, else its beginning at natural size. */
 function fitted(drawing, frame) {
   const width = frame?.clientWidth || 1000;
   const height = frame?.clientHeight || 600;
-  const scale = Math.max(1, Math.min(2.2, Math.max((drawing.width + 2 * MARGIN) / width, (drawing.height + 2 * MARGIN) / height)));
+  const whole = Math.max((drawing.width + 2 * MARGIN) / width, (drawing.height + 2 * MARGIN) / height);
+  const scale = whole > READABLE ? 1.2 : Math.max(1, whole);
   const box = { width: width * scale, height: height * scale };
   const x = drawing.width + 2 * MARGIN > box.width ? -MARGIN : (drawing.width - box.width) / 2;
-  const y = drawing.height + 2 * MARGIN > box.height ? -MARGIN : (drawing.height - box.height) / 2;
+  const y = drawing.height + 2 * MARGIN > box.height ? drawing.beginning - box.height / 2 : (drawing.height - box.height) / 2;
   return { x, y, ...box };
 }
 
