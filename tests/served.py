@@ -60,20 +60,34 @@ class Served:
 
 @asynccontextmanager
 async def serving(runtime: Runtime) -> AsyncIterator[Served]:
-    """Serves the API port's application; leaving the block fails when it does not stop in time."""
+    """Serves the API port's application. Leaving the block ends every connection, or fails when one does not end."""
     updates = Updates(runtime)
-    server = Server(_configuration(runtime.settings, api(runtime, updates, None, ())))
-    with socket.create_server(("127.0.0.1", 0)) as bound:
+    configuration = _configuration(runtime.settings, api(runtime, updates, None, ()))
+    configuration.load()
+    server = Server(configuration)
+    server.lifespan = configuration.lifespan_class(configuration)
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as bound:
+        bound.bind(("127.0.0.1", 0))
         port = bound.getsockname()[1]
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(lambda: server.serve(sockets=[bound]))
-            with anyio.fail_after(PATIENCE):
-                await server.up.wait()
+        await server.startup(sockets=[bound])
+        try:
             base = f"http://127.0.0.1:{port}"
             async with httpx.AsyncClient(base_url=base, timeout=PATIENCE, trust_env=False) as client:
                 yield Served(runtime, port, updates, client)
+        finally:
             runtime.hub.close()
-            server.should_exit = True
+            await _ended(server)
+
+
+async def _ended(server: Server) -> None:
+    """The server's own way to stop looks every tenth of a second, which is long for a test."""
+    for listening in server.servers:
+        listening.close()
+    for connection in list(server.server_state.connections):
+        connection.shutdown()
+    with anyio.fail_after(PATIENCE):
+        while server.server_state.connections or server.server_state.tasks:
+            await anyio.sleep(0.001)
 
 
 async def frame(connection: ClientConnection) -> Json:

@@ -1,7 +1,7 @@
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from project_manager.catalogue import OPERATIONS
@@ -18,6 +18,7 @@ anything = st.recursive(
 
 @pytest.mark.promise("request:bad-input")
 @pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.name)
+@settings(max_examples=20, database=None)
 @given(data=st.data())
 def test_no_value_whatever_is_anything_but_taken_or_refused(operation: Operation, data: Any) -> None:
     names = faults.names_of(operation.command)
