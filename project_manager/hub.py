@@ -66,7 +66,7 @@ class Event:
 class Subscription:
     """One listener: its filter and its queue."""
 
-    __slots__ = ("_filter_project", "_filter_types", "_limit", "_queue", "_state", "_woken", "last_seq")
+    __slots__ = ("_filter_project", "_filter_types", "_limit", "_queue", "_state", "_waiter", "last_seq")
 
     def __init__(self, since: int, project_id: int | None, types: frozenset[str] | None, limit: int) -> None:
         self.last_seq = since
@@ -74,7 +74,7 @@ class Subscription:
         self._filter_types = types
         self._limit = limit
         self._queue: deque[Event] = deque()
-        self._woken = asyncio.Event()
+        self._waiter: asyncio.Future[None] | None = None
         self._state: type[Exception] | None = None
 
     def offer(self, event: Event) -> None:
@@ -86,12 +86,12 @@ class Subscription:
             return
         self.last_seq = event.seq
         self._queue.append(event)
-        self._woken.set()
+        self._wake()
 
     def end(self, reason: type[Exception]) -> None:
         if self._state is None:
             self._state = reason
-            self._woken.set()
+            self._wake()
 
     @property
     def dropped(self) -> bool:
@@ -103,13 +103,17 @@ class Subscription:
         while not self._queue:
             if self._state is not None:
                 raise self._state
-            self._woken.clear()
-            await self._woken.wait()
+            self._waiter = asyncio.get_running_loop().create_future()
+            await self._waiter
         if self._state is Overflow:
             raise Overflow
         batch = list(self._queue)
         self._queue.clear()
         return batch
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
 
     def _wants(self, event: Event) -> bool:
         if self._filter_project is not None and event.project_id not in (None, self._filter_project):

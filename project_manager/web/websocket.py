@@ -4,6 +4,7 @@ Each client has its own queue in the hub and its own sender here. One that does 
 and loses nothing: it comes back with the last `seq` it has.
 """
 
+import asyncio
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -12,7 +13,7 @@ import orjson
 from starlette.routing import WebSocketRoute
 
 from project_manager import __version__
-from project_manager.clock import rfc3339
+from project_manager.clock import monotonic, rfc3339
 from project_manager.contract import faults
 from project_manager.contract.commands import FollowEvents
 from project_manager.domain.errors import ProjectManagerError
@@ -27,12 +28,42 @@ SEND_SECONDS = 10
 SLOW_CLOSE_SECONDS = 30
 
 
+class _Patience:
+    """Cuts off who has been at one batch for SEND_SECONDS. One timer for all: one for each frame costs as much as
+    the frame.
+    """
+
+    def __init__(self) -> None:
+        self._since: dict[anyio.CancelScope, float] = {}
+        self._timer: asyncio.TimerHandle | None = None
+
+    def begins(self, sender: anyio.CancelScope) -> None:
+        self._since[sender] = monotonic()
+        if self._timer is None:
+            self._look_later()
+
+    def ends(self, sender: anyio.CancelScope) -> None:
+        self._since.pop(sender, None)
+
+    def _look_later(self) -> None:
+        self._timer = asyncio.get_running_loop().call_later(SEND_SECONDS / 4, self._look)
+
+    def _look(self) -> None:
+        self._timer = None
+        latest = monotonic() - SEND_SECONDS
+        for sender in [sender for sender, since in self._since.items() if since <= latest]:
+            sender.cancel()
+        if self._since:
+            self._look_later()
+
+
 class Updates:
     """The ASGI application of the WebSocket."""
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
         self._open = 0
+        self._patience = _Patience()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await receive()
@@ -98,20 +129,23 @@ class Updates:
                 await self._pass_on(subscription, send, batched=wish.batch)
 
     async def _pass_on(self, subscription: Subscription, send: Send, *, batched: bool) -> None:
-        while True:
-            events = await subscription.next_batch()
+        with anyio.CancelScope() as scope:
             try:
-                with anyio.fail_after(SEND_SECONDS):
+                while True:
+                    events = await subscription.next_batch()
+                    self._patience.begins(scope)
                     if batched:
                         await send({"type": "websocket.send", "text": _batch(events)})
                     else:
                         for event in events:
                             await send({"type": "websocket.send", "text": event.text})
-            except TimeoutError:
-                if not subscription.dropped:
-                    self._runtime.metrics.subscriber_dropped()
-                raise
-            self._runtime.metrics.events_sent(len(events))
+                    self._patience.ends(scope)
+                    self._runtime.metrics.events_sent(len(events))
+            finally:
+                self._patience.ends(scope)
+        if not subscription.dropped:
+            self._runtime.metrics.subscriber_dropped()
+        raise TimeoutError
 
     def _hello(self) -> dict[str, Any]:
         return {
