@@ -86,7 +86,7 @@ async def _ended(server: Server) -> None:
     for connection in list(server.server_state.connections):
         connection.shutdown()
     with anyio.fail_after(PATIENCE):
-        while server.server_state.connections or server.server_state.tasks:
+        while server.server_state.connections or server.server_state.tasks:  # noqa: ASYNC110 uvicorn tells of neither
             await anyio.sleep(0.001)
 
 
