@@ -119,7 +119,22 @@ def set_conflicts(tx: Tx, row: TaskRow, ids: list[int]) -> None:
     if row.id in ids:
         raise _invalid("conflicts_with", f"task {row.id} cannot conflict with itself")
     _check_exist(tx, "conflicts_with", ids)
+    before = set(links.conflicts_of(tx, row.id))
     links.set_conflicts(tx, row.id, ids)
+    for other_id in sorted(before ^ set(ids)):
+        _tell_rival(tx, finding.task(tx, other_id), row.id)
+
+
+def _tell_rival(tx: Tx, other: TaskRow, task_id: int) -> None:
+    """The other end of a conflict has changed too: its readers and its next writer must see that."""
+    present: list[int] = json.loads(other.conflicts_with)
+    previous = sorted({*present} ^ {task_id})
+    if not tasks.write(tx, other, {}):
+        raise RuntimeError(f"task {other.id} moved within its own transaction")
+    changes, version = {"conflicts_with": present}, other.version + 1
+    moves.tell(
+        tx, EventType.TASK_UPDATED, other, changes=changes, previous={"conflicts_with": previous}, version=version
+    )
 
 
 def get(tx: Tx, command: commands.GetTask) -> views.TaskView:

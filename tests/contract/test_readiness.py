@@ -2,7 +2,7 @@
 
 import pytest
 
-from project_manager.domain.errors import DependencyCycle, HasDependents, Invalid, NotReady
+from project_manager.domain.errors import DependencyCycle, HasDependents, Invalid, NotReady, VersionMismatch
 from tests.contract.invariants import check
 from tests.desk import Desk, Json
 
@@ -129,6 +129,25 @@ async def test_a_conflict_that_is_taken_away_frees_the_other_task_and_tells_so(d
     await desk.edit(first["id"], "ann", conflicts_with=[])
     assert await why(desk, second) == []
     assert [event["task_id"] for event in await desk.events(since, "task.ready")] == [second["id"]]
+
+
+@pytest.mark.promise("request:if-match")
+async def test_the_other_end_of_a_conflict_is_told_of_and_not_overwritten_unseen(desk: Desk) -> None:
+    first = await desk.task("first")
+    since = await desk.head()
+    second = await desk.task("second", conflicts_with=[first["id"]])
+    (told,) = await desk.events(since, "task.updated")
+    assert (told["task_id"], told["changes"], told["previous"]) == (
+        first["id"],
+        {"conflicts_with": [second["id"]]},
+        {"conflicts_with": []},
+    )
+    await desk.refused(VersionMismatch, "update_task", task_id=first["id"], conflicts_with=[], version=first["version"])
+    since = await desk.head()
+    await desk.edit(second["id"], conflicts_with=[])
+    assert [event["task_id"] for event in await desk.events(since, "task.updated")] == [first["id"], second["id"]]
+    assert (await desk.look(first["id"]))["conflicts_with"] == []
+    check(desk)
 
 
 async def test_tasks_of_an_archived_project_are_not_offered_until_it_is_back(desk: Desk) -> None:
