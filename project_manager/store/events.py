@@ -118,12 +118,13 @@ def _selected(filters: frozenset[str]) -> Statement:
     if "types" in filters:
         statement = statement.where(events.c.type.in_(select(each(bindparam("types")).c.value)))
     if "project_id" in filters:
-        statement = statement.where(events.c.project_id == bindparam("project_id"))
+        here = events.c.project_id == bindparam("project_id")
+        statement = statement.where(here | events.c.project_id.is_(None))
     return Statement(statement)
 
 
 def selected(tx: Tx, since: int, limit: int, *, types: list[str], project_id: int | None) -> list[EventRow]:
-    """Events after `since` of these types (any, when empty) in this project (any, when None)."""
+    """Events after `since` of these types (any, when empty) in this project (any, when None), or in none."""
     values: dict[str, Any] = {}
     if types:
         values["types"] = json.dumps(types)

@@ -13,7 +13,7 @@ from project_manager.domain.events import EventType
 from project_manager.services.events import retain
 from tests.contract.invariants import check, read
 from tests.desk import PATIENCE, Desk, Json
-from tests.served import Served
+from tests.served import Served, frame
 
 ENVELOPE = ["seq", "type", "timestamp", "actor", "project_id", "epic_id", "task_id"]
 OWN_FIELDS = {
@@ -125,6 +125,17 @@ async def test_events_are_read_by_type_project_and_page(desk: Desk) -> None:
     assert first["head"] == await desk.head()
     past = await desk.do("wait_for_events", types=["task.locked"], since=0)
     assert past["last_seq"] == past["head"]
+
+
+async def test_what_belongs_to_no_project_is_told_to_the_readers_of_each(desk: Desk, served: Served) -> None:
+    await desk.task()
+    await desk.do("import_plan", document="projects: [{name: Shed}, {name: Roof}]")
+    since = await desk.head() - 1
+    (read_on,) = (await desk.do("wait_for_events", since=since, project_id=1))["items"]
+    async with served.listen(f"since={since}&project_id=1") as wire:
+        assert (await frame(wire))["type"] == "hello"
+        assert await frame(wire) == read_on
+    assert (read_on["type"], read_on["project_id"]) == ("import.finished", None)
 
 
 async def test_a_type_that_does_not_exist_is_refused_with_the_nearest(desk: Desk) -> None:
@@ -243,8 +254,6 @@ def change_by_another_process(database: Path) -> None:
 
 @pytest.mark.promise("events:other-processes")
 async def test_changes_by_another_process_reach_everybody_who_waits(desk: Desk, served: Served) -> None:
-    from tests.served import frame  # noqa: PLC0415
-
     pages: list[Json] = []
     claims: list[Json] = []
 
