@@ -48,12 +48,16 @@ async function reload() {
 }
 
 let reloadLater = null;
+let reloadedAt = -RELOAD_PAUSE_MS;
 
+/** At once, but not again and again while an import of many plans goes on. */
 function reloadSoon() {
+  const pause = Math.max(0, reloadedAt + RELOAD_PAUSE_MS - performance.now());
   reloadLater ??= setTimeout(async () => {
     reloadLater = null;
+    reloadedAt = performance.now();
     await reload();
-  }, RELOAD_PAUSE_MS);
+  }, pause);
 }
 
 function hello(frame) {
