@@ -96,6 +96,11 @@ def connect(path: str, *, read_only: bool = False, create: bool = False, as_it_i
     return connection
 
 
+def data_version(connection: Any) -> int:
+    """A number that differs from the last one when somebody else has committed in between."""
+    return int(connection.execute("PRAGMA data_version").fetchone()[0])
+
+
 def _quoted(path: str) -> str:
     return path.replace("%", "%25").replace("?", "%3f").replace("#", "%23")
 

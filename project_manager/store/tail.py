@@ -100,7 +100,7 @@ class Tail:
                 return
 
     def _data_version(self) -> int:
-        return int(self._connection.execute("PRAGMA data_version").fetchone()[0])
+        return dialect.data_version(self._connection)
 
     def _tx(self) -> Tx:
         return Tx(self._connection.execute, 0, SYSTEM, "", 0)

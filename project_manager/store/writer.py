@@ -91,6 +91,7 @@ class Writer:
         self._last_now = 0
         self._high_mark = 0
         self._next_due: int | None = None
+        self._known_version: int | None = None
         self.failure: str | None = None
         self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
 
@@ -196,9 +197,12 @@ class Writer:
         execute(dialect.BEGIN_WRITE)
         shared = Shared()
         tx = Tx(execute, 0, SYSTEM, "", self._max_attempts, shared)
-        tx.now = self._read_clock(tx)
+        version = dialect.data_version(self._connection)
+        ours = version == self._known_version
+        tx.now = self._read_clock(tx, ours)
         changes = self._connection.total_changes
-        self._do_what_is_due(tx, shared)
+        if not ours or (self._next_due is not None and self._next_due <= tx.now):
+            self._do_what_is_due(tx, shared)
         for job in batch:
             self._run_job(job, tx, shared)
         events.write(tx, shared.outbox)
@@ -206,6 +210,7 @@ class Writer:
         changed = self._connection.total_changes != changes
         execute("COMMIT")
         self._last_now = tx.now
+        self._known_version = version
         if changed:
             self._duties.committed()
 
@@ -245,14 +250,16 @@ class Writer:
             del shared.outbox[told:]
         self._duties.timed(job.name, time.perf_counter() - started)
 
-    def _read_clock(self, tx: Tx) -> int:
+    def _read_clock(self, tx: Tx, ours: bool) -> int:
         """Holds still when the wall clock is behind what this database has seen; remembers how far it got, once a
-        second.
+        second. `ours`: nobody else has written since the last batch.
         """
-        self._high_mark = meta.clock_high(tx)
+        if not ours:
+            self._high_mark = meta.clock_high(tx)
         now = max(self._clock.now(), self._last_now, self._high_mark)
         if now - self._high_mark >= CLOCK_STEP_MS:
             meta.raise_clock(tx, now)
+            self._high_mark = now
         return now
 
     def _fault(self, name: str, error: BaseException) -> Internal:
@@ -265,7 +272,7 @@ class Writer:
                 self._connection.execute("ROLLBACK")
             except dialect.DriverError:
                 log.exception("rollback failed", extra={"action": "rollback_failed"})
-        self._next_due = self._clock.now() + RETRY_MS
+        self._next_due, self._known_version = self._clock.now() + RETRY_MS, None
         if isinstance(error, dialect.DriverError):
             meaning = dialect.as_domain_error(error)
             self.failure = meaning.message
