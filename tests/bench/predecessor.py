@@ -10,13 +10,14 @@ from subprocess import run
 from tests.bench import stock
 from tests.bench.report import Goal, Section
 from tests.bench.sampling import Rounds, Sample, interleave, measure
-from tests.bench.servers import Server, free_ports, product
+from tests.bench.servers import NotServing, Server, free_ports, product
 from tests.bench.stock import Stock
 from tests.bench.wire import Script, request
 
 TASKS = 10_000
-AGENTS = (1, 10)
-CYCLE, BOARD = "lock cycle", "board, 10,000 tasks"
+ATTEMPTS = 4
+AGENTS = (1, 10, 50)
+CYCLE, BOARD, PLAIN = "lock cycle", "board, 10,000 tasks", "the same, without gzip"
 OURS, THEIRS = "project manager", "predecessor"
 
 FILL = """
@@ -36,8 +37,9 @@ def measured(folder: Path, rounds: int, seconds: float, program: Path) -> Sectio
         other = running.enter_context(_start(folder, program))
         kept, fresh = Stock(server), count(1)
         variants = {
-            f"{BOARD}: {THEIRS}": partial(_slice, other, _boards, 2, seconds, 1),
-            f"{BOARD}: {OURS}": partial(_slice, server, _boards, 2, seconds, 1),
+            f"{what}: {who}": partial(_slice, each, script, 2, seconds, 1)
+            for what, script in ((BOARD, _boards), (PLAIN, _plain_boards))
+            for who, each in ((THEIRS, other), (OURS, server))
         }
         for agents in AGENTS:
             theirs, ours = partial(_their_cycles, fresh=fresh), stock.lock_cycles(kept)
@@ -50,10 +52,15 @@ def measured(folder: Path, rounds: int, seconds: float, program: Path) -> Sectio
 def _start(folder: Path, program: Path) -> Server:
     database = folder / "predecessor.db"
     run([program.with_name("python"), "-c", FILL, database, str(TASKS)], check=True, cwd=folder, capture_output=True)
-    (port,) = free_ports(1)
-    command = [str(program), "--port", str(port), "--mcp-transport", "sse", "--no-browser", "--db-path", str(database)]
     settings = {"AUTO_EXIT_ON_IDLE_SECONDS": "0", "DATABASE_PATH": str(database), "PYTHONPATH": ""}
-    return Server(THEIRS, command, port, folder, settings, "/healthz")
+    for _ in range(ATTEMPTS):
+        (port,) = free_ports(1)
+        ways = ["--port", str(port), "--mcp-transport", "sse", "--no-browser", "--db-path", str(database)]
+        try:
+            return Server(THEIRS, [str(program), *ways], port, folder, settings, "/healthz", patience=10)
+        except NotServing:  # it moves to other ports when the one after this is taken
+            continue
+    raise NotServing(f"{THEIRS} did not come up at {ATTEMPTS} pairs of ports")
 
 
 def _slice(server: Server, script: stock.Scripts, agents: int, seconds: float, calls: int) -> Sample:
@@ -65,9 +72,15 @@ def _own_cycles(server: Server, kept: Stock, script: stock.Scripts, agents: int,
     return _slice(server, script, agents, seconds, 2)
 
 
-def _boards(_: int) -> Script:
+def _plain_boards(_: int) -> Script:
     while True:
         yield request("GET", "/api/board/state")
+
+
+def _boards(_: int) -> Script:
+    """As a browser asks for it."""
+    while True:
+        yield request("GET", "/api/board/state", headers=["accept-encoding: gzip"])
 
 
 def _their_cycles(number: int, fresh: Iterator[int]) -> Script:
@@ -83,16 +96,17 @@ def _their_cycles(number: int, fresh: Iterator[int]) -> Script:
 def _section(found: Rounds) -> Section:
     section = Section(
         "Against the predecessor",
-        "project-manager-mcp 0.2.7, on its own database with `synchronous=NORMAL`: what it has answered may be lost "
-        "with the power; here it is not. A lock cycle is lock, DONE and unlock there (3 requests), lock and DONE here (2).",
+        "project-manager-mcp 0.2.7, with `synchronous=NORMAL` on its own database: what it answered may be lost "
+        "with the power; here it is not. A lock cycle is lock, DONE and unlock there (3 requests), lock and DONE here "
+        "(2). The board is asked for as a browser does, which takes gzip; the tasks of this run compress well.",
         ["what", "who", "operations/s", "server CPU us an operation", "p50 / p99 ms", "rate against the predecessor"],
     )
-    for what in (BOARD, *(f"{CYCLE} @{agents}" for agents in AGENTS)):
+    for what in (BOARD, PLAIN, *(f"{CYCLE} @{agents}" for agents in AGENTS)):
         for who in (THEIRS, OURS):
             name = f"{what}: {who}"
             ratio = "1" if who == THEIRS else str(found.ratio(name, (f"{what}: {THEIRS}",), lambda s: s.rate))
             section.rows.append([what, who, str(found.rate(name)), str(found.cpu(name)), found.latency(name), ratio])
-    for what, limit in ((f"{CYCLE} @10", 8.0), (BOARD, 20.0)):
+    for what, limit in ((f"{CYCLE} @50", 8.0), (BOARD, 20.0)):
         ratio_of_rates = found.ratio(f"{what}: {OURS}", (f"{what}: {THEIRS}",), lambda s: s.rate)
         section.goals.append(Goal(f"{what}: operations/s / the predecessor's", limit, "at least", ratio_of_rates))
     return section

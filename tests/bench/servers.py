@@ -35,13 +35,21 @@ class Server:
     """One process that answers HTTP on `port`."""
 
     def __init__(
-        self, name: str, command: Sequence[str], port: int, folder: Path, environment: Mapping[str, str], ready: str
+        self,
+        name: str,
+        command: Sequence[str],
+        port: int,
+        folder: Path,
+        environment: Mapping[str, str],
+        ready: str,
+        patience: float = PATIENCE,
     ) -> None:
         self.name = name
         self.mcp_port = 0
         self.port = port
         self.log = folder / f"{name}-{port}.log"
         self._ready = ready
+        self._patience = patience
         inherited = {key: value for key, value in os.environ.items() if key in ("PATH", "HOME", "LANG", "TMPDIR")}
         with self.log.open("wb") as log:
             self.started_at = time.perf_counter()
@@ -62,7 +70,7 @@ class Server:
 
     def _wait(self) -> float:
         """Seconds from the start of the process to its first healthy answer."""
-        while time.perf_counter() - self.started_at < PATIENCE:
+        while time.perf_counter() - self.started_at < self._patience:
             if self._process.poll() is not None:
                 break
             if self._healthy():

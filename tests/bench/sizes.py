@@ -42,7 +42,7 @@ def _scripts() -> list[tuple[str, Callable[[int], Script], int]]:
 
 def _boards(_: int) -> Script:
     while True:
-        yield request("GET", "/api/board/state")
+        yield request("GET", "/api/board/state", headers=["accept-encoding: gzip"])
 
 
 def _changed_boards(_: int) -> Script:
@@ -51,7 +51,7 @@ def _changed_boards(_: int) -> Script:
     while True:
         turn += 1
         yield request("PATCH", "/api/tasks/1", {"priority": turn % 5})
-        yield request("GET", "/api/board/state")
+        yield request("GET", "/api/board/state", headers=["accept-encoding: gzip"])
 
 
 def _pages(_: int) -> Script:

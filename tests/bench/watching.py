@@ -63,7 +63,8 @@ def _stuck(server: Server) -> Iterator[None]:
 
 
 def _slice(server: Server, crowds: list[Crowd], events: int) -> Sample:
-    """One event at a time, each awaited by all."""
+    """One event at a time, each awaited by all. Begins when the server is done with those that left before."""
+    _wait_until_idle(server)
     before = server.cpu_seconds()
     began = time.perf_counter()
     delays: list[float] = []
@@ -77,6 +78,14 @@ def _slice(server: Server, crowds: list[Crowd], events: int) -> Sample:
     delays.sort()
     p50, p99 = (delays[len(delays) // 2], delays[len(delays) * 99 // 100]) if delays else (0.0, 0.0)
     return Sample(events / took, cpu / events * 1e6, p50 * 1000, p99 * 1000)
+
+
+def _wait_until_idle(server: Server) -> None:
+    for _ in range(50):
+        before = server.cpu_seconds()
+        time.sleep(0.1)
+        if server.cpu_seconds() - before < 0.005:
+            return
 
 
 def _dropped(server: Server) -> float:

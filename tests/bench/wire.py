@@ -63,7 +63,8 @@ class Connection:
         self._socket = socket.create_connection(("127.0.0.1", port), TIMEOUT)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._script = script
-        self._pending = b""
+        self._pending = bytearray()
+        self._wanted = 0
         self._sent_at = 0.0
         self._request = next(script)
 
@@ -93,16 +94,20 @@ class Connection:
         self._socket.close()
 
     def _parsed(self) -> Answer | None:
+        if len(self._pending) < self._wanted:
+            return None
         end = self._pending.find(b"\r\n\r\n")
         if end < 0:
             return None
-        head = self._pending[:end]
+        head = bytes(self._pending[:end])
         start = head.lower().find(b"content-length:")
         length = 0 if start < 0 else int(head[start + 15 :].split(b"\r\n", 1)[0])
-        if len(self._pending) < end + 4 + length:
+        self._wanted = end + 4 + length
+        if len(self._pending) < self._wanted:
             return None
-        body = self._pending[end + 4 : end + 4 + length]
-        self._pending = self._pending[end + 4 + length :]
+        body = bytes(self._pending[end + 4 : self._wanted])
+        del self._pending[: self._wanted]
+        self._wanted = 0
         return Answer(int(head[9:12]), head, body)
 
 
