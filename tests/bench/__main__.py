@@ -43,12 +43,12 @@ def main() -> int:
 def _sections(quick: bool, other: Path | None) -> dict[str, Callable[[Path], list[Section]]]:
     """What is measured, by name: rounds and seconds a slice."""
     rounds = 3 if quick else 5
-    slices = 0.4 if quick else 0.8
+    slices = 0.3 if quick else 0.8
     sections: dict[str, Callable[[Path], list[Section]]] = {
         "claims": lambda folder: [claiming.measured(folder, rounds, slices)],
         "disk": lambda folder: [slow_disk.measured(folder, rounds, slices)],
         "sizes": lambda folder: [sizes.measured(folder, rounds, slices)],
-        "events": lambda folder: watching.measured(folder, 2 if quick else 3, 20 if quick else 50),
+        "events": lambda folder: watching.measured(folder, 1 if quick else 3, 20 if quick else 50),
         "process": lambda folder: [footprint.measured(folder, 2 if quick else 5)],
     }
     if other is not None:
