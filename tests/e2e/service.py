@@ -33,6 +33,11 @@ def free_port() -> int:
         return port
 
 
+def sample(page: str, name: str) -> float:
+    """The value of a metric; `name` with its labels, as the page of metrics has it."""
+    return next((float(line.rpartition(" ")[2]) for line in page.splitlines() if line.startswith(f"{name} ")), 0.0)
+
+
 def environment(**more: str) -> dict[str, str]:
     """What a process of the service sees: nothing of ours but where the code is."""
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}

@@ -35,16 +35,6 @@ def contents(folder: Path, besides: Path) -> dict[str, bytes]:
     }
 
 
-def migrated(service: Service) -> sqlite3.Connection:
-    """The service's own database, after a clean end."""
-    service.start()
-    with service.http() as http:
-        http.post("/api/tasks/bulk", json={"tasks": [{"name": f"task {number}"} for number in range(200)]})
-    assert service.stop() == 0
-    service.output.unlink()
-    return sqlite3.connect(service.database)
-
-
 @pytest.mark.parametrize(
     ("name", "value"),
     [
@@ -74,7 +64,7 @@ def test_a_busy_port_is_named_and_never_moved(
 
 def test_a_newer_database_is_left_alone(prepare_service: Start) -> None:
     service = prepare_service()
-    with closing(migrated(service)) as database:
+    with closing(sqlite3.connect(service.database)) as database:
         database.execute("UPDATE alembic_version SET version_num = '9999'")
         database.commit()
     sentence = refusal(service)
@@ -84,7 +74,6 @@ def test_a_newer_database_is_left_alone(prepare_service: Start) -> None:
 
 def test_a_damaged_database_is_left_alone(prepare_service: Start) -> None:
     service = prepare_service()
-    migrated(service).close()
     whole = bytearray(service.database.read_bytes())
     for place in range(4096 * 2, len(whole), 4096):
         whole[place : place + 64] = bytes(255 - byte for byte in whole[place : place + 64])
@@ -94,7 +83,6 @@ def test_a_damaged_database_is_left_alone(prepare_service: Start) -> None:
 
 def test_a_database_that_was_cut_off_is_left_alone(prepare_service: Start) -> None:
     service = prepare_service()
-    migrated(service).close()
     whole = service.database.read_bytes()
     service.database.write_bytes(whole[: len(whole) // 2])
     assert "damaged" in refusal(service)
@@ -126,22 +114,17 @@ def test_a_folder_in_the_database_s_place_is_left_alone(prepare_service: Start) 
 
 def test_a_read_only_database_is_named(prepare_service: Start) -> None:
     service = prepare_service()
-    migrated(service).close()
     service.launcher = AS_OWNER_ONLY
     service.database.chmod(0o444)
     assert "read-only" in refusal(service)
 
 
-def test_a_read_only_folder_is_named_with_and_without_a_database(prepare_service: Start, tmp_path: Path) -> None:
+@pytest.mark.parametrize("empty", [False, True])
+def test_a_read_only_folder_is_named(prepare_service: Start, tmp_path: Path, empty: bool) -> None:
     inside = tmp_path / "inside"
     inside.mkdir()
-    service = prepare_service(DATABASE_PATH=inside / "pm.db")
-    service.database = inside / "pm.db"
+    service = prepare_service(inside, empty=empty)
     service.launcher = AS_OWNER_ONLY
-    with read_only(inside):
-        assert "read-only" in refusal(service)
-    service.output.unlink()
-    migrated(service).close()
     with read_only(inside):
         assert "read-only" in refusal(service)
 
@@ -154,7 +137,7 @@ def test_a_folder_that_cannot_be_made_is_named(prepare_service: Start, tmp_path:
 
 def test_a_database_that_another_program_keeps_locked_is_named(prepare_service: Start) -> None:
     service = prepare_service()
-    with closing(migrated(service)) as other:
+    with closing(sqlite3.connect(service.database)) as other:
         other.isolation_level = None
         other.execute("BEGIN IMMEDIATE")
         service.spawn()

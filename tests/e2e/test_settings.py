@@ -16,7 +16,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
 from tests.e2e.conftest import Start
-from tests.e2e.service import COMMAND, PATIENCE, START_SECONDS, Service, environment
+from tests.e2e.service import COMMAND, PATIENCE, START_SECONDS, Service, environment, sample
 from tests.e2e.sockets import read_frames, stalled_websocket
 
 DAY_MS = 24 * 3600 * 1000
@@ -180,8 +180,7 @@ def test_without_auto_migrate_only_a_migrated_database_is_served(prepare_service
 
 def batches(service: Service) -> int:
     with service.http() as http:
-        lines = http.get("/metrics").text.splitlines()
-    return next(int(float(line.split()[1])) for line in lines if line.startswith("pm_writer_batch_jobs_count "))
+        return int(sample(http.get("/metrics").text, "pm_writer_batch_jobs_count"))
 
 
 def test_the_cleanup_interval_is_the_longest_time_between_two_looks(start_service: Start, tmp_path: Path) -> None:
@@ -294,9 +293,7 @@ def test_websockets_are_pinged_and_cut_off_when_they_do_not_answer(start_service
 
 
 def closed(http: httpx.Client, reason: str) -> int:
-    wanted = f'pm_websocket_closed_total{{reason="{reason}"}} '
-    lines = http.get("/metrics").text.splitlines()
-    return next((int(float(line.split()[1])) for line in lines if line.startswith(wanted)), 0)
+    return int(sample(http.get("/metrics").text, f'pm_websocket_closed_total{{reason="{reason}"}}'))
 
 
 ELSEWHERE = "https://pages.example"

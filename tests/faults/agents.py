@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import anyio
-import anyio.lowlevel
 import httpx
 import httpx2
 import orjson
@@ -19,7 +18,7 @@ from project_manager.clock import monotonic
 from tests.e2e.service import COMMAND, Service, environment
 from tests.faults.history import Hold
 
-WAIT, ANSWER = 1, 2
+WAIT, ANSWER, BACK_OFF = 1, 2, 0.05
 LOST = (OSError, httpx.HTTPError, httpx2.HTTPError, MCPError, ExceptionGroup, anyio.BrokenResourceError)
 """What a client meets whose server goes away. It comes back and asks again."""
 
@@ -155,7 +154,7 @@ class Agent:
                     await self._go_on(call)
             except LOST:
                 self._ledger.lost += 1
-                await anyio.lowlevel.checkpoint()
+                await anyio.sleep(BACK_OFF)
 
     async def _go_on(self, call: Call) -> None:
         while not self._ledger.complete:

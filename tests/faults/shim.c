@@ -26,6 +26,7 @@ struct control {
     int32_t fail_sync;    /* 1: fsync fails with EIO */
     int32_t full;         /* 1: a write that makes a file longer fails with ENOSPC */
     int32_t stop_at_sync; /* 1: the next fsync stops the process, once */
+    int32_t hold_sync;    /* 1: fsync does not come back until this is 0 again */
 };
 
 struct __attribute__((packed)) record {
@@ -138,6 +139,8 @@ static int sync_with(const char *name, int file)
         stopped = 1;
         kill(getpid(), SIGSTOP);
     }
+    while (about && control->hold_sync)
+        usleep(1000);
     int result = real(file);
     if (about && result == 0)
         note(SYNC, about, 0, NULL, 0);

@@ -58,6 +58,10 @@ class Shim:
         """The process stops in the middle of its next commit, holding the database's write lock."""
         self._map[16:20] = struct.pack("<i", 1)
 
+    def hold_sync(self, holding: bool) -> None:
+        """The disk takes its time: no fsync comes back before it is let go."""
+        self._map[20:24] = struct.pack("<i", holding)
+
     @property
     def written(self) -> int:
         """How long the journal is by now."""

@@ -1,17 +1,19 @@
 """The disk is full, or fails: nothing is answered that was not kept, reads go on, and it recovers by itself."""
 
 import os
+import signal
 import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import anyio
+import anyio.lowlevel
 import httpx
 import pytest
 
 from tests.e2e.conftest import Start
-from tests.e2e.service import PATIENCE, Service
+from tests.e2e.service import PATIENCE, Service, sample
 from tests.faults import history
 from tests.faults.shim import Shim
 
@@ -133,6 +135,28 @@ async def test_a_disk_that_fails_to_keep_writes_gets_no_answer_out_of_it(prepare
     with service.http() as http:
         assert names(http) == ["before", "after"]
         history.check_numbers(history.all_events(http))
+
+
+async def test_writes_that_wait_for_a_slow_disk_are_answered_before_the_end(prepare_service: Start, shim: Shim) -> None:
+    service = prepare_service()
+    service.start(**shim.variables(service.database))
+    answers: list[int] = []
+
+    async def create(http: httpx.AsyncClient, number: int) -> None:
+        answers.append((await http.post("/api/tasks", json={"name": f"task {number}"})).status_code)
+
+    shim.hold_sync(True)
+    async with service.client() as http, anyio.create_task_group() as tasks:
+        for number in range(10):
+            tasks.start_soon(create, http, number)
+        with anyio.fail_after(PATIENCE):
+            while not sample((await http.get("/metrics")).text, "pm_writer_queue_depth"):
+                await anyio.lowlevel.checkpoint()
+        service.signal(signal.SIGTERM)
+        service.wait_until(lambda: service.lines("stopping"))
+        shim.hold_sync(False)
+    assert answers == [201] * 10
+    assert service.process.wait(PATIENCE) == 0
 
 
 async def test_a_write_that_failed_may_be_sent_again_with_its_key(prepare_service: Start, shim: Shim) -> None:

@@ -4,20 +4,19 @@ import json
 import random
 
 import anyio
-import anyio.lowlevel
 import anyio.to_thread
 import httpx
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake
 
 from tests.e2e.conftest import Start
-from tests.e2e.service import PATIENCE, Service
+from tests.e2e.service import PATIENCE, Service, sample
 from tests.e2e.sockets import read_frames, stalled_websocket
 from tests.faults import history
 
 CUT_OFF_SECONDS = 15
 """Longer than a client may refuse to read."""
-CLIENTS, WRITES = 25, 200
+CLIENTS, WRITES, BACK_OFF = 25, 200, 0.05
 
 
 async def test_a_client_that_does_not_read_delays_nobody_and_loses_nothing(start_service: Start) -> None:
@@ -54,8 +53,7 @@ async def received(websocket: ClientConnection) -> str:
 
 
 def dropped(http: httpx.Client) -> int:
-    lines = http.get("/metrics").text.splitlines()
-    return next(int(float(line.split()[1])) for line in lines if line.startswith("pm_subscribers_dropped_total "))
+    return int(sample(http.get("/metrics").text, "pm_subscribers_dropped_total"))
 
 
 async def test_clients_that_come_and_go_all_end_with_the_same_story(start_service: Start) -> None:
@@ -100,4 +98,4 @@ async def come_and_go(service: Service, story: list[int], chance: random.Random)
                         return
                 websocket.transport.abort()
         except (ConnectionClosed, InvalidHandshake, OSError):
-            await anyio.lowlevel.checkpoint()
+            await anyio.sleep(BACK_OFF)
