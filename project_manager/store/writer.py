@@ -201,12 +201,13 @@ class Writer:
         ours = version == self._known_version
         tx.now = self._read_clock(tx, ours)
         changes = self._connection.total_changes
+        done = True
         if not ours or (self._next_due is not None and self._next_due <= tx.now):
-            self._do_what_is_due(tx, shared)
+            done = self._do_what_is_due(tx, shared)
         for job in batch:
             self._run_job(job, tx, shared)
         events.write(tx, shared.outbox)
-        self._next_due = self._duties.next_due(tx)
+        self._next_due = self._duties.next_due(tx) if done else tx.now + RETRY_MS
         changed = self._connection.total_changes != changes
         execute("COMMIT")
         self._last_now = tx.now
@@ -214,8 +215,8 @@ class Writer:
         if changed:
             self._duties.committed()
 
-    def _do_what_is_due(self, tx: Tx, shared: Shared) -> None:
-        """A fault in here must not stop the jobs: who may claim is judged by their own statements."""
+    def _do_what_is_due(self, tx: Tx, shared: Shared) -> bool:
+        """False after a fault, which must not stop the jobs: who may claim is judged by their own statements."""
         tx.execute("SAVEPOINT due")
         try:
             self._duties.due(tx)
@@ -225,7 +226,10 @@ class Writer:
             self._fault("due", error)
             tx.execute("ROLLBACK TO due")
             shared.outbox.clear()
+            tx.execute("RELEASE due")
+            return False
         tx.execute("RELEASE due")
+        return True
 
     def _run_job(self, job: Job[Any], batch: Tx, shared: Shared) -> None:
         execute = batch.execute
