@@ -191,8 +191,8 @@ class Runtime:
                 kept = first_answer(tx, operation, command, key)
                 if kept is not None:
                     return kept
-            self._mark_seen(tx)
             answer = _answered(tx, use_case, command, operation, caller)
+            self._mark_seen(tx)  # after what may be refused, and with it rolled back
             if key is not None and worth_keeping(answer.view):
                 answers.keep(tx, key, request_hash(operation, command), answer.body.decode())
             return answer

@@ -172,7 +172,7 @@ def register(tx: Tx, *, database: Database, version: str, kind: str) -> None:
     """Enters this process among the instances. Raises DatabaseRefused when sharing the file is not safe."""
     instances.forget_silent(tx)
     for other in instances.live(tx):
-        if other.host == database.host and _has_ended(other.pid):
+        if _name(other.host) == _name(database.host) and _has_ended(other, database.host):
             instances.leave(tx, other.id)
     others = instances.live(tx)
     elsewhere = [other for other in others if _machine(other.host) != _machine(database.host)]
@@ -204,12 +204,14 @@ def _boot() -> str:
         return ""
 
 
-def _has_ended(pid: int) -> bool:
-    """A killed process leaves its row behind; in a container its successor even has its number."""
-    if pid == os.getpid():
+def _has_ended(other: instances.InstanceRow, host: str) -> bool:
+    """A killed process leaves its row behind; in a container its successor even has its number. No process outlives
+    the machine's own restart.
+    """
+    if other.pid == os.getpid() or _machine(other.host) != _machine(host):
         return True
     try:
-        os.kill(pid, 0)
+        os.kill(other.pid, 0)
     except ProcessLookupError:
         return True
     except PermissionError:
