@@ -1,7 +1,7 @@
 """What the service does besides calls: heartbeat, forgetting what is old, gauges, signing on and off."""
 
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any
@@ -15,7 +15,7 @@ from project_manager.domain.errors import ProjectManagerError
 from project_manager.domain.limits import IDEMPOTENCY_HOURS
 from project_manager.hub import Hub
 from project_manager.metrics import Metrics
-from project_manager.services import events
+from project_manager.services import events, leases
 from project_manager.store import answers, instances, meta, waiters
 from project_manager.store.backup import last_verified
 from project_manager.store.database import Database, DatabaseRefused, beat, register
@@ -53,12 +53,18 @@ def _leave(tx: Tx, *, database: Database) -> None:
     meta.raise_clock(tx, tx.now)
 
 
-async def heartbeat(database: Database, kind: str) -> None:
-    """Shows every few seconds that this process lives."""
-    work = partial(beat, database=database, version=__version__, kind=kind)
+async def heartbeat(database: Database, kind: str, tickets: Collection[int]) -> None:
+    """Shows every few seconds that this process lives, and that those who wait in it for a task wait still."""
     while True:
         await anyio.sleep(instances.HEARTBEAT_SECONDS)
-        await _quietly(database, "heartbeat", work)
+        await _quietly(database, "heartbeat", partial(_beat, database=database, kind=kind, tickets=list(tickets)))
+
+
+def _beat(tx: Tx, *, database: Database, kind: str, tickets: list[int]) -> None:
+    beat(tx, database=database, version=__version__, kind=kind)
+    if tickets:
+        waiters.stay(tx, tickets)
+    leases.forget_waiters(tx)
 
 
 async def follow_backups(database: Database, metrics: Metrics) -> None:
@@ -81,7 +87,6 @@ def _forget_old(tx: Tx, *, event_days: int) -> None:
     answers.forget(tx, tx.now - IDEMPOTENCY_HOURS * HOUR_MS)
     events.retain(tx, days=event_days)
     instances.forget_silent(tx)
-    waiters.forget(tx)
 
 
 async def _quietly(database: Database, name: str, work: Callable[[Tx], Any]) -> None:

@@ -74,6 +74,7 @@ class Runtime:
         self.clock = clock
         self.metrics = metrics
         self.started_at = monotonic()
+        self.tickets: set[int] = set()
         self._seen: dict[str, int] = {}
         self._identified: dict[str | None, tuple[float, Actor]] = {}
         self._snapshots: dict[str, _Snapshot] = {}
@@ -214,6 +215,7 @@ class Runtime:
                 writer.run("enter_queue", lambda tx: leases.enter_queue(tx, command), actor, request_id)
             )
             in_turn = partial(leases.claim_in_turn, ticket=ticket)
+            self.tickets.add(ticket)
             try:
                 with anyio.move_on_after(command.wait_seconds):
                     while True:
@@ -222,6 +224,7 @@ class Runtime:
                             break
                         await subscription.next_batch()
             finally:
+                self.tickets.discard(ticket)
                 leave = partial(leases.leave_queue, command=command, ticket=ticket)
                 await _to_its_end(writer.run("leave_queue", leave, actor, request_id))
         await self._hand_over(answer, command, actor, caller)
@@ -404,7 +407,7 @@ async def _kept(runtime: Runtime, kind: str) -> AsyncIterator[None]:
     days = runtime.settings.event_retention_days
     try:
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(housekeeping.heartbeat, runtime.database, kind)
+            tasks.start_soon(housekeeping.heartbeat, runtime.database, kind, runtime.tickets)
             if kind == "serve":
                 tasks.start_soon(housekeeping.follow_backups, runtime.database, runtime.metrics)
                 tasks.start_soon(partial(housekeeping.maintain, runtime.database, event_days=days))

@@ -138,14 +138,23 @@ def enter_queue(tx: Tx, command: commands.ClaimNextTask) -> int:
         epic_id=command.epic_id,
         labels=command.labels,
         priority=command.priority,
-        expires_at=tx.now + (command.wait_seconds + 1) * 1000,
     )
 
 
 def leave_queue(tx: Tx, command: commands.ClaimNextTask, ticket: int) -> None:
     """Gives the place up. What is ready and was kept for it is told of again, because those behind wait for that."""
+    _end_wait(tx, ticket, _filters(command))
+
+
+def forget_waiters(tx: Tx) -> None:
+    """Gives up the places of those whose process is gone."""
+    for waiter in waiters.gone(tx):
+        _end_wait(tx, waiter.id, waiter.filters())
+
+
+def _end_wait(tx: Tx, ticket: int, filters: dict[str, object]) -> None:
     waiters.leave(tx, ticket)
-    kept = leases.best(tx, _filters(command)) if waiters.after(tx, ticket) else None
+    kept = leases.best(tx, filters) if waiters.after(tx, ticket) else None
     if kept is not None:
         moves.tell_if_ready(tx, [kept.id])
 

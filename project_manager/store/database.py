@@ -11,7 +11,7 @@ from pathlib import Path
 
 from project_manager.clock import Clock
 from project_manager.domain.errors import ProjectManagerError
-from project_manager.store import dialect, instances, revisions
+from project_manager.store import dialect, instances, revisions, waiters
 from project_manager.store.readers import Readers
 from project_manager.store.tail import Tail
 from project_manager.store.transaction import Tx
@@ -187,6 +187,8 @@ def register(tx: Tx, *, database: Database, version: str, kind: str) -> None:
             f"process {others[0].pid} on {_name(others[0].host)} uses the database {database.path} already, and SQLite "
             f"{shown} can corrupt a database that two processes write: install pysqlite3, or SQLite 3.51.3 or newer"
         )
+    if not others:
+        waiters.forget_all(tx)
     instances.enter(tx, database.instance, host=database.host, pid=os.getpid(), version=version, kind=kind)
 
 

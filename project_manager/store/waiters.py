@@ -3,12 +3,15 @@
 import json
 from typing import NamedTuple
 
-from sqlalchemy import bindparam, delete, insert, select
+from sqlalchemy import bindparam, delete, insert, select, update
 
 from project_manager.domain.limits import ID_MAXIMUM
-from project_manager.store.compiled import Statement
+from project_manager.store.compiled import Statement, each
 from project_manager.store.schema import waiters
 from project_manager.store.transaction import Tx
+
+PLACE_MS = 11_000
+"""How long a place in the queue is kept without a word: two heartbeats of its process, and some."""
 
 
 class Waiter(NamedTuple):
@@ -54,7 +57,13 @@ _ENTER = Statement(
     .returning(waiters.c.id)
 )
 _LEAVE = Statement(delete(waiters).where(waiters.c.id == bindparam("ticket")))
-_FORGET = Statement(delete(waiters).where(waiters.c.expires_at <= bindparam("now")))
+_STAY = Statement(
+    update(waiters)
+    .where(waiters.c.id.in_(select(each(bindparam("tickets")).c.value)))
+    .values(expires_at=bindparam("expires_at"))
+)
+_GONE = Statement(select(*[waiters.c[name] for name in Waiter._fields]).where(waiters.c.expires_at <= bindparam("now")))
+_FORGET_ALL = Statement(delete(waiters))
 
 
 def before(tx: Tx, ticket: int, limit: int = 200) -> list[Waiter]:
@@ -80,7 +89,6 @@ def enter(
     epic_id: int | None,
     labels: list[str],
     priority: int | None,
-    expires_at: int,
 ) -> int:
     if tx.shared is not None:
         tx.shared.nobody_waits = False
@@ -92,7 +100,7 @@ def enter(
             epic_id=epic_id,
             labels=json.dumps(labels),
             priority=priority,
-            expires_at=expires_at,
+            expires_at=tx.now + PLACE_MS,
         )
     )
 
@@ -101,6 +109,16 @@ def leave(tx: Tx, ticket: int) -> None:
     _LEAVE.run(tx, ticket=ticket)
 
 
-def forget(tx: Tx) -> int:
-    """Removes those whose time is over; how many."""
-    return _FORGET.run(tx, now=tx.now)
+def stay(tx: Tx, tickets: list[int]) -> None:
+    """Those who have these tickets wait still."""
+    _STAY.run(tx, tickets=json.dumps(tickets), expires_at=tx.now + PLACE_MS)
+
+
+def gone(tx: Tx) -> list[Waiter]:
+    """Those of whom nobody has said lately that they wait: their process is gone."""
+    return [Waiter._make(row) for row in _GONE.rows(tx, now=tx.now)]
+
+
+def forget_all(tx: Tx) -> None:
+    """For a process that is alone: nobody can be waiting."""
+    _FORGET_ALL.run(tx)

@@ -3,7 +3,6 @@
 import sqlite3
 from contextlib import closing
 
-
 from tests.e2e.conftest import Start
 from tests.e2e.service import START_SECONDS
 
