@@ -5,9 +5,12 @@ import { Dialog } from "../ui/dialog.js";
 import { Icon, StatusIcon } from "../ui/icons.js";
 import { commands } from "./commands.js";
 import { navigate } from "../core/route.js";
-import { state } from "../core/store.js";
+import { state, useCalmly } from "../core/store.js";
 
 const SHOWN = 40;
+
+/** What may be found changes while the palette is open: agents and tasks arrive. */
+const revision = (now) => `${now.revision.tasks} ${now.revision.plans} ${now.revision.agents}`;
 
 /** Points for a text: whole, beginning, beginning of a word, within; 0 for no match. All words must occur. */
 function points(text, words) {
@@ -64,7 +67,8 @@ function Entry({ entry, active, onChoose }) {
 export function Palette({ id, title = "Search or do anything", entries }) {
   const [text, setText] = useState("");
   const [at, setAt] = useState(0);
-  const shown = useMemo(() => found(text, entries), [text]);
+  const known = useCalmly(revision);
+  const shown = useMemo(() => found(text, entries), [text, known]);
   const choose = (entry) => {
     closeDialog(id);
     if (entry) queueMicrotask(entry.run);
