@@ -94,7 +94,7 @@ class Service:
     def start(self, **more: str) -> "Service":
         """Returns when it is healthy. `more` are further variables of its environment."""
         self.spawn(**more)
-        self.wait_until(self._is_healthy, START_SECONDS)
+        self.wait_until(self.is_healthy, START_SECONDS)
         return self
 
     def spawn(self, **more: str) -> None:
@@ -142,7 +142,7 @@ class Service:
             raise AssertionError(f"the service ended with {status}:\n{self.log}")
         raise AssertionError(f"not within {seconds} s:\n{self.log[-4000:]}")
 
-    def _is_healthy(self) -> bool:
+    def is_healthy(self) -> bool:
         try:
             return httpx.get(f"{self.url}/healthz", timeout=PATIENCE, trust_env=False).status_code == 200
         except httpx.TransportError:
