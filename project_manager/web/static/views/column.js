@@ -14,9 +14,9 @@ const NEW_IN = new Set(["BACKLOG", "TODO"]);
 
 let wanted = null;
 
-/** Moves the keyboard focus to a task's card, wherever it is or will be. */
-export function focusCard(id) {
-  wanted = id;
+/** Moves the keyboard focus to a task's card, wherever it is; with `status`, as soon as it is in that column. */
+export function focusCard(id, status = null) {
+  wanted = { id, status };
 }
 
 function Spacer({ height }) {
@@ -27,11 +27,12 @@ function Spacer({ height }) {
   return html`<div ref=${element} class="spacer" role="presentation"></div>`;
 }
 
-function useWantedFocus(scroller, tasks, sums) {
+function useWantedFocus(scroller, status, tasks, sums) {
   useLayoutEffect(() => {
-    const index = wanted === null ? -1 : tasks.findIndex((task) => task.id === wanted);
+    const here = wanted !== null && (wanted.status === null || wanted.status === status);
+    const index = here ? tasks.findIndex((task) => task.id === wanted.id) : -1;
     if (index < 0) return;
-    const element = scroller.current.querySelector(`[data-task="${wanted}"]`);
+    const element = scroller.current.querySelector(`[data-task="${wanted.id}"]`);
     if (element) {
       wanted = null;
       element.focus({ preventScroll: true });
@@ -69,7 +70,7 @@ function Cards({ status, tasks }) {
   const opened = useStore((now) => now.route.task);
   useStore((now) => now.revision.plans);
   const { start, end, before, after, sums } = useVirtual(scroller, list, tasks, GUESS);
-  useWantedFocus(scroller, tasks, sums);
+  useWantedFocus(scroller, status, tasks, sums);
   const rows = tasks.slice(start, end);
   const stop = rows.find((task) => task.id === cursor)?.id ?? rows[0]?.id;
   return html`<div class="column-scroll" ref=${scroller}>

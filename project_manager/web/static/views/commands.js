@@ -27,8 +27,10 @@ function askPriority(task) {
 }
 
 async function shift(task, status) {
-  if (onBoard() && !state.route.task) focusCard(task.id);
+  const follow = onBoard() && !state.route.task;
+  if (follow) focusCard(task.id, status);
   await moveTask(task, status);
+  if (follow && state.tasks.get(task.id)?.status !== status) focusCard(task.id);
 }
 
 /** To the next status of the board in a direction, skipping those that the rules do not allow. */
