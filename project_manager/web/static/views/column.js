@@ -19,6 +19,13 @@ export function focusCard(id, status = null) {
   wanted = { id, status };
 }
 
+/** While a dialog is still closing the page behind it takes no focus: asks again, a frame at a time. */
+function takeFocus(id, frames = 30) {
+  const element = document.querySelector(`[data-task="${id}"]`);
+  element?.focus({ preventScroll: true });
+  if (document.activeElement !== element && frames > 0) requestAnimationFrame(() => takeFocus(id, frames - 1));
+}
+
 function Spacer({ height }) {
   const element = useRef(null);
   useLayoutEffect(() => {
@@ -34,8 +41,8 @@ function useWantedFocus(scroller, status, tasks, sums) {
     if (index < 0) return;
     const element = scroller.current.querySelector(`[data-task="${wanted.id}"]`);
     if (element) {
+      takeFocus(wanted.id);
       wanted = null;
-      element.focus({ preventScroll: true });
       element.scrollIntoView({ block: "nearest" });
     } else scroller.current.scrollTop = Math.max(0, sums[index] - scroller.current.clientHeight / 3);
   });
