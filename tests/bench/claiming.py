@@ -26,7 +26,7 @@ def measured(folder: Path, rounds: int, seconds: float) -> Section:
         floor = running.enter_context(baseline("trivial", folder))
         pool = running.enter_context(baseline("thread_pool", folder))
         server = running.enter_context(product(folder))
-        raw = RawClaims(folder / "raw.db", 40_000)
+        raw = RawClaims(folder / "raw.db", 200_000)
         running.callback(raw.close)
         variants = _variants(server, floor, pool, raw, seconds)
         found = interleave(variants, rounds)

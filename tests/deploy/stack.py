@@ -159,6 +159,10 @@ class Stack:
     def load_balancer(self) -> Container:
         return self.containers("lb")[0]
 
+    def unhealthy(self) -> list[str]:
+        label = f"label=com.docker.compose.project={self.project}"
+        return docker("ps", "--quiet", "--filter", label, "--filter", "health=unhealthy").split()
+
     def logs(self) -> str:
         """What the instances wrote; some releases of compose clear the terminal's line before each of them."""
         return self.compose("logs", "--no-color", "--no-log-prefix", SERVICE).replace("\x1b[2K", "")
@@ -167,6 +171,8 @@ class Stack:
         """All instances healthy, and reached by the load balancer."""
         if self._is_whole(instances):
             return
+        # Compose gives up at once on a container that is unhealthy at that moment, though it is about to recover.
+        wait_until("no instance is unhealthy", lambda: not self.unhealthy(), 30)
         self.up(instances)
         wait_until("the load balancer answers", lambda: reachable() == instances, 20)
 
