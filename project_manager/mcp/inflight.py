@@ -1,7 +1,7 @@
 """What is being answered at this moment: counted, so that a stop can wait for it, and cancellable by
 request id."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import TracebackType
 from typing import Protocol, Self
@@ -127,12 +127,21 @@ class Conversation:
 
 
 class CountingReader:
-    """Counts the requests that are read; at the end of the input it may wait until they are answered."""
+    """Counts the requests that are read; at the end of the input it calls `at_end` and may wait until they are
+    answered."""
 
-    def __init__(self, inner: MessageReader, conversation: Conversation, *, linger_seconds: float = 0) -> None:
+    def __init__(
+        self,
+        inner: MessageReader,
+        conversation: Conversation,
+        *,
+        linger_seconds: float = 0,
+        at_end: Callable[[], None] = lambda: None,
+    ) -> None:
         self._inner = inner
         self._conversation = conversation
         self._linger_seconds = linger_seconds
+        self._at_end = at_end
 
     @property
     def last_context(self) -> object:
@@ -143,6 +152,7 @@ class CountingReader:
         try:
             item = await self._inner.receive()
         except anyio.EndOfStream:
+            self._at_end()
             await self._conversation.wait_until_settled(self._linger_seconds)
             raise
         if isinstance(item, SessionMessage):

@@ -3,6 +3,7 @@
 import signal
 import sys
 import threading
+from functools import partial
 from typing import Any, cast
 
 import anyio
@@ -43,12 +44,20 @@ async def serve(server: sdk.DoorServer, *, mind_signals: bool = True) -> None:
             lines.start()
             await sdk.serve_duplex(
                 server,
-                CountingReader(read, conversation, linger_seconds=_LINGER_SECONDS),
+                CountingReader(
+                    read, conversation, linger_seconds=_LINGER_SECONDS, at_end=partial(_end_listening, server)
+                ),
                 CountingWriter(write, conversation),
                 state=state,
                 greeting=sdk.Greeting(),
             )
         tasks.cancel_scope.cancel()
+
+
+def _end_listening(server: sdk.DoorServer) -> None:
+    """Nobody will cancel a listen stream any more, and it is not a call to wait for."""
+    if server.listen is not None:
+        server.listen.close()
 
 
 async def _end_at_signal(server: sdk.DoorServer, conversation: Conversation, scope: anyio.CancelScope) -> None:

@@ -11,6 +11,7 @@ import httpx
 import orjson
 import uvicorn
 from mcp.server.context import ServerRequestContext
+from mcp.server.subscriptions import InMemorySubscriptionBus, ListenHandler
 from mcp.shared.exceptions import MCPError
 from mcp.types import CallToolRequestParams, ListToolsResult, Tool
 from starlette.types import ASGIApp
@@ -79,6 +80,7 @@ def tool_server(work: Work) -> DoorServer:
     return DoorServer(
         "tools",
         quiet=lambda name, _arguments: name in ("echo", "quiet_hold", "crash", "stray_print"),
+        listen=ListenHandler(InMemorySubscriptionBus()),
         on_list_tools=list_tools,
         on_call_tool=call_tool,
     )

@@ -104,6 +104,19 @@ async def test_what_was_asked_before_the_input_ended_is_answered() -> None:
                 assert await end.process.wait() == 0
 
 
+async def test_a_client_that_still_listens_when_it_goes_is_not_waited_for() -> None:
+    params = {"notifications": {"toolsListChanged": True}}
+    listen, _ = modern({"jsonrpc": "2.0", "id": 1, "method": "subscriptions/listen", "params": params})
+    with anyio.fail_after(2 * START_SECONDS):
+        async with pipe() as end:
+            await end.send(listen)
+            assert (await end.read())["method"] == "notifications/subscriptions/acknowledged"
+            await end.close()
+            assert (await end.read())["id"] == 1
+            with anyio.fail_after(PATIENCE):
+                assert await end.process.wait() == 0
+
+
 @pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGINT])
 async def test_a_signal_ends_the_process_while_its_input_stays_open(sent: signal.Signals) -> None:
     with anyio.fail_after(2 * START_SECONDS):
