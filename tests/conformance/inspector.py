@@ -41,11 +41,11 @@ def anyio_backend() -> str:
 @pytest.fixture
 def home(tmp_path: Path) -> Path:
     """Where the inspector keeps its catalog."""
+    (tmp_path / "home").mkdir()
     return tmp_path / "home"
 
 
 async def inspect(home: Path, *target: str) -> Verdict:
-    home.mkdir(exist_ok=True)
     program = Path(os.environ["INSPECTOR"]) / "node_modules/.bin/inspector"
     command = [str(program), "--cli", *target, "--method", "tools/list", "--strict"]
     with anyio.fail_after(60):
