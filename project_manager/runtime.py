@@ -186,19 +186,25 @@ class Runtime:
         use_case: Callable[..., Any],
     ) -> Answer:
         key = _key(command, caller) if operation.idempotent else None
+        noted_at: int | None = None
 
         def work(tx: Tx) -> Answer:
+            nonlocal noted_at
             if key is not None:
                 kept = first_answer(tx, operation, command, key)
                 if kept is not None:
                     return kept
             answer = _answered(tx, use_case, command, operation, caller)
-            self._mark_seen(tx)  # after what may be refused, and with it rolled back
+            if tx.now - self._seen.get(tx.actor.id, 0) >= SEEN_EVERY_MS:
+                agents.seen(tx)
+                noted_at = tx.now
             if key is not None and worth_keeping(answer.view):
                 answers.keep(tx, key, request_hash(operation, command), answer.body.decode())
             return answer
 
         answer: Answer = await self.database.writer.run(operation.name, work, actor, caller.request_id)
+        if noted_at is not None:
+            self._note_seen(actor, noted_at)
         return answer
 
     async def _claim_waiting(
@@ -284,14 +290,11 @@ class Runtime:
         answer: Answer = await self.database.readers.run(operation.name, work, actor, caller.request_id)
         return answer
 
-    def _mark_seen(self, tx: Tx) -> None:
-        """Notes the actor's sign of life, at most every few seconds."""
-        last = self._seen.get(tx.actor.id)
-        if last is None or tx.now - last >= SEEN_EVERY_MS:
-            agents.seen(tx)
-            self._seen[tx.actor.id] = tx.now
-            if len(self._seen) > 10_000:
-                self._seen.clear()
+    def _note_seen(self, actor: Actor, at: int) -> None:
+        """The actor's sign of life is in the database; the next one is written every few seconds at most."""
+        if len(self._seen) > 10_000:
+            self._seen.clear()
+        self._seen[actor.id] = at
 
     def _end_due(self, tx: Tx) -> None:
         for _ in range(leases.end_due(tx)):

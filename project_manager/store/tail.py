@@ -18,6 +18,9 @@ from project_manager.store.transaction import Tx
 log = logging.getLogger(__name__)
 
 LOOK_EVERY = 0.02
+APART = 0.01
+"""Seconds between two reads while commits come one upon another: what they wrote is read together."""
+
 AT_ONCE = 500
 
 Receive = Callable[[list[EventRow]], None]
@@ -31,7 +34,7 @@ class Tail:
         self._foreign_commit = foreign_commit
         self._woken: queue.SimpleQueue[None] = queue.SimpleQueue()
         self._own_commits = 0
-        self._closing = False
+        self._ended = threading.Event()
         self._receive: Receive | None = None
         self._thread = threading.Thread(target=self._run, name="tail", daemon=True)
         tx = self._tx()
@@ -54,7 +57,7 @@ class Tail:
             self._woken.put(None)
 
     def close(self) -> None:
-        self._closing = True
+        self._ended.set()
         self._woken.put(None)
         if self._thread.ident is not None:
             self._thread.join()
@@ -62,7 +65,7 @@ class Tail:
 
     def _run(self) -> None:
         version, unsure = self._data_version(), False
-        while not self._closing:
+        while not self._ended.is_set():
             own = self._own_commits
             woken = self._was_woken()
             try:
@@ -72,6 +75,7 @@ class Tail:
                 if seen != version or woken:
                     self._read()
                     unsure = True
+                    self._ended.wait(APART)
                 elif unsure:
                     # Some of the commits just seen may have been another process's, with a lease that ends
                     # soon.
