@@ -15,7 +15,7 @@ from project_manager.domain.errors import ProjectManagerError
 from project_manager.domain.limits import IDEMPOTENCY_HOURS
 from project_manager.hub import Hub
 from project_manager.metrics import Metrics
-from project_manager.services import events, leases
+from project_manager.services import events, leases, subscriptions
 from project_manager.store import answers, instances, meta, waiters
 from project_manager.store.backup import last_verified
 from project_manager.store.database import Database, DatabaseRefused, beat, register
@@ -77,7 +77,7 @@ async def follow_backups(database: Database, metrics: Metrics) -> None:
 
 
 async def maintain(database: Database, *, event_days: int) -> None:
-    """Forgets old answers, old events and processes that are gone."""
+    """Forgets old answers, old events, and processes and sessions that are gone."""
     while True:
         await _quietly(database, "maintain", partial(_forget_old, event_days=event_days))
         await anyio.sleep(MAINTAIN_EVERY)
@@ -87,6 +87,7 @@ def _forget_old(tx: Tx, *, event_days: int) -> None:
     answers.forget(tx, tx.now - IDEMPOTENCY_HOURS * HOUR_MS)
     events.retain(tx, days=event_days)
     instances.forget_silent(tx)
+    subscriptions.forget_silent(tx)
 
 
 async def _quietly(database: Database, name: str, work: Callable[[Tx], Any]) -> None:

@@ -2,6 +2,8 @@
 restart."""
 
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from functools import partial
 
 import anyio
 import anyio.abc
@@ -60,14 +62,20 @@ class HandshakeEra:
                 await self._post_to_session(scope, receive, send, body, rpc)
 
     async def get(self, scope: Scope, receive: Receive, send: Send, cut: Callable[[], None]) -> None:
-        """The stream of notifications of a session. Nothing is kept for replay: it begins with what comes now."""
+        """The stream of notifications of a session. Nothing is kept for replay: it begins with everything that the
+        session subscribes to, as if that had just changed."""
         scope = {**scope, "headers": [pair for pair in scope["headers"] if pair[0] != b"last-event-id"]}
         session = await self._session(scope, send)
         if session is not None:
-            with self._sessions.in_use(session):
+            with self._sessions.in_use(session), ExitStack() as left:
                 exchange = Exchange(receive, send, b"", self._ending)
-                await self._live(session).handle_stream(scope, exchange.receive, exchange.send, cut)
+                opened = partial(self._opened, session, left)
+                await self._live(session).handle_stream(scope, exchange.receive, exchange.send, cut, opened)
                 await exchange.finish()
+
+    def _opened(self, session: Session, left: ExitStack, client: sdk.Client) -> None:
+        if self._server.streams is not None:
+            left.callback(self._server.streams.join(session.id, session.owner, client))
 
     async def delete(self, scope: Scope, send: Send) -> None:
         """The client is done: its id is refused from now on."""
@@ -77,6 +85,8 @@ class HandshakeEra:
         if session.live is not None:
             await session.live.end()
         self._sessions.end(session)
+        if self._server.streams is not None:
+            await self._server.streams.end_session(session.id, session.owner)
         await send_empty(send, 200)
 
     def close_streams(self) -> None:

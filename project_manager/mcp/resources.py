@@ -10,6 +10,7 @@ import orjson
 from mcp.server.context import ServerRequestContext
 from mcp.shared.exceptions import MCPError
 from mcp.types import (
+    INTERNAL_ERROR,
     INVALID_PARAMS,
     PaginatedRequestParams,
     ReadResourceRequestParams,
@@ -152,16 +153,21 @@ class Resources:
                 "SUBSCRIPTION_REFUSED: this connection has no stream to send notifications on.",
             )
         try:
-            self._subscriptions.subscribe(client, uri)
+            await self._subscriptions.subscribe(client, uri, actor_of(ctx).id)
+        except ProjectManagerError as error:
+            raise MCPError(INTERNAL_ERROR, error_text(error), data={"uri": uri}) from error
         except TooManySubscriptions as error:
             message = f"a connection subscribes to at most {MAX_URIS} resources. Unsubscribe from some."
             raise MCPError(INVALID_PARAMS, f"SUBSCRIPTION_REFUSED: {message}") from error
         return {"resultType": "complete"}
 
-    async def unsubscribe(self, _ctx: Context, params: UnsubscribeRequestParams) -> Result:
+    async def unsubscribe(self, ctx: Context, params: UnsubscribeRequestParams) -> Result:
         client = sdk.current_client()
         if client is not None:
-            self._subscriptions.unsubscribe(client, str(params.uri))
+            try:
+                await self._subscriptions.unsubscribe(client, str(params.uri), actor_of(ctx).id)
+            except ProjectManagerError as error:
+                raise MCPError(INTERNAL_ERROR, error_text(error)) from error
         return {"resultType": "complete"}
 
 

@@ -24,12 +24,8 @@ from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 from mcp.server.subscriptions import ListenHandler
 from mcp.shared.dispatcher import CallOptions, DispatchContext
 from mcp.shared.exceptions import MCPError, NoBackChannelError
-from mcp.shared.inbound import (
-    ERROR_CODE_HTTP_STATUS as ERROR_CODE_HTTP_STATUS,
-)
-from mcp.shared.inbound import (
-    MCP_PROTOCOL_VERSION_HEADER as MCP_PROTOCOL_VERSION_HEADER,
-)
+from mcp.shared.inbound import ERROR_CODE_HTTP_STATUS as ERROR_CODE_HTTP_STATUS
+from mcp.shared.inbound import MCP_PROTOCOL_VERSION_HEADER as MCP_PROTOCOL_VERSION_HEADER
 from mcp.shared.inbound import (
     InboundLadderRejection,
     classify_inbound_request,
@@ -46,15 +42,13 @@ from mcp.types import (
     ProgressToken,
     RequestId,
 )
-from mcp.types import (
-    DEFAULT_NEGOTIATED_VERSION as DEFAULT_NEGOTIATED_VERSION,
-)
+from mcp.types import DEFAULT_NEGOTIATED_VERSION as DEFAULT_NEGOTIATED_VERSION
 from mcp.types.version import HANDSHAKE_PROTOCOL_VERSIONS as HANDSHAKE_PROTOCOL_VERSIONS
 from mcp.types.version import LATEST_HANDSHAKE_VERSION as LATEST_HANDSHAKE_VERSION
 from mcp.types.version import LATEST_MODERN_VERSION as LATEST_MODERN_VERSION
 from mcp.types.version import MODERN_PROTOCOL_VERSIONS as MODERN_PROTOCOL_VERSIONS
 from starlette.requests import Request
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from project_manager.mcp.inflight import Calls, MessageReader, MessageWriter
 
@@ -99,6 +93,7 @@ class DoorServer(Server[Any]):
         listen: ListenHandler | None = None,
         draining: anyio.Event | None = None,
         direct: Direct | None = None,
+        streams: "Streams | None" = None,
         **handlers: Any,
     ) -> None:
         if listen is not None:
@@ -107,6 +102,7 @@ class DoorServer(Server[Any]):
         self.quiet = quiet
         self.listen = listen
         self.direct = direct
+        self.streams = streams
         self.draining = draining or anyio.Event()
         self.without_tracing()
 
@@ -131,6 +127,11 @@ class Client:
     """Ends the stream of a client that does not read it."""
 
     @property
+    def session_id(self) -> str | None:
+        """The session over HTTP that it belongs to; None for a connection that is whole by itself."""
+        return self.connection.session_id
+
+    @property
     def can_be_notified(self) -> bool:
         return self.connection.has_standalone_channel
 
@@ -143,6 +144,16 @@ class Client:
 
     async def resource_updated(self, uri: str) -> None:
         await self.connection.send_resource_updated(uri)
+
+
+class Streams(Protocol):
+    """Who wants to know which sessions have their stream of notifications here."""
+
+    def join(self, session_id: str, owner: str, client: Client, /) -> Callable[[], None]:
+        """The stream begins; the answer is called when it ends."""
+
+    async def end_session(self, session_id: str, owner: str, /) -> None:
+        """The client has ended its session."""
 
 
 _CLIENT: ContextVar[Client | None] = ContextVar("mcp_client", default=None)
@@ -297,14 +308,16 @@ async def serve_duplex(
     tools: str = "",
     calls: Calls | None = None,
     cut: Callable[[], None] = lambda: None,
+    met: Callable[[Client], None] = lambda _client: None,
 ) -> None:
     """Serves one duplex connection until it closes. The protocol era is decided for each request by
-    itself."""
+    itself. `met` gets the connection when it is made."""
     dispatcher: JSONRPCDispatcher[TransportContext] = JSONRPCDispatcher(
         cast("Any", read), cast("Any", write), inline_methods=frozenset({"initialize"})
     )
     connection = greeting.connect(dispatcher, session_id)
     client = Client(connection, tools, cut)
+    met(client)
     runner = ServerRunner(server, connection, state)
     modern = modern_on_request(server, state)
 
@@ -343,6 +356,7 @@ class LiveSession:
         self._transport = StreamableHTTPServerTransport(mcp_session_id=session_id, idle_timeout=idle_seconds)
         self._scope = anyio.CancelScope()
         self._ready = anyio.Event()
+        self._client: Client | None = None
         self._cut_stream: Callable[[], None] = lambda: None
 
     @property
@@ -354,7 +368,6 @@ class LiveSession:
         try:
             with self._scope:
                 async with self._transport.connect() as (read, write):
-                    self._ready.set()
                     with self._transport.idle_scope or anyio.CancelScope():
                         await self._serve(cast("MessageReader", read), cast("MessageWriter", write), state, tools)
         finally:
@@ -371,17 +384,31 @@ class LiveSession:
             tools=tools,
             calls=self._calls,
             cut=self.cut,
+            met=self._met,
         )
+
+    def _met(self, client: Client) -> None:
+        self._client = client
+        self._ready.set()
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers one HTTP request of the session."""
         await self._ready.wait()
         await self._transport.handle_request(scope, receive, send)
 
-    async def handle_stream(self, scope: Scope, receive: Receive, send: Send, cut: Callable[[], None]) -> None:
-        """Serves the stream of notifications; `cut` ends it even while it cannot be written to."""
-        self._cut_stream = cut
-        await self.handle(scope, receive, send)
+    async def handle_stream(
+        self, scope: Scope, receive: Receive, send: Send, cut: Callable[[], None], opened: Callable[[Client], None]
+    ) -> None:
+        """Serves the stream of notifications. `cut` ends it even while it cannot be written to; `opened` is called
+        when it begins, and not when it is refused."""
+
+        async def noticing(message: Message) -> None:
+            if message["type"] == "http.response.start" and message["status"] == 200 and self._client is not None:
+                self._cut_stream = cut
+                opened(self._client)
+            await send(message)
+
+        await self.handle(scope, receive, noticing)
 
     def cut(self) -> None:
         """Ends the stream of a client that does not read it."""

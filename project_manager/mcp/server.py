@@ -15,20 +15,21 @@ from project_manager.mcp.sdk import DoorServer
 from project_manager.mcp.subscriptions import STUCK_SECONDS, Subscriptions
 from project_manager.mcp.tools import Tools
 from project_manager.runtime import Runtime
+from project_manager.wishes import Wishes
 
 
 class ProductServer(DoorServer):
     """The server with the part of it that lasts between requests."""
 
     def __init__(self, subscriptions: Subscriptions, name: str, **parts: Any) -> None:
-        super().__init__(name, listen=subscriptions.listen, **parts)
+        super().__init__(name, listen=subscriptions.listen, streams=subscriptions, **parts)
         self.subscriptions = subscriptions
 
 
 def build_server(runtime: Runtime, *, stuck_seconds: float = STUCK_SECONDS) -> ProductServer:
     """The server that every transport of this process serves."""
     draining = anyio.Event()
-    subscriptions = Subscriptions(runtime.hub, stuck_seconds)
+    subscriptions = Subscriptions(runtime.hub, Wishes(runtime), stuck_seconds)
     tools = Tools(runtime, draining)
     resources = Resources(runtime, subscriptions)
     prompts = Prompts(resources)

@@ -1,11 +1,12 @@
 """Changes of resources, from the event hub to clients of both eras.
 
-2026: a listen stream takes them from the bus. 2025: each subscribed connection has a pending set and a
-task of its own,
-so that a client which does not read its stream delays nobody, and a resource that changes often is
-announced once.
+2026: a listen stream takes them from the bus. 2025: a legacy SSE or stdio connection keeps its wishes with itself; a
+session over HTTP may reach any instance with each request, so that its wishes are in the database, and whichever
+instance holds its stream looks there when something has changed. Each 2025 client has a pending set and a sender of
+its own, so that one which does not read delays nobody, and a resource that changes often is announced once.
 """
 
+import logging
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -16,12 +17,18 @@ import anyio.abc
 import orjson
 from mcp.server.subscriptions import InMemorySubscriptionBus, ListenHandler, ResourceUpdated, ServerEvent
 
+from project_manager.domain.errors import ProjectManagerError
 from project_manager.hub import Closed, Event, Hub, Overflow, Resync
 from project_manager.mcp.sdk import Client
+from project_manager.wishes import Wish, Wishes
+
+log = logging.getLogger(__name__)
 
 MAX_URIS = 1000
 _LEASES = frozenset(("task.locked", "task.unlocked"))
 STUCK_SECONDS = 10.0
+LOOK_EVERY_SECONDS = 0.05
+KEEP_EVERY_SECONDS = 600.0
 
 
 class TooManySubscriptions(Exception):
@@ -29,18 +36,22 @@ class TooManySubscriptions(Exception):
 
 
 @dataclass(eq=False)
-class _Subscriber:
+class _Sender:
+    """What one client has yet to be told."""
+
     client: Client
     stuck_seconds: float
-    uris: set[str] = field(default_factory=set)
     pending: dict[str, None] = field(default_factory=dict)
     wake: anyio.Event = field(default_factory=anyio.Event)
     gone: bool = False
 
     def offer(self, uri: str) -> None:
-        if uri in self.uris:
-            self.pending[uri] = None
-            self.wake.set()
+        self.pending[uri] = None
+        self.wake.set()
+
+    def leave(self) -> None:
+        self.gone = True
+        self.wake.set()
 
     async def send_all(self) -> None:
         """Announces what is pending, for as long as the connection lasts."""
@@ -54,6 +65,22 @@ class _Subscriber:
                     await self.client.resource_updated(uri)
                 if patience.cancelled_caught:
                     self.client.cut()
+
+
+@dataclass(eq=False)
+class _Connection:
+    """A legacy SSE or stdio connection with its wishes."""
+
+    sender: _Sender
+    uris: set[str] = field(default_factory=set)
+
+
+@dataclass(eq=False)
+class _Stream:
+    """The stream of a session over HTTP, held here."""
+
+    sender: _Sender
+    owner: str
 
 
 class _Bus(InMemorySubscriptionBus):
@@ -75,19 +102,94 @@ class _Bus(InMemorySubscriptionBus):
         return unsubscribe
 
 
+class _Streams:
+    """The streams of sessions that this instance holds, and what their sessions wish to hear of."""
+
+    def __init__(self, wishes: Wishes) -> None:
+        self._wishes = wishes
+        self._held: dict[str, _Stream] = {}
+        self._changed: set[str] = set()
+        self._begun: set[str] = set()
+        self._wake = anyio.Event()
+
+    def __len__(self) -> int:
+        return len(self._held)
+
+    def get(self, session_id: str) -> _Stream | None:
+        return self._held.get(session_id)
+
+    def enter(self, session_id: str, stream: _Stream) -> None:
+        """From now on the session hears of changes here, and at once of all it wished for: it may have missed some."""
+        self._held[session_id] = stream
+        self._begin([session_id])
+
+    def leave(self, session_id: str, stream: _Stream) -> None:
+        stream.sender.leave()
+        if self._held.get(session_id) is stream:
+            del self._held[session_id]
+
+    def changed(self, uris: Iterable[str]) -> None:
+        if self._held:
+            self._changed.update(uris)
+            self._wake.set()
+
+    def missed(self) -> None:
+        """Changes were lost: anything may have changed."""
+        self._begin(self._held)
+
+    def _begin(self, sessions: Iterable[str]) -> None:
+        self._begun.update(sessions)
+        self._wake.set()
+
+    async def announce(self) -> None:
+        """Looks for those who wish to hear of what changed; not for each change, but some times a second."""
+        while True:
+            await self._wake.wait()
+            self._wake = anyio.Event()
+            begun, self._begun = self._begun, set()
+            changed, self._changed = self._changed, set()
+            try:
+                self._offer(await self._wishes.of(begun) if begun else ())
+                self._offer(await self._wishes.wanting(changed) if changed and self._held else ())
+            except ProjectManagerError as error:
+                log.warning("subscriptions cannot be read now: %s", error.message, extra={"action": "wishes_failed"})
+                self._begin(begun)
+                self.changed(changed)
+            await anyio.sleep(LOOK_EVERY_SECONDS)
+
+    def _offer(self, wishes: Iterable[Wish]) -> None:
+        for wish in wishes:
+            stream = self._held.get(wish.session_id)
+            if stream is not None and stream.owner == wish.owner:
+                stream.sender.offer(wish.uri)
+
+    async def keep(self) -> None:
+        """Says from time to time that these sessions listen still, lest their wishes be forgotten."""
+        while True:
+            await anyio.sleep(KEEP_EVERY_SECONDS)
+            try:
+                if self._held:
+                    await self._wishes.keep(list(self._held))
+            except ProjectManagerError as error:
+                log.warning("subscriptions cannot be kept now: %s", error.message, extra={"action": "wishes_failed"})
+
+
 class Subscriptions:
     """Who wants to hear of which resource."""
 
-    def __init__(self, hub: Hub, stuck_seconds: float = STUCK_SECONDS) -> None:
+    def __init__(self, hub: Hub, wishes: Wishes, stuck_seconds: float = STUCK_SECONDS) -> None:
         self._hub = hub
+        self._wishes = wishes
         self._stuck_seconds = stuck_seconds
         self._bus = _Bus()
-        self._subscribers: dict[int, _Subscriber] = {}
+        self._connections: dict[int, _Connection] = {}
+        self._streams = _Streams(wishes)
         self._tasks: anyio.abc.TaskGroup | None = None
         self.listen = ListenHandler(self._bus, max_subscriptions=1024)
 
     def __len__(self) -> int:
-        return len(self._subscribers)
+        """Clients of 2025 that can be told of something here."""
+        return len(self._connections) + len(self._streams)
 
     @asynccontextmanager
     async def run(self) -> AsyncIterator[None]:
@@ -95,36 +197,61 @@ class Subscriptions:
         async with anyio.create_task_group() as tasks:
             self._tasks = tasks
             tasks.start_soon(self._feed)
+            tasks.start_soon(self._streams.announce)
+            tasks.start_soon(self._streams.keep)
             try:
                 yield
             finally:
                 self._tasks = None
                 tasks.cancel_scope.cancel()
 
-    def subscribe(self, client: Client, uri: str) -> None:
-        """From now on the client hears of changes of `uri`. Raises TooManySubscriptions."""
-        subscriber = self._subscribers.get(id(client))
-        if subscriber is None:
-            subscriber = _Subscriber(client, self._stuck_seconds)
-            self._subscribers[id(client)] = subscriber
+    async def subscribe(self, client: Client, uri: str, owner: str) -> None:
+        """From now on the client hears of changes of `uri`. Raises TooManySubscriptions, ProjectManagerError."""
+        if client.session_id is not None:
+            if not await self._wishes.add(Wish(uri, client.session_id, owner), MAX_URIS):
+                raise TooManySubscriptions
+            return
+        connection = self._connections.get(id(client))
+        if connection is None:
+            connection = self._connections[id(client)] = _Connection(self._sender(client))
             client.when_gone(lambda: self._remove(client))
-            if self._tasks is not None:
-                self._tasks.start_soon(subscriber.send_all)
-        if len(subscriber.uris) >= MAX_URIS:
+        if len(connection.uris) >= MAX_URIS:
             raise TooManySubscriptions
-        subscriber.uris.add(uri)
+        connection.uris.add(uri)
 
-    def unsubscribe(self, client: Client, uri: str) -> None:
-        subscriber = self._subscribers.get(id(client))
-        if subscriber is not None:
-            subscriber.uris.discard(uri)
-            subscriber.pending.pop(uri, None)
+    async def unsubscribe(self, client: Client, uri: str, owner: str) -> None:
+        """From now on it does not. Raises ProjectManagerError."""
+        if client.session_id is not None:
+            await self._wishes.remove(Wish(uri, client.session_id, owner))
+            return
+        connection = self._connections.get(id(client))
+        if connection is not None:
+            connection.uris.discard(uri)
+            connection.sender.pending.pop(uri, None)
+
+    def join(self, session_id: str, owner: str, client: Client) -> Callable[[], None]:
+        """The stream of this session begins here; the answer is to be called when it ends."""
+        stream = _Stream(self._sender(client), owner)
+        self._streams.enter(session_id, stream)
+        return lambda: self._streams.leave(session_id, stream)
+
+    async def end_session(self, session_id: str, owner: str) -> None:
+        """Its client has ended it."""
+        try:
+            await self._wishes.end_session(session_id, owner)
+        except ProjectManagerError as error:  # they are forgotten in time, and nobody hears of them before
+            log.warning("subscriptions cannot be removed: %s", error.message, extra={"action": "wishes_failed"})
+
+    def _sender(self, client: Client) -> _Sender:
+        sender = _Sender(client, self._stuck_seconds)
+        if self._tasks is not None:
+            self._tasks.start_soon(sender.send_all)
+        return sender
 
     def _remove(self, client: Client) -> None:
-        subscriber = self._subscribers.pop(id(client), None)
-        if subscriber is not None:
-            subscriber.gone = True
-            subscriber.wake.set()
+        connection = self._connections.pop(id(client), None)
+        if connection is not None:
+            connection.sender.leave()
 
     async def _feed(self) -> None:
         while True:
@@ -132,21 +259,21 @@ class Subscriptions:
                 async with self._hub.subscribe() as events:
                     while True:
                         batch = await events.next_batch()
-                        if self._subscribers or self._bus.streams:
+                        if len(self) or self._bus.streams:
                             await self.announce(uris_of(batch))
             except (Overflow, Resync):  # events were missed: whatever is subscribed to may have changed
-                await self.announce(self._all_uris())
+                await self.announce({uri for connection in self._connections.values() for uri in connection.uris})
+                self._streams.missed()
             except Closed:
                 return
 
-    def _all_uris(self) -> set[str]:
-        return {uri for subscriber in self._subscribers.values() for uri in subscriber.uris}
-
     async def announce(self, uris: Iterable[str]) -> None:
         """Tells every subscriber of these resources that they changed. Nobody is waited for."""
+        self._streams.changed(uris)
         for uri in uris:
-            for subscriber in self._subscribers.values():
-                subscriber.offer(uri)
+            for connection in self._connections.values():
+                if uri in connection.uris:
+                    connection.sender.offer(uri)
             await self._bus.publish(ResourceUpdated(uri=uri))
 
 

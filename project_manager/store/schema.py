@@ -284,6 +284,18 @@ instances = Table(
     Column("heartbeat_at", Integer, nullable=False),
 )
 
+mcp_subscriptions = Table(
+    "mcp_subscriptions",
+    metadata,
+    Column("uri", Text, primary_key=True),
+    Column("session_id", Text, primary_key=True),
+    Column("owner", Text, nullable=False),
+    Column("used_at", Integer, nullable=False),
+    Index("ix_mcp_subscriptions_session_id", "session_id"),
+    sqlite_with_rowid=False,
+    comment="of which resources a session wants to hear, whichever instance holds its stream",
+)
+
 knowledge_items = Table(
     "knowledge_items",
     metadata,

@@ -3,6 +3,7 @@
 import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +20,15 @@ from mcp.types import (
     ResourceUpdatedNotification,
 )
 
+from project_manager.config import load
+from project_manager.domain.actors import SYSTEM
+from project_manager.housekeeping import _forget_old
 from project_manager.mcp.prompts import PROMPTS
 from project_manager.mcp.server import build_server
-from tests.contract.mcp_product import ERAS, PATIENCE, Agent, agent, product
+from project_manager.runtime import open_runtime
+from project_manager.wishes import Wish, Wishes
+from tests.contract.mcp_product import ERAS, PATIENCE, Agent, Product, agent, product
+from tests.desk import MovableClock
 from tests.e2e.mcp_listener import Listener, Wire, call, listening, modern, wire
 
 
@@ -161,6 +168,10 @@ class Ear:
         self._opened = anyio.Event()
         self._answered: dict[int, anyio.Event] = {}
         self._told_of: dict[str, anyio.Event] = {}
+
+    @property
+    def session(self) -> str:
+        return self._bare.session
 
     def told_of(self, uri: str) -> anyio.Event:
         return self._told_of.setdefault(uri, anyio.Event())
@@ -310,14 +321,57 @@ async def test_nobody_hears_of_what_was_unsubscribed(tmp_path: Path) -> None:
 
 async def test_nothing_is_kept_of_subscribers_that_left(tmp_path: Path) -> None:
     async with product(tmp_path) as made, listening(made.server) as listener:
-        subscriptions = made.server.subscriptions
+        wishes = Wishes(made.runtime)
         for target in (f"{listener.url}/mcp", sse_client(f"{listener.url}/sse")):
             async with Client(target, mode="legacy") as client:
                 await subscribe(client, "pm://task/1")
-                assert len(subscriptions) == 1
-            with anyio.fail_after(PATIENCE):
-                while len(subscriptions):
-                    await anyio.lowlevel.checkpoint()
+                await _until_known(made, 1)
+                over_http = isinstance(target, str)
+                assert len(await wishes.wanting(["pm://task/1"])) == (1 if over_http else 0)
+            await _until_known(made, 0)
+            assert await wishes.wanting(["pm://task/1"]) == []
+
+
+async def _until_known(made: Product, number: int) -> None:
+    with anyio.fail_after(PATIENCE):
+        while len(made.server.subscriptions) != number:
+            await anyio.lowlevel.checkpoint()
+
+
+async def test_what_somebody_else_wished_for_under_the_same_session_is_not_told(tmp_path: Path) -> None:
+    async with product(tmp_path) as made, listening(made.server) as listener, an_ear(listener, "/mcp") as ear:
+        await Wishes(made.runtime).add(Wish("pm://agent/ann", ear.session, "mallory"), 1)
+        await ear.subscribe("pm://agent/bob")
+        async with wire(listener) as bare:
+            await bare.post_modern(call("create_task", name="one", project_name="p"))
+            await bare.post_modern(call("acquire_task_lock", task_id=1, agent_id="ann"))
+            await bare.post_modern(call("release_task_lock", task_id=1, agent_id="ann"))
+            await bare.post_modern(call("acquire_task_lock", task_id=1, agent_id="bob"))
+        await _soon(ear.told_of("pm://agent/bob"))
+        assert set(ear.uris) == {"pm://agent/bob"}
+
+
+async def test_a_session_subscribes_to_a_bounded_number_of_resources(tmp_path: Path) -> None:
+    async with product(tmp_path) as made:
+        wishes = Wishes(made.runtime)
+        for number in range(3):
+            assert await wishes.add(Wish(f"pm://task/{number}", "s", "ann"), 3)
+        assert not await wishes.add(Wish("pm://task/3", "s", "ann"), 3)
+        assert await wishes.add(Wish("pm://task/3", "t", "ann"), 3)
+
+
+async def test_the_wishes_of_a_session_that_is_silent_for_a_day_are_forgotten(tmp_path: Path) -> None:
+    clock = MovableClock()
+    loaded = load({"DATABASE_PATH": str(tmp_path / "pm.db")}, {})
+    async with open_runtime(loaded.settings, clock=clock) as runtime:
+        wishes = Wishes(runtime)
+        for session in ("listening", "silent"):
+            await wishes.add(Wish("pm://task/1", session, "ann"), 3)
+        clock.advance(23 * 3600)
+        await wishes.keep(["listening"])
+        clock.advance(2 * 3600)
+        await runtime.database.writer.run("maintain", partial(_forget_old, event_days=90), SYSTEM, "")
+        assert [wish.session_id for wish in await wishes.wanting(["pm://task/1"])] == ["listening"]
 
 
 async def test_a_subscriber_that_does_not_read_delays_nobody(tmp_path: Path) -> None:
