@@ -4,6 +4,7 @@ import hashlib
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+import anyio
 import orjson
 
 from project_manager.contract import commands, views
@@ -13,6 +14,9 @@ from project_manager.domain.errors import IdempotencyMismatch, RoleRequired, Wro
 from project_manager.operations.definition import Operation
 from project_manager.store import answers
 from project_manager.store.transaction import Tx
+
+SNAPSHOTS = 64
+SNAPSHOT_BYTES = 32 * 1024 * 1024
 
 Door = Literal["rest", "mcp", "cli", "ws"]
 
@@ -48,6 +52,48 @@ class Answer:
         if self.stored is None:
             self.stored = orjson.dumps(self.view)
         return self.stored
+
+
+@dataclass(slots=True)
+class Snapshot:
+    """A large answer as it was when `generation` was the last commit."""
+
+    generation: int
+    body: bytes
+    etag: str
+    gzipped: bytes | None = None
+
+    @property
+    def size(self) -> int:
+        return len(self.body) + len(self.gzipped or b"")
+
+
+class Snapshots:
+    """Large answers that hold until the next commit: few, and small together."""
+
+    def __init__(self, *, number: int = SNAPSHOTS, size: int = SNAPSHOT_BYTES) -> None:
+        self._number = number
+        self._size = size
+        self._kept: dict[str, Snapshot] = {}
+        self._locks: dict[str, anyio.Lock] = {}
+
+    def lock(self, name: str) -> anyio.Lock:
+        """Held by the one that makes the answer, so that who asks meanwhile waits for the same."""
+        if len(self._locks) > self._number:
+            self._locks = {name: lock for name, lock in self._locks.items() if lock.locked()}
+        return self._locks.setdefault(name, anyio.Lock())
+
+    def find(self, name: str, generation: int) -> Snapshot | None:
+        kept = self._kept.get(name)
+        return kept if kept is not None and kept.generation == generation else None
+
+    def keep(self, name: str, snapshot: Snapshot) -> None:
+        """Keeps it, and forgets those that were asked for longest ago when that makes too much."""
+        self._kept.pop(name, None)
+        self._kept[name] = snapshot
+        size = sum(kept.size for kept in self._kept.values())
+        while len(self._kept) > self._number or size > self._size:
+            size -= self._kept.pop(next(iter(self._kept))).size
 
 
 def check_role(operation: Operation, actor: Actor) -> None:

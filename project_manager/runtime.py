@@ -7,7 +7,6 @@ import hashlib
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal, TypeVar
 
@@ -20,6 +19,8 @@ from project_manager import housekeeping
 from project_manager.calls import (
     Answer,
     Caller,
+    Snapshot,
+    Snapshots,
     acting,
     check_role,
     first_answer,
@@ -48,22 +49,11 @@ log = logging.getLogger(__name__)
 SEEN_EVERY_MS = 5_000
 SLOW_SECONDS = 0.1
 UNBOUNDED = 1_000_000
-SNAPSHOTS = 64
 OLDER_EVENTS = 20_000
 IDENTITY_SECONDS = 1.0
 LARGE_BYTES = 64 * 1024
 
 Written = TypeVar("Written")
-
-
-@dataclass(slots=True)
-class _Snapshot:
-    """A large answer that holds until the next commit."""
-
-    generation: int
-    body: bytes
-    etag: str
-    gzipped: bytes | None = None
 
 
 class Runtime:
@@ -77,8 +67,8 @@ class Runtime:
         self.tickets: set[int] = set()
         self._seen: dict[str, int] = {}
         self._identified: dict[str | None, tuple[float, Actor]] = {}
-        self._snapshots: dict[str, _Snapshot] = {}
-        self._snapshot_locks: dict[str, anyio.Lock] = {}
+        self._snapshots = Snapshots()
+        self._one_at_a_time = anyio.CapacityLimiter(1)
         self.database = Database(
             _options(settings),
             clock,
@@ -121,6 +111,30 @@ class Runtime:
             self.metrics.operation(operation.name, caller.door, outcome, seconds)
             self._note(operation, caller, actor, outcome, seconds)
         return answer
+
+    @asynccontextmanager
+    async def stream(
+        self, operation: Operation, raw: Mapping[str, object], caller: Caller
+    ) -> AsyncIterator[tuple[Any, Callable[[], Awaitable[str]]]]:
+        """As `run`, for an operation that is streamed: its command, and what fetches the next piece of its text, an
+        empty one at the end.
+        """
+        started = monotonic()
+        outcome = "cut_off"
+        try:
+            check_role(operation, caller.actor)
+            command = faults.read(operation.command, raw)
+            work = partial(operation.use_case, command=command)
+            async with self.database.long_reads.open(operation.name, work, caller.actor, caller.request_id) as pieces:
+                yield command, pieces.next
+            outcome = "ok"
+        except ProjectManagerError as error:
+            outcome = error.code
+            raise
+        finally:
+            seconds = monotonic() - started
+            self.metrics.operation(operation.name, caller.door, outcome, seconds)
+            self._note(operation, caller, caller.actor, outcome, seconds)
 
     async def read(self, name: str, work: Callable[[Tx], Any], actor: Actor = SYSTEM) -> Any:
         """Runs `work` on a reader, for doors that need more than one operation's answer (health, metrics)."""
@@ -175,7 +189,11 @@ class Runtime:
             return await self._snapshot(operation, command, actor, caller)
         if operation.kind is Kind.READ:
             return await self._read(operation, command, actor, caller)
-        return await self._write(operation, command, actor, caller, operation.use_case)
+        use_case = operation.use_case
+        if operation.prepare is not None:
+            prepare = partial(operation.prepare, command, caller.request_id)
+            use_case = partial(use_case, prepared=await anyio.to_thread.run_sync(prepare, limiter=self._one_at_a_time))
+        return await self._write(operation, command, actor, caller, use_case)
 
     async def _write(
         self,
@@ -267,21 +285,17 @@ class Runtime:
         same one.
         """
         name = operation.name + command.model_dump_json()
-        async with self._snapshot_locks.setdefault(name, anyio.Lock()):
+        async with self._snapshots.lock(name):
             generation = self.database.tail.generation
-            kept = self._snapshots.get(name)
-            if kept is None or kept.generation != generation:
+            kept = self._snapshots.find(name, generation)
+            if kept is None:
                 work = partial(_encoded, operation.use_case, command)
                 body = await self.database.readers.run(operation.name, work, actor, caller.request_id)
-                kept = _Snapshot(generation, body, hashlib.blake2b(body, digest_size=12).hexdigest())
-                if len(self._snapshots) >= SNAPSHOTS:
-                    self._snapshots.clear()
-                self._snapshots[name] = kept
+                kept = Snapshot(generation, body, hashlib.blake2b(body, digest_size=12).hexdigest())
             small = caller.gzip and len(kept.body) > LARGE_BYTES
             if small and kept.gzipped is None:
                 kept.gzipped = await anyio.to_thread.run_sync(partial(gzip.compress, kept.body, 1, mtime=0))
-            if len(self._snapshot_locks) > SNAPSHOTS:
-                self._snapshot_locks.clear()
+            self._snapshots.keep(name, kept)
         stored = kept.gzipped if small else kept.body
         return Answer(None, operation.status, stored=stored, etag=kept.etag, gzipped=small)
 

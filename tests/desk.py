@@ -55,6 +55,15 @@ class Desk:
         """What the operation answers, as its JSON says it."""
         return orjson.loads((await self.answer(operation, key=key, **raw)).body)
 
+    async def text(self, operation: str, **raw: Any) -> str:
+        """The whole text of a streamed operation."""
+        pieces: list[str] = []
+        with anyio.fail_after(PATIENCE):
+            async with self.runtime.stream(BY_NAME[operation], raw, Caller(self.actor, "rest", "test")) as (_, fetch):
+                while piece := await fetch():
+                    pieces.append(piece)
+        return "".join(pieces)
+
     async def refused(self, error: type[Refusal], operation: str, *, key: str | None = None, **raw: Any) -> Refusal:
         with pytest.raises(error) as caught:
             await self.do(operation, key=key, **raw)

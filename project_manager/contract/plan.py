@@ -163,26 +163,14 @@ class Plan:
     tasks: list[PlannedTask] = field(default_factory=list)
 
 
-_ahead: dict[tuple[str, str], Plan] = {}
-
-
-def read_ahead(document: str, source: str, report: Callable[[int], None]) -> None:
-    """Reads a plan that is about to be imported from this process, so that its transaction need not wait for that."""
-    _ahead[source, document] = _read(document, source, report)
-
-
 def read(document: str, source: str, report: Callable[[int], None] = lambda line: None) -> Plan:
-    """The plan that the document holds, with its faults. `report` is told the line reached. Raises Invalid when it is
-    no document at all.
+    """The plan that the document holds, with its faults; what is no document at all is an empty plan with that fault.
+    `report` is told the line reached.
     """
-    return _ahead.pop((source, document), None) or _read(document, source, report)
-
-
-def _read(document: str, source: str, report: Callable[[int], None]) -> Plan:
     try:
         root = compose(document, report)
     except Unreadable as error:
-        raise refused(source, [Fault(error.place, "(document)", error.message)]) from error
+        return Plan(source, [Fault(error.place, "(document)", error.message)])
     reader = _Reader(source)
     reader.document(root)
     reader.find_duplicates()

@@ -19,12 +19,36 @@ _ESCAPED = re.compile('["\\\\\x00-\x1f\x7f-\xa0\u00ad\u2028\u2029\ufeff\ufffe\uf
 _BARE_IN_JSON = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
 
 
-def write(document: dict[str, Any], form: str) -> str:
-    """The document (mappings, lists, texts, whole numbers, truth values) as `form`: yaml or json."""
+def pieces(document: dict[str, Any], form: str) -> Iterator[str]:
+    """The document (mappings, lists, texts, whole numbers, truth values) as `form`, yaml or json, in many small pieces.
+
+    An iterator in it stands for a list of mappings that is not empty; it is drawn from as the text comes to it.
+    """
     if form == "json":
-        text = orjson.dumps(document, option=orjson.OPT_INDENT_2).decode() + "\n"
-        return _BARE_IN_JSON.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
-    return "".join(_entries(document, ""))
+        for text in _json(document, "\n"):
+            yield _BARE_IN_JSON.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
+        yield "\n"
+    else:
+        yield from _entries(document, "")
+
+
+def _json(value: Any, newline: str) -> Iterator[str]:
+    """As orjson indents it by two, without needing all of it at once. `newline` ends with the indent of `value`."""
+    inner = newline + "  "
+    if isinstance(value, Iterator):
+        yield "["
+        for number, item in enumerate(value):
+            yield ("," if number else "") + inner
+            yield from _json(item, inner)
+        yield newline + "]"
+    elif isinstance(value, dict) and any(isinstance(child, Iterator) for child in value.values()):
+        yield "{"
+        for number, (key, child) in enumerate(value.items()):
+            yield ("," if number else "") + inner + orjson.dumps(key).decode() + ": "
+            yield from _json(child, inner)
+        yield newline + "}"
+    else:
+        yield orjson.dumps(value, option=orjson.OPT_INDENT_2).decode().replace("\n", newline)
 
 
 def _entries(values: dict[str, Any], indent: str) -> Iterator[str]:
@@ -36,6 +60,10 @@ def _entry(begin: str, value: Any, indent: str) -> Iterator[str]:
     if isinstance(value, dict):
         yield begin + "\n"
         yield from _entries(value, indent + "  ")
+    elif isinstance(value, Iterator):
+        yield begin + "\n"
+        for item in value:
+            yield from _item(item, indent + "  ")
     elif isinstance(value, list):
         inline = _inline(value)
         if inline is not None and len(begin) + len(inline) < _WIDTH:
@@ -50,8 +78,9 @@ def _entry(begin: str, value: Any, indent: str) -> Iterator[str]:
 
 def _item(item: Any, indent: str) -> Iterator[str]:
     if isinstance(item, dict):
-        lines = "".join(_entries(item, indent + "  "))
-        yield f"{indent}- {lines[len(indent) + 2 :]}"
+        lines = _entries(item, indent + "  ")
+        yield f"{indent}- {next(lines, '')[len(indent) + 2 :]}"
+        yield from lines
     else:
         yield f"{indent}- {_scalar(item, indent + '  ')}\n"
 

@@ -51,7 +51,9 @@ class Tool:
 @dataclass(frozen=True, slots=True)
 class Operation:
     """One thing that a user can do. `http` is method and path, `aliases` other routes to it; `status` its
-    answer's status when it succeeds; a `snapshot` is large, and kept while nothing is committed.
+    answer's status when it succeeds; a `snapshot` is large, and kept while nothing is committed; what is `streamed` has
+    no bound: its use case makes text in pieces. `prepare` does what needs no transaction, before it begins, on a thread
+    of its own: `f(command, request_id)`, whose result the use case is given as `prepared`.
     """
 
     name: str
@@ -67,6 +69,8 @@ class Operation:
     status: int = 200
     aliases: tuple[str, ...] = ()
     snapshot: bool = False
+    streamed: bool = False
+    prepare: Callable[..., Any] | None = None
 
     @property
     def description(self) -> str:

@@ -6,6 +6,7 @@ from project_manager.domain.errors import (
     IdempotencyMismatch,
     NameTaken,
     ProjectNotFound,
+    QueueFull,
     TokenNotFound,
 )
 from project_manager.operations.definition import Kind, Operation
@@ -24,6 +25,7 @@ OPERATING = (
         kind=Kind.WRITE,
         role=Role.OPERATOR,
         idempotent=True,
+        prepare=importer.read_plan,
         errors=(IdempotencyMismatch,),
     ),
     Operation(
@@ -32,7 +34,8 @@ OPERATING = (
         commands.ExportPlan,
         views.ExportView,
         http="GET /api/export",
-        errors=(ProjectNotFound,),
+        streamed=True,
+        errors=(ProjectNotFound, QueueFull),
     ),
     Operation(
         "create_token",

@@ -1,6 +1,11 @@
-"""The database as a plan document. What a plan leaves out when it is the default, the import fills in."""
+"""The database as a plan document. What a plan leaves out when it is the default, the import fills in.
+
+What grows with the database is read as the document is written: a few tasks and entries of a log at a time. Of all
+tasks only names and links are held, because any of them may be referred to.
+"""
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 from project_manager.clock import rfc3339
@@ -14,9 +19,14 @@ from project_manager.store.projects import ProjectRow
 from project_manager.store.tasks import TaskRow
 from project_manager.store.transaction import Tx
 
+TASKS_AT_ONCE = 16
+ENTRIES_AT_ONCE = 16
+
 
 def document(tx: Tx, only: str | None) -> dict[str, Any]:
-    """Projects by id, epics by position, tasks by id; `only` names one project. Raises ProjectNotFound."""
+    """Projects by id, epics by position, tasks by id; `only` names one project. Iterators stand for the long lists, to
+    be drawn from in their order while `tx` is open. Raises ProjectNotFound.
+    """
     chosen = [row for row in projects.everything(tx) if only is None or row.name == only]
     if only is not None and not chosen:
         raise ProjectNotFound(f"there is no project {only!r}", name=only)
@@ -24,25 +34,22 @@ def document(tx: Tx, only: str | None) -> dict[str, Any]:
 
 
 class _Export:
-    """Reads everything that is referred to, then says each task."""
+    """Reads everything that may be referred to, then says each task."""
 
     def __init__(self, tx: Tx, chosen: list[ProjectRow]) -> None:
+        self._tx = tx
         self._projects = chosen
         self._epics: dict[int, list[EpicRow]] = {}
         for epic in epics.everything(tx):
             self._epics.setdefault(epic.project_id, []).append(epic)
         self._dependencies = bulk.dependencies(tx)
         self._conflicts = bulk.conflicts(tx)
-        self._known = {
-            row.id: Known(row.project, row.epic, row.name, row.external_key, row.id) for row in bulk.names(tx)
-        }
+        self._known: dict[int, Known] = {}
+        self._inside: dict[tuple[int, int | None], list[int]] = {}
+        for row in bulk.names(tx):
+            self._known[row.id] = Known(row.project, row.epic, row.name, row.external_key, row.id)
+            self._inside.setdefault((row.project_id, row.epic_id), []).append(row.id)
         self._resolver = self._unambiguous()
-        self._logs: dict[int, list[LogRow]] = {}
-        self._tasks: dict[tuple[int, int | None], list[TaskRow]] = {}
-        for project in chosen:
-            self._logs |= bulk.logs(tx, project.id)
-            for row in bulk.of_project(tx, project.id):
-                self._tasks.setdefault((project.id, row.epic_id), []).append(row)
 
     def _unambiguous(self) -> Resolver:
         """Gives a key to each task that a plan could not tell from another, or could not refer to."""
@@ -71,13 +78,14 @@ class _Export:
             known.key = key
 
     def document(self) -> dict[str, Any]:
-        said: dict[str, Any] = {"projects": [self._project(project) for project in self._projects]}
-        alone = [
-            {"project": project.name, **self._task(row)}
-            for project in self._projects
-            for row in self._tasks.get((project.id, None), [])
-        ]
-        return said | ({"standalone_tasks": alone} if alone else {})
+        said: dict[str, Any] = {"projects": map(self._project, self._projects) if self._projects else []}
+        alone = any((project.id, None) in self._inside for project in self._projects)
+        return said | ({"standalone_tasks": self._alone()} if alone else {})
+
+    def _alone(self) -> Iterator[dict[str, Any]]:
+        for project in self._projects:
+            for task in self._tasks(project.id, None):
+                yield {"project": project.name, **task}
 
     def _project(self, row: ProjectRow) -> dict[str, Any]:
         said: dict[str, Any] = {"name": row.name}
@@ -85,16 +93,30 @@ class _Export:
             said["description"] = row.description
         if row.archived_at is not None:
             said["archived"] = True
-        inside = [self._epic(epic) for epic in self._epics.get(row.id, [])]
-        return said | ({"epics": inside} if inside else {})
+        inside = self._epics.get(row.id)
+        return said | ({"epics": map(self._epic, inside)} if inside else {})
 
     def _epic(self, row: EpicRow) -> dict[str, Any]:
         said: dict[str, Any] = {"name": row.name}
         if row.description:
             said["description"] = row.description
         said |= {"status": row.status, "position": row.position}
-        inside = [self._task(task) for task in self._tasks.get((row.project_id, row.id), [])]
-        return said | ({"tasks": inside} if inside else {})
+        inside = (row.project_id, row.id) in self._inside
+        return said | ({"tasks": self._tasks(row.project_id, row.id)} if inside else {})
+
+    def _tasks(self, project_id: int, epic_id: int | None) -> Iterator[dict[str, Any]]:
+        ids = self._inside.get((project_id, epic_id), [])
+        for start in range(0, len(ids), TASKS_AT_ONCE):
+            some = ids[start : start + TASKS_AT_ONCE]
+            logged = bulk.logged(self._tx, some)
+            for row in bulk.tasks_of(self._tx, some):
+                yield self._task(row) | ({"log": self._log(row.id)} if row.id in logged else {})
+
+    def _log(self, task_id: int) -> Iterator[dict[str, str]]:
+        last = 0
+        while some := bulk.log_after(self._tx, task_id, last, ENTRIES_AT_ONCE):
+            yield from map(_entry, some)
+            last = some[-1].id
 
     def _task(self, row: TaskRow) -> dict[str, Any]:
         said: dict[str, Any] = {
@@ -114,7 +136,6 @@ class _Export:
             "created_by": row.created_by,
             "created_at": _time(row.created_at),
             "completed_at": _time(row.completed_at),
-            "log": [_entry(entry) for entry in self._logs.get(row.id, [])] or None,
         }
         return {name: value for name, value in said.items() if value is not None}
 

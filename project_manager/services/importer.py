@@ -1,6 +1,7 @@
 """Plans in and out: projects with their epics and tasks, written as one document."""
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 from project_manager.contract import commands, plan, plan_text, progress, views
@@ -20,7 +21,14 @@ _TOLD = (
 )
 
 
-def import_plan(tx: Tx, command: commands.ImportPlan) -> views.ImportView:
+def read_plan(command: commands.ImportPlan, request_id: str) -> plan.Plan:
+    """The plan of the document with its faults, read without the database."""
+    report = progress.listener_of(request_id)
+    lines = command.document.count("\n") + 1
+    return plan.read(command.document, command.source, lambda line: report("Reading", line, lines))
+
+
+def import_plan(tx: Tx, command: commands.ImportPlan, prepared: plan.Plan) -> views.ImportView:
     """Import a plan: projects, epics and tasks with their dependencies, written in YAML or JSON.
 
     All or nothing: every fault is listed with its line and column, and with any fault nothing is written.
@@ -28,12 +36,9 @@ def import_plan(tx: Tx, command: commands.ImportPlan) -> views.ImportView:
     `status` overwrite sets statuses too, but never that of a task that an agent holds.
     Nothing is deleted without `prune`. `dry_run` tells what would happen.
     """
-    report = progress.listener_of(tx.request_id)
-    lines = command.document.count("\n") + 1
-    read = plan.read(command.document, command.source, lambda line: report("Reading", line, lines))
-    comparison = Comparison(tx, read, overwrite=command.status == "overwrite", prune=command.prune)
-    if read.faults or comparison.faults:
-        raise plan.refused(command.source, [*read.faults, *comparison.faults])
+    comparison = Comparison(tx, prepared, overwrite=command.status == "overwrite", prune=command.prune)
+    if prepared.faults or comparison.faults:
+        raise plan.refused(command.source, [*prepared.faults, *comparison.faults])
     difference = comparison.difference
     changes = _changes(difference)
     view = views.ImportView(
@@ -45,19 +50,17 @@ def import_plan(tx: Tx, command: commands.ImportPlan) -> views.ImportView:
         changes=changes,
     )
     if not command.dry_run:
-        _Application(tx, difference, report).run()
+        _Application(tx, difference, progress.listener_of(tx.request_id)).run()
         _tell_finished(tx, command, difference, view)
     return view
 
 
-def export_plan(tx: Tx, command: commands.ExportPlan) -> views.ExportView:
+def export_plan(tx: Tx, command: commands.ExportPlan) -> Iterator[str]:
     """Export one project or all of them as a plan that import_plan takes: fields, links, statuses and logs.
 
     The same content always gives the same bytes. Leases, events, agents, tokens, ids and versions are no part of it.
     """
-    return views.ExportView(
-        format=command.format, document=plan_text.write(exporting.document(tx, command.project), command.format)
-    )
+    yield from plan_text.pieces(exporting.document(tx, command.project), command.format)
 
 
 def _changes(difference: Difference) -> list[views.ChangeView]:

@@ -20,6 +20,8 @@ class NameRow(NamedTuple):
     """Just enough of a task to refer to it."""
 
     id: int
+    project_id: int
+    epic_id: int | None
     project: str
     epic: str | None
     name: str
@@ -32,8 +34,17 @@ _waiting = tasks.alias("waiting")
 _CLOSED_WORDS: list[ColumnElement[str]] = [literal_column(f"'{status.value}'") for status in Status if status in CLOSED]
 
 _OF_PROJECT = Statement(select(*COLUMNS).where(tasks.c.project_id == bindparam("project_id")).order_by(tasks.c.id))
+_TASKS = Statement(select(*COLUMNS).where(tasks.c.id.in_(select(each(bindparam("ids")).c.value))).order_by(tasks.c.id))
 _NAMES = Statement(
-    select(tasks.c.id, projects.c.name, epics.c.name, tasks.c.name, tasks.c.external_key)
+    select(
+        tasks.c.id,
+        tasks.c.project_id,
+        tasks.c.epic_id,
+        projects.c.name,
+        epics.c.name,
+        tasks.c.name,
+        tasks.c.external_key,
+    )
     .select_from(
         tasks.join(projects, projects.c.id == tasks.c.project_id).outerjoin(epics, epics.c.id == tasks.c.epic_id)
     )
@@ -45,11 +56,14 @@ _CONFLICTS = Statement(
         task_conflicts.c.task_id, task_conflicts.c.other_id
     )
 )
-_LOGS = Statement(
+_LOGGED = Statement(
+    select(task_logs.c.task_id).where(task_logs.c.task_id.in_(select(each(bindparam("ids")).c.value))).distinct()
+)
+_LOG_AFTER = Statement(
     select(*[task_logs.c[name] for name in LogRow._fields])
-    .join(tasks, tasks.c.id == task_logs.c.task_id)
-    .where(tasks.c.project_id == bindparam("project_id"))
+    .where(task_logs.c.task_id == bindparam("task_id"), task_logs.c.id > bindparam("after"))
     .order_by(task_logs.c.id)
+    .limit(bindparam("limit"))
 )
 _ADD_TASK = Statement(
     insert(tasks)
@@ -107,6 +121,11 @@ def of_project(tx: Tx, project_id: int) -> list[TaskRow]:
     return [TaskRow._make((*row, "[]", "[]", "[]", "[]")) for row in rows]
 
 
+def tasks_of(tx: Tx, ids: list[int]) -> list[TaskRow]:
+    """These tasks by id; links are not filled in."""
+    return [TaskRow._make((*row, "[]", "[]", "[]", "[]")) for row in _TASKS.rows(tx, ids=json.dumps(ids))]
+
+
 def names(tx: Tx) -> list[NameRow]:
     """Every task by id."""
     return [NameRow._make(row) for row in _NAMES.rows(tx)]
@@ -122,13 +141,14 @@ def conflicts(tx: Tx) -> dict[int, list[int]]:
     return _grouped(_CONFLICTS.rows(tx))
 
 
-def logs(tx: Tx, project_id: int) -> dict[int, list[LogRow]]:
-    """The log of each task of a project, oldest entry first."""
-    found: dict[int, list[LogRow]] = {}
-    for row in _LOGS.rows(tx, project_id=project_id):
-        entry = LogRow._make(row)
-        found.setdefault(entry.task_id, []).append(entry)
-    return found
+def logged(tx: Tx, ids: list[int]) -> set[int]:
+    """Those of the tasks that have a log."""
+    return {row[0] for row in _LOGGED.rows(tx, ids=json.dumps(ids))}
+
+
+def log_after(tx: Tx, task_id: int, after: int, limit: int) -> list[LogRow]:
+    """The entries of a task's log behind the entry `after`, oldest first."""
+    return [LogRow._make(row) for row in _LOG_AFTER.rows(tx, task_id=task_id, after=after, limit=limit)]
 
 
 def add_task(tx: Tx, values: dict[str, Any]) -> int:

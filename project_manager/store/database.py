@@ -12,6 +12,7 @@ from pathlib import Path
 from project_manager.clock import Clock
 from project_manager.domain.errors import ProjectManagerError
 from project_manager.store import dialect, instances, revisions, waiters
+from project_manager.store.long_reads import LongReads
 from project_manager.store.readers import Readers
 from project_manager.store.tail import Tail
 from project_manager.store.transaction import Tx
@@ -38,7 +39,7 @@ class Options:
 
 
 class Database:
-    """The writer, the readers and the tail of one file. Open it with `open_database`."""
+    """The writer, the readers, the long reads and the tail of one file. Open it with `open_database`."""
 
     def __init__(self, options: Options, clock: Clock, duties: Duties, timed: Callable[[str, float], None]) -> None:
         path = str(options.path)
@@ -49,6 +50,13 @@ class Database:
         self.readers = Readers(
             path,
             threads=options.pool,
+            timeout=options.query_timeout,
+            now=self.writer.now,
+            max_attempts=options.max_attempts,
+            timed=timed,
+        )
+        self.long_reads = LongReads(
+            path,
             timeout=options.query_timeout,
             now=self.writer.now,
             max_attempts=options.max_attempts,

@@ -4,14 +4,14 @@ import os
 import secrets
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import click
 
 from project_manager.config import Settings
-from project_manager.contract import plan
 from project_manager.contract.progress import Listener, followed
 from project_manager.contract.views import ChangeView, ImportView
 from project_manager.domain.limits import NAME_CHARACTERS
@@ -31,8 +31,6 @@ def bring_in(settings: Settings, file: str, *, dry_run: bool, status: str, prune
     source = "standard input" if file == "-" else file if len(file) <= NAME_CHARACTERS else Path(file).name
     raw = {"document": document, "source": source, "dry_run": dry_run, "status": status, "prune": prune}
     with _listener(quiet or len(document) < _SHOWS_PROGRESS_FROM) as listener, followed(request_id, listener):
-        lines = document.count("\n") + 1
-        plan.read_ahead(document, source, lambda line: listener("Reading", line, lines))
         view: ImportView = session.run(settings, "import_plan", raw, request_id, may_create=True)
         return view
 
@@ -49,18 +47,20 @@ def tell(view: ImportView) -> None:
 def take_out(settings: Settings, project: str | None, form: str, output: str) -> None:
     """Exports to a file, replaced in one step, or to standard output."""
     raw = {"format": form, **({} if project is None else {"project": project})}
-    document = session.run(settings, "export_plan", raw).document
     if output == "-":
-        click.echo(document, nl=False)
+        session.pieces(settings, "export_plan", raw, partial(click.echo, nl=False))
         return
     target = Path(output)
     unfinished = target.with_name(f".{target.name}.unfinished-{os.getpid()}")
     try:
-        unfinished.write_text(document, encoding="utf-8")
+        with unfinished.open("w", encoding="utf-8", newline="") as file:
+            session.pieces(settings, "export_plan", raw, file.write)
         backup.put(unfinished, target)
     except OSError as error:
-        unfinished.unlink(missing_ok=True)
         raise click.FileError(output, error.strerror or "") from error
+    finally:
+        with suppress(OSError):
+            unfinished.unlink(missing_ok=True)
 
 
 def _read(file: str) -> str:

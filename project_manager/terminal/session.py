@@ -1,12 +1,13 @@
 """Settings and operations as a command needs them: loaded from its flags, run in this process on the database."""
 
 import secrets
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import anyio
+import anyio.to_thread
 import click
 import orjson
 
@@ -45,6 +46,13 @@ class Operations:
         caller = Caller(LOCAL, "cli", request_id or secrets.token_hex(8))
         return (await self._runtime.run(BY_NAME[name], raw, caller)).view
 
+    async def stream(self, name: str, raw: Mapping[str, object], write: Callable[[str], object]) -> None:
+        """Hands the operation's text on, piece by piece. Raises ProjectManagerError, and what `write` raises."""
+        caller = Caller(LOCAL, "cli", secrets.token_hex(8))
+        async with self._runtime.stream(BY_NAME[name], raw, caller) as (_, fetch):
+            while piece := await fetch():
+                await anyio.to_thread.run_sync(write, piece)
+
 
 @asynccontextmanager
 async def operations(settings: Settings, *, may_create: bool = False) -> AsyncIterator[Operations]:
@@ -68,6 +76,16 @@ def run(
             return await desk.run(name, raw, request_id)
 
     return anyio.run(once)
+
+
+def pieces(settings: Settings, name: str, raw: Mapping[str, object], write: Callable[[str], object]) -> None:
+    """One streamed operation on the database; `write` gets its text in order. Raises as `run` does."""
+
+    async def once() -> None:
+        async with operations(settings) as desk:
+            await desk.stream(name, raw, write)
+
+    anyio.run(once)
 
 
 def show_json(value: Any) -> None:

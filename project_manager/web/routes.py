@@ -5,7 +5,7 @@ JSON.
 from collections import defaultdict
 from collections.abc import Awaitable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import parse_qsl
 
 import anyio
@@ -29,8 +29,9 @@ from project_manager.operations.definition import Operation
 from project_manager.runtime import Runtime
 from project_manager.security import Receive, Scope, Send
 from project_manager.web.errors import response_of
+from project_manager.web.streaming import PIECE_BYTES, Headers, Outgoing, send_export, send_held
 
-Headers = list[tuple[bytes, bytes]]
+Done = TypeVar("Done")
 
 YAML_TYPES = (b"application/yaml", b"application/x-yaml", b"text/yaml", b"text/x-yaml")
 
@@ -63,26 +64,67 @@ class PathEndpoint:
         self._runtime = runtime
         self._path = path
         self._methods = methods
+        self._streamed = any(operation.streamed for operation in methods.values())
         self._allow = ", ".join(sorted({*methods, *({"HEAD"} if "GET" in methods else ())}))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         started = monotonic()
         method = scope["method"]
+        if self._streamed:
+            status = await self._stream(method, scope, receive, send)
+            self._runtime.metrics.http_request(method, self._path, status, monotonic() - started)
+            return
         try:
             reply = await self._answer(method, scope, receive)
         except ProjectManagerError as error:
-            response = response_of(error, scope["state"]["request_id"])
-            if isinstance(error, MethodRefused):
-                response.headers["Allow"] = self._allow
-            reply = Reply(response.status_code, response.raw_headers, bytes(response.body))
-        await send({"type": "http.response.start", "status": reply.status, "headers": reply.headers})
-        await send({"type": "http.response.body", "body": reply.body})
+            reply = self._refusal(error, scope)
+        if len(reply.body) > PIECE_BYTES:
+            await send_held(send, reply.status, reply.headers, reply.body, self._path)
+        else:
+            await send({"type": "http.response.start", "status": reply.status, "headers": reply.headers})
+            await send({"type": "http.response.body", "body": reply.body})
         self._runtime.metrics.http_request(method, self._path, reply.status, monotonic() - started)
 
-    async def _answer(self, method: str, scope: Scope, receive: Receive) -> Reply:
+    def _refusal(self, error: ProjectManagerError, scope: Scope) -> Reply:
+        response = response_of(error, scope["state"]["request_id"])
+        if isinstance(error, MethodRefused):
+            response.headers["Allow"] = self._allow
+        return Reply(response.status_code, response.raw_headers, bytes(response.body))
+
+    def _operation(self, method: str) -> Operation:
         operation = self._methods.get("GET" if method == "HEAD" else method)
         if operation is None:
             raise MethodRefused(f"{method} is not a method of {self._path}", allowed=self._allow)
+        return operation
+
+    async def _stream(self, method: str, scope: Scope, receive: Receive, send: Send) -> int:
+        """The answer to a streamed operation; its status. What goes wrong before the first byte is an ordinary refusal,
+        later it cuts the answer off.
+        """
+        outgoing = Outgoing(send)
+        try:
+            operation = self._operation(method)
+            headers = dict(scope["headers"])
+            raw = await _arguments(operation, scope, headers, receive)
+            caller = Caller(scope["state"]["actor"], "rest", scope["state"]["request_id"])
+
+            async def pump() -> None:
+                bare = b"yaml" in headers.get(b"accept", b"")
+                with outgoing.bounds:
+                    async with self._runtime.stream(operation, raw, caller) as (command, fetch):
+                        await send_export(outgoing, command, fetch, bare=bare, head=method == "HEAD")
+
+            await _while_connected(pump(), receive)
+        except ProjectManagerError as error:
+            if outgoing.status is None:
+                reply = self._refusal(error, scope)
+                await outgoing.begin(reply.status, reply.headers)
+                await outgoing.write(reply.body, more=False)
+        outgoing.note(self._path)
+        return outgoing.status or 500
+
+    async def _answer(self, method: str, scope: Scope, receive: Receive) -> Reply:
+        operation = self._operation(method)
         headers = dict(scope["headers"])
         raw = await _arguments(operation, scope, headers, receive)
         state = scope["state"]
@@ -93,9 +135,9 @@ class PathEndpoint:
         return _reply(operation, answer, headers)
 
 
-async def _while_connected(work: Awaitable[Answer], receive: Receive) -> Answer:
+async def _while_connected(work: Awaitable[Done], receive: Receive) -> Done:
     """Ends a call that waits when its client goes away, so that nothing is kept for nobody."""
-    outcome: Answer | ProjectManagerError = MalformedBody("the request was cut off")
+    outcome: Done | ProjectManagerError = MalformedBody("the request was cut off")
 
     async with anyio.create_task_group() as tasks:
 
@@ -241,8 +283,6 @@ def _reply(operation: Operation, answer: Answer, headers: dict[bytes, bytes]) ->
         return Reply(304, extra, b"")
     if answer.gzipped:
         extra.append((b"content-encoding", b"gzip"))
-    if operation.command is commands.ExportPlan and b"yaml" in headers.get(b"accept", b""):
-        return _with_body(200, extra, answer.view.document.encode(), b"application/yaml")
     return _with_body(answer.status, extra, answer.body, b"application/json")
 
 

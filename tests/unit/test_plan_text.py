@@ -23,17 +23,45 @@ documents = st.lists(st.fixed_dictionaries({"name": texts, "labels": st.lists(te
     lambda items: {"projects": items}
 )
 
+entries = st.lists(st.fixed_dictionaries({"body": texts, "kind": texts}), max_size=3)
+nested = st.fixed_dictionaries(
+    {
+        "projects": st.lists(
+            st.fixed_dictionaries(
+                {"name": texts, "tasks": st.lists(st.fixed_dictionaries({"log": entries}), max_size=2)}
+            ),
+            max_size=3,
+        ),
+        "standalone_tasks": documents.map(lambda document: document["projects"]),
+    }
+)
+
 
 @given(documents)
 def test_whatever_is_written_as_yaml_is_read_back_as_it_was(document: dict[str, Any]) -> None:
-    text = plan_text.write(document, "yaml")
+    text = "".join(plan_text.pieces(document, "yaml"))
     assert nodes.plain(nodes.compose(text)) == document
     assert yaml.safe_load(text) == document
 
 
+def drawn_from(value: Any) -> Any:
+    """The document with an iterator for each list of mappings, as an export has it."""
+    if isinstance(value, dict):
+        return {key: drawn_from(child) for key, child in value.items()}
+    if isinstance(value, list) and value and all(isinstance(item, dict) for item in value):
+        return map(drawn_from, value)
+    return value
+
+
+@given(nested, st.sampled_from(["yaml", "json"]))
+def test_what_is_drawn_from_iterators_is_written_as_lists_are(document: dict[str, Any], form: str) -> None:
+    written = "".join(plan_text.pieces(drawn_from(document), form))
+    assert written == "".join(plan_text.pieces(document, form))
+
+
 @given(documents)
 def test_whatever_is_written_as_json_is_read_back_as_it_was(document: dict[str, Any]) -> None:
-    text = plan_text.write(document, "json")
+    text = "".join(plan_text.pieces(document, "json"))
     assert nodes.plain(nodes.compose(text)) == document
     assert json.loads(text) == document
 
