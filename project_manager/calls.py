@@ -88,11 +88,11 @@ class Snapshots:
         return kept if kept is not None and kept.generation == generation else None
 
     def keep(self, name: str, snapshot: Snapshot) -> None:
-        """Keeps it, and forgets those that were asked for longest ago when that makes too much."""
+        """Keeps it, and forgets those made longest ago when that is too much; never this one, which many may want."""
         self._kept.pop(name, None)
         self._kept[name] = snapshot
         size = sum(kept.size for kept in self._kept.values())
-        while len(self._kept) > self._number or size > self._size:
+        while len(self._kept) > 1 and (len(self._kept) > self._number or size > self._size):
             size -= self._kept.pop(next(iter(self._kept))).size
 
 

@@ -292,10 +292,11 @@ class Runtime:
                 work = partial(_encoded, operation.use_case, command)
                 body = await self.database.readers.run(operation.name, work, actor, caller.request_id)
                 kept = Snapshot(generation, body, hashlib.blake2b(body, digest_size=12).hexdigest())
+                self._snapshots.keep(name, kept)
             small = caller.gzip and len(kept.body) > LARGE_BYTES
             if small and kept.gzipped is None:
                 kept.gzipped = await anyio.to_thread.run_sync(partial(gzip.compress, kept.body, 1, mtime=0))
-            self._snapshots.keep(name, kept)
+                self._snapshots.keep(name, kept)
         stored = kept.gzipped if small else kept.body
         return Answer(None, operation.status, stored=stored, etag=kept.etag, gzipped=small)
 

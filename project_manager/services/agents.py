@@ -65,7 +65,7 @@ def _holding(tx: Tx, held: TaskRow, *, room: int) -> views.HoldingView:
         raise RuntimeError("a live lease is not there")
     entries: list[views.LogView] = []
     left = room - len(row.description) - 400
-    for entry in logs.newest(tx, row.id, 50, before=2**62):
+    for entry in logs.newest(tx, row.id, 50, before=2**62)[0]:
         left -= len(entry.body) + 100
         if left < 0 and entries:
             break

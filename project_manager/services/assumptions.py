@@ -86,9 +86,8 @@ def list_assumptions(tx: Tx, command: contract.ListAssumptions) -> views.Page[co
     row = finding.task(tx, command.task_id)
     filters = {"assumptions_of": row.id, "verdict": command.verdict}
     before = cursor.read(command.cursor, filters, 1)[0] if command.cursor else NEWEST
-    found, total = assumptions.page(tx, row.id, command.limit + 1, before=before, standing=command.verdict)
-    shown = found[: command.limit]
-    following = cursor.write((shown[-1].id,), filters) if len(found) > command.limit else None
+    shown, more, total = assumptions.page(tx, row.id, command.limit, before=before, standing=command.verdict)
+    following = cursor.write((shown[-1].id,), filters) if more else None
     return views.Page([_shown(assumption) for assumption in shown], following, total)
 
 
@@ -104,7 +103,7 @@ def with_task(tx: Tx, task_id: int, *, room: int | None) -> Shown:
     """What is shown together with the task. `room` is about how many characters it may take; None leaves it to
     the number of rows.
     """
-    rows, total = assumptions.page(tx, task_id, WITH_TASK, before=NEWEST)
+    rows, _, total = assumptions.page(tx, task_id, WITH_TASK, before=NEWEST)
     shown: list[contract.AssumptionView] = []
     for row in rows:
         if room is not None:

@@ -69,9 +69,8 @@ def list_epics(tx: Tx, command: commands.ListEpics) -> views.Page[views.EpicView
     if command.status is not None:
         filters["status"] = command.status.value
     place = cursor.read(command.cursor, filters, 3) if command.cursor else (0, -1, 0)
-    rows, total = epics.page(tx, filters, after=(place[0], place[1], place[2]), limit=command.limit + 1)
-    shown = rows[: command.limit]
-    end = shown[-1] if len(rows) > command.limit else None
+    shown, more, total = epics.page(tx, filters, after=(place[0], place[1], place[2]), limit=command.limit)
+    end = shown[-1] if more else None
     following = None if end is None else cursor.write((end.project_id, end.position, end.id), filters)
     return views.Page([presenting.epic(row) for row in shown], following, total)
 

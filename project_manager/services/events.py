@@ -21,8 +21,8 @@ def list_events(tx: Tx, command: commands.ListEvents) -> views.EventsView:
     lost = command.since < meta.event_floor(tx) and command.since > 0
     if lost or command.since > head or (command.epoch is not None and command.epoch != epoch):
         return views.EventsView(items=[], last_seq=head, head=head, epoch=epoch, resync=True)
-    rows = events.selected(tx, command.since, command.limit, types=command.types, project_id=command.project_id)
-    last = rows[-1].seq if len(rows) == command.limit else head
+    rows, more = events.selected(tx, command.since, command.limit, types=command.types, project_id=command.project_id)
+    last = rows[-1].seq if more else head
     return views.EventsView(items=[row.view() for row in rows], last_seq=last, head=head, epoch=epoch, resync=False)
 
 
@@ -30,12 +30,11 @@ def list_task_events(tx: Tx, command: commands.ListTaskEvents) -> views.Page[dic
     """Read the history of one task, oldest first; it outlives the task."""
     filters = {"task_id": command.task_id}
     after = cursor.read(command.cursor, filters, 1)[0] if command.cursor else 0
-    rows = events.of_task(tx, command.task_id, after, command.limit + 1)
+    shown, more = events.of_task(tx, command.task_id, after, command.limit)
     total = events.count_of_task(tx, command.task_id)
     if not total:
         finding.task(tx, command.task_id)
-    shown = rows[: command.limit]
-    following = cursor.write((shown[-1].seq,), filters) if len(rows) > command.limit else None
+    following = cursor.write((shown[-1].seq,), filters) if more else None
     return views.Page([row.view() for row in shown], following, total)
 
 

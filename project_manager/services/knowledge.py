@@ -56,10 +56,10 @@ def find(tx: Tx, command: contract.GetKnowledge) -> views.Page[contract.Knowledg
     """
     filters = _filters(tx, command)
     after = None if command.cursor is None else cursors.read(command.cursor, filters, 3)
-    rows, total = knowledge.page(tx, filters, after=after, limit=command.limit + 1)
-    items = _within_budget(rows[: command.limit], command.budget_tokens)
+    rows, more, total = knowledge.page(tx, filters, after=after, limit=command.limit)
+    items = _within_budget(rows, command.budget_tokens)
     following = None
-    if len(items) < len(rows):
+    if more or len(items) < len(rows):
         end = rows[len(items) - 1]
         following = cursors.write((end.priority, end.updated_at, end.id), filters)
     return views.Page(items, following, total)
@@ -75,9 +75,8 @@ def list_versions(tx: Tx, command: contract.ListKnowledgeVersions) -> views.Page
     row = _find(tx, command.knowledge_id)
     filters = {"versions_of": row.id}
     before = cursors.read(command.cursor, filters, 1)[0] if command.cursor else NEWEST
-    found = knowledge.versions(tx, row.id, command.limit + 1, before=before)
-    shown = found[: command.limit]
-    following = cursors.write((shown[-1].version,), filters) if len(found) > command.limit else None
+    shown, more = knowledge.versions(tx, row.id, command.limit, before=before)
+    following = cursors.write((shown[-1].version,), filters) if more else None
     return views.Page([_version(version) for version in shown], following, row.version)
 
 
@@ -97,9 +96,8 @@ def list_logs(tx: Tx, command: contract.ListKnowledgeLogs) -> views.Page[contrac
     row = _find(tx, command.knowledge_id)
     filters = {"log_of": row.id, "action_type": command.action_type}
     before = cursors.read(command.cursor, filters, 1)[0] if command.cursor else NEWEST
-    found, total = knowledge.logs(tx, row.id, command.limit + 1, before=before, action_type=command.action_type)
-    shown = found[: command.limit]
-    following = cursors.write((shown[-1].id,), filters) if len(found) > command.limit else None
+    shown, more, total = knowledge.logs(tx, row.id, command.limit, before=before, action_type=command.action_type)
+    following = cursors.write((shown[-1].id,), filters) if more else None
     return views.Page([_entry(entry) for entry in shown], following, total)
 
 

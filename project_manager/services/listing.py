@@ -57,8 +57,8 @@ def _page(
 ) -> views.Page[Any]:
     names = _columns(columns)
     after = None if cursor is None else cursors.read(cursor, filters, 3 if order == "claim" else 1)
-    rows = tasks.page(tx, filters, order=order, after=after, limit=limit + 1)
-    shown, more = rows[:limit], len(rows) > limit
+    described: tasks.Description = "whole" if names is None or "description" in names else "none"
+    shown, more = tasks.page(tx, filters, order=order, after=after, limit=limit, description=described)
     items = [presenting.task(tx, row) for row in shown]
     last = None
     if more:

@@ -28,7 +28,6 @@ def list_logs(tx: Tx, command: commands.ListTaskLogs) -> views.Page[views.LogVie
     filters = {"task_id": command.task_id, "kind": command.kind}
     before = cursor.read(command.cursor, filters, 1)[0] if command.cursor else NEWEST
     row = finding.task(tx, command.task_id)
-    found = logs.newest(tx, row.id, command.limit + 1, before=before, kind=command.kind)
-    shown = found[: command.limit]
-    following = cursor.write((shown[-1].id,), filters) if len(found) > command.limit else None
+    shown, more = logs.newest(tx, row.id, command.limit, before=before, kind=command.kind)
+    following = cursor.write((shown[-1].id,), filters) if more else None
     return views.Page([presenting.log(entry) for entry in shown], following, logs.count(tx, row.id, command.kind))

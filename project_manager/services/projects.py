@@ -60,8 +60,8 @@ def delete(tx: Tx, command: commands.DeleteProject) -> views.DeletedView:
     row = finding.project(tx, command.project_id)
     finding.check_version("project", row.version, command.version)
     inside = tasks.ids_in_project(tx, row.id)
-    parts = epics.page(tx, {"project_id": row.id}, after=(0, -1, 0), limit=1)[1]
-    known = knowledge.page(tx, {"project_id": row.id}, after=None, limit=1)[1]
+    parts = epics.page(tx, {"project_id": row.id}, after=(0, -1, 0), limit=1)[2]
+    known = knowledge.page(tx, {"project_id": row.id}, after=None, limit=1)[2]
     if (inside or parts or known) and not command.force:
         words = f"project {row.id} has {parts} epics, {len(inside)} tasks and {known} items of knowledge"
         raise NotEmpty(words, epics=parts, tasks=len(inside), knowledge=known)
@@ -82,10 +82,9 @@ def list_projects(tx: Tx, command: commands.ListProjects) -> views.Page[views.Pr
     archived = command.archived
     filters = {"archived": archived}
     after = cursor.read(command.cursor, filters, 1)[0] if command.cursor else 0
-    rows, total = projects.page(tx, archived=archived, after=after, limit=command.limit + 1)
+    shown, more, total = projects.page(tx, archived=archived, after=after, limit=command.limit)
     counts = tasks.counts_by_project(tx)
-    shown = rows[: command.limit]
-    following = cursor.write((shown[-1].id,), filters) if len(rows) > command.limit else None
+    following = cursor.write((shown[-1].id,), filters) if more else None
     return views.Page([presenting.project(row, counts.get(row.id, {})) for row in shown], following, total)
 
 

@@ -152,8 +152,8 @@ def details(tx: Tx, command: commands.GetTaskDetails) -> views.TaskDetailsView:
     row = finding.task(tx, command.task_id)
     project = finding.project(tx, row.project_id)
     epic = None if row.epic_id is None else finding.epic(tx, row.epic_id)
-    entries = logs.newest(tx, row.id, command.log_limit + 1, before=command.before or 2**62)
-    shown = _within_budget(entries[: command.log_limit], command.budget_tokens)
+    entries, more = logs.newest(tx, row.id, command.log_limit, before=command.before or 2**62)
+    shown = _within_budget(entries, command.budget_tokens)
     quarter = command.budget_tokens  # as many characters as tokens
     assumed = assumptions.with_task(tx, row.id, room=quarter)
     return views.TaskDetailsView(
@@ -166,7 +166,7 @@ def details(tx: Tx, command: commands.GetTaskDetails) -> views.TaskDetailsView:
         assumptions=assumed.items,
         assumptions_total=assumed.total,
         logs=[presenting.log(entry) for entry in shown],
-        logs_before=shown[-1].id if shown and len(shown) < len(entries) else None,
+        logs_before=shown[-1].id if shown and (more or len(shown) < len(entries)) else None,
     )
 
 

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import ColumnElement, bindparam, func, insert, select
 
 from project_manager.domain.assumptions import OPEN
+from project_manager.store import pages
 from project_manager.store.compiled import Statement
 from project_manager.store.schema import assumption_verdicts, assumptions
 from project_manager.store.transaction import Tx
@@ -113,13 +114,13 @@ def _listed(standing: str | None) -> tuple[Statement, Statement]:
 
 def page(
     tx: Tx, task_id: int, limit: int, *, before: int, standing: str | None = None
-) -> tuple[list[AssumptionRow], int]:
-    """A task's assumptions with an id below `before`, newest first, and how many there are in all. `standing` is
-    the verdict that counts, or OPEN.
+) -> tuple[list[AssumptionRow], bool, int]:
+    """Up to `limit` of a task's assumptions with an id below `before`, newest first, fewer when they are long; whether
+    there are more, and how many in all. `standing` is the verdict that counts, or OPEN.
     """
-    rows, count = _listed(standing)
+    listed, count = _listed(standing)
     filters: dict[str, Any] = {"task_id": task_id}
     if standing not in (None, OPEN):
         filters["verdict"] = standing
-    found = rows.rows(tx, **filters, before=before, limit=limit)
-    return [_made(row) for row in found], int(count.value(tx, **filters))
+    rows, more = pages.page(tx, listed, {**filters, "before": before}, limit)
+    return [_made(row) for row in rows], more, int(count.value(tx, **filters))

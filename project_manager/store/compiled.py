@@ -5,7 +5,7 @@ docs/performance.md). What this leaves out: type processors (so columns hold int
 over a list (use json_each).
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from sqlalchemy import Column, column, func, select
@@ -49,6 +49,10 @@ class Statement:
     def rows(self, tx: Tx, **parameters: Any) -> list[Row]:
         rows: list[Row] = tx.execute(self.sql, self._values(parameters)).fetchall()
         return rows
+
+    def each(self, tx: Tx, **parameters: Any) -> Iterator[Row]:
+        """The rows one by one; whoever stops early has not read the rest."""
+        return iter(tx.execute(self.sql, self._values(parameters)))
 
     def value(self, tx: Tx, **parameters: Any) -> Any:
         """The first column of the first row, or None."""

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Select, bindparam, delete, func, insert, select, text, update
 
+from project_manager.store import pages
 from project_manager.store.compiled import Statement
 from project_manager.store.schema import epics
 from project_manager.store.transaction import Tx
@@ -126,9 +127,13 @@ def _listed(filters: frozenset[str]) -> tuple[Statement, Statement]:
     return Statement(narrowed(page)), Statement(narrowed(select(func.count()).select_from(epics)))
 
 
-def page(tx: Tx, filters: dict[str, Any], *, after: tuple[int, int, int], limit: int) -> tuple[list[EpicRow], int]:
-    """Epics by project, position and id, and how many the filters let through."""
-    rows, count = _listed(frozenset(filters))
+def page(
+    tx: Tx, filters: dict[str, Any], *, after: tuple[int, int, int], limit: int
+) -> tuple[list[EpicRow], bool, int]:
+    """Up to `limit` epics by project, position and id, fewer when they carry much text; whether there are more, and how
+    many the filters let through.
+    """
+    listed, count = _listed(frozenset(filters))
     position = {f"after_{number}": value for number, value in enumerate(after)}
-    found = rows.rows(tx, **filters, **position, limit=limit)
-    return [EpicRow._make(row) for row in found], int(count.value(tx, **filters))
+    rows, more = pages.page(tx, listed, {**filters, **position}, limit)
+    return [EpicRow._make(row) for row in rows], more, int(count.value(tx, **filters))

@@ -12,6 +12,7 @@ from sqlalchemy import bindparam, delete, func, insert, select
 
 from project_manager.clock import rfc3339
 from project_manager.domain.events import EventType
+from project_manager.store import pages
 from project_manager.store.compiled import Statement, each
 from project_manager.store.schema import events, meta
 from project_manager.store.transaction import Tx
@@ -123,18 +124,25 @@ def _selected(filters: frozenset[str]) -> Statement:
     return Statement(statement)
 
 
-def selected(tx: Tx, since: int, limit: int, *, types: list[str], project_id: int | None) -> list[EventRow]:
-    """Events after `since` of these types (any, when empty) in this project (any, when None), or in none."""
+def selected(
+    tx: Tx, since: int, limit: int, *, types: list[str], project_id: int | None
+) -> tuple[list[EventRow], bool]:
+    """Up to `limit` events after `since` of these types (any, when empty) in this project (any, when None), or in
+    none; fewer when they are long; and whether there are more.
+    """
     values: dict[str, Any] = {}
     if types:
         values["types"] = json.dumps(types)
     if project_id is not None:
         values["project_id"] = project_id
-    return [EventRow._make(row) for row in _selected(frozenset(values)).rows(tx, since=since, limit=limit, **values)]
+    rows, more = pages.page(tx, _selected(frozenset(values)), {"since": since, **values}, limit)
+    return [EventRow._make(row) for row in rows], more
 
 
-def of_task(tx: Tx, task_id: int, after_seq: int, limit: int) -> list[EventRow]:
-    return [EventRow._make(row) for row in _OF_TASK.rows(tx, task_id=task_id, after=after_seq, limit=limit)]
+def of_task(tx: Tx, task_id: int, after_seq: int, limit: int) -> tuple[list[EventRow], bool]:
+    """Up to `limit` events of a task after `after_seq`, fewer when they are long; and whether there are more."""
+    rows, more = pages.page(tx, _OF_TASK, {"task_id": task_id, "after": after_seq}, limit)
+    return [EventRow._make(row) for row in rows], more
 
 
 def count_of_task(tx: Tx, task_id: int) -> int:

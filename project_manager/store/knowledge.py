@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import ColumnElement, bindparam, column, func, insert, select, table, text, update
 from sqlalchemy.sql.expression import literal_column
 
+from project_manager.store import pages
 from project_manager.store.compiled import Statement
 from project_manager.store.schema import knowledge_items, knowledge_logs, knowledge_versions
 from project_manager.store.tasks import has_labels, match_expression
@@ -174,10 +175,12 @@ def _keep(tx: Tx, row: KnowledgeRow, *, changed: list[str], reason: str | None) 
     )
 
 
-def versions(tx: Tx, knowledge_id: int, limit: int, *, before: int) -> list[VersionRow]:
-    """Versions with a number below `before`, newest first."""
-    rows = _VERSIONS.rows(tx, knowledge_id=knowledge_id, before=before, limit=limit)
-    return [VersionRow._make(row) for row in rows]
+def versions(tx: Tx, knowledge_id: int, limit: int, *, before: int) -> tuple[list[VersionRow], bool]:
+    """Up to `limit` versions with a number below `before`, newest first, fewer when they are long; and whether there
+    are more.
+    """
+    rows, more = pages.page(tx, _VERSIONS, {"knowledge_id": knowledge_id, "before": before}, limit)
+    return [VersionRow._make(row) for row in rows], more
 
 
 def add_log(tx: Tx, knowledge_id: int, action_type: str, change_reason: str | None, metadata: str) -> KnowledgeLogRow:
@@ -209,14 +212,16 @@ def _logged(by_action: bool) -> tuple[Statement, Statement]:
 
 def logs(
     tx: Tx, knowledge_id: int, limit: int, *, before: int, action_type: str | None
-) -> tuple[list[KnowledgeLogRow], int]:
-    """Entries with an id below `before`, newest first, and how many there are in all."""
-    rows, count = _logged(action_type is not None)
+) -> tuple[list[KnowledgeLogRow], bool, int]:
+    """Up to `limit` entries with an id below `before`, newest first, fewer when they are long; whether there are more,
+    and how many in all.
+    """
+    listed, count = _logged(action_type is not None)
     filters: dict[str, Any] = {"knowledge_id": knowledge_id}
     if action_type is not None:
         filters["action_type"] = action_type
-    found = rows.rows(tx, **filters, before=before, limit=limit)
-    return [KnowledgeLogRow._make(row) for row in found], int(count.value(tx, **filters))
+    rows, more = pages.page(tx, listed, {**filters, "before": before}, limit)
+    return [KnowledgeLogRow._make(row) for row in rows], more, int(count.value(tx, **filters))
 
 
 def _condition(name: str) -> ColumnElement[bool]:
@@ -253,14 +258,15 @@ def _listed(filters: frozenset[str], after: bool) -> tuple[Statement, Statement]
 
 def page(
     tx: Tx, filters: dict[str, Any], *, after: tuple[int, ...] | None, limit: int
-) -> tuple[list[KnowledgeRow], int]:
-    """Items by priority (5 first), then changed last, behind the position `after`; and how many the filters let
-    through. `epic_id` lets items of the whole project through too; `labels` are tags.
+) -> tuple[list[KnowledgeRow], bool, int]:
+    """Up to `limit` items by priority (5 first), then changed last, behind the position `after`, fewer when they are
+    long; whether there are more, and how many the filters let through. `epic_id` lets items of the whole project
+    through too; `labels` are tags.
     """
-    rows, count = _listed(frozenset(filters), after is not None)
+    listed, count = _listed(frozenset(filters), after is not None)
     values = {name: json.dumps(value) if isinstance(value, list) else value for name, value in filters.items()}
     if "q" in values:
         values["q"] = match_expression(values["q"])
     position = {f"after_{number}": value for number, value in enumerate(after or ())}
-    found = rows.rows(tx, **values, **position, limit=limit)
-    return [KnowledgeRow._make(row) for row in found], int(count.value(tx, **values))
+    rows, more = pages.page(tx, listed, {**values, **position}, limit)
+    return [KnowledgeRow._make(row) for row in rows], more, int(count.value(tx, **values))

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from sqlalchemy import bindparam, func, insert, select
 
+from project_manager.store import pages
 from project_manager.store.compiled import Statement
 from project_manager.store.schema import task_logs
 from project_manager.store.transaction import Tx
@@ -51,11 +52,13 @@ def add(tx: Tx, task_id: int, author: str, kind: str, body: str) -> LogRow:
     return LogRow(log_id, task_id, author, kind, body, tx.now)
 
 
-def newest(tx: Tx, task_id: int, limit: int, *, before: int, kind: str | None = None) -> list[LogRow]:
-    """The newest entries with an id below `before`, newest first."""
+def newest(tx: Tx, task_id: int, limit: int, *, before: int, kind: str | None = None) -> tuple[list[LogRow], bool]:
+    """Up to `limit` of the newest entries with an id below `before`, newest first, fewer when they are long; and
+    whether there are more.
+    """
     values = {} if kind is None else {"kind": kind}
-    rows = _newest(kind is not None).rows(tx, task_id=task_id, before=before, limit=limit, **values)
-    return [LogRow._make(row) for row in rows]
+    rows, more = pages.page(tx, _newest(kind is not None), {"task_id": task_id, "before": before, **values}, limit)
+    return [LogRow._make(row) for row in rows], more
 
 
 def count(tx: Tx, task_id: int, kind: str | None = None) -> int:

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Select, bindparam, delete, func, insert, select, update
 
+from project_manager.store import pages
 from project_manager.store.compiled import Statement
 from project_manager.store.schema import projects
 from project_manager.store.transaction import Tx
@@ -92,7 +93,8 @@ def _listed(archived: bool | None) -> tuple[Statement, Statement]:
     return Statement(narrowed(page)), Statement(narrowed(select(func.count()).select_from(projects)))
 
 
-def page(tx: Tx, *, archived: bool | None, after: int, limit: int) -> tuple[list[ProjectRow], int]:
-    """Projects by id, and how many there are in all."""
-    rows, count = _listed(archived)
-    return [ProjectRow._make(row) for row in rows.rows(tx, after=after, limit=limit)], int(count.value(tx))
+def page(tx: Tx, *, archived: bool | None, after: int, limit: int) -> tuple[list[ProjectRow], bool, int]:
+    """Up to `limit` projects by id, fewer when they carry much text; whether there are more, and how many in all."""
+    listed, count = _listed(archived)
+    rows, more = pages.page(tx, listed, {"after": after}, limit)
+    return [ProjectRow._make(row) for row in rows], more, int(count.value(tx))

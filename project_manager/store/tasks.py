@@ -4,7 +4,7 @@ links.py.
 
 import json
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from sqlalchemy import (
     ColumnElement,
@@ -23,6 +23,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.sql.expression import literal_column
 
+from project_manager.domain.limits import LEAD_CHARACTERS
+from project_manager.store import pages
 from project_manager.store.compiled import Statement, each
 from project_manager.store.schema import task_conflicts, task_dependencies, tasks
 from project_manager.store.transaction import Tx
@@ -66,6 +68,10 @@ class TaskRow(NamedTuple):
     waiting_for: str
     running_conflicts: str
 
+
+Description = Literal["whole", "lead", "none"]
+"""How much of descriptions is read; a lead has one character more than LEAD_CHARACTERS when there is more."""
+_LONG = tuple(TaskRow._fields.index(name) for name in ("description", "acceptance"))
 
 COLUMNS = [tasks.c[name] for name in TaskRow._fields[:30]]
 EMPTY: ColumnElement[str] = literal_column("'[]'")
@@ -124,7 +130,18 @@ def _links() -> list[ColumnElement[Any]]:
     ]
 
 
+def _with_description(description: ColumnElement[str]) -> Select[Any]:
+    """A row with something else in the place of its description."""
+    columns = [description.label("description") if column.name == "description" else column for column in COLUMNS]
+    return select(*columns, *_links())
+
+
 _ROW = select(*COLUMNS, *_links())
+_ROWS: dict[Description, Select[Any]] = {
+    "whole": _ROW,
+    "lead": _with_description(func.substr(tasks.c.description, 1, LEAD_CHARACTERS + 1)),
+    "none": _with_description(literal_column("''")),
+}
 _GET = Statement(_ROW.where(tasks.c.id == bindparam("task_id")))
 _BY_KEY = Statement(
     _ROW.where(tasks.c.project_id == bindparam("project_id"), tasks.c.external_key == bindparam("external_key"))
@@ -357,8 +374,10 @@ def has_labels(labels: ColumnElement[str]) -> ColumnElement[bool]:
 
 
 @lru_cache(maxsize=256)
-def _page_statement(filters: frozenset[str], order: str, after: bool, capped: bool) -> Statement:
-    statement = _ROW.where(*[_condition(name, capped=capped) for name in sorted(filters)])
+def _page_statement(
+    filters: frozenset[str], order: str, after: bool, capped: bool, description: Description
+) -> Statement:
+    statement = _ROWS[description].where(*[_condition(name, capped=capped) for name in sorted(filters)])
     if order == "claim":
         if "ready" in filters:
             statement = statement.with_hint(tasks, claimable_index(filters), "sqlite")
@@ -380,13 +399,22 @@ def _count_statement(filters: frozenset[str], capped: bool) -> Statement:
     return Statement(select(func.count()).select_from(tasks).where(*conditions))
 
 
-def page(tx: Tx, filters: dict[str, Any], *, order: str, after: tuple[int, ...] | None, limit: int) -> list[TaskRow]:
-    """Up to `limit` rows behind the position `after`. `order` is "id", or "claim": the order in which they are
-    offered.
+def page(
+    tx: Tx,
+    filters: dict[str, Any],
+    *,
+    order: str,
+    after: tuple[int, ...] | None,
+    limit: int,
+    description: Description = "whole",
+) -> tuple[list[TaskRow], bool]:
+    """Up to `limit` rows behind the position `after`, fewer when they carry much text, and whether there are more.
+    `order` is "id", or "claim": the order in which they are offered.
     """
-    statement = _page_statement(frozenset(filters), order, after is not None, tx.max_attempts > 0)
+    statement = _page_statement(frozenset(filters), order, after is not None, tx.max_attempts > 0, description)
     position = {f"after_{number}": value for number, value in enumerate(after or ())}
-    return [TaskRow._make(row) for row in statement.rows(tx, **_values(tx, filters), **position, limit=limit)]
+    rows, more = pages.page(tx, statement, {**_values(tx, filters), **position}, limit, texts=_LONG)
+    return [TaskRow._make(row) for row in rows], more
 
 
 def count(tx: Tx, filters: dict[str, Any]) -> int:
