@@ -11,12 +11,30 @@ from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field, WithJ
 from project_manager.contract import fields
 from project_manager.contract.fields import Command, Leased, Paged, Repeatable
 from project_manager.domain import limits
-from project_manager.domain.assumptions import OPEN, Verdict, parse_tag
+from project_manager.domain.assumptions import BARE, OPEN, Verdict, parse_tag
 from project_manager.domain.statuses import spelled
 
 
 def _tag(value: str) -> str:
     parse_tag(value)
+    return value
+
+
+def _several(value: object) -> object:
+    """Tags may come as a list, as its JSON text, or as one tag; commas belong to the text of a tag."""
+    if isinstance(value, str) and not value.strip().startswith("["):
+        return [value] if value.strip() else []
+    return fields.listed(value)
+
+
+def _as_tag(value: object) -> object:
+    """Bare words are a tag too."""
+    if not isinstance(value, str):
+        return value
+    try:
+        parse_tag(value)
+    except ValueError:
+        return f"#{BARE}: {value.strip().lstrip('#')}"
     return value
 
 
@@ -35,11 +53,15 @@ def _word(words: list[str]) -> Any:
 _FOUND: list[str] = [*Verdict]
 
 TagText = Annotated[fields.Text, AfterValidator(_tag)]
+TagTexts = Annotated[
+    list[Annotated[TagText, BeforeValidator(_as_tag)]], BeforeValidator(_several), Field(max_length=limits.LABELS)
+]
 FilePath = Annotated[str, Field(min_length=1, max_length=limits.PATH_CHARACTERS), fields.ONE_LINE]
 Snippet = Annotated[fields.Text, AfterValidator(_within_snippet)]
 VerdictWord = Annotated[Verdict, _word(_FOUND), WithJsonSchema({"type": "string", "enum": _FOUND})]
 Standing = Annotated[str, _word([OPEN, *_FOUND]), WithJsonSchema({"type": "string", "enum": [OPEN, *_FOUND]})]
 
+OF_A_TASK = AliasChoices("assumptions", "ra_tags")
 _TEXT = AliasChoices("text", "ra_tag_text")
 _ASSUMPTION = AliasChoices("assumption_id", "ra_tag_id")
 
@@ -105,6 +127,15 @@ class AssumptionView:
     created_at: str
     verdict: VerdictView | None
     verdicts: int
+
+
+@dataclass(frozen=True, slots=True)
+class NotedView:
+    """An assumption that was recorded together with something else."""
+
+    id: int
+    type: str
+    text: str
 
 
 @dataclass(frozen=True, slots=True)

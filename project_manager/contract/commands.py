@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import AliasChoices, BeforeValidator, Field
 
 from project_manager.contract import fields
+from project_manager.contract.assumptions import OF_A_TASK, TagTexts
 from project_manager.contract.fields import Command, Leased, Paged, Repeatable, Words
 from project_manager.domain import limits
 from project_manager.domain.statuses import EpicStatus, Status
@@ -118,6 +119,9 @@ class CreateTask(NewTask, Repeatable):
         validation_alias=AliasChoices("depends_on", "dependencies"),
         description="task ids that must be DONE first",
     )
+    assumptions: TagTexts = Field(
+        default_factory=list, validation_alias=OF_A_TASK, description="recorded with it, each as #TYPE: text"
+    )
     agent_id: fields.AgentId | None = Field(None, description="your agent id")
 
 
@@ -179,6 +183,9 @@ class UpdateTask(Leased):
     reopen: fields.Flag = Field(False, description="needed to leave DONE or CANCELLED")
     force: fields.Flag = Field(False, description="an operator's: end another's lease")
     log_entry: fields.Text | None = Field(None, description="also add this to the log")
+    assumptions: TagTexts = Field(
+        default_factory=list, validation_alias=OF_A_TASK, description="also record these, each as #TYPE: text"
+    )
     version: fields.Version | None = Field(None, description="refuse if it is not at this version any more")
 
 

@@ -90,6 +90,14 @@ class GetKnowledge(Paged):
     )
 
 
+class GetInstructions(Command):
+    project_id: fields.Id | None = Field(None, description="also what is known about it, the most important first")
+    epic_id: fields.Id | None = Field(None, description="and about this epic of it")
+    include_knowledge: fields.Flag = Field(
+        True, validation_alias=AliasChoices("include_knowledge", "include_knowledge_context")
+    )
+
+
 class GetKnowledgeItem(Command):
     knowledge_id: fields.Id
 
@@ -141,6 +149,15 @@ class KnowledgeView:
     created_at: str
     updated_by: str
     updated_at: str
+
+
+@dataclass(frozen=True, slots=True)
+class InstructionsView:
+    """How to work here, and the most important that is known about the project; get_knowledge has the rest of it."""
+
+    instructions: str
+    knowledge: list[KnowledgeView]
+    knowledge_total: int
 
 
 @dataclass(frozen=True, slots=True)

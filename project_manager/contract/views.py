@@ -5,7 +5,7 @@ milliseconds.
 from dataclasses import dataclass, field
 from typing import Any, Generic, Literal, TypeVar
 
-from project_manager.contract.assumptions import AssumptionView
+from project_manager.contract.assumptions import AssumptionView, NotedView
 
 Item = TypeVar("Item")
 
@@ -91,6 +91,13 @@ class TaskView:
     created_at: str
     updated_at: str
     completed_at: str | None
+
+
+@dataclass(slots=True)
+class WrittenTaskView(TaskView):
+    """A task as it was written. `assumptions` are those that were recorded with it; left out when none were sent."""
+
+    assumptions: list[NotedView] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,9 @@ OPEN = "open"
 USUAL_CONFIDENCE: dict[Verdict, int] = {Verdict.VALIDATED: 90, Verdict.REJECTED: 10, Verdict.PARTIAL: 75}
 """How sure one is that the assumption holds, in percent, when the reviewer does not say."""
 
+BARE = "TAG"
+"""The type of what was written without one."""
+
 _TAG = re.compile(r"#\s*([A-Za-z][A-Za-z0-9_-]*)\s*:\s*(\S.*)", re.DOTALL)
 _FAMILIES = (
     ("ASSUM", "assumption"),

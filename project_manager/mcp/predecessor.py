@@ -1,17 +1,10 @@
-"""What prompts written for the predecessor still say: the tool that teaches, and arguments without a meaning here."""
+"""What prompts written for the predecessor still say: arguments that have no meaning here."""
 
 from collections.abc import Mapping
 
-import orjson
-
-from project_manager.mcp.instructions import INSTRUCTIONS
-from project_manager.mcp.outcome import Outcome
-
 Arguments = Mapping[str, object]
 
-INSTRUCTIONS_TOOL = "get_instructions"
-
-_WITHOUT_MEANING = frozenset(
+_OF_A_TASK = frozenset(
     {
         "client_session_id",
         "parallel_eligible",
@@ -21,21 +14,19 @@ _WITHOUT_MEANING = frozenset(
         "ra_metadata_mode",
         "ra_mode",
         "ra_score",
-        "ra_tags",
         "ra_tags_mode",
     }
 )
-_TOOLS_WITH_THEM = frozenset({"create_task", "update_task"})
+_WITHOUT_MEANING: Mapping[str, frozenset[str]] = {
+    "create_task": _OF_A_TASK,
+    "update_task": _OF_A_TASK,
+    "get_instructions": frozenset({"format"}),
+}
 
 
 def with_meaning(name: str, given: Arguments) -> Arguments:
     """The arguments that still mean something to this tool."""
-    if name not in _TOOLS_WITH_THEM or _WITHOUT_MEANING.isdisjoint(given):
+    idle = _WITHOUT_MEANING.get(name)
+    if idle is None or idle.isdisjoint(given):
         return given
-    return {word: value for word, value in given.items() if word not in _WITHOUT_MEANING}
-
-
-def instructions() -> Outcome:
-    """The predecessor's tool that teaches the loop."""
-    body = orjson.dumps({"instructions": INSTRUCTIONS})
-    return Outcome(body.decode(), body)
+    return {word: value for word, value in given.items() if word not in idle}

@@ -7,8 +7,8 @@ from typing import Any
 import anyio
 
 from project_manager import __version__
+from project_manager.contract.instructions import INSTRUCTIONS
 from project_manager.mcp.completions import Completions
-from project_manager.mcp.instructions import INSTRUCTIONS
 from project_manager.mcp.prompts import Prompts
 from project_manager.mcp.resources import Resources
 from project_manager.mcp.sdk import DoorServer

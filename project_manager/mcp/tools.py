@@ -81,8 +81,6 @@ class Tools:
     async def _perform(
         self, called: str, arguments: Arguments, caller: Caller, version: str, ctx: Context | None
     ) -> Outcome:
-        if called == predecessor.INSTRUCTIONS_TOOL:
-            return predecessor.instructions()
         operation = self._callable.get(called)
         if operation is None:
             raise MCPError(INVALID_PARAMS, self._unknown(called))

@@ -86,6 +86,15 @@ KNOWLEDGE = (
         ),
     ),
     Operation(
+        "get_instructions",
+        knowledge.instruct,
+        about_knowledge.GetInstructions,
+        about_knowledge.InstructionsView,
+        http="GET /api/instructions",
+        tool=Tool("Learn how to work here", READS, ("project_id", "epic_id"), profile=Profile.ALL),
+        errors=(ProjectNotFound, EpicNotFound),
+    ),
+    Operation(
         "get_knowledge_item",
         knowledge.get,
         about_knowledge.GetKnowledgeItem,

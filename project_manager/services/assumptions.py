@@ -1,6 +1,6 @@
 """Assumptions on tasks: recorded by who works, judged by who reviews, as often as it takes."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from project_manager.clock import rfc3339
 from project_manager.contract import assumptions as contract
@@ -12,11 +12,13 @@ from project_manager.services import finding, moves
 from project_manager.services.writing import check_writer, renewed_by_writing
 from project_manager.store import assumptions
 from project_manager.store.assumptions import AssumptionRow, VerdictRow
+from project_manager.store.tasks import TaskRow
 from project_manager.store.transaction import Tx
 
 NEWEST = 2**62
 WITH_TASK = 20
 ROW_CHARACTERS = 300
+PLACE = ("file_path", "line_number", "code_snippet")
 
 
 class Shown(NamedTuple):
@@ -34,20 +36,17 @@ def record(tx: Tx, command: contract.AddRaTag) -> contract.RecordedView:
     """
     row = finding.task(tx, command.task_id)
     check_writer(tx, row, command.fence)
-    tag_type, words = parse_tag(command.text)
-    place = {name: getattr(command, name) for name in ("file_path", "line_number", "code_snippet")}
-    assumption_id = assumptions.add(tx, row.id, {"type": tag_type, "text": words, **place})
-    moves.tell(
-        tx,
-        EventType.ASSUMPTION_RECORDED,
-        row,
-        assumption_id=assumption_id,
-        assumption_type=tag_type,
-        author=tx.actor.id,
-    )
+    place = {name: getattr(command, name) for name in PLACE}
+    assumption_id = _add(tx, row, command.text, place).id
     renewed_by_writing(tx, row, command.fence)
     found = _shown(_find(tx, row.id, assumption_id))
     return contract.RecordedView(success=True, task_id=row.id, ra_tag_id=assumption_id, assumption=found)
+
+
+def record_all(tx: Tx, row: TaskRow, tags: list[str]) -> list[contract.NotedView]:
+    """Records what is sent together with the task itself; the caller has seen to it that the writer may."""
+    nowhere = dict.fromkeys(PLACE)
+    return [_add(tx, row, tag, nowhere) for tag in tags]
 
 
 def judge(tx: Tx, command: contract.CaptureAssumptionValidation) -> contract.ValidatedView:
@@ -112,6 +111,20 @@ def with_task(tx: Tx, task_id: int, *, room: int | None) -> Shown:
                 break
         shown.append(_shown(row))
     return Shown(shown, total)
+
+
+def _add(tx: Tx, row: TaskRow, tag: str, place: dict[str, Any]) -> contract.NotedView:
+    tag_type, words = parse_tag(tag)
+    assumption_id = assumptions.add(tx, row.id, {"type": tag_type, "text": words, **place})
+    moves.tell(
+        tx,
+        EventType.ASSUMPTION_RECORDED,
+        row,
+        assumption_id=assumption_id,
+        assumption_type=tag_type,
+        author=tx.actor.id,
+    )
+    return contract.NotedView(assumption_id, tag_type, words)
 
 
 def _find(tx: Tx, task_id: int, assumption_id: int) -> AssumptionRow:

@@ -9,6 +9,7 @@ from project_manager.clock import rfc3339
 from project_manager.contract import cursor as cursors
 from project_manager.contract import knowledge as contract
 from project_manager.contract import views
+from project_manager.contract.instructions import INSTRUCTIONS
 from project_manager.domain.errors import Invalid, KnowledgeNotFound
 from project_manager.domain.events import EventType
 from project_manager.domain.graph import find_cycle
@@ -20,6 +21,8 @@ from project_manager.store.transaction import Tx
 NEWEST = 2**62
 BYTES_PER_TOKEN = 4
 ROW_BYTES = 420
+INSTRUCTIVE = 3
+INSTRUCTIVE_TOKENS = 1000
 
 
 def upsert(tx: Tx, command: contract.UpsertKnowledge) -> contract.KnowledgeSavedView:
@@ -63,6 +66,20 @@ def find(tx: Tx, command: contract.GetKnowledge) -> views.Page[contract.Knowledg
         end = rows[len(items) - 1]
         following = cursors.write((end.priority, end.updated_at, end.id), filters)
     return views.Page(items, following, total)
+
+
+def instruct(tx: Tx, command: contract.GetInstructions) -> contract.InstructionsView:
+    """Read how to work here: the loop of claiming, working and finishing; with a project, also what matters most there.
+
+    That is the three items of knowledge with the highest priority, of the epic and its project when epic_id is sent.
+    """
+    asked = command.project_id is not None or command.epic_id is not None
+    if not asked or not command.include_knowledge:
+        return contract.InstructionsView(INSTRUCTIONS, [], 0)
+    about = {"project_id": command.project_id, "epic_id": command.epic_id}
+    sizes = {"limit": INSTRUCTIVE, "budget_tokens": INSTRUCTIVE_TOKENS}
+    known = find(tx, contract.GetKnowledge.model_validate({**about, **sizes}))
+    return contract.InstructionsView(INSTRUCTIONS, known.items, known.total)
 
 
 def get(tx: Tx, command: contract.GetKnowledgeItem) -> contract.KnowledgeView:

@@ -1,6 +1,7 @@
 """Tasks: make, read, edit, delete."""
 
 import json
+from dataclasses import fields
 from typing import Any
 
 from project_manager.contract import commands, views
@@ -43,7 +44,16 @@ def create(tx: Tx, command: commands.CreateTask) -> views.TaskView:
     project = finding.project_for(tx, command.project_id, command.project_name, command.epic_id)
     epic = finding.epic_for(tx, project, command.epic_id, command.epic_name)
     task_id = add(tx, project, None if epic is None else epic.id, command, command.depends_on)
-    return presenting.task(tx, finding.task(tx, task_id))
+    return _with_assumptions(tx, finding.task(tx, task_id), command.assumptions)
+
+
+def _with_assumptions(tx: Tx, row: TaskRow, tags: list[str]) -> views.TaskView:
+    """The task as it was written, with the assumptions that are recorded now if there are any."""
+    task = presenting.task(tx, row)
+    if not tags:
+        return task
+    noted = assumptions.record_all(tx, row, tags)
+    return views.WrittenTaskView(**{part.name: getattr(task, part.name) for part in fields(task)}, assumptions=noted)
 
 
 def create_many(tx: Tx, command: commands.CreateTasks) -> views.CreatedTasksView:
@@ -182,7 +192,7 @@ def update(tx: Tx, command: commands.UpdateTask) -> views.TaskView:
     finding.check_version("task", row.version, command.version)
     check_writer(tx, row, command.fence)
     changes = {name: getattr(command, name) for name in _FIELDS if name in command.model_fields_set}
-    if not changes and command.status is None and command.log_entry is None:
+    if not changes and command.status is None and command.log_entry is None and not command.assumptions:
         raise _invalid(
             "(body)",
             "nothing to change: send at least one field",
@@ -195,7 +205,7 @@ def update(tx: Tx, command: commands.UpdateTask) -> views.TaskView:
     row = renewed_by_writing(tx, row, command.fence)
     if command.status is not None:
         row = move(tx, row, command.status, fence=command.fence, reopen=command.reopen, force=command.force)
-    return presenting.task(tx, finding.task(tx, row.id))
+    return _with_assumptions(tx, finding.task(tx, row.id), command.assumptions)
 
 
 def delete(tx: Tx, command: commands.DeleteTask) -> views.DeletedView:

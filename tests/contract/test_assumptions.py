@@ -43,6 +43,57 @@ async def standing(desk: Desk, task_id: int, verdict: str | None = None) -> list
 # Recording
 
 
+@pytest.mark.parametrize(
+    ("sent", "kept"),
+    [
+        ([TAG, "#PATTERN: as elsewhere"], [("ASSUMPTION", "the list is sorted"), ("PATTERN", "as elsewhere")]),
+        ('["#PLAN: first this, then that"]', [("PLAN", "first this, then that")]),
+        ("#PLAN: first this, then that", [("PLAN", "first this, then that")]),
+        (["auth", "#hot"], [("TAG", "auth"), ("TAG", "hot")]),
+    ],
+)
+@pytest.mark.parametrize("word", ["assumptions", "ra_tags"])
+async def test_assumptions_are_recorded_with_the_task_and_the_answer_says_so(
+    desk: Desk, word: str, sent: Any, kept: list[tuple[str, str]]
+) -> None:
+    task = await desk.task(**{word: sent}, agent_id="ann")
+    noted = task["assumptions"]
+    assert [(item["type"], item["text"]) for item in noted] == kept
+    found = (await desk.do("list_assumptions", task_id=task["id"]))["items"]
+    assert [(item["id"], item["author"], item["file_path"]) for item in reversed(found)] == [
+        (item["id"], "ann", None) for item in noted
+    ]
+    told = await desk.events(0, "assumption.recorded")
+    assert [event["assumption_id"] for event in told] == [item["id"] for item in noted]
+
+
+async def test_a_task_without_assumptions_is_answered_as_ever(desk: Desk) -> None:
+    made = await desk.task()
+    assert made == await desk.look(made["id"])
+    assert "assumptions" not in await desk.edit(made["id"], priority=1)
+
+
+async def test_an_edit_records_assumptions_too_and_may_do_nothing_else(desk: Desk) -> None:
+    task = await desk.task(assumptions=[TAG])
+    edited = await desk.edit(task["id"], ra_tags='["#PATTERN: as elsewhere"]')
+    assert [item["type"] for item in edited["assumptions"]] == ["PATTERN"]
+    assert len(await standing(desk, task["id"])) == 2
+
+
+async def test_an_edit_by_somebody_else_records_nothing(desk: Desk) -> None:
+    task = await desk.task()
+    await desk.claim(task["id"], "ann")
+    await desk.refused(LockHeld, "update_task", task_id=task["id"], agent_id="bob", assumptions=[TAG])
+    assert await standing(desk, task["id"]) == []
+
+
+@pytest.mark.parametrize("sent", [[7], [{"text": "x"}], "[not json", ["#"], [" "], ["x"] * (limits.LABELS + 1)])
+async def test_what_is_no_tag_is_refused_and_no_task_made(desk: Desk, sent: Any) -> None:
+    error = await desk.refused(Invalid, "create_task", name="x", project_name="Garden", ra_tags=sent)
+    assert "assumptions" in str(error.details) or "ra_tags" in str(error.details)
+    assert (await desk.do("list_tasks"))["total"] == 0
+
+
 async def test_an_assumption_is_recorded_with_its_place(desk: Desk) -> None:
     task = await desk.task()
     recorded = await desk.do(

@@ -34,6 +34,36 @@ async def epic(desk: Desk, project_id: int, name: str = "Fence") -> int:
     return made
 
 
+async def test_instructions_bring_what_matters_most_in_the_project(desk: Desk) -> None:
+    project_id = await project(desk)
+    epic_id = await epic(desk, project_id)
+    for number in range(4):
+        await known(desk, project_id=project_id, title=f"fact {number}", priority=number)
+    await known(desk, epic_id=epic_id, title="of the epic", priority=5)
+    plain = await desk.do("get_instructions")
+    assert "claim_next_task" in plain["instructions"]
+    assert (plain["knowledge"], plain["knowledge_total"]) == ([], 0)
+    told = await desk.do("get_instructions", project_id=str(project_id))
+    assert [item["title"] for item in told["knowledge"]] == ["of the epic", "fact 3", "fact 2"]
+    assert (told["knowledge_total"], told["instructions"]) == (5, plain["instructions"])
+    told = await desk.do("get_instructions", epic_id=epic_id, include_knowledge_context="false")
+    assert told == plain
+
+
+async def test_instructions_stay_short_however_much_is_known(desk: Desk) -> None:
+    project_id = await project(desk)
+    for number in range(5):
+        await known(desk, project_id=project_id, title=f"fact {number}", content="x" * 20_000)
+    told = await desk.do("get_instructions", project_id=project_id)
+    assert [item["content_cut"] for item in told["knowledge"]] == [True, True, True]
+    assert sum(len(item["content"]) for item in told["knowledge"]) < 4000
+
+
+async def test_instructions_for_a_project_that_is_not_there_are_refused(desk: Desk) -> None:
+    await desk.refused(ProjectNotFound, "get_instructions", project_id=9)
+    await desk.refused(EpicNotFound, "get_instructions", epic_id=9)
+
+
 async def known(desk: Desk, **given: Any) -> Json:
     """A new item, as it was saved."""
     if not {"project_id", "project_name", "epic_id", "task_id", "parent_id"} & set(given):

@@ -10,7 +10,7 @@ import orjson
 import pytest
 from mcp import MCPError
 
-from project_manager.mcp.instructions import INSTRUCTIONS
+from project_manager.contract.instructions import INSTRUCTIONS
 from tests.contract.mcp_product import ERAS, PATIENCE, agent, product
 from tests.e2e.mcp_listener import call, listening, wire
 
@@ -168,7 +168,10 @@ async def test_the_predecessors_words_are_understood(tmp_path: Path) -> None:
         await someone.ok(
             "create_task", name="one", project_name="p", ra_mode="simple", ra_score="5", prompt_snapshot="x"
         )
-        await someone.ok("create_task", name="two", project_name="p", dependencies="[1]")
+        tagged = await someone.ok(
+            "create_task", name="two", project_name="p", dependencies="[1]", ra_tags='["#PLAN: x"]'
+        )
+        assert tagged["assumptions"] == [{"id": 1, "type": "PLAN", "text": "x"}]
         locked = await someone.ok("acquire_task_lock", task_id="1", agent_id="ann", timeout=120)
         assert (locked["success"], locked["agent_id"], locked["timeout"]) == (True, "ann", 120)
         done = await someone.ok("update_task_status", task_id="1", status="completed", agent_id="ann")
@@ -179,7 +182,10 @@ async def test_the_predecessors_words_are_understood(tmp_path: Path) -> None:
 async def test_the_predecessors_other_tools_answer(tmp_path: Path) -> None:
     async with product(tmp_path) as made, agent(made.server) as someone:
         await someone.ok("create_task", name="one", project_name="p")
-        assert (await someone.ok("get_instructions"))["instructions"] == INSTRUCTIONS
+        assert (await someone.ok("get_instructions", format="concise"))["instructions"] == INSTRUCTIONS
+        await someone.ok("upsert_knowledge", project_id=1, title="convention", content="two spaces")
+        told = await someone.ok("get_instructions", project_id="1", include_knowledge_context="true")
+        assert [item["content"] for item in told["knowledge"]] == ["two spaces"]
         tag = {"ra_tag_text": "#ASSUMPTION: it fits", "file_path": "a.py", "line_number": 3, "agent_id": "ann"}
         assert "it fits" in str(await someone.ok("add_ra_tag", task_id="1", **tag))
         assert "items" in str(await someone.ok("get_knowledge", project_id="1"))

@@ -1,4 +1,4 @@
-"""What an agent is told when it connects."""
+"""What an agent is told when it connects, and when it asks."""
 
 INSTRUCTIONS = """\
 Project Manager hands each task to exactly one agent at a time.
