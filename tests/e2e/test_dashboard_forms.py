@@ -251,3 +251,26 @@ def test_ten_thousand_tasks_are_a_few_cards_in_the_page(service: Service, browse
         expect(tab.page.get_by_test_id("shown")).to_have_text("1 of 10,000 tasks")
         team.claim(9999, "claude-7")
         expect(tab.card_in("IN_PROGRESS", 9999)).to_be_visible()
+
+
+def test_a_long_description_is_whole_wherever_it_is_looked_for_read_or_changed(
+    service: Service, browser: Browser, team: Team
+) -> None:
+    text = "It begins here. " + "And so on. " * 200 + "It ends with zanzibar."
+    project = team.project()
+    long, other = team.task(project, "Long", description=text), team.task(project, "Other")
+    with dashboard(service, browser) as tab:
+        tab.open()
+        tab.page.get_by_test_id("search").fill("zanzibar")
+        expect(tab.card(other)).to_have_count(0)
+        expect(tab.card(long)).to_be_visible()
+        tab.card(long).click()
+        expect(tab.drawer).to_contain_text("It ends with zanzibar.")
+        tab.open()
+        tab.card(long).focus()
+        tab.page.keyboard.press("e")
+        expect(tab.dialog.get_by_label("Description")).to_have_value(text)
+        tab.dialog.get_by_label("Description").fill(f"{text} Really.")
+        tab.dialog.get_by_role("button", name="Save").click()
+        expect(tab.toast("Saved")).to_be_visible()
+        assert team.read(long)["description"] == f"{text} Really."

@@ -1,10 +1,10 @@
 // What a person does to tasks: painted at once, sent, and taken back visibly when the server refuses.
 import { get, newKey, patch, post, put, remove } from "./api.js";
-import { ask, complain, toast } from "./ask.js";
+import { ask, complain, openDialog, toast } from "./ask.js";
 import { serverNow } from "./clock.js";
 import { countdown } from "./format.js";
 import { dispatchNow, state } from "./store.js";
-import { markDirty } from "./sync.js";
+import { markDirty, readTask } from "./sync.js";
 import { CLOSED, STATUS_NAMES } from "./words.js";
 
 const path = (task) => `/api/tasks/${task.id}`;
@@ -23,6 +23,15 @@ async function write(task, call) {
   } finally {
     dispatchNow({ type: "pending", id: task.id, on: false });
     markDirty([task.id]);
+  }
+}
+
+/** Opens the form on the whole task, so that saving it cannot shorten a description. */
+export async function editTask(task) {
+  try {
+    openDialog("task", { task: task.description_truncated ? await readTask(task.id) : task });
+  } catch (error) {
+    complain(error);
   }
 }
 

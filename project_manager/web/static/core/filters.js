@@ -3,6 +3,7 @@ import { state as store } from "./store.js";
 import { STATUSES } from "./words.js";
 
 const texts = new WeakMap();
+const NOTHING = new Set();
 
 function textOf(task) {
   if (!texts.has(task)) {
@@ -29,7 +30,9 @@ export function testOf(route) {
   if (route.label) tests.push((task) => task.labels.includes(route.label));
   if (route.holder) tests.push((task) => task.lock?.holder === route.holder);
   if (READY[route.ready]) tests.push(READY[route.ready]);
-  for (const word of (route.q ?? "").toLowerCase().split(/\s+/).filter(Boolean)) tests.push((task) => textOf(task).includes(word));
+  const words = (route.q ?? "").toLowerCase().split(/\s+/).filter(Boolean);
+  const further = store.found.q === route.q ? store.found.ids : NOTHING;
+  if (words.length) tests.push((task) => words.every((word) => textOf(task).includes(word)) || further.has(task.id));
   return tests.length ? (task) => tests.every((test) => test(task)) : null;
 }
 

@@ -25,6 +25,9 @@ export function initialState() {
     session: null,
     signIn: false,
     route: null,
+    // Whether descriptions are here only in part, and what the server found in the rest of them.
+    shortened: false,
+    found: { q: "", ids: new Set() },
     dialogs: [],
     toasts: [],
     cursor: null,
@@ -85,6 +88,7 @@ function loadBoard(state, board) {
     state.columns[task.status].push(task);
   }
   sortAll(state.columns);
+  state.shortened = board.tasks.some((task) => task.description_truncated);
   state.seq = board.seq;
   state.epoch = board.epoch;
   state.loaded = true;
@@ -194,6 +198,10 @@ const REDUCERS = {
   },
   signIn: (state) => {
     state.signIn = true;
+  },
+  found: (state, { q, ids }) => {
+    state.found = { q, ids };
+    state.revision.tasks += 1;
   },
   route: (state, { route }) => {
     state.route = route;

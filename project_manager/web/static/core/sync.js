@@ -2,10 +2,11 @@
 import { get } from "./api.js";
 import { everySecond, serverNow, setServerTime } from "./clock.js";
 import { neighbours } from "./reduce.js";
-import { dispatch, state } from "./store.js";
+import { dispatch, state, watch } from "./store.js";
 
 const PER_CALL = 500;
 const GATHER_MS = 40;
+const SEARCH_MS = 250;
 const RETRY_MS = 2000;
 const LEASE_LOOK_SECONDS = 8;
 
@@ -44,10 +45,47 @@ function takeTasks() {
   return ids;
 }
 
+/** All rows of a list of tasks: a page ends early where its texts are long. */
+async function everyTask(filters) {
+  const items = [];
+  let cursor;
+  do {
+    const page = await get("/api/tasks", { ...filters, limit: PER_CALL, cursor });
+    items.push(...page.items);
+    cursor = page.next_cursor;
+  } while (cursor);
+  return items;
+}
+
 async function readTasks(ids) {
-  const page = await get("/api/tasks", { ids: ids.join(","), limit: PER_CALL });
-  const found = new Set(page.items.map((task) => task.id));
-  dispatch({ type: "tasks", tasks: page.items, gone: ids.filter((id) => !found.has(id)) });
+  const tasks = await everyTask({ ids: ids.join(",") });
+  const found = new Set(tasks.map((task) => task.id));
+  dispatch({ type: "tasks", tasks, gone: ids.filter((id) => !found.has(id)) });
+}
+
+/** The task whole: of a long description the board has only the beginning. */
+export async function readTask(id) {
+  const task = await get(`/api/tasks/${id}`);
+  dispatch({ type: "tasks", tasks: [task] });
+  return task;
+}
+
+/** What is searched for may stand in a part of a description that is not here: the server says which tasks have it. */
+async function searchFurther(q) {
+  const tasks = await everyTask({ q, fields: "id" });
+  if (state.route.q === q) dispatch({ type: "found", q, ids: new Set(tasks.map((task) => task.id)) });
+}
+
+export function watchSearch() {
+  let asked = "";
+  let timer = null;
+  return watch(() => {
+    const q = state.loaded && state.shortened ? state.route?.q ?? "" : "";
+    if (q === asked) return;
+    asked = q;
+    clearTimeout(timer);
+    if (q.trim()) timer = setTimeout(() => searchFurther(q).catch(() => { asked = ""; }), SEARCH_MS);
+  });
 }
 
 async function readPlans(kind) {

@@ -1,5 +1,5 @@
 // What can be done by name or key. One list feeds the palette, the keyboard and the help.
-import { changeTask, claimTask, deleteTask, moveTask, releaseTask, takeOver } from "../core/actions.js";
+import { changeTask, claimTask, deleteTask, editTask, moveTask, releaseTask, takeOver } from "../core/actions.js";
 import { openDialog, toast } from "../core/ask.js";
 import { copyText } from "../core/clipboard.js";
 import { FILTERS, closeTask, hrefOf, navigate } from "../core/route.js";
@@ -88,7 +88,7 @@ export const COMMANDS = [
   { id: "move", keys: "m", name: "Move the task to…", group: "Task", icon: "arrow", write: true, task: withTask(askMove) },
   { id: "move-right", keys: "Shift ArrowRight", name: "Move the task one column right", group: "Task", icon: "arrow", write: true, task: withTask((task) => shiftBy(task, 1)) },
   { id: "move-left", keys: "Shift ArrowLeft", name: "Move the task one column left", group: "Task", icon: "arrow", write: true, task: withTask((task) => shiftBy(task, -1)) },
-  { id: "edit", keys: "e", name: "Edit the task", group: "Task", icon: "edit", write: true, task: withTask((task) => openDialog("task", { task })) },
+  { id: "edit", keys: "e", name: "Edit the task", group: "Task", icon: "edit", write: true, task: withTask(editTask) },
   { id: "priority", keys: "p", name: "Set the priority", group: "Task", icon: "flag", write: true, task: withTask(askPriority) },
   { id: "take", keys: "t", name: "Take the task, or take it over", group: "Task", icon: "hand", write: true, task: withTask((task) => (task.lock ? takeOver(task) : claimTask(task))) },
   { id: "release", keys: "u", name: "Release the task's lease", group: "Task", icon: "out", write: true, task: withTask(releaseTask, (task) => Boolean(task.lock)) },

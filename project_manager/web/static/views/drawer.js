@@ -1,12 +1,12 @@
 // Everything about one task, beside the board.
-import { changeTask, claimTask, deleteTask, moveTask, retryTask } from "../core/actions.js";
-import { openDialog, toast } from "../core/ask.js";
-import { get } from "../core/api.js";
+import { changeTask, claimTask, deleteTask, editTask, moveTask, retryTask } from "../core/actions.js";
+import { toast } from "../core/ask.js";
 import { copyText } from "../core/clipboard.js";
 import { fullTime, minutes } from "../core/format.js";
 import { cx, html, useEffect, useRef, useState } from "../core/html.js";
 import { closeTask, follow, hrefOf } from "../core/route.js";
-import { dispatch, state, useStore } from "../core/store.js";
+import { state, useStore } from "../core/store.js";
+import { readTask } from "../core/sync.js";
 import { PRIORITY_NAMES, STATUS_NAMES, canWrite, legalMoves, reasonsOf } from "../core/words.js";
 import { Ago, Label, Priority, TaskLink } from "../ui/chips.js";
 import { Icon, StatusIcon } from "../ui/icons.js";
@@ -100,12 +100,24 @@ function Bar({ task, writer }) {
     <span class="key">#${task.id}</span>
     <${MoveSelect} task=${task} disabled=${!writer} /><${PrioritySelect} task=${task} disabled=${!writer} />
     <span class="push"></span>
-    ${writer && html`<button type="button" class="quiet icon-button tool" aria-label="Edit task" title="Edit (e)" onClick=${() => openDialog("task", { task })} data-testid="edit"><${Icon} name="edit" /></button>`}
+    ${writer && html`<button type="button" class="quiet icon-button tool" aria-label="Edit task" title="Edit (e)" onClick=${() => editTask(task)} data-testid="edit"><${Icon} name="edit" /></button>`}
     <a class="button quiet icon-button" aria-label="Show in the graph" title="Show in the graph" href=${hrefOf({ view: "graph", around: task.id })} onClick=${(event) => follow(event, { view: "graph", around: task.id })}><${Icon} name="graph" /></a>
     <button type="button" class="quiet icon-button tool" aria-label="Copy link" title="Copy link" onClick=${copy}><${Icon} name="link" /></button>
     ${writer && html`<button type="button" class="quiet icon-button tool" aria-label="Delete task" title="Delete" onClick=${async () => (await deleteTask(task)) && closeTask()} data-testid="delete"><${Icon} name="trash" /></button>`}
     <button type="button" class="quiet icon-button close" aria-label="Close task" title="Close (Esc)" onClick=${closeTask} data-testid="close-task"><${Icon} name="close" /></button>
   </header>`;
+}
+
+function Description({ task }) {
+  const [failure, setFailure] = useState(null);
+  const shortened = Boolean(task.description_truncated);
+  useEffect(() => {
+    setFailure(null);
+    if (shortened) readTask(task.id).catch(setFailure);
+  }, [task.id, task.version, shortened]);
+  if (!task.description) return html`<p class="muted">No description.</p>`;
+  return html`<${Markdown} text=${task.description} />
+    ${shortened && html`<p class="muted">${failure ? `The rest could not be read. ${failure.message}` : "Reading the rest…"}</p>`}`;
 }
 
 function Body({ task }) {
@@ -115,7 +127,7 @@ function Body({ task }) {
     <${Where} task=${task} />
     <h2 id="task-name">${task.name}</h2>
     <${Standing} task=${task} />
-    ${task.description ? html`<${Markdown} text=${task.description} />` : html`<p class="muted">No description.</p>`}
+    <${Description} task=${task} />
     ${task.acceptance.length > 0 && html`<section><h3>Done when</h3><ul class="acceptance">${task.acceptance.map((line) => html`<li key=${line}><${Markdown} text=${line} /></li>`)}</ul></section>`}
     <${Links} title="Waits for" ids=${task.depends_on} />
     <${Links} title=${`Unblocks`} ids=${dependents} />
@@ -128,7 +140,7 @@ function Body({ task }) {
 function Missing({ id }) {
   const [failure, setFailure] = useState(null);
   useEffect(() => {
-    get(`/api/tasks/${id}`).then((task) => dispatch({ type: "tasks", tasks: [task] }), setFailure);
+    readTask(id).catch(setFailure);
   }, [id]);
   return html`<header class="drawer-bar"><span class="key">#${id}</span><span class="push"></span><button type="button" class="quiet icon-button close" aria-label="Close task" onClick=${closeTask}><${Icon} name="close" /></button></header>
     <div class="drawer-body">${failure ? html`<p>${failure.message}</p><p class="muted">${failure.hint}</p>` : html`<p class="muted">Reading…</p>`}</div>`;
