@@ -9,8 +9,8 @@ import orjson
 
 from project_manager.contract import commands, views
 from project_manager.contract.fields import Command
-from project_manager.domain.actors import Actor, Role
-from project_manager.domain.errors import IdempotencyMismatch, RoleRequired, WrongAgent
+from project_manager.domain.actors import LOCAL, Actor, Role
+from project_manager.domain.errors import IdempotencyMismatch, OperatorTokenFirst, RoleRequired, WrongAgent
 from project_manager.operations.definition import Operation
 from project_manager.store import answers
 from project_manager.store.transaction import Tx
@@ -100,6 +100,17 @@ def check_role(operation: Operation, actor: Actor) -> None:
     if actor.role < operation.role:
         needed, has = Role(operation.role).name.lower(), Role(actor.role).name.lower()
         raise RoleRequired(f"{operation.name} needs the role {needed}; your token has {has}", required=needed, role=has)
+
+
+def check_first_token(command: Command, caller: Caller) -> None:
+    """Who comes in without a token, since there is none, may not make one that then keeps everybody out."""
+    if not isinstance(command, commands.CreateToken) or command.role == "operator":
+        return
+    if caller.actor is LOCAL and caller.door != "cli":
+        raise OperatorTokenFirst(
+            "the first token must be an operator's: from then on every door asks for one, and nobody could come in who "
+            "may make another"
+        )
 
 
 def acting(actor: Actor, command: Command) -> Actor:

@@ -22,6 +22,7 @@ from project_manager.calls import (
     Snapshot,
     Snapshots,
     acting,
+    check_first_token,
     check_role,
     first_answer,
     request_hash,
@@ -94,6 +95,7 @@ class Runtime:
         try:
             check_role(operation, caller.actor)
             command = faults.read(operation.command, raw)
+            check_first_token(command, caller)
             actor = acting(caller.actor, command)
             answer = await self._perform(operation, command, actor, caller)
         except ProjectManagerError as error:

@@ -9,7 +9,8 @@ ProjectManagerError
 │                        KnowledgeNotFound, AssumptionNotFound, NoSuchRoute
 ├── MethodRefused        the path exists, the method does not
 ├── Conflict             LockHeld, StaleFence, FenceRequired, NotHeld, NotReady, IllegalMove, DependencyCycle,
-│                        NameTaken, ExternalKeyTaken, HasDependents, ProjectArchived, NotEmpty
+│                        NameTaken, ExternalKeyTaken, HasDependents, ProjectArchived, NotEmpty,
+│                        OperatorTokenFirst
 ├── PreconditionFailed   VersionMismatch
 ├── TooLarge             BodyTooLarge
 ├── Invalid              all faults at once; UnknownArgument, IdempotencyMismatch
@@ -171,6 +172,13 @@ class ProjectArchived(Conflict):
 
 class NotEmpty(Conflict):
     default_hint = "Send force=true to delete it with everything in it."
+
+
+class OperatorTokenFirst(Conflict):
+    default_hint = (
+        "Make a token with the role operator first and use it from then on; `project-manager token create` on the "
+        "server's machine makes any token at any time."
+    )
 
 
 class PreconditionFailed(ProjectManagerError):

@@ -5,6 +5,7 @@ from project_manager.domain.actors import Role
 from project_manager.domain.errors import (
     IdempotencyMismatch,
     NameTaken,
+    OperatorTokenFirst,
     ProjectNotFound,
     QueueFull,
     TokenNotFound,
@@ -45,7 +46,7 @@ OPERATING = (
         http="POST /api/tokens",
         kind=Kind.WRITE,
         role=Role.OPERATOR,
-        errors=(NameTaken,),
+        errors=(NameTaken, OperatorTokenFirst),
         status=201,
     ),
     Operation(

@@ -39,6 +39,7 @@ TASKS = (
             ("project_id", "labels", "limit", "cursor"),
             defaults={"limit": 20},
         ),
+        errors=(ProjectNotFound, EpicNotFound),
     ),
     Operation(
         "list_tasks",
@@ -52,6 +53,7 @@ TASKS = (
             ("project_id", "epic_id", "status", "label", "holder", "ready", "q", "limit", "cursor"),
             defaults={"limit": 20, "fields": ["compact"]},
         ),
+        errors=(ProjectNotFound, EpicNotFound),
         aliases=("GET /api/search", "GET /api/tasks/filtered"),
     ),
     Operation(

@@ -6,7 +6,7 @@ from project_manager.contract import commands, views
 from project_manager.contract import cursor as cursors
 from project_manager.domain.errors import Invalid
 from project_manager.domain.statuses import Status
-from project_manager.services import presenting
+from project_manager.services import finding, presenting
 from project_manager.store import tasks
 from project_manager.store.transaction import Tx
 
@@ -59,6 +59,8 @@ def _page(
     after = None if cursor is None else cursors.read(cursor, filters, 3 if order == "claim" else 1)
     described: tasks.Description = "whole" if names is None or "description" in names else "none"
     shown, more = tasks.page(tx, filters, order=order, after=after, limit=limit, description=described)
+    if not shown:
+        _check_there(tx, filters)
     items = [presenting.task(tx, row) for row in shown]
     last = None
     if more:
@@ -66,6 +68,14 @@ def _page(
         last = cursors.write((end.priority, -end.unblocks, end.id) if order == "claim" else (end.id,), filters)
     chosen: list[Any] = items if names is None else [presenting.chosen(item, names) for item in items]
     return views.Page(chosen, last, tasks.count(tx, filters))
+
+
+def _check_there(tx: Tx, filters: dict[str, Any]) -> None:
+    """An empty list of what does not exist would be taken for an answer."""
+    if "project_id" in filters:
+        finding.project(tx, filters["project_id"])
+    if "epic_id" in filters:
+        finding.epic(tx, filters["epic_id"])
 
 
 def _columns(names: list[str] | None) -> list[str] | None:

@@ -5,11 +5,12 @@ from typing import Any
 import pytest
 from websockets.exceptions import ConnectionClosed
 
-from project_manager.catalogue import OPERATIONS
-from project_manager.domain.actors import Role
+from project_manager.calls import Caller
+from project_manager.catalogue import BY_NAME, OPERATIONS
+from project_manager.domain.actors import LOCAL, Role
 from project_manager.operations.definition import Kind
 from project_manager.runtime import IDENTITY_SECONDS
-from tests.desk import Desk, Json
+from tests.desk import Desk
 from tests.served import Served, frame
 
 OUR_ORIGIN = "http://localhost:{port}"
@@ -19,9 +20,10 @@ async def token(desk: Desk, role: str, agent_id: str | None = None) -> str:
     """The secret of a new token; nobody who came before it is remembered as let in."""
     name = f"{role} {agent_id or ''}".strip()
     raw = {} if agent_id is None else {"agent_id": agent_id}
-    made: Json = await desk.do("create_token", name=name, role=role, **raw)
+    caller = Caller(LOCAL, "cli", "test")
+    made = await desk.runtime.run(BY_NAME["create_token"], {"name": name, "role": role, **raw}, caller)
     desk.runtime._identified.clear()
-    return str(made["secret"])
+    return str(made.view.secret)
 
 
 def bearer(secret: str) -> dict[str, str]:
@@ -217,8 +219,19 @@ async def test_two_tokens_of_one_name_are_refused(desk: Desk) -> None:
     from project_manager.domain.errors import NameTaken, TokenNotFound  # noqa: PLC0415
 
     await token(desk, "viewer")
-    await desk.refused(NameTaken, "create_token", name="viewer", role="agent")
+    await desk.refused(NameTaken, "create_token", name="viewer", role="operator")
     await desk.refused(TokenNotFound, "revoke_token", token_id=9)
+
+
+@pytest.mark.promise("door:tokens")
+@pytest.mark.parametrize("role", ["viewer", "agent"])
+async def test_a_first_token_that_would_leave_nobody_in_charge_is_refused(served: Served, role: str) -> None:
+    error = await served.refused(409, "POST", "/api/tokens", {"name": "first", "role": role})
+    assert (error["code"], "operator" in error["hint"]) == ("operator_token_first", True)
+    made = await served.ok("POST", "/api/tokens", {"name": "ada", "role": "operator"})
+    served.runtime._identified.clear()
+    await served.refused(401, "POST", "/api/tokens", {"name": "first", "role": role})
+    await served.ok("POST", "/api/tokens", {"name": "first", "role": role}, **bearer(made["secret"]))
 
 
 # the dashboard's session

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from project_manager.contract import cursor as cursors
-from project_manager.domain.errors import Invalid, MalformedCursor
+from project_manager.domain.errors import EpicNotFound, Invalid, MalformedCursor, ProjectNotFound
 from tests.desk import Desk, Json
 
 LISTS: list[tuple[str, Json]] = [
@@ -25,7 +25,7 @@ each_list = pytest.mark.parametrize(("operation", "filters"), LISTS, ids=lambda 
 async def filled(desk: Desk) -> None:
     for number in range(1, 8):
         await desk.task(f"task {number}", project_name=f"P{number}", epic_name="E", agent_id=f"agent {number}")
-        await desk.do("create_token", name=f"token {number}", role="viewer")
+        await desk.do("create_token", name=f"token {number}", role="operator")
         await desk.do("add_task_log", task_id=1, body=f"entry {number}")
         await desk.edit(1, priority=number % 3)
 
@@ -191,3 +191,18 @@ async def test_what_agents_may_take_is_listed_in_the_order_in_which_it_is_given(
     assert held["items"] == []
     held = await desk.do("get_available_tasks", status="IN_PROGRESS", include_locked=True)
     assert [row["holder"] for row in held["items"]] == ["ann"]
+
+
+@pytest.mark.parametrize("operation", ["list_tasks", "get_available_tasks", "list_epics"])
+async def test_a_list_of_a_project_that_is_not_there_is_refused(desk: Desk, operation: str) -> None:
+    await filled(desk)
+    await desk.refused(ProjectNotFound, operation, project_id=99)
+    await desk.do("create_project", name="empty")
+    assert (await desk.do(operation, project_id=8))["items"] == []
+
+
+@pytest.mark.parametrize("operation", ["list_tasks", "get_available_tasks"])
+async def test_a_list_of_an_epic_that_is_not_there_is_refused(desk: Desk, operation: str) -> None:
+    await filled(desk)
+    await desk.refused(EpicNotFound, operation, epic_id=99)
+    assert (await desk.do(operation, epic_id=1, limit=1))["total"] == 1

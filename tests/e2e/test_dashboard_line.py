@@ -208,7 +208,9 @@ def test_a_server_with_tokens_asks_for_one_and_keeps_it_from_scripts(
     service: Service, browser: Browser, team: Team
 ) -> None:
     task = team.task(team.project(), "Behind the door")
-    secret = team.send("POST", "/api/tokens", {"name": "ada", "role": "viewer"})["secret"]
+    operator = team.send("POST", "/api/tokens", {"name": "root", "role": "operator"})["secret"]
+    with service.http(Authorization=f"Bearer {operator}") as root:
+        secret = root.post("/api/tokens", json={"name": "ada", "role": "viewer"}).json()["secret"]
     with service.http() as stranger:
         service.wait_until(lambda: stranger.get("/api/tasks").status_code == 401)
     with dashboard(service, browser) as tab:
