@@ -55,11 +55,13 @@ PROMISES: dict[str, str] = {
     # plans and copies
     "plan:all-faults": "Every fault of a plan is listed with line and column, and with any fault nothing is written.",
     "plan:keeps-work": "Importing again changes what the plan says differently and keeps what agents did.",
+    "plan:holds-up-nobody": "A plan is read before the writer is entered.",
     "plan:round-trip": "An export imported into an empty database exports the same bytes.",
     "backup:whole": "A backup counts when it was read back; every byte that changes later is found.",
     "restore:nothing-twice": "After a restore no fence repeats and no client takes a new event for an old one.",
     # the service
     "clock:never-back": "`now` never steps back, not across a restart either.",
+    "memory:bounded": "What an instance holds for large answers is bounded, however many ask and do not read.",
     "loop:never-blocked": "Nothing blocks the event loop.",
     "health:honest": "Health says what is wrong within a second, and writes nothing.",
     "board:not-modified": "The board is sent again only when something changed.",
