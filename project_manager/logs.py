@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import re
 import sys
 import time
+from contextlib import nullcontext
 from contextvars import ContextVar
 from functools import lru_cache
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import orjson
 from pythonjsonlogger.core import RESERVED_ATTRS
@@ -28,7 +30,7 @@ def configure(level: str, format: str, file: str = "") -> None:
 
     Other libraries are heard from WARNING on. Raises OSError when the file cannot be opened.
     """
-    handlers: list[logging.Handler] = [logging.StreamHandler(sys.stderr)]
+    handlers: list[logging.Handler] = [Together(sys.stderr)]
     if file:
         Path(file).parent.mkdir(parents=True, exist_ok=True)
         handlers.append(RotatingFileHandler(file, maxBytes=FILE_BYTES, backupCount=OLDER_FILES, encoding="utf-8"))
@@ -50,9 +52,58 @@ def configure(level: str, format: str, file: str = "") -> None:
 def log_action(logger: logging.Logger, action: str, level: int = logging.INFO, /, **fields: object) -> None:
     """Write the line of one operation: a stable word for what was done, and its fields."""
     if logger.isEnabledFor(level):
-        record = logger.makeRecord(logger.name, level, "", 0, action, (), None)
-        record.fields = fields
-        logger.handle(record)
+        logger.handle(Action(logger.name, level, action, fields))
+
+
+class Action(logging.LogRecord):
+    """The record of one operation. It leaves out where in the code it was made, which costs more to find out than all
+    the rest of its line.
+    """
+
+    _nowhere = vars(logging.LogRecord("", 0, "", 0, "", (), None))
+
+    def __init__(self, name: str, level: int, action: str, fields: dict[str, object]) -> None:
+        self.__dict__.update(self._nowhere)
+        self.name = name
+        self.levelno = level
+        self.levelname = logging.getLevelName(level)
+        self.msg = self.message = action
+        self.created = time.time()
+        self.msecs = self.created % 1 * 1000
+        self.fields = fields
+
+
+class Together(logging.StreamHandler[TextIO]):
+    """Writes the lines of one turn of the event loop in one go, when the turn is over; without a loop, and from
+    WARNING on, at once.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        super().__init__(stream)
+        self._lines: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            self._lines.append(self.format(record))
+            if record.levelno >= logging.WARNING:
+                self.flush()
+            elif len(self._lines) == 1:
+                self._flush_later()
+        except Exception:  # noqa: BLE001 as every handler: a line that cannot be written stops nobody
+            self.handleError(record)
+
+    def flush(self) -> None:
+        with self.lock or nullcontext():
+            lines, self._lines = self._lines, []
+            if lines:
+                self.stream.write("\n".join(lines) + "\n")
+        super().flush()
+
+    def _flush_later(self) -> None:
+        try:
+            asyncio.get_running_loop().call_soon(self.flush)
+        except RuntimeError:
+            self.flush()
 
 
 def _put_request_id(record: logging.LogRecord) -> bool:
@@ -66,20 +117,17 @@ class JsonLines(OrjsonFormatter):
     def __init__(self) -> None:
         super().__init__(reserved_attrs=[*RESERVED_ATTRS, "request_id"])
 
+    def format(self, record: logging.LogRecord) -> str:
+        if not isinstance(record, Action):
+            return super().format(record)
+        line = _head(record)
+        line["action"] = record.msg
+        line.update(record.fields)
+        return orjson.dumps(line, default=str).decode()
+
     def add_fields(self, log_data: dict[str, Any], record: logging.LogRecord, message_dict: dict[str, Any]) -> None:
-        log_data["timestamp"] = _timestamp(record)
-        log_data["level"] = record.levelname
-        log_data["logger"] = record.name
-        log_data["message"] = record.message
-        if known := getattr(record, "request_id", ""):
-            log_data["request_id"] = known
-        fields = getattr(record, "fields", None)
-        if fields is None:
-            super().add_fields(log_data, record, message_dict)
-            return
-        log_data["action"] = record.msg
-        log_data.update(fields)
-        log_data.update(message_dict)
+        log_data.update(_head(record))
+        super().add_fields(log_data, record, message_dict)
 
 
 class TextLines(logging.Formatter):
@@ -93,6 +141,19 @@ class TextLines(logging.Formatter):
         pairs = "".join(f" {name}={_word(value)}" for name, value in fields.items())
         line = f"{_timestamp(record)} {record.levelname} {record.name}: {record.message}{pairs}"
         return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
+
+
+def _head(record: logging.LogRecord) -> dict[str, Any]:
+    """What every line begins with."""
+    line: dict[str, Any] = {
+        "timestamp": _timestamp(record),
+        "level": record.levelname,
+        "logger": record.name,
+        "message": record.message,
+    }
+    if known := getattr(record, "request_id", ""):
+        line["request_id"] = known
+    return line
 
 
 @lru_cache(maxsize=8)

@@ -42,7 +42,6 @@ class Job(Generic[Result]):
     actor: Actor
     request_id: str
     future: asyncio.Future[Result]
-    loop: asyncio.AbstractEventLoop
     outcome: Result | None = None
     error: BaseException | None = None
 
@@ -53,13 +52,6 @@ class Job(Generic[Result]):
             self.future.set_exception(self.error)
         else:
             self.future.set_result(self.outcome)  # type: ignore[arg-type]
-
-
-class _Look:
-    """Asks for a batch without jobs."""
-
-
-LOOK = _Look()
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +77,10 @@ class Writer:
         self._duties = duties
         self._max_attempts = max_attempts
         self._look_every = look_every
-        self._queue: queue.SimpleQueue[Job[Any] | _Look | None] = queue.SimpleQueue()
-        self._closing = False
+        self._queue: queue.SimpleQueue[list[Job[Any]] | None] = queue.SimpleQueue()
+        self._gathered: list[Job[Any]] = []
+        self._waiting = 0
+        self._closing = self._ended = False
         self._hurried = False
         self._last_now = 0
         self._high_mark = 0
@@ -100,8 +94,8 @@ class Writer:
 
     @property
     def depth(self) -> int:
-        """Jobs that wait."""
-        return self._queue.qsize()
+        """Jobs that are not answered yet."""
+        return self._waiting
 
     @property
     def alive(self) -> bool:
@@ -117,18 +111,28 @@ class Writer:
         """
         if self._closing:
             raise ShuttingDown("the server is stopping")
-        if self._queue.qsize() >= QUEUE:
+        if self._waiting >= QUEUE:
             raise QueueFull(f"{QUEUE} writes wait already")
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Result] = loop.create_future()
-        job = Job(name, work, actor, request_id, future, loop)
-        self._queue.put(job)
+        if not self._gathered:
+            loop.call_soon(self._hand_over)
+        self._gathered.append(Job(name, work, actor, request_id, future))
+        self._waiting += 1
         return await future
+
+    def _hand_over(self) -> None:
+        """All jobs of one turn of the loop at once: to wake the writer for each would cost both threads more."""
+        jobs, self._gathered = self._gathered, []
+        for start in range(0, len(jobs), BATCH):
+            self._queue.put(jobs[start : start + BATCH])
+        if self._ended:
+            self._refuse_the_rest()
 
     def look(self) -> None:
         """Runs what is due, now. Another process may have taken a lease that ends before the next look."""
         if not self._closing:
-            self._queue.put(LOOK)
+            self._queue.put([])
 
     def hurry(self) -> None:
         """From now on another process that holds the database is hardly waited for: this one is about to end."""
@@ -140,12 +144,22 @@ class Writer:
         self._queue.put(None)
         if self._thread.ident is not None:
             self._thread.join()
+        self._ended = True
+        self._refuse_the_rest()
         try:
             self._connection.execute(dialect.WAIT_BRIEFLY)
             self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         except dialect.DriverError:
             log.info("the write-ahead log stays for the next start: another process uses it")
         self._connection.close()
+
+    def _refuse_the_rest(self) -> None:
+        """Answers jobs that came after the end."""
+        while not self._queue.empty():
+            jobs = self._queue.get_nowait() or []
+            for job in jobs:
+                job.error = ShuttingDown("the server is stopping")
+            self._answer(jobs)
 
     def _run(self) -> None:
         stopping = False
@@ -165,24 +179,19 @@ class Writer:
             self._answer(batch)
 
     def _take(self) -> tuple[list[Job[Any]], bool]:
-        """The jobs that wait, at most BATCH; empty when it is only time to look for what is due. True when it is time
-        to stop.
+        """The jobs that wait, some BATCH of them at most; empty when it is only time to look for what is due. True when
+        it is time to stop.
         """
-        try:
-            first = self._queue.get(timeout=self._patience())
-        except queue.Empty:
-            return [], False
         batch: list[Job[Any]] = []
-        entry: Job[Any] | _Look | None = first
-        while entry is not None:
-            if isinstance(entry, Job):
-                batch.append(entry)
-            if len(batch) == BATCH:
-                return batch, False
-            try:
-                entry = self._queue.get_nowait()
-            except queue.Empty:
-                return batch, False
+        try:
+            jobs = self._queue.get(timeout=self._patience())
+            while jobs is not None:
+                batch += jobs
+                if len(batch) >= BATCH:
+                    return batch, False
+                jobs = self._queue.get_nowait()
+        except queue.Empty:
+            return batch, False
         return batch, True
 
     def _patience(self) -> float:
@@ -309,16 +318,15 @@ class Writer:
             job.error = meaning
 
     def _answer(self, batch: list[Job[Any]]) -> None:
-        """Wakes everybody who waits with one call into each loop."""
-        loops = {job.loop for job in batch}
-        for loop in loops:
-            mine = [job for job in batch if job.loop is loop]
-            try:
-                loop.call_soon_threadsafe(_settle, mine)
-            except RuntimeError:
-                log.info("nobody waits for %d finished writes: their loop has ended", len(mine))
+        """Wakes everybody who waits with one call into the loop."""
+        if not batch:
+            return
+        try:
+            batch[0].future.get_loop().call_soon_threadsafe(self._settle, batch)
+        except RuntimeError:
+            log.info("nobody waits for %d finished writes: their loop has ended", len(batch))
 
-
-def _settle(jobs: list[Job[Any]]) -> None:
-    for job in jobs:
-        job.settle()
+    def _settle(self, batch: list[Job[Any]]) -> None:
+        self._waiting -= len(batch)
+        for job in batch:
+            job.settle()
