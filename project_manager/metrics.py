@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from itertools import accumulate
+from threading import Lock
 
 from prometheus_client import (
     CollectorRegistry,
@@ -14,8 +18,9 @@ from prometheus_client import (
     disable_created_metrics,
     generate_latest,
 )
-from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
+from prometheus_client.utils import floatToGoString
 
 from project_manager import __version__
 
@@ -54,20 +59,20 @@ class Metrics:
         self._make_streams()
 
     def _make_requests(self) -> None:
-        self._operations = _Timed(
-            self._counter("pm_operations", "Operations by how they ended.", "operation", "door", "outcome"),
-            self._histogram("pm_operation_duration", "Time from the call to its answer.", SECONDS, "operation", "door"),
-            width=2,
+        self._operations = self._timed(
+            _Series("pm_operations", "Operations by how they ended.", ("operation", "door", "outcome")),
+            _Series("pm_operation_duration_seconds", "Time from the call to its answer.", ("operation", "door")),
+            SECONDS,
         )
-        self._requests = _Timed(
-            self._counter("pm_http_requests", "HTTP requests answered.", "method", "route", "status"),
-            self._histogram("pm_http_request_duration", "Time to answer a request.", SECONDS, "method", "route"),
-            width=2,
+        self._requests = self._timed(
+            _Series("pm_http_requests", "HTTP requests answered.", ("method", "route", "status")),
+            _Series("pm_http_request_duration_seconds", "Time to answer a request.", ("method", "route")),
+            SECONDS,
         )
-        self._mcp_calls = _Timed(
-            self._counter("pm_mcp_calls", "Calls of MCP tools.", "tool", "era", "outcome"),
-            self._histogram("pm_mcp_call_duration", "Time to answer a tool call.", SECONDS, "tool"),
-            width=1,
+        self._mcp_calls = self._timed(
+            _Series("pm_mcp_calls", "Calls of MCP tools.", ("tool", "era", "outcome")),
+            _Series("pm_mcp_call_duration_seconds", "Time to answer a tool call.", ("tool",)),
+            SECONDS,
         )
         self._mcp_opened = self._counter("pm_mcp_sessions_opened", "MCP sessions opened.")
         self._mcp_closed = self._counter("pm_mcp_sessions_closed", "MCP sessions closed.")
@@ -77,10 +82,11 @@ class Metrics:
             "pm_writer_batch_jobs", "Write jobs in one transaction.", buckets=JOBS, registry=self.registry
         )
         self._batch_seconds = self._histogram("pm_writer_batch_duration", "Time of one write transaction.", SECONDS)
-        self._queries = self._histogram(
-            "pm_query_duration", "Time of a read or write in the database.", QUERY_SECONDS, "query"
+        self._queries = self._timed(
+            None,
+            _Series("pm_query_duration_seconds", "Time of a read or write in the database.", ("query",)),
+            QUERY_SECONDS,
         )
-        self._observe_query: dict[str, Callable[[float], None]] = {}
         self._leases = _Counted(self._counter("pm_leases", "Leases by what became of them.", "outcome"))
         self._tasks = Gauge("pm_tasks", "Tasks by status.", ["status"], registry=self.registry)
         self._backup_verified = Gauge(
@@ -103,8 +109,13 @@ class Metrics:
     def _counter(self, name: str, doc: str, *labels: str) -> Counter:
         return Counter(f"{name}_total", doc, labels, registry=self.registry)
 
-    def _histogram(self, name: str, doc: str, buckets: tuple[float, ...], *labels: str) -> Histogram:
-        return Histogram(f"{name}_seconds", doc, labels, buckets=buckets, registry=self.registry)
+    def _histogram(self, name: str, doc: str, buckets: tuple[float, ...]) -> Histogram:
+        return Histogram(f"{name}_seconds", doc, buckets=buckets, registry=self.registry)
+
+    def _timed(self, counted: _Series | None, took: _Series, bounds: tuple[float, ...]) -> _Timed:
+        timed = _Timed(counted, took, bounds)
+        self.registry.register(timed)
+        return timed
 
     def operation(self, operation: str, door: str, outcome: str, seconds: float) -> None:
         """`outcome` is "ok" or the code of the error."""
@@ -131,10 +142,7 @@ class Metrics:
 
     def query(self, name: str, seconds: float) -> None:
         """One read or write of the store, by its name."""
-        observe = self._observe_query.get(name)
-        if observe is None:
-            observe = self._observe_query[name] = self._queries.labels(name).observe
-        observe(seconds)
+        self._queries((name,), seconds)
 
     def lease(self, outcome: str) -> None:
         """acquired, renewed, released, expired, conflict or stale_fence."""
@@ -176,10 +184,7 @@ class Metrics:
 
     def average_query_ms(self) -> float:
         """Mean time of all reads and writes of the store so far, in milliseconds."""
-        samples = [sample for family in self._queries.collect() for sample in family.samples]
-        count = sum(sample.value for sample in samples if sample.name.endswith("_count"))
-        seconds = sum(sample.value for sample in samples if sample.name.endswith("_sum"))
-        return seconds / count * 1000 if count else 0.0
+        return self._queries.mean() * 1000
 
     def render(self) -> bytes:
         """Everything, as Prometheus text."""
@@ -200,22 +205,77 @@ class _Counted:
         increment()
 
 
-class _Timed:
-    """A counter, and a histogram over the first of its labels, fed by one call."""
+@dataclass(frozen=True, slots=True)
+class _Series:
+    """The name, explanation and labels of a family."""
 
-    def __init__(self, counter: Counter, histogram: Histogram, width: int) -> None:
-        self._counter = counter
-        self._histogram = histogram
-        self._width = width
-        self._children: dict[tuple[str, ...], tuple[Callable[[], None], Callable[[float], None]]] = {}
+    name: str
+    doc: str
+    labels: tuple[str, ...]
+
+
+class _Tally:
+    """How often something took how long: `times` a bucket, the last without a bound."""
+
+    __slots__ = ("seconds", "times")
+
+    def __init__(self, buckets: int) -> None:
+        self.times = [0] * buckets
+        self.seconds = 0.0
+
+    def add(self, other: _Tally) -> None:
+        self.times = [mine + theirs for mine, theirs in zip(self.times, other.times, strict=True)]
+        self.seconds += other.seconds
+
+
+class _Timed(Collector):
+    """A counter, and a histogram over the first of its labels, fed by one call. The families are made when somebody
+    looks: counting in the library's own objects takes five times as long, and is done at every request.
+    """
+
+    def __init__(self, counted: _Series | None, took: _Series, bounds: tuple[float, ...]) -> None:
+        self._counted = counted
+        self._took = took
+        self._bounds = bounds
+        self._names = [*(floatToGoString(bound) for bound in bounds), "+Inf"]  # type: ignore[no-untyped-call]
+        self._tallies: dict[tuple[str, ...], _Tally] = {}
+        self._lock = Lock()
 
     def __call__(self, labels: tuple[str, ...], seconds: float) -> None:
-        children = self._children.get(labels)
-        if children is None:
-            observe = self._histogram.labels(*labels[: self._width]).observe
-            children = self._children[labels] = (self._counter.labels(*labels).inc, observe)
-        children[0]()
-        children[1](seconds)
+        place = bisect_left(self._bounds, seconds)
+        with self._lock:
+            tally = self._tallies.get(labels)
+            if tally is None:
+                tally = self._tallies[labels] = _Tally(len(self._names))
+            tally.times[place] += 1
+            tally.seconds += seconds
+
+    def mean(self) -> float:
+        """Seconds that it took on average; 0 when nothing was timed yet."""
+        with self._lock:
+            count = sum(sum(tally.times) for tally in self._tallies.values())
+            return sum(tally.seconds for tally in self._tallies.values()) / count if count else 0.0
+
+    def collect(self) -> Iterable[Metric]:
+        with self._lock:
+            times = {labels: sum(tally.times) for labels, tally in self._tallies.items()}
+            took = self._by_first_labels()
+        if self._counted is not None:
+            counter = CounterMetricFamily(self._counted.name, self._counted.doc, labels=self._counted.labels)
+            for labels, count in times.items():
+                counter.add_metric(labels, count)
+            yield counter
+        histogram = HistogramMetricFamily(self._took.name, self._took.doc, labels=self._took.labels)
+        for labels, tally in took.items():
+            buckets = list(zip(self._names, accumulate(tally.times), strict=True))
+            histogram.add_metric(labels, buckets, tally.seconds)
+        yield histogram
+
+    def _by_first_labels(self) -> dict[tuple[str, ...], _Tally]:
+        found: dict[tuple[str, ...], _Tally] = {}
+        for labels, tally in self._tallies.items():
+            found.setdefault(labels[: len(self._took.labels)], _Tally(len(self._names))).add(tally)
+        return found
 
 
 class _Watched(Collector):
