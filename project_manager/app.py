@@ -22,6 +22,7 @@ from project_manager.runtime import Runtime, open_runtime
 from project_manager.web.application import api, guarded
 from project_manager.web.ops import Leaving
 from project_manager.web.websocket import Updates
+from project_manager.web.wire import OneWrite
 
 log = logging.getLogger(__name__)
 
@@ -168,7 +169,7 @@ def _configuration(settings: Settings, application: ASGIApp) -> uvicorn.Config:
         log_config=None,
         access_log=False,
         server_header=False,
-        http="httptools",
+        http=OneWrite,
         ws="websockets-sansio",
         ws_per_message_deflate=False,
         ws_max_size=65536,

@@ -68,7 +68,7 @@ class Action(logging.LogRecord):
         self.levelno = level
         self.levelname = logging.getLevelName(level)
         self.msg = self.message = action
-        self.created = time.time()
+        self.created = time.time()  # noqa: TID251 as every record of `logging` does
         self.msecs = self.created % 1 * 1000
         self.fields = fields
 

@@ -245,8 +245,8 @@ class Writer:
         """
         told = len(shared.outbox)
         tx.execute("SAVEPOINT jobs")
-        # A list, not a generator: after a fault the others run all the same.
-        if all([self._run_job(job, tx, shared) for job in batch]):
+        left_clean = [self._run_job(job, tx, shared) for job in batch]
+        if all(left_clean):
             return
         tx.execute("ROLLBACK TO jobs")
         del shared.outbox[told:]

@@ -4,7 +4,6 @@ from collections.abc import Iterable
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import Route
 from starlette.types import ASGIApp
@@ -37,11 +36,10 @@ def api(
     ]
     application = Starlette(
         routes=listed,
-        middleware=[Middleware(Direct, routes=operations)],
         exception_handlers={HTTPException: on_http_exception, Exception: on_fault},
     )
     application.router.redirect_slashes = False
-    return guarded(application, runtime)
+    return guarded(Direct(application, operations), runtime)
 
 
 def guarded(app: ASGIApp, runtime: Runtime) -> ASGIApp:

@@ -2,6 +2,7 @@
 JSON.
 """
 
+import logging
 from collections import defaultdict
 from collections.abc import Awaitable
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from project_manager.clock import monotonic
 from project_manager.contract import commands
 from project_manager.domain.errors import (
     BodyTooLarge,
+    Internal,
     Invalid,
     MalformedBody,
     MalformedHeader,
@@ -32,6 +34,8 @@ from project_manager.web.errors import response_of
 from project_manager.web.streaming import PIECE_BYTES, Headers, Outgoing, send_export, send_held
 
 Done = TypeVar("Done")
+
+log = logging.getLogger(__name__)
 
 YAML_TYPES = (b"application/yaml", b"application/x-yaml", b"text/yaml", b"text/x-yaml")
 
@@ -78,6 +82,9 @@ class PathEndpoint:
             reply = await self._answer(method, scope, receive)
         except ProjectManagerError as error:
             reply = self._refusal(error, scope)
+        except Exception:
+            log.exception("a request failed", extra={"action": "request_failed", "route": self._path})
+            reply = self._refusal(Internal("the request failed by a fault of the server"), scope)
         if len(reply.body) > PIECE_BYTES:
             await send_held(send, reply.status, reply.headers, reply.body, self._path)
         else:
