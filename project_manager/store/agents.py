@@ -67,20 +67,27 @@ _LOST_BY = Statement(
     .order_by(events.c.at.desc(), events.c.seq.desc())
     .limit(bindparam("limit"))
 )
+_held = tasks.alias("held")
+_ENDING_FIRST = (
+    select(_held.c.id)
+    .where(_held.c.lock_holder == bindparam("agent_id"), _held.c.lock_expires_at > bindparam("now"))
+    .order_by(_held.c.lock_expires_at)
+    .limit(literal_column("5"))
+)
 _ENDING_SOON = Statement(
     select(*COLUMNS)
     .where(
-        tasks.c.lock_holder == bindparam("agent_id"),
-        tasks.c.lock_expires_at > bindparam("now"),
+        tasks.c.id.in_(_ENDING_FIRST),
         (tasks.c.lock_expires_at - bindparam("now")) * 3 < tasks.c.lock_ttl,
     )
     .order_by(tasks.c.id)
-    .limit(literal_column("5"))
 )
 
 
 def ending_soon(tx: Tx) -> list[TaskRow]:
-    """The tasks of the transaction's actor with less than a third of the lease left; links are not filled in."""
+    """Of the five leases of the transaction's actor that end first, those with less than a third left; links are not
+    filled in.
+    """
     rows = _ENDING_SOON.rows(tx, agent_id=tx.actor.id, now=tx.now)
     return [TaskRow._make((*row, "[]", "[]", "[]", "[]")) for row in rows]
 

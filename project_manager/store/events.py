@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import orjson
 from sqlalchemy import bindparam, delete, func, insert, select
+from sqlalchemy.sql.expression import literal_column
 
 from project_manager.clock import rfc3339
 from project_manager.domain.events import EventType
@@ -65,7 +66,10 @@ _OF_TASK = Statement(
     .limit(bindparam("limit"))
 )
 _COUNT_OF_TASK = Statement(select(func.count()).select_from(events).where(events.c.task_id == bindparam("task_id")))
-_OLD = Statement(select(func.coalesce(func.max(events.c.seq), 0)).where(events.c.at < bindparam("before")))
+# The clock never steps back, so that the first event that is young enough has all the old ones before it.
+_YOUNG = Statement(
+    select(events.c.seq).where(events.c.at >= bindparam("instant")).order_by(events.c.seq).limit(literal_column("1"))
+)
 _PRUNE = Statement(delete(events).where(events.c.seq <= bindparam("seq"), events.c.at < bindparam("before")))
 
 
@@ -151,7 +155,8 @@ def count_of_task(tx: Tx, task_id: int) -> int:
 
 def last_before(tx: Tx, instant: int) -> int:
     """The last `seq` of events older than `instant`."""
-    return int(_OLD.value(tx, before=instant))
+    young = _YOUNG.value(tx, instant=instant)
+    return head(tx) if young is None else int(young) - 1
 
 
 def prune(tx: Tx, seq: int, before: int) -> int:

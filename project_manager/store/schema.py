@@ -157,10 +157,14 @@ Index(
     sqlite_where=CLAIMABLE,
 )
 Index("ix_tasks_lock_expires_at", tasks.c.lock_expires_at, sqlite_where=text("lock_holder IS NOT NULL"))
-Index("ix_tasks_lock_holder", tasks.c.lock_holder, sqlite_where=text("lock_holder IS NOT NULL"))
+Index(
+    "ix_tasks_lock_holder_lock_expires_at",
+    tasks.c.lock_holder,
+    tasks.c.lock_expires_at,
+    sqlite_where=text("lock_holder IS NOT NULL"),
+)
 Index("ix_tasks_defer_until", tasks.c.defer_until, sqlite_where=text("deferred = 1"))
-Index("ix_tasks_project_id_status", tasks.c.project_id, tasks.c.status)
-Index("ix_tasks_status", tasks.c.status)
+Index("ix_tasks_status_project_id", tasks.c.status, tasks.c.project_id)
 Index("ix_tasks_epic_id", tasks.c.epic_id)
 Index("ix_tasks_completed_at", tasks.c.completed_at, sqlite_where=text("completed_at IS NOT NULL"))
 
@@ -211,7 +215,6 @@ events = Table(
     Column("task_id", Integer),
     Column("data", Text, nullable=False),
     Index("ix_events_task_id_seq", "task_id", "seq", sqlite_where=text("task_id IS NOT NULL")),
-    Index("ix_events_at", "at"),
     sqlite_autoincrement=True,
 )
 

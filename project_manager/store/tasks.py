@@ -24,6 +24,7 @@ from sqlalchemy import (
 from sqlalchemy.sql.expression import literal_column
 
 from project_manager.domain.limits import LEAD_CHARACTERS
+from project_manager.domain.statuses import Status
 from project_manager.store import pages
 from project_manager.store.compiled import Statement, each
 from project_manager.store.schema import task_conflicts, task_dependencies, tasks
@@ -210,8 +211,11 @@ _COUNTS = Statement(select(tasks.c.status, func.count()).group_by(tasks.c.status
 _COUNTS_BY_PROJECT = Statement(
     select(tasks.c.project_id, tasks.c.status, func.count()).group_by(tasks.c.project_id, tasks.c.status)
 )
+_EVERY_STATUS = tasks.c.status.in_([literal_column(f"'{status}'") for status in Status])
 _COUNTS_IN_PROJECT = Statement(
-    select(tasks.c.status, func.count()).where(tasks.c.project_id == bindparam("project_id")).group_by(tasks.c.status)
+    select(tasks.c.status, func.count())
+    .where(_EVERY_STATUS, tasks.c.project_id == bindparam("project_id"))
+    .group_by(tasks.c.status)
 )
 _COMPLETED_SINCE = Statement(select(func.count()).select_from(tasks).where(tasks.c.completed_at >= bindparam("since")))
 _LINKS_OF = Statement(
