@@ -91,9 +91,18 @@ async def test_events_of_other_projects_are_left_out_on_request(served: Served, 
         assert (event["type"], event["project_id"]) == ("task.updated", 1)
 
 
+async def all_published(desk: Desk) -> None:
+    """Until the hub has every event that was written."""
+    last = (await desk.events())[-1]["seq"]
+    with anyio.fail_after(PATIENCE):
+        while desk.runtime.hub.head < last:
+            await anyio.lowlevel.checkpoint()
+
+
 async def test_several_events_come_in_one_frame_on_request(served: Served, desk: Desk) -> None:
     for _ in range(3):
         await desk.task()
+    await all_published(desk)
     async with served.listen("since=1&batch=1") as wire:
         await frame(wire)
         batch = await frame(wire)
@@ -119,6 +128,7 @@ async def test_who_comes_from_before_what_is_kept_is_told(served: Served, desk: 
     desk.clock.advance(10 * 24 * 3600)
     await desk.runtime.database.writer.run("retain", lambda tx: retain(tx, days=1), desk.actor, "")
     await desk.task()
+    await all_published(desk)
     desk.runtime.hub._oldest = 3
     async with served.listen("since=1") as wire:
         assert [event["type"] for event in await frames(wire, 2)] == ["hello", "resync"]
