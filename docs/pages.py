@@ -35,7 +35,9 @@ def operations() -> str:
         "Operations",
         "Everything that can be done, once: each row is a REST route, most are MCP tools too, and all doors run the "
         "same use case.\nA running server shows the same with every field at `/docs` and as OpenAPI 3.1 at "
-        "`/openapi.json`. Tools marked *all* are\nanswered when they are called, and listed with `MCP_TOOLS=all`.",
+        "`/openapi.json`. Tools marked *all* are\nanswered when they are called, and listed with `MCP_TOOLS=all`.\n\n"
+        "A page of a list has at most `limit` rows, and ends earlier when the texts of its rows are 1 MiB together: whether "
+        "there is\nmore says `next_cursor` (for events `last_seq` and `head`), not the number of rows.",
         ["| operation | REST | MCP tool | role | what it does |", "|---|---|---|---|---|", *rows],
     )
 

@@ -12,7 +12,9 @@ Item = TypeVar("Item")
 
 @dataclass(frozen=True, slots=True)
 class Page(Generic[Item]):
-    """One page of a list. `next_cursor` is null on the last; `total` counts all that the filters let through."""
+    """One page of a list: up to `limit` rows, fewer when their texts are 1 MiB together. `next_cursor` is null on the
+    last page; `total` counts all that the filters let through.
+    """
 
     items: list[Item]
     next_cursor: str | None
