@@ -35,6 +35,7 @@ from project_manager.contract.fields import Command
 from project_manager.domain.actors import SYSTEM, Actor
 from project_manager.domain.errors import Internal, ProjectManagerError, ShuttingDown, StaleFence
 from project_manager.domain.events import MAY_MAKE_READY
+from project_manager.guests import Guests
 from project_manager.hub import Closed, Event, Hub, Resync, Subscription
 from project_manager.logs import log_action
 from project_manager.metrics import Metrics
@@ -66,6 +67,7 @@ class Runtime:
         self.metrics = metrics
         self.started_at = monotonic()
         self.tickets: set[int] = set()
+        self.guests = Guests()
         self._seen: dict[str, int] = {}
         self._identified: dict[str | None, tuple[float, Actor]] = {}
         self._snapshots = Snapshots()
@@ -430,6 +432,7 @@ async def _kept(runtime: Runtime, kind: str) -> AsyncIterator[None]:
             tasks.start_soon(housekeeping.heartbeat, runtime.database, kind, runtime.tickets)
             if kind == "serve":
                 tasks.start_soon(housekeeping.follow_backups, runtime.database, runtime.metrics)
+                tasks.start_soon(partial(runtime.guests.watch, runtime.read, required=runtime.settings.auth_required))
                 tasks.start_soon(partial(housekeeping.maintain, runtime.database, event_days=days))
             try:
                 yield

@@ -35,8 +35,8 @@ OPEN_FOLDERS = ("/static/",)
 
 
 class Gate:
-    """Pure ASGI middleware. Puts `request_id` and `actor` into scope["state"]; hands what it refuses to
-    `refuse`.
+    """Pure ASGI middleware. Puts `request_id`, `actor` and the `secret` that proved it into scope["state"];
+    hands what it refuses to `refuse`.
     """
 
     def __init__(
@@ -67,7 +67,8 @@ class Gate:
             if _is_open(scope):
                 state["actor"] = None
             else:
-                state["actor"] = await self._identify(secret_of(headers))
+                state["secret"] = secret = secret_of(headers)
+                state["actor"] = await self._identify(secret)
         except ProjectManagerError as error:
             await self._refuse(scope, receive, answer, error)
             return

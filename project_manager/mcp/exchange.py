@@ -105,6 +105,12 @@ def actor_of(scope: Scope) -> Actor:
     return actor if isinstance(actor, Actor) else LOCAL
 
 
+def secret_of(scope: Scope) -> str | None:
+    """The token that the caller came in with."""
+    secret = scope.get("state", {}).get("secret")
+    return secret if isinstance(secret, str) else None
+
+
 def request_id_of(scope: Scope) -> str:
     """The id under which the gate lets the request through."""
     return str(scope.get("state", {}).get("request_id", "mcp"))

@@ -1,7 +1,7 @@
 """The 2025 era over HTTP: sessions by id. Any instance answers for any session, before and after a
 restart."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import ExitStack
 from functools import partial
 
@@ -25,8 +25,10 @@ from project_manager.mcp.exchange import (
     tool_profile,
 )
 from project_manager.mcp.inflight import Calls
+from project_manager.mcp.live import LiveSession
 from project_manager.mcp.quiet import answer_directly, is_quiet
 from project_manager.mcp.sessions import NoRoom, Session, SessionGone, Sessions
+from project_manager.mcp.streams import Stream
 
 _SESSION = b"mcp-session-id"
 _VERSION = sdk.MCP_PROTOCOL_VERSION_HEADER.encode()
@@ -61,16 +63,16 @@ class HandshakeEra:
             else:
                 await self._post_to_session(scope, receive, send, body, rpc)
 
-    async def get(self, scope: Scope, receive: Receive, send: Send, cut: Callable[[], None]) -> None:
+    async def get(self, scope: Scope, receive: Receive, send: Send, stream: Stream) -> None:
         """The stream of notifications of a session. Nothing is kept for replay: it begins with everything that the
         session subscribes to, as if that had just changed."""
         scope = {**scope, "headers": [pair for pair in scope["headers"] if pair[0] != b"last-event-id"]}
         session = await self._session(scope, send)
         if session is not None:
             with self._sessions.in_use(session), ExitStack() as left:
-                exchange = Exchange(receive, send, b"", self._ending)
+                exchange = Exchange(receive, send, b"", stream.ending)
                 opened = partial(self._opened, session, left)
-                await self._live(session).handle_stream(scope, exchange.receive, exchange.send, cut, opened)
+                await self._live(session).handle_stream(scope, exchange.receive, exchange.send, stream.cut, opened)
                 await exchange.finish()
 
     def _opened(self, session: Session, left: ExitStack, client: sdk.Client) -> None:
@@ -189,17 +191,17 @@ class HandshakeEra:
             await _refuse_session(send)
         return None
 
-    def _live(self, session: Session) -> sdk.LiveSession:
+    def _live(self, session: Session) -> LiveSession:
         live = session.live
         if live is None or live.ended:
-            live = sdk.LiveSession(
+            live = LiveSession(
                 self._server, session.id, session.greeting, idle_seconds=self._idle_seconds, calls=self._calls
             )
             session.live = live
             self.tasks.start_soon(self._keep_alive, session, live)
         return live
 
-    async def _keep_alive(self, session: Session, live: sdk.LiveSession) -> None:
+    async def _keep_alive(self, session: Session, live: LiveSession) -> None:
         try:
             await live.run({}, session.tools)
         finally:

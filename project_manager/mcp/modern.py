@@ -11,6 +11,7 @@ from project_manager.mcp import sdk
 from project_manager.mcp.exchange import Exchange, Rpc, header, parse, refuse_stream, send_json
 from project_manager.mcp.inflight import Calls
 from project_manager.mcp.quiet import answer_directly, is_quiet
+from project_manager.mcp.streams import Stream
 
 _VERSION = sdk.MCP_PROTOCOL_VERSION_HEADER.encode()
 
@@ -25,7 +26,7 @@ class ModernEra:
         single: sdk.SingleExchange,
         calls: Calls,
         ending: anyio.Event,
-        stream: Callable[[], AbstractContextManager[anyio.CancelScope | None]],
+        stream: Callable[[Scope], AbstractContextManager[Stream | None]],
     ) -> None:
         self._server = server
         self._single = single
@@ -47,7 +48,7 @@ class ModernEra:
             return
         with self._calls.one():
             if not (rpc is not None and is_quiet(self._server, rpc) and await self._answer_here(scope, send, rpc)):
-                await self._through_sdk(scope, receive, send, body)
+                await self._through_sdk(scope, receive, send, body, self._ending)
 
     async def _answer_here(self, scope: Scope, send: Send, rpc: Rpc) -> bool:
         """False, and nothing sent, when the SDK's entry must answer."""
@@ -77,11 +78,14 @@ class ModernEra:
         return {"jsonrpc": "2.0", "id": call_id, "result": result}
 
     async def _listen(self, scope: Scope, receive: Receive, send: Send, body: bytes) -> None:
-        with self._stream() as stream:
-            await (refuse_stream(send) if stream is None else self._through_sdk(scope, receive, send, body))
+        with self._stream(scope) as stream:
+            if stream is None:
+                await refuse_stream(send)
+            else:
+                await self._through_sdk(scope, receive, send, body, stream.ending)
 
-    async def _through_sdk(self, scope: Scope, receive: Receive, send: Send, body: bytes) -> None:
-        exchange = Exchange(receive, send, body, self._ending)
+    async def _through_sdk(self, scope: Scope, receive: Receive, send: Send, body: bytes, ending: anyio.Event) -> None:
+        exchange = Exchange(receive, send, body, ending)
         try:
             await self._single.handle(scope, exchange.receive, exchange.send)
         finally:

@@ -1,5 +1,5 @@
-"""Everything that leans on the inside of the MCP SDK: its kernel, its dispatcher and its transports.
-Nothing else may.
+"""What leans on the inside of the MCP SDK: its kernel, its dispatcher and its transports. Besides this only
+`live.py` may.
 
 What is used here is importable without an underscore, but the SDK does not document it;
 `tests/unit/mcp/test_sdk_surface.py` fails when a new release moves it.
@@ -7,7 +7,7 @@ What is used here is importable without an underscore, but the SDK does not docu
 
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AbstractContextManager, asynccontextmanager, contextmanager, nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -19,7 +19,6 @@ import orjson
 from mcp.server.connection import Connection
 from mcp.server.lowlevel.server import Server
 from mcp.server.runner import ServerRunner, aclose_shielded, modern_error_data, modern_on_request
-from mcp.server.streamable_http import StreamableHTTPServerTransport
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 from mcp.server.subscriptions import ListenHandler
 from mcp.shared.dispatcher import CallOptions, DispatchContext
@@ -48,7 +47,7 @@ from mcp.types.version import LATEST_HANDSHAKE_VERSION as LATEST_HANDSHAKE_VERSI
 from mcp.types.version import LATEST_MODERN_VERSION as LATEST_MODERN_VERSION
 from mcp.types.version import MODERN_PROTOCOL_VERSIONS as MODERN_PROTOCOL_VERSIONS
 from starlette.requests import Request
-from starlette.types import Message, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
 from project_manager.mcp.inflight import Calls, MessageReader, MessageWriter
 
@@ -73,6 +72,14 @@ Direct = Callable[[Scope, str, str, Mapping[str, object]], Awaitable[Answered]]
 """Calls a tool by scope, protocol version, name and arguments, without the SDK in between."""
 
 
+Staying = Callable[[Scope, Callable[[], None]], AbstractContextManager[None]]
+"""Around a stream: calls the second argument when who opened it is not welcome any more."""
+
+
+def _nobody_asks(_scope: Scope, _end: Callable[[], None]) -> AbstractContextManager[None]:
+    return nullcontext()
+
+
 def _never_quiet(_name: str, _arguments: Mapping[str, object]) -> bool:
     return False
 
@@ -94,6 +101,7 @@ class DoorServer(Server[Any]):
         draining: anyio.Event | None = None,
         direct: Direct | None = None,
         streams: "Streams | None" = None,
+        staying: Staying = _nobody_asks,
         **handlers: Any,
     ) -> None:
         if listen is not None:
@@ -103,6 +111,7 @@ class DoorServer(Server[Any]):
         self.listen = listen
         self.direct = direct
         self.streams = streams
+        self.staying = staying
         self.draining = draining or anyio.Event()
         self.without_tracing()
 
@@ -341,94 +350,6 @@ async def serve_duplex(
         await dispatcher.run(on_request, runner.on_notify)
     finally:
         await aclose_shielded(connection)
-
-
-class LiveSession:
-    """A 2025-era session that needs streams: the SDK's transport and the loop that serves it."""
-
-    def __init__(
-        self, server: DoorServer, session_id: str, greeting: Greeting, *, idle_seconds: float, calls: Calls
-    ) -> None:
-        self._server = server
-        self._greeting = greeting
-        self._calls = calls
-        self._id = session_id
-        self._transport = StreamableHTTPServerTransport(mcp_session_id=session_id, idle_timeout=idle_seconds)
-        self._scope = anyio.CancelScope()
-        self._ready = anyio.Event()
-        self._client: Client | None = None
-        self._cut_stream: Callable[[], None] = lambda: None
-
-    @property
-    def ended(self) -> bool:
-        return self._transport.is_terminated
-
-    async def run(self, state: object, tools: str) -> None:
-        """Serves until the session is ended, or nothing was asked for `idle_seconds`."""
-        try:
-            with self._scope:
-                async with self._transport.connect() as (read, write):
-                    with self._transport.idle_scope or anyio.CancelScope():
-                        await self._serve(cast("MessageReader", read), cast("MessageWriter", write), state, tools)
-        finally:
-            await self.end()
-
-    async def _serve(self, read: MessageReader, write: MessageWriter, state: object, tools: str) -> None:
-        await serve_duplex(
-            self._server,
-            read,
-            write,
-            state=state,
-            greeting=self._greeting,
-            session_id=self._id,
-            tools=tools,
-            calls=self._calls,
-            cut=self.cut,
-            met=self._met,
-        )
-
-    def _met(self, client: Client) -> None:
-        self._client = client
-        self._ready.set()
-
-    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answers one HTTP request of the session."""
-        await self._ready.wait()
-        await self._transport.handle_request(scope, receive, send)
-
-    async def handle_stream(
-        self, scope: Scope, receive: Receive, send: Send, cut: Callable[[], None], opened: Callable[[Client], None]
-    ) -> None:
-        """Serves the stream of notifications. `cut` ends it even while it cannot be written to; `opened` is called
-        when it begins, and not when it is refused."""
-
-        async def noticing(message: Message) -> None:
-            if message["type"] == "http.response.start" and message["status"] == 200 and self._client is not None:
-                self._cut_stream = cut
-                opened(self._client)
-            await send(message)
-
-        await self.handle(scope, receive, noticing)
-
-    def cut(self) -> None:
-        """Ends the stream of a client that does not read it."""
-        self.close_stream()
-        self._cut_stream()
-
-    def close_stream(self) -> None:
-        """Ends the stream of notifications (GET); the session goes on."""
-        self._transport.close_standalone_sse_stream()
-
-    def stop(self) -> None:
-        """Ends the session soon, from code that cannot wait."""
-        self._scope.cancel()
-
-    async def end(self) -> None:
-        """Ends the session and every stream of it."""
-        self._ready.set()
-        if not self._transport.is_terminated:
-            with anyio.CancelScope(shield=True):
-                await self._transport.terminate()
 
 
 class SingleExchange:

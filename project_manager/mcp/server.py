@@ -9,6 +9,7 @@ import anyio
 from project_manager import __version__
 from project_manager.contract.instructions import INSTRUCTIONS
 from project_manager.mcp.completions import Completions
+from project_manager.mcp.exchange import secret_of
 from project_manager.mcp.prompts import Prompts
 from project_manager.mcp.resources import Resources
 from project_manager.mcp.sdk import DoorServer
@@ -48,6 +49,7 @@ def build_server(runtime: Runtime, *, stuck_seconds: float = STUCK_SECONDS) -> P
         quiet=tools.is_quiet,
         direct=tools.call_directly,
         draining=draining,
+        staying=lambda scope, end: runtime.guests.staying(secret_of(scope), end),
         lifespan=lifespan,
         on_list_tools=tools.listed,
         on_call_tool=tools.call,

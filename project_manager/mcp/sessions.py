@@ -17,7 +17,8 @@ from mcp.server.connection import Connection
 from mcp.types import InitializeRequestParams
 
 from project_manager.clock import monotonic
-from project_manager.mcp.sdk import Greeting, LiveSession
+from project_manager.mcp.live import LiveSession
+from project_manager.mcp.sdk import Greeting
 
 _ID = re.compile(r"[\x21-\x7e]{1,128}")
 _ENDED_KEPT = 10_000

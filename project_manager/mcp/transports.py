@@ -32,6 +32,7 @@ from project_manager.mcp.handshake import HandshakeEra
 from project_manager.mcp.inflight import Calls, Conversation, CountingReader, CountingWriter
 from project_manager.mcp.modern import ModernEra
 from project_manager.mcp.sessions import Sessions
+from project_manager.mcp.streams import Stream
 
 Endpoint = Callable[[Scope, Receive, Send], Awaitable[None]]
 
@@ -78,7 +79,7 @@ class McpDoor:
         self._limit = settings.mcp_max_connections
         self._idle_seconds = idle_seconds
         self._calls = Calls()
-        self._streams: set[anyio.CancelScope] = set()
+        self._streams: set[Stream] = set()
         self._no_streams = anyio.Event()
         self._ending = anyio.Event()
         self._sse_scopes: set[anyio.CancelScope] = set()
@@ -136,13 +137,13 @@ class McpDoor:
         self._server.draining.set()
         self._ending.set()
         await self._handshake.end_all()
-        for scope in list(self._sse_scopes):
-            scope.cancel()
+        for stream in list(self._streams):
+            stream.end()
         with anyio.move_on_after(_LAST_WORDS_SECONDS):
             while self._streams:
                 await self._no_streams.wait()
-        for scope in list(self._streams):  # their clients do not read, so that no proper end reaches them
-            scope.cancel()
+        for stream in list(self._streams):  # their clients do not read, so that no proper end reaches them
+            stream.cut()
 
     @property
     def streams(self) -> int:
@@ -173,17 +174,19 @@ class McpDoor:
             return
 
     @contextmanager
-    def _stream(self) -> Iterator[anyio.CancelScope | None]:
-        """Counts an open stream, and gives the scope that cuts it; None when no more may be opened."""
+    def _stream(self, scope: Scope) -> Iterator[Stream | None]:
+        """Counts an open stream, which ends when its token is revoked; None when no more may be opened."""
         if self._server.draining.is_set() or len(self._streams) >= self._limit:
             yield None
             return
-        with anyio.CancelScope() as scope:
-            self._streams.add(scope)
+        with anyio.CancelScope() as whole:
+            stream = Stream(whole)
+            self._streams.add(stream)
             try:
-                yield scope
+                with self._server.staying(scope, stream.end):
+                    yield stream
             finally:
-                self._streams.discard(scope)
+                self._streams.discard(stream)
                 if not self._streams:
                     self._no_streams.set()
                     self._no_streams = anyio.Event()
@@ -192,10 +195,8 @@ class McpDoor:
         if scope["method"] == "POST":
             await self._post(scope, receive, send)
         elif scope["method"] == "GET" and self._modern.speaks(scope) is False:
-            with self._stream() as stream:
-                await (
-                    refuse_stream(send) if stream is None else self._handshake.get(scope, receive, send, stream.cancel)
-                )
+            with self._stream(scope) as stream:
+                await (refuse_stream(send) if stream is None else self._handshake.get(scope, receive, send, stream))
         elif scope["method"] == "DELETE" and self._modern.speaks(scope) is False:
             await self._handshake.delete(scope, send)
         else:
@@ -216,16 +217,17 @@ class McpDoor:
     async def _sse_or_mcp(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Legacy SSE for a plain GET; everything else is a streamable client that was given this address."""
         if scope["method"] == "GET" and not header(scope, b"mcp-session-id"):
-            with self._stream() as stream:
-                await (refuse_stream(send) if stream is None else self._serve_sse(scope, receive, send, stream.cancel))
+            with self._stream(scope) as stream:
+                await (refuse_stream(send) if stream is None else self._serve_sse(scope, receive, send, stream))
         else:
             await self._mcp(scope, receive, send)
 
-    async def _serve_sse(self, scope: Scope, receive: Receive, send: Send, cut: Callable[[], None]) -> None:
+    async def _serve_sse(self, scope: Scope, receive: Receive, send: Send, stream: Stream) -> None:
         conversation = Conversation(self._calls)
-        exchange = Exchange(receive, send, b"", self._ending)
+        exchange = Exchange(receive, send, b"", stream.ending)
         async with self._sse.connect_sse(scope, receive, naming_session(exchange.send)) as (read, write):
             with anyio.CancelScope() as inner:  # inner, so that its end closes the streams and the response completes
+                stream.ends_with(inner.cancel)
                 self._sse_scopes.add(inner)
                 try:
                     await sdk.serve_duplex(
@@ -235,7 +237,7 @@ class McpDoor:
                         state={},
                         greeting=sdk.Greeting(_SSE_VERSION, greeted=True),
                         tools=tool_profile(scope),
-                        cut=cut,
+                        cut=stream.cut,
                     )
                 finally:
                     self._sse_scopes.discard(inner)

@@ -20,7 +20,7 @@ from project_manager.domain.errors import ProjectManagerError
 from project_manager.hub import Closed, Event, Overflow, Resync, Subscription
 from project_manager.runtime import Runtime
 from project_manager.security import Receive, Scope, Send
-from project_manager.web.errors import POLICY_CLOSE
+from project_manager.web.errors import POLICY_CLOSE, UNAUTHORIZED_CLOSE
 
 GOING_AWAY = 1001
 TRY_AGAIN_LATER = 1013
@@ -97,16 +97,21 @@ class Updates:
             return "refused"
         outcome = ["lost"]
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(self._feed, wish, send, outcome, tasks.cancel_scope)
+            tasks.start_soon(self._feed, wish, send, outcome, tasks.cancel_scope, scope["state"].get("secret"))
             while (await receive())["type"] != "websocket.disconnect":
                 pass
             outcome[0] = outcome[0] if outcome[0] != "lost" else "client"
             tasks.cancel_scope.cancel()
         return outcome[0]
 
-    async def _feed(self, wish: FollowEvents, send: Send, outcome: list[str], whole: anyio.CancelScope) -> None:
+    async def _feed(
+        self, wish: FollowEvents, send: Send, outcome: list[str], whole: anyio.CancelScope, secret: str | None
+    ) -> None:
         try:
-            await self._follow(wish, send)
+            with anyio.CancelScope() as unwelcome, self._runtime.guests.staying(secret, unwelcome.cancel):
+                await self._follow(wish, send)
+            outcome[0] = "revoked"
+            await _close(send, UNAUTHORIZED_CLOSE, "the token was revoked")
         except (Overflow, TimeoutError):
             outcome[0] = "slow"
             reason = "too slow: connect again with since=<your last seq>"

@@ -1,4 +1,6 @@
-"""One MCP session over several instances on one database: what one of them was asked for, another one delivers."""
+"""Several instances on one database: what one of them was asked for by an MCP session another one delivers, and a
+token that one of them revokes ends what others have open.
+"""
 
 import signal
 from collections.abc import AsyncIterator
@@ -10,8 +12,11 @@ import anyio
 import httpx
 import orjson
 import pytest
+from anyio.abc import TaskGroup, TaskStatus
+from websockets.asyncio.client import connect
+from websockets.exceptions import ConnectionClosed
 
-from tests.e2e.mcp_listener import ACCEPT, PATIENCE, Wire, call
+from tests.e2e.mcp_listener import ACCEPT, PATIENCE, Wire, call, modern
 from tests.e2e.mcp_process import Service, free_ports, service
 
 
@@ -114,3 +119,110 @@ async def test_a_session_that_was_ended_is_told_nothing_by_any_instance(tmp_path
             for task_id in (1, 2):
                 await other.post(call("acquire_task_lock", task_id=task_id, agent_id="ann"))
             assert await stream.told() == "pm://task/2"
+
+
+class Guest:
+    """What somebody has open, and what has ended of it."""
+
+    def __init__(self, secret: str) -> None:
+        self.headers = {"authorization": f"Bearer {secret}"}
+        self.ended: dict[str, str] = {}
+        self.everything_ended = anyio.Event()
+        self._open = 0
+
+    def _opened(self) -> None:
+        self._open += 1
+
+    def _has_ended(self, name: str, how: str) -> None:
+        self.ended[name] = how
+        if len(self.ended) == self._open:
+            self.everything_ended.set()
+
+    async def watch(self, running: Service, name: str, *, task_status: TaskStatus[None]) -> None:
+        address = running.api.replace("http", "ws") + "/ws/updates"
+        async with connect(address, additional_headers=self.headers, proxy=None) as socket:
+            await socket.recv()
+            self._opened()
+            task_status.started()
+            try:
+                while True:
+                    await socket.recv()
+            except ConnectionClosed as closed:
+                self._has_ended(f"{name} websocket", f"{closed.rcvd and closed.rcvd.code}")
+
+    async def stream(self, running: Service, name: str, path: str, *, task_status: TaskStatus[None]) -> None:
+        async with through(running) as wire:
+            wire.http.headers.update(self.headers)
+            if path == "/mcp":
+                await wire.initialize()
+            async with wire.http.stream("GET", path, headers=wire.headers, timeout=None) as opened:
+                assert opened.status_code == 200
+                self._opened()
+                task_status.started()
+                async for _ in opened.aiter_bytes():
+                    pass
+            self._has_ended(f"{name} {path}", "eof")
+
+    async def listen(self, running: Service, name: str, *, task_status: TaskStatus[None]) -> None:
+        notifications = {"resourceSubscriptions": ["pm://task/1"]}
+        asked = {
+            "jsonrpc": "2.0",
+            "id": 1,
+            "method": "subscriptions/listen",
+            "params": {"notifications": notifications},
+        }
+        body, routing = modern(asked)
+        async with through(running) as wire:
+            headers = {**self.headers, **routing}
+            async with wire.http.stream("POST", "/mcp", json=body, headers=headers, timeout=None) as opened:
+                assert opened.status_code == 200
+                self._opened()
+                task_status.started()
+                async for _ in opened.aiter_bytes():
+                    pass
+            self._has_ended(f"{name} listen", "eof")
+
+    async def open_all(self, tasks: TaskGroup, running: Service, name: str) -> None:
+        await tasks.start(self.watch, running, name)
+        await tasks.start(self.stream, running, name, "/mcp")
+        await tasks.start(self.stream, running, name, "/sse")
+        await tasks.start(self.listen, running, name)
+
+
+async def made(http: httpx.AsyncClient, name: str, role: str, **headers: str) -> Any:
+    answer = await http.post("/api/tokens", json={"name": name, "role": role}, headers=headers)
+    assert answer.status_code == 201, answer.text
+    return answer.json()
+
+
+ENDED = {"websocket": "4401", "/mcp": "eof", "/sse": "eof", "listen": "eof"}
+
+
+@pytest.mark.promise("door:tokens")
+async def test_a_token_that_is_revoked_ends_its_streams_in_every_instance(tmp_path: Path) -> None:
+    database = tmp_path / "pm.db"
+    async with (
+        service(database, free_ports()) as first,
+        service(database, free_ports()) as second,
+        httpx.AsyncClient(base_url=first.api, timeout=PATIENCE, trust_env=False) as http,
+    ):
+        nobody = Guest("")
+        nobody.headers = {}
+        async with anyio.create_task_group() as tasks:
+            await nobody.open_all(tasks, second, "second")
+            operator = await made(http, "ada", "operator")
+            authorization = {"authorization": f"Bearer {operator['secret']}"}
+            agent = await made(http, "worker", "agent", **authorization)
+            guest, lasting = Guest(agent["secret"]), Guest(operator["secret"])
+            for running, name in ((first, "first"), (second, "second")):
+                await guest.open_all(tasks, running, name)
+                await lasting.open_all(tasks, running, name)
+            revoked = await http.delete(f"/api/tokens/{agent['id']}", headers=authorization)
+            assert revoked.status_code == 200
+            with anyio.fail_after(2 * PATIENCE):
+                await guest.everything_ended.wait()
+                await nobody.everything_ended.wait()
+            assert guest.ended == {f"{name} {kind}": how for name in ("first", "second") for kind, how in ENDED.items()}
+            assert nobody.ended == {f"second {kind}": how for kind, how in ENDED.items()}
+            assert lasting.ended == {}
+            tasks.cancel_scope.cancel()

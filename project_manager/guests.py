@@ -1,0 +1,78 @@
+"""Who has a stream open: a token that is revoked, here or by another process, ends what was opened with it."""
+
+import logging
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import Any, Protocol
+
+import anyio
+
+from project_manager.domain.errors import ProjectManagerError, Unauthorized
+from project_manager.logs import log_action
+from project_manager.services import tokens
+from project_manager.store.transaction import Tx
+
+log = logging.getLogger(__name__)
+
+LOOK_EVERY_SECONDS = 2.0
+
+Secret = str | None
+End = Callable[[], object]
+
+
+class Read(Protocol):
+    """Runs a read on a reader's thread."""
+
+    def __call__(self, name: str, work: Callable[[Tx], Any], /) -> Awaitable[Any]: ...
+
+
+class Guests:
+    """The open streams, by the secret that they came in with; None for those who came without one."""
+
+    def __init__(self) -> None:
+        self._ends: dict[Secret, dict[object, End]] = {}
+
+    @contextmanager
+    def staying(self, secret: Secret, end: End) -> Iterator[None]:
+        """Calls `end` within a few seconds when the secret does not let in any more."""
+        stream = object()
+        self._ends.setdefault(secret, {})[stream] = end
+        try:
+            yield
+        finally:
+            streams = self._ends[secret]
+            del streams[stream]
+            if not streams:
+                del self._ends[secret]
+
+    async def watch(self, read: Read, *, required: bool) -> None:
+        """Looks from time to time who is still welcome. `required`: nobody is without a token."""
+        while True:
+            await anyio.sleep(LOOK_EVERY_SECONDS)
+            if self._ends:
+                await self._look(read, required)
+
+    async def _look(self, read: Read, required: bool) -> None:
+        try:
+            gone = await read("welcome", partial(_unwelcome, secrets=list(self._ends), required=required))
+        except ProjectManagerError as error:  # nobody is sent away because the database does not answer
+            log.warning("tokens cannot be looked at now: %s", error.message, extra={"action": "welcome_failed"})
+            return
+        for secret in gone:
+            ends = list(self._ends.get(secret, {}).values())
+            for end in ends:
+                end()
+            log_action(log, "streams_ended", reason="token_revoked", streams=len(ends))
+
+
+def _unwelcome(tx: Tx, *, secrets: list[Secret], required: bool) -> list[Secret]:
+    return [secret for secret in secrets if not _is_welcome(tx, secret, required)]
+
+
+def _is_welcome(tx: Tx, secret: Secret, required: bool) -> bool:
+    try:
+        tokens.identify(tx, secret, required=required)
+    except Unauthorized:
+        return False
+    return True
