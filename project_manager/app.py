@@ -22,7 +22,7 @@ from project_manager.runtime import Runtime, open_runtime
 from project_manager.web.application import api, guarded
 from project_manager.web.ops import Leaving
 from project_manager.web.websocket import Updates
-from project_manager.web.wire import OneWrite
+from project_manager.web.wire import OneWrite, SameForAll
 
 log = logging.getLogger(__name__)
 
@@ -170,7 +170,7 @@ def _configuration(settings: Settings, application: ASGIApp) -> uvicorn.Config:
         access_log=False,
         server_header=False,
         http=OneWrite,
-        ws="websockets-sansio",
+        ws=SameForAll,
         ws_per_message_deflate=False,
         ws_max_size=65536,
         ws_ping_interval=settings.websocket_ping_interval or None,
@@ -186,24 +186,25 @@ async def _announce_when_up(server: Server, runtime: Runtime, sockets: list[sock
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 100)
-    for line in addresses(runtime.settings, sockets):
-        announce(line)
-    log_action(log, "started", version=__version__, database=str(runtime.database.path))
+    doors = addresses(runtime.settings, sockets)
+    for name, address in doors.items():
+        announce(f"{name:<11}{address}")
+    log_action(log, "started", version=__version__, database=str(runtime.database.path), **doors)
+    if runtime.settings.host not in LOOPBACK and not runtime.settings.auth_required:
+        reached = f"{runtime.settings.host} can be reached from other machines and AUTH_REQUIRED is off"
+        log.warning("%s: whoever reaches it may do everything", reached, extra={"action": "open_to_all"})
 
 
-def addresses(settings: Settings, sockets: list[socket.socket]) -> list[str]:
-    """Where the doors are, and what a person should know about who can come in."""
+def addresses(settings: Settings, sockets: list[socket.socket]) -> dict[str, str]:
+    """Where the doors are, by their names."""
     host = "127.0.0.1" if settings.host in ("0.0.0.0", "::") else settings.host  # noqa: S104 compared, not bound
     shown = f"[{host}]" if ":" in host else host
     base = f"http://{shown}:{sockets[0].getsockname()[1]}"
-    lines = [f"dashboard  {base}/", f"API        {base}/docs"]
+    doors = {"dashboard": f"{base}/", "api": f"{base}/docs"}
     if len(sockets) > 1:
         mcp = f"http://{shown}:{sockets[1].getsockname()[1]}"
-        lines.append(f"MCP        {mcp}/mcp" + (f" and {mcp}/sse" if settings.mcp_transport == "sse" else ""))
-    if settings.host not in LOOPBACK and not settings.auth_required:
-        reached = f"{settings.host} can be reached from other machines and AUTH_REQUIRED is off"
-        lines.append(f"WARNING    {reached}: whoever reaches it may do everything")
-    return lines
+        doors["mcp"] = f"{mcp}/mcp" + (f" and {mcp}/sse" if settings.mcp_transport == "sse" else "")
+    return doors
 
 
 async def _until_signal(server: Server, runtime: Runtime, door: McpDoor, leaving: Leaving) -> None:

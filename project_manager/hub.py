@@ -32,9 +32,11 @@ class Closed(Exception):
 
 
 class Event:
-    """An event as it goes out. Its JSON is made when somebody first wants it, once for all."""
+    """An event as it goes out. Its JSON is made when somebody first wants it, once for all. `wire` is for the door that
+    sends it to many: what it makes of the JSON, kept for the next.
+    """
 
-    __slots__ = ("_row", "_text", "project_id", "seq", "type")
+    __slots__ = ("_row", "_text", "project_id", "seq", "type", "wire")
 
     def __init__(self, row: EventRow) -> None:
         self.seq = row.seq
@@ -42,6 +44,7 @@ class Event:
         self.project_id = row.project_id
         self._row = row
         self._text: str | None = None
+        self.wire: bytes | None = None
 
     @property
     def task_id(self) -> int | None:

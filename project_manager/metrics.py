@@ -38,6 +38,7 @@ WATCHED = {
     "events_head": "Number of the newest event.",
     "mcp_sessions": "MCP sessions that are open.",
     "database_bytes": "Size of the database file.",
+    "events_sent_total": "Events handed to subscribers, once for each.",
     "wal_bytes": "Size of the write-ahead log beside the database.",
 }
 
@@ -103,7 +104,8 @@ class Metrics:
         self._websockets_opened = self._counter("pm_websocket_opened", "WebSockets opened.")
         self._websockets_closed = _Counted(self._counter("pm_websocket_closed", "WebSockets closed.", "reason"))
         self._websockets_refused = self._counter("pm_websocket_refused", "WebSockets over the limit, turned away.")
-        self._events_sent = self._counter("pm_events_sent", "Events handed to subscribers, once for each.")
+        self._sent = 0
+        self.watch("events_sent_total", lambda: self._sent)
         self._dropped = self._counter("pm_subscribers_dropped", "Subscribers cut off because they did not read.")
 
     def _counter(self, name: str, doc: str, *labels: str) -> Counter:
@@ -169,7 +171,7 @@ class Metrics:
         self._websockets_refused.inc()
 
     def events_sent(self, count: int) -> None:
-        self._events_sent.inc(count)
+        self._sent += count
 
     def subscriber_dropped(self) -> None:
         self._dropped.inc()
@@ -279,15 +281,16 @@ class _Timed(Collector):
 
 
 class _Watched(Collector):
-    """Gauges that are read when somebody looks."""
+    """Gauges, and counters whose names end in `_total`, that are read when somebody looks."""
 
     def __init__(self) -> None:
         self.reads: dict[str, Callable[[], float]] = {}
 
-    def collect(self) -> Iterable[GaugeMetricFamily]:
+    def collect(self) -> Iterable[Metric]:
         for name, read in list(self.reads.items()):
             try:
                 value = read()
             except OSError:
                 continue
-            yield GaugeMetricFamily(f"pm_{name}", WATCHED.get(name, name.replace("_", " ").capitalize()), value=value)
+            family = CounterMetricFamily if name.endswith("_total") else GaugeMetricFamily
+            yield family(f"pm_{name}", WATCHED.get(name, name.replace("_", " ").capitalize()), value=value)

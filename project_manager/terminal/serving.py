@@ -1,5 +1,6 @@
 """serve and mcp: the service itself."""
 
+import sys
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -17,12 +18,18 @@ def serve(flags: Mapping[str, object], env_file: Path | None, project: str | Non
     _begin_log(settings)
     if project is not None:
         plans.tell(plans.bring_in(settings, project, dry_run=False, status="keep", prune=False, quiet=True))
-    # Over stdio standard output carries nothing but the protocol.
-    announce = partial(click.echo, err=settings.mcp_transport == "stdio")
     try:
-        return app.serve(settings, announce=announce)
+        return app.serve(settings, announce=partial(_announce, settings))
     except app.StartRefused as refusal:
         raise Refused(str(refusal)) from refusal
+
+
+def _announce(settings: Settings, line: str) -> None:
+    """Tells a person where the doors are; a program reads it in the log's line `started`. Over stdio standard output
+    carries nothing but the protocol.
+    """
+    if settings.log_format == "text" or sys.stdout.isatty():
+        click.echo(line, err=settings.mcp_transport == "stdio")
 
 
 def speak_mcp(flags: Mapping[str, object], env_file: Path | None) -> int:

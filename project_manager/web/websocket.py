@@ -21,6 +21,7 @@ from project_manager.hub import Closed, Event, Overflow, Resync, Subscription
 from project_manager.runtime import Runtime
 from project_manager.security import Receive, Scope, Send
 from project_manager.web.errors import POLICY_CLOSE, UNAUTHORIZED_CLOSE
+from project_manager.web.wire import framed
 
 GOING_AWAY = 1001
 TRY_AGAIN_LATER = 1013
@@ -143,7 +144,7 @@ class Updates:
                         await send({"type": "websocket.send", "text": _batch(events)})
                     else:
                         for event in events:
-                            await send({"type": "websocket.send", "text": event.text})
+                            await send({"type": "websocket.send", "frame": _frame(event)})
                     self._patience.ends(scope)
                     self._runtime.metrics.events_sent(len(events))
             finally:
@@ -172,6 +173,12 @@ async def _send(send: Send, frame: dict[str, Any]) -> None:
 async def _close(send: Send, code: int, reason: str, *, patience: float = 1) -> None:
     with anyio.move_on_after(patience):
         await send({"type": "websocket.close", "code": code, "reason": reason[:120]})
+
+
+def _frame(event: Event) -> bytes:
+    if event.wire is None:
+        event.wire = framed(event.text)
+    return event.wire
 
 
 def _batch(events: list[Event]) -> str:

@@ -1,9 +1,13 @@
 """How answers reach the socket."""
 
 import asyncio
-from typing import cast
+from typing import Any, cast
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.utils import ClientDisconnected
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.frames import Frame, Opcode
+from websockets.protocol import State
 
 
 class OneWrite(HttpToolsProtocol):
@@ -53,3 +57,24 @@ class _HeadWithBody:
         if self._head and not self.whole.is_closing():
             self.whole.write(self._head)
         self._head = b""
+
+
+def framed(text: str) -> bytes:
+    """The text as one WebSocket frame of a server, the same for every client."""
+    return Frame(Opcode.TEXT, text.encode()).serialize(mask=False)
+
+
+class SameForAll(WebSocketsSansIOProtocol):
+    """uvicorn's protocol, which also takes `{"type": "websocket.send", "frame": bytes}`: a frame that was made once for
+    all who get it. To frame an event anew for each of a thousand listeners costs more than to send it.
+    """
+
+    async def send(self, message: Any) -> None:
+        frame = message.get("frame")
+        if frame is None:
+            await super().send(message)
+            return
+        await self.writable.wait()
+        if self.disconnected or self.close_sent or self.conn.state is not State.OPEN:
+            raise ClientDisconnected
+        self.transport.write(frame)

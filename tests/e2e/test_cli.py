@@ -258,7 +258,7 @@ def test_a_predecessors_command_line_still_starts_and_finds_its_plan(cli: Comman
     with subprocess.Popen(
         [*COMMAND, *words],
         cwd=cli.folder,
-        env=environment(),
+        env={**environment(), "LOG_FORMAT": "text"},
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
@@ -270,6 +270,25 @@ def test_a_predecessors_command_line_still_starts_and_finds_its_plan(cli: Comman
         serving.terminate()
         assert serving.wait(PATIENCE) == 0
     assert cli.says("tasks", "--db-path", "team.db").splitlines()[0].endswith("Cart  (ready)")
+
+
+def test_a_program_finds_the_doors_in_the_log_and_nothing_beside_it(cli: CommandLine) -> None:
+    port = free_port()
+    with subprocess.Popen(
+        [*COMMAND, "serve", "--port", str(port), "--mcp-transport", "none", "--no-browser"],
+        cwd=cli.folder,
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as serving:
+        assert serving.stdout is not None
+        assert serving.stderr is not None
+        said = json.loads(serving.stderr.readline())
+        serving.terminate()
+        assert serving.wait(PATIENCE) == 0
+        assert serving.stdout.read() == ""
+    assert (said["action"], said["dashboard"]) == ("started", f"http://127.0.0.1:{port}/")
 
 
 def test_standard_output_of_mcp_carries_nothing_but_the_protocol(cli: CommandLine) -> None:
