@@ -3,7 +3,7 @@
 import os
 import secrets
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -45,19 +45,31 @@ def tell(view: ImportView) -> None:
 
 
 def take_out(settings: Settings, project: str | None, form: str, output: str) -> None:
-    """Exports to a file, replaced in one step, or to standard output."""
+    """Exports to a file, replaced in one step, or to standard output, a pipe or a device."""
     raw = {"format": form, **({} if project is None else {"project": project})}
     if output == "-":
         session.pieces(settings, "export_plan", raw, partial(click.echo, nl=False))
         return
-    target = Path(output)
+    try:
+        with _replaced(Path(output)) as write:
+            session.pieces(settings, "export_plan", raw, write)
+    except OSError as error:
+        raise click.FileError(output, error.strerror or "") from error
+
+
+@contextmanager
+def _replaced(target: Path) -> Iterator[Callable[[str], object]]:
+    """Writes beside the file and puts that in its place at the end; what is no file is written to as it stands."""
+    if target.exists() and not target.is_file():
+        with target.open("w", encoding="utf-8", newline="") as file:
+            yield file.write
+        return
+    target = target.resolve()
     unfinished = target.with_name(f".{target.name}.unfinished-{os.getpid()}")
     try:
         with unfinished.open("w", encoding="utf-8", newline="") as file:
-            session.pieces(settings, "export_plan", raw, file.write)
+            yield file.write
         backup.put(unfinished, target)
-    except OSError as error:
-        raise click.FileError(output, error.strerror or "") from error
     finally:
         with suppress(OSError):
             unfinished.unlink(missing_ok=True)
@@ -90,7 +102,7 @@ def _listener(quiet: bool) -> Iterator[Listener]:
 
 def _line(change: ChangeView) -> str:
     fields = f"  ({', '.join(change.fields)})" if change.change == "changed" else ""
-    return f"{_MARKS[change.change]} {change.kind:<7} {change.name}{fields}"
+    return f"{_MARKS[change.change]} {change.kind:<9} {change.name}{fields}"
 
 
 class _Bar:

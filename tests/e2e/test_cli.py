@@ -7,6 +7,7 @@ import select
 import socket
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from shutil import copyfile
 
@@ -101,6 +102,23 @@ def test_a_plan_is_looked_at_imported_worked_on_and_exported(cli: CommandLine) -
     assert (cli.folder / "all.yaml").read_text() == cli.says("export")
     assert cli.says("import", "all.yaml", "--db-path", "other.db").startswith("Imported: 4 created")
     assert cli.says("export", "--db-path", "other.db") == cli.says("export")
+
+
+def test_an_export_takes_the_place_of_a_file_when_it_is_complete_and_of_nothing_else(cli: CommandLine) -> None:
+    cli.says("import", "plan.yaml")
+    document, file, link, pipe = cli.says("export"), *(cli.folder / name for name in ("all.yaml", "link", "pipe"))
+    file.write_text("from before")
+    cli.refuses(3, "export", "--project", "Attic", "--output", "all.yaml")
+    assert file.read_text() == "from before"
+    link.symlink_to("all.yaml")
+    cli.says("export", "--output", "link")
+    assert (link.is_symlink(), file.read_text()) == (True, document)
+    os.mkfifo(pipe)
+    with ThreadPoolExecutor(1) as reader:
+        read = reader.submit(pipe.read_text)
+        cli.says("export", "--output", "pipe")
+        assert (pipe.is_fifo(), read.result(10)) == (True, document)
+    assert [path.name for path in cli.folder.iterdir() if "unfinished" in path.name] == []
 
 
 def test_a_plan_comes_through_a_pipe_too(cli: CommandLine) -> None:
