@@ -14,7 +14,9 @@ from project_manager.store.events import EventRow
 from project_manager.store.tail import Tail
 
 QUEUE = 1024
+QUEUED_CHARACTERS = 8 * 1024 * 1024
 REMEMBERED = 4096
+REMEMBERED_CHARACTERS = 4 * 1024 * 1024
 
 
 class Overflow(Exception):
@@ -60,6 +62,11 @@ class Event:
         return self._row.data
 
     @property
+    def size(self) -> int:
+        """Characters of its data: nearly all of what it takes, and it may be many."""
+        return len(self._row.data)
+
+    @property
     def text(self) -> str:
         if self._text is None:
             self._text = self._row.encoded().decode()
@@ -69,7 +76,10 @@ class Event:
 class Subscription:
     """One listener: its filter and its queue."""
 
-    __slots__ = ("_filter_project", "_filter_types", "_limit", "_queue", "_state", "_waiter", "last_seq")
+    __slots__ = (
+        *("_filter_project", "_filter_types", "_limit", "_queue", "_queued", "_room", "_state", "_waiter"),
+        "last_seq",
+    )
 
     def __init__(self, since: int, project_id: int | None, types: frozenset[str] | None, limit: int) -> None:
         self.last_seq = since
@@ -77,6 +87,8 @@ class Subscription:
         self._filter_types = types
         self._limit = limit
         self._queue: deque[Event] = deque()
+        self._queued = 0
+        self._room = 0  # none counted while it is given what came before it
         self._waiter: asyncio.Future[None] | None = None
         self._state: type[Exception] | None = None
 
@@ -84,9 +96,10 @@ class Subscription:
         """Takes the event if it is wanted and new; never blocks."""
         if event.seq <= self.last_seq or not self._wants(event):
             return
-        if len(self._queue) >= self._limit:
+        if len(self._queue) >= self._limit or self._queued > self._room > 0:
             self.end(Overflow)
             return
+        self._queued += event.size
         self.last_seq = event.seq
         self._queue.append(event)
         self._wake()
@@ -112,6 +125,7 @@ class Subscription:
             raise Overflow
         batch = list(self._queue)
         self._queue.clear()
+        self._queued = 0
         return batch
 
     def _wake(self) -> None:
@@ -131,7 +145,8 @@ class Hub:
         self._tail = tail
         self._dropped = dropped
         self._subscriptions: set[Subscription] = set()
-        self._recent: deque[Event] = deque(maxlen=REMEMBERED)
+        self._recent: deque[Event] = deque()
+        self._remembered = 0
         self._loop = asyncio.get_running_loop()
         self._closed = False
         self.epoch = tail.epoch
@@ -173,6 +188,7 @@ class Hub:
         for event in self._recent:
             subscription.offer(event)
         subscription._limit = limit + len(subscription._queue)
+        subscription._room = limit * QUEUED_CHARACTERS // QUEUE + subscription._queued
         self._subscriptions.add(subscription)
         try:
             yield subscription
@@ -195,9 +211,12 @@ class Hub:
 
     def _publish(self, events: list[Event]) -> None:
         for event in events:
-            if len(self._recent) == REMEMBERED:
-                self._oldest = self._recent[0].seq
             self._recent.append(event)
+            self._remembered += event.size
+            while len(self._recent) > REMEMBERED or self._remembered > REMEMBERED_CHARACTERS:
+                gone = self._recent.popleft()
+                self._remembered -= gone.size
+                self._oldest = gone.seq
         self.head = events[-1].seq
         for subscription in list(self._subscriptions):
             for event in events:

@@ -52,6 +52,7 @@ SEEN_EVERY_MS = 5_000
 SLOW_SECONDS = 0.1
 UNBOUNDED = 1_000_000
 OLDER_EVENTS = 20_000
+OLDER_CHARACTERS = 8 * 1024 * 1024
 IDENTITY_SECONDS = 1.0
 LARGE_BYTES = 64 * 1024
 
@@ -370,8 +371,8 @@ def _key(command: Command, caller: Caller) -> str | None:
 def _older_events(tx: Tx, *, since: int) -> list[Event]:
     if since > events.head(tx) or since < meta.event_floor(tx):
         raise Resync
-    rows = events.after(tx, since, OLDER_EVENTS + 1)
-    if len(rows) > OLDER_EVENTS:
+    rows = events.all_after(tx, since, number=OLDER_EVENTS, characters=OLDER_CHARACTERS)
+    if rows is None:
         raise Resync
     return [Event(row) for row in rows]
 

@@ -110,6 +110,19 @@ def after(tx: Tx, since: int, limit: int) -> list[EventRow]:
     return [EventRow._make(row) for row in _AFTER.rows(tx, since=since, limit=limit)]
 
 
+def all_after(tx: Tx, since: int, *, number: int, characters: int) -> list[EventRow] | None:
+    """Every event after `since`; None when they are more than `number`, or longer than `characters` together."""
+    rows: list[EventRow] = []
+    size = 0
+    for found in _AFTER.each(tx, since=since, limit=number + 1):
+        row = EventRow._make(found)
+        size += len(row.data)
+        if len(rows) == number or size > characters:
+            return None
+        rows.append(row)
+    return rows
+
+
 def head(tx: Tx) -> int:
     """The last `seq` there was, whether its event is still kept or not; 0 when nothing has happened yet."""
     return int(_HEAD.value(tx))

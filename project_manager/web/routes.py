@@ -123,10 +123,12 @@ class PathEndpoint:
 
             await _while_connected(pump(), receive)
         except ProjectManagerError as error:
-            if outgoing.status is None:
-                reply = self._refusal(error, scope)
-                await outgoing.begin(reply.status, reply.headers)
-                await outgoing.write(reply.body, more=False)
+            reply = self._refusal(error, scope)
+            await outgoing.refuse(reply.status, reply.headers, reply.body)
+        except Exception:
+            log.exception("a request failed", extra={"action": "request_failed", "route": self._path})
+            reply = self._refusal(Internal("the request failed by a fault of the server"), scope)
+            await outgoing.refuse(reply.status, reply.headers, reply.body)
         outgoing.note(self._path)
         return outgoing.status or 500
 

@@ -49,6 +49,12 @@ class Outgoing:
         self._bytes += len(body)
         self.complete = not more
 
+    async def refuse(self, status: int, headers: Headers, body: bytes) -> None:
+        """Another answer, as long as this one has not begun."""
+        if self.status is None:
+            await self.begin(status, headers)
+            await self.write(body, more=False)
+
     def note(self, path: str) -> None:
         """Tells of an answer that was begun and not completed; the server closes its connection."""
         if self.status is not None and not self.complete:

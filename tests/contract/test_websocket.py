@@ -69,7 +69,6 @@ async def test_whoever_comes_back_with_the_last_number_gets_everything_after_it_
 @pytest.mark.parametrize("remembered", [1, 3, 100])
 async def test_resuming_leaves_no_gap_whatever_the_hub_remembers(served: Served, desk: Desk, remembered: int) -> None:
     """What it has forgotten comes from the database, while new events keep coming."""
-    desk.runtime.hub._recent = type(desk.runtime.hub._recent)(maxlen=remembered)
     monkeypatched = pytest.MonkeyPatch()
     monkeypatched.setattr(hub, "REMEMBERED", remembered)
     for number in range(10):
@@ -79,6 +78,45 @@ async def test_resuming_leaves_no_gap_whatever_the_hub_remembers(served: Served,
         assert (await frame(wire))["type"] == "hello"
         assert [event["seq"] for event in await frames(wire, 10)] == list(range(3, 13))
     monkeypatched.undo()
+
+
+async def edited(desk: Desk, times: int) -> None:
+    """Events that carry a description as long as one may be, as it was and as it is."""
+    await desk.task()
+    for number in range(times):
+        await desk.edit(1, description=f"{number:4}{'x' * 65_000}")
+    await all_published(desk)
+
+
+@pytest.mark.promise("memory:bounded")
+async def test_events_with_long_texts_are_remembered_in_small_number_and_resumed_all_the_same(
+    served: Served, desk: Desk
+) -> None:
+    await edited(desk, 40)
+    assert not desk.runtime.hub.remembers(5)
+    assert desk.runtime.hub.remembers(desk.runtime.hub.head - 20)
+    async with served.listen("since=1", max_size=None) as wire:
+        assert (await frame(wire))["type"] == "hello"
+        assert [event["seq"] for event in await frames(wire, 41)] == list(range(2, 43))
+
+
+@pytest.mark.promise("memory:bounded", "events:resync")
+async def test_who_is_too_much_text_behind_is_told_to_load_again(served: Served, desk: Desk) -> None:
+    await edited(desk, 80)
+    async with served.listen("since=1") as wire:
+        assert [event["type"] for event in await frames(wire, 2)] == ["hello", "resync"]
+
+
+@pytest.mark.promise("memory:bounded", "events:slow-reader")
+async def test_a_listener_that_takes_nothing_is_given_up_by_how_much_waits_for_it(desk: Desk) -> None:
+    async with desk.runtime.follow(None) as idle, desk.runtime.follow(None) as busy:
+        with anyio.fail_after(PATIENCE * 2):
+            await desk.task()
+            while not idle.dropped:
+                await desk.edit(1, description=f"{idle.last_seq:6}{'x' * 65_000}")
+                await busy.next_batch()
+    assert desk.runtime.hub.head < hub.QUEUE // 2
+    assert not busy.dropped
 
 
 async def test_events_of_other_projects_are_left_out_on_request(served: Served, desk: Desk) -> None:
