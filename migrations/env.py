@@ -6,11 +6,12 @@ from pathlib import Path
 
 from alembic import context
 from sqlalchemy import Connection, create_engine, event
+from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.pool import NullPool
 
 from project_manager.config import load, read_environment
-from project_manager.store import dialect
-from project_manager.store.schema import metadata
+from project_manager.store import dialect, revisions
+from project_manager.store.schema import metadata, running_releases
 
 
 def database_path() -> str:
@@ -30,18 +31,31 @@ def begin_for_writing(connection: Connection) -> None:
 
 
 def migrate(connection: Connection) -> None:
-    context.configure(
-        connection=connection,
-        target_metadata=metadata,
-        render_as_batch=True,
-        transaction_per_migration=False,
-        include_name=lambda name, kind, _parents: is_ours(name, kind),
-    )
+    # Alembic leaves a transaction that it finds to us, so that it has to be open before.
     with connection.begin():
+        context.configure(
+            connection=connection,
+            target_metadata=metadata,
+            render_as_batch=True,
+            transaction_per_migration=False,
+            include_name=lambda name, kind, _parents: is_ours(name, kind),
+        )
         context.run_migrations()
+        note_running_releases(connection)
         broken = connection.exec_driver_sql("PRAGMA foreign_key_check").fetchall()
         if broken:
             raise RuntimeError(f"the migration leaves rows without their parents: {broken[:5]}")
+
+
+def note_running_releases(connection: Connection) -> None:
+    """Writes down which releases run on the schema that the database has now, as its newest migration says."""
+    newest = context.script.get_current_head()
+    if newest is None or context.get_context().get_current_revision() != newest:
+        return
+    oldest = getattr(context.script.get_revision(newest).module, "oldest_release", newest)
+    known = [script.revision for script in context.script.walk_revisions()]
+    for release in known[: known.index(oldest) + 1]:
+        connection.execute(insert(running_releases).values(schema=newest, release=release).on_conflict_do_nothing())
 
 
 def run() -> None:
@@ -54,7 +68,9 @@ def run() -> None:
         if driver_connection is None:
             raise RuntimeError("there is no driver connection")
         driver_connection.execute("PRAGMA foreign_keys=OFF")
-        migrate(connection)
+        # A newer schema on which this release runs: Alembic would stumble over a revision that it does not know.
+        if revisions.present(driver_connection) in {None, *revisions.known()} or not revisions.fits(driver_connection):
+            migrate(connection)
     engine.dispose()
 
 

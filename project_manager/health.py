@@ -19,7 +19,6 @@ class Health:
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
-        self._head = revisions.head()
 
     async def reasons(self) -> list[str]:
         """Why no work should be sent here; empty while all is well."""
@@ -38,10 +37,19 @@ class Health:
         database = self._runtime.database
         return {
             "database": await self.database_answers(),
-            "schema": self._runtime.schema == self._head,
+            "schema": await self._schema_fits(),
             "writer": database.writer.alive and database.writer.failure is None,
             "disk": await _from_disk(database.disk_writable),
         }
+
+    async def _schema_fits(self) -> bool:
+        """A migration that this release does not run on may come while it runs."""
+        with anyio.move_on_after(PATIENCE):
+            try:
+                return bool(await self._runtime.read("schema", revisions.fits))
+            except ProjectManagerError:
+                return False
+        return False
 
     async def figures(self) -> Figures:
         """Raises ProjectManagerError when the database cannot be read."""

@@ -41,7 +41,7 @@ from project_manager.logs import log_action
 from project_manager.metrics import Metrics
 from project_manager.operations.definition import Kind, Operation
 from project_manager.services import leases, tokens
-from project_manager.store import agents, answers, events, meta, revisions
+from project_manager.store import agents, answers, events, meta
 from project_manager.store.database import Database, Options, prepare
 from project_manager.store.transaction import Tx
 from project_manager.store.writer import Duties
@@ -85,7 +85,6 @@ class Runtime:
             ),
             self._timed,
         )
-        self.schema = revisions.head()
         self.hub = Hub(self.database.tail, metrics.subscriber_dropped)
 
     async def run(self, operation: Operation, raw: Mapping[str, object], caller: Caller) -> Answer:

@@ -230,7 +230,7 @@ def _examine_inside(connection: Any) -> tuple[str | None, list[str]]:
     revision = revisions.present(connection)
     if revision is None:
         faults.append("it has no schema of this program")
-    elif revision not in revisions.known():
+    elif revision not in revisions.known() and not revisions.fits(connection):
         faults.append(f"its schema {revision} is newer than {revisions.head()} of this release")
     elif revision == revisions.head():
         tx = Tx(execute, 0, SYSTEM, "", 0)

@@ -91,9 +91,9 @@ def prepare(options: Options) -> None:
     exists = path.exists() and path.stat().st_size > 0
     if not exists:
         _create_folder(path)
-    present = _examine(path) if exists else None
+    present, fits = _examine(path) if exists else (None, False)
     head = revisions.head()
-    if present == head:
+    if fits:
         return
     if present is not None and present not in revisions.known():
         raise DatabaseRefused(
@@ -119,8 +119,8 @@ def _create_folder(path: Path) -> None:
         )
 
 
-def _examine(path: Path) -> str | None:
-    """The revision of a database that is sound and writable."""
+def _examine(path: Path) -> tuple[str | None, bool]:
+    """The revision of a database that is sound and writable, and whether this release runs on it."""
     if not os.access(path, os.R_OK | os.W_OK) or not os.access(path.parent, os.W_OK):
         raise DatabaseRefused(f"the database {path} is read-only for this user")
     with path.open("rb") as file:
@@ -139,7 +139,7 @@ def _examine(path: Path) -> str | None:
         ) from error
 
 
-def _examine_inside(path: Path) -> str | None:
+def _examine_inside(path: Path) -> tuple[str | None, bool]:
     connection = dialect.connect(str(path), as_it_is=True)
     try:
         if path.stat().st_size <= QUICK_CHECK_BYTES:
@@ -148,7 +148,7 @@ def _examine_inside(path: Path) -> str | None:
                 raise DatabaseRefused(f"the database {path} is damaged: restore a backup (`project-manager restore`)")
         if revisions.is_foreign(connection):
             raise DatabaseRefused(f"the database {path} belongs to another program")
-        return revisions.present(connection)
+        return revisions.present(connection), revisions.fits(connection)
     finally:
         connection.close()
 

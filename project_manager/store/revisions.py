@@ -33,6 +33,17 @@ def present(connection: Any) -> str | None:
     return None if row is None else str(row[0])
 
 
+def fits(connection: Any) -> bool:
+    """Whether this release runs on the schema of an open database: its own, or a newer one that says so."""
+    found = present(connection)
+    if found == head():
+        return True
+    if found is None or "running_releases" not in _tables(connection):
+        return False
+    wanted = "SELECT 1 FROM running_releases WHERE schema = ? AND release = ?"
+    return connection.execute(wanted, (found, head())).fetchone() is not None
+
+
 def is_foreign(connection: Any) -> bool:
     """Whether the database is somebody else's: it has tables, and not those that every release of ours has made."""
     tables = _tables(connection)

@@ -56,6 +56,15 @@ meta = Table(
     CheckConstraint("id = 1", name="single_row"),
 )
 
+running_releases = Table(
+    "running_releases",
+    metadata,
+    Column("schema", Text, primary_key=True),
+    Column("release", Text, primary_key=True),
+    sqlite_with_rowid=False,
+    comment="releases, by the newest schema that they know, that run on a schema",
+)
+
 projects = Table(
     "projects",
     metadata,

@@ -17,6 +17,7 @@ from alembic import op
 
 revision = "9001"
 down_revision = {previous!r}
+oldest_release = {previous!r}
 
 
 def upgrade():
@@ -75,6 +76,23 @@ def test_instances_are_replaced_one_by_one_while_no_claim_fails(
     team.check(api)
     assert images_of(stack).isdisjoint(old)
     assert len(stack.instances) == 3
+    assert "upgraded" in columns(stack)
+
+
+def test_a_release_is_taken_back_on_the_schema_of_the_next_one_and_nothing_is_lost(
+    stack: Stack, api: httpx.Client, project: int, release: str, fresh_data: None, tmp_path: Path
+) -> None:
+    old = images_of(stack)
+    build_next_release(tmp_path, NEW_COLUMN)
+    run("deploy/upgrade.sh", timeout=180)
+    make_tasks(api, project, 2000)
+    with at_work(project) as team:
+        docker("tag", release, IMAGE)
+        run("deploy/upgrade.sh", timeout=180)
+        team.has_finished(50)
+    assert team.faults == [], stack.compose("logs", "--no-log-prefix", "--tail", "80", "lb")
+    team.check(api)
+    assert images_of(stack) == old
     assert "upgraded" in columns(stack)
 
 

@@ -1,0 +1,25 @@
+"""Which older releases run on the present schema, so that one of them may be started on it: while instances are
+replaced, and when a new release is taken back.
+
+`oldest_release` of a migration is the schema of the oldest release that still runs on what it leaves.
+"""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0005"
+down_revision = "0004"
+branch_labels = None
+depends_on = None
+oldest_release = "0005"
+
+
+def upgrade() -> None:
+    op.create_table(
+        "running_releases",
+        sa.Column("schema", sa.Text(), nullable=False),
+        sa.Column("release", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("schema", "release", name=op.f("pk_running_releases")),
+        comment="releases, by the newest schema that they know, that run on a schema",
+        sqlite_with_rowid=False,
+    )
