@@ -225,8 +225,8 @@ def import_(
 def export(*, project: str | None, output: str, form: str, db_path: str | None, env_file: Path | None) -> None:
     """Write projects as a plan that import takes.
 
-    It holds everything but leases, events, agents and tokens. The same content always gives the same bytes, so that
-    plans can be kept under version control.
+    It holds everything but leases, events, agents, tokens and earlier versions of knowledge. The same content
+    always gives the same bytes, so that plans can be kept under version control.
 
     \b
     Examples:

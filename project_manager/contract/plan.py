@@ -13,6 +13,7 @@ from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field
 from project_manager.contract import faults, fields
 from project_manager.contract.fields import Command
 from project_manager.contract.nodes import Mapping, Node, Place, Scalar, Sequence, Unreadable, compose, plain
+from project_manager.contract.plan_knowledge import Assumptions, Author, PlanKnowledge
 from project_manager.domain import limits
 from project_manager.domain.errors import Invalid
 from project_manager.domain.statuses import EpicStatus, Status
@@ -40,7 +41,7 @@ References = Annotated[list[Reference], BeforeValidator(_alone), Field(max_lengt
 class PlanLog(Command):
     """An entry of a task's log."""
 
-    author: fields.AgentId
+    author: Author
     kind: Literal["comment", "progress", "handoff", "evidence", "system"]
     at: fields.Instant
     body: fields.Text
@@ -62,10 +63,11 @@ class PlanTask(Command):
     estimate_minutes: fields.Minutes | None = None
     external_key: fields.Key | None = None
     attempts: Annotated[fields.Whole, Field(ge=0, le=1_000_000)] = 0
-    created_by: fields.AgentId | None = None
+    created_by: Author | None = None
     created_at: fields.Instant | None = None
     completed_at: fields.Instant | None = None
     log: list[PlanLog] = Field(default_factory=list)
+    assumptions: Assumptions
 
 
 class PlanStandaloneTask(PlanTask):
@@ -92,6 +94,7 @@ class PlanProject(Command):
     archived: fields.Flag = False
     epics: list[object] = Field(default_factory=list)
     tasks: list[object] = Field(default_factory=list)
+    knowledge: list[object] = Field(default_factory=list)
 
 
 class PlanDocument(Command):
@@ -146,6 +149,19 @@ class PlannedEpic:
     said: PlanEpic
 
 
+@dataclass(slots=True, eq=False)
+class PlannedKnowledge:
+    """An item of knowledge of the plan; what it refers to, as it is written."""
+
+    place: Place
+    path: str
+    project: str
+    said: PlanKnowledge
+    epic: Ref | None
+    task: Ref | None
+    parent: Ref | None
+
+
 @dataclass(slots=True)
 class PlannedProject:
     place: Place
@@ -161,6 +177,7 @@ class Plan:
     projects: list[PlannedProject] = field(default_factory=list)
     epics: list[PlannedEpic] = field(default_factory=list)
     tasks: list[PlannedTask] = field(default_factory=list)
+    knowledge: list[PlannedKnowledge] = field(default_factory=list)
 
 
 def read(document: str, source: str, report: Callable[[int], None] = lambda line: None) -> Plan:
@@ -267,7 +284,7 @@ class _Reader:
                 self._fault(place, "name", f"{words} stands on line {earlier.line} already", hint)
 
     def _project(self, node: Node, path: str) -> None:
-        project = self._said(PlanProject, node, path, "epics", "tasks")
+        project = self._said(PlanProject, node, path, "epics", "tasks", "knowledge")
         if project is None:
             return
         name = project.value.name
@@ -276,6 +293,14 @@ class _Reader:
             self._epic(child, inner, name)
         for inner, child in self._children(project, "tasks"):
             self._task(PlanTask, child, inner, name, None)
+        for inner, child in self._children(project, "knowledge"):
+            self._knowledge(child, inner, name)
+
+    def _knowledge(self, node: Node, path: str, project: str) -> None:
+        item = self._said(PlanKnowledge, node, path)
+        if item is not None:
+            links = {key: _ref(item, getattr(item.value, key), key) for key in ("epic", "task", "parent")}
+            self.plan.knowledge.append(PlannedKnowledge(item.node.place, path, project, item.value, **links))
 
     def _epic(self, node: Node, path: str, project: str) -> None:
         epic = self._said(PlanEpic, node, path, "tasks")
@@ -320,8 +345,9 @@ class _Reader:
             self._fault(_place_of(node, kind, name), _joined(path, name), fault["message"], hint)
         faulty = {fault["field"] for fault in found} | {fault["field"].split(".")[0] for fault in found}
         sound = {key: value for key, value in raw.items() if key not in faulty}
-        if "name" in kind.model_fields:
-            sound.setdefault("name", f"(line {node.place.line})")
+        for name, known in kind.model_fields.items():
+            if known.is_required():
+                sound.setdefault(name, f"(line {node.place.line})")
         return _Said(faults.read(kind, sound), node, path)
 
     def _children(self, parent: _Said[Any], key: str) -> Iterable[tuple[str, Node]]:
@@ -356,6 +382,10 @@ def _refs(task: _Said[Any], texts: list[str], *keys: str) -> list[Ref]:
     if isinstance(node, Sequence):
         return [Ref(text, item.place) for text, item in zip(texts, node.items, strict=True)]
     return [Ref(text, task.node.place if node is None else node.place) for text in texts]
+
+
+def _ref(item: _Said[Any], text: str | None, key: str) -> Ref | None:
+    return _refs(item, [text], key)[0] if text else None
 
 
 def _place_of(node: Mapping, kind: type[Command], name: str) -> Place:

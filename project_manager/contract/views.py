@@ -302,7 +302,7 @@ class ChangeView:
     """What an import does to one thing."""
 
     change: Literal["created", "changed", "unchanged", "deleted"]
-    kind: Literal["project", "epic", "task"]
+    kind: Literal["project", "epic", "task", "knowledge"]
     name: str
     fields: list[str]
 

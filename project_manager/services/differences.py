@@ -198,7 +198,7 @@ class Comparison:
     def _find_all(self, task: TaskChange, key: str, refs: list[Ref]) -> list[tuple[Ref, Known]]:
         found = []
         for ref in refs:
-            known = self._find(task, key, ref)
+            known = self.find_task(ref, task.known.project, f"{task.planned.path}.{key}")
             if known is task.known and key == "conflicts_with":
                 self.faults.append(
                     Fault(ref.place, f"{task.planned.path}.{key}", f"{task.known.name!r} cannot conflict with itself")
@@ -207,18 +207,18 @@ class Comparison:
                 found.append((ref, known))
         return found
 
-    def _find(self, task: TaskChange, key: str, ref: Ref) -> Known | None:
-        found = self._resolver.find(ref.text, task.known.project)
+    def find_task(self, ref: Ref, project: str, path: str) -> Known | None:
+        """The task that is meant, seen from `project`; None after a fault at `path` was noted."""
+        found = self._resolver.find(ref.text, project)
         if not found and not self._elsewhere_loaded:
             self._load_elsewhere()
-            found = self._resolver.find(ref.text, task.known.project)
+            found = self._resolver.find(ref.text, project)
         if len(found) == 1:
             return found[0]
-        self.faults.append(self._unclear(task, key, ref, found))
+        self.faults.append(self._unclear(ref, path, found))
         return None
 
-    def _unclear(self, task: TaskChange, key: str, ref: Ref, found: list[Known]) -> Fault:
-        path = f"{task.planned.path}.{key}"
+    def _unclear(self, ref: Ref, path: str, found: list[Known]) -> Fault:
         if found:
             meant = ", ".join(
                 repr(known.path) + (f" (external_key {known.key})" if known.key else "") for known in found[:5]
@@ -235,6 +235,7 @@ class Comparison:
             near = get_close_matches(ref.text, names, n=1)
         guess = f": did you mean {near[0]!r}?" if near else ""
         hint = "" if near else "Tasks of another project are written as `Project / Task`."
+        key = path.rpartition(".")[2]
         return Fault(
             ref.place, path, f"`{key}` names {ref.text!r}, which is no task of the plan or the database{guess}", hint
         )

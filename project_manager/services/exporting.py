@@ -11,8 +11,10 @@ from typing import Any
 from project_manager.clock import rfc3339
 from project_manager.domain.errors import ProjectNotFound
 from project_manager.domain.limits import PRIORITY_DEFAULT
+from project_manager.services import exporting_knowledge
+from project_manager.services.exporting_knowledge import Titles
 from project_manager.services.references import Known, Resolver
-from project_manager.store import bulk, epics, projects
+from project_manager.store import bulk, bulk_knowledge, epics, projects
 from project_manager.store.epics import EpicRow
 from project_manager.store.logs import LogRow
 from project_manager.store.projects import ProjectRow
@@ -49,6 +51,7 @@ class _Export:
         for row in bulk.names(tx):
             self._known[row.id] = Known(row.project, row.epic, row.name, row.external_key, row.id)
             self._inside.setdefault((row.project_id, row.epic_id), []).append(row.id)
+        self._titles = Titles(tx)
         self._resolver = self._unambiguous()
 
     def _unambiguous(self) -> Resolver:
@@ -62,6 +65,7 @@ class _Export:
         linked = {
             other for links in (self._dependencies, self._conflicts) for others in links.values() for other in others
         }
+        linked.update(self._titles.tasks)
         unclear = [self._known[task_id] for task_id in sorted(linked) if self._known[task_id].key is None]
         unclear = [known for known in unclear if resolver.reference(known, known.project) is None]
         if not unclear:
@@ -94,7 +98,15 @@ class _Export:
         if row.archived_at is not None:
             said["archived"] = True
         inside = self._epics.get(row.id)
-        return said | ({"epics": map(self._epic, inside)} if inside else {})
+        said |= {"epics": map(self._epic, inside)} if inside else {}
+        return said | ({"knowledge": self._knowledge(row)} if row.id in self._titles.inside else {})
+
+    def _knowledge(self, project: ProjectRow) -> Iterator[dict[str, Any]]:
+        names = {epic.id: epic.name for epic in self._epics.get(project.id, ())}
+        for row in self._titles.rows(project.id):
+            task = None if row.task_id is None else self._reference(self._known[row.task_id], project.name)
+            parent = None if row.parent_id is None else self._titles.reference(project.id, row.parent_id)
+            yield exporting_knowledge.item(self._tx, row, names.get(row.epic_id or 0), task, parent)
 
     def _epic(self, row: EpicRow) -> dict[str, Any]:
         said: dict[str, Any] = {"name": row.name}
@@ -108,9 +120,14 @@ class _Export:
         ids = self._inside.get((project_id, epic_id), [])
         for start in range(0, len(ids), TASKS_AT_ONCE):
             some = ids[start : start + TASKS_AT_ONCE]
-            logged = bulk.logged(self._tx, some)
+            logged, assumed = bulk.logged(self._tx, some), bulk_knowledge.assumed(self._tx, some)
             for row in bulk.tasks_of(self._tx, some):
-                yield self._task(row) | ({"log": self._log(row.id)} if row.id in logged else {})
+                said = self._task(row)
+                if row.id in logged:
+                    said["log"] = self._log(row.id)
+                if row.id in assumed:
+                    said["assumptions"] = exporting_knowledge.assumptions(self._tx, row.id)
+                yield said
 
     def _log(self, task_id: int) -> Iterator[dict[str, str]]:
         last = 0
@@ -141,8 +158,10 @@ class _Export:
 
     def _references(self, task_id: int, links: dict[int, list[int]]) -> list[str] | None:
         home = self._known[task_id].project
-        others = [self._known[other] for other in links.get(task_id, ())]
-        return sorted(self._resolver.reference(known, home) or known.path for known in others) or None
+        return sorted(self._reference(self._known[other], home) for other in links.get(task_id, ())) or None
+
+    def _reference(self, known: Known, home: str) -> str:
+        return self._resolver.reference(known, home) or known.path
 
 
 def _resolver_of(known: dict[int, Known]) -> Resolver:

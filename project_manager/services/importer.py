@@ -7,8 +7,9 @@ from typing import Any
 from project_manager.contract import commands, plan, plan_text, progress, views
 from project_manager.domain.events import EventType
 from project_manager.domain.statuses import Status
-from project_manager.services import exporting, finding, moves, presenting
+from project_manager.services import exporting, finding, moves, plan_knowledge, presenting
 from project_manager.services.differences import Comparison, Difference, EpicChange, ProjectChange, TaskChange
+from project_manager.services.plan_knowledge import KnowledgeChange, KnowledgeComparison
 from project_manager.services.tasks import erase
 from project_manager.store import bulk, epics, events, meta, projects, tasks
 from project_manager.store.tasks import TaskRow
@@ -29,7 +30,7 @@ def read_plan(command: commands.ImportPlan, request_id: str) -> plan.Plan:
 
 
 def import_plan(tx: Tx, command: commands.ImportPlan, prepared: plan.Plan) -> views.ImportView:
-    """Import a plan: projects, epics and tasks with their dependencies, written in YAML or JSON.
+    """Import a plan: projects, epics and tasks with their dependencies, and knowledge, written in YAML or JSON.
 
     All or nothing: every fault is listed with its line and column, and with any fault nothing is written.
     Importing again changes only what the plan says differently. Status, lease and log of a task that exists are kept;
@@ -37,10 +38,11 @@ def import_plan(tx: Tx, command: commands.ImportPlan, prepared: plan.Plan) -> vi
     Nothing is deleted without `prune`. `dry_run` tells what would happen.
     """
     comparison = Comparison(tx, prepared, overwrite=command.status == "overwrite", prune=command.prune)
-    if prepared.faults or comparison.faults:
-        raise plan.refused(command.source, [*prepared.faults, *comparison.faults])
+    known = KnowledgeComparison(tx, prepared, comparison)
+    if prepared.faults or comparison.faults or known.faults:
+        raise plan.refused(command.source, [*prepared.faults, *comparison.faults, *known.faults])
     difference = comparison.difference
-    changes = _changes(difference)
+    changes = _changes(difference, known.changes)
     view = views.ImportView(
         dry_run=command.dry_run,
         created=sum(change.change == "created" for change in changes),
@@ -51,19 +53,20 @@ def import_plan(tx: Tx, command: commands.ImportPlan, prepared: plan.Plan) -> vi
     )
     if not command.dry_run:
         _Application(tx, difference, progress.listener_of(tx.request_id)).run()
+        plan_knowledge.write(tx, known.changes)
         _tell_finished(tx, command, difference, view)
     return view
 
 
 def export_plan(tx: Tx, command: commands.ExportPlan) -> Iterator[str]:
-    """Export one project or all of them as a plan that import_plan takes: fields, links, statuses and logs.
+    """Export one project or all of them as a plan that import_plan takes: fields, links, statuses, logs, knowledge.
 
     The same content always gives the same bytes. Leases, events, agents, tokens, ids and versions are no part of it.
     """
     yield from plan_text.pieces(exporting.document(tx, command.project), command.format)
 
 
-def _changes(difference: Difference) -> list[views.ChangeView]:
+def _changes(difference: Difference, known: list[KnowledgeChange]) -> list[views.ChangeView]:
     """What happens to each thing, by name, in the order of the plan."""
     found = [
         _change("project", project.name, project.row is None, list(project.changed)) for project in difference.projects
@@ -73,6 +76,7 @@ def _changes(difference: Difference) -> list[views.ChangeView]:
         for epic in difference.epics
     ]
     found += [_change("task", task.known.path, task.row is None, task.fields) for task in difference.tasks]
+    found += [_change("knowledge", item.path, item.row is None, item.fields) for item in known]
     names = {project.id: project.name for project in difference.projects}
     found += [
         views.ChangeView("deleted", "task", f"{names[row.project_id]} / {row.name}", [])
@@ -218,6 +222,7 @@ class _Application:
         )
         for entry in said.log:
             bulk.add_log(self._tx, task.known.task_id, entry.author, entry.kind, entry.body, entry.at)
+        plan_knowledge.write_assumptions(self._tx, task.planned, task.known.task_id)
 
     def _edit(self, task: TaskChange, row: TaskRow) -> None:
         """The fields. A task whose links alone change is written too: its version grows."""

@@ -102,9 +102,9 @@ def append_log(tx: Tx, command: contract.AppendKnowledgeLog) -> contract.Knowled
     is.
     """
     row = _find(tx, command.knowledge_id)
-    metadata = _text(command.metadata)
+    metadata = stored_text(command.metadata)
     entry = knowledge.add_log(tx, row.id, command.action_type, command.change_reason, metadata)
-    _tell(tx, EventType.KNOWLEDGE_LOGGED, row, log_id=entry.id, action_type=entry.action_type)
+    tell(tx, EventType.KNOWLEDGE_LOGGED, row, log_id=entry.id, action_type=entry.action_type)
     return contract.KnowledgeLoggedView(success=True, knowledge_id=row.id, log_id=entry.id, log=_entry(entry))
 
 
@@ -128,7 +128,7 @@ def _create(tx: Tx, command: contract.UpsertKnowledge) -> contract.KnowledgeSave
     values = _values(command, list(WRITABLE))
     _check_links(tx, project_id, None, values)
     row = knowledge.add(tx, project_id, values, reason=command.change_reason)
-    _tell(tx, EventType.KNOWLEDGE_CREATED, row)
+    tell(tx, EventType.KNOWLEDGE_CREATED, row)
     return _saved("created", row)
 
 
@@ -140,7 +140,7 @@ def _change(tx: Tx, row: KnowledgeRow, sent: dict[str, Any], reason: str | None)
     written = knowledge.write(tx, row, values, reason=reason)
     if written is None:
         raise RuntimeError(f"knowledge {row.id} moved within its own transaction")
-    _tell(tx, EventType.KNOWLEDGE_UPDATED, written, changed=list(values))
+    tell(tx, EventType.KNOWLEDGE_UPDATED, written, changed=list(values))
     return _saved("updated", written)
 
 
@@ -215,12 +215,13 @@ def _find(tx: Tx, knowledge_id: int) -> KnowledgeRow:
 def _values(command: contract.UpsertKnowledge, names: list[str]) -> dict[str, Any]:
     """The fields as they are stored."""
     stored: dict[str, Any] = {name: getattr(command, name) for name in names}
-    stored.update({name: _text(stored[name]) for name in ("tags", "metadata") if name in stored})
+    stored.update({name: stored_text(stored[name]) for name in ("tags", "metadata") if name in stored})
     stored.update({name: int(stored[name]) for name in ("active",) if name in stored})
     return stored
 
 
-def _text(value: object) -> str:
+def stored_text(value: object) -> str:
+    """Tags or metadata as they are stored."""
     return json.dumps(value, ensure_ascii=False, sort_keys=True)
 
 
@@ -310,7 +311,8 @@ def _saved(operation: Any, row: KnowledgeRow) -> contract.KnowledgeSavedView:
     )
 
 
-def _tell(tx: Tx, kind: EventType, row: KnowledgeRow, /, **more: Any) -> None:
+def tell(tx: Tx, kind: EventType, row: KnowledgeRow, /, **more: Any) -> None:
+    """Tells of the item as it is now."""
     data = {"knowledge_id": row.id, "title": row.title, "category": row.category, "version": row.version, **more}
     events.add(tx, kind, data, project_id=row.project_id, epic_id=row.epic_id, task_id=row.task_id)
 

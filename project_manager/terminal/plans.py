@@ -102,7 +102,7 @@ def _listener(quiet: bool) -> Iterator[Listener]:
 
 def _line(change: ChangeView) -> str:
     fields = f"  ({', '.join(change.fields)})" if change.change == "changed" else ""
-    return f"{_MARKS[change.change]} {change.kind:<9} {change.name}{fields}"
+    return f"{_MARKS[change.change]} {change.kind:<7} {change.name}{fields}"
 
 
 class _Bar:

@@ -1,0 +1,163 @@
+"""Knowledge and assumptions with their past, for plans."""
+
+import json
+from typing import Any, NamedTuple
+
+from sqlalchemy import bindparam, insert, select, update
+
+from project_manager.store.assumptions import VerdictRow
+from project_manager.store.compiled import Statement, each
+from project_manager.store.knowledge import WRITABLE, KnowledgeLogRow, KnowledgeRow, VersionRow
+from project_manager.store.schema import (
+    assumption_verdicts,
+    assumptions,
+    knowledge_items,
+    knowledge_logs,
+    knowledge_versions,
+)
+from project_manager.store.transaction import Tx
+
+
+class TitleRow(NamedTuple):
+    """Just enough of an item to refer to it, and what it refers to."""
+
+    id: int
+    project_id: int
+    title: str
+    task_id: int | None
+
+
+class SaidRow(NamedTuple):
+    """An assumption as it was recorded; `created_at` in milliseconds."""
+
+    id: int
+    task_id: int
+    type: str
+    text: str
+    file_path: str | None
+    line_number: int | None
+    code_snippet: str | None
+    author: str
+    created_at: int
+
+
+_items, _logs, _said, _verdicts = knowledge_items.c, knowledge_logs.c, assumptions.c, assumption_verdicts.c
+_PAST = ("created_by", "created_at", "updated_by", "updated_at")
+
+_TITLES = Statement(select(*[_items[name] for name in TitleRow._fields]).order_by(_items.id))
+_ITEMS = Statement(
+    select(*[_items[name] for name in KnowledgeRow._fields])
+    .where(_items.id.in_(select(each(bindparam("ids")).c.value)))
+    .order_by(_items.id)
+)
+_OF_PROJECT = Statement(
+    select(*[_items[name] for name in KnowledgeRow._fields])
+    .where(_items.project_id == bindparam("project_id"))
+    .order_by(_items.id)
+)
+_LOG_AFTER = Statement(
+    select(*[_logs[name] for name in KnowledgeLogRow._fields])
+    .where(_logs.knowledge_id == bindparam("knowledge_id"), _logs.id > bindparam("after"))
+    .order_by(_logs.id)
+    .limit(bindparam("limit"))
+)
+_SAID_AFTER = Statement(
+    select(*[_said[name] for name in SaidRow._fields])
+    .where(_said.task_id == bindparam("task_id"), _said.id > bindparam("after"))
+    .order_by(_said.id)
+    .limit(bindparam("limit"))
+)
+_ASSUMED = Statement(select(_said.task_id).where(_said.task_id.in_(select(each(bindparam("ids")).c.value))).distinct())
+_VERDICTS_AFTER = Statement(
+    select(*[_verdicts[name] for name in VerdictRow._fields])
+    .where(_verdicts.assumption_id == bindparam("assumption_id"), _verdicts.id > bindparam("after"))
+    .order_by(_verdicts.id)
+    .limit(bindparam("limit"))
+)
+_ADD_ITEM = Statement(
+    insert(knowledge_items)
+    .values({name: bindparam(name) for name in ("project_id", *WRITABLE, *_PAST)} | {"version": 1})
+    .returning(_items.id)
+)
+_PUT_UNDER = Statement(
+    update(knowledge_items).where(_items.id == bindparam("knowledge_id")).values(parent_id=bindparam("above"))
+)
+_KEEP = Statement(insert(knowledge_versions).values({name: bindparam(name) for name in VersionRow._fields}))
+_ADD_LOG = Statement(insert(knowledge_logs).values({n: bindparam(n) for n in KnowledgeLogRow._fields if n != "id"}))
+_ADD_SAID = Statement(
+    insert(assumptions).values({n: bindparam(n) for n in SaidRow._fields if n != "id"}).returning(_said.id)
+)
+_ADD_VERDICT = Statement(
+    insert(assumption_verdicts).values(
+        {"assumption_id": bindparam("assumption_id")} | {n: bindparam(n) for n in VerdictRow._fields if n != "id"}
+    )
+)
+
+
+def titles(tx: Tx) -> list[TitleRow]:
+    """Every item by id."""
+    return [TitleRow._make(row) for row in _TITLES.rows(tx)]
+
+
+def items(tx: Tx, ids: list[int]) -> list[KnowledgeRow]:
+    """These items by id."""
+    return [KnowledgeRow._make(row) for row in _ITEMS.rows(tx, ids=json.dumps(ids))]
+
+
+def of_project(tx: Tx, project_id: int) -> list[KnowledgeRow]:
+    """The items of a project by id, with those that are out of lists."""
+    return [KnowledgeRow._make(row) for row in _OF_PROJECT.rows(tx, project_id=project_id)]
+
+
+def log_after(tx: Tx, knowledge_id: int, after: int, limit: int) -> list[KnowledgeLogRow]:
+    """The entries of an item's log behind the entry `after`, oldest first."""
+    return [
+        KnowledgeLogRow._make(row) for row in _LOG_AFTER.rows(tx, knowledge_id=knowledge_id, after=after, limit=limit)
+    ]
+
+
+def assumed(tx: Tx, task_ids: list[int]) -> set[int]:
+    """Those of the tasks on which something was assumed."""
+    return {row[0] for row in _ASSUMED.rows(tx, ids=json.dumps(task_ids))}
+
+
+def assumptions_after(tx: Tx, task_id: int, after: int, limit: int) -> list[SaidRow]:
+    """The assumptions on a task behind the one with the id `after`, oldest first."""
+    return [SaidRow._make(row) for row in _SAID_AFTER.rows(tx, task_id=task_id, after=after, limit=limit)]
+
+
+def verdicts_after(tx: Tx, assumption_id: int, after: int, limit: int) -> list[VerdictRow]:
+    """The verdicts on an assumption behind the one with the id `after`, oldest first."""
+    return [
+        VerdictRow._make(row) for row in _VERDICTS_AFTER.rows(tx, assumption_id=assumption_id, after=after, limit=limit)
+    ]
+
+
+def add_item(tx: Tx, values: dict[str, Any]) -> int:
+    """Writes an item with its past; its id. `keep_first` is to follow when it is whole."""
+    return int(_ADD_ITEM.value(tx, parent_id=None, **values))
+
+
+def put_under(tx: Tx, knowledge_id: int, above: int) -> None:
+    _PUT_UNDER.run(tx, knowledge_id=knowledge_id, above=above)
+
+
+def keep_first(tx: Tx, row: KnowledgeRow) -> None:
+    """Keeps what a new item says as its first version."""
+    said = {name: getattr(row, name) for name in WRITABLE}
+    changed = json.dumps([name for name in WRITABLE if said[name] is not None])
+    past = {"author": row.updated_by, "created_at": row.updated_at, "reason": None}
+    _KEEP.run(tx, **said, **past, knowledge_id=row.id, version=row.version, changed=changed)
+
+
+def add_log(tx: Tx, values: dict[str, Any]) -> None:
+    _ADD_LOG.run(tx, **values)
+
+
+def add_assumption(tx: Tx, values: dict[str, Any]) -> int:
+    """Writes an assumption with its past; its id."""
+    return int(_ADD_SAID.value(tx, **values))
+
+
+def add_verdict(tx: Tx, assumption_id: int, values: dict[str, Any]) -> None:
+    _ADD_VERDICT.run(tx, assumption_id=assumption_id, **values)
