@@ -159,7 +159,7 @@ async def leave_a_past(desk: Desk) -> None:
     twins = [await desk.task("Twin", epic_name="Fence") for _ in range(2)]
     for verdict in ("partial", "validated"):
         desk.clock.advance(1.5)
-        raw = {"task_id": task["id"], "assumption_id": 1, "verdict": verdict, "reason": '"why"\n# not\n'}
+        raw: Json = {"task_id": task["id"], "assumption_id": 1, "verdict": verdict, "reason": '"why"\n# not\n'}
         await desk.do("capture_assumption_validation", **raw, agent_id=f"by {verdict}")
     add = {
         "task_id": task["id"],
@@ -169,7 +169,7 @@ async def leave_a_past(desk: Desk) -> None:
         "code_snippet": "\tx = 1\n",
     }
     await desk.do("add_ra_tag", **add)
-    items = [
+    items: list[Json] = [
         {"title": "#2", "content": " odd\n", "metadata": {"n": 1.5, "s": ["1", None, True], "é": {}}},
         {"title": "Twin", "content": "one", "category": "null", "tags": ["yes", "b c"], "priority": 5},
         {"title": "Twin", "content": "two", "epic_id": 1, "task_id": twins[1]["id"]},
