@@ -12,7 +12,7 @@ ProjectManagerError
 │                        NameTaken, ExternalKeyTaken, HasDependents, ProjectArchived, NotEmpty,
 │                        OperatorTokenFirst
 ├── PreconditionFailed   VersionMismatch
-├── TooLarge             BodyTooLarge
+├── TooLarge             BodyTooLarge, AnswerTooLarge
 ├── Invalid              all faults at once; UnknownArgument, IdempotencyMismatch
 ├── TooMany              ConnectionLimit
 ├── Unavailable          QueueFull, DatabaseBusy, QueryTimeout, DatabaseUnavailable, ShuttingDown
@@ -195,6 +195,10 @@ class TooLarge(ProjectManagerError):
 
 class BodyTooLarge(TooLarge):
     default_hint = "A request body is at most 1 MiB; import large plans with `project-manager import`."
+
+
+class AnswerTooLarge(TooLarge):
+    default_hint = "Ask for less: one project (project_id), or pages (GET /api/tasks)."
 
 
 class Invalid(ProjectManagerError):

@@ -3,6 +3,7 @@
 from project_manager.contract import commands, views
 from project_manager.domain.errors import (
     AgentNotFound,
+    AnswerTooLarge,
     ProjectNotFound,
 )
 from project_manager.operations.definition import READS, Operation, Tool
@@ -20,7 +21,7 @@ WATCHING = (
         board.BoardView,
         http="GET /api/board/state",
         snapshot=True,
-        errors=(ProjectNotFound,),
+        errors=(ProjectNotFound, AnswerTooLarge),
     ),
     Operation(
         "wait_for_events",

@@ -1,18 +1,21 @@
 """The whole board in one answer, for dashboards."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from itertools import islice
 from typing import Any
 
 import orjson
 
 from project_manager.contract import commands, views
+from project_manager.domain.errors import AnswerTooLarge
 from project_manager.domain.limits import LEAD_CHARACTERS
 from project_manager.services import finding, presenting
 from project_manager.store import epics, events, meta, projects, tasks
 from project_manager.store.transaction import Tx
 
-CARDS_AT_ONCE = 500
+AT_ONCE = 500
+BOARD_BYTES = 32 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,44 +33,70 @@ def state(tx: Tx, command: commands.GetBoardState) -> BoardView:
     """Read every project, epic and task at once, with the number of the last event it contains.
 
     With project_id only that project. Tasks keep the predecessor's is_locked, lock_holder and lock_expires_at
-    beside `lock`. Of a description longer than 280 characters only the beginning is here, and the task says
-    description_truncated; get_task has it whole.
+    beside `lock`. Of a description longer than 280 characters only the beginning is here, and its task, epic or
+    project says description_truncated; get_task, get_epic and get_project have it whole.
     """
     filters: dict[str, Any] = {}
     if command.project_id is not None:
         finding.project(tx, command.project_id)
         filters["project_id"] = command.project_id
-    counts = tasks.counts_by_project(tx)
     chosen = command.project_id
     return BoardView(
-        tasks=list(_cards(tx, filters)),
-        epics=[presenting.epic(row) for row in epics.everything(tx) if chosen in (None, row.project_id)],
-        projects=[
-            presenting.project(row, counts.get(row.id, {}))
-            for row in projects.everything(tx)
-            if chosen in (None, row.id)
-        ],
+        tasks=list(_encoded(_cards(tx, filters))),
+        epics=list(_encoded(_epics(tx, chosen))),
+        projects=list(_encoded(_projects(tx, chosen))),
         seq=events.head(tx),
         epoch=meta.epoch(tx),
     )
 
 
-def _cards(tx: Tx, filters: dict[str, Any]) -> Iterator[Any]:
-    """All cards as JSON, many to an element: as objects they would take many times the room."""
+def _encoded(things: Iterator[Any]) -> Iterator[Any]:
+    """The things as JSON, many to an element: as objects they would take many times the room. Raises AnswerTooLarge."""
+    size = 0
+    while some := list(islice(things, AT_ONCE)):
+        text = orjson.dumps(some)[1:-1]
+        size += len(text)
+        if size > BOARD_BYTES:
+            raise AnswerTooLarge(f"the board is larger than {BOARD_BYTES} bytes", limit=BOARD_BYTES)
+        yield orjson.Fragment(text)
+
+
+def _epics(tx: Tx, chosen: int | None) -> Iterator[Any]:
+    for row in epics.outlines(tx):
+        if chosen in (None, row.project_id):
+            yield _brief(presenting.epic(row))
+
+
+def _projects(tx: Tx, chosen: int | None) -> Iterator[Any]:
+    counts = tasks.counts_by_project(tx)
+    for row in projects.outlines(tx):
+        if chosen in (None, row.id):
+            yield _brief(presenting.project(row, counts.get(row.id, {})))
+
+
+def _brief(view: views.EpicView | views.ProjectView) -> Any:
+    return view if len(view.description) <= LEAD_CHARACTERS else _shortened(asdict(view))
+
+
+def _shortened(fields: dict[str, Any]) -> dict[str, Any]:
+    """With the beginning of a long description in its place."""
+    if len(fields["description"]) > LEAD_CHARACTERS:
+        fields["description"] = fields["description"][:LEAD_CHARACTERS]
+        fields["description_truncated"] = True
+    return fields
+
+
+def _cards(tx: Tx, filters: dict[str, Any]) -> Iterator[dict[str, Any]]:
     after: tuple[int, ...] | None = None
     more = True
     while more:
-        rows, more = tasks.page(tx, filters, order="id", after=after, limit=CARDS_AT_ONCE, description="lead")
-        if rows:
-            after = (rows[-1].id,)
-            yield orjson.Fragment(orjson.dumps([_card(tx, row) for row in rows])[1:-1])
+        rows, more = tasks.page(tx, filters, order="id", after=after, limit=AT_ONCE, description="lead")
+        yield from (_card(tx, row) for row in rows)
+        after = (rows[-1].id,) if rows else None
 
 
 def _card(tx: Tx, row: tasks.TaskRow) -> dict[str, Any]:
-    card = presenting.task_fields(tx, row)
-    if len(row.description) > LEAD_CHARACTERS:
-        card["description"] = row.description[:LEAD_CHARACTERS]
-        card["description_truncated"] = True
+    card = _shortened(presenting.task_fields(tx, row))
     lock: views.LockView | None = card["lock"]
     card["is_locked"] = lock is not None
     card["lock_holder"] = None if lock is None else lock.holder

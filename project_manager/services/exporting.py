@@ -11,7 +11,7 @@ from typing import Any
 from project_manager.clock import rfc3339
 from project_manager.domain.errors import ProjectNotFound
 from project_manager.domain.limits import PRIORITY_DEFAULT
-from project_manager.services import exporting_knowledge
+from project_manager.services import exporting_knowledge, finding
 from project_manager.services.exporting_knowledge import Titles
 from project_manager.services.references import Known, Resolver
 from project_manager.store import bulk, bulk_knowledge, epics, projects
@@ -29,7 +29,7 @@ def document(tx: Tx, only: str | None) -> dict[str, Any]:
     """Projects by id, epics by position, tasks by id; `only` names one project. Iterators stand for the long lists, to
     be drawn from in their order while `tx` is open. Raises ProjectNotFound.
     """
-    chosen = [row for row in projects.everything(tx) if only is None or row.name == only]
+    chosen = [row for row in projects.outlines(tx) if only is None or row.name == only]
     if only is not None and not chosen:
         raise ProjectNotFound(f"there is no project {only!r}", name=only)
     return _Export(tx, chosen).document()
@@ -42,7 +42,7 @@ class _Export:
         self._tx = tx
         self._projects = chosen
         self._epics: dict[int, list[EpicRow]] = {}
-        for epic in epics.everything(tx):
+        for epic in epics.outlines(tx):
             self._epics.setdefault(epic.project_id, []).append(epic)
         self._dependencies = bulk.dependencies(tx)
         self._conflicts = bulk.conflicts(tx)
@@ -94,7 +94,7 @@ class _Export:
     def _project(self, row: ProjectRow) -> dict[str, Any]:
         said: dict[str, Any] = {"name": row.name}
         if row.description:
-            said["description"] = row.description
+            said["description"] = finding.project(self._tx, row.id).description
         if row.archived_at is not None:
             said["archived"] = True
         inside = self._epics.get(row.id)
@@ -111,7 +111,7 @@ class _Export:
     def _epic(self, row: EpicRow) -> dict[str, Any]:
         said: dict[str, Any] = {"name": row.name}
         if row.description:
-            said["description"] = row.description
+            said["description"] = finding.epic(self._tx, row.id).description
         said |= {"status": row.status, "position": row.position}
         inside = (row.project_id, row.id) in self._inside
         return said | ({"tasks": self._tasks(row.project_id, row.id)} if inside else {})

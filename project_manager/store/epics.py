@@ -7,6 +7,7 @@ from sqlalchemy import Select, bindparam, delete, func, insert, select, text, up
 
 from project_manager.store import pages
 from project_manager.store.compiled import Statement
+from project_manager.store.leads import with_lead
 from project_manager.store.schema import epics
 from project_manager.store.transaction import Tx
 
@@ -31,6 +32,7 @@ _BY_NAME = Statement(
     select(*_COLUMNS).where(epics.c.project_id == bindparam("project_id"), epics.c.name == bindparam("name"))
 )
 _ALL = Statement(select(*_COLUMNS).order_by(epics.c.project_id, epics.c.position, epics.c.id))
+_OUTLINES = Statement(select(*with_lead(_COLUMNS)).order_by(epics.c.project_id, epics.c.position, epics.c.id))
 _NEXT_POSITION = Statement(
     select(func.coalesce(func.max(epics.c.position) + 1, 0)).where(epics.c.project_id == bindparam("project_id"))
 )
@@ -78,6 +80,11 @@ def by_name(tx: Tx, project_id: int, name: str) -> EpicRow | None:
 
 def everything(tx: Tx) -> list[EpicRow]:
     return [EpicRow._make(row) for row in _ALL.rows(tx)]
+
+
+def outlines(tx: Tx) -> list[EpicRow]:
+    """All of them, each with no more of its description than LEAD_CHARACTERS and one, which says that there is more."""
+    return [EpicRow._make(row) for row in _OUTLINES.rows(tx)]
 
 
 def next_position(tx: Tx, project_id: int) -> int:

@@ -7,6 +7,7 @@ from sqlalchemy import Select, bindparam, delete, func, insert, select, update
 
 from project_manager.store import pages
 from project_manager.store.compiled import Statement
+from project_manager.store.leads import with_lead
 from project_manager.store.schema import projects
 from project_manager.store.transaction import Tx
 
@@ -27,6 +28,7 @@ _COLUMNS = [projects.c[name] for name in ProjectRow._fields]
 _GET = Statement(select(*_COLUMNS).where(projects.c.id == bindparam("project_id")))
 _BY_NAME = Statement(select(*_COLUMNS).where(projects.c.name == bindparam("name")))
 _ALL = Statement(select(*_COLUMNS).order_by(projects.c.id))
+_OUTLINES = Statement(select(*with_lead(_COLUMNS)).order_by(projects.c.id))
 _ADD = Statement(
     insert(projects)
     .values(
@@ -67,6 +69,11 @@ def by_name(tx: Tx, name: str) -> ProjectRow | None:
 
 def everything(tx: Tx) -> list[ProjectRow]:
     return [ProjectRow._make(row) for row in _ALL.rows(tx)]
+
+
+def outlines(tx: Tx) -> list[ProjectRow]:
+    """All of them, each with no more of its description than LEAD_CHARACTERS and one, which says that there is more."""
+    return [ProjectRow._make(row) for row in _OUTLINES.rows(tx)]
 
 
 def add(tx: Tx, name: str, description: str) -> ProjectRow:

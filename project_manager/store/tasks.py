@@ -23,10 +23,10 @@ from sqlalchemy import (
 )
 from sqlalchemy.sql.expression import literal_column
 
-from project_manager.domain.limits import LEAD_CHARACTERS
 from project_manager.domain.statuses import Status
 from project_manager.store import pages
 from project_manager.store.compiled import Statement, each
+from project_manager.store.leads import with_lead
 from project_manager.store.schema import task_conflicts, task_dependencies, tasks
 from project_manager.store.transaction import Tx
 
@@ -131,17 +131,11 @@ def _links() -> list[ColumnElement[Any]]:
     ]
 
 
-def _with_description(description: ColumnElement[str]) -> Select[Any]:
-    """A row with something else in the place of its description."""
-    columns = [description.label("description") if column.name == "description" else column for column in COLUMNS]
-    return select(*columns, *_links())
-
-
 _ROW = select(*COLUMNS, *_links())
 _ROWS: dict[Description, Select[Any]] = {
     "whole": _ROW,
-    "lead": _with_description(func.substr(tasks.c.description, 1, LEAD_CHARACTERS + 1)),
-    "none": _with_description(literal_column("''")),
+    "lead": select(*with_lead(COLUMNS), *_links()),
+    "none": select(*[literal_column("''").label(c.name) if c.name == "description" else c for c in COLUMNS], *_links()),
 }
 _GET = Statement(_ROW.where(tasks.c.id == bindparam("task_id")))
 _BY_KEY = Statement(

@@ -10,11 +10,13 @@ import anyio
 import anyio.to_thread
 import httpx
 import pytest
+import yaml
 
 from project_manager.calls import Caller
 from project_manager.catalogue import BY_NAME
 from project_manager.contract.progress import followed
 from project_manager.domain.errors import QueueFull
+from project_manager.services import board
 from project_manager.store import bulk, dialect, long_reads
 from project_manager.web import streaming
 from tests.desk import PATIENCE, Desk, Json
@@ -127,6 +129,32 @@ async def test_the_board_has_the_beginning_of_long_descriptions_and_short_ones_w
     assert [card["description"] for card in cards] == [text[:280] for text in texts]
     assert ["description_truncated" in card for card in cards] == [False, False, False, True, True]
     assert (await desk.look(5))["description"] == LONG
+
+
+@pytest.mark.promise("memory:bounded")
+async def test_projects_and_epics_are_shortened_on_the_board_and_nowhere_else(served: Served, desk: Desk) -> None:
+    await desk.do("create_project", name="Long", description=LONG)
+    await desk.do("create_epic", project_id=1, name="Long", description=LONG)
+    await desk.do("create_epic", project_id=1, name="Short", description="short")
+    shown = await served.ok("GET", "/api/board/state")
+    long, short = shown["epics"]
+    for cut in (shown["projects"][0], long):
+        assert (cut["description"], cut["description_truncated"]) == (LONG[:280], True)
+    assert short == await desk.do("get_epic", epic_id=2)
+    document = yaml.safe_load(await desk.text("export_plan"))["projects"][0]
+    assert [document["description"], document["epics"][0]["description"]] == [LONG, LONG]
+
+
+@pytest.mark.promise("memory:bounded")
+async def test_a_board_that_is_too_large_is_refused_with_what_to_ask_for(
+    served: Served, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await desk.do("create_tasks", project_name="Garden", tasks=[{"name": "one of many"}] * 30)
+    await desk.task("alone", project_name="House")
+    monkeypatch.setattr(board, "BOARD_BYTES", 10_000)
+    error = await served.refused(413, "GET", "/api/board/state")
+    assert (error["code"], error["details"]) == ("answer_too_large", {"limit": 10_000})
+    assert len((await served.ok("GET", "/api/board/state?project_id=2"))["tasks"]) == 1
 
 
 async def test_a_board_of_many_cards_has_each_once_in_order(served: Served, desk: Desk) -> None:

@@ -253,6 +253,25 @@ def test_ten_thousand_tasks_are_a_few_cards_in_the_page(service: Service, browse
         expect(tab.card_in("IN_PROGRESS", 9999)).to_be_visible()
 
 
+def test_a_project_with_a_long_description_shows_it_on_request_and_keeps_it_when_it_is_renamed(
+    service: Service, browser: Browser, team: Team
+) -> None:
+    text = "Move the shop. " * 100 + "Then celebrate."
+    project = team.project("Move", description=text)
+    with dashboard(service, browser) as tab:
+        tab.open("/?view=projects")
+        shown = tab.page.get_by_test_id("project")
+        expect(shown).not_to_contain_text("Then celebrate.")
+        shown.get_by_role("button", name="Edit project Move").click()
+        tab.dialog.get_by_label("Name").fill("Moved")
+        tab.dialog.get_by_role("button", name="Save").click()
+        expect(tab.toast("Saved")).to_be_visible()
+        assert team.send("GET", f"/api/projects/{project}")["description"] == text
+        tab.page.reload()
+        shown.get_by_role("button", name="Show all of it").click()
+        expect(shown).to_contain_text("Then celebrate.")
+
+
 def test_a_long_description_is_whole_wherever_it_is_looked_for_read_or_changed(
     service: Service, browser: Browser, team: Team
 ) -> None:

@@ -4,7 +4,7 @@ import { ask, complain, openDialog, toast } from "./ask.js";
 import { serverNow } from "./clock.js";
 import { countdown } from "./format.js";
 import { dispatchNow, state } from "./store.js";
-import { markDirty, readTask } from "./sync.js";
+import { markDirty, readPlan, readTask } from "./sync.js";
 import { CLOSED, STATUS_NAMES } from "./words.js";
 
 const path = (task) => `/api/tasks/${task.id}`;
@@ -30,6 +30,15 @@ async function write(task, call) {
 export async function editTask(task) {
   try {
     openDialog("task", { task: task.description_truncated ? await readTask(task.id) : task });
+  } catch (error) {
+    complain(error);
+  }
+}
+
+/** The same for a project or an epic. */
+export async function editPlan(kind, item) {
+  try {
+    openDialog(kind, { [kind]: item.description_truncated ? await readPlan(kind, item.id) : item });
   } catch (error) {
     complain(error);
   }

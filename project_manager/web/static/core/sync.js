@@ -70,6 +70,13 @@ export async function readTask(id) {
   return task;
 }
 
+/** A project or an epic whole, as with tasks. */
+export async function readPlan(kind, id) {
+  const item = await get(`/api/${kind}s/${id}`);
+  dispatch({ type: "plans", [`${kind}s`]: [item] });
+  return item;
+}
+
 /** What is searched for may stand in a part of a description that is not here: the server says which tasks have it. */
 async function searchFurther(q) {
   const tasks = await everyTask({ q, fields: "id" });

@@ -1,10 +1,12 @@
 // Projects and their epics: how far they are, and what can be done with them.
+import { editPlan } from "../core/actions.js";
 import { patch, remove } from "../core/api.js";
 import { ask, complain, openDialog, toast } from "../core/ask.js";
 import { plural } from "../core/format.js";
 import { html } from "../core/html.js";
 import { follow, hrefOf } from "../core/route.js";
 import { dispatch, state, useStore } from "../core/store.js";
+import { readPlan } from "../core/sync.js";
 import { EPIC_STATUS_NAMES, STATUSES, STATUS_NAMES, canWrite } from "../core/words.js";
 import { Ago, Empty } from "../ui/chips.js";
 import { Icon } from "../ui/icons.js";
@@ -69,7 +71,7 @@ const total = (counts) => Object.values(counts ?? {}).reduce((sum, number) => su
 
 function Tools({ kind, item, counts, children }) {
   return html`<span class="tools">${children}
-    <button type="button" class="quiet icon-button" aria-label=${`Edit ${kind} ${item.name}`} onClick=${() => openDialog(kind, { [kind]: item })}><${Icon} name="edit" /></button>
+    <button type="button" class="quiet icon-button" aria-label=${`Edit ${kind} ${item.name}`} onClick=${() => editPlan(kind, item)}><${Icon} name="edit" /></button>
     <button type="button" class="quiet icon-button" aria-label=${`Delete ${kind} ${item.name}`} onClick=${() => erase(kind, item, total(counts))}><${Icon} name="trash" /></button></span>`;
 }
 
@@ -80,6 +82,12 @@ function Epic({ epic, counts, writer }) {
     ${writer && html`<${Tools} kind="epic" item=${epic} counts=${counts} />`}</li>`;
 }
 
+function Description({ project }) {
+  if (!project.description) return null;
+  const more = () => readPlan("project", project.id).catch(complain);
+  return html`<p class="muted lines">${project.description}${project.description_truncated && html`… <button type="button" class="small" onClick=${more}>Show all of it</button>`}</p>`;
+}
+
 function Project({ project, numbers, writer }) {
   const counts = numbers.projects.get(project.id);
   const epics = [...state.epics.values()].filter((epic) => epic.project_id === project.id).sort((a, b) => a.position - b.position || a.id - b.id);
@@ -87,7 +95,7 @@ function Project({ project, numbers, writer }) {
   return html`<article class=${project.archived_at ? "project archived" : "project"} data-testid="project">
     <header><h2><a href=${hrefOf(changes)} onClick=${(event) => follow(event, changes)}>${project.name}</a></h2>${project.archived_at && html`<span class="tag">Archived <${Ago} at=${project.archived_at} /></span>`}<span class="push"></span>
       ${writer && html`<${Tools} kind="project" item=${project} counts=${counts}><button type="button" class="small" onClick=${() => openDialog("epic", { project: project.id })}><${Icon} name="plus" />Epic</button><button type="button" class="small" onClick=${() => archive(project)}>${project.archived_at ? "Unarchive" : "Archive"}</button><//>`}</header>
-    ${project.description && html`<p class="muted lines">${project.description}</p>`}
+    <${Description} project=${project} />
     <${Progress} counts=${counts} />
     ${epics.length > 0 && html`<ul class="epics">${epics.map((epic) => html`<${Epic} key=${epic.id} epic=${epic} counts=${numbers.epics.get(epic.id)} writer=${writer} />`)}</ul>`}
   </article>`;
