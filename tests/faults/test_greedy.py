@@ -18,7 +18,7 @@ ATTEMPTS, PATIENCE = 20, 30.0
 IDENTITY = {"accept-encoding": "identity"}
 PEAK_MB = 220
 """Idle it takes 95 MB, and a container of compose.yaml may have 512. In between are 3 readers and 2 exports at work,
-each on a few MB with its page cache, and what the sockets of 24 clients hold: 135 MB were seen. The text is 62 MB:
+each on a few MB with its page cache, and what the sockets of 24 clients hold: 140 MB were seen. The text is 62 MB:
 what held all of it, encoded, for two clients would be above."""
 
 
