@@ -1,0 +1,44 @@
+"""The nginx of deploy/tls, run on the host in front of the published ports as the guide has it."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.deploy.stack import CHECKOUT, Stack, docker, run, wait_until
+
+NAME = "project-manager-test-nginx"
+CONFIGURATION = CHECKOUT / "deploy" / "tls" / "nginx-tls.conf"
+AROUND_IT = "pid /tmp/nginx.pid;\nevents {}\nhttp {\n  access_log off;\n  include /etc/nginx/tls.conf;\n}\n"
+KEYS = "/etc/ssl/pm.example.com"
+
+
+@pytest.fixture
+def certificate(tmp_path: Path) -> Path:
+    """A certificate for localhost; its key stands beside it, under the names that the configuration has."""
+    words = "req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost -addext subjectAltName=DNS:localhost"
+    made = tmp_path / "fullchain.pem"
+    run("openssl", *words.split(), "-keyout", str(tmp_path / "privkey.pem"), "-out", str(made))
+    return made
+
+
+@pytest.fixture
+def nginx(stack: Stack, certificate: Path, tmp_path: Path) -> Iterator[None]:
+    (tmp_path / "nginx.conf").write_text(AROUND_IT)
+    mounts = [f"{tmp_path}/nginx.conf:/etc/nginx/nginx.conf:ro", f"{CONFIGURATION}:/etc/nginx/tls.conf:ro"]
+    mounts.append(f"{tmp_path}:{KEYS}:ro")
+    volumes = [word for mount in mounts for word in ("--volume", mount)]
+    docker("run", "--detach", "--name", NAME, "--network", "host", *volumes, "nginx:stable", "nginx", "-g", "daemon off;")
+    yield
+    docker("rm", "--force", NAME)
+
+
+def test_everything_works_through_the_nginx_that_ends_tls(nginx: None, certificate: Path) -> None:
+    def listens() -> bool:
+        done = run("openssl", "s_client", "-connect", "localhost:443", stdin="", check=False)
+        return done.returncode == 0
+
+    wait_until("nginx listens", listens, 10)
+    verify = ("deploy/verify-deployment.py", "--url", "https://localhost", "--ca-file", str(certificate))
+    said = run(*verify, check=False)
+    assert said.returncode == 0, said.stdout + said.stderr + docker("logs", NAME)
