@@ -12,7 +12,6 @@ from prometheus_client import (
     CollectorRegistry,
     Counter,
     Gauge,
-    Histogram,
     Info,
     ProcessCollector,
     disable_created_metrics,
@@ -79,10 +78,10 @@ class Metrics:
         self._mcp_closed = self._counter("pm_mcp_sessions_closed", "MCP sessions closed.")
 
     def _make_storage(self) -> None:
-        self._batch_jobs = Histogram(
-            "pm_writer_batch_jobs", "Write jobs in one transaction.", buckets=JOBS, registry=self.registry
+        self._batch_jobs = self._timed(None, _Series("pm_writer_batch_jobs", "Write jobs in one transaction.", ()), JOBS)
+        self._batch_seconds = self._timed(
+            None, _Series("pm_writer_batch_duration_seconds", "Time of one write transaction.", ()), SECONDS
         )
-        self._batch_seconds = self._histogram("pm_writer_batch_duration", "Time of one write transaction.", SECONDS)
         self._queries = self._timed(
             None,
             _Series("pm_query_duration_seconds", "Time of a read or write in the database.", ("query",)),
@@ -111,9 +110,6 @@ class Metrics:
     def _counter(self, name: str, doc: str, *labels: str) -> Counter:
         return Counter(f"{name}_total", doc, labels, registry=self.registry)
 
-    def _histogram(self, name: str, doc: str, buckets: tuple[float, ...]) -> Histogram:
-        return Histogram(f"{name}_seconds", doc, buckets=buckets, registry=self.registry)
-
     def _timed(self, counted: _Series | None, took: _Series, bounds: tuple[float, ...]) -> _Timed:
         timed = _Timed(counted, took, bounds)
         self.registry.register(timed)
@@ -139,8 +135,8 @@ class Metrics:
 
     def batch(self, jobs: int, seconds: float) -> None:
         """One transaction of the writer."""
-        self._batch_jobs.observe(jobs)
-        self._batch_seconds.observe(seconds)
+        self._batch_jobs((), jobs)
+        self._batch_seconds((), seconds)
 
     def query(self, name: str, seconds: float) -> None:
         """One read or write of the store, by its name."""

@@ -54,7 +54,7 @@ class EventRow(NamedTuple):
 
 _COLUMNS = [events.c[name] for name in EventRow._fields]
 _WRITTEN = EventRow._fields[1:]
-_AT_ONCE = (16, 4, 1)
+_AT_ONCE = (16, 4, 2, 1)
 _AFTER = Statement(
     select(*_COLUMNS).where(events.c.seq > bindparam("since")).order_by(events.c.seq).limit(bindparam("limit"))
 )
