@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx
@@ -61,14 +62,14 @@ class Team:
             try:
                 answer = client.post(path, json=body, headers=key)
             except httpx.HTTPError as error:
-                self.faults.append(f"{path}: {error!r}")
+                self.faults.append(f"{datetime.now(UTC):%H:%M:%S.%f} {path}: {error!r}")
             else:
                 if answer.status_code == 200:
                     result: dict[str, Any] = answer.json()
                     return result
                 if answer.status_code < 500:
                     raise Refused(f"{path} answered {answer.status_code}: {answer.text}")
-                self.faults.append(f"{path}: {answer.status_code} {answer.text[:200]}")
+                self.faults.append(f"{datetime.now(UTC):%H:%M:%S.%f} {path}: {answer.status_code} {answer.text[:200]}")
             self.stop.wait(0.25)
         raise Refused(f"{path} failed {PATIENCE} times: {self.faults[-1]}")
 
