@@ -85,7 +85,7 @@ def test_a_release_is_taken_back_on_the_schema_of_the_next_one_and_nothing_is_lo
     old = images_of(stack)
     build_next_release(tmp_path, NEW_COLUMN)
     run("deploy/upgrade.sh", timeout=180)
-    make_tasks(api, project, 2000)
+    make_tasks(api, project, 8000)
     with at_work(project) as team:
         docker("tag", release, IMAGE)
         run("deploy/upgrade.sh", timeout=180)
