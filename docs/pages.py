@@ -95,7 +95,7 @@ def _columns(operation: Operation) -> tuple[str, ...]:
 
 
 def _routes(operation: Operation) -> str:
-    return "<br>".join(f"`{route}`" for route in (operation.http, *operation.aliases) if route)
+    return "<br>".join(f"`{route}`" for route in (operation.http, *operation.aliases) if route) or "no"
 
 
 def _tool(operation: Operation) -> str:

@@ -1,4 +1,6 @@
-"""Who has a stream open: a token that is revoked, here or by another process, ends what was opened with it."""
+"""Who has a stream open: a token that is revoked, here or by another process, ends what was opened with it, and the
+first token ends what was opened without one.
+"""
 
 import logging
 from collections.abc import Awaitable, Callable, Iterator
@@ -63,7 +65,8 @@ class Guests:
             ends = list(self._ends.get(secret, {}).values())
             for end in ends:
                 end()
-            log_action(log, "streams_ended", reason="token_revoked", streams=len(ends))
+            reason = "token_needed" if secret is None else "token_revoked"
+            log_action(log, "streams_ended", reason=reason, streams=len(ends))
 
 
 def _unwelcome(tx: Tx, *, secrets: list[Secret], required: bool) -> list[Secret]:

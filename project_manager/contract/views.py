@@ -298,6 +298,20 @@ class TokenView:
 
 
 @dataclass(frozen=True, slots=True)
+class RevokedTokenView(TokenView):
+    """A token that was revoked; `notice` says what follows when no token is left."""
+
+    notice: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ClearedTokensView:
+    """How many tokens were forgotten, revoked ones included."""
+
+    forgotten: int
+
+
+@dataclass(frozen=True, slots=True)
 class ChangeView:
     """What an import does to one thing."""
 

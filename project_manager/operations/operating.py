@@ -1,6 +1,7 @@
 """Plans in and out, and tokens."""
 
 from project_manager.contract import commands, views
+from project_manager.contract.tokens import ClearTokens
 from project_manager.domain.actors import Role
 from project_manager.domain.errors import (
     IdempotencyMismatch,
@@ -61,10 +62,18 @@ OPERATING = (
         "revoke_token",
         tokens.revoke,
         commands.RevokeToken,
-        views.TokenView,
+        views.RevokedTokenView,
         http="DELETE /api/tokens/{token_id}",
         kind=Kind.WRITE,
         role=Role.OPERATOR,
         errors=(TokenNotFound,),
+    ),
+    Operation(
+        "clear_tokens",
+        tokens.clear,
+        ClearTokens,
+        views.ClearedTokensView,
+        kind=Kind.WRITE,
+        role=Role.OPERATOR,
     ),
 )

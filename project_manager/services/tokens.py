@@ -3,7 +3,9 @@
 import hashlib
 import secrets
 
+from project_manager.clock import rfc3339
 from project_manager.contract import commands, cursor, views
+from project_manager.contract.tokens import ClearTokens
 from project_manager.domain.actors import LOCAL, Actor, Role
 from project_manager.domain.errors import NameTaken, TokenNotFound, Unauthorized
 from project_manager.services.presenting import time_or_none
@@ -12,16 +14,25 @@ from project_manager.store.tokens import TokenRow
 from project_manager.store.transaction import Tx
 
 PREFIX = "pm_"
+NOBODY_GETS_IN = (
+    "no token is left: nobody gets in until `project-manager token create` makes one, "
+    "or `project-manager token clear` opens the doors to everybody"
+)
 _ROLES = {"viewer": Role.VIEWER, "agent": Role.AGENT, "operator": Role.OPERATOR}
 
 
 def create(tx: Tx, command: commands.CreateToken) -> views.TokenView:
     """Make a token. Its secret is in this answer and nowhere else; only a hash is stored.
 
-    With agent_id the token acts as that agent and no other. From the first token on every door asks for one.
+    With agent_id the token acts as that agent and no other. From the first token on every door asks for one, even
+    when all are revoked. A name is free again when its token is revoked.
     """
     if tokens.by_name(tx, command.name) is not None:
-        raise NameTaken(f"there is a token called {command.name!r} already", name=command.name)
+        raise NameTaken(
+            f"there is a token called {command.name!r} already",
+            hint=f"Choose another name, or revoke that one first: `project-manager token revoke {command.name}`.",
+            name=command.name,
+        )
     secret = PREFIX + secrets.token_urlsafe(32)
     row = tokens.add(tx, command.name, command.role, command.agent_id, digest(secret))
     return _shown(row, secret)
@@ -36,20 +47,31 @@ def list_tokens(tx: Tx, command: commands.ListTokens) -> views.Page[views.TokenV
     return views.Page([_shown(row) for row in shown], following, total)
 
 
-def revoke(tx: Tx, command: commands.RevokeToken) -> views.TokenView:
-    """Revoke a token: it opens no door any more."""
+def revoke(tx: Tx, command: commands.RevokeToken) -> views.RevokedTokenView:
+    """Revoke a token: it opens no door any more.
+
+    When no token is left nobody gets in, and `notice` says so: the doors do not open again by themselves.
+    """
     row = tokens.get(tx, command.token_id)
     if row is None:
         raise TokenNotFound(f"there is no token {command.token_id}", token_id=command.token_id)
-    return _shown(row if row.revoked_at is not None else tokens.revoke(tx, row.id))
+    if row.revoked_at is None:
+        row = tokens.revoke(tx, row.id)
+    notice = None if tokens.live(tx) else NOBODY_GETS_IN
+    return views.RevokedTokenView(*_fields(row), notice=notice)
+
+
+def clear(tx: Tx, command: ClearTokens) -> views.ClearedTokensView:
+    """Forget every token, at the command line only: without AUTH_REQUIRED the doors are open to everybody again."""
+    return views.ClearedTokensView(tokens.clear(tx))
 
 
 def identify(tx: Tx, secret: str | None, *, required: bool) -> Actor:
-    """Who comes with this secret. Without tokens in the database, and unless `required`, everybody is the local
-    person.
+    """Who comes with this secret. Unless `required`, everybody is the local person for as long as no token was ever
+    made; that all of them are revoked opens no door.
     """
     if secret is None:
-        if required or tokens.live(tx):
+        if required or tokens.ever(tx):
             raise Unauthorized("this server asks for a token")
         return LOCAL
     row = tokens.by_hash(tx, digest(secret))
@@ -66,5 +88,8 @@ def digest(secret: str) -> str:
 
 
 def _shown(row: TokenRow, secret: str | None = None) -> views.TokenView:
-    created = time_or_none(row.created_at) or ""
-    return views.TokenView(row.id, row.name, row.role, row.agent_id, created, time_or_none(row.revoked_at), secret)
+    return views.TokenView(*_fields(row), secret)
+
+
+def _fields(row: TokenRow) -> tuple[int, str, str, str | None, str, str | None]:
+    return row.id, row.name, row.role, row.agent_id, rfc3339(row.created_at), time_or_none(row.revoked_at)

@@ -251,9 +251,9 @@ tokens = Table(
     Column("hash", Text, nullable=False),
     Column("created_at", Integer, nullable=False),
     Column("revoked_at", Integer),
-    UniqueConstraint("name"),
     UniqueConstraint("hash"),
     CheckConstraint("role IN ('viewer', 'agent', 'operator')", name="role"),
+    Index("uq_tokens_name_live", "name", unique=True, sqlite_where=text("revoked_at IS NULL")),
     sqlite_autoincrement=True,
 )
 

@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from sqlalchemy import bindparam, func, insert, select, update
+from sqlalchemy import bindparam, delete, func, insert, select, update
 
 from project_manager.store.compiled import Statement
 from project_manager.store.schema import tokens
@@ -22,7 +22,7 @@ class TokenRow(NamedTuple):
 
 _COLUMNS = [tokens.c[name] for name in TokenRow._fields]
 _BY_HASH = Statement(select(*_COLUMNS).where(tokens.c.hash == bindparam("hash"), tokens.c.revoked_at.is_(None)))
-_BY_NAME = Statement(select(*_COLUMNS).where(tokens.c.name == bindparam("name")))
+_BY_NAME = Statement(select(*_COLUMNS).where(tokens.c.name == bindparam("name"), tokens.c.revoked_at.is_(None)))
 _GET = Statement(select(*_COLUMNS).where(tokens.c.id == bindparam("token_id")))
 _PAGE = Statement(
     select(*_COLUMNS).where(tokens.c.id > bindparam("after")).order_by(tokens.c.id).limit(bindparam("limit"))
@@ -43,6 +43,7 @@ _ADD = Statement(
 _REVOKE = Statement(
     update(tokens).where(tokens.c.id == bindparam("token_id")).values(revoked_at=bindparam("now")).returning(*_COLUMNS)
 )
+_CLEAR = Statement(delete(tokens))
 
 
 def by_hash(tx: Tx, digest: str) -> TokenRow | None:
@@ -52,6 +53,7 @@ def by_hash(tx: Tx, digest: str) -> TokenRow | None:
 
 
 def by_name(tx: Tx, name: str) -> TokenRow | None:
+    """The live token of this name."""
     row = _BY_NAME.row(tx, name=name)
     return None if row is None else TokenRow._make(row)
 
@@ -66,6 +68,11 @@ def page(tx: Tx, *, after: int, limit: int) -> tuple[list[TokenRow], int]:
     return [TokenRow._make(row) for row in rows], int(_COUNT.value(tx))
 
 
+def ever(tx: Tx) -> int:
+    """How many tokens were made, revoked ones included."""
+    return int(_COUNT.value(tx))
+
+
 def live(tx: Tx) -> int:
     """How many tokens open a door."""
     return int(_LIVE.value(tx))
@@ -77,3 +84,8 @@ def add(tx: Tx, name: str, role: str, agent_id: str | None, digest: str) -> Toke
 
 def revoke(tx: Tx, token_id: int) -> TokenRow:
     return TokenRow._make(_REVOKE.row(tx, token_id=token_id, now=tx.now) or ())
+
+
+def clear(tx: Tx) -> int:
+    """Forgets every token; how many there were."""
+    return _CLEAR.run(tx)

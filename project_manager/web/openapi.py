@@ -41,18 +41,19 @@ ALWAYS: tuple[type[ProjectManagerError], ...] = (MalformedBody, Unauthorized, Ro
 
 def document() -> dict[str, Any]:
     """The whole description."""
+    served = [operation for operation in OPERATIONS if operation.http]
     commands, definitions = models_json_schema(
-        [(operation.command, "validation") for operation in OPERATIONS], ref_template=REFERENCE
+        [(operation.command, "validation") for operation in served], ref_template=REFERENCE
     )
     del commands
     views: dict[str, Any] = {}
     schemas: dict[str, Any] = {**definitions.get("$defs", {}), "Error": ERROR_SCHEMA}
-    for operation in OPERATIONS:
+    for operation in served:
         schema = TypeAdapter(operation.view).json_schema(mode="serialization", ref_template=REFERENCE)
         schemas.update(schema.pop("$defs", {}))
         views[operation.name] = schema
     paths: dict[str, dict[str, Any]] = {}
-    for operation in OPERATIONS:
+    for operation in served:
         method, path = operation.http.split(" ")
         if operation.http.startswith(PARTIAL):
             _leave_out_defaults(schemas[operation.command.__name__])

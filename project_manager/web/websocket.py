@@ -27,6 +27,7 @@ GOING_AWAY = 1001
 TRY_AGAIN_LATER = 1013
 SEND_SECONDS = 10
 SLOW_CLOSE_SECONDS = 30
+_UNWELCOME = {True: "the token was revoked", False: "this server asks for a token now: connect again with one"}
 
 
 class _Patience:
@@ -111,8 +112,8 @@ class Updates:
         try:
             with anyio.CancelScope() as unwelcome, self._runtime.guests.staying(secret, unwelcome.cancel):
                 await self._follow(wish, send)
-            outcome[0] = "revoked"
-            await _close(send, UNAUTHORIZED_CLOSE, "the token was revoked")
+            outcome[0] = "revoked" if secret is not None else "uninvited"
+            await _close(send, UNAUTHORIZED_CLOSE, _UNWELCOME[secret is not None])
         except (Overflow, TimeoutError):
             outcome[0] = "slow"
             reason = "too slow: connect again with since=<your last seq>"

@@ -22,6 +22,7 @@ FIRST = (
     '\'{"agent_id": "ann", "reason": "lock_expired"}\')',
     "INSERT INTO agents VALUES ('ann', 'agent', 1, 2)",
     "INSERT INTO answers VALUES ('ann', 'k', 'h', '{}', 3)",
+    "INSERT INTO tokens VALUES (4, 'worker', 'agent', 'ann', 'h1', 5, 6)",
 )
 
 
@@ -48,8 +49,9 @@ def contents(path: Path) -> dict[str, list[tuple[Any, ...]]]:
     """All rows of all tables of the first schema, and how it was made."""
     connection = dialect.connect(str(path))
     try:
-        names = ("projects", "epics", "tasks", "task_logs", "events", "agents", "answers", "meta", "tasks_fts")
-        return {name: connection.execute(f"SELECT * FROM {name}").fetchall() for name in names}
+        names = ("projects", "epics", "tasks", "task_logs", "events", "agents", "answers", "tokens", "meta", "tasks_fts")
+        found = {name: connection.execute(f"SELECT * FROM {name}").fetchall() for name in names[:-1]}
+        return {**found, "tasks_fts": connection.execute("SELECT name, description FROM tasks_fts").fetchall()}
     finally:
         connection.close()
 
@@ -79,6 +81,29 @@ def test_old_losses_are_found_through_the_new_index(first: Path) -> None:
         "AND json_extract(data, '$.reason') IN ('lock_expired', 'forced') AND at > 0"
     )
     assert asked(first, question) == [(11,)]
+
+
+def test_the_name_of_a_revoked_token_is_free_after_the_migration_and_ids_go_on(first: Path) -> None:
+    upgrade(str(first))
+    add = "INSERT INTO tokens (name, role, hash, created_at) VALUES ('worker', 'agent', ?, 7)"
+    connection = dialect.connect(str(first))
+    connection.execute(add, ("h2",))
+    with pytest.raises(dialect.IntegrityError):
+        connection.execute(add, ("h3",))
+    connection.execute("DELETE FROM tokens")
+    connection.execute(add, ("h3",))
+    assert connection.execute("SELECT id FROM tokens").fetchall() == [(6,)]
+    connection.close()
+
+
+def test_tasks_of_before_are_found_by_their_external_keys(first: Path) -> None:
+    asked(first, "UPDATE tasks SET external_key = 'FND-3'")
+    upgrade(str(first))
+    question = "SELECT rowid FROM tasks_fts WHERE tasks_fts MATCH '\"FND-3\"*'"
+    assert asked(first, question) == [(7,)]
+    asked(first, "UPDATE tasks SET external_key = 'OTHER-1'")
+    assert asked(first, question) == []
+    asked(first, "INSERT INTO tasks_fts (tasks_fts, rank) VALUES ('integrity-check', 1)")
 
 
 def test_what_the_previous_release_writes_is_taken_by_the_new_schema(first: Path) -> None:
