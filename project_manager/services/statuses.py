@@ -8,7 +8,7 @@ from project_manager.domain.readiness import not_ready, obstacles
 from project_manager.domain.statuses import CLOSED, ENDS_LEASE, Status, check_move
 from project_manager.services import finding, leases, moves, presenting
 from project_manager.services.presenting import lease_of
-from project_manager.services.writing import check_writer
+from project_manager.services.writing import check_writer, takes_away
 from project_manager.store.tasks import TaskRow
 from project_manager.store.transaction import Tx
 
@@ -26,7 +26,7 @@ def update_status(tx: Tx, command: commands.UpdateTaskStatus) -> views.StatusCha
     finding.check_force(tx, command.force)
     row = finding.task(tx, command.task_id)
     if command.note:
-        check_writer(tx, row, command.fence)
+        check_writer(tx, row, command.fence, force=command.force)
         moves.note(tx, row, tx.actor.id, "progress", command.note)
     moved = move(tx, row, command.status, fence=command.fence, reopen=command.reopen, force=command.force)
     lease = lease_of(moved, tx.now)
@@ -47,7 +47,7 @@ def update_status(tx: Tx, command: commands.UpdateTaskStatus) -> views.StatusCha
 
 def move(tx: Tx, row: TaskRow, target: Status, *, fence: int | None, reopen: bool, force: bool) -> TaskRow:
     lease = lease_of(row, tx.now)
-    forced = force and lease is not None and lease.holder != tx.actor.id
+    forced = takes_away(tx, row, force=force)
     if not forced:
         _check_mover(tx, row, fence)
     check_move(Status(row.status), target, reopen=reopen, task_id=row.id)

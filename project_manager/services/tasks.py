@@ -190,7 +190,7 @@ def update(tx: Tx, command: commands.UpdateTask) -> views.TaskView:
     finding.check_force(tx, command.force)
     row = finding.task(tx, command.task_id)
     finding.check_version("task", row.version, command.version)
-    check_writer(tx, row, command.fence)
+    check_writer(tx, row, command.fence, force=command.force)
     changes = {name: getattr(command, name) for name in _FIELDS if name in command.model_fields_set}
     if not changes and command.status is None and command.log_entry is None and not command.assumptions:
         raise _invalid(

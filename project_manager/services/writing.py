@@ -7,14 +7,21 @@ from project_manager.store.tasks import TaskRow
 from project_manager.store.transaction import Tx
 
 
-def check_writer(tx: Tx, row: TaskRow, fence: int | None) -> None:
-    """Agents write about a held task only under its lease; people may always add to it."""
-    if tx.actor.is_agent or fence is not None:
+def takes_away(tx: Tx, row: TaskRow, *, force: bool) -> bool:
+    """Whether the write passes over a lease of another; that it may is checked before (finding.check_force)."""
+    lease = lease_of(row, tx.now)
+    return force and lease is not None and lease.holder != tx.actor.id
+
+
+def check_writer(tx: Tx, row: TaskRow, fence: int | None, *, force: bool = False) -> None:
+    """Agents write about a held task only under its lease; people may always add to it, and so may `force`."""
+    if (tx.actor.is_agent or fence is not None) and not takes_away(tx, row, force=force):
         check_holder(lease_of(row, tx.now), tx.actor.id, fence, task_id=row.id, current_fence=row.fence)
 
 
 def renewed_by_writing(tx: Tx, row: TaskRow, fence: int | None) -> TaskRow:
+    """The writer's own lease is renewed, unless it needs a fence and was written about without one (a comment)."""
     lease = lease_of(row, tx.now)
-    if lease is None or lease.holder != tx.actor.id:
+    if lease is None or lease.holder != tx.actor.id or (lease.fenced and fence is None):
         return row
     return moves.renew(tx, row, ttl=lease.ttl, fenced=fence is not None)

@@ -159,6 +159,38 @@ async def test_a_person_takes_a_held_task_away_only_with_force(desk: Desk) -> No
 # fences
 
 
+@pytest.mark.parametrize("who", [{}, {"agent_id": "boss"}], ids=["person", "agent id"])
+@pytest.mark.parametrize(
+    ("operation", "more", "logged"),
+    [
+        ("update_task_status", {"status": "TODO"}, []),
+        ("update_task_status", {"status": "TODO", "note": "too slow"}, ["too slow"]),
+        ("update_task", {"status": "TODO"}, []),
+        ("update_task", {"status": "TODO", "priority": 0, "log_entry": "too slow"}, ["too slow"]),
+    ],
+)
+async def test_force_takes_a_held_task_away_whatever_is_sent_with_it(
+    desk: Desk, who: Json, operation: str, more: Json, logged: list[str]
+) -> None:
+    number, _ = await held(desk)
+    since = await desk.head()
+    await desk.do(operation, task_id=number, force=True, **more, **who)
+    seen = await desk.look(number)
+    assert (seen["status"], seen["lock"]) == ("TODO", None)
+    assert [entry["body"] for entry in await desk.logs(number)] == logged
+    (unlocked,) = await desk.events(since, "task.unlocked")
+    assert (unlocked["reason"], unlocked["agent_id"]) == ("forced", "ann")
+    check(desk)
+
+
+async def test_force_does_not_make_a_stale_fence_good(desk: Desk) -> None:
+    number, lock = await held(desk)
+    for operation, more in [("update_task_status", {"note": "x"}), ("update_task", {"priority": 0})]:
+        stale: Json = {"task_id": number, "status": "TODO", "agent_id": "ann", "fence": lock["fence"] + 1, **more}
+        await desk.refused(StaleFence, operation, force=True, **stale)
+    assert (await desk.look(number))["lock"] == lock
+
+
 @pytest.mark.promise("lease:fence-grows")
 async def test_every_lease_of_a_task_has_a_higher_fence_whatever_ended_the_one_before(desk: Desk) -> None:
     task = await desk.task()
@@ -310,6 +342,24 @@ async def test_every_write_of_the_holder_renews_by_the_length_of_its_own_lease(
     desk.clock.advance(50)
     await desk.do(operation, task_id=number, agent_id="ann", **more)
     assert (await desk.look(number))["lock"] == {**lock, "expires_at": desk.clock.later(77)}
+    check(desk)
+
+
+@pytest.mark.promise("lease:renewal", "lease:fencing")
+@pytest.mark.parametrize("author", [{"agent_id": "ann"}, {}], ids=["agent", "person"])
+async def test_a_comment_without_the_fence_is_welcome_and_does_not_keep_a_fenced_lease_alive(
+    desk: Desk, author: Json
+) -> None:
+    holder = author.get("agent_id", "local")
+    number = (await desk.task())["id"]
+    lock = (await desk.do("acquire_task_lock", task_id=number, **author))["lock"]
+    await desk.do("renew_task_lock", task_id=number, fence=lock["fence"], **author)
+    desk.clock.advance(50)
+    comment = {"task_id": number, "body": "still here?", "kind": "comment", **author}
+    assert (await desk.do("add_task_log", **comment))["author"] == holder
+    assert (await desk.look(number))["lock"] == lock
+    await desk.do("add_task_log", **comment, fence=lock["fence"])
+    assert (await desk.look(number))["lock"] == {**lock, "expires_at": desk.clock.later(300)}
     check(desk)
 
 
