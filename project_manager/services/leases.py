@@ -243,12 +243,22 @@ def _filters(command: commands.ClaimNextTask) -> dict[str, object]:
 
 
 def _spoken_for(tx: Tx, ticket: int) -> list[int]:
-    """What those who came before will get, best first, one each."""
+    """What those who came before will get, best first, one each. Asks once for each of these and once in vain for each
+    kind of wish, however many wait.
+    """
     taken: list[int] = []
+    in_vain: set[tuple[object, ...]] = set()
     for waiter in waiters.before(tx, ticket):
-        chosen = leases.best(tx, {**waiter.filters(), **({"spoken_for": taken} if taken else {})})
+        if waiter.wish in in_vain:
+            continue
+        wanted = waiter.filters()
+        chosen = leases.best(tx, {**wanted, **({"spoken_for": taken} if taken else {})})
         if chosen is not None:
             taken.append(chosen.id)
+        elif wanted:
+            in_vain.add(waiter.wish)
+        else:
+            break
     return taken
 
 

@@ -24,6 +24,11 @@ class Waiter(NamedTuple):
     labels: str
     priority: int | None
 
+    @property
+    def wish(self) -> tuple[object, ...]:
+        """The same for all who want the same."""
+        return self[2:]
+
     def filters(self) -> dict[str, object]:
         chosen: dict[str, object] = {
             name: getattr(self, name)
@@ -39,7 +44,6 @@ _BEFORE = Statement(
     select(*[waiters.c[name] for name in Waiter._fields])
     .where(waiters.c.id < bindparam("ticket"), waiters.c.expires_at > bindparam("now"))
     .order_by(waiters.c.id)
-    .limit(bindparam("limit"))
 )
 _AFTER = Statement(
     select(waiters.c.id).where(waiters.c.id > bindparam("ticket"), waiters.c.expires_at > bindparam("now")).limit(1)
@@ -66,11 +70,11 @@ _GONE = Statement(select(*[waiters.c[name] for name in Waiter._fields]).where(wa
 _FORGET_ALL = Statement(delete(waiters))
 
 
-def before(tx: Tx, ticket: int, limit: int = 200) -> list[Waiter]:
+def before(tx: Tx, ticket: int) -> list[Waiter]:
     """Those who came before `ticket` and wait still."""
     if tx.shared is not None and tx.shared.nobody_waits:
         return []
-    found = [Waiter._make(row) for row in _BEFORE.rows(tx, ticket=ticket, now=tx.now, limit=limit)]
+    found = [Waiter._make(row) for row in _BEFORE.rows(tx, ticket=ticket, now=tx.now)]
     if tx.shared is not None and ticket == ID_MAXIMUM:
         tx.shared.nobody_waits = not found
     return found

@@ -11,6 +11,7 @@ import anyio.lowlevel
 import pytest
 
 from project_manager.contract import commands, faults, views
+from project_manager.domain.actors import LOCAL, Actor
 from project_manager.domain.errors import EpicNotFound, Invalid, ProjectNotFound
 from project_manager.domain.limits import ID_MAXIMUM
 from project_manager.services import leases, tasks
@@ -230,6 +231,23 @@ async def test_nobody_waits_for_what_the_first_in_the_queue_does_not_want(desk: 
         assert waiting.got == {"bob": "wooden"}
         assert await taken(desk, "cid") is None
         picky.cancel()
+
+
+@pytest.mark.promise("claim:first-come")
+async def test_nobody_is_overtaken_however_many_wait_before(desk: Desk) -> None:
+    picky = [faults.read(commands.ClaimNextTask, {"agent_id": f"picky{n}", "labels": ["iron"]}) for n in range(204)]
+    last = faults.read(commands.ClaimNextTask, {"agent_id": "last", "labels": ["wood"]})
+
+    def come(tx: Tx) -> int:
+        return [leases.enter_queue(tx, claim) for claim in [*picky, last]][-1]
+
+    ticket = await desk.runtime.database.writer.run("come", come, LOCAL, "test")
+    await desk.task("wooden", labels=["wood"])
+    assert await taken(desk, "hasty") is None
+    served = await desk.runtime.database.writer.run(
+        "serve", lambda tx: leases.claim_in_turn(tx, last, ticket=ticket), Actor("last", "agent"), "test"
+    )
+    assert served.task.name == "wooden"
 
 
 @pytest.mark.promise("claim:first-come")
