@@ -1,6 +1,7 @@
 """Tasks: make, read, edit, delete."""
 
 import json
+import re
 from dataclasses import fields
 from typing import Any
 
@@ -32,6 +33,7 @@ _PLAIN = (
 )
 _LISTS = ("labels", "acceptance")
 _FIELDS = (*_PLAIN, *_LISTS, "depends_on", "conflicts_with", "attempts")
+_ID = re.compile(r"#*[0-9]+")
 
 
 def create(tx: Tx, command: commands.CreateTask) -> views.TaskView:
@@ -69,7 +71,8 @@ def create_many(tx: Tx, command: commands.CreateTasks) -> views.CreatedTasksView
     ids = {task.ref: task_id for task, task_id in zip(command.tasks, made, strict=True) if task.ref is not None}
     for task, task_id in zip(command.tasks, made, strict=True):
         if task.depends_on:
-            set_dependencies(tx, finding.task(tx, task_id), [_referred(ref, ids) for ref in task.depends_on])
+            needed = dict.fromkeys(_referred(ref, ids) for ref in task.depends_on)
+            set_dependencies(tx, finding.task(tx, task_id), list(needed))
     items = [presenting.task(tx, finding.task(tx, task_id)) for task_id in made]
     return views.CreatedTasksView(items=items, ids=ids)
 
@@ -136,12 +139,16 @@ def set_conflicts(tx: Tx, row: TaskRow, ids: list[int]) -> None:
 
 
 def _tell_rival(tx: Tx, other: TaskRow, task_id: int) -> None:
-    """The other end of a conflict has changed too: its readers and its next writer must see that."""
+    """The other end of a conflict has changed too: its readers and its next writer must see that. While it is held
+    its row is its holder's, whose next write under the version that it read must not fail for what others did.
+    """
     present: list[int] = json.loads(other.conflicts_with)
     previous = sorted({*present} ^ {task_id})
-    if not tasks.write(tx, other, {}):
-        raise RuntimeError(f"task {other.id} moved within its own transaction")
-    changes, version = {"conflicts_with": present}, other.version + 1
+    changes, version = {"conflicts_with": present}, other.version
+    if lease_of(other, tx.now) is None:
+        if not tasks.write(tx, other, {}):
+            raise RuntimeError(f"task {other.id} moved within its own transaction")
+        version += 1
     moves.tell(
         tx, EventType.TASK_UPDATED, other, changes=changes, previous={"conflicts_with": previous}, version=version
     )
@@ -250,7 +257,6 @@ def erase(tx: Tx, row: TaskRow) -> list[int]:
 
 def _edit(tx: Tx, row: TaskRow, changes: dict[str, Any]) -> TaskRow:
     """Writes changed fields and links, and tells which."""
-    _refuse_null(changes)
     before = presenting.task(tx, row)
     if "epic_id" in changes and changes["epic_id"] is not None:
         finding.epic_for(tx, finding.project(tx, row.project_id), changes["epic_id"], None)
@@ -311,7 +317,7 @@ def _check_refs(command: commands.CreateTasks) -> None:
                 "hint": "",
             }
             for ref in task.depends_on
-            if ref not in refs and not ref.lstrip("#").isdigit()
+            if ref not in refs and not _ID.fullmatch(ref)
         ]
     if faults:
         raise Invalid("; ".join(fault["message"] for fault in faults[:20]), faults=faults)
@@ -319,12 +325,6 @@ def _check_refs(command: commands.CreateTasks) -> None:
 
 def _referred(ref: str, ids: dict[str, int]) -> int:
     return ids[ref] if ref in ids else int(ref.lstrip("#"))
-
-
-def _refuse_null(changes: dict[str, Any]) -> None:
-    empty = [name for name in ("name",) if changes.get(name, "x") == ""]
-    if empty:
-        raise _invalid("name", "`name` is empty")
 
 
 def _invalid(field: str, message: str, *, hint: str = "") -> Invalid:

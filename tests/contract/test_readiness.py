@@ -150,6 +150,27 @@ async def test_the_other_end_of_a_conflict_is_told_of_and_not_overwritten_unseen
     check(desk)
 
 
+@pytest.mark.promise("request:if-match")
+async def test_a_conflict_that_others_write_leaves_a_held_task_at_the_version_that_its_holder_read(desk: Desk) -> None:
+    held = await desk.task("held")
+    other = await desk.task("other")
+    fence = (await desk.claim(held["id"], "ann"))["fence"]
+    read = await desk.look(held["id"])
+    since = await desk.head()
+    await desk.edit(other["id"], "zed", conflicts_with=[held["id"]])
+    told = [event for event in await desk.events(since, "task.updated") if event["task_id"] == held["id"]]
+    assert [(event["version"], event["changes"]) for event in told] == [
+        (read["version"], {"conflicts_with": [other["id"]]})
+    ]
+    seen = await desk.look(held["id"])
+    assert seen == {**read, "conflicts_with": [other["id"]]}
+    assert await why(desk, other) == [f"must not run together with task #{held['id']}, in progress now"]
+    await desk.edit(held["id"], "ann", fence=fence, priority=0, version=read["version"])
+    await desk.edit(other["id"], "zed", conflicts_with=[])
+    assert (await desk.look(held["id"]))["conflicts_with"] == []
+    check(desk)
+
+
 async def test_tasks_of_an_archived_project_are_not_offered_until_it_is_back(desk: Desk) -> None:
     task = await desk.task()
     await desk.do("update_project", project_id=task["project_id"], archived=True)
@@ -244,6 +265,24 @@ async def test_tasks_made_together_refer_to_each_other_in_any_order(desk: Desk) 
     assert last["depends_on"] == sorted([ids["mid"], old["id"]])
     assert (await desk.look(ids["first"]))["unblocks"] == 1
     check(desk)
+
+
+async def test_a_dependency_named_twice_between_tasks_made_together_is_one(desk: Desk) -> None:
+    old = str((await desk.task("old"))["id"])
+    made = await desk.do(
+        "create_tasks",
+        project_name="Garden",
+        tasks=[{"ref": "a", "name": "a"}, {"ref": "b", "name": "b", "depends_on": ["a", "a", old, f"#{old}"]}],
+    )
+    assert made["items"][1]["depends_on"] == sorted([int(old), made["ids"]["a"]])
+    check(desk)
+
+
+@pytest.mark.parametrize("ref", ["\u00b2", "\u0667", "#", "#x", "##"])
+async def test_a_reference_that_only_looks_like_a_number_is_none(desk: Desk, ref: str) -> None:
+    wish = {"name": "a", "depends_on": [ref]}
+    refusal = await desk.refused(Invalid, "create_tasks", project_name="Garden", tasks=[wish])
+    assert refusal.details["faults"][0]["field"] == "tasks.0.depends_on"  # type: ignore[index]
 
 
 async def test_faults_between_tasks_made_together_are_all_named(desk: Desk) -> None:
