@@ -6,6 +6,7 @@ out of range).
 """
 
 import json
+import re
 from collections.abc import Callable
 from difflib import get_close_matches
 from typing import Annotated, Any
@@ -16,6 +17,8 @@ from project_manager.clock import parse_rfc3339
 from project_manager.domain import limits
 from project_manager.domain.events import EventType
 from project_manager.domain.statuses import EPIC_SYNONYMS, SYNONYMS, EpicStatus, Status, spelled
+
+_WHOLE = re.compile(r"-?[0-9]{1,24}")
 
 
 class Command(BaseModel):
@@ -29,7 +32,7 @@ def _integer(value: object) -> object:
         raise ValueError("is not a whole number")
     if isinstance(value, str):
         text = value.strip()
-        if not text.lstrip("-").isascii() or not text.lstrip("-").isdigit() or len(text) > 24:
+        if not _WHOLE.fullmatch(text):
             raise ValueError("is not a whole number")
         return int(text)
     return value
@@ -57,7 +60,7 @@ def listed(value: object) -> object:
     if text.startswith("["):
         try:
             return json.loads(text)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise ValueError("is not a JSON list") from error
     return [part.strip() for part in text.split(",") if part.strip()]
 

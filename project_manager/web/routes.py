@@ -26,7 +26,7 @@ from project_manager.domain.errors import (
     MethodRefused,
     ProjectManagerError,
 )
-from project_manager.domain.limits import BODY_BYTES, KEY_CHARACTERS
+from project_manager.domain.limits import BODY_BYTES, ID_DIGITS, KEY_CHARACTERS
 from project_manager.operations.definition import Operation
 from project_manager.runtime import Runtime
 from project_manager.security import Receive, Scope, Send
@@ -236,7 +236,7 @@ def _merge(raw: dict[str, Any], more: dict[str, Any], where: str) -> None:
 async def read_body(headers: dict[bytes, bytes], receive: Receive) -> bytes:
     """The whole body. Raises BodyTooLarge beyond the limit, having read no more than the limit."""
     declared = headers.get(b"content-length", b"0")
-    if not declared.isdigit():
+    if not declared.isdigit() or len(declared) > ID_DIGITS:
         raise MalformedHeader("the header Content-Length is not a number")
     if int(declared) > BODY_BYTES:
         raise _too_large()
@@ -274,7 +274,7 @@ def _expected_version(operation: Operation, headers: dict[bytes, bytes]) -> int 
     if given is None or "version" not in operation.command.model_fields or given.strip() == b"*":
         return None
     tag = given.strip().removeprefix(b"W/").strip(b'"')
-    if not tag.isdigit():
+    if not tag.isdigit() or len(tag) > ID_DIGITS:
         raise MalformedHeader("the header If-Match is not an ETag that this service gave")
     return int(tag)
 

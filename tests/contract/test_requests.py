@@ -94,11 +94,11 @@ async def test_a_body_of_just_one_mebibyte_is_read(served: Served) -> None:
     await served.refused(413, "POST", "/api/tasks", b'{"name":"x"}' + filler + b" ")
 
 
-async def test_a_declared_length_that_is_no_number_is_refused(served: Served) -> None:
+@pytest.mark.parametrize("length", [b"many", b"9" * 5000])
+async def test_a_declared_length_that_is_no_number_is_refused(served: Served, length: bytes) -> None:
+    head = b"POST /api/tasks HTTP/1.1\r\nHost: localhost\r\nContent-Length: " + length + b"\r\n\r\n"
     with socket.create_connection(("127.0.0.1", served.port), timeout=PATIENCE) as raw:
-        await anyio.to_thread.run_sync(
-            raw.sendall, b"POST /api/tasks HTTP/1.1\r\nHost: localhost\r\nContent-Length: many\r\n\r\n"
-        )
+        await anyio.to_thread.run_sync(raw.sendall, head)
         answer = await anyio.to_thread.run_sync(raw.recv, 4096)
     assert answer.startswith(b"HTTP/1.1 400")
 
@@ -128,9 +128,14 @@ FAULTS: list[tuple[Json, list[str]]] = [
     ({"name": "x", "project_id": BIG}, ["project_id"]),
     ({"name": "x", "project_id": str(10**30)}, ["project_id"]),
     ({"name": "x", "project_id": "7x"}, ["project_id"]),
+    ({"name": "x", "project_id": "--7"}, ["project_id"]),
+    ({"name": "x", "project_id": "7-"}, ["project_id"]),
+    ({"name": "x", "project_id": "-"}, ["project_id"]),
     ({"name": "x", "project_id": "\u0667"}, ["project_id"]),
     ({"name": "x", "project_id": {}}, ["project_id"]),
     ({"name": "x", "labels": "[1, 2"}, ["labels"]),
+    ({"name": "x", "labels": "[" * 5000}, ["labels"]),
+    ({"name": "x", "depends_on": "[" * 500_000}, ["depends_on"]),
     ({"name": "x", "labels": [""]}, ["labels.0"]),
     ({"name": "x", "labels": [7]}, ["labels.0"]),
     ({"name": "x", "labels": [str(number) for number in range(33)]}, ["labels"]),
@@ -157,6 +162,7 @@ async def test_every_faulty_value_is_named_with_its_field(served: Served) -> Non
         assert sorted(fault["field"] for fault in faults) == sorted(fields), body
         assert all(fault["message"] in error["message"] for fault in faults)
         assert all(list(fault) == ["field", "message", "hint"] for fault in faults)
+        assert "invalid literal" not in error["message"], "Python's own words"
     assert (await served.ok("GET", "/api/tasks"))["total"] == 0
 
 
@@ -193,9 +199,25 @@ async def test_faults_in_a_query_are_named_like_those_of_a_body(served: Served, 
 
 
 @pytest.mark.promise("request:bad-input")
+@pytest.mark.parametrize("name", ["ids", "status", "fields"])
+async def test_a_list_in_a_query_that_is_nested_without_end_is_refused(served: Served, name: str) -> None:
+    error = await served.refused(422, "GET", f"/api/tasks?{name}={'[' * 5000}")
+    assert [fault["field"] for fault in error["details"]["faults"]] == [name]
+
+
+@pytest.mark.promise("request:bad-input")
 @pytest.mark.parametrize("query", ["q=%FF%FE", "q=%00", "cursor=%FF", "&".join(f"a{n}=1" for n in range(200))])
 async def test_a_query_that_is_not_text_is_refused(served: Served, query: str) -> None:
     response = await served.send("GET", f"/api/tasks?{query}")
+    assert response.status_code in (400, 422)
+    assert list(response.json()) == ["code", "message", "hint", "details", "request_id"]
+
+
+@pytest.mark.promise("request:bad-input")
+@pytest.mark.parametrize("number", ["x", "-1", "1.0", "\u00b2", "9" * 5000, str(2**63)])
+async def test_an_if_match_that_is_no_version_is_refused(served: Served, number: str) -> None:
+    await served.ok("POST", "/api/tasks", {"name": "x"})
+    response = await served.send("PATCH", "/api/tasks/1", {"priority": 0}, If_Match=f'"{number}"')
     assert response.status_code in (400, 422)
     assert list(response.json()) == ["code", "message", "hint", "details", "request_id"]
 
