@@ -1,6 +1,6 @@
 """What a use case is given: one transaction, one `now`, one actor."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -34,6 +34,3 @@ class Tx:
 
     def acting_as(self, actor: Actor) -> "Tx":
         return Tx(self.execute, self.now, actor, self.request_id, self.max_attempts, self.shared)
-
-
-Parameters = Mapping[str, Any]
