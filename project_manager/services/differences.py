@@ -66,6 +66,11 @@ class TaskChange:
         names += ["conflicts_with"] if self.conflicts else []
         return names + (["status"] if self.status is not None else [])
 
+    @property
+    def moves_only(self) -> bool:
+        """A move writes the row and tells of it by itself: there is no edit besides."""
+        return self.fields == ["status"]
+
 
 @dataclass(slots=True)
 class Difference:

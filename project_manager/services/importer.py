@@ -234,7 +234,7 @@ class _Application:
         for name in ("labels", "acceptance"):
             if name in values:
                 values[name] = json.dumps(values[name], ensure_ascii=False)
-        if task.fields == ["status"]:
+        if task.moves_only:
             return
         if not tasks.write(self._tx, row, values):
             raise RuntimeError(f"task {row.id} moved within its own transaction")
@@ -268,7 +268,7 @@ class _Application:
                 task_id=task.known.task_id,
             )
         for task in changed:
-            if task.fields != ["status"]:
+            if not task.moves_only:
                 self._tell_edit(before[task.known.task_id])
 
     def _tell_edit(self, row: TaskRow) -> None:
