@@ -18,7 +18,7 @@ from project_manager.store.transaction import Tx
 SNAPSHOTS = 64
 SNAPSHOT_BYTES = 32 * 1024 * 1024
 
-Door = Literal["rest", "mcp", "cli", "ws"]
+Door = Literal["rest", "mcp", "cli"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,12 +113,21 @@ def check_first_token(command: Command, caller: Caller) -> None:
         )
 
 
-def acting(actor: Actor, command: Command) -> Actor:
-    """The actor, or the agent that the command names. Raises WrongAgent when the token is bound to another
-    one.
+def acting(caller: Caller, operation: Operation, command: Command) -> Actor:
+    """The caller, or the agent that the command names. Over MCP it is an agent in any case, never a person.
+
+    Raises WrongAgent when the token is bound to another one, AgentRequired when nobody is named where a lease is
+    concerned, RoleRequired for `force` from an agent.
     """
+    actor, over_mcp = caller.actor, caller.door == "mcp"
     named = getattr(command, "agent_id", None)
-    if named is None or isinstance(command, commands.GetAgent | commands.CreateToken):
+    if over_mcp and getattr(command, "force", False):
+        _check_force_over_mcp(actor)
+    if named is None or isinstance(command, commands.GetAgent):
+        return _nobody_named(actor, operation, command) if over_mcp and not actor.bound else actor
+    if is_reserved(named):
+        raise _agent_required(f"`agent_id` {named!r} is what those are called who send none")
+    if isinstance(command, commands.CreateToken):
         return actor
     if actor.bound and named != actor.id:
         raise WrongAgent(
@@ -127,6 +136,29 @@ def acting(actor: Actor, command: Command) -> Actor:
             bound_to=actor.id,
         )
     return Actor(named, "agent", actor.role, actor.bound)
+
+
+def _nobody_named(actor: Actor, operation: Operation, command: Command) -> Actor:
+    """An agent without a name, which can hold no lease."""
+    moves = isinstance(command, commands.UpdateTask) and command.status is not None
+    if moves or (operation.tool is not None and operation.tool.needs_agent):
+        raise _agent_required(f"`agent_id` is missing: {operation.name} must know which agent calls")
+    return unnamed(actor)
+
+
+def _agent_required(message: str) -> AgentRequired:
+    fault = {"field": "agent_id", "message": message, "hint": AgentRequired.default_hint}
+    return AgentRequired(message, faults=[fault])
+
+
+def _check_force_over_mcp(actor: Actor) -> None:
+    """Whoever comes without a token, or with an agent's own one, is an agent here, and takes nothing from another."""
+    if actor is LOCAL or actor.bound:
+        raise RoleRequired(
+            "over MCP `force` needs a token with the role operator that is not bound to an agent",
+            hint="Leave force out. A person ends another's lease on the dashboard or over REST.",
+            required=Role.OPERATOR.name.lower(),
+        )
 
 
 def first_answer(tx: Tx, operation: Operation, command: Command, key: str) -> Answer | None:

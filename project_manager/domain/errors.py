@@ -13,8 +13,8 @@ ProjectManagerError
 │                        OperatorTokenFirst
 ├── PreconditionFailed   VersionMismatch
 ├── TooLarge             BodyTooLarge, AnswerTooLarge
-├── Invalid              all faults at once; UnknownArgument, IdempotencyMismatch
-├── TooMany              ConnectionLimit
+├── Invalid              all faults at once; UnknownArgument, IdempotencyMismatch, AgentRequired
+├── TooMany
 ├── Unavailable          QueueFull, DatabaseBusy, QueryTimeout, DatabaseUnavailable, ShuttingDown
 ├── StorageFull
 └── Internal             a fault of ours, logged with its traceback
@@ -215,12 +215,12 @@ class IdempotencyMismatch(Invalid):
     default_hint = "Use a new key for a new request."
 
 
+class AgentRequired(Invalid):
+    default_hint = "Choose one name that no other agent uses, and send it as agent_id with every call."
+
+
 class TooMany(ProjectManagerError):
     """A limit on how many there may be at once is reached."""
-
-
-class ConnectionLimit(TooMany):
-    default_hint = "Close a connection that is not needed, or raise the limit in the settings."
 
 
 class Unavailable(ProjectManagerError):
