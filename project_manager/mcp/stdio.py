@@ -1,8 +1,12 @@
 """The same server over standard input and output, for clients that start it themselves."""
 
+import os
+import queue
 import signal
 import sys
 import threading
+from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from typing import Any, cast
 
@@ -33,19 +37,24 @@ async def serve_stdio_beside(runtime: Runtime) -> None:
 async def serve(server: sdk.DoorServer, *, mind_signals: bool = True) -> None:
     """Serves until standard input ends or a signal comes; what was asked by then is still answered.
 
-    Standard output carries nothing but the protocol: stray prints go to standard error meanwhile.
+    Standard output carries nothing but the protocol: stray prints go to standard error from now on.
     """
     conversation = Conversation(Calls())
     lines = _Lines()
+    output = _Output(gone=lines.end)
     async with anyio.create_task_group() as tasks:
         if mind_signals:
             tasks.start_soon(_end_at_signal, server, conversation, tasks.cancel_scope)
-        async with server.lifespan(server) as state, stdio_server(stdin=cast("Any", lines)) as (read, write):
+        async with (
+            server.lifespan(server) as state,
+            stdio_server(stdin=cast("Any", lines), stdout=cast("Any", output)) as (read, write),
+        ):
             lines.start()
+            output.start()
             await sdk.serve_duplex(
                 server,
                 CountingReader(
-                    read, conversation, linger_seconds=_LINGER_SECONDS, at_end=partial(_end_listening, server)
+                    read, conversation, linger_seconds=_LINGER_SECONDS, at_end=partial(_at_end, server, output)
                 ),
                 CountingWriter(write, conversation),
                 state=state,
@@ -54,8 +63,10 @@ async def serve(server: sdk.DoorServer, *, mind_signals: bool = True) -> None:
         tasks.cancel_scope.cancel()
 
 
-def _end_listening(server: sdk.DoorServer) -> None:
-    """Nobody will cancel a listen stream any more, and it is not a call to wait for."""
+def _at_end(server: sdk.DoorServer, output: "_Output") -> None:
+    """Nobody will cancel a listen stream any more, and it is not a call to wait for. A client that has gone reads no
+    answer either."""
+    output.hurry()
     if server.listen is not None:
         server.listen.close()
 
@@ -80,6 +91,10 @@ class _Lines:
         self._send, self._receive = anyio.create_memory_object_stream[str](16)
         self._token = anyio.lowlevel.current_token()
 
+    def end(self) -> None:
+        """As if the input ended here."""
+        self._send.close()
+
     def start(self) -> None:
         threading.Thread(target=self._read, args=(sys.stdin.fileno(),), name="stdin", daemon=True).start()
 
@@ -100,3 +115,62 @@ class _Lines:
             return await self._receive.receive()
         except anyio.EndOfStream:
             raise StopAsyncIteration from None
+
+
+class _Output:
+    """Standard output, written in a daemon thread: a write that never returns must not keep the process.
+
+    What else is printed goes to standard error, to the end of the process: an exit flushes `sys.stdout`, and would wait
+    for a client that does not read. `gone` is called on the event loop when nobody can read any more.
+    """
+
+    def __init__(self, gone: Callable[[], None]) -> None:
+        self._gone = gone
+        self._token = anyio.lowlevel.current_token()
+        self._lines: queue.SimpleQueue[tuple[bytes, anyio.Event]] = queue.SimpleQueue()
+        self._patience = float("inf")
+        self._writing = anyio.CancelScope()
+        self._lost = False
+        sys.stdout.flush()
+        self._descriptor = os.dup(sys.stdout.fileno())
+        os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+
+    def start(self) -> None:
+        threading.Thread(target=self._write, name="stdout", daemon=True).start()
+
+    def hurry(self) -> None:
+        """From now on a client that takes nothing for some seconds gets nothing more."""
+        self._patience = _DRAIN_SECONDS
+        self._writing.deadline = anyio.current_time() + self._patience
+
+    async def write(self, text: str) -> None:
+        if self._lost:
+            return
+        written = anyio.Event()
+        with anyio.move_on_after(self._patience) as self._writing:
+            self._lines.put((text.encode(), written))
+            await written.wait()
+        self._lost = self._lost or self._writing.cancelled_caught
+
+    async def flush(self) -> None:
+        """Each write is whole when it returns."""
+
+    def _write(self) -> None:
+        with suppress(anyio.RunFinishedError):
+            while True:
+                line, written = self._lines.get()
+                if not self._is_taken(line):
+                    anyio.from_thread.run_sync(self._lose, token=self._token)
+                anyio.from_thread.run_sync(written.set, token=self._token)
+
+    def _is_taken(self, line: bytes) -> bool:
+        try:
+            while line:
+                line = line[os.write(self._descriptor, line) :]
+        except OSError:
+            return False
+        return True
+
+    def _lose(self) -> None:
+        self._lost = True
+        self._gone()
