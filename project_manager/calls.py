@@ -9,8 +9,14 @@ import orjson
 
 from project_manager.contract import commands, views
 from project_manager.contract.fields import Command
-from project_manager.domain.actors import LOCAL, Actor, Role
-from project_manager.domain.errors import IdempotencyMismatch, OperatorTokenFirst, RoleRequired, WrongAgent
+from project_manager.domain.actors import LOCAL, Actor, Role, is_reserved, unnamed
+from project_manager.domain.errors import (
+    AgentRequired,
+    IdempotencyMismatch,
+    OperatorTokenFirst,
+    RoleRequired,
+    WrongAgent,
+)
 from project_manager.operations.definition import Operation
 from project_manager.store import answers
 from project_manager.store.transaction import Tx

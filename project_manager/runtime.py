@@ -98,7 +98,7 @@ class Runtime:
             check_role(operation, caller.actor)
             command = faults.read(operation.command, raw)
             check_first_token(command, caller)
-            actor = acting(caller.actor, command)
+            actor = acting(caller, operation, command)
             answer = await self._perform(operation, command, actor, caller)
         except ProjectManagerError as error:
             outcome = error.code

@@ -51,6 +51,7 @@ PROMISES: dict[str, str] = {
     "door:elsewhere": "A web page elsewhere can do nothing, with or without tokens.",
     "door:tokens": "With a token in the database or AUTH_REQUIRED every door asks for one.",
     "door:roles": "Each role does what it may and nothing else; a bound token acts as its agent only.",
+    "door:agents": "Over MCP everybody is an agent: without a name it holds nothing and takes nothing from another.",
     "door:session": "The dashboard's cookie is out of reach of scripts and of other sites.",
     # plans and copies
     "plan:all-faults": "Every fault of a plan is listed with line and column, and with any fault nothing is written.",

@@ -9,8 +9,8 @@ waits for work instead of polling.
 before lock.expires_at.
 3. Finish: update_task_status DONE (or REVIEW, or BLOCKED with a note). Cannot finish: release_task_lock \
 with a handoff note.
-Use one agent_id for your whole life. After a restart or a lost context, get_context(agent_id) brings \
-everything back.
+Choose one agent_id that no other agent uses and send it with every call, for your whole life. After a \
+restart or a lost context, get_context(agent_id) brings everything back.
 An error begins with its code and says what to do: LOCK_HELD - take another task; STALE_FENCE - your lock \
 has ended, stop working on it.
 Statuses: BACKLOG TODO IN_PROGRESS REVIEW BLOCKED DONE CANCELLED. Priority 0 is the most urgent of 0..4.

@@ -31,3 +31,14 @@ class Actor:
 
 SYSTEM = Actor("system", "system")
 LOCAL = Actor("local", "human")
+UNNAMED = "unnamed"
+"""What agents are called that do not say who they are. Nobody may take this name, so that it never holds a lease."""
+
+
+def unnamed(caller: Actor) -> Actor:
+    """The agent that did not say who it is, with the caller's role. The name of its token stays to be seen."""
+    return Actor(UNNAMED if caller is LOCAL else f"{UNNAMED}/{caller.id}", "agent", caller.role)
+
+
+def is_reserved(agent_id: str) -> bool:
+    return agent_id.partition("/")[0] == UNNAMED

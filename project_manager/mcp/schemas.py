@@ -23,16 +23,18 @@ _WORDS = {
 """Arguments that many tools have: the instructions explain them once, so that each tool need not."""
 
 
-def input_schema(command: type[BaseModel], listed: Iterable[str]) -> Schema:
-    """The schema of a tool that shows `listed`, in that order; the command decides what else is taken."""
+def input_schema(command: type[BaseModel], listed: Iterable[str], needed: Iterable[str] = ()) -> Schema:
+    """The schema of a tool that shows `listed`, in that order; the command decides what else is taken. `needed` are
+    those that this door requires although the command does not.
+    """
     whole = command.model_json_schema(by_alias=False, mode="validation")
-    properties, required = whole.get("properties", {}), whole.get("required", [])
+    properties = whole.get("properties", {})
     names = list(listed)
+    required = [name for name in names if name in whole.get("required", []) or name in needed]
     flat = {name: _described(name, _flat(properties[name], whole)) for name in names}
     schema: Schema = {"type": "object", "properties": flat}
-    needed = [name for name in names if name in required]
-    if needed:
-        schema["required"] = needed
+    if required:
+        schema["required"] = required
     schema["additionalProperties"] = False
     return schema
 

@@ -17,7 +17,7 @@ from project_manager.calls import Answer, Caller
 from project_manager.catalogue import OPERATIONS
 from project_manager.clock import monotonic
 from project_manager.domain.actors import LOCAL, Actor
-from project_manager.domain.errors import Invalid, ProjectManagerError, ShuttingDown
+from project_manager.domain.errors import Invalid, LockHeld, ProjectManagerError, ShuttingDown
 from project_manager.mcp import exchange, predecessor, sdk
 from project_manager.mcp.outcome import Outcome
 from project_manager.mcp.schemas import input_schema
@@ -32,6 +32,7 @@ Arguments = Mapping[str, object]
 
 _WAIT = "wait_seconds"
 _PROGRESS_SECONDS = 5.0
+_FORGOTTEN = "\nYou sent no agent_id: if the lease is yours, send yours, with its fence."
 
 
 class Tools:
@@ -93,7 +94,7 @@ class Tools:
             return Outcome(body.decode(), body)
         except ProjectManagerError as error:
             outcome = error.code
-            return failure(error)
+            return failure(error, named=caller.actor.bound or given.get("agent_id") is not None)
         finally:
             self._runtime.metrics.mcp_call(operation.name, version, outcome, monotonic() - began)
 
@@ -168,7 +169,7 @@ def _announced(operation: Operation, tool: Tool) -> dict[str, Any]:
         "name": operation.name,
         "title": tool.title,
         "description": operation.summary,
-        "inputSchema": input_schema(operation.command, tool.arguments),
+        "inputSchema": input_schema(operation.command, tool.arguments, tool.needed),
         "annotations": {
             "readOnlyHint": tool.hints.read_only,
             "destructiveHint": tool.hints.destructive,
@@ -184,8 +185,10 @@ def _nullable(operation: Operation) -> frozenset[str]:
     return frozenset(name for name, field in fields.items() if NoneType in get_args(field.annotation))
 
 
-def failure(error: ProjectManagerError) -> Outcome:
-    return Outcome(error_text(error), failed=True)
+def failure(error: ProjectManagerError, *, named: bool) -> Outcome:
+    """`named`: the caller said which agent it is. One that did not is told so where another would be let in."""
+    text = error_text(error)
+    return Outcome(text if named or not isinstance(error, LockHeld) else text + _FORGOTTEN, failed=True)
 
 
 def error_text(error: ProjectManagerError) -> str:

@@ -38,7 +38,8 @@ class Hints:
 @dataclass(frozen=True, slots=True)
 class Tool:
     """How an operation is shown to agents. `arguments` are the listed ones, in order; others are taken all the
-    same. `defaults` are raw arguments that the MCP door fills in when they are absent.
+    same. `defaults` are raw arguments that the MCP door fills in when they are absent. `needs_agent`: the caller must
+    say which agent it is, by its agent_id or by a token that is bound to one.
     """
 
     title: str
@@ -46,6 +47,12 @@ class Tool:
     arguments: tuple[str, ...]
     profile: Profile = Profile.CORE
     defaults: Mapping[str, object] = field(default_factory=dict)
+    needs_agent: bool = False
+
+    @property
+    def needed(self) -> tuple[str, ...]:
+        """The arguments that are required over MCP alone."""
+        return ("agent_id",) if self.needs_agent else ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -169,6 +169,7 @@ TASKS = (
             "Set a task's status",
             WRITES,
             ("task_id", "status", "agent_id", "fence", "note", "reopen", "request_id"),
+            needs_agent=True,
         ),
         errors=(*LEASE_FAULTS, IllegalMove, NotReady, IdempotencyMismatch),
         aliases=("POST /api/task/{task_id}/status",),

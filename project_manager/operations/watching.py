@@ -57,6 +57,6 @@ WATCHING = (
         commands.GetContext,
         views.ContextView,
         http="GET /api/context",
-        tool=Tool("Get back to work", READS, ("agent_id", "project_id", "budget_tokens")),
+        tool=Tool("Get back to work", READS, ("agent_id", "project_id", "budget_tokens"), needs_agent=True),
     ),
 )

@@ -1,6 +1,7 @@
 """Moving a task from status to status."""
 
 from project_manager.contract import commands, views
+from project_manager.domain.actors import Role
 from project_manager.domain.errors import LockHeld
 from project_manager.domain.leases import UnlockReason, check_holder, held_by_another
 from project_manager.domain.limits import LEASE_SECONDS_DEFAULT
@@ -90,5 +91,6 @@ def _check_mover(tx: Tx, row: TaskRow, fence: int | None) -> None:
     lease = lease_of(row, tx.now)
     if not tx.actor.is_agent and lease is not None and lease.holder != tx.actor.id and fence is None:
         held = held_by_another(lease)
-        raise LockHeld(held.message, hint="Send force=true to take it away from its holder.", **held.details)
+        hint = "Send force=true to take it away from its holder." if tx.actor.role >= Role.OPERATOR else ""
+        raise LockHeld(held.message, hint=hint, **held.details)
     check_holder(lease, tx.actor.id, fence, task_id=row.id, current_fence=row.fence)

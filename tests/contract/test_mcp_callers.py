@@ -10,8 +10,9 @@ import pytest
 from project_manager.calls import Caller
 from project_manager.catalogue import BY_NAME
 from project_manager.domain.actors import LOCAL
+from project_manager.domain.errors import AgentRequired
 from project_manager.web.application import guarded
-from tests.contract.mcp_product import Product, product
+from tests.contract.mcp_product import Agent, Product, agent, product
 from tests.e2e.mcp_listener import Wire, call, listening, wire
 
 
@@ -97,3 +98,129 @@ async def test_a_session_belongs_to_whoever_opened_it(tmp_path: Path) -> None:
         await greet(bare, ann)
         assert (await bare.post(call("list_tasks"), ann)).status_code == 200
         assert (await bare.post(call("list_tasks"), bob)).status_code == 404
+
+
+# Over MCP nobody is a person
+
+NEEDS_AN_AGENT: tuple[tuple[str, dict[str, Any]], ...] = (
+    ("claim_next_task", {}),
+    ("claim_next_task", {"wait_seconds": 5}),
+    ("acquire_task_lock", {"task_id": 1}),
+    ("renew_task_lock", {"task_id": 1}),
+    ("release_task_lock", {"task_id": 1}),
+    ("update_task_status", {"task_id": 1, "status": "DONE"}),
+    ("update_task", {"task_id": 1, "status": "IN_PROGRESS"}),
+    ("get_context", {}),
+)
+
+
+@asynccontextmanager
+async def held_by_ann(folder: Path) -> AsyncIterator[tuple[Product, Agent]]:
+    """Task 1 is held by ann, and a client to whom the door stands open."""
+    async with product(folder) as made, agent(made.server) as someone:
+        await someone.ok("create_task", name="one", project_name="p")
+        await someone.ok("acquire_task_lock", task_id=1, agent_id="ann")
+        yield made, someone
+
+
+@pytest.mark.promise("door:agents")
+@pytest.mark.parametrize(("tool", "arguments"), NEEDS_AN_AGENT)
+async def test_what_concerns_a_lease_is_not_done_for_an_agent_without_a_name(
+    tmp_path: Path, tool: str, arguments: dict[str, Any]
+) -> None:
+    async with held_by_ann(tmp_path) as (_, someone):
+        for nobody in ({}, {"agent_id": None}):
+            text = await someone.fails(tool, **arguments, **nobody)
+            code, remedy = text.splitlines()
+            assert code.startswith("AGENT_REQUIRED: `agent_id` is missing")
+            assert "one name that no other agent uses" in remedy
+        assert (await someone.ok("get_task_details", task_id=1))["task"]["lock"]["holder"] == "ann"
+
+
+async def test_the_tools_that_need_an_agent_say_so_in_their_schemas(tmp_path: Path) -> None:
+    async with product(tmp_path) as made, agent(made.server) as someone:
+        tools = (await someone.client.list_tools()).tools
+        needing = {tool.name for tool in tools if "agent_id" in tool.input_schema.get("required", ())}
+        assert needing == {tool for tool, _ in NEEDS_AN_AGENT} - {"update_task"}
+
+
+@pytest.mark.promise("door:agents")
+@pytest.mark.parametrize(
+    ("tool", "arguments"),
+    [
+        ("update_task", {"task_id": 1, "description": "overwritten"}),
+        ("update_task", {"task_id": 1, "log_entry": "done, I think"}),
+        ("add_task_log", {"task_id": 1, "body": "done, I think"}),
+    ],
+)
+async def test_an_agent_without_a_name_writes_nothing_about_a_held_task(
+    tmp_path: Path, tool: str, arguments: dict[str, Any]
+) -> None:
+    async with held_by_ann(tmp_path) as (_, someone):
+        text = await someone.fails(tool, **arguments)
+        assert text.startswith("LOCK_HELD: task 1 is held by ann")
+        assert "force" not in text
+        assert "You sent no agent_id" in text
+        assert "You sent no agent_id" not in await someone.fails(tool, **arguments, agent_id="bob")
+
+
+async def test_what_an_agent_without_a_name_makes_is_not_a_persons(tmp_path: Path) -> None:
+    async with product(tmp_path) as made, agent(made.server) as someone:
+        task = await someone.ok("create_task", name="one", project_name="p")
+        events = (await someone.ok("wait_for_events", since=0, types="task.created"))["items"]
+        assert (task["created_by"], events[0]["actor"]) == ("unnamed", {"id": "unnamed", "kind": "agent"})
+
+
+@pytest.mark.promise("door:agents")
+@pytest.mark.parametrize("name", ["unnamed", " unnamed ", "unnamed/boss"])
+async def test_nobody_takes_the_name_of_those_who_have_none(tmp_path: Path, name: str) -> None:
+    async with held_by_ann(tmp_path) as (made, someone):
+        assert (await someone.fails("claim_next_task", agent_id=name)).startswith("AGENT_REQUIRED: ")
+        person = Caller(LOCAL, "rest", "a script")
+        for operation, raw in (("claim_next_task", {}), ("create_token", {"name": "t", "role": "operator"})):
+            with pytest.raises(AgentRequired):
+                await made.runtime.run(BY_NAME[operation], {**raw, "agent_id": name}, person)
+
+
+FORCED: tuple[tuple[str, dict[str, Any]], ...] = (
+    ("release_task_lock", {"task_id": 1, "agent_id": "bob"}),
+    ("update_task_status", {"task_id": 1, "status": "DONE", "agent_id": "bob"}),
+    ("update_task", {"task_id": 1, "status": "DONE", "agent_id": "bob"}),
+    ("delete_task", {"task_id": 1}),
+)
+
+
+@pytest.mark.promise("door:agents")
+@pytest.mark.parametrize(("tool", "arguments"), FORCED)
+async def test_whoever_comes_in_by_an_open_door_takes_nothing_by_force(
+    tmp_path: Path, tool: str, arguments: dict[str, Any]
+) -> None:
+    async with held_by_ann(tmp_path) as (_, someone):
+        text = await someone.fails(tool, **arguments, force=True)
+        assert text.startswith("ROLE_REQUIRED: over MCP `force` needs a token with the role operator")
+        assert (await someone.ok("get_task_details", task_id=1))["task"]["lock"]["holder"] == "ann"
+
+
+@pytest.mark.promise("door:agents")
+@pytest.mark.parametrize(("tool", "arguments"), FORCED)
+async def test_an_operators_token_forces_unless_it_is_an_agents_own(
+    tmp_path: Path, tool: str, arguments: dict[str, Any]
+) -> None:
+    async with guarded_door(tmp_path) as (made, bare):
+        boss, bob = await token(made, "operator"), await token(made, "operator", "bob")
+        await text_of(bare, "2026", boss, "create_task", name="one", project_name="p")
+        await text_of(bare, "2026", boss, "acquire_task_lock", task_id=1, agent_id="ann")
+        refused = await text_of(bare, "2026", bob, tool, **arguments, force=True)
+        assert refused.startswith("ROLE_REQUIRED: over MCP")
+        assert (await text_of(bare, "2026", boss, tool, **arguments, force=True)).startswith("{")
+        left = await text_of(bare, "2026", boss, "get_task_details", task_id=1)
+        assert left.startswith("TASK_NOT_FOUND") or '"lock":null' in left
+
+
+async def test_a_token_of_many_agents_stands_beside_the_name_that_is_missing(tmp_path: Path) -> None:
+    async with guarded_door(tmp_path) as (made, bare):
+        headers = await token(made, "agent")
+        assert '"created_by":"unnamed/agent None"' in await text_of(
+            bare, "2026", headers, "create_task", name="one", project_name="p"
+        )
+        assert (await text_of(bare, "2026", headers, "claim_next_task")).startswith("AGENT_REQUIRED: ")

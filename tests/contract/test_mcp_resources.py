@@ -20,8 +20,10 @@ from mcp.types import (
     ResourceUpdatedNotification,
 )
 
+from project_manager.calls import Caller
+from project_manager.catalogue import BY_NAME
 from project_manager.config import load
-from project_manager.domain.actors import SYSTEM
+from project_manager.domain.actors import LOCAL, SYSTEM
 from project_manager.housekeeping import _forget_old
 from project_manager.mcp.prompts import PROMPTS
 from project_manager.mcp.server import build_server
@@ -297,7 +299,8 @@ async def test_an_agent_hears_that_its_own_lease_was_ended(tmp_path: Path) -> No
         await bare.post_modern(call("create_task", name="one", project_name="p"))
         await bare.post_modern(call("acquire_task_lock", task_id=1, agent_id="ann"))
         await ear.subscribe("pm://agent/ann")
-        await bare.post_modern(call("release_task_lock", task_id=1, force=True))
+        ended = Caller(LOCAL, "rest", "a person")
+        await made.runtime.run(BY_NAME["release_task_lock"], {"task_id": 1, "force": True}, ended)
         await _soon(ear.told)
         assert set(ear.uris) == {"pm://agent/ann"}
 

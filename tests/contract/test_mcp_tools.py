@@ -218,7 +218,8 @@ async def _stale(someone: Any) -> str:
         ("TASK_NOT_FOUND", "get_task_details", {"task_id": 99}),
         ("INVALID", "get_task_details", {"task_id": "nine"}),
         ("INVALID", "get_task_details", {}),
-        ("INVALID", "acquire_task_lock", {"task_id": 1, "ttl_seconds": 0}),
+        ("INVALID", "acquire_task_lock", {"task_id": 1, "agent_id": "ann", "ttl_seconds": 0}),
+        ("AGENT_REQUIRED", "acquire_task_lock", {"task_id": 1}),
         ("UNKNOWN_ARGUMENT", "list_tasks", {"statuss": "TODO"}),
         ("NOT_HELD", "renew_task_lock", {"task_id": 1, "agent_id": "ann"}),
         ("ILLEGAL_MOVE", "acquire_task_lock", {"task_id": 2, "agent_id": "ann"}),
@@ -229,7 +230,7 @@ async def test_every_error_begins_with_its_code(tmp_path: Path, code: str, tool:
     async with product(tmp_path) as made, agent(made.server) as someone:
         await someone.ok("create_task", name="one", project_name="p")
         await someone.ok("create_task", name="two", project_name="p")
-        await someone.ok("update_task_status", task_id=2, status="CANCELLED")
+        await someone.ok("update_task_status", task_id=2, status="CANCELLED", agent_id="ann")
         assert (await someone.fails(tool, **arguments)).startswith(f"{code}: ")
 
 
