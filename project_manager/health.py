@@ -5,6 +5,7 @@ from collections.abc import Callable
 import anyio
 import anyio.to_thread
 
+from project_manager.clock import monotonic
 from project_manager.domain.errors import ProjectManagerError
 from project_manager.runtime import Runtime
 from project_manager.services import figures
@@ -57,16 +58,19 @@ class Health:
         return counted
 
     async def database_answers(self) -> bool:
-        """False when it is gone or fails. Readers that are all busy are no fault of the database."""
+        """False when it is gone, fails or hangs. Readers that are all busy are no fault of the database, as long as
+        they get on with their work.
+        """
         if not await _from_disk(self._runtime.database.path.exists):
             return False
+        started = monotonic()
         with anyio.move_on_after(PATIENCE):
             try:
                 await self._runtime.read("health", figures.probe)
             except ProjectManagerError:
                 return False
             return True
-        return self._runtime.database.readers.busy
+        return self._runtime.database.readers.progressed_since(started)
 
 
 async def _from_disk(look: Callable[[], bool]) -> bool:

@@ -6,6 +6,7 @@ import asyncio
 import queue
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -49,7 +50,8 @@ class Readers:
         self._max_attempts = max_attempts
         self._timed = timed
         self._queue: queue.SimpleQueue[_Read[Any] | None] = queue.SimpleQueue()
-        self._closing = False
+        self._closing = self._ended = False
+        self._progressed = 0.0
         self._connections = [dialect.connect(path, read_only=True) for _ in range(threads)]
         self._threads = [
             threading.Thread(target=self._serve, args=(connection,), name=f"reader-{number}", daemon=True)
@@ -70,12 +72,15 @@ class Readers:
         future: asyncio.Future[Result] = loop.create_future()
         read = _Read(name, work, actor, request_id, future, loop)
         self._queue.put(read)
+        if self._ended:
+            self._refuse_the_rest()
         return await future
 
-    @property
-    def busy(self) -> bool:
-        """Whether reads wait for a thread."""
-        return self._queue.qsize() > 0
+    def progressed_since(self, instant: float) -> bool:
+        """Whether a reader has got on with some work after that instant of `monotonic`: a long read does while it runs,
+        one that waits for the disk does not.
+        """
+        return self._progressed > instant
 
     def close(self) -> None:
         self._closing = True
@@ -85,15 +90,34 @@ class Readers:
             if thread.ident is not None:
                 thread.join()
             connection.close()
+        self._ended = True
+        self._refuse_the_rest()
+
+    def _refuse_the_rest(self) -> None:
+        """Answers reads that came after the end, if anybody waits still."""
+        with suppress(queue.Empty, RuntimeError):
+            while True:
+                read = self._queue.get_nowait()
+                if read is not None:
+                    refusal = ShuttingDown("the server is stopping")
+                    read.loop.call_soon_threadsafe(_settle, read.future, None, refusal)
 
     def _serve(self, connection: Any) -> None:
         deadline = [0.0]
-        connection.set_progress_handler(lambda: monotonic() > deadline[0], STEPS_BETWEEN_LOOKS)
+
+        def is_overdue() -> bool:
+            self._progressed = instant = monotonic()
+            return instant > deadline[0]
+
+        connection.set_progress_handler(is_overdue, STEPS_BETWEEN_LOOKS)
         while (read := self._queue.get()) is not None:
+            if read.future.done():
+                continue  # who asked has given up waiting
             started = monotonic()
             deadline[0] = started + self._timeout
             outcome, error = self._attempt(connection, read)
-            self._timed(read.name, monotonic() - started)
+            self._progressed = finished = monotonic()
+            self._timed(read.name, finished - started)
             try:
                 read.loop.call_soon_threadsafe(_settle, read.future, outcome, error)
             except RuntimeError:

@@ -13,6 +13,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -154,12 +155,13 @@ class Writer:
         self._connection.close()
 
     def _refuse_the_rest(self) -> None:
-        """Answers jobs that came after the end."""
-        while not self._queue.empty():
-            jobs = self._queue.get_nowait() or []
-            for job in jobs:
-                job.error = ShuttingDown("the server is stopping")
-            self._answer(jobs)
+        """Answers jobs that came after the end. The thread that closes and the event loop may do so at once."""
+        with suppress(queue.Empty):
+            while True:
+                jobs = self._queue.get_nowait() or []
+                for job in jobs:
+                    job.error = ShuttingDown("the server is stopping")
+                self._answer(jobs)
 
     def _run(self) -> None:
         stopping = False

@@ -1,6 +1,7 @@
 """The service as operations see it: board, health, metrics, time, and that nothing holds up the loop."""
 
 import threading
+from functools import partial
 from pathlib import Path
 
 import anyio
@@ -11,6 +12,7 @@ from project_manager.config import load
 from project_manager.domain.errors import QueryTimeout, QueueFull
 from project_manager.runtime import open_runtime
 from project_manager.store import writer
+from project_manager.store.transaction import Tx
 from tests.contract.invariants import read
 from tests.desk import PATIENCE, Desk, Json, MovableClock
 from tests.served import Served
@@ -134,6 +136,20 @@ async def test_health_says_that_the_database_is_gone(served: Served, desk: Desk)
     assert (await served.ok("GET", "/healthz"))["status"] == "healthy"
 
 
+@pytest.mark.promise("health:honest")
+async def test_health_says_that_the_database_hangs(served: Served, desk: Desk) -> None:
+    hangs = threading.Event()
+    async with anyio.create_task_group() as tasks:
+        for _ in range(desk.runtime.settings.database_pool_size):
+            tasks.start_soon(desk.runtime.read, "hang", lambda tx: hangs.wait(PATIENCE))
+        await anyio.lowlevel.checkpoint()
+        for place in ("/healthz", "/readyz"):
+            assert (await served.send("GET", place)).status_code == 503
+        assert (await served.send("GET", "/healthz")).json()["reasons"] == ["database cannot be read"]
+        hangs.set()
+    assert (await served.ok("GET", "/healthz"))["status"] == "healthy"
+
+
 async def test_the_operational_figures_have_the_documented_shape(served: Served, desk: Desk) -> None:
     await desk.task()
     await desk.set_status(1, "DONE")
@@ -218,13 +234,20 @@ async def test_a_lease_that_ran_out_while_the_service_was_down_has_ended(databas
 # limits of the engine
 
 
+def reckon(tx: Tx, until: threading.Event) -> None:
+    """Reads that do not end before they may."""
+    while not until.is_set():
+        tx.execute("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 30000) SELECT max(i) FROM n")
+
+
 @pytest.mark.promise("loop:never-blocked")
 async def test_the_loop_answers_while_the_writer_and_every_reader_are_held_up(served: Served, desk: Desk) -> None:
     held_up = threading.Event()
     database = desk.runtime.database
     async with anyio.create_task_group() as tasks:
-        for run in (database.writer.run, *[database.readers.run] * 3):
-            tasks.start_soon(run, "hold up", lambda tx: held_up.wait(PATIENCE), desk.actor, "")
+        tasks.start_soon(database.writer.run, "hold up", lambda tx: held_up.wait(PATIENCE), desk.actor, "")
+        for _ in range(desk.runtime.settings.database_pool_size):
+            tasks.start_soon(database.readers.run, "keep busy", partial(reckon, until=held_up), desk.actor, "")
         for place in ("/livez", "/", "/healthz"):
             assert (await served.send("GET", place)).status_code == 200
         held_up.set()
