@@ -215,7 +215,7 @@ async def _until_signal(server: Server, runtime: Runtime, door: McpDoor, leaving
             async for number in signals:
                 if stopping:
                     log_action(log, "forced", logging.WARNING, signal=signal.Signals(number).name)
-                    server.force_exit = True
+                    server.should_exit = server.force_exit = True
                     tasks.cancel_scope.cancel()
                     return
                 stopping = True

@@ -180,6 +180,11 @@ def first_answer(tx: Tx, operation: Operation, command: Command, key: str) -> An
     return Answer(orjson.loads(kept[1]), operation.status, replayed=True, stored=kept[1].encode())
 
 
+def key_of(command: Command, caller: Caller) -> str | None:
+    """The key under which the answer may be asked for again."""
+    return getattr(command, "request_id", None) or caller.idempotency_key
+
+
 def request_hash(operation: Operation, command: Command) -> str:
     text = operation.name + command.model_dump_json(exclude={"request_id"}, exclude_unset=True)
     return hashlib.sha256(text.encode()).hexdigest()

@@ -78,10 +78,10 @@ class Metrics:
         self._mcp_closed = self._counter("pm_mcp_sessions_closed", "MCP sessions closed.")
 
     def _make_storage(self) -> None:
-        self._batch_jobs = self._timed(None, _Series("pm_writer_batch_jobs", "Write jobs in one transaction.", ()), JOBS)
-        self._batch_seconds = self._timed(
-            None, _Series("pm_writer_batch_duration_seconds", "Time of one write transaction.", ()), SECONDS
-        )
+        jobs = _Series("pm_writer_batch_jobs", "Write jobs in one transaction.", ())
+        self._batch_jobs = self._timed(None, jobs, JOBS)
+        took = _Series("pm_writer_batch_duration_seconds", "Time of one write transaction.", ())
+        self._batch_seconds = self._timed(None, took, SECONDS)
         self._queries = self._timed(
             None,
             _Series("pm_query_duration_seconds", "Time of a read or write in the database.", ("query",)),

@@ -5,7 +5,7 @@ case.
 import gzip
 import hashlib
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any, Literal, TypeVar
@@ -25,6 +25,7 @@ from project_manager.calls import (
     check_first_token,
     check_role,
     first_answer,
+    key_of,
     request_hash,
     worth_keeping,
 )
@@ -33,8 +34,7 @@ from project_manager.config import Settings
 from project_manager.contract import commands, faults
 from project_manager.contract.fields import Command
 from project_manager.domain.actors import SYSTEM, Actor
-from project_manager.domain.errors import Internal, ProjectManagerError, ShuttingDown, StaleFence
-from project_manager.domain.events import MAY_MAKE_READY
+from project_manager.domain.errors import Internal, LockHeld, NotReady, ProjectManagerError, ShuttingDown, StaleFence
 from project_manager.guests import Guests
 from project_manager.hub import Closed, Event, Hub, Resync, Subscription
 from project_manager.logs import log_action
@@ -45,6 +45,7 @@ from project_manager.store import agents, answers, events, meta
 from project_manager.store.database import Database, Options, prepare
 from project_manager.store.transaction import Tx
 from project_manager.store.writer import Duties
+from project_manager.waiting import Waiting
 
 log = logging.getLogger(__name__)
 
@@ -77,7 +78,7 @@ class Runtime:
             _options(settings),
             clock,
             Duties(
-                due=self._end_due,
+                due=leases.end_due,
                 next_due=leases.next_due,
                 committed=self._committed,
                 measured=metrics.batch,
@@ -86,6 +87,7 @@ class Runtime:
             self._timed,
         )
         self.hub = Hub(self.database.tail, metrics.subscriber_dropped)
+        self.waiting = Waiting(self.hub, self.database.writer, self.tickets)
 
     async def run(self, operation: Operation, raw: Mapping[str, object], caller: Caller) -> Answer:
         """Validates `raw`, checks the role, runs the use case in one transaction, counts and logs.
@@ -93,13 +95,14 @@ class Runtime:
         Raises ProjectManagerError. When it returns, the effect is durable.
         """
         started = monotonic()
-        outcome, actor = "ok", caller.actor
+        outcome, actor = "cancelled", caller.actor
         try:
             check_role(operation, caller.actor)
             command = faults.read(operation.command, raw)
             check_first_token(command, caller)
             actor = acting(caller, operation, command)
             answer = await self._perform(operation, command, actor, caller)
+            outcome = "ok"
         except ProjectManagerError as error:
             outcome = error.code
             raise
@@ -186,9 +189,10 @@ class Runtime:
 
     async def _perform(self, operation: Operation, command: Command, actor: Actor, caller: Caller) -> Answer:
         if isinstance(command, commands.ClaimNextTask) and command.wait_seconds:
-            return await self._claim_waiting(operation, command, actor, caller)
+            ask = partial(self._write, operation, command, actor, caller)
+            return await self.waiting.claim(ask, command, actor, caller)
         if isinstance(command, commands.ListEvents) and command.wait_seconds:
-            return await self._events_waiting(operation, command, actor, caller)
+            return await self.waiting.events(partial(self._read, operation, command, actor, caller), command)
         if operation.snapshot:
             return await self._snapshot(operation, command, actor, caller)
         if operation.kind is Kind.READ:
@@ -207,7 +211,7 @@ class Runtime:
         caller: Caller,
         use_case: Callable[..., Any],
     ) -> Answer:
-        key = _key(command, caller) if operation.idempotent else None
+        key = key_of(command, caller) if operation.idempotent else None
         noted_at: int | None = None
 
         def work(tx: Tx) -> Answer:
@@ -228,61 +232,6 @@ class Runtime:
         if noted_at is not None:
             self._note_seen(actor, noted_at)
         return answer
-
-    async def _claim_waiting(
-        self, operation: Operation, command: commands.ClaimNextTask, actor: Actor, caller: Caller
-    ) -> Answer:
-        """Asks at once, then takes a place in the queue and asks again whenever something may have become ready."""
-        answer = await _to_its_end(self._write(operation, command, actor, caller, operation.use_case))
-        if answer.replayed or answer.view.task is not None:
-            await self._hand_over(answer, command, actor, caller)
-            return answer
-        writer, request_id = self.database.writer, caller.request_id
-        async with self.hub.subscribe(types=MAY_MAKE_READY, limit=UNBOUNDED) as subscription:
-            ticket = await _to_its_end(
-                writer.run("enter_queue", lambda tx: leases.enter_queue(tx, command), actor, request_id)
-            )
-            in_turn = partial(leases.claim_in_turn, ticket=ticket)
-            self.tickets.add(ticket)
-            try:
-                with anyio.move_on_after(command.wait_seconds):
-                    while True:
-                        answer = await _to_its_end(self._write(operation, command, actor, caller, in_turn))
-                        if answer.replayed or answer.view.task is not None:
-                            break
-                        await subscription.next_batch()
-            finally:
-                self.tickets.discard(ticket)
-                leave = partial(leases.leave_queue, command=command, ticket=ticket)
-                await _to_its_end(writer.run("leave_queue", leave, actor, request_id))
-        await self._hand_over(answer, command, actor, caller)
-        return answer
-
-    async def _hand_over(self, answer: Answer, claim: Command, actor: Actor, caller: Caller) -> None:
-        """When the caller has gone away meanwhile, gives the task back; under a key it can still be asked for."""
-        kept = _key(claim, caller) is not None
-        try:
-            await anyio.lowlevel.checkpoint_if_cancelled()
-        except anyio.get_cancelled_exc_class():
-            if not answer.replayed and answer.view.task is not None and not kept:
-                lock = answer.view.lock
-                command = faults.read(commands.ReleaseTaskLock, {"task_id": lock.task_id, "fence": lock.fence})
-                give_back = partial(leases.release, command=command)
-                await _to_its_end(self.database.writer.run("give_back", give_back, actor, caller.request_id))
-            raise
-
-    async def _events_waiting(
-        self, operation: Operation, command: commands.ListEvents, actor: Actor, caller: Caller
-    ) -> Answer:
-        wanted = frozenset(command.types) or None
-        async with self.hub.subscribe(project_id=command.project_id, types=wanted, limit=UNBOUNDED) as subscription:
-            with anyio.move_on_after(command.wait_seconds):
-                while True:
-                    answer = await self._read(operation, command, actor, caller)
-                    if answer.view.items or answer.view.resync:
-                        return answer
-                    await subscription.next_batch()
-        return await self._read(operation, command, actor, caller)
 
     async def _snapshot(self, operation: Operation, command: Command, actor: Actor, caller: Caller) -> Answer:
         """A large answer, encoded once by a reader and kept until the next commit; who asks meanwhile waits for the
@@ -315,12 +264,10 @@ class Runtime:
             self._seen.clear()
         self._seen[actor.id] = at
 
-    def _end_due(self, tx: Tx) -> None:
-        for _ in range(leases.end_due(tx)):
-            self.metrics.lease("expired")
-
-    def _committed(self) -> None:
+    def _committed(self, turns: Sequence[str]) -> None:
         self.database.tail.wake()
+        for turn in turns:
+            self.metrics.lease(turn)
 
     def _timed(self, name: str, seconds: float) -> None:
         self.metrics.query(name, seconds)
@@ -341,30 +288,12 @@ class Runtime:
                 outcome=outcome,
                 milliseconds=round(seconds * 1000, 2),
             )
-        counted = _LEASE_WORDS.get(operation.name)
-        if counted is not None:
-            self.metrics.lease(counted if outcome == "ok" else _REFUSALS.get(outcome, "conflict"))
+        refused = _REFUSALS.get(outcome)
+        if refused is not None:
+            self.metrics.lease(refused)
 
 
-_LEASE_WORDS = {
-    "claim_next_task": "acquired",
-    "acquire_task_lock": "acquired",
-    "renew_task_lock": "renewed",
-    "release_task_lock": "released",
-}
-_REFUSALS = {StaleFence.code: "stale_fence"}
-
-
-async def _to_its_end(write: Awaitable[Written]) -> Written:
-    """A write that was begun takes effect, so that its answer must not be lost to a deadline."""
-    with anyio.CancelScope(shield=True):
-        written = await write
-    return written  # noqa: RET504 to the type checker a cancel scope may swallow, so that nothing may return in it
-
-
-def _key(command: Command, caller: Caller) -> str | None:
-    """The key under which the answer may be asked for again."""
-    return getattr(command, "request_id", None) or caller.idempotency_key
+_REFUSALS = {LockHeld.code: "conflict", NotReady.code: "conflict", StaleFence.code: "stale_fence"}
 
 
 def _older_events(tx: Tx, *, since: int) -> list[Event]:

@@ -14,6 +14,8 @@ from project_manager.store import agents, leases, tasks, waiters
 from project_manager.store.tasks import TaskRow
 from project_manager.store.transaction import Tx
 
+NOT_YET = views.ClaimView(task=None, lock=None, message="", tasks=0)
+
 
 def acquire(tx: Tx, command: commands.AcquireTaskLock) -> views.AcquiredView:
     """Take one task that you name; use claim_next_task when any ready task will do.
@@ -107,18 +109,19 @@ def claim_next(tx: Tx, command: commands.ClaimNextTask) -> views.ClaimView:
     coming. When nothing is ready the answer says how many tasks there are and what holds them back. Keep
     lock.fence and send it with every write.
     """
-    return claim_in_turn(tx, command, ticket=ID_MAXIMUM)
+    granted = claim_in_turn(tx, command, ticket=ID_MAXIMUM)
+    return granted if granted.task is not None else _nothing(tx, command)
 
 
 def claim_in_turn(tx: Tx, command: commands.ClaimNextTask, *, ticket: int) -> views.ClaimView:
-    """The best ready task that nobody who came before `ticket` waits for."""
+    """The best ready task that nobody who came before `ticket` waits for; without a word when there is none."""
     filters = _filters(command)
     spoken_for = _spoken_for(tx, ticket)
     if spoken_for:
         filters["spoken_for"] = spoken_for
     taken = leases.take_best(tx, filters, tx.actor.id, ttl=command.ttl_seconds * 1000)
     if taken is None:
-        return _nothing(tx, command)
+        return NOT_YET
     moves.tell_taken(tx, Status.TODO, taken)
     shown = presenting.task(tx, taken)
     return views.ClaimView(
@@ -141,19 +144,22 @@ def enter_queue(tx: Tx, command: commands.ClaimNextTask) -> int:
     )
 
 
-def leave_queue(tx: Tx, command: commands.ClaimNextTask, ticket: int) -> None:
-    """Gives the place up. What is ready and was kept for it is told of again, because those behind wait for that."""
-    _end_wait(tx, ticket, _filters(command))
+def leave_queue(tx: Tx, command: commands.ClaimNextTask, ticket: int, *, served: bool) -> None:
+    """Gives the place up, with or without a task."""
+    waiters.leave(tx, ticket)
+    if not served:
+        _free_what_was_kept(tx, ticket, _filters(command))
 
 
 def forget_waiters(tx: Tx) -> None:
     """Gives up the places of those whose process is gone."""
     for waiter in waiters.gone(tx):
-        _end_wait(tx, waiter.id, waiter.filters())
+        waiters.leave(tx, waiter.id)
+        _free_what_was_kept(tx, waiter.id, waiter.filters())
 
 
-def _end_wait(tx: Tx, ticket: int, filters: dict[str, object]) -> None:
-    waiters.leave(tx, ticket)
+def _free_what_was_kept(tx: Tx, ticket: int, filters: dict[str, object]) -> None:
+    """What is ready and was kept for a place is told of again, because those behind wait for that."""
     kept = leases.best(tx, filters) if waiters.after(tx, ticket) else None
     if kept is not None:
         moves.tell_if_ready(tx, [kept.id])
@@ -165,18 +171,16 @@ def ending_soon(tx: Tx) -> list[views.LockView]:
     return [presenting.lock(lease) for lease in found if lease is not None]
 
 
-def end_due(tx: Tx) -> int:
-    """Ends every lease whose time has come and wakes what was deferred until now; how many leases ended.
+def end_due(tx: Tx) -> None:
+    """Ends every lease whose time has come and wakes what was deferred until now.
 
     Runs at the head of each batch of writes, so that who may claim never depends on a sweeper.
     """
-    expired = leases.expired(tx)
-    for task_id in expired:
+    for task_id in leases.expired(tx):
         _expire(tx, finding.task(tx, task_id))
     for task_id in tasks.deferred_and_due(tx):
         tasks.undefer(tx, task_id)
         moves.tell_if_ready(tx, [task_id])
-    return len(expired)
 
 
 def next_due(tx: Tx) -> int | None:

@@ -27,6 +27,7 @@ def take(tx: Tx, row: TaskRow, *, ttl: int) -> TaskRow:
 
 
 def tell_taken(tx: Tx, previous: str, taken: TaskRow) -> None:
+    tx.count("acquired")
     tell(
         tx,
         EventType.TASK_LOCKED,
@@ -46,6 +47,7 @@ def renew(tx: Tx, row: TaskRow, *, ttl: int, fenced: bool) -> TaskRow:
     renewed = leases.renew(tx, row, ttl=ttl, fenced=fenced)
     if renewed is None:
         raise _lost_race(tx, row)
+    tx.count("renewed")
     if row.lock_ttl != ttl:
         tell(
             tx,
@@ -66,6 +68,7 @@ def end(tx: Tx, row: TaskRow, target: Status, reason: UnlockReason, *, attempts:
     placed = leases.place(tx, row, target.value, attempts=attempts)
     if placed is None:
         raise _lost_race(tx, row)
+    tx.count("expired" if reason is UnlockReason.LOCK_EXPIRED else "released")
     if row.status != placed.status:
         _tell_status(tx, row.status, placed, agent_id=row.lock_holder, lock_released=True)
     tell(

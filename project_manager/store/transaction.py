@@ -9,12 +9,24 @@ from project_manager.domain.actors import Actor
 
 @dataclass(slots=True)
 class Shared:
-    """What the jobs of one batch have in common: events to be written in one statement before the commit, and that
-    nobody waits for a task.
+    """What the jobs of one batch have in common. `outbox`: events to be written in one statement before the commit.
+    `turns`: what became of leases, to be counted after it. `queue`: who waits for a task, once it was read.
     """
 
     outbox: list[tuple[Any, ...]] = field(default_factory=list)
-    nobody_waits: bool = False
+    turns: list[str] = field(default_factory=list)
+    queue: list[Any] | None = None
+
+    @property
+    def mark(self) -> tuple[int, int]:
+        """Where it stands, for `undo`."""
+        return len(self.outbox), len(self.turns)
+
+    def undo(self, mark: tuple[int, int]) -> None:
+        """What came after `mark` was rolled back."""
+        del self.outbox[mark[0] :]
+        del self.turns[mark[1] :]
+        self.queue = None
 
 
 @dataclass(slots=True)
@@ -31,6 +43,11 @@ class Tx:
     request_id: str
     max_attempts: int
     shared: Shared | None = None
+
+    def count(self, turn: str) -> None:
+        """Notes what became of a lease, to be counted once it is durable."""
+        if self.shared is not None:
+            self.shared.turns.append(turn)
 
     def acting_as(self, actor: Actor) -> "Tx":
         return Tx(self.execute, self.now, actor, self.request_id, self.max_attempts, self.shared)

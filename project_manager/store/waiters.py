@@ -8,7 +8,7 @@ from sqlalchemy import bindparam, delete, insert, select, update
 from project_manager.domain.limits import ID_MAXIMUM
 from project_manager.store.compiled import Statement, each
 from project_manager.store.schema import waiters
-from project_manager.store.transaction import Tx
+from project_manager.store.transaction import Shared, Tx
 
 PLACE_MS = 11_000
 """How long a place in the queue is kept without a word: two heartbeats of its process, and some."""
@@ -72,12 +72,10 @@ _FORGET_ALL = Statement(delete(waiters))
 
 def before(tx: Tx, ticket: int) -> list[Waiter]:
     """Those who came before `ticket` and wait still."""
-    if tx.shared is not None and tx.shared.nobody_waits:
-        return []
-    found = [Waiter._make(row) for row in _BEFORE.rows(tx, ticket=ticket, now=tx.now)]
-    if tx.shared is not None and ticket == ID_MAXIMUM:
-        tx.shared.nobody_waits = not found
-    return found
+    shared = tx.shared or Shared()
+    if shared.queue is None:
+        shared.queue = [Waiter._make(row) for row in _BEFORE.rows(tx, ticket=ID_MAXIMUM, now=tx.now)]
+    return [waiter for waiter in shared.queue if waiter.id < ticket]
 
 
 def after(tx: Tx, ticket: int) -> bool:
@@ -94,8 +92,7 @@ def enter(
     labels: list[str],
     priority: int | None,
 ) -> int:
-    if tx.shared is not None:
-        tx.shared.nobody_waits = False
+    _forget_queue(tx)
     return int(
         _ENTER.value(
             tx,
@@ -110,7 +107,13 @@ def enter(
 
 
 def leave(tx: Tx, ticket: int) -> None:
+    _forget_queue(tx)
     _LEAVE.run(tx, ticket=ticket)
+
+
+def _forget_queue(tx: Tx) -> None:
+    if tx.shared is not None:
+        tx.shared.queue = None
 
 
 def stay(tx: Tx, tickets: list[int]) -> None:

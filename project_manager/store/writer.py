@@ -12,7 +12,7 @@ import logging
 import queue
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
@@ -59,12 +59,13 @@ class Job(Generic[Result]):
 class Duties:
     """What the writer does besides jobs. `due` runs at the head of every batch; `next_due` says when to look
     again (milliseconds since the epoch, or None); `committed` is called after each commit that changed
-    something; `measured` gets (jobs, seconds) of a batch and `timed` (job name, seconds).
+    something, with what became of leases in it; `measured` gets (jobs, seconds) of a batch and `timed` (job name,
+    seconds).
     """
 
     due: Callable[[Tx], None]
     next_due: Callable[[Tx], int | None]
-    committed: Callable[[], None]
+    committed: Callable[[Sequence[str]], None]
     measured: Callable[[int, float], None]
     timed: Callable[[str, float], None]
 
@@ -181,7 +182,7 @@ class Writer:
             self._answer(batch)
 
     def _take(self) -> tuple[list[Job[Any]], bool]:
-        """The jobs that wait, some BATCH of them at most; empty when it is only time to look for what is due. True when
+        """The jobs that wait, fewer than twice BATCH; empty when it is only time to look for what is due. True when
         it is time to stop.
         """
         batch: list[Job[Any]] = []
@@ -223,7 +224,7 @@ class Writer:
         self._last_now = tx.now
         self._known_version = version
         if changed:
-            self._duties.committed()
+            self._duties.committed(shared.turns)
 
     def _do_what_is_due(self, tx: Tx, shared: Shared) -> bool:
         """False after a fault, which must not stop the jobs: who may claim is judged by their own statements."""
@@ -235,7 +236,7 @@ class Writer:
         except Exception as error:  # noqa: BLE001 as above
             self._fault("due", error)
             tx.execute("ROLLBACK TO due")
-            shared.outbox.clear()
+            shared.undo((0, 0))
             tx.execute("RELEASE due")
             return False
         tx.execute("RELEASE due")
@@ -245,30 +246,29 @@ class Writer:
         """Runs the jobs without a savepoint for each, which would cost a tenth of a claim: most of those that fail have
         not written yet. When one had, all are undone and run again, each in its own savepoint.
         """
-        told = len(shared.outbox)
+        mark = shared.mark
         tx.execute("SAVEPOINT jobs")
         left_clean = [self._run_job(job, tx, shared) for job in batch]
         if all(left_clean):
             return
         tx.execute("ROLLBACK TO jobs")
-        del shared.outbox[told:]
-        shared.nobody_waits = False
+        shared.undo(mark)
         if len(batch) > 1:
             for job in batch:
                 self._run_in_savepoint(job, tx, shared)
 
     def _run_in_savepoint(self, job: Job[Any], tx: Tx, shared: Shared) -> None:
-        told = len(shared.outbox)
+        mark = shared.mark
         tx.execute("SAVEPOINT job")
         if not self._run_job(job, tx, shared):
             tx.execute("ROLLBACK TO job")
-            del shared.outbox[told:]
+            shared.undo(mark)
         tx.execute("RELEASE job")
 
     def _run_job(self, job: Job[Any], batch: Tx, shared: Shared) -> bool:
         """False when it failed and left something behind that must be undone."""
         started = time.perf_counter()
-        told, changes = len(shared.outbox), self._connection.total_changes
+        mark, changes = shared.mark, self._connection.total_changes
         job.error = None
         try:
             job.outcome = job.work(Tx(batch.execute, batch.now, job.actor, job.request_id, self._max_attempts, shared))
@@ -281,7 +281,7 @@ class Writer:
         except Exception as error:  # noqa: BLE001 one job's fault is its own; the others of the batch go on
             job.error = self._fault(job.name, error)
         self._duties.timed(job.name, time.perf_counter() - started)
-        return job.error is None or (len(shared.outbox) == told and self._connection.total_changes == changes)
+        return job.error is None or (shared.mark == mark and self._connection.total_changes == changes)
 
     def _read_clock(self, tx: Tx, ours: bool) -> int:
         """Holds still when the wall clock is behind what this database has seen; remembers how far it got, once a

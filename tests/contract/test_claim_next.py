@@ -8,17 +8,20 @@ import anyio
 import anyio.abc
 import anyio.from_thread
 import anyio.lowlevel
+import anyio.to_thread
 import pytest
 
 from project_manager.contract import commands, faults, views
 from project_manager.domain.actors import LOCAL, Actor
-from project_manager.domain.errors import EpicNotFound, Invalid, ProjectNotFound
+from project_manager.domain.errors import DatabaseBusy, EpicNotFound, Invalid, LockHeld, ProjectNotFound
 from project_manager.domain.limits import ID_MAXIMUM
 from project_manager.services import leases, tasks
 from project_manager.store.transaction import Tx
 from tests.contract.invariants import check, read
 from tests.desk import PATIENCE, Desk, Json
 from tests.served import Served
+
+NOTHING = views.ClaimView(task=None, lock=None, message="nothing", tasks=0)
 
 
 async def taken(desk: Desk, agent: str = "ann", **filters: Any) -> str | None:
@@ -308,7 +311,7 @@ async def test_a_task_kept_for_one_who_goes_away_is_offered_to_the_next_at_once(
         await waiting.come("bob")
         await desk.task("task")
         assert await taken(desk, "cid") is None
-        await writer.run("leave_queue", lambda tx: leases.leave_queue(tx, command, ghost), desk.actor, "")
+        await writer.run("leave_queue", lambda tx: leases.leave_queue(tx, command, ghost, served=False), desk.actor, "")
         await waiting.until_served(1)
     assert waiting.got == {"bob": "task"}
 
@@ -375,3 +378,59 @@ async def test_waiting_ends_with_an_empty_answer_when_nothing_comes(desk: Desk) 
     answer = await desk.next("ann", wait_seconds=1)
     assert answer["task"] is None
     assert answer["message"]
+
+
+@pytest.mark.promise("claim:not-lost")
+async def test_a_claim_is_answered_although_the_place_in_the_queue_cannot_be_given_up(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def busy(*_: object, **__: object) -> None:
+        raise DatabaseBusy("another process holds the database")
+
+    monkeypatch.setattr(leases, "leave_queue", busy)
+    async with anyio.create_task_group() as agents:
+        waiting = Waiting(desk, agents)
+        await waiting.come("ann")
+        await desk.task("task")
+        await waiting.until_served(1)
+    assert waiting.got == {"ann": "task"}
+
+
+async def test_those_who_wait_cause_no_event_and_no_counting_when_they_are_served(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counted: list[str] = []
+    monkeypatch.setattr(leases, "_nothing", lambda tx, command: counted.append(tx.actor.id) or NOTHING)
+    names = [f"agent-{number}" for number in range(5)]
+    async with anyio.create_task_group() as agents:
+        waiting = Waiting(desk, agents)
+        for name in names:
+            await waiting.come(name)
+        for name in names:
+            await desk.task(name)
+        await waiting.until_served(5)
+    assert sorted(waiting.got) == names
+    assert counted == names  # once each, when they came
+    assert await desk.events(0, "task.ready") == []
+
+
+async def test_leases_are_counted_by_what_became_of_them(desk: Desk) -> None:
+    def counts() -> dict[str, float]:
+        words = ("acquired", "renewed", "released", "expired", "conflict", "stale_fence")
+        found = {word: desk.runtime.metrics.value("pm_leases_total", outcome=word) for word in words}
+        return {word: count for word, count in found.items() if count}
+
+    await desk.next("ann")
+    with pytest.raises(Invalid):
+        await desk.next("ann", nonsense=1)
+    assert await anyio.to_thread.run_sync(counts) == {}
+    first, second = await desk.task("first"), await desk.task("second")
+    await desk.next("ann")
+    await desk.claim(first["id"], "ann")
+    with pytest.raises(LockHeld):
+        await desk.claim(first["id"], "bob")
+    await desk.set_status(first["id"], "DONE", agent_id="ann")
+    await desk.claim(second["id"], "bob")
+    desk.clock.advance(4000)
+    await desk.runtime.sweep()
+    assert await anyio.to_thread.run_sync(counts) == {"acquired": 2, "renewed": 1, "conflict": 1, "released": 1, "expired": 1}

@@ -1,5 +1,6 @@
 """The end of the process: orderly while everything is open, forced when asked twice, and nothing left behind."""
 
+import http.client
 import signal
 import socket
 import sqlite3
@@ -143,6 +144,19 @@ async def test_a_second_signal_forces_the_end(start_service: Start) -> None:
         await ended(service)
     assert service.lines("forced")
     assert "graceful shutdown exceeded" not in service.log, "it ended by itself before it was forced"
+
+
+async def test_a_second_signal_forces_the_end_also_while_a_load_balancer_is_given_notice(start_service: Start) -> None:
+    service = start_service()
+    place = ("127.0.0.2", 0)
+    asked = http.client.HTTPConnection("127.0.0.1", service.port, timeout=PATIENCE, source_address=place)
+    asked.request("GET", "/healthz")
+    assert asked.getresponse().status == 200
+    service.signal(signal.SIGTERM)
+    service.wait_until(lambda: service.lines("stopping"), PATIENCE)
+    service.signal(signal.SIGTERM)
+    await ended(service)
+    assert service.lines("forced")
 
 
 async def test_it_leaves_one_whole_file_behind_and_no_trace_of_itself(start_service: Start) -> None:
