@@ -152,6 +152,7 @@ async def test_a_second_signal_forces_the_end_also_while_a_load_balancer_is_give
     asked = http.client.HTTPConnection("127.0.0.1", service.port, timeout=PATIENCE, source_address=place)
     asked.request("GET", "/healthz")
     assert asked.getresponse().status == 200
+    asked.close()
     service.signal(signal.SIGTERM)
     service.wait_until(lambda: service.lines("stopping"), PATIENCE)
     service.signal(signal.SIGTERM)
