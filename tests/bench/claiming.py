@@ -117,16 +117,16 @@ def _goals(found: Rounds, raw: str) -> list[Goal]:
         Goal("claims/s / trivial route's requests/s, 50 agents", 0.30, "at least", found.ratio(claim, (floor,), _rate)),
         Goal("claims/s / thread pool's claims/s, 50 agents", 4.0, "at least", found.ratio(claim, (pool,), _rate)),
         Goal(
-            "server CPU of a claim over /mcp 2026 / trivial route, 10 agents",
+            "server CPU of a claim over /mcp 2026 / trivial route, 50 agents",
             6.0,
             "at most",
-            found.ratio(f"{MODERN} @10", (f"{FLOOR} @10",), lambda s: s.cpu),
+            found.ratio(f"{MODERN} @50", (floor,), lambda s: s.cpu),
         ),
         Goal(
-            "server CPU of a claim over /mcp 2025 / trivial route, 10 agents",
+            "server CPU of a claim over /mcp 2025 / trivial route, 50 agents",
             8.0,
             "at most",
-            found.ratio(f"{HANDSHAKE} @10", (f"{FLOOR} @10",), lambda s: s.cpu),
+            found.ratio(f"{HANDSHAKE} @50", (floor,), lambda s: s.cpu),
         ),
     ]
 
