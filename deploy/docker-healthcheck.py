@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable
 
 HOST = "127.0.0.1"
-DEFAULT_DATABASE = "project_manager.db"
+DEFAULT_DATABASE = "data/tasks.db"
 HTTP_TRANSPORTS = ("sse", "http", "streamable-http")
 
 

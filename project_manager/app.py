@@ -1,5 +1,6 @@
 """Composition: one process, one event loop, one server with two listeners, and an orderly end."""
 
+import errno
 import gc
 import logging
 import signal
@@ -85,6 +86,7 @@ def serve(settings: Settings, *, announce: Announce) -> int:
     finally:
         for bound in sockets:
             bound.close()
+    log_action(log, "stopped")
     return 0
 
 
@@ -111,8 +113,14 @@ def bind(settings: Settings) -> list[socket.socket]:
         except OSError as error:
             for opened in bound:
                 opened.close()
-            raise StartRefused(f"{name} {port} on {settings.host} cannot be used: {error.strerror or error}") from error
+            raise StartRefused(_unusable(name, port, settings.host, error)) from error
     return bound
+
+
+def _unusable(name: str, port: int, host: str, error: OSError) -> str:
+    flag = {"DEFAULT_PORT": "--port", "MCP_PORT": "--mcp-port"}[name]
+    way_out = f"; choose another with {flag} or {name}" if error.errno == errno.EADDRINUSE else ""
+    return f"{name} {port} on {host} cannot be used: {error.strerror or error}{way_out}"
 
 
 def _listen(host: str, port: int) -> socket.socket:

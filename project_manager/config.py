@@ -186,7 +186,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("MCP_MAX_CONNECTIONS", COUNT, "1000", "MCP connections and sessions held at the same time."),
     Setting("MCP_TOOLS", Choice(("core", "all")), "core",
             "Tools that MCP clients are shown: the core set, or all."),
-    Setting("DATABASE_PATH", File(), "project_manager.db", "The SQLite database file."),
+    Setting("DATABASE_PATH", File(), "data/tasks.db", "The SQLite database file."),
     Setting("DATABASE_URL", Text("sqlite:///PATH", PRINTABLE, optional=True), "",
             "The database as a URL, instead of DATABASE_PATH: sqlite:///relative.db or sqlite:////absolute.db.",
             secret=True),

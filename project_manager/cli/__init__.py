@@ -4,71 +4,23 @@ Each command imports its own module when it runs: so `--help`, `--version` and a
 and no command waits for the libraries of another.
 """
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
 
 import click
 
 from project_manager import __version__
+from project_manager.cli.options import FILE, Commands, flags, json_option, settings_of, settings_options
+from project_manager.cli.tokens import token
 
-Command = TypeVar("Command", bound=Callable[..., Any])
-
-FILE = click.Path(dir_okay=False, path_type=Path)
 EXITS = """\b
 Exit status:
   0  done
   1  it failed, or the answer is no (damaged, unhealthy)
   2  wrong usage, or a malformed setting
   3  something that the command names does not exist
-  4  the input has faults: all are listed, nothing was written
+  4  the input has faults: all are listed, and nothing was done
   5  not now (the database is busy or in use, the disk is full): try again
 """
-
-
-class Commands(click.Group):
-    """Ends every refusal with one sentence and an exit status."""
-
-    def invoke(self, ctx: click.Context) -> Any:
-        try:
-            status = super().invoke(ctx)
-        except (click.ClickException, click.exceptions.Exit, click.Abort):
-            raise
-        except Exception as error:
-            from project_manager.terminal import endings
-
-            if not isinstance(error, endings.REFUSALS):
-                raise
-            status = endings.end(error)
-        if status:
-            ctx.exit(status)
-
-
-def settings_options(command: Command) -> Command:
-    """What every command that has to find the database takes."""
-    for option in (
-        click.option(
-            "--env-file", type=FILE, help="Settings as NAME=value lines; the environment and flags beat them."
-        ),
-        click.option("--db-path", metavar="FILE", help="The database.  [DATABASE_PATH]"),
-    ):
-        command = option(command)
-    return command
-
-
-def json_option(command: Command) -> Command:
-    return click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")(command)
-
-
-def flags(**given: object) -> dict[str, object]:
-    """Flags by the names of their settings; those that were not given are left out."""
-    return {name: value for name, value in given.items() if value is not None}
-
-
-def settings_of(db_path: str | None, env_file: Path | None) -> Any:
-    from project_manager.terminal import session
-
-    return session.settings_of(flags(DATABASE_PATH=db_path), env_file)
 
 
 @click.group(
@@ -84,7 +36,9 @@ def main() -> None:
       project-manager serve
     then open http://127.0.0.1:8080 and point your agents at http://127.0.0.1:8081/mcp.
 
-    Settings come from flags, then the environment, then --env-file; `project-manager config` shows what is in force.
+    Commands work on the database data/tasks.db of the folder that they are typed in, unless --db-path or
+    DATABASE_PATH names another. Settings come from flags, then the environment, then --env-file;
+    `project-manager config` shows what is in force.
     """
 
 
@@ -141,12 +95,13 @@ def mcp(*, verbose: bool, db_path: str | None, env_file: Path | None) -> int:
     """Speak MCP on standard input and output.
 
     For a client that starts its servers itself. It works on the same database as a running server, and each sees at
-    once what the other does. Standard output carries the protocol and nothing else.
+    once what the other does. It asks for no token: whoever may open the file may do everything. Standard output
+    carries the protocol and nothing else.
 
     \b
-    In the configuration of such a client:
-      command: project-manager
-      args: [mcp, --db-path, /home/me/team.db]
+    In the configuration of such a client, which may start it in any folder:
+      command: /home/me/project-manager/.venv/bin/project-manager
+      args: [mcp, --db-path, /home/me/project-manager/data/tasks.db]
     """
     from project_manager.terminal import serving
 
@@ -239,7 +194,7 @@ def export(*, project: str | None, output: str, form: str, db_path: str | None, 
 
 
 @main.command()
-@click.argument("target", metavar="[FILE|FOLDER]", required=False, type=click.Path(path_type=Path))
+@click.argument("target", metavar="[FILE|FOLDER]", required=False)
 @click.option(
     "--keep",
     type=click.IntRange(0),
@@ -248,12 +203,14 @@ def export(*, project: str | None, output: str, form: str, db_path: str | None, 
     metavar="N",
     help="In a folder, keep the newest N of its backups; 0 keeps all.",
 )
+@click.option("--force", is_flag=True, help="Replace FILE if it is there.")
 @settings_options
 @json_option
 def backup(
     *,
-    target: Path | None,
+    target: str | None,
     keep: int,
+    force: bool,
     db_path: str | None,
     env_file: Path | None,
     as_json: bool,
@@ -261,8 +218,8 @@ def backup(
     """Copy the database while it is in use.
 
     The copy is read back before it counts. Without a target it goes into the folder `backups` beside the database; in
-    a folder it gets the time as its name. Beside each backup stands its SHA-256, which `verify` and `sha256sum -c`
-    check.
+    a folder it gets the time as its name. A FILE that is there is not replaced unless you --force it. Beside each
+    backup stands its SHA-256, which `verify` and `sha256sum -c` check.
 
     \b
     Examples:
@@ -272,7 +229,7 @@ def backup(
     """
     from project_manager.terminal import copies
 
-    return copies.back_up(settings_of(db_path, env_file), target, keep, as_json)
+    return copies.back_up(settings_of(db_path, env_file), target, keep, force, as_json)
 
 
 @main.command()
@@ -384,60 +341,4 @@ def tasks(
     return lists.tasks(settings_of(db_path, env_file), project, filters, limit, as_json)
 
 
-@main.group()
-def token() -> None:
-    """Make, list and revoke tokens. From the first token on, every door asks for one."""
-
-
-@token.command("create")
-@click.argument("name")
-@click.option(
-    "--role",
-    type=click.Choice(["viewer", "agent", "operator"]),
-    default="agent",
-    show_default=True,
-    help="viewer reads, agent works on tasks, operator does everything.",
-)
-@click.option("--agent-id", metavar="ID", help="Bind it: whoever has it is this agent and no other.")
-@settings_options
-@json_option
-def token_create(
-    *,
-    name: str,
-    role: str,
-    agent_id: str | None,
-    db_path: str | None,
-    env_file: Path | None,
-    as_json: bool,
-) -> int:
-    """Make a token called NAME. Its secret is printed once; only a hash of it is stored.
-
-    \b
-    Examples:
-      project-manager token create ada --role operator
-      project-manager token create worker-1 --agent-id claude-1 > worker-1.token
-    """
-    from project_manager.terminal import lists
-
-    raw = {"name": name, "role": role, **flags(agent_id=agent_id)}
-    return lists.create_token(settings_of(db_path, env_file), raw, as_json)
-
-
-@token.command("list")
-@settings_options
-@json_option
-def token_list(*, db_path: str | None, env_file: Path | None, as_json: bool) -> int:
-    """List the tokens, without their secrets."""
-    from project_manager.terminal import lists
-
-    return lists.list_tokens(settings_of(db_path, env_file), as_json)
-
-
-@token.command("revoke")
-@click.argument("token")
-@settings_options
-def token_revoke(*, token: str, db_path: str | None, env_file: Path | None) -> int:
-    """Revoke the TOKEN with this id or name. It opens no door from then on."""
-    from project_manager.terminal import lists
-
-    return lists.revoke_token(settings_of(db_path, env_file), token)
+main.add_command(token)

@@ -72,9 +72,10 @@ def back_up(database: Path, target: Path) -> Backup:
         raise BackupRefused(f"there is no database at {database}")
     if target.exists() and target.samefile(database):
         raise BackupRefused("a backup cannot be the database itself")
+    if target.with_name(f"{target.name}-wal").exists():
+        raise InUse(f"{target} is a database that a process has open")
     unfinished = target.with_name(f".{target.name}.unfinished-{os.getpid()}")
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
         _copy_in_use(database, unfinished)
         found = examine(unfinished)
         if found.faults or found.revision is None:

@@ -10,14 +10,16 @@ from project_manager.store import backup, restore
 from project_manager.store.backup import Backup, Examination
 from project_manager.store.restore import Restored
 from project_manager.terminal import session
-from project_manager.terminal.endings import Exit, NothingThere
+from project_manager.terminal.endings import Exit, NothingThere, Refused
 
 
-def back_up(settings: Settings, target: Path | None, keep: int, as_json: bool) -> Exit:
+def back_up(settings: Settings, target: str | None, keep: int, force: bool, as_json: bool) -> Exit:
     """Takes a backup to a file, or to a folder under a name of its own, of which the newest `keep` stay."""
     database, now, started = settings.database_path, SystemClock().now(), monotonic()
-    folder = target or database.parent / "backups"
-    into_folder = target is None or folder.is_dir()
+    session.check_there(database)
+    folder = _backups_beside(database) if target is None else Path(target)
+    into_folder = folder.is_dir() or str(target).endswith("/")
+    _check_target(folder, into_folder, force)
     made = backup.back_up(database, backup.name_in(folder, database, now) if into_folder else folder)
     backup.note_verified(database, backup.Verified(now / 1000, monotonic() - started))
     removed = backup.keep_newest(folder, database, keep) if into_folder and keep else []
@@ -30,6 +32,24 @@ def back_up(settings: Settings, target: Path | None, keep: int, as_json: bool) -
                 f"{len(removed)} older backup{'' if len(removed) == 1 else 's'} removed; the newest {keep} stay."
             )
     return Exit.DONE
+
+
+def _backups_beside(database: Path) -> Path:
+    folder = database.parent / "backups"
+    try:
+        folder.mkdir(exist_ok=True)
+    except OSError as error:
+        raise Refused(f"the folder {folder} cannot be made: {error.strerror}") from error
+    return folder
+
+
+def _check_target(target: Path, into_folder: bool, force: bool) -> None:
+    """A slip of the hand must neither replace a file nor make a folder that nobody will look into."""
+    folder = target if into_folder else target.parent
+    if not folder.is_dir():
+        raise NothingThere(f"there is no folder {folder}")
+    if not into_folder and target.exists() and not force:
+        raise Refused(f"there is a file {target} already: name another, or a folder, or replace it with --force")
 
 
 def put_back(settings: Settings, source: Path, as_json: bool) -> Exit:
@@ -62,7 +82,9 @@ def _tell_restored(database: Path, source: Path, done: Restored) -> None:
 def verify(settings: Settings, file: Path | None, as_json: bool) -> Exit:
     """Reads a database or a backup from end to end."""
     path = file or settings.database_path
-    if not path.is_file():
+    if file is None:
+        session.check_there(path)
+    elif not path.is_file():
         raise NothingThere(f"there is no file {path}")
     found = backup.examine(path)
     if as_json:

@@ -6,7 +6,14 @@ from typing import Any
 import click
 
 from project_manager.config import ConfigError
-from project_manager.domain.errors import Invalid, NotFound, ProjectManagerError, StorageFull, Unavailable
+from project_manager.domain.errors import (
+    Invalid,
+    NotFound,
+    ProjectManagerError,
+    ProjectNotFound,
+    StorageFull,
+    Unavailable,
+)
 from project_manager.store.backup import BackupRefused, InUse
 from project_manager.store.database import DatabaseRefused
 
@@ -30,6 +37,11 @@ class Refused(Exception):
     """The command cannot do it; one sentence."""
 
 
+_HINTS: dict[type[ProjectManagerError], str] = {
+    ProjectNotFound: "`project-manager export` shows every project; of a running server GET /api/projects lists them.",
+}
+"""What to do next at a command line, where the error's own hint names a tool of agents."""
+
 REFUSALS = (ProjectManagerError, ConfigError, DatabaseRefused, BackupRefused, NothingThere, Refused)
 
 
@@ -51,8 +63,8 @@ def _end_of_operation(error: ProjectManagerError) -> Exit:
         _list_faults(error, faults)
         return Exit.FAULTY
     click.echo(_sentence(error.message), err=True)
-    if error.hint:
-        click.echo(error.hint, err=True)
+    if hint := _HINTS.get(type(error), error.hint):
+        click.echo(hint, err=True)
     if isinstance(error, NotFound):
         return Exit.NOT_FOUND
     return Exit.NOT_NOW if isinstance(error, Unavailable | StorageFull) else Exit.FAILED
@@ -64,7 +76,8 @@ def _list_faults(error: Invalid, faults: list[dict[str, Any]]) -> None:
         click.echo(f"{place}{fault['message']}" + (f" ({fault['hint']})" if fault["hint"] else ""), err=True)
     total = int(str(error.details.get("total", len(faults))))
     more = f", {total - len(faults)} of them not shown" if total > len(faults) else ""
-    click.echo(f"{total} fault{'' if total == 1 else 's'}{more}. Nothing was written.", err=True)
+    ends = "Nothing was written." if "line" in faults[0] else "The command did nothing."
+    click.echo(f"{total} fault{'' if total == 1 else 's'}{more}. {ends}", err=True)
 
 
 def _sentence(text: str) -> str:

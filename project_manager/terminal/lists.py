@@ -11,6 +11,11 @@ from project_manager.terminal import session
 from project_manager.terminal.endings import Exit, NothingThere
 from project_manager.terminal.session import Operations
 
+_NOBODY_GETS_IN = (
+    "No token is left: nobody gets in until `project-manager token create NAME --role operator` makes one; "
+    "`project-manager token clear` opens the doors to everybody."
+)
+
 
 def tasks(settings: Settings, project: str | None, filters: dict[str, Any], limit: int, as_json: bool) -> Exit:
     """Lists tasks that pass the filters."""
@@ -36,7 +41,7 @@ def tasks(settings: Settings, project: str | None, filters: dict[str, Any], limi
 
 
 def create_token(settings: Settings, raw: dict[str, Any], as_json: bool) -> Exit:
-    token = session.run(settings, "create_token", raw, may_create=True)
+    token = session.run(settings, "create_token", raw)
     if as_json:
         session.show_json(token)
         return Exit.DONE
@@ -56,10 +61,12 @@ def list_tokens(settings: Settings, as_json: bool) -> Exit:
         session.show_json(found)
         return Exit.DONE
     for token in found:
-        ended = f"  revoked {token.revoked_at}" if token.revoked_at else ""
-        click.echo(f"{token.id:>4}  {token.role:<8}  {token.agent_id or '-':<20}  {token.name}{ended}")
+        since = f"since {token.created_at}" + (f"  revoked {token.revoked_at}" if token.revoked_at else "")
+        click.echo(f"{token.id:>4}  {token.role:<8}  {token.agent_id or '-':<20}  {token.name}  {since}")
     if not found:
-        click.echo("There is no token: whoever reaches the ports may do everything.", err=True)
+        click.echo(f"There is no token. {_open_to_all(settings)}", err=True)
+    elif all(token.revoked_at for token in found):
+        click.echo(_NOBODY_GETS_IN, err=True)
     return Exit.DONE
 
 
@@ -69,14 +76,37 @@ def revoke_token(settings: Settings, token: str) -> Exit:
     async def revoke() -> Any:
         async with session.operations(settings) as desk:
             found, _ = await _all(desk, "list_tokens", {}, 10 * PAGE_MAXIMUM)
-            known = next((one for one in found if token in (str(one.id), one.name)), None)
+            known = _meant(found, token)
             return None if known is None else await desk.run("revoke_token", {"token_id": known.id})
 
     revoked = anyio.run(revoke)
     if revoked is None:
         raise NothingThere(f"there is no token {token!r}")
     click.echo(f"Token {revoked.id} {revoked.name!r} opens no door any more.")
+    if revoked.notice is not None:
+        click.echo(_NOBODY_GETS_IN, err=True)
     return Exit.DONE
+
+
+def clear_tokens(settings: Settings) -> Exit:
+    cleared = session.run(settings, "clear_tokens", {})
+    tokens = "1 token is" if cleared.forgotten == 1 else f"{cleared.forgotten} tokens are"
+    click.echo(f"{tokens} forgotten. {_open_to_all(settings)}")
+    return Exit.DONE
+
+
+def _open_to_all(settings: Settings) -> str:
+    if settings.auth_required:
+        return "AUTH_REQUIRED is on, so that nobody gets in until `project-manager token create` makes a token."
+    return "The doors are open: whoever reaches the ports of a server without AUTH_REQUIRED may do everything."
+
+
+def _meant(found: list[Any], token: str) -> Any:
+    """The token with this id, else the live one of this name, else the one of this name that was revoked last."""
+    by_id = [one for one in found if str(one.id) == token]
+    named = [one for one in found if one.name == token]
+    live = [one for one in named if one.revoked_at is None]
+    return next(iter([*by_id, *live, *reversed(named)]), None)
 
 
 async def _project_id(desk: Operations, project: str) -> int:

@@ -54,14 +54,23 @@ class Operations:
                 await anyio.to_thread.run_sync(write, piece)
 
 
+def check_there(database: Path) -> None:
+    """Raises NothingThere when there is no database at this path, or an empty file."""
+    if not database.exists() or database.stat().st_size == 0:
+        raise NothingThere(
+            f"there is no database at {database}: name yours with --db-path or DATABASE_PATH, "
+            "or make it with `project-manager migrate`"
+        )
+
+
 @asynccontextmanager
 async def operations(settings: Settings, *, may_create: bool = False) -> AsyncIterator[Operations]:
     """The database opened for a command; a mistyped path does not become an empty database unless it `may_create` one.
 
     Raises NothingThere, DatabaseRefused.
     """
-    if not may_create and not await anyio.Path(settings.database_path).exists():
-        raise NothingThere(f"there is no database at {settings.database_path}")
+    if not may_create:
+        check_there(settings.database_path)
     async with open_runtime(settings, kind="command") as runtime:
         yield Operations(runtime)
 

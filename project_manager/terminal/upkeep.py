@@ -72,7 +72,10 @@ def show_config(loaded: Loaded, as_json: bool) -> Exit:
 def _revision(path: Path) -> str | None:
     if not path.exists() or path.stat().st_size == 0:
         return None
-    connection = dialect.connect(str(path), read_only=True)
+    try:
+        connection = dialect.connect(str(path), as_it_is=True)
+    except dialect.DriverError:
+        return None
     try:
         return revisions.present(connection)
     except dialect.DriverError:

@@ -49,7 +49,18 @@ def contents(path: Path) -> dict[str, list[tuple[Any, ...]]]:
     """All rows of all tables of the first schema, and how it was made."""
     connection = dialect.connect(str(path))
     try:
-        names = ("projects", "epics", "tasks", "task_logs", "events", "agents", "answers", "tokens", "meta", "tasks_fts")
+        names = (
+            "projects",
+            "epics",
+            "tasks",
+            "task_logs",
+            "events",
+            "agents",
+            "answers",
+            "tokens",
+            "meta",
+            "tasks_fts",
+        )
         found = {name: connection.execute(f"SELECT * FROM {name}").fetchall() for name in names[:-1]}
         return {**found, "tasks_fts": connection.execute("SELECT name, description FROM tasks_fts").fetchall()}
     finally:

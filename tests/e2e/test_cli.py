@@ -30,6 +30,7 @@ projects:
           - name: Pay
             depends_on: Cart
 """
+DATABASE = "data/tasks.db"
 HEAVY = ("alembic", "anyio", "mcp", "pydantic", "sqlalchemy", "starlette", "uvicorn", "yaml")
 
 
@@ -50,7 +51,8 @@ COMMANDS = commands(main)
 def cli(tmp_path: Path, template: Path) -> CommandLine:
     """A folder with a plan and an empty database, which is where a command looks for one."""
     (tmp_path / "plan.yaml").write_text(PLAN)
-    copyfile(template, tmp_path / "project_manager.db")
+    (tmp_path / "data").mkdir()
+    copyfile(template, tmp_path / DATABASE)
     return CommandLine(tmp_path)
 
 
@@ -167,11 +169,26 @@ def until_closed(terminal: int) -> str:
     return shown.decode()
 
 
+NEED_A_DATABASE = (
+    ["tasks"],
+    ["export"],
+    ["backup"],
+    ["verify"],
+    ["token", "create", "ada"],
+    ["token", "list"],
+    ["token", "revoke", "ada"],
+    ["token", "clear", "--yes"],
+)
+NO_DATABASE = "There is no database at nowhere.db: name yours with --db-path or DATABASE_PATH"
+
+
 @pytest.mark.parametrize(
     ("status", "words", "said"),
     [
         (1, ["verify", "plan.yaml"], "is damaged"),
-        (1, ["backup", "plan.yaml/x.db"], "cannot be written"),
+        (1, ["migrate", "--db-path", "plan.yaml"], "plan.yaml is not a database"),
+        (1, ["tasks", "--db-path", "plan.yaml"], "plan.yaml is not a database"),
+        (1, ["backup", "plan.yaml"], "there is a file plan.yaml already"),
         (1, ["healthcheck", "--port", "1"], "Nothing answers on 127.0.0.1:1"),
         (2, ["frobnicate"], "No such command"),
         (2, ["serve", "--prot", "1"], "--port"),
@@ -180,18 +197,34 @@ def until_closed(terminal: int) -> str:
         (3, ["import", "nowhere.yaml"], "no file nowhere.yaml"),
         (3, ["export", "--project", "Nowhere"], "no project 'Nowhere'"),
         (3, ["tasks", "--project", "Nowhere"], "no project 'Nowhere'"),
-        (3, ["tasks", "--db-path", "nowhere.db"], "no database at nowhere.db"),
+        (2, ["token", "clear"], "add --yes"),
+        *((3, [*words, "--db-path", "nowhere.db"], NO_DATABASE) for words in NEED_A_DATABASE),
+        (3, ["tasks", "--db-path", "empty.db"], "no database at empty.db"),
+        (3, ["backup", "plan.yaml/x.db"], "no folder plan.yaml"),
+        (3, ["backup", "nowhere/copy.db"], "no folder nowhere"),
+        (3, ["backup", "nowhere/"], "no folder nowhere"),
         (3, ["token", "revoke", "nobody"], "no token 'nobody'"),
         (3, ["restore", "nowhere.db"], "no backup at nowhere.db"),
         (3, ["verify", "nowhere.db"], "no file nowhere.db"),
-        (4, ["tasks", "--status", "finnished"], "is not a status"),
+        (4, ["tasks", "--status", "finnished"], "`status` 'finnished' is not a status"),
+        (4, ["tasks", "--status", "TODO", "--status", "finnished"], "`status` 'finnished' is not a status"),
+        (4, ["tasks", "--status", "finnished"], "1 fault. The command did nothing."),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
 def test_a_refusal_is_a_sentence_and_a_status(cli: CommandLine, status: int, words: list[str], said: str) -> None:
+    (cli.folder / "empty.db").touch()
+    before = sorted(cli.folder.rglob("*"))
     answer = cli.refuses(status, *words)
-    assert said in answer
-    assert not (cli.folder / "nowhere.db").exists()
+    assert said.lower() in answer.lower()
+    assert [path for path in sorted(cli.folder.rglob("*")) if path not in before] == []
+    assert (cli.folder / "plan.yaml").read_text() == PLAN
+
+
+def test_the_hint_to_a_person_names_no_tool_of_agents(cli: CommandLine) -> None:
+    said = cli.refuses(3, "export", "--project", "Nowhere")
+    assert "GET /api/projects" in said
+    assert "list_projects" not in said
 
 
 def test_flags_beat_the_environment_and_the_environment_beats_the_env_file(cli: CommandLine) -> None:
@@ -222,29 +255,70 @@ def test_a_secret_is_printed_once_and_alone(cli: CommandLine) -> None:
     secret = done.stdout.strip()
     assert secret.startswith("pm_")
     assert "bound to the agent claude-1" in done.stderr
-    assert secret.encode() not in (cli.folder / "project_manager.db").read_bytes()
-    listed = cli.says("token", "list")
-    assert listed.split() == ["1", "agent", "claude-1", "ada"]
-    assert "opens no door" in cli.says("token", "revoke", "ada")
-    assert json.loads(cli.says("token", "list", "--json"))[0]["revoked_at"] is not None
-    assert cli.refuses(1, "token", "create", "ada").startswith("There is a token called 'ada' already.")
+    assert secret.encode() not in (cli.folder / DATABASE).read_bytes()
+    listed = cli.says("token", "list").split()
+    assert (listed[:5], len(listed)) == (["1", "agent", "claude-1", "ada", "since"], 6)
+    refused = cli.refuses(1, "token", "create", "ada")
+    assert refused.startswith("There is a token called 'ada' already.")
+    assert "`project-manager token revoke ada`" in refused
+
+
+def test_a_revoked_token_leaves_its_name_to_another_one(cli: CommandLine) -> None:
+    cli.says("token", "create", "ada")
+    assert "Token 1 'ada' opens no door" in cli.says("token", "revoke", "ada")
+    cli.says("token", "create", "ada")
+    first, second = cli.says("token", "list").splitlines()
+    assert (" revoked " in first, " revoked " in second) == (True, False)
+    assert "Token 2 'ada' opens no door" in cli.says("token", "revoke", "ada")
+    assert "Token 2 'ada' opens no door" in cli.says("token", "revoke", "ada")
+    assert "Token 1 'ada' opens no door" in cli.says("token", "revoke", "1")
+
+
+def test_revoking_the_last_token_says_that_nobody_gets_in_and_clearing_that_everybody_does(cli: CommandLine) -> None:
+    closed = "No token is left: nobody gets in until `project-manager token create"
+    assert "The doors are open" in cli.run("token", "list").stderr
+    for name in ("ada", "bob"):
+        cli.says("token", "create", name)
+    assert cli.run("token", "revoke", "ada").stderr == ""
+    assert cli.run("token", "revoke", "bob").stderr.startswith(closed)
+    assert cli.run("token", "list").stderr.startswith(closed)
+    assert cli.says("token", "clear", "--yes").startswith("2 tokens are forgotten. The doors are open")
+    assert cli.says("token", "list") == ""
+    assert "AUTH_REQUIRED is on" in cli.says("token", "clear", "--yes", AUTH_REQUIRED="true")
 
 
 def test_a_backup_without_a_target_goes_beside_the_database_and_old_ones_go(cli: CommandLine) -> None:
     cli.says("import", "plan.yaml")
     made = [json.loads(cli.says("backup", "--keep", "2", "--json")) for _ in range(3)]
     assert made[2]["removed"] == [made[0]["path"]]
-    assert sorted((cli.folder / "backups").glob("*.db")) == [cli.folder / made[1]["path"], cli.folder / made[2]["path"]]
+    assert sorted((cli.folder / "data" / "backups").glob("*.db")) == [
+        cli.folder / made[1]["path"],
+        cli.folder / made[2]["path"],
+    ]
     assert "is whole" in cli.says("verify", made[2]["path"])
     assert "and its checksum" in cli.says("verify", made[2]["path"])
     assert json.loads(cli.says("verify", "--json"))["whole"] is True
 
 
+def test_a_backup_replaces_a_file_only_when_it_is_told_to_and_never_a_database_in_use(cli: CommandLine) -> None:
+    cli.says("backup", "copy.db")
+    before = (cli.folder / "copy.db").read_bytes()
+    cli.says("import", "plan.yaml")
+    cli.refuses(1, "backup", "copy.db")
+    assert (cli.folder / "copy.db").read_bytes() == before
+    cli.says("backup", "copy.db", "--force")
+    assert (cli.folder / "copy.db").read_bytes() != before
+    assert "is whole" in cli.says("verify", "copy.db")
+    (cli.folder / "copy.db-wal").touch()
+    assert "has open" in cli.refuses(5, "backup", "copy.db", "--force")
+
+
 def test_damage_is_found_and_a_restore_mends_it(cli: CommandLine) -> None:
     cli.says("import", "plan.yaml")
     before = cli.says("export")
+    (cli.folder / "kept").mkdir()
     cli.says("backup", "kept/good.db")
-    database = cli.folder / "project_manager.db"
+    database = cli.folder / DATABASE
     database.write_bytes(database.read_bytes()[:8192] + b"noise" * 40_000)
     assert "project-manager restore" in cli.refuses(1, "verify")
     assert "damaged" in cli.refuses(1, "tasks")
@@ -260,7 +334,10 @@ def test_a_busy_port_stops_the_start_with_a_sentence_and_is_never_moved(cli: Com
         taken.listen()
         port = str(taken.getsockname()[1])
         said = cli.refuses(1, "serve", "--port", port, "--mcp-transport", "none")
+        beside = cli.refuses(1, "serve", "--port", str(free_port()), "--mcp-port", port)
     assert f"DEFAULT_PORT {port}" in said
+    assert "choose another with --port" in said
+    assert "choose another with --mcp-port" in beside
 
 
 def test_a_server_that_is_given_a_faulty_plan_does_not_start(cli: CommandLine) -> None:
@@ -306,6 +383,7 @@ def test_a_program_finds_the_doors_in_the_log_and_nothing_beside_it(cli: Command
         serving.terminate()
         assert serving.wait(PATIENCE) == 0
         assert serving.stdout.read() == ""
+        assert [json.loads(line)["action"] for line in serving.stderr] == ["stopping", "stopped"]
     assert (said["action"], said["dashboard"]) == ("started", f"http://127.0.0.1:{port}/")
 
 

@@ -1,0 +1,56 @@
+"""What commands share: how they end, and the options that each of them takes."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+FILE = click.Path(dir_okay=False, path_type=Path)
+
+
+class Commands(click.Group):
+    """Ends every refusal with one sentence and an exit status."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            status = super().invoke(ctx)
+        except (click.ClickException, click.exceptions.Exit, click.Abort):
+            raise
+        except Exception as error:
+            from project_manager.terminal import endings
+
+            if not isinstance(error, endings.REFUSALS):
+                raise
+            status = endings.end(error)
+        if status:
+            ctx.exit(status)
+
+
+def settings_options(command: Command) -> Command:
+    """What every command that has to find the database takes."""
+    for option in (
+        click.option(
+            "--env-file", type=FILE, help="Settings as NAME=value lines; the environment and flags beat them."
+        ),
+        click.option("--db-path", metavar="FILE", help="The database.  [DATABASE_PATH, else data/tasks.db]"),
+    ):
+        command = option(command)
+    return command
+
+
+def json_option(command: Command) -> Command:
+    return click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")(command)
+
+
+def flags(**given: object) -> dict[str, object]:
+    """Flags by the names of their settings; those that were not given are left out."""
+    return {name: value for name, value in given.items() if value is not None}
+
+
+def settings_of(db_path: str | None, env_file: Path | None) -> Any:
+    from project_manager.terminal import session
+
+    return session.settings_of(flags(DATABASE_PATH=db_path), env_file)
