@@ -19,7 +19,7 @@ def read(command: type[CommandType], raw: Mapping[str, object]) -> CommandType:
     try:
         return command.model_validate(raw)
     except ValidationError as error:
-        faults = [_fault(command, entry) for entry in error.errors(include_url=False)]
+        faults = [_fault(command, entry, raw) for entry in error.errors(include_url=False)]
         only_unknown = all(entry["type"] == "extra_forbidden" for entry in error.errors(include_url=False))
     kind = UnknownArgument if only_unknown else Invalid
     raise kind(
@@ -39,11 +39,25 @@ def names_of(command: type[BaseModel]) -> list[str]:
     return names
 
 
-def _fault(command: type[BaseModel], entry: Any) -> dict[str, str]:
-    field = ".".join(str(part) for part in entry["loc"]) or "(body)"
+def _fault(command: type[BaseModel], entry: Any, raw: Mapping[str, object]) -> dict[str, str]:
+    loc = entry["loc"]
+    if _is_alone(loc, raw):
+        loc = loc[:-1]
+    field = ".".join(str(part) for part in loc) or "(body)"
     if entry["type"] == "extra_forbidden":
-        return _unknown(_innermost(command, entry["loc"]), field)
-    return {"field": field, "message": f"`{field}` {_words(entry)}", "hint": _hint(entry, field)}
+        return _unknown(_innermost(command, loc), field)
+    words = _words(entry)
+    quoted = isinstance(entry["input"], str) and words.startswith(repr(entry["input"][:40]))
+    shown = field.removesuffix(f".{loc[-1]}") if quoted and isinstance(loc[-1], int) else field
+    return {"field": field, "message": f"`{shown}` {words}", "hint": _hint(entry, field)}
+
+
+def _is_alone(loc: tuple[object, ...], raw: Mapping[str, object]) -> bool:
+    """Whether the entry of a list was sent as one word: it has no number for whoever sent it."""
+    if len(loc) != 2 or not isinstance(loc[1], int):
+        return False
+    given = raw.get(str(loc[0]))
+    return isinstance(given, str) and not given.lstrip().startswith("[") and "," not in given
 
 
 def _unknown(command: type[BaseModel], field: str) -> dict[str, str]:

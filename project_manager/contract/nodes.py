@@ -6,6 +6,7 @@ by the same parser, because JSON text is YAML text. Depth and size are bounded b
 and aliases cost an attacker's document an error, not our memory.
 """
 
+import json
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -67,8 +68,10 @@ class Mapping:
 Node = Scalar | Sequence | Mapping
 
 
-def compose(text: str, report: Callable[[int], None] = lambda line: None) -> Node:
-    """The tree of the document. `report` is told now and then which line has been reached. Raises Unreadable."""
+def compose(text: str, report: Callable[[int], None] = lambda line: None, *, is_json: bool = False) -> Node:
+    """The tree of the document. `report` is told now and then which line has been reached. Raises Unreadable, which
+    speaks of JSON when the text `is_json` for whoever wrote it.
+    """
     found = _UNREADABLE.search(text)
     if found is not None:
         code = f"U+{ord(found[0]):04X}"
@@ -85,6 +88,8 @@ def compose(text: str, report: Callable[[int], None] = lambda line: None) -> Nod
             if number % REPORT_EVERY == 0:
                 report(_start(event).line)
     except yaml.MarkedYAMLError as error:
+        if is_json and (unreadable := _not_json(text)) is not None:
+            raise unreadable from error
         mark = error.problem_mark or error.context_mark
         place = Place(1, 1) if mark is None else Place(mark.line + 1, mark.column + 1)
         raise Unreadable(place, f"this is not YAML: {error.problem or error.context}") from error
@@ -100,6 +105,18 @@ def plain(node: Node) -> Any:
     if isinstance(node, Sequence):
         return [plain(item) for item in node.items]
     return {key: plain(value) for key, (_, value) in node.entries.items()}
+
+
+def _not_json(text: str) -> Unreadable | None:
+    """What is wrong with the text as JSON, None when nothing is."""
+    try:
+        json.loads(text)
+    except json.JSONDecodeError as error:
+        message = error.msg[:1].lower() + error.msg[1:]
+        return Unreadable(Place(error.lineno, error.colno), f"this is not JSON: {message}")
+    except RecursionError:
+        return None
+    return None
 
 
 def _joined(match: re.Match[str]) -> str:

@@ -185,13 +185,20 @@ def read(document: str, source: str, report: Callable[[int], None] = lambda line
     `report` is told the line reached.
     """
     try:
-        root = compose(document, report)
+        root = compose(document, report, is_json=_is_json(document, source))
     except Unreadable as error:
         return Plan(source, [Fault(error.place, "(document)", error.message)])
     reader = _Reader(source)
     reader.document(root)
     reader.find_duplicates()
     return reader.plan
+
+
+def _is_json(document: str, source: str) -> bool:
+    """Whether its author takes the document for JSON: by the name of the file, else by how it begins."""
+    if source.lower().endswith((".json", ".yaml", ".yml")):
+        return source.lower().endswith(".json")
+    return document.lstrip("\ufeff \t\r\n").startswith(("{", "["))
 
 
 def refused(source: str, found: list[Fault]) -> Invalid:

@@ -104,7 +104,7 @@ class Comparison:
         self._match_tasks(plan)
         self._find_rest()
         self._resolve()
-        self._find_cycles()
+        self._find_cycles(plan)
 
     def _compare_projects(self, plan: Plan) -> None:
         present = {row.name: row for row in projects.everything(self._tx)}
@@ -305,17 +305,18 @@ class Comparison:
                     Fault(places[row.project_id], "prune", words, "Remove that dependency first, or keep the task.")
                 )
 
-    def _find_cycles(self) -> None:
+    def _find_cycles(self, plan: Plan) -> None:
         changing = [task for task in self.difference.tasks if task.depends_on]
-        if not changing or self.faults:  # with an unclear reference the graph is not the one that is meant
+        if not changing:
             return
         numbers: dict[Known, int] = {}
         for task in self.difference.tasks:
             numbers[task.known] = task.known.task_id or -len(numbers) - 1
-        edges: dict[int, list[int]] = dict(self._dependencies)
+        # Beside other faults only what the plan itself says counts: what it replaces may not have been understood.
+        edges: dict[int, list[int]] = {} if plan.faults or self.faults else dict(self._dependencies)
         for task in self.difference.tasks:
-            if task.depends_on is not None:
-                edges[numbers[task.known]] = [numbers.get(known, known.task_id) for known in task.depends_on]
+            if task.refs or task.depends_on is not None:
+                edges[numbers[task.known]] = [numbers.get(known, known.task_id) for _, known in task.refs]
         tasks = {numbers[task.known]: task for task in changing}
         for cycle in cycles(edges):
             start = next((number for number in cycle if number in tasks), None)

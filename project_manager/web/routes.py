@@ -37,6 +37,7 @@ Done = TypeVar("Done")
 
 log = logging.getLogger(__name__)
 
+PLAN_HINT = "Its `document` is the plan as text; send a plan as it is with `Content-Type: application/yaml`."
 YAML_TYPES = (b"application/yaml", b"application/x-yaml", b"text/yaml", b"text/x-yaml")
 
 
@@ -209,14 +210,14 @@ def _from_body(operation: Operation, headers: dict[bytes, bytes], body: bytes) -
             return {"document": body.decode()}
         except UnicodeDecodeError as error:
             raise MalformedBody("the body is not UTF-8") from error
+    hint = f"{MalformedBody.default_hint} {PLAN_HINT}" if operation.command is commands.ImportPlan else ""
     try:
         parsed = orjson.loads(body)
     except orjson.JSONDecodeError as error:
-        raise MalformedBody(
-            f"the body is not JSON: {error.msg} at line {error.lineno}, column {error.colno}"
-        ) from error
+        place = f"line {error.lineno}, column {error.colno}"
+        raise MalformedBody(f"the body is not JSON: {error.msg} at {place}", hint=hint) from error
     if not isinstance(parsed, dict):
-        raise MalformedBody("the body is not a JSON object")
+        raise MalformedBody("the body is not a JSON object", hint=hint)
     return parsed
 
 

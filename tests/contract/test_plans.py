@@ -297,6 +297,21 @@ async def test_a_cycle_is_refused_with_its_names_and_the_line_of_a_reference_in_
     assert "'Buy paint' -> 'Admire' -> 'Paint' -> 'Buy paint'" in fault["message"]
 
 
+async def test_a_cycle_is_told_together_with_the_other_faults(desk: Desk) -> None:
+    plan = "standalone_tasks:\n- {name: A, depends_on: [B, Nobody]}\n- {name: B, depends_on: A, statuss: x}\n"
+    misspelt, cycle, unknown = sorted(await refused(desk, plan), key=lambda fault: str(fault["message"]), reverse=True)
+    assert "statuss" in misspelt["message"]
+    assert "would wait for each other" in cycle["message"]
+    assert "'Nobody'" in unknown["message"]
+
+
+async def test_beside_other_faults_a_dependency_that_the_plan_replaces_makes_no_cycle(desk: Desk) -> None:
+    await bring(desk, "standalone_tasks:\n- {name: A, depends_on: B}\n- {name: B}\n")
+    plan = "standalone_tasks:\n- {name: A, depends_on: {x: 1}}\n- {name: B, depends_on: A}\n"
+    (fault,) = await refused(desk, plan)
+    assert "depends_on" in fault["field"]
+
+
 async def test_a_cycle_through_tasks_that_are_in_the_database_only_is_refused_too(desk: Desk) -> None:
     await bring(desk, PLAN)
     admire = await named(desk, "Admire")

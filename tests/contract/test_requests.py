@@ -9,6 +9,7 @@ import orjson
 import pytest
 
 from project_manager.domain.limits import BODY_BYTES
+from project_manager.web.routes import PLAN_HINT
 from tests.desk import PATIENCE, Desk, Json
 from tests.served import Served
 
@@ -56,7 +57,15 @@ async def test_a_body_that_is_not_one_json_object_is_refused(served: Served, met
     for body in UNREADABLE:
         error = await served.refused(400, method, path, body)
         assert error["code"] == "malformed_body", body[:20]
-        assert error["hint"] == "Send one JSON object, encoded as UTF-8."
+        more = path == "/api/import"
+        assert error["hint"] == "Send one JSON object, encoded as UTF-8." + more * f" {PLAN_HINT}"
+
+
+async def test_a_plan_sent_as_it_is_without_its_type_is_answered_with_the_header_to_send(served: Served) -> None:
+    plan = b"standalone_tasks:\n- name: Water\n"
+    error = await served.refused(400, "POST", "/api/import", plan)
+    assert "`Content-Type: application/yaml`" in error["hint"]
+    assert (await served.ok("POST", "/api/import", plan, Content_Type="application/yaml"))["created"] == 2
 
 
 async def test_the_place_of_a_fault_in_a_body_is_named(served: Served) -> None:

@@ -114,6 +114,24 @@ def test_a_slip_in_the_syntax_is_refused_with_its_line(text: str) -> None:
     assert caught.value.message.startswith("this is not YAML: ")
 
 
+@pytest.mark.parametrize(
+    ("source", "text", "place", "words"),
+    [
+        ("plan.json", '{"projects": [\n  {"name" "Shop"}]}', Place(2, 11), "this is not JSON: expecting ':' delimiter"),
+        ("plan.JSON", "projects: [", Place(1, 1), "this is not JSON: expecting value"),
+        ("document", '{"projects": [}', Place(1, 15), "this is not JSON: "),
+        ("plan.yaml", '{"projects": [}', Place(1, 15), "this is not YAML: "),
+        ("document", "projects: [\n", Place(2, 1), "this is not YAML: "),
+        ("plan.json", '["\\ud83d", ' + "[" * 100_000, Place(1, 5), "this is not YAML: "),
+    ],
+)
+def test_a_slip_in_the_syntax_is_told_in_the_words_of_the_format(
+    source: str, text: str, place: Place, words: str
+) -> None:
+    (fault,) = plan.read(text, source).faults
+    assert (fault.place, fault.message[: len(words)]) == (place, words)
+
+
 def test_a_document_that_unfolds_into_millions_is_refused_before_it_unfolds() -> None:
     lines = ["l0: &l0 [x, x, x, x, x, x, x, x, x, x]"]
     lines += [f"l{n}: &l{n} [{', '.join([f'*l{n - 1}'] * 10)}]" for n in range(1, 9)]

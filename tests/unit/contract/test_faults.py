@@ -63,3 +63,21 @@ def test_a_length_of_a_lease_is_read_under_each_of_its_names(name: str) -> None:
 def test_two_names_of_one_field_at_once_are_refused() -> None:
     with pytest.raises(Invalid):
         faults.read(commands.AcquireTaskLock, {"task_id": 7, "ttl_seconds": 60, "timeout": 90})
+
+
+@pytest.mark.parametrize(
+    ("given", "field"),
+    [("bogus", "status"), ("todo,bogus", "status.1"), (["bogus"], "status.0"), (["todo", "bogus"], "status.1")],
+)
+def test_a_faulty_word_of_a_list_is_told_by_itself_and_not_by_its_number(given: object, field: str) -> None:
+    with pytest.raises(Invalid) as refusal:
+        faults.read(commands.ListTasks, {"status": given})
+    assert refusal.value.message.startswith("`status` 'bogus' is not a status: it is one of")
+    named: Any = refusal.value.details["faults"]
+    assert [fault["field"] for fault in named] == [field]
+
+
+def test_a_faulty_entry_that_is_not_quoted_is_told_by_its_number() -> None:
+    with pytest.raises(Invalid) as refusal:
+        faults.read(commands.CreateTask, {"name": "x", "labels": ["a", "b" * 500]})
+    assert refusal.value.message.startswith("`labels.1` has more than")
