@@ -31,6 +31,8 @@ class Health:
             found.append("database writer has stopped")
         elif writer.failure is not None:
             found.append(f"database writes fail: {writer.failure}")
+        if not self._runtime.database.tail.alive:
+            found.append("event reader has stopped")
         return found
 
     async def checks(self) -> dict[str, bool]:
@@ -40,6 +42,7 @@ class Health:
             "database": await self.database_answers(),
             "schema": await self._schema_fits(),
             "writer": database.writer.alive and database.writer.failure is None,
+            "events": database.tail.alive,
             "disk": await _from_disk(database.disk_writable),
         }
 

@@ -20,6 +20,7 @@ from pythonjsonlogger.orjson import OrjsonFormatter
 
 FILE_BYTES = 10 * 1024 * 1024
 OLDER_FILES = 5
+TELL_AGAIN_SECONDS = 10.0
 
 request_id: ContextVar[str] = ContextVar("request_id", default="")
 """Identifies the request that is being answered; each log line written meanwhile carries it."""
@@ -53,6 +54,32 @@ def log_action(logger: logging.Logger, action: str, level: int = logging.INFO, /
     """Write the line of one operation: a stable word for what was done, and its fields."""
     if logger.isEnabledFor(level):
         logger.handle(Action(logger.name, level, action, fields))
+
+
+class Trouble:
+    """Something that fails at every try for a while: told when it begins, again from time to time, and when it is over.
+
+    `what` is the sentence's beginning, such as "events cannot be read"; `action` the stable word for it.
+    """
+
+    def __init__(self, logger: logging.Logger, action: str, what: str) -> None:
+        self._logger = logger
+        self._fields = {"action": action}
+        self._what = what
+        self._told: float | None = None
+
+    def goes_on(self, error: object) -> None:
+        """A try has failed."""
+        now = time.monotonic()  # noqa: TID251 one leaf does not lean on another
+        if self._told is None or now - self._told >= TELL_AGAIN_SECONDS:
+            self._told = now
+            self._logger.warning("%s now: %s", self._what, error, extra=self._fields)
+
+    def is_over(self) -> None:
+        """A try has succeeded."""
+        if self._told is not None:
+            self._told = None
+            self._logger.warning("%s: that is over", self._what, extra=self._fields)
 
 
 class Action(logging.LogRecord):

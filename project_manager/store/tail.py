@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable
 
 from project_manager.domain.actors import SYSTEM
+from project_manager.logs import Trouble
 from project_manager.store import dialect, events, meta
 from project_manager.store.events import EventRow
 from project_manager.store.transaction import Tx
@@ -33,14 +34,25 @@ class Tail:
         self._connection = dialect.connect(path, read_only=True)
         self._foreign_commit = foreign_commit
         self._woken: queue.SimpleQueue[None] = queue.SimpleQueue()
+        # Two counters, because each may be raised by one thread only.
         self._own_commits = 0
+        self._commits_seen = 0
+        self._trouble = Trouble(log, "tail_failed", "events cannot be read")
         self._ended = threading.Event()
         self._receive: Receive | None = None
         self._thread = threading.Thread(target=self._run, name="tail", daemon=True)
         tx = self._tx()
         self.epoch = meta.epoch(tx)
         self.head = events.head(tx)
-        self.generation = 0
+
+    @property
+    def generation(self) -> int:
+        """Differs from what it was before whenever anybody has committed in between."""
+        return self._own_commits + self._commits_seen
+
+    @property
+    def alive(self) -> bool:
+        return self._thread.is_alive()
 
     def start(self) -> None:
         self._thread.start()
@@ -52,7 +64,6 @@ class Tail:
     def wake(self) -> None:
         """The own writer has committed."""
         self._own_commits += 1
-        self.generation += 1
         if self._woken.empty():
             self._woken.put(None)
 
@@ -64,14 +75,20 @@ class Tail:
         self._connection.close()
 
     def _run(self) -> None:
-        version, unsure = self._data_version(), False
+        try:
+            self._look_until_closed()
+        except Exception:
+            log.exception("the event reader has stopped", extra={"action": "tail_stopped"})
+
+    def _look_until_closed(self) -> None:
+        version: int | None = None
+        unsure = False
         while not self._ended.is_set():
-            own = self._own_commits
             woken = self._was_woken()
             try:
                 seen = self._data_version()
-                if seen != version and self._own_commits == own:
-                    self.generation += 1
+                if seen != version:  # also after own commits: another process's may have come with them
+                    self._commits_seen += 1
                 if seen != version or woken:
                     self._read()
                     unsure = True
@@ -82,8 +99,9 @@ class Tail:
                     self._foreign_commit()
                     unsure = False
                 version = seen
+                self._trouble.is_over()
             except dialect.DriverError as error:
-                log.warning("events cannot be read now: %s", error, extra={"action": "tail_failed"})
+                self._trouble.goes_on(error)
 
     def _was_woken(self) -> bool:
         try:

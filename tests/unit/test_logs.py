@@ -144,3 +144,24 @@ def test_configuring_again_replaces_what_was_there(configure: Configure, tmp_pat
     assert first.getvalue() == ""
     assert len(lines(second)) == 1
     assert (tmp_path / "first.log").read_text() == ""
+
+
+def test_what_fails_at_every_try_is_told_once_and_again_from_time_to_time_and_when_it_is_over(
+    configure: Configure, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stream = configure()
+    trouble = logs.Trouble(LOGGER, "fetch_failed", "letters cannot be fetched")
+    for _ in range(100):
+        trouble.goes_on("nobody opens")
+    monkeypatch.setattr(logs, "TELL_AGAIN_SECONDS", 0)
+    trouble.goes_on("still nobody")
+    for _ in range(100):
+        trouble.is_over()
+    trouble.goes_on("nobody again")
+    assert [line["message"] for line in lines(stream)] == [
+        "letters cannot be fetched now: nobody opens",
+        "letters cannot be fetched now: still nobody",
+        "letters cannot be fetched: that is over",
+        "letters cannot be fetched now: nobody again",
+    ]
+    assert {line["action"] for line in lines(stream)} == {"fetch_failed"}
