@@ -5,6 +5,7 @@ and loses nothing: it comes back with the last `seq` it has.
 """
 
 import asyncio
+from contextlib import suppress
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -16,7 +17,7 @@ from project_manager import __version__
 from project_manager.clock import monotonic, rfc3339
 from project_manager.contract import faults
 from project_manager.contract.commands import FollowEvents
-from project_manager.domain.errors import ProjectManagerError
+from project_manager.domain.errors import ProjectManagerError, ShuttingDown
 from project_manager.hub import Closed, Event, Overflow, Resync, Subscription
 from project_manager.runtime import Runtime
 from project_manager.security import Receive, Scope, Send
@@ -118,9 +119,12 @@ class Updates:
             outcome[0] = "slow"
             reason = "too slow: connect again with since=<your last seq>"
             await _close(send, TRY_AGAIN_LATER, reason, patience=SLOW_CLOSE_SECONDS)
-        except Closed:
+        except (Closed, ShuttingDown):
             outcome[0] = "stopped"
             await _close(send, GOING_AWAY, "the server is stopping")
+        except ProjectManagerError as error:
+            outcome[0] = "unavailable"
+            await _close(send, TRY_AGAIN_LATER, error.message)
         except OSError:
             outcome[0] = "lost"
         whole.cancel()
@@ -172,7 +176,7 @@ async def _send(send: Send, frame: dict[str, Any]) -> None:
 
 
 async def _close(send: Send, code: int, reason: str, *, patience: float = 1) -> None:
-    with anyio.move_on_after(patience):
+    with anyio.move_on_after(patience), suppress(OSError):  # it may have gone by itself
         await send({"type": "websocket.close", "code": code, "reason": reason[:120]})
 
 

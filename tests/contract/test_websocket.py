@@ -8,11 +8,13 @@ from typing import Any
 import anyio
 import anyio.lowlevel
 import pytest
+from uvicorn.protocols.utils import ClientDisconnected
 from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed
 
 from project_manager import __version__, hub, runtime
 from project_manager.services.events import retain
+from project_manager.store import readers
 from project_manager.web import websocket
 from tests.desk import PATIENCE, Desk
 from tests.served import Served, frame, frames
@@ -231,6 +233,44 @@ async def test_when_the_service_stops_every_listener_is_told(served: Served, des
         await frame(wire)
         desk.runtime.hub.close()
         assert await closed(wire) == (1001, "the server is stopping")
+
+
+async def test_one_whose_events_cannot_be_read_now_is_told_to_come_back(
+    served: Served, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runtime, "IDENTITY_SECONDS", PATIENCE)
+    await desk.task()
+    desk.runtime.hub._recent.clear()
+    desk.runtime.hub._oldest = desk.runtime.hub.head
+    assert (await served.send("GET", "/api/tasks")).status_code == 200
+    monkeypatch.setattr(readers, "QUEUE", 0)
+    async with served.listen("since=0") as wire:
+        assert await closed(wire) == (1013, "0 reads wait already")
+    monkeypatch.undo()
+    async with served.listen("since=0") as wire:
+        assert [one.get("seq") for one in await frames(wire, 2)] == [2, 1]
+
+
+async def test_one_that_has_gone_by_itself_when_it_is_told_of_the_end_is_no_fault(desk: Desk) -> None:
+    updates, goes = websocket.Updates(desk.runtime), anyio.Event()
+    received = iter(("websocket.connect", "websocket.disconnect"))
+
+    async def receive() -> dict[str, Any]:
+        kind = next(received)
+        if kind == "websocket.disconnect":
+            await goes.wait()
+        return {"type": kind}
+
+    async def send(message: Any) -> None:
+        if message["type"] == "websocket.close":
+            goes.set()
+            raise ClientDisconnected
+
+    desk.runtime.hub.close()
+    with anyio.fail_after(PATIENCE):
+        await updates({"type": "websocket", "query_string": b"", "state": {}}, receive, send)
+    assert goes.is_set()
+    assert updates.open == 0
 
 
 async def test_what_a_client_sends_is_ignored(served: Served, desk: Desk) -> None:
