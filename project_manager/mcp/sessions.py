@@ -82,8 +82,7 @@ class Sessions:
             return self._add(session_id, owner, version, None, tools)
         if session.owner != owner:
             raise SessionGone
-        session.used = monotonic()
-        self._sessions.move_to_end(session_id)
+        self._note_use(session)
         return session
 
     @contextmanager
@@ -94,7 +93,7 @@ class Sessions:
             yield
         finally:
             session.active -= 1
-            session.used = monotonic()
+            self._note_use(session)
 
     def end(self, session: Session) -> None:
         """Its client is done with it: the id is refused from now on."""
@@ -124,6 +123,12 @@ class Sessions:
         self._sessions[session_id] = session
         self._opened()
         return session
+
+    def _note_use(self, session: Session) -> None:
+        """The sessions stand in the order in which they were used last."""
+        session.used = monotonic()
+        if self._sessions.get(session.id) is session:
+            self._sessions.move_to_end(session.id)
 
     def _make_room(self) -> None:
         idle = next((session for session in self._sessions.values() if not session.active), None)

@@ -2,6 +2,7 @@
 
 import pytest
 
+from project_manager.mcp import sessions
 from project_manager.mcp.sdk import LATEST_HANDSHAKE_VERSION, single_connection
 from project_manager.mcp.sessions import NoRoom, Session, SessionGone, Sessions
 
@@ -68,6 +69,31 @@ def test_the_longest_idle_session_makes_room() -> None:
     third = table.open()
     assert {found.id for found in table.sessions.all()} == {first.id, third.id}
     assert second not in table.sessions.all()
+
+
+def test_a_session_whose_stream_has_just_ended_is_not_the_longest_idle_one() -> None:
+    table = Table(limit=2)
+    streaming = table.open()
+    with table.sessions.in_use(streaming):
+        idle = table.open()
+    third = table.open()
+    assert {found.id for found in table.sessions.all()} == {streaming.id, third.id}
+    assert idle not in table.sessions.all()
+
+
+def test_a_session_whose_stream_has_just_ended_hides_no_idle_ones_from_the_reaper(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = [0.0]
+    monkeypatch.setattr(sessions, "monotonic", lambda: now[0])
+    table = Table(limit=3, idle_seconds=60.0)
+    streaming = table.open()
+    with table.sessions.in_use(streaming):
+        for session in (table.open(), table.open()):
+            session.used = now[0]
+        now[0] = 100.0
+    table.sessions.reap()
+    assert table.sessions.all() == [streaming]
 
 
 def test_a_session_in_use_is_never_dropped() -> None:
