@@ -2,7 +2,7 @@
 short, with units.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import AliasChoices, BeforeValidator, Field
 
@@ -87,6 +87,7 @@ class DeleteEpic(Command):
 
 class ListEpics(Paged):
     project_id: fields.Id | None = None
+    project_name: fields.Name | None = None
     status: Annotated[fields.StatusOfEpic | None, BeforeValidator(_any_means_none)] = None
 
 
@@ -136,9 +137,9 @@ class BulkTask(NewTask):
 
 class CreateTasks(Repeatable):
     project_id: fields.Id | None = None
-    project_name: fields.Name | None = None
+    project_name: fields.Name | None = Field(None, description="instead of project_id; made if it does not exist")
     epic_id: fields.Id | None = None
-    epic_name: fields.Name | None = None
+    epic_name: fields.Name | None = Field(None, description="instead of epic_id; made if it does not exist")
     tasks: list[BulkTask] = Field(min_length=1, max_length=limits.BULK_TASKS)
     agent_id: fields.AgentId | None = None
 
@@ -197,6 +198,7 @@ class DeleteTask(Command):
 
 class ListTasks(Paged):
     project_id: fields.Id | None = None
+    project_name: fields.Name | None = None
     epic_id: fields.Id | None = None
     status: Annotated[fields.TaskStatuses | None, BeforeValidator(_any_means_none)] = Field(
         None, description="one or several statuses"
@@ -219,6 +221,7 @@ class GetAvailableTasks(Paged):
     )
     include_locked: fields.Flag = Field(False, description="also tasks that somebody holds")
     project_id: fields.Id | None = None
+    project_name: fields.Name | None = None
     epic_id: fields.Id | None = None
     labels: fields.Labels = Field(default_factory=list, description="all of these")
 
@@ -251,11 +254,24 @@ class ListTaskEvents(Paged):
 _TTL = AliasChoices("ttl_seconds", "timeout", "duration_seconds")
 
 
+def _without_default(schema: dict[str, Any]) -> None:
+    """A client that filled the default in would shorten the lease that it holds."""
+    del schema["default"]
+
+
 class AcquireTaskLock(Leased):
     task_id: fields.Id
     ttl_seconds: fields.TtlSeconds = Field(
-        limits.LEASE_SECONDS_DEFAULT, validation_alias=_TTL, description="lease length, 1..3600"
+        limits.LEASE_SECONDS_DEFAULT,
+        validation_alias=_TTL,
+        description="lease length, 1..3600; kept when renewing",
+        json_schema_extra=_without_default,
     )
+
+    @property
+    def asked_seconds(self) -> int | None:
+        """The length that was asked for, if any was."""
+        return self.ttl_seconds if "ttl_seconds" in self.model_fields_set else None
 
 
 class RenewTaskLock(Command):
@@ -277,6 +293,7 @@ class ReleaseTaskLock(Leased):
 class ClaimNextTask(Repeatable):
     agent_id: fields.AgentId | None = Field(None, description="your agent id")
     project_id: fields.Id | None = None
+    project_name: fields.Name | None = None
     epic_id: fields.Id | None = None
     labels: fields.Labels = Field(default_factory=list, description="all of these")
     priority: fields.Priority | None = Field(None, description="this priority or more urgent")
@@ -320,6 +337,7 @@ class GetAgent(Command):
 class GetContext(Command):
     agent_id: fields.AgentId | None = Field(None, description="your agent id")
     project_id: fields.Id | None = None
+    project_name: fields.Name | None = None
     budget_tokens: fields.Whole = Field(2000, ge=200, le=20_000, description="about how long the answer may be")
 
 

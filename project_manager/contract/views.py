@@ -22,6 +22,14 @@ class Page(Generic[Item]):
 
 
 @dataclass(frozen=True, slots=True)
+class NamedView:
+    """Something by its id and name."""
+
+    id: int
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
 class ProjectView:
     """A project."""
 
@@ -48,6 +56,13 @@ class EpicView:
     version: int
     created_at: str
     updated_at: str
+
+
+@dataclass(frozen=True, slots=True)
+class CreatedEpicView(EpicView):
+    """An epic as it was created. `created` names the `project` that was made for it; left out when none was."""
+
+    created: dict[str, NamedView]
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,9 +112,12 @@ class TaskView:
 
 @dataclass(slots=True)
 class WrittenTaskView(TaskView):
-    """A task as it was written. `assumptions` are those that were recorded with it; left out when none were sent."""
+    """A task as it was written. `assumptions` are those that were recorded with it, `created` names the `project` and
+    the `epic` that were made for it; both are left out when there are neither.
+    """
 
     assumptions: list[NotedView] = field(default_factory=list)
+    created: dict[str, NamedView] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,14 +130,6 @@ class LogView:
     kind: str
     body: str
     created_at: str
-
-
-@dataclass(frozen=True, slots=True)
-class NamedView:
-    """Something by its id and name."""
-
-    id: int
-    name: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,13 +184,19 @@ class HeldBackView:
 
 @dataclass(frozen=True, slots=True)
 class ClaimView:
-    """The task that was claimed with its lease; or nulls and what holds the others back."""
+    """The task that was claimed, with its lease."""
 
     task: TaskView | None
     lock: LockView | None
     message: str
-    tasks: int = 0
-    held_back: list[HeldBackView] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class NothingReadyView(ClaimView):
+    """Nothing was claimed: how many tasks there are, and what holds them back."""
+
+    tasks: int
+    held_back: list[HeldBackView]
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,10 +227,13 @@ class ReleasedView:
 
 @dataclass(frozen=True, slots=True)
 class CreatedTasksView:
-    """Tasks that were created together; `ids` maps each `ref` to its id."""
+    """Tasks that were created together; `ids` maps each `ref` to its id. `created` names the `project` and the `epic`
+    that were made for them.
+    """
 
     items: list[TaskView]
     ids: dict[str, int]
+    created: dict[str, NamedView]
 
 
 @dataclass(frozen=True, slots=True)

@@ -87,5 +87,6 @@ def check_move(current: Status, target: Status, *, reopen: bool, task_id: int) -
             hint="Send reopen=true to take it up again on purpose; otherwise take another task with claim_next_task.",
             task_id=task_id,
             status=current,
-            legal=[],
+            legal=sorted(legal),
+            reopen_required=True,
         )

@@ -7,6 +7,7 @@ from project_manager.domain.errors import (
     IdempotencyMismatch,
     NameTaken,
     NotEmpty,
+    ProjectArchived,
     ProjectNotFound,
     VersionMismatch,
 )
@@ -83,7 +84,7 @@ EPICS = (
         "create_epic",
         epics.create,
         commands.CreateEpic,
-        views.EpicView,
+        views.CreatedEpicView | views.EpicView,
         http="POST /api/epics",
         kind=Kind.WRITE,
         role=Role.AGENT,
@@ -94,7 +95,7 @@ EPICS = (
             ("name", "project_id", "project_name", "description", "request_id"),
             profile=Profile.ALL,
         ),
-        errors=(ProjectNotFound, NameTaken, IdempotencyMismatch),
+        errors=(ProjectNotFound, ProjectArchived, NameTaken, IdempotencyMismatch),
         status=201,
     ),
     Operation(

@@ -3,7 +3,7 @@
 from project_manager.clock import rfc3339
 from project_manager.contract import commands, cursor, views
 from project_manager.domain.errors import AgentNotFound
-from project_manager.services import finding, presenting
+from project_manager.services import finding, naming, presenting
 from project_manager.services.presenting import lease_of
 from project_manager.store import agents, links, logs, tasks
 from project_manager.store.agents import AgentRow
@@ -39,15 +39,16 @@ def get_context(tx: Tx, command: commands.GetContext) -> views.ContextView:
     to budget_tokens. `lost` are tasks whose lease ended under you in the last 24 hours, by expiry or by force,
     and that are not DONE.
     """
-    held = [row for row in agents.held_by(tx, tx.actor.id) if command.project_id in (None, row.project_id)]
+    project_id = naming.in_scope(tx, command.project_id, command.project_name)
+    held = [row for row in agents.held_by(tx, tx.actor.id) if project_id in (None, row.project_id)]
     room = command.budget_tokens * CHARACTERS_PER_TOKEN
     holding = []
     for row in held:
         view = _holding(tx, row, room=room // max(1, len(held)))
         holding.append(view)
-    scope = {} if command.project_id is None else {"project_id": command.project_id}
+    scope = {} if project_id is None else {"project_id": project_id}
     ready = tasks.count(tx, {**scope, "ready": True})
-    lost = agents.lost_by(tx, tx.actor.id, project_id=command.project_id, since=tx.now - LOST_WITHIN_MS)
+    lost = agents.lost_by(tx, tx.actor.id, project_id=project_id, since=tx.now - LOST_WITHIN_MS)
     return views.ContextView(
         agent_id=tx.actor.id,
         server_time=rfc3339(tx.now),

@@ -1,11 +1,12 @@
 """Epics: make, read, edit, delete."""
 
+from dataclasses import fields
 from typing import Any
 
 from project_manager.contract import commands, cursor, views
 from project_manager.domain.errors import NameTaken, NotEmpty
 from project_manager.domain.events import EventType
-from project_manager.services import finding, moves, presenting
+from project_manager.services import finding, moves, naming, presenting
 from project_manager.services.tasks import erase
 from project_manager.store import epics, events, tasks
 from project_manager.store.transaction import Tx
@@ -14,11 +15,20 @@ _FIELDS = ("name", "description", "status", "position")
 
 
 def create(tx: Tx, command: commands.CreateEpic) -> views.EpicView:
-    """Create an epic in a project, given by id or name. Its name is unique in the project."""
-    project = finding.project_for(tx, command.project_id, command.project_name, None)
+    """Create an epic in a project, given by id or name. Its name is unique in the project.
+
+    A project given by name is made if it does not exist, and the answer names it under `created`. An archived project
+    takes no epics.
+    """
+    created: finding.Created = {}
+    project = finding.project_for(tx, command.project_id, command.project_name, None, created)
+    finding.check_open(project)
     _check_name(tx, project.id, command.name, None)
     row = finding.create_epic(tx, project.id, command.name, command.description, command.status, command.position)
-    return presenting.epic(row)
+    epic = presenting.epic(row)
+    if not created:
+        return epic
+    return views.CreatedEpicView(**{part.name: getattr(epic, part.name) for part in fields(epic)}, created=created)
 
 
 def get(tx: Tx, command: commands.GetEpic) -> views.EpicView:
@@ -64,8 +74,9 @@ def delete(tx: Tx, command: commands.DeleteEpic) -> views.DeletedView:
 def list_epics(tx: Tx, command: commands.ListEpics) -> views.Page[views.EpicView]:
     """List the epics of one project or of all, by project and position."""
     filters: dict[str, Any] = {}
-    if command.project_id is not None:
-        filters["project_id"] = finding.project(tx, command.project_id).id
+    project_id = naming.in_scope(tx, command.project_id, command.project_name)
+    if project_id is not None:
+        filters["project_id"] = finding.project(tx, project_id).id
     if command.status is not None:
         filters["status"] = command.status.value
     place = cursor.read(command.cursor, filters, 3) if command.cursor else (0, -1, 0)

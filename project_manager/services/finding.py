@@ -1,17 +1,20 @@
 """Looking up what a command names, or saying that it is not there."""
 
 from project_manager.contract.plan import INBOX
+from project_manager.contract.views import NamedView
 from project_manager.domain.actors import Role
 from project_manager.domain.errors import (
     EpicNotFound,
-    Invalid,
+    ProjectArchived,
     ProjectNotFound,
     RoleRequired,
     TaskNotFound,
     VersionMismatch,
 )
 from project_manager.domain.events import EventType
+from project_manager.domain.names import folded
 from project_manager.domain.statuses import EpicStatus
+from project_manager.services import naming
 from project_manager.store import epics, events, projects, tasks
 from project_manager.store.epics import EpicRow
 from project_manager.store.projects import ProjectRow
@@ -50,23 +53,63 @@ def check_force(tx: Tx, force: bool) -> None:
         raise RoleRequired("`force` needs the role operator", role=tx.actor.role.name.lower(), required="operator")
 
 
-def project_for(tx: Tx, project_id: int | None, project_name: str | None, epic_id: int | None) -> ProjectRow:
-    """The project that something new goes into: by id, by name (made if it does not exist), by its epic, else the
-    inbox.
+Created = dict[str, NamedView]
+"""What had to be made so that something new has a place: a project, an epic."""
+
+
+def project_for(
+    tx: Tx, project_id: int | None, project_name: str | None, epic_id: int | None, created: Created | None = None
+) -> ProjectRow:
+    """The project that something new goes into: by id, by name (made if it does not exist, and added to `created`), by
+    its epic, else the inbox. Raises Invalid when a project of nearly that name exists.
     """
     if project_id is not None:
         row = project(tx, project_id)
-        if project_name is not None and project_name != row.name:
-            raise _two_answers("project_name", f"project {project_id} is called {row.name!r}, not {project_name!r}")
+        if project_name is not None and folded(project_name) != folded(row.name):
+            raise naming.two_answers(
+                "project_name", f"project {project_id} is called {row.name!r}, not {project_name!r}"
+            )
         return row
     if project_name is None and epic_id is not None:
         return project(tx, epic(tx, epic_id).project_id)
-    return project_named(tx, project_name or INBOX)
+    found = naming.project(tx, project_name or INBOX)
+    if found is not None:
+        return found
+    if project_name is not None:
+        naming.check_no_slip_of_project(tx, project_name)
+    made = create_project(tx, project_name or INBOX, "")
+    if created is not None:
+        created["project"] = NamedView(made.id, made.name)
+    return made
 
 
-def project_named(tx: Tx, name: str) -> ProjectRow:
-    """The project of this name, made if it does not exist."""
-    return projects.by_name(tx, name) or create_project(tx, name, "")
+def epic_for(
+    tx: Tx, parent: ProjectRow, epic_id: int | None, epic_name: str | None, created: Created | None = None
+) -> EpicRow | None:
+    """The epic that a new task goes into: by id, or by name (made if it does not exist, and added to `created`), or
+    none. Raises Invalid when an epic of nearly that name exists.
+    """
+    if epic_id is not None:
+        row = epic(tx, epic_id)
+        if row.project_id != parent.id:
+            raise naming.two_answers("epic_id", f"epic {epic_id} is in project {row.project_id}, not {parent.id}")
+        return row
+    if epic_name is None:
+        return None
+    found = naming.epic(tx, parent.id, epic_name)
+    if found is not None:
+        return found
+    naming.check_no_slip_of_epic(tx, parent.id, epic_name)
+    made = create_epic(tx, parent.id, epic_name, "", EpicStatus.ACTIVE, None)
+    if created is not None:
+        created["epic"] = NamedView(made.id, made.name)
+    return made
+
+
+def check_open(parent: ProjectRow) -> None:
+    """Raises ProjectArchived: nothing new is put where nobody looks."""
+    if parent.archived_at is not None:
+        raise ProjectArchived(f"project {parent.id}, `{parent.name}`, is archived", project_id=parent.id)
 
 
 def create_project(tx: Tx, name: str, description: str) -> ProjectRow:
@@ -83,20 +126,3 @@ def create_epic(
     data = {"name": name, "status": row.status, "version": row.version}
     events.add(tx, EventType.EPIC_CREATED, data, project_id=project_id, epic_id=row.id)
     return row
-
-
-def epic_for(tx: Tx, parent: ProjectRow, epic_id: int | None, epic_name: str | None) -> EpicRow | None:
-    """The epic that a new task goes into: by id, or by name (made if it does not exist), or none."""
-    if epic_id is not None:
-        row = epic(tx, epic_id)
-        if row.project_id != parent.id:
-            raise _two_answers("epic_id", f"epic {epic_id} is in project {row.project_id}, not {parent.id}")
-        return row
-    if epic_name is None:
-        return None
-    return epics.by_name(tx, parent.id, epic_name) or create_epic(tx, parent.id, epic_name, "", EpicStatus.ACTIVE, None)
-
-
-def _two_answers(field: str, message: str) -> Invalid:
-    fault = {"field": field, "message": message, "hint": "Send one of the two."}
-    return Invalid(message, hint="Send one of the two.", faults=[fault])

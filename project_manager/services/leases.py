@@ -1,20 +1,23 @@
 """Claiming: take, renew, give back, and what happens when time runs out."""
 
+from contextlib import suppress
+from typing import Any
+
 from project_manager.clock import rfc3339
 from project_manager.contract import commands, views
 from project_manager.domain.actors import SYSTEM
-from project_manager.domain.errors import IllegalMove
+from project_manager.domain.errors import IllegalMove, Invalid, ProjectNotFound
 from project_manager.domain.leases import UnlockReason, check_holder, not_held
 from project_manager.domain.limits import ID_MAXIMUM
 from project_manager.domain.readiness import not_ready, obstacles, reasons
-from project_manager.domain.statuses import CLAIMABLE_BY_NAME, Status
-from project_manager.services import finding, moves, presenting
+from project_manager.domain.statuses import CLAIMABLE_BY_NAME, MOVES, Status
+from project_manager.services import finding, moves, naming, presenting
 from project_manager.services.presenting import lease_of
 from project_manager.store import agents, leases, tasks, waiters
 from project_manager.store.tasks import TaskRow
 from project_manager.store.transaction import Tx
 
-NOT_YET = views.ClaimView(task=None, lock=None, message="", tasks=0)
+NOT_YET = views.ClaimView(task=None, lock=None, message="")
 
 
 def acquire(tx: Tx, command: commands.AcquireTaskLock) -> views.AcquiredView:
@@ -27,13 +30,18 @@ def acquire(tx: Tx, command: commands.AcquireTaskLock) -> views.AcquiredView:
     """
     row = finding.task(tx, command.task_id)
     lease = lease_of(row, tx.now)
-    ttl = command.ttl_seconds * 1000
     if lease is not None:
         check_holder(lease, tx.actor.id, command.fence, task_id=row.id, current_fence=row.fence)
+        ttl = _length(command.asked_seconds, lease.ttl)
         return _acquired(tx, moves.renew(tx, row, ttl=ttl, fenced=command.fence is not None), renewed=True)
     check_holder(None, tx.actor.id, command.fence, task_id=row.id, current_fence=row.fence)
     check_takable(tx, row)
-    return _acquired(tx, moves.take(tx, row, ttl=ttl), renewed=False)
+    return _acquired(tx, moves.take(tx, row, ttl=command.ttl_seconds * 1000), renewed=False)
+
+
+def _length(seconds: int | None, otherwise: int) -> int:
+    """Of a lease, in milliseconds."""
+    return otherwise if seconds is None else seconds * 1000
 
 
 def check_takable(tx: Tx, row: TaskRow) -> None:
@@ -45,7 +53,8 @@ def check_takable(tx: Tx, row: TaskRow) -> None:
             hint="Take another task with claim_next_task; to take it up again, set its status with reopen=true first.",
             task_id=row.id,
             status=status,
-            legal=[],
+            legal=sorted(MOVES[status] - {status}),
+            reopen_required=True,
         )
     standing = presenting.standing(row, tx.now)
     if status is Status.TODO:
@@ -67,7 +76,7 @@ def renew(tx: Tx, command: commands.RenewTaskLock) -> views.AcquiredView:
     check_holder(lease, tx.actor.id, command.fence, task_id=row.id, current_fence=row.fence)
     if lease is None:
         raise not_held(row.id, tx.actor.id, row.fence)
-    ttl = lease.ttl if command.ttl_seconds is None else command.ttl_seconds * 1000
+    ttl = _length(command.ttl_seconds, lease.ttl)
     return _acquired(tx, moves.renew(tx, row, ttl=ttl, fenced=command.fence is not None), renewed=True)
 
 
@@ -110,12 +119,14 @@ def claim_next(tx: Tx, command: commands.ClaimNextTask) -> views.ClaimView:
     lock.fence and send it with every write.
     """
     granted = claim_in_turn(tx, command, ticket=ID_MAXIMUM)
-    return granted if granted.task is not None else _nothing(tx, command)
+    if granted.task is not None:
+        return granted
+    return _nothing(tx, _filters(tx, command).get("project_id"), command.epic_id)
 
 
 def claim_in_turn(tx: Tx, command: commands.ClaimNextTask, *, ticket: int) -> views.ClaimView:
     """The best ready task that nobody who came before `ticket` waits for; without a word when there is none."""
-    filters = _filters(command)
+    filters = _filters(tx, command)
     spoken_for = _spoken_for(tx, ticket)
     if spoken_for:
         filters["spoken_for"] = spoken_for
@@ -124,12 +135,7 @@ def claim_in_turn(tx: Tx, command: commands.ClaimNextTask, *, ticket: int) -> vi
         return NOT_YET
     moves.tell_taken(tx, Status.TODO, taken)
     shown = presenting.task(tx, taken)
-    return views.ClaimView(
-        task=shown,
-        lock=shown.lock,
-        message=_yours(taken),
-        tasks=1,
-    )
+    return views.ClaimView(task=shown, lock=shown.lock, message=_yours(taken))
 
 
 def enter_queue(tx: Tx, command: commands.ClaimNextTask) -> int:
@@ -137,7 +143,7 @@ def enter_queue(tx: Tx, command: commands.ClaimNextTask) -> int:
     return waiters.enter(
         tx,
         tx.actor.id,
-        project_id=command.project_id,
+        project_id=naming.in_scope(tx, command.project_id, command.project_name),
         epic_id=command.epic_id,
         labels=command.labels,
         priority=command.priority,
@@ -147,8 +153,10 @@ def enter_queue(tx: Tx, command: commands.ClaimNextTask) -> int:
 def leave_queue(tx: Tx, command: commands.ClaimNextTask, ticket: int, *, served: bool) -> None:
     """Gives the place up, with or without a task."""
     waiters.leave(tx, ticket)
-    if not served:
-        _free_what_was_kept(tx, ticket, _filters(command))
+    if served:
+        return
+    with suppress(ProjectNotFound, Invalid):  # the project that it named is gone, or several have that name now
+        _free_what_was_kept(tx, ticket, _filters(tx, command))
 
 
 def forget_waiters(tx: Tx) -> None:
@@ -235,12 +243,15 @@ def _yours(row: TaskRow) -> str:
     return f"task {row.id} is yours until {until}; send fence {row.fence} with every write"
 
 
-def _filters(command: commands.ClaimNextTask) -> dict[str, object]:
-    filters: dict[str, object] = {}
-    for name in ("project_id", "epic_id", "priority"):
-        value = getattr(command, name)
-        if value is not None:
-            filters[name] = value
+def _filters(tx: Tx, command: commands.ClaimNextTask) -> dict[str, Any]:
+    filters: dict[str, Any] = {}
+    project_id = naming.in_scope(tx, command.project_id, command.project_name)
+    if project_id is not None:
+        filters["project_id"] = project_id
+    if command.epic_id is not None:
+        filters["epic_id"] = command.epic_id
+    if command.priority is not None:
+        filters["priority"] = command.priority
     if command.labels:
         filters["labels"] = command.labels
     return filters
@@ -266,15 +277,15 @@ def _spoken_for(tx: Tx, ticket: int) -> list[int]:
     return taken
 
 
-def _nothing(tx: Tx, command: commands.ClaimNextTask) -> views.ClaimView:
-    if command.project_id is not None:
-        finding.project(tx, command.project_id)
-    if command.epic_id is not None:
-        finding.epic(tx, command.epic_id)
-    counts = tasks.counts(tx) if command.project_id is None else tasks.counts_in_project(tx, command.project_id)
-    held_back = [views.HeldBackView(reason, number) for reason, number in _held_back(tx, command, counts) if number]
+def _nothing(tx: Tx, project_id: int | None, epic_id: int | None) -> views.NothingReadyView:
+    if project_id is not None:
+        finding.project(tx, project_id)
+    if epic_id is not None:
+        finding.epic(tx, epic_id)
+    counts = tasks.counts(tx) if project_id is None else tasks.counts_in_project(tx, project_id)
+    held_back = [views.HeldBackView(reason, number) for reason, number in _held_back(tx, project_id, counts) if number]
     words = ", ".join(f"{entry.tasks} {entry.reason}" for entry in held_back) or "there are no open tasks"
-    return views.ClaimView(
+    return views.NothingReadyView(
         task=None,
         lock=None,
         message=f"no task is ready for you: {words}",
@@ -283,8 +294,8 @@ def _nothing(tx: Tx, command: commands.ClaimNextTask) -> views.ClaimView:
     )
 
 
-def _held_back(tx: Tx, command: commands.ClaimNextTask, counts: dict[str, int]) -> list[tuple[str, int]]:
-    scope = {} if command.project_id is None else {"project_id": command.project_id}
+def _held_back(tx: Tx, project_id: int | None, counts: dict[str, int]) -> list[tuple[str, int]]:
+    scope = {} if project_id is None else {"project_id": project_id}
     waiting = tasks.count(tx, {**scope, "status": ["TODO"], "not_ready": True})
     filtered = tasks.count(tx, {**scope, "ready": True})
     return [

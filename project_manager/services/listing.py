@@ -6,7 +6,7 @@ from project_manager.contract import commands, views
 from project_manager.contract import cursor as cursors
 from project_manager.domain.errors import Invalid
 from project_manager.domain.statuses import Status
-from project_manager.services import finding, presenting
+from project_manager.services import finding, naming, presenting
 from project_manager.store import tasks
 from project_manager.store.transaction import Tx
 
@@ -18,7 +18,10 @@ def list_tasks(tx: Tx, command: commands.ListTasks) -> views.Page[Any]:
     short row.
     """
     filters: dict[str, Any] = {}
-    for name in ("project_id", "epic_id", "holder", "q", "ids"):
+    project_id = naming.in_scope(tx, command.project_id, command.project_name)
+    if project_id is not None:
+        filters["project_id"] = project_id
+    for name in ("epic_id", "holder", "q", "ids"):
         if getattr(command, name) is not None:
             filters[name] = getattr(command, name)
     if command.label is not None:
@@ -38,9 +41,11 @@ def get_available(tx: Tx, command: commands.GetAvailableTasks) -> views.Page[Any
     include_locked is set.
     """
     filters: dict[str, Any] = {}
-    for name in ("project_id", "epic_id"):
-        if getattr(command, name) is not None:
-            filters[name] = getattr(command, name)
+    project_id = naming.in_scope(tx, command.project_id, command.project_name)
+    if project_id is not None:
+        filters["project_id"] = project_id
+    if command.epic_id is not None:
+        filters["epic_id"] = command.epic_id
     if command.labels:
         filters["labels"] = command.labels
     if command.status and command.status != [Status.TODO]:

@@ -39,23 +39,35 @@ _ID = re.compile(r"#*[0-9]+")
 def create(tx: Tx, command: commands.CreateTask) -> views.TaskView:
     """Create one task in a project, given by id or name, with its dependencies.
 
-    A project or epic given by name is made if it does not exist; without either the task goes into the
-    project Inbox. Dependencies must exist, and a cycle is refused with the cycle in the message. Repeating
+    A project or epic given by name is made if it does not exist, and the answer names it under `created`; a name that
+    looks like a slip of one that exists is refused. Without either the task goes into the project Inbox. An archived
+    project takes no tasks. Dependencies must exist, and a cycle is refused with the cycle in the message. Repeating
     the call with the same request_id returns the first answer.
     """
-    project = finding.project_for(tx, command.project_id, command.project_name, command.epic_id)
-    epic = finding.epic_for(tx, project, command.epic_id, command.epic_name)
-    task_id = add(tx, project, None if epic is None else epic.id, command, command.depends_on)
-    return _with_assumptions(tx, finding.task(tx, task_id), command.assumptions)
+    created: finding.Created = {}
+    project, epic_id = _place(tx, command, created)
+    task_id = add(tx, project, epic_id, command, command.depends_on)
+    return _written(tx, finding.task(tx, task_id), command.assumptions, created)
 
 
-def _with_assumptions(tx: Tx, row: TaskRow, tags: list[str]) -> views.TaskView:
-    """The task as it was written, with the assumptions that are recorded now if there are any."""
+def _place(
+    tx: Tx, command: commands.CreateTask | commands.CreateTasks, created: finding.Created
+) -> tuple[ProjectRow, int | None]:
+    """The project and the epic that new tasks go into; what is made for that is added to `created`."""
+    project = finding.project_for(tx, command.project_id, command.project_name, command.epic_id, created)
+    finding.check_open(project)
+    epic = finding.epic_for(tx, project, command.epic_id, command.epic_name, created)
+    return project, None if epic is None else epic.id
+
+
+def _written(tx: Tx, row: TaskRow, tags: list[str], created: finding.Created) -> views.TaskView:
+    """The task as it was written, with the assumptions that are recorded now and what was made for it, if anything."""
     task = presenting.task(tx, row)
-    if not tags:
+    if not tags and not created:
         return task
     noted = assumptions.record_all(tx, row, tags)
-    return views.WrittenTaskView(**{part.name: getattr(task, part.name) for part in fields(task)}, assumptions=noted)
+    plain = {part.name: getattr(task, part.name) for part in fields(task)}
+    return views.WrittenTaskView(**plain, assumptions=noted, created=created)
 
 
 def create_many(tx: Tx, command: commands.CreateTasks) -> views.CreatedTasksView:
@@ -64,17 +76,17 @@ def create_many(tx: Tx, command: commands.CreateTasks) -> views.CreatedTasksView
     All or nothing. depends_on takes ids of tasks that exist and refs of tasks in the same request, in any
     order.
     """
-    project = finding.project_for(tx, command.project_id, command.project_name, command.epic_id)
-    epic = finding.epic_for(tx, project, command.epic_id, command.epic_name)
+    created: finding.Created = {}
+    project, epic_id = _place(tx, command, created)
     _check_refs(command)
-    made = [add(tx, project, None if epic is None else epic.id, task, []) for task in command.tasks]
+    made = [add(tx, project, epic_id, task, []) for task in command.tasks]
     ids = {task.ref: task_id for task, task_id in zip(command.tasks, made, strict=True) if task.ref is not None}
     for task, task_id in zip(command.tasks, made, strict=True):
         if task.depends_on:
             needed = dict.fromkeys(_referred(ref, ids) for ref in task.depends_on)
             set_dependencies(tx, finding.task(tx, task_id), list(needed))
     items = [presenting.task(tx, finding.task(tx, task_id)) for task_id in made]
-    return views.CreatedTasksView(items=items, ids=ids)
+    return views.CreatedTasksView(items=items, ids=ids, created=created)
 
 
 def add(tx: Tx, project: ProjectRow, epic_id: int | None, new: commands.NewTask, depends_on: list[int]) -> int:
@@ -203,7 +215,7 @@ def update(tx: Tx, command: commands.UpdateTask) -> views.TaskView:
         raise _invalid(
             "(body)",
             "nothing to change: send at least one field",
-            hint=f"The fields are {', '.join(_FIELDS)}.",
+            hint=f"The fields are {', '.join((*_FIELDS, 'status', 'log_entry', 'assumptions'))}.",
         )
     if changes:
         row = _edit(tx, row, changes)
@@ -212,7 +224,7 @@ def update(tx: Tx, command: commands.UpdateTask) -> views.TaskView:
     row = renewed_by_writing(tx, row, command.fence)
     if command.status is not None:
         row = move(tx, row, command.status, fence=command.fence, reopen=command.reopen, force=command.force)
-    return _with_assumptions(tx, finding.task(tx, row.id), command.assumptions)
+    return _written(tx, finding.task(tx, row.id), command.assumptions, {})
 
 
 def delete(tx: Tx, command: commands.DeleteTask) -> views.DeletedView:

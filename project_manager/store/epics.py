@@ -31,6 +31,9 @@ _GET = Statement(select(*_COLUMNS).where(epics.c.id == bindparam("epic_id")))
 _BY_NAME = Statement(
     select(*_COLUMNS).where(epics.c.project_id == bindparam("project_id"), epics.c.name == bindparam("name"))
 )
+_NAMES = Statement(
+    select(epics.c.id, epics.c.name).where(epics.c.project_id == bindparam("project_id")).order_by(epics.c.id)
+)
 _ALL = Statement(select(*_COLUMNS).order_by(epics.c.project_id, epics.c.position, epics.c.id))
 _OUTLINES = Statement(select(*with_lead(_COLUMNS)).order_by(epics.c.project_id, epics.c.position, epics.c.id))
 _NEXT_POSITION = Statement(
@@ -76,6 +79,11 @@ def get(tx: Tx, epic_id: int) -> EpicRow | None:
 
 def by_name(tx: Tx, project_id: int, name: str) -> EpicRow | None:
     return _made(_BY_NAME.row(tx, project_id=project_id, name=name))
+
+
+def names(tx: Tx, project_id: int) -> list[tuple[int, str]]:
+    """Id and name of each of the project."""
+    return [(row[0], row[1]) for row in _NAMES.rows(tx, project_id=project_id)]
 
 
 def everything(tx: Tx) -> list[EpicRow]:

@@ -28,6 +28,7 @@ _COLUMNS = [projects.c[name] for name in ProjectRow._fields]
 _GET = Statement(select(*_COLUMNS).where(projects.c.id == bindparam("project_id")))
 _BY_NAME = Statement(select(*_COLUMNS).where(projects.c.name == bindparam("name")))
 _ALL = Statement(select(*_COLUMNS).order_by(projects.c.id))
+_NAMES = Statement(select(projects.c.id, projects.c.name).order_by(projects.c.id))
 _OUTLINES = Statement(select(*with_lead(_COLUMNS)).order_by(projects.c.id))
 _ADD = Statement(
     insert(projects)
@@ -65,6 +66,11 @@ def get(tx: Tx, project_id: int) -> ProjectRow | None:
 
 def by_name(tx: Tx, name: str) -> ProjectRow | None:
     return _made(_BY_NAME.row(tx, name=name))
+
+
+def names(tx: Tx) -> list[tuple[int, str]]:
+    """Id and name of each."""
+    return [(row[0], row[1]) for row in _NAMES.rows(tx)]
 
 
 def everything(tx: Tx) -> list[ProjectRow]:

@@ -97,10 +97,17 @@ def _referred(body: dict[str, Any]) -> dict[str, Any]:
 
 def _row(name: str, where: str, schema: dict[str, Any], described: dict[str, Any]) -> str:
     words = described.get("description") or schema.get("description") or ""
-    kind = (
-        schema.get("type") or "/".join(str(part.get("type", "object")) for part in schema.get("anyOf", [])) or "object"
-    )
     return (
         f"<tr><th><code>{escape(name)}</code></th><td>{escape(where)}</td>"
-        f"<td>{escape(str(kind))}</td><td>{escape(words)}</td></tr>"
+        f"<td>{escape(' | '.join(dict.fromkeys(_types(schema))))}</td><td>{escape(words)}</td></tr>"
     )
+
+
+def _types(schema: dict[str, Any]) -> list[str]:
+    """The words for what a value may be: `integer`, `null`, `list of string`."""
+    if "anyOf" in schema:
+        return [word for part in schema["anyOf"] for word in _types(part)]
+    given = schema.get("type", "object")
+    if given == "array":
+        return [f"list of {' or '.join(_types(schema.get('items', {})))}"]
+    return given if isinstance(given, list) else [given]

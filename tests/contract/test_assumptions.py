@@ -68,6 +68,7 @@ async def test_assumptions_are_recorded_with_the_task_and_the_answer_says_so(
 
 
 async def test_a_task_without_assumptions_is_answered_as_ever(desk: Desk) -> None:
+    await desk.do("create_project", name="Garden")
     made = await desk.task()
     assert made == await desk.look(made["id"])
     assert "assumptions" not in await desk.edit(made["id"], priority=1)

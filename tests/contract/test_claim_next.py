@@ -21,7 +21,7 @@ from tests.contract.invariants import check, read
 from tests.desk import PATIENCE, Desk, Json
 from tests.served import Served
 
-NOTHING = views.ClaimView(task=None, lock=None, message="nothing", tasks=0)
+NOTHING = views.NothingReadyView(task=None, lock=None, message="nothing", tasks=0, held_back=[])
 
 
 async def taken(desk: Desk, agent: str = "ann", **filters: Any) -> str | None:
@@ -250,6 +250,7 @@ async def test_nobody_is_overtaken_however_many_wait_before(desk: Desk) -> None:
     served = await desk.runtime.database.writer.run(
         "serve", lambda tx: leases.claim_in_turn(tx, last, ticket=ticket), Actor("last", "agent"), "test"
     )
+    assert served.task is not None
     assert served.task.name == "wooden"
 
 
@@ -400,7 +401,12 @@ async def test_those_who_wait_cause_no_event_and_no_counting_when_they_are_serve
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     counted: list[str] = []
-    monkeypatch.setattr(leases, "_nothing", lambda tx, command: counted.append(tx.actor.id) or NOTHING)
+
+    def count(tx: Tx, *_: object) -> views.ClaimView:
+        counted.append(tx.actor.id)
+        return NOTHING
+
+    monkeypatch.setattr(leases, "_nothing", count)
     names = [f"agent-{number}" for number in range(5)]
     async with anyio.create_task_group() as agents:
         waiting = Waiting(desk, agents)

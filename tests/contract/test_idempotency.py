@@ -173,6 +173,7 @@ async def test_an_edit_changes_only_the_fields_that_were_sent(desk: Desk) -> Non
         "estimate_minutes": 90,
         "external_key": "G-1",
     }
+    await desk.do("create_project", name="Garden")
     task = await desk.task(**whole)
     after = await desk.edit(task["id"], name="Paint the door")
     changed = {name for name in task if task[name] != after[name]}

@@ -30,6 +30,7 @@ async def test_a_project_is_made_read_edited_and_deleted(desk: Desk) -> None:
 
 
 async def test_an_epic_is_made_read_edited_and_deleted(desk: Desk) -> None:
+    await desk.do("create_project", name="Garden")
     made = await desk.do("create_epic", name="Outside", project_name="Garden", status="planned")
     assert made == await desk.do("get_epic", epic_id=1)
     assert (made["status"], made["project_id"]) == ("PLANNED", 1)

@@ -1,0 +1,75 @@
+"""Projects and epics by name, and what a name may mean that nothing has."""
+
+from project_manager.domain.errors import Invalid, ProjectNotFound
+from project_manager.domain.names import folded, nearest
+from project_manager.store import epics, projects
+from project_manager.store.epics import EpicRow
+from project_manager.store.projects import ProjectRow
+from project_manager.store.transaction import Tx
+
+Named = list[tuple[int, str]]
+
+
+def project(tx: Tx, name: str) -> ProjectRow | None:
+    """The project of this name; one that differs in case alone when none has exactly this one."""
+    row = projects.by_name(tx, name)
+    if row is not None:
+        return row
+    project_id = _only("project", name, projects.names(tx))
+    return None if project_id is None else projects.get(tx, project_id)
+
+
+def epic(tx: Tx, project_id: int, name: str) -> EpicRow | None:
+    """The epic of this name in the project, as `project` finds one."""
+    row = epics.by_name(tx, project_id, name)
+    if row is not None:
+        return row
+    epic_id = _only("epic", name, epics.names(tx, project_id))
+    return None if epic_id is None else epics.get(tx, epic_id)
+
+
+def in_scope(tx: Tx, project_id: int | None, project_name: str | None) -> int | None:
+    """The project that a question is about, by id or by name; None when it is about all. Raises ProjectNotFound."""
+    if project_name is None:
+        return project_id
+    row = project(tx, project_name)
+    if row is None:
+        near = nearest(project_name, [name for _, name in projects.names(tx)])
+        hint = ProjectNotFound.default_hint if near is None else f"Did you mean `{near}`?"
+        raise ProjectNotFound(f"there is no project `{project_name}`", hint=hint, project_name=project_name)
+    if project_id not in (None, row.id):
+        raise two_answers("project_name", f"project `{row.name}` is {row.id}, not {project_id}")
+    return row.id
+
+
+def check_no_slip_of_project(tx: Tx, name: str) -> None:
+    """Raises Invalid when a project of nearly this name exists: it was meant, more probably than a new one."""
+    near = nearest(name, [other for _, other in projects.names(tx)])
+    if near is not None:
+        first = "To make a new one, call create_project (POST /api/projects) first."
+        raise _slip("project", near, f"Send `{near}`. {first}")
+
+
+def check_no_slip_of_epic(tx: Tx, project_id: int, name: str) -> None:
+    near = nearest(name, [other for _, other in epics.names(tx, project_id)])
+    if near is not None:
+        raise _slip("epic", near, f"Send `{near}`. To make a new one, call create_epic (POST /api/epics) first.")
+
+
+def two_answers(field: str, message: str) -> Invalid:
+    fault = {"field": field, "message": message, "hint": "Send one of the two."}
+    return Invalid(message, hint="Send one of the two.", faults=[fault])
+
+
+def _only(kind: str, name: str, present: Named) -> int | None:
+    same = [(number, other) for number, other in present if folded(other) == folded(name)]
+    if len(same) > 1:
+        names = ", ".join(f"`{other}` ({number})" for number, other in same)
+        message, hint = f"`{name}` may be any of {names}", f"Send the name exactly, or {kind}_id."
+        raise Invalid(message, hint=hint, faults=[{"field": f"{kind}_name", "message": message, "hint": hint}])
+    return same[0][0] if same else None
+
+
+def _slip(kind: str, near: str, hint: str) -> Invalid:
+    message = f"there is {'an' if kind == 'epic' else 'a'} {kind} `{near}`: did you mean it?"
+    return Invalid(message, hint=hint, faults=[{"field": f"{kind}_name", "message": message, "hint": hint}])

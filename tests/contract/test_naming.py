@@ -1,0 +1,135 @@
+"""Projects and epics by name: found in any case, made only when a new one is meant, and always said so."""
+
+import pytest
+
+from project_manager.domain.errors import Invalid, ProjectNotFound
+from tests.contract.mcp_product import agent, product
+from tests.desk import Desk, Json
+from tests.served import Served
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+async def test_what_had_to_be_made_for_a_task_stands_in_the_answer(desk: Desk) -> None:
+    task = await desk.task(project_name="Website", epic_name="Checkout")
+    assert task["created"] == {"project": {"id": 1, "name": "Website"}, "epic": {"id": 1, "name": "Checkout"}}
+    assert "created" not in await desk.task(project_name="Website", epic_name="Checkout")
+    assert (await desk.task(project_name="Website", epic_name="Search"))["created"] == {
+        "epic": {"id": 2, "name": "Search"}
+    }
+    alone = await desk.do("create_task", name="loose end")
+    assert alone["created"] == {"project": {"id": 2, "name": "Inbox"}}
+
+
+async def test_what_had_to_be_made_for_many_tasks_or_an_epic_stands_in_the_answer(desk: Desk) -> None:
+    tasks = [{"name": "one"}, {"name": "two"}]
+    first = await desk.do("create_tasks", project_name="Website", epic_name="Checkout", tasks=tasks)
+    assert first["created"] == {"project": {"id": 1, "name": "Website"}, "epic": {"id": 1, "name": "Checkout"}}
+    assert (await desk.do("create_tasks", project_name="Website", tasks=tasks))["created"] == {}
+    assert (await desk.do("create_epic", name="E", project_name="Shop"))["created"] == {
+        "project": {"id": 2, "name": "Shop"}
+    }
+    assert "created" not in await desk.do("create_epic", name="F", project_name="Shop")
+
+
+async def test_an_agent_reads_in_the_text_what_its_call_made(tmp_path_factory: pytest.TempPathFactory) -> None:
+    async with product(tmp_path_factory.mktemp("made")) as made, agent(made.server) as someone:
+        task = await someone.ok("create_task", name="one", project_name="Website")
+        assert task["created"] == {"project": {"id": 1, "name": "Website"}}
+
+
+@pytest.mark.parametrize("name", ["website", " Website ", "WEBSITE"])
+async def test_a_name_in_another_case_means_what_exists(desk: Desk, name: str) -> None:
+    first = await desk.task(project_name="Website", epic_name="Check out")
+    again = await desk.task(project_name=name, epic_name="CHECK  OUT")
+    assert (again["project_id"], again["epic_id"]) == (first["project_id"], first["epic_id"])
+    assert "created" not in again
+
+
+async def test_a_name_that_two_projects_have_but_for_case_is_asked_for_exactly(desk: Desk) -> None:
+    await desk.do("create_project", name="Website")
+    await desk.do("create_project", name="WebSite")
+    assert (await desk.task(project_name="WebSite"))["project_id"] == 2
+    refusal = await desk.refused(Invalid, "create_task", name="x", project_name="website")
+    assert "`Website` (1), `WebSite` (2)" in refusal.message
+
+
+SLIPS: list[tuple[str, Json]] = [
+    ("create_task", {"name": "x"}),
+    ("create_tasks", {"tasks": [{"name": "x"}]}),
+    ("create_epic", {"name": "x"}),
+]
+
+
+@pytest.mark.parametrize(("operation", "raw"), SLIPS)
+async def test_a_slip_in_a_projects_name_makes_nothing(desk: Desk, operation: str, raw: Json) -> None:
+    await desk.do("create_project", name="Website")
+    before = await desk.head()
+    refusal = await desk.refused(Invalid, operation, project_name="Webiste", **raw)
+    assert refusal.message == "there is a project `Website`: did you mean it?"
+    assert "create_project (POST /api/projects) first" in refusal.hint
+    assert [fault["field"] for fault in refusal.details["faults"]] == ["project_name"]  # type: ignore[attr-defined]
+    assert await desk.head() == before
+
+
+async def test_a_slip_in_an_epics_name_makes_nothing_and_a_new_name_is_made_on_purpose(desk: Desk) -> None:
+    await desk.task(project_name="Website", epic_name="Checkout")
+    before = await desk.head()
+    refusal = await desk.refused(Invalid, "create_task", name="x", project_name="Website", epic_name="Chekout")
+    assert refusal.message == "there is an epic `Checkout`: did you mean it?"
+    assert await desk.head() == before
+    await desk.do("create_epic", name="Chekout", project_name="Website")
+    assert (await desk.task(project_name="Website", epic_name="Chekout"))["epic_id"] == 2
+
+
+async def test_without_a_name_the_inbox_is_made_whatever_resembles_it(desk: Desk) -> None:
+    await desk.do("create_project", name="Inboxs")
+    assert (await desk.do("create_task", name="x"))["created"] == {"project": {"id": 2, "name": "Inbox"}}
+
+
+READS = ["list_tasks", "get_available_tasks", "list_epics", "get_context", "claim_next_task"]
+
+
+@pytest.mark.parametrize("operation", READS)
+async def test_a_question_may_name_its_project(desk: Desk, operation: str) -> None:
+    await desk.task("outside", project_name="Garden", epic_name="Beds")
+    await desk.task("inside", project_name="House", epic_name="Beds")
+    named = {"agent_id": "ann"} if operation in ("claim_next_task", "get_context") else {}
+    answer = await desk.do(operation, project_name="house", **named)
+    if operation == "claim_next_task":
+        assert answer["task"]["name"] == "inside"
+    elif operation == "get_context":
+        assert answer["ready_tasks"] == 1
+    else:
+        assert answer["total"] == 1
+        assert [item.get("name") for item in answer["items"]] == (["Beds"] if operation == "list_epics" else ["inside"])
+    refusal = await desk.refused(ProjectNotFound, operation, project_name="Houses", **named)
+    assert (refusal.message, refusal.hint) == ("there is no project `Houses`", "Did you mean `House`?")
+    assert (await desk.refused(Invalid, operation, project_name="House", project_id=1, **named)).message
+
+
+async def test_a_wait_by_name_gets_the_task_of_that_project(desk: Desk) -> None:
+    await desk.task("outside", project_name="Garden")
+    await desk.do("create_project", name="House")
+    empty = await desk.next("ann", project_name="HOUSE", wait_seconds=1)
+    assert (empty["task"], empty["tasks"]) == (None, 0)
+    await desk.task("inside", project_name="House")
+    assert (await desk.next("ann", project_name="HOUSE", wait_seconds=1))["task"]["name"] == "inside"
+
+
+async def test_an_archived_project_takes_nothing_new(desk: Desk, served: Served) -> None:
+    await desk.task("old", project_name="Attic", epic_name="Boxes")
+    await desk.do("update_project", project_id=1, archived=True)
+    before = await desk.head()
+    for place in ({"project_id": 1}, {"project_name": "attic"}, {"epic_id": 1}):
+        for path, body in (("/api/tasks", {"name": "x"}), ("/api/tasks/bulk", {"tasks": [{"name": "x"}]})):
+            error = await served.refused(409, "POST", path, {**body, **place})
+            assert (error["code"], error["details"]) == ("project_archived", {"project_id": 1})
+    for place in ({"project_id": 1}, {"project_name": "attic"}):
+        assert (await served.refused(409, "POST", "/api/epics", {"name": "E", **place}))["code"] == "project_archived"
+    assert await desk.head() == before
+    await desk.do("update_project", project_id=1, archived=False)
+    assert (await desk.task("new", project_name="Attic"))["project_id"] == 1
