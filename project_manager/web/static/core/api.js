@@ -1,11 +1,12 @@
 // REST, as any other client speaks it.
+import { hintOf } from "./plain_words.js";
 
 export class ApiError extends Error {
   constructor(status, body) {
     super(body.message ?? `The server answered ${status}`);
     this.status = status;
     this.code = body.code ?? "unreadable_answer";
-    this.hint = body.hint ?? "";
+    this.hint = hintOf(body);
     this.details = body.details ?? {};
     this.requestId = body.request_id ?? "";
   }

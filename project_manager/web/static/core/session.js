@@ -1,6 +1,7 @@
 // Who we are here.
 import { get, onSignedOut, post, request } from "./api.js";
 import { complain } from "./ask.js";
+import { forgetDrafts } from "./drafts.js";
 import { dispatch, dispatchNow } from "./store.js";
 
 /** True if the page may go on; else it shows the sign-in. */
@@ -20,14 +21,27 @@ export async function readSession() {
   }
 }
 
+/** Refused for good reasons or not, a person needs to know what to do about the token. */
+function explain(error) {
+  if (error.status !== 401) return;
+  error.message = "This token is not known here, or it was revoked.";
+  error.hint = "Check that you pasted all of it, or ask whoever runs this server for another one.";
+}
+
 export async function signIn(token) {
-  await post("/api/session", { token });
+  try {
+    await post("/api/session", { token });
+  } catch (error) {
+    explain(error);
+    throw error;
+  }
   return readSession();
 }
 
 export async function signOut() {
   try {
     await request("DELETE", "/api/session");
+    forgetDrafts();
     location.reload();
   } catch (error) {
     complain(error);

@@ -1,6 +1,5 @@
 // Form fields with their faults, and the flow of a form that is sent.
 import { html, useId, useState } from "../core/html.js";
-import { closeDialog } from "../core/ask.js";
 import { Icon } from "../ui/icons.js";
 
 /** A labelled input. `kind` is a tag or an input type; `fault` is what the server said about it. */
@@ -21,6 +20,7 @@ export function Field({ label, name, kind = "text", value, onChange, fault, hint
 /** State of a form: its values, faults per field, and the error that belongs to no field. */
 export function useForm(initial) {
   const [values, setValues] = useState(initial);
+  const [begun] = useState(() => JSON.stringify(initial));
   const [error, setError] = useState(null);
   const [busy, setBusy] = useState(false);
   const field = (name) => ({ name, value: values[name], fault: error?.faults?.[name], onChange: (value) => setValues((old) => ({ ...old, [name]: value })) });
@@ -37,7 +37,7 @@ export function useForm(initial) {
     }
     setBusy(false);
   };
-  return { values, setValues, error, setError, busy, field, submit };
+  return { values, setValues, dirty: JSON.stringify(values) !== begun, error, setError, busy, field, submit };
 }
 
 /** What went wrong, unless every fault stands at its field. */
@@ -48,6 +48,6 @@ export function FormError({ error, shown, children }) {
     ${error.hint && html`<p>${error.hint}</p>`}${elsewhere.map(([name, text]) => html`<p key=${name}>${name}: ${text}</p>`)}${children}</div></div>`;
 }
 
-export function FormFoot({ id, busy, confirm }) {
-  return html`<footer class="dialog-foot"><button type="button" onClick=${() => closeDialog(id)}>Cancel</button><button type="submit" class="primary" disabled=${busy} data-testid="save">${busy ? "Saving…" : confirm}</button></footer>`;
+export function FormFoot({ onCancel, busy, confirm }) {
+  return html`<footer class="dialog-foot"><button type="button" onClick=${onCancel}>Cancel</button><button type="submit" class="primary" disabled=${busy} data-testid="save">${busy ? "Saving…" : confirm}</button></footer>`;
 }

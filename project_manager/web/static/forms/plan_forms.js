@@ -9,7 +9,7 @@ import { Dialog } from "../ui/dialog.js";
 import { Field, FormError, FormFoot, useForm } from "./field.js";
 
 /** Sends a new thing, or what changed of a known one; another's change in between is shown, and the next try overrides it knowingly. */
-function usePlanForm({ id, kind, item, initial, body }) {
+function usePlanForm({ id, kind, item, initial, body, then }) {
   const form = useForm(initial);
   const [known, setKnown] = useState(item);
   const [key] = useState(newKey);
@@ -19,6 +19,7 @@ function usePlanForm({ id, kind, item, initial, body }) {
       dispatchNow({ type: "plans", [`${kind}s`]: [fresh] });
       toast(known ? `Saved ${fresh.name}` : `Created ${fresh.name}`);
       closeDialog(id);
+      if (then) queueMicrotask(() => then(fresh));
     } catch (error) {
       if (error.status === 412) {
         const fresh = await get(`/api/${kind}s/${known.id}`);
@@ -32,24 +33,25 @@ function usePlanForm({ id, kind, item, initial, body }) {
   return { ...form, onSubmit: form.submit(send) };
 }
 
-export function ProjectForm({ id, project }) {
-  const form = usePlanForm({ id, kind: "project", item: project, initial: { name: project?.name ?? "", description: project?.description ?? "" }, body: (values) => values });
-  return html`<${Dialog} id=${id} title=${project ? "Edit project" : "New project"}><form onSubmit=${form.onSubmit}>
-    <div class="dialog-body"><${FormError} error=${form.error} shown=${["name", "description"]} />
+/** `intro` says why it is asked for; `then` goes on with the new project. */
+export function ProjectForm({ id, project, intro, confirm = "Create project", then }) {
+  const form = usePlanForm({ id, kind: "project", item: project, initial: { name: project?.name ?? "", description: project?.description ?? "" }, body: (values) => values, then });
+  return html`<${Dialog} id=${id} title=${project ? "Edit project" : "New project"} dirty=${form.dirty}>${(close) => html`<form onSubmit=${form.onSubmit}>
+    <div class="dialog-body">${intro && html`<p>${intro}</p>`}<${FormError} error=${form.error} shown=${["name", "description"]} />
       <${Field} label="Name" ...${form.field("name")} required maxlength="200" autofocus />
       <${Field} label="Description" kind="textarea" rows="4" ...${form.field("description")} /></div>
-    <${FormFoot} id=${id} busy=${form.busy} confirm=${project ? "Save" : "Create project"} /></form><//>`;
+    <${FormFoot} onCancel=${close} busy=${form.busy} confirm=${project ? "Save" : confirm} /></form>`}<//>`;
 }
 
 export function EpicForm({ id, epic, project }) {
   const initial = { project_id: epic?.project_id ?? project ?? state.route.project ?? projectOptions()[0]?.[0] ?? "", name: epic?.name ?? "", description: epic?.description ?? "", status: epic?.status ?? "ACTIVE" };
   const body = ({ project_id: place, ...values }) => (epic ? values : { ...values, project_id: Number(place) });
   const form = usePlanForm({ id, kind: "epic", item: epic, initial, body });
-  return html`<${Dialog} id=${id} title=${epic ? "Edit epic" : "New epic"}><form onSubmit=${form.onSubmit}>
+  return html`<${Dialog} id=${id} title=${epic ? "Edit epic" : "New epic"} dirty=${form.dirty}>${(close) => html`<form onSubmit=${form.onSubmit}>
     <div class="dialog-body"><${FormError} error=${form.error} shown=${["name", "description", "status", "project_id"]} />
       ${!epic && html`<${Field} label="Project" kind="select" options=${projectOptions()} ...${form.field("project_id")} />`}
       <${Field} label="Name" ...${form.field("name")} required maxlength="200" autofocus />
       <${Field} label="Description" kind="textarea" rows="3" ...${form.field("description")} />
       <${Field} label="Status" kind="select" options=${EPIC_STATUSES.map((status) => [status, EPIC_STATUS_NAMES[status]])} ...${form.field("status")} /></div>
-    <${FormFoot} id=${id} busy=${form.busy} confirm=${epic ? "Save" : "Create epic"} /></form><//>`;
+    <${FormFoot} onCancel=${close} busy=${form.busy} confirm=${epic ? "Save" : "Create epic"} /></form>`}<//>`;
 }

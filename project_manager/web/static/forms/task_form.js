@@ -1,7 +1,7 @@
 // Creating and changing a task.
 import { get, newKey, patch, post } from "../core/api.js";
 import { paintTask } from "../core/actions.js";
-import { closeDialog, toast } from "../core/ask.js";
+import { closeDialog, openDialog, toast } from "../core/ask.js";
 import { html, useState } from "../core/html.js";
 import { remember, recall } from "../core/memory.js";
 import { openTask } from "../core/route.js";
@@ -11,17 +11,20 @@ import { Dialog } from "../ui/dialog.js";
 import { Icon } from "../ui/icons.js";
 import { epicOptions, projectOptions } from "../views/filterbar.js";
 import { Field, FormError, FormFoot, useForm } from "./field.js";
+import { ProjectForm } from "./plan_forms.js";
 import { TaskPicker } from "./task_picker.js";
 import { FIELD_NAMES, changesOf, creationOf, formOf } from "./task_values.js";
 
 const SHOWN = [...Object.keys(FIELD_NAMES), "project_id", "status"];
 const STARTS = ["TODO", "BACKLOG"];
 
-function blank(status) {
+const existing = (project) => (state.projects.has(project) ? project : null);
+
+function blank({ status, project }) {
   const projects = projectOptions();
   const last = recall("project", null);
   const fallback = projects.some(([id]) => id === last) ? last : projects[0]?.[0];
-  return { project_id: state.route.project ?? fallback ?? "", epic_id: state.route.epic, status, labels: state.route.label ? [state.route.label] : [] };
+  return { project_id: project ?? existing(state.route.project) ?? fallback ?? "", epic_id: state.route.epic, status, labels: state.route.label ? [state.route.label] : [] };
 }
 
 const short = (value) => {
@@ -36,8 +39,8 @@ function Meanwhile({ before, now }) {
   return html`<ul class="meanwhile">${names.length === 0 && html`<li>Only its status or lease changed.</li>`}${names.map((name) => html`<li key=${name}><b>${FIELD_NAMES[name]}</b> is now: ${short(theirs[name])}</li>`)}</ul>`;
 }
 
-function useTaskForm(id, task, status) {
-  const before = formOf(task ?? blank(status ?? "TODO"));
+function useTaskForm(id, task, start) {
+  const before = formOf(task ?? blank(start));
   const [base] = useState(before);
   const [known, setKnown] = useState(task);
   const [key] = useState(newKey);
@@ -86,18 +89,23 @@ function Details({ form, self }) {
   </details>`;
 }
 
-function NoProject({ id }) {
-  return html`<${Dialog} id=${id} title="New task"><div class="dialog-body"><p>A task belongs to a project. Create a project first.</p></div>
-    <footer class="dialog-foot"><button type="button" onClick=${() => closeDialog(id)}>Close</button></footer><//>`;
+/** The first task brings its project along. */
+function ProjectFirst({ id, status }) {
+  const then = (project) => openDialog("task", { status, project: project.id });
+  return html`<${ProjectForm} id=${id} intro="A task belongs to a project, and there is none yet. Create it here; the task comes next." confirm="Create project, then the task" then=${then} />`;
 }
 
-export function TaskForm({ id, task, status }) {
-  const form = useTaskForm(id, task, status);
+export function TaskForm(props) {
+  const [none] = useState(() => state.projects.size === 0);
+  return none ? html`<${ProjectFirst} id=${props.id} status=${props.status} />` : html`<${Form} ...${props} />`;
+}
+
+function Form({ id, task, status, project: chosen }) {
+  const form = useTaskForm(id, task, { status: status ?? "TODO", project: chosen });
   const projects = projectOptions();
-  if (projects.length === 0) return html`<${NoProject} id=${id} />`;
   const project = Number(form.values.project_id);
   const chooseProject = (value) => form.setValues((old) => ({ ...old, project_id: value, epic_id: "", depends_on: [], conflicts_with: [] }));
-  return html`<${Dialog} id=${id} title=${task ? `Edit #${task.id}` : "New task"} wide><form onSubmit=${form.onSubmit}>
+  return html`<${Dialog} id=${id} title=${task ? `Edit #${task.id}` : "New task"} wide dirty=${form.dirty}>${(close) => html`<form onSubmit=${form.onSubmit}>
     <div class="dialog-body">
       <${FormError} error=${form.error} shown=${SHOWN}>${form.error?.status === 412 && html`<${Meanwhile} before=${task} now=${form.known} />`}<//>
       ${task?.lock && !form.error && html`<p class="notice"><${Icon} name="lock" />${task.lock.holder} works on this now. It will see the change when it reads the task again.</p>`}
@@ -112,5 +120,5 @@ export function TaskForm({ id, task, status }) {
       <${Field} label=${FIELD_NAMES.labels} hint="Separated by commas." ...${form.field("labels")} />
       <${Details} form=${form} self=${task?.id} />
     </div>
-    <${FormFoot} id=${id} busy=${form.busy} confirm=${task ? "Save" : "Create task"} /></form><//>`;
+    <${FormFoot} onCancel=${close} busy=${form.busy} confirm=${task ? "Save" : "Create task"} /></form>`}<//>`;
 }

@@ -1,28 +1,60 @@
 // A modal dialog: the browser's own, which keeps the focus inside and the page behind it inert.
 import { closeDialog } from "../core/ask.js";
-import { cx, html, useLayoutEffect, useRef } from "../core/html.js";
+import { cx, html, useEffect, useLayoutEffect, useRef, useState } from "../core/html.js";
 import { Icon } from "./icons.js";
 
-/** `onClose` is called however the dialog goes away by its own means (Esc, backdrop, close button). */
-export function Dialog({ id, title, wide = false, plain = false, role, onClose, children }) {
+/** Asks within the dialog, so that what was typed stays in sight. */
+function Discard({ onKeep, onDiscard }) {
+  const keep = useRef(null);
+  const returnTo = useRef(document.activeElement);
+  useEffect(() => {
+    keep.current.focus();
+    return () => returnTo.current?.isConnected && returnTo.current.focus();
+  }, []);
+  return html`<div class="discard" role="alertdialog" aria-label="Unsaved changes" aria-describedby="discard-words" data-testid="discard">
+    <p id="discard-words"><${Icon} name="warn" /><b>Not saved yet.</b> Closing this throws away what you typed.</p>
+    <div class="row"><button type="button" ref=${keep} onClick=${onKeep} data-testid="keep-editing">Keep editing</button><button type="button" class="danger" onClick=${onDiscard} data-testid="discard-changes">Throw away</button></div>
+  </div>`;
+}
+
+/**
+ * `onClose` is called however the dialog goes away by its own means (Esc, backdrop, close button). While `dirty`, closing
+ * asks first. Children may be a function: it gets the way to close that asks.
+ */
+export function Dialog({ id, title, wide = false, plain = false, role, dirty = false, onClose, children }) {
   const element = useRef(null);
   const returnTo = useRef(document.activeElement);
-  const close = () => {
+  const [asking, setAsking] = useState(false);
+  const leave = () => {
     onClose?.();
     closeDialog(id);
   };
+  const close = () => (dirty ? setAsking(true) : leave());
   useLayoutEffect(() => {
     element.current.showModal();
     return () => returnTo.current?.isConnected && returnTo.current.focus();
   }, []);
+  const onKeyDown = (event) => {
+    if (event.key !== "Escape" || event.defaultPrevented) return;
+    event.preventDefault();
+    if (asking) setAsking(false);
+    else close();
+  };
   const onCancel = (event) => {
     event.preventDefault();
     close();
   };
+  // Browsers let a page refuse a way of closing once only; what was typed comes back with the question.
+  const onClosed = () => {
+    if (!element.current?.isConnected) return;
+    if (dirty) element.current.showModal();
+    close();
+  };
   const onBackdrop = (event) => event.target === element.current && close();
-  return html`<dialog ref=${element} class=${cx("dialog", wide && "wide", plain && "plain")} role=${role} aria-label=${title} onCancel=${onCancel} onMouseDown=${onBackdrop} data-testid="dialog">
+  return html`<dialog ref=${element} class=${cx("dialog", wide && "wide", plain && "plain")} role=${role} aria-label=${title} onKeyDown=${onKeyDown} onCancel=${onCancel} onClose=${onClosed} onMouseDown=${onBackdrop} data-testid="dialog">
     ${!plain && html`<header class="dialog-head"><h2>${title}</h2><button type="button" class="quiet icon-button" aria-label="Close" onClick=${close}><${Icon} name="close" /></button></header>`}
-    ${children}
+    ${typeof children === "function" ? children(close) : children}
+    ${asking && html`<${Discard} onKeep=${() => setAsking(false)} onDiscard=${leave} />`}
   </dialog>`;
 }
 

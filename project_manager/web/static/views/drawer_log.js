@@ -1,7 +1,9 @@
 // What was said and tried: newest first, with a box to add to it.
 import { addLog, readDetails } from "../core/actions.js";
 import { complain } from "../core/ask.js";
+import { draftOf, keepDraft } from "../core/drafts.js";
 import { html, useEffect, useState } from "../core/html.js";
+import { kindOf } from "../core/people.js";
 import { useStore } from "../core/store.js";
 import { LOG_KINDS, LOG_KIND_NAMES, canWrite } from "../core/words.js";
 import { Ago, Avatar, Empty } from "../ui/chips.js";
@@ -9,31 +11,42 @@ import { Markdown } from "../ui/markdown.js";
 
 function Entry({ entry }) {
   return html`<li class=${`entry k-${entry.kind}`} data-testid="log-entry">
-    <${Avatar} id=${entry.author} kind=${entry.kind === "system" ? "system" : "agent"} />
+    <${Avatar} id=${entry.author} kind=${entry.kind === "system" ? "system" : kindOf(entry.author)} />
     <div class="entry-body"><p class="entry-head"><b>${entry.author}</b><span class="kind">${LOG_KIND_NAMES[entry.kind]}</span><span class="muted"><${Ago} at=${entry.created_at} /></span></p><${Markdown} text=${entry.body} /></div>
   </li>`;
 }
 
 function Composer({ task, onAdded }) {
-  const [body, setBody] = useState("");
-  const [kind, setKind] = useState("comment");
+  const [{ body, kind }, setDraft] = useState(() => draftOf(task.id));
   const [busy, setBusy] = useState(false);
+  const change = (part) => setDraft((old) => {
+    const draft = { ...old, ...part };
+    keepDraft(task.id, draft);
+    return draft;
+  });
   const send = async (event) => {
     event.preventDefault();
     if (!body.trim() || busy) return;
     setBusy(true);
     try {
       onAdded(await addLog(task, kind, body));
-      setBody("");
+      change({ body: "" });
     } catch (error) {
       complain(error);
     }
     setBusy(false);
   };
-  const onKeyDown = (event) => event.key === "Enter" && (event.metaKey || event.ctrlKey) && send(event);
+  const onKeyDown = (event) => {
+    if (event.key === "Enter" && (event.metaKey || event.ctrlKey)) send(event);
+    // Leaves the box and not the task: what was typed stays in sight.
+    if (event.key === "Escape" && body.trim()) {
+      event.preventDefault();
+      event.target.closest(".drawer").focus();
+    }
+  };
   return html`<form class="composer" onSubmit=${send}>
-    <label><span class="sr">Add to the log</span><textarea rows="2" placeholder="Add to the log… (Markdown)" value=${body} onInput=${(event) => setBody(event.target.value)} onKeyDown=${onKeyDown} data-testid="log-body"></textarea></label>
-    <div class="row"><label class="choice"><span class="sr">Kind</span><select value=${kind} onChange=${(event) => setKind(event.target.value)}>${LOG_KINDS.map((name) => html`<option key=${name} value=${name}>${LOG_KIND_NAMES[name]}</option>`)}</select></label>
+    <label><span class="sr">Add to the log</span><textarea rows="2" placeholder="Add to the log… (Markdown)" value=${body} onInput=${(event) => change({ body: event.target.value })} onKeyDown=${onKeyDown} data-testid="log-body"></textarea></label>
+    <div class="row"><label class="choice"><span class="sr">Kind</span><select value=${kind} onChange=${(event) => change({ kind: event.target.value })}>${LOG_KINDS.map((name) => html`<option key=${name} value=${name}>${LOG_KIND_NAMES[name]}</option>`)}</select></label>
     <span class="push"></span><button type="submit" class="primary" disabled=${busy || !body.trim()}>Add</button></div>
   </form>`;
 }

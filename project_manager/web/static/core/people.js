@@ -1,0 +1,9 @@
+// Who is a person and who an agent: from the session, the list of agents, and what was seen of them in events.
+import { state } from "./store.js";
+
+export function kindOf(id) {
+  if (id === state.session?.actor?.id) return state.session.actor.kind;
+  const listed = state.agents.get(id)?.kind;
+  if (listed) return listed;
+  return state.events.findLast((event) => event.actor.id === id)?.actor.kind ?? "agent";
+}
