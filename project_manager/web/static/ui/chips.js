@@ -24,7 +24,7 @@ export function Avatar({ id, kind = "agent" }) {
   return html`<span class=${cx("avatar", `hue-${hueOf(id)}`, kind)} aria-hidden="true">${initials(id)}</span>`;
 }
 
-export const Label = ({ name }) => html`<span class="label"><i class=${`dot hue-${hueOf(name)}`} aria-hidden="true"></i>${name}</span>`;
+export const Label = ({ name }) => html`<span class="label" title=${name}><i class=${`dot hue-${hueOf(name)}`} aria-hidden="true"></i><span class="clip">${name}</span></span>`;
 
 /** How much of a lease is left: "ok", "low" under a fifth, "over" when its time has come. */
 export function leaseTone(lock, now) {

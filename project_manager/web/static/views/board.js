@@ -10,6 +10,7 @@ import { openDialog } from "../core/ask.js";
 import { Empty } from "../ui/chips.js";
 import { StatusIcon } from "../ui/icons.js";
 import { Column, focusCard } from "./column.js";
+import { Sideways } from "./edges.js";
 
 export const foldedByDefault = ["CANCELLED"];
 
@@ -50,9 +51,9 @@ export function Board() {
   };
   return html`<div class="board" data-testid="board" onFocusIn=${onFocus}>
     <${Tabs} columns=${columns} current=${current} />
-    <div class="columns">
+    <${Sideways}>
       ${STATUSES.map((status) => html`<${Column} key=${status} status=${status} tasks=${columns[status]} folded=${folded.has(status) && status !== current} current=${status === current} onFold=${onFold} />`)}
-    </div>
+    <//>
   </div>`;
 }
 

@@ -51,7 +51,7 @@ function Node({ node, longest }) {
     <rect class="box" width=${BOX.width} height=${BOX.height} rx="8" />
     <g class=${`status-icon s-${task.status}`} transform="translate(10 8) scale(.875)"><${Shape} status=${task.status} /></g>
     <text class="node-key" x="30" y="19">#${task.id}</text><text class="node-state" x=${BOX.width - 10} y="19" text-anchor="end">${clip(standing, 16)}</text>
-    <text class="node-name" x="10" y="36">${clip(task.name, 26)}</text>
+    <text class="node-name" x="10" y="36" clip-path="url(#node-inside)">${clip(task.name, 26)}</text>
   </a>`;
 }
 
@@ -60,7 +60,7 @@ function Drawing({ drawing, fitKey }) {
   const { viewBox, handlers, zoom, fit } = usePanZoom(frame, drawing, fitKey);
   return html`<div class="graph-frame">
     <svg ref=${frame} class="graph" viewBox=${viewBox} tabindex="0" role="group" aria-label="Dependency graph. Arrow keys move, plus and minus zoom, 0 fits." ...${handlers} data-testid="graph">
-      <defs><marker id="tip" viewBox="0 0 8 8" refX="7" refY="4" markerUnits="userSpaceOnUse" markerWidth="9" markerHeight="9" orient="auto"><path class="tip" d="M0 .5 7.5 4 0 7.5z" /></marker></defs>
+      <defs><clipPath id="node-inside"><rect x="8" y="20" width=${BOX.width - 16} height="22" /></clipPath><marker id="tip" viewBox="0 0 8 8" refX="7" refY="4" markerUnits="userSpaceOnUse" markerWidth="9" markerHeight="9" orient="auto"><path class="tip" d="M0 .5 7.5 4 0 7.5z" /></marker></defs>
       ${drawing.edges.map((edge) => html`<path key=${`${edge.from}-${edge.to}`} class=${cx("edge", CLOSED.has(state.tasks.get(edge.from)?.status) && "met", edge.longest && "longest")} d=${pathOf(edge.points)} marker-end="url(#tip)" />`)}
       ${drawing.nodes.map((node) => state.tasks.has(node.id) && html`<${Node} key=${node.id} node=${node} longest=${drawing.longest.has(node.id)} />`)}
     </svg>

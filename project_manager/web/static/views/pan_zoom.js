@@ -3,19 +3,24 @@ import { useEffect, useLayoutEffect, useRef, useState } from "../core/html.js";
 
 const MARGIN = 24;
 const STEP = 60;
-const READABLE = 1.6;
+const READABLE = 2.2;
+const OPENING = 1.2;
 const KEYS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 
-/** Everything if it stays readable, else its beginning at natural size. */
-function fitted(drawing, frame) {
+/** Where a window on one axis begins: in the middle of what is small, else around `wish` but never beyond the ends. */
+function placed(size, window, wish) {
+  if (size + 2 * MARGIN <= window) return (size - window) / 2;
+  return Math.max(-MARGIN, Math.min(wish, size + MARGIN - window));
+}
+
+/** Everything. With `readable`, what would become too small to read is opened at its beginning instead. */
+function fitted(drawing, frame, readable) {
   const width = frame?.clientWidth || 1000;
   const height = frame?.clientHeight || 600;
-  const whole = Math.max((drawing.width + 2 * MARGIN) / width, (drawing.height + 2 * MARGIN) / height);
-  const scale = whole > READABLE ? 1.2 : Math.max(1, whole);
+  const whole = Math.max(1, (drawing.width + 2 * MARGIN) / width, (drawing.height + 2 * MARGIN) / height);
+  const scale = readable && whole > READABLE ? OPENING : whole;
   const box = { width: width * scale, height: height * scale };
-  const x = drawing.width + 2 * MARGIN > box.width ? -MARGIN : (drawing.width - box.width) / 2;
-  const y = drawing.height + 2 * MARGIN > box.height ? drawing.beginning - box.height / 2 : (drawing.height - box.height) / 2;
-  return { x, y, ...box };
+  return { x: placed(drawing.width, box.width, -MARGIN), y: placed(drawing.height, box.height, drawing.beginning - box.height / 2), ...box };
 }
 
 function zoomed(view, factor, atX = 0.5, atY = 0.5) {
@@ -25,24 +30,39 @@ function zoomed(view, factor, atX = 0.5, atY = 0.5) {
 }
 
 /** Another frame on the same place at the same scale: opening a task beside it must not lose where one was. */
-function resized(view, factor, element) {
-  const width = view.width * factor;
-  return { x: view.x, y: view.y, width, height: (width * element.clientHeight) / Math.max(1, element.clientWidth) };
+function resized(view, before, after) {
+  const width = (view.width * after.width) / Math.max(1, before.width);
+  return { x: view.x, y: view.y, width, height: (width * after.height) / Math.max(1, after.width) };
 }
 
+const sizeOf = (element) => ({ width: element.clientWidth, height: element.clientHeight });
+
 export function usePanZoom(frame, drawing, fitKey) {
-  const [view, setView] = useState(() => fitted(drawing, null));
+  const [view, setView] = useState(() => fitted(drawing, null, true));
   const drag = useRef(null);
-  const fit = () => setView(fitted(drawing, frame.current));
-  const zoom = (factor, x, y) => setView((old) => (old.width * factor < 200 || old.width * factor > 40_000 ? old : zoomed(old, factor, x, y)));
-  useLayoutEffect(fit, [fitKey]);
+  const touched = useRef(false);
+  const latest = useRef(drawing);
+  latest.current = drawing;
+  const move = (change) => {
+    touched.current = true;
+    setView(change);
+  };
+  const open = () => setView(fitted(latest.current, frame.current, true));
+  const fit = () => move(fitted(drawing, frame.current, false));
+  const zoom = (factor, x, y) => move((old) => (old.width * factor < 200 || old.width * factor > 40_000 ? old : zoomed(old, factor, x, y)));
+  useLayoutEffect(() => {
+    touched.current = false;
+    open();
+  }, [fitKey]);
   useEffect(() => {
     const element = frame.current;
-    let width = element.clientWidth;
+    let size = sizeOf(element);
     const sizes = new ResizeObserver(() => {
-      const before = width;
-      width = element.clientWidth;
-      if (before !== width) setView((old) => resized(old, width / Math.max(1, before), element));
+      const before = size;
+      size = sizeOf(element);
+      if (before.width === size.width && before.height === size.height) return;
+      if (touched.current) setView((old) => resized(old, before, size));
+      else open();
     });
     sizes.observe(element);
     const wheel = (event) => {
@@ -50,7 +70,7 @@ export function usePanZoom(frame, drawing, fitKey) {
       const area = element.getBoundingClientRect();
       const pinch = event.ctrlKey || event.metaKey;
       if (pinch) zoom(event.deltaY > 0 ? 1.1 : 0.9, (event.clientX - area.left) / area.width, (event.clientY - area.top) / area.height);
-      else setView((old) => ({ ...old, x: old.x + (event.deltaX * old.width) / area.width, y: old.y + (event.deltaY * old.width) / area.width }));
+      else move((old) => ({ ...old, x: old.x + (event.deltaX * old.width) / area.width, y: old.y + (event.deltaY * old.width) / area.width }));
     };
     element.addEventListener("wheel", wheel, { passive: false });
     return () => {
@@ -60,6 +80,7 @@ export function usePanZoom(frame, drawing, fitKey) {
   }, []);
   const handlers = {
     onPointerDown: (event) => {
+      touched.current = true;
       if (event.button === 0) drag.current = { x: event.clientX, y: event.clientY, moved: false };
     },
     onPointerMove: (event) => {
@@ -68,7 +89,7 @@ export function usePanZoom(frame, drawing, fitKey) {
       const dy = event.clientY - drag.current.y;
       if (!drag.current.moved && Math.abs(dx) + Math.abs(dy) < 4) return;
       drag.current = { x: event.clientX, y: event.clientY, moved: true };
-      setView((old) => ({ ...old, x: old.x - (dx * old.width) / frame.current.clientWidth, y: old.y - (dy * old.width) / frame.current.clientWidth }));
+      move((old) => ({ ...old, x: old.x - (dx * old.width) / frame.current.clientWidth, y: old.y - (dy * old.width) / frame.current.clientWidth }));
     },
     onClickCapture: (event) => {
       if (drag.current?.moved) event.preventDefault();
@@ -77,7 +98,7 @@ export function usePanZoom(frame, drawing, fitKey) {
     onDragStart: (event) => event.preventDefault(),
     onKeyDown: (event) => {
       const direction = KEYS[event.key];
-      if (direction) setView((old) => ({ ...old, x: old.x + direction[0] * STEP, y: old.y + direction[1] * STEP }));
+      if (direction) move((old) => ({ ...old, x: old.x + direction[0] * STEP, y: old.y + direction[1] * STEP }));
       else if (event.key === "+" || event.key === "=") zoom(0.8);
       else if (event.key === "-") zoom(1.25);
       else if (event.key === "0") fit();

@@ -16,8 +16,8 @@ export function SignIn() {
   });
   return html`<main class="signin" data-testid="signin"><form onSubmit=${send}>
     <${Logo} /><h1>Sign in to Project Manager</h1>
-    <p class="muted">Use a token that an operator made with <code>project-manager token create</code>. It is kept in a cookie that no script can read.</p>
+    <p class="muted">Paste the token that you got from whoever runs this server. They make one with <code>project-manager token create</code>.</p>
     <${FormError} error=${form.error} shown=${["token"]} />
-    <${Field} label="Token" kind="password" ...${form.field("token")} required autofocus autocomplete="current-password" spellcheck=${false} data-testid="token" />
+    <${Field} label="Token" kind="password" ...${form.field("token")} required autofocus autocomplete="current-password" spellcheck=${false} data-testid="token" hint="Kept in a cookie that no script can read." />
     <button type="submit" class="primary" disabled=${form.busy || done}>${form.busy ? "Signing in…" : "Sign in"}</button></form></main>`;
 }

@@ -4,13 +4,14 @@ import { count } from "../core/format.js";
 import { html, useEffect, useState } from "../core/html.js";
 import { follow, hrefOf, navigate } from "../core/route.js";
 import { signOut } from "../core/session.js";
-import { useCalmly, useStore } from "../core/store.js";
+import { state, useCalmly, useStore } from "../core/store.js";
 import { cycleTheme, onTheme, theme, themeName } from "../core/theme.js";
 import { canWrite } from "../core/words.js";
 import { Avatar } from "../ui/chips.js";
 import { Icon } from "../ui/icons.js";
 import { leasesByHolder } from "./agents.js";
 import { Connection } from "./connection.js";
+import { MoreMenu } from "./more_menu.js";
 import { projectOptions } from "./filterbar.js";
 import { needsCount } from "./needs.js";
 
@@ -24,8 +25,9 @@ export function Logo() {
 function ProjectChoice() {
   useStore((state) => state.revision.plans);
   const project = useStore((state) => state.route.project);
+  const missing = project && !state.projects.has(project);
   return html`<label class="choice project-choice"><span class="sr">Project</span><select value=${project ?? ""} data-testid="filter-project" onChange=${(event) => navigate({ project: event.target.value || null, epic: null })}>
-    <option value="">All projects</option>${projectOptions().map(([id, name]) => html`<option key=${id} value=${id}>${name}</option>`)}</select></label>`;
+    <option value="">All projects</option>${projectOptions().map(([id, name]) => html`<option key=${id} value=${id}>${name}</option>`)}${missing && html`<option value=${project}>Unknown project</option>`}</select></label>`;
 }
 
 function Nav() {
@@ -60,7 +62,7 @@ function ThemeButton() {
 function Account() {
   const session = useStore((state) => state.session);
   if (!session?.auth_required) return null;
-  return html`<span class="account" title=${`${session.actor.id}, ${session.actor.role}`}><${Avatar} id=${session.actor.id} kind="human" /><button type="button" class="quiet icon-button" aria-label="Sign out" title="Sign out" onClick=${signOut}><${Icon} name="out" /></button></span>`;
+  return html`<span class="account" title=${`${session.actor.id}, ${session.actor.role}`}><${Avatar} id=${session.actor.id} kind=${session.actor.kind} /><button type="button" class="quiet icon-button" aria-label="Sign out" title="Sign out" onClick=${signOut}><${Icon} name="out" /></button></span>`;
 }
 
 export function TopBar() {
@@ -72,6 +74,6 @@ export function TopBar() {
     ${writer && html`<button type="button" class="primary new-task" onClick=${() => openDialog("task", {})} aria-label="New task" data-testid="new-task"><${Icon} name="plus" /><span>New task</span></button>`}
     <${Connection} /><${ThemeButton} />
     <button type="button" class="quiet icon-button help-button" aria-label="Keyboard shortcuts" title="Keyboard shortcuts (?)" onClick=${() => openDialog("help", {})}><${Icon} name="help" /></button>
-    <${Account} />
+    <${Account} /><${MoreMenu} />
   </header>`;
 }

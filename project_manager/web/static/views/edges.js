@@ -1,0 +1,42 @@
+// A row that is wider than its frame says so: a shade at the side where there is more, with a button that goes there.
+import { html, useEffect, useRef, useState } from "../core/html.js";
+import { Icon } from "../ui/icons.js";
+
+const NOWHERE = { start: false, end: false };
+
+/** Whether something lies beyond either side of the scroller. */
+function useBeyond(scroller) {
+  const [beyond, setBeyond] = useState(NOWHERE);
+  useEffect(() => {
+    const element = scroller.current;
+    const look = () => {
+      const start = element.scrollLeft > 1;
+      const end = element.scrollLeft + element.clientWidth < element.scrollWidth - 1;
+      setBeyond((old) => (old.start === start && old.end === end ? old : { start, end }));
+    };
+    const sizes = new ResizeObserver(look);
+    for (const watched of [element, ...element.children]) sizes.observe(watched);
+    element.addEventListener("scroll", look, { passive: true });
+    look();
+    return () => {
+      sizes.disconnect();
+      element.removeEventListener("scroll", look);
+    };
+  }, []);
+  return beyond;
+}
+
+function Edge({ side, onClick }) {
+  return html`<div class=${`edge ${side}`}><button type="button" class="icon-button" aria-label=${side === "end" ? "Columns further right" : "Columns further left"} onClick=${onClick} data-testid=${`edge-${side}`}><${Icon} name="chevron" /></button></div>`;
+}
+
+export function Sideways({ children }) {
+  const scroller = useRef(null);
+  const { start, end } = useBeyond(scroller);
+  const go = (direction) => () => scroller.current.scrollBy({ left: direction * scroller.current.clientWidth * 0.7 });
+  return html`<div class="columns-frame">
+    ${start && html`<${Edge} key="start" side="start" onClick=${go(-1)} />`}
+    <div class="columns" key="columns" ref=${scroller}>${children}</div>
+    ${end && html`<${Edge} key="end" side="end" onClick=${go(1)} />`}
+  </div>`;
+}

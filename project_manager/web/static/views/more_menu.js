@@ -1,0 +1,40 @@
+// On a small screen: what the bar has no room for.
+import { openDialog } from "../core/ask.js";
+import { html, useRef } from "../core/html.js";
+import { signOut } from "../core/session.js";
+import { useStore } from "../core/store.js";
+import { cycleTheme } from "../core/theme.js";
+import { Avatar } from "../ui/chips.js";
+import { Icon } from "../ui/icons.js";
+
+function Entry({ icon, name, onClick, first = false }) {
+  return html`<li><button type="button" class="quiet" onClick=${onClick} autofocus=${first}><${Icon} name=${icon} />${name}</button></li>`;
+}
+
+function Who({ actor }) {
+  return html`<li class="menu-who"><${Avatar} id=${actor.id} kind=${actor.kind} /><span><b>${actor.id}</b><br /><span class="muted">signed in, ${actor.role}</span></span></li>`;
+}
+
+/** The browser's own popover: it closes by itself at a press elsewhere, and gives the focus back. */
+export function MoreMenu() {
+  const menu = useRef(null);
+  const session = useStore((state) => state.session);
+  const then = (act) => () => {
+    menu.current.hidePopover();
+    act();
+  };
+  const onKeyDown = (event) => {
+    if (event.key !== "Escape") return;
+    event.preventDefault();
+    event.stopPropagation();
+    menu.current.hidePopover();
+  };
+  return html`<div class="more-menu" onKeyDown=${onKeyDown}>
+    <button type="button" class="quiet icon-button" popovertarget="more-menu" aria-label="More" title="More" data-testid="more"><${Icon} name="more" /></button>
+    <ul id="more-menu" class="menu" popover="auto" ref=${menu}>
+      ${session?.auth_required && html`<${Who} actor=${session.actor} />`}
+      <${Entry} first icon="moon" name="Light, dark, or as the system" onClick=${cycleTheme} />
+      <${Entry} icon="help" name="Keyboard shortcuts" onClick=${then(() => openDialog("help", {}))} />
+      ${session?.auth_required && html`<${Entry} icon="out" name="Sign out" onClick=${signOut} />`}
+    </ul></div>`;
+}

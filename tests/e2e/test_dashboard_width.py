@@ -1,0 +1,256 @@
+"""Nothing is wider than the window, whatever people and agents call their things."""
+
+import re
+from collections.abc import Callable, Iterator
+
+import pytest
+from playwright.sync_api import Browser, expect
+
+from tests.e2e.browser import Dashboard, Team, chromium, dashboard
+from tests.e2e.service import Service
+
+Start = Callable[..., Service]
+WIDTHS = (320, 375, 1280)
+EPIC = "An epic whose name goes on and on for quite a while, because nobody stopped it"
+HOLDER = "agent-" + "h" * 100
+
+WIDER = """() => {
+    // These scroll by themselves, on purpose; a drawing clips itself; ".sr" is for ears only.
+    const roams = '.columns, .filterbar, .status-tabs, .nav, pre, .table-wrap, svg, .sr, .skip, textarea, select, input';
+    const cut = (element) => {
+        const style = getComputedStyle(element);
+        return style.overflowX !== 'visible' && style.textOverflow !== 'ellipsis' && style.webkitLineClamp === 'none';
+    };
+    const said = (element, why) => `${why} ${element.tagName}.${element.getAttribute('class')}: ${element.textContent.slice(0, 40)}`;
+    const found = [];
+    for (const element of document.querySelectorAll('body *')) {
+        if (element.closest(roams) || !element.checkVisibility()) continue;
+        const place = element.getBoundingClientRect();
+        if (place.width && (place.right > innerWidth + 1 || place.left < -1)) found.push(said(element, 'beyond'));
+        if (cut(element) && element.scrollWidth > element.clientWidth + 1) found.push(said(element, 'cut'));
+    }
+    if (document.documentElement.scrollWidth > innerWidth) found.push('the page scrolls sideways');
+    return found;
+}"""
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium() as launched:
+        yield launched
+
+
+@pytest.fixture
+def service(start_service: Start) -> Service:
+    return start_service()
+
+
+@pytest.fixture
+def team(service: Service) -> Team:
+    return Team(service)
+
+
+@pytest.fixture
+def nasty(team: Team) -> int:
+    """Names of a hundred characters without a blank, everywhere. The task with all of them, held."""
+    project = team.project("P" * 100, description="d" * 300)
+    epic, endless = team.epic(project, EPIC), team.epic(project, "E" * 100)
+    task = team.task(
+        project,
+        "N" * 100,
+        epic_id=epic,
+        priority=0,
+        labels=["l" * 64, "m" * 64, "frontend"],
+        external_key="k" * 100,
+        acceptance=["a" * 200],
+        description=f"{'w' * 300}\n\n`{'c' * 200}`\n\n- {'i' * 200}\n\n| a | b |\n|---|---|\n| {'t' * 200} | 1 |",
+        due_at="2020-01-01T00:00:00Z",
+        estimate_minutes=90,
+    )
+    team.claim(task, HOLDER, 3000)
+    team.log(task, "b" * 300, agent_id=HOLDER)
+    below = team.task(project, "S" * 100, depends_on=[task], epic_id=endless)
+    team.task(project, "Third", depends_on=[below], conflicts_with=[task], epic_id=epic)
+    for status in ("BACKLOG", "REVIEW", "BLOCKED", "DONE", "CANCELLED", "IN_PROGRESS"):
+        other = team.task(project, status.lower() + "x" * 90, epic_id=epic)
+        team.move(other, status, note="q" * 200)
+    return task
+
+
+def wider(tab: Dashboard) -> list[str]:
+    """What is cut off, or reaches out of the window."""
+    found: list[str] = tab.page.evaluate(WIDER)
+    return found
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_no_view_is_wider_than_the_window(service: Service, browser: Browser, nasty: int, width: int) -> None:
+    with dashboard(service, browser, viewport={"width": width, "height": 800}, reduced_motion="reduce") as tab:
+        for view in ("board&status=IN_PROGRESS", "needs", "agents", "activity", "graph", "projects"):
+            tab.open(f"/?view={view}")
+            expect(tab.page.locator("main h1, .card").filter(visible=True).first).to_be_visible()
+            assert (view, wider(tab)) == (view, [])
+        tab.open(f"/?task={nasty}")
+        expect(tab.page.get_by_test_id("log-entry")).to_be_visible()
+        expect(tab.page.get_by_test_id("countdown")).to_be_visible()
+        assert wider(tab) == []
+        tab.page.get_by_role("tab", name="History").click()
+        tab.page.get_by_test_id("history").get_by_role("button", name="Fields of this event").first.click()
+        expect(tab.page.locator(".event-fields")).to_be_visible()
+        assert wider(tab) == []
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_no_dialog_is_wider_than_the_window(service: Service, browser: Browser, nasty: int, width: int) -> None:
+    with dashboard(service, browser, viewport={"width": width, "height": 800}, reduced_motion="reduce") as tab:
+        tab.open(f"/?task={nasty}")
+        for key in ("?", "c", "e", "Control+k", "m", "Shift+Delete"):
+            tab.drawer.focus()
+            tab.page.keyboard.press(key)
+            expect(tab.dialog).to_be_visible()
+            assert (key, wider(tab)) == (key, [])
+            if key == "e":
+                tab.dialog.get_by_label("Name").fill("v" * 100)
+                tab.page.keyboard.press("Escape")
+                expect(tab.page.get_by_test_id("discard")).to_be_visible()
+                assert wider(tab) == []
+                tab.page.get_by_test_id("discard-changes").click()
+            else:
+                tab.page.keyboard.press("Escape")
+            expect(tab.dialog).to_have_count(0)
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_the_sign_in_fits_and_says_in_plain_words_what_is_wrong_with_a_token(
+    service: Service, browser: Browser, team: Team, width: int
+) -> None:
+    team.send("POST", "/api/tokens", {"name": "root", "role": "operator"})
+    with dashboard(service, browser, viewport={"width": width, "height": 640}) as tab:
+        tab.page.goto(service.url)
+        tab.page.get_by_test_id("token").fill("not-a-token")
+        tab.page.get_by_role("button", name="Sign in").click()
+        error = tab.page.get_by_test_id("form-error")
+        expect(error).to_contain_text("This token is not known here, or it was revoked.")
+        expect(error).to_contain_text("ask whoever runs this server")
+        assert "Bearer" not in error.inner_text()
+        form = tab.page.get_by_test_id("signin").locator("form").bounding_box()
+        assert form is not None
+        assert form["width"] >= min(400, width - 40)
+        assert abs(form["x"] * 2 + form["width"] - width) <= 2
+        expect(tab.page.get_by_role("button", name="Sign in")).to_be_in_viewport(ratio=1)
+        assert (wider(tab), tab.violations()) == ([], [])
+
+
+def test_a_priority_stays_on_one_line_beside_a_long_epic(service: Service, browser: Browser, nasty: int) -> None:
+    with dashboard(service, browser, viewport={"width": 1280, "height": 800}) as tab:
+        tab.open()
+        for priority in tab.page.locator(".card .priority").all():
+            box = priority.bounding_box()
+            assert box is not None
+            assert box["height"] < 24
+
+
+def test_every_column_is_in_sight_on_a_laptop(service: Service, browser: Browser, nasty: int) -> None:
+    with dashboard(service, browser, viewport={"width": 1280, "height": 720}) as tab:
+        tab.open()
+        for status in ("BACKLOG", "TODO", "IN_PROGRESS", "REVIEW", "BLOCKED", "DONE", "CANCELLED"):
+            expect(tab.column(status)).to_be_in_viewport(ratio=1)
+        expect(tab.page.get_by_test_id("edge-end")).to_have_count(0)
+
+
+def test_columns_out_of_sight_are_announced_and_reached_by_a_button(
+    service: Service, browser: Browser, nasty: int
+) -> None:
+    with dashboard(service, browser, viewport={"width": 900, "height": 720}, reduced_motion="reduce") as tab:
+        tab.open()
+        expect(tab.column("CANCELLED")).not_to_be_in_viewport()
+        expect(tab.page.get_by_test_id("edge-start")).to_have_count(0)
+        tab.page.get_by_test_id("edge-end").focus()
+        for _ in range(3):
+            if tab.page.get_by_test_id("edge-end").count():
+                tab.page.get_by_test_id("edge-end").press("Enter")
+        expect(tab.column("CANCELLED")).to_be_in_viewport(ratio=0.9)
+        expect(tab.page.get_by_test_id("edge-end")).to_have_count(0)
+        expect(tab.page.get_by_test_id("edge-start")).to_be_visible()
+        assert tab.violations() == []
+
+
+def test_the_lanes_show_now_and_the_lease_on_a_phone(service: Service, browser: Browser, nasty: int) -> None:
+    with dashboard(service, browser, viewport={"width": 320, "height": 640}) as tab:
+        tab.open("/?view=agents")
+        lanes = tab.page.get_by_test_id("lanes")
+        expect(lanes.get_by_text("now", exact=True)).to_be_in_viewport(ratio=0.9)
+        expect(lanes.locator(".lane-bar").first).to_be_in_viewport(ratio=0.5)
+
+
+def test_a_phone_has_theme_help_and_sign_out_behind_one_button(service: Service, browser: Browser, team: Team) -> None:
+    secret = team.send("POST", "/api/tokens", {"name": "ada", "role": "operator"})["secret"]
+    with dashboard(service, browser, viewport={"width": 320, "height": 640}, color_scheme="light") as tab:
+        tab.page.goto(service.url)
+        tab.page.get_by_test_id("token").fill(secret)
+        tab.page.get_by_role("button", name="Sign in").click()
+        tab.expect_face("live")
+        rows = tab.page.evaluate(
+            """() => [...document.querySelectorAll('.topbar > *')].filter((element) => element.checkVisibility()
+                && !element.matches('.nav, .push')).map((element) => element.getBoundingClientRect())
+                .map((place) => Math.round((place.top + place.bottom) / 8))"""
+        )
+        assert len(set(rows)) == 1
+        more = tab.page.get_by_test_id("more")
+        more.click()
+        menu = tab.page.locator("#more-menu")
+        expect(menu).to_contain_text("ada")
+        assert (wider(tab), tab.violations()) == ([], [])
+        for _ in range(2):
+            menu.get_by_role("button", name="Light, dark").click()
+        expect(tab.page.locator("html")).to_have_attribute("data-theme", "dark")
+        tab.page.keyboard.press("Escape")
+        expect(menu).to_be_hidden()
+        expect(more).to_be_focused()
+        more.click()
+        menu.get_by_role("button", name="Keyboard shortcuts").click()
+        expect(tab.page.get_by_test_id("help")).to_be_visible()
+        tab.page.keyboard.press("Escape")
+        more.click()
+        menu.get_by_role("button", name="Sign out").click()
+        expect(tab.page.get_by_test_id("signin")).to_be_visible()
+
+
+@pytest.mark.parametrize("width", [1280, 1000])
+def test_the_graph_opens_with_all_of_it_in_sight(service: Service, browser: Browser, team: Team, width: int) -> None:
+    project = team.project()
+    first = [team.task(project, f"Root {number}") for number in range(3)]
+    middle = [team.task(project, f"Middle {number}", depends_on=first) for number in range(7)]
+    for number in range(9):
+        team.task(project, f"Leaf {number}", depends_on=middle[number % 7 :])
+    chain = first[0]
+    for number in range(4):
+        chain = team.task(project, f"Chain {number}", depends_on=[chain])
+    with dashboard(service, browser, viewport={"width": width, "height": 720}) as tab:
+        tab.open("/?view=graph")
+        expect(tab.page.get_by_test_id("node")).to_have_count(23)
+        frame = tab.page.get_by_test_id("graph").bounding_box()
+        assert frame is not None
+        for node in tab.page.get_by_test_id("node").all():
+            box = node.bounding_box()
+            assert box is not None
+            assert frame["x"] <= box["x"] and box["x"] + box["width"] <= frame["x"] + frame["width"]
+            assert frame["y"] <= box["y"] and box["y"] + box["height"] <= frame["y"] + frame["height"]
+
+
+def test_a_graph_too_large_to_read_opens_without_empty_quarters_and_fits_on_request(
+    service: Service, browser: Browser, team: Team
+) -> None:
+    project = team.project()
+    last = team.task(project, "Link 0")
+    for number in range(1, 14):
+        last = team.task(project, f"Link {number}", depends_on=[last])
+    with dashboard(service, browser, viewport={"width": 320, "height": 640}) as tab:
+        tab.open("/?view=graph")
+        expect(tab.page.get_by_test_id("node")).to_have_count(14)
+        expect(tab.page.get_by_test_id("node").first).to_be_in_viewport(ratio=1)
+        expect(tab.page.get_by_test_id("node").last).not_to_be_in_viewport()
+        tab.page.get_by_role("button", name="Fit").click()
+        expect(tab.page.get_by_test_id("node").first).to_be_in_viewport(ratio=1)
+        expect(tab.page.get_by_test_id("node").last).to_be_in_viewport(ratio=1)
+        assert re.fullmatch(r"[-\d. ]+", tab.page.get_by_test_id("graph").get_attribute("viewBox") or "")
