@@ -132,6 +132,17 @@ function blocks(rows) {
   return found;
 }
 
+const TABLE_RULE = /^\s*\|?[\s:|-]*-[\s:|-]*$/;
+const MARKS = /^\s*(?:#{1,6}\s+|>\s?|(?:[-*+]|\d{1,9}[.)])\s+(?:\[[ xX]\]\s+)?|(?:`{3,}|~{3,}).*$)/;
+const wordsOf = ([whole, , code, strong, strong2, em, em2, strike, text]) => code ?? strong ?? strong2 ?? em ?? em2 ?? strike ?? text ?? whole;
+
+/** The words alone, on one line, for where a line is all the room there is. */
+export function plain(text) {
+  const rows = text.split(/\r?\n/).filter((row) => !TABLE_RULE.test(row) || !row.trim()).map((row) => row.replace(MARKS, ""));
+  const bare = (line) => line.replace(INLINE, (...match) => wordsOf(match));
+  return bare(bare(rows.join(" "))).replace(/\s+/g, " ").trim();
+}
+
 export function Markdown({ text }) {
   links = 0;
   return html`<div class="markdown">${blocks(text.split(/\r?\n/))}</div>`;

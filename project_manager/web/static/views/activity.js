@@ -2,7 +2,7 @@
 import { complain } from "../core/ask.js";
 import { html, useEffect, useMemo, useState } from "../core/html.js";
 import { state, useStore } from "../core/store.js";
-import { loadHistory } from "../core/sync.js";
+import { loadAgents, loadHistory } from "../core/sync.js";
 import { Empty } from "../ui/chips.js";
 import { Icon } from "../ui/icons.js";
 import { EventRow, isEcho } from "./event_row.js";
@@ -33,10 +33,12 @@ export function Activity() {
   const revision = useStore((now) => now.revision.events);
   const project = useStore((now) => now.route.project);
   useStore((now) => now.revision.plans);
+  useStore((now) => now.revision.agents);
   const [kind, setKind] = useState("");
   const [frozen, setFrozen] = useState(0);
   useEffect(() => {
     loadHistory().catch(complain);
+    loadAgents().catch(complain);
   }, []);
   const events = useMemo(() => chosen(kind, project, frozen), [revision, kind, project, frozen]);
   const waiting = frozen ? state.seq - frozen : 0;

@@ -19,8 +19,11 @@ import { Palette } from "./palette.js";
 import { Projects } from "./projects.js";
 import { SignIn } from "./signin.js";
 import { TopBar } from "./topbar.js";
+import { Unknown, unknownIn } from "./unknown.js";
 
 const VIEWS = { board: Board, needs: Needs, agents: Agents, activity: Activity, graph: Graph, projects: Projects };
+/** These show everything, whatever the address has chosen. */
+const VIEWS_OF_ALL = new Set(["agents", "projects"]);
 const DIALOGS = { task: TaskForm, project: ProjectForm, epic: EpicForm, confirm: Confirm, palette: Palette, help: Help };
 
 function Dialogs() {
@@ -56,7 +59,9 @@ function View() {
   const loaded = useStore((state) => state.loaded);
   const failure = useStore((state) => state.failure);
   const view = useStore((state) => state.route.view);
+  const unknown = useStore(unknownIn);
   if (!loaded) return failure ? html`<${Failure} error=${failure} />` : html`<${Skeleton} />`;
+  if (unknown && !VIEWS_OF_ALL.has(view)) return html`<${Unknown} kind=${unknown} />`;
   return html`${view === "board" && html`<${FilterBar} />`}<${VIEWS[view]} />`;
 }
 

@@ -137,13 +137,19 @@ function Body({ task }) {
   </div>`;
 }
 
+function Unread({ id, failure }) {
+  const title = failure.status === 404 ? `There is no task #${id}` : failure.message;
+  return html`<div role="alert"><h2>${title}</h2><p class="muted">${failure.hint}</p></div>
+    <div><button type="button" class="primary" onClick=${closeTask}>Close</button></div>`;
+}
+
 function Missing({ id }) {
   const [failure, setFailure] = useState(null);
   useEffect(() => {
     readTask(id).catch(setFailure);
   }, [id]);
   return html`<header class="drawer-bar"><span class="key">#${id}</span><span class="push"></span><button type="button" class="quiet icon-button close" aria-label="Close task" onClick=${closeTask}><${Icon} name="close" /></button></header>
-    <div class="drawer-body">${failure ? html`<p>${failure.message}</p><p class="muted">${failure.hint}</p>` : html`<p class="muted">Reading…</p>`}</div>`;
+    <div class="drawer-body">${failure ? html`<${Unread} id=${id} failure=${failure} />` : html`<p class="muted">Reading…</p>`}</div>`;
 }
 
 /** Takes the focus when it opens, and gives it back to the card it came from. */

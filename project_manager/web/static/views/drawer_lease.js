@@ -3,6 +3,7 @@ import { extendTask, releaseTask, takeOver } from "../core/actions.js";
 import { serverNow, useNow } from "../core/clock.js";
 import { countdown, fullTime, seconds } from "../core/format.js";
 import { html } from "../core/html.js";
+import { kindOf } from "../core/people.js";
 import { navigate } from "../core/route.js";
 import { useStore } from "../core/store.js";
 import { Ago, Avatar, leaseTone } from "../ui/chips.js";
@@ -35,8 +36,8 @@ export function Lease({ task, writer }) {
   const tone = leaseTone(lock, now);
   return html`<section class=${`lease ${tone}`} aria-label="Lease" data-testid="lease">
     <div class="lease-head">
-      <${Avatar} id=${lock.holder} />
-      <div class="lease-who"><button type="button" class="link" onClick=${() => navigate({ view: "board", holder: lock.holder })} title="Show what this agent holds"><b>${lock.holder}</b></button>${mine && " (you)"}<br /><span class="muted">since <${Ago} at=${lock.acquired_at} /> · <${Seen} id=${lock.holder} />fence ${lock.fence}</span></div>
+      <${Avatar} id=${lock.holder} kind=${kindOf(lock.holder)} />
+      <div class="lease-who"><button type="button" class="link" onClick=${() => navigate({ view: "board", holder: lock.holder })} title=${`Show what ${lock.holder} holds`}><b>${lock.holder}</b></button>${mine && " (you)"}<br /><span class="muted">since <${Ago} at=${lock.acquired_at} /> · <${Seen} id=${lock.holder} />fence ${lock.fence}</span></div>
       <output class="lease-left" aria-live="off" title=${`until ${fullTime(lock.expires_at)}`} data-testid="countdown">${tone === "over" ? "expired" : countdown(left)}</output>
     </div>
     <progress aria-label="Time left of the lease" max=${lock.ttl_seconds} value=${left / 1000}></progress>

@@ -1,5 +1,6 @@
 // One event as a sentence.
 import { html, useState } from "../core/html.js";
+import { kindOf } from "../core/people.js";
 import { state } from "../core/store.js";
 import { STATUS_NAMES } from "../core/words.js";
 import { Ago, Person, TaskLink } from "../ui/chips.js";
@@ -11,9 +12,11 @@ const UNLOCKED = {
   explicit_release: ["gave back", ""],
   auto_release: ["let go of", ""],
   lock_expired: ["lost", "because the lease ran out"],
-  forced: ["lost", "because a person ended the lease"],
   deleted: ["lost", "because it was deleted"],
 };
+
+/** Of its own accord the system ends leases only where a backup is restored: nobody holds anything in a past that came back. */
+const forcedBy = (actor) => (actor.kind === "system" ? "because the database was restored" : `because ${actor.id} ended the lease`);
 
 const nameOf = (map, id) => map.get(id)?.name ?? `#${id}`;
 const changed = (event) => Object.keys(event.changes ?? {}).join(", ");
@@ -24,7 +27,7 @@ const SENTENCES = {
   "task.updated": (event) => ["changed", changed(event) && `(${changed(event)})`],
   "task.status_changed": (event) => ["moved", `to ${STATUS_NAMES[event.status] ?? event.status}`],
   "task.locked": (event) => (event.renewed ? ["changed the lease of", ""] : ["took", ""]),
-  "task.unlocked": (event) => UNLOCKED[event.reason] ?? ["let go of", ""],
+  "task.unlocked": (event) => (event.reason === "forced" ? ["lost", forcedBy(event.actor)] : UNLOCKED[event.reason] ?? ["let go of", ""]),
   "task.deleted": () => ["deleted", ""],
   "task.logged": (event) => [NOTES[event.kind] ?? "wrote on", ""],
   "task.ready": () => ["", "is ready now"],
@@ -52,7 +55,7 @@ function Subject({ event }) {
   if (event.type === "task.ready") return null;
   const lease = event.type === "task.unlocked" || event.type === "task.locked";
   const id = lease ? event.agent_id ?? event.actor.id : event.type === "task.logged" ? event.author ?? event.actor.id : event.actor.id;
-  const kind = id === event.actor.id ? event.actor.kind : event.kind === "system" ? "system" : "agent";
+  const kind = id === event.actor.id ? event.actor.kind : event.kind === "system" ? "system" : kindOf(id);
   return html`<${Person} id=${id} kind=${kind} /> `;
 }
 

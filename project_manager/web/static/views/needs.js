@@ -55,11 +55,11 @@ export function needsOf(now) {
 
 let memory = { key: "", count: 0 };
 
-/** For the badge. */
+/** For the badge: as many as the page lists. */
 export function needsCount(now) {
   const key = `${now.revision.tasks}:${now.revision.plans}:${now.route.project}`;
   if (memory.key !== key) {
-    const count = needsOf(now).filter(({ group }) => group.id !== "lost").reduce((sum, { tasks }) => sum + tasks.length, 0);
+    const count = needsOf(now).reduce((sum, { tasks }) => sum + tasks.length, 0);
     memory = { key, count };
   }
   return memory.count;

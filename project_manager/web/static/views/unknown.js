@@ -1,0 +1,20 @@
+// A link to what is not here, or not any more.
+import { html } from "../core/html.js";
+import { navigate } from "../core/route.js";
+import { Empty } from "../ui/chips.js";
+
+/** What the address names and nobody knows: "project", "epic" or null. */
+export function unknownIn({ projects, epics, route }) {
+  if (route.project && !projects.has(route.project)) return "project";
+  if (route.epic && !epics.has(route.epic)) return "epic";
+  return null;
+}
+
+const BACK = { project: ["Show all projects", { project: null, epic: null }], epic: ["Show all epics", { epic: null }] };
+
+export function Unknown({ kind }) {
+  const [name, changes] = BACK[kind];
+  return html`<div data-testid="unknown"><${Empty} title=${`There is no such ${kind}`}>
+    <p>It may have been deleted, or the link is wrong.</p>
+    <button type="button" class="primary" onClick=${() => navigate(changes)}>${name}</button><//></div>`;
+}

@@ -1,0 +1,168 @@
+"""What the dashboard says is true, and said to a person."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, expect
+
+from tests.e2e.browser import Team, chromium, dashboard
+from tests.e2e.command_line import CommandLine
+from tests.e2e.service import Service
+
+Start = Callable[..., Service]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium() as launched:
+        yield launched
+
+
+@pytest.fixture
+def service(start_service: Start) -> Service:
+    return start_service()
+
+
+@pytest.fixture
+def team(service: Service) -> Team:
+    return Team(service)
+
+
+def test_the_badge_counts_what_the_page_lists(service: Service, browser: Browser, team: Team) -> None:
+    project = team.project()
+    for status in ("REVIEW", "BLOCKED", "IN_PROGRESS"):
+        team.move(team.task(project, status), status, note="Please look")
+    lost = team.task(project, "Lost")
+    team.claim(lost, "flaky")
+    team.release(lost, "flaky", failed=True)
+    with dashboard(service, browser) as tab:
+        tab.open("/?view=needs")
+        expect(tab.page.get_by_test_id("need")).to_have_count(4)
+        expect(tab.page.get_by_test_id("nav-needs").locator(".badge")).to_have_text("4")
+
+
+def test_what_waits_for_a_person_shows_the_last_word_in_plain_text(
+    service: Service, browser: Browser, team: Team
+) -> None:
+    project = team.project()
+    stuck, lost = team.task(project, "Stuck one"), team.task(project, "Lost one")
+    team.move(stuck, "BLOCKED", note="**Stuck** on `parse`, see [this](https://example.org/a)\n\n- [ ] ask\n> a_b_c")
+    team.claim(lost, "flaky")
+    team.log(lost, "Got to line 40", agent_id="flaky")
+    team.release(lost, "flaky", failed=True)
+    silent = team.task(project, "Silent one")
+    with dashboard(service, browser) as tab:
+        tab.open("/?view=needs")
+        word = tab.page.get_by_test_id("need-blocked").get_by_test_id("last-word")
+        expect(word).to_contain_text("Stuck on parse, see this ask a_b_c")
+        row = tab.page.get_by_test_id("need-lost").get_by_test_id("need")
+        expect(row.filter(has_text="Lost one").get_by_test_id("last-word")).to_contain_text("Got to line 40")
+        team.claim(silent, "gone", 1)
+        expect(row.filter(has_text="Silent one").get_by_test_id("last-word")).to_contain_text("gone")
+        team.log(lost, "Now at line 50")
+        expect(row.filter(has_text="Lost one").get_by_test_id("last-word")).to_contain_text("Now at line 50")
+
+
+def test_leases_that_a_restore_ended_are_said_to_be_so(start_service: Start, browser: Browser, tmp_path: Path) -> None:
+    service = start_service()
+    team = Team(service)
+    task = team.task(team.project(), "Held over a restore")
+    team.claim(task, "heir")
+    cli = CommandLine(tmp_path)
+    cli.says("backup", "kept.db", "--db-path", str(service.database))
+    service.stop()
+    cli.says("restore", "kept.db", "--db-path", str(service.database))
+    service.start()
+    with dashboard(service, browser) as tab:
+        tab.open("/?view=activity")
+        lost = tab.page.get_by_test_id("event").filter(has_text="lost")
+        expect(lost).to_contain_text("because the database was restored")
+
+
+def test_a_lease_that_a_person_ended_names_the_person(service: Service, browser: Browser, team: Team) -> None:
+    task = team.task(team.project(), "Taken away")
+    team.claim(task, "heir")
+    team.send("DELETE", f"/api/tasks/{task}/lock", {"force": True})
+    with dashboard(service, browser) as tab:
+        tab.open("/?view=activity")
+        lost = tab.page.get_by_test_id("event").filter(has_text="lost")
+        expect(lost).to_contain_text("because local ended the lease")
+        expect(lost.get_by_role("img", name="agent")).to_be_visible()
+
+
+def test_a_person_who_holds_a_task_is_shown_as_a_person(start_service: Start, browser: Browser, tmp_path: Path) -> None:
+    service = start_service()
+    team = Team(service)
+    task = team.task(team.project(), "Held by hand")
+    team.send("POST", f"/api/tasks/{task}/lock", {})
+    cli = CommandLine(tmp_path)
+    cli.says("backup", "kept.db", "--db-path", str(service.database))
+    service.stop()
+    cli.says("restore", "kept.db", "--db-path", str(service.database))
+    service.start()
+    with dashboard(service, browser) as tab:
+        for address in ("/?view=activity", f"/?task={task}"):
+            tab.open(address)
+            if "task" in address:
+                tab.page.get_by_role("tab", name="History").click()
+            lost = tab.page.get_by_test_id("event").filter(has_text="lost")
+            expect(lost.get_by_role("img", name="human")).to_be_visible()
+            expect(lost.get_by_role("img", name="agent")).to_have_count(0)
+
+
+@pytest.mark.parametrize(("part", "button"), [("project", "Show all projects"), ("epic", "Show all epics")])
+@pytest.mark.parametrize("view", ["board", "needs", "activity", "graph"])
+def test_a_link_to_what_is_gone_says_so_and_offers_the_way_back(
+    service: Service, browser: Browser, team: Team, part: str, button: str, view: str
+) -> None:
+    task = team.task(team.project(), "Still here")
+    with dashboard(service, browser) as tab:
+        tab.open(f"/?view={view}&{part}=777")
+        expect(tab.page.get_by_test_id("unknown")).to_contain_text(f"There is no such {part}")
+        if part == "project":
+            expect(tab.page.get_by_test_id("filter-project").locator("option:checked")).to_have_text("Unknown project")
+        assert tab.violations() == []
+        tab.page.get_by_role("button", name=button).click()
+        expect(tab.page.get_by_test_id("unknown")).to_have_count(0)
+        tab.page.get_by_test_id("nav-board").click()
+        expect(tab.card(task)).to_be_visible()
+
+
+def test_a_project_that_is_deleted_while_it_is_shown_says_so(service: Service, browser: Browser, team: Team) -> None:
+    project = team.project()
+    team.task(project, "Doomed")
+    with dashboard(service, browser) as tab:
+        tab.open(f"/?project={project}")
+        team.send("DELETE", f"/api/projects/{project}", {"force": True})
+        expect(tab.page.get_by_test_id("unknown")).to_contain_text("There is no such project")
+
+
+def test_a_link_to_a_task_that_is_gone_is_answered_in_a_persons_words(
+    service: Service, browser: Browser, team: Team
+) -> None:
+    task = team.task(team.project(), "Still here")
+    with dashboard(service, browser) as tab:
+        tab.open("/?task=99999")
+        expect(tab.drawer).to_contain_text("There is no task #99999")
+        expect(tab.drawer).to_contain_text("deleted meanwhile, or the link is wrong")
+        assert "/api/" not in tab.drawer.inner_text()
+        tab.drawer.get_by_role("button", name="Close", exact=True).click()
+        expect(tab.drawer).to_have_count(0)
+        expect(tab.card(task)).to_be_visible()
+
+
+@pytest.mark.parametrize("words", ["shop-117", "#2", "rounding", "urgent-label", "half cents", "codex-3"])
+def test_the_search_finds_a_task_by_everything_that_is_promised(
+    service: Service, browser: Browser, team: Team, words: str
+) -> None:
+    project = team.project()
+    other = team.task(project, "Something else")
+    fields = {"external_key": "SHOP-117", "description": "Half of the cents vanish", "labels": ["urgent-label"]}
+    task = team.task(project, "Rounding error", **fields)
+    team.claim(task, "codex-3")
+    with dashboard(service, browser) as tab:
+        tab.open()
+        tab.page.get_by_test_id("search").fill(words)
+        expect(tab.card(other)).to_have_count(0)
+        expect(tab.card(task)).to_be_visible()
