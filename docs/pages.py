@@ -24,7 +24,9 @@ def settings() -> str:
         "Settings",
         "A flag of `project-manager serve` beats the environment, the environment beats the file given with "
         "`--env-file`, and that beats\nthe default. `project-manager config` prints each effective value and where it "
-        "came from. A malformed value stops the start\nwith one sentence that names it.",
+        "came from. A malformed value stops the start\nwith one sentence that names it. (`. .venv/bin/activate` in a "
+        "checkout, or `pip install .`, puts `project-manager` on the PATH.)\nPaths are taken from the folder that the "
+        "service is started in; `scripts/server` puts its database into the checkout.",
         ["| setting | default | accepts | what it does |", "|---|---|---|---|", *rows],
     )
 
@@ -37,7 +39,9 @@ def operations() -> str:
         "same use case.\nA running server shows the same with every field at `/docs` and as OpenAPI 3.1 at "
         "`/openapi.json`. Tools marked *all* are\nanswered when they are called, and listed with `MCP_TOOLS=all`.\n\n"
         "A page of a list has at most `limit` rows, and ends earlier when the texts of its rows are 1 MiB together: whether "
-        "there is\nmore says `next_cursor` (for events `last_seq` and `head`), not the number of rows.",
+        "there is\nmore says `next_cursor` (for events `last_seq` and `head`), not the number of rows.\n\n"
+        "`last_seen` of an agent is when it last wrote (claimed, renewed, reported); reads do not count, and it is noted "
+        "every 5 s at\nmost. An operation that is neither a route nor a tool is one of the command line.",
         ["| operation | REST | MCP tool | role | what it does |", "|---|---|---|---|---|", *rows],
     )
 
