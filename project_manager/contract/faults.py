@@ -20,7 +20,7 @@ def read(command: type[CommandType], raw: Mapping[str, object]) -> CommandType:
         return command.model_validate(raw)
     except ValidationError as error:
         faults = [_fault(command, entry, raw) for entry in error.errors(include_url=False)]
-        only_unknown = all(entry["type"] == "extra_forbidden" for entry in error.errors(include_url=False))
+        only_unknown = all(_is_unknown(command, entry) for entry in error.errors(include_url=False))
     kind = UnknownArgument if only_unknown else Invalid
     raise kind(
         "; ".join(fault["message"] for fault in faults[:20]),
@@ -31,12 +31,23 @@ def read(command: type[CommandType], raw: Mapping[str, object]) -> CommandType:
 
 def names_of(command: type[BaseModel]) -> list[str]:
     """Every name under which a command takes a value."""
-    names = []
+    return [name for names in _names_by_field(command).values() for name in names]
+
+
+def _names_by_field(command: type[BaseModel]) -> dict[str, list[str]]:
+    """For each field its own name, and then the others that it is taken under."""
+    names = {}
     for name, field in command.model_fields.items():
-        names.append(name)
-        if isinstance(field.validation_alias, AliasChoices):
-            names += [choice for choice in field.validation_alias.choices if isinstance(choice, str) and choice != name]
+        alias = field.validation_alias
+        others = alias.choices if isinstance(alias, AliasChoices) else []
+        names[name] = [name, *(choice for choice in others if isinstance(choice, str) and choice != name)]
     return names
+
+
+def _is_unknown(command: type[BaseModel], entry: Any) -> bool:
+    """Whether it is a name that the command does not have; one of two names of a field is refused as well."""
+    inner = _innermost(command, entry["loc"])
+    return entry["type"] == "extra_forbidden" and entry["loc"][-1] not in names_of(inner)
 
 
 def _fault(command: type[BaseModel], entry: Any, raw: Mapping[str, object]) -> dict[str, str]:
@@ -45,11 +56,11 @@ def _fault(command: type[BaseModel], entry: Any, raw: Mapping[str, object]) -> d
         loc = loc[:-1]
     field = ".".join(str(part) for part in loc) or "(body)"
     if entry["type"] == "extra_forbidden":
-        return _unknown(_innermost(command, loc), field)
+        return _unknown(_innermost(command, loc), field, str(loc[-1]))
     words = _words(entry)
     quoted = isinstance(entry["input"], str) and words.startswith(repr(entry["input"][:40]))
     shown = field.removesuffix(f".{loc[-1]}") if quoted and isinstance(loc[-1], int) else field
-    return {"field": field, "message": f"`{shown}` {words}", "hint": _hint(entry, field)}
+    return {"field": field, "message": f"`{shown}` {words}", "hint": _hint(command, entry, field)}
 
 
 def _is_alone(loc: tuple[object, ...], raw: Mapping[str, object]) -> bool:
@@ -60,9 +71,12 @@ def _is_alone(loc: tuple[object, ...], raw: Mapping[str, object]) -> bool:
     return isinstance(given, str) and not given.lstrip().startswith("[") and "," not in given
 
 
-def _unknown(command: type[BaseModel], field: str) -> dict[str, str]:
-    names = names_of(command)
-    near = get_close_matches(field.rsplit(".", 1)[-1], names, n=1, cutoff=0.6)
+def _unknown(command: type[BaseModel], field: str, name: str) -> dict[str, str]:
+    for own, names in _names_by_field(command).items():
+        if name in names:
+            words = f"is another name of `{own}`" if name != own else f"has other names: {', '.join(names[1:])}"
+            return {"field": field, "message": f"`{field}` {words}: send one of them", "hint": ""}
+    near = get_close_matches(name, names_of(command), n=1, cutoff=0.6)
     guess = f": did you mean `{near[0]}`?" if near else ""
     hint = "" if near else f"The fields are {', '.join(command.model_fields)}."
     return {"field": field, "message": f"unknown field `{field}`{guess}", "hint": hint}
@@ -114,5 +128,14 @@ def _words(entry: Any) -> str:
     return str(entry["msg"]).lower() if template is None else template.format(**(entry.get("ctx") or {}))
 
 
-def _hint(entry: Any, field: str) -> str:
-    return f"Send `{field}`." if entry["type"] == "missing" else ""
+_LISTED = {"project": "list_projects (GET /api/projects)", "epic": "list_epics (GET /api/epics)"}
+
+
+def _hint(command: type[BaseModel], entry: Any, field: str) -> str:
+    if entry["type"] == "missing":
+        return f"Send `{field}`."
+    kind = field.removesuffix("_id")
+    if kind in _LISTED and isinstance(entry["input"], str):
+        by_name = f"A name goes into `{kind}_name`; ids" if f"{kind}_name" in command.model_fields else "Ids"
+        return f"{by_name} are listed by {_LISTED[kind]}."
+    return ""

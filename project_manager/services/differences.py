@@ -102,6 +102,7 @@ class Comparison:
         self._compare_projects(plan)
         self._compare_epics(plan)
         self._match_tasks(plan)
+        self._check_archived()
         self._find_rest()
         self._resolve()
         self._find_cycles(plan)
@@ -148,6 +149,19 @@ class Comparison:
                 task.status = self._new_status(task, row)
             self._resolver.add(known)
             self.difference.tasks.append(task)
+
+    def _check_archived(self) -> None:
+        """A project that is put aside, and stays so, takes nothing new."""
+        for project in self.difference.projects:
+            if project.row is None or project.row.archived_at is None or project.changed.get("archived") is False:
+                continue
+            new = [epic.planned.place for epic in self.difference.epics if epic.project is project and epic.row is None]
+            new += [
+                task.planned.place for task in self.difference.tasks if task.project is project and task.row is None
+            ]
+            if new:
+                words = f"the project {project.name!r} is archived and takes no new epics or tasks"
+                self.faults.append(Fault(min(new), "projects", words, "Write `archived: false` to take it back."))
 
     def _new_status(self, task: TaskChange, row: TaskRow) -> Status | None:
         """The status to be written over the present one; never over that of a task somebody holds."""

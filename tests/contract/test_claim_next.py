@@ -439,4 +439,16 @@ async def test_leases_are_counted_by_what_became_of_them(desk: Desk) -> None:
     await desk.claim(second["id"], "bob")
     desk.clock.advance(4000)
     await desk.runtime.sweep()
-    assert await anyio.to_thread.run_sync(counts) == {"acquired": 2, "renewed": 1, "conflict": 1, "released": 1, "expired": 1}
+    assert await anyio.to_thread.run_sync(counts) == {
+        "acquired": 2,
+        "renewed": 1,
+        "conflict": 1,
+        "released": 1,
+        "expired": 1,
+    }
+
+
+async def test_how_many_tasks_there_are_is_said_only_where_none_was_given(desk: Desk) -> None:
+    await desk.task()
+    assert list(await desk.next("ann")) == ["task", "lock", "message"]
+    assert list(await desk.next("bob")) == ["task", "lock", "message", "tasks", "held_back"]

@@ -94,6 +94,13 @@ async def test_the_page_of_the_description_loads_nothing_from_elsewhere(served: 
     assert all(f'id="{row.name}"' in page.text for row in OPERATIONS)
 
 
+async def test_the_page_says_in_plain_words_what_a_value_may_be(served: Served) -> None:
+    page = await served.send("GET", "/docs")
+    kinds = set(re.findall(r"<td>(?:path|query|header|body)</td><td>([^<]*)</td>", page.text))
+    assert {"integer | string", "integer | string | null", "list of string", "boolean"} <= kinds
+    assert [kind for kind in kinds if re.search(r"[^a-z |]", kind)] == []
+
+
 def test_an_operation_names_the_errors_that_its_command_makes_possible() -> None:
     """What looks a thing up by its number may not find it."""
     missing = []

@@ -348,6 +348,25 @@ async def test_a_project_can_be_put_aside_by_a_plan_and_its_tasks_are_not_offere
     assert (await named(desk, "Buy paint"))["ready"]
 
 
+@pytest.mark.parametrize("said", ["", "\n    archived: true"])
+async def test_a_project_put_aside_takes_nothing_new_from_a_plan_that_does_not_take_it_back(
+    desk: Desk, said: str
+) -> None:
+    await bring(desk, PLAN.replace("- name: Garden", "- name: Garden\n    archived: true"))
+    assert (await bring(desk, PLAN.replace("- name: Garden", f"- name: Garden{said}")))["created"] == 0
+    for more in ("    tasks:\n    - name: New\n", "    epics:\n    - name: New\n"):
+        plan = f"projects:\n  - name: Garden{said}\n{more}"
+        (fault,) = await refused(desk, plan)
+        assert "the project 'Garden' is archived and takes no new epics or tasks" in fault["message"]
+        assert (fault["line"], fault["hint"]) == (
+            plan.splitlines().index("    - name: New") + 1,
+            "Write `archived: false` to take it back.",
+        )
+    taken = await bring(desk, "projects:\n  - name: Garden\n    archived: false\n    tasks:\n    - name: New\n")
+    assert taken["created"] == 1
+    assert (await named(desk, "New"))["ready"]
+
+
 async def test_a_plan_for_a_new_project_put_aside_makes_no_task_ready(desk: Desk) -> None:
     await bring(desk, PLAN.replace("- name: Garden", "- name: Garden\n    archived: yes"))
     assert (await desk.do("get_available_tasks"))["items"] == []

@@ -2,6 +2,7 @@
 
 import pytest
 
+from project_manager.contract.commands import UpdateTask
 from project_manager.domain.errors import IllegalMove, Invalid
 from project_manager.domain.statuses import CLOSED, MOVES, Status
 from tests.contract.invariants import check
@@ -49,6 +50,11 @@ async def test_a_late_agent_cannot_undo_finished_work(desk: Desk, status: Status
     raw: Json = {"task_id": number, "status": "TODO", **({"agent_id": agent} if agent else {})}
     refusal = await desk.refused(IllegalMove, "update_task_status", **raw)
     assert "reopen=true" in refusal.hint
+    assert refusal.details["legal"] == sorted(MOVES[status] - {status})
+    assert refusal.details["reopen_required"] is True
+    if agent is not None:
+        claimed = await desk.refused(IllegalMove, "acquire_task_lock", task_id=number, agent_id=agent)
+        assert claimed.details == refusal.details
     assert (await desk.look(number))["status"] == status
     assert (await desk.do("update_task_status", **raw, reopen=True))["status"] == "TODO"
     check(desk)
@@ -119,3 +125,11 @@ async def test_completed_at_is_there_exactly_while_a_task_is_done(desk: Desk) ->
     desk.clock.advance(60)
     assert (await desk.set_status(number, "DONE"))["task"]["completed_at"] == desk.clock.later(0)
     assert (await desk.set_status(number, "REVIEW", reopen=True))["task"]["completed_at"] is None
+
+
+async def test_an_edit_of_nothing_is_told_every_field_that_there_is(desk: Desk) -> None:
+    number = await brought_to(desk, Status.TODO)
+    refusal = await desk.refused(Invalid, "update_task", task_id=number)
+    named = set(refusal.hint.removeprefix("The fields are ").removesuffix(".").split(", "))
+    about_the_call = {"task_id", "agent_id", "fence", "request_id", "version", "force", "reopen"}
+    assert named == set(UpdateTask.model_fields) - about_the_call

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from project_manager.catalogue import OPERATIONS
 from project_manager.contract import commands, faults
+from project_manager.contract.fields import Command
 from project_manager.domain.errors import Invalid, UnknownArgument
 from project_manager.operations.definition import Operation
 
@@ -81,3 +82,55 @@ def test_a_faulty_entry_that_is_not_quoted_is_told_by_its_number() -> None:
     with pytest.raises(Invalid) as refusal:
         faults.read(commands.CreateTask, {"name": "x", "labels": ["a", "b" * 500]})
     assert refusal.value.message.startswith("`labels.1` has more than")
+
+
+@pytest.mark.parametrize(
+    ("command", "raw", "message"),
+    [
+        (
+            commands.AcquireTaskLock,
+            {"task_id": 1, "timeout": 5, "ttl_seconds": 9},
+            "`timeout` is another name of `ttl_seconds`: send one of them",
+        ),
+        (
+            commands.ClaimNextTask,
+            {"timeout": 5, "duration_seconds": 9},
+            "`duration_seconds` is another name of `ttl_seconds`: send one of them",
+        ),
+        (
+            commands.CreateTasks,
+            {"tasks": [{"name": "x", "depends_on": [], "dependencies": []}]},
+            "`tasks.0.dependencies` is another name of `depends_on`: send one of them",
+        ),
+    ],
+)
+def test_a_value_that_is_sent_under_two_names_is_refused_for_that(
+    command: type[Command], raw: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(Invalid) as refusal:
+        faults.read(command, raw)
+    assert (refusal.value.message, refusal.value.code) == (message, "invalid")
+
+
+@pytest.mark.parametrize(
+    ("command", "raw", "hint"),
+    [
+        (
+            commands.ClaimNextTask,
+            {"project_id": "Website"},
+            "A name goes into `project_name`; ids are listed by list_projects (GET /api/projects).",
+        ),
+        (
+            commands.CreateTask,
+            {"name": "x", "epic_id": "Checkout"},
+            "A name goes into `epic_name`; ids are listed by list_epics (GET /api/epics).",
+        ),
+        (commands.GetProject, {"project_id": "Website"}, "Ids are listed by list_projects (GET /api/projects)."),
+    ],
+)
+def test_a_name_in_the_place_of_an_id_is_shown_where_it_belongs(
+    command: type[Command], raw: dict[str, Any], hint: str
+) -> None:
+    with pytest.raises(Invalid) as refusal:
+        faults.read(command, raw)
+    assert refusal.value.hint == hint
