@@ -17,7 +17,9 @@ from project_manager.domain.errors import (
     RoleRequired,
     WrongAgent,
 )
+from project_manager.domain.limits import LEASE_SECONDS_MINIMUM
 from project_manager.operations.definition import Operation
+from project_manager.services import leases, presenting
 from project_manager.store import answers
 from project_manager.store.transaction import Tx
 
@@ -178,6 +180,29 @@ def first_answer(tx: Tx, operation: Operation, command: Command, key: str) -> An
             faults=[{"field": "request_id", "message": "used before", "hint": ""}],
         )
     return Answer(orjson.loads(kept[1]), operation.status, replayed=True, stored=kept[1].encode())
+
+
+class Notices:
+    """Tells a caller which of its leases end soon: those with less than a third left."""
+
+    def __init__(self) -> None:
+        self._none_before: dict[str, int] = {}
+
+    def of(self, tx: Tx) -> list[views.LockView]:
+        """Looks only when there can be one: a lease that is taken or renewed from now on, here or elsewhere, has more
+        than a third left for two thirds of the shortest length.
+        """
+        agent = tx.actor.id
+        if tx.now < self._none_before.get(agent, 0):
+            return []
+        first = leases.ending_first(tx)
+        soon = [lease for lease in first if (lease.expires_at - tx.now) * 3 < lease.ttl]
+        if not soon:
+            new = tx.now + LEASE_SECONDS_MINIMUM * 2000 // 3
+            if len(self._none_before) > 10_000:
+                self._none_before.clear()
+            self._none_before[agent] = min([new, *(lease.expires_at - lease.ttl // 3 for lease in first)])
+        return [presenting.lock(lease) for lease in soon]
 
 
 def key_of(command: Command, caller: Caller) -> str | None:

@@ -19,6 +19,7 @@ from project_manager import housekeeping
 from project_manager.calls import (
     Answer,
     Caller,
+    Notices,
     Snapshot,
     Snapshots,
     acting,
@@ -71,6 +72,7 @@ class Runtime:
         self.tickets: set[int] = set()
         self.guests = Guests()
         self._seen: dict[str, int] = {}
+        self._notices = Notices()
         self._identified: dict[str | None, tuple[float, Actor]] = {}
         self._snapshots = Snapshots()
         self._one_at_a_time = anyio.CapacityLimiter(1)
@@ -220,7 +222,7 @@ class Runtime:
                 kept = first_answer(tx, operation, command, key)
                 if kept is not None:
                     return kept
-            answer = _answered(tx, use_case, command, operation, caller)
+            answer = self._answered(tx, use_case, command, operation, caller)
             if tx.now - self._seen.get(tx.actor.id, 0) >= SEEN_EVERY_MS:
                 agents.seen(tx)
                 noted_at = tx.now
@@ -254,8 +256,16 @@ class Runtime:
         return Answer(None, operation.status, stored=stored, etag=kept.etag, gzipped=small)
 
     async def _read(self, operation: Operation, command: Command, actor: Actor, caller: Caller) -> Answer:
-        work = partial(_answered, use_case=operation.use_case, command=command, operation=operation, caller=caller)
+        work = partial(self._answered, use_case=operation.use_case, command=command, operation=operation, caller=caller)
         answer: Answer = await self.database.readers.run(operation.name, work, actor, caller.request_id)
+        return answer
+
+    def _answered(
+        self, tx: Tx, use_case: Callable[[Tx, Command], Any], command: Command, operation: Operation, caller: Caller
+    ) -> Answer:
+        answer = Answer(use_case(tx, command), operation.status)
+        if caller.door == "mcp":
+            answer.ending_soon = self._notices.of(tx)
         return answer
 
     def _note_seen(self, actor: Actor, at: int) -> None:
@@ -307,15 +317,6 @@ def _older_events(tx: Tx, *, since: int) -> list[Event]:
 
 def _encoded(use_case: Callable[[Tx, Command], Any], command: Command, tx: Tx) -> bytes:
     return orjson.dumps(use_case(tx, command))
-
-
-def _answered(
-    tx: Tx, use_case: Callable[[Tx, Command], Any], command: Command, operation: Operation, caller: Caller
-) -> Answer:
-    answer = Answer(use_case(tx, command), operation.status)
-    if caller.door == "mcp":
-        answer.ending_soon = leases.ending_soon(tx)
-    return answer
 
 
 def _options(settings: Settings) -> Options:

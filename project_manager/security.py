@@ -35,8 +35,8 @@ OPEN_FOLDERS = ("/static/",)
 
 
 class Gate:
-    """Pure ASGI middleware. Puts `request_id`, `actor` and the `secret` that proved it into scope["state"];
-    hands what it refuses to `refuse`.
+    """Pure ASGI middleware. Puts `request_id`, `headers` by name, `actor` and the `secret` that proved it into
+    scope["state"]; hands what it refuses to `refuse`.
     """
 
     def __init__(
@@ -59,6 +59,7 @@ class Gate:
         request_id = _given_id(headers) or f"{next(self._numbers):016x}"
         state = scope.setdefault("state", {})
         state["request_id"] = request_id
+        state["headers"] = headers
         current_request_id.set(request_id)
         answer = _naming(send, request_id)
         try:

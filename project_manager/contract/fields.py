@@ -155,7 +155,8 @@ Acceptance = Annotated[list[Name], BeforeValidator(listed), Field(max_length=lim
 Limit = Annotated[int, BeforeValidator(_integer), Field(ge=1, le=limits.PAGE_MAXIMUM)]
 Cursor = Annotated[str, Field(max_length=512)]
 Query = Annotated[str, Field(max_length=500), AfterValidator(_without_controls)]
-TtlSeconds = Annotated[int, BeforeValidator(_integer), Field(ge=1, le=limits.LEASE_SECONDS_MAXIMUM)]
+_LENGTH = Field(ge=limits.LEASE_SECONDS_MINIMUM, le=limits.LEASE_SECONDS_MAXIMUM)
+TtlSeconds = Annotated[int, BeforeValidator(_integer), _LENGTH]
 WaitSeconds = Annotated[int, BeforeValidator(_integer), Field(ge=0, le=limits.WAIT_SECONDS_MAXIMUM)]
 Fence = Annotated[int, BeforeValidator(_integer), Field(ge=1, le=limits.ID_MAXIMUM)]
 Version = Annotated[int, BeforeValidator(_integer), Field(ge=1, le=limits.ID_MAXIMUM)]

@@ -93,6 +93,9 @@ async def read_body(scope: Scope, receive: Receive, limit: int) -> bytes:
 
 def header(scope: Scope, name: bytes) -> str:
     """The first value of that header, without surrounding blanks; empty if there is none."""
+    known = scope.get("state", {}).get("headers")
+    if known is not None:
+        return bytes(known.get(name, b"")).strip().decode("latin-1")
     for key, value in scope["headers"]:
         if key == name:
             return bytes(value).strip().decode("latin-1")

@@ -7,7 +7,7 @@ from project_manager.clock import rfc3339
 from project_manager.contract import commands, views
 from project_manager.domain.actors import SYSTEM
 from project_manager.domain.errors import IllegalMove, Invalid, ProjectNotFound
-from project_manager.domain.leases import UnlockReason, check_holder, not_held
+from project_manager.domain.leases import Lease, UnlockReason, check_holder, not_held
 from project_manager.domain.limits import ID_MAXIMUM
 from project_manager.domain.readiness import not_ready, obstacles, reasons
 from project_manager.domain.statuses import CLAIMABLE_BY_NAME, MOVES, Status
@@ -173,10 +173,10 @@ def _free_what_was_kept(tx: Tx, ticket: int, filters: dict[str, object]) -> None
         moves.tell_if_ready(tx, [kept.id])
 
 
-def ending_soon(tx: Tx) -> list[views.LockView]:
-    """The actor's leases of which less than a third is left."""
-    found = [lease_of(row, tx.now) for row in agents.ending_soon(tx)]
-    return [presenting.lock(lease) for lease in found if lease is not None]
+def ending_first(tx: Tx) -> list[Lease]:
+    """The few leases of the actor that end first."""
+    found = [lease_of(row, tx.now) for row in agents.ending_first(tx)]
+    return [lease for lease in found if lease is not None]
 
 
 def end_due(tx: Tx) -> None:

@@ -74,21 +74,12 @@ _ENDING_FIRST = (
     .order_by(_held.c.lock_expires_at)
     .limit(literal_column("5"))
 )
-_ENDING_SOON = Statement(
-    select(*COLUMNS)
-    .where(
-        tasks.c.id.in_(_ENDING_FIRST),
-        (tasks.c.lock_expires_at - bindparam("now")) * 3 < tasks.c.lock_ttl,
-    )
-    .order_by(tasks.c.id)
-)
+_ENDING_FIRST_ROWS = Statement(select(*COLUMNS).where(tasks.c.id.in_(_ENDING_FIRST)).order_by(tasks.c.id))
 
 
-def ending_soon(tx: Tx) -> list[TaskRow]:
-    """Of the five leases of the transaction's actor that end first, those with less than a third left; links are not
-    filled in.
-    """
-    rows = _ENDING_SOON.rows(tx, agent_id=tx.actor.id, now=tx.now)
+def ending_first(tx: Tx) -> list[TaskRow]:
+    """The five leases of the transaction's actor that end first, by task; links are not filled in."""
+    rows = _ENDING_FIRST_ROWS.rows(tx, agent_id=tx.actor.id, now=tx.now)
     return [TaskRow._make((*row, "[]", "[]", "[]", "[]")) for row in rows]
 
 

@@ -112,7 +112,7 @@ class PathEndpoint:
         outgoing = Outgoing(send)
         try:
             operation = self._operation(method)
-            headers = dict(scope["headers"])
+            headers = scope["state"]["headers"]
             raw = await _arguments(operation, scope, headers, receive)
             caller = Caller(scope["state"]["actor"], "rest", scope["state"]["request_id"])
 
@@ -135,7 +135,7 @@ class PathEndpoint:
 
     async def _answer(self, method: str, scope: Scope, receive: Receive) -> Reply:
         operation = self._operation(method)
-        headers = dict(scope["headers"])
+        headers = scope["state"]["headers"]
         raw = await _arguments(operation, scope, headers, receive)
         state = scope["state"]
         small = operation.snapshot and b"gzip" in headers.get(b"accept-encoding", b"")
