@@ -16,12 +16,14 @@ HOLDER = "agent-" + "h" * 100
 
 WIDER = """() => {
     // These scroll by themselves, on purpose; a drawing clips itself; ".sr" is for ears only.
-    const roams = '.columns, .filterbar, .status-tabs, .nav, pre, .table-wrap, svg, .sr, .skip, textarea, select, input';
+    const roams = '.columns, .filterbar, .status-tabs, .nav, pre, .table-wrap, svg, .sr, .skip,'
+        + 'textarea, select, input';
     const cut = (element) => {
         const style = getComputedStyle(element);
         return style.overflowX !== 'visible' && style.textOverflow !== 'ellipsis' && style.webkitLineClamp === 'none';
     };
-    const said = (element, why) => `${why} ${element.tagName}.${element.getAttribute('class')}: ${element.textContent.slice(0, 40)}`;
+    const said = (element, why) =>
+        `${why} ${element.tagName}.${element.getAttribute('class')}: ${element.textContent.slice(0, 40)}`;
     const found = [];
     for (const element of document.querySelectorAll('body *')) {
         if (element.closest(roams) || !element.checkVisibility()) continue;
@@ -234,8 +236,10 @@ def test_the_graph_opens_with_all_of_it_in_sight(service: Service, browser: Brow
         for node in tab.page.get_by_test_id("node").all():
             box = node.bounding_box()
             assert box is not None
-            assert frame["x"] <= box["x"] and box["x"] + box["width"] <= frame["x"] + frame["width"]
-            assert frame["y"] <= box["y"] and box["y"] + box["height"] <= frame["y"] + frame["height"]
+            assert frame["x"] <= box["x"]
+            assert box["x"] + box["width"] <= frame["x"] + frame["width"]
+            assert frame["y"] <= box["y"]
+            assert box["y"] + box["height"] <= frame["y"] + frame["height"]
 
 
 def test_a_graph_too_large_to_read_opens_without_empty_quarters_and_fits_on_request(

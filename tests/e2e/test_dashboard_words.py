@@ -166,3 +166,49 @@ def test_the_search_finds_a_task_by_everything_that_is_promised(
         tab.page.get_by_test_id("search").fill(words)
         expect(tab.card(other)).to_have_count(0)
         expect(tab.card(task)).to_be_visible()
+
+
+def test_what_is_known_and_taken_for_granted_can_be_read(service: Service, browser: Browser, team: Team) -> None:
+    project, bare = team.project(), team.project("Nothing known")
+    task, plain = team.task(project, "Write the parser"), team.task(bare, "Plain")
+    about = {"file_path": "src/parse.py", "line_number": 12, "code_snippet": "x = 1"}
+    noted = team.send("POST", f"/api/tasks/{task}/assumptions", {"text": "#ASSUMPTION: ids are unique", **about})
+    verdict = {"verdict": "rejected", "reason": "They **repeat** in March"}
+    known = {"project_id": project, "title": "Use half-even", "content": "Round **half-even**.", "category": "rule"}
+    team.send("PUT", "/api/knowledge", known)
+    with dashboard(service, browser, viewport={"width": 1280, "height": 900}) as tab:
+        tab.open(f"/?task={task}")
+        assumptions = tab.page.get_by_test_id("assumptions")
+        expect(assumptions).to_contain_text("ids are unique")
+        expect(assumptions).to_contain_text("src/parse.py:12")
+        expect(assumptions).to_contain_text("Nobody has judged it yet.")
+        team.send("POST", f"/api/tasks/{task}/assumptions/{noted['ra_tag_id']}/verdicts", verdict)
+        tab.page.reload()
+        expect(assumptions).to_contain_text("does not hold")
+        expect(assumptions.locator("strong")).to_have_text("repeat")
+        for address in (f"/?task={task}", "/?view=projects"):
+            tab.open(address)
+            expect(tab.page.get_by_test_id("known")).to_have_count(1)
+            tab.page.get_by_text("Known: 1 item").click()
+            tab.page.get_by_text("Use half-even").click()
+            expect(tab.page.get_by_test_id("knowledge").locator("strong")).to_have_text("half-even")
+            assert (address, tab.violations()) == (address, [])
+        tab.open(f"/?task={plain}")
+        expect(tab.drawer).to_contain_text("Nothing was logged yet")
+        expect(assumptions.or_(tab.page.get_by_test_id("known"))).to_have_count(0)
+
+
+def test_long_knowledge_is_read_whole_on_request(service: Service, browser: Browser, team: Team) -> None:
+    project = team.project()
+    task = team.task(project, "Write the parser")
+    for number in range(10):
+        content = "It is so. " * 6_000 + f"The end of {number}."
+        team.send("PUT", "/api/knowledge", {"project_id": project, "title": f"Item {number}", "content": content})
+    with dashboard(service, browser) as tab:
+        tab.open(f"/?task={task}")
+        tab.page.get_by_text("Known: 10 items").click()
+        item = tab.page.get_by_test_id("knowledge").filter(has_text="Item 9")
+        item.locator("summary").click()
+        expect(item).not_to_contain_text("The end of 9.")
+        item.get_by_role("button", name="Show all of it").click()
+        expect(item).to_contain_text("The end of 9.")

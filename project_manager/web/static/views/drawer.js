@@ -14,6 +14,7 @@ import { Markdown } from "../ui/markdown.js";
 import { History } from "./drawer_history.js";
 import { Lease } from "./drawer_lease.js";
 import { Log } from "./drawer_log.js";
+import { Assumptions, KnownFor } from "./known.js";
 
 function MoveSelect({ task, disabled }) {
   const change = (event) => {
@@ -132,6 +133,8 @@ function Body({ task }) {
     <${Links} title="Waits for" ids=${task.depends_on} />
     <${Links} title=${`Unblocks`} ids=${dependents} />
     <${Links} title="Never at the same time as" ids=${[...conflicts]} />
+    <${Assumptions} task=${task} />
+    <${KnownFor} task=${task} />
     <${Facts} task=${task} />
     <${Tabs} task=${task} />
   </div>`;

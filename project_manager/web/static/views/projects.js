@@ -10,6 +10,7 @@ import { readPlan } from "../core/sync.js";
 import { EPIC_STATUS_NAMES, STATUSES, STATUS_NAMES, canWrite } from "../core/words.js";
 import { Ago, Empty } from "../ui/chips.js";
 import { Icon } from "../ui/icons.js";
+import { KnownAbout, useKnowledgeCounts } from "./known.js";
 
 const ORDER = ["DONE", "REVIEW", "IN_PROGRESS", "BLOCKED", "TODO", "BACKLOG"];
 
@@ -88,7 +89,7 @@ function Description({ project }) {
   return html`<p class="muted lines">${project.description}${project.description_truncated && html`… <button type="button" class="small" onClick=${more}>Show all of it</button>`}</p>`;
 }
 
-function Project({ project, numbers, writer }) {
+function Project({ project, numbers, known, writer }) {
   const counts = numbers.projects.get(project.id);
   const epics = [...state.epics.values()].filter((epic) => epic.project_id === project.id).sort((a, b) => a.position - b.position || a.id - b.id);
   const changes = { view: "board", project: project.id, epic: null };
@@ -98,6 +99,7 @@ function Project({ project, numbers, writer }) {
     <${Description} project=${project} />
     <${Progress} counts=${counts} />
     ${epics.length > 0 && html`<ul class="epics">${epics.map((epic) => html`<${Epic} key=${epic.id} epic=${epic} counts=${numbers.epics.get(epic.id)} writer=${writer} />`)}</ul>`}
+    <${KnownAbout} project=${project} total=${known} />
   </article>`;
 }
 
@@ -106,9 +108,10 @@ export function Projects() {
   useStore((now) => now.revision.plans);
   const writer = useStore((now) => canWrite(now.session));
   const numbers = tally();
+  const known = useKnowledgeCounts();
   const projects = [...state.projects.values()].sort((a, b) => Boolean(a.archived_at) - Boolean(b.archived_at) || a.name.localeCompare(b.name));
   return html`<section class="page" aria-labelledby="page-title">
     <div class="page-head"><h1 id="page-title">Projects</h1><span class="push"></span>${writer && html`<button type="button" class="primary" onClick=${() => openDialog("project", {})}><${Icon} name="plus" />New project</button>`}</div>
-    ${projects.length === 0 ? html`<${Empty} title="No project yet"><p>Create one here, or import a plan with <code>project-manager import plan.yaml</code>.</p><//>` : projects.map((project) => html`<${Project} key=${project.id} project=${project} numbers=${numbers} writer=${writer} />`)}
+    ${projects.length === 0 ? html`<${Empty} title="No project yet"><p>Create one here, or import a plan with <code>project-manager import plan.yaml</code>.</p><//>` : projects.map((project) => html`<${Project} key=${project.id} project=${project} numbers=${numbers} known=${known.get(project.id)} writer=${writer} />`)}
   </section>`;
 }
