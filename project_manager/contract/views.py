@@ -3,7 +3,9 @@ milliseconds.
 """
 
 from dataclasses import dataclass, field
-from typing import Any, Generic, Literal, TypeVar
+from typing import Annotated, Any, Generic, Literal, TypeVar
+
+from pydantic import Field
 
 from project_manager.contract.assumptions import AssumptionView, NotedView
 
@@ -276,7 +278,7 @@ class AgentView:
     id: str
     kind: str
     first_seen: str
-    last_seen: str
+    last_seen: Annotated[str, Field(description="when it last wrote; reads do not count, noted every 5 s at most")]
     locks: list[LockView]
 
 

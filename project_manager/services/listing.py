@@ -14,8 +14,8 @@ from project_manager.store.transaction import Tx
 def list_tasks(tx: Tx, command: commands.ListTasks) -> views.Page[Any]:
     """List or search tasks with filters; use get_available_tasks for what may be claimed now.
 
-    By id. `q` searches names and descriptions for all of its words. `fields` chooses columns, `compact` a
-    short row.
+    By id. `q` searches names, descriptions and external keys for all of its words. `fields` chooses columns,
+    `compact` a short row.
     """
     filters: dict[str, Any] = {}
     project_id = naming.in_scope(tx, command.project_id, command.project_name)

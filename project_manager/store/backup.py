@@ -72,6 +72,8 @@ def back_up(database: Path, target: Path) -> Backup:
         raise BackupRefused(f"there is no database at {database}")
     if target.exists() and target.samefile(database):
         raise BackupRefused("a backup cannot be the database itself")
+    if not target.parent.is_dir():
+        raise BackupRefused(f"there is no folder {target.parent}")
     if target.with_name(f"{target.name}-wal").exists():
         raise InUse(f"{target} is a database that a process has open")
     unfinished = target.with_name(f".{target.name}.unfinished-{os.getpid()}")

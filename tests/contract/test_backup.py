@@ -75,7 +75,7 @@ def test_a_backup_holds_everything_that_was_committed_while_it_is_still_in_the_l
         in_use.execute("PRAGMA wal_autocheckpoint=0")
         make(database, "Paint")
         assert database.with_name(f"{database.name}-wal").stat().st_size > 0
-        made = backup.back_up(database, tmp_path / "new" / "copy.db")
+        made = backup.back_up(database, tmp_path / "copy.db")
     assert names(made.path) == ["Paint"]
     assert (made.bytes, made.revision) == (made.path.stat().st_size, revisions.head())
 
@@ -147,6 +147,12 @@ def test_what_is_no_database_is_said_to_be_none(tmp_path: Path) -> None:
         backup.back_up(tmp_path / "nowhere.db", tmp_path / "copy.db")
 
 
+def test_a_backup_makes_no_folder(database: Path, tmp_path: Path) -> None:
+    with pytest.raises(BackupRefused, match="no folder"):
+        backup.back_up(database, tmp_path / "new" / "copy.db")
+    assert not (tmp_path / "new").exists()
+
+
 def test_an_examination_changes_no_byte(database: Path, tmp_path: Path) -> None:
     path = backup.back_up(database, tmp_path / "copy.db").path
     before = path.read_bytes()
@@ -157,6 +163,7 @@ def test_an_examination_changes_no_byte(database: Path, tmp_path: Path) -> None:
 
 def test_only_the_oldest_backups_of_this_database_are_removed(database: Path, tmp_path: Path) -> None:
     folder = tmp_path / "backups"
+    folder.mkdir()
     made = [backup.back_up(database, backup.name_in(folder, database, NOW + day)).path for day in range(4)]
     others = [folder / "team-20261123T100000000Z.db", folder / "pm-mine.db"]
     for other in others:

@@ -206,3 +206,14 @@ async def test_a_list_of_an_epic_that_is_not_there_is_refused(desk: Desk, operat
     await filled(desk)
     await desk.refused(EpicNotFound, operation, epic_id=99)
     assert (await desk.do(operation, epic_id=1, limit=1))["total"] == 1
+
+
+@pytest.mark.parametrize("words", ["FND-3", "fnd-3", "FND", "walls FND-3"])
+async def test_a_task_is_found_by_its_external_key_too(desk: Desk, words: str) -> None:
+    task = await desk.task("Raise the walls", external_key="FND-3")
+    await desk.task("Roof", external_key="ROOF-3")
+    page = await desk.do("list_tasks", q=words)
+    assert [item["id"] for item in page["items"]] == [task["id"]]
+    await desk.do("update_task", task_id=task["id"], external_key="OTHER-1")
+    assert (await desk.do("list_tasks", q=words))["items"] == []
+    assert (await desk.do("list_tasks", q="other-1"))["total"] == 1
