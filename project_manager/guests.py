@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import anyio
 
 from project_manager.domain.errors import ProjectManagerError, Unauthorized
-from project_manager.logs import log_action
+from project_manager.logs import Trouble, log_action
 from project_manager.services import tokens
 from project_manager.store.transaction import Tx
 
@@ -34,6 +34,7 @@ class Guests:
 
     def __init__(self) -> None:
         self._ends: dict[Secret, dict[object, End]] = {}
+        self._trouble = Trouble(log, "welcome_failed", "tokens cannot be looked at")
 
     @contextmanager
     def staying(self, secret: Secret, end: End) -> Iterator[None]:
@@ -52,21 +53,32 @@ class Guests:
         """Looks from time to time who is still welcome. `required`: nobody is without a token."""
         while True:
             await anyio.sleep(LOOK_EVERY_SECONDS)
-            if self._ends:
-                await self._look(read, required)
+            try:
+                if self._ends:
+                    await self._look(read, required)
+            except Exception:
+                log.exception("open streams cannot be looked at", extra={"action": "welcome_failed"})
 
     async def _look(self, read: Read, required: bool) -> None:
         try:
             gone = await read("welcome", partial(_unwelcome, secrets=list(self._ends), required=required))
         except ProjectManagerError as error:  # nobody is sent away because the database does not answer
-            log.warning("tokens cannot be looked at now: %s", error.message, extra={"action": "welcome_failed"})
+            self._trouble.goes_on(error.message)
             return
+        self._trouble.is_over()
         for secret in gone:
             ends = list(self._ends.get(secret, {}).values())
             for end in ends:
-                end()
+                _call(end)
             reason = "token_needed" if secret is None else "token_revoked"
             log_action(log, "streams_ended", reason=reason, streams=len(ends))
+
+
+def _call(end: End) -> None:
+    try:
+        end()
+    except Exception:
+        log.exception("an open stream cannot be ended", extra={"action": "welcome_failed"})
 
 
 def _unwelcome(tx: Tx, *, secrets: list[Secret], required: bool) -> list[Secret]:

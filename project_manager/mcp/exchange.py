@@ -10,7 +10,8 @@ import anyio
 import orjson
 from starlette.types import Message, Receive, Scope, Send
 
-from project_manager.domain.actors import LOCAL, Actor
+from project_manager.domain.actors import Actor
+from project_manager.domain.errors import Unauthorized
 
 JSON_HEADERS = (b"content-type", b"application/json")
 INVALID_REQUEST = -32600
@@ -103,9 +104,11 @@ def header(scope: Scope, name: bytes) -> str:
 
 
 def actor_of(scope: Scope) -> Actor:
-    """Who asks: the gate in front of every door has put it there."""
+    """Who asks: the gate in front of every door has put it there. Raises Unauthorized when it has named nobody."""
     actor = scope.get("state", {}).get("actor")
-    return actor if isinstance(actor, Actor) else LOCAL
+    if not isinstance(actor, Actor):
+        raise Unauthorized("this address is open to everybody, and MCP is not")
+    return actor
 
 
 def secret_of(scope: Scope) -> str | None:

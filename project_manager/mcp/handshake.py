@@ -1,6 +1,7 @@
 """The 2025 era over HTTP: sessions by id. Any instance answers for any session, before and after a
 restart."""
 
+import logging
 from collections.abc import Mapping
 from contextlib import ExitStack
 from functools import partial
@@ -25,10 +26,12 @@ from project_manager.mcp.exchange import (
     tool_profile,
 )
 from project_manager.mcp.inflight import Calls
-from project_manager.mcp.live import LiveSession
+from project_manager.mcp.live import LiveSession, is_fault
 from project_manager.mcp.quiet import answer_directly, is_quiet
 from project_manager.mcp.sessions import NoRoom, Session, SessionGone, Sessions
 from project_manager.mcp.streams import Stream
+
+log = logging.getLogger(__name__)
 
 _SESSION = b"mcp-session-id"
 _VERSION = sdk.MCP_PROTOCOL_VERSION_HEADER.encode()
@@ -52,6 +55,7 @@ class HandshakeEra:
         self._ending = ending
         self._sessions = sessions
         self._idle_seconds = idle_seconds
+        logging.getLogger("mcp.server.streamable_http").addFilter(is_fault)
 
     async def post(self, scope: Scope, receive: Receive, send: Send, body: bytes) -> None:
         rpc = parse(body)
@@ -164,7 +168,7 @@ class HandshakeEra:
         """A notification, or the answer to a request of ours."""
         if rpc.method == "notifications/cancelled":
             self._calls.cancel((session.id, str((rpc.params or {}).get("requestId"))))
-        if session.live is None:
+        if session.live is None or session.live.ended:
             await send_empty(send, 202)
         else:
             exchange = Exchange(receive, send, body, self._ending)
@@ -204,6 +208,8 @@ class HandshakeEra:
     async def _keep_alive(self, session: Session, live: LiveSession) -> None:
         try:
             await live.run({}, session.tools)
+        except Exception:
+            log.exception("a session ended by a fault", extra={"action": "session_failed"})
         finally:
             if session.live is live:
                 session.live = None

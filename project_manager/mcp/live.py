@@ -1,5 +1,6 @@
 """The part of a 2025-era session that needs the SDK's machinery: a transport, and the loop that serves it."""
 
+import logging
 from collections.abc import Callable
 from typing import cast
 
@@ -9,6 +10,16 @@ from starlette.types import Message, Receive, Scope, Send
 
 from project_manager.mcp.inflight import Calls, MessageReader, MessageWriter
 from project_manager.mcp.sdk import Client, DoorServer, Greeting, serve_duplex
+
+_CLOSED = (anyio.ClosedResourceError, anyio.BrokenResourceError)
+
+
+def is_fault(record: logging.LogRecord) -> bool:
+    """A filter for the SDK's log: a request that meets the end of its session is none, and the SDK takes it for one."""
+    error = record.exc_info[1] if record.exc_info else None
+    if isinstance(error, BaseExceptionGroup):
+        return error.split(_CLOSED)[1] is not None
+    return not isinstance(error, _CLOSED)
 
 
 class LiveSession:
@@ -60,9 +71,22 @@ class LiveSession:
         self._ready.set()
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answers one HTTP request of the session."""
+        """Answers one HTTP request of the session. One that meets the session's end may be refused, but not after it
+        was answered: the SDK then begins a second answer."""
+        complete = False
+
+        async def send_once(message: Message) -> None:
+            nonlocal complete
+            if not complete:
+                complete = message["type"] == "http.response.body" and not message.get("more_body", False)
+                await send(message)
+
         await self._ready.wait()
-        await self._transport.handle_request(scope, receive, send)
+        try:
+            await self._transport.handle_request(scope, receive, send_once)
+        except _CLOSED:
+            if not self.ended:
+                raise
 
     async def handle_stream(
         self, scope: Scope, receive: Receive, send: Send, cut: Callable[[], None], opened: Callable[[Client], None]

@@ -19,6 +19,7 @@ from mcp.server.subscriptions import InMemorySubscriptionBus, ListenHandler, Res
 
 from project_manager.domain.errors import ProjectManagerError
 from project_manager.hub import Closed, Event, Hub, Overflow, Resync
+from project_manager.logs import Trouble
 from project_manager.mcp.sdk import Client
 from project_manager.wishes import Wish, Wishes
 
@@ -62,9 +63,15 @@ class _Sender:
                 uri = next(iter(self.pending))
                 del self.pending[uri]
                 with anyio.move_on_after(self.stuck_seconds) as patience:
-                    await self.client.resource_updated(uri)
+                    await self._tell(uri)
                 if patience.cancelled_caught:
                     self.client.cut()
+
+    async def _tell(self, uri: str) -> None:
+        try:
+            await self.client.resource_updated(uri)
+        except Exception:
+            log.exception("a client cannot be told of a change", extra={"action": "announce_failed"})
 
 
 @dataclass(eq=False)
@@ -111,6 +118,7 @@ class _Streams:
         self._changed: set[str] = set()
         self._begun: set[str] = set()
         self._wake = anyio.Event()
+        self._trouble = Trouble(log, "wishes_failed", "subscriptions cannot be read")
 
     def __len__(self) -> int:
         return len(self._held)
@@ -151,8 +159,9 @@ class _Streams:
             try:
                 self._offer(await self._wishes.of(begun) if begun else ())
                 self._offer(await self._wishes.wanting(changed) if changed and self._held else ())
+                self._trouble.is_over()
             except ProjectManagerError as error:
-                log.warning("subscriptions cannot be read now: %s", error.message, extra={"action": "wishes_failed"})
+                self._trouble.goes_on(error.message)
                 self._begin(begun)
                 self.changed(changed)
             await anyio.sleep(LOOK_EVERY_SECONDS)

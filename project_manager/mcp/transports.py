@@ -15,12 +15,14 @@ import anyio.abc
 from mcp.server.sse import SseServerTransport
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from project_manager.domain.errors import Unauthorized
 from project_manager.mcp import sdk
 from project_manager.mcp.affinity import naming_session
 from project_manager.mcp.exchange import (
     ClientGone,
     Exchange,
     TooBig,
+    actor_of,
     header,
     read_body,
     refuse,
@@ -169,7 +171,10 @@ class McpDoor:
             await refuse(send, 404, f"NO_SUCH_ROUTE: nothing answers here. MCP is at {root}/mcp.")
             return
         try:
+            actor_of(scope)
             await endpoint(scope, receive, send)
+        except Unauthorized as error:
+            await refuse(send, 401, f"UNAUTHORIZED: {error.message}.", headers={"www-authenticate": "Bearer"})
         except ClientGone:
             return
 

@@ -1,7 +1,7 @@
 """Resources, their templates and completions, prompts, and subscriptions over real sockets in both eras."""
 
 import socket
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Collection, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 from pathlib import Path
@@ -24,7 +24,9 @@ from project_manager.calls import Caller
 from project_manager.catalogue import BY_NAME
 from project_manager.config import load
 from project_manager.domain.actors import LOCAL, SYSTEM
+from project_manager.domain.errors import QueueFull
 from project_manager.housekeeping import _forget_old
+from project_manager.mcp import sdk, subscriptions
 from project_manager.mcp.prompts import PROMPTS
 from project_manager.mcp.server import build_server
 from project_manager.runtime import open_runtime
@@ -246,6 +248,62 @@ async def test_a_change_reaches_a_2025_subscriber(tmp_path: Path, path: str) -> 
         await bare.post_modern(call("acquire_task_lock", task_id=1, agent_id="ann"))
         await _soon(ear.told)
         assert set(ear.uris) == {"pm://task/1"}
+
+
+async def test_a_client_that_cannot_be_told_harms_nobody_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    told = sdk.Client.resource_updated
+    failed: list[sdk.Client] = []
+
+    async def fail_at_first(client: sdk.Client, uri: str) -> None:
+        if not failed:
+            failed.append(client)
+        if client in failed:
+            raise ZeroDivisionError
+        await told(client, uri)
+
+    monkeypatch.setattr(sdk.Client, "resource_updated", fail_at_first)
+    async with product(tmp_path) as made, listening(made.server) as listener, wire(listener) as bare:
+        await bare.post_modern(call("create_task", name="one", project_name="p"))
+        async with an_ear(listener, "/sse") as first, an_ear(listener, "/sse") as second:
+            for ear in (first, second):
+                await ear.subscribe("pm://task/1")
+            await bare.post_modern(call("acquire_task_lock", task_id=1, agent_id="ann"))
+            await _soon(second.told)
+            assert first.uris == []
+    assert "a client cannot be told of a change" in caplog.messages
+
+
+async def test_wishes_that_cannot_be_read_for_a_while_are_told_of_once_and_met_afterwards(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    read_wishes = Wishes.wanting
+    tries: list[object] = []
+
+    async def fail_for_a_while(wishes: Wishes, uris: Collection[str]) -> Any:
+        tries.append(uris)
+        if len(tries) <= 5:
+            raise QueueFull("1024 reads wait already")
+        return await read_wishes(wishes, uris)
+
+    monkeypatch.setattr(subscriptions, "LOOK_EVERY_SECONDS", 0.001)
+    monkeypatch.setattr(Wishes, "wanting", fail_for_a_while)
+    async with (
+        product(tmp_path) as made,
+        listening(made.server) as listener,
+        wire(listener) as bare,
+        an_ear(listener, "/mcp") as ear,
+    ):
+        await bare.post_modern(call("create_task", name="one", project_name="p"))
+        await ear.subscribe("pm://task/1")
+        await bare.post_modern(call("acquire_task_lock", task_id=1, agent_id="ann"))
+        await _soon(ear.told)
+    said = [record.message for record in caplog.records if record.name == subscriptions.__name__]
+    assert said == [
+        "subscriptions cannot be read now: 1024 reads wait already",
+        "subscriptions cannot be read: that is over",
+    ]
 
 
 async def test_the_official_client_of_2025_hears_of_a_change(tmp_path: Path) -> None:

@@ -14,8 +14,9 @@ from mcp.server.context import ServerRequestContext
 from mcp.server.subscriptions import InMemorySubscriptionBus, ListenHandler
 from mcp.shared.exceptions import MCPError
 from mcp.types import CallToolRequestParams, ListToolsResult, Tool
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 
+from project_manager.domain.actors import LOCAL
 from project_manager.mcp.sdk import DoorServer
 from project_manager.mcp.transports import McpDoor
 
@@ -127,6 +128,16 @@ class Listener:
         await self.door.terminate()
 
 
+def as_operator(app: ASGIApp) -> ASGIApp:
+    """Stands for the gate: everybody who calls is the operator."""
+
+    async def named(scope: Scope, receive: Receive, send: Send) -> None:
+        scope.setdefault("state", {})["actor"] = LOCAL
+        await app(scope, receive, send)
+
+    return named
+
+
 @asynccontextmanager
 async def listening(
     server: DoorServer,
@@ -134,7 +145,7 @@ async def listening(
     port: int = 0,
     settings: Settings | None = None,
     idle_seconds: float = 1800.0,
-    guard: Callable[[ASGIApp], ASGIApp] = lambda app: app,
+    guard: Callable[[ASGIApp], ASGIApp] = as_operator,
 ) -> AsyncIterator[Listener]:
     """Serves on a port of its own; leaving the block fails if the listener does not stop within the
     patience."""

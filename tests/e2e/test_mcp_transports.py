@@ -1,6 +1,7 @@
 """The MCP door on a real socket: eras, transports, healing, cancellation, limits and the stop."""
 
 import gc
+import logging
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
@@ -12,7 +13,9 @@ import psutil
 import pytest
 from mcp import Client, MCPError
 from mcp.client.sse import sse_client
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from project_manager.mcp import live
 from tests.e2e.mcp_listener import (
     ACCEPT,
     HANDSHAKE,
@@ -22,6 +25,7 @@ from tests.e2e.mcp_listener import (
     Settings,
     Wire,
     Work,
+    as_operator,
     call,
     free_socket,
     listening,
@@ -218,6 +222,74 @@ async def test_a_session_that_its_client_ended_is_refused() -> None:
         answer = await bare.post(call("echo"))
         assert answer.status_code == 404
         assert error_of(answer)["message"].startswith("SESSION_NOT_FOUND:")
+
+
+async def test_nobody_is_let_in_whom_the_gate_did_not_name() -> None:
+    async with listening(tool_server(Work()), guard=lambda app: app) as listener, wire(listener) as bare:
+        answers = [
+            await bare.post(call("echo")),
+            await bare.post_modern(call("echo")),
+            await bare.http.get("/mcp"),
+            await bare.http.get("/sse"),
+            await bare.http.delete("/mcp"),
+        ]
+        for answer in answers:
+            assert answer.status_code == 401
+            assert error_of(answer)["message"].startswith("UNAUTHORIZED:")
+
+
+class EndsAtAnswer:
+    """Ends the session of a request at the moment in which that is answered, once `armed`."""
+
+    armed = False
+
+    def guard(self, app: ASGIApp) -> ASGIApp:
+        async def ending(scope: Scope, receive: Receive, send: Send) -> None:
+            async def nobody(message: Message) -> None: ...
+
+            async def send_and_end(message: Message) -> None:
+                await send(message)
+                if self.armed and message["type"] == "http.response.start":
+                    self.armed = False
+                    await app({**scope, "method": "DELETE"}, receive, nobody)
+
+            await app(scope, receive, send_and_end)
+
+        return as_operator(ending)
+
+
+async def test_a_note_that_meets_the_end_of_its_session_is_answered_once_and_no_fault(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    work, ends = Work(), EndsAtAnswer()
+    async with (
+        listening(tool_server(work), guard=ends.guard) as listener,
+        wire(listener) as bare,
+        anyio.create_task_group() as tasks,
+    ):
+        await bare.initialize()
+        tasks.start_soon(bare.post, call("hold"))
+        await _soon(work.started)
+        ends.armed = True
+        note = {"jsonrpc": "2.0", "method": "notifications/roots/list_changed"}
+        assert (await bare.post(note)).status_code == 202
+        assert not ends.armed
+    assert [record.message for record in caplog.records if record.levelno >= logging.ERROR] == []
+
+
+async def test_a_session_that_fails_ends_alone(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def fail(*_arguments: object, **_more: object) -> None:
+        raise ZeroDivisionError
+
+    async with listening(tool_server(Work())) as listener, wire(listener) as bare:
+        await bare.initialize()
+        with monkeypatch.context() as patched:
+            patched.setattr(live, "serve_duplex", fail)
+            assert (await bare.post(call("loud_crash"))).status_code == 404
+        assert (await bare.post(call("echo"))).json()["result"]["content"][0]["text"] == "echo"
+    assert "a session ended by a fault" in caplog.messages
 
 
 # Cancellation

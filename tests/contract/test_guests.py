@@ -1,0 +1,54 @@
+"""Who has a stream open is looked at again and again, whatever goes wrong."""
+
+from collections.abc import Callable
+from typing import Any
+
+import anyio
+import anyio.abc
+import pytest
+
+from project_manager import guests
+from project_manager.domain.errors import QueueFull
+from project_manager.guests import Guests
+from project_manager.store.transaction import Tx
+from tests.desk import PATIENCE, Desk
+
+
+@pytest.fixture(autouse=True)
+def looks_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(guests, "LOOK_EVERY_SECONDS", 0.001)
+
+
+def fail(*_arguments: object) -> Any:
+    raise ZeroDivisionError
+
+
+async def until_ended(desk: Desk, read: guests.Read, first_end: Callable[[], object] = lambda: None) -> None:
+    """Two streams are open with a token that lets nobody in; returns when the second one is ended."""
+    present, ended = Guests(), anyio.Event()
+    with anyio.fail_after(PATIENCE), present.staying("revoked", first_end), present.staying("revoked", ended.set):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(lambda: present.watch(read, required=True))
+            await ended.wait()
+            tasks.cancel_scope.cancel()
+
+
+async def test_a_stream_that_cannot_be_ended_keeps_no_other_open(desk: Desk, caplog: pytest.LogCaptureFixture) -> None:
+    await until_ended(desk, desk.runtime.read, fail)
+    assert "an open stream cannot be ended" in caplog.messages
+
+
+async def test_a_look_that_fails_is_followed_by_others(desk: Desk, caplog: pytest.LogCaptureFixture) -> None:
+    faults = [ZeroDivisionError(), *[QueueFull("1024 reads wait already")] * 5]
+
+    async def read(name: str, work: Callable[[Tx], Any]) -> Any:
+        if faults:
+            raise faults.pop(0)
+        return await desk.runtime.read(name, work)
+
+    await until_ended(desk, read)
+    assert [message for message in caplog.messages if message != "streams_ended"] == [
+        "open streams cannot be looked at",
+        "tokens cannot be looked at now: 1024 reads wait already",
+        "tokens cannot be looked at: that is over",
+    ]

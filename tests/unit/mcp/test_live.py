@@ -1,0 +1,37 @@
+"""What of the SDK's log is no fault."""
+
+import logging
+import sys
+
+import anyio
+import pytest
+
+from project_manager.mcp.live import is_fault
+
+
+def logged(error: Exception | None) -> logging.LogRecord:
+    """The record of `logger.exception` while that error is handled."""
+    try:
+        if error is not None:
+            raise error
+    except Exception:  # noqa: BLE001 whatever is logged
+        return logging.LogRecord("sdk", logging.ERROR, "", 0, "it failed", (), sys.exc_info())
+    return logging.LogRecord("sdk", logging.ERROR, "", 0, "it failed", (), None)
+
+
+CLOSED = anyio.ClosedResourceError()
+
+
+@pytest.mark.parametrize(
+    ("error", "fault"),
+    [
+        (CLOSED, False),
+        (anyio.BrokenResourceError(), False),
+        (ExceptionGroup("", [CLOSED, ExceptionGroup("", [CLOSED])]), False),
+        (ExceptionGroup("", [CLOSED, ValueError()]), True),
+        (ValueError(), True),
+        (None, True),
+    ],
+)
+def test_only_a_stream_that_was_closed_is_no_fault(error: Exception | None, fault: bool) -> None:
+    assert is_fault(logged(error)) is fault
