@@ -236,8 +236,9 @@ async def test_a_lease_that_ran_out_while_the_service_was_down_has_ended(databas
 
 def reckon(tx: Tx, until: threading.Event) -> None:
     """Reads that do not end before they may."""
+    reckoning = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 9999) SELECT max(i) FROM n"
     while not until.is_set():
-        tx.execute("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 9999) SELECT max(i) FROM n")
+        tx.execute(reckoning)
 
 
 @pytest.mark.promise("loop:never-blocked")
