@@ -1,34 +1,97 @@
 """The example agent does what its page says, against a real server."""
 
+import queue
+import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
+from typing import Any
 
 import httpx
+import pytest
 
 from tests.e2e.conftest import Start
-from tests.e2e.service import Service, environment
+from tests.e2e.service import PATIENCE, START_SECONDS, Service, environment, sample
 
 AGENT = Path(__file__).parents[2] / "examples" / "agent.py"
+SLOW = """
+import runpy, sys, anyio
+sys.argv = sys.argv[1:]
+example = runpy.run_path(sys.argv[0])
+async def work(task):
+    print("working", flush=True)
+    await anyio.sleep(float(task["description"]))
+    return "done slowly"
+example["finish"].__globals__["work"] = work
+example["main"]()
+"""
+"""The example with work that takes as many seconds as the task's description says."""
 
 
-def run_agent(service: Service, name: str) -> subprocess.Popen[str]:
-    command = [
-        sys.executable,
-        str(AGENT),
-        "--url",
-        f"http://127.0.0.1:{service.mcp_port}/mcp",
-        "--name",
-        name,
-        "--once",
-    ]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment())
+def command(service: Service, name: str, *more: str) -> list[str]:
+    return [str(AGENT), "--url", f"http://127.0.0.1:{service.mcp_port}/mcp", "--name", name, *more]
+
+
+def run_agent(service: Service, name: str, *more: str, **variables: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, *command(service, name, "--once", *more)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment(**variables),
+    )
+
+
+class Printing:
+    """An agent that works slowly and takes tasks for ever; what it prints is looked at line by line."""
+
+    def __init__(self, service: Service, name: str) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", SLOW, *command(service, name)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env=environment(),
+        )
+        self.lines: list[str] = []
+        self._coming: queue.SimpleQueue[str] = queue.SimpleQueue()
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None
+        with self.process.stdout as printed:
+            for line in printed:
+                self._coming.put(line)
+
+    def wait_for(self, word: str, seconds: float = START_SECONDS) -> None:
+        """The next line with this word."""
+        while True:
+            self.lines.append(self._coming.get(timeout=seconds))
+            if word in self.lines[-1]:
+                return
+
+    def end(self) -> None:
+        self.process.kill()
+        self.process.wait(PATIENCE)
+        self._reader.join(PATIENCE)
 
 
 def plan(service: Service) -> None:
     tasks = [{"ref": "a", "name": "first"}, *({"name": f"then {number}", "depends_on": ["a"]} for number in range(5))]
     answer = httpx.post(f"{service.url}/api/tasks/bulk", json={"project_name": "P", "tasks": tasks})
     assert answer.status_code == 201
+
+
+def add(service: Service, name: str, seconds: float) -> None:
+    body = {"name": name, "description": str(seconds), "project_name": "P"}
+    assert httpx.post(f"{service.url}/api/tasks", json=body).status_code == 201
+
+
+def tasks_of(service: Service, **filters: Any) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = httpx.get(f"{service.url}/api/tasks", params=filters).json()["items"]
+    return found
 
 
 def test_two_example_agents_finish_a_plan_together_and_leave_their_reports(start_service: Start) -> None:
@@ -54,3 +117,59 @@ def test_the_example_agent_goes_on_with_what_it_held_before_it_was_stopped(start
     out, err = run_agent(service, "agent-1").communicate(timeout=60)
     assert f"agent-1 goes on with #{claim['task']['id']}" in out, err
     assert httpx.get(f"{service.url}/api/tasks", params={"status": "DONE"}).json()["total"] == 6
+
+
+@pytest.mark.parametrize("ending", [signal.SIGKILL, signal.SIGTERM])
+def test_the_example_agent_goes_on_when_the_server_is_restarted_while_it_waits_and_while_it_works(
+    start_service: Start, ending: signal.Signals
+) -> None:
+    service = start_service()
+    agent = Printing(service, "agent-1")
+
+    def restart(interrupted: str) -> None:
+        service.signal(ending)
+        service.process.wait(PATIENCE)
+        agent.wait_for(f"tries {interrupted} again")
+        service.start()
+
+    try:
+        service.wait_until(lambda: waiting(service), START_SECONDS)
+        restart("claim_next_task")
+        add(service, "one", 0.5)
+        agent.wait_for("working")
+        add(service, "two", 0)
+        restart("add_task_log")
+        agent.wait_for("#2")
+        service.wait_until(lambda: len(tasks_of(service, status="DONE")) == 2, START_SECONDS)
+    finally:
+        agent.end()
+    assert "Traceback" not in "".join(agent.lines)
+    assert [task["attempts"] for task in tasks_of(service)] == [0, 0]
+    reports = [httpx.get(f"{service.url}/api/tasks/{number}/log").json()["items"] for number in (1, 2)]
+    assert [[entry["body"] for entry in report] for report in reports] == [["done slowly"], ["done slowly"]]
+
+
+def waiting(service: Service) -> bool:
+    """Whether somebody has a place in the queue."""
+    page = httpx.get(f"{service.url}/metrics").text
+    return sample(page, 'pm_query_duration_seconds_count{query="enter_queue"}') > 0
+
+
+def test_an_agent_without_the_token_that_the_server_wants_says_so_in_a_sentence(start_service: Start) -> None:
+    service = start_service(AUTH_REQUIRED=True)
+    for more in ([], ["--token", "pm_wrong"]):
+        agent = run_agent(service, "agent-1", *more)
+        out, err = agent.communicate(timeout=60)
+        assert (agent.returncode, out) == (1, "")
+        assert err.count("\n") == 1
+        assert "wants a token that it knows" in err
+
+
+def test_an_agent_comes_in_with_the_token_of_its_environment(start_service: Start) -> None:
+    service = start_service()
+    plan(service)
+    made = httpx.post(f"{service.url}/api/tokens", json={"name": "boss", "role": "operator"}).json()
+    agent = run_agent(service, "agent-1", PM_TOKEN=made["secret"])
+    out, err = agent.communicate(timeout=60)
+    assert (agent.returncode, err) == (0, ""), err
+    assert out.count(" takes ") == 6
