@@ -185,9 +185,9 @@ async def test_force_takes_a_held_task_away_whatever_is_sent_with_it(
 
 async def test_force_does_not_make_a_stale_fence_good(desk: Desk) -> None:
     number, lock = await held(desk)
-    for operation, more in [("update_task_status", {"note": "x"}), ("update_task", {"priority": 0})]:
-        stale: Json = {"task_id": number, "status": "TODO", "agent_id": "ann", "fence": lock["fence"] + 1, **more}
-        await desk.refused(StaleFence, operation, force=True, **stale)
+    stale = {"task_id": number, "status": "TODO", "agent_id": "ann", "fence": lock["fence"] + 1, "force": True}
+    await desk.refused(StaleFence, "update_task_status", **stale, note="x")
+    await desk.refused(StaleFence, "update_task", **stale, priority=0)
     assert (await desk.look(number))["lock"] == lock
 
 
