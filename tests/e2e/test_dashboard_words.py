@@ -212,3 +212,17 @@ def test_long_knowledge_is_read_whole_on_request(service: Service, browser: Brow
         expect(item).not_to_contain_text("The end of 9.")
         item.get_by_role("button", name="Show all of it").click()
         expect(item).to_contain_text("The end of 9.")
+
+
+def test_a_log_that_cannot_be_read_is_not_called_empty(service: Service, browser: Browser, team: Team) -> None:
+    task = team.task(team.project(), "Talkative")
+    team.log(task, "Here I am")
+    with dashboard(service, browser) as tab:
+        tab.open()
+        tab.page.route("**/details*", lambda route: route.abort())
+        tab.card(task).click()
+        expect(tab.drawer).to_contain_text("The log could not be read.")
+        expect(tab.drawer).not_to_contain_text("Nothing was logged yet")
+        tab.page.unroute("**/details*")
+        tab.drawer.get_by_role("button", name="Try again").click()
+        expect(tab.page.get_by_test_id("log-entry")).to_contain_text("Here I am")

@@ -1,6 +1,6 @@
 // Dialogs and toasts, opened from anywhere.
 import { atOnce } from "./html.js";
-import { dispatch, dispatchNow } from "./store.js";
+import { dispatch, dispatchNow, state } from "./store.js";
 
 let last = 0;
 
@@ -20,6 +20,8 @@ export function ask({ title, body, confirm, danger = false }) {
 
 /** A short message. `undo` adds a button. Errors stay until they are closed. */
 export function toast(text, { hint = "", tone = "ok", undo = null } = {}) {
+  // An error that still stands there need not be said twice.
+  if (tone === "error" && state.toasts.some((other) => other.tone === tone && other.text === text && other.hint === hint)) return;
   last += 1;
   const id = last;
   dispatch({ type: "toast", toast: { id, text, hint, tone, undo } });

@@ -62,20 +62,23 @@ export function Log({ task }) {
   const news = useStore((state) => state.events.findLast((event) => event.task_id === task.id && event.type === "task.logged")?.seq ?? 0);
   const [entries, setEntries] = useState(null);
   const [before, setBefore] = useState(null);
+  const [failed, setFailed] = useState(false);
   const read = async (from) => {
     try {
       const details = await readDetails(task.id, from);
       setEntries((old) => merged(old ?? [], details.logs));
+      setFailed(false);
       if (from || before === null) setBefore(details.logs_before);
     } catch (error) {
       complain(error);
-      setEntries((old) => old ?? []);
+      setFailed(true);
     }
   };
   useEffect(() => {
     read();
   }, [task.id, news]);
   return html`${writer && html`<${Composer} task=${task} onAdded=${(entry) => setEntries((old) => merged(old ?? [], [entry]))} />`}
-    ${entries === null ? html`<p class="muted">Reading…</p>` : entries.length === 0 ? html`<${Empty} title="Nothing was logged yet" />` : html`<ol class="log">${entries.map((entry) => html`<${Entry} key=${entry.id} entry=${entry} />`)}</ol>`}
+    ${failed && html`<p class="row">The log could not be read. <button type="button" class="small" onClick=${() => read()}>Try again</button></p>`}
+    ${entries === null ? !failed && html`<p class="muted">Reading…</p>` : entries.length === 0 ? html`<${Empty} title="Nothing was logged yet" />` : html`<ol class="log">${entries.map((entry) => html`<${Entry} key=${entry.id} entry=${entry} />`)}</ol>`}
     ${before && html`<button type="button" class="quiet" onClick=${() => read(before)}>Older entries</button>`}`;
 }
