@@ -177,7 +177,8 @@ async def test_force_takes_a_held_task_away_whatever_is_sent_with_it(
     await desk.do(operation, task_id=number, force=True, **more, **who)
     seen = await desk.look(number)
     assert (seen["status"], seen["lock"]) == ("TODO", None)
-    assert [entry["body"] for entry in await desk.logs(number)] == logged
+    ended = f"{who.get('agent_id', 'local')} ended the lease of ann"
+    assert [entry["body"] for entry in await desk.logs(number)] == [*logged, ended]
     (unlocked,) = await desk.events(since, "task.unlocked")
     assert (unlocked["reason"], unlocked["agent_id"]) == ("forced", "ann")
     check(desk)
