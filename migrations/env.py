@@ -11,6 +11,7 @@ from sqlalchemy.pool import NullPool
 
 from project_manager.config import load, read_environment
 from project_manager.store import dialect, revisions
+from project_manager.store.database import DatabaseRefused
 from project_manager.store.schema import metadata, running_releases
 
 
@@ -44,7 +45,12 @@ def migrate(connection: Connection) -> None:
         note_running_releases(connection)
         broken = connection.exec_driver_sql("PRAGMA foreign_key_check").fetchall()
         if broken:
-            raise RuntimeError(f"the migration leaves rows without their parents: {broken[:5]}")
+            table, row = broken[0][:2]
+            raise DatabaseRefused(
+                f"the database {database_path()} cannot be migrated: {len(broken)} rows would be left without their "
+                f"parents, the first in {table} (rowid {row}). Nothing was changed: restore a backup, or delete "
+                "those rows"
+            )
 
 
 def note_running_releases(connection: Connection) -> None:

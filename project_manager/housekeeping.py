@@ -18,13 +18,16 @@ from project_manager.metrics import Metrics
 from project_manager.services import events, leases, subscriptions
 from project_manager.store import answers, instances, meta, waiters
 from project_manager.store.backup import last_verified
-from project_manager.store.database import Database, DatabaseRefused, beat, register
+from project_manager.store.database import Database, DatabaseRefused, UsedElsewhere, beat, elsewhere, register
+from project_manager.store.instances import InstanceRow
 from project_manager.store.transaction import Tx
 
 log = logging.getLogger(__name__)
 
 MAINTAIN_EVERY = 600
 HOUR_MS = 3_600_000
+WATCH_EVERY_SECONDS = 0.5
+SILENT_SECONDS = instances.SILENT_AFTER_MS / 1000
 
 
 @asynccontextmanager
@@ -32,9 +35,8 @@ async def signed_on(database: Database, kind: str) -> AsyncIterator[None]:
     """This process stands meanwhile among those that use the database. Raises DatabaseRefused when sharing it is
     not safe, or when it cannot be written.
     """
-    work = partial(register, database=database, version=__version__, kind=kind)
     try:
-        await database.writer.run("register", work, SYSTEM, "")
+        await _sign_on(database, kind)
     except DatabaseRefused:
         raise
     except ProjectManagerError as error:
@@ -45,6 +47,35 @@ async def signed_on(database: Database, kind: str) -> AsyncIterator[None]:
         database.writer.hurry()
         with anyio.CancelScope(shield=True):
             await _quietly(database, "leave", partial(_leave, database=database))
+
+
+async def _sign_on(database: Database, kind: str) -> None:
+    """Another machine that shows no life while it is watched was this one before it started anew: then nobody signed
+    off. Whether it lives is not told by the clocks, of which one may be behind.
+    """
+    work = partial(register, database=database, version=__version__, kind=kind)
+    try:
+        await database.writer.run("register", work, SYSTEM, "")
+    except UsedElsewhere as refusal:
+        log.warning("%s; waiting for a sign of life", refusal.message, extra={"action": "waiting"})
+        seen = await _all_silent(database)
+        if seen is None:
+            raise
+        await database.writer.run("register", partial(work, gone=seen), SYSTEM, "")
+
+
+async def _all_silent(database: Database) -> list[InstanceRow] | None:
+    """Those on another machine that use the database; None when one shows a sign of life, or a further one comes."""
+    look = partial(elsewhere, database=database)
+    seen = await database.readers.run("elsewhere", look, SYSTEM, "")
+    present = seen
+    with anyio.move_on_after(SILENT_SECONDS):
+        while present:
+            await anyio.sleep(WATCH_EVERY_SECONDS)
+            present = await database.readers.run("elsewhere", look, SYSTEM, "")
+            if not set(present) <= set(seen):
+                return None
+    return seen
 
 
 def _leave(tx: Tx, *, database: Database) -> None:

@@ -363,6 +363,7 @@ async def _kept(runtime: Runtime, kind: str) -> AsyncIterator[None]:
             if kind == "serve":
                 tasks.start_soon(housekeeping.follow_backups, runtime.database, runtime.metrics)
                 tasks.start_soon(partial(runtime.guests.watch, runtime.read, required=runtime.settings.auth_required))
+            if kind != "command":
                 tasks.start_soon(partial(housekeeping.maintain, runtime.database, event_days=days))
             try:
                 yield

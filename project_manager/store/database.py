@@ -5,7 +5,7 @@ readers, one tail.
 import os
 import secrets
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +24,10 @@ BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 class DatabaseRefused(ProjectManagerError):
     """One sentence that says why this database is not opened; nothing was changed."""
+
+
+class UsedElsewhere(DatabaseRefused):
+    """Another machine has the database open, or had when it ended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +49,7 @@ class Database:
         path = str(options.path)
         self.path = options.path
         self.instance = secrets.token_hex(8)
-        self.host = f"{socket.gethostname()}@{_boot()}"
+        self.host = this_host()
         self.writer = Writer(path, clock, duties, max_attempts=options.max_attempts, look_every=options.look_every)
         self.readers = Readers(
             path,
@@ -176,17 +180,21 @@ def _copy_before_migration(path: Path, present: str) -> None:
         source.close()
 
 
-def register(tx: Tx, *, database: Database, version: str, kind: str) -> None:
-    """Enters this process among the instances. Raises DatabaseRefused when sharing the file is not safe."""
+def register(
+    tx: Tx, *, database: Database, version: str, kind: str, gone: Collection[instances.InstanceRow] = ()
+) -> None:
+    """Enters this process among the instances. Raises DatabaseRefused when sharing the file is not safe.
+
+    `gone`: rows of another machine, as they were last seen, behind which nobody is any more.
+    """
     instances.forget_silent(tx)
     for other in instances.live(tx):
-        if _name(other.host) == _name(database.host) and _has_ended(other, database.host):
+        if other in gone or (other.host == database.host and _has_ended(other)):
             instances.leave(tx, other.id)
     others = instances.live(tx)
-    elsewhere = [other for other in others if _machine(other.host) != _machine(database.host)]
-    if elsewhere:
-        raise DatabaseRefused(
-            f"{_name(elsewhere[0].host)}, another machine, uses the database {database.path}: SQLite cannot be shared "
+    if strangers := elsewhere(tx, database):
+        raise UsedElsewhere(
+            f"{_name(strangers[0].host)}, another machine, uses the database {database.path}: SQLite cannot be shared "
             "over a network file system; run all instances on one machine"
         )
     if others and not dialect.several_processes_are_safe():
@@ -200,10 +208,20 @@ def register(tx: Tx, *, database: Database, version: str, kind: str) -> None:
     instances.enter(tx, database.instance, host=database.host, pid=os.getpid(), version=version, kind=kind)
 
 
+def elsewhere(tx: Tx, database: Database) -> list[instances.InstanceRow]:
+    """Those on another machine that have the database open, as far as their rows tell."""
+    return [other for other in instances.live(tx) if _machine(other.host) != _machine(database.host)]
+
+
 def beat(tx: Tx, *, database: Database, version: str, kind: str) -> None:
     """The heartbeat of this process; enters it again when its row is gone."""
     if not instances.beat(tx, database.instance):
         instances.enter(tx, database.instance, host=database.host, pid=os.getpid(), version=version, kind=kind)
+
+
+def this_host() -> str:
+    """The name of this machine, or of this container, and of the machine's present run."""
+    return f"{socket.gethostname()}@{_boot()}"
 
 
 def _boot() -> str:
@@ -214,11 +232,9 @@ def _boot() -> str:
         return ""
 
 
-def _has_ended(other: instances.InstanceRow, host: str) -> bool:
-    """A killed process leaves its row behind; in a container its successor even has its number. No process outlives
-    the machine's own restart.
-    """
-    if other.pid == os.getpid() or _machine(other.host) != _machine(host):
+def _has_ended(other: instances.InstanceRow) -> bool:
+    """A killed process of this host leaves its row behind; in a container its successor even has its number."""
+    if other.pid == os.getpid():
         return True
     try:
         os.kill(other.pid, 0)

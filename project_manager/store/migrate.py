@@ -10,7 +10,7 @@ from project_manager.store.revisions import scripts_folder
 def upgrade(path: str) -> None:
     """Runs every migration that the database lacks, all in one transaction: they are kept whole or not at all.
 
-    Raises the driver's error.
+    Raises the driver's error, and DatabaseRefused when rows would be left without those they belong to.
     """
     config = Config()
     config.set_main_option("script_location", str(scripts_folder()).replace("%", "%%"))

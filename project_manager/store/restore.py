@@ -8,9 +8,8 @@ import fcntl
 import os
 import secrets
 import shutil
-import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +22,7 @@ from project_manager.domain.leases import UnlockReason
 from project_manager.store import backup, dialect, events, instances, meta
 from project_manager.store.backup import BackupRefused, InUse
 from project_manager.store.compiled import Statement
+from project_manager.store.database import this_host
 from project_manager.store.schema import instances as instances_table
 from project_manager.store.schema import tasks, waiters
 from project_manager.store.transaction import Tx
@@ -82,6 +82,7 @@ def restore(source: Path, database: Path, now: int) -> Restored:
             kept = _set_aside(database, now)
             if kept is not None:
                 shutil.copymode(kept, prepared)
+            _give_to_owner(prepared, database.parent if kept is None else kept)
             backup.put(prepared, database)
     except OSError as error:
         raise BackupRefused(f"the database {database} cannot be written: {error.strerror}") from error
@@ -142,7 +143,7 @@ def _settle_present(database: Path, now: int) -> tuple[int, int]:
 
 def _refuse_live(tx: Tx) -> None:
     for other in instances.live(tx):
-        if other.host.partition("@")[0] == socket.gethostname() and not _runs(other.pid):
+        if other.host == this_host() and not _runs(other.pid):
             continue
         gone = rfc3339(other.heartbeat_at + instances.SILENT_AFTER_MS)
         raise InUse(
@@ -210,6 +211,13 @@ def _end_leases(tx: Tx) -> int:
         unlocked = {"agent_id": holder, "reason": UnlockReason.FORCED.value, "status": status}
         events.add(tx, EventType.TASK_UNLOCKED, unlocked, **about)
     return len(held)
+
+
+def _give_to_owner(prepared: Path, present: Path) -> None:
+    """An administrator restores what the service's own user has to write."""
+    owner = present.stat()
+    with suppress(PermissionError):  # nobody but an administrator can give a file away
+        os.chown(prepared, owner.st_uid, owner.st_gid)
 
 
 def _set_aside(database: Path, now: int) -> Path | None:

@@ -20,6 +20,7 @@ from project_manager.domain.errors import StaleFence
 from project_manager.services import leases, statuses, tasks
 from project_manager.store import backup, dialect, events, instances, meta, revisions
 from project_manager.store.backup import BackupRefused, InUse
+from project_manager.store.database import this_host
 from project_manager.store.restore import restore
 from project_manager.store.transaction import Tx
 
@@ -289,13 +290,29 @@ def test_a_restore_is_refused_while_a_process_has_the_database_open(database: Pa
         holder.wait(5)
 
 
+@pytest.mark.parametrize("is_there", [True, False], ids=["database", "folder"])
+def test_a_restored_database_belongs_to_whom_it_belonged_before(database: Path, tmp_path: Path, is_there: bool) -> None:
+    """Only an administrator can give a file away; for anybody else it stays his own."""
+    source = backup.back_up(database, tmp_path / "copy.db").path
+    before = database if is_there else database.parent
+    if os.geteuid() == 0:
+        os.chown(before, 4321, 1234)
+    if not is_there:
+        database.unlink()
+    owner = before.stat()
+    restore(source, database, NOW)
+    after = database.stat()
+    assert (after.st_uid, after.st_gid) == (owner.st_uid, owner.st_gid)
+
+
 @pytest.mark.parametrize(
     ("host", "pid", "age", "refused"),
     [
         ("elsewhere", 1, 0, True),
         ("elsewhere", 1, 25_000, False),
-        (socket.gethostname(), os.getpid(), 0, True),
-        (socket.gethostname(), 2**22 + 1, 0, False),
+        (this_host(), os.getpid(), 0, True),
+        (this_host(), 2**22 + 1, 0, False),
+        (f"{socket.gethostname()}@another-machine", 2**22 + 1, 0, True),
     ],
 )
 def test_a_restore_is_refused_while_an_instance_gives_signs_of_life(

@@ -8,6 +8,7 @@ from alembic import command
 from alembic.config import Config
 
 from project_manager.store import dialect, revisions
+from project_manager.store.database import DatabaseRefused, Options, prepare
 from project_manager.store.migrate import upgrade
 
 FIRST = (
@@ -74,6 +75,18 @@ def asked(path: Path, question: str) -> list[tuple[Any, ...]]:
         return found
     finally:
         connection.close()
+
+
+def test_a_database_whose_rows_have_lost_their_parents_is_refused_in_one_sentence(first: Path) -> None:
+    connection = dialect.connect(str(first))
+    connection.execute("PRAGMA foreign_keys=OFF")
+    connection.execute("DELETE FROM projects")
+    connection.close()
+    before = contents(first)
+    options = Options(path=first, pool=1, query_timeout=1, look_every=1, max_attempts=5, auto_migrate=True)
+    with pytest.raises(DatabaseRefused, match=r"first\.db cannot be migrated: \d+ rows .* the first in \w+"):
+        prepare(options)
+    assert contents(first) == before
 
 
 def test_a_database_of_the_first_schema_keeps_every_row(first: Path) -> None:

@@ -87,7 +87,7 @@ def test_a_migration_that_leaves_rows_without_their_parents_leaves_nothing(
     shutil.copytree(revisions.scripts_folder(), scripts)
     (scripts / "versions" / "9001_orphan.py").write_text(NEXT.format(previous=HEAD, said="") + ORPHAN)
     monkeypatch.setattr("project_manager.store.migrate.scripts_folder", lambda: scripts)
-    with pytest.raises(RuntimeError, match="without their parents"):
+    with pytest.raises(DatabaseRefused, match="without their parents"):
         upgrade(str(path))
     connection = dialect.connect(str(path))
     assert connection.execute("SELECT version_num FROM alembic_version").fetchall() == [(HEAD,)]
