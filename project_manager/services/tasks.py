@@ -109,7 +109,7 @@ def add(tx: Tx, project: ProjectRow, epic_id: int | None, new: commands.NewTask,
             "attempts": 0,
             "open_dependencies": 0,
             "deferred": int(new.defer_until is not None and new.defer_until > tx.now),
-            "archived": int(project.archived_at is not None),
+            "archived": 0,
         },
     )
     row = finding.task(tx, task_id)
