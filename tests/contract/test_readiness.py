@@ -2,7 +2,14 @@
 
 import pytest
 
-from project_manager.domain.errors import DependencyCycle, HasDependents, Invalid, NotReady, ProjectArchived, VersionMismatch
+from project_manager.domain.errors import (
+    DependencyCycle,
+    HasDependents,
+    Invalid,
+    NotReady,
+    ProjectArchived,
+    VersionMismatch,
+)
 from tests.contract.invariants import check
 from tests.desk import Desk, Json
 
