@@ -207,7 +207,7 @@ class ListTasks(Paged):
     holder: fields.AgentId | None = Field(None, description="tasks that this agent holds now")
     ready: fields.Flag | None = Field(None, description="true: only what may be claimed now")
     q: fields.Query | None = Field(
-        None, validation_alias=AliasChoices("q", "query"), description="words in name or description"
+        None, validation_alias=AliasChoices("q", "query"), description="words in name, description or external_key"
     )
     ids: Annotated[list[fields.Id], BeforeValidator(fields.listed), Field(max_length=500)] | None = Field(
         None, description="these tasks only"

@@ -175,6 +175,7 @@ async def test_it_starts_again_at_once_on_the_same_ports_with_everything(start_s
     service = start_service()
     with service.http() as http:
         created = http.post("/api/tasks", json={"name": "kept"}).json()
+        created = http.get(f"/api/tasks/{created['id']}").json()
         epoch = http.get("/api/events").json()["epoch"]
     assert service.stop() == 0
     service.start()
