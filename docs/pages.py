@@ -38,10 +38,10 @@ def operations() -> str:
         "Everything that can be done, once: each row is a REST route, most are MCP tools too, and all doors run the "
         "same use case.\nA running server shows the same with every field at `/docs` and as OpenAPI 3.1 at "
         "`/openapi.json`. Tools marked *all* are\nanswered when they are called, and listed with `MCP_TOOLS=all`.\n\n"
-        "A page of a list has at most `limit` rows, and ends earlier when the texts of its rows are 1 MiB together: whether "
-        "there is\nmore says `next_cursor` (for events `last_seq` and `head`), not the number of rows.\n\n"
-        "`last_seen` of an agent is when it last wrote (claimed, renewed, reported); reads do not count, and it is noted "
-        "every 5 s at\nmost. An operation that is neither a route nor a tool is one of the command line.",
+        "A page of a list has at most `limit` rows, and ends earlier when the texts of its rows are 1 MiB together: "
+        "whether there is\nmore says `next_cursor` (for events `last_seq` and `head`), not the number of rows.\n\n"
+        "`last_seen` of an agent is when it last wrote (claimed, renewed, reported); reads do not count, and it is "
+        "noted every 5 s at\nmost. An operation that is neither a route nor a tool is one of the command line.",
         ["| operation | REST | MCP tool | role | what it does |", "|---|---|---|---|---|", *rows],
     )
 

@@ -16,6 +16,4 @@ oldest_release = "0005"
 def upgrade() -> None:
     with op.batch_alter_table("tokens", table_kwargs={"sqlite_autoincrement": True}) as tokens:
         tokens.drop_constraint("uq_tokens_name", type_="unique")
-    op.create_index(
-        "uq_tokens_name_live", "tokens", ["name"], unique=True, sqlite_where=sa.text("revoked_at IS NULL")
-    )
+    op.create_index("uq_tokens_name_live", "tokens", ["name"], unique=True, sqlite_where=sa.text("revoked_at IS NULL"))

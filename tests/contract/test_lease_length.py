@@ -14,9 +14,7 @@ def anyio_backend() -> str:
 
 
 @pytest.mark.parametrize("path", ["/api/tasks/1/lock", "/api/task/1/lock"])
-async def test_a_holder_that_claims_again_keeps_the_length_of_its_lease(
-    desk: Desk, served: Served, path: str
-) -> None:
+async def test_a_holder_that_claims_again_keeps_the_length_of_its_lease(desk: Desk, served: Served, path: str) -> None:
     await desk.task()
     await served.ok("POST", path, {"agent_id": "ann", "ttl_seconds": LONG})
     desk.clock.advance(60)

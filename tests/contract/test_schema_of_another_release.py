@@ -66,11 +66,11 @@ async def test_a_release_starts_on_a_newer_schema_whose_migration_says_that_it_r
 
 @pytest.mark.parametrize("of_the_next_release", ["", "oldest_release = '9001'"], indirect=True)
 async def test_a_newer_schema_that_does_not_say_so_is_refused_and_left_alone(of_the_next_release: Path) -> None:
-    before = of_the_next_release.read_bytes()
+    before = await anyio.to_thread.run_sync(of_the_next_release.read_bytes)
     with pytest.raises(DatabaseRefused, match="schema 9001, newer than"):
         async with open_runtime(settings_of(of_the_next_release)):
             pass
-    assert of_the_next_release.read_bytes() == before
+    assert await anyio.to_thread.run_sync(of_the_next_release.read_bytes) == before
 
 
 ORPHAN = """

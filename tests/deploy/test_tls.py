@@ -28,7 +28,8 @@ def nginx(stack: Stack, certificate: Path, tmp_path: Path) -> Iterator[None]:
     mounts = [f"{tmp_path}/nginx.conf:/etc/nginx/nginx.conf:ro", f"{CONFIGURATION}:/etc/nginx/tls.conf:ro"]
     mounts.append(f"{tmp_path}:{KEYS}:ro")
     volumes = [word for mount in mounts for word in ("--volume", mount)]
-    docker("run", "--detach", "--name", NAME, "--network", "host", *volumes, "nginx:stable", "nginx", "-g", "daemon off;")
+    command = ("nginx:stable", "nginx", "-g", "daemon off;")
+    docker("run", "--detach", "--name", NAME, "--network", "host", *volumes, *command)
     yield
     docker("rm", "--force", NAME)
 
