@@ -60,7 +60,9 @@ async function everyTask(filters) {
 async function readTasks(ids) {
   const tasks = await everyTask({ ids: ids.join(",") });
   const found = new Set(tasks.map((task) => task.id));
-  dispatch({ type: "tasks", tasks, gone: ids.filter((id) => !found.has(id)) });
+  // A write of ours that began meanwhile has painted what it will do; it reads its task again when it is done.
+  const settled = (id) => !state.pending.has(id);
+  dispatch({ type: "tasks", tasks: tasks.filter((task) => settled(task.id)), gone: ids.filter((id) => !found.has(id) && settled(id)) });
 }
 
 /** The task whole: of a long description the board has only the beginning. */

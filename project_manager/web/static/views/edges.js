@@ -26,8 +26,9 @@ function useBeyond(scroller) {
   return beyond;
 }
 
-function Edge({ side, onClick }) {
-  return html`<div class=${`edge ${side}`}><button type="button" class="icon-button" aria-label=${side === "end" ? "Columns further right" : "Columns further left"} onClick=${onClick} data-testid=${`edge-${side}`}><${Icon} name="chevron" /></button></div>`;
+/** Stays in the page when it is not shown: what comes and goes beside the row could take the focus from it. */
+function Edge({ side, shown, onClick }) {
+  return html`<div class=${`edge ${side}`} hidden=${!shown}><button type="button" class="icon-button" aria-label=${side === "end" ? "Columns further right" : "Columns further left"} onClick=${onClick} data-testid=${`edge-${side}`}><${Icon} name="chevron" /></button></div>`;
 }
 
 export function Sideways({ children }) {
@@ -35,8 +36,8 @@ export function Sideways({ children }) {
   const { start, end } = useBeyond(scroller);
   const go = (direction) => () => scroller.current.scrollBy({ left: direction * scroller.current.clientWidth * 0.7 });
   return html`<div class="columns-frame">
-    ${start && html`<${Edge} key="start" side="start" onClick=${go(-1)} />`}
-    <div class="columns" key="columns" ref=${scroller}>${children}</div>
-    ${end && html`<${Edge} key="end" side="end" onClick=${go(1)} />`}
+    <${Edge} side="start" shown=${start} onClick=${go(-1)} />
+    <div class="columns" ref=${scroller}>${children}</div>
+    <${Edge} side="end" shown=${end} onClick=${go(1)} />
   </div>`;
 }
