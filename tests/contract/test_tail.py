@@ -100,15 +100,24 @@ async def test_health_says_that_the_event_reader_has_stopped(
 
 
 async def test_a_database_that_cannot_be_read_for_a_while_is_told_of_once(
-    desk: Desk, caplog: pytest.LogCaptureFixture
+    desk: Desk, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     caplog.set_level(logging.WARNING, "project_manager.store.tail")
-    tail = desk.runtime.database.tail
+    data_version = Tail._data_version
+    refused: list[int] = []
+    well_again = threading.Event()
+
+    def unreadable(tail: Tail) -> int:
+        if well_again.is_set():
+            return data_version(tail)
+        refused.append(1)
+        raise dialect.driver.OperationalError("disk I/O error")
+
+    monkeypatch.setattr(Tail, "_data_version", unreadable)
     with anyio.fail_after(PATIENCE):
-        tail._connection.close()
-        for _ in range(10):
-            await looked(tail)
-        tail._connection = await anyio.to_thread.run_sync(reopened, desk.runtime.database.path)
+        while len(refused) < 10:
+            await anyio.lowlevel.checkpoint()
+        well_again.set()
         async with desk.runtime.follow(None) as events:
             await desk.task()
             await events.next_batch()
@@ -118,14 +127,3 @@ async def test_a_database_that_cannot_be_read_for_a_while_is_told_of_once(
         "events cannot be read",
         "events cannot be read: that is over",
     ]
-
-
-async def looked(tail: Tail) -> None:
-    """The tail has begun another look."""
-    tail._woken.put(None)
-    while not tail._woken.empty():
-        await anyio.lowlevel.checkpoint()
-
-
-def reopened(path: Path) -> object:
-    return dialect.connect(str(path), read_only=True)
