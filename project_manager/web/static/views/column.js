@@ -26,6 +26,13 @@ function takeFocus(id, frames = 30) {
   if (document.activeElement !== element && frames > 0) requestAnimationFrame(() => takeFocus(id, frames - 1));
 }
 
+/** Gives the focus to a task's card, again in the next frames while the board is drawn anew and nothing else has taken it. */
+export function returnFocus(id, frames = 30) {
+  document.querySelector(`[data-task="${id}"]`)?.focus({ preventScroll: true });
+  const isFree = () => document.activeElement === document.body || document.activeElement?.dataset.task === String(id);
+  if (frames > 0) requestAnimationFrame(() => isFree() && returnFocus(id, frames - 1));
+}
+
 function Spacer({ height }) {
   const element = useRef(null);
   useLayoutEffect(() => {

@@ -11,6 +11,7 @@ import { PRIORITY_NAMES, STATUS_NAMES, canWrite, legalMoves, reasonsOf } from ".
 import { Ago, Label, Priority, TaskLink } from "../ui/chips.js";
 import { Icon, StatusIcon } from "../ui/icons.js";
 import { Markdown } from "../ui/markdown.js";
+import { returnFocus } from "./column.js";
 import { History } from "./drawer_history.js";
 import { Lease } from "./drawer_lease.js";
 import { Log } from "./drawer_log.js";
@@ -160,7 +161,7 @@ function useFocus(id) {
   const element = useRef(null);
   useEffect(() => {
     element.current.focus({ preventScroll: true });
-    return () => document.querySelector(`[data-task="${id}"]`)?.focus({ preventScroll: true });
+    return () => returnFocus(id);
   }, [id]);
   return element;
 }
