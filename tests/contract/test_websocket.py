@@ -240,6 +240,7 @@ async def test_one_whose_events_cannot_be_read_now_is_told_to_come_back(
 ) -> None:
     monkeypatch.setattr(runtime, "IDENTITY_SECONDS", PATIENCE)
     await desk.task()
+    await all_published(desk)
     desk.runtime.hub._recent.clear()
     desk.runtime.hub._oldest = desk.runtime.hub.head
     assert (await served.send("GET", "/api/tasks")).status_code == 200
@@ -288,6 +289,7 @@ async def test_too_much_to_catch_up_is_answered_with_resync(
     monkeypatch.setattr(runtime, "OLDER_EVENTS", 3)
     for number in range(5):
         await desk.task(f"task {number}")
+    await all_published(desk)
     desk.runtime.hub._recent.clear()
     desk.runtime.hub._oldest = desk.runtime.hub.head
     async with served.listen("since=1") as wire:

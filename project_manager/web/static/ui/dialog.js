@@ -6,11 +6,7 @@ import { Icon } from "./icons.js";
 /** Asks within the dialog, so that what was typed stays in sight. */
 function Discard({ onKeep, onDiscard }) {
   const keep = useRef(null);
-  const returnTo = useRef(document.activeElement);
-  useEffect(() => {
-    keep.current.focus();
-    return () => returnTo.current?.isConnected && returnTo.current.focus();
-  }, []);
+  useEffect(() => keep.current.focus(), []);
   return html`<div class="discard" role="alertdialog" aria-label="Unsaved changes" aria-describedby="discard-words" data-testid="discard">
     <p id="discard-words"><${Icon} name="warn" /><b>Not saved yet.</b> Closing this throws away what you typed.</p>
     <div class="row"><button type="button" ref=${keep} onClick=${onKeep} data-testid="keep-editing">Keep editing</button><button type="button" class="danger" onClick=${onDiscard} data-testid="discard-changes">Throw away</button></div>
@@ -24,6 +20,7 @@ function Discard({ onKeep, onDiscard }) {
 export function Dialog({ id, title, wide = false, plain = false, role, dirty = false, onClose, children }) {
   const element = useRef(null);
   const returnTo = useRef(document.activeElement);
+  const field = useRef(null);
   const [asking, setAsking] = useState(false);
   const leave = () => {
     onClose?.();
@@ -34,6 +31,12 @@ export function Dialog({ id, title, wide = false, plain = false, role, dirty = f
     element.current.showModal();
     return () => returnTo.current?.isConnected && returnTo.current.focus();
   }, []);
+  useLayoutEffect(() => {
+    if (!asking) field.current?.focus();
+  }, [asking]);
+  const onFocusIn = ({ target }) => {
+    if (!target.closest(".discard") && target !== element.current) field.current = target;
+  };
   const onKeyDown = (event) => {
     if (event.key !== "Escape" || event.defaultPrevented) return;
     event.preventDefault();
@@ -51,7 +54,7 @@ export function Dialog({ id, title, wide = false, plain = false, role, dirty = f
     close();
   };
   const onBackdrop = (event) => event.target === element.current && close();
-  return html`<dialog ref=${element} class=${cx("dialog", wide && "wide", plain && "plain")} role=${role} aria-label=${title} onKeyDown=${onKeyDown} onCancel=${onCancel} onClose=${onClosed} onMouseDown=${onBackdrop} data-testid="dialog">
+  return html`<dialog ref=${element} class=${cx("dialog", wide && "wide", plain && "plain")} role=${role} aria-label=${title} onKeyDown=${onKeyDown} onCancel=${onCancel} onClose=${onClosed} onMouseDown=${onBackdrop} onFocusIn=${onFocusIn} data-testid="dialog">
     ${!plain && html`<header class="dialog-head"><h2>${title}</h2><button type="button" class="quiet icon-button" aria-label="Close" onClick=${close}><${Icon} name="close" /></button></header>`}
     ${typeof children === "function" ? children(close) : children}
     ${asking && html`<${Discard} onKeep=${() => setAsking(false)} onDiscard=${leave} />`}
