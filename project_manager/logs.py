@@ -108,13 +108,14 @@ class Together(logging.StreamHandler[TextIO]):
     def __init__(self, stream: TextIO) -> None:
         super().__init__(stream)
         self._lines: list[str] = []
+        self._flushed_by: asyncio.AbstractEventLoop | None = None
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
             self._lines.append(self.format(record))
             if record.levelno >= logging.WARNING:
                 self.flush()
-            elif len(self._lines) == 1:
+            else:
                 self._flush_later()
         except Exception:  # noqa: BLE001 as every handler: a line that cannot be written stops nobody
             self.handleError(record)
@@ -122,15 +123,20 @@ class Together(logging.StreamHandler[TextIO]):
     def flush(self) -> None:
         with self.lock or nullcontext():
             lines, self._lines = self._lines, []
+            self._flushed_by = None
             if lines:
                 self.stream.write("\n".join(lines) + "\n")
         super().flush()
 
     def _flush_later(self) -> None:
         try:
-            asyncio.get_running_loop().call_soon(self.flush)
+            loop = asyncio.get_running_loop()
         except RuntimeError:
             self.flush()
+            return
+        if self._flushed_by is not loop:  # a loop that ended with lines left does not flush them
+            self._flushed_by = loop
+            loop.call_soon(self.flush)
 
 
 def _put_request_id(record: logging.LogRecord) -> bool:

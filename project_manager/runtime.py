@@ -36,10 +36,10 @@ from project_manager.contract import commands, faults
 from project_manager.contract.fields import Command
 from project_manager.domain.actors import SYSTEM, Actor
 from project_manager.domain.errors import Internal, LockHeld, NotReady, ProjectManagerError, ShuttingDown, StaleFence
-from project_manager.guests import Guests
 from project_manager.hub import Closed, Event, Hub, Resync, Subscription
 from project_manager.logs import log_action
 from project_manager.metrics import Metrics
+from project_manager.open_streams import OpenStreams
 from project_manager.operations.definition import Kind, Operation
 from project_manager.services import leases, tokens
 from project_manager.store import agents, answers, events, meta
@@ -70,7 +70,7 @@ class Runtime:
         self.metrics = metrics
         self.started_at = monotonic()
         self.tickets: set[int] = set()
-        self.guests = Guests()
+        self.open_streams = OpenStreams()
         self._seen: dict[str, int] = {}
         self._notices = Notices()
         self._identified: dict[str | None, tuple[float, Actor]] = {}
@@ -362,7 +362,8 @@ async def _kept(runtime: Runtime, kind: str) -> AsyncIterator[None]:
             tasks.start_soon(housekeeping.heartbeat, runtime.database, kind, runtime.tickets)
             if kind == "serve":
                 tasks.start_soon(housekeeping.follow_backups, runtime.database, runtime.metrics)
-                tasks.start_soon(partial(runtime.guests.watch, runtime.read, required=runtime.settings.auth_required))
+                required = runtime.settings.auth_required
+                tasks.start_soon(partial(runtime.open_streams.watch, runtime.read, required=required))
             if kind != "command":
                 tasks.start_soon(partial(housekeeping.maintain, runtime.database, event_days=days))
             try:

@@ -1,7 +1,7 @@
 """Calls that wait: for a task, first come first served, and for events. They wait on the loop and hold no thread."""
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -113,7 +113,7 @@ def _gives_back(answer: Answer) -> Callable[[Tx], object]:
 
 
 @contextmanager
-def _said(step: str) -> Any:
+def _said(step: str) -> Iterator[None]:
     """A last step that fails must not take the place of what was answered: its effect comes by itself in time."""
     try:
         yield

@@ -72,8 +72,8 @@ Direct = Callable[[Scope, str, str, Mapping[str, object]], Awaitable[Answered]]
 """Calls a tool by scope, protocol version, name and arguments, without the SDK in between."""
 
 
-Staying = Callable[[Scope, Callable[[], None]], AbstractContextManager[None]]
-"""Around a stream: calls the second argument when who opened it is not welcome any more."""
+Registered = Callable[[Scope, Callable[[], None]], AbstractContextManager[None]]
+"""Around a stream: calls the second argument when who opened it is not let in any more."""
 
 
 def _nobody_asks(_scope: Scope, _end: Callable[[], None]) -> AbstractContextManager[None]:
@@ -101,7 +101,7 @@ class DoorServer(Server[Any]):
         draining: anyio.Event | None = None,
         direct: Direct | None = None,
         streams: "Streams | None" = None,
-        staying: Staying = _nobody_asks,
+        registered: Registered = _nobody_asks,
         **handlers: Any,
     ) -> None:
         if listen is not None:
@@ -111,7 +111,7 @@ class DoorServer(Server[Any]):
         self.listen = listen
         self.direct = direct
         self.streams = streams
-        self.staying = staying
+        self.registered = registered
         self.draining = draining or anyio.Event()
         self.without_tracing()
 

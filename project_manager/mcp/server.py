@@ -15,8 +15,8 @@ from project_manager.mcp.resources import Resources
 from project_manager.mcp.sdk import DoorServer
 from project_manager.mcp.subscriptions import STUCK_SECONDS, Subscriptions
 from project_manager.mcp.tools import Tools
+from project_manager.resource_subscriptions import ResourceSubscriptions
 from project_manager.runtime import Runtime
-from project_manager.wishes import Wishes
 
 
 class ProductServer(DoorServer):
@@ -30,7 +30,7 @@ class ProductServer(DoorServer):
 def build_server(runtime: Runtime, *, stuck_seconds: float = STUCK_SECONDS) -> ProductServer:
     """The server that every transport of this process serves."""
     draining = anyio.Event()
-    subscriptions = Subscriptions(runtime.hub, Wishes(runtime), stuck_seconds)
+    subscriptions = Subscriptions(runtime.hub, ResourceSubscriptions(runtime), stuck_seconds)
     tools = Tools(runtime, draining)
     resources = Resources(runtime, subscriptions)
     prompts = Prompts(resources)
@@ -49,7 +49,7 @@ def build_server(runtime: Runtime, *, stuck_seconds: float = STUCK_SECONDS) -> P
         quiet=tools.is_quiet,
         direct=tools.call_directly,
         draining=draining,
-        staying=lambda scope, end: runtime.guests.staying(secret_of(scope), end),
+        registered=lambda scope, end: runtime.open_streams.registered(secret_of(scope), end),
         lifespan=lifespan,
         on_list_tools=tools.listed,
         on_call_tool=tools.call,

@@ -1,9 +1,9 @@
 """Changes of resources, from the event hub to clients of both eras.
 
-2026: a listen stream takes them from the bus. 2025: a legacy SSE or stdio connection keeps its wishes with itself; a
-session over HTTP may reach any instance with each request, so that its wishes are in the database, and whichever
-instance holds its stream looks there when something has changed. Each 2025 client has a pending set and a sender of
-its own, so that one which does not read delays nobody, and a resource that changes often is announced once.
+2026: a listen stream takes them from the bus. 2025: a legacy SSE or stdio connection keeps its subscriptions with
+itself; a session over HTTP may reach any instance with each request, so that its subscriptions are in the database, and
+whichever instance holds its stream looks there when something has changed. Each 2025 client has a pending set and a
+sender of its own, so that one which does not read delays nobody, and a resource that changes often is announced once.
 """
 
 import logging
@@ -21,7 +21,7 @@ from project_manager.domain.errors import ProjectManagerError
 from project_manager.hub import Closed, Event, Hub, Overflow, Resync
 from project_manager.logs import Trouble
 from project_manager.mcp.sdk import Client
-from project_manager.wishes import Wish, Wishes
+from project_manager.resource_subscriptions import ResourceSubscription, ResourceSubscriptions
 
 log = logging.getLogger(__name__)
 
@@ -76,7 +76,7 @@ class _Sender:
 
 @dataclass(eq=False)
 class _Connection:
-    """A legacy SSE or stdio connection with its wishes."""
+    """A legacy SSE or stdio connection with its subscriptions."""
 
     sender: _Sender
     uris: set[str] = field(default_factory=set)
@@ -110,15 +110,15 @@ class _Bus(InMemorySubscriptionBus):
 
 
 class _Streams:
-    """The streams of sessions that this instance holds, and what their sessions wish to hear of."""
+    """The streams of sessions that this instance holds, and what their sessions subscribed to."""
 
-    def __init__(self, wishes: Wishes) -> None:
-        self._wishes = wishes
+    def __init__(self, stored: ResourceSubscriptions) -> None:
+        self._stored = stored
         self._held: dict[str, _Stream] = {}
         self._changed: set[str] = set()
         self._begun: set[str] = set()
         self._wake = anyio.Event()
-        self._trouble = Trouble(log, "wishes_failed", "subscriptions cannot be read")
+        self._trouble = Trouble(log, "subscriptions_failed", "subscriptions cannot be read")
 
     def __len__(self) -> int:
         return len(self._held)
@@ -127,7 +127,9 @@ class _Streams:
         return self._held.get(session_id)
 
     def enter(self, session_id: str, stream: _Stream) -> None:
-        """From now on the session hears of changes here, and at once of all it wished for: it may have missed some."""
+        """From now on the session hears of changes here, and at once of all its subscriptions: it may have missed
+        some.
+        """
         self._held[session_id] = stream
         self._begin([session_id])
 
@@ -150,15 +152,15 @@ class _Streams:
         self._wake.set()
 
     async def announce(self) -> None:
-        """Looks for those who wish to hear of what changed; not for each change, but some times a second."""
+        """Looks for the subscribers of what changed; not for each change, but some times a second."""
         while True:
             await self._wake.wait()
             self._wake = anyio.Event()
             begun, self._begun = self._begun, set()
             changed, self._changed = self._changed, set()
             try:
-                self._offer(await self._wishes.of(begun) if begun else ())
-                self._offer(await self._wishes.wanting(changed) if changed and self._held else ())
+                self._offer(await self._stored.of(begun) if begun else ())
+                self._offer(await self._stored.wanting(changed) if changed and self._held else ())
                 self._trouble.is_over()
             except ProjectManagerError as error:
                 self._trouble.goes_on(error.message)
@@ -166,33 +168,33 @@ class _Streams:
                 self.changed(changed)
             await anyio.sleep(LOOK_EVERY_SECONDS)
 
-    def _offer(self, wishes: Iterable[Wish]) -> None:
-        for wish in wishes:
-            stream = self._held.get(wish.session_id)
-            if stream is not None and stream.owner == wish.owner:
-                stream.sender.offer(wish.uri)
+    def _offer(self, subscriptions: Iterable[ResourceSubscription]) -> None:
+        for one in subscriptions:
+            stream = self._held.get(one.session_id)
+            if stream is not None and stream.owner == one.owner:
+                stream.sender.offer(one.uri)
 
     async def keep(self) -> None:
-        """Says from time to time that these sessions listen still, lest their wishes be forgotten."""
+        """Says from time to time that these sessions listen still, lest their subscriptions be forgotten."""
         while True:
             await anyio.sleep(KEEP_EVERY_SECONDS)
             try:
                 if self._held:
-                    await self._wishes.keep(list(self._held))
+                    await self._stored.keep(list(self._held))
             except ProjectManagerError as error:
-                log.warning("subscriptions cannot be kept now: %s", error.message, extra={"action": "wishes_failed"})
+                _warn("subscriptions cannot be kept now", error)
 
 
 class Subscriptions:
-    """Who wants to hear of which resource."""
+    """Who is subscribed to which resource."""
 
-    def __init__(self, hub: Hub, wishes: Wishes, stuck_seconds: float = STUCK_SECONDS) -> None:
+    def __init__(self, hub: Hub, stored: ResourceSubscriptions, stuck_seconds: float = STUCK_SECONDS) -> None:
         self._hub = hub
-        self._wishes = wishes
+        self._stored = stored
         self._stuck_seconds = stuck_seconds
         self._bus = _Bus()
         self._connections: dict[int, _Connection] = {}
-        self._streams = _Streams(wishes)
+        self._streams = _Streams(stored)
         self._tasks: anyio.abc.TaskGroup | None = None
         self.listen = ListenHandler(self._bus, max_subscriptions=1024)
 
@@ -217,7 +219,7 @@ class Subscriptions:
     async def subscribe(self, client: Client, uri: str, owner: str) -> None:
         """From now on the client hears of changes of `uri`. Raises TooManySubscriptions, ProjectManagerError."""
         if client.session_id is not None:
-            if not await self._wishes.add(Wish(uri, client.session_id, owner), MAX_URIS):
+            if not await self._stored.add(ResourceSubscription(uri, client.session_id, owner), MAX_URIS):
                 raise TooManySubscriptions
             return
         connection = self._connections.get(id(client))
@@ -231,7 +233,7 @@ class Subscriptions:
     async def unsubscribe(self, client: Client, uri: str, owner: str) -> None:
         """From now on it does not. Raises ProjectManagerError."""
         if client.session_id is not None:
-            await self._wishes.remove(Wish(uri, client.session_id, owner))
+            await self._stored.remove(ResourceSubscription(uri, client.session_id, owner))
             return
         connection = self._connections.get(id(client))
         if connection is not None:
@@ -247,9 +249,9 @@ class Subscriptions:
     async def end_session(self, session_id: str, owner: str) -> None:
         """Its client has ended it."""
         try:
-            await self._wishes.end_session(session_id, owner)
+            await self._stored.end_session(session_id, owner)
         except ProjectManagerError as error:  # they are forgotten in time, and nobody hears of them before
-            log.warning("subscriptions cannot be removed: %s", error.message, extra={"action": "wishes_failed"})
+            _warn("subscriptions cannot be removed", error)
 
     def _sender(self, client: Client) -> _Sender:
         sender = _Sender(client, self._stuck_seconds)
@@ -284,6 +286,10 @@ class Subscriptions:
                 if uri in connection.uris:
                     connection.sender.offer(uri)
             await self._bus.publish(ResourceUpdated(uri=uri))
+
+
+def _warn(what: str, error: ProjectManagerError) -> None:
+    log.warning("%s: %s", what, error.message, extra={"action": "subscriptions_failed"})
 
 
 def uris_of(events: Iterable[Event]) -> dict[str, None]:

@@ -188,7 +188,7 @@ class McpDoor:
             stream = Stream(whole)
             self._streams.add(stream)
             try:
-                with self._server.staying(scope, stream.end):
+                with self._server.registered(scope, stream.end):
                     yield stream
             finally:
                 self._streams.discard(stream)

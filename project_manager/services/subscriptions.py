@@ -1,4 +1,4 @@
-"""Use cases of the sessions of MCP: of which resources they want to hear, whichever instance a request reaches."""
+"""Use cases of the sessions of MCP: to which resources they are subscribed, whichever instance a request reaches."""
 
 from collections.abc import Collection
 
@@ -7,7 +7,7 @@ from project_manager.store.subscriptions import SubscriptionRow
 from project_manager.store.transaction import Tx
 
 KEPT_MS = 24 * 3_600_000
-"""How long the wishes of a session are kept of which nothing is heard."""
+"""How long the subscriptions of a session are kept of which nothing is heard."""
 
 
 def subscribe(tx: Tx, session_id: str, uri: str, owner: str, limit: int) -> bool:
@@ -27,12 +27,12 @@ def end_session(tx: Tx, session_id: str, owner: str) -> None:
 
 
 def of_sessions(tx: Tx, sessions: Collection[str]) -> list[SubscriptionRow]:
-    """What these sessions want to hear of."""
+    """What these sessions are subscribed to."""
     return subscriptions.of(tx, sessions)
 
 
 def wanting(tx: Tx, uris: Collection[str]) -> list[SubscriptionRow]:
-    """Who wants to hear of these resources."""
+    """Who is subscribed to these resources."""
     return subscriptions.to(tx, uris)
 
 

@@ -111,7 +111,7 @@ class Updates:
         self, wish: FollowEvents, send: Send, outcome: list[str], whole: anyio.CancelScope, secret: str | None
     ) -> None:
         try:
-            with anyio.CancelScope() as unwelcome, self._runtime.guests.staying(secret, unwelcome.cancel):
+            with anyio.CancelScope() as unwelcome, self._runtime.open_streams.registered(secret, unwelcome.cancel):
                 await self._follow(wish, send)
             outcome[0] = "revoked" if secret is not None else "uninvited"
             await _close(send, UNAUTHORIZED_CLOSE, _UNWELCOME[secret is not None])

@@ -314,6 +314,7 @@ def test_a_restored_database_belongs_to_whom_it_belonged_before(database: Path, 
         (this_host(), 2**22 + 1, 0, False),
         (f"{socket.gethostname()}@another-machine", 2**22 + 1, 0, True),
     ],
+    ids=["elsewhere", "elsewhere-long-ago", "here", "here-but-gone", "another-machine-of-this-name"],
 )
 def test_a_restore_is_refused_while_an_instance_gives_signs_of_life(
     database: Path, tmp_path: Path, host: str, pid: int, age: int, refused: bool

@@ -29,8 +29,8 @@ from project_manager.housekeeping import _forget_old
 from project_manager.mcp import sdk, subscriptions
 from project_manager.mcp.prompts import PROMPTS
 from project_manager.mcp.server import build_server
+from project_manager.resource_subscriptions import ResourceSubscription, ResourceSubscriptions
 from project_manager.runtime import open_runtime
-from project_manager.wishes import Wish, Wishes
 from tests.contract.mcp_product import ERAS, PATIENCE, Agent, Product, agent, product
 from tests.desk import MovableClock
 from tests.e2e.mcp_listener import Listener, Wire, call, listening, modern, wire
@@ -275,20 +275,20 @@ async def test_a_client_that_cannot_be_told_harms_nobody_else(
     assert "a client cannot be told of a change" in caplog.messages
 
 
-async def test_wishes_that_cannot_be_read_for_a_while_are_told_of_once_and_met_afterwards(
+async def test_subscriptions_that_cannot_be_read_for_a_while_are_told_of_once_and_met_afterwards(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    read_wishes = Wishes.wanting
+    read_stored = ResourceSubscriptions.wanting
     tries: list[object] = []
 
-    async def fail_for_a_while(wishes: Wishes, uris: Collection[str]) -> Any:
+    async def fail_for_a_while(stored: ResourceSubscriptions, uris: Collection[str]) -> Any:
         tries.append(uris)
         if len(tries) <= 5:
             raise QueueFull("1024 reads wait already")
-        return await read_wishes(wishes, uris)
+        return await read_stored(stored, uris)
 
     monkeypatch.setattr(subscriptions, "LOOK_EVERY_SECONDS", 0.001)
-    monkeypatch.setattr(Wishes, "wanting", fail_for_a_while)
+    monkeypatch.setattr(ResourceSubscriptions, "wanting", fail_for_a_while)
     async with (
         product(tmp_path) as made,
         listening(made.server) as listener,
@@ -382,15 +382,15 @@ async def test_nobody_hears_of_what_was_unsubscribed(tmp_path: Path) -> None:
 
 async def test_nothing_is_kept_of_subscribers_that_left(tmp_path: Path) -> None:
     async with product(tmp_path) as made, listening(made.server) as listener:
-        wishes = Wishes(made.runtime)
+        stored = ResourceSubscriptions(made.runtime)
         for target in (f"{listener.url}/mcp", sse_client(f"{listener.url}/sse")):
             async with Client(target, mode="legacy") as client:
                 await subscribe(client, "pm://task/1")
                 await _until_known(made, 1)
                 over_http = isinstance(target, str)
-                assert len(await wishes.wanting(["pm://task/1"])) == (1 if over_http else 0)
+                assert len(await stored.wanting(["pm://task/1"])) == (1 if over_http else 0)
             await _until_known(made, 0)
-            assert await wishes.wanting(["pm://task/1"]) == []
+            assert await stored.wanting(["pm://task/1"]) == []
 
 
 async def _until_known(made: Product, number: int) -> None:
@@ -401,7 +401,7 @@ async def _until_known(made: Product, number: int) -> None:
 
 async def test_what_somebody_else_wished_for_under_the_same_session_is_not_told(tmp_path: Path) -> None:
     async with product(tmp_path) as made, listening(made.server) as listener, an_ear(listener, "/mcp") as ear:
-        await Wishes(made.runtime).add(Wish("pm://agent/ann", ear.session, "mallory"), 1)
+        await ResourceSubscriptions(made.runtime).add(ResourceSubscription("pm://agent/ann", ear.session, "mallory"), 1)
         await ear.subscribe("pm://agent/bob")
         async with wire(listener) as bare:
             await bare.post_modern(call("create_task", name="one", project_name="p"))
@@ -414,25 +414,25 @@ async def test_what_somebody_else_wished_for_under_the_same_session_is_not_told(
 
 async def test_a_session_subscribes_to_a_bounded_number_of_resources(tmp_path: Path) -> None:
     async with product(tmp_path) as made:
-        wishes = Wishes(made.runtime)
+        stored = ResourceSubscriptions(made.runtime)
         for number in range(3):
-            assert await wishes.add(Wish(f"pm://task/{number}", "s", "ann"), 3)
-        assert not await wishes.add(Wish("pm://task/3", "s", "ann"), 3)
-        assert await wishes.add(Wish("pm://task/3", "t", "ann"), 3)
+            assert await stored.add(ResourceSubscription(f"pm://task/{number}", "s", "ann"), 3)
+        assert not await stored.add(ResourceSubscription("pm://task/3", "s", "ann"), 3)
+        assert await stored.add(ResourceSubscription("pm://task/3", "t", "ann"), 3)
 
 
-async def test_the_wishes_of_a_session_that_is_silent_for_a_day_are_forgotten(tmp_path: Path) -> None:
+async def test_the_subscriptions_of_a_session_that_is_silent_for_a_day_are_forgotten(tmp_path: Path) -> None:
     clock = MovableClock()
     loaded = load({"DATABASE_PATH": str(tmp_path / "pm.db")}, {})
     async with open_runtime(loaded.settings, clock=clock) as runtime:
-        wishes = Wishes(runtime)
+        stored = ResourceSubscriptions(runtime)
         for session in ("listening", "silent"):
-            await wishes.add(Wish("pm://task/1", session, "ann"), 3)
+            await stored.add(ResourceSubscription("pm://task/1", session, "ann"), 3)
         clock.advance(23 * 3600)
-        await wishes.keep(["listening"])
+        await stored.keep(["listening"])
         clock.advance(2 * 3600)
         await runtime.database.writer.run("maintain", partial(_forget_old, event_days=90), SYSTEM, "")
-        assert [wish.session_id for wish in await wishes.wanting(["pm://task/1"])] == ["listening"]
+        assert [one.session_id for one in await stored.wanting(["pm://task/1"])] == ["listening"]
 
 
 async def test_a_subscriber_that_does_not_read_delays_nobody(tmp_path: Path) -> None:

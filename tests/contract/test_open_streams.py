@@ -7,26 +7,26 @@ import anyio
 import anyio.abc
 import pytest
 
-from project_manager import guests
+from project_manager import open_streams
 from project_manager.domain.errors import QueueFull
-from project_manager.guests import Guests
+from project_manager.open_streams import OpenStreams
 from project_manager.store.transaction import Tx
 from tests.desk import PATIENCE, Desk
 
 
 @pytest.fixture(autouse=True)
 def looks_often(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(guests, "LOOK_EVERY_SECONDS", 0.001)
+    monkeypatch.setattr(open_streams, "LOOK_EVERY_SECONDS", 0.001)
 
 
 def fail(*_arguments: object) -> Any:
     raise ZeroDivisionError
 
 
-async def until_ended(desk: Desk, read: guests.Read, first_end: Callable[[], object] = lambda: None) -> None:
+async def until_ended(desk: Desk, read: open_streams.Read, first_end: Callable[[], object] = lambda: None) -> None:
     """Two streams are open with a token that lets nobody in; returns when the second one is ended."""
-    present, ended = Guests(), anyio.Event()
-    with anyio.fail_after(PATIENCE), present.staying("revoked", first_end), present.staying("revoked", ended.set):
+    present, ended = OpenStreams(), anyio.Event()
+    with anyio.fail_after(PATIENCE), present.registered("revoked", first_end), present.registered("revoked", ended.set):
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(lambda: present.watch(read, required=True))
             await ended.wait()

@@ -29,15 +29,15 @@ class Read(Protocol):
     def __call__(self, name: str, work: Callable[[Tx], Any], /) -> Awaitable[Any]: ...
 
 
-class Guests:
+class OpenStreams:
     """The open streams, by the secret that they came in with; None for those who came without one."""
 
     def __init__(self) -> None:
         self._ends: dict[Secret, dict[object, End]] = {}
-        self._trouble = Trouble(log, "welcome_failed", "tokens cannot be looked at")
+        self._trouble = Trouble(log, "open_streams_failed", "tokens cannot be looked at")
 
     @contextmanager
-    def staying(self, secret: Secret, end: End) -> Iterator[None]:
+    def registered(self, secret: Secret, end: End) -> Iterator[None]:
         """Calls `end` within a few seconds when the secret does not let in any more."""
         stream = object()
         self._ends.setdefault(secret, {})[stream] = end
@@ -50,18 +50,18 @@ class Guests:
                 del self._ends[secret]
 
     async def watch(self, read: Read, *, required: bool) -> None:
-        """Looks from time to time who is still welcome. `required`: nobody is without a token."""
+        """Looks from time to time who is still let in. `required`: nobody is without a token."""
         while True:
             await anyio.sleep(LOOK_EVERY_SECONDS)
             try:
                 if self._ends:
                     await self._look(read, required)
             except Exception:
-                log.exception("open streams cannot be looked at", extra={"action": "welcome_failed"})
+                log.exception("open streams cannot be looked at", extra={"action": "open_streams_failed"})
 
     async def _look(self, read: Read, required: bool) -> None:
         try:
-            gone = await read("welcome", partial(_unwelcome, secrets=list(self._ends), required=required))
+            gone = await read("who_is_let_in", partial(_refused, secrets=list(self._ends), required=required))
         except ProjectManagerError as error:  # nobody is sent away because the database does not answer
             self._trouble.goes_on(error.message)
             return
@@ -78,14 +78,14 @@ def _call(end: End) -> None:
     try:
         end()
     except Exception:
-        log.exception("an open stream cannot be ended", extra={"action": "welcome_failed"})
+        log.exception("an open stream cannot be ended", extra={"action": "open_streams_failed"})
 
 
-def _unwelcome(tx: Tx, *, secrets: list[Secret], required: bool) -> list[Secret]:
-    return [secret for secret in secrets if not _is_welcome(tx, secret, required)]
+def _refused(tx: Tx, *, secrets: list[Secret], required: bool) -> list[Secret]:
+    return [secret for secret in secrets if not _is_let_in(tx, secret, required)]
 
 
-def _is_welcome(tx: Tx, secret: Secret, required: bool) -> bool:
+def _is_let_in(tx: Tx, secret: Secret, required: bool) -> bool:
     try:
         tokens.identify(tx, secret, required=required)
     except Unauthorized:
