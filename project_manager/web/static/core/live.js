@@ -125,7 +125,10 @@ function polled(answer) {
 async function poll() {
   try {
     for (let round = 0; round < POLLS; round += 1) {
-      polled(await get("/api/events", { since: state.seq, epoch: state.epoch, limit: 500, wait_seconds: round ? POLL_SECONDS : 0 }));
+      const since = state.seq;
+      const answer = await get("/api/events", { since, epoch: state.epoch, limit: 500, wait_seconds: round ? POLL_SECONDS : 0 });
+      // A board that was read anew meanwhile may be from before what was asked for: there would be a gap.
+      if (since <= state.seq) polled(answer);
       if (line.socket) return;
     }
     reconnect();

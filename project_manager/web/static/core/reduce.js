@@ -8,6 +8,8 @@ export function initialState() {
   return {
     loaded: false,
     failure: null,
+    // How far a board that comes in pages is read: { read, total }, in tasks.
+    loading: null,
     projects: new Map(),
     epics: new Map(),
     tasks: new Map(),
@@ -91,10 +93,14 @@ function loadBoard(state, board) {
   state.shortened = board.tasks.some((task) => task.description_truncated);
   state.seq = board.seq;
   state.epoch = board.epoch;
+  // What came while the board was read comes again.
+  state.events = state.events.filter((event) => event.seq <= board.seq);
+  state.loading = null;
   state.loaded = true;
   state.failure = null;
   state.revision.tasks += 1;
   state.revision.plans += 1;
+  state.revision.events += 1;
 }
 
 /** What the event itself says about its task. */
@@ -159,6 +165,9 @@ function addHistory(state, events) {
 
 const REDUCERS = {
   board: (state, { board }) => loadBoard(state, board),
+  loading: (state, { read, total }) => {
+    state.loading = { read, total };
+  },
   failure: (state, { error }) => {
     state.failure = error;
   },

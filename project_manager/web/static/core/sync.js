@@ -1,10 +1,10 @@
 // Keeps the store true: loads the board, turns events into coalesced reads of what they touched, watches running leases.
 import { get } from "./api.js";
-import { everySecond, serverNow, setServerTime } from "./clock.js";
+import { everySecond, serverNow } from "./clock.js";
+import { PER_CALL, everyItem, pagedBoard } from "./pages.js";
 import { neighbours } from "./reduce.js";
 import { dispatch, state, watch } from "./store.js";
 
-const PER_CALL = 500;
 const GATHER_MS = 40;
 const SEARCH_MS = 250;
 const RETRY_MS = 2000;
@@ -14,10 +14,17 @@ const dirty = { tasks: new Set(), projects: new Set(), epics: new Set() };
 let running = false;
 let scheduled = false;
 
+async function wholeBoard() {
+  try {
+    return await get("/api/board/state");
+  } catch (error) {
+    if (error.code !== "answer_too_large") throw error;
+    return pagedBoard((read, total) => dispatch({ type: "loading", read, total }));
+  }
+}
+
 export async function loadBoard() {
-  const began = performance.now();
-  const board = await get("/api/board/state");
-  if (board.server_time) setServerTime(board.server_time, (performance.now() - began) / 2);
+  const board = await wholeBoard();
   for (const kind of Object.values(dirty)) kind.clear();
   dispatch({ type: "board", board });
 }
@@ -45,20 +52,8 @@ function takeTasks() {
   return ids;
 }
 
-/** All rows of a list of tasks: a page ends early where its texts are long. */
-async function everyTask(filters) {
-  const items = [];
-  let cursor;
-  do {
-    const page = await get("/api/tasks", { ...filters, limit: PER_CALL, cursor });
-    items.push(...page.items);
-    cursor = page.next_cursor;
-  } while (cursor);
-  return items;
-}
-
 async function readTasks(ids) {
-  const tasks = await everyTask({ ids: ids.join(",") });
+  const tasks = await everyItem("/api/tasks", { ids: ids.join(",") });
   const found = new Set(tasks.map((task) => task.id));
   // A write of ours that began meanwhile has painted what it will do; it reads its task again when it is done.
   const settled = (id) => !state.pending.has(id);
@@ -81,7 +76,7 @@ export async function readPlan(kind, id) {
 
 /** What is searched for may stand in a part of a description that is not here: the server says which tasks have it. */
 async function searchFurther(q) {
-  const tasks = await everyTask({ q, fields: "id" });
+  const tasks = await everyItem("/api/tasks", { q, fields: "id" });
   if (state.route.q === q) dispatch({ type: "found", q, ids: new Set(tasks.map((task) => task.id)) });
 }
 

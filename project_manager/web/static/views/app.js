@@ -1,4 +1,5 @@
 // The page: bar, view, drawer, dialogs.
+import { count, plural } from "../core/format.js";
 import { html, useEffect, useErrorBoundary } from "../core/html.js";
 import { retryNow } from "../core/live.js";
 import { useStore } from "../core/store.js";
@@ -31,8 +32,15 @@ function Dialogs() {
   return dialogs.map(({ id, kind, props }) => html`<${DIALOGS[kind]} key=${id} id=${id} ...${props} />`);
 }
 
+/** A board that comes in pages takes a while: says why, and how far it is. */
+function Progress({ read, total }) {
+  return html`<div class="loading" data-testid="loading"><p role="status">This board is large and is read in parts.</p>
+    <p><progress aria-label="Tasks read" value=${read} max=${total}></progress> ${count(read)} of ${plural(total, "task")}</p></div>`;
+}
+
 function Skeleton() {
-  return html`<div class="skeleton" role="status" aria-label="Loading the board">${[5, 3, 4, 2, 1].map((cards, column) => html`<div key=${column} class="column">${Array.from({ length: cards }, (_, card) => html`<div key=${card} class="bone"></div>`)}</div>`)}</div>`;
+  const loading = useStore((state) => state.loading);
+  return html`${loading && html`<${Progress} ...${loading} />`}<div class="skeleton" role="status" aria-label="Loading the board">${[5, 3, 4, 2, 1].map((cards, column) => html`<div key=${column} class="column">${Array.from({ length: cards }, (_, card) => html`<div key=${card} class="bone"></div>`)}</div>`)}</div>`;
 }
 
 function Failure({ error }) {

@@ -1,0 +1,99 @@
+"""A board that is larger than the server puts into one answer is read in pages, and followed like any other."""
+
+import re
+from collections.abc import Callable, Iterator
+
+import pytest
+from playwright.sync_api import Browser, Route, expect
+
+from project_manager.domain import errors
+from project_manager.web.errors import body_of, status_of
+from tests.e2e.browser import Team, chromium, dashboard
+from tests.e2e.service import Service
+
+Start = Callable[..., Service]
+CRITERIA = ["😀" * 200] * 64
+"""As much as a task may have of what the board does not shorten: 51,200 bytes."""
+TASKS = 660
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium() as launched:
+        yield launched
+
+
+@pytest.fixture
+def service(start_service: Start) -> Service:
+    return start_service()
+
+
+@pytest.fixture
+def team(service: Service) -> Team:
+    return Team(service)
+
+
+@pytest.fixture
+def crowd(service: Service, team: Team) -> int:
+    """A project with more than 32 MB of tasks, numbered from 1; the last has a long description."""
+    project = team.project()
+    for first in range(1, TASKS, 20):
+        tasks = [{"name": f"Task {number}", "acceptance": CRITERIA} for number in range(first, first + 20)]
+        team.send("POST", "/api/tasks/bulk", {"project_id": project, "tasks": tasks})
+    team.send("PATCH", f"/api/tasks/{TASKS}", {"description": "And so on. " * 100 + "It ends with zanzibar."})
+    with service.http() as client:
+        refusal = client.get("/api/board/state")
+    assert (refusal.status_code, refusal.json()["code"]) == (413, "answer_too_large")
+    return project
+
+
+def test_a_board_too_large_for_one_answer_is_read_in_pages_and_misses_nothing(
+    service: Service, browser: Browser, team: Team, crowd: int
+) -> None:
+    pages: list[Route] = []
+
+    def hold_the_second(route: Route) -> None:
+        pages.append(route)
+        if len(pages) > 1:
+            route.continue_()
+
+    with dashboard(service, browser) as tab:
+        tab.page.route(re.compile("/api/tasks.*cursor="), hold_the_second)
+        with tab.page.expect_request(re.compile("/api/tasks.*cursor=")):
+            tab.page.goto(service.url)
+        expect(tab.page.get_by_test_id("loading")).to_contain_text(f"of {TASKS} tasks")
+        tab.expect_face("connecting")
+        team.claim(1, "claude-7")
+        team.send("DELETE", "/api/tasks/2")
+        late = team.task(team.project("Later"), "Made meanwhile")
+        pages[0].continue_()
+        tab.expect_face("live")
+        expect(tab.page.get_by_test_id("loading")).to_have_count(0)
+        expect(tab.card_in("IN_PROGRESS", 1)).to_contain_text("claude-7")
+        expect(tab.column("TODO").get_by_test_id("count")).to_have_text(str(TASKS - 1))
+        expect(tab.card(2)).to_have_count(0)
+        tab.page.get_by_test_id("search").fill("made meanwhile")
+        expect(tab.card_in("TODO", late)).to_contain_text("Ready")
+        tab.page.get_by_test_id("search").fill("zanzibar")
+        expect(tab.card(TASKS)).to_be_visible()
+        team.claim(TASKS, "codex-2")
+        expect(tab.card_in("IN_PROGRESS", TASKS)).to_contain_text("codex-2")
+        tab.card(TASKS).click()
+        expect(tab.drawer).to_contain_text("It ends with zanzibar.")
+
+
+def test_any_other_refusal_of_the_board_is_shown_and_nothing_is_read_instead(
+    service: Service, browser: Browser, team: Team
+) -> None:
+    team.task(team.project(), "Out of sight")
+    refusal = errors.BodyTooLarge("the board was refused")
+    read: list[str] = []
+    with dashboard(service, browser) as tab:
+        tab.page.on("request", lambda request: read.append(request.url) if "/api/tasks" in request.url else None)
+        tab.page.route(
+            "**/api/board/state",
+            lambda route: route.fulfill(status=status_of(refusal), body=body_of(refusal, "r-1")),
+        )
+        tab.page.goto(service.url)
+        expect(tab.page.get_by_test_id("failure")).to_contain_text("the board was refused")
+        assert read == []
