@@ -1,32 +1,15 @@
 """The dashboard's line to the server: what it shows is true, or says since when it is not."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
-import pytest
 from playwright.sync_api import Browser, WebSocketRoute, expect
 
-from tests.e2e.browser import Dashboard, Team, chromium, dashboard
+from tests.e2e.dashboard.browser import Dashboard, Team, dashboard
 from tests.e2e.service import Service
 
 Start = Callable[..., Service]
 MARK = "document.documentElement.dataset.sameDocument = 'yes'"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as launched:
-        yield launched
-
-
-@pytest.fixture
-def service(start_service: Start) -> Service:
-    return start_service()
-
-
-@pytest.fixture
-def team(service: Service) -> Team:
-    return Team(service)
 
 
 def expect_no_reload(tab: Dashboard) -> None:

@@ -1,32 +1,30 @@
 """What the dashboard says is true, and said to a person."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, expect
 
-from tests.e2e.browser import Team, chromium, dashboard
 from tests.e2e.command_line import CommandLine
+from tests.e2e.dashboard.browser import Team, dashboard
 from tests.e2e.service import Service
 
 Start = Callable[..., Service]
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as launched:
-        yield launched
+def other(shared_team: Team) -> int:
+    return shared_team.task(shared_team.project("Elsewhere"), "Something else")
 
 
-@pytest.fixture
-def service(start_service: Start) -> Service:
-    return start_service()
-
-
-@pytest.fixture
-def team(service: Service) -> Team:
-    return Team(service)
+@pytest.fixture(scope="module")
+def wanted(shared_team: Team, other: int) -> int:
+    """Task 2, with everything that the search looks at."""
+    fields = {"external_key": "SHOP-117", "description": "Half of the cents vanish", "labels": ["urgent-label"]}
+    task = shared_team.task(shared_team.project(), "Rounding error", **fields)
+    shared_team.claim(task, "codex-3", 3000)
+    return task
 
 
 def test_the_badge_counts_what_the_page_lists(service: Service, browser: Browser, team: Team) -> None:
@@ -114,10 +112,9 @@ def test_a_person_who_holds_a_task_is_shown_as_a_person(start_service: Start, br
 @pytest.mark.parametrize(("part", "button"), [("project", "Show all projects"), ("epic", "Show all epics")])
 @pytest.mark.parametrize("view", ["board", "needs", "activity", "graph"])
 def test_a_link_to_what_is_gone_says_so_and_offers_the_way_back(
-    service: Service, browser: Browser, team: Team, part: str, button: str, view: str
+    shared: Service, browser: Browser, other: int, part: str, button: str, view: str
 ) -> None:
-    task = team.task(team.project(), "Still here")
-    with dashboard(service, browser) as tab:
+    with dashboard(shared, browser) as tab:
         tab.open(f"/?view={view}&{part}=777")
         expect(tab.page.get_by_test_id("unknown")).to_contain_text(f"There is no such {part}")
         if part == "project":
@@ -126,7 +123,7 @@ def test_a_link_to_what_is_gone_says_so_and_offers_the_way_back(
         tab.page.get_by_role("button", name=button).click()
         expect(tab.page.get_by_test_id("unknown")).to_have_count(0)
         tab.page.get_by_test_id("nav-board").click()
-        expect(tab.card(task)).to_be_visible()
+        expect(tab.card(other)).to_be_visible()
 
 
 def test_a_project_that_is_deleted_while_it_is_shown_says_so(service: Service, browser: Browser, team: Team) -> None:
@@ -139,33 +136,27 @@ def test_a_project_that_is_deleted_while_it_is_shown_says_so(service: Service, b
 
 
 def test_a_link_to_a_task_that_is_gone_is_answered_in_a_persons_words(
-    service: Service, browser: Browser, team: Team
+    shared: Service, browser: Browser, other: int
 ) -> None:
-    task = team.task(team.project(), "Still here")
-    with dashboard(service, browser) as tab:
+    with dashboard(shared, browser) as tab:
         tab.open("/?task=99999")
         expect(tab.drawer).to_contain_text("There is no task #99999")
         expect(tab.drawer).to_contain_text("deleted meanwhile, or the link is wrong")
         assert "/api/" not in tab.drawer.inner_text()
         tab.drawer.get_by_role("button", name="Close", exact=True).click()
         expect(tab.drawer).to_have_count(0)
-        expect(tab.card(task)).to_be_visible()
+        expect(tab.card(other)).to_be_visible()
 
 
 @pytest.mark.parametrize("words", ["shop-117", "#2", "rounding", "urgent-label", "half cents", "codex-3"])
 def test_the_search_finds_a_task_by_everything_that_is_promised(
-    service: Service, browser: Browser, team: Team, words: str
+    shared: Service, browser: Browser, other: int, wanted: int, words: str
 ) -> None:
-    project = team.project()
-    other = team.task(project, "Something else")
-    fields = {"external_key": "SHOP-117", "description": "Half of the cents vanish", "labels": ["urgent-label"]}
-    task = team.task(project, "Rounding error", **fields)
-    team.claim(task, "codex-3")
-    with dashboard(service, browser) as tab:
+    with dashboard(shared, browser) as tab:
         tab.open()
         tab.page.get_by_test_id("search").fill(words)
         expect(tab.card(other)).to_have_count(0)
-        expect(tab.card(task)).to_be_visible()
+        expect(tab.card(wanted)).to_be_visible()
 
 
 def test_what_is_known_and_taken_for_granted_can_be_read(service: Service, browser: Browser, team: Team) -> None:

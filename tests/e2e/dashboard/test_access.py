@@ -1,38 +1,19 @@
 """Everybody can use the dashboard: by keyboard, with a screen reader, on a phone, in the dark."""
 
 import re
-from collections.abc import Callable, Iterator
 
 import pytest
 from playwright.sync_api import Browser, expect
 
-from tests.e2e.browser import Dashboard, Team, chromium, dashboard
+from tests.e2e.dashboard.browser import Dashboard, Team, dashboard
 from tests.e2e.service import Service
 
-Start = Callable[..., Service]
 VIEWS = ("board", "needs", "agents", "activity", "graph", "projects")
 PHONE = {"viewport": {"width": 320, "height": 640}}
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as launched:
-        yield launched
-
-
-@pytest.fixture
-def service(start_service: Start) -> Service:
-    return start_service()
-
-
-@pytest.fixture
-def team(service: Service) -> Team:
-    return Team(service)
-
-
-@pytest.fixture
-def plan(team: Team) -> int:
-    """A project with a task of every kind; the first one is held and has a log."""
+def planned(team: Team) -> int:
+    """A project with a task of every kind; the first one, whose id this is, is held and has a log."""
     project = team.project("Checkout", description="Move the shop to the new payment service.")
     epic = team.epic(project, "Payments")
     held = team.task(
@@ -44,7 +25,7 @@ def plan(team: Team) -> int:
         acceptance=["Tests pass"],
         description="# Plan\n\n- [x] sandbox\n- [ ] `webhooks`\n\n```\ncode\n```\n\n| a | b |\n|---|---|\n| 1 | 2 |",
     )
-    team.claim(held, "claude-7", 900)
+    team.claim(held, "claude-7", 3000)
     team.log(held, "Half **done**", agent_id="claude-7")
     team.task(project, "Refunds", depends_on=[held], epic_id=epic)
     ready = team.task(project, "Ready one", due_at="2020-01-01T00:00:00Z")
@@ -53,6 +34,11 @@ def plan(team: Team) -> int:
         task = team.task(project, f"Is {status.lower()}")
         team.move(task, status) if status != "REVIEW" else team.move(task, status, note="Please look")
     return held
+
+
+@pytest.fixture(scope="module")
+def plan(shared_team: Team) -> int:
+    return planned(shared_team)
 
 
 def sideways(tab: Dashboard) -> list[str]:
@@ -68,10 +54,10 @@ def sideways(tab: Dashboard) -> list[str]:
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1440, 320])
 def test_every_view_meets_wcag_and_fits_its_screen(
-    service: Service, browser: Browser, plan: int, scheme: str, width: int
+    shared: Service, browser: Browser, plan: int, scheme: str, width: int
 ) -> None:
     size = {"width": width, "height": 800}
-    with dashboard(service, browser, color_scheme=scheme, viewport=size, reduced_motion="reduce") as tab:
+    with dashboard(shared, browser, color_scheme=scheme, viewport=size, reduced_motion="reduce") as tab:
         for view in VIEWS:
             tab.open(f"/?view={view}")
             expect(
@@ -84,8 +70,8 @@ def test_every_view_meets_wcag_and_fits_its_screen(
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_every_dialog_meets_wcag(service: Service, browser: Browser, plan: int, scheme: str) -> None:
-    with dashboard(service, browser, color_scheme=scheme, reduced_motion="reduce") as tab:
+def test_every_dialog_meets_wcag(shared: Service, browser: Browser, plan: int, scheme: str) -> None:
+    with dashboard(shared, browser, color_scheme=scheme, reduced_motion="reduce") as tab:
         tab.open(f"/?task={plan}")
         for key in ("?", "c", "e", "Control+k", "m", "Shift+Delete"):
             tab.page.locator(".drawer").focus()
@@ -97,8 +83,9 @@ def test_every_dialog_meets_wcag(service: Service, browser: Browser, plan: int, 
 
 
 def test_a_task_is_found_opened_moved_and_closed_without_a_mouse(
-    service: Service, browser: Browser, team: Team, plan: int
+    service: Service, browser: Browser, team: Team
 ) -> None:
+    planned(team)
     with dashboard(service, browser) as tab:
         tab.open()
         keys = tab.page.keyboard
@@ -138,8 +125,8 @@ def test_arrows_walk_through_the_cards(service: Service, browser: Browser, team:
             expect(tab.card(task)).to_be_focused()
 
 
-def test_the_palette_finds_commands_tasks_and_places(service: Service, browser: Browser, plan: int) -> None:
-    with dashboard(service, browser) as tab:
+def test_the_palette_finds_commands_tasks_and_places(shared: Service, browser: Browser, plan: int) -> None:
+    with dashboard(shared, browser) as tab:
         tab.open()
         for typed, address in (
             ("depend", "view=graph"),
@@ -156,8 +143,8 @@ def test_the_palette_finds_commands_tasks_and_places(service: Service, browser: 
             tab.open("/?view=agents")
 
 
-def test_single_letters_can_be_switched_off(service: Service, browser: Browser, plan: int) -> None:
-    with dashboard(service, browser) as tab:
+def test_single_letters_can_be_switched_off(shared: Service, browser: Browser, plan: int) -> None:
+    with dashboard(shared, browser) as tab:
         tab.open()
         tab.page.keyboard.press("?")
         tab.dialog.get_by_label("Single-letter shortcuts").uncheck()
@@ -169,8 +156,8 @@ def test_single_letters_can_be_switched_off(service: Service, browser: Browser, 
         expect(tab.page.get_by_test_id("palette")).to_be_visible()
 
 
-def test_the_theme_is_chosen_and_remembered(service: Service, browser: Browser, plan: int) -> None:
-    with dashboard(service, browser, color_scheme="light") as tab:
+def test_the_theme_is_chosen_and_remembered(shared: Service, browser: Browser, plan: int) -> None:
+    with dashboard(shared, browser, color_scheme="light") as tab:
         tab.open()
         root = tab.page.locator("html")
         tab.page.get_by_test_id("theme").click()
@@ -180,7 +167,8 @@ def test_the_theme_is_chosen_and_remembered(service: Service, browser: Browser, 
         expect(root).to_have_attribute("data-theme", "dark")
 
 
-def test_a_phone_shows_one_column_and_the_whole_task(service: Service, browser: Browser, team: Team, plan: int) -> None:
+def test_a_phone_shows_one_column_and_the_whole_task(service: Service, browser: Browser, team: Team) -> None:
+    planned(team)
     with dashboard(service, browser, **PHONE, has_touch=True) as tab:
         tab.open()
         expect(tab.column("TODO")).to_be_visible()
@@ -193,8 +181,8 @@ def test_a_phone_shows_one_column_and_the_whole_task(service: Service, browser: 
         expect(tab.toast("to Done")).to_be_visible()
 
 
-def test_the_graph_is_walked_by_keyboard(service: Service, browser: Browser, plan: int) -> None:
-    with dashboard(service, browser) as tab:
+def test_the_graph_is_walked_by_keyboard(shared: Service, browser: Browser, plan: int) -> None:
+    with dashboard(shared, browser) as tab:
         tab.open("/?view=graph")
         graph = tab.page.get_by_test_id("graph")
         before = graph.get_attribute("viewBox")

@@ -1,31 +1,14 @@
 """Creating, changing and steering from the dashboard, and the views beside the board."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
-import pytest
 from playwright.sync_api import Browser, expect
 
-from tests.e2e.browser import Dashboard, Team, chromium, dashboard
+from tests.e2e.dashboard.browser import Dashboard, Team, dashboard
 from tests.e2e.service import Service
 
 Start = Callable[..., Service]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as launched:
-        yield launched
-
-
-@pytest.fixture
-def service(start_service: Start) -> Service:
-    return start_service()
-
-
-@pytest.fixture
-def team(service: Service) -> Team:
-    return Team(service)
 
 
 def save(tab: Dashboard) -> None:

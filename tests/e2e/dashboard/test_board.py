@@ -1,31 +1,11 @@
 """The dashboard as a person uses it, in a real browser against a real server."""
 
 import re
-from collections.abc import Callable, Iterator
 
-import pytest
 from playwright.sync_api import Browser, expect
 
-from tests.e2e.browser import Team, chromium, dashboard
+from tests.e2e.dashboard.browser import Team, dashboard
 from tests.e2e.service import Service
-
-Start = Callable[..., Service]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as launched:
-        yield launched
-
-
-@pytest.fixture
-def service(start_service: Start) -> Service:
-    return start_service()
-
-
-@pytest.fixture
-def team(service: Service) -> Team:
-    return Team(service)
 
 
 def test_an_empty_server_says_how_to_begin(service: Service, browser: Browser) -> None:

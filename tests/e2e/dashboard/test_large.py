@@ -1,36 +1,18 @@
 """A board that is larger than the server puts into one answer is read in pages, and followed like any other."""
 
 import re
-from collections.abc import Callable, Iterator
 
 import pytest
 from playwright.sync_api import Browser, Route, expect
 
 from project_manager.domain import errors
 from project_manager.web.errors import body_of, status_of
-from tests.e2e.browser import Team, chromium, dashboard
+from tests.e2e.dashboard.browser import Team, dashboard
 from tests.e2e.service import Service
 
-Start = Callable[..., Service]
 CRITERIA = ["😀" * 200] * 64
 """As much as a task may have of what the board does not shorten: 51,200 bytes."""
 TASKS = 660
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as launched:
-        yield launched
-
-
-@pytest.fixture
-def service(start_service: Start) -> Service:
-    return start_service()
-
-
-@pytest.fixture
-def team(service: Service) -> Team:
-    return Team(service)
 
 
 @pytest.fixture

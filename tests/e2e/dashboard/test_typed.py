@@ -1,30 +1,17 @@
 """What a person typed is not thrown away by a key or a click beside it."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 from playwright.sync_api import Browser, Locator, expect
 
-from tests.e2e.browser import Dashboard, Team, chromium, dashboard
+from tests.e2e.dashboard.browser import Dashboard, Team, dashboard
 from tests.e2e.service import Service
-
-Start = Callable[..., Service]
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as launched:
-        yield launched
-
-
-@pytest.fixture
-def service(start_service: Start) -> Service:
-    return start_service()
-
-
-@pytest.fixture
-def team(service: Service) -> Team:
-    return Team(service)
+def task(shared_team: Team) -> int:
+    return shared_team.task(shared_team.project(), "As it was")
 
 
 def question(tab: Dashboard) -> Locator:
@@ -52,10 +39,9 @@ WAYS_OUT = (press_escape, click_backdrop, click_cross, click_cancel)
 
 @pytest.mark.parametrize("leave", WAYS_OUT)
 def test_a_form_with_text_asks_before_it_closes(
-    service: Service, browser: Browser, team: Team, leave: Callable[[Dashboard], None]
+    shared: Service, browser: Browser, task: int, leave: Callable[[Dashboard], None]
 ) -> None:
-    team.project()
-    with dashboard(service, browser) as tab:
+    with dashboard(shared, browser) as tab:
         tab.open()
         tab.page.get_by_test_id("new-task").click()
         tab.dialog.get_by_label("Name").fill("Half an idea")
@@ -72,10 +58,9 @@ def test_a_form_with_text_asks_before_it_closes(
 
 @pytest.mark.parametrize("leave", WAYS_OUT)
 def test_a_form_in_which_nothing_changed_closes_at_once(
-    service: Service, browser: Browser, team: Team, leave: Callable[[Dashboard], None]
+    shared: Service, browser: Browser, task: int, leave: Callable[[Dashboard], None]
 ) -> None:
-    task = team.task(team.project(), "As it was")
-    with dashboard(service, browser) as tab:
+    with dashboard(shared, browser) as tab:
         tab.open(f"/?task={task}")
         tab.page.get_by_test_id("edit").click()
         tab.dialog.get_by_label("Name").fill("Other")
@@ -104,10 +89,9 @@ def test_escape_pressed_again_and_again_never_loses_the_text(service: Service, b
 
 
 def test_a_way_of_closing_that_the_page_cannot_refuse_brings_the_text_back(
-    service: Service, browser: Browser, team: Team
+    shared: Service, browser: Browser, task: int
 ) -> None:
-    team.project()
-    with dashboard(service, browser) as tab:
+    with dashboard(shared, browser) as tab:
         tab.open()
         tab.page.get_by_test_id("new-task").click()
         tab.dialog.get_by_label("Name").fill("Half an idea")
@@ -117,10 +101,9 @@ def test_a_way_of_closing_that_the_page_cannot_refuse_brings_the_text_back(
 
 
 def test_escape_in_a_begun_comment_leaves_the_box_and_not_the_task(
-    service: Service, browser: Browser, team: Team
+    shared: Service, browser: Browser, task: int
 ) -> None:
-    task = team.task(team.project(), "Talked about")
-    with dashboard(service, browser) as tab:
+    with dashboard(shared, browser) as tab:
         tab.open(f"/?task={task}")
         box = tab.page.get_by_test_id("log-body")
         box.fill("I think that")

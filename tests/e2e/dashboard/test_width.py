@@ -1,15 +1,13 @@
 """Nothing is wider than the window, whatever people and agents call their things."""
 
 import re
-from collections.abc import Callable, Iterator
 
 import pytest
 from playwright.sync_api import Browser, expect
 
-from tests.e2e.browser import Dashboard, Team, chromium, dashboard
+from tests.e2e.dashboard.browser import Dashboard, Team, dashboard
 from tests.e2e.service import Service
 
-Start = Callable[..., Service]
 WIDTHS = (320, 375, 1280)
 EPIC = "An epic whose name goes on and on for quite a while, because nobody stopped it"
 HOLDER = "agent-" + "h" * 100
@@ -37,27 +35,11 @@ WIDER = """() => {
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as launched:
-        yield launched
-
-
-@pytest.fixture
-def service(start_service: Start) -> Service:
-    return start_service()
-
-
-@pytest.fixture
-def team(service: Service) -> Team:
-    return Team(service)
-
-
-@pytest.fixture
-def nasty(team: Team) -> int:
+def nasty(shared_team: Team) -> int:
     """Names of a hundred characters without a blank, everywhere. The task with all of them, held."""
-    project = team.project("P" * 100, description="d" * 300)
-    epic, endless = team.epic(project, EPIC), team.epic(project, "E" * 100)
-    task = team.task(
+    project = shared_team.project("P" * 100, description="d" * 300)
+    epic, endless = shared_team.epic(project, EPIC), shared_team.epic(project, "E" * 100)
+    task = shared_team.task(
         project,
         "N" * 100,
         epic_id=epic,
@@ -69,13 +51,13 @@ def nasty(team: Team) -> int:
         due_at="2020-01-01T00:00:00Z",
         estimate_minutes=90,
     )
-    team.claim(task, HOLDER, 3000)
-    team.log(task, "b" * 300, agent_id=HOLDER)
-    below = team.task(project, "S" * 100, depends_on=[task], epic_id=endless)
-    team.task(project, "Third", depends_on=[below], conflicts_with=[task], epic_id=epic)
+    shared_team.claim(task, HOLDER, 3000)
+    shared_team.log(task, "b" * 300, agent_id=HOLDER)
+    below = shared_team.task(project, "S" * 100, depends_on=[task], epic_id=endless)
+    shared_team.task(project, "Third", depends_on=[below], conflicts_with=[task], epic_id=epic)
     for status in ("BACKLOG", "REVIEW", "BLOCKED", "DONE", "CANCELLED", "IN_PROGRESS"):
-        other = team.task(project, status.lower() + "x" * 90, epic_id=epic)
-        team.move(other, status, note="q" * 200)
+        other = shared_team.task(project, status.lower() + "x" * 90, epic_id=epic)
+        shared_team.move(other, status, note="q" * 200)
     return task
 
 
@@ -86,8 +68,8 @@ def wider(tab: Dashboard) -> list[str]:
 
 
 @pytest.mark.parametrize("width", WIDTHS)
-def test_no_view_is_wider_than_the_window(service: Service, browser: Browser, nasty: int, width: int) -> None:
-    with dashboard(service, browser, viewport={"width": width, "height": 800}, reduced_motion="reduce") as tab:
+def test_no_view_is_wider_than_the_window(shared: Service, browser: Browser, nasty: int, width: int) -> None:
+    with dashboard(shared, browser, viewport={"width": width, "height": 800}, reduced_motion="reduce") as tab:
         for view in ("board&status=IN_PROGRESS", "needs", "agents", "activity", "graph", "projects"):
             tab.open(f"/?view={view}")
             expect(tab.page.locator("main h1, .card").filter(visible=True).first).to_be_visible()
@@ -103,8 +85,8 @@ def test_no_view_is_wider_than_the_window(service: Service, browser: Browser, na
 
 
 @pytest.mark.parametrize("width", WIDTHS)
-def test_no_dialog_is_wider_than_the_window(service: Service, browser: Browser, nasty: int, width: int) -> None:
-    with dashboard(service, browser, viewport={"width": width, "height": 800}, reduced_motion="reduce") as tab:
+def test_no_dialog_is_wider_than_the_window(shared: Service, browser: Browser, nasty: int, width: int) -> None:
+    with dashboard(shared, browser, viewport={"width": width, "height": 800}, reduced_motion="reduce") as tab:
         tab.open(f"/?task={nasty}")
         for key in ("?", "c", "e", "Control+k", "m", "Shift+Delete"):
             tab.drawer.focus()
@@ -143,8 +125,8 @@ def test_the_sign_in_fits_and_says_in_plain_words_what_is_wrong_with_a_token(
         assert (wider(tab), tab.violations()) == ([], [])
 
 
-def test_a_priority_stays_on_one_line_beside_a_long_epic(service: Service, browser: Browser, nasty: int) -> None:
-    with dashboard(service, browser, viewport={"width": 1280, "height": 800}) as tab:
+def test_a_priority_stays_on_one_line_beside_a_long_epic(shared: Service, browser: Browser, nasty: int) -> None:
+    with dashboard(shared, browser, viewport={"width": 1280, "height": 800}) as tab:
         tab.open()
         for priority in tab.page.locator(".card .priority").all():
             box = priority.bounding_box()
@@ -152,8 +134,8 @@ def test_a_priority_stays_on_one_line_beside_a_long_epic(service: Service, brows
             assert box["height"] < 24
 
 
-def test_every_column_is_in_sight_on_a_laptop(service: Service, browser: Browser, nasty: int) -> None:
-    with dashboard(service, browser, viewport={"width": 1280, "height": 720}) as tab:
+def test_every_column_is_in_sight_on_a_laptop(shared: Service, browser: Browser, nasty: int) -> None:
+    with dashboard(shared, browser, viewport={"width": 1280, "height": 720}) as tab:
         tab.open()
         for status in ("BACKLOG", "TODO", "IN_PROGRESS", "REVIEW", "BLOCKED", "DONE", "CANCELLED"):
             expect(tab.column(status)).to_be_in_viewport(ratio=1)
@@ -161,9 +143,9 @@ def test_every_column_is_in_sight_on_a_laptop(service: Service, browser: Browser
 
 
 def test_columns_out_of_sight_are_announced_and_reached_by_a_button(
-    service: Service, browser: Browser, nasty: int
+    shared: Service, browser: Browser, nasty: int
 ) -> None:
-    with dashboard(service, browser, viewport={"width": 900, "height": 720}, reduced_motion="reduce") as tab:
+    with dashboard(shared, browser, viewport={"width": 900, "height": 720}, reduced_motion="reduce") as tab:
         tab.open()
         expect(tab.column("CANCELLED")).not_to_be_in_viewport()
         expect(tab.page.get_by_test_id("edge-start")).to_be_hidden()
@@ -174,8 +156,8 @@ def test_columns_out_of_sight_are_announced_and_reached_by_a_button(
         assert tab.violations() == []
 
 
-def test_the_lanes_show_now_and_the_lease_on_a_phone(service: Service, browser: Browser, nasty: int) -> None:
-    with dashboard(service, browser, viewport={"width": 320, "height": 640}) as tab:
+def test_the_lanes_show_now_and_the_lease_on_a_phone(shared: Service, browser: Browser, nasty: int) -> None:
+    with dashboard(shared, browser, viewport={"width": 320, "height": 640}) as tab:
         tab.open("/?view=agents")
         lanes = tab.page.get_by_test_id("lanes")
         expect(lanes.get_by_text("now", exact=True)).to_be_in_viewport(ratio=0.9)

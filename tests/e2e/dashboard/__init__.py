@@ -1,0 +1,1 @@
+"""The dashboard in a real browser. No asynchronous tests here: the browser keeps an event loop in the thread."""

@@ -1,0 +1,54 @@
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from shutil import copyfile
+
+import pytest
+from playwright.sync_api import Browser
+
+from tests.e2e.dashboard.browser import Team, chromium
+from tests.e2e.service import Service
+
+Start = Callable[..., Service]
+
+
+@pytest.fixture(scope="package")
+def browser() -> Iterator[Browser]:
+    """Launched once; it ends with this package, because asynchronous tests cannot run beside it."""
+    with chromium() as launched:
+        yield launched
+
+
+@pytest.fixture
+def service(start_service: Start) -> Service:
+    """A server of the test's own."""
+    return start_service()
+
+
+@pytest.fixture
+def team(service: Service) -> Team:
+    return Team(service)
+
+
+@pytest.fixture(scope="module")
+def shared_service(tmp_path_factory: pytest.TempPathFactory, template: Path) -> Iterator[Service]:
+    """What `shared` guards, for the fixtures of a module that put something there to look at."""
+    service = Service(tmp_path_factory.mktemp("shared"))
+    copyfile(template, service.database)
+    try:
+        yield service.start()
+    finally:
+        service.end()
+    assert "Traceback" not in service.log
+
+
+@pytest.fixture(scope="module")
+def shared_team(shared_service: Service) -> Team:
+    return Team(shared_service)
+
+
+@pytest.fixture
+def shared(shared_service: Service, shared_team: Team) -> Iterator[Service]:
+    """One server for all tests of a module that only look. A test that changes something there fails."""
+    before = shared_team.head()
+    yield shared_service
+    assert shared_team.head() == before
