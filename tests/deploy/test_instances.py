@@ -125,6 +125,28 @@ def test_a_session_of_mcp_survives_the_instance_that_opened_it(stack: Stack, api
     assert answer["task"]["lock"]["holder"] == "survivor"
 
 
+def test_after_the_death_of_an_instance_every_request_is_answered_by_another(
+    stack: Stack, api: httpx.Client, project: int
+) -> None:
+    (task,) = make_tasks(api, project, 1)
+    session = Session()
+    session.open(stack.instances[2].mcp)
+
+    def ask(number: int) -> None:
+        if number % 3 == 0:
+            at_once = Session(session.headers, number)
+            assert at_once.call(MCP, "get_task_details", task_id=task)["task"]["id"] == task
+        elif number % 3 == 1:
+            assert http.get(f"{API}/api/tasks/{task}", timeout=20).status_code == 200
+        else:
+            made = http.post(f"{API}/api/tasks/{task}/log", json={"body": f"note {number}"}, timeout=20)
+            assert made.status_code in (200, 201)
+
+    docker("kill", stack.instances[2].id)
+    with ThreadPoolExecutor(12) as pool:
+        list(pool.map(ask, range(180)))
+
+
 def test_the_lease_of_an_agent_outlives_the_instance_that_gave_it(
     stack: Stack, api: httpx.Client, project: int
 ) -> None:
