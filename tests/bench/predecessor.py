@@ -32,19 +32,20 @@ import_project(TaskDatabase(sys.argv[1]), {"projects": [{"name": "Work", "epics"
 
 def measured(folder: Path, rounds: int, seconds: float, program: Path) -> Section:
     with ExitStack() as running:
-        server = running.enter_context(product(folder))
-        stock.create(server, TASKS)
+        board = running.enter_context(product(folder, "board.db"))
+        stock.create(board, TASKS)
+        work = running.enter_context(product(folder, "work.db"))
         other = running.enter_context(_start(folder, program))
-        kept, fresh = Stock(server), count(1)
+        kept, fresh = Stock(work), count(1)
         variants = {
             f"{what}: {who}": partial(_slice, each, script, 2, seconds, 1)
             for what, script in ((BOARD, _boards), (PLAIN, _plain_boards))
-            for who, each in ((THEIRS, other), (OURS, server))
+            for who, each in ((THEIRS, other), (OURS, board))
         }
         for agents in AGENTS:
             theirs, ours = partial(_their_cycles, fresh=fresh), stock.lock_cycles(kept)
             variants[f"{CYCLE} @{agents}: {THEIRS}"] = partial(_slice, other, theirs, agents, seconds, 3)
-            variants[f"{CYCLE} @{agents}: {OURS}"] = partial(_own_cycles, server, kept, ours, agents, seconds)
+            variants[f"{CYCLE} @{agents}: {OURS}"] = partial(_own_cycles, work, kept, ours, agents, seconds)
         found = interleave(variants, rounds)
     return _section(found)
 
