@@ -208,6 +208,8 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("WEBSOCKET_PING_INTERVAL", PERIOD, "20", "Time between two pings on a WebSocket."),
     Setting("WEBSOCKET_PING_TIMEOUT", PERIOD, "20",
             "A WebSocket that answers no ping for this long is closed."),
+    Setting("RATE_LIMIT_PER_SECOND", COUNT_OR_ZERO, "100",
+            "Calls a second that one agent may make for long, ten seconds' worth at once; 0 means no limit."),
     Setting("CORS_ORIGINS", Listed("origins like https://a.example between commas, or *", rf"\*|{ORIGIN}"),
             "", "Origins whose pages may call the API from a browser."),
     Setting("CORS_ALLOW_CREDENTIALS", SWITCH, "false", "Let pages of CORS_ORIGINS send cookies."),
@@ -247,6 +249,7 @@ class Settings:
     websocket_max_connections: int
     websocket_ping_interval: float
     websocket_ping_timeout: float
+    rate_limit_per_second: int
     cors_origins: tuple[str, ...]
     cors_allow_credentials: bool
     allowed_hosts: tuple[str, ...]

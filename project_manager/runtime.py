@@ -41,6 +41,7 @@ from project_manager.logs import log_action
 from project_manager.metrics import Metrics
 from project_manager.open_streams import OpenStreams
 from project_manager.operations.definition import Kind, Operation
+from project_manager.rate_limits import RateLimits
 from project_manager.services import leases, tokens
 from project_manager.store import agents, answers, events, meta
 from project_manager.store.database import Database, Options, prepare
@@ -73,6 +74,7 @@ class Runtime:
         self.open_streams = OpenStreams()
         self._seen: dict[str, int] = {}
         self._notices = Notices()
+        self._rate_limits = RateLimits(settings.rate_limit_per_second)
         self._identified: dict[str | None, tuple[float, Actor]] = {}
         self._snapshots = Snapshots()
         self._one_at_a_time = anyio.CapacityLimiter(1)
@@ -103,6 +105,7 @@ class Runtime:
             command = faults.read(operation.command, raw)
             check_first_token(command, caller)
             actor = acting(caller, operation, command)
+            self._rate_limits.check(actor, started)
             answer = await self._perform(operation, command, actor, caller)
             outcome = "ok"
         except ProjectManagerError as error:

@@ -14,8 +14,7 @@ ProjectManagerError
 ├── PreconditionFailed   VersionMismatch
 ├── TooLarge             BodyTooLarge, AnswerTooLarge
 ├── Invalid              all faults at once; UnknownArgument, IdempotencyMismatch, AgentRequired
-├── TooMany
-├── Unavailable          QueueFull, DatabaseBusy, QueryTimeout, DatabaseUnavailable, ShuttingDown
+├── Unavailable          QueueFull, DatabaseBusy, QueryTimeout, DatabaseUnavailable, ShuttingDown, RateLimited
 ├── StorageFull
 └── Internal             a fault of ours, logged with its traceback
 """
@@ -219,10 +218,6 @@ class AgentRequired(Invalid):
     default_hint = "Choose one name that no other agent uses, and send it as agent_id with every call."
 
 
-class TooMany(ProjectManagerError):
-    """A limit on how many there may be at once is reached."""
-
-
 class Unavailable(ProjectManagerError):
     """Not now. Nothing of the request took effect; the same request may be sent again after `retry_after`
     seconds.
@@ -250,6 +245,12 @@ class QueryTimeout(Unavailable):
 
 class ShuttingDown(Unavailable):
     default_hint = "The server is stopping; send the same request again to its successor."
+
+
+class RateLimited(Unavailable):
+    default_hint = (
+        "Wait a second before the next call. To wait for work or news, send wait_seconds; do not ask in a loop."
+    )
 
 
 class StorageFull(ProjectManagerError):

@@ -19,7 +19,7 @@ STATUS: dict[type[ProjectManagerError], int] = {
     errors.PreconditionFailed: 412,
     errors.TooLarge: 413,
     errors.Invalid: 422,
-    errors.TooMany: 429,
+    errors.RateLimited: 429,
     errors.Internal: 500,
     errors.Unavailable: 503,
     errors.StorageFull: 507,

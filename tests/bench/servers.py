@@ -126,6 +126,7 @@ def product(folder: Path, database: str = "tasks.db", **settings: str) -> Server
         "DEFAULT_PORT": str(port),
         "MCP_PORT": str(mcp_port),
         "WEBSOCKET_MAX_CONNECTIONS": "2000",
+        "RATE_LIMIT_PER_SECOND": "0",
         **settings,
     }
     server = Server("product", SERVE, port, folder, environment, "/healthz")

@@ -204,6 +204,19 @@ def test_a_task_is_blocked_after_so_many_failed_attempts(start_service: Start, c
         assert status == expected
 
 
+@pytest.mark.parametrize(("limit", "refused"), [("1", True), ("0", False), (None, False)])
+def test_an_agent_that_runs_wild_is_told_to_wait(start_service: Start, limit: str | None, refused: bool) -> None:
+    service = start_service(**({} if limit is None else {"RATE_LIMIT_PER_SECOND": limit}))
+    with service.http() as http:
+        answers = [http.post("/api/tasks/claim", json={"agent_id": "wild"}) for _ in range(30)]
+        assert answers[9].status_code == 200
+        assert (answers[-1].status_code == 429) is refused
+        if refused:
+            assert (answers[-1].json()["code"], answers[-1].headers["retry-after"]) == ("rate_limited", "1")
+        assert http.post("/api/tasks/claim", json={"agent_id": "calm"}).status_code == 200
+        assert [http.get("/api/projects").status_code for _ in range(30)] == [200] * 30
+
+
 @pytest.mark.parametrize(("days", "kept"), [("2", False), ("90", True)])
 def test_events_older_than_the_retention_are_forgotten(prepare_service: Start, days: str, kept: bool) -> None:
     service = prepare_service(EVENT_RETENTION_DAYS=days).start()

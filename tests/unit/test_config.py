@@ -31,6 +31,7 @@ ANOTHER_VALUE = {
     "WEBSOCKET_MAX_CONNECTIONS": ("1", 1),
     "WEBSOCKET_PING_INTERVAL": ("1.5", 1.5),
     "WEBSOCKET_PING_TIMEOUT": ("2", 2.0),
+    "RATE_LIMIT_PER_SECOND": ("0", 0),
     "CORS_ORIGINS": (
         "https://App.example.com/, http://localhost:3000",
         ("https://app.example.com", "http://localhost:3000"),
@@ -68,6 +69,7 @@ MALFORMED = {
     "LOG_FORMAT": ["xml"],
     "LOG_FILE": ["a\x00b"],
     "WEBSOCKET_MAX_CONNECTIONS": ["-1"],
+    "RATE_LIMIT_PER_SECOND": ["-1", "fast"],
     "WEBSOCKET_PING_INTERVAL": ["0"],
     "WEBSOCKET_PING_TIMEOUT": ["soon"],
     "CORS_ORIGINS": ["app.example.com", "https://a.example/path"],

@@ -1,0 +1,63 @@
+import pytest
+
+from project_manager.domain.actors import LOCAL, Actor
+from project_manager.domain.errors import RateLimited
+from project_manager.rate_limits import BURST_SECONDS, REMEMBERED, RateLimits
+
+ANN, BOB = Actor("ann", "agent"), Actor("bob", "agent")
+
+
+def calls_until_refused(limits: RateLimits, actor: Actor, now: float) -> int:
+    for number in range(1_000):
+        try:
+            limits.check(actor, now)
+        except RateLimited:
+            return number
+    return 1_000
+
+
+def test_ten_seconds_worth_may_come_at_once_and_then_so_many_a_second() -> None:
+    limits = RateLimits(4)
+    assert calls_until_refused(limits, ANN, 100.0) == 4 * BURST_SECONDS
+    assert calls_until_refused(limits, ANN, 101.0) == 4
+    assert calls_until_refused(limits, ANN, 101.125) == 0
+    assert calls_until_refused(limits, ANN, 200.0) == 4 * BURST_SECONDS
+
+
+def test_a_refused_call_costs_nothing() -> None:
+    limits = RateLimits(4)
+    calls_until_refused(limits, ANN, 100.0)
+    for _ in range(100):
+        with pytest.raises(RateLimited):
+            limits.check(ANN, 100.0)
+    assert calls_until_refused(limits, ANN, 101.0) == 4
+
+
+def test_one_agent_costs_another_nothing() -> None:
+    limits = RateLimits(1)
+    calls_until_refused(limits, ANN, 100.0)
+    assert calls_until_refused(limits, BOB, 100.0) == BURST_SECONDS
+
+
+def test_the_refusal_says_who_how_much_and_when_again() -> None:
+    limits = RateLimits(1)
+    calls_until_refused(limits, ANN, 100.0)
+    with pytest.raises(RateLimited) as refused:
+        limits.check(ANN, 100.0)
+    assert refused.value.details == {"agent_id": "ann", "calls_per_second": 1}
+    assert refused.value.retry_after == 1
+    assert "wait_seconds" in refused.value.hint
+
+
+@pytest.mark.parametrize(("limits", "actor"), [(RateLimits(0), ANN), (RateLimits(1), LOCAL)])
+def test_without_a_limit_and_for_people_nothing_is_counted(limits: RateLimits, actor: Actor) -> None:
+    assert calls_until_refused(limits, actor, 100.0) == 1_000
+
+
+def test_agents_that_came_and_went_are_forgotten() -> None:
+    limits = RateLimits(1)
+    calls_until_refused(limits, ANN, 100.0)
+    for number in range(2 * REMEMBERED):
+        limits.check(Actor(f"agent-{number}", "agent"), 100.0 + number / 100)
+    assert len(limits) < REMEMBERED
+    assert calls_until_refused(limits, ANN, 100.0 + 2 * REMEMBERED / 100) == BURST_SECONDS
