@@ -121,7 +121,8 @@ class LeaseMachine(RuleBasedStateMachine):
         task.status, task.holder, task.fenced = status, None, False
 
     def take(self, task: Modelled, agent: str, seconds: int) -> None:
-        task.came_from = Status.TODO if task.status is Status.IN_PROGRESS else task.status
+        again = task.status in (Status.IN_PROGRESS, Status.DONE, Status.CANCELLED)
+        task.came_from = Status.TODO if again else task.status
         task.status, task.holder, task.expires_at = Status.IN_PROGRESS, agent, self.now + seconds * 1000
 
     def note_fence(self, task: Modelled, fence: int) -> None:
