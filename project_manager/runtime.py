@@ -166,16 +166,21 @@ class Runtime:
         self._identified[secret] = (monotonic(), actor)
         return actor
 
+    async def head(self) -> int:
+        """The number of the newest event that is committed, which the hub may not have seen yet."""
+        newest: int = await self.read("events_head", events.head)
+        return newest
+
     @asynccontextmanager
     async def follow(
         self,
-        since: int | None,
+        since: int,
         *,
         epoch: str | None = None,
         project_id: int | None = None,
         types: frozenset[str] | None = None,
     ) -> AsyncIterator[Subscription]:
-        """Events after `since` (from now on, when None) and then live, without a gap.
+        """Events after `since` and then live, without a gap.
 
         Raises Resync when events after `since` are gone, when `since` is ahead of the database, or when
         `epoch` is another.
@@ -183,7 +188,7 @@ class Runtime:
         if epoch is not None and epoch != self.hub.epoch:
             raise Resync
         older: list[Event] = []
-        if since is not None and not (self.hub.remembers(since) and since <= self.hub.head):
+        if not (self.hub.remembers(since) and since <= self.hub.head):
             older = await self.read("older_events", partial(_older_events, since=since))
         async with self.hub.subscribe(since, project_id=project_id, types=types, older=older) as subscription:
             yield subscription

@@ -130,13 +130,16 @@ class Updates:
         whole.cancel()
 
     async def _follow(self, wish: FollowEvents, send: Send) -> None:
-        await _send(send, self._hello())
+        head = await self._runtime.head()
+        await _send(send, self._hello(head))
+        since = head if wish.since is None else wish.since
         try:
-            async with self._runtime.follow(wish.since, epoch=wish.epoch, project_id=wish.project_id) as subscription:
+            async with self._runtime.follow(since, epoch=wish.epoch, project_id=wish.project_id) as subscription:
                 await self._pass_on(subscription, send, batched=wish.batch)
         except Resync:
-            async with self._runtime.follow(None, project_id=wish.project_id) as subscription:
-                await _send(send, self._resync())
+            head = await self._runtime.head()
+            async with self._runtime.follow(head, project_id=wish.project_id) as subscription:
+                await _send(send, self._resync(head))
                 await self._pass_on(subscription, send, batched=wish.batch)
 
     async def _pass_on(self, subscription: Subscription, send: Send, *, batched: bool) -> None:
@@ -158,17 +161,17 @@ class Updates:
             self._runtime.metrics.subscriber_dropped()
         raise TimeoutError
 
-    def _hello(self) -> dict[str, Any]:
+    def _hello(self, head: int) -> dict[str, Any]:
         return {
             "type": "hello",
             "epoch": self._runtime.hub.epoch,
-            "seq": self._runtime.hub.head,
+            "seq": head,
             "server_time": rfc3339(self._runtime.database.writer.now()),
             "version": __version__,
         }
 
-    def _resync(self) -> dict[str, Any]:
-        return {"type": "resync", "epoch": self._runtime.hub.epoch, "seq": self._runtime.hub.head}
+    def _resync(self, head: int) -> dict[str, Any]:
+        return {"type": "resync", "epoch": self._runtime.hub.epoch, "seq": head}
 
 
 async def _send(send: Send, frame: dict[str, Any]) -> None:

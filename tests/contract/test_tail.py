@@ -75,7 +75,7 @@ async def test_a_database_that_is_held_at_the_first_look_stops_no_events(
     async with open_runtime(load({"DATABASE_PATH": str(database)}, {}).settings, clock=clock) as runtime:
         assert await anyio.to_thread.run_sync(refused.wait, PATIENCE)
         with anyio.fail_after(PATIENCE):
-            async with runtime.follow(None) as events:
+            async with runtime.follow(await runtime.head()) as events:
                 await Desk(runtime, clock).task()
                 assert await events.next_batch()
 
@@ -118,7 +118,7 @@ async def test_a_database_that_cannot_be_read_for_a_while_is_told_of_once(
         while len(refused) < 10:
             await anyio.lowlevel.checkpoint()
         well_again.set()
-        async with desk.runtime.follow(None) as events:
+        async with desk.runtime.follow(await desk.runtime.head()) as events:
             await desk.task()
             await events.next_batch()
         while len(caplog.messages) < 2:

@@ -111,7 +111,10 @@ async def test_who_is_too_much_text_behind_is_told_to_load_again(served: Served,
 
 @pytest.mark.promise("memory:bounded", "events:slow-reader")
 async def test_a_listener_that_takes_nothing_is_given_up_by_how_much_waits_for_it(desk: Desk) -> None:
-    async with desk.runtime.follow(None) as idle, desk.runtime.follow(None) as busy:
+    async with (
+        desk.runtime.follow(await desk.runtime.head()) as idle,
+        desk.runtime.follow(await desk.runtime.head()) as busy,
+    ):
         with anyio.fail_after(PATIENCE * 2):
             await desk.task()
             while not idle.dropped:
