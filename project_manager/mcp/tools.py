@@ -1,8 +1,9 @@
 """The catalogue as tools: what is listed, and how a call becomes an operation and its answer."""
 
 import logging
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Iterable, Mapping
 from difflib import get_close_matches
+from functools import cache
 from types import NoneType
 from typing import Any, get_args
 
@@ -46,10 +47,7 @@ class Tools:
         for operation in OPERATIONS:
             if operation.tool is not None:
                 self._callable[operation.name] = operation
-        self._lists = {
-            "core": _listing(lambda tool: tool.profile is Profile.CORE),
-            "all": _listing(lambda _tool: True),
-        }
+        self._lists = _lists()
         self._nullable = {name: _nullable(operation) for name, operation in self._callable.items()}
 
     async def listed(self, ctx: Context, _params: PaginatedRequestParams | None) -> Result:
@@ -159,9 +157,18 @@ def request_id_of(ctx: Context) -> str:
     return exchange.request_id_of(ctx.request.scope) if ctx.request is not None else f"mcp-{ctx.request_id}"
 
 
-def _listing(shown: Any) -> Result:
-    tools = [_announced(row, row.tool) for row in OPERATIONS if row.tool is not None and shown(row.tool)]
-    return {"resultType": "complete", "tools": tools, "ttlMs": 60_000, "cacheScope": "public"}
+@cache
+def _lists() -> dict[str, Result]:
+    """The tools of each profile."""
+    tools = [(row.tool.profile, _announced(row, row.tool)) for row in OPERATIONS if row.tool is not None]
+    return {
+        "core": _listing(announced for profile, announced in tools if profile is Profile.CORE),
+        "all": _listing(announced for _, announced in tools),
+    }
+
+
+def _listing(tools: Iterable[dict[str, Any]]) -> Result:
+    return {"resultType": "complete", "tools": list(tools), "ttlMs": 60_000, "cacheScope": "public"}
 
 
 def _announced(operation: Operation, tool: Tool) -> dict[str, Any]:
