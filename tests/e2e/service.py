@@ -108,10 +108,10 @@ class Service:
             )
 
     def http(self, **headers: str) -> httpx.Client:
-        return httpx.Client(base_url=self.url, headers=headers, timeout=PATIENCE, trust_env=False)
+        return httpx.Client(base_url=self.url, headers=headers, timeout=PATIENCE, trust_env=False, verify=False)
 
     def client(self, timeout: float = PATIENCE) -> httpx.AsyncClient:
-        return httpx.AsyncClient(base_url=self.url, timeout=timeout, trust_env=False)
+        return httpx.AsyncClient(base_url=self.url, timeout=timeout, trust_env=False, verify=False)
 
     def signal(self, number: signal.Signals) -> None:
         self.process.send_signal(number)

@@ -29,7 +29,9 @@ def anyio_backend() -> str:
 async def through(running: Service, session: str = "") -> AsyncIterator[Wire]:
     """A client of this instance; of a session that another one opened, if it is named."""
     headers = {"accept": ACCEPT, "content-type": "application/json"}
-    async with httpx.AsyncClient(base_url=running.mcp, headers=headers, timeout=PATIENCE, trust_env=False) as http:
+    async with httpx.AsyncClient(
+        base_url=running.mcp, headers=headers, timeout=PATIENCE, trust_env=False, verify=False
+    ) as http:
         wire = Wire(http)
         wire.session = session
         yield wire
@@ -204,7 +206,7 @@ async def test_a_token_that_is_revoked_ends_its_streams_in_every_instance(tmp_pa
     async with (
         service(database, free_ports()) as first,
         service(database, free_ports()) as second,
-        httpx.AsyncClient(base_url=first.api, timeout=PATIENCE, trust_env=False) as http,
+        httpx.AsyncClient(base_url=first.api, timeout=PATIENCE, trust_env=False, verify=False) as http,
     ):
         nobody = Guest("")
         nobody.headers = {}

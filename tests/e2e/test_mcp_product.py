@@ -23,7 +23,7 @@ def anyio_backend() -> str:
 
 def bare(address: str) -> httpx.AsyncClient:
     headers = {"accept": ACCEPT, "content-type": "application/json"}
-    return httpx.AsyncClient(base_url=address, headers=headers, timeout=PATIENCE, trust_env=False)
+    return httpx.AsyncClient(base_url=address, headers=headers, timeout=PATIENCE, trust_env=False, verify=False)
 
 
 def doors(running: Service, database: Path) -> list[AbstractAsyncContextManager[Client]]:

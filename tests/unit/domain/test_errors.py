@@ -35,7 +35,7 @@ def test_the_kinds_have_the_statuses_of_the_contract() -> None:
         "PreconditionFailed": 412,
         "TooLarge": 413,
         "Invalid": 422,
-        "TooMany": 429,
+        "RateLimited": 429,
         "Internal": 500,
         "Unavailable": 503,
         "StorageFull": 507,
