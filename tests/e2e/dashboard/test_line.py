@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from typing import Any
 
 from playwright.sync_api import Browser, WebSocketRoute, expect
 
@@ -209,6 +210,52 @@ def test_a_server_with_tokens_asks_for_one_and_keeps_it_from_scripts(
         expect(tab.page.get_by_test_id("move")).to_be_disabled()
         tab.page.get_by_role("button", name="Sign out").click()
         expect(tab.page.get_by_test_id("signin")).to_be_visible()
+
+
+def sign_in(tab: Dashboard, secret: str) -> None:
+    tab.page.get_by_test_id("token").fill(secret)
+    tab.page.get_by_role("button", name="Sign in").click()
+
+
+def test_what_was_typed_when_the_session_ended_is_there_for_who_typed_it_and_for_nobody_else(
+    service: Service, browser: Browser, team: Team
+) -> None:
+    team.project()
+    root = team.send("POST", "/api/tokens", {"name": "root", "role": "operator"})["secret"]
+    with service.http(Authorization=f"Bearer {root}") as operator, dashboard(service, browser) as tab:
+
+        def token_of(name: str) -> dict[str, Any]:
+            return dict(operator.post("/api/tokens", json={"name": name, "role": "operator"}).json())
+
+        def end_session(of: dict[str, Any]) -> None:
+            assert operator.delete(f"/api/tokens/{of['id']}").is_success
+            expect(tab.page.get_by_test_id("signin")).to_be_visible()
+
+        tab.page.goto(service.url)
+        first = token_of("ada")
+        sign_in(tab, first["secret"])
+        tab.page.get_by_test_id("new-task").click()
+        tab.dialog.get_by_label("Name").fill("Half an idea")
+        end_session(first)
+        expect(tab.dialog).to_be_hidden()
+        expect(tab.page.get_by_test_id("new-task")).to_be_hidden()
+        assert tab.violations() == []
+        tab.page.keyboard.press("Escape")
+        tab.page.keyboard.press("Escape")
+        expect(tab.page.get_by_test_id("token")).to_be_visible()
+        second = token_of("ada")
+        sign_in(tab, second["secret"])
+        expect(tab.page.get_by_test_id("signin")).to_have_count(0)
+        expect(tab.dialog.get_by_label("Name")).to_be_focused()
+        expect(tab.dialog.get_by_label("Name")).to_have_value("Half an idea")
+        tab.page.get_by_test_id("save").click()
+        expect(tab.page.get_by_text("Half an idea").first).to_be_visible()
+        tab.page.get_by_test_id("new-task").click()
+        tab.dialog.get_by_label("Name").fill("Mine")
+        end_session(second)
+        sign_in(tab, token_of("bob")["secret"])
+        expect(tab.page.get_by_test_id("new-task")).to_be_visible()
+        expect(tab.dialog).to_have_count(0)
 
 
 def test_a_page_of_another_release_offers_to_reload(service: Service, browser: Browser) -> None:

@@ -201,7 +201,8 @@ const REDUCERS = {
   version: (state, { version }) => {
     state.serverVersion = version;
   },
-  session: (state, { session }) => {
+  session: (state, { session, another }) => {
+    if (another) state.dialogs = [];
     state.session = session;
     state.signIn = false;
   },

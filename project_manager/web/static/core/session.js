@@ -2,7 +2,13 @@
 import { get, onSignedOut, post, request } from "./api.js";
 import { complain } from "./ask.js";
 import { forgetDrafts } from "./drafts.js";
-import { dispatch, dispatchNow } from "./store.js";
+import { dispatch, dispatchNow, state } from "./store.js";
+
+/** Whether somebody else signs in than who began what stands on the page. Before a server had tokens it knew nobody. */
+function isAnother(session) {
+  const before = state.session?.auth_required && state.session.actor;
+  return Boolean(before) && before.id !== session.actor?.id;
+}
 
 /** True if the page may go on; else it shows the sign-in. */
 export async function readSession() {
@@ -12,7 +18,9 @@ export async function readSession() {
       dispatchNow({ type: "signIn" });
       return false;
     }
-    dispatchNow({ type: "session", session });
+    const another = isAnother(session);
+    if (another) forgetDrafts();
+    dispatchNow({ type: "session", session, another });
     return true;
   } catch (error) {
     if (error.status === 401) dispatchNow({ type: "signIn" });

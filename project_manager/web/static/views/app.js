@@ -18,7 +18,7 @@ import { Help } from "./help.js";
 import { Needs } from "./needs.js";
 import { Palette } from "./palette.js";
 import { Projects } from "./projects.js";
-import { SignIn } from "./signin.js";
+import { SignIn, SignInAgain } from "./signin.js";
 import { TopBar } from "./topbar.js";
 import { Unknown, unknownIn } from "./unknown.js";
 
@@ -80,8 +80,8 @@ export function App({ version }) {
   const task = useStore((state) => state.route.task);
   const loaded = useStore((state) => state.loaded);
   if (crash) return html`<div class="failure" role="alert" data-testid="crash"><h1>This page met a fault of its own</h1><p class="muted">${String(crash.message)}</p><button type="button" class="primary" onClick=${() => { restart(); retryNow(); }}>Go on</button></div>`;
-  if (signIn) return html`<${SignIn} /><${Toasts} />`;
-  return html`<a class="skip" href="#main">Skip to the content</a><${TopBar} /><${UpdateBanner} version=${version} /><${StaleBanner} />
+  if (signIn && !loaded) return html`<${SignIn} /><${Toasts} />`;
+  return html`<div class="page" hidden=${signIn}><a class="skip" href="#main">Skip to the content</a><${TopBar} /><${UpdateBanner} version=${version} /><${StaleBanner} />
     <div class="stage"><main id="main" tabindex="-1"><${View} /></main>${task && loaded && html`<${Drawer} key=${task} id=${task} />`}</div>
-    <${Dialogs} /><${Toasts} />`;
+    <${Dialogs} /></div>${signIn && html`<${SignInAgain} />`}<${Toasts} />`;
 }

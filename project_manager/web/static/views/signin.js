@@ -1,5 +1,5 @@
 // For servers with tokens.
-import { html, useState } from "../core/html.js";
+import { html, useLayoutEffect, useRef, useState } from "../core/html.js";
 import { signIn } from "../core/session.js";
 import { start } from "../core/live.js";
 import { Field, FormError, useForm } from "../forms/field.js";
@@ -20,4 +20,18 @@ export function SignIn() {
     <${FormError} error=${form.error} shown=${["token"]} />
     <${Field} label="Token" kind="password" ...${form.field("token")} required autofocus autocomplete="current-password" spellcheck=${false} data-testid="token" hint="Kept in a cookie that no script can read." />
     <button type="submit" class="primary" disabled=${form.busy || done}>${form.busy ? "Signing in…" : "Sign in"}</button></form></main>`;
+}
+
+/** The session ended under an open page, which waits unseen behind this with all that was typed. */
+export function SignInAgain() {
+  const element = useRef(null);
+  const returnTo = useRef(document.activeElement);
+  useLayoutEffect(() => {
+    element.current.showModal();
+    // The page is shown again after this is gone, and takes the focus no sooner.
+    return () => queueMicrotask(() => returnTo.current?.isConnected && returnTo.current.focus());
+  }, []);
+  const stay = (event) => event.preventDefault();
+  const reopen = () => element.current?.isConnected && element.current.showModal();
+  return html`<dialog ref=${element} class="signin-again" aria-label="Sign in again" onCancel=${stay} onClose=${reopen}><${SignIn} /></dialog>`;
 }
