@@ -1,0 +1,27 @@
+"""A task that an agent holds, and every write that concerns a lease."""
+
+from typing import Any
+
+import pytest
+
+from tests.desk import Desk, Json
+
+WRITES: list[tuple[str, Json]] = [
+    ("acquire_task_lock", {}),
+    ("renew_task_lock", {}),
+    ("release_task_lock", {}),
+    ("update_task_status", {"status": "DONE"}),
+    ("update_task", {"priority": 0}),
+    ("update_task", {"log_entry": "on it"}),
+    ("update_task", {"status": "REVIEW"}),
+    ("add_task_log", {"body": "half way"}),
+]
+each_write = pytest.mark.parametrize(
+    ("operation", "more"), WRITES, ids=[f"{name}-{'-'.join(more) or 'plain'}" for name, more in WRITES]
+)
+
+
+async def held(desk: Desk, **more: Any) -> tuple[int, Json]:
+    """A task that ann has just claimed, and its lock."""
+    task = await desk.task()
+    return task["id"], await desk.claim(task["id"], "ann", **more)
