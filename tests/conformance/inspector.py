@@ -34,11 +34,6 @@ class Verdict:
 
 
 @pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
-@pytest.fixture
 def home(tmp_path: Path) -> Path:
     """Where the inspector keeps its catalog."""
     (tmp_path / "home").mkdir()

@@ -16,11 +16,6 @@ SCRIPT = Path(__file__).with_name("typescript_client.mjs")
 STDIO = [sys.executable, "-c", "import anyio; from tests.e2e.mcp_stdio_server import main; anyio.run(main)"]
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 @pytest.fixture(scope="session")
 def script() -> Path:
     """The client script beside the packages that it imports: TYPESCRIPT_CLIENTS names their folder."""

@@ -8,11 +8,6 @@ from tests.served import Served
 LONG = 900
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 @pytest.mark.parametrize("path", ["/api/tasks/1/lock", "/api/task/1/lock"])
 async def test_a_holder_that_claims_again_keeps_the_length_of_its_lease(desk: Desk, served: Served, path: str) -> None:
     await desk.task()

@@ -16,11 +16,6 @@ from tests.contract.mcp_product import Agent, Product, agent, product
 from tests.e2e.mcp_listener import Wire, call, listening, wire
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 @asynccontextmanager
 async def guarded_door(folder: Path) -> AsyncIterator[tuple[Product, Wire]]:
     """The door behind the product's gate, and a client that has no token yet."""

@@ -36,11 +36,6 @@ from tests.desk import MovableClock
 from tests.e2e.mcp_listener import Listener, Wire, call, listening, modern, wire
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 async def plan(someone: Agent) -> None:
     await someone.ok("create_task", name="write", project_name="book", epic_name="draft")
     await someone.ok("create_task", name="print", project_name="book", depends_on=[1])

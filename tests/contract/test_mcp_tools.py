@@ -44,11 +44,6 @@ PORTABLE = {
 }
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 async def listed(folder: Path, **settings: object) -> list[dict[str, Any]]:
     async with product(folder, **settings) as made, agent(made.server) as someone:
         tools = (await someone.client.list_tools()).tools

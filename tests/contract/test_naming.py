@@ -8,11 +8,6 @@ from tests.desk import Desk, Json
 from tests.served import Served
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 async def test_what_had_to_be_made_for_a_task_stands_in_the_answer(desk: Desk) -> None:
     task = await desk.task(project_name="Website", epic_name="Checkout")
     assert task["created"] == {"project": {"id": 1, "name": "Website"}, "epic": {"id": 1, "name": "Checkout"}}

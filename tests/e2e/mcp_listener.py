@@ -2,7 +2,7 @@
 
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,6 +10,8 @@ import anyio
 import httpx
 import orjson
 import uvicorn
+from mcp import Client
+from mcp.client.sse import sse_client
 from mcp.server.context import ServerRequestContext
 from mcp.server.subscriptions import InMemorySubscriptionBus, ListenHandler
 from mcp.shared.exceptions import MCPError
@@ -24,6 +26,8 @@ ACCEPT = "application/json, text/event-stream"
 MODERN = "2026-07-28"
 HANDSHAKE = "2025-11-25"
 PATIENCE = 5.0
+TRANSPORTS = ("/mcp", "/sse", "legacy /sse")
+MODES = {"auto": MODERN, "legacy": HANDSHAKE}
 
 
 @dataclass
@@ -238,3 +242,27 @@ async def wire(listener: Listener) -> AsyncIterator[Wire]:
         base_url=listener.url, headers=headers, timeout=PATIENCE, trust_env=False, verify=False
     ) as http:
         yield Wire(http)
+
+
+def client_of(listener: Listener, transport: str, mode: Any) -> AbstractAsyncContextManager[Client]:
+    if transport == "legacy /sse":
+        return Client(sse_client(f"{listener.url}/sse"), mode=mode)
+    return Client(listener.url + transport, mode=mode)
+
+
+def error_of(answer: httpx.Response) -> dict[str, Any]:
+    error: dict[str, Any] = answer.json()["error"]
+    return error
+
+
+async def soon(event: anyio.Event) -> None:
+    with anyio.fail_after(PATIENCE):
+        await event.wait()
+
+
+async def data_of(lines: Any) -> str:
+    with anyio.fail_after(PATIENCE):
+        async for line in lines:
+            if line.startswith("data: "):
+                return str(line[6:])
+    raise AssertionError("the stream ended")

@@ -20,11 +20,6 @@ from tests.e2e.mcp_listener import ACCEPT, PATIENCE, Wire, call, modern
 from tests.e2e.mcp_process import Service, free_ports, service
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 @asynccontextmanager
 async def through(running: Service, session: str = "") -> AsyncIterator[Wire]:
     """A client of this instance; of a session that another one opened, if it is named."""

@@ -16,11 +16,6 @@ from tests.e2e.mcp_listener import ACCEPT, PATIENCE, Wire, call
 from tests.e2e.mcp_process import Service, free_ports, service, stdio_command
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 def bare(address: str) -> httpx.AsyncClient:
     headers = {"accept": ACCEPT, "content-type": "application/json"}
     return httpx.AsyncClient(base_url=address, headers=headers, timeout=PATIENCE, trust_env=False, verify=False)

@@ -19,11 +19,6 @@ START_SECONDS = 20.0
 GREETING = {"protocolVersion": HANDSHAKE, "capabilities": {}, "clientInfo": {"name": "pipe", "version": "1"}}
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 class Pipe:
     """One end of the conversation, a line a message."""
 

@@ -24,11 +24,6 @@ from tests.e2e.sockets import stalled_websocket
 LONG = 55
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 async def wait_for(condition: Callable[[], Any]) -> None:
     with anyio.fail_after(PATIENCE):
         while not await condition():

@@ -22,11 +22,6 @@ from tests.e2e.sockets import read_frames, stalled_websocket
 DAY_MS = 24 * 3600 * 1000
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 @pytest.fixture(scope="module")
 def plain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """A service with nothing set but its ports and its file."""

@@ -6,12 +6,7 @@ import pytest
 from tests.e2e.conftest import prepare_service, start_service
 from tests.faults.shim import Shim
 
-__all__ = ["anyio_backend", "prepare_service", "shim", "shim_library", "start_service"]
-
-
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
+__all__ = ["prepare_service", "shim", "shim_library", "start_service"]
 
 
 @pytest.fixture(scope="session")

@@ -1,18 +1,12 @@
 """Counting and cancelling what is in flight."""
 
 import anyio
-import pytest
 from mcp.shared.message import SessionMessage
 from mcp.types import JSONRPCNotification, JSONRPCRequest, JSONRPCResponse
 
 from project_manager.mcp.inflight import Calls, Conversation, CountingReader, CountingWriter
 
 PATIENCE = 5.0
-
-
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
 
 
 def request(call_id: int) -> SessionMessage:

@@ -1,0 +1,192 @@
+"""Sessions of MCP go on after a restart, a reap and at another instance."""
+
+import logging
+from typing import Any
+
+import anyio
+import anyio.abc
+import orjson
+import pytest
+from mcp import Client
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from project_manager.mcp import live
+from tests.e2e.mcp_listener import (
+    PATIENCE,
+    Work,
+    as_operator,
+    call,
+    data_of,
+    error_of,
+    free_socket,
+    listening,
+    soon,
+    tool_server,
+    wire,
+)
+
+
+@pytest.mark.parametrize("tool", ["echo", "hold"])
+async def test_a_session_from_before_a_restart_goes_on(tool: str) -> None:
+    work = Work()
+    work.finish.set()
+    async with listening(tool_server(work)) as listener, wire(listener) as bare:
+        await bare.initialize()
+        port, session = listener.port, bare.session
+    async with listening(tool_server(work), port=port) as listener, wire(listener) as bare:
+        bare.session = session
+        answer = await bare.post(call(tool))
+        assert answer.status_code == 200
+        assert f'"text":"{tool}"' in answer.text.replace(" ", "")
+
+
+async def test_the_official_client_goes_on_after_a_restart_without_doing_anything() -> None:
+    with free_socket() as bound:
+        port = bound.getsockname()[1]
+    async with anyio.create_task_group() as tasks:
+        stop = await tasks.start(_serve_until_told, port)
+        async with Client(f"http://127.0.0.1:{port}/mcp", mode="legacy") as client:
+            await client.call_tool("echo", {})
+            await stop()
+            stop = await tasks.start(_serve_until_told, port)
+            with anyio.fail_after(PATIENCE):
+                assert (await client.call_tool("echo", {"words": "again"})).content
+        await stop()
+
+
+async def _serve_until_told(port: int, *, task_status: anyio.abc.TaskStatus[Any]) -> None:
+    told, stopped = anyio.Event(), anyio.Event()
+
+    async def stop() -> None:
+        told.set()
+        await soon(stopped)
+
+    async with listening(tool_server(Work()), port=port):
+        task_status.started(stop)
+        await told.wait()
+    stopped.set()
+
+
+async def test_any_instance_answers_for_a_session_that_another_one_opened() -> None:
+    async with (
+        listening(tool_server(Work())) as one,
+        listening(tool_server(Work())) as two,
+        wire(one) as at_one,
+        wire(two) as at_two,
+    ):
+        await at_one.initialize()
+        at_two.session = at_one.session
+        assert (await at_two.post(call("echo"))).status_code == 200
+        assert (await at_one.post(call("echo"))).status_code == 200
+
+
+async def test_a_session_goes_on_after_it_was_reaped_for_being_idle() -> None:
+    async with listening(tool_server(Work()), idle_seconds=0.05) as listener, wire(listener) as bare:
+        await bare.initialize()
+        await soon(listener.metrics.first_closed)
+        assert (await bare.post(call("echo"))).status_code == 200
+
+
+async def test_a_notification_stream_opens_again_after_a_restart() -> None:
+    async with listening(tool_server(Work())) as listener, wire(listener) as bare:
+        bare.session = "0123456789abcdef"
+        async with bare.http.stream("GET", "/mcp", headers=bare.headers) as stream:
+            assert stream.status_code == 200
+            assert stream.headers["content-type"].startswith("text/event-stream")
+
+
+async def test_a_stream_that_asks_for_a_replay_gets_what_comes_from_now_on() -> None:
+    async with listening(tool_server(Work())) as listener, wire(listener) as bare:
+        await bare.initialize()
+        headers = {**bare.headers, "last-event-id": "41"}
+        async with bare.http.stream("GET", "/mcp", headers=headers) as stream:
+            assert stream.status_code == 200
+
+
+async def test_an_event_source_that_reconnects_needs_no_second_greeting() -> None:
+    async with (
+        listening(tool_server(Work())) as listener,
+        wire(listener) as bare,
+        bare.http.stream("GET", "/sse") as stream,
+    ):
+        lines = stream.aiter_lines()
+        endpoint = await data_of(lines)
+        await bare.http.post(endpoint, content=orjson.dumps(call("echo", 7)))
+        assert orjson.loads(await data_of(lines))["result"]["content"][0]["text"] == "echo"
+
+
+async def test_a_session_that_its_client_ended_is_refused() -> None:
+    async with listening(tool_server(Work())) as listener, wire(listener) as bare:
+        await bare.initialize()
+        assert (await bare.http.delete("/mcp", headers=bare.headers)).status_code == 200
+        answer = await bare.post(call("echo"))
+        assert answer.status_code == 404
+        assert error_of(answer)["message"].startswith("SESSION_NOT_FOUND:")
+
+
+async def test_nobody_is_let_in_whom_the_gate_did_not_name() -> None:
+    async with listening(tool_server(Work()), guard=lambda app: app) as listener, wire(listener) as bare:
+        answers = [
+            await bare.post(call("echo")),
+            await bare.post_modern(call("echo")),
+            await bare.http.get("/mcp"),
+            await bare.http.get("/sse"),
+            await bare.http.delete("/mcp"),
+        ]
+        for answer in answers:
+            assert answer.status_code == 401
+            assert error_of(answer)["message"].startswith("UNAUTHORIZED:")
+
+
+class EndsAtAnswer:
+    """Ends the session of a request at the moment in which that is answered, once `armed`."""
+
+    armed = False
+
+    def guard(self, app: ASGIApp) -> ASGIApp:
+        async def ending(scope: Scope, receive: Receive, send: Send) -> None:
+            async def nobody(message: Message) -> None: ...
+
+            async def send_and_end(message: Message) -> None:
+                await send(message)
+                if self.armed and message["type"] == "http.response.start":
+                    self.armed = False
+                    await app({**scope, "method": "DELETE"}, receive, nobody)
+
+            await app(scope, receive, send_and_end)
+
+        return as_operator(ending)
+
+
+async def test_a_note_that_meets_the_end_of_its_session_is_answered_once_and_no_fault(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    work, ends = Work(), EndsAtAnswer()
+    async with (
+        listening(tool_server(work), guard=ends.guard) as listener,
+        wire(listener) as bare,
+        anyio.create_task_group() as tasks,
+    ):
+        await bare.initialize()
+        tasks.start_soon(bare.post, call("hold"))
+        await soon(work.started)
+        ends.armed = True
+        note = {"jsonrpc": "2.0", "method": "notifications/roots/list_changed"}
+        assert (await bare.post(note)).status_code == 202
+        assert not ends.armed
+    assert [record.message for record in caplog.records if record.levelno >= logging.ERROR] == []
+
+
+async def test_a_session_that_fails_ends_alone(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def fail(*_arguments: object, **_more: object) -> None:
+        raise ZeroDivisionError
+
+    async with listening(tool_server(Work())) as listener, wire(listener) as bare:
+        await bare.initialize()
+        with monkeypatch.context() as patched:
+            patched.setattr(live, "serve_duplex", fail)
+            assert (await bare.post(call("loud_crash"))).status_code == 404
+        assert (await bare.post(call("echo"))).json()["result"]["content"][0]["text"] == "echo"
+    assert "a session ended by a fault" in caplog.messages
