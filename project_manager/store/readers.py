@@ -18,6 +18,10 @@ from project_manager.store.transaction import Tx
 
 QUEUE = 1024
 STEPS_BETWEEN_LOOKS = 20_000
+TURN_SECONDS = 0.005
+"""How long a read waits for the one before it. At every row a read lets go of the interpreter's lock, and two at once
+take it from each other each time, which costs half as much again as both reads one after the other.
+"""
 
 Result = TypeVar("Result")
 
@@ -52,6 +56,7 @@ class Readers:
         self._queue: queue.SimpleQueue[_Read[Any] | None] = queue.SimpleQueue()
         self._closing = self._ended = False
         self._progressed = 0.0
+        self._turn = threading.Lock()
         self._connections = [dialect.connect(path, read_only=True) for _ in range(threads)]
         self._threads = [
             threading.Thread(target=self._serve, args=(connection,), name=f"reader-{number}", daemon=True)
@@ -115,13 +120,22 @@ class Readers:
                 continue  # who asked has given up waiting
             started = monotonic()
             deadline[0] = started + self._timeout
-            outcome, error = self._attempt(connection, read)
+            outcome, error = self._attempt_in_turn(connection, read)
             self._progressed = finished = monotonic()
             self._timed(read.name, finished - started)
             try:
                 read.loop.call_soon_threadsafe(_settle, read.future, outcome, error)
             except RuntimeError:
                 return  # the loop has ended, and with it everybody who waits
+
+    def _attempt_in_turn(self, connection: Any, read: _Read[Any]) -> tuple[Any, BaseException | None]:
+        """Short reads go one after the other; beside a long one the next go too."""
+        taken = self._turn.acquire(timeout=TURN_SECONDS)
+        try:
+            return self._attempt(connection, read)
+        finally:
+            if taken:
+                self._turn.release()
 
     def _attempt(self, connection: Any, read: _Read[Any]) -> tuple[Any, BaseException | None]:
         try:

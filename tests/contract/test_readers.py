@@ -47,6 +47,26 @@ async def test_a_read_that_nobody_waits_for_any_more_is_not_done(readers: Reader
     assert done == ["wanted"]
 
 
+async def test_a_read_that_takes_long_lets_others_go_beside_it(runtime: Runtime) -> None:
+    readers, begun, overtaken = runtime.database.readers, threading.Event(), threading.Event()
+
+    def wait_to_be_overtaken(_tx: Tx) -> bool:
+        begun.set()
+        return overtaken.wait(PATIENCE)
+
+    async with anyio.create_task_group() as tasks:
+        long = anyio.Event()
+
+        async def read() -> None:
+            assert await ask(readers, wait_to_be_overtaken)
+            long.set()
+
+        tasks.start_soon(read)
+        await anyio.to_thread.run_sync(begun.wait, PATIENCE)
+        await ask(readers, lambda tx: overtaken.set())
+        await long.wait()
+
+
 async def test_a_read_that_no_reader_took_is_refused_when_they_close(readers: Readers) -> None:
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(refused, readers)
