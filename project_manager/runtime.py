@@ -105,7 +105,7 @@ class Runtime:
             command = faults.read(operation.command, raw)
             check_first_token(command, caller)
             actor = acting(caller, operation, command)
-            self._rate_limits.check(actor, started)
+            self._rate_limits.check(caller.actor, actor, started)
             answer = await self._perform(operation, command, actor, caller)
             outcome = "ok"
         except ProjectManagerError as error:

@@ -1,16 +1,16 @@
 import pytest
 
-from project_manager.domain.actors import LOCAL, Actor
+from project_manager.domain.actors import LOCAL, Actor, Role, unnamed
 from project_manager.domain.errors import RateLimited
 from project_manager.rate_limits import BURST_SECONDS, REMEMBERED, RateLimits
 
 ANN, BOB = Actor("ann", "agent"), Actor("bob", "agent")
 
 
-def calls_until_refused(limits: RateLimits, actor: Actor, now: float) -> int:
+def calls_until_refused(limits: RateLimits, actor: Actor, now: float, caller: Actor = LOCAL) -> int:
     for number in range(1_000):
         try:
-            limits.check(actor, now)
+            limits.check(caller, actor, now)
         except RateLimited:
             return number
     return 1_000
@@ -29,7 +29,7 @@ def test_a_refused_call_costs_nothing() -> None:
     calls_until_refused(limits, ANN, 100.0)
     for _ in range(100):
         with pytest.raises(RateLimited):
-            limits.check(ANN, 100.0)
+            limits.check(LOCAL, ANN, 100.0)
     assert calls_until_refused(limits, ANN, 101.0) == 4
 
 
@@ -43,14 +43,22 @@ def test_the_refusal_says_who_how_much_and_when_again() -> None:
     limits = RateLimits(1)
     calls_until_refused(limits, ANN, 100.0)
     with pytest.raises(RateLimited) as refused:
-        limits.check(ANN, 100.0)
+        limits.check(LOCAL, ANN, 100.0)
     assert refused.value.details == {"agent_id": "ann", "calls_per_second": 1}
     assert refused.value.retry_after == 1
     assert "wait_seconds" in refused.value.hint
 
 
-@pytest.mark.parametrize(("limits", "actor"), [(RateLimits(0), ANN), (RateLimits(1), LOCAL)])
-def test_without_a_limit_and_for_people_nothing_is_counted(limits: RateLimits, actor: Actor) -> None:
+def test_who_names_an_agent_with_a_token_of_its_own_uses_up_nothing_of_that_agent_s() -> None:
+    limits = RateLimits(1)
+    calls_until_refused(limits, ANN, 100.0, caller=Actor("mallory", "agent", Role.VIEWER))
+    assert calls_until_refused(limits, ANN, 100.0, caller=ANN) == BURST_SECONDS
+
+
+@pytest.mark.parametrize(
+    ("limits", "actor"), [(RateLimits(0), ANN), (RateLimits(1), LOCAL), (RateLimits(1), unnamed(LOCAL))]
+)
+def test_without_a_limit_and_for_who_names_no_agent_nothing_is_counted(limits: RateLimits, actor: Actor) -> None:
     assert calls_until_refused(limits, actor, 100.0) == 1_000
 
 
@@ -58,6 +66,6 @@ def test_agents_that_came_and_went_are_forgotten() -> None:
     limits = RateLimits(1)
     calls_until_refused(limits, ANN, 100.0)
     for number in range(2 * REMEMBERED):
-        limits.check(Actor(f"agent-{number}", "agent"), 100.0 + number / 100)
+        limits.check(LOCAL, Actor(f"agent-{number}", "agent"), 100.0 + number / 100)
     assert len(limits) < REMEMBERED
     assert calls_until_refused(limits, ANN, 100.0 + 2 * REMEMBERED / 100) == BURST_SECONDS
