@@ -14,6 +14,9 @@ from project_manager.store.events import EventRow
 from project_manager.store.tail import Tail
 
 QUEUE = 1024
+UNBOUNDED = 1_000_000
+"""The limit of listeners inside this process, which always read: an import may bring thousands of events at once."""
+
 QUEUED_CHARACTERS = 8 * 1024 * 1024
 REMEMBERED = 4096
 REMEMBERED_CHARACTERS = 4 * 1024 * 1024

@@ -15,15 +15,13 @@ from project_manager.contract import commands, faults
 from project_manager.domain.actors import Actor
 from project_manager.domain.errors import ProjectManagerError
 from project_manager.domain.events import MAY_MAKE_READY
-from project_manager.hub import Hub
+from project_manager.hub import UNBOUNDED, Hub
 from project_manager.logs import log_action
 from project_manager.services import leases
 from project_manager.store.transaction import Tx
 from project_manager.store.writer import Writer
 
 log = logging.getLogger(__name__)
-
-UNBOUNDED = 1_000_000
 
 Written = TypeVar("Written")
 Ask = Callable[[], Awaitable[Answer]]

@@ -18,7 +18,7 @@ import orjson
 from mcp.server.subscriptions import InMemorySubscriptionBus, ListenHandler, ResourceUpdated, ServerEvent
 
 from project_manager.domain.errors import ProjectManagerError
-from project_manager.hub import Closed, Event, Hub, Overflow, Resync
+from project_manager.hub import UNBOUNDED, Closed, Event, Hub, Overflow, Resync
 from project_manager.logs import Trouble
 from project_manager.mcp.sdk import Client
 from project_manager.resource_subscriptions import ResourceSubscription, ResourceSubscriptions
@@ -267,7 +267,7 @@ class Subscriptions:
     async def _feed(self) -> None:
         while True:
             try:
-                async with self._hub.subscribe() as events:
+                async with self._hub.subscribe(limit=UNBOUNDED) as events:
                     while True:
                         batch = await events.next_batch()
                         if len(self) or self._bus.streams:

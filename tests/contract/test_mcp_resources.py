@@ -1,8 +1,10 @@
 """Resources, their templates and completions, prompts, and subscriptions over real sockets in both eras."""
 
 import socket
+import sqlite3
+import time
 from collections.abc import AsyncIterator, Collection, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, closing, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -26,6 +28,7 @@ from project_manager.config import load
 from project_manager.domain.actors import LOCAL, SYSTEM
 from project_manager.domain.errors import QueueFull
 from project_manager.housekeeping import _forget_old
+from project_manager.hub import QUEUE
 from project_manager.mcp import sdk, subscriptions
 from project_manager.mcp.prompts import PROMPTS
 from project_manager.mcp.server import build_server
@@ -340,6 +343,31 @@ async def test_a_change_reaches_a_2026_subscriber(tmp_path: Path) -> None:
             with anyio.fail_after(PATIENCE):
                 event = await anext(aiter(events))
         assert event == ResourceUpdated(uri="pm://project/1/board")
+
+
+def hold_the_loop_up_until_all_is_read(made: Product) -> None:
+    with closing(sqlite3.connect(made.runtime.settings.database_path)) as database:
+        (head,) = database.execute("SELECT max(seq) FROM events").fetchone()
+    give_up = time.monotonic() + PATIENCE
+    while made.runtime.database.tail.head < head:
+        assert time.monotonic() < give_up
+
+
+async def test_a_change_in_a_crowd_of_others_reaches_a_2026_subscriber_too(tmp_path: Path) -> None:
+    crowd: list[dict[str, object]] = [{"name": f"task {number}"} for number in range(4 * QUEUE)]
+    plan = {"projects": [{"name": "p", "tasks": [{"name": "one", "priority": 0}, *crowd]}]}
+    async with product(tmp_path) as made, listening(made.server) as listener, wire(listener) as bare:
+        await bare.post_modern(call("create_task", name="one", project_name="p"))
+        async with (
+            Client(f"{listener.url}/mcp") as client,
+            client.listen(resource_subscriptions=["pm://task/1"]) as events,
+        ):
+            person = Caller(LOCAL, "rest", "a person")
+            await made.runtime.run(BY_NAME["import_plan"], {"document": orjson.dumps(plan).decode()}, person)
+            hold_the_loop_up_until_all_is_read(made)
+            with anyio.fail_after(PATIENCE):
+                event = await anext(aiter(events))
+        assert event == ResourceUpdated(uri="pm://task/1")
 
 
 async def test_an_agent_hears_that_its_own_lease_was_ended(tmp_path: Path) -> None:
