@@ -10,10 +10,11 @@ of CORS_ORIGINS.
 import ipaddress
 import secrets
 from collections.abc import Awaitable, Callable, MutableMapping
-from http.cookies import CookieError, SimpleCookie
 from itertools import count
 from typing import Any
 from urllib.parse import urlsplit
+
+from starlette.requests import cookie_parser
 
 from project_manager.config import Settings
 from project_manager.domain.actors import Actor
@@ -93,7 +94,8 @@ class Gate:
         text = origin.decode("latin-1")
         if text in self._origins or "*" in self._origins:
             return
-        if urlsplit(text).netloc.lower() == headers.get(b"host", b"").decode("latin-1").lower():
+        place = _place_of(text)
+        if place and place == headers.get(b"host", b"").decode("latin-1").lower():
             return
         raise OriginRefused(f"pages of the origin {text[:100]!r} may not call this server", origin=text[:100])
 
@@ -109,16 +111,8 @@ def secret_of(headers: dict[bytes, bytes]) -> str | None:
             raise Unauthorized("the header Authorization is not `Bearer TOKEN`")
         return secret.strip()
     if b"cookie" in headers:
-        return _session(headers[b"cookie"].decode("latin-1"))
+        return cookie_parser(headers[b"cookie"].decode("latin-1")).get(COOKIE) or None
     return None
-
-
-def _session(header: str) -> str | None:
-    try:
-        found = SimpleCookie(header).get(COOKIE)
-    except CookieError:
-        return None
-    return found.value if found is not None and found.value else None
 
 
 def _first_values(headers: list[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
@@ -156,6 +150,14 @@ def _hostname(host: str) -> str:
     if host.startswith("["):
         return host[1:].partition("]")[0]
     return host.rpartition(":")[0] if ":" in host else host
+
+
+def _place_of(origin: str) -> str:
+    """Host and port of an origin as a Host header says them; nothing when it is no origin at all."""
+    try:
+        return urlsplit(origin).netloc.lower()
+    except ValueError:
+        return ""
 
 
 def _nobody_elses(host: str) -> bool:

@@ -13,7 +13,8 @@ from project_manager.runtime import IDENTITY_SECONDS
 from tests.desk import Desk
 from tests.served import Served, frame
 
-OUR_ORIGIN = "http://localhost:{port}"
+ELSEWHERE = ["http://evil.example", "null", "http://localhost:1", "https://localhost.evil.example", "file://", "x"]
+MALFORMED = ["http://[", "http://[::1", "http://]", "http://[v1.x]:1", "http://\u00bd.example", ""]
 
 
 async def token(desk: Desk, role: str, agent_id: str | None = None) -> str:
@@ -59,9 +60,7 @@ async def test_an_allowed_host_is_answered_in_any_case_and_others_are_not(served
 
 
 @pytest.mark.promise("door:elsewhere")
-@pytest.mark.parametrize(
-    "origin", ["http://evil.example", "null", "http://localhost:1", "https://localhost.evil.example", "file://", "x"]
-)
+@pytest.mark.parametrize("origin", [*ELSEWHERE, *MALFORMED])
 async def test_a_page_elsewhere_can_neither_read_nor_write(served: Served, origin: str) -> None:
     for method, path, body in [
         ("GET", "/api/tasks", None),
@@ -77,8 +76,9 @@ async def test_a_page_elsewhere_can_neither_read_nor_write(served: Served, origi
 
 
 @pytest.mark.promise("door:elsewhere")
-async def test_the_websocket_is_closed_to_a_page_elsewhere(served: Served) -> None:
-    async with served.listen(origin="http://evil.example") as socket:
+@pytest.mark.parametrize("origin", ["http://evil.example", "http://["])
+async def test_the_websocket_is_closed_to_a_page_elsewhere(served: Served, origin: str) -> None:
+    async with served.listen(origin=origin) as socket:
         with pytest.raises(ConnectionClosed) as closed:
             await frame(socket)
     assert closed.value.rcvd is not None
@@ -278,6 +278,31 @@ async def test_two_tokens_of_one_name_are_refused(desk: Desk) -> None:
     await desk.refused(TokenNotFound, "revoke_token", token_id=9)
 
 
+async def test_a_wait_ends_with_the_token_that_it_came_with_and_takes_nothing(
+    served: Served, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(open_streams, "LOOK_EVERY_SECONDS", 0.001)
+    answers: list[httpx.Response] = []
+    root = await desk.do("create_token", name="root", role="operator")
+    made = await desk.do("create_token", name="worker", role="agent", agent_id="worker")
+    authorization = {"authorization": f"Bearer {made['secret']}"}
+
+    async def wait(method: str, path: str, **more: Any) -> None:
+        answers.append(await served.http.request(method, path, headers=authorization, **more))
+
+    async with anyio.create_task_group() as tasks, anyio.create_task_group() as watch:
+        watch.start_soon(partial(desk.runtime.open_streams.watch, desk.runtime.read, required=False))
+        async with anyio.create_task_group() as waits:
+            waits.start_soon(partial(wait, "POST", "/api/tasks/claim", json={"wait_seconds": 50}))
+            waits.start_soon(wait, "GET", "/api/events?wait_seconds=50&since=999999")
+            await until(lambda: len(desk.runtime.open_streams) == 2)
+            await desk.do("revoke_token", token_id=made["id"])
+        watch.cancel_scope.cancel()
+    assert [(answer.status_code, answer.json()["code"]) for answer in answers] == [(401, "unauthorized")] * 2
+    task = await desk.task()
+    assert task["ready"]
+
+
 async def test_a_name_is_free_again_when_its_token_is_revoked(served: Served, desk: Desk) -> None:
     old, operator = await token(desk, "viewer"), await token(desk, "operator")
     await desk.do("revoke_token", token_id=1)
@@ -344,6 +369,15 @@ async def test_signing_in_with_no_token_of_ours_sets_no_cookie(
     await token(desk, "operator")
     await served.refused(status, "POST", "/api/session", body)
     assert not served.client.cookies
+
+
+@pytest.mark.promise("door:session")
+@pytest.mark.parametrize("other", ['prefs={"a":1}', "a[0]=1", "n=Jean Dupont", "x=\u00e9", "x", '"', "a=;;", "=1"])
+async def test_the_cookie_is_found_beside_those_of_other_applications(served: Served, desk: Desk, other: str) -> None:
+    session = f"pm_session={await token(desk, 'operator')}"
+    for jar in (f"{other}; {session}", f"{session}; {other}"):
+        await served.ok("GET", "/api/tasks", Cookie=jar)
+        await served.refused(401, "GET", "/api/tasks", Cookie=jar.replace("pm_session=", "pm_session=x"))
 
 
 async def test_a_broken_cookie_is_no_cookie(served: Served, desk: Desk) -> None:

@@ -57,6 +57,18 @@ async def test_nobody_comes_in_without_a_valid_token(tmp_path: Path, headers: di
         assert (await bare.initialize()).status_code == 401
 
 
+@pytest.mark.promise("door:elsewhere")
+@pytest.mark.parametrize("origin", ["http://evil.example", "http://[", "null"])
+async def test_a_page_elsewhere_is_refused_here_too(tmp_path: Path, origin: str) -> None:
+    async with guarded_door(tmp_path) as (made, bare):
+        headers = {**await token(made, "operator"), "origin": origin}
+        for refused in (
+            await bare.http.get("/sse", headers=headers),
+            await bare.post_modern(call("list_tasks"), headers),
+        ):
+            assert (refused.status_code, refused.json()["code"]) == (403, "origin_refused")
+
+
 @pytest.mark.promise("door:roles")
 @pytest.mark.parametrize("era", ["2025", "2026"])
 async def test_a_viewer_reads_and_does_not_write(tmp_path: Path, era: str) -> None:
