@@ -31,13 +31,16 @@ Door = Literal["rest", "mcp", "cli"]
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who calls, through which door, under which request id. `gzip`: takes a large answer compressed."""
+    """Who calls, through which door, under which request id. `gzip`: takes a large answer compressed. `secret`: the
+    token that it came in with.
+    """
 
     actor: Actor
     door: Door
     request_id: str
     idempotency_key: str | None = None
     gzip: bool = False
+    secret: str | None = field(default=None, repr=False)
 
 
 @dataclass(slots=True)

@@ -35,7 +35,15 @@ from project_manager.config import Settings
 from project_manager.contract import commands, faults
 from project_manager.contract.fields import Command
 from project_manager.domain.actors import SYSTEM, Actor
-from project_manager.domain.errors import Internal, LockHeld, NotReady, ProjectManagerError, ShuttingDown, StaleFence
+from project_manager.domain.errors import (
+    Internal,
+    LockHeld,
+    NotReady,
+    ProjectManagerError,
+    ShuttingDown,
+    StaleFence,
+    Unauthorized,
+)
 from project_manager.hub import Closed, Event, Hub, Resync, Subscription
 from project_manager.logs import log_action
 from project_manager.metrics import Metrics
@@ -199,9 +207,10 @@ class Runtime:
     async def _perform(self, operation: Operation, command: Command, actor: Actor, caller: Caller) -> Answer:
         if isinstance(command, commands.ClaimNextTask) and command.wait_seconds:
             ask = partial(self._write, operation, command, actor, caller)
-            return await self.waiting.claim(ask, command, actor, caller)
+            return await self._while_let_in(caller, self.waiting.claim(ask, command, actor, caller))
         if isinstance(command, commands.ListEvents) and command.wait_seconds:
-            return await self.waiting.events(partial(self._read, operation, command, actor, caller), command)
+            ask_once = partial(self._read, operation, command, actor, caller)
+            return await self._while_let_in(caller, self.waiting.events(ask_once, command))
         if operation.snapshot:
             return await self._snapshot(operation, command, actor, caller)
         if operation.kind is Kind.READ:
@@ -211,6 +220,15 @@ class Runtime:
             prepare = partial(operation.prepare, command, caller.request_id)
             use_case = partial(use_case, prepared=await anyio.to_thread.run_sync(prepare, limiter=self._one_at_a_time))
         return await self._write(operation, command, actor, caller, use_case)
+
+    async def _while_let_in(self, caller: Caller, wait: Awaitable[Answer]) -> Answer:
+        """What the wait brings, unless it is over for the caller as its token is revoked: then nothing is taken."""
+        answer: Answer | None = None
+        with anyio.CancelScope() as let_in, self.open_streams.registered(caller.secret, let_in.cancel):
+            answer = await wait
+        if answer is None:
+            raise Unauthorized("who waited here is not let in any more; nothing was taken or changed")
+        return answer
 
     async def _write(
         self,

@@ -68,7 +68,7 @@ class Tools:
 
     async def call(self, ctx: Context, params: CallToolRequestParams) -> Result:
         """A call that came through the SDK."""
-        caller = Caller(actor=actor_of(ctx), door="mcp", request_id=request_id_of(ctx))
+        caller = Caller(actor=actor_of(ctx), door="mcp", request_id=request_id_of(ctx), secret=_secret_of(ctx))
         outcome = await self._perform(params.name, params.arguments or {}, caller, ctx.protocol_version, ctx)
         return outcome.result()
 
@@ -151,6 +151,10 @@ def with_notice(answer: Answer) -> bytes:
 def actor_of(ctx: Context) -> Actor:
     """Who calls: the gate's word over HTTP, the person at the machine over stdio."""
     return exchange.actor_of(ctx.request.scope) if ctx.request is not None else LOCAL
+
+
+def _secret_of(ctx: Context) -> str | None:
+    return exchange.secret_of(ctx.request.scope) if ctx.request is not None else None
 
 
 def request_id_of(ctx: Context) -> str:

@@ -139,7 +139,8 @@ class PathEndpoint:
         raw = await _arguments(operation, scope, headers, receive)
         state = scope["state"]
         small = operation.snapshot and b"gzip" in headers.get(b"accept-encoding", b"")
-        caller = Caller(state["actor"], "rest", state["request_id"], _key(operation, headers), small)
+        key = _key(operation, headers)
+        caller = Caller(state["actor"], "rest", state["request_id"], key, small, state["secret"])
         work = self._runtime.run(operation, raw, caller)
         answer = await (_while_connected(work, receive) if raw.get("wait_seconds") else work)
         return _reply(operation, answer, headers)

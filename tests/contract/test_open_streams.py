@@ -1,17 +1,22 @@
-"""Who has a stream open is looked at again and again, whatever goes wrong."""
+"""Who has a stream open, or waits, is looked at again and again, whatever goes wrong."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import anyio
 import anyio.abc
+import anyio.lowlevel
+import httpx
 import pytest
 
 from project_manager import open_streams
+from project_manager.domain.actors import Actor
 from project_manager.domain.errors import QueueFull
 from project_manager.open_streams import OpenStreams
 from project_manager.store.transaction import Tx
 from tests.desk import PATIENCE, Desk
+from tests.served import Served
 
 
 @pytest.fixture(autouse=True)
@@ -52,3 +57,23 @@ async def test_a_look_that_fails_is_followed_by_others(desk: Desk, caplog: pytes
         "tokens cannot be looked at now: 1024 reads wait already",
         "tokens cannot be looked at: that is over",
     ]
+
+
+async def test_a_wait_ends_with_the_token_that_it_came_with_and_takes_nothing(served: Served, desk: Desk) -> None:
+    root = desk.used_by(Actor("root", "human"))
+    made = await root.do("create_token", name="worker", role="agent", agent_id="worker")
+    answers: list[httpx.Response] = []
+
+    async def wait(method: str, path: str, **more: Any) -> None:
+        headers = {"Authorization": f"Bearer {made['secret']}"}
+        answers.append(await served.client.request(method, path, headers=headers, **more))
+
+    with anyio.fail_after(PATIENCE):
+        async with anyio.create_task_group() as waits:
+            waits.start_soon(partial(wait, "POST", "/api/tasks/claim", json={"wait_seconds": 50}))
+            waits.start_soon(wait, "GET", "/api/events?wait_seconds=50&since=0")
+            while desk.runtime.hub.subscribers < 2:
+                await anyio.lowlevel.checkpoint()
+            await root.do("revoke_token", token_id=made["id"])
+    assert [(answer.status_code, answer.json()["code"]) for answer in answers] == [(401, "unauthorized")] * 2
+    assert (await desk.task())["ready"]
