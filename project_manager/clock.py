@@ -1,5 +1,6 @@
 """Time: the one place that reads a clock. Instants are integers, milliseconds since the epoch, UTC."""
 
+import re
 import time
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
@@ -8,6 +9,7 @@ from typing import Protocol
 LAST_INSTANT = 253_402_300_799_999
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
+_LEAP_SECOND = re.compile(r"(?<=\d\d:\d\d):60(?:\.\d+)?(?=[Z+-])")
 
 
 class Clock(Protocol):
@@ -43,12 +45,13 @@ def _to_the_second(seconds: int) -> str:
 
 
 def parse_rfc3339(text: str) -> int:
-    """Milliseconds since the epoch. A date alone is its midnight UTC; a time without an offset is refused by
-    ValueError.
+    """Milliseconds since the epoch. A date alone is its midnight UTC; a leap second is the last millisecond before
+    it; a time without an offset is refused by ValueError.
     """
-    moment = datetime.fromisoformat(text.strip())
+    text = text.strip().upper()
+    moment = datetime.fromisoformat(_LEAP_SECOND.sub(":59.999", text))
     if moment.tzinfo is None:
-        if len(text.strip()) > len("2026-11-23"):
+        if len(text) > len("2026-11-23"):
             raise ValueError("the time has no offset from UTC")
         moment = moment.replace(tzinfo=UTC)
     instant = (moment - _EPOCH) // _MILLISECOND

@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 from project_manager.clock import LAST_INSTANT, SystemClock, parse_rfc3339, rfc3339
 
 BEYOND = ["1969-12-31", "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00"]
+NEARLY = ["2016-12-31T23:59:60", "2016-12-31T23:59:61Z", "2016-12-31T23:60:00Z", "2016-12-31T23:59:60+25:00"]
 
 
 @given(st.integers(0, LAST_INSTANT))
@@ -23,6 +24,10 @@ def test_an_instant_is_read_as_it_was_written(instant: int) -> None:
         ("2026-11-23T10:00:00.123456Z", "2026-11-23T10:00:00.123Z"),
         (" 2026-11-23 10:00:00-00:00 ", "2026-11-23T10:00:00.000Z"),
         ("2026-11-23", "2026-11-23T00:00:00.000Z"),
+        ("2026-11-23t10:00:00z", "2026-11-23T10:00:00.000Z"),
+        ("2016-12-31T23:59:60Z", "2016-12-31T23:59:59.999Z"),
+        ("2016-12-31T15:59:60.25-08:00", "2016-12-31T23:59:59.999Z"),
+        ("9999-12-31T23:59:60Z", "9999-12-31T23:59:59.999Z"),
     ],
 )
 def test_a_time_is_read_in_the_forms_that_people_write(text: str, same: str) -> None:
@@ -30,7 +35,7 @@ def test_a_time_is_read_in_the_forms_that_people_write(text: str, same: str) -> 
 
 
 @pytest.mark.parametrize(
-    "text", ["", "now", "2026-11-23T10:00:00", "2026-13-01T00:00:00Z", "23.11.2026", "1700000000", *BEYOND]
+    "text", ["", "now", "2026-11-23T10:00:00", "2026-13-01T00:00:00Z", "23.11.2026", "1700000000", *BEYOND, *NEARLY]
 )
 def test_what_is_no_instant_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r".+"):
