@@ -128,7 +128,7 @@ def acting(caller: Caller, operation: Operation, command: Command) -> Actor:
     """The caller, or the agent that the command names. Over MCP it is an agent in any case, never a person.
 
     Raises WrongAgent when the token is bound to another one, AgentRequired when nobody is named where a lease is
-    concerned, RoleRequired for `force` from an agent.
+    concerned or a name that no agent may have, RoleRequired for `force` from an agent.
     """
     actor, over_mcp = caller.actor, caller.door == "mcp"
     named = getattr(command, "agent_id", None)
@@ -136,9 +136,12 @@ def acting(caller: Caller, operation: Operation, command: Command) -> Actor:
         _check_force_over_mcp(actor)
     if named is None or isinstance(command, commands.GetAgent):
         return _nobody_named(actor, operation, command) if over_mcp and not actor.bound else actor
+    making_token = isinstance(command, commands.CreateToken)
+    if actor is LOCAL and named == LOCAL.id and not over_mcp and not making_token:
+        return actor  # the dashboard names the holder of a lease, also when that is the person before it
     if is_reserved(named):
-        raise _agent_required(f"`agent_id` {named!r} is what those are called who send none")
-    if isinstance(command, commands.CreateToken):
+        raise _agent_required(f"`agent_id` {named!r} is a name that the service itself uses: no agent may have it")
+    if making_token:
         return actor
     if actor.bound and named != actor.id:
         raise WrongAgent(

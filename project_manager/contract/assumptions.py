@@ -20,13 +20,6 @@ def _tag(value: str) -> str:
     return value
 
 
-def _several(value: object) -> object:
-    """Tags may come as a list, as its JSON text, or as one tag; commas belong to the text of a tag."""
-    if isinstance(value, str) and not value.strip().startswith("["):
-        return [value] if value.strip() else []
-    return fields.listed(value)
-
-
 def _as_tag(value: object) -> object:
     """Bare words are a tag too."""
     if not isinstance(value, str):
@@ -54,7 +47,7 @@ _FOUND: list[str] = [*Verdict]
 
 TagText = Annotated[fields.Text, AfterValidator(_tag)]
 TagTexts = Annotated[
-    list[Annotated[TagText, BeforeValidator(_as_tag)]], BeforeValidator(_several), Field(max_length=limits.LABELS)
+    list[Annotated[TagText, BeforeValidator(_as_tag)]], BeforeValidator(fields.several), Field(max_length=limits.LABELS)
 ]
 FilePath = Annotated[str, Field(min_length=1, max_length=limits.PATH_CHARACTERS), fields.ONE_LINE]
 Snippet = Annotated[fields.Text, AfterValidator(_within_snippet)]

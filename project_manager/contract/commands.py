@@ -342,7 +342,7 @@ class GetContext(Command):
 
 
 class CreateToken(Command):
-    name: fields.Name
+    name: fields.TokenName
     role: Literal["viewer", "agent", "operator"]
     agent_id: fields.AgentId | None = Field(None, description="bind the token to this agent id")
 

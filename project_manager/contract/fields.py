@@ -15,10 +15,14 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from project_manager.clock import parse_rfc3339
 from project_manager.domain import limits
+from project_manager.domain.actors import is_reserved
 from project_manager.domain.events import EventType
 from project_manager.domain.statuses import EPIC_SYNONYMS, SYNONYMS, EpicStatus, Status, spelled
 
 _WHOLE = re.compile(r"-?[0-9]{1,24}")
+# Controls and separators of lines and paragraphs break a line; overrides of direction make it read as another one.
+_NOT_OF_A_LINE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+_OVERRIDES = re.compile("[\u202a-\u202e\u2066-\u2069]")
 
 
 class Command(BaseModel):
@@ -65,6 +69,13 @@ def listed(value: object) -> object:
     return [part.strip() for part in text.split(",") if part.strip()]
 
 
+def several(value: object) -> object:
+    """A list of sentences may come as itself, as its JSON text, or as one of them; commas belong to its text."""
+    if isinstance(value, str) and not value.strip().startswith("["):
+        return [value] if value.strip() else []
+    return listed(value)
+
+
 def _without_controls(value: str) -> str:
     if "\x00" in value:
         raise ValueError("contains a NUL character")
@@ -76,12 +87,29 @@ def _without_controls(value: str) -> str:
 
 
 def _one_line(value: str) -> str:
-    stripped = _without_controls(value).strip()
+    stripped = value.strip()
     if not stripped:
         raise ValueError("is empty")
-    if not stripped.isprintable():
+    if stripped.isprintable():
+        return stripped
+    if _NOT_OF_A_LINE.search(_without_controls(stripped)):
         raise ValueError("contains a line break or another control character")
+    if _OVERRIDES.search(stripped):
+        raise ValueError("contains a character that overrides the direction of the text")
     return stripped
+
+
+def _printable(value: str) -> str:
+    stripped = _one_line(value)
+    if not stripped.isprintable():
+        raise ValueError("contains a character that is not printable")
+    return stripped
+
+
+def _unreserved(value: str) -> str:
+    if is_reserved(value):
+        raise ValueError(f"{value[:40]!r} is a name that the service itself uses: choose another one")
+    return value
 
 
 def _within_description(value: str) -> str:
@@ -143,15 +171,18 @@ Ids = Annotated[list[Id], BeforeValidator(listed), AfterValidator(_distinct), Fi
 Whole = Annotated[int, BeforeValidator(_integer)]
 Flag = Annotated[bool, BeforeValidator(_boolean)]
 Name = Annotated[str, Field(min_length=1, max_length=limits.NAME_CHARACTERS), AfterValidator(_one_line)]
+TokenName = Annotated[
+    str, Field(min_length=1, max_length=limits.NAME_CHARACTERS), AfterValidator(_printable), AfterValidator(_unreserved)
+]
 Text = Annotated[str, AfterValidator(_within_description)]
 SomeText = Annotated[str, Field(min_length=1), AfterValidator(_within_description)]
-AgentId = Annotated[str, Field(min_length=1, max_length=limits.AGENT_ID_CHARACTERS), AfterValidator(_one_line)]
+AgentId = Annotated[str, Field(min_length=1, max_length=limits.AGENT_ID_CHARACTERS), AfterValidator(_printable)]
 Key = Annotated[str, Field(min_length=1, max_length=limits.KEY_CHARACTERS), AfterValidator(_one_line)]
 Instant = Annotated[int, BeforeValidator(_instant), WithJsonSchema({"type": "string", "format": "date-time"})]
 Priority = Annotated[int, BeforeValidator(_integer), Field(ge=0, le=limits.PRIORITY_LOWEST)]
 Label = Annotated[str, Field(min_length=1, max_length=limits.LABEL_CHARACTERS), AfterValidator(_one_line)]
 Labels = Annotated[list[Label], BeforeValidator(listed), AfterValidator(_distinct), Field(max_length=limits.LABELS)]
-Acceptance = Annotated[list[Name], BeforeValidator(listed), Field(max_length=limits.ACCEPTANCE_CRITERIA)]
+Acceptance = Annotated[list[Name], BeforeValidator(several), Field(max_length=limits.ACCEPTANCE_CRITERIA)]
 Limit = Annotated[int, BeforeValidator(_integer), Field(ge=1, le=limits.PAGE_MAXIMUM)]
 Cursor = Annotated[str, Field(max_length=512)]
 Query = Annotated[str, Field(max_length=500), AfterValidator(_without_controls)]

@@ -40,5 +40,6 @@ def unnamed(caller: Actor) -> Actor:
     return Actor(UNNAMED if caller is LOCAL else f"{UNNAMED}/{caller.id}", "agent", caller.role)
 
 
-def is_reserved(agent_id: str) -> bool:
-    return agent_id.partition("/")[0] == UNNAMED
+def is_reserved(name: str) -> bool:
+    """Whether nobody may choose this name, as it says that no agent acted, or one that did not say which."""
+    return name in (LOCAL.id, SYSTEM.id) or name.partition("/")[0] == UNNAMED

@@ -9,7 +9,7 @@ import pytest
 
 from project_manager.calls import Caller
 from project_manager.catalogue import BY_NAME
-from project_manager.domain.actors import LOCAL
+from project_manager.domain.actors import LOCAL, Actor
 from project_manager.domain.errors import AgentRequired
 from project_manager.web.application import guarded
 from tests.contract.mcp_product import Agent, Product, agent, product
@@ -179,14 +179,39 @@ async def test_what_an_agent_without_a_name_makes_is_not_a_persons(tmp_path: Pat
 
 
 @pytest.mark.promise("door:agents")
-@pytest.mark.parametrize("name", ["unnamed", " unnamed ", "unnamed/boss"])
-async def test_nobody_takes_the_name_of_those_who_have_none(tmp_path: Path, name: str) -> None:
+@pytest.mark.parametrize("name", ["unnamed", " unnamed ", "unnamed/boss", "system", " local "])
+async def test_no_agent_takes_the_name_of_a_person_of_the_service_or_of_those_who_have_none(
+    tmp_path: Path, name: str
+) -> None:
     async with held_by_ann(tmp_path) as (made, someone):
-        assert (await someone.fails("claim_next_task", agent_id=name)).startswith("AGENT_REQUIRED: ")
-        person = Caller(LOCAL, "rest", "a script")
+        code, remedy = (await someone.fails("claim_next_task", agent_id=name)).splitlines()
+        assert code.startswith(f"AGENT_REQUIRED: `agent_id` {name.strip()!r} ")
+        assert "one name that no other agent uses" in remedy
+        boss = Caller(Actor("boss", "human"), "rest", "a script")
         for operation, raw in (("claim_next_task", {}), ("create_token", {"name": "t", "role": "operator"})):
-            with pytest.raises(AgentRequired):
-                await made.runtime.run(BY_NAME[operation], {**raw, "agent_id": name}, person)
+            for person in (boss, Caller(LOCAL, "rest", "a script"), Caller(LOCAL, "cli", "a script")):
+                if (operation, name.strip(), person.actor) == ("claim_next_task", "local", LOCAL):
+                    continue
+                with pytest.raises(AgentRequired) as refused:
+                    await made.runtime.run(BY_NAME[operation], {**raw, "agent_id": name}, person)
+                faulty: Any = refused.value.details["faults"]
+                assert [fault["field"] for fault in faulty] == ["agent_id"]
+
+
+@pytest.mark.promise("door:agents")
+async def test_no_agent_finishes_what_a_person_holds(tmp_path: Path) -> None:
+    person = Caller(LOCAL, "rest", "the dashboard")
+    async with product(tmp_path) as made, agent(made.server) as someone:
+        await someone.ok("create_task", name="one", project_name="p")
+        await made.runtime.run(BY_NAME["acquire_task_lock"], {"task_id": 1}, person)
+        for name in ("local", "bob"):
+            await someone.fails("update_task_status", task_id=1, status="DONE", agent_id=name)
+            await someone.fails("add_task_log", task_id=1, body="done", agent_id="system")
+        longer = {"task_id": 1, "agent_id": "local", "ttl_seconds": 900}
+        await made.runtime.run(BY_NAME["renew_task_lock"], longer, person)
+        seen = await someone.ok("get_task_details", task_id=1)
+        assert (seen["task"]["status"], seen["task"]["lock"]["holder"]) == ("IN_PROGRESS", "local")
+        assert seen["task"]["lock"]["ttl_seconds"] == 900
 
 
 FORCED: tuple[tuple[str, dict[str, Any]], ...] = (

@@ -1,0 +1,97 @@
+"""Which texts are taken as they are, and which are refused with what is wrong with them."""
+
+import unicodedata
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from project_manager.contract import commands, faults, plan
+from project_manager.contract.fields import Command
+from project_manager.domain.errors import Invalid
+
+OVERRIDES = {*map(chr, range(0x202A, 0x202F)), *map(chr, range(0x2066, 0x206A))}
+BREAKS = "contains a line break or another control character"
+OVERRIDE = "contains a character that overrides the direction of the text"
+WRITTEN = {
+    "no-break space": "10\u00a0000 rows",
+    "ideographic space": "\u8a2d\u8a08\u3000\u66f8",
+    "emoji of several": "\U0001f469\u200d\U0001f4bb at work",
+    "zero-width non-joiner": "\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645",
+    "soft hyphen": "Donau\u00addampfschiff",
+    "mark of direction": "\u05d0\u200e1",
+}
+
+
+def refusal(command: type[Command], **raw: Any) -> str:
+    with pytest.raises(Invalid) as refused:
+        faults.read(command, raw)
+    faulty: Any = refused.value.details["faults"]
+    return str(faulty[0]["message"])
+
+
+@pytest.mark.parametrize("text", WRITTEN.values(), ids=WRITTEN)
+def test_a_line_is_taken_in_whatever_script_it_is_written(text: str) -> None:
+    read = faults.read(
+        commands.CreateTask, {"name": text, "labels": [text], "acceptance": [text], "external_key": text}
+    )
+    assert (read.name, read.labels, read.acceptance, read.external_key) == (text, [text], [text], text)
+
+
+@pytest.mark.parametrize("character", ["\n", "\r", "\t", "\x1b", "\x7f", "\x85", "\u2028", "\u2029"])
+def test_a_line_with_a_break_or_a_control_character_is_refused_for_that(character: str) -> None:
+    assert BREAKS in refusal(commands.CreateTask, name=f"a{character}b")
+
+
+@pytest.mark.parametrize("character", sorted(OVERRIDES))
+def test_a_line_that_would_be_read_in_another_order_than_it_is_written_is_refused_for_that(character: str) -> None:
+    assert OVERRIDE in refusal(commands.CreateTask, name=f"a{character}b")
+
+
+@given(st.characters())
+def test_a_line_takes_every_character_but_controls_breaks_halves_and_overrides(character: str) -> None:
+    fit = unicodedata.category(character) not in ("Cc", "Zl", "Zp", "Cs") and character not in OVERRIDES
+    try:
+        taken = faults.read(commands.CreateTask, {"name": f"a{character}b"}).name == f"a{character}b"
+    except Invalid:
+        taken = False
+    assert taken is fit
+
+
+@pytest.mark.parametrize("text", WRITTEN.values(), ids=WRITTEN)
+def test_what_an_agent_is_called_is_printable(text: str) -> None:
+    assert "not printable" in refusal(commands.GetContext, agent_id=text)
+    assert "not printable" in refusal(commands.CreateToken, name=text, role="agent")
+    assert "not printable" in refusal(commands.CreateToken, name="x", role="agent", agent_id=text)
+
+
+@pytest.mark.parametrize("name", ["local", "system", " system ", "unnamed", "unnamed/x"])
+def test_a_token_is_not_called_what_the_service_calls_nobody_or_itself(name: str) -> None:
+    message = refusal(commands.CreateToken, name=name, role="agent")
+    assert message.startswith(f"`name` {name.strip()!r} is a name that the service itself uses: choose another one")
+
+
+@pytest.mark.parametrize("name", ["locals", "Local", "system/1", "localhost"])
+def test_a_token_may_be_called_anything_else(name: str) -> None:
+    assert faults.read(commands.CreateToken, {"name": name, "role": "agent"}).name == name
+
+
+@pytest.mark.parametrize("command", [commands.CreateTask, plan.PlanTask])
+@pytest.mark.parametrize(
+    ("sent", "read"),
+    [
+        ("works, and is fast", ["works, and is fast"]),
+        ('["works, and is fast", "is green"]', ["works, and is fast", "is green"]),
+        (["a, b", "c"], ["a, b", "c"]),
+        ("", []),
+    ],
+)
+def test_one_criterion_for_done_is_one_whatever_commas_it_has(
+    command: type[Command], sent: object, read: list[str]
+) -> None:
+    assert faults.read(command, {"name": "x", "acceptance": sent}).acceptance == read  # type: ignore[attr-defined]
+
+
+def test_labels_may_be_separated_by_commas() -> None:
+    assert faults.read(commands.CreateTask, {"name": "x", "labels": "a, b"}).labels == ["a", "b"]
