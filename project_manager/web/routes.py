@@ -19,12 +19,14 @@ from project_manager.clock import monotonic
 from project_manager.contract import commands
 from project_manager.domain.errors import (
     BodyTooLarge,
+    IdempotencyMismatch,
     Internal,
     Invalid,
     MalformedBody,
     MalformedHeader,
     MethodRefused,
     ProjectManagerError,
+    VersionMismatch,
 )
 from project_manager.domain.limits import BODY_BYTES, ID_DIGITS, KEY_CHARACTERS
 from project_manager.operations.definition import Operation
@@ -38,6 +40,7 @@ Done = TypeVar("Done")
 log = logging.getLogger(__name__)
 
 PLAN_HINT = "Its `document` is the plan as text; send a plan as it is with `Content-Type: application/yaml`."
+VERSIONS = 16
 YAML_TYPES = (b"application/yaml", b"application/x-yaml", b"text/yaml", b"text/x-yaml")
 
 
@@ -141,9 +144,21 @@ class PathEndpoint:
         small = operation.snapshot and b"gzip" in headers.get(b"accept-encoding", b"")
         key = _key(operation, headers)
         caller = Caller(state["actor"], "rest", state["request_id"], key, small, state["secret"])
-        work = self._runtime.run(operation, raw, caller)
+        work = self._run(operation, raw, _expected_versions(operation, headers), caller)
         answer = await (_while_connected(work, receive) if raw.get("wait_seconds") else work)
         return _reply(operation, answer, headers)
+
+    async def _run(self, operation: Operation, raw: dict[str, Any], versions: list[int], caller: Caller) -> Answer:
+        """Tries one version after the other, as each write names the one that it expects. Under a key the first
+        answer is that to the version which was good then.
+        """
+        for version in versions[:-1]:
+            try:
+                return await self._runtime.run(operation, {**raw, "version": version}, caller)
+            except (VersionMismatch, IdempotencyMismatch):
+                continue
+        last = {"version": versions[-1]} if versions else {}
+        return await self._runtime.run(operation, {**raw, **last}, caller)
 
 
 async def _while_connected(work: Awaitable[Done], receive: Receive) -> Done:
@@ -176,9 +191,6 @@ async def _arguments(
     if body:
         _merge(raw, _from_body(operation, headers, body), "body")
     _merge(raw, scope.get("path_params", {}), "path")
-    version = _expected_version(operation, headers)
-    if version is not None:
-        raw["version"] = version
     return raw
 
 
@@ -271,14 +283,19 @@ def _key(operation: Operation, headers: dict[bytes, bytes]) -> str | None:
     return key
 
 
-def _expected_version(operation: Operation, headers: dict[bytes, bytes]) -> int | None:
+def _expected_versions(operation: Operation, headers: dict[bytes, bytes]) -> list[int]:
+    """The versions of which any is good; none when every one is."""
     given = headers.get(b"if-match")
     if given is None or "version" not in operation.command.model_fields or given.strip() == b"*":
-        return None
-    tag = given.strip().removeprefix(b"W/").strip(b'"')
-    if not tag.isdigit() or len(tag) > ID_DIGITS:
+        return []
+    tags = [tag.strip() for tag in given.split(b",")]
+    numbers = [tag.removeprefix(b"W/").strip(b'"') for tag in tags if tag]
+    if not all(number.isdigit() and len(number) <= ID_DIGITS for number in numbers):
         raise MalformedHeader("the header If-Match is not an ETag that this service gave")
-    return int(tag)
+    versions = list(dict.fromkeys(map(int, numbers)))
+    if not 1 <= len(versions) <= VERSIONS:
+        raise MalformedHeader(f"the header If-Match does not name 1..{VERSIONS} ETags")
+    return versions
 
 
 def _reply(operation: Operation, answer: Answer, headers: dict[bytes, bytes]) -> Reply:

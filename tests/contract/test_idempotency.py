@@ -8,6 +8,7 @@ import pytest
 from project_manager.domain.errors import IdempotencyMismatch, LockHeld, StaleFence, VersionMismatch
 from tests.contract.invariants import check, read
 from tests.desk import Desk, Json
+from tests.served import Served
 
 pytestmark = pytest.mark.promise("request:idempotent")
 
@@ -188,3 +189,31 @@ async def test_an_edit_changes_only_the_fields_that_were_sent(desk: Desk) -> Non
     (first, second) = await desk.events(0, "task.updated")
     assert (first["changes"], first["previous"]) == ({"name": "Paint the door"}, {"name": "Paint the fence"})
     assert second["previous"]["labels"] == ["wood"]
+
+
+@pytest.mark.promise("request:if-match")
+@pytest.mark.parametrize("listed", ['"9", "1"', '"1","9"', 'W/"9", W/"1"', ', "1",, "1" ,', '"1"', "*"])
+async def test_any_of_the_versions_that_are_named_is_good(served: Served, listed: str) -> None:
+    await served.ok("POST", "/api/tasks", {"name": "x"})
+    for _ in range(2):
+        sent = await served.send("PATCH", "/api/tasks/1", {"priority": 0}, If_Match=listed, Idempotency_Key="k")
+        assert (sent.status_code, sent.json()["version"]) == (200, 2), sent.text
+    assert sent.headers["idempotency-replayed"] == "true"
+    if listed != "*":
+        for method, body in (("PATCH", {"priority": 1}), ("DELETE", None)):
+            error = await served.refused(412, method, "/api/tasks/1", body, If_Match=listed)
+            assert (error["code"], error["details"]["version"]) == ("version_mismatch", 2)
+    another = await served.refused(422, "PATCH", "/api/tasks/1", {"priority": 3}, If_Match=listed, Idempotency_Key="k")
+    assert another["code"] == "idempotency_mismatch"
+    assert (await served.ok("GET", "/api/tasks/1"))["priority"] == 0
+
+
+@pytest.mark.promise("request:if-match")
+@pytest.mark.parametrize(
+    "listed", ['"1", "x"', '"1", *', ",", '""', ", ".join(f'"{number}"' for number in range(1, 18))]
+)
+async def test_a_list_of_versions_that_is_none_is_refused(served: Served, listed: str) -> None:
+    await served.ok("POST", "/api/tasks", {"name": "x"})
+    error = await served.refused(400, "PATCH", "/api/tasks/1", {"priority": 0}, If_Match=listed)
+    assert error["code"] == "malformed_header"
+    assert (await served.ok("GET", "/api/tasks/1"))["version"] == 1
