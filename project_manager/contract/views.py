@@ -251,14 +251,6 @@ class DeletedView:
 
 
 @dataclass(frozen=True, slots=True)
-class ActorView:
-    """Who did it."""
-
-    id: str
-    kind: str
-
-
-@dataclass(frozen=True, slots=True)
 class EventsView:
     """Events after `since`, in the order of commits. Read on from `last_seq`. `resync` says that events after
     `since` are gone or belong to another history: reload, and go on from `head`.

@@ -16,10 +16,6 @@ from project_manager.store.tasks import TaskRow
 from project_manager.store.transaction import Tx
 
 _REPORT_EVERY = 100
-_TOLD = (
-    *("name", "epic_id", "description", "priority", "labels", "acceptance", "depends_on", "conflicts_with"),
-    *("defer_until", "due_at", "estimate_minutes", "external_key"),
-)
 
 
 def read_plan(command: commands.ImportPlan, request_id: str) -> plan.Plan:

@@ -8,10 +8,10 @@ over a list (use json_each).
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from sqlalchemy import Column, column, func, select
+from sqlalchemy import Column, column, func
 from sqlalchemy.sql.elements import ColumnElement
-from sqlalchemy.sql.expression import Executable, ScalarSelect
-from sqlalchemy.sql.selectable import Select, TableValuedAlias
+from sqlalchemy.sql.expression import Executable
+from sqlalchemy.sql.selectable import TableValuedAlias
 
 from project_manager.store.dialect import compiler
 from project_manager.store.transaction import Tx
@@ -63,12 +63,6 @@ class Statement:
         if self._defaults:
             parameters = {**self._defaults, **parameters}
         return [parameters[name] for name in self._names]
-
-
-def array_of(values: Select[Any]) -> ScalarSelect[Any]:
-    """The single column of `values` as one JSON array."""
-    inner = values.subquery()
-    return select(func.json_group_array(inner.c[0])).select_from(inner).scalar_subquery()
 
 
 def each(array: ColumnElement[Any] | Column[Any]) -> TableValuedAlias:

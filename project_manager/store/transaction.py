@@ -48,6 +48,3 @@ class Tx:
         """Notes what became of a lease, to be counted once it is durable."""
         if self.shared is not None:
             self.shared.turns.append(turn)
-
-    def acting_as(self, actor: Actor) -> "Tx":
-        return Tx(self.execute, self.now, actor, self.request_id, self.max_attempts, self.shared)
