@@ -12,7 +12,7 @@ const RELOAD_PAUSE_MS = 3000;
 const POLL_SECONDS = 15;
 const POLLS = 20;
 
-const line = { socket: null, greeted: false, unopened: 0, rereads: false, lastFrame: 0, failures: 0, timer: null, downSince: null, target: 0, reloading: false, probing: false };
+const line = { socket: null, greeted: false, unopened: 0, rereads: false, lastFrame: 0, failures: 0, timer: null, downSince: null, target: 0, outdated: false, reloading: false, probing: false, polls: null };
 
 const face = (connection) => dispatch({ type: "connection", connection });
 
@@ -32,13 +32,21 @@ function showProgress() {
   else face({ face: "live", behind: 0, staleSince: null, retryAt: null, reason: "" });
 }
 
+function wentWell() {
+  line.failures = 0;
+  line.downSince = null;
+}
+
 /** Everything again: our numbers are from before what the server still keeps, or from another history. */
 async function reload() {
+  line.outdated = true;
   if (line.reloading) return;
   line.reloading = true;
-  face({ face: "catching-up", behind: 0 });
+  if (line.socket) face({ face: "catching-up", behind: 0 });
   try {
     await loadBoard();
+    line.outdated = false;
+    wentWell();
     reconnect();
   } catch {
     lost("");
@@ -63,11 +71,10 @@ function reloadSoon() {
 function hello(frame) {
   line.greeted = true;
   line.unopened = 0;
-  line.failures = 0;
-  line.downSince = null;
   setServerTime(frame.server_time);
   if (state.serverVersion !== frame.version) dispatch({ type: "version", version: frame.version });
   if (state.epoch !== frame.epoch) return reload();
+  wentWell();
   line.target = frame.seq;
   if (line.rereads) markDirty(state.columns.IN_PROGRESS.map((task) => task.id).slice(0, 500));
   line.rereads = false;
@@ -83,8 +90,15 @@ function receive(frame) {
   }
 }
 
-function lost(reason) {
+function drop() {
+  const socket = line.socket;
   line.socket = null;
+  line.polls = null;
+  if (socket) socket.close();
+}
+
+function lost(reason) {
+  drop();
   clearTimeout(line.timer);
   line.downSince ??= Date.now();
   line.rereads = true;
@@ -113,28 +127,31 @@ async function closed(event) {
 }
 
 function polled(answer) {
-  line.failures = 0;
-  line.downSince = null;
-  if (answer.resync || answer.epoch !== state.epoch) return reload();
+  wentWell();
   line.target = answer.head;
   if (applyEvents(answer.items)) reloadSoon();
-  return showProgress();
+  showProgress();
 }
 
 /** Where proxies let no WebSocket through, events are asked for and waited for; now and then the WebSocket is tried again. */
 async function poll() {
+  drop();
+  const polls = {};
+  line.polls = polls;
   try {
     for (let round = 0; round < POLLS; round += 1) {
       const since = state.seq;
       const answer = await get("/api/events", { since, epoch: state.epoch, limit: 500, wait_seconds: round ? POLL_SECONDS : 0 });
+      if (line.polls !== polls) return undefined;
+      if (answer.resync || answer.epoch !== state.epoch) return reload();
       // A board that was read anew meanwhile may be from before what was asked for: there would be a gap.
       if (since <= state.seq) polled(answer);
-      if (line.socket) return;
     }
     reconnect();
   } catch {
-    lost("");
+    if (line.polls === polls) lost("");
   }
+  return undefined;
 }
 
 function open() {
@@ -152,12 +169,6 @@ function open() {
   };
 }
 
-function drop() {
-  const socket = line.socket;
-  line.socket = null;
-  if (socket) socket.close();
-}
-
 export function reconnect() {
   clearTimeout(line.timer);
   drop();
@@ -165,6 +176,7 @@ export function reconnect() {
 }
 
 async function attempt() {
+  if (line.outdated) return reload();
   if (state.loaded) return line.unopened > 1 ? poll() : reconnect();
   try {
     await loadBoard();
@@ -186,7 +198,6 @@ async function probe() {
     if (answer.epoch === state.epoch && answer.head <= Math.max(seq, state.seq)) line.lastFrame = performance.now();
     else reconnect();
   } catch {
-    drop();
     lost("");
   } finally {
     line.probing = false;
@@ -205,10 +216,7 @@ export function start() {
   started = true;
   setInterval(look, 5000);
   addEventListener("online", () => line.downSince && attempt());
-  addEventListener("offline", () => {
-    drop();
-    lost("This computer is offline.");
-  });
+  addEventListener("offline", () => lost("This computer is offline."));
   document.addEventListener("visibilitychange", () => {
     if (!document.hidden && line.downSince) attempt();
   });

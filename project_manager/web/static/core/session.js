@@ -1,5 +1,5 @@
 // Who we are here.
-import { get, onSignedOut, post, request } from "./api.js";
+import { ApiError, get, onSignedOut, post, request } from "./api.js";
 import { complain } from "./ask.js";
 import { forgetDrafts } from "./drafts.js";
 import { dispatch, dispatchNow, state } from "./store.js";
@@ -10,18 +10,22 @@ function isAnother(session) {
   return Boolean(before) && before.id !== session.actor?.id;
 }
 
-/** True if the page may go on; else it shows the sign-in. */
+/** Takes up the session that the server knows of us. False if it knows none and wants one; throws ApiError. */
+async function enter() {
+  const session = await get("/api/session");
+  if (session.auth_required && !session.actor) return false;
+  const another = isAnother(session);
+  if (another) forgetDrafts();
+  dispatchNow({ type: "session", session, another });
+  return true;
+}
+
+/** True if the page may go on; else it shows the sign-in, or what failed. */
 export async function readSession() {
   try {
-    const session = await get("/api/session");
-    if (session.auth_required && !session.actor) {
-      dispatchNow({ type: "signIn" });
-      return false;
-    }
-    const another = isAnother(session);
-    if (another) forgetDrafts();
-    dispatchNow({ type: "session", session, another });
-    return true;
+    const known = await enter();
+    if (!known) dispatchNow({ type: "signIn" });
+    return known;
   } catch (error) {
     if (error.status === 401) dispatchNow({ type: "signIn" });
     else dispatch({ type: "failure", error });
@@ -36,14 +40,21 @@ function explain(error) {
   error.hint = "Check that you pasted all of it, or ask whoever runs this server for another one.";
 }
 
+const FORGOTTEN = {
+  code: "session_not_kept",
+  message: "The token is right, but this browser did not keep the cookie of the session.",
+  hint: "Allow cookies for this address, then sign in again.",
+};
+
+/** Throws ApiError, with words for who signs in, unless the page may go on. */
 export async function signIn(token) {
   try {
     await post("/api/session", { token });
+    if (!(await enter())) throw new ApiError(0, FORGOTTEN);
   } catch (error) {
     explain(error);
     throw error;
   }
-  return readSession();
 }
 
 export async function signOut() {

@@ -92,11 +92,26 @@ export function watchSearch() {
   });
 }
 
+/** Null of what was deleted meanwhile: its own event takes it off the page. */
+async function planOrNull(kind, id) {
+  try {
+    return await get(`/api/${kind}/${id}`);
+  } catch (error) {
+    if (error.status !== 404) throw error;
+    return null;
+  }
+}
+
 async function readPlans(kind) {
   const ids = [...dirty[kind]];
   dirty[kind].clear();
-  const items = await Promise.all(ids.map((id) => get(`/api/${kind}/${id}`).catch(() => null)));
-  dispatch({ type: "plans", [kind]: items.filter(Boolean) });
+  try {
+    const items = await Promise.all(ids.map((id) => planOrNull(kind, id)));
+    dispatch({ type: "plans", [kind]: items.filter(Boolean) });
+  } catch (error) {
+    for (const id of ids) dirty[kind].add(id);
+    throw error;
+  }
 }
 
 async function flush() {

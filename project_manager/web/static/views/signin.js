@@ -9,10 +9,9 @@ export function SignIn() {
   const form = useForm({ token: "" });
   const [done, setDone] = useState(false);
   const send = form.submit(async ({ token }) => {
-    if (await signIn(token.trim())) {
-      setDone(true);
-      start();
-    }
+    await signIn(token.trim());
+    setDone(true);
+    start();
   });
   return html`<main class="signin" data-testid="signin"><form onSubmit=${send}>
     <${Logo} /><h1>Sign in to Project Manager</h1>

@@ -1,0 +1,163 @@
+"""The server answers some things and fails at others: the page says so, asks with patience, and loses nothing."""
+
+import re
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import Browser, Page, Route, WebSocketRoute, expect
+
+from tests.e2e.dashboard.browser import Dashboard, Team, dashboard
+from tests.e2e.service import Service
+
+LONGEST_WAIT_MS = 20_000
+BOARD = "**/api/board/state"
+
+
+def refuse(route: Route) -> None:
+    route.fulfill(status=500, json={"code": "internal", "message": "Something broke.", "hint": "Try again."})
+
+
+class Lines:
+    """The page's WebSockets, on their way to the server; while `outdated`, each is told to load everything again."""
+
+    def __init__(self, page: Page, order: str) -> None:
+        self.order = order
+        self.outdated = False
+        self.open: set[WebSocketRoute] = set()
+        self.most = 0
+        page.route_web_socket(re.compile("/ws/updates"), self._connect)
+
+    def _connect(self, line: WebSocketRoute) -> None:
+        server = line.connect_to_server()
+        self.open.add(line)
+        self.most = max(self.most, len(self.open))
+
+        def end(code: int | None, reason: str | None) -> None:
+            self.open.discard(line)
+            server.close()
+
+        line.on_close(end)
+        server.on_message(lambda text: self._pass_on(line, str(text)))
+
+    def _pass_on(self, line: WebSocketRoute, text: str) -> None:
+        another = self.outdated and self.order == "epoch"
+        line.send(re.sub('"epoch":"[^"]*"', '"epoch":"another"', text) if another else text)
+        if self.outdated and self.order == "resync":
+            line.send('{"type":"resync","epoch":"the same","seq":1}')
+
+    def cut(self) -> None:
+        self.open.pop().close()
+
+
+def pass_time(tab: Dashboard, milliseconds: int) -> None:
+    """Returns when what the page asked for at the end of that time is on its way."""
+    tab.page.clock.fast_forward(milliseconds)
+    assert tab.page.evaluate("fetch('/healthz').then((answer) => answer.ok)")
+
+
+def wait_until_asked(tab: Dashboard, asked: list[str], times: int) -> None:
+    """However long the page wants to wait before it asks."""
+    for _ in range(100):
+        if len(asked) >= times:
+            return
+        pass_time(tab, LONGEST_WAIT_MS)
+    raise AssertionError(f"asked {len(asked)} times instead of {times}")
+
+
+@pytest.mark.parametrize("order", ["epoch", "resync"])
+def test_a_board_that_cannot_be_loaded_anew_is_asked_for_with_patience_and_without_further_lines(
+    service: Service, browser: Browser, team: Team, order: str
+) -> None:
+    project = team.project()
+    asked: list[str] = []
+    with dashboard(service, browser) as tab:
+        tab.page.clock.install()
+        lines = Lines(tab.page, order)
+        tab.open()
+        tab.page.route(BOARD, refuse)
+        tab.page.on("request", lambda request: asked.append(request.url) if "/board/state" in request.url else None)
+        lines.outdated = True
+        lines.cut()
+        wait_until_asked(tab, asked, 7)
+        tab.expect_face("stale")
+        assert lines.most == 1
+        before = len(asked)
+        pass_time(tab, LONGEST_WAIT_MS // 4)
+        assert len(asked) == before
+        unseen = team.task(project, "Meanwhile")
+        lines.outdated = False
+        tab.page.unroute(BOARD)
+        wait_until_asked(tab, asked, before + 1)
+        tab.expect_face("live")
+        expect(tab.card(unseen)).to_be_visible()
+        assert lines.most == 1
+
+
+def test_a_board_that_failed_to_load_when_a_project_came_back_is_loaded_later(
+    service: Service, browser: Browser, team: Team
+) -> None:
+    project = team.project()
+    task = team.task(project, "Back again")
+    team.send("PATCH", f"/api/projects/{project}", {"archived": True})
+    with dashboard(service, browser) as tab:
+        tab.page.clock.install()
+        tab.open()
+        expect(tab.card(task)).to_have_count(0)
+        tab.page.route(BOARD, refuse)
+        with tab.page.expect_response(BOARD):
+            team.send("PATCH", f"/api/projects/{project}", {"archived": False})
+        tab.expect_face("reconnecting")
+        tab.page.unroute(BOARD)
+        tab.page.clock.fast_forward(LONGEST_WAIT_MS)
+        tab.expect_face("live")
+        expect(tab.card(task)).to_be_visible()
+
+
+@pytest.mark.parametrize("kind", ["projects", "epics"])
+def test_a_new_project_or_epic_that_could_not_be_read_at_first_is_read_later(
+    service: Service, browser: Browser, team: Team, kind: str
+) -> None:
+    project = team.project("There before")
+    each = f"**/api/{kind}/*"
+    with dashboard(service, browser) as tab:
+        tab.page.clock.install()
+        tab.open("/?view=projects")
+        main = tab.page.locator("main")
+        expect(main).to_contain_text("There before")
+        tab.page.route(each, refuse)
+        with tab.page.expect_response(each):
+            team.project("Newcomer") if kind == "projects" else team.epic(project, "Newcomer")
+        tab.page.unroute(each)
+        tab.page.clock.fast_forward(LONGEST_WAIT_MS)
+        expect(main).to_contain_text("Newcomer")
+
+
+def secret_of(team: Team) -> str:
+    return str(team.send("POST", "/api/tokens", {"name": "root", "role": "operator"})["secret"])
+
+
+def only_reads(answer: Callable[[Route], None]) -> Callable[[Route], None]:
+    return lambda route: answer(route) if route.request.method == "GET" else route.continue_()
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (refuse, "Something broke."),
+        (lambda route: route.fulfill(json={"auth_required": True, "actor": None}), "did not keep the cookie"),
+    ],
+    ids=["failed", "no cookie"],
+)
+def test_a_right_token_that_does_not_get_in_is_told_why(
+    service: Service, browser: Browser, team: Team, answer: Callable[[Route], None], words: str
+) -> None:
+    secret = secret_of(team)
+    with dashboard(service, browser) as tab:
+        tab.page.goto(service.url)
+        tab.page.get_by_test_id("token").fill(secret)
+        tab.page.route("**/api/session", only_reads(answer))
+        tab.page.get_by_role("button", name="Sign in").click()
+        expect(tab.page.get_by_test_id("form-error")).to_contain_text(words)
+        tab.page.unroute("**/api/session")
+        tab.page.get_by_role("button", name="Sign in").click()
+        tab.expect_face("live")
