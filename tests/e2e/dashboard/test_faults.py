@@ -93,26 +93,6 @@ def test_a_board_that_cannot_be_loaded_anew_is_asked_for_with_patience_and_witho
         assert lines.most == 1
 
 
-def test_a_board_that_failed_to_load_when_a_project_came_back_is_loaded_later(
-    service: Service, browser: Browser, team: Team
-) -> None:
-    project = team.project()
-    task = team.task(project, "Back again")
-    team.send("PATCH", f"/api/projects/{project}", {"archived": True})
-    with dashboard(service, browser) as tab:
-        tab.page.clock.install()
-        tab.open()
-        expect(tab.card(task)).to_have_count(0)
-        tab.page.route(BOARD, refuse)
-        with tab.page.expect_response(BOARD):
-            team.send("PATCH", f"/api/projects/{project}", {"archived": False})
-        tab.expect_face("reconnecting")
-        tab.page.unroute(BOARD)
-        tab.page.clock.fast_forward(LONGEST_WAIT_MS)
-        tab.expect_face("live")
-        expect(tab.card(task)).to_be_visible()
-
-
 @pytest.mark.parametrize("kind", ["projects", "epics"])
 def test_a_new_project_or_epic_that_could_not_be_read_at_first_is_read_later(
     service: Service, browser: Browser, team: Team, kind: str
