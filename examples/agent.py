@@ -20,7 +20,7 @@ from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.exceptions import MCPError
 from mcp.types import INVALID_PARAMS, METHOD_NOT_FOUND
 
-PASSING = {"QUEUE_FULL", "DATABASE_BUSY", "DATABASE_UNAVAILABLE", "QUERY_TIMEOUT", "SHUTTING_DOWN"}
+PASSING = {"QUEUE_FULL", "DATABASE_BUSY", "DATABASE_UNAVAILABLE", "QUERY_TIMEOUT", "SHUTTING_DOWN", "RATE_LIMITED"}
 ANSWERED_ONCE = {"claim_next_task", "add_task_log", "update_task_status", "release_task_lock"}
 NOT_LET_IN = {
     401: "wants a token that it knows: send one with --token, or in the environment variable PM_TOKEN",

@@ -185,7 +185,7 @@ Labels = Annotated[list[Label], BeforeValidator(listed), AfterValidator(_distinc
 Acceptance = Annotated[list[Name], BeforeValidator(several), Field(max_length=limits.ACCEPTANCE_CRITERIA)]
 Limit = Annotated[int, BeforeValidator(_integer), Field(ge=1, le=limits.PAGE_MAXIMUM)]
 Cursor = Annotated[str, Field(max_length=512)]
-Query = Annotated[str, Field(max_length=500), AfterValidator(_without_controls)]
+Query = Annotated[str, Field(max_length=500), AfterValidator(_without_controls), AfterValidator(str.strip)]
 _LENGTH = Field(ge=limits.LEASE_SECONDS_MINIMUM, le=limits.LEASE_SECONDS_MAXIMUM)
 TtlSeconds = Annotated[int, BeforeValidator(_integer), _LENGTH]
 WaitSeconds = Annotated[int, BeforeValidator(_integer), Field(ge=0, le=limits.WAIT_SECONDS_MAXIMUM)]

@@ -188,7 +188,7 @@ def _filters(tx: Tx, command: contract.GetKnowledge) -> dict[str, Any]:
     filters = {
         name: getattr(command, name)
         for name in ("project_id", "epic_id", "task_id", "parent_id", "knowledge_id", "category", "q")
-        if getattr(command, name) is not None
+        if getattr(command, name) not in (None, "")
     }
     if command.epic_id is not None:
         project = finding.project_for(tx, command.project_id, None, command.epic_id)

@@ -22,7 +22,7 @@ def list_tasks(tx: Tx, command: commands.ListTasks) -> views.Page[Any]:
     if project_id is not None:
         filters["project_id"] = project_id
     for name in ("epic_id", "holder", "q", "ids"):
-        if getattr(command, name) is not None:
+        if getattr(command, name) not in (None, ""):
             filters[name] = getattr(command, name)
     if command.label is not None:
         filters["labels"] = [command.label]

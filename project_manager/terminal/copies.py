@@ -92,11 +92,11 @@ def verify(settings: Settings, file: Path | None, as_json: bool) -> Exit:
             {"path": str(path), "whole": not found.faults, "schema": found.revision, "faults": list(found.faults)}
         )
     else:
-        _tell_found(path, found)
+        _tell_found(path, found, is_database=file is None)
     return Exit.FAILED if found.faults else Exit.DONE
 
 
-def _tell_found(path: Path, found: Examination) -> None:
+def _tell_found(path: Path, found: Examination, *, is_database: bool) -> None:
     if not found.faults:
         checked = " and its checksum" if backup.sidecar_of(path).exists() else ""
         click.echo(f"{path} is whole: its pages, references, counters and events{checked}; schema {found.revision}.")
@@ -104,7 +104,10 @@ def _tell_found(path: Path, found: Examination) -> None:
     click.echo(f"{path} is damaged:", err=True)
     for fault in found.faults:
         click.echo(f"  {fault}", err=True)
-    click.echo("Put a backup in its place: project-manager restore FILE", err=True)
+    remedy = (
+        "Put a backup in its place: project-manager restore FILE" if is_database else "Do not restore it; take another."
+    )
+    click.echo(remedy, err=True)
 
 
 def _shown(made: Backup) -> dict[str, object]:

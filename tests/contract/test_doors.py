@@ -278,31 +278,6 @@ async def test_two_tokens_of_one_name_are_refused(desk: Desk) -> None:
     await desk.refused(TokenNotFound, "revoke_token", token_id=9)
 
 
-async def test_a_wait_ends_with_the_token_that_it_came_with_and_takes_nothing(
-    served: Served, desk: Desk, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(open_streams, "LOOK_EVERY_SECONDS", 0.001)
-    answers: list[httpx.Response] = []
-    root = await desk.do("create_token", name="root", role="operator")
-    made = await desk.do("create_token", name="worker", role="agent", agent_id="worker")
-    authorization = {"authorization": f"Bearer {made['secret']}"}
-
-    async def wait(method: str, path: str, **more: Any) -> None:
-        answers.append(await served.http.request(method, path, headers=authorization, **more))
-
-    async with anyio.create_task_group() as tasks, anyio.create_task_group() as watch:
-        watch.start_soon(partial(desk.runtime.open_streams.watch, desk.runtime.read, required=False))
-        async with anyio.create_task_group() as waits:
-            waits.start_soon(partial(wait, "POST", "/api/tasks/claim", json={"wait_seconds": 50}))
-            waits.start_soon(wait, "GET", "/api/events?wait_seconds=50&since=999999")
-            await until(lambda: len(desk.runtime.open_streams) == 2)
-            await desk.do("revoke_token", token_id=made["id"])
-        watch.cancel_scope.cancel()
-    assert [(answer.status_code, answer.json()["code"]) for answer in answers] == [(401, "unauthorized")] * 2
-    task = await desk.task()
-    assert task["ready"]
-
-
 async def test_a_name_is_free_again_when_its_token_is_revoked(served: Served, desk: Desk) -> None:
     old, operator = await token(desk, "viewer"), await token(desk, "operator")
     await desk.do("revoke_token", token_id=1)

@@ -99,7 +99,6 @@ async def test_a_cursor_of_another_list_is_refused(desk: Desk) -> None:
         ("green cafe", []),
         ('"green', ["Paint"]),
         ("NOT OR *", []),
-        ("", []),
     ],
 )
 async def test_search_finds_all_words_in_title_content_category_and_tags(

@@ -161,6 +161,14 @@ async def test_the_search_takes_any_words_and_no_syntax(desk: Desk, words: str, 
     assert found is None or listed == found
 
 
+@pytest.mark.parametrize("nothing", ["", "  "])
+async def test_a_search_for_nothing_leaves_nothing_out(desk: Desk, nothing: str) -> None:
+    task = await desk.task()
+    assert await names(desk, q=nothing) == [task["name"]]
+    await desk.do("upsert_knowledge", project_name="Garden", title="Paint", content="Green paint lasts.")
+    assert [item["title"] for item in (await desk.do("get_knowledge", q=nothing))["items"]] == ["Paint"]
+
+
 async def test_the_search_follows_edits_and_deletions(desk: Desk) -> None:
     await desk.task("Paint the fence")
     await desk.edit(1, name="Paint the gate")

@@ -22,9 +22,9 @@ BELOW_EPHEMERAL = range(20_000, 32_000)
 """The kernel gives none of these to an outgoing connection, so that a port found free stays free."""
 
 
-def free_port() -> int:
+def free_port(*taken: int) -> int:
     while True:
-        port = random.choice(BELOW_EPHEMERAL)
+        port = random.choice([port for port in BELOW_EPHEMERAL if port not in taken])
         with socket.socket() as candidate:
             try:
                 candidate.bind(("127.0.0.1", port))
@@ -49,7 +49,8 @@ class Service:
 
     def __init__(self, folder: Path, *, output: Path | None = None, **settings: object) -> None:
         self.folder = folder
-        self.port, self.mcp_port = free_port(), free_port()
+        self.port = free_port()
+        self.mcp_port = free_port(self.port)
         self.database = folder / "pm.db"
         self.settings = {
             "DATABASE_PATH": str(self.database),

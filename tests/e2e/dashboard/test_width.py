@@ -197,6 +197,35 @@ def test_a_phone_has_theme_help_and_sign_out_behind_one_button(service: Service,
         expect(tab.page.get_by_test_id("signin")).to_be_visible()
 
 
+def test_the_bar_fits_every_window_with_all_that_it_can_hold(service: Service, browser: Browser, team: Team) -> None:
+    project = team.project("A project of some length")
+    for number in range(6):
+        team.claim(team.task(project, f"Task {number}"), f"agent-{number}")
+    secret = team.send("POST", "/api/tokens", {"name": "ada", "role": "operator"})["secret"]
+    with dashboard(service, browser) as tab:
+        tab.page.goto(service.url)
+        tab.page.get_by_test_id("token").fill(secret)
+        tab.page.get_by_role("button", name="Sign in").click()
+        tab.expect_face("live")
+        found = {}
+        for width in range(320, 1601, 40):
+            tab.page.set_viewport_size({"width": width, "height": 800})
+            found[width] = wider(tab)
+    assert {width: faults for width, faults in found.items() if faults} == {}
+
+
+@pytest.mark.parametrize("view", ["needs", "agents", "activity", "projects"])
+def test_a_view_keeps_away_from_the_edges_and_is_no_wider_than_can_be_read(
+    shared: Service, browser: Browser, nasty: int, view: str
+) -> None:
+    with dashboard(shared, browser) as tab:
+        tab.open(f"/?view={view}")
+        heading = tab.page.locator("main h1").bounding_box()
+        assert heading is not None
+        assert heading["x"] > 16
+        assert heading["width"] <= 992
+
+
 @pytest.mark.parametrize("width", [1280, 1000])
 def test_the_graph_opens_with_all_of_it_in_sight(service: Service, browser: Browser, team: Team, width: int) -> None:
     project = team.project()

@@ -81,7 +81,7 @@ export function App({ version }) {
   const loaded = useStore((state) => state.loaded);
   if (crash) return html`<div class="failure" role="alert" data-testid="crash"><h1>This page met a fault of its own</h1><p class="muted">${String(crash.message)}</p><button type="button" class="primary" onClick=${() => { restart(); retryNow(); }}>Go on</button></div>`;
   if (signIn && !loaded) return html`<${SignIn} /><${Toasts} />`;
-  return html`<div class="page" hidden=${signIn}><a class="skip" href="#main">Skip to the content</a><${TopBar} /><${UpdateBanner} version=${version} /><${StaleBanner} />
+  return html`<div class="frame" hidden=${signIn}><a class="skip" href="#main">Skip to the content</a><${TopBar} /><${UpdateBanner} version=${version} /><${StaleBanner} />
     <div class="stage"><main id="main" tabindex="-1"><${View} /></main>${task && loaded && html`<${Drawer} key=${task} id=${task} />`}</div>
     <${Dialogs} /></div>${signIn && html`<${SignInAgain} />`}<${Toasts} />`;
 }
