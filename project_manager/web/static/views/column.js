@@ -19,18 +19,26 @@ export function focusCard(id, status = null) {
   wanted = { id, status };
 }
 
+const hasFocus = (id) => document.activeElement?.dataset.task === String(id);
+
 /** While a dialog is still closing the page behind it takes no focus: asks again, a frame at a time. */
 function takeFocus(id, frames = 30) {
-  const element = document.querySelector(`[data-task="${id}"]`);
-  element?.focus({ preventScroll: true });
-  if (document.activeElement !== element && frames > 0) requestAnimationFrame(() => takeFocus(id, frames - 1));
+  document.querySelector(`[data-task="${id}"]`)?.focus({ preventScroll: true });
+  if (hasFocus(id)) keepFocus(id);
+  else if (frames > 0) requestAnimationFrame(() => takeFocus(id, frames - 1));
 }
 
 /** Gives the focus to a task's card, again in the next frames while the board is drawn anew and nothing else has taken it. */
-export function returnFocus(id, frames = 30) {
+export function returnFocus(id) {
   document.querySelector(`[data-task="${id}"]`)?.focus({ preventScroll: true });
-  const isFree = () => document.activeElement === document.body || document.activeElement?.dataset.task === String(id);
-  if (frames > 0) requestAnimationFrame(() => isFree() && returnFocus(id, frames - 1));
+  requestAnimationFrame(() => keepFocus(id));
+}
+
+/** A card that is made anew, as its move is confirmed, has lost the focus to nobody. */
+function keepFocus(id, frames = 60) {
+  if (document.activeElement === document.body) document.querySelector(`[data-task="${id}"]`)?.focus({ preventScroll: true });
+  else if (!hasFocus(id)) return;
+  if (frames > 0) requestAnimationFrame(() => keepFocus(id, frames - 1));
 }
 
 function Spacer({ height }) {
