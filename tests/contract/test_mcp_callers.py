@@ -5,22 +5,25 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import anyio
+import anyio.lowlevel
 import pytest
 
+from project_manager import open_streams
 from project_manager.calls import Caller
 from project_manager.catalogue import BY_NAME
 from project_manager.domain.actors import LOCAL, Actor
 from project_manager.domain.errors import AgentRequired
 from project_manager.web.application import guarded
 from tests.contract.mcp_product import Agent, Product, agent, product
-from tests.e2e.mcp_listener import Wire, call, listening, wire
+from tests.e2e.mcp_listener import PATIENCE, Wire, call, listening, wire
 
 
 @asynccontextmanager
-async def guarded_door(folder: Path) -> AsyncIterator[tuple[Product, Wire]]:
+async def guarded_door(folder: Path, **settings: object) -> AsyncIterator[tuple[Product, Wire]]:
     """The door behind the product's gate, and a client that has no token yet."""
     async with (
-        product(folder, AUTH_REQUIRED=True) as made,
+        product(folder, AUTH_REQUIRED=True, **settings) as made,
         listening(made.server, guard=lambda app: guarded(app, made.runtime)) as listener,
         wire(listener) as bare,
     ):
@@ -55,6 +58,45 @@ async def test_nobody_comes_in_without_a_valid_token(tmp_path: Path, headers: di
             assert refused.headers["www-authenticate"].startswith("Bearer")
         assert (await bare.post_modern(call("list_tasks"), headers)).status_code == 401
         assert (await bare.initialize()).status_code == 401
+
+
+@pytest.mark.parametrize("era", ["2025", "2026"])
+async def test_a_wait_ends_with_the_token_that_it_came_with(
+    tmp_path: Path, era: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(open_streams, "LOOK_EVERY_SECONDS", 0.001)
+    said: list[str] = []
+    async with guarded_door(tmp_path) as (made, bare):
+        headers = await token(made, "agent", "ann")
+        if era == "2025":
+            await greet(bare, headers)
+
+        async def wait() -> None:
+            post = bare.post if era == "2025" else bare.post_modern
+            answer = await post(call("claim_next_task", agent_id="ann", wait_seconds=50), headers)
+            said.append(answer.text)
+
+        with anyio.fail_after(PATIENCE):
+            async with anyio.create_task_group() as tasks:
+                before = made.runtime.hub.subscribers
+                tasks.start_soon(wait)
+                while made.runtime.hub.subscribers == before:
+                    await anyio.lowlevel.checkpoint()
+                await made.runtime.run(BY_NAME["revoke_token"], {"token_id": 1}, Caller(LOCAL, "cli", "test"))
+    assert "UNAUTHORIZED: " in said[0]
+
+
+@pytest.mark.parametrize("era", ["2025", "2026"])
+async def test_an_agent_that_runs_wild_is_told_to_wait_and_no_other_is(tmp_path: Path, era: str) -> None:
+    async with guarded_door(tmp_path, RATE_LIMIT_PER_SECOND=1) as (made, bare):
+        wild, calm = await token(made, "agent", "wild"), await token(made, "agent", "calm")
+        if era == "2025":
+            await greet(bare, wild)
+        said = [await text_of(bare, era, wild, "claim_next_task", agent_id="wild") for _ in range(20)]
+        assert not said[9].startswith("RATE_LIMITED")
+        assert said[-1].startswith("RATE_LIMITED: ")
+        assert "wait_seconds" in said[-1]
+        assert not (await text_of(bare, "2026", calm, "claim_next_task", agent_id="calm")).startswith("RATE_LIMITED")
 
 
 @pytest.mark.promise("door:elsewhere")

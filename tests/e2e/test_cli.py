@@ -185,7 +185,7 @@ NO_DATABASE = "There is no database at nowhere.db: name yours with --db-path or 
 @pytest.mark.parametrize(
     ("status", "words", "said"),
     [
-        (1, ["verify", "plan.yaml"], "is damaged"),
+        (1, ["verify", "plan.yaml"], "Do not restore it"),
         (1, ["migrate", "--db-path", "plan.yaml"], "plan.yaml is not a database"),
         (1, ["tasks", "--db-path", "plan.yaml"], "plan.yaml is not a database"),
         (1, ["backup", "plan.yaml"], "there is a file plan.yaml already"),

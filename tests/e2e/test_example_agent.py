@@ -110,6 +110,17 @@ def test_two_example_agents_finish_a_plan_together_and_leave_their_reports(start
     assert [entry["kind"] for entry in log] == ["evidence"]
 
 
+def test_the_example_agent_waits_when_it_is_told_to_call_less_often(start_service: Start) -> None:
+    service = start_service(RATE_LIMIT_PER_SECOND="3")
+    for number in range(12):
+        add(service, f"Task {number}", 0)
+    agent = run_agent(service, "eager")
+    _, said = agent.communicate(timeout=2 * START_SECONDS)
+    assert agent.returncode == 0, said
+    assert len(tasks_of(service, status="DONE")) == 12
+    assert '"outcome":"rate_limited"' in service.log
+
+
 def test_the_example_agent_goes_on_with_what_it_held_before_it_was_stopped(start_service: Start) -> None:
     service = start_service()
     plan(service)

@@ -27,6 +27,14 @@ def wanted(shared_team: Team, other: int) -> int:
     return task
 
 
+def back_up_and_restore(service: Service, folder: Path) -> None:
+    cli = CommandLine(folder)
+    cli.says("backup", "kept.db", "--db-path", str(service.database))
+    service.stop()
+    cli.says("restore", "kept.db", "--db-path", str(service.database))
+    service.start()
+
+
 def test_the_badge_counts_what_the_page_lists(service: Service, browser: Browser, team: Team) -> None:
     project = team.project()
     for status in ("REVIEW", "BLOCKED", "IN_PROGRESS"):
@@ -67,11 +75,7 @@ def test_leases_that_a_restore_ended_are_said_to_be_so(start_service: Start, bro
     team = Team(service)
     task = team.task(team.project(), "Held over a restore")
     team.claim(task, "heir")
-    cli = CommandLine(tmp_path)
-    cli.says("backup", "kept.db", "--db-path", str(service.database))
-    service.stop()
-    cli.says("restore", "kept.db", "--db-path", str(service.database))
-    service.start()
+    back_up_and_restore(service, tmp_path)
     with dashboard(service, browser) as tab:
         tab.open("/?view=activity")
         lost = tab.page.get_by_test_id("event").filter(has_text="lost")
@@ -94,11 +98,7 @@ def test_a_person_who_holds_a_task_is_shown_as_a_person(start_service: Start, br
     team = Team(service)
     task = team.task(team.project(), "Held by hand")
     team.send("POST", f"/api/tasks/{task}/lock", {})
-    cli = CommandLine(tmp_path)
-    cli.says("backup", "kept.db", "--db-path", str(service.database))
-    service.stop()
-    cli.says("restore", "kept.db", "--db-path", str(service.database))
-    service.start()
+    back_up_and_restore(service, tmp_path)
     with dashboard(service, browser) as tab:
         for address in ("/?view=activity", f"/?task={task}"):
             tab.open(address)
