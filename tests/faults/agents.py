@@ -99,6 +99,21 @@ def over_stdio(service: Service) -> Door:
     return mcp(open_client)
 
 
+class Meeting:
+    """Nobody goes on before everybody came."""
+
+    def __init__(self, agents: int) -> None:
+        self._agents = agents
+        self._here: set[str] = set()
+        self._all_here = anyio.Event()
+
+    async def come(self, agent: str) -> None:
+        self._here.add(agent)
+        if len(self._here) == self._agents:
+            self._all_here.set()
+        await self._all_here.wait()
+
+
 @dataclass
 class Ledger:
     """What all agents of a test saw."""
@@ -108,20 +123,15 @@ class Ledger:
     holds: list[Hold] = field(default_factory=list)
     finished: list[int] = field(default_factory=list)
     lost: int = 0
-    here: set[str] = field(default_factory=set)
-    all_here: anyio.Event = field(default_factory=anyio.Event)
     one_more: anyio.Event = field(default_factory=anyio.Event)
+
+    def __post_init__(self) -> None:
+        self.all_connected = Meeting(self.agents)
+        self.all_hold_one = Meeting(self.agents)
 
     @property
     def complete(self) -> bool:
         return len(self.finished) >= self.tasks
-
-    async def meet(self, agent: str) -> None:
-        """Nobody begins before everybody's connection is open."""
-        self.here.add(agent)
-        if len(self.here) == self.agents:
-            self.all_here.set()
-        await self.all_here.wait()
 
     def finish(self, task_id: int) -> None:
         self.finished.append(task_id)
@@ -150,7 +160,7 @@ class Agent:
         while not self._ledger.complete:
             try:
                 async with self._door() as call:
-                    await self._ledger.meet(self.name)
+                    await self._ledger.all_connected.come(self.name)
                     await self._go_on(call)
             except LOST:
                 self._ledger.lost += 1
@@ -164,6 +174,8 @@ class Agent:
             name, arguments = self._pending
             self._answer = await call(name, **arguments)
             self._pending = None
+            if self._answer.get("task") is not None and name == "claim_next_task":
+                await self._ledger.all_hold_one.come(self.name)
 
     def _work(self) -> Generator[tuple[str, dict[str, Any]], Any, None]:
         while True:
