@@ -5,6 +5,7 @@ from difflib import SequenceMatcher
 
 ALIKE = 0.85
 LETTERS_OF_A_SLIP = 4
+LETTERS_WITH_ONE_WRONG = 5
 
 
 def folded(name: str) -> str:
@@ -31,7 +32,21 @@ def _likeness(name: str, other: str) -> float:
     if len(ours) != len(theirs) or not all(_may_be_slip(word) for pair in differing for word in pair):
         return 0.0
     matcher = SequenceMatcher(None, name, other)
+    if len(differing) == 1 and _one_wrong(*differing[0]):
+        return max(ALIKE, matcher.ratio())
     return matcher.ratio() if matcher.real_quick_ratio() >= ALIKE and matcher.quick_ratio() >= ALIKE else 0.0
+
+
+def _one_wrong(word: str, other: str) -> bool:
+    """Whether one letter of a word is another one, too many or missing, or two beside each other changed places."""
+    short, long = sorted((word, other), key=len)
+    if len(short) < LETTERS_WITH_ONE_WRONG or len(long) - len(short) > 1:
+        return False
+    same = next((place for place, pair in enumerate(zip(short, long, strict=False)) if pair[0] != pair[1]), len(short))
+    if len(short) < len(long):
+        return short[same:] == long[same + 1 :]
+    swapped = long[same : same + 2] == short[same : same + 2][::-1]
+    return short[same + 1 :] == long[same + 1 :] or (swapped and short[same + 2 :] == long[same + 2 :])
 
 
 def _letters(name: str) -> str:

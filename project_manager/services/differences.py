@@ -6,8 +6,10 @@ from difflib import get_close_matches
 from typing import Any
 
 from project_manager.clock import rfc3339
+from project_manager.contract.nodes import Place
 from project_manager.contract.plan import Fault, Plan, PlannedEpic, PlannedProject, PlannedTask, Ref
 from project_manager.domain.cycles import cycles
+from project_manager.domain.names import folded
 from project_manager.domain.statuses import CLOSED, Status
 from project_manager.services.presenting import lease_of
 from project_manager.services.references import Known, Resolver
@@ -110,7 +112,12 @@ class Comparison:
     def _compare_projects(self, plan: Plan) -> None:
         present = {row.name: row for row in projects.everything(self._tx)}
         planned = {project.said.name: project for project in plan.projects}
-        for name in dict.fromkeys([*planned, *(task.project for task in plan.tasks)]):
+        places = {task.project: task.place for task in reversed(plan.tasks)}
+        places |= {name: project.place for name, project in planned.items()}
+        self._check_new(
+            "project", {("", name): place for name, place in places.items()}, {("", name) for name in present}
+        )
+        for name in dict.fromkeys([*planned, *places]):
             project = ProjectChange(name, planned.get(name), present.get(name))
             if project.row is not None:
                 project.id = project.row.id
@@ -121,6 +128,8 @@ class Comparison:
     def _compare_epics(self, plan: Plan) -> None:
         parents = {project.name: project for project in self.difference.projects}
         present = {(row.project_id, row.name): row for row in epics.everything(self._tx)}
+        names = {project.id: project.name for project in parents.values()}
+        known = {(names[parent], name) for parent, name in present if parent in names}
         for planned in plan.epics:
             project = parents[planned.project]
             row = present.pop((project.id, planned.said.name), None)
@@ -128,9 +137,20 @@ class Comparison:
             if row is not None:
                 epic.changed = _epic_changes(planned, row)
             self.difference.epics.append(epic)
+        places = {(epic.project.name, epic.name): epic.planned.place for epic in self.difference.epics}
+        self._check_new("epic", places, known)
         if self._prune:
             ids = {project.id for project in parents.values() if project.planned is not None}
             self.difference.pruned_epics = [row for row in present.values() if row.project_id in ids]
+
+    def _check_new(self, kind: str, places: dict[tuple[str, str], Place], present: set[tuple[str, str]]) -> None:
+        """A name that differs in case alone from another of its scope is a slip: either would find both."""
+        taken = {(scope, folded(name)): name for scope, name in present}
+        for (scope, name), place in places.items():
+            other = taken.setdefault((scope, folded(name)), name)
+            if other != name and (scope, name) not in present:
+                words = f"{name!r} is the same name as {other!r}, which is another {kind}"
+                self.faults.append(Fault(place, f"{kind}s", words, f"Write it `{other}` here too."))
 
     def _match_tasks(self, plan: Plan) -> None:
         parents = {project.name: project for project in self.difference.projects}

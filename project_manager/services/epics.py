@@ -4,7 +4,7 @@ from dataclasses import fields
 from typing import Any
 
 from project_manager.contract import commands, cursor, views
-from project_manager.domain.errors import NameTaken, NotEmpty
+from project_manager.domain.errors import NotEmpty
 from project_manager.domain.events import EventType
 from project_manager.services import finding, moves, naming, presenting
 from project_manager.services.tasks import erase
@@ -23,7 +23,7 @@ def create(tx: Tx, command: commands.CreateEpic) -> views.EpicView:
     created: finding.Created = {}
     project = finding.project_for(tx, command.project_id, command.project_name, None, created)
     finding.check_open(project)
-    _check_name(tx, project.id, command.name, None)
+    naming.check_epic_is_new(tx, project.id, command.name)
     row = finding.create_epic(tx, project.id, command.name, command.description, command.status, command.position)
     epic = presenting.epic(row)
     if not created:
@@ -42,7 +42,7 @@ def update(tx: Tx, command: commands.UpdateEpic) -> views.EpicView:
     finding.check_version("epic", row.version, command.version)
     values: dict[str, Any] = {name: getattr(command, name) for name in _FIELDS if name in command.model_fields_set}
     if "name" in values:
-        _check_name(tx, row.project_id, command.name, row.id)
+        naming.check_epic_is_new(tx, row.project_id, command.name, row.id)
     written = epics.write(tx, row, {**values, **({"status": command.status.value} if "status" in values else {})})
     changes = {name: getattr(written, name) for name in _FIELDS if getattr(row, name) != getattr(written, name)}
     data = {"name": written.name, "changes": changes, "version": written.version}
@@ -84,9 +84,3 @@ def list_epics(tx: Tx, command: commands.ListEpics) -> views.Page[views.EpicView
     end = shown[-1] if more else None
     following = None if end is None else cursor.write((end.project_id, end.position, end.id), filters)
     return views.Page([presenting.epic(row) for row in shown], following, total)
-
-
-def _check_name(tx: Tx, project_id: int, name: str, epic_id: int | None) -> None:
-    found = epics.by_name(tx, project_id, name)
-    if found is not None and found.id != epic_id:
-        raise NameTaken(f"epic {found.id} of this project is called {name!r} already", epic_id=found.id, name=name)

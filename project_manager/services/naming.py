@@ -1,6 +1,6 @@
 """Projects and epics by name, and what a name may mean that nothing has."""
 
-from project_manager.domain.errors import Invalid, ProjectNotFound
+from project_manager.domain.errors import Invalid, NameTaken, ProjectNotFound
 from project_manager.domain.names import folded, nearest
 from project_manager.store import epics, projects
 from project_manager.store.epics import EpicRow
@@ -56,6 +56,21 @@ def check_no_slip_of_epic(tx: Tx, project_id: int, name: str) -> None:
         raise _slip("epic", near, f"Send `{near}`. To make a new one, call create_epic (POST /api/epics) first.")
 
 
+def check_project_is_new(tx: Tx, name: str, project_id: int | None = None) -> None:
+    """Raises NameTaken when another project has this name, in whatever case."""
+    taken = _taken(name, project_id, projects.names(tx))
+    if taken is not None:
+        raise NameTaken(f"project {taken[0]} is called {taken[1]!r} already", project_id=taken[0], name=taken[1])
+
+
+def check_epic_is_new(tx: Tx, project_id: int, name: str, epic_id: int | None = None) -> None:
+    """Raises NameTaken when another epic of the project has this name, in whatever case."""
+    taken = _taken(name, epic_id, epics.names(tx, project_id))
+    if taken is not None:
+        words = f"epic {taken[0]} of this project is called {taken[1]!r} already"
+        raise NameTaken(words, epic_id=taken[0], name=taken[1])
+
+
 def two_answers(field: str, message: str) -> Invalid:
     fault = {"field": field, "message": message, "hint": "Send one of the two."}
     return Invalid(message, hint="Send one of the two.", faults=[fault])
@@ -68,6 +83,10 @@ def _only(kind: str, name: str, present: Named) -> int | None:
         message, hint = f"`{name}` may be any of {names}", f"Send the name exactly, or {kind}_id."
         raise Invalid(message, hint=hint, faults=[{"field": f"{kind}_name", "message": message, "hint": hint}])
     return same[0][0] if same else None
+
+
+def _taken(name: str, own: int | None, present: Named) -> tuple[int, str] | None:
+    return next((known for known in present if known[0] != own and folded(known[1]) == folded(name)), None)
 
 
 def _slip(kind: str, near: str, hint: str) -> Invalid:

@@ -3,9 +3,9 @@
 from typing import Any
 
 from project_manager.contract import commands, cursor, views
-from project_manager.domain.errors import NameTaken, NotEmpty
+from project_manager.domain.errors import NotEmpty
 from project_manager.domain.events import EventType
-from project_manager.services import finding, moves, presenting
+from project_manager.services import finding, moves, naming, presenting
 from project_manager.services.tasks import erase
 from project_manager.store import epics, events, knowledge, projects, tasks
 from project_manager.store.transaction import Tx
@@ -13,7 +13,7 @@ from project_manager.store.transaction import Tx
 
 def create(tx: Tx, command: commands.CreateProject) -> views.ProjectView:
     """Create a project. Its name is unique."""
-    _check_name(tx, command.name, None)
+    naming.check_project_is_new(tx, command.name)
     return presenting.project(finding.create_project(tx, command.name, command.description), {})
 
 
@@ -34,7 +34,7 @@ def update(tx: Tx, command: commands.UpdateProject) -> views.ProjectView:
         name: getattr(command, name) for name in ("name", "description") if name in command.model_fields_set
     }
     if "name" in values:
-        _check_name(tx, command.name, row.id)
+        naming.check_project_is_new(tx, command.name, row.id)
     archiving = "archived" in command.model_fields_set and command.archived != (row.archived_at is not None)
     if archiving:
         values["archived_at"] = tx.now if command.archived else None
@@ -86,9 +86,3 @@ def list_projects(tx: Tx, command: commands.ListProjects) -> views.Page[views.Pr
     counts = tasks.counts_by_project(tx)
     following = cursor.write((shown[-1].id,), filters) if more else None
     return views.Page([presenting.project(row, counts.get(row.id, {})) for row in shown], following, total)
-
-
-def _check_name(tx: Tx, name: str, project_id: int | None) -> None:
-    found = projects.by_name(tx, name)
-    if found is not None and found.id != project_id:
-        raise NameTaken(f"project {found.id} is called {name!r} already", project_id=found.id, name=name)

@@ -2,7 +2,8 @@
 
 import pytest
 
-from project_manager.domain.errors import Invalid, ProjectNotFound
+from project_manager.domain.errors import Invalid, NameTaken, ProjectNotFound
+from project_manager.store.transaction import Tx
 from tests.contract.mcp_product import agent, product
 from tests.desk import Desk, Json
 from tests.served import Served
@@ -44,12 +45,62 @@ async def test_a_name_in_another_case_means_what_exists(desk: Desk, name: str) -
     assert "created" not in again
 
 
-async def test_a_name_that_two_projects_have_but_for_case_is_asked_for_exactly(desk: Desk) -> None:
+RENAMES: list[tuple[str, Json]] = [
+    ("create_project", {"name": "web SITE"}),
+    ("update_project", {"project_id": 2, "name": "WebSite"}),
+    ("create_epic", {"name": "check OUT", "project_id": 1}),
+    ("update_epic", {"epic_id": 2, "name": "Check Out"}),
+]
+
+
+@pytest.mark.parametrize(("operation", "raw"), RENAMES)
+async def test_a_name_that_differs_in_case_alone_is_taken(desk: Desk, operation: str, raw: Json) -> None:
+    await desk.do("create_project", name="Web site" if operation == "create_project" else "Website")
+    await desk.do("create_project", name="Shop")
+    await desk.do("create_epic", name="Check out", project_id=1)
+    await desk.do("create_epic", name="Search", project_id=1)
+    refusal = await desk.refused(NameTaken, operation, **raw)
+    assert refusal.message.startswith(("project 1 is called 'Web", "epic 1 of this project is called 'Check out'"))
+
+
+async def test_a_project_and_an_epic_may_change_the_case_of_their_own_name(desk: Desk) -> None:
+    await desk.task(project_name="Website", epic_name="Check out")
+    assert (await desk.do("update_project", project_id=1, name="WebSite"))["name"] == "WebSite"
+    assert (await desk.do("update_epic", epic_id=1, name="Check Out"))["name"] == "Check Out"
+
+
+async def test_two_projects_of_one_name_but_for_case_are_asked_for_exactly(desk: Desk) -> None:
+    """As a database may have them from before such names were refused."""
     await desk.do("create_project", name="Website")
-    await desk.do("create_project", name="WebSite")
+    await desk.do("create_project", name="Shop")
+
+    def rename(tx: Tx) -> None:
+        tx.execute("UPDATE projects SET name = 'WebSite' WHERE id = 2", ())
+
+    await desk.runtime.database.writer.run("rename", rename, desk.actor, "")
     assert (await desk.task(project_name="WebSite"))["project_id"] == 2
     refusal = await desk.refused(Invalid, "create_task", name="x", project_name="website")
     assert "`Website` (1), `WebSite` (2)" in refusal.message
+
+
+PLANS = [
+    ("projects: [{name: garden}]", "1:12: 'garden' is the same name as 'Garden', which is another project"),
+    ("standalone_tasks: [{name: Dig, project: GARDEN}]", "1:20: 'GARDEN' is the same name as 'Garden'"),
+    ("projects: [{name: Shop}, {name: shop}]", "1:26: 'shop' is the same name as 'Shop'"),
+    ("projects: [{name: Garden, epics: [{name: bEDS}]}]", "1:35: 'bEDS' is the same name as 'Beds'"),
+]
+
+
+@pytest.mark.parametrize(("document", "words"), PLANS)
+async def test_a_plan_whose_names_differ_from_others_in_case_alone_is_refused(
+    desk: Desk, document: str, words: str
+) -> None:
+    await desk.task(project_name="Garden", epic_name="Beds")
+    before = await desk.head()
+    refusal = await desk.refused(Invalid, "import_plan", document=document)
+    assert words in refusal.message
+    assert "here too" in str(refusal.details)
+    assert await desk.head() == before
 
 
 SLIPS: list[tuple[str, Json]] = [
