@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, Route, expect
 
 from tests.e2e.dashboard.browser import Dashboard, Team, dashboard
 from tests.e2e.service import Service
@@ -141,6 +141,44 @@ def test_the_palette_finds_commands_tasks_and_places(shared: Service, browser: B
             tab.page.keyboard.press("Enter")
             expect(tab.page).to_have_url(re.compile(re.escape(address)))
             tab.open("/?view=agents")
+
+
+def test_the_palette_finds_an_agent_that_no_view_has_shown_yet_and_never_waits_for_the_list(
+    service: Service, browser: Browser, team: Team
+) -> None:
+    task = team.task(team.project(), "Done with it")
+    team.claim(task, "quiet-otter")
+    team.move(task, "DONE", agent_id="quiet-otter")
+    waiting: list[Route] = []
+    with dashboard(service, browser) as tab:
+        tab.page.route("**/api/agents?*", lambda route: waiting.append(route))
+        tab.open()
+        with tab.page.expect_request("**/api/agents?*") as asked:
+            tab.page.keyboard.press("Control+k")
+        assert "limit=" in asked.value.url
+        tab.page.keyboard.type("done with")
+        entry = tab.page.get_by_test_id("palette-entry")
+        expect(entry.first).to_contain_text("Done with it")
+        tab.page.get_by_test_id("palette").get_by_role("combobox").fill("otter")
+        expect(entry).to_have_count(0)
+        waiting.pop().continue_()
+        expect(entry).to_contain_text("quiet-otter")
+        expect(entry).to_contain_text("Agent")
+        tab.page.keyboard.press("Enter")
+        expect(tab.page).to_have_url(re.compile("holder=quiet-otter"))
+
+
+def test_a_palette_that_offers_a_choice_asks_for_no_agents(service: Service, browser: Browser, team: Team) -> None:
+    task = team.task(team.project(), "Move me")
+    asked: list[str] = []
+    with dashboard(service, browser) as tab:
+        tab.page.on("request", lambda request: asked.append(request.url) if "/api/agents" in request.url else None)
+        tab.open()
+        tab.card(task).focus()
+        tab.page.keyboard.press("m")
+        expect(tab.page.get_by_test_id("palette-entry").first).to_be_visible()
+        assert tab.page.evaluate("fetch('/healthz').then((answer) => answer.ok)")
+        assert asked == []
 
 
 def test_single_letters_can_be_switched_off(shared: Service, browser: Browser, plan: int) -> None:

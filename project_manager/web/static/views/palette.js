@@ -1,11 +1,12 @@
 // Everything by typing: commands, tasks, projects, epics, agents. Also the picker for "move to" and the like.
-import { closeDialog } from "../core/ask.js";
+import { closeDialog, complain } from "../core/ask.js";
 import { cx, html, useEffect, useMemo, useRef, useState } from "../core/html.js";
 import { Dialog } from "../ui/dialog.js";
 import { Icon, StatusIcon } from "../ui/icons.js";
 import { commands } from "./commands.js";
 import { navigate } from "../core/route.js";
 import { state, useCalmly } from "../core/store.js";
+import { loadAgents } from "../core/sync.js";
 
 const SHOWN = 40;
 
@@ -68,6 +69,9 @@ export function Palette({ id, title = "Search or do anything", entries }) {
   const [text, setText] = useState("");
   const [at, setAt] = useState(0);
   const known = useCalmly(revision);
+  useEffect(() => {
+    if (!entries) loadAgents().catch((error) => error.status !== 0 && complain(error));
+  }, []);
   const shown = useMemo(() => found(text, entries), [text, known]);
   const choose = (entry) => {
     closeDialog(id);
