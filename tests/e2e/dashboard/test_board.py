@@ -84,6 +84,26 @@ def test_filters_and_search_live_in_the_address(service: Service, browser: Brows
         expect(tab.page.get_by_test_id("shown")).to_have_text("2 of 3 tasks")
 
 
+def test_a_card_names_its_project_while_several_are_on_the_board(
+    service: Service, browser: Browser, team: Team
+) -> None:
+    project, other = team.project(), team.project("Search")
+    first, second = team.task(project, "Refund"), team.task(other, "Ranking")
+    team.task(project, "Voucher")
+    with dashboard(service, browser) as tab:
+        tab.open()
+        for task, name in ((first, "Checkout"), (second, "Search")):
+            shown = tab.card(task).get_by_test_id("card-project")
+            expect(shown).to_contain_text(name)
+            expect(shown).to_have_attribute("title", f"Project {name}")
+        team.send("PATCH", f"/api/projects/{other}", {"name": "Ranking and search"})
+        expect(tab.card(second).get_by_test_id("card-project")).to_contain_text("Ranking and search")
+        tab.page.get_by_test_id("filter-project").select_option(label="Checkout")
+        expect(tab.card(second)).to_have_count(0)
+        expect(tab.card(first)).to_be_visible()
+        expect(tab.page.get_by_test_id("card-project")).to_have_count(0)
+
+
 def test_holders_and_readiness_filter_the_board(service: Service, browser: Browser, team: Team) -> None:
     project = team.project()
     held, free = team.task(project, "Held"), team.task(project, "Free")

@@ -58,6 +58,7 @@ def nasty(shared_team: Team) -> int:
     for status in ("BACKLOG", "REVIEW", "BLOCKED", "DONE", "CANCELLED", "IN_PROGRESS"):
         other = shared_team.task(project, status.lower() + "x" * 90, epic_id=epic)
         shared_team.move(other, status, note="q" * 200)
+    shared_team.task(shared_team.project("Q" * 100), "Of another project", labels=["l" * 64])
     return task
 
 
@@ -132,6 +133,23 @@ def test_a_priority_stays_on_one_line_beside_a_long_epic(shared: Service, browse
             box = priority.bounding_box()
             assert box is not None
             assert box["height"] < 24
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_the_name_of_a_project_ends_in_dots_within_its_card(
+    shared: Service, browser: Browser, nasty: int, width: int
+) -> None:
+    with dashboard(shared, browser, viewport={"width": width, "height": 800}) as tab:
+        tab.open("/?status=IN_PROGRESS")
+        card, name = tab.card(nasty), tab.card(nasty).get_by_test_id("card-project")
+        expect(name).to_have_attribute("title", f"Project {'P' * 100}")
+        outside, inside = card.bounding_box(), name.bounding_box()
+        assert outside is not None
+        assert inside is not None
+        assert outside["x"] < inside["x"]
+        assert inside["x"] + inside["width"] < outside["x"] + outside["width"]
+        assert inside["height"] < 24
+        assert tab.violations() == []
 
 
 def test_every_column_is_in_sight_on_a_laptop(shared: Service, browser: Browser, nasty: int) -> None:

@@ -59,6 +59,12 @@ export function visibleColumns(state) {
   return columns;
 }
 
+/** Whether the tasks of these columns are of more than one project. */
+export function ofSeveralProjects(columns) {
+  const first = Object.values(columns).find((tasks) => tasks.length)?.[0].project_id;
+  return Object.values(columns).some((tasks) => tasks.some((task) => task.project_id !== first));
+}
+
 /** All labels and holders in use, most used first. */
 export function inUse(state) {
   const labels = new Map();

@@ -1,5 +1,5 @@
 // The board: columns by status, keyboard movement between cards.
-import { visibleColumns } from "../core/filters.js";
+import { ofSeveralProjects, visibleColumns } from "../core/filters.js";
 import { count } from "../core/format.js";
 import { cx, html, useCallback, useState } from "../core/html.js";
 import { remember, recall } from "../core/memory.js";
@@ -44,6 +44,7 @@ export function Board() {
   }), []);
   if (state.tasks.size === 0) return html`<${Nothing} />`;
   const columns = visibleColumns(state);
+  const several = ofSeveralProjects(columns);
   const current = STATUSES.includes(route.status) ? route.status : "TODO";
   const onFocus = (event) => {
     const id = Number(event.target.closest?.("[data-task]")?.dataset.task);
@@ -52,7 +53,7 @@ export function Board() {
   return html`<div class="board" data-testid="board" onFocusIn=${onFocus}>
     <${Tabs} columns=${columns} current=${current} />
     <${Sideways}>
-      ${STATUSES.map((status) => html`<${Column} key=${status} status=${status} tasks=${columns[status]} folded=${folded.has(status) && status !== current} current=${status === current} onFold=${onFold} />`)}
+      ${STATUSES.map((status) => html`<${Column} key=${status} status=${status} tasks=${columns[status]} several=${several} folded=${folded.has(status) && status !== current} current=${status === current} onFold=${onFold} />`)}
     <//>
   </div>`;
 }

@@ -22,13 +22,14 @@ function Attempts({ task }) {
   return html`<span class="attempts" title="Leases that expired or were given back as failed">${timesFailed(task.attempts)}</span>`;
 }
 
-function Foot({ task }) {
+function Foot({ task, project }) {
   const more = task.labels.length - LABELS_SHOWN;
   const closed = CLOSED.has(task.status);
   return html`<span class="card-foot">
     ${!closed && !task.lock && html`<${ReadyChip} task=${task} />`}
     <${Due} task=${task} /><${Attempts} task=${task} />
     ${closed && html`<span class="muted"><${Ago} at=${task.completed_at ?? task.updated_at} /></span>`}
+    ${project && html`<span class="card-project" title=${`Project ${project}`} data-testid="card-project"><${Icon} name="projects" /><span class="sr">Project </span><span class="clip">${project}</span></span>`}
     ${task.labels.slice(0, LABELS_SHOWN).map((name) => html`<${Label} key=${name} name=${name} />`)}
     ${more > 0 && html`<span class="label more">+${more}</span>`}
   </span>`;
@@ -39,7 +40,7 @@ let dragged = null;
 /** The task that is being dragged: while it hovers, browsers do not let a drop target read what it would get. */
 export const draggedTask = () => state.tasks.get(dragged) ?? null;
 
-export const Card = memo(function Card({ task, epic, focusable, open, pending }) {
+export const Card = memo(function Card({ task, epic, project, focusable, open, pending }) {
   const fresh = serverNow() - Date.parse(task.updated_at) < FRESH_MS;
   const drag = (event) => {
     dragged = task.id;
@@ -52,7 +53,7 @@ export const Card = memo(function Card({ task, epic, focusable, open, pending })
     <span class="card-top"><span class="key">#${task.id}</span><${Priority} value=${task.priority} />${epic && html`<span class="epic clip">${epic}</span>`}</span>
     <span class="card-name">${task.name}</span>
     ${task.lock && html`<${LockChip} lock=${task.lock} />`}
-    <${Foot} task=${task} />
+    <${Foot} task=${task} project=${project} />
   </a>`;
 });
 
@@ -61,3 +62,5 @@ export function epicShown(task) {
   if (!task.epic_id || state.route.epic === task.epic_id) return null;
   return state.epics.get(task.epic_id)?.name ?? null;
 }
+
+export const projectShown = (task) => state.projects.get(task.project_id)?.name ?? null;

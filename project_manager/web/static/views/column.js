@@ -6,7 +6,7 @@ import { cx, html, memo, useLayoutEffect, useRef, useState } from "../core/html.
 import { state, useStore } from "../core/store.js";
 import { STATUS_NAMES, canWrite, legalMoves } from "../core/words.js";
 import { Icon, StatusIcon } from "../ui/icons.js";
-import { Card, draggedTask, epicShown } from "./card.js";
+import { Card, draggedTask, epicShown, projectShown } from "./card.js";
 import { useVirtual } from "./virtual.js";
 
 const GUESS = 92;
@@ -85,7 +85,7 @@ function useDrop(status) {
   }];
 }
 
-function Cards({ status, tasks }) {
+function Cards({ status, tasks, several }) {
   const scroller = useRef(null);
   const list = useRef(null);
   const cursor = useStore((now) => now.cursor);
@@ -99,7 +99,7 @@ function Cards({ status, tasks }) {
     <div class="cards" role="list" ref=${list} aria-label=${`${STATUS_NAMES[status]} tasks`}>
       <${Spacer} height=${before} />
       ${rows.map((task, index) => html`<div key=${task.id} role="listitem" class="card-row" data-row=${task.id} aria-posinset=${start + index + 1} aria-setsize=${tasks.length}>
-        <${Card} task=${task} epic=${epicShown(task)} focusable=${task.id === stop} open=${task.id === opened} pending=${state.pending.has(task.id)} />
+        <${Card} task=${task} epic=${epicShown(task)} project=${several ? projectShown(task) : null} focusable=${task.id === stop} open=${task.id === opened} pending=${state.pending.has(task.id)} />
       </div>`)}
       <${Spacer} height=${after} />
     </div>
@@ -115,7 +115,7 @@ function Folded({ status, total, onFold }) {
   </section>`;
 }
 
-export const Column = memo(function Column({ status, tasks, folded, current, onFold }) {
+export const Column = memo(function Column({ status, tasks, several, folded, current, onFold }) {
   const [over, drop] = useDrop(status);
   const writer = useStore((now) => canWrite(now.session));
   if (folded) return html`<div class="column-drop" ...${drop}><${Folded} status=${status} total=${tasks.length} onFold=${() => onFold(status)} /></div>`;
@@ -126,6 +126,6 @@ export const Column = memo(function Column({ status, tasks, folded, current, onF
       ${writer && NEW_IN.has(status) && html`<button type="button" class="quiet icon-button" aria-label=${`New task in ${STATUS_NAMES[status]}`} onClick=${() => openDialog("task", { status })}><${Icon} name="plus" /></button>`}
       <button type="button" class="quiet icon-button fold" aria-label=${`Fold ${STATUS_NAMES[status]}`} aria-expanded="true" onClick=${() => onFold(status)}><${Icon} name="collapse" /></button>
     </header>
-    <${Cards} status=${status} tasks=${tasks} />
+    <${Cards} status=${status} tasks=${tasks} several=${several} />
   </section>`;
 });
