@@ -2,8 +2,9 @@
 stays text.
 
 Whoever knows a field's type reads its text, so that `name: No` is a name and not a truth value. JSON is read
-by the same parser, because JSON text is YAML text. Depth and size are bounded before the tree grows: nesting
-and aliases cost an attacker's document an error, not our memory.
+by the same parser, because JSON text is YAML text; where only JSON will do, the rest of YAML is refused first.
+Depth and size are bounded before the tree grows: nesting and aliases cost an attacker's document an error, not
+our memory.
 """
 
 import json
@@ -13,6 +14,8 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import yaml
+
+from project_manager.contract import slips
 
 DEPTH = 32
 VALUES = 2_000_000
@@ -36,12 +39,13 @@ class Place(NamedTuple):
 
 
 class Unreadable(Exception):
-    """The text is no document at all: what is wrong, and where."""
+    """The text is no document at all: what is wrong, where, and what to do, empty when that is plain."""
 
-    def __init__(self, place: Place, message: str) -> None:
+    def __init__(self, place: Place, message: str, hint: str = "") -> None:
         super().__init__(message)
         self.place = place
         self.message = message
+        self.hint = hint
 
 
 @dataclass(slots=True)
@@ -68,9 +72,11 @@ class Mapping:
 Node = Scalar | Sequence | Mapping
 
 
-def compose(text: str, report: Callable[[int], None] = lambda line: None, *, is_json: bool = False) -> Node:
+def compose(
+    text: str, report: Callable[[int], None] = lambda line: None, *, is_json: bool = False, strictly: bool = False
+) -> Node:
     """The tree of the document. `report` is told now and then which line has been reached. Raises Unreadable, which
-    speaks of JSON when the text `is_json` for whoever wrote it.
+    speaks of JSON when the text `is_json` for whoever wrote it. `strictly` it must then be JSON, and not merely YAML.
     """
     found = _UNREADABLE.search(text)
     if found is not None:
@@ -79,11 +85,17 @@ def compose(text: str, report: Callable[[int], None] = lambda line: None, *, is_
             _place_of(text, found.start()),
             f'the character {code} may stand here only escaped, as in "\\u0007"',
         )
-    if text.lstrip("\ufeff \t\r\n").startswith(("{", "[")):
-        text = _SURROGATES.sub(_joined, text)
-    builder = _Builder()
+    if is_json and strictly and (unreadable := _not_json(text)) is not None:
+        raise unreadable
+    return _tree(text, report, is_json)
+
+
+def _tree(text: str, report: Callable[[int], None], is_json: bool) -> Node:
+    looks_like_json = text.lstrip("\ufeff \t\r\n").startswith(("{", "["))
+    builder, event = _Builder(), None
     try:
-        for number, event in enumerate(yaml.parse(text, Loader=_LOADER)):
+        parsed = yaml.parse(_SURROGATES.sub(_joined, text) if looks_like_json else text, Loader=_LOADER)
+        for number, event in enumerate(parsed):
             builder.take(event)
             if number % REPORT_EVERY == 0:
                 report(_start(event).line)
@@ -92,7 +104,8 @@ def compose(text: str, report: Callable[[int], None] = lambda line: None, *, is_
             raise unreadable from error
         mark = error.problem_mark or error.context_mark
         place = Place(1, 1) if mark is None else Place(mark.line + 1, mark.column + 1)
-        raise Unreadable(place, f"this is not YAML: {error.problem or error.context}") from error
+        words = f"this is not YAML: {error.problem or error.context}"
+        raise Unreadable(place, words, slips.in_yaml(text, error, event)) from error
     except yaml.YAMLError as error:
         raise Unreadable(Place(1, 1), f"this is not YAML: {error}") from error
     return builder.root or Scalar(Place(1, 1), None)
@@ -109,14 +122,31 @@ def plain(node: Node) -> Any:
 
 def _not_json(text: str) -> Unreadable | None:
     """What is wrong with the text as JSON, None when nothing is."""
+    text = text.removeprefix("\ufeff")
     try:
-        json.loads(text)
+        json.loads(text, object_pairs_hook=_forgotten, parse_int=str, parse_constant=_no_constant)
     except json.JSONDecodeError as error:
-        message = error.msg[:1].lower() + error.msg[1:]
-        return Unreadable(Place(error.lineno, error.colno), f"this is not JSON: {message}")
+        offset, hint = slips.in_json(text, error.pos)
+        message = (error.msg[:1].lower() + error.msg[1:]).removesuffix(" at").removesuffix(" starting")
+        return Unreadable(_place_of(text, offset), f"this is not JSON: {message}", hint)
+    except _Constant as constant:
+        place = _place_of(text, slips.constant_in(text))
+        return Unreadable(place, f"this is not JSON: {constant} is no number of JSON")
     except RecursionError:
         return None
     return None
+
+
+class _Constant(Exception):
+    """A name for a number that JSON does not have."""
+
+
+def _no_constant(name: str) -> None:
+    raise _Constant(name)
+
+
+def _forgotten(_pairs: list[tuple[str, object]]) -> None:
+    """Only whether the text can be read is asked here."""
 
 
 def _joined(match: re.Match[str]) -> str:
@@ -187,7 +217,8 @@ class _Builder:
     def _alias(self, event: yaml.AliasEvent) -> None:
         place = _start(event)
         if event.anchor not in self._anchors:
-            raise Unreadable(place, f"`*{event.anchor}` refers to an anchor that is not complete before it")
+            words = f"`*{event.anchor}` refers to an anchor that is not complete before it"
+            raise Unreadable(place, words, slips.needs_quotes("*"))
         node, values = self._anchors[event.anchor]
         self._count(place, values)
         self._attach(node)
@@ -214,7 +245,8 @@ class _Builder:
 
     def _check_tag(self, tag: str | None, place: Place) -> None:
         if tag is not None and tag != "!" and tag not in _PLAIN_TAGS:
-            raise Unreadable(place, f"the tag {tag} is not taken: a plan holds texts, numbers, lists and mappings")
+            words = f"the tag {tag} is not taken: a plan holds texts, numbers, lists and mappings"
+            raise Unreadable(place, words, slips.needs_quotes("!"))
 
 
 def _key(node: Node) -> str:

@@ -4,13 +4,13 @@ know their place.
 Every fault of a document is collected with its line and column; a document with any fault is no plan.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Generic, Literal, TypeVar
 
 from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field
 
-from project_manager.contract import faults, fields
+from project_manager.contract import faults, fields, slips
 from project_manager.contract.fields import Command
 from project_manager.contract.nodes import Mapping, Node, Place, Scalar, Sequence, Unreadable, compose, plain
 from project_manager.contract.plan_knowledge import Assumptions, Author, PlanKnowledge
@@ -185,9 +185,9 @@ def read(document: str, source: str, report: Callable[[int], None] = lambda line
     `report` is told the line reached.
     """
     try:
-        root = compose(document, report, is_json=_is_json(document, source))
+        root = compose(document, report, is_json=_is_json(document, source), strictly=_is_named_json(source))
     except Unreadable as error:
-        return Plan(source, [Fault(error.place, "(document)", error.message)])
+        return Plan(source, [Fault(error.place, "(document)", error.message, error.hint)])
     reader = _Reader(source)
     reader.document(root)
     reader.find_duplicates()
@@ -196,9 +196,13 @@ def read(document: str, source: str, report: Callable[[int], None] = lambda line
 
 def _is_json(document: str, source: str) -> bool:
     """Whether its author takes the document for JSON: by the name of the file, else by how it begins."""
-    if source.lower().endswith((".json", ".yaml", ".yml")):
-        return source.lower().endswith(".json")
+    if _is_named_json(source) or source.lower().endswith((".yaml", ".yml")):
+        return _is_named_json(source)
     return document.lstrip("\ufeff \t\r\n").startswith(("{", "["))
+
+
+def _is_named_json(source: str) -> bool:
+    return source.lower().endswith(".json")
 
 
 def refused(source: str, found: list[Fault]) -> Invalid:
@@ -337,10 +341,11 @@ class _Reader:
         """Reads the fields of one mapping; the lists under `inner` are read on their own. A mapping with faults is read
         without its faulty fields, so that the faults further inside are found too."""
         if not isinstance(node, Mapping):
-            self._fault(node.place, path or "(document)", f"this must be a mapping with {_keys(kind)}")
+            hint = slips.blank_after_colon(node.text or "") if isinstance(node, Scalar) else ""
+            self._fault(node.place, path or "(document)", f"this must be a mapping with {_keys(kind)}", hint)
             return None
-        for key, place in node.twice:
-            self._fault(place, _joined(path, key), f"`{key}` is given twice")
+        for key, place, where in _given_twice(node, path, inner):
+            self._fault(place, where, f"`{key}` is given twice")
         raw = _without_nulls(kind, {key: plain(value) for key, (_, value) in node.entries.items() if key not in inner})
         try:
             return _Said(faults.read(kind, raw), node, path)
@@ -348,7 +353,7 @@ class _Reader:
             found: Any = error.details["faults"]
         for fault in found:
             name, missing = fault["field"], fault["field"] in kind.model_fields and fault["field"] not in node.entries
-            hint = "" if missing else fault["hint"]
+            hint = "" if missing else slips.blank_after_colon(name) or fault["hint"]
             self._fault(_place_of(node, kind, name), _joined(path, name), fault["message"], hint)
         faulty = {fault["field"] for fault in found} | {fault["field"].split(".")[0] for fault in found}
         sound = {key: value for key, value in raw.items() if key not in faulty}
@@ -370,6 +375,18 @@ class _Reader:
 
     def _fault(self, place: Place, path: str, message: str, hint: str = "") -> None:
         self.plan.faults.append(Fault(place, path, message, hint))
+
+
+def _given_twice(node: Node, path: str, apart: tuple[str, ...] = ()) -> Iterator[tuple[str, Place, str]]:
+    """The keys that are given again, with place and path, in the node and all within it but what is read `apart`."""
+    if isinstance(node, Sequence):
+        for number, item in enumerate(node.items):
+            yield from _given_twice(item, f"{path}.{number}")
+    elif isinstance(node, Mapping):
+        yield from ((key, place, _joined(path, key)) for key, place in node.twice)
+        for key, (_, value) in node.entries.items():
+            if key not in apart and not isinstance(value, Scalar):
+                yield from _given_twice(value, _joined(path, key))
 
 
 def _without_nulls(kind: type[Command], raw: dict[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,206 @@
+"""What to do about a slip in the syntax of a document, told by what stands at its place and not by the words of
+the parser, which differ from one to the next.
+"""
+
+import re
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import yaml
+
+_BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
+_TIGHT = re.compile(r"(?:- +)*([A-Za-z_][\w-]*):(?!//)(\S.*)")
+_CONSTANT = re.compile(r'"(?:[^"\\]|\\.)*"|(-?\b(?:NaN|Infinity)\b)')
+_FIRST_LETTERS = frozenset("@`%*&!|>,]}?")
+_BEGINS = re.compile(r"(?:^|[:,\[{-]) *$")
+_ESCAPE = "In double quotes `\\` begins an escape such as `\\n`: write `\\\\` for the letter itself."
+_SHOWN = 40
+
+
+def in_yaml(text: str, error: yaml.MarkedYAMLError, last: yaml.Event | None) -> str:
+    """The remedy for what the parser stumbled over after the event `last`; empty when none is known."""
+    place = _at(error.problem_mark)
+    if place is None:
+        return ""
+    scanning = isinstance(error, yaml.scanner.ScannerError)
+    slip = _Slip(_BREAK.split(text), place, _at(error.context_mark), scanning, _word(last))
+    looks = (_tab, _open_quote, _inner_quote, _first_letter, _colon, _open_list, _no_key, _indentation)
+    return next((remedy for look in looks if (remedy := look(slip))), "")
+
+
+def blank_after_colon(text: str) -> str:
+    """The remedy for `key:value` where a mapping is wanted; empty when the text is nothing like that."""
+    found = _TIGHT.match(text.strip())
+    return f"A colon is followed by a blank: write `{found[1]}: {found[2][:_SHOWN]}`." if found else ""
+
+
+def needs_quotes(letter: str) -> str:
+    """The remedy for a letter with a meaning of its own at the beginning of a text."""
+    shown = "a backtick" if letter == "`" else f"`{letter}`"
+    return f"A text that begins with {shown} needs quotes."
+
+
+def in_json(text: str, offset: int) -> tuple[int, str]:
+    """Where the slip really stands that a parser of JSON noticed at `offset`, and the remedy, empty when none is
+    known.
+    """
+    before = text[:offset].rstrip()
+    after = text[offset + 1 :].lstrip()
+    here = text[offset : offset + 1]
+    if here in ("]", "}") and before.endswith(","):
+        return len(before) - 1, "JSON takes no comma after the last entry: take it away."
+    if here == "," and after[:1] in ("]", "}"):
+        return offset, "JSON takes no comma after the last entry: take it away."
+    if here == "\\":
+        return offset, _ESCAPE
+    if here == "'":
+        return offset, "JSON takes double quotes only: write `\"` for `'`."
+    if here in ("#", "/"):
+        return offset, "JSON takes no comments: take it away, or give the file a name that ends with .yaml."
+    if re.match(r"[^\W\d]", here):
+        return offset, "In JSON names and texts stand in double quotes. A file of YAML has a name that ends with .yaml."
+    return offset, ""
+
+
+def constant_in(text: str) -> int:
+    """Where the first NaN or Infinity stands, which Python reads in JSON and JSON does not have."""
+    return next((found.start(1) for found in _CONSTANT.finditer(text) if found[1]), 0)
+
+
+class _At(NamedTuple):
+    """Line and column from 0."""
+
+    line: int
+    column: int
+
+    def __str__(self) -> str:
+        return f"line {self.line + 1}, column {self.column + 1}"
+
+
+class _Word(NamedTuple):
+    """A text with its quote, which is empty without one."""
+
+    begin: _At
+    end: _At
+    quote: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Slip:
+    """`begun` is where that begins which could not be read to its end. `scanning`: the slip is within a word;
+    otherwise each word is good and they stand together wrongly. `last` is the word that was read before, if it was one.
+    """
+
+    lines: list[str]
+    at: _At
+    begun: _At | None
+    scanning: bool
+    last: _Word | None
+
+    @property
+    def before(self) -> str:
+        """What stands on the line before the slip."""
+        return self.line(self.at)[: self.at.column]
+
+    @property
+    def here(self) -> str:
+        return self.line(self.at)[self.at.column : self.at.column + 1]
+
+    @property
+    def opening(self) -> str:
+        """The character with which that begins which could not be read to its end."""
+        return "" if self.begun is None else self.line(self.begun)[self.begun.column : self.begun.column + 1]
+
+    def line(self, at: _At) -> str:
+        return self.lines[at.line] if at.line < len(self.lines) else ""
+
+
+def _at(mark: Any) -> _At | None:
+    return None if mark is None else _At(mark.line, mark.column)
+
+
+def _word(event: yaml.Event | None) -> _Word | None:
+    begin, end = (None, None) if event is None else (_at(event.start_mark), _at(event.end_mark))
+    if not isinstance(event, yaml.ScalarEvent) or begin is None or end is None:
+        return None
+    return _Word(begin, end, event.style or "")
+
+
+def _uncapitalised(sentence: str) -> str:
+    return sentence[:1].lower() + sentence[1:]
+
+
+def _tab(slip: _Slip) -> str:
+    line = slip.line(slip.at)
+    indent = line[: len(line) - len(line.lstrip())]
+    return "Indent with spaces, not tabs." if "\t" in indent and slip.at.column <= len(indent) else ""
+
+
+def _open_quote(slip: _Slip) -> str:
+    if slip.begun is None or not slip.scanning or slip.opening not in ("'", '"'):
+        return ""
+    if slip.opening == '"' and "\\" in (slip.before + slip.here)[-3:]:
+        return _ESCAPE
+    return f"The quote that opens on {slip.begun} is never closed: close it, or take it away."
+
+
+def _inner_quote(slip: _Slip) -> str:
+    last = slip.last
+    if slip.scanning or last is None or last.quote not in ("'", '"'):
+        return ""
+    if last.end.line != slip.at.line or slip.before[last.end.column :].strip():
+        return ""
+    if last.begin.line != last.end.line:
+        return f"The quote that opens on {last.begin} is closed only by the one before this: close it where it ends."
+    within = "''" if last.quote == "'" else '\\"'
+    return f"The value ends with its quote: put what follows inside, and write `{within}` for each quote within it."
+
+
+def _first_letter(slip: _Slip) -> str:
+    """A letter with a meaning of its own, where a text begins."""
+    if slip.scanning and slip.opening in _FIRST_LETTERS:
+        return needs_quotes(slip.opening)
+    if slip.here in _FIRST_LETTERS and _BEGINS.search(slip.before):
+        return needs_quotes(slip.here)
+    if slip.scanning and slip.here == "-" and slip.before.rstrip().endswith(":"):
+        return f"A list begins on the line after its key. {needs_quotes('- ')}"
+    return ""
+
+
+def _colon(slip: _Slip) -> str:
+    if slip.here != ":":
+        return ""
+    last = slip.last
+    if last is not None and last.begin.line < slip.at.line == last.end.line:
+        on = f"On line {last.begin.line + 1}: "
+        if remedy := blank_after_colon(slip.line(last.begin)[last.begin.column :]):
+            return on + _uncapitalised(remedy)
+        return f"{on}the value goes on to here. If this is a key, indent it like the keys that it belongs to."
+    return "A value with `: ` in it needs quotes." if ": " in slip.before else ""
+
+
+def _open_list(slip: _Slip) -> str:
+    if slip.begun is None or slip.scanning or slip.opening not in ("[", "{"):
+        return ""
+    closing = "]" if slip.opening == "[" else "}"
+    return f"The `{slip.opening}` on {slip.begun} needs its `{closing}`, or a `,` is missing before this."
+
+
+def _no_key(slip: _Slip) -> str:
+    """A line that stands where a key is wanted."""
+    if slip.begun is None or not slip.scanning or slip.begun.line >= slip.at.line:
+        return ""
+    words, on = slip.line(slip.begun)[slip.begun.column :], f"On line {slip.begun.line + 1}: "
+    if remedy := blank_after_colon(words):
+        return on + _uncapitalised(remedy)
+    if words.startswith("-"):
+        return f"{on}an entry of a list begins with `-` and a blank."
+    return f"{on}there is no key. A value that goes on is indented deeper than its key."
+
+
+def _indentation(slip: _Slip) -> str:
+    if slip.scanning or slip.before.strip():
+        return ""
+    if slip.opening == "-":
+        return "In a list each entry begins with `- ` in the same column, and what belongs to it is indented deeper."
+    return "This line is indented like none above it: the keys of one mapping begin in the same column."

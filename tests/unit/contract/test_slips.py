@@ -1,0 +1,124 @@
+"""What is said about a slip in the syntax of a plan: where it stands, and what to do about it."""
+
+import json
+from typing import Any
+
+import pytest
+import yaml
+
+from project_manager.contract import nodes, plan
+from project_manager.contract.nodes import Place
+
+YAML_SLIPS = [
+    ("a: b: c", Place(1, 5), "`: ` in it needs quotes"),
+    ("projects:\r\n  - name: Shop: the new one\r\n", Place(2, 15), "`: ` in it needs quotes"),
+    ("labels: [a, b: c: d]", Place(1, 17), "`: ` in it needs quotes"),
+    ("projects:\n\t- name: A", Place(2, 1), "spaces, not tabs"),
+    ("projects:\n  - name: A\n\t  description: x", Place(3, 1), "spaces, not tabs"),
+    ('projects:\n  - name: "A\n    description: x\n', Place(4, 1), "opens on line 2, column 11 is never closed"),
+    ("a: 'x\nb: 'y'\n", Place(2, 5), "opens on line 1, column 4 is closed only by the one before this"),
+    ("a: 'it's'", Place(1, 8), "write `''` for each quote within it"),
+    ('a: "he said "hi" to"', Place(1, 14), 'write `\\"` for each quote within it'),
+    ("a: @home", Place(1, 4), "begins with `@` needs quotes"),
+    ("labels: [`x`]", Place(1, 10), "begins with a backtick needs quotes"),
+    ("a: *bold* text", Place(1, 9), "begins with `*` needs quotes"),
+    ("a: *nobody", Place(1, 4), "begins with `*` needs quotes"),
+    ("a: &", Place(1, 5), "begins with `&` needs quotes"),
+    ("a: !important", Place(1, 4), "begins with `!` needs quotes"),
+    ("- %x", Place(1, 3), "begins with `%` needs quotes"),
+    ("a: ]", Place(1, 4), "begins with `]` needs quotes"),
+    ("a: - b", Place(1, 4), "on the line after its key"),
+    ("- name:Shop\n  description: x\n", Place(2, 14), "On line 1: a colon is followed by a blank: write `name: Shop`"),
+    ("- name: A\n  priority:1\n  labels: []\n", Place(3, 3), "On line 2: a colon is followed by a blank"),
+    ("a: http://example.org\n  b: c", Place(2, 4), "On line 1: the value goes on to here"),
+    ("a: 1\n  b: 2", Place(2, 4), "On line 1: the value goes on to here"),
+    ("a: {b: c\n", Place(2, 1), "The `{` on line 1, column 4 needs its `}`"),
+    ("- a\n-b\n- c", Place(3, 1), "On line 2: an entry of a list begins with `-` and a blank"),
+    ("a: b\nc\nd: e", Place(3, 1), "On line 2: there is no key"),
+    ("- a\nb: c", Place(2, 1), "in the same column"),
+    ("a:\n    b: 1\n  c: 2", Place(3, 3), "indented like none above it"),
+]
+
+
+@pytest.mark.parametrize(("text", "place", "remedy"), YAML_SLIPS)
+@pytest.mark.parametrize("loader", ["libyaml", "Python"])
+def test_a_slip_in_yaml_is_told_with_its_place_and_what_to_do(
+    text: str, place: Place, remedy: str, loader: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if loader == "Python":
+        monkeypatch.setattr(nodes, "_LOADER", yaml.SafeLoader)
+    (fault,) = plan.read(text, "plan.yaml").faults
+    assert remedy in fault.hint
+    # At the end of the text the one parser stands on its last line, the other on the line that would follow.
+    assert fault.place == place or (loader == "Python" and text.count("\n") < place.line)
+
+
+def test_a_backslash_that_escapes_nothing_is_told_in_either_format() -> None:
+    for source in ("plan.yaml", "plan.json"):
+        (fault,) = plan.read('{"projects": "a\\d"}', source).faults
+        assert "`\\` begins an escape" in fault.hint
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ("projects: [{name:Shop}]", Place(1, 13)),
+        ("projects:\n  - name:Shop\n", Place(2, 5)),
+        ("name:Shop", Place(1, 1)),
+    ],
+)
+def test_a_key_without_a_blank_after_its_colon_is_told_where_the_parser_takes_it(text: str, place: Place) -> None:
+    told = [(fault.place, fault.hint) for fault in plan.read(text, "plan.yaml").faults]
+    assert (place, "A colon is followed by a blank: write `name: Shop`.") in told
+
+
+def test_the_remedy_stands_in_the_error_and_names_nothing_of_the_parser() -> None:
+    read = plan.read("projects: @home", "plan.yaml")
+    error = plan.refused("plan.yaml", read.faults)
+    listed: Any = error.details["faults"]
+    assert [fault["hint"] for fault in listed] == ["A text that begins with `@` needs quotes."]
+    assert error.hint.endswith("A text that begins with `@` needs quotes.")
+
+
+JSON_SLIPS = [
+    ('{"projects": [],}', Place(1, 16), "no comma after the last entry"),
+    ('{"projects": [\n  {"name": "A"},\n]}', Place(2, 16), "no comma after the last entry"),
+    ('{"projects": [{"name": "\\ud83d\\ude00"},]}', Place(1, 39), "no comma after the last entry"),
+    ("{'projects': []}", Place(1, 2), "double quotes only"),
+    ("{projects: []}", Place(1, 2), "stand in double quotes"),
+    ("projects: []\n", Place(1, 1), "ends with .yaml"),
+    ('{\n  // none yet\n  "projects": []}', Place(2, 3), "no comments"),
+    ('# none yet\n{"projects": []}', Place(1, 1), "no comments"),
+    ('{"projects": [{"name": "NaN", "priority": NaN}]}', Place(1, 43), ""),
+    ('{"projects": []}\n---\n', Place(2, 1), ""),
+]
+
+
+@pytest.mark.parametrize(("text", "place", "remedy"), JSON_SLIPS)
+def test_a_file_that_is_named_as_json_is_nothing_but_json(text: str, place: Place, remedy: str) -> None:
+    (fault,) = plan.read(text, "plan.json").faults
+    assert (fault.place, fault.message[:18]) == (place, "this is not JSON: ")
+    assert remedy in fault.hint
+
+
+@pytest.mark.parametrize("source", ["document", "standard input", "plan.yaml", "plan"])
+def test_what_is_not_named_as_json_may_be_all_of_yaml(source: str) -> None:
+    assert plan.read('{"projects": [{"name": "A",}], standalone_tasks: [],} # done', source).faults == []
+
+
+def test_json_is_read_whatever_its_blanks_and_numbers() -> None:
+    text = json.dumps({"projects": [{"name": "A", "tasks": [{"name": "T", "priority": 1}]}]}, indent="\t")
+    assert plan.read("\ufeff" + text, "plan.json").faults == []
+    (fault,) = plan.read(f'{{"projects": [{{"name": "A", "tasks": {"7" * 5000}}}]}}', "plan.json").faults
+    assert "must be a list" in fault.message
+
+
+@pytest.mark.parametrize("source", ["plan.json", "plan.yaml"])
+def test_a_key_that_is_given_again_is_refused_at_any_depth(source: str) -> None:
+    entry = '{"author": "ada", "kind": "comment", "at": "2026-11-23", "body": "x",\n "body": "y"}'
+    text = f'{{"projects": [{{"name": "A",\n "name": "B", "tasks": [{{"name": "T", "log": [{entry}]}}]}}]}}'
+    found = [(fault.place, fault.field, fault.message) for fault in plan.read(text, source).faults]
+    assert sorted(found) == [
+        (Place(2, 2), "projects.0.name", "`name` is given twice"),
+        (Place(3, 2), "projects.0.tasks.0.log.0.body", "`body` is given twice"),
+    ]
