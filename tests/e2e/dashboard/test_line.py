@@ -258,6 +258,37 @@ def test_what_was_typed_when_the_session_ended_is_there_for_who_typed_it_and_for
         expect(tab.dialog).to_have_count(0)
 
 
+def test_the_sign_in_says_why_it_is_asked_for_again_and_only_then(
+    service: Service, browser: Browser, team: Team
+) -> None:
+    with dashboard(service, browser) as tab:
+        why = tab.page.get_by_test_id("why-sign-in")
+        tab.open()
+        root = team.send("POST", "/api/tokens", {"name": "root", "role": "operator"})["secret"]
+        expect(why).to_have_text("This server asks for a token now.")
+        with service.http(Authorization=f"Bearer {root}") as operator:
+            made = operator.post("/api/tokens", json={"name": "ada", "role": "viewer"}).json()
+            tab.page.reload()
+            expect(tab.page.get_by_test_id("token")).to_be_visible()
+            expect(why).to_have_count(0)
+            sign_in(tab, made["secret"])
+            tab.expect_face("live")
+            assert operator.delete(f"/api/tokens/{made['id']}").is_success
+        ended = "You were signed out: the session has ended, or its token was revoked. Sign in again."
+        expect(why).to_have_text(ended)
+        assert tab.violations() == []
+        tab.page.reload()
+        expect(why).to_have_text(ended)
+        sign_in(tab, "not-a-token")
+        expect(tab.page.get_by_test_id("form-error")).to_be_visible()
+        expect(why).to_have_count(0)
+        sign_in(tab, root)
+        tab.expect_face("live")
+        tab.page.get_by_role("button", name="Sign out").click()
+        expect(tab.page.get_by_test_id("signin")).to_be_visible()
+        expect(why).to_have_count(0)
+
+
 def test_a_page_of_another_release_offers_to_reload(service: Service, browser: Browser) -> None:
     def newer(line: WebSocketRoute) -> None:
         server = line.connect_to_server()

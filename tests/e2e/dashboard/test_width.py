@@ -126,6 +126,20 @@ def test_the_sign_in_fits_and_says_in_plain_words_what_is_wrong_with_a_token(
         assert (wider(tab), tab.violations()) == ([], [])
 
 
+def test_the_sign_in_that_says_why_fits_a_phone(service: Service, browser: Browser, team: Team) -> None:
+    with dashboard(service, browser, viewport={"width": 320, "height": 640}) as tab:
+        tab.open()
+        secret = team.send("POST", "/api/tokens", {"name": "root", "role": "operator"})["secret"]
+        tab.page.get_by_test_id("token").fill(secret)
+        tab.page.get_by_role("button", name="Sign in").click()
+        tab.expect_face("live")
+        tab.context.clear_cookies()
+        tab.page.reload()
+        expect(tab.page.get_by_test_id("why-sign-in")).to_contain_text("the session has ended")
+        expect(tab.page.get_by_role("button", name="Sign in")).to_be_in_viewport(ratio=1)
+        assert (wider(tab), tab.violations()) == ([], [])
+
+
 def test_a_priority_stays_on_one_line_beside_a_long_epic(shared: Service, browser: Browser, nasty: int) -> None:
     with dashboard(shared, browser, viewport={"width": 1280, "height": 800}) as tab:
         tab.open()

@@ -11,6 +11,8 @@ export function initialState() {
     // How far a board that comes in pages is read: { read, total }, in tasks.
     loading: null,
     projects: new Map(),
+    // Projects whose tasks are here as those of an archived one: as the board was read, and events told since.
+    archived: new Set(),
     epics: new Map(),
     tasks: new Map(),
     columns: emptyColumns(),
@@ -26,6 +28,8 @@ export function initialState() {
     serverVersion: null,
     session: null,
     signIn: false,
+    // Why somebody who was in is asked for a token again: "ended" or "asked"; null for who comes.
+    whySignIn: null,
     route: null,
     // Whether descriptions are here only in part, and what the server found in the rest of them.
     shortened: false,
@@ -80,6 +84,7 @@ export function neighbours(state, ids) {
 
 function loadBoard(state, board) {
   state.projects = new Map(board.projects.map((project) => [project.id, project]));
+  state.archived = new Set(board.projects.filter((project) => project.archived_at).map((project) => project.id));
   state.epics = new Map(board.epics.map((epic) => [epic.id, epic]));
   state.tasks = new Map();
   state.columns = emptyColumns();
@@ -140,8 +145,15 @@ function forget(state, event) {
   state.revision.tasks += 1;
 }
 
+/** Whether a project comes or goes with this event: then all its tasks read differently. Each event of a project says how it is. */
+export const changesArchived = (state, event) => "archived" in event && event.archived !== state.archived.has(event.project_id);
+
 function applyEvent(state, event) {
   if (event.seq <= state.seq) return;
+  if (changesArchived(state, event)) {
+    if (event.archived) state.archived.add(event.project_id);
+    else state.archived.delete(event.project_id);
+  }
   state.seq = event.seq;
   state.events.push(event);
   if (event.type.endsWith(".deleted")) forget(state, event);
@@ -205,9 +217,11 @@ const REDUCERS = {
     if (another) state.dialogs = [];
     state.session = session;
     state.signIn = false;
+    state.whySignIn = null;
   },
-  signIn: (state) => {
+  signIn: (state, { why }) => {
     state.signIn = true;
+    state.whySignIn = why;
   },
   found: (state, { q, ids }) => {
     state.found = { q, ids };

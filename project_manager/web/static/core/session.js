@@ -2,6 +2,7 @@
 import { ApiError, get, onSignedOut, post, request } from "./api.js";
 import { complain } from "./ask.js";
 import { forgetDrafts } from "./drafts.js";
+import { recall, remember } from "./memory.js";
 import { dispatch, dispatchNow, state } from "./store.js";
 
 /** Whether somebody else signs in than who began what stands on the page. Before a server had tokens it knew nobody. */
@@ -10,10 +11,17 @@ function isAnother(session) {
   return Boolean(before) && before.id !== session.actor?.id;
 }
 
+/** That somebody was in outlives the page: the cookie is out of sight, and a dead one looks like none. */
+const askForToken = () => {
+  const open = state.session && !state.session.auth_required;
+  dispatchNow({ type: "signIn", why: open ? "asked" : recall("signed-in", false) ? "ended" : null });
+};
+
 /** Takes up the session that the server knows of us. False if it knows none and wants one; throws ApiError. */
 async function enter() {
   const session = await get("/api/session");
   if (session.auth_required && !session.actor) return false;
+  remember("signed-in", session.auth_required);
   const another = isAnother(session);
   if (another) forgetDrafts();
   dispatchNow({ type: "session", session, another });
@@ -24,10 +32,10 @@ async function enter() {
 export async function readSession() {
   try {
     const known = await enter();
-    if (!known) dispatchNow({ type: "signIn" });
+    if (!known) askForToken();
     return known;
   } catch (error) {
-    if (error.status === 401) dispatchNow({ type: "signIn" });
+    if (error.status === 401) askForToken();
     else dispatch({ type: "failure", error });
     return false;
   }
@@ -61,10 +69,11 @@ export async function signOut() {
   try {
     await request("DELETE", "/api/session");
     forgetDrafts();
+    remember("signed-in", false);
     location.reload();
   } catch (error) {
     complain(error);
   }
 }
 
-onSignedOut(() => dispatchNow({ type: "signIn" }));
+onSignedOut(askForToken);

@@ -2,12 +2,20 @@
 import { html, useLayoutEffect, useRef, useState } from "../core/html.js";
 import { signIn } from "../core/session.js";
 import { start } from "../core/live.js";
+import { useStore } from "../core/store.js";
 import { Field, FormError, useForm } from "../forms/field.js";
+import { Icon } from "../ui/icons.js";
 import { Logo } from "./topbar.js";
+
+const REASONS = {
+  ended: "You were signed out: the session has ended, or its token was revoked. Sign in again.",
+  asked: "This server asks for a token now.",
+};
 
 export function SignIn() {
   const form = useForm({ token: "" });
   const [done, setDone] = useState(false);
+  const why = useStore((state) => state.whySignIn);
   const send = form.submit(async ({ token }) => {
     await signIn(token.trim());
     setDone(true);
@@ -15,6 +23,7 @@ export function SignIn() {
   });
   return html`<main class="signin" data-testid="signin"><form onSubmit=${send}>
     <${Logo} /><h1>Sign in to Project Manager</h1>
+    ${why && !form.error && html`<p class="notice" role="status" data-testid="why-sign-in"><${Icon} name="lock" />${REASONS[why]}</p>`}
     <p class="muted">Paste the token that you got from whoever runs this server. They make one with <code>project-manager token create</code>.</p>
     <${FormError} error=${form.error} shown=${["token"]} />
     <${Field} label="Token" kind="password" ...${form.field("token")} required autofocus autocomplete="current-password" spellcheck=${false} data-testid="token" hint="Kept in a cookie that no script can read." />
