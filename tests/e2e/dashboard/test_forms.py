@@ -115,6 +115,38 @@ def test_an_agents_task_is_edited_only_by_taking_it_over(service: Service, brows
     assert (after["name"], after["lock"]["holder"]) == ("Held, but renamed", "claude-7")
 
 
+def test_a_renamed_project_is_read_alone_and_an_archived_one_with_the_whole_board(
+    service: Service, browser: Browser, team: Team
+) -> None:
+    project = team.project()
+    task = team.task(project, "Needed")
+    asked: list[str] = []
+
+    def times(tab: Dashboard) -> int:
+        """How often the board was asked for, after every pause before that has passed."""
+        tab.page.clock.fast_forward(10_000)
+        assert tab.page.evaluate("fetch('/healthz').then((answer) => answer.ok)")
+        return len([url for url in asked if "/board/state" in url])
+
+    with dashboard(service, browser) as tab:
+        tab.page.clock.install()
+        tab.page.on("request", lambda request: asked.append(request.url))
+        tab.open()
+        chosen = tab.page.get_by_test_id("filter-project")
+        for archived, name in ((False, "Till"), (True, "Old till")):
+            if archived:
+                with tab.page.expect_response("**/api/board/state"):
+                    team.send("PATCH", f"/api/projects/{project}", {"archived": True})
+                expect(tab.card(task)).to_have_count(0)
+            before = times(tab)
+            team.send("PATCH", f"/api/projects/{project}", {"name": name})
+            expect(chosen).to_contain_text(name)
+            assert times(tab) == before
+        with tab.page.expect_response("**/api/board/state"):
+            team.send("PATCH", f"/api/projects/{project}", {"archived": False})
+        expect(tab.card(task)).to_contain_text("Ready")
+
+
 def test_a_project_is_archived_and_taken_back(service: Service, browser: Browser, team: Team) -> None:
     project = team.project()
     task = team.task(project, "Waiting")

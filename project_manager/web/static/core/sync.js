@@ -2,7 +2,7 @@
 import { get } from "./api.js";
 import { everySecond, serverNow } from "./clock.js";
 import { PER_CALL, everyItem, pagedBoard } from "./pages.js";
-import { neighbours } from "./reduce.js";
+import { changesArchived, neighbours } from "./reduce.js";
 import { dispatch, state, watch } from "./store.js";
 
 const GATHER_MS = 40;
@@ -132,12 +132,11 @@ async function flush() {
   if (dirty.tasks.size || dirty.projects.size || dirty.epics.size) schedule();
 }
 
-const RELOADS = new Set(["import.finished", "project.archived"]);
-
 /** Applies events, and reads again what they say more about than they carry. True if only a reload will do. */
 export function applyEvents(events) {
   const news = events.filter((event) => event.seq > state.seq);
   if (news.length === 0) return false;
+  const anew = news.some((event) => event.type === "import.finished" || changesArchived(state, event));
   dispatch({ type: "events", events: news });
   const touched = new Set();
   for (const event of news) {
@@ -146,7 +145,7 @@ export function applyEvents(events) {
     else if (event.type.startsWith("epic.") && !event.type.endsWith("deleted")) dirty.epics.add(event.epic_id);
   }
   markDirty(neighbours(state, touched));
-  return news.some((event) => RELOADS.has(event.type) || (event.type === "project.updated" && "archived" in event));
+  return anew;
 }
 
 /** A renewal is no event: leases past their half are read again, and those that should have ended. */
