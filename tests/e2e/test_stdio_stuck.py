@@ -17,6 +17,8 @@ from tests.e2e.service import LOOK_EVERY, PATIENCE, environment, free_port
 
 COMMAND = [sys.executable, "-m", "project_manager"]
 PIPE_BYTES = 4096
+ENDED = 2 * PATIENCE
+"""Seconds: the client is given two to read, and then an interpreter full of libraries is taken down."""
 HELLO = {
     "jsonrpc": "2.0",
     "id": 1,
@@ -76,28 +78,28 @@ def unread(wire: int) -> int:
 def test_a_signal_ends_the_process_though_its_client_does_not_read(tmp_path: Path, sent: signal.Signals) -> None:
     with with_a_full_pipe(tmp_path, "mcp") as process:
         process.send_signal(sent)
-        assert process.wait(PATIENCE) == 0
+        assert process.wait(ENDED) == 0
 
 
 def test_the_end_of_the_input_ends_the_process_though_its_client_does_not_read(tmp_path: Path) -> None:
     with with_a_full_pipe(tmp_path, "mcp") as process:
         assert process.stdin is not None
         process.stdin.close()
-        assert process.wait(PATIENCE) == 0
+        assert process.wait(ENDED) == 0
 
 
 def test_a_client_that_can_read_no_more_is_gone_though_its_input_stays_open(tmp_path: Path) -> None:
     with with_a_full_pipe(tmp_path, "mcp") as process:
         assert process.stdout is not None
         process.stdout.close()
-        assert process.wait(PATIENCE) == 0
+        assert process.wait(ENDED) == 0
 
 
 def test_a_signal_ends_the_service_beside_which_a_client_on_the_pipes_does_not_read(tmp_path: Path) -> None:
     port = str(free_port())
     with with_a_full_pipe(tmp_path, "serve", DEFAULT_PORT=port, MCP_TRANSPORT="stdio") as process:
         process.send_signal(signal.SIGTERM)
-        assert process.wait(PATIENCE) == 0
+        assert process.wait(ENDED) == 0
 
 
 def test_who_reads_late_gets_every_answer_whole(tmp_path: Path) -> None:
