@@ -9,9 +9,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from project_manager.clock import rfc3339
-from project_manager.domain.errors import ProjectNotFound
 from project_manager.domain.limits import PRIORITY_DEFAULT
-from project_manager.services import exporting_knowledge, finding
+from project_manager.services import exporting_knowledge, finding, naming
 from project_manager.services.exporting_knowledge import Titles
 from project_manager.services.references import Known, Resolver
 from project_manager.store import bulk, bulk_knowledge, epics, projects
@@ -26,12 +25,11 @@ ENTRIES_AT_ONCE = 16
 
 
 def document(tx: Tx, only: str | None) -> dict[str, Any]:
-    """Projects by id, epics by position, tasks by id; `only` names one project. Iterators stand for the long lists, to
-    be drawn from in their order while `tx` is open. Raises ProjectNotFound.
+    """Projects by id, epics by position, tasks by id; `only` names one project, in any case. Iterators stand for the
+    long lists, to be drawn from in their order while `tx` is open. Raises ProjectNotFound, Invalid.
     """
-    chosen = [row for row in projects.outlines(tx) if only is None or row.name == only]
-    if only is not None and not chosen:
-        raise ProjectNotFound(f"there is no project {only!r}", name=only)
+    project_id = naming.in_scope(tx, None, only)
+    chosen = [row for row in projects.outlines(tx) if project_id in (None, row.id)]
     return _Export(tx, chosen).document()
 
 

@@ -63,7 +63,8 @@ def _end_of_operation(error: ProjectManagerError) -> Exit:
         _list_faults(error, faults)
         return Exit.FAULTY
     click.echo(_sentence(error.message), err=True)
-    if hint := _HINTS.get(type(error), error.hint):
+    hint = _HINTS.get(type(error), error.hint) if error.hint == error.default_hint else error.hint
+    if hint:
         click.echo(hint, err=True)
     if isinstance(error, NotFound):
         return Exit.NOT_FOUND

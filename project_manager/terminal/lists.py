@@ -6,6 +6,7 @@ import anyio
 import click
 
 from project_manager.config import Settings
+from project_manager.domain.errors import ProjectNotFound
 from project_manager.domain.limits import PAGE_MAXIMUM
 from project_manager.terminal import session
 from project_manager.terminal.endings import Exit, NothingThere
@@ -22,8 +23,7 @@ def tasks(settings: Settings, project: str | None, filters: dict[str, Any], limi
 
     async def look() -> tuple[list[Any], int]:
         async with session.operations(settings) as desk:
-            chosen = {} if project is None else {"project_id": await _project_id(desk, project)}
-            return await _all(desk, "list_tasks", {**filters, **chosen}, limit)
+            return await _of_project(desk, project, filters, limit)
 
     found, total = anyio.run(look)
     if as_json:
@@ -109,12 +109,18 @@ def _meant(found: list[Any], token: str) -> Any:
     return next(iter([*by_id, *live, *reversed(named)]), None)
 
 
-async def _project_id(desk: Operations, project: str) -> int:
-    found, _ = await _all(desk, "list_projects", {}, 1_000_000)
-    for one in found:
-        if project in (one.name, str(one.id)):
-            return int(one.id)
-    raise NothingThere(f"there is no project {project!r}")
+async def _of_project(
+    desk: Operations, project: str | None, filters: dict[str, Any], limit: int
+) -> tuple[list[Any], int]:
+    """Tasks of the project of this name, else of the one with this id. Raises ProjectNotFound."""
+    named = {} if project is None else {"project_name": project}
+    try:
+        return await _all(desk, "list_tasks", {**filters, **named}, limit)
+    except ProjectNotFound:
+        if project is None or not project.isdecimal():
+            raise
+    found = await desk.run("get_project", {"project_id": project})
+    return await _all(desk, "list_tasks", {**filters, "project_id": found.id}, limit)
 
 
 async def _all(desk: Operations, operation: str, raw: dict[str, Any], limit: int) -> tuple[list[Any], int]:

@@ -195,8 +195,9 @@ NO_DATABASE = "There is no database at nowhere.db: name yours with --db-path or 
         (2, ["serve", "--host", "no host"], "HOST is 'no host', but must be"),
         (2, ["config", "--env-file", "nowhere.env"], "cannot be read"),
         (3, ["import", "nowhere.yaml"], "no file nowhere.yaml"),
-        (3, ["export", "--project", "Nowhere"], "no project 'Nowhere'"),
-        (3, ["tasks", "--project", "Nowhere"], "no project 'Nowhere'"),
+        (3, ["export", "--project", "Nowhere"], "no project `Nowhere`"),
+        (3, ["tasks", "--project", "Nowhere"], "no project `Nowhere`"),
+        (3, ["tasks", "--project", "77"], "no project 77"),
         (2, ["token", "clear"], "add --yes"),
         *((3, [*words, "--db-path", "nowhere.db"], NO_DATABASE) for words in NEED_A_DATABASE),
         (3, ["tasks", "--db-path", "empty.db"], "no database at empty.db"),
@@ -225,6 +226,24 @@ def test_the_hint_to_a_person_names_no_tool_of_agents(cli: CommandLine) -> None:
     said = cli.refuses(3, "export", "--project", "Nowhere")
     assert "GET /api/projects" in said
     assert "list_projects" not in said
+
+
+@pytest.mark.parametrize("command", ["tasks", "export"])
+def test_a_project_is_found_by_its_name_in_any_case_and_a_slip_is_pointed_out(cli: CommandLine, command: str) -> None:
+    cli.says("import", "plan.yaml")
+    assert cli.says(command, "--project", "sHOP") == cli.says(command, "--project", "Shop")
+    assert "Cart" in cli.says(command, "--project", " SHOP ")
+    assert cli.refuses(3, command, "--project", "Shops").splitlines() == [
+        "There is no project `Shops`.",
+        "Did you mean `Shop`?",
+    ]
+
+
+def test_tasks_are_those_of_a_project_by_its_id_unless_another_has_that_name(cli: CommandLine) -> None:
+    cli.says("import", "plan.yaml")
+    assert "Cart" in cli.says("tasks", "--project", "1")
+    cli.says("import", "-", stdin="projects: [{name: '1', tasks: [{name: Sweep}]}]")
+    assert [line.split()[3] for line in cli.says("tasks", "--project", "1").splitlines()] == ["Sweep"]
 
 
 def test_flags_beat_the_environment_and_the_environment_beats_the_env_file(cli: CommandLine) -> None:
