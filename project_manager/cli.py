@@ -88,14 +88,15 @@ def serve(
 
 
 @main.command()
-@click.option("-v", "--verbose", is_flag=True, help="Log more, on standard error.")
+@click.option("-v", "--verbose", is_flag=True, help="Log every call on standard error.  [LOG_LEVEL=DEBUG]")
 @settings_options
 def mcp(*, verbose: bool, db_path: str | None, env_file: Path | None) -> int:
     """Speak MCP on standard input and output.
 
     For a client that starts its servers itself. It works on the same database as a running server, and each sees at
     once what the other does. It asks for no token: whoever may open the file may do everything. Standard output
-    carries the protocol and nothing else.
+    carries the protocol and nothing else; standard error, which clients show as trouble, nothing below WARNING unless
+    LOG_LEVEL is set. A LOG_FILE gets all that LOG_LEVEL lets through.
 
     \b
     In the configuration of such a client, which may start it in any folder:

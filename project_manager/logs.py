@@ -26,12 +26,17 @@ request_id: ContextVar[str] = ContextVar("request_id", default="")
 """Identifies the request that is being answered; each log line written meanwhile carries it."""
 
 
-def configure(level: str, format: str, file: str = "") -> None:
+def configure(level: str, format: str, file: str = "", *, quiet: bool = False) -> None:
     """Send this program's log to standard error and, unless `file` is empty, to that file too.
 
-    Other libraries are heard from WARNING on. Raises OSError when the file cannot be opened.
+    Other libraries are heard from WARNING on, and `quiet` nothing else is said on standard error. Raises OSError when
+    the file cannot be opened.
     """
+    wanted = logging.getLevelNamesMapping()[level]
+    if quiet and not file:
+        wanted = max(wanted, logging.WARNING)
     handlers: list[logging.Handler] = [Together(sys.stderr)]
+    handlers[0].setLevel(logging.WARNING if quiet else logging.NOTSET)
     if file:
         Path(file).parent.mkdir(parents=True, exist_ok=True)
         handlers.append(RotatingFileHandler(file, maxBytes=FILE_BYTES, backupCount=OLDER_FILES, encoding="utf-8"))
@@ -45,7 +50,6 @@ def configure(level: str, format: str, file: str = "") -> None:
         handler.setFormatter(formatter)
         handler.addFilter(_put_request_id)
         root.addHandler(handler)
-    wanted = logging.getLevelNamesMapping()[level]
     root.setLevel(max(wanted, logging.WARNING))
     logging.getLogger("project_manager").setLevel(wanted)
 

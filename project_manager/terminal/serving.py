@@ -33,13 +33,14 @@ def _announce(settings: Settings, line: str) -> None:
 
 
 def speak_mcp(flags: Mapping[str, object], env_file: Path | None) -> int:
-    settings = session.load(flags, env_file).settings
-    _begin_log(settings)
-    return app.serve_stdio(settings)
+    """Clients show their users what is said on standard error: no call is, unless somebody asked for it."""
+    loaded = session.load(flags, env_file)
+    _begin_log(loaded.settings, quiet=loaded.sources["LOG_LEVEL"] == "default")
+    return app.serve_stdio(loaded.settings)
 
 
-def _begin_log(settings: Settings) -> None:
+def _begin_log(settings: Settings, *, quiet: bool = False) -> None:
     try:
-        logs.configure(settings.log_level, settings.log_format, settings.log_file)
+        logs.configure(settings.log_level, settings.log_format, settings.log_file, quiet=quiet)
     except OSError as error:
         raise ConfigError(f"LOG_FILE is {settings.log_file!r}, which cannot be written: {error.strerror}.") from error

@@ -407,10 +407,41 @@ def test_a_program_finds_the_doors_in_the_log_and_nothing_beside_it(cli: Command
     assert (said["action"], said["dashboard"]) == ("started", f"http://127.0.0.1:{port}/")
 
 
+ASKED = [
+    {
+        "jsonrpc": "2.0",
+        "id": 1,
+        "method": "initialize",
+        "params": {
+            "protocolVersion": "2025-06-18",
+            "capabilities": {},
+            "clientInfo": {"name": "t", "version": "1"},
+        },
+    },
+    {"jsonrpc": "2.0", "method": "notifications/initialized"},
+    {
+        "jsonrpc": "2.0",
+        "id": 2,
+        "method": "tools/call",
+        "params": {"name": "create_task", "arguments": {"name": "one", "agent_id": "claude-1"}},
+    },
+]
+
+
+def spoken(*messages: object) -> str:
+    return "".join(json.dumps(message) + "\n" for message in messages)
+
+
 def test_standard_output_of_mcp_carries_nothing_but_the_protocol(cli: CommandLine) -> None:
-    ask = {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {}}
-    ask["params"] = {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "t", "version": "1"}}
-    said = cli.says("mcp", "--verbose", stdin=json.dumps(ask) + "\n")
-    answers = [json.loads(line) for line in said.splitlines()]
-    assert [answer["id"] for answer in answers] == [1]
-    assert "serverInfo" in answers[0]["result"]
+    said = cli.says("mcp", "--verbose", stdin=spoken(*ASKED))
+    answers = {answer["id"]: answer["result"] for answer in map(json.loads, said.splitlines())}
+    assert "serverInfo" in answers[1]
+    assert not answers[2]["isError"]
+
+
+def test_mcp_says_no_call_on_standard_error_unless_it_is_asked_to(cli: CommandLine) -> None:
+    assert cli.run("mcp", stdin=spoken(*ASKED)).stderr == ""
+    assert '"create_task"' in cli.run("mcp", stdin=spoken(*ASKED), LOG_LEVEL="info").stderr
+    assert '"create_task"' in cli.run("mcp", "--verbose", stdin=spoken(*ASKED)).stderr
+    assert cli.run("mcp", stdin=spoken(*ASKED), LOG_FILE="mcp.log").stderr == ""
+    assert '"create_task"' in (cli.folder / "mcp.log").read_text()

@@ -24,10 +24,10 @@ def configure(monkeypatch: pytest.MonkeyPatch) -> Iterator[Configure]:
     root, package = logging.getLogger(), logging.getLogger("project_manager")
     before = (root.handlers[:], root.level, package.level)
 
-    def start(level: str = "INFO", format: str = "json", file: str = "") -> io.StringIO:
+    def start(level: str = "INFO", format: str = "json", file: str = "", quiet: bool = False) -> io.StringIO:
         stream = io.StringIO()
         monkeypatch.setattr(sys, "stderr", stream)
-        logs.configure(level, format, file)
+        logs.configure(level, format, file, quiet=quiet)
         return stream
 
     yield start
@@ -197,3 +197,21 @@ def test_what_fails_at_every_try_is_told_once_and_again_from_time_to_time_and_wh
         "letters cannot be fetched now: nobody again",
     ]
     assert {line["action"] for line in lines(stream)} == {"fetch_failed"}
+
+
+def test_a_quiet_log_says_warnings_only_and_keeps_the_rest_in_its_file(configure: Configure, tmp_path: Path) -> None:
+    stream = configure(quiet=True, file=str(tmp_path / "pm.log"))
+    logs.log_action(LOGGER, "list_tasks")
+    LOGGER.warning("careful")
+    assert [line["message"] for line in lines(stream)] == ["careful"]
+    kept = [json.loads(line)["message"] for line in (tmp_path / "pm.log").read_text().splitlines()]
+    assert kept == ["list_tasks", "careful"]
+
+
+def test_a_quiet_log_without_a_file_makes_no_line_that_nobody_reads(configure: Configure) -> None:
+    stream = configure(quiet=True)
+    assert not LOGGER.isEnabledFor(logging.INFO)
+    LOGGER.error("broken")
+    assert [line["message"] for line in lines(stream)] == ["broken"]
+    configure("ERROR", quiet=True)
+    assert not LOGGER.isEnabledFor(logging.WARNING)
