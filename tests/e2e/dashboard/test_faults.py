@@ -93,6 +93,36 @@ def test_a_board_that_cannot_be_loaded_anew_is_asked_for_with_patience_and_witho
         assert lines.most == 1
 
 
+@pytest.mark.parametrize(("order", "words"), [("epoch", "reaches another database"), ("resync", "begin anew")])
+def test_a_board_that_is_outdated_as_soon_as_it_is_read_is_called_stale_and_read_again_with_patience(
+    service: Service, browser: Browser, team: Team, order: str, words: str
+) -> None:
+    project = team.project()
+    asked: list[str] = []
+    with dashboard(service, browser) as tab:
+        tab.page.clock.install()
+        lines = Lines(tab.page, order)
+        tab.open()
+        tab.page.on("request", lambda request: asked.append(request.url) if "/board/state" in request.url else None)
+        lines.outdated = True
+        lines.cut()
+        wait_until_asked(tab, asked, 2)
+        tab.expect_face("stale")
+        expect(tab.page.get_by_test_id("stale")).to_contain_text(words)
+        for times in range(3, 9):
+            wait_until_asked(tab, asked, times)
+            tab.expect_face("stale")
+        before = len(asked)
+        pass_time(tab, LONGEST_WAIT_MS // 4)
+        assert len(asked) == before
+        unseen = team.task(project, "Meanwhile")
+        lines.outdated = False
+        wait_until_asked(tab, asked, before + 1)
+        tab.expect_face("live")
+        expect(tab.card(unseen)).to_be_visible()
+        assert lines.most == 1
+
+
 @pytest.mark.parametrize("kind", ["projects", "epics"])
 def test_a_new_project_or_epic_that_could_not_be_read_at_first_is_read_later(
     service: Service, browser: Browser, team: Team, kind: str

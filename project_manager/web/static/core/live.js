@@ -8,11 +8,12 @@ const SILENCE_MS = 45_000;
 const STALE_MS = 15_000;
 const LONGEST_WAIT_MS = 20_000;
 const RELOAD_PAUSE_MS = 3000;
+const CALM_MS = 60_000;
 
 const POLL_SECONDS = 15;
 const POLLS = 20;
 
-const line = { socket: null, greeted: false, unopened: 0, rereads: false, lastFrame: 0, failures: 0, timer: null, downSince: null, target: 0, outdated: false, reloading: false, probing: false, polls: null };
+const line = { socket: null, greeted: false, unopened: 0, rereads: false, lastFrame: 0, failures: 0, timer: null, downSince: null, target: 0, outdated: false, reloading: false, orders: 0, orderedAt: -CALM_MS, probing: false, polls: null };
 
 const face = (connection) => dispatch({ type: "connection", connection });
 
@@ -55,6 +56,21 @@ async function reload() {
   }
 }
 
+const ELSEWHERE = "Each question reaches another database: tell whoever runs this server.";
+const AGAIN = "The server tells the page again and again to begin anew.";
+
+/** The server has no use for our numbers. At once; with growing pauses where those of a board read anew are of no use either. */
+function beginAnew(reason) {
+  line.outdated = true;
+  if (line.reloading) return undefined;
+  const calm = performance.now() - line.orderedAt >= CALM_MS;
+  line.orderedAt = performance.now();
+  line.orders = calm ? 0 : line.orders + 1;
+  if (calm) return reload();
+  line.failures = Math.max(line.failures, line.orders);
+  return lost(reason, true);
+}
+
 let reloadLater = null;
 let reloadedAt = -RELOAD_PAUSE_MS;
 
@@ -73,7 +89,7 @@ function hello(frame) {
   line.unopened = 0;
   setServerTime(frame.server_time);
   if (state.serverVersion !== frame.version) dispatch({ type: "version", version: frame.version });
-  if (state.epoch !== frame.epoch) return reload();
+  if (state.epoch !== frame.epoch) return beginAnew(ELSEWHERE);
   wentWell();
   line.target = frame.seq;
   if (line.rereads) markDirty(state.columns.IN_PROGRESS.map((task) => task.id).slice(0, 500));
@@ -83,7 +99,7 @@ function hello(frame) {
 
 function receive(frame) {
   if (frame.type === "hello") hello(frame);
-  else if (frame.type === "resync") reload();
+  else if (frame.type === "resync") beginAnew(AGAIN);
   else if (frame.type === "batch" || frame.seq) {
     if (applyEvents(frame.events ?? [frame])) reloadSoon();
     if (state.connection.face !== "live") showProgress();
@@ -97,14 +113,15 @@ function drop() {
   if (socket) socket.close();
 }
 
-function lost(reason) {
+/** Tries again later. `untrue` when what the page shows is known to be so. */
+function lost(reason, untrue = false) {
   drop();
   clearTimeout(line.timer);
   line.downSince ??= Date.now();
   line.rereads = true;
   const wait = waitOf(line.failures);
   line.failures += 1;
-  const stale = Date.now() - line.downSince >= STALE_MS || line.failures > 5;
+  const stale = untrue || Date.now() - line.downSince >= STALE_MS || line.failures > 5;
   face({ face: stale ? "stale" : "reconnecting", staleSince: line.downSince, retryAt: performance.now() + wait, reason });
   line.timer = setTimeout(attempt, wait);
 }
@@ -143,7 +160,7 @@ async function poll() {
       const since = state.seq;
       const answer = await get("/api/events", { since, epoch: state.epoch, limit: 500, wait_seconds: round ? POLL_SECONDS : 0 });
       if (line.polls !== polls) return undefined;
-      if (answer.resync || answer.epoch !== state.epoch) return reload();
+      if (answer.resync || answer.epoch !== state.epoch) return beginAnew(answer.epoch === state.epoch ? AGAIN : ELSEWHERE);
       // A board that was read anew meanwhile may be from before what was asked for: there would be a gap.
       if (since <= state.seq) polled(answer);
     }
