@@ -28,13 +28,24 @@ class Session:
 
     def call(self, base: str, tool: str, **arguments: object) -> dict[str, Any]:
         """Structured content of one tool call, made at the instance or load balancer at `base`."""
+        result = self._result(base, tool, arguments)
+        assert not result.get("isError"), result
+        content: dict[str, Any] = result["structuredContent"]
+        return content
+
+    def refusal(self, base: str, tool: str, **arguments: object) -> str:
+        """What a tool call that must be refused is told."""
+        result = self._result(base, tool, arguments)
+        assert result.get("isError"), result
+        return str(result["content"][0]["text"])
+
+    def _result(self, base: str, tool: str, arguments: dict[str, object]) -> dict[str, Any]:
         params = {"name": tool, "arguments": arguments}
         answer = self._post(base, {"method": "tools/call", "params": params}, expects_answer=True)
         said = message_of(answer)
         assert "result" in said, said
-        assert not said["result"].get("isError"), said
-        content: dict[str, Any] = said["result"]["structuredContent"]
-        return content
+        result: dict[str, Any] = said["result"]
+        return result
 
     def _post(self, base: str, message: dict[str, Any], *, expects_answer: bool) -> httpx.Response:
         body = {"jsonrpc": "2.0", "params": {}, **message}

@@ -9,11 +9,13 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection
 
+from tests.deploy.mcp_session import Session
 from tests.deploy.stack import API, SERVICE, Container, Stack, docker, http, updates_of, wait_until
 from tests.deploy.team import at_work, make_tasks
 
 TEXT = "x" * 64 * 1024
 BACKEND = "project-manager_backend"
+MCP_OF_SMALL = "http://127.0.0.1:18081"
 
 
 @pytest.fixture
@@ -83,7 +85,9 @@ def test_a_restart_of_the_load_balancer_costs_no_work(stack: Stack, api: httpx.C
 
 
 def test_with_a_full_disk_writes_are_refused_reads_go_on_and_space_heals_it(small_disk: Stack) -> None:
+    session = Session()
     with httpx.Client(base_url="http://127.0.0.1:18080", timeout=20) as client:
+        session.open(MCP_OF_SMALL)
         made = client.post("/api/projects", json={"name": "before"})
         assert made.status_code == 201
         one = small_disk.instances[0]
@@ -94,11 +98,18 @@ def test_with_a_full_disk_writes_are_refused_reads_go_on_and_space_heals_it(smal
         assert (refused.status_code, refused.json()["code"]) == (507, "storage_full")
         kept = client.get("/api/projects").json()
         assert [project["name"] for project in kept["items"]] == ["before"]
+        wait_until("the load balancer has no instance that can write", lambda: none_for_agents(small_disk), 30)
+        assert session.refusal(MCP_OF_SMALL, "create_task", name="another").startswith("STORAGE_FULL")
         assert all(starts(instance)[1] == 0 for instance in small_disk.instances)
         one.execute("rm", "/app/data/ballast")
         wait_until("writes are taken again", lambda: client.post("/api/tasks", json=body).status_code == 201, 20)
         checked = one.execute("sqlite3", "/app/data/tasks.db", "PRAGMA integrity_check")
         assert checked == "ok"
+
+
+def none_for_agents(stack: Stack) -> bool:
+    """Whether every instance was marked down for calls over MCP, which are answered all the same."""
+    return "backend mcp has no server available" in stack.load_balancer.logs()
 
 
 def first_refusal(client: httpx.Client, body: dict[str, object]) -> httpx.Response | None:
