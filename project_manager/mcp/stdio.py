@@ -13,15 +13,31 @@ from typing import Any, cast
 import anyio
 import anyio.from_thread
 import anyio.lowlevel
+import orjson
 from mcp.server.stdio import stdio_server
+from mcp.shared.message import SessionMessage
+from mcp.types import ErrorData, JSONRPCError
 
 from project_manager.mcp import sdk
-from project_manager.mcp.inflight import Calls, Conversation, CountingReader, CountingWriter
+from project_manager.mcp.exchange import INVALID_REQUEST, PARSE_ERROR
+from project_manager.mcp.inflight import (
+    Calls,
+    Conversation,
+    CountingReader,
+    CountingWriter,
+    Incoming,
+    MessageReader,
+    MessageWriter,
+)
 from project_manager.mcp.server import build_server
 from project_manager.runtime import Runtime
 
 _LINGER_SECONDS = 10.0
 _DRAIN_SECONDS = 2.0
+_NO_MESSAGE = (
+    "INVALID_REQUEST: send one JSON-RPC 2.0 object a line, whose id is a text or a number and whose params are an "
+    "object. Batches are no part of MCP."
+)
 
 
 async def serve_stdio(runtime: Runtime) -> None:
@@ -54,7 +70,10 @@ async def serve(server: sdk.DoorServer, *, mind_signals: bool = True) -> None:
             await sdk.serve_duplex(
                 server,
                 CountingReader(
-                    read, conversation, linger_seconds=_LINGER_SECONDS, at_end=partial(_at_end, server, output)
+                    _Refusing(read, write, lines),
+                    conversation,
+                    linger_seconds=_LINGER_SECONDS,
+                    at_end=partial(_at_end, server, output),
                 ),
                 CountingWriter(write, conversation),
                 state=state,
@@ -88,8 +107,10 @@ class _Lines:
     """
 
     def __init__(self) -> None:
-        self._send, self._receive = anyio.create_memory_object_stream[str](16)
+        self._send, self._receive = anyio.create_memory_object_stream[bytes](16)
         self._token = anyio.lowlevel.current_token()
+        self.latest = b""
+        """The line that was handed on last. The SDK takes the next one only when its message was received."""
 
     def end(self) -> None:
         """As if the input ended here."""
@@ -102,7 +123,8 @@ class _Lines:
         source = open(descriptor, "rb", closefd=False)  # noqa: SIM115 (never closed: see above)
         try:
             for line in source:
-                anyio.from_thread.run(self._send.send, line.decode("utf-8", "replace"), token=self._token)
+                if line.strip():
+                    anyio.from_thread.run(self._send.send, line, token=self._token)
             anyio.from_thread.run_sync(self._send.close, token=self._token)
         except (anyio.RunFinishedError, anyio.BrokenResourceError, anyio.ClosedResourceError):
             return
@@ -112,9 +134,47 @@ class _Lines:
 
     async def __anext__(self) -> str:
         try:
-            return await self._receive.receive()
+            self.latest = await self._receive.receive()
         except anyio.EndOfStream:
             raise StopAsyncIteration from None
+        try:
+            return self.latest.decode()
+        except UnicodeDecodeError:
+            return ""  # as little a message as the line itself, whose texts would be others than were sent
+
+
+class _Refusing:
+    """Answers a line that is no message, which the SDK hands on as the exception that it met, and reads on."""
+
+    def __init__(self, inner: MessageReader, write: MessageWriter, lines: _Lines) -> None:
+        self._inner = inner
+        self._write = write
+        self._lines = lines
+
+    @property
+    def last_context(self) -> object:
+        """As of the transport."""
+        return getattr(self._inner, "last_context", None)
+
+    async def receive(self) -> Incoming:
+        while isinstance(item := await self._inner.receive(), Exception):
+            await self._write.send(SessionMessage(_refusal(self._lines.latest)))
+        return item
+
+    async def aclose(self) -> None:
+        await self._inner.aclose()
+
+
+def _refusal(line: bytes) -> JSONRPCError:
+    """The answer to what is no message; under its id where it is a request, so that nobody waits for another one."""
+    try:
+        said = orjson.loads(line)
+    except orjson.JSONDecodeError:
+        error = ErrorData(code=PARSE_ERROR, message="PARSE_ERROR: the line is not JSON in UTF-8.")
+        return JSONRPCError(jsonrpc="2.0", id=None, error=error)
+    asked = said.get("id") if isinstance(said, dict) and "method" in said else None
+    known = asked if isinstance(asked, int | str) and not isinstance(asked, bool) else None
+    return JSONRPCError(jsonrpc="2.0", id=known, error=ErrorData(code=INVALID_REQUEST, message=_NO_MESSAGE))
 
 
 class _Output:

@@ -128,3 +128,36 @@ async def test_a_stray_print_does_not_reach_the_protocol() -> None:
         async with pipe() as end:
             await end.send(modern(call("stray_print"))[0])
             assert text_of(await end.read()) == "stray_print"
+
+
+NO_MESSAGES: list[tuple[bytes, int, int | str | None]] = [
+    (b"hello", -32700, None),
+    (b'{"jsonrpc": "2.0", "id": 7, "method": "ping"', -32700, None),
+    (b'{"jsonrpc": "2.0", "id": 7, "method": "tools/call", "params": {"name": "\xff"}}', -32700, None),
+    (b'[{"jsonrpc": "2.0", "id": 7, "method": "ping"}]', -32600, None),
+    (b'{"id": 7}', -32600, None),
+    (b'{"jsonrpc": "2.0", "id": 7, "method": "ping", "params": [1]}', -32600, 7),
+    (b'{"jsonrpc": "1.0", "id": "seven", "method": "ping"}', -32600, "seven"),
+]
+
+
+async def test_a_line_that_is_no_message_is_answered_as_such_and_the_next_one_as_ever() -> None:
+    with anyio.fail_after(2 * START_SECONDS):
+        async with pipe() as end:
+            assert end.process.stdin is not None
+            for line, code, call_id in NO_MESSAGES:
+                await end.process.stdin.send(b"\n" + line + b"\r\n")
+                answer = await end.read()
+                assert (answer["jsonrpc"], answer["id"], answer["error"]["code"]) == ("2.0", call_id, code), line
+            await end.send(modern(call("echo"))[0])
+            assert "result" in await end.read()
+
+
+async def test_a_line_that_is_no_message_is_answered_before_the_input_ends_too() -> None:
+    with anyio.fail_after(2 * START_SECONDS):
+        async with pipe() as end:
+            assert end.process.stdin is not None
+            await end.process.stdin.send(b"hello\n")
+            await end.close()
+            assert (await end.read())["error"]["message"] == "PARSE_ERROR: the line is not JSON in UTF-8."
+            assert await end.process.wait() == 0
