@@ -22,7 +22,8 @@ from project_manager.mcp.transports import McpDoor
 from project_manager.runtime import Runtime, open_runtime
 from project_manager.web.application import api, guarded
 from project_manager.web.ops import Leaving
-from project_manager.web.websocket import Updates
+from project_manager.web.websocket import PATH as UPDATES
+from project_manager.web.websocket import NoUpdates, Updates
 from project_manager.web.wire import OneWrite, SameForAll
 
 log = logging.getLogger(__name__)
@@ -148,8 +149,9 @@ async def run(settings: Settings, sockets: list[socket.socket], announce: Announ
         leaving = Leaving()
         application: ASGIApp = api(runtime, updates, mcp_app, door.paths, leaving)
         if mcp_app is not None:
-            port = sockets[1].getsockname()[1]
-            application = Ports(application, guarded(with_health(mcp_app, application), runtime), port)
+            api_port, port = (bound.getsockname()[1] for bound in sockets)
+            beside = beside_mcp(mcp_app, application, NoUpdates(f"{UPDATES} on port {api_port}"))
+            application = Ports(application, guarded(beside, runtime), port)
         async with door.run(), anyio.create_task_group() as tasks:
             server = Server(_configuration(settings, application))
             tasks.start_soon(_until_signal, server, runtime, door, leaving)
@@ -160,14 +162,15 @@ async def run(settings: Settings, sockets: list[socket.socket], announce: Announ
             tasks.cancel_scope.cancel()
 
 
-def with_health(mcp_app: ASGIApp, api_app: ASGIApp) -> ASGIApp:
-    """The MCP port also answers health checks."""
+def beside_mcp(mcp_app: ASGIApp, api_app: ASGIApp, no_updates: ASGIApp) -> ASGIApp:
+    """The MCP port also answers health checks, and a WebSocket with where the events are."""
 
-    async def either(scope: Scope, receive: Receive, send: Send) -> None:
+    async def any_of_them(scope: Scope, receive: Receive, send: Send) -> None:
         healthy = scope["type"] == "http" and scope["path"] in ("/healthz", "/livez", "/readyz")
-        await (api_app if healthy else mcp_app)(scope, receive, send)
+        chosen = no_updates if scope["type"] == "websocket" else api_app if healthy else mcp_app
+        await chosen(scope, receive, send)
 
-    return either
+    return any_of_them
 
 
 def _configuration(settings: Settings, application: ASGIApp) -> uvicorn.Config:

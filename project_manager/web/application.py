@@ -28,7 +28,7 @@ def api(
     listed = [
         *operations,
         *Ops(runtime, lambda: updates.open, leaving or Leaving()).routes(),
-        updates.route(),
+        *updates.routes(),
         *Session(runtime).routes(),
         *reference.routes(),
         *dashboard.routes(),

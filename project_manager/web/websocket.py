@@ -17,13 +17,14 @@ from project_manager import __version__
 from project_manager.clock import monotonic, rfc3339
 from project_manager.contract import faults
 from project_manager.contract.commands import FollowEvents
-from project_manager.domain.errors import ProjectManagerError, ShuttingDown
+from project_manager.domain.errors import NoSuchRoute, ProjectManagerError, ShuttingDown
 from project_manager.hub import Closed, Event, Overflow, Resync, Subscription
 from project_manager.runtime import Runtime
 from project_manager.security import Receive, Scope, Send
-from project_manager.web.errors import POLICY_CLOSE, UNAUTHORIZED_CLOSE
+from project_manager.web.errors import POLICY_CLOSE, UNAUTHORIZED_CLOSE, refuse, response_of
 from project_manager.web.wire import framed
 
+PATH = "/ws/updates"
 GOING_AWAY = 1001
 TRY_AGAIN_LATER = 1013
 SEND_SECONDS = 10
@@ -84,8 +85,9 @@ class Updates:
             self._open -= 1
             self._runtime.metrics.websocket_closed(reason)
 
-    def route(self) -> WebSocketRoute:
-        return WebSocketRoute("/ws/updates", endpoint=self)
+    def routes(self) -> list[WebSocketRoute]:
+        """Its own, and then that of every WebSocket which is none."""
+        return [WebSocketRoute(PATH, endpoint=self), WebSocketRoute("/{path:path}", endpoint=NoUpdates(PATH))]
 
     @property
     def open(self) -> int:
@@ -172,6 +174,23 @@ class Updates:
 
     def _resync(self, head: int) -> dict[str, Any]:
         return {"type": "resync", "epoch": self._runtime.hub.epoch, "seq": head}
+
+
+class NoUpdates:
+    """Answers a WebSocket that asks for what is none; `where` says where the events are."""
+
+    def __init__(self, where: str) -> None:
+        self._hint = f"The one WebSocket is that of the events: {where}."
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        error = NoSuchRoute(f"there is no WebSocket at {scope['path'][:200]}", hint=self._hint)
+        if "websocket.http.response" not in scope.get("extensions", {}):
+            await refuse(scope, receive, send, error)
+            return
+        request_id = scope["state"]["request_id"]
+        response = response_of(error, request_id)
+        response.headers["X-Request-ID"] = request_id
+        await response(scope, receive, send)
 
 
 async def _send(send: Send, frame: dict[str, Any]) -> None:

@@ -73,6 +73,8 @@ class SameForAll(WebSocketsSansIOProtocol):
         frame = message.get("frame")
         if frame is None:
             await super().send(message)
+            if message["type"] == "websocket.http.response.body" and not message.get("more_body"):
+                self.handshake_complete = True  # else uvicorn logs a refusal as an error of the application
             return
         await self.writable.wait()
         if self.disconnected or self.close_sent or self.conn.state is not State.OPEN:

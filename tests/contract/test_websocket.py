@@ -7,10 +7,11 @@ from typing import Any
 
 import anyio
 import anyio.lowlevel
+import orjson
 import pytest
 from uvicorn.protocols.utils import ClientDisconnected
-from websockets.asyncio.client import ClientConnection
-from websockets.exceptions import ConnectionClosed
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from project_manager import __version__, hub, runtime
 from project_manager.services.events import retain
@@ -297,3 +298,38 @@ async def test_too_much_to_catch_up_is_answered_with_resync(
     desk.runtime.hub._oldest = desk.runtime.hub.head
     async with served.listen("since=1") as wire:
         assert [one["type"] for one in await frames(wire, 2)] == ["hello", "resync"]
+
+
+@pytest.mark.parametrize("path", ["/ws/nope", "/ws", "/ws/updates/", "/api/tasks", "/mcp"])
+async def test_a_websocket_that_is_none_is_answered_with_where_the_events_are(served: Served, path: str) -> None:
+    with pytest.raises(InvalidStatus) as refused:
+        async with connect(f"ws://127.0.0.1:{served.port}{path}", proxy=None):
+            pass
+    answer = refused.value.response
+    error = orjson.loads(answer.body or b"")
+    assert answer.status_code == 404
+    assert answer.headers["content-type"] == "application/json"
+    assert error == {
+        "code": "no_such_route",
+        "message": f"there is no WebSocket at {path}",
+        "hint": "The one WebSocket is that of the events: /ws/updates.",
+        "details": {},
+        "request_id": answer.headers["x-request-id"],
+    }
+
+
+async def test_a_server_that_cannot_answer_a_websocket_closes_it_with_the_reason() -> None:
+    received, sent = iter(({"type": "websocket.connect"},)), []
+
+    async def receive() -> Any:
+        return next(received)
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    scope = {"type": "websocket", "path": "/ws/nope", "state": {"request_id": "r"}}
+    await websocket.NoUpdates("/ws/updates")(scope, receive, send)
+    assert sent == [
+        {"type": "websocket.accept"},
+        {"type": "websocket.close", "code": 1008, "reason": "there is no WebSocket at /ws/nope"},
+    ]

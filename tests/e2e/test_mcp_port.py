@@ -1,0 +1,35 @@
+"""What the port of MCP answers beside MCP."""
+
+import orjson
+import pytest
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.sync.client import connect
+
+from tests.e2e.conftest import Start
+from tests.e2e.service import PATIENCE
+
+
+@pytest.mark.parametrize("path", ["/ws/updates", "/mcp"])
+def test_a_websocket_on_the_mcp_port_is_told_where_the_events_are(start_service: Start, path: str) -> None:
+    service = start_service()
+    with (
+        pytest.raises(InvalidStatus) as refused,
+        connect(f"{service.mcp_url.replace('http', 'ws')}{path}", proxy=None),
+    ):
+        pass
+    answer = refused.value.response
+    error = orjson.loads(answer.body or b"")
+    assert (answer.status_code, error["code"]) == (404, "no_such_route")
+    assert error["hint"] == f"The one WebSocket is that of the events: /ws/updates on port {service.port}."
+    assert error["request_id"] == answer.headers["x-request-id"]
+    assert service.stop() == 0
+    assert '"level":"ERROR"' not in service.log
+
+
+def test_a_websocket_on_the_mcp_port_passes_the_gate_first(start_service: Start) -> None:
+    service = start_service(AUTH_REQUIRED="true")
+    with connect(f"{service.mcp_url.replace('http', 'ws')}/ws/updates", proxy=None) as websocket:
+        with pytest.raises(ConnectionClosed) as closed:
+            websocket.recv(PATIENCE)
+        assert closed.value.rcvd is not None
+        assert closed.value.rcvd.code == 4401
