@@ -1,5 +1,6 @@
 """What the dashboard says is true, and said to a person."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from tests.e2e.dashboard.browser import Team, dashboard
 from tests.e2e.service import Service
 
 Start = Callable[..., Service]
+FOR_PROGRAMS = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d")
 
 
 @pytest.fixture(scope="module")
@@ -217,3 +219,97 @@ def test_a_log_that_cannot_be_read_is_not_called_empty(service: Service, browser
         tab.page.unroute("**/details*")
         tab.drawer.get_by_role("button", name="Try again").click()
         expect(tab.page.get_by_test_id("log-entry")).to_contain_text("Here I am")
+
+
+def test_a_moment_is_told_once_and_as_people_tell_it(service: Service, browser: Browser, team: Team) -> None:
+    dates = {"due_at": "2098-03-04T05:06:00Z", "defer_until": "2097-03-04T05:06:00Z"}
+    task = team.task(team.project(), "Later", **dates)
+    silent = team.task(team.project("Elsewhere"), "Silent one")
+    team.send("PATCH", f"/api/tasks/{task}", {"due_at": "2099-03-04T05:06:00Z"})
+    team.claim(silent, "gone", 1)
+    with dashboard(service, browser, locale="en-GB", timezone_id="UTC") as tab:
+        tab.open(f"/?task={task}")
+        body = tab.page.locator("body")
+        expect(tab.card(task)).to_contain_text("deferred until 4 Mar 2097, 05:06")
+        expect(tab.drawer.locator(".standing")).to_contain_text("deferred until 4 Mar 2097, 05:06")
+        for name, at, day in (
+            ("Due", "4 Mar 2099, 05:06", "4 Mar 2099"),
+            ("Not before", "4 Mar 2097, 05:06", "4 Mar 2097"),
+        ):
+            fact = tab.drawer.locator(".facts > div").filter(has=tab.page.get_by_text(name, exact=True)).locator("dd")
+            expect(fact).to_have_text(day)
+            expect(fact.locator("time")).to_have_attribute("title", at)
+        tab.page.get_by_role("tab", name="History").click()
+        tab.page.get_by_test_id("event").first.get_by_role("button", name="Fields of this event").click()
+        expect(tab.page.locator(".event-fields")).to_contain_text("4 Mar 2098, 05:06 → 4 Mar 2099, 05:06")
+        expect(body).not_to_contain_text(FOR_PROGRAMS)
+        tab.page.get_by_test_id("edit").click()
+        team.send("PATCH", f"/api/tasks/{task}", {"due_at": "2096-03-04T05:06:00Z"})
+        tab.dialog.get_by_label("Name").fill("Much later")
+        tab.page.get_by_test_id("save").click()
+        expect(tab.page.get_by_test_id("form-error")).to_contain_text("Due is now: 4 Mar 2096, 05:06")
+        for address in (f"/?task={silent}", "/?view=needs"):
+            tab.open(address)
+            expect(body).to_contain_text("of gone (fence 1) ran out at")
+            expect(body).not_to_contain_text(FOR_PROGRAMS)
+
+
+def test_what_somebody_wrote_keeps_the_moments_as_written(service: Service, browser: Browser, team: Team) -> None:
+    task = team.task(team.project(), "Quoted", description="Seen at 2020-03-04T05:06:00Z")
+    team.log(task, "Again at 2021-03-04T05:06:00Z", agent_id="claude-7")
+    team.send("PATCH", f"/api/tasks/{task}", {"description": "Seen at 2022-03-04T05:06:00Z"})
+    with dashboard(service, browser) as tab:
+        tab.open(f"/?task={task}")
+        expect(tab.drawer).to_contain_text("Seen at 2022-03-04T05:06:00Z")
+        expect(tab.page.get_by_test_id("log-entry")).to_contain_text("Again at 2021-03-04T05:06:00Z")
+        tab.page.get_by_role("tab", name="History").click()
+        tab.page.get_by_test_id("event").first.get_by_role("button", name="Fields of this event").click()
+        expect(tab.page.locator(".event-fields")).to_contain_text("2020-03-04T05:06:00Z → Seen at 2022-03-04T05:06:00Z")
+
+
+def test_leases_that_expired_are_told_from_attempts_that_failed(service: Service, browser: Browser, team: Team) -> None:
+    project = team.project()
+    silent, failed, both = (team.task(project, name) for name in ("Silent", "Failed", "Both"))
+
+    def fail(task: int) -> None:
+        team.claim(task, "flaky")
+        team.release(task, "flaky", failed=True)
+
+    with dashboard(service, browser) as tab:
+        tab.open()
+        fail(failed)
+        fail(both)
+        team.claim(silent, "gone", 1)
+        team.claim(both, "gone", 1)
+        words = ((silent, "expired once"), (failed, "failed once"), (both, "1 expired, 1 failed"))
+        for task, told in words:
+            expect(tab.card_in("TODO", task).get_by_test_id("attempts")).to_have_text(told)
+        tab.page.reload()
+        for task, told in words:
+            expect(tab.card(task).get_by_test_id("attempts")).to_have_text(told)
+            tab.open(f"/?task={task}")
+            expect(tab.drawer.get_by_test_id("attempts")).to_have_text(told)
+        tab.open("/?view=needs")
+        for task, told in words:
+            expect(tab.page.get_by_test_id("need").filter(has_text=f"#{task}").get_by_test_id("attempts")).to_have_text(
+                told
+            )
+        team.send("PATCH", f"/api/tasks/{both}", {"attempts": 0})
+        team.claim(both, "gone", 1)
+        expect(tab.page.get_by_test_id("need").filter(has_text="Both").get_by_test_id("attempts")).to_have_text(
+            "expired once"
+        )
+
+
+def test_attempts_whose_events_cannot_be_read_are_told_without_a_cause(
+    service: Service, browser: Browser, team: Team
+) -> None:
+    task = team.task(team.project(), "Unknown")
+    team.claim(task, "flaky")
+    team.release(task, "flaky", failed=True)
+    with dashboard(service, browser) as tab:
+        tab.page.route(f"**/api/tasks/{task}/events*", lambda route: route.abort())
+        with tab.page.expect_event("requestfailed"):
+            tab.open()
+        expect(tab.card(task).get_by_test_id("attempts")).to_have_text("tried once")
+        expect(tab.page.get_by_test_id("toast")).to_have_count(0)

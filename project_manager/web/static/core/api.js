@@ -1,9 +1,10 @@
 // REST, as any other client speaks it.
+import { readable } from "./format.js";
 import { hintOf } from "./plain_words.js";
 
 export class ApiError extends Error {
   constructor(status, body) {
-    super(body.message ?? `The server answered ${status}`);
+    super(readable(body.message ?? `The server answered ${status}`));
     this.status = status;
     this.code = body.code ?? "unreadable_answer";
     this.hint = hintOf(body);

@@ -15,7 +15,12 @@ export const fullTime = (text) => dayAndTime.format(new Date(text));
 export const count = (number) => whole.format(number);
 export const plural = (number, one, many = `${one}s`) => `${count(number)} ${number === 1 ? one : many}`;
 
-export const timesFailed = (attempts) => `failed ${{ 1: "once", 2: "twice" }[attempts] ?? `${attempts} times`}`;
+export const times = (number) => ({ 1: "once", 2: "twice" })[number] ?? `${count(number)} times`;
+
+const MOMENT = /\b\d{4}-\d\d-\d\dT\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?Z/g;
+
+/** What the server says to programs and people alike, with its moments as people write them. */
+export const readable = (text) => text.replace(MOMENT, (at) => (Number.isNaN(Date.parse(at)) ? at : fullTime(at)));
 
 /** 4:12, 1:02:33; never below 0:00. */
 export function countdown(ms) {
@@ -49,6 +54,9 @@ export function minutes(total) {
 export function seconds(total) {
   return total < 60 ? `${total} s` : minutes(Math.round(total / 60));
 }
+
+/** A value that is nothing but a moment, as people write it; any other as it is. */
+export const momentOr = (value) => (typeof value === "string" && value.replace(MOMENT, "") === "" ? readable(value) : value);
 
 /** The value of a datetime-local input, and back. */
 export function toLocalInput(text) {

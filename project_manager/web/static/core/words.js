@@ -1,4 +1,5 @@
 // The words of the product: statuses, priorities, who may do what.
+import { readable } from "./format.js";
 
 export const STATUSES = ["BACKLOG", "TODO", "IN_PROGRESS", "REVIEW", "BLOCKED", "DONE", "CANCELLED"];
 export const CLOSED = new Set(["DONE", "CANCELLED"]);
@@ -42,7 +43,10 @@ const MOVES = {
 export const legalMoves = (status) => MOVES[status].filter((target) => target !== status);
 
 /** What keeps a task from being offered, without "it is not TODO", which its column says already. */
-export const reasonsOf = (task) => (task.status === "TODO" ? task.why_not_ready : task.why_not_ready.slice(1));
+export const reasonsOf = (task) => (task.status === "TODO" ? task.why_not_ready : task.why_not_ready.slice(1)).map(readable);
+
+/** What a log entry says: what somebody wrote is left as it was written. */
+export const bodyOf = (entry) => (entry.kind === "system" ? readable(entry.body) : entry.body);
 
 export const isHeldByNobody = (task) => task.status === "IN_PROGRESS" && !task.lock;
 

@@ -2,6 +2,7 @@
 import { get, newKey, patch, post } from "../core/api.js";
 import { paintTask } from "../core/actions.js";
 import { closeDialog, openDialog, toast } from "../core/ask.js";
+import { momentOr } from "../core/format.js";
 import { html, useState } from "../core/html.js";
 import { remember, recall } from "../core/memory.js";
 import { openTask } from "../core/route.js";
@@ -36,7 +37,7 @@ const short = (value) => {
 function Meanwhile({ before, now }) {
   const theirs = changesOf(formOf(before), formOf(now));
   const names = Object.keys(theirs);
-  return html`<ul class="meanwhile">${names.length === 0 && html`<li>Only its status or lease changed.</li>`}${names.map((name) => html`<li key=${name}><b>${FIELD_NAMES[name]}</b> is now: ${short(theirs[name])}</li>`)}</ul>`;
+  return html`<ul class="meanwhile">${names.length === 0 && html`<li>Only its status or lease changed.</li>`}${names.map((name) => html`<li key=${name}><b>${FIELD_NAMES[name]}</b> is now: ${short(momentOr(theirs[name]))}</li>`)}</ul>`;
 }
 
 function useTaskForm(id, task, start) {

@@ -3,8 +3,8 @@ import { serverNow } from "../core/clock.js";
 import { cx, html, memo } from "../core/html.js";
 import { follow, hrefOf } from "../core/route.js";
 import { state } from "../core/store.js";
-import { timesFailed } from "../core/format.js";
 import { CLOSED } from "../core/words.js";
+import { Attempts } from "../ui/attempts.js";
 import { Ago, Label, LockChip, Priority, ReadyChip } from "../ui/chips.js";
 import { Icon } from "../ui/icons.js";
 
@@ -17,17 +17,12 @@ function Due({ task }) {
   return html`<span class=${cx("due", over && "over")}><${Icon} name="flag" /><${Ago} at=${task.due_at} prefix=${over ? "overdue, " : "due "} /></span>`;
 }
 
-function Attempts({ task }) {
-  if (!task.attempts || CLOSED.has(task.status)) return null;
-  return html`<span class="attempts" title="Leases that expired or were given back as failed">${timesFailed(task.attempts)}</span>`;
-}
-
 function Foot({ task, project }) {
   const more = task.labels.length - LABELS_SHOWN;
   const closed = CLOSED.has(task.status);
   return html`<span class="card-foot">
     ${!closed && !task.lock && html`<${ReadyChip} task=${task} />`}
-    <${Due} task=${task} /><${Attempts} task=${task} />
+    <${Due} task=${task} />${!closed && html`<${Attempts} task=${task} />`}
     ${closed && html`<span class="muted"><${Ago} at=${task.completed_at ?? task.updated_at} /></span>`}
     ${project && html`<span class="card-project" title=${`Project ${project}`} data-testid="card-project"><${Icon} name="projects" /><span class="sr">Project </span><span class="clip">${project}</span></span>`}
     ${task.labels.slice(0, LABELS_SHOWN).map((name) => html`<${Label} key=${name} name=${name} />`)}

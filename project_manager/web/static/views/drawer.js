@@ -2,12 +2,13 @@
 import { changeTask, claimTask, deleteTask, editTask, moveTask, retryTask } from "../core/actions.js";
 import { toast } from "../core/ask.js";
 import { copyText } from "../core/clipboard.js";
-import { fullTime, minutes } from "../core/format.js";
+import { minutes } from "../core/format.js";
 import { cx, html, useEffect, useRef, useState } from "../core/html.js";
 import { closeTask, follow, hrefOf } from "../core/route.js";
 import { state, useStore } from "../core/store.js";
 import { readTask } from "../core/sync.js";
 import { PRIORITY_NAMES, STATUS_NAMES, canWrite, legalMoves, reasonsOf } from "../core/words.js";
+import { Attempts } from "../ui/attempts.js";
 import { Ago, Label, Priority, TaskLink } from "../ui/chips.js";
 import { Icon, StatusIcon } from "../ui/icons.js";
 import { Markdown } from "../ui/markdown.js";
@@ -58,9 +59,9 @@ function Facts({ task }) {
   const rows = [
     ["Labels", task.labels.length > 0 && html`<span class="label-row">${task.labels.map((name) => html`<${Label} key=${name} name=${name} />`)}</span>`],
     ["Estimate", task.estimate_minutes !== null && minutes(task.estimate_minutes)],
-    ["Due", task.due_at && html`${fullTime(task.due_at)} (<${Ago} at=${task.due_at} />)`],
-    ["Not before", task.defer_until && html`${fullTime(task.defer_until)} (<${Ago} at=${task.defer_until} />)`],
-    ["Failed attempts", task.attempts > 0 && task.attempts],
+    ["Due", task.due_at && html`<${Ago} at=${task.due_at} />`],
+    ["Not before", task.defer_until && html`<${Ago} at=${task.defer_until} />`],
+    ["Attempts", task.attempts > 0 && html`<${Attempts} task=${task} />`],
     ["Your key", task.external_key],
     ["Created", html`<${Ago} at=${task.created_at} /> by ${task.created_by}`],
     ["Changed", html`<${Ago} at=${task.updated_at} />, version ${task.version}`],

@@ -5,14 +5,14 @@ import { draftOf, keepDraft } from "../core/drafts.js";
 import { html, useEffect, useState } from "../core/html.js";
 import { kindOf } from "../core/people.js";
 import { useStore } from "../core/store.js";
-import { LOG_KINDS, LOG_KIND_NAMES, canWrite } from "../core/words.js";
+import { LOG_KINDS, LOG_KIND_NAMES, bodyOf, canWrite } from "../core/words.js";
 import { Ago, Avatar, Empty } from "../ui/chips.js";
 import { Markdown } from "../ui/markdown.js";
 
 function Entry({ entry }) {
   return html`<li class=${`entry k-${entry.kind}`} data-testid="log-entry">
     <${Avatar} id=${entry.author} kind=${entry.kind === "system" ? "system" : kindOf(entry.author)} />
-    <div class="entry-body"><p class="entry-head"><b>${entry.author}</b><span class="kind">${LOG_KIND_NAMES[entry.kind]}</span><span class="muted"><${Ago} at=${entry.created_at} /></span></p><${Markdown} text=${entry.body} /></div>
+    <div class="entry-body"><p class="entry-head"><b>${entry.author}</b><span class="kind">${LOG_KIND_NAMES[entry.kind]}</span><span class="muted"><${Ago} at=${entry.created_at} /></span></p><${Markdown} text=${bodyOf(entry)} /></div>
   </li>`;
 }
 

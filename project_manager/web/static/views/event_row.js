@@ -1,4 +1,5 @@
 // One event as a sentence.
+import { momentOr } from "../core/format.js";
 import { html, useState } from "../core/html.js";
 import { kindOf } from "../core/people.js";
 import { state } from "../core/store.js";
@@ -59,7 +60,7 @@ function Subject({ event }) {
   return html`<${Person} id=${id} kind=${kind} /> `;
 }
 
-const shown = (value) => (typeof value === "object" && value !== null ? JSON.stringify(value) : String(value ?? "nothing"));
+const shown = (value) => (typeof value === "object" && value !== null ? JSON.stringify(value, (_, part) => momentOr(part)) : String(momentOr(value) ?? "nothing"));
 
 /** Changed fields as "before → after", then whatever else the event carries. */
 function fieldsOf(event) {

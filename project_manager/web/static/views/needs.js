@@ -2,11 +2,11 @@
 import { moveTask, retryTask } from "../core/actions.js";
 import { serverNow } from "../core/clock.js";
 import { testOf } from "../core/filters.js";
-import { timesFailed } from "../core/format.js";
 import { html } from "../core/html.js";
 import { follow, hrefOf } from "../core/route.js";
 import { state, useStore } from "../core/store.js";
 import { CLOSED, canWrite, isHeldByNobody } from "../core/words.js";
+import { Attempts } from "../ui/attempts.js";
 import { Ago, Empty, LockChip, Priority } from "../ui/chips.js";
 import { Icon, StatusIcon } from "../ui/icons.js";
 import { LastWord } from "./last_word.js";
@@ -71,7 +71,7 @@ function Need({ task, actions, writer, words }) {
   const open = { task: task.id };
   return html`<li class="need" data-testid="need">
     <a class="need-name" href=${hrefOf(open)} data-task=${task.id} onClick=${(event) => follow(event, open)}><${StatusIcon} status=${task.status} /><span class="key">#${task.id}</span><span class="clip">${task.name}</span></a>
-    <span class="need-facts"><${Priority} value=${task.priority} />${task.attempts > 0 && html`<span class="attempts">${timesFailed(task.attempts)}</span>`}${task.lock ? html`<${LockChip} lock=${task.lock} bar=${false} />` : null}<span class="muted"><${Ago} at=${task.updated_at} /></span></span>
+    <span class="need-facts"><${Priority} value=${task.priority} /><${Attempts} task=${task} />${task.lock ? html`<${LockChip} lock=${task.lock} bar=${false} />` : null}<span class="muted"><${Ago} at=${task.updated_at} /></span></span>
     ${writer && html`<span class="need-actions">${actions.map(({ name, primary, act }) => html`<button key=${name} type="button" class=${primary ? "small primary" : "small"} aria-label=${`${name}: #${task.id} ${task.name}`} onClick=${() => act(task)}>${name}</button>`)}</span>`}
     ${words && html`<${LastWord} task=${task} />`}
   </li>`;
