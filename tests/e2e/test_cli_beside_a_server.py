@@ -9,7 +9,7 @@ import httpx
 
 from tests.e2e.command_line import COMMAND, CommandLine
 from tests.e2e.conftest import Start
-from tests.e2e.service import PATIENCE, Service, environment
+from tests.e2e.service import PATIENCE, START_SECONDS, Service, environment
 
 PLAN = "projects:\n- name: Shop\n  tasks:\n  - name: Cart\n  - {name: Pay, depends_on: Cart}\n"
 
@@ -26,9 +26,8 @@ def test_an_import_beside_a_server_is_seen_by_its_clients_at_once(start_service:
         words = [*COMMAND, "import", "plan.yaml", "--db-path", str(service.database)]
         beside(service)
         with subprocess.Popen(words, cwd=service.folder, env=environment(), stdout=subprocess.DEVNULL) as importing:
-            told = client.get(
-                "/api/events", params={"since": head, "types": "import.finished", "wait_seconds": 4}
-            ).json()
+            awaited = {"since": head, "types": "import.finished", "wait_seconds": int(START_SECONDS)}
+            told = client.get("/api/events", params=awaited, timeout=START_SECONDS + PATIENCE).json()
             assert importing.wait(PATIENCE) == 0
         assert told["items"][0]["created"] == 3
         assert [task["name"] for task in client.get("/api/board/state").json()["tasks"]] == ["Cart", "Pay"]
