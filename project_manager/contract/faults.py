@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 from pydantic import AliasChoices, BaseModel, ValidationError
 
 from project_manager.contract.fields import Command
+from project_manager.domain import limits
 from project_manager.domain.errors import Invalid, UnknownArgument
 
 CommandType = TypeVar("CommandType", bound=Command)
@@ -124,7 +125,8 @@ _WORDS = {
 
 
 def _words(entry: Any) -> str:
-    template = _WORDS.get(entry["type"])
+    too_large = entry["type"] == "less_than_equal" and entry["ctx"]["le"] == limits.ID_MAXIMUM
+    template = _WORDS.get("int_parsing_size" if too_large else entry["type"])
     return str(entry["msg"]).lower() if template is None else template.format(**(entry.get("ctx") or {}))
 
 

@@ -37,6 +37,11 @@ class Reason:
     tasks: tuple[int, ...] = ()
 
 
+def in_vain(attempts: int) -> str:
+    """How often somebody tried, and the lease expired or was given back as failed."""
+    return "1 attempt came to nothing" if attempts == 1 else f"{attempts} attempts came to nothing"
+
+
 def reasons(standing: Standing, *, now: int, max_attempts: int) -> tuple[Reason, ...]:
     """Everything that keeps the task from being offered; empty means ready."""
     found = list(obstacles(standing, now=now))
@@ -45,7 +50,7 @@ def reasons(standing: Standing, *, now: int, max_attempts: int) -> tuple[Reason,
     elif standing.held:
         found.insert(0, Reason("held", "an agent holds it"))
     if max_attempts and standing.attempts >= max_attempts:
-        found.append(Reason("attempts", f"{standing.attempts} attempts failed; a person has to look at it"))
+        found.append(Reason("attempts", f"{in_vain(standing.attempts)}; a person has to look at it"))
     return tuple(found)
 
 

@@ -9,7 +9,7 @@ from project_manager.domain.actors import SYSTEM
 from project_manager.domain.errors import IllegalMove, Invalid, ProjectNotFound
 from project_manager.domain.leases import Lease, UnlockReason, check_holder, not_held
 from project_manager.domain.limits import ID_MAXIMUM
-from project_manager.domain.readiness import not_ready, obstacles, reasons
+from project_manager.domain.readiness import in_vain, not_ready, obstacles, reasons
 from project_manager.domain.statuses import CLAIMABLE_BY_NAME, MOVES, Status
 from project_manager.services import finding, moves, naming, presenting
 from project_manager.services.presenting import lease_of
@@ -214,7 +214,7 @@ def _give_back(tx: Tx, row: TaskRow, reason: UnlockReason, *, attempts: int) -> 
             row,
             SYSTEM.id,
             "system",
-            f"{attempts} attempts failed: blocked until a person has looked at it",
+            f"{in_vain(attempts)}: blocked until a person has looked at it",
         )
     moves.tell_if_ready(tx, [row.id])
     return placed

@@ -219,19 +219,26 @@ def _pairs(query: bytes) -> list[tuple[str, str]]:
 
 def _from_body(operation: Operation, headers: dict[bytes, bytes], body: bytes) -> dict[str, Any]:
     if operation.command is commands.ImportPlan and _media_type(headers) in YAML_TYPES:
-        try:
-            return {"document": body.decode()}
-        except UnicodeDecodeError as error:
-            raise MalformedBody("the body is not UTF-8") from error
+        return {"document": as_text(body, "Encode it as UTF-8.")}
     hint = f"{MalformedBody.default_hint} {PLAN_HINT}" if operation.command is commands.ImportPlan else ""
     try:
         parsed = orjson.loads(body)
     except orjson.JSONDecodeError as error:
+        as_text(body, hint)
         place = f"line {error.lineno}, column {error.colno}"
         raise MalformedBody(f"the body is not JSON: {error.msg} at {place}", hint=hint) from error
     if not isinstance(parsed, dict):
         raise MalformedBody("the body is not a JSON object", hint=hint)
     return parsed
+
+
+def as_text(body: bytes, hint: str = "") -> str:
+    """The body as text. Raises MalformedBody, which says which byte is no UTF-8."""
+    try:
+        return body.decode()
+    except UnicodeDecodeError as error:
+        message = f"the body is not UTF-8: byte {error.start + 1} is 0x{body[error.start]:02x}"
+        raise MalformedBody(message, hint=hint) from error
 
 
 def _media_type(headers: dict[bytes, bytes]) -> bytes:

@@ -12,7 +12,7 @@ from project_manager.domain.errors import Invalid, MalformedBody, ProjectManager
 from project_manager.runtime import Runtime
 from project_manager.security import COOKIE, secret_of
 from project_manager.web.errors import response_of
-from project_manager.web.routes import read_body
+from project_manager.web.routes import as_text, read_body
 
 WEEK_SECONDS = 7 * 24 * 3600
 
@@ -74,6 +74,7 @@ def _token(body: bytes) -> str:
     try:
         parsed = orjson.loads(body)
     except orjson.JSONDecodeError as error:
+        as_text(body)
         raise MalformedBody("the body is not JSON") from error
     token = parsed.get("token") if isinstance(parsed, dict) else None
     if not isinstance(token, str) or not token.strip():

@@ -8,6 +8,7 @@ import anyio
 import orjson
 import pytest
 
+from project_manager.domain.errors import Invalid
 from project_manager.domain.limits import BODY_BYTES
 from project_manager.web.routes import PLAN_HINT
 from tests.desk import PATIENCE, Desk, Json
@@ -59,6 +60,26 @@ async def test_a_body_that_is_not_one_json_object_is_refused(served: Served, met
         assert error["code"] == "malformed_body", body[:20]
         more = path == "/api/import"
         assert error["hint"] == "Send one JSON object, encoded as UTF-8." + more * f" {PLAN_HINT}"
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "hint"),
+    [
+        ("POST", "/api/tasks", "Send one JSON object, encoded as UTF-8."),
+        ("POST", "/api/session", "Send one JSON object, encoded as UTF-8."),
+        ("POST", "/api/import", "Encode it as UTF-8."),
+    ],
+)
+async def test_a_body_that_is_not_utf_8_is_told_where(served: Served, method: str, path: str, hint: str) -> None:
+    kind = {"Content_Type": "application/yaml" if path == "/api/import" else "application/json"}
+    error = await served.refused(400, method, path, b'{"name": "\xff\xfe"}', **kind)
+    assert (error["message"], error["hint"]) == ("the body is not UTF-8: byte 11 is 0xff", hint)
+
+
+@pytest.mark.parametrize("number", [2**63, 10**40, str(2**63)])
+async def test_a_number_that_is_too_large_is_told_in_bits(desk: Desk, number: object) -> None:
+    refusal = await desk.refused(Invalid, "get_task", task_id=number)
+    assert refusal.message == "`task_id` must be a whole number of at most 64 bits"
 
 
 async def test_a_plan_sent_as_it_is_without_its_type_is_answered_with_the_header_to_send(served: Served) -> None:

@@ -3,6 +3,7 @@ import { get, newKey, patch, post, put, remove } from "./api.js";
 import { ask, complain, openDialog, toast } from "./ask.js";
 import { serverNow } from "./clock.js";
 import { countdown } from "./format.js";
+import { everyItem } from "./pages.js";
 import { dispatchNow, state } from "./store.js";
 import { markDirty, readPlan, readTask } from "./sync.js";
 import { CLOSED, STATUS_NAMES } from "./words.js";
@@ -178,7 +179,7 @@ export async function changeTask(task, fields) {
   return answer;
 }
 
-/** After too many failed attempts: forget them and offer the task again. */
+/** After too many attempts in vain: forget them and offer the task again. */
 export async function retryTask(task) {
   const answer = await write(task, () => patch(path(task), { attempts: 0, status: "TODO" }, task.version));
   if (answer) {
@@ -200,4 +201,4 @@ export async function deleteTask(task) {
 
 export const addLog = (task, kind, body) => post(`${path(task)}/log`, { kind, body }, { key: newKey() });
 export const readDetails = (id, before) => get(`/api/tasks/${id}/details`, { log_limit: 50, before });
-export const readEvents = (id) => get(`/api/tasks/${id}/events`, { limit: 200 });
+export const readEvents = (id) => everyItem(`/api/tasks/${id}/events`);

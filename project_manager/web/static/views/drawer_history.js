@@ -11,7 +11,7 @@ export function History({ task }) {
   const [events, setEvents] = useState(null);
   useEffect(() => {
     loadAgents().catch(complain);
-    readEvents(task.id).then((page) => setEvents([...page.items].sort((a, b) => b.seq - a.seq)), complain);
+    readEvents(task.id).then((found) => setEvents(found.reverse()), complain);
   }, [task.id, news]);
   useStore((state) => state.revision.agents);
   if (events === null) return html`<p class="muted">Reading…</p>`;
