@@ -1,9 +1,7 @@
 """Plans on a real database: what an import does, and what it leaves alone."""
 
-from collections.abc import AsyncIterator
 from pathlib import Path
 from shutil import copyfile
-from typing import Any
 
 import pytest
 import yaml
@@ -11,71 +9,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from project_manager.catalogue import BY_NAME
-from project_manager.config import load
 from project_manager.contract import commands, progress
 from project_manager.domain.actors import LOCAL, Actor, Role
-from project_manager.domain.errors import Invalid, ProjectNotFound, RoleRequired
-from project_manager.runtime import open_runtime
+from project_manager.domain.errors import Invalid, RoleRequired
 from project_manager.services import importer
 from project_manager.store import bulk, dialect
 from project_manager.store.transaction import Tx
-from tests.desk import Desk, MovableClock
-
-CHECKOUT = Path(__file__).parents[2]
-EXAMPLES = {path.name: path.read_text() for path in sorted((CHECKOUT / "examples").glob("*.yaml"))}
-PLAN = """\
-projects:
-  - name: Garden
-    epics:
-      - name: Fence
-        tasks:
-          - name: Buy paint
-            labels: [shop]
-          - name: Paint
-            description: White.
-            depends_on: Buy paint
-          - name: Admire
-            depends_on: [Paint]
-"""
-
-
-@pytest.fixture
-async def other(template: Path, tmp_path: Path, clock: MovableClock) -> AsyncIterator[Desk]:
-    """A second, empty database."""
-    path = copyfile(template, tmp_path / "other.db")
-    async with open_runtime(load({"DATABASE_PATH": str(path)}, {}).settings, clock=clock) as runtime:
-        yield Desk(runtime, clock)
-
-
-async def bring(desk: Desk, document: str, **more: Any) -> Any:
-    return await desk.do("import_plan", document=document, source="plan.yaml", **more)
-
-
-async def refused(desk: Desk, document: str, **more: Any) -> list[dict[str, Any]]:
-    """The faults for which the plan is refused; nothing is written then, not even an event."""
-    before = await seq(desk)
-    error = await desk.refused(Invalid, "import_plan", document=document, source="plan.yaml", **more)
-    assert await seq(desk) == before
-    faults: Any = error.details["faults"]
-    return list(faults)
-
-
-async def seq(desk: Desk) -> int:
-    return int((await desk.do("wait_for_events", since=0, limit=1))["head"])
-
-
-async def happened(desk: Desk, since: int) -> list[dict[str, Any]]:
-    return list((await desk.do("wait_for_events", since=since, limit=500))["items"])
-
-
-async def export(desk: Desk, **more: Any) -> str:
-    return await desk.text("export_plan", **more)
-
-
-async def named(desk: Desk, name: str) -> dict[str, Any]:
-    found = [task for task in (await desk.do("list_tasks", limit=500))["items"] if task["name"] == name]
-    assert len(found) == 1, f"{len(found)} tasks are called {name!r}"
-    return dict(found[0])
+from tests.contract.planning import EXAMPLES, PLAN, bring, export, happened, named, refused, seq
+from tests.desk import Desk
 
 
 async def test_a_plan_becomes_projects_epics_and_tasks_with_their_links(desk: Desk) -> None:
@@ -397,67 +338,6 @@ async def test_an_example_comes_in_and_work_can_begin(desk: Desk, example: str) 
     assert (await desk.do("get_available_tasks"))["items"] != []
     claimed = await desk.do("claim_next_task", agent_id="ada")
     assert claimed["task"]["status"] == "IN_PROGRESS"
-
-
-@pytest.mark.promise("plan:round-trip")
-async def test_an_export_brought_into_an_empty_database_gives_the_same_bytes(desk: Desk, other: Desk) -> None:
-    for document in EXAMPLES.values():
-        await bring(desk, document)
-    await make_a_past(desk)
-    for form in ("yaml", "json"):
-        document = await export(desk, format=form)
-        await bring(other, document)
-        assert await export(other, format=form) == document
-        assert (await bring(other, document))["changed"] == 0
-
-
-async def make_a_past(desk: Desk) -> None:
-    """What agents and people leave behind: logs, attempts, leases, twins, links across projects, odd names."""
-    task = (await desk.do("claim_next_task", agent_id="ada"))["task"]
-    await desk.do(
-        "add_task_log", task_id=task["id"], agent_id="ada", kind="evidence", body="# It works\n\n- all of it\n"
-    )
-    desk.clock.advance(1.234)
-    await desk.do("release_task_lock", task_id=task["id"], agent_id="ada", failed=True, handoff='Tired: "yes"\t\x07')
-    twins = [await desk.task("Twin", project_name="Garden", epic_name="Two / Three") for _ in range(3)]
-    name = 'Odd: "name" #1 / é😀'
-    odd = await desk.task(name, project_name="null", description=" begins\nwith a space\n\n")
-    await desk.task(
-        "Last", project_name="Garden", depends_on=[twins[1]["id"], odd["id"]], conflicts_with=[twins[2]["id"]]
-    )
-    await desk.do("update_task_status", task_id=odd["id"], status="DONE")
-    await desk.claim(twins[0]["id"], "ada")
-    await desk.do("update_project", project_id=odd["project_id"], archived=True)
-
-
-async def test_an_export_leaves_out_leases_and_says_where_the_task_goes_back_to(desk: Desk) -> None:
-    task = await desk.task("Held", status="BACKLOG")
-    await desk.claim(task["id"], "ada")
-    assert "status: BACKLOG" in await export(desk)
-    assert "IN_PROGRESS" not in await export(desk)
-
-
-async def test_tasks_that_nothing_tells_apart_get_a_key_in_the_export_and_are_found_again(desk: Desk) -> None:
-    for _ in range(2):
-        await desk.task("Twin", project_name="Garden")
-    view = await bring(desk, await export(desk))
-    assert (view["created"], view["changed"]) == (0, 2)
-
-
-async def test_one_project_can_be_exported_alone(desk: Desk) -> None:
-    await desk.task("A", project_name="Garden")
-    await desk.task("B", project_name="House")
-    document = yaml.safe_load(await export(desk, project="House"))
-    assert [project["name"] for project in document["projects"]] == ["House"]
-    assert [task["name"] for task in document["standalone_tasks"]] == ["B"]
-    with pytest.raises(ProjectNotFound):
-        await export(desk, project="Attic")
-
-
-async def test_an_empty_database_exports_as_an_empty_plan_that_can_be_imported(desk: Desk) -> None:
-    document = await export(desk)
-    assert document == "projects: []\n"
-    assert (await bring(desk, document))["created"] == 0
 
 
 async def test_whoever_follows_an_import_hears_how_far_it_is(desk: Desk) -> None:

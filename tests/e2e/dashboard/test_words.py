@@ -296,4 +296,3 @@ def test_the_history_of_a_task_is_whole_and_begins_with_the_newest(
         rows = tab.page.get_by_test_id("history").get_by_test_id("event")
         expect(rows).to_have_count(601)
         expect(rows.last).to_contain_text("created")
-
