@@ -1,7 +1,6 @@
 """Subscriptions to resources, over real sockets in both eras."""
 
 import socket
-import sqlite3
 import time
 from collections.abc import AsyncIterator, Collection, Iterator
 from contextlib import asynccontextmanager, closing, contextmanager
@@ -30,6 +29,7 @@ from project_manager.mcp import sdk, subscriptions
 from project_manager.mcp.server import build_server
 from project_manager.resource_subscriptions import ResourceSubscription, ResourceSubscriptions
 from project_manager.runtime import open_runtime
+from project_manager.store import dialect
 from tests.contract.mcp_product import PATIENCE, Product, product
 from tests.desk import MovableClock
 from tests.e2e.mcp_listener import Listener, Wire, call, listening, modern, wire
@@ -223,7 +223,7 @@ async def test_a_change_reaches_a_2026_subscriber(tmp_path: Path) -> None:
 
 
 def hold_the_loop_up_until_all_is_read(made: Product) -> None:
-    with closing(sqlite3.connect(made.runtime.settings.database_path)) as database:
+    with closing(dialect.connect(str(made.runtime.settings.database_path), read_only=True)) as database:
         (head,) = database.execute("SELECT max(seq) FROM events").fetchone()
     give_up = time.monotonic() + PATIENCE
     while made.runtime.database.tail.head < head:
