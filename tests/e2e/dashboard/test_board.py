@@ -46,7 +46,7 @@ def test_an_expired_lease_puts_the_task_back_without_a_reload(service: Service, 
     with dashboard(service, browser) as tab:
         tab.open()
         team.claim(task, "gone-agent", 1)
-        expect(tab.card_in("TODO", task)).to_contain_text("expired once")
+        expect(tab.card_in("TODO", task)).to_contain_text("tried once")
         tab.page.get_by_test_id("nav-needs").click()
         expect(tab.page.get_by_test_id("need-lost")).to_contain_text("Short work")
 
