@@ -34,15 +34,22 @@ KINDS = {0x1: "text", 0x8: "close", 0x9: "ping", 0xA: "pong"}
 
 def read_frames(connection: socket.socket) -> Iterator[tuple[str, bytes]]:
     """Kind and body of each frame that the server sends; the last is `close`, or `end` when it just hangs up."""
-    with connection.makefile("rb") as stream:
-        while head := stream.read(2):
-            length = head[1]
-            if length == 126:
-                (length,) = struct.unpack("!H", stream.read(2))
-            elif length == 127:
-                (length,) = struct.unpack("!Q", stream.read(8))
-            kind, body = KINDS[head[0] & 0x0F], stream.read(length)
-            yield kind, body
-            if kind == "close":
-                return
+    while head := _read(connection, 2):
+        length = head[1]
+        if length == 126:
+            (length,) = struct.unpack("!H", _read(connection, 2))
+        elif length == 127:
+            (length,) = struct.unpack("!Q", _read(connection, 8))
+        kind, body = KINDS[head[0] & 0x0F], _read(connection, length)
+        yield kind, body
+        if kind == "close":
+            return
     yield "end", b""
+
+
+def _read(connection: socket.socket, length: int) -> bytes:
+    """So many bytes, fewer when the server hangs up."""
+    found = bytearray()
+    while len(found) < length and (some := connection.recv(length - len(found))):
+        found += some
+    return bytes(found)
