@@ -12,8 +12,8 @@ import logging
 import queue
 import threading
 import time
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -29,6 +29,7 @@ BATCH = 128
 QUEUE = 4096
 CLOCK_STEP_MS = 1000
 RETRY_MS = 1000
+TURN_SECONDS = 0.005
 
 Result = TypeVar("Result")
 Work = Callable[[Tx], Result]
@@ -68,6 +69,19 @@ class Duties:
     committed: Callable[[Sequence[str]], None]
     measured: Callable[[int, float], None]
     timed: Callable[[str, float], None]
+
+
+@contextmanager
+def _in_turn(batch: Sequence[Job[Any]]) -> Iterator[None]:
+    """The event loop stands still meanwhile, for TURN_SECONDS at most: two threads at work at once take the interpreter
+    from each other at every statement. For one job that would cost more than it spares.
+    """
+    turn = threading.Lock()
+    with turn:
+        if len(batch) > 1:
+            with suppress(RuntimeError):  # the loop has ended
+                batch[0].future.get_loop().call_soon_threadsafe(turn.acquire, True, TURN_SECONDS)
+        yield
 
 
 class Writer:
@@ -216,8 +230,9 @@ class Writer:
         done = True
         if not ours or (self._next_due is not None and self._next_due <= tx.now):
             done = self._do_what_is_due(tx, shared)
-        self._run_all(batch, tx, shared)
-        events.write(tx, shared.outbox)
+        with _in_turn(batch):
+            self._run_all(batch, tx, shared)
+            events.write(tx, shared.outbox)
         self._next_due = self._duties.next_due(tx) if done else tx.now + RETRY_MS
         changed = self._connection.total_changes != changes
         execute("COMMIT")

@@ -254,6 +254,25 @@ async def test_the_loop_answers_while_the_writer_and_every_reader_are_held_up(se
         held_up.set()
 
 
+@pytest.mark.promise("loop:never-blocked")
+async def test_a_batch_that_takes_long_holds_the_loop_up_no_longer_than_its_turn(desk: Desk) -> None:
+    began, goes_on = threading.Event(), threading.Event()
+    met: list[bool] = []
+
+    def work(tx: Tx) -> None:
+        began.set()
+        met.append(goes_on.wait(PATIENCE))
+
+    async with anyio.create_task_group() as tasks:
+        for _ in range(2):
+            tasks.start_soon(desk.runtime.database.writer.run, "hold up", work, desk.actor, "")
+        while not began.is_set():
+            await anyio.lowlevel.checkpoint()
+        await anyio.lowlevel.checkpoint()  # here the loop waits for the batch, and not for ever
+        goes_on.set()
+    assert met == [True, True]
+
+
 async def test_when_too_many_writes_wait_the_next_is_told_to_come_back(
     served: Served, desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
