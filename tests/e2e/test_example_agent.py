@@ -15,18 +15,18 @@ from tests.e2e.conftest import Start
 from tests.e2e.service import PATIENCE, START_SECONDS, Service, environment, sample
 
 AGENT = Path(__file__).parents[2] / "examples" / "agent.py"
-SLOW = """
+TOLD_WHEN = """
 import runpy, sys, anyio
 sys.argv = sys.argv[1:]
 example = runpy.run_path(sys.argv[0])
 async def work(task):
     print("working", flush=True)
-    await anyio.sleep(float(task["description"]))
-    return "done slowly"
+    await anyio.to_thread.run_sync(sys.stdin.readline)
+    return "done when told"
 example["finish"].__globals__["work"] = work
 example["main"]()
 """
-"""The example with work that takes as many seconds as the task's description says."""
+"""The example with work that lasts until a line comes in."""
 
 
 def command(service: Service, name: str, *more: str) -> list[str]:
@@ -44,11 +44,12 @@ def run_agent(service: Service, name: str, *more: str, **variables: str) -> subp
 
 
 class Printing:
-    """An agent that works slowly and takes tasks for ever; what it prints is looked at line by line."""
+    """An agent that works until it is told, and takes tasks for ever; what it prints is looked at line by line."""
 
     def __init__(self, service: Service, name: str) -> None:
         self.process = subprocess.Popen(
-            [sys.executable, "-c", SLOW, *command(service, name)],
+            [sys.executable, "-c", TOLD_WHEN, *command(service, name)],
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -72,7 +73,15 @@ class Printing:
             if word in self.lines[-1]:
                 return
 
+    def finish_work(self) -> None:
+        """The work that goes on, or else the next, is done."""
+        assert self.process.stdin is not None
+        self.process.stdin.write("\n")
+        self.process.stdin.flush()
+
     def end(self) -> None:
+        assert self.process.stdin is not None
+        self.process.stdin.close()
         self.process.kill()
         self.process.wait(PATIENCE)
         self._reader.join(PATIENCE)
@@ -84,8 +93,8 @@ def plan(service: Service) -> None:
     assert answer.status_code == 201
 
 
-def add(service: Service, name: str, seconds: float) -> None:
-    body = {"name": name, "description": str(seconds), "project_name": "P"}
+def add(service: Service, name: str) -> None:
+    body = {"name": name, "project_name": "P"}
     assert httpx.post(f"{service.url}/api/tasks", json=body).status_code == 201
 
 
@@ -113,7 +122,7 @@ def test_two_example_agents_finish_a_plan_together_and_leave_their_reports(start
 def test_the_example_agent_waits_when_it_is_told_to_call_less_often(start_service: Start) -> None:
     service = start_service(RATE_LIMIT_PER_SECOND="5")
     for number in range(5):
-        add(service, f"Task {number}", 0)
+        add(service, f"Task {number}")
     agent = run_agent(service, "eager")
     with service.http() as somebody:
 
@@ -143,27 +152,31 @@ def test_the_example_agent_goes_on_when_the_server_is_restarted_while_it_waits_a
     service = start_service()
     agent = Printing(service, "agent-1")
 
-    def restart(interrupted: str) -> None:
+    def end_server() -> None:
         service.signal(ending)
         service.process.wait(PATIENCE)
-        agent.wait_for(f"tries {interrupted} again")
-        service.start()
 
     try:
         service.wait_until(lambda: waiting(service), START_SECONDS)
-        restart("claim_next_task")
-        add(service, "one", 0.5)
+        end_server()
+        agent.wait_for("tries claim_next_task again")
+        service.start()
+        add(service, "one")
         agent.wait_for("working")
-        add(service, "two", 0)
-        restart("add_task_log")
+        add(service, "two")
+        end_server()
+        agent.finish_work()
+        agent.wait_for("tries add_task_log again")
+        service.start()
         agent.wait_for("#2")
+        agent.finish_work()
         service.wait_until(lambda: len(tasks_of(service, status="DONE")) == 2, START_SECONDS)
     finally:
         agent.end()
     assert "Traceback" not in "".join(agent.lines)
     assert [task["attempts"] for task in tasks_of(service)] == [0, 0]
     reports = [httpx.get(f"{service.url}/api/tasks/{number}/log").json()["items"] for number in (1, 2)]
-    assert [[entry["body"] for entry in report] for report in reports] == [["done slowly"], ["done slowly"]]
+    assert [[entry["body"] for entry in report] for report in reports] == [["done when told"], ["done when told"]]
 
 
 def waiting(service: Service) -> bool:
