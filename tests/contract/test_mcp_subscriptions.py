@@ -109,8 +109,9 @@ async def an_ear(listener: Listener, path: str) -> AsyncIterator[Ear]:
             tasks.cancel_scope.cancel()
 
 
-@pytest.mark.parametrize("path", ["/mcp", "/sse"])
-async def test_a_change_reaches_a_2025_subscriber(tmp_path: Path, path: str) -> None:
+@asynccontextmanager
+async def listened_to(tmp_path: Path, path: str) -> AsyncIterator[tuple[Product, Wire, Ear]]:
+    """The product with one task in it, a client that changes things, and one that listens."""
     async with (
         product(tmp_path) as made,
         listening(made.server) as listener,
@@ -118,6 +119,12 @@ async def test_a_change_reaches_a_2025_subscriber(tmp_path: Path, path: str) -> 
         an_ear(listener, path) as ear,
     ):
         await bare.post_modern(call("create_task", name="one", project_name="p"))
+        yield made, bare, ear
+
+
+@pytest.mark.parametrize("path", ["/mcp", "/sse"])
+async def test_a_change_reaches_a_2025_subscriber(tmp_path: Path, path: str) -> None:
+    async with listened_to(tmp_path, path) as (_, bare, ear):
         await ear.subscribe("pm://task/1")
         await bare.post_modern(call("acquire_task_lock", task_id=1, agent_id="ann"))
         await _soon(ear.told)
@@ -163,13 +170,7 @@ async def test_subscriptions_that_cannot_be_read_for_a_while_are_told_of_once_an
 
     monkeypatch.setattr(subscriptions, "LOOK_EVERY_SECONDS", 0.001)
     monkeypatch.setattr(ResourceSubscriptions, "wanting", fail_for_a_while)
-    async with (
-        product(tmp_path) as made,
-        listening(made.server) as listener,
-        wire(listener) as bare,
-        an_ear(listener, "/mcp") as ear,
-    ):
-        await bare.post_modern(call("create_task", name="one", project_name="p"))
+    async with listened_to(tmp_path, "/mcp") as (_, bare, ear):
         await ear.subscribe("pm://task/1")
         await bare.post_modern(call("acquire_task_lock", task_id=1, agent_id="ann"))
         await _soon(ear.told)
@@ -247,13 +248,7 @@ async def test_a_change_in_a_crowd_of_others_reaches_a_2026_subscriber_too(tmp_p
 
 
 async def test_an_agent_hears_that_its_own_lease_was_ended(tmp_path: Path) -> None:
-    async with (
-        product(tmp_path) as made,
-        listening(made.server) as listener,
-        wire(listener) as bare,
-        an_ear(listener, "/sse") as ear,
-    ):
-        await bare.post_modern(call("create_task", name="one", project_name="p"))
+    async with listened_to(tmp_path, "/sse") as (made, bare, ear):
         await bare.post_modern(call("acquire_task_lock", task_id=1, agent_id="ann"))
         await ear.subscribe("pm://agent/ann")
         ended = Caller(LOCAL, "rest", "a person")
@@ -263,13 +258,7 @@ async def test_an_agent_hears_that_its_own_lease_was_ended(tmp_path: Path) -> No
 
 
 async def test_nobody_hears_of_what_was_unsubscribed(tmp_path: Path) -> None:
-    async with (
-        product(tmp_path) as made,
-        listening(made.server) as listener,
-        wire(listener) as bare,
-        an_ear(listener, "/sse") as ear,
-    ):
-        await bare.post_modern(call("create_task", name="one", project_name="p"))
+    async with listened_to(tmp_path, "/sse") as (_, bare, ear):
         for uri in ("pm://task/1", "pm://agent/ann"):
             await ear.subscribe(uri)
         await ear.unsubscribe("pm://task/1")

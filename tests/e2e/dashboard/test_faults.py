@@ -1,7 +1,8 @@
 """The server answers some things and fails at others: the page says so, asks with patience, and loses nothing."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import pytest
 from playwright.sync_api import Browser, Page, Route, WebSocketRoute, expect
@@ -48,6 +49,23 @@ class Lines:
     def cut(self) -> None:
         self.open.pop().close()
 
+    def outdate(self) -> None:
+        """From now on every line says that the board is outdated; the one that is open is cut off."""
+        self.outdated = True
+        self.cut()
+
+
+@contextmanager
+def with_a_line(service: Service, browser: Browser, order: str) -> Iterator[tuple[Dashboard, Lines, list[str]]]:
+    """An open dashboard, its lines, and the boards that it asks for from now on. Its clock is moved by the test."""
+    asked: list[str] = []
+    with dashboard(service, browser) as tab:
+        tab.page.clock.install()
+        lines = Lines(tab.page, order)
+        tab.open()
+        tab.page.on("request", lambda request: asked.append(request.url) if "/board/state" in request.url else None)
+        yield tab, lines, asked
+
 
 def pass_time(tab: Dashboard, milliseconds: int) -> None:
     """Returns when what the page asked for at the end of that time is on its way."""
@@ -64,26 +82,26 @@ def wait_until_asked(tab: Dashboard, asked: list[str], times: int) -> None:
     raise AssertionError(f"asked {len(asked)} times instead of {times}")
 
 
+def asked_without_hurry(tab: Dashboard, asked: list[str]) -> int:
+    """How often the page asked; that it waits now, for longer than a quarter of what it waits at most."""
+    before = len(asked)
+    pass_time(tab, LONGEST_WAIT_MS // 4)
+    assert len(asked) == before
+    return before
+
+
 @pytest.mark.parametrize("order", ["epoch", "resync"])
 def test_a_board_that_cannot_be_loaded_anew_is_asked_for_with_patience_and_without_further_lines(
     service: Service, browser: Browser, team: Team, order: str
 ) -> None:
     project = team.project()
-    asked: list[str] = []
-    with dashboard(service, browser) as tab:
-        tab.page.clock.install()
-        lines = Lines(tab.page, order)
-        tab.open()
+    with with_a_line(service, browser, order) as (tab, lines, asked):
         tab.page.route(BOARD, refuse)
-        tab.page.on("request", lambda request: asked.append(request.url) if "/board/state" in request.url else None)
-        lines.outdated = True
-        lines.cut()
+        lines.outdate()
         wait_until_asked(tab, asked, 7)
         tab.expect_face("stale")
         assert lines.most == 1
-        before = len(asked)
-        pass_time(tab, LONGEST_WAIT_MS // 4)
-        assert len(asked) == before
+        before = asked_without_hurry(tab, asked)
         unseen = team.task(project, "Meanwhile")
         lines.outdated = False
         tab.page.unroute(BOARD)
@@ -98,23 +116,15 @@ def test_a_board_that_is_outdated_as_soon_as_it_is_read_is_called_stale_and_read
     service: Service, browser: Browser, team: Team, order: str, words: str
 ) -> None:
     project = team.project()
-    asked: list[str] = []
-    with dashboard(service, browser) as tab:
-        tab.page.clock.install()
-        lines = Lines(tab.page, order)
-        tab.open()
-        tab.page.on("request", lambda request: asked.append(request.url) if "/board/state" in request.url else None)
-        lines.outdated = True
-        lines.cut()
+    with with_a_line(service, browser, order) as (tab, lines, asked):
+        lines.outdate()
         wait_until_asked(tab, asked, 2)
         tab.expect_face("stale")
         expect(tab.page.get_by_test_id("stale")).to_contain_text(words)
         for times in range(3, 9):
             wait_until_asked(tab, asked, times)
             tab.expect_face("stale")
-        before = len(asked)
-        pass_time(tab, LONGEST_WAIT_MS // 4)
-        assert len(asked) == before
+        before = asked_without_hurry(tab, asked)
         unseen = team.task(project, "Meanwhile")
         lines.outdated = False
         wait_until_asked(tab, asked, before + 1)
