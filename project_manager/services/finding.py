@@ -75,9 +75,9 @@ def project_for(
     found = naming.project(tx, project_name or INBOX)
     if found is not None:
         return found
-    if project_name is not None:
-        naming.check_no_slip_of_project(tx, project_name)
-    made = create_project(tx, project_name or INBOX, "")
+    name = project_name or INBOX
+    naming.check_no_slip_of_project(tx, name)
+    made = create_project(tx, name, "")
     if created is not None:
         created["project"] = NamedView(made.id, made.name)
     return made

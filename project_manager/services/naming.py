@@ -1,5 +1,6 @@
 """Projects and epics by name, and what a name may mean that nothing has."""
 
+from project_manager.contract.plan import INBOX
 from project_manager.domain.errors import Invalid, NameTaken, ProjectNotFound
 from project_manager.domain.names import folded, nearest
 from project_manager.store import epics, projects
@@ -43,8 +44,12 @@ def in_scope(tx: Tx, project_id: int | None, project_name: str | None) -> int | 
 
 
 def check_no_slip_of_project(tx: Tx, name: str) -> None:
-    """Raises Invalid when a project of nearly this name exists: it was meant, more probably than a new one."""
-    near = nearest(name, [other for _, other in projects.names(tx)])
+    """Raises Invalid when a project of nearly this name exists: it was meant, more probably than a new one. The inbox
+    is always meant by its name, and by a slip of it, also before there is one.
+    """
+    if folded(name) == folded(INBOX):
+        return
+    near = nearest(name, [INBOX, *(other for _, other in projects.names(tx))])
     if near is not None:
         first = "To make a new one, call create_project (POST /api/projects) first."
         raise _slip("project", near, f"Send `{near}`. {first}")

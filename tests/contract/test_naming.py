@@ -131,9 +131,17 @@ async def test_a_slip_in_an_epics_name_makes_nothing_and_a_new_name_is_made_on_p
     assert (await desk.task(project_name="Website", epic_name="Chekout"))["epic_id"] == 2
 
 
-async def test_without_a_name_the_inbox_is_made_whatever_resembles_it(desk: Desk) -> None:
+async def test_the_inbox_is_made_by_its_name_or_without_one_whatever_resembles_it(desk: Desk) -> None:
     await desk.do("create_project", name="Inboxs")
     assert (await desk.do("create_task", name="x"))["created"] == {"project": {"id": 2, "name": "Inbox"}}
+    await desk.do("delete_project", project_id=2, force=True)
+    assert (await desk.task(project_name="Inbox"))["created"] == {"project": {"id": 3, "name": "Inbox"}}
+
+
+async def test_a_slip_of_the_inbox_makes_nothing_also_before_there_is_one(desk: Desk) -> None:
+    refusal = await desk.refused(Invalid, "create_task", name="x", project_name="Inbux")
+    assert refusal.hint.startswith("Send `Inbox`.")
+    assert (await desk.do("list_projects"))["total"] == 0
 
 
 READS = ["list_tasks", "get_available_tasks", "list_epics", "get_context", "claim_next_task"]
