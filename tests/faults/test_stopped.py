@@ -68,7 +68,7 @@ def test_an_agent_that_slept_past_its_lease_cannot_finish_the_task(start_service
             status, claimed = line_of(agent)
             assert (status, claimed["lock"]["fence"]) == (200, 1)
             agent.send_signal(signal.SIGSTOP)
-            query = {"since": 0, "types": "task.unlocked", "wait_seconds": 4}
+            query: dict[str, str | int] = {"since": 0, "types": "task.unlocked", "wait_seconds": 4}
             ended = http.get("/api/events", params=query).json()["items"]
             assert [(event["agent_id"], event["reason"]) for event in ended] == [("sleeper", "lock_expired")]
             taken = http.post("/api/tasks/claim", json={"agent_id": "other"}).json()
