@@ -82,6 +82,19 @@ def test_every_dialog_meets_wcag(shared: Service, browser: Browser, plan: int, s
             expect(tab.dialog).to_have_count(0)
 
 
+def test_enter_opens_the_card_at_hand_though_it_has_just_lost_the_focus(
+    service: Service, browser: Browser, team: Team
+) -> None:
+    task = team.task(team.project(), "At hand")
+    with dashboard(service, browser) as tab:
+        tab.open()
+        tab.page.keyboard.press("j")
+        expect(tab.card(task)).to_be_focused()
+        tab.page.evaluate("document.activeElement.blur()")
+        tab.page.keyboard.press("Enter")
+        expect(tab.drawer).to_be_focused()
+
+
 def test_a_task_is_found_opened_moved_and_closed_without_a_mouse(
     service: Service, browser: Browser, team: Team
 ) -> None:

@@ -84,7 +84,7 @@ export const COMMANDS = [
   { id: "last", keys: "End", name: "Last card of the column", group: "Board", board: true, hidden: true, run: () => moveToEnd(true) },
   { id: "ready", keys: "r", name: "Only what is ready, or everything", group: "Board", icon: "check", run: toggleReady },
   { id: "clear", keys: "Shift X", name: "Clear all filters", group: "Board", icon: "filter", run: clearFilters },
-  { id: "open", keys: "Enter", name: "Open the task", group: "Task", hidden: true },
+  { id: "open", keys: "Enter", name: "Open the task", group: "Task", hidden: true, task: withTask((task) => navigate({ task: task.id }), onBoard) },
   { id: "move", keys: "m", name: "Move the task to…", group: "Task", icon: "arrow", write: true, task: withTask(askMove) },
   { id: "move-right", keys: "Shift ArrowRight", name: "Move the task one column right", group: "Task", icon: "arrow", write: true, task: withTask((task) => shiftBy(task, 1)) },
   { id: "move-left", keys: "Shift ArrowLeft", name: "Move the task one column left", group: "Task", icon: "arrow", write: true, task: withTask((task) => shiftBy(task, -1)) },

@@ -15,7 +15,7 @@ function typedBy(event) {
 }
 
 /** Single letters can be switched off (WCAG 2.1.4); these always work. */
-const ALWAYS = new Set(["Esc", "ArrowDown", "ArrowUp", "ArrowLeft", "ArrowRight", "Shift ArrowRight", "Shift ArrowLeft", "Home", "End", "Shift Delete"]);
+const ALWAYS = new Set(["Esc", "Enter", "ArrowDown", "ArrowUp", "ArrowLeft", "ArrowRight", "Shift ArrowRight", "Shift ArrowLeft", "Home", "End", "Shift Delete"]);
 
 function commandFor(typed) {
   if (!ALWAYS.has(typed) && !recall("letters", true)) return null;
@@ -43,6 +43,8 @@ function onKeyDown(event) {
   if (event.target.closest?.(TYPING) && typed !== "Esc") return;
   // Arrows scroll the page unless a card has the focus.
   if (arrow(typed) && !onCard() && document.activeElement !== document.body) return;
+  // Enter does what the focused element does; a card that is drawn anew just now has lost the focus to nobody.
+  if (typed === "Enter" && document.activeElement !== document.body) return;
   const sequence = remembered(typed);
   const command = (sequence && commandFor(sequence)) ?? commandFor(typed);
   if (!command || (!command.run && !command.task)) return;
