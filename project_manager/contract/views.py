@@ -82,7 +82,9 @@ class LockView:
 # Not frozen: made by the thousand, and a frozen dataclass takes three times as long to make.
 @dataclass(slots=True)
 class TaskView:
-    """A task. `ready` says whether an agent may take it now, `why_not_ready` what holds it back."""
+    """A task. `ready` says whether an agent may take it now, `why_not_ready` what holds it back.
+    `cancelled_dependencies` are dependencies that are CANCELLED: a person has to remove or reopen them.
+    """
 
     id: int
     project_id: int
@@ -105,6 +107,7 @@ class TaskView:
     lock: LockView | None
     ready: bool
     why_not_ready: list[str]
+    cancelled_dependencies: list[int]
     unblocks: int
     created_by: str
     created_at: str

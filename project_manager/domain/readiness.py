@@ -1,8 +1,8 @@
 """When a task is ready, and why not.
 
 Ready = TODO, every dependency DONE, not deferred, no conflicting task held, attempts under the cap, project
-not archived. A dependency that is not DONE for whatever reason (CANCELLED too) holds the task back: readiness
-fails closed.
+not archived. A dependency that is not DONE blocks the task. A CANCELLED one blocks it until a person removes
+the dependency or reopens the cancelled task, so it is a reason of its own.
 """
 
 from dataclasses import dataclass
@@ -14,8 +14,8 @@ from project_manager.domain.statuses import Status
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """What readiness depends on. `waiting_for` and `running_conflicts` are ids of tasks; times in
-    milliseconds.
+    """What readiness depends on. `waiting_for`, `cancelled` and `running_conflicts` are ids of tasks; times in
+    milliseconds. `cancelled` are those of `waiting_for` that are CANCELLED.
     """
 
     task_id: int
@@ -26,6 +26,7 @@ class Standing:
     running_conflicts: tuple[int, ...]
     defer_until: int | None
     archived: bool
+    cancelled: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +60,11 @@ def obstacles(standing: Standing, *, now: int) -> tuple[Reason, ...]:
     found = []
     if standing.archived:
         found.append(Reason("archived", "its project is archived"))
-    if standing.waiting_for:
-        found.append(Reason("dependencies", f"waits for {_tasks(standing.waiting_for)}", standing.waiting_for))
+    open_ids = tuple(task for task in standing.waiting_for if task not in standing.cancelled)
+    if open_ids:
+        found.append(Reason("dependencies", f"waits for {_tasks(open_ids)}", open_ids))
+    if standing.cancelled:
+        found.append(Reason("cancelled_dependencies", _cancelled(standing.cancelled), standing.cancelled))
     if standing.defer_until is not None and standing.defer_until > now:
         found.append(Reason("deferred", f"deferred until {rfc3339(standing.defer_until)}"))
     if standing.running_conflicts:
@@ -70,12 +74,20 @@ def obstacles(standing: Standing, *, now: int) -> tuple[Reason, ...]:
 
 
 def not_ready(task_id: int, why: tuple[Reason, ...]) -> NotReady:
-    return NotReady(
+    error = NotReady(
         f"task {task_id} is not ready: " + "; ".join(reason.message for reason in why),
         task_id=task_id,
         why_not_ready=[reason.message for reason in why],
         waiting_for=sorted({task for reason in why for task in reason.tasks}),
     )
+    if cancelled := [task for reason in why if reason.code == "cancelled_dependencies" for task in reason.tasks]:
+        error.details["cancelled_dependencies"] = cancelled
+    return error
+
+
+def _cancelled(ids: tuple[int, ...]) -> str:
+    which, that = ("which is", "that task") if len(ids) == 1 else ("which are", "those tasks")
+    return f"depends on {_tasks(ids)}, {which} CANCELLED: remove the dependency or reopen {that}"
 
 
 def _tasks(ids: tuple[int, ...]) -> str:

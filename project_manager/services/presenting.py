@@ -60,6 +60,7 @@ def standing(row: TaskRow, now: int) -> Standing:
         running_conflicts=_ids(row.running_conflicts),
         defer_until=row.defer_until,
         archived=bool(row.archived),
+        cancelled=_ids(row.cancelled_dependencies),
     )
 
 
@@ -80,6 +81,7 @@ def task_fields(tx: Tx, row: TaskRow) -> dict[str, Any]:
         row.running_conflicts,
         deferred,
         row.archived,
+        row.cancelled_dependencies,
     )
     return {
         "id": row.id,
@@ -103,6 +105,7 @@ def task_fields(tx: Tx, row: TaskRow) -> dict[str, Any]:
         "lock": None if lease is None else lock(lease),
         "ready": not why,
         "why_not_ready": list(why),
+        "cancelled_dependencies": _list(row.cancelled_dependencies),
         "unblocks": row.unblocks,
         "created_by": row.created_by,
         "created_at": rfc3339(row.created_at),
@@ -121,6 +124,7 @@ def _why_not_ready(
     running_conflicts: str,
     deferred: int | None,
     archived: int,
+    cancelled: str,
 ) -> tuple[str, ...]:
     """The reasons' words. Few combinations are in use, and working them out costs more than the rest of a task.
     `deferred` is an instant that is still to come.
@@ -134,6 +138,7 @@ def _why_not_ready(
         running_conflicts=_ids(running_conflicts),
         defer_until=deferred,
         archived=bool(archived),
+        cancelled=_ids(cancelled),
     )
     return tuple(reason.message for reason in reasons(alike, now=0, max_attempts=max_attempts))
 

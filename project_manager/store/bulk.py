@@ -118,12 +118,12 @@ _MISCOUNTED = Statement(
 def of_project(tx: Tx, project_id: int) -> list[TaskRow]:
     """The tasks of a project by id; links are not filled in."""
     rows = _OF_PROJECT.rows(tx, project_id=project_id)
-    return [TaskRow._make((*row, "[]", "[]", "[]", "[]")) for row in rows]
+    return [TaskRow._make((*row, "[]", "[]", "[]", "[]", "[]")) for row in rows]
 
 
 def tasks_of(tx: Tx, ids: list[int]) -> list[TaskRow]:
     """These tasks by id; links are not filled in."""
-    return [TaskRow._make((*row, "[]", "[]", "[]", "[]")) for row in _TASKS.rows(tx, ids=json.dumps(ids))]
+    return [TaskRow._make((*row, "[]", "[]", "[]", "[]", "[]")) for row in _TASKS.rows(tx, ids=json.dumps(ids))]
 
 
 def names(tx: Tx) -> list[NameRow]:

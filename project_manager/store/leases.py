@@ -211,7 +211,7 @@ def best(tx: Tx, filters: dict[str, Any]) -> TaskRow | None:
     """The best ready task, without taking it."""
     statement = _best(frozenset(filters), tx.max_attempts > 0)
     row = statement.row(tx, **_values(filters), now=tx.now, max_attempts=tx.max_attempts)
-    return None if row is None else TaskRow._make((*row, NONE, NONE))
+    return None if row is None else TaskRow._make((*row, NONE, NONE, NONE))
 
 
 def _values(filters: dict[str, Any]) -> dict[str, Any]:

@@ -32,7 +32,7 @@ from project_manager.store.transaction import Tx
 
 
 class TaskRow(NamedTuple):
-    """A task as it is stored, with its links. Instants in milliseconds; the last four are JSON arrays of ids."""
+    """A task as it is stored, with its links. Instants in milliseconds; the last five are JSON arrays of ids."""
 
     id: int
     project_id: int
@@ -67,6 +67,7 @@ class TaskRow(NamedTuple):
     depends_on: str
     conflicts_with: str
     waiting_for: str
+    cancelled_dependencies: str
     running_conflicts: str
 
 
@@ -110,14 +111,19 @@ def written_links() -> list[ColumnElement[Any]]:
     return [depends_on.label("depends_on"), conflicts.label("conflicts_with")]
 
 
-def _links() -> list[ColumnElement[Any]]:
-    waiting_for = (
+def _dependencies_that(condition: ColumnElement[bool]) -> ColumnElement[str]:
+    """Ids of the dependencies for which the condition on `_other` holds. Read only for tasks that wait for any."""
+    ids = (
         select(func.json_group_array(task_dependencies.c.depends_on_id))
         .join(_other, _other.c.id == task_dependencies.c.depends_on_id)
-        .where(task_dependencies.c.task_id == tasks.c.id, _other.c.status != literal_column("'DONE'"))
+        .where(task_dependencies.c.task_id == tasks.c.id, condition)
         .correlate(tasks)
         .scalar_subquery()
     )
+    return case((tasks.c.open_dependencies > 0, ids), else_=EMPTY)
+
+
+def _links() -> list[ColumnElement[Any]]:
     running = (
         running_conflicts_of(tasks.c.id)
         .with_only_columns(func.json_group_array(task_conflicts.c.other_id))
@@ -126,7 +132,8 @@ def _links() -> list[ColumnElement[Any]]:
     )
     return [
         *written_links(),
-        case((tasks.c.open_dependencies > 0, waiting_for), else_=EMPTY).label("waiting_for"),
+        _dependencies_that(_other.c.status != literal_column("'DONE'")).label("waiting_for"),
+        _dependencies_that(_other.c.status == literal_column("'CANCELLED'")).label("cancelled_dependencies"),
         running.label("running_conflicts"),
     ]
 

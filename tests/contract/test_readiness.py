@@ -46,7 +46,7 @@ async def test_a_held_task_is_not_ready_and_says_so(desk: Desk) -> None:
     assert await why(desk, task) == ["status is IN_PROGRESS, not TODO"]
 
 
-@pytest.mark.parametrize("status", ["BACKLOG", "IN_PROGRESS", "REVIEW", "BLOCKED", "CANCELLED"])
+@pytest.mark.parametrize("status", ["BACKLOG", "IN_PROGRESS", "REVIEW", "BLOCKED"])
 async def test_a_dependency_in_any_status_but_done_holds_a_task_back(desk: Desk, status: str) -> None:
     first = await desk.task("first")
     second = await desk.task("second", depends_on=[first["id"]])
@@ -54,6 +54,35 @@ async def test_a_dependency_in_any_status_but_done_holds_a_task_back(desk: Desk,
         await desk.set_status(first["id"], "IN_PROGRESS")
     await desk.set_status(first["id"], status)
     assert await why(desk, second) == [f"waits for task #{first['id']}"]
+
+
+async def test_a_cancelled_dependency_is_named_as_such_until_it_is_removed_or_reopened(desk: Desk) -> None:
+    dropped, going = await desk.task("dropped"), await desk.task("going")
+    task = await desk.task("task", depends_on=[dropped["id"], going["id"]])
+    assert task["cancelled_dependencies"] == []
+    await desk.set_status(dropped["id"], "CANCELLED")
+    words = f"depends on task #{dropped['id']}, which is CANCELLED: remove the dependency or reopen that task"
+    assert await why(desk, task) == [f"waits for task #{going['id']}", words]
+    (row,) = (await desk.do("list_tasks", ids=[task["id"]], fields=["cancelled_dependencies"]))["items"]
+    assert row == {"cancelled_dependencies": [dropped["id"]]}
+    cards = (await desk.do("get_board_state"))["tasks"]
+    assert [card["cancelled_dependencies"] for card in cards] == [[], [], [dropped["id"]]]
+    refusal = await desk.refused(NotReady, "acquire_task_lock", task_id=task["id"], agent_id="ann")
+    assert refusal.details["cancelled_dependencies"] == [dropped["id"]]
+    await desk.set_status(dropped["id"], "TODO", reopen=True)
+    waiting = f"waits for tasks #{dropped['id']}, #{going['id']}"
+    assert await why(desk, task) == [waiting]
+    await desk.set_status(dropped["id"], "CANCELLED")
+    await desk.edit(task["id"], depends_on=[going["id"]])
+    assert await why(desk, task) == [f"waits for task #{going['id']}"]
+    assert (await desk.look(task["id"]))["cancelled_dependencies"] == []
+
+
+async def test_a_dependency_that_is_made_on_a_cancelled_task_is_named_at_once(desk: Desk) -> None:
+    dropped = await desk.task("dropped")
+    await desk.set_status(dropped["id"], "CANCELLED")
+    task = await desk.task("task", depends_on=[dropped["id"]])
+    assert (task["ready"], task["cancelled_dependencies"]) == (False, [dropped["id"]])
 
 
 @pytest.mark.promise("ready:told")

@@ -24,6 +24,7 @@ def test_a_task_that_nothing_holds_back_is_ready() -> None:
         (replace(FREE, held=True), "held"),
         (replace(FREE, archived=True), "archived"),
         (replace(FREE, waiting_for=(3,)), "dependencies"),
+        (replace(FREE, waiting_for=(3,), cancelled=(3,)), "cancelled_dependencies"),
         (replace(FREE, defer_until=NOW + 1), "deferred"),
         (replace(FREE, running_conflicts=(3,)), "conflicts"),
         (replace(FREE, attempts=5), "attempts"),
@@ -55,3 +56,15 @@ def test_a_refusal_carries_every_reason_and_the_tasks_waited_for() -> None:
 def test_a_long_list_of_tasks_is_cut_with_their_number() -> None:
     (reason,) = obstacles(replace(FREE, waiting_for=tuple(range(1, 9))), now=NOW)
     assert reason.message == "waits for tasks #1, #2, #3, #4, #5 and 3 more"
+
+
+def test_cancelled_dependencies_are_a_reason_apart_from_those_that_can_still_be_done() -> None:
+    standing = replace(FREE, waiting_for=(3, 5, 8), cancelled=(3, 8))
+    why = obstacles(standing, now=NOW)
+    assert [reason.message for reason in why] == [
+        "waits for task #5",
+        "depends on tasks #3, #8, which are CANCELLED: remove the dependency or reopen those tasks",
+    ]
+    refusal = not_ready(7, why)
+    assert refusal.details["waiting_for"] == [3, 5, 8]
+    assert refusal.details["cancelled_dependencies"] == [3, 8]
