@@ -24,6 +24,7 @@ PROMISES: dict[str, str] = {
     "lease:expiry": "A lease ends at its expiry, whoever looks; its task is offered again from where it came.",
     "lease:attempts": "At the cap of failed attempts a task is BLOCKED for a person to look at.",
     "lease:release": "A lease is given back by its holder, or taken by an operator, which is recorded.",
+    "lease:take-over": "An operator takes a held task over in one step; no waiting agent gets it in between.",
     "lease:single-call": "A status is set in one call on a task that nobody holds.",
     "status:moves": "One table says which moves are legal; a refusal names them.",
     "status:reopen": "Finished work is left only on purpose.",

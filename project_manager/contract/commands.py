@@ -267,6 +267,7 @@ class AcquireTaskLock(Leased):
         description="lease length, 1..3600; kept when renewing",
         json_schema_extra=_without_default,
     )
+    force: fields.Flag = Field(False, description="an operator's: take it over from its holder")
 
     @property
     def asked_seconds(self) -> int | None:

@@ -13,6 +13,7 @@ from project_manager.domain.readiness import in_vain, not_ready, obstacles, reas
 from project_manager.domain.statuses import CLAIMABLE_BY_NAME, MOVES, Status
 from project_manager.services import finding, moves, naming, presenting
 from project_manager.services.presenting import lease_of
+from project_manager.services.writing import takes_away
 from project_manager.store import agents, leases, tasks, waiters
 from project_manager.store.tasks import TaskRow
 from project_manager.store.transaction import Tx
@@ -26,9 +27,13 @@ def acquire(tx: Tx, command: commands.AcquireTaskLock) -> views.AcquiredView:
     Grants a lease with a fence to one agent at a time; the status becomes IN_PROGRESS. Claiming what you hold
     already renews the lease under the same fence. A task in BACKLOG, REVIEW or BLOCKED can be taken up by
     name, and IN_PROGRESS when nobody holds it. Refused with the reasons when the task is held, not ready, or
-    finished.
+    finished. An operator takes a held task over with `force`: the present lease ends and the new one begins in
+    one step.
     """
+    finding.check_force(tx, command.force)
     row = finding.task(tx, command.task_id)
+    if takes_away(tx, row, force=command.force):
+        return _acquired(tx, _take_over(tx, row, ttl=command.ttl_seconds * 1000), renewed=False)
     lease = lease_of(row, tx.now)
     if lease is not None:
         check_holder(lease, tx.actor.id, command.fence, task_id=row.id, current_fence=row.fence)
@@ -37,6 +42,13 @@ def acquire(tx: Tx, command: commands.AcquireTaskLock) -> views.AcquiredView:
     check_holder(None, tx.actor.id, command.fence, task_id=row.id, current_fence=row.fence)
     check_takable(tx, row)
     return _acquired(tx, moves.take(tx, row, ttl=command.ttl_seconds * 1000), renewed=False)
+
+
+def _take_over(tx: Tx, row: TaskRow, *, ttl: int) -> TaskRow:
+    """End the lease of another agent and give the actor a new one. The task is free at no time in between."""
+    check_takable(tx, row)
+    moves.note_forced(tx, row)
+    return moves.take_over(tx, row, ttl=ttl)
 
 
 def _length(seconds: int | None, otherwise: int) -> int:
@@ -100,7 +112,7 @@ def release(tx: Tx, command: commands.ReleaseTaskLock) -> views.ReleasedView:
     attempts = row.attempts + int(command.failed)
     reason = UnlockReason.FORCED if forced else UnlockReason.EXPLICIT_RELEASE
     if forced:
-        moves.note(tx, row, SYSTEM.id, "system", f"{tx.actor.id} ended the lease of {lease.holder}")
+        moves.note_forced(tx, row)
     placed = _give_back(tx, row, reason, attempts=attempts)
     return views.ReleasedView(
         success=True,

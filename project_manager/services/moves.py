@@ -7,6 +7,7 @@ wait for one thing less, conflicting tasks that may run again.
 from typing import Any
 
 from project_manager.clock import rfc3339
+from project_manager.domain.actors import SYSTEM
 from project_manager.domain.events import EventType
 from project_manager.domain.leases import UnlockReason, held_by_another
 from project_manager.domain.statuses import CLOSED, Status
@@ -63,23 +64,31 @@ def renew(tx: Tx, row: TaskRow, *, ttl: int, fenced: bool) -> TaskRow:
     return renewed
 
 
+def take_over(tx: Tx, row: TaskRow, *, ttl: int) -> TaskRow:
+    """End the present lease with reason `forced` and give the actor a new one of `ttl` milliseconds.
+
+    The status stays IN_PROGRESS, so that no waiting claim can get the task in between. A later release returns
+    the task to the status that it was first claimed from.
+    """
+    freed = leases.place(tx, row, Status.IN_PROGRESS.value, attempts=row.attempts)
+    if freed is None:
+        raise _lost_race(tx, row)
+    _tell_unlocked(tx, row, freed, UnlockReason.FORCED)
+    taken = leases.take(tx, freed, tx.actor.id, ttl=ttl, came_from=row.lock_from or Status.TODO.value)
+    if taken is None:
+        raise _lost_race(tx, row)
+    tell_taken(tx, freed.status, taken)
+    return taken
+
+
 def end(tx: Tx, row: TaskRow, target: Status, reason: UnlockReason, *, attempts: int) -> TaskRow:
     """Ends the lease and sets the status."""
     placed = leases.place(tx, row, target.value, attempts=attempts)
     if placed is None:
         raise _lost_race(tx, row)
-    tx.count("expired" if reason is UnlockReason.LOCK_EXPIRED else "released")
     if row.status != placed.status:
         _tell_status(tx, row.status, placed, agent_id=row.lock_holder, lock_released=True)
-    tell(
-        tx,
-        EventType.TASK_UNLOCKED,
-        placed,
-        agent_id=row.lock_holder,
-        reason=reason.value,
-        status=placed.status,
-        version=placed.version,
-    )
+    _tell_unlocked(tx, row, placed, reason)
     _follow(tx, row, placed)
     return placed
 
@@ -105,6 +114,11 @@ def note(tx: Tx, row: TaskRow, author: str, kind: str, body: str) -> logs.LogRow
     entry = logs.add(tx, row.id, author, kind, body)
     tell(tx, EventType.TASK_LOGGED, row, log_id=entry.id, author=author, kind=kind)
     return entry
+
+
+def note_forced(tx: Tx, row: TaskRow) -> None:
+    """Add to the log that the actor ended the lease of the present holder."""
+    note(tx, row, SYSTEM.id, "system", f"{tx.actor.id} ended the lease of {row.lock_holder}")
 
 
 def tell_if_ready(tx: Tx, task_ids: list[int]) -> None:
@@ -152,6 +166,19 @@ def _tell_status(tx: Tx, previous: str, row: TaskRow, *, agent_id: str | None, l
         agent_id=agent_id,
         lock_released=lock_released,
         version=row.version,
+    )
+
+
+def _tell_unlocked(tx: Tx, held: TaskRow, placed: TaskRow, reason: UnlockReason) -> None:
+    tx.count("expired" if reason is UnlockReason.LOCK_EXPIRED else "released")
+    tell(
+        tx,
+        EventType.TASK_UNLOCKED,
+        placed,
+        agent_id=held.lock_holder,
+        reason=reason.value,
+        status=placed.status,
+        version=placed.version,
     )
 
 

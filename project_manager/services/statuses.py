@@ -1,7 +1,7 @@
 """Moving a task from status to status."""
 
 from project_manager.contract import commands, views
-from project_manager.domain.actors import SYSTEM, Role
+from project_manager.domain.actors import Role
 from project_manager.domain.errors import LockHeld
 from project_manager.domain.leases import UnlockReason, check_holder, held_by_another
 from project_manager.domain.limits import LEASE_SECONDS_DEFAULT
@@ -72,7 +72,7 @@ def _move_held(tx: Tx, row: TaskRow, target: Status, *, fence: int | None, force
     if target is Status.IN_PROGRESS and not forced:
         return moves.renew(tx, row, ttl=row.lock_ttl or 0, fenced=fence is not None)
     if forced:
-        moves.note(tx, row, SYSTEM.id, "system", f"{tx.actor.id} ended the lease of {row.lock_holder}")
+        moves.note_forced(tx, row)
     reason = UnlockReason.FORCED if forced else UnlockReason.AUTO_RELEASE
     placed = moves.end(tx, row, target, reason, attempts=attempts)
     if target not in ENDS_LEASE:

@@ -9,7 +9,7 @@ from sqlalchemy.sql.expression import literal_column
 
 from project_manager.store.compiled import Statement
 from project_manager.store.schema import LOSS, agents, events, tasks
-from project_manager.store.tasks import COLUMNS, TaskRow
+from project_manager.store.tasks import COLUMNS, TaskRow, partly_linked
 from project_manager.store.transaction import Tx
 
 
@@ -80,7 +80,7 @@ _ENDING_FIRST_ROWS = Statement(select(*COLUMNS).where(tasks.c.id.in_(_ENDING_FIR
 def ending_first(tx: Tx) -> list[TaskRow]:
     """The five leases of the transaction's actor that end first, by task; links are not filled in."""
     rows = _ENDING_FIRST_ROWS.rows(tx, agent_id=tx.actor.id, now=tx.now)
-    return [TaskRow._make((*row, "[]", "[]", "[]", "[]")) for row in rows]
+    return [partly_linked(row) for row in rows]
 
 
 def seen(tx: Tx) -> None:
@@ -96,7 +96,7 @@ def get(tx: Tx, agent_id: str) -> AgentRow | None:
 def held_by(tx: Tx, agent_id: str, limit: int = 100) -> list[TaskRow]:
     """The tasks that the agent holds now; links are not filled in."""
     rows = _HELD_BY.rows(tx, agent_id=agent_id, now=tx.now, limit=limit)
-    return [TaskRow._make((*row, "[]", "[]", "[]", "[]")) for row in rows]
+    return [partly_linked(row) for row in rows]
 
 
 def lost_by(

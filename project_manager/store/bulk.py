@@ -12,7 +12,7 @@ from project_manager.domain.statuses import CLOSED, Status
 from project_manager.store.compiled import Statement, each
 from project_manager.store.logs import LogRow
 from project_manager.store.schema import epics, projects, task_conflicts, task_dependencies, task_logs, tasks
-from project_manager.store.tasks import COLUMNS, TaskRow
+from project_manager.store.tasks import COLUMNS, TaskRow, partly_linked
 from project_manager.store.transaction import Tx
 
 
@@ -118,12 +118,12 @@ _MISCOUNTED = Statement(
 def of_project(tx: Tx, project_id: int) -> list[TaskRow]:
     """The tasks of a project by id; links are not filled in."""
     rows = _OF_PROJECT.rows(tx, project_id=project_id)
-    return [TaskRow._make((*row, "[]", "[]", "[]", "[]", "[]")) for row in rows]
+    return [partly_linked(row) for row in rows]
 
 
 def tasks_of(tx: Tx, ids: list[int]) -> list[TaskRow]:
     """These tasks by id; links are not filled in."""
-    return [TaskRow._make((*row, "[]", "[]", "[]", "[]", "[]")) for row in _TASKS.rows(tx, ids=json.dumps(ids))]
+    return [partly_linked(row) for row in _TASKS.rows(tx, ids=json.dumps(ids))]
 
 
 def names(tx: Tx) -> list[NameRow]:

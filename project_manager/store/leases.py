@@ -11,10 +11,16 @@ from sqlalchemy.sql.expression import literal_column
 
 from project_manager.store.compiled import Statement, each
 from project_manager.store.schema import tasks
-from project_manager.store.tasks import COLUMNS, TaskRow, claimable, claimable_index, has_labels, written_links
+from project_manager.store.tasks import (
+    COLUMNS,
+    TaskRow,
+    claimable,
+    claimable_index,
+    has_labels,
+    partly_linked,
+    written_links,
+)
 from project_manager.store.transaction import Tx
-
-NONE = "[]"
 
 _LEASE = {
     "status": literal_column("'IN_PROGRESS'"),
@@ -211,7 +217,7 @@ def best(tx: Tx, filters: dict[str, Any]) -> TaskRow | None:
     """The best ready task, without taking it."""
     statement = _best(frozenset(filters), tx.max_attempts > 0)
     row = statement.row(tx, **_values(filters), now=tx.now, max_attempts=tx.max_attempts)
-    return None if row is None else TaskRow._make((*row, NONE, NONE, NONE))
+    return None if row is None else partly_linked(row)
 
 
 def _values(filters: dict[str, Any]) -> dict[str, Any]:

@@ -71,6 +71,14 @@ class TaskRow(NamedTuple):
     running_conflicts: str
 
 
+NO_LINKS = "[]"
+
+
+def partly_linked(row: tuple[Any, ...]) -> TaskRow:
+    """Return the row with an empty list for each kind of link that the statement has not read."""
+    return TaskRow(*row, *[NO_LINKS] * (len(TaskRow._fields) - len(row)))
+
+
 Description = Literal["whole", "lead", "none"]
 """How much of descriptions is read; a lead has one character more than LEAD_CHARACTERS when there is more."""
 _LONG = tuple(TaskRow._fields.index(name) for name in ("description", "acceptance"))

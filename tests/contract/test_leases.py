@@ -257,7 +257,12 @@ async def test_an_operator_ends_the_lease_of_another_which_is_recorded(desk: Des
 @pytest.mark.promise("lease:release", "door:roles")
 @pytest.mark.parametrize(
     ("operation", "more"),
-    [("release_task_lock", {}), ("update_task_status", {"status": "TODO"}), ("update_task", {"status": "TODO"})],
+    [
+        ("acquire_task_lock", {}),
+        ("release_task_lock", {}),
+        ("update_task_status", {"status": "TODO"}),
+        ("update_task", {"status": "TODO"}),
+    ],
 )
 async def test_force_is_for_operators_only(desk: Desk, operation: str, more: Json) -> None:
     number, lock = await held(desk)
