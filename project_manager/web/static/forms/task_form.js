@@ -12,6 +12,7 @@ import { Dialog } from "../ui/dialog.js";
 import { Icon } from "../ui/icons.js";
 import { epicOptions, projectOptions } from "../views/filterbar.js";
 import { Field, FormError, FormFoot, useForm } from "./field.js";
+import { labelsText } from "./labels.js";
 import { ProjectForm } from "./plan_forms.js";
 import { TaskPicker } from "./task_picker.js";
 import { FIELD_NAMES, changesOf, creationOf, formOf } from "./task_values.js";
@@ -29,7 +30,7 @@ function blank({ status, project }) {
 }
 
 const short = (value) => {
-  const text = Array.isArray(value) ? value.join(", ") : String(value ?? "nothing");
+  const text = Array.isArray(value) ? labelsText(value.map(String)) : String(value ?? "nothing");
   return text.length > 80 ? `${text.slice(0, 79)}…` : text || "nothing";
 };
 
@@ -118,7 +119,7 @@ function Form({ id, task, status, project: chosen }) {
         <${Field} label=${FIELD_NAMES.priority} kind="select" options=${PRIORITY_NAMES.map((name, value) => [String(value), `P${value} ${name}`])} ...${form.field("priority")} />
         ${!task && html`<${Field} label="Status" kind="select" options=${STARTS.map((name) => [name, STATUS_NAMES[name]])} ...${form.field("status")} />`}
       </div>
-      <${Field} label=${FIELD_NAMES.labels} hint="Separated by commas." ...${form.field("labels")} />
+      <${Field} label=${FIELD_NAMES.labels} hint='Separated by commas. A label that contains one goes in quotes: "now, or never".' ...${form.field("labels")} />
       <${Details} form=${form} self=${task?.id} />
     </div>
     <${FormFoot} onCancel=${close} busy=${form.busy} confirm=${task ? "Save" : "Create task"} /></form>`}<//>`;

@@ -1,0 +1,135 @@
+"""Labels, agents and projects with any characters in their names survive forms, filters and links."""
+
+import re
+from collections.abc import Callable
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from playwright.sync_api import Browser, expect
+
+from tests.e2e.dashboard.browser import Dashboard, Team, dashboard
+from tests.e2e.service import Service
+
+Start = Callable[..., Service]
+ODD_NAMES = ("team/one", '50%25 #1?a&b=c+"q"\\<b>x</b>')
+
+
+def save(tab: Dashboard) -> None:
+    tab.page.get_by_test_id("save").click()
+    expect(tab.dialog).to_have_count(0)
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [["needs, review", "plain"], ['"now"', 'say "no", please', ",", '"', '5" disk']],
+)
+def test_labels_survive_an_edit_of_the_labels(
+    service: Service, browser: Browser, team: Team, labels: list[str]
+) -> None:
+    task = team.task(team.project(), "Labelled", labels=labels)
+    with dashboard(service, browser) as tab:
+        tab.open(f"/?task={task}")
+        tab.page.get_by_test_id("edit").click()
+        field = tab.dialog.get_by_label("Labels")
+        field.press("End")
+        field.type(", third")
+        save(tab)
+        expect(tab.drawer.locator(".label").filter(has_text="third")).to_be_visible()
+    assert team.read(task)["labels"] == [*labels, "third"]
+
+
+def test_a_quoted_label_is_one_label_and_an_open_quote_is_a_part_of_it(
+    service: Service, browser: Browser, team: Team
+) -> None:
+    team.project()
+    with dashboard(service, browser) as tab:
+        tab.open()
+        tab.page.get_by_test_id("new-task").click()
+        tab.dialog.get_by_label("Name").fill("Labelled")
+        tab.dialog.get_by_label("Labels").fill('"now, or never" , "open, b,, b')
+        save(tab)
+        expect(tab.drawer).to_contain_text("Labelled")
+    assert team.read(1)["labels"] == ["now, or never", '"open', "b"]
+
+
+def test_an_edit_of_something_else_leaves_a_label_with_a_comma_alone(
+    service: Service, browser: Browser, team: Team
+) -> None:
+    task = team.task(team.project(), "Labelled", labels=["needs, review"])
+    with dashboard(service, browser) as tab:
+        tab.open(f"/?task={task}")
+        tab.page.get_by_test_id("edit").click()
+        team.send("PATCH", f"/api/tasks/{task}", {"labels": ["needs, review", "theirs"]})
+        tab.dialog.get_by_label("Name").fill("Renamed")
+        tab.page.get_by_test_id("save").click()
+        expect(tab.dialog.get_by_test_id("form-error")).to_contain_text('Labels is now: "needs, review", theirs')
+        save(tab)
+    after = team.read(task)
+    assert (after["name"], after["labels"]) == ("Renamed", ["needs, review", "theirs"])
+
+
+@pytest.mark.parametrize("label", ["needs, review", *ODD_NAMES])
+def test_a_filter_by_any_label_stays_through_the_address(
+    service: Service, browser: Browser, team: Team, label: str
+) -> None:
+    project = team.project()
+    labelled, other = team.task(project, "Labelled", labels=[label]), team.task(project, "Other")
+    with dashboard(service, browser) as tab:
+        tab.open()
+        tab.page.get_by_test_id("filter-label").select_option(label)
+        expect(tab.card(other)).to_have_count(0)
+        assert parse_qs(urlsplit(tab.page.url).query)["label"] == [label]
+        tab.page.reload()
+        expect(tab.card(labelled)).to_be_visible()
+        expect(tab.card(other)).to_have_count(0)
+        tab.page.get_by_test_id("new-task").click()
+        tab.dialog.get_by_label("Name").fill("Another")
+        save(tab)
+        expect(tab.drawer).to_contain_text("Another")
+    assert team.read(3)["labels"] == [label]
+
+
+@pytest.mark.parametrize("agent", ODD_NAMES)
+def test_every_link_to_an_agent_leads_to_its_tasks(service: Service, browser: Browser, team: Team, agent: str) -> None:
+    project = team.project()
+    held, other = team.task(project, "Held"), team.task(project, "Other")
+    team.claim(held, agent)
+
+    def expect_its_tasks(tab: Dashboard) -> None:
+        expect(tab.page).to_have_url(re.compile("holder="))
+        assert parse_qs(urlsplit(tab.page.url).query)["holder"] == [agent]
+        expect(tab.card(held)).to_be_visible()
+        expect(tab.card(other)).to_have_count(0)
+
+    with dashboard(service, browser) as tab:
+        tab.open("/?view=agents")
+        row = tab.page.get_by_test_id("agent").filter(has_text="Held")
+        expect(row).to_contain_text(agent)
+        row.get_by_role("link", name=agent, exact=True).click()
+        expect_its_tasks(tab)
+        tab.page.reload()
+        expect_its_tasks(tab)
+        tab.open("/?view=activity")
+        tab.page.keyboard.press("Control+k")
+        tab.page.keyboard.type(agent)
+        expect(tab.page.get_by_test_id("palette-entry").filter(has_text="Agent")).to_contain_text(agent)
+        tab.page.get_by_test_id("palette-entry").filter(has_text="Agent").click()
+        expect_its_tasks(tab)
+        tab.card(held).click()
+        tab.page.get_by_test_id("lease").get_by_role("button", name=agent, exact=True).click()
+        expect_its_tasks(tab)
+
+
+@pytest.mark.parametrize("name", ODD_NAMES)
+def test_a_project_of_any_name_is_chosen_and_renamed(service: Service, browser: Browser, team: Team, name: str) -> None:
+    task = team.task(team.project(name), "Inside")
+    with dashboard(service, browser) as tab:
+        tab.open("/?view=projects")
+        tab.page.get_by_test_id("project").get_by_role("link", name=name, exact=True).click()
+        expect(tab.card(task)).to_be_visible()
+        expect(tab.page.get_by_test_id("filter-project").locator("option:checked")).to_have_text(name)
+        tab.page.get_by_test_id("nav-projects").click()
+        tab.page.get_by_role("button", name=f"Edit project {name}").click()
+        tab.dialog.get_by_label("Name").fill(f"{name}, renamed")
+        save(tab)
+        expect(tab.page.get_by_test_id("project")).to_contain_text(f"{name}, renamed")
