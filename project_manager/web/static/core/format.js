@@ -2,12 +2,13 @@
 
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
-const DAY = 24 * HOUR;
+export const DAY = 24 * HOUR;
 
 const clockTime = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
 const dayAndTime = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
-const dayOnly = new Intl.DateTimeFormat(undefined, { month: "short", day: "numeric" });
-const dayWithYear = new Intl.DateTimeFormat(undefined, { year: "numeric", month: "short", day: "numeric" });
+const dayFormat = (year, timeZone) => new Intl.DateTimeFormat(undefined, { year, month: "short", day: "numeric", timeZone });
+const dayOnly = { local: dayFormat(undefined), UTC: dayFormat(undefined, "UTC") };
+const dayWithYear = { local: dayFormat("numeric"), UTC: dayFormat("numeric", "UTC") };
 const whole = new Intl.NumberFormat();
 
 export const hourAndMinute = (ms) => clockTime.format(ms);
@@ -31,6 +32,13 @@ export function countdown(ms) {
   return hours ? `${hours}:${two(minutes)}:${two(rest)}` : `${minutes}:${two(rest)}`;
 }
 
+/** "12 Mar", with the year unless it is `year`. `zone` is `local` or `UTC`. */
+export function shortDate(ms, year, zone = "local") {
+  const date = new Date(ms);
+  const own = zone === "UTC" ? date.getUTCFullYear() : date.getFullYear();
+  return (own === year ? dayOnly : dayWithYear)[zone].format(date);
+}
+
 /** "just now", "5 min ago", "in 2 h", "12 Mar". */
 export function relative(text, now) {
   const at = typeof text === "number" ? text : Date.parse(text);
@@ -40,8 +48,7 @@ export function relative(text, now) {
   const words =
     size < HOUR ? `${Math.round(size / MINUTE)} min` : size < DAY ? `${Math.round(size / HOUR)} h` : size < 7 * DAY ? `${Math.round(size / DAY)} d` : null;
   if (words) return distance > 0 ? `${words} ago` : `in ${words}`;
-  const date = new Date(at);
-  return date.getFullYear() === new Date(now).getFullYear() ? dayOnly.format(date) : dayWithYear.format(date);
+  return shortDate(at, new Date(now).getFullYear());
 }
 
 /** 90 -> "1 h 30 min". */

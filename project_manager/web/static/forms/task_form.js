@@ -2,7 +2,7 @@
 import { get, newKey, patch, post } from "../core/api.js";
 import { paintTask } from "../core/actions.js";
 import { closeDialog, openDialog, toast } from "../core/ask.js";
-import { momentOr } from "../core/format.js";
+import { fieldValue } from "../core/due.js";
 import { html, useState } from "../core/html.js";
 import { remember, recall } from "../core/memory.js";
 import { openTask } from "../core/route.js";
@@ -38,7 +38,7 @@ const short = (value) => {
 function Meanwhile({ before, now }) {
   const theirs = changesOf(formOf(before), formOf(now));
   const names = Object.keys(theirs);
-  return html`<ul class="meanwhile">${names.length === 0 && html`<li>Only its status or lease changed.</li>`}${names.map((name) => html`<li key=${name}><b>${FIELD_NAMES[name]}</b> is now: ${short(momentOr(theirs[name]))}</li>`)}</ul>`;
+  return html`<ul class="meanwhile">${names.length === 0 && html`<li>Only its status or lease changed.</li>`}${names.map((name) => html`<li key=${name}><b>${FIELD_NAMES[name]}</b> is now: ${short(fieldValue(name, theirs[name]))}</li>`)}</ul>`;
 }
 
 function useTaskForm(id, task, start) {
@@ -80,13 +80,20 @@ function useTaskForm(id, task, start) {
   return { ...form, known, onSubmit: form.submit(send) };
 }
 
+/** A date, and a time if the hour matters. */
+function DueField({ value, onChange, fault }) {
+  const set = (part) => (text) => onChange({ ...value, [part]: text });
+  return html`<${Field} label=${FIELD_NAMES.due_at} kind="date" name="due_at" value=${value.day} onChange=${set("day")} fault=${fault} />
+    <${Field} label="Due time" kind="time" name="due_time" value=${value.time} onChange=${set("time")} disabled=${!value.day} hint="Optional. Without it, the whole day." />`;
+}
+
 function Details({ form, self }) {
   const project = Number(form.values.project_id);
   return html`<details class="more" open=${Boolean(self)}><summary>More: dependencies, dates, criteria</summary>
     <${Field} label=${FIELD_NAMES.acceptance} kind="textarea" rows="3" hint="One criterion a line." ...${form.field("acceptance")} />
     <${TaskPicker} label=${FIELD_NAMES.depends_on} project=${project} self=${self} ...${form.field("depends_on")} />
     <${TaskPicker} label=${FIELD_NAMES.conflicts_with} project=${project} self=${self} ...${form.field("conflicts_with")} />
-    <div class="columns-2"><${Field} label=${FIELD_NAMES.due_at} kind="datetime-local" ...${form.field("due_at")} /><${Field} label=${FIELD_NAMES.defer_until} kind="datetime-local" hint="Not offered before." ...${form.field("defer_until")} /></div>
+    <div class="columns-2"><${DueField} ...${form.field("due_at")} /><${Field} label=${FIELD_NAMES.defer_until} kind="datetime-local" hint="Not offered before." ...${form.field("defer_until")} /></div>
     <div class="columns-2"><${Field} label="Estimate in minutes" kind="number" min="0" ...${form.field("estimate_minutes")} /><${Field} label=${FIELD_NAMES.external_key} hint="From your tracker; unique in the project." ...${form.field("external_key")} /></div>
   </details>`;
 }

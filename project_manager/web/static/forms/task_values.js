@@ -1,4 +1,5 @@
 // Between a task and the texts of its form.
+import { dueFromInputs, dueInputs } from "../core/due.js";
 import { fromLocalInput, toLocalInput } from "../core/format.js";
 import { labelsOf, labelsText } from "./labels.js";
 
@@ -9,7 +10,7 @@ export function formOf(task) {
   return {
     project_id: task.project_id ?? "", epic_id: task.epic_id ?? "", name: task.name ?? "", description: task.description ?? "",
     status: task.status ?? "TODO", priority: String(task.priority ?? 2), labels: labelsText(task.labels ?? []), acceptance: (task.acceptance ?? []).join("\n"),
-    depends_on: task.depends_on ?? [], conflicts_with: task.conflicts_with ?? [], defer_until: toLocalInput(task.defer_until), due_at: toLocalInput(task.due_at),
+    depends_on: task.depends_on ?? [], conflicts_with: task.conflicts_with ?? [], defer_until: toLocalInput(task.defer_until), due_at: dueInputs(task.due_at),
     estimate_minutes: task.estimate_minutes ?? "", external_key: task.external_key ?? "",
   };
 }
@@ -18,7 +19,7 @@ export function bodyOf(form) {
   return {
     epic_id: numberOrNull(form.epic_id), name: form.name.trim(), description: form.description, priority: Number(form.priority),
     labels: labelsOf(form.labels), acceptance: lines(form.acceptance), depends_on: form.depends_on, conflicts_with: form.conflicts_with,
-    defer_until: fromLocalInput(form.defer_until), due_at: fromLocalInput(form.due_at), estimate_minutes: numberOrNull(form.estimate_minutes),
+    defer_until: fromLocalInput(form.defer_until), due_at: dueFromInputs(form.due_at), estimate_minutes: numberOrNull(form.estimate_minutes),
     external_key: form.external_key.trim() || null,
   };
 }

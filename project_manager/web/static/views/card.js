@@ -6,16 +6,11 @@ import { state } from "../core/store.js";
 import { CLOSED } from "../core/words.js";
 import { Attempts } from "../ui/attempts.js";
 import { Ago, Label, LockChip, Priority, ReadyChip } from "../ui/chips.js";
+import { Due } from "../ui/due.js";
 import { Icon } from "../ui/icons.js";
 
 const LABELS_SHOWN = 3;
 const FRESH_MS = 2500;
-
-function Due({ task }) {
-  if (!task.due_at || CLOSED.has(task.status)) return null;
-  const over = Date.parse(task.due_at) < serverNow();
-  return html`<span class=${cx("due", over && "over")}><${Icon} name="flag" /><${Ago} at=${task.due_at} prefix=${over ? "overdue, " : "due "} /></span>`;
-}
 
 function Foot({ task, project }) {
   const more = task.labels.length - LABELS_SHOWN;

@@ -10,6 +10,7 @@ import { readTask } from "../core/sync.js";
 import { PRIORITY_NAMES, STATUS_NAMES, canWrite, legalMoves, reasonsOf } from "../core/words.js";
 import { Attempts } from "../ui/attempts.js";
 import { Ago, Label, Priority, TaskLink } from "../ui/chips.js";
+import { DueDate } from "../ui/due.js";
 import { Icon, StatusIcon } from "../ui/icons.js";
 import { Markdown } from "../ui/markdown.js";
 import { returnFocus } from "./column.js";
@@ -59,7 +60,7 @@ function Facts({ task }) {
   const rows = [
     ["Labels", task.labels.length > 0 && html`<span class="label-row">${task.labels.map((name) => html`<${Label} key=${name} name=${name} />`)}</span>`],
     ["Estimate", task.estimate_minutes !== null && minutes(task.estimate_minutes)],
-    ["Due", task.due_at && html`<${Ago} at=${task.due_at} />`],
+    ["Due", task.due_at && html`<${DueDate} at=${task.due_at} />`],
     ["Not before", task.defer_until && html`<${Ago} at=${task.defer_until} />`],
     ["Attempts", task.attempts > 0 && html`<${Attempts} task=${task} />`],
     ["Your key", task.external_key],

@@ -1,4 +1,5 @@
 // One event as a sentence.
+import { fieldValue } from "../core/due.js";
 import { momentOr } from "../core/format.js";
 import { html, useState } from "../core/html.js";
 import { kindOf } from "../core/people.js";
@@ -64,9 +65,9 @@ const shown = (value) => (typeof value === "object" && value !== null ? JSON.str
 
 /** Changed fields as "before → after", then whatever else the event carries. */
 function fieldsOf(event) {
-  const changes = Object.entries(event.changes ?? {}).map(([name, value]) => [name, `${shown(event.previous?.[name])} → ${shown(value)}`]);
+  const changes = Object.entries(event.changes ?? {}).map(([name, value]) => [name, `${shown(fieldValue(name, event.previous?.[name]))} → ${shown(fieldValue(name, value))}`]);
   const rest = Object.entries(event).filter(([name, value]) => !ENVELOPE.has(name) && name !== "changes" && name !== "previous" && value !== null);
-  return [...changes, ...rest.map(([name, value]) => [name, shown(value)])];
+  return [...changes, ...rest.map(([name, value]) => [name, shown(fieldValue(name, value))])];
 }
 
 function Fields({ event }) {

@@ -1,6 +1,7 @@
 // What waits for a person.
 import { moveTask, retryTask } from "../core/actions.js";
 import { serverNow } from "../core/clock.js";
+import { isPast } from "../core/due.js";
 import { testOf } from "../core/filters.js";
 import { html } from "../core/html.js";
 import { follow, hrefOf } from "../core/route.js";
@@ -37,7 +38,7 @@ const GROUPS = [
   },
   {
     id: "overdue", title: "Overdue", explain: "Past its due date and not done.",
-    from: null, test: (task) => task.due_at && !CLOSED.has(task.status) && Date.parse(task.due_at) < serverNow(), actions: [],
+    from: null, test: (task) => task.due_at && !CLOSED.has(task.status) && isPast(task.due_at, serverNow()), actions: [],
   },
 ];
 

@@ -1,0 +1,20 @@
+// When a task is due.
+import { useNow } from "../core/clock.js";
+import { dueDatetime, dueInFull, dueRelative, isPast } from "../core/due.js";
+import { cx, html } from "../core/html.js";
+import { CLOSED } from "../core/words.js";
+import { Icon } from "./icons.js";
+
+/** The due date `at`, told from now. */
+export function DueDate({ at, prefix = "" }) {
+  const now = useNow(15);
+  return html`<time datetime=${dueDatetime(at)} title=${dueInFull(at)}>${prefix}${dueRelative(at, now)}</time>`;
+}
+
+/** The due date of an open task, and whether it has passed. Nothing for other tasks. */
+export function Due({ task }) {
+  const now = useNow(15);
+  if (!task.due_at || CLOSED.has(task.status)) return null;
+  const over = isPast(task.due_at, now);
+  return html`<span class=${cx("due", over && "over")} data-testid="due"><${Icon} name="flag" /><${DueDate} at=${task.due_at} prefix=${over ? "overdue, " : "due "} /></span>`;
+}

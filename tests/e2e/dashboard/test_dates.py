@@ -1,0 +1,142 @@
+"""A due date without a time is the same day for readers in every time zone."""
+
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Locator, expect
+
+from tests.e2e.dashboard.browser import Dashboard, Team, dashboard
+from tests.e2e.service import Service
+
+# West of Greenwich, east of it, and fourteen hours ahead.
+ZONES = ("America/Los_Angeles", "Asia/Tokyo", "Pacific/Kiritimati")
+DAY = "2099-12-01T00:00:00Z"
+# Midnight of the reader at the end of 1 December 2026, in UTC.
+ENDS = {
+    "America/Los_Angeles": "2026-12-02T08:00:00Z",
+    "Asia/Tokyo": "2026-12-01T15:00:00Z",
+    "Pacific/Kiritimati": "2026-12-01T10:00:00Z",
+}
+# What `core/due.js` of the page says at a given time.
+JUDGED = """async ([due, at]) => {
+    const page = document.querySelector('script[type="module"]').src;
+    const { isPast, dueRelative } = await import(new URL('core/due.js', page));
+    return [isPast(due, Date.parse(at)), dueRelative(due, Date.parse(at))];
+}"""
+
+
+@pytest.fixture(scope="module")
+def due(shared_team: Team) -> int:
+    """A task that is due on a day; it was due a day later before. A second one is overdue since a day."""
+    project = shared_team.project()
+    task = shared_team.task(project, "Due on a day", due_at="2099-12-02T00:00:00Z")
+    shared_team.send("PATCH", f"/api/tasks/{task}", {"due_at": DAY})
+    shared_team.task(project, "Overdue", due_at="2020-03-01T00:00:00.000Z")
+    return task
+
+
+def local(service: Service, browser: Browser, zone: str) -> Any:
+    return dashboard(service, browser, locale="en-GB", timezone_id=zone)
+
+
+def fact(tab: Dashboard, name: str) -> Locator:
+    return tab.drawer.locator(".facts > div").filter(has=tab.page.get_by_text(name, exact=True)).locator("dd")
+
+
+@pytest.mark.parametrize("zone", ZONES)
+def test_a_day_is_shown_as_that_day_everywhere(shared: Service, browser: Browser, due: int, zone: str) -> None:
+    with local(shared, browser, zone) as tab:
+        tab.open(f"/?task={due}")
+        expect(tab.card(due)).to_contain_text("due 1 Dec 2099")
+        expect(fact(tab, "Due")).to_have_text("1 Dec 2099")
+        expect(fact(tab, "Due").locator("time")).to_have_attribute("title", "1 Dec 2099")
+        expect(fact(tab, "Due").locator("time")).to_have_attribute("datetime", "2099-12-01")
+        tab.page.get_by_role("tab", name="History").click()
+        tab.page.get_by_test_id("event").first.get_by_role("button", name="Fields of this event").click()
+        expect(tab.page.locator(".event-fields")).to_contain_text("2 Dec 2099 → 1 Dec 2099")
+        tab.page.get_by_test_id("edit").click()
+        expect(tab.dialog.get_by_label("Due", exact=True)).to_have_value("2099-12-01")
+        expect(tab.dialog.get_by_label("Due time")).to_have_value("")
+        tab.page.keyboard.press("Escape")
+        tab.open("/")
+        expect(tab.card(due + 1)).to_contain_text("overdue, 1 Mar 2020")
+        tab.open("/?view=needs")
+        expect(tab.page.get_by_test_id("need-overdue")).to_contain_text("Overdue")
+
+
+@pytest.mark.parametrize("zone", ZONES)
+def test_a_day_has_passed_when_the_day_of_the_reader_ends(
+    shared: Service, browser: Browser, due: int, zone: str
+) -> None:
+    day = "2026-12-01T00:00:00.000Z"
+    end = ENDS[zone]
+    with local(shared, browser, zone) as tab:
+        tab.open()
+        for at, judged in (
+            (end.replace("00:00Z", "00:00.001Z"), [True, "yesterday"]),
+            (end, [True, "yesterday"]),
+            (end.replace("12-02T08", "12-02T07").replace("T15", "T14").replace("T10", "T09"), [False, "today"]),
+            ("2026-11-30T11:00:00Z", [False, "tomorrow" if zone != "Pacific/Kiritimati" else "today"]),
+            ("2026-11-28T12:00:00Z", [False, "in 3 d" if zone != "Pacific/Kiritimati" else "in 2 d"]),
+            ("2026-12-05T12:00:00Z", [True, "4 d ago" if zone != "Pacific/Kiritimati" else "5 d ago"]),
+            ("2026-10-01T12:00:00Z", [False, "1 Dec"]),
+        ):
+            assert (at, tab.page.evaluate(JUDGED, [day, at])) == (at, judged)
+
+
+def test_a_due_date_with_a_time_is_a_moment(shared: Service, browser: Browser, due: int) -> None:
+    moment = "2026-12-01T00:00:00.001Z"
+    with local(shared, browser, "America/Los_Angeles") as tab:
+        tab.open()
+        assert tab.page.evaluate(JUDGED, [moment, "2026-11-30T22:00:00Z"]) == [False, "in 2 h"]
+        assert tab.page.evaluate(JUDGED, [moment, "2026-12-01T02:00:00Z"]) == [True, "2 h ago"]
+
+
+@pytest.mark.parametrize(
+    ("zone", "time", "stored"),
+    [
+        ("America/Los_Angeles", "", "2099-12-01T00:00:00.000Z"),
+        ("Pacific/Kiritimati", "", "2099-12-01T00:00:00.000Z"),
+        ("America/Los_Angeles", "10:30", "2099-12-01T18:30:00.000Z"),
+        # Midnight UTC by chance: a millisecond later, so that it is no day.
+        ("Asia/Tokyo", "09:00", "2099-12-01T00:00:00.001Z"),
+    ],
+)
+def test_what_is_typed_is_what_is_stored_and_what_the_form_shows_again(
+    service: Service, browser: Browser, team: Team, zone: str, time: str, stored: str
+) -> None:
+    task = team.task(team.project(), "When")
+    with local(service, browser, zone) as tab:
+        tab.open(f"/?task={task}")
+        tab.page.get_by_test_id("edit").click()
+        expect(tab.dialog.get_by_label("Due time")).to_be_disabled()
+        tab.dialog.get_by_label("Due", exact=True).fill("2099-12-01")
+        tab.dialog.get_by_label("Due time").fill(time)
+        tab.page.get_by_test_id("save").click()
+        expect(fact(tab, "Due")).to_have_text("1 Dec 2099")
+        assert team.read(task)["due_at"] == stored
+        tab.page.get_by_test_id("edit").click()
+        expect(tab.dialog.get_by_label("Due", exact=True)).to_have_value("2099-12-01")
+        expect(tab.dialog.get_by_label("Due time")).to_have_value(time)
+        tab.dialog.get_by_label("Name").fill("Whenever")
+        tab.page.get_by_test_id("save").click()
+        expect(tab.drawer).to_contain_text("Whenever")
+        assert team.read(task)["due_at"] == stored
+        tab.page.get_by_test_id("edit").click()
+        tab.dialog.get_by_label("Due", exact=True).fill("")
+        tab.page.get_by_test_id("save").click()
+        expect(fact(tab, "Due")).to_have_count(0)
+    assert team.read(task)["due_at"] is None
+
+
+def test_a_day_that_somebody_else_set_meanwhile_is_named_as_a_day(
+    service: Service, browser: Browser, team: Team
+) -> None:
+    task = team.task(team.project(), "Shared")
+    with local(service, browser, "America/Los_Angeles") as tab:
+        tab.open(f"/?task={task}")
+        tab.page.get_by_test_id("edit").click()
+        team.send("PATCH", f"/api/tasks/{task}", {"due_at": DAY})
+        tab.dialog.get_by_label("Name").fill("Shared by two")
+        tab.page.get_by_test_id("save").click()
+        expect(tab.dialog.get_by_test_id("form-error")).to_contain_text("Due is now: 1 Dec 2099")
