@@ -8,6 +8,7 @@ of CORS_ORIGINS.
 """
 
 import ipaddress
+import re
 import secrets
 from collections.abc import Awaitable, Callable, MutableMapping
 from itertools import count
@@ -28,11 +29,13 @@ Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 Refuse = Callable[[Scope, Receive, Send, ProjectManagerError], Awaitable[None]]
 
-COOKIE = "pm_session"
+DEFAULT_PORTS = {"http": "80", "ws": "80", "https": "443", "wss": "443"}
 REQUEST_ID_CHARACTERS = 128
 HOSTS_REMEMBERED = 1000
 OPEN_PATHS = frozenset({"/", "/healthz", "/livez", "/readyz", "/api/session", "/openapi.json", "/docs", "/favicon.ico"})
 OPEN_FOLDERS = ("/static/",)
+
+_AUTHORITY = re.compile(r"(?P<host>\[[^\[\]]*\]|[^:\[\]]*)(:(?P<port>[0-9]{0,5}))?")
 
 
 class Gate:
@@ -41,12 +44,18 @@ class Gate:
     """
 
     def __init__(
-        self, app: App, settings: Settings, identify: Callable[[str | None], Awaitable[Actor]], refuse: Refuse
+        self,
+        app: App,
+        settings: Settings,
+        identify: Callable[[str | None], Awaitable[Actor]],
+        refuse: Refuse,
+        cookie: str = "",
     ) -> None:
         self._app = app
-        self._hosts = frozenset(host.lower() for host in (*settings.allowed_hosts, settings.host))
+        self._hosts = frozenset(_split(host)[0] for host in (*settings.allowed_hosts, settings.host))
         self._any_host = "*" in settings.allowed_hosts
-        self._origins = frozenset(settings.cors_origins)
+        self._origins = frozenset(map(origin_of, settings.cors_origins))
+        self._cookie = cookie
         self._identify = identify
         self._refuse = refuse
         self._seen_hosts: set[bytes] = set()
@@ -69,7 +78,7 @@ class Gate:
             if _is_open(scope):
                 state["actor"] = None
             else:
-                state["secret"] = secret = secret_of(headers)
+                state["secret"] = secret = secret_of(headers, self._cookie)
                 state["actor"] = await self._identify(secret)
         except ProjectManagerError as error:
             await self._refuse(scope, receive, answer, error)
@@ -80,7 +89,7 @@ class Gate:
         given = headers.get(b"host", b"")
         if given in self._seen_hosts:
             return
-        host = _hostname(given.decode("latin-1"))
+        host, _ = _split(given.decode("latin-1"))
         if self._any_host or host in self._hosts or _nobody_elses(host):
             if len(self._seen_hosts) < HOSTS_REMEMBERED:
                 self._seen_hosts.add(given)
@@ -92,17 +101,32 @@ class Gate:
         if origin is None:
             return
         text = origin.decode("latin-1")
-        if text in self._origins or "*" in self._origins:
+        if "*" in self._origins or origin_of(text) in self._origins:
             return
-        place = _place_of(text)
-        if place and place == headers.get(b"host", b"").decode("latin-1").lower():
+        if _is_same_server(text, headers.get(b"host", b"").decode("latin-1")):
             return
         raise OriginRefused(f"pages of the origin {text[:100]!r} may not call this server", origin=text[:100])
 
 
-def secret_of(headers: dict[bytes, bytes]) -> str | None:
-    """The token that a request carries, as a bearer or in the dashboard's cookie. Raises Unauthorized for another
-    scheme.
+def session_cookie(epoch: str) -> str:
+    """Return the name of the dashboard's cookie for the database with this epoch.
+
+    A browser sends its cookies to every port of a host. With one name for all, two servers on a host sign each other
+    out. Instances on one database share the epoch, so a load balancer may pick any of them.
+    """
+    return f"pm_session_{epoch}"
+
+
+def origin_of(text: str) -> str:
+    """Return an origin as browsers write it: in lower case, without the default port of its scheme."""
+    scheme, separator, place = text.lower().partition("://")
+    default = DEFAULT_PORTS.get(scheme)
+    return text.lower() if default is None else f"{scheme}{separator}{place.removesuffix(f':{default}')}"
+
+
+def secret_of(headers: dict[bytes, bytes], cookie: str) -> str | None:
+    """Return the token of a request, from the bearer or else the cookie of this name. Raises Unauthorized for another
+    authentication scheme.
     """
     authorization = headers.get(b"authorization")
     if authorization is not None:
@@ -111,7 +135,7 @@ def secret_of(headers: dict[bytes, bytes]) -> str | None:
             raise Unauthorized("the header Authorization is not `Bearer TOKEN`")
         return secret.strip()
     if b"cookie" in headers:
-        return cookie_parser(headers[b"cookie"].decode("latin-1")).get(COOKIE) or None
+        return cookie_parser(headers[b"cookie"].decode("latin-1")).get(cookie) or None
     return None
 
 
@@ -145,19 +169,26 @@ def _is_open(scope: Scope) -> bool:
     return scope.get("method") == "OPTIONS" or path in OPEN_PATHS or path.startswith(OPEN_FOLDERS)
 
 
-def _hostname(host: str) -> str:
-    host = host.strip().lower()
-    if host.startswith("["):
-        return host[1:].partition("]")[0]
-    return host.rpartition(":")[0] if ":" in host else host
+def _split(authority: str) -> tuple[str, str]:
+    """Return host and port of `host[:port]`, the host in lower case and without brackets, the port empty when none is
+    given. Text of another form is returned whole as the host.
+    """
+    authority = authority.strip().lower()
+    found = _AUTHORITY.fullmatch(authority)
+    return (authority, "") if found is None else (found["host"].strip("[]"), found["port"] or "")
 
 
-def _place_of(origin: str) -> str:
-    """Host and port of an origin as a Host header says them; nothing when it is no origin at all."""
+def _is_same_server(origin: str, host: str) -> bool:
+    """Whether the origin is the server of this Host header. Either may name the default port of the origin's scheme or
+    leave it out: browsers leave it out, some proxies add it.
+    """
     try:
-        return urlsplit(origin).netloc.lower()
+        parts = urlsplit(origin)
     except ValueError:
-        return ""
+        return False
+    default = DEFAULT_PORTS.get(parts.scheme, "")
+    (name, port), (host_name, host_port) = _split(parts.netloc), _split(host)
+    return name != "" and (name, port or default) == (host_name, host_port or default)
 
 
 def _nobody_elses(host: str) -> bool:

@@ -170,6 +170,10 @@ class McpDoor:
         if endpoint is None:
             await refuse(send, 404, f"NO_SUCH_ROUTE: nothing answers here. MCP is at {root}/mcp.")
             return
+        if scope["method"] == "OPTIONS":  # the gate lets it pass without a token
+            allowed = "POST" if endpoint == self._messages else "GET, POST, DELETE"
+            await send_empty(send, 405, {"allow": allowed})
+            return
         try:
             actor_of(scope)
             await endpoint(scope, receive, send)

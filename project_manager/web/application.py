@@ -9,7 +9,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from project_manager.runtime import Runtime
-from project_manager.security import Gate
+from project_manager.security import Gate, origin_of, session_cookie
 from project_manager.web import dashboard, reference, routes
 from project_manager.web.direct import Direct
 from project_manager.web.errors import on_fault, on_http_exception, refuse
@@ -45,12 +45,12 @@ def api(
 def guarded(app: ASGIApp, runtime: Runtime) -> ASGIApp:
     """The gate in front of an application, and CORS outermost so that refusals carry its headers too."""
     settings = runtime.settings
-    gate = Gate(app, settings, runtime.identify, refuse)
+    gate = Gate(app, settings, runtime.identify, refuse, session_cookie(runtime.hub.epoch))
     if not settings.cors_origins:
         return gate
     return CORSMiddleware(
         gate,
-        allow_origins=list(settings.cors_origins),
+        allow_origins=[origin_of(origin) for origin in settings.cors_origins],
         allow_credentials=settings.cors_allow_credentials,
         allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
         allow_headers=["*"],

@@ -19,6 +19,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from project_manager import __version__
+from project_manager.web import etag
 
 POLICY = "; ".join(
     (
@@ -162,7 +163,6 @@ def _shell() -> tuple[bytes, str]:
 
 def _answer(request: Request, body: bytes, kind: str, tag: str, caching: str) -> Response:
     headers = {"ETag": tag, "Cache-Control": caching, **SECURITY}
-    given = request.headers.get("if-none-match", "")
-    if any(candidate.strip().removeprefix("W/") == tag for candidate in given.split(",")):
+    if etag.matches(request.scope["state"]["headers"].get(b"if-none-match"), tag):
         return Response(status_code=304, headers=headers)
     return Response(body, headers={**headers, "Content-Type": kind})

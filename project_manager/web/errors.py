@@ -74,7 +74,7 @@ def on_http_exception(request: Request, exception: Exception) -> Response:
     if status == 404:
         return response_of(errors.NoSuchRoute(f"there is nothing at {request.url.path[:200]}"), request_id)
     if status == 405 and isinstance(exception, HTTPException):
-        allowed = (exception.headers or {}).get("Allow", "")
+        allowed = ", ".join(sorted((exception.headers or {}).get("Allow", "").split(", ")))
         refusal = errors.MethodRefused(f"{request.method} is not a method of {request.url.path[:200]}", allowed=allowed)
         response = response_of(refusal, request_id)
         response.headers["Allow"] = allowed

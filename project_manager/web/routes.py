@@ -28,10 +28,11 @@ from project_manager.domain.errors import (
     ProjectManagerError,
     VersionMismatch,
 )
-from project_manager.domain.limits import BODY_BYTES, ID_DIGITS, KEY_CHARACTERS
+from project_manager.domain.limits import BODY_BYTES, ID_DIGITS, ID_MAXIMUM, KEY_CHARACTERS
 from project_manager.operations.definition import Operation
 from project_manager.runtime import Runtime
 from project_manager.security import Receive, Scope, Send
+from project_manager.web import etag
 from project_manager.web.errors import response_of
 from project_manager.web.streaming import PIECE_BYTES, Headers, Outgoing, send_export, send_held
 
@@ -291,18 +292,20 @@ def _key(operation: Operation, headers: dict[bytes, bytes]) -> str | None:
 
 
 def _expected_versions(operation: Operation, headers: dict[bytes, bytes]) -> list[int]:
-    """The versions of which any is good; none when every one is."""
+    """Return the versions of If-Match, of which any will do; none when every version will do. A tag that cannot be read
+    matches no version. Raises VersionMismatch when there is no other.
+    """
     given = headers.get(b"if-match")
-    if given is None or "version" not in operation.command.model_fields or given.strip() == b"*":
+    if given is None or "version" not in operation.command.model_fields or etag.is_any(given):
         return []
-    tags = [tag.strip() for tag in given.split(b",")]
-    numbers = [tag.removeprefix(b"W/").strip(b'"') for tag in tags if tag]
-    if not all(number.isdigit() and len(number) <= ID_DIGITS for number in numbers):
-        raise MalformedHeader("the header If-Match is not an ETag that this service gave")
-    versions = list(dict.fromkeys(map(int, numbers)))
-    if not 1 <= len(versions) <= VERSIONS:
+    tags = list(dict.fromkeys(etag.opaque_tags(given)))
+    if not 1 <= len(tags) <= VERSIONS:
         raise MalformedHeader(f"the header If-Match does not name 1..{VERSIONS} ETags")
-    return versions
+    versions = [int(tag) for tag in tags if tag.isascii() and tag.isdigit() and len(tag) <= ID_DIGITS]
+    known = list(dict.fromkeys(version for version in versions if 1 <= version <= ID_MAXIMUM))
+    if not known:
+        raise VersionMismatch("the header If-Match names no ETag that this service gave")
+    return known
 
 
 def _reply(operation: Operation, answer: Answer, headers: dict[bytes, bytes]) -> Reply:
@@ -314,7 +317,7 @@ def _reply(operation: Operation, answer: Answer, headers: dict[bytes, bytes]) ->
         extra.append((b"idempotency-replayed", b"true"))
     if operation.snapshot:
         extra.append((b"vary", b"accept-encoding"))
-    if operation.snapshot and tag is not None and _matches(headers.get(b"if-none-match"), tag):
+    if operation.snapshot and tag is not None and etag.matches(headers.get(b"if-none-match"), tag):
         return Reply(304, extra, b"")
     if answer.gzipped:
         extra.append((b"content-encoding", b"gzip"))
@@ -331,10 +334,3 @@ def _tag(answer: Answer) -> str | None:
         return f'W/"{answer.etag}"' if answer.gzipped else f'"{answer.etag}"'
     version = answer.view.get("version") if isinstance(answer.view, dict) else getattr(answer.view, "version", None)
     return None if version is None else f'"{version}"'
-
-
-def _matches(given: bytes | None, tag: str) -> bool:
-    if given is None:
-        return False
-    plain = tag.removeprefix("W/")
-    return any(candidate.strip().removeprefix("W/") in (plain, "*") for candidate in given.decode("latin-1").split(","))

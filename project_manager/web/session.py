@@ -10,7 +10,7 @@ from starlette.routing import Route
 from project_manager.domain.actors import Actor
 from project_manager.domain.errors import Invalid, MalformedBody, ProjectManagerError, Unauthorized
 from project_manager.runtime import Runtime
-from project_manager.security import COOKIE, secret_of
+from project_manager.security import secret_of, session_cookie
 from project_manager.web.errors import response_of
 from project_manager.web.routes import as_text, read_body
 
@@ -22,26 +22,28 @@ class Session:
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
+        self._cookie = session_cookie(runtime.hub.epoch)
+        self._methods = {"GET": self.show, "HEAD": self.show, "POST": self.sign_in, "DELETE": self.sign_out}
 
     def routes(self) -> list[Route]:
-        return [
-            Route("/api/session", self.show, methods=["GET"]),
-            Route("/api/session", self.sign_in, methods=["POST"]),
-            Route("/api/session", self.sign_out, methods=["DELETE"]),
-        ]
+        return [Route("/api/session", self.answer, methods=sorted(self._methods))]
+
+    async def answer(self, request: Request) -> Response:
+        """Answer by method. One route for all of them, so that the header Allow of a 405 names them all."""
+        return await self._methods[request.method](request)
 
     async def show(self, request: Request) -> Response:
         """The actor of this session, and whether this server asks for a token."""
         asks = await self._asks()
         try:
-            actor: Actor | None = await self._runtime.identify(secret_of(dict(request.scope["headers"])))
+            actor: Actor | None = await self._runtime.identify(secret_of(dict(request.scope["headers"]), self._cookie))
         except Unauthorized:
             actor = None
-        if actor is not None or asks or COOKIE not in request.cookies:
+        if actor is not None or asks or self._cookie not in request.cookies:
             return JSONResponse({"actor": _shown(actor), "auth_required": asks})
         # All tokens were forgotten: this cookie would keep the dashboard out of a house whose doors are open.
         response = JSONResponse({"actor": _shown(await self._runtime.identify(None)), "auth_required": False})
-        response.delete_cookie(COOKIE, path="/", httponly=True, samesite="strict")
+        response.delete_cookie(self._cookie, path="/", httponly=True, samesite="strict")
         return response
 
     async def sign_in(self, request: Request) -> Response:
@@ -53,13 +55,13 @@ class Session:
         response = JSONResponse({"actor": _shown(actor), "auth_required": True})
         secure = request.url.scheme == "https" or request.headers.get("x-forwarded-proto") == "https"
         response.set_cookie(
-            COOKIE, token, max_age=WEEK_SECONDS, path="/", httponly=True, samesite="strict", secure=secure
+            self._cookie, token, max_age=WEEK_SECONDS, path="/", httponly=True, samesite="strict", secure=secure
         )
         return response
 
     async def sign_out(self, request: Request) -> Response:
         response = Response(status_code=204)
-        response.delete_cookie(COOKIE, path="/", httponly=True, samesite="strict")
+        response.delete_cookie(self._cookie, path="/", httponly=True, samesite="strict")
         return response
 
     async def _asks(self) -> bool:

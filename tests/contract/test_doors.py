@@ -10,6 +10,7 @@ from project_manager.catalogue import BY_NAME, OPERATIONS
 from project_manager.domain.actors import LOCAL, Role
 from project_manager.operations.definition import Kind
 from project_manager.runtime import IDENTITY_SECONDS
+from project_manager.security import session_cookie
 from tests.desk import Desk
 from tests.served import Served, frame
 
@@ -25,6 +26,10 @@ async def token(desk: Desk, role: str, agent_id: str | None = None) -> str:
     made = await desk.runtime.run(BY_NAME["create_token"], {"name": name, "role": role, **raw}, caller)
     desk.runtime._identified.clear()
     return str(made.view.secret)
+
+
+def cookie_of(served: Served) -> str:
+    return session_cookie(served.runtime.hub.epoch)
 
 
 def bearer(secret: str) -> dict[str, str]:
@@ -126,6 +131,18 @@ async def test_auth_required_asks_for_a_token_before_there_is_one(served: Served
         assert (await served.send("GET", open_path)).status_code == 200
     for closed_path in ("/metrics", "/api/metrics", "/api/board/state", "/api/events"):
         await served.refused(401, "GET", closed_path)
+
+
+@pytest.mark.promise("door:tokens")
+@pytest.mark.parametrize("settings", [{"AUTH_REQUIRED": "true"}])
+async def test_options_names_the_methods_of_every_path_and_needs_no_token(served: Served) -> None:
+    documented = (await served.ok("GET", "/openapi.json"))["paths"]
+    others = ("/", "/docs", "/openapi.json", "/favicon.ico", "/static/x/main.js", "/healthz", "/livez", "/readyz")
+    for path in (*documented, *others, "/metrics", "/api/metrics", "/api/session"):
+        answer = await served.send("OPTIONS", path.replace("{", "").replace("}", ""))
+        assert answer.status_code == 405, path
+        assert answer.headers["allow"], path
+        assert answer.headers["x-request-id"], path
 
 
 @pytest.mark.promise("door:tokens")
@@ -318,7 +335,7 @@ async def test_signing_in_gives_a_cookie_that_scripts_and_other_sites_cannot_hav
     shown = await served.ok("GET", "/api/session")
     assert shown == {"actor": {"id": "operator", "kind": "human", "role": "operator"}, "auth_required": True}
     await served.ok("POST", "/api/tasks", {"name": "x"})
-    jar = {"Cookie": f"pm_session={secret}"}
+    jar = {"Cookie": f"{cookie_of(served)}={secret}"}
     async with served.listen(additional_headers=jar) as socket:
         assert (await frame(socket))["type"] == "hello"
     gone = await served.send("DELETE", "/api/session")
@@ -349,13 +366,15 @@ async def test_signing_in_with_no_token_of_ours_sets_no_cookie(
 @pytest.mark.promise("door:session")
 @pytest.mark.parametrize("other", ['prefs={"a":1}', "a[0]=1", "n=Jean Dupont", "x=\u00e9", "x", '"', "a=;;", "=1"])
 async def test_the_cookie_is_found_beside_those_of_other_applications(served: Served, desk: Desk, other: str) -> None:
-    session = f"pm_session={await token(desk, 'operator')}"
+    name = cookie_of(served)
+    session = f"{name}={await token(desk, 'operator')}"
     for jar in (f"{other}; {session}", f"{session}; {other}"):
         await served.ok("GET", "/api/tasks", Cookie=jar)
-        await served.refused(401, "GET", "/api/tasks", Cookie=jar.replace("pm_session=", "pm_session=x"))
+        await served.refused(401, "GET", "/api/tasks", Cookie=jar.replace(f"{name}=", f"{name}=x"))
 
 
 async def test_a_broken_cookie_is_no_cookie(served: Served, desk: Desk) -> None:
-    await served.ok("GET", "/api/tasks", Cookie='pm_session; ="; x=y')
+    name = cookie_of(served)
+    await served.ok("GET", "/api/tasks", Cookie=f'{name}; ="; x=y')
     await token(desk, "operator")
-    await served.refused(401, "GET", "/api/tasks", Cookie="pm_session=wrong; pm_session=")
+    await served.refused(401, "GET", "/api/tasks", Cookie=f"{name}=wrong; {name}=")

@@ -10,6 +10,21 @@ from tests.contract.invariants import check, read
 from tests.desk import Desk, Json
 from tests.served import Served
 
+NAMING_THE_FIRST = [
+    '"9", "1"',
+    '"1","9"',
+    'W/"9", W/"1"',
+    ', "1",, "1" ,',
+    '"1"',
+    '"1-gzip"',
+    'W/"1-gzip"',
+    '"1--gzip"',
+    '"1;gzip"',
+    '"1-br"',
+    '"1-zstd", "x"',
+    '"1", "x"',
+]
+
 pytestmark = pytest.mark.promise("request:idempotent")
 
 
@@ -192,7 +207,7 @@ async def test_an_edit_changes_only_the_fields_that_were_sent(desk: Desk) -> Non
 
 
 @pytest.mark.promise("request:if-match")
-@pytest.mark.parametrize("listed", ['"9", "1"', '"1","9"', 'W/"9", W/"1"', ', "1",, "1" ,', '"1"', "*"])
+@pytest.mark.parametrize("listed", [*NAMING_THE_FIRST, "*"])
 async def test_any_of_the_versions_that_are_named_is_good(served: Served, listed: str) -> None:
     await served.ok("POST", "/api/tasks", {"name": "x"})
     for _ in range(2):
@@ -210,10 +225,22 @@ async def test_any_of_the_versions_that_are_named_is_good(served: Served, listed
 
 @pytest.mark.promise("request:if-match")
 @pytest.mark.parametrize(
-    "listed", ['"1", "x"', '"1", *', ",", '""', ", ".join(f'"{number}"' for number in range(1, 18))]
+    ("listed", "status", "code"),
+    [
+        (",", 400, "malformed_header"),
+        (", ".join(f'"{number}"' for number in range(1, 18)), 400, "malformed_header"),
+        ('""', 412, "version_mismatch"),
+        ('"x"', 412, "version_mismatch"),
+        ('"1-x"', 412, "version_mismatch"),
+        ('"0", "-1", "1.0"', 412, "version_mismatch"),
+        (f'"{2**63}"', 412, "version_mismatch"),
+        ('"gzip"', 412, "version_mismatch"),
+    ],
 )
-async def test_a_list_of_versions_that_is_none_is_refused(served: Served, listed: str) -> None:
+async def test_a_list_of_versions_that_names_none_of_ours_is_refused(
+    served: Served, listed: str, status: int, code: str
+) -> None:
     await served.ok("POST", "/api/tasks", {"name": "x"})
-    error = await served.refused(400, "PATCH", "/api/tasks/1", {"priority": 0}, If_Match=listed)
-    assert error["code"] == "malformed_header"
+    error = await served.refused(status, "PATCH", "/api/tasks/1", {"priority": 0}, If_Match=listed)
+    assert error["code"] == code
     assert (await served.ok("GET", "/api/tasks/1"))["version"] == 1

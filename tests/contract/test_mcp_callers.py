@@ -36,6 +36,32 @@ async def token(made: Product, role: str, agent_id: str | None = None) -> dict[s
     return {"authorization": f"Bearer {answer.view.secret}"}
 
 
+@pytest.mark.promise("door:elsewhere")
+async def test_the_default_port_makes_no_other_origin_over_mcp(tmp_path: Path) -> None:
+    async with guarded_door(tmp_path, ALLOWED_HOSTS="pm.example.com") as (made, bare):
+        headers = await token(made, "viewer")
+        for host, origin, status in (
+            ("pm.example.com:443", "https://pm.example.com", 200),
+            ("pm.example.com", "https://pm.example.com:443", 200),
+            ("pm.example.com:80", "http://pm.example.com", 200),
+            ("pm.example.com:80", "https://pm.example.com", 403),
+        ):
+            answer = await bare.post_modern(call("list_tasks"), {**headers, "host": host, "origin": origin})
+            assert answer.status_code == status
+
+
+@pytest.mark.promise("door:tokens")
+@pytest.mark.parametrize("path", ["/mcp", "/mcp/", "/sse", "/messages/"])
+async def test_options_names_the_methods_and_needs_no_token(tmp_path: Path, path: str) -> None:
+    async with guarded_door(tmp_path) as (made, bare):
+        for headers in ({}, await token(made, "viewer")):
+            answer = await bare.http.options(path, headers=headers)
+            assert answer.status_code == 405
+            assert answer.headers["allow"] == ("POST" if path == "/messages/" else "GET, POST, DELETE")
+        refused = await bare.http.options(path, headers={"origin": "https://evil.example"})
+        assert (refused.status_code, refused.json()["code"]) == (403, "origin_refused")
+
+
 async def text_of(bare: Wire, era: str, headers: dict[str, str], tool: str, **arguments: Any) -> str:
     post = bare.post if era == "2025" else bare.post_modern
     answer = await post(call(tool, **arguments), headers)

@@ -160,7 +160,7 @@ async def test_an_etag_guards_an_edit_and_a_deletion(served: Served, desk: Desk,
     for header in ("W/" + edited.headers["etag"], "*"):
         await served.ok("PATCH", path, {"description": header}, If_Match=header)
         edited = await served.send("GET", path)
-    assert (await served.refused(400, "PATCH", path, {"name": "x"}, If_Match='"abc"'))["code"] == "malformed_header"
+    assert (await served.refused(412, "PATCH", path, {"name": "x"}, If_Match='"abc"'))["code"] == "version_mismatch"
     await served.ok("DELETE", f"{path}?force=true", None, If_Match=edited.headers["etag"])
     await served.refused(404, "GET", path)
 

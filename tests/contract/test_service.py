@@ -29,6 +29,11 @@ async def test_the_board_is_sent_again_only_when_something_changed(served: Serve
     assert (same.status_code, same.content, same.headers["etag"]) == (304, b"", tag)
     listed = await served.send("GET", "/api/board/state", If_None_Match=f'"x", W/{tag}')
     assert listed.status_code == 304
+    for ending in ("-gzip", "--gzip", ";gzip", "-br"):
+        rewritten = f'{tag.removesuffix(chr(34))}{ending}"'
+        for given in (rewritten, f"W/{rewritten}"):
+            assert (await served.send("GET", "/api/board/state", If_None_Match=given)).status_code == 304
+    assert (await served.send("GET", "/api/board/state", If_None_Match=f'{tag[:-1]}x"')).status_code == 200
     await desk.edit(1, priority=0)
     changed = await served.send("GET", "/api/board/state", If_None_Match=tag)
     assert (changed.status_code, changed.json()["tasks"][0]["priority"]) == (200, 0)

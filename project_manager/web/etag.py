@@ -1,0 +1,26 @@
+"""Entity tags of If-Match and If-None-Match, also as compressing proxies rewrite them."""
+
+import re
+
+# Apache, Jetty, Caddy and CDNs append the coding to the tag of an answer that they compress.
+_TAG = re.compile(r'(?:W/)?"?(?P<opaque>[^"]*?)(?:(?:--?|;)(?:gzip|br|zstd|deflate|df))?"?')
+
+
+def opaque_tags(header: bytes) -> list[str]:
+    """Return the tags of a header without weakness, quotes and the ending that a proxy appended.
+
+    A tag of another form is returned as it is: it equals no tag of this service.
+    """
+    candidates = [candidate.strip() for candidate in header.decode("latin-1").split(",")]
+    found = [(candidate, _TAG.fullmatch(candidate)) for candidate in candidates if candidate]
+    return [candidate if match is None else match["opaque"] for candidate, match in found]
+
+
+def is_any(header: bytes) -> bool:
+    """Whether the header is `*`, which every existing resource matches."""
+    return header.strip() == b"*"
+
+
+def matches(header: bytes | None, tag: str) -> bool:
+    """Whether If-None-Match names the entity tag `tag`, by the weak comparison."""
+    return header is not None and (is_any(header) or opaque_tags(tag.encode("latin-1"))[0] in opaque_tags(header))
