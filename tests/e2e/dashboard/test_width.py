@@ -5,33 +5,13 @@ import re
 import pytest
 from playwright.sync_api import Browser, expect
 
-from tests.e2e.dashboard.browser import Dashboard, Team, dashboard
+from tests.e2e.dashboard.browser import Team, dashboard
+from tests.e2e.dashboard.layout import wider
 from tests.e2e.service import Service
 
 WIDTHS = (320, 375, 1280)
 EPIC = "An epic whose name goes on and on for quite a while, because nobody stopped it"
 HOLDER = "agent-" + "h" * 100
-
-WIDER = """() => {
-    // These scroll by themselves, on purpose; a drawing clips itself; ".sr" is for ears only.
-    const roams = '.columns, .filterbar, .status-tabs, .nav, pre, .table-wrap, svg, .sr, .skip,'
-        + 'textarea, select, input';
-    const cut = (element) => {
-        const style = getComputedStyle(element);
-        return style.overflowX !== 'visible' && style.textOverflow !== 'ellipsis' && style.webkitLineClamp === 'none';
-    };
-    const said = (element, why) =>
-        `${why} ${element.tagName}.${element.getAttribute('class')}: ${element.textContent.slice(0, 40)}`;
-    const found = [];
-    for (const element of document.querySelectorAll('body *')) {
-        if (element.closest(roams) || !element.checkVisibility()) continue;
-        const place = element.getBoundingClientRect();
-        if (place.width && (place.right > innerWidth + 1 || place.left < -1)) found.push(said(element, 'beyond'));
-        if (cut(element) && element.scrollWidth > element.clientWidth + 1) found.push(said(element, 'cut'));
-    }
-    if (document.documentElement.scrollWidth > innerWidth) found.push('the page scrolls sideways');
-    return found;
-}"""
 
 
 @pytest.fixture(scope="module")
@@ -60,12 +40,6 @@ def nasty(shared_team: Team) -> int:
         shared_team.move(other, status, note="q" * 200)
     shared_team.task(shared_team.project("Q" * 100), "Of another project", labels=["l" * 64])
     return task
-
-
-def wider(tab: Dashboard) -> list[str]:
-    """What is cut off, or reaches out of the window."""
-    found: list[str] = tab.page.evaluate(WIDER)
-    return found
 
 
 @pytest.mark.parametrize("width", WIDTHS)
@@ -227,23 +201,6 @@ def test_a_phone_has_theme_help_and_sign_out_behind_one_button(service: Service,
         more.click()
         menu.get_by_role("button", name="Sign out").click()
         expect(tab.page.get_by_test_id("signin")).to_be_visible()
-
-
-def test_the_bar_fits_every_window_with_all_that_it_can_hold(service: Service, browser: Browser, team: Team) -> None:
-    project = team.project("A project of some length")
-    for number in range(6):
-        team.claim(team.task(project, f"Task {number}"), f"agent-{number}")
-    secret = team.send("POST", "/api/tokens", {"name": "ada", "role": "operator"})["secret"]
-    with dashboard(service, browser) as tab:
-        tab.page.goto(service.url)
-        tab.page.get_by_test_id("token").fill(secret)
-        tab.page.get_by_role("button", name="Sign in").click()
-        tab.expect_face("live")
-        found = {}
-        for width in range(320, 1601, 40):
-            tab.page.set_viewport_size({"width": width, "height": 800})
-            found[width] = wider(tab)
-    assert {width: faults for width, faults in found.items() if faults} == {}
 
 
 @pytest.mark.parametrize("view", ["needs", "agents", "activity", "projects"])

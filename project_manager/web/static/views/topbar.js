@@ -1,13 +1,14 @@
 // Where one is, and the way to everything else.
 import { openDialog } from "../core/ask.js";
 import { count } from "../core/format.js";
-import { html, useEffect, useState } from "../core/html.js";
+import { html, useEffect, useRef, useState } from "../core/html.js";
 import { follow, hrefOf, navigate } from "../core/route.js";
 import { signOut } from "../core/session.js";
 import { state, useCalmly, useStore } from "../core/store.js";
 import { cycleTheme, onTheme, theme, themeName } from "../core/theme.js";
 import { canWrite } from "../core/words.js";
 import { Avatar } from "../ui/chips.js";
+import { childrenFit, useFit } from "../ui/fit.js";
 import { Icon } from "../ui/icons.js";
 import { leasesByHolder } from "./agents.js";
 import { Connection } from "./connection.js";
@@ -65,9 +66,15 @@ function Account() {
   return html`<span class="account" title=${`${session.actor.id}, ${session.actor.role}`}><${Avatar} id=${session.actor.id} kind=${session.actor.kind} /><button type="button" class="quiet icon-button" aria-label="Sign out" title="Sign out" onClick=${signOut}><${Icon} name="out" /></button></span>`;
 }
 
+/** Values of `data-fit`, from the widest bar to the narrowest: the words name what shell.css leaves out. */
+const STEPS = ["", "no-words", "no-words icons", "no-words no-keys icons", "folded no-words no-keys", "folded no-words no-keys icons", "folded no-words no-keys icons small"];
+const fits = (bar) => childrenFit(bar, bar.dataset.fit.includes("folded") ? ":not(.nav, .push)" : ":not(.push)");
+
 export function TopBar() {
+  const bar = useRef(null);
+  useFit(bar, STEPS, fits);
   const writer = useStore((state) => canWrite(state.session));
-  return html`<header class="topbar">
+  return html`<header class="topbar" ref=${bar}>
     <a class="home" href="/" aria-label="Project Manager, board" onClick=${(event) => follow(event, { view: "board", task: null })}><${Logo} /></a>
     <${ProjectChoice} /><${Nav} /><span class="push"></span><${Presence} />
     <button type="button" class="palette-button" onClick=${() => openDialog("palette", {})} aria-label="Command palette" data-testid="open-palette"><${Icon} name="search" /><span class="palette-words">Search or do…</span><kbd aria-hidden="true">Ctrl K</kbd></button>

@@ -1,0 +1,98 @@
+"""The bar on top shows what fits, whatever the font, the text size and the window."""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from shutil import copyfile
+
+import pytest
+from playwright.sync_api import Browser, expect
+
+from tests.e2e.dashboard.browser import Dashboard, Team, dashboard
+from tests.e2e.dashboard.layout import FONTS, SPACED, TEXT_SIZES, letters, overlaps, resize, rows_of_the_bar, wider
+from tests.e2e.service import Service
+
+
+@pytest.fixture(scope="module")
+def crowded(tmp_path_factory: pytest.TempPathFactory, template: Path) -> Iterator[tuple[Service, str]]:
+    """A server whose bar holds all that it can, and the token to sign in with."""
+    service = Service(tmp_path_factory.mktemp("crowded"))
+    copyfile(template, service.database)
+    team = Team(service.start())
+    project = team.project("A project of some length")
+    for number in range(6):
+        team.claim(team.task(project, f"Task {number}"), f"agent-{number}", 3000)
+    try:
+        yield service, team.send("POST", "/api/tokens", {"name": "ada", "role": "operator"})["secret"]
+    finally:
+        service.end()
+
+
+@contextmanager
+def crowded_bar(crowded: tuple[Service, str], browser: Browser) -> Iterator[Dashboard]:
+    service, secret = crowded
+    with dashboard(service, browser) as tab:
+        tab.page.goto(service.url)
+        tab.page.get_by_test_id("token").fill(secret)
+        tab.page.get_by_role("button", name="Sign in").click()
+        tab.expect_face("live")
+        yield tab
+
+
+@pytest.mark.parametrize("spacing", ["normal", SPACED])
+@pytest.mark.parametrize("font", FONTS)
+def test_the_bar_fits_every_window_with_all_that_it_can_hold(
+    crowded: tuple[Service, str], browser: Browser, font: str, spacing: str
+) -> None:
+    found: dict[tuple[str, int], list[str]] = {}
+    with crowded_bar(crowded, browser) as tab:
+        for order, size in enumerate(TEXT_SIZES):
+            letters(tab, font, size, spacing)
+            for width in (320, *range(340 + order * 20, 1601, 60)):
+                resize(tab, width)
+                found[size, width] = [*wider(tab), *overlaps(tab)]
+                assert rows_of_the_bar(tab) <= (2 if spacing == "normal" else 3)
+    assert {place: faults for place, faults in found.items() if faults} == {}
+
+
+@pytest.mark.parametrize("font", FONTS)
+def test_the_bar_says_all_in_words_where_there_is_room_and_folds_where_there_is_none(
+    crowded: tuple[Service, str], browser: Browser, font: str
+) -> None:
+    with crowded_bar(crowded, browser) as tab:
+        for width, size, rows in ((2560, "100%", 1), (320, "100%", 2), (2560, "130%", 1), (600, "130%", 2)):
+            letters(tab, font, size)
+            resize(tab, width)
+            assert rows_of_the_bar(tab) == rows
+            words = tab.page.get_by_test_id("nav-activity").locator("span").bounding_box()
+            assert words is not None
+            assert words["width"] > 2 or width < 2560
+            expect(tab.page.get_by_test_id("presence")).to_be_visible(visible=rows == 1)
+            expect(tab.page.get_by_test_id("more")).to_be_visible(visible=rows == 2)
+
+
+def test_the_bar_fits_again_when_its_text_grows_or_an_agent_comes(
+    service: Service, browser: Browser, team: Team
+) -> None:
+    task = team.task(team.project("A project of some length"), "First")
+    with dashboard(service, browser) as tab:
+        tab.page.add_init_script("addEventListener('error', (event) => console.error(event.message))")
+        tab.open()
+        bar = tab.page.locator(".topbar")
+        width = 2400
+        resize(tab, width)
+        while bar.get_attribute("data-fit") == "":
+            width -= 20
+            resize(tab, width)
+        resize(tab, width + 20)
+        expect(bar).to_have_attribute("data-fit", "")
+        team.claim(task, "ada", 3000)
+        expect(tab.page.get_by_test_id("presence")).to_be_visible()
+        expect(bar).not_to_have_attribute("data-fit", "")
+        assert (wider(tab), overlaps(tab)) == ([], [])
+        letters(tab, FONTS[0], "200%")
+        expect(bar).to_have_attribute("data-fit", re.compile("folded"))
+        assert (wider(tab), overlaps(tab)) == ([], [])
+        letters(tab, FONTS[0], "75%")
+        expect(bar).to_have_attribute("data-fit", "")
