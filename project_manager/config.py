@@ -16,6 +16,7 @@ from urllib.parse import unquote, urlsplit
 McpTransport = Literal["sse", "http", "stdio", "none"]
 LogFormat = Literal["json", "text"]
 McpTools = Literal["core", "all"]
+McpSchema = Literal["plain", "nullable", "strict"]
 
 
 class ConfigError(Exception):
@@ -186,6 +187,8 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("MCP_MAX_CONNECTIONS", COUNT, "1000", "MCP connections and sessions held at the same time."),
     Setting("MCP_TOOLS", Choice(("core", "all")), "core",
             "Tools that MCP clients are shown: the core set, or all."),
+    Setting("MCP_SCHEMA", Choice(("plain", "nullable", "strict")), "plain",
+            "How the schemas of tools mark optional arguments: not required, nullable, or required and nullable."),
     Setting("DATABASE_PATH", File(), "data/tasks.db", "The SQLite database file."),
     Setting("DATABASE_URL", Text("sqlite:///PATH", PRINTABLE, optional=True), "",
             "The database as a URL, instead of DATABASE_PATH: sqlite:///relative.db or sqlite:////absolute.db.",
@@ -235,6 +238,7 @@ class Settings:
     mcp_transport: McpTransport
     mcp_max_connections: int
     mcp_tools: McpTools
+    mcp_schema: McpSchema
     database_path: Path
     database_url: str
     database_pool_size: int

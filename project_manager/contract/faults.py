@@ -32,10 +32,10 @@ def read(command: type[CommandType], raw: Mapping[str, object]) -> CommandType:
 
 def names_of(command: type[BaseModel]) -> list[str]:
     """Every name under which a command takes a value."""
-    return [name for names in _names_by_field(command).values() for name in names]
+    return [name for names in names_by_field(command).values() for name in names]
 
 
-def _names_by_field(command: type[BaseModel]) -> dict[str, list[str]]:
+def names_by_field(command: type[BaseModel]) -> dict[str, list[str]]:
     """For each field its own name, and then the others that it is taken under."""
     names = {}
     for name, field in command.model_fields.items():
@@ -73,7 +73,7 @@ def _is_alone(loc: tuple[object, ...], raw: Mapping[str, object]) -> bool:
 
 
 def _unknown(command: type[BaseModel], field: str, name: str) -> dict[str, str]:
-    for own, names in _names_by_field(command).items():
+    for own, names in names_by_field(command).items():
         if name in names:
             words = f"is another name of `{own}`" if name != own else f"has other names: {', '.join(names[1:])}"
             return {"field": field, "message": f"`{field}` {words}: send one of them", "hint": ""}

@@ -42,6 +42,13 @@ def _integer(value: object) -> object:
     return value
 
 
+def _priority(value: object) -> object:
+    """A priority may come as a number, or as `P0`."""
+    if isinstance(value, str) and value.strip()[:1] in ("P", "p"):
+        return _integer(value.strip()[1:])
+    return _integer(value)
+
+
 def _boolean(value: object) -> object:
     words = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
     if isinstance(value, str):
@@ -179,7 +186,7 @@ SomeText = Annotated[str, Field(min_length=1), AfterValidator(_within_descriptio
 AgentId = Annotated[str, Field(min_length=1, max_length=limits.AGENT_ID_CHARACTERS), AfterValidator(_printable)]
 Key = Annotated[str, Field(min_length=1, max_length=limits.KEY_CHARACTERS), AfterValidator(_one_line)]
 Instant = Annotated[int, BeforeValidator(_instant), WithJsonSchema({"type": "string", "format": "date-time"})]
-Priority = Annotated[int, BeforeValidator(_integer), Field(ge=0, le=limits.PRIORITY_LOWEST)]
+Priority = Annotated[int, BeforeValidator(_priority), Field(ge=0, le=limits.PRIORITY_LOWEST)]
 Label = Annotated[str, Field(min_length=1, max_length=limits.LABEL_CHARACTERS), AfterValidator(_one_line)]
 Labels = Annotated[list[Label], BeforeValidator(listed), AfterValidator(_distinct), Field(max_length=limits.LABELS)]
 Acceptance = Annotated[list[Name], BeforeValidator(several), Field(max_length=limits.ACCEPTANCE_CRITERIA)]
@@ -199,6 +206,8 @@ TaskStatus = Annotated[
     BeforeValidator(word_reader(dict(SYNONYMS), [*Status])),
     WithJsonSchema({"type": "string", "enum": [*Status]}),
 ]
+_OF_A_NEW_TASK = [Status.TODO, Status.BACKLOG, Status.DONE, Status.CANCELLED]
+NewStatus = Annotated[TaskStatus, WithJsonSchema({"type": "string", "enum": _OF_A_NEW_TASK})]
 TaskStatuses = Annotated[list[TaskStatus], BeforeValidator(listed), AfterValidator(_distinct)]
 StatusOfEpic = Annotated[
     EpicStatus,

@@ -122,15 +122,6 @@ def request_id_of(scope: Scope) -> str:
     return str(scope.get("state", {}).get("request_id", "mcp"))
 
 
-def tool_profile(scope: Scope) -> str:
-    """`all` or `core` if the URL asks for it (`/mcp?tools=all`)."""
-    query: bytes = scope.get("query_string", b"")
-    for part in query.split(b"&"):
-        if part in (b"tools=all", b"tools=core"):
-            return part[6:].decode()
-    return ""
-
-
 async def send_json(send: Send, status: int, body: object, headers: Mapping[str, str] | None = None) -> None:
     raw = body if isinstance(body, bytes) else orjson.dumps(body)
     fields = [JSON_HEADERS, (b"content-length", b"%d" % len(raw))]

@@ -23,10 +23,10 @@ from project_manager.mcp.exchange import (
     refuse_message,
     send_empty,
     send_json,
-    tool_profile,
 )
 from project_manager.mcp.inflight import Calls
 from project_manager.mcp.live import LiveSession, is_fault
+from project_manager.mcp.profiles import profile_of
 from project_manager.mcp.quiet import answer_directly, is_quiet
 from project_manager.mcp.sessions import NoRoom, Session, SessionGone, Sessions
 from project_manager.mcp.streams import Stream
@@ -109,7 +109,7 @@ class HandshakeEra:
         connection = sdk.single_connection(sdk.LATEST_HANDSHAKE_VERSION)
         try:
             result = await sdk.answer_here(self._server, {}, connection, scope, call_id, rpc.method, rpc.params)
-            session = self._sessions.open(connection, actor_of(scope).id, tool_profile(scope))
+            session = self._sessions.open(connection, actor_of(scope).id, profile_of(scope))
         except MCPError as error:
             await send_json(send, 200, {"jsonrpc": "2.0", "id": call_id, "error": sdk.error_of(error)})
         except NoRoom:
@@ -188,7 +188,7 @@ class HandshakeEra:
             return None
         version = header(scope, _VERSION) or sdk.DEFAULT_NEGOTIATED_VERSION
         try:
-            return self._sessions.find(session_id, actor_of(scope).id, version, tool_profile(scope))
+            return self._sessions.find(session_id, actor_of(scope).id, version, profile_of(scope))
         except SessionGone:
             await refuse(send, 404, "SESSION_NOT_FOUND: this session was ended. Send `initialize` to begin a new one.")
         except NoRoom:
@@ -207,7 +207,7 @@ class HandshakeEra:
 
     async def _keep_alive(self, session: Session, live: LiveSession) -> None:
         try:
-            await live.run({}, session.tools)
+            await live.run({}, session.profile)
         except Exception:
             log.exception("a session ended by a fault", extra={"action": "session_failed"})
         finally:

@@ -9,6 +9,7 @@ from mcp.server.streamable_http import StreamableHTTPServerTransport
 from starlette.types import Message, Receive, Scope, Send
 
 from project_manager.mcp.inflight import Calls, MessageReader, MessageWriter
+from project_manager.mcp.profiles import ToolProfile
 from project_manager.mcp.sdk import Client, DoorServer, Greeting, serve_duplex
 
 _CLOSED = (anyio.ClosedResourceError, anyio.BrokenResourceError)
@@ -42,17 +43,17 @@ class LiveSession:
     def ended(self) -> bool:
         return self._transport.is_terminated
 
-    async def run(self, state: object, tools: str) -> None:
+    async def run(self, state: object, profile: ToolProfile) -> None:
         """Serves until the session is ended, or nothing was asked for `idle_seconds`."""
         try:
             with self._scope:
                 async with self._transport.connect() as (read, write):
                     with self._transport.idle_scope or anyio.CancelScope():
-                        await self._serve(cast("MessageReader", read), cast("MessageWriter", write), state, tools)
+                        await self._serve(cast("MessageReader", read), cast("MessageWriter", write), state, profile)
         finally:
             await self.end()
 
-    async def _serve(self, read: MessageReader, write: MessageWriter, state: object, tools: str) -> None:
+    async def _serve(self, read: MessageReader, write: MessageWriter, state: object, profile: ToolProfile) -> None:
         await serve_duplex(
             self._server,
             read,
@@ -60,7 +61,7 @@ class LiveSession:
             state=state,
             greeting=self._greeting,
             session_id=self._id,
-            tools=tools,
+            profile=profile,
             calls=self._calls,
             cut=self.cut,
             met=self._met,

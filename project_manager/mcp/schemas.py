@@ -1,14 +1,22 @@
-"""Input schemas as every client takes them: flat, one `type` a node, no references, no unions, nothing
-that only costs tokens.
+"""Input schemas as every client takes them: flat, no references, no unions, nothing that only costs tokens.
 
-Identifiers are announced as integers, because some clients refuse a list of types; they are read from
-text all the same.
+The dialect decides how an optional argument is marked:
+
+- `plain`: it is not required. One `type` for each node, which every client accepts.
+- `nullable`: as plain, with `"nullable": true` (OpenAPI, Gemini, smolagents).
+- `strict`: every argument is required, and the type of an optional one includes null (OpenAI's strict functions).
+
+Identifiers are announced as integers, because some clients refuse a list of types; they are read from text all the
+same.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from pydantic import BaseModel
+
+from project_manager.mcp.profiles import Dialect
+from project_manager.operations.definition import CLEAR, Tool
 
 Schema = dict[str, Any]
 
@@ -18,25 +26,55 @@ _WORDS = {
     "cursor": "",
     "limit": "",
     "fence": "lock.fence",
-    "request_id": "makes a repeat safe: same id, same answer",
+    "request_id": "same id, same answer",
 }
 """Arguments that many tools have: the instructions explain them once, so that each tool need not."""
 
 
-def input_schema(command: type[BaseModel], listed: Iterable[str], needed: Iterable[str] = ()) -> Schema:
-    """The schema of a tool that shows `listed`, in that order; the command decides what else is taken. `needed` are
-    those that this door requires although the command does not.
-    """
-    whole = command.model_json_schema(by_alias=False, mode="validation")
-    properties = whole.get("properties", {})
-    names = list(listed)
-    required = [name for name in names if name in whole.get("required", []) or name in needed]
-    flat = {name: _described(name, _flat(properties[name], whole)) for name in names}
-    schema: Schema = {"type": "object", "properties": flat}
+def input_schema(command: type[BaseModel], tool: Tool, dialect: Dialect = "plain") -> Schema:
+    """Return the schema of a tool: the arguments that it lists, in that order, and `clear` if it can empty fields."""
+    flat = flat_properties(command)
+    properties = {name: _described(name, _shown(flat[name])) for name in tool.arguments}
+    required = [name for name in properties if command.model_fields[name].is_required() or name in tool.needed]
+    if tool.clearable:
+        properties[CLEAR] = {
+            "type": "array",
+            "items": {"type": "string", "enum": list(tool.clearable)},
+            "description": "fields to empty",
+        }
+    if dialect != "plain":
+        optional = properties.keys() - set(required)
+        properties = {name: _optional(node, dialect) if name in optional else node for name, node in properties.items()}
+    if dialect == "strict":
+        required = list(properties)
+    schema: Schema = {"type": "object", "properties": properties}
     if required:
         schema["required"] = required
     schema["additionalProperties"] = False
     return schema
+
+
+def flat_properties(command: type[BaseModel]) -> dict[str, Schema]:
+    """Return a flat node for each field of the command: `type`, `items`, what restricts it, and its description."""
+    whole = command.model_json_schema(by_alias=False, mode="validation")
+    return {name: _flat(node, whole) for name, node in whole.get("properties", {}).items()}
+
+
+def _optional(node: Schema, dialect: Dialect) -> Schema:
+    if dialect == "nullable":
+        return {**node, "nullable": True}
+    widened = {**node, "type": [node["type"], "null"]}
+    if "enum" in node:
+        widened["enum"] = [*node["enum"], None]
+    return widened
+
+
+def _shown(node: Schema) -> Schema:
+    """The node without its least value: not every client accepts that, and the description has the range."""
+    shown = {key: value for key, value in node.items() if key != "minimum"}
+    if "items" in node:
+        shown["items"] = _shown(node["items"])
+    return shown
 
 
 def _described(name: str, flat: Schema) -> Schema:
@@ -50,6 +88,8 @@ def _flat(node: Mapping[str, Any], whole: Mapping[str, Any]) -> Schema:
     kind = inner.get("type", "string")
     flat: Schema = {"type": kind[0] if isinstance(kind, list) else kind}
     flat |= {key: inner[key] for key in _KEPT if key in inner}
+    if (least := inner.get("minimum", inner.get("ge"))) is not None:  # pydantic leaves `ge` behind a validator of ours
+        flat["minimum"] = least
     if flat["type"] == "array":
         flat["items"] = _flat(inner.get("items", {"type": "string"}), whole)
     description = node.get("description") or inner.get("description")

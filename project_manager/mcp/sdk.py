@@ -50,6 +50,7 @@ from starlette.requests import Request
 from starlette.types import Receive, Scope, Send
 
 from project_manager.mcp.inflight import Calls, MessageReader, MessageWriter
+from project_manager.mcp.profiles import NO_PROFILE, ToolProfile
 
 _log = logging.getLogger(__name__)
 
@@ -130,8 +131,8 @@ class Client:
     when it is gone."""
 
     connection: Connection
-    tools: str = ""
-    """The tool profile that the client asked for when it connected; empty for the server's own."""
+    profile: ToolProfile = NO_PROFILE
+    """What the client asked for when it connected."""
     cut: Callable[[], None] = lambda: None
     """Ends the stream of a client that does not read it."""
 
@@ -314,7 +315,7 @@ async def serve_duplex(
     state: object,
     greeting: Greeting,
     session_id: str | None = None,
-    tools: str = "",
+    profile: ToolProfile = NO_PROFILE,
     calls: Calls | None = None,
     cut: Callable[[], None] = lambda: None,
     met: Callable[[Client], None] = lambda _client: None,
@@ -325,7 +326,7 @@ async def serve_duplex(
         cast("Any", read), cast("Any", write), inline_methods=frozenset({"initialize"})
     )
     connection = greeting.connect(dispatcher, session_id)
-    client = Client(connection, tools, cut)
+    client = Client(connection, profile, cut)
     met(client)
     runner = ServerRunner(server, connection, state)
     modern = modern_on_request(server, state)

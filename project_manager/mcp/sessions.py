@@ -18,6 +18,7 @@ from mcp.types import InitializeRequestParams
 
 from project_manager.clock import monotonic
 from project_manager.mcp.live import LiveSession
+from project_manager.mcp.profiles import ToolProfile
 from project_manager.mcp.sdk import Greeting
 
 _ID = re.compile(r"[\x21-\x7e]{1,128}")
@@ -32,7 +33,7 @@ class Session:
     owner: str
     version: str
     params: InitializeRequestParams | None
-    tools: str
+    profile: ToolProfile
     used: float = field(default_factory=monotonic)
     live: LiveSession | None = None
     active: int = 0
@@ -66,11 +67,11 @@ class Sessions:
     def __len__(self) -> int:
         return len(self._sessions)
 
-    def open(self, connection: Connection, owner: str, tools: str) -> Session:
+    def open(self, connection: Connection, owner: str, profile: ToolProfile) -> Session:
         """A new session for a client that has just introduced itself. Raises NoRoom."""
-        return self._add(uuid4().hex, owner, connection.protocol_version, connection.client_params, tools)
+        return self._add(uuid4().hex, owner, connection.protocol_version, connection.client_params, profile)
 
-    def find(self, session_id: str, owner: str, version: str, tools: str) -> Session:
+    def find(self, session_id: str, owner: str, version: str, profile: ToolProfile) -> Session:
         """The session of that id: known, or taken over from before a restart or from another instance.
 
         Raises SessionGone, NoRoom.
@@ -79,7 +80,7 @@ class Sessions:
         if session is None:
             if session_id in self._ended or not _ID.fullmatch(session_id):
                 raise SessionGone
-            return self._add(session_id, owner, version, None, tools)
+            return self._add(session_id, owner, version, None, profile)
         if session.owner != owner:
             raise SessionGone
         self._note_use(session)
@@ -115,11 +116,11 @@ class Sessions:
                 self._drop(session)
 
     def _add(
-        self, session_id: str, owner: str, version: str, params: InitializeRequestParams | None, tools: str
+        self, session_id: str, owner: str, version: str, params: InitializeRequestParams | None, profile: ToolProfile
     ) -> Session:
         if len(self._sessions) >= self._limit:
             self._make_room()
-        session = Session(session_id, owner, version, params, tools)
+        session = Session(session_id, owner, version, params, profile)
         self._sessions[session_id] = session
         self._opened()
         return session

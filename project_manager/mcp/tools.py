@@ -1,11 +1,11 @@
 """The catalogue as tools: what is listed, and how a call becomes an operation and its answer."""
 
 import logging
-from collections.abc import Awaitable, Iterable, Mapping
+from collections.abc import Awaitable, Mapping, Sequence
+from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cache
-from types import NoneType
-from typing import Any, get_args
+from typing import Any
 
 import anyio
 import orjson
@@ -20,9 +20,11 @@ from project_manager.clock import monotonic
 from project_manager.domain.actors import LOCAL, Actor
 from project_manager.domain.errors import Invalid, LockHeld, ProjectManagerError, ShuttingDown
 from project_manager.mcp import exchange, predecessor, sdk
+from project_manager.mcp.arguments import Reading, ToolArguments
 from project_manager.mcp.outcome import Outcome
+from project_manager.mcp.profiles import NO_PROFILE, Dialect, ToolProfile, profile_of
 from project_manager.mcp.schemas import input_schema
-from project_manager.operations.definition import Operation, Profile, Tool
+from project_manager.operations.definition import Hints, Operation, Profile, Tool
 from project_manager.runtime import Runtime
 
 _log = logging.getLogger(__name__)
@@ -33,7 +35,19 @@ Arguments = Mapping[str, object]
 
 _WAIT = "wait_seconds"
 _PROGRESS_SECONDS = 5.0
+_ASSUMED_HINTS = {"readOnlyHint": False, "destructiveHint": True, "idempotentHint": False, "openWorldHint": True}
+"""What a client assumes of a tool that says nothing."""
 _FORGOTTEN = "\nYou sent no agent_id: if the lease is yours, send yours, with its fence."
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A call of a tool: its name and arguments as they were sent, and what the client was shown."""
+
+    tool: str
+    arguments: Arguments
+    profile: ToolProfile
+    version: str
 
 
 class Tools:
@@ -42,20 +56,19 @@ class Tools:
     def __init__(self, runtime: Runtime, draining: anyio.Event) -> None:
         self._runtime = runtime
         self._draining = draining
-        self._profile = "all" if runtime.settings.mcp_tools == "all" else "core"
-        self._callable: dict[str, Operation] = {}
-        for operation in OPERATIONS:
-            if operation.tool is not None:
-                self._callable[operation.name] = operation
-        self._lists = _lists()
-        self._nullable = {name: _nullable(operation) for name, operation in self._callable.items()}
+        self._profile = ToolProfile(runtime.settings.mcp_tools, runtime.settings.mcp_schema)
+        self._callable = {operation.name: operation for operation in OPERATIONS if operation.tool is not None}
+        self._arguments = {name: ToolArguments(operation) for name, operation in self._callable.items()}
 
     async def listed(self, ctx: Context, _params: PaginatedRequestParams | None) -> Result:
+        return tool_list(*self._profile_of(ctx))
+
+    def _profile_of(self, ctx: Context) -> ToolProfile:
+        """What the client asked for when it connected, or with this request; else the settings."""
         client = sdk.current_client()
-        asked = (client.tools if client is not None else "") or (
-            exchange.tool_profile(ctx.request.scope) if ctx.request else ""
-        )
-        return self._lists[asked or self._profile]
+        connected = NO_PROFILE if client is None else client.profile
+        asked = profile_of(ctx.request.scope) if ctx.request is not None else NO_PROFILE
+        return asked.over(connected).over(self._profile)
 
     def schema(self, name: str) -> dict[str, Any] | None:
         """The announced input schema, for the comparison of headers with arguments: no tool of ours
@@ -69,32 +82,34 @@ class Tools:
     async def call(self, ctx: Context, params: CallToolRequestParams) -> Result:
         """A call that came through the SDK."""
         caller = Caller(actor=actor_of(ctx), door="mcp", request_id=request_id_of(ctx), secret=_secret_of(ctx))
-        outcome = await self._perform(params.name, params.arguments or {}, caller, ctx.protocol_version, ctx)
-        return outcome.result()
+        call = Call(params.name, params.arguments or {}, self._profile_of(ctx), ctx.protocol_version)
+        return (await self._perform(call, caller, ctx)).result()
 
     async def call_directly(self, scope: Scope, version: str, name: str, arguments: Arguments) -> Outcome:
         """A call that never notifies, straight from its HTTP request."""
         caller = Caller(actor=exchange.actor_of(scope), door="mcp", request_id=exchange.request_id_of(scope))
-        return await self._perform(name, arguments, caller, version, None)
+        call = Call(name, arguments, profile_of(scope).over(self._profile), version)
+        return await self._perform(call, caller, None)
 
-    async def _perform(
-        self, called: str, arguments: Arguments, caller: Caller, version: str, ctx: Context | None
-    ) -> Outcome:
-        operation = self._callable.get(called)
+    async def _perform(self, call: Call, caller: Caller, ctx: Context | None) -> Outcome:
+        operation = self._callable.get(call.tool)
         if operation is None:
-            raise MCPError(INVALID_PARAMS, self._unknown(called))
-        given = predecessor.with_meaning(called, arguments)
+            raise MCPError(INVALID_PARAMS, self._unknown(call.tool))
+        given = predecessor.with_meaning(call.tool, call.arguments)
+        reading = Reading({})
         began = monotonic()
         outcome = "ok"
         try:
-            answer = await self._run(operation, self._arguments(operation, given), caller, ctx)
-            body = with_notice(answer)
+            reading = self._arguments[operation.name].read(given, nullable=call.profile.schema != "plain")
+            answer = await self._run(operation, reading.arguments, caller, ctx)
+            body = with_notice(answer, reading.ignored)
             return Outcome(body.decode(), body)
         except ProjectManagerError as error:
             outcome = error.code
-            return failure(error, named=caller.actor.bound or given.get("agent_id") is not None)
+            named = caller.actor.bound or given.get("agent_id") is not None
+            return failure(error, named=named, hint=_about_ignored(operation, reading.ignored))
         finally:
-            self._runtime.metrics.mcp_call(operation.name, version, outcome, monotonic() - began)
+            self._runtime.metrics.mcp_call(operation.name, call.version, outcome, monotonic() - began)
 
     async def _run(self, operation: Operation, arguments: Arguments, caller: Caller, ctx: Context | None) -> Answer:
         work = self._runtime.run(operation, arguments, caller)
@@ -123,29 +138,25 @@ class Tools:
         await self._draining.wait()
         scope.cancel()
 
-    def _arguments(self, operation: Operation, given: Arguments) -> dict[str, object]:
-        """What was sent, without the nulls that only mean "not given", and with the defaults of this door."""
-        nullable = self._nullable[operation.name]
-        arguments = {name: value for name, value in given.items() if value is not None or name in nullable}
-        if operation.tool is not None:
-            for name, value in operation.tool.defaults.items():
-                arguments.setdefault(name, value)
-        return arguments
-
     def _unknown(self, name: str) -> str:
         near = get_close_matches(name, self._callable, n=1)
         guess = f" Did you mean {near[0]}?" if near else ""
         return f"Unknown tool: {name[:80]}.{guess}"
 
 
-def with_notice(answer: Answer) -> bytes:
-    """The answer, and the caller's leases that end soon: models forget to renew."""
-    if not answer.ending_soon:
+def with_notice(answer: Answer, ignored: Sequence[str] = ()) -> bytes:
+    """Return the answer with the caller's leases that end soon, and the arguments that were ignored as fillers."""
+    notices: Result = {}
+    if ignored:
+        notices["ignored"] = ignored
+    if answer.ending_soon:
+        notices["your_leases_end_soon"] = [
+            {"task_id": lock.task_id, "fence": lock.fence, "expires_at": lock.expires_at} for lock in answer.ending_soon
+        ]
+    if not notices:
         return answer.body
-    notice = [
-        {"task_id": lock.task_id, "fence": lock.fence, "expires_at": lock.expires_at} for lock in answer.ending_soon
-    ]
-    return answer.body[:-1] + b',"your_leases_end_soon":' + orjson.dumps(notice) + b"}"
+    separator = b"," if len(answer.body) > len(b"{}") else b""
+    return answer.body[:-1] + separator + orjson.dumps(notices)[1:]
 
 
 def actor_of(ctx: Context) -> Actor:
@@ -162,44 +173,52 @@ def request_id_of(ctx: Context) -> str:
 
 
 @cache
-def _lists() -> dict[str, Result]:
-    """The tools of each profile."""
-    tools = [(row.tool.profile, _announced(row, row.tool)) for row in OPERATIONS if row.tool is not None]
-    return {
-        "core": _listing(announced for profile, announced in tools if profile is Profile.CORE),
-        "all": _listing(announced for _, announced in tools),
-    }
+def tool_list(tools: str, dialect: Dialect) -> Result:
+    """Return the answer to `tools/list` for this profile."""
+    shown = [
+        _announced(row, row.tool, dialect)
+        for row in OPERATIONS
+        if row.tool is not None and (tools == "all" or row.tool.profile is Profile.CORE)
+    ]
+    return {"resultType": "complete", "tools": shown, "ttlMs": 60_000, "cacheScope": "public"}
 
 
-def _listing(tools: Iterable[dict[str, Any]]) -> Result:
-    return {"resultType": "complete", "tools": list(tools), "ttlMs": 60_000, "cacheScope": "public"}
-
-
-def _announced(operation: Operation, tool: Tool) -> dict[str, Any]:
+def _announced(operation: Operation, tool: Tool, dialect: Dialect) -> dict[str, Any]:
     return {
         "name": operation.name,
         "title": tool.title,
         "description": operation.summary,
-        "inputSchema": input_schema(operation.command, tool.arguments, tool.needed),
-        "annotations": {
-            "readOnlyHint": tool.hints.read_only,
-            "destructiveHint": tool.hints.destructive,
-            "idempotentHint": tool.hints.idempotent,
-            "openWorldHint": tool.hints.open_world,
-        },
+        "inputSchema": input_schema(operation.command, tool, dialect),
+        "annotations": _annotations(tool.hints),
     }
 
 
-def _nullable(operation: Operation) -> frozenset[str]:
-    """The arguments to which null is a value, such as a date that is taken away."""
-    fields = operation.command.model_fields
-    return frozenset(name for name, field in fields.items() if NoneType in get_args(field.annotation))
+def _annotations(hints: Hints) -> dict[str, bool]:
+    """The hints that differ from the defaults of the protocol. Two of them mean nothing for a tool that only reads."""
+    every = {
+        "readOnlyHint": hints.read_only,
+        "destructiveHint": hints.destructive or hints.read_only,
+        "idempotentHint": hints.idempotent and not hints.read_only,
+        "openWorldHint": hints.open_world,
+    }
+    return {name: value for name, value in every.items() if value is not _ASSUMED_HINTS[name]}
 
 
-def failure(error: ProjectManagerError, *, named: bool) -> Outcome:
-    """`named`: the caller said which agent it is. One that did not is told so where another would be let in."""
+def failure(error: ProjectManagerError, *, named: bool, hint: str = "") -> Outcome:
+    """Return the text of the error. `named` says that the caller sent its agent id: without one, the text asks for it
+    where another agent would be let in. `hint` is appended as a line.
+    """
     text = error_text(error)
-    return Outcome(text if named or not isinstance(error, LockHeld) else text + _FORGOTTEN, failed=True)
+    if not named and isinstance(error, LockHeld):
+        text += _FORGOTTEN
+    return Outcome(f"{text}\n{hint}" if hint else text, failed=True)
+
+
+def _about_ignored(operation: Operation, ignored: Sequence[str]) -> str:
+    if not ignored:
+        return ""
+    remedy = " To empty a field, name it in `clear`." if operation.tool and operation.tool.clearable else ""
+    return f"Ignored, since an empty value means that nothing was sent: {', '.join(ignored)}.{remedy}"
 
 
 def error_text(error: ProjectManagerError) -> str:

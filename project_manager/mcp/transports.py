@@ -28,11 +28,11 @@ from project_manager.mcp.exchange import (
     refuse,
     refuse_stream,
     send_empty,
-    tool_profile,
 )
 from project_manager.mcp.handshake import HandshakeEra
 from project_manager.mcp.inflight import Calls, Conversation, CountingReader, CountingWriter
 from project_manager.mcp.modern import ModernEra
+from project_manager.mcp.profiles import profile_of
 from project_manager.mcp.sessions import Sessions
 from project_manager.mcp.streams import Stream
 
@@ -245,7 +245,7 @@ class McpDoor:
                         CountingWriter(write, conversation),
                         state={},
                         greeting=sdk.Greeting(_SSE_VERSION, greeted=True),
-                        tools=tool_profile(scope),
+                        profile=profile_of(scope),
                         cut=stream.cut,
                     )
                 finally:

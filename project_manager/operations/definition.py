@@ -10,6 +10,9 @@ from project_manager.contract.fields import Command
 from project_manager.domain.actors import Role
 from project_manager.domain.errors import FenceRequired, LockHeld, ProjectManagerError, StaleFence, TaskNotFound
 
+CLEAR = "clear"
+"""The argument that empties fields of an edit, over MCP alone: an empty value means there that nothing was sent."""
+
 
 class Kind(Enum):
     """Where a use case runs."""
@@ -39,7 +42,8 @@ class Hints:
 class Tool:
     """How an operation is shown to agents. `arguments` are the listed ones, in order; others are taken all the
     same. `defaults` are raw arguments that the MCP door fills in when they are absent. `needs_agent`: the caller must
-    say which agent it is, by its agent_id or by a token that is bound to one.
+    say which agent it is, by its agent_id or by a token that is bound to one. `clearable` maps each field that the
+    argument `clear` can empty to its empty value; without any the tool has no such argument.
     """
 
     title: str
@@ -48,6 +52,7 @@ class Tool:
     profile: Profile = Profile.CORE
     defaults: Mapping[str, object] = field(default_factory=dict)
     needs_agent: bool = False
+    clearable: Mapping[str, object] = field(default_factory=dict)
 
     @property
     def needed(self) -> tuple[str, ...]:

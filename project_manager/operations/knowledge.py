@@ -70,6 +70,14 @@ KNOWLEDGE = (
                 "request_id",
             ),
             profile=Profile.ALL,
+            clearable={
+                "category": None,
+                "tags": [],
+                "metadata": {},
+                "epic_id": None,
+                "task_id": None,
+                "parent_id": None,
+            },
         ),
         errors=(
             KnowledgeNotFound,

@@ -29,7 +29,7 @@ def described_tools() -> list[Any]:
             "profile": row.tool.profile.value,
             "hints": [getattr(row.tool.hints, name) for name in ("read_only", "destructive", "idempotent")],
             "defaults": dict(row.tool.defaults),
-            "input": input_schema(row.command, row.tool.arguments, row.tool.needed),
+            "input": input_schema(row.command, row.tool),
         }
         for row in OPERATIONS
         if row.tool is not None

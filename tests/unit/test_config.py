@@ -17,6 +17,7 @@ ANOTHER_VALUE = {
     "MCP_TRANSPORT": ("streamable-http", "http"),
     "MCP_MAX_CONNECTIONS": ("7", 7),
     "MCP_TOOLS": ("ALL", "all"),
+    "MCP_SCHEMA": ("Strict", "strict"),
     "DATABASE_PATH": ("/srv/tasks.db", Path("/srv/tasks.db")),
     "DATABASE_URL": ("sqlite:////srv/url.db", "sqlite:////srv/url.db"),
     "DATABASE_POOL_SIZE": ("16", 16),
@@ -51,6 +52,7 @@ MALFORMED = {
     "MCP_TRANSPORT": ["websocket"],
     "MCP_MAX_CONNECTIONS": ["0"],
     "MCP_TOOLS": ["some"],
+    "MCP_SCHEMA": ["loose"],
     "DATABASE_PATH": ["/srv/", ":memory:", "a\nb"],
     "DATABASE_URL": [
         "postgresql://u:hush@db/pm",

@@ -5,7 +5,7 @@ from typing import Any
 import orjson
 import pytest
 
-from project_manager.mcp.exchange import parse, tool_profile
+from project_manager.mcp.exchange import parse
 
 REQUEST = {"jsonrpc": "2.0", "id": 7, "method": "tools/call", "params": {"name": "x"}}
 
@@ -54,11 +54,3 @@ def test_the_answer_to_a_request_of_the_server_counts_as_no_request() -> None:
 )
 def test_everything_else_is_no_message(body: bytes) -> None:
     assert parse(body) is None
-
-
-@pytest.mark.parametrize(
-    ("query", "profile"),
-    [(b"", ""), (b"tools=all", "all"), (b"a=b&tools=core", "core"), (b"tools=everything", ""), (b"xtools=all", "")],
-)
-def test_the_address_may_name_a_known_profile(query: bytes, profile: str) -> None:
-    assert tool_profile({"query_string": query}) == profile

@@ -3,6 +3,7 @@
 import pytest
 
 from project_manager.mcp import sessions
+from project_manager.mcp.profiles import NO_PROFILE
 from project_manager.mcp.sdk import LATEST_HANDSHAKE_VERSION, single_connection
 from project_manager.mcp.sessions import NoRoom, Session, SessionGone, Sessions
 
@@ -21,10 +22,10 @@ class Table:
         self.closed += 1
 
     def open(self, owner: str = "ann") -> Session:
-        return self.sessions.open(single_connection(LATEST_HANDSHAKE_VERSION), owner, "")
+        return self.sessions.open(single_connection(LATEST_HANDSHAKE_VERSION), owner, NO_PROFILE)
 
     def find(self, session_id: str, owner: str = "ann") -> Session:
-        return self.sessions.find(session_id, owner, "2025-03-26", "")
+        return self.sessions.find(session_id, owner, "2025-03-26", NO_PROFILE)
 
 
 def test_an_open_session_is_found_again() -> None:

@@ -1,0 +1,145 @@
+"""Read the arguments of a tool call: drop fillers, and translate `clear` into empty values.
+
+Some clients make a model send every argument of a tool. The model then sends an empty value for each argument that it
+does not need: `""`, `0`, `[]`, `false`. An edit must not store them. The rules, which hold over MCP only:
+
+- A value that no caller can want for an argument means that the argument was not given. Such values are `""`, `[]`,
+  `{}`, the text `null`, and 0 where the least value is 1.
+- A call with such a value is *filled*. In a filled call 0 and `false` mean the same. Only `"P0"` is priority 0 there.
+- With a schema whose optional arguments are nullable the client has a way to leave one out, so 0 and `false` count.
+- Null means not given. `clear` names the fields to empty.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+
+from project_manager.contract.faults import names_by_field
+from project_manager.contract.fields import listed
+from project_manager.domain.errors import Invalid
+from project_manager.mcp.schemas import Schema, flat_properties
+from project_manager.operations.definition import CLEAR, Operation
+
+Arguments = Mapping[str, object]
+
+_ZERO_TEXTS = ("0", "-0")
+_EMPTY_TEXTS = {"array": ("", "null", "[]"), "object": ("", "null", "{}")}
+"""By type of the argument. Lists and objects are also read from their JSON text."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """The arguments of a call without its fillers. `ignored` names the arguments that were dropped as fillers."""
+
+    arguments: dict[str, object]
+    ignored: tuple[str, ...] = ()
+
+
+class ToolArguments:
+    """Reader of the arguments of one tool."""
+
+    def __init__(self, operation: Operation) -> None:
+        tool = operation.tool
+        if tool is None:
+            raise ValueError(f"{operation.name} is not a tool")
+        nodes = flat_properties(operation.command)
+        self._defaults = tool.defaults
+        self._clearable = tool.clearable
+        self._fields: dict[str, str] = {}
+        self._optional: dict[str, Schema] = {}
+        for field, names in names_by_field(operation.command).items():
+            self._fields.update(dict.fromkeys(names, field))
+            if not operation.command.model_fields[field].is_required():
+                self._optional.update(dict.fromkeys(names, nodes[field]))
+        if self._clearable:
+            self._optional[CLEAR] = {"type": "array", "items": {"type": "string"}}
+        self._unlisted = self._clearable.keys() - set(tool.arguments)
+
+    def read(self, given: Arguments, *, nullable: bool) -> Reading:
+        """Return the arguments that the caller wants, with the defaults of the tool.
+
+        `nullable` says that the schema which the client was shown lets it send null for an optional argument.
+
+        Raises Invalid for a `clear` that cannot be carried out.
+        """
+        ignored = [name for name, value in given.items() if self._never_wanted(name, value)]
+        if ignored and not nullable:
+            ignored = [name for name, value in given.items() if self._is_filler(name, value)]
+        # A client that fills in null does so for listed arguments. Null for another one was an attempt to empty it.
+        nulls = [name for name, value in given.items() if value is None]
+        ignored += [name for name in nulls if self._fields.get(name) in self._unlisted]
+        dropped = {*ignored, *nulls}
+        arguments = {name: value for name, value in given.items() if name not in dropped}
+        if self._clearable and CLEAR in arguments:
+            self._empty(arguments, arguments.pop(CLEAR))
+        for name, value in self._defaults.items():
+            arguments.setdefault(name, value)
+        return Reading(arguments, tuple(ignored))
+
+    def _never_wanted(self, name: str, value: object) -> bool:
+        node = self._optional.get(name)
+        return node is not None and value is not None and _never_wanted(node, value)
+
+    def _is_filler(self, name: str, value: object) -> bool:
+        node = self._optional.get(name)
+        return node is not None and value is not None and (_never_wanted(node, value) or _is_zero(node, value))
+
+    def _empty(self, arguments: dict[str, object], sent: object) -> None:
+        """Set each field that `clear` names to its empty value."""
+        try:
+            names = listed(sent)
+        except ValueError:
+            names = None
+        if not isinstance(names, list):
+            raise _invalid_clear("`clear` must be a list of field names", self._legal())
+        given = {self._fields.get(name) for name in arguments}
+        for name in names:
+            field = self._fields.get(name) if isinstance(name, str) else None
+            if field not in self._clearable:
+                near = get_close_matches(str(name), self._clearable, n=1)
+                guess = f": did you mean `{near[0]}`?" if near else ""
+                raise _invalid_clear(f"`clear` names {str(name)[:40]!r}, which it cannot empty{guess}", self._legal())
+            if field in given:
+                raise _invalid_clear(f"`{field}` is both sent and cleared", "Send one of the two.")
+            arguments[str(field)] = self._clearable[str(field)]
+
+    def _legal(self) -> str:
+        return f"It can empty {', '.join(self._clearable)}."
+
+
+def _never_wanted(node: Schema, value: object) -> bool:
+    """Whether no caller can want this value for an argument with this schema."""
+    if isinstance(value, str):
+        text = value.strip()
+        if text in _EMPTY_TEXTS.get(node["type"], ("", "null")):
+            return True
+        return _is_number(node) and text in _ZERO_TEXTS and _excludes_zero(node)
+    if isinstance(value, list):
+        return all(item is None or _never_wanted(node["items"], item) for item in value)
+    if isinstance(value, dict):
+        return not value
+    if isinstance(value, bool):
+        return not value and node["type"] != "boolean"
+    return bool(value == 0) and (not _is_number(node) or _excludes_zero(node))
+
+
+def _is_zero(node: Schema, value: object) -> bool:
+    """Whether the value is 0 or false, or a text that is read as such."""
+    if isinstance(value, str):
+        text = value.strip().lower()
+        if node["type"] == "boolean":
+            return text in ("false", "no", *_ZERO_TEXTS)
+        return _is_number(node) and text in _ZERO_TEXTS
+    return isinstance(value, int | float) and not value
+
+
+def _is_number(node: Schema) -> bool:
+    return bool(node["type"] == "integer")
+
+
+def _excludes_zero(node: Schema) -> bool:
+    return bool(node.get("minimum", 0) > 0)
+
+
+def _invalid_clear(message: str, hint: str) -> Invalid:
+    return Invalid(message, hint=hint, faults=[{"field": CLEAR, "message": message, "hint": hint}])
