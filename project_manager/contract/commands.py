@@ -20,6 +20,21 @@ def _any_means_none(value: object) -> object:
     return None if isinstance(value, str) and value.strip().upper() in {"ALL", "ANY", ""} else value
 
 
+class Scoped(Command):
+    """What a question is about: a project, an epic, or everything."""
+
+    project_id: fields.Id | None = None
+    project_name: fields.Name | None = None
+    epic_id: fields.Id | None = None
+    epic_name: fields.Name | None = None
+
+
+class Reading(Command):
+    """A read whose caller may say which agent it is, and so learn of its leases."""
+
+    agent_id: fields.AgentId | None = Field(None, description="your agent id")
+
+
 # projects and epics
 
 
@@ -38,7 +53,7 @@ class UpdateProject(Command):
     name: fields.Name = Field("", description="new name")
     description: fields.Text = ""
     archived: fields.Flag = Field(False, description="true takes its tasks out of the queue, false brings them back")
-    version: fields.Version | None = Field(None, description="refuse if it is not at this version any more")
+    version: fields.Version | None = Field(None, description="refuse unless at this version")
 
 
 class DeleteProject(Command):
@@ -48,7 +63,7 @@ class DeleteProject(Command):
 
 
 class ListProjects(Paged):
-    archived: fields.Flag | None = Field(None, description="only archived (true) or only live ones (false)")
+    archived: fields.Flag | None = Field(None, description="true: only archived ones; false: only live ones")
     status: Annotated[str | None, BeforeValidator(_any_means_none)] = Field(
         None, description="kept for the predecessor's clients; ACTIVE or ARCHIVED"
     )
@@ -57,7 +72,7 @@ class ListProjects(Paged):
 class CreateEpic(Repeatable):
     name: fields.Name = Field(description="unique in its project")
     project_id: fields.Id | None = None
-    project_name: fields.Name | None = Field(None, description="instead of project_id; made if it does not exist")
+    project_name: fields.Name | None = Field(None, description="or project_id; a new name makes one")
     description: fields.Text = ""
     status: fields.StatusOfEpic = EpicStatus.ACTIVE
     position: fields.Whole | None = Field(
@@ -97,24 +112,24 @@ class ListEpics(Paged):
 class NewTask(Command):
     """A task as it is described when it is made."""
 
-    name: fields.Name = Field(description="what is to be done, in a line")
+    name: fields.Name = Field(description="what to do, in a line")
     description: fields.Text = ""
-    status: fields.TaskStatus = Field(Status.TODO, description="TODO, or BACKLOG to keep it from being offered")
+    status: fields.NewStatus = Field(Status.TODO, description="BACKLOG keeps it from being offered")
     priority: fields.Priority = Field(limits.PRIORITY_DEFAULT, description="0 highest .. 4")
     labels: fields.Labels = Field(default_factory=list)
     acceptance: fields.Acceptance = Field(default_factory=list, description="criteria for done")
-    conflicts_with: fields.Ids = Field(default_factory=list, description="ids that must not run at the same time")
-    defer_until: fields.Instant | None = Field(None, description="not offered before this time, RFC 3339")
+    conflicts_with: fields.Ids = Field(default_factory=list, description="ids not to run at the same time")
+    defer_until: fields.Instant | None = Field(None, description="not offered before this time")
     due_at: fields.Instant | None = None
     estimate_minutes: fields.Minutes | None = None
-    external_key: fields.Key | None = Field(None, description="your own key, unique in the project")
+    external_key: fields.Key | None = Field(None, description="unique in the project")
 
 
 class CreateTask(NewTask, Repeatable):
     project_id: fields.Id | None = None
-    project_name: fields.Name | None = Field(None, description="instead of project_id; made if it does not exist")
+    project_name: fields.Name | None = Field(None, description="or project_id; a new name makes one")
     epic_id: fields.Id | None = None
-    epic_name: fields.Name | None = Field(None, description="instead of epic_id; made if it does not exist")
+    epic_name: fields.Name | None = Field(None, description="or epic_id; a new name makes one")
     depends_on: fields.Ids = Field(
         default_factory=list,
         validation_alias=AliasChoices("depends_on", "dependencies"),
@@ -137,9 +152,9 @@ class BulkTask(NewTask):
 
 class CreateTasks(Repeatable):
     project_id: fields.Id | None = None
-    project_name: fields.Name | None = Field(None, description="instead of project_id; made if it does not exist")
+    project_name: fields.Name | None = Field(None, description="or project_id; a new name makes one")
     epic_id: fields.Id | None = None
-    epic_name: fields.Name | None = Field(None, description="instead of epic_id; made if it does not exist")
+    epic_name: fields.Name | None = Field(None, description="or epic_id; a new name makes one")
     tasks: list[BulkTask] = Field(min_length=1, max_length=limits.BULK_TASKS)
     agent_id: fields.AgentId | None = None
 
@@ -148,13 +163,13 @@ class GetTask(Command):
     task_id: fields.Id
 
 
-class GetTaskDetails(Command):
+class GetTaskDetails(Reading):
     task_id: fields.Id
-    log_limit: fields.Whole = Field(20, ge=1, le=1000, description="newest log entries to return")
+    log_limit: fields.Whole = Field(20, ge=1, le=1000, description="newest log entries")
     before: fields.Id | None = Field(
         None,
         validation_alias=AliasChoices("before", "before_seq"),
-        description="logs_before of the last answer, for older entries",
+        description="logs_before, for older entries",
     )
     budget_tokens: fields.Whole | None = Field(
         None, ge=200, le=100_000, description="shorten the log to about this size"
@@ -183,11 +198,11 @@ class UpdateTask(Leased):
     status: fields.TaskStatus | None = Field(None, description="as update_task_status")
     reopen: fields.Flag = Field(False, description="needed to leave DONE or CANCELLED")
     force: fields.Flag = Field(False, description="an operator's: end another's lease")
-    log_entry: fields.Text | None = Field(None, description="also add this to the log")
+    log_entry: fields.Text | None = Field(None, description="added to the log")
     assumptions: TagTexts = Field(
         default_factory=list, validation_alias=OF_A_TASK, description="also record these, each as #TYPE: text"
     )
-    version: fields.Version | None = Field(None, description="refuse if it is not at this version any more")
+    version: fields.Version | None = Field(None, description="refuse unless at this version")
 
 
 class DeleteTask(Command):
@@ -196,16 +211,11 @@ class DeleteTask(Command):
     version: fields.Version | None = None
 
 
-class TaskFilters(Paged):
-    project_id: fields.Id | None = None
-    project_name: fields.Name | None = None
-    epic_id: fields.Id | None = None
-    status: Annotated[fields.TaskStatuses | None, BeforeValidator(_any_means_none)] = Field(
-        None, description="one or several statuses"
-    )
+class TaskFilters(Paged, Scoped, Reading):
+    status: Annotated[fields.TaskStatuses | None, BeforeValidator(_any_means_none)] = None
     label: fields.Label | None = None
-    holder: fields.AgentId | None = Field(None, description="tasks that this agent holds now")
-    ready: fields.Flag | None = Field(None, description="true: only what may be claimed now")
+    holder: fields.AgentId | None = Field(None, description="held by this agent")
+    ready: fields.Flag | None = Field(None, description="true: claimable now")
     q: fields.Query | None = Field(
         None, validation_alias=AliasChoices("q", "query"), description="words in name, description or external_key"
     )
@@ -219,20 +229,17 @@ class ListTasks(TaskFilters):
     fields: Words | None = Field(None, description="return only these fields; `compact` for a short row")
 
 
-class GetAvailableTasks(Paged):
+class GetAvailableTasks(Paged, Scoped, Reading):
     status: Annotated[fields.TaskStatuses | None, BeforeValidator(_any_means_none)] = Field(
         None, description="default: what may be claimed now; or statuses to look through"
     )
     include_locked: fields.Flag = Field(False, description="also tasks that somebody holds")
-    project_id: fields.Id | None = None
-    project_name: fields.Name | None = None
-    epic_id: fields.Id | None = None
     labels: fields.Labels = Field(default_factory=list, description="all of these")
 
 
 class UpdateTaskStatus(Leased):
     task_id: fields.Id
-    status: fields.TaskStatus = Field(description="DONE ends your lease; so do REVIEW, BLOCKED, CANCELLED")
+    status: fields.TaskStatus
     note: fields.Text | None = Field(None, description="added to the log")
     reopen: fields.Flag = Field(False, description="needed to leave DONE or CANCELLED")
     force: fields.Flag = Field(False, description="an operator's: end another's lease")
@@ -268,7 +275,7 @@ class AcquireTaskLock(Leased):
     ttl_seconds: fields.TtlSeconds = Field(
         limits.LEASE_SECONDS_DEFAULT,
         validation_alias=_TTL,
-        description="lease length, 1..3600; kept when renewing",
+        description="seconds, 1..3600; kept when renewing",
         json_schema_extra=_without_default,
     )
     force: fields.Flag = Field(False, description="an operator's: take it over from its holder")
@@ -284,28 +291,25 @@ class RenewTaskLock(Command):
     agent_id: fields.AgentId | None = Field(None, description="your agent id")
     fence: fields.Fence | None = Field(None, description="fence of your lease")
     ttl_seconds: fields.TtlSeconds | None = Field(
-        None, validation_alias=_TTL, description="1..3600; default: as long as before"
+        None, validation_alias=_TTL, description="1..3600; as before by default"
     )
 
 
 class ReleaseTaskLock(Leased):
     task_id: fields.Id
-    handoff: fields.Text | None = Field(None, description="note for whoever takes it next")
+    handoff: fields.Text | None = Field(None, description="note for the next agent")
     failed: fields.Flag = Field(False, description="count it as a failed attempt")
     force: fields.Flag = Field(False, description="an operator's: end another's lease")
 
 
-class ClaimNextTask(Repeatable):
+class ClaimNextTask(Repeatable, Scoped):
     agent_id: fields.AgentId | None = Field(None, description="your agent id")
-    project_id: fields.Id | None = None
-    project_name: fields.Name | None = None
-    epic_id: fields.Id | None = None
     labels: fields.Labels = Field(default_factory=list, description="all of these")
     priority: fields.Priority | None = Field(None, description="this priority or more urgent")
     ttl_seconds: fields.TtlSeconds = Field(
-        limits.LEASE_SECONDS_NEXT, validation_alias=_TTL, description="lease length, 1..3600"
+        limits.LEASE_SECONDS_NEXT, validation_alias=_TTL, description="seconds, 1..3600"
     )
-    wait_seconds: fields.WaitSeconds = Field(0, description="wait this long for one, 0..55")
+    wait_seconds: fields.WaitSeconds = Field(0, description="wait for one, 0..55; 20 advised")
 
 
 # the rest
@@ -315,12 +319,12 @@ class GetBoardState(Command):
     project_id: fields.Id | None = None
 
 
-class ListEvents(Command):
+class ListEvents(Reading):
     since: fields.Seq = Field(0, description="events after this number")
     types: fields.EventTypes = Field(default_factory=list, description="only these types")
     project_id: fields.Id | None = None
     limit: fields.Limit = 100
-    wait_seconds: fields.WaitSeconds = Field(0, description="wait this long for the first one, 0..55")
+    wait_seconds: fields.WaitSeconds = Field(0, description="wait for one, 0..55; 20 advised")
     epoch: fields.Key | None = Field(None, description="epoch of the last answer")
 
 
@@ -339,11 +343,9 @@ class GetAgent(Command):
     agent_id: fields.AgentId
 
 
-class GetContext(Command):
+class GetContext(Scoped):
     agent_id: fields.AgentId | None = Field(None, description="your agent id")
-    project_id: fields.Id | None = None
-    project_name: fields.Name | None = None
-    budget_tokens: fields.Whole = Field(2000, ge=200, le=20_000, description="about how long the answer may be")
+    budget_tokens: fields.Whole = Field(2000, ge=200, le=20_000, description="size of the answer")
 
 
 class CreateToken(Command):

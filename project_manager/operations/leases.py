@@ -32,6 +32,8 @@ LEASES = (
                 "agent_id",
                 "project_id",
                 "project_name",
+                "epic_id",
+                "epic_name",
                 "labels",
                 "priority",
                 "ttl_seconds",

@@ -76,7 +76,7 @@ EPICS = (
         commands.ListEpics,
         views.Page[views.EpicView],
         http="GET /api/epics",
-        tool=Tool("List epics", READS, ("project_id", "limit", "cursor"), defaults={"limit": 20}),
+        tool=Tool("List epics", READS, ("project_id", "project_name", "limit", "cursor"), defaults={"limit": 20}),
         errors=(ProjectNotFound,),
         aliases=("GET /api/projects/{project_id}/epics",),
     ),

@@ -32,7 +32,7 @@ WATCHING = (
         tool=Tool(
             "Wait for events",
             READS,
-            ("since", "types", "project_id", "wait_seconds", "limit"),
+            ("since", "agent_id", "types", "project_id", "wait_seconds", "limit"),
             defaults={"limit": 20},
         ),
     ),
@@ -57,6 +57,11 @@ WATCHING = (
         commands.GetContext,
         views.ContextView,
         http="GET /api/context",
-        tool=Tool("Get back to work", READS, ("agent_id", "project_id", "budget_tokens"), needs_agent=True),
+        tool=Tool(
+            "Get back to work",
+            READS,
+            ("agent_id", "project_id", "project_name", "epic_id", "epic_name", "budget_tokens"),
+            needs_agent=True,
+        ),
     ),
 )

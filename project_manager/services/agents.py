@@ -39,16 +39,15 @@ def get_context(tx: Tx, command: commands.GetContext) -> views.ContextView:
     to budget_tokens. `lost` are tasks whose lease ended under you in the last 24 hours, by expiry or by force,
     and that are not DONE.
     """
-    project_id = naming.in_scope(tx, command.project_id, command.project_name)
-    held = [row for row in agents.held_by(tx, tx.actor.id) if project_id in (None, row.project_id)]
+    about = naming.scope(tx, command)
+    held = [row for row in agents.held_by(tx, tx.actor.id) if _is_about(row, about)]
     room = command.budget_tokens * CHARACTERS_PER_TOKEN
     holding = []
     for row in held:
         view = _holding(tx, row, room=room // max(1, len(held)))
         holding.append(view)
-    scope = {} if project_id is None else {"project_id": project_id}
-    ready = tasks.count(tx, {**scope, "ready": True})
-    lost = agents.lost_by(tx, tx.actor.id, project_id=project_id, since=tx.now - LOST_WITHIN_MS)
+    ready = tasks.count(tx, {**about, "ready": True})
+    lost = agents.lost_by(tx, tx.actor.id, **about, since=tx.now - LOST_WITHIN_MS)
     return views.ContextView(
         agent_id=tx.actor.id,
         server_time=rfc3339(tx.now),
@@ -57,6 +56,10 @@ def get_context(tx: Tx, command: commands.GetContext) -> views.ContextView:
         ready_tasks=ready,
         next_step=_next_step(holding, ready) + _about_lost(lost),
     )
+
+
+def _is_about(row: TaskRow, about: dict[str, int]) -> bool:
+    return all(getattr(row, name) == number for name, number in about.items())
 
 
 def _holding(tx: Tx, held: TaskRow, *, room: int) -> views.HoldingView:
@@ -84,7 +87,7 @@ def _next_step(holding: list[views.HoldingView], ready: int) -> str:
     if not holding:
         if ready:
             return f"You hold nothing; {ready} tasks are ready: call claim_next_task."
-        return "You hold nothing and nothing is ready: call claim_next_task with wait_seconds=50."
+        return "You hold nothing and nothing is ready: call claim_next_task with wait_seconds=20."
     first = min(holding, key=lambda view: view.seconds_left)
     return (
         f"Go on with task {first.task.id} under fence {first.lock.fence}: renew_task_lock within "

@@ -133,7 +133,8 @@ def claim_next(tx: Tx, command: commands.ClaimNextTask) -> views.ClaimView:
     granted = claim_in_turn(tx, command, ticket=ID_MAXIMUM)
     if granted.task is not None:
         return granted
-    return _nothing(tx, _filters(tx, command).get("project_id"), command.epic_id)
+    about = naming.scope(tx, command)
+    return _nothing(tx, about.get("project_id"), about.get("epic_id"))
 
 
 def claim_in_turn(tx: Tx, command: commands.ClaimNextTask, *, ticket: int) -> views.ClaimView:
@@ -152,11 +153,12 @@ def claim_in_turn(tx: Tx, command: commands.ClaimNextTask, *, ticket: int) -> vi
 
 def enter_queue(tx: Tx, command: commands.ClaimNextTask) -> int:
     """A place in the queue of those who wait; the ticket."""
+    about = naming.scope(tx, command)
     return waiters.enter(
         tx,
         tx.actor.id,
-        project_id=naming.in_scope(tx, command.project_id, command.project_name),
-        epic_id=command.epic_id,
+        project_id=about.get("project_id"),
+        epic_id=about.get("epic_id"),
         labels=command.labels,
         priority=command.priority,
     )
@@ -256,12 +258,7 @@ def _yours(row: TaskRow) -> str:
 
 
 def _filters(tx: Tx, command: commands.ClaimNextTask) -> dict[str, Any]:
-    filters: dict[str, Any] = {}
-    project_id = naming.in_scope(tx, command.project_id, command.project_name)
-    if project_id is not None:
-        filters["project_id"] = project_id
-    if command.epic_id is not None:
-        filters["epic_id"] = command.epic_id
+    filters: dict[str, Any] = naming.scope(tx, command)
     if command.priority is not None:
         filters["priority"] = command.priority
     if command.labels:

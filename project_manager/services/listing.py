@@ -17,11 +17,8 @@ def list_tasks(tx: Tx, command: commands.ListTasks) -> views.Page[Any]:
     By id. `q` searches names, descriptions and external keys for all of its words. `fields` chooses columns,
     `compact` a short row.
     """
-    filters: dict[str, Any] = {}
-    project_id = naming.in_scope(tx, command.project_id, command.project_name)
-    if project_id is not None:
-        filters["project_id"] = project_id
-    for name in ("epic_id", "holder", "q", "ids"):
+    filters: dict[str, Any] = naming.scope(tx, command)
+    for name in ("holder", "q", "ids"):
         if getattr(command, name) not in (None, ""):
             filters[name] = getattr(command, name)
     if command.label is not None:
@@ -34,18 +31,12 @@ def list_tasks(tx: Tx, command: commands.ListTasks) -> views.Page[Any]:
 
 
 def get_available(tx: Tx, command: commands.GetAvailableTasks) -> views.Page[Any]:
-    """List what may be claimed now, best first, without taking anything; claim_next_task takes the best one at
-    once.
+    """List what may be claimed now, best first; claim_next_task takes the best one at once.
 
     With `status` it looks through those statuses instead, leaving out what somebody holds unless
     include_locked is set.
     """
-    filters: dict[str, Any] = {}
-    project_id = naming.in_scope(tx, command.project_id, command.project_name)
-    if project_id is not None:
-        filters["project_id"] = project_id
-    if command.epic_id is not None:
-        filters["epic_id"] = command.epic_id
+    filters: dict[str, Any] = naming.scope(tx, command)
     if command.labels:
         filters["labels"] = command.labels
     if command.status and command.status != [Status.TODO]:

@@ -1,7 +1,8 @@
 """Projects and epics by name, and what a name may mean that nothing has."""
 
+from project_manager.contract.commands import Scoped
 from project_manager.contract.plan import INBOX
-from project_manager.domain.errors import Invalid, NameTaken, ProjectNotFound
+from project_manager.domain.errors import EpicNotFound, Invalid, NameTaken, ProjectNotFound
 from project_manager.domain.names import folded, nearest
 from project_manager.store import epics, projects
 from project_manager.store.epics import EpicRow
@@ -43,6 +44,49 @@ def in_scope(tx: Tx, project_id: int | None, project_name: str | None) -> int | 
     return row.id
 
 
+def scope(tx: Tx, command: Scoped) -> dict[str, int]:
+    """Return the filters `project_id` and `epic_id` that a question sets, by id or by name."""
+    project_id = in_scope(tx, command.project_id, command.project_name)
+    epic_id = epic_in_scope(tx, project_id, command.epic_id, command.epic_name)
+    found = {"project_id": project_id, "epic_id": epic_id}
+    return {name: number for name, number in found.items() if number is not None}
+
+
+def epic_in_scope(tx: Tx, project_id: int | None, epic_id: int | None, epic_name: str | None) -> int | None:
+    """Return the epic that a question is about, by id or by name; None when it is about all.
+
+    Without a project the name has to be unique among all projects. Raises EpicNotFound, Invalid.
+    """
+    if epic_name is None:
+        return epic_id
+    found = _epics_called(tx, project_id, epic_name)
+    if not found:
+        present = epics.names(tx, project_id) if project_id is not None else []
+        near = nearest(epic_name, [name for _, name in present])
+        hint = EpicNotFound.default_hint if near is None else f"Did you mean `{near}`?"
+        raise EpicNotFound(f"there is no epic `{epic_name}`", hint=hint, epic_name=epic_name)
+    if len(found) > 1:
+        places = ", ".join(str(row.project_id) for row in found[:10])
+        message, hint = f"several projects have an epic `{epic_name}`: {places}", "Send project_id or project_name too."
+        raise Invalid(message, hint=hint, faults=[{"field": "epic_name", "message": message, "hint": hint}])
+    if epic_id not in (None, found[0].id):
+        raise two_answers("epic_name", f"epic `{found[0].name}` is {found[0].id}, not {epic_id}")
+    return found[0].id
+
+
+def _epics_called(tx: Tx, project_id: int | None, name: str) -> list[EpicRow]:
+    """The epics of this name: in the project, or in all projects."""
+    if project_id is not None:
+        row = epic(tx, project_id, name)
+        return [] if row is None else [row]
+    exact = epics.called(tx, name)
+    if exact:
+        return exact
+    alike = [number for number, other in epics.all_names(tx) if folded(other) == folded(name)]
+    rows = [epics.get(tx, number) for number in alike[:10]]
+    return [row for row in rows if row is not None]
+
+
 def check_no_slip_of_project(tx: Tx, name: str) -> None:
     """Raises Invalid when a project of nearly this name exists: it was meant, more probably than a new one. The inbox
     is always meant by its name, and by a slip of it, also before there is one.
@@ -51,14 +95,13 @@ def check_no_slip_of_project(tx: Tx, name: str) -> None:
         return
     near = nearest(name, [INBOX, *(other for _, other in projects.names(tx))])
     if near is not None:
-        first = "To make a new one, call create_project (POST /api/projects) first."
-        raise _slip("project", near, f"Send `{near}`. {first}")
+        raise _slip("project", near)
 
 
 def check_no_slip_of_epic(tx: Tx, project_id: int, name: str) -> None:
     near = nearest(name, [other for _, other in epics.names(tx, project_id)])
     if near is not None:
-        raise _slip("epic", near, f"Send `{near}`. To make a new one, call create_epic (POST /api/epics) first.")
+        raise _slip("epic", near)
 
 
 def check_project_is_new(tx: Tx, name: str, project_id: int | None = None) -> None:
@@ -94,6 +137,7 @@ def _taken(name: str, own: int | None, present: Named) -> tuple[int, str] | None
     return next((known for known in present if known[0] != own and folded(known[1]) == folded(name)), None)
 
 
-def _slip(kind: str, near: str, hint: str) -> Invalid:
+def _slip(kind: str, near: str) -> Invalid:
+    hint = f"Send `{near}`. To create another one of nearly this name, use the dashboard or POST /api/{kind}s."
     message = f"there is {'an' if kind == 'epic' else 'a'} {kind} `{near}`: did you mean it?"
     return Invalid(message, hint=hint, faults=[{"field": f"{kind}_name", "message": message, "hint": hint}])

@@ -172,8 +172,7 @@ def get(tx: Tx, command: commands.GetTask) -> views.TaskView:
 
 
 def details(tx: Tx, command: commands.GetTaskDetails) -> views.TaskDetailsView:
-    """Read one task in full before you work on it: description, criteria, dependencies, what waits for it, and
-    its log.
+    """Read a task in full: description, criteria, dependencies, what waits for it, and its log.
 
     The log is newest first, handoff notes and failed attempts of others included; older entries with
     before=logs_before.
@@ -200,9 +199,9 @@ def details(tx: Tx, command: commands.GetTaskDetails) -> views.TaskDetailsView:
 
 
 def update(tx: Tx, command: commands.UpdateTask) -> views.TaskView:
-    """Edit a task's fields: name, description, priority, labels, criteria, dependencies, dates; add a log entry.
+    """Edit a task: only the fields that are sent change, and lists are replaced whole.
 
-    Only the fields that are sent change; lists are replaced whole. While an agent holds the task only that
+    While an agent holds the task only that
     agent (and people) may edit it. With `version` the edit is refused if somebody changed the task since. A
     `status` moves it as update_task_status does.
     """

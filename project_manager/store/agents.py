@@ -3,7 +3,7 @@
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from sqlalchemy import Select, bindparam, func, select
+from sqlalchemy import Integer, Select, bindparam, func, or_, select
 from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.sql.expression import literal_column
 
@@ -61,6 +61,7 @@ _LOST_BY = Statement(
         events.c.at > bindparam("since"),
         func.json_extract(events.c.data, "$.agent_id") == bindparam("agent_id"),
         func.coalesce(bindparam("project_id"), events.c.project_id) == events.c.project_id,
+        or_(bindparam("epic_id", type_=Integer).is_(None), tasks.c.epic_id == bindparam("epic_id")),
         tasks.c.status != literal_column("'DONE'"),
         ~_taken_again,
     )
@@ -100,12 +101,12 @@ def held_by(tx: Tx, agent_id: str, limit: int = 100) -> list[TaskRow]:
 
 
 def lost_by(
-    tx: Tx, agent_id: str, *, since: int, project_id: int | None = None, limit: int = 20
+    tx: Tx, agent_id: str, *, since: int, project_id: int | None = None, epic_id: int | None = None, limit: int = 20
 ) -> list[tuple[int, str, str]]:
     """(id, name, status) of tasks whose lease ended under the agent after `since`, by expiry or by force, the
     newest first: those that it has not taken again and that are not DONE.
     """
-    rows = _LOST_BY.rows(tx, agent_id=agent_id, since=since, project_id=project_id, limit=limit)
+    rows = _LOST_BY.rows(tx, agent_id=agent_id, since=since, project_id=project_id, epic_id=epic_id, limit=limit)
     return [(row[0], row[1], row[2]) for row in rows]
 
 

@@ -34,6 +34,8 @@ _BY_NAME = Statement(
 _NAMES = Statement(
     select(epics.c.id, epics.c.name).where(epics.c.project_id == bindparam("project_id")).order_by(epics.c.id)
 )
+_CALLED = Statement(select(*_COLUMNS).where(epics.c.name == bindparam("name")).order_by(epics.c.id))
+_ALL_NAMES = Statement(select(epics.c.id, epics.c.name).order_by(epics.c.id))
 _ALL = Statement(select(*_COLUMNS).order_by(epics.c.project_id, epics.c.position, epics.c.id))
 _OUTLINES = Statement(select(*with_lead(_COLUMNS)).order_by(epics.c.project_id, epics.c.position, epics.c.id))
 _NEXT_POSITION = Statement(
@@ -84,6 +86,16 @@ def by_name(tx: Tx, project_id: int, name: str) -> EpicRow | None:
 def names(tx: Tx, project_id: int) -> list[tuple[int, str]]:
     """Id and name of each of the project."""
     return [(row[0], row[1]) for row in _NAMES.rows(tx, project_id=project_id)]
+
+
+def called(tx: Tx, name: str) -> list[EpicRow]:
+    """Return the epics of exactly this name in all projects."""
+    return [EpicRow._make(row) for row in _CALLED.rows(tx, name=name)]
+
+
+def all_names(tx: Tx) -> list[tuple[int, str]]:
+    """Return id and name of each epic of all projects."""
+    return [(row[0], row[1]) for row in _ALL_NAMES.rows(tx)]
 
 
 def everything(tx: Tx) -> list[EpicRow]:

@@ -9,7 +9,9 @@ import anyio.to_thread
 import orjson
 import pytest
 from mcp import MCPError
+from mcp.types import ToolAnnotations
 
+from project_manager.catalogue import BY_NAME
 from project_manager.contract.instructions import INSTRUCTIONS
 from tests.contract.mcp_product import ERAS, PATIENCE, agent, product
 from tests.e2e.mcp_listener import call, listening, wire
@@ -89,14 +91,22 @@ async def test_every_schema_is_one_that_strict_clients_take(tmp_path: Path) -> N
         assert set(schema.get("required", ())) <= set(schema["properties"])
 
 
-async def test_every_tool_has_a_plain_name_a_title_a_line_and_all_four_hints(tmp_path: Path) -> None:
+async def test_every_tool_has_a_plain_name_a_title_a_line_and_the_hints_that_no_client_would_assume(
+    tmp_path: Path,
+) -> None:
     for tool in await listed(tmp_path, MCP_TOOLS="all"):
         assert re.fullmatch(r"[a-z]+(_[a-z]+)+", tool["name"])
         assert tool["title"]
         assert 20 <= len(tool["description"]) <= 200
-        hints = {"readOnlyHint", "destructiveHint", "idempotentHint", "openWorldHint"}
-        assert set(tool["annotations"]) == hints
-        assert all(isinstance(value, bool) for value in tool["annotations"].values())
+        row = BY_NAME[tool["name"]].tool
+        assert row is not None
+        hints = row.hints
+        told = ToolAnnotations.model_validate(tool["annotations"])
+        assert bool(told.read_only_hint) is hints.read_only
+        assert told.open_world_hint is False
+        if not hints.read_only:
+            assert bool(told.idempotent_hint) is hints.idempotent
+            assert (told.destructive_hint is None) is hints.destructive
 
 
 @pytest.mark.promise("interface:stable")
@@ -143,7 +153,7 @@ async def test_a_list_may_be_text(tmp_path: Path, labels: Any) -> None:
         assert task["labels"] == ["a", "b"]
 
 
-async def test_null_means_not_given_unless_null_is_a_value(tmp_path: Path) -> None:
+async def test_null_means_not_given_and_clear_empties(tmp_path: Path) -> None:
     async with product(tmp_path) as made, agent(made.server) as someone:
         made_task = await someone.ok(
             "create_task",
@@ -154,8 +164,11 @@ async def test_null_means_not_given_unless_null_is_a_value(tmp_path: Path) -> No
             epic_id=None,
         )
         assert made_task["due_at"] == "2030-01-01T00:00:00.000Z"
-        edited = await someone.ok("update_task", task_id=1, labels=None, name=None, due_at=None)
-        assert (edited["name"], edited["due_at"]) == ("one", None)
+        edited = await someone.ok("update_task", task_id=1, labels=None, priority=1, due_at=None)
+        assert edited["ignored"] == ["due_at"]
+        assert (await someone.ok("get_task_details", task_id=1))["task"]["due_at"] == "2030-01-01T00:00:00.000Z"
+        await someone.ok("update_task", task_id=1, clear=["due_at"])
+        assert (await someone.ok("get_task_details", task_id=1))["task"].get("due_at") is None
 
 
 async def test_the_predecessors_words_are_understood(tmp_path: Path) -> None:
@@ -213,7 +226,7 @@ async def _stale(someone: Any) -> str:
         ("TASK_NOT_FOUND", "get_task_details", {"task_id": 99}),
         ("INVALID", "get_task_details", {"task_id": "nine"}),
         ("INVALID", "get_task_details", {}),
-        ("INVALID", "acquire_task_lock", {"task_id": 1, "agent_id": "ann", "ttl_seconds": 0}),
+        ("INVALID", "acquire_task_lock", {"task_id": 1, "agent_id": "ann", "ttl_seconds": 4000}),
         ("AGENT_REQUIRED", "acquire_task_lock", {"task_id": 1}),
         ("UNKNOWN_ARGUMENT", "list_tasks", {"statuss": "TODO"}),
         ("NOT_HELD", "renew_task_lock", {"task_id": 1, "agent_id": "ann"}),

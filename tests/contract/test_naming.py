@@ -116,7 +116,7 @@ async def test_a_slip_in_a_projects_name_makes_nothing(desk: Desk, operation: st
     before = await desk.head()
     refusal = await desk.refused(Invalid, operation, project_name="Webiste", **raw)
     assert refusal.message == "there is a project `Website`: did you mean it?"
-    assert "create_project (POST /api/projects) first" in refusal.hint
+    assert "POST /api/projects" in refusal.hint
     assert [fault["field"] for fault in refusal.details["faults"]] == ["project_name"]  # type: ignore[attr-defined]
     assert await desk.head() == before
 
