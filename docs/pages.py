@@ -55,7 +55,10 @@ def errors() -> str:
     return _page(
         "Errors",
         "Every refusal has one body, through every door: `code` (stable), `message` (what and why), `hint` (what to do "
-        "next),\n`details` (the facts; `faults` lists every fault of an invalid request) and `request_id`.",
+        "next),\n`details` (the facts; `faults` lists every fault of an invalid request) and `request_id`.\n\n"
+        "A refusal may be sent while the body of the request is still on its way. The server then reads and drops\n"
+        "the rest, so that the client can read the answer: up to 128 MiB and 30 seconds, and no longer than 5 seconds\n"
+        "without a byte.",
         ["| code | status | what to do |", "|---|---|---|", *rows],
     )
 

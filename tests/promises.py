@@ -36,6 +36,7 @@ PROMISES: dict[str, str] = {
     "request:if-match": "What changed since it was read is not overwritten when the writer names the version read.",
     "request:pages": "Pages of a list have every row once; a cursor works only with its own filters.",
     "request:limits": "Sizes and numbers beyond the limits are refused.",
+    "request:early": "A refusal reaches the client also while it is still sending its body.",
     "request:id": "Every request has an id, taken or made, returned and logged.",
     "predecessor:routes": "The predecessor's routes answer as before, plus the new fields.",
     # events
