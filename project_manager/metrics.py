@@ -143,7 +143,7 @@ class Metrics:
         self._queries((name,), seconds)
 
     def lease(self, outcome: str) -> None:
-        """acquired, renewed, released, expired, conflict or stale_fence."""
+        """Count an outcome: acquired, renewed, released, forced, expired, unconfirmed, conflict or stale_fence."""
         self._leases(outcome)
 
     def tasks_by_status(self, counts: Mapping[str, int]) -> None:

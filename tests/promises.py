@@ -25,6 +25,7 @@ PROMISES: dict[str, str] = {
     "lease:attempts": "At the cap of failed attempts a task is BLOCKED for a person to look at.",
     "lease:release": "A lease is given back by its holder, or taken by an operator, which is recorded.",
     "lease:take-over": "An operator takes a held task over in one step; no waiting agent gets it in between.",
+    "lease:history": "Each lease says when and how it ended; a task names the agent of its newest lease.",
     "lease:single-call": "A status is set in one call on a task that nobody holds.",
     "status:moves": "One table says which moves are legal; a refusal names them.",
     "status:reopen": "Finished work is left only on purpose.",

@@ -312,6 +312,12 @@ class ClaimNextTask(Repeatable, Scoped):
     wait_seconds: fields.WaitSeconds = Field(0, description="wait for one, 0..55; 20 advised")
 
 
+class ListLeases(Paged):
+    agent_id: fields.AgentId | None = Field(None, description="leases of this agent only")
+    since: fields.Instant | None = Field(None, description="leases that were alive at or after this time, RFC 3339")
+    until: fields.Instant | None = Field(None, description="leases that began before this time, RFC 3339")
+
+
 # the rest
 
 

@@ -79,6 +79,24 @@ class LockView:
     ttl_seconds: int
 
 
+@dataclass(frozen=True, slots=True)
+class LeaseView:
+    """A lease and how it ended. `ended_at`, `reason` and `status`, which the task got at the end, are null while the
+    lease lives.
+    """
+
+    task_id: int
+    task_name: str
+    project_id: int
+    agent_id: str
+    fence: int
+    acquired_at: str
+    expires_at: str
+    ended_at: str | None
+    reason: Literal["explicit_release", "auto_release", "lock_expired", "unconfirmed", "forced", "deleted"] | None
+    status: str | None
+
+
 # Not frozen: made by the thousand, and a frozen dataclass takes three times as long to make.
 @dataclass(slots=True)
 class TaskView:
@@ -105,6 +123,7 @@ class TaskView:
     fence: int
     attempts: int
     lock: LockView | None
+    worked_by: Annotated[str | None, Field(description="agent of the newest lease")]
     ready: bool
     why_not_ready: list[str]
     cancelled_dependencies: list[int]

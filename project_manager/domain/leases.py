@@ -23,6 +23,11 @@ class UnlockReason(StrEnum):
     LOCK_EXPIRED = "lock_expired"
     FORCED = "forced"
     DELETED = "deleted"
+    UNCONFIRMED = "unconfirmed"
+
+
+LOSSES = frozenset({UnlockReason.LOCK_EXPIRED, UnlockReason.UNCONFIRMED, UnlockReason.FORCED})
+"""The ends of a lease that its holder did not bring about."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from project_manager.domain.errors import (
 )
 from project_manager.operations.definition import LEASE_FAULTS, REPEATABLE, WRITES, Kind, Operation, Tool
 from project_manager.services import (
+    lease_history,
     leases,
 )
 
@@ -85,5 +86,12 @@ LEASES = (
         tool=Tool("Give a task back", WRITES, ("task_id", "agent_id", "fence", "handoff", "failed"), needs_agent=True),
         errors=(*LEASE_FAULTS, NotHeld, IdempotencyMismatch),
         aliases=("DELETE /api/task/{task_id}/lock",),
+    ),
+    Operation(
+        "list_leases",
+        lease_history.list_leases,
+        commands.ListLeases,
+        views.Page[views.LeaseView],
+        http="GET /api/leases",
     ),
 )

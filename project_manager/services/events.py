@@ -4,7 +4,7 @@ from typing import Any
 
 from project_manager.contract import commands, cursor, views
 from project_manager.services import finding
-from project_manager.store import events, meta
+from project_manager.store import events, lease_history, meta
 from project_manager.store.transaction import Tx
 
 DAY_MS = 24 * 3600 * 1000
@@ -38,8 +38,9 @@ def list_task_events(tx: Tx, command: commands.ListTaskEvents) -> views.Page[dic
 
 
 def retain(tx: Tx, *, days: int) -> int:
-    """Removes events older than `days`, never those of the last day; how many."""
+    """Removes events, and leases that ended, before so many `days`, never those of the last day; how many events."""
     before = tx.now - max(days, 1) * DAY_MS
+    lease_history.forget(tx, before)
     last = events.last_before(tx, before)
     if last == 0:
         return 0

@@ -12,9 +12,17 @@ from project_manager.domain.events import EventType
 from project_manager.domain.leases import UnlockReason, held_by_another
 from project_manager.domain.statuses import CLOSED, Status
 from project_manager.services.presenting import lease_of
-from project_manager.store import events, leases, links, logs, tasks
+from project_manager.store import events, lease_history, leases, links, logs, tasks
+from project_manager.store.lease_history import LeaseRow
 from project_manager.store.tasks import TaskRow
 from project_manager.store.transaction import Tx
+
+_OUTCOMES = {
+    UnlockReason.LOCK_EXPIRED: "expired",
+    UnlockReason.UNCONFIRMED: "unconfirmed",
+    UnlockReason.FORCED: "forced",
+}
+"""The metric's word for the end of a lease, where it is not `released`."""
 
 
 def take(tx: Tx, row: TaskRow, *, ttl: int) -> TaskRow:
@@ -73,7 +81,7 @@ def take_over(tx: Tx, row: TaskRow, *, ttl: int) -> TaskRow:
     freed = leases.place(tx, row, Status.IN_PROGRESS.value, attempts=row.attempts)
     if freed is None:
         raise _lost_race(tx, row)
-    _tell_unlocked(tx, row, freed, UnlockReason.FORCED)
+    _close_lease(tx, row, freed, UnlockReason.FORCED)
     taken = leases.take(tx, freed, tx.actor.id, ttl=ttl, came_from=row.lock_from or Status.TODO.value)
     if taken is None:
         raise _lost_race(tx, row)
@@ -88,18 +96,35 @@ def end(tx: Tx, row: TaskRow, target: Status, reason: UnlockReason, *, attempts:
         raise _lost_race(tx, row)
     if row.status != placed.status:
         _tell_status(tx, row.status, placed, agent_id=row.lock_holder, lock_released=True)
-    _tell_unlocked(tx, row, placed, reason)
+    _close_lease(tx, row, placed, reason)
     _follow(tx, row, placed)
     return placed
 
 
-def set_status(tx: Tx, row: TaskRow, target: Status, *, attempts: int, fence_step: int = 0) -> TaskRow:
-    """Sets the status of a task that nobody holds. `fence_step` 1 makes older leases of the task stale."""
-    placed = leases.place(tx, row, target.value, attempts=attempts, fence_step=fence_step)
+def set_status(tx: Tx, row: TaskRow, target: Status, *, attempts: int, short_lease: bool = False) -> TaskRow:
+    """Set the status of a task that nobody holds, with `short_lease` under a lease that begins and ends here, which
+    makes older leases of the task stale.
+    """
+    agent = tx.actor.id if short_lease else None
+    placed = leases.place(tx, row, target.value, attempts=attempts, short_lease_of=agent)
     if placed is None:
         raise _lost_race(tx, row)
+    if agent is not None:
+        short = LeaseRow(
+            row.id,
+            placed.fence,
+            agent,
+            row.project_id,
+            row.name,
+            tx.now,
+            tx.now,
+            tx.now,
+            UnlockReason.AUTO_RELEASE.value,
+            placed.status,
+        )
+        lease_history.record(tx, short)
     if row.status != placed.status:
-        _tell_status(tx, row.status, placed, agent_id=tx.actor.id, lock_released=fence_step > 0)
+        _tell_status(tx, row.status, placed, agent_id=tx.actor.id, lock_released=short_lease)
     _follow(tx, row, placed)
     return placed
 
@@ -169,8 +194,10 @@ def _tell_status(tx: Tx, previous: str, row: TaskRow, *, agent_id: str | None, l
     )
 
 
-def _tell_unlocked(tx: Tx, held: TaskRow, placed: TaskRow, reason: UnlockReason) -> None:
-    tx.count("expired" if reason is UnlockReason.LOCK_EXPIRED else "released")
+def _close_lease(tx: Tx, held: TaskRow, placed: TaskRow, reason: UnlockReason) -> None:
+    """Record the end of the lease in `held` and emit `task.unlocked`."""
+    tx.count(_OUTCOMES.get(reason, "released"))
+    lease_history.add(tx, held, reason=reason.value, status=placed.status)
     tell(
         tx,
         EventType.TASK_UNLOCKED,

@@ -16,7 +16,7 @@ from project_manager.store.projects import ProjectRow
 from project_manager.store.tasks import TaskRow
 from project_manager.store.transaction import Tx
 
-COMPACT = ("id", "name", "status", "priority", "ready", "holder")
+COMPACT = ("id", "name", "status", "priority", "ready", "holder", "worked_by")
 NO_IDS = "[]"
 
 
@@ -103,6 +103,7 @@ def task_fields(tx: Tx, row: TaskRow) -> dict[str, Any]:
         "fence": row.fence,
         "attempts": row.attempts,
         "lock": None if lease is None else lock(lease),
+        "worked_by": row.lock_holder or row.worked_by,
         "ready": not why,
         "why_not_ready": list(why),
         "cancelled_dependencies": _list(row.cancelled_dependencies),

@@ -63,7 +63,7 @@ def move(tx: Tx, row: TaskRow, target: Status, *, fence: int | None, reopen: boo
         why = obstacles(presenting.standing(row, tx.now), now=tx.now)
         if why:
             raise not_ready(row.id, why)
-    placed = moves.set_status(tx, row, target, attempts=attempts, fence_step=int(tx.actor.is_agent))
+    placed = moves.set_status(tx, row, target, attempts=attempts, short_lease=tx.actor.is_agent)
     moves.tell_if_ready(tx, [row.id])
     return placed
 

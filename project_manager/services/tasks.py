@@ -16,7 +16,7 @@ from project_manager.services import assumptions, finding, moves, presenting
 from project_manager.services.presenting import lease_of
 from project_manager.services.statuses import move
 from project_manager.services.writing import check_writer, renewed_by_writing
-from project_manager.store import links, logs, meta, tasks
+from project_manager.store import lease_history, links, logs, meta, tasks
 from project_manager.store.projects import ProjectRow
 from project_manager.store.tasks import TaskRow
 from project_manager.store.transaction import Tx
@@ -248,6 +248,7 @@ def delete(tx: Tx, command: commands.DeleteTask) -> views.DeletedView:
 def erase(tx: Tx, row: TaskRow) -> list[int]:
     """Removes the task, ends its lease, and tells of both; the tasks that waited for it or ran against it."""
     if row.lock_holder is not None:
+        lease_history.add(tx, row, reason=UnlockReason.DELETED.value, status=row.status)
         moves.tell(
             tx,
             EventType.TASK_UNLOCKED,

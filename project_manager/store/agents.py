@@ -3,12 +3,12 @@
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from sqlalchemy import Integer, Select, bindparam, func, or_, select
+from sqlalchemy import Select, bindparam, func, select
 from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.sql.expression import literal_column
 
 from project_manager.store.compiled import Statement
-from project_manager.store.schema import LOSS, agents, events, tasks
+from project_manager.store.schema import agents, tasks
 from project_manager.store.tasks import COLUMNS, TaskRow, partly_linked
 from project_manager.store.transaction import Tx
 
@@ -42,32 +42,6 @@ _HELD_BY = Statement(
     .order_by(tasks.c.id)
     .limit(bindparam("limit"))
 )
-_later = events.alias("later")
-_taken_again = (
-    select(_later.c.seq)
-    .where(
-        _later.c.task_id == events.c.task_id,
-        _later.c.seq > events.c.seq,
-        _later.c.type == literal_column("'task.locked'"),
-        func.json_extract(_later.c.data, "$.agent_id") == bindparam("agent_id"),
-    )
-    .exists()
-)
-_LOST_BY = Statement(
-    select(tasks.c.id, tasks.c.name, tasks.c.status)
-    .join(events, events.c.task_id == tasks.c.id)
-    .where(
-        LOSS,
-        events.c.at > bindparam("since"),
-        func.json_extract(events.c.data, "$.agent_id") == bindparam("agent_id"),
-        func.coalesce(bindparam("project_id"), events.c.project_id) == events.c.project_id,
-        or_(bindparam("epic_id", type_=Integer).is_(None), tasks.c.epic_id == bindparam("epic_id")),
-        tasks.c.status != literal_column("'DONE'"),
-        ~_taken_again,
-    )
-    .order_by(events.c.at.desc(), events.c.seq.desc())
-    .limit(bindparam("limit"))
-)
 _held = tasks.alias("held")
 _ENDING_FIRST = (
     select(_held.c.id)
@@ -98,16 +72,6 @@ def held_by(tx: Tx, agent_id: str, limit: int = 100) -> list[TaskRow]:
     """The tasks that the agent holds now; links are not filled in."""
     rows = _HELD_BY.rows(tx, agent_id=agent_id, now=tx.now, limit=limit)
     return [partly_linked(row) for row in rows]
-
-
-def lost_by(
-    tx: Tx, agent_id: str, *, since: int, project_id: int | None = None, epic_id: int | None = None, limit: int = 20
-) -> list[tuple[int, str, str]]:
-    """(id, name, status) of tasks whose lease ended under the agent after `since`, by expiry or by force, the
-    newest first: those that it has not taken again and that are not DONE.
-    """
-    rows = _LOST_BY.rows(tx, agent_id=agent_id, since=since, project_id=project_id, epic_id=epic_id, limit=limit)
-    return [(row[0], row[1], row[2]) for row in rows]
 
 
 @lru_cache(maxsize=4)

@@ -35,15 +35,13 @@ _LEASE = {
     "updated_at": bindparam("now"),
     "completed_at": null(),
 }
-_TAKE = Statement(
-    update(tasks)
-    .where(
-        tasks.c.id == bindparam("task_id"),
-        tasks.c.version == bindparam("read_version"),
-        (tasks.c.lock_holder.is_(None)) | (tasks.c.lock_expires_at <= bindparam("now")),
-    )
-    .values(_LEASE)
+_taking = update(tasks).where(
+    tasks.c.id == bindparam("task_id"),
+    tasks.c.version == bindparam("read_version"),
+    (tasks.c.lock_holder.is_(None)) | (tasks.c.lock_expires_at <= bindparam("now")),
 )
+_TAKE = Statement(_taking.values(_LEASE))
+_TAKE_UNCONFIRMED = Statement(_taking.values({**_LEASE, "unconfirmed_fence": tasks.c.fence + 1}))
 _RENEW = Statement(
     update(tasks)
     .where(
@@ -56,6 +54,7 @@ _RENEW = Statement(
         lock_expires_at=bindparam("expires_at"),
         lock_ttl=bindparam("ttl"),
         lock_fenced=func.max(tasks.c.lock_fenced, bindparam("fenced")),
+        unconfirmed_fence=null(),
     )
 )
 _PLACE = Statement(
@@ -77,6 +76,8 @@ _PLACE = Statement(
         lock_ttl=null(),
         lock_from=null(),
         lock_fenced=0,
+        worked_by=bindparam("worked_by"),
+        unconfirmed_fence=null(),
         version=tasks.c.version + 1,
         updated_at=bindparam("now"),
     )
@@ -88,15 +89,22 @@ _NEXT_EXPIRY = Statement(select(func.min(tasks.c.lock_expires_at)).where(tasks.c
 _HELD = Statement(select(func.count()).select_from(tasks).where(tasks.c.lock_holder.is_not(None)))
 
 
-def take(tx: Tx, read: TaskRow, agent: str, *, ttl: int, came_from: str) -> TaskRow | None:
-    """A new lease for `agent`; None when the task was changed since it was read, or is held."""
-    changed = _TAKE.run(
+def take(
+    tx: Tx, read: TaskRow, agent: str, *, ttl: int, came_from: str, unconfirmed_ttl: int | None = None
+) -> TaskRow | None:
+    """A new lease for `agent`; None when the task was changed since it was read, or is held.
+
+    With `unconfirmed_ttl` (milliseconds) the lease ends so soon, until a renewal brings it to its length.
+    """
+    expires_at = tx.now + (ttl if unconfirmed_ttl is None else unconfirmed_ttl)
+    statement = _TAKE if unconfirmed_ttl is None else _TAKE_UNCONFIRMED
+    changed = statement.run(
         tx,
         task_id=read.id,
         read_version=read.version,
         agent=agent,
         now=tx.now,
-        expires_at=tx.now + ttl,
+        expires_at=expires_at,
         ttl=ttl,
         came_from=came_from,
     )
@@ -106,10 +114,11 @@ def take(tx: Tx, read: TaskRow, agent: str, *, ttl: int, came_from: str) -> Task
         status="IN_PROGRESS",
         lock_holder=agent,
         lock_acquired_at=tx.now,
-        lock_expires_at=tx.now + ttl,
+        lock_expires_at=expires_at,
         lock_ttl=ttl,
         lock_fenced=0,
         lock_from=came_from,
+        unconfirmed_fence=None if unconfirmed_ttl is None else read.fence + 1,
         fence=read.fence + 1,
         version=read.version + 1,
         updated_at=tx.now,
@@ -131,11 +140,21 @@ def renew(tx: Tx, read: TaskRow, *, ttl: int, fenced: bool) -> TaskRow | None:
     )
     if not changed:
         return None
-    return read._replace(lock_expires_at=tx.now + ttl, lock_ttl=ttl, lock_fenced=max(read.lock_fenced, int(fenced)))
+    return read._replace(
+        lock_expires_at=tx.now + ttl,
+        lock_ttl=ttl,
+        lock_fenced=max(read.lock_fenced, int(fenced)),
+        unconfirmed_fence=None,
+    )
 
 
-def place(tx: Tx, read: TaskRow, status: str, *, attempts: int, fence_step: int = 0) -> TaskRow | None:
-    """Sets the status and ends the lease, if there is one; None when version, fence or holder have moved."""
+def place(tx: Tx, read: TaskRow, status: str, *, attempts: int, short_lease_of: str | None = None) -> TaskRow | None:
+    """Sets the status and ends the lease, if there is one; None when version, fence or holder have moved.
+
+    With `short_lease_of` an agent takes a lease, writes and releases it in this one statement: the fence grows.
+    """
+    fence_step = int(short_lease_of is not None)
+    worked_by = short_lease_of or read.lock_holder or read.worked_by
     changed = _PLACE.run(
         tx,
         task_id=read.id,
@@ -146,6 +165,7 @@ def place(tx: Tx, read: TaskRow, status: str, *, attempts: int, fence_step: int 
         status_again=status,
         attempts=attempts,
         fence_step=fence_step,
+        worked_by=worked_by,
         now=tx.now,
     )
     if not changed:
@@ -161,6 +181,8 @@ def place(tx: Tx, read: TaskRow, status: str, *, attempts: int, fence_step: int 
         lock_ttl=None,
         lock_from=None,
         lock_fenced=0,
+        worked_by=worked_by,
+        unconfirmed_fence=None,
         version=read.version + 1,
         updated_at=tx.now,
     )
@@ -204,13 +226,17 @@ def _best(filters: frozenset[str], capped: bool) -> Statement:
     )
 
 
-def take_best(tx: Tx, filters: dict[str, Any], agent: str, *, ttl: int) -> TaskRow | None:
+def take_best(
+    tx: Tx, filters: dict[str, Any], agent: str, *, ttl: int, unconfirmed_ttl: int | None = None
+) -> TaskRow | None:
     """The best ready task goes to `agent`; None when there is none.
 
     Reading it and then taking it by its version costs half of one UPDATE that returns the whole row.
     """
     chosen = best(tx, filters)
-    return None if chosen is None else take(tx, chosen, agent, ttl=ttl, came_from="TODO")
+    if chosen is None:
+        return None
+    return take(tx, chosen, agent, ttl=ttl, came_from="TODO", unconfirmed_ttl=unconfirmed_ttl)
 
 
 def best(tx: Tx, filters: dict[str, Any]) -> TaskRow | None:

@@ -19,10 +19,11 @@ from project_manager.clock import rfc3339
 from project_manager.domain.actors import SYSTEM
 from project_manager.domain.events import EventType
 from project_manager.domain.leases import UnlockReason
-from project_manager.store import backup, dialect, events, instances, meta
+from project_manager.store import backup, dialect, events, instances, lease_history, meta, revisions
 from project_manager.store.backup import BackupRefused, InUse
 from project_manager.store.compiled import Statement
 from project_manager.store.database import this_host
+from project_manager.store.lease_history import LeaseRow
 from project_manager.store.schema import instances as instances_table
 from project_manager.store.schema import tasks, waiters
 from project_manager.store.transaction import Tx
@@ -32,7 +33,17 @@ _SHARED_LOCKS = 0x40000002
 _SHARED_LOCKS_LENGTH = 510
 
 _HELD = Statement(
-    select(tasks.c.id, tasks.c.project_id, tasks.c.epic_id, tasks.c.lock_holder, tasks.c.lock_from)
+    select(
+        tasks.c.id,
+        tasks.c.project_id,
+        tasks.c.epic_id,
+        tasks.c.lock_holder,
+        tasks.c.lock_from,
+        tasks.c.fence,
+        tasks.c.name,
+        tasks.c.lock_acquired_at,
+        tasks.c.lock_expires_at,
+    )
     .where(tasks.c.lock_holder.is_not(None))
     .order_by(tasks.c.id)
 )
@@ -188,7 +199,7 @@ def _begin_anew(prepared: Path, now: int, floor: int) -> Restored:
         tx.now = max(now, meta.clock_high(tx))
         floor = max(floor, meta.fence_floor(tx) + 1, int(_HIGHEST_FENCE.value(tx)) + 1)
         epoch = secrets.token_hex(8)
-        released = _end_leases(tx)
+        released = _end_leases(tx, recorded=revisions.has_table(connection, "ended_leases"))
         meta.begin_epoch(tx, epoch, floor)
         _RAISE_FENCES.run(tx, floor=floor)
         _FORGET_INSTANCES.run(tx)
@@ -200,15 +211,23 @@ def _begin_anew(prepared: Path, now: int, floor: int) -> Restored:
     return Restored(None, epoch, floor, released)
 
 
-def _end_leases(tx: Tx) -> int:
-    """Nobody can hold anything in a past that has come back: held tasks return to where they were claimed from."""
+def _end_leases(tx: Tx, *, recorded: bool) -> int:
+    """Nobody can hold anything in a past that has come back: held tasks return to where they were claimed from.
+
+    A backup of an older schema has no table for leases that ended (`recorded` is false); its migration fills the
+    table from the events.
+    """
     held = _HELD.rows(tx)
     _LET_GO.run(tx, now=tx.now)
-    for task_id, project_id, epic_id, holder, status in held:
+    for task_id, project_id, epic_id, holder, status, fence, name, acquired_at, expires_at in held:
+        reason = UnlockReason.FORCED.value
+        if recorded:
+            lease = LeaseRow(task_id, fence, holder, project_id, name, acquired_at, expires_at, tx.now, reason, status)
+            lease_history.record(tx, lease)
         about = {"project_id": project_id, "epic_id": epic_id, "task_id": task_id}
         said = {"agent_id": holder, "lock_released": True, "previous_status": "IN_PROGRESS", "status": status}
         events.add(tx, EventType.TASK_STATUS_CHANGED, said, **about)
-        unlocked = {"agent_id": holder, "reason": UnlockReason.FORCED.value, "status": status}
+        unlocked = {"agent_id": holder, "reason": reason, "status": status}
         events.add(tx, EventType.TASK_UNLOCKED, unlocked, **about)
     return len(held)
 

@@ -50,6 +50,11 @@ def is_foreign(connection: Any) -> bool:
     return bool(tables) and not tables >= {"alembic_version", "meta", "tasks"}
 
 
+def has_table(connection: Any, name: str) -> bool:
+    """Whether an open database, which may have an older schema, has this table."""
+    return name in _tables(connection)
+
+
 def _tables(connection: Any) -> set[str]:
     rows = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'")
     return {row[0] for row in rows}

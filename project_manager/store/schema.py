@@ -131,6 +131,8 @@ tasks = Table(
     Column("unblocks", Integer, nullable=False),
     Column("deferred", Integer, nullable=False),
     Column("archived", Integer, nullable=False),
+    Column("worked_by", Text),
+    Column("unconfirmed_fence", Integer),
     CheckConstraint(_words("status", Status), name="status"),
     CheckConstraint("priority BETWEEN 0 AND 4", name="priority"),
     CheckConstraint("json_type(labels) = 'array'", name="labels"),
@@ -172,6 +174,7 @@ Index(
     tasks.c.lock_expires_at,
     sqlite_where=text("lock_holder IS NOT NULL"),
 )
+Index("ix_tasks_unconfirmed", tasks.c.lock_holder, sqlite_where=text("unconfirmed_fence IS NOT NULL"))
 Index("ix_tasks_defer_until", tasks.c.defer_until, sqlite_where=text("deferred = 1"))
 Index("ix_tasks_status_project_id", tasks.c.status, tasks.c.project_id)
 Index("ix_tasks_epic_id", tasks.c.epic_id)
@@ -211,6 +214,25 @@ task_logs = Table(
     sqlite_autoincrement=True,
 )
 
+ended_leases = Table(
+    "ended_leases",
+    metadata,
+    Column("task_id", Integer, primary_key=True),
+    Column("fence", Integer, primary_key=True),
+    Column("agent_id", Text, nullable=False),
+    Column("project_id", Integer, nullable=False),
+    Column("task_name", Text, nullable=False),
+    Column("acquired_at", Integer, nullable=False),
+    Column("expires_at", Integer, nullable=False),
+    Column("ended_at", Integer, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("status", Text, nullable=False),
+    Index("ix_ended_leases_ended_at", "ended_at"),
+    Index("ix_ended_leases_agent_id_ended_at", "agent_id", "ended_at"),
+    sqlite_with_rowid=False,
+    comment="without foreign keys: the history of a task outlives it",
+)
+
 events = Table(
     "events",
     metadata,
@@ -226,10 +248,6 @@ events = Table(
     Index("ix_events_task_id_seq", "task_id", "seq", sqlite_where=text("task_id IS NOT NULL")),
     sqlite_autoincrement=True,
 )
-
-LOSS = text("type = 'task.unlocked' AND json_extract(data, '$.reason') IN ('lock_expired', 'forced')")
-
-Index("ix_events_loss_at", events.c.at, sqlite_where=LOSS)
 
 agents = Table(
     "agents",

@@ -32,7 +32,9 @@ from project_manager.store.transaction import Tx
 
 
 class TaskRow(NamedTuple):
-    """A task as it is stored, with its links. Instants in milliseconds; the last five are JSON arrays of ids."""
+    """A task as it is stored, with its links. Instants in milliseconds; the last five are JSON arrays of ids.
+    `worked_by` had the newest lease that has ended. `unconfirmed_fence` is the fence until the holder's first call.
+    """
 
     id: int
     project_id: int
@@ -64,6 +66,8 @@ class TaskRow(NamedTuple):
     unblocks: int
     deferred: int
     archived: int
+    worked_by: str | None
+    unconfirmed_fence: int | None
     depends_on: str
     conflicts_with: str
     waiting_for: str
@@ -71,19 +75,16 @@ class TaskRow(NamedTuple):
     running_conflicts: str
 
 
-NO_LINKS = "[]"
-
-
 def partly_linked(row: tuple[Any, ...]) -> TaskRow:
     """Return the row with an empty list for each kind of link that the statement has not read."""
-    return TaskRow(*row, *[NO_LINKS] * (len(TaskRow._fields) - len(row)))
+    return TaskRow(*row, *["[]"] * (len(TaskRow._fields) - len(row)))
 
 
 Description = Literal["whole", "lead", "none"]
 """How much of descriptions is read; a lead has one character more than LEAD_CHARACTERS when there is more."""
 _LONG = tuple(TaskRow._fields.index(name) for name in ("description", "acceptance"))
 
-COLUMNS = [tasks.c[name] for name in TaskRow._fields[:30]]
+COLUMNS = [tasks.c[name] for name in TaskRow._fields[: TaskRow._fields.index("depends_on")]]
 EMPTY: ColumnElement[str] = literal_column("'[]'")
 _other = tasks.alias("other")
 _fts = table("tasks_fts", column("rowid"))

@@ -20,6 +20,7 @@ def check_database(path: Path, *, now: int) -> None:
     tasks = {row["id"]: row for row in read(path, "SELECT * FROM tasks")}
     check_counters(path, tasks)
     check_leases(tasks, now=now)
+    check_ended_leases(read(path, "SELECT * FROM ended_leases"), tasks)
     check_events(read(path, "SELECT * FROM events ORDER BY seq"), tasks)
     assert read(path, "PRAGMA foreign_key_check") == []
 
@@ -56,6 +57,19 @@ def check_leases(tasks: dict[int, Row], *, now: int) -> None:
             assert row["lock_expires_at"] <= now + row["lock_ttl"], f"task {number}"
         assert row["deferred"] == 0 or row["defer_until"] is not None, f"task {number}"
         assert (row["completed_at"] is not None) == (row["status"] == "DONE"), f"task {number}"
+
+
+def check_ended_leases(ended: list[Row], tasks: dict[int, Row]) -> None:
+    """No fence of a task was given twice, and each ended lease is older than the present one."""
+    for row in ended:
+        number, fence = row["task_id"], row["fence"]
+        assert row["acquired_at"] <= row["ended_at"], f"fence {fence} of task {number}"
+        task = tasks.get(number)
+        if task is not None:
+            assert fence < task["fence"] + (task["lock_holder"] is None), f"fence {fence} of task {number}"
+    newest = {row["task_id"]: row["agent_id"] for row in sorted(ended, key=lambda row: int(row["fence"]))}
+    for number, task in tasks.items():
+        assert task["worked_by"] == newest.get(number), f"worked_by of task {number}"
 
 
 def check_events(events: list[Row], tasks: dict[int, Row]) -> None:

@@ -183,7 +183,7 @@ async def test_columns_are_chosen_by_name(desk: Desk) -> None:
     (row,) = (await desk.do("list_tasks", fields="id,holder,status"))["items"]
     assert row == {"id": 1, "holder": "ann", "status": "IN_PROGRESS"}
     (row,) = (await desk.do("list_tasks", fields="compact"))["items"]
-    assert list(row) == ["id", "name", "status", "priority", "ready", "holder"]
+    assert list(row) == ["id", "name", "status", "priority", "ready", "holder", "worked_by"]
     refusal = await desk.refused(Invalid, "list_tasks", fields="id,stat")
     assert "'stat'" in refusal.message
     assert refusal.details["faults"][0]["field"] == "fields"  # type: ignore[index]

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import Any
 
-from project_manager.store import agents
+from project_manager.store import lease_history
 from project_manager.store.transaction import Tx
 from tests.desk import Desk
 
@@ -91,9 +91,9 @@ async def test_a_deleted_task_is_not_lost(desk: Desk) -> None:
     assert await lost(desk, "ann") == []
 
 
-async def test_the_search_for_losses_reads_the_index_of_losses_and_not_the_whole_log(desk: Desk) -> None:
+async def test_the_search_for_losses_reads_the_leases_of_the_agent_alone(desk: Desk) -> None:
     plan = await desk.runtime.read("plan", plan_of_losses)
-    assert any("ix_events_loss_at" in step for step in plan), plan
+    assert any("ix_ended_leases_agent_id_ended_at" in step for step in plan), plan
     assert not any(step.startswith("SCAN") for step in plan)
 
 
@@ -104,5 +104,5 @@ def plan_of_losses(tx: Tx) -> list[str]:
         plan.extend(row[3] for row in tx.execute(f"EXPLAIN QUERY PLAN {sql}", values).fetchall())
         return tx.execute(sql, values)
 
-    agents.lost_by(replace(tx, execute=explained), "ann", since=0, project_id=1)
+    lease_history.lost_by(replace(tx, execute=explained), "ann", since=0, project_id=1)
     return plan

@@ -1,0 +1,58 @@
+"""Reading the leases that there were, and how they ended."""
+
+from typing import Any
+
+from project_manager.clock import rfc3339
+from project_manager.contract import commands, cursor, views
+from project_manager.services.presenting import time_or_none
+from project_manager.store import lease_history
+from project_manager.store.lease_history import LeaseRow
+from project_manager.store.transaction import Tx
+
+LIVE, ENDED = 0, 1
+
+
+def list_leases(tx: Tx, command: commands.ListLeases) -> views.Page[views.LeaseView]:
+    """List leases and how they ended: live ones first, then the last to end first.
+
+    `since` and `until` choose leases that were alive in that time. A status that an agent set in a single call is a
+    lease that ended when it began. Ended leases are kept as long as events. A lease that ends between two pages may
+    come twice; none is left out.
+    """
+    chosen = {"agent_id": command.agent_id, "since": command.since, "until": command.until}
+    filters: dict[str, Any] = {name: value for name, value in chosen.items() if value is not None}
+    position = cursor.read(command.cursor, filters, 4) if command.cursor else None
+    rows: list[LeaseRow] = []
+    more = False
+    ended_after: tuple[int, int, int] | None = None
+    if position is not None and position[0] == ENDED:
+        ended_after = (position[1], position[2], position[3])
+    else:
+        live_after = None if position is None else (position[1], position[2])
+        rows, more = lease_history.page_of_live(tx, filters, live_after, command.limit)
+    if not more:
+        ended, more = lease_history.page_of_ended(tx, filters, ended_after, command.limit - len(rows))
+        rows += ended
+    following = cursor.write(_position(rows[-1]), filters) if more else None
+    return views.Page([_shown(row) for row in rows], following, lease_history.count(tx, filters))
+
+
+def _position(row: LeaseRow) -> tuple[int, int, int, int]:
+    if row.ended_at is None:
+        return LIVE, row.acquired_at, row.task_id, row.fence
+    return ENDED, row.ended_at, row.task_id, row.fence
+
+
+def _shown(row: LeaseRow) -> views.LeaseView:
+    return views.LeaseView(
+        task_id=row.task_id,
+        task_name=row.task_name,
+        project_id=row.project_id,
+        agent_id=row.agent_id,
+        fence=row.fence,
+        acquired_at=rfc3339(row.acquired_at),
+        expires_at=rfc3339(row.expires_at),
+        ended_at=time_or_none(row.ended_at),
+        reason=row.reason,  # type: ignore[arg-type]
+        status=row.status,
+    )

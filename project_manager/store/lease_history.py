@@ -1,0 +1,204 @@
+"""Leases with how they ended: `ended_leases`, written when a lease ends, and the live ones in the tasks themselves.
+
+A claim writes nothing here, so that it costs the same as without a history.
+"""
+
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+from sqlalchemy import ColumnElement, Integer, bindparam, delete, func, insert, null, or_, select, tuple_
+from sqlalchemy.sql.expression import literal_column
+
+from project_manager.domain.leases import LOSSES
+from project_manager.store import pages
+from project_manager.store.compiled import Statement
+from project_manager.store.schema import ended_leases, tasks
+from project_manager.store.tasks import TaskRow
+from project_manager.store.transaction import Tx
+
+
+class LeaseRow(NamedTuple):
+    """A lease; instants in milliseconds. The last three are None while it lives."""
+
+    task_id: int
+    fence: int
+    agent_id: str
+    project_id: int
+    task_name: str
+    acquired_at: int
+    expires_at: int
+    ended_at: int | None
+    reason: str | None
+    status: str | None
+
+
+_ended = ended_leases.c
+_ENDED = [_ended[name] for name in LeaseRow._fields]
+_LIVE: list[ColumnElement[Any]] = [
+    tasks.c.id,
+    tasks.c.fence,
+    tasks.c.lock_holder,
+    tasks.c.project_id,
+    tasks.c.name,
+    tasks.c.lock_acquired_at,
+    tasks.c.lock_expires_at,
+    null(),
+    null(),
+    null(),
+]
+_ADD = Statement(insert(ended_leases).values({name: bindparam(name) for name in LeaseRow._fields}))
+_FORGET = Statement(delete(ended_leases).where(_ended.ended_at < bindparam("before")))
+_OF_FENCE = Statement(select(*_ENDED).where(_ended.task_id == bindparam("task_id"), _ended.fence == bindparam("fence")))
+_NEWEST_OF = Statement(
+    select(*_ENDED)
+    .where(_ended.task_id == bindparam("task_id"), _ended.agent_id == bindparam("agent_id"))
+    .order_by(_ended.fence.desc())
+    .limit(literal_column("1"))
+)
+_later = ended_leases.alias("later")
+_taken_again = (
+    select(null())
+    .select_from(_later)
+    .where(_later.c.task_id == _ended.task_id, _later.c.agent_id == _ended.agent_id, _later.c.fence > _ended.fence)
+    .exists()
+)
+_LOST_BY = Statement(
+    select(tasks.c.id, tasks.c.name, tasks.c.status)
+    .select_from(ended_leases)
+    .join(tasks, tasks.c.id == _ended.task_id)
+    .where(
+        _ended.agent_id == bindparam("agent_id"),
+        _ended.ended_at > bindparam("since"),
+        _ended.reason.in_([literal_column(f"'{reason}'") for reason in sorted(LOSSES)]),
+        func.coalesce(bindparam("project_id"), tasks.c.project_id) == tasks.c.project_id,
+        or_(bindparam("epic_id", type_=Integer).is_(None), tasks.c.epic_id == bindparam("epic_id")),
+        tasks.c.status != literal_column("'DONE'"),
+        tasks.c.lock_holder.is_distinct_from(_ended.agent_id),
+        ~_taken_again,
+    )
+    .order_by(_ended.ended_at.desc(), _ended.task_id.desc())
+    .limit(bindparam("limit"))
+)
+
+
+def add(tx: Tx, held: TaskRow, *, reason: str, status: str) -> None:
+    """Record the end of the lease in `held`, the row as it was read before; `status` is what the task got."""
+    lease = LeaseRow(
+        held.id,
+        held.fence,
+        held.lock_holder or "",
+        held.project_id,
+        held.name,
+        held.lock_acquired_at or 0,
+        held.lock_expires_at or 0,
+        tx.now,
+        reason,
+        status,
+    )
+    record(tx, lease)
+
+
+def record(tx: Tx, lease: LeaseRow) -> None:
+    """Insert a lease that has ended."""
+    _ADD.run_in_order(tx, lease)
+
+
+def forget(tx: Tx, before: int) -> None:
+    """Remove leases that ended before this instant."""
+    _FORGET.run(tx, before=before)
+
+
+def of_fence(tx: Tx, task_id: int, fence: int) -> LeaseRow | None:
+    """Return the ended lease of the task that had this fence."""
+    row = _OF_FENCE.row(tx, task_id=task_id, fence=fence)
+    return None if row is None else LeaseRow._make(row)
+
+
+def newest_of(tx: Tx, task_id: int, agent_id: str) -> LeaseRow | None:
+    """Return the newest ended lease of the agent on the task."""
+    row = _NEWEST_OF.row(tx, task_id=task_id, agent_id=agent_id)
+    return None if row is None else LeaseRow._make(row)
+
+
+def lost_by(
+    tx: Tx, agent_id: str, *, since: int, project_id: int | None = None, epic_id: int | None = None, limit: int = 20
+) -> list[tuple[int, str, str]]:
+    """Return (id, name, status) of tasks whose lease ended under the agent after `since`, by expiry or by force,
+    the newest first: those that it has not taken again and that are not DONE.
+    """
+    rows = _LOST_BY.rows(tx, agent_id=agent_id, since=since, project_id=project_id, epic_id=epic_id, limit=limit)
+    return [(row[0], row[1], row[2]) for row in rows]
+
+
+def page_of_live(
+    tx: Tx, filters: dict[str, Any], after: tuple[int, int] | None, limit: int
+) -> tuple[list[LeaseRow], bool]:
+    """Return up to `limit` leases that have not ended, the newest first, and whether there are more.
+
+    `after` is (acquired_at, task_id) of the last one that was read.
+    """
+    statement = _live(frozenset(filters), after is not None)[0]
+    position = {} if after is None else {"after_instant": after[0], "after_task": after[1]}
+    rows, more = pages.page(tx, statement, {**filters, **position}, limit, texts=())
+    return [LeaseRow._make(row) for row in rows], more
+
+
+def page_of_ended(
+    tx: Tx, filters: dict[str, Any], after: tuple[int, int, int] | None, limit: int
+) -> tuple[list[LeaseRow], bool]:
+    """Return up to `limit` leases that have ended, the last to end first, and whether there are more.
+
+    `after` is (ended_at, task_id, fence) of the last one that was read.
+    """
+    statement = _past(frozenset(filters), after is not None)[0]
+    position = {} if after is None else dict(zip(("after_instant", "after_task", "after_fence"), after, strict=True))
+    rows, more = pages.page(tx, statement, {**filters, **position}, limit, texts=())
+    return [LeaseRow._make(row) for row in rows], more
+
+
+def count(tx: Tx, filters: dict[str, Any]) -> int:
+    """Return the number of leases that the filters let through, live and ended."""
+    names = frozenset(filters)
+    return sum(int(statement.value(tx, **filters)) for statement in (_live(names, False)[1], _past(names, False)[1]))
+
+
+@lru_cache(maxsize=32)
+def _live(filters: frozenset[str], after: bool) -> tuple[Statement, Statement]:
+    chosen: list[ColumnElement[bool]] = [tasks.c.lock_holder.is_not(None)]
+    if "agent_id" in filters:
+        chosen.append(tasks.c.lock_holder == bindparam("agent_id"))
+    if "until" in filters:
+        chosen.append(tasks.c.lock_acquired_at < bindparam("until"))
+    page = (
+        select(*_LIVE)
+        .where(*chosen)
+        .order_by(tasks.c.lock_acquired_at.desc(), tasks.c.id.desc())
+        .limit(bindparam("limit"))
+    )
+    if after:
+        place = tuple_(bindparam("after_instant"), bindparam("after_task"))
+        page = page.where(tuple_(tasks.c.lock_acquired_at, tasks.c.id) < place)
+    return Statement(page), Statement(select(func.count()).select_from(tasks).where(*chosen))
+
+
+@lru_cache(maxsize=32)
+def _past(filters: frozenset[str], after: bool) -> tuple[Statement, Statement]:
+    chosen: list[ColumnElement[bool]] = []
+    if "agent_id" in filters:
+        chosen.append(_ended.agent_id == bindparam("agent_id"))
+    if "since" in filters:
+        chosen.append(_ended.ended_at >= bindparam("since"))
+    if "until" in filters:
+        chosen.append(_ended.acquired_at < bindparam("until"))
+    name = func.coalesce(tasks.c.name, _ended.task_name)
+    page = (
+        select(*[name if column.name == "task_name" else column for column in _ENDED])
+        .select_from(ended_leases.outerjoin(tasks, tasks.c.id == _ended.task_id))
+        .where(*chosen)
+        .order_by(_ended.ended_at.desc(), _ended.task_id.desc(), _ended.fence.desc())
+        .limit(bindparam("limit"))
+    )
+    if after:
+        place = tuple_(bindparam("after_instant"), bindparam("after_task"), bindparam("after_fence"))
+        page = page.where(tuple_(_ended.ended_at, _ended.task_id, _ended.fence) < place)
+    return Statement(page), Statement(select(func.count()).select_from(ended_leases).where(*chosen))
