@@ -42,6 +42,9 @@ const MOVES = {
 /** The statuses that a task may go to from `status`; the server decides, this spares people a refusal. */
 export const legalMoves = (status) => MOVES[status].filter((target) => target !== status);
 
+/** The present status and those that it may become, in the order of the board. */
+export const statusChoices = (status) => STATUSES.filter((other) => other === status || MOVES[status].includes(other));
+
 /** What keeps a task from being offered, without "it is not TODO", which its column says already. */
 export const reasonsOf = (task) => (task.status === "TODO" ? task.why_not_ready : task.why_not_ready.slice(1)).map(readable);
 

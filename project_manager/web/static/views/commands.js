@@ -6,7 +6,7 @@ import { FILTERS, closeTask, hrefOf, navigate } from "../core/route.js";
 import { signOut } from "../core/session.js";
 import { state } from "../core/store.js";
 import { cycleTheme } from "../core/theme.js";
-import { PRIORITY_NAMES, STATUSES, STATUS_NAMES, canWrite, legalMoves } from "../core/words.js";
+import { CLOSED, PRIORITY_NAMES, STATUSES, STATUS_NAMES, canWrite, legalMoves, statusChoices } from "../core/words.js";
 import { moveCursor, moveToEnd, taskAtHand } from "./board.js";
 import { focusCard } from "./column.js";
 
@@ -14,16 +14,19 @@ const view = (name) => () => navigate({ view: name, around: null });
 const onBoard = () => state.route.view === "board";
 const writer = () => canWrite(state.session);
 
+/** Offer `entries` in their order. `present` is the value of now, `closing` is never preselected, `keys` is a digit that chooses. */
 function choose(title, entries) {
   openDialog("palette", { title, entries });
 }
 
 export function askMove(task) {
-  choose(`Move #${task.id} to…`, legalMoves(task.status).map((status) => ({ id: status, status, name: STATUS_NAMES[status], run: () => shift(task, status) })));
+  const entry = (status) => ({ id: status, status, name: STATUS_NAMES[status], closing: CLOSED.has(status), present: status === task.status, run: () => status !== task.status && shift(task, status) });
+  choose(`Move #${task.id} to…`, statusChoices(task.status).map(entry));
 }
 
 function askPriority(task) {
-  choose(`Priority of #${task.id}`, PRIORITY_NAMES.map((name, value) => ({ id: `p${value}`, icon: "flag", name: `P${value} ${name}`, run: () => changeTask(task, { priority: value }) })));
+  const entry = (name, value) => ({ id: `p${value}`, icon: "flag", name: `P${value} ${name}`, keys: String(value), present: value === task.priority, run: () => value !== task.priority && changeTask(task, { priority: value }) });
+  choose(`Priority of #${task.id}`, PRIORITY_NAMES.map(entry));
 }
 
 async function shift(task, status) {

@@ -7,7 +7,7 @@ import { cx, html, useEffect, useRef, useState } from "../core/html.js";
 import { closeTask, follow, hrefOf } from "../core/route.js";
 import { state, useStore } from "../core/store.js";
 import { readTask } from "../core/sync.js";
-import { PRIORITY_NAMES, STATUS_NAMES, canWrite, legalMoves, reasonsOf } from "../core/words.js";
+import { PRIORITY_NAMES, STATUS_NAMES, canWrite, reasonsOf, statusChoices } from "../core/words.js";
 import { Attempts } from "../ui/attempts.js";
 import { Ago, Label, Priority, TaskLink } from "../ui/chips.js";
 import { DueDate } from "../ui/due.js";
@@ -27,7 +27,7 @@ function MoveSelect({ task, disabled }) {
   };
   return html`<label class="choice status-choice"><span class="sr">Status</span><${StatusIcon} status=${task.status} />
     <select value=${task.status} onChange=${change} disabled=${disabled} data-testid="move">
-      ${[task.status, ...legalMoves(task.status)].map((status) => html`<option key=${status} value=${status}>${STATUS_NAMES[status]}</option>`)}
+      ${statusChoices(task.status).map((status) => html`<option key=${status} value=${status}>${STATUS_NAMES[status]}</option>`)}
     </select></label>`;
 }
 

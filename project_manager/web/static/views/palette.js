@@ -4,6 +4,7 @@ import { cx, html, useEffect, useMemo, useRef, useState } from "../core/html.js"
 import { Dialog } from "../ui/dialog.js";
 import { Icon, StatusIcon } from "../ui/icons.js";
 import { commands } from "./commands.js";
+import { keyOf, onKeys } from "../core/keyboard.js";
 import { navigate } from "../core/route.js";
 import { state, useCalmly } from "../core/store.js";
 import { loadAgents } from "../core/sync.js";
@@ -42,7 +43,7 @@ function ranked(entries, words) {
 
 function found(text, given) {
   const words = text.toLowerCase().split(/\s+/).filter(Boolean);
-  if (given) return ranked(given, words).map(([, entry]) => entry);
+  if (given) return given.filter((entry) => points(entry.name.toLowerCase(), words) > 0);
   if (words.length === 0) return commands();
   const tasks = [];
   for (const task of state.tasks.values()) {
@@ -54,6 +55,14 @@ function found(text, given) {
   return best.sort((a, b) => b[0] - a[0]).slice(0, SHOWN).map(([, entry]) => entry);
 }
 
+/** Where a choice starts: at the present value, or at the first match of what was typed; -1 if that would close the task. */
+function firstOf(shown, typed) {
+  if (shown.length === 1) return 0;
+  const fits = typed ? (entry) => !entry.closing && !entry.present : (entry) => entry.present;
+  const best = shown.findIndex(fits);
+  return best >= 0 ? best : shown.findIndex((entry) => !entry.closing);
+}
+
 function Entry({ entry, active, onChoose }) {
   const element = useRef(null);
   useEffect(() => {
@@ -61,32 +70,36 @@ function Entry({ entry, active, onChoose }) {
   }, [active]);
   return html`<li ref=${element} id=${`palette-${entry.id}`} role="option" aria-selected=${active} class=${cx("entry-line", active && "on")} onClick=${onChoose} data-testid="palette-entry">
     ${entry.status ? html`<${StatusIcon} status=${entry.status} />` : html`<${Icon} name=${entry.icon ?? "arrow"} />`}<span class="clip">${entry.name}</span><span class="push"></span>
-    ${entry.kind && html`<span class="muted clip kind">${entry.kind}</span>`}${entry.keys && html`<kbd>${entry.keys}</kbd>`}</li>`;
+    ${entry.present && html`<span class="muted kind">now</span>`}${entry.kind && html`<span class="muted clip kind">${entry.kind}</span>`}${entry.keys && html`<kbd>${entry.keys}</kbd>`}</li>`;
 }
 
 /** `entries` narrows it to a choice of those; else it offers everything. */
 export function Palette({ id, title = "Search or do anything", entries }) {
   const [text, setText] = useState("");
-  const [at, setAt] = useState(0);
+  const [moved, setMoved] = useState(null);
   const known = useCalmly(revision);
   useEffect(() => {
     if (!entries) loadAgents().catch((error) => error.status !== 0 && complain(error));
   }, []);
   const shown = useMemo(() => found(text, entries), [text, known]);
+  const at = moved ?? (entries ? firstOf(shown, text.trim() !== "") : 0);
   const choose = (entry) => {
     closeDialog(id);
     if (entry) queueMicrotask(entry.run);
   };
-  const onKeyDown = (event) => {
+  const onKeyDown = onKeys((event) => {
     const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
-    if (step) setAt((at + step + shown.length) % Math.max(1, shown.length));
-    else if (event.key === "Enter") choose(shown[at]);
-    else return;
+    const bare = text === "" && !event.ctrlKey && !event.metaKey && !event.altKey;
+    const typed = bare && entries?.find((entry) => entry.keys === keyOf(event));
+    if (step) setMoved((Math.max(at, step < 0 ? 0 : -1) + step + shown.length) % Math.max(1, shown.length));
+    else if (typed) choose(typed);
+    else if (event.key !== "Enter") return;
+    else if (shown[at] || !entries) choose(shown[at]);
     event.preventDefault();
-  };
+  });
   return html`<${Dialog} id=${id} title=${title} plain>
     <div class="palette" data-testid="palette"><div class="palette-input"><${Icon} name="search" /><input autofocus role="combobox" aria-expanded="true" aria-controls="palette-list" aria-autocomplete="list" aria-label=${title} placeholder=${title} aria-activedescendant=${shown[at] ? `palette-${shown[at].id}` : undefined}
-      value=${text} onInput=${(event) => { setText(event.target.value); setAt(0); }} onKeyDown=${onKeyDown} autocomplete="off" spellcheck=${false} /></div>
+      value=${text} onInput=${(event) => { setText(event.target.value); setMoved(null); }} onKeyDown=${onKeyDown} autocomplete="off" spellcheck=${false} /></div>
     <ul id="palette-list" role="listbox" aria-label="Results">${shown.map((entry, index) => html`<${Entry} key=${entry.id} entry=${entry} active=${index === at} onChoose=${() => choose(entry)} />`)}</ul>
     ${shown.length === 0 && html`<p class="palette-none">Nothing matches. Try fewer letters, or a task's number.</p>`}</div><//>`;
 }

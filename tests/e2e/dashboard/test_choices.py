@@ -1,0 +1,110 @@
+"""Lists to choose from keep their order and start at the present value."""
+
+import re
+
+import pytest
+from playwright.sync_api import Browser, Locator, expect
+
+from tests.e2e.dashboard.browser import Dashboard, Team, dashboard
+from tests.e2e.service import Service
+
+PENDING = re.compile(r"\bpending\b")
+ORDER = ["Backlog", "To do", "In progress", "Review", "Blocked", "Done", "Cancelled"]
+PRIORITIES = ["P0 Urgent", "P1 High", "P2 Normal", "P3 Low", "P4 Lowest"]
+
+
+def ask(tab: Dashboard, task: int, key: str) -> Locator:
+    """Open the choice behind a key for a task; return its entries."""
+    tab.card(task).focus()
+    tab.page.keyboard.press(key)
+    entries = tab.page.get_by_test_id("palette-entry")
+    expect(entries.first).to_be_visible()
+    return entries
+
+
+def names(entries: Locator) -> list[str]:
+    return [entry.locator(".clip").first.inner_text() for entry in entries.all()]
+
+
+def selected(tab: Dashboard) -> Locator:
+    return tab.page.locator('[data-testid="palette-entry"][aria-selected="true"]')
+
+
+def test_the_move_list_has_the_order_of_the_board_and_its_first_enter_changes_nothing(
+    service: Service, browser: Browser, team: Team
+) -> None:
+    task = team.task(team.project(), "Move me")
+    with dashboard(service, browser) as tab:
+        tab.open()
+        assert names(ask(tab, task, "m")) == ORDER
+        expect(selected(tab)).to_contain_text("To do")
+        expect(selected(tab)).to_contain_text("now")
+        before = team.head()
+        tab.page.keyboard.press("Enter")
+        expect(tab.dialog).to_have_count(0)
+        ask(tab, task, "m")
+        tab.page.keyboard.press("ArrowDown")
+        tab.page.keyboard.press("Enter")
+        expect(tab.card_in("IN_PROGRESS", task)).not_to_have_class(PENDING)
+        assert team.head() == before + 1
+        assert team.read(task)["status"] == "IN_PROGRESS"
+
+
+@pytest.mark.parametrize("status", ["BACKLOG", "REVIEW", "BLOCKED", "DONE", "CANCELLED"])
+def test_no_status_that_closes_a_task_is_preselected(
+    service: Service, browser: Browser, team: Team, status: str
+) -> None:
+    task = team.task(team.project(), "Move me")
+    if status != "TODO":
+        team.move(task, status)
+    with dashboard(service, browser) as tab:
+        tab.open(f"/?status={status}")
+        entries = ask(tab, task, "m")
+        assert names(entries) == [name for name in ORDER if name in names(entries)]
+        expect(selected(tab).locator(".kind")).to_have_text("now")
+        tab.page.keyboard.type("d")
+        for chosen in selected(tab).all():
+            assert chosen.locator(".clip").first.inner_text() not in ("Done", "Cancelled")
+
+
+def test_a_closing_status_is_chosen_by_its_name_alone(service: Service, browser: Browser, team: Team) -> None:
+    task = team.task(team.project(), "Finish me")
+    with dashboard(service, browser) as tab:
+        tab.open()
+        ask(tab, task, "m")
+        tab.page.keyboard.type("ne")
+        expect(selected(tab)).to_contain_text("Done")
+        tab.page.keyboard.press("Enter")
+        expect(tab.card_in("DONE", task)).to_be_visible()
+
+
+def test_priorities_are_in_order_and_a_digit_chooses_one(service: Service, browser: Browser, team: Team) -> None:
+    task = team.task(team.project(), "Weigh me", priority=1)
+    with dashboard(service, browser) as tab:
+        tab.open()
+        before = team.head()
+        assert names(ask(tab, task, "p")) == PRIORITIES
+        expect(selected(tab)).to_contain_text("P1 High")
+        tab.page.keyboard.press("Enter")
+        expect(tab.dialog).to_have_count(0)
+        assert team.head() == before
+        ask(tab, task, "p")
+        tab.page.keyboard.press("0")
+        expect(tab.dialog).to_have_count(0)
+        expect(tab.card(task).locator(".priority")).to_contain_text("P0")
+        expect(tab.card(task)).not_to_have_class(PENDING)
+        assert team.read(task)["priority"] == 0
+        ask(tab, task, "p")
+        tab.page.keyboard.press("ArrowDown")
+        tab.page.keyboard.press("Enter")
+        expect(tab.card(task).locator(".priority")).to_contain_text("P1")
+
+
+def test_the_task_page_lists_statuses_in_the_order_of_the_board(service: Service, browser: Browser, team: Team) -> None:
+    task = team.task(team.project(), "Move me")
+    team.move(task, "REVIEW")
+    with dashboard(service, browser) as tab:
+        tab.open(f"/?task={task}")
+        select = tab.page.get_by_test_id("move")
+        assert select.locator("option").all_inner_texts() == ORDER
+        expect(select).to_have_value("REVIEW")
