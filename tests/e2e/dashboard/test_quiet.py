@@ -1,0 +1,74 @@
+"""A page on which nothing happens leaves the processor alone."""
+
+import pytest
+from playwright.sync_api import Browser, CDPSession, expect
+
+from tests.e2e.dashboard.browser import Dashboard, Team, dashboard
+from tests.e2e.service import Service
+
+MOST_A_SECOND = 5
+TICKS = 3
+
+ENDLESS = """() => document.getAnimations().filter((animation) =>
+    animation.effect.getComputedTiming().endTime === Infinity).map((animation) => animation.animationName)"""
+SETTLED = """async () => {
+    await Promise.allSettled(document.getAnimations().map((animation) => animation.finished));
+}"""
+SECONDS_OF_TICKS = """([countdown, ticks]) => new Promise((done) => {
+    const begin = performance.now();
+    let seen = 0;
+    const observer = new MutationObserver(() => {
+        seen += 1;
+        if (seen < ticks) return;
+        observer.disconnect();
+        done((performance.now() - begin) / 1000);
+    });
+    observer.observe(document.querySelector(countdown), { characterData: true, childList: true, subtree: true });
+})"""
+
+
+def counters(session: CDPSession) -> dict[str, float]:
+    metrics = session.send("Performance.getMetrics")["metrics"]
+    return {entry["name"]: entry["value"] for entry in metrics if entry["name"] in ("LayoutCount", "RecalcStyleCount")}
+
+
+def rates(tab: Dashboard, countdown: str) -> dict[str, float]:
+    """Return how often a second the page is laid out and styled while a countdown ticks."""
+    session = tab.context.new_cdp_session(tab.page)
+    session.send("Performance.enable")
+    before = counters(session)
+    seconds = tab.page.evaluate(SECONDS_OF_TICKS, [countdown, TICKS])
+    after = counters(session)
+    session.detach()
+    return {name: (after[name] - before[name]) / seconds for name in before}
+
+
+@pytest.fixture(scope="module")
+def held(shared_team: Team) -> int:
+    project = shared_team.project()
+    tasks = [shared_team.task(project, f"Task {number}") for number in range(12)]
+    for number, task in enumerate(tasks):
+        shared_team.claim(task, f"agent-{number}", 3000)
+    return tasks[0]
+
+
+@pytest.mark.parametrize("motion", ["no-preference", "reduce"])
+@pytest.mark.parametrize(
+    ("address", "countdown"),
+    [
+        ("/", ".card .left"),
+        ("/?view=agents", ".lock-chip .left"),
+        ("/?view=graph&task={task}", '[data-testid="countdown"]'),
+    ],
+    ids=["board", "agents", "task"],
+)
+def test_a_quiet_page_with_leases_is_laid_out_only_when_a_second_passes(
+    shared: Service, browser: Browser, held: int, motion: str, address: str, countdown: str
+) -> None:
+    with dashboard(shared, browser, reduced_motion=motion) as tab:
+        tab.open(address.format(task=held))
+        expect(tab.page.locator(countdown).first).to_be_visible()
+        assert tab.page.evaluate(ENDLESS) == []
+        tab.page.evaluate(SETTLED)
+        found = rates(tab, countdown)
+    assert {name: rate for name, rate in found.items() if rate >= MOST_A_SECOND} == {}
