@@ -163,6 +163,6 @@ def _shell() -> tuple[bytes, str]:
 
 def _answer(request: Request, body: bytes, kind: str, tag: str, caching: str) -> Response:
     headers = {"ETag": tag, "Cache-Control": caching, **SECURITY}
-    if etag.matches(request.scope["state"]["headers"].get(b"if-none-match"), tag):
+    if etag.matches(dict(request.scope["headers"]).get(b"if-none-match"), tag):
         return Response(status_code=304, headers=headers)
     return Response(body, headers={**headers, "Content-Type": kind})
