@@ -18,7 +18,7 @@ Exit status:
   2  wrong usage, or a malformed setting
   3  something that the command names does not exist
   4  the input has faults: all are listed, and nothing was done
-  5  not now (the database is busy or in use, the disk is full): try again
+  5  not now (database busy, in use, moved or not to be checked; disk full; output refused): try again
 """
 
 
@@ -239,9 +239,9 @@ def backup(
 def restore(*, file: Path, db_path: str | None, env_file: Path | None, as_json: bool) -> int:
     """Put the backup FILE in the place of the database.
 
-    Every server on it must be stopped first. The backup is checked before anything changes, the replacement is one
-    step, and the database that was there is kept beside it. Leases end, clients load afresh, and no fence that was
-    ever handed out is handed out again.
+    Stop every server on it first. The backup is checked before anything changes, the replacement is one step, and the
+    result is read back. The database that was there is kept beside it, and so are logs that SQLite left there. Leases
+    end, clients load afresh, and no fence that was ever handed out is handed out again.
 
     \b
     Example:
@@ -260,7 +260,7 @@ def verify(*, file: Path | None, db_path: str | None, env_file: Path | None, as_
     """Say whether the database, or the backup FILE, is whole.
 
     It is read from end to end: pages, references between rows, counters, the sequence of events, the schema; of a
-    backup also its checksum. Exit status 1 when something is damaged.
+    backup also its checksum. Exit status 1 when a check has found damage, 5 when it cannot be checked now.
     """
     from project_manager.terminal import copies
 

@@ -39,6 +39,11 @@ def rfc3339(instant: int) -> str:
     return f"{_to_the_second(seconds)}.{milliseconds:03d}Z"
 
 
+def stamp(instant: int) -> str:
+    """Return `20261123T100000123Z`: names that sort by time."""
+    return re.sub(r"[-:.]", "", rfc3339(instant))
+
+
 @lru_cache(maxsize=4096)
 def _to_the_second(seconds: int) -> str:
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")

@@ -23,6 +23,9 @@ class Health:
 
     async def reasons(self) -> list[str]:
         """Why no work should be sent here; empty while all is well."""
+        moved = await self._file_moved()
+        if moved is not None:
+            return [moved]
         writer = self._runtime.database.writer
         found = []
         if not await self.database_answers():
@@ -39,12 +42,20 @@ class Health:
         """Each thing that must hold before work is sent here."""
         database = self._runtime.database
         return {
+            "file": await self._file_moved() is None,
             "database": await self.database_answers(),
             "schema": await self._schema_fits(),
             "writer": database.writer.alive and database.writer.failure is None,
             "events": database.tail.alive,
             "disk": await _from_disk(database.disk_writable),
         }
+
+    async def _file_moved(self) -> str | None:
+        """Return how the files of the database differ from those that this process has open."""
+        watch = self._runtime.database.watch
+        with anyio.move_on_after(PATIENCE / 4):
+            await anyio.to_thread.run_sync(watch.look, abandon_on_cancel=True)
+        return None if watch.moved is None else watch.moved.words
 
     async def _schema_fits(self) -> bool:
         """A migration that this release does not run on may come while it runs."""

@@ -11,14 +11,22 @@ import anyio.to_thread
 
 from project_manager import __version__
 from project_manager.domain.actors import SYSTEM
-from project_manager.domain.errors import ProjectManagerError
+from project_manager.domain.errors import ProjectManagerError, StorageFull, Unavailable
 from project_manager.domain.limits import IDEMPOTENCY_HOURS
 from project_manager.hub import Hub
 from project_manager.metrics import Metrics
 from project_manager.services import events, leases, subscriptions
 from project_manager.store import answers, instances, meta, waiters
 from project_manager.store.backup import last_verified
-from project_manager.store.database import Database, DatabaseRefused, UsedElsewhere, beat, elsewhere, register
+from project_manager.store.database import (
+    Database,
+    DatabaseNotNow,
+    DatabaseRefused,
+    UsedElsewhere,
+    beat,
+    elsewhere,
+    register,
+)
 from project_manager.store.instances import InstanceRow
 from project_manager.store.transaction import Tx
 
@@ -40,7 +48,8 @@ async def signed_on(database: Database, kind: str) -> AsyncIterator[None]:
     except DatabaseRefused:
         raise
     except ProjectManagerError as error:
-        raise DatabaseRefused(f"the database {database.path} cannot be used: {error.message}") from error
+        refused = DatabaseNotNow if isinstance(error, Unavailable | StorageFull) else DatabaseRefused
+        raise refused(f"the database {database.path} cannot be used: {error.message}") from error
     try:
         yield
     finally:

@@ -66,8 +66,9 @@ class Trouble:
     `what` is the sentence's beginning, such as "events cannot be read"; `action` the stable word for it.
     """
 
-    def __init__(self, logger: logging.Logger, action: str, what: str) -> None:
+    def __init__(self, logger: logging.Logger, action: str, what: str, level: int = logging.WARNING) -> None:
         self._logger = logger
+        self._level = level
         self._fields = {"action": action}
         self._what = what
         self._told: float | None = None
@@ -77,7 +78,7 @@ class Trouble:
         now = time.monotonic()  # noqa: TID251 one leaf does not lean on another
         if self._told is None or now - self._told >= TELL_AGAIN_SECONDS:
             self._told = now
-            self._logger.warning("%s now: %s", self._what, error, extra=self._fields)
+            self._logger.log(self._level, "%s now: %s", self._what, error, extra=self._fields)
 
     def is_over(self) -> None:
         """A try has succeeded."""

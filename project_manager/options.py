@@ -8,7 +8,7 @@ import click
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
-FILE = click.Path(dir_okay=False, path_type=Path)
+FILE = click.Path(dir_okay=False, readable=False, path_type=Path)
 
 
 class Commands(click.Group):

@@ -14,7 +14,8 @@ ProjectManagerError
 ├── PreconditionFailed   VersionMismatch
 ├── TooLarge             BodyTooLarge, AnswerTooLarge
 ├── Invalid              all faults at once; UnknownArgument, IdempotencyMismatch, AgentRequired
-├── Unavailable          QueueFull, DatabaseBusy, QueryTimeout, DatabaseUnavailable, ShuttingDown, RateLimited
+├── Unavailable          QueueFull, DatabaseBusy, QueryTimeout, DatabaseUnavailable, DatabaseMoved, ShuttingDown,
+│                        RateLimited
 ├── StorageFull
 └── Internal             a fault of ours, logged with its traceback
 """
@@ -237,6 +238,16 @@ class DatabaseBusy(Unavailable):
 
 class DatabaseUnavailable(Unavailable):
     """The database cannot be read or written."""
+
+
+class DatabaseMoved(Unavailable):
+    """The database file, or a log of it, was removed or replaced while the server runs."""
+
+    retry_after: ClassVar[int] = 10
+    default_hint = (
+        "Nothing was kept. The operator has to stop this server, put the database in its place and start it again; "
+        "then send the same request again."
+    )
 
 
 class QueryTimeout(Unavailable):

@@ -4,6 +4,7 @@ SQLite has no checksums of its own, so that a flipped bit may go unseen by its i
 backup sees every one.
 """
 
+import errno
 import hashlib
 import json
 import os
@@ -16,14 +17,13 @@ from typing import Any
 
 from sqlalchemy import func, select
 
-from project_manager.clock import rfc3339
+from project_manager.clock import stamp
 from project_manager.domain.actors import SYSTEM
-from project_manager.store import bulk, dialect, revisions
+from project_manager.store import bulk, dialect, files, revisions
 from project_manager.store.compiled import Statement
 from project_manager.store.schema import events
 from project_manager.store.transaction import Tx
 
-_HEADER = b"SQLite format 3\x00"
 _CHUNK = 1024 * 1024
 _SHOWN = 20
 
@@ -36,13 +36,21 @@ class BackupRefused(Exception):
     """One sentence that says why no backup was taken, or why this one is not used; nothing was changed."""
 
 
-class InUse(BackupRefused):
+class NotNow(BackupRefused):
+    """The state of the machine does not allow it at the moment; it says nothing about the database."""
+
+
+class InUse(NotNow):
     """A process has the database open."""
+
+
+class Unchecked(NotNow):
+    """The check of a database could not run, so that nothing is known about it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Examination:
-    """What was found in a database file. Without faults it is whole; `revision` is its schema."""
+    """What checks have found in a database file. Without faults it is whole; `revision` is its schema."""
 
     revision: str | None
     faults: tuple[str, ...]
@@ -67,29 +75,35 @@ class Verified:
 
 
 def back_up(database: Path, target: Path) -> Backup:
-    """Copies the database to `target`, replacing what is there only when the copy is whole. Raises BackupRefused."""
+    """Copy the database to `target`, replacing what is there only when the copy is whole.
+
+    The copy gets the owner, the group and the permissions of the database. Raises BackupRefused.
+    """
     if not database.is_file():
         raise BackupRefused(f"there is no database at {database}")
     if target.exists() and target.samefile(database):
         raise BackupRefused("a backup cannot be the database itself")
     if not target.parent.is_dir():
         raise BackupRefused(f"there is no folder {target.parent}")
-    if target.with_name(f"{target.name}-wal").exists():
-        raise InUse(f"{target} is a database that a process has open")
+    if mixed := _foreign_logs(database):
+        raise BackupRefused(f"{mixed[0]} belongs to another database than {database.name}: move it away")
+    _check_logs_of_target(target)
     unfinished = target.with_name(f".{target.name}.unfinished-{os.getpid()}")
     try:
+        _make_empty(unfinished)
         _copy_in_use(database, unfinished)
         found = examine(unfinished)
         if found.faults or found.revision is None:
             raise BackupRefused(f"the copy of {database} is not whole: {'; '.join(found.faults) or 'it has no schema'}")
         digest = checksum(unfinished)
         sidecar_of(target).unlink(missing_ok=True)
+        files.give_like(unfinished, database, mode=True)
         put(unfinished, target)
-        _write(sidecar_of(target), f"{digest}  {target.name}\n")
+        _write(sidecar_of(target), f"{digest}  {target.name}\n", like=database)
     except OSError as error:
-        raise BackupRefused(f"the backup {target} cannot be written: {error.strerror}") from error
+        raise unwritable(f"the backup {target.name}", target.parent, error) from error
     except dialect.DriverError as error:
-        raise BackupRefused(f"the database {database} cannot be copied: {error}") from error
+        raise _uncopied(database, target, error) from error
     finally:
         remove(unfinished)
     return Backup(target, target.stat().st_size, digest, found.revision)
@@ -111,24 +125,28 @@ def keep_newest(folder: Path, database: Path, count: int) -> list[Path]:
     return old
 
 
-def examine(path: Path) -> Examination:
-    """Reads a database file from end to end and changes nothing. Raises BackupRefused when it cannot be read."""
+def unwritable(what: str, folder: Path, error: OSError) -> BackupRefused:
+    """Return the refusal for a file that cannot be written into a folder; a full disk may have space later."""
+    kind = NotNow if error.errno in (errno.ENOSPC, errno.EDQUOT) else BackupRefused
+    return kind(f"{what} cannot be written to the folder {folder}: {error.strerror}")
+
+
+def examine(path: Path, *, sealed: bool = True) -> Examination:
+    """Read a database file from end to end and change nothing.
+
+    `sealed`: it is a backup, so that a checksum beside it counts. Raises Unchecked when a check could not run.
+    """
     try:
-        with path.open("rb") as file:
-            if file.read(len(_HEADER)) != _HEADER:
-                return Examination(None, ("it is not a database",))
+        if not files.is_database(path):
+            return Examination(None, ("it is not a database",))
+        if mixed := files.foreign_logs(path):
+            return Examination(None, (f"{mixed[0].name} beside it belongs to another database: move it away",))
+        faults = _checksum_faults(path) if sealed else ()
+        revision, found = _examine_contents(path)
     except OSError as error:
-        raise BackupRefused(f"{path} cannot be read: {error.strerror}") from error
-    faults = _checksum_faults(path)
-    try:
-        connection = opened_to_read(path)
-        try:
-            connection.execute("BEGIN")
-            revision, found = _examine_inside(connection)
-        finally:
-            connection.close()
+        raise Unchecked(f"{path} cannot be checked now: {error.strerror}") from error
     except dialect.DriverError as error:
-        return Examination(None, (*faults, f"it cannot be read: {error}"))
+        raise Unchecked(f"{path} cannot be checked now: {_reason(path, error)}") from error
     return Examination(revision, (*faults, *found))
 
 
@@ -165,14 +183,16 @@ def remove(path: Path) -> None:
             path.with_name(path.name + suffix).unlink(missing_ok=True)
 
 
-def stamp(now: int) -> str:
-    """`20261123T100000123Z`: names that sort by time."""
-    return re.sub(r"[-:.]", "", rfc3339(now))
-
-
 def note_verified(database: Path, verified: Verified) -> None:
-    """Leaves beside the database when it was last backed up, for the metrics of the processes that serve it."""
-    _write(_note_of(database), json.dumps({"at": verified.at, "seconds": verified.seconds}) + "\n")
+    """Leave beside the database when it was last backed up, for the metrics of the processes that serve it.
+
+    Raises BackupRefused.
+    """
+    note = _note_of(database)
+    try:
+        _write(note, json.dumps({"at": verified.at, "seconds": verified.seconds}) + "\n", like=database)
+    except OSError as error:
+        raise unwritable(f"the note {note.name} of the backup", note.parent, error) from error
 
 
 def last_verified(database: Path) -> Verified | None:
@@ -190,8 +210,9 @@ def single_file(connection: Any) -> None:
 
 
 def opened_to_read(path: Path) -> Any:
-    """A connection that leaves the file as it is, its journal mode included."""
-    return dialect.driver.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None)
+    """Open a connection that leaves the file as it is, its journal mode included."""
+    how = "immutable=1" if _cannot_change(path) else "mode=ro"
+    return dialect.driver.connect(f"{path.absolute().as_uri()}?{how}", uri=True, isolation_level=None)
 
 
 def copy(source: Any, target: Path) -> None:
@@ -205,7 +226,8 @@ def copy(source: Any, target: Path) -> None:
 
 
 def _copy_in_use(database: Path, target: Path) -> None:
-    source = dialect.connect(str(database), read_only=True)
+    writable = os.access(database, os.W_OK) and os.access(database.resolve().parent, os.W_OK)
+    source = dialect.connect(str(database), read_only=True) if writable else opened_to_read(database)
     try:
         copy(source, target)
     finally:
@@ -213,13 +235,34 @@ def _copy_in_use(database: Path, target: Path) -> None:
 
 
 def _checksum_faults(path: Path) -> tuple[str, ...]:
+    sidecar = sidecar_of(path)
     try:
-        written = sidecar_of(path).read_text().split()
-    except OSError:
+        written = sidecar.read_text(errors="replace").split()
+    except FileNotFoundError:
         return ()
-    if not written or written[0] != checksum(path):
-        return (f"its checksum is not the one in {sidecar_of(path).name}: a byte of it has changed",)
+    if not written:
+        return (f"{sidecar.name} holds no checksum",)
+    if written[0] != checksum(path):
+        return (f"its checksum is not the one in {sidecar.name}: a byte of it has changed",)
     return ()
+
+
+def _examine_contents(path: Path) -> tuple[str | None, list[str]]:
+    """Return revision and faults. Raises the driver's error when a check could not run."""
+    stood_still = _cannot_change(path)
+    connection = opened_to_read(path)
+    try:
+        connection.execute("BEGIN")
+        revision, faults = _examine_inside(connection)
+        if faults and stood_still and not _cannot_change(path):
+            raise Unchecked(f"{path} cannot be checked now: a process has opened it during the check")
+        return revision, faults
+    except dialect.DriverError as error:
+        if dialect.is_damage(error) or dialect.error_name(error) == "SQLITE_ERROR":  # a table or column is missing
+            return None, [f"it cannot be read: {error}"]
+        raise
+    finally:
+        connection.close()
 
 
 def _examine_inside(connection: Any) -> tuple[str | None, list[str]]:
@@ -243,9 +286,68 @@ def _examine_inside(connection: Any) -> tuple[str | None, list[str]]:
     return revision, faults
 
 
-def _write(path: Path, text: str) -> None:
+def _cannot_change(path: Path) -> bool:
+    """Return whether SQLite has to be told that the file stands still: it cannot make its shared memory there.
+
+    A log, even an empty one, shows that a process may be writing.
+    """
+    real = path.resolve()
+    return not os.access(real.parent, os.W_OK) and not files.logs_of(real)
+
+
+def _reason(path: Path, error: BaseException) -> str:
+    if dialect.is_busy(error):
+        return "another process holds it"
+    if files.logs_of(path) and not os.access(path.resolve().parent, os.W_OK):
+        names = ", ".join(log.name for log in (path, *files.logs_of(path)))
+        return f"its folder is not writable and a log lies beside it; copy {names} to another folder and check the copy"
+    return str(error)
+
+
+def _foreign_logs(database: Path) -> list[Path]:
+    try:
+        return files.foreign_logs(database)
+    except OSError as error:
+        raise Unchecked(f"the database {database} cannot be read now: {error.strerror}") from error
+
+
+def _check_logs_of_target(target: Path) -> None:
+    """Raise BackupRefused when SQLite would mix a log that lies there into the backup."""
+    try:
+        with files.locked(target) as free:
+            if not free:
+                raise InUse(f"{target} is a database that a process has open")
+    except OSError as error:
+        raise unwritable(f"the backup {target.name}", target.parent, error) from error
+    if left := [log for log in files.logs_of(target) if not log.name.endswith("-shm")]:
+        raise BackupRefused(
+            f"{left[0]} is left over from another database, and SQLite would take it for a part of the backup: "
+            "move it away, or name another file"
+        )
+
+
+def _uncopied(database: Path, target: Path, error: Exception) -> BackupRefused:
+    if dialect.is_full(error):
+        return NotNow(f"the backup {target.name} cannot be written to the folder {target.parent}: the disk is full")
+    if dialect.is_busy(error):
+        return InUse(f"the database {database} cannot be copied now: another process holds it")
+    if dialect.is_damage(error):
+        return BackupRefused(f"the database {database} cannot be copied: {error}")
+    return NotNow(f"the database {database} cannot be copied now: {error}")
+
+
+def _make_empty(path: Path) -> None:
+    """Make the file, also in the place of one that a killed process left. A symbolic link is not followed."""
+    remove(path)
+    os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_RDWR, 0o600))
+
+
+def _write(path: Path, text: str, *, like: Path) -> None:
+    """Write a file in one step, with the owner and the permissions of `like`."""
     unfinished = path.with_name(f".{path.name}.unfinished-{os.getpid()}")
+    _make_empty(unfinished)
     unfinished.write_text(text)
+    files.give_like(unfinished, like, mode=True)
     put(unfinished, path)
 
 

@@ -2,6 +2,7 @@
 readers, one tail.
 """
 
+import logging
 import os
 import secrets
 import socket
@@ -9,14 +10,17 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 
-from project_manager.clock import Clock
+from project_manager.clock import Clock, SystemClock, stamp
 from project_manager.domain.errors import ProjectManagerError
-from project_manager.store import dialect, instances, revisions, waiters
+from project_manager.store import dialect, files, instances, revisions, waiters
+from project_manager.store.file_watch import FileWatch
 from project_manager.store.long_reads import LongReads
 from project_manager.store.readers import Readers
 from project_manager.store.tail import Tail
 from project_manager.store.transaction import Tx
 from project_manager.store.writer import Duties, Writer
+
+log = logging.getLogger(__name__)
 
 QUICK_CHECK_BYTES = 32 * 1024 * 1024
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
@@ -24,6 +28,10 @@ BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 class DatabaseRefused(ProjectManagerError):
     """One sentence that says why this database is not opened; nothing was changed."""
+
+
+class DatabaseNotNow(DatabaseRefused):
+    """The database cannot be opened at the moment. Nothing says that anything is wrong with it."""
 
 
 class UsedElsewhere(DatabaseRefused):
@@ -46,13 +54,25 @@ class Database:
     """The writer, the readers, the long reads and the tail of one file. Open it with `open_database`."""
 
     def __init__(self, options: Options, clock: Clock, duties: Duties, timed: Callable[[str, float], None]) -> None:
-        path = str(options.path)
         self.path = options.path
         self.instance = secrets.token_hex(8)
         self.host = this_host()
-        self.writer = Writer(path, clock, duties, max_attempts=options.max_attempts, look_every=options.look_every)
+        self.watch = FileWatch(options.path)
+        try:
+            self._open(options, clock, duties, timed)
+        except dialect.DriverError as error:
+            raise unopened(options.path, error) from error
+        if not self.watch.begin():
+            raise DatabaseNotNow(f"the database {self.path} was replaced while it was opened: start again")
+
+    def _open(self, options: Options, clock: Clock, duties: Duties, timed: Callable[[str, float], None]) -> None:
+        path = str(options.path)
+        self.writer = Writer(
+            path, clock, duties, self.watch, max_attempts=options.max_attempts, look_every=options.look_every
+        )
         self.readers = Readers(
             path,
+            self.watch,
             threads=options.pool,
             timeout=options.query_timeout,
             now=self.writer.now,
@@ -61,12 +81,13 @@ class Database:
         )
         self.long_reads = LongReads(
             path,
+            self.watch,
             timeout=options.query_timeout,
             now=self.writer.now,
             max_attempts=options.max_attempts,
             timed=timed,
         )
-        self.tail = Tail(path, foreign_commit=self.writer.look)
+        self.tail = Tail(path, self.watch, foreign_commit=self.writer.look)
 
     def start(self) -> None:
         self.writer.start()
@@ -92,9 +113,11 @@ def prepare(options: Options) -> None:
     path = options.path
     if path.is_dir():
         raise DatabaseRefused(f"the database {path} is a folder, not a file")
-    exists = path.exists() and path.stat().st_size > 0
+    is_new = not path.exists()
+    exists = not is_new and path.stat().st_size > 0
     if not exists:
         _create_folder(path)
+    set_foreign_logs_aside(path)
     present, fits = _examine(path) if exists else (None, False)
     head = revisions.head()
     if fits:
@@ -110,6 +133,8 @@ def prepare(options: Options) -> None:
             f"the database {path} {found} and needs {head}: run `project-manager migrate` (AUTO_MIGRATE is off)"
         )
     _migrate(path, present)
+    if is_new:
+        files.give_like(path, path.parent)
 
 
 def _create_folder(path: Path) -> None:
@@ -125,22 +150,63 @@ def _create_folder(path: Path) -> None:
 
 def _examine(path: Path) -> tuple[str | None, bool]:
     """The revision of a database that is sound and writable, and whether this release runs on it."""
-    if not os.access(path, os.R_OK | os.W_OK) or not os.access(path.parent, os.W_OK):
+    if not os.access(path, os.R_OK):
+        raise DatabaseRefused(f"the database {path} cannot be read by this user")
+    if not os.access(path, os.W_OK) or not os.access(path.parent, os.W_OK):
         raise DatabaseRefused(f"the database {path} is read-only for this user")
-    with path.open("rb") as file:
-        if file.read(16) != b"SQLite format 3\x00":
-            raise DatabaseRefused(f"the file {path} is not a database")
     try:
+        if not files.is_database(path):
+            raise DatabaseRefused(f"the file {path} is not a database")
         return _examine_inside(path)
-    except dialect.DatabaseError as error:
-        name = dialect.error_name(error)
-        if name.startswith("SQLITE_READONLY"):
-            raise DatabaseRefused(f"the database {path} is read-only for this user") from error
-        if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
-            raise DatabaseRefused(f"the database {path} is held by another process") from error
-        raise DatabaseRefused(
-            f"the database {path} is damaged: restore a backup (`project-manager restore`)"
-        ) from error
+    except dialect.DriverError as error:
+        raise unopened(path, error) from error
+    except OSError as error:
+        raise DatabaseNotNow(f"the database {path} cannot be read now: {error.strerror}") from error
+
+
+def unopened(path: Path, error: BaseException) -> DatabaseRefused:
+    """Return why a database was not opened. It is called damaged only when SQLite has found damage."""
+    if dialect.is_damage(error):
+        return DatabaseRefused(_damaged(path))
+    name = dialect.error_name(error)
+    if name.startswith("SQLITE_READONLY"):
+        return DatabaseRefused(f"the database {path} is read-only for this user")
+    if dialect.is_busy(error):
+        return DatabaseNotNow(f"the database {path} is held by another process")
+    if name == "SQLITE_ERROR":
+        return DatabaseRefused(f"the database {path} has not the tables of its schema: {error}")
+    return DatabaseNotNow(f"the database {path} cannot be opened now: {error}")
+
+
+def set_foreign_logs_aside(path: Path) -> None:
+    """Rename logs of another database, left at this path, which SQLite would delete or mix into this database.
+
+    Raises DatabaseRefused while a process has the database open to which they belong.
+    """
+    try:
+        if not files.foreign_logs(path):
+            return
+        with files.locked(path) as free:
+            if not free:
+                if path.exists():  # another process is making the database at this moment
+                    return
+                raise DatabaseNotNow(f"the database {path} was removed while a process has it open: stop that first")
+            found = files.foreign_logs(path)
+            moved = files.move_logs(path, f"{path.name}.left-over-{stamp(SystemClock().now())}") if found else []
+    except OSError as error:
+        raise DatabaseRefused(f"the log beside the database {path} cannot be moved: {error.strerror}") from error
+    if moved:
+        names = ", ".join(str(log) for log in moved)
+        log.error(
+            "the log beside %s belongs to another database and is kept as %s",
+            path,
+            names,
+            extra={"action": "log_set_aside"},
+        )
+
+
+def _damaged(path: Path) -> str:
+    return f"the database {path} is damaged: restore a backup (`project-manager restore`)"
 
 
 def _examine_inside(path: Path) -> tuple[str | None, bool]:
@@ -149,7 +215,7 @@ def _examine_inside(path: Path) -> tuple[str | None, bool]:
         if path.stat().st_size <= QUICK_CHECK_BYTES:
             verdict = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
             if verdict != "ok":
-                raise DatabaseRefused(f"the database {path} is damaged: restore a backup (`project-manager restore`)")
+                raise DatabaseRefused(_damaged(path))
         if revisions.is_foreign(connection):
             raise DatabaseRefused(f"the database {path} belongs to another program")
         return revisions.present(connection), revisions.fits(connection)
@@ -166,7 +232,8 @@ def _migrate(path: Path, present: str | None) -> None:
             _copy_before_migration(path, present)
         upgrade(str(path))
     except dialect.DriverError as error:
-        raise DatabaseRefused(f"the database {path} cannot be made or migrated: {error}") from error
+        kind = DatabaseNotNow if dialect.is_busy(error) or dialect.is_full(error) else DatabaseRefused
+        raise kind(f"the database {path} cannot be made or migrated: {error}") from error
 
 
 def _copy_before_migration(path: Path, present: str) -> None:
@@ -178,6 +245,7 @@ def _copy_before_migration(path: Path, present: str) -> None:
     finally:
         copy.close()
         source.close()
+    files.give_like(target, path, mode=True)
 
 
 def register(

@@ -111,6 +111,20 @@ def error_name(error: BaseException) -> str:
     return str(name) if name else ""
 
 
+def is_damage(error: BaseException) -> bool:
+    """Return whether SQLite has found that the file is damaged, or no database."""
+    return error_name(error).startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB"))
+
+
+def is_busy(error: BaseException) -> bool:
+    """Return whether another process holds the database."""
+    return error_name(error).startswith(("SQLITE_BUSY", "SQLITE_LOCKED"))
+
+
+def is_full(error: BaseException) -> bool:
+    return error_name(error).startswith("SQLITE_FULL")
+
+
 def ends_transaction(error: BaseException) -> bool:
     """After these SQLite has rolled the whole transaction back by itself: no savepoint can be trusted any
     more.
@@ -123,9 +137,9 @@ def as_domain_error(error: BaseException) -> ProjectManagerError:
     write.
     """
     name = error_name(error)
-    if name.startswith("SQLITE_FULL"):
+    if is_full(error):
         return StorageFull("the disk of the database is full")
-    if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
+    if is_busy(error):
         return DatabaseBusy("another process holds the database")
     if name.startswith("SQLITE_INTERRUPT"):
         return QueryTimeout("the query took longer than QUERY_TIMEOUT_SECONDS")

@@ -17,6 +17,7 @@ from project_manager.clock import monotonic
 from project_manager.domain.actors import Actor
 from project_manager.domain.errors import Internal, ProjectManagerError, QueryTimeout, QueueFull
 from project_manager.store import dialect
+from project_manager.store.file_watch import FileWatch
 from project_manager.store.readers import STEPS_BETWEEN_LOOKS
 from project_manager.store.transaction import Tx
 
@@ -36,6 +37,7 @@ class LongReads:
     def __init__(
         self,
         path: str,
+        watch: FileWatch,
         *,
         timeout: float,
         now: Callable[[], int],
@@ -43,6 +45,7 @@ class LongReads:
         timed: Callable[[str, float], None],
     ) -> None:
         self._path = path
+        self._watch = watch
         self._timeout = timeout
         self._now = now
         self._max_attempts = max_attempts
@@ -54,7 +57,7 @@ class LongReads:
         """The pieces that `work` makes, on one snapshot. Raises QueueFull when no place is free within WAIT_SECONDS."""
         await self._enter()
         try:
-            pieces = Pieces(name, self._path, self._timeout)
+            pieces = Pieces(name, self._path, self._watch, self._timeout)
             tx = Tx(pieces.execute, self._now(), actor, request_id, self._max_attempts)
             try:
                 pieces.begin(work(tx))
@@ -76,10 +79,11 @@ class LongReads:
 class Pieces:
     """The text of one long read, fetched piece by piece. `seconds` is the work that it was so far."""
 
-    def __init__(self, name: str, path: str, timeout: float) -> None:
+    def __init__(self, name: str, path: str, watch: FileWatch, timeout: float) -> None:
         self.seconds = 0.0
         self._name = name
         self._path = path
+        self._watch = watch
         self._timeout = timeout
         self._deadline = 0.0
         self._connection: Any = None
@@ -130,6 +134,7 @@ class Pieces:
         return "".join(parts)
 
     def _connected(self) -> Any:
+        self._watch.check_before_opening()
         connection = dialect.connect(self._path, read_only=True)
         connection.execute(f"PRAGMA cache_size=-{CACHE_KIB}")
         connection.set_progress_handler(lambda: monotonic() > self._deadline, STEPS_BETWEEN_LOOKS)

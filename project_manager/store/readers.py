@@ -14,6 +14,7 @@ from project_manager.clock import monotonic
 from project_manager.domain.actors import Actor
 from project_manager.domain.errors import QueueFull, ShuttingDown
 from project_manager.store import dialect
+from project_manager.store.file_watch import FileWatch
 from project_manager.store.transaction import Tx
 
 QUEUE = 1024
@@ -42,6 +43,7 @@ class Readers:
     def __init__(
         self,
         path: str,
+        watch: FileWatch,
         *,
         threads: int,
         timeout: float,
@@ -49,6 +51,7 @@ class Readers:
         max_attempts: int,
         timed: Callable[[str, float], None],
     ) -> None:
+        self._watch = watch
         self._timeout = timeout
         self._now = now
         self._max_attempts = max_attempts
@@ -139,6 +142,7 @@ class Readers:
 
     def _attempt(self, connection: Any, read: _Read[Any]) -> tuple[Any, BaseException | None]:
         try:
+            self._watch.check_reads()
             connection.execute("BEGIN")
             try:
                 return read.work(

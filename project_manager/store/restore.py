@@ -4,22 +4,21 @@ What came after the backup is lost, and the world outside remembers it: so a res
 event numbers are not those that clients have seen), and every fence is raised above all that can have been handed out.
 """
 
-import fcntl
 import os
 import secrets
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sqlalchemy import bindparam, delete, func, literal_column, select, update
 
-from project_manager.clock import rfc3339
+from project_manager.clock import rfc3339, stamp
 from project_manager.domain.actors import SYSTEM
 from project_manager.domain.events import EventType
 from project_manager.domain.leases import UnlockReason
-from project_manager.store import backup, dialect, events, instances, lease_history, meta, revisions
+from project_manager.store import backup, dialect, events, files, instances, lease_history, meta, revisions
 from project_manager.store.backup import BackupRefused, InUse
 from project_manager.store.compiled import Statement
 from project_manager.store.database import this_host
@@ -27,10 +26,6 @@ from project_manager.store.lease_history import LeaseRow
 from project_manager.store.schema import instances as instances_table
 from project_manager.store.schema import tasks, waiters
 from project_manager.store.transaction import Tx
-
-# Where SQLite's connections hold their shared lock (www.sqlite.org/fileformat2.html, "the lock-byte page").
-_SHARED_LOCKS = 0x40000002
-_SHARED_LOCKS_LENGTH = 510
 
 _HELD = Statement(
     select(
@@ -70,36 +65,44 @@ _FORGET_WAITERS = Statement(delete(waiters))
 
 @dataclass(frozen=True, slots=True)
 class Restored:
-    """What a restore did. `kept` is the database that was there before; new leases get fences above `fence_floor`."""
+    """The result of a restore. `kept` is the database that was there before, `logs` are logs that lay beside it.
+
+    New leases get fences above `fence_floor`.
+    """
 
     kept: Path | None
+    logs: tuple[Path, ...]
     epoch: str
     fence_floor: int
     released: int
 
 
 def restore(source: Path, database: Path, now: int) -> Restored:
-    """Replaces the database by the backup `source`, in one step. `now` is milliseconds since the epoch.
+    """Replace the database by the backup `source`, in one step, and read it back.
 
-    Raises BackupRefused when the backup is not whole, InUse when a process has the database open; then nothing changes.
+    `now` is milliseconds since the epoch. Raises BackupRefused when the backup is not whole, and InUse when a process
+    has the database open, also when its file was removed. Then nothing changes.
     """
+    database = database.resolve()
     _check_source(source, database)
     prepared = database.with_name(f".{database.name}.restoring-{os.getpid()}")
     try:
         now, floor = _settle_present(database, now)
+        backup.remove(prepared)
         _copy(source, prepared)
         restored = _begin_anew(prepared, now, floor)
-        with _nobody_uses(database):
-            kept = _set_aside(database, now)
-            if kept is not None:
-                shutil.copymode(kept, prepared)
-            _give_to_owner(prepared, database.parent if kept is None else kept)
+        with _unused(database):
+            kept = _keep(database, now)
+            logs = files.move_logs(database, _name_of_kept(database, now))
+            files.give_like(prepared, kept or database.parent, mode=kept is not None)
             backup.put(prepared, database)
+            backup.sidecar_of(database).unlink(missing_ok=True)
+        _read_back(database, restored.epoch)
     except OSError as error:
-        raise BackupRefused(f"the database {database} cannot be written: {error.strerror}") from error
+        raise backup.unwritable(f"the database {database.name}", database.parent, error) from error
     finally:
         backup.remove(prepared)
-    return Restored(kept, restored.epoch, restored.fence_floor, restored.released)
+    return replace(restored, kept=kept, logs=tuple(logs))
 
 
 def _check_source(source: Path, database: Path) -> None:
@@ -126,14 +129,14 @@ def _copy(source: Path, prepared: Path) -> None:
 
 
 def _settle_present(database: Path, now: int) -> tuple[int, int]:
-    """Makes sure that nobody uses the present database and makes one file of it; the instant and fence to begin above.
+    """Fold the log of the present database into it. Returns the instant and the fence to begin above.
 
-    A database that cannot be read any more, the usual reason to restore, has nothing to say here.
+    A database that cannot be read any more, the usual reason to restore, tells neither. Raises InUse.
     """
-    if not database.exists() or database.stat().st_size == 0:
-        return now, now
-    with _nobody_uses(database):
+    with _unused(database):
         pass
+    if not database.exists() or database.stat().st_size == 0 or files.foreign_logs(database):
+        return now, now
     try:
         connection = dialect.connect(str(database))
         try:
@@ -147,7 +150,7 @@ def _settle_present(database: Path, now: int) -> tuple[int, int]:
         finally:
             connection.close()
     except dialect.DriverError as error:
-        if dialect.error_name(error).startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
+        if dialect.is_busy(error):
             raise InUse(_in_use(database)) from error
         return now, now
 
@@ -174,21 +177,20 @@ def _runs(pid: int) -> bool:
 
 
 @contextmanager
-def _nobody_uses(database: Path) -> Iterator[None]:
-    """Holds, in place of SQLite, the lock that each of its connections would need. Raises InUse."""
-    if not database.exists():
-        yield
-        return
-    with database.open("r+b") as file:
-        try:
-            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB, _SHARED_LOCKS_LENGTH, _SHARED_LOCKS)
-        except OSError as error:
-            raise InUse(_in_use(database)) from error
+def _unused(database: Path) -> Iterator[None]:
+    """Hold the locks that each connection would need. Raises InUse."""
+    with files.locked(database) as free:
+        if not free:
+            raise InUse(_in_use(database))
         yield
 
 
 def _in_use(database: Path) -> str:
-    return f"a process has the database {database} open: stop the server and whatever else uses it, then restore"
+    removed = "" if database.exists() else ", though the file was removed"
+    return (
+        f"a process has the database {database} open{removed}: stop the server and everything else that uses it, "
+        "then restore"
+    )
 
 
 def _begin_anew(prepared: Path, now: int, floor: int) -> Restored:
@@ -208,7 +210,7 @@ def _begin_anew(prepared: Path, now: int, floor: int) -> Restored:
         backup.single_file(connection)
     finally:
         connection.close()
-    return Restored(None, epoch, floor, released)
+    return Restored(None, (), epoch, floor, released)
 
 
 def _end_leases(tx: Tx, *, recorded: bool) -> int:
@@ -232,26 +234,30 @@ def _end_leases(tx: Tx, *, recorded: bool) -> int:
     return len(held)
 
 
-def _give_to_owner(prepared: Path, present: Path) -> None:
-    """An administrator restores what the service's own user has to write."""
-    owner = present.stat()
-    with suppress(PermissionError):  # nobody but an administrator can give a file away
-        os.chown(prepared, owner.st_uid, owner.st_gid)
+def _name_of_kept(database: Path, now: int) -> str:
+    return f"{database.name}.before-restore-{stamp(now)}"
 
 
-def _set_aside(database: Path, now: int) -> Path | None:
-    """Keeps the present database under another name beside the new one."""
+def _keep(database: Path, now: int) -> Path | None:
+    """Keep the present database under another name in its folder."""
     if not database.exists():
         return None
-    kept = database.with_name(f"{database.name}.before-restore-{backup.stamp(now)}")
+    kept = database.with_name(_name_of_kept(database, now))
     try:
         os.link(database, kept)
     except OSError:
         shutil.copyfile(database, kept)
-    # A log that could not be folded in belongs to the file set aside; beside the new one it would be taken for its own.
-    for suffix in ("-wal", "-journal"):
-        log = database.with_name(database.name + suffix)
-        if log.exists():
-            log.replace(kept.with_name(kept.name + suffix))
-    database.with_name(f"{database.name}-shm").unlink(missing_ok=True)
     return kept
+
+
+def _read_back(database: Path, epoch: str) -> None:
+    """Raise BackupRefused unless the database at this path is whole and the one that was prepared."""
+    found = backup.examine(database)
+    if found.faults:
+        raise BackupRefused(f"the restored database {database} is not whole: {'; '.join(found.faults)}")
+    connection = backup.opened_to_read(database)
+    try:
+        if meta.epoch(Tx(connection.execute, 0, SYSTEM, "", 0)) != epoch:
+            raise BackupRefused(f"another process has replaced the restored database {database}")
+    finally:
+        connection.close()

@@ -14,6 +14,7 @@ from project_manager.domain.actors import SYSTEM
 from project_manager.logs import Trouble
 from project_manager.store import dialect, events, meta
 from project_manager.store.events import EventRow
+from project_manager.store.file_watch import FileWatch
 from project_manager.store.transaction import Tx
 
 log = logging.getLogger(__name__)
@@ -30,7 +31,8 @@ Receive = Callable[[list[EventRow]], None]
 class Tail:
     """One thread that hands new events to `receive`, in order, each once."""
 
-    def __init__(self, path: str, *, foreign_commit: Callable[[], None]) -> None:
+    def __init__(self, path: str, watch: FileWatch, *, foreign_commit: Callable[[], None]) -> None:
+        self._watch = watch
         self._connection = dialect.connect(path, read_only=True)
         self._foreign_commit = foreign_commit
         self._woken: queue.SimpleQueue[None] = queue.SimpleQueue()
@@ -38,6 +40,7 @@ class Tail:
         self._own_commits = 0
         self._commits_seen = 0
         self._trouble = Trouble(log, "tail_failed", "events cannot be read")
+        self._moved = Trouble(log, "database_moved", "writes are refused", logging.ERROR)
         self._ended = threading.Event()
         self._receive: Receive | None = None
         self._thread = threading.Thread(target=self._run, name="tail", daemon=True)
@@ -85,6 +88,8 @@ class Tail:
         unsure = False
         while not self._ended.is_set():
             woken = self._was_woken()
+            if not self._looks_right():
+                continue
             try:
                 seen = self._data_version()
                 if seen != version:  # also after own commits: another process's may have come with them
@@ -102,6 +107,15 @@ class Tail:
                 self._trouble.is_over()
             except dialect.DriverError as error:
                 self._trouble.goes_on(error)
+
+    def _looks_right(self) -> bool:
+        """Return whether the files are in their places. The log says when they are not, and when they are again."""
+        moved = self._watch.look()
+        if moved is None:
+            self._moved.is_over()
+            return True
+        self._moved.goes_on(f"the {moved.words} while this server runs ({self._watch.path})")
+        return False
 
     def _was_woken(self) -> bool:
         try:

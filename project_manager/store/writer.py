@@ -19,8 +19,9 @@ from typing import Any, Generic, TypeVar
 
 from project_manager.clock import Clock
 from project_manager.domain.actors import SYSTEM, Actor
-from project_manager.domain.errors import Internal, ProjectManagerError, QueueFull, ShuttingDown
+from project_manager.domain.errors import DatabaseMoved, Internal, ProjectManagerError, QueueFull, ShuttingDown
 from project_manager.store import dialect, events, meta
+from project_manager.store.file_watch import FileWatch
 from project_manager.store.transaction import Shared, Tx
 
 log = logging.getLogger(__name__)
@@ -87,8 +88,11 @@ def _in_turn(batch: Sequence[Job[Any]]) -> Iterator[None]:
 class Writer:
     """Owns the only connection that writes."""
 
-    def __init__(self, path: str, clock: Clock, duties: Duties, *, max_attempts: int, look_every: float) -> None:
+    def __init__(
+        self, path: str, clock: Clock, duties: Duties, watch: FileWatch, *, max_attempts: int, look_every: float
+    ) -> None:
         self._connection = dialect.connect(path)
+        self._watch = watch
         self._clock = clock
         self._duties = duties
         self._max_attempts = max_attempts
@@ -217,6 +221,7 @@ class Writer:
         return min(self._look_every, max(0.001, (self._next_due - self._clock.now()) / 1000))
 
     def _commit(self, batch: list[Job[Any]]) -> None:
+        self._watch.check()
         execute = self._connection.execute
         if self._hurried:
             execute(dialect.WAIT_BRIEFLY)
@@ -236,6 +241,7 @@ class Writer:
         self._next_due = self._duties.next_due(tx) if done else tx.now + RETRY_MS
         changed = self._connection.total_changes != changes
         execute("COMMIT")
+        self._watch.check()  # what went into a file that is gone is not acknowledged
         self._last_now = tx.now
         self._known_version = version
         if changed:
@@ -321,7 +327,10 @@ class Writer:
             except dialect.DriverError:
                 log.exception("rollback failed", extra={"action": "rollback_failed"})
         self._next_due, self._known_version = self._clock.now() + RETRY_MS, None
-        if isinstance(error, dialect.DriverError):
+        meaning: ProjectManagerError
+        if isinstance(error, DatabaseMoved):  # logged by the tail, which notices it within a few milliseconds
+            meaning = error
+        elif isinstance(error, dialect.DriverError):
             meaning = dialect.as_domain_error(error)
             self.failure = meaning.message
             log.error(

@@ -6,7 +6,7 @@ import click
 
 from project_manager.clock import SystemClock, monotonic
 from project_manager.config import Settings
-from project_manager.store import backup, restore
+from project_manager.store import backup, files, restore
 from project_manager.store.backup import Backup, Examination
 from project_manager.store.restore import Restored
 from project_manager.terminal import session
@@ -21,7 +21,7 @@ def back_up(settings: Settings, target: str | None, keep: int, force: bool, as_j
     into_folder = folder.is_dir() or str(target).endswith("/")
     _check_target(folder, into_folder, force)
     made = backup.back_up(database, backup.name_in(folder, database, now) if into_folder else folder)
-    backup.note_verified(database, backup.Verified(now / 1000, monotonic() - started))
+    _note(database, backup.Verified(now / 1000, monotonic() - started))
     removed = backup.keep_newest(folder, database, keep) if into_folder and keep else []
     if as_json:
         session.show_json({**_shown(made), "removed": [str(path) for path in removed]})
@@ -34,10 +34,20 @@ def back_up(settings: Settings, target: str | None, keep: int, force: bool, as_j
     return Exit.DONE
 
 
+def _note(database: Path, verified: backup.Verified) -> None:
+    """The metrics of the server lack this backup when the note cannot be written; the backup counts all the same."""
+    try:
+        backup.note_verified(database, verified)
+    except backup.BackupRefused as error:
+        click.echo(f"The metrics will not show this backup: {error}.", err=True)
+
+
 def _backups_beside(database: Path) -> Path:
     folder = database.parent / "backups"
     try:
-        folder.mkdir(exist_ok=True)
+        if not folder.is_dir():
+            folder.mkdir()
+            files.give_like(folder, database.parent, mode=True)
     except OSError as error:
         raise Refused(f"the folder {folder} cannot be made: {error.strerror}") from error
     return folder
@@ -61,6 +71,7 @@ def put_back(settings: Settings, source: Path, as_json: bool) -> Exit:
             {
                 "database": str(settings.database_path),
                 "kept": None if done.kept is None else str(done.kept),
+                "logs_kept": [str(log) for log in done.logs],
                 "epoch": done.epoch,
                 "fence_floor": done.fence_floor,
                 "leases_ended": done.released,
@@ -76,7 +87,9 @@ def _tell_restored(database: Path, source: Path, done: Restored) -> None:
         f"{database} is {source} again. {done.released} leases were ended; new fences begin above {done.fence_floor}."
     )
     if done.kept is not None:
-        click.echo(f"What was there before is kept as {done.kept}.")
+        click.echo(f"The database that was there before is kept as {done.kept}.")
+    for log in done.logs:
+        click.echo(f"The log that lay beside it is kept as {log}.")
 
 
 def verify(settings: Settings, file: Path | None, as_json: bool) -> Exit:
@@ -86,7 +99,7 @@ def verify(settings: Settings, file: Path | None, as_json: bool) -> Exit:
         session.check_there(path)
     elif not path.is_file():
         raise NothingThere(f"there is no file {path}")
-    found = backup.examine(path)
+    found = backup.examine(path, sealed=file is not None)
     if as_json:
         session.show_json(
             {"path": str(path), "whole": not found.faults, "schema": found.revision, "faults": list(found.faults)}
@@ -98,7 +111,7 @@ def verify(settings: Settings, file: Path | None, as_json: bool) -> Exit:
 
 def _tell_found(path: Path, found: Examination, *, is_database: bool) -> None:
     if not found.faults:
-        checked = " and its checksum" if backup.sidecar_of(path).exists() else ""
+        checked = " and its checksum" if not is_database and backup.sidecar_of(path).exists() else ""
         click.echo(f"{path} is whole: its pages, references, counters and events{checked}; schema {found.revision}.")
         return
     click.echo(f"{path} is damaged:", err=True)

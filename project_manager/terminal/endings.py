@@ -14,8 +14,8 @@ from project_manager.domain.errors import (
     StorageFull,
     Unavailable,
 )
-from project_manager.store.backup import BackupRefused, InUse
-from project_manager.store.database import DatabaseRefused
+from project_manager.store.backup import BackupRefused, NotNow
+from project_manager.store.database import DatabaseNotNow, DatabaseRefused
 
 
 class Exit(IntEnum):
@@ -54,7 +54,7 @@ def end(error: Exception) -> Exit:
         return Exit.USAGE
     if isinstance(error, NothingThere):
         return Exit.NOT_FOUND
-    return Exit.NOT_NOW if isinstance(error, InUse) else Exit.FAILED
+    return Exit.NOT_NOW if isinstance(error, NotNow) else Exit.FAILED
 
 
 def _end_of_operation(error: ProjectManagerError) -> Exit:
@@ -68,7 +68,7 @@ def _end_of_operation(error: ProjectManagerError) -> Exit:
         click.echo(hint, err=True)
     if isinstance(error, NotFound):
         return Exit.NOT_FOUND
-    return Exit.NOT_NOW if isinstance(error, Unavailable | StorageFull) else Exit.FAILED
+    return Exit.NOT_NOW if isinstance(error, Unavailable | StorageFull | DatabaseNotNow) else Exit.FAILED
 
 
 def _list_faults(error: Invalid, faults: list[dict[str, Any]]) -> None:

@@ -8,7 +8,7 @@ import click
 
 from project_manager.config import SETTINGS, Loaded, Settings, show
 from project_manager.store import dialect, revisions
-from project_manager.store.database import Options, prepare
+from project_manager.store.database import Options, prepare, set_foreign_logs_aside
 from project_manager.terminal import session
 from project_manager.terminal.endings import Exit
 
@@ -17,6 +17,7 @@ _EVERY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 compared wi
 
 def migrate(settings: Settings) -> Exit:
     path = settings.database_path
+    set_foreign_logs_aside(path)
     before = _revision(path)
     prepare(
         Options(

@@ -13,6 +13,7 @@ import pytest
 from project_manager.domain.actors import LOCAL
 from project_manager.domain.errors import ShuttingDown
 from project_manager.runtime import Runtime
+from project_manager.store.file_watch import FileWatch
 from project_manager.store.readers import Readers
 from project_manager.store.transaction import Tx
 from tests.desk import PATIENCE
@@ -22,7 +23,13 @@ from tests.desk import PATIENCE
 def readers(database: Path) -> Iterator[Readers]:
     """One thread, not started yet."""
     made = Readers(
-        str(database), threads=1, timeout=PATIENCE, now=lambda: 0, max_attempts=5, timed=lambda name, taken: None
+        str(database),
+        FileWatch(database),
+        threads=1,
+        timeout=PATIENCE,
+        now=lambda: 0,
+        max_attempts=5,
+        timed=lambda name, taken: None,
     )
     yield made
     made.close()

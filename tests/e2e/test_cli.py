@@ -5,9 +5,11 @@ import os
 import pty
 import select
 import socket
+import sqlite3
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from shutil import copyfile
 
@@ -328,8 +330,13 @@ def test_a_backup_replaces_a_file_only_when_it_is_told_to_and_never_a_database_i
     cli.says("backup", "copy.db", "--force")
     assert (cli.folder / "copy.db").read_bytes() != before
     assert "is whole" in cli.says("verify", "copy.db")
-    (cli.folder / "copy.db-wal").touch()
-    assert "has open" in cli.refuses(5, "backup", "copy.db", "--force")
+    (cli.folder / "copy.db-wal").write_text("left over")
+    assert "copy.db-wal is left over" in cli.refuses(1, "backup", "copy.db", "--force")
+    (cli.folder / "copy.db-wal").unlink()
+    with closing(sqlite3.connect(cli.folder / "copy.db")) as used:
+        used.execute("BEGIN")
+        used.execute("SELECT count(*) FROM tasks").fetchone()
+        assert "has open" in cli.refuses(5, "backup", "copy.db", "--force")
 
 
 def test_damage_is_found_and_a_restore_mends_it(cli: CommandLine) -> None:

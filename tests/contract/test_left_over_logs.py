@@ -1,0 +1,167 @@
+"""Logs that SQLite has left at the path of a database: they never become a part of another database."""
+
+import subprocess
+import sys
+from pathlib import Path
+from shutil import copyfile
+
+import pytest
+
+from project_manager.store import backup, files
+from project_manager.store.backup import BackupRefused, InUse
+from project_manager.store.database import DatabaseNotNow, Options, prepare, set_foreign_logs_aside
+from project_manager.store.restore import restore
+from tests.contract.test_backup import HOLDER, NOW, make, names, opened
+
+
+@pytest.fixture
+def source(database: Path, tmp_path: Path) -> Path:
+    """A backup with one task."""
+    make(database, "Before")
+    return backup.back_up(database, tmp_path / "good.db").path
+
+
+def leave_log(database: Path) -> bytes:
+    """Do as a killed process does, whose writes are in the log and whose locks are gone. Returns the log."""
+    with opened(database) as killed:
+        killed.execute("PRAGMA wal_autocheckpoint=0")
+        for number in range(50):
+            make(database, f"After {number}")
+        left = {log: log.read_bytes() for log in files.logs_of(database)}
+    for log, content in left.items():
+        log.write_bytes(content)
+    return left[files.beside(database, "-wal")]
+
+
+def options(path: Path) -> Options:
+    return Options(path=path, pool=1, query_timeout=5, look_every=5, max_attempts=5, auto_migrate=True)
+
+
+@pytest.mark.parametrize("suffix", ["-wal", "-journal"])
+def test_a_restore_sets_a_log_aside_whose_database_is_gone(database: Path, source: Path, suffix: str) -> None:
+    log = leave_log(database)
+    database.unlink()
+    if suffix == "-journal":
+        files.beside(database, "-shm").unlink()
+        files.beside(database, "-wal").rename(files.beside(database, "-journal"))
+    done = restore(source, database, NOW)
+    assert done.kept is None
+    assert {path.name.rpartition("-")[2] for path in done.logs} >= {suffix[1:]}
+    assert next(path for path in done.logs if path.name.endswith(suffix)).read_bytes() == log
+    assert files.logs_of(database) == []
+    assert names(database) == ["Before"]
+    assert backup.examine(database).faults == ()
+
+
+def test_a_restore_through_a_symbolic_link_finds_the_logs_where_sqlite_keeps_them(
+    database: Path, source: Path, tmp_path: Path
+) -> None:
+    link = tmp_path / "link" / "tasks.db"
+    link.parent.mkdir()
+    link.symlink_to(database)
+    leave_log(database)
+    database.unlink()
+    done = restore(source, link, NOW)
+    assert {log.parent for log in done.logs} == {database.parent}
+    assert link.is_symlink()
+    assert names(link) == ["Before"]
+
+
+def test_a_log_beside_a_backup_that_was_copied_into_place_is_set_aside_by_a_restore(
+    database: Path, source: Path
+) -> None:
+    """A copy by hand beside the log of a killed process: folding that log in would damage the file."""
+    leave_log(database)
+    copyfile(source, database)
+    done = restore(source, database, NOW)
+    assert done.kept is not None
+    assert done.kept.read_bytes() == source.read_bytes()
+    assert names(database) == ["Before"]
+
+
+def test_a_restored_database_has_no_checksum_of_the_file_that_it_replaces(database: Path, source: Path) -> None:
+    other = backup.back_up(database, database.with_name("other.db")).path
+    backup.sidecar_of(other).write_text("0" * 64 + "  other.db\n")
+    restore(source, other, NOW)
+    assert backup.examine(other).faults == ()
+
+
+@pytest.mark.parametrize("file_is_there", [True, False], ids=["replaced", "removed"])
+def test_a_restore_finds_a_process_whose_database_file_is_gone(
+    database: Path, source: Path, file_is_there: bool
+) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLDER, str(database)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "open\n"
+        database.unlink()
+        if file_is_there:
+            copyfile(source, database)
+        with pytest.raises(InUse, match="open"):
+            restore(source, database, NOW)
+        with pytest.raises(InUse, match="open"):
+            backup.back_up(source, database)
+        holder.communicate(timeout=5)
+
+
+def test_a_restore_finds_a_process_whose_database_file_is_gone_with_its_logs(database: Path, source: Path) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLDER, str(database)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "open\n"
+        for path in (database, *files.logs_of(database)):
+            path.unlink()
+        with pytest.raises(InUse, match="though the file was removed"):
+            restore(source, database, NOW)
+        holder.communicate(timeout=5)
+    restore(source, database, NOW)
+    assert names(database) == ["Before"]
+
+
+def test_no_new_database_is_made_where_a_process_has_the_removed_one_open(database: Path) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLDER, str(database)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "open\n"
+        make(database, "In the log")
+        database.unlink()
+        with pytest.raises(DatabaseNotNow, match="was removed while a process has it open"):
+            prepare(options(database))
+        assert not database.exists()
+        holder.communicate(timeout=5)
+
+
+@pytest.mark.parametrize("suffix", ["-wal", "-journal"])
+def test_a_backup_is_not_put_beside_a_log_that_would_become_a_part_of_it(
+    database: Path, tmp_path: Path, suffix: str
+) -> None:
+    (tmp_path / f"copy.db{suffix}").write_bytes(b"left over")
+    with pytest.raises(BackupRefused, match=f"copy.db{suffix} is left over"):
+        backup.back_up(database, tmp_path / "copy.db")
+    assert not (tmp_path / "copy.db").exists()
+
+
+def test_a_new_database_is_made_beside_a_left_over_log_which_is_kept(database: Path) -> None:
+    log = leave_log(database)
+    database.unlink()
+    prepare(options(database))
+    kept = [path for path in database.parent.iterdir() if ".left-over-" in path.name and path.name.endswith("-wal")]
+    assert [path.read_bytes() for path in kept] == [log]
+    assert names(database) == []
+
+
+def test_a_start_sets_the_log_of_another_database_aside_and_leaves_one_of_its_own(database: Path, source: Path) -> None:
+    leave_log(database)
+    set_foreign_logs_aside(database)
+    assert len(names(database)) == 51
+    leave_log(database)
+    copyfile(source, database)
+    assert any("belongs to another database" in fault for fault in backup.examine(database).faults)
+    with pytest.raises(BackupRefused, match="belongs to another database"):
+        backup.back_up(database, database.with_name("copy.db"))
+    prepare(options(database))
+    assert names(database) == ["Before"]
+    assert backup.examine(database).faults == ()

@@ -1,0 +1,117 @@
+"""A database that cannot be looked at now is not called damaged."""
+
+import json
+import os
+import sqlite3
+import subprocess
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from shutil import copyfile
+
+import pytest
+
+from tests.e2e.command_line import COMMAND, CommandLine
+from tests.e2e.service import environment
+from tests.e2e.test_process_refused import AS_OWNER_ONLY
+
+DATABASE = "data/tasks.db"
+NOBODY = 65534
+
+
+@pytest.fixture
+def cli(tmp_path: Path, template: Path) -> CommandLine:
+    (tmp_path / "data").mkdir()
+    copyfile(template, tmp_path / DATABASE)
+    return CommandLine(tmp_path)
+
+
+@contextmanager
+def locked(database: Path) -> Iterator[None]:
+    """Another program that lets no connection read."""
+    with closing(sqlite3.connect(database, isolation_level=None)) as other:
+        other.execute("PRAGMA locking_mode=EXCLUSIVE")
+        other.execute("BEGIN EXCLUSIVE")
+        yield
+
+
+def as_a_user(cli: CommandLine, *words: str) -> "subprocess.CompletedProcess[str]":
+    """Run a command for which permissions count, also when the tests run as root."""
+    return subprocess.run(
+        [*AS_OWNER_ONLY, *COMMAND, *words],
+        cwd=cli.folder,
+        env=environment(),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=20,
+    )
+
+
+def test_a_locked_database_cannot_be_checked_copied_or_read_now(cli: CommandLine) -> None:
+    cli.says("backup", "good.db")
+    with locked(cli.folder / DATABASE):
+        said = cli.refuses(5, "verify")
+        assert "cannot be checked now: another process holds it" in said
+        assert "damaged" not in said
+        assert "restore" not in said
+        assert "cannot be copied now: another process holds it" in cli.refuses(5, "backup", "copy.db")
+        assert "held by another process" in cli.refuses(5, "tasks")
+    with locked(cli.folder / "good.db"):
+        assert "cannot be checked now" in cli.refuses(5, "restore", "good.db")
+    assert "is whole" in cli.says("verify")
+
+
+def test_a_database_in_a_folder_that_is_not_writable_is_checked_and_copied(cli: CommandLine) -> None:
+    data = cli.folder / "data"
+    data.chmod(0o555)
+    try:
+        checked = as_a_user(cli, "verify")
+        copied = as_a_user(cli, "backup", "copy.db", "--json")
+        beside = as_a_user(cli, "backup")
+    finally:
+        data.chmod(0o755)
+    assert (checked.returncode, "is whole" in checked.stdout) == (0, True), checked.stderr
+    assert json.loads(copied.stdout)["path"] == "copy.db"
+    assert "The metrics will not show this backup" in copied.stderr
+    assert "is whole" in cli.says("verify", "copy.db")
+    assert (beside.returncode, beside.stderr) == (1, "The folder data/backups cannot be made: Permission denied.\n")
+    assert sorted(path.name for path in data.iterdir()) == ["tasks.db"]
+
+
+def test_a_database_with_a_log_in_such_a_folder_has_to_be_copied_first(cli: CommandLine) -> None:
+    data = cli.folder / "data"
+    (data / "tasks.db-wal").write_bytes(b"left by a process that was killed")
+    data.chmod(0o555)
+    try:
+        checked = as_a_user(cli, "verify")
+    finally:
+        data.chmod(0o755)
+    assert checked.returncode == 5
+    assert "cannot be checked now" in checked.stderr
+    assert "copy tasks.db, tasks.db-wal to another folder and check the copy" in checked.stderr
+    assert "damaged" not in checked.stderr
+
+
+@pytest.mark.parametrize("name", ["good.db", "good.db.sha256"])
+def test_a_backup_that_may_not_be_read_cannot_be_checked(cli: CommandLine, name: str) -> None:
+    cli.says("backup", "good.db")
+    os.chown(cli.folder / name, NOBODY, NOBODY)
+    (cli.folder / name).chmod(0o000)
+    for words in (["verify", "good.db"], ["restore", "good.db"]):
+        done = as_a_user(cli, *words)
+        assert (done.returncode, "cannot be checked now: Permission denied" in done.stderr) == (5, True), done.stderr
+
+
+def test_damage_is_what_a_check_has_found(cli: CommandLine) -> None:
+    with closing(sqlite3.connect(cli.folder / DATABASE)) as database:
+        database.execute("DROP TABLE events")
+    said = cli.refuses(1, "verify")
+    assert "is damaged" in said
+    assert "no such table" in said
+
+
+def test_a_checksum_of_an_earlier_file_says_nothing_about_a_database_in_use(cli: CommandLine) -> None:
+    (cli.folder / f"{DATABASE}.sha256").write_text("0" * 64 + "  tasks.db\n")
+    assert json.loads(cli.says("verify", "--json"))["whole"] is True
+    assert "its checksum is not the one" in cli.refuses(1, "verify", DATABASE)
