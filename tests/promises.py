@@ -26,6 +26,8 @@ PROMISES: dict[str, str] = {
     "lease:release": "A lease is given back by its holder, or taken by an operator, which is recorded.",
     "lease:take-over": "An operator takes a held task over in one step; no waiting agent gets it in between.",
     "lease:history": "Each lease says when and how it ended; a task names the agent of its newest lease.",
+    "lease:lock-required": "After a lost lease, or on a task out of attempts, an agent claims before a status.",
+    "lease:refusal-says-how-to-go-on": "A late write is told how its lease ended, how the task stands, and what to do.",
     "lease:single-call": "A status is set in one call on a task that nobody holds.",
     "status:moves": "One table says which moves are legal; a refusal names them.",
     "status:reopen": "Finished work is left only on purpose.",

@@ -8,8 +8,8 @@ ProjectManagerError
 ├── NotFound             ProjectNotFound, EpicNotFound, TaskNotFound, TokenNotFound, AgentNotFound,
 │                        KnowledgeNotFound, AssumptionNotFound, NoSuchRoute
 ├── MethodRefused        the path exists, the method does not
-├── Conflict             LockHeld, StaleFence, FenceRequired, NotHeld, NotReady, IllegalMove, DependencyCycle,
-│                        NameTaken, ExternalKeyTaken, HasDependents, ProjectArchived, NotEmpty,
+├── Conflict             LockHeld, StaleFence, FenceRequired, LockRequired, NotHeld, NotReady, IllegalMove,
+│                        DependencyCycle, NameTaken, ExternalKeyTaken, HasDependents, ProjectArchived, NotEmpty,
 │                        OperatorTokenFirst
 ├── PreconditionFailed   VersionMismatch
 ├── TooLarge             BodyTooLarge, AnswerTooLarge
@@ -130,12 +130,17 @@ class LockHeld(Conflict):
 
 class StaleFence(Conflict):
     default_hint = (
-        "Your lease on this task has ended. Stop working on it; claim it again if it is free, or take another task."
+        "Your lease on this task has ended. If the task is free, claim it again with acquire_task_lock and send the "
+        "new fence; else take another task."
     )
 
 
 class FenceRequired(Conflict):
     default_hint = "You sent a fence for this lease before: send it with every write."
+
+
+class LockRequired(Conflict):
+    default_hint = "Claim the task with acquire_task_lock, look at what changed, and send the new fence."
 
 
 class NotHeld(Conflict):

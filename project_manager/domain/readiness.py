@@ -38,9 +38,9 @@ class Reason:
     tasks: tuple[int, ...] = ()
 
 
-def in_vain(attempts: int) -> str:
-    """How often somebody tried, and the lease expired or was given back as failed."""
-    return "1 attempt came to nothing" if attempts == 1 else f"{attempts} attempts came to nothing"
+def failed_attempts(attempts: int) -> str:
+    """Return the number of attempts that ended by expiry or by a release with `failed`, in words."""
+    return "1 failed attempt" if attempts == 1 else f"{attempts} failed attempts"
 
 
 def reasons(standing: Standing, *, now: int, max_attempts: int) -> tuple[Reason, ...]:
@@ -51,7 +51,7 @@ def reasons(standing: Standing, *, now: int, max_attempts: int) -> tuple[Reason,
     elif standing.held:
         found.insert(0, Reason("held", "an agent holds it"))
     if max_attempts and standing.attempts >= max_attempts:
-        found.append(Reason("attempts", f"{in_vain(standing.attempts)}; a person has to look at it"))
+        found.append(Reason("attempts", f"{failed_attempts(standing.attempts)}; a person has to look at it"))
     return tuple(found)
 
 

@@ -12,6 +12,7 @@ from project_manager.domain.errors import (
     IdempotencyMismatch,
     IllegalMove,
     LockHeld,
+    LockRequired,
     NotReady,
     ProjectArchived,
     ProjectNotFound,
@@ -193,6 +194,7 @@ TASKS = (
         ),
         errors=(
             *LEASE_FAULTS,
+            LockRequired,
             EpicNotFound,
             ExternalKeyTaken,
             DependencyCycle,
@@ -217,7 +219,7 @@ TASKS = (
             ("task_id", "status", "agent_id", "fence", "note", "reopen", "request_id"),
             needs_agent=True,
         ),
-        errors=(*LEASE_FAULTS, IllegalMove, NotReady, IdempotencyMismatch),
+        errors=(*LEASE_FAULTS, LockRequired, IllegalMove, NotReady, IdempotencyMismatch),
         aliases=("POST /api/task/{task_id}/status",),
     ),
     Operation(

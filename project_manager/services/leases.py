@@ -7,11 +7,12 @@ from project_manager.clock import rfc3339
 from project_manager.contract import commands, views
 from project_manager.domain.actors import SYSTEM
 from project_manager.domain.errors import IllegalMove, Invalid, ProjectNotFound
-from project_manager.domain.leases import Lease, UnlockReason, check_holder, not_held
+from project_manager.domain.leases import Lease, UnlockReason
 from project_manager.domain.limits import ID_MAXIMUM
-from project_manager.domain.readiness import in_vain, not_ready, obstacles, reasons
+from project_manager.domain.readiness import failed_attempts, not_ready
 from project_manager.domain.statuses import CLAIMABLE_BY_NAME, MOVES, Status
 from project_manager.services import finding, moves, naming, presenting
+from project_manager.services.lease_refusals import check_held, check_lease
 from project_manager.services.presenting import lease_of
 from project_manager.services.writing import takes_away
 from project_manager.store import agents, leases, tasks, waiters
@@ -34,12 +35,10 @@ def acquire(tx: Tx, command: commands.AcquireTaskLock) -> views.AcquiredView:
     row = finding.task(tx, command.task_id)
     if takes_away(tx, row, force=command.force):
         return _acquired(tx, _take_over(tx, row, ttl=command.ttl_seconds * 1000), renewed=False)
-    lease = lease_of(row, tx.now)
+    lease = check_lease(tx, row, command.fence)
     if lease is not None:
-        check_holder(lease, tx.actor.id, command.fence, task_id=row.id, current_fence=row.fence)
         ttl = _length(command.asked_seconds, lease.ttl)
         return _acquired(tx, moves.renew(tx, row, ttl=ttl, fenced=command.fence is not None), renewed=True)
-    check_holder(None, tx.actor.id, command.fence, task_id=row.id, current_fence=row.fence)
     check_takable(tx, row)
     return _acquired(tx, moves.take(tx, row, ttl=command.ttl_seconds * 1000), renewed=False)
 
@@ -68,11 +67,7 @@ def check_takable(tx: Tx, row: TaskRow) -> None:
             legal=sorted(MOVES[status] - {status}),
             reopen_required=True,
         )
-    standing = presenting.standing(row, tx.now)
-    if status is Status.TODO:
-        why = reasons(standing, now=tx.now, max_attempts=tx.max_attempts)
-    else:
-        why = obstacles(standing, now=tx.now)
+    why = presenting.blockers(tx, row)
     if why:
         raise not_ready(row.id, why)
 
@@ -84,10 +79,7 @@ def renew(tx: Tx, command: commands.RenewTaskLock) -> views.AcquiredView:
     task.
     """
     row = finding.task(tx, command.task_id)
-    lease = lease_of(row, tx.now)
-    check_holder(lease, tx.actor.id, command.fence, task_id=row.id, current_fence=row.fence)
-    if lease is None:
-        raise not_held(row.id, tx.actor.id, row.fence)
+    lease = check_held(tx, row, check_lease(tx, row, command.fence))
     ttl = _length(command.ttl_seconds, lease.ttl)
     return _acquired(tx, moves.renew(tx, row, ttl=ttl, fenced=command.fence is not None), renewed=True)
 
@@ -101,12 +93,8 @@ def release(tx: Tx, command: commands.ReleaseTaskLock) -> views.ReleasedView:
     """
     finding.check_force(tx, command.force)
     row = finding.task(tx, command.task_id)
-    lease = lease_of(row, tx.now)
-    forced = command.force and lease is not None and lease.holder != tx.actor.id
-    if not forced:
-        check_holder(lease, tx.actor.id, command.fence, task_id=row.id, current_fence=row.fence)
-    if lease is None:
-        raise not_held(row.id, tx.actor.id, row.fence)
+    forced = takes_away(tx, row, force=command.force)
+    lease = check_held(tx, row, lease_of(row, tx.now) if forced else check_lease(tx, row, command.fence))
     if command.handoff:
         moves.note(tx, row, tx.actor.id, "handoff", command.handoff)
     attempts = row.attempts + int(command.failed)
@@ -228,7 +216,7 @@ def _give_back(tx: Tx, row: TaskRow, reason: UnlockReason, *, attempts: int) -> 
             row,
             SYSTEM.id,
             "system",
-            f"{in_vain(attempts)}: blocked until a person has looked at it",
+            f"{failed_attempts(attempts)}: blocked until a person has looked at it",
         )
     moves.tell_if_ready(tx, [row.id])
     return placed

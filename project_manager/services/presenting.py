@@ -8,7 +8,7 @@ import orjson
 from project_manager.clock import rfc3339
 from project_manager.contract import views
 from project_manager.domain.leases import Lease
-from project_manager.domain.readiness import Standing, reasons
+from project_manager.domain.readiness import Reason, Standing, obstacles, reasons
 from project_manager.domain.statuses import Status
 from project_manager.store.epics import EpicRow
 from project_manager.store.logs import LogRow
@@ -62,6 +62,14 @@ def standing(row: TaskRow, now: int) -> Standing:
         archived=bool(row.archived),
         cancelled=_ids(row.cancelled_dependencies),
     )
+
+
+def blockers(tx: Tx, row: TaskRow) -> tuple[Reason, ...]:
+    """Return the reasons that refuse a claim of the task by name."""
+    present = standing(row, tx.now)
+    if present.status is Status.TODO:
+        return reasons(present, now=tx.now, max_attempts=tx.max_attempts)
+    return obstacles(present, now=tx.now)
 
 
 def task(tx: Tx, row: TaskRow) -> views.TaskView:

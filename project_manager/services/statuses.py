@@ -3,11 +3,12 @@
 from project_manager.contract import commands, views
 from project_manager.domain.actors import Role
 from project_manager.domain.errors import LockHeld
-from project_manager.domain.leases import UnlockReason, check_holder, held_by_another
+from project_manager.domain.leases import UnlockReason, held_by_another
 from project_manager.domain.limits import LEASE_SECONDS_DEFAULT
 from project_manager.domain.readiness import not_ready, obstacles
 from project_manager.domain.statuses import CLOSED, ENDS_LEASE, Status, check_move
 from project_manager.services import finding, leases, moves, presenting
+from project_manager.services.lease_refusals import check_lease, check_short_lease
 from project_manager.services.presenting import lease_of
 from project_manager.services.writing import check_writer, takes_away
 from project_manager.store.tasks import TaskRow
@@ -21,8 +22,8 @@ def update_status(tx: Tx, command: commands.UpdateTaskStatus) -> views.StatusCha
     IN_PROGRESS.
 
     The holder sends its fence. On a task that nobody holds it is one call: lease, write, let go (IN_PROGRESS
-    keeps the lease). Finished work is left only with reopen=true. A person must send force=true to move a
-    task that an agent holds.
+    keeps the lease). After a lease that you lost, claim the task again first. Finished work is left only with
+    reopen=true. A person must send force=true to move a task that an agent holds.
     """
     finding.check_force(tx, command.force)
     row = finding.task(tx, command.task_id)
@@ -57,6 +58,8 @@ def move(tx: Tx, row: TaskRow, target: Status, *, fence: int | None, reopen: boo
         return _move_held(tx, row, target, fence=fence, forced=forced, attempts=attempts)
     if target is Status.IN_PROGRESS and tx.actor.is_agent:
         return _take_up(tx, row)
+    if tx.actor.is_agent and not force:
+        check_short_lease(tx, row)
     if target.value == row.status:
         return row
     if tx.actor.is_agent and target in _NEEDED_READY and Status(row.status) not in CLOSED:
@@ -95,4 +98,4 @@ def _check_mover(tx: Tx, row: TaskRow, fence: int | None) -> None:
         held = held_by_another(lease)
         hint = "Send force=true to take it away from its holder." if tx.actor.role >= Role.OPERATOR else ""
         raise LockHeld(held.message, hint=hint, **held.details)
-    check_holder(lease, tx.actor.id, fence, task_id=row.id, current_fence=row.fence)
+    check_lease(tx, row, fence)

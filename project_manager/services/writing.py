@@ -1,7 +1,7 @@
 """Who may write about a task, and what writing does to the lease."""
 
-from project_manager.domain.leases import check_holder
 from project_manager.services import moves
+from project_manager.services.lease_refusals import check_lease
 from project_manager.services.presenting import lease_of
 from project_manager.store.tasks import TaskRow
 from project_manager.store.transaction import Tx
@@ -16,7 +16,7 @@ def takes_away(tx: Tx, row: TaskRow, *, force: bool) -> bool:
 def check_writer(tx: Tx, row: TaskRow, fence: int | None, *, force: bool = False) -> None:
     """Agents write about a held task only under its lease; people may always add to it, and so may `force`."""
     if (tx.actor.is_agent or fence is not None) and not takes_away(tx, row, force=force):
-        check_holder(lease_of(row, tx.now), tx.actor.id, fence, task_id=row.id, current_fence=row.fence)
+        check_lease(tx, row, fence)
 
 
 def renewed_by_writing(tx: Tx, row: TaskRow, fence: int | None) -> TaskRow:

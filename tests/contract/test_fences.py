@@ -93,6 +93,7 @@ async def test_a_stale_fence_is_refused_when_another_holds_the_task(desk: Desk, 
         "holder": "bob",
         "fence": present["fence"],
         "expires_at": present["expires_at"],
+        "ended": {"agent_id": "ann", "fence": 1, "ended_at": lock["expires_at"], "reason": "lock_expired"},
     }
     assert (await desk.look(number))["lock"] == present
 

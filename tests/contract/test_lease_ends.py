@@ -93,9 +93,7 @@ async def test_at_the_cap_of_attempts_a_task_is_blocked_for_a_person(desk: Desk,
             await desk.release(task["id"], "ann", failed=True)
     found = await desk.look(task["id"])
     assert (found["status"], found["attempts"]) == ("BLOCKED", 2)
-    assert (await desk.logs(task["id"]))[-1][
-        "body"
-    ] == "2 attempts came to nothing: blocked until a person has looked at it"
+    assert (await desk.logs(task["id"]))[-1]["body"] == "2 failed attempts: blocked until a person has looked at it"
     assert (await desk.next("bob"))["task"] is None
     check(desk)
 

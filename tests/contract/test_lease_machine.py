@@ -31,7 +31,10 @@ from project_manager.contract import faults
 from project_manager.domain.actors import LOCAL, SYSTEM, Actor
 from project_manager.domain.errors import (
     FenceRequired,
+    IllegalMove,
     LockHeld,
+    LockRequired,
+    NotReady,
     ProjectManagerError,
     StaleFence,
 )
@@ -64,6 +67,7 @@ class Modelled:
     fence: int = 0
     fences: list[int] = field(default_factory=list)
     attempts: int = 0
+    lost_to: set[str] = field(default_factory=set)
 
 
 class LeaseMachine(RuleBasedStateMachine):
@@ -115,10 +119,18 @@ class LeaseMachine(RuleBasedStateMachine):
         for task in self.model.values():
             if task.holder is not None and task.expires_at <= self.now:
                 task.attempts += 1
-                self.put(task, Status.BLOCKED if task.attempts >= CAP else task.came_from)
+                self.put(task, Status.BLOCKED if task.attempts >= CAP else task.came_from, lost=True)
 
-    def put(self, task: Modelled, status: Status) -> None:
+    def put(self, task: Modelled, status: Status, *, lost: bool = False) -> None:
+        if task.holder is not None:
+            (task.lost_to.add if lost else task.lost_to.discard)(task.holder)
         task.status, task.holder, task.fenced = status, None, False
+
+    def needs_lease(self, task: Modelled, agent: str | None, status: Status) -> bool:
+        """Whether an agent must claim the free task before it sets this status."""
+        if agent is None or task.holder is not None or status is Status.IN_PROGRESS:
+            return False
+        return agent in task.lost_to or (task.status is Status.BLOCKED and task.attempts >= CAP)
 
     def take(self, task: Modelled, agent: str, seconds: int) -> None:
         again = task.status in (Status.IN_PROGRESS, Status.DONE, Status.CANCELLED)
@@ -199,6 +211,21 @@ class LeaseMachine(RuleBasedStateMachine):
         self.take(best, agent, seconds)
         self.note_fence(best, view.lock.fence)
 
+    @rule(number=tasks, agent=AGENTS, seconds=st.integers(1, 60))
+    def take_over(self, number: int, agent: str, seconds: int) -> None:
+        task = self.model.get(number)
+        if task is None or task.holder in (None, agent):
+            return
+        outcome = self.do("acquire_task_lock", agent, task_id=number, ttl_seconds=seconds, force=True)
+        if self.obstacles(task):
+            assert isinstance(outcome, NotReady)
+            return
+        came_from = task.came_from
+        self.put(task, Status.IN_PROGRESS, lost=True)
+        self.take(task, agent, seconds)
+        task.came_from = came_from
+        self.note_fence(task, outcome.lock.fence)
+
     @rule(number=tasks, agent=AGENTS, seconds=st.integers(1, 60), choice=st.sampled_from(["none", "present", "old"]))
     def claim(self, number: int, agent: str, seconds: int, choice: str) -> None:
         if number not in self.model:
@@ -245,8 +272,12 @@ class LeaseMachine(RuleBasedStateMachine):
             return
         task = self.model[number]
         fence = self.fence_to_send(task, choice) if agent else None
-        before = task.holder
+        before, needs_lease = task.holder, self.needs_lease(task, agent, status)
         outcome = self.do("update_task_status", agent, task_id=number, status=status, reopen=reopen, fence=fence)
+        if needs_lease and fence is None:
+            assert isinstance(outcome, LockRequired | IllegalMove)
+            return
+        assert not isinstance(outcome, LockRequired)
         if self.refuses(outcome, task, agent or "local", fence) or isinstance(outcome, ProjectManagerError):
             return
         assert outcome.status == status
@@ -254,6 +285,8 @@ class LeaseMachine(RuleBasedStateMachine):
             task.attempts = 0
         if outcome.lock is None:
             self.put(task, status)
+            if outcome.task.fence > task.fence:
+                task.lost_to.discard(agent or "")
         elif before == agent and before is not None:
             assert outcome.lock.fence == task.fence
             task.fenced = task.fenced or fence is not None

@@ -26,6 +26,8 @@ class Task:
     ttl: int = 0
     fenced: bool = False
     came_from: str = "TODO"
+    lost_to: set[str] = field(default_factory=set)
+    """Agents whose own newest lease ended by force or by its time."""
 
 
 @dataclass
@@ -47,7 +49,7 @@ class Model:
         self.now += milliseconds
         for task in self.tasks.values():
             if task.holder is not None and task.expires_at <= self.now:
-                self._give_back(task, failed=True)
+                self._give_back(task, failed=True, lost=True)
 
     def obstructed(self, task: Task) -> bool:
         waiting = any(self.tasks[other].status != "DONE" for other in task.depends_on)
@@ -69,7 +71,10 @@ class Model:
         self._take(best, agent, ttl)
         return best.id
 
-    def acquire(self, agent: str, task: Task, ttl: int, fence: int | None) -> None:
+    def acquire(self, agent: str, task: Task, ttl: int, fence: int | None, force: bool) -> None:
+        if force and task.holder not in (None, agent):
+            self._take_over(task, agent, ttl)
+            return
         self._check(task, agent, fence)
         if task.holder is not None:
             self._renew(task, ttl, fence)
@@ -103,20 +108,26 @@ class Model:
         self._check_move(task, target, reopen)
         if task.holder is not None:
             self._move_held(task, target, fence, forced, agent)
-        elif target == "IN_PROGRESS" and agent is not None:
+            return
+        if target == "IN_PROGRESS" and agent is not None:
             self._take_up(task, agent)
-        elif target != task.status:
+            return
+        if agent is not None and not force:
+            self._check_short_lease(task, agent)
+        if target != task.status:
             if agent is not None and target in ("REVIEW", "DONE") and task.status in OPEN and self.obstructed(task):
                 raise No("not_ready")
             task.status = target
             task.fence += agent is not None
+            task.lost_to.discard(agent or "")
             task.attempts = 0 if target == "DONE" or agent is None else task.attempts
 
     def _move_held(self, task: Task, target: str, fence: int | None, forced: bool, agent: str | None) -> None:
         if target == "IN_PROGRESS" and not forced:
             self._renew(task, task.ttl, fence)
             return
-        task.status, task.holder = target, None
+        self._end(task, lost=forced)
+        task.status = target
         task.attempts = 0 if target == "DONE" or agent is None else task.attempts
 
     def _take_up(self, task: Task, agent: str) -> None:
@@ -126,6 +137,11 @@ class Model:
                 raise No("not_ready")
         self._check_takable(task)
         self._take(task, agent, SINGLE_CALL_TTL)
+
+    def _check_short_lease(self, task: Task, agent: str) -> None:
+        exhausted = task.status == "BLOCKED" and self.cap > 0 and task.attempts >= self.cap
+        if agent in task.lost_to or exhausted:
+            raise No("lock_required")
 
     def _check(self, task: Task, agent: str | None, fence: int | None) -> None:
         if task.holder is None:
@@ -159,12 +175,26 @@ class Model:
         task.fence += 1
         task.expires_at = self.now + ttl
 
+    def _take_over(self, task: Task, agent: str, ttl: int) -> None:
+        if self.obstructed(task):
+            raise No("not_ready")
+        came_from = task.came_from
+        self._end(task, lost=True)
+        self._take(task, agent, ttl)
+        task.came_from = came_from
+
+    def _end(self, task: Task, *, lost: bool) -> None:
+        holder = task.holder or ""
+        (task.lost_to.add if lost else task.lost_to.discard)(holder)
+        task.holder = None
+
     def _renew(self, task: Task, ttl: int, fence: int | None) -> None:
         task.ttl, task.expires_at = ttl, self.now + ttl
         task.fenced = task.fenced or fence is not None
 
-    def _give_back(self, task: Task, failed: bool) -> None:
-        task.holder, task.status = None, task.came_from
+    def _give_back(self, task: Task, failed: bool, lost: bool = False) -> None:
+        self._end(task, lost=lost)
+        task.status = task.came_from
         task.attempts += failed
         if failed and self.cap and task.attempts >= self.cap:
             task.status = "BLOCKED"

@@ -104,11 +104,13 @@ class Leases(RuleBasedStateMachine):
         answer = self.both("claim_next_task", wish, lambda: wanted.append(self.model.claim_next(agent, ttl * 1000)))
         assert (None if answer.task is None else answer.task.id) == wanted[0]
 
-    @rule(agent=CALLERS, task=tasks, ttl=TTLS, fence=FENCES)
-    def acquire(self, agent: str, task: int, ttl: int, fence: str | None) -> None:
-        agent, wish = self.wish(agent, task, fence, ttl_seconds=ttl)
+    @rule(agent=CALLERS, task=tasks, ttl=TTLS, fence=FENCES, force=st.sampled_from([False, False, True]))
+    def acquire(self, agent: str, task: int, ttl: int, fence: str | None, force: bool) -> None:
+        agent, wish = self.wish(agent, task, fence, ttl_seconds=ttl, force=force)
         self.both(
-            "acquire_task_lock", wish, lambda: self.model.acquire(agent, self.at(task), ttl * 1000, wish["fence"])
+            "acquire_task_lock",
+            wish,
+            lambda: self.model.acquire(agent, self.at(task), ttl * 1000, wish["fence"], force),
         )
 
     @rule(agent=CALLERS, task=tasks, ttl=st.none() | TTLS, fence=FENCES)
