@@ -41,7 +41,18 @@ def operations() -> str:
         "A page of a list has at most `limit` rows, and ends earlier when the texts of its rows are 1 MiB together: "
         "whether there is\nmore says `next_cursor` (for events `last_seq` and `head`), not the number of rows.\n\n"
         "`last_seen` of an agent is when it last wrote (claimed, renewed, reported); reads do not count, and it is "
-        "noted every 5 s at\nmost. An operation that is neither a route nor a tool is one of the command line.",
+        "noted every 5 s at\nmost. An operation that is neither a route nor a tool is one of the command line.\n\n"
+        "## Names and keys\n\n"
+        "Texts of one line (names, labels, keys, agent ids, idempotency keys) are stored and compared in Unicode's "
+        "form NFC, so that\ncomposed and decomposed letters are the same. A text without any visible character is "
+        "refused. Names of projects, and of epics\nin a project, are the same when they differ only in case, width, "
+        "blanks or invisible characters (NFKC casefold): `Caf\u00e9`,\n`CAF\u00c9` and `caf\u00e9 ` are one. Labels, "
+        "external keys, agent ids and idempotency keys are compared exactly.\n\n"
+        "## Search\n\n"
+        "`q` finds rows that have all of its words, in any column. Case and diacritics do not count, the end of a word "
+        "may be\nmissing, and words joined by punctuation (`foo-bar`) have to follow each other. Chinese, Japanese, "
+        "Korean, Thai, Lao, Khmer and\nMyanmar text is found by any part of it.\n\n"
+        "## All operations",
         ["| operation | REST | MCP tool | role | what it does |", "|---|---|---|---|---|", *rows],
     )
 

@@ -15,8 +15,8 @@ from project_manager.domain.errors import ProjectManagerError, StorageFull, Unav
 from project_manager.domain.limits import IDEMPOTENCY_HOURS
 from project_manager.hub import Hub
 from project_manager.metrics import Metrics
-from project_manager.services import events, leases, subscriptions
-from project_manager.store import answers, instances, meta, waiters
+from project_manager.services import events, leases, naming, subscriptions
+from project_manager.store import answers, instances, meta, search, waiters
 from project_manager.store.backup import last_verified
 from project_manager.store.database import (
     Database,
@@ -33,6 +33,7 @@ from project_manager.store.transaction import Tx
 log = logging.getLogger(__name__)
 
 MAINTAIN_EVERY = 600
+INDEXED_AT_ONCE = 100
 HOUR_MS = 3_600_000
 WATCH_EVERY_SECONDS = 0.5
 SILENT_SECONDS = instances.SILENT_AFTER_MS / 1000
@@ -117,10 +118,18 @@ async def follow_backups(database: Database, metrics: Metrics) -> None:
 
 
 async def maintain(database: Database, *, event_days: int) -> None:
-    """Forgets old answers, old events, and processes and sessions that are gone."""
+    """Complete what an older release wrote, and delete old answers, old events, and sessions that are gone."""
     while True:
+        await complete(database)
         await _quietly(database, "maintain", partial(_forget_old, event_days=event_days))
         await anyio.sleep(MAINTAIN_EVERY)
+
+
+async def complete(database: Database) -> None:
+    """Add what an older release does not write: keys of names and words of texts."""
+    await _quietly(database, "key_names", naming.key_names)
+    while await _quietly(database, "index_texts", partial(search.catch_up, limit=INDEXED_AT_ONCE)):
+        pass
 
 
 def _forget_old(tx: Tx, *, event_days: int) -> None:
@@ -130,12 +139,13 @@ def _forget_old(tx: Tx, *, event_days: int) -> None:
     subscriptions.forget_silent(tx)
 
 
-async def _quietly(database: Database, name: str, work: Callable[[Tx], Any]) -> None:
-    """Housekeeping that fails is logged and tried again at its next turn."""
+async def _quietly(database: Database, name: str, work: Callable[[Tx], Any]) -> Any:
+    """Run one job and return its result. A job that fails is logged, and tried again when it is due again."""
     try:
-        await database.writer.run(name, work, SYSTEM, "")
+        return await database.writer.run(name, work, SYSTEM, "")
     except ProjectManagerError as error:
         log.warning("housekeeping failed: %s", error.message, extra={"action": f"{name}_failed"})
+        return None
 
 
 def watch(metrics: Metrics, database: Database, hub: Hub) -> None:

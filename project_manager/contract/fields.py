@@ -17,6 +17,7 @@ from project_manager.clock import parse_rfc3339
 from project_manager.domain import limits
 from project_manager.domain.actors import is_reserved
 from project_manager.domain.events import EventType
+from project_manager.domain.names import composed, is_visible
 from project_manager.domain.statuses import EPIC_SYNONYMS, SYNONYMS, EpicStatus, Status, spelled
 
 _WHOLE = re.compile(r"-?[0-9]{1,24}")
@@ -97,6 +98,10 @@ def _one_line(value: str) -> str:
     stripped = value.strip()
     if not stripped:
         raise ValueError("is empty")
+    if stripped.isascii() and stripped.isprintable():
+        return stripped
+    if not is_visible(stripped):
+        raise ValueError("has no visible character")
     if stripped.isprintable():
         return stripped
     if _NOT_OF_A_LINE.search(_without_controls(stripped)):
@@ -104,6 +109,18 @@ def _one_line(value: str) -> str:
     if _OVERRIDES.search(stripped):
         raise ValueError("contains a character that overrides the direction of the text")
     return stripped
+
+
+def composed_up_to(most: int) -> BeforeValidator:
+    """Read a text in NFC, before its length is checked. One character can be up to four before composition.
+
+    A longer text stays as it is, so that its length is refused: composing takes quadratic time in the worst case.
+    """
+
+    def read(value: object) -> object:
+        return composed(value) if isinstance(value, str) and len(value) <= 4 * most else value
+
+    return BeforeValidator(read)
 
 
 def _printable(value: str) -> str:
@@ -177,17 +194,19 @@ Id = Annotated[int, BeforeValidator(_integer), Field(ge=1, le=limits.ID_MAXIMUM)
 Ids = Annotated[list[Id], BeforeValidator(listed), AfterValidator(_distinct), Field(max_length=limits.LINKS)]
 Whole = Annotated[int, BeforeValidator(_integer)]
 Flag = Annotated[bool, BeforeValidator(_boolean)]
-Name = Annotated[str, Field(min_length=1, max_length=limits.NAME_CHARACTERS), AfterValidator(_one_line)]
-TokenName = Annotated[
-    str, Field(min_length=1, max_length=limits.NAME_CHARACTERS), AfterValidator(_printable), AfterValidator(_unreserved)
-]
+_NAME_LENGTH = (Field(min_length=1, max_length=limits.NAME_CHARACTERS), composed_up_to(limits.NAME_CHARACTERS))
+_AGENT_LENGTH = (Field(min_length=1, max_length=limits.AGENT_ID_CHARACTERS), composed_up_to(limits.AGENT_ID_CHARACTERS))
+_KEY_LENGTH = (Field(min_length=1, max_length=limits.KEY_CHARACTERS), composed_up_to(limits.KEY_CHARACTERS))
+_LABEL_LENGTH = (Field(min_length=1, max_length=limits.LABEL_CHARACTERS), composed_up_to(limits.LABEL_CHARACTERS))
+Name = Annotated[str, *_NAME_LENGTH, ONE_LINE]
+TokenName = Annotated[str, *_NAME_LENGTH, AfterValidator(_printable), AfterValidator(_unreserved)]
 Text = Annotated[str, AfterValidator(_within_description)]
 SomeText = Annotated[str, Field(min_length=1), AfterValidator(_within_description)]
-AgentId = Annotated[str, Field(min_length=1, max_length=limits.AGENT_ID_CHARACTERS), AfterValidator(_printable)]
-Key = Annotated[str, Field(min_length=1, max_length=limits.KEY_CHARACTERS), AfterValidator(_one_line)]
+AgentId = Annotated[str, *_AGENT_LENGTH, AfterValidator(_printable)]
+Key = Annotated[str, *_KEY_LENGTH, ONE_LINE]
 Instant = Annotated[int, BeforeValidator(_instant), WithJsonSchema({"type": "string", "format": "date-time"})]
 Priority = Annotated[int, BeforeValidator(_priority), Field(ge=0, le=limits.PRIORITY_LOWEST)]
-Label = Annotated[str, Field(min_length=1, max_length=limits.LABEL_CHARACTERS), AfterValidator(_one_line)]
+Label = Annotated[str, *_LABEL_LENGTH, ONE_LINE]
 Labels = Annotated[list[Label], BeforeValidator(listed), AfterValidator(_distinct), Field(max_length=limits.LABELS)]
 Acceptance = Annotated[list[Name], BeforeValidator(several), Field(max_length=limits.ACCEPTANCE_CRITERIA)]
 Limit = Annotated[int, BeforeValidator(_integer), Field(ge=1, le=limits.PAGE_MAXIMUM)]

@@ -13,7 +13,13 @@ from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field
 from project_manager.contract import faults, fields, slips
 from project_manager.contract.fields import Command
 from project_manager.contract.nodes import Mapping, Node, Place, Scalar, Sequence, Unreadable, compose, plain
-from project_manager.contract.plan_knowledge import Assumptions, Author, PlanKnowledge
+from project_manager.contract.plan_knowledge import (
+    COMPOSED_REFERENCE,
+    REFERENCE_CHARACTERS,
+    Assumptions,
+    Author,
+    PlanKnowledge,
+)
 from project_manager.domain import limits
 from project_manager.domain.errors import Invalid
 from project_manager.domain.statuses import EpicStatus, Status
@@ -34,7 +40,7 @@ def _named(value: str) -> str:
     return value.strip()
 
 
-Reference = Annotated[str, AfterValidator(_named), Field(max_length=3 * limits.NAME_CHARACTERS)]
+Reference = Annotated[str, COMPOSED_REFERENCE, AfterValidator(_named), Field(max_length=REFERENCE_CHARACTERS)]
 References = Annotated[list[Reference], BeforeValidator(_alone), Field(max_length=limits.LINKS)]
 
 

@@ -8,8 +8,14 @@ from project_manager.contract import fields
 from project_manager.contract.assumptions import FilePath, Snippet, TagText, VerdictWord
 from project_manager.contract.fields import Command
 from project_manager.contract.knowledge import ActionType, Category, Importance, Metadata, Title
+from project_manager.domain import limits
+
+REFERENCE_CHARACTERS = 3 * limits.NAME_CHARACTERS
+COMPOSED_REFERENCE = fields.composed_up_to(max(REFERENCE_CHARACTERS, limits.TITLE_CHARACTERS))
+"""What a reference names is stored in NFC, so the reference is read in NFC too."""
 
 Author = fields.Name
+Referred = Annotated[fields.Text, COMPOSED_REFERENCE]
 Percent = Annotated[fields.Whole, Field(ge=0, le=100)]
 
 
@@ -66,8 +72,8 @@ class PlanKnowledge(Command):
     active: fields.Flag = True
     metadata: Metadata = Field(default_factory=dict)
     epic: fields.Name | None = None
-    task: fields.Text | None = None
-    parent: fields.Text | None = None
+    task: Referred | None = None
+    parent: Referred | None = None
     created_by: Author | None = None
     created_at: fields.Instant | None = None
     updated_by: Author | None = None

@@ -2,7 +2,10 @@
 
 from dataclasses import dataclass
 from enum import IntEnum
+from functools import lru_cache
 from typing import Literal
+
+from project_manager.domain.names import name_key
 
 ActorKind = Literal["human", "agent", "system"]
 
@@ -40,6 +43,11 @@ def unnamed(caller: Actor) -> Actor:
     return Actor(UNNAMED if caller is LOCAL else f"{UNNAMED}/{caller.id}", "agent", caller.role)
 
 
+@lru_cache(maxsize=4096)
 def is_reserved(name: str) -> bool:
-    """Whether nobody may choose this name, as it says that no agent acted, or one that did not say which."""
-    return name in (LOCAL.id, SYSTEM.id) or name.partition("/")[0] == UNNAMED
+    """Return whether no agent may have this name or one that looks like it, such as `LOCAL` or `un\u00adnamed/x`.
+
+    The names of the service say that no agent acted, or an agent that did not say which one it is.
+    """
+    key = name_key(name)
+    return key in (LOCAL.id, SYSTEM.id) or key.partition("/")[0].strip() == UNNAMED

@@ -1,46 +1,141 @@
-"""Names as people and models write them: the same one in another case, and one that is probably a slip."""
+"""Names and keys as people and models write them: one form of the same text, and names that are probably a slip."""
 
+import re
+import unicodedata
 from collections.abc import Iterable
 from difflib import SequenceMatcher
+from functools import lru_cache
+from heapq import nlargest
+from itertools import islice
+from operator import itemgetter
 
 ALIKE = 0.85
 LETTERS_OF_A_SLIP = 4
 LETTERS_WITH_ONE_WRONG = 5
+LETTERS_OF_A_DOUBLING = 3
+LETTERS_OF_A_SUGGESTION = 3
+CANDIDATES = 500
+"""A suggestion looks at no more names than this, and measures only the EXAMINED that are closest at first sight."""
+EXAMINED = 20
+MEASURED_LENGTH = 60
+"""Measuring takes up to cubic time. In longer names only one slip, or other joints between words, counts."""
+
+_IGNORABLE = (
+    "\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164"
+    "\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufff8\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
+)
+"""Default_Ignorable_Code_Point of Unicode: nothing is drawn for these."""
+_IGNORED = re.compile(f"[{_IGNORABLE}]+")
+_JOINTS = re.compile(r"[\s_\-\u2010-\u2015]+")
+_VISIBLE = re.compile(f"[^\\s\x00-\x1f\x7f-\x9f\u2800{_IGNORABLE}]")
 
 
-def folded(name: str) -> str:
-    """What makes two names the same: neither case nor blanks around and between words count."""
-    return " ".join(name.casefold().split())
+def composed(text: str) -> str:
+    """Return the text in NFC, the form in which texts of one line and keys are stored and compared.
+
+    Sorting long runs of combining marks takes quadratic time, so bound the length of a client's text first.
+    """
+    return text if text.isascii() else unicodedata.normalize("NFC", text)
+
+
+def is_visible(text: str) -> bool:
+    """Return whether anything is drawn for the text. Blanks, fillers and zero-width characters draw nothing."""
+    return _VISIBLE.search(text) is not None
+
+
+@lru_cache(maxsize=4096)
+def name_key(name: str) -> str:
+    """Return what makes two names one: NFKC casefold without ignorable characters and with single blanks.
+
+    Case, width, ligatures, composition and the number of blanks do not count. The function is idempotent.
+    """
+    if name.isascii():
+        return " ".join(name.lower().split())
+    # Caseless compatibility matching (definition D146 of the Unicode standard), begun with NFKD so that every form of
+    # the text has the same key. Folding makes letters that fold again.
+    text = _IGNORED.sub("", unicodedata.normalize("NFKD", name))
+    for _ in range(2):
+        text = unicodedata.normalize("NFKD", text).casefold()
+    return " ".join(_IGNORED.sub("", unicodedata.normalize("NFKC", text)).split())
+
+
+def lengths_like(name: str) -> tuple[int, int]:
+    """Return the least and the greatest length of a name that can be close to `name`."""
+    return len(name) * 2 // 3 - 1, len(name) * 3 // 2 + 2
 
 
 def nearest(name: str, others: Iterable[str]) -> str | None:
-    """The name that `name` is probably a slip of; None when there is none.
+    """Return the name that `name` is probably a slip of, or None.
 
     Names that count or tell apart by a short word (`Sprint 41` and `Sprint 42`, `Plan A` and `Plan B`) are no slips.
     """
-    ranked = ((_likeness(folded(name), folded(other)), other) for other in others)
-    best = max(ranked, key=lambda rated: rated[0], default=(0.0, ""))
-    return best[1] if best[0] >= ALIKE else None
+    key = name_key(name)
+    matcher = SequenceMatcher(None, "", key)
+    candidates = []
+    for other in islice(others, CANDIDATES):
+        other_key = name_key(other)
+        if _joined(key) == _joined(other_key):
+            return other
+        if _may_be_meant(key, other_key):
+            matcher.set_seq1(other_key)
+            candidates.append((matcher.quick_ratio(), other_key, other))
+    best, likeness = None, 0.0
+    for _, other_key, other in nlargest(EXAMINED, candidates, key=itemgetter(0)):
+        matcher.set_seq1(other_key)
+        measured = matcher.ratio() if len(key) <= MEASURED_LENGTH else 0.0
+        found = max(measured, ALIKE if _one_slip(*_differing(key, other_key)) else 0.0)
+        if found > likeness:
+            best, likeness = other, found
+    return best if likeness >= ALIKE else None
 
 
-def _likeness(name: str, other: str) -> float:
-    """0 (different) .. 1 (the same letters and digits)."""
-    if _letters(name) == _letters(other):
-        return 1.0
-    ours, theirs = name.split(), other.split()
-    differing = [pair for pair in zip(ours, theirs, strict=False) if pair[0] != pair[1]]
-    if len(ours) != len(theirs) or not all(_may_be_slip(word) for pair in differing for word in pair):
-        return 0.0
-    matcher = SequenceMatcher(None, name, other)
-    if len(differing) == 1 and _one_wrong(*differing[0]):
-        return max(ALIKE, matcher.ratio())
-    return matcher.ratio() if matcher.real_quick_ratio() >= ALIKE and matcher.quick_ratio() >= ALIKE else 0.0
+def suggestion(name: str, others: Iterable[str]) -> str | None:
+    """Return the name to propose where `name` does not exist, or None.
+
+    A proposal changes nothing, so one wrong letter is enough also in short words.
+    """
+    known = list(islice(others, CANDIDATES))
+    return nearest(name, known) or next((other for other in known if _one_letter_off(name_key(name), other)), None)
 
 
-def _one_wrong(word: str, other: str) -> bool:
-    """Whether one letter of a word is another one, too many or missing, or two beside each other changed places."""
+def _one_letter_off(key: str, other: str) -> bool:
+    words = (key, name_key(other))
+    return min(map(len, words)) >= LETTERS_OF_A_SUGGESTION and not _digits(words) and _one_edit(*words)
+
+
+def _may_be_meant(key: str, other: str) -> bool:
+    """Return whether the names differ in nothing but words long enough for a slip, or in one slip."""
+    if key.count(" ") != other.count(" "):
+        return False
+    differing = [pair for pair in zip(key.split(), other.split(), strict=True) if pair[0] != pair[1]]
+    return all(_may_be_slip(word) for pair in differing for word in pair) or _one_slip(*_differing(key, other))
+
+
+def _differing(key: str, other: str) -> tuple[str, str]:
+    """Return the one word in which the names differ, as each has it; empty words when they differ in more."""
+    differing = [pair for pair in zip(key.split(), other.split(), strict=True) if pair[0] != pair[1]]
+    return differing[0] if len(differing) == 1 else ("", "")
+
+
+def _one_slip(word: str, other: str) -> bool:
+    """Return whether the words differ by one slip of the fingers.
+
+    In short words only two letters that changed places or a letter that was doubled count: `Docs` and `Dogs` differ.
+    """
+    if _digits((word, other)) or not _one_edit(word, other):
+        return False
     short, long = sorted((word, other), key=len)
-    if len(short) < LETTERS_WITH_ONE_WRONG or len(long) - len(short) > 1:
+    if len(short) >= LETTERS_WITH_ONE_WRONG:
+        return True
+    if len(short) == len(long):
+        return len(short) >= LETTERS_OF_A_SLIP and sorted(short) == sorted(long)
+    return len(short) >= LETTERS_OF_A_DOUBLING and _undoubled(short) == _undoubled(long)
+
+
+def _one_edit(word: str, other: str) -> bool:
+    """Return whether one letter is another one, too many or missing, or two beside each other changed places."""
+    short, long = sorted((word, other), key=len)
+    if len(long) - len(short) > 1 or short == long:
         return False
     same = next((place for place, pair in enumerate(zip(short, long, strict=False)) if pair[0] != pair[1]), len(short))
     if len(short) < len(long):
@@ -49,9 +144,18 @@ def _one_wrong(word: str, other: str) -> bool:
     return short[same + 1 :] == long[same + 1 :] or (swapped and short[same + 2 :] == long[same + 2 :])
 
 
-def _letters(name: str) -> str:
-    return "".join(letter for letter in name if letter.isalnum())
+def _undoubled(word: str) -> str:
+    return re.sub(r"(.)\1+", r"\1", word)
+
+
+def _digits(words: Iterable[str]) -> bool:
+    return any(letter.isdigit() for word in words for letter in word)
+
+
+def _joined(key: str) -> str:
+    """Return the name without what joins words: `web-site`, `web site` and `website` are one."""
+    return _JOINTS.sub("", key) or key
 
 
 def _may_be_slip(word: str) -> bool:
-    return len(word) >= LETTERS_OF_A_SLIP and not any(letter.isdigit() for letter in word)
+    return len(word) >= LETTERS_OF_A_SLIP and not _digits((word,))

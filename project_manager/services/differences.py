@@ -9,7 +9,7 @@ from project_manager.clock import rfc3339
 from project_manager.contract.nodes import Place
 from project_manager.contract.plan import Fault, Plan, PlannedEpic, PlannedProject, PlannedTask, Ref
 from project_manager.domain.cycles import cycles
-from project_manager.domain.names import folded
+from project_manager.domain.names import name_key
 from project_manager.domain.statuses import CLOSED, Status
 from project_manager.services.presenting import lease_of
 from project_manager.services.references import Known, Resolver
@@ -145,9 +145,9 @@ class Comparison:
 
     def _check_new(self, kind: str, places: dict[tuple[str, str], Place], present: set[tuple[str, str]]) -> None:
         """A name that differs in case alone from another of its scope is a slip: either would find both."""
-        taken = {(scope, folded(name)): name for scope, name in present}
+        taken = {(scope, name_key(name)): name for scope, name in present}
         for (scope, name), place in places.items():
-            other = taken.setdefault((scope, folded(name)), name)
+            other = taken.setdefault((scope, name_key(name)), name)
             if other != name and (scope, name) not in present:
                 words = f"{name!r} is the same name as {other!r}, which is another {kind}"
                 self.faults.append(Fault(place, f"{kind}s", words, f"Write it `{other}` here too."))

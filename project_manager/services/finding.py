@@ -12,7 +12,7 @@ from project_manager.domain.errors import (
     VersionMismatch,
 )
 from project_manager.domain.events import EventType
-from project_manager.domain.names import folded
+from project_manager.domain.names import name_key
 from project_manager.domain.statuses import EpicStatus
 from project_manager.services import naming
 from project_manager.store import epics, events, projects, tasks
@@ -65,7 +65,7 @@ def project_for(
     """
     if project_id is not None:
         row = project(tx, project_id)
-        if project_name is not None and folded(project_name) != folded(row.name):
+        if project_name is not None and name_key(project_name) != name_key(row.name):
             raise naming.two_answers(
                 "project_name", f"project {project_id} is called {row.name!r}, not {project_name!r}"
             )

@@ -1,9 +1,9 @@
-"""Projects and epics by name, and what a name may mean that nothing has."""
+"""Projects and epics by name: the one function that finds them, and what a name may mean that nothing has."""
 
 from project_manager.contract.commands import Scoped
 from project_manager.contract.plan import INBOX
 from project_manager.domain.errors import EpicNotFound, Invalid, NameTaken, ProjectNotFound
-from project_manager.domain.names import folded, nearest
+from project_manager.domain.names import name_key, nearest, suggestion
 from project_manager.store import epics, projects
 from project_manager.store.epics import EpicRow
 from project_manager.store.projects import ProjectRow
@@ -13,35 +13,45 @@ Named = list[tuple[int, str]]
 
 
 def project(tx: Tx, name: str) -> ProjectRow | None:
-    """The project of this name; one that differs in case alone when none has exactly this one."""
+    """Return the project of this name: the one with exactly this name, else the one with the same name key.
+
+    Raises Invalid when several have it, which only a release without name keys can write.
+    """
     row = projects.by_name(tx, name)
     if row is not None:
         return row
-    project_id = _only("project", name, projects.names(tx))
+    project_id = _only("project", name, _projects_of(tx, name))
     return None if project_id is None else projects.get(tx, project_id)
 
 
 def epic(tx: Tx, project_id: int, name: str) -> EpicRow | None:
-    """The epic of this name in the project, as `project` finds one."""
+    """Return the epic of this name in the project, as `project` finds one."""
     row = epics.by_name(tx, project_id, name)
     if row is not None:
         return row
-    epic_id = _only("epic", name, epics.names(tx, project_id))
+    epic_id = _only("epic", name, _epics_of(tx, project_id, name))
     return None if epic_id is None else epics.get(tx, epic_id)
 
 
 def in_scope(tx: Tx, project_id: int | None, project_name: str | None) -> int | None:
-    """The project that a question is about, by id or by name; None when it is about all. Raises ProjectNotFound."""
+    """Return the id of the project that a query is about, given by id or name; None for all of them.
+
+    Raises ProjectNotFound, with the name that was probably meant, and Invalid when id and name differ.
+    """
     if project_name is None:
         return project_id
     row = project(tx, project_name)
     if row is None:
-        near = nearest(project_name, [name for _, name in projects.names(tx)])
-        hint = ProjectNotFound.default_hint if near is None else f"Did you mean `{near}`?"
-        raise ProjectNotFound(f"there is no project `{project_name}`", hint=hint, project_name=project_name)
+        raise no_project(tx, project_name)
     if project_id not in (None, row.id):
         raise two_answers("project_name", f"project `{row.name}` is {row.id}, not {project_id}")
     return row.id
+
+
+def no_project(tx: Tx, name: str) -> ProjectNotFound:
+    near = suggestion(name, projects.names_like(tx, name))
+    hint = ProjectNotFound.default_hint if near is None else f"Did you mean `{near}`?"
+    return ProjectNotFound(f"there is no project `{name}`", hint=hint, project_name=name)
 
 
 def scope(tx: Tx, command: Scoped) -> dict[str, int]:
@@ -61,8 +71,7 @@ def epic_in_scope(tx: Tx, project_id: int | None, epic_id: int | None, epic_name
         return epic_id
     found = _epics_called(tx, project_id, epic_name)
     if not found:
-        present = epics.names(tx, project_id) if project_id is not None else []
-        near = nearest(epic_name, [name for _, name in present])
+        near = suggestion(epic_name, epics.names_like(tx, project_id, epic_name))
         hint = EpicNotFound.default_hint if near is None else f"Did you mean `{near}`?"
         raise EpicNotFound(f"there is no epic `{epic_name}`", hint=hint, epic_name=epic_name)
     if len(found) > 1:
@@ -75,45 +84,45 @@ def epic_in_scope(tx: Tx, project_id: int | None, epic_id: int | None, epic_name
 
 
 def _epics_called(tx: Tx, project_id: int | None, name: str) -> list[EpicRow]:
-    """The epics of this name: in the project, or in all projects."""
+    """Return the epics of this name: in the project, or some of those in all projects."""
     if project_id is not None:
         row = epic(tx, project_id, name)
         return [] if row is None else [row]
     exact = epics.called(tx, name)
     if exact:
         return exact
-    alike = [number for number, other in epics.all_names(tx) if folded(other) == folded(name)]
-    rows = [epics.get(tx, number) for number in alike[:10]]
-    return [row for row in rows if row is not None]
+    key = name_key(name)
+    rows = [epics.get(tx, number) for number, _, other in epics.all_unkeyed(tx) if name_key(other) == key]
+    return epics.with_key(tx, key) + [row for row in rows if row is not None]
 
 
 def check_no_slip_of_project(tx: Tx, name: str) -> None:
     """Raises Invalid when a project of nearly this name exists: it was meant, more probably than a new one. The inbox
     is always meant by its name, and by a slip of it, also before there is one.
     """
-    if folded(name) == folded(INBOX):
+    if name_key(name) == name_key(INBOX):
         return
-    near = nearest(name, [INBOX, *(other for _, other in projects.names(tx))])
+    near = nearest(name, [INBOX, *projects.names_like(tx, name)])
     if near is not None:
         raise _slip("project", near)
 
 
 def check_no_slip_of_epic(tx: Tx, project_id: int, name: str) -> None:
-    near = nearest(name, [other for _, other in epics.names(tx, project_id)])
+    near = nearest(name, epics.names_like(tx, project_id, name))
     if near is not None:
         raise _slip("epic", near)
 
 
 def check_project_is_new(tx: Tx, name: str, project_id: int | None = None) -> None:
-    """Raises NameTaken when another project has this name, in whatever case."""
-    taken = _taken(name, project_id, projects.names(tx))
+    """Raises NameTaken when another project has this name."""
+    taken = _taken(project_id, _projects_of(tx, name))
     if taken is not None:
         raise NameTaken(f"project {taken[0]} is called {taken[1]!r} already", project_id=taken[0], name=taken[1])
 
 
 def check_epic_is_new(tx: Tx, project_id: int, name: str, epic_id: int | None = None) -> None:
-    """Raises NameTaken when another epic of the project has this name, in whatever case."""
-    taken = _taken(name, epic_id, epics.names(tx, project_id))
+    """Raises NameTaken when another epic of the project has this name."""
+    taken = _taken(epic_id, _epics_of(tx, project_id, name))
     if taken is not None:
         words = f"epic {taken[0]} of this project is called {taken[1]!r} already"
         raise NameTaken(words, epic_id=taken[0], name=taken[1])
@@ -124,17 +133,46 @@ def two_answers(field: str, message: str) -> Invalid:
     return Invalid(message, hint="Send one of the two.", faults=[fault])
 
 
-def _only(kind: str, name: str, present: Named) -> int | None:
-    same = [(number, other) for number, other in present if folded(other) == folded(name)]
+def key_names(tx: Tx) -> None:
+    """Give each project and epic that an older release wrote its name key, unless another one has that key.
+
+    The name of the one without a key stays ambiguous until one of the two is renamed.
+    """
+    for project_id, name in projects.unkeyed(tx):
+        if projects.by_key(tx, name_key(name)) is None:
+            projects.set_key(tx, project_id, name_key(name))
+    for epic_id, project_id, name in epics.all_unkeyed(tx):
+        if epics.by_key(tx, project_id, name_key(name)) is None:
+            epics.set_key(tx, epic_id, name_key(name))
+
+
+def _projects_of(tx: Tx, name: str) -> Named:
+    """Return the projects of this name: at most one with its key, and those that have no key yet."""
+    key = name_key(name)
+    row = projects.by_key(tx, key)
+    return _same(key, [] if row is None else [(row.id, row.name)], projects.unkeyed(tx))
+
+
+def _epics_of(tx: Tx, project_id: int, name: str) -> Named:
+    key = name_key(name)
+    row = epics.by_key(tx, project_id, key)
+    return _same(key, [] if row is None else [(row.id, row.name)], epics.unkeyed(tx, project_id))
+
+
+def _same(key: str, keyed: Named, unkeyed: Named) -> Named:
+    return keyed + [known for known in unkeyed if name_key(known[1]) == key]
+
+
+def _only(kind: str, name: str, same: Named) -> int | None:
     if len(same) > 1:
-        names = ", ".join(f"`{other}` ({number})" for number, other in same)
+        names = ", ".join(f"`{other}` ({number})" for number, other in sorted(same))
         message, hint = f"`{name}` may be any of {names}", f"Send the name exactly, or {kind}_id."
         raise Invalid(message, hint=hint, faults=[{"field": f"{kind}_name", "message": message, "hint": hint}])
     return same[0][0] if same else None
 
 
-def _taken(name: str, own: int | None, present: Named) -> tuple[int, str] | None:
-    return next((known for known in present if known[0] != own and folded(known[1]) == folded(name)), None)
+def _taken(own: int | None, same: Named) -> tuple[int, str] | None:
+    return next((known for known in same if known[0] != own), None)
 
 
 def _slip(kind: str, near: str) -> Invalid:

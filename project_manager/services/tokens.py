@@ -8,6 +8,7 @@ from project_manager.contract import commands, cursor, views
 from project_manager.contract.tokens import ClearTokens
 from project_manager.domain.actors import LOCAL, Actor, Role
 from project_manager.domain.errors import NameTaken, TokenNotFound, Unauthorized
+from project_manager.domain.names import composed
 from project_manager.services.presenting import time_or_none
 from project_manager.store import tokens
 from project_manager.store.tokens import TokenRow
@@ -78,8 +79,8 @@ def identify(tx: Tx, secret: str | None, *, required: bool) -> Actor:
     if row is None:
         raise Unauthorized("the token is unknown or revoked")
     if row.agent_id is not None:
-        return Actor(row.agent_id, "agent", _ROLES[row.role], bound=True)
-    return Actor(row.name, "agent" if row.role == "agent" else "human", _ROLES[row.role])
+        return Actor(composed(row.agent_id), "agent", _ROLES[row.role], bound=True)
+    return Actor(composed(row.name), "agent" if row.role == "agent" else "human", _ROLES[row.role])
 
 
 def digest(secret: str) -> str:

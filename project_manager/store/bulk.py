@@ -9,6 +9,7 @@ from sqlalchemy import ColumnElement, bindparam, delete, func, insert, select, u
 from sqlalchemy.sql.expression import literal_column
 
 from project_manager.domain.statuses import CLOSED, Status
+from project_manager.store import search
 from project_manager.store.compiled import Statement, each
 from project_manager.store.logs import LogRow
 from project_manager.store.schema import epics, projects, task_conflicts, task_dependencies, task_logs, tasks
@@ -152,8 +153,10 @@ def log_after(tx: Tx, task_id: int, after: int, limit: int) -> list[LogRow]:
 
 
 def add_task(tx: Tx, values: dict[str, Any]) -> int:
-    """Writes a task with its past; its id. Counters are set by `recount`."""
-    return int(_ADD_TASK.value(tx, updated_at=tx.now, **values))
+    """Insert a task with its past and return its id. Counters are set by `recount`."""
+    task_id = int(_ADD_TASK.value(tx, updated_at=tx.now, **values))
+    search.index_task(tx, task_id, *[values[name] for name in search.TASK_TEXTS])
+    return task_id
 
 
 def add_log(tx: Tx, task_id: int, author: str, kind: str, body: str, created_at: int) -> None:

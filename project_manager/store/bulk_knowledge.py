@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import bindparam, insert, select, update
 
+from project_manager.store import search
 from project_manager.store.assumptions import VerdictRow
 from project_manager.store.compiled import Statement, each
 from project_manager.store.knowledge import WRITABLE, KnowledgeLogRow, KnowledgeRow, VersionRow
@@ -134,8 +135,10 @@ def verdicts_after(tx: Tx, assumption_id: int, after: int, limit: int) -> list[V
 
 
 def add_item(tx: Tx, values: dict[str, Any]) -> int:
-    """Writes an item with its past; its id. `keep_first` is to follow when it is whole."""
-    return int(_ADD_ITEM.value(tx, parent_id=None, **values))
+    """Insert an item with its past and return its id. Call `keep_first` when it is whole."""
+    knowledge_id = int(_ADD_ITEM.value(tx, parent_id=None, **values))
+    search.index_knowledge(tx, knowledge_id, *[values[name] for name in search.KNOWLEDGE_TEXTS])
+    return knowledge_id
 
 
 def put_under(tx: Tx, knowledge_id: int, above: int) -> None:

@@ -4,7 +4,9 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from sqlalchemy import Select, bindparam, delete, func, insert, select, text, update
+from sqlalchemy.sql.expression import literal_column
 
+from project_manager.domain.names import CANDIDATES, lengths_like, name_key
 from project_manager.store import pages
 from project_manager.store.compiled import Statement
 from project_manager.store.leads import with_lead
@@ -31,11 +33,33 @@ _GET = Statement(select(*_COLUMNS).where(epics.c.id == bindparam("epic_id")))
 _BY_NAME = Statement(
     select(*_COLUMNS).where(epics.c.project_id == bindparam("project_id"), epics.c.name == bindparam("name"))
 )
-_NAMES = Statement(
-    select(epics.c.id, epics.c.name).where(epics.c.project_id == bindparam("project_id")).order_by(epics.c.id)
+_BY_KEY = Statement(
+    select(*_COLUMNS).where(epics.c.project_id == bindparam("project_id"), epics.c.name_key == bindparam("key"))
 )
-_CALLED = Statement(select(*_COLUMNS).where(epics.c.name == bindparam("name")).order_by(epics.c.id))
-_ALL_NAMES = Statement(select(epics.c.id, epics.c.name).order_by(epics.c.id))
+_KEY = Statement(update(epics).where(epics.c.id == bindparam("epic_id")).values(name_key=bindparam("key")))
+_UNKEYED = Statement(
+    select(epics.c.id, epics.c.name)
+    .where(epics.c.project_id == bindparam("project_id"), epics.c.name_key.is_(None))
+    .order_by(epics.c.id)
+)
+_ALL_UNKEYED = Statement(
+    select(epics.c.id, epics.c.project_id, epics.c.name).where(epics.c.name_key.is_(None)).order_by(epics.c.id)
+)
+_LIKE = Statement(
+    select(epics.c.name)
+    .where(
+        func.coalesce(bindparam("project_id"), epics.c.project_id) == epics.c.project_id,
+        func.length(epics.c.name).between(bindparam("least"), bindparam("most")),
+    )
+    .order_by(func.abs(func.length(epics.c.name) - bindparam("size")), epics.c.id)
+    .limit(CANDIDATES)
+)
+_CALLED = Statement(
+    select(*_COLUMNS).where(epics.c.name == bindparam("name")).order_by(epics.c.id).limit(literal_column("11"))
+)
+_WITH_KEY = Statement(
+    select(*_COLUMNS).where(epics.c.name_key == bindparam("key")).order_by(epics.c.id).limit(literal_column("11"))
+)
 _ALL = Statement(select(*_COLUMNS).order_by(epics.c.project_id, epics.c.position, epics.c.id))
 _OUTLINES = Statement(select(*with_lead(_COLUMNS)).order_by(epics.c.project_id, epics.c.position, epics.c.id))
 _NEXT_POSITION = Statement(
@@ -46,6 +70,7 @@ _ADD = Statement(
     .values(
         project_id=bindparam("project_id"),
         name=bindparam("name"),
+        name_key=bindparam("key"),
         description=bindparam("description"),
         status=bindparam("status"),
         position=bindparam("position"),
@@ -83,19 +108,39 @@ def by_name(tx: Tx, project_id: int, name: str) -> EpicRow | None:
     return _made(_BY_NAME.row(tx, project_id=project_id, name=name))
 
 
-def names(tx: Tx, project_id: int) -> list[tuple[int, str]]:
-    """Id and name of each of the project."""
-    return [(row[0], row[1]) for row in _NAMES.rows(tx, project_id=project_id)]
+def by_key(tx: Tx, project_id: int, key: str) -> EpicRow | None:
+    """Return the epic of the project whose name has this key (see `name_key`)."""
+    return _made(_BY_KEY.row(tx, project_id=project_id, key=key))
+
+
+def unkeyed(tx: Tx, project_id: int) -> list[tuple[int, str]]:
+    """Return id and name of the project's epics that a release without name keys has written."""
+    return [(row[0], row[1]) for row in _UNKEYED.rows(tx, project_id=project_id)]
+
+
+def all_unkeyed(tx: Tx) -> list[tuple[int, int, str]]:
+    """Return id, project and name of every epic that a release without name keys has written."""
+    return [(row[0], row[1], row[2]) for row in _ALL_UNKEYED.rows(tx)]
+
+
+def set_key(tx: Tx, epic_id: int, key: str) -> None:
+    _KEY.run(tx, epic_id=epic_id, key=key)
+
+
+def names_like(tx: Tx, project_id: int | None, name: str) -> list[str]:
+    """Return at most CANDIDATES names of about this length, of the project's epics or of all; the same length first."""
+    least, most = lengths_like(name)
+    return [row[0] for row in _LIKE.rows(tx, project_id=project_id, least=least, most=most, size=len(name))]
 
 
 def called(tx: Tx, name: str) -> list[EpicRow]:
-    """Return the epics of exactly this name in all projects."""
+    """Return up to 11 epics of all projects that have exactly this name."""
     return [EpicRow._make(row) for row in _CALLED.rows(tx, name=name)]
 
 
-def all_names(tx: Tx) -> list[tuple[int, str]]:
-    """Return id and name of each epic of all projects."""
-    return [(row[0], row[1]) for row in _ALL_NAMES.rows(tx)]
+def with_key(tx: Tx, key: str) -> list[EpicRow]:
+    """Return up to 11 epics of all projects whose name has this key."""
+    return [EpicRow._make(row) for row in _WITH_KEY.rows(tx, key=key)]
 
 
 def everything(tx: Tx) -> list[EpicRow]:
@@ -116,6 +161,7 @@ def add(tx: Tx, project_id: int, name: str, description: str, status: str, posit
         tx,
         project_id=project_id,
         name=name,
+        key=name_key(name),
         description=description,
         status=status,
         position=position,
@@ -131,7 +177,10 @@ def write(tx: Tx, read: EpicRow, values: dict[str, Any]) -> EpicRow:
         "status": read.status,
         "position": read.position,
     }
-    return EpicRow._make(_WRITE.row(tx, **{**fields, **values}, epic_id=read.id, now=tx.now) or ())
+    written = EpicRow._make(_WRITE.row(tx, **{**fields, **values}, epic_id=read.id, now=tx.now) or ())
+    if written.name != read.name:  # a trigger took the key away, as it does when an older release renames
+        set_key(tx, read.id, name_key(written.name))
+    return written
 
 
 def remove(tx: Tx, epic_id: int) -> None:

@@ -4,13 +4,13 @@ import json
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, bindparam, column, func, insert, select, table, text, update
+from sqlalchemy import ColumnElement, bindparam, func, insert, select, text, update
 from sqlalchemy.sql.expression import literal_column
 
-from project_manager.store import pages
+from project_manager.store import pages, search
 from project_manager.store.compiled import Statement
 from project_manager.store.schema import knowledge_items, knowledge_logs, knowledge_versions
-from project_manager.store.tasks import has_labels, match_expression
+from project_manager.store.tasks import has_labels
 from project_manager.store.transaction import Tx
 
 
@@ -85,7 +85,6 @@ WRITABLE = (
 _items = knowledge_items
 _versions = knowledge_versions
 _logs = knowledge_logs
-_fts = table("knowledge_fts", column("rowid"))
 _COLUMNS = [_items.c[name] for name in KnowledgeRow._fields]
 _VERSION_COLUMNS = [_versions.c[name] for name in VersionRow._fields]
 _LOG_COLUMNS = [_logs.c[name] for name in KnowledgeLogRow._fields]
@@ -142,6 +141,7 @@ def add(tx: Tx, project_id: int, values: dict[str, Any], *, reason: str | None) 
     """Writes a new item and its first version."""
     added = _ADD.row(tx, project_id=project_id, author=tx.actor.id, now=tx.now, **values)
     row = KnowledgeRow._make(added or ())
+    _index(tx, row)
     _keep(tx, row, changed=[name for name in WRITABLE if values[name] is not None], reason=reason)
     return row
 
@@ -157,8 +157,14 @@ def write(tx: Tx, read: KnowledgeRow, values: dict[str, Any], *, reason: str | N
     if row is None:
         return None
     written = KnowledgeRow._make(row)
+    if any(getattr(written, name) != getattr(read, name) for name in search.KNOWLEDGE_TEXTS):
+        _index(tx, written)
     _keep(tx, written, changed=list(values), reason=reason)
     return written
+
+
+def _index(tx: Tx, row: KnowledgeRow) -> None:
+    search.index_knowledge(tx, row.id, *[getattr(row, name) for name in search.KNOWLEDGE_TEXTS])
 
 
 def _keep(tx: Tx, row: KnowledgeRow, *, changed: list[str], reason: str | None) -> None:
@@ -237,7 +243,7 @@ def _condition(name: str) -> ColumnElement[bool]:
         case "active":
             return _items.c.active == literal_column("1")
         case "q":
-            return _items.c.id.in_(select(_fts.c.rowid).where(text("knowledge_fts MATCH :q")))
+            return _items.c.id.in_(select(search.knowledge_fts.c.rowid).where(text("knowledge_fts MATCH :q")))
     raise KeyError(name)
 
 
@@ -266,7 +272,7 @@ def page(
     listed, count = _listed(frozenset(filters), after is not None)
     values = {name: json.dumps(value) if isinstance(value, list) else value for name, value in filters.items()}
     if "q" in values:
-        values["q"] = match_expression(values["q"])
+        values["q"] = search.match_expression(values["q"])
     position = {f"after_{number}": value for number, value in enumerate(after or ())}
     rows, more = pages.page(tx, listed, {**values, **position}, limit)
     return [KnowledgeRow._make(row) for row in rows], more, int(count.value(tx, **values))

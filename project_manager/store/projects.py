@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Select, bindparam, delete, func, insert, select, update
 
+from project_manager.domain.names import CANDIDATES, lengths_like, name_key
 from project_manager.store import pages
 from project_manager.store.compiled import Statement
 from project_manager.store.leads import with_lead
@@ -27,13 +28,24 @@ class ProjectRow(NamedTuple):
 _COLUMNS = [projects.c[name] for name in ProjectRow._fields]
 _GET = Statement(select(*_COLUMNS).where(projects.c.id == bindparam("project_id")))
 _BY_NAME = Statement(select(*_COLUMNS).where(projects.c.name == bindparam("name")))
+_BY_KEY = Statement(select(*_COLUMNS).where(projects.c.name_key == bindparam("key")))
+_KEY = Statement(update(projects).where(projects.c.id == bindparam("project_id")).values(name_key=bindparam("key")))
+_UNKEYED = Statement(
+    select(projects.c.id, projects.c.name).where(projects.c.name_key.is_(None)).order_by(projects.c.id)
+)
 _ALL = Statement(select(*_COLUMNS).order_by(projects.c.id))
-_NAMES = Statement(select(projects.c.id, projects.c.name).order_by(projects.c.id))
+_LIKE = Statement(
+    select(projects.c.name)
+    .where(func.length(projects.c.name).between(bindparam("least"), bindparam("most")))
+    .order_by(func.abs(func.length(projects.c.name) - bindparam("size")), projects.c.id)
+    .limit(CANDIDATES)
+)
 _OUTLINES = Statement(select(*with_lead(_COLUMNS)).order_by(projects.c.id))
 _ADD = Statement(
     insert(projects)
     .values(
         name=bindparam("name"),
+        name_key=bindparam("key"),
         description=bindparam("description"),
         version=1,
         created_at=bindparam("now"),
@@ -68,9 +80,24 @@ def by_name(tx: Tx, name: str) -> ProjectRow | None:
     return _made(_BY_NAME.row(tx, name=name))
 
 
-def names(tx: Tx) -> list[tuple[int, str]]:
-    """Id and name of each."""
-    return [(row[0], row[1]) for row in _NAMES.rows(tx)]
+def by_key(tx: Tx, key: str) -> ProjectRow | None:
+    """Return the project whose name has this key (see `name_key`)."""
+    return _made(_BY_KEY.row(tx, key=key))
+
+
+def unkeyed(tx: Tx) -> list[tuple[int, str]]:
+    """Return id and name of the projects that a release without name keys has written."""
+    return [(row[0], row[1]) for row in _UNKEYED.rows(tx)]
+
+
+def set_key(tx: Tx, project_id: int, key: str) -> None:
+    _KEY.run(tx, project_id=project_id, key=key)
+
+
+def names_like(tx: Tx, name: str) -> list[str]:
+    """Return at most CANDIDATES names of about this length, those of the same length first."""
+    least, most = lengths_like(name)
+    return [row[0] for row in _LIKE.rows(tx, least=least, most=most, size=len(name))]
 
 
 def everything(tx: Tx) -> list[ProjectRow]:
@@ -83,12 +110,16 @@ def outlines(tx: Tx) -> list[ProjectRow]:
 
 
 def add(tx: Tx, name: str, description: str) -> ProjectRow:
-    return ProjectRow._make(_ADD.row(tx, name=name, description=description, now=tx.now) or ())
+    row = _ADD.row(tx, name=name, key=name_key(name), description=description, now=tx.now)
+    return ProjectRow._make(row or ())
 
 
 def write(tx: Tx, read: ProjectRow, values: dict[str, Any]) -> ProjectRow:
     fields = {"name": read.name, "description": read.description, "archived_at": read.archived_at}
-    return ProjectRow._make(_WRITE.row(tx, **{**fields, **values}, project_id=read.id, now=tx.now) or ())
+    written = ProjectRow._make(_WRITE.row(tx, **{**fields, **values}, project_id=read.id, now=tx.now) or ())
+    if written.name != read.name:  # a trigger took the key away, as it does when an older release renames
+        set_key(tx, read.id, name_key(written.name))
+    return written
 
 
 def remove(tx: Tx, project_id: int) -> None:

@@ -75,7 +75,9 @@ projects = Table(
     Column("created_at", Integer, nullable=False),
     Column("updated_at", Integer, nullable=False),
     Column("archived_at", Integer),
+    Column("name_key", Text),
     UniqueConstraint("name"),
+    Index("uq_projects_name_key", "name_key", unique=True),
     _name(),
     sqlite_autoincrement=True,
 )
@@ -92,8 +94,10 @@ epics = Table(
     Column("version", Integer, nullable=False),
     Column("created_at", Integer, nullable=False),
     Column("updated_at", Integer, nullable=False),
+    Column("name_key", Text),
     CheckConstraint(_words("status", EpicStatus), name="status"),
     UniqueConstraint("project_id", "name"),
+    Index("uq_epics_project_id_name_key", "project_id", "name_key", unique=True),
     _name(),
     sqlite_autoincrement=True,
 )
@@ -300,6 +304,16 @@ waiters = Table(
     Column("expires_at", Integer, nullable=False),
     sqlite_autoincrement=True,
     comment="who waits for a task, in the order of coming",
+)
+
+search_due = Table(
+    "search_due",
+    metadata,
+    Column("kind", Text, primary_key=True),
+    Column("id", Integer, primary_key=True),
+    CheckConstraint("kind IN ('task', 'knowledge')", name="kind"),
+    sqlite_with_rowid=False,
+    comment="texts that were written and are not in the search index yet",
 )
 
 instances = Table(

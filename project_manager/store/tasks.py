@@ -11,20 +11,18 @@ from sqlalchemy import (
     Select,
     bindparam,
     case,
-    column,
     delete,
     func,
     insert,
     null,
     select,
-    table,
     text,
     update,
 )
 from sqlalchemy.sql.expression import literal_column
 
 from project_manager.domain.statuses import Status
-from project_manager.store import pages
+from project_manager.store import pages, search
 from project_manager.store.compiled import Statement, each
 from project_manager.store.leads import with_lead
 from project_manager.store.schema import task_conflicts, task_dependencies, tasks
@@ -87,7 +85,6 @@ _LONG = tuple(TaskRow._fields.index(name) for name in ("description", "acceptanc
 COLUMNS = [tasks.c[name] for name in TaskRow._fields[: TaskRow._fields.index("depends_on")]]
 EMPTY: ColumnElement[str] = literal_column("'[]'")
 _other = tasks.alias("other")
-_fts = table("tasks_fts", column("rowid"))
 
 
 def running_conflicts_of(task_id: ColumnElement[int]) -> Select[Any]:
@@ -248,26 +245,29 @@ def by_external_key(tx: Tx, project_id: int, external_key: str) -> TaskRow | Non
 
 
 def add(tx: Tx, values: dict[str, Any]) -> int:
-    """Writes a new task; its id."""
-    return int(_INSERT.value(tx, now=tx.now, **values))
+    """Insert a task and return its id."""
+    task_id = int(_INSERT.value(tx, now=tx.now, **values))
+    search.index_task(tx, task_id, *[values[name] for name in search.TASK_TEXTS])
+    return task_id
 
 
 def write(tx: Tx, read: TaskRow, values: dict[str, Any]) -> bool:
     """Writes the fields of `values` over the row as it was read; False when version, fence or holder have moved
     since.
     """
-    fields = {name: getattr(read, name) for name in _WRITABLE}
-    return bool(
-        _UPDATE.run(
-            tx,
-            **{**fields, **values},
-            task_id=read.id,
-            read_version=read.version,
-            read_fence=read.fence,
-            read_holder=read.lock_holder,
-            now=tx.now,
-        )
+    fields = {**{name: getattr(read, name) for name in _WRITABLE}, **values}
+    written = _UPDATE.run(
+        tx,
+        **fields,
+        task_id=read.id,
+        read_version=read.version,
+        read_fence=read.fence,
+        read_holder=read.lock_holder,
+        now=tx.now,
     )
+    if written and any(fields[name] != getattr(read, name) for name in search.TASK_TEXTS):
+        search.index_task(tx, read.id, *[fields[name] for name in search.TASK_TEXTS])
+    return bool(written)
 
 
 def remove(tx: Tx, task_id: int) -> None:
@@ -364,7 +364,7 @@ def _condition(name: str, *, capped: bool) -> ColumnElement[bool]:
         case "unheld":
             return tasks.c.lock_holder.is_(None)
         case "q":
-            return tasks.c.id.in_(select(_fts.c.rowid).where(text("tasks_fts MATCH :q")))
+            return tasks.c.id.in_(select(search.tasks_fts.c.rowid).where(text("tasks_fts MATCH :q")))
         case "ready":
             return _all(claimable(tasks, capped=capped))
         case "not_ready":
@@ -438,11 +438,5 @@ def count(tx: Tx, filters: dict[str, Any]) -> int:
 def _values(tx: Tx, filters: dict[str, Any]) -> dict[str, Any]:
     values = {name: json.dumps(value) if isinstance(value, list) else value for name, value in filters.items()}
     if "q" in values:
-        values["q"] = match_expression(values["q"])
+        values["q"] = search.match_expression(values["q"])
     return {**values, "now": tx.now, "max_attempts": tx.max_attempts}
-
-
-def match_expression(words: str) -> str:
-    """Full-text search for rows with all of the words, the last of them perhaps unfinished."""
-    quoted = ['"' + word.replace('"', '""') + '"*' for word in words.split()]
-    return " ".join(quoted) or '""'

@@ -8,6 +8,7 @@ import click
 from project_manager.config import Settings
 from project_manager.domain.errors import ProjectNotFound
 from project_manager.domain.limits import PAGE_MAXIMUM
+from project_manager.domain.names import composed
 from project_manager.terminal import session
 from project_manager.terminal.endings import Exit, NothingThere
 from project_manager.terminal.session import Operations
@@ -104,7 +105,7 @@ def _open_to_all(settings: Settings) -> str:
 def _meant(found: list[Any], token: str) -> Any:
     """The token with this id, else the live one of this name, else the one of this name that was revoked last."""
     by_id = [one for one in found if str(one.id) == token]
-    named = [one for one in found if one.name == token]
+    named = [one for one in found if one.name == composed(token)]
     live = [one for one in named if one.revoked_at is None]
     return next(iter([*by_id, *live, *reversed(named)]), None)
 

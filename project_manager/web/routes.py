@@ -29,6 +29,7 @@ from project_manager.domain.errors import (
     VersionMismatch,
 )
 from project_manager.domain.limits import BODY_BYTES, ID_DIGITS, ID_MAXIMUM, KEY_CHARACTERS
+from project_manager.domain.names import composed, is_visible
 from project_manager.operations.definition import Operation
 from project_manager.runtime import Runtime
 from project_manager.security import Receive, Scope, Send
@@ -285,10 +286,19 @@ def _key(operation: Operation, headers: dict[bytes, bytes]) -> str | None:
     given = headers.get(b"idempotency-key")
     if given is None or not operation.idempotent:
         return None
-    key = given.decode("latin-1").strip()
-    if not key or len(key) > KEY_CHARACTERS or not key.isprintable():
+    text = _header_text(given).strip()
+    key = composed(text) if len(text) <= 4 * KEY_CHARACTERS else text
+    if not is_visible(key) or len(key) > KEY_CHARACTERS or not key.isprintable():
         raise MalformedHeader(f"the header Idempotency-Key is not 1..{KEY_CHARACTERS} printable characters")
     return key
+
+
+def _header_text(given: bytes) -> str:
+    """The text of a header. Clients send UTF-8, as in a body; HTTP itself knows Latin-1 only."""
+    try:
+        return given.decode()
+    except UnicodeDecodeError:
+        return given.decode("latin-1")
 
 
 def _expected_versions(operation: Operation, headers: dict[bytes, bytes]) -> list[int]:

@@ -8,6 +8,7 @@ import socket
 import sqlite3
 import subprocess
 import sys
+import unicodedata
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
@@ -239,6 +240,19 @@ def test_a_project_is_found_by_its_name_in_any_case_and_a_slip_is_pointed_out(cl
         "There is no project `Shops`.",
         "Did you mean `Shop`?",
     ]
+
+
+def test_names_labels_and_search_words_are_found_in_each_form_of_unicode(cli: CommandLine) -> None:
+    plan = "projects: [{name: Caf\u00e9, tasks: [{name: 实现支付功能, labels: [Caf\u00e9]}]}]"
+    apart = unicodedata.normalize("NFD", "Caf\u00e9")
+    cli.says("import", "-", stdin=plan)
+    again = cli.says("import", "-", stdin=unicodedata.normalize("NFD", plan))
+    assert again == "Imported: 0 created, 0 changed, 2 unchanged, 0 deleted.\n"
+    for words in (("--project", apart), ("--label", apart), ("-q", "支付"), ("-q", "功能")):
+        assert "实现支付功能" in cli.says("tasks", *words)
+    assert cli.says("export", "--project", apart) == cli.says("export", "--project", "CAF\u00c9")
+    cli.says("token", "create", "Caf\u00e9", "--role", "operator")
+    cli.says("token", "revoke", apart)
 
 
 def test_tasks_are_those_of_a_project_by_its_id_unless_another_has_that_name(cli: CommandLine) -> None:

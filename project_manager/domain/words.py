@@ -1,0 +1,122 @@
+"""Words of texts for the full-text search: how a text is split and folded, the same for what is stored and asked.
+
+A store keeps the words as they come from here, so that every database finds the same. Letters lose case and
+diacritics. Scripts that are written without blanks between words become overlapping pairs of letters, so that
+any part of a text is found.
+"""
+
+import re
+import unicodedata
+from typing import NamedTuple
+
+COMPOSED_LETTERS = 256
+"""Longer words are not composed: sorting their marks would take quadratic time."""
+CACHED_LETTERS = 65_536
+
+# Marks over and under letters of alphabets. Vowel signs of Indic scripts and the voicing of kana are letters of a word.
+_DIACRITICS = re.compile(
+    "[\u0300-\u036f\u0483-\u0487\u0591-\u05bd\u05bf\u05c1\u05c2\u05c4\u05c5\u05c7\u0610-\u061a\u064b-\u065f\u0670"
+    "\u06d6-\u06dc\u06df-\u06e4\u06e7\u06e8\u06ea-\u06ed\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe00-\ufe0f\ufe20-\ufe2f]"
+)
+_UNSPACED = (
+    "\u0e00-\u0eff"  # Thai, Lao
+    "\u1000-\u109f\ua9e0-\ua9ff\uaa60-\uaa7f"  # Myanmar
+    "\u1780-\u17ff"  # Khmer
+    "\u1100-\u11ff\u3130-\u318f\ua960-\ua97f\uac00-\ud7ff\uffa0-\uffdc"  # Hangul: compounds are written in one
+    "\u3005-\u3007\u3021-\u3029\u3031-\u303c\u3040-\u312f\u31a0-\u31ff\uff66-\uff9f"  # kana, bopomofo
+    "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"  # Han
+    "\U0001aff0-\U0001b16f\U00020000-\U0003ffff"
+)
+_HAS_UNSPACED = re.compile(f"[{_UNSPACED}]")
+_RUNS = re.compile(f"([{_UNSPACED}]+)|[^{_UNSPACED}]+")
+
+
+class Phrase(NamedTuple):
+    """Words that follow each other. `open`: the last of them may be the beginning of a longer word."""
+
+    words: tuple[str, ...]
+    open: bool
+
+
+def words_of(text: str) -> list[str]:
+    """Return the words of a text in their order, to be stored. Takes linear time."""
+    return [word for run in _runs(text) for word in _stored(run)]
+
+
+def phrases_of(query: str) -> list[Phrase]:
+    """Return the phrases that a text must have, all of them, to be found by the query; none find nothing.
+
+    What stands between blanks is one phrase (`foo-bar` is `foo bar`), but pairs of letters are phrases of their own.
+    """
+    return [phrase for word in query.split() for phrase in _asked(_runs(word))]
+
+
+class _Run(NamedTuple):
+    """A word, or a run of letters of a script without blanks between words."""
+
+    text: str
+    unspaced: bool
+
+
+def _runs(text: str) -> list[_Run]:
+    folded = text.translate(_FOLDING)
+    if folded.isascii():
+        return [_Run(word, False) for word in folded.split()]
+    found = []
+    for word in folded.split():
+        composed = word if word.isascii() or len(word) > COMPOSED_LETTERS else unicodedata.normalize("NFC", word)
+        if _HAS_UNSPACED.search(composed) is None:
+            found.append(_Run(composed, False))
+        else:
+            found += [_Run(match[0], match[1] is not None) for match in _RUNS.finditer(composed)]
+    return found
+
+
+def _pairs(letters: str) -> list[str]:
+    return [letters[at : at + 2] for at in range(len(letters) - 1)]
+
+
+def _stored(run: _Run) -> list[str]:
+    """Pairs, and the last letter alone, so that a query of one letter finds it by the beginning of a word."""
+    return [*_pairs(run.text), run.text[-1]] if run.unspaced else [run.text]
+
+
+def _asked(runs: list[_Run]) -> list[Phrase]:
+    phrases: list[Phrase] = []
+    spaced: list[str] = []
+    for run in runs:
+        if not run.unspaced:
+            spaced.append(run.text)
+            continue
+        if spaced:
+            phrases.append(Phrase(tuple(spaced), open=False))
+            spaced = []
+        pairs = _pairs(run.text)
+        phrases.append(Phrase(tuple(pairs) or (run.text,), open=not pairs))
+    if spaced:
+        phrases.append(Phrase(tuple(spaced), open=True))
+    return phrases
+
+
+class _Folding(dict[int, str]):
+    """What a character becomes in a word: folded letters, or a blank where it is none. For `str.translate`."""
+
+    def __missing__(self, code: int) -> str:
+        found = _folded(chr(code))
+        if len(self) < CACHED_LETTERS:
+            self[code] = found
+        return found
+
+
+def _folded(character: str) -> str:
+    bare = _DIACRITICS.sub("", unicodedata.normalize("NFD", character.lower()))
+    letters = unicodedata.normalize("NFC", bare)
+    return "".join(letter if _is_of_a_word(letter) else " " for letter in letters)
+
+
+def _is_of_a_word(letter: str) -> bool:
+    category = unicodedata.category(letter)
+    return category[0] in "LNM" or category == "Co"
+
+
+_FOLDING = _Folding()
