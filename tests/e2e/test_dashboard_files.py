@@ -38,6 +38,7 @@ def test_every_vendored_file_is_listed_with_its_licence() -> None:
     listed = {entry["file"] for entry in VENDORED["files"]}
     assert present == listed | {"vendored.json"}
     assert {f"{package}.LICENSE.txt" for package in VENDORED["packages"]} <= listed
+    assert {package for names in VENDORED["bundled"].values() for package in names} <= set(VENDORED["packages"])
 
 
 @pytest.mark.parametrize("path", SCRIPTS)
@@ -52,7 +53,8 @@ def test_every_module_is_reached_and_preloaded_once() -> None:
     reached = dashboard.modules(FOUND)
     assert sorted(set(reached)) == sorted(reached)
     own = {path for path in FOUND.files if path.endswith(".js")}
-    assert own - set(reached) == {dashboard.FIRST}
+    assert own - set(reached) == {dashboard.FIRST, *dashboard.modules_on_demand(FOUND)}
+    assert dashboard.modules_on_demand(FOUND) == ["vendor/markdown-it.js"]
 
 
 async def test_the_shell_has_a_strict_policy_and_no_inline_code(client: httpx.AsyncClient) -> None:

@@ -6,6 +6,7 @@ import { useStore } from "../core/store.js";
 import { EpicForm, ProjectForm } from "../forms/plan_forms.js";
 import { TaskForm } from "../forms/task_form.js";
 import { Confirm } from "../ui/dialog.js";
+import { loadParser } from "../ui/markdown_parser.js";
 import { Toasts } from "../ui/toasts.js";
 import { Activity } from "./activity.js";
 import { Agents } from "./agents.js";
@@ -73,12 +74,18 @@ function View() {
   return html`${view === "board" && html`<${FilterBar} />`}<${VIEWS[view]} />`;
 }
 
+/** Safari has no idle callbacks. */
+const whenIdle = (act) => (window.requestIdleCallback ? requestIdleCallback(act) : setTimeout(act, 1000));
+
 export function App({ version }) {
   useTitle();
   const [crash, restart] = useErrorBoundary();
   const signIn = useStore((state) => state.signIn);
   const task = useStore((state) => state.route.task);
   const loaded = useStore((state) => state.loaded);
+  useEffect(() => {
+    if (loaded) whenIdle(() => loadParser().catch(() => {}));
+  }, [loaded]);
   if (crash) return html`<div class="failure" role="alert" data-testid="crash"><h1>This page met a fault of its own</h1><p class="muted">${String(crash.message)}</p><button type="button" class="primary" onClick=${() => { restart(); retryNow(); }}>Go on</button></div>`;
   if (signIn && !loaded) return html`<${SignIn} /><${Toasts} />`;
   return html`<div class="frame" hidden=${signIn}><a class="skip" href="#main">Skip to the content</a><${TopBar} /><${UpdateBanner} version=${version} /><${StaleBanner} />

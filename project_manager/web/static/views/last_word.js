@@ -4,7 +4,7 @@ import { html, useEffect, useState } from "../core/html.js";
 import { useStore } from "../core/store.js";
 import { bodyOf } from "../core/words.js";
 import { Ago } from "../ui/chips.js";
-import { plain } from "../ui/markdown.js";
+import { Plain } from "../ui/markdown.js";
 
 const known = new Map();
 const KEPT = 300;
@@ -32,5 +32,5 @@ export function LastWord({ task }) {
     };
   }, [task.id, moment]);
   if (!entry) return null;
-  return html`<p class="last-word" data-testid="last-word"><b>${entry.author}</b> <span class="muted"><${Ago} at=${entry.created_at} /></span> ${plain(bodyOf(entry))}</p>`;
+  return html`<p class="last-word" data-testid="last-word"><b>${entry.author}</b> <span class="muted"><${Ago} at=${entry.created_at} /></span> <${Plain} text=${bodyOf(entry)} /></p>`;
 }

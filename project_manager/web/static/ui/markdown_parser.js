@@ -1,0 +1,64 @@
+// The Markdown parser, loaded when it is first needed: CommonMark with tables, strikethrough and bare addresses.
+import { useEffect, useMemo, useState } from "../core/html.js";
+
+const LINKED = /^(?:https?:|mailto:)/i;
+const TICK = /^\[([ xX])\]\s+/;
+const DEEPEST = 100;
+
+let parser = null;
+let loading = null;
+
+function configured(MarkdownIt) {
+  const markdown = new MarkdownIt({ html: false, linkify: true, maxNesting: DEEPEST });
+  markdown.validateLink = (address) => LINKED.test(address);
+  markdown.linkify.set({ fuzzyLink: false, fuzzyEmail: false, fuzzyIP: false });
+  // Escaped characters stay tokens of their own, so that `\#12` is no reference to a task.
+  markdown.disable("text_join");
+  return markdown;
+}
+
+/** Move the box of a task list item, `[ ]` or `[x]`, from its text to `meta.done` of its token. */
+function markTicks(tokens) {
+  tokens.forEach((token, at) => {
+    if (token.type !== "list_item_open" || tokens[at + 2]?.type !== "inline") return;
+    const text = tokens[at + 2].children[0];
+    const box = text?.type === "text" && TICK.exec(text.content);
+    if (!box) return;
+    text.content = text.content.slice(box[0].length);
+    token.meta = { done: box[1] !== " " };
+  });
+  return tokens;
+}
+
+/** Load the parser once; a failed load is tried again by the next call. */
+export function loadParser() {
+  loading ??= import("../vendor/markdown-it.js").then(
+    (module) => {
+      parser = configured(module.default);
+    },
+    (error) => {
+      loading = null;
+      throw error;
+    },
+  );
+  return loading;
+}
+
+/** Return the tokens of a text, or null for one that is nested so deeply that the parser leaves a part of it out. */
+function tokensOf(text) {
+  const tokens = parser.parse(text, {});
+  return tokens.some((token) => token.level >= DEEPEST - 1) ? null : markTicks(tokens);
+}
+
+/** The tokens of a text; null while the parser is loading, and where the text is to be shown as it was written. */
+export function useTokens(text) {
+  const [ready, setReady] = useState(parser !== null);
+  useEffect(() => {
+    let here = true;
+    if (!ready) loadParser().then(() => here && setReady(true), () => {});
+    return () => {
+      here = false;
+    };
+  }, [ready]);
+  return useMemo(() => (ready ? tokensOf(text) : null), [ready, text]);
+}
