@@ -12,8 +12,10 @@ import sqlite3
 import sys
 import time
 from collections.abc import Callable
+from urllib.parse import quote, unquote
 
-HOST = "127.0.0.1"
+EVERY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 compared with, not bound to
+BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 DEFAULT_DATABASE = "data/tasks.db"
 HTTP_TRANSPORTS = ("sse", "http", "streamable-http")
 
@@ -26,6 +28,12 @@ def setting(name: str, default: str) -> str:
     return os.environ.get(name, "").strip() or default
 
 
+def host() -> str:
+    """The address to ask, which is loopback when the service listens on every address."""
+    named = setting("HOST", "127.0.0.1").removeprefix("[").removesuffix("]")
+    return EVERY_ADDRESS.get(named, named)
+
+
 def api_port() -> int:
     return int(setting("DEFAULT_PORT", "8080"))
 
@@ -35,17 +43,18 @@ def mcp_port() -> int:
 
 
 def database_path() -> str:
+    """The path as the service reads it: the URL is decoded, and `~` at the beginning is the home folder."""
     url = setting("DATABASE_URL", "")
     if url.startswith("sqlite:///"):
-        return url.removeprefix("sqlite:///")
-    return setting("DATABASE_PATH", DEFAULT_DATABASE)
+        return os.path.expanduser(unquote(url.removeprefix("sqlite:///")))  # noqa: PTH111 pathlib loads slowly
+    return os.path.expanduser(setting("DATABASE_PATH", DEFAULT_DATABASE))  # noqa: PTH111
 
 
 def connect(port: int, deadline: float) -> socket.socket:
     try:
-        return socket.create_connection((HOST, port), timeout=max(0.05, deadline - time.monotonic()))
+        return socket.create_connection((host(), port), timeout=max(0.05, deadline - time.monotonic()))
     except OSError as error:
-        raise Unhealthy(f"port {port} does not accept connections ({error.strerror or error})") from error
+        raise Unhealthy(f"port {port} of {host()} does not accept connections ({error.strerror or error})") from error
 
 
 def check_api_port(deadline: float) -> str:
@@ -97,12 +106,14 @@ def check_database_file(_deadline: float) -> str:
     if not os.access(path, os.R_OK):
         raise Unhealthy(f"the database file {path} is missing or not readable by uid {os.getuid()}")
     try:
-        connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=1)
+        connection = sqlite3.connect(f"file:{quote(path)}?mode=ro", uri=True, timeout=1)
         try:
             row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
         finally:
             connection.close()
     except sqlite3.Error as error:
+        if getattr(error, "sqlite_errorcode", 0) & 0xFF in BUSY:  # /healthz has said whether the service can read it
+            return f"the database file {path} is held by another process now"
         raise Unhealthy(f"the database file {path} cannot be read: {error}") from error
     if row is None:
         raise Unhealthy(f"the database file {path} has no schema")

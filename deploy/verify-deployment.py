@@ -437,12 +437,17 @@ def show(results: list[dict[str, Any]]) -> None:
     print(f"\n{len(results) - failed} of {len(results)} hold" + (f", {failed} do not" if failed else ""))
 
 
+def home_path(text: str) -> Path:
+    """The path, with `~` also where no shell has expanded it, as in `--token-file=~/ops.token`."""
+    return Path(text).expanduser()
+
+
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Say what holds of a running deployment, from outside.")
     parser.add_argument("--url", default="http://127.0.0.1:8080", help="API and dashboard (default: %(default)s)")
     parser.add_argument("--mcp-url", help="MCP (default: the port after that of --url; the same port for https)")
-    parser.add_argument("--token-file", type=Path, help="file with the token of an operator")
-    parser.add_argument("--ca-file", help="certificate to trust, for https")
+    parser.add_argument("--token-file", type=home_path, help="file with the token of an operator")
+    parser.add_argument("--ca-file", type=home_path, help="certificate to trust, for https")
     parser.add_argument("--timeout", type=float, default=5.0, help="seconds for each answer (default: %(default)s)")
     parser.add_argument("--read-only", action="store_true", help="make nothing, only look")
     parser.add_argument("--json", action="store_true", help="print the results as JSON")

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from project_manager import __version__
-from project_manager.options import FILE, Commands, flags, json_option, settings_of, settings_options
+from project_manager.options import FILE, PLACE, Commands, flags, json_option, settings_of, settings_options
 
 EXITS = """\b
 Exit status:
@@ -46,7 +46,9 @@ def main() -> None:
 @click.option("--mcp-port", type=int, help="Port of the MCP endpoints; the next one unless given.  [MCP_PORT]")
 @click.option("--host", help="Address to listen on.  [HOST]")
 @click.option("--mcp-transport", metavar="KIND", help="sse, http, stdio or none.  [MCP_TRANSPORT]")
-@click.option("--project", metavar="FILE", help="Import this plan first; with faults the server does not start.")
+@click.option(
+    "--project", type=PLACE, metavar="FILE", help="Import this plan first; with faults the server does not start."
+)
 @click.option("--no-browser", is_flag=True, help="Taken for compatibility: no browser is ever opened.")
 @click.option("-v", "--verbose", is_flag=True, help="Log more.  [LOG_LEVEL=DEBUG]")
 @click.version_option(__version__, prog_name="project-manager")
@@ -123,7 +125,7 @@ def migrate(*, db_path: str | None, env_file: Path | None) -> int:
 
 
 @main.command("import")
-@click.argument("file")
+@click.argument("file", type=PLACE)
 @click.option("--dry-run", is_flag=True, help="Show by name what would happen, and write nothing.")
 @click.option(
     "--status",
@@ -174,7 +176,9 @@ def import_(
 
 @main.command()
 @click.option("--project", metavar="NAME", help="Only this project; otherwise all of them.")
-@click.option("-o", "--output", default="-", metavar="FILE", help="Write there instead of to standard output.")
+@click.option(
+    "-o", "--output", type=PLACE, default="-", metavar="FILE", help="Write there instead of to standard output."
+)
 @click.option("--format", "form", type=click.Choice(["yaml", "json"]), default="yaml", show_default=True)
 @settings_options
 def export(*, project: str | None, output: str, form: str, db_path: str | None, env_file: Path | None) -> None:
@@ -194,7 +198,7 @@ def export(*, project: str | None, output: str, form: str, db_path: str | None, 
 
 
 @main.command()
-@click.argument("target", metavar="[FILE|FOLDER]", required=False)
+@click.argument("target", type=PLACE, metavar="[FILE|FOLDER]", required=False)
 @click.option(
     "--keep",
     type=click.IntRange(0),

@@ -13,6 +13,9 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 from urllib.parse import unquote, urlsplit
 
+from project_manager import env_file as env_files
+from project_manager import paths
+
 McpTransport = Literal["sse", "http", "stdio", "none"]
 LogFormat = Literal["json", "text"]
 McpTools = Literal["core", "all"]
@@ -115,13 +118,34 @@ class Text:
 
 
 @dataclass(frozen=True, slots=True)
+class Host:
+    """A host name or an address; brackets around an IPv6 address are taken off."""
+
+    accepts: str = "a host name or an address"
+
+    def __call__(self, text: str) -> str:
+        bare = text[1:-1] if re.fullmatch(r"\[[0-9a-f.]*:[0-9a-f:.]*\]", text, re.IGNORECASE) else text
+        if not re.fullmatch(r"[a-z0-9_.:-]+", bare, re.IGNORECASE):
+            raise ValueError(text)
+        return bare
+
+
+@dataclass(frozen=True, slots=True)
 class File:
-    accepts: str = "the path of a file"
+    accepts: str = f"the path of a file; {paths.RULE}"
 
     def __call__(self, text: str) -> Path:
         if not text or text.endswith("/") or text == ":memory:" or not text.isprintable():
             raise ValueError(text)
-        return Path(text)
+        return Path(paths.expand(text))
+
+
+@dataclass(frozen=True, slots=True)
+class LogFile:
+    accepts: str = f"the path of a file, or nothing; {paths.RULE}"
+
+    def __call__(self, text: str) -> str:
+        return str(File()(text)) if text else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +202,7 @@ LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
 # fmt: off
 SETTINGS: tuple[Setting, ...] = (
-    Setting("HOST", Text("a host name or an address", HOST_NAME), "127.0.0.1",
+    Setting("HOST", Host(), "127.0.0.1",
             "Address that both ports listen on."),
     Setting("DEFAULT_PORT", PORT, "8080", "Port of the API and the dashboard; 0 takes any free one."),
     Setting("MCP_PORT", OrNothing(PORT), "", "Port of the MCP endpoints; DEFAULT_PORT + 1 unless set."),
@@ -191,7 +215,8 @@ SETTINGS: tuple[Setting, ...] = (
             "How the schemas of tools mark optional arguments: not required, nullable, or required and nullable."),
     Setting("DATABASE_PATH", File(), "data/tasks.db", "The SQLite database file."),
     Setting("DATABASE_URL", Text("sqlite:///PATH", PRINTABLE, optional=True), "",
-            "The database as a URL, instead of DATABASE_PATH: sqlite:///relative.db or sqlite:////absolute.db.",
+            "The database as a URL, instead of DATABASE_PATH: sqlite:///relative.db, sqlite:////absolute.db or "
+            "sqlite:///~/in-the-home-folder.db.",
             secret=True),
     Setting("DATABASE_POOL_SIZE", Whole(1, 16), "3", "Threads that read the database at the same time."),
     Setting("QUERY_TIMEOUT_SECONDS", Seconds(0.01, 3600), "5", "A read that takes longer is ended."),
@@ -204,7 +229,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("LOG_LEVEL", Choice(LEVELS, (("WARN", "WARNING"),)), "INFO",
             "The least serious log lines that are written."),
     Setting("LOG_FORMAT", Choice(("json", "text")), "json", "Log lines as JSON objects or as text."),
-    Setting("LOG_FILE", Text("the path of a file, or nothing", PRINTABLE, optional=True), "",
+    Setting("LOG_FILE", LogFile(), "",
             "Also write the log to this file; at 10 MB a new one begins, and 5 older ones are kept."),
     Setting("WEBSOCKET_MAX_CONNECTIONS", COUNT_OR_ZERO, "100",
             "WebSocket connections held at the same time."),
@@ -287,7 +312,10 @@ def load(flags: Mapping[str, object], environ: Mapping[str, str], env_file: Path
     An empty text counts as not set wherever the default is not itself empty.
     Raises ConfigError for a malformed value, settings that contradict each other, or an unreadable env file.
     """
-    in_file = {} if env_file is None else _read_env_file(env_file)
+    try:
+        in_file = {} if env_file is None else env_files.read(env_file)
+    except env_files.EnvFileError as error:
+        raise ConfigError(str(error)) from error
     layers = (
         _Layer("flag", _flag_texts(flags)),
         _Layer("environment", environ),
@@ -375,7 +403,10 @@ def _path_of_url(url: str) -> Path:
     path = unquote(parts.path[1:])
     if parts.netloc or parts.query or parts.fragment or not path or path == ":memory:":
         raise ConfigError("DATABASE_URL must name a file, as sqlite:///relative.db or sqlite:////absolute.db.")
-    return Path(path)
+    try:
+        return Path(paths.expand(path))
+    except ValueError as error:
+        raise ConfigError(f"DATABASE_URL cannot be used: {error}.") from error
 
 
 def _settle_mcp_port(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -393,29 +424,3 @@ def _refuse_contradictions(values: Mapping[str, Any]) -> None:
         raise ConfigError(f"DEFAULT_PORT and MCP_PORT are both {port}, but must be two different ports.")
     if values["cors_allow_credentials"] and "*" in values["cors_origins"]:
         raise ConfigError("CORS_ORIGINS is '*' while CORS_ALLOW_CREDENTIALS is true: list the origins by name.")
-
-
-_ENV_LINE = re.compile(r"(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=\s*(.*)")
-_QUOTED = re.compile(r"""(["'])(.*)\1\s*(?:#.*)?""")
-
-
-def _read_env_file(path: Path) -> dict[str, str]:
-    try:
-        lines = path.read_text("utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as fault:
-        reason = fault.strerror if isinstance(fault, OSError) else "not UTF-8 text"
-        raise ConfigError(f"The env file {path} cannot be read: {reason}.") from fault
-    texts = {}
-    for number, line in enumerate(lines, start=1):
-        if not line.strip() or line.lstrip().startswith("#"):
-            continue
-        match = _ENV_LINE.fullmatch(line.strip())
-        if match is None:
-            raise ConfigError(f"Line {number} of the env file {path} is not NAME=value.")
-        texts[match[1]] = _unquote(match[2])
-    return texts
-
-
-def _unquote(text: str) -> str:
-    quoted = _QUOTED.fullmatch(text)
-    return quoted[2] if quoted else re.split(r"(?:^|\s)#", text, maxsplit=1)[0].rstrip()

@@ -1,14 +1,30 @@
 """What commands share: how they end, and the options that each of them takes."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
+from project_manager.paths import expand
+
 Command = TypeVar("Command", bound=Callable[..., Any])
 
-FILE = click.Path(dir_okay=False, readable=False, path_type=Path)
+
+class HomePath(click.Path):
+    """A path in which `~` is the home folder, also where no shell has expanded it, as in `--db-path=~/tasks.db`."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        try:
+            return super().convert(expand(os.fspath(value)), param, ctx)
+        except ValueError as error:
+            self.fail(f"{error}.", param, ctx)
+
+
+FILE = HomePath(dir_okay=False, readable=False, path_type=Path)
+PLACE = HomePath(readable=False)
+"""A file or a folder as text: `-` and a slash at the end keep their meaning."""
 
 
 class Commands(click.Group):

@@ -41,13 +41,14 @@ def migrate(settings: Settings) -> Exit:
 def healthcheck(settings: Settings, as_json: bool) -> Exit:
     """Asks the running service how it is."""
     host = _EVERY_ADDRESS.get(settings.host, settings.host)
+    shown = f"[{host}]" if ":" in host else host
     connection = http.client.HTTPConnection(host, settings.default_port, timeout=settings.health_check_timeout)
     try:
         connection.request("GET", "/healthz")
         answer = connection.getresponse()
         status, body = answer.status, answer.read().decode(errors="replace")
     except (OSError, http.client.HTTPException) as error:
-        click.echo(f"Nothing answers on {host}:{settings.default_port}: {error}.", err=True)
+        click.echo(f"Nothing answers on {shown}:{settings.default_port}: {error}.", err=True)
         return Exit.FAILED
     finally:
         connection.close()

@@ -218,11 +218,87 @@ def test_an_env_file_may_quote_comment_and_export(tmp_path: Path) -> None:
     assert settings.log_level == "INFO"
 
 
-def test_an_env_file_that_is_malformed_is_refused_with_its_line(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("line", "path"),
+    [
+        ('DATABASE_PATH="a.db" # was "b.db"', "a.db"),
+        ("DATABASE_PATH='a.db' # was 'b.db'", "a.db"),
+        ('DATABASE_PATH="a b.db"#c', "a b.db"),
+        ('export DATABASE_PATH="a # b.db"', "a # b.db"),
+        (r'DATABASE_PATH="a \"b\" \\ c.db"', 'a "b" \\ c.db'),
+        (r"DATABASE_PATH='a \ b.db'", r"a \ b.db"),
+        ('DATABASE_PATH=a"b".db # c', 'a"b".db'),
+        ("DATABASE_PATH=a.db\r", "a.db"),
+        ("DATABASE_PATH=a\u2028b.db", None),
+    ],
+)
+def test_a_value_in_an_env_file_ends_at_its_closing_quote_or_comment(
+    tmp_path: Path, line: str, path: str | None
+) -> None:
     env_file = tmp_path / "pm.env"
-    env_file.write_text("HOST=::1\nDEFAULT_PORT: 80\n")
-    with pytest.raises(ConfigError, match=r"Line 2 of the env file .*pm\.env"):
+    env_file.write_bytes(b"\xef\xbb\xbf" + line.encode() + b"\nLOG_LEVEL=DEBUG\n")
+    if path is None:
+        with pytest.raises(ConfigError, match="DATABASE_PATH"):  # one value, and not a printable one
+            load({}, {}, env_file)
+        return
+    settings = load({}, {}, env_file).settings
+    assert (settings.database_path, settings.log_level) == (Path(path), "DEBUG")
+
+
+@pytest.mark.parametrize(
+    ("line", "fault"),
+    [
+        ("DEFAULT_PORT: 80", "is not NAME=value"),
+        ('HOST="::1" "::2"', 'goes on after the closing "'),
+        ("HOST='::1'x", "goes on after the closing '"),
+        ('HOST="::1', 'has no closing "'),
+        ("HOST='::1", "has no closing '"),
+        (r'HOST="::1\"', 'has no closing "'),
+    ],
+)
+def test_an_env_file_that_is_malformed_is_refused_with_its_line(tmp_path: Path, line: str, fault: str) -> None:
+    env_file = tmp_path / "pm.env"
+    env_file.write_text(f"HOST=::1\n{line}\n")
+    with pytest.raises(ConfigError, match=rf"Line 2 of the env file .*pm\.env {fault}"):
         load({}, {}, env_file)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("DATABASE_PATH", "~/pm/tasks.db"),
+        ("DATABASE_URL", "sqlite:///~/pm/tasks.db"),
+        ("DATABASE_URL", "sqlite:///%7E/pm/tasks.db"),
+        ("LOG_FILE", "~/pm/tasks.db"),
+    ],
+)
+def test_a_path_begins_in_the_home_folder_wherever_it_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, text: str
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    env_file = tmp_path / "pm.env"
+    env_file.write_text(f"{name}={text}\n")
+    for settings in (load({}, {name: text}).settings, load({name: text}, {}).settings, load({}, {}, env_file).settings):
+        found = settings.log_file if name == "LOG_FILE" else str(settings.database_path)
+        assert found == str(tmp_path / "pm" / "tasks.db")
+
+
+@pytest.mark.parametrize(
+    "path", ["$HOME/tasks.db", "${HOME}/tasks.db", "/srv/$USER/tasks.db", "~no-such-user/tasks.db"]
+)
+def test_a_path_that_would_be_expanded_by_a_shell_only_is_refused(path: str) -> None:
+    for name, text in (("DATABASE_PATH", path), ("DATABASE_URL", f"sqlite:///{path}"), ("LOG_FILE", path)):
+        with pytest.raises(ConfigError, match=name):
+            load({}, {name: text})
+    assert load({}, {"DATABASE_PATH": "./~/a$b.db"}).settings.database_path == Path("./~/a$b.db")
+
+
+@pytest.mark.parametrize(("text", "host"), [("[::1]", "::1"), ("::", "::"), ("[fe80::1]", "fe80::1"), ("a.b", "a.b")])
+def test_an_address_is_taken_with_and_without_brackets(text: str, host: str) -> None:
+    assert load({}, {"HOST": text}).settings.host == host
+    for broken in ("[::1", "::1]", "[a.b]"):
+        with pytest.raises(ConfigError, match="HOST"):
+            load({}, {"HOST": broken})
 
 
 @pytest.mark.parametrize("content", [None, b"\xff\xfe"])

@@ -1,0 +1,57 @@
+"""Files of NAME=value lines, in the syntax that docker compose and systemd have in common.
+
+A library was tried: python-dotenv takes `NAME= # comment` for the value `# comment`.
+"""
+
+import re
+from pathlib import Path
+
+_LINE = re.compile(r"(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=\s*(.*)")
+_DOUBLE = re.compile(r'"((?:[^"\\]|\\.)*)"\s*(?:#.*)?')
+_SINGLE = re.compile(r"'([^']*)'\s*(?:#.*)?")
+_ESCAPED = re.compile(r"\\([\"\\$])")
+_COMMENT = re.compile(r"(?:^|\s)#")
+
+
+class EnvFileError(Exception):
+    """One sentence that names the file and the line."""
+
+
+def read(path: Path) -> dict[str, str]:
+    """Return the values by their names; the last line of a name counts. Raises EnvFileError."""
+    try:
+        lines = path.read_text("utf-8-sig").split("\n")
+    except OSError as error:
+        raise EnvFileError(f"The env file {path} cannot be read: {error.strerror}.") from error
+    except UnicodeDecodeError as error:
+        raise EnvFileError(f"The env file {path} cannot be read: not UTF-8 text.") from error
+    values = {}
+    for number, line in enumerate((line.strip() for line in lines), start=1):
+        if not line or line.startswith("#"):
+            continue
+        match = _LINE.fullmatch(line)
+        if match is None:
+            raise EnvFileError(f"Line {number} of the env file {path} is not NAME=value.")
+        try:
+            values[match[1]] = _value(match[2])
+        except ValueError as error:
+            raise EnvFileError(f"Line {number} of the env file {path} {error}.") from None
+    return values
+
+
+def _value(text: str) -> str:
+    """Return the value without quotes and comment. In double quotes a backslash escapes `"`, `$` and itself."""
+    if text.startswith('"'):
+        match = _DOUBLE.fullmatch(text)
+    elif text.startswith("'"):
+        match = _SINGLE.fullmatch(text)
+    else:
+        return _COMMENT.split(text, maxsplit=1)[0].rstrip()
+    if match is None:
+        raise ValueError(_fault(text))
+    return _ESCAPED.sub(r"\1", match[1]) if text.startswith('"') else match[1]
+
+
+def _fault(text: str) -> str:
+    closed = (_DOUBLE if text.startswith('"') else _SINGLE).match(text)
+    return f"has no closing {text[0]}" if closed is None else f"goes on after the closing {text[0]}"
