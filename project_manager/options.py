@@ -1,6 +1,7 @@
 """What commands share: how they end, and the options that each of them takes."""
 
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -29,6 +30,19 @@ PLACE = HomePath(readable=False)
 
 class Commands(click.Group):
     """Ends every refusal with one sentence and an exit status."""
+
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        from project_manager.terminal import output
+
+        output.prepare()
+        try:
+            return super().main(*args, **kwargs)
+        except output.OutputRefused as error:
+            from project_manager.terminal.endings import Exit
+
+            output.discard()
+            click.echo(error, err=True)
+            sys.exit(Exit.NOT_NOW)
 
     def invoke(self, ctx: click.Context) -> Any:
         try:

@@ -9,7 +9,7 @@ import click
 
 from project_manager import app, logs
 from project_manager.config import ConfigError, Settings
-from project_manager.terminal import plans, session
+from project_manager.terminal import output, plans, session
 from project_manager.terminal.endings import Refused
 
 
@@ -17,7 +17,9 @@ def serve(flags: Mapping[str, object], env_file: Path | None, project: str | Non
     settings = session.load(flags, env_file).settings
     _begin_log(settings)
     if project is not None:
-        plans.tell(plans.bring_in(settings, project, dry_run=False, status="keep", prune=False, quiet=True))
+        view = plans.bring_in(settings, project, dry_run=False, status="keep", prune=False, quiet=True)
+        with output.dispensable():
+            plans.tell(view)
     try:
         return app.serve(settings, announce=partial(_announce, settings))
     except app.StartRefused as refusal:
@@ -29,7 +31,8 @@ def _announce(settings: Settings, line: str) -> None:
     carries nothing but the protocol.
     """
     if settings.log_format == "text" or sys.stdout.isatty():
-        click.echo(line, err=settings.mcp_transport == "stdio")
+        with output.dispensable():
+            click.echo(line, err=settings.mcp_transport == "stdio")
 
 
 def speak_mcp(flags: Mapping[str, object], env_file: Path | None) -> int:

@@ -161,7 +161,7 @@ def test_an_import_in_a_terminal_shows_how_far_it_is(cli: CommandLine) -> None:
     assert "100%" in shown
 
 
-def until_closed(terminal: int) -> str:
+def until_closed(terminal: int, encoding: str = "utf-8") -> str:
     shown = b""
     while select.select([terminal], [], [], PATIENCE)[0]:
         try:
@@ -169,7 +169,7 @@ def until_closed(terminal: int) -> str:
         except OSError:  # how a terminal says that nobody writes to it any more
             break
     os.close(terminal)
-    return shown.decode()
+    return shown.decode(encoding)
 
 
 NEED_A_DATABASE = (

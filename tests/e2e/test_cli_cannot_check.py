@@ -103,6 +103,33 @@ def test_a_backup_that_may_not_be_read_cannot_be_checked(cli: CommandLine, name:
         assert (done.returncode, "cannot be checked now: Permission denied" in done.stderr) == (5, True), done.stderr
 
 
+def test_a_backup_into_a_folder_that_is_not_writable_names_the_folder_and_the_reason(cli: CommandLine) -> None:
+    (cli.folder / "ro").mkdir(0o555)
+    for target in ("ro/copy.db", "ro/"):
+        done = as_a_user(cli, "backup", target)
+        assert done.returncode == 1
+        assert done.stderr.endswith("cannot be written to the folder ro: Permission denied.\n")
+    assert list((cli.folder / "ro").iterdir()) == []
+
+
+def test_what_an_administrator_makes_belongs_to_the_user_of_the_service(cli: CommandLine) -> None:
+    """Only an administrator can give files away; for others the files stay their own."""
+    data = cli.folder / "data"
+    if os.geteuid() == 0:
+        os.chown(data, NOBODY, NOBODY)
+        os.chown(data / "tasks.db", NOBODY, NOBODY)
+    data.chmod(0o750)
+    (data / "tasks.db").chmod(0o640)
+    cli.says("backup")
+    cli.says("migrate", "--db-path", "data/new.db")
+    owner = (data.stat().st_uid, data.stat().st_gid)
+    made = [*data.rglob("*")]
+    assert {path.suffix for path in made} == {"", ".db", ".sha256", ".json"}
+    assert {path: (path.stat().st_uid, path.stat().st_gid) for path in made} == dict.fromkeys(made, owner)
+    modes = {path.name.rpartition(".")[2]: path.stat().st_mode & 0o777 for path in made if path.name != "new.db"}
+    assert modes == {"backups": 0o750, "db": 0o640, "sha256": 0o640, "json": 0o640}
+
+
 def test_damage_is_what_a_check_has_found(cli: CommandLine) -> None:
     with closing(sqlite3.connect(cli.folder / DATABASE)) as database:
         database.execute("DROP TABLE events")
