@@ -134,7 +134,7 @@ def acting(caller: Caller, operation: Operation, command: Command) -> Actor:
     named = getattr(command, "agent_id", None)
     if over_mcp and getattr(command, "force", False):
         _check_force_over_mcp(actor)
-    if named is None or isinstance(command, commands.GetAgent):
+    if named is None or isinstance(command, commands.GetAgent | commands.ListLeases):
         return _nobody_named(actor, operation, command) if over_mcp and not actor.bound else actor
     making_token = isinstance(command, commands.CreateToken)
     if actor is LOCAL and named == LOCAL.id and not over_mcp and not making_token:

@@ -143,7 +143,7 @@ class Metrics:
         self._queries((name,), seconds)
 
     def lease(self, outcome: str) -> None:
-        """Count an outcome: acquired, renewed, released, forced, expired, unconfirmed, conflict or stale_fence."""
+        """Count an outcome: acquired, renewed, released, forced, expired, unconfirmed, or the code of a refusal."""
         self._leases(outcome)
 
     def tasks_by_status(self, counts: Mapping[str, int]) -> None:

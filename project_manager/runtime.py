@@ -38,6 +38,7 @@ from project_manager.domain.actors import SYSTEM, Actor
 from project_manager.domain.errors import (
     Internal,
     LockHeld,
+    LockRequired,
     NotReady,
     ProjectManagerError,
     ShuttingDown,
@@ -113,7 +114,7 @@ class Runtime:
             check_first_token(command, caller)
             actor = acting(caller, operation, command)
             self._rate_limits.check(caller.actor, actor, started)
-            answer = await self._perform(operation, command, actor, caller)
+            answer = await self._perform(operation, command, actor, caller, self.database.writer.now())
             outcome = "ok"
         except ProjectManagerError as error:
             outcome = error.code
@@ -144,6 +145,8 @@ class Runtime:
             check_role(operation, caller.actor)
             command = faults.read(operation.command, raw)
             work = partial(operation.use_case, command=command)
+            if caller.actor.is_agent:
+                await self._confirm_leases(caller.actor, caller, self.database.writer.now())
             async with self.database.long_reads.open(operation.name, work, caller.actor, caller.request_id) as pieces:
                 yield command, pieces.next
             outcome = "ok"
@@ -204,22 +207,26 @@ class Runtime:
         """Runs what is due now; returns when it is committed."""
         await self.database.writer.run("sweep", lambda tx: None, SYSTEM, "")
 
-    async def _perform(self, operation: Operation, command: Command, actor: Actor, caller: Caller) -> Answer:
+    async def _perform(
+        self, operation: Operation, command: Command, actor: Actor, caller: Caller, called_at: int
+    ) -> Answer:
         if isinstance(command, commands.ClaimNextTask) and command.wait_seconds:
-            ask = partial(self._write, operation, command, actor, caller)
-            return await self._while_let_in(caller, self.waiting.claim(ask, command, actor, caller))
+            ask = partial(self._write, operation, command, actor, caller, called_at)
+            return await self._while_let_in(caller, self.waiting.claim(ask, command, actor, caller, called_at))
         if isinstance(command, commands.ListEvents) and command.wait_seconds:
-            ask_once = partial(self._read, operation, command, actor, caller)
+            ask_once = partial(self._read, operation, command, actor, caller, called_at)
             return await self._while_let_in(caller, self.waiting.events(ask_once, command))
         if operation.snapshot:
+            if actor.is_agent:
+                await self._confirm_leases(actor, caller, called_at)
             return await self._snapshot(operation, command, actor, caller)
         if operation.kind is Kind.READ:
-            return await self._read(operation, command, actor, caller)
+            return await self._read(operation, command, actor, caller, called_at)
         use_case = operation.use_case
         if operation.prepare is not None:
             prepare = partial(operation.prepare, command, caller.request_id)
             use_case = partial(use_case, prepared=await anyio.to_thread.run_sync(prepare, limiter=self._one_at_a_time))
-        return await self._write(operation, command, actor, caller, use_case)
+        return await self._write(operation, command, actor, caller, called_at, use_case)
 
     async def _while_let_in(self, caller: Caller, wait: Awaitable[Answer]) -> Answer:
         """What the wait brings, unless it is over for the caller as its token is revoked: then nothing is taken."""
@@ -236,13 +243,16 @@ class Runtime:
         command: Command,
         actor: Actor,
         caller: Caller,
+        called_at: int,
         use_case: Callable[..., Any],
     ) -> Answer:
         key = key_of(command, caller) if operation.idempotent else None
         noted_at: int | None = None
+        confirmed = False
 
         def work(tx: Tx) -> Answer:
-            nonlocal noted_at
+            nonlocal noted_at, confirmed
+            confirmed = leases.confirm(tx, called_at)
             if key is not None:
                 kept = first_answer(tx, operation, command, key)
                 if kept is not None:
@@ -255,7 +265,12 @@ class Runtime:
                 answers.keep(tx, key, request_hash(operation, command), answer.body.decode())
             return answer
 
-        answer: Answer = await self.database.writer.run(operation.name, work, actor, caller.request_id)
+        try:
+            answer: Answer = await self.database.writer.run(operation.name, work, actor, caller.request_id)
+        except ProjectManagerError:
+            if confirmed:  # the refusal has undone it, and a refused call is a sign of life too
+                await self._confirm_leases(actor, caller, called_at)
+            raise
         if noted_at is not None:
             self._note_seen(actor, noted_at)
         return answer
@@ -280,10 +295,26 @@ class Runtime:
         stored = kept.gzipped if small else kept.body
         return Answer(None, operation.status, stored=stored, etag=kept.etag, gzipped=small)
 
-    async def _read(self, operation: Operation, command: Command, actor: Actor, caller: Caller) -> Answer:
+    async def _read(
+        self, operation: Operation, command: Command, actor: Actor, caller: Caller, called_at: int
+    ) -> Answer:
         work = partial(self._answered, use_case=operation.use_case, command=command, operation=operation, caller=caller)
-        answer: Answer = await self.database.readers.run(operation.name, work, actor, caller.request_id)
+        run = partial(self.database.readers.run, operation.name, actor=actor, request_id=caller.request_id)
+        answer: Answer | None = await run(lambda tx: None if leases.has_unconfirmed(tx, called_at) else work(tx))
+        if answer is None:
+            await self._confirm_leases(actor, caller, called_at)
+            answer = await run(work)
         return answer
+
+    async def _confirm_leases(self, actor: Actor, caller: Caller, called_at: int) -> None:
+        """Extend the leases for which this call is the first one of their holder. Writes only while there are any."""
+        look = partial(leases.has_unconfirmed, called_at=called_at)
+        if await self.database.readers.run("unconfirmed", look, actor, caller.request_id):
+            confirm = partial(leases.confirm, called_at=called_at)
+            try:
+                await self.database.writer.run("confirm", confirm, actor, caller.request_id)
+            except ProjectManagerError as error:  # the call itself goes on: its answer does not depend on this write
+                log_action(log, "confirm", logging.WARNING, outcome=error.code, actor=actor.id)
 
     def _answered(
         self, tx: Tx, use_case: Callable[[Tx, Command], Any], command: Command, operation: Operation, caller: Caller
@@ -328,7 +359,12 @@ class Runtime:
             self.metrics.lease(refused)
 
 
-_REFUSALS = {LockHeld.code: "conflict", NotReady.code: "conflict", StaleFence.code: "stale_fence"}
+_REFUSALS = {
+    LockHeld.code: "conflict",
+    NotReady.code: "conflict",
+    StaleFence.code: "stale_fence",
+    LockRequired.code: "lock_required",
+}
 
 
 def _older_events(tx: Tx, *, since: int) -> list[Event]:

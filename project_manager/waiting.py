@@ -42,15 +42,18 @@ class Waiting:
     writer: Writer
     tickets: set[int]
 
-    async def claim(self, ask: AskAs, command: commands.ClaimNextTask, actor: Actor, caller: Caller) -> Answer:
+    async def claim(
+        self, ask: AskAs, command: commands.ClaimNextTask, actor: Actor, caller: Caller, called_at: int
+    ) -> Answer:
         """Asks at once, then takes a place in the queue and asks again whenever something may have become ready. Who
-        goes away meanwhile leaves no task behind.
+        goes away meanwhile leaves no task behind. `called_at` is when the call came in, in milliseconds.
         """
         answer = await _to_its_end(ask(leases.claim_next))
         if not _has_one(answer):
-            answer = await self._claim_in_queue(ask, command, actor, caller)
+            answer = await self._claim_in_queue(ask, command, actor, caller, called_at)
         if not _has_one(answer):
-            answer = await _to_its_end(ask(leases.claim_next))  # what holds the tasks back, said once
+            # Ask once more for what holds the tasks back.
+            answer = await _to_its_end(ask(partial(leases.claim_next, called_at=called_at)))
         await self._hand_over(answer, command, actor, caller)
         return answer
 
@@ -67,7 +70,7 @@ class Waiting:
         return await ask()
 
     async def _claim_in_queue(
-        self, ask: AskAs, command: commands.ClaimNextTask, actor: Actor, caller: Caller
+        self, ask: AskAs, command: commands.ClaimNextTask, actor: Actor, caller: Caller, called_at: int
     ) -> Answer:
         async with self.hub.subscribe(types=MAY_MAKE_READY, limit=UNBOUNDED) as subscription:
             enter = partial(leases.enter_queue, command=command)
@@ -77,7 +80,8 @@ class Waiting:
             try:
                 with anyio.move_on_after(command.wait_seconds):
                     while True:
-                        answer = await _to_its_end(ask(partial(leases.claim_in_turn, ticket=ticket)))
+                        in_turn = partial(leases.claim_in_turn, ticket=ticket, called_at=called_at)
+                        answer = await _to_its_end(ask(in_turn))
                         served = _has_one(answer)
                         if served:
                             break

@@ -28,6 +28,7 @@ PROMISES: dict[str, str] = {
     "lease:history": "Each lease says when and how it ended; a task names the agent of its newest lease.",
     "lease:lock-required": "After a lost lease, or on a task out of attempts, an agent claims before a status.",
     "lease:refusal-says-how-to-go-on": "A late write is told how its lease ended, how the task stands, and what to do.",
+    "lease:unconfirmed": "A claim that had waited is held for 2 minutes; any call of its holder extends it.",
     "lease:single-call": "A status is set in one call on a task that nobody holds.",
     "status:moves": "One table says which moves are legal; a refusal names them.",
     "status:reopen": "Finished work is left only on purpose.",

@@ -13,6 +13,7 @@ from typing import Any
 
 from project_manager.clock import rfc3339
 from project_manager.domain.errors import FenceRequired, LockHeld, NotHeld, StaleFence
+from project_manager.domain.limits import UNCONFIRMED_AFTER_SECONDS, UNCONFIRMED_LEASE_SECONDS
 
 
 class UnlockReason(StrEnum):
@@ -32,7 +33,10 @@ LOSSES = frozenset({UnlockReason.LOCK_EXPIRED, UnlockReason.UNCONFIRMED, UnlockR
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """A hold on a task. Times in milliseconds since the epoch, `ttl` in milliseconds."""
+    """A hold on a task. Times in milliseconds since the epoch, `ttl` in milliseconds.
+
+    An `unconfirmed` lease is shorter than its `ttl` until the first call of its holder.
+    """
 
     task_id: int
     holder: str
@@ -41,9 +45,26 @@ class Lease:
     expires_at: int
     ttl: int
     fenced: bool
+    unconfirmed: bool = False
+
+    @property
+    def length(self) -> int:
+        """The present length in milliseconds."""
+        return self.expires_at - self.acquired_at if self.unconfirmed else self.ttl
 
     def live(self, now: int) -> bool:
         return self.expires_at > now
+
+
+def unconfirmed_length(ttl: int, waited: int) -> int | None:
+    """Return the length of a lease whose claim had waited so long, until its holder calls; None for the full length.
+
+    A client that gave up does not take back its claim, so that the task must not stay held for it. All in
+    milliseconds.
+    """
+    if waited <= UNCONFIRMED_AFTER_SECONDS * 1000:
+        return None
+    return min(ttl, UNCONFIRMED_LEASE_SECONDS * 1000)
 
 
 def held_by_another(lease: Lease) -> LockHeld:

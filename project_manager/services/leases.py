@@ -7,7 +7,7 @@ from project_manager.clock import rfc3339
 from project_manager.contract import commands, views
 from project_manager.domain.actors import SYSTEM
 from project_manager.domain.errors import IllegalMove, Invalid, ProjectNotFound
-from project_manager.domain.leases import Lease, UnlockReason
+from project_manager.domain.leases import Lease, UnlockReason, unconfirmed_length
 from project_manager.domain.limits import ID_MAXIMUM
 from project_manager.domain.readiness import failed_attempts, not_ready
 from project_manager.domain.statuses import CLAIMABLE_BY_NAME, MOVES, Status
@@ -111,27 +111,32 @@ def release(tx: Tx, command: commands.ReleaseTaskLock) -> views.ReleasedView:
     )
 
 
-def claim_next(tx: Tx, command: commands.ClaimNextTask) -> views.ClaimView:
+def claim_next(tx: Tx, command: commands.ClaimNextTask, *, called_at: int | None = None) -> views.ClaimView:
     """Take the best task that is ready now: most urgent, then what unblocks most, then oldest.
 
     Atomic: no two agents get the same task. Those who wait with wait_seconds are served in the order of
     coming. When nothing is ready the answer says how many tasks there are and what holds them back. Keep
     lock.fence and send it with every write.
     """
-    granted = claim_in_turn(tx, command, ticket=ID_MAXIMUM)
+    granted = claim_in_turn(tx, command, ticket=ID_MAXIMUM, called_at=tx.now if called_at is None else called_at)
     if granted.task is not None:
         return granted
     about = naming.scope(tx, command)
     return _nothing(tx, about.get("project_id"), about.get("epic_id"))
 
 
-def claim_in_turn(tx: Tx, command: commands.ClaimNextTask, *, ticket: int) -> views.ClaimView:
-    """The best ready task that nobody who came before `ticket` waits for; without a word when there is none."""
+def claim_in_turn(tx: Tx, command: commands.ClaimNextTask, *, ticket: int, called_at: int) -> views.ClaimView:
+    """Claim the best ready task that no waiter before `ticket` gets. Returns NOT_YET when there is none.
+
+    A claim that has waited since `called_at` for long begins with an unconfirmed lease.
+    """
     filters = _filters(tx, command)
     spoken_for = _spoken_for(tx, ticket)
     if spoken_for:
         filters["spoken_for"] = spoken_for
-    taken = leases.take_best(tx, filters, tx.actor.id, ttl=command.ttl_seconds * 1000)
+    ttl = command.ttl_seconds * 1000
+    short = unconfirmed_length(ttl, tx.now - called_at)
+    taken = leases.take_best(tx, filters, tx.actor.id, ttl=ttl, unconfirmed_ttl=short)
     if taken is None:
         return NOT_YET
     moves.tell_taken(tx, Status.TODO, taken)
@@ -175,6 +180,25 @@ def _free_what_was_kept(tx: Tx, ticket: int, filters: dict[str, object]) -> None
         moves.tell_if_ready(tx, [kept.id])
 
 
+def has_unconfirmed(tx: Tx, called_at: int) -> bool:
+    """Return whether a call of the actor that came in at `called_at` confirms a lease."""
+    return bool(leases.unconfirmed_of(tx, tx.actor.id, called_at=called_at))
+
+
+def confirm(tx: Tx, called_at: int) -> bool:
+    """Extend the leases that the actor has not confirmed to their full length. Returns whether there were any.
+
+    A call confirms only leases that began before it: a claim that still waits says nothing about the others.
+    """
+    if not leases.any_unconfirmed(tx):
+        return False
+    found = leases.unconfirmed_of(tx, tx.actor.id, called_at=called_at)
+    for task_id in found:
+        row = finding.task(tx, task_id)
+        moves.renew(tx, row, ttl=row.lock_ttl or 0, fenced=False)
+    return bool(found)
+
+
 def ending_first(tx: Tx) -> list[Lease]:
     """The few leases of the actor that end first."""
     found = [lease_of(row, tx.now) for row in agents.ending_first(tx)]
@@ -200,8 +224,13 @@ def next_due(tx: Tx) -> int | None:
 
 
 def _expire(tx: Tx, row: TaskRow) -> None:
-    held = f"the lease of {row.lock_holder} (fence {row.fence}) ran out at {rfc3339(row.lock_expires_at or 0)}"
-    moves.note(tx, row, SYSTEM.id, "system", held)
+    held = f"the lease of {row.lock_holder} (fence {row.fence})"
+    if row.unconfirmed_fence == row.fence:
+        waited = f"{held} was not confirmed by a call until {rfc3339(row.lock_expires_at or 0)}"
+        moves.note(tx, row, SYSTEM.id, "system", f"{waited}: the claim had waited, and its client may have given up")
+        _give_back(tx, row, UnlockReason.UNCONFIRMED, attempts=row.attempts)
+        return
+    moves.note(tx, row, SYSTEM.id, "system", f"{held} ran out at {rfc3339(row.lock_expires_at or 0)}")
     _give_back(tx, row, UnlockReason.LOCK_EXPIRED, attempts=row.attempts + 1)
 
 
@@ -242,7 +271,10 @@ def _acquired(tx: Tx, row: TaskRow, *, renewed: bool) -> views.AcquiredView:
 
 def _yours(row: TaskRow) -> str:
     until = rfc3339(row.lock_expires_at or 0)
-    return f"task {row.id} is yours until {until}; send fence {row.fence} with every write"
+    words = f"task {row.id} is yours until {until}; send fence {row.fence} with every write"
+    if row.unconfirmed_fence == row.fence:
+        words += f". Make any call before then: it extends the lease to {(row.lock_ttl or 0) // 1000} s"
+    return words
 
 
 def _filters(tx: Tx, command: commands.ClaimNextTask) -> dict[str, Any]:

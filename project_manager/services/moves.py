@@ -6,11 +6,12 @@ wait for one thing less, conflicting tasks that may run again.
 
 from typing import Any
 
-from project_manager.clock import rfc3339
+from project_manager.contract import views
 from project_manager.domain.actors import SYSTEM
 from project_manager.domain.events import EventType
 from project_manager.domain.leases import UnlockReason, held_by_another
 from project_manager.domain.statuses import CLOSED, Status
+from project_manager.services import presenting
 from project_manager.services.presenting import lease_of
 from project_manager.store import events, lease_history, leases, links, logs, tasks
 from project_manager.store.lease_history import LeaseRow
@@ -37,27 +38,30 @@ def take(tx: Tx, row: TaskRow, *, ttl: int) -> TaskRow:
 
 def tell_taken(tx: Tx, previous: str, taken: TaskRow) -> None:
     tx.count("acquired")
+    lock = _lock(tx, taken)
+    unconfirmed = {"unconfirmed": True} if taken.unconfirmed_fence == taken.fence else {}
     tell(
         tx,
         EventType.TASK_LOCKED,
         taken,
         agent_id=taken.lock_holder,
         status=taken.status,
-        timeout=(taken.lock_ttl or 0) // 1000,
+        timeout=lock.ttl_seconds,
         version=taken.version,
-        lock=_lock(taken),
+        lock=lock,
+        **unconfirmed,
     )
     if previous != taken.status:
         _tell_status(tx, previous, taken, agent_id=taken.lock_holder, lock_released=False)
 
 
 def renew(tx: Tx, row: TaskRow, *, ttl: int, fenced: bool) -> TaskRow:
-    """Moves the expiry to `ttl` milliseconds from now; tells of it only when the length changed."""
+    """Move the expiry to `ttl` milliseconds from now; emit `task.locked` only when the length changed."""
     renewed = leases.renew(tx, row, ttl=ttl, fenced=fenced)
     if renewed is None:
         raise _lost_race(tx, row)
     tx.count("renewed")
-    if row.lock_ttl != ttl:
+    if row.lock_ttl != ttl or row.unconfirmed_fence == row.fence:
         tell(
             tx,
             EventType.TASK_LOCKED,
@@ -67,7 +71,7 @@ def renew(tx: Tx, row: TaskRow, *, ttl: int, fenced: bool) -> TaskRow:
             timeout=ttl // 1000,
             renewed=True,
             version=renewed.version,
-            lock=_lock(renewed),
+            lock=_lock(tx, renewed),
         )
     return renewed
 
@@ -209,15 +213,11 @@ def _close_lease(tx: Tx, held: TaskRow, placed: TaskRow, reason: UnlockReason) -
     )
 
 
-def _lock(row: TaskRow) -> dict[str, Any]:
-    return {
-        "task_id": row.id,
-        "holder": row.lock_holder,
-        "fence": row.fence,
-        "acquired_at": rfc3339(row.lock_acquired_at or 0),
-        "expires_at": rfc3339(row.lock_expires_at or 0),
-        "ttl_seconds": (row.lock_ttl or 0) // 1000,
-    }
+def _lock(tx: Tx, row: TaskRow) -> views.LockView:
+    lease = lease_of(row, tx.now)
+    if lease is None:
+        raise RuntimeError("a lease that was just written is not there")
+    return presenting.lock(lease)
 
 
 def _lost_race(tx: Tx, row: TaskRow) -> Exception:

@@ -36,6 +36,7 @@ def lease_of(row: TaskRow, now: int) -> Lease | None:
         expires_at=row.lock_expires_at,
         ttl=row.lock_ttl or 0,
         fenced=bool(row.lock_fenced),
+        unconfirmed=row.unconfirmed_fence == row.fence,
     )
 
 
@@ -46,7 +47,7 @@ def lock(lease: Lease) -> views.LockView:
         fence=lease.fence,
         acquired_at=rfc3339(lease.acquired_at),
         expires_at=rfc3339(lease.expires_at),
-        ttl_seconds=lease.ttl // 1000,
+        ttl_seconds=lease.length // 1000,
     )
 
 

@@ -86,6 +86,21 @@ _EXPIRED = Statement(
     select(tasks.c.id).where(tasks.c.lock_holder.is_not(None), tasks.c.lock_expires_at <= bindparam("now"))
 )
 _NEXT_EXPIRY = Statement(select(func.min(tasks.c.lock_expires_at)).where(tasks.c.lock_holder.is_not(None)))
+_waiting_for_a_call = tasks.c.unconfirmed_fence.is_not(None) & tasks.c.lock_holder.is_not(None)
+_unconfirmed = (
+    select(tasks.c.id)
+    .with_hint(tasks, "INDEXED BY ix_tasks_unconfirmed", "sqlite")
+    .where(tasks.c.unconfirmed_fence.is_not(None), tasks.c.lock_holder.is_not(None))
+)
+_ANY_UNCONFIRMED = Statement(_unconfirmed.limit(literal_column("1")))
+_UNCONFIRMED_OF = Statement(
+    _unconfirmed.where(
+        tasks.c.lock_holder == bindparam("agent"),
+        tasks.c.unconfirmed_fence == tasks.c.fence,
+        tasks.c.lock_acquired_at <= bindparam("called_at"),
+        tasks.c.lock_expires_at > bindparam("now"),
+    )
+)
 _HELD = Statement(select(func.count()).select_from(tasks).where(tasks.c.lock_holder.is_not(None)))
 
 
@@ -110,6 +125,8 @@ def take(
     )
     if not changed:
         return None
+    if unconfirmed_ttl is not None and tx.shared is not None:
+        tx.shared.unconfirmed = True
     return read._replace(
         status="IN_PROGRESS",
         lock_holder=agent,
@@ -196,6 +213,20 @@ def expired(tx: Tx) -> list[int]:
 def next_expiry(tx: Tx) -> int | None:
     expiry: int | None = _NEXT_EXPIRY.value(tx)
     return expiry
+
+
+def unconfirmed_of(tx: Tx, agent: str, *, called_at: int) -> list[int]:
+    """Return the ids of tasks whose lease waits for the first call of the agent, and began before `called_at`."""
+    return [row[0] for row in _UNCONFIRMED_OF.rows(tx, agent=agent, called_at=called_at, now=tx.now)]
+
+
+def any_unconfirmed(tx: Tx) -> bool:
+    """Return whether any lease waits for the first call of its holder. Asks once per batch."""
+    if tx.shared is None:
+        return _ANY_UNCONFIRMED.row(tx) is not None
+    if tx.shared.unconfirmed is None:
+        tx.shared.unconfirmed = _ANY_UNCONFIRMED.row(tx) is not None
+    return tx.shared.unconfirmed
 
 
 def held(tx: Tx) -> int:

@@ -11,11 +11,13 @@ from project_manager.domain.actors import Actor
 class Shared:
     """What the jobs of one batch have in common. `outbox`: events to be written in one statement before the commit.
     `turns`: what became of leases, to be counted after it. `queue`: who waits for a task, once it was read.
+    `unconfirmed`: whether there are leases that wait for the first call of their holder, once it was read.
     """
 
     outbox: list[tuple[Any, ...]] = field(default_factory=list)
     turns: list[str] = field(default_factory=list)
     queue: list[Any] | None = None
+    unconfirmed: bool | None = None
 
     @property
     def mark(self) -> tuple[int, int]:
@@ -27,6 +29,7 @@ class Shared:
         del self.outbox[mark[0] :]
         del self.turns[mark[1] :]
         self.queue = None
+        self.unconfirmed = None
 
 
 @dataclass(slots=True)

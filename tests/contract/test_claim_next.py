@@ -248,7 +248,10 @@ async def test_nobody_is_overtaken_however_many_wait_before(desk: Desk) -> None:
     await desk.task("wooden", labels=["wood"])
     assert await taken(desk, "hasty") is None
     served = await desk.runtime.database.writer.run(
-        "serve", lambda tx: leases.claim_in_turn(tx, last, ticket=ticket), Actor("last", "agent"), "test"
+        "serve",
+        lambda tx: leases.claim_in_turn(tx, last, ticket=ticket, called_at=tx.now),
+        Actor("last", "agent"),
+        "test",
     )
     assert served.task is not None
     assert served.task.name == "wooden"
@@ -353,12 +356,12 @@ def hold_up(monkeypatch: pytest.MonkeyPatch, meanwhile: Callable[[], object]) ->
     """A task appears, and while a waiting agent's claim of it is written, something else happens."""
     claim_in_turn = leases.claim_in_turn
 
-    def slow_claim(tx: Tx, command: commands.ClaimNextTask, *, ticket: int) -> views.ClaimView:
+    def slow_claim(tx: Tx, command: commands.ClaimNextTask, *, ticket: int, called_at: int) -> views.ClaimView:
         if ticket != ID_MAXIMUM and not tickets:
             tickets.add(ticket)
             tasks.create(tx, faults.read(commands.CreateTask, {"name": "late"}))
             meanwhile()
-        return claim_in_turn(tx, command, ticket=ticket)
+        return claim_in_turn(tx, command, ticket=ticket, called_at=called_at)
 
     tickets: set[int] = set()
     monkeypatch.setattr(leases, "claim_in_turn", slow_claim)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 OPEN = {"BACKLOG", "TODO", "IN_PROGRESS", "REVIEW", "BLOCKED"}
 CLOSED = {"DONE", "CANCELLED"}
 SINGLE_CALL_TTL = 300_000
+UNCONFIRMED = 120_000
 
 
 class No(Exception):
@@ -26,6 +27,7 @@ class Task:
     ttl: int = 0
     fenced: bool = False
     came_from: str = "TODO"
+    unconfirmed: bool = False
     lost_to: set[str] = field(default_factory=set)
     """Agents whose own newest lease ended by force or by its time."""
 
@@ -49,7 +51,7 @@ class Model:
         self.now += milliseconds
         for task in self.tasks.values():
             if task.holder is not None and task.expires_at <= self.now:
-                self._give_back(task, failed=True, lost=True)
+                self._give_back(task, failed=not task.unconfirmed, lost=True)
 
     def obstructed(self, task: Task) -> bool:
         waiting = any(self.tasks[other].status != "DONE" for other in task.depends_on)
@@ -63,12 +65,20 @@ class Model:
     def unblocks(self, task: Task) -> int:
         return sum(task.id in other.depends_on and other.status in OPEN for other in self.tasks.values())
 
-    def claim_next(self, agent: str, ttl: int) -> int | None:
+    def call(self, agent: str | None) -> None:
+        """Any call of an agent, also one that is refused, confirms what it holds."""
+        for task in self.tasks.values():
+            if task.holder == agent and task.unconfirmed:
+                self._renew(task, task.ttl, None)
+
+    def claim_next(self, agent: str, ttl: int, *, waited: bool = False) -> int | None:
         ready = [task for task in self.tasks.values() if self.ready(task)]
         if not ready:
             return None
         best = min(ready, key=lambda task: (task.priority, -self.unblocks(task), task.id))
         self._take(best, agent, ttl)
+        if waited:
+            best.unconfirmed, best.expires_at = True, self.now + min(ttl, UNCONFIRMED)
         return best.id
 
     def acquire(self, agent: str, task: Task, ttl: int, fence: int | None, force: bool) -> None:
@@ -172,6 +182,7 @@ class Model:
     def _take(self, task: Task, agent: str, ttl: int) -> None:
         task.came_from = "TODO" if task.status == "IN_PROGRESS" else task.status
         task.status, task.holder, task.ttl, task.fenced = "IN_PROGRESS", agent, ttl, False
+        task.unconfirmed = False
         task.fence += 1
         task.expires_at = self.now + ttl
 
@@ -189,7 +200,7 @@ class Model:
         task.holder = None
 
     def _renew(self, task: Task, ttl: int, fence: int | None) -> None:
-        task.ttl, task.expires_at = ttl, self.now + ttl
+        task.ttl, task.expires_at, task.unconfirmed = ttl, self.now + ttl, False
         task.fenced = task.fenced or fence is not None
 
     def _give_back(self, task: Task, failed: bool, lost: bool = False) -> None:

@@ -5,7 +5,7 @@ import tempfile
 from collections.abc import Callable
 from contextlib import ExitStack
 from copy import deepcopy
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -18,15 +18,18 @@ from project_manager.calls import Caller
 from project_manager.catalogue import BY_NAME
 from project_manager.clock import rfc3339
 from project_manager.config import load
-from project_manager.domain.actors import LOCAL
+from project_manager.contract import commands, faults
+from project_manager.domain.actors import LOCAL, Actor
 from project_manager.domain.errors import ProjectManagerError
 from project_manager.runtime import open_runtime
+from project_manager.services import leases
 from tests.faults import history
-from tests.faults.lease_model import Model, No, Task
+from tests.faults.lease_model import UNCONFIRMED, Model, No, Task
 
 BEGIN = 1_800_000_000_000
 CAP = 2
 TTLS = st.sampled_from([1, 10, 60])
+LONG_TTLS = st.sampled_from([1, 10, 60, 600])
 AGENTS = st.sampled_from(["ada", "bob", "cyd"])
 STATUSES = st.sampled_from(["BACKLOG", "TODO", "IN_PROGRESS", "REVIEW", "BLOCKED", "DONE", "CANCELLED"])
 HOLDER = "the holder"
@@ -104,6 +107,21 @@ class Leases(RuleBasedStateMachine):
         answer = self.both("claim_next_task", wish, lambda: wanted.append(self.model.claim_next(agent, ttl * 1000)))
         assert (None if answer.task is None else answer.task.id) == wanted[0]
 
+    @rule(agent=AGENTS, ttl=LONG_TTLS)
+    def claim_after_a_wait(self, agent: str, ttl: int) -> None:
+        """The claim came in ten seconds ago; the model knows nothing of the wait itself."""
+        wanted = self.model.claim_next(agent, ttl * 1000, waited=True)
+        command = faults.read(commands.ClaimNextTask, {"ttl_seconds": ttl})
+        claim = partial(leases.claim_next, command=command, called_at=self.clock.instant - 10_000)
+        answer = self.portal.call(self.runtime.database.writer.run, "claim", claim, Actor(agent, "agent"), "")
+        assert (None if answer.task is None else answer.task.id) == wanted
+
+    @rule(agent=AGENTS)
+    def look_around(self, agent: str) -> None:
+        held = {task.id for task in self.model.tasks.values() if task.holder == agent}
+        context = self.both("get_context", {"agent_id": agent}, lambda: None)
+        assert {holding.task.id for holding in context.holding} == held
+
     @rule(agent=CALLERS, task=tasks, ttl=TTLS, fence=FENCES, force=st.sampled_from([False, False, True]))
     def acquire(self, agent: str, task: int, ttl: int, fence: str | None, force: bool) -> None:
         agent, wish = self.wish(agent, task, fence, ttl_seconds=ttl, force=force)
@@ -153,7 +171,7 @@ class Leases(RuleBasedStateMachine):
             lambda: self.model.move(agent, self.at(task), "DONE", wish["fence"], reopen=False, force=False),
         )
 
-    @rule(milliseconds=st.sampled_from([1, 999, 1000, 5_000, 10_000, 60_000]))
+    @rule(milliseconds=st.sampled_from([1, 999, 1000, 5_000, 10_000, 60_000, 120_000]))
     def time_passes(self, milliseconds: int) -> None:
         self.clock.instant += milliseconds
         self.model.advance(milliseconds)
@@ -178,6 +196,7 @@ class Leases(RuleBasedStateMachine):
         return self.portal.call(self.runtime.run, BY_NAME[name], given, Caller(LOCAL, "rest", "")).view
 
     def both(self, name: str, wish: dict[str, Any], in_model: Callable[[], Any]) -> Any:
+        self.model.call(wish.get("agent_id"))
         before = deepcopy(self.model.tasks)
         wanted, answer, got = "ok", None, "ok"
         try:
@@ -197,7 +216,8 @@ class Leases(RuleBasedStateMachine):
         return task.status, task.fence, task.attempts, task.ready, lock
 
     def expected(self, task: Task) -> tuple[Any, ...]:
-        held = task.holder and (task.holder, task.fence, rfc3339(task.expires_at), task.ttl // 1000)
+        length = min(task.ttl, UNCONFIRMED) if task.unconfirmed else task.ttl
+        held = task.holder and (task.holder, task.fence, rfc3339(task.expires_at), length // 1000)
         return task.status, task.fence, task.attempts, self.model.ready(task), held
 
     def check_log(self) -> None:
