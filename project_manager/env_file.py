@@ -1,4 +1,4 @@
-"""Files of NAME=value lines, in the syntax that docker compose and systemd have in common.
+"""Files of NAME=value lines, in the syntax of docker compose without its expansion of variables.
 
 A library was tried: python-dotenv takes `NAME= # comment` for the value `# comment`.
 """

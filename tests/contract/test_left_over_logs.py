@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from shutil import copyfile
 
@@ -10,6 +11,7 @@ import pytest
 from project_manager.store import backup, files
 from project_manager.store.backup import BackupRefused, InUse
 from project_manager.store.database import DatabaseNotNow, Options, prepare, set_foreign_logs_aside
+from project_manager.store.migrate import upgrade
 from project_manager.store.restore import restore
 from tests.contract.test_backup import HOLDER, NOW, make, names, opened
 
@@ -144,10 +146,13 @@ def test_a_backup_is_not_put_beside_a_log_that_would_become_a_part_of_it(
     assert not (tmp_path / "copy.db").exists()
 
 
-def test_a_new_database_is_made_beside_a_left_over_log_which_is_kept(database: Path) -> None:
+@pytest.mark.parametrize("make_database", [lambda path: prepare(options(path)), lambda path: upgrade(str(path))])
+def test_a_new_database_is_made_beside_a_left_over_log_which_is_kept(
+    database: Path, make_database: Callable[[Path], None]
+) -> None:
     log = leave_log(database)
     database.unlink()
-    prepare(options(database))
+    make_database(database)
     kept = [path for path in database.parent.iterdir() if ".left-over-" in path.name and path.name.endswith("-wal")]
     assert [path.read_bytes() for path in kept] == [log]
     assert names(database) == []
