@@ -1,7 +1,7 @@
 """Reading raw input into a command: either the command, or one error with every fault in it."""
 
 from collections.abc import Mapping
-from difflib import get_close_matches
+from functools import cache
 from typing import Any, TypeVar
 
 from pydantic import AliasChoices, BaseModel, ValidationError
@@ -9,8 +9,12 @@ from pydantic import AliasChoices, BaseModel, ValidationError
 from project_manager.contract.fields import Command
 from project_manager.domain import limits
 from project_manager.domain.errors import Invalid, UnknownArgument
+from project_manager.domain.hints import SORTING, field_meant
 
 CommandType = TypeVar("CommandType", bound=Command)
+
+GUESSES = 20
+"""So many faults are in the message, and get a guess at what was meant."""
 
 
 def read(command: type[CommandType], raw: Mapping[str, object]) -> CommandType:
@@ -20,11 +24,12 @@ def read(command: type[CommandType], raw: Mapping[str, object]) -> CommandType:
     try:
         return command.model_validate(raw)
     except ValidationError as error:
-        faults = [_fault(command, entry, raw) for entry in error.errors(include_url=False)]
-        only_unknown = all(_is_unknown(command, entry) for entry in error.errors(include_url=False))
+        found = error.errors(include_url=False)
+        faults = [_fault(command, entry, raw, guessed=number < GUESSES) for number, entry in enumerate(found)]
+        only_unknown = all(_is_unknown(command, entry) for entry in found)
     kind = UnknownArgument if only_unknown else Invalid
     raise kind(
-        "; ".join(fault["message"] for fault in faults[:20]),
+        "; ".join(fault["message"] for fault in faults[:GUESSES]),
         hint=" ".join(dict.fromkeys(fault["hint"] for fault in faults if fault["hint"])),
         faults=faults,
     )
@@ -35,6 +40,7 @@ def names_of(command: type[BaseModel]) -> list[str]:
     return [name for names in names_by_field(command).values() for name in names]
 
 
+@cache
 def names_by_field(command: type[BaseModel]) -> dict[str, list[str]]:
     """For each field its own name, and then the others that it is taken under."""
     names = {}
@@ -51,13 +57,13 @@ def _is_unknown(command: type[BaseModel], entry: Any) -> bool:
     return entry["type"] == "extra_forbidden" and entry["loc"][-1] not in names_of(inner)
 
 
-def _fault(command: type[BaseModel], entry: Any, raw: Mapping[str, object]) -> dict[str, str]:
+def _fault(command: type[BaseModel], entry: Any, raw: Mapping[str, object], *, guessed: bool) -> dict[str, str]:
     loc = entry["loc"]
     if _is_alone(loc, raw):
         loc = loc[:-1]
     field = ".".join(str(part) for part in loc) or "(body)"
     if entry["type"] == "extra_forbidden":
-        return _unknown(_innermost(command, loc), field, str(loc[-1]))
+        return _unknown(_innermost(command, loc), field, str(loc[-1]), guessed=guessed)
     words = _words(entry)
     quoted = isinstance(entry["input"], str) and words.startswith(repr(entry["input"][:40]))
     shown = field.removesuffix(f".{loc[-1]}") if quoted and isinstance(loc[-1], int) else field
@@ -72,14 +78,16 @@ def _is_alone(loc: tuple[object, ...], raw: Mapping[str, object]) -> bool:
     return isinstance(given, str) and not given.lstrip().startswith("[") and "," not in given
 
 
-def _unknown(command: type[BaseModel], field: str, name: str) -> dict[str, str]:
+def _unknown(command: type[BaseModel], field: str, name: str, *, guessed: bool) -> dict[str, str]:
     for own, names in names_by_field(command).items():
         if name in names:
             words = f"is another name of `{own}`" if name != own else f"has other names: {', '.join(names[1:])}"
             return {"field": field, "message": f"`{field}` {words}: send one of them", "hint": ""}
-    near = get_close_matches(name, names_of(command), n=1, cutoff=0.6)
-    guess = f": did you mean `{near[0]}`?" if near else ""
-    hint = "" if near else f"The fields are {', '.join(command.model_fields)}."
+    meant = field_meant(name, names_by_field(command)) if guessed else None
+    guess = "" if meant is None else f": did you mean `{meant}`?"
+    hint = "" if meant is not None else f"The fields are {', '.join(command.model_fields)}."
+    if name.lower() in SORTING and meant is None:
+        hint = "The order of a list is fixed."
     return {"field": field, "message": f"unknown field `{field}`{guess}", "hint": hint}
 
 

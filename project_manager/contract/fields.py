@@ -17,8 +17,9 @@ from project_manager.clock import parse_rfc3339
 from project_manager.domain import limits
 from project_manager.domain.actors import is_reserved
 from project_manager.domain.events import EventType
+from project_manager.domain.hints import word_meant
 from project_manager.domain.names import composed, is_visible
-from project_manager.domain.statuses import EPIC_SYNONYMS, SYNONYMS, EpicStatus, Status, spelled
+from project_manager.domain.statuses import EPIC_SYNONYMS, SYNONYMS, EpicStatus, Status, is_closed, spelled
 
 _WHOLE = re.compile(r"-?[0-9]{1,24}")
 # Controls and separators of lines and paragraphs break a line; overrides of direction make it read as another one.
@@ -156,16 +157,21 @@ def _instant(value: object) -> object:
     raise ValueError("is not a time such as 2026-11-23T10:00:00Z")
 
 
-def word_reader(words: dict[str, Any], legal: list[str], kind: str = "status") -> Callable[[object], object]:
-    """Reads one of `words` in any case; a fault names the nearest and all legal ones. `kind` is what they are."""
+def word_reader(
+    words: dict[str, Any], legal: list[str], kind: str = "status", side: Callable[[Any], object] = str
+) -> Callable[[object], object]:
+    """Return a reader of one of `words` in any case. A fault names the nearest and all legal ones.
+
+    `kind` is what they are; the nearest is named only if no word of another `side` is about as near.
+    """
 
     def read(value: object) -> object:
         if not isinstance(value, str):
             raise ValueError(f"is not one of {', '.join(legal)}")
         found = words.get(spelled(value))
         if found is None:
-            near = get_close_matches(spelled(value), words, n=1)
-            guess = f"did you mean {words[near[0]]}? " if near else ""
+            meant = word_meant(spelled(value), words, side)
+            guess = "" if meant is None else f"did you mean {meant}? "
             raise ValueError(f"{value[:40]!r} is not a {kind}: {guess}it is one of {', '.join(legal)}")
         return found
 
@@ -222,7 +228,7 @@ Minutes = Annotated[int, BeforeValidator(_integer), Field(ge=0, le=10_000_000)]
 
 TaskStatus = Annotated[
     Status,
-    BeforeValidator(word_reader(dict(SYNONYMS), [*Status])),
+    BeforeValidator(word_reader(dict(SYNONYMS), [*Status], side=is_closed)),
     WithJsonSchema({"type": "string", "enum": [*Status]}),
 ]
 _OF_A_NEW_TASK = [Status.TODO, Status.BACKLOG, Status.DONE, Status.CANCELLED]
@@ -230,7 +236,7 @@ NewStatus = Annotated[TaskStatus, WithJsonSchema({"type": "string", "enum": _OF_
 TaskStatuses = Annotated[list[TaskStatus], BeforeValidator(listed), AfterValidator(_distinct)]
 StatusOfEpic = Annotated[
     EpicStatus,
-    BeforeValidator(word_reader(dict(EPIC_SYNONYMS), [*EpicStatus])),
+    BeforeValidator(word_reader(dict(EPIC_SYNONYMS), [*EpicStatus], side=is_closed)),
     WithJsonSchema({"type": "string", "enum": [*EpicStatus]}),
 ]
 EventTypes = Annotated[

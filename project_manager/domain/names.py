@@ -92,15 +92,16 @@ def nearest(name: str, others: Iterable[str]) -> str | None:
 def suggestion(name: str, others: Iterable[str]) -> str | None:
     """Return the name to propose where `name` does not exist, or None.
 
-    A proposal changes nothing, so one wrong letter is enough also in short words.
+    A proposal changes nothing, so one wrong letter is enough also in short words. Only names of like length count.
     """
-    known = list(islice(others, CANDIDATES))
+    least, most = lengths_like(name)
+    known = list(islice((other for other in others if least <= len(other) <= most), CANDIDATES))
     return nearest(name, known) or next((other for other in known if _one_letter_off(name_key(name), other)), None)
 
 
 def _one_letter_off(key: str, other: str) -> bool:
     words = (key, name_key(other))
-    return min(map(len, words)) >= LETTERS_OF_A_SUGGESTION and not _digits(words) and _one_edit(*words)
+    return min(map(len, words)) >= LETTERS_OF_A_SUGGESTION and not _digits(words) and one_edit(*words)
 
 
 def _may_be_meant(key: str, other: str) -> bool:
@@ -122,7 +123,7 @@ def _one_slip(word: str, other: str) -> bool:
 
     In short words only two letters that changed places or a letter that was doubled count: `Docs` and `Dogs` differ.
     """
-    if _digits((word, other)) or not _one_edit(word, other):
+    if _digits((word, other)) or not one_edit(word, other):
         return False
     short, long = sorted((word, other), key=len)
     if len(short) >= LETTERS_WITH_ONE_WRONG:
@@ -132,7 +133,7 @@ def _one_slip(word: str, other: str) -> bool:
     return len(short) >= LETTERS_OF_A_DOUBLING and _undoubled(short) == _undoubled(long)
 
 
-def _one_edit(word: str, other: str) -> bool:
+def one_edit(word: str, other: str) -> bool:
     """Return whether one letter is another one, too many or missing, or two beside each other changed places."""
     short, long = sorted((word, other), key=len)
     if len(long) - len(short) > 1 or short == long:

@@ -1,5 +1,6 @@
 """The statuses of tasks and epics, the words accepted for them, and the one table of legal moves."""
 
+import re
 from enum import StrEnum
 
 from project_manager.domain.errors import IllegalMove
@@ -26,6 +27,8 @@ class EpicStatus(StrEnum):
     CANCELLED = "CANCELLED"
 
 
+_APOSTROPHES = re.compile("['\u2019`]")
+
 CLOSED = frozenset({Status.DONE, Status.CANCELLED})
 ENDS_LEASE = frozenset({Status.DONE, Status.CANCELLED, Status.REVIEW, Status.BLOCKED})
 CLAIMABLE_BY_NAME = frozenset({Status.TODO, Status.BACKLOG, Status.REVIEW, Status.BLOCKED, Status.IN_PROGRESS})
@@ -42,29 +45,50 @@ MOVES: dict[Status, frozenset[Status]] = {
     Status.CANCELLED: frozenset({Status.BACKLOG, Status.TODO, Status.CANCELLED}),
 }
 
+_OTHER_WORDS: dict[Status, str] = {
+    Status.BACKLOG: "ICEBOX SOMEDAY LATER PROPOSED TRIAGE",
+    Status.TODO: "OPEN NEW TO_DO PENDING READY QUEUED UNSTARTED NOT_STARTED REOPENED",
+    Status.IN_PROGRESS: "WIP WORK_IN_PROGRESS STARTED DOING ACTIVE WORKING ONGOING INPROGRESS IN_DEVELOPMENT",
+    Status.REVIEW: "IN_REVIEW UNDER_REVIEW NEEDS_REVIEW READY_FOR_REVIEW CODE_REVIEW REVIEWING PENDING_REVIEW",
+    Status.BLOCKED: "ON_HOLD WAITING STUCK IMPEDED",
+    Status.DONE: "COMPLETE COMPLETED CLOSED RESOLVED FIXED FINISHED MERGED DELIVERED SHIPPED",
+    Status.CANCELLED: (
+        "CANCELED WONTFIX WONT_FIX WONTDO WONT_DO ABANDONED REJECTED DECLINED DUPLICATE INVALID OBSOLETE DROPPED "
+        "DISCARDED NOT_PLANNED"
+    ),
+}
+"""What other trackers call the statuses."""
+
 SYNONYMS: dict[str, Status] = {
     **{status.value: status for status in Status},
-    "PENDING": Status.TODO,
-    "COMPLETED": Status.DONE,
-    "COMPLETE": Status.DONE,
-    "CANCELED": Status.CANCELLED,
+    **{word: status for status, words in _OTHER_WORDS.items() for word in words.split()},
+}
+
+_AS_EPIC = {
+    Status.BACKLOG: EpicStatus.PLANNED,
+    Status.TODO: EpicStatus.PLANNED,
+    Status.IN_PROGRESS: EpicStatus.ACTIVE,
+    Status.REVIEW: EpicStatus.ACTIVE,
+    Status.BLOCKED: EpicStatus.ACTIVE,
+    Status.DONE: EpicStatus.COMPLETED,
+    Status.CANCELLED: EpicStatus.CANCELLED,
 }
 
 EPIC_SYNONYMS: dict[str, EpicStatus] = {
+    **{word: _AS_EPIC[status] for word, status in SYNONYMS.items()},
+    "OPEN": EpicStatus.ACTIVE,
     **{status.value: status for status in EpicStatus},
-    "PENDING": EpicStatus.PLANNED,
-    "TODO": EpicStatus.PLANNED,
-    "BACKLOG": EpicStatus.PLANNED,
-    "IN_PROGRESS": EpicStatus.ACTIVE,
-    "DONE": EpicStatus.COMPLETED,
-    "COMPLETE": EpicStatus.COMPLETED,
-    "CANCELED": EpicStatus.CANCELLED,
 }
 
 
 def spelled(word: str) -> str:
-    """The form in which words are looked up: `in-progress` and `In Progress` are IN_PROGRESS."""
-    return word.strip().upper().replace("-", "_").replace(" ", "_")
+    """Return the form in which words are looked up: `in-progress`, `In Progress` are IN_PROGRESS, `won't` is WONT."""
+    return _APOSTROPHES.sub("", word.strip().upper()).replace("-", "_").replace(" ", "_")
+
+
+def is_closed(status: Status | EpicStatus) -> bool:
+    """Return whether nothing is left to do: done, completed or cancelled."""
+    return status in CLOSED or status in (EpicStatus.COMPLETED, EpicStatus.CANCELLED)
 
 
 def check_move(current: Status, target: Status, *, reopen: bool, task_id: int) -> None:

@@ -2,14 +2,14 @@
 
 import json
 from dataclasses import dataclass, field
-from difflib import get_close_matches
+from itertools import chain
 from typing import Any
 
 from project_manager.clock import rfc3339
 from project_manager.contract.nodes import Place
 from project_manager.contract.plan import Fault, Plan, PlannedEpic, PlannedProject, PlannedTask, Ref
 from project_manager.domain.cycles import cycles
-from project_manager.domain.names import name_key
+from project_manager.domain.names import name_key, suggestion
 from project_manager.domain.statuses import CLOSED, Status
 from project_manager.services.presenting import lease_of
 from project_manager.services.references import Known, Resolver
@@ -266,13 +266,11 @@ class Comparison:
                 "Write it as `Epic / Task` or `Project / Epic / Task`, or give the task an external_key and use that."
             )
             return Fault(ref.place, path, f"{ref.text!r} may mean {len(found)} tasks: {meant}", hint)
-        near: list[str] = []
+        near: str | None = None
         if len(self.faults) < _SUGGESTED:
-            names = [known.name for known in self._by_id.values()] + [
-                other.known.name for other in self.difference.tasks
-            ]
-            near = get_close_matches(ref.text, names, n=1)
-        guess = f": did you mean {near[0]!r}?" if near else ""
+            known = chain(self._by_id.values(), (task.known for task in self.difference.tasks))
+            near = suggestion(ref.text, (task.name for task in known))
+        guess = f": did you mean {near!r}?" if near else ""
         hint = "" if near else "Tasks of another project are written as `Project / Task`."
         key = path.rpartition(".")[2]
         return Fault(

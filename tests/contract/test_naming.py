@@ -187,3 +187,24 @@ async def test_an_archived_project_takes_nothing_new(desk: Desk, served: Served)
     assert await desk.head() == before
     await desk.do("update_project", project_id=1, archived=False)
     assert (await desk.task("new", project_name="Attic"))["project_id"] == 1
+
+
+async def test_a_doubled_letter_and_letters_that_changed_places_make_no_new_project_or_epic(
+    desk: Desk, served: Served
+) -> None:
+    await desk.task(project_name="lab", epic_name="auth")
+    before = await desk.head()
+    refusal = await desk.refused(Invalid, "create_task", name="x", project_name="labb")
+    assert refusal.message == "there is a project `lab`: did you mean it?"
+    refusal = await desk.refused(Invalid, "create_task", name="x", project_name="lab", epic_name="auht")
+    assert refusal.message == "there is an epic `auth`: did you mean it?"
+    for query, near in (("project_name=labb", "lab"), ("project_name=lap", "lab"), ("epic_name=auht", "auth")):
+        error = await served.refused(404, "GET", f"/api/tasks?{query}")
+        assert error["hint"] == f"Did you mean `{near}`?"
+    assert await desk.head() == before
+
+
+async def test_a_query_of_a_list_by_another_order_is_refused_and_says_that_there_is_one_order(served: Served) -> None:
+    for name in ("sort", "order", "order_by"):
+        error = await served.refused(422, "GET", f"/api/tasks?{name}=priority")
+        assert (error["message"], error["hint"]) == (f"unknown field `{name}`", "The order of a list is fixed.")

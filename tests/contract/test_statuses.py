@@ -1,12 +1,16 @@
 """Moves from status to status, through the operation that makes them."""
 
+from urllib.parse import quote
+
 import pytest
 
 from project_manager.contract.commands import UpdateTask
 from project_manager.domain.errors import IllegalMove, Invalid
 from project_manager.domain.statuses import CLOSED, MOVES, Status
 from tests.contract.invariants import check
+from tests.contract.mcp_product import agent, product
 from tests.desk import Desk, Json
+from tests.served import Served
 
 WAYS = {
     Status.BACKLOG: ["BACKLOG"],
@@ -89,7 +93,23 @@ async def test_a_status_is_taken_in_any_case_and_in_the_words_of_the_predecessor
     assert (await desk.set_status(number, word))["status"] == status
 
 
-@pytest.mark.parametrize("word", ["DOEN", "finished", "", 7, None, ["DONE"]])
+@pytest.mark.parametrize(("word", "status"), [("wip", "IN_PROGRESS"), ("closed", "DONE"), ("won't fix", "CANCELLED")])
+async def test_the_words_of_other_trackers_are_taken_over_rest_and_mcp_and_in_plans(
+    desk: Desk, served: Served, tmp_path_factory: pytest.TempPathFactory, word: str, status: str
+) -> None:
+    number = await brought_to(desk, Status.BLOCKED)
+    changed = await served.ok("POST", f"/api/tasks/{number}/status", {"status": word})
+    assert changed["status"] == status
+    assert (await served.ok("GET", f"/api/tasks?status={quote(word)}"))["total"] == 1
+    document = f"standalone_tasks: [{{name: from a plan, status: {word}}}]"
+    await desk.do("import_plan", document=document)
+    assert (await desk.do("list_tasks", status=status))["total"] == 2
+    async with product(tmp_path_factory.mktemp("mcp")) as made, agent(made.server) as someone:
+        await someone.ok("create_task", name="x", agent_id="ann")
+        assert (await someone.ok("update_task_status", task_id=1, status=word, agent_id="ann"))["status"] == status
+
+
+@pytest.mark.parametrize("word", ["DOEN", "almost", "", 7, None, ["DONE"]])
 async def test_a_word_that_is_no_status_is_refused_with_those_that_are(desk: Desk, word: object) -> None:
     number = await brought_to(desk, Status.TODO)
     refusal = await desk.refused(Invalid, "update_task_status", task_id=number, status=word)

@@ -161,7 +161,7 @@ projects:
             labels: {a: 1}
           - just a text
           - name: Pay again
-            status: finished
+            status: almost
             name: Paid
       - name: Empty
         tasks: none

@@ -1,0 +1,156 @@
+"""What was probably meant by a word or a field name that does not exist. A hint that misleads is worse than none."""
+
+import re
+from collections.abc import Callable, Collection, Mapping
+from difflib import SequenceMatcher, get_close_matches
+from typing import TypeVar
+
+from project_manager.domain.names import one_edit
+
+Value = TypeVar("Value")
+
+LONGEST = 40
+_CLOSE_WORDS = 0.6
+_ABOUT_AS_NEAR = 0.15
+_CLOSE_STEMS = 0.8
+_LETTERS_OF_A_BEGINNING = 3
+_LETTERS_WITH_ONE_WRONG = 4
+_LETTERS_TO_MEASURE = 6
+_HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+_NEGATION = re.compile(r"(UN|IN|NON_?|NOT_?)(?=[A-Z])")
+_ENDINGS = ("_id", "_ids", "_name", "_at", "_key", "_seconds", "_minutes", "_tokens", "_until", "_with", "_on")
+
+SORTING = frozenset(
+    {"sort", "sort_by", "sort_order", "order", "order_by", "orderby", "ordering", "direction", "sort_direction"}
+)
+
+_ELSEWHERE: Mapping[str, tuple[str, ...]] = {
+    "tags": ("labels", "tags", "label"),
+    "tag": ("label", "labels", "tags"),
+    "label": ("label", "labels"),
+    "labels": ("labels", "label", "tags"),
+    "title": ("title", "name"),
+    "summary": ("name", "note", "title"),
+    "subject": ("name", "title"),
+    "task": ("task_id", "name"),
+    "task_name": ("name",),
+    "id": ("task_id", "project_id", "epic_id", "knowledge_id"),
+    "ids": ("ids", "task_id"),
+    "issue_id": ("task_id",),
+    "content": ("content", "body", "description"),
+    "body": ("body", "content", "description", "note"),
+    "text": ("text", "body", "content", "description", "q"),
+    "message": ("body", "note", "log_entry", "handoff"),
+    "comment": ("body", "note", "log_entry", "handoff"),
+    "note": ("note", "body", "log_entry", "handoff"),
+    "notes": ("note", "body", "log_entry", "handoff", "description"),
+    "details": ("description", "body"),
+    "state": ("status",),
+    "assignee": ("holder", "agent_id"),
+    "assigned_to": ("holder", "agent_id"),
+    "owner": ("holder", "agent_id"),
+    "agent": ("agent_id", "holder"),
+    "agent_name": ("agent_id", "holder"),
+    "author": ("agent_id",),
+    "worker": ("agent_id", "holder"),
+    "worker_id": ("agent_id", "holder"),
+    "holder": ("holder", "agent_id"),
+    "blocked_by": ("depends_on",),
+    "requires": ("depends_on",),
+    "prerequisites": ("depends_on",),
+    "dependency": ("depends_on",),
+    "depends": ("depends_on",),
+    "due": ("due_at",),
+    "due_date": ("due_at",),
+    "deadline": ("due_at",),
+    "start_date": ("defer_until",),
+    "start_at": ("defer_until",),
+    "not_before": ("defer_until",),
+    "estimate": ("estimate_minutes",),
+    "external_id": ("external_key",),
+    "key": ("external_key", "request_id"),
+    "idempotency_key": ("request_id",),
+    "acceptance_criteria": ("acceptance",),
+    "criteria": ("acceptance",),
+    "epic": ("epic_name", "epic_id"),
+    "project": ("project_name", "project_id", "project"),
+    "milestone": ("epic_name", "epic_id"),
+    "ttl": ("ttl_seconds",),
+    "lease_seconds": ("ttl_seconds",),
+    "wait": ("wait_seconds",),
+    "search": ("q",),
+    "keyword": ("q",),
+    "keywords": ("q",),
+    "filter": ("q",),
+    "page_size": ("limit",),
+    "per_page": ("limit",),
+    "count": ("limit",),
+    "max_results": ("limit",),
+    "page": ("cursor",),
+    "offset": ("cursor",),
+    "page_token": ("cursor",),
+    "next_cursor": ("cursor",),
+    "type": ("kind",),
+}
+"""Field names of other trackers and those that models invent, with ours: the first that the operation has is meant."""
+
+
+def field_meant(name: str, names: Mapping[str, Collection[str]]) -> str | None:
+    """Return the field that `name` probably stands for, or None.
+
+    `names` has for each field every name that it is taken under. Only fields are proposed, no names for old clients.
+    """
+    fields = names.keys()
+    if len(name) > LONGEST:
+        return None
+    word = _HUMP.sub("_", name).lower().replace("-", "_").replace(" ", "_")
+    if word in fields:
+        return word
+    for ours in _ELSEWHERE.get(word, ()):
+        if ours in fields:
+            return ours
+    if word in SORTING:
+        return None
+    beginning = [field for field in fields if len(word) >= _LETTERS_OF_A_BEGINNING and field.startswith(word)]
+    if len(beginning) == 1:
+        return beginning[0]
+    return _nearest(word, fields) or next((own for own, others in names.items() if _nearest(word, others)), None)
+
+
+def _nearest(word: str, fields: Collection[str]) -> str | None:
+    """Return the closest field. What both names end in does not make them alike: `parent_id` is not `agent_id`."""
+    for field in fields:
+        if one_edit(*_stems(word, field)) and min(map(len, _stems(word, field))) >= _LETTERS_WITH_ONE_WRONG:
+            return field
+    stems = {_stems(word, field)[1]: field for field in fields if len(_stems(word, field)[1]) >= _LETTERS_TO_MEASURE}
+    for stem, field in stems.items():
+        if get_close_matches(_stems(word, field)[0], [stem], n=1, cutoff=_CLOSE_STEMS):
+            return field
+    return None
+
+
+def _stems(word: str, field: str) -> tuple[str, str]:
+    """Return both names without the ending that they have in common."""
+    ending = next((end for end in _ENDINGS if word.endswith(end) and field.endswith(end)), "")
+    return word.removesuffix(ending), field.removesuffix(ending)
+
+
+def word_meant(word: str, words: Mapping[str, Value], side: Callable[[Value], object]) -> Value | None:
+    """Return the value that a misspelled word probably stands for, or None.
+
+    Values of different sides are opposites, such as done and not done. A guess that could be of either side, or that
+    leaves a negation out, is not made.
+    """
+    if len(word) > LONGEST:
+        return None
+    slips = [known for known in words if one_edit(word, known)]
+    found = slips or get_close_matches(word, words, n=5, cutoff=_CLOSE_WORDS)
+    likeness = {known: SequenceMatcher(None, known, word).ratio() for known in found}
+    best = max(likeness.values(), default=0.0)
+    near = [words[known] for known in found if likeness[known] >= best - _ABOUT_AS_NEAR]
+    if not near or len({side(value) for value in near}) > 1:
+        return None
+    negated = _NEGATION.match(word)
+    if negated is not None and not any(known.startswith(negated[0]) for known in words if words[known] == near[0]):
+        return None
+    return near[0]

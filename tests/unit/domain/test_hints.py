@@ -1,0 +1,121 @@
+from itertools import product
+
+import pytest
+
+from project_manager.contract import commands
+from project_manager.contract.faults import names_by_field
+from project_manager.domain.hints import field_meant, word_meant
+from project_manager.domain.statuses import EPIC_SYNONYMS, SYNONYMS, EpicStatus, Status, is_closed, spelled
+
+
+@pytest.mark.parametrize(
+    ("word", "status"),
+    [
+        ("open", Status.TODO),
+        ("new", Status.TODO),
+        ("To do", Status.TODO),
+        ("icebox", Status.BACKLOG),
+        ("wip", Status.IN_PROGRESS),
+        ("started", Status.IN_PROGRESS),
+        ("doing", Status.IN_PROGRESS),
+        ("In review", Status.REVIEW),
+        ("on-hold", Status.BLOCKED),
+        ("closed", Status.DONE),
+        ("resolved", Status.DONE),
+        ("fixed", Status.DONE),
+        ("finished", Status.DONE),
+        ("wontfix", Status.CANCELLED),
+        ("Won't fix", Status.CANCELLED),
+        ("won\u2019t do", Status.CANCELLED),
+        ("duplicate", Status.CANCELLED),
+    ],
+)
+def test_the_words_of_other_trackers_are_understood(word: str, status: Status) -> None:
+    assert SYNONYMS[spelled(word)] is status
+
+
+@pytest.mark.parametrize(
+    ("word", "status"),
+    [
+        ("open", EpicStatus.ACTIVE),
+        ("wip", EpicStatus.ACTIVE),
+        ("new", EpicStatus.PLANNED),
+        ("closed", EpicStatus.COMPLETED),
+    ],
+)
+def test_epics_take_the_same_words(word: str, status: EpicStatus) -> None:
+    assert EPIC_SYNONYMS[spelled(word)] is status
+
+
+@pytest.mark.parametrize(
+    ("word", "status"),
+    [("DOEN", Status.DONE), ("CLSOED", Status.DONE), ("BLOCEKD", Status.BLOCKED), ("IN_PROGRES", Status.IN_PROGRESS)],
+)
+def test_a_slip_of_a_status_is_guessed(word: str, status: Status) -> None:
+    assert word_meant(word, SYNONYMS, is_closed) is status
+
+
+@pytest.mark.parametrize(
+    "word", ["UNDONE", "UNRESOLVED", "UNFIXED", "NOT_DONE", "INCOMPLETE", "NOTDONE", "UNCLOSED", "X"]
+)
+def test_no_guess_turns_a_status_into_its_opposite(word: str) -> None:
+    assert word_meant(word, SYNONYMS, is_closed) is None
+
+
+def test_no_slip_of_an_open_status_is_guessed_to_be_closed_nor_the_other_way_round() -> None:
+    """Each way to leave a letter out or to write one twice."""
+    for word, status in SYNONYMS.items():
+        slips = {word[:at] + word[at] * times + word[at + 1 :] for at, times in product(range(len(word)), (0, 2))}
+        for slip in slips - SYNONYMS.keys():
+            guess = word_meant(slip, SYNONYMS, is_closed)
+            assert guess is None or is_closed(guess) is is_closed(status), (slip, guess)
+
+
+@pytest.mark.parametrize(
+    ("command", "name", "field"),
+    [
+        (commands.CreateTask, "tags", "labels"),
+        (commands.CreateTask, "labls", "labels"),
+        (commands.CreateTask, "prio", "priority"),
+        (commands.CreateTask, "assignee", "agent_id"),
+        (commands.CreateTask, "agentid", "agent_id"),
+        (commands.CreateTask, "agentId", "agent_id"),
+        (commands.CreateTask, "due_date", "due_at"),
+        (commands.CreateTask, "blocked_by", "depends_on"),
+        (commands.CreateTask, "dependecies", "depends_on"),
+        (commands.CreateTask, "ra_tag", "assumptions"),
+        (commands.ListTasks, "tags", "label"),
+        (commands.ListTasks, "assignee", "holder"),
+        (commands.ListTasks, "lable", "label"),
+        (commands.ListTasks, "search", "q"),
+        (commands.UpdateTaskStatus, "state", "status"),
+        (commands.ClaimNextTask, "ttl", "ttl_seconds"),
+    ],
+)
+def test_a_field_of_another_tracker_and_a_slip_are_led_to_ours(command: type, name: str, field: str) -> None:
+    assert field_meant(name, names_by_field(command)) == field
+
+
+@pytest.mark.parametrize(
+    ("command", "name"),
+    [
+        (commands.CreateTask, "parent_id"),
+        (commands.CreateTask, "sort"),
+        (commands.CreateTask, "foo"),
+        (commands.CreateTask, "task_id"),
+        (commands.ListTasks, "sort"),
+        (commands.ListTasks, "order"),
+        (commands.ListTasks, "tip"),
+        (commands.CreateTask, "x" * 100_000),
+    ],
+)
+def test_nothing_is_proposed_where_nothing_is_near(command: type, name: str) -> None:
+    assert field_meant(name, names_by_field(command)) is None
+
+
+def test_names_kept_for_old_clients_are_never_proposed() -> None:
+    for command in (commands.CreateTask, commands.UpdateTask, commands.AcquireTaskLock, commands.ListTasks):
+        for field, names in names_by_field(command).items():
+            for name in names:
+                for slip in (name + "s", name[:-1], name + "x"):
+                    assert field_meant(slip, names_by_field(command)) in {None, *command.model_fields}, (field, slip)
