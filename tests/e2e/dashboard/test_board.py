@@ -1,11 +1,14 @@
 """The dashboard as a person uses it, in a real browser against a real server."""
 
 import re
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
+import httpx
 from playwright.sync_api import Browser, expect
 
 from tests.e2e.dashboard.browser import Team, dashboard
-from tests.e2e.service import Service
+from tests.e2e.service import PATIENCE, Service, sample
 
 
 def test_an_empty_server_says_how_to_begin(service: Service, browser: Browser) -> None:
@@ -167,6 +170,35 @@ def test_a_lease_is_extended_taken_over_and_released_from_the_drawer(
         tab.page.get_by_test_id("release").click()
         expect(tab.drawer.get_by_text("Ready.")).to_be_visible()
         assert team.read(task)["lock"] is None
+
+
+def subscribers(service: Service) -> float:
+    with service.http() as client:
+        return sample(client.get("/metrics").text, "pm_subscribers")
+
+
+def wait_for_work(service: Service) -> dict[str, Any]:
+    wish = {"agent_id": "waiter", "wait_seconds": 50}
+    return dict(httpx.post(f"{service.url}/api/tasks/claim", json=wish, timeout=60, trust_env=False).json())
+
+
+def test_a_task_that_is_taken_over_goes_to_the_person_and_not_to_a_waiting_agent(
+    service: Service, browser: Browser, team: Team
+) -> None:
+    task = team.task(team.project(), "Contested")
+    lock = team.claim(task, "claude-7")
+    with dashboard(service, browser) as tab, ThreadPoolExecutor(1) as agent:
+        tab.open(f"/?task={task}")
+        before = subscribers(service)
+        claim = agent.submit(wait_for_work, service)
+        service.wait_until(lambda: subscribers(service) > before)
+        tab.page.get_by_test_id("take-over").click()
+        tab.confirm()
+        expect(tab.page.get_by_test_id("lease")).to_contain_text("(you)")
+        taken = team.read(task)
+        assert (taken["lock"]["holder"], taken["lock"]["fence"], taken["attempts"]) == ("local", lock["fence"] + 1, 0)
+        other = team.task(taken["project_id"], "For the agent")
+        assert claim.result(PATIENCE)["task"]["id"] == other
 
 
 def test_finished_work_is_reopened_only_on_purpose(service: Service, browser: Browser, team: Team) -> None:

@@ -124,13 +124,10 @@ export async function releaseTask(task) {
   }
 }
 
-/** Ends the present lease, and holds the task ourselves. */
+/** Ends the present lease and begins ours in one step: an agent that waits for work gets nothing in between. */
 export async function takeOver(task) {
   if (!(await askTakeOver(task, task.lock, "Taking it over", "Take over"))) return;
-  const answer = await write(task, async () => {
-    await remove(`${path(task)}/lock`, { force: true });
-    return post(`${path(task)}/lock`, { ttl_seconds: 3600 });
-  });
+  const answer = await write(task, () => post(`${path(task)}/lock`, { ttl_seconds: 3600, force: true }));
   if (answer) {
     paintTask(answer.task);
     toast(`You hold ${nameOf(task)} now`);
