@@ -33,16 +33,16 @@ class Session:
         return await self._methods[request.method](request)
 
     async def show(self, request: Request) -> Response:
-        """The actor of this session, and whether this server asks for a token."""
+        """Return the actor of this session, whether this server asks for a token, and the cap on attempts."""
         asks = await self._asks()
         try:
             actor: Actor | None = await self._runtime.identify(secret_of(dict(request.scope["headers"]), self._cookie))
         except Unauthorized:
             actor = None
         if actor is not None or asks or self._cookie not in request.cookies:
-            return JSONResponse({"actor": _shown(actor), "auth_required": asks})
+            return self._described(actor, auth_required=asks)
         # All tokens were forgotten: this cookie would keep the dashboard out of a house whose doors are open.
-        response = JSONResponse({"actor": _shown(await self._runtime.identify(None)), "auth_required": False})
+        response = self._described(await self._runtime.identify(None), auth_required=False)
         response.delete_cookie(self._cookie, path="/", httponly=True, samesite="strict")
         return response
 
@@ -52,7 +52,7 @@ class Session:
             actor = await self._runtime.identify(token)
         except ProjectManagerError as error:
             return response_of(error, request.scope["state"]["request_id"])
-        response = JSONResponse({"actor": _shown(actor), "auth_required": True})
+        response = self._described(actor, auth_required=True)
         secure = request.url.scheme == "https" or request.headers.get("x-forwarded-proto") == "https"
         response.set_cookie(
             self._cookie, token, max_age=WEEK_SECONDS, path="/", httponly=True, samesite="strict", secure=secure
@@ -63,6 +63,13 @@ class Session:
         response = Response(status_code=204)
         response.delete_cookie(self._cookie, path="/", httponly=True, samesite="strict")
         return response
+
+    def _described(self, actor: Actor | None, *, auth_required: bool) -> Response:
+        """Build the answer. Settings are shown to known actors only."""
+        body: dict[str, object] = {"actor": _shown(actor), "auth_required": auth_required}
+        if actor is not None:
+            body["max_attempts"] = self._runtime.settings.max_attempts
+        return JSONResponse(body)
 
     async def _asks(self) -> bool:
         try:

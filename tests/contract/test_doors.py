@@ -186,7 +186,8 @@ async def test_the_doors_open_again_when_all_tokens_are_forgotten_at_the_command
     assert await desk.do("clear_tokens") == {"forgotten": 1}
     desk.runtime._identified.clear()
     session = await served.send("GET", "/api/session")
-    assert session.json() == {"actor": {"id": "local", "kind": "human", "role": "operator"}, "auth_required": False}
+    local = {"id": "local", "kind": "human", "role": "operator"}
+    assert session.json() == {"actor": local, "auth_required": False, "max_attempts": 5}
     assert not served.client.cookies
     await served.ok("GET", "/api/tasks")
     await served.refused(401, "GET", "/api/tasks", **bearer(secret))
@@ -333,7 +334,8 @@ async def test_signing_in_gives_a_cookie_that_scripts_and_other_sites_cannot_hav
     assert "secure" not in cookie
     assert secret not in answer.text
     shown = await served.ok("GET", "/api/session")
-    assert shown == {"actor": {"id": "operator", "kind": "human", "role": "operator"}, "auth_required": True}
+    actor = {"id": "operator", "kind": "human", "role": "operator"}
+    assert shown == {"actor": actor, "auth_required": True, "max_attempts": 5}
     await served.ok("POST", "/api/tasks", {"name": "x"})
     jar = {"Cookie": f"{cookie_of(served)}={secret}"}
     async with served.listen(additional_headers=jar) as socket:
