@@ -93,7 +93,9 @@ class LeaseView:
     acquired_at: str
     expires_at: str
     ended_at: str | None
-    reason: Literal["explicit_release", "auto_release", "lock_expired", "unconfirmed", "forced", "deleted"] | None
+    reason: (
+        Literal["explicit_release", "failed", "auto_release", "lock_expired", "unconfirmed", "forced", "deleted"] | None
+    )
     status: str | None
 
 

@@ -17,9 +17,12 @@ from project_manager.domain.limits import UNCONFIRMED_AFTER_SECONDS, UNCONFIRMED
 
 
 class UnlockReason(StrEnum):
-    """Why a lease ended."""
+    """Why a lease ended. FAILED, a release that counts an attempt, stands in the history of leases only: its event
+    says `explicit_release`.
+    """
 
     EXPLICIT_RELEASE = "explicit_release"
+    FAILED = "failed"
     AUTO_RELEASE = "auto_release"
     LOCK_EXPIRED = "lock_expired"
     FORCED = "forced"

@@ -14,6 +14,7 @@ from project_manager.store.transaction import Tx
 
 _ENDED_BY = {
     UnlockReason.EXPLICIT_RELEASE: "it was released",
+    UnlockReason.FAILED: "it was released as failed",
     UnlockReason.AUTO_RELEASE: "a status ended it",
     UnlockReason.LOCK_EXPIRED: "it expired",
     UnlockReason.UNCONFIRMED: "no call confirmed it",

@@ -201,7 +201,9 @@ def _tell_status(tx: Tx, previous: str, row: TaskRow, *, agent_id: str | None, l
 def _close_lease(tx: Tx, held: TaskRow, placed: TaskRow, reason: UnlockReason) -> None:
     """Record the end of the lease in `held` and emit `task.unlocked`."""
     tx.count(_OUTCOMES.get(reason, "released"))
-    lease_history.add(tx, held, reason=reason.value, status=placed.status)
+    failed = reason is UnlockReason.EXPLICIT_RELEASE and placed.attempts > held.attempts
+    kept = UnlockReason.FAILED if failed else reason
+    lease_history.add(tx, held, reason=kept.value, status=placed.status)
     tell(
         tx,
         EventType.TASK_UNLOCKED,

@@ -47,7 +47,7 @@ async def test_a_live_lease_is_listed_without_an_end(desk: Desk) -> None:
 
 ENDS: list[tuple[str, Json, str, str]] = [
     ("release_task_lock", {"agent_id": "ann"}, "explicit_release", "TODO"),
-    ("release_task_lock", {"agent_id": "ann", "failed": True}, "explicit_release", "TODO"),
+    ("release_task_lock", {"agent_id": "ann", "failed": True}, "failed", "TODO"),
     ("release_task_lock", {"force": True}, "forced", "TODO"),
     ("acquire_task_lock", {"force": True}, "forced", "IN_PROGRESS"),
     ("update_task_status", {"agent_id": "ann", "status": "DONE"}, "auto_release", "DONE"),

@@ -53,12 +53,13 @@ async def test_an_agent_that_never_held_the_task_is_told_who_does_alone(desk: De
     assert "ended" not in refusal.details
 
 
-async def test_the_fence_of_another_agents_lease_is_named_as_such(desk: Desk) -> None:
+@pytest.mark.parametrize(("more", "words"), [({}, "it was released"), ({"failed": True}, "it was released as failed")])
+async def test_the_fence_of_another_agents_lease_is_named_as_such(desk: Desk, more: Json, words: str) -> None:
     number, lock = await held(desk)
-    await desk.release(number, "ann")
+    await desk.do("release_task_lock", task_id=number, agent_id="ann", **more)
     refusal = await desk.refused(StaleFence, "renew_task_lock", task_id=number, agent_id="bob", fence=lock["fence"])
     assert "fence 1 no longer holds task 1: the lease of ann ended at" in refusal.message
-    assert "it was released" in refusal.message
+    assert refusal.message.endswith(f"{words}; the task is TODO and free")
 
 
 @pytest.mark.promise("lease:refusal-says-how-to-go-on")
