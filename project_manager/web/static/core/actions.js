@@ -2,6 +2,7 @@
 import { get, newKey, patch, post, put, remove } from "./api.js";
 import { ask, complain, openDialog, toast } from "./ask.js";
 import { serverNow } from "./clock.js";
+import { dropLine, lineFor } from "./lines.js";
 import { countdown } from "./format.js";
 import { everyItem } from "./pages.js";
 import { dispatchNow, state } from "./store.js";
@@ -89,20 +90,25 @@ async function sendMove(task, body) {
   }
 }
 
-export async function moveTask(task, status, { note, quiet = false } = {}) {
-  if (task.status === status) return;
+/** Moves the task, with `note` as a log entry of the same transaction. Some moves ask for that line, under `title`. Returns the task or null. */
+export async function moveTask(task, status, { note, title, quiet = false } = {}) {
+  if (task.status === status) return null;
+  const line = note ?? (await lineFor(task, status, title));
+  if (line === null) return null;
   const options = await permitMove(task, status);
-  if (options === null) return;
+  if (options === null) return null;
   const lock = status === "IN_PROGRESS" ? task.lock : null;
   paintTask({ ...task, status, lock, ready: false });
-  const answer = await write(task, () => sendMove(task, { status, ...options, ...(note ? { note } : {}) }));
+  const answer = await write(task, () => sendMove(task, { status, ...options, ...(line ? { note: line } : {}) }));
   if (!answer) {
     if (state.tasks.has(task.id)) paintTask(task);
-    return;
+    return null;
   }
+  dropLine(task, status);
   paintTask(answer.task);
   const undo = quiet || options.force ? null : () => undoMove(answer.task, task.status);
   toast(`Moved ${nameOf(task)} to ${STATUS_NAMES[status]}`, { undo });
+  return answer.task;
 }
 
 async function undoMove(task, status) {
@@ -174,15 +180,6 @@ export async function changeTask(task, fields) {
   });
   if (answer) paintTask(answer);
   return answer;
-}
-
-/** After too many attempts in vain: forget them and offer the task again. */
-export async function retryTask(task) {
-  const answer = await write(task, () => patch(path(task), { attempts: 0, status: "TODO" }, task.version));
-  if (answer) {
-    paintTask(answer);
-    toast(`${nameOf(task)} is offered again`);
-  }
 }
 
 export async function deleteTask(task) {

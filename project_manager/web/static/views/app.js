@@ -16,6 +16,7 @@ import { Drawer } from "./drawer.js";
 import { FilterBar } from "./filterbar.js";
 import { Graph } from "./graph.js";
 import { Help } from "./help.js";
+import { LineDialog } from "./line_dialog.js";
 import { Needs } from "./needs.js";
 import { Palette } from "./palette.js";
 import { Projects } from "./projects.js";
@@ -26,7 +27,7 @@ import { Unknown, unknownIn } from "./unknown.js";
 const VIEWS = { board: Board, needs: Needs, agents: Agents, activity: Activity, graph: Graph, projects: Projects };
 /** These show everything, whatever the address has chosen. */
 const VIEWS_OF_ALL = new Set(["agents", "projects"]);
-const DIALOGS = { task: TaskForm, project: ProjectForm, epic: EpicForm, confirm: Confirm, palette: Palette, help: Help };
+const DIALOGS = { task: TaskForm, project: ProjectForm, epic: EpicForm, confirm: Confirm, palette: Palette, help: Help, line: LineDialog };
 
 function Dialogs() {
   const dialogs = useStore((state) => state.dialogs);

@@ -5,19 +5,27 @@ import { follow, hrefOf } from "../core/route.js";
 import { state } from "../core/store.js";
 import { CLOSED } from "../core/words.js";
 import { Attempts } from "../ui/attempts.js";
-import { Ago, Label, LockChip, Priority, ReadyChip } from "../ui/chips.js";
+import { Ago, Avatar, Label, LockChip, Priority, ReadyChip } from "../ui/chips.js";
 import { Due } from "../ui/due.js";
 import { Icon } from "../ui/icons.js";
 
 const LABELS_SHOWN = 3;
 const FRESH_MS = 2500;
 
+const WORKED = new Set(["REVIEW", "DONE"]);
+
+/** The agent of the newest lease, on work that was handed in. */
+function Worker({ task }) {
+  if (!WORKED.has(task.status) || !task.worked_by) return null;
+  return html`<span class="worked-by" title=${`Worked on by ${task.worked_by}`} data-testid="worked-by"><${Avatar} id=${task.worked_by} /><span class="sr">Worked on by </span><bdi class="clip">${task.worked_by}</bdi></span>`;
+}
+
 function Foot({ task, project }) {
   const more = task.labels.length - LABELS_SHOWN;
   const closed = CLOSED.has(task.status);
   return html`<span class="card-foot">
     ${!closed && !task.lock && html`<${ReadyChip} task=${task} />`}
-    <${Due} task=${task} />${!closed && html`<${Attempts} task=${task} />`}
+    <${Worker} task=${task} /><${Due} task=${task} />${!closed && html`<${Attempts} task=${task} />`}
     ${closed && html`<span class="muted"><${Ago} at=${task.completed_at ?? task.updated_at} /></span>`}
     ${project && html`<span class="card-project" title=${`Project ${project}`} data-testid="card-project"><${Icon} name="projects" /><span class="sr">Project </span><span class="clip">${project}</span></span>`}
     ${task.labels.slice(0, LABELS_SHOWN).map((name) => html`<${Label} key=${name} name=${name} />`)}

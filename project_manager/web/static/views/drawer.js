@@ -1,5 +1,5 @@
 // Everything about one task, beside the board.
-import { changeTask, claimTask, deleteTask, editTask, moveTask, retryTask } from "../core/actions.js";
+import { changeTask, claimTask, deleteTask, editTask, moveTask } from "../core/actions.js";
 import { toast } from "../core/ask.js";
 import { copyText } from "../core/clipboard.js";
 import { minutes } from "../core/format.js";
@@ -11,6 +11,7 @@ import { PRIORITY_NAMES, STATUS_NAMES, canWrite, reasonsOf, statusChoices } from
 import { Attempts } from "../ui/attempts.js";
 import { Ago, Label, Priority, TaskLink } from "../ui/chips.js";
 import { DueDate } from "../ui/due.js";
+import { Fold } from "../ui/fold.js";
 import { Icon, StatusIcon } from "../ui/icons.js";
 import { Markdown } from "../ui/markdown.js";
 import { returnFocus } from "./column.js";
@@ -18,6 +19,7 @@ import { History } from "./drawer_history.js";
 import { Lease } from "./drawer_lease.js";
 import { Log } from "./drawer_log.js";
 import { Assumptions, KnownFor } from "./known.js";
+import { verdictsOf } from "./verdicts.js";
 
 function MoveSelect({ task, disabled }) {
   const change = (event) => {
@@ -47,8 +49,15 @@ function Standing({ task }) {
   if (task.ready) return html`<div class="standing ready"><p><${Icon} name="check" /><b>Ready.</b> The next agent that asks may get it.</p>${claim}</div>`;
   if (task.status === "IN_PROGRESS") return html`<div class="standing warn"><p><${Icon} name="warn" /><b>Held by nobody.</b> It was set in progress without a lease.</p>${claim}</div>`;
   if (reasons.length === 0) return null;
-  const capped = writer && task.attempts > 0 && html`<button type="button" onClick=${() => retryTask(task)}><${Icon} name="refresh" />Offer it again</button>`;
-  return html`<div class="standing no"><p><${Icon} name="clock" /><b>Not ready:</b></p><ul>${reasons.map((reason) => html`<li key=${reason}><${Markdown} text=${reason} /></li>`)}</ul>${capped}</div>`;
+  return html`<div class="standing no"><p><${Icon} name="clock" /><b>Not ready:</b></p><ul>${reasons.map((reason) => html`<li key=${reason}><${Markdown} text=${reason} /></li>`)}</ul></div>`;
+}
+
+/** What a person decides about a task that waits for one. */
+function Verdicts({ task }) {
+  const writer = useStore((now) => canWrite(now.session));
+  const verdicts = writer ? verdictsOf(task) : [];
+  if (verdicts.length === 0) return null;
+  return html`<div class="row" role="group" aria-label="Decision" data-testid="verdicts">${verdicts.map(({ name, primary, act }) => html`<button key=${name} type="button" class=${primary ? "primary" : ""} onClick=${() => act(task)}>${name}</button>`)}</div>`;
 }
 
 function Links({ title, ids }) {
@@ -120,7 +129,7 @@ function Description({ task }) {
     if (shortened) readTask(task.id).catch(setFailure);
   }, [task.id, task.version, shortened]);
   if (!task.description) return html`<p class="muted">No description.</p>`;
-  return html`<${Markdown} text=${task.description} />
+  return html`<${Fold}><${Markdown} text=${task.description} /><//>
     ${shortened && html`<p class="muted">${failure ? `The rest could not be read. ${failure.message}` : "Reading the rest…"}</p>`}`;
 }
 
@@ -130,8 +139,9 @@ function Body({ task }) {
   return html`<div class="drawer-body" tabindex="-1">
     <${Where} task=${task} />
     <h2 id="task-name">${task.name}</h2>
-    <${Standing} task=${task} />
-    <${Description} task=${task} />
+    <${Standing} task=${task} /><${Verdicts} task=${task} />
+    <${Tabs} task=${task} />
+    <section aria-label="Description" data-testid="description"><${Description} task=${task} /></section>
     ${task.acceptance.length > 0 && html`<section><h3>Done when</h3><ul class="acceptance">${task.acceptance.map((line) => html`<li key=${line}><${Markdown} text=${line} /></li>`)}</ul></section>`}
     <${Links} title="Waits for" ids=${task.depends_on} />
     <${Links} title=${`Unblocks`} ids=${dependents} />
@@ -139,7 +149,6 @@ function Body({ task }) {
     <${Assumptions} task=${task} />
     <${KnownFor} task=${task} />
     <${Facts} task=${task} />
-    <${Tabs} task=${task} />
   </div>`;
 }
 

@@ -7,12 +7,13 @@ import { kindOf } from "../core/people.js";
 import { useStore } from "../core/store.js";
 import { LOG_KINDS, LOG_KIND_NAMES, bodyOf, canWrite } from "../core/words.js";
 import { Ago, Avatar, Empty } from "../ui/chips.js";
+import { Fold } from "../ui/fold.js";
 import { Markdown } from "../ui/markdown.js";
 
 function Entry({ entry }) {
   return html`<li class=${`entry k-${entry.kind}`} data-testid="log-entry">
     <${Avatar} id=${entry.author} kind=${entry.kind === "system" ? "system" : kindOf(entry.author)} />
-    <div class="entry-body"><p class="entry-head"><b>${entry.author}</b><span class="kind">${LOG_KIND_NAMES[entry.kind]}</span><span class="muted"><${Ago} at=${entry.created_at} /></span></p><${Markdown} text=${bodyOf(entry)} /></div>
+    <div class="entry-body"><p class="entry-head"><b>${entry.author}</b><span class="kind">${LOG_KIND_NAMES[entry.kind]}</span><span class="muted"><${Ago} at=${entry.created_at} /></span></p><${Fold}><${Markdown} text=${bodyOf(entry)} /><//></div>
   </li>`;
 }
 
@@ -51,6 +52,9 @@ function Composer({ task, onAdded }) {
   </form>`;
 }
 
+// The description comes after the log: more than this would push it out of sight.
+const SHOWN = 3;
+
 /** Entries newest first, each once. */
 function merged(old, entries) {
   const all = new Map([...old, ...entries].map((entry) => [entry.id, entry]));
@@ -63,6 +67,7 @@ export function Log({ task }) {
   const [entries, setEntries] = useState(null);
   const [before, setBefore] = useState(null);
   const [failed, setFailed] = useState(false);
+  const [whole, setWhole] = useState(false);
   const read = async (from) => {
     try {
       const details = await readDetails(task.id, from);
@@ -77,8 +82,11 @@ export function Log({ task }) {
   useEffect(() => {
     read();
   }, [task.id, news]);
+  const rows = whole ? entries : entries?.slice(0, SHOWN);
+  const hidden = (entries?.length ?? 0) - (rows?.length ?? 0);
   return html`${writer && html`<${Composer} task=${task} onAdded=${(entry) => setEntries((old) => merged(old ?? [], [entry]))} />`}
     ${failed && html`<p class="row">The log could not be read. <button type="button" class="small" onClick=${() => read()}>Try again</button></p>`}
-    ${entries === null ? !failed && html`<p class="muted">Reading…</p>` : entries.length === 0 ? html`<${Empty} title="Nothing was logged yet" />` : html`<ol class="log">${entries.map((entry) => html`<${Entry} key=${entry.id} entry=${entry} />`)}</ol>`}
-    ${before && html`<button type="button" class="quiet" onClick=${() => read(before)}>Older entries</button>`}`;
+    ${entries === null ? !failed && html`<p class="muted">Reading…</p>` : entries.length === 0 ? html`<${Empty} title="Nothing was logged yet" />` : html`<ol class="log">${rows.map((entry) => html`<${Entry} key=${entry.id} entry=${entry} />`)}</ol>`}
+    ${hidden > 0 && html`<button type="button" class="quiet" onClick=${() => setWhole(true)} data-testid="log-more">Show ${hidden}${before ? " and more" : ""} older</button>`}
+    ${hidden === 0 && before && html`<button type="button" class="quiet" onClick=${() => read(before)}>Older entries</button>`}`;
 }

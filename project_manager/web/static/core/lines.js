@@ -1,0 +1,23 @@
+// The line that a person leaves for the next agent when a task goes back to the agents. It is sent with the move.
+import { openDialog } from "./ask.js";
+import { draftOf, keepDraft } from "./drafts.js";
+
+const LINES = {
+  REVIEW: { title: "Send back", label: "What is missing?", required: true, fault: "Say what is missing. The next agent reads it." },
+  BLOCKED: { title: "Unblock", label: "What should the next agent know?", required: false },
+};
+
+const draftKey = (task, status) => `${task.id}:${status}`;
+
+export const lineDraft = (task, status) => draftOf(draftKey(task, status)).body;
+export const keepLine = (task, status, body) => keepDraft(draftKey(task, status), { body, kind: "comment" });
+
+/** Forgets what was typed, once it was sent. */
+export const dropLine = (task, status) => keepLine(task, status, "");
+
+/** Asks for the line of this move. Returns "" where none is asked for or given, null when the person backs out. */
+export function lineFor(task, status, title) {
+  const line = status === "TODO" ? LINES[task.status] : undefined;
+  if (!line) return Promise.resolve("");
+  return new Promise((resolve) => openDialog("line", { task, status, ...line, title: title ?? line.title, answer: resolve }));
+}

@@ -1,0 +1,32 @@
+// Long content shows its beginning until a person wants all of it.
+import { cx, html, useLayoutEffect, useRef, useState } from "../core/html.js";
+
+const LINES = 12;
+// To hide less than this is not worth a button.
+const SPARE_LINES = 3;
+
+function isLong(content) {
+  const line = parseFloat(getComputedStyle(content).lineHeight) || 20;
+  return content.offsetHeight > (LINES + SPARE_LINES) * line;
+}
+
+export function Fold({ children }) {
+  const content = useRef(null);
+  const frame = useRef(null);
+  const [long, setLong] = useState(false);
+  const [open, setOpen] = useState(false);
+  useLayoutEffect(() => {
+    const look = () => setLong(isLong(content.current));
+    const sizes = new ResizeObserver(look);
+    sizes.observe(content.current);
+    look();
+    return () => sizes.disconnect();
+  }, []);
+  const folded = long && !open;
+  // A link below the fold that takes the focus comes into sight.
+  const onFocusIn = ({ target }) => {
+    if (folded && target.getBoundingClientRect().bottom > frame.current.getBoundingClientRect().bottom) setOpen(true);
+  };
+  return html`<div class="fold"><div ref=${frame} class=${cx("fold-frame", folded && "folded")} onFocusIn=${onFocusIn} data-testid="fold"><div ref=${content}>${children}</div></div>
+    ${long && html`<button type="button" class="quiet small" aria-expanded=${open} onClick=${() => setOpen(!open)}>${open ? "Show less" : "Show all"}</button>`}</div>`;
+}

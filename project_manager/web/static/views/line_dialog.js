@@ -1,0 +1,39 @@
+// Asks for the line that goes with a move.
+import { closeDialog } from "../core/ask.js";
+import { cx, html, useRef, useState } from "../core/html.js";
+import { keepLine, lineDraft } from "../core/lines.js";
+import { Dialog } from "../ui/dialog.js";
+import { Icon } from "../ui/icons.js";
+import { LastWord } from "./last_word.js";
+
+/** What was typed is kept in this tab until it is sent: leaving asks nothing and loses nothing. */
+export function LineDialog({ id, task, status, title, label, required, fault, answer }) {
+  const [line, setLine] = useState(() => lineDraft(task, status));
+  const [faulty, setFaulty] = useState(false);
+  const box = useRef(null);
+  const change = ({ target }) => {
+    setLine(target.value);
+    setFaulty(false);
+    keepLine(task, status, target.value);
+  };
+  const send = (event) => {
+    event.preventDefault();
+    if (required && !line.trim()) {
+      setFaulty(true);
+      box.current.focus();
+      return;
+    }
+    answer(line.trim());
+    closeDialog(id);
+  };
+  // Enter sends, also with Ctrl; Shift Enter begins another line; an input method keeps its Enter.
+  const onKeyDown = (event) => event.key === "Enter" && !event.shiftKey && !event.isComposing && event.keyCode !== 229 && send(event);
+  return html`<${Dialog} id=${id} title=${`${title} #${task.id}`} onClose=${() => answer(null)}>${(close) => html`<form onSubmit=${send}>
+    <div class="dialog-body">
+      <p dir="auto"><b>${task.name}</b></p><${LastWord} task=${task} />
+      <div class=${cx("field", faulty && "faulty")}><label for="line">${label}${!required && html` <span class="muted">(optional)</span>`}</label>
+        <textarea id="line" ref=${box} rows="3" dir="auto" autofocus value=${line} onInput=${change} onKeyDown=${onKeyDown} aria-required=${required} aria-invalid=${faulty ? "true" : undefined} aria-describedby="line-hint" data-testid="line"></textarea>
+        <p class=${faulty ? "fault" : "hint"} id="line-hint" role=${faulty ? "alert" : undefined}>${faulty ? html`<${Icon} name="warn" />${fault}` : "It goes into the log together with the move. Enter sends, Shift Enter begins another line."}</p></div>
+    </div>
+    <footer class="dialog-foot"><button type="button" onClick=${close}>Cancel</button><button type="submit" class="primary" data-testid="send-line">${title}</button></footer></form>`}<//>`;
+}

@@ -1,0 +1,68 @@
+"""The page of a task: what is live comes first, and what waits for a person can be decided there."""
+
+from playwright.sync_api import Browser, expect
+
+from tests.e2e.dashboard.browser import Team, dashboard
+from tests.e2e.service import Service
+
+
+def test_the_log_comes_before_a_description_that_is_folded(service: Service, browser: Browser, team: Team) -> None:
+    lines = "\n\n".join(f"Line {number}" for number in range(60))
+    task = team.task(team.project(), "Long", description=lines)
+    for number in range(5):
+        team.log(task, f"Step {number}", agent_id="claude-7")
+    with dashboard(service, browser) as tab:
+        tab.open(f"/?task={task}")
+        entries = tab.page.get_by_test_id("log-entry")
+        expect(entries).to_have_count(3)
+        expect(entries.first).to_contain_text("Step 4")
+        expect(entries.first).to_be_in_viewport()
+        description = tab.page.get_by_test_id("description")
+        expect(description.get_by_text("Line 0", exact=True)).to_be_in_viewport()
+        log, text = entries.first.bounding_box(), description.bounding_box()
+        assert log is not None
+        assert text is not None
+        assert log["y"] < text["y"]
+        folded = text["height"]
+        description.get_by_role("button", name="Show all").click()
+        expect(description.get_by_role("button", name="Show less")).to_be_visible()
+        whole = description.bounding_box()
+        assert whole is not None
+        assert folded < 400 < whole["height"]
+        tab.page.get_by_test_id("log-more").click()
+        expect(entries).to_have_count(5)
+
+
+def test_a_short_description_is_not_folded(service: Service, browser: Browser, team: Team) -> None:
+    task = team.task(team.project(), "Short", description="\n".join(f"- item {number}" for number in range(8)))
+    with dashboard(service, browser) as tab:
+        tab.open(f"/?task={task}")
+        expect(tab.page.get_by_test_id("description")).to_contain_text("item 7")
+        expect(tab.page.get_by_role("button", name="Show all")).to_have_count(0)
+
+
+def test_work_in_review_is_accepted_on_its_page(service: Service, browser: Browser, team: Team) -> None:
+    task = team.task(team.project(), "Handed in")
+    team.move(task, "REVIEW")
+    with dashboard(service, browser) as tab:
+        tab.open(f"/?task={task}")
+        decision = tab.page.get_by_test_id("verdicts")
+        expect(decision.get_by_role("button", name="Send back")).to_be_visible()
+        decision.get_by_role("button", name="Accept").click()
+        expect(tab.card_in("DONE", task)).to_be_visible()
+        expect(decision).to_have_count(0)
+        service.wait_until(lambda: team.read(task)["status"] == "DONE")
+
+
+def test_cards_of_review_and_done_name_the_agent(service: Service, browser: Browser, team: Team) -> None:
+    project = team.project()
+    review, done, free = (team.task(project, name) for name in ("Handed in", "Finished", "Free"))
+    for task, status in ((review, "REVIEW"), (done, "DONE"), (free, "TODO")):
+        team.claim(task, "codex-3")
+        team.move(task, status, agent_id="codex-3")
+    with dashboard(service, browser) as tab:
+        tab.open()
+        for status, task in (("REVIEW", review), ("DONE", done)):
+            expect(tab.card_in(status, task).get_by_test_id("worked-by")).to_contain_text("codex-3")
+        expect(tab.card_in("TODO", free)).to_be_visible()
+        expect(tab.card(free).get_by_test_id("worked-by")).to_have_count(0)
