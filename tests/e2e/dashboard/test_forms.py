@@ -222,6 +222,8 @@ def test_what_failed_too_often_waits_for_a_person_who_offers_it_again(start_serv
         group = tab.page.get_by_test_id("need-attempts")
         expect(group).to_contain_text("Out of memory")
         group.get_by_role("button", name="Offer again").click()
+        tab.page.get_by_test_id("send-line").click()
+        tab.page.mouse.move(3, 3)
         expect(tab.page.get_by_text("Nothing waits for you")).to_be_visible()
     after = team.read(task)
     assert (after["status"], after["attempts"], after["ready"]) == ("TODO", 0, True)

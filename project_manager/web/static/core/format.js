@@ -51,6 +51,13 @@ export function relative(text, now) {
   return shortDate(at, new Date(now).getFullYear());
 }
 
+/** How long something has lasted: "under a minute", "5 min", "2 h", "12 d". */
+export function lasting(ms) {
+  if (ms < MINUTE) return "under a minute";
+  if (ms < HOUR) return `${Math.floor(ms / MINUTE)} min`;
+  return ms < DAY ? `${Math.floor(ms / HOUR)} h` : `${Math.floor(ms / DAY)} d`;
+}
+
 /** 90 -> "1 h 30 min". */
 export function minutes(total) {
   const hours = Math.floor(total / 60);

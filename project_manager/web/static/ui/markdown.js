@@ -124,6 +124,31 @@ export function Plain({ text }) {
   return tokens ? onOneLine(tokens.map(textOf).filter(Boolean).join(" ")) : onOneLine(text);
 }
 
+const spaced = (text) => text.replace(/\s+/g, " ");
+
+/** Build text and links of the tokens as one line. */
+function lineOf(tokens) {
+  const line = [];
+  let link = null;
+  for (const token of tokens) {
+    for (const part of token.children && token.type !== "image" ? token.children : [token]) {
+      if (part.type === "link_open") link = { href: part.attrGet("href"), words: [] };
+      else if (part.type === "link_close") {
+        line.push(outward(link.href, link.words.join("")));
+        link = null;
+      } else (link ? link.words : line).push(spaced(textOf(part)));
+    }
+    if (token.content) line.push(" ");
+  }
+  return line;
+}
+
+/** The words on one line, with the links among them. */
+export function PlainWithLinks({ text }) {
+  const tokens = useTokens(text);
+  return tokens ? lineOf(tokens) : onOneLine(text);
+}
+
 export function Markdown({ text }) {
   const tokens = useTokens(text);
   const newestId = useStore(newestTask);

@@ -4,10 +4,12 @@ import { html, useEffect, useState } from "../core/html.js";
 import { useStore } from "../core/store.js";
 import { bodyOf } from "../core/words.js";
 import { Ago } from "../ui/chips.js";
-import { Plain } from "../ui/markdown.js";
+import { PlainWithLinks } from "../ui/markdown.js";
 
 const known = new Map();
 const KEPT = 300;
+// More than this is not in sight.
+const LONGEST = 2000;
 
 /** What an agent or a person said; where nobody said anything, what the system noted. */
 async function read(task, moment) {
@@ -32,5 +34,5 @@ export function LastWord({ task }) {
     };
   }, [task.id, moment]);
   if (!entry) return null;
-  return html`<p class="last-word" data-testid="last-word"><b>${entry.author}</b> <span class="muted"><${Ago} at=${entry.created_at} /></span> <${Plain} text=${bodyOf(entry)} /></p>`;
+  return html`<p class="last-word" data-testid="last-word"><b><bdi>${entry.author}</bdi></b> <span class="muted"><${Ago} at=${entry.created_at} /></span> <span class="last-report"><${PlainWithLinks} text=${bodyOf(entry).slice(0, LONGEST)} /></span></p>`;
 }

@@ -1,56 +1,80 @@
 // What waits for a person.
-import { moveTask, retryTask } from "../core/actions.js";
-import { serverNow } from "../core/clock.js";
-import { isPast } from "../core/due.js";
+import { toast } from "../core/ask.js";
+import { serverNow, useNow } from "../core/clock.js";
+import { dueDatetime, dueInFull, isPast } from "../core/due.js";
 import { testOf } from "../core/filters.js";
-import { html } from "../core/html.js";
+import { fullTime, lasting } from "../core/format.js";
+import { cx, html, useEffect, useLayoutEffect, useRef, useState } from "../core/html.js";
 import { follow, hrefOf } from "../core/route.js";
 import { state, useStore } from "../core/store.js";
-import { CLOSED, canWrite, isHeldByNobody } from "../core/words.js";
+import { CLOSED, STATUS_NAMES, canWrite, isHeldByNobody } from "../core/words.js";
 import { Attempts } from "../ui/attempts.js";
-import { Ago, Empty, LockChip, Priority } from "../ui/chips.js";
+import { Empty, LockChip, Priority } from "../ui/chips.js";
 import { Icon, StatusIcon } from "../ui/icons.js";
 import { LastWord } from "./last_word.js";
+import { byKeyboard, useAim, useStill } from "./still.js";
+import { ACCEPT, CANCEL, DROP_CANCELLED, FORGET_ATTEMPTS, HOLD_BACK, MARK_DONE, OFFER, OFFER_AGAIN, POSTPONE, SEND_BACK, UNBLOCK, isAtCap } from "./verdicts.js";
 
-const move = (status, name, primary = false) => ({ name, primary, act: (task) => moveTask(task, status) });
-const OFFER = { name: "Offer again", primary: true, act: retryTask };
+const hasCancelled = (task) => task.cancelled_dependencies?.length > 0;
+const isOverdue = (task) => task.due_at && !CLOSED.has(task.status) && isPast(task.due_at, serverNow());
 
+// A task stands in the first group that fits. `from`: the statuses to look in; null means all.
 const GROUPS = [
   {
-    id: "attempts", title: "Failed too often", explain: "Blocked because its attempts are used up. Read the log, help, then offer it again.",
-    from: "BLOCKED", test: (task) => task.attempts > 0, actions: [OFFER, move("CANCELLED", "Cancel")],
+    id: "attempts", title: "Failed too often", explain: "Its attempts are used up. Read the log, help, then offer it again.",
+    from: ["BLOCKED", "TODO"], test: isAtCap, actions: [OFFER_AGAIN, CANCEL],
   },
   {
     id: "review", title: "Review", explain: "Finished by an agent, waiting for a person to accept it.",
-    from: "REVIEW", test: () => true, actions: [move("DONE", "Accept", true), move("TODO", "Send back")],
+    from: ["REVIEW"], test: () => true, actions: [ACCEPT, SEND_BACK],
   },
   {
     id: "blocked", title: "Blocked", explain: "An agent or a person said that this cannot go on by itself.",
-    from: "BLOCKED", test: (task) => task.attempts === 0, actions: [move("TODO", "Unblock", true), move("CANCELLED", "Cancel")],
+    from: ["BLOCKED"], test: () => true, actions: [UNBLOCK, CANCEL],
+  },
+  {
+    id: "cancelled", title: "Waiting for cancelled work", explain: "Depends on a task that was cancelled: no agent gets it until the dependency is removed or the task reopened.",
+    from: ["TODO", "BACKLOG"], test: hasCancelled, actions: [DROP_CANCELLED, CANCEL],
   },
   {
     id: "lost", title: "Lost leases", explain: "An agent went silent or gave up; the task is offered again. Look here if the same task comes back.",
-    from: "TODO", test: (task) => task.attempts > 0, actions: [{ ...OFFER, name: "Forget attempts", primary: false }, move("BLOCKED", "Hold back")],
+    from: ["TODO"], test: (task) => task.attempts > 0, actions: [FORGET_ATTEMPTS, HOLD_BACK],
   },
   {
     id: "nobody", title: "In progress, held by nobody", explain: "Set in progress without a lease: no agent will pick it up by itself.",
-    from: "IN_PROGRESS", test: isHeldByNobody, actions: [move("TODO", "Offer to agents", true), move("DONE", "Mark done")],
+    from: ["IN_PROGRESS"], test: isHeldByNobody, actions: [OFFER, MARK_DONE],
   },
   {
     id: "overdue", title: "Overdue", explain: "Past its due date and not done.",
-    from: null, test: (task) => task.due_at && !CLOSED.has(task.status) && isPast(task.due_at, serverNow()), actions: [],
+    from: null, test: isOverdue, actions: [POSTPONE],
   },
 ];
 
-/** [{group, tasks}] of what waits in the chosen project. A task stands in the first group that fits. */
+let changes = { revision: -1, times: new Map() };
+
+/** When the task came to its status, as far as the events at hand tell; else when it was changed last. */
+function waitingSince(task) {
+  if (changes.revision !== state.revision.events) {
+    const found = state.events.filter((event) => event.type === "task.status_changed");
+    changes = { revision: state.revision.events, times: new Map(found.map((event) => [event.task_id, event.timestamp])) };
+  }
+  return changes.times.get(task.id) ?? task.updated_at;
+}
+
+/** First what holds back most, then what waits longest. */
+function inOrder(tasks) {
+  return tasks.map((task) => ({ task, at: waitingSince(task) })).sort((a, b) => b.task.unblocks - a.task.unblocks || (a.at < b.at ? -1 : a.at > b.at ? 1 : a.task.id - b.task.id)).map(({ task }) => task);
+}
+
+/** [{group, tasks}] of what waits in the chosen project. */
 export function needsOf(now) {
   const inProject = testOf({ project: now.route.project }) ?? (() => true);
   const placed = new Set();
   return GROUPS.map((group) => {
-    const pool = group.from ? now.columns[group.from] : [...now.tasks.values()];
+    const pool = group.from ? group.from.flatMap((status) => now.columns[status]) : [...now.tasks.values()];
     const tasks = pool.filter((task) => !placed.has(task.id) && inProject(task) && group.test(task));
     for (const task of tasks) placed.add(task.id);
-    return { group, tasks };
+    return { group, tasks: inOrder(tasks) };
   }).filter(({ tasks }) => tasks.length);
 }
 
@@ -67,31 +91,131 @@ export function needsCount(now) {
 }
 
 const WORDS_SHOWN = 12;
+const SHOWN = 50;
 
-function Need({ task, actions, writer, words }) {
+function Waiting({ task }) {
+  const now = useNow(15);
+  const at = waitingSince(task);
+  return html`<time class="muted" datetime=${at} title=${fullTime(at)}>waiting ${lasting(Math.max(now, serverNow() - 1000) - Date.parse(at))}</time>`;
+}
+
+function Facts({ task }) {
+  const project = !state.route.project && state.projects.get(task.project_id)?.name;
+  const agent = !task.lock && task.worked_by;
+  return html`<span class="need-facts">
+    ${project && html`<span class="need-project clip" title=${`Project ${project}`}><${Icon} name="projects" /><span class="sr">Project </span><bdi>${project}</bdi></span>`}
+    <${Priority} value=${task.priority} />
+    ${task.unblocks > 0 && html`<span>holds back ${task.unblocks}</span>`}
+    <${Attempts} task=${task} />
+    ${isOverdue(task) && html`<span class="due over" data-testid="due"><${Icon} name="flag" /><time datetime=${dueDatetime(task.due_at)}>due ${dueInFull(task.due_at)}</time></span>`}
+    ${hasCancelled(task) && html`<span>waits for ${task.cancelled_dependencies.map((id) => `#${id}`).join(", ")}, cancelled</span>`}
+    ${task.lock && html`<${LockChip} lock=${task.lock} bar=${false} />`}
+    ${agent && html`<span class="worked-by"><${Icon} name="agents" /><span class="sr">Worked on by </span><bdi>${agent}</bdi></span>`}
+    <${Waiting} task=${task} />
+  </span>`;
+}
+
+function Need({ row, actions, writer, words, misses }) {
+  const { task, gone, deleted } = row;
   const open = { task: task.id };
-  return html`<li class="need" data-testid="need">
-    <a class="need-name" href=${hrefOf(open)} data-task=${task.id} onClick=${(event) => follow(event, open)}><${StatusIcon} status=${task.status} /><span class="key">#${task.id}</span><span class="clip">${task.name}</span></a>
-    <span class="need-facts"><${Priority} value=${task.priority} /><${Attempts} task=${task} />${task.lock ? html`<${LockChip} lock=${task.lock} bar=${false} />` : null}<span class="muted"><${Ago} at=${task.updated_at} /></span></span>
-    ${writer && html`<span class="need-actions">${actions.map(({ name, primary, act }) => html`<button key=${name} type="button" class=${primary ? "small primary" : "small"} aria-label=${`${name}: #${task.id} ${task.name}`} onClick=${() => act(task)}>${name}</button>`)}</span>`}
+  const act = (event, action) => {
+    if (misses(event)) toast("The list moved under the pointer. Nothing was done.", { hint: "Point at the row again." });
+    else action.act(task);
+  };
+  return html`<li class=${cx("need", gone && "gone")} data-need=${row.key} data-testid="need">
+    <a class="need-name" href=${hrefOf(open)} data-task=${task.id} onClick=${(event) => follow(event, open)}><${StatusIcon} status=${task.status} /><span class="key">#${task.id}</span><span class="clip" dir="auto">${task.name}</span></a>
+    <${Facts} task=${task} />
+    ${gone && html`<span class="need-outcome" data-testid="need-outcome">${deleted ? "Deleted" : STATUS_NAMES[task.status]}</span>`}
+    ${!gone && writer && html`<span class="need-actions">${actions.map((action) => html`<button key=${action.name} type="button" class=${action.primary ? "small primary" : "small"} aria-label=${`${action.name}: #${task.id} ${task.name}`} onClick=${(event) => act(event, action)}>${action.name}</button>`)}</span>`}
     ${words && html`<${LastWord} task=${task} />`}
   </li>`;
 }
 
-const SHOWN = 50;
+function Group({ group, rows, writer, misses }) {
+  const [shown, setShown] = useState(SHOWN);
+  const waiting = rows.filter((row) => !row.gone).length;
+  return html`<section class="need-group" aria-labelledby=${`need-${group.id}`} data-testid=${`need-${group.id}`}>
+    <h2 id=${`need-${group.id}`}>${group.title}<span class="count">${waiting}</span></h2><p class="muted">${group.explain}</p>
+    <ul class="needs">${rows.slice(0, shown).map((row, index) => html`<${Need} key=${row.key} row=${row} words=${index < WORDS_SHOWN} actions=${group.actions} writer=${writer} misses=${misses} />`)}</ul>
+    ${rows.length > shown && html`<p><button type="button" class="quiet small" onClick=${() => setShown(shown + SHOWN)}>Show more: ${rows.length - shown} are left</button></p>`}
+  </section>`;
+}
+
+const rowElements = (frame) => [...frame.querySelectorAll("[data-need]")];
+const firstControl = (row) => row.querySelector(".need-actions button") ?? row.querySelector("a");
+
+/** The row after `key` that still waits, else the one before it; null if none waits. */
+function neighbourOf(frame, key, order) {
+  const rows = rowElements(frame).filter((row) => !row.classList.contains("gone"));
+  const at = order.indexOf(key);
+  const place = (row) => order.indexOf(row.dataset.need);
+  return rows.find((row) => place(row) > at) ?? rows.findLast((row) => place(row) < at) ?? null;
+}
+
+/** Gives the focus of a row that was dealt with to the next one. */
+function useFocusOnNext(frame) {
+  const last = useRef(null);
+  const onFocusIn = (event) => {
+    const row = event.target.closest("[data-need]");
+    last.current = row && { key: row.dataset.need, order: rowElements(frame.current).map((one) => one.dataset.need) };
+  };
+  // A dialog gives the focus back. A row that goes away loses it to nothing: only then is the element gone afterwards.
+  const onFocusOut = ({ target }) => {
+    const before = last.current;
+    queueMicrotask(() => {
+      if (state.dialogs.length === 0 && target.isConnected && last.current === before) last.current = null;
+    });
+  };
+  useLayoutEffect(() => {
+    const lost = last.current && document.activeElement === document.body && state.dialogs.length === 0;
+    if (!lost) return;
+    const next = neighbourOf(frame.current, last.current.key, last.current.order);
+    (next ? firstControl(next) : frame.current.querySelector("h1")).focus();
+  });
+  return { onFocusIn, onFocusOut };
+}
+
+/** Who comes by keyboard begins at the first row. */
+function useFirstFocus(frame) {
+  useEffect(() => {
+    if (byKeyboard() && !state.route.task && state.dialogs.length === 0) frame.current.querySelector("[data-need] a")?.focus();
+  }, []);
+}
+
+const STEPS = { ArrowDown: 1, ArrowUp: -1 };
+
+/** Arrows go to the same control of the next row. */
+function walk(event, frame) {
+  const row = event.target.closest?.("[data-need]");
+  if (!row || !STEPS[event.key] || event.isComposing || event.altKey || event.ctrlKey || event.metaKey) return;
+  const rows = rowElements(frame);
+  const next = rows[rows.indexOf(row) + STEPS[event.key]];
+  event.preventDefault();
+  if (!next) return;
+  const controls = [...row.querySelectorAll("a, button")];
+  const same = [...next.querySelectorAll("a, button")][controls.indexOf(event.target)];
+  (same ?? firstControl(next)).focus();
+}
+
+const all = (...handlers) => (event) => handlers.forEach((handler) => handler(event));
 
 export function Needs() {
   useStore((now) => now.revision.tasks);
+  useStore((now) => now.revision.plans);
   useStore((now) => now.route.project);
   const writer = useStore((now) => canWrite(now.session));
-  const found = needsOf(state);
-  return html`<section class="page" aria-labelledby="page-title">
-    <div class="page-head"><h1 id="page-title">Needs you</h1></div>
-    ${found.length === 0 && html`<${Empty} title="Nothing waits for you"><p><${Icon} name="check" /> Reviews, blocked tasks and lost leases will appear here.</p><//>`}
-    ${found.map(({ group, tasks }) => html`<section key=${group.id} class="need-group" aria-labelledby=${`need-${group.id}`} data-testid=${`need-${group.id}`}>
-      <h2 id=${`need-${group.id}`}>${group.title}<span class="count">${tasks.length}</span></h2><p class="muted">${group.explain}</p>
-      <ul class="needs">${tasks.slice(0, SHOWN).map((task, index) => html`<${Need} key=${task.id} words=${index < WORDS_SHOWN} task=${task} actions=${group.actions} writer=${writer} />`)}</ul>
-      ${tasks.length > SHOWN && html`<p class="muted">and ${tasks.length - SHOWN} more</p>`}
-    </section>`)}
+  useStore((now) => now.session?.max_attempts);
+  const { groups, news, renewable, renew, frame, handlers } = useStill(needsOf(state));
+  const { watch, misses } = useAim();
+  const focus = useFocusOnNext(frame);
+  useFirstFocus(frame);
+  const renewed = () => {
+    renew();
+    frame.current.querySelector("h1").focus();
+  };
+  return html`<section class="page" aria-labelledby="page-title" ref=${frame} ...${handlers} ...${watch} onFocusIn=${all(handlers.onFocusIn, focus.onFocusIn)} onFocusOut=${all(handlers.onFocusOut, focus.onFocusOut)} onKeyDown=${(event) => walk(event, frame.current)}>
+    <div class="page-head needs-head"><h1 id="page-title" tabindex="-1">Needs you</h1><span role="status">${renewable && html`<button type="button" class="small primary" onClick=${renewed} data-testid="needs-news">${news ? `${news} new` : "Tidy up"}</button>`}</span></div>
+    ${groups.length === 0 && html`<${Empty} title="Nothing waits for you"><p><${Icon} name="check" /> Reviews, blocked tasks and lost leases will appear here.</p><//>`}
+    ${groups.map(({ group, rows }) => html`<${Group} key=${group.id} group=${group} rows=${rows} writer=${writer} misses=${misses} />`)}
   </section>`;
 }

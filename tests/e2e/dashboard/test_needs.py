@@ -1,0 +1,357 @@
+"""What waits for a person: the list holds still, each click does what it was aimed at, and says what it has to say."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
+from playwright.sync_api import Browser, Locator, expect
+
+from tests.e2e.dashboard.browser import Dashboard, Team, dashboard
+from tests.e2e.service import Service
+
+Start = Callable[..., Service]
+INSERT_ABOVE = """(row) => {
+    const spacer = document.createElement("div");
+    spacer.style.blockSize = `${row.nextElementSibling.offsetTop - row.offsetTop}px`;
+    row.before(spacer);
+}"""
+"""Moves a row to the place of the next one."""
+
+
+def review(team: Team, project: int, name: str, **fields: object) -> int:
+    task = team.task(project, name, **fields)
+    team.claim(task, "codex-3")
+    team.move(task, "REVIEW", agent_id="codex-3", note=f"{name} is done")
+    return task
+
+
+def row(tab: Dashboard, task: int) -> Locator:
+    return tab.page.get_by_test_id("need").filter(has=tab.page.locator(f'[data-task="{task}"]'))
+
+
+def button(tab: Dashboard, name: str, task: int) -> Locator:
+    return tab.page.get_by_role("button", name=f"{name}: #{task} ")
+
+
+def names(tab: Dashboard) -> list[str]:
+    """The rows from top to bottom."""
+    return tab.page.get_by_test_id("need").locator(".need-name .clip").all_text_contents()
+
+
+def point_at(tab: Dashboard, target: Locator) -> None:
+    """Move the pointer there as a hand does, by more than one step."""
+    box = target.bounding_box()
+    assert box is not None
+    tab.page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2, steps=3)
+
+
+def press(tab: Dashboard) -> None:
+    tab.page.mouse.down()
+    tab.page.mouse.up()
+
+
+def leave(tab: Dashboard) -> None:
+    tab.page.mouse.move(3, 3, steps=2)
+
+
+@contextmanager
+def needs(service: Service, browser: Browser, **options: object) -> Iterator[Dashboard]:
+    with dashboard(service, browser, **options) as tab:
+        yield tab.open("/?view=needs")
+
+
+def test_a_click_acts_on_the_row_aimed_at_whatever_comes_meanwhile(
+    service: Service, browser: Browser, team: Team
+) -> None:
+    project = team.project()
+    aimed = review(team, project, "Aimed at")
+    with needs(service, browser) as tab:
+        expect(row(tab, aimed).get_by_test_id("last-word")).to_be_visible()
+        point_at(tab, button(tab, "Accept", aimed))
+        urgent = team.task(project, "Urgent", priority=0)
+        team.task(project, "Waits for it", depends_on=[urgent])
+        team.move(urgent, "REVIEW")
+        news = tab.page.get_by_test_id("needs-news")
+        expect(news).to_have_text("1 new")
+        press(tab)
+        expect(row(tab, aimed).get_by_test_id("need-outcome")).to_have_text("Done")
+        expect(row(tab, aimed).get_by_role("button")).to_have_count(0)
+        assert names(tab) == ["Aimed at"]
+        press(tab)
+        service.wait_until(lambda: team.read(aimed)["status"] == "DONE")
+        assert team.read(urgent)["status"] == "REVIEW"
+        news.click()
+        expect(row(tab, urgent)).to_be_visible()
+        expect(row(tab, aimed)).to_have_count(0)
+
+
+def test_the_list_is_renewed_when_the_pointer_leaves_it(service: Service, browser: Browser, team: Team) -> None:
+    project = team.project()
+    first, second = review(team, project, "First"), review(team, project, "Second")
+    with needs(service, browser) as tab:
+        point_at(tab, button(tab, "Accept", second))
+        team.move(first, "DONE")
+        expect(row(tab, first).get_by_test_id("need-outcome")).to_have_text("Done")
+        third = review(team, project, "Third")
+        expect(tab.page.get_by_test_id("needs-news")).to_have_text("1 new")
+        assert names(tab) == ["First", "Second"]
+        leave(tab)
+        expect(row(tab, third)).to_be_visible()
+        assert names(tab) == ["Second", "Third"]
+
+
+def test_a_row_that_was_dealt_with_and_came_back_is_a_newcomer(service: Service, browser: Browser, team: Team) -> None:
+    task = review(team, team.project(), "Twice")
+    with needs(service, browser) as tab:
+        point_at(tab, button(tab, "Accept", task))
+        team.move(task, "TODO", note="Not yet")
+        expect(row(tab, task).get_by_test_id("need-outcome")).to_have_text("To do")
+        team.move(task, "REVIEW")
+        expect(tab.page.get_by_test_id("needs-news")).to_have_text("1 new")
+        press(tab)
+        expect(row(tab, task).get_by_role("button")).to_have_count(0)
+        leave(tab)
+        expect(button(tab, "Accept", task)).to_be_visible()
+        assert team.read(task)["status"] == "REVIEW"
+
+
+def test_a_row_that_came_under_a_resting_pointer_is_not_acted_on(
+    service: Service, browser: Browser, team: Team
+) -> None:
+    project = team.project()
+    first, second = review(team, project, "First"), review(team, project, "Second")
+    with needs(service, browser) as tab:
+        for task in (first, second):
+            expect(row(tab, task).get_by_test_id("last-word")).to_be_visible()
+        point_at(tab, button(tab, "Accept", second))
+        row(tab, first).evaluate(INSERT_ABOVE)
+        press(tab)
+        expect(tab.toast("The list moved under the pointer")).to_be_visible()
+        assert [team.read(task)["status"] for task in (first, second)] == ["REVIEW", "REVIEW"]
+        leave(tab)
+        point_at(tab, button(tab, "Accept", first))
+        press(tab)
+        expect(row(tab, first).get_by_test_id("need-outcome")).to_have_text("Done")
+        assert team.read(second)["status"] == "REVIEW"
+
+
+def test_a_finger_finds_the_list_as_it_was_seen(service: Service, browser: Browser, team: Team) -> None:
+    project = team.project()
+    first = review(team, project, "First")
+    phone = {"viewport": {"width": 320, "height": 700}, "has_touch": True, "is_mobile": True}
+    with needs(service, browser, **phone) as tab:
+        expect(button(tab, "Accept", first)).to_be_visible()
+        second = team.task(project, "Second", priority=0)
+        team.task(project, "Waits for it", depends_on=[second])
+        team.move(second, "REVIEW")
+        expect(tab.page.get_by_test_id("needs-news")).to_have_text("1 new")
+        button(tab, "Accept", first).tap()
+        expect(row(tab, first).get_by_test_id("need-outcome")).to_have_text("Done")
+        tab.page.get_by_test_id("needs-news").tap()
+        expect(row(tab, second)).to_be_visible()
+        expect(row(tab, first)).to_have_count(0)
+
+
+def test_by_keyboard_the_focus_goes_from_row_to_row(service: Service, browser: Browser, team: Team) -> None:
+    project = team.project()
+    tasks = [review(team, project, name) for name in ("One", "Two", "Three")]
+    with dashboard(service, browser) as tab:
+        tab.open()
+        tab.page.keyboard.press("g")
+        tab.page.keyboard.press("n")
+        expect(row(tab, tasks[0]).locator("a")).to_be_focused()
+        tab.page.keyboard.press("Tab")
+        expect(button(tab, "Accept", tasks[0])).to_be_focused()
+        tab.page.keyboard.press("ArrowDown")
+        expect(button(tab, "Accept", tasks[1])).to_be_focused()
+        tab.page.keyboard.press("Enter")
+        expect(button(tab, "Accept", tasks[2])).to_be_focused()
+        expect(row(tab, tasks[1]).get_by_test_id("need-outcome")).to_have_text("Done")
+        tab.page.keyboard.press("Tab")
+        tab.page.keyboard.press("Enter")
+        expect(tab.page.get_by_test_id("line")).to_be_focused()
+        tab.page.keyboard.type("Tests are missing")
+        tab.page.keyboard.press("Enter")
+        expect(button(tab, "Accept", tasks[0])).to_be_focused()
+        tab.page.keyboard.press("Enter")
+        expect(tab.page.get_by_text("Nothing waits for you")).to_be_visible()
+        expect(tab.page.locator("#page-title")).to_be_focused()
+        service.wait_until(lambda: [team.read(task)["status"] for task in tasks] == ["DONE", "DONE", "TODO"])
+
+
+def test_a_question_after_a_failed_attempt_is_no_task_that_failed_too_often(
+    service: Service, browser: Browser, team: Team
+) -> None:
+    task = team.task(team.project(), "Which rounding?")
+    team.claim(task, "codex-3")
+    team.release(task, "codex-3", failed=True)
+    team.claim(task, "codex-3")
+    team.move(task, "BLOCKED", agent_id="codex-3", note="Half-even or half-up?")
+    with needs(service, browser) as tab:
+        expect(tab.page.get_by_test_id("need-blocked")).to_contain_text("Half-even or half-up?")
+        expect(tab.page.get_by_test_id("need-attempts")).to_have_count(0)
+        tab.page.get_by_test_id("need-blocked").locator("button.primary").click()
+        expect(tab.dialog).to_contain_text("Half-even or half-up?")
+        tab.page.keyboard.press("Escape")
+        expect(tab.dialog).to_have_count(0)
+        assert team.read(task)["status"] == "BLOCKED"
+
+
+@pytest.mark.parametrize("cap", [1, 2, 0])
+def test_failed_too_often_begins_at_the_cap(start_service: Start, browser: Browser, cap: int) -> None:
+    service = start_service(MAX_ATTEMPTS=cap)
+    team = Team(service)
+    task = team.task(team.project(), "Crashes")
+    for _ in range(max(1, cap)):
+        team.claim(task, "flaky")
+        team.release(task, "flaky", failed=True)
+    group = "need-attempts" if cap else "need-lost"
+    with needs(service, browser) as tab:
+        expect(tab.page.get_by_test_id(group)).to_contain_text("Crashes")
+        expect(tab.page.get_by_test_id("need")).to_have_count(1)
+
+
+def newest(team: Team, task: int) -> tuple[str, str]:
+    """Author and text of the last log entry."""
+    entry = max(team.send("GET", f"/api/tasks/{task}/details")["logs"], key=lambda log: int(log["id"]))
+    return str(entry["author"]), str(entry["body"])
+
+
+def test_work_is_sent_back_with_a_line_that_says_why(service: Service, browser: Browser, team: Team) -> None:
+    task = review(team, team.project(), "Halfway")
+    with needs(service, browser) as tab:
+        button(tab, "Send back", task).click()
+        tab.page.keyboard.press("Enter")
+        expect(tab.dialog.get_by_role("alert")).to_contain_text("Say what is missing")
+        expect(tab.page.get_by_test_id("line")).to_be_focused()
+        tab.page.keyboard.type("The tests ")
+        tab.page.keyboard.press("Escape")
+        expect(tab.dialog).to_have_count(0)
+        assert team.read(task)["status"] == "REVIEW"
+        button(tab, "Send back", task).click()
+        expect(tab.page.get_by_test_id("line")).to_have_value("The tests ")
+        tab.page.get_by_test_id("line").press("End")
+        team.log(task, "One more thing", agent_id="codex-3")
+        expect(tab.dialog.get_by_test_id("last-word")).to_contain_text("One more thing")
+        tab.page.keyboard.type("are missing")
+        tab.page.keyboard.press("Control+Enter")
+        service.wait_until(lambda: newest(team, task) == ("local", "The tests are missing"))
+        events = team.send("GET", f"/api/tasks/{task}/events?limit=500")["items"]
+        logged, moved = [event for event in events if event["type"] in ("task.logged", "task.status_changed")][-2:]
+        assert (logged["type"], moved["type"]) == ("task.logged", "task.status_changed")
+        assert logged["timestamp"] == moved["timestamp"]
+
+
+def test_a_line_is_optional_where_a_task_is_unblocked(service: Service, browser: Browser, team: Team) -> None:
+    project = team.project()
+    silent, answered = team.task(project, "Silent"), team.task(project, "Answered")
+    for task in (silent, answered):
+        team.move(task, "BLOCKED", note="How?")
+    with dashboard(service, browser) as tab:
+        tab.open(f"/?task={silent}")
+        tab.page.get_by_test_id("verdicts").get_by_role("button", name="Unblock").click()
+        tab.page.get_by_test_id("send-line").click()
+        expect(tab.card_in("TODO", silent)).to_be_visible()
+        service.wait_until(lambda: team.read(silent)["status"] == "TODO")
+        assert newest(team, silent) == ("local", "How?")
+        tab.open(f"/?task={answered}")
+        tab.page.get_by_test_id("move").select_option("TODO")
+        tab.page.get_by_test_id("line").fill("Like this")
+        tab.page.get_by_test_id("line").press("Enter")
+        expect(tab.card_in("TODO", answered)).to_be_visible()
+        service.wait_until(lambda: newest(team, answered) == ("local", "Like this"))
+
+
+def test_an_input_method_keeps_its_enter(service: Service, browser: Browser, team: Team) -> None:
+    task = review(team, team.project(), "Composed")
+    with needs(service, browser) as tab:
+        button(tab, "Send back", task).click()
+        line = tab.page.get_by_test_id("line")
+        line.fill("テスト")
+        line.dispatch_event("keydown", {"key": "Enter", "isComposing": True, "bubbles": True, "cancelable": True})
+        expect(line).to_have_value("テスト")
+        assert team.read(task)["status"] == "REVIEW"
+
+
+def test_dragging_work_out_of_review_asks_for_the_line_too(service: Service, browser: Browser, team: Team) -> None:
+    task = review(team, team.project(), "Dragged")
+    with dashboard(service, browser) as tab:
+        tab.open()
+        tab.card(task).drag_to(tab.column("TODO"))
+        tab.page.get_by_test_id("line").fill("Again, please")
+        tab.page.get_by_test_id("send-line").click()
+        expect(tab.card_in("TODO", task)).to_be_visible()
+        service.wait_until(lambda: newest(team, task) == ("local", "Again, please"))
+
+
+def test_a_row_names_project_agent_and_waiting_time_and_what_it_holds_back(
+    service: Service, browser: Browser, team: Team
+) -> None:
+    project = team.project("Checkout")
+    light, heavy = review(team, project, "Light", priority=0), review(team, project, "Heavy")
+    team.task(project, "Waits", depends_on=[heavy])
+    with needs(service, browser) as tab:
+        for words in ("Checkout", "codex-3", "waiting under a minute", "holds back 1"):
+            expect(row(tab, heavy)).to_contain_text(words)
+        expect(row(tab, light)).not_to_contain_text("holds back")
+        assert names(tab) == ["Heavy", "Light"]
+
+
+def test_the_last_report_links_to_what_it_names(service: Service, browser: Browser, team: Team) -> None:
+    task = team.task(team.project(), "Reported")
+    note = (
+        "**Done**, see https://example.org/a_(b). The [request](https://example.org/pull/12) waits"
+    )
+    team.move(task, "REVIEW", note=note)
+    with needs(service, browser) as tab:
+        word = row(tab, task).get_by_test_id("last-word")
+        expect(word).to_contain_text("Done, see https://example.org/a_(b). The request waits")
+        links = word.locator("a")
+        expect(links).to_have_count(2)
+        expect(links.first).to_have_attribute("href", "https://example.org/a_(b)")
+        expect(links.last).to_have_attribute("href", "https://example.org/pull/12")
+        expect(links.last).to_have_attribute("rel", "noopener noreferrer nofollow")
+
+
+def test_an_overdue_task_shows_its_date_and_can_be_postponed(service: Service, browser: Browser, team: Team) -> None:
+    task = team.task(team.project(), "Late", due_at="2020-03-04T05:06:00Z")
+    with needs(service, browser, timezone_id="UTC", locale="en-GB") as tab:
+        expect(row(tab, task).get_by_test_id("due")).to_have_text("due 4 Mar 2020, 05:06")
+        button(tab, "Postpone by a week", task).click()
+        expect(row(tab, task).get_by_test_id("due")).to_have_text("due 11 Mar 2020, 05:06")
+        service.wait_until(lambda: team.read(task)["due_at"] == "2020-03-11T05:06:00.000Z")
+
+
+def test_a_task_behind_cancelled_work_waits_for_a_person(service: Service, browser: Browser, team: Team) -> None:
+    project = team.project()
+    cancelled, kept = team.task(project, "Given up"), team.task(project, "Kept")
+    task = team.task(project, "Stuck behind it", depends_on=[cancelled, kept])
+    with needs(service, browser) as tab:
+        expect(tab.page.get_by_text("Nothing waits for you")).to_be_visible()
+        team.move(cancelled, "CANCELLED")
+        group = tab.page.get_by_test_id("need-cancelled")
+        expect(group).to_contain_text(f"waits for #{cancelled}, cancelled")
+        button(tab, "Remove dependency", task).click()
+        expect(row(tab, task).get_by_role("button")).to_have_count(0)
+        service.wait_until(lambda: team.read(task)["depends_on"] == [kept])
+
+
+@pytest.mark.parametrize("options", [{}, {"color_scheme": "dark"}, {"viewport": {"width": 320, "height": 700}}])
+def test_the_list_and_its_dialog_meet_wcag(
+    service: Service, browser: Browser, team: Team, options: dict[str, object]
+) -> None:
+    project = team.project("A project with a name that is long enough to be cut somewhere")
+    tasks = [review(team, project, name) for name in ("One", "Two https://example.org/" + "x" * 80)]
+    team.move(team.task(project, "Late", due_at="2020-03-04T05:06:00Z"), "IN_PROGRESS")
+    with needs(service, browser, **options) as tab:
+        point_at(tab, button(tab, "Accept", tasks[0]))
+        press(tab)
+        expect(row(tab, tasks[0]).get_by_test_id("need-outcome")).to_be_visible()
+        review(team, project, "Three")
+        expect(tab.page.get_by_test_id("needs-news")).to_be_visible()
+        assert tab.violations() == []
+        assert tab.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        button(tab, "Send back", tasks[1]).click()
+        tab.page.keyboard.press("Enter")
+        expect(tab.dialog.get_by_role("alert")).to_be_visible()
+        assert tab.violations() == []
