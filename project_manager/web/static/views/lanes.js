@@ -1,11 +1,10 @@
 // The last hour of each agent as a lane: what it held, and how each lease ended.
 import { serverNow, useNow } from "../core/clock.js";
-import { complain } from "../core/ask.js";
 import { hourAndMinute } from "../core/format.js";
-import { html, useEffect, useLayoutEffect, useMemo, useRef, useState } from "../core/html.js";
+import { html, useLayoutEffect, useRef, useState } from "../core/html.js";
+import { ENDS, endOf, useLeases } from "../core/leases.js";
 import { follow, hrefOf } from "../core/route.js";
-import { state, useStore } from "../core/store.js";
-import { loadHistory } from "../core/sync.js";
+import { TaskLink } from "../ui/chips.js";
 
 const HOUR = 3_600_000;
 const ROW = 22;
@@ -15,30 +14,24 @@ const LETTER = 7.2;
 const NARROW = 480;
 const SLIMMEST = 3;
 const LANES_SHOWN = 12;
+const ROWS_LISTED = 200;
 
-const OUTCOMES = { lock_expired: "lost", forced: "lost", deleted: "lost", explicit_release: "given", auto_release: "done" };
+// Ends that nobody chose are hatched, so that colour is not all that tells them apart.
+const HATCHED = new Set(["failed", "expired", "unconfirmed", "forced", "deleted", "unknown"]);
+const UNKNOWN = "unknown";
+const NAMES = { ...ENDS, [UNKNOWN]: "unknown" };
 
-/** Leases as intervals per agent, from the events at hand. */
-export function intervals(events, running, from, now) {
-  const open = new Map();
+/** Leases as bars per agent: [[agent, bars]], the agent seen last first. A bar ends where nothing is known any more. */
+export function lanesOf(leases, from, until) {
   const lanes = new Map();
-  const close = (id, until, outcome) => {
-    const lease = open.get(id);
-    if (!lease) return;
-    open.delete(id);
-    if (until < from) return;
-    if (!lanes.has(lease.agent)) lanes.set(lease.agent, []);
-    lanes.get(lease.agent).push({ ...lease, until, outcome });
-  };
-  for (const event of events) {
-    const at = Date.parse(event.timestamp);
-    if (event.type === "task.locked" && !event.renewed) open.set(event.task_id, { task: event.task_id, agent: event.agent_id, since: at });
-    else if (event.type === "task.unlocked") close(event.task_id, at, OUTCOMES[event.reason] ?? "done");
-    else if (event.type === "task.deleted") close(event.task_id, at, "lost");
+  for (const lease of leases) {
+    const bar = { key: `${lease.task_id}:${lease.fence}`, task: lease.task_id, name: lease.task_name, since: Date.parse(lease.acquired_at), until: lease.ended_at ? Date.parse(lease.ended_at) : until, end: endOf(lease) };
+    if (bar.until < from) continue;
+    if (!lanes.has(lease.agent_id)) lanes.set(lease.agent_id, []);
+    lanes.get(lease.agent_id).push(bar);
   }
-  for (const task of running) open.set(task.id, { task: task.id, agent: task.lock.holder, since: Date.parse(task.lock.acquired_at) });
-  for (const id of [...open.keys()]) close(id, now, "running");
-  return lanes;
+  const last = ([, bars]) => Math.max(...bars.map((bar) => bar.until));
+  return [...lanes].sort((a, b) => last(b) - last(a) || (a[0] < b[0] ? -1 : 1));
 }
 
 /** The drawing has the pixels of its frame, so that its text keeps its size and "now" is always in sight. */
@@ -55,53 +48,76 @@ function useScale(frame) {
   return { width, begin, x: (share) => begin + share * (width - begin), letters: Math.floor(begin / LETTER), narrow: width < NARROW };
 }
 
-function Bar({ lease, from, y, scale }) {
-  const x = (at) => scale.x(Math.max(0, at - from) / HOUR);
-  const begin = Math.min(x(lease.since), scale.width - SLIMMEST);
-  const width = Math.max(SLIMMEST, x(lease.until) - begin);
-  const name = state.tasks.get(lease.task)?.name ?? "";
-  const words = { running: "in progress", done: "finished", given: "given back", lost: "lease lost" };
-  return html`<a href=${hrefOf({ task: lease.task })} tabindex="-1" onClick=${(event) => follow(event, { task: lease.task })}>
-    <rect class=${`lane-bar ${lease.outcome}`} x=${begin} y=${y + 4} width=${width} height=${ROW - 8} rx="4"><title>#${lease.task} ${name}: ${words[lease.outcome]}</title></rect></a>`;
+const hatch = (end) => `hatch-${end}`;
+const fillOf = (end) => (HATCHED.has(end) ? `url(#${hatch(end)})` : undefined);
+
+/** The patterns, once a page: the drawing and its legend use the same. */
+function Hatches() {
+  return html`<svg class="hatches" aria-hidden="true" width="0" height="0"><defs>${[...HATCHED].map((end) => html`<pattern key=${end} id=${hatch(end)} class=${`lane-hatch ${end}`} width="6" height="6" patternUnits="userSpaceOnUse" patternTransform="rotate(45)"><rect class="hatch-ground" width="6" height="6" /><rect class="hatch-line" width="3" height="6" /></pattern>`)}</defs></svg>`;
 }
 
-const lastOf = ([, leases]) => Math.max(...leases.map((lease) => lease.until));
+const spanOf = (bar) => `${hourAndMinute(bar.since)} to ${bar.end === "running" ? "now" : hourAndMinute(bar.until)}`;
+
+function Bar({ bar, from, y, scale }) {
+  const x = (at) => scale.x(Math.max(0, at - from) / HOUR);
+  const begin = Math.min(x(bar.since), scale.width - SLIMMEST);
+  const width = Math.max(SLIMMEST, x(bar.until) - begin);
+  return html`<a href=${hrefOf({ task: bar.task })} tabindex="-1" onClick=${(event) => follow(event, { task: bar.task })}>
+    <rect class=${`lane-bar ${bar.end}`} fill=${fillOf(bar.end)} x=${begin} y=${y + 4} width=${width} height=${ROW - 8} rx="4"><title>#${bar.task} ${bar.name}: ${NAMES[bar.end]}, ${spanOf(bar)}</title></rect></a>`;
+}
 
 function Times({ from, height, scale }) {
   return (scale.narrow ? [0, 30, 60] : [0, 15, 30, 45, 60]).map((minute) => html`<g key=${minute}><line class="lane-grid" x1=${scale.x(minute / 60)} x2=${scale.x(minute / 60)} y1="0" y2=${height - 18} />
     <text class="lane-time" x=${scale.x(minute / 60)} y=${height - 5} text-anchor=${minute === 60 ? "end" : minute ? "middle" : "start"}>${minute === 60 ? "now" : hourAndMinute(from + minute * 60_000)}</text></g>`);
 }
 
-const clip = (text, letters) => (text.length > letters ? `${text.slice(0, letters - 1)}…` : text);
-
-/** Leases of the last hour as [[agent, leases]], the agent seen last first. */
-function useLanes(from) {
-  const revision = useStore((store) => store.revision.events);
-  useStore((store) => store.revision.tasks);
-  const running = state.columns.IN_PROGRESS.filter((task) => task.lock);
-  return useMemo(() => [...intervals(state.events, running, from, from + HOUR)].sort((a, b) => lastOf(b) - lastOf(a)), [revision, from, running.length]);
+function Unknown({ from, until, height, scale }) {
+  const begin = scale.x(Math.max(0, (until ?? from) - from) / HOUR);
+  return html`<rect class="lane-unknown" fill=${fillOf(UNKNOWN)} x=${begin} y="0" width=${Math.max(0, scale.width - begin)} height=${height - 18} data-testid="lane-unknown"><title>Unknown: the page has not heard from the server about this time.</title></rect>`;
 }
 
-function Drawing({ lanes, from }) {
+const clip = (text, letters) => (text.length > letters ? `${text.slice(0, letters - 1)}…` : text);
+
+function Legend({ ends, more }) {
+  return html`<figcaption class="lane-key" data-testid="lane-key">${Object.keys(NAMES).filter((end) => ends.has(end)).map((end) => html`<span key=${end}><svg class="lane-swatch" width="12" height="10" aria-hidden="true"><rect class=${end === UNKNOWN ? "lane-unknown" : `lane-bar ${end}`} fill=${fillOf(end)} width="12" height="10" rx="3" /></svg>${NAMES[end]}</span>`)}${more}</figcaption>`;
+}
+
+/** The same in words. */
+function AsList({ lanes }) {
+  const [open, setOpen] = useState(false);
+  const rows = open ? lanes.flatMap(([agent, bars]) => [...bars].sort((a, b) => b.since - a.since).map((bar) => ({ agent, bar }))) : [];
+  return html`<details class="lane-list" data-testid="lane-list" onToggle=${(event) => setOpen(event.target.open)}><summary>As a list</summary>
+    ${open && html`<div class="table-wrap" tabindex="0" role="group" aria-label="Leases of the last hour"><table><thead><tr><th scope="col">Agent</th><th scope="col">Task</th><th scope="col">Time</th><th scope="col">End</th></tr></thead>
+      <tbody>${rows.slice(0, ROWS_LISTED).map(({ agent, bar }) => html`<tr key=${`${agent} ${bar.key}`}><td><bdi>${agent}</bdi></td><td><${TaskLink} id=${bar.task} name=${bar.name} bare /></td><td>${spanOf(bar)}</td><td>${NAMES[bar.end]}</td></tr>`)}</tbody></table></div>
+      ${rows.length > ROWS_LISTED && html`<p class="muted">and ${rows.length - ROWS_LISTED} more</p>`}`}
+  </details>`;
+}
+
+function Drawing({ lanes, from, until }) {
   const frame = useRef(null);
   const scale = useScale(frame);
   const rows = lanes.slice(0, LANES_SHOWN);
-  const height = rows.length * ROW + 24;
-  return html`<figure class="lanes" aria-label="Leases of the last hour, one lane an agent">
+  const height = Math.max(1, rows.length) * ROW + 24;
+  const behind = until === null || from + HOUR - until > SLACK_MS;
+  const ends = new Set([...rows.flatMap(([, bars]) => bars.map((bar) => bar.end)), ...(behind ? [UNKNOWN] : [])]);
+  return html`<figure class="lanes" aria-label="Leases of the last hour, one lane an agent"><${Hatches} />
     <div ref=${frame}><svg viewBox=${`0 0 ${scale.width} ${height}`} role="group" aria-label="Leases of the last hour" data-testid="lanes">
       <${Times} from=${from} height=${height} scale=${scale} />
-      ${rows.map(([agent, leases], row) => html`<g key=${agent}><text class="lane-name" x="0" y=${row * ROW + 15}><title>${agent}</title>${clip(agent, scale.letters)}</text>${leases.map((lease) => html`<${Bar} key=${`${lease.task}-${lease.since}`} lease=${lease} from=${from} y=${row * ROW} scale=${scale} />`)}</g>`)}
+      ${behind && html`<${Unknown} from=${from} until=${until} height=${height} scale=${scale} />`}
+      ${rows.map(([agent, bars], row) => html`<g key=${agent}><text class="lane-name" x="0" y=${row * ROW + 15}><title>${agent}</title>${clip(agent, scale.letters)}</text>${bars.map((bar) => html`<${Bar} key=${bar.key} bar=${bar} from=${from} y=${row * ROW} scale=${scale} />`)}</g>`)}
     </svg></div>
-    <figcaption class="lane-key"><span class="running">in progress</span><span class="done">finished</span><span class="given">given back</span><span class="lost">lost</span>${lanes.length > LANES_SHOWN && html`<i>the ${LANES_SHOWN} seen last of ${lanes.length}</i>`}</figcaption>
+    <${Legend} ends=${ends} more=${lanes.length > LANES_SHOWN && html`<i>the ${LANES_SHOWN} seen last of ${lanes.length}</i>`} />
+    <${AsList} lanes=${lanes} />
   </figure>`;
 }
 
+// Shorter gaps than this are the ordinary pace of events.
+const SLACK_MS = 15_000;
+
 export function Lanes() {
   const now = useNow(10);
-  useEffect(() => {
-    loadHistory(500).catch(complain);
-  }, []);
   const from = Math.max(now, serverNow() - 1000) - HOUR;
-  const lanes = useLanes(from);
-  return lanes.length ? html`<${Drawing} lanes=${lanes} from=${from} />` : null;
+  const { leases, until } = useLeases(from);
+  const lanes = lanesOf(leases, from, until ?? from);
+  return lanes.length || until === null ? html`<${Drawing} lanes=${lanes} from=${from} until=${until} />` : null;
 }

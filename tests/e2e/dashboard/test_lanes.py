@@ -1,0 +1,98 @@
+"""The last hour of each agent: each lease, and how it ended."""
+
+from playwright.sync_api import Browser, Locator, expect
+
+from tests.e2e.dashboard.browser import Dashboard, Team, dashboard
+from tests.e2e.service import Service
+
+FILLS = """bars => bars.map(bar => {
+    const pattern = bar.getAttribute("fill")?.match(/#([^)]+)/)?.[1];
+    return pattern ? getComputedStyle(document.getElementById(pattern)).color : getComputedStyle(bar).fill;
+})"""
+
+
+def bars(tab: Dashboard, kind: str = "") -> Locator:
+    return tab.page.get_by_test_id("lanes").locator(f".lane-bar{kind}")
+
+
+def ended(team: Team, project: int) -> dict[str, str]:
+    """One lease of each kind, all of other agents. Returns what each should say, by agent."""
+    for status in ("DONE", "REVIEW", "BLOCKED"):
+        task = team.task(project, f"To {status}")
+        team.claim(task, f"a-{status.lower()}")
+        team.move(task, status, agent_id=f"a-{status.lower()}")
+    task = team.task(project, "Handed around")
+    team.claim(task, "a-released")
+    team.release(task, "a-released")
+    team.claim(task, "a-failed")
+    team.release(task, "a-failed", failed=True)
+    team.claim(task, "a-forced")
+    team.send("DELETE", f"/api/tasks/{task}/lock", {"force": True})
+    team.claim(task, "a-running")
+    silent = team.task(project, "Silent")
+    team.claim(silent, "a-expired", 1)
+    return {
+        "a-done": "done",
+        "a-review": "sent to review",
+        "a-blocked": "blocked",
+        "a-released": "released",
+        "a-failed": "released as failed",
+        "a-forced": "ended by force",
+        "a-running": "in progress",
+        "a-expired": "expired",
+    }
+
+
+def test_each_end_of_a_lease_has_a_colour_and_a_text_of_its_own(service: Service, browser: Browser, team: Team) -> None:
+    wanted = ended(team, team.project())
+    with dashboard(service, browser) as tab:
+        tab.open("/?view=agents")
+        expect(bars(tab, ".expired")).to_be_attached()
+        expect(bars(tab)).to_have_count(len(wanted))
+        assert len(set(bars(tab).evaluate_all(FILLS))) == len(wanted)
+        for words in wanted.values():
+            expect(tab.page.get_by_test_id("lane-key")).to_contain_text(words)
+        tab.page.get_by_text("As a list").click()
+        rows = tab.page.get_by_test_id("lane-list").locator("tbody tr")
+        expect(rows).to_have_count(len(wanted))
+        for agent, words in wanted.items():
+            expect(rows.filter(has_text=agent).locator("td").last).to_have_text(words)
+        assert tab.violations() == []
+
+
+def test_a_lease_is_there_however_much_happened_since(service: Service, browser: Browser, team: Team) -> None:
+    project = team.project()
+    task = team.task(project, "Long ago")
+    team.claim(task, "early")
+    team.move(task, "DONE", agent_id="early")
+    for _ in range(3):
+        tasks = [{"name": f"Filler {number}"} for number in range(500)]
+        team.send("POST", "/api/tasks/bulk", {"project_id": project, "tasks": tasks})
+    with dashboard(service, browser) as tab:
+        tab.open("/?view=agents")
+        expect(bars(tab, ".done title")).to_contain_text("Long ago: done")
+
+
+def test_the_lanes_follow_what_happens(service: Service, browser: Browser, team: Team) -> None:
+    task = team.task(team.project(), "Followed")
+    team.claim(task, "claude-7")
+    with dashboard(service, browser) as tab:
+        tab.open("/?view=agents")
+        expect(bars(tab, ".running")).to_have_count(1)
+        team.move(task, "BLOCKED", agent_id="claude-7")
+        expect(bars(tab, ".blocked")).to_have_count(1)
+        expect(bars(tab, ".running")).to_have_count(0)
+
+
+def test_time_that_nothing_is_known_of_is_said_to_be_unknown(service: Service, browser: Browser, team: Team) -> None:
+    task = team.task(team.project(), "Unseen")
+    team.claim(task, "claude-7")
+    with dashboard(service, browser) as tab:
+        tab.page.route("**/api/leases?*", lambda route: route.abort())
+        tab.open("/?view=agents")
+        expect(tab.page.get_by_test_id("lane-unknown")).to_be_visible()
+        expect(tab.page.get_by_test_id("lane-key")).to_contain_text("unknown")
+        tab.page.unroute_all()
+        team.move(task, "DONE", agent_id="claude-7")
+        expect(bars(tab, ".done")).to_have_count(1)
+        expect(tab.page.get_by_test_id("lane-unknown")).to_have_count(0)
