@@ -100,6 +100,9 @@ def mcp(*, verbose: bool, db_path: str | None, env_file: Path | None) -> int:
     carries the protocol and nothing else; standard error, which clients show as trouble, nothing below WARNING unless
     LOG_LEVEL is set. A LOG_FILE gets all that LOG_LEVEL lets through.
 
+    Without a path it works on data/tasks.db where that exists, and else on a database of the user:
+    $XDG_DATA_HOME/project-manager/tasks.db (~/.local/share). A database that it creates is named on standard error.
+
     \b
     In the configuration of such a client, which may start it in any folder:
       command: /home/me/project-manager/.venv/bin/project-manager

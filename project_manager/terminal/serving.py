@@ -1,16 +1,20 @@
 """serve and mcp: the service itself."""
 
+import logging
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import click
 
-from project_manager import app, logs
+from project_manager import app, config, logs
 from project_manager.config import ConfigError, Settings
 from project_manager.terminal import output, plans, session
 from project_manager.terminal.endings import Refused
+
+log = logging.getLogger(__name__)
 
 
 def serve(flags: Mapping[str, object], env_file: Path | None, project: str | None) -> int:
@@ -38,8 +42,29 @@ def _announce(settings: Settings, line: str) -> None:
 def speak_mcp(flags: Mapping[str, object], env_file: Path | None) -> int:
     """Clients show their users what is said on standard error: no call is, unless somebody asked for it."""
     loaded = session.load(flags, env_file)
-    _begin_log(loaded.settings, quiet=loaded.sources["LOG_LEVEL"] == "default")
-    return app.serve_stdio(loaded.settings)
+    settings = loaded.settings
+    if {loaded.sources[name] for name in ("DATABASE_PATH", "DATABASE_URL")} == {"default"}:
+        settings = replace(settings, database_path=_database_of_user(settings.database_path))
+    _begin_log(settings, quiet=loaded.sources["LOG_LEVEL"] == "default")
+    if not settings.database_path.exists():
+        logs.log_action(log, "database_created", logging.WARNING, database=str(settings.database_path))
+    return app.serve_stdio(settings)
+
+
+def _database_of_user(default: Path) -> Path:
+    """Return the database for a client that names none: the default where it exists, else one for each user.
+
+    A client starts its servers in any folder. A new database there would be an empty queue that no other agent sees.
+    """
+    if default.exists():
+        return default
+    folder = Path(config.read_environment().get("XDG_DATA_HOME", ""))
+    if not folder.is_absolute():  # the specification tells programs to pass over a relative one
+        try:
+            folder = Path.home() / ".local" / "share"
+        except RuntimeError as error:
+            raise ConfigError("There is no home folder for a database: name yours with --db-path.") from error
+    return folder / "project-manager" / "tasks.db"
 
 
 def _begin_log(settings: Settings, *, quiet: bool = False) -> None:
