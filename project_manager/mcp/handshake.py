@@ -142,6 +142,7 @@ class HandshakeEra:
 
     async def _answer_of(self, scope: Scope, rpc: Rpc, call_id: str | int, version: str) -> dict[str, object] | bytes:
         try:
+            sdk.check_params(rpc.method, rpc.params)
             answer = await answer_directly(self._server, scope, version, rpc)
             if answer is not None:
                 return answer

@@ -46,6 +46,12 @@ class ModernEra:
         if rpc is not None and rpc.method == "subscriptions/listen":
             await self._listen(scope, receive, send, body)
             return
+        if rpc is not None and rpc.id is not None:
+            try:
+                sdk.check_params(rpc.method, rpc.params)
+            except MCPError as error:
+                await _send_error(send, rpc.id, error)
+                return
         with self._calls.one():
             if not (rpc is not None and is_quiet(self._server, rpc) and await self._answer_here(scope, send, rpc)):
                 await self._through_sdk(scope, receive, send, body, self._ending)
@@ -57,9 +63,7 @@ class ModernEra:
         try:
             answer = await self._answer_of(scope, rpc, rpc.id)
         except MCPError as error:
-            fault = sdk.error_of(error)
-            status = sdk.ERROR_CODE_HTTP_STATUS.get(fault["code"], 200)
-            await send_json(send, status, {"jsonrpc": "2.0", "id": rpc.id, "error": fault})
+            await _send_error(send, rpc.id, error)
             return True
         if answer is not None:
             await send_json(send, 200, answer)
@@ -90,6 +94,12 @@ class ModernEra:
             await self._single.handle(scope, exchange.receive, exchange.send)
         finally:
             await exchange.finish()
+
+
+async def _send_error(send: Send, call_id: str | int, error: MCPError) -> None:
+    fault = sdk.error_of(error)
+    status = sdk.ERROR_CODE_HTTP_STATUS.get(fault["code"], 200)
+    await send_json(send, status, {"jsonrpc": "2.0", "id": call_id, "error": fault})
 
 
 def _accepts_both(scope: Scope) -> bool:

@@ -35,6 +35,7 @@ from mcp.shared.message import ServerMessageMetadata
 from mcp.shared.transport_context import TransportContext
 from mcp.types import (
     CLIENT_CAPABILITIES_META_KEY,
+    INVALID_PARAMS,
     PROTOCOL_VERSION_META_KEY,
     ErrorData,
     InitializeRequestParams,
@@ -283,6 +284,27 @@ def plainly_valid(scope: Scope, method: str, params: Mapping[str, Any]) -> bool:
     )
 
 
+_PARAMETERS: Mapping[str, tuple[tuple[str, type, bool], ...]] = {
+    "tools/call": (("name", str, True), ("arguments", dict, False)),
+    "prompts/get": (("name", str, True), ("arguments", dict, False)),
+    "resources/read": (("uri", str, True),),
+    "resources/subscribe": (("uri", str, True),),
+    "resources/unsubscribe": (("uri", str, True),),
+}
+"""Name, type and whether it is required: the SDK refuses a wrong one without saying which."""
+
+
+def check_params(method: str, params: Params) -> None:
+    """Raise MCPError that names the first parameter of the wrong type."""
+    for name, kind, required in _PARAMETERS.get(method, ()):
+        value = (params or {}).get(name)
+        if isinstance(value, kind) or (value is None and not required):
+            continue
+        wanted = "an object" if kind is dict else "a text"
+        fault = "is missing" if value is None else f"must be {wanted}"
+        raise MCPError(INVALID_PARAMS, f"INVALID_PARAMS: `params.{name}` {fault}. Send {wanted}.", {"parameter": name})
+
+
 def _is_modern(method: str, params: Params) -> bool:
     meta = (params or {}).get("_meta")
     return method != "initialize" and isinstance(meta, Mapping) and PROTOCOL_VERSION_META_KEY in meta
@@ -340,6 +362,7 @@ async def serve_duplex(
         return await runner.on_request(dctx, method, params)
 
     async def on_request(dctx: DispatchContext[TransportContext], method: str, params: Params) -> dict[str, Any]:
+        check_params(method, params)
         with _handling_for(client):
             if calls is None or session_id is None:
                 return await _with_safe_errors(answer(dctx, method, params))

@@ -161,3 +161,15 @@ async def test_a_line_that_is_no_message_is_answered_before_the_input_ends_too()
             await end.close()
             assert (await end.read())["error"]["message"] == "PARSE_ERROR: the line is not JSON in UTF-8."
             assert await end.process.wait() == 0
+
+
+@pytest.mark.parametrize("era", ["2025", "2026"])
+async def test_a_parameter_of_the_wrong_type_is_named(era: str) -> None:
+    async with pipe() as end:
+        message = call("list_tasks", 7)
+        message["params"]["arguments"] = "{}"
+        await end.send(message if era == "2025" else modern(message)[0])
+        error = (await end.read())["error"]
+        assert (error["code"], error["data"]) == (-32602, {"parameter": "arguments"})
+        assert error["message"] == "INVALID_PARAMS: `params.arguments` must be an object. Send an object."
+        await end.close()
