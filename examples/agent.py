@@ -27,7 +27,7 @@ NOT_LET_IN = {
     403: "does not let this caller in",
 }
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 5.0
-WAIT_SECONDS = 50
+WAIT_SECONDS = 20
 PATIENCE = httpx2.Timeout(10, read=WAIT_SECONDS + 20)
 
 Json = dict[str, Any]
@@ -109,7 +109,7 @@ async def work(task: Json) -> str:
     return f"Did what was asked: {task['name']}"
 
 
-async def keep_lease(service: Service, lock: Json, lost: anyio.CancelScope) -> None:
+async def keep_lease(service: Service, task_id: int, lock: Json, lost: anyio.CancelScope) -> None:
     """Renews the lease at once, since one that is taken up again may be old, and then every third of its length.
 
     Stops the work when the service says that the lease is gone, or when nobody has renewed it for its whole length: a
@@ -120,7 +120,7 @@ async def keep_lease(service: Service, lock: Json, lost: anyio.CancelScope) -> N
     while True:
         with anyio.move_on_after(left) as patience:
             try:
-                await service.call("renew_task_lock", task_id=lock["task_id"], fence=lock["fence"])
+                await service.call("renew_task_lock", task_id=task_id, fence=lock["fence"])
             except Refused as refusal:
                 print(f"{service.agent} stops: {refusal}", file=sys.stderr, flush=True)
                 lost.cancel()
@@ -133,7 +133,7 @@ async def keep_lease(service: Service, lock: Json, lost: anyio.CancelScope) -> N
 async def do_one(service: Service, task: Json, lock: Json) -> None:
     """Works on one task under its lease. A fence goes with every write, so that nothing late can do harm."""
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(keep_lease, service, lock, tasks.cancel_scope)
+        tasks.start_soon(keep_lease, service, task["id"], lock, tasks.cancel_scope)
         try:
             await finish(service, task, {"task_id": task["id"], "fence": lock["fence"]})
         except Refused as refusal:  # the lease ended meanwhile: the task is somebody else's now
@@ -153,13 +153,13 @@ async def finish(service: Service, task: Json, mine: Json) -> None:
 
 async def run(service: Service, project: int | None, once: bool) -> None:
     """Takes tasks until there are none (`once`), or for ever."""
-    for holding in (await service.call("get_context"))["holding"]:
+    for holding in (await service.call("get_context")).get("holding", ()):
         print(f"{service.agent} goes on with #{holding['task']['id']}", flush=True)
         await do_one(service, holding["task"], holding["lock"])
     wait = 0 if once else WAIT_SECONDS
     while True:
         claim = await service.call("claim_next_task", project_id=project, wait_seconds=wait)
-        if claim["task"] is not None:
+        if "task" in claim:
             print(f"{service.agent} takes #{claim['task']['id']} {claim['task']['name']}", flush=True)
             await do_one(service, claim["task"], claim["lock"])
         elif once:

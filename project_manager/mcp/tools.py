@@ -20,6 +20,7 @@ from project_manager.clock import monotonic
 from project_manager.domain.actors import LOCAL, Actor
 from project_manager.domain.errors import Invalid, LockHeld, ProjectManagerError, ShuttingDown
 from project_manager.mcp import exchange, predecessor, sdk
+from project_manager.mcp.answers import shaped
 from project_manager.mcp.arguments import Reading, ToolArguments
 from project_manager.mcp.outcome import Outcome
 from project_manager.mcp.profiles import NO_PROFILE, Dialect, ToolProfile, profile_of
@@ -102,7 +103,7 @@ class Tools:
         try:
             reading = self._arguments[operation.name].read(given, nullable=call.profile.schema != "plain")
             answer = await self._run(operation, reading.arguments, caller, ctx)
-            body = with_notice(answer, reading.ignored)
+            body = answer_text(operation, answer, reading.ignored)
             return Outcome(body.decode(), body)
         except ProjectManagerError as error:
             outcome = error.code
@@ -144,19 +145,16 @@ class Tools:
         return f"Unknown tool: {name[:80]}.{guess}"
 
 
-def with_notice(answer: Answer, ignored: Sequence[str] = ()) -> bytes:
-    """Return the answer with the caller's leases that end soon, and the arguments that were ignored as fillers."""
-    notices: Result = {}
+def answer_text(operation: Operation, answer: Answer, ignored: Sequence[str] = ()) -> bytes:
+    """Return the answer in its short form, with the ignored arguments and the caller's leases that end soon."""
+    shown = shaped(operation.name, answer.body)
     if ignored:
-        notices["ignored"] = ignored
+        shown["ignored"] = ignored
     if answer.ending_soon:
-        notices["your_leases_end_soon"] = [
+        shown["your_leases_end_soon"] = [
             {"task_id": lock.task_id, "fence": lock.fence, "expires_at": lock.expires_at} for lock in answer.ending_soon
         ]
-    if not notices:
-        return answer.body
-    separator = b"," if len(answer.body) > len(b"{}") else b""
-    return answer.body[:-1] + separator + orjson.dumps(notices)[1:]
+    return orjson.dumps(shown)
 
 
 def actor_of(ctx: Context) -> Actor:

@@ -8,14 +8,14 @@ import orjson
 from project_manager.calls import Caller
 from project_manager.catalogue import BY_NAME
 from project_manager.domain.actors import LOCAL
-from project_manager.mcp.tools import with_notice
+from project_manager.mcp.tools import answer_text
 from tests.desk import PATIENCE, Desk
 
 
 async def asked_by_agent(desk: Desk, operation: str, **raw: Any) -> Any:
     with anyio.fail_after(PATIENCE):
         answer = await desk.runtime.run(BY_NAME[operation], raw, Caller(LOCAL, "mcp", "test"))
-    return orjson.loads(with_notice(answer))
+    return orjson.loads(answer_text(BY_NAME[operation], answer))
 
 
 async def test_with_less_than_a_third_of_the_lease_left_every_answer_says_until_when_it_runs(desk: Desk) -> None:

@@ -5,6 +5,8 @@ from typing import Any
 
 import orjson
 import pytest
+from mcp import Client
+from mcp.client.sse import sse_client
 
 from tests.contract.mcp_product import ERAS, Agent, agent, product
 from tests.e2e.mcp_listener import call, listening, wire
@@ -33,8 +35,15 @@ async def test_an_edit_by_a_client_that_fills_everything_destroys_nothing(tmp_pa
         await two_tasks(someone)
         edited = await someone.ok("update_task", task_id=2, agent_id="ann", fence=0, **FILLED, log_entry="note")
         assert set(edited["ignored"]) == {*FILLED, "fence"} - {"name"}
-        task = (await someone.ok("get_task_details", task_id=2))["task"]
-        assert {name: task[name] for name in (*KEPT, "priority")} == {**KEPT, "priority": 3}
+        details = await someone.ok("get_task_details", task_id=2)
+        task = details["task"]
+        assert {name: task[name] for name in ("description", "labels", "acceptance", "priority")} == {
+            "description": "all about it",
+            "labels": ["ui"],
+            "acceptance": ["it works"],
+            "priority": 3,
+        }
+        assert details["dependencies"][0]["id"] == 1
 
 
 async def test_the_most_urgent_priority_is_written_out_by_a_client_that_fills_everything(tmp_path: Path) -> None:
@@ -107,3 +116,17 @@ async def test_the_setting_chooses_the_dialect_of_the_schemas(tmp_path: Path, di
         assert tools["list_projects"]["properties"]["archived"].items() >= expected[dialect].items()
         assert (set(schema["required"]) == set(schema["properties"])) is (dialect == "strict")
         assert orjson.dumps(schema).count(b"nullable") == (len(schema["properties"]) - 1) * (dialect == "nullable")
+
+
+async def test_the_address_chooses_the_dialect_over_legacy_sse_too(tmp_path: Path) -> None:
+    async with (
+        product(tmp_path) as made,
+        listening(made.server) as listener,
+        Client(sse_client(f"{listener.url}/sse?schema=strict"), mode="legacy") as client,
+    ):
+        tools = {tool.name: tool.input_schema for tool in (await client.list_tools()).tools}
+        assert tools["list_projects"]["properties"]["archived"]["type"] == ["boolean", "null"]
+        await client.call_tool("create_task", {"name": "one", "priority": 0, "labels": []})
+        result = await client.call_tool("get_task_details", {"task_id": 1})
+        assert result.structured_content is not None
+        assert result.structured_content["task"]["priority"] == 0

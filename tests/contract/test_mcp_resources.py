@@ -13,6 +13,7 @@ from mcp.types import (
     ResourceTemplateReference,
 )
 
+from project_manager.mcp.answers import shaped
 from project_manager.mcp.prompts import PROMPTS
 from tests.contract.mcp_product import ERAS, Agent, agent, product
 from tests.e2e.mcp_listener import listening
@@ -45,7 +46,8 @@ async def test_tasks_boards_and_agents_can_be_read(tmp_path: Path, era: str) -> 
 async def test_the_same_read_is_the_same_as_the_tool(tmp_path: Path) -> None:
     async with product(tmp_path) as made, agent(made.server) as someone:
         await plan(someone)
-        assert await read(someone, "pm://task/2") == await someone.ok("get_task_details", task_id=2)
+        whole = orjson.dumps(await read(someone, "pm://task/2"))
+        assert shaped("get_task_details", whole) == await someone.ok("get_task_details", task_id=2)
 
 
 @pytest.mark.parametrize(

@@ -132,8 +132,8 @@ async def test_a_task_goes_through_the_loop(tmp_path: Path, era: str) -> None:
         await someone.ok("add_task_log", body="half of it", **held)
         await someone.ok("renew_task_lock", ttl_seconds=600, **held)
         done = await someone.ok("update_task_status", status="DONE", **held)
-        assert (done["status"], done["lock_released"]) == ("DONE", True)
-        assert (await someone.ok("claim_next_task", agent_id="ann"))["task"] is None
+        assert done == {"task_id": task_id, "status": "DONE", "previous_status": "IN_PROGRESS"}
+        assert "task" not in await someone.ok("claim_next_task", agent_id="ann")
 
 
 # What is taken
@@ -149,13 +149,13 @@ async def test_an_id_may_be_a_number_or_text(tmp_path: Path, task_id: Any) -> No
 @pytest.mark.parametrize("labels", [["a", "b"], '["a","b"]', "a,b"])
 async def test_a_list_may_be_text(tmp_path: Path, labels: Any) -> None:
     async with product(tmp_path) as made, agent(made.server) as someone:
-        task = await someone.ok("create_task", name="one", project_name="p", labels=labels)
-        assert task["labels"] == ["a", "b"]
+        await someone.ok("create_task", name="one", project_name="p", labels=labels)
+        assert (await someone.ok("get_task_details", task_id=1))["task"]["labels"] == ["a", "b"]
 
 
 async def test_null_means_not_given_and_clear_empties(tmp_path: Path) -> None:
     async with product(tmp_path) as made, agent(made.server) as someone:
-        made_task = await someone.ok(
+        await someone.ok(
             "create_task",
             name="one",
             project_name="p",
@@ -163,7 +163,6 @@ async def test_null_means_not_given_and_clear_empties(tmp_path: Path) -> None:
             due_at="2030-01-01T00:00:00Z",
             epic_id=None,
         )
-        assert made_task["due_at"] == "2030-01-01T00:00:00.000Z"
         edited = await someone.ok("update_task", task_id=1, labels=None, priority=1, due_at=None)
         assert edited["ignored"] == ["due_at"]
         assert (await someone.ok("get_task_details", task_id=1))["task"]["due_at"] == "2030-01-01T00:00:00.000Z"
@@ -181,9 +180,9 @@ async def test_the_predecessors_words_are_understood(tmp_path: Path) -> None:
         )
         assert tagged["assumptions"] == [{"id": 1, "type": "PLAN", "text": "x"}]
         locked = await someone.ok("acquire_task_lock", task_id="1", agent_id="ann", timeout=120)
-        assert (locked["success"], locked["agent_id"], locked["timeout"]) == (True, "ann", 120)
+        assert locked["lock"]["ttl_seconds"] == 120
         done = await someone.ok("update_task_status", task_id="1", status="completed", agent_id="ann")
-        assert (done["success"], done["status"]) == (True, "DONE")
+        assert done["status"] == "DONE"
         assert (await someone.ok("get_available_tasks", status="ALL"))["total"] >= 1
 
 
@@ -313,7 +312,7 @@ async def test_a_cancelled_wait_claims_nothing(tmp_path: Path) -> None:
                 await waits.wait()
                 scope.cancel()
         task = await maker.ok("create_task", name="for bob", project_name="p")
-        assert task["lock"] is None
+        assert task["ready"]
         assert (await maker.ok("claim_next_task", agent_id="bob"))["task"]["id"] == task["id"]
 
 

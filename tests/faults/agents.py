@@ -180,17 +180,18 @@ class Agent:
     def _work(self) -> Generator[tuple[str, dict[str, Any]], Any, None]:
         while True:
             claimed = yield "claim_next_task", {"wait_seconds": WAIT}
-            if claimed["task"] is None:
+            if claimed.get("task") is None:
                 continue
             began = monotonic()
             lock = claimed["lock"]
-            held = {"task_id": lock["task_id"], "fence": lock["fence"]}
+            task_id = claimed["task"]["id"]
+            held = {"task_id": task_id, "fence": lock["fence"]}
             yield "add_task_log", {**held, "body": f"{self.name} under {lock['fence']}"}
-            again = lock["task_id"] % 3 == 0 and lock["fence"] == 1
-            hold = Hold(lock["task_id"], self.name, lock["fence"], began, monotonic())
+            again = task_id % 3 == 0 and lock["fence"] == 1
+            hold = Hold(task_id, self.name, lock["fence"], began, monotonic())
             self._ledger.holds.append(hold)
             if again:
                 yield "release_task_lock", {**held, "handoff": "somebody else finishes it"}
             else:
                 yield "update_task_status", {**held, "status": "DONE"}
-                self._ledger.finish(lock["task_id"])
+                self._ledger.finish(task_id)

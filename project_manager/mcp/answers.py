@@ -1,0 +1,199 @@
+"""Shape the answers of tools for a model, which pays for each token of them.
+
+What is null, empty or a default is left out, nothing is said twice, and a write does not repeat what the caller sent.
+Each figure is held by `tests/contract/test_mcp_budget.py`. REST keeps every field.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import orjson
+
+from project_manager.domain.limits import PRIORITY_DEFAULT
+
+Json = dict[str, Any]
+Shape = Callable[[Json], Json]
+
+LIST_BYTES = 20_000
+"""What the rows of a list may take together, so that the descriptions of projects and epics are cut to fit."""
+EVENT_TEXT_BYTES = 400
+"""A longer text in an event is cut, and longer changes are only named."""
+
+_WAIT = "claim_next_task with wait_seconds=20 waits for one"
+_EMPTY: tuple[object, ...] = (None, "", [], {})
+_OPAQUE = frozenset({"changes", "previous", "metadata"})
+"""Objects in which null and an empty value say something."""
+_DEFAULTS: Mapping[str, object] = {"ready": False, "resync": False, "attempts": 0, "unblocks": 0, "success": True}
+_OF_A_WRITE = (
+    "id",
+    "project_id",
+    "epic_id",
+    "status",
+    "ready",
+    "why_not_ready",
+    "created_by",
+    "assumptions",
+    "created",
+)
+_LEASE = ("fence", "expires_at")
+
+
+def shaped(tool: str, body: bytes) -> Json:
+    """Return the answer of the tool in its short form. `body` is the answer as REST has it, a JSON object."""
+    answer: Json = orjson.loads(body)
+    return pruned(_SHAPES.get(tool, _as_it_is)(answer))
+
+
+def pruned(value: Json) -> Json:
+    """Return the object without what is null, empty or a default, at every depth. A list of rows stays, also empty."""
+    kept = {}
+    for name, item in value.items():
+        if name in _OPAQUE:
+            kept[name] = item
+            continue
+        inner = _inner(item)
+        if name == "items" or not (inner in _EMPTY or (name in _DEFAULTS and inner == _DEFAULTS[name])):
+            kept[name] = inner
+    return kept
+
+
+def _inner(item: Any) -> Any:
+    if isinstance(item, dict):
+        return pruned(item)
+    if isinstance(item, list):
+        return [_inner(part) for part in item]
+    return item
+
+
+def _as_it_is(answer: Json) -> Json:
+    return answer
+
+
+def _only(value: Json, names: tuple[str, ...]) -> Json:
+    return {name: value[name] for name in names if name in value}
+
+
+def _without(value: Json, *names: str) -> Json:
+    return {name: item for name, item in value.items() if name not in names}
+
+
+def _task(task: Json, *more: str) -> Json:
+    """A task as its reader needs it: the fence is that of its lease, the default priority goes without saying."""
+    shown = _without(task, "fence", *more)
+    if shown.get("priority") == PRIORITY_DEFAULT:
+        del shown["priority"]
+    if shown.get("lock"):
+        shown["lock"] = _without(shown["lock"], "task_id")
+    return shown
+
+
+def _claimed(answer: Json) -> Json:
+    """A claim: the task, and the lease once. A renewal does not repeat the task."""
+    if answer["task"] is None:
+        return {"message": f"{answer['message']}; {_WAIT}"}
+    lock = _only(answer["lock"], (*_LEASE, "ttl_seconds"))
+    if answer.get("renewed"):
+        return {"task_id": answer["task_id"], "lock": lock, "renewed": True, **_news(answer)}
+    task = _task(answer["task"], "lock", "worked_by", "ready", "why_not_ready", "updated_at")
+    return {"task": task, "lock": lock, **_news(answer)}
+
+
+def _news(answer: Json) -> Json:
+    """What a claim brings beside the task and its lease."""
+    return _only(answer, ("handoff", "log_entries", "also_holding"))
+
+
+def _renewed(answer: Json) -> Json:
+    return {"task_id": answer["task_id"], "lock": _only(answer["lock"], _LEASE)}
+
+
+def _moved(answer: Json) -> Json:
+    lock = answer["lock"] and _only(answer["lock"], _LEASE)
+    return {**_only(answer, ("task_id", "status", "previous_status")), "lock": lock}
+
+
+def _released(answer: Json) -> Json:
+    return {"task_id": answer["task_id"], **_only(answer["task"], ("status", "attempts"))}
+
+
+def _created_task(answer: Json) -> Json:
+    return _only(answer, _OF_A_WRITE)
+
+
+def _edited_task(answer: Json) -> Json:
+    lock = answer["lock"] and _only(answer["lock"], _LEASE)
+    return {**_only(answer, ("id", "version", "status", "assumptions")), "lock": lock}
+
+
+def _logged(answer: Json) -> Json:
+    return _only(answer, ("id", "created_at"))
+
+
+def _details(answer: Json) -> Json:
+    """A task with its neighbours: their lists name what the ids of the task name."""
+    task = _task(answer["task"], "depends_on", "project_id", "epic_id")
+    parts = {name: [_without(part, "task_id") for part in answer[name]] for name in ("assumptions", "logs")}
+    return {**_without(answer, "task_id"), "task": task, **parts}
+
+
+def _context(answer: Json) -> Json:
+    holding = [
+        {
+            **held,
+            "task": _task(held["task"], "lock", "worked_by", "ready", "why_not_ready"),
+            "lock": _only(held["lock"], (*_LEASE, "ttl_seconds")),
+            "logs": [_without(entry, "task_id") for entry in held["logs"]],
+        }
+        for held in answer["holding"]
+    ]
+    return {**answer, "holding": holding}
+
+
+def _rows(answer: Json) -> Json:
+    return {**answer, "items": [_task(row) for row in answer["items"]]}
+
+
+def _described_rows(answer: Json) -> Json:
+    """Rows whose descriptions share the room that the rest of the page leaves."""
+    rows = answer["items"]
+    rest = sum(len(orjson.dumps(_without(row, "description"))) for row in rows)
+    room = max(80, (LIST_BYTES - rest) // max(1, len(rows)))
+    return {**answer, "items": [{**row, "description": _cut(row["description"], room)} for row in rows]}
+
+
+def _events(answer: Json) -> Json:
+    return {**answer, "items": [_event(event) for event in answer["items"]]}
+
+
+def _event(event: Json) -> Json:
+    """An event whose long texts are cut. Changes that are too long for a list are named only."""
+    changes = {name: event[name] for name in ("changes", "previous") if name in event}
+    shown = {name: _cut(item, EVENT_TEXT_BYTES) if isinstance(item, str) else item for name, item in event.items()}
+    if len(orjson.dumps(changes)) > EVENT_TEXT_BYTES:
+        return {**_without(shown, *changes), "changed": list(event["changes"])}
+    return shown
+
+
+def _cut(text: str, room: int) -> str:
+    """Return the text, or as much of it as fits into `room` bytes, with an ellipsis."""
+    raw = text.encode()
+    return text if len(raw) <= room else raw[: room - 3].decode(errors="ignore") + "…"
+
+
+_SHAPES: Mapping[str, Shape] = {
+    "claim_next_task": _claimed,
+    "acquire_task_lock": _claimed,
+    "renew_task_lock": _renewed,
+    "update_task_status": _moved,
+    "release_task_lock": _released,
+    "create_task": _created_task,
+    "update_task": _edited_task,
+    "add_task_log": _logged,
+    "get_task_details": _details,
+    "get_context": _context,
+    "list_tasks": _rows,
+    "get_available_tasks": _rows,
+    "list_projects": _described_rows,
+    "list_epics": _described_rows,
+    "wait_for_events": _events,
+}
