@@ -48,6 +48,8 @@ def operations() -> str:
         "refused. Names of projects, and of epics\nin a project, are the same when they differ only in case, width, "
         "blanks or invisible characters (NFKC casefold): `Caf\u00e9`,\n`CAF\u00c9` and `caf\u00e9 ` are one. Labels, "
         "external keys, agent ids and idempotency keys are compared exactly.\n\n"
+        "A label may hold a comma when labels are sent as a list. A text of labels, as in a query, is split at "
+        "commas.\n\n"
         "## Search\n\n"
         "`q` finds rows that have all of its words, in any column. Case and diacritics do not count, the end of a word "
         "may be\nmissing, and words joined by punctuation (`foo-bar`) have to follow each other. Chinese, Japanese, "

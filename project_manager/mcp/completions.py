@@ -5,6 +5,8 @@ from typing import Any
 
 from mcp.types import CompleteRequestParams
 
+from project_manager.domain.limits import NAME_CHARACTERS
+from project_manager.domain.names import name_key
 from project_manager.mcp.resources import Context, Resources
 
 _SHOWN = 50
@@ -55,4 +57,4 @@ class Completions:
 
 
 def _begins(name: str, begun: str) -> bool:
-    return name.casefold().startswith(begun.casefold())
+    return len(begun) <= NAME_CHARACTERS and name_key(name).startswith(name_key(begun))

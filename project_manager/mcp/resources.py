@@ -21,15 +21,17 @@ from mcp.types import (
 from project_manager.calls import Caller
 from project_manager.catalogue import BY_NAME
 from project_manager.domain.errors import NotFound, ProjectManagerError
+from project_manager.domain.names import composed
 from project_manager.mcp import sdk
-from project_manager.mcp.subscriptions import MAX_URIS, Subscriptions, TooManySubscriptions
+from project_manager.mcp.subscriptions import MAX_URIS, Subscriptions, TooManySubscriptions, agent_uri
 from project_manager.mcp.tools import actor_of, error_text, request_id_of
 from project_manager.runtime import Runtime
 
 Context = ServerRequestContext[Any, Any]
 Result = dict[str, Any]
 
-_URI = re.compile(r"pm://(?:(task)/(\d{1,19})|(project)/(\d{1,19})/board|(agent)/([^/]{1,512}))")
+_URI = re.compile(r"pm://(?:(task)/(\d{1,19})|(project)/(\d{1,19})/board|(agent)/(.{1,1600}))")
+"""An agent id of 128 characters has up to 1,536 when each is escaped. Models leave slashes as they are."""
 _BOARD_ROWS = 100
 _OPEN = ["IN_PROGRESS", "REVIEW", "BLOCKED", "TODO"]
 
@@ -143,7 +145,7 @@ class Resources:
 
     async def subscribe(self, ctx: Context, params: SubscribeRequestParams) -> Result:
         """2025 era: changes are announced on the connection's stream."""
-        uri = str(params.uri)
+        uri = _canonical(str(params.uri))
         client = sdk.current_client()
         if _URI.fullmatch(uri) is None:
             raise no_such_resource(uri, f"{uri[:100]} cannot be subscribed to")
@@ -165,10 +167,18 @@ class Resources:
         client = sdk.current_client()
         if client is not None:
             try:
-                await self._subscriptions.unsubscribe(client, str(params.uri), actor_of(ctx).id)
+                await self._subscriptions.unsubscribe(client, _canonical(str(params.uri)), actor_of(ctx).id)
             except ProjectManagerError as error:
                 raise MCPError(INTERNAL_ERROR, error_text(error)) from error
         return {"resultType": "complete"}
+
+
+def _canonical(uri: str) -> str:
+    """Return the URI in the form in which changes are announced: an agent id in NFC, reserved letters escaped."""
+    match = _URI.fullmatch(uri)
+    if match is None or match[6] is None:
+        return uri
+    return agent_uri(composed(unquote(match[6])))
 
 
 def no_such_resource(uri: str, why: str) -> MCPError:

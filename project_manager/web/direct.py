@@ -5,13 +5,14 @@ case. Whatever is not found here goes on to it.
 """
 
 from collections.abc import Iterable
+from urllib.parse import unquote
 
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 
 class Direct:
-    """Pure ASGI middleware over routes whose parameters are whole segments."""
+    """Pure ASGI middleware over routes whose parameters are whole segments, also with an escaped slash in them."""
 
     def __init__(self, app: ASGIApp, routes: Iterable[Route]) -> None:
         self._app = app
@@ -27,7 +28,7 @@ class Direct:
         if not places:
             self._fixed[route.path] = route.app
             return
-        names = tuple(parts[place].strip("{}") for place in places)
+        names = tuple(parts[place].strip("{}").partition(":")[0] for place in places)
         self._with_parameters[places, _without(parts, places)] = (route.app, names)
         self._places.setdefault(len(parts), set()).add(places)
 
@@ -45,13 +46,22 @@ class Direct:
         if fixed is not None:
             scope["path_params"] = {}
             return fixed
-        parts = scope["path"].split("/")
+        parts = _segments(scope)
         for places in self._places.get(len(parts), ()):
             found = self._with_parameters.get((places, _without(parts, places)))
             if found is not None and all(parts[place] for place in places):
                 scope["path_params"] = {name: parts[place] for name, place in zip(found[1], places, strict=True)}
                 return found[0]
         return None
+
+
+def _segments(scope: Scope) -> list[str]:
+    """Return the segments of the path. A slash that was sent as %2F belongs to its segment."""
+    raw: bytes = scope.get("raw_path") or b""
+    if b"%2f" not in raw and b"%2F" not in raw:
+        path: str = scope["path"]
+        return path.split("/")
+    return [unquote(part) for part in raw.decode("ascii", "replace").split("/")]
 
 
 def _without(parts: list[str], places: tuple[int, ...]) -> str:

@@ -11,6 +11,7 @@ from urllib.parse import parse_qsl
 
 import anyio
 import orjson
+from starlette.convertors import Convertor, register_url_convertor
 from starlette.routing import Route
 
 from project_manager.calls import Answer, Caller
@@ -47,7 +48,7 @@ YAML_TYPES = (b"application/yaml", b"application/x-yaml", b"text/yaml", b"text/x
 
 
 def routes(runtime: Runtime) -> list[Route]:
-    """One route a path, in the order of the catalogue."""
+    """One route a path, in the order of the catalogue. An agent id at the end of a path may hold slashes."""
     by_path: dict[str, dict[str, Operation]] = defaultdict(dict)
     for operation in OPERATIONS:
         for route in (operation.http, *operation.aliases):
@@ -55,7 +56,25 @@ def routes(runtime: Runtime) -> list[Route]:
                 method, path = route.split(" ")
                 by_path[path][method] = operation
     fixed_first = sorted(by_path, key=lambda path: "{" in path.rpartition("/")[2])
-    return [Route(path, endpoint=PathEndpoint(runtime, path, by_path[path])) for path in fixed_first]
+    return [
+        Route(path.replace("{agent_id}", "{agent_id:rest}"), endpoint=PathEndpoint(runtime, path, by_path[path]))
+        for path in fixed_first
+    ]
+
+
+class _Rest(Convertor[str]):
+    """The rest of a path, not empty: proxies decode an escaped slash."""
+
+    regex = ".+"
+
+    def convert(self, value: str) -> str:
+        return value
+
+    def to_string(self, value: str) -> str:
+        return value
+
+
+register_url_convertor("rest", _Rest())
 
 
 @dataclass(frozen=True, slots=True)

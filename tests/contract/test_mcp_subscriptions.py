@@ -257,6 +257,16 @@ async def test_an_agent_hears_that_its_own_lease_was_ended(tmp_path: Path) -> No
         assert set(ear.uris) == {"pm://agent/ann"}
 
 
+@pytest.mark.parametrize("written", ["team/one", "team%2fone", "team%2Fone", "te%61m%2Fone"])
+async def test_an_agent_with_a_slash_in_its_id_hears_of_its_lease_however_it_is_escaped(
+    tmp_path: Path, written: str
+) -> None:
+    async with listened_to(tmp_path, "/sse") as (_, bare, ear):
+        await ear.subscribe(f"pm://agent/{written}")
+        await bare.post_modern(call("acquire_task_lock", task_id=1, agent_id="team/one"))
+        await _soon(ear.told_of("pm://agent/team%2Fone"))
+
+
 async def test_nobody_hears_of_what_was_unsubscribed(tmp_path: Path) -> None:
     async with listened_to(tmp_path, "/sse") as (_, bare, ear):
         for uri in ("pm://task/1", "pm://agent/ann"):

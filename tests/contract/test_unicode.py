@@ -1,9 +1,10 @@
 """One text in two forms is one text: composed and decomposed letters, over every interface."""
 
+import json
 import unicodedata
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import pytest
 
@@ -173,8 +174,53 @@ async def test_over_mcp_arguments_resources_and_completions_are_composed(tmp_pat
         again = await someone.ok("create_task", name=CAFE, project_name=CAFE, agent_id=CAFE, request_id=CAFE)
         assert again["id"] == 1
         claimed = await someone.ok("claim_next_task", agent_id=APART, project_name=WIDE)
-        assert (claimed["task"]["name"], claimed["lock"]["holder"]) == (CAFE, CAFE)
+        assert claimed["task"]["name"] == CAFE
         for form in (APART, CAFE):
             read = await someone.client.read_resource(f"pm://agent/{quote(form)}")
             assert f'"agent_id":"{CAFE}"' in read.model_dump()["contents"][0]["text"]
         assert "has no visible character" in await someone.fails("create_task", name="\u3164")
+
+
+RESERVED = ["team/one", "a/b/c", "50%", "%2F", "a?b=c&d", "a#b", "<b>x</b>", "a b", "a+b", "a;b,c", "x" * 126 + "/y"]
+
+
+@pytest.mark.parametrize("name", RESERVED)
+async def test_an_agent_id_with_reserved_letters_is_read_back_over_rest_and_mcp(
+    desk: Desk, served: Served, tmp_path_factory: pytest.TempPathFactory, name: str
+) -> None:
+    task = await desk.task()
+    lock = await desk.claim(task["id"], name)
+    assert lock["holder"] == name
+    found = await served.ok("GET", f"/api/agents/{quote(name, safe='')}")
+    assert (found["id"], [held["task_id"] for held in found["locks"]]) == (name, [task["id"]])
+    assert (await served.ok("GET", f"/api/tasks?holder={quote(name, safe='')}"))["total"] == 1
+    async with product(tmp_path_factory.mktemp("mcp")) as made, agent(made.server) as someone:
+        await someone.ok("create_task", name="x")
+        await someone.ok("claim_next_task", agent_id=name)
+        read = await someone.client.read_resource(f"pm://agent/{quote(name, safe='')}")
+        assert json.loads(read.model_dump()["contents"][0]["text"])["agent_id"] == name
+
+
+async def test_an_agent_id_is_found_also_where_a_proxy_has_decoded_the_slash(desk: Desk, served: Served) -> None:
+    await desk.claim((await desk.task())["id"], "team/one")
+    assert (await served.ok("GET", "/api/agents/team/one"))["id"] == "team/one"
+    assert (await served.refused(404, "GET", "/api/agents/team/two"))["code"] == "agent_not_found"
+    assert (await served.refused(404, "GET", "/api/agents/"))["code"] == "no_such_route"
+    await served.refused(422, "DELETE", "/api/tasks/1%2Flock")
+
+
+async def test_a_label_holds_a_comma_in_a_list_and_a_text_of_labels_is_split_at_commas(
+    desk: Desk, served: Served
+) -> None:
+    body = {"name": "x", "labels": ["needs, review", "plain"]}
+    assert (await served.ok("POST", "/api/tasks", body))["labels"] == ["needs, review", "plain"]
+    as_text = {"name": "x", "labels": "needs, review"}
+    assert (await served.ok("POST", "/api/tasks", as_text))["labels"] == ["needs", "review"]
+    as_json = {"name": "x", "labels": '["needs, review"]'}
+    assert (await served.ok("POST", "/api/tasks", as_json))["labels"] == ["needs, review"]
+    assert (await served.ok("GET", f"/api/tasks?label={quote('needs, review')}"))["total"] == 2
+    listed = await served.ok("GET", "/api/tasks/available?" + urlencode({"labels": '["needs, review"]'}))
+    assert listed["total"] == 2
+    exported = await desk.text("export_plan")
+    await desk.do("import_plan", document=exported)
+    assert await desk.text("export_plan") == exported
