@@ -15,6 +15,8 @@ PROMISES: dict[str, str] = {
     "claim:first-come": "Those who wait for a task are served in the order of coming.",
     "claim:not-lost": "A task that is claimed is answered; who does not wait any more gets none.",
     "claim:empty-says-why": "When nothing is ready the answer says how many tasks there are and what holds them back.",
+    "claim:brings-the-handoff": "A claim brings the newest handoff note and the number of entries in the log.",
+    "claim:names-other-leases": "A claim names the other leases of the same agent.",
     "claim:by-name": "A task is claimed by name when it is ready, in REVIEW, BLOCKED, BACKLOG, or held by nobody.",
     # leases
     "lease:exclusive": "A task has at most one holder at any time.",

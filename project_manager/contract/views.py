@@ -201,6 +201,35 @@ class AcquiredView:
 
 
 @dataclass(frozen=True, slots=True)
+class HandoffView:
+    """The newest handoff note of a task, at most 2,000 characters of it."""
+
+    author: str
+    body: str
+    created_at: str
+
+
+@dataclass(frozen=True, slots=True)
+class HoldView:
+    """Another lease of the same agent."""
+
+    task_id: int
+    fence: int
+    expires_at: str
+
+
+@dataclass(frozen=True, slots=True)
+class NewLeaseView(AcquiredView):
+    """A lease that was granted, with what an agent needs before it begins: the handoff note, the number of entries
+    in the log, and the other leases of the same agent, which may be those of another session.
+    """
+
+    handoff: HandoffView | None
+    log_entries: int
+    also_holding: list[HoldView]
+
+
+@dataclass(frozen=True, slots=True)
 class HeldBackView:
     """How many tasks one reason keeps from being offered."""
 
@@ -215,6 +244,17 @@ class ClaimView:
     task: TaskView | None
     lock: LockView | None
     message: str
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimedView(ClaimView):
+    """The task that was claimed, its handoff note, the number of entries in its log, and the other leases of the same
+    agent, which may be those of another session.
+    """
+
+    handoff: HandoffView | None
+    log_entries: int
+    also_holding: list[HoldView]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """Claiming: take, renew, give back, and what happens when time runs out."""
 
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 from project_manager.clock import rfc3339
@@ -8,17 +9,19 @@ from project_manager.contract import commands, views
 from project_manager.domain.actors import SYSTEM
 from project_manager.domain.errors import IllegalMove, Invalid, ProjectNotFound
 from project_manager.domain.leases import Lease, UnlockReason, unconfirmed_length
-from project_manager.domain.limits import ID_MAXIMUM
+from project_manager.domain.limits import HANDOFF_CHARACTERS, ID_MAXIMUM
 from project_manager.domain.readiness import failed_attempts, not_ready
 from project_manager.domain.statuses import CLAIMABLE_BY_NAME, MOVES, Status
 from project_manager.services import finding, moves, naming, presenting
 from project_manager.services.lease_refusals import check_held, check_lease
 from project_manager.services.presenting import lease_of
 from project_manager.services.writing import takes_away
-from project_manager.store import agents, leases, tasks, waiters
+from project_manager.store import agents, leases, logs, tasks, waiters
+from project_manager.store.logs import LogRow
 from project_manager.store.tasks import TaskRow
 from project_manager.store.transaction import Tx
 
+_SHORTENED = " [shortened; the log has all of it]"
 NOT_YET = views.ClaimView(task=None, lock=None, message="")
 
 
@@ -38,9 +41,16 @@ def acquire(tx: Tx, command: commands.AcquireTaskLock) -> views.AcquiredView:
     lease = check_lease(tx, row, command.fence)
     if lease is not None:
         ttl = _length(command.asked_seconds, lease.ttl)
-        return _acquired(tx, moves.renew(tx, row, ttl=ttl, fenced=command.fence is not None), renewed=True)
+        view = _acquired(tx, moves.renew(tx, row, ttl=ttl, fenced=command.fence is not None), renewed=True)
+        return view if command.fence is not None else _held_before(view)
     check_takable(tx, row)
     return _acquired(tx, moves.take(tx, row, ttl=command.ttl_seconds * 1000), renewed=False)
+
+
+def _held_before(view: views.AcquiredView) -> views.AcquiredView:
+    """Say since when the agent id holds the task: the caller may be another session with the same id."""
+    since = f"your agent id holds it since {view.lock.acquired_at}"
+    return replace(view, message=f"{view.message}; {since}, and if that was not you, another session uses your id")
 
 
 def _take_over(tx: Tx, row: TaskRow, *, ttl: int) -> TaskRow:
@@ -141,7 +151,9 @@ def claim_in_turn(tx: Tx, command: commands.ClaimNextTask, *, ticket: int, calle
         return NOT_YET
     moves.tell_taken(tx, Status.TODO, taken)
     shown = presenting.task(tx, taken)
-    return views.ClaimView(task=shown, lock=shown.lock, message=_yours(taken))
+    brought = _to_begin_with(tx, taken)
+    words = _yours(taken) + _about_others(brought["also_holding"])
+    return views.ClaimedView(task=shown, lock=shown.lock, message=words, **brought)
 
 
 def enter_queue(tx: Tx, command: commands.ClaimNextTask) -> int:
@@ -255,18 +267,45 @@ def _acquired(tx: Tx, row: TaskRow, *, renewed: bool) -> views.AcquiredView:
     lease = lease_of(row, tx.now)
     if lease is None:
         raise RuntimeError("a lease that was just written is not there")
-    words = _yours(row)
-    return views.AcquiredView(
-        success=True,
-        message=f"renewed: {words}" if renewed else words,
-        task_id=row.id,
-        agent_id=lease.holder,
-        timeout=lease.ttl // 1000,
-        expires_at=rfc3339(lease.expires_at),
-        renewed=renewed,
-        task=presenting.task(tx, row),
-        lock=presenting.lock(lease),
-    )
+    brought = {} if renewed else _to_begin_with(tx, row)
+    words = _yours(row) + _about_others(brought.get("also_holding", []))
+    fields: dict[str, Any] = {
+        "success": True,
+        "message": f"renewed: {words}" if renewed else words,
+        "task_id": row.id,
+        "agent_id": lease.holder,
+        "timeout": lease.length // 1000,
+        "expires_at": rfc3339(lease.expires_at),
+        "renewed": renewed,
+        "task": presenting.task(tx, row),
+        "lock": presenting.lock(lease),
+    }
+    return views.AcquiredView(**fields) if renewed else views.NewLeaseView(**fields, **brought)
+
+
+def _to_begin_with(tx: Tx, row: TaskRow) -> dict[str, Any]:
+    """Return what a new holder reads first: the handoff note, the size of the log, and its other leases."""
+    entries, note = logs.handed_over(tx, row.id)
+    others = [views.HoldView(task_id, fence, rfc3339(at)) for task_id, fence, at in agents.also_held(tx, row.id)]
+    return {
+        "handoff": None if note is None else _handoff(note),
+        "log_entries": entries,
+        "also_holding": others,
+    }
+
+
+def _about_others(others: list[views.HoldView]) -> str:
+    if not others:
+        return ""
+    named = ", ".join(f"#{held.task_id}" for held in others[:5]) + (", .." if len(others) > 5 else "")
+    return f". Your agent id also holds {named}; if you did not claim that, another session uses your id"
+
+
+def _handoff(note: LogRow) -> views.HandoffView:
+    body = note.body
+    if len(body) > HANDOFF_CHARACTERS:
+        body = body[: HANDOFF_CHARACTERS - len(_SHORTENED)] + _SHORTENED
+    return views.HandoffView(note.author, body, rfc3339(note.created_at))
 
 
 def _yours(row: TaskRow) -> str:

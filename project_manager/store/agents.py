@@ -42,6 +42,16 @@ _HELD_BY = Statement(
     .order_by(tasks.c.id)
     .limit(bindparam("limit"))
 )
+_HOLDS = Statement(
+    select(tasks.c.id, tasks.c.fence, tasks.c.lock_expires_at)
+    .where(
+        tasks.c.lock_holder == bindparam("agent_id"),
+        tasks.c.lock_expires_at > bindparam("now"),
+        tasks.c.id != bindparam("task_id"),
+    )
+    .order_by(tasks.c.lock_expires_at)
+    .limit(bindparam("limit"))
+)
 _held = tasks.alias("held")
 _ENDING_FIRST = (
     select(_held.c.id)
@@ -66,6 +76,12 @@ def seen(tx: Tx) -> None:
 def get(tx: Tx, agent_id: str) -> AgentRow | None:
     row = _GET.row(tx, agent_id=agent_id)
     return None if row is None else AgentRow._make(row)
+
+
+def also_held(tx: Tx, task_id: int, limit: int = 20) -> list[tuple[int, int, int]]:
+    """Return (task_id, fence, expires_at) of the actor's leases on other tasks, those that end first before others."""
+    rows = _HOLDS.rows(tx, agent_id=tx.actor.id, task_id=task_id, now=tx.now, limit=limit)
+    return [(row[0], row[1], row[2]) for row in rows]
 
 
 def held_by(tx: Tx, agent_id: str, limit: int = 100) -> list[TaskRow]:

@@ -3,7 +3,8 @@
 from functools import lru_cache
 from typing import NamedTuple
 
-from sqlalchemy import bindparam, func, insert, select
+from sqlalchemy import bindparam, case, func, insert, select
+from sqlalchemy.sql.expression import literal_column
 
 from project_manager.store import pages
 from project_manager.store.compiled import Statement
@@ -27,6 +28,14 @@ _ADD = Statement(
     insert(task_logs)
     .values({name: bindparam(name) for name in LogRow._fields if name != "id"})
     .returning(task_logs.c.id)
+)
+
+
+_GET = Statement(select(*_COLUMNS).where(task_logs.c.id == bindparam("log_id")))
+_HANDED_OVER = Statement(
+    select(func.count(), func.max(case((task_logs.c.kind == literal_column("'handoff'"), task_logs.c.id)))).where(
+        task_logs.c.task_id == bindparam("task_id")
+    )
 )
 
 
@@ -64,3 +73,11 @@ def newest(tx: Tx, task_id: int, limit: int, *, before: int, kind: str | None = 
 def count(tx: Tx, task_id: int, kind: str | None = None) -> int:
     values = {} if kind is None else {"kind": kind}
     return int(_count(kind is not None).value(tx, task_id=task_id, **values))
+
+
+def handed_over(tx: Tx, task_id: int) -> tuple[int, LogRow | None]:
+    """Return the number of entries in the log of the task, and its newest handoff note."""
+    row = _HANDED_OVER.row(tx, task_id=task_id)
+    entries, log_id = (0, None) if row is None else row
+    note = None if log_id is None else _GET.row(tx, log_id=log_id)
+    return int(entries), None if note is None else LogRow._make(note)
