@@ -1,5 +1,6 @@
 """Settings and operations as a command needs them: loaded from its flags, run in this process on the database."""
 
+import logging
 import secrets
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -32,6 +33,7 @@ def settings_of(flags: Mapping[str, object], env_file: Path | None) -> Settings:
     """The settings for a command that is no server. Its user reads the terminal: only errors are logged there."""
     settings = load(flags, env_file).settings
     logs.configure("ERROR", "text")
+    logging.getLogger("project_manager.migrations").setLevel(logging.WARNING)  # rows that got another name
     return settings
 
 

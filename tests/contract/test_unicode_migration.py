@@ -19,6 +19,7 @@ from project_manager.store import dialect
 from project_manager.store.migrate import upgrade
 from tests.contract.test_knowledge_migration import configuration
 from tests.desk import Desk, Json, MovableClock
+from tests.e2e.command_line import CommandLine
 
 CAFE = "Caf\u00e9"
 APART = unicodedata.normalize("NFD", CAFE)
@@ -212,3 +213,10 @@ async def test_what_an_older_release_writes_gets_keys_and_words_at_the_next_star
         await desk.do("update_project", project_id=21, name="Store")
         assert (await desk.task(project_name="sHoP"))["project_id"] == 5
         assert (await desk.task(project_name="STORE"))["project_id"] == 21
+
+
+def test_the_command_that_migrates_lists_the_rows_that_got_another_name(before: Path) -> None:
+    done = CommandLine(before.parent).run("migrate", "--db-path", before.name)
+    assert (done.returncode, "has schema" in done.stdout) == (0, True)
+    assert f"project 2 has the same name as another one, '{CAFE}', and has '{CAFE} (3)' now" in done.stderr
+    assert len(done.stderr.splitlines()) == 6
