@@ -110,7 +110,7 @@ class Runtime:
         outcome, actor = "cancelled", caller.actor
         try:
             check_role(operation, caller.actor)
-            command = faults.read(operation.command, raw)
+            command = await _read(operation, raw)
             check_first_token(command, caller)
             actor = acting(caller, operation, command)
             self._rate_limits.check(caller.actor, actor, started)
@@ -365,6 +365,13 @@ _REFUSALS = {
     StaleFence.code: "stale_fence",
     LockRequired.code: "lock_required",
 }
+
+
+async def _read(operation: Operation, raw: Mapping[str, object]) -> Command:
+    """Return the validated command. What is prepared on a thread may be large, and is validated on one too."""
+    if operation.prepare is None:
+        return faults.read(operation.command, raw)
+    return await anyio.to_thread.run_sync(faults.read, operation.command, raw)
 
 
 def _older_events(tx: Tx, *, since: int) -> list[Event]:

@@ -43,6 +43,7 @@ PROMISES: dict[str, str] = {
     "request:pages": "Pages of a list have every row once; a cursor works only with its own filters.",
     "request:limits": "Sizes and numbers beyond the limits are refused.",
     "request:early": "A refusal reaches the client also while it is still sending its body.",
+    "plan:large": "Plans of up to 64 MiB are imported over HTTP, one large one at a time.",
     "request:id": "Every request has an id, taken or made, returned and logged.",
     "predecessor:routes": "The predecessor's routes answer as before, plus the new fields.",
     # events

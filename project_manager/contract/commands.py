@@ -369,7 +369,7 @@ class RevokeToken(Command):
 
 
 class ImportPlan(Repeatable):
-    document: str = Field(description="the plan, YAML or JSON text", max_length=64 * 1024 * 1024)
+    document: str = Field(description="the plan, YAML or JSON text", max_length=limits.PLAN_BYTES)
     source: fields.Name = Field("document", description="file name for messages")
     dry_run: fields.Flag = False
     status: Literal["keep", "overwrite"] = "keep"

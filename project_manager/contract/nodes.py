@@ -11,6 +11,7 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from sys import intern
 from typing import Any, NamedTuple
 
 import yaml
@@ -20,6 +21,7 @@ from project_manager.contract import slips
 DEPTH = 32
 VALUES = 2_000_000
 REPORT_EVERY = 5_000
+SEARCHED = 1024 * 1024
 
 # libyaml reads ten times as fast; wheels of PyYAML without it exist.
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -78,7 +80,7 @@ def compose(
     """The tree of the document. `report` is told now and then which line has been reached. Raises Unreadable, which
     speaks of JSON when the text `is_json` for whoever wrote it. `strictly` it must then be JSON, and not merely YAML.
     """
-    found = _UNREADABLE.search(text)
+    found = _unreadable(text)
     if found is not None:
         code = f"U+{ord(found[0]):04X}"
         raise Unreadable(
@@ -88,6 +90,12 @@ def compose(
     if is_json and strictly and (unreadable := _not_json(text)) is not None:
         raise unreadable
     return _tree(text, report, is_json)
+
+
+def _unreadable(text: str) -> re.Match[str] | None:
+    """Find the first character that no document may hold. In pieces, because a search holds all other threads up."""
+    pieces = (_UNREADABLE.search(text, start, start + SEARCHED) for start in range(0, len(text), SEARCHED))
+    return next((found for found in pieces if found is not None), None)
 
 
 def _tree(text: str, report: Callable[[int], None], is_json: bool) -> Node:
@@ -252,7 +260,7 @@ class _Builder:
 def _key(node: Node) -> str:
     if not isinstance(node, Scalar) or node.text is None:
         raise Unreadable(node.place, "a key must be a text")
-    return node.text
+    return intern(node.text)  # a large plan says the same few keys again and again
 
 
 def _enter(mapping: Mapping, name: str, place: Place, value: Node) -> None:

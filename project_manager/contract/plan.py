@@ -26,6 +26,8 @@ from project_manager.domain.statuses import EpicStatus, Status
 
 INBOX = "Inbox"
 REPORTED = 500
+FAULTS = 5_000
+KEYS = 1_000
 _SHOWN = 10
 
 
@@ -195,8 +197,12 @@ def read(document: str, source: str, report: Callable[[int], None] = lambda line
     except Unreadable as error:
         return Plan(source, [Fault(error.place, "(document)", error.message, error.hint)])
     reader = _Reader(source)
-    reader.document(root)
-    reader.find_duplicates()
+    try:
+        reader.document(root)
+        reader.find_duplicates()
+    except _TooManyFaults:
+        last = reader.plan.faults[-1]
+        reader.plan.faults.append(Fault(last.place, last.field, f"reading stopped here, after {FAULTS:,} faults"))
     return reader.plan
 
 
@@ -242,6 +248,10 @@ class _Said(Generic[Said]):
     value: Said
     node: Mapping
     path: str
+
+
+class _TooManyFaults(Exception):
+    """The rest of the document is not read: finding more faults takes time and helps no author."""
 
 
 class _Reader:
@@ -350,6 +360,9 @@ class _Reader:
             hint = slips.blank_after_colon(node.text or "") if isinstance(node, Scalar) else ""
             self._fault(node.place, path or "(document)", f"this must be a mapping with {_keys(kind)}", hint)
             return None
+        if len(node.entries) > KEYS:
+            self._fault(node.place, path or "(document)", f"this mapping has more than {KEYS:,} keys")
+            return None
         for key, place, where in _given_twice(node, path, inner):
             self._fault(place, where, f"`{key}` is given twice")
         raw = _without_nulls(kind, {key: plain(value) for key, (_, value) in node.entries.items() if key not in inner})
@@ -381,6 +394,8 @@ class _Reader:
 
     def _fault(self, place: Place, path: str, message: str, hint: str = "") -> None:
         self.plan.faults.append(Fault(place, path, message, hint))
+        if len(self.plan.faults) >= FAULTS:
+            raise _TooManyFaults
 
 
 def _given_twice(node: Node, path: str, apart: tuple[str, ...] = ()) -> Iterator[tuple[str, Place, str]]:

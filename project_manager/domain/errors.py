@@ -14,8 +14,8 @@ ProjectManagerError
 ├── PreconditionFailed   VersionMismatch
 ├── TooLarge             BodyTooLarge, AnswerTooLarge
 ├── Invalid              all faults at once; UnknownArgument, IdempotencyMismatch, AgentRequired
-├── Unavailable          QueueFull, DatabaseBusy, QueryTimeout, DatabaseUnavailable, DatabaseMoved, ShuttingDown,
-│                        RateLimited
+├── Unavailable          QueueFull, DatabaseBusy, QueryTimeout, DatabaseUnavailable, DatabaseMoved,
+│                        ImportInProgress, ShuttingDown, RateLimited
 ├── StorageFull
 └── Internal             a fault of ours, logged with its traceback
 """
@@ -199,7 +199,7 @@ class TooLarge(ProjectManagerError):
 
 
 class BodyTooLarge(TooLarge):
-    default_hint = "A request body is at most 1 MiB; import large plans with `project-manager import`."
+    default_hint = "A request body is at most 1 MiB, that of POST /api/import 64 MiB."
 
 
 class AnswerTooLarge(TooLarge):
@@ -257,6 +257,11 @@ class DatabaseMoved(Unavailable):
 
 class QueryTimeout(Unavailable):
     default_hint = "Ask for less: add filters or lower limit."
+
+
+class ImportInProgress(Unavailable):
+    retry_after = 10
+    default_hint = "Only one large plan is imported at a time: send it again when the other import has ended."
 
 
 class ShuttingDown(Unavailable):

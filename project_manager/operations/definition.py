@@ -9,6 +9,7 @@ from typing import Any
 from project_manager.contract.fields import Command
 from project_manager.domain.actors import Role
 from project_manager.domain.errors import FenceRequired, LockHeld, ProjectManagerError, StaleFence, TaskNotFound
+from project_manager.domain.limits import BODY_BYTES
 
 CLEAR = "clear"
 """The argument that empties fields of an edit, over MCP alone: an empty value means there that nothing was sent."""
@@ -65,7 +66,8 @@ class Operation:
     """One thing that a user can do. `http` is method and path, `aliases` other routes to it; `status` its
     answer's status when it succeeds; a `snapshot` is large, and kept while nothing is committed; what is `streamed` has
     no bound: its use case makes text in pieces. `prepare` does what needs no transaction, before it begins, on a thread
-    of its own: `f(command, request_id)`, whose result the use case is given as `prepared`.
+    of its own: `f(command, request_id)`, whose result the use case is given as `prepared`. `body_bytes` bounds the body
+    of its HTTP request.
     """
 
     name: str
@@ -83,6 +85,7 @@ class Operation:
     snapshot: bool = False
     streamed: bool = False
     prepare: Callable[..., Any] | None = None
+    body_bytes: int = BODY_BYTES
 
     @property
     def description(self) -> str:

@@ -5,12 +5,14 @@ from project_manager.contract.tokens import ClearTokens
 from project_manager.domain.actors import Role
 from project_manager.domain.errors import (
     IdempotencyMismatch,
+    ImportInProgress,
     NameTaken,
     OperatorTokenFirst,
     ProjectNotFound,
     QueueFull,
     TokenNotFound,
 )
+from project_manager.domain.limits import PLAN_BYTES
 from project_manager.operations.definition import Kind, Operation
 from project_manager.services import (
     importer,
@@ -28,7 +30,8 @@ OPERATING = (
         role=Role.OPERATOR,
         idempotent=True,
         prepare=importer.read_plan,
-        errors=(IdempotencyMismatch,),
+        errors=(IdempotencyMismatch, ImportInProgress),
+        body_bytes=PLAN_BYTES,
     ),
     Operation(
         "export_plan",

@@ -2,7 +2,7 @@
 
 import json
 from dataclasses import dataclass, field
-from itertools import chain
+from itertools import chain, islice
 from typing import Any
 
 from project_manager.clock import rfc3339
@@ -22,6 +22,8 @@ from project_manager.store.transaction import Tx
 _FIELDS = ("description", "priority", "defer_until", "due_at", "estimate_minutes", "external_key")
 _LISTS = ("labels", "acceptance")
 _SUGGESTED = 10
+_CYCLES = 10
+_SHOWN_OF_A_CYCLE = 20
 
 
 @dataclass(slots=True, eq=False)
@@ -350,7 +352,7 @@ class Comparison:
             if task.refs or task.depends_on is not None:
                 edges[numbers[task.known]] = [numbers.get(known, known.task_id) for _, known in task.refs]
         tasks = {numbers[task.known]: task for task in changing}
-        for cycle in cycles(edges):
+        for cycle in islice(cycles(edges), _CYCLES):
             start = next((number for number in cycle if number in tasks), None)
             if start is not None:
                 self._refuse_cycle(tasks[start], cycle, numbers)
@@ -359,7 +361,12 @@ class Comparison:
         names = {
             number: repr(known.name) for number, known in [*self._by_id.items(), *((n, k) for k, n in numbers.items())]
         }
-        path = " -> ".join(names.get(number, f"#{number}") for number in cycle)
+        left_out = len(cycle) - _SHOWN_OF_A_CYCLE
+        shown = cycle if left_out <= 0 else [*cycle[: _SHOWN_OF_A_CYCLE - 1], cycle[-1]]
+        steps = [names.get(number, f"#{number}") for number in shown]
+        if left_out > 0:
+            steps.insert(-1, f"({left_out} more)")
+        path = " -> ".join(steps)
         following = cycle[cycle.index(numbers[task.known]) + 1]
         place = next(ref.place for ref, known in task.refs if numbers.get(known, known.task_id) == following)
         words = f"these tasks would wait for each other: {path}"

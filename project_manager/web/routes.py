@@ -14,12 +14,11 @@ import orjson
 from starlette.convertors import Convertor, register_url_convertor
 from starlette.routing import Route
 
-from project_manager.calls import Answer, Caller
+from project_manager.calls import Answer, Caller, check_role
 from project_manager.catalogue import OPERATIONS
 from project_manager.clock import monotonic
 from project_manager.contract import commands
 from project_manager.domain.errors import (
-    BodyTooLarge,
     IdempotencyMismatch,
     Internal,
     Invalid,
@@ -35,6 +34,7 @@ from project_manager.operations.definition import Operation
 from project_manager.runtime import Runtime
 from project_manager.security import Receive, Scope, Send
 from project_manager.web import etag
+from project_manager.web.bodies import LargeBodies, read_body
 from project_manager.web.errors import response_of
 from project_manager.web.streaming import PIECE_BYTES, Headers, Outgoing, send_export, send_held
 
@@ -93,6 +93,8 @@ class PathEndpoint:
         self._runtime = runtime
         self._path = path
         self._methods = methods
+        folder = runtime.settings.database_path.parent
+        self._large = LargeBodies(folder, max(operation.body_bytes for operation in methods.values()))
         self._streamed = any(operation.streamed for operation in methods.values())
         self._allow = ", ".join(sorted({*methods, *({"HEAD"} if "GET" in methods else ())}))
 
@@ -159,9 +161,21 @@ class PathEndpoint:
 
     async def _answer(self, method: str, scope: Scope, receive: Receive) -> Reply:
         operation = self._operation(method)
+        if operation.body_bytes > BODY_BYTES:
+            return await self._answer_large(operation, scope, receive)
+        raw = await _arguments(operation, scope, scope["state"]["headers"], receive)
+        return await self._answer_to(operation, raw, scope, receive)
+
+    async def _answer_large(self, operation: Operation, scope: Scope, receive: Receive) -> Reply:
+        """Answer a request whose body may be large: the role is checked first, the body read on a thread."""
+        check_role(operation, scope["state"]["actor"])
         headers = scope["state"]["headers"]
-        raw = await _arguments(operation, scope, headers, receive)
-        state = scope["state"]
+        async with self._large.received(headers, receive) as body:
+            raw = await anyio.to_thread.run_sync(lambda: _merged(operation, scope, headers, body()))
+            return await self._answer_to(operation, raw, scope, receive)
+
+    async def _answer_to(self, operation: Operation, raw: dict[str, Any], scope: Scope, receive: Receive) -> Reply:
+        state, headers = scope["state"], scope["state"]["headers"]
         small = operation.snapshot and b"gzip" in headers.get(b"accept-encoding", b"")
         key = _key(operation, headers)
         caller = Caller(state["actor"], "rest", state["request_id"], key, small, state["secret"])
@@ -207,8 +221,12 @@ async def _while_connected(work: Awaitable[Done], receive: Receive) -> Done:
 async def _arguments(
     operation: Operation, scope: Scope, headers: dict[bytes, bytes], receive: Receive
 ) -> dict[str, Any]:
+    return _merged(operation, scope, headers, await read_body(headers, receive))
+
+
+def _merged(operation: Operation, scope: Scope, headers: dict[bytes, bytes], body: bytes) -> dict[str, Any]:
+    """Return the arguments of query, body and path as one."""
     raw = _from_query(scope["query_string"])
-    body = await read_body(headers, receive)
     if body:
         _merge(raw, _from_body(operation, headers, body), "body")
     _merge(raw, scope.get("path_params", {}), "path")
@@ -273,32 +291,6 @@ def _merge(raw: dict[str, Any], more: dict[str, Any], where: str) -> None:
             fault = {"field": name, "message": message, "hint": "Send it once."}
             raise Invalid(message, hint="Send it once.", faults=[fault])
         raw[name] = value
-
-
-async def read_body(headers: dict[bytes, bytes], receive: Receive) -> bytes:
-    """The whole body. Raises BodyTooLarge beyond the limit, having read no more than the limit."""
-    declared = headers.get(b"content-length", b"0")
-    if not declared.isdigit() or len(declared) > ID_DIGITS:
-        raise MalformedHeader("the header Content-Length is not a number")
-    if int(declared) > BODY_BYTES:
-        raise _too_large()
-    chunks: list[bytes] = []
-    size = 0
-    while True:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise MalformedBody("the request was cut off")
-        chunk = message.get("body", b"")
-        size += len(chunk)
-        if size > BODY_BYTES:
-            raise _too_large()
-        chunks.append(chunk)
-        if not message.get("more_body"):
-            return b"".join(chunks) if len(chunks) > 1 else chunks[0]
-
-
-def _too_large() -> BodyTooLarge:
-    return BodyTooLarge(f"the body is larger than {BODY_BYTES} bytes", limit=BODY_BYTES)
 
 
 def _key(operation: Operation, headers: dict[bytes, bytes]) -> str | None:

@@ -11,8 +11,9 @@ from project_manager.domain.actors import Actor
 from project_manager.domain.errors import Invalid, MalformedBody, ProjectManagerError, Unauthorized
 from project_manager.runtime import Runtime
 from project_manager.security import secret_of, session_cookie
+from project_manager.web.bodies import read_body
 from project_manager.web.errors import response_of
-from project_manager.web.routes import as_text, read_body
+from project_manager.web.routes import as_text
 
 WEEK_SECONDS = 7 * 24 * 3600
 

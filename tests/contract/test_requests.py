@@ -98,6 +98,8 @@ async def test_the_place_of_a_fault_in_a_body_is_named(served: Served) -> None:
 async def test_a_body_of_two_megabytes_is_refused(served: Served) -> None:
     body = orjson.dumps({"name": "x", "description": "y" * (2 * 1024 * 1024)})
     for method, path in WRITES:
+        if path == "/api/import":
+            continue  # takes more: tests/contract/test_large_plans.py
         assert (await served.refused(413, method, path, body))["code"] == "body_too_large"
 
 

@@ -1,0 +1,155 @@
+"""Request bodies: small ones in memory, large ones spooled to disk and one at a time."""
+
+import errno
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import ExitStack, asynccontextmanager, contextmanager
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryFile
+from typing import IO
+
+import anyio
+import anyio.to_thread
+
+from project_manager.domain.errors import (
+    BodyTooLarge,
+    DatabaseUnavailable,
+    ImportInProgress,
+    MalformedBody,
+    MalformedHeader,
+    StorageFull,
+)
+from project_manager.domain.limits import BODY_BYTES, ID_DIGITS
+from project_manager.security import Receive
+
+STALLED_SECONDS = 10.0
+WHOLE_SECONDS = 600.0
+WRITE_BYTES = 1024 * 1024
+
+
+async def read_body(headers: dict[bytes, bytes], receive: Receive) -> bytes:
+    """Return the whole body. Raises BodyTooLarge beyond the limit, having read no more than the limit."""
+    declared_length(headers, BODY_BYTES)
+    chunks: list[bytes] = []
+    size = 0
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise MalformedBody("the request was cut off")
+        chunk = message.get("body", b"")
+        size += len(chunk)
+        if size > BODY_BYTES:
+            raise _too_large(BODY_BYTES)
+        chunks.append(chunk)
+        if not message.get("more_body"):
+            return b"".join(chunks) if len(chunks) > 1 else chunks[0]
+
+
+def declared_length(headers: dict[bytes, bytes], limit: int) -> int:
+    """Return the declared length, 0 when none is declared. Raises MalformedHeader, and BodyTooLarge beyond `limit`."""
+    declared = headers.get(b"content-length", b"0")
+    if not declared.isdigit() or len(declared) > ID_DIGITS:
+        raise MalformedHeader("the header Content-Length is not a number")
+    if int(declared) > limit:
+        raise _too_large(limit)
+    return int(declared)
+
+
+class LargeBodies:
+    """Bodies of up to `limit` bytes.
+
+    Beyond BODY_BYTES a body is spooled to a file without a name in `folder`: beside the database there is room, in a
+    container's /tmp there may be none. A second one is refused until the first has been worked on.
+    """
+
+    def __init__(self, folder: Path, limit: int) -> None:
+        self._folder = folder
+        self._limit = limit
+        self._is_taken = False
+
+    @asynccontextmanager
+    async def received(self, headers: dict[bytes, bytes], receive: Receive) -> AsyncIterator[Callable[[], bytes]]:
+        """Receive a body and yield a function that returns it, to be called on a thread.
+
+        Raises BodyTooLarge, ImportInProgress, StorageFull, and MalformedBody for a client that stops sending.
+        """
+        declared = declared_length(headers, self._limit)
+        with ExitStack() as held:
+            if declared > BODY_BYTES:
+                held.enter_context(self._only_one())
+            yield await self._receive(receive, held, is_large=declared > BODY_BYTES)
+
+    async def _receive(self, receive: Receive, held: ExitStack, *, is_large: bool) -> Callable[[], bytes]:
+        buffer, size, file = bytearray(), 0, None
+        try:
+            with anyio.fail_after(WHOLE_SECONDS):
+                async for chunk in _chunks(receive):
+                    size += len(chunk)
+                    if size > self._limit:
+                        raise _too_large(self._limit)
+                    if size > BODY_BYTES and not is_large:
+                        is_large = True
+                        held.enter_context(self._only_one())
+                    buffer += chunk
+                    if is_large and len(buffer) >= WRITE_BYTES:
+                        file = file or held.enter_context(await anyio.to_thread.run_sync(self._opened))
+                        await anyio.to_thread.run_sync(_append, file, bytes(buffer))
+                        buffer.clear()
+        except TimeoutError as error:
+            raise MalformedBody("the body did not arrive in time", hint="Send it without long pauses.") from error
+        return partial(_whole, file, bytes(buffer))
+
+    @contextmanager
+    def _only_one(self) -> Iterator[None]:
+        if self._is_taken:
+            raise ImportInProgress("another large plan is being imported")
+        self._is_taken = True
+        try:
+            yield
+        finally:
+            self._is_taken = False
+
+    def _opened(self) -> IO[bytes]:
+        try:
+            return TemporaryFile(dir=self._folder, buffering=0)
+        except OSError as error:
+            raise _unusable(error) from error
+
+
+async def _chunks(receive: Receive) -> AsyncIterator[bytes]:
+    """The pieces of a body. Raises MalformedBody when the client is gone, TimeoutError when it stops sending."""
+    while True:
+        with anyio.fail_after(STALLED_SECONDS):
+            message = await receive()
+        if message["type"] == "http.disconnect":
+            raise MalformedBody("the request was cut off")
+        yield message.get("body", b"")
+        if not message.get("more_body"):
+            return
+
+
+def _append(file: IO[bytes], piece: bytes) -> None:
+    try:
+        view = memoryview(piece)
+        while view:
+            view = view[file.write(view) :]
+    except OSError as error:
+        raise _unusable(error) from error
+
+
+def _whole(file: IO[bytes] | None, rest: bytes) -> bytes:
+    if file is None:
+        return rest
+    _append(file, rest)
+    file.seek(0)
+    return file.read()
+
+
+def _unusable(error: OSError) -> StorageFull | DatabaseUnavailable:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return StorageFull("the disk of the database has no room for the plan")
+    return DatabaseUnavailable(f"the plan cannot be kept beside the database: {error.strerror}")
+
+
+def _too_large(limit: int) -> BodyTooLarge:
+    return BodyTooLarge(f"the body is larger than {limit} bytes", limit=limit)
