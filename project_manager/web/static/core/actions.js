@@ -3,14 +3,16 @@ import { get, newKey, patch, post, put, remove } from "./api.js";
 import { ask, complain, openDialog, toast } from "./ask.js";
 import { serverNow } from "./clock.js";
 import { dropLine, lineFor } from "./lines.js";
-import { countdown } from "./format.js";
+import { clipped, countdown } from "./format.js";
 import { everyItem } from "./pages.js";
 import { dispatchNow, state } from "./store.js";
 import { markDirty, readPlan, readTask } from "./sync.js";
-import { CLOSED, STATUS_NAMES } from "./words.js";
+import { tellDone } from "./undo.js";
+import { CLOSED, PRIORITY_NAMES, STATUS_NAMES } from "./words.js";
 
+const NAME_SHOWN = 60;
 const path = (task) => `/api/tasks/${task.id}`;
-const nameOf = (task) => `#${task.id} ${task.name}`;
+const nameOf = (task) => `#${task.id} ${clipped(task.name, NAME_SHOWN)}`;
 
 export const paintTask = (task) => dispatchNow({ type: "tasks", tasks: [task] });
 
@@ -106,18 +108,24 @@ export async function moveTask(task, status, { note, title, quiet = false } = {}
   }
   dropLine(task, status);
   paintTask(answer.task);
-  const undo = quiet || options.force ? null : () => undoMove(answer.task, task.status);
-  toast(`Moved ${nameOf(task)} to ${STATUS_NAMES[status]}`, { undo });
+  const one = `Moved ${nameOf(task)} to ${STATUS_NAMES[status]}`;
+  if (quiet || options.force) toast(one);
+  else tellDone("move", { id: task.id, one, status, many: severalMoved, back: () => undoMove(answer.task, task.status) });
   return answer.task;
 }
 
+function severalMoved(acts) {
+  const same = acts.every((act) => act.status === acts[0].status);
+  return `Moved ${acts.length} tasks${same ? ` to ${STATUS_NAMES[acts[0].status]}` : ""}`;
+}
+
+/** Returns what to say, or null if the task could not be moved back. */
 async function undoMove(task, status) {
   const now = state.tasks.get(task.id) ?? task;
   const answer = await write(now, () => sendMove(now, { status, ...(CLOSED.has(now.status) ? { reopen: true } : {}) }));
-  if (answer) {
-    paintTask(answer.task);
-    toast(`${nameOf(task)} is back in ${STATUS_NAMES[status]}`);
-  }
+  if (!answer) return null;
+  paintTask(answer.task);
+  return `${nameOf(task)} is back in ${STATUS_NAMES[status]}`;
 }
 
 export async function releaseTask(task) {
@@ -180,6 +188,20 @@ export async function changeTask(task, fields) {
   });
   if (answer) paintTask(answer);
   return answer;
+}
+
+const priorityOf = (value) => `P${value} ${PRIORITY_NAMES[value]}`;
+
+/** Sets the priority, and offers to take that back. */
+export async function setPriority(task, priority) {
+  if (task.priority === priority || !(await changeTask(task, { priority }))) return;
+  const one = `${nameOf(task)} is ${priorityOf(priority)} now`;
+  tellDone("priority", { id: task.id, one, many: (acts) => `Changed the priority of ${acts.length} tasks`, back: () => undoPriority(task) });
+}
+
+async function undoPriority({ id, priority }) {
+  const now = state.tasks.get(id);
+  return now && (await changeTask(now, { priority })) ? `${nameOf(now)} is ${priorityOf(priority)} again` : null;
 }
 
 export async function deleteTask(task) {

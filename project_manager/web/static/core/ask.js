@@ -18,14 +18,23 @@ export function ask({ title, body, confirm, danger = false }) {
   return new Promise((resolve) => openDialog("confirm", { title, body, confirm, danger, answer: resolve }));
 }
 
-/** A short message. `undo` adds a button. Errors stay until they are closed. */
-export function toast(text, { hint = "", tone = "ok", undo = null } = {}) {
-  // An error that still stands there need not be said twice.
+const SHOWN_MS = 5000;
+const UNDO_MS = 9000;
+const IN_USE = ".toasts:hover, .toasts:focus-within";
+
+/** Drops a message after its time, but not while a person is about to press its button. */
+function dropLater(id, ms) {
+  setTimeout(() => (document.querySelector(IN_USE) ? dropLater(id, 1000) : dropToast(id)), ms);
+}
+
+/** A short message; it replaces the one in the same `slot`. `undo` adds a button. Errors stay until they are closed. */
+export function toast(text, { hint = "", tone = "ok", slot = "news", undo = null, undoName = "Undo" } = {}) {
+  // An error that is still shown is not repeated.
   if (tone === "error" && state.toasts.some((other) => other.tone === tone && other.text === text && other.hint === hint)) return;
   last += 1;
   const id = last;
-  dispatch({ type: "toast", toast: { id, text, hint, tone, undo } });
-  if (tone !== "error") setTimeout(() => dispatch({ type: "dropToast", id }), undo ? 9000 : 5000);
+  dispatch({ type: "toast", toast: { id, text, hint, tone, slot, undo, undoName } });
+  if (tone !== "error") dropLater(id, undo ? UNDO_MS : SHOWN_MS);
 }
 
 export const dropToast = (id) => dispatch({ type: "dropToast", id });

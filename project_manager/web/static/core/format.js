@@ -16,6 +16,9 @@ export const fullTime = (text) => dayAndTime.format(new Date(text));
 export const count = (number) => whole.format(number);
 export const plural = (number, one, many = `${one}s`) => `${count(number)} ${number === 1 ? one : many}`;
 
+/** `text`, with dots at its end if it is longer than `length` characters. */
+export const clipped = (text, length) => (text.length > length ? `${text.slice(0, length - 1).trimEnd()}…` : text);
+
 export const times = (number) => ({ 1: "once", 2: "twice" })[number] ?? `${count(number)} times`;
 
 const MOMENT = /\b\d{4}-\d\d-\d\dT\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?Z/g;

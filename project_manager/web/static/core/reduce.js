@@ -3,6 +3,7 @@
 import { emptyColumns, insert, sortAll, takeOut } from "./order.js";
 
 const EVENTS_KEPT = 1000;
+const ERRORS_SHOWN = 2;
 
 export function initialState() {
   return {
@@ -240,7 +241,9 @@ const REDUCERS = {
     state.dialogs = state.dialogs.filter((dialog) => dialog.id !== id);
   },
   toast: (state, { toast }) => {
-    state.toasts = [...state.toasts.slice(-3), toast];
+    const [errors, others] = [true, false].map((error) => state.toasts.filter((shown) => (shown.tone === "error") === error));
+    const kept = toast.tone === "error" ? [...errors.slice(1 - ERRORS_SHOWN), ...others] : [...errors, ...others.filter((shown) => shown.slot !== toast.slot)];
+    state.toasts = [...kept, toast];
   },
   dropToast: (state, { id }) => {
     state.toasts = state.toasts.filter((toast) => toast.id !== id);

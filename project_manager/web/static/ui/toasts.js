@@ -1,5 +1,6 @@
+// Short messages, at the end of the window at which nobody is working.
 import { dropToast } from "../core/ask.js";
-import { cx, html } from "../core/html.js";
+import { cx, html, useEffect, useRef, useState } from "../core/html.js";
 import { useStore } from "../core/store.js";
 import { Icon } from "./icons.js";
 
@@ -11,16 +12,52 @@ function Toast({ toast }) {
   return html`<div class=${cx("toast", toast.tone)} data-testid="toast">
     <${Icon} name=${toast.tone === "error" ? "warn" : "check"} />
     <div class="toast-text"><p>${toast.text}</p>${toast.hint && html`<p class="hint">${toast.hint}</p>`}</div>
-    ${toast.undo && html`<button type="button" class="small" onClick=${undo}>Undo</button>`}
+    ${toast.undo && html`<button type="button" class="small" onClick=${undo}>${toast.undoName}</button>`}
     <button type="button" class="quiet icon-button" aria-label="Dismiss" onClick=${() => dropToast(toast.id)}><${Icon} name="close" /></button>
   </div>`;
+}
+
+/** The height at which a person works: of the last press, or of the element that has the focus. In pixels. */
+let workedAt = 0;
+
+function follow(event) {
+  if (event.target.closest?.(".toasts")) return false;
+  const box = event.target.getBoundingClientRect?.();
+  if (event.type === "pointerdown") workedAt = event.clientY;
+  // The focus of a page or a panel says nothing about a height.
+  else if (box && box.height < innerHeight / 3) workedAt = (box.top + box.bottom) / 2;
+  else return false;
+  return true;
+}
+
+/** Whether messages stand at the top. They change sides with a new message and with the focus, never under the pointer. */
+function useSide(toasts) {
+  const [top, setTop] = useState(false);
+  const newest = toasts[toasts.length - 1]?.id;
+  const settle = () => setTop(workedAt > innerHeight / 2);
+  useEffect(() => {
+    const onFocus = (event) => follow(event) && settle();
+    addEventListener("pointerdown", follow, true);
+    addEventListener("focusin", onFocus);
+    return () => {
+      removeEventListener("pointerdown", follow, true);
+      removeEventListener("focusin", onFocus);
+    };
+  }, []);
+  const placed = useRef(newest);
+  if (placed.current !== newest) {
+    placed.current = newest;
+    settle();
+  }
+  return top;
 }
 
 /** Announced politely; errors at once. */
 export function Toasts() {
   const toasts = useStore((state) => state.toasts);
-  const shown = (urgent) => toasts.filter((toast) => (toast.tone === "error") === urgent).map((toast) => html`<${Toast} key=${toast.id} toast=${toast} />`);
-  return html`<div class="toasts">
+  const top = useSide(toasts);
+  const shown = (urgent) => toasts.filter((toast) => (toast.tone === "error") === urgent).map((toast) => html`<${Toast} key=${urgent ? toast.id : toast.slot} toast=${toast} />`);
+  return html`<div class=${cx("toasts", top && "top")}>
     <div role="status" aria-live="polite">${shown(false)}</div>
     <div role="alert">${shown(true)}</div>
   </div>`;

@@ -1,5 +1,5 @@
 // What can be done by name or key. One list feeds the palette, the keyboard and the help.
-import { changeTask, claimTask, deleteTask, editTask, moveTask, releaseTask, takeOver } from "../core/actions.js";
+import { claimTask, deleteTask, editTask, moveTask, releaseTask, setPriority, takeOver } from "../core/actions.js";
 import { openDialog, toast } from "../core/ask.js";
 import { copyText } from "../core/clipboard.js";
 import { FILTERS, closeTask, hrefOf, navigate } from "../core/route.js";
@@ -25,7 +25,7 @@ export function askMove(task) {
 }
 
 function askPriority(task) {
-  const entry = (name, value) => ({ id: `p${value}`, icon: "flag", name: `P${value} ${name}`, keys: String(value), present: value === task.priority, run: () => value !== task.priority && changeTask(task, { priority: value }) });
+  const entry = (name, value) => ({ id: `p${value}`, icon: "flag", name: `P${value} ${name}`, keys: String(value), present: value === task.priority, run: () => setPriority(task, value) });
   choose(`Priority of #${task.id}`, PRIORITY_NAMES.map(entry));
 }
 
@@ -71,6 +71,7 @@ export const COMMANDS = [
   { id: "new-epic", name: "New epic", icon: "plus", write: true, run: () => openDialog("epic", {}) },
   { id: "new-project", name: "New project", icon: "plus", write: true, run: () => openDialog("project", {}) },
   { id: "help", keys: "?", name: "Keyboard shortcuts", group: "Everywhere", icon: "help", run: () => openDialog("help", {}) },
+  { id: "send", keys: "Ctrl Enter", name: "Send the form or the comment", group: "Everywhere", hidden: true },
   { id: "escape", keys: "Esc", name: "Close what is open", group: "Everywhere", run: escape, hidden: true },
   { id: "theme", keys: "Shift D", name: "Light, dark, or as the system", group: "Everywhere", icon: "moon", run: cycleTheme },
   { id: "board", keys: "g b", name: "Go to the board", group: "Go to", icon: "board", run: view("board") },

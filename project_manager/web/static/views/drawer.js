@@ -1,5 +1,5 @@
 // Everything about one task, beside the board.
-import { changeTask, claimTask, deleteTask, editTask, moveTask } from "../core/actions.js";
+import { claimTask, deleteTask, editTask, moveTask, setPriority } from "../core/actions.js";
 import { toast } from "../core/ask.js";
 import { copyText } from "../core/clipboard.js";
 import { minutes } from "../core/format.js";
@@ -34,7 +34,7 @@ function MoveSelect({ task, disabled }) {
 }
 
 function PrioritySelect({ task, disabled }) {
-  const change = (event) => changeTask(task, { priority: Number(event.target.value) });
+  const change = (event) => setPriority(task, Number(event.target.value));
   return html`<label class="choice"><span class="sr">Priority</span>
     <select value=${task.priority} onChange=${change} disabled=${disabled} data-testid="priority">
       ${PRIORITY_NAMES.map((name, value) => html`<option key=${value} value=${value}>P${value} ${name}</option>`)}

@@ -1,0 +1,37 @@
+// Acts that can be taken back. Acts of one kind that follow each other share one message, which counts them.
+import { toast } from "./ask.js";
+import { state } from "./store.js";
+
+const groups = new Map();
+
+/** The acts that the message on the screen still offers to take back; a new, empty group if there is no such message. */
+function groupOf(kind) {
+  const group = groups.get(kind);
+  if (group && state.toasts.some((shown) => shown.slot === kind)) return group;
+  groups.set(kind, new Map());
+  return groups.get(kind);
+}
+
+/** Takes the newest act back first. `back()` resolves to a sentence, or to null if it failed. */
+async function takeBack(kind) {
+  const acts = [...groups.get(kind).values()].reverse();
+  groups.delete(kind);
+  const done = [];
+  for (const { back } of acts) done.push(await back());
+  const sentences = done.filter(Boolean);
+  if (sentences.length > 1) toast(`${sentences.length} tasks are as they were`);
+  else if (sentences.length) toast(sentences[0]);
+}
+
+/**
+ * Says what was done to a task, with a button that takes it back. `many(acts)` is the sentence for several tasks; acts on
+ * the same task count once, and taking back means the state before the first of them.
+ */
+export function tellDone(kind, { id, one, many, back, ...rest }) {
+  const group = groupOf(kind);
+  const first = group.get(id);
+  group.delete(id);
+  group.set(id, { ...rest, back: first?.back ?? back });
+  const several = group.size > 1;
+  toast(several ? many([...group.values()]) : one, { slot: kind, undo: () => takeBack(kind), undoName: several ? "Undo all" : "Undo" });
+}

@@ -1,0 +1,136 @@
+"""What the dashboard says after an act, and how the act is taken back."""
+
+from playwright.sync_api import Browser, Locator, expect
+
+from tests.e2e.dashboard.browser import Dashboard, Team, dashboard
+from tests.e2e.service import Service
+
+PHONE = {"width": 320, "height": 640}
+
+
+def reviews(team: Team, count: int, name: str = "Look at it") -> list[int]:
+    project = team.project()
+    tasks = [team.task(project, f"{name} {number}") for number in range(count)]
+    for task in tasks:
+        team.move(task, "REVIEW")
+    return tasks
+
+
+def accept(tab: Dashboard, task: int) -> None:
+    row = tab.page.get_by_test_id("need").filter(has=tab.page.locator(f'[data-task="{task}"]'))
+    row.get_by_role("button", name="Accept").click()
+    expect(row).to_have_count(0)
+
+
+def overlaps(one: Locator, other: Locator) -> bool:
+    first, second = one.bounding_box(), other.bounding_box()
+    assert first
+    assert second
+    return first["y"] < second["y"] + second["height"] and second["y"] < first["y"] + first["height"]
+
+
+def test_acts_of_one_kind_share_a_message_that_counts_and_are_taken_back_together(
+    service: Service, browser: Browser, team: Team
+) -> None:
+    tasks = reviews(team, 3)
+    with dashboard(service, browser) as tab:
+        tab.open("/?view=needs")
+        toast = tab.page.get_by_test_id("toast")
+        accept(tab, tasks[0])
+        expect(toast).to_contain_text(f"Moved #{tasks[0]} Look at it 0 to Done")
+        expect(toast.get_by_role("button", name="Undo", exact=True)).to_be_visible()
+        for task in tasks[1:]:
+            accept(tab, task)
+        expect(toast).to_have_count(1)
+        expect(toast).to_contain_text("Moved 3 tasks to Done")
+        assert [team.read(task)["status"] for task in tasks] == ["DONE"] * 3
+        toast.get_by_role("button", name="Undo all").click()
+        expect(toast).to_contain_text("3 tasks are as they were")
+        expect(tab.page.get_by_test_id("need")).to_have_count(3)
+    assert [team.read(task)["status"] for task in tasks] == ["REVIEW"] * 3
+
+
+def test_one_task_that_moved_twice_goes_back_to_where_it_was_first(
+    service: Service, browser: Browser, team: Team
+) -> None:
+    task = team.task(team.project(), "Wanders")
+    with dashboard(service, browser) as tab:
+        tab.open(f"/?task={task}")
+        for status in ("BLOCKED", "REVIEW"):
+            tab.page.get_by_test_id("move").select_option(status)
+            expect(tab.card_in(status, task)).to_be_visible()
+        expect(tab.toast("to Review")).to_be_visible()
+        tab.page.get_by_test_id("toast").get_by_role("button", name="Undo", exact=True).click()
+        expect(tab.toast("is back in To do")).to_be_visible()
+    assert team.read(task)["status"] == "TODO"
+
+
+def test_what_can_be_taken_back_is_not_pushed_away_by_news(service: Service, browser: Browser, team: Team) -> None:
+    task = team.task(team.project(), "Once")
+    with dashboard(service, browser) as tab:
+        tab.open(f"/?task={task}")
+        tab.page.get_by_test_id("move").select_option("BLOCKED")
+        expect(tab.toast("to Blocked")).to_be_visible()
+        for name in ("Twice", "Thrice"):
+            tab.page.get_by_test_id("edit").click()
+            tab.dialog.get_by_label("Name").fill(name)
+            tab.page.get_by_test_id("save").click()
+            expect(tab.toast(f"Saved #{task} {name}")).to_be_visible()
+        expect(tab.page.get_by_test_id("toast")).to_have_count(2)
+        expect(tab.toast("to Blocked")).to_be_visible()
+
+
+def test_a_change_of_priority_is_taken_back(service: Service, browser: Browser, team: Team) -> None:
+    task = team.task(team.project(), "Urgent?", priority=2)
+    with dashboard(service, browser) as tab:
+        tab.open(f"/?task={task}")
+        tab.page.get_by_test_id("priority").select_option("0")
+        toast = tab.toast("is P0 Urgent now")
+        expect(toast).to_be_visible()
+        assert team.read(task)["priority"] == 0
+        toast.get_by_role("button", name="Undo").click()
+        expect(tab.toast("is P2 Normal again")).to_be_visible()
+    assert team.read(task)["priority"] == 2
+
+
+def test_messages_stand_at_the_end_of_the_window_at_which_nobody_works(
+    service: Service, browser: Browser, team: Team
+) -> None:
+    tasks = reviews(team, 12, "x" * 150)
+    toast_of = "toast"
+    for size in ({"width": 1440, "height": 900}, PHONE):
+        with dashboard(service, browser, viewport=size) as tab:
+            tab.open("/?view=needs")
+            for _ in range(3):
+                task = tasks.pop(0)
+                accept(tab, task)
+                toast = tab.page.get_by_test_id(toast_of)
+                expect(toast).to_be_visible()
+                box = toast.bounding_box()
+                assert box
+                assert box["x"] >= 0
+                assert box["x"] + box["width"] <= size["width"]
+                assert box["height"] < 90
+                following = tab.page.get_by_test_id("need").first
+                following.scroll_into_view_if_needed()
+                button = following.get_by_role("button", name="Accept")
+                assert not overlaps(toast, button)
+                button.focus()
+                assert not overlaps(toast, button)
+                assert tab.violations() == []
+
+
+def test_a_message_stays_while_somebody_is_about_to_press_its_button(
+    service: Service, browser: Browser, team: Team
+) -> None:
+    task = team.task(team.project(), "Once")
+    with dashboard(service, browser) as tab:
+        tab.page.clock.install()
+        tab.open(f"/?task={task}")
+        tab.page.get_by_test_id("move").select_option("BLOCKED")
+        tab.page.get_by_test_id("toast").get_by_role("button", name="Undo").focus()
+        tab.page.clock.fast_forward(60_000)
+        expect(tab.page.get_by_test_id("toast")).to_be_visible()
+        tab.drawer.focus()
+        tab.page.clock.fast_forward(10_000)
+        expect(tab.page.get_by_test_id("toast")).to_have_count(0)
