@@ -42,6 +42,36 @@ def test_a_restarted_server_is_followed_on_without_a_reload(service: Service, br
         expect_no_reload(tab)
 
 
+def test_a_server_that_was_away_for_long_is_found_again_within_seconds(service: Service, browser: Browser) -> None:
+    with dashboard(service, browser) as tab:
+        tab.page.clock.install()
+        tab.open()
+        service.kill()
+        tab.expect_face("reconnecting")
+        for _ in range(12):
+            with tab.page.expect_websocket():
+                tab.page.clock.fast_forward(2000)
+        tab.expect_face("stale")
+        expect(tab.page.get_by_test_id("stale")).to_contain_text(re.compile(r"Next attempt (now|in [12] s)"))
+        service.start()
+        tab.page.clock.fast_forward(2000)
+        tab.expect_face("live")
+
+
+def test_a_server_that_refuses_is_asked_less_and_less_often(start_service: Start, browser: Browser) -> None:
+    service = start_service(WEBSOCKET_MAX_CONNECTIONS=1)
+    with dashboard(service, browser) as first, dashboard(service, browser) as second:
+        first.open()
+        second.page.clock.install()
+        refused: list[str] = []
+        second.page.on("websocket", lambda line: line.on("close", lambda _: refused.append(line.url)))
+        second.page.goto(service.url)
+        for times in range(1, 9):
+            service.wait_until(lambda: second.page.evaluate("1") and len(refused) >= times)  # noqa: B023
+            second.page.clock.fast_forward(20_000)
+        expect(second.page.get_by_test_id("stale")).to_contain_text(re.compile(r"Next attempt in (1\d|20) s"))
+
+
 def test_a_long_silence_is_called_stale_with_the_time_and_ends_by_itself(
     service: Service, browser: Browser, team: Team
 ) -> None:

@@ -7,6 +7,7 @@ import { dispatch, state } from "./store.js";
 const SILENCE_MS = 45_000;
 const STALE_MS = 15_000;
 const LONGEST_WAIT_MS = 20_000;
+const ABSENT_WAIT_MS = 2000;
 const RELOAD_PAUSE_MS = 3000;
 const CALM_MS = 60_000;
 
@@ -17,10 +18,14 @@ const line = { socket: null, greeted: false, unopened: 0, rereads: false, lastFr
 
 const face = (connection) => dispatch({ type: "connection", connection });
 
-function waitOf(failures) {
-  const longest = Math.min(LONGEST_WAIT_MS, 500 * 2 ** failures);
-  return longest / 2 + Math.random() * (longest / 2);
+/** Milliseconds until the next attempt. One that finds no server costs nothing; a server that refuses is asked less and less often. */
+function waitOf(failures, refused) {
+  const longest = Math.min(refused ? LONGEST_WAIT_MS : ABSENT_WAIT_MS, 500 * 2 ** failures);
+  return refused ? longest / 2 + Math.random() * (longest / 2) : longest * (0.8 + Math.random() * 0.2);
 }
+
+/** Whether the server itself answered. A proxy in front of a server that restarts answers in words of its own. */
+const answered = (error) => error.status > 0 && error.code !== "unreadable_answer";
 
 function address() {
   const scheme = location.protocol === "https:" ? "wss" : "ws";
@@ -49,8 +54,8 @@ async function reload() {
     line.outdated = false;
     wentWell();
     reconnect();
-  } catch {
-    lost("");
+  } catch (error) {
+    lost("", { refused: answered(error) });
   } finally {
     line.reloading = false;
   }
@@ -68,7 +73,7 @@ function beginAnew(reason) {
   line.orders = calm ? 0 : line.orders + 1;
   if (calm) return reload();
   line.failures = Math.max(line.failures, line.orders);
-  return lost(reason, true);
+  return lost(reason, { untrue: true });
 }
 
 let reloadLater = null;
@@ -113,15 +118,15 @@ function drop() {
   if (socket) socket.close();
 }
 
-/** Tries again later. `untrue` when what the page shows is known to be so. */
-function lost(reason, untrue = false) {
+/** Tries again later. `untrue`: the page is known to show what is not so. `refused`: the server is there and refused. */
+function lost(reason, { untrue = false, refused = untrue } = {}) {
   drop();
   clearTimeout(line.timer);
   line.downSince ??= Date.now();
   line.rereads = true;
-  const wait = waitOf(line.failures);
+  const wait = waitOf(line.failures, refused);
   line.failures += 1;
-  const stale = untrue || Date.now() - line.downSince >= STALE_MS || line.failures > 5;
+  const stale = untrue || Date.now() - line.downSince >= STALE_MS;
   face({ face: stale ? "stale" : "reconnecting", staleSince: line.downSince, retryAt: performance.now() + wait, reason });
   line.timer = setTimeout(attempt, wait);
 }
@@ -133,7 +138,7 @@ const REFUSED = new Set([1008, 4401]);
 /** A handshake that fails does not say why: is the server gone, are we signed out, or does nothing let a WebSocket through? */
 async function closed(event) {
   const greeted = line.greeted;
-  lost(REASONS[event.code] ?? "");
+  lost(REASONS[event.code] ?? "", { refused: event.code in REASONS || line.unopened > 0 });
   if (event.code === CROWDED || (greeted && !REFUSED.has(event.code))) return;
   try {
     await get("/api/agents", { limit: 1 });
@@ -165,8 +170,8 @@ async function poll() {
       if (since <= state.seq) polled(answer);
     }
     reconnect();
-  } catch {
-    if (line.polls === polls) lost("");
+  } catch (error) {
+    if (line.polls === polls) lost("", { refused: answered(error) });
   }
   return undefined;
 }
@@ -200,7 +205,7 @@ async function attempt() {
     reconnect();
   } catch (error) {
     dispatch({ type: "failure", error });
-    if (error.status !== 401) lost("");
+    if (error.status !== 401) lost("", { refused: answered(error) });
   }
   return undefined;
 }
