@@ -5,6 +5,7 @@ import { startRouting } from "./core/route.js";
 import { readSession } from "./core/session.js";
 import { watchLeases, watchSearch } from "./core/sync.js";
 import { applyTheme } from "./core/theme.js";
+import { startSendKey } from "./forms/send_key.js";
 import { App } from "./views/app.js";
 import { startKeys } from "./views/keys.js";
 
@@ -13,6 +14,7 @@ applyTheme();
 startRouting();
 render(html`<${App} version=${root.dataset.version} />`, root);
 startKeys();
+startSendKey();
 watchLeases();
 watchSearch();
 readSession().then((known) => known && start());

@@ -2,7 +2,9 @@
 
 import re
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
+import httpx
 from playwright.sync_api import Browser, expect
 
 from tests.e2e.dashboard.browser import Dashboard, Team, dashboard
@@ -13,6 +15,96 @@ Start = Callable[..., Service]
 
 def save(tab: Dashboard) -> None:
     tab.page.get_by_test_id("save").click()
+
+
+def filled(tab: Dashboard, name: str) -> None:
+    tab.page.get_by_test_id("new-task").click()
+    tab.dialog.get_by_label("Name").fill(name)
+
+
+def test_control_enter_sends_every_form(service: Service, browser: Browser, team: Team) -> None:
+    with dashboard(service, browser) as tab:
+        tab.open("/?view=projects")
+        tab.page.get_by_role("button", name="New project").click()
+        tab.dialog.get_by_label("Name").fill("Checkout")
+        tab.dialog.get_by_label("Description").press("Control+Enter")
+        tab.page.get_by_test_id("project").get_by_role("button", name="Epic", exact=True).click()
+        tab.dialog.get_by_label("Name").fill("Payments")
+        tab.dialog.get_by_label("Status").press("Control+Enter")
+        expect(tab.page.get_by_test_id("epic")).to_contain_text("Payments")
+        filled(tab, "By the keyboard")
+        tab.dialog.get_by_label("Description").press("Meta+Enter")
+        expect(tab.drawer).to_contain_text("By the keyboard")
+        tab.page.get_by_test_id("edit").click()
+        tab.dialog.get_by_label("Name").fill("By the keyboard again")
+        tab.dialog.get_by_label("Waits for").press("Control+Enter")
+        expect(tab.drawer).to_contain_text("By the keyboard again")
+        tab.page.get_by_test_id("edit").click()
+        tab.dialog.get_by_label("Name").fill("")
+        tab.dialog.get_by_label("Name").press("Control+Enter")
+        expect(tab.dialog).to_be_visible()
+        tab.dialog.get_by_label("Name").press("x")
+        tab.dialog.get_by_label("Description").evaluate(
+            """(field) => field.dispatchEvent(new KeyboardEvent("keydown", {
+                key: "Enter", ctrlKey: true, isComposing: true, bubbles: true,
+            }))"""
+        )
+        expect(tab.dialog).to_be_visible()
+    assert (team.read(1)["name"], team.read(1)["status"]) == ("By the keyboard again", "TODO")
+
+
+def test_a_task_that_is_created_and_held_reaches_no_agent_that_waits(
+    service: Service, browser: Browser, team: Team
+) -> None:
+    project = team.project()
+    with dashboard(service, browser) as tab, ThreadPoolExecutor(1) as threads:
+        tab.open()
+        body = {"agent_id": "waiter", "wait_seconds": 20}
+        waiting = threads.submit(httpx.post, f"{service.url}/api/tasks/claim", json=body, timeout=30, trust_env=False)
+        service.wait_until(lambda: team.send("GET", "/api/agents")["items"])
+        filled(tab, "Half written")
+        tab.page.get_by_test_id("create-and-hold").click()
+        expect(tab.page.get_by_test_id("lease")).to_contain_text("(you)")
+        held = team.read(1)
+        assert (held["status"], held["lock"]["holder"], held["lock"]["fence"]) == ("IN_PROGRESS", "local", 1)
+        assert not waiting.done()
+        filled(tab, "Whole")
+        tab.dialog.get_by_label("Name").press("Enter")
+        expect(tab.drawer).to_contain_text("Whole")
+        assert waiting.result(10).json()["task"]["id"] == 2
+        filled(tab, "For later")
+        tab.dialog.get_by_label("Status").select_option("BACKLOG")
+        expect(tab.dialog).to_contain_text("No agent takes it from there.")
+        save(tab)
+        expect(tab.card_in("BACKLOG", 3)).to_be_visible()
+    assert project == team.read(3)["project_id"]
+
+
+def test_a_name_that_is_missing_keeps_create_and_hold_from_deciding_for_the_next_try(
+    service: Service, browser: Browser, team: Team
+) -> None:
+    team.project()
+    with dashboard(service, browser) as tab:
+        tab.open()
+        tab.page.get_by_test_id("new-task").click()
+        tab.page.get_by_test_id("create-and-hold").click()
+        expect(tab.dialog.get_by_label("Name")).to_be_focused()
+        tab.dialog.get_by_label("Name").fill("For agents")
+        save(tab)
+        expect(tab.card_in("TODO", 1)).to_be_visible()
+    assert team.read(1)["lock"] is None
+
+
+def test_a_project_shows_its_description_as_markdown(service: Service, browser: Browser, team: Team) -> None:
+    team.project("Move", description="Move **all** of it:\n\n- shop\n- till\n\n## Later\n\n<b>x</b>")
+    with dashboard(service, browser) as tab:
+        tab.open("/?view=projects")
+        shown = tab.page.get_by_test_id("project")
+        expect(shown.locator("strong")).to_have_text("all")
+        expect(shown.locator("li")).to_have_text(["shop", "till"])
+        expect(shown).not_to_contain_text("**")
+        expect(shown).to_contain_text("<b>x</b>")
+        assert tab.violations() == []
 
 
 def test_a_project_an_epic_and_a_task_are_made_from_nothing(service: Service, browser: Browser, team: Team) -> None:

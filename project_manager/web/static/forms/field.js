@@ -48,6 +48,7 @@ export function FormError({ error, shown, children }) {
     ${error.hint && html`<p>${error.hint}</p>`}${elsewhere.map(([name, text]) => html`<p key=${name}>${name}: ${text}</p>`)}${children}</div></div>`;
 }
 
-export function FormFoot({ onCancel, busy, confirm }) {
-  return html`<footer class="dialog-foot"><button type="button" onClick=${onCancel}>Cancel</button><button type="submit" class="primary" disabled=${busy} data-testid="save">${busy ? "Saving…" : confirm}</button></footer>`;
+/** `children` are further buttons between Cancel and the one that sends. */
+export function FormFoot({ onCancel, busy, confirm, children }) {
+  return html`<footer class="dialog-foot"><button type="button" onClick=${onCancel}>Cancel</button>${children}<button type="submit" class="primary" disabled=${busy} data-testid="save">${busy ? "Saving…" : confirm}</button></footer>`;
 }

@@ -1,9 +1,9 @@
 // Creating and changing a task.
 import { get, newKey, patch, post } from "../core/api.js";
-import { paintTask } from "../core/actions.js";
+import { claimTask, paintTask } from "../core/actions.js";
 import { closeDialog, openDialog, toast } from "../core/ask.js";
 import { fieldValue } from "../core/due.js";
-import { html, useState } from "../core/html.js";
+import { html, useRef, useState } from "../core/html.js";
 import { remember, recall } from "../core/memory.js";
 import { openTask } from "../core/route.js";
 import { state } from "../core/store.js";
@@ -18,7 +18,7 @@ import { TaskPicker } from "./task_picker.js";
 import { FIELD_NAMES, changesOf, creationOf, formOf } from "./task_values.js";
 
 const SHOWN = [...Object.keys(FIELD_NAMES), "project_id", "status"];
-const STARTS = ["TODO", "BACKLOG"];
+const STARTS = { TODO: "Agents may take it at once.", BACKLOG: "No agent takes it from there." };
 
 const existing = (project) => (state.projects.has(project) ? project : null);
 
@@ -47,13 +47,21 @@ function useTaskForm(id, task, start) {
   const [known, setKnown] = useState(task);
   const [key] = useState(newKey);
   const form = useForm(before);
-  const create = async (values) => {
-    const fresh = await post("/api/tasks", creationOf(values), { key });
+  const hold = useRef(false);
+  const createAndHold = (event) => {
+    hold.current = true;
+    event.currentTarget.form.requestSubmit();
+    hold.current = false;
+  };
+  const create = async (values, held) => {
+    // No agent that waits for a task is given one of the backlog, so nothing gets between creating and claiming it.
+    const fresh = await post("/api/tasks", creationOf(held ? { ...values, status: "BACKLOG" } : values), { key: held ? `${key}-hold` : key });
     remember("project", fresh.project_id);
     paintTask(fresh);
     closeDialog(id);
     toast(`Created #${fresh.id} ${fresh.name}`);
     openTask(fresh.id);
+    if (held) await claimTask(fresh);
   };
   const save = async (values) => {
     const changes = changesOf(base, values);
@@ -65,7 +73,7 @@ function useTaskForm(id, task, start) {
   };
   const send = async (values) => {
     try {
-      await (task ? save(values) : create(values));
+      await (task ? save(values) : create(values, hold.current));
     } catch (error) {
       if (error.status === 412) {
         const fresh = await get(`/api/tasks/${task.id}`);
@@ -77,7 +85,7 @@ function useTaskForm(id, task, start) {
       throw error;
     }
   };
-  return { ...form, known, onSubmit: form.submit(send) };
+  return { ...form, known, createAndHold, onSubmit: form.submit(send) };
 }
 
 /** A date, and a time if the hour matters. */
@@ -124,10 +132,11 @@ function Form({ id, task, status, project: chosen }) {
         ${!task && html`<${Field} label="Project" kind="select" options=${projects} ...${form.field("project_id")} onChange=${chooseProject} />`}
         <${Field} label=${FIELD_NAMES.epic_id} kind="select" options=${[["", "No epic"], ...epicOptions(project)]} ...${form.field("epic_id")} />
         <${Field} label=${FIELD_NAMES.priority} kind="select" options=${PRIORITY_NAMES.map((name, value) => [String(value), `P${value} ${name}`])} ...${form.field("priority")} />
-        ${!task && html`<${Field} label="Status" kind="select" options=${STARTS.map((name) => [name, STATUS_NAMES[name]])} ...${form.field("status")} />`}
+        ${!task && html`<${Field} label="Status" kind="select" options=${Object.keys(STARTS).map((name) => [name, STATUS_NAMES[name]])} hint=${STARTS[form.values.status]} ...${form.field("status")} />`}
       </div>
       <${Field} label=${FIELD_NAMES.labels} hint='Separated by commas. A label that contains one goes in quotes: "now, or never".' ...${form.field("labels")} />
       <${Details} form=${form} self=${task?.id} />
     </div>
-    <${FormFoot} onCancel=${close} busy=${form.busy} confirm=${task ? "Save" : "Create task"} /></form>`}<//>`;
+    <${FormFoot} onCancel=${close} busy=${form.busy} confirm=${task ? "Save" : "Create task"}>
+      ${!task && html`<button type="button" disabled=${form.busy} onClick=${form.createAndHold} title="Creates the task and holds it for you, so that no agent takes it before it is ready" data-testid="create-and-hold"><${Icon} name="hand" />Create and hold</button>`}<//></form>`}<//>`;
 }

@@ -34,6 +34,7 @@ export function TaskPicker({ label, value, onChange, fault, project, self }) {
     setAt(0);
   };
   const onKeyDown = (event) => {
+    if (event.ctrlKey || event.metaKey) return;
     if (event.key === "ArrowDown") setAt((at + 1) % Math.max(1, found.length));
     else if (event.key === "ArrowUp") setAt((at + found.length - 1) % Math.max(1, found.length));
     else if (event.key === "Enter") found[at] && add(found[at]);

@@ -10,6 +10,7 @@ import { readPlan } from "../core/sync.js";
 import { EPIC_STATUS_NAMES, STATUSES, STATUS_NAMES, canWrite } from "../core/words.js";
 import { Ago, Empty } from "../ui/chips.js";
 import { Icon } from "../ui/icons.js";
+import { Markdown } from "../ui/markdown.js";
 import { KnownAbout, useKnowledgeCounts } from "./known.js";
 
 const ORDER = ["DONE", "REVIEW", "IN_PROGRESS", "BLOCKED", "TODO", "BACKLOG"];
@@ -86,7 +87,7 @@ function Epic({ epic, counts, writer }) {
 function Description({ project }) {
   if (!project.description) return null;
   const more = () => readPlan("project", project.id).catch(complain);
-  return html`<p class="muted lines">${project.description}${project.description_truncated && html`… <button type="button" class="small" onClick=${more}>Show all of it</button>`}</p>`;
+  return html`<div class="project-words muted"><${Markdown} text=${project.description} />${project.description_truncated && html`<button type="button" class="small" onClick=${more}>Show all of it</button>`}</div>`;
 }
 
 function Project({ project, numbers, known, writer }) {
@@ -112,6 +113,6 @@ export function Projects() {
   const projects = [...state.projects.values()].sort((a, b) => Boolean(a.archived_at) - Boolean(b.archived_at) || a.name.localeCompare(b.name));
   return html`<section class="page" aria-labelledby="page-title">
     <div class="page-head"><h1 id="page-title">Projects</h1><span class="push"></span>${writer && html`<button type="button" class="primary" onClick=${() => openDialog("project", {})}><${Icon} name="plus" />New project</button>`}</div>
-    ${projects.length === 0 ? html`<${Empty} title="No project yet"><p>Create one here, or import a plan with <code>project-manager import plan.yaml</code>.</p><//>` : projects.map((project) => html`<${Project} key=${project.id} project=${project} numbers=${numbers} known=${known.get(project.id)} writer=${writer} />`)}
+    ${projects.length === 0 ? html`<${Empty} title="No project yet"><p>${writer ? html`Create one here, or import a plan with <code>project-manager import plan.yaml</code>.` : "Projects appear here as soon as somebody creates one."}</p><//>` : projects.map((project) => html`<${Project} key=${project.id} project=${project} numbers=${numbers} known=${known.get(project.id)} writer=${writer} />`)}
   </section>`;
 }

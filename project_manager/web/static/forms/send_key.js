@@ -1,0 +1,14 @@
+// Ctrl Enter (Cmd Enter) sends the form in which somebody types.
+
+function onKeyDown(event) {
+  const send = event.key === "Enter" && (event.ctrlKey || event.metaKey) && !event.altKey && !event.shiftKey;
+  if (!send || event.defaultPrevented || event.isComposing || event.repeat) return;
+  const form = event.target.closest?.("form");
+  if (!form) return;
+  event.preventDefault();
+  form.requestSubmit();
+}
+
+export function startSendKey() {
+  addEventListener("keydown", onKeyDown);
+}
