@@ -264,3 +264,68 @@ def test_what_agents_write_never_becomes_markup(service: Service, browser: Brows
             expect(tab.page.get_by_text("<img src=x").first).to_be_attached()
             assert tab.page.locator("img, main script, a[href^='javascript']").count() == 0
         assert tab.page.title().endswith("Project Manager")
+
+
+def test_another_filter_begins_every_column_at_its_top(service: Service, browser: Browser, team: Team) -> None:
+    project = team.project()
+    for status in ("TODO", "BACKLOG"):
+        tasks = [
+            {"name": f"Task {number}", "status": status, "labels": ["even"] * (1 - number % 2)} for number in range(200)
+        ]
+        team.send("POST", "/api/tasks/bulk", {"project_id": project, "tasks": tasks})
+    with dashboard(service, browser) as tab:
+        tab.open()
+        for status in ("TODO", "BACKLOG"):
+            expect(tab.column(status).get_by_test_id("count")).to_have_text("200")
+        for change in (
+            lambda: tab.page.get_by_test_id("filter-label").select_option("even"),
+            lambda: tab.page.get_by_test_id("search").fill("task 1"),
+            lambda: tab.page.get_by_role("button", name="Clear").click(),
+        ):
+            for status in ("TODO", "BACKLOG"):
+                scroller = tab.column(status).locator(".column-scroll")
+                scroller.evaluate("(list) => list.scrollTo(0, 3000)")
+                expect(scroller).not_to_have_js_property("scrollTop", 0)
+            change()
+            for status in ("TODO", "BACKLOG"):
+                expect(tab.column(status).locator(".column-scroll")).to_have_js_property("scrollTop", 0)
+
+
+def test_filters_that_nothing_passes_are_named_and_cleared(service: Service, browser: Browser, team: Team) -> None:
+    project, other = team.project(), team.project("Empty one")
+    task = team.task(project, "Here")
+    with dashboard(service, browser) as tab:
+        tab.open(f"/?project={project}")
+        tab.page.get_by_test_id("search").fill("no such words")
+        expect(tab.page.get_by_text("No task matches")).to_be_visible()
+        expect(tab.page.get_by_text("Nothing here")).to_have_count(0)
+        assert tab.violations() == []
+        tab.page.get_by_test_id("clear-filters").click()
+        expect(tab.card(task)).to_be_visible()
+        expect(tab.page.get_by_test_id("search")).to_have_value("")
+        expect(tab.page.get_by_test_id("search")).to_be_focused()
+        assert f"project={project}" in tab.page.url
+        tab.page.get_by_test_id("filter-project").select_option(str(other))
+        expect(tab.page.get_by_text("No task in this project")).to_be_visible()
+        tab.page.get_by_role("main").get_by_role("button", name="New task").click()
+        expect(tab.dialog.get_by_label("Project")).to_have_value(str(other))
+
+
+def test_a_viewer_is_not_invited_to_write(service: Service, browser: Browser, team: Team) -> None:
+    operator = team.send("POST", "/api/tokens", {"name": "root", "role": "operator"})["secret"]
+    with service.http(Authorization=f"Bearer {operator}") as root:
+        secret = root.post("/api/tokens", json={"name": "ada", "role": "viewer"}).json()["secret"]
+    with dashboard(service, browser) as tab:
+        tab.page.goto(service.url)
+        tab.page.get_by_test_id("token").fill(secret)
+        tab.page.get_by_role("button", name="Sign in").click()
+        for view, words in (
+            ("board", "No tasks yet"),
+            ("projects", "No project yet"),
+            ("graph", "No dependencies to draw"),
+        ):
+            tab.page.get_by_test_id(f"nav-{view}").click()
+            empty = tab.page.locator(".empty")
+            expect(empty).to_contain_text(words)
+            expect(empty).not_to_contain_text(re.compile("import|write|create one here|edit a task", re.IGNORECASE))
+            expect(empty.get_by_role("button")).to_have_count(0)

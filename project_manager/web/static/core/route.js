@@ -38,6 +38,12 @@ export function navigate(changes, { replace = false } = {}) {
   read();
 }
 
+/** Filters beside the choice of a project. */
+const NARROWING = FILTERS.filter((name) => name !== "project");
+
+export const isFiltered = (route) => NARROWING.some((name) => route[name]);
+export const clearFilters = () => navigate(Object.fromEntries(NARROWING.map((name) => [name, null])));
+
 /** For a click on a link of ours: stay on the page, unless another tab is wanted. */
 export function follow(event, changes) {
   if (event.defaultPrevented || event.button || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return;

@@ -1,9 +1,9 @@
 // The board: columns by status, keyboard movement between cards.
 import { ofSeveralProjects, visibleColumns } from "../core/filters.js";
-import { count } from "../core/format.js";
+import { count, plural } from "../core/format.js";
 import { cx, html, useCallback, useState } from "../core/html.js";
 import { remember, recall } from "../core/memory.js";
-import { navigate } from "../core/route.js";
+import { clearFilters, isFiltered, navigate } from "../core/route.js";
 import { dispatchNow, state, useStore } from "../core/store.js";
 import { STATUSES, STATUS_NAMES, canWrite } from "../core/words.js";
 import { openDialog } from "../core/ask.js";
@@ -26,9 +26,21 @@ function Tabs({ columns, current }) {
 function Nothing() {
   const writer = canWrite(state.session);
   return html`<${Empty} title="No tasks yet">
-    <p>Import a plan with <code>project-manager import plan.yaml</code>, let an agent create tasks, or write the first one here.</p>
+    <p>${writer ? html`Import a plan with <code>project-manager import plan.yaml</code>, let an agent create tasks, or write the first one here.` : "Tasks appear here as soon as somebody creates one."}</p>
     ${writer && html`<button type="button" class="primary" onClick=${() => openDialog("task", {})}>New task</button>`}
   <//>`;
+}
+
+/** Nothing passes the filters: offers the way back to what is there. */
+function NoMatch({ route }) {
+  const search = () => document.getElementById("search")?.focus();
+  const clear = () => {
+    clearFilters();
+    search();
+  };
+  if (isFiltered(route)) return html`<${Empty} title="No task matches"><p>${plural(state.tasks.size, "task")} in all.</p><button type="button" class="primary" onClick=${clear} data-testid="clear-filters">Clear the filters</button><//>`;
+  if (!route.project) return html`<${Empty} title="No open project has a task"><p>Choose an archived project above to see its tasks.</p><//>`;
+  return html`<${Empty} title="No task in this project">${canWrite(state.session) && html`<button type="button" class="primary" onClick=${() => openDialog("task", {})}>New task</button>`}<//>`;
 }
 
 export function Board() {
@@ -45,6 +57,7 @@ export function Board() {
   if (state.tasks.size === 0) return html`<${Nothing} />`;
   const columns = visibleColumns(state);
   const several = ofSeveralProjects(columns);
+  if (STATUSES.every((status) => columns[status].length === 0)) return html`<${NoMatch} route=${route} />`;
   const current = STATUSES.includes(route.status) ? route.status : "TODO";
   const onFocus = (event) => {
     const id = Number(event.target.closest?.("[data-task]")?.dataset.task);

@@ -3,6 +3,7 @@ import { moveTask } from "../core/actions.js";
 import { openDialog } from "../core/ask.js";
 import { count } from "../core/format.js";
 import { cx, html, memo, useLayoutEffect, useRef, useState } from "../core/html.js";
+import { FILTERS } from "../core/route.js";
 import { state, useStore } from "../core/store.js";
 import { STATUS_NAMES, canWrite, legalMoves } from "../core/words.js";
 import { Icon, StatusIcon } from "../ui/icons.js";
@@ -63,6 +64,17 @@ function useWantedFocus(scroller, status, tasks, sums) {
   });
 }
 
+/** Other filters show other tasks: the list begins at its top again. */
+function useTopForFilters(scroller) {
+  const filters = useStore((now) => FILTERS.map((name) => now.route[name] ?? "").join("\n"));
+  const before = useRef(filters);
+  useLayoutEffect(() => {
+    if (before.current === filters) return;
+    before.current = filters;
+    scroller.current.scrollTop = 0;
+  }, [filters]);
+}
+
 function useDrop(status) {
   const [over, setOver] = useState(false);
   const accepts = (event) => {
@@ -92,6 +104,7 @@ function Cards({ status, tasks, several }) {
   const opened = useStore((now) => now.route.task);
   useStore((now) => now.revision.plans);
   const { start, end, before, after, sums } = useVirtual(scroller, list, tasks, GUESS);
+  useTopForFilters(scroller);
   useWantedFocus(scroller, status, tasks, sums);
   const rows = tasks.slice(start, end);
   const stop = rows.find((task) => task.id === cursor)?.id ?? rows[0]?.id;

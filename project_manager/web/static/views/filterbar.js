@@ -1,5 +1,5 @@
 // Search and filters. All of it is in the address.
-import { FILTERS, navigate } from "../core/route.js";
+import { clearFilters, isFiltered, navigate } from "../core/route.js";
 import { READY_NAMES, inUse, visibleColumns } from "../core/filters.js";
 import { count, plural } from "../core/format.js";
 import { html, useEffect, useMemo, useRef, useState } from "../core/html.js";
@@ -69,8 +69,6 @@ export function FilterBar() {
   const plans = useStore((now) => now.revision.plans);
   const { labels, holders } = useMemo(() => inUse(state), [revision, route.project]);
   const epics = useMemo(() => epicOptions(route.project), [plans, route.project]);
-  const active = FILTERS.some((name) => name !== "project" && route[name]);
-  const clear = () => navigate(Object.fromEntries(FILTERS.filter((name) => name !== "project").map((name) => [name, null])));
   const same = (names) => names.map((name) => [name, name]);
   return html`<div class="filterbar" role="search" aria-label="Filters">
     <${Search} value=${route.q} />
@@ -78,7 +76,7 @@ export function FilterBar() {
     <${Choice} label="Label" name="label" value=${route.label} options=${same(labels)} any="Any label" />
     <${Choice} label="Holder" name="holder" value=${route.holder} options=${same(holders)} any="Any holder" />
     <${Choice} label="Readiness" name="ready" value=${route.ready} options=${Object.entries(READY_NAMES)} any="Ready or not" />
-    ${active && html`<button type="button" class="quiet small" onClick=${clear}><${Icon} name="close" />Clear</button>`}
+    ${isFiltered(route) && html`<button type="button" class="quiet small" onClick=${clearFilters}><${Icon} name="close" />Clear</button>`}
     <span class="push"></span>
     <${Shown} />
   </div>`;
