@@ -15,12 +15,16 @@ from project_manager.web.openapi import document
 POLICY = "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 STYLE = """
 :root { color-scheme: light dark; font: 16px/1.5 system-ui, sans-serif; }
-body { max-width: 62rem; margin: 0 auto; padding: 1.5rem; }
+body { max-width: 62rem; margin: 0 auto; padding: 1.5rem; overflow-wrap: anywhere; }
+a { color: inherit; }
 section { border-top: 1px solid color-mix(in srgb, currentColor 20%, transparent); padding: 1rem 0; }
 h2 { font-size: 1.05rem; margin: 0; } h2 code { margin-right: .75rem; }
 code, pre { font-family: ui-monospace, monospace; font-size: .9em; }
 p { white-space: pre-line; margin: .5rem 0; } table { border-collapse: collapse; width: 100%; }
 th, td { text-align: left; vertical-align: top; padding: .2rem .75rem .2rem 0; font-size: .9rem; }
+@media (max-width: 40rem) {
+  tr { display: flex; flex-wrap: wrap; } td:last-child { flex-basis: 100%; }
+}
 """
 
 
@@ -67,9 +71,9 @@ def _page() -> str:
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Project Manager API</title>'
         '<meta name="viewport" content="width=device-width"><link rel="stylesheet" href="/static/reference.css"></head>'
-        f"<body><h1>Project Manager API {escape(described['info']['version'])}</h1>"
+        f"<body><main><h1>Project Manager API {escape(described['info']['version'])}</h1>"
         '<p>Machine-readable: <a href="/openapi.json">/openapi.json</a></p>'
-        f"<main>{''.join(sections)}</main></body></html>"
+        f"{''.join(sections)}</main></body></html>"
     )
 
 

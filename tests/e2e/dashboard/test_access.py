@@ -232,6 +232,55 @@ def test_a_phone_shows_one_column_and_the_whole_task(service: Service, browser: 
         expect(tab.toast("to Done")).to_be_visible()
 
 
+def test_a_graph_that_is_too_far_away_to_press_its_parts_comes_closer_where_it_is_pressed(
+    service: Service, browser: Browser, team: Team
+) -> None:
+    project = team.project()
+    root = team.task(project, "Root")
+    tasks = [{"name": f"Leaf {number}", "depends_on": [str(root)]} for number in range(120)]
+    team.send("POST", "/api/tasks/bulk", {"project_id": project, "tasks": tasks})
+    with dashboard(service, browser) as tab:
+        tab.open("/?view=graph")
+        node = tab.page.get_by_test_id("node")
+        expect(node).to_have_count(121)
+        assert tab.violations() == []
+        tab.page.get_by_role("button", name="Fit").click()
+        expect(tab.page.locator("a.node")).to_have_count(0)
+        assert tab.violations() == []
+        area = tab.page.get_by_test_id("graph").bounding_box()
+        assert area
+        tab.page.mouse.click(area["x"] + area["width"] / 2, area["y"] + 20)
+        expect(tab.page.locator("a.node")).to_have_count(121)
+        expect(tab.drawer).to_have_count(0)
+        assert tab.violations() == []
+        tab.page.locator("a.node").filter(has_text="Leaf 3").first.focus()
+        tab.page.keyboard.press("Enter")
+        expect(tab.drawer).to_contain_text("Leaf 3")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1440, 320])
+def test_the_reference_of_the_api_meets_wcag(shared: Service, browser: Browser, scheme: str, width: int) -> None:
+    with dashboard(shared, browser, color_scheme=scheme, viewport={"width": width, "height": 800}) as tab:
+        tab.page.goto(f"{shared.url}/docs")
+        headings = tab.page.get_by_role("heading")
+        expect(headings.first).to_contain_text("Project Manager API")
+        expect(headings.first).to_have_js_property("tagName", "H1")
+        assert tab.violations() == []
+
+
+def test_every_view_has_one_main_heading(shared: Service, browser: Browser, plan: int) -> None:
+    with dashboard(shared, browser) as tab:
+        for address, name in (
+            *((f"/?view={view}", re.compile(view[:4], re.IGNORECASE)) for view in VIEWS if view != "graph"),
+            ("/?view=graph", "Dependencies"),
+            (f"/?task={plan}", "Board"),
+            ("/?epic=777", re.compile("Board|There is no such epic")),
+        ):
+            tab.open(address)
+            expect(tab.page.get_by_role("heading", level=1)).to_have_text(name)
+
+
 def test_the_graph_is_walked_by_keyboard(shared: Service, browser: Browser, plan: int) -> None:
     with dashboard(shared, browser) as tab:
         tab.open("/?view=graph")

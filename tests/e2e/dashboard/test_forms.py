@@ -107,6 +107,17 @@ def test_a_project_shows_its_description_as_markdown(service: Service, browser: 
         assert tab.violations() == []
 
 
+def test_headings_of_a_text_go_down_one_level_at_a_time(service: Service, browser: Browser, team: Team) -> None:
+    text = "## Two\n\n#### Four\n\n##### Five\n\n### Three\n\n# One"
+    task = team.task(team.project(), "Structured", description=text)
+    with dashboard(service, browser) as tab:
+        tab.open(f"/?task={task}")
+        for level, names in ((3, ["Two", "One"]), (4, ["Four", "Three"]), (5, ["Five"])):
+            headings = tab.drawer.locator(".markdown").get_by_role("heading", level=level)
+            expect(headings).to_have_text(names)
+        assert tab.violations() == []
+
+
 def test_a_project_an_epic_and_a_task_are_made_from_nothing(service: Service, browser: Browser, team: Team) -> None:
     with dashboard(service, browser) as tab:
         tab.open("/?view=projects")

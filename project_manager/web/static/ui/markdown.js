@@ -74,7 +74,7 @@ function listItem(children, token) {
   return html`<li class="ticked"><span class="tick">${done ? "☑" : "☐"}<span class="sr">${done ? "done" : "open"}</span></span> ${children}</li>`;
 }
 
-const heading = (children, token) => html`<p class="md-heading" role="heading" aria-level=${Math.min(6, 3 + Number(token.tag[1]))} ref=${autoDirection}>${children}</p>`;
+const heading = (children, token) => html`<p class="md-heading" role="heading" aria-level=${token.meta.level} ref=${autoDirection}>${children}</p>`;
 const table = (children) => html`<div class="table-wrap" tabindex="0" role="group" aria-label="Table"><table>${children}</table></div>`;
 
 const ELEMENTS = {
@@ -109,6 +109,20 @@ function nodesOf(tokens, budget) {
     } else open.at(-1).nodes.push(LEAVES[token.type]?.(token, budget) ?? token.content);
   }
   return open[0].nodes;
+}
+
+const FIRST_LEVEL = 3;
+
+/** Headings begin below the name of the task or project and go down one level at a time, however the text nests them. */
+function levelled(tokens) {
+  const open = [];
+  for (const token of tokens.filter(({ type }) => type === "heading_open")) {
+    const rank = Number(token.tag[1]);
+    while (open.at(-1) >= rank) open.pop();
+    open.push(rank);
+    token.meta = { level: Math.min(6, FIRST_LEVEL + open.length - 1) };
+  }
+  return tokens;
 }
 
 function textOf(token) {
@@ -152,6 +166,6 @@ export function PlainWithLinks({ text }) {
 export function Markdown({ text }) {
   const tokens = useTokens(text);
   const newestId = useStore(newestTask);
-  const nodes = useMemo(() => tokens && nodesOf(tokens, new Budget(newestId)), [tokens, newestId]);
+  const nodes = useMemo(() => tokens && nodesOf(levelled(tokens), new Budget(newestId)), [tokens, newestId]);
   return html`<div class="markdown" key=${text}>${nodes ?? html`<p class="lines" ref=${autoDirection}>${text}</p>`}</div>`;
 }

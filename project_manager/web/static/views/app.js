@@ -72,7 +72,7 @@ function View() {
   const unknown = useStore(unknownIn);
   if (!loaded) return failure ? html`<${Failure} error=${failure} />` : html`<${Skeleton} />`;
   if (unknown && !VIEWS_OF_ALL.has(view)) return html`<${Unknown} kind=${unknown} />`;
-  return html`${view === "board" && html`<${FilterBar} />`}<${VIEWS[view]} />`;
+  return html`${view === "board" && html`<h1 class="sr">Board</h1><${FilterBar} />`}<${VIEWS[view]} />`;
 }
 
 /** Safari has no idle callbacks. */

@@ -4,7 +4,7 @@ import { plural } from "../core/format.js";
 import { cx, html, useEffect, useMemo, useRef, useState } from "../core/html.js";
 import { follow, hrefOf, navigate } from "../core/route.js";
 import { state, useStore } from "../core/store.js";
-import { CLOSED, STATUS_NAMES } from "../core/words.js";
+import { CLOSED, STATUS_NAMES, canWrite } from "../core/words.js";
 import { Empty } from "../ui/chips.js";
 import { Icon, Shape } from "../ui/icons.js";
 import { Choice, epicOptions, projectOptions } from "./filterbar.js";
@@ -42,27 +42,29 @@ function chosen(route, closed) {
 
 const clip = (text, length) => (text.length > length ? `${text.slice(0, length - 1).trimEnd()}…` : text);
 
-function Node({ node, longest }) {
+/** A link to its task; where the drawing is an overview (`far`), no link: a press there comes closer. */
+function Node({ node, longest, far }) {
   const task = state.tasks.get(node.id);
   const standing = task.lock ? `held by ${task.lock.holder}` : task.ready ? "ready" : STATUS_NAMES[task.status];
-  return html`<a href=${hrefOf({ task: node.id })} data-task=${node.id} data-testid="node" class=${cx("node", `s-${task.status}`, task.ready && "ready", longest && "longest")} transform=${`translate(${node.x} ${node.y})`}
-    aria-label=${`#${task.id} ${task.name}, ${STATUS_NAMES[task.status]}, ${standing}`} onClick=${(event) => follow(event, { task: node.id })}>
+  const link = far ? {} : { href: hrefOf({ task: node.id }), "data-task": node.id, onClick: (event) => follow(event, { task: node.id }) };
+  return html`<${far ? "g" : "a"} ...${link} data-testid="node" class=${cx("node", `s-${task.status}`, task.ready && "ready", longest && "longest")} transform=${`translate(${node.x} ${node.y})`}
+    role=${far ? "img" : undefined} aria-label=${`#${task.id} ${task.name}, ${STATUS_NAMES[task.status]}, ${standing}`}>
     <title>${task.name}</title>
     <rect class="box" width=${BOX.width} height=${BOX.height} rx="8" />
     <g class=${`status-icon s-${task.status}`} transform="translate(10 8) scale(.875)"><${Shape} status=${task.status} /></g>
     <text class="node-key" x="30" y="19">#${task.id}</text><text class="node-state" x=${BOX.width - 10} y="19" text-anchor="end">${clip(standing, 16)}</text>
     <text class="node-name" x="10" y="36" clip-path="url(#node-inside)">${clip(task.name, 26)}</text>
-  </a>`;
+  <//>`;
 }
 
 function Drawing({ drawing, fitKey }) {
   const frame = useRef(null);
-  const { viewBox, handlers, zoom, fit } = usePanZoom(frame, drawing, fitKey);
+  const { viewBox, handlers, zoom, fit, far } = usePanZoom(frame, drawing, fitKey);
   return html`<div class="graph-frame">
-    <svg ref=${frame} class="graph" viewBox=${viewBox} tabindex="0" role="group" aria-label="Dependency graph. Arrow keys move, plus and minus zoom, 0 fits." ...${handlers} data-testid="graph">
+    <svg ref=${frame} class=${cx("graph", far && "far")} viewBox=${viewBox} tabindex="0" role="group" aria-label="Dependency graph. Arrow keys move, plus and minus zoom, 0 fits." ...${handlers} data-testid="graph">
       <defs><clipPath id="node-inside"><rect x="8" y="20" width=${BOX.width - 16} height="22" /></clipPath><marker id="tip" viewBox="0 0 8 8" refX="7" refY="4" markerUnits="userSpaceOnUse" markerWidth="9" markerHeight="9" orient="auto"><path class="tip" d="M0 .5 7.5 4 0 7.5z" /></marker></defs>
       ${drawing.edges.map((edge) => html`<path key=${`${edge.from}-${edge.to}`} class=${cx("edge", CLOSED.has(state.tasks.get(edge.from)?.status) && "met", edge.longest && "longest")} d=${pathOf(edge.points)} marker-end="url(#tip)" />`)}
-      ${drawing.nodes.map((node) => state.tasks.has(node.id) && html`<${Node} key=${node.id} node=${node} longest=${drawing.longest.has(node.id)} />`)}
+      ${drawing.nodes.map((node) => state.tasks.has(node.id) && html`<${Node} key=${node.id} node=${node} longest=${drawing.longest.has(node.id)} far=${far} />`)}
     </svg>
     <div class="graph-tools"><button type="button" class="icon-button" aria-label="Zoom in" onClick=${() => zoom(0.8)}>+</button><button type="button" class="icon-button" aria-label="Zoom out" onClick=${() => zoom(1.25)}>−</button><button type="button" onClick=${fit}>Fit</button></div>
   </div>`;
@@ -87,7 +89,7 @@ export function Graph() {
     <div class="page-head"><h1 id="page-title">Dependencies</h1><span class="muted" data-testid="graph-count">${plural(shown.length, "task")}${tasks.length > MOST ? ` of ${tasks.length}: choose a project or an epic to see the rest` : ""}</span><span class="push"></span>
       ${route.around ? html`<button type="button" onClick=${() => navigate({ around: null })}><${Icon} name="close" />Around #${route.around}</button>` : html`<${Choice} label="Project" name="project" value=${route.project} options=${projectOptions()} any="All projects" /><${Choice} label="Epic" name="epic" value=${route.epic} options=${epicOptions(route.project)} any="All epics" />
       <label class="check"><input type="checkbox" checked=${closed} onChange=${(event) => setClosed(event.target.checked)} />Finished too</label>`}</div>
-    ${shown.length === 0 ? html`<${Empty} title="No dependencies to draw"><p>Tasks that wait for others appear here. Edit a task to say what it depends on.</p><//>` : html`<${Drawing} drawing=${drawing} fitKey=${shape} />
+    ${shown.length === 0 ? html`<${Empty} title="No dependencies to draw"><p>Tasks that wait for others appear here.${canWrite(state.session) && " Edit a task to say what it depends on."}</p><//>` : html`<${Drawing} drawing=${drawing} fitKey=${shape} />
       <p class="graph-key"><span class="key-ready">ready</span><span class="key-longest">longest chain: ${plural(drawing.longest.size, "task")}</span></p>`}
   </section>`;
 }

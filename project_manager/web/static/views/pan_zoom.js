@@ -5,6 +5,8 @@ const MARGIN = 24;
 const STEP = 60;
 const READABLE = 2.2;
 const OPENING = 1.2;
+/** At more units of the drawing per pixel, its parts are too small and too close to be pressed one by one (WCAG 2.5.8). */
+const FARTHEST = 2.4;
 const KEYS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 
 /** Where a window on one axis begins: in the middle of what is small, else around `wish` but never beyond the ends. */
@@ -78,7 +80,15 @@ export function usePanZoom(frame, drawing, fitKey) {
       element.removeEventListener("wheel", wheel);
     };
   }, []);
+  const far = view.width / (frame.current?.clientWidth || 1000) > FARTHEST;
+  /** From an overview to the place that was pressed. */
+  const approach = (event) => {
+    if (!far || event.defaultPrevented) return;
+    const area = frame.current.getBoundingClientRect();
+    zoom((OPENING * area.width) / view.width, (event.clientX - area.left) / area.width, (event.clientY - area.top) / area.height);
+  };
   const handlers = {
+    onClick: approach,
     onPointerDown: (event) => {
       touched.current = true;
       if (event.button === 0) drag.current = { x: event.clientX, y: event.clientY, moved: false };
@@ -107,5 +117,5 @@ export function usePanZoom(frame, drawing, fitKey) {
       event.stopPropagation();
     },
   };
-  return { viewBox: `${view.x} ${view.y} ${view.width} ${view.height}`, handlers, zoom, fit };
+  return { viewBox: `${view.x} ${view.y} ${view.width} ${view.height}`, handlers, zoom, fit, far };
 }

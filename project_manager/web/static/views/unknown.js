@@ -1,7 +1,6 @@
 // A link to what is not here, or not any more.
 import { html } from "../core/html.js";
 import { navigate } from "../core/route.js";
-import { Empty } from "../ui/chips.js";
 
 /** What the address names and nobody knows: "project", "epic" or null. */
 export function unknownIn({ projects, epics, route }) {
@@ -14,7 +13,7 @@ const BACK = { project: ["Show all projects", { project: null, epic: null }], ep
 
 export function Unknown({ kind }) {
   const [name, changes] = BACK[kind];
-  return html`<div data-testid="unknown"><${Empty} title=${`There is no such ${kind}`}>
+  return html`<div class="empty" data-testid="unknown"><h1 class="empty-title">There is no such ${kind}</h1><div>
     <p>It may have been deleted, or the link is wrong.</p>
-    <button type="button" class="primary" onClick=${() => navigate(changes)}>${name}</button><//></div>`;
+    <button type="button" class="primary" onClick=${() => navigate(changes)}>${name}</button></div></div>`;
 }
