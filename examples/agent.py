@@ -1,7 +1,7 @@
 """A complete agent: takes tasks one after the other, keeps its lease while it works, reports, finishes or hands over,
 and goes on when the server is restarted.
 
-    .venv/bin/python examples/agent.py --name agent-1 [--url http://localhost:8081/mcp] [--project 1] [--once]
+    .venv/bin/python examples/agent.py --name agent-1 [--url http://localhost:8081/mcp] [--project "Web shop"] [--once]
 
 Replace `work` with what your agent does. Needs the package `mcp`, which the service brings along. A token is given
 with --token, or out of sight of others in the environment variable PM_TOKEN.
@@ -151,14 +151,15 @@ async def finish(service: Service, task: Json, mine: Json) -> None:
     await service.call("update_task_status", **mine, status="DONE")
 
 
-async def run(service: Service, project: int | None, once: bool) -> None:
-    """Takes tasks until there are none (`once`), or for ever."""
+async def run(service: Service, project: str | None, once: bool) -> None:
+    """Take tasks until there are none (`once`), or for ever. `project` is a name or an id."""
+    place = {"project_id" if project.isdecimal() else "project_name": project} if project else {}
     for holding in (await service.call("get_context")).get("holding", ()):
         print(f"{service.agent} goes on with #{holding['task']['id']}", flush=True)
         await do_one(service, holding["task"], holding["lock"])
     wait = 0 if once else WAIT_SECONDS
     while True:
-        claim = await service.call("claim_next_task", project_id=project, wait_seconds=wait)
+        claim = await service.call("claim_next_task", **place, wait_seconds=wait)
         if "task" in claim:
             print(f"{service.agent} takes #{claim['task']['id']} {claim['task']['name']}", flush=True)
             await do_one(service, claim["task"], claim["lock"])
@@ -172,7 +173,7 @@ def main() -> None:
     parser.add_argument("--url", default="http://localhost:8081/mcp", help="the MCP endpoint")
     parser.add_argument("--name", default=f"agent-{os.getpid()}", help="the agent's id, which no other agent uses")
     parser.add_argument("--token", default=os.environ.get("PM_TOKEN", ""), help="comes in with this token (PM_TOKEN)")
-    parser.add_argument("--project", type=int, help="take tasks of this project only")
+    parser.add_argument("--project", help="take tasks of this project only: its name or id")
     parser.add_argument("--once", action="store_true", help="end when nothing is ready instead of waiting")
     given = parser.parse_args()
     try:

@@ -3,8 +3,11 @@
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from tests.e2e.conftest import Start
@@ -14,12 +17,12 @@ CHECKOUT = Path(__file__).parents[2]
 SECONDS = 20
 
 
-def first_steps() -> list[str]:
-    """The commands that work on a running server; what activates the environment is done by the test."""
+def first_steps(*programs: str) -> list[str]:
+    """The commands that begin with one of `programs`; what activates the environment is done by the test."""
     text = (CHECKOUT / "README.md").read_text()
     steps = text[text.index("## First steps") : text.index("## Read on")]
     lines = "\n".join(re.findall(r"```bash\n(.*?)```", steps, re.DOTALL)).splitlines()
-    return [line for line in lines if line.startswith(("project-manager ", "curl "))]
+    return [line for line in lines if line.startswith(programs)]
 
 
 def say(service: Service, command: str) -> str:
@@ -37,9 +40,55 @@ def say(service: Service, command: str) -> str:
     return done.stdout
 
 
+@contextmanager
+def example_agent(service: Service) -> Iterator[str]:
+    """The example agent as the README starts it, on this server, at work on its first task. Yields its name."""
+    (line,) = first_steps(".venv/bin/python examples/agent.py ")
+    _, *words = shlex.split(line)
+    process = subprocess.Popen(
+        [sys.executable, *words, "--url", f"{service.mcp_url}/mcp"],
+        cwd=CHECKOUT,
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    name = words[words.index("--name") + 1]
+    try:
+        assert process.stdout is not None
+        assert process.stdout.readline().startswith(f"{name} takes ")
+        yield name
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def test_the_first_steps_work_while_the_example_agent_waits_for_more(start_service: Start) -> None:
+    service = start_service()
+    (imported,) = first_steps("project-manager ")
+    say(service, imported)
+    with service.http() as http:
+        _, *others = http.get("/api/tasks/available?limit=500").json()["items"]
+        for other in others:
+            http.post(f"/api/tasks/{other['id']}/status", json={"status": "BACKLOG"}).raise_for_status()
+    with example_agent(service) as agent, service.http() as http:
+
+        def waits() -> bool:
+            """Whether nothing that the agent may take is ready, so that it would take any new task at once."""
+            tasks = http.get("/api/tasks?status=IN_PROGRESS,TODO&limit=500").json()["items"]
+            return not any(task["ready"] or task["lock"] for task in tasks)
+
+        service.wait_until(waits, SECONDS)
+        created, claimed, finished = (json.loads(say(service, command)) for command in first_steps("curl "))
+        assert claimed["lock"]["task_id"] == created["id"]
+        assert claimed["lock"]["holder"] != agent
+        assert (finished["task_id"], finished["status"]) == (created["id"], "DONE")
+
+
 def test_the_first_steps_lead_from_a_plan_to_a_finished_task(start_service: Start) -> None:
     service = start_service()
-    imported, created, claimed, finished = (say(service, command) for command in first_steps())
+    commands = first_steps("project-manager ", "curl ")
+    imported, created, claimed, finished = (say(service, command) for command in commands)
     assert imported.splitlines()[-1].startswith("Imported: ")
     assert json.loads(claimed)["lock"]["task_id"] == json.loads(created)["id"]
     assert (json.loads(finished)["task_id"], json.loads(finished)["status"]) == (json.loads(created)["id"], "DONE")
