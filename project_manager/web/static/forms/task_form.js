@@ -92,18 +92,18 @@ function useTaskForm(id, task, start) {
 function DueField({ value, onChange, fault }) {
   const set = (part) => (text) => onChange({ ...value, [part]: text });
   return html`<${Field} label=${FIELD_NAMES.due_at} kind="date" name="due_at" value=${value.day} onChange=${set("day")} fault=${fault} />
-    <${Field} label="Due time" kind="time" name="due_time" value=${value.time} onChange=${set("time")} disabled=${!value.day} hint="Optional. Without it, the whole day." />`;
+    <${Field} label="Due time" kind="time" name="due_time" value=${value.time} onChange=${set("time")} disabled=${!value.day} hint="Empty: the whole day." />`;
 }
 
 function Details({ form, self }) {
   const project = Number(form.values.project_id);
-  return html`<details class="more" open=${Boolean(self)}><summary>More: dependencies, dates, criteria</summary>
+  return html`<details class="more" open=${Boolean(self)}><summary>More: dependencies, dates, criteria</summary><div class="more-fields">
     <${Field} label=${FIELD_NAMES.acceptance} kind="textarea" rows="3" hint="One criterion a line." ...${form.field("acceptance")} />
     <${TaskPicker} label=${FIELD_NAMES.depends_on} project=${project} self=${self} ...${form.field("depends_on")} />
     <${TaskPicker} label=${FIELD_NAMES.conflicts_with} project=${project} self=${self} ...${form.field("conflicts_with")} />
     <div class="columns-2"><${DueField} ...${form.field("due_at")} /><${Field} label=${FIELD_NAMES.defer_until} kind="datetime-local" hint="Not offered before." ...${form.field("defer_until")} /></div>
     <div class="columns-2"><${Field} label="Estimate in minutes" kind="number" min="0" ...${form.field("estimate_minutes")} /><${Field} label=${FIELD_NAMES.external_key} hint="From your tracker; unique in the project." ...${form.field("external_key")} /></div>
-  </details>`;
+  </div></details>`;
 }
 
 /** The first task brings its project along. */
