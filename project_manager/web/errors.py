@@ -8,6 +8,7 @@ from starlette.responses import Response
 from project_manager.domain import errors
 from project_manager.domain.errors import ProjectManagerError
 from project_manager.security import Receive, Scope, Send
+from project_manager.web.pages import asked_by_person, error_page
 
 STATUS: dict[type[ProjectManagerError], int] = {
     errors.Malformed: 400,
@@ -64,7 +65,10 @@ async def refuse(scope: Scope, receive: Receive, send: Send, error: ProjectManag
         await send({"type": "websocket.accept"})
         await send({"type": "websocket.close", "code": code, "reason": error.message[:120]})
         return
-    await response_of(error, scope["state"]["request_id"])(scope, receive, send)
+    response = response_of(error, scope["state"]["request_id"])
+    if isinstance(error, errors.Unauthorized) and asked_by_person(scope):
+        response = error_page(error, response.status_code, {"WWW-Authenticate": response.headers["WWW-Authenticate"]})
+    await response(scope, receive, send)
 
 
 def on_http_exception(request: Request, exception: Exception) -> Response:
@@ -72,7 +76,8 @@ def on_http_exception(request: Request, exception: Exception) -> Response:
     status = exception.status_code if isinstance(exception, HTTPException) else 500
     request_id = request.scope["state"]["request_id"]
     if status == 404:
-        return response_of(errors.NoSuchRoute(f"there is nothing at {request.url.path[:200]}"), request_id)
+        error = errors.NoSuchRoute(f"there is nothing at {request.url.path[:200]}")
+        return error_page(error, status, {}) if asked_by_person(request.scope) else response_of(error, request_id)
     if status == 405 and isinstance(exception, HTTPException):
         allowed = ", ".join(sorted((exception.headers or {}).get("Allow", "").split(", ")))
         refusal = errors.MethodRefused(f"{request.method} is not a method of {request.url.path[:200]}", allowed=allowed)

@@ -11,8 +11,8 @@ from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
 from project_manager.web.openapi import document
+from project_manager.web.pages import HEADERS
 
-POLICY = "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 STYLE = """
 :root { color-scheme: light dark; font: 16px/1.5 system-ui, sans-serif; }
 body { max-width: 62rem; margin: 0 auto; padding: 1.5rem; overflow-wrap: anywhere; }
@@ -45,8 +45,7 @@ async def style(request: Request) -> Response:
 
 
 async def page(request: Request) -> Response:
-    headers = {"Content-Security-Policy": POLICY, "X-Content-Type-Options": "nosniff"}
-    return HTMLResponse(await anyio.to_thread.run_sync(_page), headers=headers)
+    return HTMLResponse(await anyio.to_thread.run_sync(_page), headers=HEADERS)
 
 
 @lru_cache(maxsize=1)

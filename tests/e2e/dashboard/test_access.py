@@ -269,6 +269,23 @@ def test_the_reference_of_the_api_meets_wcag(shared: Service, browser: Browser, 
         assert tab.violations() == []
 
 
+def test_a_wrong_address_leads_a_person_to_the_dashboard_and_answers_a_program_in_json(
+    shared: Service, browser: Browser, plan: int
+) -> None:
+    with dashboard(shared, browser, color_scheme="dark") as tab:
+        answer = tab.page.goto(f"{shared.url}/board/<b>7</b>")
+        assert answer
+        assert (answer.status, answer.headers["content-type"]) == (404, "text/html; charset=utf-8")
+        expect(tab.page.get_by_role("heading")).to_have_text("There is nothing at /board/<b>7</b>")
+        assert tab.violations() == []
+        tab.page.get_by_role("link", name="Open the dashboard").click()
+        tab.expect_face("live")
+    with shared.http() as program:
+        for path in ("/board", "/api/nothing"):
+            assert program.get(path).json()["code"] == "no_such_route"
+        assert program.get("/api/nothing", headers={"Accept": "text/html"}).json()["code"] == "no_such_route"
+
+
 def test_every_view_has_one_main_heading(shared: Service, browser: Browser, plan: int) -> None:
     names = {
         **{f"/?view={view}": view for view in VIEWS if view != "graph"},

@@ -1,0 +1,30 @@
+"""Plain pages for a person's browser: the answer to a wrong address, and the policy of pages without scripts."""
+
+from html import escape
+
+from starlette.responses import HTMLResponse, Response
+
+from project_manager.domain.errors import ProjectManagerError
+from project_manager.security import Scope
+
+POLICY = "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+HEADERS = {"Content-Security-Policy": POLICY, "X-Content-Type-Options": "nosniff"}
+FOR_PROGRAMS = ("/api/", "/mcp", "/sse", "/messages", "/ws/", "/static/", "/.well-known/")
+
+
+def asked_by_person(scope: Scope) -> bool:
+    """Return whether a browser navigates to this address. Programs do not ask for HTML."""
+    if scope["method"] not in ("GET", "HEAD") or scope["path"].startswith(FOR_PROGRAMS):
+        return False
+    return b"text/html" in dict(scope["headers"]).get(b"accept", b"")
+
+
+def error_page(error: ProjectManagerError, status: int, headers: dict[str, str]) -> Response:
+    """Return the error as a page that leads to the dashboard."""
+    message = escape(error.message[:1].upper() + error.message[1:])
+    text = (
+        '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Project Manager</title>'
+        '<meta name="viewport" content="width=device-width"><link rel="stylesheet" href="/static/reference.css"></head>'
+        f'<body><main><h1>{message}</h1><p><a href="/">Open the dashboard</a></p></main></body></html>'
+    )
+    return HTMLResponse(text, status, headers | HEADERS | {"Cache-Control": "no-store"})
