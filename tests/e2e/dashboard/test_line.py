@@ -94,6 +94,27 @@ def test_a_long_silence_is_called_stale_with_the_time_and_ends_by_itself(
         expect_no_reload(tab)
 
 
+def test_a_stale_page_does_not_claim_to_know_the_time_left(service: Service, browser: Browser, team: Team) -> None:
+    task = team.task(team.project(), "Held")
+    team.claim(task, "claude-7", 3600)
+    with dashboard(service, browser) as tab:
+        tab.page.clock.install()
+        tab.open(f"/?task={task}")
+        left, panel = tab.card(task).locator(".left"), tab.page.get_by_test_id("countdown")
+        expect(left).to_contain_text(re.compile(r"\d:\d\d"))
+        tab.context.set_offline(True)
+        tab.expect_face("reconnecting")
+        tab.page.clock.fast_forward(30_000)
+        tab.expect_face("stale")
+        expect(left).to_contain_text("unknown")
+        expect(panel).to_have_text("unknown")
+        assert tab.violations() == []
+        tab.context.set_offline(False)
+        tab.expect_face("live")
+        expect(left).to_contain_text(re.compile(r"\d:\d\d"))
+        expect(panel).to_have_text(re.compile(r"\d:\d\d"))
+
+
 def test_a_write_while_offline_is_refused_visibly_and_taken_back(
     service: Service, browser: Browser, team: Team
 ) -> None:

@@ -133,3 +133,44 @@ def test_a_project_of_any_name_is_chosen_and_renamed(service: Service, browser: 
         tab.dialog.get_by_label("Name").fill(f"{name}, renamed")
         save(tab)
         expect(tab.page.get_by_test_id("project")).to_contain_text(f"{name}, renamed")
+
+
+def test_filters_stay_with_the_views_that_take_them(service: Service, browser: Browser, team: Team) -> None:
+    project = team.project()
+    epic = team.epic(project, "Payments")
+    here = team.task(project, "Here", epic_id=epic, labels=["pci"])
+    away = team.task(project, "Away")
+    team.move(away, "REVIEW")
+    query = f"project={project}&epic={epic}&label=pci&q=here"
+
+    def address(tab: Dashboard) -> dict[str, list[str]]:
+        return parse_qs(urlsplit(tab.page.url).query)
+
+    with dashboard(service, browser) as tab:
+        tab.open(f"/?{query}")
+        expect(tab.page.get_by_test_id("shown")).to_have_text("1 of 2 tasks")
+        for view, taken in (
+            ("needs", {"project"}),
+            ("activity", {"project"}),
+            ("graph", {"project", "epic", "label"}),
+            ("projects", {"project"}),
+        ):
+            tab.page.get_by_test_id(f"nav-{view}").click()
+            expect(tab.page).to_have_url(re.compile(f"view={view}"))
+            assert set(address(tab)) == {"view", *taken}
+        tab.page.get_by_test_id("nav-board").click()
+        expect(tab.card(here)).to_be_visible()
+        assert address(tab) == parse_qs(query)
+        tab.page.get_by_test_id("nav-agents").click()
+        tab.page.get_by_test_id("filter-project").select_option("")
+        tab.page.get_by_test_id("nav-board").click()
+        assert address(tab) == {"label": ["pci"], "q": ["here"]}
+        tab.page.get_by_test_id("nav-needs").click()
+        tab.page.go_back()
+        expect(tab.card(here)).to_be_visible()
+        expect(tab.card(away)).to_have_count(0)
+        team.claim(away, "claude-7")
+        tab.page.get_by_test_id("nav-agents").click()
+        tab.page.get_by_test_id("agent").get_by_role("link", name="claude-7", exact=True).click()
+        expect(tab.card(away)).to_be_visible()
+        assert address(tab) == {"holder": ["claude-7"]}

@@ -17,22 +17,40 @@ function parse(search) {
   return route;
 }
 
+// The filters that each view takes; the others are kept for the way back, and are not in its address.
+const TAKEN = { board: FILTERS, graph: ["project", "epic", "label"] };
+const takenBy = (view) => TAKEN[view] ?? ["project"];
+const kept = {};
+
+/** The filters to go on with: those of the address, and those that the present view does not take. A new filter starts afresh. */
+function filtersFor(changes) {
+  const fresh = FILTERS.some((name) => changes[name]);
+  const taken = takenBy(state.route.view);
+  return Object.fromEntries(FILTERS.filter((name) => !taken.includes(name)).map((name) => [name, fresh ? null : kept[name]]));
+}
+
 /** The address of the present view with some parts changed; null takes a part away. */
 export function hrefOf(changes) {
-  const next = { ...state.route, ...changes };
+  const next = { ...state.route, ...filtersFor(changes), ...changes };
   const query = new URLSearchParams();
   if (next.view !== "board") query.set("view", next.view);
-  for (const name of [...FILTERS, "status", "around", "lane", "task"]) if (next[name]) query.set(name, next[name]);
+  for (const name of [...takenBy(next.view), "status", "around", "lane", "task"]) if (next[name]) query.set(name, next[name]);
   const text = query.toString();
   return text ? `/?${text}` : "/";
 }
 
 function read() {
-  dispatchNow({ type: "route", route: parse(location.search) });
+  const route = parse(location.search);
+  const taken = takenBy(route.view);
+  // An epic of another project would filter everything away.
+  if (route.project !== kept.project) kept.epic = null;
+  for (const name of FILTERS) if (taken.includes(name) || route[name]) kept[name] = route[name];
+  dispatchNow({ type: "route", route });
 }
 
 export function navigate(changes, { replace = false } = {}) {
   const href = hrefOf(changes);
+  for (const name of FILTERS) if (name in changes) kept[name] = changes[name];
   if (replace) history.replaceState(null, "", href);
   else history.pushState(null, "", href);
   read();

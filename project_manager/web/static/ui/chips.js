@@ -33,15 +33,23 @@ export function leaseTone(lock, now) {
   return left < lock.ttl_seconds * 200 ? "low" : "ok";
 }
 
-export function LockChip({ lock, bar = true }) {
+/** Time left of a lease, and its tone. A stale page does not know whether the lease was renewed or ended meanwhile. */
+export function useLease(lock) {
   const now = useNow();
-  const left = Date.parse(lock.expires_at) - now;
+  const stale = useStore((state) => state.connection.face === "stale");
+  if (stale) return { tone: "unknown", left: 0, words: "unknown" };
+  const left = Math.max(0, Date.parse(lock.expires_at) - Math.max(now, serverNow() - 500));
   const tone = leaseTone(lock, now);
+  return { tone, left, words: tone === "over" ? "expired" : countdown(left) };
+}
+
+export function LockChip({ lock, bar = true }) {
+  const { tone, left, words } = useLease(lock);
   return html`<span class=${`lock-chip ${tone}`} title=${`Held by ${lock.holder} until ${fullTime(lock.expires_at)}`}>
     <${Avatar} id=${lock.holder} />
     <span class="sr">Held by </span><span class="holder">${lock.holder}</span>
-    <span class="left"><span class="sr">, time left </span>${tone === "over" ? "expired" : countdown(left)}</span>
-    ${bar && html`<progress aria-hidden="true" max=${lock.ttl_seconds} value=${Math.max(0, left / 1000)}></progress>`}
+    <span class="left"><span class="sr">, time left </span>${words}</span>
+    ${bar && html`<progress aria-hidden="true" max=${lock.ttl_seconds} value=${left / 1000}></progress>`}
   </span>`;
 }
 

@@ -1,12 +1,11 @@
 // The lease of a held task: who, how long, and what a person can do about it.
 import { extendTask, releaseTask, takeOver } from "../core/actions.js";
-import { serverNow, useNow } from "../core/clock.js";
-import { countdown, fullTime, seconds } from "../core/format.js";
+import { fullTime, seconds } from "../core/format.js";
 import { html } from "../core/html.js";
 import { kindOf } from "../core/people.js";
 import { navigate } from "../core/route.js";
 import { useStore } from "../core/store.js";
-import { Ago, Avatar, leaseTone } from "../ui/chips.js";
+import { Ago, Avatar, useLease } from "../ui/chips.js";
 import { Icon } from "../ui/icons.js";
 import { useAgents } from "./agents.js";
 
@@ -28,17 +27,15 @@ function Seen({ id }) {
 }
 
 export function Lease({ task, writer }) {
-  const now = useNow();
   useAgents();
   const mine = useStore((state) => state.session?.actor?.id === task.lock.holder);
   const { lock } = task;
-  const left = Math.max(0, Date.parse(lock.expires_at) - Math.max(now, serverNow() - 500));
-  const tone = leaseTone(lock, now);
+  const { tone, left, words } = useLease(lock);
   return html`<section class=${`lease ${tone}`} aria-label="Lease" data-testid="lease">
     <div class="lease-head">
       <${Avatar} id=${lock.holder} kind=${kindOf(lock.holder)} />
       <div class="lease-who"><button type="button" class="link" onClick=${() => navigate({ view: "board", holder: lock.holder })} title=${`Show what ${lock.holder} holds`}><b>${lock.holder}</b></button>${mine && " (you)"}<br /><span class="muted">since <${Ago} at=${lock.acquired_at} /> · <${Seen} id=${lock.holder} />fence ${lock.fence}</span></div>
-      <output class="lease-left" aria-live="off" title=${`until ${fullTime(lock.expires_at)}`} data-testid="countdown">${tone === "over" ? "expired" : countdown(left)}</output>
+      <output class="lease-left" aria-live="off" title=${`until ${fullTime(lock.expires_at)}`} data-testid="countdown">${words}</output>
     </div>
     <progress aria-label="Time left of the lease" max=${lock.ttl_seconds} value=${left / 1000}></progress>
     ${tone === "over" && html`<p class="muted">The lease has run out. The task is offered again as soon as the server ends it.</p>`}
