@@ -262,7 +262,8 @@ def test_a_graph_that_is_too_far_away_to_press_its_parts_comes_closer_where_it_i
 @pytest.mark.parametrize("width", [1440, 320])
 def test_the_reference_of_the_api_meets_wcag(shared: Service, browser: Browser, scheme: str, width: int) -> None:
     with dashboard(shared, browser, color_scheme=scheme, viewport={"width": width, "height": 800}) as tab:
-        tab.page.goto(f"{shared.url}/docs")
+        # The first reader waits until the page is written, which is work for the processor.
+        tab.page.goto(f"{shared.url}/docs", timeout=20_000)
         headings = tab.page.get_by_role("heading")
         expect(headings.first).to_contain_text("Project Manager API")
         expect(headings.first).to_have_js_property("tagName", "H1")
