@@ -299,9 +299,7 @@ def test_a_row_names_project_agent_and_waiting_time_and_what_it_holds_back(
 
 def test_the_last_report_links_to_what_it_names(service: Service, browser: Browser, team: Team) -> None:
     task = team.task(team.project(), "Reported")
-    note = (
-        "**Done**, see https://example.org/a_(b). The [request](https://example.org/pull/12) waits"
-    )
+    note = "**Done**, see https://example.org/a_(b). The [request](https://example.org/pull/12) waits"
     team.move(task, "REVIEW", note=note)
     with needs(service, browser) as tab:
         word = row(tab, task).get_by_test_id("last-word")
