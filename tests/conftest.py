@@ -9,6 +9,8 @@ from shutil import copyfile
 
 import pytest
 from blockbuster import BlockBusterFunction, blockbuster_ctx
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
 
 from project_manager.config import load
 from project_manager.runtime import Runtime, open_runtime
@@ -16,6 +18,10 @@ from project_manager.store import dialect
 from project_manager.store.migrate import upgrade
 from tests.desk import Desk, MovableClock
 from tests.served import Served, serving
+
+# A slow machine is no failure: hypothesis would judge the time that an example takes to draw and to run.
+hypothesis_settings.register_profile("suite", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+hypothesis_settings.load_profile("suite")
 
 STARTING = (
     ("project_manager/runtime.py", {"__init__"}),

@@ -371,7 +371,9 @@ planned = st.builds(
 
 
 @pytest.mark.promise("graph:counters")
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(plans=st.lists(st.tuples(planned, st.booleans(), st.booleans()), min_size=1, max_size=5))
 def test_whatever_is_imported_after_whatever_counters_are_right_and_again_is_unchanged(
     template: Path, tmp_path: Path, plans: list[tuple[str, bool, bool]]
