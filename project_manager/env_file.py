@@ -1,7 +1,4 @@
-"""Files of NAME=value lines, in the syntax of docker compose without its expansion of variables.
-
-A library was tried: python-dotenv takes `NAME= # comment` for the value `# comment`.
-"""
+"""Files of NAME=value lines, in the syntax of docker compose without its expansion of variables."""
 
 import re
 from pathlib import Path
