@@ -3,7 +3,7 @@ import { get, newKey, patch, post, put, remove } from "./api.js";
 import { ask, complain, openDialog, toast } from "./ask.js";
 import { serverNow } from "./clock.js";
 import { dropLine, lineFor } from "./lines.js";
-import { clipped, countdown } from "./format.js";
+import { clipped, countdown, isolated } from "./format.js";
 import { everyItem } from "./pages.js";
 import { dispatchNow, state } from "./store.js";
 import { markDirty, readPlan, readTask } from "./sync.js";
@@ -12,7 +12,7 @@ import { CLOSED, PRIORITY_NAMES, STATUS_NAMES } from "./words.js";
 
 const NAME_SHOWN = 60;
 const path = (task) => `/api/tasks/${task.id}`;
-const nameOf = (task) => `#${task.id} ${clipped(task.name, NAME_SHOWN)}`;
+const nameOf = (task) => `#${task.id} ${isolated(clipped(task.name, NAME_SHOWN))}`;
 
 export const paintTask = (task) => dispatchNow({ type: "tasks", tasks: [task] });
 
@@ -54,8 +54,8 @@ function leftOf(lock) {
 
 function askTakeOver(task, lock, what, confirm) {
   return ask({
-    title: `${lock.holder} is working on this`,
-    body: `${nameOf(task)} is held by ${lock.holder} for another ${leftOf(lock)}. ${what} ends that lease at once; whatever the agent still sends about this task is refused.`,
+    title: `${isolated(lock.holder)} is working on this`,
+    body: `${nameOf(task)} is held by ${isolated(lock.holder)} for another ${leftOf(lock)}. ${what} ends that lease at once; whatever the agent still sends about this task is refused.`,
     confirm,
     danger: true,
   });
@@ -170,7 +170,7 @@ export async function extendTask(task, ttl) {
   });
   if (answer) {
     paintTask(answer.task);
-    toast(`${holder} has ${countdown(ttl * 1000)} from now`);
+    toast(`${isolated(holder)} has ${countdown(ttl * 1000)} from now`);
   }
 }
 
@@ -205,7 +205,7 @@ async function undoPriority({ id, priority }) {
 }
 
 export async function deleteTask(task) {
-  const held = task.lock ? ` ${task.lock.holder} is working on it and will be refused.` : "";
+  const held = task.lock ? ` ${isolated(task.lock.holder)} is working on it and will be refused.` : "";
   const body = `Its log goes with it.${held} This cannot be undone; to keep it, set it to Cancelled instead.`;
   if (!(await ask({ title: `Delete ${nameOf(task)}?`, body, confirm: "Delete", danger: true }))) return false;
   const answer = await write(task, () => remove(path(task), task.lock ? { force: true } : undefined, task.version));

@@ -8,10 +8,11 @@ export function Field({ label, name, kind = "text", value, onChange, fault, hint
   const described = [fault && `${id}-fault`, hint && `${id}-hint`].filter(Boolean).join(" ") || undefined;
   const common = { id, name, "aria-invalid": fault ? "true" : undefined, "aria-describedby": described, ...rest };
   const set = (event) => onChange(event.target.value);
+  const typed = kind === "textarea" || kind === "text" ? { dir: "auto" } : {};
   const input =
-    kind === "textarea" ? html`<textarea ...${common} value=${value} onInput=${set}></textarea>`
+    kind === "textarea" ? html`<textarea ...${typed} ...${common} value=${value} onInput=${set}></textarea>`
     : kind === "select" ? html`<select ...${common} value=${value} onChange=${set}>${options.map(([option, text]) => html`<option key=${option} value=${option}>${text}</option>`)}</select>`
-    : html`<input type=${kind} ...${common} value=${value} onInput=${set} />`;
+    : html`<input type=${kind} ...${typed} ...${common} value=${value} onInput=${set} />`;
   return html`<div class="field ${fault ? "faulty" : ""}"><label for=${id}>${label}</label>${input}
     ${hint && html`<p class="hint" id=${`${id}-hint`}>${hint}</p>`}
     ${fault && html`<p class="fault" id=${`${id}-fault`}><${Icon} name="warn" />${fault}</p>`}</div>`;

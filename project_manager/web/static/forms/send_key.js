@@ -1,8 +1,9 @@
 // Ctrl Enter (Cmd Enter) sends the form in which somebody types.
+import { onKeys } from "../core/keyboard.js";
 
 function onKeyDown(event) {
   const send = event.key === "Enter" && (event.ctrlKey || event.metaKey) && !event.altKey && !event.shiftKey;
-  if (!send || event.defaultPrevented || event.isComposing || event.repeat) return;
+  if (!send || event.defaultPrevented || event.repeat) return;
   const form = event.target.closest?.("form");
   if (!form) return;
   event.preventDefault();
@@ -10,5 +11,5 @@ function onKeyDown(event) {
 }
 
 export function startSendKey() {
-  addEventListener("keydown", onKeyDown);
+  addEventListener("keydown", onKeys(onKeyDown));
 }

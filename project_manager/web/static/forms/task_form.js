@@ -125,7 +125,7 @@ function Form({ id, task, status, project: chosen }) {
   return html`<${Dialog} id=${id} title=${task ? `Edit #${task.id}` : "New task"} wide dirty=${form.dirty}>${(close) => html`<form onSubmit=${form.onSubmit}>
     <div class="dialog-body">
       <${FormError} error=${form.error} shown=${SHOWN}>${form.error?.status === 412 && html`<${Meanwhile} before=${task} now=${form.known} />`}<//>
-      ${task?.lock && !form.error && html`<p class="notice"><${Icon} name="lock" />${task.lock.holder} works on this now. It will see the change when it reads the task again.</p>`}
+      ${task?.lock && !form.error && html`<p class="notice"><${Icon} name="lock" /><bdi>${task.lock.holder}</bdi> works on this now. It will see the change when it reads the task again.</p>`}
       <${Field} label=${FIELD_NAMES.name} ...${form.field("name")} required maxlength="200" autofocus />
       <${Field} label=${FIELD_NAMES.description} kind="textarea" rows="6" hint="Markdown. #12 links to a task." ...${form.field("description")} />
       <div class="columns-2">

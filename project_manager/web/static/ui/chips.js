@@ -1,6 +1,6 @@
 // The small parts that cards, drawer and lists share.
 import { serverNow, useNow } from "../core/clock.js";
-import { countdown, fullTime, hueOf, initials, relative } from "../core/format.js";
+import { countdown, fullTime, hueOf, initials, isolated, relative } from "../core/format.js";
 import { cx, html } from "../core/html.js";
 import { follow, hrefOf } from "../core/route.js";
 import { useStore } from "../core/store.js";
@@ -24,7 +24,7 @@ export function Avatar({ id, kind = "agent" }) {
   return html`<span class=${cx("avatar", `hue-${hueOf(id)}`, kind)} aria-hidden="true">${initials(id)}</span>`;
 }
 
-export const Label = ({ name }) => html`<span class="label" title=${name}><i class=${`dot hue-${hueOf(name)}`} aria-hidden="true"></i><span class="clip">${name}</span></span>`;
+export const Label = ({ name }) => html`<span class="label" title=${name}><i class=${`dot hue-${hueOf(name)}`} aria-hidden="true"></i><span class="clip" dir="auto">${name}</span></span>`;
 
 /** How much of a lease is left: "ok", "low" under a fifth, "over" when its time has come. */
 export function leaseTone(lock, now) {
@@ -45,9 +45,9 @@ export function useLease(lock) {
 
 export function LockChip({ lock, bar = true }) {
   const { tone, left, words } = useLease(lock);
-  return html`<span class=${`lock-chip ${tone}`} title=${`Held by ${lock.holder} until ${fullTime(lock.expires_at)}`}>
+  return html`<span class=${`lock-chip ${tone}`} title=${`Held by ${isolated(lock.holder)} until ${fullTime(lock.expires_at)}`}>
     <${Avatar} id=${lock.holder} />
-    <span class="sr">Held by </span><span class="holder">${lock.holder}</span>
+    <span class="sr">Held by </span><span class="holder"><bdi>${lock.holder}</bdi></span>
     <span class="left"><span class="sr">, time left </span>${words}</span>
     ${bar && html`<progress aria-hidden="true" max=${lock.ttl_seconds} value=${left / 1000}></progress>`}
   </span>`;
@@ -76,13 +76,13 @@ export function TaskLink({ id, name, status, short = false, bare = false }) {
   const title = name ?? known?.name;
   const state = bare ? null : status ?? known?.status;
   return html`<a class="task-link" href=${hrefOf({ task: id })} onClick=${(event) => follow(event, { task: id })}>
-    ${state && html`<${StatusIcon} status=${state} /><span class="sr">${STATUS_NAMES[state]}: </span>`}<span class="key">#${id}</span>${!short && title && html`<span class="clip">${title}</span>`}
+    ${state && html`<${StatusIcon} status=${state} /><span class="sr">${STATUS_NAMES[state]}: </span>`}<span class="key">#${id}</span>${!short && title && html`<span class="clip" dir="auto">${title}</span>`}
   </a>`;
 }
 
 export function Person({ id, kind }) {
   const icon = kind === "human" ? "human" : kind === "system" ? "system" : "agents";
-  return html`<span class="person"><${Icon} name=${icon} label=${kind} /><b>${id}</b></span>`;
+  return html`<span class="person"><${Icon} name=${icon} label=${kind} /><b><bdi>${id}</bdi></b></span>`;
 }
 
 export function Empty({ title, children }) {

@@ -1,6 +1,7 @@
 // A modal dialog: the browser's own, which keeps the focus inside and the page behind it inert.
 import { closeDialog } from "../core/ask.js";
 import { cx, html, useEffect, useLayoutEffect, useRef, useState } from "../core/html.js";
+import { onKeys } from "../core/keyboard.js";
 import { Icon } from "./icons.js";
 
 /** Asks within the dialog, so that what was typed stays in sight. */
@@ -29,7 +30,8 @@ export function Dialog({ id, title, wide = false, plain = false, role, dirty = f
   const close = () => (dirty ? setAsking(true) : leave());
   useLayoutEffect(() => {
     element.current.showModal();
-    return () => returnTo.current?.isConnected && returnTo.current.focus();
+    // While the dialog is still there, all behind it is inert and takes no focus.
+    return () => queueMicrotask(() => document.activeElement === document.body && returnTo.current?.isConnected && returnTo.current.focus());
   }, []);
   useLayoutEffect(() => {
     if (!asking) field.current?.focus();
@@ -37,12 +39,12 @@ export function Dialog({ id, title, wide = false, plain = false, role, dirty = f
   const onFocusIn = ({ target }) => {
     if (!target.closest(".discard") && target !== element.current) field.current = target;
   };
-  const onKeyDown = (event) => {
+  const onKeyDown = onKeys((event) => {
     if (event.key !== "Escape" || event.defaultPrevented) return;
     event.preventDefault();
     if (asking) setAsking(false);
     else close();
-  };
+  });
   const onCancel = (event) => {
     event.preventDefault();
     close();

@@ -57,7 +57,7 @@ function AgentRow({ agent, tasks, now }) {
   const [name, meaning] = STATES[condition];
   return html`<li class=${`agent-card ${condition}`} data-testid="agent">
     <div class="agent-head"><${Avatar} id=${agent.id} kind=${agent.kind} />
-      <div class="agent-who"><a class="agent-id" href=${hrefOf({ view: "board", holder: agent.id })} onClick=${(event) => follow(event, { view: "board", holder: agent.id })}>${agent.id}</a>
+      <div class="agent-who"><a class="agent-id" href=${hrefOf({ view: "board", holder: agent.id })} onClick=${(event) => follow(event, { view: "board", holder: agent.id })}><bdi>${agent.id}</bdi></a>
         <p class="muted">${agent.kind === "agent" ? "" : `${agent.kind} · `}last sign of life <${Ago} at=${agent.last_seen} /> · first seen <${Ago} at=${agent.first_seen} /></p></div>
       <span class=${`agent-state ${condition}`} title=${meaning}>${name}</span></div>
     ${tasks.length > 0 && html`<ul class="agent-tasks">${tasks.map((task) => html`<li key=${task.id}><${TaskLink} id=${task.id} /><${LockChip} lock=${task.lock} /></li>`)}</ul>`}

@@ -1,5 +1,5 @@
 // The page: bar, view, drawer, dialogs.
-import { count, plural } from "../core/format.js";
+import { count, isolated, plural } from "../core/format.js";
 import { html, useEffect, useErrorBoundary } from "../core/html.js";
 import { retryNow } from "../core/live.js";
 import { useStore } from "../core/store.js";
@@ -54,7 +54,7 @@ const TITLES = { board: "Board", needs: "Needs you", agents: "Agents", activity:
 function titleOf(state) {
   const task = state.tasks.get(state.route.task);
   const project = state.projects.get(state.route.project);
-  const place = task ? `#${task.id} ${task.name}` : [TITLES[state.route.view], project?.name].filter(Boolean).join(", ");
+  const place = task ? `#${task.id} ${isolated(task.name)}` : [TITLES[state.route.view], project && isolated(project.name)].filter(Boolean).join(", ");
   return `${place} · Project Manager`;
 }
 

@@ -1,5 +1,6 @@
 // A task on the board: a real link, so that it opens in a new tab, can be copied, and is reached by keyboard.
 import { serverNow } from "../core/clock.js";
+import { isolated } from "../core/format.js";
 import { cx, html, memo } from "../core/html.js";
 import { follow, hrefOf } from "../core/route.js";
 import { state } from "../core/store.js";
@@ -17,7 +18,7 @@ const WORKED = new Set(["REVIEW", "DONE"]);
 /** The agent of the newest lease, on work that was handed in. */
 function Worker({ task }) {
   if (!WORKED.has(task.status) || !task.worked_by) return null;
-  return html`<span class="worked-by" title=${`Worked on by ${task.worked_by}`} data-testid="worked-by"><${Avatar} id=${task.worked_by} /><span class="sr">Worked on by </span><bdi class="clip">${task.worked_by}</bdi></span>`;
+  return html`<span class="worked-by" title=${`Worked on by ${isolated(task.worked_by)}`} data-testid="worked-by"><${Avatar} id=${task.worked_by} /><span class="sr">Worked on by </span><bdi class="clip">${task.worked_by}</bdi></span>`;
 }
 
 function Foot({ task, project }) {
@@ -27,7 +28,7 @@ function Foot({ task, project }) {
     ${!closed && !task.lock && html`<${ReadyChip} task=${task} />`}
     <${Worker} task=${task} /><${Due} task=${task} />${!closed && html`<${Attempts} task=${task} />`}
     ${closed && html`<span class="muted"><${Ago} at=${task.completed_at ?? task.updated_at} /></span>`}
-    ${project && html`<span class="card-project" title=${`Project ${project}`} data-testid="card-project"><${Icon} name="projects" /><span class="sr">Project </span><span class="clip">${project}</span></span>`}
+    ${project && html`<span class="card-project" title=${`Project ${isolated(project)}`} data-testid="card-project"><${Icon} name="projects" /><span class="sr">Project </span><span class="clip" dir="auto">${project}</span></span>`}
     ${task.labels.slice(0, LABELS_SHOWN).map((name) => html`<${Label} key=${name} name=${name} />`)}
     ${more > 0 && html`<span class="label more">+${more}</span>`}
   </span>`;
@@ -48,8 +49,8 @@ export const Card = memo(function Card({ task, epic, project, focusable, open, p
   const classes = cx("card", open && "open", pending && "pending", fresh && "fresh", task.lock && "held");
   return html`<a class=${classes} href=${hrefOf({ task: task.id })} data-task=${task.id} data-testid="card" draggable="true"
     tabindex=${focusable ? 0 : -1} aria-current=${open ? "true" : undefined} onDragStart=${drag} onClick=${(event) => follow(event, { task: task.id })}>
-    <span class="card-top"><span class="key">#${task.id}</span><${Priority} value=${task.priority} />${epic && html`<span class="epic clip">${epic}</span>`}</span>
-    <span class="card-name">${task.name}</span>
+    <span class="card-top"><span class="key">#${task.id}</span><${Priority} value=${task.priority} />${epic && html`<span class="epic clip"><bdi>${epic}</bdi></span>`}</span>
+    <span class="card-name" dir="auto">${task.name}</span>
     ${task.lock && html`<${LockChip} lock=${task.lock} />`}
     <${Foot} task=${task} project=${project} />
   </a>`;

@@ -4,6 +4,7 @@ import { toast } from "../core/ask.js";
 import { copyText } from "../core/clipboard.js";
 import { minutes } from "../core/format.js";
 import { cx, html, useEffect, useRef, useState } from "../core/html.js";
+import { onKeys } from "../core/keyboard.js";
 import { closeTask, follow, hrefOf } from "../core/route.js";
 import { state, useStore } from "../core/store.js";
 import { readTask } from "../core/sync.js";
@@ -73,7 +74,7 @@ function Facts({ task }) {
     ["Not before", task.defer_until && html`<${Ago} at=${task.defer_until} />`],
     ["Attempts", task.attempts > 0 && html`<${Attempts} task=${task} />`],
     ["Your key", task.external_key],
-    ["Created", html`<${Ago} at=${task.created_at} /> by ${task.created_by}`],
+    ["Created", html`<${Ago} at=${task.created_at} /> by <bdi>${task.created_by}</bdi>`],
     ["Changed", html`<${Ago} at=${task.updated_at} />, version ${task.version}`],
     ["Done", task.completed_at && html`<${Ago} at=${task.completed_at} />`],
   ];
@@ -93,12 +94,12 @@ const TABS = [["log", "Log", "log"], ["history", "History", "history"]];
 
 function Tabs({ task }) {
   const [tab, setTab] = useState("log");
-  const onKeyDown = (event) => {
+  const onKeyDown = onKeys((event) => {
     if (event.key !== "ArrowLeft" && event.key !== "ArrowRight") return;
     const other = tab === "log" ? "history" : "log";
     setTab(other);
     document.getElementById(`tab-${other}`).focus();
-  };
+  });
   return html`<section>
     <div class="tabs" role="tablist" aria-label="What happened" onKeyDown=${onKeyDown}>
       ${TABS.map(([id, name, icon]) => html`<button key=${id} type="button" id=${`tab-${id}`} role="tab" class="tab" aria-selected=${tab === id} aria-controls="tab-panel" tabindex=${tab === id ? 0 : -1} onClick=${() => setTab(id)}><${Icon} name=${icon} />${name}</button>`)}
@@ -138,7 +139,7 @@ function Body({ task }) {
   const conflicts = new Set([...task.conflicts_with, ...(state.conflicts.get(task.id) ?? [])]);
   return html`<div class="drawer-body" tabindex="-1">
     <${Where} task=${task} />
-    <h2 id="task-name">${task.name}</h2>
+    <h2 id="task-name" dir="auto">${task.name}</h2>
     <${Standing} task=${task} /><${Verdicts} task=${task} />
     <${Tabs} task=${task} />
     <section aria-label="Description" data-testid="description"><${Description} task=${task} /></section>

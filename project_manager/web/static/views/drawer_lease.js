@@ -1,6 +1,6 @@
 // The lease of a held task: who, how long, and what a person can do about it.
 import { extendTask, releaseTask, takeOver } from "../core/actions.js";
-import { fullTime, seconds } from "../core/format.js";
+import { fullTime, isolated, seconds } from "../core/format.js";
 import { html } from "../core/html.js";
 import { kindOf } from "../core/people.js";
 import { navigate } from "../core/route.js";
@@ -34,7 +34,7 @@ export function Lease({ task, writer }) {
   return html`<section class=${`lease ${tone}`} aria-label="Lease" data-testid="lease">
     <div class="lease-head">
       <${Avatar} id=${lock.holder} kind=${kindOf(lock.holder)} />
-      <div class="lease-who"><button type="button" class="link" onClick=${() => navigate({ view: "board", holder: lock.holder })} title=${`Show what ${lock.holder} holds`}><b>${lock.holder}</b></button>${mine && " (you)"}<br /><span class="muted">since <${Ago} at=${lock.acquired_at} /> · <${Seen} id=${lock.holder} />fence ${lock.fence}</span></div>
+      <div class="lease-who"><button type="button" class="link" onClick=${() => navigate({ view: "board", holder: lock.holder })} title=${`Show what ${isolated(lock.holder)} holds`}><b><bdi>${lock.holder}</bdi></b></button>${mine && " (you)"}<br /><span class="muted">since <${Ago} at=${lock.acquired_at} /> · <${Seen} id=${lock.holder} />fence ${lock.fence}</span></div>
       <output class="lease-left" aria-live="off" title=${`until ${fullTime(lock.expires_at)}`} data-testid="countdown">${words}</output>
     </div>
     <progress aria-label="Time left of the lease" max=${lock.ttl_seconds} value=${left / 1000}></progress>

@@ -3,6 +3,7 @@ import { addLog, readDetails } from "../core/actions.js";
 import { complain } from "../core/ask.js";
 import { draftOf, keepDraft } from "../core/drafts.js";
 import { html, useEffect, useState } from "../core/html.js";
+import { onKeys } from "../core/keyboard.js";
 import { kindOf } from "../core/people.js";
 import { useStore } from "../core/store.js";
 import { LOG_KINDS, LOG_KIND_NAMES, bodyOf, canWrite } from "../core/words.js";
@@ -13,7 +14,7 @@ import { Markdown } from "../ui/markdown.js";
 function Entry({ entry }) {
   return html`<li class=${`entry k-${entry.kind}`} data-testid="log-entry">
     <${Avatar} id=${entry.author} kind=${entry.kind === "system" ? "system" : kindOf(entry.author)} />
-    <div class="entry-body"><p class="entry-head"><b>${entry.author}</b><span class="kind">${LOG_KIND_NAMES[entry.kind]}</span><span class="muted"><${Ago} at=${entry.created_at} /></span></p><${Fold}><${Markdown} text=${bodyOf(entry)} /><//></div>
+    <div class="entry-body"><p class="entry-head"><b><bdi>${entry.author}</bdi></b><span class="kind">${LOG_KIND_NAMES[entry.kind]}</span><span class="muted"><${Ago} at=${entry.created_at} /></span></p><${Fold}><${Markdown} text=${bodyOf(entry)} /><//></div>
   </li>`;
 }
 
@@ -37,16 +38,16 @@ function Composer({ task, onAdded }) {
     }
     setBusy(false);
   };
-  const onKeyDown = (event) => {
+  const onKeyDown = onKeys((event) => {
     if (event.key === "Enter" && (event.metaKey || event.ctrlKey)) send(event);
     // Leaves the box and not the task: what was typed stays in sight.
     if (event.key === "Escape" && body.trim()) {
       event.preventDefault();
       event.target.closest(".drawer").focus();
     }
-  };
+  });
   return html`<form class="composer" onSubmit=${send}>
-    <label><span class="sr">Add to the log</span><textarea rows="2" placeholder="Add to the log… (Markdown)" value=${body} onInput=${(event) => change({ body: event.target.value })} onKeyDown=${onKeyDown} data-testid="log-body"></textarea></label>
+    <label><span class="sr">Add to the log</span><textarea rows="2" dir="auto" placeholder="Add to the log… (Markdown)" value=${body} onInput=${(event) => change({ body: event.target.value })} onKeyDown=${onKeyDown} data-testid="log-body"></textarea></label>
     <div class="row"><label class="choice"><span class="sr">Kind</span><select value=${kind} onChange=${(event) => change({ kind: event.target.value })}>${LOG_KINDS.map((name) => html`<option key=${name} value=${name}>${LOG_KIND_NAMES[name]}</option>`)}</select></label>
     <span class="push"></span><button type="submit" class="primary" disabled=${busy || !body.trim()}>Add</button></div>
   </form>`;

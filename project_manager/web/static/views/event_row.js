@@ -1,6 +1,6 @@
 // One event as a sentence.
 import { fieldValue } from "../core/due.js";
-import { momentOr } from "../core/format.js";
+import { isolated, momentOr } from "../core/format.js";
 import { html, useState } from "../core/html.js";
 import { kindOf } from "../core/people.js";
 import { state } from "../core/store.js";
@@ -18,7 +18,7 @@ const UNLOCKED = {
 };
 
 /** Of its own accord the system ends leases only where a backup is restored: nobody holds anything in a past that came back. */
-const forcedBy = (actor) => (actor.kind === "system" ? "because the database was restored" : `because ${actor.id} ended the lease`);
+const forcedBy = (actor) => (actor.kind === "system" ? "because the database was restored" : `because ${isolated(actor.id)} ended the lease`);
 
 const nameOf = (map, id) => map.get(id)?.name ?? `#${id}`;
 const changed = (event) => Object.keys(event.changes ?? {}).join(", ");
@@ -41,7 +41,7 @@ function sentence(event) {
   if (known) return known(event);
   const [kind, verb] = event.type.split(".");
   const name = kind === "project" ? nameOf(state.projects, event.project_id) : nameOf(state.epics, event.epic_id);
-  return [`${verb} the ${kind} ${event.name ?? name}`, ""];
+  return [`${verb} the ${kind} ${isolated(event.name ?? name)}`, ""];
 }
 
 const TONES = { "task.deleted": "bad", "task.ready": "good", "task.locked": "work" };
@@ -71,8 +71,8 @@ function fieldsOf(event) {
 }
 
 function Fields({ event }) {
-  return html`<dl class="event-fields"><div><dt>event</dt><dd>${event.seq}, ${event.type}, by ${event.actor.id}</dd></div>
-    ${fieldsOf(event).map(([name, text]) => html`<div key=${name}><dt>${name}</dt><dd>${text}</dd></div>`)}</dl>`;
+  return html`<dl class="event-fields"><div><dt>event</dt><dd>${event.seq}, ${event.type}, by <bdi>${event.actor.id}</bdi></dd></div>
+    ${fieldsOf(event).map(([name, text]) => html`<div key=${name}><dt>${name}</dt><dd dir="auto">${text}</dd></div>`)}</dl>`;
 }
 
 /** `within` is the task whose history this is: it needs no link to itself. */

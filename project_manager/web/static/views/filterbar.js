@@ -1,7 +1,7 @@
 // Search and filters. All of it is in the address.
 import { clearFilters, isFiltered, navigate } from "../core/route.js";
 import { READY_NAMES, inUse, visibleColumns } from "../core/filters.js";
-import { count, plural } from "../core/format.js";
+import { count, isolated, plural } from "../core/format.js";
 import { html, useEffect, useMemo, useRef, useState } from "../core/html.js";
 import { state, useCalmly, useStore } from "../core/store.js";
 import { STATUSES } from "../core/words.js";
@@ -27,7 +27,7 @@ function Search({ value }) {
     }, TYPING_MS);
   };
   return html`<label class="search"><${Icon} name="search" /><span class="sr">Search tasks</span>
-    <input type="search" id="search" placeholder="Search tasks" value=${text} onInput=${type} data-testid="search" autocomplete="off" spellcheck=${false} />
+    <input type="search" id="search" dir="auto" placeholder="Search tasks" value=${text} onInput=${type} data-testid="search" autocomplete="off" spellcheck=${false} />
     <kbd aria-hidden="true">/</kbd></label>`;
 }
 
@@ -47,11 +47,11 @@ const byName = (a, b) => a.name.localeCompare(b.name);
 
 export function epicOptions(project) {
   const epics = [...state.epics.values()].filter((epic) => !project || epic.project_id === project);
-  const nameOf = (epic) => (project ? epic.name : `${epic.name} (${state.projects.get(epic.project_id)?.name ?? ""})`);
+  const nameOf = (epic) => (project ? epic.name : `${isolated(epic.name)} (${isolated(state.projects.get(epic.project_id)?.name ?? "")})`);
   return epics.sort((a, b) => a.project_id - b.project_id || a.position - b.position).map((epic) => [epic.id, nameOf(epic)]);
 }
 
-export const projectOptions = () => [...state.projects.values()].sort(byName).map((project) => [project.id, project.archived_at ? `${project.name} (archived)` : project.name]);
+export const projectOptions = () => [...state.projects.values()].sort(byName).map((project) => [project.id, project.archived_at ? `${isolated(project.name)} (archived)` : project.name]);
 
 function Shown() {
   useStore((now) => now.revision.tasks);

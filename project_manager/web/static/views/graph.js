@@ -1,6 +1,6 @@
 // What depends on what.
 import { testOf } from "../core/filters.js";
-import { plural } from "../core/format.js";
+import { isolated, plural } from "../core/format.js";
 import { cx, html, useEffect, useMemo, useRef, useState } from "../core/html.js";
 import { follow, hrefOf, navigate } from "../core/route.js";
 import { state, useStore } from "../core/store.js";
@@ -45,7 +45,7 @@ const clip = (text, length) => (text.length > length ? `${text.slice(0, length -
 /** A link to its task; where the drawing is an overview (`far`), no link: a press there comes closer. */
 function Node({ node, longest, far }) {
   const task = state.tasks.get(node.id);
-  const standing = task.lock ? `held by ${task.lock.holder}` : task.ready ? "ready" : STATUS_NAMES[task.status];
+  const standing = task.lock ? `held by ${isolated(task.lock.holder)}` : task.ready ? "ready" : STATUS_NAMES[task.status];
   const link = far ? {} : { href: hrefOf({ task: node.id }), "data-task": node.id, onClick: (event) => follow(event, { task: node.id }) };
   return html`<${far ? "g" : "a"} ...${link} data-testid="node" class=${cx("node", `s-${task.status}`, task.ready && "ready", longest && "longest")} transform=${`translate(${node.x} ${node.y})`}
     role=${far ? "img" : undefined} aria-label=${`#${task.id} ${task.name}, ${STATUS_NAMES[task.status]}, ${standing}`}>

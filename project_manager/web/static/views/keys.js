@@ -1,5 +1,6 @@
 // The keyboard, for the whole page.
 import { openDialog } from "../core/ask.js";
+import { keyOf, onKeys } from "../core/keyboard.js";
 import { recall } from "../core/memory.js";
 import { state } from "../core/store.js";
 import { COMMANDS, available, runCommand } from "./commands.js";
@@ -9,9 +10,10 @@ const TYPING = "input, textarea, select, [contenteditable]";
 let first = null;
 
 function typedBy(event) {
-  const shifted = event.shiftKey && (event.key.length > 1 || /[a-z]/i.test(event.key));
-  const key = event.key.length === 1 ? event.key.toLowerCase() : event.key === "Escape" ? "Esc" : event.key;
-  return shifted ? `Shift ${event.key.length === 1 ? key.toUpperCase() : key}` : key;
+  const pressed = keyOf(event);
+  const shifted = event.shiftKey && (pressed.length > 1 || /[a-z]/i.test(pressed));
+  const key = pressed.length === 1 ? pressed.toLowerCase() : pressed === "Escape" ? "Esc" : pressed;
+  return shifted ? `Shift ${pressed.length === 1 ? key.toUpperCase() : key}` : key;
 }
 
 /** Single letters can be switched off (WCAG 2.1.4); these always work. */
@@ -32,8 +34,8 @@ const onCard = () => Boolean(document.activeElement?.closest?.("[data-task]"));
 const arrow = (typed) => typed.startsWith("Arrow") || typed === "Home" || typed === "End";
 
 function onKeyDown(event) {
-  if (event.defaultPrevented || event.isComposing) return;
-  if ((event.metaKey || event.ctrlKey) && event.key.toLowerCase() === "k") {
+  if (event.defaultPrevented) return;
+  if ((event.metaKey || event.ctrlKey) && keyOf(event).toLowerCase() === "k") {
     event.preventDefault();
     if (!state.dialogs.length) openDialog("palette", {});
     return;
@@ -53,5 +55,5 @@ function onKeyDown(event) {
 }
 
 export function startKeys() {
-  addEventListener("keydown", onKeyDown);
+  addEventListener("keydown", onKeys(onKeyDown));
 }

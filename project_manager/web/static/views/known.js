@@ -34,7 +34,7 @@ function Place({ path, line }) {
 
 function Verdict({ verdict }) {
   if (!verdict) return html`<p class="muted">Nobody has judged it yet.</p>`;
-  return html`<p><b>${VERDICTS[verdict.verdict] ?? verdict.verdict}</b>, ${verdict.reviewer} is ${verdict.confidence} % sure that it holds <span class="muted">(<${Ago} at=${verdict.created_at} />)</span></p><${Markdown} text=${verdict.reason} />`;
+  return html`<p><b>${VERDICTS[verdict.verdict] ?? verdict.verdict}</b>, <bdi>${verdict.reviewer}</bdi> is ${verdict.confidence} % sure that it holds <span class="muted">(<${Ago} at=${verdict.created_at} />)</span></p><${Markdown} text=${verdict.reason} />`;
 }
 
 /** What agents took for granted on this task, and what reviewers say of it. Nothing when there is none. */
@@ -42,8 +42,8 @@ export function Assumptions({ task }) {
   const news = useStore((state) => state.events.findLast((event) => event.task_id === task.id)?.seq ?? 0);
   const page = usePage(`/api/tasks/${task.id}/assumptions`, { limit: SHOWN }, news);
   if (!page?.items.length) return null;
-  return html`<section data-testid="assumptions"><h3>Assumptions</h3><ul class="known">${page.items.map((item) => html`<li key=${item.id} class="known-item"><p><b>${item.text}</b></p>
-    <p class="muted">${item.author}, <${Ago} at=${item.created_at} /></p><${Place} path=${item.file_path} line=${item.line_number} />
+  return html`<section data-testid="assumptions"><h3>Assumptions</h3><ul class="known">${page.items.map((item) => html`<li key=${item.id} class="known-item"><p dir="auto"><b>${item.text}</b></p>
+    <p class="muted"><bdi>${item.author}</bdi>, <${Ago} at=${item.created_at} /></p><${Place} path=${item.file_path} line=${item.line_number} />
     ${item.code_snippet && html`<pre tabindex="0"><code>${item.code_snippet}</code></pre>`}<${Verdict} verdict=${item.verdict} /></li>`)}</ul><${More} page=${page} /></section>`;
 }
 
@@ -51,10 +51,10 @@ function Item({ item }) {
   const [whole, setWhole] = useState(null);
   const { content, content_cut: cut, tags } = whole ?? item;
   const read = () => get(`/api/knowledge/${item.id}`).then(setWhole, complain);
-  return html`<li class="known-item" data-testid="knowledge"><details><summary>${item.title}${item.category && html` <span class="tag">${item.category}</span>`}</summary>
+  return html`<li class="known-item" data-testid="knowledge"><details><summary><bdi>${item.title}</bdi>${item.category && html` <span class="tag">${item.category}</span>`}</summary>
     <${Markdown} text=${content} />${cut && html`<p><button type="button" class="small" onClick=${read}>Show all of it</button></p>`}
     ${tags.length > 0 && html`<p class="label-row">${tags.map((name) => html`<${Label} key=${name} name=${name} />`)}</p>`}
-    <p class="muted">${item.updated_by}, <${Ago} at=${item.updated_at} />, version ${item.version}</p></details></li>`;
+    <p class="muted"><bdi>${item.updated_by}</bdi>, <${Ago} at=${item.updated_at} />, version ${item.version}</p></details></li>`;
 }
 
 function Items({ query }) {

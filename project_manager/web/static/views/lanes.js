@@ -1,6 +1,6 @@
 // The last hour of each agent as a lane: what it held, and how each lease ended.
 import { serverNow, useNow } from "../core/clock.js";
-import { hourAndMinute } from "../core/format.js";
+import { hourAndMinute, isolated } from "../core/format.js";
 import { html, useLayoutEffect, useRef, useState } from "../core/html.js";
 import { ENDS, endOf, useLeases } from "../core/leases.js";
 import { follow, hrefOf } from "../core/route.js";
@@ -63,7 +63,7 @@ function Bar({ bar, from, y, scale }) {
   const begin = Math.min(x(bar.since), scale.width - SLIMMEST);
   const width = Math.max(SLIMMEST, x(bar.until) - begin);
   return html`<a href=${hrefOf({ task: bar.task })} tabindex="-1" onClick=${(event) => follow(event, { task: bar.task })}>
-    <rect class=${`lane-bar ${bar.end}`} fill=${fillOf(bar.end)} x=${begin} y=${y + 4} width=${width} height=${ROW - 8} rx="4"><title>#${bar.task} ${bar.name}: ${NAMES[bar.end]}, ${spanOf(bar)}</title></rect></a>`;
+    <rect class=${`lane-bar ${bar.end}`} fill=${fillOf(bar.end)} x=${begin} y=${y + 4} width=${width} height=${ROW - 8} rx="4"><title>#${bar.task} ${isolated(bar.name)}: ${NAMES[bar.end]}, ${spanOf(bar)}</title></rect></a>`;
 }
 
 function Times({ from, height, scale }) {

@@ -1,6 +1,7 @@
 // Asks for the line that goes with a move.
 import { closeDialog } from "../core/ask.js";
 import { cx, html, useRef, useState } from "../core/html.js";
+import { onKeys } from "../core/keyboard.js";
 import { keepLine, lineDraft } from "../core/lines.js";
 import { Dialog } from "../ui/dialog.js";
 import { Icon } from "../ui/icons.js";
@@ -26,8 +27,8 @@ export function LineDialog({ id, task, status, title, label, required, fault, an
     answer(line.trim());
     closeDialog(id);
   };
-  // Enter sends, also with Ctrl; Shift Enter begins another line; an input method keeps its Enter.
-  const onKeyDown = (event) => event.key === "Enter" && !event.shiftKey && !event.isComposing && event.keyCode !== 229 && send(event);
+  // Enter sends, also with Ctrl; Shift Enter begins another line.
+  const onKeyDown = onKeys((event) => event.key === "Enter" && !event.shiftKey && send(event));
   return html`<${Dialog} id=${id} title=${`${title} #${task.id}`} onClose=${() => answer(null)}>${(close) => html`<form onSubmit=${send}>
     <div class="dialog-body">
       <p dir="auto"><b>${task.name}</b></p><${LastWord} task=${task} />

@@ -1,6 +1,7 @@
 // On a small screen: what the bar has no room for.
 import { openDialog } from "../core/ask.js";
 import { html, useRef } from "../core/html.js";
+import { onKeys } from "../core/keyboard.js";
 import { signOut } from "../core/session.js";
 import { useStore } from "../core/store.js";
 import { cycleTheme } from "../core/theme.js";
@@ -12,7 +13,7 @@ function Entry({ icon, name, onClick, first = false }) {
 }
 
 function Who({ actor }) {
-  return html`<li class="menu-who"><${Avatar} id=${actor.id} kind=${actor.kind} /><span><b>${actor.id}</b><br /><span class="muted">signed in, ${actor.role}</span></span></li>`;
+  return html`<li class="menu-who"><${Avatar} id=${actor.id} kind=${actor.kind} /><span><b><bdi>${actor.id}</bdi></b><br /><span class="muted">signed in, ${actor.role}</span></span></li>`;
 }
 
 /** The browser's own popover: it closes by itself at a press elsewhere, and gives the focus back. */
@@ -23,12 +24,12 @@ export function MoreMenu() {
     menu.current.hidePopover();
     act();
   };
-  const onKeyDown = (event) => {
+  const onKeyDown = onKeys((event) => {
     if (event.key !== "Escape") return;
     event.preventDefault();
     event.stopPropagation();
     menu.current.hidePopover();
-  };
+  });
   return html`<div class="more-menu" onKeyDown=${onKeyDown}>
     <button type="button" class="quiet icon-button" popovertarget="more-menu" aria-label="More" title="More" data-testid="more"><${Icon} name="more" /></button>
     <ul id="more-menu" class="menu" popover="auto" ref=${menu}>

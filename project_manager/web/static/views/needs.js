@@ -5,6 +5,7 @@ import { dueDatetime, dueInFull, isPast } from "../core/due.js";
 import { testOf } from "../core/filters.js";
 import { fullTime, lasting } from "../core/format.js";
 import { cx, html, useEffect, useLayoutEffect, useRef, useState } from "../core/html.js";
+import { onKeys } from "../core/keyboard.js";
 import { follow, hrefOf } from "../core/route.js";
 import { state, useStore } from "../core/store.js";
 import { CLOSED, STATUS_NAMES, canWrite, isHeldByNobody } from "../core/words.js";
@@ -187,7 +188,7 @@ const STEPS = { ArrowDown: 1, ArrowUp: -1 };
 /** Arrows go to the same control of the next row. */
 function walk(event, frame) {
   const row = event.target.closest?.("[data-need]");
-  if (!row || !STEPS[event.key] || event.isComposing || event.altKey || event.ctrlKey || event.metaKey) return;
+  if (!row || !STEPS[event.key] || event.altKey || event.ctrlKey || event.metaKey) return;
   const rows = rowElements(frame);
   const next = rows[rows.indexOf(row) + STEPS[event.key]];
   event.preventDefault();
@@ -213,7 +214,7 @@ export function Needs() {
     renew();
     frame.current.querySelector("h1").focus();
   };
-  return html`<section class="page" aria-labelledby="page-title" ref=${frame} ...${handlers} ...${watch} onFocusIn=${all(handlers.onFocusIn, focus.onFocusIn)} onFocusOut=${all(handlers.onFocusOut, focus.onFocusOut)} onKeyDown=${(event) => walk(event, frame.current)}>
+  return html`<section class="page" aria-labelledby="page-title" ref=${frame} ...${handlers} ...${watch} onFocusIn=${all(handlers.onFocusIn, focus.onFocusIn)} onFocusOut=${all(handlers.onFocusOut, focus.onFocusOut)} onKeyDown=${onKeys((event) => walk(event, frame.current))}>
     <div class="page-head needs-head"><h1 id="page-title" tabindex="-1">Needs you</h1><span role="status">${renewable && html`<button type="button" class="small primary" onClick=${renewed} data-testid="needs-news">${news ? `${news} new` : "Tidy up"}</button>`}</span></div>
     ${groups.length === 0 && html`<${Empty} title="Nothing waits for you"><p><${Icon} name="check" /> Reviews, blocked tasks and lost leases will appear here.</p><//>`}
     ${groups.map(({ group, rows }) => html`<${Group} key=${group.id} group=${group} rows=${rows} writer=${writer} misses=${misses} />`)}

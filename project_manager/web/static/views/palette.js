@@ -69,8 +69,8 @@ function Entry({ entry, active, onChoose }) {
     if (active) element.current.scrollIntoView({ block: "nearest" });
   }, [active]);
   return html`<li ref=${element} id=${`palette-${entry.id}`} role="option" aria-selected=${active} class=${cx("entry-line", active && "on")} onClick=${onChoose} data-testid="palette-entry">
-    ${entry.status ? html`<${StatusIcon} status=${entry.status} />` : html`<${Icon} name=${entry.icon ?? "arrow"} />`}<span class="clip">${entry.name}</span><span class="push"></span>
-    ${entry.present && html`<span class="muted kind">now</span>`}${entry.kind && html`<span class="muted clip kind">${entry.kind}</span>`}${entry.keys && html`<kbd>${entry.keys}</kbd>`}</li>`;
+    ${entry.status ? html`<${StatusIcon} status=${entry.status} />` : html`<${Icon} name=${entry.icon ?? "arrow"} />`}<span class="clip" dir="auto">${entry.name}</span><span class="push"></span>
+    ${entry.present && html`<span class="muted kind">now</span>`}${entry.kind && html`<span class="muted clip kind" dir="auto">${entry.kind}</span>`}${entry.keys && html`<kbd>${entry.keys}</kbd>`}</li>`;
 }
 
 /** `entries` narrows it to a choice of those; else it offers everything. */
@@ -98,7 +98,7 @@ export function Palette({ id, title = "Search or do anything", entries }) {
     event.preventDefault();
   });
   return html`<${Dialog} id=${id} title=${title} plain>
-    <div class="palette" data-testid="palette"><div class="palette-input"><${Icon} name="search" /><input autofocus role="combobox" aria-expanded="true" aria-controls="palette-list" aria-autocomplete="list" aria-label=${title} placeholder=${title} aria-activedescendant=${shown[at] ? `palette-${shown[at].id}` : undefined}
+    <div class="palette" data-testid="palette"><div class="palette-input"><${Icon} name="search" /><input autofocus dir="auto" role="combobox" aria-expanded="true" aria-controls="palette-list" aria-autocomplete="list" aria-label=${title} placeholder=${title} aria-activedescendant=${shown[at] ? `palette-${shown[at].id}` : undefined}
       value=${text} onInput=${(event) => { setText(event.target.value); setMoved(null); }} onKeyDown=${onKeyDown} autocomplete="off" spellcheck=${false} /></div>
     <ul id="palette-list" role="listbox" aria-label="Results">${shown.map((entry, index) => html`<${Entry} key=${entry.id} entry=${entry} active=${index === at} onChoose=${() => choose(entry)} />`)}</ul>
     ${shown.length === 0 && html`<p class="palette-none">Nothing matches. Try fewer letters, or a task's number.</p>`}</div><//>`;

@@ -1,5 +1,6 @@
 // Moving about in a drawing by mouse, wheel, touch or keys.
 import { useEffect, useLayoutEffect, useRef, useState } from "../core/html.js";
+import { keyOf, onKeys } from "../core/keyboard.js";
 
 const MARGIN = 24;
 const STEP = 60;
@@ -106,16 +107,17 @@ export function usePanZoom(frame, drawing, fitKey) {
       drag.current = null;
     },
     onDragStart: (event) => event.preventDefault(),
-    onKeyDown: (event) => {
-      const direction = KEYS[event.key];
+    onKeyDown: onKeys((event) => {
+      const key = keyOf(event);
+      const direction = KEYS[key];
       if (direction) move((old) => ({ ...old, x: old.x + direction[0] * STEP, y: old.y + direction[1] * STEP }));
-      else if (event.key === "+" || event.key === "=") zoom(0.8);
-      else if (event.key === "-") zoom(1.25);
-      else if (event.key === "0") fit();
+      else if (key === "+" || key === "=") zoom(0.8);
+      else if (key === "-") zoom(1.25);
+      else if (key === "0") fit();
       else return;
       event.preventDefault();
       event.stopPropagation();
-    },
+    }),
   };
   return { viewBox: `${view.x} ${view.y} ${view.width} ${view.height}`, handlers, zoom, fit, far };
 }

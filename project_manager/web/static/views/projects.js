@@ -2,7 +2,7 @@
 import { editPlan } from "../core/actions.js";
 import { patch, remove } from "../core/api.js";
 import { ask, complain, openDialog, toast } from "../core/ask.js";
-import { plural } from "../core/format.js";
+import { isolated, plural } from "../core/format.js";
 import { html } from "../core/html.js";
 import { follow, hrefOf } from "../core/route.js";
 import { dispatch, state, useStore } from "../core/store.js";
@@ -56,17 +56,17 @@ async function attempt(call, done) {
 
 async function archive(project) {
   const archived = !project.archived_at;
-  const fresh = await attempt(() => patch(`/api/projects/${project.id}`, { archived }, project.version), archived ? `Archived ${project.name}` : `${project.name} is back`);
+  const fresh = await attempt(() => patch(`/api/projects/${project.id}`, { archived }, project.version), archived ? `Archived ${isolated(project.name)}` : `${isolated(project.name)} is back`);
   if (fresh) dispatch({ type: "plans", projects: [fresh] });
 }
 
 async function erase(kind, item, tasks) {
   const yes = await ask({
-    title: `Delete the ${kind} ${item.name}?`,
+    title: `Delete the ${kind} ${isolated(item.name)}?`,
     body: tasks ? `${plural(tasks, "task")} and their logs go with it, also those that agents work on now. This cannot be undone.` : "It has no tasks. This cannot be undone.",
     confirm: tasks ? `Delete with ${plural(tasks, "task")}` : "Delete", danger: true,
   });
-  if (yes) await attempt(() => remove(`/api/${kind}s/${item.id}`, { force: true }, item.version), `Deleted ${item.name}`);
+  if (yes) await attempt(() => remove(`/api/${kind}s/${item.id}`, { force: true }, item.version), `Deleted ${isolated(item.name)}`);
 }
 
 const total = (counts) => Object.values(counts ?? {}).reduce((sum, number) => sum + number, 0);
@@ -79,7 +79,7 @@ function Tools({ kind, item, counts, children }) {
 
 function Epic({ epic, counts, writer }) {
   const changes = { view: "board", project: epic.project_id, epic: epic.id };
-  return html`<li class="epic-row" data-testid="epic"><a href=${hrefOf(changes)} onClick=${(event) => follow(event, changes)}>${epic.name}</a>
+  return html`<li class="epic-row" data-testid="epic"><a href=${hrefOf(changes)} onClick=${(event) => follow(event, changes)}><bdi>${epic.name}</bdi></a>
     ${epic.status !== "ACTIVE" && html`<span class="tag">${EPIC_STATUS_NAMES[epic.status]}</span>`}<span class="push"></span><${Progress} counts=${counts} />
     ${writer && html`<${Tools} kind="epic" item=${epic} counts=${counts} />`}</li>`;
 }
@@ -95,7 +95,7 @@ function Project({ project, numbers, known, writer }) {
   const epics = [...state.epics.values()].filter((epic) => epic.project_id === project.id).sort((a, b) => a.position - b.position || a.id - b.id);
   const changes = { view: "board", project: project.id, epic: null };
   return html`<article class=${project.archived_at ? "project archived" : "project"} data-testid="project">
-    <header><h2><a href=${hrefOf(changes)} onClick=${(event) => follow(event, changes)}>${project.name}</a></h2>${project.archived_at && html`<span class="tag">Archived <${Ago} at=${project.archived_at} /></span>`}<span class="push"></span>
+    <header><h2><a href=${hrefOf(changes)} onClick=${(event) => follow(event, changes)}><bdi>${project.name}</bdi></a></h2>${project.archived_at && html`<span class="tag">Archived <${Ago} at=${project.archived_at} /></span>`}<span class="push"></span>
       ${writer && html`<${Tools} kind="project" item=${project} counts=${counts}><button type="button" class="small" onClick=${() => openDialog("epic", { project: project.id })}><${Icon} name="plus" />Epic</button><button type="button" class="small" onClick=${() => archive(project)}>${project.archived_at ? "Unarchive" : "Archive"}</button><//>`}</header>
     <${Description} project=${project} />
     <${Progress} counts=${counts} />

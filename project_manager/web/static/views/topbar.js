@@ -1,6 +1,6 @@
 // Where one is, and the way to everything else.
 import { openDialog } from "../core/ask.js";
-import { count } from "../core/format.js";
+import { count, isolated } from "../core/format.js";
 import { html, useEffect, useRef, useState } from "../core/html.js";
 import { follow, hrefOf, navigate } from "../core/route.js";
 import { signOut } from "../core/session.js";
@@ -49,7 +49,7 @@ function Presence() {
   if (held.length === 0) return null;
   const more = held.length - FACES;
   return html`<div class="presence" role="group" aria-label="Agents at work" data-testid="presence">
-    ${held.slice(0, FACES).map(([id, tasks]) => html`<button key=${id} type="button" class="face" aria-pressed=${holder === id} title=${`${id} holds ${tasks.map((task) => `#${task.id}`).join(", ")}`} aria-label=${`${id}, ${tasks.length} held`} onClick=${() => navigate({ view: "board", holder: holder === id ? null : id })}><${Avatar} id=${id} /></button>`)}
+    ${held.slice(0, FACES).map(([id, tasks]) => html`<button key=${id} type="button" class="face" aria-pressed=${holder === id} title=${`${isolated(id)} holds ${tasks.map((task) => `#${task.id}`).join(", ")}`} aria-label=${`${id}, ${tasks.length} held`} onClick=${() => navigate({ view: "board", holder: holder === id ? null : id })}><${Avatar} id=${id} /></button>`)}
     ${more > 0 && html`<button type="button" class="face more" aria-label=${`${more} more agents at work`} onClick=${() => navigate({ view: "agents" })}>+${more}</button>`}</div>`;
 }
 
@@ -63,7 +63,7 @@ function ThemeButton() {
 function Account() {
   const session = useStore((state) => state.session);
   if (!session?.auth_required) return null;
-  return html`<span class="account" title=${`${session.actor.id}, ${session.actor.role}`}><${Avatar} id=${session.actor.id} kind=${session.actor.kind} /><button type="button" class="quiet icon-button" aria-label="Sign out" title="Sign out" onClick=${signOut}><${Icon} name="out" /></button></span>`;
+  return html`<span class="account" title=${`${isolated(session.actor.id)}, ${session.actor.role}`}><${Avatar} id=${session.actor.id} kind=${session.actor.kind} /><button type="button" class="quiet icon-button" aria-label="Sign out" title="Sign out" onClick=${signOut}><${Icon} name="out" /></button></span>`;
 }
 
 /** Values of `data-fit`, from the widest bar to the narrowest: the words name what shell.css leaves out. */

@@ -1,0 +1,193 @@
+"""Input methods, keyboards of other scripts, and names that are written from right to left."""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, expect
+
+from tests.e2e.dashboard.browser import Dashboard, Team, dashboard
+from tests.e2e.dashboard.layout import wider
+from tests.e2e.service import Service
+
+STATIC = Path(__file__).parents[3] / "project_manager/web/static"
+COMPOSING: tuple[Mapping[str, object], ...] = ({"isComposing": True}, {"keyCode": 229})
+"""How Chromium and Firefox, and how Safari mark the key that ends a composition."""
+
+ADA = "סוכנת"
+SAMIR = "سمير"
+NAME = "בדיקה (#2) של API"
+
+PRESS = """([key, more]) => document.activeElement.dispatchEvent(
+    new KeyboardEvent('keydown', { key, bubbles: true, cancelable: true, ...more }))"""
+ORDER_ON_SCREEN = """([selector, texts]) => {
+    const element = document.querySelector(selector);
+    const walker = document.createTreeWalker(element, NodeFilter.SHOW_TEXT);
+    const places = new Map();
+    for (let node = walker.nextNode(); node; node = walker.nextNode()) {
+        for (const text of texts) {
+            const at = node.data.indexOf(text);
+            if (at < 0 || places.has(text)) continue;
+            const range = document.createRange();
+            range.setStart(node, at);
+            range.setEnd(node, at + text.length);
+            places.set(text, range.getBoundingClientRect().left);
+        }
+    }
+    return [...places].sort((a, b) => a[1] - b[1]).map(([text]) => text);
+}"""
+
+
+def press(tab: Dashboard, key: str, **more: object) -> None:
+    """Send a key to the focused element with properties that a real keyboard would need a layout for."""
+    tab.page.evaluate(PRESS, [key, more])
+
+
+@pytest.mark.parametrize("mark", COMPOSING, ids=["isComposing", "229"])
+def test_keys_that_end_a_composition_choose_send_and_close_nothing(
+    service: Service, browser: Browser, team: Team, mark: Mapping[str, object]
+) -> None:
+    project = team.project()
+    task, other = team.task(project, "テスト"), team.task(project, "テスト二")
+    with dashboard(service, browser) as tab:
+        tab.open(f"/?task={task}")
+        expect(tab.drawer).to_be_focused()
+        tab.page.keyboard.press("Control+k")
+        tab.page.keyboard.type("テスト")
+        expect(tab.page.get_by_test_id("palette-entry").first).to_contain_text("テスト")
+        selected = tab.page.locator('[data-testid="palette-entry"][aria-selected="true"]')
+        before_keys = selected.inner_text()
+        for key in ("Enter", "Escape", "ArrowDown"):
+            press(tab, key, **mark)
+        expect(tab.dialog).to_be_visible()
+        assert selected.inner_text() == before_keys
+        tab.page.keyboard.press("Escape")
+        tab.drawer.focus()
+        tab.page.keyboard.press("e")
+        picker = tab.dialog.get_by_role("combobox", name="Waits for")
+        picker.fill("テスト")
+        expect(tab.dialog.locator(".options li")).to_have_count(1)
+        for key in ("Enter", "Escape", "Backspace"):
+            press(tab, key, **mark)
+        expect(picker).to_have_value("テスト")
+        expect(tab.dialog.locator(".chosen")).to_have_count(0)
+        picker.press("Enter")
+        expect(tab.dialog.locator(".chosen")).to_contain_text(f"#{other}")
+        picker.press("Escape")
+        tab.page.get_by_test_id("discard-changes").click()
+        log = tab.page.get_by_test_id("log-body")
+        log.fill("テスト")
+        before = team.head()
+        for key, more in (("Enter", {"ctrlKey": True}), ("Escape", {})):
+            press(tab, key, **more, **mark)
+        expect(log).to_be_focused()
+        tab.drawer.focus()
+        for key in ("m", "Escape", "p"):
+            press(tab, key, **mark)
+        expect(tab.dialog).to_have_count(0)
+        expect(tab.drawer).to_be_visible()
+        assert team.head() == before
+
+
+def test_every_handler_of_keys_leaves_compositions_alone() -> None:
+    listening = re.compile(r"""onKeyDown[=:]|["']key(?:down|up|press)["']""")
+    guarded = re.compile(r"import \{[^}]*\bonKeys\b[^}]*\} from")
+    unguarded = {
+        path.name
+        for path in STATIC.rglob("*.js")
+        if path.parent.name != "vendor" and listening.search(path.read_text()) and not guarded.search(path.read_text())
+    }
+    assert unguarded == {"still.js"}, "still.js notes that a key was pressed, and acts on none"
+
+
+@pytest.mark.parametrize(
+    ("layout", "move", "palette", "digit"),
+    [
+        ("Cyrillic", "ь", "л", "1"),
+        ("Greek", "μ", "κ", "1"),
+        ("Hebrew", "צ", "ל", "1"),
+        ("Arabic", "ة", "ن", "\u0661"),
+    ],
+)
+def test_letters_work_on_layouts_without_latin_letters(
+    service: Service, browser: Browser, team: Team, layout: str, move: str, palette: str, digit: str
+) -> None:
+    task = team.task(team.project(), "Move me")
+    with dashboard(service, browser) as tab:
+        tab.open()
+        tab.card(task).focus()
+        press(tab, move, code="KeyM")
+        expect(tab.dialog).to_have_attribute("aria-label", f"Move #{task} to…")
+        tab.page.keyboard.press("Escape")
+        expect(tab.card(task)).to_be_focused()
+        press(tab, palette, code="KeyK", ctrlKey=True)
+        expect(tab.dialog).to_have_attribute("aria-label", re.compile("Search"))
+        tab.page.keyboard.press("Escape")
+        expect(tab.card(task)).to_be_focused()
+        tab.page.keyboard.press("p")
+        expect(tab.dialog).to_have_attribute("aria-label", f"Priority of #{task}")
+        press(tab, digit, code="Digit1")
+        expect(tab.card(task).locator(".priority")).to_contain_text("P1")
+
+
+def test_a_latin_layout_is_read_by_its_letters_and_not_by_their_places(shared: Service, browser: Browser) -> None:
+    with dashboard(shared, browser) as tab:
+        tab.open()
+        tab.page.locator("main").focus()
+        press(tab, "é", code="KeyC")
+        press(tab, "q", code="KeyC")
+        expect(tab.dialog).to_have_count(0)
+        press(tab, "c", code="KeyI")
+        expect(tab.dialog).to_be_visible()
+
+
+@pytest.mark.parametrize("width", [320, 1280])
+def test_right_to_left_names_keep_the_words_around_them_in_place(
+    service: Service, browser: Browser, team: Team, width: int
+) -> None:
+    project = team.project("פרויקט (א)", description="תיאור של הפרויקט")
+    task = team.task(project, NAME, description="שלום, *world*.", epic_id=team.epic(project, "אפיק"), labels=["תג"])
+    team.claim(task, ADA, 3000)
+    team.log(task, "עובד על #1", agent_id=ADA)
+    with dashboard(service, browser, viewport={"width": width, "height": 800}) as tab:
+        tab.open(f"/?task={task}&status=IN_PROGRESS")
+        expect(tab.page.get_by_test_id("log-entry")).to_be_visible()
+        for place in ("#task-name", ".drawer .markdown p", "[data-testid=log-entry] .markdown p", ".card-name"):
+            assert tab.page.locator(place).first.evaluate("(element) => getComputedStyle(element).direction") == "rtl"
+        assert tab.page.get_by_test_id("log-body").get_attribute("dir") == "auto"
+        expect(tab.page).to_have_title(re.compile(f"^#{task} \u2068{re.escape(NAME)}\u2069 ·"))
+        assert wider(tab) == []
+        tab.page.get_by_role("tab", name="History").click()
+        expect(tab.page.get_by_test_id("event").first).to_be_visible()
+        tab.page.get_by_test_id("release").click()
+        expect(tab.dialog).to_have_attribute("aria-label", f"\u2068{ADA}\u2069 is working on this")
+        body = '[data-testid="dialog"] .dialog-body p'
+        shown = tab.page.locator(body).inner_text()
+        assert f"\u2068{NAME}\u2069 is held by \u2068{ADA}\u2069 for another" in shown
+        tab.page.keyboard.press("Escape")
+        tab.open("/?view=activity")
+        event = tab.page.get_by_test_id("event").filter(has_text="took")
+        expect(event).to_be_visible()
+        event.evaluate("(element) => element.id = 'event-in-question'")
+        order = tab.page.evaluate(ORDER_ON_SCREEN, ["#event-in-question p", [ADA, "took", "1"]])
+        # On a phone the sentence breaks into lines, and where a word begins says nothing of their order.
+        assert width == 320 or order == [ADA, "took", "1"]
+        for view in ("", "?view=agents", "?view=needs", "?view=projects", "?view=graph"):
+            tab.open(f"/{view}")
+            expect(tab.page.locator("main h1, .columns, .graph").filter(visible=True).first).to_be_visible()
+            assert (view, wider(tab)) == (view, [])
+        assert tab.violations() == []
+
+
+def test_the_form_turns_to_the_direction_of_what_is_typed(service: Service, browser: Browser, team: Team) -> None:
+    team.project()
+    with dashboard(service, browser) as tab:
+        tab.open()
+        tab.page.get_by_test_id("new-task").click()
+        for label, text in (("Name", SAMIR), ("Description", ADA), ("Labels", SAMIR)):
+            field = tab.dialog.get_by_label(label, exact=True)
+            field.fill(text)
+            assert field.evaluate("(element) => getComputedStyle(element).direction") == "rtl"
+            field.fill("Latin")
+            assert field.evaluate("(element) => getComputedStyle(element).direction") == "ltr"
