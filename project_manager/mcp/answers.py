@@ -23,7 +23,14 @@ _WAIT = "claim_next_task with wait_seconds=20 waits for one"
 _EMPTY: tuple[object, ...] = (None, "", [], {})
 _OPAQUE = frozenset({"changes", "previous", "metadata"})
 """Objects in which null and an empty value say something."""
-_DEFAULTS: Mapping[str, object] = {"ready": False, "resync": False, "attempts": 0, "unblocks": 0, "success": True}
+_DEFAULTS: Mapping[str, object] = {
+    "ready": False,
+    "resync": False,
+    "attempts": 0,
+    "unblocks": 0,
+    "log_entries": 0,
+    "success": True,
+}
 _OF_A_WRITE = (
     "id",
     "project_id",

@@ -50,8 +50,9 @@ class ModernEra:
             try:
                 sdk.check_params(rpc.method, rpc.params)
             except MCPError as error:
-                await _send_error(send, rpc.id, error)
-                return
+                if sdk.modern_connection(rpc.body, _headers(scope)) is not None:  # else the SDK has more to say
+                    await _send_error(send, rpc.id, error)
+                    return
         with self._calls.one():
             if not (rpc is not None and is_quiet(self._server, rpc) and await self._answer_here(scope, send, rpc)):
                 await self._through_sdk(scope, receive, send, body, self._ending)
@@ -74,8 +75,7 @@ class ModernEra:
             answer = await answer_directly(self._server, scope, sdk.LATEST_MODERN_VERSION, rpc)
             if answer is not None:
                 return answer
-        headers = [(key.decode("latin-1"), value.decode("latin-1")) for key, value in scope["headers"]]
-        connection = sdk.modern_connection(rpc.body, headers)
+        connection = sdk.modern_connection(rpc.body, _headers(scope))
         if connection is None:
             return None
         result = await sdk.answer_here(self._server, {}, connection, scope, call_id, rpc.method, rpc.params)
@@ -94,6 +94,10 @@ class ModernEra:
             await self._single.handle(scope, exchange.receive, exchange.send)
         finally:
             await exchange.finish()
+
+
+def _headers(scope: Scope) -> list[tuple[str, str]]:
+    return [(key.decode("latin-1"), value.decode("latin-1")) for key, value in scope["headers"]]
 
 
 async def _send_error(send: Send, call_id: str | int, error: MCPError) -> None:

@@ -17,7 +17,7 @@ from tests.e2e.mcp_listener import call, listening, wire
         ("tools/call", {"name": "list_tasks", "arguments": []}, "arguments"),
         ("tools/call", {"arguments": {}}, "name"),
         ("prompts/get", {"name": "standup", "arguments": "{}"}, "arguments"),
-        ("resources/read", {"uri": 7}, "uri"),
+        ("resources/read", {}, "uri"),
     ],
 )
 async def test_a_parameter_of_the_wrong_type_is_named(
@@ -28,5 +28,8 @@ async def test_a_parameter_of_the_wrong_type_is_named(
         post = bare.post if era == "2025" else bare.post_modern
         answer = await post({**call("list_tasks", 7), "method": method, "params": params})
         text = answer.text.partition("data: ")[2] or answer.text
-        assert f"INVALID_PARAMS: `params.{parameter}` {'is missing' if parameter == 'name' else 'must be'}" in text
+        assert (
+            f"INVALID_PARAMS: `params.{parameter}` {'is missing' if parameter in ('name', 'uri') else 'must be'}"
+            in text
+        )
         assert f'"parameter":"{parameter}"' in text.replace(" ", "")
