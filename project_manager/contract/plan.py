@@ -13,6 +13,7 @@ from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field
 from project_manager.contract import faults, fields, slips
 from project_manager.contract.fields import Command
 from project_manager.contract.nodes import Mapping, Node, Place, Scalar, Sequence, Unreadable, compose, plain
+from project_manager.contract.plan_faults import Fault
 from project_manager.contract.plan_knowledge import (
     COMPOSED_REFERENCE,
     REFERENCE_CHARACTERS,
@@ -25,10 +26,8 @@ from project_manager.domain.errors import Invalid
 from project_manager.domain.statuses import EpicStatus, Status
 
 INBOX = "Inbox"
-REPORTED = 500
 FAULTS = 5_000
 KEYS = 1_000
-_SHOWN = 10
 
 
 def _alone(value: object) -> object:
@@ -113,16 +112,6 @@ class PlanDocument(Command):
 
 
 Said = TypeVar("Said", bound=Command)
-
-
-@dataclass(slots=True)
-class Fault:
-    """Something wrong, with its place and the path of keys that leads there."""
-
-    place: Place
-    field: str
-    message: str
-    hint: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,30 +204,6 @@ def _is_json(document: str, source: str) -> bool:
 
 def _is_named_json(source: str) -> bool:
     return source.lower().endswith(".json")
-
-
-def refused(source: str, found: list[Fault]) -> Invalid:
-    """The error that lists these faults in the order of the document."""
-    found = sorted(found, key=lambda fault: fault.place)
-    lines = [f"{source}:{fault.place.line}:{fault.place.column}: {fault.message}" for fault in found]
-    more = f"; and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
-    return Invalid(
-        "; ".join(lines[:_SHOWN]) + more,
-        hint="Nothing was written. " + " ".join(dict.fromkeys(fault.hint for fault in found[:_SHOWN] if fault.hint)),
-        faults=[_shown(source, fault) for fault in found[:REPORTED]],
-        total=len(found),
-    )
-
-
-def _shown(source: str, fault: Fault) -> dict[str, object]:
-    return {
-        "field": fault.field,
-        "message": fault.message,
-        "hint": fault.hint,
-        "source": source,
-        "line": fault.place.line,
-        "column": fault.place.column,
-    }
 
 
 @dataclass(slots=True)

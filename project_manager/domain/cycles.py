@@ -1,6 +1,8 @@
 """Every cycle of a whole graph; graph.py looks for the one that a single change would close."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+SHOWN = 20
 
 
 def cycles(edges: Mapping[int, Sequence[int]]) -> Iterator[list[int]]:
@@ -23,3 +25,11 @@ def cycles(edges: Mapping[int, Sequence[int]]) -> Iterator[list[int]]:
                 position[following] = len(path)
                 path.append(following)
                 ahead.append(iter(edges.get(following, ())))
+
+
+def shown(cycle: Sequence[int], name: Callable[[int], str]) -> str:
+    """Return the cycle as `A -> B -> A`; the middle of a long one is left out."""
+    left_out = len(cycle) - SHOWN
+    if left_out <= 0:
+        return " -> ".join(map(name, cycle))
+    return " -> ".join([*map(name, cycle[: SHOWN - 1]), f"({left_out} more)", name(cycle[-1])])

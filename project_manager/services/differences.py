@@ -7,8 +7,9 @@ from typing import Any
 
 from project_manager.clock import rfc3339
 from project_manager.contract.nodes import Place
-from project_manager.contract.plan import Fault, Plan, PlannedEpic, PlannedProject, PlannedTask, Ref
-from project_manager.domain.cycles import cycles
+from project_manager.contract.plan import Plan, PlannedEpic, PlannedProject, PlannedTask, Ref
+from project_manager.contract.plan_faults import Fault
+from project_manager.domain.cycles import cycles, shown
 from project_manager.domain.names import name_key, suggestion
 from project_manager.domain.statuses import CLOSED, Status
 from project_manager.services.presenting import lease_of
@@ -23,7 +24,6 @@ _FIELDS = ("description", "priority", "defer_until", "due_at", "estimate_minutes
 _LISTS = ("labels", "acceptance")
 _SUGGESTED = 10
 _CYCLES = 10
-_SHOWN_OF_A_CYCLE = 20
 
 
 @dataclass(slots=True, eq=False)
@@ -361,12 +361,7 @@ class Comparison:
         names = {
             number: repr(known.name) for number, known in [*self._by_id.items(), *((n, k) for k, n in numbers.items())]
         }
-        left_out = len(cycle) - _SHOWN_OF_A_CYCLE
-        shown = cycle if left_out <= 0 else [*cycle[: _SHOWN_OF_A_CYCLE - 1], cycle[-1]]
-        steps = [names.get(number, f"#{number}") for number in shown]
-        if left_out > 0:
-            steps.insert(-1, f"({left_out} more)")
-        path = " -> ".join(steps)
+        path = shown(cycle, lambda number: names.get(number, f"#{number}"))
         following = cycle[cycle.index(numbers[task.known]) + 1]
         place = next(ref.place for ref, known in task.refs if numbers.get(known, known.task_id) == following)
         words = f"these tasks would wait for each other: {path}"

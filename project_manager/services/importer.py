@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from project_manager.contract import commands, plan, plan_text, progress, views
+from project_manager.contract import commands, plan, plan_faults, plan_text, progress, views
 from project_manager.domain.events import EventType
 from project_manager.domain.statuses import Status
 from project_manager.services import exporting, finding, moves, plan_knowledge, presenting
@@ -36,7 +36,7 @@ def import_plan(tx: Tx, command: commands.ImportPlan, prepared: plan.Plan) -> vi
     comparison = Comparison(tx, prepared, overwrite=command.status == "overwrite", prune=command.prune)
     known = KnowledgeComparison(tx, prepared, comparison)
     if prepared.faults or comparison.faults or known.faults:
-        raise plan.refused(command.source, [*prepared.faults, *comparison.faults, *known.faults])
+        raise plan_faults.refused(command.source, [*prepared.faults, *comparison.faults, *known.faults])
     difference = comparison.difference
     changes = _changes(difference, known.changes)
     view = views.ImportView(

@@ -4,7 +4,8 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
-from project_manager.contract.plan import Fault, Plan, PlannedKnowledge, PlannedTask, Ref
+from project_manager.contract.plan import Plan, PlannedKnowledge, PlannedTask, Ref
+from project_manager.contract.plan_faults import Fault
 from project_manager.domain.assumptions import parse_tag
 from project_manager.domain.events import EventType
 from project_manager.services import knowledge as using

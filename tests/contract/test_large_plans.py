@@ -12,7 +12,7 @@ import httpx
 import orjson
 import pytest
 
-from project_manager.contract import plan
+from project_manager.contract import plan, plan_faults
 from project_manager.domain.limits import BODY_BYTES, PLAN_BYTES
 from project_manager.web import bodies
 from tests.contract.test_doors import bearer, token
@@ -171,7 +171,7 @@ async def test_a_plan_full_of_faults_is_not_read_to_the_end(served: Served) -> N
     document = "standalone_tasks:\n" + "- {}\n" * (plan.FAULTS + 1000)
     error = (await sent(served, document.encode())).json()
     assert error["details"]["total"] == plan.FAULTS + 1
-    assert len(error["details"]["faults"]) == plan.REPORTED
+    assert len(error["details"]["faults"]) == plan_faults.REPORTED
 
 
 async def test_a_mapping_with_keys_without_end_is_one_fault(served: Served) -> None:

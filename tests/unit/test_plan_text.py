@@ -8,7 +8,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from project_manager.contract import nodes, plan, plan_text
+from project_manager.contract import nodes, plan, plan_faults, plan_text
 from project_manager.contract.nodes import Place, Unreadable
 from project_manager.domain.errors import Invalid
 
@@ -240,8 +240,8 @@ def test_an_empty_document_is_no_plan() -> None:
 
 
 def test_the_error_lists_its_faults_in_the_order_of_the_document_and_says_how_many() -> None:
-    faults = [plan.Fault(Place(line, 1), "f", f"fault {line}") for line in range(700, 0, -1)]
-    error = plan.refused("plan.yaml", faults)
+    faults = [plan_faults.Fault(Place(line, 1), "f", f"fault {line}") for line in range(700, 0, -1)]
+    error = plan_faults.refused("plan.yaml", faults)
     assert isinstance(error, Invalid)
     listed: Any = error.details["faults"]
     assert error.details["total"] == 700

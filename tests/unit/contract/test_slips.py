@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import yaml
 
-from project_manager.contract import nodes, plan
+from project_manager.contract import nodes, plan, plan_faults
 from project_manager.contract.nodes import Place
 
 YAML_SLIPS = [
@@ -74,7 +74,7 @@ def test_a_key_without_a_blank_after_its_colon_is_told_where_the_parser_takes_it
 
 def test_the_remedy_stands_in_the_error_and_names_nothing_of_the_parser() -> None:
     read = plan.read("projects: @home", "plan.yaml")
-    error = plan.refused("plan.yaml", read.faults)
+    error = plan_faults.refused("plan.yaml", read.faults)
     listed: Any = error.details["faults"]
     assert [fault["hint"] for fault in listed] == ["A text that begins with `@` needs quotes."]
     assert error.hint.endswith("A text that begins with `@` needs quotes.")

@@ -1,0 +1,43 @@
+"""Faults of a plan, each with its place, and the error that lists them."""
+
+from dataclasses import dataclass
+
+from project_manager.contract.nodes import Place
+from project_manager.domain.errors import Invalid
+
+REPORTED = 500
+_SHOWN = 10
+
+
+@dataclass(slots=True)
+class Fault:
+    """Something wrong, with its place and the path of keys that leads there."""
+
+    place: Place
+    field: str
+    message: str
+    hint: str = ""
+
+
+def refused(source: str, found: list[Fault]) -> Invalid:
+    """The error that lists these faults in the order of the document."""
+    found = sorted(found, key=lambda fault: fault.place)
+    lines = [f"{source}:{fault.place.line}:{fault.place.column}: {fault.message}" for fault in found]
+    more = f"; and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
+    return Invalid(
+        "; ".join(lines[:_SHOWN]) + more,
+        hint="Nothing was written. " + " ".join(dict.fromkeys(fault.hint for fault in found[:_SHOWN] if fault.hint)),
+        faults=[_shown(source, fault) for fault in found[:REPORTED]],
+        total=len(found),
+    )
+
+
+def _shown(source: str, fault: Fault) -> dict[str, object]:
+    return {
+        "field": fault.field,
+        "message": fault.message,
+        "hint": fault.hint,
+        "source": source,
+        "line": fault.place.line,
+        "column": fault.place.column,
+    }
