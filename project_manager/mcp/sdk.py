@@ -288,8 +288,6 @@ _PARAMETERS: Mapping[str, tuple[tuple[str, type, bool], ...]] = {
     "tools/call": (("name", str, True), ("arguments", dict, False)),
     "prompts/get": (("name", str, True), ("arguments", dict, False)),
     "resources/read": (("uri", str, True),),
-    "resources/subscribe": (("uri", str, True),),
-    "resources/unsubscribe": (("uri", str, True),),
 }
 """Name, type and whether it is required: the SDK refuses a wrong one without saying which."""
 
