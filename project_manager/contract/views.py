@@ -187,7 +187,7 @@ class TaskDetailsView:
 
 @dataclass(frozen=True, slots=True)
 class AcquiredView:
-    """A lease that was granted or renewed, with its task."""
+    """A lease that was granted or renewed, with its task. `notice` says what its holder should know, if anything."""
 
     success: bool
     message: str
@@ -198,6 +198,7 @@ class AcquiredView:
     renewed: bool
     task: TaskView
     lock: LockView
+    notice: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,9 +225,9 @@ class NewLeaseView(AcquiredView):
     in the log, and the other leases of the same agent, which may be those of another session.
     """
 
-    handoff: HandoffView | None
-    log_entries: int
-    also_holding: list[HoldView]
+    handoff: HandoffView | None = None
+    log_entries: int = 0
+    also_holding: list[HoldView] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,9 +250,10 @@ class ClaimView:
 @dataclass(frozen=True, slots=True)
 class ClaimedView(ClaimView):
     """The task that was claimed, its handoff note, the number of entries in its log, and the other leases of the same
-    agent, which may be those of another session.
+    agent, which may be those of another session. `notice` says what its holder should know, if anything.
     """
 
+    notice: str | None
     handoff: HandoffView | None
     log_entries: int
     also_holding: list[HoldView]

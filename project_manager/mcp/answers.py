@@ -107,7 +107,7 @@ def _claimed(answer: Json) -> Json:
 
 def _news(answer: Json) -> Json:
     """What a claim brings beside the task and its lease."""
-    return _only(answer, ("handoff", "log_entries", "also_holding"))
+    return _only(answer, ("notice", "handoff", "log_entries", "also_holding"))
 
 
 def _renewed(answer: Json) -> Json:

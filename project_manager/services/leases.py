@@ -48,9 +48,8 @@ def acquire(tx: Tx, command: commands.AcquireTaskLock) -> views.AcquiredView:
 
 
 def _held_before(view: views.AcquiredView) -> views.AcquiredView:
-    """Say since when the agent id holds the task: the caller may be another session with the same id."""
-    since = f"your agent id holds it since {view.lock.acquired_at}"
-    return replace(view, message=f"{view.message}; {since}, and if that was not you, another session uses your id")
+    """Say that the agent id holds the task already: the caller may be another session with the same id."""
+    return replace(view, notice="held by your id already: if not by you, another session uses it")
 
 
 def _take_over(tx: Tx, row: TaskRow, *, ttl: int) -> TaskRow:
@@ -152,8 +151,7 @@ def claim_in_turn(tx: Tx, command: commands.ClaimNextTask, *, ticket: int, calle
     moves.tell_taken(tx, Status.TODO, taken)
     shown = presenting.task(tx, taken)
     brought = _to_begin_with(tx, taken)
-    words = _yours(taken) + _about_others(brought["also_holding"])
-    return views.ClaimedView(task=shown, lock=shown.lock, message=words, **brought)
+    return views.ClaimedView(task=shown, lock=shown.lock, message=_yours(taken), **brought)
 
 
 def enter_queue(tx: Tx, command: commands.ClaimNextTask) -> int:
@@ -268,7 +266,7 @@ def _acquired(tx: Tx, row: TaskRow, *, renewed: bool) -> views.AcquiredView:
     if lease is None:
         raise RuntimeError("a lease that was just written is not there")
     brought = {} if renewed else _to_begin_with(tx, row)
-    words = _yours(row) + _about_others(brought.get("also_holding", []))
+    words = _yours(row)
     fields: dict[str, Any] = {
         "success": True,
         "message": f"renewed: {words}" if renewed else words,
@@ -288,17 +286,22 @@ def _to_begin_with(tx: Tx, row: TaskRow) -> dict[str, Any]:
     entries, note = logs.handed_over(tx, row.id)
     others = [views.HoldView(task_id, fence, rfc3339(at)) for task_id, fence, at in agents.also_held(tx, row.id)]
     return {
+        "notice": _notice(row, others),
         "handoff": None if note is None else _handoff(note),
         "log_entries": entries,
         "also_holding": others,
     }
 
 
-def _about_others(others: list[views.HoldView]) -> str:
-    if not others:
-        return ""
-    named = ", ".join(f"#{held.task_id}" for held in others[:5]) + (", .." if len(others) > 5 else "")
-    return f". Your agent id also holds {named}; if you did not claim that, another session uses your id"
+def _notice(row: TaskRow, others: list[views.HoldView]) -> str | None:
+    """Return what a new holder must know of its leases: that this one is short, and that there are others."""
+    said = []
+    if row.unconfirmed_fence == row.fence:
+        said.append(f"short lease: your next call before it expires extends it to {(row.lock_ttl or 0) // 1000} s")
+    if others:
+        named = ", ".join(f"#{held.task_id}" for held in others[:5]) + (", .." if len(others) > 5 else "")
+        said.append(f"your agent id also holds {named}: if that was not you, another session uses your id")
+    return "; ".join(said) or None
 
 
 def _handoff(note: LogRow) -> views.HandoffView:
@@ -310,10 +313,7 @@ def _handoff(note: LogRow) -> views.HandoffView:
 
 def _yours(row: TaskRow) -> str:
     until = rfc3339(row.lock_expires_at or 0)
-    words = f"task {row.id} is yours until {until}; send fence {row.fence} with every write"
-    if row.unconfirmed_fence == row.fence:
-        words += f". Make any call before then: it extends the lease to {(row.lock_ttl or 0) // 1000} s"
-    return words
+    return f"task {row.id} is yours until {until}; send fence {row.fence} with every write"
 
 
 def _filters(tx: Tx, command: commands.ClaimNextTask) -> dict[str, Any]:

@@ -1,9 +1,11 @@
 """What a claim brings besides the task: the handoff note, the size of the log, and the agent's other leases."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.contract.mcp_product import agent, product
 from tests.desk import Desk, Json
 from tests.served import Served
 
@@ -44,6 +46,7 @@ async def test_a_task_without_a_log_has_no_note_and_no_entries(desk: Desk, how: 
     await desk.release(other["id"], "cid", handoff="of the other")
     answer = await claimed(desk, how, task["id"])
     assert (answer["handoff"], answer["log_entries"], answer["also_holding"]) == (None, 0, [])
+    assert answer["notice"] is None
 
 
 async def test_a_long_note_is_cut_and_says_so(desk: Desk) -> None:
@@ -68,8 +71,8 @@ async def test_a_claim_names_what_the_same_agent_holds_already(desk: Desk, how: 
         {"task_id": number, "fence": locks[number]["fence"], "expires_at": locks[number]["expires_at"]}
         for number in (second, first)
     ]
-    assert answer["message"].endswith(
-        f"Your agent id also holds #{second}, #{first}; if you did not claim that, another session uses your id"
+    assert answer["notice"] == (
+        f"your agent id also holds #{second}, #{first}: if that was not you, another session uses your id"
     )
     assert (await claimed(desk, "acquire_task_lock", (await desk.task())["id"], "cid"))["also_holding"] == []
 
@@ -91,15 +94,14 @@ async def test_a_renewal_says_none_of_it_again(desk: Desk) -> None:
         assert not {"handoff", "log_entries", "also_holding"} & again.keys()
 
 
-async def test_a_second_claim_of_the_same_task_under_one_agent_id_says_since_when_it_is_held(desk: Desk) -> None:
+async def test_a_second_claim_of_the_same_task_under_one_agent_id_says_that_it_is_held(desk: Desk) -> None:
     task = await desk.task()
     lock = await desk.claim(task["id"], "bob")
     desk.clock.advance(60)
     again = await desk.do("acquire_task_lock", task_id=task["id"], agent_id="bob")
-    assert f"your agent id holds it since {lock['acquired_at']}" in again["message"]
-    assert "another session uses your id" in again["message"]
+    assert again["notice"] == "held by your id already: if not by you, another session uses it"
     own = await desk.do("acquire_task_lock", task_id=task["id"], agent_id="bob", fence=lock["fence"])
-    assert "another session" not in own["message"]
+    assert own["notice"] is None
 
 
 @pytest.mark.parametrize("path", ["/api/tasks/claim", "/api/tasks/2/lock"])
@@ -109,3 +111,20 @@ async def test_over_rest_both_claims_bring_it(served: Served, desk: Desk, path: 
     await desk.claim(1, "bob")
     answer: Any = await served.ok("POST", path, {"agent_id": "bob"})
     assert [held["task_id"] for held in answer["also_holding"]] == [1]
+
+
+@pytest.mark.parametrize("tool", ["claim_next_task", "acquire_task_lock"])
+async def test_over_mcp_a_claim_brings_it_too_and_leaves_out_what_is_empty(tmp_path: Path, tool: str) -> None:
+    async with product(tmp_path) as made, agent(made.server) as client:
+        for name in ("first", "second"):
+            await client.ok("create_task", name=name, project_name="p", agent_id="ann")
+        first = await client.ok("acquire_task_lock", task_id=1, agent_id="ann")
+        assert not {"notice", "handoff", "also_holding"} & first.keys()
+        await client.ok("acquire_task_lock", task_id=2, agent_id="bob")
+        await client.ok("release_task_lock", task_id=2, agent_id="bob", handoff="half way")
+        answer = await client.ok(tool, agent_id="ann", **({"task_id": 2} if tool == "acquire_task_lock" else {}))
+        assert (answer["handoff"]["author"], answer["handoff"]["body"]) == ("bob", "half way")
+        assert [held["task_id"] for held in answer["also_holding"]] == [1]
+        assert answer["notice"].startswith("your agent id also holds #1")
+        again = await client.ok("acquire_task_lock", task_id=2, agent_id="ann")
+        assert "another session uses it" in again["notice"]

@@ -453,6 +453,6 @@ async def test_leases_are_counted_by_what_became_of_them(desk: Desk) -> None:
 
 async def test_how_many_tasks_there_are_is_said_only_where_none_was_given(desk: Desk) -> None:
     await desk.task()
-    brought = ["handoff", "log_entries", "also_holding"]
+    brought = ["notice", "handoff", "log_entries", "also_holding"]
     assert list(await desk.next("ann")) == ["task", "lock", "message", *brought]
     assert list(await desk.next("bob")) == ["task", "lock", "message", "tasks", "held_back"]

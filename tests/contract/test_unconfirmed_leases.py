@@ -41,7 +41,7 @@ async def test_a_claim_that_had_waited_begins_with_a_short_lease_and_says_so(des
     claimed = await waited(desk)
     lock = claimed["lock"]
     assert (lock["expires_at"], lock["ttl_seconds"]) == (desk.clock.later(120), 120)
-    assert claimed["message"].endswith("Make any call before then: it extends the lease to 900 s")
+    assert claimed["notice"] == "short lease: your next call before it expires extends it to 900 s"
     (locked,) = await desk.events(0, "task.locked")
     assert (locked["unconfirmed"], locked["timeout"], locked["lock"]) == (True, 120, lock)
     assert (await desk.look(claimed["task"]["id"]))["lock"] == lock
