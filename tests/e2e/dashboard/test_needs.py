@@ -89,9 +89,13 @@ def test_the_list_is_renewed_when_the_pointer_leaves_it(service: Service, browse
     project = team.project()
     first, second = review(team, project, "First"), review(team, project, "Second")
     with needs(service, browser) as tab:
+        for task in (first, second):
+            expect(row(tab, task).get_by_test_id("last-word")).to_be_visible()
         point_at(tab, button(tab, "Accept", second))
+        before = row(tab, second).bounding_box()
         team.move(first, "DONE")
         expect(row(tab, first).get_by_test_id("need-outcome")).to_have_text("Done")
+        assert row(tab, second).bounding_box() == before
         third = review(team, project, "Third")
         expect(tab.page.get_by_test_id("needs-news")).to_have_text("1 new")
         assert names(tab) == ["First", "Second"]

@@ -14,6 +14,7 @@ const UNLOCKED = {
   explicit_release: ["gave back", ""],
   auto_release: ["let go of", ""],
   lock_expired: ["lost", "because the lease ran out"],
+  unconfirmed: ["lost", "because no call confirmed the lease"],
   deleted: ["lost", "because it was deleted"],
 };
 
@@ -47,7 +48,7 @@ function sentence(event) {
 const TONES = { "task.deleted": "bad", "task.ready": "good", "task.locked": "work" };
 
 function toneOf(event) {
-  if (event.reason === "lock_expired" || event.reason === "forced") return "bad";
+  if (["lock_expired", "unconfirmed", "forced"].includes(event.reason)) return "bad";
   if (event.type === "task.status_changed") return event.status === "DONE" ? "good" : `to-${event.status}`;
   return TONES[event.type] ?? "";
 }

@@ -104,16 +104,21 @@ function Facts({ task }) {
   const project = !state.route.project && state.projects.get(task.project_id)?.name;
   const agent = !task.lock && task.worked_by;
   return html`<span class="need-facts">
-    ${project && html`<span class="need-project clip" title=${`Project ${project}`}><${Icon} name="projects" /><span class="sr">Project </span><bdi>${project}</bdi></span>`}
+    ${project && html`<span class="need-project" title=${`Project ${project}`}><${Icon} name="projects" /><span class="sr">Project </span><bdi class="clip">${project}</bdi></span>`}
     <${Priority} value=${task.priority} />
     ${task.unblocks > 0 && html`<span>holds back ${task.unblocks}</span>`}
     <${Attempts} task=${task} />
     ${isOverdue(task) && html`<span class="due over" data-testid="due"><${Icon} name="flag" /><time datetime=${dueDatetime(task.due_at)}>due ${dueInFull(task.due_at)}</time></span>`}
     ${hasCancelled(task) && html`<span>waits for ${task.cancelled_dependencies.map((id) => `#${id}`).join(", ")}, cancelled</span>`}
     ${task.lock && html`<${LockChip} lock=${task.lock} bar=${false} />`}
-    ${agent && html`<span class="worked-by"><${Icon} name="agents" /><span class="sr">Worked on by </span><bdi>${agent}</bdi></span>`}
+    ${agent && html`<span class="worked-by" title=${`Worked on by ${agent}`}><${Icon} name="agents" /><span class="sr">Worked on by </span><bdi class="clip">${agent}</bdi></span>`}
     <${Waiting} task=${task} />
   </span>`;
+}
+
+/** What became of the task, in the room of the buttons: the rows below keep their places. */
+function Outcome({ task, deleted, actions }) {
+  return html`<span class="need-actions"><span class="need-outcome" data-testid="need-outcome">${deleted ? "Deleted" : STATUS_NAMES[task.status]}</span>${actions.map(({ name }) => html`<button key=${`was ${name}`} type="button" class="small ghost" disabled>${name}</button>`)}</span>`;
 }
 
 function Need({ row, actions, writer, words, misses }) {
@@ -126,7 +131,7 @@ function Need({ row, actions, writer, words, misses }) {
   return html`<li class=${cx("need", gone && "gone")} data-need=${row.key} data-testid="need">
     <a class="need-name" href=${hrefOf(open)} data-task=${task.id} onClick=${(event) => follow(event, open)}><${StatusIcon} status=${task.status} /><span class="key">#${task.id}</span><span class="clip" dir="auto">${task.name}</span></a>
     <${Facts} task=${task} />
-    ${gone && html`<span class="need-outcome" data-testid="need-outcome">${deleted ? "Deleted" : STATUS_NAMES[task.status]}</span>`}
+    ${gone && html`<${Outcome} task=${task} deleted=${deleted} actions=${writer ? actions : []} />`}
     ${!gone && writer && html`<span class="need-actions">${actions.map((action) => html`<button key=${action.name} type="button" class=${action.primary ? "small primary" : "small"} aria-label=${`${action.name}: #${task.id} ${task.name}`} onClick=${(event) => act(event, action)}>${action.name}</button>`)}</span>`}
     ${words && html`<${LastWord} task=${task} />`}
   </li>`;
