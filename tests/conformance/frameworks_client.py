@@ -37,9 +37,9 @@ def with_smolagents(url: str) -> None:
     with collect(server, trust_remote_code=True, structured_output=False) as collection:
         tools = {tool.name: tool for tool in collection.tools}
 
-        def call(name: str, **arguments: Any) -> Json:
-            validate(tools[name], arguments)
-            answer: Json = json.loads(tools[name](**arguments))
+        def call(tool: str, /, **arguments: Any) -> Json:
+            validate(tools[tool], arguments)
+            answer: Json = json.loads(tools[tool](**arguments))
             return answer
 
         loop(call)
@@ -52,18 +52,18 @@ def with_openai_agents(url: str) -> None:
     async def run() -> None:
         async with mcp.MCPServerStreamableHttp({"url": url}, client_session_timeout_seconds=30) as server:
             schemas = {}
-            for tool in await server.list_tools():
-                strict = mcp.MCPUtil.to_function_tool(tool, server, convert_schemas_to_strict=True)
-                assert strict.strict_json_schema, tool.name
-                schemas[tool.name] = strict.params_json_schema
+            for listed in await server.list_tools():
+                strict = mcp.MCPUtil.to_function_tool(listed, server, convert_schemas_to_strict=True)
+                assert strict.strict_json_schema, listed.name
+                schemas[listed.name] = strict.params_json_schema
             asyncio_loop = asyncio.get_running_loop()
 
-            def call(name: str, **arguments: Any) -> Json:
-                everything = filled(schemas[name], arguments)
-                work = asyncio.run_coroutine_threadsafe(server.call_tool(name, everything), asyncio_loop)
+            def call(tool: str, /, **arguments: Any) -> Json:
+                everything = filled(schemas[tool], arguments)
+                work = asyncio.run_coroutine_threadsafe(server.call_tool(tool, everything), asyncio_loop)
                 result = work.result(timeout=30)
                 text = result.content[0].text
-                assert not result.isError, (name, everything, text)
+                assert not result.isError, (tool, everything, text)
                 answer: Json = json.loads(text)
                 return answer
 
