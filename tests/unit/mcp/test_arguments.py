@@ -43,6 +43,13 @@ def needed(tool: Operation) -> dict[str, Any]:
 
 
 @each_tool
+@pytest.mark.parametrize("value", [["x"], [1], [["x"]], [{"a": 1}], {"a": ["x"]}], ids=str)
+def test_a_value_of_another_type_is_left_to_the_validation(tool: Operation, value: Any) -> None:
+    for name in optional_nodes(tool).keys() - {CLEAR}:
+        assert ToolArguments(tool).read({**needed(tool), name: value}, nullable=False).arguments[name] == value
+
+
+@each_tool
 @settings(max_examples=30, deadline=None)
 @given(data=st.data())
 def test_a_call_with_every_optional_argument_filled_equals_the_call_without_them(
