@@ -106,9 +106,10 @@ def _one_letter_off(key: str, other: str) -> bool:
 
 def _may_be_meant(key: str, other: str) -> bool:
     """Return whether the names differ in nothing but words long enough for a slip, or in one slip."""
-    if key.count(" ") != other.count(" "):
+    words, other_words = key.split(), other.split()
+    if len(words) != len(other_words):  # also where a name of an older release has no visible character
         return False
-    differing = [pair for pair in zip(key.split(), other.split(), strict=True) if pair[0] != pair[1]]
+    differing = [pair for pair in zip(words, other_words, strict=True) if pair[0] != pair[1]]
     return all(_may_be_slip(word) for pair in differing for word in pair) or _one_slip(*_differing(key, other))
 
 

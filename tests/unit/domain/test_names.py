@@ -141,6 +141,11 @@ def test_a_suggestion_takes_one_wrong_letter_in_any_word(name: str, other: str) 
     assert suggestion(name, ["Website", other]) == other
 
 
+def test_a_name_without_visible_characters_is_never_meant() -> None:
+    assert nearest("ab", ["\u200b", "abc"]) is None
+    assert suggestion("ab", ["\u200b", "Website"]) is None
+
+
 def test_only_so_many_names_are_looked_at() -> None:
     def names() -> Iterator[str]:
         for number in range(CANDIDATES):
