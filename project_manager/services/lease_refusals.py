@@ -1,5 +1,7 @@
 """Refusals about a lease: what became of the caller's lease, how the task stands now, and how to go on."""
 
+from collections.abc import Mapping
+
 from project_manager.clock import rfc3339
 from project_manager.domain.errors import LockHeld, LockRequired, NotHeld, StaleFence
 from project_manager.domain.leases import LOSSES, Lease, UnlockReason, check_holder, not_held
@@ -12,7 +14,7 @@ from project_manager.store.lease_history import LeaseRow
 from project_manager.store.tasks import TaskRow
 from project_manager.store.transaction import Tx
 
-_ENDED_BY = {
+_ENDED_BY: Mapping[str, str] = {
     UnlockReason.EXPLICIT_RELEASE: "it was released",
     UnlockReason.FAILED: "it was released as failed",
     UnlockReason.AUTO_RELEASE: "a status ended it",
@@ -104,7 +106,7 @@ def _lost_sentence(lost: LeaseRow) -> str:
 
 
 def _end(ended: LeaseRow) -> str:
-    how = _ENDED_BY[UnlockReason(ended.reason or "")]
+    how = _ENDED_BY.get(ended.reason or "", "it was ended")  # a later release may record another reason
     return f"ended at {rfc3339(ended.ended_at or 0)}: {how}"
 
 
