@@ -6,7 +6,7 @@ from typing import Any
 
 from project_manager.clock import rfc3339
 from project_manager.contract import commands, views
-from project_manager.domain.actors import SYSTEM
+from project_manager.domain.actors import SYSTEM, Role
 from project_manager.domain.errors import IllegalMove, Invalid, ProjectNotFound
 from project_manager.domain.leases import Lease, UnlockReason, unconfirmed_length
 from project_manager.domain.limits import HANDOFF_CHARACTERS, ID_MAXIMUM
@@ -191,8 +191,11 @@ def _free_what_was_kept(tx: Tx, ticket: int, filters: dict[str, object]) -> None
 
 
 def has_unconfirmed(tx: Tx, called_at: int) -> bool:
-    """Return whether a call of the actor that came in at `called_at` confirms a lease."""
-    return bool(leases.unconfirmed_of(tx, tx.actor.id, called_at=called_at))
+    """Return whether a call of the actor that came in at `called_at` confirms a lease.
+
+    The role viewer can claim nothing, so its reads in the name of an agent confirm nothing.
+    """
+    return tx.actor.role >= Role.AGENT and bool(leases.unconfirmed_of(tx, tx.actor.id, called_at=called_at))
 
 
 def confirm(tx: Tx, called_at: int) -> bool:

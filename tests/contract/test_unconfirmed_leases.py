@@ -171,6 +171,7 @@ async def test_calls_of_others_about_the_task_or_the_agent_do_not_extend_it(desk
     await desk.do("list_tasks", holder="ann")
     await desk.do("get_board_state")
     await desk.edit(number, priority=0)
+    await desk.used_by(Actor("ann", "human", Role.VIEWER)).do("get_context", agent_id="ann")
     assert (await desk.look(number))["lock"] == claimed["lock"]
 
 
