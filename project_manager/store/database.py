@@ -7,6 +7,7 @@ import os
 import secrets
 import socket
 from collections.abc import Callable, Collection
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -186,12 +187,18 @@ def set_foreign_logs_aside(path: Path) -> None:
     try:
         if not files.foreign_logs(path):
             return
-        with files.locked(path) as free:
+        with ExitStack() as opened, files.locked(path) as free:
             if not free:
-                if path.exists():  # another process is making the database at this moment
-                    return
-                raise DatabaseNotNow(f"the database {path} was removed while a process has it open: stop that first")
-            found = files.foreign_logs(path)
+                if not path.exists():
+                    raise DatabaseNotNow(
+                        f"the database {path} was removed while a process has it open: stop that first"
+                    )
+                if files.is_open_though_removed(path):
+                    raise DatabaseNotNow(
+                        f"the log beside {path} belongs to a removed database that a process has open: stop that first"
+                    )
+                return  # another process is making the database at this moment
+            found = files.foreign_logs(path, opened)
             moved = files.move_logs(path, f"{path.name}.left-over-{stamp(SystemClock().now())}") if found else []
     except OSError as error:
         raise DatabaseRefused(f"the log beside the database {path} cannot be moved: {error.strerror}") from error

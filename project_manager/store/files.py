@@ -42,19 +42,33 @@ def locked(database: Path) -> Iterator[bool]:
     """
     with ExitStack() as held:
         free = [_lock(held, beside(database, suffix), *place) for suffix, place in _LOCKED_BYTES.items()]
-        yield all(free) and not _open_though_removed(database)
+        yield all(free) and not is_open_though_removed(database)
 
 
-def foreign_logs(database: Path) -> list[Path]:
-    """Return the logs that cannot belong to the file at this path, though SQLite would take them for its own.
+def is_open_though_removed(database: Path) -> bool:
+    """Return whether a process of this machine has a removed file of this path open, as far as Linux shows it.
+
+    Processes of other users are seen by an administrator only.
+    """
+    removed = {f"{beside(database, suffix)} (deleted)" for suffix in ("", "-wal")}
+    for descriptor in PROCESSES.glob("[0-9]*/fd/*"):
+        with suppress(OSError):
+            if str(descriptor.readlink()) in removed:
+                return True
+    return False
+
+
+def foreign_logs(database: Path, opened: ExitStack | None = None) -> list[Path]:
+    """Return the logs that cannot belong to the file at this path, though SQLite would use them.
 
     These are all logs where no database is, and a write-ahead log beside a database in rollback mode. A log beside a
-    database in WAL mode cannot be told from one of its own. Raises OSError.
+    database in WAL mode looks like its own. `opened` keeps the database file open: closing any descriptor of a file
+    gives up all POSIX locks that the process has on it, those of `locked` included. Raises OSError.
     """
     found = [log for log in logs_of(database) if not log.name.endswith("-shm") and log.stat().st_size > 0]
     if not found or not database.exists():
         return found
-    if database.stat().st_size > 0 and not _is_in_rollback_mode(database):
+    if database.stat().st_size > 0 and not _is_in_rollback_mode(database, opened):
         return []
     return [log for log in found if log.name.endswith("-wal")]
 
@@ -95,24 +109,11 @@ def _lock(held: ExitStack, path: Path, start: int, length: int) -> bool:
     return True
 
 
-def _open_though_removed(database: Path) -> bool:
-    """Return whether a process of this machine has a removed file of this path open, as far as Linux shows it.
-
-    Processes of other users are seen by an administrator only.
-    """
-    removed = {f"{beside(database, suffix)} (deleted)" for suffix in ("", "-wal")}
-    for descriptor in PROCESSES.glob("[0-9]*/fd/*"):
-        with suppress(OSError):
-            if str(descriptor.readlink()) in removed:
-                return True
-    return False
-
-
-def _is_in_rollback_mode(database: Path) -> bool:
-    head = _head(database)
+def _is_in_rollback_mode(database: Path, opened: ExitStack | None) -> bool:
+    head = _head(database, opened)
     return head.startswith(_MAGIC) and head[18] == _VERSION_OF_ROLLBACK_MODE
 
 
-def _head(path: Path) -> bytes:
-    with path.open("rb") as file:
-        return file.read(20)
+def _head(path: Path, opened: ExitStack | None = None) -> bytes:
+    with ExitStack() as own:
+        return (own if opened is None else opened).enter_context(path.open("rb")).read(20)

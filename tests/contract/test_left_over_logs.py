@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from shutil import copyfile
 
@@ -170,3 +171,30 @@ def test_a_start_sets_the_log_of_another_database_aside_and_leaves_one_of_its_ow
     prepare(options(database))
     assert names(database) == ["Before"]
     assert backup.examine(database).faults == ()
+
+
+def test_no_database_is_opened_beside_the_log_of_a_removed_one_that_a_process_has_open(
+    database: Path, source: Path
+) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLDER, str(database)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "open\n"
+        make(database, "In the log")
+        database.unlink()
+        copyfile(source, database)
+        with pytest.raises(DatabaseNotNow, match="belongs to a removed database that a process has open"):
+            prepare(options(database))
+        holder.communicate(timeout=5)
+    prepare(options(database))
+    assert names(database) == ["Before"]
+
+
+def test_the_database_stays_locked_while_its_logs_are_looked_at(source: Path) -> None:
+    source.with_name("good.db-wal").write_bytes(b"left over")
+    probe = [sys.executable, "-c", HOLDER, str(source)]
+    with ExitStack() as opened_files, files.locked(source) as free:
+        assert free
+        assert files.foreign_logs(source, opened_files) == [source.with_name("good.db-wal")]
+        assert "locked" in subprocess.run(probe, capture_output=True, text=True, input="", check=False).stderr
