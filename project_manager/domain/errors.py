@@ -250,8 +250,8 @@ class DatabaseMoved(Unavailable):
 
     retry_after: ClassVar[int] = 10
     default_hint = (
-        "Nothing was kept. The operator has to stop this server, put the database in its place and start it again; "
-        "then send the same request again."
+        "The write is not acknowledged. The operator has to stop this server, put the database in its place and start "
+        "it again; then send the same request again."
     )
 
 
