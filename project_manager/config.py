@@ -119,7 +119,7 @@ class Text:
 
 @dataclass(frozen=True, slots=True)
 class Host:
-    """A host name or an address; brackets around an IPv6 address are taken off."""
+    """Reader of a host name or an address. It removes the brackets of an IPv6 address."""
 
     accepts: str = "a host name or an address"
 

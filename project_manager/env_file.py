@@ -15,7 +15,7 @@ class EnvFileError(Exception):
 
 
 def read(path: Path) -> dict[str, str]:
-    """Return the values by their names; the last line of a name counts. Raises EnvFileError."""
+    """Return the values by name. The last line of a name counts. Raises EnvFileError."""
     try:
         lines = path.read_text("utf-8-sig").split("\n")
     except OSError as error:

@@ -118,7 +118,7 @@ async def follow_backups(database: Database, metrics: Metrics) -> None:
 
 
 async def maintain(database: Database, *, event_days: int) -> None:
-    """Complete what an older release wrote, and delete old answers, old events, and sessions that are gone."""
+    """Complete rows of an older release, and delete old answers, old events and sessions that are gone."""
     while True:
         await complete(database)
         await _quietly(database, "maintain", partial(_forget_old, event_days=event_days))
@@ -126,7 +126,7 @@ async def maintain(database: Database, *, event_days: int) -> None:
 
 
 async def complete(database: Database) -> None:
-    """Add what an older release does not write: keys of names and words of texts."""
+    """Add name keys and words of texts to rows that an older release wrote without them."""
     await _quietly(database, "key_names", naming.key_names)
     while await _quietly(database, "index_texts", partial(search.catch_up, limit=INDEXED_AT_ONCE)):
         pass

@@ -368,7 +368,7 @@ _REFUSALS = {
 
 
 async def _read(operation: Operation, raw: Mapping[str, object]) -> Command:
-    """Return the validated command. What is prepared on a thread may be large, and is validated on one too."""
+    """Return the validated command. An operation with `prepare` may have large input, which a thread validates."""
     if operation.prepare is None:
         return faults.read(operation.command, raw)
     return await anyio.to_thread.run_sync(faults.read, operation.command, raw)

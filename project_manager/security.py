@@ -179,8 +179,9 @@ def _split(authority: str) -> tuple[str, str]:
 
 
 def _is_same_server(origin: str, host: str) -> bool:
-    """Whether the origin is the server of this Host header. Either may name the default port of the origin's scheme or
-    leave it out: browsers leave it out, some proxies add it.
+    """Return whether the origin is the server of this Host header.
+
+    Either may name or omit the default port of the origin's scheme: browsers omit it, some proxies add it.
     """
     try:
         parts = urlsplit(origin)

@@ -97,7 +97,7 @@ def _register(connection: sa.Connection) -> None:
 
 
 def _composed_list(text: str | None) -> str | None:
-    """A JSON list of texts in NFC."""
+    """Return a JSON list of texts with its texts in NFC."""
     if text is None or _is_composed(text):
         return text
     values = json.loads(text)
@@ -106,7 +106,7 @@ def _composed_list(text: str | None) -> str | None:
 
 
 def _composed_set(text: str | None) -> str | None:
-    """A JSON list of texts in NFC, without those that became equal."""
+    """Return a JSON list of texts with its texts in NFC, each one once."""
     new = _composed_list(text)
     return text if new is None or new == text else json.dumps(list(dict.fromkeys(json.loads(new))), ensure_ascii=False)
 
@@ -116,7 +116,7 @@ def _is_composed(text: str) -> bool:
 
 
 def _composed_event(text: str | None) -> str | None:
-    """The data of an event with the ids of its agents in NFC."""
+    """Return the data of an event with the ids of its agents in NFC."""
     if text is None or _is_composed(text):
         return text
     data = json.loads(text)
@@ -142,9 +142,9 @@ def _compose_names(connection: sa.Connection, table: str, scope: str) -> None:
 
 
 def _settled(table: str, names: dict[int, str]) -> list[tuple[int, str, bool]]:
-    """The name of each row, and whether it got a number.
+    """Return (id, name, whether it got a number) for each row.
 
-    Those with a number come first: the oldest takes a name that one of them may have had.
+    Rows with a new number come first, to be written first: the oldest row may take the name that one of them has now.
     """
     keys: dict[str, int] = {}
     for row_id, name in names.items():
@@ -161,7 +161,7 @@ def _settled(table: str, names: dict[int, str]) -> list[tuple[int, str, bool]]:
 
 
 def _compose_unique(connection: sa.Connection, table: str, column: str, scope: str, longest: int) -> None:
-    """Compose a column that is unique within its scope; rows in which it changes are few."""
+    """Compose a column that is unique within its scope. Only few rows change, so each one is written by itself."""
     changing = f"SELECT id, {scope}, {column} FROM {table} WHERE {column} IS NOT nfc({column}) AND id > :after"
     among = sa.text(f"SELECT min(id) FROM {table} WHERE {column} = :text AND id <> :but AND {scope} IS :inside")
     write = sa.text(f"UPDATE {table} SET {column} = :text WHERE id = :id")
@@ -183,7 +183,7 @@ def _compose_unique(connection: sa.Connection, table: str, column: str, scope: s
 
 
 def _numbered(text: str, longest: int, taken: Callable[[str], bool]) -> str:
-    """The text with the first free number behind it."""
+    """Return the text with the first free number behind it."""
     for number in count(2):
         ending = f" ({number})"
         new = text[: longest - len(ending)] + ending
@@ -205,7 +205,7 @@ def _tell(table: str, column: str, row_id: int, text: str, new: str) -> None:
 
 
 def _rows(connection: sa.Connection, statement: str) -> Iterator[Any]:
-    """The rows of a SELECT with `id > :after` in the order of ids, some at a time; they may be written meanwhile."""
+    """Yield the rows of a SELECT with `id > :after` by id. Reads in pages, so the caller may write meanwhile."""
     after = 0
     while True:
         rows = connection.execute(sa.text(f"{statement} ORDER BY id LIMIT {AT_ONCE}"), {"after": after}).fetchall()
@@ -216,7 +216,7 @@ def _rows(connection: sa.Connection, statement: str) -> Iterator[Any]:
 
 
 def _compose_agents(connection: sa.Connection) -> None:
-    """Two forms of one agent id are one agent: seen since the first and until the last of both."""
+    """Merge the forms of one agent id into one agent, with the earliest first and the latest last sign of life."""
     op.execute(
         "INSERT INTO agents (id, kind, first_seen_at, last_seen_at) "
         "SELECT nfc(id), kind, first_seen_at, last_seen_at FROM agents WHERE id IS NOT nfc(id) "
@@ -227,7 +227,7 @@ def _compose_agents(connection: sa.Connection) -> None:
 
 
 def _compose_answers(connection: sa.Connection) -> None:
-    """Of two forms of one idempotency key the composed one keeps its answer."""
+    """Compose idempotency keys. Of two forms of one key the composed one keeps its answer."""
     op.execute(
         "UPDATE OR IGNORE answers SET actor_id = nfc(actor_id), key = nfc(key) "
         "WHERE actor_id IS NOT nfc(actor_id) OR key IS NOT nfc(key)"
@@ -263,7 +263,7 @@ def _drop_search() -> None:
 
 
 def _create_search() -> None:
-    """Tables that hold the words. They come folded, so that the tokenizer has nothing to do but to split at blanks."""
+    """Create the tables of words. The words are folded already, so the tokenizer only has to split at blanks."""
     op.create_table(
         "search_due",
         sa.Column("kind", sa.Text(), nullable=False),

@@ -21,7 +21,7 @@ def _any_means_none(value: object) -> object:
 
 
 class Scoped(Command):
-    """What a question is about: a project, an epic, or everything."""
+    """A query about a project, an epic, or everything."""
 
     project_id: fields.Id | None = None
     project_name: fields.Name | None = None
@@ -30,7 +30,7 @@ class Scoped(Command):
 
 
 class Reading(Command):
-    """A read whose caller may say which agent it is, and so learn of its leases."""
+    """A read with an optional agent id: the call confirms the agent's leases, and the answer warns of their ends."""
 
     agent_id: fields.AgentId | None = Field(None, description="your agent id")
 

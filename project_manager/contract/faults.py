@@ -14,7 +14,7 @@ from project_manager.domain.hints import SORTING, field_meant
 CommandType = TypeVar("CommandType", bound=Command)
 
 GUESSES = 20
-"""So many faults are in the message, and get a guess at what was meant."""
+"""Number of faults that are in the message. Only these get a suggestion, because finding one costs time."""
 
 
 def read(command: type[CommandType], raw: Mapping[str, object]) -> CommandType:

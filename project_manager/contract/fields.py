@@ -45,7 +45,7 @@ def _integer(value: object) -> object:
 
 
 def _priority(value: object) -> object:
-    """A priority may come as a number, or as `P0`."""
+    """Read a priority, a number or a text such as `P0`."""
     if isinstance(value, str) and value.strip()[:1] in ("P", "p"):
         return _integer(value.strip()[1:])
     return _integer(value)
@@ -160,9 +160,9 @@ def _instant(value: object) -> object:
 def word_reader(
     words: dict[str, Any], legal: list[str], kind: str = "status", side: Callable[[Any], object] = str
 ) -> Callable[[object], object]:
-    """Return a reader of one of `words` in any case. A fault names the nearest and all legal ones.
+    """Return a reader of one of `words` in any case. Its error names the nearest word and all legal ones.
 
-    `kind` is what they are; the nearest is named only if no word of another `side` is about as near.
+    `kind` is the noun of the error. The nearest word is named only if no word of another `side` is about as near.
     """
 
     def read(value: object) -> object:

@@ -20,7 +20,7 @@ class Fault:
 
 
 def refused(source: str, found: list[Fault]) -> Invalid:
-    """The error that lists these faults in the order of the document."""
+    """Return the error that lists these faults in the order of the document."""
     found = sorted(found, key=lambda fault: fault.place)
     lines = [f"{source}:{fault.place.line}:{fault.place.column}: {fault.message}" for fault in found]
     more = f"; and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""

@@ -12,7 +12,7 @@ from project_manager.domain import limits
 
 REFERENCE_CHARACTERS = 3 * limits.NAME_CHARACTERS
 COMPOSED_REFERENCE = fields.composed_up_to(max(REFERENCE_CHARACTERS, limits.TITLE_CHARACTERS))
-"""What a reference names is stored in NFC, so the reference is read in NFC too."""
+"""Names are stored in NFC, so references to them are read in NFC too."""
 
 Author = fields.Name
 Referred = Annotated[fields.Text, COMPOSED_REFERENCE]

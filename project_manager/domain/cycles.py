@@ -28,7 +28,7 @@ def cycles(edges: Mapping[int, Sequence[int]]) -> Iterator[list[int]]:
 
 
 def shown(cycle: Sequence[int], name: Callable[[int], str]) -> str:
-    """Return the cycle as `A -> B -> A`; the middle of a long one is left out."""
+    """Return the cycle as `A -> B -> A`, a long one without its middle."""
     left_out = len(cycle) - SHOWN
     if left_out <= 0:
         return " -> ".join(map(name, cycle))

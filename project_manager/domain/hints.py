@@ -1,4 +1,4 @@
-"""What was probably meant by a word or a field name that does not exist. A hint that misleads is worse than none."""
+"""Suggestions for unknown words and field names. A misleading suggestion is worse than none."""
 
 import re
 from collections.abc import Callable, Collection, Mapping
@@ -92,7 +92,7 @@ _ELSEWHERE: Mapping[str, tuple[str, ...]] = {
     "next_cursor": ("cursor",),
     "type": ("kind",),
 }
-"""Field names of other trackers and those that models invent, with ours: the first that the operation has is meant."""
+"""Field names of other trackers and inventions of models, each with our names. The first existing one is suggested."""
 
 
 def field_meant(name: str, names: Mapping[str, Collection[str]]) -> str | None:
@@ -118,7 +118,7 @@ def field_meant(name: str, names: Mapping[str, Collection[str]]) -> str | None:
 
 
 def _nearest(word: str, fields: Collection[str]) -> str | None:
-    """Return the closest field. What both names end in does not make them alike: `parent_id` is not `agent_id`."""
+    """Return the closest field. A common ending does not count: `parent_id` is not close to `agent_id`."""
     for field in fields:
         if one_edit(*_stems(word, field)) and min(map(len, _stems(word, field))) >= _LETTERS_WITH_ONE_WRONG:
             return field

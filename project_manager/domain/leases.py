@@ -31,7 +31,7 @@ class UnlockReason(StrEnum):
 
 
 LOSSES = frozenset({UnlockReason.LOCK_EXPIRED, UnlockReason.UNCONFIRMED, UnlockReason.FORCED})
-"""The ends of a lease that its holder did not bring about."""
+"""Ends of a lease that its holder did not cause."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ class Lease:
 
     @property
     def length(self) -> int:
-        """The present length in milliseconds."""
+        """Return the present length in milliseconds."""
         return self.expires_at - self.acquired_at if self.unconfirmed else self.ttl
 
     def live(self, now: int) -> bool:
@@ -60,10 +60,10 @@ class Lease:
 
 
 def unconfirmed_length(ttl: int, waited: int) -> int | None:
-    """Return the length of a lease whose claim had waited so long, until its holder calls; None for the full length.
+    """Return the length of a new lease until its holder confirms it, or None for the full length.
 
-    A client that gave up does not take back its claim, so that the task must not stay held for it. All in
-    milliseconds.
+    A client that gave up on a waiting claim may not cancel it, and its task must not stay held for long. `waited` is
+    how long the claim had waited. All times are in milliseconds.
     """
     if waited <= UNCONFIRMED_AFTER_SECONDS * 1000:
         return None

@@ -45,7 +45,7 @@ def is_visible(text: str) -> bool:
 
 @lru_cache(maxsize=4096)
 def name_key(name: str) -> str:
-    """Return what makes two names one: NFKC casefold without ignorable characters and with single blanks.
+    """Return the key under which names are equal: NFKC casefold, no ignorable characters, single blanks.
 
     Case, width, ligatures, composition and the number of blanks do not count. The function is idempotent.
     """
@@ -114,7 +114,7 @@ def _may_be_meant(key: str, other: str) -> bool:
 
 
 def _differing(key: str, other: str) -> tuple[str, str]:
-    """Return the one word in which the names differ, as each has it; empty words when they differ in more."""
+    """Return the two forms of the only word in which the names differ, or two empty words when more words differ."""
     differing = [pair for pair in zip(key.split(), other.split(), strict=True) if pair[0] != pair[1]]
     return differing[0] if len(differing) == 1 else ("", "")
 
@@ -155,7 +155,7 @@ def _digits(words: Iterable[str]) -> bool:
 
 
 def _joined(key: str) -> str:
-    """Return the name without what joins words: `web-site`, `web site` and `website` are one."""
+    """Return the name without blanks, hyphens and underscores: `web-site`, `web site` and `website` are equal."""
     return _JOINTS.sub("", key) or key
 
 

@@ -57,7 +57,7 @@ _OTHER_WORDS: dict[Status, str] = {
         "DISCARDED NOT_PLANNED"
     ),
 }
-"""What other trackers call the statuses."""
+"""Names of the statuses in other trackers."""
 
 SYNONYMS: dict[str, Status] = {
     **{status.value: status for status in Status},

@@ -1,4 +1,4 @@
-"""Words of texts for the full-text search: how a text is split and folded, the same for what is stored and asked.
+"""Split and fold texts into words for the full-text search, stored texts and queries alike.
 
 A store keeps the words as they come from here, so that every database finds the same. Letters lose case and
 diacritics. Scripts that are written without blanks between words become overlapping pairs of letters, so that
@@ -44,9 +44,9 @@ def words_of(text: str) -> list[str]:
 
 
 def phrases_of(query: str) -> list[Phrase]:
-    """Return the phrases that a text must have, all of them, to be found by the query; none find nothing.
+    """Return the phrases of a query. A text matches when it has all of them, and none when there are no phrases.
 
-    What stands between blanks is one phrase (`foo-bar` is `foo bar`), but pairs of letters are phrases of their own.
+    Text between blanks is one phrase (`foo-bar` is `foo bar`). Pairs of letters are phrases of their own.
     """
     return [phrase for word in query.split() for phrase in _asked(_runs(word))]
 
@@ -77,7 +77,7 @@ def _pairs(letters: str) -> list[str]:
 
 
 def _stored(run: _Run) -> list[str]:
-    """Pairs, and the last letter alone, so that a query of one letter finds it by the beginning of a word."""
+    """Return the word, or pairs of letters and the last letter, which a query of one letter finds as a prefix."""
     return [*_pairs(run.text), run.text[-1]] if run.unspaced else [run.text]
 
 
@@ -99,7 +99,7 @@ def _asked(runs: list[_Run]) -> list[Phrase]:
 
 
 class _Folding(dict[int, str]):
-    """What a character becomes in a word: folded letters, or a blank where it is none. For `str.translate`."""
+    """Table for `str.translate`: a character becomes folded letters, or a blank when it belongs to no word."""
 
     def __missing__(self, code: int) -> str:
         found = _folded(chr(code))

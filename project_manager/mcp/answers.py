@@ -1,6 +1,7 @@
 """Shape the answers of tools for a model, which pays for each token of them.
 
-What is null, empty or a default is left out, nothing is said twice, and a write does not repeat what the caller sent.
+Null, empty and default values are left out, nothing is repeated, and a write does not return the values that the
+caller sent.
 Each figure is held by `tests/contract/test_mcp_budget.py`. REST keeps every field.
 """
 
@@ -15,14 +16,14 @@ Json = dict[str, Any]
 Shape = Callable[[Json], Json]
 
 LIST_BYTES = 20_000
-"""What the rows of a list may take together, so that the descriptions of projects and epics are cut to fit."""
+"""Size of all rows of a list. The descriptions of projects and epics are cut to fit."""
 EVENT_TEXT_BYTES = 400
 """A longer text in an event is cut, and longer changes are only named."""
 
 _WAIT = "claim_next_task with wait_seconds=20 waits for one"
 _EMPTY: tuple[object, ...] = (None, "", [], {})
 _OPAQUE = frozenset({"changes", "previous", "metadata"})
-"""Objects in which null and an empty value say something."""
+"""Objects in which null and empty values have a meaning."""
 _DEFAULTS: Mapping[str, object] = {
     "ready": False,
     "resync": False,
@@ -52,7 +53,7 @@ def shaped(tool: str, body: bytes) -> Json:
 
 
 def pruned(value: Json) -> Json:
-    """Return the object without what is null, empty or a default, at every depth. A list of rows stays, also empty."""
+    """Return the object without null, empty and default values, at every depth. An empty list of rows stays."""
     kept = {}
     for name, item in value.items():
         if name in _OPAQUE:
@@ -84,9 +85,9 @@ def _without(value: Json, *names: str) -> Json:
     return {name: item for name, item in value.items() if name not in names}
 
 
-def _task(task: Json, *more: str) -> Json:
-    """A task as its reader needs it: the fence is that of its lease, the default priority goes without saying."""
-    shown = _without(task, "fence", *more)
+def _task(task: Json, *omitted: str) -> Json:
+    """Return the task without its fence, which its lease has, its default priority, and `omitted` fields."""
+    shown = _without(task, "fence", *omitted)
     if shown.get("priority") == PRIORITY_DEFAULT:
         del shown["priority"]
     if shown.get("lock"):
@@ -95,7 +96,7 @@ def _task(task: Json, *more: str) -> Json:
 
 
 def _claimed(answer: Json) -> Json:
-    """A claim: the task, and the lease once. A renewal does not repeat the task."""
+    """Return a claim: the task, and the lease once. A renewal does not repeat the task."""
     if answer["task"] is None:
         return {"message": f"{answer['message']}; {_WAIT}"}
     lock = _only(answer["lock"], (*_LEASE, "ttl_seconds"))
@@ -106,7 +107,7 @@ def _claimed(answer: Json) -> Json:
 
 
 def _news(answer: Json) -> Json:
-    """What a claim brings beside the task and its lease."""
+    """Return the parts of a claim beside the task and its lease."""
     return _only(answer, ("notice", "handoff", "log_entries", "also_holding"))
 
 
@@ -137,7 +138,7 @@ def _logged(answer: Json) -> Json:
 
 
 def _details(answer: Json) -> Json:
-    """A task with its neighbours: their lists name what the ids of the task name."""
+    """Return a task with its related tasks, whose lists make its own lists of ids redundant."""
     task = _task(answer["task"], "depends_on", "project_id", "epic_id")
     parts = {name: [_without(part, "task_id") for part in answer[name]] for name in ("assumptions", "logs")}
     return {**_without(answer, "task_id"), "task": task, **parts}
@@ -161,7 +162,7 @@ def _rows(answer: Json) -> Json:
 
 
 def _described_rows(answer: Json) -> Json:
-    """Rows whose descriptions share the room that the rest of the page leaves."""
+    """Cut the descriptions of the rows to equal parts of the space that the rest of the page leaves."""
     rows = answer["items"]
     rest = sum(len(orjson.dumps(_without(row, "description"))) for row in rows)
     room = max(80, (LIST_BYTES - rest) // max(1, len(rows)))
@@ -173,7 +174,7 @@ def _events(answer: Json) -> Json:
 
 
 def _event(event: Json) -> Json:
-    """An event whose long texts are cut. Changes that are too long for a list are named only."""
+    """Cut the long texts of an event. Long changes are replaced by the names of the changed fields."""
     changes = {name: event[name] for name in ("changes", "previous") if name in event}
     shown = {name: _cut(item, EVENT_TEXT_BYTES) if isinstance(item, str) else item for name, item in event.items()}
     if len(orjson.dumps(changes)) > EVENT_TEXT_BYTES:

@@ -108,7 +108,7 @@ class ToolArguments:
 
 
 def _never_wanted(node: Schema, value: object) -> bool:
-    """Whether no caller can want this value for an argument with this schema."""
+    """Return whether no caller can want this value for an argument with this schema."""
     if isinstance(value, str):
         text = value.strip()
         if text in _EMPTY_TEXTS.get(node["type"], ("", "null")):
@@ -125,7 +125,7 @@ def _never_wanted(node: Schema, value: object) -> bool:
 
 
 def _is_zero(node: Schema, value: object) -> bool:
-    """Whether the value is 0 or false, or a text that is read as such."""
+    """Return whether the value is 0 or false, or a text that is read as such."""
     if isinstance(value, str):
         text = value.strip().lower()
         if node["type"] == "boolean":

@@ -55,7 +55,7 @@ def input_schema(command: type[BaseModel], tool: Tool, dialect: Dialect = "plain
 
 
 def flat_properties(command: type[BaseModel]) -> dict[str, Schema]:
-    """Return a flat node for each field of the command: `type`, `items`, what restricts it, and its description."""
+    """Return a flat node for each field of the command: `type`, `items`, restrictions and description."""
     whole = command.model_json_schema(by_alias=False, mode="validation")
     return {name: _flat(node, whole) for name, node in whole.get("properties", {}).items()}
 
@@ -70,7 +70,7 @@ def _optional(node: Schema, dialect: Dialect) -> Schema:
 
 
 def _shown(node: Schema) -> Schema:
-    """The node without its least value: not every client accepts that, and the description has the range."""
+    """Return the node without its least value. Not every client accepts one, and the description has the range."""
     shown = {key: value for key, value in node.items() if key != "minimum"}
     if "items" in node:
         shown["items"] = _shown(node["items"])

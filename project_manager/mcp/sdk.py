@@ -133,7 +133,7 @@ class Client:
 
     connection: Connection
     profile: ToolProfile = NO_PROFILE
-    """What the client asked for when it connected."""
+    """The profile of the connection."""
     cut: Callable[[], None] = lambda: None
     """Ends the stream of a client that does not read it."""
 

@@ -37,13 +37,13 @@ Arguments = Mapping[str, object]
 _WAIT = "wait_seconds"
 _PROGRESS_SECONDS = 5.0
 _ASSUMED_HINTS = {"readOnlyHint": False, "destructiveHint": True, "idempotentHint": False, "openWorldHint": True}
-"""What a client assumes of a tool that says nothing."""
+"""Defaults of the protocol for hints that a tool does not have."""
 _FORGOTTEN = "\nYou sent no agent_id: if the lease is yours, send yours, with its fence."
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A call of a tool: its name and arguments as they were sent, and what the client was shown."""
+    """A call of a tool: its name and arguments as they were sent, and the profile of the client."""
 
     tool: str
     arguments: Arguments
@@ -65,7 +65,7 @@ class Tools:
         return tool_list(*self._profile_of(ctx))
 
     def _profile_of(self, ctx: Context) -> ToolProfile:
-        """What the client asked for when it connected, or with this request; else the settings."""
+        """Return the profile of this request, completed by that of the connection and by the settings."""
         client = sdk.current_client()
         connected = NO_PROFILE if client is None else client.profile
         asked = profile_of(ctx.request.scope) if ctx.request is not None else NO_PROFILE
@@ -192,7 +192,7 @@ def _announced(operation: Operation, tool: Tool, dialect: Dialect) -> dict[str, 
 
 
 def _annotations(hints: Hints) -> dict[str, bool]:
-    """The hints that differ from the defaults of the protocol. Two of them mean nothing for a tool that only reads."""
+    """Return the hints that differ from the defaults of the protocol. Two of them do not apply to a tool that reads."""
     every = {
         "readOnlyHint": hints.read_only,
         "destructiveHint": hints.destructive or hints.read_only,

@@ -38,7 +38,7 @@ def list_task_events(tx: Tx, command: commands.ListTaskEvents) -> views.Page[dic
 
 
 def retain(tx: Tx, *, days: int) -> int:
-    """Removes events, and leases that ended, before so many `days`, never those of the last day; how many events."""
+    """Remove events and ended leases that are older than `days`, at least one day. Returns the number of events."""
     before = tx.now - max(days, 1) * DAY_MS
     lease_history.forget(tx, before)
     last = events.last_before(tx, before)

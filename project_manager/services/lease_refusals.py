@@ -1,4 +1,4 @@
-"""Refusals about a lease: what became of the caller's lease, how the task stands now, and how to go on."""
+"""Checks of leases whose errors describe the end of the caller's lease, the state of the task, and the next step."""
 
 from collections.abc import Mapping
 
@@ -53,7 +53,7 @@ def check_held(tx: Tx, row: TaskRow, lease: Lease | None) -> Lease:
 
 
 def check_short_lease(tx: Tx, row: TaskRow) -> None:
-    """Check that an agent may set the status of a task that nobody holds without claiming it first.
+    """Check that an agent may set the status of a task without a holder, without claiming it first.
 
     Raises LockRequired after the agent lost its own newest lease on the task, and for a task that is BLOCKED
     because its attempts are used up.
@@ -90,7 +90,7 @@ def _held(tx: Tx, row: TaskRow, refusal: LockHeld) -> LockHeld:
 
 
 def _own_loss(tx: Tx, row: TaskRow) -> LeaseRow | None:
-    """Return the newest lease of the actor on the task if it ended by force or by its time."""
+    """Return the newest lease of the actor on the task if it ended by force or by expiry."""
     newest = lease_history.newest_of(tx, row.id, tx.actor.id)
     return newest if newest is not None and newest.reason in LOSSES else None
 

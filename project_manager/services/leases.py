@@ -285,7 +285,7 @@ def _acquired(tx: Tx, row: TaskRow, *, renewed: bool) -> views.AcquiredView:
 
 
 def _to_begin_with(tx: Tx, row: TaskRow) -> dict[str, Any]:
-    """Return what a new holder reads first: the handoff note, the size of the log, and its other leases."""
+    """Return fields for a new holder: notice, handoff note, number of log entries, and its other leases."""
     entries, note = logs.handed_over(tx, row.id)
     others = [views.HoldView(task_id, fence, rfc3339(at)) for task_id, fence, at in agents.also_held(tx, row.id)]
     return {
@@ -297,7 +297,7 @@ def _to_begin_with(tx: Tx, row: TaskRow) -> dict[str, Any]:
 
 
 def _notice(row: TaskRow, others: list[views.HoldView]) -> str | None:
-    """Return what a new holder must know of its leases: that this one is short, and that there are others."""
+    """Return a sentence for a new holder whose lease is unconfirmed, or which has other leases."""
     said = []
     if row.unconfirmed_fence == row.fence:
         said.append(f"short lease: your next call before it expires extends it to {(row.lock_ttl or 0) // 1000} s")

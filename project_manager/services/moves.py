@@ -56,7 +56,7 @@ def tell_taken(tx: Tx, previous: str, taken: TaskRow) -> None:
 
 
 def renew(tx: Tx, row: TaskRow, *, ttl: int, fenced: bool) -> TaskRow:
-    """Move the expiry to `ttl` milliseconds from now; emit `task.locked` only when the length changed."""
+    """Move the expiry to `ttl` milliseconds from now. Emit `task.locked` only when the length changed."""
     renewed = leases.renew(tx, row, ttl=ttl, fenced=fenced)
     if renewed is None:
         raise _lost_race(tx, row)
@@ -106,8 +106,9 @@ def end(tx: Tx, row: TaskRow, target: Status, reason: UnlockReason, *, attempts:
 
 
 def set_status(tx: Tx, row: TaskRow, target: Status, *, attempts: int, short_lease: bool = False) -> TaskRow:
-    """Set the status of a task that nobody holds, with `short_lease` under a lease that begins and ends here, which
-    makes older leases of the task stale.
+    """Set the status of a task without a holder.
+
+    With `short_lease` the actor takes a lease that ends at once, so that older fences of the task become stale.
     """
     agent = tx.actor.id if short_lease else None
     placed = leases.place(tx, row, target.value, attempts=attempts, short_lease_of=agent)

@@ -1,4 +1,4 @@
-"""Projects and epics by name: the one function that finds them, and what a name may mean that nothing has."""
+"""Find projects and epics by name, and suggest a name where none is found."""
 
 from project_manager.contract.commands import Scoped
 from project_manager.contract.plan import INBOX
@@ -55,7 +55,7 @@ def no_project(tx: Tx, name: str) -> ProjectNotFound:
 
 
 def scope(tx: Tx, command: Scoped) -> dict[str, int]:
-    """Return the filters `project_id` and `epic_id` that a question sets, by id or by name."""
+    """Return the filters `project_id` and `epic_id` that a query sets, by id or by name."""
     project_id = in_scope(tx, command.project_id, command.project_name)
     epic_id = epic_in_scope(tx, project_id, command.epic_id, command.epic_name)
     found = {"project_id": project_id, "epic_id": epic_id}
@@ -63,7 +63,7 @@ def scope(tx: Tx, command: Scoped) -> dict[str, int]:
 
 
 def epic_in_scope(tx: Tx, project_id: int | None, epic_id: int | None, epic_name: str | None) -> int | None:
-    """Return the epic that a question is about, by id or by name; None when it is about all.
+    """Return the id of the epic that a query is about, given by id or name; None for all of them.
 
     Without a project the name has to be unique among all projects. Raises EpicNotFound, Invalid.
     """

@@ -37,7 +37,7 @@ class BackupRefused(Exception):
 
 
 class NotNow(BackupRefused):
-    """The state of the machine does not allow it at the moment; it says nothing about the database."""
+    """Refusal because of the state of the machine, such as a full disk. The database may be whole."""
 
 
 class InUse(NotNow):
@@ -50,7 +50,7 @@ class Unchecked(NotNow):
 
 @dataclass(frozen=True, slots=True)
 class Examination:
-    """What checks have found in a database file. Without faults it is whole; `revision` is its schema."""
+    """Result of the checks of a database file, which is whole without faults. `revision` is its schema."""
 
     revision: str | None
     faults: tuple[str, ...]
@@ -126,7 +126,7 @@ def keep_newest(folder: Path, database: Path, count: int) -> list[Path]:
 
 
 def unwritable(what: str, folder: Path, error: OSError) -> BackupRefused:
-    """Return the refusal for a file that cannot be written into a folder; a full disk may have space later."""
+    """Return the refusal for a file that cannot be written into a folder: NotNow for a full disk."""
     kind = NotNow if error.errno in (errno.ENOSPC, errno.EDQUOT) else BackupRefused
     return kind(f"{what} cannot be written to the folder {folder}: {error.strerror}")
 
@@ -287,7 +287,7 @@ def _examine_inside(connection: Any) -> tuple[str | None, list[str]]:
 
 
 def _cannot_change(path: Path) -> bool:
-    """Return whether SQLite has to be told that the file stands still: it cannot make its shared memory there.
+    """Return whether the file has to be opened as immutable: SQLite cannot create its shared memory there.
 
     A log, even an empty one, shows that a process may be writing.
     """

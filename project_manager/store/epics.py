@@ -128,7 +128,7 @@ def set_key(tx: Tx, epic_id: int, key: str) -> None:
 
 
 def names_like(tx: Tx, project_id: int | None, name: str) -> list[str]:
-    """Return at most CANDIDATES names of about this length, of the project's epics or of all; the same length first."""
+    """Return at most CANDIDATES names of about this length, equal length first, of one project's epics or of all."""
     least, most = lengths_like(name)
     return [row[0] for row in _LIKE.rows(tx, project_id=project_id, least=least, most=most, size=len(name))]
 

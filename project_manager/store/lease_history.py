@@ -18,7 +18,7 @@ from project_manager.store.transaction import Tx
 
 
 class LeaseRow(NamedTuple):
-    """A lease; instants in milliseconds. The last three are None while it lives."""
+    """A lease. Instants are in milliseconds. The last three fields are None while it lives."""
 
     task_id: int
     fence: int
@@ -82,7 +82,7 @@ _LOST_BY = Statement(
 
 
 def add(tx: Tx, held: TaskRow, *, reason: str, status: str) -> None:
-    """Record the end of the lease in `held`, the row as it was read before; `status` is what the task got."""
+    """Record the end of the lease in `held`, the row from before it. `status` is the new status of the task."""
     lease = LeaseRow(
         held.id,
         held.fence,

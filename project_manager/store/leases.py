@@ -107,9 +107,9 @@ _HELD = Statement(select(func.count()).select_from(tasks).where(tasks.c.lock_hol
 def take(
     tx: Tx, read: TaskRow, agent: str, *, ttl: int, came_from: str, unconfirmed_ttl: int | None = None
 ) -> TaskRow | None:
-    """A new lease for `agent`; None when the task was changed since it was read, or is held.
+    """Give `agent` a new lease. Returns None when the task was changed since it was read, or is held.
 
-    With `unconfirmed_ttl` (milliseconds) the lease ends so soon, until a renewal brings it to its length.
+    With `unconfirmed_ttl` (milliseconds) the lease has this length until the first renewal.
     """
     expires_at = tx.now + (ttl if unconfirmed_ttl is None else unconfirmed_ttl)
     statement = _TAKE if unconfirmed_ttl is None else _TAKE_UNCONFIRMED
@@ -166,7 +166,7 @@ def renew(tx: Tx, read: TaskRow, *, ttl: int, fenced: bool) -> TaskRow | None:
 
 
 def place(tx: Tx, read: TaskRow, status: str, *, attempts: int, short_lease_of: str | None = None) -> TaskRow | None:
-    """Sets the status and ends the lease, if there is one; None when version, fence or holder have moved.
+    """Set the status and end the lease, if any. Returns None when version, fence or holder have changed.
 
     With `short_lease_of` an agent takes a lease, writes and releases it in this one statement: the fence grows.
     """
@@ -216,7 +216,7 @@ def next_expiry(tx: Tx) -> int | None:
 
 
 def unconfirmed_of(tx: Tx, agent: str, *, called_at: int) -> list[int]:
-    """Return the ids of tasks whose lease waits for the first call of the agent, and began before `called_at`."""
+    """Return the ids of tasks whose lease the agent has not confirmed, and which began by `called_at`."""
     return [row[0] for row in _UNCONFIRMED_OF.rows(tx, agent=agent, called_at=called_at, now=tx.now)]
 
 

@@ -214,7 +214,9 @@ def _begin_anew(prepared: Path, now: int, floor: int) -> Restored:
 
 
 def _end_leases(tx: Tx, *, recorded: bool) -> int:
-    """Nobody can hold anything in a past that has come back: held tasks return to where they were claimed from.
+    """End all leases and return held tasks to the status that they were claimed from. Returns their number.
+
+    The agents of the backup's time may have finished or left the tasks since.
 
     A backup of an older schema has no table for leases that ended (`recorded` is false); its migration fills the
     table from the events.

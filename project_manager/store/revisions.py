@@ -51,7 +51,7 @@ def is_foreign(connection: Any) -> bool:
 
 
 def has_table(connection: Any, name: str) -> bool:
-    """Whether an open database, which may have an older schema, has this table."""
+    """Return whether an open database, which may have an older schema, has this table."""
     return name in _tables(connection)
 
 

@@ -1,7 +1,7 @@
 """The search index: FTS5 tables that hold the words of `domain/words.py`, written with the texts.
 
-A trigger notes each text that is written in `search_due`, and writing its words takes the note away. What is left
-there was written by a release that does not split words itself; `catch_up` indexes it.
+A trigger adds each written text to `search_due`, and writing its words removes it. Rows that stay there were written
+by a release that does not split words itself. `catch_up` indexes them.
 """
 
 from typing import Any
@@ -74,7 +74,7 @@ def _catch_up(tx: Tx, read: Statement, index: Any, done: Statement, row_id: int)
 
 
 def match_expression(query: str) -> str:
-    """Return the FTS5 expression for rows that have all of the query's words; without words it matches nothing."""
+    """Return the FTS5 expression for rows that have all words of the query. Without words it matches nothing."""
     phrases = [f'"{" ".join(phrase.words)}"{"*" if phrase.open else ""}' for phrase in phrases_of(query)]
     return " ".join(phrases) or '""'
 

@@ -30,8 +30,10 @@ from project_manager.store.transaction import Tx
 
 
 class TaskRow(NamedTuple):
-    """A task as it is stored, with its links. Instants in milliseconds; the last five are JSON arrays of ids.
-    `worked_by` had the newest lease that has ended. `unconfirmed_fence` is the fence until the holder's first call.
+    """A task as it is stored, with its links. Instants are in milliseconds, the last five fields JSON arrays of ids.
+
+    `worked_by` is the agent of the newest lease that has ended. `unconfirmed_fence` equals `fence` until the first
+    call of the holder.
     """
 
     id: int
@@ -118,7 +120,7 @@ def written_links() -> list[ColumnElement[Any]]:
 
 
 def _dependencies_that(condition: ColumnElement[bool]) -> ColumnElement[str]:
-    """Ids of the dependencies for which the condition on `_other` holds. Read only for tasks that wait for any."""
+    """Return the ids of dependencies that meet the condition on `_other`. Read only for tasks that wait for any."""
     ids = (
         select(func.json_group_array(task_dependencies.c.depends_on_id))
         .join(_other, _other.c.id == task_dependencies.c.depends_on_id)

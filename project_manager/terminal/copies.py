@@ -35,7 +35,7 @@ def back_up(settings: Settings, target: str | None, keep: int, force: bool, as_j
 
 
 def _note(database: Path, verified: backup.Verified) -> None:
-    """The metrics of the server lack this backup when the note cannot be written; the backup counts all the same."""
+    """Note the backup for the metrics of the server. A note that cannot be written does not undo the backup."""
     try:
         backup.note_verified(database, verified)
     except backup.BackupRefused as error:

@@ -12,7 +12,7 @@ _STDOUT, _STDERR = 1, 2
 
 
 class OutputRefused(Exception):
-    """Standard output takes no more: a full disk, a closed pipe. One sentence."""
+    """Standard output cannot be written, as on a full disk or to a closed pipe. The message is one sentence."""
 
 
 class _Output(io.FileIO):
@@ -26,7 +26,7 @@ class _Output(io.FileIO):
 
 
 class _Errors(io.FileIO):
-    """Standard error takes what it can: nothing is left to report to."""
+    """Standard error that ignores failures, because there is no other stream to report them to."""
 
     def write(self, data: Any) -> int:
         try:
@@ -36,9 +36,9 @@ class _Errors(io.FileIO):
 
 
 def prepare() -> None:
-    """Encode as UTF-8 what goes to a file or a pipe; a terminal gets replacement characters for what it lacks.
+    """Write UTF-8 to files and pipes. A terminal gets replacement characters for characters that it lacks.
 
-    Streams that something else has put in their place stay.
+    Streams that were replaced, as by a test, stay.
     """
     if sys.stdout is None:  # closed: the next file that is opened must not become the output
         nowhere = os.open(os.devnull, os.O_RDONLY)
@@ -53,7 +53,7 @@ def prepare() -> None:
 
 @contextmanager
 def dispensable() -> Iterator[None]:
-    """Go on when standard output takes no more."""
+    """Ignore that standard output cannot be written."""
     try:
         yield
     except OutputRefused:
@@ -61,7 +61,7 @@ def dispensable() -> Iterator[None]:
 
 
 def discard() -> None:
-    """Throw away what standard output did not take. Otherwise the interpreter would try again at its end."""
+    """Lead standard output to nowhere. Otherwise the interpreter would write the rest again when it exits."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, _STDOUT)
     os.close(nowhere)

@@ -117,7 +117,7 @@ class LargeBodies:
 
 
 async def _chunks(receive: Receive) -> AsyncIterator[bytes]:
-    """The pieces of a body. Raises MalformedBody when the client is gone, TimeoutError when it stops sending."""
+    """Yield the pieces of a body. Raises MalformedBody when the client is gone, TimeoutError when it stops sending."""
     while True:
         with anyio.fail_after(STALLED_SECONDS):
             message = await receive()

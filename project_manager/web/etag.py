@@ -17,10 +17,10 @@ def opaque_tags(header: bytes) -> list[str]:
 
 
 def is_any(header: bytes) -> bool:
-    """Whether the header is `*`, which every existing resource matches."""
+    """Return whether the header is `*`, which every existing resource matches."""
     return header.strip() == b"*"
 
 
 def matches(header: bytes | None, tag: str) -> bool:
-    """Whether If-None-Match names the entity tag `tag`, by the weak comparison."""
+    """Return whether If-None-Match names the entity tag `tag`, by the weak comparison."""
     return header is not None and (is_any(header) or opaque_tags(tag.encode("latin-1"))[0] in opaque_tags(header))

@@ -48,7 +48,7 @@ YAML_TYPES = (b"application/yaml", b"application/x-yaml", b"text/yaml", b"text/x
 
 
 def routes(runtime: Runtime) -> list[Route]:
-    """One route a path, in the order of the catalogue. An agent id at the end of a path may hold slashes."""
+    """Return one route for each path, in the order of the catalogue. An agent id at its end may hold slashes."""
     by_path: dict[str, dict[str, Operation]] = defaultdict(dict)
     for operation in OPERATIONS:
         for route in (operation.http, *operation.aliases):
@@ -167,7 +167,7 @@ class PathEndpoint:
         return await self._answer_to(operation, raw, scope, receive)
 
     async def _answer_large(self, operation: Operation, scope: Scope, receive: Receive) -> Reply:
-        """Answer a request whose body may be large: the role is checked first, the body read on a thread."""
+        """Answer a request whose body may be large. The role is checked first, and a thread reads the body."""
         check_role(operation, scope["state"]["actor"])
         headers = scope["state"]["headers"]
         async with self._large.received(headers, receive) as body:
@@ -305,7 +305,7 @@ def _key(operation: Operation, headers: dict[bytes, bytes]) -> str | None:
 
 
 def _header_text(given: bytes) -> str:
-    """The text of a header. Clients send UTF-8, as in a body; HTTP itself knows Latin-1 only."""
+    """Return the text of a header. Clients send UTF-8, as in a body, though HTTP defines Latin-1 only."""
     try:
         return given.decode()
     except UnicodeDecodeError:
@@ -313,8 +313,9 @@ def _header_text(given: bytes) -> str:
 
 
 def _expected_versions(operation: Operation, headers: dict[bytes, bytes]) -> list[int]:
-    """Return the versions of If-Match, of which any will do; none when every version will do. A tag that cannot be read
-    matches no version. Raises VersionMismatch when there is no other.
+    """Return the versions of If-Match, any of which matches. An empty list means that every version matches.
+
+    A tag of another form matches no version. Raises VersionMismatch when no tag names a version.
     """
     given = headers.get(b"if-match")
     if given is None or "version" not in operation.command.model_fields or etag.is_any(given):

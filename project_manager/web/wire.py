@@ -16,7 +16,7 @@ DISCARD_IDLE_SECONDS = 5.0
 
 
 class Discard:
-    """A bound on what is read of a request body after the answer: bytes, seconds, and seconds without a byte.
+    """Limits for reading the rest of a request body after the answer: bytes, seconds, seconds without a byte.
 
     Closing a socket with unread input resets the connection, and the client loses the answer (RFC 9112, section 9.6).
     So the rest of the body is read and dropped. Calls `exceeded` once when a bound is reached.
@@ -36,7 +36,7 @@ class Discard:
             self._end()
 
     def stop(self) -> None:
-        """The body is complete, or the connection is lost."""
+        """Stop counting: the body is complete, or the connection is lost."""
         self._timer.cancel()
 
     def _look(self) -> None:
@@ -99,11 +99,11 @@ class OneWrite(HttpToolsProtocol):
             self._discard = Discard(self.transport.whole.close)
 
     def send_400_response(self, msg: str) -> None:
-        self.is_receiving = True  # nothing that follows can be told from a body
+        self.is_receiving = True  # all further input is treated as a body
         super().send_400_response(msg)
 
     def _stop_discarding(self) -> bool:
-        """Whether a body was being dropped."""
+        """Stop dropping a body. Returns whether one was being dropped."""
         discard, self._discard = self._discard, None
         if discard is not None:
             discard.stop()
@@ -152,7 +152,7 @@ class _HeadWithBody:
         return self._is_draining or self.whole.is_closing()
 
     def close(self) -> None:
-        """Send the end of the answer; close at once, or when the client has sent the rest of its request."""
+        """Send the end of the answer, and close when the client has sent its whole request."""
         if self.is_closing():
             return
         self._write_head()
@@ -172,7 +172,7 @@ class _HeadWithBody:
 
 
 class _Draining(asyncio.Protocol):
-    """Drops what comes in on a connection whose last answer has been written."""
+    """Protocol of a connection whose last answer has been written. It drops all further input."""
 
     def __init__(self, transport: asyncio.Transport, before: OneWrite) -> None:
         self._before = before
