@@ -85,6 +85,46 @@ def test_a_click_acts_on_the_row_aimed_at_whatever_comes_meanwhile(
         expect(row(tab, aimed)).to_have_count(0)
 
 
+def test_a_row_that_was_dealt_with_keeps_its_facts_and_its_height(
+    service: Service, browser: Browser, team: Team
+) -> None:
+    project = team.project()
+    first = team.task(project, "First")
+    team.claim(first, "codex-3")
+    team.release(first, "codex-3", failed=True)
+    team.claim(first, "codex-3")
+    team.move(first, "REVIEW", agent_id="codex-3", note="All of it is done. " * 30)
+    second = review(team, project, "Second")
+    with needs(service, browser) as tab:
+        for task in (first, second):
+            expect(row(tab, task).get_by_test_id("last-word")).to_be_visible()
+        expect(row(tab, first).get_by_test_id("attempts")).to_have_text("tried once")
+        point_at(tab, button(tab, "Accept", second))
+        before = row(tab, second).bounding_box()
+        team.move(first, "DONE", note="Fine")
+        expect(row(tab, first).get_by_test_id("need-outcome")).to_have_text("Done")
+        expect(row(tab, first).get_by_test_id("attempts")).to_have_text("tried once")
+        expect(row(tab, first).get_by_test_id("last-word")).to_contain_text("All of it is done.")
+        expect(row(tab, first).locator("time").first).to_be_hidden()
+        assert row(tab, second).bounding_box() == before
+
+
+def test_the_buttons_of_all_rows_end_at_the_same_edge(service: Service, browser: Browser, team: Team) -> None:
+    project = team.project()
+    short = review(team, project, "Short")
+    long = team.task(project, "Long")
+    team.claim(long, "an-agent-with-a-name-" + "x" * 60)
+    team.move(long, "REVIEW", force=True)
+    for width in (1440, 900):
+        with needs(service, browser, viewport={"width": width, "height": 800}) as tab:
+            ends = []
+            for task in (short, long):
+                box = button(tab, "Send back", task).bounding_box()
+                assert box is not None
+                ends.append(round(box["x"] + box["width"]))
+            assert ends[0] == ends[1]
+
+
 def test_the_list_is_renewed_when_the_pointer_leaves_it(service: Service, browser: Browser, team: Team) -> None:
     project = team.project()
     first, second = review(team, project, "First"), review(team, project, "Second")

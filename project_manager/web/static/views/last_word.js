@@ -1,4 +1,4 @@
-// The newest thing that somebody wrote about a task: often the very question that waits.
+// The newest log entry of a task: often the question that waits for an answer.
 import { readDetails } from "../core/actions.js";
 import { html, useEffect, useState } from "../core/html.js";
 import { useStore } from "../core/store.js";
@@ -11,7 +11,7 @@ const KEPT = 300;
 // More than this is not in sight.
 const LONGEST = 2000;
 
-/** What an agent or a person said; where nobody said anything, what the system noted. */
+/** Return the newest entry of an agent or a person, else the newest one of the system, else null. */
 async function read(task, moment) {
   const details = await readDetails(task.id);
   const newest = [...details.logs].sort((a, b) => b.id - a.id);
@@ -21,18 +21,18 @@ async function read(task, moment) {
   return entry;
 }
 
-/** Nothing is shown while it is read, or when that fails: it is an extra. */
-export function LastWord({ task }) {
+/** Shows nothing until the entry is read, or if that fails. `fixed` keeps the entry that is shown. */
+export function LastWord({ task, fixed = false }) {
   const news = useStore((state) => state.events.findLast((event) => event.task_id === task.id)?.seq ?? 0);
   const moment = `${task.version} ${news}`;
   const [entry, setEntry] = useState(known.get(task.id)?.entry ?? null);
   useEffect(() => {
     let current = true;
-    if (known.get(task.id)?.moment !== moment) read(task, moment).then((found) => current && setEntry(found), () => current && setEntry(null));
+    if (!fixed && known.get(task.id)?.moment !== moment) read(task, moment).then((found) => current && setEntry(found), () => current && setEntry(null));
     return () => {
       current = false;
     };
-  }, [task.id, moment]);
+  }, [task.id, moment, fixed]);
   if (!entry) return null;
   return html`<p class="last-word" data-testid="last-word"><b><bdi>${entry.author}</bdi></b> <span class="muted"><${Ago} at=${entry.created_at} /></span> <span class="last-report"><${PlainWithLinks} text=${bodyOf(entry).slice(0, LONGEST)} /></span></p>`;
 }

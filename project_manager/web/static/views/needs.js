@@ -3,7 +3,7 @@ import { toast } from "../core/ask.js";
 import { serverNow, useNow } from "../core/clock.js";
 import { dueDatetime, dueInFull, isPast } from "../core/due.js";
 import { testOf } from "../core/filters.js";
-import { fullTime, lasting } from "../core/format.js";
+import { fullTime, isolated, lasting } from "../core/format.js";
 import { cx, html, useEffect, useLayoutEffect, useRef, useState } from "../core/html.js";
 import { onKeys } from "../core/keyboard.js";
 import { follow, hrefOf } from "../core/route.js";
@@ -53,7 +53,7 @@ const GROUPS = [
 
 let changes = { revision: -1, times: new Map() };
 
-/** When the task came to its status, as far as the events at hand tell; else when it was changed last. */
+/** The time of the task's last change of status; of its last change if no event at hand tells. */
 function waitingSince(task) {
   if (changes.revision !== state.revision.events) {
     const found = state.events.filter((event) => event.type === "task.status_changed");
@@ -62,12 +62,17 @@ function waitingSince(task) {
   return changes.times.get(task.id) ?? task.updated_at;
 }
 
-/** First what holds back most, then what waits longest. */
+// By task object. A row that left the list shows its task of then, for which the events of now have another time.
+const waitingFrom = new WeakMap();
+
+/** Sort by the number of tasks held back, then by waiting time. */
 function inOrder(tasks) {
-  return tasks.map((task) => ({ task, at: waitingSince(task) })).sort((a, b) => b.task.unblocks - a.task.unblocks || (a.at < b.at ? -1 : a.at > b.at ? 1 : a.task.id - b.task.id)).map(({ task }) => task);
+  for (const task of tasks) waitingFrom.set(task, waitingSince(task));
+  const byTime = (a, b) => (waitingFrom.get(a) < waitingFrom.get(b) ? -1 : waitingFrom.get(a) > waitingFrom.get(b) ? 1 : a.id - b.id);
+  return tasks.sort((a, b) => b.unblocks - a.unblocks || byTime(a, b));
 }
 
-/** [{group, tasks}] of what waits in the chosen project. */
+/** Return [{ group, tasks }] of the tasks that wait in the chosen project. */
 export function needsOf(now) {
   const inProject = testOf({ project: now.route.project }) ?? (() => true);
   const placed = new Set();
@@ -96,33 +101,33 @@ const SHOWN = 50;
 
 function Waiting({ task }) {
   const now = useNow(15);
-  const at = waitingSince(task);
-  return html`<time class="muted" datetime=${at} title=${fullTime(at)}>waiting ${lasting(Math.max(now, serverNow() - 1000) - Date.parse(at))}</time>`;
+  const at = waitingFrom.get(task) ?? waitingSince(task);
+  return html`<time class="muted waiting" datetime=${at} title=${fullTime(at)}>waiting ${lasting(Math.max(now, serverNow() - 1000) - Date.parse(at))}</time>`;
 }
 
 function Facts({ task }) {
   const project = !state.route.project && state.projects.get(task.project_id)?.name;
   const agent = !task.lock && task.worked_by;
   return html`<span class="need-facts">
-    ${project && html`<span class="need-project" title=${`Project ${project}`}><${Icon} name="projects" /><span class="sr">Project </span><bdi class="clip">${project}</bdi></span>`}
+    ${project && html`<span class="need-project" title=${`Project ${isolated(project)}`}><${Icon} name="projects" /><span class="sr">Project </span><bdi class="clip">${project}</bdi></span>`}
     <${Priority} value=${task.priority} />
     ${task.unblocks > 0 && html`<span>holds back ${task.unblocks}</span>`}
     <${Attempts} task=${task} />
     ${isOverdue(task) && html`<span class="due over" data-testid="due"><${Icon} name="flag" /><time datetime=${dueDatetime(task.due_at)}>due ${dueInFull(task.due_at)}</time></span>`}
     ${hasCancelled(task) && html`<span>waits for ${task.cancelled_dependencies.map((id) => `#${id}`).join(", ")}, cancelled</span>`}
     ${task.lock && html`<${LockChip} lock=${task.lock} bar=${false} />`}
-    ${agent && html`<span class="worked-by" title=${`Worked on by ${agent}`}><${Icon} name="agents" /><span class="sr">Worked on by </span><bdi class="clip">${agent}</bdi></span>`}
+    ${agent && html`<span class="worked-by" title=${`Worked on by ${isolated(agent)}`}><${Icon} name="agents" /><span class="sr">Worked on by </span><bdi class="clip">${agent}</bdi></span>`}
     <${Waiting} task=${task} />
   </span>`;
 }
 
-/** What became of the task, in the room of the buttons: the rows below keep their places. */
+/** The new status in the room of the buttons. The row keeps its facts and its height, so that the rows below keep their places. */
 function Outcome({ task, deleted, actions }) {
   return html`<span class="need-actions"><span class="need-outcome" data-testid="need-outcome">${deleted ? "Deleted" : STATUS_NAMES[task.status]}</span>${actions.map(({ name }) => html`<button key=${`was ${name}`} type="button" class="small ghost" disabled>${name}</button>`)}</span>`;
 }
 
 function Need({ row, actions, writer, words, misses }) {
-  const { task, gone, deleted } = row;
+  const { task, before, gone, deleted } = row;
   const open = { task: task.id };
   const act = (event, action) => {
     if (misses(event)) toast("The list moved under the pointer. Nothing was done.", { hint: "Point at the row again." });
@@ -130,10 +135,10 @@ function Need({ row, actions, writer, words, misses }) {
   };
   return html`<li class=${cx("need", gone && "gone")} data-need=${row.key} data-testid="need">
     <a class="need-name" href=${hrefOf(open)} data-task=${task.id} onClick=${(event) => follow(event, open)}><${StatusIcon} status=${task.status} /><span class="key">#${task.id}</span><span class="clip" dir="auto">${task.name}</span></a>
-    <${Facts} task=${task} />
+    <${Facts} task=${gone ? before : task} />
     ${gone && html`<${Outcome} task=${task} deleted=${deleted} actions=${writer ? actions : []} />`}
     ${!gone && writer && html`<span class="need-actions">${actions.map((action) => html`<button key=${action.name} type="button" class=${action.primary ? "small primary" : "small"} aria-label=${`${action.name}: #${task.id} ${task.name}`} onClick=${(event) => act(event, action)}>${action.name}</button>`)}</span>`}
-    ${words && html`<${LastWord} task=${task} />`}
+    ${words && html`<${LastWord} task=${task} fixed=${gone} />`}
   </li>`;
 }
 
@@ -158,14 +163,14 @@ function neighbourOf(frame, key, order) {
   return rows.find((row) => place(row) > at) ?? rows.findLast((row) => place(row) < at) ?? null;
 }
 
-/** Gives the focus of a row that was dealt with to the next one. */
+/** Move the focus from a row that left the list to the next one. */
 function useFocusOnNext(frame) {
   const last = useRef(null);
   const onFocusIn = (event) => {
     const row = event.target.closest("[data-need]");
     last.current = row && { key: row.dataset.need, order: rowElements(frame.current).map((one) => one.dataset.need) };
   };
-  // A dialog gives the focus back. A row that goes away loses it to nothing: only then is the element gone afterwards.
+  // A dialog returns the focus. Only if the row itself was removed is the element disconnected afterwards.
   const onFocusOut = ({ target }) => {
     const before = last.current;
     queueMicrotask(() => {
@@ -181,7 +186,7 @@ function useFocusOnNext(frame) {
   return { onFocusIn, onFocusOut };
 }
 
-/** Who comes by keyboard begins at the first row. */
+/** Focus the first row when the view was opened by keyboard. */
 function useFirstFocus(frame) {
   useEffect(() => {
     if (byKeyboard() && !state.route.task && state.dialogs.length === 0) frame.current.querySelector("[data-need] a")?.focus();

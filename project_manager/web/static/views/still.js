@@ -11,22 +11,22 @@ addEventListener("pointerdown", () => { input = "pointer"; }, true);
 
 export const byKeyboard = () => input === "key";
 
-/** Identifies a row: a task that comes to another group is another row. */
-export const keyOf = (group, task) => `${group.id}:${task.id}`;
+/** The identity of a row: a task that comes to another group is another row. */
+const rowKey = (group, task) => `${group.id}:${task.id}`;
 
 function keysOf(groups) {
-  return new Set(groups.flatMap(({ group, tasks }) => tasks.map((task) => keyOf(group, task))));
+  return new Set(groups.flatMap(({ group, tasks }) => tasks.map((task) => rowKey(group, task))));
 }
 
-/** The rows as they were held, each with its task of now, and whether it left the list since. */
+/** The rows as they were held: each with its task of then and of now, and whether it left the list since. */
 function rowsOf(held, keys, left) {
   return held.map(({ group, tasks }) => ({
     group,
     rows: tasks.map((task) => {
-      const key = keyOf(group, task);
+      const key = rowKey(group, task);
       const gone = !keys.has(key) || left.has(key);
       if (!keys.has(key) && !state.pending.has(task.id)) left.add(key);
-      return { key, gone, task: state.tasks.get(task.id) ?? task, deleted: !state.tasks.has(task.id) };
+      return { key, gone, before: task, task: state.tasks.get(task.id) ?? task, deleted: !state.tasks.has(task.id) };
     }),
   }));
 }
@@ -38,9 +38,9 @@ function focusInside(frame) {
 }
 
 /**
- * `live` are the groups of now. While held, rows keep their places: what left the list stays as `gone`, newcomers are
- * counted in `news` until `renew` or the end of the hold. Where nothing hovers (touch), only `renew` ends the hold.
- * Returns { groups, news, gone, renew, frame, handlers }.
+ * `live` are the groups of now. While held, rows keep their places: a row that left the list stays as `gone`, newcomers
+ * are counted in `news` until `renew` or the end of the hold. Where nothing hovers (touch), only `renew` ends the hold.
+ * Returns { groups, news, renewable, renew, frame, handlers }; `renewable` tells whether `renew` would change the list.
  */
 export function useStill(live) {
   const frame = useRef(null);
@@ -89,7 +89,7 @@ export function useStill(live) {
 }
 
 /**
- * Tells a click on what was aimed at from one on a row that came under a resting pointer. Returns { watch, misses }:
+ * Tell a click on the row aimed at from a click on a row that came under a resting pointer. Returns { watch, misses }:
  * handlers for the list, and a test of a click on an element of a row.
  */
 export function useAim() {
