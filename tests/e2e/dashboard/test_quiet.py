@@ -72,3 +72,22 @@ def test_a_quiet_page_with_leases_is_laid_out_only_when_a_second_passes(
         tab.page.evaluate(SETTLED)
         found = rates(tab, countdown)
     assert {name: rate for name, rate in found.items() if rate >= MOST_A_SECOND} == {}
+
+
+COUNTDOWNS = """() => {
+    window.countdowns = new Set();
+    const look = () => document.querySelectorAll('[data-testid="countdown"]').forEach((shown) =>
+        window.countdowns.add(shown.textContent));
+    new MutationObserver(look).observe(document.body, { characterData: true, childList: true, subtree: true });
+}"""
+
+
+def test_a_fresh_lease_never_has_more_time_left_than_it_lasts(service: Service, browser: Browser, team: Team) -> None:
+    tasks = [team.task(team.project(f"Project {number}"), "Claimed") for number in range(5)]
+    with dashboard(service, browser) as tab:
+        for task in tasks:
+            tab.open(f"/?task={task}")
+            tab.page.evaluate(COUNTDOWNS)
+            team.claim(task, "claude-7", seconds=600)
+            expect(tab.page.get_by_test_id("countdown")).to_have_text("9:59")
+            assert "10:01" not in tab.page.evaluate("[...window.countdowns]")

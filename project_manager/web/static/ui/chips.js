@@ -38,7 +38,8 @@ export function useLease(lock) {
   const now = useNow();
   const stale = useStore((state) => state.connection.face === "stale");
   if (stale) return { tone: "unknown", left: 0, words: "unknown" };
-  const left = Math.max(0, Date.parse(lock.expires_at) - Math.max(now, serverNow() - 500));
+  // The clock of the page is behind by up to half a second: a fresh lease would have more left than it lasts.
+  const left = Math.min(lock.ttl_seconds * 1000, Math.max(0, Date.parse(lock.expires_at) - Math.max(now, serverNow() - 500)));
   const tone = leaseTone(lock, now);
   return { tone, left, words: tone === "over" ? "expired" : countdown(left) };
 }
