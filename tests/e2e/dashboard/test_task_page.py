@@ -18,6 +18,7 @@ def test_the_log_comes_before_a_description_that_is_folded(service: Service, bro
         expect(entries.first).to_contain_text("Step 4")
         expect(entries.first).to_be_in_viewport()
         description = tab.page.get_by_test_id("description")
+        expect(description.get_by_role("heading", name="Description")).to_be_in_viewport()
         expect(description.get_by_text("Line 0", exact=True)).to_be_in_viewport()
         log, text = entries.first.bounding_box(), description.bounding_box()
         assert log is not None

@@ -53,7 +53,7 @@ function Standing({ task }) {
   return html`<div class="standing no"><p><${Icon} name="clock" /><b>Not ready:</b></p><ul>${reasons.map((reason) => html`<li key=${reason}><${Markdown} text=${reason} /></li>`)}</ul></div>`;
 }
 
-/** What a person decides about a task that waits for one. */
+/** The decisions that a waiting task offers to a person. */
 function Verdicts({ task }) {
   const writer = useStore((now) => canWrite(now.session));
   const verdicts = writer ? verdictsOf(task) : [];
@@ -142,10 +142,10 @@ function Body({ task }) {
     <h2 id="task-name" dir="auto">${task.name}</h2>
     <${Standing} task=${task} /><${Verdicts} task=${task} />
     <${Tabs} task=${task} />
-    <section aria-label="Description" data-testid="description"><${Description} task=${task} /></section>
+    <section data-testid="description"><h3>Description</h3><${Description} task=${task} /></section>
     ${task.acceptance.length > 0 && html`<section><h3>Done when</h3><ul class="acceptance">${task.acceptance.map((line) => html`<li key=${line}><${Markdown} text=${line} /></li>`)}</ul></section>`}
     <${Links} title="Waits for" ids=${task.depends_on} />
-    <${Links} title=${`Unblocks`} ids=${dependents} />
+    <${Links} title="Unblocks" ids=${dependents} />
     <${Links} title="Never at the same time as" ids=${[...conflicts]} />
     <${Assumptions} task=${task} />
     <${KnownFor} task=${task} />
