@@ -1,6 +1,6 @@
 // The last hour of each agent as a lane: what it held, and how each lease ended.
 import { serverNow, useNow } from "../core/clock.js";
-import { hourAndMinute, isolated } from "../core/format.js";
+import { clipped, hourAndMinute, isolated } from "../core/format.js";
 import { html, useLayoutEffect, useRef, useState } from "../core/html.js";
 import { ENDS, endOf, useLeases } from "../core/leases.js";
 import { follow, hrefOf } from "../core/route.js";
@@ -15,8 +15,10 @@ const NARROW = 480;
 const SLIMMEST = 3;
 const LANES_SHOWN = 12;
 const ROWS_LISTED = 200;
+// Shorter gaps than this are the ordinary pace of events.
+const SLACK_MS = 15_000;
 
-// Ends that nobody chose are hatched, so that colour is not all that tells them apart.
+// Ends that the agent did not choose are hatched, so that colour is not the only difference.
 const HATCHED = new Set(["failed", "expired", "unconfirmed", "forced", "deleted", "unknown"]);
 const UNKNOWN = "unknown";
 const NAMES = { ...ENDS, [UNKNOWN]: "unknown" };
@@ -76,13 +78,11 @@ function Unknown({ from, until, height, scale }) {
   return html`<rect class="lane-unknown" fill=${fillOf(UNKNOWN)} x=${begin} y="0" width=${Math.max(0, scale.width - begin)} height=${height - 18} data-testid="lane-unknown"><title>Unknown: the page has not heard from the server about this time.</title></rect>`;
 }
 
-const clip = (text, letters) => (text.length > letters ? `${text.slice(0, letters - 1)}…` : text);
-
 function Legend({ ends, more }) {
   return html`<figcaption class="lane-key" data-testid="lane-key">${Object.keys(NAMES).filter((end) => ends.has(end)).map((end) => html`<span key=${end}><svg class="lane-swatch" width="12" height="10" aria-hidden="true"><rect class=${end === UNKNOWN ? "lane-unknown" : `lane-bar ${end}`} fill=${fillOf(end)} width="12" height="10" rx="3" /></svg>${NAMES[end]}</span>`)}${more}</figcaption>`;
 }
 
-/** The same in words. */
+/** The leases of the drawing as a table. */
 function AsList({ lanes }) {
   const [open, setOpen] = useState(false);
   const rows = open ? lanes.flatMap(([agent, bars]) => [...bars].sort((a, b) => b.since - a.since).map((bar) => ({ agent, bar }))) : [];
@@ -104,15 +104,12 @@ function Drawing({ lanes, from, until }) {
     <div ref=${frame}><svg viewBox=${`0 0 ${scale.width} ${height}`} role="group" aria-label="Leases of the last hour" data-testid="lanes">
       <${Times} from=${from} height=${height} scale=${scale} />
       ${behind && html`<${Unknown} from=${from} until=${until} height=${height} scale=${scale} />`}
-      ${rows.map(([agent, bars], row) => html`<g key=${agent}><text class="lane-name" x="0" y=${row * ROW + 15}><title>${agent}</title>${clip(agent, scale.letters)}</text>${bars.map((bar) => html`<${Bar} key=${bar.key} bar=${bar} from=${from} y=${row * ROW} scale=${scale} />`)}</g>`)}
+      ${rows.map(([agent, bars], row) => html`<g key=${agent}><text class="lane-name" x="0" y=${row * ROW + 15}><title>${agent}</title>${clipped(agent, scale.letters)}</text>${bars.map((bar) => html`<${Bar} key=${bar.key} bar=${bar} from=${from} y=${row * ROW} scale=${scale} />`)}</g>`)}
     </svg></div>
     <${Legend} ends=${ends} more=${lanes.length > LANES_SHOWN && html`<i>the ${LANES_SHOWN} seen last of ${lanes.length}</i>`} />
     <${AsList} lanes=${lanes} />
   </figure>`;
 }
-
-// Shorter gaps than this are the ordinary pace of events.
-const SLACK_MS = 15_000;
 
 export function Lanes() {
   const now = useNow(10);
