@@ -180,6 +180,19 @@ def test_right_to_left_names_keep_the_words_around_them_in_place(
         assert tab.violations() == []
 
 
+def test_messages_isolate_right_to_left_names(service: Service, browser: Browser, team: Team) -> None:
+    team.task(team.project(), NAME, due_at="2020-03-04")
+    with dashboard(service, browser) as tab:
+        tab.open("/?view=needs")
+        tab.page.get_by_role("button", name="Postpone by a week").click()
+        expect(tab.toast(f"#1 \u2068{NAME}\u2069 is due a week later")).to_be_visible()
+        tab.open("/?task=1")
+        tab.page.get_by_test_id("edit").click()
+        tab.dialog.get_by_label("Description").fill("New")
+        tab.page.get_by_test_id("save").click()
+        expect(tab.toast(f"Saved #1 \u2068{NAME}\u2069")).to_be_visible()
+
+
 def test_the_form_turns_to_the_direction_of_what_is_typed(service: Service, browser: Browser, team: Team) -> None:
     team.project()
     with dashboard(service, browser) as tab:

@@ -12,7 +12,9 @@ import { CLOSED, PRIORITY_NAMES, STATUS_NAMES } from "./words.js";
 
 const NAME_SHOWN = 60;
 const path = (task) => `/api/tasks/${task.id}`;
-const nameOf = (task) => `#${task.id} ${isolated(clipped(task.name, NAME_SHOWN))}`;
+
+/** Number and name of a task for a sentence. */
+export const nameOf = (task) => `#${task.id} ${isolated(clipped(task.name, NAME_SHOWN))}`;
 
 export const paintTask = (task) => dispatchNow({ type: "tasks", tasks: [task] });
 
@@ -92,7 +94,7 @@ async function sendMove(task, body) {
   }
 }
 
-/** Moves the task, with `note` as a log entry of the same transaction. Some moves ask for that line, under `title`. Returns the task or null. */
+/** Move the task, with `note` as a log entry of the same transaction. Some moves ask for that line, under `title`. Return the task or null. */
 export async function moveTask(task, status, { note, title, quiet = false } = {}) {
   if (task.status === status) return null;
   const line = note ?? (await lineFor(task, status, title));
@@ -119,7 +121,7 @@ function severalMoved(acts) {
   return `Moved ${acts.length} tasks${same ? ` to ${STATUS_NAMES[acts[0].status]}` : ""}`;
 }
 
-/** Returns what to say, or null if the task could not be moved back. */
+/** Move the task back. Return a sentence about it, or null if that failed. */
 async function undoMove(task, status) {
   const now = state.tasks.get(task.id) ?? task;
   const answer = await write(now, () => sendMove(now, { status, ...(CLOSED.has(now.status) ? { reopen: true } : {}) }));
@@ -138,7 +140,7 @@ export async function releaseTask(task) {
   }
 }
 
-/** Ends the present lease and begins ours in one step: an agent that waits for work gets nothing in between. */
+/** End the present lease and claim the task in one step, so that no waiting agent gets it in between. */
 export async function takeOver(task) {
   if (!(await askTakeOver(task, task.lock, "Taking it over", "Take over"))) return;
   const answer = await write(task, () => post(`${path(task)}/lock`, { ttl_seconds: 3600, force: true }));
@@ -192,7 +194,7 @@ export async function changeTask(task, fields) {
 
 const priorityOf = (value) => `P${value} ${PRIORITY_NAMES[value]}`;
 
-/** Sets the priority, and offers to take that back. */
+/** Set the priority, and offer to undo that. */
 export async function setPriority(task, priority) {
   if (task.priority === priority || !(await changeTask(task, { priority }))) return;
   const one = `${nameOf(task)} is ${priorityOf(priority)} now`;

@@ -1,6 +1,7 @@
 // Creating and changing projects and epics.
 import { get, newKey, patch, post } from "../core/api.js";
 import { closeDialog, toast } from "../core/ask.js";
+import { isolated } from "../core/format.js";
 import { html, useState } from "../core/html.js";
 import { dispatchNow, state } from "../core/store.js";
 import { EPIC_STATUSES, EPIC_STATUS_NAMES } from "../core/words.js";
@@ -17,7 +18,7 @@ function usePlanForm({ id, kind, item, initial, body, then }) {
     try {
       const fresh = known ? await patch(`/api/${kind}s/${known.id}`, body(values), known.version) : await post(`/api/${kind}s`, body(values), { key });
       dispatchNow({ type: "plans", [`${kind}s`]: [fresh] });
-      toast(known ? `Saved ${fresh.name}` : `Created ${fresh.name}`);
+      toast(`${known ? "Saved" : "Created"} ${isolated(fresh.name)}`);
       closeDialog(id);
       if (then) queueMicrotask(() => then(fresh));
     } catch (error) {

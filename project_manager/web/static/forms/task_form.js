@@ -1,8 +1,9 @@
 // Creating and changing a task.
 import { get, newKey, patch, post } from "../core/api.js";
-import { claimTask, paintTask } from "../core/actions.js";
+import { claimTask, nameOf, paintTask } from "../core/actions.js";
 import { closeDialog, openDialog, toast } from "../core/ask.js";
 import { fieldValue } from "../core/due.js";
+import { clipped } from "../core/format.js";
 import { html, useRef, useState } from "../core/html.js";
 import { remember, recall } from "../core/memory.js";
 import { openTask } from "../core/route.js";
@@ -31,7 +32,7 @@ function blank({ status, project }) {
 
 const short = (value) => {
   const text = Array.isArray(value) ? labelsText(value.map(String)) : String(value ?? "nothing");
-  return text.length > 80 ? `${text.slice(0, 79)}…` : text || "nothing";
+  return clipped(text, 80) || "nothing";
 };
 
 /** What somebody else changed since the form was opened. */
@@ -59,7 +60,7 @@ function useTaskForm(id, task, start) {
     remember("project", fresh.project_id);
     paintTask(fresh);
     closeDialog(id);
-    toast(`Created #${fresh.id} ${fresh.name}`);
+    toast(`Created ${nameOf(fresh)}`);
     openTask(fresh.id);
     if (held) await claimTask(fresh);
   };
@@ -69,7 +70,7 @@ function useTaskForm(id, task, start) {
     const fresh = await patch(`/api/tasks/${task.id}`, form.error?.code === "lock_held" ? { ...changes, force: true } : changes, known.version);
     paintTask(fresh);
     closeDialog(id);
-    return toast(`Saved #${fresh.id} ${fresh.name}`);
+    return toast(`Saved ${nameOf(fresh)}`);
   };
   const send = async (values) => {
     try {

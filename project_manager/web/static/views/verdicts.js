@@ -1,5 +1,5 @@
-// What a person decides about a task that waits: used by the list of what needs a person, and by the task's page.
-import { changeTask, moveTask } from "../core/actions.js";
+// The decisions of a person about a waiting task, for the list of what needs a person and for the task's page.
+import { changeTask, moveTask, nameOf } from "../core/actions.js";
 import { toast } from "../core/ask.js";
 import { state } from "../core/store.js";
 
@@ -24,7 +24,7 @@ async function change(task, fields, words, before) {
   if (answer) toast(words, { undo: before ? () => changeTask(answer, before) : null });
 }
 
-const forgetAttempts = (task) => change(task, { attempts: 0 }, `#${task.id} ${task.name} has no failed attempts`);
+const forgetAttempts = (task) => change(task, { attempts: 0 }, `${nameOf(task)} has no failed attempts`);
 
 /** A person's move forgets failed attempts by itself; one under an agent's token does not. */
 async function offerAgain(task) {
@@ -35,12 +35,12 @@ async function offerAgain(task) {
 function dropCancelled(task) {
   const gone = new Set(task.cancelled_dependencies);
   const rest = task.depends_on.filter((id) => !gone.has(id));
-  return change(task, { depends_on: rest }, `#${task.id} ${task.name} no longer waits for ${[...gone].map((id) => `#${id}`).join(", ")}`, { depends_on: task.depends_on });
+  return change(task, { depends_on: rest }, `${nameOf(task)} no longer waits for ${[...gone].map((id) => `#${id}`).join(", ")}`, { depends_on: task.depends_on });
 }
 
 function postpone(task) {
   const due = new Date(Date.parse(task.due_at) + WEEK_MS).toISOString();
-  return change(task, { due_at: due }, `#${task.id} ${task.name} is due a week later`, { due_at: task.due_at });
+  return change(task, { due_at: due }, `${nameOf(task)} is due a week later`, { due_at: task.due_at });
 }
 
 /** Whether failed attempts alone keep the task from agents. A cap of 0 means that there is none. */
