@@ -15,6 +15,9 @@ WIDER = """() => {
     const found = [];
     for (const element of document.querySelectorAll('body *')) {
         if (element.closest(roams) || !element.checkVisibility()) continue;
+        // A name in a line that ends in dots is as long as it is; its line is judged instead.
+        const line = getComputedStyle(element.parentElement);
+        if (element.localName === 'bdi' && line.textOverflow === 'ellipsis') continue;
         const place = element.getBoundingClientRect();
         if (place.width && (place.right > innerWidth + 1 || place.left < -1)) found.push(said(element, 'beyond'));
         if (cut(element) && element.scrollWidth > element.clientWidth + 1) found.push(said(element, 'cut'));
