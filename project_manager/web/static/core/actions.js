@@ -1,4 +1,4 @@
-// What a person does to tasks: painted at once, sent, and taken back visibly when the server refuses.
+// Writes of a person to tasks: painted at once, sent, and undone on the page when the server refuses.
 import { get, newKey, patch, post, put, remove } from "./api.js";
 import { ask, complain, openDialog, toast } from "./ask.js";
 import { serverNow } from "./clock.js";
@@ -18,7 +18,7 @@ export const nameOf = (task) => `#${task.id} ${isolated(clipped(task.name, NAME_
 
 export const paintTask = (task) => dispatchNow({ type: "tasks", tasks: [task] });
 
-/** Runs one write about a task. Returns its answer, or null after telling what went wrong. */
+/** Run one write to a task. Return its answer, or null after an error message. */
 async function write(task, call) {
   dispatchNow({ type: "pending", id: task.id, on: true });
   try {

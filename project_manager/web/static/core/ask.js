@@ -13,7 +13,7 @@ export function openDialog(kind, props = {}) {
 
 export const closeDialog = (id) => dispatchNow({ type: "closeDialog", id });
 
-/** Asks a yes-or-no question; false when the person backs out. */
+/** Ask a yes-or-no question. Resolves to false if the person cancels. */
 export function ask({ title, body, confirm, danger = false }) {
   return new Promise((resolve) => openDialog("confirm", { title, body, confirm, danger, answer: resolve }));
 }
@@ -22,12 +22,12 @@ const SHOWN_MS = 5000;
 const UNDO_MS = 9000;
 const IN_USE = ".toasts:hover, .toasts:focus-within";
 
-/** Drops a message after its time, but not while a person is about to press its button. */
+/** Drop a message after its time, but not while the pointer or the focus is on the messages. */
 function dropLater(id, ms) {
   setTimeout(() => (document.querySelector(IN_USE) ? dropLater(id, 1000) : dropToast(id)), ms);
 }
 
-/** A short message; it replaces the one in the same `slot`. `undo` adds a button. Errors stay until they are closed. */
+/** Show a short message in place of the one in the same `slot`. `undo` adds a button. Errors stay until they are closed. */
 export function toast(text, { hint = "", tone = "ok", slot = "news", undo = null, undoName = "Undo" } = {}) {
   // An error that is still shown is not repeated.
   if (tone === "error" && state.toasts.some((other) => other.tone === tone && other.text === text && other.hint === hint)) return;

@@ -23,12 +23,12 @@ export const times = (number) => ({ 1: "once", 2: "twice" })[number] ?? `${count
 
 const MOMENT = /\b\d{4}-\d\d-\d\dT\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?Z/g;
 
-/** What the server says to programs and people alike, with its moments as people write them. */
+/** A message of the server with its timestamps in the format of the reader. */
 export const readable = (text) => text.replace(MOMENT, (at) => (Number.isNaN(Date.parse(at)) ? at : fullTime(at)));
 
 const RIGHT_TO_LEFT = /[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc\u{10800}-\u{10fff}\u{1e800}-\u{1efff}]/u;
 
-/** A name for a sentence that is plain text: a right-to-left one is isolated, so that what stands around it keeps its place. */
+/** A name for a sentence of plain text. A right-to-left name is isolated, so that the words around it keep their order. */
 export const isolated = (name) => (RIGHT_TO_LEFT.test(name) ? `\u2068${name}\u2069` : name);
 
 /** 4:12, 1:02:33; never below 0:00. */

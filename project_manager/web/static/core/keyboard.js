@@ -1,4 +1,4 @@
-// What a key press means, whatever the keyboard's layout and input method.
+// The meaning of a key press, independent of the keyboard's layout and input method.
 
 const COMPOSING = 229;
 const PLACE = /^(?:Key|Digit|Numpad)([A-Z0-9])$/;

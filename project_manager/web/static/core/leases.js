@@ -4,7 +4,7 @@ import { useEffect, useRef, useState } from "./html.js";
 import { everyItem } from "./pages.js";
 import { useCalmly } from "./store.js";
 
-// Reads overlap by this, so that none that ended while the last one was on its way is missed.
+// Reads overlap by this, so that a lease that ended during the last read is not missed.
 const OVERLAP_MS = 10_000;
 const LEASE_EVENTS = new Set(["task.locked", "task.unlocked", "task.deleted"]);
 
@@ -39,7 +39,7 @@ const knownUntil = ({ face, staleSince }) => (face === "live" || !staleSince ? s
 const connectionOf = (state) => state.connection;
 
 /**
- * The leases that were alive at or after `from`, kept fresh by events. Returns { leases, until }: what is later than
+ * Read the leases that were alive at or after `from`, and again after events. Returns { leases, until }: the time after
  * `until` (milliseconds by the server) is unknown; `until` is null before the first answer.
  */
 export function useLeases(from) {

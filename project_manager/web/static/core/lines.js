@@ -12,10 +12,10 @@ const draftKey = (task, status) => `${task.id}:${status}`;
 export const lineDraft = (task, status) => draftOf(draftKey(task, status)).body;
 export const keepLine = (task, status, body) => keepDraft(draftKey(task, status), { body, kind: "comment" });
 
-/** Forgets what was typed, once it was sent. */
+/** Delete the draft after it was sent. */
 export const dropLine = (task, status) => keepLine(task, status, "");
 
-/** Asks for the line of this move. Returns "" where none is asked for or given, null when the person backs out. */
+/** Ask for the line of this move. Resolves to "" if none is asked for or given, to null if the person cancels. */
 export function lineFor(task, status, title) {
   const line = status === "TODO" ? LINES[task.status] : undefined;
   if (!line) return Promise.resolve("");

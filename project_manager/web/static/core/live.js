@@ -18,13 +18,13 @@ const line = { socket: null, greeted: false, unopened: 0, rereads: false, lastFr
 
 const face = (connection) => dispatch({ type: "connection", connection });
 
-/** Milliseconds until the next attempt. One that finds no server costs nothing; a server that refuses is asked less and less often. */
+/** Milliseconds until the next attempt. The pause grows only if the server answers and refuses. */
 function waitOf(failures, refused) {
   const longest = Math.min(refused ? LONGEST_WAIT_MS : ABSENT_WAIT_MS, 500 * 2 ** failures);
   return refused ? longest / 2 + Math.random() * (longest / 2) : longest * (0.8 + Math.random() * 0.2);
 }
 
-/** Whether the server itself answered. A proxy in front of a server that restarts answers in words of its own. */
+/** Whether the server itself answered. While it restarts, a proxy in front of it sends answers of another format. */
 const answered = (error) => error.status > 0 && error.code !== "unreadable_answer";
 
 function address() {
@@ -118,7 +118,7 @@ function drop() {
   if (socket) socket.close();
 }
 
-/** Tries again later. `untrue`: the page is known to show what is not so. `refused`: the server is there and refused. */
+/** Try again later. `untrue`: the page is known to be wrong. `refused`: the server answered and refused. */
 function lost(reason, { untrue = false, refused = untrue } = {}) {
   drop();
   clearTimeout(line.timer);

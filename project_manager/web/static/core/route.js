@@ -22,7 +22,7 @@ const TAKEN = { board: FILTERS, graph: ["project", "epic", "label"] };
 const takenBy = (view) => TAKEN[view] ?? ["project"];
 const kept = {};
 
-/** The filters to go on with: those of the address, and those that the present view does not take. A new filter starts afresh. */
+/** The kept filters that the present view does not take. A change that sets a filter drops them. */
 function filtersFor(changes) {
   const fresh = FILTERS.some((name) => changes[name]);
   const taken = takenBy(state.route.view);

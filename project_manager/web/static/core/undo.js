@@ -1,10 +1,10 @@
-// Acts that can be taken back. Acts of one kind that follow each other share one message, which counts them.
+// Undo. Consecutive acts of one kind share one message, which counts them.
 import { toast } from "./ask.js";
 import { state } from "./store.js";
 
 const groups = new Map();
 
-/** The acts that the message on the screen still offers to take back; a new, empty group if there is no such message. */
+/** The acts that the message on the screen offers to undo; a new, empty group if there is no such message. */
 function groupOf(kind) {
   const group = groups.get(kind);
   if (group && state.toasts.some((shown) => shown.slot === kind)) return group;
@@ -12,7 +12,7 @@ function groupOf(kind) {
   return groups.get(kind);
 }
 
-/** Takes the newest act back first. `back()` resolves to a sentence, or to null if it failed. */
+/** Undo the acts, the newest first. `back()` resolves to a sentence, or to null if it failed. */
 async function takeBack(kind) {
   const acts = [...groups.get(kind).values()].reverse();
   groups.delete(kind);
@@ -24,8 +24,8 @@ async function takeBack(kind) {
 }
 
 /**
- * Says what was done to a task, with a button that takes it back. `many(acts)` is the sentence for several tasks; acts on
- * the same task count once, and taking back means the state before the first of them.
+ * Show a message about an act on a task, with a button that undoes it. `many(acts)` is the sentence for several tasks.
+ * Acts on the same task count once; undo restores the state before the first of them.
  */
 export function tellDone(kind, { id, one, many, back, ...rest }) {
   const group = groupOf(kind);

@@ -1,4 +1,4 @@
-// The words of the product: statuses, priorities, who may do what.
+// The words of the product: statuses, priorities, kinds of log entries, and the permission to write.
 import { readable } from "./format.js";
 
 export const STATUSES = ["BACKLOG", "TODO", "IN_PROGRESS", "REVIEW", "BLOCKED", "DONE", "CANCELLED"];

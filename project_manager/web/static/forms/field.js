@@ -2,7 +2,7 @@
 import { html, useId, useState } from "../core/html.js";
 import { Icon } from "../ui/icons.js";
 
-/** A labelled input. `kind` is a tag or an input type; `fault` is what the server said about it. */
+/** A labelled input. `kind` is a tag or an input type; `fault` is the server's message about it. */
 export function Field({ label, name, kind = "text", value, onChange, fault, hint, options, ...rest }) {
   const id = useId();
   const described = [fault && `${id}-fault`, hint && `${id}-hint`].filter(Boolean).join(" ") || undefined;
@@ -41,7 +41,7 @@ export function useForm(initial) {
   return { values, setValues, dirty: JSON.stringify(values) !== begun, error, setError, busy, field, submit };
 }
 
-/** What went wrong, unless every fault stands at its field. */
+/** The error, unless all of its messages are shown at their fields. */
 export function FormError({ error, shown, children }) {
   if (!error) return null;
   const elsewhere = Object.entries(error.faults).filter(([name]) => !shown.includes(name));

@@ -1,4 +1,4 @@
-// Ctrl Enter (Cmd Enter) sends the form in which somebody types.
+// Ctrl Enter (Cmd Enter) sends the form that has the focus.
 import { onKeys } from "../core/keyboard.js";
 
 function onKeyDown(event) {

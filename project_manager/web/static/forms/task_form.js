@@ -35,7 +35,7 @@ const short = (value) => {
   return clipped(text, 80) || "nothing";
 };
 
-/** What somebody else changed since the form was opened. */
+/** The changes of others since the form was opened. */
 function Meanwhile({ before, now }) {
   const theirs = changesOf(formOf(before), formOf(now));
   const names = Object.keys(theirs);
@@ -55,7 +55,7 @@ function useTaskForm(id, task, start) {
     hold.current = false;
   };
   const create = async (values, held) => {
-    // No agent that waits for a task is given one of the backlog, so nothing gets between creating and claiming it.
+    // Waiting agents are given no task of the backlog, so none of them claims it before this page does.
     const fresh = await post("/api/tasks", creationOf(held ? { ...values, status: "BACKLOG" } : values), { key: held ? `${key}-hold` : key });
     remember("project", fresh.project_id);
     paintTask(fresh);

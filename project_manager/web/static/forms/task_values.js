@@ -26,13 +26,13 @@ export function bodyOf(form) {
 
 const same = (a, b) => JSON.stringify(a) === JSON.stringify(b);
 
-/** Only what the person changed: what others changed meanwhile in other fields stays theirs. */
+/** Only the fields that the person changed, so that changes of others to other fields are kept. */
 export function changesOf(before, form) {
   const from = bodyOf(before);
   return Object.fromEntries(Object.entries(bodyOf(form)).filter(([name, value]) => !same(value, from[name])));
 }
 
-/** What a new task carries: empty fields are left out. */
+/** The fields of a new task without the empty ones. */
 export function creationOf(form) {
   const filled = Object.entries(bodyOf(form)).filter(([, value]) => value !== null && value !== "" && !(Array.isArray(value) && value.length === 0));
   return { ...Object.fromEntries(filled), project_id: Number(form.project_id), status: form.status };

@@ -54,7 +54,7 @@ export function LockChip({ lock, bar = true }) {
   </span>`;
 }
 
-/** Ready, or the first thing that holds the task back. */
+/** Ready, or the first blocker. */
 export function ReadyChip({ task }) {
   if (task.status === "BLOCKED" && task.attempts) return null;
   if (task.ready) return html`<span class="ready-chip yes"><${Icon} name="check" />Ready</span>`;

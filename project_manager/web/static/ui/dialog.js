@@ -4,7 +4,7 @@ import { cx, html, useEffect, useLayoutEffect, useRef, useState } from "../core/
 import { onKeys } from "../core/keyboard.js";
 import { Icon } from "./icons.js";
 
-/** Asks within the dialog, so that what was typed stays in sight. */
+/** Ask within the dialog, so that the typed text stays visible. */
 function Discard({ onKeep, onDiscard }) {
   const keep = useRef(null);
   useEffect(() => keep.current.focus(), []);
@@ -30,7 +30,7 @@ export function Dialog({ id, title, wide = false, plain = false, role, dirty = f
   const close = () => (dirty ? setAsking(true) : leave());
   useLayoutEffect(() => {
     element.current.showModal();
-    // While the dialog is still there, all behind it is inert and takes no focus.
+    // Until the dialog is removed, everything behind it is inert and takes no focus.
     return () => queueMicrotask(() => document.activeElement === document.body && returnTo.current?.isConnected && returnTo.current.focus());
   }, []);
   useLayoutEffect(() => {

@@ -5,7 +5,7 @@ import { cx, html } from "../core/html.js";
 import { CLOSED } from "../core/words.js";
 import { Icon } from "./icons.js";
 
-/** The due date `at`, told from now. */
+/** The due date `at`, relative to now. */
 export function DueDate({ at, prefix = "" }) {
   const now = useNow(15);
   return html`<time datetime=${dueDatetime(at)} title=${dueInFull(at)}>${prefix}${dueRelative(at, now)}</time>`;

@@ -2,7 +2,7 @@
 import { cx, html, useLayoutEffect, useRef, useState } from "../core/html.js";
 
 const LINES = 12;
-// To hide less than this is not worth a button.
+// Hiding fewer lines than this is not worth a button.
 const SPARE_LINES = 3;
 
 function isLong(content) {
@@ -23,7 +23,7 @@ export function Fold({ children }) {
     return () => sizes.disconnect();
   }, []);
   const folded = long && !open;
-  // A link below the fold that takes the focus comes into sight.
+  // Open the fold when a link below it takes the focus.
   const onFocusIn = ({ target }) => {
     if (folded && target.getBoundingClientRect().bottom > frame.current.getBoundingClientRect().bottom) setOpen(true);
   };

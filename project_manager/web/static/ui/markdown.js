@@ -9,7 +9,7 @@ const REFERENCE = /(?<![\p{L}\p{N}&#])#(\d{1,15})\b/gu;
 
 let newest = { revision: null, id: 0 };
 
-/** The highest number of a task that this page knows: a higher one is no reference but a number or a colour. */
+/** The highest task id that this page knows. A higher number in a text is no reference, but a number or a colour. */
 function newestTask(state) {
   if (newest.revision !== state.revision.tasks) {
     let id = 0;
@@ -19,7 +19,7 @@ function newestTask(state) {
   return newest.id;
 }
 
-/** What one text has used up: links are bounded, and a link holds no other. */
+/** Limits of one text: a number of links, and no link inside of another. */
 class Budget {
   constructor(newestId) {
     this.newestId = newestId;
@@ -50,7 +50,7 @@ function referring(text, budget) {
   return parts;
 }
 
-/** Behind the children: Chromium judges the direction anew with each child that joins an element with `dir="auto"`. */
+/** Set after the children: Chromium computes the direction again for each child added to an element with `dir="auto"`. */
 const autoDirection = (element) => element?.setAttribute("dir", "auto");
 
 const pre = (token) => html`<pre tabindex="0" dir="ltr"><code>${token.content.replace(/\n$/, "")}</code></pre>`;
@@ -132,7 +132,7 @@ function textOf(token) {
 
 const onOneLine = (text) => text.replace(/\s+/g, " ").trim();
 
-/** The words alone, on one line, for where a line is all the room there is. */
+/** The plain words on one line. */
 export function Plain({ text }) {
   const tokens = useTokens(text);
   return tokens ? onOneLine(tokens.map(textOf).filter(Boolean).join(" ")) : onOneLine(text);

@@ -1,4 +1,4 @@
-// Short messages, at the end of the window at which nobody is working.
+// Short messages, at the top or the bottom of the window: away from the pointer and the focus.
 import { dropToast } from "../core/ask.js";
 import { cx, html, useEffect, useRef, useState } from "../core/html.js";
 import { useStore } from "../core/store.js";
@@ -17,20 +17,20 @@ function Toast({ toast }) {
   </div>`;
 }
 
-/** The height at which a person works: of the last press, or of the element that has the focus. In pixels. */
+/** Vertical position of the last press or of the focused element, in pixels. */
 let workedAt = 0;
 
 function follow(event) {
   if (event.target.closest?.(".toasts")) return false;
   const box = event.target.getBoundingClientRect?.();
   if (event.type === "pointerdown") workedAt = event.clientY;
-  // The focus of a page or a panel says nothing about a height.
+  // The focus of a whole page or panel has no useful position.
   else if (box && box.height < innerHeight / 3) workedAt = (box.top + box.bottom) / 2;
   else return false;
   return true;
 }
 
-/** Whether messages stand at the top. They change sides with a new message and with the focus, never under the pointer. */
+/** Whether messages are at the top. They change sides with a new message or the focus, never under the pointer. */
 function useSide(toasts) {
   const [top, setTop] = useState(false);
   const newest = toasts[toasts.length - 1]?.id;

@@ -1,4 +1,4 @@
-// Who works, on what, and whether they are still alive.
+// The agents, their leases and their last signs of life.
 import { complain } from "../core/ask.js";
 import { everySecond, serverNow, useNow } from "../core/clock.js";
 import { plural } from "../core/format.js";

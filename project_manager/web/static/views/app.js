@@ -25,7 +25,7 @@ import { TopBar } from "./topbar.js";
 import { Unknown, unknownIn } from "./unknown.js";
 
 const VIEWS = { board: Board, needs: Needs, agents: Agents, activity: Activity, graph: Graph, projects: Projects };
-/** These show everything, whatever the address has chosen. */
+/** Views that ignore the filters of the address. */
 const VIEWS_OF_ALL = new Set(["agents", "projects"]);
 const DIALOGS = { task: TaskForm, project: ProjectForm, epic: EpicForm, confirm: Confirm, palette: Palette, help: Help, line: LineDialog };
 

@@ -31,7 +31,7 @@ function Nothing() {
   <//>`;
 }
 
-/** Nothing passes the filters: offers the way back to what is there. */
+/** Shown when no task passes the filters, with a button that clears them. */
 function NoMatch({ route }) {
   const search = () => document.getElementById("search")?.focus();
   const clear = () => {

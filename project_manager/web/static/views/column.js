@@ -35,7 +35,7 @@ export function returnFocus(id) {
   requestAnimationFrame(() => keepFocus(id));
 }
 
-/** A card that is made anew, as its move is confirmed, has lost the focus to nobody. */
+/** Focus a card again whose element was replaced when its move was confirmed. */
 function keepFocus(id, frames = 60) {
   if (document.activeElement === document.body) document.querySelector(`[data-task="${id}"]`)?.focus({ preventScroll: true });
   else if (!hasFocus(id)) return;
@@ -64,7 +64,7 @@ function useWantedFocus(scroller, status, tasks, sums) {
   });
 }
 
-/** Other filters show other tasks: the list begins at its top again. */
+/** Scroll to the top when the filters change. */
 function useTopForFilters(scroller) {
   const filters = useStore((now) => FILTERS.map((name) => now.route[name] ?? "").join("\n"));
   const before = useRef(filters);

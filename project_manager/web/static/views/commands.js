@@ -1,4 +1,4 @@
-// What can be done by name or key. One list feeds the palette, the keyboard and the help.
+// The commands: one list for the palette, the keyboard and the help.
 import { claimTask, deleteTask, editTask, moveTask, releaseTask, setPriority, takeOver } from "../core/actions.js";
 import { openDialog, toast } from "../core/ask.js";
 import { copyText } from "../core/clipboard.js";
@@ -63,7 +63,7 @@ function search() {
   }
 }
 
-// keys: how it is typed; group: where help shows it; task: needs a task at hand; write: only for those who may.
+// keys: how it is typed; group: where help shows it; task: needs a task at hand; write: needs the permission to write.
 export const COMMANDS = [
   { id: "palette", keys: "Ctrl K", name: "Command palette", group: "Everywhere", icon: "search", run: () => openDialog("palette", {}), hidden: true },
   { id: "search", keys: "/", name: "Search tasks", group: "Everywhere", icon: "search", run: search },

@@ -1,4 +1,4 @@
-// The lease of a held task: who, how long, and what a person can do about it.
+// The lease of a held task: holder, time left, and the actions of a person.
 import { extendTask, releaseTask, takeOver } from "../core/actions.js";
 import { fullTime, isolated, seconds } from "../core/format.js";
 import { html } from "../core/html.js";

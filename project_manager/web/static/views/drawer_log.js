@@ -1,4 +1,4 @@
-// What was said and tried: newest first, with a box to add to it.
+// The log of a task, newest first, with a box to add to it.
 import { addLog, readDetails } from "../core/actions.js";
 import { complain } from "../core/ask.js";
 import { draftOf, keepDraft } from "../core/drafts.js";
@@ -40,7 +40,7 @@ function Composer({ task, onAdded }) {
   };
   const onKeyDown = onKeys((event) => {
     if (event.key === "Enter" && (event.metaKey || event.ctrlKey)) send(event);
-    // Leaves the box and not the task: what was typed stays in sight.
+    // Leave the box, not the task, so that the typed text stays visible.
     if (event.key === "Escape" && body.trim()) {
       event.preventDefault();
       event.target.closest(".drawer").focus();

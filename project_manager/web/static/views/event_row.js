@@ -18,13 +18,13 @@ const UNLOCKED = {
   deleted: ["lost", "because it was deleted"],
 };
 
-/** Of its own accord the system ends leases only where a backup is restored: nobody holds anything in a past that came back. */
+/** The system itself ends leases by force only after a backup was restored. */
 const forcedBy = (actor) => (actor.kind === "system" ? "because the database was restored" : `because ${isolated(actor.id)} ended the lease`);
 
 const nameOf = (map, id) => map.get(id)?.name ?? `#${id}`;
 const changed = (event) => Object.keys(event.changes ?? {}).join(", ");
 
-// What stands before the task, and after it.
+// The words before and after the task.
 const SENTENCES = {
   "task.created": () => ["created", ""],
   "task.updated": (event) => ["changed", changed(event) && `(${changed(event)})`],
@@ -53,7 +53,7 @@ function toneOf(event) {
   return TONES[event.type] ?? "";
 }
 
-/** Who did it: of a lease its holder, whoever ended it; of what follows by itself nobody. */
+/** The subject of the sentence: the holder of a lease, the author of a log entry, else the actor. `task.ready` has none. */
 function Subject({ event }) {
   if (event.type === "task.ready") return null;
   const lease = event.type === "task.unlocked" || event.type === "task.locked";
@@ -64,7 +64,7 @@ function Subject({ event }) {
 
 const shown = (value) => (typeof value === "object" && value !== null ? JSON.stringify(value, (_, part) => momentOr(part)) : String(momentOr(value) ?? "nothing"));
 
-/** Changed fields as "before → after", then whatever else the event carries. */
+/** Changed fields as "before → after", then the other fields of the event. */
 function fieldsOf(event) {
   const changes = Object.entries(event.changes ?? {}).map(([name, value]) => [name, `${shown(fieldValue(name, event.previous?.[name]))} → ${shown(fieldValue(name, value))}`]);
   const rest = Object.entries(event).filter(([name, value]) => !ENVELOPE.has(name) && name !== "changes" && name !== "previous" && value !== null);

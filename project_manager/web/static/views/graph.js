@@ -1,4 +1,4 @@
-// What depends on what.
+// The graph of dependencies.
 import { testOf } from "../core/filters.js";
 import { isolated, plural } from "../core/format.js";
 import { cx, html, useEffect, useMemo, useRef, useState } from "../core/html.js";
@@ -70,7 +70,7 @@ function Drawing({ drawing, fitKey }) {
   </div>`;
 }
 
-/** Layout depends on who is there and what hangs on what, not on every change of a task. */
+/** The layout depends on the tasks and their dependencies, not on every change of a task. */
 const shapeOf = (tasks) => tasks.map((task) => `${task.id}:${task.depends_on}`).join(";");
 
 export function Graph() {

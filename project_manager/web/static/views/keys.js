@@ -45,7 +45,7 @@ function onKeyDown(event) {
   if (event.target.closest?.(TYPING) && typed !== "Esc") return;
   // Arrows scroll the page unless a card has the focus.
   if (arrow(typed) && !onCard() && document.activeElement !== document.body) return;
-  // Enter does what the focused element does; a card that is drawn anew just now has lost the focus to nobody.
+  // Enter belongs to the focused element. A card whose element was just replaced leaves the focus on the body.
   if (typed === "Enter" && document.activeElement !== document.body) return;
   const sequence = remembered(typed);
   const command = (sequence && commandFor(sequence)) ?? commandFor(typed);

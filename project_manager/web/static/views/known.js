@@ -1,4 +1,4 @@
-// What a project's people and agents found out, and what was taken for granted on a task. To read; agents write it.
+// The knowledge about a project and the assumptions of a task. Agents write them; this page only shows them.
 import { get } from "../core/api.js";
 import { complain } from "../core/ask.js";
 import { plural } from "../core/format.js";
@@ -37,7 +37,7 @@ function Verdict({ verdict }) {
   return html`<p><b>${VERDICTS[verdict.verdict] ?? verdict.verdict}</b>, <bdi>${verdict.reviewer}</bdi> is ${verdict.confidence} % sure that it holds <span class="muted">(<${Ago} at=${verdict.created_at} />)</span></p><${Markdown} text=${verdict.reason} />`;
 }
 
-/** What agents took for granted on this task, and what reviewers say of it. Nothing when there is none. */
+/** The assumptions of agents on this task with the verdicts of reviewers. Nothing if there is none. */
 export function Assumptions({ task }) {
   const news = useStore((state) => state.events.findLast((event) => event.task_id === task.id)?.seq ?? 0);
   const page = usePage(`/api/tasks/${task.id}/assumptions`, { limit: SHOWN }, news);
@@ -70,7 +70,7 @@ function Folded({ total, query }) {
     <summary>Known: ${plural(total, "item")}</summary>${open && html`<${Items} query=${query} />`}</details>`;
 }
 
-/** What is known where this task belongs. Nothing when there is none. */
+/** The knowledge about the project of this task. Nothing if there is none. */
 export function KnownFor({ task }) {
   const query = { project_id: task.project_id, epic_id: task.epic_id };
   const page = usePage("/api/knowledge", { ...query, limit: 1 }, 0);

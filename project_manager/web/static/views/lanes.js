@@ -1,4 +1,4 @@
-// The last hour of each agent as a lane: what it held, and how each lease ended.
+// The leases of the last hour, one lane for each agent, with the end of each lease.
 import { serverNow, useNow } from "../core/clock.js";
 import { clipped, hourAndMinute, isolated } from "../core/format.js";
 import { html, useLayoutEffect, useRef, useState } from "../core/html.js";
@@ -23,7 +23,7 @@ const HATCHED = new Set(["failed", "expired", "unconfirmed", "forced", "deleted"
 const UNKNOWN = "unknown";
 const NAMES = { ...ENDS, [UNKNOWN]: "unknown" };
 
-/** Leases as bars per agent: [[agent, bars]], the agent seen last first. A bar ends where nothing is known any more. */
+/** Leases as bars per agent: [[agent, bars]], the agent seen last first. The bar of a running lease ends at `until`. */
 export function lanesOf(leases, from, until) {
   const lanes = new Map();
   for (const lease of leases) {

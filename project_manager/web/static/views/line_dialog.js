@@ -1,4 +1,4 @@
-// Asks for the line that goes with a move.
+// The dialog for the line that is sent with a move.
 import { closeDialog } from "../core/ask.js";
 import { cx, html, useRef, useState } from "../core/html.js";
 import { onKeys } from "../core/keyboard.js";
@@ -7,7 +7,7 @@ import { Dialog } from "../ui/dialog.js";
 import { Icon } from "../ui/icons.js";
 import { LastWord } from "./last_word.js";
 
-/** What was typed is kept in this tab until it is sent: leaving asks nothing and loses nothing. */
+/** The draft is kept in this tab until it is sent, so that closing needs no question. */
 export function LineDialog({ id, task, status, title, label, required, fault, answer }) {
   const [line, setLine] = useState(() => lineDraft(task, status));
   const [faulty, setFaulty] = useState(false);

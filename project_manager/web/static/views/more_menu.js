@@ -1,4 +1,4 @@
-// On a small screen: what the bar has no room for.
+// The menu of commands for which the bar of a small screen has no room.
 import { openDialog } from "../core/ask.js";
 import { html, useRef } from "../core/html.js";
 import { onKeys } from "../core/keyboard.js";

@@ -1,4 +1,4 @@
-// What waits for a person.
+// The list of tasks that wait for a person.
 import { toast } from "../core/ask.js";
 import { serverNow, useNow } from "../core/clock.js";
 import { dueDatetime, dueInFull, isPast } from "../core/due.js";

@@ -11,7 +11,7 @@ import { loadAgents } from "../core/sync.js";
 
 const SHOWN = 40;
 
-/** What may be found changes while the palette is open: agents and tasks arrive. */
+/** Changes when agents, tasks or plans arrive while the palette is open. */
 const revision = (now) => `${now.revision.tasks} ${now.revision.plans} ${now.revision.agents}`;
 
 /** Points for a text: whole, beginning, beginning of a word, within; 0 for no match. All words must occur. */
@@ -55,7 +55,7 @@ function found(text, given) {
   return best.sort((a, b) => b[0] - a[0]).slice(0, SHOWN).map(([, entry]) => entry);
 }
 
-/** Where a choice starts: at the present value, or at the first match of what was typed; -1 if that would close the task. */
+/** The preselected entry: the present value, or the first match of the typed text; -1 if that would close the task. */
 function firstOf(shown, typed) {
   if (shown.length === 1) return 0;
   const fits = typed ? (entry) => !entry.closing && !entry.present : (entry) => entry.present;

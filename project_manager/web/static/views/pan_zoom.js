@@ -82,7 +82,7 @@ export function usePanZoom(frame, drawing, fitKey) {
     };
   }, []);
   const far = view.width / (frame.current?.clientWidth || 1000) > FARTHEST;
-  /** From an overview to the place that was pressed. */
+  /** Zoom from an overview to the place of the press. */
   const approach = (event) => {
     if (!far || event.defaultPrevented) return;
     const area = frame.current.getBoundingClientRect();

@@ -1,4 +1,4 @@
-// A list that holds still while a person points at it or has the focus in it.
+// A list that does not move while the pointer or the keyboard focus is in it.
 import { useEffect, useLayoutEffect, useRef, useState } from "../core/html.js";
 import { state, useStore } from "../core/store.js";
 
@@ -31,7 +31,7 @@ function rowsOf(held, keys, left) {
   }));
 }
 
-/** The focus holds the list only if it came by keyboard: after a click it merely stayed behind. A title holds nothing. */
+/** Whether a link or a button has the focus by keyboard. After a click the focus stays behind and must not hold the list. */
 function focusInside(frame) {
   const element = document.activeElement;
   return frame.contains(element) && element.matches(":is(a, button):focus-visible");

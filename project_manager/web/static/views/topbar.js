@@ -1,4 +1,4 @@
-// Where one is, and the way to everything else.
+// The bar at the top: project, views, agents at work, commands and connection.
 import { openDialog } from "../core/ask.js";
 import { count, isolated } from "../core/format.js";
 import { html, useEffect, useRef, useState } from "../core/html.js";
@@ -41,7 +41,7 @@ function Nav() {
 
 const revisionOfTasks = (state) => state.revision.tasks;
 
-/** Who works now; a press shows what that agent holds. */
+/** The agents that hold a task; a press shows the tasks of that agent. */
 function Presence() {
   useCalmly(revisionOfTasks, 500);
   const holder = useStore((state) => state.route.holder);
@@ -66,7 +66,7 @@ function Account() {
   return html`<span class="account" title=${`${isolated(session.actor.id)}, ${session.actor.role}`}><${Avatar} id=${session.actor.id} kind=${session.actor.kind} /><button type="button" class="quiet icon-button" aria-label="Sign out" title="Sign out" onClick=${signOut}><${Icon} name="out" /></button></span>`;
 }
 
-/** Values of `data-fit`, from the widest bar to the narrowest: the words name what shell.css leaves out. */
+/** Values of `data-fit`, from the widest bar to the narrowest: each word names a part that shell.css leaves out. */
 const STEPS = ["", "no-words", "no-words icons", "no-words no-keys icons", "folded no-words no-keys", "folded no-words no-keys icons", "folded no-words no-keys icons small"];
 const fits = (bar) => childrenFit(bar, bar.dataset.fit.includes("folded") ? ":not(.nav, .push)" : ":not(.push)");
 

@@ -1,8 +1,8 @@
-// A link to what is not here, or not any more.
+// Shown for a link to a project or an epic that does not exist.
 import { html } from "../core/html.js";
 import { navigate } from "../core/route.js";
 
-/** What the address names and nobody knows: "project", "epic" or null. */
+/** The part of the address that does not exist: "project", "epic" or null. */
 export function unknownIn({ projects, epics, route }) {
   if (route.project && !projects.has(route.project)) return "project";
   if (route.epic && !epics.has(route.epic)) return "epic";
