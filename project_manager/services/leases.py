@@ -17,6 +17,7 @@ from project_manager.services.lease_refusals import check_held, check_lease
 from project_manager.services.presenting import lease_of
 from project_manager.services.writing import takes_away
 from project_manager.store import agents, leases, logs, tasks, waiters
+from project_manager.store.leases import Beside
 from project_manager.store.logs import LogRow
 from project_manager.store.tasks import TaskRow
 from project_manager.store.transaction import Tx
@@ -145,12 +146,13 @@ def claim_in_turn(tx: Tx, command: commands.ClaimNextTask, *, ticket: int, calle
         filters["spoken_for"] = spoken_for
     ttl = command.ttl_seconds * 1000
     short = unconfirmed_length(ttl, tx.now - called_at)
-    taken = leases.take_best(tx, filters, tx.actor.id, ttl=ttl, unconfirmed_ttl=short)
-    if taken is None:
+    found = leases.take_best(tx, filters, ttl=ttl, unconfirmed_ttl=short)
+    if found is None:
         return NOT_YET
+    taken, beside = found
     moves.tell_taken(tx, Status.TODO, taken)
     shown = presenting.task(tx, taken)
-    brought = _to_begin_with(tx, taken)
+    brought = _to_begin_with(tx, taken, beside)
     return views.ClaimedView(task=shown, lock=shown.lock, message=_yours(taken), **brought)
 
 
@@ -268,7 +270,7 @@ def _acquired(tx: Tx, row: TaskRow, *, renewed: bool) -> views.AcquiredView:
     lease = lease_of(row, tx.now)
     if lease is None:
         raise RuntimeError("a lease that was just written is not there")
-    brought = {} if renewed else _to_begin_with(tx, row)
+    brought = {} if renewed else _to_begin_with(tx, row, leases.beside(tx, row.id))
     words = _yours(row)
     fields: dict[str, Any] = {
         "success": True,
@@ -284,14 +286,15 @@ def _acquired(tx: Tx, row: TaskRow, *, renewed: bool) -> views.AcquiredView:
     return views.AcquiredView(**fields) if renewed else views.NewLeaseView(**fields, **brought)
 
 
-def _to_begin_with(tx: Tx, row: TaskRow) -> dict[str, Any]:
+def _to_begin_with(tx: Tx, row: TaskRow, beside: Beside) -> dict[str, Any]:
     """Return fields for a new holder: notice, handoff note, number of log entries, and its other leases."""
-    entries, note = logs.handed_over(tx, row.id)
-    others = [views.HoldView(task_id, fence, rfc3339(at)) for task_id, fence, at in agents.also_held(tx, row.id)]
+    note = None if beside.handoff_id is None else logs.get(tx, beside.handoff_id)
+    held = agents.also_held(tx, row.id) if beside.holds_others else []
+    others = [views.HoldView(task_id, fence, rfc3339(at)) for task_id, fence, at in held]
     return {
         "notice": _notice(row, others),
         "handoff": None if note is None else _handoff(note),
-        "log_entries": entries,
+        "log_entries": beside.entries,
         "also_holding": others,
     }
 

@@ -3,8 +3,7 @@
 from functools import lru_cache
 from typing import NamedTuple
 
-from sqlalchemy import bindparam, case, func, insert, select
-from sqlalchemy.sql.expression import literal_column
+from sqlalchemy import bindparam, func, insert, select
 
 from project_manager.store import pages
 from project_manager.store.compiled import Statement
@@ -32,11 +31,6 @@ _ADD = Statement(
 
 
 _GET = Statement(select(*_COLUMNS).where(task_logs.c.id == bindparam("log_id")))
-_HANDED_OVER = Statement(
-    select(func.count(), func.max(case((task_logs.c.kind == literal_column("'handoff'"), task_logs.c.id)))).where(
-        task_logs.c.task_id == bindparam("task_id")
-    )
-)
 
 
 @lru_cache(maxsize=8)
@@ -75,9 +69,7 @@ def count(tx: Tx, task_id: int, kind: str | None = None) -> int:
     return int(_count(kind is not None).value(tx, task_id=task_id, **values))
 
 
-def handed_over(tx: Tx, task_id: int) -> tuple[int, LogRow | None]:
-    """Return the number of entries in the log of the task, and its newest handoff note."""
-    row = _HANDED_OVER.row(tx, task_id=task_id)
-    entries, log_id = (0, None) if row is None else row
-    note = None if log_id is None else _GET.row(tx, log_id=log_id)
-    return int(entries), None if note is None else LogRow._make(note)
+def get(tx: Tx, log_id: int) -> LogRow | None:
+    """Return an entry by its id."""
+    row = _GET.row(tx, log_id=log_id)
+    return None if row is None else LogRow._make(row)
