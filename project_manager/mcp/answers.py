@@ -101,12 +101,12 @@ def _claimed(answer: Json) -> Json:
         return {"message": f"{answer['message']}; {_WAIT}"}
     lock = _only(answer["lock"], (*_LEASE, "ttl_seconds"))
     if answer.get("renewed"):
-        return {"task_id": answer["task_id"], "lock": lock, "renewed": True, **_news(answer)}
+        return {"task_id": answer["task_id"], "lock": lock, "renewed": True, **_claim_extras(answer)}
     task = _task(answer["task"], "lock", "worked_by", "ready", "why_not_ready", "updated_at")
-    return {"task": task, "lock": lock, **_news(answer)}
+    return {"task": task, "lock": lock, **_claim_extras(answer)}
 
 
-def _news(answer: Json) -> Json:
+def _claim_extras(answer: Json) -> Json:
     """Return the parts of a claim beside the task and its lease."""
     return _only(answer, ("notice", "handoff", "log_entries", "also_holding"))
 
@@ -158,7 +158,12 @@ def _context(answer: Json) -> Json:
 
 
 def _rows(answer: Json) -> Json:
-    return {**answer, "items": [_task(row) for row in answer["items"]]}
+    return {**answer, "items": [_row(row) for row in answer["items"]]}
+
+
+def _row(row: Json) -> Json:
+    """Return a task of a list. A fence that was chosen with `fields` stays where no lease is shown."""
+    return {**_task(row), **({} if row.get("lock") else _only(row, ("fence",)))}
 
 
 def _described_rows(answer: Json) -> Json:

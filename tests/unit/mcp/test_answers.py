@@ -1,0 +1,10 @@
+"""The short form of answers, where the tests of their budget do not look."""
+
+import orjson
+
+from project_manager.mcp.answers import shaped
+
+
+def test_a_fence_that_was_asked_for_is_in_the_row_of_a_list() -> None:
+    page = orjson.dumps({"items": [{"id": 7, "fence": 3}], "next_cursor": None, "total": 1})
+    assert shaped("list_tasks", page) == {"items": [{"id": 7, "fence": 3}], "total": 1}
