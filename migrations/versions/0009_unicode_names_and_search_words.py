@@ -136,12 +136,12 @@ def _compose_names(connection: sa.Connection, table: str, scope: str) -> None:
     for number in scopes:
         rows = connection.execute(inside, {"inside": number}).fetchall()
         names = {row_id: composed(name)[:NAME_CHARACTERS] for row_id, name in rows}
-        for row_id, name, is_new in _settled(table, names):
+        for row_id, name, is_new in _unique_names(table, names):
             values = {"id": row_id, "name": name, "key": name_key(name), "step": int(is_new)}
             connection.execute(write, values)
 
 
-def _settled(table: str, names: dict[int, str]) -> list[tuple[int, str, bool]]:
+def _unique_names(table: str, names: dict[int, str]) -> list[tuple[int, str, bool]]:
     """Return (id, name, whether it got a number) for each row.
 
     Rows with a new number come first, to be written first: the oldest row may take the name that one of them has now.
@@ -155,7 +155,7 @@ def _settled(table: str, names: dict[int, str]) -> list[tuple[int, str, bool]]:
             new = _numbered(name, NAME_CHARACTERS, lambda text: name_key(text) in keys)
             keys[name_key(new)] = row_id
             numbered.append((row_id, new, True))
-            _tell(table, "name", row_id, name, new)
+            _log_rename(table, "name", row_id, name, new)
     changed = {row_id for row_id, _, _ in numbered}
     return numbered + [(row_id, name, False) for row_id, name in names.items() if row_id not in changed]
 
@@ -177,7 +177,7 @@ def _compose_unique(connection: sa.Connection, table: str, column: str, scope: s
             newer = max(row_id, other)
             new = _numbered(wanted, longest, lambda text: taken(text) is not None)
             connection.execute(write, {"id": newer, "text": new})
-            _tell(table, column, newer, wanted, new)
+            _log_rename(table, column, newer, wanted, new)
         if other is None or other > row_id:
             connection.execute(write, {"id": row_id, "text": wanted})
 
@@ -192,7 +192,7 @@ def _numbered(text: str, longest: int, taken: Callable[[str], bool]) -> str:
     return new
 
 
-def _tell(table: str, column: str, row_id: int, text: str, new: str) -> None:
+def _log_rename(table: str, column: str, row_id: int, text: str, new: str) -> None:
     log.warning(
         "%s %s has the same %s as another one, %r, and has %r now",
         table.removesuffix("s"),

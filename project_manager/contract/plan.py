@@ -325,7 +325,7 @@ class _Reader:
             hint = slips.blank_after_colon(node.text or "") if isinstance(node, Scalar) else ""
             self._fault(node.place, path or "(document)", f"this must be a mapping with {_keys(kind)}", hint)
             return None
-        if len(node.entries) > KEYS:
+        if len(node.entries) > KEYS:  # each unknown key would be a fault of its own
             self._fault(node.place, path or "(document)", f"this mapping has more than {KEYS:,} keys")
             return None
         for key, place, where in _given_twice(node, path, inner):

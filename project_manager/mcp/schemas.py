@@ -45,7 +45,7 @@ def input_schema(command: type[BaseModel], tool: Tool, dialect: Dialect = "plain
     if dialect != "plain":
         optional = properties.keys() - set(required)
         properties = {name: _optional(node, dialect) if name in optional else node for name, node in properties.items()}
-    if dialect == "strict":
+    if dialect == "strict":  # OpenAI refuses a strict function with an argument that is not required
         required = list(properties)
     schema: Schema = {"type": "object", "properties": properties}
     if required:

@@ -48,8 +48,8 @@ def check_held(tx: Tx, row: TaskRow, lease: Lease | None) -> Lease:
     lost = _own_loss(tx, row)
     if lost is None:
         raise refusal
-    message = f"{_lost_sentence(lost)}; {_standing(tx, row)}"
-    raise NotHeld(message, hint=_way_on(tx, row), **refusal.details, ended=_facts(lost))
+    message = f"{_lost_sentence(lost)}; {_state_of(tx, row)}"
+    raise NotHeld(message, hint=_next_step(tx, row), **refusal.details, ended=_details_of(lost))
 
 
 def check_short_lease(tx: Tx, row: TaskRow) -> None:
@@ -60,11 +60,11 @@ def check_short_lease(tx: Tx, row: TaskRow) -> None:
     """
     lost = _own_loss(tx, row)
     if lost is not None:
-        message = f"{_lost_sentence(lost)}; a status of yours needs a new lease, {_standing(tx, row)}"
-        raise LockRequired(message, hint=_way_on(tx, row), task_id=row.id, fence=row.fence, ended=_facts(lost))
+        message = f"{_lost_sentence(lost)}; a status of yours needs a new lease, {_state_of(tx, row)}"
+        raise LockRequired(message, hint=_next_step(tx, row), task_id=row.id, fence=row.fence, ended=_details_of(lost))
     if row.status == Status.BLOCKED and tx.max_attempts and row.attempts >= tx.max_attempts:
         message = f"task {row.id} is BLOCKED after {failed_attempts(row.attempts)}: a status of an agent needs a lease"
-        raise LockRequired(message, hint=_way_on(tx, row), task_id=row.id, fence=row.fence, attempts=row.attempts)
+        raise LockRequired(message, hint=_next_step(tx, row), task_id=row.id, fence=row.fence, attempts=row.attempts)
 
 
 def _stale(tx: Tx, row: TaskRow, lease: Lease | None, fence: int, refusal: StaleFence) -> StaleFence:
@@ -73,20 +73,20 @@ def _stale(tx: Tx, row: TaskRow, lease: Lease | None, fence: int, refusal: Stale
         message, ended = f"fence {fence} was never given for task {row.id}: {newest}", None
     else:
         ended = lease_history.of_fence(tx, row.id, fence)
-        message = f"fence {fence} no longer holds task {row.id}: {_whose(tx, ended)}"
-    details = {**refusal.details, **({} if ended is None else {"ended": _facts(ended)})}
-    hint = _way_on(tx, row)
+        message = f"fence {fence} no longer holds task {row.id}: {_ended_sentence(tx, ended)}"
+    details = {**refusal.details, **({} if ended is None else {"ended": _details_of(ended)})}
+    hint = _next_step(tx, row)
     if lease is not None and lease.holder == tx.actor.id:
         hint = f"Your agent id holds the task with fence {lease.fence}. Send it, unless another session uses your id."
-    return StaleFence(f"{message}; {_standing(tx, row)}", hint=hint, **details)
+    return StaleFence(f"{message}; {_state_of(tx, row)}", hint=hint, **details)
 
 
 def _held(tx: Tx, row: TaskRow, refusal: LockHeld) -> LockHeld:
     lost = _own_loss(tx, row)
     if lost is None:
         return refusal
-    message = f"{_lost_sentence(lost)}; {_standing(tx, row)}"
-    return LockHeld(message, hint=_way_on(tx, row), **refusal.details, ended=_facts(lost))
+    message = f"{_lost_sentence(lost)}; {_state_of(tx, row)}"
+    return LockHeld(message, hint=_next_step(tx, row), **refusal.details, ended=_details_of(lost))
 
 
 def _own_loss(tx: Tx, row: TaskRow) -> LeaseRow | None:
@@ -95,7 +95,7 @@ def _own_loss(tx: Tx, row: TaskRow) -> LeaseRow | None:
     return newest if newest is not None and newest.reason in LOSSES else None
 
 
-def _whose(tx: Tx, ended: LeaseRow | None) -> str:
+def _ended_sentence(tx: Tx, ended: LeaseRow | None) -> str:
     if ended is None:
         return "that lease has ended"
     return f"{'your lease' if ended.agent_id == tx.actor.id else f'the lease of {ended.agent_id}'} {_end(ended)}"
@@ -110,7 +110,7 @@ def _end(ended: LeaseRow) -> str:
     return f"ended at {rfc3339(ended.ended_at or 0)}: {how}"
 
 
-def _standing(tx: Tx, row: TaskRow) -> str:
+def _state_of(tx: Tx, row: TaskRow) -> str:
     lease = lease_of(row, tx.now)
     if lease is not None:
         until = rfc3339(lease.expires_at)
@@ -124,7 +124,7 @@ def _standing(tx: Tx, row: TaskRow) -> str:
     return f"the task is {row.status} and free"
 
 
-def _way_on(tx: Tx, row: TaskRow) -> str:
+def _next_step(tx: Tx, row: TaskRow) -> str:
     if lease_of(row, tx.now) is not None:
         return (
             "Do not go on with it while another agent holds it. Take another task with claim_next_task, or wait until "
@@ -137,7 +137,7 @@ def _way_on(tx: Tx, row: TaskRow) -> str:
     return f"Claim it again with acquire_task_lock (task_id {row.id}), look at what changed, and send the new fence."
 
 
-def _facts(ended: LeaseRow) -> dict[str, object]:
+def _details_of(ended: LeaseRow) -> dict[str, object]:
     return {
         "agent_id": ended.agent_id,
         "fence": ended.fence,

@@ -58,7 +58,7 @@ def move(tx: Tx, row: TaskRow, target: Status, *, fence: int | None, reopen: boo
         return _move_held(tx, row, target, fence=fence, forced=forced, attempts=attempts)
     if target is Status.IN_PROGRESS and tx.actor.is_agent:
         return _take_up(tx, row)
-    if tx.actor.is_agent and not force:
+    if tx.actor.is_agent and not force:  # before the no-op below, so that a lost lease is reported in any case
         check_short_lease(tx, row)
     if target.value == row.status:
         return row

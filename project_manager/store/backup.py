@@ -96,7 +96,7 @@ def back_up(database: Path, target: Path) -> Backup:
         if found.faults or found.revision is None:
             raise BackupRefused(f"the copy of {database} is not whole: {'; '.join(found.faults) or 'it has no schema'}")
         digest = checksum(unfinished)
-        sidecar_of(target).unlink(missing_ok=True)
+        sidecar_of(target).unlink(missing_ok=True)  # a crash must not leave an old checksum beside the new file
         files.give_like(unfinished, database, mode=True)
         put(unfinished, target)
         _write(sidecar_of(target), f"{digest}  {target.name}\n", like=database)

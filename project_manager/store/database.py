@@ -118,7 +118,7 @@ def prepare(options: Options) -> None:
     exists = not is_new and path.stat().st_size > 0
     if not exists:
         _create_folder(path)
-    set_foreign_logs_aside(path)
+    set_foreign_logs_aside(path)  # before the first connection, which would use such a log
     present, fits = _examine(path) if exists else (None, False)
     head = revisions.head()
     if fits:

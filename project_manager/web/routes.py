@@ -324,6 +324,7 @@ def _expected_versions(operation: Operation, headers: dict[bytes, bytes]) -> lis
     if not 1 <= len(tags) <= VERSIONS:
         raise MalformedHeader(f"the header If-Match does not name 1..{VERSIONS} ETags")
     versions = [int(tag) for tag in tags if tag.isascii() and tag.isdigit() and len(tag) <= ID_DIGITS]
+    # A number beyond these bounds is no version, and the command would refuse it with 422 instead of 412.
     known = list(dict.fromkeys(version for version in versions if 1 <= version <= ID_MAXIMUM))
     if not known:
         raise VersionMismatch("the header If-Match names no ETag that this service gave")
