@@ -96,3 +96,16 @@ def test_time_that_nothing_is_known_of_is_said_to_be_unknown(service: Service, b
         team.move(task, "DONE", agent_id="claude-7")
         expect(bars(tab, ".done")).to_have_count(1)
         expect(tab.page.get_by_test_id("lane-unknown")).to_have_count(0)
+
+
+def test_the_list_of_leases_is_readable_on_a_phone(service: Service, browser: Browser, team: Team) -> None:
+    task = team.task(team.project(), "A task with a name that is longer than a phone is wide")
+    team.claim(task, "an-agent-with-a-name-of-some-letters")
+    with dashboard(service, browser, viewport={"width": 320, "height": 700}) as tab:
+        tab.open("/?view=agents")
+        leases = tab.page.get_by_test_id("lane-list")
+        leases.locator("summary").click()
+        expect(leases.locator("tbody tr")).to_have_count(1)
+        heads = [head.bounding_box() for head in leases.locator("th").all()]
+        assert all(box is not None and box["width"] > 2 * box["height"] for box in heads)
+        assert tab.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
