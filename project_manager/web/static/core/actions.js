@@ -136,7 +136,7 @@ export async function releaseTask(task) {
   const answer = await write(task, () => remove(`${path(task)}/lock`, mine ? {} : { force: true }));
   if (answer) {
     paintTask(answer.task);
-    toast(`${nameOf(task)} is free again`);
+    toast(`${nameOf(task)} is free again, in ${STATUS_NAMES[answer.task.status]}`);
   }
 }
 
