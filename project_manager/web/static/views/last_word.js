@@ -11,6 +11,16 @@ const KEPT = 300;
 // More than this is not in sight.
 const LONGEST = 2000;
 
+let newest = { revision: -1, seqs: new Map() };
+
+/** Return the number of the newest event of a task. All rows share one pass over the events. */
+function newestEvent(state, id) {
+  if (newest.revision !== state.revision.events) {
+    newest = { revision: state.revision.events, seqs: new Map(state.events.map((event) => [event.task_id, event.seq])) };
+  }
+  return newest.seqs.get(id) ?? 0;
+}
+
 /** Return the newest entry of an agent or a person, else the newest one of the system, else null. */
 async function read(task, moment) {
   const details = await readDetails(task.id);
@@ -23,7 +33,7 @@ async function read(task, moment) {
 
 /** Shows nothing until the entry is read, or if that fails. `fixed` keeps the entry that is shown. */
 export function LastWord({ task, fixed = false }) {
-  const news = useStore((state) => state.events.findLast((event) => event.task_id === task.id)?.seq ?? 0);
+  const news = useStore((state) => newestEvent(state, task.id));
   const moment = `${task.version} ${news}`;
   const [entry, setEntry] = useState(known.get(task.id)?.entry ?? null);
   useEffect(() => {
