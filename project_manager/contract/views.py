@@ -261,10 +261,11 @@ class ClaimedView(ClaimView):
 
 @dataclass(frozen=True, slots=True)
 class NothingReadyView(ClaimView):
-    """Nothing was claimed: how many tasks there are, and what holds them back."""
+    """Nothing was claimed: how many tasks there are, what holds them back, and the leases of the agent."""
 
     tasks: int
     held_back: list[HeldBackView]
+    also_holding: list[HoldView] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)

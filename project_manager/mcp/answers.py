@@ -98,7 +98,7 @@ def _task(task: Json, *omitted: str) -> Json:
 def _claimed(answer: Json) -> Json:
     """Return a claim: the task, and the lease once. A renewal does not repeat the task."""
     if answer["task"] is None:
-        return {"message": f"{answer['message']}; {_WAIT}"}
+        return {"message": f"{answer['message']}; {_WAIT}", **_claim_extras(answer)}
     lock = _only(answer["lock"], (*_LEASE, "ttl_seconds"))
     if answer.get("renewed"):
         return {"task_id": answer["task_id"], "lock": lock, "renewed": True, **_claim_extras(answer)}

@@ -289,14 +289,18 @@ def _acquired(tx: Tx, row: TaskRow, *, renewed: bool) -> views.AcquiredView:
 def _to_begin_with(tx: Tx, row: TaskRow, beside: Beside) -> dict[str, Any]:
     """Return fields for a new holder: notice, handoff note, number of log entries, and its other leases."""
     note = None if beside.handoff_id is None else logs.get(tx, beside.handoff_id)
-    held = agents.also_held(tx, row.id) if beside.holds_others else []
-    others = [views.HoldView(task_id, fence, rfc3339(at)) for task_id, fence, at in held]
+    others = _holds(tx, row.id) if beside.holds_others else []
     return {
         "notice": _notice(row, others),
         "handoff": None if note is None else _handoff(note),
         "log_entries": beside.entries,
         "also_holding": others,
     }
+
+
+def _holds(tx: Tx, except_task: int = 0) -> list[views.HoldView]:
+    """Return the leases of the actor on all tasks but one."""
+    return [views.HoldView(task_id, fence, rfc3339(at)) for task_id, fence, at in agents.also_held(tx, except_task)]
 
 
 def _notice(row: TaskRow, others: list[views.HoldView]) -> str | None:
@@ -365,6 +369,7 @@ def _nothing(tx: Tx, project_id: int | None, epic_id: int | None) -> views.Nothi
         message=f"no task is ready for you: {words}",
         tasks=sum(counts.values()),
         held_back=held_back,
+        also_holding=_holds(tx),
     )
 
 

@@ -77,6 +77,15 @@ async def test_a_claim_names_what_the_same_agent_holds_already(desk: Desk, how: 
     assert (await claimed(desk, "acquire_task_lock", (await desk.task())["id"], "cid"))["also_holding"] == []
 
 
+async def test_a_claim_that_finds_nothing_names_what_the_agent_holds(desk: Desk) -> None:
+    task = await desk.task()
+    lock = await desk.claim(task["id"], "bob")
+    answer = await desk.next("bob")
+    assert answer["task"] is None
+    assert answer["also_holding"] == [{"task_id": task["id"], "fence": lock["fence"], "expires_at": lock["expires_at"]}]
+    assert (await desk.next("cid"))["also_holding"] == []
+
+
 async def test_leases_that_ended_are_not_named(desk: Desk) -> None:
     first, second, third = [(await desk.task(f"task {number}"))["id"] for number in range(3)]
     await desk.claim(first, "bob", ttl_seconds=10)
@@ -126,5 +135,8 @@ async def test_over_mcp_a_claim_brings_it_too_and_leaves_out_what_is_empty(tmp_p
         assert (answer["handoff"]["author"], answer["handoff"]["body"]) == ("bob", "half way")
         assert [held["task_id"] for held in answer["also_holding"]] == [1]
         assert answer["notice"].startswith("your agent id also holds #1")
+        nothing = await client.ok("claim_next_task", agent_id="ann")
+        assert sorted(held["task_id"] for held in nothing["also_holding"]) == [1, 2]
+        assert "also_holding" not in await client.ok("claim_next_task", agent_id="bob")
         again = await client.ok("acquire_task_lock", task_id=2, agent_id="ann")
         assert "another session uses it" in again["notice"]

@@ -455,4 +455,4 @@ async def test_how_many_tasks_there_are_is_said_only_where_none_was_given(desk: 
     await desk.task()
     brought = ["notice", "handoff", "log_entries", "also_holding"]
     assert list(await desk.next("ann")) == ["task", "lock", "message", *brought]
-    assert list(await desk.next("bob")) == ["task", "lock", "message", "tasks", "held_back"]
+    assert list(await desk.next("bob")) == ["task", "lock", "message", "tasks", "held_back", "also_holding"]
