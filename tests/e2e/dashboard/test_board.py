@@ -148,6 +148,7 @@ def test_a_held_task_moves_only_after_the_person_agreed_to_take_it_over(
         tab.page.get_by_test_id("move").select_option("REVIEW")
         tab.confirm()
         expect(tab.card_in("REVIEW", task)).to_be_visible()
+        expect(tab.toast("to Review")).to_be_visible()
         after = team.read(task)
         assert (after["status"], after["lock"]) == ("REVIEW", None)
 
