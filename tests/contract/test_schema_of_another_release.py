@@ -74,7 +74,10 @@ async def test_a_newer_schema_that_does_not_say_so_is_refused_and_left_alone(of_
 
 
 ORPHAN = """
-    op.execute("INSERT INTO epics VALUES (1, 99, 'nowhere', '', 'ACTIVE', 0, 1, 1, 1)")
+    op.execute(
+        "INSERT INTO epics (id, project_id, name, description, status, position, version, created_at, updated_at)"
+        " VALUES (1, 99, 'nowhere', '', 'ACTIVE', 0, 1, 1, 1)"
+    )
 """
 
 

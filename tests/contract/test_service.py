@@ -111,7 +111,7 @@ async def test_health_has_the_predecessors_shape_and_writes_nothing(served: Serv
     }
     assert await served.ok("GET", "/readyz") == {
         "status": "ready",
-        "checks": {"database": True, "schema": True, "writer": True, "events": True, "disk": True},
+        "checks": {"file": True, "database": True, "schema": True, "writer": True, "events": True, "disk": True},
     }
     assert (await served.ok("GET", "/livez"))["status"] == "alive"
     assert writes(desk) == before
@@ -136,7 +136,7 @@ async def test_health_says_that_the_database_is_gone(served: Served, desk: Desk)
         assert response.status_code == 503
     health = (await served.send("GET", "/healthz")).json()
     assert (health["status"], health["database_connected"]) == ("unhealthy", False)
-    assert health["reasons"] == ["database cannot be read"]
+    assert health["reasons"] == ["database file was removed or renamed"]
     path.with_name("away.db").rename(path)
     assert (await served.ok("GET", "/healthz"))["status"] == "healthy"
 
