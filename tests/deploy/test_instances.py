@@ -122,7 +122,8 @@ def test_a_session_of_mcp_survives_the_instance_that_opened_it(stack: Stack, api
     session.open(stack.instances[0].mcp)
     docker("kill", stack.instances[0].id)
     answer = session.call(MCP, "claim_next_task", agent_id="survivor", project_id=project)
-    assert answer["task"]["lock"]["holder"] == "survivor"
+    claimed = api.get(f"/api/tasks/{answer['task']['id']}").json()
+    assert claimed["lock"]["holder"] == "survivor"
 
 
 def test_after_the_death_of_an_instance_every_request_is_answered_by_another(
