@@ -1,4 +1,4 @@
-"""Names and keys as people and models write them: one form of the same text, and names that are probably a slip."""
+"""Names and keys: one form for equal texts, and detection of names that are probably a typing error."""
 
 import re
 import unicodedata
@@ -65,7 +65,7 @@ def lengths_like(name: str) -> tuple[int, int]:
 
 
 def nearest(name: str, others: Iterable[str]) -> str | None:
-    """Return the name that `name` is probably a slip of, or None.
+    """Return the name that was probably misspelt as `name`, or None.
 
     Names that count or tell apart by a short word (`Sprint 41` and `Sprint 42`, `Plan A` and `Plan B`) are no slips.
     """

@@ -1,4 +1,4 @@
-"""Standard output and standard error of a command, whatever they lead to."""
+"""Standard output and standard error of a command: terminal, file or pipe."""
 
 import io
 import os
