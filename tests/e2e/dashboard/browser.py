@@ -23,6 +23,12 @@ FLAGS = (
 PATIENCE_MS = 5000
 FURTHER_RULES = ("target-size", "page-has-heading-one", "heading-order")
 STANDARDS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
+# An animation without an end (a pulse) never finishes; a paused one does not either.
+SETTLED = """async () => {
+    const ends = (animation) => animation.playState === "running" &&
+        animation.effect.getComputedTiming().endTime !== Infinity;
+    await Promise.allSettled(document.getAnimations().filter(ends).map((animation) => animation.finished));
+}"""
 
 expect.set_options(timeout=PATIENCE_MS)
 
@@ -87,8 +93,13 @@ class Dashboard:
     def confirm(self) -> None:
         self.page.get_by_test_id("confirm").click()
 
+    def settle(self) -> None:
+        """Wait until what fades or moves on the page has arrived: half faded text has half its contrast."""
+        self.page.evaluate(SETTLED)
+
     def violations(self) -> Sequence[str]:
-        """What axe finds against WCAG 2.2 A and AA and in the order of headings: "rule: where" for each."""
+        """Return what axe finds against WCAG 2.2 A and AA and in the order of headings: "rule: where" for each."""
+        self.settle()
         rules = {name: {"enabled": True} for name in FURTHER_RULES}
         options = {"runOnly": {"type": "tag", "values": STANDARDS}, "rules": rules}
         found: Mapping[str, Any] = Axe().run(self.page, options=options).response

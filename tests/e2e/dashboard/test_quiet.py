@@ -11,9 +11,6 @@ TICKS = 3
 
 ENDLESS = """() => document.getAnimations().filter((animation) =>
     animation.effect.getComputedTiming().endTime === Infinity).map((animation) => animation.animationName)"""
-SETTLED = """async () => {
-    await Promise.allSettled(document.getAnimations().map((animation) => animation.finished));
-}"""
 SECONDS_OF_TICKS = """([countdown, ticks]) => new Promise((done) => {
     const begin = performance.now();
     let seen = 0;
@@ -69,7 +66,7 @@ def test_a_quiet_page_with_leases_is_laid_out_only_when_a_second_passes(
         tab.open(address.format(task=held))
         expect(tab.page.locator(countdown).first).to_be_visible()
         assert tab.page.evaluate(ENDLESS) == []
-        tab.page.evaluate(SETTLED)
+        tab.settle()
         found = rates(tab, countdown)
     assert {name: rate for name, rate in found.items() if rate >= MOST_A_SECOND} == {}
 
