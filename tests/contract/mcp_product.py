@@ -1,11 +1,16 @@
 """The product behind its MCP server, without a network: what the contract tests of the MCP door stand on."""
 
+import atexit
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+from shutil import copyfile, rmtree
+from tempfile import mkdtemp
 from typing import Any
 
+import anyio.to_thread
 import orjson
 from mcp import Client
 
@@ -13,6 +18,7 @@ from project_manager.config import load
 from project_manager.mcp.sdk import DoorServer
 from project_manager.mcp.server import ProductServer, build_server
 from project_manager.runtime import Runtime, open_runtime
+from project_manager.store.migrate import upgrade
 
 ERAS = {"2026-07-28": "2026-07-28", "legacy": "2025-11-25"}
 PATIENCE = 5.0
@@ -24,9 +30,20 @@ class Product:
     server: ProductServer
 
 
+@cache
+def migrated() -> Path:
+    """Make an empty database at the present schema. Copies of it spare each test the migrations."""
+    folder = mkdtemp(prefix="product-")
+    atexit.register(rmtree, folder, ignore_errors=True)
+    upgrade(f"{folder}/pm.db")
+    return Path(folder, "pm.db")
+
+
 @asynccontextmanager
 async def product(folder: Path, **settings: object) -> AsyncIterator[Product]:
-    """A fresh database and the server over it."""
+    """A server over the database of the folder, which is made if there is none."""
+    if not (folder / "pm.db").exists():
+        copyfile(await anyio.to_thread.run_sync(migrated), folder / "pm.db")
     loaded = load({"DATABASE_PATH": str(folder / "pm.db"), **settings}, {})
     async with open_runtime(loaded.settings) as runtime:
         yield Product(runtime, build_server(runtime))

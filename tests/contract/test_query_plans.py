@@ -9,12 +9,10 @@ import pytest
 
 from project_manager.domain.actors import SYSTEM
 from project_manager.store import dialect, leases, tasks
-from project_manager.store.migrate import upgrade
 from project_manager.store.transaction import Tx
 
 
 def plan_of(work: Callable[[Tx], object], path: Path) -> list[str]:
-    upgrade(str(path))
     connection = dialect.connect(str(path))
     steps: list[str] = []
 
@@ -30,11 +28,11 @@ def plan_of(work: Callable[[Tx], object], path: Path) -> list[str]:
 
 @pytest.mark.parametrize("filters", [{}, {"project_id": 1}, {"epic_id": 1}, {"labels": ["x"]}, {"spoken_for": [1]}])
 def test_the_best_task_is_read_from_the_index_of_claimable_ones_without_sorting(
-    filters: dict[str, Any], tmp_path: Path
+    filters: dict[str, Any], database: Path
 ) -> None:
     plans = [
-        plan_of(lambda tx: leases.best(tx, filters), tmp_path / "best.db"),
-        plan_of(lambda tx: leases.take_best(tx, filters, ttl=1000), tmp_path / "taken.db"),
+        plan_of(lambda tx: leases.best(tx, filters), database),
+        plan_of(lambda tx: leases.take_best(tx, filters, ttl=1000), database),
     ]
     for plan in plans:
         assert any("USING INDEX ix_tasks_claimable" in step for step in plan), plan
@@ -42,7 +40,7 @@ def test_the_best_task_is_read_from_the_index_of_claimable_ones_without_sorting(
 
 
 @pytest.mark.parametrize("filters", [{"ready": True}, {"ready": True, "project_id": 1}])
-def test_ready_tasks_are_listed_from_the_same_index_without_sorting(filters: dict[str, Any], tmp_path: Path) -> None:
-    plan = plan_of(lambda tx: tasks.page(tx, filters, order="claim", after=None, limit=20), tmp_path / "tasks.db")
+def test_ready_tasks_are_listed_from_the_same_index_without_sorting(filters: dict[str, Any], database: Path) -> None:
+    plan = plan_of(lambda tx: tasks.page(tx, filters, order="claim", after=None, limit=20), database)
     assert any("USING INDEX ix_tasks_claimable" in step for step in plan), plan
     assert not any("ORDER BY" in step for step in plan), plan

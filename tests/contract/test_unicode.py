@@ -184,21 +184,23 @@ async def test_over_mcp_arguments_resources_and_completions_are_composed(tmp_pat
 RESERVED = ["team/one", "a/b/c", "50%", "%2F", "a?b=c&d", "a#b", "<b>x</b>", "a b", "a+b", "a;b,c", "x" * 126 + "/y"]
 
 
-@pytest.mark.parametrize("name", RESERVED)
-async def test_an_agent_id_with_reserved_letters_is_read_back_over_rest_and_mcp(
-    desk: Desk, served: Served, tmp_path_factory: pytest.TempPathFactory, name: str
-) -> None:
-    task = await desk.task()
-    lock = await desk.claim(task["id"], name)
-    assert lock["holder"] == name
-    found = await served.ok("GET", f"/api/agents/{quote(name, safe='')}")
-    assert (found["id"], [held["task_id"] for held in found["locks"]]) == (name, [task["id"]])
-    assert (await served.ok("GET", f"/api/tasks?holder={quote(name, safe='')}"))["total"] == 1
-    async with product(tmp_path_factory.mktemp("mcp")) as made, agent(made.server) as someone:
-        await someone.ok("create_task", name="x")
-        await someone.ok("claim_next_task", agent_id=name)
-        read = await someone.client.read_resource(f"pm://agent/{quote(name, safe='')}")
-        assert json.loads(read.model_dump()["contents"][0]["text"])["agent_id"] == name
+async def test_an_agent_id_with_reserved_letters_is_read_back_over_rest(desk: Desk, served: Served) -> None:
+    for name in RESERVED:
+        task = await desk.task()
+        lock = await desk.claim(task["id"], name)
+        assert lock["holder"] == name
+        found = await served.ok("GET", f"/api/agents/{quote(name, safe='')}")
+        assert (found["id"], [held["task_id"] for held in found["locks"]]) == (name, [task["id"]])
+        assert (await served.ok("GET", f"/api/tasks?holder={quote(name, safe='')}"))["total"] == 1
+
+
+async def test_an_agent_id_with_reserved_letters_is_read_back_over_mcp(tmp_path: Path) -> None:
+    async with product(tmp_path) as made, agent(made.server) as someone:
+        for name in RESERVED:
+            await someone.ok("create_task", name="x")
+            await someone.ok("claim_next_task", agent_id=name)
+            read = await someone.client.read_resource(f"pm://agent/{quote(name, safe='')}")
+            assert json.loads(read.model_dump()["contents"][0]["text"])["agent_id"] == name
 
 
 async def test_an_agent_id_is_found_also_where_a_proxy_has_decoded_the_slash(desk: Desk, served: Served) -> None:

@@ -5,6 +5,7 @@ import logging
 import unicodedata
 from contextlib import closing
 from pathlib import Path
+from shutil import copyfile
 from typing import Any
 
 import anyio.to_thread
@@ -63,9 +64,15 @@ def read(path: Path, question: str) -> list[tuple[Any, ...]]:
 
 
 @pytest.fixture
-def before(tmp_path: Path) -> Path:
+def before(both_forms: Path, tmp_path: Path) -> Path:
+    """A copy of that database for one test."""
+    return Path(copyfile(both_forms, tmp_path / "before.db"))
+
+
+@pytest.fixture(scope="module")
+def both_forms(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A database of the schema before, with both forms of the same text side by side."""
-    path = tmp_path / "before.db"
+    path = tmp_path_factory.mktemp("both") / "before.db"
     command.upgrade(configuration(path), "0008")
     project = "INSERT INTO projects (id, name, description, version, created_at, updated_at) VALUES (?, ?, '', 1, 1, 1)"
     epic = (
