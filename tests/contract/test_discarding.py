@@ -56,7 +56,10 @@ async def test_a_connection_ends_when_more_is_sent_than_is_discarded(
 
 @pytest.mark.promise("request:early")
 @each_end
-async def test_a_connection_stays_while_the_rest_of_a_body_comes(served: Served, more: bytes) -> None:
+async def test_a_connection_stays_while_the_rest_of_a_body_comes(
+    served: Served, monkeypatch: pytest.MonkeyPatch, more: bytes
+) -> None:
+    monkeypatch.setattr(wire, "DISCARD_IDLE_SECONDS", 60.0)
     with await anyio.to_thread.run_sync(refused, served.port, more) as raw:
         await anyio.to_thread.run_sync(send_all, raw)
         assert served_connections(served.port) == 1

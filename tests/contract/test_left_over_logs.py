@@ -2,8 +2,8 @@
 
 import subprocess
 import sys
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from shutil import copyfile
 
@@ -15,6 +15,9 @@ from project_manager.store.database import DatabaseNotNow, Options, prepare, set
 from project_manager.store.migrate import upgrade
 from project_manager.store.restore import restore
 from tests.contract.test_backup import HOLDER, NOW, make, names, opened
+from tests.e2e.command_line import SECONDS
+
+PROBE = "import sqlite3, sys; sqlite3.connect(sys.argv[1], timeout=0).execute('SELECT count(*) FROM tasks')"
 
 
 @pytest.fixture
@@ -34,6 +37,18 @@ def leave_log(database: Path) -> bytes:
     for log, content in left.items():
         log.write_bytes(content)
     return left[files.beside(database, "-wal")]
+
+
+@contextmanager
+def held_open(database: Path) -> Iterator[None]:
+    """Let another process have the database open."""
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLDER, str(database)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "open\n"
+        yield
+        holder.communicate(timeout=SECONDS)
 
 
 def options(path: Path) -> Options:
@@ -93,11 +108,7 @@ def test_a_restored_database_has_no_checksum_of_the_file_that_it_replaces(databa
 def test_a_restore_finds_a_process_whose_database_file_is_gone(
     database: Path, source: Path, file_is_there: bool
 ) -> None:
-    with subprocess.Popen(
-        [sys.executable, "-c", HOLDER, str(database)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as holder:
-        assert holder.stdout is not None
-        assert holder.stdout.readline() == "open\n"
+    with held_open(database):
         database.unlink()
         if file_is_there:
             copyfile(source, database)
@@ -105,36 +116,25 @@ def test_a_restore_finds_a_process_whose_database_file_is_gone(
             restore(source, database, NOW)
         with pytest.raises(InUse, match="open"):
             backup.back_up(source, database)
-        holder.communicate(timeout=5)
 
 
 def test_a_restore_finds_a_process_whose_database_file_is_gone_with_its_logs(database: Path, source: Path) -> None:
-    with subprocess.Popen(
-        [sys.executable, "-c", HOLDER, str(database)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as holder:
-        assert holder.stdout is not None
-        assert holder.stdout.readline() == "open\n"
+    with held_open(database):
         for path in (database, *files.logs_of(database)):
             path.unlink()
         with pytest.raises(InUse, match="though the file was removed"):
             restore(source, database, NOW)
-        holder.communicate(timeout=5)
     restore(source, database, NOW)
     assert names(database) == ["Before"]
 
 
 def test_no_new_database_is_made_where_a_process_has_the_removed_one_open(database: Path) -> None:
-    with subprocess.Popen(
-        [sys.executable, "-c", HOLDER, str(database)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as holder:
-        assert holder.stdout is not None
-        assert holder.stdout.readline() == "open\n"
+    with held_open(database):
         make(database, "In the log")
         database.unlink()
         with pytest.raises(DatabaseNotNow, match="was removed while a process has it open"):
             prepare(options(database))
         assert not database.exists()
-        holder.communicate(timeout=5)
 
 
 @pytest.mark.parametrize("suffix", ["-wal", "-journal"])
@@ -176,25 +176,21 @@ def test_a_start_sets_the_log_of_another_database_aside_and_leaves_one_of_its_ow
 def test_no_database_is_opened_beside_the_log_of_a_removed_one_that_a_process_has_open(
     database: Path, source: Path
 ) -> None:
-    with subprocess.Popen(
-        [sys.executable, "-c", HOLDER, str(database)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as holder:
-        assert holder.stdout is not None
-        assert holder.stdout.readline() == "open\n"
+    with held_open(database):
         make(database, "In the log")
         database.unlink()
         copyfile(source, database)
         with pytest.raises(DatabaseNotNow, match="belongs to a removed database that a process has open"):
             prepare(options(database))
-        holder.communicate(timeout=5)
     prepare(options(database))
     assert names(database) == ["Before"]
 
 
 def test_the_database_stays_locked_while_its_logs_are_looked_at(source: Path) -> None:
     source.with_name("good.db-wal").write_bytes(b"left over")
-    probe = [sys.executable, "-c", HOLDER, str(source)]
+    probe = [sys.executable, "-c", PROBE, str(source)]
     with ExitStack() as opened_files, files.locked(source) as free:
         assert free
         assert files.foreign_logs(source, opened_files) == [source.with_name("good.db-wal")]
-        assert "locked" in subprocess.run(probe, capture_output=True, text=True, input="", check=False).stderr
+        probed = subprocess.run(probe, capture_output=True, text=True, check=False, timeout=SECONDS)
+        assert "locked" in probed.stderr

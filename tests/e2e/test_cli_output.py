@@ -10,7 +10,7 @@ from shutil import copyfile
 
 import pytest
 
-from tests.e2e.command_line import COMMAND, CommandLine
+from tests.e2e.command_line import COMMAND, SECONDS, CommandLine
 from tests.e2e.service import PATIENCE, environment
 from tests.e2e.test_cli import until_closed
 
@@ -81,7 +81,7 @@ def written_to(folder: Path, output: int, *words: str, **variables: str) -> tupl
         stdout=output,
         stderr=subprocess.PIPE,
         text=True,
-        timeout=20,
+        timeout=SECONDS,
     )
     return done.returncode, done.stderr
 
@@ -109,7 +109,7 @@ def test_standard_output_that_is_closed_is_a_sentence_and_no_file_takes_its_plac
         env=environment(),
         capture_output=True,
         text=True,
-        timeout=20,
+        timeout=SECONDS,
     )
     assert (done.returncode, done.stderr) == (5, "Standard output cannot be written: Bad file descriptor.\n")
     assert CommandLine(prepared).run("verify").returncode == 0
@@ -117,7 +117,8 @@ def test_standard_output_that_is_closed_is_a_sentence_and_no_file_takes_its_plac
 
 def test_a_refusal_keeps_its_status_when_standard_error_is_full(prepared: Path) -> None:
     with full_disk() as output:
-        done = subprocess.run([*COMMAND, "export", "--project", "X"], cwd=prepared, env=environment(), stderr=output)
+        words = [*COMMAND, "export", "--project", "X"]
+        done = subprocess.run(words, cwd=prepared, env=environment(), stderr=output, timeout=SECONDS)
     assert done.returncode == 3
 
 
@@ -137,7 +138,12 @@ def test_a_server_starts_although_nothing_can_be_announced(prepared: Path, tmp_p
 def test_a_plan_is_exported_in_utf_8_whatever_the_code_page(prepared: Path) -> None:
     cli = CommandLine(prepared)
     exported = subprocess.run(
-        [*COMMAND, "export"], cwd=prepared, env=environment(**ASCII), stdout=subprocess.PIPE, check=True, timeout=20
+        [*COMMAND, "export"],
+        cwd=prepared,
+        env=environment(**ASCII),
+        stdout=subprocess.PIPE,
+        check=True,
+        timeout=SECONDS,
     ).stdout
     assert "Café 実装" in exported.decode("utf-8")
     latin = subprocess.run(
@@ -146,7 +152,7 @@ def test_a_plan_is_exported_in_utf_8_whatever_the_code_page(prepared: Path) -> N
         env=environment(PYTHONIOENCODING="latin-1"),
         stdout=subprocess.PIPE,
         check=True,
-        timeout=20,
+        timeout=SECONDS,
     ).stdout
     assert "Zahlung prüfen" in latin.decode("utf-8")
     again = subprocess.run(
@@ -156,7 +162,7 @@ def test_a_plan_is_exported_in_utf_8_whatever_the_code_page(prepared: Path) -> N
         input=exported,
         stdout=subprocess.PIPE,
         check=True,
-        timeout=20,
+        timeout=SECONDS,
     ).stdout
     assert b"0 created" in again
     assert cli.says("export").encode() == exported

@@ -2,12 +2,13 @@
 
 import json
 import subprocess
+from pathlib import Path
 from shutil import copyfile
 from typing import Any
 
 import pytest
 
-from tests.e2e.command_line import COMMAND, CommandLine
+from tests.e2e.command_line import COMMAND, SECONDS, CommandLine
 from tests.e2e.conftest import Start
 from tests.e2e.service import Service, environment
 
@@ -57,21 +58,19 @@ def post(service: Service, status: int) -> dict[str, Any]:
     return body
 
 
-def test_an_mcp_process_whose_file_is_gone_says_so_in_the_answer(start_service: Start) -> None:
-    service = start_service()
-    words = [*COMMAND, "mcp", "--db-path", str(service.database)]
+def test_an_mcp_process_whose_file_is_gone_says_so_in_the_answer(database: Path) -> None:
+    words = [*COMMAND, "mcp", "--db-path", str(database)]
     with subprocess.Popen(
         words, env=environment(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
     ) as process:
         hello = {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "test", "version": "1"}}
         ask(process, 1, "initialize", hello)
         assert not ask(process, 2, "tools/call", CALL)["isError"]
-        service.database.unlink()
+        database.unlink()
         refused = ask(process, 3, "tools/call", CALL)
         assert refused["isError"]
         assert "database file was removed" in json.dumps(refused)
-        process.communicate(timeout=20)
-    service.kill()
+        process.communicate(timeout=SECONDS)
 
 
 def ask(process: "subprocess.Popen[str]", number: int, method: str, params: dict[str, Any]) -> dict[str, Any]:
