@@ -131,6 +131,11 @@ def unwritable(what: str, folder: Path, error: OSError) -> BackupRefused:
     return kind(f"{what} cannot be written to the folder {folder}: {error.strerror}")
 
 
+def disk_full(what: str, folder: Path) -> NotNow:
+    """Return the refusal for a file for which SQLite has found no room in a folder."""
+    return NotNow(f"{what} cannot be written to the folder {folder}: the disk is full")
+
+
 def examine(path: Path, *, sealed: bool = True) -> Examination:
     """Read a database file from end to end and change nothing.
 
@@ -328,7 +333,7 @@ def _check_logs_of_target(target: Path) -> None:
 
 def _uncopied(database: Path, target: Path, error: Exception) -> BackupRefused:
     if dialect.is_full(error):
-        return NotNow(f"the backup {target.name} cannot be written to the folder {target.parent}: the disk is full")
+        return disk_full(f"the backup {target.name}", target.parent)
     if dialect.is_busy(error):
         return InUse(f"the database {database} cannot be copied now: another process holds it")
     if dialect.is_damage(error):

@@ -42,6 +42,11 @@ _HELD = Statement(
     .where(tasks.c.lock_holder.is_not(None))
     .order_by(tasks.c.id)
 )
+_NOTE_WORKERS = Statement(
+    update(tasks)
+    .where(tasks.c.lock_holder.is_not(None))
+    .values(worked_by=tasks.c.lock_holder, unconfirmed_fence=literal_column("NULL"))
+)
 _LET_GO = Statement(
     update(tasks)
     .where(tasks.c.lock_holder.is_not(None))
@@ -100,6 +105,10 @@ def restore(source: Path, database: Path, now: int) -> Restored:
         _read_back(database, restored.epoch)
     except OSError as error:
         raise backup.unwritable(f"the database {database.name}", database.parent, error) from error
+    except dialect.DriverError as error:
+        if dialect.is_full(error):
+            raise backup.disk_full(f"the database {database.name}", database.parent) from error
+        raise
     finally:
         backup.remove(prepared)
     return replace(restored, kept=kept, logs=tuple(logs))
@@ -125,6 +134,8 @@ def _copy(source: Path, prepared: Path) -> None:
         finally:
             connection.close()
     except dialect.DriverError as error:
+        if dialect.is_full(error):
+            raise
         raise BackupRefused(f"the backup {source} cannot be copied: {error}") from error
 
 
@@ -218,10 +229,12 @@ def _end_leases(tx: Tx, *, recorded: bool) -> int:
 
     The agents of the backup's time may have finished or left the tasks since.
 
-    A backup of an older schema has no table for leases that ended (`recorded` is false); its migration fills the
-    table from the events.
+    A backup of an older schema has neither a table for leases that ended nor the agent of the newest one (`recorded`
+    is false). Its migration reads both from the events.
     """
     held = _HELD.rows(tx)
+    if recorded:
+        _NOTE_WORKERS.run(tx)
     _LET_GO.run(tx, now=tx.now)
     for task_id, project_id, epic_id, holder, status, fence, name, acquired_at, expires_at in held:
         reason = UnlockReason.FORCED.value
