@@ -51,11 +51,17 @@ def is_open_though_removed(database: Path) -> bool:
     Processes of other users are seen by an administrator only.
     """
     removed = {f"{beside(database, suffix)} (deleted)" for suffix in ("", "-wal")}
-    for descriptor in PROCESSES.glob("[0-9]*/fd/*"):
-        with suppress(OSError):
-            if str(descriptor.readlink()) in removed:
-                return True
-    return False
+    return any(removed.intersection(_files_of(process)) for process in PROCESSES.glob("[0-9]*"))
+
+
+def _files_of(process: Path) -> set[str]:
+    """Return the files that a process has open, as Linux names them. Nothing when it has ended meanwhile."""
+    found = set()
+    with suppress(OSError):
+        for descriptor in (process / "fd").iterdir():
+            with suppress(OSError):
+                found.add(str(descriptor.readlink()))
+    return found
 
 
 def foreign_logs(database: Path, opened: ExitStack | None = None) -> list[Path]:
@@ -65,10 +71,10 @@ def foreign_logs(database: Path, opened: ExitStack | None = None) -> list[Path]:
     database in WAL mode looks like its own. `opened` keeps the database file open: closing any descriptor of a file
     gives up all POSIX locks that the process has on it, those of `locked` included. Raises OSError.
     """
-    found = [log for log in logs_of(database) if not log.name.endswith("-shm") and log.stat().st_size > 0]
+    found = [log for log in logs_of(database) if not log.name.endswith("-shm") and _size(log) > 0]
     if not found or not database.exists():
         return found
-    if database.stat().st_size > 0 and not _is_in_rollback_mode(database, opened):
+    if _size(database) > 0 and not _is_in_rollback_mode(database, opened):
         return []
     return [log for log in found if log.name.endswith("-wal")]
 
@@ -95,6 +101,14 @@ def give_like(path: Path, model: Path, *, mode: bool = False) -> None:
     if mode:
         with suppress(PermissionError):
             shutil.copymode(model, path)
+
+
+def _size(path: Path) -> int:
+    """Return the size of a file, 0 when it was removed meanwhile. The last connection removes its logs."""
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
 
 
 def _lock(held: ExitStack, path: Path, start: int, length: int) -> bool:
