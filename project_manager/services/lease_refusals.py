@@ -130,8 +130,10 @@ def _next_step(tx: Tx, row: TaskRow) -> str:
             "Do not go on with it while another agent holds it. Take another task with claim_next_task, or wait until "
             "the lock expires."
         )
-    if Status(row.status) in CLOSED:
+    if row.status == Status.DONE:
         return "Take another task with claim_next_task. To reopen this one, set IN_PROGRESS with reopen=true."
+    if row.status == Status.CANCELLED:
+        return "Take another task with claim_next_task. A person can reopen this one."
     if presenting.blockers(tx, row):
         return "Take another task with claim_next_task."
     return f"Claim it again with acquire_task_lock (task_id {row.id}), look at what changed, and send the new fence."
