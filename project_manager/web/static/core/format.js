@@ -53,8 +53,9 @@ export function relative(text, now) {
   const distance = now - at;
   const size = Math.abs(distance);
   if (size < 45_000) return distance < -5000 ? "in a moment" : "just now";
-  const words =
-    size < HOUR ? `${Math.round(size / MINUTE)} min` : size < DAY ? `${Math.round(size / HOUR)} h` : size < 7 * DAY ? `${Math.round(size / DAY)} d` : null;
+  // Rounded first: 59 min 40 s is 1 h, not 60 min.
+  const [wholeMinutes, hours, days] = [MINUTE, HOUR, DAY].map((unit) => Math.round(size / unit));
+  const words = wholeMinutes < 60 ? `${wholeMinutes} min` : hours < 24 ? `${hours} h` : size < 7 * DAY ? `${days} d` : null;
   if (words) return distance > 0 ? `${words} ago` : `in ${words}`;
   return shortDate(at, new Date(now).getFullYear());
 }

@@ -14,7 +14,7 @@ function groupOf(kind) {
 
 /** Undo the acts, the newest first. `back()` resolves to a sentence, or to null if it failed. */
 async function takeBack(kind) {
-  const acts = [...groups.get(kind).values()].reverse();
+  const acts = [...(groups.get(kind)?.values() ?? [])].reverse();
   groups.delete(kind);
   const done = [];
   for (const { back } of acts) done.push(await back());

@@ -5,7 +5,11 @@ import { useStore } from "../core/store.js";
 import { Icon } from "./icons.js";
 
 function Toast({ toast }) {
+  const undone = useRef(null);
   const undo = () => {
+    // The button stays until the next frame: a second press undoes nothing.
+    if (undone.current === toast.id) return;
+    undone.current = toast.id;
     dropToast(toast.id);
     toast.undo();
   };

@@ -48,7 +48,7 @@ function Standing({ task }) {
   if (task.lock) return html`<${Lease} task=${task} writer=${writer} />`;
   const claim = writer && html`<button type="button" onClick=${() => claimTask(task)} data-testid="claim"><${Icon} name="hand" />Take it yourself</button>`;
   if (task.ready) return html`<div class="standing ready"><p><${Icon} name="check" /><b>Ready.</b> The next agent that asks may get it.</p>${claim}</div>`;
-  if (task.status === "IN_PROGRESS") return html`<div class="standing warn"><p><${Icon} name="warn" /><b>Held by nobody.</b> It was set in progress without a lease.</p>${claim}</div>`;
+  if (task.status === "IN_PROGRESS") return html`<div class="standing warn"><p><${Icon} name="warn" /><b>No holder.</b> It was set in progress without a lease.</p>${claim}</div>`;
   if (reasons.length === 0) return null;
   return html`<div class="standing no"><p><${Icon} name="clock" /><b>Not ready:</b></p><ul>${reasons.map((reason) => html`<li key=${reason}><${Markdown} text=${reason} /></li>`)}</ul></div>`;
 }
@@ -143,7 +143,7 @@ function Body({ task }) {
     <${Standing} task=${task} /><${Verdicts} task=${task} />
     <${Tabs} task=${task} />
     <section data-testid="description"><h3>Description</h3><${Description} task=${task} /></section>
-    ${task.acceptance.length > 0 && html`<section><h3>Done when</h3><ul class="acceptance">${task.acceptance.map((line) => html`<li key=${line}><${Markdown} text=${line} /></li>`)}</ul></section>`}
+    ${task.acceptance.length > 0 && html`<section><h3>Done when</h3><ul class="acceptance">${task.acceptance.map((line, index) => html`<li key=${index}><${Markdown} text=${line} /></li>`)}</ul></section>`}
     <${Links} title="Waits for" ids=${task.depends_on} />
     <${Links} title="Unblocks" ids=${dependents} />
     <${Links} title="Never at the same time as" ids=${[...conflicts]} />

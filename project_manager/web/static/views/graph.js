@@ -1,6 +1,6 @@
 // The graph of dependencies.
 import { testOf } from "../core/filters.js";
-import { isolated, plural } from "../core/format.js";
+import { clipped, isolated, plural } from "../core/format.js";
 import { cx, html, useEffect, useMemo, useRef, useState } from "../core/html.js";
 import { follow, hrefOf, navigate } from "../core/route.js";
 import { state, useStore } from "../core/store.js";
@@ -40,8 +40,6 @@ function chosen(route, closed) {
   return pool.filter(linked);
 }
 
-const clip = (text, length) => (text.length > length ? `${text.slice(0, length - 1).trimEnd()}…` : text);
-
 /** A link to its task; where the drawing is an overview (`far`), no link: a press there comes closer. */
 function Node({ node, longest, far }) {
   const task = state.tasks.get(node.id);
@@ -52,8 +50,8 @@ function Node({ node, longest, far }) {
     <title>${task.name}</title>
     <rect class="box" width=${BOX.width} height=${BOX.height} rx="8" />
     <g class=${`status-icon s-${task.status}`} transform="translate(10 8) scale(.875)"><${Shape} status=${task.status} /></g>
-    <text class="node-key" x="30" y="19">#${task.id}</text><text class="node-state" x=${BOX.width - 10} y="19" text-anchor="end">${clip(standing, 16)}</text>
-    <text class="node-name" x="10" y="36" clip-path="url(#node-inside)">${clip(task.name, 26)}</text>
+    <text class="node-key" x="30" y="19">#${task.id}</text><text class="node-state" x=${BOX.width - 10} y="19" text-anchor="end">${clipped(standing, 16)}</text>
+    <text class="node-name" x="10" y="36" clip-path="url(#node-inside)">${clipped(task.name, 26)}</text>
   <//>`;
 }
 

@@ -32,7 +32,7 @@ export function lanesOf(leases, from, until) {
     if (!lanes.has(lease.agent_id)) lanes.set(lease.agent_id, []);
     lanes.get(lease.agent_id).push(bar);
   }
-  const last = ([, bars]) => Math.max(...bars.map((bar) => bar.until));
+  const last = ([, bars]) => bars.reduce((latest, bar) => Math.max(latest, bar.until), from);
   return [...lanes].sort((a, b) => last(b) - last(a) || (a[0] < b[0] ? -1 : 1));
 }
 
