@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, get_args
 from urllib.parse import unquote, urlsplit
 
 from project_manager import env_file as env_files
@@ -209,9 +209,9 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("MCP_TRANSPORT", Choice(("sse", "http", "stdio", "none"), (("streamable-http", "http"),)), "sse",
             "What the MCP port offers: sse (/sse and /mcp), http (/mcp), or no such port (stdio, none)."),
     Setting("MCP_MAX_CONNECTIONS", COUNT, "1000", "MCP connections and sessions held at the same time."),
-    Setting("MCP_TOOLS", Choice(("core", "all")), "core",
+    Setting("MCP_TOOLS", Choice(get_args(McpTools)), "core",
             "Tools that MCP clients are shown: the core set, or all."),
-    Setting("MCP_SCHEMA", Choice(("plain", "nullable", "strict")), "plain",
+    Setting("MCP_SCHEMA", Choice(get_args(McpSchema)), "plain",
             "How the schemas of tools mark optional arguments: not required, nullable, or required and nullable."),
     Setting("DATABASE_PATH", File(), "data/tasks.db", "The SQLite database file."),
     Setting("DATABASE_URL", Text("sqlite:///PATH", PRINTABLE, optional=True), "",

@@ -1,8 +1,11 @@
-"""What an agent is told when it connects, and when it asks."""
+"""The instructions that an agent gets when it connects, and on request."""
 
-INSTRUCTIONS = """\
+from project_manager.domain.limits import WAIT_SECONDS_ADVISED
+
+INSTRUCTIONS = f"""\
 Project Manager leases each task to exactly one agent at a time.
-1. claim_next_task(agent_id, wait_seconds=20): keep task.id and lock.fence, send both with every write.
+1. claim_next_task(agent_id, wait_seconds={WAIT_SECONDS_ADVISED}): keep task.id and lock.fence, \
+send both with every write.
 2. Work, and report with add_task_log. Each write renews the lease; else call renew_task_lock before \
 lock.expires_at.
 3. Finish with update_task_status DONE (or REVIEW, or BLOCKED with a note). If you cannot finish, call \

@@ -23,6 +23,8 @@ ProjectManagerError
 import re
 from typing import ClassVar
 
+from project_manager.domain.limits import BODY_BYTES, MEBIBYTE, PLAN_BYTES
+
 
 class ProjectManagerError(Exception):
     """What went wrong, in words for the caller: `message` says what and why, `hint` what to do next, `details`
@@ -199,7 +201,10 @@ class TooLarge(ProjectManagerError):
 
 
 class BodyTooLarge(TooLarge):
-    default_hint = "A request body is at most 1 MiB, that of POST /api/import 64 MiB."
+    default_hint = (
+        f"A request body is at most {BODY_BYTES // MEBIBYTE} MiB, "
+        f"that of POST /api/import {PLAN_BYTES // MEBIBYTE} MiB."
+    )
 
 
 class AnswerTooLarge(TooLarge):

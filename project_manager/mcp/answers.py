@@ -1,8 +1,7 @@
 """Shape the answers of tools for a model, which pays for each token of them.
 
 Null, empty and default values are left out, nothing is repeated, and a write does not return the values that the
-caller sent.
-Each figure is held by `tests/contract/test_mcp_budget.py`. REST keeps every field.
+caller sent. Each figure is held by `tests/contract/test_mcp_budget.py`. REST keeps every field.
 """
 
 from collections.abc import Callable, Mapping
@@ -10,7 +9,7 @@ from typing import Any
 
 import orjson
 
-from project_manager.domain.limits import PRIORITY_DEFAULT
+from project_manager.domain.limits import PRIORITY_DEFAULT, WAIT_SECONDS_ADVISED
 
 Json = dict[str, Any]
 Shape = Callable[[Json], Json]
@@ -20,7 +19,7 @@ LIST_BYTES = 20_000
 EVENT_TEXT_BYTES = 400
 """A longer text in an event is cut, and longer changes are only named."""
 
-_WAIT = "claim_next_task with wait_seconds=20 waits for one"
+_WAIT = f"claim_next_task with wait_seconds={WAIT_SECONDS_ADVISED} waits for one"
 _EMPTY: tuple[object, ...] = (None, "", [], {})
 _OPAQUE = frozenset({"changes", "previous", "metadata"})
 """Objects in which null and empty values have a meaning."""
@@ -138,7 +137,7 @@ def _logged(answer: Json) -> Json:
 
 
 def _details(answer: Json) -> Json:
-    """Return a task with its related tasks, whose lists make its own lists of ids redundant."""
+    """Return a task with the lists of its related tasks, which make its own lists of ids redundant."""
     task = _task(answer["task"], "depends_on", "project_id", "epic_id")
     parts = {name: [_without(part, "task_id") for part in answer[name]] for name in ("assumptions", "logs")}
     return {**_without(answer, "task_id"), "task": task, **parts}

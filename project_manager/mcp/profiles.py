@@ -1,13 +1,15 @@
 """Choose which tools a client is shown, and in which dialect of JSON Schema."""
 
-from typing import Literal, NamedTuple
+from typing import NamedTuple, get_args
 
 from starlette.types import Scope
 
-Dialect = Literal["plain", "nullable", "strict"]
+from project_manager.config import McpSchema, McpTools
 
-_TOOLS = ("core", "all")
-_DIALECTS = ("plain", "nullable", "strict")
+Dialect = McpSchema
+
+_TOOLS = get_args(McpTools)
+_DIALECTS = get_args(McpSchema)
 
 
 class ToolProfile(NamedTuple):

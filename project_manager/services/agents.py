@@ -3,6 +3,7 @@
 from project_manager.clock import rfc3339
 from project_manager.contract import commands, cursor, views
 from project_manager.domain.errors import AgentNotFound
+from project_manager.domain.limits import WAIT_SECONDS_ADVISED
 from project_manager.services import finding, naming, presenting
 from project_manager.services.presenting import lease_of
 from project_manager.store import agents, lease_history, links, logs, tasks
@@ -87,7 +88,8 @@ def _next_step(holding: list[views.HoldingView], ready: int) -> str:
     if not holding:
         if ready:
             return f"You hold nothing; {ready} tasks are ready: call claim_next_task."
-        return "You hold nothing and nothing is ready: call claim_next_task with wait_seconds=20."
+        wait = f"wait_seconds={WAIT_SECONDS_ADVISED}"
+        return f"You hold nothing and nothing is ready: call claim_next_task with {wait}."
     first = min(holding, key=lambda view: view.seconds_left)
     return (
         f"Go on with task {first.task.id} under fence {first.lock.fence}: renew_task_lock within "

@@ -1,10 +1,9 @@
-"""Reading the leases that there were, and how they ended."""
+"""List live and ended leases."""
 
 from typing import Any
 
-from project_manager.clock import rfc3339
 from project_manager.contract import commands, cursor, views
-from project_manager.services.presenting import time_or_none
+from project_manager.services import presenting
 from project_manager.store import lease_history
 from project_manager.store.lease_history import LeaseRow
 from project_manager.store.transaction import Tx
@@ -34,25 +33,10 @@ def list_leases(tx: Tx, command: commands.ListLeases) -> views.Page[views.LeaseV
         ended, more = lease_history.page_of_ended(tx, filters, ended_after, command.limit - len(rows))
         rows += ended
     following = cursor.write(_position(rows[-1]), filters) if more else None
-    return views.Page([_shown(row) for row in rows], following, lease_history.count(tx, filters))
+    return views.Page([presenting.lease(row) for row in rows], following, lease_history.count(tx, filters))
 
 
 def _position(row: LeaseRow) -> tuple[int, int, int, int]:
     if row.ended_at is None:
         return LIVE, row.acquired_at, row.task_id, row.fence
     return ENDED, row.ended_at, row.task_id, row.fence
-
-
-def _shown(row: LeaseRow) -> views.LeaseView:
-    return views.LeaseView(
-        task_id=row.task_id,
-        task_name=row.task_name,
-        project_id=row.project_id,
-        agent_id=row.agent_id,
-        fence=row.fence,
-        acquired_at=rfc3339(row.acquired_at),
-        expires_at=rfc3339(row.expires_at),
-        ended_at=time_or_none(row.ended_at),
-        reason=row.reason,  # type: ignore[arg-type]
-        status=row.status,
-    )

@@ -11,6 +11,7 @@ from project_manager.domain.leases import Lease
 from project_manager.domain.readiness import Reason, Standing, obstacles, reasons
 from project_manager.domain.statuses import Status
 from project_manager.store.epics import EpicRow
+from project_manager.store.lease_history import LeaseRow
 from project_manager.store.logs import LogRow
 from project_manager.store.projects import ProjectRow
 from project_manager.store.tasks import TaskRow
@@ -48,6 +49,21 @@ def lock(lease: Lease) -> views.LockView:
         acquired_at=rfc3339(lease.acquired_at),
         expires_at=rfc3339(lease.expires_at),
         ttl_seconds=lease.length // 1000,
+    )
+
+
+def lease(row: LeaseRow) -> views.LeaseView:
+    return views.LeaseView(
+        task_id=row.task_id,
+        task_name=row.task_name,
+        project_id=row.project_id,
+        agent_id=row.agent_id,
+        fence=row.fence,
+        acquired_at=rfc3339(row.acquired_at),
+        expires_at=rfc3339(row.expires_at),
+        ended_at=time_or_none(row.ended_at),
+        reason=row.reason,  # type: ignore[arg-type]
+        status=row.status,
     )
 
 

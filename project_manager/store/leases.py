@@ -97,7 +97,6 @@ _EXPIRED = Statement(
     select(tasks.c.id).where(tasks.c.lock_holder.is_not(None), tasks.c.lock_expires_at <= bindparam("now"))
 )
 _NEXT_EXPIRY = Statement(select(func.min(tasks.c.lock_expires_at)).where(tasks.c.lock_holder.is_not(None)))
-_waiting_for_a_call = tasks.c.unconfirmed_fence.is_not(None) & tasks.c.lock_holder.is_not(None)
 _unconfirmed = (
     select(tasks.c.id)
     .with_hint(tasks, "INDEXED BY ix_tasks_unconfirmed", "sqlite")

@@ -1,4 +1,4 @@
-"""Plain pages for a person's browser: the answer to a wrong address, and the policy of pages without scripts."""
+"""Plain pages for a person's browser: their frame and policy, and the page of an error."""
 
 from html import escape
 
@@ -22,9 +22,14 @@ def asked_by_person(scope: Scope) -> bool:
 def error_page(error: ProjectManagerError, status: int, headers: dict[str, str]) -> Response:
     """Return the error as a page that leads to the dashboard."""
     message = escape(error.message[:1].upper() + error.message[1:])
-    text = (
-        '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Project Manager</title>'
-        '<meta name="viewport" content="width=device-width"><link rel="stylesheet" href="/static/reference.css"></head>'
-        f'<body><main><h1>{message}</h1><p><a href="/">Open the dashboard</a></p></main></body></html>'
-    )
+    text = framed("Project Manager", f'<h1>{message}</h1><p><a href="/">Open the dashboard</a></p>')
     return HTMLResponse(text, status, headers | HEADERS | {"Cache-Control": "no-store"})
+
+
+def framed(title: str, content: str) -> str:
+    """Return a whole page. `title` and `content` are HTML."""
+    return (
+        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
+        '<meta name="viewport" content="width=device-width"><link rel="stylesheet" href="/static/reference.css"></head>'
+        f"<body><main>{content}</main></body></html>"
+    )

@@ -11,7 +11,7 @@ from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
 from project_manager.web.openapi import document
-from project_manager.web.pages import HEADERS
+from project_manager.web.pages import HEADERS, framed
 
 STYLE = """
 :root { color-scheme: light dark; font: 16px/1.5 system-ui, sans-serif; }
@@ -67,13 +67,11 @@ def _page() -> str:
         for path, methods in described["paths"].items()
         for method, entry in methods.items()
     ]
-    return (
-        '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Project Manager API</title>'
-        '<meta name="viewport" content="width=device-width"><link rel="stylesheet" href="/static/reference.css"></head>'
-        f"<body><main><h1>Project Manager API {escape(described['info']['version'])}</h1>"
+    head = (
+        f"<h1>Project Manager API {escape(described['info']['version'])}</h1>"
         '<p>Machine-readable: <a href="/openapi.json">/openapi.json</a></p>'
-        f"{''.join(sections)}</main></body></html>"
     )
+    return framed("Project Manager API", head + "".join(sections))
 
 
 def _section(method: str, path: str, entry: dict[str, Any]) -> str:
