@@ -52,7 +52,7 @@ class Waiting:
         if not _has_one(answer):
             answer = await self._claim_in_queue(ask, command, actor, caller, called_at)
         if not _has_one(answer):
-            # Ask once more for what holds the tasks back.
+            # Ask once more, for the blockers.
             answer = await _to_its_end(ask(partial(leases.claim_next, called_at=called_at)))
         await self._hand_over(answer, command, actor, caller)
         return answer

@@ -20,6 +20,9 @@ def _any_means_none(value: object) -> object:
     return None if isinstance(value, str) and value.strip().upper() in {"ALL", "ANY", ""} else value
 
 
+_WAIT = f"wait for one, 0..{limits.WAIT_SECONDS_MAXIMUM}; {limits.WAIT_SECONDS_ADVISED} advised"
+
+
 class Scoped(Command):
     """A query about a project, an epic, or everything."""
 
@@ -233,7 +236,7 @@ class GetAvailableTasks(Paged, Scoped, Reading):
     status: Annotated[fields.TaskStatuses | None, BeforeValidator(_any_means_none)] = Field(
         None, description="default: what may be claimed now; or statuses to look through"
     )
-    include_locked: fields.Flag = Field(False, description="also tasks that somebody holds")
+    include_locked: fields.Flag = Field(False, description="also held tasks")
     labels: fields.Labels = Field(default_factory=list, description="all of these")
 
 
@@ -309,7 +312,7 @@ class ClaimNextTask(Repeatable, Scoped):
     ttl_seconds: fields.TtlSeconds = Field(
         limits.LEASE_SECONDS_NEXT, validation_alias=_TTL, description="seconds, 1..3600"
     )
-    wait_seconds: fields.WaitSeconds = Field(0, description="wait for one, 0..55; 20 advised")
+    wait_seconds: fields.WaitSeconds = Field(0, description=_WAIT)
 
 
 class ListLeases(Paged):
@@ -330,7 +333,7 @@ class ListEvents(Reading):
     types: fields.EventTypes = Field(default_factory=list, description="only these types")
     project_id: fields.Id | None = None
     limit: fields.Limit = 100
-    wait_seconds: fields.WaitSeconds = Field(0, description="wait for one, 0..55; 20 advised")
+    wait_seconds: fields.WaitSeconds = Field(0, description=_WAIT)
     epoch: fields.Key | None = Field(None, description="epoch of the last answer")
 
 

@@ -102,7 +102,7 @@ class LeaseView:
 # Not frozen: made by the thousand, and a frozen dataclass takes three times as long to make.
 @dataclass(slots=True)
 class TaskView:
-    """A task. `ready` says whether an agent may take it now, `why_not_ready` what holds it back.
+    """A task. `ready` says whether an agent may claim it now, `why_not_ready` lists the blockers.
     `cancelled_dependencies` are dependencies that are CANCELLED: a person has to remove or reopen them.
     """
 
@@ -187,7 +187,7 @@ class TaskDetailsView:
 
 @dataclass(frozen=True, slots=True)
 class AcquiredView:
-    """A lease that was granted or renewed, with its task. `notice` says what its holder should know, if anything."""
+    """A lease that was granted or renewed, with its task. `notice` is a hint for the holder, or null."""
 
     success: bool
     message: str
@@ -221,8 +221,8 @@ class HoldView:
 
 @dataclass(frozen=True, slots=True)
 class NewLeaseView(AcquiredView):
-    """A lease that was granted, with what an agent needs before it begins: the handoff note, the number of entries
-    in the log, and the other leases of the same agent, which may be those of another session.
+    """A lease that was granted, with its task, the handoff note, the number of entries in the log, and the other
+    leases of the same agent, which may be those of another session.
     """
 
     handoff: HandoffView | None = None
@@ -250,7 +250,7 @@ class ClaimView:
 @dataclass(frozen=True, slots=True)
 class ClaimedView(ClaimView):
     """The task that was claimed, its handoff note, the number of entries in its log, and the other leases of the same
-    agent, which may be those of another session. `notice` says what its holder should know, if anything.
+    agent, which may be those of another session. `notice` is a hint for the holder, or null.
     """
 
     notice: str | None
@@ -261,7 +261,7 @@ class ClaimedView(ClaimView):
 
 @dataclass(frozen=True, slots=True)
 class NothingReadyView(ClaimView):
-    """Nothing was claimed: how many tasks there are, what holds them back, and the leases of the agent."""
+    """The answer when no task is ready: the number of tasks, their blockers, and the leases of the agent."""
 
     tasks: int
     held_back: list[HeldBackView]

@@ -103,7 +103,7 @@ def field_meant(name: str, names: Mapping[str, Collection[str]]) -> str | None:
     fields = names.keys()
     if len(name) > LONGEST:
         return None
-    # From the most certain to the least: another spelling, a known other name, an abbreviation, a slip.
+    # From the most certain to the least: another spelling, a known other name, an abbreviation, a typing error.
     word = _HUMP.sub("_", name).lower().replace("-", "_").replace(" ", "_")
     if word in fields:
         return word
@@ -144,9 +144,9 @@ def word_meant(word: str, words: Mapping[str, Value], side: Callable[[Value], ob
     """
     if len(word) > LONGEST:
         return None
-    # One wrong letter is more certain than a likeness, so other words count only where there is no such slip.
-    slips = [known for known in words if one_edit(word, known)]
-    found = slips or get_close_matches(word, words, n=5, cutoff=_CLOSE_WORDS)
+    # One wrong letter is more certain than a likeness, so other words count only where there is no such word.
+    typos = [known for known in words if one_edit(word, known)]
+    found = typos or get_close_matches(word, words, n=5, cutoff=_CLOSE_WORDS)
     likeness = {known: SequenceMatcher(None, known, word).ratio() for known in found}
     best = max(likeness.values(), default=0.0)
     near = [words[known] for known in found if likeness[known] >= best - _ABOUT_AS_NEAR]

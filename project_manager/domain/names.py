@@ -1,4 +1,4 @@
-"""Names and keys: one form for equal texts, and detection of names that are probably a typing error."""
+"""Names and keys: one form for equal texts, and detection of names that are probably a typing error of another."""
 
 import re
 import unicodedata
@@ -10,7 +10,7 @@ from itertools import islice
 from operator import itemgetter
 
 ALIKE = 0.85
-LETTERS_OF_A_SLIP = 4
+LETTERS_OF_A_TYPO = 4
 LETTERS_WITH_ONE_WRONG = 5
 LETTERS_OF_A_DOUBLING = 3
 LETTERS_OF_A_SUGGESTION = 3
@@ -18,13 +18,13 @@ CANDIDATES = 500
 """A suggestion looks at no more names than this, and measures only the EXAMINED that are closest at first sight."""
 EXAMINED = 20
 MEASURED_LENGTH = 60
-"""Measuring takes up to cubic time. In longer names only one slip, or other joints between words, counts."""
+"""Measuring takes up to cubic time. In longer names only one typing error, or other joints between words, counts."""
 
 _IGNORABLE = (
     "\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164"
     "\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufff8\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
 )
-"""Default_Ignorable_Code_Point of Unicode: nothing is drawn for these."""
+"""Default_Ignorable_Code_Point of Unicode: invisible characters."""
 _IGNORED = re.compile(f"[{_IGNORABLE}]+")
 _JOINTS = re.compile(r"[\s_\-\u2010-\u2015]+")
 _VISIBLE = re.compile(f"[^\\s\x00-\x1f\x7f-\x9f\u2800{_IGNORABLE}]")
@@ -39,7 +39,7 @@ def composed(text: str) -> str:
 
 
 def is_visible(text: str) -> bool:
-    """Return whether anything is drawn for the text. Blanks, fillers and zero-width characters draw nothing."""
+    """Return whether the text has a visible character. Blanks, fillers and zero-width characters are invisible."""
     return _VISIBLE.search(text) is not None
 
 
@@ -65,9 +65,9 @@ def lengths_like(name: str) -> tuple[int, int]:
 
 
 def nearest(name: str, others: Iterable[str]) -> str | None:
-    """Return the name that was probably misspelt as `name`, or None.
+    """Return the name that was probably misspelled as `name`, or None.
 
-    Names that count or tell apart by a short word (`Sprint 41` and `Sprint 42`, `Plan A` and `Plan B`) are no slips.
+    Names that count or tell apart by a short word (`Sprint 41` and `Sprint 42`, `Plan A` and `Plan B`) are different.
     """
     key = name_key(name)
     matcher = SequenceMatcher(None, "", key)
@@ -83,7 +83,7 @@ def nearest(name: str, others: Iterable[str]) -> str | None:
     for _, other_key, other in nlargest(EXAMINED, candidates, key=itemgetter(0)):
         matcher.set_seq1(other_key)
         measured = matcher.ratio() if len(key) <= MEASURED_LENGTH else 0.0
-        found = max(measured, ALIKE if _one_slip(*_differing(key, other_key)) else 0.0)
+        found = max(measured, ALIKE if _one_typo(*_differing(key, other_key)) else 0.0)
         if found > likeness:
             best, likeness = other, found
     return best if likeness >= ALIKE else None
@@ -105,12 +105,12 @@ def _one_letter_off(key: str, other: str) -> bool:
 
 
 def _may_be_meant(key: str, other: str) -> bool:
-    """Return whether the names differ in nothing but words long enough for a slip, or in one slip."""
+    """Return whether the names differ only in words long enough for a typing error, or in one typing error."""
     words, other_words = key.split(), other.split()
     if len(words) != len(other_words):  # also where a name of an older release has no visible character
         return False
     differing = [pair for pair in zip(words, other_words, strict=True) if pair[0] != pair[1]]
-    return all(_may_be_slip(word) for pair in differing for word in pair) or _one_slip(*_differing(key, other))
+    return all(_may_be_typo(word) for pair in differing for word in pair) or _one_typo(*_differing(key, other))
 
 
 def _differing(key: str, other: str) -> tuple[str, str]:
@@ -119,10 +119,10 @@ def _differing(key: str, other: str) -> tuple[str, str]:
     return differing[0] if len(differing) == 1 else ("", "")
 
 
-def _one_slip(word: str, other: str) -> bool:
-    """Return whether the words differ by one slip of the fingers.
+def _one_typo(word: str, other: str) -> bool:
+    """Return whether the words differ by one typing error.
 
-    In short words only two letters that changed places or a letter that was doubled count: `Docs` and `Dogs` differ.
+    In short words only two swapped letters or a doubled letter count: `Docs` and `Dogs` differ.
     """
     if _digits((word, other)) or not one_edit(word, other):
         return False
@@ -130,12 +130,12 @@ def _one_slip(word: str, other: str) -> bool:
     if len(short) >= LETTERS_WITH_ONE_WRONG:
         return True
     if len(short) == len(long):
-        return len(short) >= LETTERS_OF_A_SLIP and sorted(short) == sorted(long)
+        return len(short) >= LETTERS_OF_A_TYPO and sorted(short) == sorted(long)
     return len(short) >= LETTERS_OF_A_DOUBLING and _undoubled(short) == _undoubled(long)
 
 
 def one_edit(word: str, other: str) -> bool:
-    """Return whether one letter is another one, too many or missing, or two beside each other changed places."""
+    """Return whether one letter is another one, too many or missing, or two adjacent letters are swapped."""
     short, long = sorted((word, other), key=len)
     if len(long) - len(short) > 1 or short == long:
         return False
@@ -159,5 +159,5 @@ def _joined(key: str) -> str:
     return _JOINTS.sub("", key) or key
 
 
-def _may_be_slip(word: str) -> bool:
-    return len(word) >= LETTERS_OF_A_SLIP and not _digits((word,))
+def _may_be_typo(word: str) -> bool:
+    return len(word) >= LETTERS_OF_A_TYPO and not _digits((word,))

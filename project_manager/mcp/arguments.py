@@ -115,7 +115,7 @@ def _never_wanted(node: Schema, value: object) -> bool:
             return True
         return _is_number(node) and text in _ZERO_TEXTS and _excludes_zero(node)
     if isinstance(value, list):
-        items = node.get("items")  # absent where no list is expected: validation then says what is
+        items = node.get("items")  # absent where no list is expected, which validation then reports
         return all(item is None or (items is not None and _never_wanted(items, item)) for item in value)
     if isinstance(value, dict):
         return not value

@@ -289,7 +289,7 @@ _PARAMETERS: Mapping[str, tuple[tuple[str, type, bool], ...]] = {
     "prompts/get": (("name", str, True), ("arguments", dict, False)),
     "resources/read": (("uri", str, True),),
 }
-"""Name, type and whether it is required: the SDK refuses a wrong one without saying which."""
+"""Name, type and whether it is required: the SDK refuses a wrong one without its name."""
 
 
 def check_params(method: str, params: Params) -> None:

@@ -146,7 +146,7 @@ class Comparison:
             self.difference.pruned_epics = [row for row in present.values() if row.project_id in ids]
 
     def _check_new(self, kind: str, places: dict[tuple[str, str], Place], present: set[tuple[str, str]]) -> None:
-        """A name that differs in case alone from another of its scope is a slip: either would find both."""
+        """Report each new name that has the same key as another name of its scope: either would find both."""
         taken = {(scope, name_key(name)): name for scope, name in present}
         for (scope, name), place in places.items():
             other = taken.setdefault((scope, name_key(name)), name)

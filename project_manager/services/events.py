@@ -11,7 +11,7 @@ DAY_MS = 24 * 3600 * 1000
 
 
 def list_events(tx: Tx, command: commands.ListEvents) -> views.EventsView:
-    """Read what happened after `since`, in order and without a gap; wait_seconds waits instead of polling.
+    """Read the events after `since`, in order and without a gap; wait_seconds waits instead of polling.
 
     Go on from last_seq of the answer. `resync` true says that events after `since` are gone, or that the
     database was restored: read the present state again and go on from `head`.

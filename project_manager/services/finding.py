@@ -76,7 +76,7 @@ def project_for(
     if found is not None:
         return found
     name = project_name or INBOX
-    naming.check_no_slip_of_project(tx, name)
+    naming.check_no_typo_of_project(tx, name)
     made = create_project(tx, name, "")
     if created is not None:
         created["project"] = NamedView(made.id, made.name)
@@ -99,7 +99,7 @@ def epic_for(
     found = naming.epic(tx, parent.id, epic_name)
     if found is not None:
         return found
-    naming.check_no_slip_of_epic(tx, parent.id, epic_name)
+    naming.check_no_typo_of_epic(tx, parent.id, epic_name)
     made = create_epic(tx, parent.id, epic_name, "", EpicStatus.ACTIVE, None)
     if created is not None:
         created["epic"] = NamedView(made.id, made.name)

@@ -31,7 +31,7 @@ def acquire(tx: Tx, command: commands.AcquireTaskLock) -> views.AcquiredView:
 
     Grants a lease with a fence to one agent at a time; the status becomes IN_PROGRESS. Claiming what you hold
     already renews the lease under the same fence. A task in BACKLOG, REVIEW or BLOCKED can be taken up by
-    name, and IN_PROGRESS when nobody holds it. Refused with the reasons when the task is held, not ready, or
+    name, and IN_PROGRESS without a holder. Refused with the reasons when the task is held, not ready, or
     finished. An operator takes a held task over with `force`: the present lease ends and the new one begins in
     one step.
     """
@@ -66,7 +66,7 @@ def _length(seconds: int | None, otherwise: int) -> int:
 
 
 def check_takable(tx: Tx, row: TaskRow) -> None:
-    """Raises NotReady with every reason, or IllegalMove for finished work."""
+    """Raise NotReady with every reason, or IllegalMove for finished work."""
     status = Status(row.status)
     if status not in CLAIMABLE_BY_NAME:
         raise IllegalMove(
@@ -95,7 +95,7 @@ def renew(tx: Tx, command: commands.RenewTaskLock) -> views.AcquiredView:
 
 
 def release(tx: Tx, command: commands.ReleaseTaskLock) -> views.ReleasedView:
-    """Give back a task you hold without finishing it, with a handoff note for whoever takes it next.
+    """Give back a task you hold without finishing it, with a handoff note for the next agent.
 
     The task returns to the status it was claimed from and is offered again. `failed` counts the attempt; at
     the cap the task becomes BLOCKED for a person to look at. An operator can end another's lease with
@@ -124,8 +124,8 @@ def release(tx: Tx, command: commands.ReleaseTaskLock) -> views.ReleasedView:
 def claim_next(tx: Tx, command: commands.ClaimNextTask, *, called_at: int | None = None) -> views.ClaimView:
     """Take the best task that is ready now: most urgent, then what unblocks most, then oldest.
 
-    Atomic: no two agents get the same task. Those who wait with wait_seconds are served in the order of
-    coming. When nothing is ready the answer says how many tasks there are and what holds them back. Keep
+    Atomic: no two agents get the same task. Claims that wait with wait_seconds are served in the order of
+    their arrival. When no task is ready, the answer has the number of tasks and their blockers. Keep
     lock.fence and send it with every write.
     """
     granted = claim_in_turn(tx, command, ticket=ID_MAXIMUM, called_at=tx.now if called_at is None else called_at)

@@ -33,8 +33,7 @@ def list_tasks(tx: Tx, command: commands.ListTasks) -> views.Page[Any]:
 def get_available(tx: Tx, command: commands.GetAvailableTasks) -> views.Page[Any]:
     """List what may be claimed now, best first; claim_next_task takes the best one at once.
 
-    With `status` it looks through those statuses instead, leaving out what somebody holds unless
-    include_locked is set.
+    With `status` it looks through those statuses instead, without held tasks unless include_locked is set.
     """
     filters: dict[str, Any] = naming.scope(tx, command)
     if command.labels:

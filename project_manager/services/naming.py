@@ -96,32 +96,34 @@ def _epics_called(tx: Tx, project_id: int | None, name: str) -> list[EpicRow]:
     return epics.with_key(tx, key) + [row for row in rows if row is not None]
 
 
-def check_no_slip_of_project(tx: Tx, name: str) -> None:
-    """Raises Invalid when a project of nearly this name exists: it was meant, more probably than a new one. The inbox
-    is always meant by its name, and by a slip of it, also before there is one.
+def check_no_typo_of_project(tx: Tx, name: str) -> None:
+    """Raise Invalid when a project of nearly this name exists, because the name is probably a typing error of it.
+
+    The inbox counts as a project also before it exists.
     """
     if name_key(name) == name_key(INBOX):
         return
     near = nearest(name, [INBOX, *projects.names_like(tx, name)])
     if near is not None:
-        raise _slip("project", near)
+        raise _typo("project", near)
 
 
-def check_no_slip_of_epic(tx: Tx, project_id: int, name: str) -> None:
+def check_no_typo_of_epic(tx: Tx, project_id: int, name: str) -> None:
+    """Raise Invalid when the project has an epic of nearly this name."""
     near = nearest(name, epics.names_like(tx, project_id, name))
     if near is not None:
-        raise _slip("epic", near)
+        raise _typo("epic", near)
 
 
 def check_project_is_new(tx: Tx, name: str, project_id: int | None = None) -> None:
-    """Raises NameTaken when another project has this name."""
+    """Raise NameTaken when another project has this name."""
     taken = _taken(project_id, _projects_of(tx, name))
     if taken is not None:
         raise NameTaken(f"project {taken[0]} is called {taken[1]!r} already", project_id=taken[0], name=taken[1])
 
 
 def check_epic_is_new(tx: Tx, project_id: int, name: str, epic_id: int | None = None) -> None:
-    """Raises NameTaken when another epic of the project has this name."""
+    """Raise NameTaken when another epic of the project has this name."""
     taken = _taken(epic_id, _epics_of(tx, project_id, name))
     if taken is not None:
         words = f"epic {taken[0]} of this project is called {taken[1]!r} already"
@@ -175,7 +177,7 @@ def _taken(own: int | None, same: Named) -> tuple[int, str] | None:
     return next((known for known in same if known[0] != own), None)
 
 
-def _slip(kind: str, near: str) -> Invalid:
+def _typo(kind: str, near: str) -> Invalid:
     hint = f"Send `{near}`. To create another one of nearly this name, use the dashboard or POST /api/{kind}s."
     message = f"there is {'an' if kind == 'epic' else 'a'} {kind} `{near}`: did you mean it?"
     return Invalid(message, hint=hint, faults=[{"field": f"{kind}_name", "message": message, "hint": hint}])

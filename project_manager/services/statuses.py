@@ -21,7 +21,7 @@ def update_status(tx: Tx, command: commands.UpdateTaskStatus) -> views.StatusCha
     """Set a task's status: DONE when finished, REVIEW for a look, BLOCKED when stuck. Ends your lease, except
     IN_PROGRESS.
 
-    The holder sends its fence. On a task that nobody holds it is one call: lease, write, let go (IN_PROGRESS
+    The holder sends its fence. On a task without a holder it is one call: claim, write, release (IN_PROGRESS
     keeps the lease). After a lease that you lost, claim the task again first. Finished work is left only with
     reopen=true. A person must send force=true to move a task that an agent holds.
     """

@@ -202,7 +202,7 @@ def update(tx: Tx, command: commands.UpdateTask) -> views.TaskView:
     """Edit a task: only the fields that are sent change, and lists are replaced whole.
 
     While an agent holds the task only that agent (and people) may edit it. With `version` the edit is refused if
-    somebody changed the task since. A `status` moves it as update_task_status does.
+    the task has changed since. A `status` moves it as update_task_status does.
     """
     finding.check_force(tx, command.force)
     row = finding.task(tx, command.task_id)

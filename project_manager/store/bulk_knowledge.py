@@ -135,7 +135,7 @@ def verdicts_after(tx: Tx, assumption_id: int, after: int, limit: int) -> list[V
 
 
 def add_item(tx: Tx, values: dict[str, Any]) -> int:
-    """Insert an item with its past and return its id. Call `keep_first` when it is whole."""
+    """Insert an item with its past and return its id. Call `keep_first` when it is complete."""
     knowledge_id = int(_ADD_ITEM.value(tx, parent_id=None, **values))
     search.index_knowledge(tx, knowledge_id, *[values[name] for name in search.KNOWLEDGE_TEXTS])
     return knowledge_id

@@ -1,7 +1,6 @@
-"""Whether the files at the paths of an open database are still those that its connections have open.
+"""Detect that a file of an open database was removed, renamed or replaced.
 
-A file that is removed, renamed or replaced stays open: SQLite goes on reading and writing it, and everything that is
-written is lost with the last connection.
+Such a file stays open: SQLite goes on reading and writing it, and all writes are lost with the last connection.
 """
 
 import os
@@ -25,7 +24,7 @@ class Moved:
 
 
 class FileWatch:
-    """Compares device and inode of the paths with those at the start. `moved` is the result of the last look."""
+    """Device and inode of the files at the start. `moved` is the difference that the last look has found."""
 
     def __init__(self, path: Path) -> None:
         self.path = path

@@ -241,7 +241,7 @@ class Writer:
         self._next_due = self._duties.next_due(tx) if done else tx.now + RETRY_MS
         changed = self._connection.total_changes != changes
         execute("COMMIT")
-        self._watch.check()  # what went into a file that is gone is not acknowledged
+        self._watch.check()  # a write into a file that is gone is lost: do not acknowledge it
         self._last_now = tx.now
         self._known_version = version
         if changed:

@@ -111,8 +111,8 @@ class OneWrite(HttpToolsProtocol):
 
 
 class _HeadWithBody:
-    """A transport that keeps the head of an answer until more is written, or the turn of the loop is over. It closes
-    when the request has been read to its end.
+    """A transport that keeps the head of an answer until more is written or the loop runs its next callback. It
+    closes when the request has been read to its end.
     """
 
     __slots__ = (

@@ -57,7 +57,7 @@ function leftOf(lock) {
 function askTakeOver(task, lock, what, confirm) {
   return ask({
     title: `${isolated(lock.holder)} is working on this`,
-    body: `${nameOf(task)} is held by ${isolated(lock.holder)} for another ${leftOf(lock)}. ${what} ends that lease at once; whatever the agent still sends about this task is refused.`,
+    body: `${nameOf(task)} is held by ${isolated(lock.holder)} for another ${leftOf(lock)}. ${what} ends that lease at once. Later writes of the agent to this task are refused.`,
     confirm,
     danger: true,
   });

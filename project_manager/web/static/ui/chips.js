@@ -59,7 +59,7 @@ export function ReadyChip({ task }) {
   if (task.status === "BLOCKED" && task.attempts) return null;
   if (task.ready) return html`<span class="ready-chip yes"><${Icon} name="check" />Ready</span>`;
   const reasons = reasonsOf(task);
-  if (task.status === "IN_PROGRESS" && !task.lock) return html`<span class="ready-chip warn"><${Icon} name="warn" />Held by nobody</span>`;
+  if (task.status === "IN_PROGRESS" && !task.lock) return html`<span class="ready-chip warn"><${Icon} name="warn" />No holder</span>`;
   if (reasons.length === 0) return null;
   const more = reasons.length > 1 ? ` +${reasons.length - 1}` : "";
   return html`<span class="ready-chip no" title=${reasons.join("; ")}><${Icon} name="clock" /><span class="clip">${reasons[0]}</span>${more}</span>`;

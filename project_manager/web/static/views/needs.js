@@ -42,7 +42,7 @@ const GROUPS = [
     from: ["TODO"], test: (task) => task.attempts > 0, actions: [FORGET_ATTEMPTS, HOLD_BACK],
   },
   {
-    id: "nobody", title: "In progress, held by nobody", explain: "Set in progress without a lease: no agent will pick it up by itself.",
+    id: "nobody", title: "In progress without a holder", explain: "Set in progress without a lease: no agent will pick it up by itself.",
     from: ["IN_PROGRESS"], test: isHeldByNobody, actions: [OFFER, MARK_DONE],
   },
   {
