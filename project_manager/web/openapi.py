@@ -36,6 +36,7 @@ ERROR_SCHEMA: dict[str, Any] = {
         "request_id": {"type": "string"},
     },
 }
+KEYWORDS = {"ge": "minimum", "le": "maximum"}
 ALWAYS: tuple[type[ProjectManagerError], ...] = (MalformedBody, Unauthorized, RoleRequired, Invalid)
 
 
@@ -58,7 +59,7 @@ def document() -> dict[str, Any]:
         if operation.http.startswith(PARTIAL):
             _leave_out_defaults(schemas[operation.command.__name__])
         paths.setdefault(path, {})[method.lower()] = _entry(operation, method, path, views[operation.name])
-    return {
+    described: dict[str, Any] = {
         "openapi": "3.1.0",
         "info": {
             "title": "Project Manager",
@@ -72,6 +73,21 @@ def document() -> dict[str, Any]:
         },
         "security": [{}, {"token": []}],
     }
+    _use_keywords_of_json_schema(described)
+    return described
+
+
+def _use_keywords_of_json_schema(node: Any) -> None:
+    """Rename the bounds of numbers in place: behind a validator of ours pydantic leaves its own names of them."""
+    if isinstance(node, list):
+        for part in node:
+            _use_keywords_of_json_schema(part)
+    elif isinstance(node, dict):
+        for ours, standard in KEYWORDS.items():
+            if isinstance(node.get(ours), int | float):
+                node[standard] = node.pop(ours)
+        for part in node.values():
+            _use_keywords_of_json_schema(part)
 
 
 def _entry(operation: Operation, method: str, path: str, view: dict[str, Any]) -> dict[str, Any]:
