@@ -9,7 +9,7 @@ from project_manager.contract import commands, views
 from project_manager.domain.actors import SYSTEM, Role
 from project_manager.domain.errors import IllegalMove, Invalid, ProjectNotFound
 from project_manager.domain.leases import Lease, UnlockReason, unconfirmed_length
-from project_manager.domain.limits import HANDOFF_CHARACTERS, ID_MAXIMUM
+from project_manager.domain.limits import HANDOFF_CHARACTERS, HOLDS_BESIDE_CLAIM, HOLDS_WITHOUT_CLAIM, ID_MAXIMUM
 from project_manager.domain.readiness import failed_attempts, not_ready
 from project_manager.domain.statuses import CLAIMABLE_BY_NAME, MOVES, Status
 from project_manager.services import finding, moves, naming, presenting
@@ -289,18 +289,19 @@ def _acquired(tx: Tx, row: TaskRow, *, renewed: bool) -> views.AcquiredView:
 def _to_begin_with(tx: Tx, row: TaskRow, beside: Beside) -> dict[str, Any]:
     """Return fields for a new holder: notice, handoff note, number of log entries, and its other leases."""
     note = None if beside.handoff_id is None else logs.get(tx, beside.handoff_id)
-    others = _holds(tx, row.id) if beside.holds_others else []
+    others = _holds(tx, except_task=row.id, limit=HOLDS_BESIDE_CLAIM + 1) if beside.holds_others else []
     return {
         "notice": _notice(row, others),
         "handoff": None if note is None else _handoff(note),
         "log_entries": beside.entries,
-        "also_holding": others,
+        "also_holding": others[:HOLDS_BESIDE_CLAIM],
     }
 
 
-def _holds(tx: Tx, except_task: int = 0) -> list[views.HoldView]:
-    """Return the leases of the actor on all tasks but one."""
-    return [views.HoldView(task_id, fence, rfc3339(at)) for task_id, fence, at in agents.also_held(tx, except_task)]
+def _holds(tx: Tx, *, limit: int, except_task: int = 0) -> list[views.HoldView]:
+    """Return the leases of the actor that end first, without that of one task."""
+    found = agents.also_held(tx, except_task, limit)
+    return [views.HoldView(task_id, fence, rfc3339(at)) for task_id, fence, at in found]
 
 
 def _notice(row: TaskRow, others: list[views.HoldView]) -> str | None:
@@ -309,7 +310,8 @@ def _notice(row: TaskRow, others: list[views.HoldView]) -> str | None:
     if row.unconfirmed_fence == row.fence:
         said.append(f"short lease: your next call before it expires extends it to {(row.lock_ttl or 0) // 1000} s")
     if others:
-        named = ", ".join(f"#{held.task_id}" for held in others[:5]) + (", .." if len(others) > 5 else "")
+        named = ", ".join(f"#{held.task_id}" for held in others[:HOLDS_BESIDE_CLAIM])
+        named += ", .." if len(others) > HOLDS_BESIDE_CLAIM else ""
         said.append(f"your agent id also holds {named}: if that was not you, another session uses your id")
     return "; ".join(said) or None
 
@@ -369,7 +371,7 @@ def _nothing(tx: Tx, project_id: int | None, epic_id: int | None) -> views.Nothi
         message=f"no task is ready for you: {words}",
         tasks=sum(counts.values()),
         held_back=held_back,
-        also_holding=_holds(tx),
+        also_holding=_holds(tx, limit=HOLDS_WITHOUT_CLAIM),
     )
 
 

@@ -78,7 +78,7 @@ def get(tx: Tx, agent_id: str) -> AgentRow | None:
     return None if row is None else AgentRow._make(row)
 
 
-def also_held(tx: Tx, task_id: int, limit: int = 20) -> list[tuple[int, int, int]]:
+def also_held(tx: Tx, task_id: int, limit: int) -> list[tuple[int, int, int]]:
     """Return (task_id, fence, expires_at) of the actor's leases on other tasks, those that end first before others."""
     rows = _HOLDS.rows(tx, agent_id=tx.actor.id, task_id=task_id, now=tx.now, limit=limit)
     return [(row[0], row[1], row[2]) for row in rows]

@@ -77,6 +77,19 @@ async def test_a_claim_names_what_the_same_agent_holds_already(desk: Desk, how: 
     assert (await claimed(desk, "acquire_task_lock", (await desk.task())["id"], "cid"))["also_holding"] == []
 
 
+@HOW
+async def test_a_claim_of_an_agent_with_many_leases_names_the_five_that_end_first(desk: Desk, how: str) -> None:
+    tasks = [(await desk.task(f"task {number}"))["id"] for number in range(7)]
+    for number in tasks[:6]:
+        await desk.claim(number, "bob", ttl_seconds=600 - number)
+    answer = await claimed(desk, how, tasks[6])
+    ends_first = sorted(tasks[1:6], reverse=True)
+    assert [held["task_id"] for held in answer["also_holding"]] == ends_first
+    assert f"#{ends_first[-1]}, ..: if" in answer["notice"]
+    nothing = await desk.next("bob")
+    assert sorted(held["task_id"] for held in nothing["also_holding"]) == tasks
+
+
 async def test_a_claim_that_finds_nothing_names_what_the_agent_holds(desk: Desk) -> None:
     task = await desk.task()
     lock = await desk.claim(task["id"], "bob")
