@@ -215,6 +215,7 @@ task_logs = Table(
     Column("created_at", Integer, nullable=False),
     CheckConstraint("kind IN ('comment', 'progress', 'handoff', 'evidence', 'system')", name="kind"),
     Index("ix_task_logs_task_id_id", "task_id", "id"),
+    Index("ix_task_logs_handoff", "task_id", "id", sqlite_where=text("kind = 'handoff'")),
     sqlite_autoincrement=True,
 )
 

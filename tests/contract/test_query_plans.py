@@ -39,6 +39,12 @@ def test_the_best_task_is_read_from_the_index_of_claimable_ones_without_sorting(
         assert not any("ORDER BY" in step or step.startswith("SCAN others") for step in plan), plan
 
 
+def test_the_newest_handoff_note_is_found_without_reading_the_log(tmp_path: Path) -> None:
+    plan = plan_of(lambda tx: leases.take_best(tx, {}, ttl=1000), tmp_path / "tasks.db")
+    assert any("USING COVERING INDEX ix_task_logs_handoff" in step for step in plan), plan
+    assert not any("USING INDEX ix_task_logs" in step for step in plan), plan
+
+
 @pytest.mark.parametrize("filters", [{"ready": True}, {"ready": True, "project_id": 1}])
 def test_ready_tasks_are_listed_from_the_same_index_without_sorting(filters: dict[str, Any], database: Path) -> None:
     plan = plan_of(lambda tx: tasks.page(tx, filters, order="claim", after=None, limit=20), database)
