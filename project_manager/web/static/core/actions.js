@@ -99,20 +99,22 @@ export async function moveTask(task, status, { note, title, quiet = false } = {}
   if (task.status === status) return null;
   const line = note ?? (await lineFor(task, status, title));
   if (line === null) return null;
-  const options = await permitMove(task, status);
+  // The task may have changed while the dialog was open.
+  const now = state.tasks.get(task.id) ?? task;
+  const options = await permitMove(now, status);
   if (options === null) return null;
-  const lock = status === "IN_PROGRESS" ? task.lock : null;
-  paintTask({ ...task, status, lock, ready: false });
-  const answer = await write(task, () => sendMove(task, { status, ...options, ...(line ? { note: line } : {}) }));
+  const lock = status === "IN_PROGRESS" ? now.lock : null;
+  paintTask({ ...now, status, lock, ready: false });
+  const answer = await write(now, () => sendMove(now, { status, ...options, ...(line ? { note: line } : {}) }));
   if (!answer) {
-    if (state.tasks.has(task.id)) paintTask(task);
+    if (state.tasks.has(task.id)) paintTask(now);
     return null;
   }
   dropLine(task, status);
   paintTask(answer.task);
   const one = `Moved ${nameOf(task)} to ${STATUS_NAMES[status]}`;
   if (quiet || options.force) toast(one);
-  else tellDone("move", { id: task.id, one, status, many: severalMoved, back: () => undoMove(answer.task, task.status) });
+  else tellDone("move", { id: task.id, one, status, many: severalMoved, back: () => undoMove(answer.task, now.status) });
   return answer.task;
 }
 
