@@ -39,8 +39,8 @@ def test_the_best_task_is_read_from_the_index_of_claimable_ones_without_sorting(
         assert not any("ORDER BY" in step or step.startswith("SCAN others") for step in plan), plan
 
 
-def test_the_newest_handoff_note_is_found_without_reading_the_log(tmp_path: Path) -> None:
-    plan = plan_of(lambda tx: leases.take_best(tx, {}, ttl=1000), tmp_path / "tasks.db")
+def test_the_newest_handoff_note_is_found_without_reading_the_log(database: Path) -> None:
+    plan = plan_of(lambda tx: leases.take_best(tx, {}, ttl=1000), database)
     assert any("USING COVERING INDEX ix_task_logs_handoff" in step for step in plan), plan
     assert not any("USING INDEX ix_task_logs" in step for step in plan), plan
 
