@@ -59,8 +59,8 @@ def test_a_task_that_is_created_and_held_reaches_no_agent_that_waits(
     project = team.project()
     with dashboard(service, browser) as tab, ThreadPoolExecutor(1) as threads:
         tab.open()
-        body = {"agent_id": "waiter", "wait_seconds": 20}
-        waiting = threads.submit(httpx.post, f"{service.url}/api/tasks/claim", json=body, timeout=30, trust_env=False)
+        body = {"agent_id": "waiter", "wait_seconds": 50}
+        waiting = threads.submit(httpx.post, f"{service.url}/api/tasks/claim", json=body, timeout=60, trust_env=False)
         service.wait_until(lambda: team.send("GET", "/api/agents")["items"])
         filled(tab, "Half written")
         tab.page.get_by_test_id("create-and-hold").click()

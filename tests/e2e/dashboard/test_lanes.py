@@ -1,10 +1,15 @@
 """The last hour of each agent: each lease, and how it ended."""
 
+import sqlite3
+from contextlib import closing
+
 from playwright.sync_api import Browser, Locator, expect
 
 from tests.e2e.dashboard.browser import Dashboard, Team, dashboard
 from tests.e2e.service import Service
 
+EXPIRED_MS = 20_000
+"""A lease of a second, the server's look at it, and the page's."""
 FILLS = """bars => bars.map(bar => {
     const pattern = bar.getAttribute("fill")?.match(/#([^)]+)/)?.[1];
     return pattern ? getComputedStyle(document.getElementById(pattern)).color : getComputedStyle(bar).fill;
@@ -15,9 +20,16 @@ def bars(tab: Dashboard, kind: str = "") -> Locator:
     return tab.page.get_by_test_id("lanes").locator(f".lane-bar{kind}")
 
 
-def ended(team: Team, project: int) -> dict[str, str]:
-    """One lease of each kind, all of other agents. Returns what each should say, by agent."""
-    for status in ("DONE", "REVIEW", "BLOCKED"):
+def set_reason(service: Service, agent: str, reason: str) -> None:
+    """Change the reason of a lease that ended. To reach this end, an agent has to wait for seconds."""
+    with closing(sqlite3.connect(service.database)) as database, database:
+        changed = database.execute("UPDATE ended_leases SET reason = ? WHERE agent_id = ?", (reason, agent))
+        assert changed.rowcount == 1
+
+
+def ended(service: Service, team: Team, project: int) -> dict[str, str]:
+    """End one lease in each way, all of other agents. Return the text of each end, by agent."""
+    for status in ("DONE", "REVIEW", "BLOCKED", "CANCELLED"):
         task = team.task(project, f"To {status}")
         team.claim(task, f"a-{status.lower()}")
         team.move(task, status, agent_id=f"a-{status.lower()}")
@@ -28,6 +40,9 @@ def ended(team: Team, project: int) -> dict[str, str]:
     team.release(task, "a-failed", failed=True)
     team.claim(task, "a-forced")
     team.send("DELETE", f"/api/tasks/{task}/lock", {"force": True})
+    team.claim(task, "a-unconfirmed")
+    team.release(task, "a-unconfirmed")
+    set_reason(service, "a-unconfirmed", "unconfirmed")
     team.claim(task, "a-running")
     silent = team.task(project, "Silent")
     team.claim(silent, "a-expired", 1)
@@ -35,19 +50,21 @@ def ended(team: Team, project: int) -> dict[str, str]:
         "a-done": "done",
         "a-review": "sent to review",
         "a-blocked": "blocked",
+        "a-cancelled": "cancelled",
         "a-released": "released",
         "a-failed": "released as failed",
         "a-forced": "ended by force",
+        "a-unconfirmed": "never confirmed",
         "a-running": "in progress",
         "a-expired": "expired",
     }
 
 
 def test_each_end_of_a_lease_has_a_colour_and_a_text_of_its_own(service: Service, browser: Browser, team: Team) -> None:
-    wanted = ended(team, team.project())
+    wanted = ended(service, team, team.project())
     with dashboard(service, browser) as tab:
         tab.open("/?view=agents")
-        expect(bars(tab, ".expired")).to_be_attached()
+        expect(bars(tab, ".expired")).to_be_attached(timeout=EXPIRED_MS)
         expect(bars(tab)).to_have_count(len(wanted))
         assert len(set(bars(tab).evaluate_all(FILLS))) == len(wanted)
         for words in wanted.values():

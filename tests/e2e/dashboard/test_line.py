@@ -35,8 +35,7 @@ def test_a_restarted_server_is_followed_on_without_a_reload(service: Service, br
         service.start()
         after = team.task(project, "After")
         team.move(before, "DONE")
-        with tab.page.expect_websocket():
-            press_until_live(tab)
+        press_until_live(tab)
         expect(tab.card_in("TODO", after)).to_be_visible()
         expect(tab.card_in("DONE", before)).to_be_visible()
         expect_no_reload(tab)
@@ -68,6 +67,7 @@ def test_a_server_that_refuses_is_asked_less_and_less_often(start_service: Start
         second.page.goto(service.url)
         for times in range(1, 9):
             service.wait_until(lambda: second.page.evaluate("1") and len(refused) >= times)  # noqa: B023
+            expect(second.connection).to_have_attribute("data-face", re.compile("reconnecting|stale"))
             second.page.clock.fast_forward(20_000)
         expect(second.page.get_by_test_id("stale")).to_contain_text(re.compile(r"Next attempt in (1\d|20) s"))
 

@@ -143,13 +143,15 @@ def processor_seconds(session: CDPSession) -> float:
     return float(metrics["TaskDuration"])
 
 
-@pytest.mark.parametrize("piece", HOSTILE)
-def test_no_text_keeps_the_page_busy(tab: Dashboard, piece: str) -> None:
+def test_no_text_keeps_the_page_busy(tab: Dashboard) -> None:
     session = tab.context.new_cdp_session(tab.page)
     session.send("Performance.enable", {"timeDomain": "threadTicks"})
-    before = processor_seconds(session)
-    tab.page.evaluate(RENDER, [(piece * MOST_BYTES)[:MOST_BYTES]])
-    assert processor_seconds(session) - before < HOSTILE_SECONDS
+    taken: dict[str, float] = {}
+    for piece in HOSTILE:
+        before = processor_seconds(session)
+        tab.page.evaluate(RENDER, [(piece * MOST_BYTES)[:MOST_BYTES]])
+        taken[piece] = processor_seconds(session) - before
+    assert {piece: seconds for piece, seconds in taken.items() if seconds >= HOSTILE_SECONDS} == {}
 
 
 def test_a_text_nested_deeper_than_the_parser_goes_is_shown_as_it_was_written(tab: Dashboard) -> None:
