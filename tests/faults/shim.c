@@ -27,6 +27,7 @@ struct control {
     int32_t full;         /* 1: a write that makes a file longer fails with ENOSPC */
     int32_t stop_at_sync; /* 1: the next fsync stops the process, once */
     int32_t hold_sync;    /* 1: fsync does not come back until this is 0 again */
+    int32_t fail_read;    /* more than 0: reads from this byte of the database on fail with ESTALE */
 };
 
 struct __attribute__((packed)) record {
@@ -86,6 +87,23 @@ static void note(uint32_t kind, int file, int64_t offset, const void *data, uint
     if (writev(journal, parts, data == NULL ? 1 : 2) < 0)
         abort();
     pthread_mutex_unlock(&order);
+}
+
+ssize_t pread64(int file, void *data, size_t length, off64_t offset)
+{
+    static ssize_t (*real)(int, void *, size_t, off64_t);
+    if (real == NULL)
+        real = dlsym(RTLD_NEXT, "pread64");
+    if (control->fail_read && offset >= control->fail_read && which(file) == DATABASE) {
+        errno = ESTALE;
+        return -1;
+    }
+    return real(file, data, length, offset);
+}
+
+ssize_t pread(int file, void *data, size_t length, off_t offset)
+{
+    return pread64(file, data, length, offset);
 }
 
 ssize_t pwrite64(int file, const void *data, size_t length, off64_t offset)

@@ -62,6 +62,10 @@ class Shim:
         """The disk takes its time: no fsync comes back before it is let go."""
         self._map[20:24] = struct.pack("<i", holding)
 
+    def fail_reads(self, begin: int) -> None:
+        """Reads from this byte of the database on fail with EIO; 0 ends it."""
+        self._map[24:28] = struct.pack("<i", begin)
+
     @property
     def written(self) -> int:
         """How long the journal is by now."""

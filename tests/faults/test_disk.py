@@ -12,6 +12,7 @@ import anyio.lowlevel
 import httpx
 import pytest
 
+from tests.e2e.command_line import CommandLine
 from tests.e2e.conftest import Start
 from tests.e2e.service import PATIENCE, Service, sample
 from tests.faults import history
@@ -19,6 +20,7 @@ from tests.faults.shim import Shim
 
 MEGABYTES = 6
 LARGE = "x" * 20_000
+PAGE = 4096
 UNTIL_FULL = 2_000
 
 
@@ -174,3 +176,20 @@ async def test_a_write_that_failed_may_be_sent_again_with_its_key(prepare_servic
         again = http.post("/api/tasks", json={"name": "once"}, headers=key)
         assert (first.status_code, again.status_code) == (201, 201)
         assert names(http) == ["once"]
+
+
+@pytest.mark.parametrize("page", [1, -1])
+def test_a_database_that_the_disk_does_not_give_is_not_called_damaged(
+    database: Path, tmp_path: Path, shim: Shim, page: int
+) -> None:
+    """Reads fail from the second page on, so that not even the tables are known, or on the last page alone."""
+    cli = CommandLine(tmp_path)
+    place = ("--db-path", str(database))
+    shim.fail_reads(page * PAGE % database.stat().st_size)
+    for words in (("verify",), ("backup", "copy.db")):
+        said = cli.refuses(5, *words, *place, **shim.variables(database))
+        assert "now: " in said
+        assert "damaged" not in said
+        assert "restore" not in said
+    shim.fail_reads(0)
+    assert "is whole" in cli.says("verify", *place, **shim.variables(database))
