@@ -258,8 +258,7 @@ def test_a_graph_that_is_too_far_away_to_press_its_parts_comes_closer_where_it_i
         expect(tab.drawer).to_contain_text("Leaf 3")
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1440, 320])
+@pytest.mark.parametrize(("scheme", "width"), [("light", 1440), ("dark", 320)])
 def test_the_reference_of_the_api_meets_wcag(shared: Service, browser: Browser, scheme: str, width: int) -> None:
     with dashboard(shared, browser, color_scheme=scheme, viewport={"width": width, "height": 800}) as tab:
         # The first reader waits until the page is written, which is work for the processor.

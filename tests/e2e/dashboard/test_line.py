@@ -285,6 +285,7 @@ def test_what_was_typed_when_the_session_ended_is_there_for_who_typed_it_and_for
         tab.page.goto(service.url)
         first = token_of("ada")
         sign_in(tab, first["secret"])
+        tab.expect_face("live")
         tab.page.get_by_test_id("new-task").click()
         tab.dialog.get_by_label("Name").fill("Half an idea")
         end_session(first)
