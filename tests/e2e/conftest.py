@@ -10,14 +10,20 @@ Start = Callable[..., Service]
 
 
 @pytest.fixture
-def prepare_service(tmp_path: Path, template: Path) -> Iterator[Start]:
+def make_service() -> Start:
+    """How a service is made; a folder of tests may make it in another way."""
+    return Service
+
+
+@pytest.fixture
+def prepare_service(tmp_path: Path, template: Path, make_service: Start) -> Iterator[Start]:
     """Makes a service that the test starts itself, on a migrated database unless it says otherwise; no traceback may
     stand in its log at the end.
     """
     made: list[Service] = []
 
     def prepare(folder: Path = tmp_path, *, empty: bool = False, **settings: object) -> Service:
-        service = Service(folder, output=tmp_path, **settings)
+        service = make_service(folder, output=tmp_path, **settings)
         if not empty and "DATABASE_PATH" not in settings and not service.database.exists():
             copyfile(template, service.database)
         made.append(service)

@@ -3,10 +3,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.conftest import prepare_service, start_service
+from tests.e2e.conftest import make_service, prepare_service, start_service
 from tests.faults.shim import Shim
 
-__all__ = ["prepare_service", "shim", "shim_library", "start_service"]
+__all__ = ["make_service", "prepare_service", "shim", "shim_library", "start_service"]
 
 
 @pytest.fixture(scope="session")

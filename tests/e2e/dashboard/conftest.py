@@ -1,4 +1,5 @@
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from shutil import copyfile
 
@@ -7,6 +8,7 @@ from playwright.sync_api import Browser
 
 from tests.e2e.dashboard.browser import Team, chromium
 from tests.e2e.service import Service
+from tests.e2e.warm import Forks, WarmService, forks
 
 Start = Callable[..., Service]
 
@@ -16,6 +18,17 @@ def browser() -> Iterator[Browser]:
     """Launched once; it ends with this package, because asynchronous tests cannot run beside it."""
     with chromium() as launched:
         yield launched
+
+
+@pytest.fixture(scope="package")
+def warm() -> Iterator[Forks]:
+    with forks() as running:
+        yield running
+
+
+@pytest.fixture
+def make_service(warm: Forks) -> Start:
+    return partial(WarmService, warm)
 
 
 @pytest.fixture
@@ -30,9 +43,9 @@ def team(service: Service) -> Team:
 
 
 @pytest.fixture(scope="module")
-def shared_service(tmp_path_factory: pytest.TempPathFactory, template: Path) -> Iterator[Service]:
+def shared_service(tmp_path_factory: pytest.TempPathFactory, template: Path, warm: Forks) -> Iterator[Service]:
     """What `shared` guards, for the fixtures of a module that put something there to look at."""
-    service = Service(tmp_path_factory.mktemp("shared"))
+    service = WarmService(warm, tmp_path_factory.mktemp("shared"))
     copyfile(template, service.database)
     try:
         yield service.start()
