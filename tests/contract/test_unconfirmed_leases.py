@@ -13,7 +13,7 @@ from project_manager.domain.actors import LOCAL, Actor, Role
 from project_manager.domain.errors import NotReady, ProjectManagerError, StorageFull
 from project_manager.services import leases
 from tests.contract.invariants import check, read
-from tests.contract.test_claim_next import queue, until_queue_has
+from tests.contract.test_claim_waiting import queue, until_queue_has
 from tests.contract.test_lease_history import explained, listed
 from tests.desk import PATIENCE, Desk, Json
 from tests.served import Served

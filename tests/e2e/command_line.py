@@ -9,6 +9,16 @@ from tests.e2e.service import environment
 
 SECONDS = 20
 COMMAND = [sys.executable, "-m", "project_manager"]
+PLAN = """\
+projects:
+  - name: Shop
+    epics:
+      - name: Checkout
+        tasks:
+          - name: Cart
+          - name: Pay
+            depends_on: Cart
+"""
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from shutil import copyfile
 
 import pytest
 
+from tests.e2e.command_line import PLAN, CommandLine
 from tests.e2e.service import Service
 
 Start = Callable[..., Service]
@@ -50,3 +51,12 @@ def start_service(prepare_service: Start) -> Start:
         return prepare_service(**place, **settings).start()
 
     return start
+
+
+@pytest.fixture
+def cli(tmp_path: Path, template: Path) -> CommandLine:
+    """A folder with a plan and an empty database, which is where a command looks for one."""
+    (tmp_path / "plan.yaml").write_text(PLAN)
+    (tmp_path / "data").mkdir()
+    copyfile(template, tmp_path / "data" / "tasks.db")
+    return CommandLine(tmp_path)

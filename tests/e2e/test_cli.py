@@ -4,7 +4,6 @@ import json
 import os
 import pty
 import select
-import socket
 import sqlite3
 import subprocess
 import sys
@@ -12,7 +11,6 @@ import unicodedata
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
-from shutil import copyfile
 
 import click
 import pytest
@@ -20,19 +18,9 @@ import yaml
 
 from project_manager.cli import main
 from project_manager.config import SETTINGS
-from tests.e2e.command_line import COMMAND, CommandLine
-from tests.e2e.service import CHECKOUT, PATIENCE, environment, free_port
+from tests.e2e.command_line import COMMAND, PLAN, CommandLine
+from tests.e2e.service import CHECKOUT, PATIENCE, environment
 
-PLAN = """\
-projects:
-  - name: Shop
-    epics:
-      - name: Checkout
-        tasks:
-          - name: Cart
-          - name: Pay
-            depends_on: Cart
-"""
 DATABASE = "data/tasks.db"
 HEAVY = ("alembic", "anyio", "mcp", "pydantic", "sqlalchemy", "starlette", "uvicorn", "yaml")
 
@@ -48,15 +36,6 @@ def commands(group: click.Group, *before: str) -> dict[tuple[str, ...], click.Co
 
 
 COMMANDS = commands(main)
-
-
-@pytest.fixture
-def cli(tmp_path: Path, template: Path) -> CommandLine:
-    """A folder with a plan and an empty database, which is where a command looks for one."""
-    (tmp_path / "plan.yaml").write_text(PLAN)
-    (tmp_path / "data").mkdir()
-    copyfile(template, tmp_path / DATABASE)
-    return CommandLine(tmp_path)
 
 
 def test_help_loads_no_library_that_it_does_not_need() -> None:
@@ -366,103 +345,3 @@ def test_damage_is_found_and_a_restore_mends_it(cli: CommandLine) -> None:
     assert Path(cli.folder / done["kept"]).read_bytes().endswith(b"noise")
     assert "is whole" in cli.says("verify")
     assert cli.says("export") == before
-
-
-def test_a_busy_port_stops_the_start_with_a_sentence_and_is_never_moved(cli: CommandLine) -> None:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        taken.listen()
-        port = str(taken.getsockname()[1])
-        said = cli.refuses(1, "serve", "--port", port, "--mcp-transport", "none")
-        beside = cli.refuses(1, "serve", "--port", str(free_port()), "--mcp-port", port)
-    assert f"DEFAULT_PORT {port}" in said
-    assert "choose another with --port" in said
-    assert "choose another with --mcp-port" in beside
-
-
-def test_a_server_that_is_given_a_faulty_plan_does_not_start(cli: CommandLine) -> None:
-    (cli.folder / "bad.yaml").write_text("projects: 5\n")
-    said = cli.refuses(4, "serve", "--project", "bad.yaml", "--port", str(free_port()))
-    assert "\nbad.yaml:1:11: `projects` must be a list" in said
-
-
-def test_a_predecessors_command_line_still_starts_and_finds_its_plan(cli: CommandLine) -> None:
-    port = free_port()
-    words = ["serve", "--port", str(port), "--mcp-transport", "none", "--project", "plan.yaml", "--host", "127.0.0.1"]
-    words += ["--no-browser", "--db-path", "team.db", "--verbose"]
-    with subprocess.Popen(
-        [*COMMAND, *words],
-        cwd=cli.folder,
-        env={**environment(), "LOG_FORMAT": "text"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    ) as serving:
-        assert serving.stdout is not None
-        assert serving.stdout.readline().startswith("Imported: 4 created")
-        assert str(port) in serving.stdout.readline()
-        assert "healthy" in cli.says("healthcheck", "--port", str(port))
-        serving.terminate()
-        assert serving.wait(PATIENCE) == 0
-    assert cli.says("tasks", "--db-path", "team.db").splitlines()[0].endswith("Cart  (ready)")
-
-
-def test_a_program_finds_the_doors_in_the_log_and_nothing_beside_it(cli: CommandLine) -> None:
-    port = free_port()
-    with subprocess.Popen(
-        [*COMMAND, "serve", "--port", str(port), "--mcp-transport", "none", "--no-browser"],
-        cwd=cli.folder,
-        env=environment(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as serving:
-        assert serving.stdout is not None
-        assert serving.stderr is not None
-        lines = map(json.loads, serving.stderr)
-        said = next(line for line in lines if line["action"] != "slow_query")
-        serving.terminate()
-        assert serving.wait(PATIENCE) == 0
-        assert serving.stdout.read() == ""
-        assert [line["action"] for line in lines if line["action"] != "slow_query"] == ["stopping", "stopped"]
-    assert (said["action"], said["dashboard"]) == ("started", f"http://127.0.0.1:{port}/")
-
-
-ASKED = [
-    {
-        "jsonrpc": "2.0",
-        "id": 1,
-        "method": "initialize",
-        "params": {
-            "protocolVersion": "2025-06-18",
-            "capabilities": {},
-            "clientInfo": {"name": "t", "version": "1"},
-        },
-    },
-    {"jsonrpc": "2.0", "method": "notifications/initialized"},
-    {
-        "jsonrpc": "2.0",
-        "id": 2,
-        "method": "tools/call",
-        "params": {"name": "create_task", "arguments": {"name": "one", "agent_id": "claude-1"}},
-    },
-]
-
-
-def spoken(*messages: object) -> str:
-    return "".join(json.dumps(message) + "\n" for message in messages)
-
-
-def test_standard_output_of_mcp_carries_nothing_but_the_protocol(cli: CommandLine) -> None:
-    said = cli.says("mcp", "--verbose", stdin=spoken(*ASKED))
-    answers = {answer["id"]: answer["result"] for answer in map(json.loads, said.splitlines())}
-    assert "serverInfo" in answers[1]
-    assert not answers[2]["isError"]
-
-
-def test_mcp_says_no_call_on_standard_error_unless_it_is_asked_to(cli: CommandLine) -> None:
-    assert cli.run("mcp", stdin=spoken(*ASKED)).stderr == ""
-    assert '"create_task"' in cli.run("mcp", stdin=spoken(*ASKED), LOG_LEVEL="info").stderr
-    assert '"create_task"' in cli.run("mcp", "--verbose", stdin=spoken(*ASKED)).stderr
-    assert cli.run("mcp", stdin=spoken(*ASKED), LOG_FILE="mcp.log").stderr == ""
-    assert '"create_task"' in (cli.folder / "mcp.log").read_text()
