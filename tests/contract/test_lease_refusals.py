@@ -109,3 +109,4 @@ async def test_a_task_that_cannot_be_claimed_says_why_instead(desk: Desk) -> Non
     await desk.set_status(number, "CANCELLED")
     refusal = await desk.refused(StaleFence, "renew_task_lock", task_id=number, agent_id="ann", fence=lock["fence"])
     assert refusal.message.endswith("; the task is CANCELLED")
+    assert refusal.hint == "Take another task with claim_next_task. A person can reopen this one."

@@ -65,6 +65,20 @@ def test_one_task_that_moved_twice_goes_back_to_where_it_was_first(
     assert team.read(task)["status"] == "TODO"
 
 
+def test_a_double_click_on_undo_takes_back_once(service: Service, browser: Browser, team: Team) -> None:
+    task = team.task(team.project(), "Wanders")
+    with dashboard(service, browser) as tab:
+        tab.open(f"/?task={task}")
+        tab.page.get_by_test_id("move").select_option("BLOCKED")
+        expect(tab.toast("to Blocked")).to_be_visible()
+        # Two presses before the next frame, which takes the button away.
+        undo = tab.page.get_by_test_id("toast").get_by_role("button", name="Undo", exact=True)
+        undo.evaluate("(button) => { button.click(); button.click(); }")
+        expect(tab.toast("is back in To do")).to_be_visible()
+    events = team.send("GET", "/api/events?limit=50")["items"]
+    assert [event["type"] for event in events].count("task.status_changed") == 2
+
+
 def test_what_can_be_taken_back_is_not_pushed_away_by_news(service: Service, browser: Browser, team: Team) -> None:
     task = team.task(team.project(), "Once")
     with dashboard(service, browser) as tab:
