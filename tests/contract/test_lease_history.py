@@ -180,7 +180,7 @@ async def test_ended_leases_are_forgotten_with_the_events_of_their_time(desk: De
     assert await listed(desk) == []
 
 
-# who worked on a task last
+# the agent of the newest lease
 
 
 @pytest.mark.promise("lease:history")

@@ -1,4 +1,4 @@
-"""What a refused write about a lease says: whose lease ended and how, how the task stands, and what to do."""
+"""Refused writes about a lease name the ended lease, its end, the state of the task, and the next step."""
 
 import pytest
 
@@ -46,7 +46,7 @@ async def test_a_holder_that_was_taken_over_is_told_so_with_its_fence_and_withou
         assert refusal.details["ended"]["reason"] == "forced"  # type: ignore[index]
 
 
-async def test_an_agent_that_never_held_the_task_is_told_who_does_alone(desk: Desk) -> None:
+async def test_an_agent_that_never_held_the_task_is_told_its_holder_only(desk: Desk) -> None:
     number, lock = await held(desk)
     refusal = await desk.refused(LockHeld, "acquire_task_lock", task_id=number, agent_id="bob")
     assert refusal.message == f"task {number} is held by ann until {lock['expires_at']}"

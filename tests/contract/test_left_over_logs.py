@@ -28,7 +28,7 @@ def source(database: Path, tmp_path: Path) -> Path:
 
 
 def leave_log(database: Path) -> bytes:
-    """Do as a killed process does, whose writes are in the log and whose locks are gone. Returns the log."""
+    """Leave the log of a killed process: its writes are in the log and its locks are gone. Return the log."""
     with opened(database) as killed:
         killed.execute("PRAGMA wal_autocheckpoint=0")
         for number in range(50):
@@ -56,7 +56,7 @@ def options(path: Path) -> Options:
 
 
 @pytest.mark.parametrize("suffix", ["-wal", "-journal"])
-def test_a_restore_sets_a_log_aside_whose_database_is_gone(database: Path, source: Path, suffix: str) -> None:
+def test_a_restore_sets_aside_the_log_of_a_removed_database(database: Path, source: Path, suffix: str) -> None:
     log = leave_log(database)
     database.unlink()
     if suffix == "-journal":
@@ -105,7 +105,7 @@ def test_a_restored_database_has_no_checksum_of_the_file_that_it_replaces(databa
 
 
 @pytest.mark.parametrize("file_is_there", [True, False], ids=["replaced", "removed"])
-def test_a_restore_finds_a_process_whose_database_file_is_gone(
+def test_a_restore_finds_a_process_that_has_a_removed_database_file_open(
     database: Path, source: Path, file_is_there: bool
 ) -> None:
     with held_open(database):
@@ -118,7 +118,7 @@ def test_a_restore_finds_a_process_whose_database_file_is_gone(
             backup.back_up(source, database)
 
 
-def test_a_restore_finds_a_process_whose_database_file_is_gone_with_its_logs(database: Path, source: Path) -> None:
+def test_a_restore_finds_a_process_that_has_a_removed_database_and_its_logs_open(database: Path, source: Path) -> None:
     with held_open(database):
         for path in (database, *files.logs_of(database)):
             path.unlink()

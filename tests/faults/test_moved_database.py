@@ -1,4 +1,4 @@
-"""A server, and an MCP process, whose database file is moved away, replaced and put back."""
+"""A server and an MCP process while their database file is moved away, replaced and put back."""
 
 import json
 import subprocess
@@ -16,7 +16,7 @@ CALL = {"name": "create_task", "arguments": {"name": "Paint", "agent_id": "ada"}
 
 
 @pytest.mark.promise("file:moved")
-def test_a_server_whose_file_is_gone_or_replaced_says_so_refuses_writes_and_recovers(start_service: Start) -> None:
+def test_a_server_with_a_removed_or_replaced_file_says_so_refuses_writes_and_recovers(start_service: Start) -> None:
     service = start_service()
     away = service.folder / "away.db"
     cli = CommandLine(service.folder)
@@ -58,7 +58,7 @@ def post(service: Service, status: int) -> dict[str, Any]:
     return body
 
 
-def test_an_mcp_process_whose_file_is_gone_says_so_in_the_answer(database: Path) -> None:
+def test_an_mcp_process_with_a_removed_file_says_so_in_the_answer(database: Path) -> None:
     words = [*COMMAND, "mcp", "--db-path", str(database)]
     with subprocess.Popen(
         words, env=environment(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True

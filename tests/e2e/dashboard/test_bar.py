@@ -17,7 +17,7 @@ from tests.e2e.warm import Forks, WarmService
 
 @pytest.fixture(scope="module")
 def crowded(tmp_path_factory: pytest.TempPathFactory, template: Path, warm: Forks) -> Iterator[tuple[Service, str]]:
-    """A server whose bar holds all that it can, and the token to sign in with."""
+    """Start a server that fills the bar with everything it can hold. Yield it and the token to sign in with."""
     service = WarmService(warm, tmp_path_factory.mktemp("crowded"))
     copyfile(template, service.database)
     team = Team(service.start())

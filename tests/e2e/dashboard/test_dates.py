@@ -129,7 +129,7 @@ def test_what_is_typed_is_what_is_stored_and_what_the_form_shows_again(
     assert team.read(task)["due_at"] is None
 
 
-def test_a_day_that_somebody_else_set_meanwhile_is_named_as_a_day(
+def test_a_day_that_another_person_set_meanwhile_is_named_as_a_day(
     service: Service, browser: Browser, team: Team
 ) -> None:
     task = team.task(team.project(), "Shared")

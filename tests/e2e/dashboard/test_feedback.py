@@ -107,7 +107,7 @@ def test_a_change_of_priority_is_taken_back(service: Service, browser: Browser, 
     assert team.read(task)["priority"] == 2
 
 
-def test_messages_stand_at_the_end_of_the_window_at_which_nobody_works(
+def test_messages_are_at_the_end_of_the_window_away_from_the_last_press(
     service: Service, browser: Browser, team: Team
 ) -> None:
     tasks = reviews(team, 12, "x" * 150)
@@ -133,9 +133,7 @@ def test_messages_stand_at_the_end_of_the_window_at_which_nobody_works(
                 assert words == "Moved 2 tasks" or tab.violations() == []
 
 
-def test_a_message_stays_while_somebody_is_about_to_press_its_button(
-    service: Service, browser: Browser, team: Team
-) -> None:
+def test_a_message_stays_while_its_button_has_the_focus(service: Service, browser: Browser, team: Team) -> None:
     task = team.task(team.project(), "Once")
     with dashboard(service, browser) as tab:
         tab.page.clock.install()
