@@ -148,11 +148,19 @@ def examine(path: Path, *, sealed: bool = True) -> Examination:
             return Examination(None, (f"{mixed[0].name} beside it belongs to another database: move it away",))
         faults = _checksum_faults(path) if sealed else ()
         revision, found = _examine_contents(path)
+        if found:
+            _read_through(path)  # SQLite reports a page that the disk does not give as a fault of the database
     except OSError as error:
         raise Unchecked(f"{path} cannot be checked now: {error.strerror}") from error
     except dialect.DriverError as error:
         raise Unchecked(f"{path} cannot be checked now: {_reason(path, error)}") from error
     return Examination(revision, (*faults, *found))
+
+
+def _read_through(path: Path) -> None:
+    """Read the file and its log to the end. Raises OSError when the disk does not give them."""
+    for file in (path, *files.logs_of(path)):
+        checksum(file)
 
 
 def checksum(path: Path) -> str:

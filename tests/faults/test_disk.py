@@ -1,5 +1,6 @@
 """The disk is full, or fails: nothing is answered that was not kept, reads go on, and it recovers by itself."""
 
+import json
 import os
 import signal
 import subprocess
@@ -178,13 +179,19 @@ async def test_a_write_that_failed_may_be_sent_again_with_its_key(prepare_servic
         assert names(http) == ["once"]
 
 
-@pytest.mark.parametrize("page", [1, -1])
+@pytest.mark.parametrize("page", [1, -1, -30])
 def test_a_database_that_the_disk_does_not_give_is_not_called_damaged(
     database: Path, tmp_path: Path, shim: Shim, page: int
 ) -> None:
-    """Reads fail from the second page on, so that not even the tables are known, or on the last page alone."""
+    """Reads fail from the second page on, so that not even the tables are known, or on the last pages: of these
+    SQLite says in its check that the database has faults.
+    """
     cli = CommandLine(tmp_path)
     place = ("--db-path", str(database))
+    tasks = [{"name": f"Task {number}", "description": "x" * 3000} for number in range(60)]
+    plan = tmp_path / "plan.json"
+    plan.write_text(json.dumps({"projects": [{"name": "Large", "tasks": tasks}]}))
+    cli.says("import", str(plan), *place)
     shim.fail_reads(page * PAGE % database.stat().st_size)
     for words in (("verify",), ("backup", "copy.db")):
         said = cli.refuses(5, *words, *place, **shim.variables(database))
