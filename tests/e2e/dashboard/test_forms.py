@@ -5,7 +5,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, Route, expect
 
 from tests.e2e.dashboard.browser import Dashboard, Team, dashboard
 from tests.e2e.service import Service
@@ -416,3 +416,20 @@ def test_a_long_description_is_whole_wherever_it_is_looked_for_read_or_changed(
         tab.dialog.get_by_role("button", name="Save").click()
         expect(tab.toast("Saved")).to_be_visible()
         assert team.read(long)["description"] == f"{text} Really."
+
+
+def test_a_task_can_be_created_once_the_projects_are_known(service: Service, browser: Browser, team: Team) -> None:
+    """Before, the page would ask for a first project although there is one."""
+    team.project("Website")
+    held: list[Route] = []
+    with dashboard(service, browser) as tab:
+        tab.page.route("**/api/board/state", lambda route: held.append(route))
+        with tab.page.expect_request("**/api/board/state"):
+            tab.page.goto(service.url)
+        button = tab.page.get_by_test_id("new-task")
+        expect(button).to_be_disabled()
+        tab.page.keyboard.press("c")
+        expect(tab.dialog).to_have_count(0)
+        held[0].continue_()
+        button.click()
+        expect(tab.dialog.get_by_label("Project")).to_contain_text("Website")

@@ -103,7 +103,7 @@ export const COMMANDS = [
 ];
 
 export function available(command) {
-  if (command.write && !writer()) return false;
+  if (command.write && !(writer() && state.loaded)) return false;
   if (command.fits && !command.fits()) return false;
   if (command.task) {
     const task = taskAtHand();

@@ -74,11 +74,12 @@ export function TopBar() {
   const bar = useRef(null);
   useFit(bar, STEPS, fits);
   const writer = useStore((state) => canWrite(state.session));
+  const loaded = useStore((state) => state.loaded);
   return html`<header class="topbar" ref=${bar}>
     <a class="home" href="/" aria-label="Project Manager, board" onClick=${(event) => follow(event, { view: "board", task: null })}><${Logo} /></a>
     <${ProjectChoice} /><${Nav} /><span class="push"></span><${Presence} />
     <button type="button" class="palette-button" onClick=${() => openDialog("palette", {})} aria-label="Command palette" data-testid="open-palette"><${Icon} name="search" /><span class="palette-words">Search or do…</span><kbd aria-hidden="true">Ctrl K</kbd></button>
-    ${writer && html`<button type="button" class="primary new-task" onClick=${() => openDialog("task", {})} aria-label="New task" data-testid="new-task"><${Icon} name="plus" /><span>New task</span></button>`}
+    ${writer && html`<button type="button" class="primary new-task" disabled=${!loaded} onClick=${() => openDialog("task", {})} aria-label="New task" data-testid="new-task"><${Icon} name="plus" /><span>New task</span></button>`}
     <${Connection} /><${ThemeButton} />
     <button type="button" class="quiet icon-button help-button" aria-label="Keyboard shortcuts" title="Keyboard shortcuts (?)" onClick=${() => openDialog("help", {})}><${Icon} name="help" /></button>
     <${Account} /><${MoreMenu} />
