@@ -69,7 +69,8 @@ def by_urllib(port: int, method: str, path: str, headers: dict[str, str]) -> int
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     with pytest.raises(urllib.error.HTTPError) as refused:
         opener.open(request, timeout=PATIENCE)
-    refused.value.read()
+    with refused.value as answer:
+        answer.read()
     return refused.value.code
 
 
