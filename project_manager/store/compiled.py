@@ -5,7 +5,8 @@ docs/performance.md). What this leaves out: type processors (so columns hold int
 over a list (use json_each).
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from operator import itemgetter
 from typing import Any
 
 from sqlalchemy import Column, column, func
@@ -25,12 +26,12 @@ class Statement:
     They are handed to the driver by position: SQLite looks a name up by walking through all of them.
     """
 
-    __slots__ = ("_defaults", "_names", "sql")
+    __slots__ = ("_defaults", "_pick", "sql")
 
     def __init__(self, clause: Executable) -> None:
         compiled = clause.compile(dialect=compiler)  # type: ignore[attr-defined]
         self.sql = str(compiled)
-        self._names: tuple[str, ...] = tuple(compiled.positiontup or ())
+        self._pick = _picker(tuple(compiled.positiontup or ()))
         self._defaults: dict[str, Any] = {name: value for name, value in compiled.params.items() if value is not None}
 
     def run(self, tx: Tx, **parameters: Any) -> int:
@@ -59,10 +60,17 @@ class Statement:
         row = self.row(tx, **parameters)
         return None if row is None else row[0]
 
-    def _values(self, parameters: dict[str, Any]) -> list[Any]:
+    def _values(self, parameters: dict[str, Any]) -> Sequence[Any]:
         if self._defaults:
             parameters = {**self._defaults, **parameters}
-        return [parameters[name] for name in self._names]
+        return self._pick(parameters)
+
+
+def _picker(names: tuple[str, ...]) -> Callable[[dict[str, Any]], Sequence[Any]]:
+    """Return a function that takes the values of these names, in this order."""
+    if len(names) > 1:
+        return itemgetter(*names)
+    return lambda parameters: [parameters[name] for name in names]
 
 
 def each(array: ColumnElement[Any] | Column[Any]) -> TableValuedAlias:

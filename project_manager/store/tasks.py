@@ -75,9 +75,12 @@ class TaskRow(NamedTuple):
     running_conflicts: str
 
 
+_NO_LINKS = ("[]",) * len(TaskRow._fields)
+
+
 def partly_linked(row: tuple[Any, ...]) -> TaskRow:
     """Return the row with an empty list for each kind of link that the statement has not read."""
-    return TaskRow(*row, *["[]"] * (len(TaskRow._fields) - len(row)))
+    return TaskRow._make((*row, *_NO_LINKS[len(row) :]))
 
 
 Description = Literal["whole", "lead", "none"]
