@@ -19,7 +19,7 @@ from project_manager.domain.actors import SYSTEM
 from project_manager.domain.events import EventType
 from project_manager.domain.leases import UnlockReason
 from project_manager.store import backup, dialect, events, files, instances, lease_history, meta, revisions
-from project_manager.store.backup import BackupRefused, InUse
+from project_manager.store.backup import BackupRefused, InUse, NotNow
 from project_manager.store.compiled import Statement
 from project_manager.store.database import this_host
 from project_manager.store.lease_history import LeaseRow
@@ -134,9 +134,8 @@ def _copy(source: Path, prepared: Path) -> None:
         finally:
             connection.close()
     except dialect.DriverError as error:
-        if dialect.is_full(error):
-            raise
-        raise BackupRefused(f"the backup {source} cannot be copied: {error}") from error
+        # The backup was found whole just before, so the disk is at fault. The driver names no error of a copy.
+        raise NotNow(f"the backup {source} cannot be copied now: {error}") from error
 
 
 def _settle_present(database: Path, now: int) -> tuple[int, int]:

@@ -70,6 +70,12 @@ static int which(int file)
         return NOTHING;
     path[length] = 0;
     size_t stem = strlen(database);
+    const char *name = strrchr(database, '/') + 1;
+    size_t folder = name - database;
+    /* A restore prepares the new database beside it, as `.pm.db.restoring-1`. */
+    if (strncmp(path, database, folder) == 0 && path[folder] == '.' &&
+        strncmp(path + folder + 1, name, strlen(name)) == 0 && strchr(path + folder, '-') != NULL)
+        return DATABASE;
     if (strncmp(path, database, stem) != 0)
         return NOTHING;
     if (path[stem] == 0)

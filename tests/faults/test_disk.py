@@ -7,6 +7,7 @@ import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from shutil import copyfile
 
 import anyio
 import anyio.lowlevel
@@ -200,3 +201,21 @@ def test_a_database_that_the_disk_does_not_give_is_not_called_damaged(
         assert "restore" not in said
     shim.fail_reads(0)
     assert "is whole" in cli.says("verify", *place, **shim.variables(database))
+
+
+def test_a_restore_to_a_full_disk_ends_with_that_reason_and_changes_nothing(
+    database: Path, tmp_path: Path, small_disk: SmallDisk
+) -> None:
+    cli = CommandLine(tmp_path)
+    place = ("--db-path", str(small_disk.folder / "pm.db"))
+    cli.says("backup", "copy.db", "--db-path", str(database))
+    copyfile(database, small_disk.folder / "pm.db")
+    cli.says("import", "-", *place, stdin=json.dumps({"projects": [{"name": "Newer", "tasks": [{"name": "Kept"}]}]}))
+    before = cli.says("export", *place)
+    small_disk.fill()
+    said = cli.refuses(5, "restore", "copy.db", *place, **small_disk.variables)
+    assert "now: database or disk is full" in said
+    small_disk.free()
+    assert cli.says("export", *place) == before
+    cli.says("restore", "copy.db", *place)
+    assert "Kept" not in cli.says("export", *place)
