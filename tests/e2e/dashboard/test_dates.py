@@ -24,6 +24,13 @@ JUDGED = """async ([due, at]) => {
     return [isPast(due, Date.parse(at)), dueRelative(due, Date.parse(at))];
 }"""
 
+AGO = """async (seconds) => {
+    const page = document.querySelector('script[type="module"]').src;
+    const { relative } = await import(new URL('core/format.js', page));
+    const now = Date.parse("2026-06-15T12:00:00Z");
+    return seconds.map((before) => relative(new Date(now - before * 1000).toISOString(), now));
+}"""
+
 
 @pytest.fixture(scope="module")
 def due(shared_team: Team) -> int:
@@ -140,3 +147,19 @@ def test_a_day_that_another_person_set_meanwhile_is_named_as_a_day(
         tab.dialog.get_by_label("Name").fill("Shared by two")
         tab.page.get_by_test_id("save").click()
         expect(tab.dialog.get_by_test_id("form-error")).to_contain_text("Due is now: 1 Dec 2099")
+
+
+def test_a_time_is_rounded_to_the_unit_in_which_it_is_short(shared: Service, browser: Browser) -> None:
+    minute, hour, day = 60, 3600, 86400
+    ages = [44, 50, 59 * minute + 20, 59 * minute + 40, 90 * minute, 23 * hour + 50 * minute, 2 * day]
+    with dashboard(shared, browser) as tab:
+        tab.open()
+        assert tab.page.evaluate(AGO, ages) == [
+            "just now",
+            "1 min ago",
+            "59 min ago",
+            "1 h ago",
+            "2 h ago",
+            "1 d ago",
+            "2 d ago",
+        ]

@@ -51,7 +51,7 @@ export const reasonsOf = (task) => (task.status === "TODO" ? task.why_not_ready 
 /** What a log entry says: what somebody wrote is left as it was written. */
 export const bodyOf = (entry) => (entry.kind === "system" ? readable(entry.body) : entry.body);
 
-export const isHeldByNobody = (task) => task.status === "IN_PROGRESS" && !task.lock;
+export const isWithoutHolder = (task) => task.status === "IN_PROGRESS" && !task.lock;
 
 /** May this actor write at all? Roles come as words or as ranks. */
 export function canWrite(session) {

@@ -8,7 +8,7 @@ import { cx, html, useEffect, useLayoutEffect, useRef, useState } from "../core/
 import { onKeys } from "../core/keyboard.js";
 import { follow, hrefOf } from "../core/route.js";
 import { state, useStore } from "../core/store.js";
-import { CLOSED, STATUS_NAMES, canWrite, isHeldByNobody } from "../core/words.js";
+import { CLOSED, STATUS_NAMES, canWrite, isWithoutHolder } from "../core/words.js";
 import { Attempts } from "../ui/attempts.js";
 import { Empty, LockChip, Priority } from "../ui/chips.js";
 import { Icon, StatusIcon } from "../ui/icons.js";
@@ -42,8 +42,8 @@ const GROUPS = [
     from: ["TODO"], test: (task) => task.attempts > 0, actions: [FORGET_ATTEMPTS, HOLD_BACK],
   },
   {
-    id: "nobody", title: "In progress without a holder", explain: "Set in progress without a lease: no agent will pick it up by itself.",
-    from: ["IN_PROGRESS"], test: isHeldByNobody, actions: [OFFER, MARK_DONE],
+    id: "no-holder", title: "In progress without a holder", explain: "Set in progress without a lease: no agent will pick it up by itself.",
+    from: ["IN_PROGRESS"], test: isWithoutHolder, actions: [OFFER, MARK_DONE],
   },
   {
     id: "overdue", title: "Overdue", explain: "Past its due date and not done.",
