@@ -92,7 +92,7 @@ async def test_who_does_not_wait_does_not_overtake_those_who_do(desk: Desk) -> N
 
 
 @pytest.mark.promise("claim:first-come")
-async def test_nobody_waits_for_what_the_first_in_the_queue_does_not_want(desk: Desk) -> None:
+async def test_no_agent_waits_for_a_task_that_the_first_in_the_queue_does_not_want(desk: Desk) -> None:
     async with anyio.create_task_group() as agents:
         waiting = Waiting(desk, agents)
         picky = await waiting.come("ann", labels=["iron"])
@@ -160,7 +160,7 @@ async def test_whatever_makes_a_task_ready_wakes_who_waits(desk: Desk, change: s
 
 
 @pytest.mark.promise("claim:not-lost")
-async def test_who_has_gone_away_gets_nothing_and_the_next_one_is_served(desk: Desk) -> None:
+async def test_a_waiter_that_has_gone_away_gets_no_task_and_the_next_is_served(desk: Desk) -> None:
     async with anyio.create_task_group() as agents:
         waiting = Waiting(desk, agents)
         gone = await waiting.come("ann")
