@@ -149,7 +149,7 @@ def acting(caller: Caller, operation: Operation, command: Command) -> Actor:
             agent_id=named,
             bound_to=actor.id,
         )
-    return Actor(named, "agent", actor.role, actor.bound)
+    return Actor(named, "agent", actor.role, actor.bound, actor.token_id)
 
 
 def _nobody_named(actor: Actor, operation: Operation, command: Command) -> Actor:

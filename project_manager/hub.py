@@ -37,18 +37,22 @@ class Closed(Exception):
 
 
 class Event:
-    """An event as it goes out. Its JSON is made when somebody first wants it, once for all. `wire` is for the door that
-    sends it to many: what it makes of the JSON, kept for the next.
+    """An event as it goes out. Its JSON is made at the first use and kept for all subscribers.
+
+    `traced` is the same event with its token id and request id, for operators. `wire` is kept for the WebSocket: the
+    frame that it makes of the JSON.
     """
 
-    __slots__ = ("_row", "_text", "project_id", "seq", "type", "wire")
+    __slots__ = ("_is_traced", "_row", "_text", "_traced", "project_id", "seq", "type", "wire")
 
-    def __init__(self, row: EventRow) -> None:
+    def __init__(self, row: EventRow, *, is_traced: bool = False) -> None:
         self.seq = row.seq
         self.type = row.type
         self.project_id = row.project_id
         self._row = row
+        self._is_traced = is_traced
         self._text: str | None = None
+        self._traced: Event | None = self if is_traced else None
         self.wire: bytes | None = None
 
     @property
@@ -72,8 +76,15 @@ class Event:
     @property
     def text(self) -> str:
         if self._text is None:
-            self._text = self._row.encoded().decode()
+            self._text = self._row.encoded(traced=self._is_traced).decode()
         return self._text
+
+    @property
+    def traced(self) -> "Event":
+        """The event as operators see it."""
+        if self._traced is None:
+            self._traced = Event(self._row, is_traced=True)
+        return self._traced
 
 
 class Subscription:

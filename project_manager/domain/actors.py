@@ -20,12 +20,15 @@ class Role(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """A caller. `bound` says that its token fixes the agent id, so that it cannot act as another one."""
+    """A caller. `bound` says that its token fixes the agent id, so that it cannot act as another one. `token_id` is the
+    number of the token that the caller sent, None without a token.
+    """
 
     id: str
     kind: ActorKind
     role: Role = Role.OPERATOR
     bound: bool = False
+    token_id: int | None = None
 
     @property
     def is_agent(self) -> bool:
@@ -40,7 +43,8 @@ UNNAMED = "unnamed"
 
 def unnamed(caller: Actor) -> Actor:
     """The agent that did not say who it is, with the caller's role. The name of its token stays to be seen."""
-    return Actor(UNNAMED if caller is LOCAL else f"{UNNAMED}/{caller.id}", "agent", caller.role)
+    name = UNNAMED if caller is LOCAL else f"{UNNAMED}/{caller.id}"
+    return Actor(name, "agent", caller.role, token_id=caller.token_id)
 
 
 @lru_cache(maxsize=4096)

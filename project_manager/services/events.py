@@ -3,6 +3,7 @@
 from typing import Any
 
 from project_manager.contract import commands, cursor, views
+from project_manager.domain.actors import Role
 from project_manager.services import finding
 from project_manager.store import events, lease_history, meta
 from project_manager.store.transaction import Tx
@@ -22,7 +23,8 @@ def list_events(tx: Tx, command: commands.ListEvents) -> views.EventsView:
         return views.EventsView(items=[], last_seq=head, head=head, epoch=epoch, resync=True)
     rows, more = events.selected(tx, command.since, command.limit, types=command.types, project_id=command.project_id)
     last = rows[-1].seq if more else head
-    return views.EventsView(items=[row.view() for row in rows], last_seq=last, head=head, epoch=epoch, resync=False)
+    items = [row.view(traced=_is_traced(tx)) for row in rows]
+    return views.EventsView(items=items, last_seq=last, head=head, epoch=epoch, resync=False)
 
 
 def list_task_events(tx: Tx, command: commands.ListTaskEvents) -> views.Page[dict[str, Any]]:
@@ -34,7 +36,12 @@ def list_task_events(tx: Tx, command: commands.ListTaskEvents) -> views.Page[dic
     if not total:
         finding.task(tx, command.task_id)
     following = cursor.write((shown[-1].seq,), filters) if more else None
-    return views.Page([row.view() for row in shown], following, total)
+    return views.Page([row.view(traced=_is_traced(tx)) for row in shown], following, total)
+
+
+def _is_traced(tx: Tx) -> bool:
+    """Return whether the caller sees which token and request caused an event."""
+    return tx.actor.role >= Role.OPERATOR
 
 
 def retain(tx: Tx, *, days: int) -> int:

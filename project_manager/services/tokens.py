@@ -78,9 +78,10 @@ def identify(tx: Tx, secret: str | None, *, required: bool) -> Actor:
     row = tokens.by_hash(tx, digest(secret))
     if row is None:
         raise Unauthorized("the token is unknown or revoked")
+    role = _ROLES[row.role]
     if row.agent_id is not None:
-        return Actor(composed(row.agent_id), "agent", _ROLES[row.role], bound=True)
-    return Actor(composed(row.name), "agent" if row.role == "agent" else "human", _ROLES[row.role])
+        return Actor(composed(row.agent_id), "agent", role, bound=True, token_id=row.id)
+    return Actor(composed(row.name), "agent" if row.role == "agent" else "human", role, token_id=row.id)
 
 
 def digest(secret: str) -> str:

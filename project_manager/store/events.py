@@ -20,7 +20,10 @@ from project_manager.store.transaction import Tx
 
 
 class EventRow(NamedTuple):
-    """An event as it is stored; `data` is the JSON object of the fields of its type."""
+    """An event as it is stored; `data` is the JSON object of the fields of its type.
+
+    `token_id` and `request_id` are those of the request that caused it: None without a token, and without a request.
+    """
 
     seq: int
     type: str
@@ -31,24 +34,28 @@ class EventRow(NamedTuple):
     epic_id: int | None
     task_id: int | None
     data: str
+    token_id: int | None = None
+    request_id: str | None = None
 
-    def encoded(self) -> bytes:
-        """The event as JSON, envelope and fields at one level."""
-        envelope = orjson.dumps(
-            {
-                "seq": self.seq,
-                "type": self.type,
-                "timestamp": rfc3339(self.at),
-                "actor": {"id": self.actor_id, "kind": self.actor_kind},
-                "project_id": self.project_id,
-                "epic_id": self.epic_id,
-                "task_id": self.task_id,
-            }
-        )
-        return envelope if self.data == "{}" else envelope[:-1] + b"," + self.data[1:].encode()
+    def encoded(self, *, traced: bool = False) -> bytes:
+        """Return the event as JSON, envelope and fields at one level. `traced` adds the token id and the request id."""
+        envelope: dict[str, Any] = {
+            "seq": self.seq,
+            "type": self.type,
+            "timestamp": rfc3339(self.at),
+            "actor": {"id": self.actor_id, "kind": self.actor_kind},
+            "project_id": self.project_id,
+            "epic_id": self.epic_id,
+            "task_id": self.task_id,
+        }
+        if traced:
+            envelope |= {"token_id": self.token_id, "request_id": self.request_id}
+        head = orjson.dumps(envelope)
+        return head if self.data == "{}" else head[:-1] + b"," + self.data[1:].encode()
 
-    def view(self) -> dict[str, Any]:
-        found: dict[str, Any] = orjson.loads(self.encoded())
+    def view(self, *, traced: bool = False) -> dict[str, Any]:
+        """Return the event as JSON values, as `encoded` has it."""
+        found: dict[str, Any] = orjson.loads(self.encoded(traced=traced))
         return found
 
 
@@ -82,9 +89,10 @@ def add(
     epic_id: int | None = None,
     task_id: int | None = None,
 ) -> None:
-    """Tells of an event by the transaction's actor at its `now`; it is written before the commit."""
-    encoded = orjson.dumps(data).decode()
-    row = (kind.value, tx.now, tx.actor.id, tx.actor.kind, project_id, epic_id, task_id, encoded)
+    """Emit an event by the transaction's actor at its `now`. It is written before the commit."""
+    encoded, actor = orjson.dumps(data).decode(), tx.actor
+    caused_by = (actor.token_id, tx.request_id or None)
+    row = (kind.value, tx.now, actor.id, actor.kind, project_id, epic_id, task_id, encoded, *caused_by)
     if tx.shared is None:
         write(tx, [row])
     else:

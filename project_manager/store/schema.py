@@ -250,6 +250,8 @@ events = Table(
     Column("epic_id", Integer),
     Column("task_id", Integer),
     Column("data", Text, nullable=False),
+    Column("token_id", Integer),
+    Column("request_id", Text),
     Index("ix_events_task_id_seq", "task_id", "seq", sqlite_where=text("task_id IS NOT NULL")),
     sqlite_autoincrement=True,
 )
@@ -277,6 +279,7 @@ tokens = Table(
     UniqueConstraint("hash"),
     CheckConstraint("role IN ('viewer', 'agent', 'operator')", name="role"),
     Index("uq_tokens_name_live", "name", unique=True, sqlite_where=text("revoked_at IS NULL")),
+    Index("ix_tokens_agent_id_live", "agent_id", sqlite_where=text("agent_id IS NOT NULL AND revoked_at IS NULL")),
     sqlite_autoincrement=True,
 )
 

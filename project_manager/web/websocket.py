@@ -5,6 +5,7 @@ and loses nothing: it comes back with the last `seq` it has.
 """
 
 import asyncio
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 from urllib.parse import parse_qsl
@@ -17,6 +18,7 @@ from project_manager import __version__
 from project_manager.clock import monotonic, rfc3339
 from project_manager.contract import faults
 from project_manager.contract.commands import FollowEvents
+from project_manager.domain.actors import Actor, Role
 from project_manager.domain.errors import NoSuchRoute, ProjectManagerError, ShuttingDown
 from project_manager.hub import Closed, Event, Overflow, Resync, Subscription
 from project_manager.runtime import Runtime
@@ -102,7 +104,7 @@ class Updates:
             return "refused"
         outcome = ["lost"]
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(self._feed, wish, send, outcome, tasks.cancel_scope, scope["state"].get("secret"))
+            tasks.start_soon(self._feed, wish, scope["state"], send, outcome, tasks.cancel_scope)
             while (await receive())["type"] != "websocket.disconnect":
                 pass
             outcome[0] = outcome[0] if outcome[0] != "lost" else "client"
@@ -110,11 +112,18 @@ class Updates:
         return outcome[0]
 
     async def _feed(
-        self, wish: FollowEvents, send: Send, outcome: list[str], whole: anyio.CancelScope, secret: str | None
+        self,
+        wish: FollowEvents,
+        state: Mapping[str, Any],
+        send: Send,
+        outcome: list[str],
+        whole: anyio.CancelScope,
     ) -> None:
+        secret: str | None = state.get("secret")
+        actor: Actor = state["actor"]
         try:
             with anyio.CancelScope() as unwelcome, self._runtime.open_streams.registered(secret, unwelcome.cancel):
-                await self._follow(wish, send)
+                await self._follow(wish, send, is_traced=actor.role >= Role.OPERATOR)
             outcome[0] = "revoked" if secret is not None else "uninvited"
             await _close(send, UNAUTHORIZED_CLOSE, _UNWELCOME[secret is not None])
         except (Overflow, TimeoutError):
@@ -131,24 +140,26 @@ class Updates:
             outcome[0] = "lost"
         whole.cancel()
 
-    async def _follow(self, wish: FollowEvents, send: Send) -> None:
+    async def _follow(self, wish: FollowEvents, send: Send, *, is_traced: bool) -> None:
         head = await self._runtime.head()
         await _send(send, self._hello(head))
         since = head if wish.since is None else wish.since
         try:
             async with self._runtime.follow(since, epoch=wish.epoch, project_id=wish.project_id) as subscription:
-                await self._pass_on(subscription, send, batched=wish.batch)
+                await self._pass_on(subscription, send, batched=wish.batch, is_traced=is_traced)
         except Resync:
             head = await self._runtime.head()
             async with self._runtime.follow(head, project_id=wish.project_id) as subscription:
                 await _send(send, self._resync(head))
-                await self._pass_on(subscription, send, batched=wish.batch)
+                await self._pass_on(subscription, send, batched=wish.batch, is_traced=is_traced)
 
-    async def _pass_on(self, subscription: Subscription, send: Send, *, batched: bool) -> None:
+    async def _pass_on(self, subscription: Subscription, send: Send, *, batched: bool, is_traced: bool) -> None:
         with anyio.CancelScope() as scope:
             try:
                 while True:
                     events = await subscription.next_batch()
+                    if is_traced:
+                        events = [event.traced for event in events]
                     self._patience.begins(scope)
                     if batched:
                         await send({"type": "websocket.send", "text": _batch(events)})

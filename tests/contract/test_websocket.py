@@ -14,6 +14,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from project_manager import __version__, hub, runtime
+from project_manager.domain.actors import LOCAL
 from project_manager.services.events import retain
 from project_manager.store import readers
 from project_manager.web import websocket
@@ -273,7 +274,7 @@ async def test_one_that_has_gone_by_itself_when_it_is_told_of_the_end_is_no_faul
 
     desk.runtime.hub.close()
     with anyio.fail_after(PATIENCE):
-        await updates({"type": "websocket", "query_string": b"", "state": {}}, receive, send)
+        await updates({"type": "websocket", "query_string": b"", "state": {"actor": LOCAL}}, receive, send)
     assert goes.is_set()
     assert updates.open == 0
 
