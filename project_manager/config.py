@@ -246,6 +246,8 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("AUTH_REQUIRED", SWITCH, "false",
             "Refuse requests without a token even when no token exists yet."),
     Setting("METRICS_ENABLED", SWITCH, "true", "Offer /metrics and /api/metrics."),
+    Setting("EXPECTED_INSTANCES", COUNT_OR_ZERO, "0",
+            "Instances that should run. /metrics exports it, and an alert compares it; 0 means not checked."),
     Setting("HEALTH_CHECK_TIMEOUT", Seconds(0.01, 3600), "5",
             "How long the health check waits for each answer."),
     Setting("HEALTH_CHECK_VERBOSE", SWITCH, "false", "Let the health check print each thing it looked at."),
@@ -284,6 +286,7 @@ class Settings:
     allowed_hosts: tuple[str, ...]
     auth_required: bool
     metrics_enabled: bool
+    expected_instances: int
     health_check_timeout: float
     health_check_verbose: bool
 

@@ -54,6 +54,11 @@ class Metrics:
         self.registry.register(self._watched)
         ProcessCollector(registry=self.registry)
         Info("pm_build", "The version that runs.", registry=self.registry).info({"version": __version__})
+        self._expected_instances = Gauge(
+            "project_manager_expected_instances",
+            "Instances that should run (EXPECTED_INSTANCES); 0 means not checked.",
+            registry=self.registry,
+        )
         self._make_requests()
         self._make_storage()
         self._make_streams()
@@ -114,6 +119,10 @@ class Metrics:
         timed = _Timed(counted, took, bounds)
         self.registry.register(timed)
         return timed
+
+    def expect_instances(self, count: int) -> None:
+        """Set the number of instances that should run; 0 means that the number is not checked."""
+        self._expected_instances.set(count)
 
     def operation(self, operation: str, door: str, outcome: str, seconds: float) -> None:
         """`outcome` is "ok" or the code of the error."""

@@ -409,6 +409,7 @@ async def open_runtime(
     """
     await anyio.to_thread.run_sync(prepare, _options(settings))
     runtime = Runtime(settings, clock or SystemClock(), Metrics())
+    runtime.metrics.expect_instances(settings.expected_instances)
     database = runtime.database
     database.start()
     try:

@@ -376,6 +376,12 @@ def test_metrics_are_there_when_they_are_enabled(start_service: Start, enabled: 
         assert http.get("/healthz").status_code == 200
 
 
+@pytest.mark.parametrize("expected", [0, 3])
+def test_the_expected_number_of_instances_is_a_metric(start_service: Start, expected: int) -> None:
+    with start_service(EXPECTED_INSTANCES=str(expected)).http() as http:
+        assert sample(http.get("/metrics").text, "project_manager_expected_instances") == expected
+
+
 def health_check(service: Service, **settings: str) -> subprocess.CompletedProcess[str]:
     variables = environment(**service.settings, **settings)
     command = [*COMMAND, "healthcheck"]

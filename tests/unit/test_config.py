@@ -41,6 +41,7 @@ ANOTHER_VALUE = {
     "ALLOWED_HOSTS": ("pm.example.com,10.0.0.7:8080", ("pm.example.com", "10.0.0.7:8080")),
     "AUTH_REQUIRED": ("1", True),
     "METRICS_ENABLED": ("off", False),
+    "EXPECTED_INSTANCES": ("3", 3),
     "HEALTH_CHECK_TIMEOUT": ("2.5", 2.5),
     "HEALTH_CHECK_VERBOSE": ("yes", True),
 }
@@ -79,6 +80,7 @@ MALFORMED = {
     "ALLOWED_HOSTS": ["https://a.example", "a/b"],
     "AUTH_REQUIRED": ["required"],
     "METRICS_ENABLED": ["enabled"],
+    "EXPECTED_INSTANCES": ["-1", "three"],
     "HEALTH_CHECK_TIMEOUT": ["0"],
     "HEALTH_CHECK_VERBOSE": ["very"],
 }

@@ -26,6 +26,7 @@ def everything_counted() -> Metrics:
     metrics.mcp_session_closed()
     metrics.backup_verified(1_700_000_000.0, 0.5)
     metrics.watch("writer_queue_depth", lambda: 5.0)
+    metrics.expect_instances(3)
     return metrics
 
 
@@ -55,6 +56,7 @@ def everything_counted() -> Metrics:
         ("pm_backup_verify_duration_seconds", {}, 0.5),
         ("pm_writer_queue_depth", {}, 5),
         ("pm_build_info", {"version": __version__}, 1),
+        ("project_manager_expected_instances", {}, 3),
     ],
 )
 def test_what_happened_is_exported(sample: str, labels: dict[str, str], value: float) -> None:
@@ -66,7 +68,7 @@ def test_names_start_alike_counters_end_in_total_and_everything_is_explained() -
     ours = [family for family in families if not family.name.startswith("process_")]
     assert len(ours) > 20
     for family in ours:
-        assert re.fullmatch(r"pm_[a-z_]+", family.name)
+        assert re.fullmatch(r"(pm|project_manager)_[a-z_]+", family.name)
         assert family.documentation.endswith(".")
         if family.type == "counter":
             assert {sample.name for sample in family.samples} <= {f"{family.name}_total"}
