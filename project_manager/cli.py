@@ -18,7 +18,7 @@ Exit status:
   2  wrong usage, or a malformed setting
   3  something that the command names does not exist
   4  the input has faults: all are listed, and nothing was done
-  5  not now (database busy, in use, moved or not to be checked; disk full; output refused): try again
+  5  not now (database busy, in use, moved, not to be checked, or of a newer release; disk full; output refused)
 """
 
 
@@ -267,7 +267,8 @@ def verify(*, file: Path | None, db_path: str | None, env_file: Path | None, as_
     """Say whether the database, or the backup FILE, is whole.
 
     It is read from end to end: pages, references between rows, counters, the sequence of events, the schema; of a
-    backup also its checksum. Exit status 1 when a check has found damage, 5 when it cannot be checked now.
+    backup also its checksum. Exit status 1 when a check has found damage, 5 when it cannot be checked now or was
+    made by a newer release.
     """
     from project_manager.terminal import copies
 

@@ -11,7 +11,7 @@ import os
 import re
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -48,12 +48,20 @@ class Unchecked(NotNow):
     """The check of a database could not run, so that nothing is known about it."""
 
 
+class NewerRelease(Unchecked):
+    """The database has the schema of a newer release, which alone can check or copy it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Examination:
-    """Result of the checks of a database file, which is whole without faults. `revision` is its schema."""
+    """Result of the checks of a database file, which is whole without faults. `revision` is its schema.
+
+    `newer`: the schema is that of a newer release, so that only a part of the checks has run.
+    """
 
     revision: str | None
     faults: tuple[str, ...]
+    newer: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +147,8 @@ def disk_full(what: str, folder: Path) -> NotNow:
 def examine(path: Path, *, sealed: bool = True) -> Examination:
     """Read a database file from end to end and change nothing.
 
-    `sealed`: it is a backup, so that a checksum beside it counts. Raises Unchecked when a check could not run.
+    `sealed`: it is a backup, so that a checksum beside it counts. Raises Unchecked when a check could not run, and
+    NewerRelease when no fault was found in a database of a newer release.
     """
     try:
         if not files.is_database(path):
@@ -147,14 +156,17 @@ def examine(path: Path, *, sealed: bool = True) -> Examination:
         if mixed := files.foreign_logs(path):
             return Examination(None, (f"{mixed[0].name} beside it belongs to another database: move it away",))
         faults = _checksum_faults(path) if sealed else ()
-        revision, found = _examine_contents(path)
-        if found:
+        found = _examine_contents(path)
+        if found.faults:
             _read_through(path)  # SQLite reports a page that the disk does not give as a fault of the database
     except OSError as error:
         raise Unchecked(f"{path} cannot be checked now: {error.strerror}") from error
     except dialect.DriverError as error:
         raise Unchecked(f"{path} cannot be checked now: {_reason(path, error)}") from error
-    return Examination(revision, (*faults, *found))
+    faults = (*faults, *found.faults)
+    if found.newer and not faults:
+        raise NewerRelease(revisions.use_newer(path, str(found.revision)))
+    return replace(found, faults=faults)
 
 
 def _read_through(path: Path) -> None:
@@ -242,6 +254,8 @@ def _copy_in_use(database: Path, target: Path) -> None:
     writable = os.access(database, os.W_OK) and os.access(database.resolve().parent, os.W_OK)
     source = dialect.connect(str(database), read_only=True) if writable else opened_to_read(database)
     try:
+        if revision := revisions.made_by_newer(source):
+            raise NewerRelease(revisions.use_newer(database, revision))
         copy(source, target)
     finally:
         source.close()
@@ -260,43 +274,41 @@ def _checksum_faults(path: Path) -> tuple[str, ...]:
     return ()
 
 
-def _examine_contents(path: Path) -> tuple[str | None, list[str]]:
-    """Return revision and faults. Raises the driver's error when a check could not run."""
+def _examine_contents(path: Path) -> Examination:
+    """Check what is in the file. Raises the driver's error when a check could not run."""
     stood_still = _cannot_change(path)
     connection = opened_to_read(path)
     try:
         connection.execute("BEGIN")
-        revision, faults = _examine_inside(connection)
-        if faults and stood_still and not _cannot_change(path):
+        found = _examine_inside(connection)
+        if found.faults and stood_still and not _cannot_change(path):
             raise Unchecked(f"{path} cannot be checked now: a process has opened it during the check")
-        return revision, faults
+        return found
     except dialect.DriverError as error:
         if dialect.is_damage(error) or dialect.error_name(error) == "SQLITE_ERROR":  # a table or column is missing
-            return None, [f"it cannot be read: {error}"]
+            return Examination(None, (f"it cannot be read: {error}",))
         raise
     finally:
         connection.close()
 
 
-def _examine_inside(connection: Any) -> tuple[str | None, list[str]]:
+def _examine_inside(connection: Any) -> Examination:
     execute: Callable[..., Any] = connection.execute
     faults = [row[0] for row in execute(f"PRAGMA integrity_check({_SHOWN})") if row[0] != "ok"]
     if faults:
-        return None, faults
+        return Examination(None, tuple(faults))
     faults = [f"a row of {row[0]} refers to a missing row of {row[2]}" for row in execute("PRAGMA foreign_key_check")][
         :_SHOWN
     ]
     revision = revisions.present(connection)
-    if revision is None:
+    if revision is None or revisions.is_foreign(connection):
         faults.append("it has no schema of this program")
-    elif revision not in revisions.known() and not revisions.fits(connection):
-        faults.append(f"its schema {revision} is newer than {revisions.head()} of this release")
     elif revision == revisions.head():
         tx = Tx(execute, 0, SYSTEM, "", 0)
         gaps = int(_GAPS.value(tx))
         faults += [f"{gaps} events are missing between the first and the last"] if gaps else []
         faults += [f"task {task_id} has wrong counters of its dependencies" for task_id in bulk.miscounted(tx, _SHOWN)]
-    return revision, faults
+    return Examination(revision, tuple(faults), newer=revisions.made_by_newer(connection) is not None)
 
 
 def _cannot_change(path: Path) -> bool:

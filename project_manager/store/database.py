@@ -124,10 +124,7 @@ def prepare(options: Options) -> None:
     if fits:
         return
     if present is not None and present not in revisions.known():
-        raise DatabaseRefused(
-            f"the database {path} has schema {present}, newer than {head} of this release: "
-            "start the newer release, or restore a backup"
-        )
+        raise DatabaseNotNow(f"the database {revisions.use_newer(path, present)}")
     if not options.auto_migrate:
         found = f"has schema {present}" if present else "is empty"
         raise DatabaseRefused(

@@ -44,6 +44,22 @@ def fits(connection: Any) -> bool:
     return connection.execute(wanted, (found, head())).fetchone() is not None
 
 
+def made_by_newer(connection: Any) -> str | None:
+    """Return the revision of an open database of a newer release whose schema this release does not know, else None."""
+    found = present(connection)
+    if found is None or found <= head() or is_foreign(connection) or fits(connection):
+        return None
+    return found
+
+
+def use_newer(path: Path, revision: str) -> str:
+    """Return the sentence on a database that only a newer release can use."""
+    return (
+        f"{path} has the schema {revision} of a newer release, and this release knows schemas up to {head()}: "
+        "use the newer release"
+    )
+
+
 def is_foreign(connection: Any) -> bool:
     """Whether the database is somebody else's: it has tables, and not those that every release of ours has made."""
     tables = _tables(connection)

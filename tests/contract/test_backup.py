@@ -127,7 +127,7 @@ def damage(path: Path) -> None:
         ("DELETE FROM events WHERE seq = 2", "1 events are missing"),
         ("UPDATE tasks SET open_dependencies = 7", "wrong counters"),
         ("PRAGMA foreign_keys=OFF; DELETE FROM projects", "refers to a missing row"),
-        ("UPDATE alembic_version SET version_num = '9999'", "newer than"),
+        ("ALTER TABLE meta RENAME TO songs", "no schema of this program"),
         ("DROP TABLE alembic_version", "no schema"),
     ],
 )

@@ -11,7 +11,7 @@ import pytest
 from project_manager.config import load
 from project_manager.runtime import open_runtime
 from project_manager.store import dialect, revisions
-from project_manager.store.database import DatabaseRefused
+from project_manager.store.database import DatabaseNotNow, DatabaseRefused
 from project_manager.store.migrate import upgrade
 from tests.desk import Desk
 from tests.served import Served
@@ -67,7 +67,7 @@ async def test_a_release_starts_on_a_newer_schema_whose_migration_says_that_it_r
 @pytest.mark.parametrize("of_the_next_release", ["", "oldest_release = '9001'"], indirect=True)
 async def test_a_newer_schema_that_does_not_say_so_is_refused_and_left_alone(of_the_next_release: Path) -> None:
     before = await anyio.to_thread.run_sync(of_the_next_release.read_bytes)
-    with pytest.raises(DatabaseRefused, match="schema 9001, newer than"):
+    with pytest.raises(DatabaseNotNow, match="schema 9001 of a newer release"):
         async with open_runtime(settings_of(of_the_next_release)):
             pass
     assert await anyio.to_thread.run_sync(of_the_next_release.read_bytes) == before
