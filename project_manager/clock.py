@@ -2,8 +2,10 @@
 
 import re
 import time
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from functools import lru_cache
+from functools import cache, lru_cache
+from pathlib import Path
 from typing import Protocol
 
 LAST_INSTANT = 253_402_300_799_999
@@ -12,19 +14,48 @@ _MILLISECOND = timedelta(milliseconds=1)
 _LEAP_SECOND = re.compile(r"(?<=\d\d:\d\d):60(?:\.\d+)?(?=[Z+-])")
 
 
+_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+_TIME_NAMESPACE = Path("/proc/self/ns/time")
+
+
 class Clock(Protocol):
-    """Where `now` comes from. Tests move theirs."""
+    """The wall clock, and one that cannot be set. Tests move theirs."""
 
     def now(self) -> int:
-        """Milliseconds since the epoch."""
+        """Return the wall clock in milliseconds since the epoch."""
+        ...
+
+    def boottime(self) -> int:
+        """Return the milliseconds since the machine started, its sleep included. It never jumps."""
+        ...
+
+    def boot_id(self) -> str:
+        """Return the name of the present run of the machine; empty when the system has none."""
         ...
 
 
 class SystemClock:
-    """The machine's wall clock."""
+    """The clocks of the machine."""
 
     def now(self) -> int:
         return time.time_ns() // 1_000_000
+
+    def boottime(self) -> int:
+        return time.clock_gettime_ns(_STEADY) // 1_000_000
+
+    def boot_id(self) -> str:
+        return _boot_id()
+
+
+_STEADY = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+
+
+@cache
+def _boot_id() -> str:
+    """A container with a time namespace of its own has another CLOCK_BOOTTIME than its host."""
+    with suppress(OSError):
+        return f"{_BOOT_ID.read_text().strip()} {_TIME_NAMESPACE.readlink()}"
+    return ""
 
 
 def monotonic() -> float:

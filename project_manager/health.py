@@ -48,6 +48,7 @@ class Health:
             "writer": database.writer.alive and database.writer.failure is None,
             "events": database.tail.alive,
             "disk": await _from_disk(database.disk_writable),
+            "clock": database.clock.agrees(),
         }
 
     async def _file_moved(self) -> str | None:

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from functools import partial
 from typing import Any
 
@@ -14,6 +15,7 @@ from project_manager.domain.actors import SYSTEM
 from project_manager.domain.errors import ProjectManagerError, StorageFull, Unavailable
 from project_manager.domain.limits import IDEMPOTENCY_HOURS
 from project_manager.hub import Hub
+from project_manager.logs import Trouble
 from project_manager.metrics import Metrics
 from project_manager.services import events, leases, naming, subscriptions
 from project_manager.store import answers, instances, meta, search, waiters
@@ -27,6 +29,7 @@ from project_manager.store.database import (
     elsewhere,
     register,
 )
+from project_manager.store.database_clock import JUMP_MS, DatabaseClock
 from project_manager.store.instances import InstanceRow
 from project_manager.store.transaction import Tx
 
@@ -35,6 +38,7 @@ log = logging.getLogger(__name__)
 MAINTAIN_EVERY = 600
 INDEXED_AT_ONCE = 100
 HOUR_MS = 3_600_000
+CLOCK_AGAIN_SECONDS = 600
 WATCH_EVERY_SECONDS = 0.5
 SILENT_SECONDS = instances.SILENT_AFTER_MS / 1000
 
@@ -95,10 +99,30 @@ def _leave(tx: Tx, *, database: Database) -> None:
 
 
 async def heartbeat(database: Database, kind: str, tickets: Collection[int]) -> None:
-    """Shows every few seconds that this process lives, and that those who wait in it for a task wait still."""
+    """Show every few seconds that this process and the calls that wait in it are alive, and look at the clock."""
+    apart = Trouble(log, "clock_differs", "the clocks differ", again=CLOCK_AGAIN_SECONDS)
     while True:
         await anyio.sleep(instances.HEARTBEAT_SECONDS)
-        await _quietly(database, "heartbeat", partial(_beat, database=database, kind=kind, tickets=list(tickets)))
+        await beat_once(database, kind, tickets)
+        tell_clock(apart, database.clock.difference())
+
+
+async def beat_once(database: Database, kind: str, tickets: Collection[int]) -> None:
+    """Write one heartbeat of this process and of the calls that wait in it."""
+    await _quietly(database, "heartbeat", partial(_beat, database=database, kind=kind, tickets=list(tickets)))
+
+
+def tell_clock(apart: Trouble, difference: int) -> None:
+    """Log that database time is `difference` milliseconds ahead of the wall clock, when that is too much."""
+    if abs(difference) <= JUMP_MS:
+        apart.is_over()
+        return
+    side = "ahead of" if difference > 0 else "behind"
+    apart.goes_on(
+        f"database time is {timedelta(seconds=abs(difference) // 1000)} {side} the wall clock. Leases end after their "
+        "length, and nothing is deleted by age. Set the clock of the machine right. If database time is wrong, stop "
+        "the service, then take a backup and restore it"
+    )
 
 
 def _beat(tx: Tx, *, database: Database, kind: str, tickets: list[int]) -> None:
@@ -118,11 +142,16 @@ async def follow_backups(database: Database, metrics: Metrics) -> None:
 
 
 async def maintain(database: Database, *, event_days: int) -> None:
-    """Complete rows of an older release, and delete old answers, old events and sessions that are gone."""
+    """Run the periodic maintenance until it is cancelled."""
     while True:
-        await complete(database)
-        await _quietly(database, "maintain", partial(_forget_old, event_days=event_days))
+        await maintain_once(database, event_days=event_days)
         await anyio.sleep(MAINTAIN_EVERY)
+
+
+async def maintain_once(database: Database, *, event_days: int) -> None:
+    """Complete rows of an older release, and delete old answers, old events and sessions that are gone."""
+    await complete(database)
+    await _quietly(database, "maintain", partial(_forget_old, clock=database.clock, event_days=event_days))
 
 
 async def complete(database: Database) -> None:
@@ -132,7 +161,10 @@ async def complete(database: Database) -> None:
         pass
 
 
-def _forget_old(tx: Tx, *, event_days: int) -> None:
+def _forget_old(tx: Tx, *, clock: DatabaseClock, event_days: int) -> None:
+    """Delete rows by their age, unless the time by which they are old may be wrong."""
+    if not clock.may_delete():
+        return
     answers.forget(tx, tx.now - IDEMPOTENCY_HOURS * HOUR_MS)
     events.retain(tx, days=event_days)
     instances.forget_silent(tx)
@@ -155,3 +187,4 @@ def watch(metrics: Metrics, database: Database, hub: Hub) -> None:
     metrics.watch("events_head", lambda: hub.head)
     metrics.watch("database_bytes", lambda: database.size()[0])
     metrics.watch("wal_bytes", lambda: database.size()[1])
+    metrics.watch("project_manager_clock_difference_seconds", lambda: database.clock.difference() / 1000)

@@ -63,20 +63,31 @@ def log_action(logger: logging.Logger, action: str, level: int = logging.INFO, /
 class Trouble:
     """Something that fails at every try for a while: told when it begins, again from time to time, and when it is over.
 
-    `what` is the sentence's beginning, such as "events cannot be read"; `action` the stable word for it.
+    `what` is the sentence's beginning, such as "events cannot be read"; `action` the stable word for it. `again` is
+    the time between two lines in seconds, TELL_AGAIN_SECONDS if none is given.
     """
 
-    def __init__(self, logger: logging.Logger, action: str, what: str, level: int = logging.WARNING) -> None:
+    def __init__(
+        self,
+        logger: logging.Logger,
+        action: str,
+        what: str,
+        level: int = logging.WARNING,
+        *,
+        again: float | None = None,
+    ) -> None:
         self._logger = logger
         self._level = level
         self._fields = {"action": action}
         self._what = what
+        self._again = again
         self._told: float | None = None
 
     def goes_on(self, error: object) -> None:
         """A try has failed."""
         now = time.monotonic()  # noqa: TID251 one leaf does not lean on another
-        if self._told is None or now - self._told >= TELL_AGAIN_SECONDS:
+        again = TELL_AGAIN_SECONDS if self._again is None else self._again
+        if self._told is None or now - self._told >= again:
             self._told = now
             self._logger.log(self._level, "%s now: %s", self._what, error, extra=self._fields)
 

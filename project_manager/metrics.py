@@ -39,6 +39,7 @@ WATCHED = {
     "database_bytes": "Size of the database file.",
     "events_sent_total": "Events handed to subscribers, once for each.",
     "wal_bytes": "Size of the write-ahead log beside the database.",
+    "project_manager_clock_difference_seconds": "Database time minus the wall clock of this machine.",
 }
 
 # A second series per counter with its birth time doubles the page and no rule here reads it.
@@ -182,7 +183,7 @@ class Metrics:
         self._dropped.inc()
 
     def watch(self, gauge: str, read: Callable[[], float]) -> None:
-        """Export `pm_<gauge>`, read at each scrape, and left out of one where the read raises OSError."""
+        """Export `pm_<gauge>`, or a full name as it is, read at each scrape; OSError leaves it out of that scrape."""
         self._watched.reads[gauge] = read
 
     def value(self, sample: str, **labels: str) -> float:
@@ -298,4 +299,5 @@ class _Watched(Collector):
             except OSError:
                 continue
             family = CounterMetricFamily if name.endswith("_total") else GaugeMetricFamily
-            yield family(f"pm_{name}", WATCHED.get(name, name.replace("_", " ").capitalize()), value=value)
+            full = name if name.startswith("project_manager_") else f"pm_{name}"
+            yield family(full, WATCHED.get(name, name.replace("_", " ").capitalize()), value=value)

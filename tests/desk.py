@@ -21,12 +21,20 @@ Json = dict[str, Any]
 
 @dataclass
 class MovableClock:
-    """Stands still until the test moves it."""
+    """Stands still until the test moves it. `slip` is the error of the wall clock, in milliseconds."""
 
     instant: int = field(default_factory=lambda: parse_rfc3339("2026-11-23T10:00:00Z"))
+    slip: int = 0
+    run: str = ""
 
     def now(self) -> int:
+        return self.instant + self.slip
+
+    def boottime(self) -> int:
         return self.instant
+
+    def boot_id(self) -> str:
+        return self.run
 
     def advance(self, seconds: float) -> None:
         self.instant += int(seconds * 1000)

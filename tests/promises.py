@@ -72,6 +72,7 @@ PROMISES: dict[str, str] = {
     "restore:nothing-twice": "After a restore no fence repeats and no client takes a new event for an old one.",
     # the service
     "clock:never-back": "`now` never steps back, not across a restart either.",
+    "clock:wrong": "While database time is far from the wall clock only leases end; nothing is deleted by age.",
     "memory:bounded": "What an instance holds for large answers is bounded, however many ask and do not read.",
     "loop:never-blocked": "Nothing blocks the event loop.",
     "health:honest": "Health says what is wrong within a second, and writes nothing.",

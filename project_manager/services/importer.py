@@ -212,7 +212,7 @@ class _Application:
                 else None,
                 "fence": self._fence,
                 "attempts": said.attempts,
-                "deferred": int(said.defer_until is not None and said.defer_until > now),
+                "deferred": int(said.defer_until is not None and said.defer_until > self._tx.date),
                 "archived": int(archived),
             },
         )
@@ -226,7 +226,7 @@ class _Application:
         if "epic_id" in values:
             values["epic_id"] = None if task.epic is None else task.epic.id
         if "defer_until" in values:
-            values["deferred"] = int(values["defer_until"] is not None and values["defer_until"] > self._tx.now)
+            values["deferred"] = int(values["defer_until"] is not None and values["defer_until"] > self._tx.date)
         for name in ("labels", "acceptance"):
             if name in values:
                 values[name] = json.dumps(values[name], ensure_ascii=False)

@@ -234,8 +234,9 @@ def end_due(tx: Tx) -> None:
 
 def next_due(tx: Tx) -> int | None:
     """When the next lease runs out or the next deferred task is due; milliseconds since the epoch."""
-    instants = [instant for instant in (leases.next_expiry(tx), tasks.next_deferred(tx)) if instant is not None]
-    return min(instants, default=None)
+    deferred_until = tasks.next_deferred(tx)
+    wakes_at = None if deferred_until is None else deferred_until + tx.now - tx.date
+    return min((instant for instant in (leases.next_expiry(tx), wakes_at) if instant is not None), default=None)
 
 
 def _expire(tx: Tx, row: TaskRow) -> None:

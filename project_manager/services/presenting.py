@@ -85,8 +85,8 @@ def blockers(tx: Tx, row: TaskRow) -> tuple[Reason, ...]:
     """Return the reasons that refuse a claim of the task by name."""
     present = standing(row, tx.now)
     if present.status is Status.TODO:
-        return reasons(present, now=tx.now, max_attempts=tx.max_attempts)
-    return obstacles(present, now=tx.now)
+        return reasons(present, now=tx.date, max_attempts=tx.max_attempts)
+    return obstacles(present, now=tx.date)
 
 
 def task(tx: Tx, row: TaskRow) -> views.TaskView:
@@ -96,7 +96,7 @@ def task(tx: Tx, row: TaskRow) -> views.TaskView:
 def task_fields(tx: Tx, row: TaskRow) -> dict[str, Any]:
     """The fields of a TaskView; large lists are made of these."""
     lease = lease_of(row, tx.now)
-    deferred = row.defer_until if row.defer_until is not None and row.defer_until > tx.now else None
+    deferred = row.defer_until if row.defer_until is not None and row.defer_until > tx.date else None
     why = _why_not_ready(
         row.status,
         lease is not None,

@@ -63,7 +63,7 @@ def move(tx: Tx, row: TaskRow, target: Status, *, fence: int | None, reopen: boo
     if target.value == row.status:
         return row
     if tx.actor.is_agent and target in _NEEDED_READY and Status(row.status) not in CLOSED:
-        why = obstacles(presenting.standing(row, tx.now), now=tx.now)
+        why = obstacles(presenting.standing(row, tx.now), now=tx.date)
         if why:
             raise not_ready(row.id, why)
     placed = moves.set_status(tx, row, target, attempts=attempts, short_lease=tx.actor.is_agent)

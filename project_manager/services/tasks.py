@@ -108,7 +108,7 @@ def add(tx: Tx, project: ProjectRow, epic_id: int | None, new: commands.NewTask,
             "fence": meta.fence_floor(tx),
             "attempts": 0,
             "open_dependencies": 0,
-            "deferred": int(new.defer_until is not None and new.defer_until > tx.now),
+            "deferred": int(new.defer_until is not None and new.defer_until > tx.date),
             "archived": 0,
         },
     )
@@ -276,7 +276,7 @@ def _edit(tx: Tx, row: TaskRow, changes: dict[str, Any]) -> TaskRow:
     values = {name: changes[name] for name in (*_PLAIN, "attempts") if name in changes}
     values.update({name: json.dumps(changes[name], ensure_ascii=False) for name in _LISTS if name in changes})
     if "defer_until" in changes:
-        values["deferred"] = int(changes["defer_until"] is not None and changes["defer_until"] > tx.now)
+        values["deferred"] = int(changes["defer_until"] is not None and changes["defer_until"] > tx.date)
     if not tasks.write(tx, row, values):
         raise RuntimeError(f"task {row.id} moved within its own transaction")
     if "depends_on" in changes:

@@ -14,6 +14,7 @@ from pathlib import Path
 from project_manager.clock import Clock, SystemClock, stamp
 from project_manager.domain.errors import ProjectManagerError
 from project_manager.store import dialect, files, instances, revisions, waiters
+from project_manager.store.database_clock import DatabaseClock
 from project_manager.store.file_watch import FileWatch
 from project_manager.store.long_reads import LongReads
 from project_manager.store.readers import Readers
@@ -76,7 +77,7 @@ class Database:
             self.watch,
             threads=options.pool,
             timeout=options.query_timeout,
-            now=self.writer.now,
+            clock=self.writer.clock,
             max_attempts=options.max_attempts,
             timed=timed,
         )
@@ -84,11 +85,16 @@ class Database:
             path,
             self.watch,
             timeout=options.query_timeout,
-            now=self.writer.now,
+            clock=self.writer.clock,
             max_attempts=options.max_attempts,
             timed=timed,
         )
         self.tail = Tail(path, self.watch, foreign_commit=self.writer.look)
+
+    @property
+    def clock(self) -> DatabaseClock:
+        """The database time of this process."""
+        return self.writer.clock
 
     def start(self) -> None:
         self.writer.start()

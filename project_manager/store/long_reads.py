@@ -17,6 +17,7 @@ from project_manager.clock import monotonic
 from project_manager.domain.actors import Actor
 from project_manager.domain.errors import Internal, ProjectManagerError, QueryTimeout, QueueFull
 from project_manager.store import dialect
+from project_manager.store.database_clock import DatabaseClock
 from project_manager.store.file_watch import FileWatch
 from project_manager.store.readers import STEPS_BETWEEN_LOOKS
 from project_manager.store.transaction import Tx
@@ -40,14 +41,14 @@ class LongReads:
         watch: FileWatch,
         *,
         timeout: float,
-        now: Callable[[], int],
+        clock: DatabaseClock,
         max_attempts: int,
         timed: Callable[[str, float], None],
     ) -> None:
         self._path = path
         self._watch = watch
         self._timeout = timeout
-        self._now = now
+        self._clock = clock
         self._max_attempts = max_attempts
         self._timed = timed
         self._places = anyio.Semaphore(AT_ONCE)
@@ -58,7 +59,8 @@ class LongReads:
         await self._enter()
         try:
             pieces = Pieces(name, self._path, self._watch, self._timeout)
-            tx = Tx(pieces.execute, self._now(), actor, request_id, self._max_attempts)
+            now, wall = self._clock.now(), self._clock.wall_apart()
+            tx = Tx(pieces.execute, now, actor, request_id, self._max_attempts, wall=wall)
             try:
                 pieces.begin(work(tx))
                 yield pieces

@@ -1,15 +1,27 @@
-"""The single row that speaks of the database itself: its epoch, how far the clock got, where fences begin."""
+"""The single row about the database itself: its epoch, its clock, where fences and events begin."""
 
 from sqlalchemy import bindparam, func, select, update
 from sqlalchemy.sql.expression import literal_column
 
 from project_manager.store.compiled import Statement
+from project_manager.store.database_clock import STEP_MS, Mark
 from project_manager.store.schema import events, meta
 from project_manager.store.transaction import Tx
 
 _LAST_EVENT = select(events.c.at).order_by(events.c.seq.desc()).limit(literal_column("1")).scalar_subquery()
-_CLOCK_HIGH = Statement(select(func.max(meta.c.clock_high, func.coalesce(_LAST_EVENT, literal_column("0")))))
+_CLOCK_COLUMNS = [meta.c[name] for name in ("clock_offset", "clock_boot", "clock_jump_at", "clock_followed_at")]
+_CLOCK_HIGH = Statement(select(meta.c.clock_high, func.coalesce(_LAST_EVENT, literal_column("0"))))
+_CLOCK = Statement(select(meta.c.clock_high, func.coalesce(_LAST_EVENT, literal_column("0")), *_CLOCK_COLUMNS))
 _RAISE_CLOCK = Statement(update(meta).values(clock_high=bindparam("now")))
+_STORE_CLOCK = Statement(
+    update(meta).values(
+        clock_high=bindparam("high"),
+        clock_offset=bindparam("offset"),
+        clock_boot=bindparam("boot"),
+        clock_jump_at=bindparam("jump_at"),
+        clock_followed_at=bindparam("followed_at"),
+    )
+)
 _EPOCH = Statement(select(meta.c.epoch))
 _FENCE_FLOOR = Statement(select(meta.c.fence_floor))
 _EVENT_FLOOR = Statement(select(meta.c.event_floor))
@@ -21,11 +33,34 @@ def clock_high(tx: Tx) -> int:
     """The latest instant that a batch has used: exactly when it wrote an event, else to within a second;
     milliseconds since the epoch.
     """
-    return int(_CLOCK_HIGH.value(tx))
+    high, last_event = _CLOCK_HIGH.row(tx) or (0, 0)
+    return _latest(high, last_event)
+
+
+def clock_mark(tx: Tx) -> Mark:
+    """Read the clock of the database."""
+    high, last_event, *rest = _CLOCK.row(tx) or (0, 0)
+    return Mark(_latest(high, last_event), *rest)
+
+
+def store_clock(tx: Tx, mark: Mark) -> None:
+    _STORE_CLOCK.run(
+        tx,
+        high=mark.high,
+        offset=mark.offset,
+        boot=mark.boot,
+        jump_at=mark.jump_at,
+        followed_at=mark.followed_at,
+    )
 
 
 def raise_clock(tx: Tx, now: int) -> None:
     _RAISE_CLOCK.run(tx, now=now)
+
+
+def _latest(high: int, last_event: int) -> int:
+    """A batch later than this raises `high`. So a later event is older than a restore that has lowered `high`."""
+    return max(high, last_event) if last_event < high + STEP_MS else high
 
 
 def epoch(tx: Tx) -> str:

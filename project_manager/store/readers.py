@@ -14,6 +14,7 @@ from project_manager.clock import monotonic
 from project_manager.domain.actors import Actor
 from project_manager.domain.errors import QueueFull, ShuttingDown
 from project_manager.store import dialect
+from project_manager.store.database_clock import DatabaseClock
 from project_manager.store.file_watch import FileWatch
 from project_manager.store.transaction import Tx
 
@@ -38,7 +39,7 @@ class _Read(Generic[Result]):
 
 
 class Readers:
-    """A few threads, each with one connection. `now` gives the instant that reads judge leases by."""
+    """A few threads, each with one connection. `clock` gives the instant by which reads judge leases."""
 
     def __init__(
         self,
@@ -47,13 +48,13 @@ class Readers:
         *,
         threads: int,
         timeout: float,
-        now: Callable[[], int],
+        clock: DatabaseClock,
         max_attempts: int,
         timed: Callable[[str, float], None],
     ) -> None:
         self._watch = watch
         self._timeout = timeout
-        self._now = now
+        self._clock = clock
         self._max_attempts = max_attempts
         self._timed = timed
         self._queue: queue.SimpleQueue[_Read[Any] | None] = queue.SimpleQueue()
@@ -144,10 +145,10 @@ class Readers:
         try:
             self._watch.check_reads()
             connection.execute("BEGIN")
+            now, wall = self._clock.now(), self._clock.wall_apart()
+            tx = Tx(connection.execute, now, read.actor, read.request_id, self._max_attempts, wall=wall)
             try:
-                return read.work(
-                    Tx(connection.execute, self._now(), read.actor, read.request_id, self._max_attempts)
-                ), None
+                return read.work(tx), None
             finally:
                 if connection.in_transaction:
                     connection.execute("ROLLBACK")

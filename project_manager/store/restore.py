@@ -18,7 +18,17 @@ from project_manager.clock import rfc3339, stamp
 from project_manager.domain.actors import SYSTEM
 from project_manager.domain.events import EventType
 from project_manager.domain.leases import UnlockReason
-from project_manager.store import backup, dialect, events, files, instances, lease_history, meta, revisions
+from project_manager.store import (
+    backup,
+    dialect,
+    events,
+    files,
+    instances,
+    lease_history,
+    meta,
+    restored_clock,
+    revisions,
+)
 from project_manager.store.backup import BackupRefused, InUse, NotNow
 from project_manager.store.compiled import Statement
 from project_manager.store.database import this_host
@@ -72,7 +82,7 @@ _FORGET_WAITERS = Statement(delete(waiters))
 class Restored:
     """The result of a restore. `kept` is the database that was there before, `logs` are logs that lay beside it.
 
-    New leases get fences above `fence_floor`.
+    New leases get fences above `fence_floor`. `lowered` is by how many milliseconds database time was ahead.
     """
 
     kept: Path | None
@@ -80,6 +90,7 @@ class Restored:
     epoch: str
     fence_floor: int
     released: int
+    lowered: int
 
 
 def restore(source: Path, database: Path, now: int) -> Restored:
@@ -92,10 +103,10 @@ def restore(source: Path, database: Path, now: int) -> Restored:
     _check_source(source, database)
     prepared = database.with_name(f".{database.name}.restoring-{os.getpid()}")
     try:
-        now, floor = _settle_present(database, now)
+        high, floor = _settle_present(database, now)
         backup.remove(prepared)
         _copy(source, prepared)
-        restored = _begin_anew(prepared, now, floor)
+        restored = _begin_anew(prepared, now, high, floor)
         with _unused(database):
             kept = _keep(database, now)
             logs = files.move_logs(database, _name_of_kept(database, now))
@@ -139,7 +150,7 @@ def _copy(source: Path, prepared: Path) -> None:
 
 
 def _settle_present(database: Path, now: int) -> tuple[int, int]:
-    """Fold the log of the present database into it. Returns the instant and the fence to begin above.
+    """Fold the log of the present database into it. Returns the latest instant and the fence to begin above.
 
     A database that cannot be read any more, the usual reason to restore, tells neither. Raises InUse.
     """
@@ -203,16 +214,19 @@ def _in_use(database: Path) -> str:
     )
 
 
-def _begin_anew(prepared: Path, now: int, floor: int) -> Restored:
+def _begin_anew(prepared: Path, now: int, high: int, floor: int) -> Restored:
+    """Begin a new epoch at the wall clock `now`, or later where database time had got to `high`."""
     connection = dialect.connect(str(prepared))
     try:
         connection.execute(dialect.BEGIN_WRITE)
         tx = Tx(connection.execute, now, SYSTEM, "", 0)
-        tx.now = max(now, meta.clock_high(tx))
-        floor = max(floor, meta.fence_floor(tx) + 1, int(_HIGHEST_FENCE.value(tx)) + 1)
+        high = max(high, meta.clock_high(tx))
+        tx.now = restored_clock.begins_at(now, high)
+        floor = max(high, floor, meta.fence_floor(tx) + 1, int(_HIGHEST_FENCE.value(tx)) + 1)
         epoch = secrets.token_hex(8)
         released = _end_leases(tx, recorded=revisions.has_table(connection, "ended_leases"))
         meta.begin_epoch(tx, epoch, floor)
+        restored_clock.settle(tx, connection)
         _RAISE_FENCES.run(tx, floor=floor)
         _FORGET_INSTANCES.run(tx)
         _FORGET_WAITERS.run(tx)
@@ -220,7 +234,7 @@ def _begin_anew(prepared: Path, now: int, floor: int) -> Restored:
         backup.single_file(connection)
     finally:
         connection.close()
-    return Restored(None, (), epoch, floor, released)
+    return Restored(None, (), epoch, floor, released, max(0, high - tx.now))
 
 
 def _end_leases(tx: Tx, *, recorded: bool) -> int:

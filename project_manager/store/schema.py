@@ -53,6 +53,8 @@ meta = Table(
     Column("fence_floor", Integer, nullable=False),
     Column("event_floor", Integer, nullable=False),
     Column("created_at", Integer, nullable=False),
+    *(Column(name, Integer) for name in ("clock_offset", "clock_jump_at", "clock_followed_at")),
+    Column("clock_boot", Text),
     CheckConstraint("id = 1", name="single_row"),
 )
 

@@ -280,7 +280,7 @@ def remove(tx: Tx, task_id: int) -> None:
 
 
 def deferred_and_due(tx: Tx) -> list[int]:
-    return [row[0] for row in _DEFERRED_DUE.rows(tx, now=tx.now)]
+    return [row[0] for row in _DEFERRED_DUE.rows(tx, now=tx.date)]
 
 
 def next_deferred(tx: Tx) -> int | None:

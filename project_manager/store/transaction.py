@@ -37,7 +37,7 @@ class Tx:
     """A transaction as use cases see it. They hand it on to store functions and never touch `execute` themselves.
 
     `now` is milliseconds since the epoch, read once per batch. `max_attempts` is the cap on attempts (0 =
-    none). Without `shared` each event is written at once.
+    none). Without `shared` each event is written at once. `wall` is the wall clock while it is far from `now`.
     """
 
     execute: Callable[..., Any] = field(repr=False)
@@ -46,6 +46,12 @@ class Tx:
     request_id: str
     max_attempts: int
     shared: Shared | None = None
+    wall: int | None = None
+
+    @property
+    def date(self) -> int:
+        """The instant with which dates that users set are compared."""
+        return self.now if self.wall is None else self.wall
 
     def count(self, turn: str) -> None:
         """Notes what became of a lease, to be counted once it is durable."""

@@ -21,6 +21,7 @@ from project_manager.clock import Clock
 from project_manager.domain.actors import SYSTEM, Actor
 from project_manager.domain.errors import DatabaseMoved, Internal, ProjectManagerError, QueueFull, ShuttingDown
 from project_manager.store import dialect, events, meta
+from project_manager.store.database_clock import DatabaseClock, Mark
 from project_manager.store.file_watch import FileWatch
 from project_manager.store.transaction import Shared, Tx
 
@@ -28,7 +29,6 @@ log = logging.getLogger(__name__)
 
 BATCH = 128
 QUEUE = 4096
-CLOCK_STEP_MS = 1000
 RETRY_MS = 1000
 TURN_SECONDS = 0.005
 
@@ -93,7 +93,7 @@ class Writer:
     ) -> None:
         self._connection = dialect.connect(path)
         self._watch = watch
-        self._clock = clock
+        self.clock = DatabaseClock(clock)
         self._duties = duties
         self._max_attempts = max_attempts
         self._look_every = look_every
@@ -102,8 +102,6 @@ class Writer:
         self._waiting = 0
         self._closing = self._ended = False
         self._hurried = False
-        self._last_now = 0
-        self._high_mark = 0
         self._next_due: int | None = None
         self._known_version: int | None = None
         self.failure: str | None = None
@@ -123,7 +121,7 @@ class Writer:
 
     def now(self) -> int:
         """The present instant, never before one that a batch has used."""
-        return max(self._clock.now(), self._last_now)
+        return self.clock.now()
 
     async def run(self, name: str, work: Work[Result], actor: Actor, request_id: str) -> Result:
         """Runs `work` in the next batch; returns after the commit. Raises QueueFull, ShuttingDown, or what `work`
@@ -218,7 +216,7 @@ class Writer:
     def _patience(self) -> float:
         if self._next_due is None:
             return self._look_every
-        return min(self._look_every, max(0.001, (self._next_due - self._clock.now()) / 1000))
+        return min(self._look_every, max(0.001, (self._next_due - self.now()) / 1000))
 
     def _commit(self, batch: list[Job[Any]]) -> None:
         self._watch.check()
@@ -230,7 +228,7 @@ class Writer:
         tx = Tx(execute, 0, SYSTEM, "", self._max_attempts, shared)
         version = dialect.data_version(self._connection)
         ours = version == self._known_version
-        tx.now = self._read_clock(tx, ours)
+        mark = self._set_time(tx, ours)
         changes = self._connection.total_changes
         done = True
         if not ours or (self._next_due is not None and self._next_due <= tx.now):
@@ -242,7 +240,7 @@ class Writer:
         changed = self._connection.total_changes != changes
         execute("COMMIT")
         self._watch.check()  # a write into a file that is gone is lost: do not acknowledge it
-        self._last_now = tx.now
+        self.clock.committed(tx.now, mark)
         self._known_version = version
         if changed:
             self._duties.committed(shared.turns)
@@ -292,7 +290,9 @@ class Writer:
         mark, changes = shared.mark, self._connection.total_changes
         job.error = None
         try:
-            job.outcome = job.work(Tx(batch.execute, batch.now, job.actor, job.request_id, self._max_attempts, shared))
+            job.outcome = job.work(
+                Tx(batch.execute, batch.now, job.actor, job.request_id, self._max_attempts, shared, batch.wall)
+            )
         except ProjectManagerError as error:
             job.error = error
         except dialect.DriverError as error:
@@ -304,17 +304,18 @@ class Writer:
         self._duties.timed(job.name, time.perf_counter() - started)
         return job.error is None or (shared.mark == mark and self._connection.total_changes == changes)
 
-    def _read_clock(self, tx: Tx, ours: bool) -> int:
-        """Holds still when the wall clock is behind what this database has seen; remembers how far it got, once a
-        second. `ours`: nobody else has written since the last batch.
+    def _set_time(self, tx: Tx, ours: bool) -> Mark | None:
+        """Set the instant of the batch. Return the mark of the clock when it was stored.
+
+        `ours`: no other process has written since the last batch.
         """
         if not ours:
-            self._high_mark = meta.clock_high(tx)
-        now = max(self._clock.now(), self._last_now, self._high_mark)
-        if now - self._high_mark >= CLOCK_STEP_MS:
-            meta.raise_clock(tx, now)
-            self._high_mark = now
-        return now
+            self.clock.load(meta.clock_mark(tx))
+        tx.now, tx.wall = self.clock.tick(), self.clock.wall_apart()
+        mark = self.clock.mark_due(tx.now)
+        if mark is not None:
+            meta.store_clock(tx, mark)
+        return mark
 
     def _fault(self, name: str, error: BaseException) -> Internal:
         log.error("a write failed", exc_info=error, extra={"action": "write_failed", "operation": name})
@@ -326,7 +327,7 @@ class Writer:
                 self._connection.execute("ROLLBACK")
             except dialect.DriverError:
                 log.exception("rollback failed", extra={"action": "rollback_failed"})
-        self._next_due, self._known_version = self._clock.now() + RETRY_MS, None
+        self._next_due, self._known_version = self.now() + RETRY_MS, None
         meaning: ProjectManagerError
         if isinstance(error, DatabaseMoved):  # logged by the tail, which notices it within a few milliseconds
             meaning = error

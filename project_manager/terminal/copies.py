@@ -1,5 +1,6 @@
 """backup, restore and verify."""
 
+from datetime import timedelta
 from pathlib import Path
 
 import click
@@ -75,6 +76,7 @@ def put_back(settings: Settings, source: Path, as_json: bool) -> Exit:
                 "epoch": done.epoch,
                 "fence_floor": done.fence_floor,
                 "leases_ended": done.released,
+                "clock_lowered_seconds": done.lowered // 1000,
             }
         )
     else:
@@ -86,6 +88,11 @@ def _tell_restored(database: Path, source: Path, done: Restored) -> None:
     click.echo(
         f"{database} is {source} again. {done.released} leases were ended; new fences begin above {done.fence_floor}."
     )
+    if done.lowered:
+        click.echo(
+            f"Database time was {timedelta(seconds=done.lowered // 1000)} ahead of the wall clock. It goes on from the "
+            "wall clock now."
+        )
     if done.kept is not None:
         click.echo(f"The database that was there before is kept as {done.kept}.")
     for log in done.logs:

@@ -120,8 +120,7 @@ async def test_answers_are_forgotten_after_a_day_and_not_before(desk: Desk) -> N
     from project_manager import housekeeping  # noqa: PLC0415
 
     async def forget_old() -> list[Json]:
-        writer = desk.runtime.database.writer
-        await writer.run("forget", lambda tx: housekeeping._forget_old(tx, event_days=90), desk.actor, "")
+        await housekeeping.maintain_once(desk.runtime.database, event_days=90)
         return read(desk.runtime.database.path, "SELECT key FROM answers")
 
     await desk.task(key="k")

@@ -13,10 +13,11 @@ import pytest
 from project_manager.domain.actors import LOCAL
 from project_manager.domain.errors import ShuttingDown
 from project_manager.runtime import Runtime
+from project_manager.store.database_clock import DatabaseClock
 from project_manager.store.file_watch import FileWatch
 from project_manager.store.readers import Readers
 from project_manager.store.transaction import Tx
-from tests.desk import PATIENCE
+from tests.desk import PATIENCE, MovableClock
 
 
 @pytest.fixture
@@ -27,7 +28,7 @@ def readers(database: Path) -> Iterator[Readers]:
         FileWatch(database),
         threads=1,
         timeout=PATIENCE,
-        now=lambda: 0,
+        clock=DatabaseClock(MovableClock()),
         max_attempts=5,
         timed=lambda name, taken: None,
     )

@@ -23,6 +23,7 @@ from project_manager.domain.actors import LOCAL, Actor
 from project_manager.domain.errors import ProjectManagerError
 from project_manager.runtime import open_runtime
 from project_manager.services import leases
+from project_manager.store.migrate import upgrade
 from tests.faults import history
 from tests.faults.lease_model import UNCONFIRMED, Model, No, Task
 
@@ -45,14 +46,18 @@ class HandClock:
     def now(self) -> int:
         return self.instant
 
+    def boottime(self) -> int:
+        return self.instant
+
+    def boot_id(self) -> str:
+        return ""
+
 
 @cache
 def migrated() -> Path:
     """An empty database with the present schema."""
     path = Path(tempfile.mkdtemp(prefix="lease-rules-")) / "template.db"
-    opened = open_runtime(load({"DATABASE_PATH": path}, {}).settings)
-    with start_blocking_portal() as portal, portal.wrap_async_context_manager(opened):
-        pass
+    upgrade(str(path))
     return path
 
 

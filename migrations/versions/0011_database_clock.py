@@ -1,0 +1,25 @@
+"""The clock of the database: how far it is from CLOCK_BOOTTIME, and jumps of the wall clock that it has not followed.
+
+The previous release runs on the schema that this leaves: it writes `clock_high` alone, which the present one reads.
+"""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0011"
+down_revision = "0010"
+branch_labels = None
+depends_on = None
+oldest_release = "0005"
+
+COLUMNS = (
+    sa.Column("clock_offset", sa.Integer()),
+    sa.Column("clock_boot", sa.Text()),
+    sa.Column("clock_jump_at", sa.Integer()),
+    sa.Column("clock_followed_at", sa.Integer()),
+)
+
+
+def upgrade() -> None:
+    for column in COLUMNS:
+        op.add_column("meta", column)

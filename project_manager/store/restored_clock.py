@@ -1,0 +1,38 @@
+"""The clock of a restored database: it may be lowered there, because a restore ends every lease."""
+
+from typing import Any
+
+from project_manager.store import meta, revisions
+from project_manager.store.database_clock import JUMP_MS, Mark
+from project_manager.store.transaction import Tx
+
+_FUTURE = (
+    ("answers", "created_at"),
+    ("agents", "last_seen_at"),
+    ("mcp_subscriptions", "used_at"),
+    ("ended_leases", "ended_at"),
+)
+"""Instants by which rows are deleted or shown as recent."""
+
+
+def begins_at(wall: int, high: int) -> int:
+    """Return the instant at which the restored database begins, in milliseconds.
+
+    That is where database time had got to, unless this is ahead of the wall clock by more than JUMP_MS.
+    """
+    return wall if high - wall > JUMP_MS else max(wall, high)
+
+
+def settle(tx: Tx, connection: Any) -> None:
+    """Let the database begin at `tx.now`. Rows that claim to be later get this instant.
+
+    `connection` is that of the transaction. A backup may have an older schema, without the newer columns and tables.
+    """
+    if revisions.has_column(connection, "meta", "clock_offset"):
+        meta.store_clock(tx, Mark(tx.now))
+    else:
+        meta.raise_clock(tx, tx.now)
+    for table, column in _FUTURE:
+        if revisions.has_column(connection, table, column):
+            tx.execute(f"UPDATE {table} SET {column} = ? WHERE {column} > ?", (tx.now, tx.now))  # noqa: S608
+    tx.execute("UPDATE tasks SET deferred = 1 WHERE deferred = 0 AND defer_until > ?", (tx.now,))
