@@ -68,7 +68,10 @@ def errors() -> str:
     return _page(
         "Errors",
         "Every refusal has one body, through every door: `code` (stable), `message` (what and why), `hint` (what to do "
-        "next),\n`details` (the facts; `faults` lists every fault of an invalid request) and `request_id`.\n\n"
+        "next),\n`details` (the facts) and `request_id`.\n\n"
+        "`faults` in `details` lists the first 20 faults of an invalid request; `total` counts them when there are\n"
+        "more. An object has at most 256 fields, and a list reports its first invalid entry. A call counts for the\n"
+        "rate limit before its input is read.\n\n"
         "A refusal may be sent while the body of the request is still on its way. The server then reads and drops\n"
         "the rest, so that the client can read the answer: up to 128 MiB and 30 seconds, and no longer than 5 seconds\n"
         "without a byte.",

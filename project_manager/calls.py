@@ -1,13 +1,14 @@
 """What a call is: who calls, as whom it acts, what was answered, and whether it was answered before."""
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-import anyio
 import orjson
 
 from project_manager.contract import commands, views
+from project_manager.contract.faults import names_by_field
 from project_manager.contract.fields import Command
 from project_manager.domain.actors import LOCAL, Actor, Role, is_reserved, unnamed
 from project_manager.domain.errors import (
@@ -17,14 +18,14 @@ from project_manager.domain.errors import (
     RoleRequired,
     WrongAgent,
 )
-from project_manager.domain.limits import LEASE_SECONDS_MINIMUM
+from project_manager.domain.limits import AGENT_ID_CHARACTERS, LEASE_SECONDS_MINIMUM
 from project_manager.operations.definition import Operation
 from project_manager.services import leases, presenting
 from project_manager.store import answers
 from project_manager.store.transaction import Tx
 
-SNAPSHOTS = 64
-SNAPSHOT_BYTES = 32 * 1024 * 1024
+_ABOUT_AN_AGENT = frozenset({commands.CreateToken, commands.GetAgent, commands.ListLeases})
+"""Commands with an agent id that is not that of the caller."""
 
 Door = Literal["rest", "mcp", "cli"]
 
@@ -65,52 +66,23 @@ class Answer:
         return self.stored
 
 
-@dataclass(slots=True)
-class Snapshot:
-    """A large answer as it was when `generation` was the last commit."""
-
-    generation: int
-    body: bytes
-    etag: str
-    gzipped: bytes | None = None
-
-    @property
-    def size(self) -> int:
-        return len(self.body) + len(self.gzipped or b"")
-
-
-class Snapshots:
-    """Large answers that hold until the next commit: few, and small together."""
-
-    def __init__(self, *, number: int = SNAPSHOTS, size: int = SNAPSHOT_BYTES) -> None:
-        self._number = number
-        self._size = size
-        self._kept: dict[str, Snapshot] = {}
-        self._locks: dict[str, anyio.Lock] = {}
-
-    def lock(self, name: str) -> anyio.Lock:
-        """Held by the one that makes the answer, so that who asks meanwhile waits for the same."""
-        if len(self._locks) > self._number:
-            self._locks = {name: lock for name, lock in self._locks.items() if lock.locked()}
-        return self._locks.setdefault(name, anyio.Lock())
-
-    def find(self, name: str, generation: int) -> Snapshot | None:
-        kept = self._kept.get(name)
-        return kept if kept is not None and kept.generation == generation else None
-
-    def keep(self, name: str, snapshot: Snapshot) -> None:
-        """Keeps it, and forgets those made longest ago when that is too much; never this one, which many may want."""
-        self._kept.pop(name, None)
-        self._kept[name] = snapshot
-        size = sum(kept.size for kept in self._kept.values())
-        while len(self._kept) > 1 and (len(self._kept) > self._number or size > self._size):
-            size -= self._kept.pop(next(iter(self._kept))).size
-
-
 def check_role(operation: Operation, actor: Actor) -> None:
     if actor.role < operation.role:
         needed, has = Role(operation.role).name.lower(), Role(actor.role).name.lower()
         raise RoleRequired(f"{operation.name} needs the role {needed}; your token has {has}", required=needed, role=has)
+
+
+def counted_as(operation: Operation, raw: Mapping[str, object], caller: Caller) -> Actor:
+    """Return the agent for which a call counts, before its input is validated: the one that it names, else the caller.
+
+    An id that validation would refuse counts too, by its beginning.
+    """
+    if operation.command in _ABOUT_AN_AGENT or caller.actor.bound:
+        return caller.actor
+    given = next((raw[name] for name in names_by_field(operation.command).get("agent_id", ()) if name in raw), None)
+    if not isinstance(given, str) or not given.strip():
+        return caller.actor
+    return Actor(given.strip()[:AGENT_ID_CHARACTERS], "agent", caller.actor.role)
 
 
 def check_first_token(command: Command, caller: Caller) -> None:

@@ -2,11 +2,9 @@
 case.
 """
 
-import gzip
-import hashlib
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from typing import Any, Literal, TypeVar
 
@@ -15,16 +13,15 @@ import anyio.lowlevel
 import anyio.to_thread
 import orjson
 
-from project_manager import housekeeping
+from project_manager import housekeeping, new_names
 from project_manager.calls import (
     Answer,
     Caller,
     Notices,
-    Snapshot,
-    Snapshots,
     acting,
     check_first_token,
     check_role,
+    counted_as,
     first_answer,
     key_of,
     request_hash,
@@ -52,6 +49,7 @@ from project_manager.open_streams import OpenStreams
 from project_manager.operations.definition import Kind, Operation
 from project_manager.rate_limits import RateLimits
 from project_manager.services import leases, tokens
+from project_manager.snapshots import Snapshots
 from project_manager.store import agents, answers, events, meta
 from project_manager.store.database import Database, Options, prepare
 from project_manager.store.transaction import Tx
@@ -65,7 +63,6 @@ SLOW_SECONDS = 0.1
 OLDER_EVENTS = 20_000
 OLDER_CHARACTERS = 8 * 1024 * 1024
 IDENTITY_SECONDS = 1.0
-LARGE_BYTES = 64 * 1024
 
 Written = TypeVar("Written")
 
@@ -110,14 +107,15 @@ class Runtime:
         outcome, actor = "cancelled", caller.actor
         try:
             check_role(operation, caller.actor)
+            self._rate_limits.check(caller.actor, counted_as(operation, raw, caller), started)
             command = await _read(operation, raw)
             check_first_token(command, caller)
             actor = acting(caller, operation, command)
-            self._rate_limits.check(caller.actor, actor, started)
             answer = await self._perform(operation, command, actor, caller, self.database.writer.now())
             outcome = "ok"
         except ProjectManagerError as error:
             outcome = error.code
+            await self._suggest(error, caller)
             raise
         except Closed as error:
             outcome = ShuttingDown.code
@@ -152,6 +150,7 @@ class Runtime:
             outcome = "ok"
         except ProjectManagerError as error:
             outcome = error.code
+            await self._suggest(error, caller)
             raise
         finally:
             seconds = monotonic() - started
@@ -207,6 +206,12 @@ class Runtime:
         """Runs what is due now; returns when it is committed."""
         await self.database.writer.run("sweep", lambda tx: None, SYSTEM, "")
 
+    async def _suggest(self, error: ProjectManagerError, caller: Caller) -> None:
+        """Complete the error with its suggestion. The error stands also when no reader can be had."""
+        if error.suggest is not None:
+            with suppress(ProjectManagerError):
+                await self.database.readers.run("suggest", error.suggest, caller.actor, caller.request_id)
+
     async def _perform(
         self, operation: Operation, command: Command, actor: Actor, caller: Caller, called_at: int
     ) -> Answer:
@@ -226,7 +231,9 @@ class Runtime:
         if operation.prepare is not None:
             prepare = partial(operation.prepare, command, caller.request_id)
             use_case = partial(use_case, prepared=await anyio.to_thread.run_sync(prepare, limiter=self._one_at_a_time))
-        return await self._write(operation, command, actor, caller, called_at, use_case)
+        attempt = partial(self._write, operation, command, actor, caller, called_at, use_case)
+        read = partial(self.database.readers.run, "compare_names", actor=actor, request_id=caller.request_id)
+        return await new_names.write(attempt, read)
 
     async def _while_let_in(self, caller: Caller, wait: Awaitable[Answer]) -> Answer:
         """What the wait brings, unless it is over for the caller as its token is revoked: then nothing is taken."""
@@ -245,6 +252,7 @@ class Runtime:
         caller: Caller,
         called_at: int,
         use_case: Callable[..., Any],
+        new_names: frozenset[str] = frozenset(),
     ) -> Answer:
         key = key_of(command, caller) if operation.idempotent else None
         noted_at: int | None = None
@@ -252,6 +260,7 @@ class Runtime:
 
         def work(tx: Tx) -> Answer:
             nonlocal noted_at, confirmed
+            tx.new_names = new_names
             confirmed = leases.confirm(tx, called_at)
             if key is not None:
                 kept = first_answer(tx, operation, command, key)
@@ -276,24 +285,13 @@ class Runtime:
         return answer
 
     async def _snapshot(self, operation: Operation, command: Command, actor: Actor, caller: Caller) -> Answer:
-        """A large answer, encoded once by a reader and kept until the next commit; who asks meanwhile waits for the
-        same one.
-        """
+        """Return a large answer, which a reader encodes once for all who ask before the next commit."""
         name = operation.name + command.model_dump_json()
-        async with self._snapshots.lock(name):
-            generation = self.database.tail.generation
-            kept = self._snapshots.find(name, generation)
-            if kept is None:
-                work = partial(_encoded, operation.use_case, command)
-                body = await self.database.readers.run(operation.name, work, actor, caller.request_id)
-                kept = Snapshot(generation, body, hashlib.blake2b(body, digest_size=12).hexdigest())
-                self._snapshots.keep(name, kept)
-            small = caller.gzip and len(kept.body) > LARGE_BYTES
-            if small and kept.gzipped is None:
-                kept.gzipped = await anyio.to_thread.run_sync(partial(gzip.compress, kept.body, 1, mtime=0))
-                self._snapshots.keep(name, kept)
-        stored = kept.gzipped if small else kept.body
-        return Answer(None, operation.status, stored=stored, etag=kept.etag, gzipped=small)
+        work = partial(_encoded, operation.use_case, command)
+        encode = partial(self.database.readers.run, operation.name, work, actor, caller.request_id)
+        kept = await self._snapshots.get(name, lambda: self.database.tail.generation, encode)
+        gzipped = await self._snapshots.compressed(name, kept) if caller.gzip else None
+        return Answer(None, operation.status, stored=gzipped or kept.body, etag=kept.etag, gzipped=gzipped is not None)
 
     async def _read(
         self, operation: Operation, command: Command, actor: Actor, caller: Caller, called_at: int
@@ -368,8 +366,8 @@ _REFUSALS = {
 
 
 async def _read(operation: Operation, raw: Mapping[str, object]) -> Command:
-    """Return the validated command. An operation with `prepare` may have large input, which a thread validates."""
-    if operation.prepare is None:
+    """Return the validated command. A thread validates large input, so that the event loop goes on."""
+    if operation.prepare is None and not faults.is_large(raw):
         return faults.read(operation.command, raw)
     return await anyio.to_thread.run_sync(faults.read, operation.command, raw)
 

@@ -40,14 +40,14 @@ def _within_snippet(value: str) -> str:
 
 def _word(words: list[str]) -> Any:
     """One of `words`, in any case."""
-    return BeforeValidator(fields.word_reader({spelled(word): word for word in words}, words, "verdict"))
+    return BeforeValidator(fields.word_reader({spelled(word): word for word in words}, words, "a verdict"))
 
 
 _FOUND: list[str] = [*Verdict]
 
 TagText = Annotated[fields.Text, AfterValidator(_tag)]
 TagTexts = Annotated[
-    list[Annotated[TagText, BeforeValidator(_as_tag)]], BeforeValidator(fields.several), Field(max_length=limits.LABELS)
+    list[Annotated[TagText, BeforeValidator(_as_tag)]], fields.at_most(limits.LABELS), BeforeValidator(fields.several)
 ]
 FilePath = Annotated[str, Field(min_length=1, max_length=limits.PATH_CHARACTERS), fields.ONE_LINE]
 Snippet = Annotated[fields.Text, AfterValidator(_within_snippet)]

@@ -222,7 +222,7 @@ class TaskFilters(Paged, Scoped, Reading):
     q: fields.Query | None = Field(
         None, validation_alias=AliasChoices("q", "query"), description="words in name, description or external_key"
     )
-    ids: Annotated[list[fields.Id], BeforeValidator(fields.listed), Field(max_length=500)] | None = Field(
+    ids: Annotated[list[fields.Id], fields.at_most(limits.PAGE_MAXIMUM), BeforeValidator(fields.listed)] | None = Field(
         None, description="these tasks only"
     )
 

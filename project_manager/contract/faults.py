@@ -1,38 +1,101 @@
-"""Reading raw input into a command: either the command, or one error with every fault in it."""
+"""Read raw input into a command: either the command, or one error with the faults of all fields."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cache
+from itertools import islice
 from typing import Any, TypeVar
 
 from pydantic import AliasChoices, BaseModel, ValidationError
 
-from project_manager.contract.fields import Command
+from project_manager.contract.fields import Command, UnknownWord
 from project_manager.domain import limits
 from project_manager.domain.errors import Invalid, UnknownArgument
 from project_manager.domain.hints import SORTING, field_meant
 
 CommandType = TypeVar("CommandType", bound=Command)
-
-GUESSES = 20
-"""Number of faults that are in the message. Only these get a suggestion, because finding one costs time."""
+Fault = dict[str, str]
 
 
-def read(command: type[CommandType], raw: Mapping[str, object]) -> CommandType:
-    """Validates `raw`. Raises Invalid (UnknownArgument when nothing but unknown names is wrong) with all faults
-    at once.
+def read(
+    command: type[CommandType],
+    raw: Mapping[str, object],
+    *,
+    listed: int | None = limits.FIELD_ERRORS,
+    guesses: int = limits.FIELD_ERRORS,
+) -> CommandType:
+    """Return the validated command.
+
+    The error lists the first `listed` faults, or all for None, and counts the others. Only the first `guesses` faults
+    get a suggestion, because finding one costs time.
+
+    Raises Invalid, or UnknownArgument when nothing but unknown names is wrong.
     """
+    check_number_of_fields(raw)
+    if listed is not None:
+        _check_names(command, raw, listed)
     try:
         return command.model_validate(raw)
     except ValidationError as error:
         found = error.errors(include_url=False)
-        faults = [_fault(command, entry, raw, guessed=number < GUESSES) for number, entry in enumerate(found)]
-        only_unknown = all(_is_unknown(command, entry) for entry in found)
+    faults = [_fault(command, entry, raw, guessed=number < guesses) for number, entry in enumerate(found[:listed])]
+    only_unknown = all(_is_unknown(command, entry) for entry in found)
+    raise _refusal(faults, len(found), only_unknown=only_unknown)
+
+
+def check_number_of_fields(raw: Mapping[str, object]) -> None:
+    """Raise Invalid for an object with more than KEYS fields, and for one in a list. Each unknown one is a fault."""
+    for path, fields in _objects(raw):
+        if len(fields) > limits.KEYS:
+            field = ".".join(path) or "(body)"
+            message = f"`{field}` has {len(fields):,} fields: at most {limits.KEYS} are taken"
+            raise Invalid(message, faults=[{"field": field, "message": message, "hint": ""}])
+
+
+def is_large(raw: Mapping[str, object]) -> bool:
+    """Return whether validation takes long enough to hold up the event loop."""
+    return any(isinstance(value, list) and len(value) > limits.FILTER_WORDS for value in raw.values())
+
+
+def _objects(raw: Mapping[str, object]) -> Iterator[tuple[tuple[str, ...], Mapping[str, object]]]:
+    """Yield the raw input and each object that is an entry of a list in it, with its path."""
+    yield (), raw
+    for name, value in raw.items():
+        if isinstance(value, list):
+            yield from (
+                ((brief(name), str(number)), item) for number, item in enumerate(value) if isinstance(item, dict)
+            )
+
+
+def _check_names(command: type[BaseModel], raw: Mapping[str, object], most: int) -> None:
+    """Raise UnknownArgument for more than `most` unknown names, before validation makes an error of each."""
+    total = 0
+    found: list[tuple[type[BaseModel], tuple[str, ...], str]] = []
+    for path, fields in _objects(raw):
+        inner = _innermost(command, (*path, ""))
+        unknown = fields.keys() - set(names_of(inner))
+        total += len(unknown)
+        named = (name for name in fields if name in unknown)
+        found += [(inner, path, name) for name in islice(named, most - len(found))]
+    if total > most:
+        faults = [_unknown(inner, ".".join((*path, brief(name))), name, guessed=True) for inner, path, name in found]
+        raise _refusal(faults, total, only_unknown=True)
+
+
+def _refusal(faults: list[Fault], total: int, *, only_unknown: bool) -> Invalid:
+    more = total - len(faults)
     kind = UnknownArgument if only_unknown else Invalid
-    raise kind(
-        "; ".join(fault["message"] for fault in faults[:GUESSES]),
+    return kind(
+        "; ".join(fault["message"] for fault in faults) + (f"; and {more:,} more" if more else ""),
         hint=" ".join(dict.fromkeys(fault["hint"] for fault in faults if fault["hint"])),
         faults=faults,
+        **({"total": total} if more else {}),
     )
+
+
+def brief(text: object) -> str:
+    """Return the beginning of a text of the client, as errors repeat it."""
+    whole = str(text)
+    return whole if len(whole) <= limits.SHOWN_CHARACTERS else f"{whole[: limits.SHOWN_CHARACTERS]}.."
 
 
 def names_of(command: type[BaseModel]) -> list[str]:
@@ -57,14 +120,14 @@ def _is_unknown(command: type[BaseModel], entry: Any) -> bool:
     return entry["type"] == "extra_forbidden" and entry["loc"][-1] not in names_of(inner)
 
 
-def _fault(command: type[BaseModel], entry: Any, raw: Mapping[str, object], *, guessed: bool) -> dict[str, str]:
+def _fault(command: type[BaseModel], entry: Any, raw: Mapping[str, object], *, guessed: bool) -> Fault:
     loc = entry["loc"]
     if _is_alone(loc, raw):
         loc = loc[:-1]
-    field = ".".join(str(part) for part in loc) or "(body)"
+    field = ".".join(map(brief, loc)) or "(body)"
     if entry["type"] == "extra_forbidden":
         return _unknown(_innermost(command, loc), field, str(loc[-1]), guessed=guessed)
-    words = _words(entry)
+    words = _words(entry, guessed=guessed)
     quoted = isinstance(entry["input"], str) and words.startswith(repr(entry["input"][:40]))
     shown = field.removesuffix(f".{loc[-1]}") if quoted and isinstance(loc[-1], int) else field
     return {"field": field, "message": f"`{shown}` {words}", "hint": _hint(command, entry, field)}
@@ -78,7 +141,7 @@ def _is_alone(loc: tuple[object, ...], raw: Mapping[str, object]) -> bool:
     return isinstance(given, str) and not given.lstrip().startswith("[") and "," not in given
 
 
-def _unknown(command: type[BaseModel], field: str, name: str, *, guessed: bool) -> dict[str, str]:
+def _unknown(command: type[BaseModel], field: str, name: str, *, guessed: bool) -> Fault:
     for own, names in names_by_field(command).items():
         if name in names:
             words = f"is another name of `{own}`" if name != own else f"has other names: {', '.join(names[1:])}"
@@ -132,7 +195,10 @@ _WORDS = {
 }
 
 
-def _words(entry: Any) -> str:
+def _words(entry: Any, *, guessed: bool) -> str:
+    error = (entry.get("ctx") or {}).get("error")
+    if isinstance(error, UnknownWord):
+        return error.words(guessed=guessed)
     too_large = entry["type"] == "less_than_equal" and entry["ctx"]["le"] == limits.ID_MAXIMUM
     template = _WORDS.get("int_parsing_size" if too_large else entry["type"])
     return str(entry["msg"]).lower() if template is None else template.format(**(entry.get("ctx") or {}))

@@ -7,8 +7,7 @@ out of range).
 
 import json
 import re
-from collections.abc import Callable
-from difflib import get_close_matches
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
@@ -17,10 +16,11 @@ from project_manager.clock import parse_rfc3339
 from project_manager.domain import limits
 from project_manager.domain.actors import is_reserved
 from project_manager.domain.events import EventType
-from project_manager.domain.hints import word_meant
+from project_manager.domain.hints import close_to, word_meant
 from project_manager.domain.names import composed, is_visible
 from project_manager.domain.statuses import EPIC_SYNONYMS, SYNONYMS, EpicStatus, Status, is_closed, spelled
 
+_EVENT_TYPES = frozenset(EventType)
 _WHOLE = re.compile(r"-?[0-9]{1,24}")
 # Controls and separators of lines and paragraphs break a line; overrides of direction make it read as another one.
 _NOT_OF_A_LINE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
@@ -157,8 +157,22 @@ def _instant(value: object) -> object:
     raise ValueError("is not a time such as 2026-11-23T10:00:00Z")
 
 
+class UnknownWord(ValueError):
+    """A text that is none of the words of a field. `guess` finds the probable one, which costs time."""
+
+    def __init__(self, given: str, kind: str, legal: Sequence[str], guess: Callable[[], object]) -> None:
+        super().__init__(f"{given[:40]!r} is not {kind}")
+        self._legal = f"it is one of {', '.join(legal)}"
+        self._guess = guess
+
+    def words(self, *, guessed: bool) -> str:
+        """Return the error with all legal words, and with the probable one where `guessed`."""
+        meant = self._guess() if guessed else None
+        return f"{self}: {'' if meant is None else f'did you mean {meant}? '}{self._legal}"
+
+
 def word_reader(
-    words: dict[str, Any], legal: list[str], kind: str = "status", side: Callable[[Any], object] = str
+    words: dict[str, Any], legal: list[str], kind: str = "a status", side: Callable[[Any], object] = str
 ) -> Callable[[object], object]:
     """Return a reader of one of `words` in any case. Its error names the nearest word and all legal ones.
 
@@ -170,25 +184,31 @@ def word_reader(
             raise ValueError(f"is not one of {', '.join(legal)}")
         found = words.get(spelled(value))
         if found is None:
-            meant = word_meant(spelled(value), words, side)
-            guess = "" if meant is None else f"did you mean {meant}? "
-            raise ValueError(f"{value[:40]!r} is not a {kind}: {guess}it is one of {', '.join(legal)}")
+            raise UnknownWord(value, kind, legal, lambda: word_meant(spelled(value), words, side))
         return found
 
     return read
 
 
 def _event_type(value: object) -> object:
-    types = [kind.value for kind in EventType]
-    if value not in types:
-        near = get_close_matches(str(value), types, n=1)
-        guess = f"did you mean {near[0]}? " if near else ""
-        raise ValueError(f"{str(value)[:40]!r} is not a type of event: {guess}it is one of {', '.join(types)}")
+    if not isinstance(value, str):
+        raise ValueError(f"is not one of {', '.join(EventType)}")
+    if value not in _EVENT_TYPES:
+        raise UnknownWord(value, "a type of event", list(EventType), lambda: close_to(value, EventType))
     return value
 
 
 def _distinct(values: list[Any]) -> list[Any]:
     return list(dict.fromkeys(values))
+
+
+def at_most(most: int) -> Any:
+    """Return the bound of a list. It belongs next to the `list` itself, before validators of ours.
+
+    Only there it is checked before the entries are read. The first invalid entry ends the reading, so that neither a
+    long list nor one with many faults costs time or memory.
+    """
+    return Field(max_length=most, fail_fast=True)
 
 
 # The length of a text is told before our own reading of it: after that pydantic counts it as a list.
@@ -197,7 +217,7 @@ ONE_LINE = AfterValidator(_one_line)
 _ID_SCHEMA = {"type": ["integer", "string"], "minimum": 1}
 
 Id = Annotated[int, BeforeValidator(_integer), Field(ge=1, le=limits.ID_MAXIMUM), WithJsonSchema(_ID_SCHEMA)]
-Ids = Annotated[list[Id], BeforeValidator(listed), AfterValidator(_distinct), Field(max_length=limits.LINKS)]
+Ids = Annotated[list[Id], at_most(limits.LINKS), BeforeValidator(listed), AfterValidator(_distinct)]
 Whole = Annotated[int, BeforeValidator(_integer)]
 Flag = Annotated[bool, BeforeValidator(_boolean)]
 _NAME_LENGTH = (Field(min_length=1, max_length=limits.NAME_CHARACTERS), composed_up_to(limits.NAME_CHARACTERS))
@@ -213,8 +233,8 @@ Key = Annotated[str, *_KEY_LENGTH, ONE_LINE]
 Instant = Annotated[int, BeforeValidator(_instant), WithJsonSchema({"type": "string", "format": "date-time"})]
 Priority = Annotated[int, BeforeValidator(_priority), Field(ge=0, le=limits.PRIORITY_LOWEST)]
 Label = Annotated[str, *_LABEL_LENGTH, ONE_LINE]
-Labels = Annotated[list[Label], BeforeValidator(listed), AfterValidator(_distinct), Field(max_length=limits.LABELS)]
-Acceptance = Annotated[list[Name], BeforeValidator(several), Field(max_length=limits.ACCEPTANCE_CRITERIA)]
+Labels = Annotated[list[Label], at_most(limits.LABELS), BeforeValidator(listed), AfterValidator(_distinct)]
+Acceptance = Annotated[list[Name], at_most(limits.ACCEPTANCE_CRITERIA), BeforeValidator(several)]
 Limit = Annotated[int, BeforeValidator(_integer), Field(ge=1, le=limits.PAGE_MAXIMUM)]
 Cursor = Annotated[str, Field(max_length=512)]
 Query = Annotated[str, Field(max_length=500), AfterValidator(_without_controls), AfterValidator(str.strip)]
@@ -233,7 +253,9 @@ TaskStatus = Annotated[
 ]
 _OF_A_NEW_TASK = [Status.TODO, Status.BACKLOG, Status.DONE, Status.CANCELLED]
 NewStatus = Annotated[TaskStatus, WithJsonSchema({"type": "string", "enum": _OF_A_NEW_TASK})]
-TaskStatuses = Annotated[list[TaskStatus], BeforeValidator(listed), AfterValidator(_distinct)]
+TaskStatuses = Annotated[
+    list[TaskStatus], at_most(limits.FILTER_WORDS), BeforeValidator(listed), AfterValidator(_distinct)
+]
 StatusOfEpic = Annotated[
     EpicStatus,
     BeforeValidator(word_reader(dict(EPIC_SYNONYMS), [*EpicStatus], side=is_closed)),
@@ -241,10 +263,11 @@ StatusOfEpic = Annotated[
 ]
 EventTypes = Annotated[
     list[Annotated[str, BeforeValidator(_event_type), WithJsonSchema({"type": "string"})]],
+    at_most(limits.FILTER_WORDS),
     BeforeValidator(listed),
     AfterValidator(_distinct),
 ]
-Words = Annotated[list[Label], BeforeValidator(listed), Field(max_length=64)]
+Words = Annotated[list[Label], at_most(limits.FILTER_WORDS), BeforeValidator(listed)]
 
 
 class Paged(Command):

@@ -27,7 +27,6 @@ from project_manager.domain.statuses import EpicStatus, Status
 
 INBOX = "Inbox"
 FAULTS = 5_000
-KEYS = 1_000
 
 
 def _alone(value: object) -> object:
@@ -42,7 +41,7 @@ def _named(value: str) -> str:
 
 
 Reference = Annotated[str, COMPOSED_REFERENCE, AfterValidator(_named), Field(max_length=REFERENCE_CHARACTERS)]
-References = Annotated[list[Reference], BeforeValidator(_alone), Field(max_length=limits.LINKS)]
+References = Annotated[list[Reference], fields.at_most(limits.LINKS), BeforeValidator(_alone)]
 
 
 class PlanLog(Command):
@@ -325,14 +324,15 @@ class _Reader:
             hint = slips.blank_after_colon(node.text or "") if isinstance(node, Scalar) else ""
             self._fault(node.place, path or "(document)", f"this must be a mapping with {_keys(kind)}", hint)
             return None
-        if len(node.entries) > KEYS:  # each unknown key would be a fault of its own
-            self._fault(node.place, path or "(document)", f"this mapping has more than {KEYS:,} keys")
+        if len(node.entries) > limits.KEYS:  # each unknown key would be a fault of its own
+            self._fault(node.place, path or "(document)", f"this mapping has more than {limits.KEYS} keys")
             return None
         for key, place, where in _given_twice(node, path, inner):
             self._fault(place, where, f"`{key}` is given twice")
         raw = _without_nulls(kind, {key: plain(value) for key, (_, value) in node.entries.items() if key not in inner})
         try:
-            return _Said(faults.read(kind, raw), node, path)
+            guesses = max(0, limits.FIELD_ERRORS - len(self.plan.faults))
+            return _Said(faults.read(kind, raw, listed=None, guesses=guesses), node, path)
         except Invalid as error:
             found: Any = error.details["faults"]
         for fault in found:
@@ -344,7 +344,7 @@ class _Reader:
         for name, known in kind.model_fields.items():
             if known.is_required():
                 sound.setdefault(name, f"(line {node.place.line})")
-        return _Said(faults.read(kind, sound), node, path)
+        return _Said(faults.read(kind, sound, listed=None), node, path)
 
     def _children(self, parent: _Said[Any], key: str) -> Iterable[tuple[str, Node]]:
         if key not in parent.node.entries:

@@ -21,7 +21,8 @@ ProjectManagerError
 """
 
 import re
-from typing import ClassVar
+from collections.abc import Callable
+from typing import Any, ClassVar
 
 from project_manager.domain.limits import BODY_BYTES, MEBIBYTE, PLAN_BYTES
 
@@ -39,6 +40,13 @@ class ProjectManagerError(Exception):
         self.message = message
         self.hint = hint or self.default_hint
         self.details = details
+        self.suggest: Callable[[Any], None] | None = None
+        """Adds a suggestion to this error. To find one takes time, so a reader does it after the transaction."""
+
+    def replace(self, other: "ProjectManagerError") -> None:
+        """Take over message, hint and details of another error."""
+        self.args = other.args
+        self.message, self.hint, self.details = other.message, other.hint, other.details
 
     def __init_subclass__(cls) -> None:
         cls.code = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", cls.__name__).lower()

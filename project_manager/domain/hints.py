@@ -1,7 +1,7 @@
 """Suggestions for unknown words and field names. A misleading suggestion is worse than none."""
 
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from difflib import SequenceMatcher, get_close_matches
 from typing import TypeVar
 
@@ -134,6 +134,12 @@ def _stems(word: str, field: str) -> tuple[str, str]:
     """Return both names without the ending that they have in common."""
     ending = next((end for end in _ENDINGS if word.endswith(end) and field.endswith(end)), "")
     return word.removesuffix(ending), field.removesuffix(ending)
+
+
+def close_to(word: str, words: Iterable[str]) -> str | None:
+    """Return the closest of `words`, or None. A long text is close to none: comparing it would take its length."""
+    near = get_close_matches(word, words, n=1) if len(word) <= LONGEST else []
+    return near[0] if near else None
 
 
 def word_meant(word: str, words: Mapping[str, Value], side: Callable[[Value], object]) -> Value | None:

@@ -12,11 +12,11 @@ does not need: `""`, `0`, `[]`, `false`. An edit must not store them. The rules,
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 
-from project_manager.contract.faults import names_by_field
+from project_manager.contract.faults import check_number_of_fields, names_by_field
 from project_manager.contract.fields import listed
 from project_manager.domain.errors import Invalid
+from project_manager.domain.hints import close_to
 from project_manager.mcp.schemas import Schema, flat_properties
 from project_manager.operations.definition import CLEAR, Operation
 
@@ -60,8 +60,9 @@ class ToolArguments:
 
         `nullable` says that the schema which the client was shown lets it send null for an optional argument.
 
-        Raises Invalid for a `clear` that cannot be carried out.
+        Raises Invalid for too many arguments, and for a `clear` that cannot be carried out.
         """
+        check_number_of_fields(given)
         ignored = [name for name, value in given.items() if self._never_wanted(name, value)]
         if ignored and not nullable:
             ignored = [name for name, value in given.items() if self._is_filler(name, value)]
@@ -96,8 +97,8 @@ class ToolArguments:
         for name in names:
             field = self._fields.get(name) if isinstance(name, str) else None
             if field not in self._clearable:
-                near = get_close_matches(str(name), self._clearable, n=1)
-                guess = f": did you mean `{near[0]}`?" if near else ""
+                near = close_to(name, self._clearable) if isinstance(name, str) else None
+                guess = f": did you mean `{near}`?" if near else ""
                 raise _invalid_clear(f"`clear` names {str(name)[:40]!r}, which it cannot empty{guess}", self._legal())
             if field in given:
                 raise _invalid_clear(f"`{field}` is both sent and cleared", "Send one of the two.")

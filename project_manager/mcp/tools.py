@@ -3,7 +3,6 @@
 import logging
 from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from functools import cache
 from typing import Any
 
@@ -19,6 +18,7 @@ from project_manager.catalogue import OPERATIONS
 from project_manager.clock import monotonic
 from project_manager.domain.actors import LOCAL, Actor
 from project_manager.domain.errors import Invalid, LockHeld, ProjectManagerError, ShuttingDown
+from project_manager.domain.hints import close_to
 from project_manager.mcp import exchange, predecessor, sdk
 from project_manager.mcp.answers import shaped
 from project_manager.mcp.arguments import Reading, ToolArguments
@@ -140,8 +140,8 @@ class Tools:
         scope.cancel()
 
     def _unknown(self, name: str) -> str:
-        near = get_close_matches(name, self._callable, n=1)
-        guess = f" Did you mean {near[0]}?" if near else ""
+        near = close_to(name, self._callable)
+        guess = f" Did you mean {near}?" if near else ""
         return f"Unknown tool: {name[:80]}.{guess}"
 
 

@@ -1,6 +1,7 @@
 """What a plan would change: the plan beside what the database has. Nothing is written here."""
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import chain, islice
 from typing import Any
@@ -10,7 +11,7 @@ from project_manager.contract.nodes import Place
 from project_manager.contract.plan import Plan, PlannedEpic, PlannedProject, PlannedTask, Ref
 from project_manager.contract.plan_faults import Fault
 from project_manager.domain.cycles import cycles, shown
-from project_manager.domain.names import name_key, suggestion
+from project_manager.domain.names import name_key
 from project_manager.domain.statuses import CLOSED, Status
 from project_manager.services.presenting import lease_of
 from project_manager.services.references import Known, Resolver
@@ -22,7 +23,6 @@ from project_manager.store.transaction import Tx
 
 _FIELDS = ("description", "priority", "defer_until", "due_at", "estimate_minutes", "external_key")
 _LISTS = ("labels", "acceptance")
-_SUGGESTED = 10
 _CYCLES = 10
 
 
@@ -91,11 +91,15 @@ class Difference:
 
 
 class Comparison:
-    """Compares a plan with the database, once. `faults` are what makes the plan impossible there."""
+    """Compares a plan with the database, once. `faults` are what makes the plan impossible there.
+
+    `unknown` has those of references to no task, each with the reference.
+    """
 
     def __init__(self, tx: Tx, plan: Plan, *, overwrite: bool, prune: bool) -> None:
         self.difference = Difference()
         self.faults: list[Fault] = []
+        self.unknown: list[tuple[Fault, str]] = []
         self._tx = tx
         self._overwrite = overwrite
         self._prune = prune
@@ -268,16 +272,16 @@ class Comparison:
                 "Write it as `Epic / Task` or `Project / Epic / Task`, or give the task an external_key and use that."
             )
             return Fault(ref.place, path, f"{ref.text!r} may mean {len(found)} tasks: {meant}", hint)
-        near: str | None = None
-        if len(self.faults) < _SUGGESTED:
-            known = chain(self._by_id.values(), (task.known for task in self.difference.tasks))
-            near = suggestion(ref.text, (task.name for task in known))
-        guess = f": did you mean {near!r}?" if near else ""
-        hint = "" if near else "Tasks of another project are written as `Project / Task`."
         key = path.rpartition(".")[2]
-        return Fault(
-            ref.place, path, f"`{key}` names {ref.text!r}, which is no task of the plan or the database{guess}", hint
-        )
+        words = f"`{key}` names {ref.text!r}, which is no task of the plan or the database"
+        fault = Fault(ref.place, path, words, "Tasks of another project are written as `Project / Task`.")
+        self.unknown.append((fault, ref.text))
+        return fault
+
+    def task_names(self) -> Iterator[str]:
+        """Yield the names of the tasks that a reference could mean."""
+        known = chain(self._by_id.values(), (task.known for task in self.difference.tasks))
+        return (task.name for task in known)
 
     def _load_elsewhere(self) -> None:
         self._elsewhere_loaded = True
@@ -310,7 +314,7 @@ class Comparison:
                 if known is None or frozenset((task.known, known)) not in pairs:
                     task.conflicts = True
                     self.difference.old_conflicts.append((task.known.task_id, other_id))
-        self.difference.new_conflicts = [_pair(pair) for pair in made]
+        self.difference.new_conflicts = [(one, other) for one, other in made]
 
     def _check_pruned(self) -> None:
         """A task that goes must not leave open tasks waiting for it."""
@@ -442,8 +446,3 @@ def _task_changes(task: TaskChange, row: TaskRow) -> dict[str, Any]:
         if name in said.model_fields_set and getattr(said, name) != json.loads(getattr(row, name)):
             changed[name] = getattr(said, name)
     return changed
-
-
-def _pair(pair: frozenset[Known]) -> tuple[Known, Known]:
-    one, other = pair
-    return one, other

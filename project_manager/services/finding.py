@@ -61,7 +61,7 @@ def project_for(
     tx: Tx, project_id: int | None, project_name: str | None, epic_id: int | None, created: Created | None = None
 ) -> ProjectRow:
     """The project that something new goes into: by id, by name (made if it does not exist, and added to `created`), by
-    its epic, else the inbox. Raises Invalid when a project of nearly that name exists.
+    its epic, else the inbox. Raises NewName for a new name.
     """
     if project_id is not None:
         row = project(tx, project_id)
@@ -87,7 +87,7 @@ def epic_for(
     tx: Tx, parent: ProjectRow, epic_id: int | None, epic_name: str | None, created: Created | None = None
 ) -> EpicRow | None:
     """The epic that a new task goes into: by id, or by name (made if it does not exist, and added to `created`), or
-    none. Raises Invalid when an epic of nearly that name exists.
+    none. Raises NewName for a new name.
     """
     if epic_id is not None:
         row = epic(tx, epic_id)
@@ -99,7 +99,8 @@ def epic_for(
     found = naming.epic(tx, parent.id, epic_name)
     if found is not None:
         return found
-    naming.check_no_typo_of_epic(tx, parent.id, epic_name)
+    if "project" not in (created or {}):  # a new project has no epic yet
+        naming.check_no_typo_of_epic(tx, parent.id, epic_name)
     made = create_epic(tx, parent.id, epic_name, "", EpicStatus.ACTIVE, None)
     if created is not None:
         created["epic"] = NamedView(made.id, made.name)

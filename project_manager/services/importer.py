@@ -5,7 +5,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from project_manager.contract import commands, plan, plan_faults, plan_text, progress, views
+from project_manager.contract.plan_faults import Fault
+from project_manager.domain.errors import Invalid
 from project_manager.domain.events import EventType
+from project_manager.domain.names import suggestion
 from project_manager.domain.statuses import Status
 from project_manager.services import exporting, finding, moves, plan_knowledge, presenting
 from project_manager.services.differences import Comparison, Difference, EpicChange, ProjectChange, TaskChange
@@ -16,6 +19,7 @@ from project_manager.store.tasks import TaskRow
 from project_manager.store.transaction import Tx
 
 _REPORT_EVERY = 100
+_SUGGESTIONS = 10
 
 
 def read_plan(command: commands.ImportPlan, request_id: str) -> plan.Plan:
@@ -36,7 +40,7 @@ def import_plan(tx: Tx, command: commands.ImportPlan, prepared: plan.Plan) -> vi
     comparison = Comparison(tx, prepared, overwrite=command.status == "overwrite", prune=command.prune)
     known = KnowledgeComparison(tx, prepared, comparison)
     if prepared.faults or comparison.faults or known.faults:
-        raise plan_faults.refused(command.source, [*prepared.faults, *comparison.faults, *known.faults])
+        raise _refused(command.source, comparison, [*prepared.faults, *comparison.faults, *known.faults])
     difference = comparison.difference
     changes = _changes(difference, known.changes)
     view = views.ImportView(
@@ -52,6 +56,22 @@ def import_plan(tx: Tx, command: commands.ImportPlan, prepared: plan.Plan) -> vi
         plan_knowledge.write(tx, known.changes)
         _tell_finished(tx, command, difference, view)
     return view
+
+
+def _refused(source: str, comparison: Comparison, faults: list[Fault]) -> Invalid:
+    """Return the error that lists the faults. Its suggestions come after the transaction: comparing takes time."""
+    error = plan_faults.refused(source, faults)
+
+    def suggest(_tx: Tx) -> None:
+        for fault, reference in comparison.unknown[:_SUGGESTIONS]:
+            near = suggestion(reference, comparison.task_names())
+            if near is not None:
+                fault.message += f": did you mean {near!r}?"
+                fault.hint = ""
+        error.replace(plan_faults.refused(source, faults))
+
+    error.suggest = suggest
+    return error
 
 
 def export_plan(tx: Tx, command: commands.ExportPlan) -> Iterator[str]:

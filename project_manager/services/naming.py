@@ -1,8 +1,14 @@
-"""Find projects and epics by name, and suggest a name where none is found."""
+"""Find projects and epics by name, and suggest a name where none is found.
+
+Comparing a name with all others takes time, so it happens on a reader and never in the writer's transaction.
+"""
+
+from collections.abc import Callable
+from functools import partial
 
 from project_manager.contract.commands import Scoped
 from project_manager.contract.plan import INBOX
-from project_manager.domain.errors import EpicNotFound, Invalid, NameTaken, ProjectNotFound
+from project_manager.domain.errors import EpicNotFound, Invalid, NameTaken, ProjectManagerError, ProjectNotFound
 from project_manager.domain.names import name_key, nearest, suggestion
 from project_manager.store import epics, projects
 from project_manager.store.epics import EpicRow
@@ -10,6 +16,19 @@ from project_manager.store.projects import ProjectRow
 from project_manager.store.transaction import Tx
 
 Named = list[tuple[int, str]]
+
+
+class NewName(ProjectManagerError):
+    """A new name that is not in `tx.new_names` yet.
+
+    The caller runs `check` on a reader, which raises Invalid for a probable typing error. Then it repeats the call with
+    `name` in `tx.new_names`.
+    """
+
+    def __init__(self, kind: str, name: str, check: Callable[[Tx], None]) -> None:
+        super().__init__(f"the {kind} `{name}` is new")
+        self.name = name
+        self.check = check
 
 
 def project(tx: Tx, name: str) -> ProjectRow | None:
@@ -42,16 +61,23 @@ def in_scope(tx: Tx, project_id: int | None, project_name: str | None) -> int | 
         return project_id
     row = project(tx, project_name)
     if row is None:
-        raise no_project(tx, project_name)
+        raise no_project(project_name)
     if project_id not in (None, row.id):
         raise two_answers("project_name", f"project `{row.name}` is {row.id}, not {project_id}")
     return row.id
 
 
-def no_project(tx: Tx, name: str) -> ProjectNotFound:
-    near = suggestion(name, projects.names_like(tx, name))
-    hint = ProjectNotFound.default_hint if near is None else f"Did you mean `{near}`?"
-    return ProjectNotFound(f"there is no project `{name}`", hint=hint, project_name=name)
+def no_project(name: str) -> ProjectNotFound:
+    error = ProjectNotFound(f"there is no project `{name}`", project_name=name)
+    error.suggest = partial(_suggest, error, name, projects.names_like)
+    return error
+
+
+def _suggest(error: ProjectManagerError, name: str, names_like: Callable[[Tx, str], list[str]], tx: Tx) -> None:
+    """Put the existing name that is probably meant into the hint of the error."""
+    near = suggestion(name, names_like(tx, name))
+    if near is not None:
+        error.hint = f"Did you mean `{near}`?"
 
 
 def scope(tx: Tx, command: Scoped) -> dict[str, int]:
@@ -71,9 +97,7 @@ def epic_in_scope(tx: Tx, project_id: int | None, epic_id: int | None, epic_name
         return epic_id
     found = _epics_called(tx, project_id, epic_name)
     if not found:
-        near = suggestion(epic_name, epics.names_like(tx, project_id, epic_name))
-        hint = EpicNotFound.default_hint if near is None else f"Did you mean `{near}`?"
-        raise EpicNotFound(f"there is no epic `{epic_name}`", hint=hint, epic_name=epic_name)
+        raise _no_epic(project_id, epic_name)
     if len(found) > 1:
         places = ", ".join(str(row.project_id) for row in found[:10])
         message, hint = f"several projects have an epic `{epic_name}`: {places}", "Send project_id or project_name too."
@@ -81,6 +105,16 @@ def epic_in_scope(tx: Tx, project_id: int | None, epic_id: int | None, epic_name
     if epic_id not in (None, found[0].id):
         raise two_answers("epic_name", f"epic `{found[0].name}` is {found[0].id}, not {epic_id}")
     return found[0].id
+
+
+def _no_epic(project_id: int | None, name: str) -> EpicNotFound:
+    error = EpicNotFound(f"there is no epic `{name}`", epic_name=name)
+    error.suggest = partial(_suggest, error, name, partial(_epics_like, project_id))
+    return error
+
+
+def _epics_like(project_id: int | None, tx: Tx, name: str) -> list[str]:
+    return epics.names_like(tx, project_id, name)
 
 
 def _epics_called(tx: Tx, project_id: int | None, name: str) -> list[EpicRow]:
@@ -97,19 +131,25 @@ def _epics_called(tx: Tx, project_id: int | None, name: str) -> list[EpicRow]:
 
 
 def check_no_typo_of_project(tx: Tx, name: str) -> None:
-    """Raise Invalid when a project of nearly this name exists, because the name is probably a typing error of it.
+    """Raise NewName until the name was compared with all projects: it is probably a typing error of a similar one."""
+    if name_key(name) != name_key(INBOX) and name not in tx.new_names:
+        raise NewName("project", name, partial(_refuse_typo_of_project, name))
 
-    The inbox counts as a project also before it exists.
-    """
-    if name_key(name) == name_key(INBOX):
-        return
+
+def check_no_typo_of_epic(tx: Tx, project_id: int, name: str) -> None:
+    """Raise NewName until the name was compared with the epics of the project."""
+    if name not in tx.new_names:
+        raise NewName("epic", name, partial(_refuse_typo_of_epic, project_id, name))
+
+
+def _refuse_typo_of_project(name: str, tx: Tx) -> None:
+    """The inbox counts as a project also before it exists."""
     near = nearest(name, [INBOX, *projects.names_like(tx, name)])
     if near is not None:
         raise _typo("project", near)
 
 
-def check_no_typo_of_epic(tx: Tx, project_id: int, name: str) -> None:
-    """Raise Invalid when the project has an epic of nearly this name."""
+def _refuse_typo_of_epic(project_id: int, name: str, tx: Tx) -> None:
     near = nearest(name, epics.names_like(tx, project_id, name))
     if near is not None:
         raise _typo("epic", near)

@@ -38,6 +38,7 @@ class Tx:
 
     `now` is milliseconds since the epoch, read once per batch. `max_attempts` is the cap on attempts (0 =
     none). Without `shared` each event is written at once. `wall` is the wall clock while it is far from `now`.
+    `new_names` are those that were compared with the existing names before the transaction: comparing takes time.
     """
 
     execute: Callable[..., Any] = field(repr=False)
@@ -47,6 +48,7 @@ class Tx:
     max_attempts: int
     shared: Shared | None = None
     wall: int | None = None
+    new_names: frozenset[str] = frozenset()
 
     @property
     def date(self) -> int:

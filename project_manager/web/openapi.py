@@ -31,7 +31,7 @@ ERROR_SCHEMA: dict[str, Any] = {
         "hint": {"type": "string", "description": "what to do next"},
         "details": {
             "type": "object",
-            "description": "the facts; `faults` lists every fault of an invalid request",
+            "description": "the facts; `faults` lists the first 20 faults of an invalid request",
         },
         "request_id": {"type": "string"},
     },

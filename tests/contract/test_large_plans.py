@@ -13,7 +13,7 @@ import orjson
 import pytest
 
 from project_manager.contract import plan, plan_faults
-from project_manager.domain.limits import BODY_BYTES, PLAN_BYTES
+from project_manager.domain.limits import BODY_BYTES, KEYS, PLAN_BYTES
 from project_manager.web import bodies
 from tests.contract.test_doors import bearer, token
 from tests.desk import PATIENCE, Desk
@@ -178,9 +178,9 @@ async def test_a_plan_full_of_faults_is_not_read_to_the_end(served: Served) -> N
 
 
 async def test_a_mapping_with_keys_without_end_is_one_fault(served: Served) -> None:
-    keys = "".join(f"  key{number}: x\n" for number in range(plan.KEYS + 1))
+    keys = "".join(f"  key{number}: x\n" for number in range(KEYS + 1))
     error = (await sent(served, f"standalone_tasks:\n- name: x\n{keys}".encode())).json()
-    assert [fault["message"] for fault in error["details"]["faults"]] == ["this mapping has more than 1,000 keys"]
+    assert [fault["message"] for fault in error["details"]["faults"]] == ["this mapping has more than 256 keys"]
 
 
 async def test_of_many_cycles_the_first_are_named_and_a_long_one_is_cut_short(served: Served) -> None:

@@ -1,0 +1,80 @@
+"""Large answers that are encoded once and kept until the next commit."""
+
+import gzip
+import hashlib
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from functools import partial
+
+import anyio
+import anyio.to_thread
+
+SNAPSHOTS = 64
+SNAPSHOT_BYTES = 32 * 1024 * 1024
+LARGE_BYTES = 64 * 1024
+
+
+@dataclass(slots=True)
+class Snapshot:
+    """An answer as of the commit `generation`."""
+
+    generation: int
+    body: bytes
+    etag: str
+    gzipped: bytes | None = None
+
+    @property
+    def size(self) -> int:
+        return len(self.body) + len(self.gzipped or b"")
+
+
+class Snapshots:
+    """The answers of the last commit: few, and small together."""
+
+    def __init__(self, *, number: int = SNAPSHOTS, size: int = SNAPSHOT_BYTES) -> None:
+        self._number = number
+        self._size = size
+        self._kept: dict[str, Snapshot] = {}
+        self._locks: dict[str, anyio.Lock] = {}
+
+    async def get(self, name: str, generation: Callable[[], int], encode: Callable[[], Awaitable[bytes]]) -> Snapshot:
+        """Return the answer called `name` as of the present `generation`, encoded unless it is kept.
+
+        Callers that ask for the same answer meanwhile wait for it.
+        """
+        async with self.lock(name):
+            present = generation()
+            kept = self.find(name, present)
+            if kept is None:
+                body = await encode()
+                kept = Snapshot(present, body, hashlib.blake2b(body, digest_size=12).hexdigest())
+                self.keep(name, kept)
+            return kept
+
+    async def compressed(self, name: str, snapshot: Snapshot) -> bytes | None:
+        """Return the answer compressed with gzip, or None for one too small to gain by it."""
+        if len(snapshot.body) <= LARGE_BYTES:
+            return None
+        async with self.lock(name):
+            if snapshot.gzipped is None:
+                compress = partial(gzip.compress, snapshot.body, 1, mtime=0)
+                snapshot.gzipped = await anyio.to_thread.run_sync(compress)
+                self.keep(name, snapshot)
+        return snapshot.gzipped
+
+    def find(self, name: str, generation: int) -> Snapshot | None:
+        kept = self._kept.get(name)
+        return kept if kept is not None and kept.generation == generation else None
+
+    def keep(self, name: str, snapshot: Snapshot) -> None:
+        """Keep the answer, and forget the oldest ones when that is too much, but never this one."""
+        self._kept.pop(name, None)
+        self._kept[name] = snapshot
+        size = sum(kept.size for kept in self._kept.values())
+        while len(self._kept) > 1 and (len(self._kept) > self._number or size > self._size):
+            size -= self._kept.pop(next(iter(self._kept))).size
+
+    def lock(self, name: str) -> anyio.Lock:
+        if len(self._locks) > self._number:
+            self._locks = {name: lock for name, lock in self._locks.items() if lock.locked()}
+        return self._locks.setdefault(name, anyio.Lock())
