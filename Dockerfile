@@ -32,7 +32,8 @@ RUN apt-get update \
  && groupadd --gid 1000 appuser \
  && useradd --uid 1000 --gid appuser --no-create-home --home-dir /app --shell /usr/sbin/nologin appuser \
  && mkdir -p /app/data /app/backups /app/examples \
- && chown appuser:appuser /app/data /app/backups
+ && chown appuser:appuser /app/data /app/backups \
+ && chmod 700 /app/data /app/backups
 COPY --from=build /opt/venv /opt/venv
 WORKDIR /app
 COPY pyproject.toml ./

@@ -11,7 +11,7 @@ from sqlalchemy.pool import NullPool
 
 from project_manager.config import load, read_environment
 from project_manager.store import dialect, revisions
-from project_manager.store.database import DatabaseRefused, set_foreign_logs_aside
+from project_manager.store.database import DatabaseRefused, create, set_foreign_logs_aside
 from project_manager.store.schema import metadata, running_releases
 
 
@@ -66,9 +66,9 @@ def note_running_releases(connection: Connection) -> None:
 
 def run() -> None:
     path = database_path()
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
     set_foreign_logs_aside(Path(path))
-    engine = create_engine("sqlite://", creator=lambda: dialect.connect(path, create=True), poolclass=NullPool)
+    create(Path(path))
+    engine = create_engine("sqlite://", creator=lambda: dialect.connect(path), poolclass=NullPool)
     event.listen(engine, "begin", begin_for_writing)
     with engine.connect() as connection:
         driver_connection = connection.connection.driver_connection

@@ -201,6 +201,13 @@ async def _announce_when_up(server: Server, runtime: Runtime, sockets: list[sock
     for name, address in doors.items():
         announce(f"{name:<11}{address}")
     log_action(log, "started", version=__version__, database=str(runtime.database.path), **doors)
+    if others := runtime.database.open_to_others():
+        shown = " and ".join(str(path.absolute()) for path in others)
+        log.warning(
+            "other users of this machine have permissions on %s: take them away with `chmod o= PATH`",
+            shown,
+            extra={"action": "open_to_other_users"},
+        )
     if runtime.settings.host not in LOOPBACK and not runtime.settings.auth_required:
         reached = f"{runtime.settings.host} can be reached from other machines and AUTH_REQUIRED is off"
         log.warning("%s: whoever reaches it may do everything", reached, extra={"action": "open_to_all"})

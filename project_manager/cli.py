@@ -370,6 +370,9 @@ def token() -> None:
     help="viewer reads, agent works on tasks, operator does everything.",
 )
 @click.option("--agent-id", metavar="ID", help="Bind it: whoever has it is this agent and no other.")
+@click.option(
+    "-o", "--output", type=FILE, metavar="FILE", help="Write the secret to this new file, for its owner alone."
+)
 @settings_options
 @json_option
 def token_create(
@@ -377,21 +380,22 @@ def token_create(
     name: str,
     role: str,
     agent_id: str | None,
+    output: Path | None,
     db_path: str | None,
     env_file: Path | None,
     as_json: bool,
 ) -> int:
-    """Make a token called NAME. Its secret is printed once; only a hash of it is stored.
+    """Make a token called NAME. Its secret is printed once, or written to a file; only a hash of it is stored.
 
     \b
     Examples:
       project-manager token create ada --role operator
-      project-manager token create worker-1 --agent-id claude-1 > worker-1.token
+      project-manager token create worker-1 --agent-id claude-1 --output worker-1.token
     """
     from project_manager.terminal import lists
 
     raw = {"name": name, "role": role, **flags(agent_id=agent_id)}
-    return lists.create_token(settings_of(db_path, env_file), raw, as_json)
+    return lists.create_token(settings_of(db_path, env_file), raw, as_json, output)
 
 
 @token.command("list")

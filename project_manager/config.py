@@ -164,6 +164,18 @@ class Listed:
 
 
 @dataclass(frozen=True, slots=True)
+class FileMode:
+    """Reader of the permissions of a file. The owner can always read and write it."""
+
+    accepts: str = "permissions of a file in octal, without x: 600, 640, 644 or the like"
+
+    def __call__(self, text: str) -> int:
+        if not re.fullmatch(r"0?6[0246]{2}", text):
+            raise ValueError(text)
+        return int(text, 8)
+
+
+@dataclass(frozen=True, slots=True)
 class OrNothing:
     parser: Parser
 
@@ -222,6 +234,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("QUERY_TIMEOUT_SECONDS", Seconds(0.01, 3600), "5", "A read that takes longer is ended."),
     Setting("AUTO_MIGRATE", SWITCH, "true",
             "Bring an older database up to date at the start, after a backup."),
+    Setting("BACKUP_MODE", FileMode(), "600", "Permissions of the backups that the command makes."),
     Setting("LOCK_CLEANUP_INTERVAL", PERIOD, "300", "Longest time between two looks for expired leases."),
     Setting("MAX_ATTEMPTS", COUNT_OR_ZERO, "5",
             "Failed attempts after which a task is BLOCKED; 0 means no cap."),
@@ -271,6 +284,7 @@ class Settings:
     database_pool_size: int
     query_timeout_seconds: float
     auto_migrate: bool
+    backup_mode: int
     lock_cleanup_interval: float
     max_attempts: int
     event_retention_days: int
@@ -351,6 +365,8 @@ def show(setting: Setting, settings: Settings) -> str:
         return str(value).lower()
     if isinstance(value, tuple):
         return ",".join(value)
+    if isinstance(setting.parse, FileMode):
+        return f"{value:o}"
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 

@@ -9,8 +9,8 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from sqlalchemy import func, select
 
 from project_manager.clock import stamp
 from project_manager.domain.actors import SYSTEM
-from project_manager.store import bulk, dialect, files, revisions
+from project_manager.store import bulk, dialect, files, private_files, revisions
 from project_manager.store.compiled import Statement
 from project_manager.store.schema import events
 from project_manager.store.transaction import Tx
@@ -82,10 +82,11 @@ class Verified:
     seconds: float
 
 
-def back_up(database: Path, target: Path) -> Backup:
+def back_up(database: Path, target: Path, mode: int = private_files.FILE_MODE) -> Backup:
     """Copy the database to `target`, replacing what is there only when the copy is whole.
 
-    The copy gets the owner, the group and the permissions of the database. Raises BackupRefused.
+    The copy gets the permissions `mode`, and from an administrator the owner and the group of its folder.
+    Raises BackupRefused.
     """
     if not database.is_file():
         raise BackupRefused(f"there is no database at {database}")
@@ -96,25 +97,35 @@ def back_up(database: Path, target: Path) -> Backup:
     if mixed := _foreign_logs(database):
         raise BackupRefused(f"{mixed[0]} belongs to another database than {database.name}: move it away")
     _check_logs_of_target(target)
-    unfinished = target.with_name(f".{target.name}.unfinished-{os.getpid()}")
     try:
-        _make_empty(unfinished)
-        _copy_in_use(database, unfinished)
-        found = examine(unfinished)
-        if found.faults or found.revision is None:
-            raise BackupRefused(f"the copy of {database} is not whole: {'; '.join(found.faults) or 'it has no schema'}")
-        digest = checksum(unfinished)
-        sidecar_of(target).unlink(missing_ok=True)  # a crash must not leave an old checksum beside the new file
-        files.give_like(unfinished, database, mode=True)
-        put(unfinished, target)
-        _write(sidecar_of(target), f"{digest}  {target.name}\n", like=database)
+        _remove_leftovers(target, database)
+        with private_files.workspace(target, "unfinished") as unfinished:
+            digest, revision = _copy_whole(database, unfinished)
+            sidecar_of(target).unlink(missing_ok=True)  # a crash must not leave an old checksum beside the new file
+            _hand_over(unfinished, target.parent, mode)
+            put(unfinished, target)
+        with _written(sidecar_of(target), f"{digest}  {target.name}\n") as sidecar:
+            _hand_over(sidecar, target.parent, mode)
     except OSError as error:
         raise unwritable(f"the backup {target.name}", target.parent, error) from error
     except dialect.DriverError as error:
         raise _uncopied(database, target, error) from error
-    finally:
-        remove(unfinished)
-    return Backup(target, target.stat().st_size, digest, found.revision)
+    return Backup(target, target.stat().st_size, digest, revision)
+
+
+def _copy_whole(database: Path, unfinished: Path) -> tuple[str, str]:
+    """Copy the database, read the copy back and return its checksum and its schema. Raises BackupRefused."""
+    _copy_in_use(database, unfinished)
+    found = examine(unfinished)
+    if found.faults or found.revision is None:
+        raise BackupRefused(f"the copy of {database} is not whole: {'; '.join(found.faults) or 'it has no schema'}")
+    return checksum(unfinished), found.revision
+
+
+def _hand_over(path: Path, folder: Path, mode: int) -> None:
+    """Give a finished file the permissions `mode`, and the owner and the group of its folder."""
+    files.give_like(path, folder)
+    path.chmod(mode)
 
 
 def name_in(folder: Path, database: Path, now: int) -> Path:
@@ -124,8 +135,8 @@ def name_in(folder: Path, database: Path, now: int) -> Path:
 
 def keep_newest(folder: Path, database: Path, count: int) -> list[Path]:
     """Removes all but the `count` newest backups of this database that `name_in` has named; those that went."""
-    pattern = re.compile(rf"{re.escape(database.stem)}-[0-9]{{8}}T[0-9]{{9}}Z\.db")
-    found = sorted((path for path in folder.iterdir() if pattern.fullmatch(path.name)), key=lambda path: path.name)
+    named = _named(database)
+    found = sorted((path for path in folder.iterdir() if named.fullmatch(path.name)), key=lambda path: path.name)
     old = found[:-count] if count else found
     for path in old:
         sidecar_of(path).unlink(missing_ok=True)
@@ -201,13 +212,6 @@ def put(finished: Path, target: Path) -> None:
         os.close(folder)
 
 
-def remove(path: Path) -> None:
-    """Removes a database file and what SQLite leaves beside it."""
-    for suffix in ("", "-wal", "-shm", "-journal"):
-        with suppress(NotADirectoryError):
-            path.with_name(path.name + suffix).unlink(missing_ok=True)
-
-
 def note_verified(database: Path, verified: Verified) -> None:
     """Leave beside the database when it was last backed up, for the metrics of the processes that serve it.
 
@@ -215,7 +219,8 @@ def note_verified(database: Path, verified: Verified) -> None:
     """
     note = _note_of(database)
     try:
-        _write(note, json.dumps({"at": verified.at, "seconds": verified.seconds}) + "\n", like=database)
+        with _written(note, json.dumps({"at": verified.at, "seconds": verified.seconds}) + "\n") as unfinished:
+            files.give_like(unfinished, database, mode=True)  # each process that can read the database reads the note
     except OSError as error:
         raise unwritable(f"the note {note.name} of the backup", note.parent, error) from error
 
@@ -361,19 +366,26 @@ def _uncopied(database: Path, target: Path, error: Exception) -> BackupRefused:
     return NotNow(f"the database {database} cannot be copied now: {error}")
 
 
-def _make_empty(path: Path) -> None:
-    """Make the file, also in the place of one that a killed process left. A symbolic link is not followed."""
-    remove(path)
-    os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_RDWR, 0o600))
+@contextmanager
+def _written(path: Path, text: str) -> Iterator[Path]:
+    """Write a file in one step. Yields the unfinished file, so that it can get its owner and permissions first."""
+    with private_files.workspace(path, "unfinished") as unfinished:
+        unfinished.write_text(text)
+        yield unfinished
+        put(unfinished, path)
 
 
-def _write(path: Path, text: str, *, like: Path) -> None:
-    """Write a file in one step, with the owner and the permissions of `like`."""
-    unfinished = path.with_name(f".{path.name}.unfinished-{os.getpid()}")
-    _make_empty(unfinished)
-    unfinished.write_text(text)
-    files.give_like(unfinished, like, mode=True)
-    put(unfinished, path)
+def _remove_leftovers(target: Path, database: Path) -> None:
+    """Remove what killed backups of this database have left in the folder of the target."""
+    named = _named(database)
+    private_files.remove_leftovers(
+        target.parent, lambda name: name == target.name or named.fullmatch(name.removesuffix(".sha256")) is not None
+    )
+
+
+def _named(database: Path) -> re.Pattern[str]:
+    """Return the pattern of the names that `name_in` gives."""
+    return re.compile(rf"{re.escape(database.stem)}-[0-9]{{8}}T[0-9]{{9}}Z\.db")
 
 
 def _note_of(database: Path) -> Path:

@@ -4,16 +4,17 @@ readers, one tail.
 
 import logging
 import os
+import re
 import secrets
 import socket
 from collections.abc import Callable, Collection
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from project_manager.clock import Clock, SystemClock, stamp
 from project_manager.domain.errors import ProjectManagerError
-from project_manager.store import dialect, files, instances, revisions, waiters
+from project_manager.store import dialect, files, instances, private_files, revisions, waiters
 from project_manager.store.database_clock import DatabaseClock
 from project_manager.store.file_watch import FileWatch
 from project_manager.store.long_reads import LongReads
@@ -111,6 +112,10 @@ class Database:
         """Bytes of the database file and of its write-ahead log."""
         return _size(self.path), _size(Path(f"{self.path}-wal"))
 
+    def open_to_others(self) -> list[Path]:
+        """Return the folder and the file of the database, as far as other users of the machine have permissions."""
+        return [path for path in (self.path.parent, self.path) if private_files.is_open_to_others(path)]
+
     def disk_writable(self) -> bool:
         return os.access(self.path, os.W_OK) and os.access(self.path.parent, os.W_OK)
 
@@ -120,10 +125,10 @@ def prepare(options: Options) -> None:
     path = options.path
     if path.is_dir():
         raise DatabaseRefused(f"the database {path} is a folder, not a file")
-    is_new = not path.exists()
-    exists = not is_new and path.stat().st_size > 0
+    exists = path.exists() and path.stat().st_size > 0
     if not exists:
         _create_folder(path)
+    _remove_leftovers(path)
     set_foreign_logs_aside(path)  # before the first connection, which would use such a log
     present, fits = _examine(path) if exists else (None, False)
     head = revisions.head()
@@ -137,13 +142,19 @@ def prepare(options: Options) -> None:
             f"the database {path} {found} and needs {head}: run `project-manager migrate` (AUTO_MIGRATE is off)"
         )
     _migrate(path, present)
-    if is_new:
-        files.give_like(path, path.parent)
+
+
+def _remove_leftovers(path: Path) -> None:
+    """Remove what a killed restore, backup or migration has left beside the database."""
+    named = re.compile(rf"{re.escape(path.name)}(\..+)?")
+    with suppress(OSError):  # the start itself names a folder that cannot be read
+        for left in private_files.remove_leftovers(path.resolve().parent, lambda name: bool(named.fullmatch(name))):
+            log.info("removed %s, left by a killed process", left, extra={"action": "leftover_removed"})
 
 
 def _create_folder(path: Path) -> None:
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        private_files.make_folder(path.parent)
     except OSError as error:
         raise DatabaseRefused(f"the folder of the database {path} cannot be made: {error.strerror}") from error
     if not os.access(path.parent, os.W_OK):
@@ -244,18 +255,30 @@ def _migrate(path: Path, present: str | None) -> None:
     except dialect.DriverError as error:
         kind = DatabaseNotNow if dialect.is_busy(error) or dialect.is_full(error) else DatabaseRefused
         raise kind(f"the database {path} cannot be made or migrated: {error}") from error
+    except OSError as error:
+        raise DatabaseRefused(f"the database {path} cannot be made or migrated: {error.strerror}") from error
 
 
 def _copy_before_migration(path: Path, present: str) -> None:
     """Leaves `NAME.before-REVISION` beside the database, through SQLite's online backup."""
     target = path.with_name(f"{path.name}.before-{revisions.head()}-from-{present}")
-    source, copy = dialect.connect(str(path)), dialect.connect(str(target), create=True)
-    try:
-        source.backup(copy)
-    finally:
-        copy.close()
-        source.close()
-    files.give_like(target, path, mode=True)
+    with private_files.workspace(target, "unfinished") as unfinished:
+        source, copy = dialect.connect(str(path)), dialect.connect(str(unfinished))
+        try:
+            source.backup(copy)
+        finally:
+            copy.close()
+            source.close()
+        files.give_like(unfinished, path)
+        unfinished.replace(target)
+
+
+def create(path: Path) -> None:
+    """Make the database's file with mode 0600, and its folder, unless they are there. Raises OSError."""
+    private_files.make_folder(path.parent)
+    with suppress(FileExistsError):
+        private_files.create(path.resolve())
+        files.give_like(path, path.parent)
 
 
 def register(

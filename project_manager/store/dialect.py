@@ -75,13 +75,12 @@ def several_processes_are_safe(version: tuple[int, ...] = SQLITE_VERSION) -> boo
     return version >= _FIXED_SINCE or version in _FIXED_BACKPORTS
 
 
-def connect(path: str, *, read_only: bool = False, create: bool = False, as_it_is: bool = False) -> Any:
+def connect(path: str, *, read_only: bool = False, as_it_is: bool = False) -> Any:
     """A driver connection in autocommit, so that BEGIN and COMMIT are ours. Readers cannot write and never
     checkpoint; `as_it_is` leaves the file's own settings alone, for one that may be another program's.
     """
-    mode = "rwc" if create else "rw"
     connection = driver.connect(
-        f"file:{_quoted(path)}?mode={mode}",
+        f"file:{_quoted(path)}?mode=rw",
         uri=True,
         isolation_level=None,
         check_same_thread=False,

@@ -10,6 +10,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from itertools import chain, count
 from pathlib import Path
 
 from sqlalchemy import bindparam, delete, func, literal_column, select, update
@@ -26,6 +27,7 @@ from project_manager.store import (
     instances,
     lease_history,
     meta,
+    private_files,
     restored_clock,
     revisions,
 )
@@ -101,18 +103,12 @@ def restore(source: Path, database: Path, now: int) -> Restored:
     """
     database = database.resolve()
     _check_source(source, database)
-    prepared = database.with_name(f".{database.name}.restoring-{os.getpid()}")
     try:
         high, floor = _settle_present(database, now)
-        backup.remove(prepared)
-        _copy(source, prepared)
-        restored = _begin_anew(prepared, now, high, floor)
-        with _unused(database):
-            kept = _keep(database, now)
-            logs = files.move_logs(database, _name_of_kept(database, now))
-            files.give_like(prepared, kept or database.parent, mode=kept is not None)
-            backup.put(prepared, database)
-            backup.sidecar_of(database).unlink(missing_ok=True)
+        with private_files.workspace(database, "restoring") as prepared:
+            _copy(source, prepared)
+            restored = _begin_anew(prepared, now, high, floor)
+            kept, logs = _replace(database, prepared, now)
         _read_back(database, restored.epoch)
     except OSError as error:
         raise backup.unwritable(f"the database {database.name}", database.parent, error) from error
@@ -120,9 +116,22 @@ def restore(source: Path, database: Path, now: int) -> Restored:
         if dialect.is_full(error):
             raise backup.disk_full(f"the database {database.name}", database.parent) from error
         raise
-    finally:
-        backup.remove(prepared)
     return replace(restored, kept=kept, logs=tuple(logs))
+
+
+def _replace(database: Path, prepared: Path, now: int) -> tuple[Path | None, list[Path]]:
+    """Put the prepared file in the place of the database. Returns the kept database and the kept logs.
+
+    A database that was there gives its owner and permissions; a new one gets mode 0600 and the owner of its folder.
+    """
+    with _unused(database):
+        name = _name_of_kept(database, now)
+        kept = _keep(database, name)
+        logs = files.move_logs(database, name)
+        files.give_like(prepared, kept or database.parent, mode=kept is not None)
+        backup.put(prepared, database)
+        backup.sidecar_of(database).unlink(missing_ok=True)
+    return kept, logs
 
 
 def _check_source(source: Path, database: Path) -> None:
@@ -263,18 +272,23 @@ def _end_leases(tx: Tx, *, recorded: bool) -> int:
 
 
 def _name_of_kept(database: Path, now: int) -> str:
-    return f"{database.name}.before-restore-{stamp(now)}"
+    """Return a name that no file in the folder of the database has."""
+    name = f"{database.name}.before-restore-{stamp(now)}"
+    others = (f"{name}-{number}" for number in count(2))
+    return next(free for free in chain([name], others) if not database.with_name(free).exists())
 
 
-def _keep(database: Path, now: int) -> Path | None:
+def _keep(database: Path, name: str) -> Path | None:
     """Keep the present database under another name in its folder."""
     if not database.exists():
         return None
-    kept = database.with_name(_name_of_kept(database, now))
+    kept = database.with_name(name)
     try:
         os.link(database, kept)
     except OSError:
+        private_files.create(kept)
         shutil.copyfile(database, kept)
+        files.give_like(kept, database, mode=True)
     return kept
 
 

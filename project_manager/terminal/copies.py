@@ -7,7 +7,7 @@ import click
 
 from project_manager.clock import SystemClock, monotonic
 from project_manager.config import Settings
-from project_manager.store import backup, files, restore
+from project_manager.store import backup, private_files, restore
 from project_manager.store.backup import Backup, Examination
 from project_manager.store.restore import Restored
 from project_manager.terminal import session
@@ -18,10 +18,11 @@ def back_up(settings: Settings, target: str | None, keep: int, force: bool, as_j
     """Takes a backup to a file, or to a folder under a name of its own, of which the newest `keep` stay."""
     database, now, started = settings.database_path, SystemClock().now(), monotonic()
     session.check_there(database)
-    folder = _backups_beside(database) if target is None else Path(target)
+    folder = _backups_beside(database, settings.backup_mode) if target is None else Path(target)
     into_folder = folder.is_dir() or str(target).endswith("/")
     _check_target(folder, into_folder, force)
-    made = backup.back_up(database, backup.name_in(folder, database, now) if into_folder else folder)
+    file = backup.name_in(folder, database, now) if into_folder else folder
+    made = backup.back_up(database, file, settings.backup_mode)
     _note(database, backup.Verified(now / 1000, monotonic() - started))
     removed = backup.keep_newest(folder, database, keep) if into_folder and keep else []
     if as_json:
@@ -43,12 +44,13 @@ def _note(database: Path, verified: backup.Verified) -> None:
         click.echo(f"The metrics will not show this backup: {error}.", err=True)
 
 
-def _backups_beside(database: Path) -> Path:
+def _backups_beside(database: Path, mode: int) -> Path:
+    """Return the folder `backups` beside the database. A new one is open to those who may read backups with `mode`."""
     folder = database.parent / "backups"
     try:
         if not folder.is_dir():
-            folder.mkdir()
-            files.give_like(folder, database.parent, mode=True)
+            private_files.make_folder(folder)
+            folder.chmod(private_files.folder_mode(mode))
     except OSError as error:
         raise Refused(f"the folder {folder} cannot be made: {error.strerror}") from error
     return folder

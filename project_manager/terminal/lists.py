@@ -1,5 +1,9 @@
 """tasks and token: what is there, in lines for people or as JSON."""
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -9,8 +13,9 @@ from project_manager.config import Settings
 from project_manager.domain.errors import ProjectNotFound
 from project_manager.domain.limits import PAGE_MAXIMUM
 from project_manager.domain.names import composed
+from project_manager.store import files, private_files
 from project_manager.terminal import session
-from project_manager.terminal.endings import Exit, NothingThere
+from project_manager.terminal.endings import Exit, NothingThere, Refused
 from project_manager.terminal.session import Operations
 
 _NOBODY_GETS_IN = (
@@ -41,15 +46,43 @@ def tasks(settings: Settings, project: str | None, filters: dict[str, Any], limi
     return Exit.DONE
 
 
-def create_token(settings: Settings, raw: dict[str, Any], as_json: bool) -> Exit:
-    token = session.run(settings, "create_token", raw)
+def create_token(settings: Settings, raw: dict[str, Any], as_json: bool, output: Path | None) -> Exit:
+    """Make a token. Its secret goes to the new file `output`, else to standard output."""
+    with _new_file(output) as write:
+        token = session.run(settings, "create_token", raw)
+        write(token.secret + "\n")
     if as_json:
-        session.show_json(token)
+        session.show_json(token if output is None else replace(token, secret=None))
         return Exit.DONE
-    click.echo(token.secret)
+    if output is None:
+        click.echo(token.secret)
     bound = f", bound to the agent {token.agent_id}" if token.agent_id else ""
-    click.echo(f"Token {token.id} {token.name!r} with the role {token.role}{bound}. It is shown this once.", err=True)
+    place = "It is shown this once." if output is None else f"Its secret is in {output}."
+    click.echo(f"Token {token.id} {token.name!r} with the role {token.role}{bound}. {place}", err=True)
     return Exit.DONE
+
+
+@contextmanager
+def _new_file(path: Path | None) -> Iterator[Callable[[str], object]]:
+    """Make a file with mode 0600 and yield what writes it. It is made first, and removed when an error follows.
+
+    Without a path nothing is written. Raises Refused when there is a file already, or it cannot be made.
+    """
+    if path is None:
+        yield lambda text: None
+        return
+    try:
+        private_files.create(path)
+    except FileExistsError as error:
+        raise Refused(f"there is a file {path} already: name another") from error
+    except OSError as error:
+        raise Refused(f"the file {path} cannot be made: {error.strerror}") from error
+    try:
+        files.give_like(path, path.parent)
+        yield path.write_text
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise
 
 
 def list_tokens(settings: Settings, as_json: bool) -> Exit:

@@ -1,10 +1,9 @@
 """import and export."""
 
-import os
 import secrets
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ from project_manager.config import Settings
 from project_manager.contract.progress import Listener, followed
 from project_manager.contract.views import ChangeView, ImportView
 from project_manager.domain.limits import NAME_CHARACTERS
-from project_manager.store import backup
+from project_manager.store import backup, files, private_files
 from project_manager.terminal import session
 from project_manager.terminal.endings import NothingThere
 
@@ -59,20 +58,20 @@ def take_out(settings: Settings, project: str | None, form: str, output: str) ->
 
 @contextmanager
 def _replaced(target: Path) -> Iterator[Callable[[str], object]]:
-    """Writes beside the file and puts that in its place at the end; what is no file is written to as it stands."""
+    """Write beside the file and put that in its place at the end. A device or a pipe is written as it stands.
+
+    A new file gets mode 0600 and the owner of its folder. A file that is replaced leaves its owner and permissions.
+    """
     if target.exists() and not target.is_file():
         with target.open("w", encoding="utf-8", newline="") as file:
             yield file.write
         return
     target = target.resolve()
-    unfinished = target.with_name(f".{target.name}.unfinished-{os.getpid()}")
-    try:
+    with private_files.workspace(target, "unfinished") as unfinished:
         with unfinished.open("w", encoding="utf-8", newline="") as file:
             yield file.write
+        files.give_like(unfinished, target if target.exists() else target.parent, mode=target.exists())
         backup.put(unfinished, target)
-    finally:
-        with suppress(OSError):
-            unfinished.unlink(missing_ok=True)
 
 
 def _read(file: str) -> str:

@@ -204,6 +204,17 @@ def test_no_fence_that_was_handed_out_is_handed_out_again(database: Path, tmp_pa
     assert claim(database, task_id, now=NOW).fence > again
 
 
+def test_a_second_restore_at_the_same_instant_keeps_what_the_first_one_kept(database: Path, tmp_path: Path) -> None:
+    source = backup.back_up(database, tmp_path / "copy.db").path
+    make(database, "First")
+    kept = []
+    for name in ("First", "Second"):
+        kept.append(restore(source, database, NOW).kept)
+        make(database, name)
+    assert [names(path) for path in kept if path is not None] == [["First"], ["First"]]
+    assert kept[0] != kept[1]
+
+
 def test_an_agent_with_a_lease_from_before_is_refused_and_the_task_is_offered_again(
     database: Path, tmp_path: Path
 ) -> None:

@@ -126,8 +126,8 @@ def test_what_an_administrator_makes_belongs_to_the_user_of_the_service(cli: Com
     made = [*data.rglob("*")]
     assert {path.suffix for path in made} == {"", ".db", ".sha256", ".json"}
     assert {path: (path.stat().st_uid, path.stat().st_gid) for path in made} == dict.fromkeys(made, owner)
-    modes = {path.name.rpartition(".")[2]: path.stat().st_mode & 0o777 for path in made if path.name != "new.db"}
-    assert modes == {"backups": 0o750, "db": 0o640, "sha256": 0o640, "json": 0o640}
+    modes = {path.name.rpartition(".")[2]: path.stat().st_mode & 0o777 for path in made if path.name != "tasks.db"}
+    assert modes == {"backups": 0o700, "db": 0o600, "sha256": 0o600, "json": 0o640}
 
 
 def test_damage_is_what_a_check_has_found(cli: CommandLine) -> None:
