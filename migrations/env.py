@@ -54,12 +54,17 @@ def migrate(connection: Connection) -> None:
 
 
 def note_running_releases(connection: Connection) -> None:
-    """Writes down which releases run on the schema that the database has now, as its newest migration says."""
+    """Write down which releases run on the schema that the database has now.
+
+    A release that does not run on an older schema does not run on a newer one either, whatever its migration says.
+    """
     newest = context.script.get_current_head()
     if newest is None or context.get_context().get_current_revision() != newest:
         return
-    oldest = getattr(context.script.get_revision(newest).module, "oldest_release", newest)
-    known = [script.revision for script in context.script.walk_revisions()]
+    scripts = list(context.script.walk_revisions())
+    known = [script.revision for script in scripts]
+    newest_says = getattr(scripts[0].module, "oldest_release", newest)
+    oldest = max(newest_says, *(getattr(script.module, "oldest_release", "") for script in scripts), key=str)
     for release in known[: known.index(oldest) + 1]:
         connection.execute(insert(running_releases).values(schema=newest, release=release).on_conflict_do_nothing())
 

@@ -18,7 +18,7 @@ from project_manager.hub import Hub
 from project_manager.logs import Trouble
 from project_manager.metrics import Metrics
 from project_manager.services import events, leases, naming, subscriptions
-from project_manager.store import answers, instances, meta, search, waiters
+from project_manager.store import answers, instances, meta, retention, search, waiters
 from project_manager.store.backup import last_verified
 from project_manager.store.database import (
     Database,
@@ -151,7 +151,8 @@ async def maintain(database: Database, *, event_days: int) -> None:
 async def maintain_once(database: Database, *, event_days: int) -> None:
     """Complete rows of an older release, and delete old answers, old events and sessions that are gone."""
     await complete(database)
-    await _quietly(database, "maintain", partial(_forget_old, clock=database.clock, event_days=event_days))
+    while await _quietly(database, "maintain", partial(_forget_old, clock=database.clock, event_days=event_days)):
+        pass
 
 
 async def complete(database: Database) -> None:
@@ -161,14 +162,14 @@ async def complete(database: Database) -> None:
         pass
 
 
-def _forget_old(tx: Tx, *, clock: DatabaseClock, event_days: int) -> None:
-    """Delete rows by their age, unless the time by which they are old may be wrong."""
+def _forget_old(tx: Tx, *, clock: DatabaseClock, event_days: int) -> bool:
+    """Delete rows by their age, unless the time by which they are old may be wrong. Returns whether more may be old."""
     if not clock.may_delete():
-        return
+        return False
     answers.forget(tx, tx.now - IDEMPOTENCY_HOURS * HOUR_MS)
-    events.retain(tx, days=event_days)
     instances.forget_silent(tx)
     subscriptions.forget_silent(tx)
+    return events.retain(tx, days=event_days) >= retention.AT_ONCE
 
 
 async def _quietly(database: Database, name: str, work: Callable[[Tx], Any]) -> Any:

@@ -27,6 +27,7 @@ class EventType(StrEnum):
     ASSUMPTION_RECORDED = "assumption.recorded"
     ASSUMPTION_VALIDATED = "assumption.validated"
     IMPORT_FINISHED = "import.finished"
+    DATABASE_RESTORED = "database.restored"
 
 
 MAY_MAKE_READY = frozenset(

@@ -10,7 +10,7 @@ from project_manager.domain.errors import AssumptionNotFound
 from project_manager.domain.events import EventType
 from project_manager.services import finding, moves
 from project_manager.services.writing import check_writer, renewed_by_writing
-from project_manager.store import assumptions
+from project_manager.store import assumptions, seals
 from project_manager.store.assumptions import AssumptionRow, VerdictRow
 from project_manager.store.tasks import TaskRow
 from project_manager.store.transaction import Tx
@@ -63,6 +63,7 @@ def judge(tx: Tx, command: contract.CaptureAssumptionValidation) -> contract.Val
         tx,
         EventType.ASSUMPTION_VALIDATED,
         row,
+        sealed=seals.stored(tx, "assumption_verdicts", "id", given.id),
         assumption_id=before.id,
         verdict=given.verdict,
         previous_verdict=None if before.verdict is None else before.verdict.verdict,
@@ -120,6 +121,7 @@ def _add(tx: Tx, row: TaskRow, tag: str, place: dict[str, Any]) -> contract.Note
         tx,
         EventType.ASSUMPTION_RECORDED,
         row,
+        sealed=seals.stored(tx, "assumptions", "id", assumption_id),
         assumption_id=assumption_id,
         assumption_type=tag_type,
         author=tx.actor.id,

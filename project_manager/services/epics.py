@@ -8,7 +8,7 @@ from project_manager.domain.errors import NotEmpty
 from project_manager.domain.events import EventType
 from project_manager.services import finding, moves, naming, presenting
 from project_manager.services.tasks import erase
-from project_manager.store import epics, events, tasks
+from project_manager.store import epics, events, seals, tasks
 from project_manager.store.transaction import Tx
 
 _FIELDS = ("name", "description", "status", "position")
@@ -46,7 +46,8 @@ def update(tx: Tx, command: commands.UpdateEpic) -> views.EpicView:
     written = epics.write(tx, row, {**values, **({"status": command.status.value} if "status" in values else {})})
     changes = {name: getattr(written, name) for name in _FIELDS if getattr(row, name) != getattr(written, name)}
     data = {"name": written.name, "changes": changes, "version": written.version}
-    events.add(tx, EventType.EPIC_UPDATED, data, project_id=row.project_id, epic_id=row.id)
+    sealed = seals.seal("epics", written)
+    events.add(tx, EventType.EPIC_UPDATED, data, project_id=row.project_id, epic_id=row.id, sealed=sealed)
     return presenting.epic(written)
 
 

@@ -15,7 +15,7 @@ from project_manager.domain.events import EventType
 from project_manager.domain.names import name_key
 from project_manager.domain.statuses import EpicStatus
 from project_manager.services import naming
-from project_manager.store import epics, events, projects, tasks
+from project_manager.store import epics, events, projects, seals, tasks
 from project_manager.store.epics import EpicRow
 from project_manager.store.projects import ProjectRow
 from project_manager.store.tasks import TaskRow
@@ -115,7 +115,8 @@ def check_open(parent: ProjectRow) -> None:
 
 def create_project(tx: Tx, name: str, description: str) -> ProjectRow:
     row = projects.add(tx, name, description)
-    events.add(tx, EventType.PROJECT_CREATED, {"name": name, "version": row.version}, project_id=row.id)
+    data = {"name": name, "version": row.version}
+    events.add(tx, EventType.PROJECT_CREATED, data, project_id=row.id, sealed=seals.seal("projects", row))
     return row
 
 
@@ -125,5 +126,6 @@ def create_epic(
     place = epics.next_position(tx, project_id) if position is None else position
     row = epics.add(tx, project_id, name, description, status.value, place)
     data = {"name": name, "status": row.status, "version": row.version}
-    events.add(tx, EventType.EPIC_CREATED, data, project_id=project_id, epic_id=row.id)
+    sealed = seals.seal("epics", row)
+    events.add(tx, EventType.EPIC_CREATED, data, project_id=project_id, epic_id=row.id, sealed=sealed)
     return row

@@ -14,7 +14,8 @@ from project_manager.services import exporting, finding, moves, plan_knowledge, 
 from project_manager.services.differences import Comparison, Difference, EpicChange, ProjectChange, TaskChange
 from project_manager.services.plan_knowledge import KnowledgeChange, KnowledgeComparison
 from project_manager.services.tasks import erase
-from project_manager.store import bulk, epics, events, meta, projects, tasks
+from project_manager.store import bulk, epics, events, meta, projects, seals, tasks
+from project_manager.store.seals import Sealed
 from project_manager.store.tasks import TaskRow
 from project_manager.store.transaction import Tx
 
@@ -183,7 +184,7 @@ class _Application:
                 "archived": row.archived_at is not None,
                 "version": row.version,
             }
-            events.add(self._tx, kind, data, project_id=row.id)
+            events.add(self._tx, kind, data, project_id=row.id, sealed=seals.seal("projects", row))
 
     def _write_epic(self, epic: EpicChange) -> None:
         said = epic.planned.said
@@ -201,11 +202,19 @@ class _Application:
             changes = {name: getattr(epic.row, name) for name in epic.changed}
             version = epic.row.version
             self._tell_epic(
-                EventType.EPIC_UPDATED, epic.project.id, epic.id, name=epic.name, changes=changes, version=version
+                EventType.EPIC_UPDATED,
+                epic.project.id,
+                epic.id,
+                seals.seal("epics", epic.row),
+                name=epic.name,
+                changes=changes,
+                version=version,
             )
 
-    def _tell_epic(self, kind: EventType, project_id: int, epic_id: int, **data: Any) -> None:
-        events.add(self._tx, kind, data, project_id=project_id, epic_id=epic_id)
+    def _tell_epic(
+        self, kind: EventType, project_id: int, epic_id: int, sealed: Sealed | None = None, **data: Any
+    ) -> None:
+        events.add(self._tx, kind, data, project_id=project_id, epic_id=epic_id, sealed=sealed)
 
     def _create(self, task: TaskChange) -> None:
         said, now = task.planned.said, self._tx.now
@@ -282,6 +291,7 @@ class _Application:
                 project_id=task.project.id,
                 epic_id=None if task.epic is None else task.epic.id,
                 task_id=task.known.task_id,
+                sealed=seals.of_new_task(self._tx, task.known.task_id),
             )
         for task in changed:
             if not task.moves_only:

@@ -14,8 +14,9 @@ from project_manager.domain.errors import Invalid, KnowledgeNotFound
 from project_manager.domain.events import EventType
 from project_manager.domain.graph import find_cycle
 from project_manager.services import finding
-from project_manager.store import events, knowledge
+from project_manager.store import events, knowledge, seals
 from project_manager.store.knowledge import WRITABLE, KnowledgeLogRow, KnowledgeRow, VersionRow
+from project_manager.store.seals import Sealed
 from project_manager.store.transaction import Tx
 
 NEWEST = 2**62
@@ -104,7 +105,8 @@ def append_log(tx: Tx, command: contract.AppendKnowledgeLog) -> contract.Knowled
     row = _find(tx, command.knowledge_id)
     metadata = stored_text(command.metadata)
     entry = knowledge.add_log(tx, row.id, command.action_type, command.change_reason, metadata)
-    tell(tx, EventType.KNOWLEDGE_LOGGED, row, log_id=entry.id, action_type=entry.action_type)
+    sealed = seals.seal("knowledge_logs", entry)
+    tell(tx, EventType.KNOWLEDGE_LOGGED, row, sealed=sealed, log_id=entry.id, action_type=entry.action_type)
     return contract.KnowledgeLoggedView(success=True, knowledge_id=row.id, log_id=entry.id, log=_entry(entry))
 
 
@@ -311,10 +313,11 @@ def _saved(operation: Any, row: KnowledgeRow) -> contract.KnowledgeSavedView:
     )
 
 
-def tell(tx: Tx, kind: EventType, row: KnowledgeRow, /, **more: Any) -> None:
-    """Tells of the item as it is now."""
+def tell(tx: Tx, kind: EventType, row: KnowledgeRow, /, *, sealed: Sealed | None = None, **more: Any) -> None:
+    """Emit an event about the item as it is now. `sealed` are facts that only the hash chain covers."""
     data = {"knowledge_id": row.id, "title": row.title, "category": row.category, "version": row.version, **more}
-    events.add(tx, kind, data, project_id=row.project_id, epic_id=row.epic_id, task_id=row.task_id)
+    facts = seals.seal("knowledge_items", row) | (sealed or {})
+    events.add(tx, kind, data, project_id=row.project_id, epic_id=row.epic_id, task_id=row.task_id, sealed=facts)
 
 
 def _elsewhere(field: str, message: str) -> Invalid:

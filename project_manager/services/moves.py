@@ -12,8 +12,9 @@ from project_manager.domain.events import EventType
 from project_manager.domain.leases import UnlockReason, held_by_another
 from project_manager.domain.statuses import CLOSED, Status
 from project_manager.services.presenting import lease_of
-from project_manager.store import events, lease_history, leases, links, logs, tasks
+from project_manager.store import events, lease_history, leases, links, logs, seals, tasks
 from project_manager.store.lease_history import LeaseRow
+from project_manager.store.seals import Sealed
 from project_manager.store.tasks import TaskRow
 from project_manager.store.transaction import Tx
 
@@ -23,6 +24,7 @@ _OUTCOMES = {
     UnlockReason.FORCED: "forced",
 }
 """The metric's word for the end of a lease, where it is not `released`."""
+_SEALS_TASK = frozenset({EventType.TASK_CREATED, EventType.TASK_UPDATED})
 
 
 def take(tx: Tx, row: TaskRow, *, ttl: int) -> TaskRow:
@@ -38,7 +40,7 @@ def take(tx: Tx, row: TaskRow, *, ttl: int) -> TaskRow:
 def tell_taken(tx: Tx, previous: str, taken: TaskRow) -> None:
     tx.count("acquired")
     lock = _lock(taken)
-    unconfirmed = {"unconfirmed": True} if taken.unconfirmed_fence == taken.fence else {}
+    unconfirmed: dict[str, Any] = {"unconfirmed": True} if taken.unconfirmed_fence == taken.fence else {}
     tell(
         tx,
         EventType.TASK_LOCKED,
@@ -128,20 +130,24 @@ def set_status(tx: Tx, row: TaskRow, target: Status, *, attempts: int, short_lea
         )
         lease_history.record(tx, short)
     if row.status != placed.status:
-        _tell_status(tx, row.status, placed, agent_id=tx.actor.id, lock_released=short_lease)
+        sealed = {"fence": placed.fence} if short_lease else None
+        _tell_status(tx, row.status, placed, agent_id=tx.actor.id, lock_released=short_lease, sealed=sealed)
     _follow(tx, row, placed)
     return placed
 
 
-def tell(tx: Tx, kind: EventType, row: TaskRow, /, **data: Any) -> None:
-    """Writes an event about the task."""
-    events.add(tx, kind, data, project_id=row.project_id, epic_id=row.epic_id, task_id=row.id)
+def tell(tx: Tx, kind: EventType, row: TaskRow, /, *, sealed: Sealed | None = None, **data: Any) -> None:
+    """Emit an event about the task. `sealed` are facts that only the hash chain covers."""
+    if kind in _SEALS_TASK:
+        sealed = seals.seal("tasks", row)
+    events.add(tx, kind, data, project_id=row.project_id, epic_id=row.epic_id, task_id=row.id, sealed=sealed)
 
 
 def note(tx: Tx, row: TaskRow, author: str, kind: str, body: str) -> logs.LogRow:
-    """Adds to the task's log and tells of it."""
+    """Add an entry to the log of the task and emit `task.logged`."""
     entry = logs.add(tx, row.id, author, kind, body)
-    tell(tx, EventType.TASK_LOGGED, row, log_id=entry.id, author=author, kind=kind)
+    sealed = seals.seal("task_logs", entry)
+    tell(tx, EventType.TASK_LOGGED, row, sealed=sealed, log_id=entry.id, author=author, kind=kind)
     return entry
 
 
@@ -185,11 +191,20 @@ def _follow(tx: Tx, before: TaskRow, after: TaskRow) -> None:
     tell_if_ready(tx, list(dict.fromkeys(freed)))
 
 
-def _tell_status(tx: Tx, previous: str, row: TaskRow, *, agent_id: str | None, lock_released: bool) -> None:
+def _tell_status(
+    tx: Tx,
+    previous: str,
+    row: TaskRow,
+    *,
+    agent_id: str | None,
+    lock_released: bool,
+    sealed: Sealed | None = None,
+) -> None:
     tell(
         tx,
         EventType.TASK_STATUS_CHANGED,
         row,
+        sealed=sealed,
         status=row.status,
         previous_status=previous,
         agent_id=agent_id,

@@ -11,7 +11,7 @@ from project_manager.domain.events import EventType
 from project_manager.services import knowledge as using
 from project_manager.services.differences import Comparison, EpicChange, ProjectChange
 from project_manager.services.references import Known
-from project_manager.store import bulk_knowledge, epics, knowledge
+from project_manager.store import bulk_knowledge, epics, knowledge, seals
 from project_manager.store.knowledge import KnowledgeRow
 from project_manager.store.transaction import Tx
 
@@ -193,7 +193,8 @@ def write(tx: Tx, changes: list[KnowledgeChange]) -> None:
                     "created_at": entry.at,
                 },
             )
-        using.tell(tx, EventType.KNOWLEDGE_CREATED, row)
+        sealed = seals.stored(tx, "knowledge_logs", "knowledge_id", row.id) if change.planned.said.log else None
+        using.tell(tx, EventType.KNOWLEDGE_CREATED, row, sealed=sealed)
     for change, fields in changed:
         _rewrite(tx, change, fields)
 

@@ -7,7 +7,7 @@ from project_manager.domain.errors import NotEmpty
 from project_manager.domain.events import EventType
 from project_manager.services import finding, moves, naming, presenting
 from project_manager.services.tasks import erase
-from project_manager.store import epics, events, knowledge, projects, tasks
+from project_manager.store import epics, events, knowledge, projects, seals, tasks
 from project_manager.store.transaction import Tx
 
 
@@ -48,7 +48,7 @@ def update(tx: Tx, command: commands.UpdateProject) -> views.ProjectView:
         "archived": written.archived_at is not None,
         "version": written.version,
     }
-    events.add(tx, kind, data, project_id=row.id)
+    events.add(tx, kind, data, project_id=row.id, sealed=seals.seal("projects", written))
     return presenting.project(written, tasks.counts_in_project(tx, row.id))
 
 

@@ -4,18 +4,18 @@ commits.
 
 import json
 from functools import cache, lru_cache
-from itertools import chain
 from typing import Any, NamedTuple
 
 import orjson
-from sqlalchemy import bindparam, delete, func, insert, select
-from sqlalchemy.sql.expression import literal_column
+from sqlalchemy import bindparam, func, insert, select
 
 from project_manager.clock import rfc3339
 from project_manager.domain.events import EventType
-from project_manager.store import pages
+from project_manager.store import chain, pages
+from project_manager.store.chain import Head
 from project_manager.store.compiled import Statement, each
 from project_manager.store.schema import events, meta
+from project_manager.store.seals import Sealed
 from project_manager.store.transaction import Tx
 
 
@@ -60,8 +60,10 @@ class EventRow(NamedTuple):
 
 
 _COLUMNS = [events.c[name] for name in EventRow._fields]
-_WRITTEN = EventRow._fields[1:]
+_WRITTEN = (*chain.COLUMNS, "hash")
 _AT_ONCE = (16, 4, 2, 1)
+_OF_EVERY_SCHEMA = EventRow._fields[1 : EventRow._fields.index("data") + 1]
+_ADD_UNCHAINED = Statement(insert(events).values({name: bindparam(name) for name in _OF_EVERY_SCHEMA}))
 _AFTER = Statement(
     select(*_COLUMNS).where(events.c.seq > bindparam("since")).order_by(events.c.seq).limit(bindparam("limit"))
 )
@@ -73,11 +75,6 @@ _OF_TASK = Statement(
     .limit(bindparam("limit"))
 )
 _COUNT_OF_TASK = Statement(select(func.count()).select_from(events).where(events.c.task_id == bindparam("task_id")))
-# The clock never steps back, so that the first event that is young enough has all the old ones before it.
-_YOUNG = Statement(
-    select(events.c.seq).where(events.c.at >= bindparam("instant")).order_by(events.c.seq).limit(literal_column("1"))
-)
-_PRUNE = Statement(delete(events).where(events.c.seq <= bindparam("seq"), events.c.at < bindparam("before")))
 
 
 def add(
@@ -88,24 +85,50 @@ def add(
     project_id: int | None = None,
     epic_id: int | None = None,
     task_id: int | None = None,
+    sealed: Sealed | None = None,
 ) -> None:
-    """Emit an event by the transaction's actor at its `now`. It is written before the commit."""
+    """Emit an event by the transaction's actor at its `now`. It is written before the commit.
+
+    `sealed` are facts that the hash chain covers and the public event does not show.
+    """
     encoded, actor = orjson.dumps(data).decode(), tx.actor
     caused_by = (actor.token_id, tx.request_id or None)
-    row = (kind.value, tx.now, actor.id, actor.kind, project_id, epic_id, task_id, encoded, *caused_by)
+    facts = None if sealed is None else orjson.dumps(sealed).decode()
+    row = (kind.value, tx.now, actor.id, actor.kind, project_id, epic_id, task_id, encoded, *caused_by, facts)
     if tx.shared is None:
-        write(tx, [row])
+        write(tx, [row], chain.head(tx))
     else:
         tx.shared.outbox.append(row)
 
 
-def write(tx: Tx, rows: list[tuple[Any, ...]]) -> None:
-    """Writes events in this order, many to a statement."""
+def add_unchained(
+    tx: Tx,
+    kind: EventType,
+    data: dict[str, Any],
+    *,
+    project_id: int | None = None,
+    epic_id: int | None = None,
+    task_id: int | None = None,
+) -> None:
+    """Insert an event into a database of an older schema, whose migration adds it to the hash chain."""
+    row = (kind.value, tx.now, tx.actor.id, tx.actor.kind, project_id, epic_id, task_id, orjson.dumps(data).decode())
+    _ADD_UNCHAINED.run_in_order(tx, row)
+
+
+def write(tx: Tx, rows: list[tuple[Any, ...]], head: Head) -> Head:
+    """Insert events in this order behind `head`, many to a statement. Returns the new head."""
     start = 0
     for size in _AT_ONCE:
         while len(rows) - start >= size:
-            _add(size).run_in_order(tx, list(chain.from_iterable(rows[start : start + size])))
+            values: list[Any] = []
+            for row in rows[start : start + size]:
+                numbered = (head.seq + 1, *row)
+                head = Head(numbered[0], chain.link(head.hash, numbered))
+                values += numbered
+                values.append(head.hash)
+            _add(size).run_in_order(tx, values)
             start += size
+    return head
 
 
 @cache
@@ -172,14 +195,3 @@ def of_task(tx: Tx, task_id: int, after_seq: int, limit: int) -> tuple[list[Even
 
 def count_of_task(tx: Tx, task_id: int) -> int:
     return int(_COUNT_OF_TASK.value(tx, task_id=task_id))
-
-
-def last_before(tx: Tx, instant: int) -> int:
-    """The last `seq` of events older than `instant`."""
-    young = _YOUNG.value(tx, instant=instant)
-    return head(tx) if young is None else int(young) - 1
-
-
-def prune(tx: Tx, seq: int, before: int) -> int:
-    """Removes events up to `seq` that are older than `before`; how many."""
-    return _PRUNE.run(tx, seq=seq, before=before)

@@ -25,7 +25,6 @@ _STORE_CLOCK = Statement(
 _EPOCH = Statement(select(meta.c.epoch))
 _FENCE_FLOOR = Statement(select(meta.c.fence_floor))
 _EVENT_FLOOR = Statement(select(meta.c.event_floor))
-_RAISE_EVENT_FLOOR = Statement(update(meta).values(event_floor=bindparam("seq")))
 _RENEW = Statement(update(meta).values(epoch=bindparam("new_epoch"), fence_floor=bindparam("floor")))
 
 
@@ -76,10 +75,6 @@ def fence_floor(tx: Tx) -> int:
 def event_floor(tx: Tx) -> int:
     """The last `seq` that retention has removed; 0 when none."""
     return int(_EVENT_FLOOR.value(tx))
-
-
-def raise_event_floor(tx: Tx, seq: int) -> None:
-    _RAISE_EVENT_FLOOR.run(tx, seq=seq)
 
 
 def begin_epoch(tx: Tx, new_epoch: str, floor: int) -> None:

@@ -7,8 +7,8 @@ from sqlalchemy.exc import DBAPIError
 from project_manager.store.revisions import scripts_folder
 
 
-def upgrade(path: str) -> None:
-    """Runs every migration that the database lacks, all in one transaction: they are kept whole or not at all.
+def upgrade(path: str, revision: str = "head") -> None:
+    """Run the migrations up to `revision` that the database lacks, in one transaction: all are kept, or none.
 
     Raises the driver's error, and DatabaseRefused when rows would be left without those they belong to.
     """
@@ -16,6 +16,6 @@ def upgrade(path: str) -> None:
     config.set_main_option("script_location", str(scripts_folder()).replace("%", "%%"))
     config.attributes["path"] = path
     try:
-        command.upgrade(config, "head")
+        command.upgrade(config, revision)
     except DBAPIError as error:
         raise (error.orig or error) from error

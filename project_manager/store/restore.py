@@ -7,11 +7,12 @@ event numbers are not those that clients have seen), and every fence is raised a
 import os
 import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from itertools import chain, count
+from itertools import count
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import bindparam, delete, func, literal_column, select, update
 
@@ -21,6 +22,7 @@ from project_manager.domain.events import EventType
 from project_manager.domain.leases import UnlockReason
 from project_manager.store import (
     backup,
+    chain,
     dialect,
     events,
     files,
@@ -95,6 +97,15 @@ class Restored:
     lowered: int
 
 
+@dataclass(frozen=True, slots=True)
+class _Present:
+    """What counts of the database that is replaced: its latest instant, the fence to begin above, its newest event."""
+
+    high: int
+    fence_floor: int
+    head: dict[str, Any] | None = None
+
+
 def restore(source: Path, database: Path, now: int) -> Restored:
     """Replace the database by the backup `source`, in one step, and read it back.
 
@@ -104,10 +115,10 @@ def restore(source: Path, database: Path, now: int) -> Restored:
     database = database.resolve()
     _check_source(source, database)
     try:
-        high, floor = _settle_present(database, now)
+        present = _settle_present(database, now)
         with private_files.workspace(database, "restoring") as prepared:
             _copy(source, prepared)
-            restored = _begin_anew(prepared, now, high, floor)
+            restored = _begin_anew(prepared, now, present)
             kept, logs = _replace(database, prepared, now)
         _read_back(database, restored.epoch)
     except OSError as error:
@@ -158,15 +169,15 @@ def _copy(source: Path, prepared: Path) -> None:
         raise NotNow(f"the backup {source} cannot be copied now: {error}") from error
 
 
-def _settle_present(database: Path, now: int) -> tuple[int, int]:
-    """Fold the log of the present database into it. Returns the latest instant and the fence to begin above.
+def _settle_present(database: Path, now: int) -> _Present:
+    """Fold the log of the present database into it.
 
     A database that cannot be read any more, the usual reason to restore, tells neither. Raises InUse.
     """
     with _unused(database):
         pass
     if not database.exists() or database.stat().st_size == 0 or files.foreign_logs(database):
-        return now, now
+        return _Present(now, now)
     try:
         connection = dialect.connect(str(database))
         try:
@@ -175,14 +186,15 @@ def _settle_present(database: Path, now: int) -> tuple[int, int]:
             tx.now = max(now, meta.clock_high(tx))
             _refuse_live(tx)
             floor = max(tx.now, meta.fence_floor(tx) + 1, int(_HIGHEST_FENCE.value(tx)) + 1)
+            head = _head_of(connection, tx)
             backup.single_file(connection)
-            return tx.now, floor
+            return _Present(tx.now, floor, head)
         finally:
             connection.close()
     except dialect.DriverError as error:
         if dialect.is_busy(error):
             raise InUse(_in_use(database)) from error
-        return now, now
+        return _Present(now, now)
 
 
 def _refuse_live(tx: Tx) -> None:
@@ -223,17 +235,27 @@ def _in_use(database: Path) -> str:
     )
 
 
-def _begin_anew(prepared: Path, now: int, high: int, floor: int) -> Restored:
-    """Begin a new epoch at the wall clock `now`, or later where database time had got to `high`."""
+def _head_of(connection: Any, tx: Tx) -> dict[str, Any]:
+    """Return the epoch of a database and its newest event. The hash is None in a schema without a hash chain."""
+    chained = revisions.has_column(connection, "events", "hash")
+    seq, digest = chain.head(tx) if chained else (events.head(tx), b"")
+    return {"epoch": meta.epoch(tx), "seq": seq, "hash": digest.hex() or None}
+
+
+def _begin_anew(prepared: Path, now: int, present: _Present) -> Restored:
+    """Begin a new epoch at the wall clock `now`, or later where database time had got to."""
     connection = dialect.connect(str(prepared))
     try:
         connection.execute(dialect.BEGIN_WRITE)
         tx = Tx(connection.execute, now, SYSTEM, "", 0)
-        high = max(high, meta.clock_high(tx))
+        high = max(present.high, meta.clock_high(tx))
         tx.now = restored_clock.begins_at(now, high)
-        floor = max(high, floor, meta.fence_floor(tx) + 1, int(_HIGHEST_FENCE.value(tx)) + 1)
+        floor = max(high, present.fence_floor, meta.fence_floor(tx) + 1, int(_HIGHEST_FENCE.value(tx)) + 1)
         epoch = secrets.token_hex(8)
-        released = _end_leases(tx, recorded=revisions.has_table(connection, "ended_leases"))
+        emit = events.add if revisions.has_column(connection, "events", "hash") else events.add_unchained
+        origin = {"backup": _head_of(connection, tx), "replaced": present.head}
+        emit(tx, EventType.DATABASE_RESTORED, {"epoch": epoch, "fence_floor": floor, **origin})
+        released = _end_leases(tx, emit, recorded=revisions.has_table(connection, "ended_leases"))
         meta.begin_epoch(tx, epoch, floor)
         restored_clock.settle(tx, connection)
         _RAISE_FENCES.run(tx, floor=floor)
@@ -246,7 +268,7 @@ def _begin_anew(prepared: Path, now: int, high: int, floor: int) -> Restored:
     return Restored(None, (), epoch, floor, released, max(0, high - tx.now))
 
 
-def _end_leases(tx: Tx, *, recorded: bool) -> int:
+def _end_leases(tx: Tx, emit: Callable[..., None], *, recorded: bool) -> int:
     """End all leases and return held tasks to the status that they were claimed from. Returns their number.
 
     The agents of the backup's time may have finished or left the tasks since.
@@ -265,17 +287,17 @@ def _end_leases(tx: Tx, *, recorded: bool) -> int:
             lease_history.record(tx, lease)
         about = {"project_id": project_id, "epic_id": epic_id, "task_id": task_id}
         said = {"agent_id": holder, "lock_released": True, "previous_status": "IN_PROGRESS", "status": status}
-        events.add(tx, EventType.TASK_STATUS_CHANGED, said, **about)
+        emit(tx, EventType.TASK_STATUS_CHANGED, said, **about)
         unlocked = {"agent_id": holder, "reason": reason, "status": status}
-        events.add(tx, EventType.TASK_UNLOCKED, unlocked, **about)
+        emit(tx, EventType.TASK_UNLOCKED, unlocked, **about)
     return len(held)
 
 
 def _name_of_kept(database: Path, now: int) -> str:
     """Return a name that no file in the folder of the database has."""
     name = f"{database.name}.before-restore-{stamp(now)}"
-    others = (f"{name}-{number}" for number in count(2))
-    return next(free for free in chain([name], others) if not database.with_name(free).exists())
+    names = (name if number == 1 else f"{name}-{number}" for number in count(1))
+    return next(free for free in names if not database.with_name(free).exists())
 
 
 def _keep(database: Path, name: str) -> Path | None:

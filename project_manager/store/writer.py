@@ -20,7 +20,8 @@ from typing import Any, Generic, TypeVar
 from project_manager.clock import Clock
 from project_manager.domain.actors import SYSTEM, Actor
 from project_manager.domain.errors import DatabaseMoved, Internal, ProjectManagerError, QueueFull, ShuttingDown
-from project_manager.store import dialect, events, meta
+from project_manager.store import chain, dialect, events, meta
+from project_manager.store.chain import Head
 from project_manager.store.database_clock import DatabaseClock, Mark
 from project_manager.store.file_watch import FileWatch
 from project_manager.store.transaction import Shared, Tx
@@ -104,6 +105,7 @@ class Writer:
         self._hurried = False
         self._next_due: int | None = None
         self._known_version: int | None = None
+        self._head: Head | None = None
         self.failure: str | None = None
         self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
 
@@ -235,15 +237,25 @@ class Writer:
             done = self._do_what_is_due(tx, shared)
         with _in_turn(batch):
             self._run_all(batch, tx, shared)
-            events.write(tx, shared.outbox)
+            head = self._write_events(tx, shared, ours)
         self._next_due = self._duties.next_due(tx) if done else tx.now + RETRY_MS
         changed = self._connection.total_changes != changes
         execute("COMMIT")
         self._watch.check()  # a write into a file that is gone is lost: do not acknowledge it
         self.clock.committed(tx.now, mark)
-        self._known_version = version
+        self._known_version, self._head = version, head
         if changed:
             self._duties.committed(shared.turns)
+
+    def _write_events(self, tx: Tx, shared: Shared, ours: bool) -> Head | None:
+        """Insert the events of the batch. Returns the head of the hash chain, None when it is not known.
+
+        `ours`: no other process has committed since the last batch, so that its head is still the end of the chain.
+        """
+        head = self._head if ours else None
+        if not shared.outbox:
+            return head
+        return events.write(tx, shared.outbox, head or chain.head(tx))
 
     def _do_what_is_due(self, tx: Tx, shared: Shared) -> bool:
         """False after a fault, which must not stop the jobs: who may claim is judged by their own statements."""

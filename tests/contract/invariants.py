@@ -1,11 +1,14 @@
 """What must hold after any operation whatever, recomputed from the rows themselves."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from project_manager.store import dialect
+from project_manager.domain.actors import SYSTEM
+from project_manager.store import dialect, history_check
+from project_manager.store.transaction import Tx
 from tests.desk import Desk
 
 Row = dict[str, Any]
@@ -23,6 +26,19 @@ def check_database(path: Path, *, now: int) -> None:
     check_ended_leases(read(path, "SELECT * FROM ended_leases"), tasks)
     check_events(read(path, "SELECT * FROM events ORDER BY seq"), tasks)
     assert read(path, "PRAGMA foreign_key_check") == []
+    check_history(path)
+
+
+def check_history(path: Path) -> None:
+    """The hash chain holds, and the tables are what the events say."""
+    with ThreadPoolExecutor(1) as thread:  # the package may not block the event loop of the test
+        assert thread.submit(differences, path).result(60) == ()
+
+
+def differences(path: Path) -> tuple[str, ...]:
+    with closing(dialect.driver.connect(f"file:{path}?mode=ro", uri=True, isolation_level=None)) as connection:
+        connection.execute("BEGIN")
+        return history_check.check(Tx(connection.execute, 0, SYSTEM, "", 0)).differences
 
 
 def read(path: Path, sql: str) -> list[Row]:

@@ -55,7 +55,7 @@ def do(path: Path, work: Callable[[Tx], Any], actor: Actor = LOCAL, now: int = N
 
 
 def make(path: Path, name: str) -> int:
-    new = commands.CreateTask.model_validate({"name": name, "project_name": "Garden"})
+    new = commands.CreateTask.model_validate({"name": name})
     return int(do(path, lambda tx: tasks.create(tx, new)).id)
 
 

@@ -59,7 +59,9 @@ async def test_every_kind_of_change_has_its_type_with_the_envelope_and_its_field
     await everything(desk)
     events = await desk.events()
     assert {event["type"] for event in events} == {kind for kind in EventType if kind in OWN_FIELDS}
-    assert all(kind.split(".")[0] in ("knowledge", "assumption") for kind in set(EventType) - set(OWN_FIELDS))
+    assert all(
+        kind.split(".")[0] in ("knowledge", "assumption", "database") for kind in set(EventType) - set(OWN_FIELDS)
+    )
     assert [event["seq"] for event in events] == list(range(1, len(events) + 1))
     for event in events:
         assert list(event)[:7] == ENVELOPE

@@ -27,7 +27,14 @@ FIRST = (
     "INSERT INTO answers VALUES ('ann', 'k', 'h', '{}', 3)",
     "INSERT INTO tokens VALUES (4, 'worker', 'agent', 'ann', 'h1', 5, 6)",
 )
-LATER = ("name_key",)
+OF_EVENTS = ("token_id", "request_id", "sealed", "hash")
+OF_META = ("clock_offset", "clock_boot", "clock_jump_at", "clock_followed_at", "floor_hash", "floor_facts")
+LATER = ("name_key", *OF_EVENTS, *OF_META)
+CHAINED = ("0011", "0012")
+"""The schema before the hash chain, and the one with it."""
+WITHOUT_HASH = (
+    "INSERT INTO events (type, at, actor_id, actor_kind, data) VALUES ('task.unlocked', 12, 'system', 'system', '{}')"
+)
 
 
 def configuration(path: Path) -> Config:
@@ -131,16 +138,23 @@ def test_tasks_of_before_are_found_by_their_external_keys(first: Path) -> None:
     asked(first, "INSERT INTO tasks_fts (tasks_fts, rank) VALUES ('integrity-check', 1)")
 
 
-def test_what_the_previous_release_writes_is_taken_by_the_new_schema(first: Path) -> None:
-    """Columns that it does not know must not be needed, in any table that it writes."""
-    upgrade(str(first))
-    for table in ("tasks", "events", "projects"):
+def test_what_the_releases_before_the_hash_chain_write_is_taken_by_the_schemas_before_it(first: Path) -> None:
+    """Columns that they do not know must not be needed, in any table that they write."""
+    upgrade(str(first), CHAINED[0])
+    for table in ("tasks", "projects"):
         asked(first, f"DELETE FROM {table}")
     connection = dialect.connect(str(first))
-    for statement in FIRST[:3] + FIRST[4:5]:
+    for statement in (*FIRST[:3], WITHOUT_HASH):
         connection.execute(statement)
     connection.close()
     assert asked(first, "SELECT name FROM tasks") == [("Paint",)]
+
+
+def test_an_event_without_a_hash_is_refused_and_no_release_before_the_chain_runs_on_its_schema(first: Path) -> None:
+    upgrade(str(first))
+    with pytest.raises(dialect.IntegrityError):
+        asked(first, WITHOUT_HASH)
+    assert asked(first, f"SELECT release FROM running_releases WHERE release < '{CHAINED[1]}'") == []
 
 
 def test_migrations_and_tables_agree(first: Path) -> None:

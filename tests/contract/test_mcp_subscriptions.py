@@ -329,7 +329,8 @@ async def test_the_subscriptions_of_a_session_that_is_silent_for_a_day_are_forgo
         clock.advance(23 * 3600)
         await stored.keep(["listening"])
         clock.advance(2 * 3600)
-        await runtime.database.writer.run("maintain", partial(_forget_old, event_days=90), SYSTEM, "")
+        forget = partial(_forget_old, clock=runtime.database.clock, event_days=90)
+        await runtime.database.writer.run("maintain", forget, SYSTEM, "")
         assert [one.session_id for one in await stored.wanting(["pm://task/1"])] == ["listening"]
 
 

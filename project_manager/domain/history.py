@@ -1,0 +1,117 @@
+"""Fold events into the state that they describe, to compare it with the state that is stored.
+
+Retention removes the oldest events. What no remaining event says is UNKNOWN, and is not compared.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any, Final, Literal, NamedTuple
+
+from project_manager.domain.events import EventType
+
+
+class Unknown(Enum):
+    """The value that no remaining event says."""
+
+    UNKNOWN = "unknown"
+
+
+UNKNOWN: Final = Unknown.UNKNOWN
+
+
+@dataclass(slots=True)
+class TaskState:
+    """A task by its events. `fence` is the highest fence that an event names."""
+
+    project_id: int | Literal[Unknown.UNKNOWN] | None = UNKNOWN
+    epic_id: int | Literal[Unknown.UNKNOWN] | None = UNKNOWN
+    status: str | Literal[Unknown.UNKNOWN] = UNKNOWN
+    holder: str | Literal[Unknown.UNKNOWN] | None = UNKNOWN
+    fence: int = 0
+
+
+class Seal(NamedTuple):
+    """The digest of a row, with the project and the task whose deletion deletes the row."""
+
+    digest: str
+    project_id: int | None
+    task_id: int | None
+
+
+class Happened(NamedTuple):
+    """The parts of an event that count here. `sealed` are the facts that the public event does not show."""
+
+    type: str
+    project_id: int | None
+    epic_id: int | None
+    task_id: int | None
+    data: Mapping[str, Any]
+    sealed: Mapping[str, Any]
+
+
+@dataclass(slots=True)
+class History:
+    """The state that events describe. Feed them to `apply` in their order.
+
+    `seals` are the newest seals by table and row id. `epoch` and `fence_floor` come from the newest restore.
+    """
+
+    tasks: dict[int, TaskState] = field(default_factory=dict)
+    seals: dict[str, dict[int, Seal]] = field(default_factory=dict)
+    deleted_projects: set[int] = field(default_factory=set)
+    deleted_tasks: set[int] = field(default_factory=set)
+    epoch: str | None = None
+    fence_floor: int | None = None
+
+    def apply(self, event: Happened) -> None:
+        """Take the next event."""
+        for table, rows in event.sealed.items():
+            if isinstance(rows, dict):
+                found = self.seals.setdefault(table, {})
+                found.update((int(number), Seal(digest, *_parents(table, event))) for number, digest in rows.items())
+        if event.type.startswith("task.") and event.task_id is not None:
+            self._apply_to_task(event, event.task_id)
+        elif event.type == EventType.EPIC_DELETED:
+            self.seals.get("epics", {}).pop(event.epic_id or 0, None)
+        elif event.type == EventType.PROJECT_DELETED:
+            self.deleted_projects.add(event.project_id or 0)
+        elif event.type == "tokens.cleared":
+            self.seals.pop("tokens", None)
+        elif event.type == EventType.DATABASE_RESTORED:
+            self.epoch, self.fence_floor = event.data["epoch"], event.data["fence_floor"]
+
+    def keeps(self, table: str, seal: Seal, row_id: int) -> bool:
+        """Return whether a sealed row must still be there: neither it nor its project or task was deleted."""
+        if table == "tasks":
+            return row_id not in self.deleted_tasks
+        if table == "projects":
+            return row_id not in self.deleted_projects
+        return seal.project_id not in self.deleted_projects and seal.task_id not in self.deleted_tasks
+
+    def _apply_to_task(self, event: Happened, task_id: int) -> None:
+        data = event.data
+        if event.type == EventType.TASK_DELETED:
+            self.tasks.pop(task_id, None)
+            self.deleted_tasks.add(task_id)
+            return
+        task = self.tasks.setdefault(task_id, TaskState())
+        task.project_id, task.epic_id = event.project_id, event.epic_id
+        task.fence = max(task.fence, event.sealed.get("fence", 0), data.get("lock", {}).get("fence", 0))
+        if event.type in _WITH_STATUS:
+            task.status = data["status"]
+        if event.type == EventType.TASK_LOCKED:
+            task.holder = data["agent_id"]
+        elif event.type in (EventType.TASK_CREATED, EventType.TASK_UNLOCKED):
+            task.holder = None
+
+
+_WITH_STATUS = frozenset(
+    {EventType.TASK_CREATED, EventType.TASK_LOCKED, EventType.TASK_STATUS_CHANGED, EventType.TASK_UNLOCKED}
+)
+_OF_TASKS = frozenset({"tasks", "task_logs", "assumptions", "assumption_verdicts"})
+
+
+def _parents(table: str, event: Happened) -> tuple[int | None, int | None]:
+    """Return the project and the task that a row belongs to. An item of knowledge outlives the task of its event."""
+    return event.project_id, event.task_id if table in _OF_TASKS else None

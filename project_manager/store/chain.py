@@ -1,0 +1,63 @@
+"""The hash chain over the events.
+
+`hash` of an event is the SHA-256 of the hash before it, 32 bytes, followed by all other stored columns as a compact
+JSON array in the order of COLUMNS. The first event follows `meta.floor_hash`, the hash of the newest event that
+retention has removed: 32 zero bytes in a new database.
+"""
+
+from collections.abc import Sequence
+from hashlib import sha256
+from typing import Any, NamedTuple
+
+import orjson
+from sqlalchemy import select
+from sqlalchemy.sql.expression import literal_column
+
+from project_manager.store.compiled import Statement
+from project_manager.store.schema import events, meta
+from project_manager.store.transaction import Tx
+
+COLUMNS = (
+    "seq",
+    "type",
+    "at",
+    "actor_id",
+    "actor_kind",
+    "project_id",
+    "epic_id",
+    "task_id",
+    "data",
+    "token_id",
+    "request_id",
+    "sealed",
+)
+BEGINNING = bytes(32)
+
+
+class Head(NamedTuple):
+    """The newest event, whether it is still kept or not, and its hash."""
+
+    seq: int
+    hash: bytes
+
+    def __str__(self) -> str:
+        return f"{self.seq}:{self.hash.hex()}"
+
+
+_LAST = Statement(select(events.c.seq, events.c.hash).order_by(events.c.seq.desc()).limit(literal_column("1")))
+_FLOOR = Statement(select(meta.c.event_floor, meta.c.floor_hash))
+
+
+def head(tx: Tx) -> Head:
+    """Return the end of the chain."""
+    return Head._make(_LAST.row(tx) or _FLOOR.row(tx) or (0, BEGINNING))
+
+
+def floor(tx: Tx) -> Head:
+    """Return the newest event that retention has removed: 0 when none."""
+    return Head._make(_FLOOR.row(tx) or (0, BEGINNING))
+
+
+def link(previous: bytes, columns: Sequence[Any]) -> bytes:
+    """Return the hash of an event from the hash before it and its columns, in the order of COLUMNS."""
+    return sha256(previous + orjson.dumps(columns)).digest()

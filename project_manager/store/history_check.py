@@ -1,0 +1,209 @@
+"""Compare the events with their hash chain, and the tables with the events."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+from sqlalchemy import func, select
+
+from project_manager.domain.history import UNKNOWN, Happened, History, TaskState
+from project_manager.domain.limits import LEASE_SECONDS_MAXIMUM
+from project_manager.store import chain, meta, retention, seals
+from project_manager.store.chain import Head
+from project_manager.store.compiled import Statement
+from project_manager.store.schema import ended_leases, events, tasks
+from project_manager.store.transaction import Tx
+
+SHOWN = 20
+LEASE_MARGIN_MS = 60_000
+"""Tolerance for the mark of the clock, which a batch without an event raises once a second."""
+
+NOUNS = {
+    "projects": "project",
+    "epics": "epic",
+    "tasks": "task",
+    "task_logs": "log entry",
+    "tokens": "token",
+    "knowledge_items": "knowledge",
+    "knowledge_logs": "knowledge log entry",
+    "assumptions": "assumption",
+    "assumption_verdicts": "verdict",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """The result of the comparison. `unchecked` is the number of tasks without any event that is still kept."""
+
+    differences: tuple[str, ...]
+    head: Head
+    unchecked: int
+
+
+@dataclass(slots=True)
+class _Differences:
+    """The first SHOWN differences in words, and their number."""
+
+    shown: list[str] = field(default_factory=list)
+    number: int = 0
+
+    def add(self, difference: str) -> None:
+        self.number += 1
+        if self.number <= SHOWN:
+            self.shown.append(difference)
+
+    def texts(self) -> tuple[str, ...]:
+        more = self.number - len(self.shown)
+        return tuple(self.shown) if more == 0 else (*self.shown, f"and {more:,} more differences")
+
+
+_EVENTS = Statement(select(*[events.c[name] for name in (*chain.COLUMNS, "hash")]).order_by(events.c.seq))
+_TASKS = Statement(
+    select(
+        tasks.c.id,
+        tasks.c.project_id,
+        tasks.c.epic_id,
+        tasks.c.status,
+        tasks.c.lock_holder,
+        tasks.c.fence,
+        tasks.c.lock_expires_at,
+    ).order_by(tasks.c.id)
+)
+_ENDED = Statement(select(ended_leases.c.task_id, func.max(ended_leases.c.fence)).group_by(ended_leases.c.task_id))
+_SEQUENCE = "SELECT seq FROM sqlite_sequence WHERE name = 'events'"
+
+
+def check(tx: Tx, published: Iterable[Head] = ()) -> Findings:
+    """Read all events and all rows that they describe. Heads in `published` must be part of the chain.
+
+    Memory grows with the number of tasks and of sealed rows, not with the length of their texts.
+    """
+    found, history = _Differences(), History()
+    head = _walk(tx, history, published, found.add)
+    known = retention.facts(tx)
+    _compare_floors(tx, history, known, found.add)
+    unchecked = _compare_tasks(tx, history, known, found.add)
+    for table in seals.COLUMNS:
+        _compare_rows(tx, table, history, known.get(table, 0), found.add)
+    return Findings(found.texts(), head, unchecked)
+
+
+Report = Callable[[str], None]
+
+
+def _walk(tx: Tx, history: History, published: Iterable[Head], report: Report) -> Head:
+    """Check each link of the chain and feed each event to `history`. Returns the head."""
+    floor = head = chain.floor(tx)
+    expected = {known.seq: known.hash for known in published}
+    _compare_published(expected, head, report)
+    for row in _EVENTS.each(tx):
+        seq, stored = row[0], row[-1]
+        if seq != head.seq + 1:
+            report(_gap(head.seq, seq))
+        elif _link(head.hash, row[:-1]) != stored:
+            report(f"event {seq} was changed: its hash does not follow from its contents")
+        head = Head(seq, stored)
+        _compare_published(expected, head, report)
+        if not _apply(history, row):
+            report(f"event {seq} cannot be read")
+    _compare_sequence(tx, head, report)
+    for seq in sorted(expected):
+        why = "older than the events that are kept" if seq < floor.seq else "missing"
+        report(f"event {seq}, a published head, is {why}")
+    return head
+
+
+def _gap(last: int, seq: int) -> str:
+    if seq <= last:
+        return f"event {seq} is there, though retention has removed the events up to {last}"
+    return f"event {last + 1} is missing" if seq == last + 2 else f"events {last + 1} to {seq - 1} are missing"
+
+
+def _link(previous: bytes, columns: tuple[Any, ...]) -> bytes | None:
+    try:
+        return chain.link(previous, columns)
+    except TypeError:  # a value of another type, or a text that is not UTF-8
+        return None
+
+
+def _compare_published(expected: dict[int, bytes], head: Head, report: Report) -> None:
+    if expected.pop(head.seq, head.hash) != head.hash:
+        report(f"event {head.seq} has another hash than the published head")
+
+
+def _apply(history: History, row: tuple[Any, ...]) -> bool:
+    """Return whether the event has the parts that its type has."""
+    found = dict(zip(chain.COLUMNS, row, strict=False))
+    try:
+        data, sealed = orjson.loads(found["data"]), orjson.loads(found["sealed"] or "{}")
+        history.apply(Happened(found["type"], found["project_id"], found["epic_id"], found["task_id"], data, sealed))
+    except (AttributeError, KeyError, TypeError, ValueError):
+        return False
+    return True
+
+
+def _compare_sequence(tx: Tx, head: Head, report: Report) -> None:
+    """SQLite keeps the highest number that the table of events has ever had."""
+    row = tx.execute(_SEQUENCE, ()).fetchone()
+    last = 0 if row is None else row[0]
+    if last != head.seq:
+        report(f"the last event is {head.seq}, but the last number that was given is {last}")
+
+
+def _compare_floors(tx: Tx, history: History, known: retention.Facts, report: Report) -> None:
+    stored, expected = meta.fence_floor(tx), known.get("fence_floor", 0)
+    if history.fence_floor is not None:
+        expected = history.fence_floor
+    if stored != expected:
+        report(f"fences of new tasks begin at {stored}, but the events say {expected}")
+    epoch = meta.epoch(tx)
+    if history.epoch not in (None, epoch):
+        report(f"the epoch is {epoch}, but the newest restore began {history.epoch}")
+
+
+def _compare_tasks(tx: Tx, history: History, known: retention.Facts, report: Report) -> int:
+    """Compare what events say about tasks. Returns the number of tasks without any event that is still kept."""
+    unchecked = 0
+    ended: dict[int, int] = {row[0]: row[1] for row in _ENDED.each(tx)}
+    latest = meta.clock_high(tx) + LEASE_SECONDS_MAXIMUM * 1000 + LEASE_MARGIN_MS
+    least = meta.fence_floor(tx)
+    missing = set(history.tasks)
+    for task_id, *stored, fence, expires_at in _TASKS.each(tx):
+        state = history.tasks.get(task_id)
+        missing.discard(task_id)
+        if state is None and task_id > known.get("tasks", 0):
+            report(f"task {task_id} is there without an event")
+        elif state is None:
+            unchecked += 1
+        else:
+            _compare_state(task_id, stored, state, report)
+        lowest = max(0 if state is None else state.fence, ended.get(task_id, 0), least)
+        if fence < lowest:
+            report(f"task {task_id} has fence {fence}, though it had {lowest} before")
+        if expires_at is not None and expires_at > latest:
+            report(f"the lease on task {task_id} ends later than any lease may")
+    for task_id in sorted(missing):
+        report(f"task {task_id} is missing without an event")
+    return unchecked
+
+
+def _compare_state(task_id: int, stored: list[Any], state: TaskState, report: Report) -> None:
+    said = (state.project_id, state.epic_id, state.status, state.holder)
+    for name, value, expected in zip(("project", "epic", "status", "holder"), stored, said, strict=True):
+        if expected not in (UNKNOWN, value):
+            report(f"task {task_id} has {name} {value}, but its events say {expected}")
+
+
+def _compare_rows(tx: Tx, table: str, history: History, known: int, report: Report) -> None:
+    """Compare the rows of a table with their digests. Rows with ids up to `known` need no event that is kept."""
+    sealed = history.seals.pop(table, {})
+    for row_id, digest in seals.each(tx, table):
+        seal = sealed.pop(row_id, None)
+        if seal is None and row_id > known and table != "tasks":
+            report(f"{NOUNS[table]} {row_id} is there without an event")
+        elif seal is not None and seal.digest != digest:
+            report(f"{NOUNS[table]} {row_id} was changed without an event")
+    for row_id, seal in sorted(sealed.items()):
+        if table != "tasks" and history.keeps(table, seal, row_id):
+            report(f"{NOUNS[table]} {row_id} is missing without an event")

@@ -1,0 +1,71 @@
+"""Removal of the oldest events.
+
+The hash of the newest removed event stays in `meta.floor_hash`, so that the chain can be checked from there on. What
+the removed events sealed is gone. `meta.floor_facts` keeps the highest id of each table that they named, because a row
+above it needs an event, and the newest `fence_floor`.
+"""
+
+from typing import Any
+
+import orjson
+from sqlalchemy import bindparam, delete, func, select, text, update
+
+from project_manager.domain.events import EventType
+from project_manager.store import chain
+from project_manager.store.compiled import Statement
+from project_manager.store.schema import events, meta
+from project_manager.store.transaction import Tx
+
+AT_ONCE = 2000
+"""Events that one transaction removes at most."""
+
+Facts = dict[str, int]
+
+_FACTS = Statement(select(meta.c.floor_facts))
+_LAST_OLD = Statement(
+    select(func.max(events.c.seq)).where(events.c.seq <= bindparam("limit"), events.c.at < bindparam("before"))
+)
+_HASH = Statement(select(events.c.hash).where(events.c.seq == bindparam("seq")))
+_HIGHEST_SEALED = (
+    "SELECT of_table.key, max(CAST(of_row.key AS INTEGER)) FROM events, json_each(events.sealed) AS of_table, "
+    "json_each(of_table.value) AS of_row "
+    "WHERE events.seq <= ? AND events.sealed IS NOT NULL AND of_table.type = 'object' GROUP BY of_table.key"
+)
+_FENCE_FLOOR = Statement(
+    select(func.max(func.json_extract(events.c.data, text("'$.fence_floor'")))).where(
+        events.c.seq <= bindparam("seq"), events.c.type == bindparam("type")
+    )
+)
+_REMOVE = Statement(delete(events).where(events.c.seq <= bindparam("seq")))
+_RAISE = Statement(
+    update(meta).values(event_floor=bindparam("seq"), floor_hash=bindparam("hash"), floor_facts=bindparam("facts"))
+)
+
+
+def facts(tx: Tx) -> Facts:
+    """Return the highest id by table that removed events named, and `fence_floor`."""
+    found: Facts = orjson.loads(_FACTS.value(tx))
+    return found
+
+
+def prune(tx: Tx, before: int) -> int:
+    """Remove up to AT_ONCE of the oldest events, those older than `before`. Returns their number.
+
+    An event is as old as a younger one behind it, whatever the clock said then.
+    """
+    floor = chain.floor(tx).seq
+    last = _LAST_OLD.value(tx, limit=floor + AT_ONCE, before=before)
+    if last is None:
+        return 0
+    kept = facts(tx)
+    for table, number in _highest(tx, last):
+        kept[table] = max(number, kept.get(table, 0))
+    values: dict[str, Any] = {"hash": _HASH.value(tx, seq=last), "facts": orjson.dumps(kept).decode()}
+    _RAISE.run(tx, seq=last, **values)
+    return _REMOVE.run(tx, seq=last)
+
+
+def _highest(tx: Tx, last: int) -> list[tuple[str, int]]:
+    found = [(str(row[0]), int(row[1])) for row in tx.execute(_HIGHEST_SEALED, (last,)).fetchall()]
+    fence_floor = _FENCE_FLOOR.value(tx, seq=last, type=EventType.DATABASE_RESTORED.value)
+    return found if fence_floor is None else [*found, ("fence_floor", int(fence_floor))]

@@ -1,0 +1,97 @@
+"""Digests of rows, which the hash chain covers: what a row says beyond its event cannot be edited unseen.
+
+An event names the new digests of the rows that it describes in its column `sealed`, a JSON object from table to row
+id to digest. It is no part of the public event.
+"""
+
+from collections.abc import Iterator
+from functools import lru_cache
+from hashlib import sha256
+from typing import Any
+
+import orjson
+from sqlalchemy import Select, bindparam, select
+
+from project_manager.store.compiled import Statement
+from project_manager.store.schema import metadata
+from project_manager.store.transaction import Tx
+
+Sealed = dict[str, Any]
+
+COLUMNS: dict[str, tuple[str, ...]] = {
+    "projects": ("name", "description", "archived_at"),
+    "epics": ("project_id", "name", "description", "status", "position"),
+    "tasks": (
+        "name",
+        "description",
+        "priority",
+        "labels",
+        "acceptance",
+        "defer_until",
+        "due_at",
+        "estimate_minutes",
+        "external_key",
+    ),
+    "task_logs": ("task_id", "author", "kind", "body", "created_at"),
+    "tokens": ("name", "role", "agent_id", "hash", "created_at", "revoked_at"),
+    "knowledge_items": ("project_id", "title", "content", "category", "tags", "priority", "active", "metadata"),
+    "knowledge_logs": ("knowledge_id", "action_type", "change_reason", "author", "metadata", "created_at"),
+    "assumptions": ("task_id", "type", "text", "file_path", "line_number", "code_snippet", "author", "created_at"),
+    "assumption_verdicts": ("assumption_id", "verdict", "confidence", "reason", "reviewer", "created_at"),
+}
+"""The columns that a digest covers, in their order. Links that a deletion elsewhere sets to null are left out."""
+
+
+def digest(values: tuple[Any, ...]) -> str:
+    """Return the SHA-256 of the values as a JSON array, in hexadecimal."""
+    return sha256(orjson.dumps(values)).hexdigest()
+
+
+def seal(table: str, *rows: Any) -> Sealed:
+    """Return the digests of rows, which have an `id` and the columns of the table as attributes."""
+    names = COLUMNS[table]
+    return {table: {str(row.id): digest(tuple(getattr(row, name) for name in names)) for row in rows}}
+
+
+def stored(tx: Tx, table: str, column: str, value: int) -> Sealed:
+    """Return the digests of the stored rows of which this column has this value."""
+    return {table: dict(_digests(_rows_where(table, column).rows(tx, value=value)))}
+
+
+def of_new_task(tx: Tx, task_id: int) -> Sealed:
+    """Return the digests of a task that came with a log and assumptions of its own."""
+    sealed = stored(tx, "tasks", "id", task_id)
+    for table in ("task_logs", "assumptions"):
+        sealed |= stored(tx, table, "task_id", task_id)
+    verdicts = [stored(tx, "assumption_verdicts", "assumption_id", int(row_id)) for row_id in sealed["assumptions"]]
+    judged = {number: digest for found in verdicts for number, digest in found["assumption_verdicts"].items()}
+    return {table: rows for table, rows in {**sealed, "assumption_verdicts": judged}.items() if rows}
+
+
+def each(tx: Tx, table: str) -> Iterator[tuple[int, str]]:
+    """Yield id and digest of each stored row of a table, by id. The digest of values that no row has is empty."""
+    for row in _all_rows(table).each(tx):
+        try:
+            yield row[0], digest(tuple(row[1:]))
+        except TypeError:  # a value of another type, or a text that is not UTF-8
+            yield row[0], ""
+
+
+def _digests(rows: Any) -> Iterator[tuple[str, str]]:
+    return ((str(row[0]), digest(tuple(row[1:]))) for row in rows)
+
+
+def _select(table: str) -> Select[Any]:
+    columns = metadata.tables[table].c
+    return select(columns.id, *[columns[name] for name in COLUMNS[table]])
+
+
+@lru_cache(maxsize=16)
+def _rows_where(table: str, column: str) -> Statement:
+    found = metadata.tables[table].c
+    return Statement(_select(table).where(found[column] == bindparam("value")).order_by(found.id))
+
+
+@lru_cache(maxsize=16)
+def _all_rows(table: str) -> Statement:
+    return Statement(_select(table).order_by(metadata.tables[table].c.id))
