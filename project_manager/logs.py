@@ -18,6 +18,8 @@ import orjson
 from pythonjsonlogger.core import RESERVED_ATTRS
 from pythonjsonlogger.orjson import OrjsonFormatter
 
+from project_manager.characters import escaped
+
 FILE_BYTES = 10 * 1024 * 1024
 OLDER_FILES = 5
 TELL_AGAIN_SECONDS = 10.0
@@ -168,11 +170,11 @@ class JsonLines(OrjsonFormatter):
 
     def format(self, record: logging.LogRecord) -> str:
         if not isinstance(record, Action):
-            return super().format(record)
+            return escaped(super().format(record))
         line = _head(record)
         line["action"] = record.msg
         line.update(record.fields)
-        return orjson.dumps(line, default=str).decode()
+        return escaped(orjson.dumps(line, default=str).decode())
 
     def add_fields(self, log_data: dict[str, Any], record: logging.LogRecord, message_dict: dict[str, Any]) -> None:
         log_data.update(_head(record))
@@ -189,7 +191,7 @@ class TextLines(logging.Formatter):
             fields["request_id"] = known
         pairs = "".join(f" {name}={_word(value)}" for name, value in fields.items())
         line = f"{_timestamp(record)} {record.levelname} {record.name}: {record.message}{pairs}"
-        return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
+        return escaped(f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line)
 
 
 def _head(record: logging.LogRecord) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from project_manager.domain import limits
 from project_manager.domain.actors import is_reserved
 from project_manager.domain.events import EventType
 from project_manager.domain.hints import close_to, word_meant
-from project_manager.domain.names import composed, is_visible
+from project_manager.domain.names import composed, has_blank, is_visible
 from project_manager.domain.statuses import EPIC_SYNONYMS, SYNONYMS, EpicStatus, Status, is_closed, spelled
 
 _EVENT_TYPES = frozenset(EventType)
@@ -128,6 +128,8 @@ def _printable(value: str) -> str:
     stripped = _one_line(value)
     if not stripped.isprintable():
         raise ValueError("contains a character that is not printable")
+    if has_blank(stripped):
+        raise ValueError("contains a character that is invisible")
     return stripped
 
 

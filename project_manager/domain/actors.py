@@ -5,6 +5,7 @@ from enum import IntEnum
 from functools import lru_cache
 from typing import Literal
 
+from project_manager.domain.look_alikes import look_alike_key
 from project_manager.domain.names import name_key
 
 ActorKind = Literal["human", "agent", "system"]
@@ -49,9 +50,11 @@ def unnamed(caller: Actor) -> Actor:
 
 @lru_cache(maxsize=4096)
 def is_reserved(name: str) -> bool:
-    """Return whether no agent may have this name or one that looks like it, such as `LOCAL` or `un\u00adnamed/x`.
+    """Return whether no agent may have this name or one that looks like it, such as `LOCAL` or `l0cal`.
 
     The names of the service say that no agent acted, or an agent that did not say which one it is.
     """
-    key = name_key(name)
-    return key in (LOCAL.id, SYSTEM.id) or key.partition("/")[0].strip() == UNNAMED
+    return any(
+        key in (LOCAL.id, SYSTEM.id) or key.partition("/")[0].strip() == UNNAMED
+        for key in (name_key(name), look_alike_key(name))
+    )

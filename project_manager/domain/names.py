@@ -26,6 +26,7 @@ _IGNORABLE = (
 )
 """Default_Ignorable_Code_Point of Unicode: invisible characters."""
 _IGNORED = re.compile(f"[{_IGNORABLE}]+")
+_BLANK = re.compile(f"[\u2800{_IGNORABLE}]")
 _JOINTS = re.compile(r"[\s_\-\u2010-\u2015]+")
 _VISIBLE = re.compile(f"[^\\s\x00-\x1f\x7f-\x9f\u2800{_IGNORABLE}]")
 
@@ -41,6 +42,11 @@ def composed(text: str) -> str:
 def is_visible(text: str) -> bool:
     """Return whether the text has a visible character. Blanks, fillers and zero-width characters are invisible."""
     return _VISIBLE.search(text) is not None
+
+
+def has_blank(text: str) -> bool:
+    """Return whether the text has a letter that shows nothing, such as U+3164 or U+2800. A blank is no letter."""
+    return _BLANK.search(text) is not None
 
 
 @lru_cache(maxsize=4096)

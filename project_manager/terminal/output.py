@@ -6,7 +6,9 @@ import select
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TextIO
+
+from project_manager.characters import escaped
 
 _STDOUT, _STDERR = 1, 2
 
@@ -35,8 +37,16 @@ class _Errors(io.FileIO):
             return len(data)
 
 
+class _Terminal(io.TextIOWrapper):
+    """A terminal. Texts of clients cannot act on it: their control characters are written as escapes."""
+
+    def write(self, text: str) -> int:
+        return super().write(escaped(text))
+
+
 def prepare() -> None:
-    """Write UTF-8 to files and pipes. A terminal gets replacement characters for characters that it lacks.
+    """Write UTF-8 to files and pipes. A terminal gets replacement characters for characters that it lacks, and escapes
+    for characters that would act on it.
 
     Streams that were replaced, as by a test, stay.
     """
@@ -44,11 +54,21 @@ def prepare() -> None:
         nowhere = os.open(os.devnull, os.O_RDONLY)
         if nowhere != _STDOUT:
             os.dup2(nowhere, _STDOUT)
-        sys.stdout = _text(_Output(_STDOUT, "wb", closefd=False), "utf-8", "surrogateescape")
+        sys.stdout = _text(
+            io.TextIOWrapper, io.BufferedWriter(_Output(_STDOUT, "wb", closefd=False)), "utf-8", "surrogateescape"
+        )
     elif sys.stdout is sys.__stdout__:
         sys.stdout = _like(sys.stdout, _Output(_STDOUT, "wb", closefd=False), "surrogateescape")
     if sys.stderr is not None and sys.stderr is sys.__stderr__:
         sys.stderr = _like(sys.stderr, _Errors(_STDERR, "wb", closefd=False), "backslashreplace")
+
+
+def unescaped(stream: TextIO) -> TextIO:
+    """Return a stream to the same place for control sequences of our own, such as those of a progress bar."""
+    if not isinstance(stream, _Terminal):
+        return stream
+    stream.flush()
+    return _text(io.TextIOWrapper, stream.buffer, stream.encoding, "replace")
 
 
 @contextmanager
@@ -68,8 +88,10 @@ def discard() -> None:
 
 
 def _like(stream: Any, raw: io.FileIO, errors: str) -> io.TextIOWrapper:
-    return _text(raw, stream.encoding, "replace") if raw.isatty() else _text(raw, "utf-8", errors)
+    if raw.isatty():
+        return _text(_Terminal, io.BufferedWriter(raw), stream.encoding, "replace")
+    return _text(io.TextIOWrapper, io.BufferedWriter(raw), "utf-8", errors)
 
 
-def _text(raw: io.FileIO, encoding: str, errors: str) -> io.TextIOWrapper:
-    return io.TextIOWrapper(io.BufferedWriter(raw), encoding, errors, line_buffering=True)
+def _text(kind: type[io.TextIOWrapper], buffer: Any, encoding: str, errors: str) -> io.TextIOWrapper:
+    return kind(buffer, encoding, errors, line_buffering=True)

@@ -15,7 +15,7 @@ from project_manager.contract.progress import Listener, followed
 from project_manager.contract.views import ChangeView, ImportView
 from project_manager.domain.limits import NAME_CHARACTERS
 from project_manager.store import backup, files, private_files
-from project_manager.terminal import session
+from project_manager.terminal import output, session
 from project_manager.terminal.endings import NothingThere
 
 _SHOWS_PROGRESS_FROM = 100_000
@@ -94,7 +94,7 @@ def _listener(quiet: bool) -> Iterator[Listener]:
     if quiet or not sys.stderr.isatty():
         yield lambda words, done, of: None
         return
-    with click.progressbar(length=1000, file=sys.stderr, show_eta=False) as bar:
+    with click.progressbar(length=1000, file=output.unescaped(sys.stderr), show_eta=False) as bar:
         yield _Bar(bar)
         bar.update(bar.length or 0)
 

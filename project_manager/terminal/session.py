@@ -100,4 +100,4 @@ def pieces(settings: Settings, name: str, raw: Mapping[str, object], write: Call
 
 
 def show_json(value: Any) -> None:
-    click.echo(orjson.dumps(value, option=orjson.OPT_INDENT_2))
+    click.echo(orjson.dumps(value, option=orjson.OPT_INDENT_2).decode())  # as text: bytes go past our streams

@@ -17,6 +17,16 @@ from tests.e2e.test_cli import until_closed
 FULL = Path("/dev/full")
 ASCII = {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}
 PLAN = "projects:\n- name: Café 実装\n  tasks: [{name: Zahlung prüfen}]\n"
+ACTING = "\u009b31mred\u202egnp.exe"
+WRITTEN = ACTING.replace("\u009b", "\\x9b")
+PLAN_OF_ACTING = f"""
+projects:
+- name: "Shop"
+  tasks:
+  - name: Pay
+    description: "{WRITTEN}\\e[2J"
+    log: [{{author: ann, kind: progress, at: 2026-11-28T10:00:00Z, body: "{WRITTEN}"}}]
+"""
 WRITING = (
     ["--help"],
     ["--version"],
@@ -178,6 +188,45 @@ def test_a_terminal_gets_replacement_characters_for_what_it_cannot_show(prepared
         shown = until_closed(terminal, "latin-1")
         assert process.wait(PATIENCE) == 0
     assert "Café ??" in shown
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["tasks", "--json"],
+        ["export"],
+        ["import", "faulty.yaml"],
+        ["config", f"--{ACTING}"],
+    ],
+    ids=["tasks", "export", "a fault", "usage"],
+)
+def test_no_text_of_a_client_acts_on_a_terminal(prepared: Path, tmp_path: Path, words: list[str]) -> None:
+    folder = copied(prepared, tmp_path)
+    (folder / "acting.yaml").write_text(PLAN_OF_ACTING)
+    (folder / "faulty.yaml").write_text('projects: [{name: P, "\\e[2J\\x9b": 1}]')
+    CommandLine(folder).says("import", "acting.yaml")
+    terminal, other_end = pty.openpty()
+    with subprocess.Popen(
+        [*COMMAND, *words],
+        cwd=folder,
+        env=environment(PYTHONUTF8="1"),
+        stdin=other_end,
+        stdout=other_end,
+        stderr=other_end,
+    ) as process:
+        os.close(other_end)
+        shown = until_closed(terminal, "utf-8").replace("\r\n", "\n")
+        process.wait(PATIENCE)
+    assert [letter for letter in shown if letter in "\r\x1b" or "\x7f" <= letter <= "\x9f" or letter == "\u202e"] == []
+    assert "\\u" in shown or "\\x" in shown
+
+
+def test_a_file_gets_the_text_as_it_is(prepared: Path, tmp_path: Path) -> None:
+    folder = copied(prepared, tmp_path)
+    cli = CommandLine(folder)
+    (folder / "acting.yaml").write_text(PLAN_OF_ACTING)
+    cli.says("import", "acting.yaml")
+    assert "\u202e" in cli.says("tasks", "--json")
 
 
 def copied(prepared: Path, folder: Path) -> Path:

@@ -110,6 +110,17 @@ def test_text_lines_are_for_people_and_stay_one_line(configure: Configure) -> No
     )
 
 
+@pytest.mark.parametrize("format", ["text", "json"])
+def test_a_line_holds_no_character_that_acts_on_a_terminal(configure: Configure, format: str) -> None:
+    stream = configure(format=format)
+    logs.log_action(LOGGER, "create_task", actor="a\u009b31m\u202eb")
+    LOGGER.warning("cannot be read: %s", "\x1b[2Jc\u009dd")
+    written = stream.getvalue()
+    assert [letter for letter in written if letter != "\n" and not letter.isprintable()] == []
+    assert "\\u009b31m\\u202e" in written
+    assert "\\u001b[2J" in written
+
+
 def test_text_lines_show_a_traceback(configure: Configure) -> None:
     stream = configure(format="text")
     try:

@@ -80,11 +80,31 @@ def test_what_an_agent_is_called_is_printable(text: str) -> None:
         "\uff4cocal",
         "Unnamed / x",
         "\u017fystem",
+        "l\u043ecal",
     ],
 )
 def test_a_token_is_not_called_what_the_service_calls_nobody_or_itself(name: str) -> None:
     message = refusal(commands.CreateToken, name=name, role="agent")
     assert message.startswith(f"`name` {name.strip()!r} is a name that the service itself uses: choose another one")
+
+
+@pytest.mark.parametrize("blank", ["\u3164", "\u115f", "\u1160", "\uffa0", "\u2800", "\ufe0f", "\u17b4"])
+def test_what_an_agent_is_called_has_no_letter_that_shows_nothing(blank: str) -> None:
+    assert "that is invisible" in refusal(commands.GetContext, agent_id=f"ann{blank}")
+    assert "that is invisible" in refusal(commands.CreateToken, name=f"ann{blank}", role="agent")
+    assert "that is invisible" in refusal(commands.CreateToken, name="x", role="agent", agent_id=f"{blank}ann")
+
+
+@pytest.mark.parametrize("blank", ["\u3164", "\u115f", "\u2800", "\u200b", "\u00ad\u2060", " \u3164\u3000"])
+def test_a_name_of_blank_letters_alone_is_refused(blank: str) -> None:
+    message = "has no visible character"
+    assert message in refusal(commands.CreateTask, name=blank)
+    assert message in refusal(commands.CreateTask, name="x", labels=[blank])
+    assert message in refusal(commands.CreateTask, name="x", acceptance=[blank])
+    assert message in refusal(commands.CreateTask, name="x", external_key=blank)
+    assert message in refusal(commands.CreateProject, name=blank)
+    assert message in refusal(commands.CreateToken, name=blank, role="agent")
+    assert message in refusal(commands.GetContext, agent_id=blank)
 
 
 @pytest.mark.parametrize("name", ["locals", "lo cal", "system/1", "localhost"])
