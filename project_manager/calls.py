@@ -1,7 +1,7 @@
 """What a call is: who calls, as whom it acts, what was answered, and whether it was answered before."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -152,7 +152,7 @@ def first_answer(tx: Tx, operation: Operation, command: Command, key: str) -> An
     kept = answers.find(tx, key)
     if kept is None:
         return None
-    if kept[0] != request_hash(operation, command):
+    if kept[0] not in _hashes(tx.actor, operation, command):
         raise IdempotencyMismatch(
             f"the key {key!r} was used for another request",
             faults=[{"field": "request_id", "message": "used before", "hint": ""}],
@@ -191,6 +191,19 @@ def key_of(command: Command, caller: Caller) -> str | None:
 def request_hash(operation: Operation, command: Command) -> str:
     text = operation.name + command.model_dump_json(exclude={"request_id"}, exclude_unset=True)
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _hashes(actor: Actor, operation: Operation, command: Command) -> Iterator[str]:
+    """Yield the hashes of a request with and without its agent id, which the key is kept under in any case.
+
+    A client that learns its agent id between two tries may repeat its request.
+    """
+    yield request_hash(operation, command)
+    if "agent_id" in type(command).model_fields:
+        yield request_hash(operation, command.model_copy(update={"agent_id": actor.id}))
+        unset = command.model_copy()
+        unset.model_fields_set.discard("agent_id")
+        yield request_hash(operation, unset)
 
 
 def worth_keeping(view: Any) -> bool:

@@ -3,8 +3,10 @@
 from typing import Any
 
 import anyio
+import orjson
 import pytest
 
+from project_manager.domain.actors import Actor, Role
 from project_manager.domain.errors import IdempotencyMismatch, LockHeld, StaleFence, VersionMismatch
 from tests.contract.invariants import check, read
 from tests.desk import Desk, Json
@@ -79,6 +81,31 @@ async def test_another_request_under_the_key_is_refused_whatever_differs(desk: D
     for operation, raw in others:
         refusal = await desk.refused(IdempotencyMismatch, operation, key="k", **raw)
         assert "another request" in refusal.message
+
+
+@pytest.mark.parametrize("known_first", [True, False])
+@pytest.mark.parametrize(
+    ("operation", "raw"),
+    [
+        ("create_task", {"name": "Rake", "project_name": "Garden"}),
+        ("claim_next_task", {"ttl_seconds": 60}),
+        ("acquire_task_lock", {"task_id": 1}),
+        ("update_task", {"task_id": 1, "log_entry": "tried"}),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+async def test_an_agent_may_repeat_a_request_with_and_without_its_id(
+    desk: Desk, operation: str, raw: Json, known_first: bool
+) -> None:
+    await desk.task()
+    ann = desk.used_by(Actor("ann", "agent", Role.AGENT, bound=True))
+    named = {**raw, "agent_id": "ann"}
+    first = await ann.do(operation, key="k", **(named if known_first else raw))
+    again = await ann.answer(operation, key="k", **(raw if known_first else named))
+    assert again.replayed
+    assert orjson.loads(again.body) == first
+    other = "create_epic" if operation == "create_task" else "create_task"
+    await ann.refused(IdempotencyMismatch, other, key="k", name="Rake", project_name="Garden")
 
 
 async def test_a_key_belongs_to_its_actor(desk: Desk) -> None:
