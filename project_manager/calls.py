@@ -14,8 +14,12 @@ from project_manager.domain.actors import LOCAL, Actor, Role, is_reserved, unnam
 from project_manager.domain.errors import (
     AgentRequired,
     IdempotencyMismatch,
+    LockHeld,
+    LockRequired,
+    NotReady,
     OperatorTokenFirst,
     RoleRequired,
+    StaleFence,
     WrongAgent,
 )
 from project_manager.domain.limits import AGENT_ID_CHARACTERS, LEASE_SECONDS_MINIMUM
@@ -26,6 +30,14 @@ from project_manager.store.transaction import Tx
 
 _ABOUT_AN_AGENT = frozenset({commands.CreateToken, commands.GetAgent, commands.ListLeases})
 """Commands with an agent id that is not that of the caller."""
+
+LEASE_REFUSALS = {
+    LockHeld.code: "conflict",
+    NotReady.code: "conflict",
+    StaleFence.code: "stale_fence",
+    LockRequired.code: "lock_required",
+}
+"""The outcomes that count as outcomes of leases, by the code of the error."""
 
 Door = Literal["rest", "mcp", "cli"]
 
@@ -204,6 +216,36 @@ def _hashes(actor: Actor, operation: Operation, command: Command) -> Iterator[st
         unset = command.model_copy()
         unset.model_fields_set.discard("agent_id")
         yield request_hash(operation, unset)
+
+
+def task_of(command: Command | None, answer: Answer | None) -> int | None:
+    """Return the id of the task that a call is about: the one that the command names, or that the answer brings."""
+    named: int | None = getattr(command, "task_id", None)
+    if named is not None or answer is None:
+        return named
+    view = answer.view if isinstance(answer.view, dict) else getattr(answer.view, "task", answer.view)
+    if isinstance(view, dict):  # a first answer that was kept
+        view = view.get("task") or (view if "fence" in view else {})
+        return view.get("id")
+    return view.id if isinstance(view, views.TaskView) else None
+
+
+def log_fields(
+    caller: Caller, actor: Actor, outcome: str, seconds: float, task_id: int | None = None
+) -> dict[str, object]:
+    """Return the fields of the log line of one call. `seconds` is its duration."""
+    fields: dict[str, object] = {"request_id": caller.request_id}
+    if actor.token_id is not None:
+        fields["token_id"] = actor.token_id
+    if task_id is not None:
+        fields["task_id"] = task_id
+    return fields | {
+        "actor": actor.id,
+        "actor_kind": actor.kind,
+        "door": caller.door,
+        "outcome": outcome,
+        "milliseconds": round(seconds * 1000, 2),
+    }
 
 
 def worth_keeping(view: Any) -> bool:

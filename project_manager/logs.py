@@ -27,6 +27,9 @@ TELL_AGAIN_SECONDS = 10.0
 request_id: ContextVar[str] = ContextVar("request_id", default="")
 """Identifies the request that is being answered; each log line written meanwhile carries it."""
 
+token_id: ContextVar[int | None] = ContextVar("token_id", default=None)
+"""The number of the token that the request came with; each log line written meanwhile carries it."""
+
 
 def configure(level: str, format: str, file: str = "", *, quiet: bool = False) -> None:
     """Send this program's log to standard error and, unless `file` is empty, to that file too.
@@ -50,10 +53,16 @@ def configure(level: str, format: str, file: str = "", *, quiet: bool = False) -
             old.close()
     for handler in handlers:
         handler.setFormatter(formatter)
-        handler.addFilter(_put_request_id)
+        handler.addFilter(_put_cause)
         root.addHandler(handler)
     root.setLevel(max(wanted, logging.WARNING))
     logging.getLogger("project_manager").setLevel(wanted)
+
+
+def caused_by(request: str, token: int | None) -> None:
+    """Set the request id and the token id of the log lines that this task or thread writes from now on."""
+    request_id.set(request)
+    token_id.set(token)
 
 
 def log_action(logger: logging.Logger, action: str, level: int = logging.INFO, /, **fields: object) -> None:
@@ -157,16 +166,17 @@ class Together(logging.StreamHandler[TextIO]):
             loop.call_soon(self.flush)
 
 
-def _put_request_id(record: logging.LogRecord) -> bool:
+def _put_cause(record: logging.LogRecord) -> bool:
     record.request_id = request_id.get()
+    record.token_id = token_id.get()
     return True
 
 
 class JsonLines(OrjsonFormatter):
-    """One JSON object a line: timestamp, level, logger, message, request_id, then the line's own fields."""
+    """One JSON object a line: timestamp, level, logger, message, request_id, token_id, then the line's own fields."""
 
     def __init__(self) -> None:
-        super().__init__(reserved_attrs=[*RESERVED_ATTRS, "request_id"])
+        super().__init__(reserved_attrs=[*RESERVED_ATTRS, "request_id", "token_id"])
 
     def format(self, record: logging.LogRecord) -> str:
         if not isinstance(record, Action):
@@ -187,8 +197,7 @@ class TextLines(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         record.message = record.getMessage()
         fields: dict[str, object] = dict(getattr(record, "fields", ()))
-        if known := getattr(record, "request_id", ""):
-            fields["request_id"] = known
+        fields.update(_cause(record))
         pairs = "".join(f" {name}={_word(value)}" for name, value in fields.items())
         line = f"{_timestamp(record)} {record.levelname} {record.name}: {record.message}{pairs}"
         return escaped(f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line)
@@ -202,9 +211,18 @@ def _head(record: logging.LogRecord) -> dict[str, Any]:
         "logger": record.name,
         "message": record.message,
     }
-    if known := getattr(record, "request_id", ""):
-        line["request_id"] = known
+    line.update(_cause(record))
     return line
+
+
+def _cause(record: logging.LogRecord) -> dict[str, object]:
+    """Return the request id and the token id of a record, as far as it has them."""
+    found: dict[str, object] = {}
+    if request := getattr(record, "request_id", ""):
+        found["request_id"] = request
+    if (token := getattr(record, "token_id", None)) is not None:
+        found["token_id"] = token
+    return found
 
 
 @lru_cache(maxsize=8)

@@ -15,6 +15,7 @@ import orjson
 
 from project_manager import housekeeping, new_names
 from project_manager.calls import (
+    LEASE_REFUSALS,
     Answer,
     Caller,
     Notices,
@@ -24,7 +25,9 @@ from project_manager.calls import (
     counted_as,
     first_answer,
     key_of,
+    log_fields,
     request_hash,
+    task_of,
     worth_keeping,
 )
 from project_manager.clock import Clock, SystemClock, monotonic
@@ -34,21 +37,18 @@ from project_manager.contract.fields import Command
 from project_manager.domain.actors import SYSTEM, Actor
 from project_manager.domain.errors import (
     Internal,
-    LockHeld,
-    LockRequired,
-    NotReady,
     ProjectManagerError,
     ShuttingDown,
-    StaleFence,
     Unauthorized,
 )
 from project_manager.hub import Closed, Event, Hub, Resync, Subscription
-from project_manager.logs import log_action
+from project_manager.identities import Identities
+from project_manager.logs import caused_by, log_action
 from project_manager.metrics import Metrics
 from project_manager.open_streams import OpenStreams
 from project_manager.operations.definition import Kind, Operation
 from project_manager.rate_limits import RateLimits
-from project_manager.services import leases, tokens
+from project_manager.services import leases
 from project_manager.snapshots import Snapshots
 from project_manager.store import agents, answers, events, meta
 from project_manager.store.database import Database, Options, prepare
@@ -62,7 +62,6 @@ SEEN_EVERY_MS = 5_000
 SLOW_SECONDS = 0.1
 OLDER_EVENTS = 20_000
 OLDER_CHARACTERS = 8 * 1024 * 1024
-IDENTITY_SECONDS = 1.0
 
 Written = TypeVar("Written")
 
@@ -80,7 +79,7 @@ class Runtime:
         self._seen: dict[str, int] = {}
         self._notices = Notices()
         self._rate_limits = RateLimits(settings.rate_limit_per_second)
-        self._identified: dict[str | None, tuple[float, Actor]] = {}
+        self._identities = Identities(self.read, required=settings.auth_required)
         self._snapshots = Snapshots()
         self._one_at_a_time = anyio.CapacityLimiter(1)
         self.database = Database(
@@ -105,12 +104,16 @@ class Runtime:
         """
         started = monotonic()
         outcome, actor = "cancelled", caller.actor
+        command: Command | None = None
+        answer: Answer | None = None
+        caused_by(caller.request_id, caller.actor.token_id)
         try:
             check_role(operation, caller.actor)
             self._rate_limits.check(caller.actor, counted_as(operation, raw, caller), started)
             command = await _read(operation, raw)
             check_first_token(command, caller)
             actor = acting(caller, operation, command)
+            await self._identities.check_agent(caller.actor, actor)
             answer = await self._perform(operation, command, actor, caller, self.database.writer.now())
             outcome = "ok"
         except ProjectManagerError as error:
@@ -127,7 +130,7 @@ class Runtime:
         finally:
             seconds = monotonic() - started
             self.metrics.operation(operation.name, caller.door, outcome, seconds)
-            self._note(operation, caller, actor, outcome, seconds)
+            self._note(operation, caller, actor, outcome, seconds, task_of(command, answer))
         return answer
 
     @asynccontextmanager
@@ -139,11 +142,13 @@ class Runtime:
         """
         started = monotonic()
         outcome = "cut_off"
+        caused_by(caller.request_id, caller.actor.token_id)
         try:
             check_role(operation, caller.actor)
             command = faults.read(operation.command, raw)
             work = partial(operation.use_case, command=command)
             if caller.actor.is_agent:
+                await self._identities.check_agent(caller.actor, caller.actor)
                 await self._confirm_leases(caller.actor, caller, self.database.writer.now())
             async with self.database.long_reads.open(operation.name, work, caller.actor, caller.request_id) as pieces:
                 yield command, pieces.next
@@ -162,18 +167,8 @@ class Runtime:
         return await self.database.readers.run(name, work, actor, "")
 
     async def identify(self, secret: str | None) -> Actor:
-        """Who comes with this token. Raises Unauthorized. A revoked token is refused after IDENTITY_SECONDS at the
-        latest.
-        """
-        known = self._identified.get(secret)
-        if known is not None and monotonic() - known[0] < IDENTITY_SECONDS:
-            return known[1]
-        required = self.settings.auth_required
-        actor: Actor = await self.read("identify", lambda tx: tokens.identify(tx, secret, required=required))
-        if len(self._identified) > 10_000:
-            self._identified.clear()
-        self._identified[secret] = (monotonic(), actor)
-        return actor
+        """Return the actor of a token. Raises Unauthorized, within IDENTITY_SECONDS also for a revoked token."""
+        return await self._identities.identify(secret)
 
     async def head(self) -> int:
         """The number of the newest event that is committed, which the hub may not have seen yet."""
@@ -257,6 +252,7 @@ class Runtime:
         key = key_of(command, caller) if operation.idempotent else None
         noted_at: int | None = None
         confirmed = False
+        await self._identities.check_agent(caller.actor, actor)  # again, as the caller may have waited
 
         def work(tx: Tx) -> Answer:
             nonlocal noted_at, confirmed
@@ -338,31 +334,21 @@ class Runtime:
         if seconds > SLOW_SECONDS:
             log_action(log, "slow_query", logging.WARNING, query=name, milliseconds=round(seconds * 1000, 1))
 
-    def _note(self, operation: Operation, caller: Caller, actor: Actor, outcome: str, seconds: float) -> None:
+    def _note(
+        self,
+        operation: Operation,
+        caller: Caller,
+        actor: Actor,
+        outcome: str,
+        seconds: float,
+        task_id: int | None = None,
+    ) -> None:
         level = logging.INFO if operation.kind is Kind.WRITE or outcome != "ok" else logging.DEBUG
         if log.isEnabledFor(level):
-            log_action(
-                log,
-                operation.name,
-                level,
-                request_id=caller.request_id,
-                actor=actor.id,
-                actor_kind=actor.kind,
-                door=caller.door,
-                outcome=outcome,
-                milliseconds=round(seconds * 1000, 2),
-            )
-        refused = _REFUSALS.get(outcome)
+            log_action(log, operation.name, level, **log_fields(caller, actor, outcome, seconds, task_id))
+        refused = LEASE_REFUSALS.get(outcome)
         if refused is not None:
             self.metrics.lease(refused)
-
-
-_REFUSALS = {
-    LockHeld.code: "conflict",
-    NotReady.code: "conflict",
-    StaleFence.code: "stale_fence",
-    LockRequired.code: "lock_required",
-}
 
 
 async def _read(operation: Operation, raw: Mapping[str, object]) -> Command:

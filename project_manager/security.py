@@ -20,7 +20,7 @@ from starlette.requests import cookie_parser
 from project_manager.config import Settings
 from project_manager.domain.actors import Actor
 from project_manager.domain.errors import OriginRefused, ProjectManagerError, Unauthorized
-from project_manager.logs import request_id as current_request_id
+from project_manager.logs import caused_by
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -70,7 +70,7 @@ class Gate:
         state = scope.setdefault("state", {})
         state["request_id"] = request_id
         state["headers"] = headers
-        current_request_id.set(request_id)
+        caused_by(request_id, None)
         answer = _naming(send, request_id)
         try:
             self._check_host(headers)
@@ -79,7 +79,8 @@ class Gate:
                 state["actor"] = None
             else:
                 state["secret"] = secret = secret_of(headers, self._cookie)
-                state["actor"] = await self._identify(secret)
+                state["actor"] = actor = await self._identify(secret)
+                caused_by(request_id, actor.token_id)
         except ProjectManagerError as error:
             await self._refuse(scope, receive, answer, error)
             return

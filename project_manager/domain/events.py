@@ -28,7 +28,15 @@ class EventType(StrEnum):
     ASSUMPTION_VALIDATED = "assumption.validated"
     IMPORT_FINISHED = "import.finished"
     DATABASE_RESTORED = "database.restored"
+    TOKEN_CREATED = "token.created"  # noqa: S105 a type of event
+    TOKEN_REVOKED = "token.revoked"  # noqa: S105 a type of event
+    TOKENS_CLEARED = "tokens.cleared"
 
+
+FIELDS_FOR_OPERATORS = frozenset(
+    {EventType.TOKEN_CREATED.value, EventType.TOKEN_REVOKED.value, EventType.TOKENS_CLEARED.value}
+)
+"""Events whose own fields only operators see. Others get the envelope."""
 
 MAY_MAKE_READY = frozenset(
     {

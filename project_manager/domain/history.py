@@ -76,7 +76,7 @@ class History:
             self.seals.get("epics", {}).pop(event.epic_id or 0, None)
         elif event.type == EventType.PROJECT_DELETED:
             self.deleted_projects.add(event.project_id or 0)
-        elif event.type == "tokens.cleared":
+        elif event.type == EventType.TOKENS_CLEARED:
             self.seals.pop("tokens", None)
         elif event.type == EventType.DATABASE_RESTORED:
             self.epoch, self.fence_floor = event.data["epoch"], event.data["fence_floor"]

@@ -190,9 +190,9 @@ def _events(answer: Json) -> Json:
 def _event(event: Json) -> Json:
     """Cut the long texts of an event. Long changes are replaced by the names of the changed fields.
 
-    The token id and the request id of an event are for operators over REST and WebSocket.
+    What only operators see of an event is for REST and WebSocket.
     """
-    event = _without(event, "token_id", "request_id")
+    event = _without(event, "token_id", "request_id", "token", "tokens")
     changes = {name: event[name] for name in ("changes", "previous") if name in event}
     shown = {name: _cut(item, EVENT_TEXT_BYTES) if isinstance(item, str) else item for name, item in event.items()}
     if len(orjson.dumps(changes)) > EVENT_TEXT_BYTES:

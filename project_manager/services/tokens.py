@@ -8,9 +8,10 @@ from project_manager.contract import commands, cursor, views
 from project_manager.contract.tokens import ClearTokens
 from project_manager.domain.actors import LOCAL, Actor, Role
 from project_manager.domain.errors import NameTaken, TokenNotFound, Unauthorized
+from project_manager.domain.events import EventType
 from project_manager.domain.names import composed
 from project_manager.services.presenting import time_or_none
-from project_manager.store import tokens
+from project_manager.store import events, seals, tokens
 from project_manager.store.tokens import TokenRow
 from project_manager.store.transaction import Tx
 
@@ -36,6 +37,7 @@ def create(tx: Tx, command: commands.CreateToken) -> views.TokenView:
         )
     secret = PREFIX + secrets.token_urlsafe(32)
     row = tokens.add(tx, command.name, command.role, command.agent_id, digest(secret))
+    _emit(tx, EventType.TOKEN_CREATED, row)
     return _shown(row, secret)
 
 
@@ -58,13 +60,17 @@ def revoke(tx: Tx, command: commands.RevokeToken) -> views.RevokedTokenView:
         raise TokenNotFound(f"there is no token {command.token_id}", token_id=command.token_id)
     if row.revoked_at is None:
         row = tokens.revoke(tx, row.id)
+        _emit(tx, EventType.TOKEN_REVOKED, row)
     notice = None if tokens.live(tx) else NOBODY_GETS_IN
     return views.RevokedTokenView(*_fields(row), notice=notice)
 
 
 def clear(tx: Tx, command: ClearTokens) -> views.ClearedTokensView:
     """Forget every token, at the command line only: without AUTH_REQUIRED the doors are open to everybody again."""
-    return views.ClearedTokensView(tokens.clear(tx))
+    cleared = tokens.clear(tx)
+    if cleared:
+        events.add(tx, EventType.TOKENS_CLEARED, {"tokens": cleared})
+    return views.ClearedTokensView(cleared)
 
 
 def identify(tx: Tx, secret: str | None, *, required: bool) -> Actor:
@@ -84,9 +90,19 @@ def identify(tx: Tx, secret: str | None, *, required: bool) -> Actor:
     return Actor(composed(row.name), "agent" if row.role == "agent" else "human", role, token_id=row.id)
 
 
+def is_bound(tx: Tx, agent_id: str) -> bool:
+    """Return whether a live token is bound to this agent id."""
+    return tokens.is_bound(tx, agent_id)
+
+
 def digest(secret: str) -> str:
     """What is stored of a secret. Secrets are 256 random bits, so that a plain hash cannot be searched."""
     return hashlib.sha256(secret.encode()).hexdigest()
+
+
+def _emit(tx: Tx, kind: EventType, row: TokenRow) -> None:
+    token = {"id": row.id, "name": row.name, "role": row.role, "agent_id": row.agent_id}
+    events.add(tx, kind, {"token": token}, sealed=seals.stored(tx, "tokens", "id", row.id))
 
 
 def _shown(row: TokenRow, secret: str | None = None) -> views.TokenView:

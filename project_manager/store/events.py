@@ -10,7 +10,7 @@ import orjson
 from sqlalchemy import bindparam, func, insert, select
 
 from project_manager.clock import rfc3339
-from project_manager.domain.events import EventType
+from project_manager.domain.events import FIELDS_FOR_OPERATORS, EventType
 from project_manager.store import chain, pages
 from project_manager.store.chain import Head
 from project_manager.store.compiled import Statement, each
@@ -38,7 +38,10 @@ class EventRow(NamedTuple):
     request_id: str | None = None
 
     def encoded(self, *, traced: bool = False) -> bytes:
-        """Return the event as JSON, envelope and fields at one level. `traced` adds the token id and the request id."""
+        """Return the event as JSON, envelope and fields at one level.
+
+        `traced` is for operators: it adds the token id, the request id and the fields that only operators see.
+        """
         envelope: dict[str, Any] = {
             "seq": self.seq,
             "type": self.type,
@@ -51,7 +54,8 @@ class EventRow(NamedTuple):
         if traced:
             envelope |= {"token_id": self.token_id, "request_id": self.request_id}
         head = orjson.dumps(envelope)
-        return head if self.data == "{}" else head[:-1] + b"," + self.data[1:].encode()
+        is_bare = self.data == "{}" or (not traced and self.type in FIELDS_FOR_OPERATORS)
+        return head if is_bare else head[:-1] + b"," + self.data[1:].encode()
 
     def view(self, *, traced: bool = False) -> dict[str, Any]:
         """Return the event as JSON values, as `encoded` has it."""

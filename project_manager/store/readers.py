@@ -13,6 +13,7 @@ from typing import Any, Generic, TypeVar
 from project_manager.clock import monotonic
 from project_manager.domain.actors import Actor
 from project_manager.domain.errors import QueueFull, ShuttingDown
+from project_manager.logs import caused_by
 from project_manager.store import dialect
 from project_manager.store.database_clock import DatabaseClock
 from project_manager.store.file_watch import FileWatch
@@ -124,6 +125,7 @@ class Readers:
                 continue  # who asked has given up waiting
             started = monotonic()
             deadline[0] = started + self._timeout
+            caused_by(read.request_id, read.actor.token_id)
             outcome, error = self._attempt_in_turn(connection, read)
             self._progressed = finished = monotonic()
             self._timed(read.name, finished - started)

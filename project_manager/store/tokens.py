@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 from sqlalchemy import bindparam, delete, func, insert, select, update
+from sqlalchemy.sql.expression import literal_column
 
 from project_manager.store.compiled import Statement
 from project_manager.store.schema import tokens
@@ -23,6 +24,11 @@ class TokenRow(NamedTuple):
 _COLUMNS = [tokens.c[name] for name in TokenRow._fields]
 _BY_HASH = Statement(select(*_COLUMNS).where(tokens.c.hash == bindparam("hash"), tokens.c.revoked_at.is_(None)))
 _BY_NAME = Statement(select(*_COLUMNS).where(tokens.c.name == bindparam("name"), tokens.c.revoked_at.is_(None)))
+_BOUND = Statement(
+    select(tokens.c.id)
+    .where(tokens.c.agent_id == bindparam("agent_id"), tokens.c.revoked_at.is_(None))
+    .limit(literal_column("1"))
+)
 _GET = Statement(select(*_COLUMNS).where(tokens.c.id == bindparam("token_id")))
 _PAGE = Statement(
     select(*_COLUMNS).where(tokens.c.id > bindparam("after")).order_by(tokens.c.id).limit(bindparam("limit"))
@@ -56,6 +62,11 @@ def by_name(tx: Tx, name: str) -> TokenRow | None:
     """The live token of this name."""
     row = _BY_NAME.row(tx, name=name)
     return None if row is None else TokenRow._make(row)
+
+
+def is_bound(tx: Tx, agent_id: str) -> bool:
+    """Return whether a live token is bound to this agent id."""
+    return _BOUND.row(tx, agent_id=agent_id) is not None
 
 
 def get(tx: Tx, token_id: int) -> TokenRow | None:

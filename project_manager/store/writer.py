@@ -20,6 +20,7 @@ from typing import Any, Generic, TypeVar
 from project_manager.clock import Clock
 from project_manager.domain.actors import SYSTEM, Actor
 from project_manager.domain.errors import DatabaseMoved, Internal, ProjectManagerError, QueueFull, ShuttingDown
+from project_manager.logs import caused_by
 from project_manager.store import chain, dialect, events, meta
 from project_manager.store.chain import Head
 from project_manager.store.database_clock import DatabaseClock, Mark
@@ -279,14 +280,17 @@ class Writer:
         """
         mark = shared.mark
         tx.execute("SAVEPOINT jobs")
-        left_clean = [self._run_job(job, tx, shared) for job in batch]
-        if all(left_clean):
-            return
-        tx.execute("ROLLBACK TO jobs")
-        shared.undo(mark)
-        if len(batch) > 1:
-            for job in batch:
-                self._run_in_savepoint(job, tx, shared)
+        try:
+            left_clean = [self._run_job(job, tx, shared) for job in batch]
+            if all(left_clean):
+                return
+            tx.execute("ROLLBACK TO jobs")
+            shared.undo(mark)
+            if len(batch) > 1:
+                for job in batch:
+                    self._run_in_savepoint(job, tx, shared)
+        finally:
+            caused_by("", None)
 
     def _run_in_savepoint(self, job: Job[Any], tx: Tx, shared: Shared) -> None:
         mark = shared.mark
@@ -301,6 +305,7 @@ class Writer:
         started = time.perf_counter()
         mark, changes = shared.mark, self._connection.total_changes
         job.error = None
+        caused_by(job.request_id, job.actor.token_id)
         try:
             job.outcome = job.work(
                 Tx(batch.execute, batch.now, job.actor, job.request_id, self._max_attempts, shared, batch.wall)

@@ -1,12 +1,17 @@
 """Audit: events and log lines name the token and the request that caused them, for operators only."""
 
+import logging
+from contextlib import suppress
 from typing import Any
 
 import pytest
 
+from project_manager import logs, runtime
 from project_manager.calls import Caller
 from project_manager.catalogue import BY_NAME
-from project_manager.domain.actors import LOCAL
+from project_manager.domain.actors import LOCAL, SYSTEM, Actor
+from project_manager.domain.errors import Internal
+from project_manager.logs import Action
 from tests.contract.invariants import read
 from tests.desk import Desk, Json
 from tests.served import Served, frame
@@ -43,6 +48,77 @@ async def test_an_event_has_no_token_without_one_and_no_request_without_one(serv
     await desk.pass_time(11)
     assert causes(desk, "task.created") == [(None, "a person")]
     assert causes(desk, "task.unlocked") == [(None, None)]
+
+
+async def test_tokens_are_created_revoked_and_cleared_by_events_that_name_them_to_operators(
+    served: Served, desk: Desk
+) -> None:
+    operator, viewer = await bearer(desk, "operator"), await bearer(desk, "viewer")
+    made = await served.ok(
+        "POST", "/api/tokens", {"name": "ci", "role": "agent", "agent_id": "ann"}, x_request_id="new", **operator
+    )
+    await served.ok("DELETE", "/api/tokens/3", x_request_id="gone", **operator)
+    await served.ok("DELETE", "/api/tokens/3", **operator)
+    token = {"id": 3, "name": "ci", "role": "agent", "agent_id": "ann"}
+    path = "/api/events?types=token.created&types=token.revoked&since=2"
+    created, revoked = (await served.ok("GET", path, **operator))["items"]
+    assert (created["type"], created["token_id"], created["request_id"]) == ("token.created", 1, "new")
+    assert (revoked["type"], revoked["token_id"], revoked["request_id"]) == ("token.revoked", 1, "gone")
+    assert created["token"] == revoked["token"] == token
+    assert made["secret"] not in str(created)
+    for event in (await served.ok("GET", path, **viewer))["items"]:
+        assert set(event) == {"seq", "type", "timestamp", "actor", "project_id", "epic_id", "task_id"}
+    assert await desk.do("clear_tokens") == {"forgotten": 3}
+    assert await desk.do("clear_tokens") == {"forgotten": 0}
+    assert [event["tokens"] for event in await desk.events(0, "tokens.cleared")] == [3]
+
+
+async def test_a_log_line_names_token_task_and_request(
+    served: Served, desk: Desk, caplog: pytest.LogCaptureFixture
+) -> None:
+    await bearer(desk, "operator")
+    ann = await bearer(desk, "agent", "ann")
+    with caplog.at_level(logging.DEBUG, logger="project_manager"):
+        await served.ok("POST", "/api/tasks", {"name": "Rake", "project_name": "Garden"}, x_request_id="1", **ann)
+        await served.ok("POST", "/api/tasks/claim", {}, x_request_id="2", **ann)
+        await served.ok("POST", "/api/tasks/1/log", {"body": "half way"}, x_request_id="3", **ann)
+        await served.refused(404, "DELETE", "/api/tasks/9/lock", {}, x_request_id="4", **ann)
+        await served.ok("POST", "/api/tasks", {"name": "x"}, x_request_id="5", idempotency_key="k", **ann)
+        await served.ok("POST", "/api/tasks", {"name": "x"}, x_request_id="6", idempotency_key="k", **ann)
+        await served.ok("POST", "/api/tasks/claim", {"labels": ["none"]}, x_request_id="7", **ann)
+        await served.ok("GET", "/api/tasks/1", x_request_id="8", **ann)
+    found = [
+        (record.fields["request_id"], record.fields["token_id"], record.fields.get("task_id"))
+        for record in caplog.records
+        if isinstance(record, Action) and "actor" in record.fields
+    ]
+    tasks = {"1": 1, "2": 1, "3": 1, "4": 9, "5": 2, "6": 2, "7": None, "8": 1}
+    assert found == [(request, 2, task) for request, task in tasks.items()]
+
+
+@pytest.mark.parametrize("thread", ["writer", "reader"])
+async def test_a_line_of_a_database_thread_names_the_request_that_it_works_for(
+    desk: Desk, thread: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runtime, "SLOW_SECONDS", -1.0)
+    records: list[logging.LogRecord] = []
+    handler = logging.Handler(logging.WARNING)
+    handler.addFilter(logs._put_cause)
+    monkeypatch.setattr(handler, "emit", records.append)
+    monkeypatch.setattr(logging.getLogger("project_manager"), "handlers", [handler])
+    database, actor = desk.runtime.database, Actor("ann", "agent", token_id=7)
+
+    def work(tx: Any) -> None:
+        if thread == "writer":
+            raise ZeroDivisionError
+
+    run = database.writer.run if thread == "writer" else database.readers.run
+    with suppress(Internal):
+        await run("broken", work, actor, "asked here")
+    await database.writer.run("sweep", lambda tx: None, SYSTEM, "")
+    lines = [vars(record) for record in records]
+    for name, cause in (("broken", ("asked here", 7)), ("sweep", ("", None))):
+        assert {(line["request_id"], line["token_id"]) for line in lines if name in str(line)} == {cause}
 
 
 @pytest.mark.parametrize(("role", "agent_id"), [("viewer", None), ("agent", None), ("agent", "ann")])

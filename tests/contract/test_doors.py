@@ -8,8 +8,8 @@ from websockets.exceptions import ConnectionClosed
 from project_manager.calls import Caller
 from project_manager.catalogue import BY_NAME, OPERATIONS
 from project_manager.domain.actors import LOCAL, Role
+from project_manager.identities import IDENTITY_SECONDS
 from project_manager.operations.definition import Kind
-from project_manager.runtime import IDENTITY_SECONDS
 from project_manager.security import session_cookie
 from tests.desk import Desk
 from tests.served import Served, frame
@@ -24,7 +24,7 @@ async def token(desk: Desk, role: str, agent_id: str | None = None) -> str:
     raw = {} if agent_id is None else {"agent_id": agent_id}
     caller = Caller(LOCAL, "cli", "test")
     made = await desk.runtime.run(BY_NAME["create_token"], {"name": name, "role": role, **raw}, caller)
-    desk.runtime._identified.clear()
+    desk.runtime._identities.forget()
     return str(made.view.secret)
 
 
@@ -157,7 +157,7 @@ async def test_a_revoked_token_opens_no_door(served: Served, desk: Desk) -> None
     secret = await token(desk, "operator")
     await served.ok("GET", "/api/tasks", **bearer(secret))
     await desk.do("revoke_token", token_id=1)
-    desk.runtime._identified.clear()
+    desk.runtime._identities.forget()
     assert IDENTITY_SECONDS <= 1
     await served.refused(401, "GET", "/api/tasks", **bearer(secret))
 
@@ -168,7 +168,7 @@ async def test_revoking_the_last_token_lets_nobody_in_and_says_so(served: Served
     assert (await served.ok("DELETE", "/api/tokens/1", **bearer(last)))["notice"] is None
     said = await served.ok("DELETE", "/api/tokens/2", **bearer(last))
     assert said["notice"].startswith("no token is left: nobody gets in until `project-manager token create`")
-    desk.runtime._identified.clear()
+    desk.runtime._identities.forget()
     for headers in ({}, bearer(first), bearer(last)):
         await served.refused(401, "GET", "/api/tasks", **headers)
     assert await served.ok("GET", "/api/session") == {"actor": None, "auth_required": True}
@@ -184,7 +184,7 @@ async def test_the_doors_open_again_when_all_tokens_are_forgotten_at_the_command
     assert (await served.send("POST", "/api/session", {"token": secret})).is_success
     await desk.do("revoke_token", token_id=1)
     assert await desk.do("clear_tokens") == {"forgotten": 1}
-    desk.runtime._identified.clear()
+    desk.runtime._identities.forget()
     session = await served.send("GET", "/api/session")
     local = {"id": "local", "kind": "human", "role": "operator"}
     assert session.json() == {"actor": local, "auth_required": False, "max_attempts": 5}
@@ -200,7 +200,7 @@ async def test_the_doors_open_again_when_all_tokens_are_forgotten_at_the_command
 async def test_forgetting_all_tokens_opens_nothing_where_a_token_is_required(served: Served, desk: Desk) -> None:
     await token(desk, "operator")
     await desk.do("clear_tokens")
-    desk.runtime._identified.clear()
+    desk.runtime._identities.forget()
     await served.refused(401, "GET", "/api/tasks")
 
 
@@ -209,6 +209,7 @@ async def test_who_listens_without_a_token_is_told_that_one_is_needed_now(served
     async with served.listen() as socket:
         assert (await frame(socket))["type"] == "hello"
         await token(desk, "operator")
+        assert (await frame(socket))["type"] == "token.created"
         with pytest.raises(ConnectionClosed) as closed:
             await frame(socket)
     assert closed.value.rcvd is not None
@@ -316,7 +317,7 @@ async def test_a_first_token_that_would_leave_nobody_in_charge_is_refused(served
     error = await served.refused(409, "POST", "/api/tokens", {"name": "first", "role": role})
     assert (error["code"], "operator" in error["hint"]) == ("operator_token_first", True)
     made = await served.ok("POST", "/api/tokens", {"name": "ada", "role": "operator"})
-    served.runtime._identified.clear()
+    served.runtime._identities.forget()
     await served.refused(401, "POST", "/api/tokens", {"name": "first", "role": role})
     await served.ok("POST", "/api/tokens", {"name": "first", "role": role}, **bearer(made["secret"]))
 

@@ -33,6 +33,9 @@ OWN_FIELDS = {
     "task.logged": {"log_id", "author", "kind"},
     "task.ready": {"status", "version"},
     "import.finished": {"created", "changed"},
+    "token.created": {"token"},
+    "token.revoked": {"token"},
+    "tokens.cleared": {"tokens"},
 }
 
 
@@ -52,6 +55,9 @@ async def everything(desk: Desk) -> None:
     await desk.do("update_project", project_id=1, archived=True)
     await desk.do("delete_project", project_id=1, force=True)
     await desk.do("import_plan", document="projects: [{name: Shed, tasks: [{name: Sort}]}]")
+    await desk.do("create_token", name="olga", role="operator")
+    await desk.do("revoke_token", token_id=1)
+    await desk.do("clear_tokens")
 
 
 @pytest.mark.promise("outbox:every-type", "outbox:no-gap", "outbox:whole-truth")

@@ -71,7 +71,7 @@ async def test_a_wait_ends_with_the_token_that_it_came_with_and_takes_nothing(se
     with anyio.fail_after(PATIENCE):
         async with anyio.create_task_group() as waits:
             waits.start_soon(partial(wait, "POST", "/api/tasks/claim", json={"wait_seconds": 50}))
-            waits.start_soon(wait, "GET", "/api/events?wait_seconds=50&since=0")
+            waits.start_soon(wait, "GET", "/api/events?wait_seconds=50&types=task.created")
             while desk.runtime.hub.subscribers < 2:
                 await anyio.lowlevel.checkpoint()
             await root.do("revoke_token", token_id=made["id"])

@@ -13,7 +13,7 @@ from uvicorn.protocols.utils import ClientDisconnected
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from project_manager import __version__, hub, runtime
+from project_manager import __version__, hub, identities, runtime
 from project_manager.domain.actors import LOCAL
 from project_manager.services.events import retain
 from project_manager.store import readers
@@ -243,7 +243,7 @@ async def test_when_the_service_stops_every_listener_is_told(served: Served, des
 async def test_one_whose_events_cannot_be_read_now_is_told_to_come_back(
     served: Served, desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(runtime, "IDENTITY_SECONDS", PATIENCE)
+    monkeypatch.setattr(identities, "IDENTITY_SECONDS", PATIENCE)
     await desk.task()
     await all_published(desk)
     desk.runtime.hub._recent.clear()

@@ -22,6 +22,8 @@ const UNLOCKED = {
 const forcedBy = (actor) => (actor.kind === "system" ? "because the database was restored" : `because ${isolated(actor.id)} ended the lease`);
 
 const nameOf = (map, id) => map.get(id)?.name ?? `#${id}`;
+/** Only operators get the token of an event. */
+const tokenOf = ({ token }) => (token ? `the token ${isolated(token.name)} (${token.role}${token.agent_id ? ` bound to ${isolated(token.agent_id)}` : ""})` : "a token");
 const changed = (event) => Object.keys(event.changes ?? {}).join(", ");
 
 // The words before and after the task.
@@ -35,6 +37,9 @@ const SENTENCES = {
   "task.logged": (event) => [NOTES[event.kind] ?? "wrote on", ""],
   "task.ready": () => ["", "is ready now"],
   "import.finished": () => ["imported a plan", ""],
+  "token.created": (event) => [`created ${tokenOf(event)}`, ""],
+  "token.revoked": (event) => [`revoked ${tokenOf(event)}`, ""],
+  "tokens.cleared": () => ["cleared all tokens", ""],
 };
 
 function sentence(event) {

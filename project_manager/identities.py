@@ -1,0 +1,80 @@
+"""Identities of callers: the actor of each token, and the agent ids that belong to bound tokens.
+
+Both are read from the database and remembered for IDENTITY_SECONDS.
+"""
+
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Any, Protocol
+
+from project_manager.clock import monotonic
+from project_manager.domain.actors import Actor, Role, is_reserved
+from project_manager.domain.errors import WrongAgent
+from project_manager.services import tokens
+from project_manager.store.transaction import Tx
+
+IDENTITY_SECONDS = 1.0
+REMEMBERED = 10_000
+
+
+class Read(Protocol):
+    """Run a read on a reader's thread."""
+
+    def __call__(self, name: str, work: Callable[[Tx], Any], /) -> Awaitable[Any]: ...
+
+
+class Identities:
+    """The identities that one process has looked up. `required`: a caller without a token is refused."""
+
+    def __init__(self, read: Read, *, required: bool) -> None:
+        self._read = read
+        self._required = required
+        self._actors = _Recent()
+        self._bound = _Recent()
+
+    async def identify(self, secret: str | None) -> Actor:
+        """Return the actor of a token. Raises Unauthorized, within IDENTITY_SECONDS also for a revoked token."""
+        actor: Actor | None = self._actors.find(secret)
+        if actor is None:
+            actor = await self._read("identify", partial(tokens.identify, secret=secret, required=self._required))
+            self._actors.keep(secret, actor)
+        return actor
+
+    def forget(self) -> None:
+        """Read everything again at its next use."""
+        self._actors, self._bound = _Recent(), _Recent()
+
+    async def check_agent(self, caller: Actor, agent: Actor) -> None:
+        """Raise WrongAgent when the agent id belongs to a bound token of another caller.
+
+        Operators may use each id. A new bound token counts after IDENTITY_SECONDS at the latest.
+        """
+        if caller.bound or caller.role >= Role.OPERATOR or not agent.is_agent or is_reserved(agent.id):
+            return
+        bound: bool | None = self._bound.find(agent.id)
+        if bound is None:
+            bound = await self._read("is_bound", partial(tokens.is_bound, agent_id=agent.id))
+            self._bound.keep(agent.id, bound)
+        if bound:
+            raise WrongAgent(
+                f"the agent id {agent.id!r} belongs to a token that is bound to it",
+                hint="Use that token, or another agent_id.",
+                agent_id=agent.id,
+            )
+
+
+class _Recent:
+    """Values that hold for IDENTITY_SECONDS."""
+
+    def __init__(self) -> None:
+        self._kept: dict[str | None, tuple[float, Any]] = {}
+
+    def find(self, key: str | None) -> Any:
+        """Return the value, or None when there is none or it is too old."""
+        known = self._kept.get(key)
+        return known[1] if known is not None and monotonic() - known[0] < IDENTITY_SECONDS else None
+
+    def keep(self, key: str | None, value: Any) -> None:
+        if len(self._kept) > REMEMBERED:
+            self._kept.clear()
+        self._kept[key] = (monotonic(), value)
