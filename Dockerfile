@@ -53,6 +53,6 @@ USER 1000:1000
 VOLUME ["/app/data"]
 EXPOSE 8080 8081
 STOPSIGNAL SIGTERM
-HEALTHCHECK --interval=3s --timeout=6s --start-period=15s --retries=3 \
+HEALTHCHECK --interval=3s --timeout=6s --start-period=60s --retries=3 \
   CMD ["python", "-IS", "/app/docker-healthcheck.py"]
 CMD ["project-manager", "serve", "--no-browser"]

@@ -159,9 +159,10 @@ class Stack:
     def load_balancer(self) -> Container:
         return self.containers("lb")[0]
 
-    def unhealthy(self) -> list[str]:
-        label = f"label=com.docker.compose.project={self.project}"
-        return docker("ps", "--quiet", "--filter", label, "--filter", "health=unhealthy").split()
+    def unhealthy(self, service: str = SERVICE) -> list[str]:
+        labels = (f"label=com.docker.compose.project={self.project}", f"label=com.docker.compose.service={service}")
+        filters = [word for label in (*labels, "health=unhealthy") for word in ("--filter", label)]
+        return docker("ps", "--quiet", *filters).split()
 
     def logs(self) -> str:
         """What the instances wrote; some releases of compose clear the terminal's line before each of them."""
@@ -173,6 +174,9 @@ class Stack:
             return
         # Compose gives up at once on a container that is unhealthy at that moment, though it is about to recover.
         wait_until("no instance is unhealthy", lambda: not self.unhealthy(), 30)
+        if self.unhealthy("lb"):
+            self.compose("up", "-d", "--wait", "--no-deps", "--scale", f"{SERVICE}={instances}", SERVICE)
+            wait_until("the load balancer is healthy", lambda: not self.unhealthy("lb"), 20)
         self.up(instances)
         wait_until("the load balancer answers", lambda: reachable() == instances, 20)
 
@@ -185,11 +189,11 @@ class Stack:
         return set(healths.splitlines()) == {"running healthy"} and reachable() == instances
 
 
-def reachable() -> int:
-    """How many instances answer through the load balancer."""
+def reachable(requests: int = 24) -> int:
+    """Count the instances that answer through the load balancer, by so many requests."""
     seen = set()
     with httpx.Client(base_url=API, timeout=2) as client:
-        for _ in range(24):
+        for _ in range(requests):
             try:
                 answer = client.get("/healthz", headers={"Connection": "close"})
             except httpx.HTTPError:

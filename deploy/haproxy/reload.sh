@@ -1,0 +1,19 @@
+#!/usr/bin/env bash
+# Load the changed configuration or certificate without a gap: docker compose exec -T lb bash /lb/reload.sh
+# A configuration that is not valid changes nothing. Requests in flight end on the former one.
+set -euo pipefail
+
+bash "$(dirname "${BASH_SOURCE[0]}")/start.sh" --check
+before=" $(< /proc/1/task/1/children) "
+kill -USR2 1
+for _ in {1..100}; do
+  for child in $(< /proc/1/task/1/children); do
+    if [[ $before != *" $child "* ]]; then
+      echo "The load balancer has loaded its configuration." >&2
+      exit
+    fi
+  done
+  sleep 0.1
+done
+echo "The load balancer still runs its former configuration; its log says why: docker compose logs lb" >&2
+exit 1

@@ -1,0 +1,29 @@
+#!/usr/bin/env bash
+# Start haproxy in the container of the load balancer: start.sh [--check]
+#   --check   only look whether the configuration is valid
+# DEFAULT_PORT and MCP_PORT are those of the instances. HAPROXY_CONFIGURATION lists the files.
+set -euo pipefail
+here=$(dirname "${BASH_SOURCE[0]}")
+
+port() { # NAME VALUE
+  if ! [[ $2 =~ ^[1-9][0-9]{0,4}$ ]]; then
+    echo "$1 is '$2', but must be a port from 1 to 65535 behind the load balancer." >&2
+    exit 1
+  fi
+}
+
+DEFAULT_PORT=${DEFAULT_PORT:-8080}
+port DEFAULT_PORT "$DEFAULT_PORT"
+MCP_PORT=${MCP_PORT:-$((DEFAULT_PORT + 1))}
+port MCP_PORT "$MCP_PORT"
+export DEFAULT_PORT MCP_PORT
+
+files=()
+for file in ${HAPROXY_CONFIGURATION:-"$here/haproxy.cfg"}; do
+  files+=(-f "$file")
+done
+if [ "${1:-}" = --check ]; then
+  exec haproxy -c "${files[@]}"
+fi
+# haproxy is process 1, so that it gets the signals.
+exec haproxy -W -db "${files[@]}" > >(exec sed -u -E -f "$here/json-lines.sed") 2>&1

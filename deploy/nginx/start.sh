@@ -1,0 +1,20 @@
+#!/usr/bin/env bash
+# Start nginx in the container of the load balancer. DEFAULT_PORT and MCP_PORT are those of the instances.
+set -euo pipefail
+here=$(dirname "${BASH_SOURCE[0]}")
+
+port() { # NAME VALUE
+  if ! [[ $2 =~ ^[1-9][0-9]{0,4}$ ]]; then
+    echo "$1 is '$2', but must be a port from 1 to 65535 behind the load balancer." >&2
+    exit 1
+  fi
+}
+
+DEFAULT_PORT=${DEFAULT_PORT:-8080}
+port DEFAULT_PORT "$DEFAULT_PORT"
+MCP_PORT=${MCP_PORT:-$((DEFAULT_PORT + 1))}
+port MCP_PORT "$MCP_PORT"
+echo "'' $DEFAULT_PORT;" > /tmp/api_port.map
+echo "'' $MCP_PORT;" > /tmp/mcp_port.map
+
+exec nginx -c "$here/nginx.conf" -g "daemon off;"
