@@ -1,39 +1,116 @@
 #!/usr/bin/env bash
 # Bring the release that is now built or pulled into service while agents work: deploy/upgrade.sh
 # Backup, migration, then one instance after the other. Stops at the first step that fails; the instances that serve
-# by then go on serving. Run it where compose.yaml is; COMPOSE_FILE and the like are honoured.
+# by then go on serving. It ends with a list of what each container runs, and with status 0 only if every instance and
+# the backup service run the new release. Run it where compose.yaml is; COMPOSE_FILE and the like are honoured.
 set -euo pipefail
 
 say() { printf '%s\n' "$*" >&2; }
-instances() { docker compose ps --quiet --status running project-manager; }
+trap 'say "Interrupted. The instances that run go on serving; run deploy/upgrade.sh again."; exit 130' INT TERM
 
-mapfile -t old < <(instances)
-count=${#old[@]}
-if [ "$count" -eq 0 ]; then
+# Containers of a service without those of `docker compose run`.
+containers() { # SERVICE
+  local id
+  for id in $(docker compose ps --all --quiet "$1"); do
+    [ "$(label com.docker.compose.oneoff "$id")" = True ] || echo "$id"
+  done
+}
+label() { docker inspect --format "{{index .Config.Labels \"$1\"}}" "$2"; }
+state() { docker inspect --format '{{.State.Status}}' "$1"; }
+health() { docker inspect --format '{{if .State.Health}}{{.State.Health.Status}}{{else}}-{{end}}' "$1"; }
+image() { docker inspect --format '{{.Image}}' "$1"; }
+image_of_name() { docker image inspect --format '{{.Id}}' "$1"; }
+scale() { docker compose up -d --no-deps --no-recreate --wait --scale "project-manager=$1" project-manager; }
+ports() { # COMMAND THAT RUNS ITS ARGUMENTS IN A CONTAINER
+  # shellcheck disable=SC2016
+  "$@" sh -c 'api=${DEFAULT_PORT:-8080}; echo "ports $api ${MCP_PORT:-$((api + 1))}"' | grep '^ports ' || true
+}
+
+take_back() {
+  local id
+  say "The new instance does not become healthy. Its log:"
+  for id in $(containers project-manager); do
+    [[ " ${old[*]} " == *" $id "* ]] && continue
+    [ "$(health "$id")" = healthy ] && continue
+    docker logs --tail 20 "$id" >&2
+    docker rm --force "$id" >/dev/null
+  done
+  say "It was removed. The other instances go on serving."
+}
+
+report() { # SERVICE: one line for each container; status 1 if one does not run the new release
+  local id whole=0
+  for id in $(containers "$1"); do
+    say "$(docker inspect --format '{{slice .Name 1}}' "$id"): $(state "$id") $(health "$id"), image $(image "$id" | cut -c8-19)"
+    [ "$(image "$id")" = "$new" ] && [ "$(state "$id")" = running ] && [[ "$(health "$id")" =~ ^(healthy|-)$ ]] || whole=1
+  done
+  return "$whole"
+}
+
+mapfile -t present < <(containers project-manager)
+old=()
+for id in "${present[@]}"; do
+  [ "$(state "$id")" = running ] && old+=("$id")
+done
+count=${#present[@]}
+if [ "${#old[@]}" -eq 0 ]; then
   say "No instance runs: docker compose up -d --wait"
+  exit 1
+fi
+new=$(image_of_name "$(docker compose config --images migrate)")
+say "New release: image ${new:7:12}"
+
+wanted=$(ports docker compose run --rm --no-deps -T migrate)
+balanced=$(ports docker compose exec -T lb)
+if [ -n "$balanced" ] && [ "$wanted" != "$balanced" ]; then
+  say "DEFAULT_PORT or MCP_PORT has changed, and the load balancer sends to the former ports."
+  say "Ports cannot change one instance after the other: docker compose up -d --wait"
   exit 1
 fi
 
 say "Backup"
 docker compose run --rm --no-deps migrate project-manager backup "/app/backups/before-upgrade-$(date -u +%Y%m%dT%H%M%SZ).db"
 say "Migration"
-docker compose run --rm --no-deps migrate
+if ! docker compose run --rm --no-deps migrate; then
+  say "The migration failed and changed nothing. The instances go on serving."
+  exit 1
+fi
 
+# Compose would start a container that has ended again, with the release that it was made of.
+for id in "${present[@]}"; do
+  [[ " ${old[*]} " == *" $id "* ]] && continue
+  say "Removing ${id:0:12}, which is $(state "$id")"
+  docker rm --force "$id" >/dev/null
+done
 for id in "${old[@]}"; do
   say "Replacing ${id:0:12}"
-  if ! docker compose up -d --no-deps --no-recreate --wait --scale "project-manager=$((count + 1))" project-manager; then
-    say "The new instance does not become healthy. Its log:"
-    mapfile -t now < <(docker compose ps --all --quiet project-manager)
-    for new in "${now[@]}"; do
-      [[ " ${old[*]} " == *" $new "* ]] && continue
-      [ "$(docker inspect --format '{{.State.Health.Status}}' "$new")" = healthy ] && continue
-      docker logs --tail 20 "$new" >&2
-      docker rm --force "$new" >/dev/null
-    done
-    exit 1
-  fi
+  scale "$((${#old[@]} + 1))" || { take_back; exit 1; }
   docker stop "$id" >/dev/null
   docker rm "$id" >/dev/null
 done
-docker compose up -d --no-deps --no-recreate --scale "project-manager=$count" project-manager
+scale "$count" || { take_back; exit 1; }
+if [ -n "$(docker compose ps --quiet --status running backup 2>/dev/null)" ]; then
+  say "Replacing the backup service"
+  docker compose up -d --no-deps backup
+fi
+
+say "Running now:"
+whole=0
+report project-manager || whole=1
+report backup || whole=1
+[ "$(containers project-manager | wc -l)" -eq "$count" ] || whole=1
+if [ "$whole" -ne 0 ]; then
+  say "Not done: not every container runs image ${new:7:12}. Look at the list, then run deploy/upgrade.sh again."
+  exit 1
+fi
+lb=$(docker compose ps --quiet --status running lb)
+if [ -n "$lb" ]; then
+  report lb || true
+  if ! docker compose exec -T lb test -e /lb/reload.sh || [ "$(image "$lb")" != "$(image_of_name "$(docker inspect --format '{{.Config.Image}}' "$lb")")" ]; then
+    say "The load balancer goes on with its former image or mounts. To replace it, with about a second without connections:"
+    say "docker compose up -d --no-deps lb"
+  elif ! docker compose exec -T lb bash /lb/reload.sh; then
+    say "The load balancer goes on with its former configuration."
+  fi
+fi
 say "Done: $count instances of the new release"

@@ -84,6 +84,53 @@ def test_instances_are_replaced_one_by_one_forth_and_back_while_no_claim_fails(
     assert "upgraded" in columns(stack)
 
 
+def test_nothing_is_done_before_every_container_runs_the_new_release(
+    stack: Stack, release: str, tmp_path: Path
+) -> None:
+    old = images_of(stack)
+    stack.compose("up", "-d", "--no-deps", "backup")
+    docker("kill", stack.instances[0].id)
+    (tmp_path / "Dockerfile").write_text(f"FROM {IMAGE}\nENV RELEASE=next\n")
+    run("docker", "build", "--quiet", "--tag", IMAGE, str(tmp_path))
+    pinned = overriding(tmp_path, f"  backup: {{image: {release}}}\n")
+    refused = run("deploy/upgrade.sh", timeout=240, check=False, env=pinned).stderr
+    (backup,) = stack.containers("backup")
+    assert "Not done" in refused
+    assert "Done" not in refused
+    assert f"{backup.name}: running -, image {short(old.pop())}" in refused
+    said = run("deploy/upgrade.sh", timeout=240).stderr
+    assert "Done: 3 instances" in said
+    serving = [*stack.instances, *stack.containers("backup")]
+    states = ("healthy", "healthy", "healthy", "-")
+    (image,) = {container.inspect()["Image"] for container in serving}
+    listed = [
+        f"{container.name}: running {state}, image {short(image)}"
+        for container, state in zip(serving, states, strict=True)
+    ]
+    assert set(listed) <= set(said.splitlines())
+
+
+def short(image: str) -> str:
+    return image.removeprefix("sha256:")[:12]
+
+
+def test_a_change_of_ports_is_refused_before_anything_is_replaced(stack: Stack, tmp_path: Path) -> None:
+    before = [instance.id for instance in stack.instances]
+    moved = "{environment: {DEFAULT_PORT: 9000}}"
+    done = run(
+        "deploy/upgrade.sh", check=False, env=overriding(tmp_path, f"  migrate: {moved}\n  {SERVICE}: {moved}\n")
+    )
+    assert done.returncode == 1
+    assert "Ports cannot change one instance after the other" in done.stderr
+    assert [instance.id for instance in stack.instances] == before
+
+
+def overriding(folder: Path, services: str) -> dict[str, str]:
+    """The environment that makes compose read one more file."""
+    (folder / "override.yaml").write_text(f"services:\n{services}")
+    return {"COMPOSE_FILE": f"compose.yaml:{folder}/override.yaml"}
+
+
 def test_a_migration_that_fails_leaves_the_old_state_in_service(
     stack: Stack, api: httpx.Client, project: int, release: str, tmp_path: Path
 ) -> None:
@@ -95,6 +142,7 @@ def test_a_migration_that_fails_leaves_the_old_state_in_service(
         team.has_finished(50)
     assert done.returncode != 0
     assert "the second half does not work" in done.stdout + done.stderr
+    assert "The migration failed and changed nothing." in done.stderr
     assert team.faults == [], stack.compose("logs", "--no-log-prefix", "--tail", "80", "lb")
     team.check(api)
     assert [instance.id for instance in stack.instances] == before
