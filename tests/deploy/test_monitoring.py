@@ -9,7 +9,7 @@ import httpx
 import pytest
 import yaml
 
-from tests.deploy.stack import CHECKOUT, Stack, http, run, wait_until
+from tests.deploy.stack import CHECKOUT, Stack, docker, http, run, wait_until
 from tests.deploy.team import at_work, make_tasks
 
 PROMETHEUS = "http://127.0.0.1:9090"
@@ -17,7 +17,7 @@ STAND_IN = "project-manager-test-prometheus"
 DASHBOARD = CHECKOUT / "deploy" / "grafana" / "project-manager.json"
 ALERTS = CHECKOUT / "deploy" / "prometheus" / "alerts.yml"
 RULE_TESTS = CHECKOUT / "deploy" / "prometheus" / "alerts.test.yml"
-SERIES = re.compile(r"\b(pm_\w+|process_\w+)\b")
+SERIES = re.compile(r"\b((?:pm|process|project_manager|haproxy)_\w+)\b")
 
 
 @pytest.fixture(scope="module")
@@ -70,6 +70,7 @@ def test_the_metrics_page_is_what_prometheus_wants(stack: Stack, api: httpx.Clie
 
 def test_every_series_that_a_rule_or_a_panel_names_is_exported(stack: Stack) -> None:
     page = http.get(f"{stack.instances[0].api}/metrics").text
+    page += http.get(f"http://{stack.load_balancer.address}:8405/metrics").text
     families = set(re.findall(r"^# TYPE (\S+)", page, re.MULTILINE))
     named = set(SERIES.findall(ALERTS.read_text())) | {
         name for expression in expressions_of_dashboard() for name in SERIES.findall(expression)
@@ -90,7 +91,7 @@ def test_every_expression_of_the_dashboard_is_one_that_prometheus_can_read(tmp_p
 
 
 def test_every_alert_has_a_test_and_says_what_to_do() -> None:
-    rules = yaml.safe_load(ALERTS.read_text())["groups"][0]["rules"]
+    rules = [rule for group in yaml.safe_load(ALERTS.read_text())["groups"] for rule in group["rules"]]
     cases = [case for test in yaml.safe_load(RULE_TESTS.read_text())["tests"] for case in test["alert_rule_test"]]
     assert {rule["alert"] for rule in rules} == {case["alertname"] for case in cases if case["exp_alerts"]}
     for rule in rules:
@@ -103,6 +104,21 @@ def test_a_real_prometheus_finds_and_scrapes_every_instance(stack: Stack, promet
     assert len(ask("pm_build_info")) == 3
     held = wait_until("the gauges are there", lambda: ask('pm_tasks{status="TODO"}'), 20)
     assert len(held) == 3
+
+
+def test_the_load_balancer_is_scraped_without_its_free_places(stack: Stack, prometheus: None) -> None:
+    active = 'haproxy_backend_active_servers{job="load-balancer", proxy="requests"}'
+    wait_until("three servers are active", lambda: [series["value"][1] for series in ask(active)] == ["3"], 40)
+    assert len(ask('haproxy_server_check_status{proxy="requests", state="L7OK"}')) == 3
+
+
+def test_a_container_that_is_gone_leaves_an_alert_when_its_series_has_ended(stack: Stack, prometheus: None) -> None:
+    usual = 'count_over_time((count(up{job="project-manager"} == 1) == 3)[1h:15s]) >= 5'
+    wait_until("three is the usual number of instances", lambda: ask(usual), 120)
+    docker("rm", "--force", stack.instances[0].id)
+    wait_until("its series has ended", lambda: len(ask('up{job="project-manager"}')) == 2, 60)
+    gone = 'ALERTS{alertname="ProjectManagerInstanceDown", instance=""}'
+    wait_until("the alert is there", lambda: ask(gone), 40)
 
 
 def test_an_instance_that_hangs_is_seen_by_the_next_scrape(stack: Stack, prometheus: None) -> None:
