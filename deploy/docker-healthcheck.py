@@ -42,9 +42,21 @@ def mcp_port() -> int:
     return int(setting("MCP_PORT", str(api_port() + 1)))
 
 
+def secret(name: str) -> str:
+    """Return what the file holds that the setting `name` names, nothing when it is not set. Raises Unhealthy."""
+    path = setting(name, "")
+    if not path:
+        return ""
+    try:
+        with open(os.path.expanduser(path)) as file:  # noqa: PTH111, PTH123 pathlib loads slowly
+            return file.read().strip()
+    except OSError as error:
+        raise Unhealthy(f"{name} names {path}, which cannot be read: {error.strerror}") from error
+
+
 def database_path() -> str:
     """The path as the service reads it: the URL is decoded, and `~` at the beginning is the home folder."""
-    url = setting("DATABASE_URL", "")
+    url = setting("DATABASE_URL", "") or secret("DATABASE_URL_FILE")
     if url.startswith("sqlite:///"):
         return os.path.expanduser(unquote(url.removeprefix("sqlite:///")))  # noqa: PTH111 pathlib loads slowly
     return os.path.expanduser(setting("DATABASE_PATH", DEFAULT_DATABASE))  # noqa: PTH111

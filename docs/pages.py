@@ -26,7 +26,10 @@ def settings() -> str:
         "`--env-file`, and that beats\nthe default. `project-manager config` prints each effective value and where it "
         "came from. A malformed value stops the start\nwith one sentence that names it. (`. .venv/bin/activate` in a "
         "checkout, or `pip install .`, puts `project-manager` on the PATH.)\nPaths are taken from the folder that the "
-        "service is started in; `scripts/server` puts its database into the checkout.",
+        "service is started in; `scripts/server` puts its database into the checkout.\n\n"
+        "A secret can come from a file: `DATABASE_URL_FILE=/run/secrets/database_url` reads `DATABASE_URL` from there, "
+        "without blanks\naround it. Setting both in one source is an error. A name in the env file that is no setting, "
+        "and one in the environment that\nlooks like a misspelt setting, is warned about with the nearest name.",
         ["| setting | default | accepts | what it does |", "|---|---|---|---|", *rows],
     )
 

@@ -6,15 +6,29 @@ A flag beats the environment, the environment beats an env file, an env file bea
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol, get_args
+from typing import Any, Literal, cast, get_args
 from urllib.parse import unquote, urlsplit
 
 from project_manager import env_file as env_files
-from project_manager import paths
+from project_manager import paths, setting_sources
+from project_manager.setting_parsers import (
+    Choice,
+    File,
+    FileMode,
+    Host,
+    Listed,
+    LogFile,
+    OrNothing,
+    Parser,
+    Seconds,
+    Switch,
+    Text,
+    Whole,
+)
+from project_manager.setting_sources import Found, Layer
 
 McpTransport = Literal["sse", "http", "stdio", "none"]
 LogFormat = Literal["json", "text"]
@@ -24,167 +38,6 @@ McpSchema = Literal["plain", "nullable", "strict"]
 
 class ConfigError(Exception):
     """One sentence that names the setting, the value it has and what it accepts."""
-
-
-class Parser(Protocol):
-    """Turns the text of a setting into its value; raises ValueError for what it does not accept."""
-
-    @property
-    def accepts(self) -> str: ...
-
-    def __call__(self, text: str) -> object: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Whole:
-    least: int
-    most: int
-
-    @property
-    def accepts(self) -> str:
-        return f"a whole number from {self.least} to {self.most}"
-
-    def __call__(self, text: str) -> int:
-        if not re.fullmatch(r"[+-]?[0-9]{1,18}", text):
-            raise ValueError(text)
-        number = int(text)
-        if not self.least <= number <= self.most:
-            raise ValueError(text)
-        return number
-
-
-@dataclass(frozen=True, slots=True)
-class Seconds:
-    least: float
-    most: float
-
-    @property
-    def accepts(self) -> str:
-        return f"a number of seconds from {self.least:g} to {self.most:g}"
-
-    def __call__(self, text: str) -> float:
-        if not re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9})?", text):
-            raise ValueError(text)
-        number = float(text)
-        if not self.least <= number <= self.most:
-            raise ValueError(text)
-        return number
-
-
-@dataclass(frozen=True, slots=True)
-class Choice:
-    """One of a few words in any case; `aliases` are other spellings of them."""
-
-    words: tuple[str, ...]
-    aliases: tuple[tuple[str, str], ...] = ()
-
-    @property
-    def accepts(self) -> str:
-        return "one of " + ", ".join((*self.words, *(alias for alias, _ in self.aliases)))
-
-    def __call__(self, text: str) -> str:
-        known = {word.casefold(): word for word in self.words}
-        known |= {alias.casefold(): word for alias, word in self.aliases}
-        if text.casefold() not in known:
-            raise ValueError(text)
-        return known[text.casefold()]
-
-
-@dataclass(frozen=True, slots=True)
-class Switch:
-    accepts: str = "true or false"
-
-    def __call__(self, text: str) -> bool:
-        word = text.casefold()
-        if word in ("true", "1", "yes", "on"):
-            return True
-        if word in ("false", "0", "no", "off"):
-            return False
-        raise ValueError(text)
-
-
-@dataclass(frozen=True, slots=True)
-class Text:
-    """Text of a given form; with `optional`, also nothing."""
-
-    accepts: str
-    form: str
-    optional: bool = False
-
-    def __call__(self, text: str) -> str:
-        if not (self.optional and text == "") and not re.fullmatch(self.form, text, re.IGNORECASE):
-            raise ValueError(text)
-        return text
-
-
-@dataclass(frozen=True, slots=True)
-class Host:
-    """Reader of a host name or an address. It removes the brackets of an IPv6 address."""
-
-    accepts: str = "a host name or an address"
-
-    def __call__(self, text: str) -> str:
-        bare = text[1:-1] if re.fullmatch(r"\[[0-9a-f.]*:[0-9a-f:.]*\]", text, re.IGNORECASE) else text
-        if not re.fullmatch(r"[a-z0-9_.:-]+", bare, re.IGNORECASE):
-            raise ValueError(text)
-        return bare
-
-
-@dataclass(frozen=True, slots=True)
-class File:
-    accepts: str = f"the path of a file; {paths.RULE}"
-
-    def __call__(self, text: str) -> Path:
-        if not text or text.endswith("/") or text == ":memory:" or not text.isprintable():
-            raise ValueError(text)
-        return Path(paths.expand(text))
-
-
-@dataclass(frozen=True, slots=True)
-class LogFile:
-    accepts: str = f"the path of a file, or nothing; {paths.RULE}"
-
-    def __call__(self, text: str) -> str:
-        return str(File()(text)) if text else ""
-
-
-@dataclass(frozen=True, slots=True)
-class Listed:
-    """Items between commas, each of one form."""
-
-    accepts: str
-    form: str
-
-    def __call__(self, text: str) -> tuple[str, ...]:
-        items = tuple(item.strip() for item in text.split(",") if item.strip())
-        for item in items:
-            if not re.fullmatch(self.form, item, re.IGNORECASE):
-                raise ValueError(item)
-        return tuple(item.lower().rstrip("/") for item in items)
-
-
-@dataclass(frozen=True, slots=True)
-class FileMode:
-    """Reader of the permissions of a file. The owner can always read and write it."""
-
-    accepts: str = "permissions of a file in octal, without x: 600, 640, 644 or the like"
-
-    def __call__(self, text: str) -> int:
-        if not re.fullmatch(r"0?6[0246]{2}", text):
-            raise ValueError(text)
-        return int(text, 8)
-
-
-@dataclass(frozen=True, slots=True)
-class OrNothing:
-    parser: Parser
-
-    @property
-    def accepts(self) -> str:
-        return self.parser.accepts
-
-    def __call__(self, text: str) -> object:
-        return None if text == "" else self.parser(text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -307,48 +160,58 @@ class Settings:
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """`sources` says for each setting's name where its value came from.
+    """Settings with the source of each by its name.
 
-    `unknown` lists the names in the env file that are no setting.
+    `warnings` has a sentence for each name in the env file that is no setting, and for each of the environment that
+    is probably a misspelt one.
     """
 
     settings: Settings
     sources: Mapping[str, str]
-    unknown: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class _Layer:
-    source: str
-    texts: Mapping[str, str]
+    warnings: tuple[str, ...]
 
 
 def load(flags: Mapping[str, object], environ: Mapping[str, str], env_file: Path | None = None) -> Loaded:
     """Settle every setting. Flags are keyed by the setting's name; None means not given.
 
     An empty text counts as not set wherever the default is not itself empty.
-    Raises ConfigError for a malformed value, settings that contradict each other, or an unreadable env file.
+    Raises ConfigError for a malformed value, settings that contradict each other, or an unreadable file.
     """
+    layers = _layers(flags, environ, env_file)
+    chosen = {setting.name: _choose(setting, layers) for setting in SETTINGS}
+    values: dict[str, Any] = {setting.field: _parse(setting, chosen[setting.name].text) for setting in SETTINGS}
+    values |= _settle_database(values, chosen, layers)
+    values |= _settle_mcp_port(values)
+    _refuse_contradictions(values)
+    known = {setting.name for setting in SETTINGS} | {f"{setting.name}_FILE" for setting in SETTINGS if setting.secret}
+    return Loaded(
+        settings=Settings(**values),
+        sources={name: found.source for name, found in chosen.items()},
+        warnings=tuple(setting_sources.misspelt(layers[2], layers[1], known)),
+    )
+
+
+def log_format(
+    flags: Mapping[str, object], environ: Mapping[str, str], env_file: Path | None = None, *, unset: LogFormat
+) -> LogFormat:
+    """Return LOG_FORMAT, also when another setting is malformed. `unset` stands for it where it is not set."""
+    setting = next(setting for setting in SETTINGS if setting.name == "LOG_FORMAT")
+    try:
+        found = _choose(setting, _layers(flags, environ, env_file))
+        return unset if found.layer == "default" else cast(LogFormat, _parse(setting, found.text))
+    except ConfigError:
+        return unset
+
+
+def _layers(
+    flags: Mapping[str, object], environ: Mapping[str, str], env_file: Path | None
+) -> tuple[Layer, Layer, Layer]:
+    """Return the sources, the strongest first. Raises ConfigError."""
     try:
         in_file = {} if env_file is None else env_files.read(env_file)
     except env_files.EnvFileError as error:
         raise ConfigError(str(error)) from error
-    layers = (
-        _Layer("flag", _flag_texts(flags)),
-        _Layer("environment", environ),
-        _Layer(f"env file {env_file}", in_file),
-    )
-    chosen = {setting.name: _choose(setting, layers) for setting in SETTINGS}
-    values: dict[str, Any] = {setting.field: _parse(setting, chosen[setting.name].texts) for setting in SETTINGS}
-    values |= _settle_database(values, chosen, layers)
-    values |= _settle_mcp_port(values)
-    _refuse_contradictions(values)
-    known = {setting.name for setting in SETTINGS}
-    return Loaded(
-        settings=Settings(**values),
-        sources={name: layer.source for name, layer in chosen.items()},
-        unknown=tuple(name for name in in_file if name not in known),
-    )
+    return Layer("flag", _flag_texts(flags)), Layer("environment", environ), Layer(f"env file {env_file}", in_file)
 
 
 def read_environment() -> Mapping[str, str]:
@@ -381,16 +244,14 @@ def _flag_texts(flags: Mapping[str, object]) -> dict[str, str]:
     }
 
 
-def _choose(setting: Setting, layers: tuple[_Layer, ...]) -> _Layer:
-    for layer in layers:
-        text = layer.texts.get(setting.name)
-        if text is not None and (text.strip() or setting.default == ""):
-            return _Layer(layer.source, {setting.name: text.strip()})
-    return _Layer("default", {setting.name: setting.default})
+def _choose(setting: Setting, layers: tuple[Layer, ...]) -> Found:
+    try:
+        return setting_sources.find(layers, setting.name, default=setting.default, secret=setting.secret)
+    except setting_sources.SourceError as error:
+        raise ConfigError(str(error)) from error
 
 
-def _parse(setting: Setting, texts: Mapping[str, str]) -> object:
-    text = texts[setting.name]
+def _parse(setting: Setting, text: str) -> object:
     try:
         return setting.parse(text)
     except ValueError:
@@ -399,13 +260,13 @@ def _parse(setting: Setting, texts: Mapping[str, str]) -> object:
 
 
 def _settle_database(
-    values: Mapping[str, Any], chosen: Mapping[str, _Layer], layers: tuple[_Layer, ...]
+    values: Mapping[str, Any], chosen: Mapping[str, Found], layers: tuple[Layer, ...]
 ) -> dict[str, Any]:
     """The stronger source of DATABASE_PATH and DATABASE_URL names the file."""
     if not values["database_url"]:
         return {}
     rank = {layer.source: number for number, layer in enumerate(layers)} | {"default": len(layers)}
-    by_path, by_url = (rank[chosen[name].source] for name in ("DATABASE_PATH", "DATABASE_URL"))
+    by_path, by_url = (rank[chosen[name].layer] for name in ("DATABASE_PATH", "DATABASE_URL"))
     path = _path_of_url(values["database_url"])
     if by_path == by_url and path != values["database_path"]:
         raise ConfigError("DATABASE_PATH and DATABASE_URL name different databases: set one of them.")

@@ -22,16 +22,20 @@ from project_manager.terminal.endings import NothingThere
 
 
 def load(flags: Mapping[str, object], env_file: Path | None) -> Loaded:
-    """The settings in force. Raises ConfigError. Names in the env file that are no setting are pointed out."""
-    loaded = config.load(flags, config.read_environment(), env_file)
-    for name in loaded.unknown:
-        click.echo(f"{env_file} sets {name}, which is no setting.", err=True)
+    """Return the settings in force. Raises ConfigError."""
+    return config.load(flags, config.read_environment(), env_file)
+
+
+def warned(loaded: Loaded) -> Loaded:
+    """Write the warnings about the settings to standard error, and return the settings."""
+    for sentence in loaded.warnings:
+        click.echo(sentence, err=True)
     return loaded
 
 
 def settings_of(flags: Mapping[str, object], env_file: Path | None) -> Settings:
-    """The settings for a command that is no server. Its user reads the terminal: only errors are logged there."""
-    settings = load(flags, env_file).settings
+    """Return the settings for a command that is no server. Only errors are logged, as text for the terminal."""
+    settings = warned(load(flags, env_file)).settings
     logs.configure("ERROR", "text")
     logging.getLogger("project_manager.migrations").setLevel(logging.WARNING)  # rows that got another name
     return settings

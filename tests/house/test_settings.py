@@ -57,4 +57,4 @@ def test_a_setting_stands_in_the_production_env_file(setting: Setting) -> None:
 
 
 def test_the_production_env_file_holds_settings_only_and_each_is_valid() -> None:
-    assert load({}, {}, PRODUCTION_ENV).unknown == ()
+    assert load({}, {}, PRODUCTION_ENV).warnings == ()

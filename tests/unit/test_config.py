@@ -87,6 +87,13 @@ MALFORMED = {
     "HEALTH_CHECK_VERBOSE": ["very"],
 }
 
+NAMES_OF_OTHERS = """
+PATH HOME HOSTNAME HOSTS host PORT LANG LC_ALL PWD OLDPWD SHLVL TERM USER LOGNAME SHELL TZ EDITOR TMPDIR
+DATABASE_PASS DATABASE_HOST DATABASE_NAME DB_PATH BACKUP_KEEP BACKUP_INTERVAL_SECONDS NOTIFY_SOCKET WATCHDOG_USEC
+PROJECT_MANAGER_PORT PROJECT_MANAGER_SERVICE_HOST PROJECT_MANAGER_IMAGE PM_URL PM_TOKEN PUBLISH_PORT JOURNAL_STREAM
+MALLOC_ARENA_MAX PYTHONPATH VIRTUAL_ENV INVOCATION_ID STATE_DIRECTORY XDG_DATA_HOME HTTP_PROXY GPG_KEY
+"""
+
 
 def test_the_settings_are_the_table() -> None:
     assert [setting.field for setting in SETTINGS] == [field.name for field in fields(Settings)]
@@ -314,10 +321,91 @@ def test_an_env_file_that_cannot_be_read_is_refused(tmp_path: Path, content: byt
         load({}, {}, env_file)
 
 
-def test_names_in_an_env_file_that_are_no_setting_are_told(tmp_path: Path) -> None:
+def test_a_name_in_an_env_file_that_is_no_setting_is_warned_about_with_the_nearest_one(tmp_path: Path) -> None:
     env_file = tmp_path / "pm.env"
-    env_file.write_text("DEFAULT_PROT=80\nHOST=::1\n")
-    assert load({}, {}, env_file).unknown == ("DEFAULT_PROT",)
+    env_file.write_text("DEFAULT_PROT=80\nCOLOUR=red\nHOST=::1\nDATABASE_URL_FILE=\n")
+    assert load({}, {}, env_file).warnings == (
+        f"The env file {env_file} sets DEFAULT_PROT, which is no setting; did you mean DEFAULT_PORT?",
+        f"The env file {env_file} sets COLOUR, which is no setting.",
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("LOCK_CLEANUP_INTERVL", "LOCK_CLEANUP_INTERVAL"),
+        ("LOGLEVEL", "LOG_LEVEL"),
+        ("MCP_PROT", "MCP_PORT"),
+        ("log_level", "LOG_LEVEL"),
+        ("PROJECT_MANAGER_HOST", "HOST"),
+        ("PM_AUTH_REQUIRED", "AUTH_REQUIRED"),
+        ("DATABASE_URLFILE", "DATABASE_URL_FILE"),
+    ],
+)
+def test_a_misspelt_setting_in_the_environment_is_warned_about(name: str, meant: str) -> None:
+    assert load({}, {name: "5"}).warnings == (
+        f"The environment sets {name}, which is no setting; did you mean {meant}?",
+    )
+
+
+def test_a_name_of_another_program_in_the_environment_is_no_misspelt_setting() -> None:
+    assert load({}, dict.fromkeys(NAMES_OF_OTHERS.split(), "1")).warnings == ()
+
+
+def secret_in(folder: Path, text: str = "sqlite:///hush.db\n") -> str:
+    path = folder / "secret"
+    path.write_text(text)
+    return str(path)
+
+
+def test_a_secret_is_read_from_the_file_that_the_setting_with_file_names(tmp_path: Path) -> None:
+    secret = secret_in(tmp_path)
+    loaded = load({}, {"DATABASE_URL_FILE": secret, "DATABASE_URL": ""})
+    assert loaded.settings.database_path == Path("hush.db")
+    assert loaded.sources["DATABASE_URL"] == f"environment, file {secret}"
+    assert "hush" not in show(BY_NAME["DATABASE_URL"], loaded.settings)
+    env_file = tmp_path / "pm.env"
+    env_file.write_text(f"DATABASE_URL_FILE={secret}\nDATABASE_PATH=weaker.db\n")
+    with pytest.raises(ConfigError, match="name different databases"):
+        load({}, {}, env_file)
+    env_file.write_text(f"DATABASE_URL_FILE={secret}\n")
+    assert load({}, {}, env_file).settings.database_path == Path("hush.db")
+    assert load({}, {"DATABASE_PATH": "stronger.db"}, env_file).settings.database_path == Path("stronger.db")
+    assert load({}, {"DATABASE_URL": "sqlite:///stronger.db"}, env_file).settings.database_path == Path("stronger.db")
+
+
+def test_a_secret_in_a_file_that_cannot_be_used_is_refused_without_its_text(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "binary").write_bytes(b"\xff\xfehush")
+    (tmp_path / "large").write_text("hush" * 20_000)
+    (tmp_path / "empty").write_text(" \n")
+    refusals = {
+        "nowhere": "No such file",
+        "folder": "Is a directory",
+        "binary": "not UTF-8 text",
+        "large": "longer than 65536 bytes",
+        "empty": "is empty",
+        "$HOME/secret": "is not expanded",
+    }
+    for name, reason in refusals.items():
+        with pytest.raises(ConfigError, match=rf"DATABASE_URL_FILE is .*{name[1:]}.*{reason}") as refused:
+            load({}, {"DATABASE_URL_FILE": str(tmp_path / name)})
+        assert "hush" not in str(refused.value)
+    malformed = secret_in(tmp_path, "postgresql://u:hush@db/pm")
+    with pytest.raises(ConfigError, match="DATABASE_URL") as refused:
+        load({}, {"DATABASE_URL_FILE": malformed})
+    assert "hush" not in str(refused.value)
+
+
+def test_a_secret_and_its_file_in_one_source_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="DATABASE_URL and DATABASE_URL_FILE are both set in the environment"):
+        load({}, {"DATABASE_URL": "sqlite:///a.db", "DATABASE_URL_FILE": secret_in(tmp_path)})
+
+
+def test_what_is_no_secret_is_not_read_from_a_file(tmp_path: Path) -> None:
+    (tmp_path / "host").write_text("::1")
+    loaded = load({}, {"HOST_FILE": str(tmp_path / "host")})
+    assert loaded.settings.host == "127.0.0.1"
 
 
 @pytest.mark.parametrize("name", BY_NAME)
