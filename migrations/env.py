@@ -2,17 +2,32 @@
 before COMMIT.
 """
 
+import logging
+import sys
 from pathlib import Path
+from typing import Any, NoReturn
 
 from alembic import context
+from alembic.util import CommandError
 from sqlalchemy import Connection, create_engine, event
 from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
-from project_manager.config import load, read_environment
+from project_manager import logs
+from project_manager.config import ConfigError, load, log_format, read_environment
 from project_manager.store import dialect, revisions
-from project_manager.store.database import DatabaseRefused, create, set_foreign_logs_aside
+from project_manager.store.database import (
+    DatabaseNotNow,
+    DatabaseRefused,
+    check_access,
+    create,
+    set_foreign_logs_aside,
+    unmigrated,
+)
 from project_manager.store.schema import metadata, running_releases
+
+log = logging.getLogger("project_manager.migrations")
 
 
 def database_path() -> str:
@@ -69,8 +84,17 @@ def note_running_releases(connection: Connection) -> None:
         connection.execute(insert(running_releases).values(schema=newest, release=release).on_conflict_do_nothing())
 
 
+def refuse_other_release(driver_connection: Any, path: Path) -> None:
+    """Raise DatabaseRefused for a database of another program, and for one that only a newer release can use."""
+    if revisions.is_foreign(driver_connection):
+        raise DatabaseRefused(f"the database {path} belongs to another program")
+    if revision := revisions.made_by_newer(driver_connection):
+        raise DatabaseNotNow(f"the database {revisions.use_newer(path, revision)}")
+
+
 def run() -> None:
     path = database_path()
+    check_access(Path(path))
     set_foreign_logs_aside(Path(path))
     create(Path(path))
     engine = create_engine("sqlite://", creator=lambda: dialect.connect(path), poolclass=NullPool)
@@ -80,10 +104,44 @@ def run() -> None:
         if driver_connection is None:
             raise RuntimeError("there is no driver connection")
         driver_connection.execute("PRAGMA foreign_keys=OFF")
-        # A newer schema on which this release runs: Alembic would stumble over a revision that it does not know.
+        refuse_other_release(driver_connection, Path(path))
+        # A newer schema on which this release runs: Alembic does not know its revision.
         if revisions.present(driver_connection) in {None, *revisions.known()} or not revisions.fits(driver_connection):
             migrate(connection)
     engine.dispose()
 
 
-run()
+def run_from_command_line() -> None:
+    """Run for `alembic` as typed. A failure ends with one sentence and status 1, in the form of the log."""
+    environment = read_environment()
+    logs.configure("INFO", log_format({}, environment, unset="text"))
+    try:
+        loaded = load({}, environment)
+    except ConfigError as error:
+        fail(str(error))
+    for sentence in loaded.warnings:
+        log.warning("%s", sentence, extra={"action": "unknown_setting"})
+    path = loaded.settings.database_path
+    try:
+        run()
+    except DatabaseRefused as error:
+        fail(error.message)
+    except (DBAPIError, dialect.DriverError, OSError) as error:
+        fail(unmigrated(path, getattr(error, "orig", None) or error).message)
+    except CommandError:
+        raise  # Alembic shows it as one sentence
+    except Exception as error:  # a fault of a migration: its traceback comes first, then the sentence
+        log.error("a migration has failed", exc_info=error, extra={"action": "migration_fault"})
+        fail(f"the database {path} cannot be migrated: {error!r}. Nothing was changed")
+
+
+def fail(sentence: str) -> NoReturn:
+    """Log why nothing was migrated, and end with status 1."""
+    log.error("%s.", sentence.removesuffix("."), extra={"action": "migration_failed"})
+    sys.exit(1)
+
+
+if "path" in context.config.attributes:
+    run()
+else:
+    run_from_command_line()

@@ -124,7 +124,7 @@ def migrate(*, db_path: str | None, env_file: Path | None) -> int:
     """
     from project_manager.terminal import upkeep
 
-    return upkeep.migrate(settings_of(db_path, env_file))
+    return upkeep.migrate(flags(DATABASE_PATH=db_path), env_file)
 
 
 @main.command("import")
@@ -307,7 +307,7 @@ def config(*, db_path: str | None, env_file: Path | None, as_json: bool) -> int:
     """
     from project_manager.terminal import session, upkeep
 
-    return upkeep.show_config(session.load(flags(DATABASE_PATH=db_path), env_file), as_json)
+    return upkeep.show_config(session.warned(session.load(flags(DATABASE_PATH=db_path), env_file)), as_json)
 
 
 @main.command()

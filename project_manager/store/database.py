@@ -14,7 +14,7 @@ from pathlib import Path
 
 from project_manager.clock import Clock, SystemClock, stamp
 from project_manager.domain.errors import ProjectManagerError
-from project_manager.store import dialect, files, instances, private_files, revisions, waiters
+from project_manager.store import access, dialect, files, instances, private_files, revisions, waiters
 from project_manager.store.database_clock import DatabaseClock
 from project_manager.store.file_watch import FileWatch
 from project_manager.store.long_reads import LongReads
@@ -108,13 +108,19 @@ class Database:
         self.readers.close()
         self.writer.close()
 
+    def works(self) -> bool:
+        """Return whether the threads that write and that follow the events are alive. A restart helps when not."""
+        return self.writer.alive and self.tail.alive
+
     def size(self) -> tuple[int, int]:
         """Bytes of the database file and of its write-ahead log."""
         return _size(self.path), _size(Path(f"{self.path}-wal"))
 
     def open_to_others(self) -> list[Path]:
-        """Return the folder and the file of the database, as far as other users of the machine have permissions."""
-        return [path for path in (self.path.parent, self.path) if private_files.is_open_to_others(path)]
+        """Return the folder of the database when other users have permissions on it, and then the file likewise."""
+        if not private_files.is_open_to_others(self.path.parent):
+            return []
+        return [self.path.parent, *([self.path] if private_files.is_open_to_others(self.path) else [])]
 
     def disk_writable(self) -> bool:
         return os.access(self.path, os.W_OK) and os.access(self.path.parent, os.W_OK)
@@ -123,8 +129,7 @@ class Database:
 def prepare(options: Options) -> None:
     """Looks at the file, and migrates it when that is allowed. Raises DatabaseRefused with nothing changed."""
     path = options.path
-    if path.is_dir():
-        raise DatabaseRefused(f"the database {path} is a folder, not a file")
+    check_access(path)
     exists = path.exists() and path.stat().st_size > 0
     if not exists:
         _create_folder(path)
@@ -152,23 +157,23 @@ def _remove_leftovers(path: Path) -> None:
             log.info("removed %s, left by a killed process", left, extra={"action": "leftover_removed"})
 
 
+def check_access(path: Path) -> None:
+    """Raise DatabaseRefused when this user cannot make or write the database, with the path, the uids and a remedy."""
+    if path.is_dir():
+        raise DatabaseRefused(f"the database {path} is a folder, not a file")
+    if reason := access.hindrance(path):
+        raise DatabaseRefused(reason)
+
+
 def _create_folder(path: Path) -> None:
     try:
         private_files.make_folder(path.parent)
     except OSError as error:
         raise DatabaseRefused(f"the folder of the database {path} cannot be made: {error.strerror}") from error
-    if not os.access(path.parent, os.W_OK):
-        raise DatabaseRefused(
-            f"the folder {path.parent} is read-only, so the database {path.name} cannot be made in it"
-        )
 
 
 def _examine(path: Path) -> tuple[str | None, bool]:
     """The revision of a database that is sound and writable, and whether this release runs on it."""
-    if not os.access(path, os.R_OK):
-        raise DatabaseRefused(f"the database {path} cannot be read by this user")
-    if not os.access(path, os.W_OK) or not os.access(path.parent, os.W_OK):
-        raise DatabaseRefused(f"the database {path} is read-only for this user")
     try:
         if not files.is_database(path):
             raise DatabaseRefused(f"the file {path} is not a database")
@@ -252,11 +257,19 @@ def _migrate(path: Path, present: str | None) -> None:
         if present is not None:
             _copy_before_migration(path, present)
         upgrade(str(path))
-    except dialect.DriverError as error:
-        kind = DatabaseNotNow if dialect.is_busy(error) or dialect.is_full(error) else DatabaseRefused
-        raise kind(f"the database {path} cannot be made or migrated: {error}") from error
-    except OSError as error:
-        raise DatabaseRefused(f"the database {path} cannot be made or migrated: {error.strerror}") from error
+    except (dialect.DriverError, OSError) as error:
+        raise unmigrated(path, error) from error
+
+
+def unmigrated(path: Path, error: Exception) -> DatabaseRefused:
+    """Return why a database was not made or migrated. A migration is one transaction: nothing was changed."""
+    if dialect.is_damage(error):
+        return DatabaseRefused(_damaged(path))
+    if reason := access.hindrance(path):
+        return DatabaseRefused(reason)
+    kind = DatabaseNotNow if dialect.is_busy(error) or dialect.is_full(error) else DatabaseRefused
+    why = error.strerror if isinstance(error, OSError) else error
+    return kind(f"the database {path} cannot be made or migrated: {why}. Nothing was changed")
 
 
 def _copy_before_migration(path: Path, present: str) -> None:

@@ -31,7 +31,7 @@ def make_folder(path: Path) -> None:
 
     A folder that exists stays as it is. Raises OSError.
     """
-    for folder in reversed([folder for folder in (path, *path.parents) if not folder.exists()]):
+    for folder in reversed([folder for folder in (path, *path.parents) if not folder.is_dir()]):
         folder.mkdir(FOLDER_MODE, exist_ok=True)
         files.give_like(folder, folder.parent)
 

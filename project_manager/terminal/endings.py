@@ -1,5 +1,7 @@
 """How a command ends: the exit status, and one sentence on standard error when it did not do what was asked."""
 
+from collections.abc import Iterator
+from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any
 
@@ -45,40 +47,54 @@ _HINTS: dict[type[ProjectManagerError], str] = {
 REFUSALS = (ProjectManagerError, ConfigError, DatabaseRefused, BackupRefused, NothingThere, Refused)
 
 
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a refused command ends: its exit status, and the lines that say why."""
+
+    status: Exit
+    lines: tuple[str, ...]
+
+
 def end(error: Exception) -> Exit:
-    """Says what went wrong; the exit status for it."""
+    """Write why the command was refused to standard error. Returns the exit status."""
+    ending = describe(error)
+    for line in ending.lines:
+        click.echo(line, err=True)
+    return ending.status
+
+
+def describe(error: Exception) -> Ending:
+    """Return the exit status and the lines for a refusal."""
     if isinstance(error, ProjectManagerError):
-        return _end_of_operation(error)
-    click.echo(_sentence(str(error)), err=True)
+        return _of_operation(error)
     if isinstance(error, ConfigError):
-        return Exit.USAGE
-    if isinstance(error, NothingThere):
-        return Exit.NOT_FOUND
-    return Exit.NOT_NOW if isinstance(error, NotNow) else Exit.FAILED
+        status = Exit.USAGE
+    elif isinstance(error, NothingThere):
+        status = Exit.NOT_FOUND
+    else:
+        status = Exit.NOT_NOW if isinstance(error, NotNow) else Exit.FAILED
+    return Ending(status, (_sentence(str(error)),))
 
 
-def _end_of_operation(error: ProjectManagerError) -> Exit:
+def _of_operation(error: ProjectManagerError) -> Ending:
     faults: Any = error.details.get("faults")
     if isinstance(error, Invalid) and faults:
-        _list_faults(error, faults)
-        return Exit.FAULTY
-    click.echo(_sentence(error.message), err=True)
+        return Ending(Exit.FAULTY, tuple(_listed(error, faults)))
     hint = _HINTS.get(type(error), error.hint) if error.hint == error.default_hint else error.hint
-    if hint:
-        click.echo(hint, err=True)
+    lines = (_sentence(error.message), *([hint] if hint else []))
     if isinstance(error, NotFound):
-        return Exit.NOT_FOUND
-    return Exit.NOT_NOW if isinstance(error, Unavailable | StorageFull | DatabaseNotNow) else Exit.FAILED
+        return Ending(Exit.NOT_FOUND, lines)
+    return Ending(Exit.NOT_NOW if isinstance(error, Unavailable | StorageFull | DatabaseNotNow) else Exit.FAILED, lines)
 
 
-def _list_faults(error: Invalid, faults: list[dict[str, Any]]) -> None:
+def _listed(error: Invalid, faults: list[dict[str, Any]]) -> Iterator[str]:
     for fault in faults:
         place = f"{fault['source']}:{fault['line']}:{fault['column']}: " if "line" in fault else ""
-        click.echo(f"{place}{fault['message']}" + (f" ({fault['hint']})" if fault["hint"] else ""), err=True)
+        yield f"{place}{fault['message']}" + (f" ({fault['hint']})" if fault["hint"] else "")
     total = int(str(error.details.get("total", len(faults))))
     more = f", {total - len(faults)} of them not shown" if total > len(faults) else ""
     ends = "Nothing was written." if "line" in faults[0] else "The command did nothing."
-    click.echo(f"{total} fault{'' if total == 1 else 's'}{more}. {ends}", err=True)
+    yield f"{total} fault{'' if total == 1 else 's'}{more}. {ends}"
 
 
 def _sentence(text: str) -> str:

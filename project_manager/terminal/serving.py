@@ -10,16 +10,22 @@ from pathlib import Path
 import click
 
 from project_manager import app, config, logs
-from project_manager.config import ConfigError, Settings
-from project_manager.terminal import output, plans, session
+from project_manager.config import ConfigError, Loaded, Settings
+from project_manager.terminal import output, plans, refusals, session
 from project_manager.terminal.endings import Refused
 
 log = logging.getLogger(__name__)
 
 
 def serve(flags: Mapping[str, object], env_file: Path | None, project: str | None) -> int:
-    settings = session.load(flags, env_file).settings
-    _begin_log(settings)
+    """Run the service until a signal. Returns the exit status."""
+    with refusals.in_the_log(flags, env_file, unset="json"):
+        loaded = session.load(flags, env_file)
+        _begin_log(loaded)
+        return _serve(loaded.settings, project)
+
+
+def _serve(settings: Settings, project: str | None) -> int:
     if project is not None:
         view = plans.bring_in(settings, project, dry_run=False, status="keep", prune=False, quiet=True)
         with output.dispensable():
@@ -40,15 +46,19 @@ def _announce(settings: Settings, line: str) -> None:
 
 
 def speak_mcp(flags: Mapping[str, object], env_file: Path | None) -> int:
-    """Clients show their users what is said on standard error: no call is, unless somebody asked for it."""
-    loaded = session.load(flags, env_file)
-    settings = loaded.settings
-    if {loaded.sources[name] for name in ("DATABASE_PATH", "DATABASE_URL")} == {"default"}:
-        settings = replace(settings, database_path=_database_of_user(settings.database_path))
-    _begin_log(settings, quiet=loaded.sources["LOG_LEVEL"] == "default")
-    if not settings.database_path.exists():
-        logs.log_action(log, "database_created", logging.WARNING, database=str(settings.database_path))
-    return app.serve_stdio(settings)
+    """Speak MCP on standard input and output until the client goes. Returns the exit status.
+
+    Clients show their users what is on standard error: calls are logged there only when LOG_LEVEL is set.
+    """
+    with refusals.in_the_log(flags, env_file, unset="json"):
+        loaded = session.load(flags, env_file)
+        settings = loaded.settings
+        if {loaded.sources[name] for name in ("DATABASE_PATH", "DATABASE_URL")} == {"default"}:
+            settings = replace(settings, database_path=_database_of_user(settings.database_path))
+        _begin_log(loaded, quiet=loaded.sources["LOG_LEVEL"] == "default")
+        if not settings.database_path.exists():
+            logs.log_action(log, "database_created", logging.WARNING, database=str(settings.database_path))
+        return app.serve_stdio(settings)
 
 
 def _database_of_user(default: Path) -> Path:
@@ -67,8 +77,11 @@ def _database_of_user(default: Path) -> Path:
     return folder / "project-manager" / "tasks.db"
 
 
-def _begin_log(settings: Settings, *, quiet: bool = False) -> None:
+def _begin_log(loaded: Loaded, *, quiet: bool = False) -> None:
+    settings = loaded.settings
     try:
         logs.configure(settings.log_level, settings.log_format, settings.log_file, quiet=quiet)
     except OSError as error:
         raise ConfigError(f"LOG_FILE is {settings.log_file!r}, which cannot be written: {error.strerror}.") from error
+    for sentence in loaded.warnings:
+        log.warning("%s", sentence, extra={"action": "unknown_setting"})

@@ -2,6 +2,7 @@
 
 import http.client
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 import click
@@ -9,13 +10,19 @@ import click
 from project_manager.config import SETTINGS, Loaded, Settings, show
 from project_manager.store import dialect, revisions
 from project_manager.store.database import Options, prepare, set_foreign_logs_aside
-from project_manager.terminal import session
+from project_manager.terminal import refusals, session
 from project_manager.terminal.endings import Exit
 
 _EVERY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 compared with, not bound to
 
 
-def migrate(settings: Settings) -> Exit:
+def migrate(flags: Mapping[str, object], env_file: Path | None) -> Exit:
+    """Make the database, or bring it to the schema of this release."""
+    with refusals.in_the_log(flags, env_file, unset="text"):
+        return _migrate(session.settings_of(flags, env_file))
+
+
+def _migrate(settings: Settings) -> Exit:
     path = settings.database_path
     set_foreign_logs_aside(path)
     before = _revision(path)

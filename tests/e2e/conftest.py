@@ -57,6 +57,6 @@ def start_service(prepare_service: Start) -> Start:
 def cli(tmp_path: Path, template: Path) -> CommandLine:
     """A folder with a plan and an empty database, which is where a command looks for one."""
     (tmp_path / "plan.yaml").write_text(PLAN)
-    (tmp_path / "data").mkdir()
+    (tmp_path / "data").mkdir(0o700)
     copyfile(template, tmp_path / "data" / "tasks.db")
     return CommandLine(tmp_path)

@@ -23,7 +23,12 @@ def test_a_busy_port_stops_the_start_with_a_sentence_and_is_never_moved(cli: Com
 def test_a_server_that_is_given_a_faulty_plan_does_not_start(cli: CommandLine) -> None:
     (cli.folder / "bad.yaml").write_text("projects: 5\n")
     said = cli.refuses(4, "serve", "--project", "bad.yaml", "--port", str(free_port()))
-    assert "\nbad.yaml:1:11: `projects` must be a list" in said
+    line = json.loads(said.splitlines()[-1])
+    assert (line["level"], line["action"]) == ("ERROR", "start_refused")
+    assert line["message"].startswith("bad.yaml:1:11: `projects` must be a list")
+    assert line["message"].endswith("Nothing was written.")
+    listed = cli.refuses(4, "serve", "--project", "bad.yaml", "--port", str(free_port()), LOG_FORMAT="text")
+    assert "\nbad.yaml:1:11: `projects` must be a list" in listed
 
 
 def test_a_predecessors_command_line_still_starts_and_finds_its_plan(cli: CommandLine) -> None:

@@ -116,6 +116,7 @@ def test_a_start_warns_of_a_folder_and_a_database_that_other_users_can_reach(pre
     service.folder.chmod(0o755)
     service.database.chmod(0o600)
     service.start()
+    service.wait_until(lambda: service.lines("open_to_other_users"))
     (line,) = service.lines("open_to_other_users")
     assert (line["level"], str(service.folder) in line["message"]) == ("WARNING", True)
     assert str(service.database) not in line["message"]

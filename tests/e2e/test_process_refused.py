@@ -1,5 +1,6 @@
 """What the service does not start on: one sentence that names it, and nothing changed."""
 
+import os
 import re
 import sqlite3
 from collections.abc import Iterator
@@ -24,7 +25,11 @@ def refusal(service: Service) -> str:
     assert "Traceback" not in service.log
     assert len(lines) == 1, lines
     assert contents(service.folder, service.output) == before
-    return lines[0]
+    if service.settings.get("LOG_FORMAT") == "text":
+        return lines[0]
+    (line,) = service.lines("start_refused")
+    assert line["level"] == "ERROR"
+    return str(line["message"])
 
 
 def contents(folder: Path, besides: Path) -> dict[str, bytes]:
@@ -60,6 +65,11 @@ def test_a_busy_port_is_named_and_never_moved(
     sentence = refusal(prepare_service(second, empty=True, **{name: port}))
     assert name in sentence
     assert str(port) in sentence
+
+
+def test_in_a_log_of_text_a_refusal_is_a_sentence(prepare_service: Start) -> None:
+    sentence = refusal(prepare_service(empty=True, LOG_FORMAT="text", MAX_ATTEMPTS="five"))
+    assert sentence.startswith("MAX_ATTEMPTS is 'five', but must be")
 
 
 def test_a_newer_database_is_left_alone(prepare_service: Start) -> None:
@@ -116,7 +126,8 @@ def test_a_read_only_database_is_named(prepare_service: Start) -> None:
     service = prepare_service()
     service.launcher = AS_OWNER_ONLY
     service.database.chmod(0o444)
-    assert "read-only" in refusal(service)
+    user = os.geteuid()
+    assert f"{service.database} is read-only for uid {user}; it belongs to uid {user} and has" in refusal(service)
 
 
 @pytest.mark.parametrize("empty", [False, True])

@@ -1,0 +1,34 @@
+"""Refusals of the commands that a supervisor runs: lines of the log where the log is JSON."""
+
+import logging
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+
+from project_manager import config, logs
+from project_manager.config import LogFormat
+from project_manager.terminal import endings
+
+log = logging.getLogger(__name__)
+
+
+@contextmanager
+def in_the_log(flags: Mapping[str, object], env_file: Path | None, *, unset: LogFormat) -> Iterator[None]:
+    """End a refused command with one JSON line when LOG_FORMAT is json, `unset` where nothing sets it.
+
+    The faults of a plan are the lines of its message. In a terminal, and in logs of text, a refusal stays a sentence.
+    The exit status is the same.
+    """
+    try:
+        yield
+    except endings.REFUSALS as error:
+        form = config.log_format(flags, config.read_environment(), env_file, unset=unset)
+        if form == "text" or sys.stderr.isatty():
+            raise
+        ending = endings.describe(error)
+        logs.configure("ERROR", form)
+        log.error("%s", "\n".join(ending.lines), extra={"action": "start_refused"})
+        raise click.exceptions.Exit(ending.status) from error

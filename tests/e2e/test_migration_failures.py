@@ -1,0 +1,101 @@
+"""`alembic upgrade head` and `project-manager migrate` that fail: one sentence at the end, JSON where logs are JSON."""
+
+import json
+import os
+import shutil
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from project_manager.store import revisions
+from tests.e2e.command_line import COMMAND
+from tests.e2e.service import CHECKOUT, environment
+from tests.e2e.test_process_refused import AS_OWNER_ONLY
+
+ALEMBIC = [sys.executable, "-m", "alembic", "upgrade", "head"]
+MIGRATE = [*COMMAND, "migrate"]
+SECONDS = 60
+OWNER = 4321
+FAULTY = """
+revision = "9001"
+down_revision = {previous!r}
+
+
+def upgrade():
+    raise KeyError("colour")
+"""
+
+
+def failure(command: list[str], folder: Path = CHECKOUT, **variables: str) -> list[str]:
+    """Return the lines that a migration which has to fail writes."""
+    done = subprocess.run(
+        [*AS_OWNER_ONLY, *command],
+        cwd=folder,
+        env=environment(**variables),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
+    )
+    assert (done.returncode, done.stdout) == (1, ""), done.stderr
+    return done.stderr.splitlines()
+
+
+@pytest.mark.parametrize("command", [ALEMBIC, MIGRATE], ids=["alembic", "migrate"])
+@pytest.mark.parametrize("form", ["json", "text"])
+def test_a_folder_of_another_user_is_named_with_its_owner_and_a_remedy(
+    tmp_path: Path, command: list[str], form: str
+) -> None:
+    """As with a folder of the host in a container. Only an administrator can give the folder to another user."""
+    folder = tmp_path / "mounted"
+    folder.mkdir()
+    if os.geteuid() == 0:
+        os.chown(folder, OWNER, OWNER)
+    folder.chmod(0o555)
+    (line,) = failure(command, DATABASE_PATH=str(folder / "tasks.db"), LOG_FORMAT=form)
+    sentence = json.loads(line)["message"] if form == "json" else line
+    assert f"he folder {folder} of the database tasks.db is read-only for uid {os.geteuid()}" in sentence
+    assert f"belongs to uid {folder.stat().st_uid} and has mode 0555" in sentence
+    assert (f"chown -R 0 {folder}" if os.geteuid() == 0 else f"chmod u+rwX {folder}") in sentence
+    assert list(folder.iterdir()) == []
+
+
+def test_a_newer_and_a_foreign_database_are_left_alone(tmp_path: Path, template: Path) -> None:
+    newer, foreign = tmp_path / "newer.db", tmp_path / "foreign.db"
+    shutil.copyfile(template, newer)
+    for path, statement in (
+        (newer, "UPDATE alembic_version SET version_num = '9999'"),
+        (foreign, "CREATE TABLE songs (title TEXT)"),
+    ):
+        with closing(sqlite3.connect(path)) as connection, connection:
+            connection.execute(statement)
+    (line,) = failure(ALEMBIC, DATABASE_PATH=str(newer))
+    assert line.endswith("use the newer release.")
+    (line,) = failure(ALEMBIC, DATABASE_PATH=str(foreign))
+    assert line.endswith(f"the database {foreign} belongs to another program.")
+    with closing(sqlite3.connect(foreign)) as connection:
+        assert connection.execute("SELECT name FROM sqlite_master").fetchall() == [("songs",)]
+
+
+def test_a_malformed_setting_ends_a_migration_with_one_line(tmp_path: Path) -> None:
+    (line,) = failure(ALEMBIC, DATABASE_PATH=str(tmp_path / "tasks.db"), MAX_ATTEMPTS="five", LOG_FORMAT="json")
+    said = json.loads(line)
+    assert (said["level"], said["action"]) == ("ERROR", "migration_failed")
+    assert said["message"].startswith("MAX_ATTEMPTS is 'five', but must be")
+
+
+def test_a_fault_of_a_migration_ends_with_a_sentence_below_its_traceback(tmp_path: Path, template: Path) -> None:
+    shutil.copytree(revisions.scripts_folder(), tmp_path / "migrations")
+    fault = FAULTY.format(previous=revisions.head())
+    (tmp_path / "migrations" / "versions" / "9001_colour.py").write_text(fault)
+    shutil.copyfile(CHECKOUT / "pyproject.toml", tmp_path / "pyproject.toml")
+    database = Path(shutil.copyfile(template, tmp_path / "tasks.db"))
+    lines = failure(ALEMBIC, tmp_path, DATABASE_PATH=str(database))
+    assert any("Traceback" in line for line in lines)
+    assert lines[-1].endswith(f"the database {database} cannot be migrated: KeyError('colour'). Nothing was changed.")
+    with closing(sqlite3.connect(database)) as connection:
+        assert connection.execute("SELECT version_num FROM alembic_version").fetchall() == [(revisions.head(),)]
