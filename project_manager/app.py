@@ -9,17 +9,19 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import anyio
+import anyio.to_thread
 import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from project_manager import __version__
-from project_manager.config import Settings
+from project_manager.config import Settings, read_environment
 from project_manager.logs import log_action
 from project_manager.mcp.server import build_server
 from project_manager.mcp.stdio import serve_stdio as speak
 from project_manager.mcp.stdio import serve_stdio_beside
 from project_manager.mcp.transports import McpDoor
 from project_manager.runtime import Runtime, open_runtime
+from project_manager.supervisor import Supervisor
 from project_manager.web.application import api, guarded
 from project_manager.web.ops import Leaving
 from project_manager.web.websocket import PATH as UPDATES
@@ -154,8 +156,10 @@ async def run(settings: Settings, sockets: list[socket.socket], announce: Announ
             application = Ports(application, guarded(beside, runtime), port)
         async with door.run(), anyio.create_task_group() as tasks:
             server = Server(_configuration(settings, application))
-            tasks.start_soon(_until_signal, server, runtime, door, leaving)
-            tasks.start_soon(_announce_when_up, server, runtime, sockets, announce)
+            supervisor = Supervisor(read_environment())
+            tasks.start_soon(_until_signal, server, runtime, door, leaving, supervisor)
+            tasks.start_soon(_announce_when_up, server, runtime, sockets, announce, supervisor)
+            tasks.start_soon(supervisor.watch, runtime.database.works)
             if settings.mcp_transport == "stdio":
                 tasks.start_soon(serve_stdio_beside, runtime)
             await server.serve(sockets=sockets)
@@ -192,7 +196,9 @@ def _configuration(settings: Settings, application: ASGIApp) -> uvicorn.Config:
     )
 
 
-async def _announce_when_up(server: Server, runtime: Runtime, sockets: list[socket.socket], announce: Announce) -> None:
+async def _announce_when_up(
+    server: Server, runtime: Runtime, sockets: list[socket.socket], announce: Announce, supervisor: Supervisor
+) -> None:
     await server.up.wait()
     gc.collect()
     gc.freeze()
@@ -201,7 +207,8 @@ async def _announce_when_up(server: Server, runtime: Runtime, sockets: list[sock
     for name, address in doors.items():
         announce(f"{name:<11}{address}")
     log_action(log, "started", version=__version__, database=str(runtime.database.path), **doors)
-    if others := runtime.database.open_to_others():
+    supervisor.ready(f"Serving on {doors['dashboard']}")
+    if others := await anyio.to_thread.run_sync(runtime.database.open_to_others):
         shown = " and ".join(str(path.absolute()) for path in others)
         log.warning(
             "other users of this machine have permissions on %s: take them away with `chmod o= PATH`",
@@ -225,7 +232,9 @@ def addresses(settings: Settings, sockets: list[socket.socket]) -> dict[str, str
     return doors
 
 
-async def _until_signal(server: Server, runtime: Runtime, door: McpDoor, leaving: Leaving) -> None:
+async def _until_signal(
+    server: Server, runtime: Runtime, door: McpDoor, leaving: Leaving, supervisor: Supervisor
+) -> None:
     """The first signal drains and stops; a second one forces."""
     with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
         stopping = False
@@ -238,6 +247,7 @@ async def _until_signal(server: Server, runtime: Runtime, door: McpDoor, leaving
                     return
                 stopping = True
                 log_action(log, "stopping", signal=signal.Signals(number).name)
+                supervisor.stopping()
                 tasks.start_soon(_stop, server, runtime, door, leaving)
 
 

@@ -95,9 +95,10 @@ def give_like(path: Path, model: Path, *, mode: bool = False) -> None:
     An administrator makes files that the user of the service has to read and write. Other users cannot give files
     away, and keep them.
     """
-    owner = model.stat()
-    with suppress(PermissionError):
-        os.chown(path, owner.st_uid, owner.st_gid)
+    owner, present = model.stat(), path.stat()
+    if (owner.st_uid, owner.st_gid) != (present.st_uid, present.st_gid):
+        with suppress(PermissionError):
+            os.chown(path, owner.st_uid, owner.st_gid)
     if mode:
         with suppress(PermissionError):
             shutil.copymode(model, path)

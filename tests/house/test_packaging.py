@@ -99,3 +99,11 @@ def test_a_script_is_executable_and_says_what_it_does(path: Path) -> None:
     assert path.stat().st_mode & 0o111
     assert first.startswith("#!/usr/bin/env ")
     assert second.startswith(("# ", '"""'))
+
+
+@pytest.mark.parametrize("path", files("deploy/systemd/*.service"), ids=name_of)
+def test_a_system_call_that_a_unit_forbids_fails_and_ends_no_process(path: Path) -> None:
+    """The program gives files to the owner of their folder where it may, and goes on where chown is refused."""
+    settings = path.read_text().splitlines()
+    assert "SystemCallFilter=~@privileged @resources" in settings
+    assert "SystemCallErrorNumber=EPERM" in settings

@@ -1,0 +1,34 @@
+"""The service under systemd: it reports when it is up, that it works, and that it stops."""
+
+import signal
+import socket
+from pathlib import Path
+
+from tests.e2e.conftest import Start
+from tests.e2e.service import PATIENCE, START_SECONDS
+
+
+def test_the_service_reports_its_state_to_the_manager_that_started_it(prepare_service: Start, tmp_path: Path) -> None:
+    service = prepare_service()
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(tmp_path / "notify"))
+        manager.settimeout(START_SECONDS)
+        service.spawn(NOTIFY_SOCKET=str(tmp_path / "notify"), WATCHDOG_USEC="100000")
+        reports = [manager.recv(4096).decode() for _ in range(4)]
+        assert service.is_healthy()
+        service.signal(signal.SIGTERM)
+        while not (last := manager.recv(4096).decode()).startswith("STOPPING=1"):
+            assert last == "WATCHDOG=1"
+        assert service.process.wait(PATIENCE) == 0
+    assert f"READY=1\nSTATUS=Serving on {service.url}/" in reports
+    assert reports.count("WATCHDOG=1") == 3
+
+
+def test_a_misspelt_setting_is_a_warning_in_the_log(prepare_service: Start) -> None:
+    service = prepare_service()
+    service.start(LOCK_CLEANUP_INTERVL="5")
+    (line,) = service.lines("unknown_setting")
+    assert line["level"] == "WARNING"
+    assert line["message"].endswith(
+        "sets LOCK_CLEANUP_INTERVL, which is no setting; did you mean LOCK_CLEANUP_INTERVAL?"
+    )
