@@ -1,4 +1,4 @@
-"""Permissions that are missing for a database, with the remedy for each."""
+"""Permissions that are missing for a file, with the remedy for each."""
 
 import os
 from pathlib import Path
@@ -7,20 +7,26 @@ from pathlib import Path
 def hindrance(database: Path) -> str | None:
     """Return why this user cannot make, read or write the database at this path, None when permissions allow it.
 
-    The sentence names the path, its owner, the user of this process, and a remedy.
+    The sentence names the path, its owner, the user of this process, and a remedy. Symbolic links are followed, as
+    SQLite does.
     """
-    folder = next(folder for folder in database.absolute().parents if folder.exists())
+    real = Path(os.path.realpath(database))
+    folder = next(folder for folder in real.parents if folder.exists())
+    if reason := of_folder(folder):
+        return f"the database {database} cannot be used: {reason}"
+    if real.exists() and not os.access(real, os.R_OK):
+        return f"the database {database} cannot be read by {_user()}{_owned(real)}"
+    if real.exists() and not os.access(real, os.W_OK):
+        return f"the database {database} is read-only for {_user()}{_owned(real)}"
+    return None
+
+
+def of_folder(folder: Path) -> str | None:
+    """Return why this user cannot make files in the folder, with a remedy, None when permissions allow it."""
     if _is_read_only_mount(folder):
-        return (
-            f"the database {database} is on a read-only file system: mount {folder} writable for {_user()}, "
-            "or choose another DATABASE_PATH"
-        )
+        return f"{folder} is on a read-only file system: mount it writable for {_user()}, or choose another folder"
     if folder.is_dir() and not os.access(folder, os.W_OK | os.X_OK):
-        return f"the folder {folder} of the database {database.name} is read-only for {_user()}{_owned(folder)}"
-    if database.exists() and not os.access(database, os.R_OK):
-        return f"the database {database} cannot be read by {_user()}{_owned(database)}"
-    if database.exists() and not os.access(database, os.W_OK):
-        return f"the database {database} is read-only for {_user()}{_owned(database)}"
+        return f"the folder {folder} is read-only for {_user()}{_owned(folder)}"
     return None
 
 

@@ -19,7 +19,7 @@ from sqlalchemy import func, select
 
 from project_manager.clock import stamp
 from project_manager.domain.actors import SYSTEM
-from project_manager.store import bulk, dialect, files, private_files, revisions
+from project_manager.store import access, bulk, dialect, files, private_files, revisions
 from project_manager.store.compiled import Statement
 from project_manager.store.schema import events
 from project_manager.store.transaction import Tx
@@ -147,7 +147,8 @@ def keep_newest(folder: Path, database: Path, count: int) -> list[Path]:
 def unwritable(what: str, folder: Path, error: OSError) -> BackupRefused:
     """Return the refusal for a file that cannot be written into a folder: NotNow for a full disk."""
     kind = NotNow if error.errno in (errno.ENOSPC, errno.EDQUOT) else BackupRefused
-    return kind(f"{what} cannot be written to the folder {folder}: {error.strerror}")
+    reason = access.of_folder(folder) if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS) else None
+    return kind(f"{what} cannot be written to the folder {folder}: {reason or error.strerror}")
 
 
 def disk_full(what: str, folder: Path) -> NotNow:

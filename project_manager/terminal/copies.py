@@ -7,7 +7,7 @@ import click
 
 from project_manager.clock import SystemClock, monotonic
 from project_manager.config import Settings
-from project_manager.store import backup, private_files, restore
+from project_manager.store import access, backup, private_files, restore
 from project_manager.store.backup import Backup, Examination
 from project_manager.store.restore import Restored
 from project_manager.terminal import session
@@ -52,7 +52,8 @@ def _backups_beside(database: Path, mode: int) -> Path:
             private_files.make_folder(folder)
             folder.chmod(private_files.folder_mode(mode))
     except OSError as error:
-        raise Refused(f"the folder {folder} cannot be made: {error.strerror}") from error
+        reason = access.of_folder(database.parent) or error.strerror
+        raise Refused(f"the folder {folder} cannot be made: {reason}") from error
     return folder
 
 

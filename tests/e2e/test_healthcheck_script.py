@@ -91,6 +91,18 @@ def test_a_service_on_an_ipv6_address_is_asked_there(prepare_service: Start) -> 
     assert said == "healthy\n"
 
 
+def test_the_database_is_found_by_a_url_in_a_file(
+    script: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, template: Path
+) -> None:
+    path = Path(copyfile(template, tmp_path / "my tasks.db"))
+    secret = tmp_path / "url"
+    monkeypatch.setitem(os.environ, "DATABASE_URL_FILE", str(secret))
+    with pytest.raises(script.Unhealthy, match="DATABASE_URL_FILE names"):
+        script.check_database_file(0.0)
+    secret.write_text(f"sqlite:///{path.as_posix().replace(' ', '%20')}\n")
+    assert str(path) in script.check_database_file(0.0)
+
+
 def test_a_database_that_another_program_holds_does_not_make_a_healthy_service_unhealthy(
     script: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, template: Path
 ) -> None:

@@ -58,7 +58,7 @@ def test_a_folder_of_another_user_is_named_with_its_owner_and_a_remedy(
     folder.chmod(0o555)
     (line,) = failure(command, DATABASE_PATH=str(folder / "tasks.db"), LOG_FORMAT=form)
     sentence = json.loads(line)["message"] if form == "json" else line
-    assert f"he folder {folder} of the database tasks.db is read-only for uid {os.geteuid()}" in sentence
+    assert f"tasks.db cannot be used: the folder {folder} is read-only for uid {os.geteuid()};" in sentence
     assert f"belongs to uid {folder.stat().st_uid} and has mode 0555" in sentence
     assert (f"chown -R 0 {folder}" if os.geteuid() == 0 else f"chmod u+rwX {folder}") in sentence
     assert list(folder.iterdir()) == []
