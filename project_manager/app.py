@@ -184,6 +184,7 @@ def _configuration(settings: Settings, application: ASGIApp) -> uvicorn.Config:
         log_config=None,
         access_log=False,
         server_header=False,
+        forwarded_allow_ips=list(settings.forwarded_allow_ips),
         http=OneWrite,
         ws=SameForAll,
         ws_per_message_deflate=False,
@@ -260,6 +261,7 @@ async def _stop(server: Server, runtime: Runtime, door: McpDoor, leaving: Leavin
     for listening in server.servers:
         listening.close()
     runtime.hub.close()
+    runtime.refused_tokens.end_delays()
     door.drain()
     await door.wait_inflight(CALLS_SECONDS)
     await door.terminate()

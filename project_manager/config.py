@@ -21,6 +21,7 @@ from project_manager.setting_parsers import (
     Host,
     Listed,
     LogFile,
+    Networks,
     OrNothing,
     Parser,
     Seconds,
@@ -109,6 +110,8 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("CORS_ALLOW_CREDENTIALS", SWITCH, "false", "Let pages of CORS_ORIGINS send cookies."),
     Setting("ALLOWED_HOSTS", Listed("host names between commas, or *", rf"\*|{HOST_NAME}"), "",
             "Host names that requests may ask for beside loopback and HOST; * allows any."),
+    Setting("FORWARDED_ALLOW_IPS", Networks(), "127.0.0.1,::1",
+            "Proxies whose X-Forwarded-For and X-Forwarded-Proto headers are trusted; * trusts every client."),
     Setting("AUTH_REQUIRED", SWITCH, "false",
             "Refuse requests without a token even when no token exists yet."),
     Setting("METRICS_ENABLED", SWITCH, "true", "Offer /metrics and /api/metrics."),
@@ -151,6 +154,7 @@ class Settings:
     cors_origins: tuple[str, ...]
     cors_allow_credentials: bool
     allowed_hosts: tuple[str, ...]
+    forwarded_allow_ips: tuple[str, ...]
     auth_required: bool
     metrics_enabled: bool
     expected_instances: int

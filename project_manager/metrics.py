@@ -80,6 +80,7 @@ class Metrics:
             _Series("pm_mcp_call_duration_seconds", "Time to answer a tool call.", ("tool",)),
             SECONDS,
         )
+        self._tokens_refused = self._counter("project_manager_tokens_refused", "Requests with a refused token.")
         self._mcp_opened = self._counter("pm_mcp_sessions_opened", "MCP sessions opened.")
         self._mcp_closed = self._counter("pm_mcp_sessions_closed", "MCP sessions closed.")
 
@@ -132,6 +133,10 @@ class Metrics:
     def http_request(self, method: str, route: str, status: int, seconds: float) -> None:
         """`route` is the route's template, never the path that was asked for."""
         self._requests((method if method in METHODS else "OTHER", route, str(status)), seconds)
+
+    def token_refused(self) -> None:
+        """Count a request with a token that is unknown or revoked."""
+        self._tokens_refused.inc()
 
     def mcp_call(self, tool: str, era: str, outcome: str, seconds: float) -> None:
         """`tool` is the name of a tool that exists, never one that a client made up."""

@@ -48,6 +48,7 @@ from project_manager.metrics import Metrics
 from project_manager.open_streams import OpenStreams
 from project_manager.operations.definition import Kind, Operation
 from project_manager.rate_limits import RateLimits
+from project_manager.refused_tokens import RefusedTokens
 from project_manager.services import leases
 from project_manager.snapshots import Snapshots
 from project_manager.store import agents, answers, events, meta
@@ -80,6 +81,7 @@ class Runtime:
         self._notices = Notices()
         self._rate_limits = RateLimits(settings.rate_limit_per_second)
         self._identities = Identities(self.read, required=settings.auth_required)
+        self.refused_tokens = RefusedTokens(metrics.token_refused)
         self._snapshots = Snapshots()
         self._one_at_a_time = anyio.CapacityLimiter(1)
         self.database = Database(

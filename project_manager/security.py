@@ -40,7 +40,8 @@ _AUTHORITY = re.compile(r"(?P<host>\[[^\[\]]*\]|[^:\[\]]*)(:(?P<port>[0-9]{0,5})
 
 class Gate:
     """Pure ASGI middleware. Puts `request_id`, `headers` by name, `actor` and the `secret` that proved it into
-    scope["state"]; hands what it refuses to `refuse`.
+    scope["state"]; hands what it refuses to `refuse`. A refused token waits for `refused_token` first, which gets the
+    address of the client.
     """
 
     def __init__(
@@ -50,6 +51,7 @@ class Gate:
         identify: Callable[[str | None], Awaitable[Actor]],
         refuse: Refuse,
         cookie: str = "",
+        refused_token: Callable[[str], Awaitable[None]] | None = None,
     ) -> None:
         self._app = app
         self._hosts = frozenset(_split(host)[0] for host in (*settings.allowed_hosts, settings.host))
@@ -58,6 +60,7 @@ class Gate:
         self._cookie = cookie
         self._identify = identify
         self._refuse = refuse
+        self._refused_token = refused_token
         self._seen_hosts: set[bytes] = set()
         self._numbers = count(secrets.randbits(63))
 
@@ -82,6 +85,8 @@ class Gate:
                 state["actor"] = actor = await self._identify(secret)
                 caused_by(request_id, actor.token_id)
         except ProjectManagerError as error:
+            if self._refused_token and isinstance(error, Unauthorized) and has_token(headers, self._cookie):
+                await self._refused_token(client_address(scope))
             await self._refuse(scope, receive, answer, error)
             return
         await self._app(scope, receive, answer)
@@ -138,6 +143,17 @@ def secret_of(headers: dict[bytes, bytes], cookie: str) -> str | None:
     if b"cookie" in headers:
         return cookie_parser(headers[b"cookie"].decode("latin-1")).get(cookie) or None
     return None
+
+
+def has_token(headers: dict[bytes, bytes], cookie: str) -> bool:
+    """Return whether a request carries a token, of whatever form."""
+    return b"authorization" in headers or secret_of(headers, cookie) is not None
+
+
+def client_address(scope: Scope) -> str:
+    """Return the address of the client: behind a trusted proxy the one that the proxy forwards."""
+    client = scope.get("client")
+    return str(client[0]) if client else ""
 
 
 def _first_values(headers: list[tuple[bytes, bytes]]) -> dict[bytes, bytes]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -145,6 +146,22 @@ class Listed:
             if not re.fullmatch(self.form, item, re.IGNORECASE):
                 raise ValueError(item)
         return tuple(item.lower().rstrip("/") for item in items)
+
+
+@dataclass(frozen=True, slots=True)
+class Networks:
+    """Reader of IP addresses and networks between commas."""
+
+    accepts: str = "addresses or networks like 10.0.0.0/8 between commas, or *"
+
+    def __call__(self, text: str) -> tuple[str, ...]:
+        items = [item.strip() for item in text.split(",") if item.strip()]
+        return ("*",) if items == ["*"] else tuple(map(_network, items))
+
+
+def _network(text: str) -> str:
+    """Return an address or a network in its usual form. Raises ValueError, also for a network with host bits."""
+    return str(ipaddress.ip_network(text) if "/" in text else ipaddress.ip_address(text))
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,7 +45,8 @@ def api(
 def guarded(app: ASGIApp, runtime: Runtime) -> ASGIApp:
     """The gate in front of an application, and CORS outermost so that refusals carry its headers too."""
     settings = runtime.settings
-    gate = Gate(app, settings, runtime.identify, refuse, session_cookie(runtime.hub.epoch))
+    cookie = session_cookie(runtime.hub.epoch)
+    gate = Gate(app, settings, runtime.identify, refuse, cookie, runtime.refused_tokens.refuse)
     if not settings.cors_origins:
         return gate
     return CORSMiddleware(

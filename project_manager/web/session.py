@@ -10,7 +10,7 @@ from starlette.routing import Route
 from project_manager.domain.actors import Actor
 from project_manager.domain.errors import Invalid, MalformedBody, ProjectManagerError, Unauthorized
 from project_manager.runtime import Runtime
-from project_manager.security import secret_of, session_cookie
+from project_manager.security import client_address, has_token, secret_of, session_cookie
 from project_manager.web.bodies import read_body
 from project_manager.web.errors import response_of
 from project_manager.web.routes import as_text
@@ -36,10 +36,13 @@ class Session:
     async def show(self, request: Request) -> Response:
         """Return the actor of this session, whether this server asks for a token, and the cap on attempts."""
         asks = await self._asks()
+        headers = dict(request.scope["headers"])
         try:
-            actor: Actor | None = await self._runtime.identify(secret_of(dict(request.scope["headers"]), self._cookie))
+            actor: Actor | None = await self._runtime.identify(secret_of(headers, self._cookie))
         except Unauthorized:
             actor = None
+            if asks and has_token(headers, self._cookie):
+                await self._runtime.refused_tokens.refuse(client_address(request.scope))
         if actor is not None or asks or self._cookie not in request.cookies:
             return self._described(actor, auth_required=asks)
         # All tokens were forgotten: this cookie would keep the dashboard out of a house whose doors are open.
@@ -52,6 +55,8 @@ class Session:
             token = _token(await read_body(dict(request.scope["headers"]), request.receive))
             actor = await self._runtime.identify(token)
         except ProjectManagerError as error:
+            if isinstance(error, Unauthorized):
+                await self._runtime.refused_tokens.refuse(client_address(request.scope))
             return response_of(error, request.scope["state"]["request_id"])
         response = self._described(actor, auth_required=True)
         secure = request.url.scheme == "https" or request.headers.get("x-forwarded-proto") == "https"

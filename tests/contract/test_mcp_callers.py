@@ -112,6 +112,17 @@ async def test_a_wait_ends_with_the_token_that_it_came_with(
     assert "UNAUTHORIZED: " in said[0]
 
 
+@pytest.mark.parametrize("path", ["/mcp", "/sse", "/messages/"])
+async def test_a_refused_token_is_counted_over_mcp_too(
+    tmp_path: Path, path: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with guarded_door(tmp_path) as (_, bare):
+        for number in (1, 2):
+            answer = await bare.http.post(path, headers={"authorization": "Bearer pm_wrong"})
+            assert answer.status_code == 401
+            assert caplog.messages.count("token_refused") == number
+
+
 @pytest.mark.parametrize("era", ["2025", "2026"])
 async def test_an_agent_that_runs_wild_is_told_to_wait_and_no_other_is(tmp_path: Path, era: str) -> None:
     async with guarded_door(tmp_path, RATE_LIMIT_PER_SECOND=1) as (made, bare):
