@@ -133,10 +133,11 @@ async def test_only_operators_see_the_causes_of_events(
         (seen,), (hidden,) = [(await served.ok("GET", path, **who))["items"] for who in (operator, other)]
         assert seen == {**hidden, **cause}
         assert CAUSE.isdisjoint(hidden)
-    assert await followed(served, operator, f"since={seen[\'seq\'] - 1}") == [seen]
-    assert await followed(served, other, f"since={seen[\'seq\'] - 1}") == [hidden]
-    assert await followed(served, operator, f"since={seen[\'seq\'] - 1}" + "&batch=true") == [seen]
-    assert await followed(served, other, f"since={seen[\'seq\'] - 1}" + "&batch=true") == [hidden]
+    since = f"since={seen['seq'] - 1}"
+    assert await followed(served, operator, since) == [seen]
+    assert await followed(served, other, since) == [hidden]
+    assert await followed(served, operator, f"{since}&batch=true") == [seen]
+    assert await followed(served, other, f"{since}&batch=true") == [hidden]
 
 
 async def followed(served: Served, headers: dict[str, str], query: str) -> list[Json]:
