@@ -1,7 +1,7 @@
 """What a call is: who calls, as whom it acts, what was answered, and whether it was answered before."""
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -25,7 +25,7 @@ from project_manager.domain.errors import (
 from project_manager.domain.limits import AGENT_ID_CHARACTERS, LEASE_SECONDS_MINIMUM
 from project_manager.operations.definition import Operation
 from project_manager.services import leases, presenting
-from project_manager.store import answers
+from project_manager.store import agents, answers
 from project_manager.store.transaction import Tx
 
 _ABOUT_AN_AGENT = frozenset({commands.CreateToken, commands.GetAgent, commands.ListLeases})
@@ -38,6 +38,8 @@ LEASE_REFUSALS = {
     LockRequired.code: "lock_required",
 }
 """The outcomes that count as outcomes of leases, by the code of the error."""
+
+SEEN_EVERY_MS = 5_000
 
 Door = Literal["rest", "mcp", "cli"]
 
@@ -193,6 +195,50 @@ class Notices:
                 self._none_before.clear()
             self._none_before[agent] = min([new, *(lease.expires_at - lease.ttl // 3 for lease in first)])
         return [presenting.lock(lease) for lease in soon]
+
+
+class Answering:
+    """Runs use cases in a transaction that is open, with what belongs to each call: its idempotency key, the agent's
+    sign of life, and the leases of the caller that end soon.
+    """
+
+    def __init__(self) -> None:
+        self._seen: dict[str, int] = {}
+        self._notices = Notices()
+
+    def once(
+        self, tx: Tx, *, operation: Operation, command: Command, caller: Caller, use_case: Callable[..., Any]
+    ) -> Answer:
+        """Run a use case that writes, or return the first answer that the idempotency key has."""
+        key = key_of(command, caller) if operation.idempotent else None
+        kept = None if key is None else first_answer(tx, operation, command, key)
+        if kept is not None:
+            return kept
+        answer = self.answer(tx, use_case=use_case, command=command, operation=operation, caller=caller)
+        if self.is_silent(tx):
+            agents.seen(tx)
+        if key is not None and worth_keeping(answer.view):
+            answers.keep(tx, key, request_hash(operation, command), answer.body.decode())
+        return answer
+
+    def answer(
+        self, tx: Tx, *, use_case: Callable[..., Any], command: Command, operation: Operation, caller: Caller
+    ) -> Answer:
+        """Run a use case."""
+        answer = Answer(use_case(tx, command), operation.status)
+        if caller.door == "mcp":
+            answer.ending_soon = self._notices.of(tx)
+        return answer
+
+    def is_silent(self, tx: Tx) -> bool:
+        """Return whether the database has no recent sign of life of the actor."""
+        return tx.now - self._seen.get(tx.actor.id, 0) >= SEEN_EVERY_MS
+
+    def note_seen(self, actor: Actor, at: int) -> None:
+        """Note that the database has a sign of life, so that the next one is written some seconds later."""
+        if len(self._seen) > 10_000:
+            self._seen.clear()
+        self._seen[actor.id] = at
 
 
 def key_of(command: Command, caller: Caller) -> str | None:

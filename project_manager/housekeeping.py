@@ -13,11 +13,11 @@ import anyio.to_thread
 from project_manager import __version__
 from project_manager.domain.actors import SYSTEM
 from project_manager.domain.errors import ProjectManagerError, StorageFull, Unavailable
-from project_manager.domain.limits import IDEMPOTENCY_HOURS
+from project_manager.domain.limits import DELETED_AT_ONCE, IDEMPOTENCY_HOURS
 from project_manager.hub import Hub
 from project_manager.logs import Trouble
 from project_manager.metrics import Metrics
-from project_manager.services import events, leases, naming, subscriptions
+from project_manager.services import claim_queue, events, lease_history, naming, subscriptions
 from project_manager.store import answers, instances, meta, retention, search, waiters
 from project_manager.store.backup import last_verified
 from project_manager.store.database import (
@@ -129,7 +129,7 @@ def _beat(tx: Tx, *, database: Database, kind: str, tickets: list[int]) -> None:
     beat(tx, database=database, version=__version__, kind=kind)
     if tickets:
         waiters.stay(tx, tickets)
-    leases.forget_waiters(tx)
+    claim_queue.forget_silent(tx)
 
 
 async def follow_backups(database: Database, metrics: Metrics) -> None:
@@ -153,6 +153,12 @@ async def maintain_once(database: Database, *, event_days: int) -> None:
     await complete(database)
     while await _quietly(database, "maintain", partial(_forget_old, clock=database.clock, event_days=event_days)):
         pass
+    for name, forget in (
+        ("forget_answers", _forget_answers),
+        ("forget_leases", partial(_forget_leases, days=event_days)),
+    ):
+        while await _quietly(database, name, partial(forget, clock=database.clock)) == DELETED_AT_ONCE:
+            pass
 
 
 async def complete(database: Database) -> None:
@@ -166,10 +172,17 @@ def _forget_old(tx: Tx, *, clock: DatabaseClock, event_days: int) -> bool:
     """Delete rows by their age, unless the time by which they are old may be wrong. Returns whether more may be old."""
     if not clock.may_delete():
         return False
-    answers.forget(tx, tx.now - IDEMPOTENCY_HOURS * HOUR_MS)
     instances.forget_silent(tx)
     subscriptions.forget_silent(tx)
     return events.retain(tx, days=event_days) >= retention.AT_ONCE
+
+
+def _forget_answers(tx: Tx, *, clock: DatabaseClock) -> int:
+    return answers.forget(tx, tx.now - IDEMPOTENCY_HOURS * HOUR_MS) if clock.may_delete() else 0
+
+
+def _forget_leases(tx: Tx, *, clock: DatabaseClock, days: int) -> int:
+    return lease_history.retain(tx, days=days) if clock.may_delete() else 0
 
 
 async def _quietly(database: Database, name: str, work: Callable[[Tx], Any]) -> Any:

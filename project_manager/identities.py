@@ -49,18 +49,33 @@ class Identities:
 
         Operators may use each id. A new bound token counts after IDENTITY_SECONDS at the latest.
         """
-        if caller.bound or caller.role >= Role.OPERATOR or not agent.is_agent or is_reserved(agent.id):
+        if not _is_free(caller, agent):
             return
         bound: bool | None = self._bound.find(agent.id)
         if bound is None:
             bound = await self._read("is_bound", partial(tokens.is_bound, agent_id=agent.id))
             self._bound.keep(agent.id, bound)
         if bound:
-            raise WrongAgent(
-                f"the agent id {agent.id!r} belongs to a token that is bound to it",
-                hint="Use that token, or another agent_id.",
-                agent_id=agent.id,
-            )
+            raise _wrong_agent(agent)
+
+
+def check_agent_in(tx: Tx, caller: Actor, agent: Actor) -> None:
+    """Raise WrongAgent as `Identities.check_agent` does, in the transaction of a call that has waited."""
+    if _is_free(caller, agent) and tokens.is_bound(tx, agent.id):
+        raise _wrong_agent(agent)
+
+
+def _is_free(caller: Actor, agent: Actor) -> bool:
+    """Return whether the agent id is the caller's own choice."""
+    return not caller.bound and caller.role < Role.OPERATOR and agent.is_agent and not is_reserved(agent.id)
+
+
+def _wrong_agent(agent: Actor) -> WrongAgent:
+    return WrongAgent(
+        f"the agent id {agent.id!r} belongs to a token that is bound to it",
+        hint="Use that token, or another agent_id.",
+        agent_id=agent.id,
+    )
 
 
 class _Recent:

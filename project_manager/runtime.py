@@ -17,18 +17,14 @@ from project_manager import housekeeping, new_names
 from project_manager.calls import (
     LEASE_REFUSALS,
     Answer,
+    Answering,
     Caller,
-    Notices,
     acting,
     check_first_token,
     check_role,
     counted_as,
-    first_answer,
-    key_of,
     log_fields,
-    request_hash,
     task_of,
-    worth_keeping,
 )
 from project_manager.clock import Clock, SystemClock, monotonic
 from project_manager.config import Settings
@@ -42,7 +38,7 @@ from project_manager.domain.errors import (
     Unauthorized,
 )
 from project_manager.hub import Closed, Event, Hub, Resync, Subscription
-from project_manager.identities import Identities
+from project_manager.identities import Identities, check_agent_in
 from project_manager.logs import caused_by, log_action
 from project_manager.metrics import Metrics
 from project_manager.open_streams import OpenStreams
@@ -51,15 +47,14 @@ from project_manager.rate_limits import RateLimits
 from project_manager.refused_tokens import RefusedTokens
 from project_manager.services import leases
 from project_manager.snapshots import Snapshots
-from project_manager.store import agents, answers, events, meta
+from project_manager.store import events, meta
 from project_manager.store.database import Database, Options, prepare
 from project_manager.store.transaction import Tx
 from project_manager.store.writer import Duties
-from project_manager.waiting import Waiting
+from project_manager.waiting import Blockers, Claim, Waiting
 
 log = logging.getLogger(__name__)
 
-SEEN_EVERY_MS = 5_000
 SLOW_SECONDS = 0.1
 OLDER_EVENTS = 20_000
 OLDER_CHARACTERS = 8 * 1024 * 1024
@@ -75,10 +70,8 @@ class Runtime:
         self.clock = clock
         self.metrics = metrics
         self.started_at = monotonic()
-        self.tickets: set[int] = set()
         self.open_streams = OpenStreams()
-        self._seen: dict[str, int] = {}
-        self._notices = Notices()
+        self._answering = Answering()
         self._rate_limits = RateLimits(settings.rate_limit_per_second)
         self._identities = Identities(self.read, required=settings.auth_required)
         self.refused_tokens = RefusedTokens(metrics.token_refused)
@@ -97,7 +90,8 @@ class Runtime:
             self._timed,
         )
         self.hub = Hub(self.database.tail, metrics.subscriber_dropped)
-        self.waiting = Waiting(self.hub, self.database.writer, self.tickets)
+        self.waiting = Waiting(self.hub, self.database.writer)
+        self._blockers = Blockers(self.database)
 
     async def run(self, operation: Operation, raw: Mapping[str, object], caller: Caller) -> Answer:
         """Validates `raw`, checks the role, runs the use case in one transaction, counts and logs.
@@ -212,9 +206,8 @@ class Runtime:
     async def _perform(
         self, operation: Operation, command: Command, actor: Actor, caller: Caller, called_at: int
     ) -> Answer:
-        if isinstance(command, commands.ClaimNextTask) and command.wait_seconds:
-            ask = partial(self._write, operation, command, actor, caller, called_at)
-            return await self._while_let_in(caller, self.waiting.claim(ask, command, actor, caller, called_at))
+        if isinstance(command, commands.ClaimNextTask):
+            return await self._claim_next(operation, command, actor, caller, called_at)
         if isinstance(command, commands.ListEvents) and command.wait_seconds:
             ask_once = partial(self._read, operation, command, actor, caller, called_at)
             return await self._while_let_in(caller, self.waiting.events(ask_once, command))
@@ -231,6 +224,24 @@ class Runtime:
         attempt = partial(self._write, operation, command, actor, caller, called_at, use_case)
         read = partial(self.database.readers.run, "compare_names", actor=actor, request_id=caller.request_id)
         return await new_names.write(attempt, read)
+
+    async def _claim_next(
+        self, operation: Operation, command: commands.ClaimNextTask, actor: Actor, caller: Caller, called_at: int
+    ) -> Answer:
+        ask = partial(self._write, operation, command, actor, caller, called_at)
+        if command.wait_seconds:
+
+            def write(tx: Tx, *, use_case: Callable[..., Any]) -> Answer:
+                check_agent_in(tx, caller.actor, tx.actor)
+                return self._answering.once(tx, operation=operation, command=command, caller=caller, use_case=use_case)
+
+            claim = Claim(command, actor, caller, called_at, ask, write)
+            answer = await self._while_let_in(caller, self.waiting.claim(claim))
+        else:
+            answer = await ask(operation.use_case)
+        if not answer.replayed and answer.view.task is None:
+            answer.view = await self._blockers.answer(command, actor, caller)
+        return answer
 
     async def _while_let_in(self, caller: Caller, wait: Awaitable[Answer]) -> Answer:
         """What the wait brings, unless it is over for the caller as its token is revoked: then nothing is taken."""
@@ -251,7 +262,6 @@ class Runtime:
         use_case: Callable[..., Any],
         new_names: frozenset[str] = frozenset(),
     ) -> Answer:
-        key = key_of(command, caller) if operation.idempotent else None
         noted_at: int | None = None
         confirmed = False
         await self._identities.check_agent(caller.actor, actor)  # again, as the caller may have waited
@@ -260,16 +270,8 @@ class Runtime:
             nonlocal noted_at, confirmed
             tx.new_names = new_names
             confirmed = leases.confirm(tx, called_at)
-            if key is not None:
-                kept = first_answer(tx, operation, command, key)
-                if kept is not None:
-                    return kept
-            answer = self._answered(tx, use_case, command, operation, caller)
-            if tx.now - self._seen.get(tx.actor.id, 0) >= SEEN_EVERY_MS:
-                agents.seen(tx)
-                noted_at = tx.now
-            if key is not None and worth_keeping(answer.view):
-                answers.keep(tx, key, request_hash(operation, command), answer.body.decode())
+            answer = self._answering.once(tx, operation=operation, command=command, caller=caller, use_case=use_case)
+            noted_at = tx.now if not answer.replayed and self._answering.is_silent(tx) else None
             return answer
 
         try:
@@ -279,7 +281,7 @@ class Runtime:
                 await self._confirm_leases(actor, caller, called_at)
             raise
         if noted_at is not None:
-            self._note_seen(actor, noted_at)
+            self._answering.note_seen(actor, noted_at)
         return answer
 
     async def _snapshot(self, operation: Operation, command: Command, actor: Actor, caller: Caller) -> Answer:
@@ -294,7 +296,9 @@ class Runtime:
     async def _read(
         self, operation: Operation, command: Command, actor: Actor, caller: Caller, called_at: int
     ) -> Answer:
-        work = partial(self._answered, use_case=operation.use_case, command=command, operation=operation, caller=caller)
+        work = partial(
+            self._answering.answer, use_case=operation.use_case, command=command, operation=operation, caller=caller
+        )
         run = partial(self.database.readers.run, operation.name, actor=actor, request_id=caller.request_id)
         answer: Answer | None = await run(lambda tx: None if leases.has_unconfirmed(tx, called_at) else work(tx))
         if answer is None:
@@ -311,20 +315,6 @@ class Runtime:
                 await self.database.writer.run("confirm", confirm, actor, caller.request_id)
             except ProjectManagerError as error:  # the call itself goes on: its answer does not depend on this write
                 log_action(log, "confirm", logging.WARNING, outcome=error.code, actor=actor.id)
-
-    def _answered(
-        self, tx: Tx, use_case: Callable[[Tx, Command], Any], command: Command, operation: Operation, caller: Caller
-    ) -> Answer:
-        answer = Answer(use_case(tx, command), operation.status)
-        if caller.door == "mcp":
-            answer.ending_soon = self._notices.of(tx)
-        return answer
-
-    def _note_seen(self, actor: Actor, at: int) -> None:
-        """The actor's sign of life is in the database; the next one is written every few seconds at most."""
-        if len(self._seen) > 10_000:
-            self._seen.clear()
-        self._seen[actor.id] = at
 
     def _committed(self, turns: Sequence[str]) -> None:
         self.database.tail.wake()
@@ -414,7 +404,8 @@ async def _kept(runtime: Runtime, kind: str) -> AsyncIterator[None]:
     days = runtime.settings.event_retention_days
     try:
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(housekeeping.heartbeat, runtime.database, kind, runtime.tickets)
+            tasks.start_soon(housekeeping.heartbeat, runtime.database, kind, runtime.waiting.places)
+            tasks.start_soon(runtime.waiting.serve)
             if kind == "serve":
                 tasks.start_soon(housekeeping.follow_backups, runtime.database, runtime.metrics)
                 required = runtime.settings.auth_required

@@ -48,5 +48,8 @@ UNCONFIRMED_AFTER_SECONDS = 4
 UNCONFIRMED_LEASE_SECONDS = 120
 
 IDEMPOTENCY_HOURS = 24
+DELETED_AT_ONCE = 2000
+"""Rows that one job deletes by their age, so that no transaction grows with their number."""
+
 PRIORITY_LOWEST = 4
 PRIORITY_DEFAULT = 2

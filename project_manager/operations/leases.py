@@ -12,6 +12,7 @@ from project_manager.domain.errors import (
 )
 from project_manager.operations.definition import LEASE_FAULTS, REPEATABLE, WRITES, Kind, Operation, Tool
 from project_manager.services import (
+    claim_queue,
     lease_history,
     leases,
 )
@@ -19,7 +20,7 @@ from project_manager.services import (
 LEASES = (
     Operation(
         "claim_next_task",
-        leases.claim_next,
+        claim_queue.claim_next,
         commands.ClaimNextTask,
         views.NothingReadyView | views.ClaimedView,
         http="POST /api/tasks/claim",

@@ -6,7 +6,7 @@ from project_manager.domain.errors import AgentNotFound
 from project_manager.domain.limits import WAIT_SECONDS_ADVISED
 from project_manager.services import finding, naming, presenting
 from project_manager.services.presenting import lease_of
-from project_manager.store import agents, lease_history, links, logs, tasks
+from project_manager.store import agents, claimable, lease_history, links, logs
 from project_manager.store.agents import AgentRow
 from project_manager.store.tasks import TaskRow
 from project_manager.store.transaction import Tx
@@ -47,7 +47,7 @@ def get_context(tx: Tx, command: commands.GetContext) -> views.ContextView:
     for row in held:
         view = _holding(tx, row, room=room // max(1, len(held)))
         holding.append(view)
-    ready = tasks.count(tx, {**about, "ready": True})
+    ready = claimable.count(tx, about)
     lost = lease_history.lost_by(tx, tx.actor.id, **about, since=tx.now - LOST_WITHIN_MS)
     return views.ContextView(
         agent_id=tx.actor.id,

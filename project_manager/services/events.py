@@ -5,7 +5,7 @@ from typing import Any
 from project_manager.contract import commands, cursor, views
 from project_manager.domain.actors import Role
 from project_manager.services import finding
-from project_manager.store import events, lease_history, meta, retention
+from project_manager.store import events, meta, retention
 from project_manager.store.transaction import Tx
 
 DAY_MS = 24 * 3600 * 1000
@@ -45,7 +45,6 @@ def _is_traced(tx: Tx) -> bool:
 
 
 def retain(tx: Tx, *, days: int) -> int:
-    """Remove events and ended leases that are older than `days`, at least one day. Returns the number of events."""
+    """Remove events that are older than `days`, at least one day. Returns the number of events."""
     before = tx.now - max(days, 1) * DAY_MS
-    lease_history.forget(tx, before)
     return retention.prune(tx, before)

@@ -9,6 +9,7 @@ from project_manager.store.lease_history import LeaseRow
 from project_manager.store.transaction import Tx
 
 LIVE, ENDED = 0, 1
+DAY_MS = 24 * 3600 * 1000
 
 
 def list_leases(tx: Tx, command: commands.ListLeases) -> views.Page[views.LeaseView]:
@@ -16,11 +17,12 @@ def list_leases(tx: Tx, command: commands.ListLeases) -> views.Page[views.LeaseV
 
     `since` and `until` choose leases that were alive in that time. A status that an agent set in a single call is a
     lease that ended when it began. Ended leases are kept as long as events. A lease that ends between two pages may
-    come twice; none is left out.
+    come twice; none is left out. `total` is counted for the first page.
     """
     chosen = {"agent_id": command.agent_id, "since": command.since, "until": command.until}
     filters: dict[str, Any] = {name: value for name, value in chosen.items() if value is not None}
-    position = cursor.read(command.cursor, filters, 4) if command.cursor else None
+    position = cursor.read(command.cursor, filters, 5) if command.cursor else None
+    total = lease_history.count(tx, filters) if position is None else position[4]
     rows: list[LeaseRow] = []
     more = False
     ended_after: tuple[int, int, int] | None = None
@@ -32,8 +34,13 @@ def list_leases(tx: Tx, command: commands.ListLeases) -> views.Page[views.LeaseV
     if not more:
         ended, more = lease_history.page_of_ended(tx, filters, ended_after, command.limit - len(rows))
         rows += ended
-    following = cursor.write(_position(rows[-1]), filters) if more else None
-    return views.Page([presenting.lease(row) for row in rows], following, lease_history.count(tx, filters))
+    following = cursor.write((*_position(rows[-1]), total), filters) if more else None
+    return views.Page([presenting.lease(row) for row in rows], following, total)
+
+
+def retain(tx: Tx, *, days: int) -> int:
+    """Remove ended leases that are older than `days`, at least one day, some thousand at once. Returns their number."""
+    return lease_history.forget(tx, tx.now - max(days, 1) * DAY_MS)
 
 
 def _position(row: LeaseRow) -> tuple[int, int, int, int]:

@@ -1,29 +1,27 @@
-"""Claiming: take, renew, give back, and what happens when time runs out."""
+"""Leases: take by name, renew, release, and expire."""
 
-from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
 from project_manager.clock import rfc3339
 from project_manager.contract import commands, views
 from project_manager.domain.actors import SYSTEM, Role
-from project_manager.domain.errors import IllegalMove, Invalid, ProjectNotFound
+from project_manager.domain.errors import IllegalMove
 from project_manager.domain.leases import Lease, UnlockReason, unconfirmed_length
-from project_manager.domain.limits import HANDOFF_CHARACTERS, HOLDS_BESIDE_CLAIM, HOLDS_WITHOUT_CLAIM, ID_MAXIMUM
+from project_manager.domain.limits import HANDOFF_CHARACTERS, HOLDS_BESIDE_CLAIM
 from project_manager.domain.readiness import failed_attempts, not_ready
 from project_manager.domain.statuses import CLAIMABLE_BY_NAME, MOVES, Status
-from project_manager.services import finding, moves, naming, presenting
+from project_manager.services import finding, moves, presenting
 from project_manager.services.lease_refusals import check_held, check_lease
 from project_manager.services.presenting import lease_of
 from project_manager.services.writing import takes_away
-from project_manager.store import agents, leases, logs, tasks, waiters
-from project_manager.store.leases import Beside
+from project_manager.store import agents, claimable, leases, logs, tasks
+from project_manager.store.claimable import Beside
 from project_manager.store.logs import LogRow
 from project_manager.store.tasks import TaskRow
 from project_manager.store.transaction import Tx
 
 _SHORTENED = " [shortened; the log has all of it]"
-NOT_YET = views.ClaimView(task=None, lock=None, message="")
 
 
 def acquire(tx: Tx, command: commands.AcquireTaskLock) -> views.AcquiredView:
@@ -121,75 +119,15 @@ def release(tx: Tx, command: commands.ReleaseTaskLock) -> views.ReleasedView:
     )
 
 
-def claim_next(tx: Tx, command: commands.ClaimNextTask, *, called_at: int | None = None) -> views.ClaimView:
-    """Take the best task that is ready now: most urgent, then what unblocks most, then oldest.
-
-    Atomic: no two agents get the same task. Claims that wait with wait_seconds are served in the order of
-    their arrival. When no task is ready, the answer has the number of tasks and their blockers. Keep
-    lock.fence and send it with every write.
-    """
-    granted = claim_in_turn(tx, command, ticket=ID_MAXIMUM, called_at=tx.now if called_at is None else called_at)
-    if granted.task is not None:
-        return granted
-    about = naming.scope(tx, command)
-    return _nothing(tx, about.get("project_id"), about.get("epic_id"))
-
-
-def claim_in_turn(tx: Tx, command: commands.ClaimNextTask, *, ticket: int, called_at: int) -> views.ClaimView:
-    """Claim the best ready task that no waiter before `ticket` gets. Returns NOT_YET when there is none.
-
-    A claim that has waited since `called_at` for long begins with an unconfirmed lease.
-    """
-    filters = _filters(tx, command)
-    spoken_for = _spoken_for(tx, ticket)
-    if spoken_for:
-        filters["spoken_for"] = spoken_for
+def grant(
+    tx: Tx, command: commands.ClaimNextTask, row: TaskRow, beside: Beside, *, called_at: int
+) -> views.ClaimedView:
+    """Give a ready task to the actor. A claim that has waited since `called_at` begins with an unconfirmed lease."""
     ttl = command.ttl_seconds * 1000
     short = unconfirmed_length(ttl, tx.now - called_at)
-    found = leases.take_best(tx, filters, ttl=ttl, unconfirmed_ttl=short)
-    if found is None:
-        return NOT_YET
-    taken, beside = found
-    moves.tell_taken(tx, Status.TODO, taken)
+    taken = moves.take(tx, row, ttl=ttl, unconfirmed_ttl=short)
     shown = presenting.task(tx, taken)
-    brought = _to_begin_with(tx, taken, beside)
-    return views.ClaimedView(task=shown, lock=shown.lock, message=_yours(taken), **brought)
-
-
-def enter_queue(tx: Tx, command: commands.ClaimNextTask) -> int:
-    """A place in the queue of those who wait; the ticket."""
-    about = naming.scope(tx, command)
-    return waiters.enter(
-        tx,
-        tx.actor.id,
-        project_id=about.get("project_id"),
-        epic_id=about.get("epic_id"),
-        labels=command.labels,
-        priority=command.priority,
-    )
-
-
-def leave_queue(tx: Tx, command: commands.ClaimNextTask, ticket: int, *, served: bool) -> None:
-    """Gives the place up, with or without a task."""
-    waiters.leave(tx, ticket)
-    if served:
-        return
-    with suppress(ProjectNotFound, Invalid):  # the project that it named is gone, or several have that name now
-        _free_what_was_kept(tx, ticket, _filters(tx, command))
-
-
-def forget_waiters(tx: Tx) -> None:
-    """Gives up the places of those whose process is gone."""
-    for waiter in waiters.gone(tx):
-        waiters.leave(tx, waiter.id)
-        _free_what_was_kept(tx, waiter.id, waiter.filters())
-
-
-def _free_what_was_kept(tx: Tx, ticket: int, filters: dict[str, object]) -> None:
-    """What is ready and was kept for a place is told of again, because those behind wait for that."""
-    kept = leases.best(tx, filters) if waiters.after(tx, ticket) else None
-    if kept is not None:
-        moves.tell_if_ready(tx, [kept.id])
+    return views.ClaimedView(task=shown, lock=shown.lock, message=_yours(taken), **_to_begin_with(tx, taken, beside))
 
 
 def has_unconfirmed(tx: Tx, called_at: int) -> bool:
@@ -271,7 +209,7 @@ def _acquired(tx: Tx, row: TaskRow, *, renewed: bool) -> views.AcquiredView:
     lease = lease_of(row, tx.now)
     if lease is None:
         raise RuntimeError("a lease that was just written is not there")
-    brought = {} if renewed else _to_begin_with(tx, row, leases.beside(tx, row.id))
+    brought = {} if renewed else _to_begin_with(tx, row, claimable.beside(tx, row.id))
     words = _yours(row)
     fields: dict[str, Any] = {
         "success": True,
@@ -290,7 +228,7 @@ def _acquired(tx: Tx, row: TaskRow, *, renewed: bool) -> views.AcquiredView:
 def _to_begin_with(tx: Tx, row: TaskRow, beside: Beside) -> dict[str, Any]:
     """Return fields for a new holder: notice, handoff note, number of log entries, and its other leases."""
     note = None if beside.handoff_id is None else logs.get(tx, beside.handoff_id)
-    others = _holds(tx, except_task=row.id, limit=HOLDS_BESIDE_CLAIM + 1) if beside.holds_others else []
+    others = holds(tx, except_task=row.id, limit=HOLDS_BESIDE_CLAIM + 1) if beside.holds_others else []
     return {
         "notice": _notice(row, others),
         "handoff": None if note is None else _handoff(note),
@@ -299,7 +237,7 @@ def _to_begin_with(tx: Tx, row: TaskRow, beside: Beside) -> dict[str, Any]:
     }
 
 
-def _holds(tx: Tx, *, limit: int, except_task: int = 0) -> list[views.HoldView]:
+def holds(tx: Tx, *, limit: int, except_task: int = 0) -> list[views.HoldView]:
     """Return the leases of the actor that end first, without that of one task."""
     found = agents.also_held(tx, except_task, limit)
     return [views.HoldView(task_id, fence, rfc3339(at)) for task_id, fence, at in found]
@@ -327,65 +265,3 @@ def _handoff(note: LogRow) -> views.HandoffView:
 def _yours(row: TaskRow) -> str:
     until = rfc3339(row.lock_expires_at or 0)
     return f"task {row.id} is yours until {until}; send fence {row.fence} with every write"
-
-
-def _filters(tx: Tx, command: commands.ClaimNextTask) -> dict[str, Any]:
-    filters: dict[str, Any] = naming.scope(tx, command)
-    if command.priority is not None:
-        filters["priority"] = command.priority
-    if command.labels:
-        filters["labels"] = command.labels
-    return filters
-
-
-def _spoken_for(tx: Tx, ticket: int) -> list[int]:
-    """What those who came before will get, best first, one each. Asks once for each of these and once in vain for each
-    kind of wish, however many wait.
-    """
-    taken: list[int] = []
-    in_vain: set[tuple[object, ...]] = set()
-    for waiter in waiters.before(tx, ticket):
-        if waiter.wish in in_vain:
-            continue
-        wanted = waiter.filters()
-        chosen = leases.best(tx, {**wanted, **({"spoken_for": taken} if taken else {})})
-        if chosen is not None:
-            taken.append(chosen.id)
-        elif wanted:
-            in_vain.add(waiter.wish)
-        else:
-            break
-    return taken
-
-
-def _nothing(tx: Tx, project_id: int | None, epic_id: int | None) -> views.NothingReadyView:
-    if project_id is not None:
-        finding.project(tx, project_id)
-    if epic_id is not None:
-        finding.epic(tx, epic_id)
-    counts = tasks.counts(tx) if project_id is None else tasks.counts_in_project(tx, project_id)
-    held_back = [views.HeldBackView(reason, number) for reason, number in _held_back(tx, project_id, counts) if number]
-    words = ", ".join(f"{entry.tasks} {entry.reason}" for entry in held_back) or "there are no open tasks"
-    return views.NothingReadyView(
-        task=None,
-        lock=None,
-        message=f"no task is ready for you: {words}",
-        tasks=sum(counts.values()),
-        held_back=held_back,
-        also_holding=_holds(tx, limit=HOLDS_WITHOUT_CLAIM),
-    )
-
-
-def _held_back(tx: Tx, project_id: int | None, counts: dict[str, int]) -> list[tuple[str, int]]:
-    scope = {} if project_id is None else {"project_id": project_id}
-    waiting = tasks.count(tx, {**scope, "status": ["TODO"], "not_ready": True})
-    filtered = tasks.count(tx, {**scope, "ready": True})
-    return [
-        ("in progress", counts.get("IN_PROGRESS", 0)),
-        ("waiting for other tasks, a time, or a conflicting task", waiting),
-        ("ready but outside your filters or promised to those who waited before", filtered),
-        ("in review", counts.get("REVIEW", 0)),
-        ("blocked", counts.get("BLOCKED", 0)),
-        ("in the backlog", counts.get("BACKLOG", 0)),
-        ("finished", counts.get("DONE", 0) + counts.get("CANCELLED", 0)),
-    ]

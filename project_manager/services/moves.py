@@ -27,10 +27,13 @@ _OUTCOMES = {
 _SEALS_TASK = frozenset({EventType.TASK_CREATED, EventType.TASK_UPDATED})
 
 
-def take(tx: Tx, row: TaskRow, *, ttl: int) -> TaskRow:
-    """The actor gets a new lease of `ttl` milliseconds; the status becomes IN_PROGRESS."""
+def take(tx: Tx, row: TaskRow, *, ttl: int, unconfirmed_ttl: int | None = None) -> TaskRow:
+    """Give the actor a new lease of `ttl` milliseconds and set the status to IN_PROGRESS.
+
+    With `unconfirmed_ttl` the lease has this length until the first renewal.
+    """
     came_from = Status.TODO if row.status == Status.IN_PROGRESS else row.status
-    taken = leases.take(tx, row, tx.actor.id, ttl=ttl, came_from=came_from)
+    taken = leases.take(tx, row, tx.actor.id, ttl=ttl, came_from=came_from, unconfirmed_ttl=unconfirmed_ttl)
     if taken is None:
         raise _lost_race(tx, row)
     tell_taken(tx, row.status, taken)

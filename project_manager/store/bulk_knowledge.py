@@ -9,7 +9,7 @@ from project_manager.store import search
 from project_manager.store.assumptions import VerdictRow
 from project_manager.store.compiled import Statement, each
 from project_manager.store.knowledge import WRITABLE, KnowledgeLogRow, KnowledgeRow, VersionRow
-from project_manager.store.schema import (
+from project_manager.store.schema_knowledge import (
     assumption_verdicts,
     assumptions,
     knowledge_items,

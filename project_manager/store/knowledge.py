@@ -9,7 +9,7 @@ from sqlalchemy.sql.expression import literal_column
 
 from project_manager.store import pages, search
 from project_manager.store.compiled import Statement
-from project_manager.store.schema import knowledge_items, knowledge_logs, knowledge_versions
+from project_manager.store.schema_knowledge import knowledge_items, knowledge_logs, knowledge_versions
 from project_manager.store.tasks import has_labels
 from project_manager.store.transaction import Tx
 

@@ -10,6 +10,7 @@ from sqlalchemy import ColumnElement, Integer, bindparam, delete, func, insert, 
 from sqlalchemy.sql.expression import literal_column
 
 from project_manager.domain.leases import LOSSES
+from project_manager.domain.limits import DELETED_AT_ONCE
 from project_manager.store import pages
 from project_manager.store.compiled import Statement
 from project_manager.store.schema import ended_leases, tasks
@@ -47,7 +48,13 @@ _LIVE: list[ColumnElement[Any]] = [
     null(),
 ]
 _ADD = Statement(insert(ended_leases).values({name: bindparam(name) for name in LeaseRow._fields}))
-_FORGET = Statement(delete(ended_leases).where(_ended.ended_at < bindparam("before")))
+_oldest = (
+    select(_ended.task_id, _ended.fence)
+    .where(_ended.ended_at < bindparam("before"))
+    .order_by(_ended.ended_at)
+    .limit(bindparam("limit"))
+)
+_FORGET = Statement(delete(ended_leases).where(tuple_(_ended.task_id, _ended.fence).in_(_oldest)))
 _OF_FENCE = Statement(select(*_ENDED).where(_ended.task_id == bindparam("task_id"), _ended.fence == bindparam("fence")))
 _NEWEST_OF = Statement(
     select(*_ENDED)
@@ -103,9 +110,9 @@ def record(tx: Tx, lease: LeaseRow) -> None:
     _ADD.run_in_order(tx, lease)
 
 
-def forget(tx: Tx, before: int) -> None:
-    """Remove leases that ended before this instant."""
-    _FORGET.run(tx, before=before)
+def forget(tx: Tx, before: int, limit: int = DELETED_AT_ONCE) -> int:
+    """Remove the oldest leases that ended before this instant, up to `limit`. Returns their number."""
+    return _FORGET.run(tx, before=before, limit=limit)
 
 
 def of_fence(tx: Tx, task_id: int, fence: int) -> LeaseRow | None:

@@ -2,36 +2,14 @@
 expired or not.
 """
 
-import json
-from functools import lru_cache
-from typing import Any, NamedTuple
-
 from sqlalchemy import bindparam, case, func, null, select, update
 from sqlalchemy.sql.expression import literal_column
 
-from project_manager.store.compiled import Row, Statement, each
-from project_manager.store.schema import task_logs, tasks
-from project_manager.store.tasks import (
-    COLUMNS,
-    TaskRow,
-    claimable,
-    claimable_index,
-    has_labels,
-    partly_linked,
-    written_links,
-)
+from project_manager.store import claimable
+from project_manager.store.compiled import Statement
+from project_manager.store.schema import tasks
+from project_manager.store.tasks import TaskRow
 from project_manager.store.transaction import Tx
-
-
-class Beside(NamedTuple):
-    """Facts for a new holder beside the task: the number of entries in its log, the id of the newest handoff
-    note, and whether the agent holds other tasks.
-    """
-
-    entries: int
-    handoff_id: int | None
-    holds_others: bool | int
-
 
 _LEASE = {
     "status": literal_column("'IN_PROGRESS'"),
@@ -111,21 +89,6 @@ _UNCONFIRMED_OF = Statement(
         tasks.c.lock_expires_at > bindparam("now"),
     )
 )
-_log = task_logs.alias("log")
-_others = tasks.alias("others")
-_entries = select(func.count()).select_from(_log).where(_log.c.task_id == tasks.c.id)
-_handoff = select(func.max(_log.c.id)).where(_log.c.task_id == tasks.c.id, _log.c.kind == literal_column("'handoff'"))
-_holds_others = select(null()).where(
-    _others.c.lock_holder == bindparam("agent"),
-    _others.c.lock_expires_at > bindparam("now"),
-    _others.c.id != tasks.c.id,
-)
-_BESIDE = (
-    _entries.correlate(tasks).scalar_subquery(),
-    _handoff.correlate(tasks).scalar_subquery(),
-    _holds_others.correlate(tasks).exists(),
-)
-_BESIDE_OF = Statement(select(*_BESIDE).where(tasks.c.id == bindparam("task_id")))
 _HELD = Statement(select(func.count()).select_from(tasks).where(tasks.c.lock_holder.is_not(None)))
 
 
@@ -150,6 +113,7 @@ def take(
     )
     if not changed:
         return None
+    claimable.drop_labels(tx, read)
     if unconfirmed_ttl is not None and tx.shared is not None:
         tx.shared.unconfirmed = True
     return read._replace(
@@ -254,68 +218,6 @@ def any_unconfirmed(tx: Tx) -> bool:
     return tx.shared.unconfirmed
 
 
-def beside(tx: Tx, task_id: int) -> Beside:
-    """Return the facts beside the task for the actor."""
-    row = _BESIDE_OF.row(tx, task_id=task_id, agent=tx.actor.id, now=tx.now)
-    return Beside(0, None, False) if row is None else Beside._make(row)
-
-
 def held(tx: Tx) -> int:
     """How many tasks are held."""
     return int(_HELD.value(tx))
-
-
-@lru_cache(maxsize=64)
-def _best(filters: frozenset[str], capped: bool, with_beside: bool) -> Statement:
-    conditions = claimable(tasks, capped=capped)
-    if "project_id" in filters:
-        conditions.append(tasks.c.project_id == bindparam("project_id"))
-    if "epic_id" in filters:
-        conditions.append(tasks.c.epic_id == bindparam("epic_id"))
-    if "priority" in filters:
-        conditions.append(tasks.c.priority <= bindparam("priority"))
-    if "labels" in filters:
-        conditions.append(has_labels(tasks.c.labels))
-    if "spoken_for" in filters:
-        conditions.append(tasks.c.id.not_in(select(each(bindparam("spoken_for")).c.value)))
-    return Statement(
-        select(*COLUMNS, *written_links(), *(_BESIDE if with_beside else ()))
-        .where(*conditions)
-        .with_hint(tasks, claimable_index(filters), "sqlite")
-        .order_by(tasks.c.priority, tasks.c.unblocks.desc(), tasks.c.id)
-        .limit(literal_column("1"))
-        .with_for_update(skip_locked=True)
-    )
-
-
-def take_best(
-    tx: Tx, filters: dict[str, Any], *, ttl: int, unconfirmed_ttl: int | None = None
-) -> tuple[TaskRow, Beside] | None:
-    """Give the best ready task to the actor, and return it with the facts beside it; None when there is none.
-
-    Reading it and then taking it by its version costs half of one UPDATE that returns the whole row, and a statement of
-    its own for the facts beside it a twentieth of a claim.
-    """
-    row = _read_best(tx, filters, with_beside=True)
-    if row is None:
-        return None
-    size = len(Beside._fields)
-    taken = take(
-        tx, partly_linked(row[:-size]), tx.actor.id, ttl=ttl, came_from="TODO", unconfirmed_ttl=unconfirmed_ttl
-    )
-    return None if taken is None else (taken, Beside._make(row[-size:]))
-
-
-def best(tx: Tx, filters: dict[str, Any]) -> TaskRow | None:
-    """Return the best ready task without taking it."""
-    row = _read_best(tx, filters, with_beside=False)
-    return None if row is None else partly_linked(row)
-
-
-def _read_best(tx: Tx, filters: dict[str, Any], *, with_beside: bool) -> Row | None:
-    statement = _best(frozenset(filters), tx.max_attempts > 0, with_beside)
-    return statement.row(tx, **_values(filters), agent=tx.actor.id, now=tx.now, max_attempts=tx.max_attempts)
-
-
-def _values(filters: dict[str, Any]) -> dict[str, Any]:
-    return {name: json.dumps(value) if isinstance(value, list) else value for name, value in filters.items()}

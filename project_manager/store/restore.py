@@ -66,6 +66,7 @@ _LET_GO = Statement(
     .where(tasks.c.lock_holder.is_not(None))
     .values(
         status=tasks.c.lock_from,
+        attempts=tasks.c.attempts,  # the triggers on labels of claimable tasks watch this column
         lock_holder=literal_column("NULL"),
         lock_acquired_at=literal_column("NULL"),
         lock_expires_at=literal_column("NULL"),

@@ -6,8 +6,6 @@ IN_PROGRESS, DONE has a completed_at. Counters that a claim needs at once are ke
 (`open_dependencies`, `unblocks`, `deferred`, `archived`), written in the same transaction as what they count.
 """
 
-from enum import StrEnum
-
 from sqlalchemy import (
     CheckConstraint,
     Column,
@@ -15,35 +13,18 @@ from sqlalchemy import (
     Index,
     Integer,
     LargeBinary,
-    MetaData,
     Table,
     Text,
     UniqueConstraint,
     text,
 )
 
-from project_manager.domain import limits
-from project_manager.domain.assumptions import Verdict
 from project_manager.domain.statuses import EpicStatus, Status
+from project_manager.store import schema_knowledge
+from project_manager.store.schema_base import metadata, name_length, one_of
 
-metadata = MetaData(
-    naming_convention={
-        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-        "ck": "ck_%(table_name)s_%(constraint_name)s",
-        "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
-        "pk": "pk_%(table_name)s",
-    }
-)
-
-
-def _words(column: str, words: type[StrEnum]) -> str:
-    return f"{column} IN ({', '.join(repr(str(word)) for word in words)})"
-
-
-def _name() -> CheckConstraint:
-    return CheckConstraint(f"length(name) BETWEEN 1 AND {limits.NAME_CHARACTERS}", name="name_length")
-
+__all__ = ["metadata", "schema_knowledge"]
+"""The metadata has the tables of knowledge too, because their module is imported here."""
 
 meta = Table(
     "meta",
@@ -83,7 +64,7 @@ projects = Table(
     Column("name_key", Text),
     UniqueConstraint("name"),
     Index("uq_projects_name_key", "name_key", unique=True),
-    _name(),
+    name_length(),
     sqlite_autoincrement=True,
 )
 
@@ -100,10 +81,10 @@ epics = Table(
     Column("created_at", Integer, nullable=False),
     Column("updated_at", Integer, nullable=False),
     Column("name_key", Text),
-    CheckConstraint(_words("status", EpicStatus), name="status"),
+    CheckConstraint(one_of("status", EpicStatus), name="status"),
     UniqueConstraint("project_id", "name"),
     Index("uq_epics_project_id_name_key", "project_id", "name_key", unique=True),
-    _name(),
+    name_length(),
     sqlite_autoincrement=True,
 )
 
@@ -140,7 +121,7 @@ tasks = Table(
     Column("archived", Integer, nullable=False),
     Column("worked_by", Text),
     Column("unconfirmed_fence", Integer),
-    CheckConstraint(_words("status", Status), name="status"),
+    CheckConstraint(one_of("status", Status), name="status"),
     CheckConstraint("priority BETWEEN 0 AND 4", name="priority"),
     CheckConstraint("json_type(labels) = 'array'", name="labels"),
     CheckConstraint("estimate_minutes >= 0", name="estimate_minutes"),
@@ -151,7 +132,7 @@ tasks = Table(
     CheckConstraint("deferred IN (0, 1)", name="deferred"),
     CheckConstraint("archived IN (0, 1)", name="archived"),
     UniqueConstraint("project_id", "external_key"),
-    _name(),
+    name_length(),
     CheckConstraint(
         "(lock_holder IS NULL) = (lock_acquired_at IS NULL) AND (lock_holder IS NULL) = (lock_expires_at IS NULL) "
         "AND (lock_holder IS NULL) = (lock_ttl IS NULL) AND (lock_holder IS NULL) = (lock_from IS NULL)",
@@ -174,6 +155,14 @@ Index(
     tasks.c.id,
     sqlite_where=CLAIMABLE,
 )
+Index(
+    "ix_tasks_claimable_in_epic",
+    tasks.c.epic_id,
+    tasks.c.priority,
+    tasks.c.unblocks.desc(),
+    tasks.c.id,
+    sqlite_where=text(f"{CLAIMABLE} AND epic_id IS NOT NULL"),
+)
 Index("ix_tasks_lock_expires_at", tasks.c.lock_expires_at, sqlite_where=text("lock_holder IS NOT NULL"))
 Index(
     "ix_tasks_lock_holder_lock_expires_at",
@@ -186,6 +175,19 @@ Index("ix_tasks_defer_until", tasks.c.defer_until, sqlite_where=text("deferred =
 Index("ix_tasks_status_project_id", tasks.c.status, tasks.c.project_id)
 Index("ix_tasks_epic_id", tasks.c.epic_id)
 Index("ix_tasks_completed_at", tasks.c.completed_at, sqlite_where=text("completed_at IS NOT NULL"))
+
+claimable_labels = Table(
+    "claimable_labels",
+    metadata,
+    Column("label", Text, primary_key=True),
+    Column("priority", Integer, primary_key=True),
+    Column("rank", Integer, primary_key=True),
+    Column("task_id", Integer, primary_key=True),
+    Column("project_id", Integer, nullable=False),
+    Column("epic_id", Integer),
+    sqlite_with_rowid=False,
+    comment="labels of claimable tasks in the order of claims, added by triggers; rank is minus unblocks",
+)
 
 task_dependencies = Table(
     "task_dependencies",
@@ -345,105 +347,4 @@ mcp_subscriptions = Table(
     Index("ix_mcp_subscriptions_session_id", "session_id"),
     sqlite_with_rowid=False,
     comment="of which resources a session wants to hear, whichever instance holds its stream",
-)
-
-knowledge_items = Table(
-    "knowledge_items",
-    metadata,
-    Column("id", Integer, primary_key=True),
-    Column("project_id", Integer, ForeignKey("projects.id", ondelete="CASCADE"), nullable=False),
-    Column("epic_id", Integer, ForeignKey("epics.id", ondelete="SET NULL")),
-    Column("task_id", Integer, ForeignKey("tasks.id", ondelete="SET NULL")),
-    Column("parent_id", Integer, ForeignKey("knowledge_items.id", ondelete="SET NULL")),
-    Column("title", Text, nullable=False),
-    Column("content", Text, nullable=False),
-    Column("category", Text),
-    Column("tags", Text, nullable=False),
-    Column("priority", Integer, nullable=False),
-    Column("active", Integer, nullable=False),
-    Column("metadata", Text, nullable=False),
-    Column("version", Integer, nullable=False),
-    Column("created_by", Text, nullable=False),
-    Column("created_at", Integer, nullable=False),
-    Column("updated_by", Text, nullable=False),
-    Column("updated_at", Integer, nullable=False),
-    CheckConstraint(f"length(title) BETWEEN 1 AND {limits.TITLE_CHARACTERS}", name="title_length"),
-    CheckConstraint("length(content) > 0", name="content_length"),
-    CheckConstraint(f"priority BETWEEN 0 AND {limits.KNOWLEDGE_PRIORITY_HIGHEST}", name="priority"),
-    CheckConstraint("active IN (0, 1)", name="active"),
-    CheckConstraint("json_type(tags) = 'array'", name="tags"),
-    CheckConstraint("json_type(metadata) = 'object'", name="metadata"),
-    CheckConstraint("parent_id <> id", name="not_its_parent"),
-    Index("ix_knowledge_items_project_id_priority_updated_at", "project_id", "priority", "updated_at"),
-    Index("ix_knowledge_items_epic_id", "epic_id"),
-    Index("ix_knowledge_items_task_id", "task_id"),
-    Index("ix_knowledge_items_parent_id", "parent_id"),
-    sqlite_autoincrement=True,
-)
-
-knowledge_versions = Table(
-    "knowledge_versions",
-    metadata,
-    Column("knowledge_id", Integer, ForeignKey("knowledge_items.id", ondelete="CASCADE"), primary_key=True),
-    Column("version", Integer, primary_key=True),
-    *(Column(name, Integer) for name in ("epic_id", "task_id", "parent_id")),
-    Column("title", Text, nullable=False),
-    Column("content", Text, nullable=False),
-    Column("category", Text),
-    Column("tags", Text, nullable=False),
-    Column("priority", Integer, nullable=False),
-    Column("active", Integer, nullable=False),
-    Column("metadata", Text, nullable=False),
-    Column("changed", Text, nullable=False),
-    Column("reason", Text),
-    Column("author", Text, nullable=False),
-    Column("created_at", Integer, nullable=False),
-    comment="what each item said, the present version included; ids as they were then",
-)
-
-knowledge_logs = Table(
-    "knowledge_logs",
-    metadata,
-    Column("id", Integer, primary_key=True),
-    Column("knowledge_id", Integer, ForeignKey("knowledge_items.id", ondelete="CASCADE"), nullable=False),
-    Column("action_type", Text, nullable=False),
-    Column("change_reason", Text),
-    Column("author", Text, nullable=False),
-    Column("metadata", Text, nullable=False),
-    Column("created_at", Integer, nullable=False),
-    Index("ix_knowledge_logs_knowledge_id_id", "knowledge_id", "id"),
-    sqlite_autoincrement=True,
-)
-
-assumptions = Table(
-    "assumptions",
-    metadata,
-    Column("id", Integer, primary_key=True),
-    Column("task_id", Integer, ForeignKey("tasks.id", ondelete="CASCADE"), nullable=False),
-    Column("type", Text, nullable=False),
-    Column("text", Text, nullable=False),
-    Column("file_path", Text),
-    Column("line_number", Integer),
-    Column("code_snippet", Text),
-    Column("author", Text, nullable=False),
-    Column("created_at", Integer, nullable=False),
-    CheckConstraint("line_number > 0", name="line_number"),
-    Index("ix_assumptions_task_id_id", "task_id", "id"),
-    sqlite_autoincrement=True,
-)
-
-assumption_verdicts = Table(
-    "assumption_verdicts",
-    metadata,
-    Column("id", Integer, primary_key=True),
-    Column("assumption_id", Integer, ForeignKey("assumptions.id", ondelete="CASCADE"), nullable=False),
-    Column("verdict", Text, nullable=False),
-    Column("confidence", Integer, nullable=False),
-    Column("reason", Text, nullable=False),
-    Column("reviewer", Text, nullable=False),
-    Column("created_at", Integer, nullable=False),
-    CheckConstraint(_words("verdict", Verdict), name="verdict"),
-    CheckConstraint("confidence BETWEEN 0 AND 100", name="confidence"),
-    Index("ix_assumption_verdicts_assumption_id_id", "assumption_id", "id"),
-    sqlite_autoincrement=True,
 )

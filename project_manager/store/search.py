@@ -11,7 +11,8 @@ from sqlalchemy.sql.expression import literal_column
 
 from project_manager.domain.words import phrases_of, words_of
 from project_manager.store.compiled import Statement
-from project_manager.store.schema import knowledge_items, search_due, tasks
+from project_manager.store.schema import search_due, tasks
+from project_manager.store.schema_knowledge import knowledge_items
 from project_manager.store.transaction import Tx
 
 TASK_TEXTS = ("name", "description", "external_key")

@@ -329,9 +329,9 @@ def ids_in_project(tx: Tx, project_id: int) -> list[int]:
     return [row[0] for row in _IN_PROJECT.rows(tx, project_id=project_id)]
 
 
-def claimable(source: Any, *, capped: bool) -> list[ColumnElement[bool]]:
-    """The conditions under which a task is ready. The first four are spelled as the partial indexes spell
-    them.
+def claimable(source: Any, *, capped: bool, conflicts: bool = True) -> list[ColumnElement[bool]]:
+    """Return the conditions under which a task is ready. The first four are spelled as the partial indexes spell
+    them. With `conflicts` one of them is that no conflicting task is held.
     """
     conditions = [
         source.c.status == literal_column("'TODO'"),
@@ -339,8 +339,9 @@ def claimable(source: Any, *, capped: bool) -> list[ColumnElement[bool]]:
         source.c.deferred == literal_column("0"),
         source.c.archived == literal_column("0"),
         source.c.lock_holder.is_(None),
-        ~running_conflicts_of(source.c.id).with_only_columns(null()).correlate(source).exists(),
     ]
+    if conflicts:
+        conditions.append(~running_conflicts_of(source.c.id).with_only_columns(null()).correlate(source).exists())
     if capped:
         conditions.append(source.c.attempts < bindparam("max_attempts"))
     return conditions
@@ -351,6 +352,8 @@ def claimable_index(filters: frozenset[str]) -> str:
 
     Left to itself SQLite takes the index over `status`, and reads and sorts every task in TODO.
     """
+    if "epic_id" in filters:
+        return "INDEXED BY ix_tasks_claimable_in_epic"
     return "INDEXED BY ix_tasks_claimable" + ("_in_project" if "project_id" in filters else "")
 
 

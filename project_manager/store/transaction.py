@@ -1,22 +1,24 @@
 """What a use case is given: one transaction, one `now`, one actor."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 from project_manager.domain.actors import Actor
+from project_manager.store import dialect
 
 
 @dataclass(slots=True)
 class Shared:
     """What the jobs of one batch have in common. `outbox`: events to be written in one statement before the commit.
-    `turns`: what became of leases, to be counted after it. `queue`: who waits for a task, once it was read.
+    `turns`: what became of leases, to be counted after it. `queue`: the claim queue, once it was read.
     `unconfirmed`: whether there are leases that wait for the first call of their holder, once it was read.
     """
 
     outbox: list[tuple[Any, ...]] = field(default_factory=list)
     turns: list[str] = field(default_factory=list)
-    queue: list[Any] | None = None
+    queue: Any = None
     unconfirmed: bool | None = None
 
     @property
@@ -59,3 +61,21 @@ class Tx:
         """Notes what became of a lease, to be counted once it is durable."""
         if self.shared is not None:
             self.shared.turns.append(turn)
+
+
+@contextmanager
+def savepoint(tx: Tx) -> Iterator[None]:
+    """Undo what the body has written, its events included, when it raises. An error of the driver undoes the job."""
+    mark = None if tx.shared is None else tx.shared.mark
+    tx.execute("SAVEPOINT step")
+    try:
+        yield
+    except dialect.DriverError:
+        raise
+    except BaseException:
+        tx.execute("ROLLBACK TO step")
+        tx.execute("RELEASE step")
+        if tx.shared is not None and mark is not None:
+            tx.shared.undo(mark)
+        raise
+    tx.execute("RELEASE step")

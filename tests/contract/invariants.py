@@ -22,6 +22,7 @@ def check(desk: Desk) -> None:
 def check_database(path: Path, *, now: int) -> None:
     tasks = {row["id"]: row for row in read(path, "SELECT * FROM tasks")}
     check_counters(path, tasks)
+    check_claimable_labels(path, tasks)
     check_leases(tasks, now=now)
     check_ended_leases(read(path, "SELECT * FROM ended_leases"), tasks)
     check_events(read(path, "SELECT * FROM events ORDER BY seq"), tasks)
@@ -63,6 +64,17 @@ def check_counters(path: Path, tasks: dict[int, Row]) -> None:
     }
     conflicts = {(row["task_id"], row["other_id"]) for row in read(path, "SELECT * FROM task_conflicts")}
     assert conflicts == {(other, task) for task, other in conflicts}
+
+
+def check_claimable_labels(path: Path, tasks: dict[int, Row]) -> None:
+    """The table has the labels of exactly those tasks that the partial indexes have, in the order of claims."""
+    present = {tuple(row.values()) for row in read(path, "SELECT * FROM claimable_labels")}
+    assert present == {
+        (label, row["priority"], -row["unblocks"], number, row["project_id"], row["epic_id"])
+        for number, row in tasks.items()
+        for label in json.loads(row["labels"])
+        if row["status"] == "TODO" and not (row["open_dependencies"] or row["deferred"] or row["archived"])
+    }
 
 
 def check_leases(tasks: dict[int, Row], *, now: int) -> None:

@@ -17,7 +17,7 @@ import pytest
 from project_manager.contract import commands
 from project_manager.domain.actors import LOCAL, Actor, Role
 from project_manager.domain.errors import StaleFence
-from project_manager.services import leases, statuses, tasks
+from project_manager.services import claim_queue, leases, statuses, tasks
 from project_manager.store import backup, dialect, events, instances, meta, revisions
 from project_manager.store.backup import BackupRefused, InUse
 from project_manager.store.database import this_host
@@ -231,6 +231,16 @@ def test_an_agent_with_a_lease_from_before_is_refused_and_the_task_is_offered_ag
     assert claim(database, task_id, Actor("bob", "agent", Role.AGENT), NOW + 2000).holder == "bob"
     told = do(database, lambda tx: [event.type for event in events.after(tx, 0, 100)])
     assert told[-4:] == ["task.status_changed", "task.unlocked", "task.locked", "task.status_changed"]
+
+
+def test_a_task_that_a_restore_releases_is_found_by_its_label(database: Path, tmp_path: Path) -> None:
+    new = commands.CreateTask.model_validate({"name": "Paint", "labels": ["wood"]})
+    task_id = do(database, lambda tx: tasks.create(tx, new)).id
+    claim(database, task_id)
+    restore(backup.back_up(database, tmp_path / "copy.db").path, database, NOW + 1000)
+    wish = commands.ClaimNextTask.model_validate({"labels": ["wood"]})
+    claimed = do(database, lambda tx: claim_queue.claim_next(tx, wish), Actor("bob", "agent", Role.AGENT), NOW + 2000)
+    assert claimed.lock.task_id == task_id
 
 
 @pytest.mark.promise("restore:nothing-twice")

@@ -101,7 +101,7 @@ async def test_a_call_that_waits_gets_no_task_once_its_agent_id_is_bound(desk: D
     with anyio.fail_after(PATIENCE):
         async with anyio.create_task_group() as calls:
             calls.start_soon(wait)
-            while not desk.runtime.tickets:  # noqa: ASYNC110 the queue has no event
+            while not desk.runtime.waiting.places:  # noqa: ASYNC110 the queue has no event
                 await anyio.sleep(0.001)
             await bind(desk)
             task = await desk.task()

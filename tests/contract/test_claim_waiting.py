@@ -1,7 +1,9 @@
 """Claims that wait until a task is ready: the order of the queue, and claims whose client has gone away."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import anyio
@@ -11,18 +13,18 @@ import anyio.lowlevel
 import anyio.to_thread
 import pytest
 
-from project_manager.contract import commands, faults, views
+from project_manager.contract import commands, faults
 from project_manager.domain.actors import LOCAL, Actor
 from project_manager.domain.errors import DatabaseBusy
-from project_manager.domain.limits import ID_MAXIMUM
-from project_manager.services import leases, tasks
+from project_manager.services import claim_queue, nothing_ready, tasks
+from project_manager.services.claim_queue import Place, search_of
+from project_manager.store import waiters
 from project_manager.store.transaction import Tx
+from project_manager.store.waiters import Waiter
 from tests.contract.invariants import check, read
 from tests.contract.test_claim_next import taken
 from tests.desk import PATIENCE, Desk, Json
 from tests.served import Served
-
-NOTHING = views.NothingReadyView(task=None, lock=None, message="nothing", tasks=0, held_back=[])
 
 
 def queue(desk: Desk) -> list[str]:
@@ -62,6 +64,44 @@ class Waiting:
             self.got[agent] = await taken(self.desk, agent, **{"wait_seconds": 4, **filters})
             self.changed.set()
             self.changed = anyio.Event()
+
+
+@dataclass(frozen=True)
+class Ghost:
+    """A place in the queue whose claim belongs to no process; it takes what it is given."""
+
+    waiter: Waiter
+    key: None = None
+
+    @property
+    def id(self) -> int:
+        return self.waiter.id
+
+    def grant(self, tx: Tx, task_id: int) -> tuple[int, bool]:
+        command = faults.read(commands.ClaimNextTask, {})
+        actor = Actor(self.waiter.agent_id, "agent")
+        claim_queue.grant(replace(tx, actor=actor), command, task_id=task_id, called_at=tx.now)
+        return task_id, True
+
+
+async def come(desk: Desk, *claims: commands.ClaimNextTask) -> list[Ghost]:
+    """Put claims into the queue, without a process that serves them."""
+
+    def enter(tx: Tx) -> list[Ghost]:
+        return [
+            Ghost(waiters.enter(replace(tx, actor=Actor(claim.agent_id or "ghost", "agent")), search_of(tx, claim)))
+            for claim in claims
+        ]
+
+    return await desk.runtime.database.writer.run("come", enter, LOCAL, "test")
+
+
+async def serve(desk: Desk, ghosts: list[Ghost]) -> dict[int, int]:
+    """Run one pass over the queue and return the tasks given to these places, by ticket."""
+    places = {ghost.id: ghost for ghost in ghosts}
+    work = partial(claim_queue.serve, places=places)
+    served: claim_queue.Served[int] = await desk.runtime.database.writer.run("serve", work, LOCAL, "test")
+    return served.results
 
 
 @pytest.mark.promise("claim:first-come")
@@ -109,20 +149,11 @@ async def test_nobody_is_overtaken_however_many_wait_before(desk: Desk) -> None:
     picky = [faults.read(commands.ClaimNextTask, {"agent_id": f"picky{n}", "labels": ["iron"]}) for n in range(204)]
     last = faults.read(commands.ClaimNextTask, {"agent_id": "last", "labels": ["wood"]})
 
-    def come(tx: Tx) -> int:
-        return [leases.enter_queue(tx, claim) for claim in [*picky, last]][-1]
-
-    ticket = await desk.runtime.database.writer.run("come", come, LOCAL, "test")
+    ghosts = await come(desk, *picky, last)
     await desk.task("wooden", labels=["wood"])
     assert await taken(desk, "hasty") is None
-    served = await desk.runtime.database.writer.run(
-        "serve",
-        lambda tx: leases.claim_in_turn(tx, last, ticket=ticket, called_at=tx.now),
-        Actor("last", "agent"),
-        "test",
-    )
-    assert served.task is not None
-    assert served.task.name == "wooden"
+    assert await serve(desk, ghosts[:204]) == {}
+    assert await serve(desk, ghosts) == {ghosts[204].id: 1}
 
 
 @pytest.mark.promise("claim:first-come")
@@ -177,13 +208,13 @@ async def test_a_waiter_that_has_gone_away_gets_no_task_and_the_next_is_served(d
 async def test_a_task_kept_for_one_who_goes_away_is_offered_to_the_next_at_once(desk: Desk) -> None:
     command = faults.read(commands.ClaimNextTask, {"wait_seconds": 55})
     writer = desk.runtime.database.writer
-    ghost = await writer.run("enter_queue", lambda tx: leases.enter_queue(tx, command), desk.actor, "")
+    [ghost] = await come(desk, command)
     async with anyio.create_task_group() as agents:
         waiting = Waiting(desk, agents)
         await waiting.come("bob")
         await desk.task("task")
         assert await taken(desk, "cid") is None
-        await writer.run("leave_queue", lambda tx: leases.leave_queue(tx, command, ghost, served=False), desk.actor, "")
+        await writer.run("leave_queue", partial(claim_queue.leave, ticket=ghost.id), desk.actor, "")
         await waiting.until_served(1)
     assert waiting.got == {"bob": "task"}
 
@@ -221,18 +252,18 @@ async def test_a_task_taken_for_one_who_has_gone_away_is_given_back_unless_it_ca
 
 
 def hold_up(monkeypatch: pytest.MonkeyPatch, meanwhile: Callable[[], object]) -> None:
-    """A task appears, and while a waiting agent's claim of it is written, something else happens."""
-    claim_in_turn = leases.claim_in_turn
+    """A task appears, and while the queue is served with it, something else happens."""
+    real = claim_queue.serve
 
-    def slow_claim(tx: Tx, command: commands.ClaimNextTask, *, ticket: int, called_at: int) -> views.ClaimView:
-        if ticket != ID_MAXIMUM and not tickets:
-            tickets.add(ticket)
+    def slow(tx: Tx, *, places: Mapping[int, Place[Any]]) -> claim_queue.Served[Any]:
+        if not held_up:
+            held_up.append(True)
             tasks.create(tx, faults.read(commands.CreateTask, {"name": "late"}))
             meanwhile()
-        return claim_in_turn(tx, command, ticket=ticket, called_at=called_at)
+        return real(tx, places=places)
 
-    tickets: set[int] = set()
-    monkeypatch.setattr(leases, "claim_in_turn", slow_claim)
+    held_up: list[bool] = []
+    monkeypatch.setattr(claim_queue, "serve", slow)
 
 
 @pytest.mark.promise("claim:not-lost")
@@ -259,7 +290,7 @@ async def test_a_claim_is_answered_although_the_place_in_the_queue_cannot_be_giv
     def busy(*_: object, **__: object) -> None:
         raise DatabaseBusy("another process holds the database")
 
-    monkeypatch.setattr(leases, "leave_queue", busy)
+    monkeypatch.setattr(claim_queue, "leave", busy)
     async with anyio.create_task_group() as agents:
         waiting = Waiting(desk, agents)
         await waiting.come("ann")
@@ -271,13 +302,8 @@ async def test_a_claim_is_answered_although_the_place_in_the_queue_cannot_be_giv
 async def test_those_who_wait_cause_no_event_and_no_counting_when_they_are_served(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    counted: list[str] = []
-
-    def count(tx: Tx, *_: object) -> views.ClaimView:
-        counted.append(tx.actor.id)
-        return NOTHING
-
-    monkeypatch.setattr(leases, "_nothing", count)
+    counted: list[int | None] = []
+    monkeypatch.setattr(nothing_ready, "count", lambda _, project_id: counted.append(project_id))
     names = [f"agent-{number}" for number in range(5)]
     async with anyio.create_task_group() as agents:
         waiting = Waiting(desk, agents)
@@ -287,5 +313,5 @@ async def test_those_who_wait_cause_no_event_and_no_counting_when_they_are_serve
             await desk.task(name)
         await waiting.until_served(5)
     assert sorted(waiting.got) == names
-    assert counted == names  # once each, when they came
+    assert counted == []
     assert await desk.events(0, "task.ready") == []

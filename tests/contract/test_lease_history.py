@@ -2,15 +2,18 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 from alembic import command
 
+from project_manager import housekeeping
+from project_manager.contract import commands, faults
 from project_manager.domain.errors import MalformedCursor
-from project_manager.services import events
-from project_manager.store import dialect, lease_history
+from project_manager.services import lease_history as use_cases
+from project_manager.store import answers, dialect, lease_history
 from project_manager.store.migrate import upgrade
 from project_manager.store.transaction import Tx
 from tests.contract.held import held
@@ -170,7 +173,7 @@ async def test_ended_leases_are_forgotten_with_the_events_of_their_time(desk: De
     await desk.release(number, "ann")
 
     async def forget() -> None:
-        await desk.runtime.database.writer.run("forget", lambda tx: events.retain(tx, days=1), desk.actor, "")
+        await desk.runtime.database.writer.run("forget", partial(use_cases.retain, days=1), desk.actor, "")
 
     desk.clock.advance(DAY)
     await forget()
@@ -178,6 +181,71 @@ async def test_ended_leases_are_forgotten_with_the_events_of_their_time(desk: De
     desk.clock.advance(0.001)
     await forget()
     assert await listed(desk) == []
+
+
+async def write_ended_leases(desk: Desk, number: int) -> None:
+    """Insert leases of one task that ended now, with the fences 1 .. number."""
+    await desk.task()
+    sql = (
+        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?) "
+        "INSERT INTO ended_leases SELECT 1, i, 'ann', 1, 'task', ?, ?, ?, 'auto_release', 'DONE' FROM n"
+    )
+    now = desk.clock.now()
+    await desk.runtime.database.writer.run("fill", lambda tx: tx.execute(sql, (number, now, now, now)), desk.actor, "")
+
+
+async def test_ended_leases_and_answers_are_forgotten_some_thousand_at_once(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await write_ended_leases(desk, 5000)
+    sql = (
+        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 3000) "
+        "INSERT INTO answers SELECT 'ann', 'key' || i, 'hash', '{}', ? FROM n"
+    )
+    now = desk.clock.now()
+    await desk.runtime.database.writer.run("fill", lambda tx: tx.execute(sql, (now,)), desk.actor, "")
+    removed: list[int] = []
+
+    def watch(module: Any) -> None:
+        forget = module.forget
+
+        def watched(tx: Tx, before: int) -> int:
+            removed.append(forget(tx, before))
+            return removed[-1]
+
+        monkeypatch.setattr(module, "forget", watched)
+
+    watch(lease_history)
+    watch(answers)
+    await desk.pass_time(90 * DAY + 1)
+    await housekeeping.maintain_once(desk.runtime.database, event_days=90)
+    assert (sum(removed), max(removed)) == (8000, 2000)
+    assert await listed(desk) == []
+
+
+async def test_the_leases_are_counted_for_the_first_page_only(desk: Desk) -> None:
+    await write_ended_leases(desk, 30)
+    statements: list[str] = []
+
+    def page(tx: Tx, cursor: str | None) -> Any:
+        def noted(sql: str, values: Any) -> Any:
+            statements.append(sql)
+            return tx.execute(sql, values)
+
+        command = faults.read(commands.ListLeases, {"limit": 10, **({"cursor": cursor} if cursor else {})})
+        return use_cases.list_leases(replace(tx, execute=noted), command)
+
+    cursor: str | None = None
+    totals: list[tuple[int, int]] = []
+    while cursor is not None or not totals:
+        found = await desk.runtime.read("page", partial(page, cursor=cursor))
+        totals.append((len(found.items), found.total))
+        cursor = found.next_cursor
+        if len(totals) == 1:
+            assert sum("count(" in sql for sql in statements) == 2
+            statements.clear()
+    assert totals == [(10, 30)] * 3
+    assert not any("count(" in sql for sql in statements)
 
 
 # the agent of the newest lease

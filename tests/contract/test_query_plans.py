@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from project_manager.domain.actors import SYSTEM
-from project_manager.store import dialect, leases, tasks
+from project_manager.store import claimable, dialect, tasks
 from project_manager.store.transaction import Tx
 
 
@@ -26,21 +26,49 @@ def plan_of(work: Callable[[Tx], object], path: Path) -> list[str]:
     return steps
 
 
-@pytest.mark.parametrize("filters", [{}, {"project_id": 1}, {"epic_id": 1}, {"labels": ["x"]}, {"spoken_for": [1]}])
+@pytest.mark.parametrize(
+    ("search", "index"),
+    [
+        ({}, "tasks USING INDEX ix_tasks_claimable"),
+        ({"project_id": 1}, "tasks USING INDEX ix_tasks_claimable_in_project"),
+        ({"epic_id": 1}, "tasks USING INDEX ix_tasks_claimable_in_epic"),
+        ({"epic_id": 1, "project_id": 1, "priority": 2}, "tasks USING INDEX ix_tasks_claimable_in_epic"),
+        ({"labels": ["x"]}, "claimable_labels USING PRIMARY KEY (label=?)"),
+        ({"labels": ["x"], "priority": 2}, "claimable_labels USING PRIMARY KEY (label=? AND priority<?)"),
+        ({"labels": ["x", "y"], "project_id": 1, "epic_id": 1}, "claimable_labels USING PRIMARY KEY (label=?)"),
+    ],
+)
 def test_the_best_task_is_read_from_the_index_of_claimable_ones_without_sorting(
-    filters: dict[str, Any], database: Path
+    search: dict[str, Any], index: str, database: Path
 ) -> None:
     plans = [
-        plan_of(lambda tx: leases.best(tx, filters), database),
-        plan_of(lambda tx: leases.take_best(tx, filters, ttl=1000), database),
+        plan_of(lambda tx: claimable.best(tx, search), database),
+        plan_of(lambda tx: claimable.ids(tx, search, 4), database),
     ]
     for plan in plans:
-        assert any("USING INDEX ix_tasks_claimable" in step for step in plan), plan
-        assert not any("ORDER BY" in step or step.startswith("SCAN others") for step in plan), plan
+        assert any(index in step for step in plan), plan
+        assert not any(step.startswith(("SCAN others", "SCAN claimable_labels", "SCAN candidate")) for step in plan)
+        if len(search.get("labels", ())) < 2:  # the labels themselves are sorted by the number of their tasks
+            assert not any("ORDER BY" in step for step in plan), plan
+
+
+@pytest.mark.parametrize("scope", [{}, {"project_id": 1}, {"project_id": 1, "epic_id": 1}])
+def test_ready_tasks_are_counted_from_the_index_and_the_conflicts_of_held_tasks(
+    scope: dict[str, int], database: Path
+) -> None:
+    plan = plan_of(lambda tx: claimable.count(tx, scope), database)
+    assert plan[0].startswith("S")
+    assert "ix_tasks_claimable" in plan[0]
+    assert plan[1:] == [
+        "SEARCH tasks USING INTEGER PRIMARY KEY (rowid=?)",
+        "LIST SUBQUERY 1",
+        "SEARCH held USING INDEX ix_tasks_lock_expires_at (lock_expires_at>?)",
+        "SEARCH task_conflicts USING COVERING INDEX ix_task_conflicts_other_id (other_id=?)",
+    ]
 
 
 def test_the_newest_handoff_note_is_found_without_reading_the_log(database: Path) -> None:
-    plan = plan_of(lambda tx: leases.take_best(tx, {}, ttl=1000), database)
+    plan = plan_of(lambda tx: claimable.best(tx, {}), database)
     assert any("USING COVERING INDEX ix_task_logs_handoff" in step for step in plan), plan
     assert not any("USING INDEX ix_task_logs" in step for step in plan), plan
 

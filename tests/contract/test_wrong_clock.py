@@ -66,7 +66,7 @@ async def write(runtime: Runtime, statement: str, *values: object) -> None:
 async def test_one_round_of_every_background_job_deletes_nothing(ahead: Desk, database: Path) -> None:
     before = content(database)
     runtime = ahead.runtime
-    await housekeeping.beat_once(runtime.database, "serve", runtime.tickets)
+    await housekeeping.beat_once(runtime.database, "serve", runtime.waiting.places)
     await housekeeping.maintain_once(runtime.database, event_days=1)
     await runtime.sweep()
     after = content(database)

@@ -182,7 +182,7 @@ def test_the_example_agent_goes_on_when_the_server_is_restarted_while_it_waits_a
 def waiting(service: Service) -> bool:
     """Whether somebody has a place in the queue."""
     page = httpx.get(f"{service.url}/metrics").text
-    return sample(page, 'pm_query_duration_seconds_count{query="enter_queue"}') > 0
+    return sample(page, 'pm_query_duration_seconds_count{query="serve_queue"}') > 0
 
 
 def test_an_agent_without_the_token_that_the_server_wants_says_so_in_a_sentence(start_service: Start) -> None:

@@ -22,7 +22,7 @@ from project_manager.contract import commands, faults
 from project_manager.domain.actors import LOCAL, Actor
 from project_manager.domain.errors import ProjectManagerError
 from project_manager.runtime import open_runtime
-from project_manager.services import leases
+from project_manager.services import claim_queue
 from project_manager.store.migrate import upgrade
 from tests.faults import history
 from tests.faults.lease_model import UNCONFIRMED, Model, No, Task
@@ -117,7 +117,7 @@ class Leases(RuleBasedStateMachine):
         """The claim came in ten seconds ago; the model knows nothing of the wait itself."""
         wanted = self.model.claim_next(agent, ttl * 1000, waited=True)
         command = faults.read(commands.ClaimNextTask, {"ttl_seconds": ttl})
-        claim = partial(leases.claim_next, command=command, called_at=self.clock.instant - 10_000)
+        claim = partial(claim_queue.claim_next, command=command, called_at=self.clock.instant - 10_000)
         answer = self.portal.call(self.runtime.database.writer.run, "claim", claim, Actor(agent, "agent"), "")
         assert (None if answer.task is None else answer.task.id) == wanted
 

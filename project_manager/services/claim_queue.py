@@ -1,0 +1,187 @@
+"""The claim queue: claim the next task at once, or wait for it in the order of arrival, across all instances."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
+
+from project_manager.contract import commands, views
+from project_manager.services import finding, leases, moves, naming
+from project_manager.store import answers, claimable, waiters
+from project_manager.store.claimable import Candidates, Search
+from project_manager.store.transaction import Tx
+from project_manager.store.waiters import Queue, Waiter
+
+GRANTS_AT_ONCE = 64
+"""Tasks that one job gives to waiters, so that other writes get their turn."""
+
+Granted = TypeVar("Granted")
+Granted_co = TypeVar("Granted_co", covariant=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting(views.ClaimView):
+    """No task is ready. `waiter` is the place of the caller in the queue."""
+
+    waiter: Waiter | None = None
+
+
+class Place(Protocol[Granted_co]):
+    """A waiter of this process."""
+
+    @property
+    def waiter(self) -> Waiter: ...
+
+    @property
+    def key(self) -> tuple[str, str] | None:
+        """The actor id and the idempotency key of the claim."""
+
+    def grant(self, tx: Tx, task_id: int) -> tuple[Granted_co, bool]:
+        """Give the task to the waiter. Returns the result and whether the task was taken."""
+
+
+@dataclass(frozen=True, slots=True)
+class Served(Generic[Granted]):
+    """The results of the waiters that were served, by ticket. `more`: others may be served by a further pass."""
+
+    results: dict[int, Granted]
+    more: bool
+
+
+def claim_next(tx: Tx, command: commands.ClaimNextTask, *, called_at: int | None = None) -> views.ClaimView:
+    """Take the best task that is ready now: most urgent, then what unblocks most, then oldest.
+
+    Atomic: no two agents get the same task. Claims that wait with wait_seconds are served in the order of
+    their arrival. When no task is ready, the answer has the number of tasks and their blockers. Keep
+    lock.fence and send it with every write.
+    """
+    return _claim(tx, command, search_of(tx, command), tx.now if called_at is None else called_at)
+
+
+def claim_or_enter(tx: Tx, command: commands.ClaimNextTask, *, called_at: int) -> views.ClaimView:
+    """Claim the next task, or enter the queue when none is ready. Raises ProjectNotFound, EpicNotFound."""
+    search = search_of(tx, command)
+    claimed = _claim(tx, command, search, called_at)
+    if claimed.task is not None:
+        return claimed
+    if "project_id" in search:
+        finding.project(tx, search["project_id"])
+    if "epic_id" in search:
+        finding.epic(tx, search["epic_id"])
+    return Waiting(None, None, "", waiters.enter(tx, search))
+
+
+def search_of(tx: Tx, command: commands.ClaimNextTask) -> Search:
+    """Return the filters of a claim. Raises ProjectNotFound, EpicNotFound, Invalid."""
+    search: Search = {**naming.scope(tx, command)}
+    if command.priority is not None:
+        search["priority"] = command.priority
+    if command.labels:
+        search["labels"] = command.labels
+    return search
+
+
+def _claim(tx: Tx, command: commands.ClaimNextTask, search: Search, called_at: int) -> views.ClaimView:
+    found = claimable.best(tx, search)
+    if found is None:
+        return Waiting(None, None, "")
+    queue = waiters.queue(tx)
+    if queue.wants(found[0]):
+        free = Candidates(search).first(tx, _promised(tx, queue))
+        found = None if free is None else claimable.with_beside(tx, free)
+    return Waiting(None, None, "") if found is None else leases.grant(tx, command, *found, called_at=called_at)
+
+
+def grant(tx: Tx, command: commands.ClaimNextTask, *, task_id: int, called_at: int) -> views.ClaimView:
+    """Claim a task that a search has found for this command."""
+    found = claimable.with_beside(tx, task_id)
+    if found is None:
+        raise RuntimeError("a task that was found in this transaction is not there")
+    return leases.grant(tx, command, *found, called_at=called_at)
+
+
+def _promised(tx: Tx, queue: Queue) -> set[int]:
+    """Return the ids of the tasks that the waiters get, one each."""
+    promised: set[int] = set()
+    searches = _Searches()
+    for waiter in queue.waiters:
+        task_id = searches.first(tx, waiter, promised)
+        if task_id is not None:
+            promised.add(task_id)
+    return promised
+
+
+class _Searches:
+    """The candidates of each kind of waiter. Waiters with the same filters share one search."""
+
+    def __init__(self) -> None:
+        self._by_wish: dict[tuple[object, ...], Candidates | None] = {}
+
+    def first(self, tx: Tx, waiter: Waiter, without: set[int]) -> int | None:
+        """Return the best task for the waiter outside `without`. Searches in vain once for each kind of waiter."""
+        if waiter.wish not in self._by_wish:
+            self._by_wish[waiter.wish] = Candidates(waiter.search())
+        candidates = self._by_wish[waiter.wish]
+        if candidates is None:
+            return None
+        task_id = candidates.first(tx, without)
+        if task_id is None:
+            self._by_wish[waiter.wish] = None
+        return task_id
+
+
+def serve(tx: Tx, *, places: Mapping[int, Place[Granted]]) -> Served[Granted]:
+    """Give the ready tasks to the waiters in the order of their arrival.
+
+    `places` are the waiters of this process, by ticket. A task that a waiter of another process gets is left to that
+    process.
+    """
+    results = _replay(tx, places, {})
+    unavailable: set[int] = set()
+    searches = _Searches()
+    for waiter in _in_order(tx, places):
+        task_id = None if waiter.id in results else searches.first(tx, waiter, unavailable)
+        if task_id is None:
+            continue
+        taken = True
+        if waiter.id in places:
+            results[waiter.id], taken = places[waiter.id].grant(tx, task_id)
+            waiters.leave(tx, waiter.id)
+        if taken:
+            unavailable.add(task_id)
+        if len(results) >= GRANTS_AT_ONCE:
+            return Served(results, True)
+    return Served(results | _replay(tx, places, results), False)
+
+
+def _replay(tx: Tx, places: Mapping[int, Place[Granted]], served: Mapping[int, Granted]) -> dict[int, Granted]:
+    """Serve the waiters of which another call has the same idempotency key and has its answer."""
+    keyed = {ticket: place for ticket, place in places.items() if place.key is not None and ticket not in served}
+    if not keyed:
+        return {}
+    answered = answers.present(tx, {place.key for place in keyed.values() if place.key is not None})
+    results = {ticket: place.grant(tx, 0)[0] for ticket, place in keyed.items() if place.key in answered}
+    for ticket in results:
+        waiters.leave(tx, ticket)
+    return results
+
+
+def _in_order(tx: Tx, places: Mapping[int, Place[Granted]]) -> list[Waiter]:
+    """Return the queue. A process that was stopped has its waiters in it although their places have expired."""
+    queue = waiters.queue(tx).waiters
+    present = {waiter.id for waiter in queue}
+    expired = [place.waiter for ticket, place in places.items() if ticket not in present]
+    return sorted([*queue, *expired]) if expired else queue
+
+
+def leave(tx: Tx, ticket: int) -> None:
+    """Give up a place in the queue. Emit `task.ready` for a task that was kept for it: a later waiter may get it."""
+    waiter = waiters.leave(tx, ticket)
+    if waiter is None or not waiters.after(tx, ticket):
+        return
+    moves.tell_if_ready(tx, claimable.ids(tx, waiter.search(), 1))
+
+
+def forget_silent(tx: Tx) -> None:
+    """Give up the places of waiters whose heartbeat has expired."""
+    for ticket in waiters.gone(tx):
+        leave(tx, ticket)

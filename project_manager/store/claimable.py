@@ -1,0 +1,229 @@
+"""Search for ready tasks in the order of claims: most urgent, then those that unblock most, then oldest.
+
+A search is a dict with any of `project_id`, `epic_id`, `priority` (the lowest that is wanted) and `labels` (a list,
+all of them). It reads an index that has only claimable tasks, so its cost does not grow with the other tasks.
+"""
+
+import json
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+from sqlalchemy import ColumnElement, Integer, Select, bindparam, delete, func, null, select
+from sqlalchemy.sql.expression import literal_column
+
+from project_manager.store.compiled import Row, Statement, each
+from project_manager.store.schema import claimable_labels, task_conflicts, task_logs, tasks
+from project_manager.store.tasks import COLUMNS, TaskRow, claimable, claimable_index, partly_linked, written_links
+from project_manager.store.transaction import Tx
+
+Search = dict[str, Any]
+RARE = 1000
+"""A label of so many claimable tasks counts as common: among common labels the first one is searched."""
+
+
+class Beside(NamedTuple):
+    """Facts for a new holder beside the task: the number of entries in its log, the id of the newest handoff
+    note, and whether the agent holds other tasks.
+    """
+
+    entries: int
+    handoff_id: int | None
+    holds_others: bool | int
+
+
+_log = task_logs.alias("log")
+_others = tasks.alias("others")
+_entries = select(func.count()).select_from(_log).where(_log.c.task_id == tasks.c.id)
+_handoff = select(func.max(_log.c.id)).where(_log.c.task_id == tasks.c.id, _log.c.kind == literal_column("'handoff'"))
+_holds_others = select(null()).where(
+    _others.c.lock_holder == bindparam("agent"),
+    _others.c.lock_expires_at > bindparam("now"),
+    _others.c.id != tasks.c.id,
+)
+_BESIDE = (
+    _entries.correlate(tasks).scalar_subquery(),
+    _handoff.correlate(tasks).scalar_subquery(),
+    _holds_others.correlate(tasks).exists(),
+)
+_BESIDE_OF = Statement(select(*_BESIDE).where(tasks.c.id == bindparam("task_id")))
+_ROW = select(*COLUMNS, *written_links(), *_BESIDE)
+_WITH_BESIDE = Statement(_ROW.where(tasks.c.id == bindparam("task_id")))
+
+_labelled = claimable_labels.c
+_DROP_LABELS = Statement(
+    delete(claimable_labels).where(
+        _labelled.label.in_(select(each(bindparam("labels")).c.value)),
+        _labelled.priority == bindparam("priority"),
+        _labelled.rank == -bindparam("unblocks", type_=Integer),
+        _labelled.task_id == bindparam("task_id"),
+    )
+)
+_counted = claimable_labels.alias("counted")
+_label = each(bindparam("labels")).alias("label")
+_tasks_with_label = (
+    select(null()).where(_counted.c.label == _label.c.value).correlate(_label).limit(bindparam("rare")).subquery()
+)
+_RAREST = Statement(
+    select(_label.c.value)
+    .order_by(select(func.count()).select_from(_tasks_with_label).scalar_subquery())
+    .limit(literal_column("1"))
+)
+
+
+def best(tx: Tx, search: Search) -> tuple[TaskRow, Beside] | None:
+    """Return the best ready task with the facts beside it for the actor; None when there is none."""
+    statement = _best(frozenset(search), _has_more_labels(search), tx.max_attempts > 0)
+    row = statement.row(tx, **_values(tx, search), agent=tx.actor.id)
+    return None if row is None else _split(row)
+
+
+def ids(tx: Tx, search: Search, limit: int) -> list[int]:
+    """Return the ids of the first ready tasks, `limit` at most."""
+    statement = _ids(frozenset(search), _has_more_labels(search), tx.max_attempts > 0)
+    return [row[0] for row in statement.rows(tx, **_values(tx, search), limit=limit)]
+
+
+def with_beside(tx: Tx, task_id: int) -> tuple[TaskRow, Beside] | None:
+    """Return a task with the facts beside it for the actor."""
+    row = _WITH_BESIDE.row(tx, task_id=task_id, agent=tx.actor.id, now=tx.now)
+    return None if row is None else _split(row)
+
+
+def drop_labels(tx: Tx, read: TaskRow) -> None:
+    """Remove the labels of a task that is claimable no more. Other changes of a task do it by a trigger."""
+    if read.labels != "[]":
+        _DROP_LABELS.run(tx, labels=read.labels, priority=read.priority, unblocks=read.unblocks, task_id=read.id)
+
+
+def beside(tx: Tx, task_id: int) -> Beside:
+    """Return the facts beside the task for the actor."""
+    row = _BESIDE_OF.row(tx, task_id=task_id, agent=tx.actor.id, now=tx.now)
+    return Beside(0, None, False) if row is None else Beside._make(row)
+
+
+def count(tx: Tx, scope: dict[str, int]) -> int:
+    """Return the number of ready tasks. `scope` may have `project_id` and `epic_id`."""
+    statements = _counts(frozenset(scope), tx.max_attempts > 0)
+    values = {**scope, "now": tx.now, "max_attempts": tx.max_attempts}
+    claimable_tasks, with_running_conflict = [int(statement.value(tx, **values)) for statement in statements]
+    return claimable_tasks - with_running_conflict
+
+
+class Candidates:
+    """The ready tasks that a search finds, read as far as they are asked for."""
+
+    def __init__(self, search: Search) -> None:
+        self._search = search
+        self._ids: list[int] = []
+        self._at = 0
+        self._limit = 1
+        self._complete = False
+
+    def first(self, tx: Tx, without: set[int]) -> int | None:
+        """Return the id of the best task outside `without`, a set that only grows; None when there is none.
+
+        Each further read has four times the limit, so that all reads together cost as much as the last one.
+        """
+        while True:
+            while self._at < len(self._ids):
+                if self._ids[self._at] not in without:
+                    return self._ids[self._at]
+                self._at += 1
+            if self._complete:
+                return None
+            self._ids, self._at = ids(tx, self._search, self._limit), 0
+            self._complete = len(self._ids) < self._limit
+            self._limit *= 4
+
+
+def _split(row: Row) -> tuple[TaskRow, Beside]:
+    size = len(Beside._fields)
+    return partly_linked(row[:-size]), Beside._make(row[-size:])
+
+
+def _has_more_labels(search: Search) -> bool:
+    return len(search.get("labels", ())) > 1
+
+
+def _values(tx: Tx, search: Search) -> dict[str, Any]:
+    values = {**search, "now": tx.now, "max_attempts": tx.max_attempts}
+    labels = search.get("labels")
+    if labels:
+        wanted = json.dumps(labels)
+        values["label"] = labels[0] if len(labels) == 1 else _RAREST.value(tx, labels=wanted, rare=RARE)
+        values["labels"] = wanted
+    return values
+
+
+@lru_cache(maxsize=64)
+def _best(names: frozenset[str], more_labels: bool, capped: bool) -> Statement:
+    if "labels" in names:
+        found = _in_labels(names, more_labels, capped).limit(literal_column("1"))
+        return Statement(_ROW.where(tasks.c.id == found.scalar_subquery()))
+    ordered = _in_tasks(_ROW, names, capped).limit(literal_column("1"))
+    return Statement(ordered.with_for_update(skip_locked=True))
+
+
+@lru_cache(maxsize=64)
+def _ids(names: frozenset[str], more_labels: bool, capped: bool) -> Statement:
+    labelled = "labels" in names
+    found = _in_labels(names, more_labels, capped) if labelled else _in_tasks(select(tasks.c.id), names, capped)
+    return Statement(found.limit(bindparam("limit")))
+
+
+@lru_cache(maxsize=8)
+def _counts(names: frozenset[str], capped: bool) -> tuple[Statement, Statement]:
+    """Count claimable tasks, and those of them that conflict with a held one. To check each one costs twice as much."""
+    conditions = [*claimable(tasks, capped=capped, conflicts=False), *_scope(tasks.c, names)]
+    all_of_them = select(func.count()).select_from(tasks).with_hint(tasks, claimable_index(names), "sqlite")
+    held = tasks.alias("held")
+    conflicting = (
+        select(task_conflicts.c.task_id)
+        .select_from(held.join(task_conflicts, task_conflicts.c.other_id == held.c.id))
+        .with_hint(held, "INDEXED BY ix_tasks_lock_expires_at", "sqlite")
+        .where(held.c.lock_holder.is_not(None), held.c.lock_expires_at > bindparam("now"))
+    )
+    of_them = select(func.count()).select_from(tasks).with_hint(tasks, "NOT INDEXED", "sqlite")
+    of_them = of_them.where(tasks.c.id.in_(conflicting), *conditions)
+    return Statement(all_of_them.where(*conditions)), Statement(of_them)
+
+
+def _in_tasks(wanted: Select[Any], names: frozenset[str], capped: bool) -> Select[Any]:
+    return (
+        wanted.where(*claimable(tasks, capped=capped), *_scope(tasks.c, names))
+        .with_hint(tasks, claimable_index(names), "sqlite")
+        .order_by(tasks.c.priority, tasks.c.unblocks.desc(), tasks.c.id)
+    )
+
+
+def _in_labels(names: frozenset[str], more_labels: bool, capped: bool) -> Select[Any]:
+    """Return the ids of ready tasks that have the label `label`, and with `more_labels` all of `labels`."""
+    task = tasks.alias("candidate")
+    ready = select(null()).where(task.c.id == _labelled.task_id, *claimable(task, capped=capped))
+    conditions = [_labelled.label == bindparam("label"), *_scope(_labelled, names)]
+    if more_labels:
+        conditions.append(_has_all_labels())
+    return (
+        select(_labelled.task_id)
+        .where(*conditions, ready.correlate(claimable_labels).exists())
+        .order_by(_labelled.priority, _labelled.rank, _labelled.task_id)
+    )
+
+
+def _has_all_labels() -> ColumnElement[bool]:
+    wanted, same = each(bindparam("labels")).alias("wanted"), claimable_labels.alias("same")
+    present = select(null()).where(
+        same.c.label == wanted.c.value,
+        same.c.priority == _labelled.priority,
+        same.c.rank == _labelled.rank,
+        same.c.task_id == _labelled.task_id,
+    )
+    missing = select(null()).select_from(wanted).where(~present.correlate(wanted, claimable_labels).exists())
+    return ~missing.correlate(claimable_labels).exists()
+
+
+def _scope(columns: Any, names: frozenset[str]) -> list[ColumnElement[bool]]:
+    conditions = [columns[name] == bindparam(name) for name in ("project_id", "epic_id") if name in names]
+    if "priority" in names:
+        conditions.append(columns.priority <= bindparam("priority"))
+    return conditions
