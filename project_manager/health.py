@@ -1,6 +1,7 @@
 """How the service is. Nothing here writes, and every answer comes within a second, whatever the database does."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import anyio
 import anyio.to_thread
@@ -15,34 +16,44 @@ from project_manager.store import revisions
 PATIENCE = 0.8
 
 
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """`reasons` says why no work should be sent here; `reads` whether the database can be read."""
+
+    reasons: list[str]
+    reads: bool
+
+
 class Health:
     """The health of one runtime."""
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
 
-    async def reasons(self) -> list[str]:
-        """Why no work should be sent here; empty while all is well."""
+    async def condition(self) -> Condition:
+        """Find out why no work should be sent here."""
         moved = await self._file_moved()
         if moved is not None:
-            return [moved]
-        writer = self._runtime.database.writer
-        found = []
-        if not await self.database_answers():
-            found.append("database cannot be read")
+            return Condition([moved], reads=False)
+        writer, damage = self._runtime.database.writer, self._runtime.database.watch.damage
+        reads = await self.database_answers()
+        found = [] if reads else ["database cannot be read"]
+        if damage is not None:
+            found.append(f"database is damaged: {damage}")
         if not writer.alive:
             found.append("database writer has stopped")
         elif writer.failure is not None:
             found.append(f"database writes fail: {writer.failure}")
         if not self._runtime.database.tail.alive:
             found.append("event reader has stopped")
-        return found
+        return Condition(found, reads)
 
     async def checks(self) -> dict[str, bool]:
         """Each thing that must hold before work is sent here."""
         database = self._runtime.database
         return {
             "file": await self._file_moved() is None,
+            "whole": database.watch.damage is None,
             "database": await self.database_answers(),
             "schema": await self._schema_fits(),
             "writer": database.writer.alive and database.writer.failure is None,

@@ -1,7 +1,7 @@
 """What the service does besides calls: heartbeat, forgetting what is old, gauges, signing on and off."""
 
 import logging
-from collections.abc import AsyncIterator, Callable, Collection
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from functools import partial
@@ -26,6 +26,7 @@ from project_manager.store.database import (
     DatabaseRefused,
     UsedElsewhere,
     beat,
+    check_sharing,
     elsewhere,
     register,
 )
@@ -64,18 +65,34 @@ async def signed_on(database: Database, kind: str) -> AsyncIterator[None]:
 
 
 async def _sign_on(database: Database, kind: str) -> None:
-    """Another machine that shows no life while it is watched was this one before it started anew: then nobody signed
-    off. Whether it lives is not told by the clocks, of which one may be behind.
+    """Register this process. A service starts also on a full disk: its heartbeat registers it when there is room.
+
+    Another machine that shows no life while it is watched was this one before it started anew. The clocks cannot show
+    whether it lives, because one of them may be behind.
     """
-    work = partial(register, database=database, version=__version__, kind=kind)
+    register_now = partial(register, database=database, version=__version__, kind=kind)
     try:
-        await database.writer.run("register", work, SYSTEM, "")
+        await _unless_shared(database, database.writer.run, "register", register_now)
+    except StorageFull as error:
+        if kind == "command":
+            raise
+        check = partial(check_sharing, database=database)
+        await _unless_shared(database, database.readers.run, "check_sharing", check)
+        log.warning("%s: only reads are served", error.message, extra={"action": "started_on_full_disk"})
+
+
+async def _unless_shared(
+    database: Database, run: Callable[..., Awaitable[object]], name: str, work: Callable[..., object]
+) -> None:
+    """Run `work` with the writer or a reader. Raises UsedElsewhere when another machine gives a sign of life."""
+    try:
+        await run(name, work, SYSTEM, "")
     except UsedElsewhere as refusal:
         log.warning("%s; waiting for a sign of life", refusal.message, extra={"action": "waiting"})
         seen = await _all_silent(database)
         if seen is None:
             raise
-        await database.writer.run("register", partial(work, gone=seen), SYSTEM, "")
+        await run(name, partial(work, gone=seen), SYSTEM, "")
 
 
 async def _all_silent(database: Database) -> list[InstanceRow] | None:
@@ -201,4 +218,6 @@ def watch(metrics: Metrics, database: Database, hub: Hub) -> None:
     metrics.watch("events_head", lambda: hub.head)
     metrics.watch("database_bytes", lambda: database.size()[0])
     metrics.watch("wal_bytes", lambda: database.size()[1])
+    metrics.watch("project_manager_database_damaged", lambda: float(database.watch.damage is not None))
+    metrics.watch("project_manager_disk_free_bytes", database.disk_free)
     metrics.watch("project_manager_clock_difference_seconds", lambda: database.clock.difference() / 1000)

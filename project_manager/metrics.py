@@ -39,6 +39,8 @@ WATCHED = {
     "database_bytes": "Size of the database file.",
     "events_sent_total": "Events handed to subscribers, once for each.",
     "wal_bytes": "Size of the write-ahead log beside the database.",
+    "project_manager_database_damaged": "1 when damage of the database file was found while it was read or written.",
+    "project_manager_disk_free_bytes": "Free space on the disk of the database.",
     "project_manager_clock_difference_seconds": "Database time minus the wall clock of this machine.",
 }
 

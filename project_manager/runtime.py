@@ -37,6 +37,7 @@ from project_manager.domain.errors import (
     ShuttingDown,
     Unauthorized,
 )
+from project_manager.failed_disk import FailedDisk
 from project_manager.hub import Closed, Event, Hub, Resync, Subscription
 from project_manager.identities import Identities, check_agent_in
 from project_manager.logs import caused_by, log_action
@@ -70,6 +71,7 @@ class Runtime:
         self.clock = clock
         self.metrics = metrics
         self.started_at = monotonic()
+        self.failed_disk = FailedDisk()
         self.open_streams = OpenStreams()
         self._answering = Answering()
         self._rate_limits = RateLimits(settings.rate_limit_per_second)
@@ -86,6 +88,7 @@ class Runtime:
                 committed=self._committed,
                 measured=metrics.batch,
                 timed=self._timed,
+                lost=self.failed_disk,
             ),
             self._timed,
         )
@@ -390,6 +393,7 @@ async def open_runtime(
     database.start()
     try:
         async with housekeeping.signed_on(database, kind):
+            runtime.failed_disk.ends_process = kind != "command"
             housekeeping.watch(runtime.metrics, database, runtime.hub)
             async with _kept(runtime, kind):
                 yield runtime

@@ -68,6 +68,7 @@ PROMISES: dict[str, str] = {
     "plan:holds-up-nobody": "A plan is read before the writer is entered.",
     "plan:round-trip": "An export imported into an empty database exports the same bytes.",
     "file:moved": "A write into a database file that was removed or replaced is refused, and health says so.",
+    "file:damaged": "After damage was found no write is acknowledged; reads go on, and health and a metric say so.",
     "backup:whole": "A backup counts when it was read back; every byte that changes later is found.",
     "restore:nothing-twice": "After a restore no fence repeats and no client takes a new event for an old one.",
     # the service

@@ -15,9 +15,9 @@ ProjectManagerError
 ├── TooLarge             BodyTooLarge, AnswerTooLarge
 ├── Invalid              all faults at once; UnknownArgument, IdempotencyMismatch, AgentRequired
 ├── Unavailable          QueueFull, DatabaseBusy, QueryTimeout, DatabaseUnavailable, DatabaseMoved,
-│                        ImportInProgress, ShuttingDown, RateLimited
+│                        DatabaseDamaged, ImportInProgress, ShuttingDown, RateLimited
 ├── StorageFull
-└── Internal             a fault of ours, logged with its traceback
+└── Internal             a fault of ours, logged with its traceback      OutcomeUnknown
 """
 
 import re
@@ -268,6 +268,16 @@ class DatabaseMoved(Unavailable):
     )
 
 
+class DatabaseDamaged(Unavailable):
+    """SQLite has found damage in the database file. Reads go on where they can; no write does."""
+
+    retry_after: ClassVar[int] = 60
+    default_hint = (
+        "Nothing was written. The operator has to stop this server and restore a backup (`project-manager restore`); "
+        "then send the same request again."
+    )
+
+
 class QueryTimeout(Unavailable):
     default_hint = "Ask for less: add filters or lower limit."
 
@@ -293,3 +303,9 @@ class StorageFull(ProjectManagerError):
 
 class Internal(ProjectManagerError):
     default_hint = "The fault is ours and is in the log under this request id."
+
+
+class OutcomeUnknown(Internal):
+    """The disk has failed during a write, which may be there after the next start, or not."""
+
+    default_hint = "Look at the disk first. Then read what is there before you repeat the command."

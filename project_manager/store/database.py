@@ -6,13 +6,15 @@ import logging
 import os
 import re
 import secrets
+import shutil
 import socket
+import tempfile
 from collections.abc import Callable, Collection
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from project_manager.clock import Clock, SystemClock, stamp
+from project_manager.clock import Clock, SystemClock, monotonic, stamp
 from project_manager.domain.errors import ProjectManagerError
 from project_manager.store import access, dialect, files, instances, private_files, revisions, waiters
 from project_manager.store.database_clock import DatabaseClock
@@ -26,6 +28,8 @@ from project_manager.store.writer import Duties, Writer
 log = logging.getLogger(__name__)
 
 QUICK_CHECK_BYTES = 32 * 1024 * 1024
+PROBE_SECONDS = 1.0
+PROBE_BYTES = 4096
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
@@ -61,6 +65,7 @@ class Database:
         self.instance = secrets.token_hex(8)
         self.host = this_host()
         self.watch = FileWatch(options.path)
+        self._probed = (float("-inf"), False)
         try:
             self._open(options, clock, duties, timed)
         except dialect.DriverError as error:
@@ -123,7 +128,16 @@ class Database:
         return [self.path.parent, *([self.path] if private_files.is_open_to_others(self.path) else [])]
 
     def disk_writable(self) -> bool:
-        return os.access(self.path, os.W_OK) and os.access(self.path.parent, os.W_OK)
+        """Return whether a page can be written beside the database. A result is used again for PROBE_SECONDS."""
+        tried_at, writable = self._probed
+        if monotonic() - tried_at >= PROBE_SECONDS:
+            writable = os.access(self.path, os.W_OK) and _takes_a_page(self.path.parent)
+            self._probed = monotonic(), writable
+        return writable
+
+    def disk_free(self) -> int:
+        """Return the bytes that this process may still write to the disk of the database. Raises OSError."""
+        return shutil.disk_usage(self.path.parent).free
 
 
 def prepare(options: Options) -> None:
@@ -195,6 +209,8 @@ def unopened(path: Path, error: BaseException) -> DatabaseRefused:
         return DatabaseNotNow(f"the database {path} is held by another process")
     if name == "SQLITE_ERROR":
         return DatabaseRefused(f"the database {path} has not the tables of its schema: {error}")
+    if name.startswith("SQLITE_IOERR") and not _takes_a_page(path.parent):
+        return DatabaseNotNow(f"the database {path} cannot be opened: its disk is full. Free 1 MB, start again")
     return DatabaseNotNow(f"the database {path} cannot be opened now: {error}")
 
 
@@ -302,11 +318,25 @@ def register(
     `gone`: rows of another machine, as they were last seen, behind which nobody is any more.
     """
     instances.forget_silent(tx)
+    others = check_sharing(tx, database=database, gone=gone)
     for other in instances.live(tx):
-        if other in gone or (other.host == database.host and _has_ended(other)):
+        if other not in others:
             instances.leave(tx, other.id)
-    others = instances.live(tx)
-    if strangers := elsewhere(tx, database):
+    if not others:
+        waiters.forget_all(tx)
+    instances.enter(tx, database.instance, host=database.host, pid=os.getpid(), version=version, kind=kind)
+
+
+def check_sharing(
+    tx: Tx, *, database: Database, gone: Collection[instances.InstanceRow] = ()
+) -> list[instances.InstanceRow]:
+    """Return the other processes that use the file. Raises DatabaseRefused when sharing it with them is not safe."""
+    others = [
+        other
+        for other in instances.live(tx)
+        if other not in gone and not (other.host == database.host and _has_ended(other))
+    ]
+    if strangers := [other for other in others if _machine(other.host) != _machine(database.host)]:
         raise UsedElsewhere(
             f"{_name(strangers[0].host)}, another machine, uses the database {database.path}: SQLite cannot be shared "
             "over a network file system; run all instances on one machine"
@@ -317,9 +347,7 @@ def register(
             f"process {others[0].pid} on {_name(others[0].host)} uses the database {database.path} already, and SQLite "
             f"{shown} can corrupt a database that two processes write: install pysqlite3, or SQLite 3.51.3 or newer"
         )
-    if not others:
-        waiters.forget_all(tx)
-    instances.enter(tx, database.instance, host=database.host, pid=os.getpid(), version=version, kind=kind)
+    return others
 
 
 def elsewhere(tx: Tx, database: Database) -> list[instances.InstanceRow]:
@@ -365,6 +393,15 @@ def _name(host: str) -> str:
 
 def _machine(host: str) -> str:
     return host.partition("@")[2]
+
+
+def _takes_a_page(folder: Path) -> bool:
+    """Write a page to a file without a name, so that nothing is left over when the process is killed."""
+    try:
+        with tempfile.TemporaryFile(dir=folder, buffering=0) as file:
+            return os.pwrite(file.fileno(), bytes(PROBE_BYTES), 0) == PROBE_BYTES
+    except OSError:
+        return False
 
 
 def _size(path: Path) -> int:

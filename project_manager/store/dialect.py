@@ -12,6 +12,7 @@ from sqlalchemy.sql.expression import FromClause
 
 from project_manager.domain.errors import (
     DatabaseBusy,
+    DatabaseDamaged,
     DatabaseUnavailable,
     ProjectManagerError,
     QueryTimeout,
@@ -66,6 +67,7 @@ _PRAGMAS = (
 )
 
 _ENDS_TRANSACTION = frozenset({"SQLITE_FULL", "SQLITE_IOERR", "SQLITE_NOMEM", "SQLITE_INTERRUPT"})
+_LOST_WRITE = ("SQLITE_IOERR_WRITE", "SQLITE_IOERR_FSYNC", "SQLITE_IOERR_DIR_FSYNC", "SQLITE_IOERR_TRUNCATE")
 
 
 def several_processes_are_safe(version: tuple[int, ...] = SQLITE_VERSION) -> bool:
@@ -124,11 +126,18 @@ def is_full(error: BaseException) -> bool:
     return error_name(error).startswith("SQLITE_FULL")
 
 
-def ends_transaction(error: BaseException) -> bool:
-    """After these SQLite has rolled the whole transaction back by itself: no savepoint can be trusted any
-    more.
+def is_lost_write(error: BaseException) -> bool:
+    """Return whether a write or fsync of the log may have failed, so that the disk holds an unknown part of it.
+
+    The bundled driver does not tell an error in writing from one in reading.
     """
-    return error_name(error).startswith(tuple(_ENDS_TRANSACTION))
+    name = error_name(error)
+    return name == "SQLITE_IOERR" or name.startswith(_LOST_WRITE)
+
+
+def ends_transaction(error: BaseException) -> bool:
+    """Return whether the whole transaction has to end: SQLite has rolled it back, or the file is damaged."""
+    return is_damage(error) or error_name(error).startswith(tuple(_ENDS_TRANSACTION))
 
 
 def as_domain_error(error: BaseException) -> ProjectManagerError:
@@ -142,4 +151,6 @@ def as_domain_error(error: BaseException) -> ProjectManagerError:
         return DatabaseBusy("another process holds the database")
     if name.startswith("SQLITE_INTERRUPT"):
         return QueryTimeout("the query took longer than QUERY_TIMEOUT_SECONDS")
+    if is_damage(error):
+        return DatabaseDamaged("the database file is damaged")
     return DatabaseUnavailable("the database cannot be read or written now")

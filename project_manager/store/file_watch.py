@@ -1,14 +1,17 @@
-"""Detect that a file of an open database was removed, renamed or replaced.
+"""Detect that a file of an open database was removed, renamed, replaced or damaged.
 
-Such a file stays open: SQLite goes on reading and writing it, and all writes are lost with the last connection.
+A removed file stays open: SQLite goes on reading and writing it, and all writes are lost with the last connection.
 """
 
+import logging
 import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from project_manager.domain.errors import DatabaseMoved
-from project_manager.store import files
+from project_manager.domain.errors import DatabaseDamaged, DatabaseMoved
+from project_manager.store import dialect, files
+
+log = logging.getLogger(__name__)
 
 _WATCHED = ("", "-wal", "-shm")
 
@@ -24,7 +27,10 @@ class Moved:
 
 
 class FileWatch:
-    """Device and inode of the files at the start. `moved` is the difference that the last look has found."""
+    """Device and inode of the files at the start. `moved` is the difference that the last look has found.
+
+    `damage` is the first error by which SQLite has reported damage, in its words. It stays until the process ends.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -32,6 +38,18 @@ class FileWatch:
         self._paths[""] = str(path)  # a symbolic link may come to lead to another file
         self._opened: dict[str, Identity | None] = {"": _identity(self._paths[""])}
         self.moved: Moved | None = None
+        self.damage: str | None = None
+
+    def note(self, error: BaseException) -> None:
+        """Remember an error of the driver when it reports damage, and log the first one. Any thread may call."""
+        if self.damage is None and dialect.is_damage(error):
+            self.damage = str(error)
+            log.error(
+                "the database %s is damaged: %s. Writes are refused: stop the service and restore a backup",
+                self.path,
+                error,
+                extra={"action": "database_damaged"},
+            )
 
     def begin(self) -> bool:
         """Remember the logs, now that all connections are open. Returns False when the database was replaced since."""
@@ -49,13 +67,18 @@ class FileWatch:
         return self.moved
 
     def check(self) -> None:
-        """Raise DatabaseMoved when a file is not the one that is open. Takes one `stat` call of the database file."""
+        """Raise DatabaseMoved when a file is not the one that is open, and DatabaseDamaged when it is damaged.
+
+        Takes one `stat` call of the database file.
+        """
         try:
             if _identity(self._paths[""]) != self._opened[""]:
                 self.look()
         except OSError:
             pass
         self.refuse(self.moved)
+        if self.damage is not None:
+            raise DatabaseDamaged(f"the database file is damaged: {self.damage}")
 
     def check_before_opening(self) -> None:
         """Raise DatabaseMoved when a further connection would open other files than the present ones."""

@@ -114,6 +114,7 @@ class Pieces:
         try:
             return self._gathered()
         except dialect.DriverError as error:
+            self._watch.note(error)
             raise dialect.as_domain_error(error) from error
         except ProjectManagerError:
             raise

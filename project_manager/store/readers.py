@@ -155,6 +155,7 @@ class Readers:
                 if connection.in_transaction:
                     connection.execute("ROLLBACK")
         except dialect.DriverError as error:
+            self._watch.note(error)
             return None, dialect.as_domain_error(error)
         except Exception as error:  # noqa: BLE001 a reader thread outlives every fault; who asked gets it
             return None, error

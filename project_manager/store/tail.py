@@ -106,6 +106,7 @@ class Tail:
                 version = seen
                 self._trouble.is_over()
             except dialect.DriverError as error:
+                self._watch.note(error)
                 self._trouble.goes_on(error)
 
     def _looks_right(self) -> bool:

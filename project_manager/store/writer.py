@@ -19,7 +19,14 @@ from typing import Any, Generic, TypeVar
 
 from project_manager.clock import Clock
 from project_manager.domain.actors import SYSTEM, Actor
-from project_manager.domain.errors import DatabaseMoved, Internal, ProjectManagerError, QueueFull, ShuttingDown
+from project_manager.domain.errors import (
+    DatabaseUnavailable,
+    Internal,
+    OutcomeUnknown,
+    ProjectManagerError,
+    QueueFull,
+    ShuttingDown,
+)
 from project_manager.logs import caused_by
 from project_manager.store import chain, dialect, events, meta
 from project_manager.store.chain import Head
@@ -64,7 +71,7 @@ class Duties:
     """What the writer does besides jobs. `due` runs at the head of every batch; `next_due` says when to look
     again (milliseconds since the epoch, or None); `committed` is called after each commit that changed
     something, with what became of leases in it; `measured` gets (jobs, seconds) of a batch and `timed` (job name,
-    seconds).
+    seconds). `lost` is called when the disk has failed during a write, so that no job can be answered truly.
     """
 
     due: Callable[[Tx], None]
@@ -72,6 +79,7 @@ class Duties:
     committed: Callable[[Sequence[str]], None]
     measured: Callable[[int, float], None]
     timed: Callable[[str, float], None]
+    lost: Callable[[BaseException], None]
 
 
 @contextmanager
@@ -103,7 +111,7 @@ class Writer:
         self._gathered: list[Job[Any]] = []
         self._waiting = 0
         self._closing = self._ended = False
-        self._hurried = False
+        self._hurried = self._lost = False
         self._next_due: int | None = None
         self._known_version: int | None = None
         self._head: Head | None = None
@@ -169,7 +177,8 @@ class Writer:
         self._refuse_the_rest()
         try:
             self._connection.execute(dialect.WAIT_BRIEFLY)
-            self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            if not self._lost:
+                self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         except dialect.DriverError:
             log.info("the write-ahead log stays for the next start: another process uses it")
         self._connection.close()
@@ -222,6 +231,8 @@ class Writer:
         return min(self._look_every, max(0.001, (self._next_due - self.now()) / 1000))
 
     def _commit(self, batch: list[Job[Any]]) -> None:
+        if self._lost:
+            raise DatabaseUnavailable("the disk has failed during a write, and this process writes no more")
         self._watch.check()
         execute = self._connection.execute
         if self._hurried:
@@ -345,21 +356,26 @@ class Writer:
             except dialect.DriverError:
                 log.exception("rollback failed", extra={"action": "rollback_failed"})
         self._next_due, self._known_version = self.now() + RETRY_MS, None
-        meaning: ProjectManagerError
-        if isinstance(error, DatabaseMoved):  # logged by the tail, which notices it within a few milliseconds
-            meaning = error
-        elif isinstance(error, dialect.DriverError):
-            meaning = dialect.as_domain_error(error)
-            self.failure = meaning.message
-            log.error(
-                "a batch was not kept: %s",
-                error,
-                extra={"action": "batch_failed", "code": meaning.code, "jobs": len(batch)},
-            )
-        else:
-            meaning = self._fault("batch", error)
+        meaning = self._meaning(error)
         for job in batch:
             job.error = meaning
+
+    def _meaning(self, error: Exception) -> ProjectManagerError:
+        """Return the error that each job of a failed batch gets, and log it unless it is logged where it is found."""
+        if isinstance(error, ProjectManagerError):
+            return error
+        if not isinstance(error, dialect.DriverError):
+            return self._fault("batch", error)
+        self._watch.note(error)
+        if dialect.is_lost_write(error):
+            # Linux forgets the pages of a failed fsync: a later one succeeds, and shows nothing about them.
+            self._lost = True
+            self._duties.lost(error)
+            return OutcomeUnknown("the disk failed during the write: it is not known whether the write was kept")
+        meaning = dialect.as_domain_error(error)
+        self.failure = meaning.message
+        log.error("a batch was not kept: %s", error, extra={"action": "batch_failed", "code": meaning.code})
+        return meaning
 
     def _answer(self, batch: list[Job[Any]]) -> None:
         """Wakes everybody who waits with one call into the loop."""

@@ -9,6 +9,7 @@ import click
 
 from project_manager.config import ConfigError
 from project_manager.domain.errors import (
+    DatabaseDamaged,
     Invalid,
     NotFound,
     ProjectManagerError,
@@ -84,6 +85,8 @@ def _of_operation(error: ProjectManagerError) -> Ending:
     lines = (_sentence(error.message), *([hint] if hint else []))
     if isinstance(error, NotFound):
         return Ending(Exit.NOT_FOUND, lines)
+    if isinstance(error, DatabaseDamaged):
+        return Ending(Exit.FAILED, lines)
     return Ending(Exit.NOT_NOW if isinstance(error, Unavailable | StorageFull | DatabaseNotNow) else Exit.FAILED, lines)
 
 

@@ -68,14 +68,15 @@ class Ops:
         what runs finish".
         """
         self._leaving.looked_at(request)
-        reasons = await self._health.reasons()
+        condition = await self._health.condition()
+        reasons = condition.reasons
         refusal = 503
         if self._leaving.begun:
             refusal = 404 if not reasons and request.query_params.get("leaving") == "404" else 503
             reasons = [*reasons, "stopping"]
         body: dict[str, Any] = {
             "status": "unhealthy" if reasons else "healthy",
-            "database_connected": not any(reason.startswith("database") for reason in reasons),
+            "database_connected": condition.reads,
             "active_websocket_connections": self._sockets(),
             "timestamp": rfc3339(self._runtime.clock.now()),
         }

@@ -111,7 +111,7 @@ async def test_health_has_the_predecessors_shape_and_writes_nothing(served: Serv
     }
     assert await served.ok("GET", "/readyz") == {
         "status": "ready",
-        "checks": dict.fromkeys(("file", "database", "schema", "writer", "events", "disk", "clock"), True),
+        "checks": dict.fromkeys(("file", "whole", "database", "schema", "writer", "events", "disk", "clock"), True),
     }
     assert (await served.ok("GET", "/livez"))["status"] == "alive"
     assert writes(desk) == before

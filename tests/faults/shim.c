@@ -76,6 +76,9 @@ static int which(int file)
     if (strncmp(path, database, folder) == 0 && path[folder] == '.' &&
         strncmp(path + folder + 1, name, strlen(name)) == 0 && strchr(path + folder, '-') != NULL)
         return DATABASE;
+    /* A file without a name in the same folder, as /readyz writes one: `#123 (deleted)`. */
+    if (strncmp(path, database, folder) == 0 && path[folder] == '#')
+        return DATABASE;
     if (strncmp(path, database, stem) != 0)
         return NOTHING;
     if (path[stem] == 0)

@@ -14,6 +14,7 @@ import anyio.lowlevel
 import httpx
 import pytest
 
+from project_manager import failed_disk
 from tests.e2e.command_line import CommandLine
 from tests.e2e.conftest import Start
 from tests.e2e.service import PATIENCE, Service, sample
@@ -24,6 +25,7 @@ MEGABYTES = 6
 LARGE = "x" * 20_000
 PAGE = 4096
 UNTIL_FULL = 2_000
+NO_ANSWER = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +73,12 @@ async def create_together(service: Service, names: list[str]) -> dict[str, int]:
 
     async def one(name: str) -> None:
         async with service.client() as http:
-            statuses[name] = (await http.post("/api/tasks", json={"name": name, "description": LARGE})).status_code
+            try:
+                answer = await http.post("/api/tasks", json={"name": name, "description": LARGE})
+            except httpx.TransportError:
+                statuses[name] = NO_ANSWER
+            else:
+                statuses[name] = answer.status_code
 
     async with anyio.create_task_group() as tasks:
         for name in names:
@@ -99,13 +106,62 @@ async def test_a_full_disk_refuses_writes_and_nothing_else(prepare_service: Star
         assert set((await create_together(service, together)).values()) == {507}
         assert names(http) == ["before", *kept]
         assert http.get("/api/board/state").status_code == 200
-        assert "full" in http.get("/healthz").json()["reasons"][0]
+        health = http.get("/healthz").json()
+        assert "full" in health["reasons"][0]
+        assert health["database_connected"] is True
+        service.wait_until(lambda: not http.get("/readyz").json()["checks"]["disk"])
         small_disk.free()
         service.wait_until(lambda: not is_unhealthy(http), 2 * PATIENCE)
+        service.wait_until(lambda: http.get("/readyz").json()["checks"]["disk"])
         assert create(http, "after").status_code == 201
         assert names(http) == ["before", *kept, "after"]
         history.check_numbers(history.all_events(http))
     assert service.stop() == 0
+
+
+@pytest.mark.parametrize("end", [Service.stop, Service.kill], ids=["stopped", "killed"])
+def test_a_service_that_starts_on_a_full_disk_serves_reads(
+    prepare_service: Start, small_disk: SmallDisk, end: Callable[[Service], object]
+) -> None:
+    service = prepare_service(small_disk.folder).start(**small_disk.variables)
+    with service.http() as http:
+        assert create(http, "before").status_code == 201
+        small_disk.fill()
+        kept = first_refusal(http)[1]
+    end(service)
+    small_disk.fill()
+    service.spawn(**small_disk.variables)
+    with service.http() as http:
+        service.wait_until(lambda: answers(http), 2 * PATIENCE)
+        assert names(http) == ["before", *kept]
+        service.wait_until(lambda: create(http, "full").status_code == 507)
+        small_disk.free()
+        service.wait_until(lambda: create(http, "after").status_code == 201, 2 * PATIENCE)
+        assert names(http)[-1] == "after"
+        service.wait_until(lambda: not is_unhealthy(http), 2 * PATIENCE)
+    assert service.stop() == 0
+
+
+def answers(http: httpx.Client) -> bool:
+    try:
+        return http.get("/livez").status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+def test_a_backup_of_a_full_disk_to_another_ends_in_a_sentence(
+    prepare_service: Start, small_disk: SmallDisk, tmp_path: Path
+) -> None:
+    service = prepare_service(small_disk.folder).start(**small_disk.variables)
+    with service.http() as http:
+        small_disk.fill()
+        first_refusal(http)
+    cli = CommandLine(tmp_path)
+    place = ("--db-path", str(service.database))
+    done = cli.run("backup", str(tmp_path / "copy.db"), *place, **small_disk.variables)
+    assert (done.returncode, "read back and whole" in done.stdout) == (0, True), done.stderr
+    assert "is whole" in cli.says("verify", str(tmp_path / "copy.db"))
+    assert len(done.stderr.splitlines()) <= 1
 
 
 def first_refusal(http: httpx.Client) -> tuple[httpx.Response, list[str]]:
@@ -119,26 +175,39 @@ def first_refusal(http: httpx.Client) -> tuple[httpx.Response, list[str]]:
     raise AssertionError("the disk never filled up")
 
 
-async def test_a_disk_that_fails_to_keep_writes_gets_no_answer_out_of_it(prepare_service: Start, shim: Shim) -> None:
+async def test_a_failed_fsync_ends_the_service_without_an_answer(prepare_service: Start, shim: Shim) -> None:
     service = prepare_service()
     service.start(**shim.variables(service.database))
     with service.http() as http:
         assert create(http, "before").status_code == 201
-        shim.fail_sync(True)
-        together = [f"together {number}" for number in range(10)]
-        statuses = await create_together(service, together)
-        assert set(statuses.values()) == {503}
-        assert create(http, "meanwhile").json()["code"] == "database_unavailable"
-        assert names(http) == ["before"]
-        assert is_unhealthy(http)
-        shim.fail_sync(False)
-        service.wait_until(lambda: not is_unhealthy(http), 2 * PATIENCE)
+    shim.fail_sync(True)
+    together = [f"together {number}" for number in range(10)]
+    assert set((await create_together(service, together)).values()) == {NO_ANSWER}
+    assert service.process.wait(PATIENCE) == failed_disk.STATUS
+    assert [line["level"] for line in service.lines("write_lost")] == ["CRITICAL"]
+    shim.fail_sync(False)
+    service.start(**shim.variables(service.database))
+    with service.http() as http:
+        kept = names(http)
+        assert kept[0] == "before"
+        assert set(kept[1:]) <= set(together)
         assert create(http, "after").status_code == 201
     service.kill()
     service.start()
     with service.http() as http:
-        assert names(http) == ["before", "after"]
+        assert names(http) == [*kept, "after"]
         history.check_numbers(history.all_events(http))
+
+
+def test_a_command_says_that_the_outcome_of_its_write_is_unknown(database: Path, tmp_path: Path, shim: Shim) -> None:
+    cli = CommandLine(tmp_path)
+    plan = json.dumps({"projects": [{"name": "Garden", "tasks": [{"name": "Paint"}]}]})
+    shim.fail_sync(True)
+    # The first write of a command registers the process. It says nothing about the plan.
+    said = cli.refuses(1, "import", "-", "--db-path", str(database), stdin=plan, **shim.variables(database))
+    assert "not known whether the write was kept" in said
+    shim.fail_sync(False)
+    assert "is whole" in cli.says("verify", "--db-path", str(database))
 
 
 async def test_writes_that_wait_for_a_slow_disk_are_answered_before_the_end(prepare_service: Start, shim: Shim) -> None:
@@ -163,16 +232,17 @@ async def test_writes_that_wait_for_a_slow_disk_are_answered_before_the_end(prep
     assert service.process.wait(PATIENCE) == 0
 
 
-async def test_a_write_that_failed_may_be_sent_again_with_its_key(prepare_service: Start, shim: Shim) -> None:
+async def test_a_write_without_an_answer_may_be_sent_again_with_its_key(prepare_service: Start, shim: Shim) -> None:
     service = prepare_service()
     service.start(**shim.variables(service.database))
     key = {"Idempotency-Key": "one effect"}
     with service.http() as http:
         shim.fail_sync(True)
-        assert http.post("/api/tasks", json={"name": "once"}, headers=key).status_code == 503
-        service.kill()
-        shim.fail_sync(False)
-        service.start(**shim.variables(service.database))
+        with pytest.raises(httpx.TransportError):
+            http.post("/api/tasks", json={"name": "once"}, headers=key)
+    assert service.process.wait(PATIENCE) == failed_disk.STATUS
+    shim.fail_sync(False)
+    service.start(**shim.variables(service.database))
     with service.http() as http:
         first = http.post("/api/tasks", json={"name": "once"}, headers=key)
         again = http.post("/api/tasks", json={"name": "once"}, headers=key)

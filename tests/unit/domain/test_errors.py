@@ -16,7 +16,7 @@ ALL = [error for error in leaves() if error.__module__ == errors.__name__]
 @pytest.mark.parametrize("error", ALL, ids=lambda error: error.__name__)
 def test_every_error_has_a_status_that_is_not_our_fault_unless_it_is(error: type[ProjectManagerError]) -> None:
     assert any(base in STATUS for base in error.__mro__)
-    assert (status_of(error) == 500) is (error is errors.Internal)
+    assert (status_of(error) == 500) is issubclass(error, errors.Internal)
 
 
 @pytest.mark.parametrize("error", ALL, ids=lambda error: error.__name__)
