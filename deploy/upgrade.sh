@@ -107,7 +107,7 @@ lb=$(docker compose ps --quiet --status running lb)
 if [ -n "$lb" ]; then
   report lb || true
   if ! docker compose exec -T lb test -e /lb/reload.sh || [ "$(image "$lb")" != "$(image_of_name "$(docker inspect --format '{{.Config.Image}}' "$lb")")" ]; then
-    say "The load balancer goes on with its former image or mounts. To replace it, with about a second without connections:"
+    say "The load balancer goes on with its former image or mounts. To replace it, with a moment without connections:"
     say "docker compose up -d --no-deps lb"
   elif ! docker compose exec -T lb bash /lb/reload.sh; then
     say "The load balancer goes on with its former configuration."

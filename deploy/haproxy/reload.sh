@@ -4,11 +4,16 @@
 set -euo pipefail
 
 bash "$(dirname "${BASH_SOURCE[0]}")/start.sh" --check
-before=" $(< /proc/1/task/1/children) "
+master=
+for child in $(< /proc/1/task/1/children); do
+  [ "$(< "/proc/$child/comm")" = haproxy ] && master=$child
+done
+workers=/proc/$master/task/$master/children
+before=" $(< "$workers") "
 kill -USR2 1
 for _ in {1..100}; do
-  for child in $(< /proc/1/task/1/children); do
-    if [[ $before != *" $child "* ]]; then
+  for worker in $(< "$workers"); do
+    if [[ $before != *" $worker "* ]]; then
       echo "The load balancer has loaded its configuration." >&2
       exit
     fi

@@ -25,5 +25,16 @@ done
 if [ "${1:-}" = --check ]; then
   exec haproxy -c "${files[@]}"
 fi
-# haproxy is process 1, so that it gets the signals.
-exec haproxy -W -db "${files[@]}" > >(exec sed -u -E -f "$here/json-lines.sed") 2>&1
+
+# haproxy waits for all its children before it ends, so sed has to be a child of this shell, which passes the signals on.
+exec {lines}> >(exec sed -u -E -f "$here/json-lines.sed")
+haproxy -W -db "${files[@]}" >&"$lines" 2>&1 {lines}>&- &
+haproxy=$!
+exec {lines}>&-
+trap 'kill -TERM "$haproxy"' TERM INT
+trap 'kill -USR2 "$haproxy"' USR2
+while :; do
+  status=0
+  wait "$haproxy" || status=$?
+  kill -0 "$haproxy" 2>/dev/null || exit "$status"
+done
