@@ -50,9 +50,9 @@ class Commands(click.Group):
         except (click.ClickException, click.exceptions.Exit, click.Abort):
             raise
         except Exception as error:
-            from project_manager.terminal import endings
+            from project_manager.terminal import endings, output
 
-            if not isinstance(error, endings.REFUSALS):
+            if isinstance(error, output.OutputRefused):
                 raise
             status = endings.end(error)
         if status:

@@ -11,12 +11,14 @@ def hindrance(database: Path) -> str | None:
     SQLite does.
     """
     real = Path(os.path.realpath(database))
-    folder = next(folder for folder in real.parents if folder.exists())
+    folder = next(folder for folder in real.parents if os.path.lexists(folder))
     if reason := of_folder(folder):
         return f"the database {database} cannot be used: {reason}"
-    if real.exists() and not os.access(real, os.R_OK):
+    if not os.path.lexists(real):
+        return None
+    if not os.access(real, os.R_OK):
         return f"the database {database} cannot be read by {_user()}{_owned(real)}"
-    if real.exists() and not os.access(real, os.W_OK):
+    if not os.access(real, os.W_OK):
         return f"the database {database} is read-only for {_user()}{_owned(real)}"
     return None
 
@@ -25,7 +27,7 @@ def of_folder(folder: Path) -> str | None:
     """Return why this user cannot make files in the folder, with a remedy, None when permissions allow it."""
     if _is_read_only_mount(folder):
         return f"{folder} is on a read-only file system: mount it writable for {_user()}, or choose another folder"
-    if folder.is_dir() and not os.access(folder, os.W_OK | os.X_OK):
+    if not os.access(folder, os.W_OK | os.X_OK) and folder.is_dir():
         return f"the folder {folder} is read-only for {_user()}{_owned(folder)}"
     return None
 

@@ -173,10 +173,10 @@ def _remove_leftovers(path: Path) -> None:
 
 def check_access(path: Path) -> None:
     """Raise DatabaseRefused when this user cannot make or write the database, with the path, the uids and a remedy."""
-    if path.is_dir():
-        raise DatabaseRefused(f"the database {path} is a folder, not a file")
     if reason := access.hindrance(path):
         raise DatabaseRefused(reason)
+    if path.is_dir():
+        raise DatabaseRefused(f"the database {path} is a folder, not a file")
 
 
 def _create_folder(path: Path) -> None:

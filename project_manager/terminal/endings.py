@@ -1,5 +1,6 @@
 """How a command ends: the exit status, and one sentence on standard error when it did not do what was asked."""
 
+import traceback
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum
@@ -57,8 +58,13 @@ class Ending:
 
 
 def end(error: Exception) -> Exit:
-    """Write why the command was refused to standard error. Returns the exit status."""
+    """Write why the command was refused to standard error, for a fault of the program below its traceback.
+
+    Returns the exit status.
+    """
     ending = describe(error)
+    if not isinstance(error, REFUSALS):
+        click.echo("".join(traceback.format_exception(error)), nl=False, err=True)
     for line in ending.lines:
         click.echo(line, err=True)
     return ending.status
@@ -68,6 +74,8 @@ def describe(error: Exception) -> Ending:
     """Return the exit status and the lines for a refusal."""
     if isinstance(error, ProjectManagerError):
         return _of_operation(error)
+    if not isinstance(error, REFUSALS):
+        return Ending(Exit.FAILED, (f"The command has failed by a fault of the program: {error!r}.",))
     if isinstance(error, ConfigError):
         status = Exit.USAGE
     elif isinstance(error, NothingThere):

@@ -10,7 +10,7 @@ import click
 
 from project_manager import config, logs
 from project_manager.config import LogFormat
-from project_manager.terminal import endings
+from project_manager.terminal import endings, output
 
 log = logging.getLogger(__name__)
 
@@ -24,11 +24,14 @@ def in_the_log(flags: Mapping[str, object], env_file: Path | None, *, unset: Log
     """
     try:
         yield
-    except endings.REFUSALS as error:
+    except (click.ClickException, click.exceptions.Exit, click.Abort, output.OutputRefused):
+        raise
+    except Exception as error:
         form = config.log_format(flags, config.read_environment(), env_file, unset=unset)
         if form == "text" or sys.stderr.isatty():
             raise
         ending = endings.describe(error)
         logs.configure("ERROR", form)
-        log.error("%s", "\n".join(ending.lines), extra={"action": "start_refused"})
+        fault = None if isinstance(error, endings.REFUSALS) else error
+        log.error("%s", "\n".join(ending.lines), exc_info=fault, extra={"action": "start_refused"})
         raise click.exceptions.Exit(ending.status) from error

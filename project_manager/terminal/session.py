@@ -18,7 +18,8 @@ from project_manager.catalogue import BY_NAME
 from project_manager.config import Loaded, Settings
 from project_manager.domain.actors import LOCAL
 from project_manager.runtime import Runtime, open_runtime
-from project_manager.terminal.endings import NothingThere
+from project_manager.store import access
+from project_manager.terminal.endings import NothingThere, Refused
 
 
 def load(flags: Mapping[str, object], env_file: Path | None) -> Loaded:
@@ -61,8 +62,12 @@ class Operations:
 
 
 def check_there(database: Path) -> None:
-    """Raises NothingThere when there is no database at this path, or an empty file."""
-    if not database.exists() or database.stat().st_size == 0:
+    """Raise NothingThere when there is no database at this path, or an empty file, and Refused when it is hidden."""
+    try:
+        is_there = database.exists() and database.stat().st_size > 0
+    except OSError as error:
+        raise Refused(access.hindrance(database) or f"the database {database}: {error.strerror}") from error
+    if not is_there:
         raise NothingThere(
             f"there is no database at {database}: name yours with --db-path or DATABASE_PATH, "
             "or make it with `project-manager migrate`"

@@ -1,5 +1,7 @@
 import json
+import re
 import secrets
+import signal
 from collections.abc import Iterator
 from typing import Any
 
@@ -72,3 +74,25 @@ def test_an_unknown_setting_value_stops_the_start_with_one_sentence() -> None:
     said = docker("run", "--rm", "--env", "LOG_LEVEL=LOUD", IMAGE, "sh", "-c", "project-manager serve 2>&1 || echo $?")
     assert "LOG_LEVEL" in said
     assert "Traceback" not in said
+
+
+def handles_sigterm(container: Container) -> bool:
+    """Return whether process 1 has a handler, without which the kernel delivers no signal to it."""
+    caught = re.search(r"^SigCgt:\s+(\w+)$", container.execute("cat", "/proc/1/status"), re.MULTILINE)
+    return caught is not None and bool(int(caught[1], 16) >> (signal.SIGTERM - 1) & 1)
+
+
+def test_sigterm_ends_process_one_of_a_container_that_has_just_started(alone: Container) -> None:
+    """The container has no init. Docker's own stop would kill it after ten seconds and show status 137."""
+    wait_until("process 1 has a handler", lambda: handles_sigterm(alone), 20)
+    docker("kill", "--signal", "TERM", alone.id)
+    assert docker("wait", alone.id, timeout=20) in ("143", "0")
+
+
+@pytest.mark.parametrize("command", ["alembic upgrade head", "project-manager migrate", "project-manager serve"])
+def test_a_read_only_file_system_is_named_in_one_line_of_json(command: str) -> None:
+    given = ["--read-only", "--env", "DATABASE_PATH=/srv/data/tasks.db", "--env", "LOG_FORMAT=json"]
+    *lines, status = docker("run", "--rm", *given, IMAGE, "sh", "-c", f"{command} 2>&1 || echo $?").splitlines()
+    (said,) = map(json.loads, lines)
+    assert (said["level"], status) == ("ERROR", "1")
+    assert "/srv is on a read-only file system: mount it writable for uid 1000" in said["message"]

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.conftest import Start
-from tests.e2e.service import START_SECONDS, Service
+from tests.e2e.service import CHECKOUT, START_SECONDS, Service
 
 AS_OWNER_ONLY = ["setpriv", "--bounding-set", "-dac_override,-dac_read_search,-fowner"]
 """Also for root, permissions are what the file says."""
@@ -138,6 +138,36 @@ def test_a_read_only_folder_is_named(prepare_service: Start, tmp_path: Path, emp
     service.launcher = AS_OWNER_ONLY
     with read_only(inside):
         assert "read-only" in refusal(service)
+
+
+def test_a_folder_that_hides_the_database_is_named(prepare_service: Start, tmp_path: Path) -> None:
+    inside = tmp_path / "inside"
+    (inside / "data").mkdir(parents=True)
+    service = prepare_service(DATABASE_PATH=inside / "data" / "pm.db")
+    service.launcher = AS_OWNER_ONLY
+    inside.chmod(0o000)
+    try:
+        service.spawn()
+        assert service.process.wait(START_SECONDS) == 1
+    finally:
+        inside.chmod(0o755)
+    (line,) = service.lines("start_refused")
+    assert f"the folder {inside} is read-only for uid {os.geteuid()}" in line["message"]
+    assert "has mode 0000" in line["message"]
+
+
+def test_a_fault_of_the_program_is_one_line_with_its_traceback(prepare_service: Start, tmp_path: Path) -> None:
+    """A module that cannot be loaded stands for a fault that nobody foresaw."""
+    (tmp_path / "uvloop.py").write_text("raise RuntimeError('colour')")
+    service = prepare_service()
+    service.launcher = ["env", f"PYTHONPATH={tmp_path}:{CHECKOUT}"]
+    service.spawn()
+    assert service.process.wait(START_SECONDS) == 1
+    (line,) = service.lines("start_refused")
+    assert line["message"] == "The command has failed by a fault of the program: RuntimeError('colour')."
+    assert "Traceback" in line["exc_info"]
+    assert len(service.log.splitlines()) == 1
+    service.output.write_text("")
 
 
 def test_a_folder_that_cannot_be_made_is_named(prepare_service: Start, tmp_path: Path) -> None:
