@@ -8,10 +8,13 @@ here have passed it.
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from hashlib import sha256
 from typing import Protocol
 
 import anyio
 import anyio.abc
+from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
+from mcp.server.auth.provider import AccessToken
 from mcp.server.sse import SseServerTransport
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -27,6 +30,7 @@ from project_manager.mcp.exchange import (
     read_body,
     refuse,
     refuse_stream,
+    secret_of,
     send_empty,
 )
 from project_manager.mcp.handshake import HandshakeEra
@@ -234,7 +238,8 @@ class McpDoor:
     async def _serve_sse(self, scope: Scope, receive: Receive, send: Send, stream: Stream) -> None:
         conversation = Conversation(self._calls)
         exchange = Exchange(receive, send, b"", stream.ending)
-        async with self._sse.connect_sse(scope, receive, naming_session(exchange.send)) as (read, write):
+        owned = _owned(scope)
+        async with self._sse.connect_sse(owned, receive, naming_session(exchange.send)) as (read, write):
             with anyio.CancelScope() as inner:  # inner, so that its end closes the streams and the response completes
                 stream.ends_with(inner.cancel)
                 self._sse_scopes.add(inner)
@@ -255,7 +260,13 @@ class McpDoor:
 
     async def _messages(self, scope: Scope, receive: Receive, send: Send) -> None:
         with self._calls.one():
-            await self._sse.handle_post_message(scope, receive, send)
+            await self._sse.handle_post_message(_owned(scope), receive, send)
+
+
+def _owned(scope: Scope) -> Scope:
+    """Name the token of the request as its user: the SDK binds a session to the user that opened it."""
+    digest = sha256((secret_of(scope) or "").encode()).hexdigest()
+    return {**scope, "user": AuthenticatedUser(AccessToken(token="", client_id=digest, scopes=[]))}
 
 
 def _without_trailing_blanks(scope: Scope) -> Scope:

@@ -62,6 +62,30 @@ async def test_options_names_the_methods_and_needs_no_token(tmp_path: Path, path
         assert (refused.status_code, refused.json()["code"]) == (403, "origin_refused")
 
 
+@pytest.mark.promise("door:tokens")
+async def test_a_session_of_legacy_sse_takes_messages_of_its_own_token_only(tmp_path: Path) -> None:
+    async with guarded_door(tmp_path) as (made, bare):
+        mine, other = await token(made, "agent"), await token(made, "operator")
+        async with bare.http.stream("GET", "/sse", headers={**mine, "accept": "text/event-stream"}) as stream:
+            lines = stream.aiter_lines()
+            with anyio.fail_after(PATIENCE):
+                address = (await first_data(lines)).removeprefix("data: ")
+            message = {"jsonrpc": "2.0", "id": 1, "method": "ping"}
+            answers = [await bare.http.post(address, json=message, headers=headers) for headers in (other, mine)]
+            with anyio.fail_after(PATIENCE):
+                received = await first_data(lines)
+    assert [answer.status_code for answer in answers] == [404, 202]
+    assert received == 'data: {"jsonrpc":"2.0","id":1,"result":{}}'
+
+
+async def first_data(lines: AsyncIterator[str]) -> str:
+    """Return the next line with data."""
+    async for line in lines:
+        if line.startswith("data: "):
+            return line
+    raise AssertionError("the stream has ended")
+
+
 async def text_of(bare: Wire, era: str, headers: dict[str, str], tool: str, **arguments: Any) -> str:
     post = bare.post if era == "2025" else bare.post_modern
     answer = await post(call(tool, **arguments), headers)
