@@ -5,8 +5,7 @@ import gc
 import logging
 import signal
 import socket
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 import anyio
 import anyio.to_thread
@@ -23,10 +22,12 @@ from project_manager.mcp.transports import McpDoor
 from project_manager.runtime import Runtime, open_runtime
 from project_manager.supervisor import Supervisor
 from project_manager.web.application import api, guarded
+from project_manager.web.connections import Connections, connection_limit
+from project_manager.web.frames import SameForAll
 from project_manager.web.ops import Leaving
+from project_manager.web.server import Server
 from project_manager.web.websocket import PATH as UPDATES
 from project_manager.web.websocket import NoUpdates, Updates
-from project_manager.web.wire import OneWrite, SameForAll
 
 log = logging.getLogger(__name__)
 
@@ -34,7 +35,6 @@ BACKLOG = 2048
 NOTICE_SECONDS = 2.0
 CALLS_SECONDS = 2.0
 BACKSTOP_SECONDS = 2
-KEEP_ALIVE_SECONDS = 75
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
 Announce = Callable[[str], None]
@@ -42,25 +42,6 @@ Announce = Callable[[str], None]
 
 class StartRefused(Exception):
     """One sentence that says why the service does not start."""
-
-
-class Server(uvicorn.Server):
-    """Leaves signals alone: they belong to the process, which drains before the server stops.
-
-    `up` is set when it listens.
-    """
-
-    def __init__(self, configuration: uvicorn.Config) -> None:
-        super().__init__(configuration)
-        self.up = anyio.Event()
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets=sockets)
-        self.up.set()
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
 
 
 class Ports:
@@ -155,7 +136,9 @@ async def run(settings: Settings, sockets: list[socket.socket], announce: Announ
             beside = beside_mcp(mcp_app, application, NoUpdates(f"{UPDATES} on port {api_port}"))
             application = Ports(application, guarded(beside, runtime), port)
         async with door.run(), anyio.create_task_group() as tasks:
-            server = Server(_configuration(settings, application))
+            streams = settings.websocket_max_connections + settings.mcp_max_connections
+            connections = Connections(connection_limit(streams), runtime.metrics)
+            server = Server(_configuration(settings, application), connections)
             supervisor = Supervisor(read_environment())
             tasks.start_soon(_until_signal, server, runtime, door, leaving, supervisor)
             tasks.start_soon(_announce_when_up, server, runtime, sockets, announce, supervisor)
@@ -185,13 +168,11 @@ def _configuration(settings: Settings, application: ASGIApp) -> uvicorn.Config:
         access_log=False,
         server_header=False,
         forwarded_allow_ips=list(settings.forwarded_allow_ips),
-        http=OneWrite,
         ws=SameForAll,
         ws_per_message_deflate=False,
         ws_max_size=65536,
         ws_ping_interval=settings.websocket_ping_interval or None,
         ws_ping_timeout=settings.websocket_ping_timeout or None,
-        timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=BACKSTOP_SECONDS,
         backlog=BACKLOG,
     )

@@ -112,6 +112,15 @@ class Metrics:
         self._websockets_opened = self._counter("pm_websocket_opened", "WebSockets opened.")
         self._websockets_closed = _Counted(self._counter("pm_websocket_closed", "WebSockets closed.", "reason"))
         self._websockets_refused = self._counter("pm_websocket_refused", "WebSockets over the limit, turned away.")
+        listener = ["listener"]
+        self._connections = Gauge(
+            "project_manager_connections", "Connections that are open.", listener, registry=self.registry
+        )
+        self._connections_refused = self._counter(
+            "project_manager_connections_refused",
+            "Connections refused or cut, by the limit that was reached.",
+            "reason",
+        )
         self._sent = 0
         self.watch("events_sent_total", lambda: self._sent)
         self._dropped = self._counter("pm_subscribers_dropped", "Subscribers cut off because they did not read.")
@@ -182,6 +191,17 @@ class Metrics:
 
     def websocket_refused(self) -> None:
         self._websockets_refused.inc()
+
+    def connection_opened(self, listener: str) -> None:
+        """`listener` is "api" or "mcp"."""
+        self._connections.labels(listener).inc()
+
+    def connection_closed(self, listener: str) -> None:
+        self._connections.labels(listener).dec()
+
+    def connection_refused(self, reason: str) -> None:
+        """Count a connection that is refused or cut; `reason` names the limit."""
+        self._connections_refused.labels(reason).inc()
 
     def events_sent(self, count: int) -> None:
         self._sent += count

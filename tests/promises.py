@@ -75,6 +75,7 @@ PROMISES: dict[str, str] = {
     "clock:never-back": "`now` never steps back, not across a restart either.",
     "clock:wrong": "While database time is far from the wall clock only leases end; nothing is deleted by age.",
     "memory:bounded": "What an instance holds for large answers is bounded, however many ask and do not read.",
+    "connection:limits": "What a client sends, holds or leaves unread is bounded in bytes and time; others are served.",
     "loop:never-blocked": "Nothing blocks the event loop.",
     "health:honest": "Health says what is wrong within a second, and writes nothing.",
     "board:not-modified": "The board is sent again only when something changed.",

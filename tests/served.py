@@ -12,11 +12,15 @@ import httpx
 import orjson
 from websockets.asyncio.client import ClientConnection, connect
 
-from project_manager.app import Server, _configuration
+from project_manager.app import _configuration
 from project_manager.runtime import Runtime
 from project_manager.web.application import api
+from project_manager.web.connections import Connections
+from project_manager.web.server import Server
 from project_manager.web.websocket import Updates
 from tests.desk import PATIENCE, Json
+
+MOST_CONNECTIONS = 1000
 
 
 @dataclass
@@ -26,6 +30,7 @@ class Served:
     runtime: Runtime
     port: int
     updates: Updates
+    connections: Connections
     client: httpx.AsyncClient = field(repr=False)
 
     @property
@@ -64,16 +69,19 @@ async def serving(runtime: Runtime) -> AsyncIterator[Served]:
     updates = Updates(runtime)
     configuration = _configuration(runtime.settings, api(runtime, updates, None, ()))
     configuration.load()
-    server = Server(configuration)
+    connections = Connections(MOST_CONNECTIONS, runtime.metrics)
+    server = Server(configuration, connections)
     server.lifespan = configuration.lifespan_class(configuration)
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as bound:
         bound.bind(("127.0.0.1", 0))
+        bound.listen(128)
+        bound.setblocking(False)
         port = bound.getsockname()[1]
         await server.startup(sockets=[bound])
         try:
             base = f"http://127.0.0.1:{port}"
             async with httpx.AsyncClient(base_url=base, timeout=PATIENCE, trust_env=False, verify=False) as client:
-                yield Served(runtime, port, updates, client)
+                yield Served(runtime, port, updates, connections, client)
         finally:
             runtime.hub.close()
             await _ended(server)

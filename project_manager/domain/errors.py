@@ -2,7 +2,8 @@
 level) decides the HTTP status.
 
 ProjectManagerError
-├── Malformed            the request cannot be read           MalformedBody, MalformedCursor, MalformedHeader
+├── Malformed            the request cannot be read           MalformedBody, MalformedCursor, MalformedHeader,
+│                        MalformedRequest
 ├── Unauthorized         nobody we know
 ├── Forbidden            known, but may not                   RoleRequired, WrongAgent, OriginRefused
 ├── NotFound             ProjectNotFound, EpicNotFound, TaskNotFound, TokenNotFound, AgentNotFound,
@@ -12,10 +13,12 @@ ProjectManagerError
 │                        DependencyCycle, NameTaken, ExternalKeyTaken, HasDependents, ProjectArchived, NotEmpty,
 │                        OperatorTokenFirst
 ├── PreconditionFailed   VersionMismatch
-├── TooLarge             BodyTooLarge, AnswerTooLarge
+├── RequestTimeout       the request did not arrive in time
+├── TooLarge             BodyTooLarge, HeadTooLarge, AnswerTooLarge
 ├── Invalid              all faults at once; UnknownArgument, IdempotencyMismatch, AgentRequired
 ├── Unavailable          QueueFull, DatabaseBusy, QueryTimeout, DatabaseUnavailable, DatabaseMoved,
-│                        DatabaseDamaged, ImportInProgress, ShuttingDown, RateLimited
+│                        DatabaseDamaged, ImportInProgress, ShuttingDown, RateLimited, ConnectionLimit,
+│                        Overloaded
 ├── StorageFull
 └── Internal             a fault of ours, logged with its traceback      OutcomeUnknown
 """
@@ -68,6 +71,10 @@ class MalformedCursor(Malformed):
 
 class MalformedHeader(Malformed):
     """A header that the request needs cannot be read."""
+
+
+class MalformedRequest(Malformed):
+    default_hint = "Send HTTP/1.1 without TLS; lines end with CR LF."
 
 
 class Unauthorized(ProjectManagerError):
@@ -204,6 +211,10 @@ class VersionMismatch(PreconditionFailed):
     default_hint = "Read it again, decide again, and send the new version."
 
 
+class RequestTimeout(ProjectManagerError):
+    default_hint = "Send the whole request without long pauses."
+
+
 class TooLarge(ProjectManagerError):
     """More than the service takes in one request."""
 
@@ -213,6 +224,10 @@ class BodyTooLarge(TooLarge):
         f"A request body is at most {BODY_BYTES // MEBIBYTE} MiB, "
         f"that of POST /api/import {PLAN_BYTES // MEBIBYTE} MiB."
     )
+
+
+class HeadTooLarge(TooLarge):
+    default_hint = "Send at most 64 KiB of request line and headers, in at most 128 lines."
 
 
 class AnswerTooLarge(TooLarge):
@@ -295,6 +310,14 @@ class RateLimited(Unavailable):
     default_hint = (
         "Wait a second before the next call. To wait for work or news, send wait_seconds; do not ask in a loop."
     )
+
+
+class ConnectionLimit(Unavailable):
+    default_hint = "Close connections that you do not need, or wait a second; then send the same request again."
+
+
+class Overloaded(Unavailable):
+    """Requests that are not complete yet hold as much memory as they may."""
 
 
 class StorageFull(ProjectManagerError):

@@ -17,6 +17,7 @@ from project_manager.domain.errors import (
     ImportInProgress,
     MalformedBody,
     MalformedHeader,
+    RequestTimeout,
     StorageFull,
 )
 from project_manager.domain.limits import BODY_BYTES, ID_DIGITS
@@ -71,7 +72,8 @@ class LargeBodies:
     async def received(self, headers: dict[bytes, bytes], receive: Receive) -> AsyncIterator[Callable[[], bytes]]:
         """Receive a body and yield a function that returns it, to be called on a thread.
 
-        Raises BodyTooLarge, ImportInProgress, StorageFull, and MalformedBody for a client that stops sending.
+        Raises BodyTooLarge, ImportInProgress, StorageFull, RequestTimeout for a client that stops sending, and
+        MalformedBody for one that is gone.
         """
         declared = declared_length(headers, self._limit)
         with ExitStack() as held:
@@ -96,7 +98,7 @@ class LargeBodies:
                         await anyio.to_thread.run_sync(_append, file, bytes(buffer))
                         buffer.clear()
         except TimeoutError as error:
-            raise MalformedBody("the body did not arrive in time", hint="Send it without long pauses.") from error
+            raise RequestTimeout("the body did not arrive in time") from error
         return partial(_whole, file, bytes(buffer))
 
     @contextmanager

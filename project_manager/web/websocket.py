@@ -24,7 +24,7 @@ from project_manager.hub import Closed, Event, Overflow, Resync, Subscription
 from project_manager.runtime import Runtime
 from project_manager.security import Receive, Scope, Send
 from project_manager.web.errors import POLICY_CLOSE, UNAUTHORIZED_CLOSE, refuse, response_of
-from project_manager.web.wire import framed
+from project_manager.web.frames import framed
 
 PATH = "/ws/updates"
 GOING_AWAY = 1001

@@ -1,85 +1,227 @@
-"""How answers reach the socket, also when the request is still being sent."""
+"""HTTP connections: uvicorn's protocol, one request at a time, within the limits of all connections."""
 
 import asyncio
-from collections.abc import Callable
+import secrets
+from collections import OrderedDict
+from functools import partial
 from typing import Any, cast
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
-from uvicorn.protocols.utils import ClientDisconnected
-from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
-from websockets.frames import Frame, Opcode
-from websockets.protocol import State
+import httptools
+from uvicorn.protocols.http.flow_control import FlowControl
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
-DISCARDED_BYTES = 128 * 1024 * 1024
-DISCARD_SECONDS = 30.0
-DISCARD_IDLE_SECONDS = 5.0
+from project_manager.domain.errors import (
+    ConnectionLimit,
+    HeadTooLarge,
+    MalformedRequest,
+    Overloaded,
+    ProjectManagerError,
+    RequestTimeout,
+    Unavailable,
+)
+from project_manager.domain.limits import BODY_BYTES
+from project_manager.web import connections as bounds
+from project_manager.web.connections import Connection, Connections
+from project_manager.web.draining import Discard, HeadWithBody
+from project_manager.web.errors import body_of, status_of
 
-
-class Discard:
-    """Limits for reading the rest of a request body after the answer: bytes, seconds, seconds without a byte.
-
-    Closing a socket with unread input resets the connection, and the client loses the answer (RFC 9112, section 9.6).
-    So the rest of the body is read and dropped. Calls `exceeded` once when a bound is reached.
-    """
-
-    def __init__(self, exceeded: Callable[[], object]) -> None:
-        self._exceeded = exceeded
-        self._loop = asyncio.get_running_loop()
-        self._latest = self._loop.time() + DISCARD_SECONDS
-        self._bytes = self._bytes_before = 0
-        self._timer = self._loop.call_later(DISCARD_IDLE_SECONDS, self._look)
-
-    def take(self, number: int) -> None:
-        """Count bytes that were read and dropped."""
-        self._bytes += number
-        if self._bytes > DISCARDED_BYTES:
-            self._end()
-
-    def stop(self) -> None:
-        """Stop counting: the body is complete, or the connection is lost."""
-        self._timer.cancel()
-
-    def _look(self) -> None:
-        if self._bytes == self._bytes_before or self._loop.time() >= self._latest:
-            self._end()
-            return
-        self._bytes_before = self._bytes
-        self._timer = self._loop.call_later(DISCARD_IDLE_SECONDS, self._look)
-
-    def _end(self) -> None:
-        self.stop()
-        self._exceeded()
+END_OF_HEAD = b"\r\n\r\n"
+REST_BYTES = 64 * 1024
+"""Input that is read ahead while a request is being answered: to read on shows whether the client is still there."""
+CHUNKED = -1
+"""The length of a body that is sent in chunks."""
+PIECE_BYTES = 1024
+"""Least bytes of a chunked body that are parsed at once: no more requests than fit there are queued behind its end."""
 
 
 class OneWrite(HttpToolsProtocol):
-    """uvicorn's protocol, with the head of an answer sent together with the beginning of its body. Apart they are two
-    system calls and two packets, a tenth of what a small request costs.
+    """uvicorn's protocol, which sends the head of an answer together with the beginning of its body.
 
+    Apart they are two system calls and two packets, a tenth of what a small request costs.
+
+    Input is parsed to the end of one request. What follows waits, unread as far as possible, until that is answered.
     An answer that is complete before the body of its request reaches the client all the same: the rest of the body is
     read and dropped, within the bounds of `Discard`, before the connection is closed or used again.
     """
 
-    transport: Any  # a _HeadWithBody until a WebSocket takes over
-    is_receiving = False
-    """The head of a request has been read, and its body not to the end."""
-    _discard: Discard | None = None
+    transport: Any  # a HeadWithBody until a WebSocket takes over
+    flow: "_Flow"
+
+    def __init__(self, *, limits: Connections, listener: str, **more: Any) -> None:
+        super().__init__(**more)
+        self.ws_protocol_class = cast(Any, partial(cast(Any, self.ws_protocol_class), limits=limits, listener=listener))
+        self.listener = listener
+        self.is_receiving = False
+        """The head of a request has been read, and its body not to the end."""
+        self._limits = limits
+        self._place: OrderedDict[Connection, None] | None = None
+        self._since = 0
+        self._head = bytearray()
+        self._rest = bytearray()
+        self._unread = self._read_bytes = self._body_bytes = self._body_mark = 0
+        self._holds_bytes = self._is_cut = False
+        self._stalled_since = self._stalled_bytes = 0
+        self._closing_since: int | None = None
+        self._discard: Discard | None = None
+        self._websocket: Any = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(cast(asyncio.Transport, _HeadWithBody(transport, self)))
+        super().connection_made(cast(asyncio.Transport, HeadWithBody(transport, self)))
+        self.flow = _Flow(self.transport)
+        transport.set_write_buffer_limits(bounds.UNSENT_BYTES)
+        if self._limits.enter(self):
+            self._move(self._limits.heads)
+        else:
+            self._refuse(ConnectionLimit(f"{self._limits.limit} connections are open, as many as an instance holds"))
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_discarding()
+        self._limits.leave(self)
+        self.pipeline.clear()
+        self._rest.clear()
+        self._head.clear()
         super().connection_lost(exc)
+        self.transport.lost()
 
     def handle_websocket_upgrade(self) -> None:
         self.transport = self.transport.whole
         super().handle_websocket_upgrade()
+        self._websocket = self.transport.get_protocol()
+        self._limits.replace(self, self._websocket)
+
+    @property
+    def may_be_sending(self) -> bool:
+        """Whether the client may send more of what it has begun."""
+        return self.is_receiving or self._is_cut or len(self._rest) > 0
+
+    def drains(self) -> None:
+        """Note that only the end of the client's request is awaited."""
+        self.connections.discard(self)  # a shutdown does not wait for it
+        self._rest.clear()
+        self._limits.requests.drop(self)
+        self._move(self._limits.draining)
+        self.flow.release()
+
+    # Input
+
+    def data_received(self, data: bytes) -> None:
+        taken = 0 if self._rest else self._take(data)
+        if taken < len(data):
+            self._rest += data[taken:]
+            if len(self._rest) > REST_BYTES:
+                self.flow.hold()
+        if self.is_receiving or self._head or self._rest or self._holds_bytes:
+            self._account()
+
+    def _take(self, data: bytes | bytearray) -> int:
+        """Parse the input up to the first request that has to wait for its answer. Return how much is parsed."""
+        start, size = 0, len(data)
+        while start < size and not self.transport.is_closing():
+            if self._websocket is not None:
+                self._websocket.data_received(bytes(data[start:]))
+                return size
+            if self.is_receiving:
+                start = self._take_body(data, start)
+            elif self.cycle is None or self.cycle.response_complete:
+                start = self._take_head(data, start)
+            else:
+                return start
+        return size
+
+    def _take_head(self, data: bytes | bytearray, start: int) -> int:
+        """Parse a head when its end is there, else keep its beginning. Return where the input goes on.
+
+        The parser gets whole heads only: it joins the pieces of a line in quadratic time.
+        """
+        if self._place is self._limits.idle:
+            self._move(self._limits.heads)
+        known = len(self._head)
+        if known == 0:
+            if data[start] in b"\r\n":  # RFC 9112, section 2.2: blank lines before a request
+                return len(data) - len(data[start:].lstrip(b"\r\n"))
+            stop = data.find(END_OF_HEAD, start) + 4
+            if stop >= 4:
+                self._parse_head(data[start:stop])
+                return stop
+        self._head += data[start : start + bounds.HEAD_BYTES + 4 - known]
+        end = self._head.find(END_OF_HEAD, max(known - 3, 0)) + 4
+        if end >= 4:
+            head = bytes(self._head[:end])
+            self._head.clear()
+            self._parse_head(head)
+            return start + end - known
+        if len(self._head) > bounds.HEAD_BYTES:
+            self._refuse(_too_large(), "head_too_large")
+        elif not self._head[:1].isalpha() or self._head.find(b"\n\n", max(known - 1, 0)) >= 0:
+            self._refuse(_malformed(), "malformed")
+        return len(data)
+
+    def _parse_head(self, head: bytes | bytearray) -> None:
+        size = len(head)
+        if size > bounds.HEAD_BYTES or (size > 512 and head.count(b"\r\n") > bounds.HEADER_LINES + 2):
+            self._refuse(_too_large(), "head_too_large")
+            return
+        self._move(None)
+        self._read_bytes = self._body_bytes = self._body_mark = 0
+        self._feed(head)
+        if self.is_receiving and not self.transport.is_closing():
+            self._since = self._limits.now
+            self._unread = next((int(value) for name, value in self.headers if name == b"content-length"), CHUNKED)
+            if self._unread == CHUNKED:
+                self.headers = _Trailers()
+
+    def _take_body(self, data: bytes | bytearray, start: int) -> int:
+        """Parse as much of a body as is there. Return where the input goes on."""
+        if self._unread == CHUNKED:  # a blank line is the end of a chunked message, or of nothing
+            stop = data.find(END_OF_HEAD, start + PIECE_BYTES) + 4
+            stop = stop if stop >= 4 else len(data)
+        else:
+            stop = min(len(data), start + self._unread)
+            self._unread -= stop - start
+        self._read_bytes += stop - start
+        self._feed(data[start:stop])
+        if self._read_bytes - 2 * self._body_bytes > bounds.HEAD_BYTES and self.is_receiving:
+            self._refuse(_too_large(), "head_too_large")  # sizes and extensions of chunks, or trailers
+        if self._body_bytes - self._body_mark >= bounds.PROGRESS_BYTES:
+            self._body_mark = self._body_bytes
+            self._since = self._limits.now
+        return stop
+
+    def _feed(self, piece: bytes | bytearray) -> None:
+        try:
+            self.parser.feed_data(piece)
+        except httptools.HttpParserUpgrade:
+            if self._should_upgrade():
+                self.handle_websocket_upgrade()
+        except httptools.HttpParserError:
+            self._refuse(_malformed(), "malformed")
+
+    def _account(self) -> None:
+        """Count the bytes of the request against the budget of all requests."""
+        requests = self._limits.requests
+        is_answered = self.cycle is None or self.cycle.response_complete
+        if self.transport.is_closing():
+            requests.drop(self)
+        elif self.is_receiving or self._head or self._rest:
+            held = 0 if is_answered else min(self._body_bytes, BODY_BYTES)
+            requests.hold(self, held + len(self._head) + len(self._rest))
+            self._holds_bytes = True
+            while (victim := requests.to_give_way()) is not None:
+                victim.drop_request()
+        elif is_answered:
+            requests.drop(self)
+            self._holds_bytes = False
+        else:
+            requests.fix(self)
+
+    # Callbacks of the parser and of the answer
 
     def on_headers_complete(self) -> None:
         super().on_headers_complete()
         self.is_receiving = True
 
     def on_body(self, body: bytes) -> None:
+        self._body_bytes += len(body)
         if self._discard is not None:
             self._discard.take(len(body))
         super().on_body(body)
@@ -88,19 +230,36 @@ class OneWrite(HttpToolsProtocol):
         self.is_receiving = False
         super().on_message_complete()
         if self._stop_discarding() and not self.transport.is_closing():
-            self._unset_keepalive_if_required()
-            self.timeout_keep_alive_task = self.loop.call_later(
-                self.timeout_keep_alive, self.timeout_keep_alive_handler
-            )
+            self._move(self._limits.idle)
 
     def on_response_complete(self) -> None:
-        super().on_response_complete()
-        if self.is_receiving and self.cycle.response_complete and not self.transport.is_closing():
-            self._discard = Discard(self.transport.whole.close)
+        """Go on with what the client has sent meanwhile, or wait for its next request.
 
-    def send_400_response(self, msg: str) -> None:
-        self.is_receiving = True  # all further input is treated as a body
-        super().send_400_response(msg)
+        uvicorn reads on after each answer, also while requests wait, and starts a timer for each.
+        """
+        self.server_state.total_requests += 1
+        if self._holds_bytes:
+            self._limits.requests.drop(self)
+            self._holds_bytes = False
+        if self.transport.is_closing():
+            return
+        if self.is_receiving and self.cycle.response_complete:
+            self._discard = Discard(self.transport.whole.close)
+            self._move(self._limits.draining)
+            self.flow.resume_reading()
+        elif self.pipeline:
+            self._start_asgi_task(*self.pipeline.pop())
+        else:
+            self._move(self._limits.idle)
+            self._take_rest()
+
+    def _take_rest(self) -> None:
+        """Go on with the input that was kept, up to the end of the next request."""
+        if self._rest:
+            del self._rest[: self._take(self._rest)]
+            self._account()
+        if len(self._rest) <= REST_BYTES:
+            self.flow.release()
 
     def _stop_discarding(self) -> bool:
         """Stop dropping a body. Returns whether one was being dropped."""
@@ -109,103 +268,167 @@ class OneWrite(HttpToolsProtocol):
             discard.stop()
         return discard is not None
 
+    # Answers that are not taken
 
-class _HeadWithBody:
-    """A transport that keeps the head of an answer until more is written or the loop runs its next callback. It
-    closes when the request has been read to its end.
-    """
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._note_unsent()
+        while (victim := self._limits.answers.to_give_way()) is not None:
+            victim.drop_answer()
 
-    __slots__ = (
-        "_head",
-        "_is_draining",
-        "_loop",
-        "_protocol",
-        "get_extra_info",
-        "pause_reading",
-        "resume_reading",
-        "whole",
-    )
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._limits.answers.drop(self)
 
-    def __init__(self, transport: asyncio.Transport, protocol: OneWrite) -> None:
-        self.whole = transport
-        self.get_extra_info = transport.get_extra_info
-        self.pause_reading = transport.pause_reading
-        self.resume_reading = transport.resume_reading
-        self._protocol = protocol
-        self._loop = asyncio.get_running_loop()
-        self._head = b""
-        self._is_draining = False
+    def _note_unsent(self) -> None:
+        self._stalled_since = self._limits.now
+        self._stalled_bytes = self.transport.whole.get_write_buffer_size()
+        self._limits.answers.hold(self, self._stalled_bytes)
 
-    def write(self, data: bytes) -> None:
+    # Limits
+
+    def check(self, now: int) -> None:
+        """Enforce the limits in time. `now` counts seconds."""
+        if self.transport.whole.is_closing():
+            self._closing_since = now if self._closing_since is None else self._closing_since
+            if now - self._closing_since > bounds.LINGER_SECONDS:
+                self.transport.whole.abort()
+            return
+        waited = now - self._since
+        if self._place is self._limits.heads:
+            if waited > bounds.HEAD_SECONDS:
+                self._end_head()
+        elif self._place is self._limits.idle:
+            if waited > bounds.KEEP_ALIVE_SECONDS:
+                self.transport.close()
+        elif self.is_receiving and self._place is None and waited > bounds.BODY_SECONDS:
+            self._end_body()
+        if self.flow.write_paused:
+            self._check_answer()
+
+    def _end_head(self) -> None:
+        """End a connection whose head does not come. A client that has sent nothing expects no answer."""
         if self._head:
-            data, self._head = self._head + data, b""
-        elif data.startswith(b"HTTP/1"):
-            self._head = data
-            self._loop.call_soon(self._write_head)
+            self._refuse(RequestTimeout("the head of the request did not arrive in time"), "head_timeout")
+        else:
+            self._limits.count("head_timeout")
+            self.transport.close_now()
+
+    def _end_body(self) -> None:
+        if self.flow.read_paused:  # the client cannot send on
+            self._since = self._limits.now
+        else:
+            self._refuse(RequestTimeout("the body of the request did not arrive in time"), "body_timeout")
+
+    def _check_answer(self) -> None:
+        unsent = self.transport.whole.get_write_buffer_size()
+        if self._stalled_bytes - unsent >= bounds.PROGRESS_BYTES:
+            self._note_unsent()
+        elif self._limits.now - self._stalled_since > bounds.ANSWER_SECONDS:
+            self._limits.count("answer_timeout")
+            self.transport.whole.abort()
+
+    def make_room(self) -> None:
+        """Close at once: another connection needs the place."""
+        if (self._head or self.is_receiving) and self._place is not self._limits.draining:
+            self._write_error(ConnectionLimit("this instance needs the connection for another request"))
+        self.transport.close_now()
+
+    def drop_request(self) -> None:
+        """Give up the bytes of the unfinished request: they are needed for others."""
+        if self._rest:
+            self._limits.count("pipeline")
+            self._rest.clear()
+            self._is_cut = True
+            self.flow.hold()
+            self.cycle.keep_alive = False
+        else:
+            self._refuse(Overloaded("unfinished requests hold as much memory as they may"), "request_memory")
+        self._limits.requests.drop(self)
+
+    def drop_answer(self) -> None:
+        """Close without the rest of the answer: its bytes are needed for others."""
+        self._limits.count("answer_memory")
+        self._limits.answers.drop(self)
+        self.transport.whole.abort()
+
+    def _refuse(self, error: ProjectManagerError, reason: str = "") -> None:
+        """Answer the request that is being received with an error, and close."""
+        if reason:
+            self._limits.count(reason)
+        self._write_error(error)
+        self.is_receiving = True  # all further input is dropped
+        self.transport.close()
+
+    def _write_error(self, error: ProjectManagerError) -> None:
+        """Write an answer without the application, unless it has begun one."""
+        self._head.clear()
+        if self._discard is not None:  # the request has its answer
+            self.transport.whole.abort()
             return
-        self.whole.write(data)
+        if self.cycle is not None and not self.cycle.response_complete:
+            if self.cycle.response_started:
+                self.transport.whole.abort()
+                return
+            self.cycle.disconnected = True  # the application reads that the client is gone, and sends nothing
+            self.cycle.message_event.set()
+        self.transport.write(_answer(error, self.server_state.default_headers))
 
-    def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
-        self.whole.set_protocol(protocol)
-
-    def is_closing(self) -> bool:
-        return self._is_draining or self.whole.is_closing()
-
-    def close(self) -> None:
-        """Send the end of the answer, and close when the client has sent its whole request."""
-        if self.is_closing():
-            return
-        self._write_head()
-        if not self._protocol.is_receiving:
-            self.whole.close()
-            return
-        self._is_draining = True
-        self._protocol.connections.discard(self._protocol)  # a shutdown does not wait for it
-        self._protocol.flow.resume_reading()
-        self.whole.set_protocol(_Draining(self.whole, self._protocol))
-        self.whole.write_eof()
-
-    def _write_head(self) -> None:
-        if self._head and not self.whole.is_closing():
-            self.whole.write(self._head)
-        self._head = b""
+    def _move(self, place: OrderedDict[Connection, None] | None) -> None:
+        """Wait in this place from now on."""
+        if self._place is not None:
+            self._place.pop(self, None)
+        self._place = place
+        if place is not None:
+            place[self] = None
+            self._since = self._limits.now
 
 
-class _Draining(asyncio.Protocol):
-    """Protocol of a connection whose last answer has been written. It drops all further input."""
+class _Flow(FlowControl):
+    """Flow control that does not read on while input is held back, whatever the application asks for."""
 
-    def __init__(self, transport: asyncio.Transport, before: OneWrite) -> None:
-        self._before = before
-        self._discard = Discard(transport.close)
-        self.pause_writing = before.pause_writing  # type: ignore[method-assign]
-        self.resume_writing = before.resume_writing  # type: ignore[method-assign]
+    is_held = False
 
-    def data_received(self, data: bytes) -> None:
-        self._discard.take(len(data))
+    def hold(self) -> None:
+        self.pause_reading()
+        self.is_held = True
 
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._discard.stop()
-        self._before.connection_lost(exc)
+    def release(self) -> None:
+        self.is_held = False
+        self.resume_reading()
 
-
-def framed(text: str) -> bytes:
-    """The text as one WebSocket frame of a server, the same for every client."""
-    return Frame(Opcode.TEXT, text.encode()).serialize(mask=False)
+    def resume_reading(self) -> None:
+        if not self.is_held:
+            super().resume_reading()
 
 
-class SameForAll(WebSocketsSansIOProtocol):
-    """uvicorn's protocol, which also takes `{"type": "websocket.send", "frame": bytes}`: a frame that was made once for
-    all who get it. To frame an event anew for each of a thousand listeners costs more than to send it.
-    """
+class _Trailers(list[tuple[bytes, bytes]]):
+    """Drops the fields behind a chunked body: nothing reads them, and they must not pass for headers."""
 
-    async def send(self, message: Any) -> None:
-        frame = message.get("frame")
-        if frame is None:
-            await super().send(message)
-            if message["type"] == "websocket.http.response.body" and not message.get("more_body"):
-                self.handshake_complete = True  # else uvicorn logs a refusal as an error of the application
-            return
-        await self.writable.wait()
-        if self.disconnected or self.close_sent or self.conn.state is not State.OPEN:
-            raise ClientDisconnected
-        self.transport.write(frame)
+    def append(self, field: tuple[bytes, bytes]) -> None:
+        pass
+
+
+def _too_large() -> HeadTooLarge:
+    return HeadTooLarge("request line, headers or trailers are too large", limit=bounds.HEAD_BYTES)
+
+
+def _malformed() -> MalformedRequest:
+    return MalformedRequest("the request is not valid HTTP/1.1")
+
+
+def _answer(error: ProjectManagerError, default_headers: list[tuple[bytes, bytes]]) -> bytes:
+    """Return a whole response in the one form of all errors."""
+    request_id = secrets.token_hex(8)
+    body = body_of(error, request_id)
+    headers = [
+        *default_headers,
+        (b"content-type", b"application/json"),
+        (b"content-length", b"%d" % len(body)),
+        (b"connection", b"close"),
+        (b"x-request-id", request_id.encode()),
+    ]
+    if isinstance(error, Unavailable):
+        headers.append((b"retry-after", b"%d" % error.retry_after))
+    lines = b"".join(b"%s: %s\r\n" % pair for pair in headers)
+    return STATUS_LINE[status_of(error)] + lines + b"\r\n" + body

@@ -140,7 +140,7 @@ async def test_a_client_that_stops_sending_is_refused_and_leaves_the_place(
             return answer
 
     answer = await anyio.to_thread.run_sync(stalled)
-    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert answer.startswith(b"HTTP/1.1 408 ")
     assert b"the body did not arrive in time" in answer
     monkeypatch.undo()
     assert (await sent(served, LARGE.encode())).status_code == 200

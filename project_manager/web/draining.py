@@ -1,0 +1,159 @@
+"""How the last answer of a connection reaches a client that is still sending."""
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Protocol
+
+DISCARDED_BYTES = 128 * 1024 * 1024
+DISCARD_SECONDS = 30.0
+DISCARD_IDLE_SECONDS = 5.0
+JOINED_BYTES = 16 * 1024
+"""A longer body is not copied behind its head: a thousand clients that do not read share one body."""
+
+
+class Discard:
+    """Limits for reading the rest of a request body after the answer: bytes, seconds, seconds without a byte.
+
+    Closing a socket with unread input resets the connection, and the client loses the answer (RFC 9112, section 9.6).
+    So the rest of the body is read and dropped. Calls `exceeded` once when a bound is reached.
+    """
+
+    def __init__(self, exceeded: Callable[[], object]) -> None:
+        self._exceeded = exceeded
+        self._loop = asyncio.get_running_loop()
+        self._latest = self._loop.time() + DISCARD_SECONDS
+        self._bytes = self._bytes_before = 0
+        self._timer = self._loop.call_later(DISCARD_IDLE_SECONDS, self._look)
+
+    def take(self, number: int) -> None:
+        """Count bytes that were read and dropped."""
+        self._bytes += number
+        if self._bytes > DISCARDED_BYTES:
+            self._end()
+
+    def stop(self) -> None:
+        """Stop counting: the body is complete, or the connection is lost."""
+        self._timer.cancel()
+
+    def _look(self) -> None:
+        if self._bytes == self._bytes_before or self._loop.time() >= self._latest:
+            self._end()
+            return
+        self._bytes_before = self._bytes
+        self._timer = self._loop.call_later(DISCARD_IDLE_SECONDS, self._look)
+
+    def _end(self) -> None:
+        self.stop()
+        self._exceeded()
+
+
+class Sender(Protocol):
+    """The protocol of a connection, as its transport sees it."""
+
+    @property
+    def may_be_sending(self) -> bool:
+        """Whether the client may send more of what it has begun."""
+
+    def drains(self) -> None:
+        """Note that only the end of the client's request is awaited."""
+
+    def pause_writing(self) -> None: ...
+    def resume_writing(self) -> None: ...
+    def connection_lost(self, exc: Exception | None) -> None: ...
+
+
+class HeadWithBody:
+    """A transport that keeps the head of an answer until more is written or the loop runs its next callback.
+
+    It closes when the request has been read to its end.
+    """
+
+    __slots__ = (
+        "_head",
+        "_is_draining",
+        "_loop",
+        "_protocol",
+        "get_extra_info",
+        "pause_reading",
+        "resume_reading",
+        "whole",
+    )
+
+    def __init__(self, transport: asyncio.Transport, protocol: Sender) -> None:
+        self.whole = transport
+        self.get_extra_info = transport.get_extra_info
+        self.pause_reading = transport.pause_reading
+        self.resume_reading = transport.resume_reading
+        self._protocol: Sender | None = protocol
+        self._loop = asyncio.get_running_loop()
+        self._head = b""
+        self._is_draining = False
+
+    def write(self, data: bytes) -> None:
+        if self._head:
+            head, self._head = self._head, b""
+            if len(data) > JOINED_BYTES:
+                self.whole.writelines((head, data))
+                return
+            data = head + data
+        elif data.startswith(b"HTTP/1"):
+            self._head = data
+            self._loop.call_soon(self._write_head)
+            return
+        self.whole.write(data)
+
+    def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
+        self.whole.set_protocol(protocol)
+
+    def is_closing(self) -> bool:
+        return self._is_draining or self.whole.is_closing()
+
+    def close(self) -> None:
+        """Send the end of the answer, and close when the client has sent its whole request."""
+        if self.is_closing() or self._protocol is None:
+            return
+        self._write_head()
+        if not self._protocol.may_be_sending:
+            self.whole.close()
+            return
+        self._is_draining = True
+        self.whole.set_protocol(_Draining(self.whole, self._protocol))
+        self._protocol.drains()
+        with suppress(OSError):  # the connection may be lost already
+            self.whole.write_eof()
+
+    def close_now(self) -> None:
+        """Send what the client takes at once, and close."""
+        self._write_head()
+        if self.whole.get_write_buffer_size():
+            self.whole.abort()
+        else:
+            self.whole.close()
+
+    def lost(self) -> None:
+        """Let go of the protocol: a cycle of references would stay in memory until the next full collection."""
+        self._protocol = None
+        self._head = b""
+
+    def _write_head(self) -> None:
+        if self._head and not self.whole.is_closing():
+            self.whole.write(self._head)
+        self._head = b""
+
+
+class _Draining(asyncio.Protocol):
+    """Protocol of a connection whose last answer has been written. It drops all further input."""
+
+    def __init__(self, transport: asyncio.Transport, before: Sender) -> None:
+        self._before = before
+        self._discard = Discard(transport.close)
+        self.pause_writing = before.pause_writing  # type: ignore[method-assign]
+        self.resume_writing = before.resume_writing  # type: ignore[method-assign]
+
+    def data_received(self, data: bytes) -> None:
+        self._discard.take(len(data))
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._discard.stop()
+        self._before.connection_lost(exc)

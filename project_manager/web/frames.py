@@ -1,0 +1,150 @@
+"""WebSocket connections: uvicorn's protocol, within the limits of all connections."""
+
+from typing import Any
+
+from uvicorn.protocols.utils import ClientDisconnected
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.frames import CloseCode, Frame, Opcode
+from websockets.protocol import State
+
+from project_manager.web.connections import LINGER_SECONDS, Connections
+
+MESSAGE_FRAMES = 256
+"""Frames of one message: those without a byte count towards no limit in bytes."""
+PIECE_BYTES = 4096
+"""Input that is parsed at once: frames of a few bytes cost many times their size."""
+PENDING_BYTES = 64 * 1024
+"""Input that waits to be parsed, beyond which nothing is read."""
+
+
+def framed(text: str) -> bytes:
+    """Return the text as one WebSocket frame of a server, the same for every client."""
+    return Frame(Opcode.TEXT, text.encode()).serialize(mask=False)
+
+
+class SameForAll(WebSocketsSansIOProtocol):
+    """uvicorn's protocol, which also takes `{"type": "websocket.send", "frame": bytes}`.
+
+    Such a frame is made once for all subscribers. To frame an event for each of a thousand costs more than to send it.
+    """
+
+    def __init__(self, *, limits: Connections, listener: str, **more: Any) -> None:
+        super().__init__(**more)
+        self.listener = listener
+        self._limits = limits
+        self._pending = bytearray()
+        self._closing_since: int | None = None
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._limits.leave(self)
+        self._pending.clear()
+        super().connection_lost(exc)
+
+    # Input
+
+    def data_received(self, data: bytes) -> None:
+        self._pending += data
+        self._take()
+        if len(self._pending) > PENDING_BYTES:
+            self.transport.pause_reading()
+
+    async def receive(self) -> Any:
+        message = await super().receive()
+        self._go_on()
+        return message
+
+    def _take(self) -> None:
+        """Parse input until a message waits for the application, or an answer for the client."""
+        while self._pending and self._may_take():
+            piece = bytes(self._pending[:PIECE_BYTES])
+            del self._pending[:PIECE_BYTES]
+            super().data_received(piece)
+            if self.conn.handshake_exc is not None:  # uvicorn leaves such a request without an answer
+                self.transport.write(b"".join(self.conn.data_to_send()))
+                self.transport.close()
+
+    def _may_take(self) -> bool:
+        if self.read_paused or not self.writable.is_set() or self.transport.is_closing():
+            return False
+        return self.handshake_complete or not self.handshake_initiated
+
+    def handle_cont(self, event: Frame) -> None:
+        if len(self.frames) < MESSAGE_FRAMES:
+            super().handle_cont(event)
+        else:
+            self._fail(CloseCode.MESSAGE_TOO_BIG, f"a message has at most {MESSAGE_FRAMES} frames")
+
+    def send_receive_event_to_app(self) -> None:
+        if self.curr_msg_data_type == "text" and not self.close_sent and not _is_utf8(b"".join(self.frames)):
+            self._fail(CloseCode.INVALID_DATA, "a text message has to be UTF-8")
+        else:
+            super().send_receive_event_to_app()
+
+    def handle_parser_exception(self) -> None:
+        """Close a connection with an invalid frame, also before the handshake is complete."""
+        if self.conn.close_sent is None:
+            self.queue.put_nowait({"type": "websocket.disconnect", "code": CloseCode.ABNORMAL_CLOSURE})
+            self.close_sent = True
+            self.transport.close()
+        elif not self.close_sent:
+            super().handle_parser_exception()
+
+    def _fail(self, code: CloseCode, reason: str) -> None:
+        self.frames = []
+        if not self.close_sent:
+            self.conn.fail(code, reason)
+            self.handle_parser_exception()
+
+    # Output
+
+    async def send(self, message: Any) -> None:
+        frame = message.get("frame")
+        if frame is None:
+            await super().send(message)
+            if message["type"] == "websocket.http.response.body" and not message.get("more_body"):
+                self.handshake_complete = True  # else uvicorn logs a refusal as an error of the application
+            elif message["type"] == "websocket.accept":
+                self._go_on()
+            return
+        await self.writable.wait()
+        if self.disconnected or self.close_sent or self.conn.state is not State.OPEN:
+            raise ClientDisconnected
+        self.transport.write(frame)
+
+    def pause_writing(self) -> None:
+        """Read nothing while the client does not read: each ping that it sends would add an answer."""
+        super().pause_writing()
+        self.transport.pause_reading()
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._go_on()
+
+    def _go_on(self) -> None:
+        """Parse what has waited, and read on when nothing is left of it."""
+        self._take()
+        if not self._pending and not self.read_paused and not self.transport.is_closing():
+            self.transport.resume_reading()
+
+    # Limits
+
+    def check(self, now: int) -> None:
+        """Cut a closed connection whose client does not take the rest. `now` counts seconds."""
+        if self.transport.is_closing():
+            self._closing_since = now if self._closing_since is None else self._closing_since
+            if now - self._closing_since > LINGER_SECONDS:
+                self.transport.abort()
+
+    def make_room(self) -> None:
+        """Close at once: another connection needs the place."""
+        self.transport.abort()
+
+    drop_request = drop_answer = make_room
+
+
+def _is_utf8(data: bytes) -> bool:
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True

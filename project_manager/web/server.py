@@ -1,0 +1,55 @@
+"""The HTTP server: uvicorn's, with listeners and connections of its own."""
+
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import Any, cast
+
+import anyio
+import uvicorn
+
+from project_manager.web.connections import Connections
+from project_manager.web.listener import Listener
+from project_manager.web.wire import OneWrite
+
+LISTENERS = ("api", "mcp")
+"""Names of the listeners in metrics, in the order of the sockets."""
+
+
+class Server(uvicorn.Server):
+    """Accepts connections within limits, and leaves signals to the process, which drains before the server stops.
+
+    `up` is set when it listens.
+    """
+
+    def __init__(self, configuration: uvicorn.Config, connections: Connections) -> None:
+        super().__init__(configuration)
+        self.up = anyio.Event()
+        self._connections = connections
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen on the bound sockets, the API's first."""
+        await self.lifespan.startup()
+        listeners = [
+            Listener(bound, partial(self._protocol, name), self._connections)
+            for name, bound in zip(LISTENERS, sockets or (), strict=False)
+        ]
+        self.servers = cast(Any, listeners)
+        for listener in listeners:
+            listener.start()
+        self.started = True
+        self.up.set()
+
+    def _protocol(self, listener: str) -> OneWrite:
+        return OneWrite(
+            config=self.config,
+            server_state=self.server_state,
+            app_state=self.lifespan.state,
+            limits=self._connections,
+            listener=listener,
+        )
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield

@@ -1,0 +1,339 @@
+"""Limits on what a connection may hold, for how long, and how a client reads that it reached one."""
+
+import gc
+import weakref
+from contextlib import AsyncExitStack
+from functools import partial
+from typing import cast
+
+import anyio
+import anyio.abc
+import orjson
+import pytest
+
+from project_manager.web import connections as bounds
+from project_manager.web.connections import Connection
+from tests.e2e.service import sample
+from tests.raw import connected, until
+from tests.served import Served
+
+KIBIBYTE = 1024
+GET = b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n"
+POST = b"POST /api/tasks HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n"
+CHUNKS = b"POST /api/tasks HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
+CLAIM = b'{"agent_id": "a", "wait_seconds": 50}'
+WAITING = POST.replace(b"tasks", b"tasks/claim") % len(CLAIM) + CLAIM
+SMALL = 4096
+
+pytestmark = pytest.mark.promise("connection:limits")
+
+
+def seconds_pass(served: Served, seconds: int) -> None:
+    for _ in range(seconds):
+        served.connections.check()
+
+
+def holds(served: Served, size: int) -> bool:
+    """Return whether unfinished requests hold so many bytes, or none any more."""
+    return served.connections.requests.total in (size, 0)
+
+
+def silent(served: Served, number: int) -> bool:
+    """Return whether so many connections have sent no whole head."""
+    return len(served.connections.heads) == number
+
+
+async def refused(served: Served, reason: str) -> int:
+    page = (await served.send("GET", "/metrics")).text
+    return int(sample(page, f'project_manager_connections_refused_total{{reason="{reason}"}}'))
+
+
+# One request after the other
+
+
+def mixed(number: int) -> bytes:
+    """Return one of five kinds of requests, with a number that its answer repeats."""
+    named = b"Host: localhost\r\nX-Request-ID: %d\r\n" % number
+    body = b'{"name": "T %d"}' % number
+    return [
+        b"GET /livez HTTP/1.1\r\n" + named + b"\r\n",
+        b"POST /api/tasks HTTP/1.1\r\n" + named + b"Content-Length: %d\r\n\r\n" % len(body) + body,
+        b"\r\n\r\nGET /nothing HTTP/1.1\r\n" + named + b"\r\n",
+        b"POST /api/tasks HTTP/1.1\r\n"
+        + named
+        + b"Transfer-Encoding: chunked\r\n\r\n3\r\n"
+        + body[:3]
+        + b"\r\n%x;a=b\r\n" % (len(body) - 3)
+        + body[3:]
+        + b"\r\n0\r\nX-Request-ID: trailer\r\n\r\n",
+        b"PUT /livez HTTP/1.1\r\n" + named + b"Content-Length: 8\r\n\r\n\r\n\r\n\r\n\r\n",
+    ][number % 5]
+
+
+@pytest.mark.parametrize("piece", [1, 7, 64, 1000, 10**6])
+async def test_pipelined_requests_are_answered_in_order_however_they_are_cut(served: Served, piece: int) -> None:
+    number = 15 if piece == 1 else 60
+    sent = b"".join(map(mixed, range(number)))
+    async with connected(served) as raw, anyio.create_task_group() as tasks:
+
+        async def send() -> None:
+            for start in range(0, len(sent), piece):
+                await raw.send(sent[start : start + piece])
+
+        tasks.start_soon(send)
+        answers = [await raw.answer() for _ in range(number)]
+    assert [int(headers[b"x-request-id"]) for _, headers, _ in answers] == list(range(number))
+    assert [status for status, _, _ in answers] == [[200, 201, 404, 201, 405][place % 5] for place in range(number)]
+
+
+async def test_nothing_is_read_while_an_answer_waits(served: Served) -> None:
+    async with connected(served) as raw:
+        await raw.send(WAITING)
+        with anyio.move_on_after(0.5), pytest.raises(TimeoutError):
+            await raw.send(GET * 500_000)
+        assert 0 < served.connections.requests.total <= 2 * 256 * KIBIBYTE
+    await served.ok("POST", "/api/tasks", {"name": "T"})
+    await until(lambda: served.connections.requests.total == 0)
+
+
+async def test_a_client_that_leaves_a_wait_with_a_request_behind_it_is_noticed(served: Served) -> None:
+    async with connected(served) as raw:
+        await raw.send(WAITING + GET * 1000)
+        await until(lambda: served.connections.requests.total)
+    await until(lambda: len(served.connections) == 0)
+
+
+async def test_requests_behind_one_that_closes_the_connection_are_dropped(served: Served) -> None:
+    async with connected(served) as raw:
+        await raw.send(b"GET /livez HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n" + GET * 1000)
+        status, headers, _ = await raw.answer()
+        assert (status, headers[b"connection"]) == (200, b"close")
+        assert await raw.rest() == b""
+
+
+async def test_a_connection_that_is_lost_leaves_nothing_behind(served: Served) -> None:
+    gc.disable()  # the service collects rarely, so that what is only reachable from itself would stay
+    try:
+        async with connected(served) as raw:
+            await raw.send(GET)
+            await raw.answer()
+            await raw.send(WAITING + GET * 1000)
+            await until(lambda: served.connections.requests.total)
+            (reference,) = map(weakref.ref, served.connections)
+        await until(lambda: reference() is None)
+    finally:
+        gc.enable()
+
+
+# Heads
+
+
+LONG = b"a" * (65 * KIBIBYTE)
+TOO_LARGE = {
+    "target": b"GET /" + LONG,
+    "header": b"GET / HTTP/1.1\r\nX: " + LONG,
+    "name": b"GET / HTTP/1.1\r\n" + LONG,
+    "whole": b"GET / HTTP/1.1\r\nX: " + LONG + b"\r\n\r\n",
+    "lines": b"GET / HTTP/1.1\r\n" + b"X: y\r\n" * 129 + b"\r\n",
+    "endless lines": b"GET / HTTP/1.1\r\n" + b"X: y\r\n" * 12_000,
+    "trailers": CHUNKS + b"0\r\n" + b"X: y\r\n" * 12_000,
+    "trailer": CHUNKS + b"0\r\nX: " + LONG,
+    "chunk extension": CHUNKS + b"1;" + LONG,
+    "chunk extensions": CHUNKS + (b"1;" + b"a" * 1000 + b"\r\nx\r\n") * 70,
+    "tiny chunks": CHUNKS + b"1\r\nx\r\n" * 30_000,
+}
+
+
+@pytest.mark.parametrize("sent", TOO_LARGE.values(), ids=TOO_LARGE)
+async def test_a_head_beyond_the_limit_is_answered_with_431(served: Served, sent: bytes) -> None:
+    async with connected(served) as raw:
+        await raw.send(sent)
+        assert await raw.error() == (431, "head_too_large")
+    assert await refused(served, "head_too_large") == 1
+
+
+async def test_a_head_of_exactly_the_limit_is_taken(served: Served) -> None:
+    begin = b"GET /livez HTTP/1.1\r\nHost: localhost\r\n" + b"X: y\r\n" * 126 + b"Y: "
+    async with connected(served) as raw:
+        await raw.send(begin + b"a" * (bounds.HEAD_BYTES - len(begin) - 4) + b"\r\n\r\n")
+        assert (await raw.answer())[0] == 200
+
+
+@pytest.mark.parametrize("sent", [b"\x16\x03\x01\x02\x00\x01\x00", b"GET / HTTP/1.1\nHost: localhost\n\n", b"\x00"])
+async def test_what_is_no_http_is_answered_before_its_head_is_complete(served: Served, sent: bytes) -> None:
+    async with connected(served) as raw:
+        await raw.send(sent)
+        assert await raw.error() == (400, "malformed_request")
+
+
+async def test_trailers_beyond_the_limit_of_a_refused_request_get_no_second_answer(served: Served) -> None:
+    async with connected(served) as raw:
+        await raw.send(b"PUT /livez HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n")
+        assert (await raw.answer())[0] == 405
+        await raw.send(b"0\r\n" + b"X: y\r\n" * 12_000)
+        assert await raw.rest() == b""
+
+
+# Time
+
+
+async def test_a_head_that_does_not_come_is_answered_with_408(served: Served) -> None:
+    async with connected(served) as raw:
+        await raw.send(GET + GET[:20])
+        await raw.answer()
+        await until(lambda: served.connections.requests.total)
+        seconds_pass(served, bounds.HEAD_SECONDS - 2)
+        await raw.send(GET[20:21])  # a byte now and then does not help
+        seconds_pass(served, 3)
+        assert await raw.error() == (408, "request_timeout")
+    assert await refused(served, "head_timeout") == 1
+
+
+async def test_a_silent_connection_is_closed_without_an_answer(served: Served) -> None:
+    async with connected(served) as raw:
+        seconds_pass(served, bounds.HEAD_SECONDS + 1)
+        assert await raw.rest() == b""
+
+
+@pytest.mark.parametrize("head", [POST % 100_000, CHUNKS], ids=["declared", "chunks"])
+@pytest.mark.parametrize("path", [b"/api/tasks", b"/api/import"])
+async def test_a_body_without_progress_is_answered_with_408(served: Served, head: bytes, path: bytes) -> None:
+    async with connected(served) as raw:
+        await raw.send(head.replace(b"/api/tasks", path))
+        await until(lambda: served.connections.requests.oldest() is not None)
+        seconds_pass(served, bounds.BODY_SECONDS - 2)
+        await raw.send(b"5\r\naaaaa\r\n")
+        seconds_pass(served, 3)
+        assert await raw.error() == (408, "request_timeout")
+    assert await refused(served, "body_timeout") == 1
+    assert (await served.send("GET", "/livez")).status_code == 200
+
+
+async def test_a_body_that_makes_progress_is_taken_however_long_it_takes(served: Served) -> None:
+    body = b'{"name": "T"}' + b" " * (5 * bounds.PROGRESS_BYTES)
+    async with connected(served) as raw:
+        await raw.send(POST % len(body))
+        for start in range(0, len(body), bounds.PROGRESS_BYTES):
+            await raw.send(body[start : start + bounds.PROGRESS_BYTES])
+            await until(partial(holds, served, min(start + bounds.PROGRESS_BYTES, len(body))))
+            seconds_pass(served, bounds.BODY_SECONDS - 5)
+        assert (await raw.answer())[0] == 201
+
+
+async def test_an_idle_connection_is_closed_after_its_time_and_no_sooner(served: Served) -> None:
+    async with connected(served) as raw:
+        for _ in range(2):
+            await raw.send(GET)
+            assert (await raw.answer())[0] == 200
+            seconds_pass(served, bounds.KEEP_ALIVE_SECONDS - 5)
+        seconds_pass(served, 6)
+        assert await raw.rest() == b""
+
+
+async def test_an_agent_that_waits_for_work_is_not_cut(served: Served) -> None:
+    async with connected(served) as raw:
+        await raw.send(WAITING)
+        await until(lambda: not served.connections.heads)
+        seconds_pass(served, 200)
+        await served.ok("POST", "/api/tasks", {"name": "T"})
+        assert (await raw.answer())[0] == 200
+
+
+async def test_an_answer_that_is_not_taken_is_cut(served: Served) -> None:
+    async with connected(served, receive_buffer=SMALL) as raw:
+        await raw.send(b"GET /openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n" * 60)
+        await until(lambda: served.connections.answers.total)
+        seconds_pass(served, bounds.ANSWER_SECONDS - 2)
+        assert len(served.connections) == 1
+        seconds_pass(served, 3)
+        await until(lambda: len(served.connections) == 0)
+    assert await refused(served, "answer_timeout") == 1
+
+
+async def test_the_rest_of_the_last_answer_is_kept_for_a_while_only(served: Served) -> None:
+    async with connected(served, receive_buffer=SMALL) as raw:
+        await raw.send(b"GET /openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n" * 60)
+        await until(lambda: served.connections.answers.total)
+        (connection,) = served.connections
+        connection.transport.whole.close()  # type: ignore[attr-defined]
+        seconds_pass(served, bounds.LINGER_SECONDS)
+        assert len(served.connections) == 1
+        seconds_pass(served, 2)
+        await until(lambda: len(served.connections) == 0)
+
+
+# Numbers
+
+
+async def test_silent_connections_give_way_to_those_that_ask(served: Served) -> None:
+    served.connections.limit = 5
+    async with AsyncExitStack() as opened:
+        quiet = [await opened.enter_async_context(connected(served)) for _ in range(12)]
+        async with connected(served) as raw:
+            await raw.send(GET)
+            assert (await raw.answer())[0] == 200
+        assert await quiet[0].rest() == b""
+        await quiet[-1].send(GET)
+        assert (await quiet[-1].answer())[0] == 200
+        assert len(served.connections) <= 5
+    assert await refused(served, "cap") == 8
+
+
+async def test_a_connection_in_excess_is_refused_with_503_when_all_others_work(
+    served: Served, caplog: pytest.LogCaptureFixture
+) -> None:
+    served.connections.limit = 3
+    async with AsyncExitStack() as opened:
+        waiting = [await opened.enter_async_context(connected(served)) for _ in range(3)]
+        for number, raw in enumerate(waiting):
+            await raw.send(WAITING.replace(b'"a"', b'"%d"' % number))
+        await until(lambda: not served.connections.heads)
+        for _ in range(3):
+            async with connected(served) as raw:
+                await raw.send(GET)
+                status, headers, body = await raw.answer()
+                assert (status, headers[b"retry-after"]) == (503, b"1")
+                assert orjson.loads(body)["code"] == "connection_limit"
+    assert [record.levelname for record in caplog.records if "the limit of" in record.message] == ["WARNING"]
+
+
+async def test_unfinished_requests_hold_a_bounded_number_of_bytes_together(served: Served) -> None:
+    served.connections.requests.limit = 300 * KIBIBYTE
+    async with AsyncExitStack() as opened:
+        raws = [await opened.enter_async_context(connected(served)) for _ in range(5)]
+        for number, raw in enumerate(raws):
+            await raw.send(POST % 200_000 + b" " * 100_000)
+            await until(partial(silent, served, 4 - number))
+        for raw in raws[:2]:
+            assert await raw.error() == (503, "overloaded")
+        assert served.connections.requests.total <= served.connections.requests.limit
+        await raws[-1].send(b" " * 99_900 + b'{"name": "T"}'.rjust(100))
+        assert (await raws[-1].answer())[0] == 201
+    assert await refused(served, "request_memory") >= 2
+
+
+async def test_answers_that_are_not_taken_hold_a_bounded_number_of_bytes_together(served: Served) -> None:
+    served.connections.answers.limit = 300 * KIBIBYTE
+    async with AsyncExitStack() as opened:
+        for _ in range(5):
+            raw = await opened.enter_async_context(connected(served, receive_buffer=SMALL))
+            await raw.send(b"GET /openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n" * 60)
+        await until(lambda: len(served.connections) < 5)
+        assert served.connections.answers.total <= served.connections.answers.limit
+        assert await refused(served, "answer_memory") > 0
+        assert (await served.send("GET", "/livez")).status_code == 200
+
+
+def test_a_budget_counts_each_connection_once() -> None:
+    budget, first, second = bounds.Budget(10), cast(Connection, object()), cast(Connection, object())
+    budget.hold(first, 6)
+    budget.hold(second, 3)
+    budget.hold(first, 7)
+    assert (budget.total, budget.to_give_way()) == (10, None)
+    budget.hold(second, 4)
+    assert budget.to_give_way() is first
+    budget.fix(first)
+    assert (budget.total, budget.to_give_way()) == (11, second)
+    budget.drop(first)
+    budget.drop(first)
+    assert budget.total == 4

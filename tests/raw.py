@@ -1,0 +1,94 @@
+"""A bare TCP connection to the service, for what no client library sends."""
+
+import socket
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+import anyio
+import anyio.abc
+import orjson
+
+from tests.desk import PATIENCE
+from tests.served import Served
+
+
+class Raw:
+    """A connection, and what the server sends on it."""
+
+    def __init__(self, stream: anyio.abc.SocketStream) -> None:
+        self._stream = stream
+        self._read = b""
+
+    async def send(self, data: bytes, patience: float = PATIENCE) -> None:
+        """Send all of it. Raises TimeoutError when the server reads nothing for so many seconds."""
+        with anyio.fail_after(patience):
+            await self._stream.send(data)
+
+    async def answer(self) -> tuple[int, dict[bytes, bytes], bytes]:
+        """Return status, headers and body of the next answer."""
+        lines = (await self.head()).split(b"\r\n")
+        headers = dict(line.lower().split(b": ", 1) for line in lines[1:])
+        length = int(headers[b"content-length"])
+        while len(self._read) < length:
+            await self._more()
+        body, self._read = self._read[:length], self._read[length:]
+        return int(lines[0].split()[1]), headers, body
+
+    async def error(self) -> tuple[int, str]:
+        """Return status and code of the next answer, which is an error and the last one."""
+        status, headers, body = await self.answer()
+        assert headers[b"connection"] == b"close"
+        error = orjson.loads(body)
+        assert list(error) == ["code", "message", "hint", "details", "request_id"]
+        assert error["request_id"].encode() == headers[b"x-request-id"]
+        return status, error["code"]
+
+    async def rest(self) -> bytes:
+        """Return what comes until the server closes."""
+        with anyio.fail_after(PATIENCE):
+            while True:
+                try:
+                    self._read += await self._stream.receive()
+                except (anyio.EndOfStream, anyio.BrokenResourceError):
+                    return self._read
+
+    async def frame(self) -> tuple[int, bytes]:
+        """Return kind and payload of the next WebSocket frame, which is a short one."""
+        while len(self._read) < 2 or len(self._read) < 2 + self._read[1]:
+            await self._more()
+        assert self._read[1] < 126
+        kind, end = self._read[0] & 0x0F, 2 + self._read[1]
+        payload, self._read = self._read[2:end], self._read[end:]
+        return kind, payload
+
+    async def head(self) -> bytes:
+        """Return the head of the next answer."""
+        while b"\r\n\r\n" not in self._read:
+            await self._more()
+        head, _, self._read = self._read.partition(b"\r\n\r\n")
+        return head
+
+    async def _more(self) -> None:
+        with anyio.fail_after(PATIENCE):
+            self._read += await self._stream.receive()
+
+
+@asynccontextmanager
+async def connected(served: Served, *, receive_buffer: int = 0) -> AsyncIterator[Raw]:
+    """Connect; with `receive_buffer` the kernel takes no more than that for a client that does not read."""
+    raw = socket.socket()
+    if receive_buffer:
+        raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+    before = len(served.connections)
+    raw.connect(("127.0.0.1", served.port))
+    raw.setblocking(False)
+    async with await anyio.abc.SocketStream.from_socket(raw) as stream:
+        await until(lambda: len(served.connections) > before or len(served.connections) >= served.connections.limit)
+        yield Raw(stream)
+
+
+async def until(condition: Callable[[], object]) -> None:
+    """Let the service work until the condition holds."""
+    with anyio.fail_after(PATIENCE):
+        while not condition():  # noqa: ASYNC110 the service tells nobody
+            await anyio.sleep(0.001)
