@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.conftest import Start
-from tests.e2e.service import PATIENCE, START_SECONDS, Service
+from tests.e2e.service import START_SECONDS, Service
 
 
 def handles(service: Service, number: signal.Signals) -> bool:
@@ -30,7 +30,7 @@ def test_sigterm_ends_a_process_that_has_just_started(prepare_service: Start, lo
     service.spawn()
     service.wait_until(lambda: handles(service, signal.SIGTERM) and (has_loaded(service) or not loaded), START_SECONDS)
     service.signal(signal.SIGTERM)
-    assert service.process.wait(PATIENCE) in (-signal.SIGTERM, 0)
+    assert service.process.wait(START_SECONDS) in (-signal.SIGTERM, 0)
 
 
 def test_an_interrupt_in_the_first_moments_leaves_no_traceback(prepare_service: Start) -> None:
@@ -38,5 +38,5 @@ def test_an_interrupt_in_the_first_moments_leaves_no_traceback(prepare_service: 
     service.spawn()
     service.wait_until(lambda: handles(service, signal.SIGTERM), START_SECONDS)
     service.signal(signal.SIGINT)
-    assert service.process.wait(PATIENCE) in (-signal.SIGINT, 1)
+    assert service.process.wait(START_SECONDS) in (-signal.SIGINT, 1)
     assert "Traceback" not in service.log
