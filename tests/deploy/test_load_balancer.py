@@ -27,12 +27,15 @@ SETTINGS = CHECKOUT / "deploy" / "production.env"
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """A copy of the configuration, which a test may change while the stack runs."""
-    shutil.copytree(CHECKOUT / "deploy" / "haproxy", tmp_path / "haproxy")
+    for proxy in ("haproxy", "nginx"):
+        shutil.copytree(CHECKOUT / "deploy" / proxy, tmp_path / proxy)
     tmp_path.chmod(0o755)
     return tmp_path
 
 
-def stack_with(folder: Path, settings: str, files: tuple[str, ...] = (), **environment: str) -> Stack:
+def stack_with(
+    folder: Path, settings: str, files: tuple[str, ...] = (), proxy: str = "haproxy", **environment: str
+) -> Stack:
     """A second stack beside the first, with a copy of the configuration and with settings of its own."""
     (folder / "production.env").write_text(settings)
     own = f"env_file: !override [{folder}/production.env]"
@@ -41,7 +44,7 @@ def stack_with(folder: Path, settings: str, files: tuple[str, ...] = (), **envir
         f"  migrate: {{{own}}}\n"
         f"  {SERVICE}: {{{own}}}\n"
         f"  backup: {{{own}}}\n"
-        f"  lb:\n    {own}\n    volumes: [{folder}/haproxy:/lb:ro]\n"
+        f"  lb:\n    {own}\n    volumes: [{folder}/{proxy}:/lb:ro]\n"
         "volumes:\n  project_data: {name: project_data_other}\n  project_backups: {name: project_backups_other}\n"
     )
     chosen = {"PUBLISH_PORT": "18080", "PUBLISH_MCP_PORT": "18081", **environment}
@@ -96,17 +99,22 @@ def probed(*urls: str) -> Iterator[list[str]]:
             thread.join(15)
 
 
-def test_the_load_balancer_follows_the_ports_of_the_settings(folder: Path) -> None:
+@pytest.mark.parametrize("proxy", ["haproxy", "nginx"])
+def test_the_load_balancer_follows_the_ports_of_the_settings(folder: Path, proxy: str) -> None:
     changed = re.sub(r"^DEFAULT_PORT=.*$", "DEFAULT_PORT=9000", SETTINGS.read_text(), flags=re.MULTILINE)
     changed = re.sub(r"^MCP_PORT=.*$", "MCP_PORT=", changed, flags=re.MULTILINE)
-    with started(stack_with(folder, changed)) as stack:
+    files = ("deploy/nginx/compose.nginx.yaml",) if proxy == "nginx" else ()
+    with started(stack_with(folder, changed, files, proxy=proxy)) as stack:
         (instance,) = stack.instances
         assert instance.execute("curl", "-sf", "http://localhost:9000/livez")
         assert instance.execute("curl", "-sf", "http://localhost:9001/healthz")
         done = run("deploy/verify-deployment.py", "--url", OTHER_API, "--mcp-url", OTHER_MCP, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
-        refused = stack.load_balancer.execute("env", "DEFAULT_PORT=0", "bash", "/lb/start.sh", check=False)
-        assert refused == ""
+        stack.compose(*RELOAD)
+        stack.compose("stop", SERVICE)
+        refused = http.get(f"{OTHER_API}/api/tasks")
+        assert (refused.status_code, refused.headers["retry-after"]) == (503, "1")
+        assert refused.json()["code"] == "unavailable"
 
 
 def test_a_load_balancer_that_reaches_no_instance_is_not_healthy(stack: Stack) -> None:
@@ -197,8 +205,8 @@ def test_a_stop_does_not_wait_for_streams_without_a_listener(stack: Stack) -> No
     with connect("ws://127.0.0.1:8080/ws/updates", open_timeout=5, close_timeout=2) as updates:
         assert json.loads(updates.recv(5))["type"] == "hello"
         stack.compose("stop", "lb")
-    # 143 is the end by SIGTERM, 137 the kill after the grace period.
-    assert (balancer.state["Status"], balancer.state["ExitCode"]) == ("exited", 143)
+    # 137 would be the kill after the grace period. Releases of haproxy differ in the status of an ordinary end.
+    assert (balancer.state["Status"], balancer.state["ExitCode"] in (0, 143)) == ("exited", True)
     assert "soft-stop running for too long" not in balancer.logs()
 
 
