@@ -243,7 +243,8 @@ def backup(
 @click.argument("file", type=FILE)
 @settings_options
 @json_option
-def restore(*, file: Path, db_path: str | None, env_file: Path | None, as_json: bool) -> int:
+@click.option("--force", is_flag=True, help="Take FILE although its contents do not match its events.")
+def restore(*, file: Path, db_path: str | None, env_file: Path | None, as_json: bool, force: bool) -> int:
     """Put the backup FILE in the place of the database.
 
     Stop every server on it first. The backup is checked before anything changes, the replacement is one step, and the
@@ -256,23 +257,26 @@ def restore(*, file: Path, db_path: str | None, env_file: Path | None, as_json: 
     """
     from project_manager.terminal import copies
 
-    return copies.put_back(settings_of(db_path, env_file), file, as_json)
+    return copies.put_back(settings_of(db_path, env_file), file, force, as_json)
 
 
 @main.command()
 @click.argument("file", required=False, type=FILE)
 @settings_options
 @json_option
-def verify(*, file: Path | None, db_path: str | None, env_file: Path | None, as_json: bool) -> int:
+@click.option("--head", "heads", multiple=True, metavar="SEQ:HASH", help="A newest event that was published before.")
+def verify(
+    *, file: Path | None, db_path: str | None, env_file: Path | None, as_json: bool, heads: tuple[str, ...]
+) -> int:
     """Say whether the database, or the backup FILE, is whole.
 
-    It is read from end to end: pages, references between rows, counters, the sequence of events, the schema; of a
-    backup also its checksum. Exit status 1 when a check has found damage, 5 when it cannot be checked now or was
-    made by a newer release.
+    It is read from end to end: pages, references between rows, counters, the schema, the hash chain of the events,
+    and whether the tables are what the events say; of a backup also its checksum. Exit status 1 when a check has found
+    damage or contents that something else has changed, 5 when it cannot be checked now or was made by a newer release.
     """
     from project_manager.terminal import copies
 
-    return copies.verify(settings_of(db_path, env_file), file, as_json)
+    return copies.verify(settings_of(db_path, env_file), file, heads, as_json)
 
 
 @main.command()

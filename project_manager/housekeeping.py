@@ -18,7 +18,7 @@ from project_manager.hub import Hub
 from project_manager.logs import Trouble
 from project_manager.metrics import Metrics
 from project_manager.services import claim_queue, events, lease_history, naming, subscriptions
-from project_manager.store import answers, instances, meta, retention, search, waiters
+from project_manager.store import answers, chain, instances, meta, retention, search, waiters
 from project_manager.store.backup import last_verified
 from project_manager.store.database import (
     Database,
@@ -37,6 +37,7 @@ from project_manager.store.transaction import Tx
 log = logging.getLogger(__name__)
 
 MAINTAIN_EVERY = 600
+PUBLISH_EVERY = 3600
 INDEXED_AT_ONCE = 100
 HOUR_MS = 3_600_000
 CLOCK_AGAIN_SECONDS = 600
@@ -156,6 +157,22 @@ async def follow_backups(database: Database, metrics: Metrics) -> None:
         if last is not None:
             metrics.backup_verified(last.at, last.seconds)
         await anyio.sleep(instances.HEARTBEAT_SECONDS)
+
+
+async def publish_head(database: Database) -> None:
+    """Log the newest event and its hash at the start and each hour, so that it is known outside of the database."""
+    while True:
+        await publish_head_once(database)
+        await anyio.sleep(PUBLISH_EVERY)
+
+
+async def publish_head_once(database: Database) -> None:
+    """Log the newest event and its hash."""
+    try:
+        head = await database.readers.run("events_head", chain.head, SYSTEM, "")
+        log.info("the newest event is %s", head, extra={"action": "events_head", "head": str(head)})
+    except ProjectManagerError as error:
+        log.warning("the newest event cannot be read: %s", error.message, extra={"action": "events_head_failed"})
 
 
 async def maintain(database: Database, *, event_days: int) -> None:

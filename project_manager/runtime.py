@@ -412,6 +412,7 @@ async def _kept(runtime: Runtime, kind: str) -> AsyncIterator[None]:
             tasks.start_soon(runtime.waiting.serve)
             if kind == "serve":
                 tasks.start_soon(housekeeping.follow_backups, runtime.database, runtime.metrics)
+                tasks.start_soon(housekeeping.publish_head, runtime.database)
                 required = runtime.settings.auth_required
                 tasks.start_soon(partial(runtime.open_streams.watch, runtime.read, required=required))
             if kind != "command":

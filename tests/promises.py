@@ -34,6 +34,8 @@ PROMISES: dict[str, str] = {
     "lease:single-call": "A status is set in one call on a task that nobody holds.",
     "status:moves": "One table says which moves are legal; a refusal names them.",
     "status:reopen": "Finished work is left only on purpose.",
+    # audit
+    "audit:tampering": "Events, rows and indexes that something else has changed are found and named.",
     # requests
     "request:one-error-body": "Every refusal has the one error body, with the request id.",
     "request:all-faults": "All faults of a request are named at once, an unknown field with the nearest valid one.",

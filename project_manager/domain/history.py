@@ -43,6 +43,7 @@ class Happened(NamedTuple):
     """The parts of an event that count here. `sealed` are the facts that the public event does not show."""
 
     type: str
+    at: int
     project_id: int | None
     epic_id: int | None
     task_id: int | None
@@ -55,6 +56,7 @@ class History:
     """The state that events describe. Feed them to `apply` in their order.
 
     `seals` are the newest seals by table and row id. `epoch` and `fence_floor` come from the newest restore.
+    `latest` is the latest instant of an event, in milliseconds.
     """
 
     tasks: dict[int, TaskState] = field(default_factory=dict)
@@ -63,9 +65,11 @@ class History:
     deleted_tasks: set[int] = field(default_factory=set)
     epoch: str | None = None
     fence_floor: int | None = None
+    latest: int = 0
 
     def apply(self, event: Happened) -> None:
         """Take the next event."""
+        self.latest = max(self.latest, event.at)
         for table, rows in event.sealed.items():
             if isinstance(rows, dict):
                 found = self.seals.setdefault(table, {})

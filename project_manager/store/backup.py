@@ -9,27 +9,18 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import func, select
-
 from project_manager.clock import stamp
-from project_manager.domain.actors import SYSTEM
-from project_manager.store import access, bulk, dialect, files, private_files, revisions
-from project_manager.store.compiled import Statement
-from project_manager.store.schema import events
-from project_manager.store.transaction import Tx
+from project_manager.store import access, dialect, examination, files, private_files, revisions
+from project_manager.store.chain import Head
+from project_manager.store.examination import Examination
 
 _CHUNK = 1024 * 1024
-_SHOWN = 20
-
-_GAPS = Statement(
-    select(func.coalesce(func.max(events.c.seq) - func.min(events.c.seq) + 1 - func.count(), 0)).select_from(events)
-)
 
 
 class BackupRefused(Exception):
@@ -53,25 +44,18 @@ class NewerRelease(Unchecked):
 
 
 @dataclass(frozen=True, slots=True)
-class Examination:
-    """Result of the checks of a database file, which is whole without faults. `revision` is its schema.
-
-    `newer`: the schema is that of a newer release, so that only a part of the checks has run.
-    """
-
-    revision: str | None
-    faults: tuple[str, ...]
-    newer: bool = False
-
-
-@dataclass(frozen=True, slots=True)
 class Backup:
-    """A backup that was read back and found whole."""
+    """A backup that was read back and found whole. `head` is its newest event.
+
+    It is kept although its contents have `differences` from its events: later work must not be lost because of them.
+    """
 
     path: Path
     bytes: int
     sha256: str
     revision: str
+    head: Head | None = None
+    differences: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +84,7 @@ def back_up(database: Path, target: Path, mode: int = private_files.FILE_MODE) -
     try:
         _remove_leftovers(target, database)
         with private_files.workspace(target, "unfinished") as unfinished:
-            digest, revision = _copy_whole(database, unfinished)
+            digest, found = _copy_whole(database, unfinished)
             sidecar_of(target).unlink(missing_ok=True)  # a crash must not leave an old checksum beside the new file
             _hand_over(unfinished, target.parent, mode)
             put(unfinished, target)
@@ -110,16 +94,17 @@ def back_up(database: Path, target: Path, mode: int = private_files.FILE_MODE) -
         raise unwritable(f"the backup {target.name}", target.parent, error) from error
     except dialect.DriverError as error:
         raise _uncopied(database, target, error) from error
-    return Backup(target, target.stat().st_size, digest, revision)
+    size, revision = target.stat().st_size, found.revision or ""
+    return Backup(target, size, digest, revision, found.head, found.differences)
 
 
-def _copy_whole(database: Path, unfinished: Path) -> tuple[str, str]:
-    """Copy the database, read the copy back and return its checksum and its schema. Raises BackupRefused."""
+def _copy_whole(database: Path, unfinished: Path) -> tuple[str, Examination]:
+    """Copy the database, read the copy back and return its checksum and the examination. Raises BackupRefused."""
     _copy_in_use(database, unfinished)
     found = examine(unfinished)
     if found.faults or found.revision is None:
         raise BackupRefused(f"the copy of {database} is not whole: {'; '.join(found.faults) or 'it has no schema'}")
-    return checksum(unfinished), found.revision
+    return checksum(unfinished), found
 
 
 def _hand_over(path: Path, folder: Path, mode: int) -> None:
@@ -156,10 +141,11 @@ def disk_full(what: str, folder: Path) -> NotNow:
     return NotNow(f"{what} cannot be written to the folder {folder}: the disk is full")
 
 
-def examine(path: Path, *, sealed: bool = True) -> Examination:
+def examine(path: Path, *, sealed: bool = True, published: Iterable[Head] = ()) -> Examination:
     """Read a database file from end to end and change nothing.
 
-    `sealed`: it is a backup, so that a checksum beside it counts. Raises Unchecked when a check could not run, and
+    `sealed`: it is a backup, so that a checksum beside it counts. `published`: heads of the hash chain that must be
+    part of it. Raises Unchecked when a check could not run, and
     NewerRelease when no fault was found in a database of a newer release.
     """
     try:
@@ -168,7 +154,7 @@ def examine(path: Path, *, sealed: bool = True) -> Examination:
         if mixed := files.foreign_logs(path):
             return Examination(None, (f"{mixed[0].name} beside it belongs to another database: move it away",))
         faults = _checksum_faults(path) if sealed else ()
-        found = _examine_contents(path)
+        found = _examine_contents(path, published)
         if found.faults:
             _read_through(path)  # SQLite reports a page that the disk does not give as a fault of the database
     except OSError as error:
@@ -280,13 +266,14 @@ def _checksum_faults(path: Path) -> tuple[str, ...]:
     return ()
 
 
-def _examine_contents(path: Path) -> Examination:
-    """Check what is in the file. Raises the driver's error when a check could not run."""
+def _examine_contents(path: Path, published: Iterable[Head]) -> Examination:
+    """Check the contents of the file. Raises the driver's error when a check could not run."""
     stood_still = _cannot_change(path)
     connection = opened_to_read(path)
+    connection.text_factory = _text
     try:
         connection.execute("BEGIN")
-        found = _examine_inside(connection)
+        found = examination.inside(connection, published)
         if found.faults and stood_still and not _cannot_change(path):
             raise Unchecked(f"{path} cannot be checked now: a process has opened it during the check")
         return found
@@ -298,23 +285,9 @@ def _examine_contents(path: Path) -> Examination:
         connection.close()
 
 
-def _examine_inside(connection: Any) -> Examination:
-    execute: Callable[..., Any] = connection.execute
-    faults = [row[0] for row in execute(f"PRAGMA integrity_check({_SHOWN})") if row[0] != "ok"]
-    if faults:
-        return Examination(None, tuple(faults))
-    faults = [f"a row of {row[0]} refers to a missing row of {row[2]}" for row in execute("PRAGMA foreign_key_check")][
-        :_SHOWN
-    ]
-    revision = revisions.present(connection)
-    if revision is None or revisions.is_foreign(connection):
-        faults.append("it has no schema of this program")
-    elif revision == revisions.head():
-        tx = Tx(execute, 0, SYSTEM, "", 0)
-        gaps = int(_GAPS.value(tx))
-        faults += [f"{gaps} events are missing between the first and the last"] if gaps else []
-        faults += [f"task {task_id} has wrong counters of its dependencies" for task_id in bulk.miscounted(tx, _SHOWN)]
-    return Examination(revision, tuple(faults), newer=revisions.made_by_newer(connection) is not None)
+def _text(raw: bytes) -> str:
+    """Decode a text that another program may have written: no bytes stop the checks."""
+    return raw.decode("utf-8", "surrogateescape")
 
 
 def _cannot_change(path: Path) -> bool:

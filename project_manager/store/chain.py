@@ -5,6 +5,7 @@ JSON array in the order of COLUMNS. The first event follows `meta.floor_hash`, t
 retention has removed: 32 zero bytes in a new database.
 """
 
+import re
 from collections.abc import Sequence
 from hashlib import sha256
 from typing import Any, NamedTuple
@@ -32,6 +33,7 @@ COLUMNS = (
     "sealed",
 )
 BEGINNING = bytes(32)
+_HEAD = re.compile(r"([0-9]{1,18}):([0-9a-f]{64})")
 
 
 class Head(NamedTuple):
@@ -42,6 +44,14 @@ class Head(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.seq}:{self.hash.hex()}"
+
+    @classmethod
+    def read(cls, text: str) -> "Head":
+        """Return the head that this text names. Raises ValueError."""
+        found = _HEAD.fullmatch(text)
+        if found is None:
+            raise ValueError(f"{text!r} is not SEQ:HASH")
+        return cls(int(found[1]), bytes.fromhex(found[2]))
 
 
 _LAST = Statement(select(events.c.seq, events.c.hash).order_by(events.c.seq.desc()).limit(literal_column("1")))

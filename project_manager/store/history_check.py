@@ -137,7 +137,9 @@ def _apply(history: History, row: tuple[Any, ...]) -> bool:
     found = dict(zip(chain.COLUMNS, row, strict=False))
     try:
         data, sealed = orjson.loads(found["data"]), orjson.loads(found["sealed"] or "{}")
-        history.apply(Happened(found["type"], found["project_id"], found["epic_id"], found["task_id"], data, sealed))
+        history.apply(
+            Happened(found["type"], found["at"], found["project_id"], found["epic_id"], found["task_id"], data, sealed)
+        )
     except (AttributeError, KeyError, TypeError, ValueError):
         return False
     return True
@@ -166,7 +168,7 @@ def _compare_tasks(tx: Tx, history: History, known: retention.Facts, report: Rep
     """Compare what events say about tasks. Returns the number of tasks without any event that is still kept."""
     unchecked = 0
     ended: dict[int, int] = {row[0]: row[1] for row in _ENDED.each(tx)}
-    latest = meta.clock_high(tx) + LEASE_SECONDS_MAXIMUM * 1000 + LEASE_MARGIN_MS
+    latest = max(meta.clock_high(tx), history.latest) + LEASE_SECONDS_MAXIMUM * 1000 + LEASE_MARGIN_MS
     least = meta.fence_floor(tx)
     missing = set(history.tasks)
     for task_id, *stored, fence, expires_at in _TASKS.each(tx):

@@ -107,14 +107,15 @@ class _Present:
     head: dict[str, Any] | None = None
 
 
-def restore(source: Path, database: Path, now: int) -> Restored:
+def restore(source: Path, database: Path, now: int, *, force: bool = False) -> Restored:
     """Replace the database by the backup `source`, in one step, and read it back.
 
     `now` is milliseconds since the epoch. Raises BackupRefused when the backup is not whole, and InUse when a process
-    has the database open, also when its file was removed. Then nothing changes.
+    has the database open, also when its file was removed. Then nothing changes. With `force` a backup is taken whose
+    contents do not match its events.
     """
     database = database.resolve()
-    _check_source(source, database)
+    _check_source(source, database, force=force)
     try:
         present = _settle_present(database, now)
         with private_files.workspace(database, "restoring") as prepared:
@@ -146,7 +147,7 @@ def _replace(database: Path, prepared: Path, now: int) -> tuple[Path | None, lis
     return kept, logs
 
 
-def _check_source(source: Path, database: Path) -> None:
+def _check_source(source: Path, database: Path, *, force: bool) -> None:
     if not source.is_file():
         raise BackupRefused(f"there is no backup at {source}")
     if database.exists() and source.samefile(database):
@@ -154,6 +155,11 @@ def _check_source(source: Path, database: Path) -> None:
     found = backup.examine(source)
     if found.faults:
         raise BackupRefused(f"the backup {source} is not whole: {'; '.join(found.faults)}")
+    if found.differences and not force:
+        raise BackupRefused(
+            f"the backup {source} does not match its events: {'; '.join(found.differences)}. Choose an older backup, "
+            "or restore this one with --force"
+        )
     if not database.parent.is_dir():
         raise BackupRefused(f"there is no folder {database.parent}")
 

@@ -1,5 +1,6 @@
 """backup, restore and verify."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 
@@ -8,10 +9,17 @@ import click
 from project_manager.clock import SystemClock, monotonic
 from project_manager.config import Settings
 from project_manager.store import access, backup, private_files, restore
-from project_manager.store.backup import Backup, Examination
+from project_manager.store.backup import Backup
+from project_manager.store.chain import Head
+from project_manager.store.examination import Examination
 from project_manager.store.restore import Restored
 from project_manager.terminal import session
 from project_manager.terminal.endings import Exit, NothingThere, Refused
+
+CHANGED_ELSEWHERE = (
+    "Something other than this program has changed them. Find the newest backup that matches its events with "
+    "`project-manager verify FILE`, and compare its newest event with those in the log."
+)
 
 
 def back_up(settings: Settings, target: str | None, keep: int, force: bool, as_json: bool) -> Exit:
@@ -29,11 +37,22 @@ def back_up(settings: Settings, target: str | None, keep: int, force: bool, as_j
         session.show_json({**_shown(made), "removed": [str(path) for path in removed]})
     else:
         click.echo(f"{made.path}: {made.bytes:,} bytes, read back and whole, sha256 {made.sha256}")
+        if made.head is not None:
+            click.echo(f"Its newest event is {made.head}.")
         if removed:
             click.echo(
                 f"{len(removed)} older backup{'' if len(removed) == 1 else 's'} removed; the newest {keep} stay."
             )
+    _warn_of_differences(made)
     return Exit.DONE
+
+
+def _warn_of_differences(made: Backup) -> None:
+    if made.differences:
+        click.echo(f"{made.path} is a true copy, but its contents do not match its events:", err=True)
+        for difference in made.differences:
+            click.echo(f"  {difference}", err=True)
+        click.echo(CHANGED_ELSEWHERE, err=True)
 
 
 def _note(database: Path, verified: backup.Verified) -> None:
@@ -66,10 +85,10 @@ def _check_target(target: Path, into_folder: bool, force: bool) -> None:
         raise Refused(f"there is a file {target} already: name another, or a folder, or replace it with --force")
 
 
-def put_back(settings: Settings, source: Path, as_json: bool) -> Exit:
+def put_back(settings: Settings, source: Path, force: bool, as_json: bool) -> Exit:
     if not source.is_file():
         raise NothingThere(f"there is no backup at {source}")
-    done = restore.restore(source, settings.database_path, SystemClock().now())
+    done = restore.restore(source, settings.database_path, SystemClock().now(), force=force)
     if as_json:
         session.show_json(
             {
@@ -102,30 +121,53 @@ def _tell_restored(database: Path, source: Path, done: Restored) -> None:
         click.echo(f"The log that lay beside it is kept as {log}.")
 
 
-def verify(settings: Settings, file: Path | None, as_json: bool) -> Exit:
-    """Reads a database or a backup from end to end."""
+def verify(settings: Settings, file: Path | None, heads: Sequence[str], as_json: bool) -> Exit:
+    """Read a database or a backup from end to end. `heads` are published heads that its hash chain must contain."""
+    published = [_head(text) for text in heads]
     path = file or settings.database_path
     if file is None:
         session.check_there(path)
     elif not path.is_file():
         raise NothingThere(f"there is no file {path}")
-    found = backup.examine(path, sealed=file is not None)
+    found = backup.examine(path, sealed=file is not None, published=published)
     if as_json:
         session.show_json(
-            {"path": str(path), "whole": not found.faults, "schema": found.revision, "faults": list(found.faults)}
+            {
+                "path": str(path),
+                "whole": not found.faults,
+                "matches_events": not found.differences,
+                "schema": found.revision,
+                "head": None if found.head is None else str(found.head),
+                "faults": list(found.faults),
+                "differences": list(found.differences),
+                "tasks_without_events": found.unchecked,
+            }
         )
     else:
         _tell_found(path, found, is_database=file is None)
-    return Exit.FAILED if found.faults else Exit.DONE
+    return Exit.FAILED if found.faults or found.differences else Exit.DONE
 
 
 def _tell_found(path: Path, found: Examination, *, is_database: bool) -> None:
-    if not found.faults:
+    if found.differences and not found.faults:
+        _tell_differences(path, found)
+    elif not found.faults:
         checked = " and its checksum" if not is_database and backup.sidecar_of(path).exists() else ""
-        click.echo(f"{path} is whole: its pages, references, counters and events{checked}; schema {found.revision}.")
-        return
+        parts = "pages and references" if found.head is None else "pages, references, counters and events"
+        click.echo(f"{path} is whole: its {parts}{checked}; schema {found.revision}.")
+        if found.head is None:
+            click.echo("Its schema is not that of this release, so that its events were not compared.")
+        else:
+            click.echo(f"Its newest event is {found.head}.")
+        if found.unchecked:
+            click.echo(f"{found.unchecked:,} tasks have no event that is still kept, and could not be compared.")
+    else:
+        _tell_damage(path, found, is_database=is_database)
+
+
+def _tell_damage(path: Path, found: Examination, *, is_database: bool) -> None:
     click.echo(f"{path} is damaged:", err=True)
-    for fault in found.faults:
+    for fault in (*found.faults, *found.differences):
         click.echo(f"  {fault}", err=True)
     remedy = (
         "Put a backup in its place: project-manager restore FILE" if is_database else "Do not restore it; take another."
@@ -133,5 +175,29 @@ def _tell_found(path: Path, found: Examination, *, is_database: bool) -> None:
     click.echo(remedy, err=True)
 
 
+def _tell_differences(path: Path, found: Examination) -> None:
+    click.echo(f"{path} can be read, but its contents do not match its events:", err=True)
+    for difference in found.differences:
+        click.echo(f"  {difference}", err=True)
+    click.echo(CHANGED_ELSEWHERE, err=True)
+    if found.head is not None:
+        click.echo(f"Its newest event is {found.head}.", err=True)
+
+
+def _head(text: str) -> Head:
+    """Read a head as `verify` prints it: the number of an event and its hash."""
+    try:
+        return Head.read(text)
+    except ValueError as error:
+        raise Refused(f"{text!r} is not a head: send SEQ:HASH, as `verify` and the log print it") from error
+
+
 def _shown(made: Backup) -> dict[str, object]:
-    return {"path": str(made.path), "bytes": made.bytes, "sha256": made.sha256, "schema": made.revision}
+    return {
+        "path": str(made.path),
+        "bytes": made.bytes,
+        "sha256": made.sha256,
+        "schema": made.revision,
+        "head": None if made.head is None else str(made.head),
+        "differences": list(made.differences),
+    }

@@ -114,6 +114,7 @@ class Ops:
                 "open": sum(number for status, number in figures.by_status.items() if Status(status) not in CLOSED),
                 "by_status": figures.by_status,
             },
+            "events": {"seq": figures.head.seq, "hash": figures.head.hash.hex()},
             "performance": {"avg_query_time_ms": round(self._runtime.metrics.average_query_ms(), 3)},
             "system": {
                 "uptime_seconds": int(monotonic() - self._runtime.started_at),

@@ -161,7 +161,7 @@ async def test_the_operational_figures_have_the_documented_shape(served: Served,
     await desk.task("second")
     await desk.claim(2, "ann")
     figures = await served.ok("GET", "/api/metrics")
-    assert {"connections", "tasks", "performance", "system"} <= set(figures)
+    assert {"connections", "tasks", "events", "performance", "system"} <= set(figures)
     assert {"active", "total_opened", "max_capacity"} <= set(figures["connections"])
     assert {"total": 2, "locked": 1, "completed_today": 1}.items() <= figures["tasks"].items()
     assert {"avg_query_time_ms"} <= set(figures["performance"])

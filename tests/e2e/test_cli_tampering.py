@@ -1,0 +1,52 @@
+"""`verify`, `backup` and `restore` on a database that something other than the service has changed."""
+
+import json
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.command_line import CommandLine
+
+DATABASE = "data/tasks.db"
+
+
+@pytest.fixture
+def cli(tmp_path: Path) -> CommandLine:
+    (tmp_path / "plan.yaml").write_text("projects: [{name: Shed, tasks: [{name: Sort}]}]")
+    cli = CommandLine(tmp_path)
+    cli.says("import", "plan.yaml")
+    return cli
+
+
+def change(cli: CommandLine, statement: str, file: str = DATABASE) -> None:
+    with closing(sqlite3.connect(cli.folder / file)) as database:
+        database.execute(statement)
+        database.commit()
+
+
+def test_verify_prints_the_newest_event_and_takes_it_back_as_a_published_head(cli: CommandLine) -> None:
+    head = json.loads(cli.says("verify", "--json"))["head"]
+    assert f"Its newest event is {head}." in cli.says("verify")
+    assert "is whole" in cli.says("verify", "--head", head)
+    other = f"{head.partition(':')[0]}:{'0' * 64}"
+    assert "another hash than the published head" in cli.refuses(1, "verify", "--head", other)
+    assert "SEQ:HASH" in cli.refuses(1, "verify", "--head", "7")
+
+
+def test_a_changed_database_is_called_changed_and_not_damaged(cli: CommandLine) -> None:
+    change(cli, "UPDATE tasks SET status = 'DONE', completed_at = 1")
+    said = cli.refuses(1, "verify")
+    assert "task 1 has status DONE, but its events say TODO" in said
+    assert "damaged" not in said
+    assert "Something other than this program" in said
+
+
+def test_a_backup_of_a_changed_database_warns_and_its_restore_needs_force(cli: CommandLine) -> None:
+    change(cli, "UPDATE tasks SET description = 'Do nothing'")
+    copied = cli.run("backup", "copy.db")
+    assert copied.returncode == 0
+    assert "task 1 was changed without an event" in copied.stderr
+    assert "--force" in cli.refuses(1, "restore", "copy.db")
+    assert "is copy.db again" in cli.says("restore", "copy.db", "--force")
