@@ -10,7 +10,8 @@ RUN python -m venv --without-pip /opt/venv
 WORKDIR /src
 COPY requirements/image.txt requirements/image.txt
 RUN pip --python /opt/venv/bin/python install -r requirements/image.txt
-COPY pyproject.toml setup.cfg README.md LICENSE ./
+COPY pyproject.toml setup.cfg LICENSE ./
+COPY docs/package.md docs/package.md
 COPY migrations migrations
 COPY project_manager project_manager
 RUN pip wheel --no-deps --wheel-dir /wheels . \
@@ -21,7 +22,7 @@ ARG VERSION=0
 ARG REVISION=unknown
 LABEL org.opencontainers.image.title="Project Manager" \
       org.opencontainers.image.description="Hands each task to exactly one agent at a time: REST, WebSocket, MCP and a dashboard" \
-      org.opencontainers.image.licenses="MIT" \
+      org.opencontainers.image.licenses="MIT AND Apache-2.0 AND BSD-2-Clause" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}"
 # The distribution's own versions: they follow the base image, which is what gets security updates.

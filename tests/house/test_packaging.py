@@ -1,5 +1,6 @@
 import ast
 import configparser
+import json
 import re
 import sys
 from pathlib import Path
@@ -46,10 +47,43 @@ def test_the_wheel_holds_every_package_and_the_migrations() -> None:
 def test_the_wheel_holds_every_file_that_is_not_code() -> None:
     others = {name_of(path) for path in files("project_manager") if path.suffix != ".py"}
     static = {name for name in others if name.startswith("project_manager/web/static/")}
-    assert others == static
+    assert others == static | {"project_manager/py.typed"}
+    assert SETUP["options.package_data"]["project_manager"] == "py.typed"
     assert SETUP["options.package_data"]["project_manager.web"] == "static/**"
     besides = {path.name for path in files("migrations") if path.suffix != ".py"}
     assert besides <= set(SETUP["options.package_data"]["project_manager._migrations"].split())
+
+
+def test_the_licence_names_those_of_the_vendored_packages_and_has_their_texts() -> None:
+    vendor = CHECKOUT / "project_manager" / "web" / "static" / "vendor"
+    packages = json.loads((vendor / "vendored.json").read_text())["packages"]
+    expression = set(SETUP["metadata"]["license_expression"].split(" AND "))
+    assert expression == {"MIT"} | {package["license"] for package in packages.values()}
+    texts = {path.name for pattern in SETUP["metadata"]["license_files"].split() for path in CHECKOUT.glob(pattern)}
+    assert texts == {"LICENSE"} | {f"{name}.LICENSE.txt" for name in packages}
+    assert expression == set(
+        re.findall(r'image.licenses="([^"]+)"', (CHECKOUT / "Dockerfile").read_text())[0].split(" AND ")
+    )
+
+
+def test_the_distribution_has_a_name_of_its_own_and_pages_say_which() -> None:
+    name = SETUP["metadata"]["name"]
+    assert name == "project-manager-queue"
+    for page in ("README.md", "docs/package.md"):
+        assert name in (CHECKOUT / page).read_text()
+
+
+def test_the_page_of_the_package_index_has_no_relative_links() -> None:
+    page = (CHECKOUT / SETUP["metadata"]["long_description"].removeprefix("file: ")).read_text()
+    assert [link for link in re.findall(r"\]\(([^)]+)\)", page) if not link.startswith("https://")] == []
+
+
+def test_every_supported_python_is_named_and_the_image_has_one_of_them() -> None:
+    named = re.findall(r"Python :: (3\.\d+)", SETUP["metadata"]["classifiers"])
+    assert named == [f"3.{minor}" for minor in range(11, 11 + len(named))]
+    assert SETUP["options"]["python_requires"] == f">={named[0]}"
+    [image] = re.findall(r"^ARG PYTHON_IMAGE=python:([\d.]+)", (CHECKOUT / "Dockerfile").read_text(), re.MULTILINE)
+    assert image in named
 
 
 def test_what_the_package_imports_is_what_it_requires() -> None:
