@@ -9,6 +9,7 @@ from shutil import copyfile
 from typing import Any
 
 import anyio
+import anyio.to_thread
 import orjson
 import pytest
 
@@ -204,6 +205,26 @@ async def test_the_newest_event_and_its_hash_are_in_the_metrics_and_in_the_log(
     with caplog.at_level(logging.INFO, logger="project_manager"):
         await housekeeping.publish_head_once(desk.runtime.database)
     assert caplog.messages[-1] == f"the newest event is {head}"
+
+
+async def test_a_batch_reads_the_end_of_the_chain_only_after_another_process_has_committed(desk: Desk) -> None:
+    await desk.task()
+    statements: list[str] = []
+    desk.runtime.database.writer._connection.set_trace_callback(statements.append)
+    await desk.task()
+    assert reads_of_the_head(statements) == 0
+    await anyio.to_thread.run_sync(commit_elsewhere, desk.runtime.database.path)
+    await desk.task()
+    assert reads_of_the_head(statements) == 1
+
+
+def commit_elsewhere(path: Path) -> None:
+    with closing(dialect.connect(str(path))) as connection:
+        connection.execute("UPDATE projects SET description = description || '.'")
+
+
+def reads_of_the_head(statements: list[str]) -> int:
+    return statements.count(chain._LAST.sql.replace("? + 0", "1"))
 
 
 def test_a_published_head_is_missed_when_the_events_up_to_it_were_cut_off(path: Path) -> None:
