@@ -17,7 +17,7 @@ import pytest
 from project_manager import failed_disk
 from tests.e2e.command_line import CommandLine
 from tests.e2e.conftest import Start
-from tests.e2e.service import PATIENCE, Service, sample
+from tests.e2e.service import PATIENCE, START_SECONDS, Service, sample
 from tests.faults import history
 from tests.faults.shim import Shim
 
@@ -132,7 +132,7 @@ def test_a_service_that_starts_on_a_full_disk_serves_reads(
     small_disk.fill()
     service.spawn(**small_disk.variables)
     with service.http() as http:
-        service.wait_until(lambda: answers(http), 2 * PATIENCE)
+        service.wait_until(lambda: answers(http), START_SECONDS)
         assert names(http) == ["before", *kept]
         service.wait_until(lambda: create(http, "full").status_code == 507)
         small_disk.free()
