@@ -372,6 +372,7 @@ class OneWrite(HttpToolsProtocol):
                 return
             self.cycle.disconnected = True  # the application reads that the client is gone, and sends nothing
             self.cycle.message_event.set()
+            self.cycle.body.clear()
         self.transport.write(_answer(error, self.server_state.default_headers))
 
     def _move(self, place: OrderedDict[Connection, None] | None) -> None:
