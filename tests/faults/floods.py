@@ -67,14 +67,15 @@ def sized(flood: Flood, factor: float) -> Flood:
 
 @dataclass(frozen=True)
 class Flooded:
-    """A running service that asks for tokens, and the secret of an agent."""
+    """A running service that asks for tokens, and the secrets of two agents: one floods, one works."""
 
     service: Service
-    secret: str
+    floods: str
+    works: str
 
     def flood(self, flood: Flood) -> Flood:
-        """Return the flood with the agent's secret in it."""
-        return replace(flood, begin=flood.begin.replace(SECRET, self.secret.encode()))
+        """Return the flood with an agent's secret in it."""
+        return replace(flood, begin=flood.begin.replace(SECRET, self.floods.encode()))
 
 
 @contextmanager
@@ -88,7 +89,7 @@ def flooded_service(service: Service) -> Iterator[Flooded]:
             task = {"name": "T", "description": "d" * 2500}
             for _ in range(TASKS // 250):
                 assert http.post("/api/tasks/bulk", json={"tasks": [task] * 250}).status_code == 201
-        yield Flooded(service, _token(service, "agent", "agent", operator))
+        yield Flooded(service, *(_token(service, name, "agent", operator) for name in ("floods", "works")))
     finally:
         service.end()
 

@@ -25,14 +25,14 @@ pytestmark = pytest.mark.promise("connection:limits")
 @pytest.fixture(scope="module")
 def flooded(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Flooded]:
     """One service for all floods, so that memory that is not given back adds up."""
-    with flooded_service(Service(tmp_path_factory.mktemp("floods"), RATE_LIMIT_PER_SECOND=0)) as made:
+    with flooded_service(Service(tmp_path_factory.mktemp("floods"))) as made:
         yield made
         assert "Traceback" not in made.service.log
 
 
 @pytest.mark.parametrize("name", FLOODS)
 def test_a_flood_fills_no_memory_and_others_are_served(flooded: Flooded, name: str) -> None:
-    found = endure(flooded.service, flooded.flood(sized(FLOODS[name], SMALL_SIZE)), flooded.secret)
+    found = endure(flooded.service, flooded.flood(sized(FLOODS[name], SMALL_SIZE)), flooded.works)
     assert found.failures == []
     assert min(found.alive, found.claims) > 0
     assert found.peak_mb < PEAK_MB

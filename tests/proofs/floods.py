@@ -14,7 +14,7 @@ PEAK_MB = 300
 def run(_seed: int) -> str:
     """Send each flood. Return a table of memory and of what other clients got. Nothing here is left to chance."""
     with tempfile.TemporaryDirectory(prefix="floods-") as folder:
-        service = Service(Path(folder), RATE_LIMIT_PER_SECOND=0)
+        service = Service(Path(folder))
         with flooded_service(service) as flooded:
             rows = [_row(flooded, name) for name in FLOODS]
     headers = [
@@ -31,7 +31,7 @@ def run(_seed: int) -> str:
 
 def _row(flooded: Flooded, name: str) -> list[str]:
     flood = flooded.flood(FLOODS[name])
-    found: Meanwhile = endure(flooded.service, flood, flooded.secret)
+    found: Meanwhile = endure(flooded.service, flood, flooded.works)
     assert found.failures == [], f"{name}: {found.failures[:3]}"
     assert found.peak_mb < PEAK_MB, f"{name}: {found.peak_mb:.0f} MB"
     served = f"{found.alive} probes, {found.claims} claims"
