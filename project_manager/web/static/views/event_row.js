@@ -37,6 +37,7 @@ const SENTENCES = {
   "task.logged": (event) => [NOTES[event.kind] ?? "wrote on", ""],
   "task.ready": () => ["", "is ready now"],
   "import.finished": () => ["imported a plan", ""],
+  "database.restored": () => ["restored the database from a backup", ""],
   "token.created": (event) => [`created ${tokenOf(event)}`, ""],
   "token.revoked": (event) => [`revoked ${tokenOf(event)}`, ""],
   "tokens.cleared": () => ["cleared all tokens", ""],
