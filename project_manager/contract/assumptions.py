@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field, WithJsonSchema
 
-from project_manager.contract import fields
+from project_manager.contract import fields, patterns
 from project_manager.contract.fields import Command, Leased, Paged, Repeatable
 from project_manager.domain import limits
 from project_manager.domain.assumptions import BARE, OPEN, Verdict, parse_tag
@@ -45,11 +45,16 @@ def _word(words: list[str]) -> Any:
 
 _FOUND: list[str] = [*Verdict]
 
-TagText = Annotated[fields.Text, AfterValidator(_tag)]
-TagTexts = Annotated[
-    list[Annotated[TagText, BeforeValidator(_as_tag)]], fields.at_most(limits.LABELS), BeforeValidator(fields.several)
+TagText = Annotated[fields.Text, AfterValidator(_tag), Field(json_schema_extra={"pattern": patterns.TAG})]
+_BARE_OR_TAG = Annotated[
+    fields.Text,
+    AfterValidator(_tag),
+    BeforeValidator(_as_tag),
+    Field(json_schema_extra={"pattern": patterns.SOME_TEXT}),
 ]
-FilePath = Annotated[str, Field(min_length=1, max_length=limits.PATH_CHARACTERS), fields.ONE_LINE]
+TagTexts = Annotated[list[_BARE_OR_TAG], fields.at_most(limits.LABELS), BeforeValidator(fields.several)]
+_PATH_LENGTH = Field(min_length=1, max_length=limits.PATH_CHARACTERS, json_schema_extra={"pattern": patterns.LINE})
+FilePath = Annotated[str, _PATH_LENGTH, fields.ONE_LINE]
 Snippet = Annotated[fields.Text, AfterValidator(_within_snippet)]
 VerdictWord = Annotated[Verdict, _word(_FOUND), WithJsonSchema({"type": "string", "enum": _FOUND})]
 Standing = Annotated[str, _word([OPEN, *_FOUND]), WithJsonSchema({"type": "string", "enum": [OPEN, *_FOUND]})]

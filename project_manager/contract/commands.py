@@ -146,7 +146,7 @@ class CreateTask(NewTask, Repeatable):
 
 class BulkTask(NewTask):
     ref: fields.Key | None = Field(None, description="a name for this task within the request")
-    depends_on: fields.Words = Field(
+    depends_on: fields.Refs = Field(
         default_factory=list,
         validation_alias=AliasChoices("depends_on", "dependencies"),
         description="task ids, or refs of tasks in this request",

@@ -13,6 +13,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
 from project_manager.clock import parse_rfc3339
+from project_manager.contract import patterns
 from project_manager.domain import limits
 from project_manager.domain.actors import is_reserved
 from project_manager.domain.events import EventType
@@ -21,10 +22,17 @@ from project_manager.domain.names import composed, has_blank, is_visible
 from project_manager.domain.statuses import EPIC_SYNONYMS, SYNONYMS, EpicStatus, Status, is_closed, spelled
 
 _EVENT_TYPES = frozenset(EventType)
+_TYPES_PATTERN = f"^({'|'.join(EventType)})$".replace(".", r"\.")
+"""A pattern and no `enum`: tools repeat an `enum`, and the list is long."""
 _WHOLE = re.compile(r"-?[0-9]{1,24}")
 # Controls and separators of lines and paragraphs break a line; overrides of direction make it read as another one.
 _NOT_OF_A_LINE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _OVERRIDES = re.compile("[\u202a-\u202e\u2066-\u2069]")
+# Categories Cc, Cf, Co, Zl, Zp and Zs but the space. `str.isprintable` also refuses letters that are newer than Python.
+_UNPRINTABLE = re.compile(
+    "[\x00-\x1f\x7f-\xa0\u00ad\u0600-\u0605\u061c\u06dd\u070f\u0890\u0891\u08e2\u1680\u180e\u2000-\u200f\u2028-\u202f"
+    "\u205f-\u206f\u3000\ue000-\uf8ff\ufeff\ufff0-\ufffb\U000110bd\U000110cd\U00013430-\U00013438]"
+)
 
 
 class Command(BaseModel):
@@ -124,9 +132,15 @@ def composed_up_to(most: int) -> BeforeValidator:
     return BeforeValidator(read)
 
 
+def of_length(most: int, pattern: str = patterns.LINE) -> tuple[Any, BeforeValidator]:
+    """Return the bound of a text of one line, read in NFC. `pattern` is published only: validators give the reason."""
+    bounds = Field(min_length=1, max_length=most, json_schema_extra={"pattern": pattern})
+    return bounds, composed_up_to(most)
+
+
 def _printable(value: str) -> str:
     stripped = _one_line(value)
-    if not stripped.isprintable():
+    if _UNPRINTABLE.search(stripped):
         raise ValueError("contains a character that is not printable")
     if has_blank(stripped):
         raise ValueError("contains a character that is invisible")
@@ -200,6 +214,11 @@ def _event_type(value: object) -> object:
     return value
 
 
+def _as_text(value: object) -> object:
+    """Read an id as the text of a reference."""
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
 def _distinct(values: list[Any]) -> list[Any]:
     return list(dict.fromkeys(values))
 
@@ -216,25 +235,25 @@ def at_most(most: int) -> Any:
 # The length of a text is told before our own reading of it: after that pydantic counts it as a list.
 ONE_LINE = AfterValidator(_one_line)
 
-_ID_SCHEMA = {"type": ["integer", "string"], "minimum": 1}
+_ID_SCHEMA = {"type": ["integer", "string"], "minimum": 1, "maximum": limits.ID_MAXIMUM, "pattern": patterns.ID}
 
 Id = Annotated[int, BeforeValidator(_integer), Field(ge=1, le=limits.ID_MAXIMUM), WithJsonSchema(_ID_SCHEMA)]
 Ids = Annotated[list[Id], at_most(limits.LINKS), BeforeValidator(listed), AfterValidator(_distinct)]
 Whole = Annotated[int, BeforeValidator(_integer)]
 Flag = Annotated[bool, BeforeValidator(_boolean)]
-_NAME_LENGTH = (Field(min_length=1, max_length=limits.NAME_CHARACTERS), composed_up_to(limits.NAME_CHARACTERS))
-_AGENT_LENGTH = (Field(min_length=1, max_length=limits.AGENT_ID_CHARACTERS), composed_up_to(limits.AGENT_ID_CHARACTERS))
-_KEY_LENGTH = (Field(min_length=1, max_length=limits.KEY_CHARACTERS), composed_up_to(limits.KEY_CHARACTERS))
-_LABEL_LENGTH = (Field(min_length=1, max_length=limits.LABEL_CHARACTERS), composed_up_to(limits.LABEL_CHARACTERS))
-Name = Annotated[str, *_NAME_LENGTH, ONE_LINE]
-TokenName = Annotated[str, *_NAME_LENGTH, AfterValidator(_printable), AfterValidator(_unreserved)]
-Text = Annotated[str, AfterValidator(_within_description)]
-SomeText = Annotated[str, Field(min_length=1), AfterValidator(_within_description)]
-AgentId = Annotated[str, *_AGENT_LENGTH, AfterValidator(_printable)]
-Key = Annotated[str, *_KEY_LENGTH, ONE_LINE]
+_PRINTABLE = AfterValidator(_printable)
+Name = Annotated[str, *of_length(limits.NAME_CHARACTERS), ONE_LINE]
+TokenName = Annotated[
+    str, *of_length(limits.NAME_CHARACTERS, patterns.PRINTABLE), _PRINTABLE, AfterValidator(_unreserved)
+]
+_AT_MOST = Field(json_schema_extra={"maxLength": limits.DESCRIPTION_BYTES, "pattern": r"^[^\x00]*$"})
+Text = Annotated[str, _AT_MOST, AfterValidator(_within_description)]
+SomeText = Annotated[str, Field(min_length=1), _AT_MOST, AfterValidator(_within_description)]
+AgentId = Annotated[str, *of_length(limits.AGENT_ID_CHARACTERS, patterns.PRINTABLE), _PRINTABLE]
+Key = Annotated[str, *of_length(limits.KEY_CHARACTERS), ONE_LINE]
 Instant = Annotated[int, BeforeValidator(_instant), WithJsonSchema({"type": "string", "format": "date-time"})]
 Priority = Annotated[int, BeforeValidator(_priority), Field(ge=0, le=limits.PRIORITY_LOWEST)]
-Label = Annotated[str, *_LABEL_LENGTH, ONE_LINE]
+Label = Annotated[str, *of_length(limits.LABEL_CHARACTERS), ONE_LINE]
 Labels = Annotated[list[Label], at_most(limits.LABELS), BeforeValidator(listed), AfterValidator(_distinct)]
 Acceptance = Annotated[list[Name], at_most(limits.ACCEPTANCE_CRITERIA), BeforeValidator(several)]
 Limit = Annotated[int, BeforeValidator(_integer), Field(ge=1, le=limits.PAGE_MAXIMUM)]
@@ -264,10 +283,19 @@ StatusOfEpic = Annotated[
     WithJsonSchema({"type": "string", "enum": [*EpicStatus]}),
 ]
 EventTypes = Annotated[
-    list[Annotated[str, BeforeValidator(_event_type), WithJsonSchema({"type": "string"})]],
+    list[Annotated[str, BeforeValidator(_event_type), WithJsonSchema({"type": "string", "pattern": _TYPES_PATTERN})]],
     at_most(limits.FILTER_WORDS),
     BeforeValidator(listed),
     AfterValidator(_distinct),
+]
+Refs = Annotated[
+    list[
+        Annotated[
+            Key, BeforeValidator(_as_text), WithJsonSchema({"type": ["string", "integer"], "pattern": patterns.LINE})
+        ]
+    ],
+    at_most(limits.FILTER_WORDS),
+    BeforeValidator(listed),
 ]
 Words = Annotated[list[Label], at_most(limits.FILTER_WORDS), BeforeValidator(listed)]
 

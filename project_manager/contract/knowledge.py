@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field
 
 from project_manager.contract import fields
-from project_manager.contract.fields import Command, Paged, Repeatable, composed_up_to
+from project_manager.contract.fields import Command, Paged, Repeatable
 from project_manager.domain import limits
 
 
@@ -41,13 +41,9 @@ def _deeper(value: object, room: int) -> bool:
     return room < 0 or any(_deeper(part, room - 1) for part in inner)
 
 
-_TITLE_LENGTH = (Field(min_length=1, max_length=limits.TITLE_CHARACTERS), composed_up_to(limits.TITLE_CHARACTERS))
-_WORD_LENGTH = (Field(min_length=1, max_length=limits.CATEGORY_CHARACTERS), composed_up_to(limits.CATEGORY_CHARACTERS))
-_ACTION_LENGTH = (Field(min_length=1, max_length=limits.ACTION_CHARACTERS), composed_up_to(limits.ACTION_CHARACTERS))
-
-Title = Annotated[str, *_TITLE_LENGTH, fields.ONE_LINE]
-Category = Annotated[str, *_WORD_LENGTH, fields.ONE_LINE]
-ActionType = Annotated[str, *_ACTION_LENGTH, fields.ONE_LINE]
+Title = Annotated[str, *fields.of_length(limits.TITLE_CHARACTERS), fields.ONE_LINE]
+Category = Annotated[str, *fields.of_length(limits.CATEGORY_CHARACTERS), fields.ONE_LINE]
+ActionType = Annotated[str, *fields.of_length(limits.ACTION_CHARACTERS), fields.ONE_LINE]
 Metadata = Annotated[dict[str, Any], BeforeValidator(_object), AfterValidator(_within_metadata)]
 Importance = Annotated[fields.Whole, Field(ge=0, le=limits.KNOWLEDGE_PRIORITY_HIGHEST)]
 

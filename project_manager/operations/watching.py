@@ -4,6 +4,7 @@ from project_manager.contract import commands, views
 from project_manager.domain.errors import (
     AgentNotFound,
     AnswerTooLarge,
+    EpicNotFound,
     ProjectNotFound,
 )
 from project_manager.operations.definition import READS, Operation, Tool
@@ -63,5 +64,6 @@ WATCHING = (
             ("agent_id", "project_id", "project_name", "epic_id", "epic_name", "budget_tokens"),
             needs_agent=True,
         ),
+        errors=(ProjectNotFound, EpicNotFound),
     ),
 )

@@ -9,13 +9,20 @@ from pydantic.json_schema import models_json_schema
 
 from project_manager import __version__
 from project_manager.catalogue import OPERATIONS
+from project_manager.contract import patterns
 from project_manager.domain.errors import (
+    BodyTooLarge,
+    Internal,
     Invalid,
     MalformedBody,
     ProjectManagerError,
+    RateLimited,
     RoleRequired,
+    StorageFull,
     Unauthorized,
+    Unavailable,
 )
+from project_manager.domain.limits import KEY_CHARACTERS
 from project_manager.operations.definition import Kind, Operation
 from project_manager.web.errors import status_of
 
@@ -37,7 +44,18 @@ ERROR_SCHEMA: dict[str, Any] = {
     },
 }
 KEYWORDS = {"ge": "minimum", "le": "maximum"}
-ALWAYS: tuple[type[ProjectManagerError], ...] = (MalformedBody, Unauthorized, RoleRequired, Invalid)
+ALWAYS: tuple[type[ProjectManagerError], ...] = (
+    MalformedBody,
+    Unauthorized,
+    RoleRequired,
+    Invalid,
+    RateLimited,
+    Internal,
+    Unavailable,
+)
+OF_A_BODY: tuple[type[ProjectManagerError], ...] = (BodyTooLarge, StorageFull)
+SHARED = "#/components/responses/{name}"
+"""Responses that many operations have. They are described once."""
 
 
 def document() -> dict[str, Any]:
@@ -59,6 +77,11 @@ def document() -> dict[str, Any]:
         if operation.http.startswith(PARTIAL):
             _leave_out_defaults(schemas[operation.command.__name__])
         paths.setdefault(path, {})[method.lower()] = _entry(operation, method, path, views[operation.name])
+        for alias in operation.aliases:
+            method, path = alias.split(" ")
+            entry = _entry(operation, method, path, views[operation.name])
+            name = "_".join(re.findall(r"\w+", alias.lower()))
+            paths.setdefault(path, {})[method.lower()] = entry | {"operationId": name, "deprecated": True}
     described: dict[str, Any] = {
         "openapi": "3.1.0",
         "info": {
@@ -69,6 +92,7 @@ def document() -> dict[str, Any]:
         "paths": paths,
         "components": {
             "schemas": schemas,
+            "responses": {error.__name__: _response([error.code]) for error in (*ALWAYS, *OF_A_BODY)},
             "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
         },
         "security": [{}, {"token": []}],
@@ -109,7 +133,7 @@ def _entry(operation: Operation, method: str, path: str, view: dict[str, Any]) -
                 "description": "Done.",
                 "content": {"application/json": {"schema": view}},
             },
-            **_errors(operation),
+            **_errors(operation, method),
         },
     }
     if method != "GET":
@@ -143,25 +167,36 @@ def _headers(operation: Operation) -> Iterable[dict[str, Any]]:
             "name": "Idempotency-Key",
             "in": "header",
             "description": "The same key gives the first answer again; kept 24 h.",
-            "schema": {"type": "string", "maxLength": 200},
+            "schema": {
+                "type": "string",
+                "minLength": 1,
+                "maxLength": KEY_CHARACTERS,
+                "pattern": patterns.KEY_HEADER,
+            },
         }
     if operation.kind is Kind.WRITE and "version" in operation.command.model_fields:
         yield {
             "name": "If-Match",
             "in": "header",
             "description": "The ETag as it was read; 412 when it has changed since.",
-            "schema": {"type": "string"},
+            "schema": {"type": "string", "pattern": patterns.IF_MATCH},
         }
 
 
-def _errors(operation: Operation) -> dict[str, Any]:
-    codes: dict[int, list[str]] = {}
-    for error in (*ALWAYS, *operation.errors):
-        codes.setdefault(status_of(error), []).append(error.code)
-    return {
-        str(status): {
-            "description": ", ".join(dict.fromkeys(names)),
-            "content": {"application/json": {"schema": {"$ref": REFERENCE.format(model="Error")}}},
-        }
-        for status, names in sorted(codes.items())
-    }
+def _errors(operation: Operation, method: str) -> dict[str, Any]:
+    codes: dict[int, list[type[ProjectManagerError]]] = {}
+    common = ALWAYS if method == "GET" else (*ALWAYS, *OF_A_BODY)
+    for error in (*common, *operation.errors):
+        codes.setdefault(status_of(error), []).append(error)
+    return {str(status): _described(errors, common) for status, errors in sorted(codes.items())}
+
+
+def _described(errors: list[type[ProjectManagerError]], common: Iterable[type[ProjectManagerError]]) -> dict[str, Any]:
+    if len(errors) == 1 and errors[0] in common:
+        return {"$ref": SHARED.format(name=errors[0].__name__)}
+    return _response(dict.fromkeys(error.code for error in errors))
+
+
+def _response(codes: Iterable[str]) -> dict[str, Any]:
+    content = {"application/json": {"schema": {"$ref": REFERENCE.format(model="Error")}}}
+    return {"description": ", ".join(codes), "content": content}

@@ -82,12 +82,18 @@ def _section(method: str, path: str, entry: dict[str, Any]) -> str:
     body = entry.get("requestBody", {}).get("content", {}).get("application/json", {}).get("schema", {})
     fields = body.get("properties") or _referred(body)
     rows += [_row(name, "body", schema, schema) for name, schema in fields.items()]
-    answers = "; ".join(f"{status}: {answer['description']}" for status, answer in entry["responses"].items())
+    answers = "; ".join(f"{status}: {_described_in(answer)}" for status, answer in entry["responses"].items())
     return (
         f'<section id="{escape(entry["operationId"])}"><h2><code>{method.upper()} {escape(path)}</code>'
         f"{escape(entry['operationId'])}</h2><p>{escape(entry['description'])}</p>"
         f"<table><tbody>{''.join(rows)}</tbody></table><p>{escape(answers)}</p></section>"
     )
+
+
+def _described_in(answer: dict[str, Any]) -> str:
+    name = str(answer.get("$ref", "")).rpartition("/")[2]
+    found: dict[str, Any] = _described()["components"]["responses"][name] if name else answer
+    return str(found["description"])
 
 
 def _referred(body: dict[str, Any]) -> dict[str, Any]:

@@ -116,7 +116,37 @@ def test_an_operation_names_the_errors_that_its_command_makes_possible() -> None
             for name, code in wanted.items()
             if name in row.command.model_fields and row.command.model_fields[name].is_required() and code not in codes
         ]
+        by_name = {"project_name": "project_not_found", "epic_name": "epic_not_found"}
+        fields = row.command.model_fields
+        missing += [f"{row.name}: {code}" for name, code in by_name.items() if name in fields and code not in codes]
     assert missing == []
+
+
+async def test_every_route_is_described_with_all_of_its_methods(served: Served) -> None:
+    paths = document()["paths"]
+    for row in OPERATIONS:
+        for route in filter(None, (row.http, *row.aliases)):
+            method, path = route.split(" ")
+            assert method.lower() in paths[path]
+    for path, methods in paths.items():
+        response = await served.send("OPTIONS", re.sub(r"\{\w+\}", "1", path))
+        allowed = set(response.headers["allow"].lower().split(", "))
+        assert allowed - {"head"} == set(methods), path
+
+
+def test_each_entry_of_the_description_has_an_id_of_its_own() -> None:
+    entries = [entry for methods in document()["paths"].values() for entry in methods.values()]
+    ids = [entry["operationId"] for entry in entries]
+    assert sorted(set(ids)) == sorted(ids)
+    assert {row.name for row in OPERATIONS if row.http} == {
+        entry["operationId"] for entry in entries if not entry.get("deprecated")
+    }
+
+
+async def test_a_method_that_a_path_lacks_is_refused_before_its_headers_are_read(served: Served) -> None:
+    for headers in ({"If-Match": ""}, {"If-Match": "x, " * 20 + "x"}, {"Idempotency-Key": "k" * 300}):
+        error = await served.refused(405, "PUT", "/api/tasks/1", {"name": ""}, **headers)
+        assert error["code"] == "method_refused"
 
 
 if __name__ == "__main__":

@@ -364,3 +364,19 @@ async def test_deleting_a_project_frees_the_tasks_elsewhere_that_waited_for_its_
     await desk.do("delete_project", project_id=first["project_id"], force=True)
     assert await why(desk, second) == []
     check(desk)
+
+
+async def test_tasks_made_together_name_what_they_wait_for_by_number_text_or_a_long_ref(desk: Desk) -> None:
+    first = await desk.task()
+    long = "r" * 200
+    made = await desk.do(
+        "create_tasks",
+        project_name="Garden",
+        tasks=[
+            {"name": "a", "ref": long},
+            {"name": "b", "depends_on": [first["id"], long]},
+            {"name": "c", "depends_on": [f"#{first['id']}", str(first["id"])]},
+        ],
+    )
+    ids = [task["id"] for task in made["items"]]
+    assert [task["depends_on"] for task in made["items"]] == [[], [first["id"], ids[0]], [first["id"]]]

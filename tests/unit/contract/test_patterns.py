@@ -1,0 +1,71 @@
+"""The published patterns of texts and the validation of texts are about the same texts."""
+
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from project_manager.contract import commands, faults, patterns
+from project_manager.contract.assumptions import AddRaTag
+from project_manager.contract.fields import Command
+from project_manager.domain.errors import Invalid
+
+EDGES = [0x20, 0x7F, 0xA0, 0xAD, 0x34F, 0x61C, 0x200D, 0x202E, 0x2065, 0x2069, 0x2800, 0x3164, 0xE000, 0xFEFF, 0xFFFB]
+letters = st.characters(max_codepoint=0xFFFF, exclude_categories=["Cs"]) | st.sampled_from(list(map(chr, EDGES)))
+texts = st.text(letters, min_size=1, max_size=4)
+FIELDS: list[tuple[str, type[Command], str]] = [
+    (patterns.LINE, commands.GetContext, "project_name"),
+    (patterns.PRINTABLE, commands.GetContext, "agent_id"),
+]
+
+
+def is_taken(command: type[Command], **raw: object) -> bool:
+    try:
+        faults.read(command, raw)
+    except Invalid:
+        return False
+    return True
+
+
+@pytest.mark.parametrize(("pattern", "command", "field"), FIELDS)
+@given(text=texts)
+def test_a_text_matches_its_pattern_if_it_is_taken_as_it_is(
+    pattern: str, command: type[Command], field: str, text: str
+) -> None:
+    stripped = text.strip()
+    assert bool(re.search(pattern, stripped)) is is_taken(command, **{field: stripped})
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "1.5", "x", "", "\u00b2", "9" * 25])
+def test_an_id_that_the_pattern_excludes_is_refused(text: str) -> None:
+    assert not re.search(patterns.ID, text)
+    assert not is_taken(commands.GetTask, task_id=text)
+
+
+@pytest.mark.parametrize("text", ["1", "7", "9" * 18])
+def test_an_id_of_the_pattern_is_taken(text: str) -> None:
+    assert re.search(patterns.ID, text)
+    assert is_taken(commands.GetTask, task_id=text)
+
+
+@pytest.mark.parametrize(
+    "text", ["#ASSUME: dry", " # a-b : x", "#A:\nx", "ASSUME: dry", "#: x", "#A:", "#1: x", "#a b: x"]
+)
+def test_a_tag_matches_its_pattern_if_it_is_taken(text: str) -> None:
+    assert bool(re.search(patterns.TAG, text)) is is_taken(AddRaTag, task_id=1, text=text)
+
+
+@pytest.mark.parametrize(
+    ("header", "matches"),
+    [
+        ('"1"', True),
+        ('W/"1-gzip", "2"', True),
+        ("*", True),
+        ("", False),
+        ("1 2", False),
+        (", ".join(['"1"'] * 17), False),
+    ],
+)
+def test_an_entity_tag_matches_its_pattern(header: str, matches: bool) -> None:
+    assert bool(re.search(patterns.IF_MATCH, header)) is matches
