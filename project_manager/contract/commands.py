@@ -4,11 +4,12 @@ short, with units.
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AliasChoices, BeforeValidator, Field
+from pydantic import AliasChoices, BeforeValidator, Field, WithJsonSchema
 
 from project_manager.contract import fields
 from project_manager.contract.assumptions import OF_A_TASK, TagTexts
-from project_manager.contract.fields import Command, Leased, Paged, Repeatable, Words
+from project_manager.contract.fields import Command, Leased, Paged, Repeatable
+from project_manager.contract.views import TaskView
 from project_manager.domain import limits
 from project_manager.domain.statuses import EpicStatus, Status
 
@@ -227,9 +228,16 @@ class TaskFilters(Paged, Scoped, Reading):
     )
 
 
+TASK_COLUMNS = sorted({*TaskView.__dataclass_fields__, "holder", "expires_at"})
+_COLUMN = WithJsonSchema({"type": "string", "pattern": f"^({'|'.join(['compact', *TASK_COLUMNS])})$"})
+Columns = Annotated[
+    list[Annotated[fields.Label, _COLUMN]], fields.at_most(limits.FILTER_WORDS), BeforeValidator(fields.listed)
+]
+
+
 class ListTasks(TaskFilters):
     # In a class of its own: from Python 3.14 on, a field hides the module `fields` from the annotations beside it.
-    fields: Words | None = Field(None, description="return only these fields; `compact` for a short row")
+    fields: Columns | None = Field(None, description="return only these fields; `compact` for a short row")
 
 
 class GetAvailableTasks(Paged, Scoped, Reading):

@@ -297,7 +297,6 @@ Refs = Annotated[
     at_most(limits.FILTER_WORDS),
     BeforeValidator(listed),
 ]
-Words = Annotated[list[Label], at_most(limits.FILTER_WORDS), BeforeValidator(listed)]
 
 
 class Paged(Command):

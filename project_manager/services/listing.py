@@ -76,11 +76,10 @@ def _check_there(tx: Tx, filters: dict[str, Any]) -> None:
 def _columns(names: list[str] | None) -> list[str] | None:
     if not names:
         return None
-    if names == ["compact"]:
-        return list(presenting.COMPACT)
-    known = {*views.TaskView.__dataclass_fields__, "holder", "expires_at"}
-    unknown = [name for name in names if name not in known]
+    if "compact" in names:
+        names = list(dict.fromkeys([*presenting.COMPACT, *(name for name in names if name != "compact")]))
+    unknown = [name for name in names if name not in commands.TASK_COLUMNS]
     if unknown:
-        message, hint = f"`fields` has no column {unknown[0]!r}", f"The columns are {', '.join(sorted(known))}."
+        message, hint = f"`fields` has no column {unknown[0]!r}", f"The columns are {', '.join(commands.TASK_COLUMNS)}."
         raise Invalid(message, hint=hint, faults=[{"field": "fields", "message": message, "hint": hint}])
     return names

@@ -124,7 +124,10 @@ def _entry(operation: Operation, method: str, path: str, view: dict[str, Any]) -
         "description": operation.description,
         "tags": [path.split("/")[2]],
         "parameters": [
-            *({"name": name, "in": "path", "required": True, "schema": fields.get(name, {})} for name in in_path),
+            *(
+                {"name": name, "in": "path", "required": True, "schema": _not_null(fields.get(name, {}))}
+                for name in in_path
+            ),
             *({"name": name, "in": "query", "schema": fields[name]} for name in in_query),
             *_headers(operation),
         ],
@@ -140,6 +143,12 @@ def _entry(operation: Operation, method: str, path: str, view: dict[str, Any]) -
         schema = {"$ref": REFERENCE.format(model=operation.command.__name__)}
         entry["requestBody"] = {"content": {"application/json": {"schema": _without(operation, in_path, schema)}}}
     return entry
+
+
+def _not_null(schema: dict[str, Any]) -> dict[str, Any]:
+    """Return the schema of a field for a path, which has no way to leave it out."""
+    branches = [branch for branch in schema.get("anyOf", ()) if branch.get("type") != "null"]
+    return {**branches[0], "description": schema.get("description", "")} if branches else schema
 
 
 def _without(operation: Operation, in_path: list[str], reference: dict[str, Any]) -> dict[str, Any]:

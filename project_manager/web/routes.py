@@ -44,6 +44,8 @@ log = logging.getLogger(__name__)
 
 PLAN_HINT = "Its `document` is the plan as text; send a plan as it is with `Content-Type: application/yaml`."
 VERSIONS = 16
+QUERY_FIELDS = 1000
+"""Enough for the longest lists as one field an entry."""
 YAML_TYPES = (b"application/yaml", b"application/x-yaml", b"text/yaml", b"text/x-yaml")
 
 
@@ -249,10 +251,10 @@ def _from_query(query: bytes) -> dict[str, Any]:
 
 def _pairs(query: bytes) -> list[tuple[str, str]]:
     try:
-        return parse_qsl(query.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=100)
+        return parse_qsl(query.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=QUERY_FIELDS)
     except ValueError as error:
         raise MalformedBody(
-            "the query is not valid", hint="Encode it as UTF-8, percent-escaped, with at most 100 fields."
+            "the query is not valid", hint=f"Encode it as UTF-8, percent-escaped, with at most {QUERY_FIELDS} fields."
         ) from error
 
 
