@@ -111,8 +111,9 @@ class Runtime:
             self._rate_limits.check(caller.actor, counted_as(operation, raw, caller), started)
             command = await _read(operation, raw)
             check_first_token(command, caller)
-            actor = acting(caller, operation, command)
-            await self._identities.check_agent(caller.actor, actor)
+            agent = acting(caller, operation, command)
+            await self._identities.check_agent(caller.actor, agent)
+            actor = agent
             answer = await self._perform(operation, command, actor, caller, self.database.writer.now())
             outcome = "ok"
         except ProjectManagerError as error:

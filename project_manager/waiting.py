@@ -18,7 +18,7 @@ from project_manager.domain.errors import Internal, ProjectManagerError, Shuttin
 from project_manager.domain.events import MAY_MAKE_READY, EventType
 from project_manager.domain.statuses import Status
 from project_manager.hub import UNBOUNDED, Closed, Event, Hub, Overflow, Subscription
-from project_manager.logs import log_action
+from project_manager.logs import caused_by, log_action
 from project_manager.services import claim_queue, leases, nothing_ready
 from project_manager.services.nothing_ready import Figures
 from project_manager.store import dialect
@@ -84,6 +84,7 @@ class Place:
     def grant(self, tx: Tx, task_id: int) -> tuple[Answer | ProjectManagerError, bool]:
         """Claim the task for this waiter. A refusal is a result too, and undoes only its own writes."""
         own = replace(tx, actor=self.claim.actor, request_id=self.claim.caller.request_id)
+        caused_by(own.request_id, own.actor.token_id)
         use_case = partial(claim_queue.grant, task_id=task_id, called_at=self.claim.called_at)
         try:
             with savepoint(tx):

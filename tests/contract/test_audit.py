@@ -2,8 +2,10 @@
 
 import logging
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
+import anyio
 import pytest
 
 from project_manager import logs, runtime
@@ -13,7 +15,7 @@ from project_manager.domain.actors import LOCAL, SYSTEM, Actor
 from project_manager.domain.errors import Internal
 from project_manager.logs import Action
 from tests.contract.invariants import read
-from tests.desk import Desk, Json
+from tests.desk import PATIENCE, Desk, Json
 from tests.served import Served, frame
 
 CAUSE = {"token_id", "request_id"}
@@ -40,6 +42,22 @@ async def test_an_event_is_stored_with_its_token_and_its_request(served: Served,
     await served.ok("POST", "/api/tasks/1/lock", {"agent_id": "bob"}, x_request_id="as bob", **anna)
     assert causes(desk, "project.created") == causes(desk, "task.created") == [(2, "by ann")]
     assert causes(desk, "task.locked") == [(3, "as bob")]
+
+
+async def test_a_claim_that_waited_is_stored_with_its_own_token_and_request(served: Served, desk: Desk) -> None:
+    """One pass over the queue serves several waiters, each as itself."""
+    await bearer(desk, "operator")
+    headers = {name: await bearer(desk, "agent", name) for name in ("ann", "bob")}
+    await desk.do("create_project", name="Garden")
+    with anyio.fail_after(PATIENCE):
+        async with anyio.create_task_group() as calls:
+            for name, own in headers.items():
+                claim = partial(served.ok, "POST", "/api/tasks/claim", {"wait_seconds": 5}, x_request_id=name, **own)
+                calls.start_soon(claim)
+            while len(desk.runtime.waiting.places) < len(headers):  # noqa: ASYNC110 the queue has no event
+                await anyio.sleep(0.001)
+            await desk.do("create_tasks", project_name="Garden", tasks=[{"name": "Rake"}, {"name": "Mow"}])
+    assert sorted(causes(desk, "task.locked")) == [(2, "ann"), (3, "bob")]
 
 
 async def test_an_event_has_no_token_without_one_and_no_request_without_one(served: Served, desk: Desk) -> None:

@@ -1,5 +1,6 @@
 """An agent id that has a bound token is used by that token and by operators only, over each interface."""
 
+import logging
 from typing import Any
 
 import anyio
@@ -10,6 +11,7 @@ from project_manager.catalogue import BY_NAME, OPERATIONS
 from project_manager.contract.commands import CreateToken, GetAgent, ListLeases
 from project_manager.domain.actors import LOCAL, Actor, Role
 from project_manager.domain.errors import AgentRequired, WrongAgent
+from project_manager.logs import Action
 from project_manager.services import tokens
 from tests.desk import PATIENCE, Desk, Json
 
@@ -55,6 +57,16 @@ async def test_no_other_token_acts_as_an_agent_that_has_one(desk: Desk, operatio
         if caller.role >= operation.role:
             with pytest.raises(WrongAgent, match="'worker' belongs to a token that is bound to it"):
                 await desk.runtime.run(operation, {**raw, "agent_id": "worker"}, Caller(caller, door, "test"))
+
+
+async def test_the_log_line_of_a_refused_call_names_its_caller(desk: Desk, caplog: pytest.LogCaptureFixture) -> None:
+    await desk.task()
+    await bind(desk)
+    with caplog.at_level(logging.INFO, logger="project_manager"):
+        await desk.used_by(ANNA).refused(WrongAgent, "acquire_task_lock", task_id=1, agent_id="worker")
+    lines = [record.fields for record in caplog.records if isinstance(record, Action)]
+    (line,) = [line for line in lines if line.get("outcome") == "wrong_agent"]
+    assert (line["actor"], line["token_id"], line["task_id"]) == ("anna", 1, 1)
 
 
 async def test_the_bound_token_an_operator_and_other_ids_go_on(desk: Desk) -> None:
