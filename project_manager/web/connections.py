@@ -23,7 +23,7 @@ MAX_CONNECTIONS = 4096
 """Connections of an instance, both listeners and all WebSockets together. Settings that allow more streams raise it."""
 FILES_KEPT = 128
 """Descriptors below the limit of the process that are left for the database, its readers and the log."""
-REFUSED_KEPT = 64
+REFUSED_KEPT = 32
 """Connections beyond the limit that are kept until the client has read why it is refused."""
 
 HEAD_BYTES = 64 * KIBIBYTE

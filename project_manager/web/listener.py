@@ -5,8 +5,8 @@ import socket
 from collections.abc import Callable
 from typing import Protocol
 
-AT_ONCE = 64
-"""Connections accepted before other work gets its turn."""
+AT_ONCE = 16
+"""Connections accepted before other work gets its turn. They count, and make others close, only after it."""
 PAUSE_SECONDS = 0.5
 """Until connections are accepted again after the system had none to give."""
 
