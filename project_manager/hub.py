@@ -169,6 +169,11 @@ class Hub:
         tail.follow(self._received)
 
     @property
+    def closed(self) -> bool:
+        """Return whether the hub has stopped."""
+        return self._closed
+
+    @property
     def subscribers(self) -> int:
         return len(self._subscriptions)
 

@@ -250,6 +250,9 @@ class Waiting:
 
     async def _wait(self, place: Place, head: int) -> Answer | None:
         """Wait in the queue; return None when the wait ends without a task. `head` is that from before it began."""
+        if self._hub.closed:
+            await _to_its_end(self._leave(place))
+            raise Closed
         self.places[place.waiter.id] = place
         if len(self.places) == 1 or self._hub.head != head:
             self._due.set()
