@@ -7,7 +7,7 @@ import anyio
 import psutil
 import pytest
 
-from project_manager.web import wire
+from project_manager.web import draining
 from tests.desk import PATIENCE
 from tests.served import Served
 
@@ -47,7 +47,7 @@ def send_all(raw: socket.socket) -> None:
 async def test_a_connection_ends_when_more_is_sent_than_is_discarded(
     served: Served, monkeypatch: pytest.MonkeyPatch, more: bytes
 ) -> None:
-    monkeypatch.setattr(wire, "DISCARDED_BYTES", 10_000)
+    monkeypatch.setattr(draining, "DISCARDED_BYTES", 10_000)
     with await anyio.to_thread.run_sync(refused, served.port, more) as raw:
         assert served_connections(served.port) == 1
         await anyio.to_thread.run_sync(send_all, raw)
@@ -59,7 +59,7 @@ async def test_a_connection_ends_when_more_is_sent_than_is_discarded(
 async def test_a_connection_stays_while_the_rest_of_a_body_comes(
     served: Served, monkeypatch: pytest.MonkeyPatch, more: bytes
 ) -> None:
-    monkeypatch.setattr(wire, "DISCARD_IDLE_SECONDS", 60.0)
+    monkeypatch.setattr(draining, "DISCARD_IDLE_SECONDS", 60.0)
     with await anyio.to_thread.run_sync(refused, served.port, more) as raw:
         await anyio.to_thread.run_sync(send_all, raw)
         assert served_connections(served.port) == 1
@@ -70,7 +70,7 @@ async def test_a_connection_stays_while_the_rest_of_a_body_comes(
 async def test_a_connection_ends_when_the_rest_of_a_body_does_not_come(
     served: Served, monkeypatch: pytest.MonkeyPatch, more: bytes
 ) -> None:
-    monkeypatch.setattr(wire, "DISCARD_IDLE_SECONDS", 0.01)
+    monkeypatch.setattr(draining, "DISCARD_IDLE_SECONDS", 0.01)
     with await anyio.to_thread.run_sync(refused, served.port, more):
         await until_ended(served.port)
 
@@ -80,8 +80,8 @@ async def test_a_connection_ends_when_the_rest_of_a_body_does_not_come(
 async def test_a_connection_ends_when_the_rest_of_a_body_takes_too_long(
     served: Served, monkeypatch: pytest.MonkeyPatch, more: bytes
 ) -> None:
-    monkeypatch.setattr(wire, "DISCARD_IDLE_SECONDS", 0.01)
-    monkeypatch.setattr(wire, "DISCARD_SECONDS", 0.0)
+    monkeypatch.setattr(draining, "DISCARD_IDLE_SECONDS", 0.01)
+    monkeypatch.setattr(draining, "DISCARD_SECONDS", 0.0)
     with await anyio.to_thread.run_sync(refused, served.port, more) as raw:
         await anyio.to_thread.run_sync(send_all, raw)
         await until_ended(served.port)
