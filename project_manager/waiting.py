@@ -213,9 +213,7 @@ class Waiting:
             while True:
                 if self._may_serve(await subscription.next_batch()):
                     self._due.set()
-        except Closed:
-            self._end_all(Closed)
-        except Overflow:
+        except (Closed, Overflow):  # not before the end of a pass: its answers must reach their waiters
             self._due.set()
             listening.cancel()
 
@@ -246,7 +244,6 @@ class Waiting:
     def _end_all(self, reason: ProjectManagerError | type[Closed]) -> None:
         for ticket in list(self.places):
             self.places.pop(ticket).settle(reason)
-        self._due.set()
 
     async def _wait(self, place: Place, head: int) -> Answer | None:
         """Wait in the queue; return None when the wait ends without a task. `head` is that from before it began."""

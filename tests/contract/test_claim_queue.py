@@ -1,6 +1,8 @@
 """The claim queue at size: what a claim, a pass over the queue and a new task cost, and what a waiter can rely on."""
 
+import asyncio
 import json
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
@@ -8,11 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+import anyio.lowlevel
 import pytest
 
 from project_manager.contract import commands, faults
 from project_manager.domain.actors import Actor
-from project_manager.domain.errors import IdempotencyMismatch
+from project_manager.domain.errors import IdempotencyMismatch, ShuttingDown
 from project_manager.services import claim_queue, nothing_ready, tasks
 from project_manager.services.claim_queue import Place, search_of
 from project_manager.store import dialect, waiters
@@ -329,6 +332,57 @@ async def test_waiters_are_told_when_the_server_stops(desk: Desk) -> None:
         desk.runtime.hub.close()
     assert sorted(refused) == ["ann", "bob"]
     assert queue(desk) == []
+
+
+@pytest.mark.promise("claim:not-lost")
+async def test_a_waiter_that_is_served_while_the_hub_stops_gets_its_task(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loop, hub, real = asyncio.get_running_loop(), desk.runtime.hub, claim_queue.serve
+
+    def serve(tx: Tx, *, places: Mapping[int, Place[Any]]) -> claim_queue.Served[Any]:
+        served = real(tx, places=places)
+        if served.results:
+            loop.call_soon_threadsafe(hub.close)
+            for _ in range(10):  # turns of the loop, in which each listener learns that the hub has stopped
+                turn = threading.Event()
+                loop.call_soon_threadsafe(turn.set)
+                turn.wait(PATIENCE)
+        return served
+
+    monkeypatch.setattr(claim_queue, "serve", serve)
+    async with anyio.create_task_group() as agents:
+        waiting = Waiting(desk, agents)
+        await waiting.come("ann")
+        await desk.task("task")
+        await waiting.until_served(1)
+    assert waiting.got == {"ann": "task"}
+    check(desk)
+
+
+async def test_nothing_runs_for_the_queue_after_the_hub_has_stopped(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tries = 0
+    real = desk.runtime.waiting._serve_all
+
+    async def counted() -> None:
+        nonlocal tries
+        tries += 1
+        await real()
+
+    async def wait() -> None:
+        with pytest.raises(ShuttingDown):
+            await desk.next("ann", wait_seconds=50)
+
+    monkeypatch.setattr(desk.runtime.waiting, "_serve_all", counted)
+    async with anyio.create_task_group() as agents:
+        agents.start_soon(wait)
+        await until_queue_has(desk, 1)
+        desk.runtime.hub.close()
+    for _ in range(20):
+        await anyio.lowlevel.checkpoint()
+    assert tries <= 2
 
 
 async def test_the_blockers_are_counted_once_for_a_commit_and_not_by_the_writer(
