@@ -1,6 +1,7 @@
 """HTTP connections: uvicorn's protocol, one request at a time, within the limits of all connections."""
 
 import asyncio
+import re
 import secrets
 from collections import OrderedDict
 from functools import partial
@@ -26,6 +27,8 @@ from project_manager.web.draining import Discard, HeadWithBody
 from project_manager.web.errors import body_of, status_of
 
 END_OF_HEAD = b"\r\n\r\n"
+OTHER_UPGRADE = re.compile(rb"\r\nupgrade[ \t]*:(?![ \t]*websocket[ \t]*\r)[^\r\n]*", re.IGNORECASE)
+"""The header Upgrade of a protocol that is not served, such as h2c."""
 REST_BYTES = 64 * 1024
 """Input that is read ahead while a request is being answered: to read on shows whether the client is still there."""
 CHUNKED = -1
@@ -88,6 +91,10 @@ class OneWrite(HttpToolsProtocol):
         super().handle_websocket_upgrade()
         self._websocket = self.transport.get_protocol()
         self._limits.replace(self, self._websocket)
+
+    def _get_upgrade(self) -> bytes | None:
+        """Return the protocol to switch to. The parser has read the header Connection, which may be given twice."""
+        return b"websocket" if any(name == b"upgrade" for name, _ in self.headers) else None
 
     @property
     def may_be_sending(self) -> bool:
@@ -163,6 +170,8 @@ class OneWrite(HttpToolsProtocol):
             return
         self._move(None)
         self._read_bytes = self._body_bytes = self._body_mark = 0
+        if b"\r\nupgrade" in head.lower():  # httptools would take the body of such a request for the next one
+            head = OTHER_UPGRADE.sub(b"", head)
         self._feed(head)
         if self.is_receiving and not self.transport.is_closing():
             self._since = self._limits.now
@@ -193,6 +202,8 @@ class OneWrite(HttpToolsProtocol):
         except httptools.HttpParserUpgrade:
             if self._should_upgrade():
                 self.handle_websocket_upgrade()
+            else:
+                self._refuse(_malformed(), "malformed")
         except httptools.HttpParserError:
             self._refuse(_malformed(), "malformed")
 

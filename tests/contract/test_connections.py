@@ -111,6 +111,23 @@ async def test_requests_behind_one_that_closes_the_connection_are_dropped(served
         assert await raw.rest() == b""
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'Content-Length: 13\r\n\r\n{"name": "T"}',
+        b'Transfer-Encoding: chunked\r\n\r\nd\r\n{"name": "T"}\r\n0\r\n\r\n',
+    ],
+)
+async def test_a_request_that_offers_http_2_keeps_its_body(served: Served, body: bytes) -> None:
+    upgrade = b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n"
+    async with connected(served) as raw:
+        for _ in range(2):
+            await raw.send(b"POST /api/tasks HTTP/1.1\r\nHost: localhost\r\n" + upgrade + body)
+            assert (await raw.answer())[0] == 201
+        await raw.send(GET)
+        assert (await raw.answer())[0] == 200
+
+
 async def test_a_connection_that_is_lost_leaves_nothing_behind(served: Served) -> None:
     gc.disable()  # the service collects rarely, so that what is only reachable from itself would stay
     try:
