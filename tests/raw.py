@@ -54,6 +54,16 @@ class Raw:
                 except (anyio.EndOfStream, anyio.BrokenResourceError):
                     return self._read
 
+    async def pieces(self) -> AsyncIterator[bytes]:
+        """Yield what comes until the server closes, in pieces as they are received."""
+        while True:
+            try:
+                with anyio.fail_after(PATIENCE):
+                    data = await self._stream.receive(4096)
+            except (anyio.EndOfStream, anyio.BrokenResourceError):
+                return
+            yield data
+
     async def frame(self) -> tuple[int, bytes]:
         """Return kind and payload of the next WebSocket frame, which is a short one."""
         while len(self._read) < 2 or len(self._read) < 2 + self._read[1]:

@@ -34,7 +34,7 @@ BODY_SECONDS = 30
 """A body, and an unread answer, has to move by PROGRESS_BYTES or to its end within this time."""
 ANSWER_SECONDS = 30
 LINGER_SECONDS = 10
-"""For the client to take the rest of the last answer of a connection."""
+"""For the client to take the last UNSENT_BYTES of the last answer of a connection."""
 KEEP_ALIVE_SECONDS = 75
 
 REQUEST_BYTES = 32 * MEBIBYTE

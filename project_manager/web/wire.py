@@ -300,10 +300,10 @@ class OneWrite(HttpToolsProtocol):
 
     def check(self, now: int) -> None:
         """Enforce the limits in time. `now` counts seconds."""
+        if self.flow.write_paused:
+            self._check_answer()
         if self.transport.whole.is_closing():
-            self._closing_since = now if self._closing_since is None else self._closing_since
-            if now - self._closing_since > bounds.LINGER_SECONDS:
-                self.transport.whole.abort()
+            self._check_end()
             return
         waited = now - self._since
         if self._place is self._limits.heads:
@@ -314,8 +314,13 @@ class OneWrite(HttpToolsProtocol):
                 self.transport.close()
         elif self.is_receiving and self._place is None and waited > bounds.BODY_SECONDS:
             self._end_body()
-        if self.flow.write_paused:
-            self._check_answer()
+
+    def _check_end(self) -> None:
+        """Cut a closed connection whose client does not take the last bytes. Before them, `_check_answer` decides."""
+        if self.flow.write_paused or self._closing_since is None:
+            self._closing_since = self._limits.now
+        elif self._limits.now - self._closing_since > bounds.LINGER_SECONDS:
+            self.transport.whole.abort()
 
     def _end_head(self) -> None:
         """End a connection whose head does not come. A client that has sent nothing expects no answer."""
@@ -337,6 +342,7 @@ class OneWrite(HttpToolsProtocol):
             self._note_unsent()
         elif self._limits.now - self._stalled_since > bounds.ANSWER_SECONDS:
             self._limits.count("answer_timeout")
+            self._stalled_since = self._limits.now  # counted once
             self.transport.whole.abort()
 
     def make_room(self) -> None:

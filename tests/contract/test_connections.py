@@ -1,6 +1,7 @@
 """Limits on what a connection may hold, for how long, and how a client reads that it reached one."""
 
 import gc
+import socket
 import weakref
 from contextlib import AsyncExitStack
 from functools import partial
@@ -273,10 +274,25 @@ async def test_the_rest_of_the_last_answer_is_kept_for_a_while_only(served: Serv
         await until(lambda: served.connections.answers.total)
         (connection,) = served.connections
         connection.transport.whole.close()  # type: ignore[attr-defined]
-        seconds_pass(served, bounds.LINGER_SECONDS)
+        seconds_pass(served, bounds.ANSWER_SECONDS)
         assert len(served.connections) == 1
         seconds_pass(served, 2)
         await until(lambda: len(served.connections) == 0)
+
+
+async def test_a_slow_client_gets_the_whole_last_answer(served: Served) -> None:
+    async with connected(served, receive_buffer=SMALL) as raw:
+        (connection,) = served.connections
+        accepted = connection.transport.get_extra_info("socket")  # type: ignore[attr-defined]
+        accepted.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SMALL)
+        await raw.send(b"GET /openapi.json HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+        await until(lambda: served.connections.answers.total)
+        step, read = 100 * KIBIBYTE, 0
+        async for data in raw.pieces():
+            if (read + len(data)) // step > read // step:
+                seconds_pass(served, bounds.LINGER_SECONDS)
+            read += len(data)
+    assert read > 300_000
 
 
 # Numbers
