@@ -100,6 +100,8 @@ class SameForAll(WebSocketsSansIOProtocol):
     async def send(self, message: Any) -> None:
         frame = message.get("frame")
         if frame is None:
+            if self.close_sent and message["type"] == "websocket.send":  # the protocol has closed it for a bad frame
+                raise ClientDisconnected
             await super().send(message)
             if message["type"] == "websocket.http.response.body" and not message.get("more_body"):
                 self.handshake_complete = True  # else uvicorn logs a refusal as an error of the application
