@@ -206,6 +206,8 @@ class Waiting:
                 if not await self._serve_once() and self.places:
                     await self._due.wait()
             tasks.cancel_scope.cancel()
+        if self.places:  # the listening has ended before
+            self._due.set()
 
     async def _listen(self, subscription: Subscription, listening: anyio.CancelScope) -> None:
         """Start a pass after each event that may make a task ready."""
@@ -214,7 +216,6 @@ class Waiting:
                 if self._may_serve(await subscription.next_batch()):
                     self._due.set()
         except (Closed, Overflow):  # not before the end of a pass: its answers must reach their waiters
-            self._due.set()
             listening.cancel()
 
     def _may_serve(self, events: list[Event]) -> bool:

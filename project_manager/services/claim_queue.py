@@ -6,7 +6,7 @@ from typing import Generic, Protocol, TypeVar
 
 from project_manager.contract import commands, views
 from project_manager.services import finding, leases, moves, naming
-from project_manager.store import answers, claimable, waiters
+from project_manager.store import answers, claimable, links, waiters
 from project_manager.store.claimable import Candidates, Search
 from project_manager.store.transaction import Tx
 from project_manager.store.waiters import Queue, Waiter
@@ -100,14 +100,22 @@ def grant(tx: Tx, command: commands.ClaimNextTask, *, task_id: int, called_at: i
 
 
 def _promised(tx: Tx, queue: Queue) -> set[int]:
-    """Return the ids of the tasks that the waiters get, one each."""
+    """Return the ids of the tasks that the waiters get, one each, and of those that conflict with them."""
     promised: set[int] = set()
     searches = _Searches()
     for waiter in queue.waiters:
         task_id = searches.first(tx, waiter, promised)
         if task_id is not None:
-            promised.add(task_id)
+            promised |= _with_conflicts(tx, task_id)
     return promised
+
+
+def _with_conflicts(tx: Tx, task_id: int) -> set[int]:
+    """Return the ids of the tasks that are not ready once this one is held.
+
+    A search may have read them before, while they were ready.
+    """
+    return {task_id, *links.conflicts_of(tx, task_id)}
 
 
 class _Searches:
@@ -147,7 +155,7 @@ def serve(tx: Tx, *, places: Mapping[int, Place[Granted]]) -> Served[Granted]:
             results[waiter.id], taken = places[waiter.id].grant(tx, task_id)
             waiters.leave(tx, waiter.id)
         if taken:
-            unavailable.add(task_id)
+            unavailable |= _with_conflicts(tx, task_id)
         if len(results) >= GRANTS_AT_ONCE:
             return Served(results, True)
     return Served(results | _replay(tx, places, results), False)
