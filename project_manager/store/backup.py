@@ -145,8 +145,8 @@ def examine(path: Path, *, sealed: bool = True, published: Iterable[Head] = ()) 
     """Read a database file from end to end and change nothing.
 
     `sealed`: it is a backup, so that a checksum beside it counts. `published`: heads of the hash chain that must be
-    part of it. Raises Unchecked when a check could not run, and
-    NewerRelease when no fault was found in a database of a newer release.
+    part of it. Raises Unchecked when a check could not run, and NewerRelease when no fault was found in a database of a
+    newer release.
     """
     try:
         if not files.is_database(path):

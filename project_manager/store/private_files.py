@@ -77,7 +77,10 @@ def remove_leftovers(folder: Path, is_target: Callable[[str], bool]) -> list[Pat
 def _locked_folder(target: Path, word: str) -> tuple[Path, int]:
     while True:
         folder = Path(tempfile.mkdtemp(prefix=f".{target.name}.{word}-", dir=target.parent))
-        held = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+        try:
+            held = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+        except FileNotFoundError:  # another process took it for a leftover
+            continue
         with suppress(OSError):  # network file systems have no such lock: leftovers stay there
             fcntl.flock(held, fcntl.LOCK_EX)
         if os.fstat(held).st_nlink:  # else another process removed it before it was locked

@@ -4,13 +4,14 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from project_manager.store import backup
+from project_manager.store import backup, private_files
 from project_manager.store.database import prepare
 from tests.contract.test_backup import NOW
 from tests.contract.test_left_over_logs import options
@@ -79,3 +80,22 @@ def test_the_next_backup_removes_what_a_killed_one_left_in_its_folder(database: 
         killed.wait(PATIENCE)
     backup.back_up(database, backup.name_in(kept, database, NOW))
     assert hidden(kept) == []
+
+
+def test_a_workspace_is_made_again_when_another_process_has_removed_it_before_it_was_locked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target, real = tmp_path / "tasks.db", tempfile.mkdtemp
+    removed: list[Path] = []
+
+    def removed_once(*, prefix: str, dir: Path) -> str:
+        made = real(prefix=prefix, dir=dir)
+        if not removed:
+            removed.extend(private_files.remove_leftovers(tmp_path, lambda name: name == target.name))
+        return made
+
+    monkeypatch.setattr(tempfile, "mkdtemp", removed_once)
+    with private_files.workspace(target, "unfinished") as unfinished:
+        assert unfinished.is_file()
+    assert len(removed) == 1
+    assert list(tmp_path.iterdir()) == []
