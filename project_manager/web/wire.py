@@ -33,8 +33,6 @@ REST_BYTES = 64 * 1024
 """Input that is read ahead while a request is being answered: to read on shows whether the client is still there."""
 CHUNKED = -1
 """The length of a body that is sent in chunks."""
-PIECE_BYTES = 1024
-"""Least bytes of a chunked body that are parsed at once: no more requests than fit there are queued behind its end."""
 
 
 class OneWrite(HttpToolsProtocol):
@@ -60,6 +58,8 @@ class OneWrite(HttpToolsProtocol):
         self._place: OrderedDict[Connection, None] | None = None
         self._since = 0
         self._head = bytearray()
+        self._tail = b""
+        """The last bytes of a chunked body that were parsed, where a blank line may have begun."""
         self._rest = bytearray()
         self._unread = self._read_bytes = self._body_bytes = self._body_mark = 0
         self._holds_bytes = self._is_cut = False
@@ -177,13 +177,13 @@ class OneWrite(HttpToolsProtocol):
             self._since = self._limits.now
             self._unread = next((int(value) for name, value in self.headers if name == b"content-length"), CHUNKED)
             if self._unread == CHUNKED:
+                self._tail = b""
                 self.headers = _Trailers()
 
     def _take_body(self, data: bytes | bytearray, start: int) -> int:
         """Parse as much of a body as is there. Return where the input goes on."""
-        if self._unread == CHUNKED:  # a blank line is the end of a chunked message, or of nothing
-            stop = data.find(END_OF_HEAD, start + PIECE_BYTES) + 4
-            stop = stop if stop >= 4 else len(data)
+        if self._unread == CHUNKED:
+            stop = self._blank_line(data, start)
         else:
             stop = min(len(data), start + self._unread)
             self._unread -= stop - start
@@ -195,6 +195,21 @@ class OneWrite(HttpToolsProtocol):
             self._body_mark = self._body_bytes
             self._since = self._limits.now
         return stop
+
+    def _blank_line(self, data: bytes | bytearray, start: int) -> int:
+        """Return the end of the next blank line of a chunked body, else that of the data.
+
+        A chunked message ends with a blank line, though a blank line may also be part of it. The parser gets nothing
+        behind one: it would keep the beginning of the next head.
+        """
+        known = len(self._tail)
+        straddling = (self._tail + data[start : start + 3]).find(END_OF_HEAD)
+        found = start - known + straddling if straddling >= 0 else data.find(END_OF_HEAD, start)
+        if straddling >= 0 or found >= 0:
+            self._tail = b""
+            return found + 4
+        self._tail = bytes((self._tail + data[max(start, len(data) - 3) :])[-3:])
+        return len(data)
 
     def _feed(self, piece: bytes | bytearray) -> None:
         try:

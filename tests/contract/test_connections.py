@@ -112,6 +112,22 @@ async def test_requests_behind_one_that_closes_the_connection_are_dropped(served
         assert await raw.rest() == b""
 
 
+async def test_a_request_behind_a_chunked_body_may_be_cut_anywhere(served: Served) -> None:
+    first = CHUNKS + b'd\r\n{"name": "T"}\r\n0\r\n\r\n'
+    for cut in range(len(first) - 3, len(first + GET)):
+        async with connected(served) as raw:
+            await raw.send((first + GET)[:cut])
+            if cut >= len(first):
+                assert (await raw.answer())[0] == 201
+            else:
+                await until(lambda: not served.connections.heads)
+            await raw.send((first + GET)[cut:])
+            if cut < len(first):
+                assert (await raw.answer())[0] == 201
+            assert (await raw.answer())[0] == 200
+        await until(lambda: len(served.connections) == 0)
+
+
 @pytest.mark.parametrize(
     "body",
     [
