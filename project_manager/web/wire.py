@@ -2,29 +2,25 @@
 
 import asyncio
 import re
-import secrets
 from collections import OrderedDict
 from functools import partial
 from typing import Any, cast
 
 import httptools
 from uvicorn.protocols.http.flow_control import FlowControl
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from project_manager.domain.errors import (
     ConnectionLimit,
-    HeadTooLarge,
-    MalformedRequest,
     Overloaded,
     ProjectManagerError,
     RequestTimeout,
-    Unavailable,
 )
 from project_manager.domain.limits import BODY_BYTES
 from project_manager.web import connections as bounds
 from project_manager.web.connections import Connection, Connections
 from project_manager.web.draining import Discard, HeadWithBody
-from project_manager.web.errors import body_of, status_of
+from project_manager.web.rejections import malformed, response, too_large
 
 END_OF_HEAD = b"\r\n\r\n"
 OTHER_UPGRADE = re.compile(rb"\r\nupgrade[ \t]*:(?![ \t]*websocket[ \t]*\r)[^\r\n]*", re.IGNORECASE)
@@ -158,15 +154,15 @@ class OneWrite(HttpToolsProtocol):
             self._parse_head(head)
             return start + end - known
         if len(self._head) > bounds.HEAD_BYTES:
-            self._refuse(_too_large(), "head_too_large")
+            self._refuse(too_large(), "head_too_large")
         elif not self._head[:1].isalpha() or self._head.find(b"\n\n", max(known - 1, 0)) >= 0:
-            self._refuse(_malformed(), "malformed")
+            self._refuse(malformed(), "malformed")
         return len(data)
 
     def _parse_head(self, head: bytes | bytearray) -> None:
         size = len(head)
         if size > bounds.HEAD_BYTES or (size > 512 and head.count(b"\r\n") > bounds.HEADER_LINES + 2):
-            self._refuse(_too_large(), "head_too_large")
+            self._refuse(too_large(), "head_too_large")
             return
         self._move(None)
         self._read_bytes = self._body_bytes = self._body_mark = 0
@@ -190,7 +186,7 @@ class OneWrite(HttpToolsProtocol):
         self._read_bytes += stop - start
         self._feed(data[start:stop])
         if self._read_bytes - 2 * self._body_bytes > bounds.HEAD_BYTES and self.is_receiving:
-            self._refuse(_too_large(), "head_too_large")  # sizes and extensions of chunks, or trailers
+            self._refuse(too_large(), "head_too_large")  # sizes and extensions of chunks, or trailers
         if self._body_bytes - self._body_mark >= bounds.PROGRESS_BYTES:
             self._body_mark = self._body_bytes
             self._since = self._limits.now
@@ -218,9 +214,9 @@ class OneWrite(HttpToolsProtocol):
             if self._should_upgrade():
                 self.handle_websocket_upgrade()
             else:
-                self._refuse(_malformed(), "malformed")
+                self._refuse(malformed(), "malformed")
         except httptools.HttpParserError:
-            self._refuse(_malformed(), "malformed")
+            self._refuse(malformed(), "malformed")
 
     def _account(self) -> None:
         """Count the bytes of the request against the budget of all requests."""
@@ -405,7 +401,7 @@ class OneWrite(HttpToolsProtocol):
             self.cycle.disconnected = True  # the application reads that the client is gone, and sends nothing
             self.cycle.message_event.set()
             self.cycle.body.clear()
-        self.transport.write(_answer(error, self.server_state.default_headers))
+        self.transport.write(response(error, self.server_state.default_headers))
 
     def _move(self, place: OrderedDict[Connection, None] | None) -> None:
         """Wait in this place from now on."""
@@ -440,28 +436,3 @@ class _Trailers(list[tuple[bytes, bytes]]):
 
     def append(self, field: tuple[bytes, bytes]) -> None:
         pass
-
-
-def _too_large() -> HeadTooLarge:
-    return HeadTooLarge("request line, headers or trailers are too large", limit=bounds.HEAD_BYTES)
-
-
-def _malformed() -> MalformedRequest:
-    return MalformedRequest("the request is not valid HTTP/1.1")
-
-
-def _answer(error: ProjectManagerError, default_headers: list[tuple[bytes, bytes]]) -> bytes:
-    """Return a whole response in the one form of all errors."""
-    request_id = secrets.token_hex(8)
-    body = body_of(error, request_id)
-    headers = [
-        *default_headers,
-        (b"content-type", b"application/json"),
-        (b"content-length", b"%d" % len(body)),
-        (b"connection", b"close"),
-        (b"x-request-id", request_id.encode()),
-    ]
-    if isinstance(error, Unavailable):
-        headers.append((b"retry-after", b"%d" % error.retry_after))
-    lines = b"".join(b"%s: %s\r\n" % pair for pair in headers)
-    return STATUS_LINE[status_of(error)] + lines + b"\r\n" + body
