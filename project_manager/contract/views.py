@@ -5,7 +5,7 @@ milliseconds.
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Generic, Literal, TypeVar
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from project_manager.contract.assumptions import AssumptionView, NotedView
 
@@ -134,6 +134,23 @@ class TaskView:
     created_at: str
     updated_at: str
     completed_at: str | None
+
+
+def _none_required(schema: dict[str, Any]) -> None:
+    del schema["required"]
+
+
+@dataclass(slots=True)
+class TaskRow(TaskView):
+    """A row of a list of tasks: the fields that the request chose with `fields`, else all fields of a task.
+
+    `holder` and `expires_at` are those of the lease and are there only when they were chosen.
+    """
+
+    __pydantic_config__ = ConfigDict(json_schema_extra=_none_required)
+
+    holder: str | None
+    expires_at: str | None
 
 
 @dataclass(slots=True)

@@ -33,7 +33,7 @@ TASKS = (
         "get_available_tasks",
         listing.get_available,
         commands.GetAvailableTasks,
-        views.Page[dict[str, Any]],
+        views.Page[views.TaskRow],
         http="GET /api/tasks/available",
         tool=Tool(
             "List claimable tasks",
@@ -47,7 +47,7 @@ TASKS = (
         "list_tasks",
         listing.list_tasks,
         commands.ListTasks,
-        views.Page[views.TaskView],
+        views.Page[views.TaskRow],
         http="GET /api/tasks",
         tool=Tool(
             "List or search tasks",

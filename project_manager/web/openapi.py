@@ -141,7 +141,12 @@ def _entry(operation: Operation, method: str, path: str, view: dict[str, Any]) -
     }
     if method != "GET":
         schema = {"$ref": REFERENCE.format(model=operation.command.__name__)}
-        entry["requestBody"] = {"content": {"application/json": {"schema": _without(operation, in_path, schema)}}}
+        entry["requestBody"] = {
+            "required": any(
+                field.is_required() and name not in in_path for name, field in operation.command.model_fields.items()
+            ),
+            "content": {"application/json": {"schema": _without(operation, in_path, schema)}},
+        }
     return entry
 
 
