@@ -258,7 +258,8 @@ Labels = Annotated[list[Label], at_most(limits.LABELS), BeforeValidator(listed),
 Acceptance = Annotated[list[Name], at_most(limits.ACCEPTANCE_CRITERIA), BeforeValidator(several)]
 Limit = Annotated[int, BeforeValidator(_integer), Field(ge=1, le=limits.PAGE_MAXIMUM)]
 Cursor = Annotated[str, Field(max_length=512)]
-Query = Annotated[str, Field(max_length=500), AfterValidator(_without_controls), AfterValidator(str.strip)]
+_QUERY = Field(max_length=500, json_schema_extra={"pattern": r"^[^\x00]*$"})
+Query = Annotated[str, _QUERY, AfterValidator(_without_controls), AfterValidator(str.strip)]
 _LENGTH = Field(ge=limits.LEASE_SECONDS_MINIMUM, le=limits.LEASE_SECONDS_MAXIMUM)
 TtlSeconds = Annotated[int, BeforeValidator(_integer), _LENGTH]
 WaitSeconds = Annotated[int, BeforeValidator(_integer), Field(ge=0, le=limits.WAIT_SECONDS_MAXIMUM)]
