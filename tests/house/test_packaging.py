@@ -18,6 +18,7 @@ IMPORTED_AS = {
     "python-json-logger": "pythonjsonlogger",
     "pyyaml": "yaml",
 }
+PINNED = [*files("requirements/*.txt"), CHECKOUT / "tests" / "conformance" / "frameworks.txt"]
 RUN_BY_UVICORN = {"httptools", "uvloop", "websockets"}
 
 
@@ -98,21 +99,26 @@ def test_what_the_tests_import_is_required_for_them() -> None:
     assert imported("tests/*.py") <= known
 
 
-@pytest.mark.parametrize("file", ["image.txt", "dev.txt", "build.txt"])
-def test_a_pin_is_one_exact_version_and_says_nothing_of_where_it_comes_from(file: str) -> None:
-    for line in (CHECKOUT / "requirements" / file).read_text().splitlines():
-        assert line.startswith("#") or re.fullmatch(r"[A-Za-z0-9._-]+==[A-Za-z0-9.]+(; .+)?", line)
+@pytest.mark.parametrize("file", PINNED, ids=name_of)
+def test_a_pin_is_one_exact_version_with_hashes_and_says_nothing_of_where_it_comes_from(file: Path) -> None:
+    comment, *lines = file.read_text().splitlines()
+    assert comment.startswith("# ")
+    pins = "\n".join(lines).replace(" \\\n    --hash", " --hash").splitlines()
+    assert pins
+    for pin in pins:
+        assert re.fullmatch(r"[a-z0-9-]+==[a-z0-9.]+( ; [^#]+?)?( --hash=sha256:[0-9a-f]{64})+", pin), pin
+    assert len({pin.partition("==")[0] for pin in pins}) == len(pins)
 
 
 def test_everything_required_is_pinned_and_the_tests_run_on_what_is_shipped() -> None:
     image, dev = (
-        {line.partition(";")[0] for line in (CHECKOUT / "requirements" / file).read_text().splitlines()}
+        set(re.findall(r"^[a-z0-9-]+==[^ ]+", (CHECKOUT / "requirements" / file).read_text(), re.MULTILINE))
         for file in ("image.txt", "dev.txt")
     )
     extras = SETUP["options.extras_require"]
     assert names(SETUP["options"]["install_requires"]) <= names("\n".join(image))
     assert names(extras["test"]) | names(extras["dev"]) <= names("\n".join(dev))
-    assert {line for line in image if "==" in line} <= dev
+    assert image <= dev
 
 
 def test_the_changelog_has_a_section_for_this_version() -> None:
