@@ -94,7 +94,8 @@ class HeadWithBody:
         if self._head:
             head, self._head = self._head, b""
             if len(data) > JOINED_BYTES:
-                self.whole.writelines((head, data))
+                self.whole.write(head)  # not writelines: before Python 3.13.2 asyncio's does not pause the protocol
+                self.whole.write(data)
                 return
             data = head + data
         elif data.startswith(b"HTTP/1"):
