@@ -75,7 +75,8 @@ async def test_a_signal_ends_it_in_order_while_everything_is_open(start_service:
             tasks.start_soon(call, name, client)
 
         async def all_wait() -> bool:
-            return await listeners(service) >= len(websockets) + 2 + len(clients)
+            subscribers = len(websockets) + 2  # the call for events, and one for all waiters
+            return waiters(service) == 1 + len(clients) and await listeners(service) >= subscribers
 
         await wait_for(all_wait)
         service.signal(number)
@@ -101,6 +102,11 @@ async def opened(service: Service) -> AsyncIterator[tuple[list[ClientConnection]
         for websocket in (one, two):
             await websocket.recv()
         yield [one, two], {"streamable": streamable, "modern": modern, "sse": sse}
+
+
+def waiters(service: Service) -> int:
+    with closing(sqlite3.connect(service.database)) as database:
+        return int(database.execute("SELECT count(*) FROM waiters").fetchone()[0])
 
 
 def stored(service: Service) -> list[str]:
