@@ -71,7 +71,8 @@ def migrate(connection: Connection) -> None:
 def note_running_releases(connection: Connection) -> None:
     """Write down which releases run on the schema that the database has now.
 
-    A release that does not run on an older schema does not run on a newer one either, whatever its migration says.
+    A release that does not run on an older schema does not run on a newer one either, even if the
+    newer migration names it.
     """
     newest = context.script.get_current_head()
     if newest is None or context.get_context().get_current_revision() != newest:

@@ -68,7 +68,7 @@ async def signed_on(database: Database, kind: str) -> AsyncIterator[None]:
 async def _sign_on(database: Database, kind: str) -> None:
     """Register this process. A service starts also on a full disk: its heartbeat registers it when there is room.
 
-    Another machine that shows no life while it is watched was this one before it started anew. The clocks cannot show
+    Another machine that shows no life while it is watched was this one before it restarted. The clocks cannot show
     whether it lives, because one of them may be behind.
     """
     register_now = partial(register, database=database, version=__version__, kind=kind)

@@ -146,7 +146,7 @@ def secret_of(headers: dict[bytes, bytes], cookie: str) -> str | None:
 
 
 def has_token(headers: dict[bytes, bytes], cookie: str) -> bool:
-    """Return whether a request carries a token, of whatever form."""
+    """Return whether a request carries a token in any form."""
     return b"authorization" in headers or secret_of(headers, cookie) is not None
 
 

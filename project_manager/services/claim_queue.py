@@ -125,7 +125,10 @@ class _Searches:
         self._by_wish: dict[tuple[object, ...], Candidates | None] = {}
 
     def first(self, tx: Tx, waiter: Waiter, without: set[int]) -> int | None:
-        """Return the best task for the waiter outside `without`. Searches in vain once for each kind of waiter."""
+        """Return the best task for the waiter outside `without`.
+
+        A search without a result is not repeated for the same filters.
+        """
         if waiter.wish not in self._by_wish:
             self._by_wish[waiter.wish] = Candidates(waiter.search())
         candidates = self._by_wish[waiter.wish]

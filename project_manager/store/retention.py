@@ -51,7 +51,7 @@ def facts(tx: Tx) -> Facts:
 def prune(tx: Tx, before: int) -> int:
     """Remove up to AT_ONCE of the oldest events, those older than `before`. Returns their number.
 
-    An event is as old as a younger one behind it, whatever the clock said then.
+    An event counts as at least as old as the events behind it, because the clock may have been wrong.
     """
     floor = chain.floor(tx).seq
     last = _LAST_OLD.value(tx, limit=floor + AT_ONCE, before=before)

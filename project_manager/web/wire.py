@@ -414,7 +414,7 @@ class OneWrite(HttpToolsProtocol):
 
 
 class _Flow(FlowControl):
-    """Flow control that does not read on while input is held back, whatever the application asks for."""
+    """Flow control that does not read on while input is held back, even when the application asks for it."""
 
     is_held = False
 
