@@ -10,7 +10,7 @@ NEWEST = 2**62
 
 
 def add_log(tx: Tx, command: commands.AddTaskLog) -> views.LogView:
-    """Report on a task: progress, evidence, a comment, or a handoff note for whoever takes it next.
+    """Report on a task: progress, evidence, a comment, or a handoff note for its next holder.
 
     While an agent holds the task only that agent (and people) may write; the holder's entry also renews its
     lease.
