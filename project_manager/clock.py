@@ -80,9 +80,13 @@ def _to_the_second(seconds: int) -> str:
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
+class OutOfRange(ValueError):
+    """A time that is not between the years 1970 and 9999."""
+
+
 def parse_rfc3339(text: str) -> int:
     """Milliseconds since the epoch. A date alone is its midnight UTC; a leap second is the last millisecond before
-    it; a time without an offset is refused by ValueError.
+    it; a time without an offset is refused by ValueError, one before 1970 or after 9999 by OutOfRange.
     """
     text = text.strip().upper()
     moment = datetime.fromisoformat(_LEAP_SECOND.sub(":59.999", text))
@@ -92,5 +96,5 @@ def parse_rfc3339(text: str) -> int:
         moment = moment.replace(tzinfo=UTC)
     instant = (moment - _EPOCH) // _MILLISECOND
     if not 0 <= instant <= LAST_INSTANT:
-        raise ValueError("the time is not between the years 1970 and 9999")
+        raise OutOfRange("the time is not between the years 1970 and 9999")
     return instant

@@ -4,7 +4,7 @@ short, with units.
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AliasChoices, BeforeValidator, Field, WithJsonSchema
+from pydantic import AliasChoices, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
 from project_manager.contract import fields
 from project_manager.contract.assumptions import OF_A_TASK, TagTexts
@@ -180,7 +180,20 @@ class GetTaskDetails(Reading):
     )
 
 
+def _changes_task(schema: dict[str, Any]) -> None:
+    """Require a field that changes something: another one than those that say which task, who, and how."""
+    others = {*Leased.model_fields, "task_id", "version", "reopen", "force"}
+    needed: dict[str, dict[str, Any]] = {
+        name: {"required": [name]} for name in schema["properties"] if name not in others
+    }
+    needed |= {name: fields.given(name) for name in ("status", "log_entry")}
+    needed["assumptions"]["properties"] = {"assumptions": {"minItems": 1}}
+    schema["anyOf"] = [*needed.values()]
+
+
 class UpdateTask(Leased):
+    model_config = ConfigDict(json_schema_extra=_changes_task)
+
     task_id: fields.Id
     name: fields.Name = ""
     description: fields.Text = ""

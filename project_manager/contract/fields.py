@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
-from project_manager.clock import parse_rfc3339
+from project_manager.clock import OutOfRange, parse_rfc3339
 from project_manager.contract import patterns
 from project_manager.domain import limits
 from project_manager.domain.actors import is_reserved
@@ -33,6 +33,11 @@ _UNPRINTABLE = re.compile(
     "[\x00-\x1f\x7f-\xa0\u00ad\u0600-\u0605\u061c\u06dd\u070f\u0890\u0891\u08e2\u1680\u180e\u2000-\u200f\u2028-\u202f"
     "\u205f-\u206f\u3000\ue000-\uf8ff\ufeff\ufff0-\ufffb\U000110bd\U000110cd\U00013430-\U00013438]"
 )
+
+
+def given(*names: str) -> dict[str, Any]:
+    """Return the JSON Schema of an object in which each of these fields is there, and not null."""
+    return {"required": [*names], "properties": {name: {"not": {"type": "null"}} for name in names}}
 
 
 class Command(BaseModel):
@@ -164,6 +169,8 @@ def _instant(value: object) -> object:
     if isinstance(value, str):
         try:
             return parse_rfc3339(value)
+        except OutOfRange as error:
+            raise ValueError("is not between the years 1970 and 9999") from error
         except ValueError as error:
             raise ValueError(
                 "is not a time such as 2026-11-23T10:00:00Z (RFC 3339, with its offset from UTC)"
@@ -216,6 +223,8 @@ def _event_type(value: object) -> object:
 
 def _as_text(value: object) -> object:
     """Read an id as the text of a reference."""
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
@@ -251,7 +260,8 @@ Text = Annotated[str, _AT_MOST, AfterValidator(_within_description)]
 SomeText = Annotated[str, Field(min_length=1), _AT_MOST, AfterValidator(_within_description)]
 AgentId = Annotated[str, *of_length(limits.AGENT_ID_CHARACTERS, patterns.PRINTABLE), _PRINTABLE]
 Key = Annotated[str, *of_length(limits.KEY_CHARACTERS), ONE_LINE]
-Instant = Annotated[int, BeforeValidator(_instant), WithJsonSchema({"type": "string", "format": "date-time"})]
+_TIME_SCHEMA = {"type": "string", "format": "date-time", "pattern": patterns.YEAR}
+Instant = Annotated[int, BeforeValidator(_instant), WithJsonSchema(_TIME_SCHEMA)]
 Priority = Annotated[int, BeforeValidator(_priority), Field(ge=0, le=limits.PRIORITY_LOWEST)]
 Label = Annotated[str, *of_length(limits.LABEL_CHARACTERS), ONE_LINE]
 Labels = Annotated[list[Label], at_most(limits.LABELS), BeforeValidator(listed), AfterValidator(_distinct)]
@@ -289,12 +299,9 @@ EventTypes = Annotated[
     BeforeValidator(listed),
     AfterValidator(_distinct),
 ]
+_REF_SCHEMA = _ID_SCHEMA | {"type": ["string", "integer"], "maxLength": limits.KEY_CHARACTERS, "pattern": patterns.LINE}
 Refs = Annotated[
-    list[
-        Annotated[
-            Key, BeforeValidator(_as_text), WithJsonSchema({"type": ["string", "integer"], "pattern": patterns.LINE})
-        ]
-    ],
+    list[Annotated[Key, BeforeValidator(_as_text), WithJsonSchema(_REF_SCHEMA)]],
     at_most(limits.FILTER_WORDS),
     BeforeValidator(listed),
 ]

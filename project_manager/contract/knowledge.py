@@ -7,7 +7,7 @@ import json
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field
+from pydantic import AfterValidator, AliasChoices, BeforeValidator, ConfigDict, Field
 
 from project_manager.contract import fields
 from project_manager.contract.fields import Command, Paged, Repeatable
@@ -50,7 +50,16 @@ Importance = Annotated[fields.Whole, Field(ge=0, le=limits.KNOWLEDGE_PRIORITY_HI
 _AUTHOR = AliasChoices("agent_id", "created_by")
 
 
+_PLACES = [fields.given(place) for place in ("project_id", "project_name", "epic_id", "task_id", "parent_id")]
+_ITEM: dict[str, Any] = {
+    "anyOf": [fields.given("knowledge_id"), {**fields.given("title", "content"), "anyOf": _PLACES}]
+}
+"""An item that is there, or a new one in a project that one of the ids tells."""
+
+
 class UpsertKnowledge(Repeatable):
+    model_config = ConfigDict(json_schema_extra=_ITEM)
+
     knowledge_id: fields.Id | None = Field(None, description="the item to change; leave out for a new one")
     title: Title = Field("", description="what it is about; needed for a new item")
     content: fields.SomeText = Field("", description="markdown; needed for a new item")

@@ -23,6 +23,9 @@ PRINTABLE = f"^ *[^ {_UNPRINTABLE}][^{_UNPRINTABLE}]*$"
 ID = "^[1-9][0-9]{0,17}$"
 """A positive number as text, up to 18 digits. Longer ones are valid up to the greatest id."""
 
+YEAR = "^(19[7-9]|[2-9][0-9])[0-9]"
+"""A year from 1970 to 9999, at the start of a time."""
+
 TAG = r"^\s*#\s*[A-Za-z][A-Za-z0-9_-]{0,63}\s*:\s*[^\s\x00][^\x00]*$"
 """`#TYPE: text`."""
 

@@ -10,7 +10,7 @@ from project_manager.contract import cursor as cursors
 from project_manager.contract import knowledge as contract
 from project_manager.contract import views
 from project_manager.contract.instructions import INSTRUCTIONS
-from project_manager.domain.errors import Invalid, KnowledgeNotFound
+from project_manager.domain.errors import Invalid, KnowledgeNotFound, VersionMismatch
 from project_manager.domain.events import EventType
 from project_manager.domain.graph import find_cycle
 from project_manager.services import finding
@@ -121,9 +121,13 @@ def list_logs(tx: Tx, command: contract.ListKnowledgeLogs) -> views.Page[contrac
 
 
 def _create(tx: Tx, command: contract.UpsertKnowledge) -> contract.KnowledgeSavedView:
-    missing = [name for name in ("title", "content") if not getattr(command, name)]
     if command.version is not None:
-        missing.append("knowledge_id")
+        raise VersionMismatch(
+            f"a new item is not at version {command.version}",
+            hint="Send knowledge_id to change an item, or no version to write a new one.",
+            expected=command.version,
+        )
+    missing = [name for name in ("title", "content") if not getattr(command, name)]
     if missing:
         raise _invalid([(name, f"`{name}` is missing", f"Send `{name}`.") for name in missing])
     project_id = _project_of_new(tx, command)

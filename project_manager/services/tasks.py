@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections import Counter
 from dataclasses import fields
 from typing import Any
 
@@ -142,7 +143,7 @@ def set_dependencies(tx: Tx, row: TaskRow, ids: list[int]) -> None:
 def set_conflicts(tx: Tx, row: TaskRow, ids: list[int]) -> None:
     """Replaces what the task must not run together with, in both directions."""
     if row.id in ids:
-        raise _invalid("conflicts_with", f"task {row.id} cannot conflict with itself")
+        raise _invalid("conflicts_with", f"task {row.id} cannot conflict with itself", hint="Leave its own id out.")
     _check_exist(tx, "conflicts_with", ids)
     before = set(links.conflicts_of(tx, row.id))
     links.set_conflicts(tx, row.id, ids)
@@ -316,16 +317,17 @@ def _check_exist(tx: Tx, field: str, ids: list[int]) -> None:
 
 
 def _check_refs(command: commands.CreateTasks) -> None:
-    refs = [task.ref for task in command.tasks if task.ref is not None]
+    refs = Counter(task.ref for task in command.tasks if task.ref is not None)
     faults = []
     for number, task in enumerate(command.tasks):
-        if task.ref is not None and refs.count(task.ref) > 1:
-            faults.append({"field": f"tasks.{number}.ref", "message": f"ref {task.ref!r} is used twice", "hint": ""})
+        if task.ref is not None and refs[task.ref] > 1:
+            hint = "Give each task its own ref."
+            faults.append({"field": f"tasks.{number}.ref", "message": f"ref {task.ref!r} is used twice", "hint": hint})
         faults += [
             {
                 "field": f"tasks.{number}.depends_on",
                 "message": f"{ref!r} is neither an id nor a ref of this request",
-                "hint": "",
+                "hint": "Send the id of a task, or the ref of another task of this request.",
             }
             for ref in task.depends_on
             if ref not in refs and not _ID.fullmatch(ref)

@@ -26,6 +26,10 @@ from project_manager.domain.limits import KEY_CHARACTERS
 from project_manager.operations.definition import Kind, Operation
 from project_manager.web.errors import status_of
 
+ABOUT = (
+    "Where a team's AI agents get their work: projects, epics, tasks, leases and events. Values are described in the "
+    "recommended form. Numbers and flags are also read from text, and one text as a list."
+)
 PARTIAL = ("PATCH ", "PUT ")
 REFERENCE = "#/components/schemas/{model}"
 ERROR_SCHEMA: dict[str, Any] = {
@@ -82,12 +86,13 @@ def document() -> dict[str, Any]:
             entry = _entry(operation, method, path, views[operation.name])
             name = "_".join(re.findall(r"\w+", alias.lower()))
             paths.setdefault(path, {})[method.lower()] = entry | {"operationId": name, "deprecated": True}
+    _link_created_items(served, paths, schemas)
     described: dict[str, Any] = {
         "openapi": "3.1.0",
         "info": {
             "title": "Project Manager",
             "version": __version__,
-            "description": "Where a team's AI agents get their work: projects, epics, tasks, leases and events.",
+            "description": ABOUT,
         },
         "paths": paths,
         "components": {
@@ -99,6 +104,34 @@ def document() -> dict[str, Any]:
     }
     _use_keywords_of_json_schema(described)
     return described
+
+
+def _link_created_items(served: list[Operation], paths: dict[str, Any], schemas: dict[str, Any]) -> None:
+    """Link each operation that creates an item at `path` to the operations on that item, at `path/{item_id}`."""
+    for operation in served:
+        method, path = operation.http.split(" ")
+        done = paths[path][method.lower()]["responses"][str(operation.status)]
+        if operation.kind is Kind.WRITE:
+            fields = _fields(done["content"]["application/json"]["schema"], schemas)
+            done |= _links(path, fields, served)
+
+
+def _links(path: str, fields: list[str], targets: list[Operation]) -> dict[str, Any]:
+    links = {}
+    for target in targets:
+        found = re.fullmatch(rf"\w+ {re.escape(path)}/{{(\w+)}}[^{{}}]*", target.http)
+        field = next((field for field in (found[1], "id") if field in fields), None) if found else None
+        if found and field:
+            parameters = {found[1]: f"$response.body#/{field}"}
+            links[target.name] = {"operationId": target.name, "parameters": parameters}
+    return {"links": links} if links else {}
+
+
+def _fields(view: dict[str, Any], schemas: dict[str, Any]) -> list[str]:
+    """Return the names of the fields of an answer. Of several kinds of answers it is the first."""
+    first = view.get("anyOf", [view])[0]
+    described = schemas[first["$ref"].rpartition("/")[2]] if "$ref" in first else first
+    return [*described.get("properties", {})]
 
 
 def _use_keywords_of_json_schema(node: Any) -> None:
@@ -142,12 +175,14 @@ def _entry(operation: Operation, method: str, path: str, view: dict[str, Any]) -
     if method != "GET":
         schema = {"$ref": REFERENCE.format(model=operation.command.__name__)}
         entry["requestBody"] = {
-            "required": any(
-                field.is_required() and name not in in_path for name, field in operation.command.model_fields.items()
-            ),
+            "required": _needs_body(operation.command.model_json_schema(), in_path),
             "content": {"application/json": {"schema": _without(operation, in_path, schema)}},
         }
     return entry
+
+
+def _needs_body(schema: dict[str, Any], in_path: list[str]) -> bool:
+    return not (_is_given(schema, in_path) and set(schema.get("required", ())) <= set(in_path))
 
 
 def _not_null(schema: dict[str, Any]) -> dict[str, Any]:
@@ -166,7 +201,14 @@ def _without(operation: Operation, in_path: list[str], reference: dict[str, Any]
         _leave_out_defaults(schema)
     schema["properties"] = {name: value for name, value in schema.get("properties", {}).items() if name not in in_path}
     schema["required"] = [name for name in schema.get("required", []) if name not in in_path]
+    if _is_given(schema, in_path):
+        schema.pop("anyOf", None)
     return schema
+
+
+def _is_given(schema: dict[str, Any], in_path: list[str]) -> bool:
+    """Return whether the path has one of the sets of fields of which the command needs one."""
+    return any(set(branch["required"]) <= set(in_path) for branch in schema.get("anyOf", [{"required": []}]))
 
 
 def _leave_out_defaults(schema: dict[str, Any]) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from jsonschema import Draft202012Validator
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from project_manager.catalogue import OPERATIONS
@@ -65,6 +66,55 @@ def test_an_edit_is_described_without_defaults_because_what_is_not_sent_stays() 
         body = methods.get("patch", {}).get("requestBody", {}).get("content", {}).get("application/json", {})
         fields = body.get("schema", {}).get("properties", {})
         assert [name for name, field in fields.items() if "default" in field] == [], path
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "valid"),
+    [
+        ("/api/tasks/{task_id}", {}, False),
+        ("/api/tasks/{task_id}", {"agent_id": "ann", "status": None, "assumptions": []}, False),
+        ("/api/tasks/{task_id}", {"due_at": None}, True),
+        ("/api/tasks/{task_id}", {"due_at": "0174-01-27T01:40:10Z"}, False),
+        ("/api/tasks/{task_id}", {"due_at": "9999-01-27T01:40:10Z"}, True),
+        ("/api/knowledge", {"title": "Paint", "content": "Green"}, False),
+        ("/api/knowledge", {"title": "Paint", "content": "Green", "project_id": None}, False),
+        ("/api/knowledge", {"title": "Paint", "content": "Green", "task_id": 7}, True),
+        ("/api/knowledge", {"knowledge_id": 7}, True),
+        ("/api/knowledge/{knowledge_id}", {}, True),
+        ("/api/tasks/bulk", {"tasks": [{"name": "Paint", "depends_on": [-1]}]}, False),
+        (
+            "/api/tasks/bulk",
+            {"tasks": [{"name": "Fence", "ref": "fence"}, {"name": "Paint", "depends_on": [1, "fence"]}]},
+            True,
+        ),
+    ],
+)
+async def test_a_body_is_described_with_what_it_must_have(
+    served: Served, path: str, body: dict[str, Any], *, valid: bool
+) -> None:
+    api = document()
+    method = next(method for method in ("patch", "put", "post") if method in api["paths"][path])
+    described = api["paths"][path][method]["requestBody"]["content"]["application/json"]["schema"]
+    schema = described | {"components": api["components"]}
+    assert Draft202012Validator(schema).is_valid(body) == valid
+    await served.ok("POST", "/api/tasks", {"name": "one"})
+    response = await served.send(method.upper(), re.sub(r"\{\w+\}", "1", path), body)
+    assert (response.status_code == 422) is not valid
+
+
+def test_what_is_created_is_linked_to_the_operations_on_it() -> None:
+    paths = document()["paths"]
+    operations = {entry["operationId"]: entry for methods in paths.values() for entry in methods.values()}
+    linked: dict[str, list[str]] = {}
+    for name, entry in operations.items():
+        for done in entry["responses"].values():
+            for link in done.get("links", {}).values():
+                target = operations[link["operationId"]]
+                assert {row["name"] for row in target["parameters"] if row["in"] == "path"} == set(link["parameters"])
+                linked.setdefault(name, []).append(link["operationId"])
+    assert linked["create_project"] == ["get_project", "update_project", "delete_project"]
+    assert {"acquire_task_lock", "update_task_status", "add_task_log"} <= set(linked["create_task"])
+    assert "get_knowledge_item" in linked["upsert_knowledge"]
 
 
 async def test_every_described_route_is_there_with_each_status_that_it_may_answer(served: Served) -> None:

@@ -56,6 +56,12 @@ async def test_a_new_item_is_kept_with_all_that_was_sent(desk: Desk) -> None:
     assert await desk.do("get_knowledge_item", knowledge_id=item["id"]) == item
 
 
+async def test_a_new_item_is_at_no_version(desk: Desk) -> None:
+    garden = await project(desk)
+    with pytest.raises(VersionMismatch, match="a new item is not at version 3"):
+        await known(desk, project_id=garden, version=3)
+
+
 async def test_a_change_leaves_what_was_not_sent_as_it_was(desk: Desk) -> None:
     first = await known(desk, category="decision", tags=["paint"], priority=4, metadata={"a": 1}, agent_id="ann")
     desk.clock.advance(5)

@@ -1,0 +1,137 @@
+"""Hooks of schemathesis: what the API description cannot say about a request.
+
+A valid request may be rejected because of data that no schema of one request can name. A request that the description
+forbids may be read all the same, where its meaning is beyond doubt. Each kind has its reason here.
+"""
+
+import json
+import re
+from itertools import count
+from typing import Any
+
+import schemathesis
+from jsonschema import Draft202012Validator
+
+from project_manager.contract.patterns import KEY_HEADER
+from project_manager.domain.limits import NAME_CHARACTERS, WAIT_SECONDS_MAXIMUM
+from project_manager.web.openapi import document
+
+KEY = "Idempotency-Key"
+TOKENS_OF_THE_RUN = {"1", "2", "3"}
+NO_TOKEN = "999999"
+STATE_HINTS = {
+    "An item and what it is linked to are in one project.",
+    "Choose another parent.",
+    "Create them first.",
+    "Give each task its own ref.",
+    "Leave its own id out.",
+    "Leave the project out, or write a new item.",
+    "Send one of the two.",
+    "Send project_id or project_name too.",
+    "Send the id of a task, or the ref of another task of this request.",
+}
+"""Hints of rejections for the sake of other data: a task or a ref that is missing or its own, a project that an item or
+an epic is not in, a name that several epics have.
+"""
+BEYOND_A_PATTERN = ("invisible", "not printable", "no visible character")
+"""Patterns of the description have no escapes for characters beyond U+FFFF, some of which are invisible."""
+FLAGS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
+API = document()
+
+_sent: set[str] = set()
+_numbers = count(1)
+
+
+@schemathesis.hook
+def before_call(_context: Any, case: Any, _kwargs: Any) -> None:
+    """Keep the tokens of the run, wait at most a second, and make of a valid request one that fits the data.
+
+    A whole number such as `1.0` is valid in a body, but it is no id in a path.
+    """
+    given = case.path_parameters or {}
+    given.update({name: int(value) for name, value in given.items() if isinstance(value, float) and value.is_integer()})
+    if str(given.get("token_id")) in TOKENS_OF_THE_RUN:
+        given["token_id"] = NO_TOKEN
+    for part in (case.query, case.body):
+        if isinstance(part, dict):
+            _wait_a_second(part)
+            if case.meta.generation.mode.is_positive:
+                _fit(part, is_new=case.method == "POST")
+    key = (case.headers or {}).get(KEY)
+    if isinstance(key, str) and re.fullmatch(KEY_HEADER, key) and _was_sent(key):
+        del case.headers[KEY]
+
+
+def _wait_a_second(part: dict[str, Any]) -> None:
+    if str(part.get("wait_seconds")) in map(str, range(2, WAIT_SECONDS_MAXIMUM + 1)):
+        part["wait_seconds"] = 1
+
+
+def _fit(part: dict[str, Any], *, is_new: bool) -> None:
+    """Leave out a made-up cursor, a key that was sent before, and the second name of one thing. Give a new item a name
+    of its own.
+    """
+    part.pop("cursor", None)
+    if part.get("request_id") is not None and _was_sent(part["request_id"]):
+        del part["request_id"]
+    for thing in ("project", "epic"):
+        if part.get(f"{thing}_id") is not None:
+            part.pop(f"{thing}_name", None)
+    if is_new and "name" in part:
+        part["name"] = f"{part['name'][: NAME_CHARACTERS - 10]} {next(_numbers)}"
+
+
+def _was_sent(key: str) -> bool:
+    """Note the key. With one that was sent before, a request gets the first answer, or is rejected as another one."""
+    was_sent = key in _sent
+    _sent.add(key)
+    return was_sent
+
+
+@schemathesis.hook
+def filter_failure(_context: Any, failure: Any, case: Any, response: Any) -> bool:
+    """Return whether the failure counts: it has none of the reasons above, and is not made by `before_call`."""
+    match type(failure).__name__:
+        case "EnsureResourceAvailability":
+            return (case.path_parameters or {}).get("token_id") != NO_TOKEN
+        case "RejectedPositiveData":
+            return not _fails_for_its_data(case, response.json()["details"].get("faults", ()))
+        case "AcceptedNegativeData":
+            return not _is_read_in_another_form(case)
+    return True
+
+
+def _fails_for_its_data(case: Any, faults: list[dict[str, Any]]) -> bool:
+    """Return whether a document or a name in the request does not fit the data that the service has."""
+    return any("line" in fault or fault["hint"] in STATE_HINTS for fault in faults) or (
+        _has_astral(case) and any(fault["message"].endswith(BEYOND_A_PATTERN) for fault in faults)
+    )
+
+
+def _has_astral(case: Any) -> bool:
+    sent = [case.path_parameters, case.query, case.body]
+    return max(json.dumps(sent, ensure_ascii=False, default=str)) > "\uffff"
+
+
+def _is_read_in_another_form(case: Any) -> bool:
+    """Return whether the body is valid once flags and lists have the form that the description recommends."""
+    described = API["paths"][case.path][case.method.lower()]["requestBody"]["content"]["application/json"]["schema"]
+    schema = described | {"components": API["components"]}
+    return bool(Draft202012Validator(schema).is_valid(_recommended(case.body, schema)))
+
+
+def _recommended(value: Any, schema: dict[str, Any]) -> Any:
+    """Return the value with `0` and `yes` as flags, and with one text in place of a list as a list."""
+    if "$ref" in schema:
+        return _recommended(value, API["components"]["schemas"][schema["$ref"].rpartition("/")[2]])
+    kinds = {
+        branch.get("type"): branch for branch in schema.get("anyOf", [schema]) if isinstance(branch.get("type"), str)
+    }
+    if "boolean" in kinds and not isinstance(value, bool):
+        return FLAGS.get(str(value).strip().lower(), value)
+    if "array" in kinds:
+        rows = value if isinstance(value, list) else [value] if isinstance(value, str) else []
+        return [_recommended(row, kinds["array"]["items"]) for row in rows] if rows else value
+    if isinstance(value, dict):
+        return {name: _recommended(of, schema.get("properties", {}).get(name, {})) for name, of in value.items()}
+    return value
