@@ -8,13 +8,14 @@ ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=igno
 # Without pip of its own the environment that is shipped cannot be changed, and is smaller.
 RUN python -m venv --without-pip /opt/venv
 WORKDIR /src
-COPY requirements/image.txt requirements/image.txt
-RUN pip --python /opt/venv/bin/python install -r requirements/image.txt
+COPY requirements/build.txt requirements/image.txt requirements/
+RUN pip install -r requirements/build.txt \
+ && pip --python /opt/venv/bin/python install -r requirements/image.txt
 COPY pyproject.toml setup.cfg LICENSE ./
 COPY docs/package.md docs/package.md
 COPY migrations migrations
 COPY project_manager project_manager
-RUN pip wheel --no-deps --wheel-dir /wheels . \
+RUN pip wheel --no-build-isolation --no-deps --wheel-dir /wheels . \
  && pip --python /opt/venv/bin/python install --no-deps --no-index /wheels/*.whl
 
 FROM ${PYTHON_IMAGE} AS runtime
