@@ -1,9 +1,12 @@
 """Letters of other scripts that look like Latin ones, for names that must not look like those of the service."""
 
+import unicodedata
+
 from project_manager.domain.names import composed, name_key
 
 # confusables.txt of Unicode (UTS 39): characters whose skeleton is that of the letter in either case. Those that
-# compatibility normalization turns into the letter are left out. Only letters of the reserved names are here.
+# compatibility normalization turns into the letter are left out. U+04CF is the small form of U+04C0. Only letters of
+# the reserved names are here.
 _LOOK_ALIKES = {
     "/": "1735 2041 2044 2215 2571 27cb 29f8 2cc6 3033 30ce 31d3 4e3f 1d23a",
     "a": "0251 0391 03b1 0410 0430 13aa 15c5 237a a4ee 102a0 16f40",
@@ -11,7 +14,7 @@ _LOOK_ALIKES = {
     "d": "0501 13a0 13e7 146f 15de 15ea a4d2 a4d3",
     "e": "0395 0415 0435 04bd 13ac 212e 22ff 2d39 a4f0 ab32 10286 118a6 118ae",
     "l": (
-        "0031 0049 007c 0196 01c0 0399 0406 04c0 06f1 13de 14aa 16c1 2223 23fd 2c92 2cd0 2d4f a4e1 a4f2 1028a "
+        "0031 0049 007c 0196 01c0 0399 0406 04c0 04cf 06f1 13de 14aa 16c1 2223 23fd 2c92 2cd0 2d4f a4e1 a4f2 1028a "
         "10309 10320 1041b 10526 118a3 118b2 16f16 16f28 1d22a"
     ),
     "m": "039c 03fa 041c 043c 13b7 15f0 16d6 2c98 a4df 102b0 10311",
@@ -35,4 +38,6 @@ def look_alike_key(name: str) -> str:
     Names with the same key look alike if they consist of the letters of the table. Two of them, `rn`, look like `m`.
     """
     text = composed(name).translate(_LETTERS)
+    # Before the case is folded: some forms of the capital I become one only here, and `i` looks like no other letter.
+    text = unicodedata.normalize("NFKC", text).translate(_LETTERS)
     return name_key(text).translate(_LETTERS).replace("rn", "m")
