@@ -22,13 +22,17 @@ UNKNOWN: Final = Unknown.UNKNOWN
 
 @dataclass(slots=True)
 class TaskState:
-    """A task by its events. `fence` is the highest fence that an event names."""
+    """A task by its events.
+
+    `fence` is the highest fence that an event names. `lease_fence` is that of the lease that is held, when known.
+    """
 
     project_id: int | Literal[Unknown.UNKNOWN] | None = UNKNOWN
     epic_id: int | Literal[Unknown.UNKNOWN] | None = UNKNOWN
     status: str | Literal[Unknown.UNKNOWN] = UNKNOWN
     holder: str | Literal[Unknown.UNKNOWN] | None = UNKNOWN
     fence: int = 0
+    lease_fence: int | None = None
 
 
 class Seal(NamedTuple):
@@ -105,9 +109,9 @@ class History:
         if event.type in _WITH_STATUS:
             task.status = data["status"]
         if event.type == EventType.TASK_LOCKED:
-            task.holder = data["agent_id"]
+            task.holder, task.lease_fence = data["agent_id"], data.get("lock", {}).get("fence")
         elif event.type in (EventType.TASK_CREATED, EventType.TASK_UNLOCKED):
-            task.holder = None
+            task.holder = task.lease_fence = None
 
 
 _WITH_STATUS = frozenset(

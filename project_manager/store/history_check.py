@@ -183,6 +183,8 @@ def _compare_tasks(tx: Tx, history: History, known: retention.Facts, report: Rep
         lowest = max(0 if state is None else state.fence, ended.get(task_id, 0), least)
         if fence < lowest:
             report(f"task {task_id} has fence {fence}, though it had {lowest} before")
+        elif state is not None and state.lease_fence not in (None, fence):  # a fence does not change during a lease
+            report(f"task {task_id} has fence {fence}, but its events say {state.lease_fence}")
         if expires_at is not None and expires_at > latest:
             report(f"the lease on task {task_id} ends later than any lease may")
     for task_id in sorted(missing):

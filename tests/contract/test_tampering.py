@@ -131,6 +131,7 @@ TAMPERS: dict[str, tuple[str, ...]] = {
     "task 2 has epic None": ("UPDATE tasks SET epic_id = NULL WHERE id = 2",),
     "task 4 has project 2": ("UPDATE tasks SET project_id = 2 WHERE id = 4",),
     "task 2 has fence 0": ("UPDATE tasks SET fence = 0 WHERE id = 2",),
+    "task 2 has fence 9, but its events say": ("UPDATE tasks SET fence = 9 WHERE id = 2",),
     "task 3 has fence 0": ("UPDATE tasks SET fence = 0 WHERE id = 3", "DELETE FROM ended_leases"),
     "the lease on task 2 ends later": ("UPDATE tasks SET lock_expires_at = lock_expires_at + 9000000 WHERE id = 2",),
     "task 4 was changed": ("UPDATE tasks SET description = 'Do nothing' WHERE id = 4",),
