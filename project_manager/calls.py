@@ -22,7 +22,7 @@ from project_manager.domain.errors import (
     StaleFence,
     WrongAgent,
 )
-from project_manager.domain.limits import AGENT_ID_CHARACTERS, LEASE_SECONDS_MINIMUM
+from project_manager.domain.limits import AGENT_ID_CHARACTERS, ID_MAXIMUM, LEASE_SECONDS_MINIMUM
 from project_manager.operations.definition import Operation
 from project_manager.services import leases, presenting
 from project_manager.store import agents, answers
@@ -274,6 +274,14 @@ def task_of(command: Command | None, answer: Answer | None) -> int | None:
         view = view.get("task") or (view if "fence" in view else {})
         return view.get("id")
     return view.id if isinstance(view, views.TaskView) else None
+
+
+def named_task(raw: Mapping[str, object]) -> int | None:
+    """Return the id of the task that a rejected input names, if that is an id."""
+    named = raw.get("task_id")
+    if isinstance(named, str) and named.isascii() and named.isdecimal() and len(named) <= len(str(ID_MAXIMUM)):
+        named = int(named)
+    return named if isinstance(named, int) and not isinstance(named, bool) and 1 <= named <= ID_MAXIMUM else None
 
 
 def log_fields(

@@ -24,6 +24,7 @@ from project_manager.calls import (
     check_role,
     counted_as,
     log_fields,
+    named_task,
     task_of,
 )
 from project_manager.clock import Clock, SystemClock, monotonic
@@ -130,7 +131,8 @@ class Runtime:
         finally:
             seconds = monotonic() - started
             self.metrics.operation(operation.name, caller.door, outcome, seconds)
-            self._note(operation, caller, actor, outcome, seconds, task_of(command, answer))
+            task_id = named_task(raw) if command is None else task_of(command, answer)
+            self._note(operation, caller, actor, outcome, seconds, task_id)
         return answer
 
     @asynccontextmanager

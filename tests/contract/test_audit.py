@@ -105,12 +105,14 @@ async def test_a_log_line_names_token_task_and_request(
         await served.ok("POST", "/api/tasks", {"name": "x"}, x_request_id="6", idempotency_key="k", **ann)
         await served.ok("POST", "/api/tasks/claim", {"labels": ["none"]}, x_request_id="7", **ann)
         await served.ok("GET", "/api/tasks/1", x_request_id="8", **ann)
+        await served.refused(422, "PATCH", "/api/tasks/1", {"nam": "y"}, x_request_id="9", **ann)
+        await served.refused(403, "DELETE", "/api/tasks/2", {}, x_request_id="10", **ann)
     found = [
         (record.fields["request_id"], record.fields["token_id"], record.fields.get("task_id"))
         for record in caplog.records
         if isinstance(record, Action) and "actor" in record.fields
     ]
-    tasks = {"1": 1, "2": 1, "3": 1, "4": 9, "5": 2, "6": 2, "7": None, "8": 1}
+    tasks = {"1": 1, "2": 1, "3": 1, "4": 9, "5": 2, "6": 2, "7": None, "8": 1, "9": 1, "10": 2}
     assert found == [(request, 2, task) for request, task in tasks.items()]
 
 
