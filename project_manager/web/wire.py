@@ -25,6 +25,8 @@ from project_manager.web.rejections import malformed, response, too_large
 END_OF_HEAD = b"\r\n\r\n"
 OTHER_UPGRADE = re.compile(rb"\r\nupgrade[ \t]*:(?![ \t]*websocket[ \t]*\r)[^\r\n]*", re.IGNORECASE)
 """The header Upgrade of a protocol that is not served, such as h2c."""
+ANY_UPGRADE = re.compile(rb"\r\nupgrade[ \t]*:[^\r\n]*", re.IGNORECASE)
+BODY_ANNOUNCED = re.compile(rb"\r\n(?:content-length[ \t]*:[ \t]*0*[1-9]|transfer-encoding[ \t]*:)", re.IGNORECASE)
 REST_BYTES = 64 * 1024
 """Input that is read ahead while a request is being answered: to read on shows whether the client is still there."""
 CHUNKED = -1
@@ -167,7 +169,9 @@ class OneWrite(HttpToolsProtocol):
         self._move(None)
         self._read_bytes = self._body_bytes = self._body_mark = 0
         if b"\r\nupgrade" in head.lower():  # httptools would take the body of such a request for the next one
-            head = OTHER_UPGRADE.sub(b"", head)
+            # A WebSocket begins with a GET without a body. Of other requests the header is ignored (RFC 9110, 7.8).
+            opens = head[:4] == b"GET " and BODY_ANNOUNCED.search(head) is None
+            head = (OTHER_UPGRADE if opens else ANY_UPGRADE).sub(b"", head)
         self._feed(head)
         if self.is_receiving and not self.transport.is_closing():
             self._since = self._limits.now

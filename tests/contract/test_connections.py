@@ -135,12 +135,31 @@ async def test_a_request_behind_a_chunked_body_may_be_cut_anywhere(served: Serve
         b'Transfer-Encoding: chunked\r\n\r\nd\r\n{"name": "T"}\r\n0\r\n\r\n',
     ],
 )
-async def test_a_request_that_offers_http_2_keeps_its_body(served: Served, body: bytes) -> None:
-    upgrade = b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n"
+@pytest.mark.parametrize(
+    "upgrade",
+    [
+        b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n",
+        b"Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+        b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n",
+    ],
+    ids=["h2c", "websocket"],
+)
+async def test_a_request_that_offers_another_protocol_keeps_its_body(
+    served: Served, body: bytes, upgrade: bytes
+) -> None:
     async with connected(served) as raw:
         for _ in range(2):
             await raw.send(b"POST /api/tasks HTTP/1.1\r\nHost: localhost\r\n" + upgrade + body)
             assert (await raw.answer())[0] == 201
+        await raw.send(GET)
+        assert (await raw.answer())[0] == 200
+
+
+async def test_a_handshake_of_a_websocket_with_a_body_is_answered_as_a_plain_request(served: Served) -> None:
+    upgrade = b"Connection: Upgrade\r\nUpgrade: websocket\r\nContent-Length: 2\r\n\r\n{}"
+    async with connected(served) as raw:
+        await raw.send(b"GET /ws/updates HTTP/1.1\r\nHost: localhost\r\n" + upgrade)
+        assert (await raw.answer())[0] == 404
         await raw.send(GET)
         assert (await raw.answer())[0] == 200
 
