@@ -100,8 +100,8 @@ class SameForAll(WebSocketsSansIOProtocol):
     async def send(self, message: Any) -> None:
         frame = message.get("frame")
         if frame is None:
-            if self.close_sent and message["type"] == "websocket.send":  # the protocol has closed it for a bad frame
-                raise ClientDisconnected
+            if self.close_sent and message["type"] in ("websocket.send", "websocket.close"):
+                raise ClientDisconnected  # the protocol has closed it for a bad frame
             await super().send(message)
             if message["type"] == "websocket.http.response.body" and not message.get("more_body"):
                 self.handshake_complete = True  # else uvicorn logs a refusal as an error of the application

@@ -93,6 +93,17 @@ async def test_an_invalid_frame_before_the_answer_to_the_handshake_leaves_no_tra
     assert [record for record in caplog.records if record.exc_info or record.levelname == "ERROR"] == []
 
 
+@pytest.mark.parametrize("frame", [masked(0x3), masked(TEXT, NO_UTF8), masked(CLOSE, b"\x03")])
+async def test_an_invalid_frame_behind_a_rejected_handshake_leaves_no_traceback(
+    served: Served, frame: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with connected(served) as raw:
+        await raw.send(HANDSHAKE % b"Origin: http://elsewhere.example\r\n" + frame)
+        await raw.rest()
+    await until(lambda: len(served.connections) == 0)
+    assert [record for record in caplog.records if record.exc_info or record.levelname == "ERROR"] == []
+
+
 async def test_a_frame_behind_the_handshake_is_answered(served: Served) -> None:
     async with connected(served) as raw:
         await opened(raw, masked(PING, b"early"))
