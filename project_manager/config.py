@@ -184,7 +184,10 @@ def load(flags: Mapping[str, object], environ: Mapping[str, str], env_file: Path
     layers = _layers(flags, environ, env_file)
     chosen = {setting.name: _choose(setting, layers) for setting in SETTINGS}
     values: dict[str, Any] = {setting.field: _parse(setting, chosen[setting.name].text) for setting in SETTINGS}
-    values |= _settle_database(values, chosen, layers)
+    database = _settle_database(values, chosen, layers)
+    values |= database
+    if "database_path" in database:
+        chosen["DATABASE_PATH"] = chosen["DATABASE_URL"]
     values |= _settle_mcp_port(values)
     _refuse_contradictions(values)
     known = {setting.name for setting in SETTINGS} | {f"{setting.name}_FILE" for setting in SETTINGS if setting.secret}

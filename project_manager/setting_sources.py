@@ -77,16 +77,26 @@ def _read_secret(name: str, file: str) -> str:
 
 def misspelt(env_file: Layer, environment: Layer, known: Iterable[str]) -> list[str]:
     """Return a sentence for each name that is no setting: all of the env file, and those of the environment that look
-    like a setting.
+    like a setting, or like the file of a setting that is no secret.
     """
     names = sorted(known)
-    guesses = {name: _nearest(name, names) for name in (*env_file.texts, *environment.texts) if name not in names}
+    strangers = [name for name in dict.fromkeys((*env_file.texts, *environment.texts)) if name not in names]
+    remedies = {name: _remedy(name, names) for name in strangers}
     return [
-        f"The {layer.source} sets {name}, which is no setting" + (f"; did you mean {guesses[name]}?" if guess else ".")
+        f"The {layer.source} sets {name}, which is no setting{remedy or '.'}"
         for layer in (env_file, environment)
-        for name, guess in guesses.items()
-        if name in layer.texts and (guess or layer is env_file)
+        for name, remedy in remedies.items()
+        if name in layer.texts and (remedy or layer is env_file)
     ]
+
+
+def _remedy(name: str, known: list[str]) -> str:
+    """Return the end of the sentence about a name that is no setting, or nothing when it resembles none."""
+    value = name.removesuffix(FILE_SUFFIX)
+    if value != name and value in known:
+        return f"; only a secret is read from a file: set {value} itself."
+    guess = _nearest(name, known)
+    return f"; did you mean {guess}?" if guess else ""
 
 
 def _nearest(name: str, known: list[str]) -> str | None:

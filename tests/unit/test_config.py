@@ -350,6 +350,14 @@ def test_a_misspelt_setting_in_the_environment_is_warned_about(name: str, meant:
     )
 
 
+def test_the_file_of_a_setting_that_is_no_secret_is_warned_about(tmp_path: Path) -> None:
+    env_file = tmp_path / "pm.env"
+    env_file.write_text("DATABASE_PATH_FILE=/run/path\n")
+    end = "DATABASE_PATH_FILE, which is no setting; only a secret is read from a file: set DATABASE_PATH itself."
+    assert load({}, {}, env_file).warnings == (f"The env file {env_file} sets {end}",)
+    assert load({}, {"DATABASE_PATH_FILE": "/run/path"}).warnings == (f"The environment sets {end}",)
+
+
 def test_a_name_of_another_program_in_the_environment_is_no_misspelt_setting() -> None:
     assert load({}, dict.fromkeys(NAMES_OF_OTHERS.split(), "1")).warnings == ()
 
@@ -365,6 +373,7 @@ def test_a_secret_is_read_from_the_file_that_the_setting_with_file_names(tmp_pat
     loaded = load({}, {"DATABASE_URL_FILE": secret, "DATABASE_URL": ""})
     assert loaded.settings.database_path == Path("hush.db")
     assert loaded.sources["DATABASE_URL"] == f"environment, file {secret}"
+    assert loaded.sources["DATABASE_PATH"] == loaded.sources["DATABASE_URL"]
     assert "hush" not in show(BY_NAME["DATABASE_URL"], loaded.settings)
     env_file = tmp_path / "pm.env"
     env_file.write_text(f"DATABASE_URL_FILE={secret}\nDATABASE_PATH=weaker.db\n")
