@@ -32,6 +32,7 @@ Refuse = Callable[[Scope, Receive, Send, ProjectManagerError], Awaitable[None]]
 DEFAULT_PORTS = {"http": "80", "ws": "80", "https": "443", "wss": "443"}
 REQUEST_ID_CHARACTERS = 128
 HOSTS_REMEMBERED = 1000
+TAG_HEADERS = frozenset({b"if-match", b"if-none-match"})
 OPEN_PATHS = frozenset({"/", "/healthz", "/livez", "/readyz", "/api/session", "/openapi.json", "/docs", "/favicon.ico"})
 OPEN_FOLDERS = ("/static/",)
 
@@ -157,7 +158,12 @@ def client_address(scope: Scope) -> str:
 
 
 def _first_values(headers: list[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
-    return dict(reversed(headers))
+    """Return the first value of each header. The lines of a header that is a list of tags count as one."""
+    first = dict(reversed(headers))
+    if len(first) < len(headers):
+        for name in TAG_HEADERS & first.keys():
+            first[name] = b", ".join(value for given, value in headers if given == name)
+    return first
 
 
 def _given_id(headers: dict[bytes, bytes]) -> str:

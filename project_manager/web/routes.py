@@ -4,7 +4,7 @@ JSON.
 
 import logging
 from collections import defaultdict
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl
@@ -180,8 +180,11 @@ class PathEndpoint:
         state, headers = scope["state"], scope["state"]["headers"]
         small = operation.snapshot and b"gzip" in headers.get(b"accept-encoding", b"")
         key = _key(operation, headers)
+        _check_same(raw, "request_id", [key] if key else [], "Idempotency-Key")
+        versions = _expected_versions(operation, headers)
+        _check_same(raw, "version", versions, "If-Match")
         caller = Caller(state["actor"], "rest", state["request_id"], key, small, state["secret"])
-        work = self._run(operation, raw, _expected_versions(operation, headers), caller)
+        work = self._run(operation, raw, versions, caller)
         answer = await (_while_connected(work, receive) if raw.get("wait_seconds") else work)
         return _reply(operation, answer, headers)
 
@@ -304,6 +307,16 @@ def _key(operation: Operation, headers: dict[bytes, bytes]) -> str | None:
     if not is_visible(key) or len(key) > KEY_CHARACTERS or not key.isprintable():
         raise MalformedHeader(f"the header Idempotency-Key is not 1..{KEY_CHARACTERS} printable characters")
     return key
+
+
+def _check_same(raw: dict[str, Any], name: str, sent: Sequence[object], header: str) -> None:
+    """Refuse a field that is also a header when the two differ: one of them would be ignored. Raises Invalid."""
+    given = raw.get(name)
+    if given is None or not sent or composed(str(given)[: 4 * KEY_CHARACTERS]).strip() in map(str, sent):
+        return
+    message = f"`{name}` is {str(given)[:40]!r}, but the header {header} says {str(sent[0])[:40]!r}"
+    fault = {"field": name, "message": message, "hint": "Send one of them."}
+    raise Invalid(message, hint="Send one of them.", faults=[fault])
 
 
 def _header_text(given: bytes) -> str:

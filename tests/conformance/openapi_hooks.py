@@ -57,6 +57,8 @@ def before_call(_context: Any, case: Any, _kwargs: Any) -> None:
             _wait_a_second(part)
             if case.meta.generation.mode.is_positive:
                 _fit(part, is_new=case.method == "POST")
+    if case.meta.generation.mode.is_positive:
+        _send_once(case)
     key = (case.headers or {}).get(KEY)
     if isinstance(key, str) and re.fullmatch(KEY_HEADER, key) and _was_sent(key):
         del case.headers[KEY]
@@ -79,6 +81,14 @@ def _fit(part: dict[str, Any], *, is_new: bool) -> None:
             part.pop(f"{thing}_name", None)
     if is_new and "name" in part:
         part["name"] = f"{part['name'][: NAME_CHARACTERS - 10]} {next(_numbers)}"
+
+
+def _send_once(case: Any) -> None:
+    """Leave out a header whose value the body or the query names too: the two must not differ."""
+    parts = [part for part in (case.query, case.body) if isinstance(part, dict)]
+    for header, name in ((KEY, "request_id"), ("If-Match", "version")):
+        if case.headers and header in case.headers and any(part.get(name) is not None for part in parts):
+            del case.headers[header]
 
 
 def _was_sent(key: str) -> bool:

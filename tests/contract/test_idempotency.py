@@ -270,3 +270,27 @@ async def test_a_list_of_versions_that_names_none_of_ours_is_refused(
     error = await served.refused(status, "PATCH", "/api/tasks/1", {"priority": 0}, If_Match=listed)
     assert error["code"] == code
     assert (await served.ok("GET", "/api/tasks/1"))["version"] == 1
+
+
+@pytest.mark.promise("request:if-match")
+@pytest.mark.parametrize(("lines", "status"), [(("1", "7"), 200), (("7", "1"), 200), (("7", "8"), 412)])
+async def test_several_lines_of_if_match_are_one_list(served: Served, lines: tuple[str, str], status: int) -> None:
+    await served.ok("POST", "/api/tasks", {"name": "x"})
+    headers = [("If-Match", f'"{version}"') for version in lines]
+    sent = await served.client.request("PATCH", "/api/tasks/1", json={"priority": 0}, headers=headers)
+    assert sent.status_code == status, sent.text
+
+
+@pytest.mark.parametrize(
+    ("field", "header", "given"),
+    [("request_id", "Idempotency_Key", "k"), ("version", "If_Match", '"1"')],
+)
+async def test_a_field_and_a_header_that_differ_are_refused(
+    served: Served, field: str, header: str, given: str
+) -> None:
+    await served.ok("POST", "/api/tasks", {"name": "x"})
+    same, other = (1, 2) if field == "version" else ("k", "other")
+    error = await served.refused(422, "PATCH", "/api/tasks/1", {"priority": 0, field: other}, **{header: given})
+    assert error["details"]["faults"][0]["field"] == field
+    assert header.replace("_", "-") in error["message"]
+    await served.ok("PATCH", "/api/tasks/1", {"priority": 0, field: same}, **{header: given})
