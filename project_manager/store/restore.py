@@ -112,11 +112,12 @@ def restore(source: Path, database: Path, now: int, *, force: bool = False) -> R
 
     `now` is milliseconds since the epoch. Raises BackupRefused when the backup is not whole, and InUse when a process
     has the database open, also when its file was removed. Then nothing changes. With `force` a backup is taken whose
-    contents do not match its events.
+    contents do not match its events. The folder of the database is made when it is not there.
     """
     database = database.resolve()
     _check_source(source, database, force=force)
     try:
+        private_files.make_folder(database.parent)
         present = _settle_present(database, now)
         with private_files.workspace(database, "restoring") as prepared:
             _copy(source, prepared)
@@ -160,8 +161,6 @@ def _check_source(source: Path, database: Path, *, force: bool) -> None:
             f"the backup {source} does not match its events: {'; '.join(found.differences)}. Choose an older backup, "
             "or restore this one with --force"
         )
-    if not database.parent.is_dir():
-        raise BackupRefused(f"there is no folder {database.parent}")
 
 
 def _copy(source: Path, prepared: Path) -> None:

@@ -28,7 +28,7 @@ def back_up(settings: Settings, target: str | None, keep: int, force: bool, as_j
     session.check_there(database)
     folder = _backups_beside(database, settings.backup_mode) if target is None else Path(target)
     into_folder = folder.is_dir() or str(target).endswith("/")
-    _check_target(folder, into_folder, force)
+    _check_target(folder, database, into_folder, force)
     file = backup.name_in(folder, database, now) if into_folder else folder
     made = backup.back_up(database, file, settings.backup_mode)
     _note(database, backup.Verified(now / 1000, monotonic() - started))
@@ -76,11 +76,13 @@ def _backups_beside(database: Path, mode: int) -> Path:
     return folder
 
 
-def _check_target(target: Path, into_folder: bool, force: bool) -> None:
+def _check_target(target: Path, database: Path, into_folder: bool, force: bool) -> None:
     """A slip of the hand must neither replace a file nor make a folder that nobody will look into."""
     folder = target if into_folder else target.parent
     if not folder.is_dir():
         raise NothingThere(f"there is no folder {folder}")
+    if not into_folder and target.exists() and database.exists() and target.samefile(database):
+        raise Refused(f"{target} is the database itself: name another file, or a folder")
     if not into_folder and target.exists() and not force:
         raise Refused(f"there is a file {target} already: name another, or a folder, or replace it with --force")
 
@@ -152,9 +154,10 @@ def _tell_found(path: Path, found: Examination, *, is_database: bool) -> None:
     if found.differences and not found.faults:
         _tell_differences(path, found)
     elif not found.faults:
-        checked = " and its checksum" if not is_database and backup.sidecar_of(path).exists() else ""
-        parts = "pages and references" if found.head is None else "pages, references, counters and events"
-        click.echo(f"{path} is whole: its {parts}{checked}; schema {found.revision}.")
+        parts = ["pages", "references"] if found.head is None else ["pages", "references", "counters", "events"]
+        if not is_database and backup.sidecar_of(path).exists():
+            parts.append("checksum")
+        click.echo(f"{path} is whole: its {', '.join(parts[:-1])} and {parts[-1]}; schema {found.revision}.")
         if found.head is None:
             click.echo("Its schema is not that of this release, so that its events were not compared.")
         else:
@@ -185,11 +188,12 @@ def _tell_differences(path: Path, found: Examination) -> None:
 
 
 def _head(text: str) -> Head:
-    """Read a head as `verify` prints it: the number of an event and its hash."""
+    """Read a head as `verify` prints it: the number of an event and its hash. Raises BadParameter."""
     try:
         return Head.read(text)
     except ValueError as error:
-        raise Refused(f"{text!r} is not a head: send SEQ:HASH, as `verify` and the log print it") from error
+        message = f"{text!r} is not a head: send SEQ:HASH, as `verify` and the log print it"
+        raise click.BadParameter(message, param_hint="'--head'") from error
 
 
 def _shown(made: Backup) -> dict[str, object]:

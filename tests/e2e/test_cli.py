@@ -310,7 +310,7 @@ def test_a_backup_without_a_target_goes_beside_the_database_and_old_ones_go(cli:
         cli.folder / made[2]["path"],
     ]
     assert "is whole" in cli.says("verify", made[2]["path"])
-    assert "and its checksum" in cli.says("verify", made[2]["path"])
+    assert "counters, events and checksum;" in cli.says("verify", made[2]["path"])
     assert json.loads(cli.says("verify", "--json"))["whole"] is True
 
 
@@ -330,6 +330,22 @@ def test_a_backup_replaces_a_file_only_when_it_is_told_to_and_never_a_database_i
         used.execute("BEGIN")
         used.execute("SELECT count(*) FROM tasks").fetchone()
         assert "has open" in cli.refuses(5, "backup", "copy.db", "--force")
+
+
+def test_a_restore_makes_the_folder_of_the_database(cli: CommandLine) -> None:
+    cli.says("import", "plan.yaml")
+    cli.says("backup", "good.db")
+    cli.says("restore", "good.db", "--db-path", "new/folder/tasks.db")
+    assert "is whole" in cli.says("verify", "--db-path", "new/folder/tasks.db")
+    assert (cli.folder / "new").stat().st_mode & 0o777 == 0o700
+    assert "plan.yaml" in cli.refuses(1, "restore", "good.db", "--db-path", "plan.yaml/tasks.db")
+
+
+def test_a_backup_over_the_database_itself_is_refused_without_a_hint_at_force(cli: CommandLine) -> None:
+    cli.says("import", "plan.yaml")
+    for force in ([], ["--force"]):
+        said = cli.refuses(1, "backup", DATABASE, *force)
+        assert "is the database itself: name another file" in said
 
 
 def test_damage_is_found_and_a_restore_mends_it(cli: CommandLine) -> None:
