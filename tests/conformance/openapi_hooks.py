@@ -6,6 +6,7 @@ forbids may be read all the same, where its meaning is beyond doubt. Each kind h
 
 import json
 import re
+from contextlib import suppress
 from itertools import count
 from typing import Any
 
@@ -65,8 +66,10 @@ def before_call(_context: Any, case: Any, _kwargs: Any) -> None:
 
 
 def _wait_a_second(part: dict[str, Any]) -> None:
-    if str(part.get("wait_seconds")) in map(str, range(2, WAIT_SECONDS_MAXIMUM + 1)):
-        part["wait_seconds"] = 1
+    with suppress(KeyError, TypeError, ValueError):
+        seconds = float(part["wait_seconds"])
+        if seconds.is_integer() and 1 < seconds <= WAIT_SECONDS_MAXIMUM:
+            part["wait_seconds"] = 1
 
 
 def _fit(part: dict[str, Any], *, is_new: bool) -> None:
