@@ -180,19 +180,13 @@ class GetTaskDetails(Reading):
     )
 
 
-def _changes_task(schema: dict[str, Any]) -> None:
-    """Require a field that changes something: another one than those that say which task, who, and how."""
-    others = {*Leased.model_fields, "task_id", "version", "reopen", "force"}
-    needed: dict[str, dict[str, Any]] = {
-        name: {"required": [name]} for name in schema["properties"] if name not in others
-    }
-    needed |= {name: fields.given(name) for name in ("status", "log_entry")}
-    needed["assumptions"]["properties"] = {"assumptions": {"minItems": 1}}
-    schema["anyOf"] = [*needed.values()]
+OF_EACH_EDIT = (*Leased.model_fields, "task_id", "version", "reopen", "force")
+"""Fields that say which task, who, and how. An edit needs another one."""
+_CHANGES = {"not": {"propertyNames": {"enum": [*OF_EACH_EDIT]}}}
 
 
 class UpdateTask(Leased):
-    model_config = ConfigDict(json_schema_extra=_changes_task)
+    model_config = ConfigDict(json_schema_extra=_CHANGES)
 
     task_id: fields.Id
     name: fields.Name = ""

@@ -72,7 +72,8 @@ def test_an_edit_is_described_without_defaults_because_what_is_not_sent_stays() 
     ("path", "body", "valid"),
     [
         ("/api/tasks/{task_id}", {}, False),
-        ("/api/tasks/{task_id}", {"agent_id": "ann", "status": None, "assumptions": []}, False),
+        ("/api/tasks/{task_id}", {"agent_id": "ann", "version": 1, "force": False}, False),
+        ("/api/tasks/{task_id}", {"status": None}, True),
         ("/api/tasks/{task_id}", {"due_at": None}, True),
         ("/api/tasks/{task_id}", {"due_at": "0174-01-27T01:40:10Z"}, False),
         ("/api/tasks/{task_id}", {"due_at": "9999-01-27T01:40:10Z"}, True),
