@@ -36,9 +36,9 @@ def tokens(service: Service) -> dict[str, str]:
 @pytest.mark.parametrize(
     ("role", "words"),
     [
-        ("operator", ["--phases", "coverage"]),
-        ("operator", ["--phases", "stateful", "--max-examples", "80", *WITHOUT_TOKENS]),
-        ("agent", ["--phases", "fuzzing,stateful", "--max-examples", "3", *WITHOUT_TOKENS]),
+        ("operator", ["--phases", "coverage", "--exclude-deprecated"]),
+        ("operator", ["--phases", "stateful", "--max-examples", "60", *WITHOUT_TOKENS]),
+        ("agent", ["--phases", "fuzzing,stateful", "--max-examples", "2", *WITHOUT_TOKENS]),
         ("viewer", ["--phases", "fuzzing", "--max-examples", "1"]),
     ],
 )
