@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, Integer, Select, bindparam, delete, func, 
 from sqlalchemy.sql.expression import literal_column
 
 from project_manager.store.compiled import Row, Statement, each
-from project_manager.store.schema import claimable_labels, task_conflicts, task_logs, tasks
+from project_manager.store.schema import CLAIMABLE, claimable_labels, task_conflicts, task_logs, tasks
 from project_manager.store.tasks import COLUMNS, TaskRow, claimable, claimable_index, partly_linked, written_links
 from project_manager.store.transaction import Tx
 
@@ -69,6 +69,22 @@ _RAREST = Statement(
     .limit(literal_column("1"))
 )
 
+_own_label = each(tasks.c.labels).alias("own_label")
+_listed = select(null()).where(
+    _labelled.label == _own_label.c.value,
+    _labelled.priority == tasks.c.priority,
+    _labelled.rank == -tasks.c.unblocks,
+    _labelled.task_id == tasks.c.id,
+    _labelled.project_id == tasks.c.project_id,
+    _labelled.epic_id.is_not_distinct_from(tasks.c.epic_id),
+)
+_UNLISTED = Statement(
+    select(tasks.c.id)
+    .where(CLAIMABLE, select(_own_label.c.value).where(~_listed.correlate(tasks, _own_label).exists()).exists())
+    .order_by(tasks.c.id)
+    .limit(bindparam("limit"))
+)
+
 
 def best(tx: Tx, search: Search) -> tuple[TaskRow, Beside] | None:
     """Return the best ready task with the facts beside it for the actor; None when there is none."""
@@ -93,6 +109,11 @@ def drop_labels(tx: Tx, read: TaskRow) -> None:
     """Remove the labels of a task that is claimable no more. Other changes of a task do it by a trigger."""
     if read.labels != "[]":
         _DROP_LABELS.run(tx, labels=read.labels, priority=read.priority, unblocks=read.unblocks, task_id=read.id)
+
+
+def unlisted(tx: Tx, limit: int) -> list[int]:
+    """Return the ids of claimable tasks that a claim by one of their labels does not find, `limit` at most."""
+    return [row[0] for row in _UNLISTED.rows(tx, limit=limit)]
 
 
 def beside(tx: Tx, task_id: int) -> Beside:

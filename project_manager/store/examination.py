@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from project_manager.domain.actors import SYSTEM
-from project_manager.store import bulk, history_check, revisions, schema_check
+from project_manager.store import bulk, claimable, history_check, revisions, schema_check
 from project_manager.store.chain import Head
 from project_manager.store.transaction import Tx
 
@@ -47,6 +47,7 @@ def inside(connection: Any, published: Iterable[Head] = ()) -> Examination:
         return Examination(revision, tuple(faults), differences=differences)
     tx = Tx(execute, 0, SYSTEM, "", 0)
     faults += [f"task {task_id} has wrong counters of its dependencies" for task_id in bulk.miscounted(tx, _SHOWN)]
+    faults += [f"task {task_id} is not found by all of its labels" for task_id in claimable.unlisted(tx, _SHOWN)]
     found = history_check.check(tx, published)
     return Examination(
         revision,

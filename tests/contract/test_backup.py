@@ -54,8 +54,8 @@ def do(path: Path, work: Callable[[Tx], Any], actor: Actor = LOCAL, now: int = N
     return outcome
 
 
-def make(path: Path, name: str) -> int:
-    new = commands.CreateTask.model_validate({"name": name})
+def make(path: Path, name: str, **fields: Any) -> int:
+    new = commands.CreateTask.model_validate({"name": name, **fields})
     return int(do(path, lambda tx: tasks.create(tx, new)).id)
 
 
@@ -126,6 +126,8 @@ def damage(path: Path) -> None:
     [
         ("DELETE FROM events WHERE seq = 2", "event 2 is missing"),
         ("UPDATE tasks SET open_dependencies = 7", "wrong counters"),
+        ("DELETE FROM claimable_labels WHERE label = 'paint'", "task 3 is not found by all of its labels"),
+        ("UPDATE claimable_labels SET rank = 7 WHERE label = 'paint'", "task 3 is not found by all of its labels"),
         ("PRAGMA foreign_keys=OFF; DELETE FROM projects", "refers to a missing row"),
         ("ALTER TABLE meta RENAME TO songs", "no schema of this program"),
         ("DROP TABLE alembic_version", "no schema"),
@@ -134,6 +136,7 @@ def damage(path: Path) -> None:
 def test_an_examination_looks_behind_the_pages_at_what_they_say(database: Path, damage: str, words: str) -> None:
     for number in range(2):
         make(database, f"Task {number}")
+    make(database, "With labels", labels=["wood", "paint"])
     assert backup.examine(database).faults == ()
     with opened(database) as connection:
         connection.executescript(damage)
