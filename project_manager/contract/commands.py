@@ -182,7 +182,7 @@ class GetTaskDetails(Reading):
 
 OF_EACH_EDIT = (*Leased.model_fields, "task_id", "version", "reopen", "force")
 """Fields that say which task, who, and how. An edit needs another one."""
-_CHANGES = {"not": {"propertyNames": {"enum": [*OF_EACH_EDIT]}}}
+_CHANGES: dict[str, Any] = {"not": {"propertyNames": {"enum": [*OF_EACH_EDIT]}}}
 
 
 class UpdateTask(Leased):
