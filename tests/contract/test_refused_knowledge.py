@@ -22,9 +22,9 @@ from tests.desk import Desk, Json
 
 
 async def test_a_new_item_without_its_parts_is_refused_with_every_fault_at_once(desk: Desk) -> None:
-    refusal = await desk.refused(Invalid, "upsert_knowledge", version=3)
+    refusal = await desk.refused(Invalid, "upsert_knowledge")
     fields = [fault["field"] for fault in refusal.details["faults"]]  # type: ignore[attr-defined]
-    assert fields == ["title", "content", "knowledge_id"]
+    assert fields == ["title", "content"]
     homeless = await desk.refused(Invalid, "upsert_knowledge", title="a", content="b")
     assert "project_id" in homeless.message
 

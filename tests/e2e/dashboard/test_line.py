@@ -122,6 +122,7 @@ def test_a_write_while_offline_is_refused_visibly_and_taken_back(
     with dashboard(service, browser) as tab:
         tab.open(f"/?task={task}")
         tab.context.set_offline(True)
+        tab.expect_face("reconnecting")  # the browser cuts the network off some time after it was told to
         tab.page.get_by_test_id("move").select_option("DONE")
         expect(tab.toast("The server cannot be reached")).to_contain_text("Nothing was changed")
         expect(tab.card_in("TODO", task)).to_be_visible()
