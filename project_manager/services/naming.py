@@ -143,13 +143,17 @@ def check_no_typo_of_epic(tx: Tx, project_id: int, name: str) -> None:
 
 
 def _refuse_typo_of_project(name: str, tx: Tx) -> None:
-    """The inbox counts as a project also before it exists."""
+    """The inbox counts as a project also before it exists. Another call may have made the project meanwhile."""
+    if _projects_of(tx, name):
+        return
     near = nearest(name, [INBOX, *projects.names_like(tx, name)])
     if near is not None:
         raise _typo("project", near)
 
 
 def _refuse_typo_of_epic(project_id: int, name: str, tx: Tx) -> None:
+    if _epics_of(tx, project_id, name):
+        return
     near = nearest(name, epics.names_like(tx, project_id, name))
     if near is not None:
         raise _typo("epic", near)

@@ -1,8 +1,14 @@
 """Projects and epics by name: found in any case, made only when a new one is meant, and always said so."""
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 
+from project_manager.domain.actors import LOCAL
 from project_manager.domain.errors import Invalid, NameTaken, ProjectNotFound
+from project_manager.services import naming
+from project_manager.services.naming import NewName
 from project_manager.store.transaction import Tx
 from tests.contract.mcp_product import agent, product
 from tests.desk import Desk, Json
@@ -129,6 +135,19 @@ async def test_a_slip_in_an_epics_name_makes_nothing_and_a_new_name_is_made_on_p
     assert await desk.head() == before
     await desk.do("create_epic", name="Chekout", project_name="Website")
     assert (await desk.task(project_name="Website", epic_name="Chekout"))["epic_id"] == 2
+
+
+async def test_a_name_that_another_call_made_while_it_was_compared_is_no_slip(desk: Desk) -> None:
+    async def compared_while_made(kind: str, name: str, check: Callable[[Tx], None], **place: Any) -> None:
+        with pytest.raises(NewName) as new:
+            await desk.runtime.database.writer.run("test", check, LOCAL, "test")
+        await desk.do(f"create_{kind}", name=name, **place)
+        await desk.runtime.read("test", new.value.check)
+
+    await compared_while_made("project", "Website", lambda tx: naming.check_no_typo_of_project(tx, "website "))
+    await compared_while_made(
+        "epic", "Checkout", lambda tx: naming.check_no_typo_of_epic(tx, 1, "Checkout"), project_name="Website"
+    )
 
 
 async def test_the_inbox_is_made_by_its_name_or_without_one_whatever_resembles_it(desk: Desk) -> None:
