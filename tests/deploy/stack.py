@@ -24,8 +24,10 @@ MCP = "http://127.0.0.1:8081"
 APPLICATION = "$(cat /proc/1/task/1/children)"
 """The application inside its container; process 1 is the init that reaps."""
 
-http = httpx.Client(timeout=60, verify=False)
-"""One client for all instances: making one costs more than most requests do."""
+http = httpx.Client(timeout=60, verify=False, limits=httpx.Limits(max_keepalive_connections=None))
+"""One client for all instances: making one costs more than most requests do. With a limit, its pool closes surplus
+connections also when it has just given them to another thread.
+"""
 
 
 class CommandFailed(AssertionError):
