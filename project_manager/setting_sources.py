@@ -80,8 +80,8 @@ def misspelt(env_file: Layer, environment: Layer, known: Iterable[str]) -> list[
     like a setting, or like the file of a setting that is no secret.
     """
     names = sorted(known)
-    strangers = [name for name in dict.fromkeys((*env_file.texts, *environment.texts)) if name not in names]
-    remedies = {name: _remedy(name, names) for name in strangers}
+    unknown = [name for name in dict.fromkeys((*env_file.texts, *environment.texts)) if name not in names]
+    remedies = {name: _remedy(name, names) for name in unknown}
     return [
         f"The {layer.source} sets {name}, which is no setting{remedy or '.'}"
         for layer in (env_file, environment)

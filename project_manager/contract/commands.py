@@ -180,9 +180,9 @@ class GetTaskDetails(Reading):
     )
 
 
-OF_EACH_EDIT = (*Leased.model_fields, "task_id", "version", "reopen", "force")
-"""Fields that say which task, who, and how. An edit needs another one."""
-_CHANGES: dict[str, Any] = {"not": {"propertyNames": {"enum": [*OF_EACH_EDIT]}}}
+CONTROL_FIELDS = (*Leased.model_fields, "task_id", "version", "reopen", "force")
+"""Fields of an edit that change nothing by themselves. An edit needs at least one other field."""
+_CHANGES: dict[str, Any] = {"not": {"propertyNames": {"enum": [*CONTROL_FIELDS]}}}
 
 
 class UpdateTask(Leased):

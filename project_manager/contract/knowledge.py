@@ -54,7 +54,7 @@ _PLACES = [fields.given(place) for place in ("project_id", "project_name", "epic
 _ITEM: dict[str, Any] = {
     "anyOf": [fields.given("knowledge_id"), {**fields.given("title", "content"), "anyOf": _PLACES}]
 }
-"""An item that is there, or a new one in a project that one of the ids tells."""
+"""An existing item, or a new item with an id or a name that determines its project."""
 
 
 class UpsertKnowledge(Repeatable):

@@ -143,8 +143,8 @@ def check_no_typo_of_epic(tx: Tx, project_id: int, name: str) -> None:
 
 
 def _refuse_typo_of_project(name: str, tx: Tx) -> None:
-    """The inbox counts as a project also before it exists. Another call may have made the project meanwhile."""
-    if _projects_of(tx, name):
+    """Raise Invalid for a name that is close to an existing one. The inbox counts also before it exists."""
+    if _projects_of(tx, name):  # another call has created it since the comparison was requested
         return
     near = nearest(name, [INBOX, *projects.names_like(tx, name)])
     if near is not None:
@@ -152,7 +152,7 @@ def _refuse_typo_of_project(name: str, tx: Tx) -> None:
 
 
 def _refuse_typo_of_epic(project_id: int, name: str, tx: Tx) -> None:
-    if _epics_of(tx, project_id, name):
+    if _epics_of(tx, project_id, name):  # as above
         return
     near = nearest(name, epics.names_like(tx, project_id, name))
     if near is not None:

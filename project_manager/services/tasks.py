@@ -210,8 +210,8 @@ def update(tx: Tx, command: commands.UpdateTask) -> views.TaskView:
     finding.check_version("task", row.version, command.version)
     check_writer(tx, row, command.fence, force=command.force)
     changes = {name: getattr(command, name) for name in _FIELDS if name in command.model_fields_set}
-    if command.model_fields_set.issubset(commands.OF_EACH_EDIT):
-        fields = [name for name in commands.UpdateTask.model_fields if name not in commands.OF_EACH_EDIT]
+    if command.model_fields_set.issubset(commands.CONTROL_FIELDS):
+        fields = [name for name in commands.UpdateTask.model_fields if name not in commands.CONTROL_FIELDS]
         raise _invalid(
             "(body)", "nothing to change: send at least one field", hint=f"The fields are {', '.join(fields)}."
         )

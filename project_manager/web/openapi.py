@@ -182,7 +182,7 @@ def _entry(operation: Operation, method: str, path: str, view: dict[str, Any]) -
 
 
 def _needs_body(schema: dict[str, Any], in_path: list[str]) -> bool:
-    return not (_is_given(schema, in_path) and set(schema.get("required", ())) <= set(in_path))
+    return not (_path_satisfies(schema, in_path) and set(schema.get("required", ())) <= set(in_path))
 
 
 def _not_null(schema: dict[str, Any]) -> dict[str, Any]:
@@ -201,12 +201,12 @@ def _without(operation: Operation, in_path: list[str], reference: dict[str, Any]
         _leave_out_defaults(schema)
     schema["properties"] = {name: value for name, value in schema.get("properties", {}).items() if name not in in_path}
     schema["required"] = [name for name in schema.get("required", []) if name not in in_path]
-    if _is_given(schema, in_path):
+    if _path_satisfies(schema, in_path):
         schema.pop("anyOf", None)
     return schema
 
 
-def _is_given(schema: dict[str, Any], in_path: list[str]) -> bool:
+def _path_satisfies(schema: dict[str, Any], in_path: list[str]) -> bool:
     """Return whether the path has one of the sets of fields of which the command needs one."""
     return any(set(branch["required"]) <= set(in_path) for branch in schema.get("anyOf", [{"required": []}]))
 

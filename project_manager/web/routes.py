@@ -312,11 +312,18 @@ def _key(operation: Operation, headers: dict[bytes, bytes]) -> str | None:
 def _check_same(raw: dict[str, Any], name: str, sent: Sequence[object], header: str) -> None:
     """Refuse a field that is also a header when the two differ: one of them would be ignored. Raises Invalid."""
     given = raw.get(name)
-    if given is None or not sent or composed(str(given)[: 4 * KEY_CHARACTERS]).strip() in map(str, sent):
+    if given is None or not sent or _as_sent(given) in map(str, sent):
         return
     message = f"`{name}` is {str(given)[:40]!r}, but the header {header} says {str(sent[0])[:40]!r}"
     fault = {"field": name, "message": message, "hint": "Send one of them."}
     raise Invalid(message, hint="Send one of them.", faults=[fault])
+
+
+def _as_sent(value: object) -> str:
+    """Return a field as the text of a header: a whole number such as `7.0` without its fraction."""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return composed(str(value)[: 4 * KEY_CHARACTERS]).strip()
 
 
 def _header_text(given: bytes) -> str:

@@ -170,8 +170,8 @@ class OneWrite(HttpToolsProtocol):
         self._read_bytes = self._body_bytes = self._body_mark = 0
         if b"\r\nupgrade" in head.lower():  # httptools would take the body of such a request for the next one
             # A WebSocket begins with a GET without a body. Of other requests the header is ignored (RFC 9110, 7.8).
-            opens = head[:4] == b"GET " and BODY_ANNOUNCED.search(head) is None
-            head = (OTHER_UPGRADE if opens else ANY_UPGRADE).sub(b"", head)
+            may_open = head[:4] == b"GET " and BODY_ANNOUNCED.search(head) is None
+            head = (OTHER_UPGRADE if may_open else ANY_UPGRADE).sub(b"", head)
         self._feed(head)
         if self.is_receiving and not self.transport.is_closing():
             self._since = self._limits.now

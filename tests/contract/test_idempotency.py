@@ -294,3 +294,9 @@ async def test_a_field_and_a_header_that_differ_are_refused(
     assert error["details"]["faults"][0]["field"] == field
     assert header.replace("_", "-") in error["message"]
     await served.ok("PATCH", "/api/tasks/1", {"priority": 0, field: same}, **{header: given})
+
+
+@pytest.mark.parametrize("version", [1, "1", 1.0])
+async def test_a_version_in_any_form_agrees_with_its_header(served: Served, version: object) -> None:
+    await served.ok("POST", "/api/tasks", {"name": "x"})
+    await served.ok("PATCH", "/api/tasks/1", {"priority": 0, "version": version}, If_Match='"1"')
