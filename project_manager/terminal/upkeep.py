@@ -55,7 +55,8 @@ def healthcheck(settings: Settings, as_json: bool) -> Exit:
         answer = connection.getresponse()
         status, body = answer.status, answer.read().decode(errors="replace")
     except (OSError, http.client.HTTPException) as error:
-        click.echo(f"Nothing answers on {shown}:{settings.default_port}: {error}.", err=True)
+        cause = error.strerror if isinstance(error, OSError) and error.strerror else error
+        click.echo(f"Nothing answers on {shown}:{settings.default_port}: {cause}.", err=True)
         return Exit.FAILED
     finally:
         connection.close()

@@ -30,7 +30,7 @@ from project_manager.domain.errors import (
 )
 from project_manager.domain.limits import BODY_BYTES, ID_DIGITS, ID_MAXIMUM, KEY_CHARACTERS
 from project_manager.domain.names import composed, is_visible
-from project_manager.operations.definition import Operation
+from project_manager.operations.definition import Kind, Operation
 from project_manager.runtime import Runtime
 from project_manager.security import Receive, Scope, Send
 from project_manager.web import etag
@@ -337,11 +337,16 @@ def _header_text(given: bytes) -> str:
 def _expected_versions(operation: Operation, headers: dict[bytes, bytes]) -> list[int]:
     """Return the versions of If-Match, any of which matches. An empty list means that every version matches.
 
-    A tag of another form matches no version. Raises VersionMismatch when no tag names a version.
+    A tag of another form matches no version. Raises VersionMismatch when no tag names a version, MalformedHeader for
+    an operation that writes and compares no version.
     """
     given = headers.get(b"if-match")
-    if given is None or "version" not in operation.command.model_fields or etag.is_any(given):
+    if given is None or operation.kind is Kind.READ or etag.is_any(given):
         return []
+    if "version" not in operation.command.model_fields:
+        raise MalformedHeader(
+            "this operation compares no version: the header If-Match would be ignored", hint="Leave If-Match out."
+        )
     tags = list(dict.fromkeys(etag.opaque_tags(given)))
     if not 1 <= len(tags) <= VERSIONS:
         raise MalformedHeader(f"the header If-Match does not name 1..{VERSIONS} ETags")

@@ -296,6 +296,16 @@ async def test_a_field_and_a_header_that_differ_are_refused(
     await served.ok("PATCH", "/api/tasks/1", {"priority": 0, field: same}, **{header: given})
 
 
+@pytest.mark.promise("request:if-match")
+async def test_if_match_is_refused_by_a_write_that_compares_no_version(served: Served) -> None:
+    await served.ok("POST", "/api/tasks", {"name": "x"})
+    error = await served.refused(400, "POST", "/api/task/1/status", {"status": "DONE"}, If_Match='"1"')
+    assert "If-Match" in error["message"]
+    assert error["hint"] == "Leave If-Match out."
+    await served.ok("GET", "/api/tasks/1", If_Match='"7"')
+    await served.ok("POST", "/api/task/1/status", {"status": "DONE"}, If_Match="*")
+
+
 @pytest.mark.parametrize("version", [1, "1", 1.0])
 async def test_a_version_in_any_form_agrees_with_its_header(served: Served, version: object) -> None:
     await served.ok("POST", "/api/tasks", {"name": "x"})

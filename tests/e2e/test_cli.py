@@ -171,7 +171,7 @@ NO_DATABASE = "There is no database at nowhere.db: name yours with --db-path or 
         (1, ["migrate", "--db-path", "plan.yaml"], "plan.yaml is not a database"),
         (1, ["tasks", "--db-path", "plan.yaml"], "plan.yaml is not a database"),
         (1, ["backup", "plan.yaml"], "there is a file plan.yaml already"),
-        (1, ["healthcheck", "--port", "1"], "Nothing answers on 127.0.0.1:1"),
+        (1, ["healthcheck", "--port", "1"], "Nothing answers on 127.0.0.1:1: Connection refused."),
         (2, ["frobnicate"], "No such command"),
         (2, ["serve", "--prot", "1"], "--port"),
         (2, ["serve", "--host", "no host"], "HOST is 'no host', but must be"),
