@@ -68,9 +68,12 @@ def _objects(raw: Mapping[str, object]) -> Iterator[tuple[tuple[str, ...], Mappi
 
 def _check_names(command: type[BaseModel], raw: Mapping[str, object], most: int) -> None:
     """Raise UnknownArgument for more than `most` unknown names, before validation makes an error of each."""
+    objects = list(_objects(raw))
+    if sum(len(fields) for _, fields in objects) <= most:
+        return
     total = 0
     found: list[tuple[type[BaseModel], tuple[str, ...], str]] = []
-    for path, fields in _objects(raw):
+    for path, fields in objects:
         inner = _innermost(command, (*path, ""))
         unknown = fields.keys() - set(names_of(inner))
         total += len(unknown)

@@ -8,6 +8,7 @@ import json
 from functools import lru_cache
 from typing import Any, NamedTuple
 
+import orjson
 from sqlalchemy import ColumnElement, Integer, Select, bindparam, delete, func, null, select
 from sqlalchemy.sql.expression import literal_column
 
@@ -50,9 +51,9 @@ _ROW = select(*COLUMNS, *written_links(), *_BESIDE)
 _WITH_BESIDE = Statement(_ROW.where(tasks.c.id == bindparam("task_id")))
 
 _labelled = claimable_labels.c
-_DROP_LABELS = Statement(
+_DROP_LABEL = Statement(
     delete(claimable_labels).where(
-        _labelled.label.in_(select(each(bindparam("labels")).c.value)),
+        _labelled.label == bindparam("label"),
         _labelled.priority == bindparam("priority"),
         _labelled.rank == -bindparam("unblocks", type_=Integer),
         _labelled.task_id == bindparam("task_id"),
@@ -108,7 +109,8 @@ def with_beside(tx: Tx, task_id: int) -> tuple[TaskRow, Beside] | None:
 def drop_labels(tx: Tx, read: TaskRow) -> None:
     """Remove the labels of a task that is claimable no more. Other changes of a task do it by a trigger."""
     if read.labels != "[]":
-        _DROP_LABELS.run(tx, labels=read.labels, priority=read.priority, unblocks=read.unblocks, task_id=read.id)
+        for label in orjson.loads(read.labels):
+            _DROP_LABEL.run(tx, label=label, priority=read.priority, unblocks=read.unblocks, task_id=read.id)
 
 
 def unlisted(tx: Tx, limit: int) -> list[int]:

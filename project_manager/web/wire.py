@@ -138,8 +138,6 @@ class OneWrite(HttpToolsProtocol):
 
         The parser gets whole heads only: it joins the pieces of a line in quadratic time.
         """
-        if self._place is self._limits.idle:
-            self._move(self._limits.heads)
         known = len(self._head)
         if known == 0:
             if data[start] in b"\r\n":  # RFC 9112, section 2.2: blank lines before a request
@@ -148,6 +146,8 @@ class OneWrite(HttpToolsProtocol):
             if stop >= 4:
                 self._parse_head(data[start:stop])
                 return stop
+            if self._place is self._limits.idle:
+                self._move(self._limits.heads)
         self._head += data[start : start + bounds.HEAD_BYTES + 4 - known]
         end = self._head.find(END_OF_HEAD, max(known - 3, 0)) + 4
         if end >= 4:
