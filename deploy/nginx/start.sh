@@ -17,4 +17,12 @@ port MCP_PORT "$MCP_PORT"
 echo "'' $DEFAULT_PORT;" > /tmp/api_port.map
 echo "'' $MCP_PORT;" > /tmp/mcp_port.map
 
+# After a reload the former workers answer one more request on each kept connection: to close it at once would lose a
+# request that is on its way. nginx knows this since 1.27.4.
+version=$(nginx -v 2>&1)
+version=${version##*/}
+if [ "$(printf '%s\n' 1.27.4 "${version%% *}" | sort -V | head -n 1)" = 1.27.4 ]; then
+  echo "keepalive_min_timeout 75s;" > /tmp/keepalive.conf
+fi
+
 exec nginx -c "$here/nginx.conf" -g "daemon off;"

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from http.client import HTTPConnection
 from pathlib import Path
 
 import httpx
@@ -110,11 +111,29 @@ def test_the_load_balancer_follows_the_ports_of_the_settings(folder: Path, proxy
         assert instance.execute("curl", "-sf", "http://localhost:9001/healthz")
         done = run("deploy/verify-deployment.py", "--url", OTHER_API, "--mcp-url", OTHER_MCP, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
+        kept = HTTPConnection("127.0.0.1", 18080, timeout=10)
+        assert answer_on(kept) == (200, "")
         stack.compose(*RELOAD)
+        if proxy == "haproxy" or keeps_connections(stack):
+            wait_until("the former worker has said that it closes", lambda: answer_on(kept) == (200, "close"), 20)
+        kept.close()
         stack.compose("stop", SERVICE)
         refused = http.get(f"{OTHER_API}/api/tasks")
         assert (refused.status_code, refused.headers["retry-after"]) == (503, "1")
         assert refused.json()["code"] == "unavailable"
+
+
+def answer_on(kept: HTTPConnection) -> tuple[int, str]:
+    """Return the status and the header Connection of an answer. Raises when the connection was closed meanwhile."""
+    kept.request("GET", "/livez")
+    answer = kept.getresponse()
+    answer.read()
+    return answer.status, answer.headers.get("connection", "").lower().replace("keep-alive", "")
+
+
+def keeps_connections(stack: Stack) -> bool:
+    """Return whether this nginx is new enough to answer on a kept connection after a reload."""
+    return "keepalive.conf" in stack.load_balancer.execute("ls", "/tmp")
 
 
 def test_a_load_balancer_that_reaches_no_instance_is_not_healthy(stack: Stack) -> None:
