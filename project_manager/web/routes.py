@@ -345,7 +345,7 @@ def _expected_versions(operation: Operation, headers: dict[bytes, bytes]) -> lis
         return []
     if "version" not in operation.command.model_fields:
         raise MalformedHeader(
-            "this operation compares no version: the header If-Match would be ignored", hint="Leave If-Match out."
+            "this operation has no version to compare with the header If-Match", hint="Leave If-Match out."
         )
     tags = list(dict.fromkeys(etag.opaque_tags(given)))
     if not 1 <= len(tags) <= VERSIONS:

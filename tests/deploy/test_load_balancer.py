@@ -115,7 +115,7 @@ def test_the_load_balancer_follows_the_ports_of_the_settings(folder: Path, proxy
         assert answer_on(kept) == (200, "")
         stack.compose(*RELOAD)
         if proxy == "haproxy" or keeps_connections(stack):
-            wait_until("the former worker has said that it closes", lambda: answer_on(kept) == (200, "close"), 20)
+            wait_until("the former worker announces that it closes", lambda: answer_on(kept) == (200, "close"), 20)
         kept.close()
         stack.compose("stop", SERVICE)
         refused = http.get(f"{OTHER_API}/api/tasks")
@@ -124,7 +124,7 @@ def test_the_load_balancer_follows_the_ports_of_the_settings(folder: Path, proxy
 
 
 def answer_on(kept: HTTPConnection) -> tuple[int, str]:
-    """Return the status and the header Connection of an answer. Raises when the connection was closed meanwhile."""
+    """Return the status and the header Connection of an answer. Raises an error when the connection is closed."""
     kept.request("GET", "/livez")
     answer = kept.getresponse()
     answer.read()
