@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from project_manager.catalogue import OPERATIONS
-from project_manager.config import SETTINGS
+from project_manager.config.settings import SETTINGS
 from project_manager.domain.errors import ProjectManagerError
 from project_manager.domain.events import EventType
 from project_manager.operations.definition import Operation, Profile

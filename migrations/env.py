@@ -14,10 +14,11 @@ from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
-from project_manager import logs
-from project_manager.config import ConfigError, load, log_format, read_environment
-from project_manager.store import dialect, revisions
-from project_manager.store.database import (
+from project_manager.config.settings import ConfigError, load, log_format, read_environment
+from project_manager.observability import logging as logs
+from project_manager.store import revisions
+from project_manager.store.sqlite import driver
+from project_manager.store.sqlite.database import (
     DatabaseNotNow,
     DatabaseRefused,
     check_access,
@@ -25,7 +26,7 @@ from project_manager.store.database import (
     set_foreign_logs_aside,
     unmigrated,
 )
-from project_manager.store.schema import metadata, running_releases
+from project_manager.store.tables import metadata, running_releases
 
 log = logging.getLogger("project_manager.migrations")
 
@@ -43,7 +44,7 @@ def is_ours(name: str | None, kind: str) -> bool:
 
 
 def begin_for_writing(connection: Connection) -> None:
-    connection.exec_driver_sql(dialect.BEGIN_WRITE)
+    connection.exec_driver_sql(driver.BEGIN_WRITE)
 
 
 def migrate(connection: Connection) -> None:
@@ -98,7 +99,7 @@ def run() -> None:
     check_access(Path(path))
     set_foreign_logs_aside(Path(path))
     create(Path(path))
-    engine = create_engine("sqlite://", creator=lambda: dialect.connect(path), poolclass=NullPool)
+    engine = create_engine("sqlite://", creator=lambda: driver.connect(path), poolclass=NullPool)
     event.listen(engine, "begin", begin_for_writing)
     with engine.connect() as connection:
         driver_connection = connection.connection.driver_connection
@@ -127,7 +128,7 @@ def run_from_command_line() -> None:
         run()
     except DatabaseRefused as error:
         fail(error.message)
-    except (DBAPIError, dialect.DriverError, OSError) as error:
+    except (DBAPIError, driver.DriverError, OSError) as error:
         fail(unmigrated(path, getattr(error, "orig", None) or error).message)
     except CommandError:
         raise  # Alembic shows it as one sentence

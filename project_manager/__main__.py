@@ -13,7 +13,7 @@ def main() -> None:
     """
     signal.signal(signal.SIGTERM, _end)
     interrupt = signal.signal(signal.SIGINT, _end)
-    from project_manager.cli import main as command
+    from project_manager.cli.main import main as command
 
     signal.signal(signal.SIGINT, interrupt)
     command(prog_name="project-manager")

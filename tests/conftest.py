@@ -12,10 +12,10 @@ from blockbuster import BlockBusterFunction, blockbuster_ctx
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 
-from project_manager.config import load
-from project_manager.runtime import Runtime, open_runtime
-from project_manager.store import dialect
-from project_manager.store.migrate import upgrade
+from project_manager.config.settings import load
+from project_manager.runtime.dispatch import Runtime, open_runtime
+from project_manager.store.migrations import upgrade
+from project_manager.store.sqlite import driver
 from tests.desk import Desk, MovableClock
 from tests.served import Served, serving
 
@@ -24,7 +24,7 @@ hypothesis_settings.register_profile("suite", deadline=None, suppress_health_che
 hypothesis_settings.load_profile("suite")
 
 STARTING = (
-    ("project_manager/runtime.py", {"__init__"}),
+    ("project_manager/runtime/dispatch.py", {"__init__"}),
     ("project_manager/web/application.py", {"api"}),
 )
 
@@ -40,7 +40,7 @@ def nothing_blocks_the_loop() -> Iterator[None]:
     with blockbuster_ctx("project_manager") as blockers, ExitStack() as stack:
         for name in ("execute", "executescript", "commit", "rollback"):
             blockers.functions[f"driver.{name}"] = BlockBusterFunction(
-                dialect.driver.Connection, name, scanned_modules=["project_manager"]
+                driver.driver.Connection, name, scanned_modules=["project_manager"]
             )
             stack.callback(blockers.functions[f"driver.{name}"].activate().deactivate)
         for blocker in blockers.functions.values():

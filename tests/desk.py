@@ -7,12 +7,12 @@ import anyio
 import orjson
 import pytest
 
-from project_manager.calls import Answer, Caller
 from project_manager.catalogue import BY_NAME
 from project_manager.clock import parse_rfc3339, rfc3339
 from project_manager.domain.actors import LOCAL, Actor
 from project_manager.domain.errors import ProjectManagerError
-from project_manager.runtime import Runtime
+from project_manager.runtime.calls import Answer, Caller
+from project_manager.runtime.dispatch import Runtime
 
 PATIENCE = 5.0
 Refusal = TypeVar("Refusal", bound=ProjectManagerError)

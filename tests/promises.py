@@ -1,6 +1,6 @@
 """What this service promises, a sentence each. A test names those that it keeps: @pytest.mark.promise("lease:renewal").
 
-tests/house/test_promises.py fails for a promise without a test and for a test with a promise that nobody made.
+tests/architecture/test_promises.py fails for a promise without a test and for a test with a promise that nobody made.
 """
 
 PROMISES: dict[str, str] = {

@@ -12,8 +12,8 @@ import httpx
 import orjson
 from websockets.asyncio.client import ClientConnection, connect
 
-from project_manager.app import _configuration
-from project_manager.runtime import Runtime
+from project_manager.runtime.dispatch import Runtime
+from project_manager.server import _configuration
 from project_manager.web.application import api
 from project_manager.web.connections import Connections
 from project_manager.web.server import Server

@@ -1,3 +1,1 @@
-"""Pure rules on values and `now`: statuses, leases, readiness, limits, errors. Imports the standard library
-only.
-"""
+"""Pure rules on values and `now`: statuses, leases, readiness, limits, errors. Imports the standard library only."""

@@ -9,6 +9,8 @@ from heapq import nlargest
 from itertools import islice
 from operator import itemgetter
 
+INBOX = "Inbox"
+"""The project of tasks that name no other one."""
 ALIKE = 0.85
 LETTERS_OF_A_TYPO = 4
 LETTERS_WITH_ONE_WRONG = 5

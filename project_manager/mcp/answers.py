@@ -1,7 +1,7 @@
 """Shape the answers of tools for a model, which pays for each token of them.
 
 Null, empty and default values are left out, nothing is repeated, and a write does not return the values that the
-caller sent. Each figure is held by `tests/contract/test_mcp_budget.py`. REST keeps every field.
+caller sent. Each figure is held by `tests/integration/test_mcp_budget.py`. REST keeps every field.
 """
 
 from collections.abc import Callable, Mapping

@@ -13,12 +13,12 @@ does not need: `""`, `0`, `[]`, `false`. An edit must not store them. The rules,
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from project_manager.contract.faults import check_number_of_fields, names_by_field
-from project_manager.contract.fields import listed
 from project_manager.domain.errors import Invalid
 from project_manager.domain.hints import close_to
 from project_manager.mcp.schemas import Schema, flat_properties
 from project_manager.operations.definition import CLEAR, Operation
+from project_manager.schemas.fields import listed
+from project_manager.schemas.validation import check_number_of_fields, names_by_field
 
 Arguments = Mapping[str, object]
 

@@ -4,7 +4,7 @@ from typing import NamedTuple, get_args
 
 from starlette.types import Scope
 
-from project_manager.config import McpSchema, McpTools
+from project_manager.config.settings import McpSchema, McpTools
 
 Dialect = McpSchema
 

@@ -18,14 +18,14 @@ from mcp.types import (
     UnsubscribeRequestParams,
 )
 
-from project_manager.calls import Caller
 from project_manager.catalogue import BY_NAME
 from project_manager.domain.errors import NotFound, ProjectManagerError
 from project_manager.domain.names import composed
-from project_manager.mcp import sdk
 from project_manager.mcp.subscriptions import MAX_URIS, Subscriptions, TooManySubscriptions, agent_uri
 from project_manager.mcp.tools import actor_of, error_text, request_id_of
-from project_manager.runtime import Runtime
+from project_manager.mcp.transport import sdk
+from project_manager.runtime.calls import Caller
+from project_manager.runtime.dispatch import Runtime
 
 Context = ServerRequestContext[Any, Any]
 Result = dict[str, Any]

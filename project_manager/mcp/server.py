@@ -7,16 +7,16 @@ from typing import Any
 import anyio
 
 from project_manager import __version__
-from project_manager.contract.instructions import INSTRUCTIONS
 from project_manager.mcp.completions import Completions
-from project_manager.mcp.exchange import secret_of
 from project_manager.mcp.prompts import Prompts
 from project_manager.mcp.resources import Resources
-from project_manager.mcp.sdk import DoorServer
 from project_manager.mcp.subscriptions import STUCK_SECONDS, Subscriptions
 from project_manager.mcp.tools import Tools
-from project_manager.resource_subscriptions import ResourceSubscriptions
-from project_manager.runtime import Runtime
+from project_manager.mcp.transport.exchange import secret_of
+from project_manager.mcp.transport.sdk import DoorServer
+from project_manager.runtime.dispatch import Runtime
+from project_manager.runtime.resource_subscriptions import ResourceSubscriptions
+from project_manager.schemas.instructions import INSTRUCTIONS
 
 
 class ProductServer(DoorServer):

@@ -18,10 +18,10 @@ import orjson
 from mcp.server.subscriptions import InMemorySubscriptionBus, ListenHandler, ResourceUpdated, ServerEvent
 
 from project_manager.domain.errors import ProjectManagerError
-from project_manager.hub import UNBOUNDED, Closed, Event, Hub, Overflow, Resync
-from project_manager.logs import Trouble
-from project_manager.mcp.sdk import Client
-from project_manager.resource_subscriptions import ResourceSubscription, ResourceSubscriptions
+from project_manager.mcp.transport.sdk import Client
+from project_manager.observability.logging import Trouble
+from project_manager.runtime.event_hub import UNBOUNDED, Closed, Event, Hub, Overflow, Resync
+from project_manager.runtime.resource_subscriptions import ResourceSubscription, ResourceSubscriptions
 
 log = logging.getLogger(__name__)
 

@@ -13,20 +13,21 @@ from mcp.shared.exceptions import MCPError
 from mcp.types import INVALID_PARAMS, CallToolRequestParams, PaginatedRequestParams
 from starlette.types import Scope
 
-from project_manager.calls import Answer, Caller
 from project_manager.catalogue import OPERATIONS
 from project_manager.clock import monotonic
 from project_manager.domain.actors import LOCAL, Actor
 from project_manager.domain.errors import Invalid, LockHeld, ProjectManagerError, ShuttingDown
 from project_manager.domain.hints import close_to
-from project_manager.mcp import exchange, predecessor, sdk
+from project_manager.mcp import compat
 from project_manager.mcp.answers import shaped
 from project_manager.mcp.arguments import Reading, ToolArguments
-from project_manager.mcp.outcome import Outcome
 from project_manager.mcp.profiles import NO_PROFILE, Dialect, ToolProfile, profile_of
 from project_manager.mcp.schemas import input_schema
+from project_manager.mcp.transport import exchange, sdk
+from project_manager.mcp.transport.outcome import Outcome
 from project_manager.operations.definition import Hints, Operation, Profile, Tool
-from project_manager.runtime import Runtime
+from project_manager.runtime.calls import Answer, Caller
+from project_manager.runtime.dispatch import Runtime
 
 _log = logging.getLogger(__name__)
 
@@ -96,7 +97,7 @@ class Tools:
         operation = self._callable.get(call.tool)
         if operation is None:
             raise MCPError(INVALID_PARAMS, self._unknown(call.tool))
-        given = predecessor.with_meaning(call.tool, call.arguments)
+        given = compat.with_meaning(call.tool, call.arguments)
         reading = Reading({})
         began = monotonic()
         outcome = "ok"

@@ -1,1 +1,1 @@
-"""The rows of the catalogue, a module for each kind of thing, and what a row says. Rows only: no rule and no SQL."""
+"""The rows of the catalogue, a module per resource. Rows only: no rule and no SQL."""

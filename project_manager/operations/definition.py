@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
-from project_manager.contract.fields import Command
 from project_manager.domain.actors import Role
 from project_manager.domain.errors import FenceRequired, LockHeld, ProjectManagerError, StaleFence, TaskNotFound
 from project_manager.domain.limits import BODY_BYTES
+from project_manager.schemas.fields import Command
 
 CLEAR = "clear"
 """The argument that empties fields of an edit, over MCP alone: an empty value means there that nothing was sent."""

@@ -1,8 +1,5 @@
 """Knowledge, and assumptions on tasks."""
 
-from project_manager.contract import assumptions as about_assumptions
-from project_manager.contract import knowledge as about_knowledge
-from project_manager.contract import views
 from project_manager.domain.actors import Role
 from project_manager.domain.errors import (
     AssumptionNotFound,
@@ -14,6 +11,9 @@ from project_manager.domain.errors import (
     VersionMismatch,
 )
 from project_manager.operations.definition import LEASE_FAULTS, READS, WRITES, Kind, Operation, Profile, Tool
+from project_manager.schemas import assumptions as about_assumptions
+from project_manager.schemas import knowledge as about_knowledge
+from project_manager.schemas import views
 from project_manager.services import (
     assumptions,
     knowledge,

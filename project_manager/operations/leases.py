@@ -1,6 +1,5 @@
 """Claiming, renewing, giving back."""
 
-from project_manager.contract import commands, views
 from project_manager.domain.actors import Role
 from project_manager.domain.errors import (
     EpicNotFound,
@@ -11,6 +10,7 @@ from project_manager.domain.errors import (
     ProjectNotFound,
 )
 from project_manager.operations.definition import LEASE_FAULTS, REPEATABLE, WRITES, Kind, Operation, Tool
+from project_manager.schemas import commands, views
 from project_manager.services import (
     claim_queue,
     lease_history,

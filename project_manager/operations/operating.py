@@ -1,7 +1,5 @@
 """Plans in and out, and tokens."""
 
-from project_manager.contract import commands, views
-from project_manager.contract.tokens import ClearTokens
 from project_manager.domain.actors import Role
 from project_manager.domain.errors import (
     IdempotencyMismatch,
@@ -14,28 +12,28 @@ from project_manager.domain.errors import (
 )
 from project_manager.domain.limits import PLAN_BYTES
 from project_manager.operations.definition import Kind, Operation
-from project_manager.services import (
-    importer,
-    tokens,
-)
+from project_manager.plans import apply
+from project_manager.schemas import commands, views
+from project_manager.schemas.tokens import ClearTokens
+from project_manager.services import tokens
 
 OPERATING = (
     Operation(
         "import_plan",
-        importer.import_plan,
+        apply.import_plan,
         commands.ImportPlan,
         views.ImportView,
         http="POST /api/import",
         kind=Kind.WRITE,
         role=Role.OPERATOR,
         idempotent=True,
-        prepare=importer.read_plan,
+        prepare=apply.read_plan,
         errors=(IdempotencyMismatch, ImportInProgress),
         body_bytes=PLAN_BYTES,
     ),
     Operation(
         "export_plan",
-        importer.export_plan,
+        apply.export_plan,
         commands.ExportPlan,
         views.ExportView,
         http="GET /api/export",

@@ -1,6 +1,5 @@
 """Projects and epics."""
 
-from project_manager.contract import commands, views
 from project_manager.domain.actors import Role
 from project_manager.domain.errors import (
     EpicNotFound,
@@ -12,6 +11,7 @@ from project_manager.domain.errors import (
     VersionMismatch,
 )
 from project_manager.operations.definition import READS, REPEATABLE, Kind, Operation, Profile, Tool
+from project_manager.schemas import commands, views
 from project_manager.services import (
     epics,
     projects,

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from project_manager.contract import commands, views
 from project_manager.domain.actors import Role
 from project_manager.domain.errors import (
     DependencyCycle,
@@ -20,6 +19,7 @@ from project_manager.domain.errors import (
     VersionMismatch,
 )
 from project_manager.operations.definition import LEASE_FAULTS, READS, WRITES, Hints, Kind, Operation, Profile, Tool
+from project_manager.schemas import commands, views
 from project_manager.services import (
     events,
     listing,

@@ -1,6 +1,5 @@
 """The board, events, agents, and what an agent needs to go on."""
 
-from project_manager.contract import commands, views
 from project_manager.domain.errors import (
     AgentNotFound,
     AnswerTooLarge,
@@ -8,6 +7,7 @@ from project_manager.domain.errors import (
     ProjectNotFound,
 )
 from project_manager.operations.definition import READS, Operation, Tool
+from project_manager.schemas import commands, views
 from project_manager.services import (
     agents,
     board,

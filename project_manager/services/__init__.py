@@ -1,3 +1,1 @@
-"""Use cases: plain functions `f(tx, command) -> view`, by resource. No await, no I/O; SQL stays below, doors
-stay above.
-"""
+"""Use cases: plain functions `f(tx, command) -> view`, a module per resource. No await, no input or output, no SQL."""

@@ -1,11 +1,11 @@
 """Who works, on what, and what an agent needs to go on."""
 
 from project_manager.clock import rfc3339
-from project_manager.contract import commands, cursor, views
 from project_manager.domain.errors import AgentNotFound
 from project_manager.domain.limits import WAIT_SECONDS_ADVISED
-from project_manager.services import finding, naming, presenting
-from project_manager.services.presenting import lease_of
+from project_manager.schemas import commands, cursor, views
+from project_manager.services import lookup, resolve, serializers
+from project_manager.services.serializers import lease_of
 from project_manager.store import agents, claimable, lease_history, links, logs
 from project_manager.store.agents import AgentRow
 from project_manager.store.tasks import TaskRow
@@ -40,7 +40,7 @@ def get_context(tx: Tx, command: commands.GetContext) -> views.ContextView:
     to budget_tokens. `lost` are tasks whose lease ended under you in the last 24 hours, by expiry or by force,
     and that are not DONE.
     """
-    about = naming.scope(tx, command)
+    about = resolve.scope(tx, command)
     held = [row for row in agents.held_by(tx, tx.actor.id) if _is_about(row, about)]
     room = command.budget_tokens * CHARACTERS_PER_TOKEN
     holding = []
@@ -53,7 +53,7 @@ def get_context(tx: Tx, command: commands.GetContext) -> views.ContextView:
         agent_id=tx.actor.id,
         server_time=rfc3339(tx.now),
         holding=holding,
-        lost=presenting.links(lost),
+        lost=serializers.links(lost),
         ready_tasks=ready,
         next_step=_next_step(holding, ready) + _about_lost(lost),
     )
@@ -64,7 +64,7 @@ def _is_about(row: TaskRow, about: dict[str, int]) -> bool:
 
 
 def _holding(tx: Tx, held: TaskRow, *, room: int) -> views.HoldingView:
-    row = finding.task(tx, held.id)
+    row = lookup.task(tx, held.id)
     lease = lease_of(row, tx.now)
     if lease is None:
         raise RuntimeError("a live lease is not there")
@@ -74,13 +74,13 @@ def _holding(tx: Tx, held: TaskRow, *, room: int) -> views.HoldingView:
         left -= len(entry.body) + 100
         if left < 0 and entries:
             break
-        entries.append(presenting.log(entry))
+        entries.append(serializers.log(entry))
     return views.HoldingView(
-        task=presenting.task(tx, row),
-        lock=presenting.lock(lease),
+        task=serializers.task(tx, row),
+        lock=serializers.lock(lease),
         seconds_left=(lease.expires_at - tx.now) // 1000,
         logs=entries,
-        waiting_for_it=presenting.links(links.dependents_of(tx, row.id)),
+        waiting_for_it=serializers.links(links.dependents_of(tx, row.id)),
     )
 
 
@@ -112,5 +112,5 @@ def _shown(tx: Tx, row: AgentRow) -> views.AgentView:
         kind=row.kind,
         first_seen=rfc3339(row.first_seen_at),
         last_seen=rfc3339(row.last_seen_at),
-        locks=[presenting.lock(lease) for lease in leases if lease is not None],
+        locks=[serializers.lock(lease) for lease in leases if lease is not None],
     )

@@ -3,13 +3,13 @@
 from typing import Any, NamedTuple
 
 from project_manager.clock import rfc3339
-from project_manager.contract import assumptions as contract
-from project_manager.contract import cursor, views
 from project_manager.domain.assumptions import USUAL_CONFIDENCE, family_of, parse_tag
 from project_manager.domain.errors import AssumptionNotFound
 from project_manager.domain.events import EventType
-from project_manager.services import finding, moves
-from project_manager.services.writing import check_writer, renewed_by_writing
+from project_manager.schemas import assumptions as contract
+from project_manager.schemas import cursor, views
+from project_manager.services import lookup, transitions
+from project_manager.services.authorization import check_writer, renewed_by_writing
 from project_manager.store import assumptions, seals
 from project_manager.store.assumptions import AssumptionRow, VerdictRow
 from project_manager.store.tasks import TaskRow
@@ -34,7 +34,7 @@ def record(tx: Tx, command: contract.AddRaTag) -> contract.RecordedView:
     While an agent holds the task only that agent (and people) may; the holder's record also renews its lease.
     The path is kept as text: nothing is opened.
     """
-    row = finding.task(tx, command.task_id)
+    row = lookup.task(tx, command.task_id)
     check_writer(tx, row, command.fence)
     place = {name: getattr(command, name) for name in PLACE}
     assumption_id = _add(tx, row, command.text, place).id
@@ -55,11 +55,11 @@ def judge(tx: Tx, command: contract.CaptureAssumptionValidation) -> contract.Val
     Whoever reviews may, whoever holds the task. The newest verdict counts; the earlier ones stay in its
     history.
     """
-    row = finding.task(tx, command.task_id)
+    row = lookup.task(tx, command.task_id)
     before = _find(tx, row.id, command.assumption_id)
     confidence = USUAL_CONFIDENCE[command.verdict] if command.confidence is None else command.confidence
     given = assumptions.judge(tx, before.id, command.verdict.value, confidence, command.reason)
-    moves.tell(
+    transitions.tell(
         tx,
         EventType.ASSUMPTION_VALIDATED,
         row,
@@ -83,7 +83,7 @@ def judge(tx: Tx, command: contract.CaptureAssumptionValidation) -> contract.Val
 
 def list_assumptions(tx: Tx, command: contract.ListAssumptions) -> views.Page[contract.AssumptionView]:
     """List what was taken for granted on a task, newest first, with the verdicts that count."""
-    row = finding.task(tx, command.task_id)
+    row = lookup.task(tx, command.task_id)
     filters = {"assumptions_of": row.id, "verdict": command.verdict}
     before = cursor.read(command.cursor, filters, 1)[0] if command.cursor else NEWEST
     shown, more, total = assumptions.page(tx, row.id, command.limit, before=before, standing=command.verdict)
@@ -93,7 +93,7 @@ def list_assumptions(tx: Tx, command: contract.ListAssumptions) -> views.Page[co
 
 def get(tx: Tx, command: contract.GetAssumption) -> contract.AssumptionHistoryView:
     """Read one assumption with every verdict on it, newest first."""
-    row = finding.task(tx, command.task_id)
+    row = lookup.task(tx, command.task_id)
     found = _find(tx, row.id, command.assumption_id)
     history = [_verdict(verdict) for verdict in assumptions.history(tx, found.id)]
     return contract.AssumptionHistoryView(assumption=_shown(found), history=history)
@@ -117,7 +117,7 @@ def with_task(tx: Tx, task_id: int, *, room: int | None) -> Shown:
 def _add(tx: Tx, row: TaskRow, tag: str, place: dict[str, Any]) -> contract.NotedView:
     tag_type, words = parse_tag(tag)
     assumption_id = assumptions.add(tx, row.id, {"type": tag_type, "text": words, **place})
-    moves.tell(
+    transitions.tell(
         tx,
         EventType.ASSUMPTION_RECORDED,
         row,

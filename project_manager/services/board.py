@@ -7,10 +7,10 @@ from typing import Any
 
 import orjson
 
-from project_manager.contract import commands, views
 from project_manager.domain.errors import AnswerTooLarge
 from project_manager.domain.limits import LEAD_CHARACTERS
-from project_manager.services import finding, presenting
+from project_manager.schemas import commands, views
+from project_manager.services import lookup, serializers
 from project_manager.store import epics, events, meta, projects, tasks
 from project_manager.store.transaction import Tx
 
@@ -38,7 +38,7 @@ def state(tx: Tx, command: commands.GetBoardState) -> BoardView:
     """
     filters: dict[str, Any] = {}
     if command.project_id is not None:
-        finding.project(tx, command.project_id)
+        lookup.project(tx, command.project_id)
         filters["project_id"] = command.project_id
     chosen = command.project_id
     return BoardView(
@@ -64,14 +64,14 @@ def _encoded(things: Iterator[Any]) -> Iterator[Any]:
 def _epics(tx: Tx, chosen: int | None) -> Iterator[Any]:
     for row in epics.outlines(tx):
         if chosen in (None, row.project_id):
-            yield _brief(presenting.epic(row))
+            yield _brief(serializers.epic(row))
 
 
 def _projects(tx: Tx, chosen: int | None) -> Iterator[Any]:
     counts = tasks.counts_by_project(tx)
     for row in projects.outlines(tx):
         if chosen in (None, row.id):
-            yield _brief(presenting.project(row, counts.get(row.id, {})))
+            yield _brief(serializers.project(row, counts.get(row.id, {})))
 
 
 def _brief(view: views.EpicView | views.ProjectView) -> Any:
@@ -96,7 +96,7 @@ def _cards(tx: Tx, filters: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def _card(tx: Tx, row: tasks.TaskRow) -> dict[str, Any]:
-    card = _shortened(presenting.task_fields(tx, row))
+    card = _shortened(serializers.task_fields(tx, row))
     lock: views.LockView | None = card["lock"]
     card["is_locked"] = lock is not None
     card["lock_holder"] = None if lock is None else lock.holder

@@ -4,12 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
-from project_manager.contract import commands, views
-from project_manager.services import finding, leases, moves, naming
-from project_manager.store import answers, claimable, links, waiters
+from project_manager.schemas import commands, views
+from project_manager.services import leases, lookup, resolve, transitions
+from project_manager.store import claim_queue, claimable, idempotency, links
+from project_manager.store.claim_queue import Queue, Waiter
 from project_manager.store.claimable import Candidates, Search
 from project_manager.store.transaction import Tx
-from project_manager.store.waiters import Queue, Waiter
 
 GRANTS_AT_ONCE = 64
 """Tasks that one job gives to waiters, so that other writes get their turn."""
@@ -64,15 +64,15 @@ def claim_or_enter(tx: Tx, command: commands.ClaimNextTask, *, called_at: int) -
     if claimed.task is not None:
         return claimed
     if "project_id" in search:
-        finding.project(tx, search["project_id"])
+        lookup.project(tx, search["project_id"])
     if "epic_id" in search:
-        finding.epic(tx, search["epic_id"])
-    return Waiting(None, None, "", waiters.enter(tx, search))
+        lookup.epic(tx, search["epic_id"])
+    return Waiting(None, None, "", claim_queue.enter(tx, search))
 
 
 def search_of(tx: Tx, command: commands.ClaimNextTask) -> Search:
     """Return the filters of a claim. Raises ProjectNotFound, EpicNotFound, Invalid."""
-    search: Search = {**naming.scope(tx, command)}
+    search: Search = {**resolve.scope(tx, command)}
     if command.priority is not None:
         search["priority"] = command.priority
     if command.labels:
@@ -84,7 +84,7 @@ def _claim(tx: Tx, command: commands.ClaimNextTask, search: Search, called_at: i
     found = claimable.best(tx, search)
     if found is None:
         return Waiting(None, None, "")
-    queue = waiters.queue(tx)
+    queue = claim_queue.queue(tx)
     if queue.wants(found[0]):
         free = Candidates(search).first(tx, _promised(tx, queue))
         found = None if free is None else claimable.with_beside(tx, free)
@@ -156,7 +156,7 @@ def serve(tx: Tx, *, places: Mapping[int, Place[Granted]]) -> Served[Granted]:
         taken = True
         if waiter.id in places:
             results[waiter.id], taken = places[waiter.id].grant(tx, task_id)
-            waiters.leave(tx, waiter.id)
+            claim_queue.leave(tx, waiter.id)
         if taken:
             unavailable |= _with_conflicts(tx, task_id)
         if len(results) >= GRANTS_AT_ONCE:
@@ -169,16 +169,16 @@ def _replay(tx: Tx, places: Mapping[int, Place[Granted]], served: Mapping[int, G
     keyed = {ticket: place for ticket, place in places.items() if place.key is not None and ticket not in served}
     if not keyed:
         return {}
-    answered = answers.present(tx, {place.key for place in keyed.values() if place.key is not None})
+    answered = idempotency.present(tx, {place.key for place in keyed.values() if place.key is not None})
     results = {ticket: place.grant(tx, 0)[0] for ticket, place in keyed.items() if place.key in answered}
     for ticket in results:
-        waiters.leave(tx, ticket)
+        claim_queue.leave(tx, ticket)
     return results
 
 
 def _in_order(tx: Tx, places: Mapping[int, Place[Granted]]) -> list[Waiter]:
     """Return the queue. A process that was stopped has its waiters in it although their places have expired."""
-    queue = waiters.queue(tx).waiters
+    queue = claim_queue.queue(tx).waiters
     present = {waiter.id for waiter in queue}
     expired = [place.waiter for ticket, place in places.items() if ticket not in present]
     return sorted([*queue, *expired]) if expired else queue
@@ -186,13 +186,13 @@ def _in_order(tx: Tx, places: Mapping[int, Place[Granted]]) -> list[Waiter]:
 
 def leave(tx: Tx, ticket: int) -> None:
     """Give up a place in the queue. Emit `task.ready` for a task that was kept for it: a later waiter may get it."""
-    waiter = waiters.leave(tx, ticket)
-    if waiter is None or not waiters.after(tx, ticket):
+    waiter = claim_queue.leave(tx, ticket)
+    if waiter is None or not claim_queue.after(tx, ticket):
         return
-    moves.tell_if_ready(tx, claimable.ids(tx, waiter.search(), 1))
+    transitions.tell_if_ready(tx, claimable.ids(tx, waiter.search(), 1))
 
 
 def forget_silent(tx: Tx) -> None:
     """Give up the places of waiters whose heartbeat has expired."""
-    for ticket in waiters.gone(tx):
+    for ticket in claim_queue.gone(tx):
         leave(tx, ticket)

@@ -3,10 +3,10 @@
 from dataclasses import fields
 from typing import Any
 
-from project_manager.contract import commands, cursor, views
 from project_manager.domain.errors import NotEmpty
 from project_manager.domain.events import EventType
-from project_manager.services import finding, moves, naming, presenting
+from project_manager.schemas import commands, cursor, views
+from project_manager.services import lookup, resolve, serializers, transitions
 from project_manager.services.tasks import erase
 from project_manager.store import epics, events, seals, tasks
 from project_manager.store.transaction import Tx
@@ -20,12 +20,12 @@ def create(tx: Tx, command: commands.CreateEpic) -> views.EpicView:
     A project given by name is made if it does not exist, and the answer names it under `created`. An archived project
     takes no epics.
     """
-    created: finding.Created = {}
-    project = finding.project_for(tx, command.project_id, command.project_name, None, created)
-    finding.check_open(project)
-    naming.check_epic_is_new(tx, project.id, command.name)
-    row = finding.create_epic(tx, project.id, command.name, command.description, command.status, command.position)
-    epic = presenting.epic(row)
+    created: lookup.Created = {}
+    project = lookup.project_for(tx, command.project_id, command.project_name, None, created)
+    lookup.check_open(project)
+    resolve.check_epic_is_new(tx, project.id, command.name)
+    row = lookup.create_epic(tx, project.id, command.name, command.description, command.status, command.position)
+    epic = serializers.epic(row)
     if not created:
         return epic
     return views.CreatedEpicView(**{part.name: getattr(epic, part.name) for part in fields(epic)}, created=created)
@@ -33,34 +33,34 @@ def create(tx: Tx, command: commands.CreateEpic) -> views.EpicView:
 
 def get(tx: Tx, command: commands.GetEpic) -> views.EpicView:
     """Read one epic."""
-    return presenting.epic(finding.epic(tx, command.epic_id))
+    return serializers.epic(lookup.epic(tx, command.epic_id))
 
 
 def update(tx: Tx, command: commands.UpdateEpic) -> views.EpicView:
     """Edit an epic. Only the fields that are sent change."""
-    row = finding.epic(tx, command.epic_id)
-    finding.check_version("epic", row.version, command.version)
+    row = lookup.epic(tx, command.epic_id)
+    lookup.check_version("epic", row.version, command.version)
     values: dict[str, Any] = {name: getattr(command, name) for name in _FIELDS if name in command.model_fields_set}
     if "name" in values:
-        naming.check_epic_is_new(tx, row.project_id, command.name, row.id)
+        resolve.check_epic_is_new(tx, row.project_id, command.name, row.id)
     written = epics.write(tx, row, {**values, **({"status": command.status.value} if "status" in values else {})})
     changes = {name: getattr(written, name) for name in _FIELDS if getattr(row, name) != getattr(written, name)}
     data = {"name": written.name, "changes": changes, "version": written.version}
     sealed = seals.seal("epics", written)
     events.add(tx, EventType.EPIC_UPDATED, data, project_id=row.project_id, epic_id=row.id, sealed=sealed)
-    return presenting.epic(written)
+    return serializers.epic(written)
 
 
 def delete(tx: Tx, command: commands.DeleteEpic) -> views.DeletedView:
     """Delete an epic. One that has tasks is deleted only with `force`, and its tasks go with it."""
-    finding.check_force(tx, command.force)
-    row = finding.epic(tx, command.epic_id)
-    finding.check_version("epic", row.version, command.version)
+    lookup.check_force(tx, command.force)
+    row = lookup.epic(tx, command.epic_id)
+    lookup.check_version("epic", row.version, command.version)
     inside = tasks.ids_in_epic(tx, row.id)
     if inside and not command.force:
         raise NotEmpty(f"epic {row.id} has {len(inside)} tasks", tasks=len(inside))
-    freed = [other for task_id in inside for other in erase(tx, finding.task(tx, task_id))]
-    moves.tell_if_ready(tx, sorted(set(freed)))
+    freed = [other for task_id in inside for other in erase(tx, lookup.task(tx, task_id))]
+    transitions.tell_if_ready(tx, sorted(set(freed)))
     epics.remove(tx, row.id)
     events.add(
         tx,
@@ -75,13 +75,13 @@ def delete(tx: Tx, command: commands.DeleteEpic) -> views.DeletedView:
 def list_epics(tx: Tx, command: commands.ListEpics) -> views.Page[views.EpicView]:
     """List the epics of one project or of all, by project and position."""
     filters: dict[str, Any] = {}
-    project_id = naming.in_scope(tx, command.project_id, command.project_name)
+    project_id = resolve.in_scope(tx, command.project_id, command.project_name)
     if project_id is not None:
-        filters["project_id"] = finding.project(tx, project_id).id
+        filters["project_id"] = lookup.project(tx, project_id).id
     if command.status is not None:
         filters["status"] = command.status.value
     place = cursor.read(command.cursor, filters, 3) if command.cursor else (0, -1, 0)
     shown, more, total = epics.page(tx, filters, after=(place[0], place[1], place[2]), limit=command.limit)
     end = shown[-1] if more else None
     following = None if end is None else cursor.write((end.project_id, end.position, end.id), filters)
-    return views.Page([presenting.epic(row) for row in shown], following, total)
+    return views.Page([serializers.epic(row) for row in shown], following, total)

@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from project_manager.contract import commands, cursor, views
 from project_manager.domain.actors import Role
-from project_manager.services import finding
+from project_manager.schemas import commands, cursor, views
+from project_manager.services import lookup
 from project_manager.store import events, meta, retention
 from project_manager.store.transaction import Tx
 
@@ -34,7 +34,7 @@ def list_task_events(tx: Tx, command: commands.ListTaskEvents) -> views.Page[dic
     shown, more = events.of_task(tx, command.task_id, after, command.limit)
     total = events.count_of_task(tx, command.task_id)
     if not total:
-        finding.task(tx, command.task_id)
+        lookup.task(tx, command.task_id)
     following = cursor.write((shown[-1].seq,), filters) if more else None
     return views.Page([row.view(traced=_is_traced(tx)) for row in shown], following, total)
 

@@ -6,14 +6,14 @@ from typing import Any
 import orjson
 
 from project_manager.clock import rfc3339
-from project_manager.contract import cursor as cursors
-from project_manager.contract import knowledge as contract
-from project_manager.contract import views
-from project_manager.contract.instructions import INSTRUCTIONS
 from project_manager.domain.errors import Invalid, KnowledgeNotFound, VersionMismatch
 from project_manager.domain.events import EventType
 from project_manager.domain.graph import find_cycle
-from project_manager.services import finding
+from project_manager.schemas import cursor as cursors
+from project_manager.schemas import knowledge as contract
+from project_manager.schemas import views
+from project_manager.schemas.instructions import INSTRUCTIONS
+from project_manager.services import lookup
 from project_manager.store import events, knowledge, seals
 from project_manager.store.knowledge import WRITABLE, KnowledgeLogRow, KnowledgeRow, VersionRow
 from project_manager.store.seals import Sealed
@@ -35,7 +35,7 @@ def upsert(tx: Tx, command: contract.UpsertKnowledge) -> contract.KnowledgeSaved
     if command.knowledge_id is None:
         return _create(tx, command)
     row = _find(tx, command.knowledge_id)
-    finding.check_version("item", row.version, command.version)
+    lookup.check_version("item", row.version, command.version)
     if command.project_id is not None or command.project_name is not None:
         _check_same_project(tx, row, command)
     sent = _values(command, [name for name in WRITABLE if name in command.model_fields_set])
@@ -47,7 +47,7 @@ def retire(tx: Tx, command: contract.RetireKnowledge) -> contract.KnowledgeSaved
     back.
     """
     row = _find(tx, command.knowledge_id)
-    finding.check_version("item", row.version, command.version)
+    lookup.check_version("item", row.version, command.version)
     return _change(tx, row, {"active": 0}, None)
 
 
@@ -153,16 +153,16 @@ def _change(tx: Tx, row: KnowledgeRow, sent: dict[str, Any], reason: str | None)
 def _project_of_new(tx: Tx, command: contract.UpsertKnowledge) -> int:
     """Where a new item belongs: the project that is named, else that of its epic, task or parent."""
     if command.project_id is not None or command.project_name is not None or command.epic_id is not None:
-        return finding.project_for(tx, command.project_id, command.project_name, command.epic_id).id
+        return lookup.project_for(tx, command.project_id, command.project_name, command.epic_id).id
     if command.task_id is not None:
-        return finding.task(tx, command.task_id).project_id
+        return lookup.task(tx, command.task_id).project_id
     if command.parent_id is not None:
         return _find(tx, command.parent_id).project_id
     raise _invalid([("project_id", "`project_id` is missing", "Send the project that it is about.")])
 
 
 def _check_same_project(tx: Tx, row: KnowledgeRow, command: contract.UpsertKnowledge) -> None:
-    project = finding.project(tx, row.project_id)
+    project = lookup.project(tx, row.project_id)
     if command.project_id not in (None, project.id) or command.project_name not in (None, project.name):
         message = f"item {row.id} belongs to project {project.id}, {project.name!r}, and stays there"
         raise _invalid([("project_id", message, "Leave the project out, or write a new item.")])
@@ -172,8 +172,8 @@ def _check_links(tx: Tx, project_id: int, knowledge_id: int | None, values: dict
     """Epic, task and parent exist, are of the item's project, and no item is above itself."""
     epic_id, task_id, parent_id = (values.get(name) for name in ("epic_id", "task_id", "parent_id"))
     if epic_id is not None:
-        finding.epic_for(tx, finding.project(tx, project_id), epic_id, None)
-    if task_id is not None and finding.task(tx, task_id).project_id != project_id:
+        lookup.epic_for(tx, lookup.project(tx, project_id), epic_id, None)
+    if task_id is not None and lookup.task(tx, task_id).project_id != project_id:
         raise _elsewhere("task_id", f"task {task_id} is not in project {project_id}")
     if parent_id is None:
         return
@@ -197,11 +197,11 @@ def _filters(tx: Tx, command: contract.GetKnowledge) -> dict[str, Any]:
         if getattr(command, name) not in (None, "")
     }
     if command.epic_id is not None:
-        project = finding.project_for(tx, command.project_id, None, command.epic_id)
-        finding.epic_for(tx, project, command.epic_id, None)
+        project = lookup.project_for(tx, command.project_id, None, command.epic_id)
+        lookup.epic_for(tx, project, command.epic_id, None)
         filters["project_id"] = project.id
     elif command.project_id is not None:
-        finding.project(tx, command.project_id)
+        lookup.project(tx, command.project_id)
     if command.tags:
         filters["labels"] = command.tags
     if command.knowledge_id is not None:

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from project_manager.contract import commands, cursor, views
-from project_manager.services import presenting
+from project_manager.schemas import commands, cursor, views
+from project_manager.services import serializers
 from project_manager.store import lease_history
 from project_manager.store.lease_history import LeaseRow
 from project_manager.store.transaction import Tx
@@ -35,7 +35,7 @@ def list_leases(tx: Tx, command: commands.ListLeases) -> views.Page[views.LeaseV
         ended, more = lease_history.page_of_ended(tx, filters, ended_after, command.limit - len(rows))
         rows += ended
     following = cursor.write((*_position(rows[-1]), total), filters) if more else None
-    return views.Page([presenting.lease(row) for row in rows], following, total)
+    return views.Page([serializers.lease(row) for row in rows], following, total)
 
 
 def retain(tx: Tx, *, days: int) -> int:

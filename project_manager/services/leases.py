@@ -4,17 +4,17 @@ from dataclasses import replace
 from typing import Any
 
 from project_manager.clock import rfc3339
-from project_manager.contract import commands, views
 from project_manager.domain.actors import SYSTEM, Role
 from project_manager.domain.errors import IllegalMove
 from project_manager.domain.leases import Lease, UnlockReason, unconfirmed_length
 from project_manager.domain.limits import HANDOFF_CHARACTERS, HOLDS_BESIDE_CLAIM
 from project_manager.domain.readiness import failed_attempts, not_ready
 from project_manager.domain.statuses import CLAIMABLE_BY_NAME, MOVES, Status
-from project_manager.services import finding, moves, presenting
-from project_manager.services.lease_refusals import check_held, check_lease
-from project_manager.services.presenting import lease_of
-from project_manager.services.writing import takes_away
+from project_manager.schemas import commands, views
+from project_manager.services import lookup, serializers, transitions
+from project_manager.services.authorization import takes_away
+from project_manager.services.lease_errors import check_held, check_lease
+from project_manager.services.serializers import lease_of
 from project_manager.store import agents, claimable, leases, logs, tasks
 from project_manager.store.claimable import Beside
 from project_manager.store.logs import LogRow
@@ -33,17 +33,17 @@ def acquire(tx: Tx, command: commands.AcquireTaskLock) -> views.AcquiredView:
     finished. An operator takes a held task over with `force`: the present lease ends and the new one begins in
     one step.
     """
-    finding.check_force(tx, command.force)
-    row = finding.task(tx, command.task_id)
+    lookup.check_force(tx, command.force)
+    row = lookup.task(tx, command.task_id)
     if takes_away(tx, row, force=command.force):
         return _acquired(tx, _take_over(tx, row, ttl=command.ttl_seconds * 1000), renewed=False)
     lease = check_lease(tx, row, command.fence)
     if lease is not None:
         ttl = _length(command.asked_seconds, lease.ttl)
-        view = _acquired(tx, moves.renew(tx, row, ttl=ttl, fenced=command.fence is not None), renewed=True)
+        view = _acquired(tx, transitions.renew(tx, row, ttl=ttl, fenced=command.fence is not None), renewed=True)
         return view if command.fence is not None else _held_before(view)
     check_takable(tx, row)
-    return _acquired(tx, moves.take(tx, row, ttl=command.ttl_seconds * 1000), renewed=False)
+    return _acquired(tx, transitions.take(tx, row, ttl=command.ttl_seconds * 1000), renewed=False)
 
 
 def _held_before(view: views.AcquiredView) -> views.AcquiredView:
@@ -54,8 +54,8 @@ def _held_before(view: views.AcquiredView) -> views.AcquiredView:
 def _take_over(tx: Tx, row: TaskRow, *, ttl: int) -> TaskRow:
     """End the lease of another agent and give the actor a new one. The task is free at no time in between."""
     check_takable(tx, row)
-    moves.note_forced(tx, row)
-    return moves.take_over(tx, row, ttl=ttl)
+    transitions.note_forced(tx, row)
+    return transitions.take_over(tx, row, ttl=ttl)
 
 
 def _length(seconds: int | None, otherwise: int) -> int:
@@ -75,7 +75,7 @@ def check_takable(tx: Tx, row: TaskRow) -> None:
             legal=sorted(MOVES[status] - {status}),
             reopen_required=True,
         )
-    why = presenting.blockers(tx, row)
+    why = serializers.blockers(tx, row)
     if why:
         raise not_ready(row.id, why)
 
@@ -86,10 +86,10 @@ def renew(tx: Tx, command: commands.RenewTaskLock) -> views.AcquiredView:
     Moves expires_at; the fence stays. Refused when the lease is not yours any more: then stop working on the
     task.
     """
-    row = finding.task(tx, command.task_id)
+    row = lookup.task(tx, command.task_id)
     lease = check_held(tx, row, check_lease(tx, row, command.fence))
     ttl = _length(command.ttl_seconds, lease.ttl)
-    return _acquired(tx, moves.renew(tx, row, ttl=ttl, fenced=command.fence is not None), renewed=True)
+    return _acquired(tx, transitions.renew(tx, row, ttl=ttl, fenced=command.fence is not None), renewed=True)
 
 
 def release(tx: Tx, command: commands.ReleaseTaskLock) -> views.ReleasedView:
@@ -99,23 +99,23 @@ def release(tx: Tx, command: commands.ReleaseTaskLock) -> views.ReleasedView:
     the cap the task becomes BLOCKED for a person to look at. An operator can end another's lease with
     `force`.
     """
-    finding.check_force(tx, command.force)
-    row = finding.task(tx, command.task_id)
+    lookup.check_force(tx, command.force)
+    row = lookup.task(tx, command.task_id)
     forced = takes_away(tx, row, force=command.force)
     lease = check_held(tx, row, lease_of(row, tx.now) if forced else check_lease(tx, row, command.fence))
     if command.handoff:
-        moves.note(tx, row, tx.actor.id, "handoff", command.handoff)
+        transitions.note(tx, row, tx.actor.id, "handoff", command.handoff)
     attempts = row.attempts + int(command.failed)
     reason = UnlockReason.FORCED if forced else UnlockReason.EXPLICIT_RELEASE
     if forced:
-        moves.note_forced(tx, row)
+        transitions.note_forced(tx, row)
     placed = _give_back(tx, row, reason, attempts=attempts)
     return views.ReleasedView(
         success=True,
         message=f"task {row.id} is free again, as {placed.status}",
         task_id=row.id,
         agent_id=lease.holder,
-        task=presenting.task(tx, finding.task(tx, row.id)),
+        task=serializers.task(tx, lookup.task(tx, row.id)),
     )
 
 
@@ -125,8 +125,8 @@ def grant(
     """Give a ready task to the actor. A claim that has waited since `called_at` begins with an unconfirmed lease."""
     ttl = command.ttl_seconds * 1000
     short = unconfirmed_length(ttl, tx.now - called_at)
-    taken = moves.take(tx, row, ttl=ttl, unconfirmed_ttl=short)
-    shown = presenting.task(tx, taken)
+    taken = transitions.take(tx, row, ttl=ttl, unconfirmed_ttl=short)
+    shown = serializers.task(tx, taken)
     return views.ClaimedView(task=shown, lock=shown.lock, message=_yours(taken), **_to_begin_with(tx, taken, beside))
 
 
@@ -147,8 +147,8 @@ def confirm(tx: Tx, called_at: int) -> bool:
         return False
     found = leases.unconfirmed_of(tx, tx.actor.id, called_at=called_at)
     for task_id in found:
-        row = finding.task(tx, task_id)
-        moves.renew(tx, row, ttl=row.lock_ttl or 0, fenced=False)
+        row = lookup.task(tx, task_id)
+        transitions.renew(tx, row, ttl=row.lock_ttl or 0, fenced=False)
     return bool(found)
 
 
@@ -164,10 +164,10 @@ def end_due(tx: Tx) -> None:
     Runs at the head of each batch of writes, so that who may claim never depends on a sweeper.
     """
     for task_id in leases.expired(tx):
-        _expire(tx, finding.task(tx, task_id))
+        _expire(tx, lookup.task(tx, task_id))
     for task_id in tasks.deferred_and_due(tx):
         tasks.undefer(tx, task_id)
-        moves.tell_if_ready(tx, [task_id])
+        transitions.tell_if_ready(tx, [task_id])
 
 
 def next_due(tx: Tx) -> int | None:
@@ -181,10 +181,12 @@ def _expire(tx: Tx, row: TaskRow) -> None:
     held = f"the lease of {row.lock_holder} (fence {row.fence})"
     if row.unconfirmed_fence == row.fence:
         waited = f"{held} was not confirmed by a call until {rfc3339(row.lock_expires_at or 0)}"
-        moves.note(tx, row, SYSTEM.id, "system", f"{waited}: the claim had waited, and its client may have given up")
+        transitions.note(
+            tx, row, SYSTEM.id, "system", f"{waited}: the claim had waited, and its client may have given up"
+        )
         _give_back(tx, row, UnlockReason.UNCONFIRMED, attempts=row.attempts)
         return
-    moves.note(tx, row, SYSTEM.id, "system", f"{held} ran out at {rfc3339(row.lock_expires_at or 0)}")
+    transitions.note(tx, row, SYSTEM.id, "system", f"{held} ran out at {rfc3339(row.lock_expires_at or 0)}")
     _give_back(tx, row, UnlockReason.LOCK_EXPIRED, attempts=row.attempts + 1)
 
 
@@ -192,16 +194,16 @@ def _give_back(tx: Tx, row: TaskRow, reason: UnlockReason, *, attempts: int) -> 
     """Back to the status it was claimed from; to BLOCKED when the attempts are used up."""
     exhausted = tx.max_attempts > 0 and attempts >= tx.max_attempts and attempts > row.attempts
     target = Status.BLOCKED if exhausted else Status(row.lock_from or Status.TODO)
-    placed = moves.end(tx, row, target, reason, attempts=attempts)
+    placed = transitions.end(tx, row, target, reason, attempts=attempts)
     if exhausted:
-        moves.note(
+        transitions.note(
             tx,
             row,
             SYSTEM.id,
             "system",
             f"{failed_attempts(attempts)}: blocked until a person has looked at it",
         )
-    moves.tell_if_ready(tx, [row.id])
+    transitions.tell_if_ready(tx, [row.id])
     return placed
 
 
@@ -219,8 +221,8 @@ def _acquired(tx: Tx, row: TaskRow, *, renewed: bool) -> views.AcquiredView:
         "timeout": lease.length // 1000,
         "expires_at": rfc3339(lease.expires_at),
         "renewed": renewed,
-        "task": presenting.task(tx, row),
-        "lock": presenting.lock(lease),
+        "task": serializers.task(tx, row),
+        "lock": serializers.lock(lease),
     }
     return views.AcquiredView(**fields) if renewed else views.NewLeaseView(**fields, **brought)
 

@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from project_manager.contract import commands, views
-from project_manager.contract import cursor as cursors
 from project_manager.domain.errors import Invalid
 from project_manager.domain.statuses import Status
-from project_manager.services import finding, naming, presenting
+from project_manager.schemas import commands, views
+from project_manager.schemas import cursor as cursors
+from project_manager.services import lookup, resolve, serializers
 from project_manager.store import tasks
 from project_manager.store.transaction import Tx
 
@@ -17,7 +17,7 @@ def list_tasks(tx: Tx, command: commands.ListTasks) -> views.Page[Any]:
     By id. `q` searches names, descriptions and external keys for all of its words. `fields` chooses columns,
     `compact` a short row.
     """
-    filters: dict[str, Any] = naming.scope(tx, command)
+    filters: dict[str, Any] = resolve.scope(tx, command)
     for name in ("holder", "q", "ids"):
         if getattr(command, name) not in (None, ""):
             filters[name] = getattr(command, name)
@@ -35,7 +35,7 @@ def get_available(tx: Tx, command: commands.GetAvailableTasks) -> views.Page[Any
 
     With `status` it looks through those statuses instead, without held tasks unless include_locked is set.
     """
-    filters: dict[str, Any] = naming.scope(tx, command)
+    filters: dict[str, Any] = resolve.scope(tx, command)
     if command.labels:
         filters["labels"] = command.labels
     if command.status and command.status != [Status.TODO]:
@@ -56,28 +56,28 @@ def _page(
     shown, more = tasks.page(tx, filters, order=order, after=after, limit=limit, description=described)
     if not shown:
         _check_there(tx, filters)
-    items = [presenting.task(tx, row) for row in shown]
+    items = [serializers.task(tx, row) for row in shown]
     last = None
     if more:
         end = shown[-1]
         last = cursors.write((end.priority, -end.unblocks, end.id) if order == "claim" else (end.id,), filters)
-    chosen: list[Any] = items if names is None else [presenting.chosen(item, names) for item in items]
+    chosen: list[Any] = items if names is None else [serializers.chosen(item, names) for item in items]
     return views.Page(chosen, last, tasks.count(tx, filters))
 
 
 def _check_there(tx: Tx, filters: dict[str, Any]) -> None:
     """An empty list of what does not exist would be taken for an answer."""
     if "project_id" in filters:
-        finding.project(tx, filters["project_id"])
+        lookup.project(tx, filters["project_id"])
     if "epic_id" in filters:
-        finding.epic(tx, filters["epic_id"])
+        lookup.epic(tx, filters["epic_id"])
 
 
 def _columns(names: list[str] | None) -> list[str] | None:
     if not names:
         return None
     if "compact" in names:
-        names = list(dict.fromkeys([*presenting.COMPACT, *(name for name in names if name != "compact")]))
+        names = list(dict.fromkeys([*serializers.COMPACT, *(name for name in names if name != "compact")]))
     unknown = [name for name in names if name not in commands.TASK_COLUMNS]
     if unknown:
         message, hint = f"`fields` has no column {unknown[0]!r}", f"The columns are {', '.join(commands.TASK_COLUMNS)}."

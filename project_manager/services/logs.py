@@ -1,8 +1,8 @@
 """The logs of tasks: what agents and people report."""
 
-from project_manager.contract import commands, cursor, views
-from project_manager.services import finding, moves, presenting
-from project_manager.services.writing import check_writer, renewed_by_writing
+from project_manager.schemas import commands, cursor, views
+from project_manager.services import lookup, serializers, transitions
+from project_manager.services.authorization import check_writer, renewed_by_writing
 from project_manager.store import logs
 from project_manager.store.transaction import Tx
 
@@ -15,19 +15,19 @@ def add_log(tx: Tx, command: commands.AddTaskLog) -> views.LogView:
     While an agent holds the task only that agent (and people) may write; the holder's entry also renews its
     lease.
     """
-    row = finding.task(tx, command.task_id)
+    row = lookup.task(tx, command.task_id)
     if command.kind != "comment" or command.fence is not None:
         check_writer(tx, row, command.fence)
-    entry = moves.note(tx, row, tx.actor.id, command.kind, command.body)
+    entry = transitions.note(tx, row, tx.actor.id, command.kind, command.body)
     renewed_by_writing(tx, row, command.fence)
-    return presenting.log(entry)
+    return serializers.log(entry)
 
 
 def list_logs(tx: Tx, command: commands.ListTaskLogs) -> views.Page[views.LogView]:
     """Read a task's log, newest first."""
     filters = {"task_id": command.task_id, "kind": command.kind}
     before = cursor.read(command.cursor, filters, 1)[0] if command.cursor else NEWEST
-    row = finding.task(tx, command.task_id)
+    row = lookup.task(tx, command.task_id)
     shown, more = logs.newest(tx, row.id, command.limit, before=before, kind=command.kind)
     following = cursor.write((shown[-1].id,), filters) if more else None
-    return views.Page([presenting.log(entry) for entry in shown], following, logs.count(tx, row.id, command.kind))
+    return views.Page([serializers.log(entry) for entry in shown], following, logs.count(tx, row.id, command.kind))

@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from project_manager.contract import commands, cursor, views
 from project_manager.domain.errors import NotEmpty
 from project_manager.domain.events import EventType
-from project_manager.services import finding, moves, naming, presenting
+from project_manager.schemas import commands, cursor, views
+from project_manager.services import lookup, resolve, serializers, transitions
 from project_manager.services.tasks import erase
 from project_manager.store import epics, events, knowledge, projects, seals, tasks
 from project_manager.store.transaction import Tx
@@ -13,14 +13,14 @@ from project_manager.store.transaction import Tx
 
 def create(tx: Tx, command: commands.CreateProject) -> views.ProjectView:
     """Create a project. Its name is unique."""
-    naming.check_project_is_new(tx, command.name)
-    return presenting.project(finding.create_project(tx, command.name, command.description), {})
+    resolve.check_project_is_new(tx, command.name)
+    return serializers.project(lookup.create_project(tx, command.name, command.description), {})
 
 
 def get(tx: Tx, command: commands.GetProject) -> views.ProjectView:
     """Read one project with the number of its tasks by status."""
-    row = finding.project(tx, command.project_id)
-    return presenting.project(row, tasks.counts_in_project(tx, row.id))
+    row = lookup.project(tx, command.project_id)
+    return serializers.project(row, tasks.counts_in_project(tx, row.id))
 
 
 def update(tx: Tx, command: commands.UpdateProject) -> views.ProjectView:
@@ -28,13 +28,13 @@ def update(tx: Tx, command: commands.UpdateProject) -> views.ProjectView:
 
     Tasks of an archived project are not offered and cannot be claimed; leases that are running go on.
     """
-    row = finding.project(tx, command.project_id)
-    finding.check_version("project", row.version, command.version)
+    row = lookup.project(tx, command.project_id)
+    lookup.check_version("project", row.version, command.version)
     values: dict[str, Any] = {
         name: getattr(command, name) for name in ("name", "description") if name in command.model_fields_set
     }
     if "name" in values:
-        naming.check_project_is_new(tx, command.name, row.id)
+        resolve.check_project_is_new(tx, command.name, row.id)
     archiving = "archived" in command.model_fields_set and command.archived != (row.archived_at is not None)
     if archiving:
         values["archived_at"] = tx.now if command.archived else None
@@ -49,24 +49,24 @@ def update(tx: Tx, command: commands.UpdateProject) -> views.ProjectView:
         "version": written.version,
     }
     events.add(tx, kind, data, project_id=row.id, sealed=seals.seal("projects", written))
-    return presenting.project(written, tasks.counts_in_project(tx, row.id))
+    return serializers.project(written, tasks.counts_in_project(tx, row.id))
 
 
 def delete(tx: Tx, command: commands.DeleteProject) -> views.DeletedView:
     """Delete a project. One that has epics, tasks or knowledge is deleted only with `force`, and everything in it
     goes with it.
     """
-    finding.check_force(tx, command.force)
-    row = finding.project(tx, command.project_id)
-    finding.check_version("project", row.version, command.version)
+    lookup.check_force(tx, command.force)
+    row = lookup.project(tx, command.project_id)
+    lookup.check_version("project", row.version, command.version)
     inside = tasks.ids_in_project(tx, row.id)
     parts = epics.page(tx, {"project_id": row.id}, after=(0, -1, 0), limit=1)[2]
     known = knowledge.page(tx, {"project_id": row.id}, after=None, limit=1)[2]
     if (inside or parts or known) and not command.force:
         words = f"project {row.id} has {parts} epics, {len(inside)} tasks and {known} items of knowledge"
         raise NotEmpty(words, epics=parts, tasks=len(inside), knowledge=known)
-    freed = [other for task_id in inside for other in erase(tx, finding.task(tx, task_id))]
-    moves.tell_if_ready(tx, sorted(set(freed)))
+    freed = [other for task_id in inside for other in erase(tx, lookup.task(tx, task_id))]
+    transitions.tell_if_ready(tx, sorted(set(freed)))
     projects.remove(tx, row.id)
     events.add(
         tx,
@@ -85,4 +85,4 @@ def list_projects(tx: Tx, command: commands.ListProjects) -> views.Page[views.Pr
     shown, more, total = projects.page(tx, archived=archived, after=after, limit=command.limit)
     counts = tasks.counts_by_project(tx)
     following = cursor.write((shown[-1].id,), filters) if more else None
-    return views.Page([presenting.project(row, counts.get(row.id, {})) for row in shown], following, total)
+    return views.Page([serializers.project(row, counts.get(row.id, {})) for row in shown], following, total)

@@ -1,16 +1,16 @@
 """Moving a task from status to status."""
 
-from project_manager.contract import commands, views
 from project_manager.domain.actors import Role
 from project_manager.domain.errors import LockHeld
 from project_manager.domain.leases import UnlockReason, held_by_another
 from project_manager.domain.limits import LEASE_SECONDS_DEFAULT
 from project_manager.domain.readiness import not_ready, obstacles
 from project_manager.domain.statuses import CLOSED, ENDS_LEASE, Status, check_move
-from project_manager.services import finding, leases, moves, presenting
-from project_manager.services.lease_refusals import check_lease, check_short_lease
-from project_manager.services.presenting import lease_of
-from project_manager.services.writing import check_writer, takes_away
+from project_manager.schemas import commands, views
+from project_manager.services import leases, lookup, serializers, transitions
+from project_manager.services.authorization import check_writer, takes_away
+from project_manager.services.lease_errors import check_lease, check_short_lease
+from project_manager.services.serializers import lease_of
 from project_manager.store.tasks import TaskRow
 from project_manager.store.transaction import Tx
 
@@ -25,14 +25,14 @@ def update_status(tx: Tx, command: commands.UpdateTaskStatus) -> views.StatusCha
     keeps the lease). After a lease that you lost, claim the task again first. Finished work is left only with
     reopen=true. A person must send force=true to move a task that an agent holds.
     """
-    finding.check_force(tx, command.force)
-    row = finding.task(tx, command.task_id)
+    lookup.check_force(tx, command.force)
+    row = lookup.task(tx, command.task_id)
     if command.note:
         check_writer(tx, row, command.fence, force=command.force)
-        moves.note(tx, row, tx.actor.id, "progress", command.note)
+        transitions.note(tx, row, tx.actor.id, "progress", command.note)
     moved = move(tx, row, command.status, fence=command.fence, reopen=command.reopen, force=command.force)
     lease = lease_of(moved, tx.now)
-    shown = finding.task(tx, moved.id)
+    shown = lookup.task(tx, moved.id)
     return views.StatusChangedView(
         success=True,
         message=f"task {row.id} is {moved.status}"
@@ -42,8 +42,8 @@ def update_status(tx: Tx, command: commands.UpdateTaskStatus) -> views.StatusCha
         status=moved.status,
         previous_status=row.status,
         lock_released=lease is None,
-        task=presenting.task(tx, shown),
-        lock=None if lease is None else presenting.lock(lease),
+        task=serializers.task(tx, shown),
+        lock=None if lease is None else serializers.lock(lease),
     )
 
 
@@ -63,33 +63,33 @@ def move(tx: Tx, row: TaskRow, target: Status, *, fence: int | None, reopen: boo
     if target.value == row.status:
         return row
     if tx.actor.is_agent and target in _NEEDED_READY and Status(row.status) not in CLOSED:
-        why = obstacles(presenting.standing(row, tx.now), now=tx.date)
+        why = obstacles(serializers.standing(row, tx.now), now=tx.date)
         if why:
             raise not_ready(row.id, why)
-    placed = moves.set_status(tx, row, target, attempts=attempts, short_lease=tx.actor.is_agent)
-    moves.tell_if_ready(tx, [row.id])
+    placed = transitions.set_status(tx, row, target, attempts=attempts, short_lease=tx.actor.is_agent)
+    transitions.tell_if_ready(tx, [row.id])
     return placed
 
 
 def _move_held(tx: Tx, row: TaskRow, target: Status, *, fence: int | None, forced: bool, attempts: int) -> TaskRow:
     if target is Status.IN_PROGRESS and not forced:
-        return moves.renew(tx, row, ttl=row.lock_ttl or 0, fenced=fence is not None)
+        return transitions.renew(tx, row, ttl=row.lock_ttl or 0, fenced=fence is not None)
     if forced:
-        moves.note_forced(tx, row)
+        transitions.note_forced(tx, row)
     reason = UnlockReason.FORCED if forced else UnlockReason.AUTO_RELEASE
-    placed = moves.end(tx, row, target, reason, attempts=attempts)
+    placed = transitions.end(tx, row, target, reason, attempts=attempts)
     if target not in ENDS_LEASE:
-        moves.tell_if_ready(tx, [row.id])
+        transitions.tell_if_ready(tx, [row.id])
     return placed
 
 
 def _take_up(tx: Tx, row: TaskRow) -> TaskRow:
     """IN_PROGRESS in one call: the same rules as a claim by name."""
     if Status(row.status) in CLOSED:
-        row = moves.set_status(tx, row, Status.TODO, attempts=0)
-        row = finding.task(tx, row.id)
+        row = transitions.set_status(tx, row, Status.TODO, attempts=0)
+        row = lookup.task(tx, row.id)
     leases.check_takable(tx, row)
-    return moves.take(tx, row, ttl=LEASE_SECONDS_DEFAULT * 1000)
+    return transitions.take(tx, row, ttl=LEASE_SECONDS_DEFAULT * 1000)
 
 
 def _check_mover(tx: Tx, row: TaskRow, fence: int | None) -> None:

@@ -6,17 +6,17 @@ from collections import Counter
 from dataclasses import fields
 from typing import Any
 
-from project_manager.contract import commands, views
 from project_manager.domain.errors import DependencyCycle, ExternalKeyTaken, HasDependents, Invalid
 from project_manager.domain.events import EventType
 from project_manager.domain.graph import find_cycle
 from project_manager.domain.leases import UnlockReason, held_by_another
 from project_manager.domain.limits import NAME_CHARACTERS
 from project_manager.domain.statuses import CLOSED, Status
-from project_manager.services import assumptions, finding, moves, presenting
-from project_manager.services.presenting import lease_of
+from project_manager.schemas import commands, views
+from project_manager.services import assumptions, lookup, serializers, transitions
+from project_manager.services.authorization import check_writer, renewed_by_writing
+from project_manager.services.serializers import lease_of
 from project_manager.services.statuses import move
-from project_manager.services.writing import check_writer, renewed_by_writing
 from project_manager.store import lease_history, links, logs, meta, tasks
 from project_manager.store.projects import ProjectRow
 from project_manager.store.tasks import TaskRow
@@ -45,25 +45,25 @@ def create(tx: Tx, command: commands.CreateTask) -> views.TaskView:
     project takes no tasks. Dependencies must exist, and a cycle is refused with the cycle in the message. Repeating
     the call with the same request_id returns the first answer.
     """
-    created: finding.Created = {}
+    created: lookup.Created = {}
     project, epic_id = _place(tx, command, created)
     task_id = add(tx, project, epic_id, command, command.depends_on)
-    return _written(tx, finding.task(tx, task_id), command.assumptions, created)
+    return _written(tx, lookup.task(tx, task_id), command.assumptions, created)
 
 
 def _place(
-    tx: Tx, command: commands.CreateTask | commands.CreateTasks, created: finding.Created
+    tx: Tx, command: commands.CreateTask | commands.CreateTasks, created: lookup.Created
 ) -> tuple[ProjectRow, int | None]:
     """The project and the epic that new tasks go into; what is made for that is added to `created`."""
-    project = finding.project_for(tx, command.project_id, command.project_name, command.epic_id, created)
-    finding.check_open(project)
-    epic = finding.epic_for(tx, project, command.epic_id, command.epic_name, created)
+    project = lookup.project_for(tx, command.project_id, command.project_name, command.epic_id, created)
+    lookup.check_open(project)
+    epic = lookup.epic_for(tx, project, command.epic_id, command.epic_name, created)
     return project, None if epic is None else epic.id
 
 
-def _written(tx: Tx, row: TaskRow, tags: list[str], created: finding.Created) -> views.TaskView:
+def _written(tx: Tx, row: TaskRow, tags: list[str], created: lookup.Created) -> views.TaskView:
     """The task as it was written, with the assumptions that are recorded now and what was made for it, if anything."""
-    task = presenting.task(tx, row)
+    task = serializers.task(tx, row)
     if not tags and not created:
         return task
     noted = assumptions.record_all(tx, row, tags)
@@ -77,7 +77,7 @@ def create_many(tx: Tx, command: commands.CreateTasks) -> views.CreatedTasksView
     All or nothing. depends_on takes ids of tasks that exist and refs of tasks in the same request, in any
     order.
     """
-    created: finding.Created = {}
+    created: lookup.Created = {}
     project, epic_id = _place(tx, command, created)
     _check_refs(command)
     made = [add(tx, project, epic_id, task, []) for task in command.tasks]
@@ -85,8 +85,8 @@ def create_many(tx: Tx, command: commands.CreateTasks) -> views.CreatedTasksView
     for task, task_id in zip(command.tasks, made, strict=True):
         if task.depends_on:
             needed = dict.fromkeys(_referred(ref, ids) for ref in task.depends_on)
-            set_dependencies(tx, finding.task(tx, task_id), list(needed))
-    items = [presenting.task(tx, finding.task(tx, task_id)) for task_id in made]
+            set_dependencies(tx, lookup.task(tx, task_id), list(needed))
+    items = [serializers.task(tx, lookup.task(tx, task_id)) for task_id in made]
     return views.CreatedTasksView(items=items, ids=ids, created=created)
 
 
@@ -113,12 +113,12 @@ def add(tx: Tx, project: ProjectRow, epic_id: int | None, new: commands.NewTask,
             "archived": 0,
         },
     )
-    row = finding.task(tx, task_id)
+    row = lookup.task(tx, task_id)
     if depends_on:
         set_dependencies(tx, row, depends_on)
     if new.conflicts_with:
         set_conflicts(tx, row, new.conflicts_with)
-    moves.tell(
+    transitions.tell(
         tx,
         EventType.TASK_CREATED,
         row,
@@ -148,7 +148,7 @@ def set_conflicts(tx: Tx, row: TaskRow, ids: list[int]) -> None:
     before = set(links.conflicts_of(tx, row.id))
     links.set_conflicts(tx, row.id, ids)
     for other_id in sorted(before ^ set(ids)):
-        _tell_rival(tx, finding.task(tx, other_id), row.id)
+        _tell_rival(tx, lookup.task(tx, other_id), row.id)
 
 
 def _tell_rival(tx: Tx, other: TaskRow, task_id: int) -> None:
@@ -162,14 +162,14 @@ def _tell_rival(tx: Tx, other: TaskRow, task_id: int) -> None:
         if not tasks.write(tx, other, {}):
             raise RuntimeError(f"task {other.id} moved within its own transaction")
         version += 1
-    moves.tell(
+    transitions.tell(
         tx, EventType.TASK_UPDATED, other, changes=changes, previous={"conflicts_with": previous}, version=version
     )
 
 
 def get(tx: Tx, command: commands.GetTask) -> views.TaskView:
     """Read one task: fields, lock, whether it is ready and why not."""
-    return presenting.task(tx, finding.task(tx, command.task_id))
+    return serializers.task(tx, lookup.task(tx, command.task_id))
 
 
 def details(tx: Tx, command: commands.GetTaskDetails) -> views.TaskDetailsView:
@@ -178,23 +178,23 @@ def details(tx: Tx, command: commands.GetTaskDetails) -> views.TaskDetailsView:
     The log is newest first, handoff notes and failed attempts of others included; older entries with
     before=logs_before.
     """
-    row = finding.task(tx, command.task_id)
-    project = finding.project(tx, row.project_id)
-    epic = None if row.epic_id is None else finding.epic(tx, row.epic_id)
+    row = lookup.task(tx, command.task_id)
+    project = lookup.project(tx, row.project_id)
+    epic = None if row.epic_id is None else lookup.epic(tx, row.epic_id)
     entries, more = logs.newest(tx, row.id, command.log_limit, before=command.before or 2**62)
     shown = _within_budget(entries, command.budget_tokens)
     quarter = command.budget_tokens  # as many characters as tokens
     assumed = assumptions.with_task(tx, row.id, room=quarter)
     return views.TaskDetailsView(
         task_id=row.id,
-        task=presenting.task(tx, row),
+        task=serializers.task(tx, row),
         project=views.NamedView(project.id, project.name),
         epic=None if epic is None else views.NamedView(epic.id, epic.name),
-        dependencies=presenting.links(tasks.named(tx, links.dependencies_of(tx, row.id))),
-        dependents=presenting.links(links.dependents_of(tx, row.id)),
+        dependencies=serializers.links(tasks.named(tx, links.dependencies_of(tx, row.id))),
+        dependents=serializers.links(links.dependents_of(tx, row.id)),
         assumptions=assumed.items,
         assumptions_total=assumed.total,
-        logs=[presenting.log(entry) for entry in shown],
+        logs=[serializers.log(entry) for entry in shown],
         logs_before=shown[-1].id if shown and (more or len(shown) < len(entries)) else None,
     )
 
@@ -205,9 +205,9 @@ def update(tx: Tx, command: commands.UpdateTask) -> views.TaskView:
     While an agent holds the task only that agent (and people) may edit it. With `version` the edit is refused if
     the task has changed since. A `status` moves it as update_task_status does.
     """
-    finding.check_force(tx, command.force)
-    row = finding.task(tx, command.task_id)
-    finding.check_version("task", row.version, command.version)
+    lookup.check_force(tx, command.force)
+    row = lookup.task(tx, command.task_id)
+    lookup.check_version("task", row.version, command.version)
     check_writer(tx, row, command.fence, force=command.force)
     changes = {name: getattr(command, name) for name in _FIELDS if name in command.model_fields_set}
     if command.model_fields_set.issubset(commands.CONTROL_FIELDS):
@@ -218,11 +218,11 @@ def update(tx: Tx, command: commands.UpdateTask) -> views.TaskView:
     if changes:
         row = _edit(tx, row, changes)
     if command.log_entry:
-        moves.note(tx, row, tx.actor.id, "progress", command.log_entry)
+        transitions.note(tx, row, tx.actor.id, "progress", command.log_entry)
     row = renewed_by_writing(tx, row, command.fence)
     if command.status is not None:
         row = move(tx, row, command.status, fence=command.fence, reopen=command.reopen, force=command.force)
-    return _written(tx, finding.task(tx, row.id), command.assumptions, {})
+    return _written(tx, lookup.task(tx, row.id), command.assumptions, {})
 
 
 def delete(tx: Tx, command: commands.DeleteTask) -> views.DeletedView:
@@ -230,9 +230,9 @@ def delete(tx: Tx, command: commands.DeleteTask) -> views.DeletedView:
 
     Refused while other open tasks depend on it, and while an agent holds it unless `force` is sent.
     """
-    finding.check_force(tx, command.force)
-    row = finding.task(tx, command.task_id)
-    finding.check_version("task", row.version, command.version)
+    lookup.check_force(tx, command.force)
+    row = lookup.task(tx, command.task_id)
+    lookup.check_version("task", row.version, command.version)
     waiting = [link for link in links.dependents_of(tx, row.id) if Status(link[2]) not in CLOSED]
     if waiting:
         ids = [link[0] for link in waiting]
@@ -240,7 +240,7 @@ def delete(tx: Tx, command: commands.DeleteTask) -> views.DeletedView:
     lease = lease_of(row, tx.now)
     if lease is not None and not command.force:
         raise held_by_another(lease)
-    moves.tell_if_ready(tx, erase(tx, row))
+    transitions.tell_if_ready(tx, erase(tx, row))
     return views.DeletedView(success=True, deleted="task", id=row.id, name=row.name, tasks=1)
 
 
@@ -248,7 +248,7 @@ def erase(tx: Tx, row: TaskRow) -> list[int]:
     """Removes the task, ends its lease, and tells of both; the tasks that waited for it or ran against it."""
     if row.lock_holder is not None:
         lease_history.add(tx, row, reason=UnlockReason.DELETED.value, status=row.status)
-        moves.tell(
+        transitions.tell(
             tx,
             EventType.TASK_UNLOCKED,
             row,
@@ -262,15 +262,15 @@ def erase(tx: Tx, row: TaskRow) -> list[int]:
         links.shift_unblocks(tx, row.id, -1)
     tasks.remove(tx, row.id)
     links.recount_open(tx, waiting)
-    moves.tell(tx, EventType.TASK_DELETED, row, name=row.name)
+    transitions.tell(tx, EventType.TASK_DELETED, row, name=row.name)
     return [*rivals, *waiting]
 
 
 def _edit(tx: Tx, row: TaskRow, changes: dict[str, Any]) -> TaskRow:
     """Writes changed fields and links, and tells which."""
-    before = presenting.task(tx, row)
+    before = serializers.task(tx, row)
     if "epic_id" in changes and changes["epic_id"] is not None:
-        finding.epic_for(tx, finding.project(tx, row.project_id), changes["epic_id"], None)
+        lookup.epic_for(tx, lookup.project(tx, row.project_id), changes["epic_id"], None)
     if "external_key" in changes:
         _check_key(tx, row.project_id, changes["external_key"], row.id)
     values = {name: changes[name] for name in (*_PLAIN, "attempts") if name in changes}
@@ -283,15 +283,15 @@ def _edit(tx: Tx, row: TaskRow, changes: dict[str, Any]) -> TaskRow:
         set_dependencies(tx, row, changes["depends_on"])
     if "conflicts_with" in changes:
         set_conflicts(tx, row, changes["conflicts_with"])
-    written = finding.task(tx, row.id)
-    after = presenting.task(tx, written)
+    written = lookup.task(tx, row.id)
+    after = serializers.task(tx, written)
     changed = {name: getattr(after, name) for name in changes if getattr(before, name) != getattr(after, name)}
     previous = {name: getattr(before, name) for name in changed}
-    moves.tell(tx, EventType.TASK_UPDATED, written, changes=changed, previous=previous, version=written.version)
-    if not moves.is_ready(tx, row):
-        moves.tell_if_ready(tx, [row.id])
+    transitions.tell(tx, EventType.TASK_UPDATED, written, changes=changed, previous=previous, version=written.version)
+    if not transitions.is_ready(tx, row):
+        transitions.tell_if_ready(tx, [row.id])
     if row.lock_holder is not None:
-        moves.tell_if_ready(tx, sorted(set(before.conflicts_with) - set(after.conflicts_with)))
+        transitions.tell_if_ready(tx, sorted(set(before.conflicts_with) - set(after.conflicts_with)))
     return written
 
 

@@ -4,13 +4,13 @@ import hashlib
 import secrets
 
 from project_manager.clock import rfc3339
-from project_manager.contract import commands, cursor, views
-from project_manager.contract.tokens import ClearTokens
 from project_manager.domain.actors import LOCAL, Actor, Role
 from project_manager.domain.errors import NameTaken, TokenNotFound, Unauthorized
 from project_manager.domain.events import EventType
 from project_manager.domain.names import composed
-from project_manager.services.presenting import time_or_none
+from project_manager.schemas import commands, cursor, views
+from project_manager.schemas.tokens import ClearTokens
+from project_manager.services.serializers import time_or_none
 from project_manager.store import events, seals, tokens
 from project_manager.store.tokens import TokenRow
 from project_manager.store.transaction import Tx

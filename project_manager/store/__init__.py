@@ -1,3 +1,1 @@
-"""SQL lives here and nowhere else: the tables, the statements by resource, the one writer, the readers,
-backup.
-"""
+"""Statements shared by all databases, a module per resource, and the tables. SQL lives here and nowhere else."""

@@ -7,8 +7,8 @@ from sqlalchemy import Select, bindparam, func, select
 from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.sql.expression import literal_column
 
-from project_manager.store.compiled import Statement
-from project_manager.store.schema import agents, tasks
+from project_manager.store.statement import Statement
+from project_manager.store.tables import agents, tasks
 from project_manager.store.tasks import COLUMNS, TaskRow, partly_linked
 from project_manager.store.transaction import Tx
 

@@ -7,8 +7,8 @@ from sqlalchemy import ColumnElement, bindparam, func, insert, select
 
 from project_manager.domain.assumptions import OPEN
 from project_manager.store import pages
-from project_manager.store.compiled import Statement
-from project_manager.store.schema_knowledge import assumption_verdicts, assumptions
+from project_manager.store.statement import Statement
+from project_manager.store.tables_knowledge import assumption_verdicts, assumptions
 from project_manager.store.transaction import Tx
 
 

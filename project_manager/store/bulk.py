@@ -9,10 +9,10 @@ from sqlalchemy import ColumnElement, bindparam, delete, func, insert, select, u
 from sqlalchemy.sql.expression import literal_column
 
 from project_manager.domain.statuses import CLOSED, Status
-from project_manager.store import search
-from project_manager.store.compiled import Statement, each
 from project_manager.store.logs import LogRow
-from project_manager.store.schema import epics, projects, task_conflicts, task_dependencies, task_logs, tasks
+from project_manager.store.sqlite import search
+from project_manager.store.statement import Statement, each
+from project_manager.store.tables import epics, projects, task_conflicts, task_dependencies, task_logs, tasks
 from project_manager.store.tasks import COLUMNS, TaskRow, partly_linked
 from project_manager.store.transaction import Tx
 

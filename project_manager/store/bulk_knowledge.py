@@ -5,11 +5,11 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import bindparam, insert, select, update
 
-from project_manager.store import search
 from project_manager.store.assumptions import VerdictRow
-from project_manager.store.compiled import Statement, each
 from project_manager.store.knowledge import WRITABLE, KnowledgeLogRow, KnowledgeRow, VersionRow
-from project_manager.store.schema_knowledge import (
+from project_manager.store.sqlite import search
+from project_manager.store.statement import Statement, each
+from project_manager.store.tables_knowledge import (
     assumption_verdicts,
     assumptions,
     knowledge_items,

@@ -14,8 +14,8 @@ import orjson
 from sqlalchemy import select
 from sqlalchemy.sql.expression import literal_column
 
-from project_manager.store.compiled import Statement
-from project_manager.store.schema import events, meta
+from project_manager.store.statement import Statement
+from project_manager.store.tables import events, meta
 from project_manager.store.transaction import Tx
 
 COLUMNS = (

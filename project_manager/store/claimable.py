@@ -12,8 +12,8 @@ import orjson
 from sqlalchemy import ColumnElement, Integer, Select, bindparam, delete, func, null, select
 from sqlalchemy.sql.expression import literal_column
 
-from project_manager.store.compiled import Row, Statement, each
-from project_manager.store.schema import CLAIMABLE, claimable_labels, task_conflicts, task_logs, tasks
+from project_manager.store.statement import Row, Statement, each
+from project_manager.store.tables import CLAIMABLE, claimable_labels, task_conflicts, task_logs, tasks
 from project_manager.store.tasks import COLUMNS, TaskRow, claimable, claimable_index, partly_linked, written_links
 from project_manager.store.transaction import Tx
 

@@ -8,9 +8,9 @@ from sqlalchemy.sql.expression import literal_column
 
 from project_manager.domain.names import CANDIDATES, lengths_like, name_key
 from project_manager.store import pages
-from project_manager.store.compiled import Statement
-from project_manager.store.leads import with_lead
-from project_manager.store.schema import epics
+from project_manager.store.excerpts import with_lead
+from project_manager.store.statement import Statement
+from project_manager.store.tables import epics
 from project_manager.store.transaction import Tx
 
 

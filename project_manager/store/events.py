@@ -13,9 +13,9 @@ from project_manager.clock import rfc3339
 from project_manager.domain.events import FIELDS_FOR_OPERATORS, EventType
 from project_manager.store import chain, pages
 from project_manager.store.chain import Head
-from project_manager.store.compiled import Statement, each
-from project_manager.store.schema import events, meta
 from project_manager.store.seals import Sealed
+from project_manager.store.statement import Statement, each
+from project_manager.store.tables import events, meta
 from project_manager.store.transaction import Tx
 
 

@@ -11,8 +11,8 @@ from project_manager.domain.history import UNKNOWN, Happened, History, TaskState
 from project_manager.domain.limits import LEASE_SECONDS_MAXIMUM
 from project_manager.store import chain, meta, retention, seals
 from project_manager.store.chain import Head
-from project_manager.store.compiled import Statement
-from project_manager.store.schema import ended_leases, events, tasks
+from project_manager.store.statement import Statement
+from project_manager.store.tables import ended_leases, events, tasks
 from project_manager.store.transaction import Tx
 
 SHOWN = 20

@@ -4,8 +4,8 @@ from typing import NamedTuple
 
 from sqlalchemy import bindparam, delete, insert, select, update
 
-from project_manager.store.compiled import Statement
-from project_manager.store.schema import instances
+from project_manager.store.statement import Statement
+from project_manager.store.tables import instances
 from project_manager.store.transaction import Tx
 
 HEARTBEAT_SECONDS = 5

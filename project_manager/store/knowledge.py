@@ -7,9 +7,10 @@ from typing import Any, NamedTuple
 from sqlalchemy import ColumnElement, bindparam, func, insert, select, text, update
 from sqlalchemy.sql.expression import literal_column
 
-from project_manager.store import pages, search
-from project_manager.store.compiled import Statement
-from project_manager.store.schema_knowledge import knowledge_items, knowledge_logs, knowledge_versions
+from project_manager.store import pages
+from project_manager.store.sqlite import search
+from project_manager.store.statement import Statement
+from project_manager.store.tables_knowledge import knowledge_items, knowledge_logs, knowledge_versions
 from project_manager.store.tasks import has_labels
 from project_manager.store.transaction import Tx
 

@@ -12,8 +12,8 @@ from sqlalchemy.sql.expression import literal_column
 from project_manager.domain.leases import LOSSES
 from project_manager.domain.limits import DELETED_AT_ONCE
 from project_manager.store import pages
-from project_manager.store.compiled import Statement
-from project_manager.store.schema import ended_leases, tasks
+from project_manager.store.statement import Statement
+from project_manager.store.tables import ended_leases, tasks
 from project_manager.store.tasks import TaskRow
 from project_manager.store.transaction import Tx
 

@@ -6,8 +6,8 @@ from sqlalchemy import bindparam, case, func, null, select, update
 from sqlalchemy.sql.expression import literal_column
 
 from project_manager.store import claimable
-from project_manager.store.compiled import Statement
-from project_manager.store.schema import tasks
+from project_manager.store.statement import Statement
+from project_manager.store.tables import tasks
 from project_manager.store.tasks import TaskRow
 from project_manager.store.transaction import Tx
 

@@ -5,8 +5,8 @@ import json
 from sqlalchemy import bindparam, delete, func, insert, select, update
 from sqlalchemy.sql.expression import literal_column
 
-from project_manager.store.compiled import Statement, each
-from project_manager.store.schema import task_conflicts, task_dependencies, tasks
+from project_manager.store.statement import Statement, each
+from project_manager.store.tables import task_conflicts, task_dependencies, tasks
 from project_manager.store.transaction import Tx
 
 _d = task_dependencies

@@ -6,8 +6,8 @@ from typing import NamedTuple
 from sqlalchemy import bindparam, func, insert, select
 
 from project_manager.store import pages
-from project_manager.store.compiled import Statement
-from project_manager.store.schema import task_logs
+from project_manager.store.statement import Statement
+from project_manager.store.tables import task_logs
 from project_manager.store.transaction import Tx
 
 

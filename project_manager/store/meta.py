@@ -3,9 +3,9 @@
 from sqlalchemy import bindparam, func, select, update
 from sqlalchemy.sql.expression import literal_column
 
-from project_manager.store.compiled import Statement
 from project_manager.store.database_clock import STEP_MS, Mark
-from project_manager.store.schema import events, meta
+from project_manager.store.statement import Statement
+from project_manager.store.tables import events, meta
 from project_manager.store.transaction import Tx
 
 _LAST_EVENT = select(events.c.at).order_by(events.c.seq.desc()).limit(literal_column("1")).scalar_subquery()

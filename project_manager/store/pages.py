@@ -3,7 +3,7 @@
 from typing import Any
 
 from project_manager.domain.limits import PAGE_CHARACTERS
-from project_manager.store.compiled import Row, Statement
+from project_manager.store.statement import Row, Statement
 from project_manager.store.transaction import Tx
 
 

@@ -7,9 +7,9 @@ from sqlalchemy import Select, bindparam, delete, func, insert, select, update
 
 from project_manager.domain.names import CANDIDATES, lengths_like, name_key
 from project_manager.store import pages
-from project_manager.store.compiled import Statement
-from project_manager.store.leads import with_lead
-from project_manager.store.schema import projects
+from project_manager.store.excerpts import with_lead
+from project_manager.store.statement import Statement
+from project_manager.store.tables import projects
 from project_manager.store.transaction import Tx
 
 

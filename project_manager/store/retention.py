@@ -12,8 +12,8 @@ from sqlalchemy import bindparam, delete, func, select, text, update
 
 from project_manager.domain.events import EventType
 from project_manager.store import chain
-from project_manager.store.compiled import Statement
-from project_manager.store.schema import events, meta
+from project_manager.store.statement import Statement
+from project_manager.store.tables import events, meta
 from project_manager.store.transaction import Tx
 
 AT_ONCE = 2000

@@ -12,8 +12,8 @@ from typing import Any
 import orjson
 from sqlalchemy import Select, bindparam, select
 
-from project_manager.store.compiled import Statement
-from project_manager.store.schema import metadata
+from project_manager.store.statement import Statement
+from project_manager.store.tables import metadata
 from project_manager.store.transaction import Tx
 
 Sealed = dict[str, Any]

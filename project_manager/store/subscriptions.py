@@ -7,8 +7,8 @@ from typing import NamedTuple
 from sqlalchemy import bindparam, delete, func, select, update
 from sqlalchemy.dialects.sqlite import insert
 
-from project_manager.store.compiled import Statement, each
-from project_manager.store.schema import mcp_subscriptions
+from project_manager.store.statement import Statement, each
+from project_manager.store.tables import mcp_subscriptions
 from project_manager.store.transaction import Tx
 
 

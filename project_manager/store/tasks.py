@@ -1,6 +1,4 @@
-"""Tasks: one row, pages of rows, and the writes of their fields. Leases are in leases.py, links in
-links.py.
-"""
+"""Statements on tasks: one row, pages of rows, and the writes of their fields."""
 
 import json
 from functools import lru_cache
@@ -22,10 +20,11 @@ from sqlalchemy import (
 from sqlalchemy.sql.expression import literal_column
 
 from project_manager.domain.statuses import Status
-from project_manager.store import pages, search
-from project_manager.store.compiled import Statement, each
-from project_manager.store.leads import with_lead
-from project_manager.store.schema import task_conflicts, task_dependencies, tasks
+from project_manager.store import pages
+from project_manager.store.excerpts import with_lead
+from project_manager.store.sqlite import search
+from project_manager.store.statement import Statement, each
+from project_manager.store.tables import task_conflicts, task_dependencies, tasks
 from project_manager.store.transaction import Tx
 
 

@@ -5,8 +5,8 @@ from typing import NamedTuple
 from sqlalchemy import bindparam, delete, func, insert, select, update
 from sqlalchemy.sql.expression import literal_column
 
-from project_manager.store.compiled import Statement
-from project_manager.store.schema import tokens
+from project_manager.store.statement import Statement
+from project_manager.store.tables import tokens
 from project_manager.store.transaction import Tx
 
 

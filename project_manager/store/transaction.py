@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from project_manager.domain.actors import Actor
-from project_manager.store import dialect
+from project_manager.store.sqlite import driver
 
 
 @dataclass(slots=True)
@@ -70,7 +70,7 @@ def savepoint(tx: Tx) -> Iterator[None]:
     tx.execute("SAVEPOINT step")
     try:
         yield
-    except dialect.DriverError:
+    except driver.DriverError:
         raise
     except BaseException:
         tx.execute("ROLLBACK TO step")

@@ -1,3 +1,1 @@
-"""The HTTP and WebSocket doors, and the dashboard. Rules and SQL live below; the MCP door is its neighbour
-and is not imported.
-"""
+"""HTTP and WebSocket: the REST API, the dashboard, health and metrics. Imports the runtime, never `mcp`."""

@@ -8,13 +8,13 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from project_manager.runtime import Runtime
-from project_manager.security import Gate, origin_of, session_cookie
-from project_manager.web import dashboard, reference, routes
-from project_manager.web.direct import Direct
+from project_manager.runtime.dispatch import Runtime
+from project_manager.web import dashboard, endpoint, reference
 from project_manager.web.errors import on_fault, on_http_exception, refuse
-from project_manager.web.ops import Leaving, Ops
-from project_manager.web.session import Session
+from project_manager.web.login import Session
+from project_manager.web.middleware import Gate, origin_of, session_cookie
+from project_manager.web.probes import Leaving, Ops
+from project_manager.web.routing import Direct
 from project_manager.web.websocket import Updates
 
 CORS_HEADERS = ["ETag", "X-Request-ID", "Retry-After", "Mcp-Session-Id", "WWW-Authenticate"]
@@ -24,7 +24,7 @@ def api(
     runtime: Runtime, updates: Updates, mcp: ASGIApp | None, mcp_paths: Iterable[str], leaving: Leaving | None = None
 ) -> ASGIApp:
     """Everything on the API port. The MCP door answers here too, so that one port suffices behind a proxy."""
-    operations = routes.routes(runtime)
+    operations = endpoint.routes(runtime)
     listed = [
         *operations,
         *Ops(runtime, lambda: updates.open, leaving or Leaving()).routes(),

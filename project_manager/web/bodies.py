@@ -21,7 +21,7 @@ from project_manager.domain.errors import (
     StorageFull,
 )
 from project_manager.domain.limits import BODY_BYTES, ID_DIGITS
-from project_manager.security import Receive
+from project_manager.web.middleware import Receive
 
 STALLED_SECONDS = 10.0
 WHOLE_SECONDS = 600.0

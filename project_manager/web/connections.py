@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from typing import Protocol
 
 from project_manager.domain.limits import MEBIBYTE
-from project_manager.logs import Trouble
+from project_manager.observability.logging import Trouble
 
 log = logging.getLogger(__name__)
 

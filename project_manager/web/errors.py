@@ -7,7 +7,7 @@ from starlette.responses import Response
 
 from project_manager.domain import errors
 from project_manager.domain.errors import ProjectManagerError
-from project_manager.security import Receive, Scope, Send
+from project_manager.web.middleware import Receive, Scope, Send
 from project_manager.web.pages import asked_by_person, error_page
 
 STATUS: dict[type[ProjectManagerError], int] = {

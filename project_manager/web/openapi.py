@@ -9,7 +9,6 @@ from pydantic.json_schema import models_json_schema
 
 from project_manager import __version__
 from project_manager.catalogue import OPERATIONS
-from project_manager.contract import patterns
 from project_manager.domain.errors import (
     BodyTooLarge,
     Internal,
@@ -24,6 +23,7 @@ from project_manager.domain.errors import (
 )
 from project_manager.domain.limits import KEY_CHARACTERS
 from project_manager.operations.definition import Kind, Operation
+from project_manager.schemas import patterns
 from project_manager.web.errors import status_of
 
 ABOUT = (

@@ -5,7 +5,7 @@ from html import escape
 from starlette.responses import HTMLResponse, Response
 
 from project_manager.domain.errors import ProjectManagerError
-from project_manager.security import Scope
+from project_manager.web.middleware import Scope
 
 POLICY = "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 HEADERS = {"Content-Security-Policy": POLICY, "X-Content-Type-Options": "nosniff"}

@@ -10,8 +10,8 @@ import anyio
 import uvicorn
 
 from project_manager.web.connections import Connections
+from project_manager.web.http_protocol import OneWrite
 from project_manager.web.listener import Listener
-from project_manager.web.wire import OneWrite
 
 LISTENERS = ("api", "mcp")
 """Names of the listeners in metrics, in the order of the sockets."""

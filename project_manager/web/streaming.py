@@ -10,9 +10,9 @@ import anyio
 import anyio.lowlevel
 import orjson
 
-from project_manager.contract.commands import ExportPlan
-from project_manager.logs import log_action
-from project_manager.security import Send
+from project_manager.observability.logging import log_action
+from project_manager.schemas.commands import ExportPlan
+from project_manager.web.middleware import Send
 
 log = logging.getLogger(__name__)
 

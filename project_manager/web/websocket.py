@@ -16,15 +16,15 @@ from starlette.routing import WebSocketRoute
 
 from project_manager import __version__
 from project_manager.clock import monotonic, rfc3339
-from project_manager.contract import faults
-from project_manager.contract.commands import FollowEvents
 from project_manager.domain.actors import Actor, Role
 from project_manager.domain.errors import NoSuchRoute, ProjectManagerError, ShuttingDown
-from project_manager.hub import Closed, Event, Overflow, Resync, Subscription
-from project_manager.runtime import Runtime
-from project_manager.security import Receive, Scope, Send
+from project_manager.runtime.dispatch import Runtime
+from project_manager.runtime.event_hub import Closed, Event, Overflow, Resync, Subscription
+from project_manager.schemas import validation
+from project_manager.schemas.commands import FollowEvents
 from project_manager.web.errors import POLICY_CLOSE, UNAUTHORIZED_CLOSE, refuse, response_of
-from project_manager.web.frames import framed
+from project_manager.web.middleware import Receive, Scope, Send
+from project_manager.web.websocket_protocol import framed
 
 PATH = "/ws/updates"
 GOING_AWAY = 1001
@@ -98,7 +98,7 @@ class Updates:
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> str:
         try:
-            wish = faults.read(FollowEvents, dict(parse_qsl(scope["query_string"].decode("latin-1"))))
+            wish = validation.read(FollowEvents, dict(parse_qsl(scope["query_string"].decode("latin-1"))))
         except ProjectManagerError as error:
             await _close(send, POLICY_CLOSE, error.message)
             return "refused"

@@ -6,7 +6,7 @@ import time
 from importlib.metadata import version
 from pathlib import Path
 
-from project_manager.store import dialect
+from project_manager.store.sqlite import driver
 from tests.bench.sampling import calibration, number, spread
 
 LIBRARIES = ("starlette", "uvicorn", "uvloop", "SQLAlchemy", "pydantic", "mcp")
@@ -20,7 +20,7 @@ def description(folder: Path) -> str:
     return (
         f"{os.cpu_count()} cores of {_processor()}, load {os.getloadavg()[0]:.1f} at the start; Linux "
         f"{platform.release()}, Python {platform.python_version()}, SQLite "
-        f"{'.'.join(map(str, dialect.SQLITE_VERSION))}, {libraries}. One thread overwrites 4 KiB and calls fdatasync "
+        f"{'.'.join(map(str, driver.SQLITE_VERSION))}, {libraries}. One thread overwrites 4 KiB and calls fdatasync "
         f"{syncs} times a second; a fixed loop of Python takes {loops} ms ({number(loops.high / loops.low)} x between "
         "its best and its worst: other work on the machine)."
     )

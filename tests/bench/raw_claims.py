@@ -8,7 +8,7 @@ from pathlib import Path
 
 from sqlalchemy import Column, Index, Integer, MetaData, Table, Text
 
-from project_manager.store import dialect
+from project_manager.store.sqlite import driver as dialect
 
 driver = dialect.driver
 PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=30000", "cache_size=-16000")

@@ -36,7 +36,7 @@ from mcp.types import (
 )
 from pydantic import BaseModel
 
-from project_manager.mcp.sdk import DoorServer
+from project_manager.mcp.transport.sdk import DoorServer
 
 Context = ServerRequestContext[Any, Any]
 Json = dict[str, Any]

@@ -13,8 +13,8 @@ from typing import Any
 import schemathesis
 from jsonschema import Draft202012Validator
 
-from project_manager.contract.patterns import KEY_HEADER
 from project_manager.domain.limits import NAME_CHARACTERS, WAIT_SECONDS_MAXIMUM
+from project_manager.schemas.patterns import KEY_HEADER
 from project_manager.web.openapi import document
 
 KEY = "Idempotency-Key"

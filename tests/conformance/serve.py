@@ -9,11 +9,11 @@ import anyio
 import uvicorn
 from mcp.shared.exceptions import MCPDeprecationWarning
 
-from project_manager.config import load
+from project_manager.config.settings import load
 from project_manager.domain.actors import LOCAL, Actor
-from project_manager.mcp.transports import McpDoor
-from project_manager.security import Gate
+from project_manager.mcp.transport.http import McpDoor
 from project_manager.web.errors import refuse
+from project_manager.web.middleware import Gate
 from tests.conformance.fixtures import build
 
 

@@ -19,8 +19,8 @@ from mcp.types import CallToolRequestParams, ListToolsResult, Tool
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from project_manager.domain.actors import LOCAL
-from project_manager.mcp.sdk import DoorServer
-from project_manager.mcp.transports import McpDoor
+from project_manager.mcp.transport.http import McpDoor
+from project_manager.mcp.transport.sdk import DoorServer
 
 ACCEPT = "application/json, text/event-stream"
 MODERN = "2026-07-28"

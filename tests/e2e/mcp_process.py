@@ -15,16 +15,16 @@ from tests.e2e.mcp_listener import PATIENCE, free_socket
 
 _SERVE = """
 import sys
-from project_manager.app import serve
-from project_manager.config import load
+from project_manager.server import serve
+from project_manager.config.settings import load
 names = ("DATABASE_PATH", "DEFAULT_PORT", "MCP_PORT")
 settings = load({**dict(zip(names, sys.argv[1:])), "LOG_LEVEL": "WARNING"}, {}).settings
 sys.exit(serve(settings, announce=lambda line: None))
 """
 _STDIO = """
 import sys
-from project_manager.app import serve_stdio
-from project_manager.config import load
+from project_manager.server import serve_stdio
+from project_manager.config.settings import load
 sys.exit(serve_stdio(load({"DATABASE_PATH": sys.argv[1], "LOG_LEVEL": "WARNING"}, {}).settings))
 """
 

@@ -4,7 +4,7 @@ import sys
 
 import anyio
 
-from project_manager.mcp import stdio
+from project_manager.mcp.transport import stdio
 from tests.e2e.mcp_listener import Work, tool_server
 
 

@@ -16,8 +16,8 @@ import click
 import pytest
 import yaml
 
-from project_manager.cli import main
-from project_manager.config import SETTINGS
+from project_manager.cli.main import main
+from project_manager.config.settings import SETTINGS
 from tests.e2e.command_line import COMMAND, PLAN, CommandLine
 from tests.e2e.service import CHECKOUT, PATIENCE, environment
 
@@ -39,7 +39,7 @@ COMMANDS = commands(main)
 
 
 def test_help_loads_no_library_that_it_does_not_need() -> None:
-    look = f"import sys, project_manager.cli; print([name for name in {HEAVY} if name in sys.modules])"
+    look = f"import sys, project_manager.cli.main; print([name for name in {HEAVY} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", look], env=environment(), capture_output=True, text=True, timeout=10)
     assert done.stdout == "[]\n"
 

@@ -10,7 +10,7 @@ import pytest
 from mcp import Client
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from project_manager.mcp import live
+from project_manager.mcp.transport import live
 from tests.e2e.mcp_listener import (
     PATIENCE,
     Work,

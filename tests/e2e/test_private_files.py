@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from project_manager.store import private_files
+from project_manager.store.sqlite import private_files
 from tests.e2e.command_line import CommandLine
 from tests.e2e.conftest import Start
 

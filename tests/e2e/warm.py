@@ -17,8 +17,8 @@ from tests.e2e.service import CHECKOUT, PATIENCE, START_SECONDS, Service, enviro
 
 FORKS = """
 import json, os, signal, sys
-import project_manager.app
-from project_manager.cli import main
+import project_manager.server
+from project_manager.cli.main import main
 signal.signal(signal.SIGCHLD, signal.SIG_IGN)
 print("ready", flush=True)
 for line in sys.stdin:

@@ -14,7 +14,7 @@ import anyio.lowlevel
 import httpx
 import pytest
 
-from project_manager import failed_disk
+from project_manager.runtime import disk_failure
 from tests.e2e.command_line import CommandLine
 from tests.e2e.conftest import Start
 from tests.e2e.service import PATIENCE, START_SECONDS, Service, sample
@@ -183,7 +183,7 @@ async def test_a_failed_fsync_ends_the_service_without_an_answer(prepare_service
     shim.fail_sync(True)
     together = [f"together {number}" for number in range(10)]
     assert set((await create_together(service, together)).values()) == {NO_ANSWER}
-    assert service.process.wait(PATIENCE) == failed_disk.STATUS
+    assert service.process.wait(PATIENCE) == disk_failure.STATUS
     assert [line["level"] for line in service.lines("write_lost")] == ["CRITICAL"]
     shim.fail_sync(False)
     service.start(**shim.variables(service.database))
@@ -240,7 +240,7 @@ async def test_a_write_without_an_answer_may_be_sent_again_with_its_key(prepare_
         shim.fail_sync(True)
         with pytest.raises(httpx.TransportError):
             http.post("/api/tasks", json={"name": "once"}, headers=key)
-    assert service.process.wait(PATIENCE) == failed_disk.STATUS
+    assert service.process.wait(PATIENCE) == disk_failure.STATUS
     shim.fail_sync(False)
     service.start(**shim.variables(service.database))
     with service.http() as http:

@@ -15,7 +15,7 @@ import httpx
 import pytest
 from websockets.sync.client import connect
 
-from project_manager.store.dialect import several_processes_are_safe
+from project_manager.store.sqlite.driver import several_processes_are_safe
 from tests.e2e.conftest import Start
 from tests.e2e.service import PATIENCE, START_SECONDS, Service, environment
 from tests.faults import history

@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from project_manager.characters import escaped
+from project_manager.domain.characters import escaped
 
 
 @pytest.mark.parametrize(

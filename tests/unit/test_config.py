@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from project_manager.config import SETTINGS, ConfigError, Settings, load, show
+from project_manager.config.settings import SETTINGS, ConfigError, Settings, load, show
 
 BY_NAME = {setting.name: setting for setting in SETTINGS}
 

@@ -12,7 +12,7 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from project_manager import logs
+from project_manager.observability import logging as logs
 
 Configure = Callable[..., io.StringIO]
 LOGGER = logging.getLogger("project_manager.tested")

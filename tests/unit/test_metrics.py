@@ -5,7 +5,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from project_manager import __version__
-from project_manager.metrics import Metrics
+from project_manager.observability.metrics import Metrics
 
 
 def everything_counted() -> Metrics:

@@ -8,9 +8,9 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from project_manager.contract import nodes, plan, plan_faults, plan_text
-from project_manager.contract.nodes import Place, Unreadable
 from project_manager.domain.errors import Invalid
+from project_manager.plans import diagnostics, reader, writer, yaml_tree
+from project_manager.plans.yaml_tree import Place, Unreadable
 
 CHECKOUT = Path(__file__).parents[2]
 PLANS = sorted((CHECKOUT / "examples").glob("*.yaml"))
@@ -39,8 +39,8 @@ nested = st.fixed_dictionaries(
 
 @given(documents)
 def test_whatever_is_written_as_yaml_is_read_back_as_it_was(document: dict[str, Any]) -> None:
-    text = "".join(plan_text.pieces(document, "yaml"))
-    assert nodes.plain(nodes.compose(text)) == document
+    text = "".join(writer.pieces(document, "yaml"))
+    assert yaml_tree.plain(yaml_tree.compose(text)) == document
     assert yaml.safe_load(text) == document
 
 
@@ -55,30 +55,30 @@ def drawn_from(value: Any) -> Any:
 
 @given(nested, st.sampled_from(["yaml", "json"]))
 def test_what_is_drawn_from_iterators_is_written_as_lists_are(document: dict[str, Any], form: str) -> None:
-    written = "".join(plan_text.pieces(drawn_from(document), form))
-    assert written == "".join(plan_text.pieces(document, form))
+    written = "".join(writer.pieces(drawn_from(document), form))
+    assert written == "".join(writer.pieces(document, form))
 
 
 @given(documents)
 def test_whatever_is_written_as_json_is_read_back_as_it_was(document: dict[str, Any]) -> None:
-    text = "".join(plan_text.pieces(document, "json"))
-    assert nodes.plain(nodes.compose(text)) == document
+    text = "".join(writer.pieces(document, "json"))
+    assert yaml_tree.plain(yaml_tree.compose(text)) == document
     assert json.loads(text) == document
 
 
 @given(documents)
 def test_json_of_other_writers_with_escaped_pairs_is_read_as_they_meant_it(document: dict[str, Any]) -> None:
-    assert nodes.plain(nodes.compose(json.dumps(document))) == document
+    assert yaml_tree.plain(yaml_tree.compose(json.dumps(document))) == document
 
 
 def test_words_that_yaml_takes_for_values_stay_the_words_they_are() -> None:
-    said = nodes.plain(nodes.compose("[No, on, 1e3, 0x10, 2026-11-23, 1:30, .inf, 007]"))
+    said = yaml_tree.plain(yaml_tree.compose("[No, on, 1e3, 0x10, 2026-11-23, 1:30, .inf, 007]"))
     assert said == ["No", "on", "1e3", "0x10", "2026-11-23", "1:30", ".inf", "007"]
 
 
 def test_a_key_given_beside_a_merge_wins_over_the_merged_one() -> None:
     text = "base: &b {name: A, priority: 1}\nlater: {<<: *b, name: B}\nearlier: {name: C, <<: [*b]}\n"
-    said = nodes.plain(nodes.compose(text))
+    said = yaml_tree.plain(yaml_tree.compose(text))
     assert said["later"] == {"name": "B", "priority": "1"}
     assert said["earlier"] == {"name": "C", "priority": "1"}
 
@@ -101,7 +101,7 @@ def test_a_key_given_beside_a_merge_wins_over_the_merged_one() -> None:
 )
 def test_what_is_no_document_is_refused_with_its_place(text: str, place: Place, words: str) -> None:
     with pytest.raises(Unreadable) as caught:
-        nodes.compose(text)
+        yaml_tree.compose(text)
     assert words in caught.value.message
     assert caught.value.place == place
 
@@ -110,13 +110,13 @@ def test_what_is_no_document_is_refused_with_its_place(text: str, place: Place, 
 def test_a_document_that_is_nested_without_end_is_refused(text: str) -> None:
     # The parser may refuse it in its own words before the depth is counted: releases of it differ.
     with pytest.raises(Unreadable):
-        nodes.compose(text)
+        yaml_tree.compose(text)
 
 
 @pytest.mark.parametrize("text", ["a: 1\nb: [1,\nc: 2", 'a:\n  {"b": "\\ud83d"}', "a: 1\n\tb: 2"])
 def test_a_slip_in_the_syntax_is_refused_with_its_line(text: str) -> None:
     with pytest.raises(Unreadable) as caught:
-        nodes.compose(text)
+        yaml_tree.compose(text)
     assert caught.value.place.line > 1
     assert caught.value.message.startswith("this is not YAML: ")
 
@@ -135,7 +135,7 @@ def test_a_slip_in_the_syntax_is_refused_with_its_line(text: str) -> None:
 def test_a_slip_in_the_syntax_is_told_in_the_words_of_the_format(
     source: str, text: str, place: Place, words: str
 ) -> None:
-    (fault,) = plan.read(text, source).faults
+    (fault,) = reader.read(text, source).faults
     assert (fault.place, fault.message[: len(words)]) == (place, words)
 
 
@@ -143,7 +143,7 @@ def test_a_document_that_unfolds_into_millions_is_refused_before_it_unfolds() ->
     lines = ["l0: &l0 [x, x, x, x, x, x, x, x, x, x]"]
     lines += [f"l{n}: &l{n} [{', '.join([f'*l{n - 1}'] * 10)}]" for n in range(1, 9)]
     with pytest.raises(Unreadable, match="more than 2,000,000 values"):
-        nodes.compose("\n".join(lines))
+        yaml_tree.compose("\n".join(lines))
 
 
 @pytest.mark.promise("plan:all-faults")
@@ -167,7 +167,7 @@ projects:
         tasks: none
 standalone_task: []
 """
-    read = plan.read(text, "plan.yaml")
+    read = reader.read(text, "plan.yaml")
     found = {(fault.place, fault.field) for fault in read.faults}
     assert found == {
         (Place(3, 5), "projects.0.colour"),
@@ -194,7 +194,7 @@ standalone_task: []
     ],
 )
 def test_an_unknown_key_is_named_with_the_nearest_valid_one(text: str, near: str) -> None:
-    (fault,) = plan.read(text, "plan.yaml").faults
+    (fault,) = reader.read(text, "plan.yaml").faults
     assert fault.message.startswith("unknown field ")
     assert f"did you mean {near}?" in fault.message
 
@@ -210,13 +210,13 @@ def test_an_unknown_key_is_named_with_the_nearest_valid_one(text: str, near: str
     ],
 )
 def test_what_stands_twice_is_named_with_the_line_where_it_stands_first(text: str, line: int) -> None:
-    (fault,) = plan.read(text, "plan.yaml").faults
+    (fault,) = reader.read(text, "plan.yaml").faults
     assert fault.place.line == line
     assert f"stands on line {line - 1} already" in fault.message
 
 
 def test_tasks_of_one_name_with_keys_of_their_own_are_two_tasks() -> None:
-    read = plan.read(
+    read = reader.read(
         "standalone_tasks:\n- {name: T}\n- {name: T, external_key: k}\n- {name: T, external_key: l}\n", "p"
     )
     assert read.faults == []
@@ -225,7 +225,7 @@ def test_tasks_of_one_name_with_keys_of_their_own_are_two_tasks() -> None:
 
 def test_a_key_with_nothing_behind_it_says_the_default() -> None:
     text = "standalone_tasks:\n- {name: T, description: , labels: ~, priority: null, due_at: , status: , project: }\n"
-    read = plan.read(text, "p")
+    read = reader.read(text, "p")
     assert read.faults == []
     said = read.tasks[0].said
     assert (said.description, said.labels, said.priority, said.due_at) == ("", [], 2, None)
@@ -235,13 +235,13 @@ def test_a_key_with_nothing_behind_it_says_the_default() -> None:
 
 def test_an_empty_document_is_no_plan() -> None:
     for text in ("", "# nothing\n", "~"):
-        (fault,) = plan.read(text, "p").faults
+        (fault,) = reader.read(text, "p").faults
         assert "empty" in fault.message
 
 
 def test_the_error_lists_its_faults_in_the_order_of_the_document_and_says_how_many() -> None:
-    faults = [plan_faults.Fault(Place(line, 1), "f", f"fault {line}") for line in range(700, 0, -1)]
-    error = plan_faults.refused("plan.yaml", faults)
+    faults = [diagnostics.Fault(Place(line, 1), "f", f"fault {line}") for line in range(700, 0, -1)]
+    error = diagnostics.refused("plan.yaml", faults)
     assert isinstance(error, Invalid)
     listed: Any = error.details["faults"]
     assert error.details["total"] == 700
@@ -252,11 +252,11 @@ def test_the_error_lists_its_faults_in_the_order_of_the_document_and_says_how_ma
 
 @pytest.mark.parametrize("path", PLANS, ids=lambda path: path.name)
 def test_an_example_is_a_plan_without_faults(path: Path) -> None:
-    assert plan.read(path.read_text(), path.name).faults == []
+    assert reader.read(path.read_text(), path.name).faults == []
 
 
 def test_one_example_is_a_real_plan_of_more_than_thirty_tasks_with_everything_in_it() -> None:
-    sizes = {path: plan.read(path.read_text(), path.name).tasks for path in PLANS}
+    sizes = {path: reader.read(path.read_text(), path.name).tasks for path in PLANS}
     tasks = max(sizes.values(), key=len)
     said = {name for task in tasks for name in task.said.model_fields_set}
     assert len(tasks) > 30
@@ -266,12 +266,12 @@ def test_one_example_is_a_real_plan_of_more_than_thirty_tasks_with_everything_in
 def test_the_plan_in_the_documentation_is_one() -> None:
     page = (CHECKOUT / "docs" / "import.md").read_text()
     for block in re.findall(r"```yaml\n(.*?)```", page, re.DOTALL):
-        assert plan.read(block, "docs").faults == []
+        assert reader.read(block, "docs").faults == []
 
 
 def test_every_key_of_the_format_is_in_the_documentation() -> None:
     page = (CHECKOUT / "docs" / "import.md").read_text()
-    kinds = (plan.PlanDocument, plan.PlanProject, plan.PlanEpic, plan.PlanStandaloneTask, plan.PlanLog)
+    kinds = (reader.PlanDocument, reader.PlanProject, reader.PlanEpic, reader.PlanStandaloneTask, reader.PlanLog)
     for kind in kinds:
         for name in kind.model_fields:
             assert f"`{name}`" in page

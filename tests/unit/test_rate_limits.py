@@ -2,7 +2,7 @@ import pytest
 
 from project_manager.domain.actors import LOCAL, Actor, Role, unnamed
 from project_manager.domain.errors import RateLimited
-from project_manager.rate_limits import BURST_SECONDS, REMEMBERED, RateLimits
+from project_manager.runtime.rate_limit import BURST_SECONDS, REMEMBERED, RateLimits
 
 ANN, BOB = Actor("ann", "agent"), Actor("bob", "agent")
 

@@ -2,9 +2,14 @@ import logging
 
 import pytest
 
-from project_manager import refused_tokens
-from project_manager.logs import Action
-from project_manager.refused_tokens import ADDRESSES_REMEMBERED, FORGET_SECONDS, LOG_AGAIN_SECONDS, RefusedTokens
+from project_manager.observability.logging import Action
+from project_manager.runtime import rejected_tokens
+from project_manager.runtime.rejected_tokens import (
+    ADDRESSES_REMEMBERED,
+    FORGET_SECONDS,
+    LOG_AGAIN_SECONDS,
+    RefusedTokens,
+)
 
 ADA, BOB = "192.0.2.1", "192.0.2.2"
 
@@ -79,9 +84,9 @@ def test_each_failure_counts_and_a_flood_leaves_few_lines(caplog: pytest.LogCapt
 
 @pytest.mark.anyio
 async def test_only_so_many_answers_wait_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(refused_tokens, "DELAYED_AT_ONCE", 0)
-    monkeypatch.setattr(refused_tokens, "FIRST_DELAY_SECONDS", 3600.0)
-    monkeypatch.setattr(refused_tokens, "LONGEST_DELAY_SECONDS", 3600.0)
+    monkeypatch.setattr(rejected_tokens, "DELAYED_AT_ONCE", 0)
+    monkeypatch.setattr(rejected_tokens, "FIRST_DELAY_SECONDS", 3600.0)
+    monkeypatch.setattr(rejected_tokens, "LONGEST_DELAY_SECONDS", 3600.0)
     tokens = refused()
     for _ in range(10):
         await tokens.refuse(ADA)

@@ -1,4 +1,4 @@
-from project_manager.snapshots import Snapshot, Snapshots
+from project_manager.runtime.snapshots import Snapshot, Snapshots
 
 
 def snapshot(generation: int, size: int = 10) -> Snapshot:

@@ -6,7 +6,7 @@ from pathlib import Path
 import anyio
 import pytest
 
-from project_manager.supervisor import Supervisor
+from project_manager.observability.systemd import Supervisor
 
 
 @pytest.fixture(params=["path", "abstract"])

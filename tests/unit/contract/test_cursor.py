@@ -2,8 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from project_manager.contract import cursor
 from project_manager.domain.errors import MalformedCursor
+from project_manager.schemas import cursor
 
 position = st.lists(st.integers(-(2**63) + 1, 2**63 - 1), min_size=1, max_size=3).map(tuple)
 

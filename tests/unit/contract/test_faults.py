@@ -5,10 +5,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from project_manager.catalogue import OPERATIONS
-from project_manager.contract import commands, faults
-from project_manager.contract.fields import Command
 from project_manager.domain.errors import Invalid, UnknownArgument
 from project_manager.operations.definition import Operation
+from project_manager.schemas import commands, validation
+from project_manager.schemas.fields import Command
 
 anything = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
@@ -22,7 +22,7 @@ anything = st.recursive(
 @settings(max_examples=20, database=None)
 @given(data=st.data())
 def test_no_value_whatever_is_anything_but_taken_or_refused(operation: Operation, data: Any) -> None:
-    names = faults.names_of(operation.command)
+    names = validation.names_of(operation.command)
     raw = data.draw(st.dictionaries(st.sampled_from([*names, "else"]), anything, max_size=4))
     refusal = refused(operation, raw)
     assert refusal is None or (refusal.message and refusal.details["faults"])
@@ -30,7 +30,7 @@ def test_no_value_whatever_is_anything_but_taken_or_refused(operation: Operation
 
 def refused(operation: Operation, raw: dict[str, Any]) -> Invalid | None:
     try:
-        faults.read(operation.command, raw)
+        validation.read(operation.command, raw)
     except Invalid as refusal:
         return refusal
     return None
@@ -38,7 +38,7 @@ def refused(operation: Operation, raw: dict[str, Any]) -> Invalid | None:
 
 def test_all_faults_of_a_request_are_in_one_refusal() -> None:
     with pytest.raises(Invalid) as refusal:
-        faults.read(commands.CreateTask, {"name": "", "priority": 9, "prioritty": 1})
+        validation.read(commands.CreateTask, {"name": "", "priority": 9, "prioritty": 1})
     named: Any = refusal.value.details["faults"]
     assert {fault["field"] for fault in named} == {"name", "priority", "prioritty"}
     assert refusal.value.code == "invalid"
@@ -46,24 +46,24 @@ def test_all_faults_of_a_request_are_in_one_refusal() -> None:
 
 def test_nothing_but_unknown_names_is_an_error_of_its_own() -> None:
     with pytest.raises(UnknownArgument) as refusal:
-        faults.read(commands.CreateTask, {"name": "x", "prioritty": 1})
+        validation.read(commands.CreateTask, {"name": "x", "prioritty": 1})
     assert refusal.value.message == "unknown field `prioritty`: did you mean `priority`?"
 
 
 def test_a_name_that_resembles_none_is_answered_with_those_that_there_are() -> None:
     with pytest.raises(UnknownArgument) as refusal:
-        faults.read(commands.DeleteTask, {"task_id": 1, "zzz": 1})
+        validation.read(commands.DeleteTask, {"task_id": 1, "zzz": 1})
     assert refusal.value.hint == "The fields are task_id, force, version."
 
 
 @pytest.mark.parametrize("name", ["ttl_seconds", "timeout", "duration_seconds"])
 def test_a_length_of_a_lease_is_read_under_each_of_its_names(name: str) -> None:
-    assert faults.read(commands.AcquireTaskLock, {"task_id": "7", name: "60"}).ttl_seconds == 60
+    assert validation.read(commands.AcquireTaskLock, {"task_id": "7", name: "60"}).ttl_seconds == 60
 
 
 def test_two_names_of_one_field_at_once_are_refused() -> None:
     with pytest.raises(Invalid):
-        faults.read(commands.AcquireTaskLock, {"task_id": 7, "ttl_seconds": 60, "timeout": 90})
+        validation.read(commands.AcquireTaskLock, {"task_id": 7, "ttl_seconds": 60, "timeout": 90})
 
 
 @pytest.mark.parametrize(
@@ -72,7 +72,7 @@ def test_two_names_of_one_field_at_once_are_refused() -> None:
 )
 def test_a_faulty_word_of_a_list_is_told_by_itself_and_not_by_its_number(given: object, field: str) -> None:
     with pytest.raises(Invalid) as refusal:
-        faults.read(commands.ListTasks, {"status": given})
+        validation.read(commands.ListTasks, {"status": given})
     assert refusal.value.message.startswith("`status` 'bogus' is not a status: it is one of")
     named: Any = refusal.value.details["faults"]
     assert [fault["field"] for fault in named] == [field]
@@ -80,7 +80,7 @@ def test_a_faulty_word_of_a_list_is_told_by_itself_and_not_by_its_number(given: 
 
 def test_a_faulty_entry_that_is_not_quoted_is_told_by_its_number() -> None:
     with pytest.raises(Invalid) as refusal:
-        faults.read(commands.CreateTask, {"name": "x", "labels": ["a", "b" * 500]})
+        validation.read(commands.CreateTask, {"name": "x", "labels": ["a", "b" * 500]})
     assert refusal.value.message.startswith("`labels.1` has more than")
 
 
@@ -108,7 +108,7 @@ def test_a_value_that_is_sent_under_two_names_is_refused_for_that(
     command: type[Command], raw: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(Invalid) as refusal:
-        faults.read(command, raw)
+        validation.read(command, raw)
     assert (refusal.value.message, refusal.value.code) == (message, "invalid")
 
 
@@ -132,5 +132,5 @@ def test_a_name_in_the_place_of_an_id_is_shown_where_it_belongs(
     command: type[Command], raw: dict[str, Any], hint: str
 ) -> None:
     with pytest.raises(Invalid) as refusal:
-        faults.read(command, raw)
+        validation.read(command, raw)
     assert refusal.value.hint == hint

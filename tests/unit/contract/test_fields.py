@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from project_manager.contract import commands, faults, plan
-from project_manager.contract.fields import Command
 from project_manager.domain.errors import Invalid
+from project_manager.plans import reader
+from project_manager.schemas import commands, validation
+from project_manager.schemas.fields import Command
 
 OVERRIDES = {*map(chr, range(0x202A, 0x202F)), *map(chr, range(0x2066, 0x206A))}
 BREAKS = "contains a line break or another control character"
@@ -26,14 +27,14 @@ WRITTEN = {
 
 def refusal(command: type[Command], **raw: Any) -> str:
     with pytest.raises(Invalid) as refused:
-        faults.read(command, raw)
+        validation.read(command, raw)
     faulty: Any = refused.value.details["faults"]
     return str(faulty[0]["message"])
 
 
 @pytest.mark.parametrize("text", WRITTEN.values(), ids=WRITTEN)
 def test_a_line_is_taken_in_whatever_script_it_is_written(text: str) -> None:
-    read = faults.read(
+    read = validation.read(
         commands.CreateTask, {"name": text, "labels": [text], "acceptance": [text], "external_key": text}
     )
     assert (read.name, read.labels, read.acceptance, read.external_key) == (text, [text], [text], text)
@@ -54,7 +55,7 @@ def test_a_line_takes_every_character_but_controls_breaks_halves_and_overrides(c
     fit = unicodedata.category(character) not in ("Cc", "Zl", "Zp", "Cs") and character not in OVERRIDES
     composed = unicodedata.normalize("NFC", f"a{character}b")
     try:
-        taken = faults.read(commands.CreateTask, {"name": f"a{character}b"}).name == composed
+        taken = validation.read(commands.CreateTask, {"name": f"a{character}b"}).name == composed
     except Invalid:
         taken = False
     assert taken is fit
@@ -109,10 +110,10 @@ def test_a_name_of_blank_letters_alone_is_refused(blank: str) -> None:
 
 @pytest.mark.parametrize("name", ["locals", "lo cal", "system/1", "localhost"])
 def test_a_token_may_be_called_anything_else(name: str) -> None:
-    assert faults.read(commands.CreateToken, {"name": name, "role": "agent"}).name == name
+    assert validation.read(commands.CreateToken, {"name": name, "role": "agent"}).name == name
 
 
-@pytest.mark.parametrize("command", [commands.CreateTask, plan.PlanTask])
+@pytest.mark.parametrize("command", [commands.CreateTask, reader.PlanTask])
 @pytest.mark.parametrize(
     ("sent", "read"),
     [
@@ -125,8 +126,8 @@ def test_a_token_may_be_called_anything_else(name: str) -> None:
 def test_one_criterion_for_done_is_one_whatever_commas_it_has(
     command: type[Command], sent: object, read: list[str]
 ) -> None:
-    assert faults.read(command, {"name": "x", "acceptance": sent}).acceptance == read  # type: ignore[attr-defined]
+    assert validation.read(command, {"name": "x", "acceptance": sent}).acceptance == read  # type: ignore[attr-defined]
 
 
 def test_labels_may_be_separated_by_commas() -> None:
-    assert faults.read(commands.CreateTask, {"name": "x", "labels": "a, b"}).labels == ["a", "b"]
+    assert validation.read(commands.CreateTask, {"name": "x", "labels": "a, b"}).labels == ["a", "b"]

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from project_manager.contract import commands, faults, patterns
-from project_manager.contract.assumptions import AddRaTag
-from project_manager.contract.fields import Command
 from project_manager.domain.errors import Invalid
+from project_manager.schemas import commands, patterns, validation
+from project_manager.schemas.assumptions import AddRaTag
+from project_manager.schemas.fields import Command
 
 EDGES = [0x20, 0x7F, 0xA0, 0xAD, 0x34F, 0x61C, 0x200D, 0x202E, 0x2065, 0x2069, 0x2800, 0x3164, 0xE000, 0xFEFF, 0xFFFB]
 letters = st.characters(max_codepoint=0xFFFF, exclude_categories=["Cs"]) | st.sampled_from(list(map(chr, EDGES)))
@@ -22,7 +22,7 @@ FIELDS: list[tuple[str, type[Command], str]] = [
 
 def is_taken(command: type[Command], **raw: object) -> bool:
     try:
-        faults.read(command, raw)
+        validation.read(command, raw)
     except Invalid:
         return False
     return True

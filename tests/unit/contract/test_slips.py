@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 import yaml
 
-from project_manager.contract import nodes, plan, plan_faults
-from project_manager.contract.nodes import Place
+from project_manager.plans import diagnostics, reader, yaml_tree
+from project_manager.plans.yaml_tree import Place
 
 YAML_SLIPS = [
     ("a: b: c", Place(1, 5), "`: ` in it needs quotes"),
@@ -46,8 +46,8 @@ def test_a_slip_in_yaml_is_told_with_its_place_and_what_to_do(
     text: str, place: Place, remedy: str, loader: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if loader == "Python":
-        monkeypatch.setattr(nodes, "_LOADER", yaml.SafeLoader)
-    (fault,) = plan.read(text, "plan.yaml").faults
+        monkeypatch.setattr(yaml_tree, "_LOADER", yaml.SafeLoader)
+    (fault,) = reader.read(text, "plan.yaml").faults
     assert remedy in fault.hint
     # At the end of the text the one parser stands on its last line, the other on the line that would follow.
     assert fault.place == place or (loader == "Python" and text.count("\n") < place.line)
@@ -55,7 +55,7 @@ def test_a_slip_in_yaml_is_told_with_its_place_and_what_to_do(
 
 def test_a_backslash_that_escapes_nothing_is_told_in_either_format() -> None:
     for source in ("plan.yaml", "plan.json"):
-        (fault,) = plan.read('{"projects": "a\\d"}', source).faults
+        (fault,) = reader.read('{"projects": "a\\d"}', source).faults
         assert "`\\` begins an escape" in fault.hint
 
 
@@ -68,13 +68,13 @@ def test_a_backslash_that_escapes_nothing_is_told_in_either_format() -> None:
     ],
 )
 def test_a_key_without_a_blank_after_its_colon_is_told_where_the_parser_takes_it(text: str, place: Place) -> None:
-    told = [(fault.place, fault.hint) for fault in plan.read(text, "plan.yaml").faults]
+    told = [(fault.place, fault.hint) for fault in reader.read(text, "plan.yaml").faults]
     assert (place, "A colon is followed by a blank: write `name: Shop`.") in told
 
 
 def test_the_remedy_stands_in_the_error_and_names_nothing_of_the_parser() -> None:
-    read = plan.read("projects: @home", "plan.yaml")
-    error = plan_faults.refused("plan.yaml", read.faults)
+    read = reader.read("projects: @home", "plan.yaml")
+    error = diagnostics.refused("plan.yaml", read.faults)
     listed: Any = error.details["faults"]
     assert [fault["hint"] for fault in listed] == ["A text that begins with `@` needs quotes."]
     assert error.hint.endswith("A text that begins with `@` needs quotes.")
@@ -96,20 +96,20 @@ JSON_SLIPS = [
 
 @pytest.mark.parametrize(("text", "place", "remedy"), JSON_SLIPS)
 def test_a_file_that_is_named_as_json_is_nothing_but_json(text: str, place: Place, remedy: str) -> None:
-    (fault,) = plan.read(text, "plan.json").faults
+    (fault,) = reader.read(text, "plan.json").faults
     assert (fault.place, fault.message[:18]) == (place, "this is not JSON: ")
     assert remedy in fault.hint
 
 
 @pytest.mark.parametrize("source", ["document", "standard input", "plan.yaml", "plan"])
 def test_what_is_not_named_as_json_may_be_all_of_yaml(source: str) -> None:
-    assert plan.read('{"projects": [{"name": "A",}], standalone_tasks: [],} # done', source).faults == []
+    assert reader.read('{"projects": [{"name": "A",}], standalone_tasks: [],} # done', source).faults == []
 
 
 def test_json_is_read_whatever_its_blanks_and_numbers() -> None:
     text = json.dumps({"projects": [{"name": "A", "tasks": [{"name": "T", "priority": 1}]}]}, indent="\t")
-    assert plan.read("\ufeff" + text, "plan.json").faults == []
-    (fault,) = plan.read(f'{{"projects": [{{"name": "A", "tasks": {"7" * 5000}}}]}}', "plan.json").faults
+    assert reader.read("\ufeff" + text, "plan.json").faults == []
+    (fault,) = reader.read(f'{{"projects": [{{"name": "A", "tasks": {"7" * 5000}}}]}}', "plan.json").faults
     assert "must be a list" in fault.message
 
 
@@ -117,7 +117,7 @@ def test_json_is_read_whatever_its_blanks_and_numbers() -> None:
 def test_a_key_that_is_given_again_is_refused_at_any_depth(source: str) -> None:
     entry = '{"author": "ada", "kind": "comment", "at": "2026-11-23", "body": "x",\n "body": "y"}'
     text = f'{{"projects": [{{"name": "A",\n "name": "B", "tasks": [{{"name": "T", "log": [{entry}]}}]}}]}}'
-    found = [(fault.place, fault.field, fault.message) for fault in plan.read(text, source).faults]
+    found = [(fault.place, fault.field, fault.message) for fault in reader.read(text, source).faults]
     assert sorted(found) == [
         (Place(2, 2), "projects.0.name", "`name` is given twice"),
         (Place(3, 2), "projects.0.tasks.0.log.0.body", "`body` is given twice"),

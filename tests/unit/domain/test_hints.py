@@ -2,10 +2,10 @@ from itertools import product
 
 import pytest
 
-from project_manager.contract import commands
-from project_manager.contract.faults import names_by_field
 from project_manager.domain.hints import field_meant, word_meant
 from project_manager.domain.statuses import EPIC_SYNONYMS, SYNONYMS, EpicStatus, Status, is_closed, spelled
+from project_manager.schemas import commands
+from project_manager.schemas.validation import names_by_field
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from typing import Any
 import orjson
 import pytest
 
-from project_manager.mcp.exchange import parse
+from project_manager.mcp.transport.exchange import parse
 
 REQUEST = {"jsonrpc": "2.0", "id": 7, "method": "tools/call", "params": {"name": "x"}}
 

@@ -4,7 +4,7 @@ import anyio
 from mcp.shared.message import SessionMessage
 from mcp.types import JSONRPCNotification, JSONRPCRequest, JSONRPCResponse
 
-from project_manager.mcp.inflight import Calls, Conversation, CountingReader, CountingWriter
+from project_manager.mcp.transport.inflight import Calls, Conversation, CountingReader, CountingWriter
 
 PATIENCE = 5.0
 

@@ -4,9 +4,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field
 
-from project_manager.contract.fields import Id, Ids, Instant, TaskStatus
 from project_manager.mcp.schemas import input_schema
 from project_manager.operations.definition import WRITES, Tool
+from project_manager.schemas.fields import Id, Ids, Instant, TaskStatus
 
 
 class Sample(BaseModel):

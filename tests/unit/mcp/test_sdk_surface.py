@@ -16,7 +16,7 @@ from mcp.shared.inbound import classify_inbound_request, find_duplicated_routing
 from mcp.shared.jsonrpc_dispatcher import JSONRPCDispatcher
 from mcp.types.version import HANDSHAKE_PROTOCOL_VERSIONS, MODERN_PROTOCOL_VERSIONS
 
-from project_manager.mcp.sdk import DoorServer
+from project_manager.mcp.transport.sdk import DoorServer
 
 USED: list[tuple[Callable[..., Any], set[str]]] = [
     (ServerRunner, {"server", "connection", "lifespan_state"}),

@@ -2,10 +2,10 @@
 
 import pytest
 
-from project_manager.mcp import sessions
 from project_manager.mcp.profiles import NO_PROFILE
-from project_manager.mcp.sdk import LATEST_HANDSHAKE_VERSION, single_connection
-from project_manager.mcp.sessions import NoRoom, Session, SessionGone, Sessions
+from project_manager.mcp.transport import sessions
+from project_manager.mcp.transport.sdk import LATEST_HANDSHAKE_VERSION, single_connection
+from project_manager.mcp.transport.sessions import NoRoom, Session, SessionGone, Sessions
 
 
 class Table:

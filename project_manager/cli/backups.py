@@ -1,0 +1,207 @@
+"""backup, restore and verify."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from pathlib import Path
+
+import click
+
+from project_manager.cli import local
+from project_manager.cli.exits import Exit, NothingThere, Refused
+from project_manager.clock import SystemClock, monotonic
+from project_manager.config.settings import Settings
+from project_manager.store.chain import Head
+from project_manager.store.sqlite import access, backup, private_files, restore
+from project_manager.store.sqlite.backup import Backup
+from project_manager.store.sqlite.checks import Examination
+from project_manager.store.sqlite.restore import Restored
+
+CHANGED_ELSEWHERE = (
+    "Something other than this program has changed them. Find the newest backup that matches its events with "
+    "`project-manager verify FILE`, and compare its newest event with those in the log."
+)
+
+
+def back_up(settings: Settings, target: str | None, keep: int, force: bool, as_json: bool) -> Exit:
+    """Takes a backup to a file, or to a folder under a name of its own, of which the newest `keep` stay."""
+    database, now, started = settings.database_path, SystemClock().now(), monotonic()
+    local.check_there(database)
+    folder = _backups_beside(database, settings.backup_mode) if target is None else Path(target)
+    into_folder = folder.is_dir() or str(target).endswith("/")
+    _check_target(folder, database, into_folder, force)
+    file = backup.name_in(folder, database, now) if into_folder else folder
+    made = backup.back_up(database, file, settings.backup_mode)
+    _note(database, backup.Verified(now / 1000, monotonic() - started))
+    removed = backup.keep_newest(folder, database, keep) if into_folder and keep else []
+    if as_json:
+        local.show_json({**_shown(made), "removed": [str(path) for path in removed]})
+    else:
+        click.echo(f"{made.path}: {made.bytes:,} bytes, read back and whole, sha256 {made.sha256}")
+        if made.head is not None:
+            click.echo(f"Its newest event is {made.head}.")
+        if removed:
+            click.echo(
+                f"{len(removed)} older backup{'' if len(removed) == 1 else 's'} removed; the newest {keep} stay."
+            )
+    _warn_of_differences(made)
+    return Exit.DONE
+
+
+def _warn_of_differences(made: Backup) -> None:
+    if made.differences:
+        click.echo(f"{made.path} is a true copy, but its contents do not match its events:", err=True)
+        for difference in made.differences:
+            click.echo(f"  {difference}", err=True)
+        click.echo(CHANGED_ELSEWHERE, err=True)
+
+
+def _note(database: Path, verified: backup.Verified) -> None:
+    """Note the backup for the metrics of the server. A note that cannot be written does not undo the backup."""
+    try:
+        backup.note_verified(database, verified)
+    except backup.BackupRefused as error:
+        click.echo(f"The metrics will not show this backup: {error}.", err=True)
+
+
+def _backups_beside(database: Path, mode: int) -> Path:
+    """Return the folder `backups` beside the database. A new one is open to those who may read backups with `mode`."""
+    folder = database.parent / "backups"
+    try:
+        if not folder.is_dir():
+            private_files.make_folder(folder)
+            folder.chmod(private_files.folder_mode(mode))
+    except OSError as error:
+        reason = access.of_folder(database.parent) or error.strerror
+        raise Refused(f"the folder {folder} cannot be made: {reason}") from error
+    return folder
+
+
+def _check_target(target: Path, database: Path, into_folder: bool, force: bool) -> None:
+    """A slip of the hand must neither replace a file nor make a folder that nobody will look into."""
+    folder = target if into_folder else target.parent
+    if not folder.is_dir():
+        raise NothingThere(f"there is no folder {folder}")
+    if not into_folder and target.exists() and database.exists() and target.samefile(database):
+        raise Refused(f"{target} is the database itself: name another file, or a folder")
+    if not into_folder and target.exists() and not force:
+        raise Refused(f"there is a file {target} already: name another, or a folder, or replace it with --force")
+
+
+def put_back(settings: Settings, source: Path, force: bool, as_json: bool) -> Exit:
+    if not source.is_file():
+        raise NothingThere(f"there is no backup at {source}")
+    done = restore.restore(source, settings.database_path, SystemClock().now(), force=force)
+    if as_json:
+        local.show_json(
+            {
+                "database": str(settings.database_path),
+                "kept": None if done.kept is None else str(done.kept),
+                "logs_kept": [str(log) for log in done.logs],
+                "epoch": done.epoch,
+                "fence_floor": done.fence_floor,
+                "leases_ended": done.released,
+                "clock_lowered_seconds": done.lowered // 1000,
+            }
+        )
+    else:
+        _tell_restored(settings.database_path, source, done)
+    return Exit.DONE
+
+
+def _tell_restored(database: Path, source: Path, done: Restored) -> None:
+    click.echo(
+        f"{database} is {source} again. {done.released} leases were ended; new fences begin above {done.fence_floor}."
+    )
+    if done.lowered:
+        click.echo(
+            f"Database time was {timedelta(seconds=done.lowered // 1000)} ahead of the wall clock. It goes on from the "
+            "wall clock now."
+        )
+    if done.kept is not None:
+        click.echo(f"The database that was there before is kept as {done.kept}.")
+    for log in done.logs:
+        click.echo(f"The log that lay beside it is kept as {log}.")
+
+
+def verify(settings: Settings, file: Path | None, heads: Sequence[str], as_json: bool) -> Exit:
+    """Read a database or a backup from end to end. `heads` are published heads that its hash chain must contain."""
+    published = [_head(text) for text in heads]
+    path = file or settings.database_path
+    if file is None:
+        local.check_there(path)
+    elif not path.is_file():
+        raise NothingThere(f"there is no file {path}")
+    found = backup.examine(path, sealed=file is not None, published=published)
+    if as_json:
+        local.show_json(
+            {
+                "path": str(path),
+                "whole": not found.faults,
+                "matches_events": not found.differences,
+                "schema": found.revision,
+                "head": None if found.head is None else str(found.head),
+                "faults": list(found.faults),
+                "differences": list(found.differences),
+                "tasks_without_events": found.unchecked,
+            }
+        )
+    else:
+        _tell_found(path, found, is_database=file is None)
+    return Exit.FAILED if found.faults or found.differences else Exit.DONE
+
+
+def _tell_found(path: Path, found: Examination, *, is_database: bool) -> None:
+    if found.differences and not found.faults:
+        _tell_differences(path, found)
+    elif not found.faults:
+        parts = ["pages", "references"] if found.head is None else ["pages", "references", "counters", "events"]
+        if not is_database and backup.sidecar_of(path).exists():
+            parts.append("checksum")
+        click.echo(f"{path} is whole: its {', '.join(parts[:-1])} and {parts[-1]}; schema {found.revision}.")
+        if found.head is None:
+            click.echo("Its schema is not that of this release, so that its events were not compared.")
+        else:
+            click.echo(f"Its newest event is {found.head}.")
+        if found.unchecked:
+            click.echo(f"{found.unchecked:,} tasks have no event that is still kept, and could not be compared.")
+    else:
+        _tell_damage(path, found, is_database=is_database)
+
+
+def _tell_damage(path: Path, found: Examination, *, is_database: bool) -> None:
+    click.echo(f"{path} is damaged:", err=True)
+    for fault in (*found.faults, *found.differences):
+        click.echo(f"  {fault}", err=True)
+    remedy = (
+        "Put a backup in its place: project-manager restore FILE" if is_database else "Do not restore it; take another."
+    )
+    click.echo(remedy, err=True)
+
+
+def _tell_differences(path: Path, found: Examination) -> None:
+    click.echo(f"{path} can be read, but its contents do not match its events:", err=True)
+    for difference in found.differences:
+        click.echo(f"  {difference}", err=True)
+    click.echo(CHANGED_ELSEWHERE, err=True)
+    if found.head is not None:
+        click.echo(f"Its newest event is {found.head}.", err=True)
+
+
+def _head(text: str) -> Head:
+    """Read a head as `verify` prints it: the number of an event and its hash. Raises BadParameter."""
+    try:
+        return Head.read(text)
+    except ValueError as error:
+        message = f"{text!r} is not a head: send SEQ:HASH, as `verify` and the log print it"
+        raise click.BadParameter(message, param_hint="'--head'") from error
+
+
+def _shown(made: Backup) -> dict[str, object]:
+    return {
+        "path": str(made.path),
+        "bytes": made.bytes,
+        "sha256": made.sha256,
+        "schema": made.revision,
+        "head": None if made.head is None else str(made.head),
+        "differences": list(made.differences),
+    }

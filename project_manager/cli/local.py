@@ -1,0 +1,113 @@
+"""Settings and operations as a command needs them: loaded from its flags, run in this process on the database."""
+
+import logging
+import secrets
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import anyio
+import anyio.to_thread
+import click
+import orjson
+
+from project_manager.catalogue import BY_NAME
+from project_manager.cli.exits import NothingThere, Refused
+from project_manager.config import settings as config
+from project_manager.config.settings import Loaded, Settings
+from project_manager.domain.actors import LOCAL
+from project_manager.observability import logging as logs
+from project_manager.runtime.calls import Caller
+from project_manager.runtime.dispatch import Runtime, open_runtime
+from project_manager.store.sqlite import access
+
+
+def load(flags: Mapping[str, object], env_file: Path | None) -> Loaded:
+    """Return the settings in force. Raises ConfigError."""
+    return config.load(flags, config.read_environment(), env_file)
+
+
+def warned(loaded: Loaded) -> Loaded:
+    """Write the warnings about the settings to standard error, and return the settings."""
+    for sentence in loaded.warnings:
+        click.echo(sentence, err=True)
+    return loaded
+
+
+def settings_of(flags: Mapping[str, object], env_file: Path | None) -> Settings:
+    """Return the settings for a command that is no server. Only errors are logged, as text for the terminal."""
+    settings = warned(load(flags, env_file)).settings
+    logs.configure("ERROR", "text")
+    logging.getLogger("project_manager.migrations").setLevel(logging.WARNING)  # rows that got another name
+    return settings
+
+
+class Operations:
+    """Runs operations of the catalogue for the person at the terminal."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+
+    async def run(self, name: str, raw: Mapping[str, object], request_id: str = "") -> Any:
+        """The operation's view. Raises ProjectManagerError."""
+        caller = Caller(LOCAL, "cli", request_id or secrets.token_hex(8))
+        return (await self._runtime.run(BY_NAME[name], raw, caller)).view
+
+    async def stream(self, name: str, raw: Mapping[str, object], write: Callable[[str], object]) -> None:
+        """Hands the operation's text on, piece by piece. Raises ProjectManagerError, and what `write` raises."""
+        caller = Caller(LOCAL, "cli", secrets.token_hex(8))
+        async with self._runtime.stream(BY_NAME[name], raw, caller) as (_, fetch):
+            while piece := await fetch():
+                await anyio.to_thread.run_sync(write, piece)
+
+
+def check_there(database: Path) -> None:
+    """Raise NothingThere when there is no database at this path, or an empty file, and Refused when it is hidden."""
+    try:
+        is_there = database.exists() and database.stat().st_size > 0
+    except OSError as error:
+        raise Refused(access.hindrance(database) or f"the database {database}: {error.strerror}") from error
+    if not is_there:
+        raise NothingThere(
+            f"there is no database at {database}: name yours with --db-path or DATABASE_PATH, "
+            "or make it with `project-manager migrate`"
+        )
+
+
+@asynccontextmanager
+async def operations(settings: Settings, *, may_create: bool = False) -> AsyncIterator[Operations]:
+    """The database opened for a command; a mistyped path does not become an empty database unless it `may_create` one.
+
+    Raises NothingThere, DatabaseRefused.
+    """
+    if not may_create:
+        check_there(settings.database_path)
+    async with open_runtime(settings, kind="command") as runtime:
+        yield Operations(runtime)
+
+
+def run(
+    settings: Settings, name: str, raw: Mapping[str, object], request_id: str = "", *, may_create: bool = False
+) -> Any:
+    """One operation on the database; its view. Raises ProjectManagerError, NothingThere, DatabaseRefused."""
+
+    async def once() -> Any:
+        async with operations(settings, may_create=may_create) as desk:
+            return await desk.run(name, raw, request_id)
+
+    return anyio.run(once)
+
+
+def pieces(settings: Settings, name: str, raw: Mapping[str, object], write: Callable[[str], object]) -> None:
+    """One streamed operation on the database; `write` gets its text in order. Raises as `run` does."""
+
+    async def once() -> None:
+        async with operations(settings) as desk:
+            await desk.stream(name, raw, write)
+
+    anyio.run(once)
+
+
+def show_json(value: Any) -> None:
+    click.echo(orjson.dumps(value, option=orjson.OPT_INDENT_2).decode())  # as text: bytes go past our streams

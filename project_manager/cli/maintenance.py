@@ -1,0 +1,105 @@
+"""migrate, healthcheck and config: what surrounds the service."""
+
+import http.client
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+import click
+
+from project_manager.cli import local, start_errors
+from project_manager.cli.exits import Exit
+from project_manager.config.settings import SETTINGS, Loaded, Settings, show
+from project_manager.store import revisions
+from project_manager.store.sqlite import driver
+from project_manager.store.sqlite.database import Options, prepare, set_foreign_logs_aside
+
+_EVERY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 compared with, not bound to
+
+
+def migrate(flags: Mapping[str, object], env_file: Path | None) -> Exit:
+    """Make the database, or bring it to the schema of this release."""
+    with start_errors.in_the_log(flags, env_file, unset="text"):
+        return _migrate(local.settings_of(flags, env_file))
+
+
+def _migrate(settings: Settings) -> Exit:
+    path = settings.database_path
+    set_foreign_logs_aside(path)
+    before = _revision(path)
+    prepare(
+        Options(
+            path=path,
+            pool=settings.database_pool_size,
+            query_timeout=settings.query_timeout_seconds,
+            look_every=settings.lock_cleanup_interval,
+            max_attempts=settings.max_attempts,
+            auto_migrate=True,
+        )
+    )
+    after = _revision(path)
+    click.echo(
+        f"{path} has schema {after} already."
+        if before == after
+        else f"{path} has schema {after} now ({before or 'none'} before)."
+    )
+    return Exit.DONE
+
+
+def healthcheck(settings: Settings, as_json: bool) -> Exit:
+    """Asks the running service how it is."""
+    host = _EVERY_ADDRESS.get(settings.host, settings.host)
+    shown = f"[{host}]" if ":" in host else host
+    connection = http.client.HTTPConnection(host, settings.default_port, timeout=settings.health_check_timeout)
+    try:
+        connection.request("GET", "/healthz")
+        answer = connection.getresponse()
+        status, body = answer.status, answer.read().decode(errors="replace")
+    except (OSError, http.client.HTTPException) as error:
+        cause = error.strerror if isinstance(error, OSError) and error.strerror else error
+        click.echo(f"Nothing answers on {shown}:{settings.default_port}: {cause}.", err=True)
+        return Exit.FAILED
+    finally:
+        connection.close()
+    if as_json:
+        click.echo(body)
+    else:
+        click.echo(_verdict(status, body, settings.health_check_verbose), err=status != http.client.OK)
+    return Exit.DONE if status == http.client.OK else Exit.FAILED
+
+
+def show_config(loaded: Loaded, as_json: bool) -> Exit:
+    """Every setting, its value and where that came from."""
+    rows = [(setting.name, show(setting, loaded.settings), loaded.sources[setting.name]) for setting in SETTINGS]
+    if as_json:
+        local.show_json([{"name": name, "value": value, "source": source} for name, value, source in rows])
+        return Exit.DONE
+    widths = [max(len(row[column]) for row in rows) for column in range(2)]
+    for name, value, source in rows:
+        click.echo(f"{name:<{widths[0]}}  {value:<{widths[1]}}  {source}")
+    return Exit.DONE
+
+
+def _revision(path: Path) -> str | None:
+    if not path.exists() or path.stat().st_size == 0:
+        return None
+    try:
+        connection = driver.connect(str(path), as_it_is=True)
+    except driver.DriverError:
+        return None
+    try:
+        return revisions.present(connection)
+    except driver.DriverError:
+        return None
+    finally:
+        connection.close()
+
+
+def _verdict(status: int, body: str, verbose: bool) -> str:
+    try:
+        said = json.loads(body)
+        word, reasons = str(said["status"]), [str(reason) for reason in said.get("reasons", [])]
+    except (ValueError, KeyError, TypeError):
+        return f"The service answers {status}."
+    why = f": {'; '.join(reasons)}" if reasons else ""
+    return f"{word}{why}" + (f"\n{body}" if verbose else "")

@@ -1,0 +1,97 @@
+"""Standard output and standard error of a command: terminal, file or pipe."""
+
+import io
+import os
+import select
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, TextIO
+
+from project_manager.domain.characters import escaped
+
+_STDOUT, _STDERR = 1, 2
+
+
+class OutputRefused(Exception):
+    """Standard output cannot be written, as on a full disk or to a closed pipe. The message is one sentence."""
+
+
+class _Output(io.FileIO):
+    def write(self, data: Any) -> int:
+        try:
+            while (written := super().write(data)) is None:  # a pipe that does not block, and is full
+                select.select([], [self], [])
+        except OSError as error:
+            raise OutputRefused(f"Standard output cannot be written: {error.strerror}.") from error
+        return written
+
+
+class _Errors(io.FileIO):
+    """Standard error that ignores failures, because there is no other stream to report them to."""
+
+    def write(self, data: Any) -> int:
+        try:
+            return super().write(data) or len(data)
+        except OSError:
+            return len(data)
+
+
+class _Terminal(io.TextIOWrapper):
+    """A terminal. Texts of clients cannot act on it: their control characters are written as escapes."""
+
+    def write(self, text: str) -> int:
+        return super().write(escaped(text))
+
+
+def prepare() -> None:
+    """Write UTF-8 to files and pipes. A terminal gets replacement characters for characters that it lacks, and escapes
+    for characters that would act on it.
+
+    Streams that were replaced, as by a test, stay.
+    """
+    if sys.stdout is None:  # closed: the next file that is opened must not become the output
+        nowhere = os.open(os.devnull, os.O_RDONLY)
+        if nowhere != _STDOUT:
+            os.dup2(nowhere, _STDOUT)
+        sys.stdout = _text(
+            io.TextIOWrapper, io.BufferedWriter(_Output(_STDOUT, "wb", closefd=False)), "utf-8", "surrogateescape"
+        )
+    elif sys.stdout is sys.__stdout__:
+        sys.stdout = _like(sys.stdout, _Output(_STDOUT, "wb", closefd=False), "surrogateescape")
+    if sys.stderr is not None and sys.stderr is sys.__stderr__:
+        sys.stderr = _like(sys.stderr, _Errors(_STDERR, "wb", closefd=False), "backslashreplace")
+
+
+def unescaped(stream: TextIO) -> TextIO:
+    """Return a stream to the same place for control sequences of our own, such as those of a progress bar."""
+    if not isinstance(stream, _Terminal):
+        return stream
+    stream.flush()
+    return _text(io.TextIOWrapper, stream.buffer, stream.encoding, "replace")
+
+
+@contextmanager
+def dispensable() -> Iterator[None]:
+    """Ignore that standard output cannot be written."""
+    try:
+        yield
+    except OutputRefused:
+        discard()
+
+
+def discard() -> None:
+    """Lead standard output to nowhere. Otherwise the interpreter would write the rest again when it exits."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, _STDOUT)
+    os.close(nowhere)
+
+
+def _like(stream: Any, raw: io.FileIO, errors: str) -> io.TextIOWrapper:
+    if raw.isatty():
+        return _text(_Terminal, io.BufferedWriter(raw), stream.encoding, "replace")
+    return _text(io.TextIOWrapper, io.BufferedWriter(raw), "utf-8", errors)
+
+
+def _text(kind: type[io.TextIOWrapper], buffer: Any, encoding: str, errors: str) -> io.TextIOWrapper:
+    return kind(buffer, encoding, errors, line_buffering=True)

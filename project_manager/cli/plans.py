@@ -1,0 +1,119 @@
+"""import and export."""
+
+import secrets
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import click
+
+from project_manager.cli import local, output
+from project_manager.cli.exits import NothingThere
+from project_manager.config.settings import Settings
+from project_manager.domain.limits import NAME_CHARACTERS
+from project_manager.plans.progress import Listener, followed
+from project_manager.schemas.views import ChangeView, ImportView
+from project_manager.store.sqlite import backup, files, private_files
+
+_SHOWS_PROGRESS_FROM = 100_000
+_MARKS = {"created": "+", "changed": "~", "deleted": "-", "unchanged": "="}
+_READING_SHARE = 0.4
+
+
+def bring_in(settings: Settings, file: str, *, dry_run: bool, status: str, prune: bool, quiet: bool) -> ImportView:
+    """Imports the plan in `file` (`-` is standard input)."""
+    document = _read(file)
+    request_id = secrets.token_hex(8)
+    source = "standard input" if file == "-" else file if len(file) <= NAME_CHARACTERS else Path(file).name
+    raw = {"document": document, "source": source, "dry_run": dry_run, "status": status, "prune": prune}
+    with _listener(quiet or len(document) < _SHOWS_PROGRESS_FROM) as listener, followed(request_id, listener):
+        view: ImportView = local.run(settings, "import_plan", raw, request_id, may_create=True)
+        return view
+
+
+def tell(view: ImportView) -> None:
+    """What the import did, for people: a dry run by name, else in numbers."""
+    if view.dry_run:
+        for change in view.changes:
+            click.echo(_line(change))
+    numbers = f"{view.created} created, {view.changed} changed, {view.unchanged} unchanged, {view.deleted} deleted"
+    click.echo(f"Dry run, nothing was written: {numbers}." if view.dry_run else f"Imported: {numbers}.")
+
+
+def take_out(settings: Settings, project: str | None, form: str, output: str) -> None:
+    """Exports to a file, replaced in one step, or to standard output, a pipe or a device."""
+    raw = {"format": form, **({} if project is None else {"project": project})}
+    if output == "-":
+        local.pieces(settings, "export_plan", raw, partial(click.echo, nl=False))
+        return
+    try:
+        with _replaced(Path(output)) as write:
+            local.pieces(settings, "export_plan", raw, write)
+    except OSError as error:
+        raise click.FileError(output, error.strerror or "") from error
+
+
+@contextmanager
+def _replaced(target: Path) -> Iterator[Callable[[str], object]]:
+    """Write beside the file and put that in its place at the end. A device or a pipe is written as it stands.
+
+    A new file gets mode 0600 and the owner of its folder. A file that is replaced leaves its owner and permissions.
+    """
+    if target.exists() and not target.is_file():
+        with target.open("w", encoding="utf-8", newline="") as file:
+            yield file.write
+        return
+    target = target.resolve()
+    with private_files.workspace(target, "unfinished") as unfinished:
+        with unfinished.open("w", encoding="utf-8", newline="") as file:
+            yield file.write
+        files.give_like(unfinished, target if target.exists() else target.parent, mode=target.exists())
+        backup.put(unfinished, target)
+
+
+def _read(file: str) -> str:
+    try:
+        content = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
+    except FileNotFoundError as error:
+        raise NothingThere(f"there is no file {file}") from error
+    except OSError as error:
+        raise click.FileError(file, error.strerror or "") from error
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise click.FileError(file, f"line {line} is not UTF-8 text") from error
+
+
+@contextmanager
+def _listener(quiet: bool) -> Iterator[Listener]:
+    """Shows in a terminal how far it is, and nobody anything elsewhere."""
+    if quiet or not sys.stderr.isatty():
+        yield lambda words, done, of: None
+        return
+    with click.progressbar(length=1000, file=output.unescaped(sys.stderr), show_eta=False) as bar:
+        yield _Bar(bar)
+        bar.update(bar.length or 0)
+
+
+def _line(change: ChangeView) -> str:
+    fields = f"  ({', '.join(change.fields)})" if change.change == "changed" else ""
+    return f"{_MARKS[change.change]} {change.kind:<7} {change.name}{fields}"
+
+
+class _Bar:
+    """Reading and writing as one bar of a thousand steps."""
+
+    def __init__(self, bar: Any) -> None:
+        self._bar = bar
+        self._shown = 0
+
+    def __call__(self, words: str, done: int, of: int) -> None:
+        share = _READING_SHARE * done / of if words == "Reading" else _READING_SHARE + (1 - _READING_SHARE) * done / of
+        steps = int(1000 * share)
+        self._bar.label = words
+        self._bar.update(max(0, steps - self._shown))
+        self._shown = max(steps, self._shown)

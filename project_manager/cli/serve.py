@@ -1,0 +1,89 @@
+"""serve and mcp: the service itself."""
+
+import logging
+import sys
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import click
+
+from project_manager import server
+from project_manager.cli import local, output, plans, start_errors
+from project_manager.cli.exits import Refused
+from project_manager.config import settings as config
+from project_manager.config.settings import ConfigError, Loaded, Settings
+from project_manager.observability import logging as logs
+
+log = logging.getLogger(__name__)
+
+
+def serve(flags: Mapping[str, object], env_file: Path | None, project: str | None) -> int:
+    """Run the service until a signal. Returns the exit status."""
+    with start_errors.in_the_log(flags, env_file, unset="json"):
+        loaded = local.load(flags, env_file)
+        _begin_log(loaded)
+        return _serve(loaded.settings, project)
+
+
+def _serve(settings: Settings, project: str | None) -> int:
+    if project is not None:
+        view = plans.bring_in(settings, project, dry_run=False, status="keep", prune=False, quiet=True)
+        with output.dispensable():
+            plans.tell(view)
+    try:
+        return server.serve(settings, announce=partial(_announce, settings))
+    except server.StartRefused as refusal:
+        raise Refused(str(refusal)) from refusal
+
+
+def _announce(settings: Settings, line: str) -> None:
+    """Tells a person where the doors are; a program reads it in the log's line `started`. Over stdio standard output
+    carries nothing but the protocol.
+    """
+    if settings.log_format == "text" or sys.stdout.isatty():
+        with output.dispensable():
+            click.echo(line, err=settings.mcp_transport == "stdio")
+
+
+def speak_mcp(flags: Mapping[str, object], env_file: Path | None) -> int:
+    """Speak MCP on standard input and output until the client goes. Returns the exit status.
+
+    Clients show their users what is on standard error: calls are logged there only when LOG_LEVEL is set.
+    """
+    with start_errors.in_the_log(flags, env_file, unset="json"):
+        loaded = local.load(flags, env_file)
+        settings = loaded.settings
+        if {loaded.sources[name] for name in ("DATABASE_PATH", "DATABASE_URL")} == {"default"}:
+            settings = replace(settings, database_path=_database_of_user(settings.database_path))
+        _begin_log(loaded, quiet=loaded.sources["LOG_LEVEL"] == "default")
+        if not settings.database_path.exists():
+            logs.log_action(log, "database_created", logging.WARNING, database=str(settings.database_path))
+        return server.serve_stdio(settings)
+
+
+def _database_of_user(default: Path) -> Path:
+    """Return the database for a client that names none: the default where it exists, else one for each user.
+
+    A client starts its servers in any folder. A new database there would be an empty queue that no other agent sees.
+    """
+    if default.exists():
+        return default
+    folder = Path(config.read_environment().get("XDG_DATA_HOME", ""))
+    if not folder.is_absolute():  # the specification tells programs to pass over a relative one
+        try:
+            folder = Path.home() / ".local" / "share"
+        except RuntimeError as error:
+            raise ConfigError("There is no home folder for a database: name yours with --db-path.") from error
+    return folder / "project-manager" / "tasks.db"
+
+
+def _begin_log(loaded: Loaded, *, quiet: bool = False) -> None:
+    settings = loaded.settings
+    try:
+        logs.configure(settings.log_level, settings.log_format, settings.log_file, quiet=quiet)
+    except OSError as error:
+        raise ConfigError(f"LOG_FILE is {settings.log_file!r}, which cannot be written: {error.strerror}.") from error
+    for sentence in loaded.warnings:
+        log.warning("%s", sentence, extra={"action": "unknown_setting"})

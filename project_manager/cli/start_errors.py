@@ -1,0 +1,38 @@
+"""Refusals of the commands that a supervisor runs: lines of the log where the log is JSON."""
+
+import logging
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+
+from project_manager.cli import exits, output
+from project_manager.config import settings
+from project_manager.config.settings import LogFormat
+from project_manager.observability import logging as logs
+
+log = logging.getLogger(__name__)
+
+
+@contextmanager
+def in_the_log(flags: Mapping[str, object], env_file: Path | None, *, unset: LogFormat) -> Iterator[None]:
+    """End a refused command with one JSON line when LOG_FORMAT is json, `unset` where nothing sets it.
+
+    The faults of a plan are the lines of its message. In a terminal, and in logs of text, a refusal stays a sentence.
+    The exit status is the same.
+    """
+    try:
+        yield
+    except (click.ClickException, click.exceptions.Exit, click.Abort, output.OutputRefused):
+        raise
+    except Exception as error:
+        form = settings.log_format(flags, settings.read_environment(), env_file, unset=unset)
+        if form == "text" or sys.stderr.isatty():
+            raise
+        ending = exits.describe(error)
+        logs.configure("ERROR", form)
+        fault = None if isinstance(error, exits.REFUSALS) else error
+        log.error("%s", "\n".join(ending.lines), exc_info=fault, extra={"action": "start_refused"})
+        raise click.exceptions.Exit(ending.status) from error

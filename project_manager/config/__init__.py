@@ -1,0 +1,1 @@
+"""Settings: names, parsers, sources, and the rules between them. Imports nothing of the package."""

@@ -1,0 +1,314 @@
+"""Settings: one table says each name, what it accepts, its default and what it does.
+
+A flag beats the environment, the environment beats an env file, an env file beats the default.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, cast, get_args
+from urllib.parse import unquote, urlsplit
+
+from project_manager.config import env_file as env_files
+from project_manager.config import paths
+from project_manager.config import sources as setting_sources
+from project_manager.config.parsers import (
+    Choice,
+    File,
+    FileMode,
+    Host,
+    Listed,
+    LogFile,
+    Networks,
+    OrNothing,
+    Parser,
+    Seconds,
+    Switch,
+    Text,
+    Whole,
+)
+from project_manager.config.sources import Found, Layer
+
+McpTransport = Literal["sse", "http", "stdio", "none"]
+LogFormat = Literal["json", "text"]
+McpTools = Literal["core", "all"]
+McpSchema = Literal["plain", "nullable", "strict"]
+
+
+class ConfigError(Exception):
+    """One sentence that names the setting, the value it has and what it accepts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One setting. `default` is the text that stands for it when nobody sets it."""
+
+    name: str
+    parse: Parser
+    default: str
+    doc: str
+    secret: bool = False
+
+    @property
+    def field(self) -> str:
+        return self.name.lower()
+
+
+PORT = Whole(0, 65535)
+COUNT = Whole(1, 1_000_000)
+COUNT_OR_ZERO = Whole(0, 1_000_000)
+PERIOD = Seconds(0.01, 86400)
+SWITCH = Switch()
+PRINTABLE = r"[^\x00-\x1f\x7f]+"
+HOST_NAME = r"[a-z0-9_.:\[\]-]+"
+ORIGIN = r"[a-z][a-z0-9+.-]*://[a-z0-9_.\[\]:-]+/?"
+LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+
+# fmt: off
+SETTINGS: tuple[Setting, ...] = (
+    Setting("HOST", Host(), "127.0.0.1",
+            "Address that both ports listen on."),
+    Setting("DEFAULT_PORT", PORT, "8080", "Port of the API and the dashboard; 0 takes any free one."),
+    Setting("MCP_PORT", OrNothing(PORT), "", "Port of the MCP endpoints; DEFAULT_PORT + 1 unless set."),
+    Setting("MCP_TRANSPORT", Choice(("sse", "http", "stdio", "none"), (("streamable-http", "http"),)), "sse",
+            "What the MCP port offers: sse (/sse and /mcp), http (/mcp), or no such port (stdio, none)."),
+    Setting("MCP_MAX_CONNECTIONS", COUNT, "1000", "MCP connections and sessions held at the same time."),
+    Setting("MCP_TOOLS", Choice(get_args(McpTools)), "core",
+            "Tools that MCP clients are shown: the core set, or all."),
+    Setting("MCP_SCHEMA", Choice(get_args(McpSchema)), "plain",
+            "How the schemas of tools mark optional arguments: not required, nullable, or required and nullable."),
+    Setting("DATABASE_PATH", File(), "data/tasks.db", "The SQLite database file."),
+    Setting("DATABASE_URL", Text("sqlite:///PATH", PRINTABLE, optional=True), "",
+            "The database as a URL, instead of DATABASE_PATH: sqlite:///relative.db, sqlite:////absolute.db or "
+            "sqlite:///~/in-the-home-folder.db.",
+            secret=True),
+    Setting("DATABASE_POOL_SIZE", Whole(1, 16), "3", "Threads that read the database at the same time."),
+    Setting("QUERY_TIMEOUT_SECONDS", Seconds(0.01, 3600), "5", "A read that takes longer is ended."),
+    Setting("AUTO_MIGRATE", SWITCH, "true",
+            "Bring an older database up to date at the start, after a backup."),
+    Setting("BACKUP_MODE", FileMode(), "600", "Permissions of the backups that the command makes."),
+    Setting("LOCK_CLEANUP_INTERVAL", PERIOD, "300", "Longest time between two looks for expired leases."),
+    Setting("MAX_ATTEMPTS", COUNT_OR_ZERO, "5",
+            "Failed attempts after which a task is BLOCKED; 0 means no cap."),
+    Setting("EVENT_RETENTION_DAYS", Whole(1, 36500), "90", "Days that events are kept."),
+    Setting("LOG_LEVEL", Choice(LEVELS, (("WARN", "WARNING"),)), "INFO",
+            "The least serious log lines that are written."),
+    Setting("LOG_FORMAT", Choice(("json", "text")), "json", "Log lines as JSON objects or as text."),
+    Setting("LOG_FILE", LogFile(), "",
+            "Also write the log to this file; at 10 MB a new one begins, and 5 older ones are kept."),
+    Setting("WEBSOCKET_MAX_CONNECTIONS", COUNT_OR_ZERO, "100",
+            "WebSocket connections held at the same time."),
+    Setting("WEBSOCKET_PING_INTERVAL", PERIOD, "20", "Time between two pings on a WebSocket."),
+    Setting("WEBSOCKET_PING_TIMEOUT", PERIOD, "20",
+            "A WebSocket that answers no ping for this long is closed."),
+    Setting("RATE_LIMIT_PER_SECOND", COUNT_OR_ZERO, "100",
+            "Calls a second that one agent may make for long, ten seconds' worth at once; 0 means no limit."),
+    Setting("CORS_ORIGINS", Listed("origins like https://a.example between commas, or *", rf"\*|{ORIGIN}"),
+            "", "Origins whose pages may call the API from a browser."),
+    Setting("CORS_ALLOW_CREDENTIALS", SWITCH, "false", "Let pages of CORS_ORIGINS send cookies."),
+    Setting("ALLOWED_HOSTS", Listed("host names between commas, or *", rf"\*|{HOST_NAME}"), "",
+            "Host names that requests may ask for beside loopback and HOST; * allows any."),
+    Setting("FORWARDED_ALLOW_IPS", Networks(), "127.0.0.1,::1",
+            "Proxies whose X-Forwarded-For and X-Forwarded-Proto headers are trusted; * trusts every client."),
+    Setting("AUTH_REQUIRED", SWITCH, "false",
+            "Refuse requests without a token even when no token exists yet."),
+    Setting("METRICS_ENABLED", SWITCH, "true", "Offer /metrics and /api/metrics."),
+    Setting("EXPECTED_INSTANCES", COUNT_OR_ZERO, "0",
+            "Instances that should run. /metrics exports it, and an alert compares it; 0 means not checked."),
+    Setting("HEALTH_CHECK_TIMEOUT", Seconds(0.01, 3600), "5",
+            "How long the health check waits for each answer."),
+    Setting("HEALTH_CHECK_VERBOSE", SWITCH, "false", "Let the health check print each thing it looked at."),
+)
+# fmt: on
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Every setting as a value; `database_path` is the file, whichever setting named it."""
+
+    host: str
+    default_port: int
+    mcp_port: int
+    mcp_transport: McpTransport
+    mcp_max_connections: int
+    mcp_tools: McpTools
+    mcp_schema: McpSchema
+    database_path: Path
+    database_url: str
+    database_pool_size: int
+    query_timeout_seconds: float
+    auto_migrate: bool
+    backup_mode: int
+    lock_cleanup_interval: float
+    max_attempts: int
+    event_retention_days: int
+    log_level: str
+    log_format: LogFormat
+    log_file: str
+    websocket_max_connections: int
+    websocket_ping_interval: float
+    websocket_ping_timeout: float
+    rate_limit_per_second: int
+    cors_origins: tuple[str, ...]
+    cors_allow_credentials: bool
+    allowed_hosts: tuple[str, ...]
+    forwarded_allow_ips: tuple[str, ...]
+    auth_required: bool
+    metrics_enabled: bool
+    expected_instances: int
+    health_check_timeout: float
+    health_check_verbose: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """Settings with the source of each by its name.
+
+    `warnings` has a sentence for each name in the env file that is no setting, and for each of the environment that
+    is probably a misspelt one.
+    """
+
+    settings: Settings
+    sources: Mapping[str, str]
+    warnings: tuple[str, ...]
+
+
+def load(flags: Mapping[str, object], environ: Mapping[str, str], env_file: Path | None = None) -> Loaded:
+    """Settle every setting. Flags are keyed by the setting's name; None means not given.
+
+    An empty text counts as not set wherever the default is not itself empty.
+    Raises ConfigError for a malformed value, settings that contradict each other, or an unreadable file.
+    """
+    layers = _layers(flags, environ, env_file)
+    chosen = {setting.name: _choose(setting, layers) for setting in SETTINGS}
+    values: dict[str, Any] = {setting.field: _parse(setting, chosen[setting.name].text) for setting in SETTINGS}
+    database = _settle_database(values, chosen, layers)
+    values |= database
+    if "database_path" in database:
+        chosen["DATABASE_PATH"] = chosen["DATABASE_URL"]
+    values |= _settle_mcp_port(values)
+    _refuse_contradictions(values)
+    known = {setting.name for setting in SETTINGS} | {f"{setting.name}_FILE" for setting in SETTINGS if setting.secret}
+    return Loaded(
+        settings=Settings(**values),
+        sources={name: found.source for name, found in chosen.items()},
+        warnings=tuple(setting_sources.misspelt(layers[2], layers[1], known)),
+    )
+
+
+def log_format(
+    flags: Mapping[str, object], environ: Mapping[str, str], env_file: Path | None = None, *, unset: LogFormat
+) -> LogFormat:
+    """Return LOG_FORMAT, also when another setting is malformed. `unset` stands for it where it is not set."""
+    setting = next(setting for setting in SETTINGS if setting.name == "LOG_FORMAT")
+    try:
+        found = _choose(setting, _layers(flags, environ, env_file))
+        return unset if found.layer == "default" else cast(LogFormat, _parse(setting, found.text))
+    except ConfigError:
+        return unset
+
+
+def _layers(
+    flags: Mapping[str, object], environ: Mapping[str, str], env_file: Path | None
+) -> tuple[Layer, Layer, Layer]:
+    """Return the sources, the strongest first. Raises ConfigError."""
+    try:
+        in_file = {} if env_file is None else env_files.read(env_file)
+    except env_files.EnvFileError as error:
+        raise ConfigError(str(error)) from error
+    return Layer("flag", _flag_texts(flags)), Layer("environment", environ), Layer(f"env file {env_file}", in_file)
+
+
+def read_environment() -> Mapping[str, str]:
+    """The environment of this process, as it is now."""
+    return dict(os.environ)
+
+
+def show(setting: Setting, settings: Settings) -> str:
+    """The effective value as one would write it; a secret is not shown."""
+    value = getattr(settings, setting.field)
+    if setting.secret:
+        return "(set, not shown)" if value else ""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, tuple):
+        return ",".join(value)
+    if isinstance(setting.parse, FileMode):
+        return f"{value:o}"
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _flag_texts(flags: Mapping[str, object]) -> dict[str, str]:
+    names = {setting.name for setting in SETTINGS}
+    if strangers := sorted(set(flags) - names):
+        raise ConfigError(f"No setting is called {', '.join(strangers)}.")
+    return {
+        name: str(value).lower() if isinstance(value, bool) else str(value)
+        for name, value in flags.items()
+        if value is not None
+    }
+
+
+def _choose(setting: Setting, layers: tuple[Layer, ...]) -> Found:
+    try:
+        return setting_sources.find(layers, setting.name, default=setting.default, secret=setting.secret)
+    except setting_sources.SourceError as error:
+        raise ConfigError(str(error)) from error
+
+
+def _parse(setting: Setting, text: str) -> object:
+    try:
+        return setting.parse(text)
+    except ValueError:
+        value = "malformed" if setting.secret else repr(text)
+        raise ConfigError(f"{setting.name} is {value}, but must be {setting.parse.accepts}.") from None
+
+
+def _settle_database(
+    values: Mapping[str, Any], chosen: Mapping[str, Found], layers: tuple[Layer, ...]
+) -> dict[str, Any]:
+    """The stronger source of DATABASE_PATH and DATABASE_URL names the file."""
+    if not values["database_url"]:
+        return {}
+    rank = {layer.source: number for number, layer in enumerate(layers)} | {"default": len(layers)}
+    by_path, by_url = (rank[chosen[name].layer] for name in ("DATABASE_PATH", "DATABASE_URL"))
+    path = _path_of_url(values["database_url"])
+    if by_path == by_url and path != values["database_path"]:
+        raise ConfigError("DATABASE_PATH and DATABASE_URL name different databases: set one of them.")
+    return {"database_url": ""} if by_path < by_url else {"database_path": path}
+
+
+def _path_of_url(url: str) -> Path:
+    parts = urlsplit(url)
+    if parts.scheme != "sqlite":
+        raise ConfigError(
+            f"DATABASE_URL has the scheme {parts.scheme!r}, but this version stores its data in SQLite only: "
+            "sqlite:///PATH."
+        )
+    path = unquote(parts.path[1:])
+    if parts.netloc or parts.query or parts.fragment or not path or path == ":memory:":
+        raise ConfigError("DATABASE_URL must name a file, as sqlite:///relative.db or sqlite:////absolute.db.")
+    try:
+        return Path(paths.expand(path))
+    except ValueError as error:
+        raise ConfigError(f"DATABASE_URL cannot be used: {error}.") from error
+
+
+def _settle_mcp_port(values: Mapping[str, Any]) -> dict[str, Any]:
+    if values["mcp_port"] is not None:
+        return {}
+    port: int = values["default_port"]
+    if port == PORT.most and values["mcp_transport"] in ("sse", "http"):
+        raise ConfigError(f"DEFAULT_PORT is {port}, so MCP_PORT cannot be the next one: set MCP_PORT as well.")
+    return {"mcp_port": port and min(port + 1, PORT.most)}
+
+
+def _refuse_contradictions(values: Mapping[str, Any]) -> None:
+    port: int = values["default_port"]
+    if port and port == values["mcp_port"] and values["mcp_transport"] in ("sse", "http"):
+        raise ConfigError(f"DEFAULT_PORT and MCP_PORT are both {port}, but must be two different ports.")
+    if values["cors_allow_credentials"] and "*" in values["cors_origins"]:
+        raise ConfigError("CORS_ORIGINS is '*' while CORS_ALLOW_CREDENTIALS is true: list the origins by name.")

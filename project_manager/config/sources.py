@@ -1,0 +1,108 @@
+"""Sources of settings: flags, the environment, env files, and files that hold a secret."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+
+from project_manager.config import paths
+
+SECRET_BYTES = 64 * 1024
+FILE_SUFFIX = "_FILE"
+PREFIXES = ("PROJECT_MANAGER_", "PM_")
+
+# In the environment stand names of other programs. `LOG_LEVL` is taken for a typing error, `DATABASE_PASS` is not.
+_ALIKE = 0.86
+_LETTERS = 6
+
+
+class SourceError(Exception):
+    """A setting cannot be read from its source. The message is one sentence."""
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """One source of settings, with the texts by the names of the settings."""
+
+    source: str
+    texts: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The text of a setting. `layer` is the source that set it, `source` names the file of a secret as well."""
+
+    text: str
+    layer: str
+    source: str
+
+
+def find(layers: Iterable[Layer], name: str, *, default: str, secret: bool) -> Found:
+    """Return the text of a setting from the first layer that has it, else the default.
+
+    An empty text counts as not set unless the default is empty. A secret is also read from the file that NAME_FILE
+    names. Raises SourceError.
+    """
+    for layer in layers:
+        text = layer.texts.get(name)
+        file = layer.texts.get(name + FILE_SUFFIX, "").strip() if secret else ""
+        if file and text and text.strip():
+            raise SourceError(f"{name} and {name}{FILE_SUFFIX} are both set in the {layer.source}: set one of them.")
+        if file:
+            return Found(_read_secret(name + FILE_SUFFIX, file), layer.source, f"{layer.source}, file {file}")
+        if text is not None and (text.strip() or default == ""):
+            return Found(text.strip(), layer.source, layer.source)
+    return Found(default, "default", "default")
+
+
+def _read_secret(name: str, file: str) -> str:
+    """Return what a file holds, without blanks around it. Raises SourceError, which repeats nothing of the content."""
+    try:
+        with Path(paths.expand(file)).open("rb") as opened:
+            content = opened.read(SECRET_BYTES + 1)
+        text = content.decode().strip()
+    except ValueError as error:
+        reason = "it is not UTF-8 text" if isinstance(error, UnicodeDecodeError) else str(error)
+        raise SourceError(f"{name} is {file!r}, which cannot be read: {reason}.") from error
+    except OSError as error:
+        raise SourceError(f"{name} is {file!r}, which cannot be read: {error.strerror}.") from error
+    if len(content) > SECRET_BYTES:
+        raise SourceError(f"{name} is {file!r}, which is longer than {SECRET_BYTES} bytes.")
+    if not text:
+        raise SourceError(f"{name} is {file!r}, which is empty: write the value into it, or do not set {name}.")
+    return text
+
+
+def misspelt(env_file: Layer, environment: Layer, known: Iterable[str]) -> list[str]:
+    """Return a sentence for each name that is no setting: all of the env file, and those of the environment that look
+    like a setting, or like the file of a setting that is no secret.
+    """
+    names = sorted(known)
+    unknown = [name for name in dict.fromkeys((*env_file.texts, *environment.texts)) if name not in names]
+    remedies = {name: _remedy(name, names) for name in unknown}
+    return [
+        f"The {layer.source} sets {name}, which is no setting{remedy or '.'}"
+        for layer in (env_file, environment)
+        for name, remedy in remedies.items()
+        if name in layer.texts and (remedy or layer is env_file)
+    ]
+
+
+def _remedy(name: str, known: list[str]) -> str:
+    """Return the end of the sentence about a name that is no setting, or nothing when it resembles none."""
+    value = name.removesuffix(FILE_SUFFIX)
+    if value != name and value in known:
+        return f"; only a secret is read from a file: set {value} itself."
+    guess = _nearest(name, known)
+    return f"; did you mean {guess}?" if guess else ""
+
+
+def _nearest(name: str, known: list[str]) -> str | None:
+    bare = upper = name.upper()
+    for prefix in PREFIXES:
+        bare = bare.removeprefix(prefix)
+    if len(bare) < _LETTERS and bare == upper:
+        return None
+    return next(iter(get_close_matches(bare, known, 1, _ALIKE)), None)

@@ -1,1 +1,0 @@
-"""The words of the API: inputs (commands) and outputs (views). No rule and no SQL lives here."""

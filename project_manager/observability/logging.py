@@ -1,0 +1,239 @@
+"""The log: one line per operation, as JSON or text, on standard error and in a rotated file."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+import sys
+import time
+from contextlib import nullcontext
+from contextvars import ContextVar
+from functools import lru_cache
+from logging.handlers import RotatingFileHandler
+from pathlib import Path
+from typing import Any, TextIO
+
+import orjson
+from pythonjsonlogger.core import RESERVED_ATTRS
+from pythonjsonlogger.orjson import OrjsonFormatter
+
+from project_manager.domain.characters import escaped
+
+FILE_BYTES = 10 * 1024 * 1024
+OLDER_FILES = 5
+TELL_AGAIN_SECONDS = 10.0
+
+request_id: ContextVar[str] = ContextVar("request_id", default="")
+"""Identifies the request that is being answered; each log line written meanwhile carries it."""
+
+token_id: ContextVar[int | None] = ContextVar("token_id", default=None)
+"""The number of the token that the request came with; each log line written meanwhile carries it."""
+
+
+def configure(level: str, format: str, file: str = "", *, quiet: bool = False) -> None:
+    """Send this program's log to standard error and, unless `file` is empty, to that file too.
+
+    Other libraries are heard from WARNING on, and `quiet` nothing else is said on standard error. Raises OSError when
+    the file cannot be opened.
+    """
+    wanted = logging.getLevelNamesMapping()[level]
+    if quiet and not file:
+        wanted = max(wanted, logging.WARNING)
+    handlers: list[logging.Handler] = [Together(sys.stderr)]
+    handlers[0].setLevel(logging.WARNING if quiet else logging.NOTSET)
+    if file:
+        Path(file).parent.mkdir(parents=True, exist_ok=True)
+        handlers.append(RotatingFileHandler(file, maxBytes=FILE_BYTES, backupCount=OLDER_FILES, encoding="utf-8"))
+    formatter = JsonLines() if format == "json" else TextLines()
+    root = logging.getLogger()
+    for old in root.handlers[:]:
+        if isinstance(old.formatter, JsonLines | TextLines):
+            root.removeHandler(old)
+            old.close()
+    for handler in handlers:
+        handler.setFormatter(formatter)
+        handler.addFilter(_put_cause)
+        root.addHandler(handler)
+    root.setLevel(max(wanted, logging.WARNING))
+    logging.getLogger("project_manager").setLevel(wanted)
+
+
+def caused_by(request: str, token: int | None) -> None:
+    """Set the request id and the token id of the log lines that this task or thread writes from now on."""
+    request_id.set(request)
+    token_id.set(token)
+
+
+def log_action(logger: logging.Logger, action: str, level: int = logging.INFO, /, **fields: object) -> None:
+    """Write the line of one operation: a stable word for what was done, and its fields."""
+    if logger.isEnabledFor(level):
+        logger.handle(Action(logger.name, level, action, fields))
+
+
+class Trouble:
+    """Something that fails at every try for a while: told when it begins, again from time to time, and when it is over.
+
+    `what` is the sentence's beginning, such as "events cannot be read"; `action` the stable word for it. `again` is
+    the time between two lines in seconds, TELL_AGAIN_SECONDS if none is given.
+    """
+
+    def __init__(
+        self,
+        logger: logging.Logger,
+        action: str,
+        what: str,
+        level: int = logging.WARNING,
+        *,
+        again: float | None = None,
+    ) -> None:
+        self._logger = logger
+        self._level = level
+        self._fields = {"action": action}
+        self._what = what
+        self._again = again
+        self._told: float | None = None
+
+    def goes_on(self, error: object) -> None:
+        """A try has failed."""
+        now = time.monotonic()  # noqa: TID251 one leaf does not lean on another
+        again = TELL_AGAIN_SECONDS if self._again is None else self._again
+        if self._told is None or now - self._told >= again:
+            self._told = now
+            self._logger.log(self._level, "%s now: %s", self._what, error, extra=self._fields)
+
+    def is_over(self) -> None:
+        """A try has succeeded."""
+        if self._told is not None:
+            self._told = None
+            self._logger.warning("%s: that is over", self._what, extra=self._fields)
+
+
+class Action(logging.LogRecord):
+    """The record of one operation. It leaves out where in the code it was made, which costs more to find out than all
+    the rest of its line.
+    """
+
+    _nowhere = vars(logging.LogRecord("", 0, "", 0, "", (), None))
+
+    def __init__(self, name: str, level: int, action: str, fields: dict[str, object]) -> None:
+        self.__dict__.update(self._nowhere)
+        self.name = name
+        self.levelno = level
+        self.levelname = logging.getLevelName(level)
+        self.msg = self.message = action
+        self.created = time.time()  # noqa: TID251 as every record of `logging` does
+        self.msecs = self.created % 1 * 1000
+        self.fields = fields
+
+
+class Together(logging.StreamHandler[TextIO]):
+    """Writes the lines of one turn of the event loop in one go, when the turn is over; without a loop, and from
+    WARNING on, at once.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        super().__init__(stream)
+        self._lines: list[str] = []
+        self._flushed_by: asyncio.AbstractEventLoop | None = None
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            self._lines.append(self.format(record))
+            if record.levelno >= logging.WARNING:
+                self.flush()
+            else:
+                self._flush_later()
+        except Exception:  # noqa: BLE001 as every handler: a line that cannot be written stops nobody
+            self.handleError(record)
+
+    def flush(self) -> None:
+        with self.lock or nullcontext():
+            lines, self._lines = self._lines, []
+            self._flushed_by = None
+            if lines:
+                self.stream.write("\n".join(lines) + "\n")
+        super().flush()
+
+    def _flush_later(self) -> None:
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            self.flush()
+            return
+        if self._flushed_by is not loop:  # a loop that ended with lines left does not flush them
+            self._flushed_by = loop
+            loop.call_soon(self.flush)
+
+
+def _put_cause(record: logging.LogRecord) -> bool:
+    record.request_id = request_id.get()
+    record.token_id = token_id.get()
+    return True
+
+
+class JsonLines(OrjsonFormatter):
+    """One JSON object a line: timestamp, level, logger, message, request_id, token_id, then the line's own fields."""
+
+    def __init__(self) -> None:
+        super().__init__(reserved_attrs=[*RESERVED_ATTRS, "request_id", "token_id"])
+
+    def format(self, record: logging.LogRecord) -> str:
+        if not isinstance(record, Action):
+            return escaped(super().format(record))
+        line = _head(record)
+        line["action"] = record.msg
+        line.update(record.fields)
+        return escaped(orjson.dumps(line, default=str).decode())
+
+    def add_fields(self, log_data: dict[str, Any], record: logging.LogRecord, message_dict: dict[str, Any]) -> None:
+        log_data.update(_head(record))
+        super().add_fields(log_data, record, message_dict)
+
+
+class TextLines(logging.Formatter):
+    """The same for people: time, level, logger and message, then the fields as name=value."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        record.message = record.getMessage()
+        fields: dict[str, object] = dict(getattr(record, "fields", ()))
+        fields.update(_cause(record))
+        pairs = "".join(f" {name}={_word(value)}" for name, value in fields.items())
+        line = f"{_timestamp(record)} {record.levelname} {record.name}: {record.message}{pairs}"
+        return escaped(f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line)
+
+
+def _head(record: logging.LogRecord) -> dict[str, Any]:
+    """What every line begins with."""
+    line: dict[str, Any] = {
+        "timestamp": _timestamp(record),
+        "level": record.levelname,
+        "logger": record.name,
+        "message": record.message,
+    }
+    line.update(_cause(record))
+    return line
+
+
+def _cause(record: logging.LogRecord) -> dict[str, object]:
+    """Return the request id and the token id of a record, as far as it has them."""
+    found: dict[str, object] = {}
+    if request := getattr(record, "request_id", ""):
+        found["request_id"] = request
+    if (token := getattr(record, "token_id", None)) is not None:
+        found["token_id"] = token
+    return found
+
+
+@lru_cache(maxsize=8)
+def _second(second: int) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
+
+
+def _timestamp(record: logging.LogRecord) -> str:
+    return f"{_second(int(record.created))}.{int(record.msecs):03d}Z"
+
+
+def _word(value: object) -> str:
+    text = str(value)
+    return text if re.fullmatch(r"[^\s\"=]+", text) and text.isprintable() else orjson.dumps(text).decode()

@@ -1,0 +1,330 @@
+"""Plans in and out: projects with their epics and tasks, written as one document."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from project_manager.domain.errors import Invalid
+from project_manager.domain.events import EventType
+from project_manager.domain.names import suggestion
+from project_manager.domain.statuses import Status
+from project_manager.plans import diagnostics, diff_knowledge, export, progress, reader, writer
+from project_manager.plans.diagnostics import Fault
+from project_manager.plans.diff import Comparison, Difference, EpicChange, ProjectChange, TaskChange
+from project_manager.plans.diff_knowledge import KnowledgeChange, KnowledgeComparison
+from project_manager.schemas import commands, views
+from project_manager.services import lookup, serializers, transitions
+from project_manager.services.tasks import erase
+from project_manager.store import bulk, epics, events, meta, projects, seals, tasks
+from project_manager.store.seals import Sealed
+from project_manager.store.tasks import TaskRow
+from project_manager.store.transaction import Tx
+
+_REPORT_EVERY = 100
+_SUGGESTIONS = 10
+
+
+def read_plan(command: commands.ImportPlan, request_id: str) -> reader.Plan:
+    """The plan of the document with its faults, read without the database."""
+    report = progress.listener_of(request_id)
+    lines = command.document.count("\n") + 1
+    return reader.read(command.document, command.source, lambda line: report("Reading", line, lines))
+
+
+def import_plan(tx: Tx, command: commands.ImportPlan, prepared: reader.Plan) -> views.ImportView:
+    """Import a plan: projects, epics and tasks with their dependencies, and knowledge, written in YAML or JSON.
+
+    All or nothing: every fault is listed with its line and column, and with any fault nothing is written.
+    Importing again changes only what the plan says differently. Status, lease and log of a task that exists are kept;
+    `status` overwrite sets statuses too, but never that of a task that an agent holds.
+    Nothing is deleted without `prune`. `dry_run` tells what would happen.
+    """
+    comparison = Comparison(tx, prepared, overwrite=command.status == "overwrite", prune=command.prune)
+    known = KnowledgeComparison(tx, prepared, comparison)
+    if prepared.faults or comparison.faults or known.faults:
+        raise _refused(command.source, comparison, [*prepared.faults, *comparison.faults, *known.faults])
+    difference = comparison.difference
+    changes = _changes(difference, known.changes)
+    view = views.ImportView(
+        dry_run=command.dry_run,
+        created=sum(change.change == "created" for change in changes),
+        changed=sum(change.change == "changed" for change in changes),
+        unchanged=sum(change.change == "unchanged" for change in changes),
+        deleted=sum(change.change == "deleted" for change in changes),
+        changes=changes,
+    )
+    if not command.dry_run:
+        _Application(tx, difference, progress.listener_of(tx.request_id)).run()
+        diff_knowledge.write(tx, known.changes)
+        _tell_finished(tx, command, difference, view)
+    return view
+
+
+def _refused(source: str, comparison: Comparison, faults: list[Fault]) -> Invalid:
+    """Return the error that lists the faults. Its suggestions come after the transaction: comparing takes time."""
+    error = diagnostics.refused(source, faults)
+
+    def suggest(_tx: Tx) -> None:
+        for fault, reference in comparison.unknown[:_SUGGESTIONS]:
+            near = suggestion(reference, comparison.task_names())
+            if near is not None:
+                fault.message += f": did you mean {near!r}?"
+                fault.hint = ""
+        error.replace(diagnostics.refused(source, faults))
+
+    error.suggest = suggest
+    return error
+
+
+def export_plan(tx: Tx, command: commands.ExportPlan) -> Iterator[str]:
+    """Export one project or all of them as a plan that import_plan takes: fields, links, statuses, logs, knowledge.
+
+    The same content always gives the same bytes. Leases, events, agents, tokens, ids and versions are no part of it.
+    """
+    yield from writer.pieces(export.document(tx, command.project), command.format)
+
+
+def _changes(difference: Difference, known: list[KnowledgeChange]) -> list[views.ChangeView]:
+    """What happens to each thing, by name, in the order of the plan."""
+    found = [
+        _change("project", project.name, project.row is None, list(project.changed)) for project in difference.projects
+    ]
+    found += [
+        _change("epic", f"{epic.project.name} / {epic.name}", epic.row is None, list(epic.changed))
+        for epic in difference.epics
+    ]
+    found += [_change("task", task.known.path, task.row is None, task.fields) for task in difference.tasks]
+    found += [_change("knowledge", item.path, item.row is None, item.fields) for item in known]
+    names = {project.id: project.name for project in difference.projects}
+    found += [
+        views.ChangeView("deleted", "task", f"{names[row.project_id]} / {row.name}", [])
+        for row in difference.pruned_tasks
+    ]
+    found += [
+        views.ChangeView("deleted", "epic", f"{names[row.project_id]} / {row.name}", [])
+        for row in difference.pruned_epics
+    ]
+    return found
+
+
+def _change(kind: Any, name: str, is_new: bool, fields: list[str]) -> views.ChangeView:
+    if is_new:
+        return views.ChangeView("created", kind, name, [])
+    return views.ChangeView("changed" if fields else "unchanged", kind, name, fields)
+
+
+def _tell_finished(tx: Tx, command: commands.ImportPlan, difference: Difference, view: views.ImportView) -> None:
+    counts = {name: getattr(view, name) for name in ("created", "changed", "unchanged", "deleted")}
+    only = difference.projects[0].id if len(difference.projects) == 1 else None
+    events.add(tx, EventType.IMPORT_FINISHED, {"source": command.source, **counts}, project_id=only)
+
+
+class _Application:
+    """Writes a difference: new tasks first, so that links find them, and counters once, when all links are there."""
+
+    def __init__(self, tx: Tx, difference: Difference, report: progress.Listener) -> None:
+        self._tx = tx
+        self._difference = difference
+        self._report = report
+        self._fence = meta.fence_floor(tx)
+        self._recount: set[int] = set()
+
+    def run(self) -> None:
+        difference = self._difference
+        for project in difference.projects:
+            self._write_project(project)
+        for epic in difference.epics:
+            self._write_epic(epic)
+        new = [task for task in difference.tasks if task.row is None]
+        changed = [task for task in difference.tasks if task.row is not None and task.fields]
+        for number, task in enumerate(new):
+            self._create(task)
+            self._progress(number, len(new) + len(changed))
+        before = {task.known.task_id: lookup.task(self._tx, task.known.task_id) for task in changed}
+        for number, task in enumerate(changed):
+            self._edit(task, before[task.known.task_id])
+            self._progress(len(new) + number, len(new) + len(changed))
+        self._link()
+        freed = [other for row in difference.pruned_tasks for other in erase(self._tx, row)]
+        for epic_row in difference.pruned_epics:
+            epics.remove(self._tx, epic_row.id)
+            self._tell_epic(EventType.EPIC_DELETED, epic_row.project_id, epic_row.id, name=epic_row.name, tasks=0)
+        bulk.recount(self._tx, sorted(self._recount))
+        self._tell_tasks(new, changed, before)
+        self._set_statuses(changed)
+        transitions.tell_if_ready(self._tx, sorted(set(freed) - before.keys()))
+        transitions.tell_if_ready(
+            self._tx, [row.id for row in before.values() if not transitions.is_ready(self._tx, row)]
+        )
+
+    def _progress(self, number: int, of: int) -> None:
+        if number % _REPORT_EVERY == 0 or number == of - 1:
+            self._report("Writing", number + 1, of)
+
+    def _write_project(self, project: ProjectChange) -> None:
+        tx, said = self._tx, None if project.planned is None else project.planned.said
+        if project.row is None:
+            project.row = lookup.create_project(tx, project.name, "" if said is None else said.description)
+            project.id = project.row.id
+            if said is not None and said.archived:
+                project.row = projects.write(tx, project.row, {"archived_at": tx.now})
+                self._tell_project(EventType.PROJECT_ARCHIVED, project, ["archived"])
+        elif project.changed:
+            values = {name: value for name, value in project.changed.items() if name != "archived"}
+            if "archived" in project.changed:
+                values["archived_at"] = tx.now if project.changed["archived"] else None
+                tasks.set_archived(tx, project.id, project.changed["archived"])
+            project.row = projects.write(tx, project.row, values)
+            kind = EventType.PROJECT_ARCHIVED if project.changed.get("archived") else EventType.PROJECT_UPDATED
+            self._tell_project(kind, project, [name for name in values if name != "archived_at"])
+
+    def _tell_project(self, kind: EventType, project: ProjectChange, changed: list[str]) -> None:
+        row = project.row
+        if row is not None:
+            data = {
+                "name": row.name,
+                "changed": changed,
+                "archived": row.archived_at is not None,
+                "version": row.version,
+            }
+            events.add(self._tx, kind, data, project_id=row.id, sealed=seals.seal("projects", row))
+
+    def _write_epic(self, epic: EpicChange) -> None:
+        said = epic.planned.said
+        if epic.row is None:
+            epic.row = lookup.create_epic(
+                self._tx, epic.project.id, epic.name, said.description, said.status, said.position
+            )
+            epic.id = epic.row.id
+        elif epic.changed:
+            epic.row = epics.write(
+                self._tx,
+                epic.row,
+                {name: str(value) if name == "status" else value for name, value in epic.changed.items()},
+            )
+            changes = {name: getattr(epic.row, name) for name in epic.changed}
+            version = epic.row.version
+            self._tell_epic(
+                EventType.EPIC_UPDATED,
+                epic.project.id,
+                epic.id,
+                seals.seal("epics", epic.row),
+                name=epic.name,
+                changes=changes,
+                version=version,
+            )
+
+    def _tell_epic(
+        self, kind: EventType, project_id: int, epic_id: int, sealed: Sealed | None = None, **data: Any
+    ) -> None:
+        events.add(self._tx, kind, data, project_id=project_id, epic_id=epic_id, sealed=sealed)
+
+    def _create(self, task: TaskChange) -> None:
+        said, now = task.planned.said, self._tx.now
+        archived = task.project.row is not None and task.project.row.archived_at is not None
+        task.known.task_id = bulk.add_task(
+            self._tx,
+            {
+                "project_id": task.project.id,
+                "epic_id": None if task.epic is None else task.epic.id,
+                "name": said.name,
+                "description": said.description,
+                "status": said.status.value,
+                "priority": said.priority,
+                "labels": json.dumps(said.labels, ensure_ascii=False),
+                "acceptance": json.dumps(said.acceptance, ensure_ascii=False),
+                "defer_until": said.defer_until,
+                "due_at": said.due_at,
+                "estimate_minutes": said.estimate_minutes,
+                "external_key": said.external_key,
+                "created_by": said.created_by or self._tx.actor.id,
+                "created_at": now if said.created_at is None else said.created_at,
+                "completed_at": (now if said.completed_at is None else said.completed_at)
+                if said.status is Status.DONE
+                else None,
+                "fence": self._fence,
+                "attempts": said.attempts,
+                "deferred": int(said.defer_until is not None and said.defer_until > self._tx.date),
+                "archived": int(archived),
+            },
+        )
+        for entry in said.log:
+            bulk.add_log(self._tx, task.known.task_id, entry.author, entry.kind, entry.body, entry.at)
+        diff_knowledge.write_assumptions(self._tx, task.planned, task.known.task_id)
+
+    def _edit(self, task: TaskChange, row: TaskRow) -> None:
+        """The fields. A task whose links alone change is written too: its version grows."""
+        values = dict(task.changed)
+        if "epic_id" in values:
+            values["epic_id"] = None if task.epic is None else task.epic.id
+        if "defer_until" in values:
+            values["deferred"] = int(values["defer_until"] is not None and values["defer_until"] > self._tx.date)
+        for name in ("labels", "acceptance"):
+            if name in values:
+                values[name] = json.dumps(values[name], ensure_ascii=False)
+        if task.moves_only:
+            return
+        if not tasks.write(self._tx, row, values):
+            raise RuntimeError(f"task {row.id} moved within its own transaction")
+
+    def _link(self) -> None:
+        difference = self._difference
+        links = {
+            task.known.task_id: sorted(known.task_id for known in task.depends_on)
+            for task in difference.tasks
+            if task.depends_on is not None
+        }
+        present = bulk.dependencies(self._tx) if links else {}
+        bulk.replace_dependencies(self._tx, links)
+        for task_id, others in links.items():
+            self._recount.update((task_id, *others, *present.get(task_id, ())))
+        for one, other in difference.old_conflicts:
+            bulk.drop_conflict(self._tx, one, other)
+        for first, second in difference.new_conflicts:
+            bulk.add_conflict(self._tx, first.task_id, second.task_id)
+        self._recount.update(difference.waiting_for_pruned)
+
+    def _tell_tasks(self, new: list[TaskChange], changed: list[TaskChange], before: dict[int, TaskRow]) -> None:
+        for task in new:
+            said = task.planned.said
+            events.add(
+                self._tx,
+                EventType.TASK_CREATED,
+                {"name": said.name, "status": said.status.value, "priority": said.priority, "version": 1},
+                project_id=task.project.id,
+                epic_id=None if task.epic is None else task.epic.id,
+                task_id=task.known.task_id,
+                sealed=seals.of_new_task(self._tx, task.known.task_id),
+            )
+        for task in changed:
+            if not task.moves_only:
+                self._tell_edit(before[task.known.task_id])
+
+    def _tell_edit(self, row: TaskRow) -> None:
+        written = lookup.task(self._tx, row.id)
+        old, new = serializers.task(self._tx, row), serializers.task(self._tx, written)
+        names = [
+            "name",
+            "description",
+            "priority",
+            "labels",
+            "acceptance",
+            "defer_until",
+            "due_at",
+            "estimate_minutes",
+            "external_key",
+            "epic_id",
+            "depends_on",
+            "conflicts_with",
+        ]
+        changes = {name: getattr(new, name) for name in names if getattr(old, name) != getattr(new, name)}
+        previous = {name: getattr(old, name) for name in changes}
+        transitions.tell(
+            self._tx, EventType.TASK_UPDATED, written, changes=changes, previous=previous, version=written.version
+        )
+
+    def _set_statuses(self, changed: list[TaskChange]) -> None:
+        for task in changed:
+            if task.status is not None:
+                row = lookup.task(self._tx, task.known.task_id)
+                transitions.set_status(self._tx, row, task.status, attempts=task.planned.said.attempts)

@@ -1,0 +1,261 @@
+"""Knowledge and assumptions of a plan: what they would change, and the writing of them."""
+
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+from project_manager.domain.assumptions import parse_tag
+from project_manager.domain.events import EventType
+from project_manager.plans.diagnostics import Fault
+from project_manager.plans.diff import Comparison, EpicChange, ProjectChange
+from project_manager.plans.reader import Plan, PlannedKnowledge, PlannedTask, Ref
+from project_manager.plans.references import Known
+from project_manager.services import knowledge as using
+from project_manager.store import bulk_knowledge, epics, knowledge, seals
+from project_manager.store.knowledge import KnowledgeRow
+from project_manager.store.transaction import Tx
+
+_PLAIN = ("content", "category", "priority")
+_TEXTS = ("tags", "metadata")
+
+
+@dataclass(slots=True, eq=False)
+class KnowledgeChange:
+    """An item of the plan. `row` is None when it is to be made; `changed` are its new values, without its links."""
+
+    planned: PlannedKnowledge
+    project: ProjectChange
+    epic: EpicChange | int | None
+    row: KnowledgeRow | None
+    changed: dict[str, Any] = field(default_factory=dict)
+    task: Known | None = None
+    above: "KnowledgeChange | KnowledgeRow | None" = None
+    id: int = 0
+
+    @property
+    def path(self) -> str:
+        epic = None if self.planned.epic is None else self.planned.epic.text
+        return " / ".join(part for part in (self.project.name, epic, self.planned.said.title) if part)
+
+    @property
+    def fields(self) -> list[str]:
+        """What changes, in the words of the plan."""
+        said, row = self.planned.said.model_fields_set, self.row
+        if row is None:
+            return []
+        names = list(self.changed)
+        if "task" in said and (0 if self.task is None else self.task.task_id or -1) != (row.task_id or 0):
+            names.append("task")
+        if "parent" in said and (0 if self.above is None else self.above.id or -1) != (row.parent_id or 0):
+            names.append("parent")
+        return names
+
+
+class KnowledgeComparison:
+    """Compares the knowledge of a plan with the database, after its projects, epics and tasks. An item is recognised by
+    its title within its epic, or among those of no epic; of several with one title the first is the first.
+    """
+
+    def __init__(self, tx: Tx, plan: Plan, comparison: Comparison) -> None:
+        self.changes: list[KnowledgeChange] = []
+        self.faults: list[Fault] = []
+        self._comparison = comparison
+        self._rows: dict[int, list[KnowledgeRow]] = {}
+        if not plan.knowledge:
+            return
+        difference = comparison.difference
+        parents = {project.name: project for project in difference.projects}
+        gone = {row.id for row in difference.pruned_epics}
+        self._present = {(row.project_id, row.name): row.id for row in epics.everything(tx) if row.id not in gone}
+        self._homes = {(epic.project.name, epic.name): epic for epic in difference.epics}
+        for project_id in {parents[item.project].id for item in plan.knowledge} - {0}:
+            self._rows[project_id] = bulk_knowledge.of_project(tx, project_id)
+        self._match(plan, parents)
+        for change in self.changes:
+            self._link(change)
+        self._find_circles()
+
+    def _match(self, plan: Plan, parents: dict[str, ProjectChange]) -> None:
+        free: dict[tuple[int, int | None, str], list[KnowledgeRow]] = {}
+        for rows in self._rows.values():
+            for row in rows:
+                free.setdefault((row.project_id, row.epic_id, row.title), []).append(row)
+        for planned in plan.knowledge:
+            project = parents[planned.project]
+            epic = self._epic(planned, project)
+            epic_id = epic.id if isinstance(epic, EpicChange) else epic
+            same = free.get((project.id, epic_id, planned.said.title), []) if epic_id != 0 else []
+            change = KnowledgeChange(planned, project, epic, same.pop(0) if same else None)
+            if change.row is not None:
+                change.id = change.row.id
+                change.changed = _changes(planned, change.row)
+            self.changes.append(change)
+
+    def _epic(self, planned: PlannedKnowledge, project: ProjectChange) -> EpicChange | int | None:
+        if planned.epic is None:
+            return None
+        epic = self._homes.get((project.name, planned.epic.text)) or self._present.get((project.id, planned.epic.text))
+        if epic is None:
+            words = f"`epic` names {planned.epic.text!r}, which is no epic of the project {project.name!r}"
+            self.faults.append(Fault(planned.epic.place, f"{planned.path}.epic", words))
+        return epic
+
+    def _link(self, change: KnowledgeChange) -> None:
+        planned = change.planned
+        if planned.task is not None:
+            path = f"{planned.path}.task"
+            change.task = self._comparison.find_task(planned.task, change.project.name, path)
+            if change.task is not None and change.task.project != change.project.name:
+                words = f"`task` names {change.task.path!r}, which is in another project"
+                self.faults.append(Fault(planned.task.place, path, words))
+        if planned.parent is not None:
+            change.above = self._above(change, planned.parent)
+
+    def _above(self, change: KnowledgeChange, ref: Ref) -> KnowledgeChange | KnowledgeRow | None:
+        mine = [other for other in self.changes if other.project is change.project]
+        number = ref.text[1:]
+        found: list[KnowledgeChange | KnowledgeRow]
+        if ref.text.startswith("#") and number.isdecimal():
+            found = [mine[int(number) - 1]] if 0 < int(number) <= len(mine) else []
+        else:
+            found = [other for other in mine if other.planned.said.title == ref.text]
+            taken = {other.id for other in mine}
+            rows = self._rows.get(change.project.id, ())
+            found = found or [row for row in rows if row.title == ref.text and row.id not in taken]
+        if len(found) == 1:
+            return found[0]
+        words = f"names {ref.text!r}, which may mean {len(found)} items" if found else f"names {ref.text!r}: no item"
+        hint = "Write the title of another item of the project, or `#` and its number in this list."
+        self.faults.append(Fault(ref.place, f"{change.planned.path}.parent", f"`parent` {words}", hint))
+        return None
+
+    def _find_circles(self) -> None:
+        """No item may be above itself, with what the database says of those of which the plan says nothing."""
+        by_id = {change.id: change for change in self.changes if change.id}
+        rows = {row.id: row for found in self._rows.values() for row in found}
+
+        def above(item: KnowledgeChange | KnowledgeRow) -> KnowledgeChange | KnowledgeRow | None:
+            if isinstance(item, KnowledgeChange):
+                if "parent" in item.planned.said.model_fields_set or item.row is None:
+                    return item.above
+                item = item.row
+            return None if item.parent_id is None else by_id.get(item.parent_id) or rows[item.parent_id]
+
+        for change in self.changes:
+            seen, item = {id(change)}, above(change)
+            while item is not None and id(item) not in seen:
+                seen.add(id(item))
+                item = above(item)
+            if item is change and change.planned.parent is not None:
+                words = f"{change.planned.said.title!r} would be above itself"
+                self.faults.append(Fault(change.planned.parent.place, f"{change.planned.path}.parent", words))
+                return
+
+
+def _changes(planned: PlannedKnowledge, row: KnowledgeRow) -> dict[str, Any]:
+    said = planned.said
+    changed = {
+        name: getattr(said, name)
+        for name in _PLAIN
+        if name in said.model_fields_set and getattr(said, name) != getattr(row, name)
+    }
+    if "active" in said.model_fields_set and said.active != bool(row.active):
+        changed["active"] = int(said.active)
+    for name in _TEXTS:
+        if name in said.model_fields_set and getattr(said, name) != json.loads(getattr(row, name)):
+            changed[name] = using.stored_text(getattr(said, name))
+    return changed
+
+
+def write(tx: Tx, changes: list[KnowledgeChange]) -> None:
+    """Writes the items, new ones first, when projects, epics and tasks are there."""
+    new = [change for change in changes if change.row is None]
+    changed = [(change, change.fields) for change in changes if change.row is not None and change.fields]
+    for change in new:
+        change.id = bulk_knowledge.add_item(tx, _new_values(tx, change))
+    for change in new:
+        if change.above is not None:
+            bulk_knowledge.put_under(tx, change.id, change.above.id)
+    for change in new:
+        row = knowledge.get(tx, change.id)
+        if row is None:
+            raise RuntimeError(f"knowledge {change.id} is gone within its own transaction")
+        bulk_knowledge.keep_first(tx, row)
+        for entry in change.planned.said.log:
+            bulk_knowledge.add_log(
+                tx,
+                {
+                    "knowledge_id": row.id,
+                    "action_type": entry.action_type,
+                    "change_reason": entry.change_reason,
+                    "author": entry.author,
+                    "metadata": using.stored_text(entry.metadata),
+                    "created_at": entry.at,
+                },
+            )
+        sealed = seals.stored(tx, "knowledge_logs", "knowledge_id", row.id) if change.planned.said.log else None
+        using.tell(tx, EventType.KNOWLEDGE_CREATED, row, sealed=sealed)
+    for change, fields in changed:
+        _rewrite(tx, change, fields)
+
+
+def _new_values(tx: Tx, change: KnowledgeChange) -> dict[str, Any]:
+    said = change.planned.said
+    created_by = said.created_by or tx.actor.id
+    created_at = tx.now if said.created_at is None else said.created_at
+    return {
+        "project_id": change.project.id,
+        "epic_id": change.epic.id if isinstance(change.epic, EpicChange) else change.epic,
+        "task_id": None if change.task is None else change.task.task_id,
+        "title": said.title,
+        **{name: getattr(said, name) for name in _PLAIN},
+        **{name: using.stored_text(getattr(said, name)) for name in _TEXTS},
+        "active": int(said.active),
+        "created_by": created_by,
+        "created_at": created_at,
+        "updated_by": said.updated_by or created_by,
+        "updated_at": created_at if said.updated_at is None else said.updated_at,
+    }
+
+
+def _rewrite(tx: Tx, change: KnowledgeChange, fields: list[str]) -> None:
+    values = dict(change.changed)
+    if "task" in fields:
+        values["task_id"] = None if change.task is None else change.task.task_id
+    if "parent" in fields:
+        values["parent_id"] = None if change.above is None else change.above.id
+    row = None if change.row is None else knowledge.write(tx, change.row, values, reason="imported")
+    if row is None:
+        raise RuntimeError(f"knowledge {change.id} moved within its own transaction")
+    using.tell(tx, EventType.KNOWLEDGE_UPDATED, row, changed=list(values))
+
+
+def write_assumptions(tx: Tx, planned: PlannedTask, task_id: int) -> None:
+    """What was assumed on a new task, and what reviewers made of it."""
+    for entry in planned.said.assumptions:
+        tag_type, words = parse_tag(entry.text)
+        assumption_id = bulk_knowledge.add_assumption(
+            tx,
+            {
+                "task_id": task_id,
+                "type": tag_type,
+                "text": words,
+                "file_path": entry.file_path,
+                "line_number": entry.line_number,
+                "code_snippet": entry.code_snippet,
+                "author": entry.author or tx.actor.id,
+                "created_at": tx.now if entry.at is None else entry.at,
+            },
+        )
+        for verdict in entry.verdicts:
+            bulk_knowledge.add_verdict(
+                tx,
+                assumption_id,
+                {
+                    "verdict": verdict.verdict.value,
+                    "confidence": verdict.confidence,
+                    "reason": verdict.reason,
+                    "reviewer": verdict.reviewer,
+                    "created_at": verdict.at,
+                },
+            )

@@ -1,0 +1,178 @@
+"""The database as a plan document. What a plan leaves out when it is the default, the import fills in.
+
+What grows with the database is read as the document is written: a few tasks and entries of a log at a time. Of all
+tasks only names and links are held, because any of them may be referred to.
+"""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from project_manager.clock import rfc3339
+from project_manager.domain.limits import PRIORITY_DEFAULT
+from project_manager.plans import export_knowledge
+from project_manager.plans.export_knowledge import Titles
+from project_manager.plans.references import Known, Resolver
+from project_manager.services import lookup, resolve
+from project_manager.store import bulk, bulk_knowledge, epics, projects
+from project_manager.store.epics import EpicRow
+from project_manager.store.logs import LogRow
+from project_manager.store.projects import ProjectRow
+from project_manager.store.tasks import TaskRow
+from project_manager.store.transaction import Tx
+
+TASKS_AT_ONCE = 16
+ENTRIES_AT_ONCE = 16
+
+
+def document(tx: Tx, only: str | None) -> dict[str, Any]:
+    """Projects by id, epics by position, tasks by id; `only` names one project, in any case. Iterators stand for the
+    long lists, to be drawn from in their order while `tx` is open. Raises ProjectNotFound, Invalid.
+    """
+    project_id = resolve.in_scope(tx, None, only)
+    chosen = [row for row in projects.outlines(tx) if project_id in (None, row.id)]
+    return _Export(tx, chosen).document()
+
+
+class _Export:
+    """Reads everything that may be referred to, then says each task."""
+
+    def __init__(self, tx: Tx, chosen: list[ProjectRow]) -> None:
+        self._tx = tx
+        self._projects = chosen
+        self._epics: dict[int, list[EpicRow]] = {}
+        for epic in epics.outlines(tx):
+            self._epics.setdefault(epic.project_id, []).append(epic)
+        self._dependencies = bulk.dependencies(tx)
+        self._conflicts = bulk.conflicts(tx)
+        self._known: dict[int, Known] = {}
+        self._inside: dict[tuple[int, int | None], list[int]] = {}
+        for row in bulk.names(tx):
+            self._known[row.id] = Known(row.project, row.epic, row.name, row.external_key, row.id)
+            self._inside.setdefault((row.project_id, row.epic_id), []).append(row.id)
+        self._titles = Titles(tx)
+        self._resolver = self._unambiguous()
+
+    def _unambiguous(self) -> Resolver:
+        """Gives a key to each task that a plan could not tell from another, or could not refer to."""
+        twins: dict[tuple[str, str | None, str], list[Known]] = {}
+        for known in self._known.values():
+            if known.key is None:
+                twins.setdefault((known.project, known.epic, known.name), []).append(known)
+        self._give_keys([known for alike in twins.values() if len(alike) > 1 for known in alike])
+        resolver = _resolver_of(self._known)
+        linked = {
+            other for links in (self._dependencies, self._conflicts) for others in links.values() for other in others
+        }
+        linked.update(self._titles.tasks)
+        unclear = [self._known[task_id] for task_id in sorted(linked) if self._known[task_id].key is None]
+        unclear = [known for known in unclear if resolver.reference(known, known.project) is None]
+        if not unclear:
+            return resolver
+        self._give_keys(unclear)
+        return _resolver_of(self._known)
+
+    def _give_keys(self, keyless: list[Known]) -> None:
+        taken = {(known.project, known.key) for known in self._known.values()}
+        for known in keyless:
+            key = f"task-{known.task_id}"
+            while (known.project, key) in taken:
+                key += "-again"
+            known.key = key
+
+    def document(self) -> dict[str, Any]:
+        said: dict[str, Any] = {"projects": map(self._project, self._projects) if self._projects else []}
+        alone = any((project.id, None) in self._inside for project in self._projects)
+        return said | ({"standalone_tasks": self._alone()} if alone else {})
+
+    def _alone(self) -> Iterator[dict[str, Any]]:
+        for project in self._projects:
+            for task in self._tasks(project.id, None):
+                yield {"project": project.name, **task}
+
+    def _project(self, row: ProjectRow) -> dict[str, Any]:
+        said: dict[str, Any] = {"name": row.name}
+        if row.description:
+            said["description"] = lookup.project(self._tx, row.id).description
+        if row.archived_at is not None:
+            said["archived"] = True
+        inside = self._epics.get(row.id)
+        said |= {"epics": map(self._epic, inside)} if inside else {}
+        return said | ({"knowledge": self._knowledge(row)} if row.id in self._titles.inside else {})
+
+    def _knowledge(self, project: ProjectRow) -> Iterator[dict[str, Any]]:
+        names = {epic.id: epic.name for epic in self._epics.get(project.id, ())}
+        for row in self._titles.rows(project.id):
+            task = None if row.task_id is None else self._reference(self._known[row.task_id], project.name)
+            parent = None if row.parent_id is None else self._titles.reference(project.id, row.parent_id)
+            yield export_knowledge.item(self._tx, row, names.get(row.epic_id or 0), task, parent)
+
+    def _epic(self, row: EpicRow) -> dict[str, Any]:
+        said: dict[str, Any] = {"name": row.name}
+        if row.description:
+            said["description"] = lookup.epic(self._tx, row.id).description
+        said |= {"status": row.status, "position": row.position}
+        inside = (row.project_id, row.id) in self._inside
+        return said | ({"tasks": self._tasks(row.project_id, row.id)} if inside else {})
+
+    def _tasks(self, project_id: int, epic_id: int | None) -> Iterator[dict[str, Any]]:
+        ids = self._inside.get((project_id, epic_id), [])
+        for start in range(0, len(ids), TASKS_AT_ONCE):
+            some = ids[start : start + TASKS_AT_ONCE]
+            logged, assumed = bulk.logged(self._tx, some), bulk_knowledge.assumed(self._tx, some)
+            for row in bulk.tasks_of(self._tx, some):
+                said = self._task(row)
+                if row.id in logged:
+                    said["log"] = self._log(row.id)
+                if row.id in assumed:
+                    said["assumptions"] = export_knowledge.assumptions(self._tx, row.id)
+                yield said
+
+    def _log(self, task_id: int) -> Iterator[dict[str, str]]:
+        last = 0
+        while some := bulk.log_after(self._tx, task_id, last, ENTRIES_AT_ONCE):
+            yield from map(_entry, some)
+            last = some[-1].id
+
+    def _task(self, row: TaskRow) -> dict[str, Any]:
+        said: dict[str, Any] = {
+            "name": row.name,
+            "external_key": self._known[row.id].key,
+            "description": row.description or None,
+            "status": row.lock_from or row.status,
+            "priority": None if row.priority == PRIORITY_DEFAULT else row.priority,
+            "labels": json.loads(row.labels) or None,
+            "acceptance": json.loads(row.acceptance) or None,
+            "depends_on": self._references(row.id, self._dependencies),
+            "conflicts_with": self._references(row.id, self._conflicts),
+            "defer_until": _time(row.defer_until),
+            "due_at": _time(row.due_at),
+            "estimate_minutes": row.estimate_minutes,
+            "attempts": row.attempts or None,
+            "created_by": row.created_by,
+            "created_at": _time(row.created_at),
+            "completed_at": _time(row.completed_at),
+        }
+        return {name: value for name, value in said.items() if value is not None}
+
+    def _references(self, task_id: int, links: dict[int, list[int]]) -> list[str] | None:
+        home = self._known[task_id].project
+        return sorted(self._reference(self._known[other], home) for other in links.get(task_id, ())) or None
+
+    def _reference(self, known: Known, home: str) -> str:
+        return self._resolver.reference(known, home) or known.path
+
+
+def _resolver_of(known: dict[int, Known]) -> Resolver:
+    resolver = Resolver()
+    for one in known.values():
+        resolver.add(one)
+    return resolver
+
+
+def _time(instant: int | None) -> str | None:
+    return None if instant is None else rfc3339(instant)
+
+
+def _entry(row: LogRow) -> dict[str, str]:
+    return {"author": row.author, "kind": row.kind, "at": rfc3339(row.created_at), "body": row.body}

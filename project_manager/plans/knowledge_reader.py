@@ -1,0 +1,81 @@
+"""What a plan may say of knowledge and assumptions."""
+
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field
+
+from project_manager.domain import limits
+from project_manager.schemas import fields
+from project_manager.schemas.assumptions import FilePath, Snippet, TagText, VerdictWord
+from project_manager.schemas.fields import Command
+from project_manager.schemas.knowledge import ActionType, Category, Importance, Metadata, Title
+
+REFERENCE_CHARACTERS = 3 * limits.NAME_CHARACTERS
+COMPOSED_REFERENCE = fields.composed_up_to(max(REFERENCE_CHARACTERS, limits.TITLE_CHARACTERS))
+"""Names are stored in NFC, so references to them are read in NFC too."""
+
+Author = fields.Name
+Referred = Annotated[fields.Text, COMPOSED_REFERENCE]
+Percent = Annotated[fields.Whole, Field(ge=0, le=100)]
+
+
+def _tagged(value: object) -> Any:
+    """A tag alone says enough."""
+    return {"text": value} if isinstance(value, str) else value
+
+
+class PlanVerdict(Command):
+    """A verdict on an assumption; the last one counts."""
+
+    verdict: VerdictWord
+    confidence: Percent
+    reason: fields.SomeText
+    reviewer: Author
+    at: fields.Instant
+
+
+class PlanAssumption(Command):
+    """What was taken for granted on a task, as `#TYPE: text`."""
+
+    text: TagText
+    file_path: FilePath | None = None
+    line_number: Annotated[fields.Whole, Field(ge=1, le=100_000_000)] | None = None
+    code_snippet: Snippet | None = None
+    author: Author | None = None
+    at: fields.Instant | None = None
+    verdicts: list[PlanVerdict] = Field(default_factory=list)
+
+
+Assumptions = Annotated[list[Annotated[PlanAssumption, BeforeValidator(_tagged)]], Field(default_factory=list)]
+
+
+class PlanKnowledgeLog(Command):
+    """What was done with an item of knowledge."""
+
+    action_type: ActionType
+    change_reason: fields.Text | None = None
+    author: Author
+    metadata: Metadata = Field(default_factory=dict)
+    at: fields.Instant
+
+
+class PlanKnowledge(Command):
+    """An item of knowledge about its project, or an epic of it. `parent` is the title of another item of the project,
+    or `#` and its number in this list.
+    """
+
+    title: Title
+    content: fields.SomeText
+    category: Category | None = None
+    tags: fields.Labels = Field(default_factory=list)
+    priority: Importance = 0
+    active: fields.Flag = True
+    metadata: Metadata = Field(default_factory=dict)
+    epic: fields.Name | None = None
+    task: Referred | None = None
+    parent: Referred | None = None
+    created_by: Author | None = None
+    created_at: fields.Instant | None = None
+    updated_by: Author | None = None
+    updated_at: fields.Instant | None = None
+    log: list[PlanKnowledgeLog] = Field(default_factory=list)

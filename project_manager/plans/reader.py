@@ -1,0 +1,424 @@
+"""The format of plans: what a project, epic and task may say, and the reading of a document into values that
+know their place.
+
+Every fault of a document is collected with its line and column; a document with any fault is no plan.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Generic, Literal, TypeVar
+
+from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field
+
+from project_manager.domain import limits
+from project_manager.domain.errors import Invalid
+from project_manager.domain.names import INBOX
+from project_manager.domain.statuses import EpicStatus, Status
+from project_manager.plans import syntax_hints
+from project_manager.plans.diagnostics import Fault
+from project_manager.plans.knowledge_reader import (
+    COMPOSED_REFERENCE,
+    REFERENCE_CHARACTERS,
+    Assumptions,
+    Author,
+    PlanKnowledge,
+)
+from project_manager.plans.yaml_tree import Mapping, Node, Place, Scalar, Sequence, Unreadable, compose, plain
+from project_manager.schemas import fields
+from project_manager.schemas import validation as faults
+from project_manager.schemas.fields import Command
+
+FAULTS = 5_000
+
+
+def _alone(value: object) -> object:
+    """One reference may stand without a list. It is not split: names contain commas."""
+    return [value] if isinstance(value, str) else value
+
+
+def _named(value: str) -> str:
+    if not value.strip():
+        raise ValueError("is empty")
+    return value.strip()
+
+
+Reference = Annotated[str, COMPOSED_REFERENCE, AfterValidator(_named), Field(max_length=REFERENCE_CHARACTERS)]
+References = Annotated[list[Reference], fields.at_most(limits.LINKS), BeforeValidator(_alone)]
+
+
+class PlanLog(Command):
+    """An entry of a task's log."""
+
+    author: Author
+    kind: Literal["comment", "progress", "handoff", "evidence", "system"]
+    at: fields.Instant
+    body: fields.Text
+
+
+class PlanTask(Command):
+    """A task. References are names or external keys."""
+
+    name: fields.Name
+    description: fields.Text = ""
+    status: fields.TaskStatus = Status.TODO
+    priority: fields.Priority = limits.PRIORITY_DEFAULT
+    labels: fields.Labels = Field(default_factory=list)
+    acceptance: fields.Acceptance = Field(default_factory=list)
+    depends_on: References = Field(default_factory=list, validation_alias=AliasChoices("depends_on", "dependencies"))
+    conflicts_with: References = Field(default_factory=list)
+    defer_until: fields.Instant | None = None
+    due_at: fields.Instant | None = None
+    estimate_minutes: fields.Minutes | None = None
+    external_key: fields.Key | None = None
+    attempts: Annotated[fields.Whole, Field(ge=0, le=1_000_000)] = 0
+    created_by: Author | None = None
+    created_at: fields.Instant | None = None
+    completed_at: fields.Instant | None = None
+    log: list[PlanLog] = Field(default_factory=list)
+    assumptions: Assumptions
+
+
+class PlanStandaloneTask(PlanTask):
+    """A task of no epic."""
+
+    project: fields.Name = INBOX
+
+
+class PlanEpic(Command):
+    """An epic."""
+
+    name: fields.Name
+    description: fields.Text = ""
+    status: fields.StatusOfEpic = EpicStatus.ACTIVE
+    position: Annotated[fields.Whole, Field(ge=0, le=1_000_000)] | None = None
+    tasks: list[object] = Field(default_factory=list)
+
+
+class PlanProject(Command):
+    """A project. `tasks` are those of no epic."""
+
+    name: fields.Name
+    description: fields.Text = ""
+    archived: fields.Flag = False
+    epics: list[object] = Field(default_factory=list)
+    tasks: list[object] = Field(default_factory=list)
+    knowledge: list[object] = Field(default_factory=list)
+
+
+class PlanDocument(Command):
+    """The top of a document."""
+
+    projects: list[object] = Field(default_factory=list)
+    standalone_tasks: list[object] = Field(default_factory=list)
+
+
+Said = TypeVar("Said", bound=Command)
+
+
+@dataclass(frozen=True, slots=True)
+class Ref:
+    """A reference to a task as it is written."""
+
+    text: str
+    place: Place
+
+
+@dataclass(slots=True, eq=False)
+class PlannedTask:
+    """A task of the plan. `said.model_fields_set` tells which fields it speaks of."""
+
+    place: Place
+    path: str
+    project: str
+    epic: str | None
+    said: PlanTask
+    depends_on: list[Ref]
+    conflicts_with: list[Ref]
+
+    @property
+    def name(self) -> str:
+        return self.said.name
+
+
+@dataclass(slots=True)
+class PlannedEpic:
+    place: Place
+    project: str
+    said: PlanEpic
+
+
+@dataclass(slots=True, eq=False)
+class PlannedKnowledge:
+    """An item of knowledge of the plan; what it refers to, as it is written."""
+
+    place: Place
+    path: str
+    project: str
+    said: PlanKnowledge
+    epic: Ref | None
+    task: Ref | None
+    parent: Ref | None
+
+
+@dataclass(slots=True)
+class PlannedProject:
+    place: Place
+    said: PlanProject
+
+
+@dataclass(slots=True)
+class Plan:
+    """What a document says, flat and in its order. With `faults` it is only good for finding more of them."""
+
+    source: str
+    faults: list[Fault] = field(default_factory=list)
+    projects: list[PlannedProject] = field(default_factory=list)
+    epics: list[PlannedEpic] = field(default_factory=list)
+    tasks: list[PlannedTask] = field(default_factory=list)
+    knowledge: list[PlannedKnowledge] = field(default_factory=list)
+
+
+def read(document: str, source: str, report: Callable[[int], None] = lambda line: None) -> Plan:
+    """The plan that the document holds, with its faults; what is no document at all is an empty plan with that fault.
+    `report` is told the line reached.
+    """
+    try:
+        root = compose(document, report, is_json=_is_json(document, source), strictly=_is_named_json(source))
+    except Unreadable as error:
+        return Plan(source, [Fault(error.place, "(document)", error.message, error.hint)])
+    reader = _Reader(source)
+    try:
+        reader.document(root)
+        reader.find_duplicates()
+    except _TooManyFaults:
+        last = reader.plan.faults[-1]
+        reader.plan.faults.append(Fault(last.place, last.field, f"reading stopped here, after {FAULTS:,} faults"))
+    return reader.plan
+
+
+def _is_json(document: str, source: str) -> bool:
+    """Whether its author takes the document for JSON: by the name of the file, else by how it begins."""
+    if _is_named_json(source) or source.lower().endswith((".yaml", ".yml")):
+        return _is_named_json(source)
+    return document.lstrip("\ufeff \t\r\n").startswith(("{", "["))
+
+
+def _is_named_json(source: str) -> bool:
+    return source.lower().endswith(".json")
+
+
+@dataclass(slots=True)
+class _Said(Generic[Said]):
+    """What a mapping says, beside the mapping itself."""
+
+    value: Said
+    node: Mapping
+    path: str
+
+
+class _TooManyFaults(Exception):
+    """The rest of the document is not read: finding more faults takes time and helps no author."""
+
+
+class _Reader:
+    """Walks the tree and makes a plan of it."""
+
+    def __init__(self, source: str) -> None:
+        self.plan = Plan(source)
+
+    def document(self, root: Node) -> None:
+        if isinstance(root, Scalar) and root.text is None:
+            self._fault(root.place, "(document)", "the document is empty: it needs `projects` or `standalone_tasks`")
+            return
+        top = self._said(PlanDocument, root, "", "projects", "standalone_tasks")
+        if top is None:
+            return
+        for path, node in self._children(top, "projects"):
+            self._project(node, path)
+        for path, node in self._children(top, "standalone_tasks"):
+            self._task(PlanStandaloneTask, node, path, INBOX, None)
+
+    def find_duplicates(self) -> None:
+        plan = self.plan
+        self._refuse_twice(
+            (project.said.name, project.place, f"the project {project.said.name!r}") for project in plan.projects
+        )
+        self._refuse_twice(
+            ((epic.project, epic.said.name), epic.place, f"the epic {epic.said.name!r} of this project")
+            for epic in plan.epics
+        )
+        self._refuse_twice(
+            (
+                (task.project, task.said.external_key),
+                task.place,
+                f"the external_key {task.said.external_key!r} of this project",
+            )
+            for task in plan.tasks
+            if task.said.external_key is not None
+        )
+        self._refuse_twice(
+            (
+                (
+                    (task.project, task.epic, task.name),
+                    task.place,
+                    f"the task {task.name!r} of this {'epic' if task.epic else 'project'}",
+                )
+                for task in plan.tasks
+                if task.said.external_key is None
+            ),
+            hint="Give one of them another name, or each an external_key.",
+        )
+
+    def _refuse_twice(self, things: Iterable[tuple[object, Place, str]], hint: str = "") -> None:
+        first: dict[object, Place] = {}
+        for identity, place, words in things:
+            earlier = first.setdefault(identity, place)
+            if earlier is not place:
+                self._fault(place, "name", f"{words} stands on line {earlier.line} already", hint)
+
+    def _project(self, node: Node, path: str) -> None:
+        project = self._said(PlanProject, node, path, "epics", "tasks", "knowledge")
+        if project is None:
+            return
+        name = project.value.name
+        self.plan.projects.append(PlannedProject(project.node.place, project.value))
+        for inner, child in self._children(project, "epics"):
+            self._epic(child, inner, name)
+        for inner, child in self._children(project, "tasks"):
+            self._task(PlanTask, child, inner, name, None)
+        for inner, child in self._children(project, "knowledge"):
+            self._knowledge(child, inner, name)
+
+    def _knowledge(self, node: Node, path: str, project: str) -> None:
+        item = self._said(PlanKnowledge, node, path)
+        if item is not None:
+            links = {key: _ref(item, getattr(item.value, key), key) for key in ("epic", "task", "parent")}
+            self.plan.knowledge.append(PlannedKnowledge(item.node.place, path, project, item.value, **links))
+
+    def _epic(self, node: Node, path: str, project: str) -> None:
+        epic = self._said(PlanEpic, node, path, "tasks")
+        if epic is None:
+            return
+        self.plan.epics.append(PlannedEpic(epic.node.place, project, epic.value))
+        for inner, child in self._children(epic, "tasks"):
+            self._task(PlanTask, child, inner, project, epic.value.name)
+
+    def _task(self, kind: type[PlanTask], node: Node, path: str, project: str, epic: str | None) -> None:
+        task = self._said(kind, node, path)
+        if task is None:
+            return
+        said = task.value
+        planned = PlannedTask(
+            place=task.node.place,
+            path=path,
+            project=said.project if isinstance(said, PlanStandaloneTask) else project,
+            epic=epic,
+            said=said,
+            depends_on=_refs(task, said.depends_on, "depends_on", "dependencies"),
+            conflicts_with=_refs(task, said.conflicts_with, "conflicts_with"),
+        )
+        self.plan.tasks.append(planned)
+
+    def _said(self, kind: type[Said], node: Node, path: str, *inner: str) -> _Said[Said] | None:
+        """Reads the fields of one mapping; the lists under `inner` are read on their own. A mapping with faults is read
+        without its faulty fields, so that the faults further inside are found too."""
+        if not isinstance(node, Mapping):
+            hint = syntax_hints.blank_after_colon(node.text or "") if isinstance(node, Scalar) else ""
+            self._fault(node.place, path or "(document)", f"this must be a mapping with {_keys(kind)}", hint)
+            return None
+        if len(node.entries) > limits.KEYS:  # each unknown key would be a fault of its own
+            self._fault(node.place, path or "(document)", f"this mapping has more than {limits.KEYS} keys")
+            return None
+        for key, place, where in _given_twice(node, path, inner):
+            self._fault(place, where, f"`{key}` is given twice")
+        raw = _without_nulls(kind, {key: plain(value) for key, (_, value) in node.entries.items() if key not in inner})
+        try:
+            guesses = max(0, limits.FIELD_ERRORS - len(self.plan.faults))
+            return _Said(faults.read(kind, raw, listed=None, guesses=guesses), node, path)
+        except Invalid as error:
+            found: Any = error.details["faults"]
+        for fault in found:
+            name, missing = fault["field"], fault["field"] in kind.model_fields and fault["field"] not in node.entries
+            hint = "" if missing else syntax_hints.blank_after_colon(name) or fault["hint"]
+            self._fault(_place_of(node, kind, name), _joined(path, name), fault["message"], hint)
+        faulty = {fault["field"] for fault in found} | {fault["field"].split(".")[0] for fault in found}
+        sound = {key: value for key, value in raw.items() if key not in faulty}
+        for name, known in kind.model_fields.items():
+            if known.is_required():
+                sound.setdefault(name, f"(line {node.place.line})")
+        return _Said(faults.read(kind, sound, listed=None), node, path)
+
+    def _children(self, parent: _Said[Any], key: str) -> Iterable[tuple[str, Node]]:
+        if key not in parent.node.entries:
+            return
+        value = parent.node.entries[key][1]
+        path = _joined(parent.path, key)
+        if isinstance(value, Sequence):
+            for number, node in enumerate(value.items):
+                yield f"{path}.{number}", node
+        elif not (isinstance(value, Scalar) and value.text is None):
+            self._fault(value.place, path, f"`{key}` must be a list: each entry begins with `- `")
+
+    def _fault(self, place: Place, path: str, message: str, hint: str = "") -> None:
+        self.plan.faults.append(Fault(place, path, message, hint))
+        if len(self.plan.faults) >= FAULTS:
+            raise _TooManyFaults
+
+
+def _given_twice(node: Node, path: str, apart: tuple[str, ...] = ()) -> Iterator[tuple[str, Place, str]]:
+    """The keys that are given again, with place and path, in the node and all within it but what is read `apart`."""
+    if isinstance(node, Sequence):
+        for number, item in enumerate(node.items):
+            yield from _given_twice(item, f"{path}.{number}")
+    elif isinstance(node, Mapping):
+        yield from ((key, place, _joined(path, key)) for key, place in node.twice)
+        for key, (_, value) in node.entries.items():
+            if key not in apart and not isinstance(value, Scalar):
+                yield from _given_twice(value, _joined(path, key))
+
+
+def _without_nulls(kind: type[Command], raw: dict[str, Any]) -> dict[str, Any]:
+    """A key with nothing behind it says the default, or nothing where there is no default to say."""
+    said = {}
+    for key, value in raw.items():
+        known = kind.model_fields.get(key)
+        if value is not None or known is None:
+            said[key] = value
+        elif not known.is_required() and key != "status":
+            said[key] = known.get_default(call_default_factory=True)
+    return said
+
+
+def _refs(task: _Said[Any], texts: list[str], *keys: str) -> list[Ref]:
+    node = next((task.node.entries[key][1] for key in keys if key in task.node.entries), None)
+    if isinstance(node, Sequence):
+        return [Ref(text, item.place) for text, item in zip(texts, node.items, strict=True)]
+    return [Ref(text, task.node.place if node is None else node.place) for text in texts]
+
+
+def _ref(item: _Said[Any], text: str | None, key: str) -> Ref | None:
+    return _refs(item, [text], key)[0] if text else None
+
+
+def _place_of(node: Mapping, kind: type[Command], name: str) -> Place:
+    """Where the fault in the field `name` stands: at the key when the key is the fault, else at the value."""
+    if name in node.entries and name not in faults.names_of(kind):
+        return node.entries[name][0]
+    here: Node = node
+    for part in name.split("."):
+        if isinstance(here, Mapping) and part in here.entries:
+            here = here.entries[part][1]
+        elif isinstance(here, Sequence) and part.isdigit() and int(part) < len(here.items):
+            here = here.items[int(part)]
+        else:
+            break
+    return here.place
+
+
+def _keys(kind: type[Command]) -> str:
+    names = [f"`{name}`" for name in kind.model_fields]
+    return ", ".join(names[:3]) + (" .." if len(names) > 3 else "")
+
+
+def _joined(path: str, key: str) -> str:
+    return f"{path}.{key}" if path else key

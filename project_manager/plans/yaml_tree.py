@@ -1,0 +1,289 @@
+"""YAML or JSON text as a tree that remembers where each value stands. Nothing is constructed: every scalar
+stays text.
+
+Whoever knows a field's type reads its text, so that `name: No` is a name and not a truth value. JSON is read
+by the same parser, because JSON text is YAML text; where only JSON will do, the rest of YAML is refused first.
+Depth and size are bounded before the tree grows: nesting and aliases cost an attacker's document an error, not
+our memory.
+"""
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from sys import intern
+from typing import Any, NamedTuple
+
+import yaml
+
+from project_manager.plans import syntax_hints
+
+DEPTH = 32
+VALUES = 2_000_000
+REPORT_EVERY = 5_000
+SEARCHED = 1024 * 1024
+
+# libyaml reads ten times as fast; wheels of PyYAML without it exist.
+_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_UNREADABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\ufffe\uffff]")
+_SURROGATES = re.compile(r"(?<!\\)((?:\\\\)*)\\u([dD][89abAB][0-9a-fA-F]{2})\\u([dD][c-fC-F][0-9a-fA-F]{2})")
+_NULL = frozenset({"", "~", "null", "Null", "NULL"})
+_PLAIN_TAGS = frozenset(
+    f"tag:yaml.org,2002:{name}" for name in ("str", "int", "float", "bool", "null", "timestamp", "seq", "map")
+)
+
+
+class Place(NamedTuple):
+    """A position in the document, line and column from 1."""
+
+    line: int
+    column: int
+
+
+class Unreadable(Exception):
+    """The text is no document at all: what is wrong, where, and what to do, empty when that is plain."""
+
+    def __init__(self, place: Place, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.place = place
+        self.message = message
+        self.hint = hint
+
+
+@dataclass(slots=True)
+class Scalar:
+    place: Place
+    text: str | None
+
+
+@dataclass(slots=True)
+class Sequence:
+    place: Place
+    items: list["Node"]
+
+
+@dataclass(slots=True)
+class Mapping:
+    """`entries` has for each key where the key stands and its value; `twice` lists keys that are given again."""
+
+    place: Place
+    entries: dict[str, tuple[Place, "Node"]]
+    twice: list[tuple[str, Place]] = field(default_factory=list)
+
+
+Node = Scalar | Sequence | Mapping
+
+
+def compose(
+    text: str, report: Callable[[int], None] = lambda line: None, *, is_json: bool = False, strictly: bool = False
+) -> Node:
+    """The tree of the document. `report` is told now and then which line has been reached. Raises Unreadable, which
+    speaks of JSON when the text `is_json` for whoever wrote it. `strictly` it must then be JSON, and not merely YAML.
+    """
+    found = _unreadable(text)
+    if found is not None:
+        code = f"U+{ord(found[0]):04X}"
+        raise Unreadable(
+            _place_of(text, found.start()),
+            f'the character {code} may stand here only escaped, as in "\\u0007"',
+        )
+    if is_json and strictly and (unreadable := _not_json(text)) is not None:
+        raise unreadable
+    return _tree(text, report, is_json)
+
+
+def _unreadable(text: str) -> re.Match[str] | None:
+    """Find the first character that no document may hold. In pieces, because a search holds all other threads up."""
+    pieces = (_UNREADABLE.search(text, start, start + SEARCHED) for start in range(0, len(text), SEARCHED))
+    return next((found for found in pieces if found is not None), None)
+
+
+def _tree(text: str, report: Callable[[int], None], is_json: bool) -> Node:
+    looks_like_json = text.lstrip("\ufeff \t\r\n").startswith(("{", "["))
+    builder, event = _Builder(), None
+    try:
+        parsed = yaml.parse(_SURROGATES.sub(_joined, text) if looks_like_json else text, Loader=_LOADER)
+        for number, event in enumerate(parsed):
+            builder.take(event)
+            if number % REPORT_EVERY == 0:
+                report(_start(event).line)
+    except yaml.MarkedYAMLError as error:
+        if is_json and (unreadable := _not_json(text)) is not None:
+            raise unreadable from error
+        mark = error.problem_mark or error.context_mark
+        place = Place(1, 1) if mark is None else Place(mark.line + 1, mark.column + 1)
+        words = f"this is not YAML: {error.problem or error.context}"
+        raise Unreadable(place, words, syntax_hints.in_yaml(text, error, event)) from error
+    except yaml.YAMLError as error:
+        raise Unreadable(Place(1, 1), f"this is not YAML: {error}") from error
+    return builder.root or Scalar(Place(1, 1), None)
+
+
+def plain(node: Node) -> Any:
+    """The tree as lists, dicts, texts and None."""
+    if isinstance(node, Scalar):
+        return node.text
+    if isinstance(node, Sequence):
+        return [plain(item) for item in node.items]
+    return {key: plain(value) for key, (_, value) in node.entries.items()}
+
+
+def _not_json(text: str) -> Unreadable | None:
+    """What is wrong with the text as JSON, None when nothing is."""
+    text = text.removeprefix("\ufeff")
+    try:
+        json.loads(text, object_pairs_hook=_forgotten, parse_int=str, parse_constant=_no_constant)
+    except json.JSONDecodeError as error:
+        offset, hint = syntax_hints.in_json(text, error.pos)
+        message = (error.msg[:1].lower() + error.msg[1:]).removesuffix(" at").removesuffix(" starting")
+        return Unreadable(_place_of(text, offset), f"this is not JSON: {message}", hint)
+    except _Constant as constant:
+        place = _place_of(text, syntax_hints.constant_in(text))
+        return Unreadable(place, f"this is not JSON: {constant} is no number of JSON")
+    except RecursionError:
+        return None
+    return None
+
+
+class _Constant(Exception):
+    """A name for a number that JSON does not have."""
+
+
+def _no_constant(name: str) -> None:
+    raise _Constant(name)
+
+
+def _forgotten(_pairs: list[tuple[str, object]]) -> None:
+    """Only whether the text can be read is asked here."""
+
+
+def _joined(match: re.Match[str]) -> str:
+    """YAML has no surrogate pairs in its escapes, JSON has."""
+    high, low = int(match[2], 16), int(match[3], 16)
+    return f"{match[1]}\\U{0x10000 + ((high - 0xD800) << 10) + (low - 0xDC00):08x}"
+
+
+def _place_of(text: str, offset: int) -> Place:
+    before = text[:offset]
+    return Place(before.count("\n") + 1, offset - (before.rfind("\n") + 1) + 1)
+
+
+@dataclass(slots=True)
+class _Frame:
+    node: Sequence | Mapping
+    anchor: str | None
+    values_before: int
+    key: tuple[str, Place] | None = None
+
+
+class _Builder:
+    """Puts the parser's events together."""
+
+    def __init__(self) -> None:
+        self.root: Node | None = None
+        self._open: list[_Frame] = []
+        self._anchors: dict[str, tuple[Node, int]] = {}
+        self._values = 0
+
+    def take(self, event: yaml.Event) -> None:
+        if isinstance(event, yaml.ScalarEvent):
+            self._scalar(event)
+        elif isinstance(event, yaml.SequenceStartEvent):
+            self._begin(Sequence(_start(event), []), event)
+        elif isinstance(event, yaml.MappingStartEvent):
+            self._begin(Mapping(_start(event), {}), event)
+        elif isinstance(event, yaml.CollectionEndEvent):
+            self._end()
+        elif isinstance(event, yaml.AliasEvent):
+            self._alias(event)
+        elif isinstance(event, yaml.DocumentStartEvent) and self.root is not None:
+            raise Unreadable(_start(event), "a second document begins here; a plan is one document")
+
+    def _scalar(self, event: yaml.ScalarEvent) -> None:
+        place = _start(event)
+        is_null = event.implicit[0] and event.value in _NULL
+        node = Scalar(place, None if is_null else event.value)
+        self._check_tag(event.tag, place)
+        self._count(place, 1)
+        if event.anchor is not None:
+            self._anchors[event.anchor] = (node, 1)
+        self._attach(node)
+
+    def _begin(self, node: Sequence | Mapping, event: yaml.CollectionStartEvent) -> None:
+        self._check_tag(event.tag, node.place)
+        if len(self._open) >= DEPTH:
+            raise Unreadable(node.place, f"this is nested more than {DEPTH} deep")
+        self._open.append(_Frame(node, event.anchor, self._values))
+        self._count(node.place, 1)
+
+    def _end(self) -> None:
+        frame = self._open.pop()
+        if frame.anchor is not None:
+            self._anchors[frame.anchor] = (frame.node, self._values - frame.values_before)
+        self._attach(frame.node)
+
+    def _alias(self, event: yaml.AliasEvent) -> None:
+        place = _start(event)
+        if event.anchor not in self._anchors:
+            words = f"`*{event.anchor}` refers to an anchor that is not complete before it"
+            raise Unreadable(place, words, syntax_hints.needs_quotes("*"))
+        node, values = self._anchors[event.anchor]
+        self._count(place, values)
+        self._attach(node)
+
+    def _count(self, place: Place, values: int) -> None:
+        self._values += values
+        if self._values > VALUES:
+            raise Unreadable(
+                place, f"up to here the document stands for more than {VALUES:,} values (aliases counted out)"
+            )
+
+    def _attach(self, node: Node) -> None:
+        if not self._open:
+            self.root = node
+            return
+        frame = self._open[-1]
+        if isinstance(frame.node, Sequence):
+            frame.node.items.append(node)
+        elif frame.key is None:
+            frame.key = (_key(node), node.place)
+        else:
+            (name, place), frame.key = frame.key, None
+            _enter(frame.node, name, place, node)
+
+    def _check_tag(self, tag: str | None, place: Place) -> None:
+        if tag is not None and tag != "!" and tag not in _PLAIN_TAGS:
+            words = f"the tag {tag} is not taken: a plan holds texts, numbers, lists and mappings"
+            raise Unreadable(place, words, syntax_hints.needs_quotes("!"))
+
+
+def _key(node: Node) -> str:
+    if not isinstance(node, Scalar) or node.text is None:
+        raise Unreadable(node.place, "a key must be a text")
+    return intern(node.text)  # a large plan says the same few keys again and again
+
+
+def _enter(mapping: Mapping, name: str, place: Place, value: Node) -> None:
+    if name == "<<":
+        for merged in _merged(value):
+            for key, entry in merged.entries.items():
+                mapping.entries.setdefault(key, entry)
+    elif (
+        name in mapping.entries and mapping.entries[name][0] >= mapping.place
+    ):  # a merged key stands before the mapping
+        mapping.twice.append((name, place))
+    else:
+        mapping.entries[name] = (place, value)
+
+
+def _merged(value: Node) -> Iterator[Mapping]:
+    """What `<<:` merges in: one mapping, or a list of them. Keys that the mapping gives itself win."""
+    for node in value.items if isinstance(value, Sequence) else [value]:
+        if not isinstance(node, Mapping):
+            raise Unreadable(node.place, "`<<` merges mappings only")
+        yield node
+
+
+def _start(event: yaml.Event) -> Place:
+    mark = event.start_mark
+    return Place(1, 1) if mark is None else Place(mark.line + 1, mark.column + 1)

@@ -1,0 +1,431 @@
+"""The running service without its doors: `open_runtime` opens everything, `run` is the only way to a use
+case.
+"""
+
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
+from functools import partial
+from typing import Any, Literal, TypeVar
+
+import anyio
+import anyio.lowlevel
+import anyio.to_thread
+import orjson
+
+from project_manager.clock import Clock, SystemClock, monotonic
+from project_manager.config.settings import Settings
+from project_manager.domain.actors import SYSTEM, Actor
+from project_manager.domain.errors import (
+    Internal,
+    ProjectManagerError,
+    ShuttingDown,
+    Unauthorized,
+)
+from project_manager.observability.logging import caused_by, log_action
+from project_manager.observability.metrics import Metrics
+from project_manager.operations.definition import Kind, Operation
+from project_manager.runtime import background, new_names
+from project_manager.runtime.authentication import Identities, check_agent_in
+from project_manager.runtime.calls import (
+    LEASE_REFUSALS,
+    Answer,
+    Answering,
+    Caller,
+    acting,
+    check_first_token,
+    check_role,
+    counted_as,
+    log_fields,
+    named_task,
+    task_of,
+)
+from project_manager.runtime.disk_failure import FailedDisk
+from project_manager.runtime.event_hub import Closed, Event, Hub, Resync, Subscription
+from project_manager.runtime.long_poll import Blockers, Claim, Waiting
+from project_manager.runtime.rate_limit import RateLimits
+from project_manager.runtime.rejected_tokens import RefusedTokens
+from project_manager.runtime.revocation import OpenStreams
+from project_manager.runtime.snapshots import Snapshots
+from project_manager.schemas import commands, validation
+from project_manager.schemas.fields import Command
+from project_manager.services import leases
+from project_manager.store import events, meta
+from project_manager.store.sqlite.database import Database, Options, prepare
+from project_manager.store.sqlite.writer import Duties
+from project_manager.store.transaction import Tx
+
+log = logging.getLogger(__name__)
+
+SLOW_SECONDS = 0.1
+OLDER_EVENTS = 20_000
+OLDER_CHARACTERS = 8 * 1024 * 1024
+
+Written = TypeVar("Written")
+
+
+class Runtime:
+    """Everything that a door needs. Made by `open_runtime`."""
+
+    def __init__(self, settings: Settings, clock: Clock, metrics: Metrics) -> None:
+        self.settings = settings
+        self.clock = clock
+        self.metrics = metrics
+        self.started_at = monotonic()
+        self.failed_disk = FailedDisk()
+        self.open_streams = OpenStreams()
+        self._answering = Answering()
+        self._rate_limits = RateLimits(settings.rate_limit_per_second)
+        self._identities = Identities(self.read, required=settings.auth_required)
+        self.refused_tokens = RefusedTokens(metrics.token_refused)
+        self._snapshots = Snapshots()
+        self._one_at_a_time = anyio.CapacityLimiter(1)
+        self.database = Database(
+            _options(settings),
+            clock,
+            Duties(
+                due=leases.end_due,
+                next_due=leases.next_due,
+                committed=self._committed,
+                measured=metrics.batch,
+                timed=self._timed,
+                lost=self.failed_disk,
+            ),
+            self._timed,
+        )
+        self.hub = Hub(self.database.tail, metrics.subscriber_dropped)
+        self.waiting = Waiting(self.hub, self.database.writer)
+        self._blockers = Blockers(self.database)
+
+    async def run(self, operation: Operation, raw: Mapping[str, object], caller: Caller) -> Answer:
+        """Validates `raw`, checks the role, runs the use case in one transaction, counts and logs.
+
+        Raises ProjectManagerError. When it returns, the effect is durable.
+        """
+        started = monotonic()
+        outcome, actor = "cancelled", caller.actor
+        command: Command | None = None
+        answer: Answer | None = None
+        caused_by(caller.request_id, caller.actor.token_id)
+        try:
+            check_role(operation, caller.actor)
+            self._rate_limits.check(caller.actor, counted_as(operation, raw, caller), started)
+            command = await _read(operation, raw)
+            check_first_token(command, caller)
+            agent = acting(caller, operation, command)
+            await self._identities.check_agent(caller.actor, agent)
+            actor = agent
+            answer = await self._perform(operation, command, actor, caller, self.database.writer.now())
+            outcome = "ok"
+        except ProjectManagerError as error:
+            outcome = error.code
+            await self._suggest(error, caller)
+            raise
+        except Closed as error:
+            outcome = ShuttingDown.code
+            raise ShuttingDown("the server is stopping and ended the wait; nothing was taken or changed") from error
+        except Exception as error:
+            outcome = Internal.code
+            log.exception("an operation failed", extra={"action": operation.name})
+            raise Internal("the operation failed by a fault of the server") from error
+        finally:
+            seconds = monotonic() - started
+            self.metrics.operation(operation.name, caller.door, outcome, seconds)
+            task_id = named_task(raw) if command is None else task_of(command, answer)
+            self._note(operation, caller, actor, outcome, seconds, task_id)
+        return answer
+
+    @asynccontextmanager
+    async def stream(
+        self, operation: Operation, raw: Mapping[str, object], caller: Caller
+    ) -> AsyncIterator[tuple[Any, Callable[[], Awaitable[str]]]]:
+        """As `run`, for an operation that is streamed: its command, and what fetches the next piece of its text, an
+        empty one at the end.
+        """
+        started = monotonic()
+        outcome = "cut_off"
+        caused_by(caller.request_id, caller.actor.token_id)
+        try:
+            check_role(operation, caller.actor)
+            command = validation.read(operation.command, raw)
+            work = partial(operation.use_case, command=command)
+            if caller.actor.is_agent:
+                await self._identities.check_agent(caller.actor, caller.actor)
+                await self._confirm_leases(caller.actor, caller, self.database.writer.now())
+            async with self.database.long_reads.open(operation.name, work, caller.actor, caller.request_id) as pieces:
+                yield command, pieces.next
+            outcome = "ok"
+        except ProjectManagerError as error:
+            outcome = error.code
+            await self._suggest(error, caller)
+            raise
+        finally:
+            seconds = monotonic() - started
+            self.metrics.operation(operation.name, caller.door, outcome, seconds)
+            self._note(operation, caller, caller.actor, outcome, seconds)
+
+    async def read(self, name: str, work: Callable[[Tx], Any], actor: Actor = SYSTEM) -> Any:
+        """Runs `work` on a reader, for doors that need more than one operation's answer (health, metrics)."""
+        return await self.database.readers.run(name, work, actor, "")
+
+    async def identify(self, secret: str | None) -> Actor:
+        """Return the actor of a token. Raises Unauthorized, within IDENTITY_SECONDS also for a revoked token."""
+        return await self._identities.identify(secret)
+
+    async def head(self) -> int:
+        """The number of the newest event that is committed, which the hub may not have seen yet."""
+        newest: int = await self.read("events_head", events.head)
+        return newest
+
+    @asynccontextmanager
+    async def follow(
+        self,
+        since: int,
+        *,
+        epoch: str | None = None,
+        project_id: int | None = None,
+        types: frozenset[str] | None = None,
+    ) -> AsyncIterator[Subscription]:
+        """Events after `since` and then live, without a gap.
+
+        Raises Resync when events after `since` are gone, when `since` is ahead of the database, or when
+        `epoch` is another.
+        """
+        if epoch is not None and epoch != self.hub.epoch:
+            raise Resync
+        older: list[Event] = []
+        if not (self.hub.remembers(since) and since <= self.hub.head):
+            older = await self.read("older_events", partial(_older_events, since=since))
+        async with self.hub.subscribe(since, project_id=project_id, types=types, older=older) as subscription:
+            yield subscription
+
+    async def sweep(self) -> None:
+        """Runs what is due now; returns when it is committed."""
+        await self.database.writer.run("sweep", lambda tx: None, SYSTEM, "")
+
+    async def _suggest(self, error: ProjectManagerError, caller: Caller) -> None:
+        """Complete the error with its suggestion. The error stands also when no reader can be had."""
+        if error.suggest is not None:
+            with suppress(ProjectManagerError):
+                await self.database.readers.run("suggest", error.suggest, caller.actor, caller.request_id)
+
+    async def _perform(
+        self, operation: Operation, command: Command, actor: Actor, caller: Caller, called_at: int
+    ) -> Answer:
+        if isinstance(command, commands.ClaimNextTask):
+            return await self._claim_next(operation, command, actor, caller, called_at)
+        if isinstance(command, commands.ListEvents) and command.wait_seconds:
+            ask_once = partial(self._read, operation, command, actor, caller, called_at)
+            return await self._while_let_in(caller, self.waiting.events(ask_once, command))
+        if operation.snapshot:
+            if actor.is_agent:
+                await self._confirm_leases(actor, caller, called_at)
+            return await self._snapshot(operation, command, actor, caller)
+        if operation.kind is Kind.READ:
+            return await self._read(operation, command, actor, caller, called_at)
+        use_case = operation.use_case
+        if operation.prepare is not None:
+            prepare = partial(operation.prepare, command, caller.request_id)
+            use_case = partial(use_case, prepared=await anyio.to_thread.run_sync(prepare, limiter=self._one_at_a_time))
+        attempt = partial(self._write, operation, command, actor, caller, called_at, use_case)
+        read = partial(self.database.readers.run, "compare_names", actor=actor, request_id=caller.request_id)
+        return await new_names.write(attempt, read)
+
+    async def _claim_next(
+        self, operation: Operation, command: commands.ClaimNextTask, actor: Actor, caller: Caller, called_at: int
+    ) -> Answer:
+        ask = partial(self._write, operation, command, actor, caller, called_at)
+        if command.wait_seconds:
+
+            def write(tx: Tx, *, use_case: Callable[..., Any]) -> Answer:
+                check_agent_in(tx, caller.actor, tx.actor)
+                return self._answering.once(tx, operation=operation, command=command, caller=caller, use_case=use_case)
+
+            claim = Claim(command, actor, caller, called_at, ask, write)
+            answer = await self._while_let_in(caller, self.waiting.claim(claim))
+        else:
+            answer = await ask(operation.use_case)
+        if not answer.replayed and answer.view.task is None:
+            answer.view = await self._blockers.answer(command, actor, caller)
+        return answer
+
+    async def _while_let_in(self, caller: Caller, wait: Awaitable[Answer]) -> Answer:
+        """What the wait brings, unless it is over for the caller as its token is revoked: then nothing is taken."""
+        answer: Answer | None = None
+        with anyio.CancelScope() as let_in, self.open_streams.registered(caller.secret, let_in.cancel):
+            answer = await wait
+        if answer is None:
+            raise Unauthorized("who waited here is not let in any more; nothing was taken or changed")
+        return answer
+
+    async def _write(
+        self,
+        operation: Operation,
+        command: Command,
+        actor: Actor,
+        caller: Caller,
+        called_at: int,
+        use_case: Callable[..., Any],
+        new_names: frozenset[str] = frozenset(),
+    ) -> Answer:
+        noted_at: int | None = None
+        confirmed = False
+        await self._identities.check_agent(caller.actor, actor)  # again, as the caller may have waited
+
+        def work(tx: Tx) -> Answer:
+            nonlocal noted_at, confirmed
+            tx.new_names = new_names
+            confirmed = leases.confirm(tx, called_at)
+            answer = self._answering.once(tx, operation=operation, command=command, caller=caller, use_case=use_case)
+            noted_at = tx.now if not answer.replayed and self._answering.is_silent(tx) else None
+            return answer
+
+        try:
+            answer: Answer = await self.database.writer.run(operation.name, work, actor, caller.request_id)
+        except ProjectManagerError:
+            if confirmed:  # the refusal has undone it, and a refused call is a sign of life too
+                await self._confirm_leases(actor, caller, called_at)
+            raise
+        if noted_at is not None:
+            self._answering.note_seen(actor, noted_at)
+        return answer
+
+    async def _snapshot(self, operation: Operation, command: Command, actor: Actor, caller: Caller) -> Answer:
+        """Return a large answer, which a reader encodes once for all who ask before the next commit."""
+        name = operation.name + command.model_dump_json()
+        work = partial(_encoded, operation.use_case, command)
+        encode = partial(self.database.readers.run, operation.name, work, actor, caller.request_id)
+        kept = await self._snapshots.get(name, lambda: self.database.tail.generation, encode)
+        gzipped = await self._snapshots.compressed(name, kept) if caller.gzip else None
+        return Answer(None, operation.status, stored=gzipped or kept.body, etag=kept.etag, gzipped=gzipped is not None)
+
+    async def _read(
+        self, operation: Operation, command: Command, actor: Actor, caller: Caller, called_at: int
+    ) -> Answer:
+        work = partial(
+            self._answering.answer, use_case=operation.use_case, command=command, operation=operation, caller=caller
+        )
+        run = partial(self.database.readers.run, operation.name, actor=actor, request_id=caller.request_id)
+        answer: Answer | None = await run(lambda tx: None if leases.has_unconfirmed(tx, called_at) else work(tx))
+        if answer is None:
+            await self._confirm_leases(actor, caller, called_at)
+            answer = await run(work)
+        return answer
+
+    async def _confirm_leases(self, actor: Actor, caller: Caller, called_at: int) -> None:
+        """Extend the leases for which this call is the first one of their holder. Writes only while there are any."""
+        look = partial(leases.has_unconfirmed, called_at=called_at)
+        if await self.database.readers.run("unconfirmed", look, actor, caller.request_id):
+            confirm = partial(leases.confirm, called_at=called_at)
+            try:
+                await self.database.writer.run("confirm", confirm, actor, caller.request_id)
+            except ProjectManagerError as error:  # the call itself goes on: its answer does not depend on this write
+                log_action(log, "confirm", logging.WARNING, outcome=error.code, actor=actor.id)
+
+    def _committed(self, turns: Sequence[str]) -> None:
+        self.database.tail.wake()
+        for turn in turns:
+            self.metrics.lease(turn)
+
+    def _timed(self, name: str, seconds: float) -> None:
+        self.metrics.query(name, seconds)
+        if seconds > SLOW_SECONDS:
+            log_action(log, "slow_query", logging.WARNING, query=name, milliseconds=round(seconds * 1000, 1))
+
+    def _note(
+        self,
+        operation: Operation,
+        caller: Caller,
+        actor: Actor,
+        outcome: str,
+        seconds: float,
+        task_id: int | None = None,
+    ) -> None:
+        level = logging.INFO if operation.kind is Kind.WRITE or outcome != "ok" else logging.DEBUG
+        if log.isEnabledFor(level):
+            log_action(log, operation.name, level, **log_fields(caller, actor, outcome, seconds, task_id))
+        refused = LEASE_REFUSALS.get(outcome)
+        if refused is not None:
+            self.metrics.lease(refused)
+
+
+async def _read(operation: Operation, raw: Mapping[str, object]) -> Command:
+    """Return the validated command. A thread validates large input, so that the event loop goes on."""
+    if operation.prepare is None and not validation.is_large(raw):
+        return validation.read(operation.command, raw)
+    return await anyio.to_thread.run_sync(validation.read, operation.command, raw)
+
+
+def _older_events(tx: Tx, *, since: int) -> list[Event]:
+    if since > events.head(tx) or since < meta.event_floor(tx):
+        raise Resync
+    rows = events.all_after(tx, since, number=OLDER_EVENTS, characters=OLDER_CHARACTERS)
+    if rows is None:
+        raise Resync
+    return [Event(row) for row in rows]
+
+
+def _encoded(use_case: Callable[[Tx, Command], Any], command: Command, tx: Tx) -> bytes:
+    return orjson.dumps(use_case(tx, command))
+
+
+def _options(settings: Settings) -> Options:
+    return Options(
+        path=settings.database_path,
+        pool=settings.database_pool_size,
+        query_timeout=settings.query_timeout_seconds,
+        look_every=settings.lock_cleanup_interval,
+        max_attempts=settings.max_attempts,
+        auto_migrate=settings.auto_migrate,
+    )
+
+
+@asynccontextmanager
+async def open_runtime(
+    settings: Settings, *, clock: Clock | None = None, kind: Literal["serve", "mcp", "command"] = "serve"
+) -> AsyncIterator[Runtime]:
+    """Opens the database (migrating it if that is allowed), starts its threads, registers this process, keeps
+    house.
+
+    Raises DatabaseRefused before anything is changed when the database must not be opened.
+    """
+    await anyio.to_thread.run_sync(prepare, _options(settings))
+    runtime = Runtime(settings, clock or SystemClock(), Metrics())
+    runtime.metrics.expect_instances(settings.expected_instances)
+    database = runtime.database
+    database.start()
+    try:
+        async with background.signed_on(database, kind):
+            runtime.failed_disk.ends_process = kind != "command"
+            background.watch(runtime.metrics, database, runtime.hub)
+            async with _kept(runtime, kind):
+                yield runtime
+    finally:
+        with anyio.CancelScope(shield=True):
+            await anyio.to_thread.run_sync(database.close)
+
+
+@asynccontextmanager
+async def _kept(runtime: Runtime, kind: str) -> AsyncIterator[None]:
+    """Keeps house meanwhile. What the body raises comes out as itself, not wrapped in a group."""
+    days = runtime.settings.event_retention_days
+    try:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(background.heartbeat, runtime.database, kind, runtime.waiting.places)
+            tasks.start_soon(runtime.waiting.serve)
+            if kind == "serve":
+                tasks.start_soon(background.follow_backups, runtime.database, runtime.metrics)
+                tasks.start_soon(background.publish_head, runtime.database)
+                required = runtime.settings.auth_required
+                tasks.start_soon(partial(runtime.open_streams.watch, runtime.read, required=required))
+            if kind != "command":
+                tasks.start_soon(partial(background.maintain, runtime.database, event_days=days))
+            try:
+                yield
+            finally:
+                runtime.hub.close()
+                tasks.cancel_scope.cancel()
+    except BaseExceptionGroup as group:
+        if len(group.exceptions) == 1:
+            raise group.exceptions[0] from group.exceptions[0].__cause__
+        raise

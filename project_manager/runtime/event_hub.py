@@ -1,0 +1,245 @@
+"""Fan-out of events to everybody who listens in this process.
+
+The hub follows the outbox and nothing else, so that events of other processes arrive the same way. Each event
+is encoded once and offered to every subscriber's bounded queue; whoever does not keep up is told so and
+resumes by number, and delays nobody.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+
+from project_manager.store.events import EventRow
+from project_manager.store.sqlite.tail import Tail
+
+QUEUE = 1024
+UNBOUNDED = 1_000_000
+"""The limit of listeners inside this process, which always read: an import may bring thousands of events at once."""
+
+QUEUED_CHARACTERS = 8 * 1024 * 1024
+REMEMBERED = 4096
+REMEMBERED_CHARACTERS = 4 * 1024 * 1024
+
+
+class Overflow(Exception):
+    """The subscriber did not read; it may subscribe again with the last `seq` that it got."""
+
+
+class Resync(Exception):
+    """Events after `since` are gone, or belong to another epoch: read the present state and subscribe from
+    there.
+    """
+
+
+class Closed(Exception):
+    """The hub has stopped."""
+
+
+class Event:
+    """An event as it goes out. Its JSON is made at the first use and kept for all subscribers.
+
+    `traced` is the same event with its token id and request id, for operators. `wire` is kept for the WebSocket: the
+    frame that it makes of the JSON.
+    """
+
+    __slots__ = ("_is_traced", "_row", "_text", "_traced", "project_id", "seq", "type", "wire")
+
+    def __init__(self, row: EventRow, *, is_traced: bool = False) -> None:
+        self.seq = row.seq
+        self.type = row.type
+        self.project_id = row.project_id
+        self._row = row
+        self._is_traced = is_traced
+        self._text: str | None = None
+        self._traced: Event | None = self if is_traced else None
+        self.wire: bytes | None = None
+
+    @property
+    def task_id(self) -> int | None:
+        return self._row.task_id
+
+    @property
+    def actor_id(self) -> str:
+        return self._row.actor_id
+
+    @property
+    def data(self) -> str:
+        """The JSON object of the fields of its type."""
+        return self._row.data
+
+    @property
+    def size(self) -> int:
+        """Characters of its data: nearly all of what it takes, and it may be many."""
+        return len(self._row.data)
+
+    @property
+    def text(self) -> str:
+        if self._text is None:
+            self._text = self._row.encoded(traced=self._is_traced).decode()
+        return self._text
+
+    @property
+    def traced(self) -> "Event":
+        """The event as operators see it."""
+        if self._traced is None:
+            self._traced = Event(self._row, is_traced=True)
+        return self._traced
+
+
+class Subscription:
+    """One listener: its filter and its queue."""
+
+    __slots__ = (
+        *("_filter_project", "_filter_types", "_limit", "_queue", "_queued", "_room", "_state", "_waiter"),
+        "last_seq",
+    )
+
+    def __init__(self, since: int, project_id: int | None, types: frozenset[str] | None, limit: int) -> None:
+        self.last_seq = since
+        self._filter_project = project_id
+        self._filter_types = types
+        self._limit = limit
+        self._queue: deque[Event] = deque()
+        self._queued = 0
+        self._room = 0  # none counted while it is given what came before it
+        self._waiter: asyncio.Future[None] | None = None
+        self._state: type[Exception] | None = None
+
+    def offer(self, event: Event) -> None:
+        """Takes the event if it is wanted and new; never blocks."""
+        if event.seq <= self.last_seq or not self._wants(event):
+            return
+        if len(self._queue) >= self._limit or self._queued > self._room > 0:
+            self.end(Overflow)
+            return
+        self._queued += event.size
+        self.last_seq = event.seq
+        self._queue.append(event)
+        self._wake()
+
+    def end(self, reason: type[Exception]) -> None:
+        if self._state is None:
+            self._state = reason
+            self._wake()
+
+    @property
+    def dropped(self) -> bool:
+        """Whether the hub has given it up already."""
+        return self._state is Overflow
+
+    async def next_batch(self) -> list[Event]:
+        """Waits for events; all that have come, in order. Raises Overflow or Closed."""
+        while not self._queue:
+            if self._state is not None:
+                raise self._state
+            self._waiter = asyncio.get_running_loop().create_future()
+            await self._waiter
+        if self._state is Overflow:
+            raise Overflow
+        batch = list(self._queue)
+        self._queue.clear()
+        self._queued = 0
+        return batch
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    def _wants(self, event: Event) -> bool:
+        if self._filter_project is not None and event.project_id not in (None, self._filter_project):
+            return False
+        return self._filter_types is None or event.type in self._filter_types
+
+
+class Hub:
+    """All subscriptions of this process. Lives on one event loop."""
+
+    def __init__(self, tail: Tail, dropped: Callable[[], None]) -> None:
+        self._tail = tail
+        self._dropped = dropped
+        self._subscriptions: set[Subscription] = set()
+        self._recent: deque[Event] = deque()
+        self._remembered = 0
+        self._loop = asyncio.get_running_loop()
+        self._closed = False
+        self.epoch = tail.epoch
+        self.head = tail.head
+        self._oldest = tail.head
+        tail.follow(self._received)
+
+    @property
+    def closed(self) -> bool:
+        """Return whether the hub has stopped."""
+        return self._closed
+
+    @property
+    def subscribers(self) -> int:
+        return len(self._subscriptions)
+
+    def remembers(self, since: int) -> bool:
+        """Whether every event after `since` that the hub has seen is still in memory."""
+        return since >= self._oldest
+
+    @asynccontextmanager
+    async def subscribe(
+        self,
+        since: int | None = None,
+        *,
+        project_id: int | None = None,
+        types: frozenset[str] | None = None,
+        limit: int = QUEUE,
+        older: Sequence[Event] = (),
+    ) -> AsyncIterator[Subscription]:
+        """Listens for events after `since` (from now on, when None). `older` are events read from the database that
+        the hub does not remember any more. Raises Resync when there would be a gap, Closed when the hub has
+        stopped.
+        """
+        if self._closed:
+            raise Closed
+        start = self.head if since is None else since
+        subscription = Subscription(start, project_id, types, max(limit, len(self._recent) + len(older or []) + limit))
+        for event in older:
+            subscription.offer(event)
+        reached = max(start, older[-1].seq if older else start)
+        if not self.remembers(reached):
+            raise Resync
+        for event in self._recent:
+            subscription.offer(event)
+        subscription._limit = limit + len(subscription._queue)
+        subscription._room = limit * QUEUED_CHARACTERS // QUEUE + subscription._queued
+        self._subscriptions.add(subscription)
+        try:
+            yield subscription
+        finally:
+            self._subscriptions.discard(subscription)
+
+    def close(self) -> None:
+        """Ends every subscription; each first gets what is queued for it."""
+        self._closed = True
+        for subscription in list(self._subscriptions):
+            subscription.end(Closed)
+
+    def _received(self, rows: list[EventRow]) -> None:
+        """In the tail's thread: hand over in one call."""
+        events = [Event(row) for row in rows]
+        try:
+            self._loop.call_soon_threadsafe(self._publish, events)
+        except RuntimeError:
+            self._tail.follow(lambda _: None)
+
+    def _publish(self, events: list[Event]) -> None:
+        for event in events:
+            self._recent.append(event)
+            self._remembered += event.size
+            while len(self._recent) > REMEMBERED or self._remembered > REMEMBERED_CHARACTERS:
+                gone = self._recent.popleft()
+                self._remembered -= gone.size
+                self._oldest = gone.seq
+        self.head = events[-1].seq
+        for subscription in list(self._subscriptions):
+            for event in events:
+                subscription.offer(event)
+            if subscription._state is Overflow:
+                self._subscriptions.discard(subscription)
+                self._dropped()

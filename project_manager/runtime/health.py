@@ -1,0 +1,106 @@
+"""How the service is. Nothing here writes, and every answer comes within a second, whatever the database does."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import anyio
+import anyio.to_thread
+
+from project_manager.clock import monotonic
+from project_manager.domain.errors import ProjectManagerError
+from project_manager.runtime.dispatch import Runtime
+from project_manager.services import stats as figures
+from project_manager.services.stats import Figures
+from project_manager.store import revisions
+
+PATIENCE = 0.8
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """`reasons` says why no work should be sent here; `reads` whether the database can be read."""
+
+    reasons: list[str]
+    reads: bool
+
+
+class Health:
+    """The health of one runtime."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+
+    async def condition(self) -> Condition:
+        """Find out why no work should be sent here."""
+        moved = await self._file_moved()
+        if moved is not None:
+            return Condition([moved], reads=False)
+        writer, damage = self._runtime.database.writer, self._runtime.database.watch.damage
+        reads = await self.database_answers()
+        found = [] if reads else ["database cannot be read"]
+        if damage is not None:
+            found.append(f"database is damaged: {damage}")
+        if not writer.alive:
+            found.append("database writer has stopped")
+        elif writer.failure is not None:
+            found.append(f"database writes fail: {writer.failure}")
+        if not self._runtime.database.tail.alive:
+            found.append("event reader has stopped")
+        return Condition(found, reads)
+
+    async def checks(self) -> dict[str, bool]:
+        """Each thing that must hold before work is sent here."""
+        database = self._runtime.database
+        return {
+            "file": await self._file_moved() is None,
+            "whole": database.watch.damage is None,
+            "database": await self.database_answers(),
+            "schema": await self._schema_fits(),
+            "writer": database.writer.alive and database.writer.failure is None,
+            "events": database.tail.alive,
+            "disk": await _from_disk(database.disk_writable),
+            "clock": database.clock.agrees(),
+        }
+
+    async def _file_moved(self) -> str | None:
+        """Return how the files of the database differ from those that this process has open."""
+        watch = self._runtime.database.watch
+        with anyio.move_on_after(PATIENCE / 4):
+            await anyio.to_thread.run_sync(watch.look, abandon_on_cancel=True)
+        return None if watch.moved is None else watch.moved.words
+
+    async def _schema_fits(self) -> bool:
+        """A migration that this release does not run on may come while it runs."""
+        with anyio.move_on_after(PATIENCE):
+            try:
+                return bool(await self._runtime.read("schema", revisions.fits))
+            except ProjectManagerError:
+                return False
+        return False
+
+    async def figures(self) -> Figures:
+        """Raises ProjectManagerError when the database cannot be read."""
+        counted: Figures = await self._runtime.read("figures", figures.figures)
+        return counted
+
+    async def database_answers(self) -> bool:
+        """False when it is gone, fails or hangs. Readers that are all busy are no fault of the database, as long as
+        they get on with their work.
+        """
+        if not await _from_disk(self._runtime.database.path.exists):
+            return False
+        started = monotonic()
+        with anyio.move_on_after(PATIENCE):
+            try:
+                await self._runtime.read("health", figures.probe)
+            except ProjectManagerError:
+                return False
+            return True
+        return self._runtime.database.readers.progressed_since(started)
+
+
+async def _from_disk(look: Callable[[], bool]) -> bool:
+    """False also when the file system does not answer; it never holds up the event loop."""
+    with anyio.move_on_after(PATIENCE / 4):
+        return await anyio.to_thread.run_sync(look, abandon_on_cancel=True)
+    return False

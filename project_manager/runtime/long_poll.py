@@ -1,0 +1,323 @@
+"""Long polls: for a task, served in the order of arrival, and for events. They wait on the loop and hold no thread."""
+
+import logging
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any, Protocol, TypeVar
+
+import anyio
+import anyio.lowlevel
+import orjson
+
+from project_manager.domain.actors import SYSTEM, Actor
+from project_manager.domain.errors import Internal, ProjectManagerError, ShuttingDown
+from project_manager.domain.events import MAY_MAKE_READY, EventType
+from project_manager.domain.statuses import Status
+from project_manager.observability.logging import caused_by, log_action
+from project_manager.runtime.calls import Answer, Caller, key_of
+from project_manager.runtime.event_hub import UNBOUNDED, Closed, Event, Hub, Overflow, Subscription
+from project_manager.schemas import commands, validation, views
+from project_manager.services import claim_blockers, claim_queue, leases
+from project_manager.services.claim_blockers import Figures
+from project_manager.store.claim_queue import Waiter
+from project_manager.store.sqlite import driver
+from project_manager.store.sqlite.database import Database
+from project_manager.store.sqlite.writer import Writer
+from project_manager.store.transaction import Tx, savepoint
+
+log = logging.getLogger(__name__)
+
+RETRY_SECONDS = 1.0
+PROJECTS_COUNTED = 1000
+
+Written = TypeVar("Written")
+Ask = Callable[[], Awaitable[Answer]]
+"""Asks once, without waiting."""
+UseCase = Callable[..., Any]
+
+
+class AskAs(Protocol):
+    """Asks once with another use case in the place of the operation's own."""
+
+    def __call__(self, use_case: UseCase, /) -> Awaitable[Answer]: ...
+
+
+class WriteAs(Protocol):
+    """Runs a use case in a transaction that is open already, and keeps its answer under the idempotency key."""
+
+    def __call__(self, tx: Tx, /, *, use_case: UseCase) -> Answer: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A claim that may wait. `called_at` is when the call came in, in milliseconds since the epoch."""
+
+    command: commands.ClaimNextTask
+    actor: Actor
+    caller: Caller
+    called_at: int
+    ask: AskAs
+    write: WriteAs
+
+    @property
+    def key(self) -> tuple[str, str] | None:
+        """The actor and its idempotency key: the answer to it is given once."""
+        key = key_of(self.command, self.caller)
+        return None if key is None else (self.actor.id, key)
+
+
+@dataclass(slots=True)
+class Place:
+    """A claim in the queue. `result` is set when `served` is."""
+
+    claim: Claim
+    waiter: Waiter
+    served: anyio.Event = field(default_factory=anyio.Event)
+    result: Answer | ProjectManagerError | type[Closed] | None = None
+
+    @property
+    def key(self) -> tuple[str, str] | None:
+        return self.claim.key
+
+    def grant(self, tx: Tx, task_id: int) -> tuple[Answer | ProjectManagerError, bool]:
+        """Claim the task for this waiter. A refusal is a result too, and undoes only its own writes."""
+        own = replace(tx, actor=self.claim.actor, request_id=self.claim.caller.request_id)
+        caused_by(own.request_id, own.actor.token_id)
+        use_case = partial(claim_queue.grant, task_id=task_id, called_at=self.claim.called_at)
+        try:
+            with savepoint(tx):
+                answer = self.claim.write(own, use_case=use_case)
+        except ProjectManagerError as error:
+            return error, False
+        except driver.DriverError:
+            raise
+        except Exception:
+            log.exception("a waiting claim failed", extra={"action": "write_failed", "operation": "claim_next_task"})
+            return Internal("the claim failed by a fault of the server; no task was taken"), False
+        return answer, not answer.replayed
+
+    def settle(self, result: Answer | ProjectManagerError | type[Closed]) -> None:
+        self.result = result
+        self.served.set()
+
+
+class Blockers:
+    """Answers to claims for which no task is ready. The counts are made by a reader, for all calls that wait for them
+    at the same time, because the time that they take grows with the number of tasks.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._kept: dict[int | None, tuple[int, Figures]] = {}
+        self._counting = anyio.Lock()
+
+    async def answer(self, command: commands.ClaimNextTask, actor: Actor, caller: Caller) -> views.NothingReadyView:
+        """Return the answer for the actor, with counts from after its claim. Raises ProjectNotFound, EpicNotFound."""
+        since = self._generation
+        read = partial(self._database.readers.run, "nothing_ready", actor=actor, request_id=caller.request_id)
+        found: views.NothingReadyView | None = await read(partial(self._read, command=command, since=since))
+        if found is not None:
+            return found
+        async with self._counting:
+            counted: views.NothingReadyView = await read(
+                partial(self._read, command=command, since=since, generation=self._generation)  # type: ignore[arg-type]
+            )
+        return counted
+
+    @property
+    def _generation(self) -> int:
+        return self._database.tail.generation
+
+    def _read(
+        self, tx: Tx, *, command: commands.ClaimNextTask, since: int, generation: int | None = None
+    ) -> views.NothingReadyView | None:
+        """Answer with counts that are not older than `since`. Without `generation`, None when there are none."""
+        project_id = claim_blockers.project_of(tx, command)
+        kept = self._kept.get(project_id)
+        if kept is None or kept[0] < since:
+            if generation is None:
+                return None
+            if len(self._kept) > PROJECTS_COUNTED:
+                self._kept.clear()
+            kept = self._kept[project_id] = (generation, claim_blockers.count(tx, project_id))
+        return claim_blockers.answer(tx, kept[1])
+
+
+class Waiting:
+    """The calls of one process that wait. `places` are its waiters in the claim queue, by ticket."""
+
+    def __init__(self, hub: Hub, writer: Writer) -> None:
+        self.places: dict[int, Place] = {}
+        self._hub = hub
+        self._writer = writer
+        self._pass = anyio.Lock()
+        self._due = anyio.Event()
+
+    async def claim(self, claim: Claim) -> Answer:
+        """Claim the next task, or wait for it in the queue. The answer has no task when the wait ends without one.
+
+        A client that goes away in the meantime leaves no task behind.
+        """
+        head = self._hub.head
+        enter = partial(claim_queue.claim_or_enter, called_at=claim.called_at)
+        answer = await _to_its_end(claim.ask(enter))
+        if not _has_one(answer):
+            waited = await self._wait(Place(claim, answer.view.waiter), head)
+            # Ask once more: a task may have been kept for the place that was given up.
+            last = partial(claim_queue.claim_next, called_at=claim.called_at)
+            answer = waited if waited is not None else await _to_its_end(claim.ask(last))
+        await self._hand_over(answer, claim)
+        return answer
+
+    async def events(self, ask: Ask, command: commands.ListEvents) -> Answer:
+        """The next events; after `wait_seconds` the empty page."""
+        wanted = frozenset(command.types) or None
+        async with self._hub.subscribe(project_id=command.project_id, types=wanted, limit=UNBOUNDED) as subscription:
+            with anyio.move_on_after(command.wait_seconds):
+                while True:
+                    answer = await ask()
+                    if answer.view.items or answer.view.resync:
+                        return answer
+                    await subscription.next_batch()
+        return await ask()
+
+    async def serve(self) -> None:
+        """Serve the waiters of this process whenever a task may have become ready. Runs until it is cancelled."""
+        try:
+            while True:
+                await self._due.wait()
+                self._due = anyio.Event()
+                try:
+                    await self._serve_all()
+                except Closed:
+                    self._end_all(Closed)
+        finally:
+            self._end_all(Closed)
+
+    async def _serve_all(self) -> None:
+        """Serve the queue until it has no waiter of this process. Events that come during a pass cause another one."""
+        listening = self._hub.subscribe(types=MAY_MAKE_READY, limit=UNBOUNDED)
+        async with listening as subscription, anyio.create_task_group() as tasks:
+            tasks.start_soon(self._listen, subscription, tasks.cancel_scope)
+            while self.places:
+                self._due = anyio.Event()
+                if not await self._serve_once() and self.places:
+                    await self._due.wait()
+            tasks.cancel_scope.cancel()
+        if self.places:  # the listening has ended before
+            self._due.set()
+
+    async def _listen(self, subscription: Subscription, listening: anyio.CancelScope) -> None:
+        """Start a pass after each event that may make a task ready."""
+        try:
+            while True:
+                if self._may_serve(await subscription.next_batch()):
+                    self._due.set()
+        except (Closed, Overflow):  # not before the end of a pass: its answers must reach their waiters
+            listening.cancel()
+
+    def _may_serve(self, events: list[Event]) -> bool:
+        """Return whether a pass is due. A task that was taken is not ready, but it may be the answer to a key."""
+        return any(not _is_taken(event) for event in events) or any(place.key for place in self.places.values())
+
+    async def _serve_once(self) -> bool:
+        """Run one pass over the queue. Returns whether another one is due."""
+        async with self._pass:
+            serve = partial(claim_queue.serve, places=dict(self.places))
+            try:
+                served = await _to_its_end(self._writer.run("serve_queue", serve, SYSTEM, ""))
+            except ShuttingDown as error:
+                self._end_all(error)
+                return False
+            except ProjectManagerError as error:
+                log_action(log, "serve_queue", logging.WARNING, outcome=error.code)
+                failed = True
+            else:
+                failed = False
+                for ticket, result in served.results.items():
+                    self.places.pop(ticket).settle(result)
+        if failed:
+            await anyio.sleep(RETRY_SECONDS)
+        return failed or served.more
+
+    def _end_all(self, reason: ProjectManagerError | type[Closed]) -> None:
+        for ticket in list(self.places):
+            self.places.pop(ticket).settle(reason)
+
+    async def _wait(self, place: Place, head: int) -> Answer | None:
+        """Wait in the queue; return None when the wait ends without a task. `head` is that from before it began."""
+        if self._hub.closed:
+            await _to_its_end(self._leave(place))
+            raise Closed
+        self.places[place.waiter.id] = place
+        if len(self.places) == 1 or self._hub.head != head:
+            self._due.set()
+        try:
+            with anyio.move_on_after(place.claim.command.wait_seconds):
+                await place.served.wait()
+        except anyio.get_cancelled_exc_class():
+            await _to_its_end(self._leave(place))
+            if isinstance(place.result, Answer):
+                await self._hand_over(place.result, place.claim)
+            raise
+        if not isinstance(place.result, Answer):
+            await _to_its_end(self._leave(place))
+        if place.result is None or isinstance(place.result, Answer):
+            return place.result
+        raise place.result
+
+    async def _leave(self, place: Place) -> None:
+        """Give up the place. A pass over the queue that began before may serve it still."""
+        ticket = place.waiter.id
+        leave = partial(claim_queue.leave, ticket=ticket)
+        with _said("leave_queue"):
+            await self._writer.run("leave_queue", leave, place.claim.actor, place.claim.caller.request_id)
+        async with self._pass:
+            self.places.pop(ticket, None)
+        if not self.places:
+            self._due.set()
+
+    async def _hand_over(self, answer: Answer, claim: Claim) -> None:
+        """When the caller has gone away meanwhile, gives the task back; under a key it can still be asked for."""
+        try:
+            await anyio.lowlevel.checkpoint_if_cancelled()
+        except anyio.get_cancelled_exc_class():
+            if _has_one(answer) and not answer.replayed and claim.key is None:
+                give_back = self._writer.run("give_back", _gives_back(answer), claim.actor, claim.caller.request_id)
+                with _said("give_back"):
+                    await _to_its_end(give_back)
+            raise
+
+
+def _is_taken(event: Event) -> bool:
+    if event.type != EventType.TASK_STATUS_CHANGED:
+        return False
+    return bool(orjson.loads(event.data)["status"] == Status.IN_PROGRESS)
+
+
+def _has_one(answer: Answer) -> bool:
+    return answer.replayed or answer.view.task is not None
+
+
+def _gives_back(answer: Answer) -> Callable[[Tx], object]:
+    lock = answer.view.lock
+    command = validation.read(commands.ReleaseTaskLock, {"task_id": lock.task_id, "fence": lock.fence})
+    return partial(leases.release, command=command)
+
+
+@contextmanager
+def _said(step: str) -> Iterator[None]:
+    """A last step that fails must not take the place of what was answered: its effect comes by itself in time."""
+    try:
+        yield
+    except ProjectManagerError as error:
+        log_action(log, step, logging.WARNING, outcome=error.code)
+
+
+async def _to_its_end(write: Awaitable[Written]) -> Written:
+    """A write that was begun takes effect, so that its answer must not be lost to a deadline."""
+    with anyio.CancelScope(shield=True):
+        written = await write
+    return written  # noqa: RET504 to the type checker a cancel scope may swallow, so that nothing may return in it

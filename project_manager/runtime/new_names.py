@@ -1,0 +1,25 @@
+"""Writes that may make a project or an epic by name."""
+
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from project_manager.services.resolve import NewName
+from project_manager.store.transaction import Tx
+
+Written = TypeVar("Written")
+
+
+async def write(
+    attempt: Callable[[frozenset[str]], Awaitable[Written]], read: Callable[[Callable[[Tx], None]], Awaitable[None]]
+) -> Written:
+    """Run `attempt`, again for each new name, which `read` compares with the existing names on a reader in between.
+
+    Raises Invalid for a name that is probably a typing error of an existing one.
+    """
+    compared: frozenset[str] = frozenset()
+    while True:
+        try:
+            return await attempt(compared)
+        except NewName as new:
+            await read(new.check)
+            compared |= {new.name}

@@ -1,0 +1,166 @@
+"""Assumptions: what an agent took for granted at a place in the code, and the verdicts of reviewers.
+
+The names of the predecessor's arguments are taken as well as ours.
+"""
+
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field, WithJsonSchema
+
+from project_manager.domain import limits
+from project_manager.domain.assumptions import BARE, OPEN, Verdict, parse_tag
+from project_manager.domain.statuses import spelled
+from project_manager.schemas import fields, patterns
+from project_manager.schemas.fields import Command, Leased, Paged, Repeatable
+
+
+def _tag(value: str) -> str:
+    parse_tag(value)
+    return value
+
+
+def _as_tag(value: object) -> object:
+    """Bare words are a tag too."""
+    if not isinstance(value, str):
+        return value
+    try:
+        parse_tag(value)
+    except ValueError:
+        return f"#{BARE}: {value.strip().lstrip('#')}"
+    return value
+
+
+def _within_snippet(value: str) -> str:
+    size = len(value.encode())
+    if size > limits.SNIPPET_BYTES:
+        raise ValueError(f"has {size} bytes; at most {limits.SNIPPET_BYTES} are taken")
+    return value
+
+
+def _word(words: list[str]) -> Any:
+    """One of `words`, in any case."""
+    return BeforeValidator(fields.word_reader({spelled(word): word for word in words}, words, "a verdict"))
+
+
+_FOUND: list[str] = [*Verdict]
+
+TagText = Annotated[fields.Text, AfterValidator(_tag), Field(json_schema_extra={"pattern": patterns.TAG})]
+_BARE_OR_TAG = Annotated[
+    fields.Text,
+    AfterValidator(_tag),
+    BeforeValidator(_as_tag),
+    Field(json_schema_extra={"pattern": patterns.SOME_TEXT}),
+]
+TagTexts = Annotated[list[_BARE_OR_TAG], fields.at_most(limits.LABELS), BeforeValidator(fields.several)]
+_PATH_LENGTH = Field(min_length=1, max_length=limits.PATH_CHARACTERS, json_schema_extra={"pattern": patterns.LINE})
+FilePath = Annotated[str, _PATH_LENGTH, fields.ONE_LINE]
+Snippet = Annotated[fields.Text, AfterValidator(_within_snippet)]
+VerdictWord = Annotated[Verdict, _word(_FOUND), WithJsonSchema({"type": "string", "enum": _FOUND})]
+Standing = Annotated[str, _word([OPEN, *_FOUND]), WithJsonSchema({"type": "string", "enum": [OPEN, *_FOUND]})]
+
+OF_A_TASK = AliasChoices("assumptions", "ra_tags")
+_TEXT = AliasChoices("text", "ra_tag_text")
+_ASSUMPTION = AliasChoices("assumption_id", "ra_tag_id")
+
+
+class AddRaTag(Leased):
+    task_id: fields.Id
+    text: TagText = Field(validation_alias=_TEXT, description="#TYPE: text, such as #ASSUMPTION: ids are unique")
+    file_path: FilePath | None = Field(None, description="where; kept as text, never opened")
+    line_number: fields.Whole | None = Field(None, ge=1, le=100_000_000)
+    code_snippet: Snippet | None = None
+
+
+class CaptureAssumptionValidation(Repeatable):
+    task_id: fields.Id
+    assumption_id: fields.Id = Field(validation_alias=_ASSUMPTION, description="its id")
+    verdict: VerdictWord = Field(validation_alias=AliasChoices("verdict", "outcome"), description="what you found")
+    reason: fields.SomeText = Field(description="how you know")
+    confidence: fields.Whole | None = Field(
+        None, ge=0, le=100, description="that it holds, in percent; default by verdict: 90, 10, 75"
+    )
+    agent_id: fields.AgentId | None = Field(
+        None, validation_alias=AliasChoices("agent_id", "reviewer_agent_id"), description="your agent id"
+    )
+
+
+class ListAssumptions(Paged):
+    task_id: fields.Id
+    verdict: Standing | None = Field(None, description="only those that stand so; `open` has no verdict yet")
+
+
+class GetAssumption(Command):
+    task_id: fields.Id
+    assumption_id: fields.Id
+
+
+@dataclass(frozen=True, slots=True)
+class VerdictView:
+    """What a reviewer found. The newest verdict of an assumption is the one that counts."""
+
+    id: int
+    verdict: str
+    confidence: int
+    reason: str
+    reviewer: str
+    created_at: str
+
+
+@dataclass(frozen=True, slots=True)
+class AssumptionView:
+    """An assumption with the verdict that counts; null while nobody has judged it. `verdicts` is how many there
+    were.
+    """
+
+    id: int
+    task_id: int
+    type: str
+    family: str
+    text: str
+    file_path: str | None
+    line_number: int | None
+    code_snippet: str | None
+    author: str
+    created_at: str
+    verdict: VerdictView | None
+    verdicts: int
+
+
+@dataclass(frozen=True, slots=True)
+class NotedView:
+    """An assumption that was recorded together with something else."""
+
+    id: int
+    type: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedView:
+    """An assumption that was recorded."""
+
+    success: bool
+    task_id: int
+    ra_tag_id: int
+    assumption: AssumptionView
+
+
+@dataclass(frozen=True, slots=True)
+class ValidatedView:
+    """A verdict that was given, and the assumption as it stands now."""
+
+    success: bool
+    task_id: int
+    ra_tag_id: int
+    validation_id: int
+    outcome: str
+    assumption: AssumptionView
+
+
+@dataclass(frozen=True, slots=True)
+class AssumptionHistoryView:
+    """An assumption with every verdict, newest first."""
+
+    assumption: AssumptionView
+    history: list[VerdictView]

@@ -1,0 +1,330 @@
+"""The kinds of values that commands are made of, and how they are read.
+
+Readers are lenient where people and models err without ambiguity (`"7"` for 7, a list sent as its JSON text,
+a status in any case) and strict where a slip would be silent (unknown fields, times without an offset, values
+out of range).
+"""
+
+import json
+import re
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+
+from project_manager.clock import OutOfRange, parse_rfc3339
+from project_manager.domain import limits
+from project_manager.domain.actors import is_reserved
+from project_manager.domain.events import EventType
+from project_manager.domain.hints import close_to, word_meant
+from project_manager.domain.names import composed, has_blank, is_visible
+from project_manager.domain.statuses import EPIC_SYNONYMS, SYNONYMS, EpicStatus, Status, is_closed, spelled
+from project_manager.schemas import patterns
+
+_EVENT_TYPES = frozenset(EventType)
+_TYPES_PATTERN = f"^({'|'.join(EventType)})$".replace(".", r"\.")
+"""A pattern and no `enum`: tools repeat an `enum`, and the list is long."""
+_WHOLE = re.compile(r"-?[0-9]{1,24}")
+# Controls and separators of lines and paragraphs break a line; overrides of direction make it read as another one.
+_NOT_OF_A_LINE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+_OVERRIDES = re.compile("[\u202a-\u202e\u2066-\u2069]")
+# Categories Cc, Cf, Co, Zl, Zp and Zs but the space. `str.isprintable` also refuses letters that are newer than Python.
+_UNPRINTABLE = re.compile(
+    "[\x00-\x1f\x7f-\xa0\u00ad\u0600-\u0605\u061c\u06dd\u070f\u0890\u0891\u08e2\u1680\u180e\u2000-\u200f\u2028-\u202f"
+    "\u205f-\u206f\u3000\ue000-\uf8ff\ufeff\ufff0-\ufffb\U000110bd\U000110cd\U00013430-\U00013438]"
+)
+
+
+def given(*names: str) -> dict[str, Any]:
+    """Return the JSON Schema of an object in which each of these fields is there, and not null."""
+    return {"required": [*names], "properties": {name: {"not": {"type": "null"}} for name in names}}
+
+
+class Command(BaseModel):
+    """The input of one operation. Fields that it does not have are refused by name."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True, str_strip_whitespace=False)
+
+
+def _integer(value: object) -> object:
+    if isinstance(value, bool) or (isinstance(value, float) and not value.is_integer()):
+        raise ValueError("is not a whole number")
+    if isinstance(value, str):
+        text = value.strip()
+        if not _WHOLE.fullmatch(text):
+            raise ValueError("is not a whole number")
+        return int(text)
+    return value
+
+
+def _priority(value: object) -> object:
+    """Read a priority, a number or a text such as `P0`."""
+    if isinstance(value, str) and value.strip()[:1] in ("P", "p"):
+        return _integer(value.strip()[1:])
+    return _integer(value)
+
+
+def _boolean(value: object) -> object:
+    words = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
+    if isinstance(value, str):
+        word = words.get(value.strip().lower())
+        if word is None:
+            raise ValueError("is neither true nor false")
+        return word
+    if isinstance(value, int) and value in (0, 1):
+        return bool(value)
+    return value
+
+
+def listed(value: object) -> object:
+    """A list may come as itself, as its JSON text, or (from a query) as one comma-separated text."""
+    if not isinstance(value, str):
+        return [value] if isinstance(value, int) and not isinstance(value, bool) else value
+    text = value.strip()
+    if not text:
+        return []
+    if text.startswith("["):
+        try:
+            return json.loads(text)
+        except (ValueError, RecursionError) as error:
+            raise ValueError("is not a JSON list") from error
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
+def several(value: object) -> object:
+    """A list of sentences may come as itself, as its JSON text, or as one of them; commas belong to its text."""
+    if isinstance(value, str) and not value.strip().startswith("["):
+        return [value] if value.strip() else []
+    return listed(value)
+
+
+def _without_controls(value: str) -> str:
+    if "\x00" in value:
+        raise ValueError("contains a NUL character")
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        raise ValueError("contains a character that is not valid Unicode") from error
+    return value
+
+
+def _one_line(value: str) -> str:
+    stripped = value.strip()
+    if not stripped:
+        raise ValueError("is empty")
+    if stripped.isascii() and stripped.isprintable():
+        return stripped
+    if not is_visible(stripped):
+        raise ValueError("has no visible character")
+    if stripped.isprintable():
+        return stripped
+    if _NOT_OF_A_LINE.search(_without_controls(stripped)):
+        raise ValueError("contains a line break or another control character")
+    if _OVERRIDES.search(stripped):
+        raise ValueError("contains a character that overrides the direction of the text")
+    return stripped
+
+
+def composed_up_to(most: int) -> BeforeValidator:
+    """Read a text in NFC, before its length is checked. One character can be up to four before composition.
+
+    A longer text stays as it is, so that its length is refused: composing takes quadratic time in the worst case.
+    """
+
+    def read(value: object) -> object:
+        return composed(value) if isinstance(value, str) and len(value) <= 4 * most else value
+
+    return BeforeValidator(read)
+
+
+def of_length(most: int, pattern: str = patterns.LINE) -> tuple[Any, BeforeValidator]:
+    """Return the bound of a text of one line, read in NFC. `pattern` is published only: validators give the reason."""
+    bounds = Field(min_length=1, max_length=most, json_schema_extra={"pattern": pattern})
+    return bounds, composed_up_to(most)
+
+
+def _printable(value: str) -> str:
+    stripped = _one_line(value)
+    if _UNPRINTABLE.search(stripped):
+        raise ValueError("contains a character that is not printable")
+    if has_blank(stripped):
+        raise ValueError("contains a character that is invisible")
+    return stripped
+
+
+def _unreserved(value: str) -> str:
+    if is_reserved(value):
+        raise ValueError(f"{value[:40]!r} is a name that the service itself uses: choose another one")
+    return value
+
+
+def _within_description(value: str) -> str:
+    size = len(_without_controls(value).encode())
+    if size > limits.DESCRIPTION_BYTES:
+        raise ValueError(f"has {size} bytes; at most {limits.DESCRIPTION_BYTES} are taken")
+    return value
+
+
+def _instant(value: object) -> object:
+    if isinstance(value, str):
+        try:
+            return parse_rfc3339(value)
+        except OutOfRange as error:
+            raise ValueError("is not between the years 1970 and 9999") from error
+        except ValueError as error:
+            raise ValueError(
+                "is not a time such as 2026-11-23T10:00:00Z (RFC 3339, with its offset from UTC)"
+            ) from error
+    if value is None:
+        return None
+    raise ValueError("is not a time such as 2026-11-23T10:00:00Z")
+
+
+class UnknownWord(ValueError):
+    """A text that is none of the words of a field. `guess` finds the probable one, which costs time."""
+
+    def __init__(self, given: str, kind: str, legal: Sequence[str], guess: Callable[[], object]) -> None:
+        super().__init__(f"{given[:40]!r} is not {kind}")
+        self._legal = f"it is one of {', '.join(legal)}"
+        self._guess = guess
+
+    def words(self, *, guessed: bool) -> str:
+        """Return the error with all legal words, and with the probable one where `guessed`."""
+        meant = self._guess() if guessed else None
+        return f"{self}: {'' if meant is None else f'did you mean {meant}? '}{self._legal}"
+
+
+def word_reader(
+    words: dict[str, Any], legal: list[str], kind: str = "a status", side: Callable[[Any], object] = str
+) -> Callable[[object], object]:
+    """Return a reader of one of `words` in any case. Its error names the nearest word and all legal ones.
+
+    `kind` is the noun of the error. The nearest word is named only if no word of another `side` is about as near.
+    """
+
+    def read(value: object) -> object:
+        if not isinstance(value, str):
+            raise ValueError(f"is not one of {', '.join(legal)}")
+        found = words.get(spelled(value))
+        if found is None:
+            raise UnknownWord(value, kind, legal, lambda: word_meant(spelled(value), words, side))
+        return found
+
+    return read
+
+
+def _event_type(value: object) -> object:
+    if not isinstance(value, str):
+        raise ValueError(f"is not one of {', '.join(EventType)}")
+    if value not in _EVENT_TYPES:
+        raise UnknownWord(value, "a type of event", list(EventType), lambda: close_to(value, EventType))
+    return value
+
+
+def _as_text(value: object) -> object:
+    """Read an id as the text of a reference."""
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+def _distinct(values: list[Any]) -> list[Any]:
+    return list(dict.fromkeys(values))
+
+
+def at_most(most: int) -> Any:
+    """Return the bound of a list. It belongs next to the `list` itself, before validators of ours.
+
+    Only there it is checked before the entries are read. The first invalid entry ends the reading, so that neither a
+    long list nor one with many faults costs time or memory.
+    """
+    return Field(max_length=most, fail_fast=True)
+
+
+# The length of a text is told before our own reading of it: after that pydantic counts it as a list.
+ONE_LINE = AfterValidator(_one_line)
+
+_ID_SCHEMA = {"type": ["integer", "string"], "minimum": 1, "maximum": limits.ID_MAXIMUM, "pattern": patterns.ID}
+
+Id = Annotated[int, BeforeValidator(_integer), Field(ge=1, le=limits.ID_MAXIMUM), WithJsonSchema(_ID_SCHEMA)]
+Ids = Annotated[list[Id], at_most(limits.LINKS), BeforeValidator(listed), AfterValidator(_distinct)]
+Whole = Annotated[int, BeforeValidator(_integer)]
+Flag = Annotated[bool, BeforeValidator(_boolean)]
+_PRINTABLE = AfterValidator(_printable)
+Name = Annotated[str, *of_length(limits.NAME_CHARACTERS), ONE_LINE]
+TokenName = Annotated[
+    str, *of_length(limits.NAME_CHARACTERS, patterns.PRINTABLE), _PRINTABLE, AfterValidator(_unreserved)
+]
+_AT_MOST = Field(json_schema_extra={"maxLength": limits.DESCRIPTION_BYTES, "pattern": r"^[^\x00]*$"})
+Text = Annotated[str, _AT_MOST, AfterValidator(_within_description)]
+SomeText = Annotated[str, Field(min_length=1), _AT_MOST, AfterValidator(_within_description)]
+AgentId = Annotated[str, *of_length(limits.AGENT_ID_CHARACTERS, patterns.PRINTABLE), _PRINTABLE]
+Key = Annotated[str, *of_length(limits.KEY_CHARACTERS), ONE_LINE]
+_TIME_SCHEMA = {"type": "string", "format": "date-time", "pattern": patterns.YEAR}
+Instant = Annotated[int, BeforeValidator(_instant), WithJsonSchema(_TIME_SCHEMA)]
+Priority = Annotated[int, BeforeValidator(_priority), Field(ge=0, le=limits.PRIORITY_LOWEST)]
+Label = Annotated[str, *of_length(limits.LABEL_CHARACTERS), ONE_LINE]
+Labels = Annotated[list[Label], at_most(limits.LABELS), BeforeValidator(listed), AfterValidator(_distinct)]
+Acceptance = Annotated[list[Name], at_most(limits.ACCEPTANCE_CRITERIA), BeforeValidator(several)]
+Limit = Annotated[int, BeforeValidator(_integer), Field(ge=1, le=limits.PAGE_MAXIMUM)]
+Cursor = Annotated[str, Field(max_length=512)]
+_QUERY = Field(max_length=500, json_schema_extra={"pattern": r"^[^\x00]*$"})
+Query = Annotated[str, _QUERY, AfterValidator(_without_controls), AfterValidator(str.strip)]
+_LENGTH = Field(ge=limits.LEASE_SECONDS_MINIMUM, le=limits.LEASE_SECONDS_MAXIMUM)
+TtlSeconds = Annotated[int, BeforeValidator(_integer), _LENGTH]
+WaitSeconds = Annotated[int, BeforeValidator(_integer), Field(ge=0, le=limits.WAIT_SECONDS_MAXIMUM)]
+Fence = Annotated[int, BeforeValidator(_integer), Field(ge=1, le=limits.ID_MAXIMUM)]
+Version = Annotated[int, BeforeValidator(_integer), Field(ge=1, le=limits.ID_MAXIMUM)]
+Seq = Annotated[int, BeforeValidator(_integer), Field(ge=0, le=limits.ID_MAXIMUM)]
+Minutes = Annotated[int, BeforeValidator(_integer), Field(ge=0, le=10_000_000)]
+
+TaskStatus = Annotated[
+    Status,
+    BeforeValidator(word_reader(dict(SYNONYMS), [*Status], side=is_closed)),
+    WithJsonSchema({"type": "string", "enum": [*Status]}),
+]
+_OF_A_NEW_TASK = [Status.TODO, Status.BACKLOG, Status.DONE, Status.CANCELLED]
+NewStatus = Annotated[TaskStatus, WithJsonSchema({"type": "string", "enum": _OF_A_NEW_TASK})]
+TaskStatuses = Annotated[
+    list[TaskStatus], at_most(limits.FILTER_WORDS), BeforeValidator(listed), AfterValidator(_distinct)
+]
+StatusOfEpic = Annotated[
+    EpicStatus,
+    BeforeValidator(word_reader(dict(EPIC_SYNONYMS), [*EpicStatus], side=is_closed)),
+    WithJsonSchema({"type": "string", "enum": [*EpicStatus]}),
+]
+EventTypes = Annotated[
+    list[Annotated[str, BeforeValidator(_event_type), WithJsonSchema({"type": "string", "pattern": _TYPES_PATTERN})]],
+    at_most(limits.FILTER_WORDS),
+    BeforeValidator(listed),
+    AfterValidator(_distinct),
+]
+_REF_SCHEMA = _ID_SCHEMA | {"type": ["string", "integer"], "maxLength": limits.KEY_CHARACTERS, "pattern": patterns.LINE}
+Refs = Annotated[
+    list[Annotated[Key, BeforeValidator(_as_text), WithJsonSchema(_REF_SCHEMA)]],
+    at_most(limits.FILTER_WORDS),
+    BeforeValidator(listed),
+]
+
+
+class Paged(Command):
+    """A list that is read page by page."""
+
+    limit: Limit = Field(limits.PAGE_DEFAULT, description="rows a page, 1..500")
+    cursor: Cursor | None = Field(None, description="next_cursor of the page before")
+
+
+class Repeatable(Command):
+    """A write that may be sent again without being done twice."""
+
+    request_id: Key | None = Field(
+        None,
+        description="any unique text; the same one again returns the first answer instead of doing it twice",
+    )
+
+
+class Leased(Repeatable):
+    """A write about a task that the writer may hold."""
+
+    agent_id: AgentId | None = Field(None, description="your agent id")
+    fence: Fence | None = Field(None, description="fence of your lease")

@@ -1,0 +1,226 @@
+"""Knowledge: what a project's people and agents found out and want to keep, with every version of it.
+
+The names of the predecessor's arguments are taken as well as ours.
+"""
+
+import json
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, AliasChoices, BeforeValidator, ConfigDict, Field
+
+from project_manager.domain import limits
+from project_manager.schemas import fields
+from project_manager.schemas.fields import Command, Paged, Repeatable
+
+
+def _object(value: object) -> object:
+    """An object may come as its JSON text."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return json.loads(value)
+    except (ValueError, RecursionError) as error:
+        raise ValueError("is not a JSON object") from error
+
+
+def _within_metadata(value: dict[str, Any]) -> dict[str, Any]:
+    if _deeper(value, limits.JSON_DEPTH):
+        raise ValueError(f"is nested more than {limits.JSON_DEPTH} deep")
+    try:
+        size = len(json.dumps(value, ensure_ascii=False, allow_nan=False).encode())
+    except ValueError as error:
+        raise ValueError("has a value that JSON cannot hold") from error
+    if size > limits.METADATA_BYTES:
+        raise ValueError(f"has {size} bytes; at most {limits.METADATA_BYTES} are taken")
+    return value
+
+
+def _deeper(value: object, room: int) -> bool:
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return room < 0 or any(_deeper(part, room - 1) for part in inner)
+
+
+Title = Annotated[str, *fields.of_length(limits.TITLE_CHARACTERS), fields.ONE_LINE]
+Category = Annotated[str, *fields.of_length(limits.CATEGORY_CHARACTERS), fields.ONE_LINE]
+ActionType = Annotated[str, *fields.of_length(limits.ACTION_CHARACTERS), fields.ONE_LINE]
+Metadata = Annotated[dict[str, Any], BeforeValidator(_object), AfterValidator(_within_metadata)]
+Importance = Annotated[fields.Whole, Field(ge=0, le=limits.KNOWLEDGE_PRIORITY_HIGHEST)]
+
+_AUTHOR = AliasChoices("agent_id", "created_by")
+
+
+_PLACES = [fields.given(place) for place in ("project_id", "project_name", "epic_id", "task_id", "parent_id")]
+_ITEM: dict[str, Any] = {
+    "anyOf": [fields.given("knowledge_id"), {**fields.given("title", "content"), "anyOf": _PLACES}]
+}
+"""An existing item, or a new item with an id or a name that determines its project."""
+
+
+class UpsertKnowledge(Repeatable):
+    model_config = ConfigDict(json_schema_extra=_ITEM)
+
+    knowledge_id: fields.Id | None = Field(None, description="the item to change; leave out for a new one")
+    title: Title = Field("", description="what it is about; needed for a new item")
+    content: fields.SomeText = Field("", description="markdown; needed for a new item")
+    category: Category | None = None
+    tags: fields.Labels = Field(default_factory=list)
+    priority: Importance = Field(0, description="0..5, 5 is listed first")
+    active: fields.Flag = Field(
+        True, validation_alias=AliasChoices("active", "is_active"), description="false takes it out of lists"
+    )
+    project_id: fields.Id | None = Field(None, description="needed for a new item, unless another id tells it")
+    project_name: fields.Name | None = Field(None, description="instead of project_id; made if it does not exist")
+    epic_id: fields.Id | None = Field(None, description="null means the whole project")
+    task_id: fields.Id | None = Field(None, description="the task that it comes from")
+    parent_id: fields.Id | None = Field(None, description="the item that it belongs under")
+    metadata: Metadata = Field(default_factory=dict)
+    change_reason: fields.Text | None = Field(
+        None, validation_alias=AliasChoices("change_reason", "reason"), description="why, kept with the version"
+    )
+    version: fields.Version | None = Field(None, description="refuse if it is not at this version any more")
+    agent_id: fields.AgentId | None = Field(None, validation_alias=_AUTHOR, description="your agent id")
+
+
+class GetKnowledge(Paged):
+    project_id: fields.Id | None = None
+    epic_id: fields.Id | None = Field(None, description="its own items and those of its whole project")
+    task_id: fields.Id | None = None
+    parent_id: fields.Id | None = None
+    knowledge_id: fields.Id | None = Field(None, description="this item only")
+    category: Category | None = None
+    tags: fields.Labels = Field(default_factory=list, description="all of these")
+    q: fields.Query | None = Field(
+        None, validation_alias=AliasChoices("q", "query"), description="words in title, content, category or tags"
+    )
+    include_inactive: fields.Flag = False
+    budget_tokens: fields.Whole | None = Field(
+        None, ge=200, le=100_000, description="shorten contents so that the answer is about this long"
+    )
+
+
+class GetInstructions(Command):
+    project_id: fields.Id | None = Field(None, description="also what is known about it, the most important first")
+    epic_id: fields.Id | None = Field(None, description="and about this epic of it")
+    include_knowledge: fields.Flag = Field(
+        True, validation_alias=AliasChoices("include_knowledge", "include_knowledge_context")
+    )
+
+
+class GetKnowledgeItem(Command):
+    knowledge_id: fields.Id
+
+
+class RetireKnowledge(Command):
+    knowledge_id: fields.Id
+    version: fields.Version | None = Field(None, description="refuse if it is not at this version any more")
+
+
+class ListKnowledgeVersions(Paged):
+    knowledge_id: fields.Id
+
+
+class AppendKnowledgeLog(Repeatable):
+    knowledge_id: fields.Id
+    action_type: ActionType = Field(description="what was done, in a word: used, reviewed, questioned")
+    change_reason: fields.Text | None = Field(None, description="why, or what came of it")
+    metadata: Metadata = Field(default_factory=dict)
+    agent_id: fields.AgentId | None = Field(None, validation_alias=_AUTHOR, description="your agent id")
+
+
+class ListKnowledgeLogs(Paged):
+    knowledge_id: fields.Id
+    action_type: ActionType | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class KnowledgeView:
+    """A piece of knowledge. With an `epic_id` it is about that epic, without one about the whole project.
+    `content_cut` says that only the beginning of `content` is here; knowledge_id with a larger budget_tokens
+    brings the rest.
+    """
+
+    id: int
+    project_id: int
+    epic_id: int | None
+    task_id: int | None
+    parent_id: int | None
+    title: str
+    content: str
+    content_cut: bool
+    category: str | None
+    tags: list[str]
+    priority: int
+    active: bool
+    metadata: dict[str, Any]
+    version: int
+    created_by: str
+    created_at: str
+    updated_by: str
+    updated_at: str
+
+
+@dataclass(frozen=True, slots=True)
+class InstructionsView:
+    """How to work here, and the most important that is known about the project; get_knowledge has the rest of it."""
+
+    instructions: str
+    knowledge: list[KnowledgeView]
+    knowledge_total: int
+
+
+@dataclass(frozen=True, slots=True)
+class KnowledgeSavedView:
+    """What an upsert did to which item."""
+
+    success: bool
+    message: str
+    operation: Literal["created", "updated", "no_changes"]
+    knowledge_id: int
+    version: int
+    knowledge_item: KnowledgeView
+
+
+@dataclass(frozen=True, slots=True)
+class KnowledgeVersionView:
+    """What an item said at one version, and which fields had changed; ids as they were then."""
+
+    knowledge_id: int
+    version: int
+    epic_id: int | None
+    task_id: int | None
+    parent_id: int | None
+    title: str
+    content: str
+    category: str | None
+    tags: list[str]
+    priority: int
+    active: bool
+    metadata: dict[str, Any]
+    changed: list[str]
+    change_reason: str | None
+    author: str
+    created_at: str
+
+
+@dataclass(frozen=True, slots=True)
+class KnowledgeLogView:
+    """An entry in an item's log."""
+
+    id: int
+    knowledge_id: int
+    action_type: str
+    change_reason: str | None
+    author: str
+    metadata: dict[str, Any]
+    created_at: str
+
+
+@dataclass(frozen=True, slots=True)
+class KnowledgeLoggedView:
+    """An entry that was added to an item's log."""
+
+    success: bool
+    knowledge_id: int
+    log_id: int
+    log: KnowledgeLogView

@@ -1,0 +1,220 @@
+"""Read raw input into a command: either the command, or one error with the faults of all fields."""
+
+from collections.abc import Iterator, Mapping
+from functools import cache
+from itertools import islice
+from typing import Any, TypeVar
+
+from pydantic import AliasChoices, BaseModel, ValidationError
+
+from project_manager.domain import limits
+from project_manager.domain.errors import Invalid, UnknownArgument
+from project_manager.domain.hints import SORTING, field_meant
+from project_manager.schemas.fields import Command, UnknownWord
+
+CommandType = TypeVar("CommandType", bound=Command)
+Fault = dict[str, str]
+
+
+def read(
+    command: type[CommandType],
+    raw: Mapping[str, object],
+    *,
+    listed: int | None = limits.FIELD_ERRORS,
+    guesses: int = limits.FIELD_ERRORS,
+) -> CommandType:
+    """Return the validated command.
+
+    The error lists the first `listed` faults, or all for None, and counts the others. Only the first `guesses` faults
+    get a suggestion, because finding one costs time.
+
+    Raises Invalid, or UnknownArgument when nothing but unknown names is wrong.
+    """
+    check_number_of_fields(raw)
+    if listed is not None:
+        _check_names(command, raw, listed)
+    try:
+        return command.model_validate(raw)
+    except ValidationError as error:
+        found = error.errors(include_url=False)
+    faults = [_fault(command, entry, raw, guessed=number < guesses) for number, entry in enumerate(found[:listed])]
+    only_unknown = all(_is_unknown(command, entry) for entry in found)
+    raise _refusal(faults, len(found), only_unknown=only_unknown)
+
+
+def check_number_of_fields(raw: Mapping[str, object]) -> None:
+    """Raise Invalid for an object with more than KEYS fields, and for one in a list. Each unknown one is a fault."""
+    for path, fields in _objects(raw):
+        if len(fields) > limits.KEYS:
+            field = ".".join(path) or "(body)"
+            message = f"`{field}` has {len(fields):,} fields: at most {limits.KEYS} are taken"
+            raise Invalid(message, faults=[{"field": field, "message": message, "hint": ""}])
+
+
+def is_large(raw: Mapping[str, object]) -> bool:
+    """Return whether validation takes long enough to hold up the event loop."""
+    return any(isinstance(value, list) and len(value) > limits.FILTER_WORDS for value in raw.values())
+
+
+def _objects(raw: Mapping[str, object]) -> Iterator[tuple[tuple[str, ...], Mapping[str, object]]]:
+    """Yield the raw input and each object that is an entry of a list in it, with its path."""
+    yield (), raw
+    for name, value in raw.items():
+        if isinstance(value, list):
+            yield from (
+                ((brief(name), str(number)), item) for number, item in enumerate(value) if isinstance(item, dict)
+            )
+
+
+def _check_names(command: type[BaseModel], raw: Mapping[str, object], most: int) -> None:
+    """Raise UnknownArgument for more than `most` unknown names, before validation makes an error of each."""
+    objects = list(_objects(raw))
+    if sum(len(fields) for _, fields in objects) <= most:
+        return
+    total = 0
+    found: list[tuple[type[BaseModel], tuple[str, ...], str]] = []
+    for path, fields in objects:
+        inner = _innermost(command, (*path, ""))
+        unknown = fields.keys() - set(names_of(inner))
+        total += len(unknown)
+        named = (name for name in fields if name in unknown)
+        found += [(inner, path, name) for name in islice(named, most - len(found))]
+    if total > most:
+        faults = [_unknown(inner, ".".join((*path, brief(name))), name, guessed=True) for inner, path, name in found]
+        raise _refusal(faults, total, only_unknown=True)
+
+
+def _refusal(faults: list[Fault], total: int, *, only_unknown: bool) -> Invalid:
+    more = total - len(faults)
+    kind = UnknownArgument if only_unknown else Invalid
+    return kind(
+        "; ".join(fault["message"] for fault in faults) + (f"; and {more:,} more" if more else ""),
+        hint=" ".join(dict.fromkeys(fault["hint"] for fault in faults if fault["hint"])),
+        faults=faults,
+        **({"total": total} if more else {}),
+    )
+
+
+def brief(text: object) -> str:
+    """Return the beginning of a text of the client, as errors repeat it."""
+    whole = str(text)
+    return whole if len(whole) <= limits.SHOWN_CHARACTERS else f"{whole[: limits.SHOWN_CHARACTERS]}.."
+
+
+def names_of(command: type[BaseModel]) -> list[str]:
+    """Every name under which a command takes a value."""
+    return [name for names in names_by_field(command).values() for name in names]
+
+
+@cache
+def names_by_field(command: type[BaseModel]) -> dict[str, list[str]]:
+    """For each field its own name, and then the others that it is taken under."""
+    names = {}
+    for name, field in command.model_fields.items():
+        alias = field.validation_alias
+        others = alias.choices if isinstance(alias, AliasChoices) else []
+        names[name] = [name, *(choice for choice in others if isinstance(choice, str) and choice != name)]
+    return names
+
+
+def _is_unknown(command: type[BaseModel], entry: Any) -> bool:
+    """Whether it is a name that the command does not have; one of two names of a field is refused as well."""
+    inner = _innermost(command, entry["loc"])
+    return entry["type"] == "extra_forbidden" and entry["loc"][-1] not in names_of(inner)
+
+
+def _fault(command: type[BaseModel], entry: Any, raw: Mapping[str, object], *, guessed: bool) -> Fault:
+    loc = entry["loc"]
+    if _is_alone(loc, raw):
+        loc = loc[:-1]
+    field = ".".join(map(brief, loc)) or "(body)"
+    if entry["type"] == "extra_forbidden":
+        return _unknown(_innermost(command, loc), field, str(loc[-1]), guessed=guessed)
+    words = _words(entry, guessed=guessed)
+    quoted = isinstance(entry["input"], str) and words.startswith(repr(entry["input"][:40]))
+    shown = field.removesuffix(f".{loc[-1]}") if quoted and isinstance(loc[-1], int) else field
+    return {"field": field, "message": f"`{shown}` {words}", "hint": _hint(command, entry, field)}
+
+
+def _is_alone(loc: tuple[object, ...], raw: Mapping[str, object]) -> bool:
+    """Whether the entry of a list was sent as one word: it has no number for whoever sent it."""
+    if len(loc) != 2 or not isinstance(loc[1], int):
+        return False
+    given = raw.get(str(loc[0]))
+    return isinstance(given, str) and not given.lstrip().startswith("[") and "," not in given
+
+
+def _unknown(command: type[BaseModel], field: str, name: str, *, guessed: bool) -> Fault:
+    for own, names in names_by_field(command).items():
+        if name in names:
+            words = f"is another name of `{own}`" if name != own else f"has other names: {', '.join(names[1:])}"
+            return {"field": field, "message": f"`{field}` {words}: send one of them", "hint": ""}
+    meant = field_meant(name, names_by_field(command)) if guessed else None
+    guess = "" if meant is None else f": did you mean `{meant}`?"
+    hint = "" if meant is not None else f"The fields are {', '.join(command.model_fields)}."
+    if name.lower() in SORTING and meant is None:
+        hint = "The order of a list is fixed."
+    return {"field": field, "message": f"unknown field `{field}`{guess}", "hint": hint}
+
+
+def _innermost(command: type[BaseModel], loc: tuple[object, ...]) -> type[BaseModel]:
+    """The model that the fault's path ends in, for lists of models such as `tasks.3.name`."""
+    for part in loc[:-1]:
+        field = command.model_fields.get(str(part))
+        if field is not None:
+            for candidate in _models_in(field.annotation):
+                command = candidate
+    return command
+
+
+def _models_in(annotation: Any) -> list[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [model for inner in getattr(annotation, "__args__", ()) for model in _models_in(inner)]
+
+
+_WORDS = {
+    "missing": "is missing",
+    "value_error": "{error}",
+    "greater_than_equal": "must be at least {ge}",
+    "less_than_equal": "must be at most {le}",
+    "string_too_long": "has more than {max_length} characters",
+    "string_too_short": "is empty",
+    "too_long": "has more than {max_length} entries",
+    "too_short": "has no entries",
+    "string_type": "must be a text",
+    "string_unicode": "contains a character that is not valid Unicode",
+    "int_type": "must be a whole number",
+    "int_parsing": "must be a whole number",
+    "int_from_float": "must be a whole number",
+    "int_parsing_size": "must be a whole number of at most 64 bits",
+    "bool_type": "must be true or false",
+    "bool_parsing": "must be true or false",
+    "list_type": "must be a list",
+    "model_type": "must be an object",
+    "model_attributes_type": "must be an object",
+    "dict_type": "must be an object",
+    "literal_error": "must be {expected}",
+}
+
+
+def _words(entry: Any, *, guessed: bool) -> str:
+    error = (entry.get("ctx") or {}).get("error")
+    if isinstance(error, UnknownWord):
+        return error.words(guessed=guessed)
+    too_large = entry["type"] == "less_than_equal" and entry["ctx"]["le"] == limits.ID_MAXIMUM
+    template = _WORDS.get("int_parsing_size" if too_large else entry["type"])
+    return str(entry["msg"]).lower() if template is None else template.format(**(entry.get("ctx") or {}))
+
+
+_LISTED = {"project": "list_projects (GET /api/projects)", "epic": "list_epics (GET /api/epics)"}
+
+
+def _hint(command: type[BaseModel], entry: Any, field: str) -> str:
+    if entry["type"] == "missing":
+        return f"Send `{field}`."
+    kind = field.removesuffix("_id")
+    if kind in _LISTED and isinstance(entry["input"], str):
+        by_name = f"A name goes into `{kind}_name`; ids" if f"{kind}_name" in command.model_fields else "Ids"
+        return f"{by_name} are listed by {_LISTED[kind]}."
+    return ""

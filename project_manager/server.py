@@ -1,0 +1,249 @@
+"""Composition: one process, one event loop, one server with two listeners, and an orderly end."""
+
+import errno
+import gc
+import logging
+import signal
+import socket
+from collections.abc import Callable
+
+import anyio
+import anyio.to_thread
+import uvicorn
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from project_manager import __version__
+from project_manager.config.settings import Settings, read_environment
+from project_manager.mcp.server import build_server
+from project_manager.mcp.transport.http import McpDoor
+from project_manager.mcp.transport.stdio import serve_stdio as speak
+from project_manager.mcp.transport.stdio import serve_stdio_beside
+from project_manager.observability.logging import log_action
+from project_manager.observability.systemd import Supervisor
+from project_manager.runtime.dispatch import Runtime, open_runtime
+from project_manager.web.application import api, guarded
+from project_manager.web.connections import Connections, connection_limit
+from project_manager.web.probes import Leaving
+from project_manager.web.server import Server
+from project_manager.web.websocket import PATH as UPDATES
+from project_manager.web.websocket import NoUpdates, Updates
+from project_manager.web.websocket_protocol import SameForAll
+
+log = logging.getLogger(__name__)
+
+BACKLOG = 2048
+NOTICE_SECONDS = 2.0
+CALLS_SECONDS = 2.0
+BACKSTOP_SECONDS = 2
+LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
+
+Announce = Callable[[str], None]
+
+
+class StartRefused(Exception):
+    """One sentence that says why the service does not start."""
+
+
+class Ports:
+    """One ASGI application for two sockets: the port that a request came in by picks the application."""
+
+    def __init__(self, api_app: ASGIApp, mcp_app: ASGIApp, mcp_port: int) -> None:
+        self._api = api_app
+        self._mcp = mcp_app
+        self._mcp_port = mcp_port
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        server = scope.get("server")
+        chosen = self._mcp if server is not None and server[1] == self._mcp_port else self._api
+        await chosen(scope, receive, send)
+
+
+def serve(settings: Settings, *, announce: Announce) -> int:
+    """Runs the service until SIGTERM or SIGINT; the exit status. Raises StartRefused, DatabaseRefused.
+
+    `announce` gets the lines that tell people where the doors are. With the transport stdio MCP is spoken on standard
+    input and output beside the API port, and the service goes on when that client has gone.
+    """
+    sockets = bind(settings)
+    try:
+        anyio.run(run, settings, sockets, announce, backend_options={"use_uvloop": True})
+    finally:
+        for bound in sockets:
+            bound.close()
+    log_action(log, "stopped")
+    return 0
+
+
+def serve_stdio(settings: Settings) -> int:
+    """Speaks MCP on standard input and output until the client goes; the exit status."""
+    anyio.run(_stdio, settings)
+    return 0
+
+
+async def _stdio(settings: Settings) -> None:
+    async with open_runtime(settings, kind="mcp") as runtime:
+        await speak(runtime)
+
+
+def bind(settings: Settings) -> list[socket.socket]:
+    """The listening sockets, the API's first. Raises StartRefused naming a busy port; a port is never moved."""
+    ports = [("DEFAULT_PORT", settings.default_port)]
+    if settings.mcp_transport in ("sse", "http"):
+        ports.append(("MCP_PORT", settings.mcp_port))
+    bound: list[socket.socket] = []
+    for name, port in ports:
+        try:
+            bound.append(_listen(settings.host, port))
+        except OSError as error:
+            for opened in bound:
+                opened.close()
+            raise StartRefused(_unusable(name, port, settings.host, error)) from error
+    return bound
+
+
+def _unusable(name: str, port: int, host: str, error: OSError) -> str:
+    flag = {"DEFAULT_PORT": "--port", "MCP_PORT": "--mcp-port"}[name]
+    way_out = f"; choose another with {flag} or {name}" if error.errno == errno.EADDRINUSE else ""
+    return f"{name} {port} on {host} cannot be used: {error.strerror or error}{way_out}"
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    # With the protocol named, asyncio sets TCP_NODELAY on accepted connections; without it each answer waits
+    # 40 ms.
+    listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    try:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind((host, port))
+        listening.listen(BACKLOG)
+    except OSError:
+        listening.close()
+        raise
+    listening.setblocking(False)
+    return listening
+
+
+async def run(settings: Settings, sockets: list[socket.socket], announce: Announce) -> None:
+    """Opens the runtime and serves on the bound sockets until a signal; then drains and closes."""
+    async with open_runtime(settings) as runtime:
+        door = McpDoor(build_server(runtime), settings, runtime.metrics)
+        updates = Updates(runtime)
+        mcp_app = door.app if len(sockets) > 1 else None
+        leaving = Leaving()
+        application: ASGIApp = api(runtime, updates, mcp_app, door.paths, leaving)
+        if mcp_app is not None:
+            api_port, port = (bound.getsockname()[1] for bound in sockets)
+            beside = beside_mcp(mcp_app, application, NoUpdates(f"{UPDATES} on port {api_port}"))
+            application = Ports(application, guarded(beside, runtime), port)
+        async with door.run(), anyio.create_task_group() as tasks:
+            streams = settings.websocket_max_connections + settings.mcp_max_connections
+            connections = Connections(connection_limit(streams), runtime.metrics)
+            server = Server(_configuration(settings, application), connections)
+            supervisor = Supervisor(read_environment())
+            tasks.start_soon(_until_signal, server, runtime, door, leaving, supervisor)
+            tasks.start_soon(_announce_when_up, server, runtime, sockets, announce, supervisor)
+            tasks.start_soon(supervisor.watch, runtime.database.works)
+            if settings.mcp_transport == "stdio":
+                tasks.start_soon(serve_stdio_beside, runtime)
+            await server.serve(sockets=sockets)
+            tasks.cancel_scope.cancel()
+
+
+def beside_mcp(mcp_app: ASGIApp, api_app: ASGIApp, no_updates: ASGIApp) -> ASGIApp:
+    """The MCP port also answers health checks, and a WebSocket with where the events are."""
+
+    async def any_of_them(scope: Scope, receive: Receive, send: Send) -> None:
+        healthy = scope["type"] == "http" and scope["path"] in ("/healthz", "/livez", "/readyz")
+        chosen = no_updates if scope["type"] == "websocket" else api_app if healthy else mcp_app
+        await chosen(scope, receive, send)
+
+    return any_of_them
+
+
+def _configuration(settings: Settings, application: ASGIApp) -> uvicorn.Config:
+    return uvicorn.Config(
+        application,
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        forwarded_allow_ips=list(settings.forwarded_allow_ips),
+        ws=SameForAll,
+        ws_per_message_deflate=False,
+        ws_max_size=65536,
+        ws_ping_interval=settings.websocket_ping_interval or None,
+        ws_ping_timeout=settings.websocket_ping_timeout or None,
+        timeout_graceful_shutdown=BACKSTOP_SECONDS,
+        backlog=BACKLOG,
+    )
+
+
+async def _announce_when_up(
+    server: Server, runtime: Runtime, sockets: list[socket.socket], announce: Announce, supervisor: Supervisor
+) -> None:
+    await server.up.wait()
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 100)
+    doors = addresses(runtime.settings, sockets)
+    for name, address in doors.items():
+        announce(f"{name:<11}{address}")
+    log_action(log, "started", version=__version__, database=str(runtime.database.path), **doors)
+    supervisor.ready(f"Serving on {doors['dashboard']}")
+    if others := await anyio.to_thread.run_sync(runtime.database.open_to_others):
+        shown = " and ".join(str(path.absolute()) for path in others)
+        log.warning(
+            "other users of this machine have permissions on %s: take them away with `chmod o= PATH`",
+            shown,
+            extra={"action": "open_to_other_users"},
+        )
+    if runtime.settings.host not in LOOPBACK and not runtime.settings.auth_required:
+        reached = f"{runtime.settings.host} can be reached from other machines and AUTH_REQUIRED is off"
+        log.warning("%s: whoever reaches it may do everything", reached, extra={"action": "open_to_all"})
+
+
+def addresses(settings: Settings, sockets: list[socket.socket]) -> dict[str, str]:
+    """Where the doors are, by their names."""
+    host = "127.0.0.1" if settings.host in ("0.0.0.0", "::") else settings.host  # noqa: S104 compared, not bound
+    shown = f"[{host}]" if ":" in host else host
+    base = f"http://{shown}:{sockets[0].getsockname()[1]}"
+    doors = {"dashboard": f"{base}/", "api": f"{base}/docs"}
+    if len(sockets) > 1:
+        mcp = f"http://{shown}:{sockets[1].getsockname()[1]}"
+        doors["mcp"] = f"{mcp}/mcp" + (f" and {mcp}/sse" if settings.mcp_transport == "sse" else "")
+    return doors
+
+
+async def _until_signal(
+    server: Server, runtime: Runtime, door: McpDoor, leaving: Leaving, supervisor: Supervisor
+) -> None:
+    """The first signal drains and stops; a second one forces."""
+    with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+        stopping = False
+        async with anyio.create_task_group() as tasks:
+            async for number in signals:
+                if stopping:
+                    log_action(log, "forced", logging.WARNING, signal=signal.Signals(number).name)
+                    server.should_exit = server.force_exit = True
+                    tasks.cancel_scope.cancel()
+                    return
+                stopping = True
+                log_action(log, "stopping", signal=signal.Signals(number).name)
+                supervisor.stopping()
+                tasks.start_soon(_stop, server, runtime, door, leaving)
+
+
+async def _stop(server: Server, runtime: Runtime, door: McpDoor, leaving: Leaving) -> None:
+    """Lets a load balancer that looks notice; takes no new connections, ends what only listens, answers what is in
+    flight, then lets the server end."""
+    leaving.begun = True
+    if leaving.is_watched:
+        await anyio.sleep(NOTICE_SECONDS)
+    for listening in server.servers:
+        listening.close()
+    runtime.hub.close()
+    runtime.refused_tokens.end_delays()
+    door.drain()
+    await door.wait_inflight(CALLS_SECONDS)
+    await door.terminate()
+    server.should_exit = True

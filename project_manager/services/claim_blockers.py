@@ -1,0 +1,62 @@
+"""The answer to a claim when no task is ready: how many tasks there are, and their blockers."""
+
+from dataclasses import dataclass
+
+from project_manager.domain.limits import HOLDS_WITHOUT_CLAIM
+from project_manager.schemas import commands, views
+from project_manager.services import leases, lookup, resolve
+from project_manager.store import claimable, tasks
+from project_manager.store.transaction import Tx
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """The numbers of tasks in a project, or in all projects: by status, and of those in TODO that are ready."""
+
+    by_status: dict[str, int]
+    ready: int
+
+    @property
+    def blockers(self) -> list[tuple[str, int]]:
+        """Return each reason why tasks are not claimed, with the number of tasks."""
+        number = self.by_status.get
+        return [
+            ("in progress", number("IN_PROGRESS", 0)),
+            ("waiting for other tasks, a time, or a conflicting task", number("TODO", 0) - self.ready),
+            ("ready but outside your filters or promised to those who waited before", self.ready),
+            ("in review", number("REVIEW", 0)),
+            ("blocked", number("BLOCKED", 0)),
+            ("in the backlog", number("BACKLOG", 0)),
+            ("finished", number("DONE", 0) + number("CANCELLED", 0)),
+        ]
+
+
+def count(tx: Tx, project_id: int | None) -> Figures:
+    """Count the tasks of a project, or all of them. The time that it takes grows with their number."""
+    by_status = tasks.counts(tx) if project_id is None else tasks.counts_in_project(tx, project_id)
+    return Figures(by_status, claimable.count(tx, {} if project_id is None else {"project_id": project_id}))
+
+
+def project_of(tx: Tx, command: commands.ClaimNextTask) -> int | None:
+    """Return the id of the project that the claim is limited to. Raises ProjectNotFound, EpicNotFound, Invalid."""
+    about = resolve.scope(tx, command)
+    project_id, epic_id = about.get("project_id"), about.get("epic_id")
+    if project_id is not None:
+        lookup.project(tx, project_id)
+    if epic_id is not None:
+        lookup.epic(tx, epic_id)
+    return project_id
+
+
+def answer(tx: Tx, figures: Figures) -> views.NothingReadyView:
+    """Return the answer for the actor."""
+    held_back = [views.HeldBackView(reason, number) for reason, number in figures.blockers if number]
+    words = ", ".join(f"{entry.tasks} {entry.reason}" for entry in held_back) or "there are no open tasks"
+    return views.NothingReadyView(
+        task=None,
+        lock=None,
+        message=f"no task is ready for you: {words}",
+        tasks=sum(figures.by_status.values()),
+        held_back=held_back,
+        also_holding=leases.holds(tx, limit=HOLDS_WITHOUT_CLAIM),
+    )

@@ -1,0 +1,148 @@
+"""Checks of leases whose errors describe the end of the caller's lease, the state of the task, and the next step."""
+
+from collections.abc import Mapping
+
+from project_manager.clock import rfc3339
+from project_manager.domain.errors import LockHeld, LockRequired, NotHeld, StaleFence
+from project_manager.domain.leases import LOSSES, Lease, UnlockReason, check_holder, not_held
+from project_manager.domain.readiness import failed_attempts
+from project_manager.domain.statuses import CLOSED, Status
+from project_manager.services import serializers
+from project_manager.services.serializers import lease_of
+from project_manager.store import lease_history
+from project_manager.store.lease_history import LeaseRow
+from project_manager.store.tasks import TaskRow
+from project_manager.store.transaction import Tx
+
+_ENDED_BY: Mapping[str, str] = {
+    UnlockReason.EXPLICIT_RELEASE: "it was released",
+    UnlockReason.FAILED: "it was released as failed",
+    UnlockReason.AUTO_RELEASE: "a status ended it",
+    UnlockReason.LOCK_EXPIRED: "it expired",
+    UnlockReason.UNCONFIRMED: "no call confirmed it",
+    UnlockReason.FORCED: "it was ended by force",
+    UnlockReason.DELETED: "the task was deleted",
+}
+
+
+def check_lease(tx: Tx, row: TaskRow, fence: int | None) -> Lease | None:
+    """Check that the actor may write about the task with this fence, and return the live lease.
+
+    Raises LockHeld, StaleFence or FenceRequired.
+    """
+    lease = lease_of(row, tx.now)
+    try:
+        check_holder(lease, tx.actor.id, fence, task_id=row.id, current_fence=row.fence)
+    except StaleFence as refusal:
+        raise _stale(tx, row, lease, fence or 0, refusal) from None
+    except LockHeld as refusal:
+        raise _held(tx, row, refusal) from None
+    return lease
+
+
+def check_held(tx: Tx, row: TaskRow, lease: Lease | None) -> Lease:
+    """Return the lease. Raises NotHeld when there is none."""
+    if lease is not None:
+        return lease
+    refusal = not_held(row.id, tx.actor.id, row.fence)
+    lost = _own_loss(tx, row)
+    if lost is None:
+        raise refusal
+    message = f"{_lost_sentence(lost)}; {_state_of(tx, row)}"
+    raise NotHeld(message, hint=_next_step(tx, row), **refusal.details, ended=_details_of(lost))
+
+
+def check_short_lease(tx: Tx, row: TaskRow) -> None:
+    """Check that an agent may set the status of a task without a holder, without claiming it first.
+
+    Raises LockRequired after the agent lost its own newest lease on the task, and for a task that is BLOCKED
+    because its attempts are used up.
+    """
+    lost = _own_loss(tx, row)
+    if lost is not None:
+        message = f"{_lost_sentence(lost)}; a status of yours needs a new lease, {_state_of(tx, row)}"
+        raise LockRequired(message, hint=_next_step(tx, row), task_id=row.id, fence=row.fence, ended=_details_of(lost))
+    if row.status == Status.BLOCKED and tx.max_attempts and row.attempts >= tx.max_attempts:
+        message = f"task {row.id} is BLOCKED after {failed_attempts(row.attempts)}: a status of an agent needs a lease"
+        raise LockRequired(message, hint=_next_step(tx, row), task_id=row.id, fence=row.fence, attempts=row.attempts)
+
+
+def _stale(tx: Tx, row: TaskRow, lease: Lease | None, fence: int, refusal: StaleFence) -> StaleFence:
+    if fence > row.fence:
+        newest = f"its newest fence is {row.fence}" if row.fence else "it never had a lease"
+        message, ended = f"fence {fence} was never given for task {row.id}: {newest}", None
+    else:
+        ended = lease_history.of_fence(tx, row.id, fence)
+        message = f"fence {fence} no longer holds task {row.id}: {_ended_sentence(tx, ended)}"
+    details = {**refusal.details, **({} if ended is None else {"ended": _details_of(ended)})}
+    hint = _next_step(tx, row)
+    if lease is not None and lease.holder == tx.actor.id:
+        hint = f"Your agent id holds the task with fence {lease.fence}. Send it, unless another session uses your id."
+    return StaleFence(f"{message}; {_state_of(tx, row)}", hint=hint, **details)
+
+
+def _held(tx: Tx, row: TaskRow, refusal: LockHeld) -> LockHeld:
+    lost = _own_loss(tx, row)
+    if lost is None:
+        return refusal
+    message = f"{_lost_sentence(lost)}; {_state_of(tx, row)}"
+    return LockHeld(message, hint=_next_step(tx, row), **refusal.details, ended=_details_of(lost))
+
+
+def _own_loss(tx: Tx, row: TaskRow) -> LeaseRow | None:
+    """Return the newest lease of the actor on the task if it ended by force or by expiry."""
+    newest = lease_history.newest_of(tx, row.id, tx.actor.id)
+    return newest if newest is not None and newest.reason in LOSSES else None
+
+
+def _ended_sentence(tx: Tx, ended: LeaseRow | None) -> str:
+    if ended is None:
+        return "that lease has ended"
+    return f"{'your lease' if ended.agent_id == tx.actor.id else f'the lease of {ended.agent_id}'} {_end(ended)}"
+
+
+def _lost_sentence(lost: LeaseRow) -> str:
+    return f"your lease on task {lost.task_id} (fence {lost.fence}) {_end(lost)}"
+
+
+def _end(ended: LeaseRow) -> str:
+    how = _ENDED_BY.get(ended.reason or "", "it was ended")  # a later release may record another reason
+    return f"ended at {rfc3339(ended.ended_at or 0)}: {how}"
+
+
+def _state_of(tx: Tx, row: TaskRow) -> str:
+    lease = lease_of(row, tx.now)
+    if lease is not None:
+        until = rfc3339(lease.expires_at)
+        return f"the task is held by {lease.holder} with fence {lease.fence} until {until}"
+    if Status(row.status) in CLOSED:
+        return f"the task is {row.status}"
+    why = serializers.blockers(tx, row)
+    if why:
+        reasons = "; ".join(reason.message for reason in why)
+        return f"the task is {row.status} without a holder and cannot be claimed: {reasons}"
+    return f"the task is {row.status} and free"
+
+
+def _next_step(tx: Tx, row: TaskRow) -> str:
+    if lease_of(row, tx.now) is not None:
+        return (
+            "Do not go on with it while another agent holds it. Take another task with claim_next_task, or wait until "
+            "the lock expires."
+        )
+    if row.status == Status.DONE:
+        return "Take another task with claim_next_task. To reopen this one, set IN_PROGRESS with reopen=true."
+    if row.status == Status.CANCELLED:
+        return "Take another task with claim_next_task. A person can reopen this one."
+    if serializers.blockers(tx, row):
+        return "Take another task with claim_next_task."
+    return f"Claim it again with acquire_task_lock (task_id {row.id}), look at what changed, and send the new fence."
+
+
+def _details_of(ended: LeaseRow) -> dict[str, object]:
+    return {
+        "agent_id": ended.agent_id,
+        "fence": ended.fence,
+        "ended_at": rfc3339(ended.ended_at or 0),
+        "reason": ended.reason,
+    }

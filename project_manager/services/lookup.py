@@ -1,0 +1,130 @@
+"""Looking up what a command names, or saying that it is not there."""
+
+from project_manager.domain.actors import Role
+from project_manager.domain.errors import (
+    EpicNotFound,
+    ProjectArchived,
+    ProjectNotFound,
+    RoleRequired,
+    TaskNotFound,
+    VersionMismatch,
+)
+from project_manager.domain.events import EventType
+from project_manager.domain.names import INBOX, name_key
+from project_manager.domain.statuses import EpicStatus
+from project_manager.schemas.views import NamedView
+from project_manager.services import resolve
+from project_manager.store import epics, events, projects, seals, tasks
+from project_manager.store.epics import EpicRow
+from project_manager.store.projects import ProjectRow
+from project_manager.store.tasks import TaskRow
+from project_manager.store.transaction import Tx
+
+
+def task(tx: Tx, task_id: int) -> TaskRow:
+    row = tasks.get(tx, task_id)
+    if row is None:
+        raise TaskNotFound(f"there is no task {task_id}", task_id=task_id)
+    return row
+
+
+def project(tx: Tx, project_id: int) -> ProjectRow:
+    row = projects.get(tx, project_id)
+    if row is None:
+        raise ProjectNotFound(f"there is no project {project_id}", project_id=project_id)
+    return row
+
+
+def epic(tx: Tx, epic_id: int) -> EpicRow:
+    row = epics.get(tx, epic_id)
+    if row is None:
+        raise EpicNotFound(f"there is no epic {epic_id}", epic_id=epic_id)
+    return row
+
+
+def check_version(kind: str, present: int, expected: int | None) -> None:
+    if expected is not None and expected != present:
+        raise VersionMismatch(f"the {kind} is at version {present}, not {expected}", version=present, expected=expected)
+
+
+def check_force(tx: Tx, force: bool) -> None:
+    if force and tx.actor.role < Role.OPERATOR:
+        raise RoleRequired("`force` needs the role operator", role=tx.actor.role.name.lower(), required="operator")
+
+
+Created = dict[str, NamedView]
+"""What had to be made so that something new has a place: a project, an epic."""
+
+
+def project_for(
+    tx: Tx, project_id: int | None, project_name: str | None, epic_id: int | None, created: Created | None = None
+) -> ProjectRow:
+    """The project that something new goes into: by id, by name (made if it does not exist, and added to `created`), by
+    its epic, else the inbox. Raises NewName for a new name.
+    """
+    if project_id is not None:
+        row = project(tx, project_id)
+        if project_name is not None and name_key(project_name) != name_key(row.name):
+            raise resolve.two_answers(
+                "project_name", f"project {project_id} is called {row.name!r}, not {project_name!r}"
+            )
+        return row
+    if project_name is None and epic_id is not None:
+        return project(tx, epic(tx, epic_id).project_id)
+    found = resolve.project(tx, project_name or INBOX)
+    if found is not None:
+        return found
+    name = project_name or INBOX
+    resolve.check_no_typo_of_project(tx, name)
+    made = create_project(tx, name, "")
+    if created is not None:
+        created["project"] = NamedView(made.id, made.name)
+    return made
+
+
+def epic_for(
+    tx: Tx, parent: ProjectRow, epic_id: int | None, epic_name: str | None, created: Created | None = None
+) -> EpicRow | None:
+    """The epic that a new task goes into: by id, or by name (made if it does not exist, and added to `created`), or
+    none. Raises NewName for a new name.
+    """
+    if epic_id is not None:
+        row = epic(tx, epic_id)
+        if row.project_id != parent.id:
+            raise resolve.two_answers("epic_id", f"epic {epic_id} is in project {row.project_id}, not {parent.id}")
+        return row
+    if epic_name is None:
+        return None
+    found = resolve.epic(tx, parent.id, epic_name)
+    if found is not None:
+        return found
+    if "project" not in (created or {}):  # a new project has no epic yet
+        resolve.check_no_typo_of_epic(tx, parent.id, epic_name)
+    made = create_epic(tx, parent.id, epic_name, "", EpicStatus.ACTIVE, None)
+    if created is not None:
+        created["epic"] = NamedView(made.id, made.name)
+    return made
+
+
+def check_open(parent: ProjectRow) -> None:
+    """Raises ProjectArchived: nothing new is put where nobody looks."""
+    if parent.archived_at is not None:
+        raise ProjectArchived(f"project {parent.id}, `{parent.name}`, is archived", project_id=parent.id)
+
+
+def create_project(tx: Tx, name: str, description: str) -> ProjectRow:
+    row = projects.add(tx, name, description)
+    data = {"name": name, "version": row.version}
+    events.add(tx, EventType.PROJECT_CREATED, data, project_id=row.id, sealed=seals.seal("projects", row))
+    return row
+
+
+def create_epic(
+    tx: Tx, project_id: int, name: str, description: str, status: EpicStatus, position: int | None
+) -> EpicRow:
+    place = epics.next_position(tx, project_id) if position is None else position
+    row = epics.add(tx, project_id, name, description, status.value, place)
+    data = {"name": name, "status": row.status, "version": row.version}
+    sealed = seals.seal("epics", row)
+    events.add(tx, EventType.EPIC_CREATED, data, project_id=project_id, epic_id=row.id, sealed=sealed)
+    return row

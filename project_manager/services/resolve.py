@@ -1,0 +1,226 @@
+"""Find projects and epics by name, and suggest a name where none is found.
+
+Comparing a name with all others takes time, so it happens on a reader and never in the writer's transaction.
+"""
+
+from collections.abc import Callable
+from functools import partial
+
+from project_manager.domain.errors import EpicNotFound, Invalid, NameTaken, ProjectManagerError, ProjectNotFound
+from project_manager.domain.names import INBOX, name_key, nearest, suggestion
+from project_manager.schemas.commands import Scoped
+from project_manager.store import epics, projects
+from project_manager.store.epics import EpicRow
+from project_manager.store.projects import ProjectRow
+from project_manager.store.transaction import Tx
+
+Named = list[tuple[int, str]]
+
+
+class NewName(ProjectManagerError):
+    """A new name that is not in `tx.new_names` yet.
+
+    The caller runs `check` on a reader, which raises Invalid for a probable typing error. Then it repeats the call with
+    `name` in `tx.new_names`.
+    """
+
+    def __init__(self, kind: str, name: str, check: Callable[[Tx], None]) -> None:
+        super().__init__(f"the {kind} `{name}` is new")
+        self.name = name
+        self.check = check
+
+
+def project(tx: Tx, name: str) -> ProjectRow | None:
+    """Return the project of this name: the one with exactly this name, else the one with the same name key.
+
+    Raises Invalid when several have it, which only a release without name keys can write.
+    """
+    row = projects.by_name(tx, name)
+    if row is not None:
+        return row
+    project_id = _only("project", name, _projects_of(tx, name))
+    return None if project_id is None else projects.get(tx, project_id)
+
+
+def epic(tx: Tx, project_id: int, name: str) -> EpicRow | None:
+    """Return the epic of this name in the project, as `project` finds one."""
+    row = epics.by_name(tx, project_id, name)
+    if row is not None:
+        return row
+    epic_id = _only("epic", name, _epics_of(tx, project_id, name))
+    return None if epic_id is None else epics.get(tx, epic_id)
+
+
+def in_scope(tx: Tx, project_id: int | None, project_name: str | None) -> int | None:
+    """Return the id of the project that a query is about, given by id or name; None for all of them.
+
+    Raises ProjectNotFound, with the name that was probably meant, and Invalid when id and name differ.
+    """
+    if project_name is None:
+        return project_id
+    row = project(tx, project_name)
+    if row is None:
+        raise no_project(project_name)
+    if project_id not in (None, row.id):
+        raise two_answers("project_name", f"project `{row.name}` is {row.id}, not {project_id}")
+    return row.id
+
+
+def no_project(name: str) -> ProjectNotFound:
+    error = ProjectNotFound(f"there is no project `{name}`", project_name=name)
+    error.suggest = partial(_suggest, error, name, projects.names_like)
+    return error
+
+
+def _suggest(error: ProjectManagerError, name: str, names_like: Callable[[Tx, str], list[str]], tx: Tx) -> None:
+    """Put the existing name that is probably meant into the hint of the error."""
+    near = suggestion(name, names_like(tx, name))
+    if near is not None:
+        error.hint = f"Did you mean `{near}`?"
+
+
+def scope(tx: Tx, command: Scoped) -> dict[str, int]:
+    """Return the filters `project_id` and `epic_id` that a query sets, by id or by name."""
+    project_id = in_scope(tx, command.project_id, command.project_name)
+    epic_id = epic_in_scope(tx, project_id, command.epic_id, command.epic_name)
+    found = {"project_id": project_id, "epic_id": epic_id}
+    return {name: number for name, number in found.items() if number is not None}
+
+
+def epic_in_scope(tx: Tx, project_id: int | None, epic_id: int | None, epic_name: str | None) -> int | None:
+    """Return the id of the epic that a query is about, given by id or name; None for all of them.
+
+    Without a project the name has to be unique among all projects. Raises EpicNotFound, Invalid.
+    """
+    if epic_name is None:
+        return epic_id
+    found = _epics_called(tx, project_id, epic_name)
+    if not found:
+        raise _no_epic(project_id, epic_name)
+    if len(found) > 1:
+        places = ", ".join(str(row.project_id) for row in found[:10])
+        message, hint = f"several projects have an epic `{epic_name}`: {places}", "Send project_id or project_name too."
+        raise Invalid(message, hint=hint, faults=[{"field": "epic_name", "message": message, "hint": hint}])
+    if epic_id not in (None, found[0].id):
+        raise two_answers("epic_name", f"epic `{found[0].name}` is {found[0].id}, not {epic_id}")
+    return found[0].id
+
+
+def _no_epic(project_id: int | None, name: str) -> EpicNotFound:
+    error = EpicNotFound(f"there is no epic `{name}`", epic_name=name)
+    error.suggest = partial(_suggest, error, name, partial(_epics_like, project_id))
+    return error
+
+
+def _epics_like(project_id: int | None, tx: Tx, name: str) -> list[str]:
+    return epics.names_like(tx, project_id, name)
+
+
+def _epics_called(tx: Tx, project_id: int | None, name: str) -> list[EpicRow]:
+    """Return the epics of this name: in the project, or some of those in all projects."""
+    if project_id is not None:
+        row = epic(tx, project_id, name)
+        return [] if row is None else [row]
+    exact = epics.called(tx, name)
+    if exact:
+        return exact
+    key = name_key(name)
+    rows = [epics.get(tx, number) for number, _, other in epics.all_unkeyed(tx) if name_key(other) == key]
+    return epics.with_key(tx, key) + [row for row in rows if row is not None]
+
+
+def check_no_typo_of_project(tx: Tx, name: str) -> None:
+    """Raise NewName until the name was compared with all projects: it is probably a typing error of a similar one."""
+    if name_key(name) != name_key(INBOX) and name not in tx.new_names:
+        raise NewName("project", name, partial(_refuse_typo_of_project, name))
+
+
+def check_no_typo_of_epic(tx: Tx, project_id: int, name: str) -> None:
+    """Raise NewName until the name was compared with the epics of the project."""
+    if name not in tx.new_names:
+        raise NewName("epic", name, partial(_refuse_typo_of_epic, project_id, name))
+
+
+def _refuse_typo_of_project(name: str, tx: Tx) -> None:
+    """Raise Invalid for a name that is close to an existing one. The inbox counts also before it exists."""
+    if _projects_of(tx, name):  # another call has created it since the comparison was requested
+        return
+    near = nearest(name, [INBOX, *projects.names_like(tx, name)])
+    if near is not None:
+        raise _typo("project", near)
+
+
+def _refuse_typo_of_epic(project_id: int, name: str, tx: Tx) -> None:
+    if _epics_of(tx, project_id, name):  # as above
+        return
+    near = nearest(name, epics.names_like(tx, project_id, name))
+    if near is not None:
+        raise _typo("epic", near)
+
+
+def check_project_is_new(tx: Tx, name: str, project_id: int | None = None) -> None:
+    """Raise NameTaken when another project has this name."""
+    taken = _taken(project_id, _projects_of(tx, name))
+    if taken is not None:
+        raise NameTaken(f"project {taken[0]} is called {taken[1]!r} already", project_id=taken[0], name=taken[1])
+
+
+def check_epic_is_new(tx: Tx, project_id: int, name: str, epic_id: int | None = None) -> None:
+    """Raise NameTaken when another epic of the project has this name."""
+    taken = _taken(epic_id, _epics_of(tx, project_id, name))
+    if taken is not None:
+        words = f"epic {taken[0]} of this project is called {taken[1]!r} already"
+        raise NameTaken(words, epic_id=taken[0], name=taken[1])
+
+
+def two_answers(field: str, message: str) -> Invalid:
+    fault = {"field": field, "message": message, "hint": "Send one of the two."}
+    return Invalid(message, hint="Send one of the two.", faults=[fault])
+
+
+def key_names(tx: Tx) -> None:
+    """Give each project and epic that an older release wrote its name key, unless another one has that key.
+
+    The name of the one without a key stays ambiguous until one of the two is renamed.
+    """
+    for project_id, name in projects.unkeyed(tx):
+        if projects.by_key(tx, name_key(name)) is None:
+            projects.set_key(tx, project_id, name_key(name))
+    for epic_id, project_id, name in epics.all_unkeyed(tx):
+        if epics.by_key(tx, project_id, name_key(name)) is None:
+            epics.set_key(tx, epic_id, name_key(name))
+
+
+def _projects_of(tx: Tx, name: str) -> Named:
+    """Return the projects of this name: at most one with its key, and those that have no key yet."""
+    key = name_key(name)
+    row = projects.by_key(tx, key)
+    return _same(key, [] if row is None else [(row.id, row.name)], projects.unkeyed(tx))
+
+
+def _epics_of(tx: Tx, project_id: int, name: str) -> Named:
+    key = name_key(name)
+    row = epics.by_key(tx, project_id, key)
+    return _same(key, [] if row is None else [(row.id, row.name)], epics.unkeyed(tx, project_id))
+
+
+def _same(key: str, keyed: Named, unkeyed: Named) -> Named:
+    return keyed + [known for known in unkeyed if name_key(known[1]) == key]
+
+
+def _only(kind: str, name: str, same: Named) -> int | None:
+    if len(same) > 1:
+        names = ", ".join(f"`{other}` ({number})" for number, other in sorted(same))
+        message, hint = f"`{name}` may be any of {names}", f"Send the name exactly, or {kind}_id."
+        raise Invalid(message, hint=hint, faults=[{"field": f"{kind}_name", "message": message, "hint": hint}])
+    return same[0][0] if same else None
+
+
+def _taken(own: int | None, same: Named) -> tuple[int, str] | None:
+    return next((known for known in same if known[0] != own), None)
+
+
+def _typo(kind: str, near: str) -> Invalid:
+    hint = f"Send `{near}`. To create another one of nearly this name, use the dashboard or POST /api/{kind}s."
+    message = f"there is {'an' if kind == 'epic' else 'a'} {kind} `{near}`: did you mean it?"
+    return Invalid(message, hint=hint, faults=[{"field": f"{kind}_name", "message": message, "hint": hint}])

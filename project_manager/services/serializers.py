@@ -1,0 +1,226 @@
+"""Rows become views."""
+
+from functools import lru_cache
+from typing import Any
+
+import orjson
+
+from project_manager.clock import rfc3339
+from project_manager.domain.leases import Lease
+from project_manager.domain.readiness import Reason, Standing, obstacles, reasons
+from project_manager.domain.statuses import Status
+from project_manager.schemas import views
+from project_manager.store.epics import EpicRow
+from project_manager.store.lease_history import LeaseRow
+from project_manager.store.logs import LogRow
+from project_manager.store.projects import ProjectRow
+from project_manager.store.tasks import TaskRow
+from project_manager.store.transaction import Tx
+
+COMPACT = ("id", "name", "status", "priority", "ready", "holder", "worked_by")
+NO_IDS = "[]"
+
+
+def time_or_none(instant: int | None) -> str | None:
+    return None if instant is None else rfc3339(instant)
+
+
+def lease_of(row: TaskRow, now: int) -> Lease | None:
+    """The live lease of the task, if there is one."""
+    if row.lock_holder is None or row.lock_expires_at is None or row.lock_expires_at <= now:
+        return None
+    return Lease(
+        task_id=row.id,
+        holder=row.lock_holder,
+        fence=row.fence,
+        acquired_at=row.lock_acquired_at or 0,
+        expires_at=row.lock_expires_at,
+        ttl=row.lock_ttl or 0,
+        fenced=bool(row.lock_fenced),
+        unconfirmed=row.unconfirmed_fence == row.fence,
+    )
+
+
+def lock(lease: Lease) -> views.LockView:
+    return views.LockView(
+        task_id=lease.task_id,
+        holder=lease.holder,
+        fence=lease.fence,
+        acquired_at=rfc3339(lease.acquired_at),
+        expires_at=rfc3339(lease.expires_at),
+        ttl_seconds=lease.length // 1000,
+    )
+
+
+def lease(row: LeaseRow) -> views.LeaseView:
+    return views.LeaseView(
+        task_id=row.task_id,
+        task_name=row.task_name,
+        project_id=row.project_id,
+        agent_id=row.agent_id,
+        fence=row.fence,
+        acquired_at=rfc3339(row.acquired_at),
+        expires_at=rfc3339(row.expires_at),
+        ended_at=time_or_none(row.ended_at),
+        reason=row.reason,  # type: ignore[arg-type]
+        status=row.status,
+    )
+
+
+def standing(row: TaskRow, now: int) -> Standing:
+    return Standing(
+        task_id=row.id,
+        status=Status(row.status),
+        held=lease_of(row, now) is not None,
+        attempts=row.attempts,
+        waiting_for=_ids(row.waiting_for),
+        running_conflicts=_ids(row.running_conflicts),
+        defer_until=row.defer_until,
+        archived=bool(row.archived),
+        cancelled=_ids(row.cancelled_dependencies),
+    )
+
+
+def blockers(tx: Tx, row: TaskRow) -> tuple[Reason, ...]:
+    """Return the reasons that refuse a claim of the task by name."""
+    present = standing(row, tx.now)
+    if present.status is Status.TODO:
+        return reasons(present, now=tx.date, max_attempts=tx.max_attempts)
+    return obstacles(present, now=tx.date)
+
+
+def task(tx: Tx, row: TaskRow) -> views.TaskView:
+    return views.TaskView(**task_fields(tx, row))
+
+
+def task_fields(tx: Tx, row: TaskRow) -> dict[str, Any]:
+    """The fields of a TaskView; large lists are made of these."""
+    lease = lease_of(row, tx.now)
+    deferred = row.defer_until if row.defer_until is not None and row.defer_until > tx.date else None
+    why = _why_not_ready(
+        row.status,
+        lease is not None,
+        row.attempts,
+        tx.max_attempts,
+        row.waiting_for,
+        row.running_conflicts,
+        deferred,
+        row.archived,
+        row.cancelled_dependencies,
+    )
+    return {
+        "id": row.id,
+        "project_id": row.project_id,
+        "epic_id": row.epic_id,
+        "name": row.name,
+        "description": row.description,
+        "status": row.status,
+        "priority": row.priority,
+        "labels": _list(row.labels),
+        "acceptance": _list(row.acceptance),
+        "depends_on": _list(row.depends_on),
+        "conflicts_with": _list(row.conflicts_with),
+        "defer_until": time_or_none(row.defer_until),
+        "due_at": time_or_none(row.due_at),
+        "estimate_minutes": row.estimate_minutes,
+        "external_key": row.external_key,
+        "version": row.version,
+        "fence": row.fence,
+        "attempts": row.attempts,
+        "lock": None if lease is None else lock(lease),
+        "worked_by": row.lock_holder or row.worked_by,
+        "ready": not why,
+        "why_not_ready": list(why),
+        "cancelled_dependencies": _list(row.cancelled_dependencies),
+        "unblocks": row.unblocks,
+        "created_by": row.created_by,
+        "created_at": rfc3339(row.created_at),
+        "updated_at": rfc3339(row.updated_at),
+        "completed_at": time_or_none(row.completed_at),
+    }
+
+
+@lru_cache(maxsize=4096)
+def _why_not_ready(
+    status: str,
+    held: bool,
+    attempts: int,
+    max_attempts: int,
+    waiting_for: str,
+    running_conflicts: str,
+    deferred: int | None,
+    archived: int,
+    cancelled: str,
+) -> tuple[str, ...]:
+    """The reasons' words. Few combinations are in use, and working them out costs more than the rest of a task.
+    `deferred` is an instant that is still to come.
+    """
+    alike = Standing(
+        task_id=0,
+        status=Status(status),
+        held=held,
+        attempts=attempts,
+        waiting_for=_ids(waiting_for),
+        running_conflicts=_ids(running_conflicts),
+        defer_until=deferred,
+        archived=bool(archived),
+        cancelled=_ids(cancelled),
+    )
+    return tuple(reason.message for reason in reasons(alike, now=0, max_attempts=max_attempts))
+
+
+def project(row: ProjectRow, counts: dict[str, int]) -> views.ProjectView:
+    return views.ProjectView(
+        id=row.id,
+        name=row.name,
+        description=row.description,
+        version=row.version,
+        created_at=rfc3339(row.created_at),
+        updated_at=rfc3339(row.updated_at),
+        archived_at=time_or_none(row.archived_at),
+        tasks={status.value: counts[status.value] for status in Status if status.value in counts},
+    )
+
+
+def epic(row: EpicRow) -> views.EpicView:
+    return views.EpicView(
+        id=row.id,
+        project_id=row.project_id,
+        name=row.name,
+        description=row.description,
+        status=row.status,
+        position=row.position,
+        version=row.version,
+        created_at=rfc3339(row.created_at),
+        updated_at=rfc3339(row.updated_at),
+    )
+
+
+def log(row: LogRow) -> views.LogView:
+    return views.LogView(row.id, row.task_id, row.author, row.kind, row.body, rfc3339(row.created_at))
+
+
+def links(found: list[tuple[int, str, str]]) -> list[views.LinkView]:
+    return [views.LinkView(*link) for link in found]
+
+
+def chosen(view: views.TaskView, names: list[str]) -> dict[str, Any]:
+    """Only these fields of a task; `holder` and `expires_at` are taken from its lock."""
+    values: dict[str, Any] = {}
+    for name in names:
+        if name in ("holder", "expires_at"):
+            values[name] = None if view.lock is None else getattr(view.lock, name)
+        else:
+            values[name] = getattr(view, name)
+    return values
+
+
+def _list(text: str) -> list[Any]:
+    if text == NO_IDS:
+        return []
+    found: list[Any] = orjson.loads(text)
+    return found
+
+
+def _ids(text: str) -> tuple[int, ...]:
+    return () if text == NO_IDS else tuple(orjson.loads(text))

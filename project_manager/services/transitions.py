@@ -1,0 +1,258 @@
+"""The four movements of a task: a lease is taken, renewed, ended, or a status is set without one.
+
+Each is one guarded statement, the events that tell of it, and what follows for other tasks: dependents that
+wait for one thing less, conflicting tasks that may run again.
+"""
+
+from typing import Any
+
+from project_manager.clock import rfc3339
+from project_manager.domain.actors import SYSTEM
+from project_manager.domain.events import EventType
+from project_manager.domain.leases import UnlockReason, held_by_another
+from project_manager.domain.statuses import CLOSED, Status
+from project_manager.services.serializers import lease_of
+from project_manager.store import events, lease_history, leases, links, logs, seals, tasks
+from project_manager.store.lease_history import LeaseRow
+from project_manager.store.seals import Sealed
+from project_manager.store.tasks import TaskRow
+from project_manager.store.transaction import Tx
+
+_OUTCOMES = {
+    UnlockReason.LOCK_EXPIRED: "expired",
+    UnlockReason.UNCONFIRMED: "unconfirmed",
+    UnlockReason.FORCED: "forced",
+}
+"""The metric's word for the end of a lease, where it is not `released`."""
+_SEALS_TASK = frozenset({EventType.TASK_CREATED, EventType.TASK_UPDATED})
+
+
+def take(tx: Tx, row: TaskRow, *, ttl: int, unconfirmed_ttl: int | None = None) -> TaskRow:
+    """Give the actor a new lease of `ttl` milliseconds and set the status to IN_PROGRESS.
+
+    With `unconfirmed_ttl` the lease has this length until the first renewal.
+    """
+    came_from = Status.TODO if row.status == Status.IN_PROGRESS else row.status
+    taken = leases.take(tx, row, tx.actor.id, ttl=ttl, came_from=came_from, unconfirmed_ttl=unconfirmed_ttl)
+    if taken is None:
+        raise _lost_race(tx, row)
+    tell_taken(tx, row.status, taken)
+    return taken
+
+
+def tell_taken(tx: Tx, previous: str, taken: TaskRow) -> None:
+    tx.count("acquired")
+    lock = _lock(taken)
+    unconfirmed: dict[str, Any] = {"unconfirmed": True} if taken.unconfirmed_fence == taken.fence else {}
+    tell(
+        tx,
+        EventType.TASK_LOCKED,
+        taken,
+        agent_id=taken.lock_holder,
+        status=taken.status,
+        timeout=lock["ttl_seconds"],
+        version=taken.version,
+        lock=lock,
+        **unconfirmed,
+    )
+    if previous != taken.status:
+        _tell_status(tx, previous, taken, agent_id=taken.lock_holder, lock_released=False)
+
+
+def renew(tx: Tx, row: TaskRow, *, ttl: int, fenced: bool) -> TaskRow:
+    """Move the expiry to `ttl` milliseconds from now. Emit `task.locked` only when the length changed."""
+    renewed = leases.renew(tx, row, ttl=ttl, fenced=fenced)
+    if renewed is None:
+        raise _lost_race(tx, row)
+    tx.count("renewed")
+    if row.lock_ttl != ttl or row.unconfirmed_fence == row.fence:
+        tell(
+            tx,
+            EventType.TASK_LOCKED,
+            renewed,
+            agent_id=renewed.lock_holder,
+            status=renewed.status,
+            timeout=ttl // 1000,
+            renewed=True,
+            version=renewed.version,
+            lock=_lock(renewed),
+        )
+    return renewed
+
+
+def take_over(tx: Tx, row: TaskRow, *, ttl: int) -> TaskRow:
+    """End the present lease with reason `forced` and give the actor a new one of `ttl` milliseconds.
+
+    The status stays IN_PROGRESS, so that no waiting claim can get the task in between. A later release returns
+    the task to the status that it was first claimed from.
+    """
+    freed = leases.place(tx, row, Status.IN_PROGRESS.value, attempts=row.attempts)
+    if freed is None:
+        raise _lost_race(tx, row)
+    _close_lease(tx, row, freed, UnlockReason.FORCED)
+    taken = leases.take(tx, freed, tx.actor.id, ttl=ttl, came_from=row.lock_from or Status.TODO.value)
+    if taken is None:
+        raise _lost_race(tx, row)
+    tell_taken(tx, freed.status, taken)
+    return taken
+
+
+def end(tx: Tx, row: TaskRow, target: Status, reason: UnlockReason, *, attempts: int) -> TaskRow:
+    """Ends the lease and sets the status."""
+    placed = leases.place(tx, row, target.value, attempts=attempts)
+    if placed is None:
+        raise _lost_race(tx, row)
+    if row.status != placed.status:
+        _tell_status(tx, row.status, placed, agent_id=row.lock_holder, lock_released=True)
+    _close_lease(tx, row, placed, reason)
+    _follow(tx, row, placed)
+    return placed
+
+
+def set_status(tx: Tx, row: TaskRow, target: Status, *, attempts: int, short_lease: bool = False) -> TaskRow:
+    """Set the status of a task without a holder.
+
+    With `short_lease` the actor takes a lease that ends at once, so that older fences of the task become stale.
+    """
+    agent = tx.actor.id if short_lease else None
+    placed = leases.place(tx, row, target.value, attempts=attempts, short_lease_of=agent)
+    if placed is None:
+        raise _lost_race(tx, row)
+    if agent is not None:
+        short = LeaseRow(
+            row.id,
+            placed.fence,
+            agent,
+            row.project_id,
+            row.name,
+            tx.now,
+            tx.now,
+            tx.now,
+            UnlockReason.AUTO_RELEASE.value,
+            placed.status,
+        )
+        lease_history.record(tx, short)
+    if row.status != placed.status:
+        sealed = {"fence": placed.fence} if short_lease else None
+        _tell_status(tx, row.status, placed, agent_id=tx.actor.id, lock_released=short_lease, sealed=sealed)
+    _follow(tx, row, placed)
+    return placed
+
+
+def tell(tx: Tx, kind: EventType, row: TaskRow, /, *, sealed: Sealed | None = None, **data: Any) -> None:
+    """Emit an event about the task. `sealed` are facts that only the hash chain covers."""
+    if kind in _SEALS_TASK:
+        sealed = seals.seal("tasks", row)
+    events.add(tx, kind, data, project_id=row.project_id, epic_id=row.epic_id, task_id=row.id, sealed=sealed)
+
+
+def note(tx: Tx, row: TaskRow, author: str, kind: str, body: str) -> logs.LogRow:
+    """Add an entry to the log of the task and emit `task.logged`."""
+    entry = logs.add(tx, row.id, author, kind, body)
+    sealed = seals.seal("task_logs", entry)
+    tell(tx, EventType.TASK_LOGGED, row, sealed=sealed, log_id=entry.id, author=author, kind=kind)
+    return entry
+
+
+def note_forced(tx: Tx, row: TaskRow) -> None:
+    """Add to the log that the actor ended the lease of the present holder."""
+    note(tx, row, SYSTEM.id, "system", f"{tx.actor.id} ended the lease of {row.lock_holder}")
+
+
+def tell_if_ready(tx: Tx, task_ids: list[int]) -> None:
+    """Tells of those of the tasks that may be taken now."""
+    for task_id in task_ids:
+        row = tasks.get(tx, task_id)
+        if row is not None and is_ready(tx, row):
+            tell(tx, EventType.TASK_READY, row, status=row.status, version=row.version)
+
+
+def is_ready(tx: Tx, row: TaskRow) -> bool:
+    return (
+        row.status == Status.TODO
+        and row.lock_holder is None
+        and row.open_dependencies == 0
+        and not row.deferred
+        and not row.archived
+        and row.running_conflicts == "[]"
+        and (tx.max_attempts == 0 or row.attempts < tx.max_attempts)
+    )
+
+
+def _follow(tx: Tx, before: TaskRow, after: TaskRow) -> None:
+    """What a change of status or the end of a lease means for other tasks."""
+    freed: list[int] = []
+    was, now = Status(before.status), Status(after.status)
+    if (was in CLOSED) != (now in CLOSED):
+        links.shift_unblocks(tx, after.id, -1 if now in CLOSED else 1)
+    if now is Status.DONE and was is not Status.DONE:
+        freed += links.shift_open(tx, after.id, -1)
+    elif was is Status.DONE and now is not Status.DONE:
+        links.shift_open(tx, after.id, 1)
+    if before.lock_holder is not None:
+        freed += links.conflicts_of(tx, after.id)
+    tell_if_ready(tx, list(dict.fromkeys(freed)))
+
+
+def _tell_status(
+    tx: Tx,
+    previous: str,
+    row: TaskRow,
+    *,
+    agent_id: str | None,
+    lock_released: bool,
+    sealed: Sealed | None = None,
+) -> None:
+    tell(
+        tx,
+        EventType.TASK_STATUS_CHANGED,
+        row,
+        sealed=sealed,
+        status=row.status,
+        previous_status=previous,
+        agent_id=agent_id,
+        lock_released=lock_released,
+        version=row.version,
+    )
+
+
+def _close_lease(tx: Tx, held: TaskRow, placed: TaskRow, reason: UnlockReason) -> None:
+    """Record the end of the lease in `held` and emit `task.unlocked`."""
+    tx.count(_OUTCOMES.get(reason, "released"))
+    failed = reason is UnlockReason.EXPLICIT_RELEASE and placed.attempts > held.attempts
+    kept = UnlockReason.FAILED if failed else reason
+    lease_history.add(tx, held, reason=kept.value, status=placed.status)
+    tell(
+        tx,
+        EventType.TASK_UNLOCKED,
+        placed,
+        agent_id=held.lock_holder,
+        reason=reason.value,
+        status=placed.status,
+        version=placed.version,
+    )
+
+
+def _lock(row: TaskRow) -> dict[str, Any]:
+    """Return the present lease as its LockView has it; a view would cost a claim twice as much."""
+    acquired_at, expires_at = row.lock_acquired_at or 0, row.lock_expires_at or 0
+    length = expires_at - acquired_at if row.unconfirmed_fence == row.fence else row.lock_ttl or 0
+    return {
+        "task_id": row.id,
+        "holder": row.lock_holder,
+        "fence": row.fence,
+        "acquired_at": rfc3339(acquired_at),
+        "expires_at": rfc3339(expires_at),
+        "ttl_seconds": length // 1000,
+    }
+
+
+def _lost_race(tx: Tx, row: TaskRow) -> Exception:
+    """The guard in the statement said no although the rule said yes: a fault of ours, unless somebody holds the
+    task.
+    """
+    present = tasks.get(tx, row.id)
+    lease = None if present is None else lease_of(present, tx.now)
+    if lease is not None and lease.holder != tx.actor.id:
+        return held_by_another(lease)
+    return RuntimeError(f"the guard of task {row.id} refused a write that the rules allowed")

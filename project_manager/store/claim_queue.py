@@ -1,0 +1,167 @@
+"""The claim queue: waiters in the order of their arrival, across all instances."""
+
+import json
+from typing import NamedTuple
+
+from sqlalchemy import bindparam, delete, insert, select, update
+
+from project_manager.store.claimable import Search
+from project_manager.store.statement import Statement, each
+from project_manager.store.tables import waiters
+from project_manager.store.tasks import TaskRow
+from project_manager.store.transaction import Tx
+
+PLACE_MS = 11_000
+"""How long a waiter stays in the queue without a heartbeat of its process, which comes every 5 s."""
+
+
+class Waiter(NamedTuple):
+    """A place in the queue and its filters; `labels` is a JSON array."""
+
+    id: int
+    agent_id: str
+    project_id: int | None
+    epic_id: int | None
+    labels: str
+    priority: int | None
+
+    @property
+    def wish(self) -> tuple[object, ...]:
+        """The filters, as a key: equal for waiters that accept the same tasks."""
+        return self[2:]
+
+    def search(self) -> Search:
+        """The filters, as a search among claimable tasks."""
+        chosen: Search = {
+            name: getattr(self, name)
+            for name in ("project_id", "epic_id", "priority")
+            if getattr(self, name) is not None
+        }
+        if self.labels != "[]":
+            chosen["labels"] = json.loads(self.labels)
+        return chosen
+
+
+class Queue:
+    """The live waiters, in the order of their arrival."""
+
+    def __init__(self, found: list[Waiter]) -> None:
+        self.waiters: list[Waiter] = []
+        self._by_label: dict[str | None, dict[tuple[object, ...], Search]] = {}
+        for waiter in found:
+            self.add(waiter)
+
+    def add(self, waiter: Waiter) -> None:
+        """Put a waiter at the end."""
+        self.waiters.append(waiter)
+        search = waiter.search()
+        first = search["labels"][0] if "labels" in search else None
+        self._by_label.setdefault(first, {})[waiter.wish] = search
+
+    def wants(self, task: TaskRow) -> bool:
+        """Return whether any waiter accepts the task."""
+        if not self.waiters:
+            return False
+        labels: list[str] = json.loads(task.labels)
+        return any(
+            _accepts(search, task, labels)
+            for label in (None, *labels)
+            for search in self._by_label.get(label, {}).values()
+        )
+
+
+def _accepts(search: Search, task: TaskRow, labels: list[str]) -> bool:
+    return (
+        all(search[name] == getattr(task, name) for name in ("project_id", "epic_id") if name in search)
+        and task.priority <= search.get("priority", task.priority)
+        and set(search.get("labels", ())) <= set(labels)
+    )
+
+
+_COLUMNS = [waiters.c[name] for name in Waiter._fields]
+_LIVE = Statement(select(*_COLUMNS).where(waiters.c.expires_at > bindparam("now")).order_by(waiters.c.id))
+_AFTER = Statement(
+    select(waiters.c.id).where(waiters.c.id > bindparam("ticket"), waiters.c.expires_at > bindparam("now")).limit(1)
+)
+_ENTER = Statement(
+    insert(waiters)
+    .values(
+        agent_id=bindparam("agent_id"),
+        project_id=bindparam("project_id"),
+        epic_id=bindparam("epic_id"),
+        labels=bindparam("labels"),
+        priority=bindparam("priority"),
+        expires_at=bindparam("expires_at"),
+    )
+    .returning(waiters.c.id)
+)
+_LEAVE = Statement(delete(waiters).where(waiters.c.id == bindparam("ticket")).returning(*_COLUMNS))
+_STAY = Statement(
+    update(waiters)
+    .where(waiters.c.id.in_(select(each(bindparam("tickets")).c.value)))
+    .values(expires_at=bindparam("expires_at"))
+)
+_GONE = Statement(select(waiters.c.id).where(waiters.c.expires_at <= bindparam("now")))
+_FORGET_ALL = Statement(delete(waiters))
+
+
+def queue(tx: Tx) -> Queue:
+    """Return the claim queue. Reads it once per batch, and again after a change."""
+    if tx.shared is None:
+        return _read(tx)
+    if tx.shared.queue is None:
+        tx.shared.queue = _read(tx)
+    found: Queue = tx.shared.queue
+    return found
+
+
+def _read(tx: Tx) -> Queue:
+    return Queue([Waiter._make(row) for row in _LIVE.rows(tx, now=tx.now)])
+
+
+def after(tx: Tx, ticket: int) -> bool:
+    """Return whether there is a waiter behind `ticket`."""
+    return _AFTER.row(tx, ticket=ticket, now=tx.now) is not None
+
+
+def enter(tx: Tx, search: Search) -> Waiter:
+    """Put the actor at the end of the queue and return its place."""
+    wish = (
+        search.get("project_id"),
+        search.get("epic_id"),
+        json.dumps(search.get("labels", [])),
+        search.get("priority"),
+    )
+    values = dict(zip(Waiter._fields[2:], wish, strict=True))
+    ticket = int(_ENTER.value(tx, agent_id=tx.actor.id, expires_at=tx.now + PLACE_MS, **values))
+    waiter = Waiter(ticket, tx.actor.id, *wish)
+    if tx.shared is not None and tx.shared.queue is not None:
+        tx.shared.queue.add(waiter)
+    return waiter
+
+
+def leave(tx: Tx, ticket: int) -> Waiter | None:
+    """Remove a waiter from the queue and return it; None when it was not there."""
+    _forget_queue(tx)
+    row = _LEAVE.row(tx, ticket=ticket)
+    return None if row is None else Waiter._make(row)
+
+
+def _forget_queue(tx: Tx) -> None:
+    if tx.shared is not None:
+        tx.shared.queue = None
+
+
+def stay(tx: Tx, tickets: list[int]) -> None:
+    """Extend the places of waiters whose process is alive."""
+    _STAY.run(tx, tickets=json.dumps(tickets), expires_at=tx.now + PLACE_MS)
+
+
+def gone(tx: Tx) -> list[int]:
+    """Return the tickets of waiters whose heartbeat has expired."""
+    return [row[0] for row in _GONE.rows(tx, now=tx.now)]
+
+
+def forget_all(tx: Tx) -> None:
+    """Empty the queue, for a process that is the only one on the database."""
+    _FORGET_ALL.run(tx)

@@ -1,0 +1,62 @@
+"""First answers by idempotency key, kept in the transaction of their effect."""
+
+import json
+from collections.abc import Iterable
+
+from sqlalchemy import bindparam, delete, func, insert, select, tuple_
+
+from project_manager.domain.limits import DELETED_AT_ONCE
+from project_manager.store.statement import Statement, each
+from project_manager.store.tables import answers
+from project_manager.store.transaction import Tx
+
+_FIND = Statement(
+    select(answers.c.request_hash, answers.c.body).where(
+        answers.c.actor_id == bindparam("actor_id"), answers.c.key == bindparam("key")
+    )
+)
+_KEEP = Statement(
+    insert(answers).values(
+        actor_id=bindparam("actor_id"),
+        key=bindparam("key"),
+        request_hash=bindparam("request_hash"),
+        body=bindparam("body"),
+        created_at=bindparam("now"),
+    )
+)
+_PRESENT = Statement(
+    select(answers.c.actor_id, answers.c.key)
+    .select_from(_asked := each(bindparam("asked")).alias("asked"))
+    .join(
+        answers,
+        (answers.c.actor_id == func.json_extract(_asked.c.value, "$[0]"))
+        & (answers.c.key == func.json_extract(_asked.c.value, "$[1]")),
+    )
+)
+_oldest = (
+    select(answers.c.actor_id, answers.c.key)
+    .where(answers.c.created_at < bindparam("before"))
+    .order_by(answers.c.created_at)
+    .limit(bindparam("limit"))
+)
+_FORGET = Statement(delete(answers).where(tuple_(answers.c.actor_id, answers.c.key).in_(_oldest)))
+
+
+def find(tx: Tx, key: str) -> tuple[str, str] | None:
+    """(request hash, body) of the actor's first answer under this key."""
+    row = _FIND.row(tx, actor_id=tx.actor.id, key=key)
+    return None if row is None else (row[0], row[1])
+
+
+def present(tx: Tx, asked: Iterable[tuple[str, str]]) -> set[tuple[str, str]]:
+    """Return those pairs of actor id and key that have an answer."""
+    return {(row[0], row[1]) for row in _PRESENT.rows(tx, asked=json.dumps(list(asked)))}
+
+
+def keep(tx: Tx, key: str, request_hash: str, body: str) -> None:
+    _KEEP.run(tx, actor_id=tx.actor.id, key=key, request_hash=request_hash, body=body, now=tx.now)
+
+
+def forget(tx: Tx, before: int, limit: int = DELETED_AT_ONCE) -> int:
+    """Remove the oldest answers from before this instant, up to `limit`. Returns their number."""
+    return _FORGET.run(tx, before=before, limit=limit)

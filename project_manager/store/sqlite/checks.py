@@ -1,0 +1,59 @@
+"""The checks of an open database, from its pages to the agreement of its tables with its events."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from project_manager.domain.actors import SYSTEM
+from project_manager.store import bulk, claimable, history_check, revisions
+from project_manager.store.chain import Head
+from project_manager.store.sqlite import schema_check
+from project_manager.store.transaction import Tx
+
+_SHOWN = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Examination:
+    """Result of the checks of a database file. `revision` is its schema.
+
+    `faults` are damage. `differences` are contents that do not match the events, the hash chain or the schema, so
+    something other than this program has changed them. `head` is the newest event. `unchecked` is the number of tasks
+    without any event that is still kept. `newer`: a newer release made the schema, so that only some checks have run.
+    """
+
+    revision: str | None
+    faults: tuple[str, ...]
+    newer: bool = False
+    differences: tuple[str, ...] = ()
+    head: Head | None = None
+    unchecked: int = 0
+
+
+def inside(connection: Any, published: Iterable[Head] = ()) -> Examination:
+    """Check an open database. Heads in `published` must be part of its hash chain. Raises the driver's error."""
+    execute: Callable[..., Any] = connection.execute
+    faults = [row[0] for row in execute(f"PRAGMA integrity_check({_SHOWN})") if row[0] != "ok"]
+    if faults:
+        return Examination(None, tuple(faults))
+    orphans = execute("PRAGMA foreign_key_check").fetchmany(_SHOWN)
+    faults = [f"a row of {row[0]} refers to a missing row of {row[2]}" for row in orphans]
+    revision = revisions.present(connection)
+    if revision is None or revisions.is_foreign(connection):
+        return Examination(revision, (*faults, "it has no schema of this program"))
+    if revision not in revisions.known():
+        return Examination(revision, tuple(faults), newer=revisions.made_by_newer(connection) is not None)
+    differences = tuple(schema_check.differences(connection, revision)[:_SHOWN])
+    if revision != revisions.head():
+        return Examination(revision, tuple(faults), differences=differences)
+    tx = Tx(execute, 0, SYSTEM, "", 0)
+    faults += [f"task {task_id} has wrong counters of its dependencies" for task_id in bulk.miscounted(tx, _SHOWN)]
+    faults += [f"task {task_id} is not found by all of its labels" for task_id in claimable.unlisted(tx, _SHOWN)]
+    found = history_check.check(tx, published)
+    return Examination(
+        revision,
+        tuple(faults),
+        differences=(*differences, *found.differences),
+        head=found.head,
+        unchecked=found.unchecked,
+    )

@@ -1,0 +1,412 @@
+"""One open database: refused when it is not ours to open, migrated when it may be, then one writer, some
+readers, one tail.
+"""
+
+import logging
+import os
+import re
+import secrets
+import shutil
+import socket
+import tempfile
+from collections.abc import Callable, Collection
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from project_manager.clock import Clock, SystemClock, monotonic, stamp
+from project_manager.domain.errors import ProjectManagerError
+from project_manager.store import claim_queue, instances, revisions
+from project_manager.store.database_clock import DatabaseClock
+from project_manager.store.sqlite import access, driver, files, private_files
+from project_manager.store.sqlite.file_watch import FileWatch
+from project_manager.store.sqlite.long_reads import LongReads
+from project_manager.store.sqlite.readers import Readers
+from project_manager.store.sqlite.tail import Tail
+from project_manager.store.sqlite.writer import Duties, Writer
+from project_manager.store.transaction import Tx
+
+log = logging.getLogger(__name__)
+
+QUICK_CHECK_BYTES = 32 * 1024 * 1024
+PROBE_SECONDS = 1.0
+PROBE_BYTES = 4096
+BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+
+
+class DatabaseRefused(ProjectManagerError):
+    """One sentence that says why this database is not opened; nothing was changed."""
+
+
+class DatabaseNotNow(DatabaseRefused):
+    """The database cannot be opened at the moment. Nothing says that anything is wrong with it."""
+
+
+class UsedElsewhere(DatabaseRefused):
+    """Another machine has the database open, or had when it ended."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How to open a database. `pool` is the number of reader threads; times in seconds."""
+
+    path: Path
+    pool: int
+    query_timeout: float
+    look_every: float
+    max_attempts: int
+    auto_migrate: bool
+
+
+class Database:
+    """The writer, the readers, the long reads and the tail of one file. Open it with `open_database`."""
+
+    def __init__(self, options: Options, clock: Clock, duties: Duties, timed: Callable[[str, float], None]) -> None:
+        self.path = options.path
+        self.instance = secrets.token_hex(8)
+        self.host = this_host()
+        self.watch = FileWatch(options.path)
+        self._probed = (float("-inf"), False)
+        try:
+            self._open(options, clock, duties, timed)
+        except driver.DriverError as error:
+            raise unopened(options.path, error) from error
+        if not self.watch.begin():
+            raise DatabaseNotNow(f"the database {self.path} was replaced while it was opened: start again")
+
+    def _open(self, options: Options, clock: Clock, duties: Duties, timed: Callable[[str, float], None]) -> None:
+        path = str(options.path)
+        self.writer = Writer(
+            path, clock, duties, self.watch, max_attempts=options.max_attempts, look_every=options.look_every
+        )
+        self.readers = Readers(
+            path,
+            self.watch,
+            threads=options.pool,
+            timeout=options.query_timeout,
+            clock=self.writer.clock,
+            max_attempts=options.max_attempts,
+            timed=timed,
+        )
+        self.long_reads = LongReads(
+            path,
+            self.watch,
+            timeout=options.query_timeout,
+            clock=self.writer.clock,
+            max_attempts=options.max_attempts,
+            timed=timed,
+        )
+        self.tail = Tail(path, self.watch, foreign_commit=self.writer.look)
+
+    @property
+    def clock(self) -> DatabaseClock:
+        """The database time of this process."""
+        return self.writer.clock
+
+    def start(self) -> None:
+        self.writer.start()
+        self.readers.start()
+        self.tail.start()
+
+    def close(self) -> None:
+        """Finishes what waits and closes every connection. Blocks."""
+        self.tail.close()
+        self.readers.close()
+        self.writer.close()
+
+    def works(self) -> bool:
+        """Return whether the threads that write and that follow the events are alive. A restart helps when not."""
+        return self.writer.alive and self.tail.alive
+
+    def size(self) -> tuple[int, int]:
+        """Bytes of the database file and of its write-ahead log."""
+        return _size(self.path), _size(Path(f"{self.path}-wal"))
+
+    def open_to_others(self) -> list[Path]:
+        """Return the folder of the database when other users have permissions on it, and then the file likewise."""
+        if not private_files.is_open_to_others(self.path.parent):
+            return []
+        return [self.path.parent, *([self.path] if private_files.is_open_to_others(self.path) else [])]
+
+    def disk_writable(self) -> bool:
+        """Return whether a page can be written beside the database. A result is used again for PROBE_SECONDS."""
+        tried_at, writable = self._probed
+        if monotonic() - tried_at >= PROBE_SECONDS:
+            writable = os.access(self.path, os.W_OK) and _takes_a_page(self.path.parent)
+            self._probed = monotonic(), writable
+        return writable
+
+    def disk_free(self) -> int:
+        """Return the bytes that this process may still write to the disk of the database. Raises OSError."""
+        return shutil.disk_usage(self.path.parent).free
+
+
+def prepare(options: Options) -> None:
+    """Looks at the file, and migrates it when that is allowed. Raises DatabaseRefused with nothing changed."""
+    path = options.path
+    check_access(path)
+    exists = path.exists() and path.stat().st_size > 0
+    if not exists:
+        _create_folder(path)
+    _remove_leftovers(path)
+    set_foreign_logs_aside(path)  # before the first connection, which would use such a log
+    present, fits = _examine(path) if exists else (None, False)
+    head = revisions.head()
+    if fits:
+        return
+    if present is not None and present not in revisions.known():
+        raise DatabaseNotNow(f"the database {revisions.use_newer(path, present)}")
+    if not options.auto_migrate:
+        found = f"has schema {present}" if present else "is empty"
+        raise DatabaseRefused(
+            f"the database {path} {found} and needs {head}: run `project-manager migrate` (AUTO_MIGRATE is off)"
+        )
+    _migrate(path, present)
+
+
+def _remove_leftovers(path: Path) -> None:
+    """Remove what a killed restore, backup or migration has left beside the database."""
+    named = re.compile(rf"{re.escape(path.name)}(\..+)?")
+    with suppress(OSError):  # the start itself names a folder that cannot be read
+        for left in private_files.remove_leftovers(path.resolve().parent, lambda name: bool(named.fullmatch(name))):
+            log.info("removed %s, left by a killed process", left, extra={"action": "leftover_removed"})
+
+
+def check_access(path: Path) -> None:
+    """Raise DatabaseRefused when this user cannot make or write the database, with the path, the uids and a remedy."""
+    if reason := access.hindrance(path):
+        raise DatabaseRefused(reason)
+    if path.is_dir():
+        raise DatabaseRefused(f"the database {path} is a folder, not a file")
+
+
+def _create_folder(path: Path) -> None:
+    try:
+        private_files.make_folder(path.parent)
+    except OSError as error:
+        raise DatabaseRefused(f"the folder of the database {path} cannot be made: {error.strerror}") from error
+
+
+def _examine(path: Path) -> tuple[str | None, bool]:
+    """The revision of a database that is sound and writable, and whether this release runs on it."""
+    try:
+        if not files.is_database(path):
+            raise DatabaseRefused(f"the file {path} is not a database")
+        return _examine_inside(path)
+    except driver.DriverError as error:
+        raise unopened(path, error) from error
+    except OSError as error:
+        raise DatabaseNotNow(f"the database {path} cannot be read now: {error.strerror}") from error
+
+
+def unopened(path: Path, error: BaseException) -> DatabaseRefused:
+    """Return why a database was not opened. It is called damaged only when SQLite has found damage."""
+    if driver.is_damage(error):
+        return DatabaseRefused(_damaged(path))
+    name = driver.error_name(error)
+    if name.startswith("SQLITE_READONLY"):
+        return DatabaseRefused(f"the database {path} is read-only for this user")
+    if driver.is_busy(error):
+        return DatabaseNotNow(f"the database {path} is held by another process")
+    if name == "SQLITE_ERROR":
+        return DatabaseRefused(f"the database {path} has not the tables of its schema: {error}")
+    if name.startswith("SQLITE_IOERR") and not _takes_a_page(path.parent):
+        return DatabaseNotNow(f"the database {path} cannot be opened: its disk is full. Free 1 MB, start again")
+    return DatabaseNotNow(f"the database {path} cannot be opened now: {error}")
+
+
+def set_foreign_logs_aside(path: Path) -> None:
+    """Rename logs of another database, left at this path, which SQLite would delete or mix into this database.
+
+    Raises DatabaseRefused while a process has the database open to which they belong.
+    """
+    try:
+        if not files.foreign_logs(path):
+            return
+        with ExitStack() as opened, files.locked(path) as free:
+            if not free:
+                if not path.exists():
+                    raise DatabaseNotNow(
+                        f"the database {path} was removed while a process has it open: stop that first"
+                    )
+                if files.is_open_though_removed(path):
+                    raise DatabaseNotNow(
+                        f"the log beside {path} belongs to a removed database that a process has open: stop that first"
+                    )
+                return  # another process is making the database at this moment
+            found = files.foreign_logs(path, opened)
+            moved = files.move_logs(path, f"{path.name}.left-over-{stamp(SystemClock().now())}") if found else []
+    except OSError as error:
+        raise DatabaseRefused(f"the log beside the database {path} cannot be moved: {error.strerror}") from error
+    if moved:
+        names = ", ".join(str(log) for log in moved)
+        log.error(
+            "the log beside %s belongs to another database and is kept as %s",
+            path,
+            names,
+            extra={"action": "log_set_aside"},
+        )
+
+
+def _damaged(path: Path) -> str:
+    return f"the database {path} is damaged: restore a backup (`project-manager restore`)"
+
+
+def _examine_inside(path: Path) -> tuple[str | None, bool]:
+    connection = driver.connect(str(path), as_it_is=True)
+    try:
+        if path.stat().st_size <= QUICK_CHECK_BYTES:
+            verdict = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+            if verdict != "ok":
+                raise DatabaseRefused(_damaged(path))
+        if revisions.is_foreign(connection):
+            raise DatabaseRefused(f"the database {path} belongs to another program")
+        return revisions.present(connection), revisions.fits(connection)
+    finally:
+        connection.close()
+
+
+def _migrate(path: Path, present: str | None) -> None:
+    # Loaded only now: Alembic takes longer to load than a start may take when there is nothing to migrate.
+    from project_manager.store.migrations import upgrade  # noqa: PLC0415
+
+    try:
+        if present is not None:
+            _copy_before_migration(path, present)
+        upgrade(str(path))
+    except (driver.DriverError, OSError) as error:
+        raise unmigrated(path, error) from error
+
+
+def unmigrated(path: Path, error: Exception) -> DatabaseRefused:
+    """Return why a database was not made or migrated. A migration is one transaction: nothing was changed."""
+    if driver.is_damage(error):
+        return DatabaseRefused(_damaged(path))
+    if reason := access.hindrance(path):
+        return DatabaseRefused(reason)
+    kind = DatabaseNotNow if driver.is_busy(error) or driver.is_full(error) else DatabaseRefused
+    why = error.strerror if isinstance(error, OSError) else error
+    return kind(f"the database {path} cannot be made or migrated: {why}. Nothing was changed")
+
+
+def _copy_before_migration(path: Path, present: str) -> None:
+    """Leaves `NAME.before-REVISION` beside the database, through SQLite's online backup."""
+    target = path.with_name(f"{path.name}.before-{revisions.head()}-from-{present}")
+    with private_files.workspace(target, "unfinished") as unfinished:
+        source, copy = driver.connect(str(path)), driver.connect(str(unfinished))
+        try:
+            source.backup(copy)
+        finally:
+            copy.close()
+            source.close()
+        files.give_like(unfinished, path)
+        unfinished.replace(target)
+
+
+def create(path: Path) -> None:
+    """Make the database's file with mode 0600, and its folder, unless they are there. Raises OSError."""
+    private_files.make_folder(path.parent)
+    with suppress(FileExistsError):
+        private_files.create(path.resolve())
+        files.give_like(path, path.parent)
+
+
+def register(
+    tx: Tx, *, database: Database, version: str, kind: str, gone: Collection[instances.InstanceRow] = ()
+) -> None:
+    """Enters this process among the instances. Raises DatabaseRefused when sharing the file is not safe.
+
+    `gone`: rows of another machine, as they were last seen, behind which nobody is any more.
+    """
+    instances.forget_silent(tx)
+    others = check_sharing(tx, database=database, gone=gone)
+    for other in instances.live(tx):
+        if other not in others:
+            instances.leave(tx, other.id)
+    if not others:
+        claim_queue.forget_all(tx)
+    instances.enter(tx, database.instance, host=database.host, pid=os.getpid(), version=version, kind=kind)
+
+
+def check_sharing(
+    tx: Tx, *, database: Database, gone: Collection[instances.InstanceRow] = ()
+) -> list[instances.InstanceRow]:
+    """Return the other processes that use the file. Raises DatabaseRefused when sharing it with them is not safe."""
+    others = [
+        other
+        for other in instances.live(tx)
+        if other not in gone and not (other.host == database.host and _has_ended(other))
+    ]
+    if strangers := [other for other in others if _machine(other.host) != _machine(database.host)]:
+        raise UsedElsewhere(
+            f"{_name(strangers[0].host)}, another machine, uses the database {database.path}: SQLite cannot be shared "
+            "over a network file system; run all instances on one machine"
+        )
+    if others and not driver.several_processes_are_safe():
+        shown = ".".join(str(part) for part in driver.SQLITE_VERSION)
+        raise DatabaseRefused(
+            f"process {others[0].pid} on {_name(others[0].host)} uses the database {database.path} already, and SQLite "
+            f"{shown} can corrupt a database that two processes write: install pysqlite3, or SQLite 3.51.3 or newer"
+        )
+    return others
+
+
+def elsewhere(tx: Tx, database: Database) -> list[instances.InstanceRow]:
+    """Those on another machine that have the database open, as far as their rows tell."""
+    return [other for other in instances.live(tx) if _machine(other.host) != _machine(database.host)]
+
+
+def beat(tx: Tx, *, database: Database, version: str, kind: str) -> None:
+    """The heartbeat of this process; enters it again when its row is gone."""
+    if not instances.beat(tx, database.instance):
+        instances.enter(tx, database.instance, host=database.host, pid=os.getpid(), version=version, kind=kind)
+
+
+def this_host() -> str:
+    """The name of this machine, or of this container, and of the machine's present run."""
+    return f"{socket.gethostname()}@{_boot()}"
+
+
+def _boot() -> str:
+    """The same for all containers of one machine, and for no two machines."""
+    try:
+        return BOOT_ID.read_text().strip()
+    except OSError:
+        return ""
+
+
+def _has_ended(other: instances.InstanceRow) -> bool:
+    """A killed process of this host leaves its row behind; in a container its successor even has its number."""
+    if other.pid == os.getpid():
+        return True
+    try:
+        os.kill(other.pid, 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        return False
+    return False
+
+
+def _name(host: str) -> str:
+    return host.partition("@")[0]
+
+
+def _machine(host: str) -> str:
+    return host.partition("@")[2]
+
+
+def _takes_a_page(folder: Path) -> bool:
+    """Write a page to a file without a name, so that nothing is left over when the process is killed."""
+    try:
+        with tempfile.TemporaryFile(dir=folder, buffering=0) as file:
+            return os.pwrite(file.fileno(), bytes(PROBE_BYTES), 0) == PROBE_BYTES
+    except OSError:
+        return False
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0

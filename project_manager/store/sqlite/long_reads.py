@@ -1,0 +1,145 @@
+"""Reads whose result is too large to be held: text in pieces, all of them from one snapshot.
+
+Each has a connection of its own, so that however slowly its pieces are fetched no reader thread is taken. Between two
+pieces no thread and no cursor is held, only the snapshot; there are few at once, because a snapshot that stays open
+keeps the write-ahead log from being reused.
+"""
+
+import logging
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import anyio
+import anyio.to_thread
+
+from project_manager.clock import monotonic
+from project_manager.domain.actors import Actor
+from project_manager.domain.errors import Internal, ProjectManagerError, QueryTimeout, QueueFull
+from project_manager.store.database_clock import DatabaseClock
+from project_manager.store.sqlite import driver
+from project_manager.store.sqlite.file_watch import FileWatch
+from project_manager.store.sqlite.readers import STEPS_BETWEEN_LOOKS
+from project_manager.store.transaction import Tx
+
+log = logging.getLogger(__name__)
+
+AT_ONCE = 2
+WAIT_SECONDS = 5.0
+PIECE_CHARACTERS = 128 * 1024
+CACHE_KIB = 2048
+
+Work = Callable[[Tx], Iterator[str]]
+
+
+class LongReads:
+    """Opens long reads, AT_ONCE at a time. `timeout` in seconds is for the work on one piece."""
+
+    def __init__(
+        self,
+        path: str,
+        watch: FileWatch,
+        *,
+        timeout: float,
+        clock: DatabaseClock,
+        max_attempts: int,
+        timed: Callable[[str, float], None],
+    ) -> None:
+        self._path = path
+        self._watch = watch
+        self._timeout = timeout
+        self._clock = clock
+        self._max_attempts = max_attempts
+        self._timed = timed
+        self._places = anyio.Semaphore(AT_ONCE)
+
+    @asynccontextmanager
+    async def open(self, name: str, work: Work, actor: Actor, request_id: str) -> AsyncIterator["Pieces"]:
+        """The pieces that `work` makes, on one snapshot. Raises QueueFull when no place is free within WAIT_SECONDS."""
+        await self._enter()
+        try:
+            pieces = Pieces(name, self._path, self._watch, self._timeout)
+            now, wall = self._clock.now(), self._clock.wall_apart()
+            tx = Tx(pieces.execute, now, actor, request_id, self._max_attempts, wall=wall)
+            try:
+                pieces.begin(work(tx))
+                yield pieces
+            finally:
+                with anyio.CancelScope(shield=True):
+                    await anyio.to_thread.run_sync(pieces.end)
+                self._timed(name, pieces.seconds)
+        finally:
+            self._places.release()
+
+    async def _enter(self) -> None:
+        with anyio.move_on_after(WAIT_SECONDS):
+            await self._places.acquire()
+            return
+        raise QueueFull(f"{AT_ONCE} large answers are being sent already", at_once=AT_ONCE)
+
+
+class Pieces:
+    """The text of one long read, fetched piece by piece. `seconds` is the work that it was so far."""
+
+    def __init__(self, name: str, path: str, watch: FileWatch, timeout: float) -> None:
+        self.seconds = 0.0
+        self._name = name
+        self._path = path
+        self._watch = watch
+        self._timeout = timeout
+        self._deadline = 0.0
+        self._connection: Any = None
+        self._source: Iterator[str] = iter(())
+
+    def begin(self, source: Iterator[str]) -> None:
+        self._source = source
+
+    async def next(self) -> str:
+        """The next piece; empty when there is none. Raises QueryTimeout, DatabaseUnavailable, what the work raises."""
+        return await anyio.to_thread.run_sync(self._make)
+
+    def execute(self, sql: str, parameters: Any = ()) -> Any:
+        if self._connection is None:
+            self._connection = self._connected()
+        return self._connection.execute(sql, parameters)
+
+    def end(self) -> None:
+        self._source = iter(())
+        if self._connection is not None:
+            self._connection.close()
+
+    def _make(self) -> str:
+        started = monotonic()
+        self._deadline = started + self._timeout
+        try:
+            return self._gathered()
+        except driver.DriverError as error:
+            self._watch.note(error)
+            raise driver.as_domain_error(error) from error
+        except ProjectManagerError:
+            raise
+        except Exception as error:
+            log.exception("a long read failed", extra={"action": self._name})
+            raise Internal("the answer could not be made by a fault of the server") from error
+        finally:
+            self.seconds += monotonic() - started
+
+    def _gathered(self) -> str:
+        parts: list[str] = []
+        size = 0
+        for part in self._source:
+            parts.append(part)
+            size += len(part)
+            if monotonic() > self._deadline:
+                raise QueryTimeout("making one piece of the answer took longer than QUERY_TIMEOUT_SECONDS")
+            if size >= PIECE_CHARACTERS:
+                break
+        return "".join(parts)
+
+    def _connected(self) -> Any:
+        self._watch.check_before_opening()
+        connection = driver.connect(self._path, read_only=True)
+        connection.execute(f"PRAGMA cache_size=-{CACHE_KIB}")
+        connection.set_progress_handler(lambda: monotonic() > self._deadline, STEPS_BETWEEN_LOOKS)
+        connection.execute("BEGIN")
+        return connection

@@ -1,0 +1,170 @@
+"""The threads that read: their own connections that cannot write, one snapshot per job, a deadline on
+each.
+"""
+
+import asyncio
+import queue
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from project_manager.clock import monotonic
+from project_manager.domain.actors import Actor
+from project_manager.domain.errors import QueueFull, ShuttingDown
+from project_manager.observability.logging import caused_by
+from project_manager.store.database_clock import DatabaseClock
+from project_manager.store.sqlite import driver
+from project_manager.store.sqlite.file_watch import FileWatch
+from project_manager.store.transaction import Tx
+
+QUEUE = 1024
+STEPS_BETWEEN_LOOKS = 20_000
+TURN_SECONDS = 0.005
+"""How long a read waits for the one before it. At every row a read lets go of the interpreter's lock, and two at once
+take it from each other each time, which costs half as much again as both reads one after the other.
+"""
+
+Result = TypeVar("Result")
+
+
+@dataclass(slots=True)
+class _Read(Generic[Result]):
+    name: str
+    work: Callable[[Tx], Result]
+    actor: Actor
+    request_id: str
+    future: asyncio.Future[Result]
+    loop: asyncio.AbstractEventLoop
+
+
+class Readers:
+    """A few threads, each with one connection. `clock` gives the instant by which reads judge leases."""
+
+    def __init__(
+        self,
+        path: str,
+        watch: FileWatch,
+        *,
+        threads: int,
+        timeout: float,
+        clock: DatabaseClock,
+        max_attempts: int,
+        timed: Callable[[str, float], None],
+    ) -> None:
+        self._watch = watch
+        self._timeout = timeout
+        self._clock = clock
+        self._max_attempts = max_attempts
+        self._timed = timed
+        self._queue: queue.SimpleQueue[_Read[Any] | None] = queue.SimpleQueue()
+        self._closing = self._ended = False
+        self._progressed = 0.0
+        self._turn = threading.Lock()
+        self._connections = [driver.connect(path, read_only=True) for _ in range(threads)]
+        self._threads = [
+            threading.Thread(target=self._serve, args=(connection,), name=f"reader-{number}", daemon=True)
+            for number, connection in enumerate(self._connections)
+        ]
+
+    def start(self) -> None:
+        for thread in self._threads:
+            thread.start()
+
+    async def run(self, name: str, work: Callable[[Tx], Result], actor: Actor, request_id: str) -> Result:
+        """Runs `work` on one snapshot. Raises QueueFull, QueryTimeout, ShuttingDown, or what `work` raises."""
+        if self._closing:
+            raise ShuttingDown("the server is stopping")
+        if self._queue.qsize() >= QUEUE:
+            raise QueueFull(f"{QUEUE} reads wait already")
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Result] = loop.create_future()
+        read = _Read(name, work, actor, request_id, future, loop)
+        self._queue.put(read)
+        if self._ended:
+            self._refuse_the_rest()
+        return await future
+
+    def progressed_since(self, instant: float) -> bool:
+        """Whether a reader has got on with some work after that instant of `monotonic`: a long read does while it runs,
+        one that waits for the disk does not.
+        """
+        return self._progressed > instant
+
+    def close(self) -> None:
+        self._closing = True
+        for _ in self._threads:
+            self._queue.put(None)
+        for thread, connection in zip(self._threads, self._connections, strict=True):
+            if thread.ident is not None:
+                thread.join()
+            connection.close()
+        self._ended = True
+        self._refuse_the_rest()
+
+    def _refuse_the_rest(self) -> None:
+        """Answers reads that came after the end, if anybody waits still."""
+        with suppress(queue.Empty, RuntimeError):
+            while True:
+                read = self._queue.get_nowait()
+                if read is not None:
+                    refusal = ShuttingDown("the server is stopping")
+                    read.loop.call_soon_threadsafe(_settle, read.future, None, refusal)
+
+    def _serve(self, connection: Any) -> None:
+        deadline = [0.0]
+
+        def is_overdue() -> bool:
+            self._progressed = instant = monotonic()
+            return instant > deadline[0]
+
+        connection.set_progress_handler(is_overdue, STEPS_BETWEEN_LOOKS)
+        while (read := self._queue.get()) is not None:
+            if read.future.done():
+                continue  # who asked has given up waiting
+            started = monotonic()
+            deadline[0] = started + self._timeout
+            caused_by(read.request_id, read.actor.token_id)
+            outcome, error = self._attempt_in_turn(connection, read)
+            self._progressed = finished = monotonic()
+            self._timed(read.name, finished - started)
+            try:
+                read.loop.call_soon_threadsafe(_settle, read.future, outcome, error)
+            except RuntimeError:
+                return  # the loop has ended, and with it everybody who waits
+
+    def _attempt_in_turn(self, connection: Any, read: _Read[Any]) -> tuple[Any, BaseException | None]:
+        """Short reads go one after the other; beside a long one the next go too."""
+        taken = self._turn.acquire(timeout=TURN_SECONDS)
+        try:
+            return self._attempt(connection, read)
+        finally:
+            if taken:
+                self._turn.release()
+
+    def _attempt(self, connection: Any, read: _Read[Any]) -> tuple[Any, BaseException | None]:
+        try:
+            self._watch.check_reads()
+            connection.execute("BEGIN")
+            now, wall = self._clock.now(), self._clock.wall_apart()
+            tx = Tx(connection.execute, now, read.actor, read.request_id, self._max_attempts, wall=wall)
+            try:
+                return read.work(tx), None
+            finally:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+        except driver.DriverError as error:
+            self._watch.note(error)
+            return None, driver.as_domain_error(error)
+        except Exception as error:  # noqa: BLE001 a reader thread outlives every fault; who asked gets it
+            return None, error
+
+
+def _settle(future: asyncio.Future[Any], outcome: Any, error: BaseException | None) -> None:
+    if future.done():
+        return
+    if error is not None:
+        future.set_exception(error)
+    else:
+        future.set_result(outcome)

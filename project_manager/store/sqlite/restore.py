@@ -1,0 +1,322 @@
+"""Putting a backup in the place of a database that nobody uses.
+
+What came after the backup is lost, and the world outside remembers it: so a restored database begins a new epoch (its
+event numbers are not those that clients have seen), and every fence is raised above all that can have been handed out.
+"""
+
+import os
+import secrets
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import bindparam, delete, func, literal_column, select, update
+
+from project_manager.clock import rfc3339, stamp
+from project_manager.domain.actors import SYSTEM
+from project_manager.domain.events import EventType
+from project_manager.domain.leases import UnlockReason
+from project_manager.store import chain, events, instances, lease_history, meta, revisions
+from project_manager.store.lease_history import LeaseRow
+from project_manager.store.sqlite import backup, driver, files, private_files, restored_clock
+from project_manager.store.sqlite.backup import BackupRefused, InUse, NotNow
+from project_manager.store.sqlite.database import this_host
+from project_manager.store.statement import Statement
+from project_manager.store.tables import instances as instances_table
+from project_manager.store.tables import tasks, waiters
+from project_manager.store.transaction import Tx
+
+_HELD = Statement(
+    select(
+        tasks.c.id,
+        tasks.c.project_id,
+        tasks.c.epic_id,
+        tasks.c.lock_holder,
+        tasks.c.lock_from,
+        tasks.c.fence,
+        tasks.c.name,
+        tasks.c.lock_acquired_at,
+        tasks.c.lock_expires_at,
+    )
+    .where(tasks.c.lock_holder.is_not(None))
+    .order_by(tasks.c.id)
+)
+_NOTE_WORKERS = Statement(
+    update(tasks)
+    .where(tasks.c.lock_holder.is_not(None))
+    .values(worked_by=tasks.c.lock_holder, unconfirmed_fence=literal_column("NULL"))
+)
+_LET_GO = Statement(
+    update(tasks)
+    .where(tasks.c.lock_holder.is_not(None))
+    .values(
+        status=tasks.c.lock_from,
+        attempts=tasks.c.attempts,  # the triggers on labels of claimable tasks watch this column
+        lock_holder=literal_column("NULL"),
+        lock_acquired_at=literal_column("NULL"),
+        lock_expires_at=literal_column("NULL"),
+        lock_ttl=literal_column("NULL"),
+        lock_from=literal_column("NULL"),
+        lock_fenced=0,
+        version=tasks.c.version + 1,
+        updated_at=bindparam("now"),
+    )
+)
+_HIGHEST_FENCE = Statement(select(func.coalesce(func.max(tasks.c.fence), 0)))
+_RAISE_FENCES = Statement(update(tasks).where(tasks.c.fence < bindparam("floor")).values(fence=bindparam("floor")))
+_FORGET_INSTANCES = Statement(delete(instances_table))
+_FORGET_WAITERS = Statement(delete(waiters))
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """The result of a restore. `kept` is the database that was there before, `logs` are logs that lay beside it.
+
+    New leases get fences above `fence_floor`. `lowered` is by how many milliseconds database time was ahead.
+    """
+
+    kept: Path | None
+    logs: tuple[Path, ...]
+    epoch: str
+    fence_floor: int
+    released: int
+    lowered: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Present:
+    """What counts of the database that is replaced: its latest instant, the fence to begin above, its newest event."""
+
+    high: int
+    fence_floor: int
+    head: dict[str, Any] | None = None
+
+
+def restore(source: Path, database: Path, now: int, *, force: bool = False) -> Restored:
+    """Replace the database by the backup `source`, in one step, and read it back.
+
+    `now` is milliseconds since the epoch. Raises BackupRefused when the backup is not whole, and InUse when a process
+    has the database open, also when its file was removed. Then nothing changes. With `force` a backup is taken whose
+    contents do not match its events. The folder of the database is made when it is not there.
+    """
+    database = database.resolve()
+    _check_source(source, database, force=force)
+    try:
+        private_files.make_folder(database.parent)
+        present = _settle_present(database, now)
+        with private_files.workspace(database, "restoring") as prepared:
+            _copy(source, prepared)
+            restored = _begin_anew(prepared, now, present)
+            kept, logs = _replace(database, prepared, now)
+        _read_back(database, restored.epoch)
+    except OSError as error:
+        raise backup.unwritable(f"the database {database.name}", database.parent, error) from error
+    except driver.DriverError as error:
+        if driver.is_full(error):
+            raise backup.disk_full(f"the database {database.name}", database.parent) from error
+        raise
+    return replace(restored, kept=kept, logs=tuple(logs))
+
+
+def _replace(database: Path, prepared: Path, now: int) -> tuple[Path | None, list[Path]]:
+    """Put the prepared file in the place of the database. Returns the kept database and the kept logs.
+
+    A database that was there gives its owner and permissions; a new one gets mode 0600 and the owner of its folder.
+    """
+    with _unused(database):
+        name = _name_of_kept(database, now)
+        kept = _keep(database, name)
+        logs = files.move_logs(database, name)
+        files.give_like(prepared, kept or database.parent, mode=kept is not None)
+        backup.put(prepared, database)
+        backup.sidecar_of(database).unlink(missing_ok=True)
+    return kept, logs
+
+
+def _check_source(source: Path, database: Path, *, force: bool) -> None:
+    if not source.is_file():
+        raise BackupRefused(f"there is no backup at {source}")
+    if database.exists() and source.samefile(database):
+        raise BackupRefused("a database cannot be restored from itself")
+    found = backup.examine(source)
+    if found.faults:
+        raise BackupRefused(f"the backup {source} is not whole: {'; '.join(found.faults)}")
+    if found.differences and not force:
+        raise BackupRefused(
+            f"the backup {source} does not match its events: {'; '.join(found.differences)}. Choose an older backup, "
+            "or restore this one with --force"
+        )
+
+
+def _copy(source: Path, prepared: Path) -> None:
+    try:
+        connection = backup.opened_to_read(source)
+        try:
+            backup.copy(connection, prepared)
+        finally:
+            connection.close()
+    except driver.DriverError as error:
+        # The backup was found whole just before, so the disk is at fault. The driver names no error of a copy.
+        raise NotNow(f"the backup {source} cannot be copied now: {error}") from error
+
+
+def _settle_present(database: Path, now: int) -> _Present:
+    """Fold the log of the present database into it.
+
+    A database that cannot be read any more, the usual reason to restore, tells neither. Raises InUse.
+    """
+    with _unused(database):
+        pass
+    if not database.exists() or database.stat().st_size == 0 or files.foreign_logs(database):
+        return _Present(now, now)
+    try:
+        connection = driver.connect(str(database))
+        try:
+            connection.execute("PRAGMA busy_timeout=200")
+            tx = Tx(connection.execute, now, SYSTEM, "", 0)
+            tx.now = max(now, meta.clock_high(tx))
+            _refuse_live(tx)
+            floor = max(tx.now, meta.fence_floor(tx) + 1, int(_HIGHEST_FENCE.value(tx)) + 1)
+            head = _head_of(connection, tx)
+            backup.single_file(connection)
+            return _Present(tx.now, floor, head)
+        finally:
+            connection.close()
+    except driver.DriverError as error:
+        if driver.is_busy(error):
+            raise InUse(_in_use(database)) from error
+        return _Present(now, now)
+
+
+def _refuse_live(tx: Tx) -> None:
+    for other in instances.live(tx):
+        if other.host == this_host() and not _runs(other.pid):
+            continue
+        gone = rfc3339(other.heartbeat_at + instances.SILENT_AFTER_MS)
+        raise InUse(
+            f"process {other.pid} on {other.host} ({other.kind}) uses the database: stop it first; "
+            f"if it is gone already, it counts as gone from {gone} on"
+        )
+
+
+def _runs(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+@contextmanager
+def _unused(database: Path) -> Iterator[None]:
+    """Hold the locks that each connection would need. Raises InUse."""
+    with files.locked(database) as free:
+        if not free:
+            raise InUse(_in_use(database))
+        yield
+
+
+def _in_use(database: Path) -> str:
+    removed = "" if database.exists() else ", though the file was removed"
+    return (
+        f"a process has the database {database} open{removed}: stop the server and everything else that uses it, "
+        "then restore"
+    )
+
+
+def _head_of(connection: Any, tx: Tx) -> dict[str, Any]:
+    """Return the epoch of a database and its newest event. The hash is None in a schema without a hash chain."""
+    chained = revisions.has_column(connection, "events", "hash")
+    seq, digest = chain.head(tx) if chained else (events.head(tx), b"")
+    return {"epoch": meta.epoch(tx), "seq": seq, "hash": digest.hex() or None}
+
+
+def _begin_anew(prepared: Path, now: int, present: _Present) -> Restored:
+    """Begin a new epoch at the wall clock `now`, or later where database time had got to."""
+    connection = driver.connect(str(prepared))
+    try:
+        connection.execute(driver.BEGIN_WRITE)
+        tx = Tx(connection.execute, now, SYSTEM, "", 0)
+        high = max(present.high, meta.clock_high(tx))
+        tx.now = restored_clock.begins_at(now, high)
+        floor = max(high, present.fence_floor, meta.fence_floor(tx) + 1, int(_HIGHEST_FENCE.value(tx)) + 1)
+        epoch = secrets.token_hex(8)
+        emit = events.add if revisions.has_column(connection, "events", "hash") else events.add_unchained
+        origin = {"backup": _head_of(connection, tx), "replaced": present.head}
+        emit(tx, EventType.DATABASE_RESTORED, {"epoch": epoch, "fence_floor": floor, **origin})
+        released = _end_leases(tx, emit, recorded=revisions.has_table(connection, "ended_leases"))
+        meta.begin_epoch(tx, epoch, floor)
+        restored_clock.settle(tx, connection)
+        _RAISE_FENCES.run(tx, floor=floor)
+        _FORGET_INSTANCES.run(tx)
+        _FORGET_WAITERS.run(tx)
+        connection.execute("COMMIT")
+        backup.single_file(connection)
+    finally:
+        connection.close()
+    return Restored(None, (), epoch, floor, released, max(0, high - tx.now))
+
+
+def _end_leases(tx: Tx, emit: Callable[..., None], *, recorded: bool) -> int:
+    """End all leases and return held tasks to the status that they were claimed from. Returns their number.
+
+    The agents of the backup's time may have finished or left the tasks since.
+
+    A backup of an older schema has neither a table for leases that ended nor the agent of the newest one (`recorded`
+    is false). Its migration reads both from the events.
+    """
+    held = _HELD.rows(tx)
+    if recorded:
+        _NOTE_WORKERS.run(tx)
+    _LET_GO.run(tx, now=tx.now)
+    for task_id, project_id, epic_id, holder, status, fence, name, acquired_at, expires_at in held:
+        reason = UnlockReason.FORCED.value
+        if recorded:
+            lease = LeaseRow(task_id, fence, holder, project_id, name, acquired_at, expires_at, tx.now, reason, status)
+            lease_history.record(tx, lease)
+        about = {"project_id": project_id, "epic_id": epic_id, "task_id": task_id}
+        said = {"agent_id": holder, "lock_released": True, "previous_status": "IN_PROGRESS", "status": status}
+        emit(tx, EventType.TASK_STATUS_CHANGED, said, **about)
+        unlocked = {"agent_id": holder, "reason": reason, "status": status}
+        emit(tx, EventType.TASK_UNLOCKED, unlocked, **about)
+    return len(held)
+
+
+def _name_of_kept(database: Path, now: int) -> str:
+    """Return a name that no file in the folder of the database has."""
+    name = f"{database.name}.before-restore-{stamp(now)}"
+    names = (name if number == 1 else f"{name}-{number}" for number in count(1))
+    return next(free for free in names if not database.with_name(free).exists())
+
+
+def _keep(database: Path, name: str) -> Path | None:
+    """Keep the present database under another name in its folder."""
+    if not database.exists():
+        return None
+    kept = database.with_name(name)
+    try:
+        os.link(database, kept)
+    except OSError:
+        private_files.create(kept)
+        shutil.copyfile(database, kept)
+        files.give_like(kept, database, mode=True)
+    return kept
+
+
+def _read_back(database: Path, epoch: str) -> None:
+    """Raise BackupRefused unless the database at this path is whole and the one that was prepared."""
+    found = backup.examine(database)
+    if found.faults:
+        raise BackupRefused(f"the restored database {database} is not whole: {'; '.join(found.faults)}")
+    connection = backup.opened_to_read(database)
+    try:
+        if meta.epoch(Tx(connection.execute, 0, SYSTEM, "", 0)) != epoch:
+            raise BackupRefused(f"another process has replaced the restored database {database}")
+    finally:
+        connection.close()

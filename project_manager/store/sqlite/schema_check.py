@@ -1,0 +1,80 @@
+"""Compare the schema of a database with that of its revision, which the migrations make in a database of its own.
+
+SQLite keeps the text of each CREATE statement. How a text is spaced and quoted, and the order of columns and
+constraints, depend on the way that led to a schema, and do not count.
+"""
+
+import re
+import tempfile
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from project_manager.store.sqlite import driver
+
+Schema = dict[tuple[str, str], tuple[str, ...]]
+
+_OBJECTS = "SELECT type, name, sql FROM sqlite_master WHERE name NOT LIKE 'sqlite_%' ORDER BY type, name"
+_NOISE = re.compile(r"[\s\"`\[\]]+")
+
+
+def differences(connection: Any, revision: str) -> list[str]:
+    """Return in which tables, indexes and triggers an open database differs from the schema of its revision."""
+    found, expected = _read(connection), _expected(revision)
+    missing = [f"the {kind} {name} is missing" for kind, name in expected if (kind, name) not in found]
+    strange = [f"the {kind} {name} is not of this program" for kind, name in found if (kind, name) not in expected]
+    changed = [
+        f"the {kind} {name} is not as this program made it"
+        for (kind, name), definition in found.items()
+        if expected.get((kind, name), definition) != definition
+    ]
+    return [*missing, *strange, *changed]
+
+
+@cache
+def _expected(revision: str) -> Schema:
+    # Loaded only now: Alembic takes longer to load than most commands take.
+    from project_manager.store.migrations import upgrade  # noqa: PLC0415
+
+    with tempfile.TemporaryDirectory(prefix="project-manager-") as folder:
+        path = Path(folder) / "schema.db"
+        upgrade(str(path), revision)
+        connection = driver.connect(str(path))
+        try:
+            return _read(connection)
+        finally:
+            connection.close()
+
+
+def _read(connection: Any) -> Schema:
+    return {(kind, name): _parts(sql or "") for kind, name, sql in connection.execute(_OBJECTS).fetchall()}
+
+
+def _parts(sql: str) -> tuple[str, ...]:
+    """Return the text in front of the outermost parentheses, the parts inside in order of their text, and the rest."""
+    first, last = sql.find("("), sql.rfind(")")
+    if not re.match(r"\s*CREATE\s+TABLE", sql, re.IGNORECASE) or first < 0:
+        return (_plain(sql),)
+    return (
+        _plain(sql[:first]),
+        *sorted(_plain(part) for part in _split(sql[first + 1 : last])),
+        _plain(sql[last + 1 :]),
+    )
+
+
+def _split(text: str) -> list[str]:
+    """Split at the commas that are in no parentheses and in no text literal."""
+    parts, depth, quoted, start = [], 0, False, 0
+    for place, letter in enumerate(text):
+        if letter == "'":
+            quoted = not quoted
+        elif not quoted and letter in "()":
+            depth += 1 if letter == "(" else -1
+        elif not quoted and letter == "," and depth == 0:
+            parts.append(text[start:place])
+            start = place + 1
+    return [*parts, text[start:]]
+
+
+def _plain(text: str) -> str:
+    return _NOISE.sub("", text).casefold()

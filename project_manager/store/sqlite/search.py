@@ -1,0 +1,84 @@
+"""The search index: FTS5 tables that hold the words of `domain/words.py`, written with the texts.
+
+A trigger adds each written text to `search_due`, and writing its words removes it. Rows that stay there were written
+by a release that does not split words itself. `catch_up` indexes them.
+"""
+
+from typing import Any
+
+from sqlalchemy import bindparam, column, delete, insert, select, table
+from sqlalchemy.sql.expression import literal_column
+
+from project_manager.domain.words import phrases_of, words_of
+from project_manager.store.statement import Statement
+from project_manager.store.tables import search_due, tasks
+from project_manager.store.tables_knowledge import knowledge_items
+from project_manager.store.transaction import Tx
+
+TASK_TEXTS = ("name", "description", "external_key")
+KNOWLEDGE_TEXTS = ("title", "content", "category", "tags")
+
+tasks_fts = table("tasks_fts", column("rowid"), *[column(name) for name in TASK_TEXTS])
+knowledge_fts = table("knowledge_fts", column("rowid"), *[column(name) for name in KNOWLEDGE_TEXTS])
+
+
+def _replace(index: Any) -> Statement:
+    return Statement(insert(index).prefix_with("OR REPLACE").values({c.name: bindparam(c.name) for c in index.columns}))
+
+
+_INDEX_TASK = _replace(tasks_fts)
+_INDEX_KNOWLEDGE = _replace(knowledge_fts)
+_TASK = Statement(select(*[tasks.c[name] for name in TASK_TEXTS]).where(tasks.c.id == bindparam("id")))
+_KNOWLEDGE = Statement(
+    select(*[knowledge_items.c[name] for name in KNOWLEDGE_TEXTS]).where(knowledge_items.c.id == bindparam("id"))
+)
+_DUE = Statement(
+    select(search_due.c.kind, search_due.c.id).order_by(search_due.c.kind, search_due.c.id).limit(bindparam("limit"))
+)
+_TASK_DONE, _KNOWLEDGE_DONE = [
+    Statement(delete(search_due).where(search_due.c.kind == literal_column(kind), search_due.c.id == bindparam("id")))
+    for kind in ("'task'", "'knowledge'")
+]
+
+
+def index_task(tx: Tx, task_id: int, name: str, description: str, external_key: str | None) -> None:
+    """Write the words of a task in place of those that the index has."""
+    texts = _words({"name": name, "description": description, "external_key": external_key})
+    _INDEX_TASK.run(tx, rowid=task_id, **texts)
+    _TASK_DONE.run(tx, id=task_id)
+
+
+def index_knowledge(tx: Tx, knowledge_id: int, title: str, content: str, category: str | None, tags: str) -> None:
+    """Write the words of an item of knowledge in place of those that the index has."""
+    texts = _words({"title": title, "content": content, "category": category, "tags": tags})
+    _INDEX_KNOWLEDGE.run(tx, rowid=knowledge_id, **texts)
+    _KNOWLEDGE_DONE.run(tx, id=knowledge_id)
+
+
+def catch_up(tx: Tx, limit: int) -> int:
+    """Index up to `limit` texts that an older release wrote and return their number."""
+    due = _DUE.rows(tx, limit=limit)
+    for kind, row_id in due:
+        if kind == "task":
+            _catch_up(tx, _TASK, index_task, _TASK_DONE, row_id)
+        else:
+            _catch_up(tx, _KNOWLEDGE, index_knowledge, _KNOWLEDGE_DONE, row_id)
+    return len(due)
+
+
+def _catch_up(tx: Tx, read: Statement, index: Any, done: Statement, row_id: int) -> None:
+    texts = read.row(tx, id=row_id)
+    if texts is None:
+        done.run(tx, id=row_id)
+    else:
+        index(tx, row_id, *texts)
+
+
+def match_expression(query: str) -> str:
+    """Return the FTS5 expression for rows that have all words of the query. Without words it matches nothing."""
+    phrases = [f'"{" ".join(phrase.words)}"{"*" if phrase.open else ""}' for phrase in phrases_of(query)]
+    return " ".join(phrases) or '""'
+
+
+def _words(texts: dict[str, str | None]) -> dict[str, str]:
+    return {name: " ".join(words_of(text)) if text else "" for name, text in texts.items()}

@@ -1,0 +1,144 @@
+"""Follows the outbox: reads events after the last one in the order of commits, whoever committed them.
+
+The own writer wakes it; commits of other processes show in `PRAGMA data_version`, looked at every 20 ms
+(figures in docs/performance.md). A reader by number misses nothing here, because SQLite has one writer at a
+time and so numbers are committed in order.
+"""
+
+import logging
+import queue
+import threading
+from collections.abc import Callable
+
+from project_manager.domain.actors import SYSTEM
+from project_manager.observability.logging import Trouble
+from project_manager.store import events, meta
+from project_manager.store.events import EventRow
+from project_manager.store.sqlite import driver
+from project_manager.store.sqlite.file_watch import FileWatch
+from project_manager.store.transaction import Tx
+
+log = logging.getLogger(__name__)
+
+LOOK_EVERY = 0.02
+APART = 0.01
+"""Seconds between two reads while commits come one upon another: what they wrote is read together."""
+
+AT_ONCE = 500
+
+Receive = Callable[[list[EventRow]], None]
+
+
+class Tail:
+    """One thread that hands new events to `receive`, in order, each once."""
+
+    def __init__(self, path: str, watch: FileWatch, *, foreign_commit: Callable[[], None]) -> None:
+        self._watch = watch
+        self._connection = driver.connect(path, read_only=True)
+        self._foreign_commit = foreign_commit
+        self._woken: queue.SimpleQueue[None] = queue.SimpleQueue()
+        # Two counters, because each may be raised by one thread only.
+        self._own_commits = 0
+        self._commits_seen = 0
+        self._trouble = Trouble(log, "tail_failed", "events cannot be read")
+        self._moved = Trouble(log, "database_moved", "writes are refused", logging.ERROR)
+        self._ended = threading.Event()
+        self._receive: Receive | None = None
+        self._thread = threading.Thread(target=self._run, name="tail", daemon=True)
+        tx = self._tx()
+        self.epoch = meta.epoch(tx)
+        self.head = events.head(tx)
+
+    @property
+    def generation(self) -> int:
+        """Differs from what it was before whenever anybody has committed in between."""
+        return self._own_commits + self._commits_seen
+
+    @property
+    def alive(self) -> bool:
+        return self._thread.is_alive()
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def follow(self, receive: Receive) -> None:
+        """From now on new events go to `receive`, called in the tail's thread."""
+        self._receive = receive
+
+    def wake(self) -> None:
+        """The own writer has committed."""
+        self._own_commits += 1
+        if self._woken.empty():
+            self._woken.put(None)
+
+    def close(self) -> None:
+        self._ended.set()
+        self._woken.put(None)
+        if self._thread.ident is not None:
+            self._thread.join()
+        self._connection.close()
+
+    def _run(self) -> None:
+        try:
+            self._look_until_closed()
+        except Exception:
+            log.exception("the event reader has stopped", extra={"action": "tail_stopped"})
+
+    def _look_until_closed(self) -> None:
+        version: int | None = None
+        unsure = False
+        while not self._ended.is_set():
+            woken = self._was_woken()
+            if not self._looks_right():
+                continue
+            try:
+                seen = self._data_version()
+                if seen != version:  # also after own commits: another process's may have come with them
+                    self._commits_seen += 1
+                if seen != version or woken:
+                    self._read()
+                    unsure = True
+                    self._ended.wait(APART)
+                elif unsure:
+                    # Some of the commits just seen may have been another process's, with a lease that ends
+                    # soon.
+                    self._foreign_commit()
+                    unsure = False
+                version = seen
+                self._trouble.is_over()
+            except driver.DriverError as error:
+                self._watch.note(error)
+                self._trouble.goes_on(error)
+
+    def _looks_right(self) -> bool:
+        """Return whether the files are in their places. The log says when they are not, and when they are again."""
+        moved = self._watch.look()
+        if moved is None:
+            self._moved.is_over()
+            return True
+        self._moved.goes_on(f"the {moved.words} while this server runs ({self._watch.path})")
+        return False
+
+    def _was_woken(self) -> bool:
+        try:
+            self._woken.get(timeout=LOOK_EVERY)
+        except queue.Empty:
+            return False
+        return True
+
+    def _read(self) -> None:
+        while True:
+            rows = events.after(self._tx(), self.head, AT_ONCE)
+            if not rows:
+                return
+            self.head = rows[-1].seq
+            if self._receive is not None:
+                self._receive(rows)
+            if len(rows) < AT_ONCE:
+                return
+
+    def _data_version(self) -> int:
+        return driver.data_version(self._connection)
+
+    def _tx(self) -> Tx:
+        return Tx(self._connection.execute, 0, SYSTEM, "", 0)

@@ -1,0 +1,78 @@
+"""Core statements, compiled once and run on the driver's connection.
+
+Compiling at each call, or `Connection.execute`, costs more than SQLite itself (figures in
+docs/performance.md). What this leaves out: type processors (so columns hold integers and text only), and IN
+over a list (use json_each).
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from operator import itemgetter
+from typing import Any
+
+from sqlalchemy import Column, column, func
+from sqlalchemy.sql.elements import ColumnElement
+from sqlalchemy.sql.expression import Executable
+from sqlalchemy.sql.selectable import TableValuedAlias
+
+from project_manager.store.sqlite.driver import compiler
+from project_manager.store.transaction import Tx
+
+Row = tuple[Any, ...]
+
+
+class Statement:
+    """A statement built once at module level; parameters are given by name at each call.
+
+    They are handed to the driver by position: SQLite looks a name up by walking through all of them.
+    """
+
+    __slots__ = ("_defaults", "_pick", "sql")
+
+    def __init__(self, clause: Executable) -> None:
+        compiled = clause.compile(dialect=compiler)  # type: ignore[attr-defined]
+        self.sql = str(compiled)
+        self._pick = _picker(tuple(compiled.positiontup or ()))
+        self._defaults: dict[str, Any] = {name: value for name, value in compiled.params.items() if value is not None}
+
+    def run(self, tx: Tx, **parameters: Any) -> int:
+        """Runs it; the number of rows it changed."""
+        return int(tx.execute(self.sql, self._values(parameters)).rowcount)
+
+    def run_in_order(self, tx: Tx, values: Sequence[Any]) -> None:
+        """Runs it with all parameters in the order in which the statement names them."""
+        tx.execute(self.sql, values)
+
+    def row(self, tx: Tx, **parameters: Any) -> Row | None:
+        """The first row."""
+        row: Row | None = tx.execute(self.sql, self._values(parameters)).fetchone()
+        return row
+
+    def rows(self, tx: Tx, **parameters: Any) -> list[Row]:
+        rows: list[Row] = tx.execute(self.sql, self._values(parameters)).fetchall()
+        return rows
+
+    def each(self, tx: Tx, **parameters: Any) -> Iterator[Row]:
+        """The rows one by one; whoever stops early has not read the rest."""
+        return iter(tx.execute(self.sql, self._values(parameters)))
+
+    def value(self, tx: Tx, **parameters: Any) -> Any:
+        """The first column of the first row, or None."""
+        row = self.row(tx, **parameters)
+        return None if row is None else row[0]
+
+    def _values(self, parameters: dict[str, Any]) -> Sequence[Any]:
+        if self._defaults:
+            parameters = {**self._defaults, **parameters}
+        return self._pick(parameters)
+
+
+def _picker(names: tuple[str, ...]) -> Callable[[dict[str, Any]], Sequence[Any]]:
+    """Return a function that takes the values of these names, in this order."""
+    if len(names) > 1:
+        return itemgetter(*names)
+    return lambda parameters: [parameters[name] for name in names]
+
+
+def each(array: ColumnElement[Any] | Column[Any]) -> TableValuedAlias:
+    """The elements of a JSON array as rows with one column `value`."""
+    return func.json_each(array).table_valued(column("value"))

@@ -1,0 +1,108 @@
+"""The tables of knowledge and assumptions; schema.py has the others and says what holds for all."""
+
+from sqlalchemy import CheckConstraint, Column, ForeignKey, Index, Integer, Table, Text
+
+from project_manager.domain import limits
+from project_manager.domain.assumptions import Verdict
+from project_manager.store.tables_base import metadata, one_of
+
+knowledge_items = Table(
+    "knowledge_items",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("project_id", Integer, ForeignKey("projects.id", ondelete="CASCADE"), nullable=False),
+    Column("epic_id", Integer, ForeignKey("epics.id", ondelete="SET NULL")),
+    Column("task_id", Integer, ForeignKey("tasks.id", ondelete="SET NULL")),
+    Column("parent_id", Integer, ForeignKey("knowledge_items.id", ondelete="SET NULL")),
+    Column("title", Text, nullable=False),
+    Column("content", Text, nullable=False),
+    Column("category", Text),
+    Column("tags", Text, nullable=False),
+    Column("priority", Integer, nullable=False),
+    Column("active", Integer, nullable=False),
+    Column("metadata", Text, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("created_by", Text, nullable=False),
+    Column("created_at", Integer, nullable=False),
+    Column("updated_by", Text, nullable=False),
+    Column("updated_at", Integer, nullable=False),
+    CheckConstraint(f"length(title) BETWEEN 1 AND {limits.TITLE_CHARACTERS}", name="title_length"),
+    CheckConstraint("length(content) > 0", name="content_length"),
+    CheckConstraint(f"priority BETWEEN 0 AND {limits.KNOWLEDGE_PRIORITY_HIGHEST}", name="priority"),
+    CheckConstraint("active IN (0, 1)", name="active"),
+    CheckConstraint("json_type(tags) = 'array'", name="tags"),
+    CheckConstraint("json_type(metadata) = 'object'", name="metadata"),
+    CheckConstraint("parent_id <> id", name="not_its_parent"),
+    Index("ix_knowledge_items_project_id_priority_updated_at", "project_id", "priority", "updated_at"),
+    Index("ix_knowledge_items_epic_id", "epic_id"),
+    Index("ix_knowledge_items_task_id", "task_id"),
+    Index("ix_knowledge_items_parent_id", "parent_id"),
+    sqlite_autoincrement=True,
+)
+
+knowledge_versions = Table(
+    "knowledge_versions",
+    metadata,
+    Column("knowledge_id", Integer, ForeignKey("knowledge_items.id", ondelete="CASCADE"), primary_key=True),
+    Column("version", Integer, primary_key=True),
+    *(Column(name, Integer) for name in ("epic_id", "task_id", "parent_id")),
+    Column("title", Text, nullable=False),
+    Column("content", Text, nullable=False),
+    Column("category", Text),
+    Column("tags", Text, nullable=False),
+    Column("priority", Integer, nullable=False),
+    Column("active", Integer, nullable=False),
+    Column("metadata", Text, nullable=False),
+    Column("changed", Text, nullable=False),
+    Column("reason", Text),
+    Column("author", Text, nullable=False),
+    Column("created_at", Integer, nullable=False),
+    comment="what each item said, the present version included; ids as they were then",
+)
+
+knowledge_logs = Table(
+    "knowledge_logs",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("knowledge_id", Integer, ForeignKey("knowledge_items.id", ondelete="CASCADE"), nullable=False),
+    Column("action_type", Text, nullable=False),
+    Column("change_reason", Text),
+    Column("author", Text, nullable=False),
+    Column("metadata", Text, nullable=False),
+    Column("created_at", Integer, nullable=False),
+    Index("ix_knowledge_logs_knowledge_id_id", "knowledge_id", "id"),
+    sqlite_autoincrement=True,
+)
+
+assumptions = Table(
+    "assumptions",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("task_id", Integer, ForeignKey("tasks.id", ondelete="CASCADE"), nullable=False),
+    Column("type", Text, nullable=False),
+    Column("text", Text, nullable=False),
+    Column("file_path", Text),
+    Column("line_number", Integer),
+    Column("code_snippet", Text),
+    Column("author", Text, nullable=False),
+    Column("created_at", Integer, nullable=False),
+    CheckConstraint("line_number > 0", name="line_number"),
+    Index("ix_assumptions_task_id_id", "task_id", "id"),
+    sqlite_autoincrement=True,
+)
+
+assumption_verdicts = Table(
+    "assumption_verdicts",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("assumption_id", Integer, ForeignKey("assumptions.id", ondelete="CASCADE"), nullable=False),
+    Column("verdict", Text, nullable=False),
+    Column("confidence", Integer, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("reviewer", Text, nullable=False),
+    Column("created_at", Integer, nullable=False),
+    CheckConstraint(one_of("verdict", Verdict), name="verdict"),
+    CheckConstraint("confidence BETWEEN 0 AND 100", name="confidence"),
+    Index("ix_assumption_verdicts_assumption_id_id", "assumption_id", "id"),
+    sqlite_autoincrement=True,
+)

@@ -1,0 +1,386 @@
+"""Catalogue rows become routes: path, query and body are one set of raw arguments; the answer is the view as
+JSON.
+"""
+
+import logging
+from collections import defaultdict
+from collections.abc import Awaitable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+from urllib.parse import parse_qsl
+
+import anyio
+import orjson
+from starlette.convertors import Convertor, register_url_convertor
+from starlette.routing import Route
+
+from project_manager.catalogue import OPERATIONS
+from project_manager.clock import monotonic
+from project_manager.domain.errors import (
+    IdempotencyMismatch,
+    Internal,
+    Invalid,
+    MalformedBody,
+    MalformedHeader,
+    MethodRefused,
+    ProjectManagerError,
+    VersionMismatch,
+)
+from project_manager.domain.limits import BODY_BYTES, ID_DIGITS, ID_MAXIMUM, KEY_CHARACTERS
+from project_manager.domain.names import composed, is_visible
+from project_manager.operations.definition import Kind, Operation
+from project_manager.runtime.calls import Answer, Caller, check_role
+from project_manager.runtime.dispatch import Runtime
+from project_manager.schemas import commands
+from project_manager.web import etag
+from project_manager.web.bodies import LargeBodies, read_body
+from project_manager.web.errors import response_of
+from project_manager.web.middleware import Receive, Scope, Send
+from project_manager.web.streaming import PIECE_BYTES, Headers, Outgoing, send_export, send_held
+
+Done = TypeVar("Done")
+
+log = logging.getLogger(__name__)
+
+PLAN_HINT = "Its `document` is the plan as text; send a plan as it is with `Content-Type: application/yaml`."
+VERSIONS = 16
+QUERY_FIELDS = 1000
+"""Enough for the longest lists as one field an entry."""
+YAML_TYPES = (b"application/yaml", b"application/x-yaml", b"text/yaml", b"text/x-yaml")
+
+
+def routes(runtime: Runtime) -> list[Route]:
+    """Return one route for each path, in the order of the catalogue. An agent id at its end may hold slashes."""
+    by_path: dict[str, dict[str, Operation]] = defaultdict(dict)
+    for operation in OPERATIONS:
+        for route in (operation.http, *operation.aliases):
+            if route:
+                method, path = route.split(" ")
+                by_path[path][method] = operation
+    fixed_first = sorted(by_path, key=lambda path: "{" in path.rpartition("/")[2])
+    return [
+        Route(path.replace("{agent_id}", "{agent_id:rest}"), endpoint=PathEndpoint(runtime, path, by_path[path]))
+        for path in fixed_first
+    ]
+
+
+class _Rest(Convertor[str]):
+    """The rest of a path, not empty: proxies decode an escaped slash."""
+
+    regex = ".+"
+
+    def convert(self, value: str) -> str:
+        return value
+
+    def to_string(self, value: str) -> str:
+        return value
+
+
+register_url_convertor("rest", _Rest())
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What is sent: made without Starlette's Response, which costs more than the rest of the answer."""
+
+    status: int
+    headers: Headers
+    body: bytes
+
+
+class PathEndpoint:
+    """An ASGI application for one path with its methods."""
+
+    def __init__(self, runtime: Runtime, path: str, methods: dict[str, Operation]) -> None:
+        self._runtime = runtime
+        self._path = path
+        self._methods = methods
+        folder = runtime.settings.database_path.parent
+        self._large = LargeBodies(folder, max(operation.body_bytes for operation in methods.values()))
+        self._streamed = any(operation.streamed for operation in methods.values())
+        self._allow = ", ".join(sorted({*methods, *({"HEAD"} if "GET" in methods else ())}))
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        started = monotonic()
+        method = scope["method"]
+        if self._streamed:
+            status = await self._stream(method, scope, receive, send)
+            self._runtime.metrics.http_request(method, self._path, status, monotonic() - started)
+            return
+        try:
+            reply = await self._answer(method, scope, receive)
+        except ProjectManagerError as error:
+            reply = self._refusal(error, scope)
+        except Exception:
+            log.exception("a request failed", extra={"action": "request_failed", "route": self._path})
+            reply = self._refusal(Internal("the request failed by a fault of the server"), scope)
+        if len(reply.body) > PIECE_BYTES:
+            await send_held(send, reply.status, reply.headers, reply.body, self._path)
+        else:
+            await send({"type": "http.response.start", "status": reply.status, "headers": reply.headers})
+            await send({"type": "http.response.body", "body": reply.body})
+        self._runtime.metrics.http_request(method, self._path, reply.status, monotonic() - started)
+
+    def _refusal(self, error: ProjectManagerError, scope: Scope) -> Reply:
+        response = response_of(error, scope["state"]["request_id"])
+        if isinstance(error, MethodRefused):
+            response.headers["Allow"] = self._allow
+        return Reply(response.status_code, response.raw_headers, bytes(response.body))
+
+    def _operation(self, method: str) -> Operation:
+        operation = self._methods.get("GET" if method == "HEAD" else method)
+        if operation is None:
+            raise MethodRefused(f"{method} is not a method of {self._path}", allowed=self._allow)
+        return operation
+
+    async def _stream(self, method: str, scope: Scope, receive: Receive, send: Send) -> int:
+        """The answer to a streamed operation; its status. What goes wrong before the first byte is an ordinary refusal,
+        later it cuts the answer off.
+        """
+        outgoing = Outgoing(send)
+        try:
+            operation = self._operation(method)
+            headers = scope["state"]["headers"]
+            raw = await _arguments(operation, scope, headers, receive)
+            caller = Caller(scope["state"]["actor"], "rest", scope["state"]["request_id"])
+
+            async def pump() -> None:
+                bare = b"yaml" in headers.get(b"accept", b"")
+                with outgoing.bounds:
+                    async with self._runtime.stream(operation, raw, caller) as (command, fetch):
+                        await send_export(outgoing, command, fetch, bare=bare, head=method == "HEAD")
+
+            await _while_connected(pump(), receive)
+        except ProjectManagerError as error:
+            reply = self._refusal(error, scope)
+            await outgoing.refuse(reply.status, reply.headers, reply.body)
+        except Exception:
+            log.exception("a request failed", extra={"action": "request_failed", "route": self._path})
+            reply = self._refusal(Internal("the request failed by a fault of the server"), scope)
+            await outgoing.refuse(reply.status, reply.headers, reply.body)
+        outgoing.note(self._path)
+        return outgoing.status or 500
+
+    async def _answer(self, method: str, scope: Scope, receive: Receive) -> Reply:
+        operation = self._operation(method)
+        if operation.body_bytes > BODY_BYTES:
+            return await self._answer_large(operation, scope, receive)
+        raw = await _arguments(operation, scope, scope["state"]["headers"], receive)
+        return await self._answer_to(operation, raw, scope, receive)
+
+    async def _answer_large(self, operation: Operation, scope: Scope, receive: Receive) -> Reply:
+        """Answer a request whose body may be large. The role is checked first, and a thread reads the body."""
+        check_role(operation, scope["state"]["actor"])
+        headers = scope["state"]["headers"]
+        async with self._large.received(headers, receive) as body:
+            raw = await anyio.to_thread.run_sync(lambda: _merged(operation, scope, headers, body()))
+            return await self._answer_to(operation, raw, scope, receive)
+
+    async def _answer_to(self, operation: Operation, raw: dict[str, Any], scope: Scope, receive: Receive) -> Reply:
+        state, headers = scope["state"], scope["state"]["headers"]
+        small = operation.snapshot and b"gzip" in headers.get(b"accept-encoding", b"")
+        key = _key(operation, headers)
+        _check_same(raw, "request_id", [key] if key else [], "Idempotency-Key")
+        versions = _expected_versions(operation, headers)
+        _check_same(raw, "version", versions, "If-Match")
+        caller = Caller(state["actor"], "rest", state["request_id"], key, small, state["secret"])
+        work = self._run(operation, raw, versions, caller)
+        answer = await (_while_connected(work, receive) if raw.get("wait_seconds") else work)
+        return _reply(operation, answer, headers)
+
+    async def _run(self, operation: Operation, raw: dict[str, Any], versions: list[int], caller: Caller) -> Answer:
+        """Tries one version after the other, as each write names the one that it expects. Under a key the first
+        answer is that to the version which was good then.
+        """
+        for version in versions[:-1]:
+            try:
+                return await self._runtime.run(operation, {**raw, "version": version}, caller)
+            except (VersionMismatch, IdempotencyMismatch):
+                continue
+        last = {"version": versions[-1]} if versions else {}
+        return await self._runtime.run(operation, {**raw, **last}, caller)
+
+
+async def _while_connected(work: Awaitable[Done], receive: Receive) -> Done:
+    """Ends a call that waits when its client goes away, so that nothing is kept for nobody."""
+    outcome: Done | ProjectManagerError = MalformedBody("the request was cut off")
+
+    async with anyio.create_task_group() as tasks:
+
+        async def listen() -> None:
+            while (await receive())["type"] != "http.disconnect":
+                pass
+            tasks.cancel_scope.cancel()
+
+        tasks.start_soon(listen)
+        try:
+            outcome = await work
+        except ProjectManagerError as error:
+            outcome = error
+        tasks.cancel_scope.cancel()
+    if isinstance(outcome, ProjectManagerError):
+        raise outcome
+    return outcome
+
+
+async def _arguments(
+    operation: Operation, scope: Scope, headers: dict[bytes, bytes], receive: Receive
+) -> dict[str, Any]:
+    return _merged(operation, scope, headers, await read_body(headers, receive))
+
+
+def _merged(operation: Operation, scope: Scope, headers: dict[bytes, bytes], body: bytes) -> dict[str, Any]:
+    """Return the arguments of query, body and path as one."""
+    raw = _from_query(scope["query_string"])
+    if body:
+        _merge(raw, _from_body(operation, headers, body), "body")
+    _merge(raw, scope.get("path_params", {}), "path")
+    return raw
+
+
+def _from_query(query: bytes) -> dict[str, Any]:
+    if not query:
+        return {}
+    raw: dict[str, Any] = {}
+    for name, value in _pairs(query):
+        if name not in raw:
+            raw[name] = value
+        elif isinstance(raw[name], list):
+            raw[name].append(value)
+        else:
+            raw[name] = [raw[name], value]
+    return raw
+
+
+def _pairs(query: bytes) -> list[tuple[str, str]]:
+    try:
+        return parse_qsl(query.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=QUERY_FIELDS)
+    except ValueError as error:
+        raise MalformedBody(
+            "the query is not valid", hint=f"Encode it as UTF-8, percent-escaped, with at most {QUERY_FIELDS} fields."
+        ) from error
+
+
+def _from_body(operation: Operation, headers: dict[bytes, bytes], body: bytes) -> dict[str, Any]:
+    if operation.command is commands.ImportPlan and _media_type(headers) in YAML_TYPES:
+        return {"document": as_text(body, "Encode it as UTF-8.")}
+    hint = f"{MalformedBody.default_hint} {PLAN_HINT}" if operation.command is commands.ImportPlan else ""
+    try:
+        parsed = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        as_text(body, hint)
+        place = f"line {error.lineno}, column {error.colno}"
+        raise MalformedBody(f"the body is not JSON: {error.msg} at {place}", hint=hint) from error
+    if not isinstance(parsed, dict):
+        raise MalformedBody("the body is not a JSON object", hint=hint)
+    return parsed
+
+
+def as_text(body: bytes, hint: str = "") -> str:
+    """The body as text. Raises MalformedBody, which says which byte is no UTF-8."""
+    try:
+        return body.decode()
+    except UnicodeDecodeError as error:
+        message = f"the body is not UTF-8: byte {error.start + 1} is 0x{body[error.start]:02x}"
+        raise MalformedBody(message, hint=hint) from error
+
+
+def _media_type(headers: dict[bytes, bytes]) -> bytes:
+    return headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
+
+
+def _merge(raw: dict[str, Any], more: dict[str, Any], where: str) -> None:
+    for name, value in more.items():
+        if name in raw and str(raw[name]) != str(value):
+            message = f"`{name}` is {str(value)[:40]!r} in the {where} and {str(raw[name])[:40]!r} elsewhere"
+            fault = {"field": name, "message": message, "hint": "Send it once."}
+            raise Invalid(message, hint="Send it once.", faults=[fault])
+        raw[name] = value
+
+
+def _key(operation: Operation, headers: dict[bytes, bytes]) -> str | None:
+    given = headers.get(b"idempotency-key")
+    if given is None or not operation.idempotent:
+        return None
+    text = _header_text(given).strip()
+    key = composed(text) if len(text) <= 4 * KEY_CHARACTERS else text
+    if not is_visible(key) or len(key) > KEY_CHARACTERS or not key.isprintable():
+        raise MalformedHeader(f"the header Idempotency-Key is not 1..{KEY_CHARACTERS} printable characters")
+    return key
+
+
+def _check_same(raw: dict[str, Any], name: str, sent: Sequence[object], header: str) -> None:
+    """Refuse a field that is also a header when the two differ: one of them would be ignored. Raises Invalid."""
+    given = raw.get(name)
+    if given is None or not sent or _as_sent(given) in map(str, sent):
+        return
+    message = f"`{name}` is {str(given)[:40]!r}, but the header {header} says {str(sent[0])[:40]!r}"
+    fault = {"field": name, "message": message, "hint": "Send one of them."}
+    raise Invalid(message, hint="Send one of them.", faults=[fault])
+
+
+def _as_sent(value: object) -> str:
+    """Return a field as the text of a header: a whole number such as `7.0` without its fraction."""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return composed(str(value)[: 4 * KEY_CHARACTERS]).strip()
+
+
+def _header_text(given: bytes) -> str:
+    """Return the text of a header. Clients send UTF-8, as in a body, though HTTP defines Latin-1 only."""
+    try:
+        return given.decode()
+    except UnicodeDecodeError:
+        return given.decode("latin-1")
+
+
+def _expected_versions(operation: Operation, headers: dict[bytes, bytes]) -> list[int]:
+    """Return the versions of If-Match, any of which matches. An empty list means that every version matches.
+
+    A tag of another form matches no version. Raises VersionMismatch when no tag names a version, MalformedHeader for
+    an operation that writes and compares no version.
+    """
+    given = headers.get(b"if-match")
+    if given is None or operation.kind is Kind.READ or etag.is_any(given):
+        return []
+    if "version" not in operation.command.model_fields:
+        raise MalformedHeader(
+            "this operation has no version to compare with the header If-Match", hint="Leave If-Match out."
+        )
+    tags = list(dict.fromkeys(etag.opaque_tags(given)))
+    if not 1 <= len(tags) <= VERSIONS:
+        raise MalformedHeader(f"the header If-Match does not name 1..{VERSIONS} ETags")
+    versions = [int(tag) for tag in tags if tag.isascii() and tag.isdigit() and len(tag) <= ID_DIGITS]
+    # A number beyond these bounds is no version, and the command would refuse it with 422 instead of 412.
+    known = list(dict.fromkeys(version for version in versions if 1 <= version <= ID_MAXIMUM))
+    if not known:
+        raise VersionMismatch("the header If-Match names no ETag that this service gave")
+    return known
+
+
+def _reply(operation: Operation, answer: Answer, headers: dict[bytes, bytes]) -> Reply:
+    tag = _tag(answer)
+    extra: Headers = []
+    if tag is not None:
+        extra += [(b"etag", tag.encode("latin-1")), (b"cache-control", b"no-cache")]
+    if answer.replayed:
+        extra.append((b"idempotency-replayed", b"true"))
+    if operation.snapshot:
+        extra.append((b"vary", b"accept-encoding"))
+    if operation.snapshot and tag is not None and etag.matches(headers.get(b"if-none-match"), tag):
+        return Reply(304, extra, b"")
+    if answer.gzipped:
+        extra.append((b"content-encoding", b"gzip"))
+    return _with_body(answer.status, extra, answer.body, b"application/json")
+
+
+def _with_body(status: int, extra: Headers, body: bytes, media_type: bytes) -> Reply:
+    described = [(b"content-length", str(len(body)).encode()), (b"content-type", media_type)]
+    return Reply(status, described + extra, body)
+
+
+def _tag(answer: Answer) -> str | None:
+    if answer.etag is not None:
+        return f'W/"{answer.etag}"' if answer.gzipped else f'"{answer.etag}"'
+    version = answer.view.get("version") if isinstance(answer.view, dict) else getattr(answer.view, "version", None)
+    return None if version is None else f'"{version}"'

@@ -1,0 +1,106 @@
+"""Signing in to the dashboard: a token becomes a cookie that scripts cannot read and other sites cannot
+send.
+"""
+
+import orjson
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from project_manager.domain.actors import Actor
+from project_manager.domain.errors import Invalid, MalformedBody, ProjectManagerError, Unauthorized
+from project_manager.runtime.dispatch import Runtime
+from project_manager.web.bodies import read_body
+from project_manager.web.endpoint import as_text
+from project_manager.web.errors import response_of
+from project_manager.web.middleware import client_address, has_token, secret_of, session_cookie
+
+WEEK_SECONDS = 7 * 24 * 3600
+
+
+class Session:
+    """`/api/session`: who am I, sign in, sign out."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+        self._cookie = session_cookie(runtime.hub.epoch)
+        self._methods = {"GET": self.show, "HEAD": self.show, "POST": self.sign_in, "DELETE": self.sign_out}
+
+    def routes(self) -> list[Route]:
+        return [Route("/api/session", self.answer, methods=sorted(self._methods))]
+
+    async def answer(self, request: Request) -> Response:
+        """Answer by method. One route for all of them, so that the header Allow of a 405 names them all."""
+        return await self._methods[request.method](request)
+
+    async def show(self, request: Request) -> Response:
+        """Return the actor of this session, whether this server asks for a token, and the cap on attempts."""
+        asks = await self._asks()
+        headers = dict(request.scope["headers"])
+        try:
+            actor: Actor | None = await self._runtime.identify(secret_of(headers, self._cookie))
+        except Unauthorized:
+            actor = None
+            if asks and has_token(headers, self._cookie):
+                await self._runtime.refused_tokens.refuse(client_address(request.scope))
+        if actor is not None or asks or self._cookie not in request.cookies:
+            return self._described(actor, auth_required=asks)
+        # All tokens were forgotten: this cookie would keep the dashboard out of a house whose doors are open.
+        response = self._described(await self._runtime.identify(None), auth_required=False)
+        response.delete_cookie(self._cookie, path="/", httponly=True, samesite="strict")
+        return response
+
+    async def sign_in(self, request: Request) -> Response:
+        try:
+            token = _token(await read_body(dict(request.scope["headers"]), request.receive))
+            actor = await self._runtime.identify(token)
+        except ProjectManagerError as error:
+            if isinstance(error, Unauthorized):
+                await self._runtime.refused_tokens.refuse(client_address(request.scope))
+            return response_of(error, request.scope["state"]["request_id"])
+        response = self._described(actor, auth_required=True)
+        secure = request.url.scheme == "https" or request.headers.get("x-forwarded-proto") == "https"
+        response.set_cookie(
+            self._cookie, token, max_age=WEEK_SECONDS, path="/", httponly=True, samesite="strict", secure=secure
+        )
+        return response
+
+    async def sign_out(self, request: Request) -> Response:
+        response = Response(status_code=204)
+        response.delete_cookie(self._cookie, path="/", httponly=True, samesite="strict")
+        return response
+
+    def _described(self, actor: Actor | None, *, auth_required: bool) -> Response:
+        """Build the answer. Settings are shown to known actors only."""
+        body: dict[str, object] = {"actor": _shown(actor), "auth_required": auth_required}
+        if actor is not None:
+            body["max_attempts"] = self._runtime.settings.max_attempts
+        return JSONResponse(body)
+
+    async def _asks(self) -> bool:
+        try:
+            await self._runtime.identify(None)
+        except Unauthorized:
+            return True
+        return False
+
+
+def _token(body: bytes) -> str:
+    try:
+        parsed = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        as_text(body)
+        raise MalformedBody("the body is not JSON") from error
+    token = parsed.get("token") if isinstance(parsed, dict) else None
+    if not isinstance(token, str) or not token.strip():
+        message = "`token` is missing"
+        raise Invalid(
+            message,
+            hint="Send `token`.",
+            faults=[{"field": "token", "message": message, "hint": "Send `token`."}],
+        )
+    return token.strip()
+
+
+def _shown(actor: Actor | None) -> dict[str, str] | None:
+    return None if actor is None else {"id": actor.id, "kind": actor.kind, "role": actor.role.name.lower()}

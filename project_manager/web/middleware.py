@@ -1,0 +1,229 @@
+"""The gate in front of every door: which hosts and origins may call, under which request id, and who is
+calling.
+
+A web page elsewhere can make a browser send requests here, with a name of its own that it lets point at this
+machine (DNS rebinding) or straight across sites. So a Host is taken only when nobody else can own it: an
+address, a name without a dot, or one of ALLOWED_HOSTS; and an Origin only when it is this very host, or one
+of CORS_ORIGINS.
+"""
+
+import ipaddress
+import re
+import secrets
+from collections.abc import Awaitable, Callable, MutableMapping
+from itertools import count
+from typing import Any
+from urllib.parse import urlsplit
+
+from starlette.requests import cookie_parser
+
+from project_manager.config.settings import Settings
+from project_manager.domain.actors import Actor
+from project_manager.domain.errors import OriginRefused, ProjectManagerError, Unauthorized
+from project_manager.observability.logging import caused_by
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+Refuse = Callable[[Scope, Receive, Send, ProjectManagerError], Awaitable[None]]
+
+DEFAULT_PORTS = {"http": "80", "ws": "80", "https": "443", "wss": "443"}
+REQUEST_ID_CHARACTERS = 128
+HOSTS_REMEMBERED = 1000
+TAG_HEADERS = frozenset({b"if-match", b"if-none-match"})
+OPEN_PATHS = frozenset({"/", "/healthz", "/livez", "/readyz", "/api/session", "/openapi.json", "/docs", "/favicon.ico"})
+OPEN_FOLDERS = ("/static/",)
+
+_AUTHORITY = re.compile(r"(?P<host>\[[^\[\]]*\]|[^:\[\]]*)(:(?P<port>[0-9]{0,5}))?")
+
+
+class Gate:
+    """Pure ASGI middleware. Puts `request_id`, `headers` by name, `actor` and the `secret` that proved it into
+    scope["state"]; hands what it refuses to `refuse`. A refused token waits for `refused_token` first, which gets the
+    address of the client.
+    """
+
+    def __init__(
+        self,
+        app: App,
+        settings: Settings,
+        identify: Callable[[str | None], Awaitable[Actor]],
+        refuse: Refuse,
+        cookie: str = "",
+        refused_token: Callable[[str], Awaitable[None]] | None = None,
+    ) -> None:
+        self._app = app
+        self._hosts = frozenset(_split(host)[0] for host in (*settings.allowed_hosts, settings.host))
+        self._any_host = "*" in settings.allowed_hosts
+        self._origins = frozenset(map(origin_of, settings.cors_origins))
+        self._cookie = cookie
+        self._identify = identify
+        self._refuse = refuse
+        self._refused_token = refused_token
+        self._seen_hosts: set[bytes] = set()
+        self._numbers = count(secrets.randbits(63))
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] not in ("http", "websocket"):
+            await self._app(scope, receive, send)
+            return
+        headers = _first_values(scope["headers"])
+        request_id = _given_id(headers) or f"{next(self._numbers):016x}"
+        state = scope.setdefault("state", {})
+        state["request_id"] = request_id
+        state["headers"] = headers
+        caused_by(request_id, None)
+        answer = _naming(send, request_id)
+        try:
+            self._check_host(headers)
+            self._check_origin(headers)
+            if _is_open(scope):
+                state["actor"] = None
+            else:
+                state["secret"] = secret = secret_of(headers, self._cookie)
+                state["actor"] = actor = await self._identify(secret)
+                caused_by(request_id, actor.token_id)
+        except ProjectManagerError as error:
+            if self._refused_token and isinstance(error, Unauthorized) and has_token(headers, self._cookie):
+                await self._refused_token(client_address(scope))
+            await self._refuse(scope, receive, answer, error)
+            return
+        await self._app(scope, receive, answer)
+
+    def _check_host(self, headers: dict[bytes, bytes]) -> None:
+        given = headers.get(b"host", b"")
+        if given in self._seen_hosts:
+            return
+        host, _ = _split(given.decode("latin-1"))
+        if self._any_host or host in self._hosts or _nobody_elses(host):
+            if len(self._seen_hosts) < HOSTS_REMEMBERED:
+                self._seen_hosts.add(given)
+            return
+        raise OriginRefused(f"the host {host[:100]!r} is not one that this server answers to", host=host[:100])
+
+    def _check_origin(self, headers: dict[bytes, bytes]) -> None:
+        origin = headers.get(b"origin")
+        if origin is None:
+            return
+        text = origin.decode("latin-1")
+        if "*" in self._origins or origin_of(text) in self._origins:
+            return
+        if _is_same_server(text, headers.get(b"host", b"").decode("latin-1")):
+            return
+        raise OriginRefused(f"pages of the origin {text[:100]!r} may not call this server", origin=text[:100])
+
+
+def session_cookie(epoch: str) -> str:
+    """Return the name of the dashboard's cookie for the database with this epoch.
+
+    A browser sends its cookies to every port of a host. With one name for all, two servers on a host sign each other
+    out. Instances on one database share the epoch, so a load balancer may pick any of them.
+    """
+    return f"pm_session_{epoch}"
+
+
+def origin_of(text: str) -> str:
+    """Return an origin as browsers write it: in lower case, without the default port of its scheme."""
+    scheme, separator, place = text.lower().partition("://")
+    default = DEFAULT_PORTS.get(scheme)
+    return text.lower() if default is None else f"{scheme}{separator}{place.removesuffix(f':{default}')}"
+
+
+def secret_of(headers: dict[bytes, bytes], cookie: str) -> str | None:
+    """Return the token of a request, from the bearer or else the cookie of this name. Raises Unauthorized for another
+    authentication scheme.
+    """
+    authorization = headers.get(b"authorization")
+    if authorization is not None:
+        scheme, _, secret = authorization.decode("latin-1").partition(" ")
+        if scheme.lower() != "bearer" or not secret.strip():
+            raise Unauthorized("the header Authorization is not `Bearer TOKEN`")
+        return secret.strip()
+    if b"cookie" in headers:
+        return cookie_parser(headers[b"cookie"].decode("latin-1")).get(cookie) or None
+    return None
+
+
+def has_token(headers: dict[bytes, bytes], cookie: str) -> bool:
+    """Return whether a request carries a token in any form."""
+    return b"authorization" in headers or secret_of(headers, cookie) is not None
+
+
+def client_address(scope: Scope) -> str:
+    """Return the address of the client: behind a trusted proxy the one that the proxy forwards."""
+    client = scope.get("client")
+    return str(client[0]) if client else ""
+
+
+def _first_values(headers: list[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
+    """Return the first value of each header. The lines of a header that is a list of tags count as one."""
+    first = dict(reversed(headers))
+    if len(first) < len(headers):
+        for name in TAG_HEADERS & first.keys():
+            first[name] = b", ".join(value for given, value in headers if given == name)
+    return first
+
+
+def _given_id(headers: dict[bytes, bytes]) -> str:
+    """The request id that the client gave, or nothing when none fit to be used was given."""
+    if b"x-request-id" not in headers:
+        return ""
+    given = headers[b"x-request-id"].decode("latin-1").strip()
+    fit = len(given) <= REQUEST_ID_CHARACTERS and given.isascii() and given.isprintable()
+    return given if fit else ""
+
+
+def _naming(send: Send, request_id: str) -> Send:
+    """Puts the request id on the answer."""
+    pair = (b"x-request-id", request_id.encode())
+
+    async def named(message: Message) -> None:
+        if message["type"] in ("http.response.start", "websocket.accept"):
+            message["headers"] = [*message.get("headers", ()), pair]
+        await send(message)
+
+    return named
+
+
+def _is_open(scope: Scope) -> bool:
+    path = scope["path"]
+    return scope.get("method") == "OPTIONS" or path in OPEN_PATHS or path.startswith(OPEN_FOLDERS)
+
+
+def _split(authority: str) -> tuple[str, str]:
+    """Return host and port of `host[:port]`, the host in lower case and without brackets, the port empty when none is
+    given. Text of another form is returned whole as the host.
+    """
+    authority = authority.strip().lower()
+    found = _AUTHORITY.fullmatch(authority)
+    return (authority, "") if found is None else (found["host"].strip("[]"), found["port"] or "")
+
+
+def _is_same_server(origin: str, host: str) -> bool:
+    """Return whether the origin is the server of this Host header.
+
+    Either may name or omit the default port of the origin's scheme: browsers omit it, some proxies add it.
+    """
+    try:
+        parts = urlsplit(origin)
+    except ValueError:
+        return False
+    default = DEFAULT_PORTS.get(parts.scheme, "")
+    (name, port), (host_name, host_port) = _split(parts.netloc), _split(host)
+    return name != "" and (name, port or default) == (host_name, host_port or default)
+
+
+def _nobody_elses(host: str) -> bool:
+    if not host:
+        return True
+    if "." not in host and ":" not in host:
+        return True
+    if host.endswith(".localhost"):
+        return True
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True

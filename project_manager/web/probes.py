@@ -1,0 +1,145 @@
+"""What operations look at: health and metrics. Nothing here writes."""
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+import anyio.to_thread
+import orjson
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from project_manager.clock import monotonic, rfc3339
+from project_manager.domain.errors import NoSuchRoute, ProjectManagerError
+from project_manager.domain.statuses import CLOSED, Status
+from project_manager.observability.metrics import CONTENT_TYPE
+from project_manager.runtime.dispatch import Runtime
+from project_manager.runtime.health import Health
+from project_manager.web.errors import response_of
+
+log = logging.getLogger(__name__)
+
+WATCHED_SECONDS = 3.0
+
+
+class Leaving:
+    """How an instance that was told to stop lets a load balancer know before its doors close."""
+
+    def __init__(self) -> None:
+        self.begun = False
+        self._looked_at = float("-inf")
+
+    def looked_at(self, request: Request) -> None:
+        """Somebody asks for the health. What asks from this machine itself is a supervisor, not a load balancer."""
+        if request.client is not None and request.client.host not in ("127.0.0.1", "::1"):
+            self._looked_at = monotonic()
+
+    @property
+    def is_watched(self) -> bool:
+        return monotonic() - self._looked_at < WATCHED_SECONDS
+
+
+class Ops:
+    """Health and metrics of one runtime. `sockets` gives the number of open WebSockets."""
+
+    def __init__(self, runtime: Runtime, sockets: Callable[[], int], leaving: Leaving) -> None:
+        self._runtime = runtime
+        self._leaving = leaving
+        self._health = Health(runtime)
+        self._sockets = sockets
+        self._held = 0
+        runtime.metrics.watch("leases_held", lambda: self._held)
+
+    def routes(self) -> list[Route]:
+        health = [Route("/healthz", self.healthz), Route("/livez", self.livez), Route("/readyz", self.readyz)]
+        if not self._runtime.settings.metrics_enabled:
+            return [*health, Route("/api/metrics", self.switched_off), Route("/metrics", self.switched_off)]
+        return [*health, Route("/api/metrics", self.summary), Route("/metrics", self.prometheus)]
+
+    async def switched_off(self, request: Request) -> Response:
+        error = NoSuchRoute("metrics are switched off", hint="Set METRICS_ENABLED=true.")
+        return response_of(error, request.scope["state"]["request_id"])
+
+    async def healthz(self, request: Request) -> Response:
+        """For load balancers: 200 while work is taken, else 503 with the reasons.
+
+        With `?leaving=404` an instance that is about to stop answers 404: haproxy's word for "nothing new, but let
+        what runs finish".
+        """
+        self._leaving.looked_at(request)
+        condition = await self._health.condition()
+        reasons = condition.reasons
+        refusal = 503
+        if self._leaving.begun:
+            refusal = 404 if not reasons and request.query_params.get("leaving") == "404" else 503
+            reasons = [*reasons, "stopping"]
+        body: dict[str, Any] = {
+            "status": "unhealthy" if reasons else "healthy",
+            "database_connected": condition.reads,
+            "active_websocket_connections": self._sockets(),
+            "timestamp": rfc3339(self._runtime.clock.now()),
+        }
+        if reasons:
+            body["reasons"] = reasons
+        return JSONResponse(body, refusal if reasons else 200, headers={"Cache-Control": "no-store"})
+
+    async def livez(self, request: Request) -> Response:
+        """The process answers."""
+        return JSONResponse({"status": "alive"})
+
+    async def readyz(self, request: Request) -> Response:
+        """Each thing that must hold before work is sent here."""
+        checks = await self._health.checks()
+        ready = all(checks.values())
+        return JSONResponse({"status": "ready" if ready else "not ready", "checks": checks}, 200 if ready else 503)
+
+    async def summary(self, request: Request) -> Response:
+        """The operational figures as JSON."""
+        try:
+            figures = await self._health.figures()
+        except ProjectManagerError as error:
+            return response_of(error, request.scope["state"]["request_id"])
+        opened, memory, size, log_size = await anyio.to_thread.run_sync(self._measured)
+        body = {
+            "connections": {
+                "active": self._sockets(),
+                "total_opened": opened,
+                "max_capacity": self._runtime.settings.websocket_max_connections,
+            },
+            "tasks": {
+                "total": sum(figures.by_status.values()),
+                "locked": figures.held,
+                "completed_today": figures.completed_today,
+                "open": sum(number for status, number in figures.by_status.items() if Status(status) not in CLOSED),
+                "by_status": figures.by_status,
+            },
+            "events": {"seq": figures.head.seq, "hash": figures.head.hash.hex()},
+            "performance": {"avg_query_time_ms": round(self._runtime.metrics.average_query_ms(), 3)},
+            "system": {
+                "uptime_seconds": int(monotonic() - self._runtime.started_at),
+                "memory_usage_mb": round(memory / 1024 / 1024, 1),
+                "database_bytes": size,
+                "wal_bytes": log_size,
+                "writer_queue_depth": self._runtime.database.writer.depth,
+            },
+        }
+        return Response(orjson.dumps(body), media_type="application/json")
+
+    def _measured(self) -> tuple[int, float, int, int]:
+        """WebSockets opened, bytes of memory, of the database and of its log. Looks at files: runs in a thread."""
+        metrics = self._runtime.metrics
+        opened = int(metrics.value("pm_websocket_opened_total"))
+        return (opened, metrics.value("process_resident_memory_bytes"), *self._runtime.database.size())
+
+    async def prometheus(self, request: Request) -> Response:
+        """The metrics in Prometheus' text format."""
+        try:
+            figures = await self._health.figures()
+        except ProjectManagerError:
+            log.warning("the tasks cannot be counted for the metrics", extra={"action": "metrics_incomplete"})
+        else:
+            self._held = figures.held
+            self._runtime.metrics.tasks_by_status(figures.by_status)
+        rendered = await anyio.to_thread.run_sync(self._runtime.metrics.render)
+        return Response(rendered, headers={"Content-Type": CONTENT_TYPE})

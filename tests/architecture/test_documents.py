@@ -1,0 +1,79 @@
+import json
+import re
+import shlex
+from pathlib import Path
+
+import click
+import pytest
+import yaml
+
+from project_manager.cli.main import main
+from tests.architecture.tree import CHECKOUT, files, name_of
+
+PAGES = files("*.md")
+FENCE = re.compile(r"^(?P<indent> *)```(?P<language>\w*)[^\n]*\n(?P<body>.*?)^(?P=indent)```", re.MULTILINE | re.DOTALL)
+PROSE_LINK = re.compile(r"\]\((?!https?:|mailto:|#)([^)\s#]+)[^)]*\)")
+
+each_page = pytest.mark.parametrize("path", PAGES, ids=name_of)
+
+
+def blocks(path: Path, *languages: str) -> list[str]:
+    return [match["body"] for match in FENCE.finditer(path.read_text()) if match["language"] in languages]
+
+
+def commands(path: Path) -> list[list[str]]:
+    """The words of each command in the page's shell blocks; of a session only what was typed after `$ `."""
+    typed = [line for block in blocks(path, "bash", "sh", "shell") for line in joined(block)]
+    typed += [line[2:] for block in blocks(path, "console") for line in joined(block) if line.startswith("$ ")]
+    return [words(part) for line in typed for part in re.split(r"\s(?:\||&&)\s|;\s", line)]
+
+
+def joined(block: str) -> list[str]:
+    return block.replace("\\\n", " ").splitlines()
+
+
+def words(command: str) -> list[str]:
+    try:
+        return shlex.split(command, comments=True)
+    except ValueError:  # a line inside a quoted text or a here-document is no command
+        return []
+
+
+@each_page
+def test_a_link_to_a_file_leads_there(path: Path) -> None:
+    prose = FENCE.sub("", path.read_text())
+    missing = [link for link in PROSE_LINK.findall(prose) if not (path.parent / link).exists()]
+    assert missing == []
+
+
+@each_page
+def test_an_example_in_json_or_yaml_can_be_read_by_a_machine(path: Path) -> None:
+    for block in blocks(path, "json"):
+        json.loads(block)
+    for block in blocks(path, "yaml", "yml"):
+        list(yaml.safe_load_all(block))
+
+
+@each_page
+def test_a_command_that_runs_a_script_names_one_that_is_there(path: Path) -> None:
+    named = {words[0] for words in commands(path) if words and words[0].startswith(("scripts/", ".ci/", "deploy/"))}
+    assert {name for name in named if not (CHECKOUT / name).is_file()} == set()
+
+
+@each_page
+def test_a_command_line_of_the_project_is_one_that_it_takes(path: Path) -> None:
+    for command in commands(path):
+        if command and command[0] == "project-manager":
+            assert unknown_words(command[1:]) == [], shlex.join(command)
+
+
+def unknown_words(given: list[str]) -> list[str]:
+    """The first sub-command, and the options, that the command line does not know."""
+    command: click.Command = main
+    while isinstance(command, click.Group) and given and not given[0].startswith("-"):
+        if given[0] not in command.commands:
+            return given[:1]
+        command, given = command.commands[given[0]], given[1:]
+    known = {option for parameter in command.params for option in [*parameter.opts, *parameter.secondary_opts]}
+    options = [word.partition("=")[0] for word in given if word.startswith("-") and word != "-"]
+    return [option for option in options if option not in known | {"--help", "--version"}]

@@ -1,0 +1,149 @@
+import ast
+import configparser
+import json
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+from project_manager import __version__
+from tests.architecture.tree import CHECKOUT, files, name_of, parsed
+
+SETUP = configparser.ConfigParser()
+SETUP.read(CHECKOUT / "setup.cfg")
+
+IMPORTED_AS = {
+    "prometheus-client": "prometheus_client",
+    "python-json-logger": "pythonjsonlogger",
+    "pyyaml": "yaml",
+}
+PINNED = [*files("requirements/*.txt"), CHECKOUT / "tests" / "conformance" / "frameworks.txt"]
+RUN_BY_UVICORN = {"httptools", "uvloop", "websockets"}
+
+
+def names(requirements: str) -> set[str]:
+    found = (re.match(r"[A-Za-z0-9._-]+", line) for line in requirements.splitlines())
+    return {re.sub(r"[-_.]+", "-", match[0]).lower() for match in found if match}
+
+
+def imported(*patterns: str) -> set[str]:
+    modules = set()
+    for path in files(*patterns):
+        for node in ast.walk(parsed(path)):
+            if isinstance(node, ast.Import):
+                modules |= {alias.name.partition(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                modules.add(node.module.partition(".")[0])
+    return modules - set(sys.stdlib_module_names) - {"project_manager", "tests"}
+
+
+def test_the_wheel_holds_every_package_and_the_migrations() -> None:
+    folders = {path.parent for path in files("project_manager/*.py")}
+    packages = {name_of(folder).replace("/", ".") for folder in folders}
+    migrations = {"project_manager._migrations", "project_manager._migrations.versions"}
+    assert set(SETUP["options"]["packages"].split()) == packages | migrations
+
+
+def test_the_wheel_holds_every_file_that_is_not_code() -> None:
+    others = {name_of(path) for path in files("project_manager") if path.suffix != ".py"}
+    static = {name for name in others if name.startswith("project_manager/web/static/")}
+    assert others == static | {"project_manager/py.typed"}
+    assert SETUP["options.package_data"]["project_manager"] == "py.typed"
+    assert SETUP["options.package_data"]["project_manager.web"] == "static/**"
+    besides = {path.name for path in files("migrations") if path.suffix != ".py"}
+    assert besides <= set(SETUP["options.package_data"]["project_manager._migrations"].split())
+
+
+def test_the_licence_names_those_of_the_vendored_packages_and_has_their_texts() -> None:
+    vendor = CHECKOUT / "project_manager" / "web" / "static" / "vendor"
+    packages = json.loads((vendor / "vendored.json").read_text())["packages"]
+    expression = set(SETUP["metadata"]["license_expression"].split(" AND "))
+    assert expression == {"MIT"} | {package["license"] for package in packages.values()}
+    texts = {path.name for pattern in SETUP["metadata"]["license_files"].split() for path in CHECKOUT.glob(pattern)}
+    assert texts == {"LICENSE"} | {f"{name}.LICENSE.txt" for name in packages}
+    assert expression == set(
+        re.findall(r'image.licenses="([^"]+)"', (CHECKOUT / "Dockerfile").read_text())[0].split(" AND ")
+    )
+
+
+def test_the_distribution_has_a_name_of_its_own_and_pages_say_which() -> None:
+    name = SETUP["metadata"]["name"]
+    assert name == "project-manager-queue"
+    for page in ("README.md", "docs/package.md"):
+        assert name in (CHECKOUT / page).read_text()
+
+
+def test_the_page_of_the_package_index_has_no_relative_links() -> None:
+    page = (CHECKOUT / SETUP["metadata"]["long_description"].removeprefix("file: ")).read_text()
+    assert [link for link in re.findall(r"\]\(([^)]+)\)", page) if not link.startswith("https://")] == []
+
+
+def test_every_supported_python_is_named_and_the_image_has_one_of_them() -> None:
+    named = re.findall(r"Python :: (3\.\d+)", SETUP["metadata"]["classifiers"])
+    assert named == [f"3.{minor}" for minor in range(11, 11 + len(named))]
+    assert SETUP["options"]["python_requires"] == f">={named[0]}"
+    [image] = re.findall(r"^ARG PYTHON_IMAGE=python:([\d.]+)", (CHECKOUT / "Dockerfile").read_text(), re.MULTILINE)
+    assert image in named
+
+
+def test_what_the_package_imports_is_what_it_requires() -> None:
+    required = {IMPORTED_AS.get(name, name) for name in names(SETUP["options"]["install_requires"])}
+    assert imported("project_manager/*.py", "migrations/*.py") | RUN_BY_UVICORN == required
+
+
+def test_what_the_tests_import_is_required_for_them() -> None:
+    extras = SETUP["options.extras_require"]
+    requirements = "\n".join([SETUP["options"]["install_requires"], extras["test"], extras["dev"]])
+    known = {IMPORTED_AS.get(name, name.replace("-", "_")) for name in names(requirements)}
+    assert imported("tests/*.py") <= known
+
+
+@pytest.mark.parametrize("file", PINNED, ids=name_of)
+def test_a_pin_is_one_exact_version_with_hashes_and_says_nothing_of_where_it_comes_from(file: Path) -> None:
+    comment, *lines = file.read_text().splitlines()
+    assert comment.startswith("# ")
+    pins = "\n".join(lines).replace(" \\\n    --hash", " --hash").splitlines()
+    assert pins
+    for pin in pins:
+        assert re.fullmatch(r"[a-z0-9-]+==[a-z0-9.]+( ; [^#]+?)?( --hash=sha256:[0-9a-f]{64})+", pin), pin
+    assert len({pin.partition("==")[0] for pin in pins}) == len(pins)
+
+
+def test_everything_required_is_pinned_and_the_tests_run_on_what_is_shipped() -> None:
+    image, dev = (
+        set(re.findall(r"^[a-z0-9-]+==[^ ]+", (CHECKOUT / "requirements" / file).read_text(), re.MULTILINE))
+        for file in ("image.txt", "dev.txt")
+    )
+    extras = SETUP["options.extras_require"]
+    assert names(SETUP["options"]["install_requires"]) <= names("\n".join(image))
+    assert names(extras["test"]) | names(extras["dev"]) <= names("\n".join(dev))
+    assert image <= dev
+
+
+def test_the_changelog_has_a_section_for_this_version() -> None:
+    headings = re.findall(r"^## \[?([^\]\s]+)", (CHECKOUT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    assert headings[0] == __version__
+
+
+def test_migrations_are_numbered_in_one_line() -> None:
+    versions = [path for path in files("migrations/versions/*.py") if path.name != "__init__.py"]
+    numbers = sorted(path.name[:4] for path in versions)
+    assert numbers == [f"{number:04d}" for number in range(1, len(versions) + 1)]
+    assert versions != []
+
+
+@pytest.mark.parametrize("path", files("scripts/*", ".ci/run"), ids=name_of)
+def test_a_script_is_executable_and_says_what_it_does(path: Path) -> None:
+    first, second = path.read_text().splitlines()[:2]
+    assert path.stat().st_mode & 0o111
+    assert first.startswith("#!/usr/bin/env ")
+    assert second.startswith(("# ", '"""'))
+
+
+@pytest.mark.parametrize("path", files("deploy/systemd/*.service"), ids=name_of)
+def test_a_system_call_that_a_unit_forbids_fails_and_ends_no_process(path: Path) -> None:
+    """The program gives files to the owner of their folder where it may, and goes on where chown is refused."""
+    settings = path.read_text().splitlines()
+    assert "SystemCallFilter=~@privileged @resources" in settings
+    assert "SystemCallErrorNumber=EPERM" in settings

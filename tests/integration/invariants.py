@@ -1,0 +1,143 @@
+"""What must hold after any operation whatever, recomputed from the rows themselves."""
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from project_manager.domain.actors import SYSTEM
+from project_manager.store import history_check
+from project_manager.store.sqlite import driver
+from project_manager.store.transaction import Tx
+from tests.desk import Desk
+
+Row = dict[str, Any]
+
+
+def check(desk: Desk) -> None:
+    """Fails with the first rows that disagree with what they were derived from."""
+    check_database(desk.runtime.database.path, now=desk.runtime.database.writer.now())
+
+
+def check_database(path: Path, *, now: int) -> None:
+    tasks = {row["id"]: row for row in read(path, "SELECT * FROM tasks")}
+    check_counters(path, tasks)
+    check_claimable_labels(path, tasks)
+    check_leases(tasks, now=now)
+    check_ended_leases(read(path, "SELECT * FROM ended_leases"), tasks)
+    check_events(read(path, "SELECT * FROM events ORDER BY seq"), tasks)
+    assert read(path, "PRAGMA foreign_key_check") == []
+    check_history(path)
+
+
+def check_history(path: Path) -> None:
+    """The hash chain holds, and the tables are what the events say."""
+    with ThreadPoolExecutor(1) as thread:  # the package may not block the event loop of the test
+        assert thread.submit(differences, path).result(60) == ()
+
+
+def differences(path: Path) -> tuple[str, ...]:
+    with closing(driver.driver.connect(f"file:{path}?mode=ro", uri=True, isolation_level=None)) as connection:
+        connection.execute("BEGIN")
+        return history_check.check(Tx(connection.execute, 0, SYSTEM, "", 0)).differences
+
+
+def read(path: Path, sql: str) -> list[Row]:
+    with closing(driver.driver.connect(f"file:{path}?mode=ro", uri=True)) as connection:
+        cursor = connection.execute(sql)
+        names = [column[0] for column in cursor.description or ()]
+        return [dict(zip(names, row, strict=True)) for row in cursor]
+
+
+def check_counters(path: Path, tasks: dict[int, Row]) -> None:
+    links = read(path, "SELECT task_id, depends_on_id FROM task_dependencies")
+    archived = {row["id"] for row in read(path, "SELECT id FROM projects WHERE archived_at IS NOT NULL")}
+    waits = dict.fromkeys(tasks, 0)
+    unblocks = dict.fromkeys(tasks, 0)
+    for link in links:
+        waits[link["task_id"]] += tasks[link["depends_on_id"]]["status"] != "DONE"
+        unblocks[link["depends_on_id"]] += tasks[link["task_id"]]["status"] not in ("DONE", "CANCELLED")
+    assert {number: row["open_dependencies"] for number, row in tasks.items()} == waits
+    assert {number: row["unblocks"] for number, row in tasks.items()} == unblocks
+    assert {number for number, row in tasks.items() if row["archived"]} == {
+        number for number, row in tasks.items() if row["project_id"] in archived
+    }
+    conflicts = {(row["task_id"], row["other_id"]) for row in read(path, "SELECT * FROM task_conflicts")}
+    assert conflicts == {(other, task) for task, other in conflicts}
+
+
+def check_claimable_labels(path: Path, tasks: dict[int, Row]) -> None:
+    """The table has the labels of exactly those tasks that the partial indexes have, in the order of claims."""
+    present = {tuple(row.values()) for row in read(path, "SELECT * FROM claimable_labels")}
+    assert present == {
+        (label, row["priority"], -row["unblocks"], number, row["project_id"], row["epic_id"])
+        for number, row in tasks.items()
+        for label in json.loads(row["labels"])
+        if row["status"] == "TODO" and not (row["open_dependencies"] or row["deferred"] or row["archived"])
+    }
+
+
+def check_leases(tasks: dict[int, Row], *, now: int) -> None:
+    for number, row in tasks.items():
+        if row["lock_holder"] is not None:
+            assert row["status"] == "IN_PROGRESS", f"task {number}"
+            assert row["lock_acquired_at"] < row["lock_expires_at"], f"task {number}"
+            assert row["lock_expires_at"] <= now + row["lock_ttl"], f"task {number}"
+        assert row["deferred"] == 0 or row["defer_until"] is not None, f"task {number}"
+        assert (row["completed_at"] is not None) == (row["status"] == "DONE"), f"task {number}"
+
+
+def check_ended_leases(ended: list[Row], tasks: dict[int, Row]) -> None:
+    """No fence of a task was given twice, and each ended lease is older than the present one."""
+    for row in ended:
+        number, fence = row["task_id"], row["fence"]
+        assert row["acquired_at"] <= row["ended_at"], f"fence {fence} of task {number}"
+        task = tasks.get(number)
+        if task is not None:
+            assert fence < task["fence"] + (task["lock_holder"] is None), f"fence {fence} of task {number}"
+    newest = {row["task_id"]: row["agent_id"] for row in sorted(ended, key=lambda row: int(row["fence"]))}
+    for number, task in tasks.items():
+        assert task["worked_by"] == newest.get(number), f"worked_by of task {number}"
+
+
+def check_events(events: list[Row], tasks: dict[int, Row]) -> None:
+    """The numbers have no gap; replaying gives each task's status, holder, fence and version."""
+    assert [row["seq"] for row in events] == list(range(1, len(events) + 1))
+    assert [row["at"] for row in events] == sorted(row["at"] for row in events)
+    told: dict[int, Row] = {}
+    for row in events:
+        if row["task_id"] is not None:
+            replay(told, row["task_id"], row["type"], json.loads(row["data"]))
+    kept = {number: {name: row[name] for name in ("status", "lock_holder")} for number, row in tasks.items()}
+    assert {number: {"status": one["status"], "lock_holder": one["holder"]} for number, one in told.items()} == kept
+    for number, one in told.items():
+        assert one["version"] == tasks[number]["version"], f"version of task {number}"
+        assert one["fence"] <= tasks[number]["fence"], f"fence of task {number}"
+
+
+def replay(told: dict[int, Row], task: int, kind: str, data: Row) -> None:
+    if kind == "task.created":
+        assert task not in told
+        told[task] = {"status": data["status"], "holder": None, "fence": 0, "version": data["version"]}
+        return
+    one = told[task]
+    if kind == "task.deleted":
+        assert one["holder"] is None, f"task {task} was deleted while it was held"
+        del told[task]
+        return
+    assert data.get("version", one["version"]) >= one["version"], f"version of task {task} in {kind}"
+    one["version"] = data.get("version", one["version"])
+    if kind == "task.status_changed":
+        assert data["previous_status"] == one["status"], f"task {task}"
+        one["status"] = data["status"]
+    elif kind == "task.locked":
+        if data.get("renewed"):
+            assert (one["holder"], one["fence"]) == (data["agent_id"], data["lock"]["fence"]), f"task {task}"
+        else:
+            assert one["holder"] is None, f"task {task} has two holders"
+            assert data["lock"]["fence"] > one["fence"], f"a fence of task {task} came twice"
+        one.update(holder=data["agent_id"], fence=data["lock"]["fence"])
+    elif kind == "task.unlocked":
+        assert one["holder"] == data["agent_id"], f"task {task}"
+        one["holder"] = None

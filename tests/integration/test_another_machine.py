@@ -1,0 +1,100 @@
+"""Machines that are not this one, and this one before it started anew."""
+
+import socket
+from pathlib import Path
+from typing import Any
+
+import anyio
+import anyio.lowlevel
+import pytest
+
+from project_manager.config.settings import load
+from project_manager.runtime import background
+from project_manager.runtime.dispatch import Runtime, open_runtime
+from project_manager.store import instances
+from project_manager.store.sqlite.database import DatabaseRefused
+from project_manager.store.transaction import Tx
+from tests.desk import PATIENCE, Desk, MovableClock
+from tests.integration.invariants import read
+
+ELSEWHERE = f"{socket.gethostname()}@another-run"
+
+
+@pytest.fixture
+async def elsewhere(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> Desk:
+    """One that uses the database on a machine of the same name, as far as anybody can tell."""
+    monkeypatch.setattr(background, "WATCH_EVERY_SECONDS", 0.001)
+
+    def move(tx: Tx) -> None:
+        tx.execute("UPDATE instances SET host = ?, pid = 99999", (ELSEWHERE,))
+
+    await desk.runtime.database.writer.run("move", move, desk.actor, "")
+    return desk
+
+
+def settings_of(runtime: Runtime) -> Any:
+    return load({"DATABASE_PATH": str(runtime.database.path)}, {}).settings
+
+
+async def test_a_machine_of_the_same_name_that_lives_keeps_this_one_out(elsewhere: Desk) -> None:
+    database = elsewhere.runtime.database
+
+    async def live_on() -> None:
+        while True:
+            elsewhere.clock.advance(0.001)
+            await database.writer.run("beat", lambda tx: instances.beat(tx, database.instance), elsewhere.actor, "")
+            await anyio.lowlevel.checkpoint()
+
+    with anyio.fail_after(PATIENCE):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(live_on)
+            with pytest.raises(DatabaseRefused, match="another machine"):
+                async with open_runtime(settings_of(elsewhere.runtime), clock=elsewhere.clock):
+                    raise AssertionError("it was opened")
+            tasks.cancel_scope.cancel()
+
+
+async def test_after_a_power_cut_the_service_comes_up_by_itself_though_the_clock_is_behind(
+    elsewhere: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(background, "SILENT_SECONDS", 0.05)
+    clock = MovableClock(elsewhere.clock.instant - 3_600_000)
+    with anyio.fail_after(PATIENCE):
+        async with open_runtime(settings_of(elsewhere.runtime), clock=clock):
+            assert hosts(elsewhere.runtime.database.path) == [elsewhere.runtime.database.host]
+
+
+async def test_after_a_power_cut_all_instances_come_up(elsewhere: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(background, "SILENT_SECONDS", 0.05)
+    all_up, count = anyio.Event(), 0
+
+    async def come_up() -> None:
+        nonlocal count
+        async with open_runtime(settings_of(elsewhere.runtime), clock=elsewhere.clock):
+            count += 1
+            if count == 3:
+                assert ELSEWHERE not in hosts(elsewhere.runtime.database.path)
+                all_up.set()
+            await all_up.wait()
+
+    with anyio.fail_after(PATIENCE):
+        async with anyio.create_task_group() as tasks:
+            for _ in range(3):
+                tasks.start_soon(come_up)
+
+
+def hosts(path: Path) -> list[str]:
+    return [row["host"] for row in read(path, "SELECT host FROM instances")]
+
+
+async def test_a_database_that_is_used_through_a_client_of_mcp_alone_forgets_what_is_old(
+    database: Path, clock: MovableClock
+) -> None:
+    settings = load({"DATABASE_PATH": str(database), "EVENT_RETENTION_DAYS": "1"}, {}).settings
+    async with open_runtime(settings, clock=clock, kind="command") as runtime:
+        await Desk(runtime, clock).task()
+    clock.advance(3 * 24 * 3600)
+    async with open_runtime(settings, clock=clock, kind="mcp") as runtime:
+        with anyio.fail_after(PATIENCE):
+            while await runtime.read("events", lambda tx: tx.execute("SELECT seq FROM events").fetchall()):
+                await anyio.lowlevel.checkpoint()

@@ -1,0 +1,357 @@
+"""Backups that can be trusted, and restores that the world outside cannot notice by a number that comes twice."""
+
+import hashlib
+import os
+import random
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from project_manager.domain.actors import LOCAL, Actor, Role
+from project_manager.domain.errors import StaleFence
+from project_manager.schemas import commands
+from project_manager.services import claim_queue, leases, statuses, tasks
+from project_manager.store import events, instances, meta, revisions
+from project_manager.store.sqlite import backup, driver
+from project_manager.store.sqlite.backup import BackupRefused, InUse
+from project_manager.store.sqlite.database import this_host
+from project_manager.store.sqlite.restore import restore
+from project_manager.store.transaction import Tx
+
+NOW = 1_763_892_000_000
+ADA = Actor("ada", "agent", Role.AGENT)
+HOLDER = """
+import sys
+from project_manager.store import dialect
+connection = dialect.connect(sys.argv[1])
+connection.execute("SELECT count(*) FROM tasks").fetchone()
+print("open", flush=True)
+sys.stdin.read()
+"""
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[Any]:
+    connection = driver.connect(str(path))
+    try:
+        yield connection
+    finally:
+        connection.close()
+
+
+def do(path: Path, work: Callable[[Tx], Any], actor: Actor = LOCAL, now: int = NOW) -> Any:
+    """Runs `work` in a transaction of its own and commits it."""
+    with opened(path) as connection:
+        connection.execute(driver.BEGIN_WRITE)
+        outcome = work(Tx(connection.execute, now, actor, "", 5))
+        connection.execute("COMMIT")
+    return outcome
+
+
+def make(path: Path, name: str, **fields: Any) -> int:
+    new = commands.CreateTask.model_validate({"name": name, **fields})
+    return int(do(path, lambda tx: tasks.create(tx, new)).id)
+
+
+def claim(path: Path, task_id: int, actor: Actor = ADA, now: int = NOW) -> Any:
+    wanted = commands.AcquireTaskLock.model_validate({"task_id": task_id, "ttl_seconds": 3600})
+    return do(path, lambda tx: leases.acquire(tx, wanted), actor, now).lock
+
+
+def names(path: Path) -> list[str]:
+    with opened(path) as connection:
+        return [row[0] for row in connection.execute("SELECT name FROM tasks ORDER BY id")]
+
+
+def test_a_backup_holds_everything_that_was_committed_while_it_is_still_in_the_log(
+    database: Path, tmp_path: Path
+) -> None:
+    with opened(database) as in_use:
+        in_use.execute("PRAGMA wal_autocheckpoint=0")
+        make(database, "Paint")
+        assert database.with_name(f"{database.name}-wal").stat().st_size > 0
+        made = backup.back_up(database, tmp_path / "copy.db")
+    assert names(made.path) == ["Paint"]
+    assert (made.bytes, made.revision) == (made.path.stat().st_size, revisions.head())
+
+
+def test_beside_a_backup_stands_its_checksum_as_sha256sum_reads_it(database: Path, tmp_path: Path) -> None:
+    made = backup.back_up(database, tmp_path / "copy.db")
+    assert made.sha256 == hashlib.sha256(made.path.read_bytes()).hexdigest()
+    checked = subprocess.run(["sha256sum", "-c", "copy.db.sha256"], cwd=tmp_path, capture_output=True, timeout=5)
+    assert checked.returncode == 0
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["copy.db", "copy.db.sha256", "pm.db"]
+
+
+@pytest.mark.promise("backup:whole")
+def test_every_byte_that_flips_in_a_backup_is_found(database: Path, tmp_path: Path) -> None:
+    path = backup.back_up(database, tmp_path / "copy.db").path
+    whole = path.read_bytes()
+    for place in random.Random(1).sample(range(len(whole)), 20):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
+        assert backup.examine(path).faults != ()
+    path.write_bytes(whole)
+    assert backup.examine(path).faults == ()
+
+
+@pytest.mark.promise("backup:whole")
+def test_a_damaged_database_gives_no_backup_and_the_old_one_stays(database: Path, tmp_path: Path) -> None:
+    for number in range(200):
+        make(database, f"Task {number}")
+    target = backup.back_up(database, tmp_path / "copy.db").path
+    before = (target.read_bytes(), backup.sidecar_of(target).read_bytes())
+    damage(database)
+    with pytest.raises(BackupRefused):
+        backup.back_up(database, target)
+    assert (target.read_bytes(), backup.sidecar_of(target).read_bytes()) == before
+    assert sorted(path.name for path in tmp_path.glob("*copy*")) == ["copy.db", "copy.db.sha256"]
+
+
+def damage(path: Path) -> None:
+    """Writes noise over the pages in the middle."""
+    whole = bytearray(path.read_bytes())
+    for page in range(3, len(whole) // 4096 - 1):
+        whole[page * 4096 : page * 4096 + 64] = bytes(64)
+    path.write_bytes(bytes(whole))
+
+
+@pytest.mark.parametrize(
+    ("damage", "words"),
+    [
+        ("DELETE FROM events WHERE seq = 2", "event 2 is missing"),
+        ("UPDATE tasks SET open_dependencies = 7", "wrong counters"),
+        ("DELETE FROM claimable_labels WHERE label = 'paint'", "task 3 is not found by all of its labels"),
+        ("UPDATE claimable_labels SET rank = 7 WHERE label = 'paint'", "task 3 is not found by all of its labels"),
+        ("PRAGMA foreign_keys=OFF; DELETE FROM projects", "refers to a missing row"),
+        ("ALTER TABLE meta RENAME TO songs", "no schema of this program"),
+        ("DROP TABLE alembic_version", "no schema"),
+    ],
+)
+def test_an_examination_looks_behind_the_pages_at_what_they_say(database: Path, damage: str, words: str) -> None:
+    for number in range(2):
+        make(database, f"Task {number}")
+    make(database, "With labels", labels=["wood", "paint"])
+    assert backup.examine(database).faults == ()
+    with opened(database) as connection:
+        connection.executescript(damage)
+    found = backup.examine(database)
+    assert any(words in difference for difference in (*found.faults, *found.differences))
+
+
+def test_what_is_no_database_is_said_to_be_none(tmp_path: Path) -> None:
+    other = tmp_path / "letter.txt"
+    other.write_text("Dear Ada")
+    assert backup.examine(other).faults == ("it is not a database",)
+    with pytest.raises(BackupRefused, match="no database at"):
+        backup.back_up(tmp_path / "nowhere.db", tmp_path / "copy.db")
+
+
+def test_a_backup_makes_no_folder(database: Path, tmp_path: Path) -> None:
+    with pytest.raises(BackupRefused, match="no folder"):
+        backup.back_up(database, tmp_path / "new" / "copy.db")
+    assert not (tmp_path / "new").exists()
+
+
+def test_an_examination_changes_no_byte(database: Path, tmp_path: Path) -> None:
+    path = backup.back_up(database, tmp_path / "copy.db").path
+    before = path.read_bytes()
+    backup.examine(path)
+    assert path.read_bytes() == before
+    assert sorted(found.name for found in tmp_path.glob("copy*")) == ["copy.db", "copy.db.sha256"]
+
+
+def test_only_the_oldest_backups_of_this_database_are_removed(database: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "backups"
+    folder.mkdir()
+    made = [backup.back_up(database, backup.name_in(folder, database, NOW + day)).path for day in range(4)]
+    others = [folder / "team-20261123T100000000Z.db", folder / "pm-mine.db"]
+    for other in others:
+        other.write_text("")
+    assert backup.keep_newest(folder, database, 2) == made[:2]
+    assert sorted(folder.glob("*.db")) == sorted([*made[2:], *others])
+    assert len(list(folder.glob("*.sha256"))) == 2
+
+
+def test_the_last_backup_can_be_read_by_the_processes_that_serve_the_database(database: Path) -> None:
+    assert backup.last_verified(database) is None
+    backup.note_verified(database, backup.Verified(1763892000.5, 0.25))
+    assert backup.last_verified(database) == backup.Verified(1763892000.5, 0.25)
+
+
+def test_a_restore_brings_back_what_was_there_and_keeps_what_it_replaces(database: Path, tmp_path: Path) -> None:
+    make(database, "Before")
+    source = backup.back_up(database, tmp_path / "copy.db").path
+    make(database, "After")
+    done = restore(source, database, NOW)
+    assert names(database) == ["Before"]
+    assert done.kept is not None
+    assert names(done.kept) == ["Before", "After"]
+    assert backup.examine(database).faults == ()
+
+
+@pytest.mark.promise("restore:nothing-twice")
+def test_no_fence_that_was_handed_out_is_handed_out_again(database: Path, tmp_path: Path) -> None:
+    task_id = make(database, "Paint")
+    source = backup.back_up(database, tmp_path / "copy.db").path
+    given = [claim(database, task_id, now=NOW + round_trip * 3_700_000).fence for round_trip in range(3)]
+    restore(source, database, NOW + 20_000_000)
+    again = claim(database, task_id, now=NOW + 20_000_000).fence
+    fresh = claim(database, make(database, "New"), now=NOW + 20_000_000).fence
+    assert min(again, fresh) > max(given)
+    restore(source, database, NOW)  # by a clock that has stepped back
+    assert claim(database, task_id, now=NOW).fence > again
+
+
+def test_a_second_restore_at_the_same_instant_keeps_what_the_first_one_kept(database: Path, tmp_path: Path) -> None:
+    source = backup.back_up(database, tmp_path / "copy.db").path
+    make(database, "First")
+    kept = []
+    for name in ("First", "Second"):
+        kept.append(restore(source, database, NOW).kept)
+        make(database, name)
+    assert [names(path) for path in kept if path is not None] == [["First"], ["First"]]
+    assert kept[0] != kept[1]
+
+
+def test_an_agent_with_a_lease_from_before_is_refused_and_the_task_is_offered_again(
+    database: Path, tmp_path: Path
+) -> None:
+    task_id = make(database, "Paint")
+    lock = claim(database, task_id)
+    source = backup.back_up(database, tmp_path / "copy.db").path
+    done = restore(source, database, NOW + 1000)
+    assert done.released == 1
+    ended = "SELECT worked_by, lock_holder, unconfirmed_fence FROM tasks"
+    assert do(database, lambda tx: tx.execute(ended, ()).fetchall()) == [(ADA.id, None, None)]
+    late = commands.UpdateTaskStatus.model_validate({"task_id": task_id, "status": "DONE", "fence": lock.fence})
+    with pytest.raises(StaleFence):
+        do(database, lambda tx: statuses.update_status(tx, late), ADA, NOW + 2000)
+    assert claim(database, task_id, Actor("bob", "agent", Role.AGENT), NOW + 2000).holder == "bob"
+    told = do(database, lambda tx: [event.type for event in events.after(tx, 0, 100)])
+    assert told[-4:] == ["task.status_changed", "task.unlocked", "task.locked", "task.status_changed"]
+
+
+def test_a_task_that_a_restore_releases_is_found_by_its_label(database: Path, tmp_path: Path) -> None:
+    new = commands.CreateTask.model_validate({"name": "Paint", "labels": ["wood"]})
+    task_id = do(database, lambda tx: tasks.create(tx, new)).id
+    claim(database, task_id)
+    restore(backup.back_up(database, tmp_path / "copy.db").path, database, NOW + 1000)
+    wish = commands.ClaimNextTask.model_validate({"labels": ["wood"]})
+    claimed = do(database, lambda tx: claim_queue.claim_next(tx, wish), Actor("bob", "agent", Role.AGENT), NOW + 2000)
+    assert claimed.lock.task_id == task_id
+
+
+@pytest.mark.promise("restore:nothing-twice")
+def test_a_restored_database_begins_another_epoch_and_knows_no_instances(database: Path, tmp_path: Path) -> None:
+    source = backup.back_up(database, tmp_path / "copy.db").path
+    before = do(database, meta.epoch)
+    done = restore(source, database, NOW)
+    assert do(database, meta.epoch) == done.epoch != before
+    assert do(database, instances.live) == []
+
+
+def test_a_database_that_cannot_be_read_any_more_is_restored_and_set_aside(database: Path, tmp_path: Path) -> None:
+    make(database, "Before")
+    source = backup.back_up(database, tmp_path / "copy.db").path
+    database.write_bytes(b"noise" * 5000)
+    done = restore(source, database, NOW)
+    assert names(database) == ["Before"]
+    assert done.kept is not None
+    assert done.kept.read_bytes() == b"noise" * 5000
+
+
+def test_a_restore_where_nothing_was_makes_the_database(database: Path, tmp_path: Path) -> None:
+    make(database, "Before")
+    source = backup.back_up(database, tmp_path / "copy.db").path
+    done = restore(source, tmp_path / "new.db", NOW)
+    assert names(tmp_path / "new.db") == ["Before"]
+    assert done.kept is None
+
+
+def test_a_copy_with_its_log_beside_it_is_restored_with_what_is_in_the_log(database: Path, tmp_path: Path) -> None:
+    with opened(database) as in_use:
+        in_use.execute("PRAGMA wal_autocheckpoint=0")
+        make(database, "In the log")
+        for suffix in ("", "-wal"):
+            (tmp_path / f"copy.db{suffix}").write_bytes(database.with_name(database.name + suffix).read_bytes())
+    restore(tmp_path / "copy.db", tmp_path / "new.db", NOW)
+    assert names(tmp_path / "new.db") == ["In the log"]
+
+
+def test_a_backup_that_is_not_whole_is_refused_and_nothing_changes(database: Path, tmp_path: Path) -> None:
+    source = backup.back_up(database, tmp_path / "copy.db").path
+    source.write_bytes(source.read_bytes()[:-1] + b"\x01")
+    before = database.read_bytes()
+    with pytest.raises(BackupRefused, match="not whole"):
+        restore(source, database, NOW)
+    with pytest.raises(BackupRefused, match="no backup at"):
+        restore(tmp_path / "nowhere.db", database, NOW)
+    with pytest.raises(BackupRefused, match="itself"):
+        restore(database, database, NOW)
+    assert database.read_bytes() == before
+    assert list(tmp_path.glob("*before-restore*")) == []
+
+
+def test_a_restore_is_refused_while_a_process_has_the_database_open(database: Path, tmp_path: Path) -> None:
+    source = backup.back_up(database, tmp_path / "copy.db").path
+    holder = subprocess.Popen(
+        [sys.executable, "-c", HOLDER, str(database)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "open\n"
+        holder.send_signal(signal.SIGSTOP)
+        with pytest.raises(InUse, match="open"):
+            restore(source, database, NOW)
+        holder.send_signal(signal.SIGCONT)
+        holder.communicate(timeout=5)
+        restore(source, database, NOW)
+    finally:
+        holder.kill()
+        holder.wait(5)
+
+
+@pytest.mark.parametrize("is_there", [True, False], ids=["database", "folder"])
+def test_a_restored_database_belongs_to_whom_it_belonged_before(database: Path, tmp_path: Path, is_there: bool) -> None:
+    """Only an administrator can give a file away; for anybody else it stays his own."""
+    source = backup.back_up(database, tmp_path / "copy.db").path
+    before = database if is_there else database.parent
+    if os.geteuid() == 0:
+        os.chown(before, 4321, 1234)
+    if not is_there:
+        database.unlink()
+    owner = before.stat()
+    restore(source, database, NOW)
+    after = database.stat()
+    assert (after.st_uid, after.st_gid) == (owner.st_uid, owner.st_gid)
+
+
+@pytest.mark.parametrize(
+    ("host", "pid", "age", "refused"),
+    [
+        ("elsewhere", 1, 0, True),
+        ("elsewhere", 1, 25_000, False),
+        (this_host(), os.getpid(), 0, True),
+        (this_host(), 2**22 + 1, 0, False),
+        (f"{socket.gethostname()}@another-machine", 2**22 + 1, 0, True),
+    ],
+    ids=["elsewhere", "elsewhere-long-ago", "here", "here-but-gone", "another-machine-of-this-name"],
+)
+def test_a_restore_is_refused_while_an_instance_gives_signs_of_life(
+    database: Path, tmp_path: Path, host: str, pid: int, age: int, refused: bool
+) -> None:
+    source = backup.back_up(database, tmp_path / "copy.db").path
+    enter: Callable[[Tx], None] = lambda tx: instances.enter(tx, "i", host=host, pid=pid, version="1", kind="serve")  # noqa: E731
+    do(database, enter, now=NOW - age)
+    if refused:
+        with pytest.raises(InUse, match=str(pid)):
+            restore(source, database, NOW)
+    else:
+        restore(source, database, NOW)

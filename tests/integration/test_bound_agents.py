@@ -1,0 +1,141 @@
+"""An agent id that has a bound token is used by that token and by operators only, over each interface."""
+
+import logging
+from typing import Any
+
+import anyio
+import pytest
+
+from project_manager.catalogue import BY_NAME, OPERATIONS
+from project_manager.domain.actors import LOCAL, Actor, Role
+from project_manager.domain.errors import AgentRequired, WrongAgent
+from project_manager.observability.logging import Action
+from project_manager.runtime.calls import Caller
+from project_manager.schemas.commands import CreateToken, GetAgent, ListLeases
+from project_manager.services import tokens
+from tests.desk import PATIENCE, Desk, Json
+
+ANNA = Actor("anna", "agent", Role.AGENT, token_id=1)
+VIEWER = Actor("vera", "human", Role.VIEWER, token_id=2)
+OPERATOR = Actor("olga", "human", token_id=3)
+BOUND = Actor("worker", "agent", Role.AGENT, bound=True, token_id=4)
+NAMING_AN_AGENT = [
+    row
+    for row in OPERATIONS
+    if "agent_id" in row.command.model_fields and row.command not in (CreateToken, GetAgent, ListLeases)
+]
+NEEDED: Json = {
+    "task_id": 1,
+    "knowledge_id": 1,
+    "assumption_id": 1,
+    "name": "x",
+    "body": "x",
+    "action_type": "used",
+    "text": "#ASSUMPTION: x",
+    "reason": "x",
+    "status": "DONE",
+    "verdict": "validated",
+    "tasks": [{"name": "x"}],
+}
+
+
+async def bind(desk: Desk, agent_id: str = "worker") -> int:
+    """Make a token that is bound to the agent id."""
+    raw = {"name": f"for {agent_id}", "role": "agent", "agent_id": agent_id}
+    answer = await desk.runtime.run(BY_NAME["create_token"], raw, Caller(LOCAL, "cli", "test"))
+    desk.runtime._identities.forget()
+    return int(answer.view.id)
+
+
+@pytest.mark.parametrize("door", ["rest", "mcp"])
+@pytest.mark.parametrize("operation", NAMING_AN_AGENT, ids=lambda row: row.name)
+async def test_no_other_token_acts_as_an_agent_that_has_one(desk: Desk, operation: Any, door: Any) -> None:
+    await desk.task()
+    await bind(desk)
+    raw = {name: value for name, value in NEEDED.items() if name in operation.command.model_fields}
+    for caller in (ANNA, VIEWER):
+        if caller.role >= operation.role:
+            with pytest.raises(WrongAgent, match="'worker' belongs to a token that is bound to it"):
+                await desk.runtime.run(operation, {**raw, "agent_id": "worker"}, Caller(caller, door, "test"))
+
+
+async def test_the_log_line_of_a_refused_call_names_its_caller(desk: Desk, caplog: pytest.LogCaptureFixture) -> None:
+    await desk.task()
+    await bind(desk)
+    with caplog.at_level(logging.INFO, logger="project_manager"):
+        await desk.used_by(ANNA).refused(WrongAgent, "acquire_task_lock", task_id=1, agent_id="worker")
+    lines = [record.fields for record in caplog.records if isinstance(record, Action)]
+    (line,) = [line for line in lines if line.get("outcome") == "wrong_agent"]
+    assert (line["actor"], line["token_id"], line["task_id"]) == ("anna", 1, 1)
+
+
+async def test_the_bound_token_an_operator_and_other_ids_go_on(desk: Desk) -> None:
+    await desk.task()
+    await bind(desk)
+    for caller, agent in ((BOUND, "worker"), (OPERATOR, "worker"), (LOCAL, "worker"), (ANNA, "another")):
+        lock = await desk.used_by(caller).claim(1, agent)
+        assert lock["holder"] == agent
+        await desk.used_by(caller).release(1, agent)
+
+
+async def test_a_token_whose_own_name_is_the_bound_id_does_not_act_as_it(desk: Desk) -> None:
+    await desk.task()
+    await bind(desk)
+    namesake = desk.used_by(Actor("worker", "agent", Role.AGENT, token_id=9))
+    refusal = await namesake.refused(WrongAgent, "acquire_task_lock", task_id=1)
+    assert refusal.details == {"agent_id": "worker"}
+    assert (await namesake.claim(1, "another"))["holder"] == "another"
+    with pytest.raises(WrongAgent):
+        await namesake.text("export_plan")
+    caller = Caller(namesake.actor, "mcp", "test")
+    with pytest.raises(AgentRequired):
+        await desk.runtime.run(BY_NAME["acquire_task_lock"], {"task_id": 1}, caller)
+
+
+async def test_the_id_is_free_again_when_its_token_is_revoked(desk: Desk) -> None:
+    await desk.task()
+    number = await bind(desk)
+    anna = desk.used_by(ANNA)
+    await anna.refused(WrongAgent, "acquire_task_lock", task_id=1, agent_id="worker")
+    await desk.do("revoke_token", token_id=number)
+    desk.runtime._identities.forget()
+    assert (await anna.claim(1, "worker"))["holder"] == "worker"
+
+
+async def test_a_call_that_waits_gets_no_task_once_its_agent_id_is_bound(desk: Desk) -> None:
+    await desk.do("create_project", name="Garden")
+    anna = desk.used_by(ANNA)
+    caught: list[WrongAgent] = []
+
+    async def wait() -> None:
+        caught.append(await anna.refused(WrongAgent, "claim_next_task", agent_id="worker", wait_seconds=5))
+
+    with anyio.fail_after(PATIENCE):
+        async with anyio.create_task_group() as calls:
+            calls.start_soon(wait)
+            while not desk.runtime.waiting.places:  # noqa: ASYNC110 the queue has no event
+                await anyio.sleep(0.001)
+            await bind(desk)
+            task = await desk.task()
+    assert len(caught) == 1
+    assert (await desk.look(task["id"]))["lock"] is None
+
+
+async def test_an_agent_id_is_looked_up_once_while_it_is_remembered(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Calls of unbound agents cost no read each, those of bound agents and operators none at all."""
+    looked_up: list[str] = []
+    is_bound = tokens.is_bound
+
+    def counted(tx: Any, agent_id: str) -> bool:
+        looked_up.append(agent_id)
+        return is_bound(tx, agent_id)
+
+    monkeypatch.setattr(tokens, "is_bound", counted)
+    monkeypatch.setattr("project_manager.runtime.authentication.IDENTITY_SECONDS", PATIENCE)
+    await desk.task()
+    for caller, agent in ((ANNA, "another"), (BOUND, "worker"), (OPERATOR, "olaf"), (LOCAL, "luke")):
+        for _ in range(3):
+            await desk.used_by(caller).do("get_context", agent_id=agent)
+    assert looked_up == ["another"]

@@ -1,0 +1,185 @@
+"""claim_next: which task, for whom, in which order, and what is said when there is none."""
+
+from typing import Any
+
+import anyio
+import anyio.abc
+import anyio.from_thread
+import anyio.lowlevel
+import anyio.to_thread
+import pytest
+
+from project_manager.domain.errors import EpicNotFound, Invalid, LockHeld, ProjectNotFound
+from project_manager.schemas import views
+from tests.desk import Desk
+from tests.integration.invariants import check
+
+NOTHING = views.NothingReadyView(task=None, lock=None, message="nothing", tasks=0, held_back=[])
+
+
+async def taken(desk: Desk, agent: str = "ann", **filters: Any) -> str | None:
+    """The name of the task that the agent gets."""
+    task = (await desk.next(agent, **filters))["task"]
+    return None if task is None else str(task["name"])
+
+
+@pytest.mark.promise("claim:best-first")
+async def test_the_most_urgent_comes_first_then_what_unblocks_most_then_the_oldest(desk: Desk) -> None:
+    await desk.task("old", priority=2)
+    await desk.task("young", priority=2)
+    await desk.task("late but urgent", priority=0)
+    opens = await desk.task("opens two doors", priority=2)
+    await desk.task("door", depends_on=[opens["id"]], priority=0)
+    await desk.task("other door", depends_on=[opens["id"]], priority=4)
+    await desk.task("whenever", priority=4)
+    listed = [row["name"] for row in (await desk.do("get_available_tasks"))["items"]]
+    order = [await taken(desk) for _ in range(5)]
+    assert order == listed == ["late but urgent", "opens two doors", "old", "young", "whenever"]
+    assert await taken(desk) is None
+    check(desk)
+
+
+@pytest.mark.promise("claim:best-first")
+async def test_what_a_finished_dependent_no_longer_needs_does_not_count(desk: Desk) -> None:
+    plain, opens = await desk.task("plain"), await desk.task("opens")
+    door = await desk.task("door", depends_on=[opens["id"]])
+    await desk.set_status(door["id"], "CANCELLED")
+    assert (await desk.look(opens["id"]))["unblocks"] == 0
+    assert await taken(desk) == plain["name"]
+
+
+@pytest.mark.promise("claim:filters")
+async def test_nothing_outside_the_filters_is_taken(desk: Desk) -> None:
+    await desk.task("elsewhere", project_name="Shed", priority=0)
+    shed = await desk.task("tools", project_name="Shed", epic_name="Order", labels=["wood", "iron"], priority=3)
+    assert await taken(desk, labels=["wood", "glass"]) is None
+    assert await taken(desk, epic_id=shed["epic_id"], priority=2) is None
+    assert await taken(desk, project_id=shed["project_id"], labels=["iron"], priority=3) == "tools"
+    assert await taken(desk, epic_id=shed["epic_id"]) is None
+    assert await taken(desk, project_id=shed["project_id"]) == "elsewhere"
+    assert await taken(desk) is None
+
+
+async def test_the_answer_has_the_task_and_its_lock_for_fifteen_minutes(desk: Desk) -> None:
+    task = await desk.task()
+    claimed = await desk.next("ann")
+    assert claimed["task"] == await desk.look(task["id"])
+    assert claimed["lock"] == claimed["task"]["lock"]
+    assert (claimed["lock"]["fence"], claimed["lock"]["ttl_seconds"]) == (1, 900)
+    assert f"fence {claimed['lock']['fence']}" in claimed["message"]
+
+
+async def test_a_held_task_is_never_offered_to_its_own_holder(desk: Desk) -> None:
+    await desk.task()
+    await desk.next("ann")
+    assert await taken(desk, "ann") is None
+
+
+@pytest.mark.promise("lease:exclusive")
+async def test_many_agents_at_once_get_different_tasks_each(desk: Desk) -> None:
+    made = [(await desk.task(f"task {number}"))["id"] for number in range(20)]
+    got: list[tuple[int, str]] = []
+
+    async def work(agent: str) -> None:
+        while (claimed := await desk.next(agent))["task"] is not None:
+            got.append((claimed["task"]["id"], agent))
+
+    async with anyio.create_task_group() as agents:
+        for number in range(8):
+            agents.start_soon(work, f"agent {number}")
+    assert sorted(task for task, _ in got) == made
+    assert len({agent for _, agent in got}) > 1
+    check(desk)
+
+
+# nothing there
+
+
+@pytest.mark.promise("claim:empty-says-why")
+async def test_an_empty_answer_counts_the_tasks_and_what_holds_them_back(desk: Desk) -> None:
+    first = await desk.task("first")
+    await desk.task("second", depends_on=[first["id"]])
+    await desk.task("third", defer_until=desk.clock.later(60))
+    await desk.task("idea", status="BACKLOG")
+    done = await desk.task("done")
+    await desk.set_status(done["id"], "DONE")
+    look = await desk.task("look")
+    await desk.set_status(look["id"], "REVIEW")
+    await desk.next("ann")
+    answer = await desk.next("bob")
+    assert (answer["task"], answer["lock"], answer["tasks"]) == (None, None, 6)
+    counted = {entry["reason"]: entry["tasks"] for entry in answer["held_back"]}
+    assert counted == {
+        "in progress": 1,
+        "waiting for other tasks, a time, or a conflicting task": 2,
+        "in review": 1,
+        "in the backlog": 1,
+        "finished": 1,
+    }
+    assert sum(counted.values()) == answer["tasks"]
+    assert all(f"{number} {reason}" in answer["message"] for reason, number in counted.items())
+
+
+@pytest.mark.promise("claim:empty-says-why")
+async def test_an_empty_answer_says_when_the_filters_were_to_blame(desk: Desk) -> None:
+    await desk.task(labels=["wood"])
+    answer = await desk.next("ann", labels=["iron"])
+    assert [(entry["reason"], entry["tasks"]) for entry in answer["held_back"]] == [
+        ("ready but outside your filters or promised to those who waited before", 1)
+    ]
+
+
+@pytest.mark.promise("claim:empty-says-why")
+async def test_an_empty_database_says_that_there_are_no_tasks(desk: Desk) -> None:
+    answer = await desk.next("ann")
+    assert (answer["tasks"], answer["held_back"]) == (0, [])
+    assert "no open tasks" in answer["message"]
+
+
+async def test_a_project_or_epic_that_does_not_exist_is_no_reason_to_wait(desk: Desk) -> None:
+    await desk.refused(ProjectNotFound, "claim_next_task", agent_id="ann", project_id=9, wait_seconds=55)
+    await desk.refused(EpicNotFound, "claim_next_task", agent_id="ann", epic_id=9, wait_seconds=55)
+
+
+@pytest.mark.parametrize("seconds", [-1, 56, "long"])
+async def test_waiting_out_of_range_is_refused(desk: Desk, seconds: object) -> None:
+    refusal = await desk.refused(Invalid, "claim_next_task", agent_id="ann", wait_seconds=seconds)
+    assert refusal.details["faults"][0]["field"] == "wait_seconds"  # type: ignore[index]
+
+
+# every claim
+
+
+async def test_leases_are_counted_by_what_became_of_them(desk: Desk) -> None:
+    def counts() -> dict[str, float]:
+        words = ("acquired", "renewed", "released", "expired", "conflict", "stale_fence")
+        found = {word: desk.runtime.metrics.value("pm_leases_total", outcome=word) for word in words}
+        return {word: count for word, count in found.items() if count}
+
+    await desk.next("ann")
+    with pytest.raises(Invalid):
+        await desk.next("ann", nonsense=1)
+    assert await anyio.to_thread.run_sync(counts) == {}
+    first, second = await desk.task("first"), await desk.task("second")
+    await desk.next("ann")
+    await desk.claim(first["id"], "ann")
+    with pytest.raises(LockHeld):
+        await desk.claim(first["id"], "bob")
+    await desk.set_status(first["id"], "DONE", agent_id="ann")
+    await desk.claim(second["id"], "bob")
+    desk.clock.advance(4000)
+    await desk.runtime.sweep()
+    assert await anyio.to_thread.run_sync(counts) == {
+        "acquired": 2,
+        "renewed": 1,
+        "conflict": 1,
+        "released": 1,
+        "expired": 1,
+    }
+
+
+async def test_how_many_tasks_there_are_is_said_only_where_none_was_given(desk: Desk) -> None:
+    await desk.task()
+    brought = ["notice", "handoff", "log_entries", "also_holding"]
+    assert list(await desk.next("ann")) == ["task", "lock", "message", *brought]
+    assert list(await desk.next("bob")) == ["task", "lock", "message", "tasks", "held_back", "also_holding"]

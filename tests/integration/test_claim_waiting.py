@@ -1,0 +1,317 @@
+"""Claims that wait until a task is ready: the order of the queue, and claims whose client has gone away."""
+
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+import anyio
+import anyio.abc
+import anyio.from_thread
+import anyio.lowlevel
+import anyio.to_thread
+import pytest
+
+from project_manager.domain.actors import LOCAL, Actor
+from project_manager.domain.errors import DatabaseBusy
+from project_manager.schemas import commands, validation
+from project_manager.services import claim_blockers, claim_queue, tasks
+from project_manager.services.claim_queue import Place, search_of
+from project_manager.store import claim_queue as waiters
+from project_manager.store.claim_queue import Waiter
+from project_manager.store.transaction import Tx
+from tests.desk import PATIENCE, Desk, Json
+from tests.integration.invariants import check, read
+from tests.integration.test_claim_next import taken
+from tests.served import Served
+
+
+def queue(desk: Desk) -> list[str]:
+    return [row["agent_id"] for row in read(desk.runtime.database.path, "SELECT agent_id FROM waiters ORDER BY id")]
+
+
+async def until_queue_has(desk: Desk, number: int) -> None:
+    with anyio.fail_after(PATIENCE):
+        while len(queue(desk)) != number:
+            await desk.runtime.sweep()
+
+
+class Waiting:
+    """Agents that wait for a task, in the order in which they came."""
+
+    def __init__(self, desk: Desk, agents: anyio.abc.TaskGroup) -> None:
+        self.desk = desk
+        self.agents = agents
+        self.got: dict[str, str | None] = {}
+        self.changed = anyio.Event()
+
+    async def come(self, agent: str, **filters: Any) -> anyio.CancelScope:
+        """Returns when the agent has its place in the queue; leaving the scope makes it go away."""
+        scope = anyio.CancelScope()
+        queued = len(queue(self.desk))
+        self.agents.start_soon(self._wait, agent, scope, filters)
+        await until_queue_has(self.desk, queued + 1)
+        return scope
+
+    async def until_served(self, number: int) -> None:
+        with anyio.fail_after(PATIENCE):
+            while len(self.got) < number:
+                await self.changed.wait()
+
+    async def _wait(self, agent: str, scope: anyio.CancelScope, filters: Json) -> None:
+        with scope:
+            self.got[agent] = await taken(self.desk, agent, **{"wait_seconds": 4, **filters})
+            self.changed.set()
+            self.changed = anyio.Event()
+
+
+@dataclass(frozen=True)
+class Ghost:
+    """A place in the queue whose claim belongs to no process; it takes what it is given."""
+
+    waiter: Waiter
+    key: None = None
+
+    @property
+    def id(self) -> int:
+        return self.waiter.id
+
+    def grant(self, tx: Tx, task_id: int) -> tuple[int, bool]:
+        command = validation.read(commands.ClaimNextTask, {})
+        actor = Actor(self.waiter.agent_id, "agent")
+        claim_queue.grant(replace(tx, actor=actor), command, task_id=task_id, called_at=tx.now)
+        return task_id, True
+
+
+async def come(desk: Desk, *claims: commands.ClaimNextTask) -> list[Ghost]:
+    """Put claims into the queue, without a process that serves them."""
+
+    def enter(tx: Tx) -> list[Ghost]:
+        return [
+            Ghost(waiters.enter(replace(tx, actor=Actor(claim.agent_id or "ghost", "agent")), search_of(tx, claim)))
+            for claim in claims
+        ]
+
+    return await desk.runtime.database.writer.run("come", enter, LOCAL, "test")
+
+
+async def serve(desk: Desk, ghosts: list[Ghost]) -> dict[int, int]:
+    """Run one pass over the queue and return the tasks given to these places, by ticket."""
+    places = {ghost.id: ghost for ghost in ghosts}
+    work = partial(claim_queue.serve, places=places)
+    served: claim_queue.Served[int] = await desk.runtime.database.writer.run("serve", work, LOCAL, "test")
+    return served.results
+
+
+@pytest.mark.promise("claim:first-come")
+async def test_those_who_wait_are_served_in_the_order_of_coming(desk: Desk) -> None:
+    async with anyio.create_task_group() as agents:
+        waiting = Waiting(desk, agents)
+        for agent in ("ann", "bob", "cid"):
+            await waiting.come(agent)
+        for number, agent in enumerate(("ann", "bob", "cid"), 1):
+            await desk.task(f"task {number}")
+            await waiting.until_served(number)
+            assert waiting.got[agent] == f"task {number}"
+    assert queue(desk) == []
+    check(desk)
+
+
+@pytest.mark.promise("claim:first-come")
+async def test_who_does_not_wait_does_not_overtake_those_who_do(desk: Desk) -> None:
+    async with anyio.create_task_group() as agents:
+        waiting = Waiting(desk, agents)
+        await waiting.come("ann")
+        async with anyio.create_task_group() as rush:
+            rush.start_soon(desk.task, "task 1")
+            for _ in range(5):
+                rush.start_soon(taken, desk, "bob")
+        await waiting.until_served(1)
+    assert waiting.got == {"ann": "task 1"}
+
+
+@pytest.mark.promise("claim:first-come")
+async def test_no_agent_waits_for_a_task_that_the_first_in_the_queue_does_not_want(desk: Desk) -> None:
+    async with anyio.create_task_group() as agents:
+        waiting = Waiting(desk, agents)
+        picky = await waiting.come("ann", labels=["iron"])
+        await waiting.come("bob")
+        await desk.task("wooden", labels=["wood"])
+        await waiting.until_served(1)
+        assert waiting.got == {"bob": "wooden"}
+        assert await taken(desk, "cid") is None
+        picky.cancel()
+
+
+@pytest.mark.promise("claim:first-come")
+async def test_nobody_is_overtaken_however_many_wait_before(desk: Desk) -> None:
+    picky = [validation.read(commands.ClaimNextTask, {"agent_id": f"picky{n}", "labels": ["iron"]}) for n in range(204)]
+    last = validation.read(commands.ClaimNextTask, {"agent_id": "last", "labels": ["wood"]})
+
+    ghosts = await come(desk, *picky, last)
+    await desk.task("wooden", labels=["wood"])
+    assert await taken(desk, "hasty") is None
+    assert await serve(desk, ghosts[:204]) == {}
+    assert await serve(desk, ghosts) == {ghosts[204].id: 1}
+
+
+@pytest.mark.promise("claim:first-come")
+@pytest.mark.parametrize("change", ["created", "finished", "released", "expired", "deferral", "unarchived", "edited"])
+async def test_whatever_makes_a_task_ready_wakes_who_waits(desk: Desk, change: str) -> None:
+    first = await desk.task("first", status="BACKLOG")
+    prepared: dict[str, Json] = {
+        "finished": {"depends_on": [first["id"]]},
+        "deferral": {"defer_until": desk.clock.later(30)},
+        "edited": {"depends_on": [first["id"]]},
+    }
+    target = first if change == "created" else await desk.task("target", **prepared.get(change, {}))
+    if change in ("released", "expired"):
+        await desk.claim(target["id"], "zoe", ttl_seconds=30)
+    if change == "unarchived":
+        await desk.do("update_project", project_id=first["project_id"], archived=True)
+    async with anyio.create_task_group() as agents:
+        waiting = Waiting(desk, agents)
+        await waiting.come("ann")
+        match change:
+            case "created":
+                await desk.task("target")
+            case "finished":
+                await desk.set_status(first["id"], "DONE")
+            case "released":
+                await desk.release(target["id"], "zoe")
+            case "expired" | "deferral":
+                await desk.pass_time(30)
+            case "unarchived":
+                await desk.do("update_project", project_id=first["project_id"], archived=False)
+            case "edited":
+                await desk.edit(target["id"], depends_on=[])
+        await waiting.until_served(1)
+    assert waiting.got == {"ann": "target"}
+
+
+@pytest.mark.promise("claim:not-lost")
+async def test_a_waiter_that_has_gone_away_gets_no_task_and_the_next_is_served(desk: Desk) -> None:
+    async with anyio.create_task_group() as agents:
+        waiting = Waiting(desk, agents)
+        gone = await waiting.come("ann")
+        await waiting.come("bob")
+        gone.cancel()
+        await until_queue_has(desk, 1)
+        await desk.task("task")
+        await waiting.until_served(1)
+    assert waiting.got == {"bob": "task"}
+    assert [event["agent_id"] for event in await desk.events(0, "task.locked")] == ["bob"]
+
+
+@pytest.mark.promise("claim:not-lost")
+async def test_a_task_kept_for_one_who_goes_away_is_offered_to_the_next_at_once(desk: Desk) -> None:
+    command = validation.read(commands.ClaimNextTask, {"wait_seconds": 55})
+    writer = desk.runtime.database.writer
+    [ghost] = await come(desk, command)
+    async with anyio.create_task_group() as agents:
+        waiting = Waiting(desk, agents)
+        await waiting.come("bob")
+        await desk.task("task")
+        assert await taken(desk, "cid") is None
+        await writer.run("leave_queue", partial(claim_queue.leave, ticket=ghost.id), desk.actor, "")
+        await waiting.until_served(1)
+    assert waiting.got == {"bob": "task"}
+
+
+@pytest.mark.promise("claim:not-lost")
+async def test_a_claim_that_is_being_written_when_the_wait_ends_is_answered(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A task appears, and the writer is slow: the claim is written after the wait has ended."""
+    answered = threading.Event()
+    hold_up(monkeypatch, lambda: answered.wait(1.5))
+    claimed = await desk.next("ann", wait_seconds=1)
+    answered.set()
+    assert claimed["task"] is not None
+    assert (await desk.look(claimed["task"]["id"]))["lock"] == claimed["lock"]
+
+
+@pytest.mark.promise("claim:not-lost")
+@pytest.mark.parametrize("key", [None, "again"])
+async def test_a_task_taken_for_one_who_has_gone_away_is_given_back_unless_it_can_be_asked_for(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, key: str | None
+) -> None:
+    here = anyio.lowlevel.current_token()
+    with anyio.CancelScope() as scope:
+        hold_up(monkeypatch, lambda: anyio.from_thread.run_sync(scope.cancel, token=here))
+        await desk.next("ann", wait_seconds=4, key=key)
+    assert scope.cancelled_caught
+    found = await desk.look(1)
+    if key is None:
+        assert (found["status"], found["lock"], found["attempts"]) == ("TODO", None, 0)
+    else:
+        assert (await desk.next("ann", wait_seconds=4, key=key))["lock"] == found["lock"]
+    assert queue(desk) == []
+    check(desk)
+
+
+def hold_up(monkeypatch: pytest.MonkeyPatch, meanwhile: Callable[[], object]) -> None:
+    """A task appears, and while the queue is served with it, something else happens."""
+    real = claim_queue.serve
+
+    def slow(tx: Tx, *, places: Mapping[int, Place[Any]]) -> claim_queue.Served[Any]:
+        if not held_up:
+            held_up.append(True)
+            tasks.create(tx, validation.read(commands.CreateTask, {"name": "late"}))
+            meanwhile()
+        return real(tx, places=places)
+
+    held_up: list[bool] = []
+    monkeypatch.setattr(claim_queue, "serve", slow)
+
+
+@pytest.mark.promise("claim:not-lost")
+async def test_nothing_is_kept_for_a_client_that_hung_up(served: Served, desk: Desk) -> None:
+    async with anyio.create_task_group() as clients:
+        clients.start_soon(lambda: served.send("POST", "/api/tasks/claim", {"agent_id": "ann", "wait_seconds": 50}))
+        await until_queue_has(desk, 1)
+        clients.cancel_scope.cancel()
+    await until_queue_has(desk, 0)
+    await desk.task("task")
+    assert await taken(desk, "bob") == "task"
+
+
+async def test_waiting_ends_with_an_empty_answer_when_nothing_comes(desk: Desk) -> None:
+    answer = await desk.next("ann", wait_seconds=1)
+    assert answer["task"] is None
+    assert answer["message"]
+
+
+@pytest.mark.promise("claim:not-lost")
+async def test_a_claim_is_answered_although_the_place_in_the_queue_cannot_be_given_up(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def busy(*_: object, **__: object) -> None:
+        raise DatabaseBusy("another process holds the database")
+
+    monkeypatch.setattr(claim_queue, "leave", busy)
+    async with anyio.create_task_group() as agents:
+        waiting = Waiting(desk, agents)
+        await waiting.come("ann")
+        await desk.task("task")
+        await waiting.until_served(1)
+    assert waiting.got == {"ann": "task"}
+
+
+async def test_those_who_wait_cause_no_event_and_no_counting_when_they_are_served(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counted: list[int | None] = []
+    monkeypatch.setattr(claim_blockers, "count", lambda _, project_id: counted.append(project_id))
+    names = [f"agent-{number}" for number in range(5)]
+    async with anyio.create_task_group() as agents:
+        waiting = Waiting(desk, agents)
+        for name in names:
+            await waiting.come(name)
+        for name in names:
+            await desk.task(name)
+        await waiting.until_served(5)
+    assert sorted(waiting.got) == names
+    assert counted == []
+    assert await desk.events(0, "task.ready") == []

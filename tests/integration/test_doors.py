@@ -1,0 +1,383 @@
+"""Who may come in over HTTP and WebSocket, from where, and as what."""
+
+from typing import Any
+
+import pytest
+from websockets.exceptions import ConnectionClosed
+
+from project_manager.catalogue import BY_NAME, OPERATIONS
+from project_manager.domain.actors import LOCAL, Role
+from project_manager.operations.definition import Kind
+from project_manager.runtime.authentication import IDENTITY_SECONDS
+from project_manager.runtime.calls import Caller
+from project_manager.web.middleware import session_cookie
+from tests.desk import Desk
+from tests.served import Served, frame
+
+ELSEWHERE = ["http://evil.example", "null", "http://localhost:1", "https://localhost.evil.example", "file://", "x"]
+MALFORMED = ["http://[", "http://[::1", "http://]", "http://[v1.x]:1", "http://\u00bd.example", ""]
+
+
+async def token(desk: Desk, role: str, agent_id: str | None = None) -> str:
+    """The secret of a new token; nobody who came before it is remembered as let in."""
+    name = f"{role} {agent_id or ''}".strip()
+    raw = {} if agent_id is None else {"agent_id": agent_id}
+    caller = Caller(LOCAL, "cli", "test")
+    made = await desk.runtime.run(BY_NAME["create_token"], {"name": name, "role": role, **raw}, caller)
+    desk.runtime._identities.forget()
+    return str(made.view.secret)
+
+
+def cookie_of(served: Served) -> str:
+    return session_cookie(served.runtime.hub.epoch)
+
+
+def bearer(secret: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {secret}"}
+
+
+# from where
+
+
+@pytest.mark.promise("door:elsewhere")
+@pytest.mark.parametrize(
+    "host",
+    ["evil.example", "evil.example:8080", "127.0.0.1.evil.example", "localhost.evil.example", "a.b", "1.2.3.4.5"],
+)
+async def test_a_name_that_somebody_may_own_is_not_answered(served: Served, host: str) -> None:
+    for path in ("/api/tasks", "/healthz", "/", "/openapi.json", "/ws/updates"):
+        error = await served.refused(403, "GET", path, Host=host)
+        assert error["code"] == "origin_refused"
+        assert "ALLOWED_HOSTS" in error["hint"]
+
+
+@pytest.mark.parametrize(
+    "host", ["localhost", "localhost:1", "127.0.0.1:99", "[::1]:8080", "10.1.2.3", "pm", "pm:80", "x.localhost"]
+)
+async def test_an_address_or_a_name_without_a_dot_is_answered(served: Served, host: str) -> None:
+    await served.ok("GET", "/api/tasks", Host=host)
+
+
+@pytest.mark.parametrize("settings", [{"ALLOWED_HOSTS": "pm.example"}])
+async def test_an_allowed_host_is_answered_in_any_case_and_others_are_not(served: Served) -> None:
+    await served.ok("GET", "/api/tasks", Host="PM.example:443")
+    await served.refused(403, "GET", "/api/tasks", Host="other.example")
+
+
+@pytest.mark.promise("door:elsewhere")
+@pytest.mark.parametrize("origin", [*ELSEWHERE, *MALFORMED])
+async def test_a_page_elsewhere_can_neither_read_nor_write(served: Served, origin: str) -> None:
+    for method, path, body in [
+        ("GET", "/api/tasks", None),
+        ("POST", "/api/tasks", b'{"name":"x"}'),
+        ("DELETE", "/api/tasks/1", None),
+        ("OPTIONS", "/api/tasks", None),
+        ("POST", "/api/session", b'{"token":"x"}'),
+    ]:
+        response = await served.send(method, path, body, Origin=origin, Content_Type="text/plain")
+        assert (response.status_code, response.json()["code"]) == (403, "origin_refused")
+        assert "access-control-allow-origin" not in response.headers
+    assert (await served.ok("GET", "/api/tasks"))["total"] == 0
+
+
+@pytest.mark.promise("door:elsewhere")
+@pytest.mark.parametrize("origin", ["http://evil.example", "http://["])
+async def test_the_websocket_is_closed_to_a_page_elsewhere(served: Served, origin: str) -> None:
+    async with served.listen(origin=origin) as socket:
+        with pytest.raises(ConnectionClosed) as closed:
+            await frame(socket)
+    assert closed.value.rcvd is not None
+    assert closed.value.rcvd.code == 1008
+
+
+async def test_the_dashboard_of_this_very_server_may_read_and_write(served: Served) -> None:
+    origin = f"http://127.0.0.1:{served.port}"
+    await served.ok("POST", "/api/tasks", {"name": "x"}, Origin=origin)
+    async with served.listen(origin=origin) as socket:
+        assert (await frame(socket))["type"] == "hello"
+
+
+@pytest.mark.parametrize("settings", [{"CORS_ORIGINS": "https://board.example"}])
+async def test_a_listed_origin_may_call_and_read_and_others_may_not(served: Served) -> None:
+    asked = {"Access_Control_Request_Method": "PATCH", "Access_Control_Request_Headers": "authorization"}
+    preflight = await served.send("OPTIONS", "/api/tasks/1", Origin="https://board.example", **asked)
+    assert preflight.status_code == 200
+    assert preflight.headers["access-control-allow-origin"] == "https://board.example"
+    answer = await served.send("GET", "/api/tasks", Origin="https://board.example")
+    assert answer.headers["access-control-allow-origin"] == "https://board.example"
+    assert "access-control-allow-credentials" not in answer.headers
+    assert (await served.send("OPTIONS", "/api/tasks/1", Origin="https://evil.example", **asked)).status_code == 400
+    assert (await served.send("GET", "/api/tasks", Origin="https://evil.example")).status_code == 403
+
+
+# with a token
+
+
+@pytest.mark.promise("door:tokens")
+async def test_without_tokens_the_door_is_open_and_with_the_first_one_it_is_not(served: Served, desk: Desk) -> None:
+    await served.ok("GET", "/api/tasks")
+    secret = await token(desk, "viewer")
+    refusal = await served.send("GET", "/api/tasks")
+    assert (refusal.status_code, refusal.json()["code"]) == (401, "unauthorized")
+    assert refusal.headers["www-authenticate"].startswith("Bearer")
+    await served.ok("GET", "/api/tasks", **bearer(secret))
+
+
+@pytest.mark.promise("door:tokens")
+@pytest.mark.parametrize("settings", [{"AUTH_REQUIRED": "true"}])
+async def test_auth_required_asks_for_a_token_before_there_is_one(served: Served) -> None:
+    await served.refused(401, "GET", "/api/tasks")
+    for open_path in ("/healthz", "/livez", "/readyz", "/openapi.json", "/docs", "/"):
+        assert (await served.send("GET", open_path)).status_code == 200
+    for closed_path in ("/metrics", "/api/metrics", "/api/board/state", "/api/events"):
+        await served.refused(401, "GET", closed_path)
+
+
+@pytest.mark.promise("door:tokens")
+@pytest.mark.parametrize("settings", [{"AUTH_REQUIRED": "true"}])
+async def test_options_names_the_methods_of_every_path_and_needs_no_token(served: Served) -> None:
+    documented = (await served.ok("GET", "/openapi.json"))["paths"]
+    others = ("/", "/docs", "/openapi.json", "/favicon.ico", "/static/x/main.js", "/healthz", "/livez", "/readyz")
+    for path in (*documented, *others, "/metrics", "/api/metrics", "/api/session"):
+        answer = await served.send("OPTIONS", path.replace("{", "").replace("}", ""))
+        assert answer.status_code == 405, path
+        assert answer.headers["allow"], path
+        assert answer.headers["x-request-id"], path
+
+
+@pytest.mark.promise("door:tokens")
+@pytest.mark.parametrize("header", ["Bearer wrong", "Bearer", "Basic YTpi", "pm_x", "", "Bearer \u00e9"])
+async def test_what_is_not_a_token_of_ours_is_refused(served: Served, desk: Desk, header: str) -> None:
+    await token(desk, "operator")
+    await served.refused(401, "GET", "/api/tasks", Authorization=header)
+
+
+@pytest.mark.promise("door:tokens")
+async def test_a_revoked_token_opens_no_door(served: Served, desk: Desk) -> None:
+    secret = await token(desk, "operator")
+    await served.ok("GET", "/api/tasks", **bearer(secret))
+    await desk.do("revoke_token", token_id=1)
+    desk.runtime._identities.forget()
+    assert IDENTITY_SECONDS <= 1
+    await served.refused(401, "GET", "/api/tasks", **bearer(secret))
+
+
+@pytest.mark.promise("door:tokens")
+async def test_revoking_the_last_token_lets_nobody_in_and_says_so(served: Served, desk: Desk) -> None:
+    first, last = await token(desk, "viewer"), await token(desk, "operator")
+    assert (await served.ok("DELETE", "/api/tokens/1", **bearer(last)))["notice"] is None
+    said = await served.ok("DELETE", "/api/tokens/2", **bearer(last))
+    assert said["notice"].startswith("no token is left: nobody gets in until `project-manager token create`")
+    desk.runtime._identities.forget()
+    for headers in ({}, bearer(first), bearer(last)):
+        await served.refused(401, "GET", "/api/tasks", **headers)
+    assert await served.ok("GET", "/api/session") == {"actor": None, "auth_required": True}
+    again = await token(desk, "viewer")
+    await served.ok("GET", "/api/tasks", **bearer(again))
+
+
+@pytest.mark.promise("door:tokens")
+async def test_the_doors_open_again_when_all_tokens_are_forgotten_at_the_command_line(
+    served: Served, desk: Desk
+) -> None:
+    secret = await token(desk, "operator")
+    assert (await served.send("POST", "/api/session", {"token": secret})).is_success
+    await desk.do("revoke_token", token_id=1)
+    assert await desk.do("clear_tokens") == {"forgotten": 1}
+    desk.runtime._identities.forget()
+    session = await served.send("GET", "/api/session")
+    local = {"id": "local", "kind": "human", "role": "operator"}
+    assert session.json() == {"actor": local, "auth_required": False, "max_attempts": 5}
+    assert not served.client.cookies
+    await served.ok("GET", "/api/tasks")
+    await served.refused(401, "GET", "/api/tasks", **bearer(secret))
+    assert BY_NAME["clear_tokens"].http == ""
+    assert BY_NAME["clear_tokens"].tool is None
+
+
+@pytest.mark.promise("door:tokens")
+@pytest.mark.parametrize("settings", [{"AUTH_REQUIRED": "true"}])
+async def test_forgetting_all_tokens_opens_nothing_where_a_token_is_required(served: Served, desk: Desk) -> None:
+    await token(desk, "operator")
+    await desk.do("clear_tokens")
+    desk.runtime._identities.forget()
+    await served.refused(401, "GET", "/api/tasks")
+
+
+@pytest.mark.promise("door:tokens")
+async def test_who_listens_without_a_token_is_told_that_one_is_needed_now(served: Served, desk: Desk) -> None:
+    async with served.listen() as socket:
+        assert (await frame(socket))["type"] == "hello"
+        await token(desk, "operator")
+        assert (await frame(socket))["type"] == "token.created"
+        with pytest.raises(ConnectionClosed) as closed:
+            await frame(socket)
+    assert closed.value.rcvd is not None
+    assert closed.value.rcvd.code == 4401
+    assert closed.value.rcvd.reason.startswith("this server asks for a token now")
+
+
+@pytest.mark.promise("door:tokens")
+async def test_a_secret_is_shown_once_and_only_its_hash_is_stored(served: Served, desk: Desk) -> None:
+    secret = await token(desk, "operator")
+    listed = await served.ok("GET", "/api/tokens", **bearer(secret))
+    assert [item["secret"] for item in listed["items"]] == [None]
+    raw = desk.runtime.database.path.read_bytes() + desk.runtime.database.path.with_name("pm.db-wal").read_bytes()
+    assert secret.encode() not in raw
+
+
+@pytest.mark.promise("door:tokens")
+@pytest.mark.parametrize("settings", [{"AUTH_REQUIRED": "true"}])
+async def test_the_websocket_asks_for_a_token_too(served: Served, desk: Desk) -> None:
+    async with served.listen() as socket:
+        with pytest.raises(ConnectionClosed) as closed:
+            await frame(socket)
+    assert closed.value.rcvd is not None
+    assert closed.value.rcvd.code == 4401
+    secret = await token(desk, "viewer")
+    async with served.listen(additional_headers=bearer(secret)) as socket:
+        assert (await frame(socket))["type"] == "hello"
+
+
+# as what
+
+
+@pytest.mark.promise("door:roles")
+@pytest.mark.parametrize("role", ["viewer", "agent", "operator"])
+async def test_each_role_may_do_what_its_operations_ask_for_and_nothing_else(
+    served: Served, desk: Desk, role: str
+) -> None:
+    secret = await token(desk, role)
+    for operation in OPERATIONS:
+        if not operation.http:
+            continue
+        method, path = operation.http.split(" ")
+        for name in ("task_id", "project_id", "epic_id", "token_id", "agent_id", "knowledge_id"):
+            path = path.replace(f"{{{name}}}", "999999")
+        response = await served.send(method, path, b"{}" if method in ("POST", "PATCH") else None, **bearer(secret))
+        refused = response.status_code == 403 and response.json()["code"] == "role_required"
+        assert refused is (operation.role > Role[role.upper()]), f"{operation.name}: {response.text}"
+
+
+@pytest.mark.promise("door:roles")
+def test_whatever_writes_asks_for_more_than_looking_on() -> None:
+    assert [row.name for row in OPERATIONS if row.kind is Kind.WRITE and row.role < Role.AGENT] == []
+    assert [row.name for row in OPERATIONS if "token" in row.name and row.role < Role.OPERATOR] == []
+
+
+@pytest.mark.promise("door:roles")
+async def test_a_bound_token_is_its_agent_and_cannot_be_another(served: Served, desk: Desk) -> None:
+    task = await desk.task()
+    secret = await token(desk, "agent", "ann")
+    lock = await served.ok("POST", f"/api/tasks/{task['id']}/lock", {}, **bearer(secret))
+    assert lock["lock"]["holder"] == "ann"
+    for body in ({"agent_id": "bob"}, {"agent_id": "Ann"}):
+        error = await served.refused(403, "DELETE", f"/api/tasks/{task['id']}/lock", body, **bearer(secret))
+        assert error["code"] == "wrong_agent"
+    await served.ok("DELETE", f"/api/tasks/{task['id']}/lock", {"agent_id": "ann"}, **bearer(secret))
+    (locked,) = await desk.events(0, "task.locked")
+    assert locked["actor"] == {"id": "ann", "kind": "agent"}
+
+
+@pytest.mark.promise("door:roles")
+async def test_an_agent_with_an_unbound_token_says_who_it_is(served: Served, desk: Desk) -> None:
+    task = await desk.task()
+    secret = await token(desk, "agent")
+    lock = await served.ok("POST", f"/api/tasks/{task['id']}/lock", {"agent_id": "bob"}, **bearer(secret))
+    assert lock["lock"]["holder"] == "bob"
+    await served.refused(403, "POST", "/api/tokens", {"name": "more", "role": "operator"}, **bearer(secret))
+    await served.refused(403, "DELETE", f"/api/tasks/{task['id']}", **bearer(secret))
+
+
+async def test_two_tokens_of_one_name_are_refused(desk: Desk) -> None:
+    from project_manager.domain.errors import NameTaken, TokenNotFound  # noqa: PLC0415
+
+    await token(desk, "viewer")
+    await desk.refused(NameTaken, "create_token", name="viewer", role="operator")
+    await desk.refused(TokenNotFound, "revoke_token", token_id=9)
+
+
+async def test_a_name_is_free_again_when_its_token_is_revoked(served: Served, desk: Desk) -> None:
+    old, operator = await token(desk, "viewer"), await token(desk, "operator")
+    await desk.do("revoke_token", token_id=1)
+    new = await token(desk, "viewer")
+    listed = await served.ok("GET", "/api/tokens", **bearer(operator))
+    assert [(item["id"], item["name"], item["revoked_at"] is None) for item in listed["items"]] == [
+        (1, "viewer", False),
+        (2, "operator", True),
+        (3, "viewer", True),
+    ]
+    await served.ok("GET", "/api/tasks", **bearer(new))
+    await served.refused(401, "GET", "/api/tasks", **bearer(old))
+
+
+@pytest.mark.promise("door:tokens")
+@pytest.mark.parametrize("role", ["viewer", "agent"])
+async def test_a_first_token_that_would_leave_nobody_in_charge_is_refused(served: Served, role: str) -> None:
+    error = await served.refused(409, "POST", "/api/tokens", {"name": "first", "role": role})
+    assert (error["code"], "operator" in error["hint"]) == ("operator_token_first", True)
+    made = await served.ok("POST", "/api/tokens", {"name": "ada", "role": "operator"})
+    served.runtime._identities.forget()
+    await served.refused(401, "POST", "/api/tokens", {"name": "first", "role": role})
+    await served.ok("POST", "/api/tokens", {"name": "first", "role": role}, **bearer(made["secret"]))
+
+
+# the dashboard's session
+
+
+@pytest.mark.promise("door:session")
+async def test_signing_in_gives_a_cookie_that_scripts_and_other_sites_cannot_have(served: Served, desk: Desk) -> None:
+    secret = await token(desk, "operator")
+    assert await served.ok("GET", "/api/session") == {"actor": None, "auth_required": True}
+    answer = await served.send("POST", "/api/session", {"token": secret})
+    cookie = answer.headers["set-cookie"].lower()
+    assert all(part in cookie for part in ("httponly", "samesite=strict", "path=/", "max-age="))
+    assert "secure" not in cookie
+    assert secret not in answer.text
+    shown = await served.ok("GET", "/api/session")
+    actor = {"id": "operator", "kind": "human", "role": "operator"}
+    assert shown == {"actor": actor, "auth_required": True, "max_attempts": 5}
+    await served.ok("POST", "/api/tasks", {"name": "x"})
+    jar = {"Cookie": f"{cookie_of(served)}={secret}"}
+    async with served.listen(additional_headers=jar) as socket:
+        assert (await frame(socket))["type"] == "hello"
+    gone = await served.send("DELETE", "/api/session")
+    assert gone.status_code == 204
+    await served.refused(401, "GET", "/api/tasks")
+
+
+@pytest.mark.promise("door:session")
+async def test_behind_https_the_cookie_is_for_https_only(served: Served, desk: Desk) -> None:
+    secret = await token(desk, "operator")
+    answer = await served.send("POST", "/api/session", {"token": secret}, X_Forwarded_Proto="https")
+    assert "secure" in answer.headers["set-cookie"].lower()
+
+
+@pytest.mark.promise("door:session")
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [({"token": "wrong"}, 401), ({"token": ""}, 422), ({}, 422), ({"token": 7}, 422), (b"x", 400), (b"[]", 422)],
+)
+async def test_signing_in_with_no_token_of_ours_sets_no_cookie(
+    served: Served, desk: Desk, body: Any, status: int
+) -> None:
+    await token(desk, "operator")
+    await served.refused(status, "POST", "/api/session", body)
+    assert not served.client.cookies
+
+
+@pytest.mark.promise("door:session")
+@pytest.mark.parametrize("other", ['prefs={"a":1}', "a[0]=1", "n=Jean Dupont", "x=\u00e9", "x", '"', "a=;;", "=1"])
+async def test_the_cookie_is_found_beside_those_of_other_applications(served: Served, desk: Desk, other: str) -> None:
+    name = cookie_of(served)
+    session = f"{name}={await token(desk, 'operator')}"
+    for jar in (f"{other}; {session}", f"{session}; {other}"):
+        await served.ok("GET", "/api/tasks", Cookie=jar)
+        await served.refused(401, "GET", "/api/tasks", Cookie=jar.replace(f"{name}=", f"{name}=x"))
+
+
+async def test_a_broken_cookie_is_no_cookie(served: Served, desk: Desk) -> None:
+    name = cookie_of(served)
+    await served.ok("GET", "/api/tasks", Cookie=f'{name}; ="; x=y')
+    await token(desk, "operator")
+    await served.refused(401, "GET", "/api/tasks", Cookie=f"{name}=wrong; {name}=")

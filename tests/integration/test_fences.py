@@ -1,0 +1,159 @@
+"""Fencing tokens: what is late is refused, whoever sends it."""
+
+import pytest
+
+from project_manager.domain.errors import (
+    FenceRequired,
+    StaleFence,
+)
+from tests.desk import Desk, Json
+from tests.integration.held import each_write, held
+from tests.integration.invariants import check
+
+# fences
+
+
+@pytest.mark.parametrize("who", [{}, {"agent_id": "boss"}], ids=["person", "agent id"])
+@pytest.mark.parametrize(
+    ("operation", "more", "logged"),
+    [
+        ("update_task_status", {"status": "TODO"}, []),
+        ("update_task_status", {"status": "TODO", "note": "too slow"}, ["too slow"]),
+        ("update_task", {"status": "TODO"}, []),
+        ("update_task", {"status": "TODO", "priority": 0, "log_entry": "too slow"}, ["too slow"]),
+    ],
+)
+async def test_force_takes_a_held_task_away_whatever_is_sent_with_it(
+    desk: Desk, who: Json, operation: str, more: Json, logged: list[str]
+) -> None:
+    number, _ = await held(desk)
+    since = await desk.head()
+    await desk.do(operation, task_id=number, force=True, **more, **who)
+    seen = await desk.look(number)
+    assert (seen["status"], seen["lock"]) == ("TODO", None)
+    ended = f"{who.get('agent_id', 'local')} ended the lease of ann"
+    assert [entry["body"] for entry in await desk.logs(number)] == [*logged, ended]
+    (unlocked,) = await desk.events(since, "task.unlocked")
+    assert (unlocked["reason"], unlocked["agent_id"]) == ("forced", "ann")
+    check(desk)
+
+
+async def test_force_does_not_make_a_stale_fence_good(desk: Desk) -> None:
+    number, lock = await held(desk)
+    stale = {"task_id": number, "status": "TODO", "agent_id": "ann", "fence": lock["fence"] + 1, "force": True}
+    await desk.refused(StaleFence, "update_task_status", **stale, note="x")
+    await desk.refused(StaleFence, "update_task", **stale, priority=0)
+    assert (await desk.look(number))["lock"] == lock
+
+
+@pytest.mark.promise("lease:fence-grows")
+async def test_every_lease_of_a_task_has_a_higher_fence_whatever_ended_the_one_before(desk: Desk) -> None:
+    task = await desk.task()
+    number, fences = task["id"], []
+    for ending in ("release", "failed", "expiry", "force", "status", "single call"):
+        fences.append((await desk.claim(number, "ann", ttl_seconds=10))["fence"])
+        if ending == "expiry":
+            await desk.pass_time(10)
+        elif ending == "status":
+            await desk.set_status(number, "TODO", "ann")
+        elif ending == "single call":
+            await desk.release(number, "ann")
+            await desk.set_status(number, "REVIEW", "bob")
+            await desk.set_status(number, "TODO")
+        else:
+            await desk.release(
+                number, "ann" if ending != "force" else None, failed=ending == "failed", force=ending == "force"
+            )
+    fences.append((await desk.claim(number, "bob"))["fence"])
+    assert fences == sorted(set(fences))
+    check(desk)
+
+
+@pytest.mark.promise("lease:fencing")
+@each_write
+async def test_a_stale_fence_is_refused_after_expiry(desk: Desk, operation: str, more: Json) -> None:
+    number, lock = await held(desk, ttl_seconds=10)
+    await desk.pass_time(10)
+    refusal = await desk.refused(StaleFence, operation, task_id=number, agent_id="ann", fence=lock["fence"], **more)
+    assert refusal.details["holder"] is None
+    assert refusal.hint
+    found = await desk.look(number)
+    assert (found["status"], found["priority"], found["lock"]) == ("TODO", 2, None)
+
+
+@pytest.mark.promise("lease:fencing")
+@each_write
+async def test_a_stale_fence_is_refused_when_another_holds_the_task(desk: Desk, operation: str, more: Json) -> None:
+    number, lock = await held(desk, ttl_seconds=10)
+    await desk.pass_time(10)
+    present = await desk.claim(number, "bob")
+    refusal = await desk.refused(StaleFence, operation, task_id=number, agent_id="ann", fence=lock["fence"], **more)
+    assert refusal.details == {
+        "task_id": number,
+        "holder": "bob",
+        "fence": present["fence"],
+        "expires_at": present["expires_at"],
+        "ended": {"agent_id": "ann", "fence": 1, "ended_at": lock["expires_at"], "reason": "lock_expired"},
+    }
+    assert (await desk.look(number))["lock"] == present
+
+
+@pytest.mark.promise("lease:fencing")
+@each_write
+async def test_a_stale_fence_of_the_same_agent_is_refused_under_its_new_lease(
+    desk: Desk, operation: str, more: Json
+) -> None:
+    number, old = await held(desk, ttl_seconds=10)
+    await desk.pass_time(10)
+    present = await desk.claim(number, "ann")
+    await desk.refused(StaleFence, operation, task_id=number, agent_id="ann", fence=old["fence"], **more)
+    assert (await desk.look(number))["lock"] == present
+
+
+@pytest.mark.promise("lease:fencing")
+@each_write
+async def test_once_a_holder_has_sent_its_fence_it_must_send_it_with_every_write(
+    desk: Desk, operation: str, more: Json
+) -> None:
+    number, lock = await held(desk)
+    await desk.do("renew_task_lock", task_id=number, agent_id="ann", fence=lock["fence"])
+    refusal = await desk.refused(FenceRequired, operation, task_id=number, agent_id="ann", **more)
+    assert refusal.details["fence"] == lock["fence"]
+    await desk.do(operation, task_id=number, agent_id="ann", fence=lock["fence"], **more)
+    check(desk)
+
+
+@pytest.mark.promise("lease:fencing")
+@pytest.mark.parametrize(
+    ("operation", "more"),
+    [("add_task_log", {"body": "x"}), ("update_task", {"priority": 1}), ("acquire_task_lock", {})],
+)
+async def test_a_fence_sent_with_any_write_is_required_afterwards(desk: Desk, operation: str, more: Json) -> None:
+    number, lock = await held(desk)
+    await desk.do(operation, task_id=number, agent_id="ann", fence=lock["fence"], **more)
+    await desk.refused(FenceRequired, "release_task_lock", task_id=number, agent_id="ann")
+
+
+@pytest.mark.promise("lease:fencing")
+async def test_the_fence_need_not_be_sent_under_the_next_lease(desk: Desk) -> None:
+    number, lock = await held(desk)
+    await desk.release(number, "ann", fence=lock["fence"])
+    await desk.claim(number, "ann")
+    await desk.do("renew_task_lock", task_id=number, agent_id="ann")
+
+
+@pytest.mark.promise("lease:fencing")
+async def test_a_comment_under_a_stale_fence_is_refused_too(desk: Desk) -> None:
+    number, lock = await held(desk, ttl_seconds=10)
+    await desk.pass_time(10)
+    await desk.refused(
+        StaleFence, "add_task_log", task_id=number, agent_id="ann", fence=lock["fence"], body="x", kind="comment"
+    )
+
+
+@pytest.mark.promise("lease:fencing")
+async def test_a_fence_from_the_future_is_refused(desk: Desk) -> None:
+    number, lock = await held(desk)
+    await desk.refused(
+        StaleFence, "update_task_status", task_id=number, agent_id="ann", fence=lock["fence"] + 1, status="DONE"
+    )

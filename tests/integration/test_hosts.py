@@ -1,0 +1,112 @@
+"""Host, Origin and cookies as browsers and proxies send them."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+from websockets.asyncio.client import connect
+from websockets.typing import Origin
+
+from project_manager.config.settings import load
+from project_manager.runtime.dispatch import open_runtime
+from tests.desk import Desk, MovableClock
+from tests.integration.test_doors import bearer, token
+from tests.served import Served, frame, serving
+
+PROXIED = {"ALLOWED_HOSTS": "pm.example.com"}
+
+SAME = [
+    ("pm.example.com:443", "https://pm.example.com"),
+    ("pm.example.com", "https://pm.example.com"),
+    ("pm.example.com", "https://pm.example.com:443"),
+    ("pm.example.com:80", "http://pm.example.com"),
+    ("PM.example.com:443", "https://pm.Example.com"),
+    ("pm.example.com:8443", "https://pm.example.com:8443"),
+    ("[::1]:80", "http://[::1]"),
+]
+OTHER = [
+    ("pm.example.com:443", "http://pm.example.com"),
+    ("pm.example.com:80", "https://pm.example.com"),
+    ("pm.example.com:8443", "https://pm.example.com"),
+    ("pm.example.com", "https://pm.example.com:8443"),
+    ("pm.example.com", "http://other.example.com"),
+    ("pm.example.com", "https://pm.example.com.evil.example"),
+    ("pm.example.com:443", "https://pm.example.com:99999999"),
+    ("", "https://"),
+]
+
+
+@pytest.mark.promise("door:elsewhere")
+@pytest.mark.parametrize("settings", [PROXIED])
+@pytest.mark.parametrize(("host", "origin"), SAME)
+async def test_the_default_port_makes_no_other_origin(served: Served, host: str, origin: str) -> None:
+    await served.ok("POST", "/api/tasks", {"name": "x"}, Host=host, Origin=origin)
+    address = f"ws://{host}/ws/updates"
+    async with connect(address, host="127.0.0.1", port=served.port, origin=Origin(origin), proxy=None) as socket:
+        assert (await frame(socket))["type"] == "hello"
+
+
+@pytest.mark.promise("door:elsewhere")
+@pytest.mark.parametrize("settings", [PROXIED])
+@pytest.mark.parametrize(("host", "origin"), OTHER)
+async def test_another_port_or_scheme_makes_another_origin(served: Served, host: str, origin: str) -> None:
+    error = await served.refused(403, "POST", "/api/tasks", {"name": "x"}, Host=host, Origin=origin)
+    assert error["code"] == "origin_refused"
+
+
+@pytest.mark.promise("door:elsewhere")
+@pytest.mark.parametrize("settings", [PROXIED])
+@pytest.mark.parametrize("host", ["pm.example.com:x", "127.0.0.1:evil.com", "[x].evil.com", "pm.example.com:1:2"])
+async def test_a_host_that_is_no_host_and_port_is_refused(served: Served, host: str) -> None:
+    assert (await served.refused(403, "GET", "/api/tasks", Host=host))["code"] == "origin_refused"
+
+
+@pytest.mark.parametrize(
+    "settings", [{"ALLOWED_HOSTS": "pm.example.com:443", "CORS_ORIGINS": "https://board.example:443"}]
+)
+async def test_a_default_port_in_the_settings_is_the_one_that_browsers_leave_out(served: Served) -> None:
+    answer = await served.send("GET", "/api/tasks", Host="pm.example.com", Origin="https://board.example")
+    assert answer.status_code == 200
+    assert answer.headers["access-control-allow-origin"] == "https://board.example"
+
+
+@asynccontextmanager
+async def server(database: Path) -> AsyncIterator[Served]:
+    loaded = load({"DATABASE_PATH": str(database)}, {})
+    async with open_runtime(loaded.settings, clock=MovableClock()) as runtime, serving(runtime) as served:
+        yield served
+
+
+@pytest.mark.promise("door:session")
+async def test_two_servers_on_one_host_do_not_sign_each_other_out(database: Path, tmp_path: Path) -> None:
+    async with (
+        server(database) as one,
+        server(tmp_path / "new.db") as two,
+        httpx.AsyncClient(trust_env=False) as browser,
+    ):
+        for served in (one, two):
+            secret = await token(Desk(served.runtime, MovableClock()), "operator")
+            assert (await browser.post(f"{served.url}/api/session", json={"token": secret})).is_success
+        for served in (one, two, one):
+            assert (await browser.get(f"{served.url}/api/tasks")).status_code == 200
+        assert len(browser.cookies) == 2
+        await browser.delete(f"{two.url}/api/session")
+        assert (await browser.get(f"{two.url}/api/tasks")).status_code == 401
+        assert (await browser.get(f"{one.url}/api/tasks")).status_code == 200
+
+
+@pytest.mark.promise("door:session")
+async def test_instances_on_one_database_share_the_session(database: Path) -> None:
+    async with server(database) as one, server(database) as two:
+        secret = await token(Desk(one.runtime, MovableClock()), "operator")
+        signed_in = await one.send("POST", "/api/session", {"token": secret})
+        jar = signed_in.headers["set-cookie"].partition(";")[0]
+        await two.ok("GET", "/api/tasks", Cookie=jar)
+
+
+async def test_a_bearer_goes_before_the_cookie(served: Served, desk: Desk) -> None:
+    secret = await token(desk, "operator")
+    await served.send("POST", "/api/session", {"token": secret})
+    await served.refused(401, "GET", "/api/tasks", **bearer("wrong"))

@@ -1,0 +1,206 @@
+"""The interface as it is published: the API description and the list of tools change only on purpose.
+
+After a change on purpose: python -m tests.integration.test_interface
+"""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator
+from openapi_spec_validator import OpenAPIV31SpecValidator
+
+from project_manager.catalogue import OPERATIONS
+from project_manager.mcp.schemas import input_schema
+from project_manager.web.errors import status_of
+from project_manager.web.openapi import document
+from tests.served import Served
+
+SNAPSHOTS = Path(__file__).with_name("snapshots")
+
+
+def described_tools() -> list[Any]:
+    return [
+        {
+            "name": row.name,
+            "title": row.tool.title,
+            "description": row.summary,
+            "profile": row.tool.profile.value,
+            "hints": [getattr(row.tool.hints, name) for name in ("read_only", "destructive", "idempotent")],
+            "defaults": dict(row.tool.defaults),
+            "input": input_schema(row.command, row.tool),
+        }
+        for row in OPERATIONS
+        if row.tool is not None
+    ]
+
+
+def described() -> dict[str, Any]:
+    api = document()
+    api["info"]["version"] = "any"
+    return {"openapi.json": api, "tools.json": described_tools()}
+
+
+def text_of(value: Any) -> str:
+    return json.dumps(value, indent=1, ensure_ascii=False) + "\n"
+
+
+@pytest.mark.promise("interface:stable")
+@pytest.mark.parametrize("name", ["openapi.json", "tools.json"])
+def test_the_published_interface_is_the_one_that_was_agreed_on(name: str) -> None:
+    assert json.loads((SNAPSHOTS / name).read_text()) == json.loads(text_of(described()[name]))
+
+
+def test_the_description_is_valid_openapi_and_every_reference_leads_somewhere() -> None:
+    api = document()
+    assert api["openapi"].startswith("3.1")
+    OpenAPIV31SpecValidator(api).validate()
+    names = set(re.findall(r'"#/components/schemas/([^"]+)"', json.dumps(api)))
+    assert names <= set(api["components"]["schemas"])
+
+
+def test_an_edit_is_described_without_defaults_because_what_is_not_sent_stays() -> None:
+    for path, methods in document()["paths"].items():
+        body = methods.get("patch", {}).get("requestBody", {}).get("content", {}).get("application/json", {})
+        fields = body.get("schema", {}).get("properties", {})
+        assert [name for name, field in fields.items() if "default" in field] == [], path
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "valid"),
+    [
+        ("/api/tasks/{task_id}", {}, False),
+        ("/api/tasks/{task_id}", {"agent_id": "ann", "version": 1, "force": False}, False),
+        ("/api/tasks/{task_id}", {"status": None}, True),
+        ("/api/tasks/{task_id}", {"due_at": None}, True),
+        ("/api/tasks/{task_id}", {"due_at": "0174-01-27T01:40:10Z"}, False),
+        ("/api/tasks/{task_id}", {"due_at": "9999-01-27T01:40:10Z"}, True),
+        ("/api/knowledge", {"title": "Paint", "content": "Green"}, False),
+        ("/api/knowledge", {"title": "Paint", "content": "Green", "project_id": None}, False),
+        ("/api/knowledge", {"title": "Paint", "content": "Green", "task_id": 7}, True),
+        ("/api/knowledge", {"knowledge_id": 7}, True),
+        ("/api/knowledge/{knowledge_id}", {}, True),
+        ("/api/tasks/bulk", {"tasks": [{"name": "Paint", "depends_on": [-1]}]}, False),
+        (
+            "/api/tasks/bulk",
+            {"tasks": [{"name": "Fence", "ref": "fence"}, {"name": "Paint", "depends_on": [1, "fence"]}]},
+            True,
+        ),
+    ],
+)
+async def test_a_body_is_described_with_what_it_must_have(
+    served: Served, path: str, body: dict[str, Any], *, valid: bool
+) -> None:
+    api = document()
+    method = next(method for method in ("patch", "put", "post") if method in api["paths"][path])
+    described = api["paths"][path][method]["requestBody"]["content"]["application/json"]["schema"]
+    schema = described | {"components": api["components"]}
+    assert Draft202012Validator(schema).is_valid(body) == valid
+    await served.ok("POST", "/api/tasks", {"name": "one"})
+    response = await served.send(method.upper(), re.sub(r"\{\w+\}", "1", path), body)
+    assert (response.status_code == 422) is not valid
+
+
+def test_what_is_created_is_linked_to_the_operations_on_it() -> None:
+    paths = document()["paths"]
+    operations = {entry["operationId"]: entry for methods in paths.values() for entry in methods.values()}
+    linked: dict[str, list[str]] = {}
+    for name, entry in operations.items():
+        for done in entry["responses"].values():
+            for link in done.get("links", {}).values():
+                target = operations[link["operationId"]]
+                assert {row["name"] for row in target["parameters"] if row["in"] == "path"} == set(link["parameters"])
+                linked.setdefault(name, []).append(link["operationId"])
+    assert linked["create_project"] == ["get_project", "update_project", "delete_project"]
+    assert {"acquire_task_lock", "update_task_status", "add_task_log"} <= set(linked["create_task"])
+    assert "get_knowledge_item" in linked["upsert_knowledge"]
+
+
+async def test_every_described_route_is_there_with_each_status_that_it_may_answer(served: Served) -> None:
+    api = await served.ok("GET", "/openapi.json")
+    for row in OPERATIONS:
+        if not row.http:
+            continue
+        method, path = row.http.split(" ")
+        entry = api["paths"][path][method.lower()]
+        assert entry["operationId"] == row.name
+        assert str(row.status) in entry["responses"]
+        assert {str(status_of(error)) for error in row.errors} <= set(entry["responses"])
+        response = await served.send("PROPFIND", re.sub(r"\{\w+\}", "1", path))
+        assert response.status_code == 405
+        assert method in response.headers["allow"]
+
+
+async def test_the_page_of_the_description_loads_nothing_from_elsewhere(served: Served) -> None:
+    page = await served.send("GET", "/docs")
+    assert "default-src 'none'" in page.headers["content-security-policy"]
+    links = re.findall(r'(?:src|href)="([^"]+)"', page.text)
+    assert links
+    assert all(link.startswith("/") for link in links)
+    assert "<script" not in page.text
+    for link in links:
+        assert (await served.send("GET", link)).status_code == 200
+    assert all(f'id="{row.name}"' in page.text for row in OPERATIONS if row.http)
+
+
+async def test_the_page_says_in_plain_words_what_a_value_may_be(served: Served) -> None:
+    page = await served.send("GET", "/docs")
+    kinds = set(re.findall(r"<td>(?:path|query|header|body)</td><td>([^<]*)</td>", page.text))
+    assert {"integer | string", "integer | string | null", "list of string", "boolean"} <= kinds
+    assert [kind for kind in kinds if re.search(r"[^a-z |]", kind)] == []
+
+
+def test_an_operation_names_the_errors_that_its_command_makes_possible() -> None:
+    """What looks a thing up by its number may not find it."""
+    missing = []
+    for row in OPERATIONS:
+        codes = {error.code for error in row.errors}
+        wanted = {
+            "task_id": "task_not_found",
+            "version": "version_mismatch",
+            "token_id": "token_not_found",
+        }
+        missing += [
+            f"{row.name}: {code}"
+            for name, code in wanted.items()
+            if name in row.command.model_fields and row.command.model_fields[name].is_required() and code not in codes
+        ]
+        by_name = {"project_name": "project_not_found", "epic_name": "epic_not_found"}
+        fields = row.command.model_fields
+        missing += [f"{row.name}: {code}" for name, code in by_name.items() if name in fields and code not in codes]
+    assert missing == []
+
+
+async def test_every_route_is_described_with_all_of_its_methods(served: Served) -> None:
+    paths = document()["paths"]
+    for row in OPERATIONS:
+        for route in filter(None, (row.http, *row.aliases)):
+            method, path = route.split(" ")
+            assert method.lower() in paths[path]
+    for path, methods in paths.items():
+        response = await served.send("OPTIONS", re.sub(r"\{\w+\}", "1", path))
+        allowed = set(response.headers["allow"].lower().split(", "))
+        assert allowed - {"head"} == set(methods), path
+
+
+def test_each_entry_of_the_description_has_an_id_of_its_own() -> None:
+    entries = [entry for methods in document()["paths"].values() for entry in methods.values()]
+    ids = [entry["operationId"] for entry in entries]
+    assert sorted(set(ids)) == sorted(ids)
+    assert {row.name for row in OPERATIONS if row.http} == {
+        entry["operationId"] for entry in entries if not entry.get("deprecated")
+    }
+
+
+async def test_a_method_that_a_path_lacks_is_refused_before_its_headers_are_read(served: Served) -> None:
+    for headers in ({"If-Match": ""}, {"If-Match": "x, " * 20 + "x"}, {"Idempotency-Key": "k" * 300}):
+        error = await served.refused(405, "PUT", "/api/tasks/1", {"name": ""}, **headers)
+        assert error["code"] == "method_refused"
+
+
+if __name__ == "__main__":
+    SNAPSHOTS.mkdir(exist_ok=True)
+    for file_name, value in described().items():
+        (SNAPSHOTS / file_name).write_text(text_of(value))

@@ -1,0 +1,275 @@
+"""Knowledge of projects and epics: nothing that was written is lost, and nothing that was not sent changes."""
+
+from typing import Any
+
+import pytest
+
+from project_manager.domain.errors import (
+    IdempotencyMismatch,
+    KnowledgeNotFound,
+    NotEmpty,
+    TaskNotFound,
+    VersionMismatch,
+)
+from tests.desk import Desk
+from tests.integration.knowing import epic, known, project, titles, versions
+
+# Writing
+
+
+async def test_a_new_item_is_kept_with_all_that_was_sent(desk: Desk) -> None:
+    garden = await project(desk)
+    fence = await epic(desk, garden)
+    task = await desk.task(epic_id=fence)
+    saved = await known(
+        desk,
+        epic_id=fence,
+        task_id=task["id"],
+        category="decision",
+        tags=["paint", "outdoor"],
+        priority=4,
+        metadata={"seen": 3},
+        agent_id="ann",
+    )
+    assert (saved["success"], saved["operation"], saved["version"]) == (True, "created", 1)
+    item = saved["knowledge_item"]
+    assert item == {
+        "id": saved["knowledge_id"],
+        "project_id": garden,
+        "epic_id": fence,
+        "task_id": task["id"],
+        "parent_id": None,
+        "title": "Paint",
+        "content": "Green paint lasts.",
+        "content_cut": False,
+        "category": "decision",
+        "tags": ["paint", "outdoor"],
+        "priority": 4,
+        "active": True,
+        "metadata": {"seen": 3},
+        "version": 1,
+        "created_by": "ann",
+        "created_at": desk.clock.later(0),
+        "updated_by": "ann",
+        "updated_at": desk.clock.later(0),
+    }
+    assert await desk.do("get_knowledge_item", knowledge_id=item["id"]) == item
+
+
+async def test_a_new_item_is_at_no_version(desk: Desk) -> None:
+    garden = await project(desk)
+    with pytest.raises(VersionMismatch, match="a new item is not at version 3"):
+        await known(desk, project_id=garden, version=3)
+
+
+async def test_a_change_leaves_what_was_not_sent_as_it_was(desk: Desk) -> None:
+    first = await known(desk, category="decision", tags=["paint"], priority=4, metadata={"a": 1}, agent_id="ann")
+    desk.clock.advance(5)
+    changed = await desk.do(
+        "upsert_knowledge", knowledge_id=first["knowledge_id"], content="Blue paint lasts.", agent_id="bob"
+    )
+    assert (changed["operation"], changed["version"]) == ("updated", 2)
+    before, after = first["knowledge_item"], changed["knowledge_item"]
+    assert {name for name in after if after[name] != before[name]} == {
+        "content",
+        "version",
+        "updated_by",
+        "updated_at",
+    }
+
+
+async def test_null_takes_away_what_may_be_missing(desk: Desk) -> None:
+    first = await known(desk, category="decision")
+    changed = await desk.do("upsert_knowledge", knowledge_id=first["knowledge_id"], category=None)
+    assert changed["knowledge_item"]["category"] is None
+
+
+async def test_sending_what_is_there_already_changes_nothing(desk: Desk) -> None:
+    first = await known(desk, tags=["a"], metadata={"b": 1, "a": 2})
+    head = await desk.head()
+    again = await desk.do(
+        "upsert_knowledge",
+        knowledge_id=first["knowledge_id"],
+        title="Paint",
+        content="Green paint lasts.",
+        tags='["a"]',
+        metadata='{"a": 2, "b": 1}',
+    )
+    assert (again["operation"], again["version"]) == ("no_changes", 1)
+    assert await desk.head() == head
+    assert len(await versions(desk, first["knowledge_id"])) == 1
+
+
+async def test_a_repeated_request_writes_one_item(desk: Desk) -> None:
+    first = await known(desk, request_id="once")
+    assert await known(desk, request_id="once") == first
+    assert await titles(desk) == ["Paint"]
+    with pytest.raises(IdempotencyMismatch):
+        await known(desk, request_id="once", title="Other")
+
+
+async def test_an_item_goes_to_the_project_of_what_it_is_linked_to(desk: Desk) -> None:
+    garden = await project(desk)
+    task = await desk.task()
+    parent = await known(desk, project_id=garden)
+    for link in ({"task_id": task["id"]}, {"parent_id": parent["knowledge_id"]}, {"epic_id": await epic(desk, garden)}):
+        assert (await known(desk, **link))["knowledge_item"]["project_id"] == garden
+
+
+# Versions
+
+
+async def test_every_version_stays_readable_with_author_and_reason(desk: Desk) -> None:
+    item = (await known(desk, agent_id="ann"))["knowledge_id"]
+    for number in range(2, 6):
+        desk.clock.advance(60)
+        await desk.do(
+            "upsert_knowledge",
+            knowledge_id=item,
+            content=f"Text {number}",
+            agent_id=f"agent-{number}",
+            change_reason=f"because {number}",
+        )
+    found = await versions(desk, item)
+    assert [version["version"] for version in found] == [1, 2, 3, 4, 5]
+    assert [version["content"] for version in found] == ["Green paint lasts.", "Text 2", "Text 3", "Text 4", "Text 5"]
+    assert [version["author"] for version in found] == ["ann", "agent-2", "agent-3", "agent-4", "agent-5"]
+    assert [version["change_reason"] for version in found][1:] == [f"because {number}" for number in range(2, 6)]
+    assert found[2]["changed"] == ["content"]
+    assert found[1]["created_at"] < found[2]["created_at"]
+
+
+async def test_versions_are_read_page_by_page_newest_first(desk: Desk) -> None:
+    item = (await known(desk))["knowledge_id"]
+    for number in range(2, 6):
+        await desk.do("upsert_knowledge", knowledge_id=item, priority=number % 5)
+    read, cursor = [], None
+    while True:
+        page = await desk.do("list_knowledge_versions", knowledge_id=item, limit=2, cursor=cursor)
+        read += [version["version"] for version in page["items"]]
+        cursor = page["next_cursor"]
+        if cursor is None:
+            break
+    assert read == [5, 4, 3, 2, 1]
+    assert page["total"] == 5
+
+
+async def test_a_change_of_a_version_that_moved_is_refused_and_keeps_what_is_there(desk: Desk) -> None:
+    item = (await known(desk))["knowledge_id"]
+    await desk.do("upsert_knowledge", knowledge_id=item, content="Second", version=1)
+    refusal = await desk.refused(
+        VersionMismatch, "upsert_knowledge", knowledge_id=item, content="Lost update", version=1
+    )
+    assert refusal.details == {"version": 2, "expected": 1}
+    assert (await desk.do("get_knowledge_item", knowledge_id=item))["content"] == "Second"
+
+
+async def test_a_retired_item_leaves_lists_and_comes_back_with_its_versions(desk: Desk) -> None:
+    item = (await known(desk))["knowledge_id"]
+    assert (await desk.do("retire_knowledge", knowledge_id=item))["knowledge_item"]["active"] is False
+    assert await titles(desk) == []
+    assert await titles(desk, q="green") == []
+    assert await titles(desk, include_inactive=True) == ["Paint"]
+    assert await titles(desk, knowledge_id=item) == ["Paint"]
+    await desk.do("upsert_knowledge", knowledge_id=item, is_active=True)
+    assert await titles(desk) == ["Paint"]
+    assert [version["active"] for version in await versions(desk, item)] == [True, False, True]
+    await desk.refused(VersionMismatch, "retire_knowledge", knowledge_id=item, version=1)
+
+
+# Logs
+
+
+async def test_a_log_notes_what_was_done_with_an_item_and_leaves_it_as_it_is(desk: Desk) -> None:
+    item = await known(desk)
+    noted = await desk.do(
+        "append_knowledge_log",
+        knowledge_id=item["knowledge_id"],
+        action_type="used",
+        change_reason="for the gate",
+        metadata={"task": 7},
+        created_by="bob",
+    )
+    assert (noted["success"], noted["knowledge_id"]) == (True, item["knowledge_id"])
+    await desk.do("append_knowledge_log", knowledge_id=item["knowledge_id"], action_type="questioned")
+    page = await desk.do("list_knowledge_logs", knowledge_id=item["knowledge_id"])
+    assert [entry["action_type"] for entry in page["items"]] == ["questioned", "used"]
+    assert page["items"][1] == noted["log"]
+    assert (noted["log"]["author"], noted["log"]["metadata"]) == ("bob", {"task": 7})
+    used = await desk.do("list_knowledge_logs", knowledge_id=item["knowledge_id"], action_type="used")
+    assert (len(used["items"]), used["total"]) == (1, 1)
+    assert (await desk.do("get_knowledge_item", knowledge_id=item["knowledge_id"])) == item["knowledge_item"]
+
+
+# Events
+
+
+async def test_every_change_is_told_in_the_outbox(desk: Desk) -> None:
+    garden = await project(desk)
+    fence = await epic(desk, garden)
+    since = await desk.head()
+    item = (await known(desk, epic_id=fence, agent_id="ann"))["knowledge_id"]
+    await desk.do("upsert_knowledge", knowledge_id=item, tags=["a"], agent_id="bob")
+    await desk.do("append_knowledge_log", knowledge_id=item, action_type="used", agent_id="cid")
+    created, updated, logged = await desk.events(since)
+    assert [event["type"] for event in (created, updated, logged)] == [
+        "knowledge.created",
+        "knowledge.updated",
+        "knowledge.logged",
+    ]
+    assert [event["actor"]["id"] for event in (created, updated, logged)] == ["ann", "bob", "cid"]
+    assert (created["project_id"], created["epic_id"], created["knowledge_id"]) == (garden, fence, item)
+    assert (updated["version"], updated["changed"]) == (2, ["tags"])
+    assert logged["action_type"] == "used"
+
+
+# What goes and what stays
+
+
+async def test_deleting_a_project_takes_its_knowledge_with_it_and_leaves_the_rest(desk: Desk) -> None:
+    garden = await project(desk)
+    fence = await epic(desk, garden)
+    parent = (await known(desk, epic_id=fence, title="above"))["knowledge_id"]
+    below = (await known(desk, project_id=garden, parent_id=parent, title="below"))["knowledge_id"]
+    await desk.do("upsert_knowledge", knowledge_id=below, content="changed")
+    await desk.do("append_knowledge_log", knowledge_id=below, action_type="used")
+    await known(desk, project_name="House", title="of the house", content="Green too")
+    await desk.do("delete_project", project_id=garden, force=True)
+    await desk.refused(KnowledgeNotFound, "get_knowledge_item", knowledge_id=below)
+    assert await titles(desk, q="green") == ["of the house"]
+    assert await titles(desk) == ["of the house"]
+    left = await desk.runtime.read("left", left_behind)
+    assert left == {"knowledge_versions": 1, "knowledge_logs": 0, "search": "whole"}
+
+
+def left_behind(tx: Any) -> dict[str, Any]:
+    """Rows of the tables behind the items; and whether the search index agrees with the items."""
+    counts = {
+        name: tx.execute(f"SELECT count(*) FROM {name}", {}).fetchone()[0]
+        for name in ("knowledge_versions", "knowledge_logs")
+    }
+    indexed = tx.execute("SELECT count(*) FROM knowledge_fts WHERE knowledge_fts MATCH 'green OR changed'", {})
+    return {**counts, "search": "whole" if indexed.fetchone()[0] == 1 else "torn"}
+
+
+async def test_a_project_that_has_nothing_but_knowledge_is_not_deleted_by_accident(desk: Desk) -> None:
+    item = await known(desk)
+    garden = item["knowledge_item"]["project_id"]
+    refusal = await desk.refused(NotEmpty, "delete_project", project_id=garden)
+    assert refusal.details == {"epics": 0, "tasks": 0, "knowledge": 1}
+    since = await desk.head()
+    await desk.do("delete_project", project_id=garden, force=True)
+    assert [event["knowledge"] for event in await desk.events(since, "project.deleted")] == [1]
+
+
+async def test_knowledge_outlives_the_epic_the_task_and_the_parent_that_it_came_from(desk: Desk) -> None:
+    garden = await project(desk)
+    fence = await epic(desk, garden)
+    task = await desk.task(project_id=garden, epic_id=fence)
+    item = (await known(desk, epic_id=fence, task_id=task["id"]))["knowledge_id"]
+    await desk.do("delete_epic", epic_id=fence, force=True)
+    await desk.refused(TaskNotFound, "get_task", task_id=task["id"])
+    left = await desk.do("get_knowledge_item", knowledge_id=item)
+    assert (left["project_id"], left["epic_id"], left["task_id"]) == (garden, None, None)
+    first = (await versions(desk, item))[0]
+    assert (first["epic_id"], first["task_id"]) == (fence, task["id"])

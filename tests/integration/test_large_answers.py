@@ -1,0 +1,338 @@
+"""Answers that are as large as the database: they come in pieces, and nothing holds them whole."""
+
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import AsyncExitStack, ExitStack, contextmanager
+from typing import Any
+
+import anyio
+import anyio.to_thread
+import httpx
+import pytest
+import yaml
+
+from project_manager.catalogue import BY_NAME
+from project_manager.domain.errors import QueueFull
+from project_manager.plans.progress import followed
+from project_manager.runtime.calls import Caller
+from project_manager.services import board
+from project_manager.store import bulk
+from project_manager.store.sqlite import driver, long_reads
+from project_manager.web import streaming
+from tests.desk import PATIENCE, Desk, Json
+from tests.served import Served
+
+LONG = "0123456789abcde\n" * 4096
+"""As long as a description may be."""
+
+
+async def lengthy(desk: Desk, tasks: int = 20) -> None:
+    """More text than one page may carry."""
+    for first in range(0, tasks, 10):
+        new = [{"name": f"task {number}", "description": LONG} for number in range(first, first + 10)]
+        await desk.do("create_tasks", project_name="Garden", tasks=new)
+
+
+# pages
+
+
+async def pages(desk: Desk, operation: str, **filters: Any) -> list[list[Json]]:
+    found: list[list[Json]] = []
+    cursor: Json = {}
+    while True:
+        page = await desk.do(operation, limit=500, **filters, **cursor)
+        found.append(page["items"])
+        if page["next_cursor"] is None:
+            assert page["total"] == sum(map(len, found))
+            return found
+        cursor = {"cursor": page["next_cursor"]}
+
+
+async def long_epics(desk: Desk, number: int) -> None:
+    await desk.do("create_epic", project_id=1, name=f"epic {number}", description=LONG)
+
+
+async def long_projects(desk: Desk, number: int) -> None:
+    await desk.do("create_project", name=f"project {number}", description=LONG)
+
+
+async def long_entries(desk: Desk, number: int) -> None:
+    await desk.do("add_task_log", task_id=1, body=f"{number}{LONG[:-4]}")
+
+
+async def long_edits(desk: Desk, number: int) -> None:
+    await desk.edit(1, description=f"{number}{LONG[:-4]}")
+
+
+async def long_tasks(desk: Desk, number: int) -> None:
+    await desk.task(f"task {number}", description=LONG)
+
+
+async def long_knowledge(desk: Desk, number: int) -> None:
+    await desk.do("upsert_knowledge", project_id=1, title=f"item {number}", content=LONG)
+
+
+LENGTHY: list[tuple[str, Json, Callable[[Desk, int], Any]]] = [
+    ("list_tasks", {}, long_tasks),
+    ("list_epics", {}, long_epics),
+    ("list_projects", {}, long_projects),
+    ("list_task_logs", {"task_id": 1}, long_entries),
+    ("list_task_events", {"task_id": 1}, long_edits),
+    ("get_knowledge", {"project_id": 1}, long_knowledge),
+]
+
+
+@pytest.mark.promise("memory:bounded")
+@pytest.mark.promise("request:pages")
+@pytest.mark.parametrize(("operation", "filters", "make"), LENGTHY, ids=lambda value: str(value)[:24])
+async def test_a_page_ends_where_its_text_is_long_and_the_next_one_goes_on(
+    desk: Desk, operation: str, filters: Json, make: Callable[[Desk, int], Any]
+) -> None:
+    await desk.task("first")
+    for number in range(20):
+        await make(desk, number)
+    found = await pages(desk, operation, **filters)
+    assert len(found) > 1
+    assert all(found)
+    ids = [row.get("id", row.get("seq")) for page in found for row in page]
+    assert len(ids) == len(set(ids))
+    assert len(ids) >= 20
+
+
+async def test_rows_without_their_descriptions_are_all_on_one_page(desk: Desk) -> None:
+    await lengthy(desk)
+    assert [len(page) for page in await pages(desk, "list_tasks", fields=["compact"])] == [20]
+    assert [len(page) for page in await pages(desk, "get_available_tasks")] == [20]
+
+
+@pytest.mark.promise("memory:bounded")
+async def test_events_with_long_texts_are_read_in_pages_without_a_gap(desk: Desk) -> None:
+    await desk.task()
+    for number in range(20):
+        await long_edits(desk, number)
+    first = await desk.do("wait_for_events", since=0, limit=500)
+    assert first["last_seq"] == first["items"][-1]["seq"] < first["head"]
+    assert [event["seq"] for event in await desk.events()] == list(range(1, await desk.head() + 1))
+
+
+# the board
+
+
+@pytest.mark.promise("memory:bounded")
+async def test_the_board_has_the_beginning_of_long_descriptions_and_short_ones_whole(
+    served: Served, desk: Desk
+) -> None:
+    texts = ["", "short", "é" * 280, "é" * 281, LONG]
+    for number, text in enumerate(texts):
+        await desk.task(f"task {number}", description=text)
+    cards = (await served.ok("GET", "/api/board/state"))["tasks"]
+    assert [card["description"] for card in cards] == [text[:280] for text in texts]
+    assert ["description_truncated" in card for card in cards] == [False, False, False, True, True]
+    assert (await desk.look(5))["description"] == LONG
+
+
+@pytest.mark.promise("memory:bounded")
+async def test_projects_and_epics_are_shortened_on_the_board_and_nowhere_else(served: Served, desk: Desk) -> None:
+    await desk.do("create_project", name="Long", description=LONG)
+    await desk.do("create_epic", project_id=1, name="Long", description=LONG)
+    await desk.do("create_epic", project_id=1, name="Short", description="short")
+    shown = await served.ok("GET", "/api/board/state")
+    long, short = shown["epics"]
+    for cut in (shown["projects"][0], long):
+        assert (cut["description"], cut["description_truncated"]) == (LONG[:280], True)
+    assert short == await desk.do("get_epic", epic_id=2)
+    document = yaml.safe_load(await desk.text("export_plan"))["projects"][0]
+    assert [document["description"], document["epics"][0]["description"]] == [LONG, LONG]
+
+
+@pytest.mark.promise("memory:bounded")
+async def test_a_board_that_is_too_large_is_refused_with_what_to_ask_for(
+    served: Served, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await desk.do("create_tasks", project_name="Garden", tasks=[{"name": "one of many"}] * 30)
+    await desk.task("alone", project_name="House")
+    monkeypatch.setattr(board, "BOARD_BYTES", 10_000)
+    error = await served.refused(413, "GET", "/api/board/state")
+    assert (error["code"], error["details"]) == ("answer_too_large", {"limit": 10_000})
+    assert len((await served.ok("GET", "/api/board/state?project_id=2"))["tasks"]) == 1
+
+
+async def test_a_board_of_many_cards_has_each_once_in_order(served: Served, desk: Desk) -> None:
+    for _ in range(3):
+        await desk.do("create_tasks", project_name="Garden", tasks=[{"name": "one of many"}] * 500)
+    cards = (await served.ok("GET", "/api/board/state"))["tasks"]
+    assert [card["id"] for card in cards] == list(range(1, 1501))
+
+
+# exports
+
+
+@pytest.mark.promise("memory:bounded")
+async def test_an_export_comes_in_pieces_that_are_the_same_in_every_form(served: Served, desk: Desk) -> None:
+    await lengthy(desk)
+    for form in ("yaml", "json"):
+        document = await desk.text("export_plan", format=form)
+        answer = await served.send("GET", f"/api/export?format={form}")
+        assert answer.headers["content-type"] == "application/json"
+        assert "content-length" not in answer.headers
+        assert answer.json() == {"format": form, "document": document}
+        bare = await served.send("GET", f"/api/export?format={form}", Accept="application/yaml")
+        assert (bare.headers["content-type"], bare.text) == ("application/yaml", document)
+
+
+async def test_an_export_that_cannot_begin_is_refused_as_anything_else(served: Served, desk: Desk) -> None:
+    await desk.task()
+    assert (await served.refused(404, "GET", "/api/export?project=Attic"))["code"] == "project_not_found"
+    assert (await served.refused(422, "GET", "/api/export?format=xml"))["code"] == "invalid"
+    assert (await served.refused(405, "POST", "/api/export"))["code"] == "method_refused"
+    head = await served.send("HEAD", "/api/export")
+    assert (head.status_code, head.content, head.headers["content-type"]) == (200, b"", "application/json")
+
+
+@pytest.mark.promise("plan:round-trip")
+async def test_an_export_is_of_one_moment_whatever_is_written_meanwhile(desk: Desk) -> None:
+    await lengthy(desk)
+    before = await desk.text("export_plan")
+    async with desk.runtime.stream(BY_NAME["export_plan"], {}, Caller(desk.actor, "rest", "test")) as (_, fetch):
+        pieces = [await fetch()]
+        await desk.edit(20, description="changed meanwhile")
+        await desk.task("made meanwhile")
+        while piece := await fetch():
+            pieces.append(piece)
+    assert len(pieces) > 3
+    assert "".join(pieces) == before
+    assert "made meanwhile" in await desk.text("export_plan")
+
+
+@pytest.mark.promise("memory:bounded")
+async def test_more_exports_than_there_is_room_for_are_told_to_come_again(
+    served: Served, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await desk.task()
+    monkeypatch.setattr(long_reads, "WAIT_SECONDS", 0.01)
+    async with AsyncExitStack() as held:
+        for _ in range(long_reads.AT_ONCE):
+            caller = Caller(desk.actor, "rest", "test")
+            await held.enter_async_context(desk.runtime.stream(BY_NAME["export_plan"], {}, caller))
+        answer = await served.send("GET", "/api/export")
+        assert (answer.status_code, answer.json()["code"]) == (503, "queue_full")
+        assert answer.headers["retry-after"] == "1"
+        with pytest.raises(QueueFull):
+            await desk.text("export_plan")
+    assert (await served.send("GET", "/api/export")).status_code == 200
+
+
+# clients that do not read, that go away, that see it break
+
+
+@contextmanager
+def asked_and_not_read(port: int, path: str) -> Iterator[socket.socket]:
+    """A request whose answer nobody reads; the kernel holds as little of it as it can."""
+    with socket.socket() as connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        connection.settimeout(PATIENCE)
+        connection.connect(("127.0.0.1", port))
+        connection.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+        yield connection
+
+
+def rest_of(connection: socket.socket) -> bytes:
+    chunks = []
+    while chunk := connection.recv(65536):
+        chunks.append(chunk)
+    return b"".join(chunks)
+
+
+async def cut_off(desk: Desk, caplog: pytest.LogCaptureFixture, times: int) -> None:
+    with anyio.fail_after(PATIENCE):
+        while caplog.messages.count("cut_off") < times:
+            await desk.look(1)
+
+
+@pytest.mark.promise("memory:bounded")
+async def test_a_client_that_does_not_read_is_cut_off_and_leaves_its_place(
+    served: Served, desk: Desk, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    await lengthy(desk, 150)
+    whole = await desk.text("export_plan")
+    monkeypatch.setattr(streaming, "STALLED_SECONDS", 0.1)
+    with ExitStack() as opened:
+        stalled = [
+            opened.enter_context(asked_and_not_read(served.port, "/api/export")) for _ in range(long_reads.AT_ONCE)
+        ]
+        await cut_off(desk, caplog, long_reads.AT_ONCE)
+        assert await desk.text("export_plan") == whole
+        for connection in stalled:
+            got = await anyio.to_thread.run_sync(rest_of, connection)
+            assert got.startswith(b"HTTP/1.1 200")
+            assert not got.endswith(b"0\r\n\r\n")
+            assert len(got) < len(whole)
+
+
+@pytest.mark.promise("memory:bounded")
+async def test_a_client_that_does_not_read_a_large_page_is_cut_off(
+    served: Served, desk: Desk, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    task = {"name": "n" * 200, "description": "d" * 280}
+    for _ in range(10):
+        await desk.do("create_tasks", project_name="Garden", tasks=[task] * 500)
+    head = await served.send("HEAD", "/api/board/state", Accept_Encoding="identity")
+    length = int(head.headers["content-length"])
+    monkeypatch.setattr(streaming, "STALLED_SECONDS", 0.1)
+    with asked_and_not_read(served.port, "/api/board/state") as stalled:
+        await cut_off(desk, caplog, 1)
+        assert len(await anyio.to_thread.run_sync(rest_of, stalled)) < length
+
+
+async def test_a_client_that_goes_away_leaves_its_place_at_once(served: Served, desk: Desk) -> None:
+    await lengthy(desk, 150)
+    with ExitStack() as opened:
+        for _ in range(long_reads.AT_ONCE):
+            opened.enter_context(asked_and_not_read(served.port, "/api/export"))
+    assert len(await desk.text("export_plan")) > 150 * len(LONG)
+
+
+async def test_an_export_that_breaks_off_in_the_middle_is_seen_to_be_incomplete(
+    served: Served, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await lengthy(desk, 60)
+    real, left = bulk.tasks_of, iter(range(3))
+
+    def breaks(tx: Any, ids: list[int]) -> Any:
+        if next(left, None) is None:
+            raise driver.DatabaseError("the disk is gone")
+        return real(tx, ids)
+
+    monkeypatch.setattr(bulk, "tasks_of", breaks)
+    with pytest.raises(httpx.RemoteProtocolError):
+        await served.send("GET", "/api/export")
+    assert (await served.refused(503, "GET", "/api/export"))["code"] == "database_unavailable"
+    monkeypatch.undo()
+    assert (await served.send("GET", "/api/export")).status_code == 200
+
+
+# plans
+
+
+@pytest.mark.promise("plan:holds-up-nobody")
+async def test_nobody_waits_while_a_plan_is_read(desk: Desk) -> None:
+    await desk.task("Cart")
+    reading, claimed = threading.Event(), threading.Event()
+
+    def listener(words: str, done: int, of: int) -> None:
+        reading.set()
+        assert claimed.wait(PATIENCE)
+
+    async def claim() -> None:
+        with anyio.fail_after(PATIENCE):
+            await anyio.to_thread.run_sync(reading.wait, PATIENCE)
+            await desk.claim(1, "ann")
+        claimed.set()
+
+    with followed("import", listener):
+        async with anyio.create_task_group() as everybody:
+            everybody.start_soon(claim)
+            raw = {"document": "projects:\n- name: House\n"}
+            answer = await desk.runtime.run(BY_NAME["import_plan"], raw, Caller(desk.actor, "rest", "import"))
+    assert answer.view.created == 1

@@ -1,0 +1,196 @@
+"""Plans over HTTP that are larger than other requests may be."""
+
+import errno
+import socket
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import anyio
+import httpx
+import orjson
+import pytest
+
+from project_manager.domain.limits import BODY_BYTES, KEYS, PLAN_BYTES
+from project_manager.plans import diagnostics, reader
+from project_manager.web import bodies
+from tests.desk import PATIENCE, Desk
+from tests.integration.test_doors import bearer, token
+from tests.served import Served
+
+COMMENT = "# " + "words that nobody reads " * 1000
+TASKS = 5
+TASKS_TEXT = "".join(f"- name: Task {number}\n" for number in range(TASKS))
+LARGE = f"{COMMENT}\n" * 150 + f"standalone_tasks:\n{TASKS_TEXT}"
+PIECE = 64 * 1024
+
+
+def files_beside(desk: Desk) -> list[str]:
+    return sorted(path.name for path in desk.runtime.database.path.parent.iterdir())
+
+
+async def pieces(document: bytes, paused: anyio.Event | None = None) -> AsyncIterator[bytes]:
+    """The document in pieces; with `paused` it stops before the last one until that is set."""
+    for start in range(0, len(document), PIECE):
+        if paused is not None and start + PIECE >= len(document):
+            await paused.wait()
+        yield document[start : start + PIECE]
+
+
+def spool_files(desk: Desk) -> list[str]:
+    """Return the open files without a name beside the database."""
+    folder = str(desk.runtime.database.path.parent)
+    links = []
+    for descriptor in Path("/proc/self/fd").iterdir():
+        with suppress(FileNotFoundError):  # that of the listing itself
+            links.append(str(descriptor.readlink()))
+    return [link for link in links if link.startswith(folder) and link.endswith("(deleted)")]
+
+
+async def until_spooled(desk: Desk, *, spooled: bool = True) -> None:
+    with anyio.fail_after(PATIENCE):
+        while bool(spool_files(desk)) is not spooled:  # noqa: ASYNC110 the kernel notifies nobody
+            await anyio.sleep(0.001)
+
+
+async def sent(served: Served, content: Any, **query: str) -> httpx.Response:
+    headers = {"Content-Type": "application/yaml"}
+    return await served.client.post("/api/import", content=content, headers=headers, params=query, timeout=60)
+
+
+@pytest.mark.promise("plan:large")
+@pytest.mark.parametrize("form", ["yaml", "json", "pieces"])
+async def test_a_plan_of_several_megabytes_is_imported(served: Served, desk: Desk, form: str) -> None:
+    assert len(LARGE) > 3 * BODY_BYTES
+    before = files_beside(desk)
+    if form == "json":
+        body = orjson.dumps({"document": LARGE})
+        answer = await served.client.post("/api/import", content=body, timeout=60)
+    else:
+        answer = await sent(served, LARGE.encode() if form == "yaml" else pieces(LARGE.encode()))
+    assert (answer.status_code, answer.json()["created"]) == (200, TASKS + 1)
+    assert (await served.ok("GET", "/api/tasks?limit=1"))["total"] == TASKS
+    assert files_beside(desk) == before
+
+
+@pytest.mark.promise("plan:large")
+async def test_a_fault_in_a_large_plan_has_its_place(served: Served) -> None:
+    answer = await sent(served, (LARGE + "- nam: x\n").encode())
+    assert answer.status_code == 422
+    assert {fault["line"] for fault in answer.json()["details"]["faults"]} == {150 + TASKS + 2}
+
+
+@pytest.mark.promise("plan:large", "request:limits")
+async def test_a_plan_beyond_the_limit_is_refused_whether_or_not_its_length_is_declared(served: Served) -> None:
+    async def endless() -> AsyncIterator[bytes]:
+        for _ in range(PLAN_BYTES // BODY_BYTES + 1):
+            yield b" " * BODY_BYTES
+
+    for content in (b" " * (PLAN_BYTES + 1), endless()):
+        answer = await sent(served, content)
+        assert (answer.status_code, answer.json()["code"]) == (413, "body_too_large")
+        assert (answer.json()["details"]["limit"], "64 MiB" in answer.json()["hint"]) == (PLAN_BYTES, True)
+
+
+@pytest.mark.promise("plan:large")
+async def test_a_second_large_plan_is_told_to_come_again_and_a_small_one_is_not(served: Served, desk: Desk) -> None:
+    paused, answers = anyio.Event(), []
+
+    async def first() -> None:
+        answers.append(await sent(served, pieces(LARGE.encode(), paused)))
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(first)
+        await until_spooled(desk)
+        for content in (LARGE.encode(), pieces(LARGE.encode())):
+            refused = await sent(served, content)
+            assert (refused.status_code, refused.json()["code"]) == (503, "import_in_progress")
+            assert refused.headers["retry-after"] == "10"
+        small = await sent(served, b"standalone_tasks:\n- name: Small\n")
+        assert small.json()["created"] == 2
+        paused.set()
+    assert answers[0].json()["created"] == TASKS
+    assert (await sent(served, LARGE.encode())).json()["unchanged"] == TASKS + 1
+
+
+@pytest.mark.promise("plan:large")
+async def test_a_client_that_goes_away_leaves_the_place_to_the_next(served: Served, desk: Desk) -> None:
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(sent, served, pieces(LARGE.encode(), anyio.Event()))
+        await until_spooled(desk)
+        tasks.cancel_scope.cancel()
+    await until_spooled(desk, spooled=False)
+    assert (await sent(served, LARGE.encode())).json()["created"] == TASKS + 1
+
+
+@pytest.mark.promise("plan:large")
+async def test_a_client_that_stops_sending_is_refused_and_leaves_the_place(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bodies, "STALLED_SECONDS", 0.05)
+    head = b"POST /api/import HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n" % len(LARGE)
+
+    def stalled() -> bytes:
+        with socket.create_connection(("127.0.0.1", served.port), timeout=PATIENCE) as raw:
+            raw.sendall(head + LARGE.encode()[:BODY_BYTES])
+            answer = b""
+            while b"in time" not in answer and (more := raw.recv(65536)):
+                answer += more
+            return answer
+
+    answer = await anyio.to_thread.run_sync(stalled)
+    assert answer.startswith(b"HTTP/1.1 408 ")
+    assert b"the body did not arrive in time" in answer
+    monkeypatch.undo()
+    assert (await sent(served, LARGE.encode())).status_code == 200
+
+
+@pytest.mark.promise("door:roles")
+@pytest.mark.parametrize("role", ["viewer", "agent"])
+async def test_a_role_that_may_not_import_is_refused_before_the_plan_is_read(
+    served: Served, desk: Desk, role: str
+) -> None:
+    secret = await token(desk, role)
+    error = await served.refused(403, "POST", "/api/import", b"{", **bearer(secret))
+    assert error["code"] == "role_required"
+
+
+@pytest.mark.promise("plan:large")
+@pytest.mark.parametrize(("number", "status"), [(errno.ENOSPC, 507), (errno.EACCES, 503)])
+async def test_a_plan_that_finds_no_room_on_the_disk_is_refused(
+    served: Served, monkeypatch: pytest.MonkeyPatch, number: int, status: int
+) -> None:
+    def full(**_: object) -> None:
+        raise OSError(number, "no")
+
+    monkeypatch.setattr(bodies, "TemporaryFile", full)
+    assert (await sent(served, LARGE.encode())).status_code == status
+    monkeypatch.undo()
+    assert (await sent(served, LARGE.encode())).status_code == 200
+
+
+async def test_a_plan_full_of_faults_is_not_read_to_the_end(served: Served) -> None:
+    document = "standalone_tasks:\n" + "- {}\n" * (reader.FAULTS + 1000)
+    error = (await sent(served, document.encode())).json()
+    assert error["details"]["total"] == reader.FAULTS + 1
+    assert len(error["details"]["faults"]) == diagnostics.REPORTED
+
+
+async def test_a_mapping_with_keys_without_end_is_one_fault(served: Served) -> None:
+    keys = "".join(f"  key{number}: x\n" for number in range(KEYS + 1))
+    error = (await sent(served, f"standalone_tasks:\n- name: x\n{keys}".encode())).json()
+    assert [fault["message"] for fault in error["details"]["faults"]] == ["this mapping has more than 256 keys"]
+
+
+async def test_of_many_cycles_the_first_are_named_and_a_long_one_is_cut_short(served: Served) -> None:
+    pairs = "".join(
+        f"- name: A{number}\n  depends_on: B{number}\n- name: B{number}\n  depends_on: A{number}\n"
+        for number in range(1000)
+    )
+    error = (await sent(served, f"standalone_tasks:\n{pairs}".encode())).json()
+    assert error["details"]["total"] == 10
+    long = "".join(f"- name: T{number}\n  depends_on: T{(number + 1) % 3000}\n" for number in range(3000))
+    error = (await sent(served, f"standalone_tasks:\n{long}".encode())).json()
+    (fault,) = error["details"]["faults"]
+    assert fault["message"].endswith("-> (2981 more) -> 'T0'")

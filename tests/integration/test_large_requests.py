@@ -1,0 +1,166 @@
+"""Input that would be expensive to refuse: it is refused before the work, and with a short answer."""
+
+from pathlib import Path
+from typing import Any
+
+import anyio.to_thread
+import orjson
+import pytest
+from websockets.exceptions import ConnectionClosed
+
+from project_manager.config.settings import load
+from project_manager.domain.errors import Invalid, ProjectNotFound
+from project_manager.domain.limits import BODY_BYTES, FIELD_ERRORS, KEYS
+from project_manager.runtime.dispatch import Runtime, open_runtime
+from project_manager.runtime.rate_limit import BURST_SECONDS
+from tests.desk import Desk, Json
+from tests.integration.mcp_product import agent, product
+from tests.served import Served, serving
+
+ANSWER_BYTES = 16 * 1024
+
+
+def odd_fields(number: int) -> Json:
+    return {f"naem{place}": 1 for place in range(number)}
+
+
+async def queries(runtime: Runtime, name: str) -> float:
+    """Return how often a query of this name has run."""
+    line = f'pm_query_duration_seconds_count{{query="{name}"}} '
+    page = (await anyio.to_thread.run_sync(runtime.metrics.render)).decode()
+    return next((float(found.removeprefix(line)) for found in page.splitlines() if found.startswith(line)), 0.0)
+
+
+async def test_an_object_with_too_many_fields_is_one_fault_over_rest(served: Served) -> None:
+    for method, path in (("POST", "/api/task/details"), ("PATCH", "/api/tasks/1"), ("POST", "/api/tasks")):
+        error = await served.refused(422, method, path, odd_fields(60_000))
+        assert error["message"].endswith(" fields: at most 256 are taken")
+        assert len(error["details"]["faults"]) == 1
+
+
+async def test_an_object_in_a_list_with_too_many_fields_is_one_fault(served: Served) -> None:
+    body = {"tasks": [{"name": "x"}, {"name": "x", **odd_fields(KEYS)}]}
+    error = await served.refused(422, "POST", "/api/tasks/bulk", body)
+    assert error["message"] == "`tasks.1` has 257 fields: at most 256 are taken"
+
+
+async def test_too_many_fields_are_refused_over_mcp_and_by_the_websocket(
+    tmp_path_factory: pytest.TempPathFactory, served: Served
+) -> None:
+    async with product(tmp_path_factory.mktemp("made")) as made, agent(made.server) as someone:
+        text = await someone.fails("list_tasks", **odd_fields(60_000))
+        assert text == "INVALID: `(body)` has 60,000 fields: at most 256 are taken"
+    with pytest.raises(ConnectionClosed) as closed:
+        async with served.listen("&".join(f"naem{place}=1" for place in range(KEYS + 1))) as connection:
+            await connection.recv()
+    assert closed.value.rcvd is not None
+    assert closed.value.rcvd.reason == "`(body)` has 257 fields: at most 256 are taken"
+
+
+async def test_of_many_faults_the_first_are_listed_and_the_others_are_counted(served: Served) -> None:
+    error = await served.refused(422, "POST", "/api/tasks", {"name": "x", **odd_fields(200)})
+    assert error["code"] == "unknown_argument"
+    assert len(error["details"]["faults"]) == FIELD_ERRORS
+    assert error["details"]["total"] == 200
+    assert error["message"].endswith("; and 180 more")
+
+
+async def test_unknown_fields_of_many_objects_are_counted_together(served: Served) -> None:
+    body = {"tasks": [{"name": "x", **odd_fields(110)}] * 500}
+    response = await served.send("POST", "/api/tasks/bulk", body)
+    assert len(response.content) < ANSWER_BYTES
+    error = response.json()
+    assert (error["code"], error["details"]["total"]) == ("unknown_argument", 55_000)
+    assert [fault["field"] for fault in error["details"]["faults"]][:2] == ["tasks.0.naem0", "tasks.0.naem1"]
+
+
+LISTS: list[tuple[str, str, str, object]] = [
+    ("GET", "/api/tasks", "status", "bogus"),
+    ("GET", "/api/events", "types", "bogus"),
+    ("GET", "/api/tasks", "ids", "bogus"),
+    ("GET", "/api/tasks", "fields", 1),
+    ("POST", "/api/tasks", "labels", 1),
+    ("POST", "/api/tasks", "acceptance", ""),
+    ("POST", "/api/tasks", "depends_on", "bogus"),
+    ("POST", "/api/tasks", "assumptions", 1),
+]
+
+
+@pytest.mark.parametrize(("method", "path", "field", "entry"), LISTS)
+async def test_a_list_of_invalid_entries_without_end_is_one_fault(
+    served: Served, method: str, path: str, field: str, entry: object
+) -> None:
+    error = await served.refused(422, method, path, {"name": "x", field: [entry] * (BODY_BYTES // 10)})
+    faults = [fault["field"] for fault in error["details"]["faults"]]
+    assert [found for found in faults if found.startswith(field)] == [f"{field}.0"]
+
+
+@pytest.mark.parametrize("faulty", [{"labels": [1] * 500}, {"status": "bogus"}], ids=str)
+async def test_faults_of_many_objects_have_a_short_answer(served: Served, faulty: Json) -> None:
+    response = await served.send("POST", "/api/tasks/bulk", {"tasks": [{"name": "x", **faulty}] * 500})
+    assert response.status_code == 422
+    assert len(response.content) < ANSWER_BYTES
+    error = response.json()
+    assert (len(error["details"]["faults"]), error["details"]["total"]) == (FIELD_ERRORS, 500)
+
+
+async def test_a_list_that_is_too_long_is_refused_before_its_entries_are_read(served: Served) -> None:
+    error = await served.refused(422, "POST", "/api/tasks", {"name": "x", "labels": ["a"] * 100_000})
+    assert error["message"] == "`labels` has more than 32 entries"
+
+
+async def test_a_name_without_end_is_repeated_by_its_beginning(served: Served, desk: Desk) -> None:
+    name = "n" * (BODY_BYTES - 100)
+    for body in ({name: 1}, {"tasks": [{name: 1}]}):
+        response = await served.send("POST", "/api/tasks/bulk", body)
+        assert response.status_code == 422
+        assert len(response.content) < ANSWER_BYTES
+    document = f"projects: [{{name: P, tasks: [{{? '{name}' : 1, ? '{name}' : 2, name: x}}]}}]"
+    refusal = await desk.refused(Invalid, "import_plan", document=document)
+    assert len(orjson.dumps([refusal.message, refusal.hint, refusal.details])) < ANSWER_BYTES
+
+
+async def test_calls_with_invalid_input_count_for_the_agent_that_they_name(database: Path) -> None:
+    loaded = load({"DATABASE_PATH": str(database), "RATE_LIMIT_PER_SECOND": 1}, {})
+    async with open_runtime(loaded.settings) as runtime, serving(runtime) as served:
+        body = {"agent_id": "wild", "naem": 1}
+        answers = [await served.send("POST", "/api/tasks", body) for _ in range(BURST_SECONDS + 1)]
+        assert [answer.status_code for answer in answers] == [422] * BURST_SECONDS + [429]
+        assert (await served.send("POST", "/api/tasks", body | {"agent_id": "tame"})).status_code == 422
+
+
+@pytest.mark.parametrize("operation", ["claim_next_task", "list_tasks", "export_plan"])
+async def test_a_suggestion_is_looked_for_by_a_reader_after_the_refusal(
+    desk: Desk, runtime: Runtime, operation: str
+) -> None:
+    await desk.do("create_project", name="Website")
+    if operation == "export_plan":
+        with pytest.raises(ProjectNotFound) as caught:
+            await desk.text(operation, project="Webstie")
+        refusal = caught.value
+    else:
+        refusal = await desk.refused(ProjectNotFound, operation, project_name="Webstie")
+    assert refusal.hint == "Did you mean `Website`?"
+    assert await queries(runtime, "suggest") == 1
+
+
+async def test_a_new_name_is_compared_by_a_reader_between_two_transactions(desk: Desk, runtime: Runtime) -> None:
+    made = await desk.task(project_name="Website", epic_name="Checkout", key="once")
+    assert made["created"] == {"project": {"id": 1, "name": "Website"}, "epic": {"id": 1, "name": "Checkout"}}
+    assert await queries(runtime, "compare_names") == 1
+    await desk.task(project_name="Website", epic_name="Search")
+    await desk.task(project_name="Website", epic_name="Search")
+    assert await queries(runtime, "compare_names") == 2
+    refusal = await desk.refused(Invalid, "create_task", name="x", project_name="Website", epic_name="Saerch")
+    assert refusal.message == "there is an epic `Search`: did you mean it?"
+    again = await desk.task(project_name="Website", epic_name="Checkout", key="once")
+    assert again["id"] == made["id"]
+
+
+async def test_references_of_a_plan_get_their_suggestions_after_the_transaction(desk: Desk, runtime: Runtime) -> None:
+    document = "projects: [{name: P, tasks: [{name: Dig a hole}, {name: x, depends_on: [Dig a hoel]}]}]"
+    refusal = await desk.refused(Invalid, "import_plan", document=document, dry_run=True)
+    named: Any = refusal.details["faults"]
+    assert refusal.message.endswith("database: did you mean 'Dig a hole'?")
+    assert [fault["message"].rpartition(": ")[2] for fault in named] == ["did you mean 'Dig a hole'?"]
+    assert await queries(runtime, "suggest") == 1

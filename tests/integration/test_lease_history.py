@@ -1,0 +1,350 @@
+"""The leases that there were, how each ended, and the agent that worked on a task last."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+from alembic import command
+
+from project_manager.domain.errors import MalformedCursor
+from project_manager.runtime import background
+from project_manager.schemas import commands, validation
+from project_manager.services import lease_history as use_cases
+from project_manager.store import idempotency, lease_history
+from project_manager.store.migrations import upgrade
+from project_manager.store.sqlite import driver
+from project_manager.store.transaction import Tx
+from tests.desk import Desk, Json
+from tests.integration.held import held
+from tests.integration.test_knowledge_migration import configuration
+from tests.served import Served
+
+DAY = 24 * 3600
+
+
+async def listed(desk: Desk, **filters: Any) -> list[Json]:
+    return list((await desk.do("list_leases", **filters))["items"])
+
+
+@pytest.mark.promise("lease:history")
+async def test_a_live_lease_is_listed_without_an_end(desk: Desk) -> None:
+    number, lock = await held(desk)
+    task = await desk.look(number)
+    assert await listed(desk) == [
+        {
+            "task_id": number,
+            "task_name": task["name"],
+            "project_id": task["project_id"],
+            "agent_id": "ann",
+            "fence": lock["fence"],
+            "acquired_at": lock["acquired_at"],
+            "expires_at": lock["expires_at"],
+            "ended_at": None,
+            "reason": None,
+            "status": None,
+        }
+    ]
+
+
+ENDS: list[tuple[str, Json, str, str]] = [
+    ("release_task_lock", {"agent_id": "ann"}, "explicit_release", "TODO"),
+    ("release_task_lock", {"agent_id": "ann", "failed": True}, "failed", "TODO"),
+    ("release_task_lock", {"force": True}, "forced", "TODO"),
+    ("acquire_task_lock", {"force": True}, "forced", "IN_PROGRESS"),
+    ("update_task_status", {"agent_id": "ann", "status": "DONE"}, "auto_release", "DONE"),
+    ("update_task_status", {"agent_id": "ann", "status": "REVIEW"}, "auto_release", "REVIEW"),
+    ("update_task_status", {"agent_id": "ann", "status": "BLOCKED"}, "auto_release", "BLOCKED"),
+    ("update_task_status", {"status": "BACKLOG", "force": True}, "forced", "BACKLOG"),
+    ("update_task", {"agent_id": "ann", "status": "CANCELLED"}, "auto_release", "CANCELLED"),
+    ("delete_task", {"force": True}, "deleted", "IN_PROGRESS"),
+]
+
+
+@pytest.mark.promise("lease:history")
+@pytest.mark.parametrize(("operation", "more", "reason", "status"), ENDS)
+async def test_a_lease_that_ended_says_when_why_and_what_became_of_the_task(
+    desk: Desk, operation: str, more: Json, reason: str, status: str
+) -> None:
+    number, lock = await held(desk)
+    desk.clock.advance(20)
+    await desk.do(operation, task_id=number, **more)
+    (ended,) = await listed(desk, agent_id="ann")
+    assert (ended["ended_at"], ended["reason"], ended["status"]) == (desk.clock.later(0), reason, status)
+    assert (ended["task_name"], ended["fence"]) == ("Paint the fence", lock["fence"])
+    assert ended["acquired_at"] == lock["acquired_at"]
+    assert ended["expires_at"] >= lock["expires_at"]
+
+
+@pytest.mark.promise("lease:history")
+async def test_an_expired_lease_ends_at_its_expiry_and_says_so(desk: Desk) -> None:
+    number, lock = await held(desk, ttl_seconds=10)
+    await desk.pass_time(10)
+    (ended,) = await listed(desk)
+    assert (ended["task_id"], ended["ended_at"], ended["reason"]) == (number, lock["expires_at"], "lock_expired")
+    assert ended["status"] == "TODO"
+
+
+async def test_a_status_that_an_agent_sets_in_a_single_call_is_a_lease_that_ended_as_it_began(desk: Desk) -> None:
+    task = await desk.task()
+    await desk.set_status(task["id"], "REVIEW", "ann")
+    (ended,) = await listed(desk)
+    assert ended["acquired_at"] == ended["expires_at"] == ended["ended_at"] == desk.clock.later(0)
+    assert (ended["agent_id"], ended["fence"], ended["reason"], ended["status"]) == ("ann", 1, "auto_release", "REVIEW")
+    await desk.set_status(task["id"], "TODO")
+    assert await listed(desk) == [ended]
+
+
+async def test_live_leases_come_first_then_those_that_ended_last(desk: Desk) -> None:
+    made = [(await desk.task(f"task {number}"))["id"] for number in range(4)]
+    for number in made:
+        await desk.claim(number, "ann", ttl_seconds=600)
+        desk.clock.advance(1)
+    await desk.release(made[2], "ann")
+    desk.clock.advance(1)
+    await desk.release(made[0], "ann")
+    order = [made[3], made[1], made[0], made[2]]
+    assert [lease["task_id"] for lease in await listed(desk)] == order
+
+
+@pytest.mark.parametrize("limit", [1, 2, 3])
+async def test_pages_have_every_lease_once_across_the_step_from_live_ones_to_ended_ones(desk: Desk, limit: int) -> None:
+    for number in range(6):
+        task = await desk.task(f"task {number}")
+        await desk.claim(task["id"], "ann")
+        if number % 2:
+            await desk.release(task["id"], "ann")
+    whole = await listed(desk)
+    found: list[Json] = []
+    more: Json = {}
+    while len(found) < 10:
+        page = await desk.do("list_leases", limit=limit, **more)
+        assert page["total"] == len(whole) == 6
+        found += page["items"]
+        if page["next_cursor"] is None:
+            break
+        more = {"cursor": page["next_cursor"]}
+    assert found == whole
+    await desk.refused(MalformedCursor, "list_leases", agent_id="bob", **more)
+
+
+async def test_a_time_chooses_the_leases_that_were_alive_in_it(desk: Desk) -> None:
+    early, late, live = [(await desk.task(name))["id"] for name in ("early", "late", "live")]
+    await desk.claim(live, "bob", ttl_seconds=3600)
+    await desk.claim(early, "ann")
+    desk.clock.advance(10)
+    await desk.release(early, "ann")
+    desk.clock.advance(10)
+    await desk.claim(late, "ann")
+    desk.clock.advance(10)
+    await desk.release(late, "ann")
+    at = desk.clock.later
+
+    async def chosen(**filters: Any) -> set[str]:
+        return {lease["task_name"] for lease in await listed(desk, **filters)}
+
+    assert await chosen(since=at(-20)) == {"early", "late", "live"}
+    assert await chosen(since=at(-19.999)) == {"late", "live"}
+    assert await chosen(since=at(0.001)) == {"live"}
+    assert await chosen(until=at(-10)) == {"early", "live"}
+    assert await chosen(until=at(-30)) == set()
+    assert await chosen(since=at(-5), until=at(-1), agent_id="ann") == {"late"}
+    assert await chosen(agent_id="bob") == {"live"}
+
+
+async def test_the_route_takes_the_filters_and_refuses_others(served: Served, desk: Desk) -> None:
+    await held(desk)
+    page = await served.ok("GET", f"/api/leases?agent_id=ann&since={desk.clock.later(-60)}&limit=5")
+    assert [lease["agent_id"] for lease in page["items"]] == ["ann"]
+    refused = await served.refused(422, "GET", "/api/leases?holder=ann")
+    assert refused["code"] == "unknown_argument"
+
+
+async def test_a_new_name_of_the_task_shows_and_the_last_one_outlives_it(desk: Desk) -> None:
+    number, _ = await held(desk)
+    await desk.release(number, "ann")
+    await desk.edit(number, name="Paint the gate")
+    assert (await listed(desk))[0]["task_name"] == "Paint the gate"
+
+
+async def test_ended_leases_are_forgotten_with_the_events_of_their_time(desk: Desk) -> None:
+    number, _ = await held(desk)
+    await desk.release(number, "ann")
+
+    async def forget() -> None:
+        await desk.runtime.database.writer.run("forget", partial(use_cases.retain, days=1), desk.actor, "")
+
+    desk.clock.advance(DAY)
+    await forget()
+    assert len(await listed(desk)) == 1
+    desk.clock.advance(0.001)
+    await forget()
+    assert await listed(desk) == []
+
+
+async def write_ended_leases(desk: Desk, number: int) -> None:
+    """Insert leases of one task that ended now, with the fences 1 .. number."""
+    await desk.task()
+    sql = (
+        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?) "
+        "INSERT INTO ended_leases SELECT 1, i, 'ann', 1, 'task', ?, ?, ?, 'auto_release', 'DONE' FROM n"
+    )
+    now = desk.clock.now()
+    await desk.runtime.database.writer.run("fill", lambda tx: tx.execute(sql, (number, now, now, now)), desk.actor, "")
+
+
+async def test_ended_leases_and_answers_are_forgotten_some_thousand_at_once(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await write_ended_leases(desk, 5000)
+    sql = (
+        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 3000) "
+        "INSERT INTO answers SELECT 'ann', 'key' || i, 'hash', '{}', ? FROM n"
+    )
+    now = desk.clock.now()
+    await desk.runtime.database.writer.run("fill", lambda tx: tx.execute(sql, (now,)), desk.actor, "")
+    removed: list[int] = []
+
+    def watch(module: Any) -> None:
+        forget = module.forget
+
+        def watched(tx: Tx, before: int) -> int:
+            removed.append(forget(tx, before))
+            return removed[-1]
+
+        monkeypatch.setattr(module, "forget", watched)
+
+    watch(lease_history)
+    watch(idempotency)
+    await desk.pass_time(90 * DAY + 1)
+    await background.maintain_once(desk.runtime.database, event_days=90)
+    assert (sum(removed), max(removed)) == (8000, 2000)
+    assert await listed(desk) == []
+
+
+async def test_the_leases_are_counted_for_the_first_page_only(desk: Desk) -> None:
+    await write_ended_leases(desk, 30)
+    statements: list[str] = []
+
+    def page(tx: Tx, cursor: str | None) -> Any:
+        def noted(sql: str, values: Any) -> Any:
+            statements.append(sql)
+            return tx.execute(sql, values)
+
+        command = validation.read(commands.ListLeases, {"limit": 10, **({"cursor": cursor} if cursor else {})})
+        return use_cases.list_leases(replace(tx, execute=noted), command)
+
+    cursor: str | None = None
+    totals: list[tuple[int, int]] = []
+    while cursor is not None or not totals:
+        found = await desk.runtime.read("page", partial(page, cursor=cursor))
+        totals.append((len(found.items), found.total))
+        cursor = found.next_cursor
+        if len(totals) == 1:
+            assert sum("count(" in sql for sql in statements) == 2
+            statements.clear()
+    assert totals == [(10, 30)] * 3
+    assert not any("count(" in sql for sql in statements)
+
+
+# the agent of the newest lease
+
+
+@pytest.mark.promise("lease:history")
+async def test_a_task_names_the_agent_of_its_newest_lease_in_every_row(desk: Desk) -> None:
+    task = await desk.task()
+    assert task["worked_by"] is None
+    await desk.claim(task["id"], "ann")
+    await desk.release(task["id"], "ann")
+    await desk.claim(task["id"], "bob")
+    await desk.set_status(task["id"], "REVIEW", "bob")
+    await desk.set_status(task["id"], "DONE")
+    compact = await desk.do("list_tasks", fields=["compact"])
+    board = await desk.do("get_board_state")
+    details = await desk.do("get_task_details", task_id=task["id"])
+    seen = [await desk.look(task["id"]), *compact["items"], *board["tasks"], details["task"]]
+    assert [row["worked_by"] for row in seen] == ["bob"] * 4
+
+
+async def test_an_agent_that_sets_a_status_in_a_single_call_worked_on_the_task_and_a_person_did_not(desk: Desk) -> None:
+    task = await desk.task()
+    await desk.set_status(task["id"], "REVIEW", "ann")
+    assert (await desk.look(task["id"]))["worked_by"] == "ann"
+    await desk.set_status(task["id"], "TODO")
+    assert (await desk.look(task["id"]))["worked_by"] == "ann"
+
+
+# cost, and databases from before
+
+
+def explained(work: Callable[[Tx], object]) -> Callable[[Tx], list[str]]:
+    def plan_of(tx: Tx) -> list[str]:
+        plan: list[str] = []
+
+        def execute(sql: str, values: Any) -> Any:
+            plan.extend(row[3] for row in tx.execute(f"EXPLAIN QUERY PLAN {sql}", values).fetchall())
+            return tx.execute(sql, values)
+
+        work(replace(tx, execute=execute))
+        return plan
+
+    return plan_of
+
+
+@pytest.mark.parametrize(
+    ("filters", "index"),
+    [
+        ({}, "ix_ended_leases_ended_at"),
+        ({"since": 1}, "ix_ended_leases_ended_at"),
+        ({"agent_id": "ann", "since": 1}, "ix_ended_leases_agent_id_ended_at"),
+    ],
+)
+async def test_a_page_of_ended_leases_is_read_from_an_index_without_sorting(
+    desk: Desk, filters: Json, index: str
+) -> None:
+    work = explained(lambda tx: lease_history.page_of_ended(tx, filters, (9, 9, 9), 10))
+    plan = await desk.runtime.read("plan", work)
+    assert any(index in step for step in plan), plan
+    assert not any("ORDER BY" in step for step in plan), plan
+
+
+async def test_the_newest_lease_of_an_agent_on_a_task_is_found_among_those_of_the_task(desk: Desk) -> None:
+    plan = await desk.runtime.read("plan", explained(lambda tx: lease_history.newest_of(tx, 1, "ann")))
+    assert any("PRIMARY KEY (task_id=?" in step for step in plan), plan
+    assert not any("ORDER BY" in step for step in plan), plan
+
+
+def test_leases_from_before_are_told_by_the_events_that_there_are(tmp_path: Path) -> None:
+    path = tmp_path / "old.db"
+    command.upgrade(configuration(path), "0007")
+    connection = driver.connect(str(path))
+    connection.execute("INSERT INTO projects VALUES (1, 'Garden', '', 1, 1, 1, NULL)")
+    connection.execute(
+        "INSERT INTO tasks (id, project_id, name, description, status, priority, labels, acceptance, created_by, "
+        "created_at, updated_at, version, fence, attempts, lock_fenced, open_dependencies, unblocks, deferred, "
+        "archived) VALUES (7, 1, 'Paint', '', 'TODO', 2, '[]', '[]', 'ann', 1, 1, 9, 2, 1, 0, 0, 0, 0, 0)"
+    )
+    add = (
+        "INSERT INTO events (type, at, actor_id, actor_kind, project_id, task_id, data) "
+        "VALUES (?, ?, 'x', 'agent', 1, 7, ?)"
+    )
+    for row in (
+        ("task.locked", 1_000, '{"agent_id": "ann", "timeout": 60, "lock": {"fence": 1}}'),
+        ("task.locked", 2_000, '{"agent_id": "ann", "timeout": 90, "renewed": true, "lock": {"fence": 1}}'),
+        ("task.unlocked", 92_000, '{"agent_id": "ann", "reason": "lock_expired", "status": "TODO"}'),
+        ("task.locked", 93_000, '{"agent_id": "bob", "timeout": 60, "lock": {"fence": 2}}'),
+        ("task.unlocked", 94_000, '{"agent_id": "bob", "reason": "explicit_release", "status": "TODO"}'),
+    ):
+        connection.execute(add, row)
+    connection.close()
+    upgrade(str(path))
+    connection = driver.connect(str(path))
+    found = connection.execute("SELECT * FROM ended_leases ORDER BY fence").fetchall()
+    assert found == [
+        (7, 1, "ann", 1, "Paint", 1_000, 92_000, 92_000, "lock_expired", "TODO"),
+        (7, 2, "bob", 1, "Paint", 93_000, 153_000, 94_000, "explicit_release", "TODO"),
+    ]
+    assert connection.execute("SELECT worked_by FROM tasks").fetchall() == [("bob",)]
+    connection.close()

@@ -1,0 +1,112 @@
+"""Refused writes about a lease name the ended lease, its end, the state of the task, and the next step."""
+
+import pytest
+
+from project_manager.domain.errors import LockHeld, NotHeld, StaleFence
+from tests.desk import Desk, Json
+from tests.integration.held import each_write, held
+
+FROM_10_10 = "2026-11-23T10:00:10.000Z"
+
+
+@pytest.mark.promise("lease:refusal-says-how-to-go-on")
+@each_write
+async def test_after_an_expired_lease_the_free_task_can_be_claimed_again(
+    desk: Desk, operation: str, more: Json
+) -> None:
+    number, lock = await held(desk, ttl_seconds=10)
+    await desk.pass_time(10)
+    write = {"task_id": number, "agent_id": "ann", "fence": lock["fence"], **more}
+    refusal = await desk.refused(StaleFence, operation, **write)
+    assert refusal.message == (
+        f"fence 1 no longer holds task {number}: your lease ended at {FROM_10_10}: it expired; "
+        "the task is TODO and free"
+    )
+    assert f"acquire_task_lock (task_id {number})" in refusal.hint
+    again = await desk.claim(number, "ann")
+    await desk.do(operation, **{**write, "fence": again["fence"]})
+
+
+@pytest.mark.promise("lease:refusal-says-how-to-go-on")
+async def test_a_holder_that_was_taken_over_is_told_so_with_its_fence_and_without(desk: Desk) -> None:
+    number, lock = await held(desk)
+    taken = (await desk.do("acquire_task_lock", task_id=number, force=True))["lock"]
+    write: Json = {"task_id": number, "agent_id": "ann", "body": "half way"}
+    for refusal in (
+        await desk.refused(StaleFence, "add_task_log", **write, fence=lock["fence"]),
+        await desk.refused(LockHeld, "add_task_log", **write),
+        await desk.refused(LockHeld, "renew_task_lock", task_id=number, agent_id="ann"),
+    ):
+        assert "fence 1" in refusal.message
+        assert "your lease" in refusal.message
+        assert "it was ended by force" in refusal.message
+        assert f"held by local with fence 2 until {taken['expires_at']}" in refusal.message
+        assert "another task" in refusal.hint
+        assert (refusal.details["holder"], refusal.details["fence"]) == ("local", 2)
+        assert refusal.details["ended"]["reason"] == "forced"  # type: ignore[index]
+
+
+async def test_an_agent_that_never_held_the_task_is_told_its_holder_only(desk: Desk) -> None:
+    number, lock = await held(desk)
+    refusal = await desk.refused(LockHeld, "acquire_task_lock", task_id=number, agent_id="bob")
+    assert refusal.message == f"task {number} is held by ann until {lock['expires_at']}"
+    assert "ended" not in refusal.details
+
+
+@pytest.mark.parametrize(("more", "words"), [({}, "it was released"), ({"failed": True}, "it was released as failed")])
+async def test_the_fence_of_another_agents_lease_is_named_as_such(desk: Desk, more: Json, words: str) -> None:
+    number, lock = await held(desk)
+    await desk.do("release_task_lock", task_id=number, agent_id="ann", **more)
+    refusal = await desk.refused(StaleFence, "renew_task_lock", task_id=number, agent_id="bob", fence=lock["fence"])
+    assert "fence 1 no longer holds task 1: the lease of ann ended at" in refusal.message
+    assert refusal.message.endswith(f"{words}; the task is TODO and free")
+
+
+@pytest.mark.promise("lease:refusal-says-how-to-go-on")
+async def test_a_fence_that_never_was_is_not_called_an_old_one(desk: Desk) -> None:
+    task = await desk.task()
+    write = {"task_id": task["id"], "agent_id": "ann", "status": "DONE", "fence": 99}
+    refusal = await desk.refused(StaleFence, "update_task_status", **write)
+    assert refusal.message == "fence 99 was never given for task 1: it never had a lease; the task is TODO and free"
+    await desk.claim(task["id"], "ann")
+    refusal = await desk.refused(StaleFence, "update_task_status", **write)
+    assert "fence 99 was never given for task 1: its newest fence is 1" in refusal.message
+    assert refusal.hint == "Your agent id holds the task with fence 1. Send it, unless another session uses your id."
+    await desk.release(task["id"], "ann")
+    refusal = await desk.refused(StaleFence, "update_task_status", **write)
+    assert "no longer" not in refusal.message
+
+
+async def test_an_own_older_fence_names_the_present_one(desk: Desk) -> None:
+    number, lock = await held(desk)
+    await desk.release(number, "ann")
+    await desk.claim(number, "ann")
+    refusal = await desk.refused(StaleFence, "renew_task_lock", task_id=number, agent_id="ann", fence=lock["fence"])
+    assert "fence 1 no longer holds task 1: your lease ended" in refusal.message
+    assert "fence 2" in refusal.hint
+
+
+async def test_a_lease_that_was_lost_is_told_also_where_no_lease_is_left_to_use(desk: Desk) -> None:
+    number, _ = await held(desk, ttl_seconds=10)
+    await desk.pass_time(10)
+    for operation in ("renew_task_lock", "release_task_lock"):
+        refusal = await desk.refused(NotHeld, operation, task_id=number, agent_id="ann")
+        assert "it expired; the task is TODO and free" in refusal.message
+        assert "acquire_task_lock" in refusal.hint
+    refusal = await desk.refused(NotHeld, "renew_task_lock", task_id=number, agent_id="bob")
+    assert refusal.message == f"task {number} is not held by anyone, so bob has no lease to use"
+
+
+async def test_a_task_that_cannot_be_claimed_says_why_instead(desk: Desk) -> None:
+    number, lock = await held(desk, ttl_seconds=10)
+    await desk.pass_time(10)
+    first = await desk.task("Buy paint")
+    await desk.edit(number, depends_on=[first["id"]])
+    refusal = await desk.refused(StaleFence, "renew_task_lock", task_id=number, agent_id="ann", fence=lock["fence"])
+    assert f"the task is TODO without a holder and cannot be claimed: waits for task #{first['id']}" in refusal.message
+    assert "acquire_task_lock" not in refusal.hint
+    await desk.edit(number, depends_on=[])
+    await desk.set_status(number, "CANCELLED")
+    refusal = await desk.refused(StaleFence, "renew_task_lock", task_id=number, agent_id="ann", fence=lock["fence"])
+    assert refusal.message.endswith("; the task is CANCELLED")
+    assert refusal.hint == "Take another task with claim_next_task. A person can reopen this one."

@@ -1,0 +1,196 @@
+"""Logs that SQLite has left at the path of a database: they never become a part of another database."""
+
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from shutil import copyfile
+
+import pytest
+
+from project_manager.store.migrations import upgrade
+from project_manager.store.sqlite import backup, files
+from project_manager.store.sqlite.backup import BackupRefused, InUse
+from project_manager.store.sqlite.database import DatabaseNotNow, Options, prepare, set_foreign_logs_aside
+from project_manager.store.sqlite.restore import restore
+from tests.e2e.command_line import SECONDS
+from tests.integration.test_backup import HOLDER, NOW, make, names, opened
+
+PROBE = "import sqlite3, sys; sqlite3.connect(sys.argv[1], timeout=0).execute('SELECT count(*) FROM tasks')"
+
+
+@pytest.fixture
+def source(database: Path, tmp_path: Path) -> Path:
+    """A backup with one task."""
+    make(database, "Before")
+    return backup.back_up(database, tmp_path / "good.db").path
+
+
+def leave_log(database: Path) -> bytes:
+    """Leave the log of a killed process: its writes are in the log and its locks are gone. Return the log."""
+    with opened(database) as killed:
+        killed.execute("PRAGMA wal_autocheckpoint=0")
+        for number in range(50):
+            make(database, f"After {number}")
+        left = {log: log.read_bytes() for log in files.logs_of(database)}
+    for log, content in left.items():
+        log.write_bytes(content)
+    return left[files.beside(database, "-wal")]
+
+
+@contextmanager
+def held_open(database: Path) -> Iterator[None]:
+    """Let another process have the database open."""
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLDER, str(database)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "open\n"
+        yield
+        holder.communicate(timeout=SECONDS)
+
+
+def options(path: Path) -> Options:
+    return Options(path=path, pool=1, query_timeout=5, look_every=5, max_attempts=5, auto_migrate=True)
+
+
+@pytest.mark.parametrize("suffix", ["-wal", "-journal"])
+def test_a_restore_sets_aside_the_log_of_a_removed_database(database: Path, source: Path, suffix: str) -> None:
+    log = leave_log(database)
+    database.unlink()
+    if suffix == "-journal":
+        files.beside(database, "-shm").unlink()
+        files.beside(database, "-wal").rename(files.beside(database, "-journal"))
+    done = restore(source, database, NOW)
+    assert done.kept is None
+    assert {path.name.rpartition("-")[2] for path in done.logs} >= {suffix[1:]}
+    assert next(path for path in done.logs if path.name.endswith(suffix)).read_bytes() == log
+    assert files.logs_of(database) == []
+    assert names(database) == ["Before"]
+    assert backup.examine(database).faults == ()
+
+
+def test_a_restore_through_a_symbolic_link_finds_the_logs_where_sqlite_keeps_them(
+    database: Path, source: Path, tmp_path: Path
+) -> None:
+    link = tmp_path / "link" / "tasks.db"
+    link.parent.mkdir()
+    link.symlink_to(database)
+    leave_log(database)
+    database.unlink()
+    done = restore(source, link, NOW)
+    assert {log.parent for log in done.logs} == {database.parent}
+    assert link.is_symlink()
+    assert names(link) == ["Before"]
+
+
+def test_a_log_beside_a_backup_that_was_copied_into_place_is_set_aside_by_a_restore(
+    database: Path, source: Path
+) -> None:
+    """A copy by hand beside the log of a killed process: folding that log in would damage the file."""
+    leave_log(database)
+    copyfile(source, database)
+    done = restore(source, database, NOW)
+    assert done.kept is not None
+    assert done.kept.read_bytes() == source.read_bytes()
+    assert names(database) == ["Before"]
+
+
+def test_a_restored_database_has_no_checksum_of_the_file_that_it_replaces(database: Path, source: Path) -> None:
+    other = backup.back_up(database, database.with_name("other.db")).path
+    backup.sidecar_of(other).write_text("0" * 64 + "  other.db\n")
+    restore(source, other, NOW)
+    assert backup.examine(other).faults == ()
+
+
+@pytest.mark.parametrize("file_is_there", [True, False], ids=["replaced", "removed"])
+def test_a_restore_finds_a_process_that_has_a_removed_database_file_open(
+    database: Path, source: Path, file_is_there: bool
+) -> None:
+    with held_open(database):
+        database.unlink()
+        if file_is_there:
+            copyfile(source, database)
+        with pytest.raises(InUse, match="open"):
+            restore(source, database, NOW)
+        with pytest.raises(InUse, match="open"):
+            backup.back_up(source, database)
+
+
+def test_a_restore_finds_a_process_that_has_a_removed_database_and_its_logs_open(database: Path, source: Path) -> None:
+    with held_open(database):
+        for path in (database, *files.logs_of(database)):
+            path.unlink()
+        with pytest.raises(InUse, match="though the file was removed"):
+            restore(source, database, NOW)
+    restore(source, database, NOW)
+    assert names(database) == ["Before"]
+
+
+def test_no_new_database_is_made_where_a_process_has_the_removed_one_open(database: Path) -> None:
+    with held_open(database):
+        make(database, "In the log")
+        database.unlink()
+        with pytest.raises(DatabaseNotNow, match="was removed while a process has it open"):
+            prepare(options(database))
+        assert not database.exists()
+
+
+@pytest.mark.parametrize("suffix", ["-wal", "-journal"])
+def test_a_backup_is_not_put_beside_a_log_that_would_become_a_part_of_it(
+    database: Path, tmp_path: Path, suffix: str
+) -> None:
+    (tmp_path / f"copy.db{suffix}").write_bytes(b"left over")
+    with pytest.raises(BackupRefused, match=f"copy.db{suffix} is left over"):
+        backup.back_up(database, tmp_path / "copy.db")
+    assert not (tmp_path / "copy.db").exists()
+
+
+@pytest.mark.parametrize("make_database", [lambda path: prepare(options(path)), lambda path: upgrade(str(path))])
+def test_a_new_database_is_made_beside_a_left_over_log_which_is_kept(
+    database: Path, make_database: Callable[[Path], None]
+) -> None:
+    log = leave_log(database)
+    database.unlink()
+    make_database(database)
+    kept = [path for path in database.parent.iterdir() if ".left-over-" in path.name and path.name.endswith("-wal")]
+    assert [path.read_bytes() for path in kept] == [log]
+    assert names(database) == []
+
+
+def test_a_start_sets_the_log_of_another_database_aside_and_leaves_one_of_its_own(database: Path, source: Path) -> None:
+    leave_log(database)
+    set_foreign_logs_aside(database)
+    assert len(names(database)) == 51
+    leave_log(database)
+    copyfile(source, database)
+    assert any("belongs to another database" in fault for fault in backup.examine(database).faults)
+    with pytest.raises(BackupRefused, match="belongs to another database"):
+        backup.back_up(database, database.with_name("copy.db"))
+    prepare(options(database))
+    assert names(database) == ["Before"]
+    assert backup.examine(database).faults == ()
+
+
+def test_no_database_is_opened_beside_the_log_of_a_removed_one_that_a_process_has_open(
+    database: Path, source: Path
+) -> None:
+    with held_open(database):
+        make(database, "In the log")
+        database.unlink()
+        copyfile(source, database)
+        with pytest.raises(DatabaseNotNow, match="belongs to a removed database that a process has open"):
+            prepare(options(database))
+    prepare(options(database))
+    assert names(database) == ["Before"]
+
+
+def test_the_database_stays_locked_while_its_logs_are_looked_at(source: Path) -> None:
+    source.with_name("good.db-wal").write_bytes(b"left over")
+    probe = [sys.executable, "-c", PROBE, str(source)]
+    with ExitStack() as opened_files, files.locked(source) as free:
+        assert free
+        assert files.foreign_logs(source, opened_files) == [source.with_name("good.db-wal")]
+        probed = subprocess.run(probe, capture_output=True, text=True, check=False, timeout=SECONDS)
+        assert "locked" in probed.stderr

@@ -1,0 +1,101 @@
+"""Unfinished files of killed processes: the next start or backup removes them, and none of a process that lives."""
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from project_manager.store.sqlite import backup, private_files
+from project_manager.store.sqlite.database import prepare
+from tests.e2e.service import PATIENCE, environment
+from tests.integration.test_backup import NOW
+from tests.integration.test_left_over_logs import options
+
+WORKER = """
+import sys
+from pathlib import Path
+from project_manager.store import private_files
+with private_files.workspace(Path(sys.argv[1]), sys.argv[2]) as unfinished:
+    unfinished.write_text("half of it")
+    print("open", flush=True)
+    sys.stdin.read()
+"""
+
+
+@contextmanager
+def worker(target: Path, word: str) -> Iterator["subprocess.Popen[str]"]:
+    """A process in the middle of writing the new content of `target`."""
+    command = [sys.executable, "-c", WORKER, str(target), word]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment()
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "open\n"
+        yield process
+        process.kill()
+
+
+def hidden(folder: Path) -> list[str]:
+    return sorted(path.name.rpartition("-")[0] for path in folder.iterdir() if path.name.startswith("."))
+
+
+@pytest.mark.parametrize("word", ["restoring", "unfinished"])
+def test_the_next_start_removes_what_a_killed_process_left_and_nothing_else(database: Path, word: str) -> None:
+    left, other = f".pm.db.{word}", ".other.db.restoring"
+    with worker(database, word) as killed, worker(database.with_name("other.db"), "restoring") as of_another:
+        prepare(options(database))
+        assert hidden(database.parent) == [other, left]
+        for process in (killed, of_another):
+            process.send_signal(signal.SIGKILL)
+            process.wait(PATIENCE)
+    assert hidden(database.parent) == [other, left]
+    prepare(options(database))
+    assert hidden(database.parent) == [other]
+
+
+def test_a_start_removes_the_files_that_a_killed_restore_of_an_earlier_release_left(database: Path) -> None:
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait(PATIENCE)
+    for suffix in ("", "-journal"):
+        (database.parent / f".pm.db.restoring-{ended.pid}{suffix}").write_text("half of it")
+    lives = database.parent / f".pm.db.restoring-{os.getpid()}"
+    lives.write_text("half of it")
+    prepare(options(database))
+    assert [path for path in database.parent.iterdir() if path.name.startswith(".")] == [lives]
+
+
+def test_the_next_backup_removes_what_a_killed_one_left_in_its_folder(database: Path) -> None:
+    kept = database.parent / "kept"
+    kept.mkdir()
+    with worker(kept / "pm-20261123T100000000Z.db", "unfinished") as killed:
+        backup.back_up(database, backup.name_in(kept, database, NOW))
+        assert len(hidden(kept)) == 1
+        killed.kill()
+        killed.wait(PATIENCE)
+    backup.back_up(database, backup.name_in(kept, database, NOW))
+    assert hidden(kept) == []
+
+
+def test_a_workspace_is_made_again_when_another_process_has_removed_it_before_it_was_locked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target, real = tmp_path / "tasks.db", tempfile.mkdtemp
+    removed: list[Path] = []
+
+    def removed_once(*, prefix: str, dir: Path) -> str:
+        made = real(prefix=prefix, dir=dir)
+        if not removed:
+            removed.extend(private_files.remove_leftovers(tmp_path, lambda name: name == target.name))
+        return made
+
+    monkeypatch.setattr(tempfile, "mkdtemp", removed_once)
+    with private_files.workspace(target, "unfinished") as unfinished:
+        assert unfinished.is_file()
+    assert len(removed) == 1
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,227 @@
+"""Lists: pages, cursors, filters, search, columns."""
+
+from typing import Any
+
+import pytest
+
+from project_manager.domain.errors import EpicNotFound, Invalid, MalformedCursor, ProjectNotFound
+from project_manager.schemas import cursor as cursors
+from tests.desk import Desk, Json
+
+LISTS: list[tuple[str, Json]] = [
+    ("list_tasks", {}),
+    ("list_tasks", {"status": "TODO", "q": "task"}),
+    ("get_available_tasks", {}),
+    ("list_projects", {}),
+    ("list_epics", {}),
+    ("list_agents", {}),
+    ("list_tokens", {}),
+    ("list_task_events", {"task_id": 1}),
+    ("list_task_logs", {"task_id": 1}),
+]
+each_list = pytest.mark.parametrize(("operation", "filters"), LISTS, ids=lambda value: str(value)[:40])
+
+
+async def filled(desk: Desk) -> None:
+    for number in range(1, 8):
+        await desk.task(f"task {number}", project_name=f"P{number}", epic_name="E", agent_id=f"agent {number}")
+        await desk.do("create_token", name=f"token {number}", role="operator")
+        await desk.do("add_task_log", task_id=1, body=f"entry {number}")
+        await desk.edit(1, priority=number % 3)
+
+
+async def pages(desk: Desk, operation: str, limit: int, **filters: Any) -> list[Json]:
+    items: list[Json] = []
+    cursor: Json = {}
+    while True:
+        page = await desk.do(operation, limit=limit, **filters, **cursor)
+        assert len(page["items"]) <= limit
+        assert page["total"] >= len(page["items"])
+        items += page["items"]
+        if page["next_cursor"] is None:
+            assert len(items) == page["total"]
+            return items
+        cursor = {"cursor": page["next_cursor"]}
+
+
+@pytest.mark.promise("request:pages")
+@each_list
+async def test_pages_of_any_size_have_every_row_once_in_the_same_order(
+    desk: Desk, operation: str, filters: Json
+) -> None:
+    await filled(desk)
+    whole = await pages(desk, operation, 500, **filters)
+    assert len(whole) >= 7
+    for limit in (1, 3, 7):
+        assert await pages(desk, operation, limit, **filters) == whole
+
+
+@pytest.mark.promise("request:pages")
+@each_list
+@pytest.mark.parametrize(
+    "cursor", ["x", "AAAA", "W10", "e30", "bnVsbA", "WzEsMl0", "é", "W" * 512, "[1]", " ", "WzFdCg=="]
+)
+async def test_a_cursor_that_is_not_ours_is_refused(desk: Desk, operation: str, filters: Json, cursor: str) -> None:
+    await desk.task()
+    refusal = await desk.refused(MalformedCursor, operation, cursor=cursor, **filters)
+    assert "next_cursor" in refusal.hint
+
+
+@pytest.mark.promise("request:pages")
+@pytest.mark.parametrize("position", [(2**80,), (-(2**80),), ("1",), (None,), (True,), (1.5,), (1, 2, 3, 4)])
+async def test_a_cursor_with_a_forged_position_is_refused(desk: Desk, position: Any) -> None:
+    await desk.refused(MalformedCursor, "list_tasks", cursor=cursors.write(position, {}))
+
+
+@pytest.mark.promise("request:pages")
+async def test_a_cursor_works_only_with_the_filters_that_it_was_given_for(desk: Desk) -> None:
+    await filled(desk)
+    cursor = (await desk.do("list_tasks", limit=2, status="TODO"))["next_cursor"]
+    for filters in ({}, {"status": "DONE"}, {"status": "TODO", "project_id": 1}):
+        refusal = await desk.refused(MalformedCursor, "list_tasks", cursor=cursor, limit=2, **filters)
+        assert "other filters" in refusal.message
+
+
+@pytest.mark.promise("request:pages")
+async def test_rows_that_come_and_go_between_pages_move_no_others(desk: Desk) -> None:
+    await filled(desk)
+    first = await desk.do("list_tasks", limit=3)
+    await desk.do("delete_task", task_id=2)
+    await desk.task("late")
+    rest = await desk.do("list_tasks", limit=500, cursor=first["next_cursor"])
+    assert [item["id"] for item in rest["items"]] == [4, 5, 6, 7, 8]
+
+
+@pytest.mark.promise("request:limits")
+@each_list
+async def test_a_limit_out_of_range_is_refused(desk: Desk, operation: str, filters: Json) -> None:
+    for limit in (0, -1, 501, "many"):
+        refusal = await desk.refused(Invalid, operation, limit=limit, **filters)
+        assert [fault["field"] for fault in refusal.details["faults"]] == ["limit"]  # type: ignore[attr-defined]
+
+
+async def names(desk: Desk, **filters: Any) -> list[str]:
+    return [item["name"] for item in (await desk.do("list_tasks", **filters))["items"]]
+
+
+async def test_every_filter_lets_through_what_it_says(desk: Desk) -> None:
+    fence = await desk.task("fence", epic_name="Outside", labels=["wood", "green"])
+    await desk.task("shelf", project_name="Shed", labels=["wood"])
+    await desk.task("door", depends_on=[fence["id"]])
+    await desk.claim(2, "ann")
+    assert await names(desk, project_id=1) == ["fence", "door"]
+    assert await names(desk, epic_id=fence["epic_id"]) == ["fence"]
+    assert await names(desk, label="wood") == ["fence", "shelf"]
+    assert await names(desk, label="gre") == []
+    assert await names(desk, holder="ann") == ["shelf"]
+    assert await names(desk, ready=True) == ["fence"]
+    assert await names(desk, ready=False) == ["shelf", "door"]
+    assert await names(desk, status="in_progress") == ["shelf"]
+    assert await names(desk, status="TODO,IN_PROGRESS") == ["fence", "shelf", "door"]
+    assert await names(desk, status=["pending", "review"]) == ["fence", "door"]
+    assert await names(desk, status="ALL") == ["fence", "shelf", "door"]
+    assert await names(desk, ids=[3, 1, 99]) == ["fence", "door"]
+    assert await names(desk, label="wood", ready=True, project_id=1) == ["fence"]
+
+
+async def test_a_holder_whose_lease_ran_out_holds_nothing(desk: Desk) -> None:
+    await desk.task()
+    await desk.claim(1, "ann", ttl_seconds=10)
+    desk.clock.advance(10)
+    assert await names(desk, holder="ann") == []
+
+
+@pytest.mark.parametrize(
+    ("words", "found"),
+    [
+        ("paint", ["Paint the fence"]),
+        ("PAINT fence", ["Paint the fence"]),
+        ("fen", ["Paint the fence"]),
+        ("brush", ["Paint the fence"]),
+        ("paint shelf", []),
+        ("müll", ["Müll trennen"]),
+        ("mull", ["Müll trennen"]),
+        ("日本", ["日本 garden"]),
+        ('"', None),
+        ("NEAR(", None),
+        ("fence OR shelf", []),
+        ("-fence", None),
+        ("name:fence", None),
+        ("*", None),
+        ("'; DROP TABLE tasks; --", []),
+        ("", None),
+        ("   ", None),
+    ],
+)
+async def test_the_search_takes_any_words_and_no_syntax(desk: Desk, words: str, found: list[str] | None) -> None:
+    await desk.task("Paint the fence", description="with a brush")
+    await desk.task("Müll trennen")
+    await desk.task("日本 garden")
+    listed = await names(desk, q=words)
+    assert found is None or listed == found
+
+
+@pytest.mark.parametrize("nothing", ["", "  "])
+async def test_a_search_for_nothing_leaves_nothing_out(desk: Desk, nothing: str) -> None:
+    task = await desk.task()
+    assert await names(desk, q=nothing) == [task["name"]]
+    await desk.do("upsert_knowledge", project_name="Garden", title="Paint", content="Green paint lasts.")
+    assert [item["title"] for item in (await desk.do("get_knowledge", q=nothing))["items"]] == ["Paint"]
+
+
+async def test_the_search_follows_edits_and_deletions(desk: Desk) -> None:
+    await desk.task("Paint the fence")
+    await desk.edit(1, name="Paint the gate")
+    assert (await names(desk, q="fence"), await names(desk, q="gate")) == ([], ["Paint the gate"])
+    await desk.do("delete_task", task_id=1)
+    assert await names(desk, q="gate") == []
+
+
+async def test_columns_are_chosen_by_name(desk: Desk) -> None:
+    await desk.task()
+    await desk.claim(1, "ann")
+    (row,) = (await desk.do("list_tasks", fields="id,holder,status"))["items"]
+    assert row == {"id": 1, "holder": "ann", "status": "IN_PROGRESS"}
+    (row,) = (await desk.do("list_tasks", fields="compact"))["items"]
+    assert list(row) == ["id", "name", "status", "priority", "ready", "holder", "worked_by"]
+    refusal = await desk.refused(Invalid, "list_tasks", fields="id,stat")
+    assert "'stat'" in refusal.message
+    assert refusal.details["faults"][0]["field"] == "fields"  # type: ignore[index]
+
+
+async def test_what_agents_may_take_is_listed_in_the_order_in_which_it_is_given(desk: Desk) -> None:
+    for name, priority in (("low", 4), ("high", 0), ("mid", 2)):
+        await desk.task(name, priority=priority)
+    listed = (await desk.do("get_available_tasks"))["items"]
+    assert [row["name"] for row in listed] == ["high", "mid", "low"]
+    await desk.claim(2, "ann")
+    held = await desk.do("get_available_tasks", status="IN_PROGRESS")
+    assert held["items"] == []
+    held = await desk.do("get_available_tasks", status="IN_PROGRESS", include_locked=True)
+    assert [row["holder"] for row in held["items"]] == ["ann"]
+
+
+@pytest.mark.parametrize("operation", ["list_tasks", "get_available_tasks", "list_epics"])
+async def test_a_list_of_a_project_that_is_not_there_is_refused(desk: Desk, operation: str) -> None:
+    await filled(desk)
+    await desk.refused(ProjectNotFound, operation, project_id=99)
+    await desk.do("create_project", name="empty")
+    assert (await desk.do(operation, project_id=8))["items"] == []
+
+
+@pytest.mark.parametrize("operation", ["list_tasks", "get_available_tasks"])
+async def test_a_list_of_an_epic_that_is_not_there_is_refused(desk: Desk, operation: str) -> None:
+    await filled(desk)
+    await desk.refused(EpicNotFound, operation, epic_id=99)
+    assert (await desk.do(operation, epic_id=1, limit=1))["total"] == 1
+
+
+@pytest.mark.parametrize("words", ["FND-3", "fnd-3", "FND", "walls FND-3"])
+async def test_a_task_is_found_by_its_external_key_too(desk: Desk, words: str) -> None:
+    task = await desk.task("Raise the walls", external_key="FND-3")
+    await desk.task("Roof", external_key="ROOF-3")
+    page = await desk.do("list_tasks", q=words)
+    assert [item["id"] for item in page["items"]] == [task["id"]]
+    await desk.do("update_task", task_id=task["id"], external_key="OTHER-1")
+    assert (await desk.do("list_tasks", q=words))["items"] == []
+    assert (await desk.do("list_tasks", q="other-1"))["total"] == 1

@@ -1,0 +1,376 @@
+"""Subscriptions to resources, over real sockets in both eras."""
+
+import socket
+import time
+from collections.abc import AsyncIterator, Collection, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import anyio
+import orjson
+import pytest
+from mcp import Client, MCPDeprecationWarning
+from mcp.client.sse import sse_client
+from mcp.client.subscriptions import ResourceUpdated
+from mcp.types import (
+    ResourceUpdatedNotification,
+)
+
+from project_manager.catalogue import BY_NAME
+from project_manager.config.settings import load
+from project_manager.domain.actors import LOCAL, SYSTEM
+from project_manager.domain.errors import QueueFull
+from project_manager.mcp import subscriptions
+from project_manager.mcp.server import build_server
+from project_manager.mcp.transport import sdk
+from project_manager.runtime.background import _forget_old
+from project_manager.runtime.calls import Caller
+from project_manager.runtime.dispatch import open_runtime
+from project_manager.runtime.event_hub import QUEUE
+from project_manager.runtime.resource_subscriptions import ResourceSubscription, ResourceSubscriptions
+from tests.desk import MovableClock
+from tests.e2e.mcp_listener import Listener, Wire, call, listening, modern, wire
+from tests.integration.mcp_product import PATIENCE, Product, product
+
+
+class Ear:
+    """A 2025-era subscriber, and what it was told. Bare, because the official client over SSE breaks when it is told
+    something while it closes."""
+
+    def __init__(self, bare: Wire, path: str) -> None:
+        self.uris: list[str] = []
+        self.told = anyio.Event()
+        self._bare = bare
+        self._path = path
+        self._opened = anyio.Event()
+        self._answered: dict[int, anyio.Event] = {}
+        self._told_of: dict[str, anyio.Event] = {}
+
+    @property
+    def session(self) -> str:
+        return self._bare.session
+
+    def told_of(self, uri: str) -> anyio.Event:
+        return self._told_of.setdefault(uri, anyio.Event())
+
+    async def subscribe(self, uri: str) -> None:
+        await self._ask("resources/subscribe", uri)
+
+    async def unsubscribe(self, uri: str) -> None:
+        await self._ask("resources/unsubscribe", uri)
+
+    async def listen(self, lines: AsyncIterator[str]) -> None:
+        if self._path == "/mcp":
+            self._opened.set()
+        async for line in lines:
+            if line.startswith("data: /"):
+                self._path = line[6:]
+                self._opened.set()
+            elif line.startswith("data: {"):
+                self._take(orjson.loads(line[6:]))
+
+    def _take(self, message: dict[str, Any]) -> None:
+        if message.get("method") == "notifications/resources/updated":
+            uri = message["params"]["uri"]
+            self.uris.append(uri)
+            self.told.set()
+            self.told_of(uri).set()
+        elif "id" in message:
+            assert "error" not in message
+            self._answered[message["id"]].set()
+
+    async def _ask(self, method: str, uri: str) -> None:
+        await _soon(self._opened)
+        call_id = len(self._answered) + 1
+        self._answered[call_id] = anyio.Event()
+        message = {"jsonrpc": "2.0", "id": call_id, "method": method, "params": {"uri": uri}}
+        answer = await self._bare.post(message, path=self._path)
+        if self._path == "/mcp":
+            assert '"error"' not in answer.text
+        else:
+            await _soon(self._answered[call_id])
+
+
+async def _soon(event: anyio.Event) -> None:
+    with anyio.fail_after(PATIENCE):
+        await event.wait()
+
+
+@asynccontextmanager
+async def an_ear(listener: Listener, path: str) -> AsyncIterator[Ear]:
+    async with wire(listener) as bare:
+        if path == "/mcp":
+            await bare.initialize()
+        async with bare.http.stream("GET", path, headers=bare.headers) as stream, anyio.create_task_group() as tasks:
+            ear = Ear(bare, path)
+            tasks.start_soon(ear.listen, stream.aiter_lines())
+            yield ear
+            tasks.cancel_scope.cancel()
+
+
+@asynccontextmanager
+async def listened_to(tmp_path: Path, path: str) -> AsyncIterator[tuple[Product, Wire, Ear]]:
+    """The product with one task in it, a client that changes things, and one that listens."""
+    async with (
+        product(tmp_path) as made,
+        listening(made.server) as listener,
+        wire(listener) as bare,
+        an_ear(listener, path) as ear,
+    ):
+        await bare.post_modern(call("create_task", name="one", project_name="p"))
+        yield made, bare, ear
+
+
+@pytest.mark.parametrize("path", ["/mcp", "/sse"])
+async def test_a_change_reaches_a_2025_subscriber(tmp_path: Path, path: str) -> None:
+    async with listened_to(tmp_path, path) as (_, bare, ear):
+        await ear.subscribe("pm://task/1")
+        await bare.post_modern(call("acquire_task_lock", task_id=1, agent_id="ann"))
+        await _soon(ear.told)
+        assert set(ear.uris) == {"pm://task/1"}
+
+
+async def test_a_client_that_cannot_be_told_harms_nobody_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    told = sdk.Client.resource_updated
+    failed: list[sdk.Client] = []
+
+    async def fail_at_first(client: sdk.Client, uri: str) -> None:
+        if not failed:
+            failed.append(client)
+        if client in failed:
+            raise ZeroDivisionError
+        await told(client, uri)
+
+    monkeypatch.setattr(sdk.Client, "resource_updated", fail_at_first)
+    async with product(tmp_path) as made, listening(made.server) as listener, wire(listener) as bare:
+        await bare.post_modern(call("create_task", name="one", project_name="p"))
+        async with an_ear(listener, "/sse") as first, an_ear(listener, "/sse") as second:
+            for ear in (first, second):
+                await ear.subscribe("pm://task/1")
+            await bare.post_modern(call("acquire_task_lock", task_id=1, agent_id="ann"))
+            await _soon(second.told)
+            assert first.uris == []
+    assert "a client cannot be told of a change" in caplog.messages
+
+
+async def test_subscriptions_that_cannot_be_read_for_a_while_are_told_of_once_and_met_afterwards(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    read_stored = ResourceSubscriptions.wanting
+    tries: list[object] = []
+
+    async def fail_for_a_while(stored: ResourceSubscriptions, uris: Collection[str]) -> Any:
+        tries.append(uris)
+        if len(tries) <= 5:
+            raise QueueFull("1024 reads wait already")
+        return await read_stored(stored, uris)
+
+    monkeypatch.setattr(subscriptions, "LOOK_EVERY_SECONDS", 0.001)
+    monkeypatch.setattr(ResourceSubscriptions, "wanting", fail_for_a_while)
+    async with listened_to(tmp_path, "/mcp") as (_, bare, ear):
+        await ear.subscribe("pm://task/1")
+        await bare.post_modern(call("acquire_task_lock", task_id=1, agent_id="ann"))
+        await _soon(ear.told)
+    said = [record.message for record in caplog.records if record.name == subscriptions.__name__]
+    assert said == [
+        "subscriptions cannot be read now: 1024 reads wait already",
+        "subscriptions cannot be read: that is over",
+    ]
+
+
+async def test_the_official_client_of_2025_hears_of_a_change(tmp_path: Path) -> None:
+    told = anyio.Event()
+
+    async def hear(message: Any) -> None:
+        if isinstance(message, ResourceUpdatedNotification) and str(message.params.uri) == "pm://task/1":
+            told.set()
+
+    async with product(tmp_path) as made, listening(made.server) as listener, wire(listener) as bare:
+        await bare.post_modern(call("create_task", name="one", project_name="p"))
+        async with Client(f"{listener.url}/mcp", mode="legacy", message_handler=hear) as client:
+            await subscribe(client, "pm://task/1")
+            await _until_streaming(listener)
+            await bare.post_modern(call("acquire_task_lock", task_id=1, agent_id="ann"))
+            await _soon(told)
+
+
+async def subscribe(client: Client, uri: str) -> None:
+    with pytest.warns(MCPDeprecationWarning):
+        await client.session.subscribe_resource(uri)
+
+
+async def _until_streaming(listener: Listener, streams: int = 1) -> None:
+    """A client opens its stream when it likes: notifications before that have nowhere to go."""
+    with anyio.fail_after(PATIENCE):
+        while listener.door.streams < streams:
+            await anyio.lowlevel.checkpoint()
+
+
+async def test_a_change_reaches_a_2026_subscriber(tmp_path: Path) -> None:
+    async with product(tmp_path) as made, listening(made.server) as listener, wire(listener) as bare:
+        await bare.post_modern(call("create_task", name="one", project_name="p"))
+        async with (
+            Client(f"{listener.url}/mcp") as client,
+            client.listen(resource_subscriptions=["pm://project/1/board"]) as events,
+        ):
+            await bare.post_modern(call("acquire_task_lock", task_id=1, agent_id="ann"))
+            with anyio.fail_after(PATIENCE):
+                event = await anext(aiter(events))
+        assert event == ResourceUpdated(uri="pm://project/1/board")
+
+
+def hold_the_loop_up_until_read(made: Product, head: int) -> None:
+    give_up = time.monotonic() + PATIENCE
+    while made.runtime.database.tail.head < head:
+        assert time.monotonic() < give_up
+
+
+async def test_a_change_in_a_crowd_of_others_reaches_a_2026_subscriber_too(tmp_path: Path) -> None:
+    crowd: list[dict[str, object]] = [{"name": f"task {number}"} for number in range(4 * QUEUE)]
+    plan = {"projects": [{"name": "p", "tasks": [{"name": "one", "priority": 0}, *crowd]}]}
+    async with product(tmp_path) as made, listening(made.server) as listener, wire(listener) as bare:
+        await bare.post_modern(call("create_task", name="one", project_name="p"))
+        async with (
+            Client(f"{listener.url}/mcp") as client,
+            client.listen(resource_subscriptions=["pm://task/1"]) as events,
+        ):
+            person = Caller(LOCAL, "rest", "a person")
+            of_the_import = len(crowd) + 2  # the task that there was, the others, the end
+            head = await made.runtime.head() + of_the_import
+            await made.runtime.run(BY_NAME["import_plan"], {"document": orjson.dumps(plan).decode()}, person)
+            hold_the_loop_up_until_read(made, head)
+            with anyio.fail_after(PATIENCE):
+                event = await anext(aiter(events))
+        assert event == ResourceUpdated(uri="pm://task/1")
+
+
+async def test_an_agent_hears_that_its_own_lease_was_ended(tmp_path: Path) -> None:
+    async with listened_to(tmp_path, "/sse") as (made, bare, ear):
+        await bare.post_modern(call("acquire_task_lock", task_id=1, agent_id="ann"))
+        await ear.subscribe("pm://agent/ann")
+        ended = Caller(LOCAL, "rest", "a person")
+        await made.runtime.run(BY_NAME["release_task_lock"], {"task_id": 1, "force": True}, ended)
+        await _soon(ear.told)
+        assert set(ear.uris) == {"pm://agent/ann"}
+
+
+@pytest.mark.parametrize("written", ["team/one", "team%2fone", "team%2Fone", "te%61m%2Fone"])
+async def test_an_agent_with_a_slash_in_its_id_hears_of_its_lease_however_it_is_escaped(
+    tmp_path: Path, written: str
+) -> None:
+    async with listened_to(tmp_path, "/sse") as (_, bare, ear):
+        await ear.subscribe(f"pm://agent/{written}")
+        await bare.post_modern(call("acquire_task_lock", task_id=1, agent_id="team/one"))
+        await _soon(ear.told_of("pm://agent/team%2Fone"))
+
+
+async def test_nobody_hears_of_what_was_unsubscribed(tmp_path: Path) -> None:
+    async with listened_to(tmp_path, "/sse") as (_, bare, ear):
+        for uri in ("pm://task/1", "pm://agent/ann"):
+            await ear.subscribe(uri)
+        await ear.unsubscribe("pm://task/1")
+        ear.uris.clear()
+        await bare.post_modern(call("acquire_task_lock", task_id=1, agent_id="ann"))
+        await _soon(ear.told_of("pm://agent/ann"))
+        assert "pm://task/1" not in ear.uris
+
+
+async def test_nothing_is_kept_of_subscribers_that_left(tmp_path: Path) -> None:
+    async with product(tmp_path) as made, listening(made.server) as listener:
+        stored = ResourceSubscriptions(made.runtime)
+        for target in (f"{listener.url}/mcp", sse_client(f"{listener.url}/sse")):
+            async with Client(target, mode="legacy") as client:
+                await subscribe(client, "pm://task/1")
+                await _until_known(made, 1)
+                over_http = isinstance(target, str)
+                assert len(await stored.wanting(["pm://task/1"])) == (1 if over_http else 0)
+            await _until_known(made, 0)
+            assert await stored.wanting(["pm://task/1"]) == []
+
+
+async def _until_known(made: Product, number: int) -> None:
+    with anyio.fail_after(PATIENCE):
+        while len(made.server.subscriptions) != number:
+            await anyio.lowlevel.checkpoint()
+
+
+async def test_what_somebody_else_wished_for_under_the_same_session_is_not_told(tmp_path: Path) -> None:
+    async with product(tmp_path) as made, listening(made.server) as listener, an_ear(listener, "/mcp") as ear:
+        await ResourceSubscriptions(made.runtime).add(ResourceSubscription("pm://agent/ann", ear.session, "mallory"), 1)
+        await ear.subscribe("pm://agent/bob")
+        async with wire(listener) as bare:
+            await bare.post_modern(call("create_task", name="one", project_name="p"))
+            await bare.post_modern(call("acquire_task_lock", task_id=1, agent_id="ann"))
+            await bare.post_modern(call("release_task_lock", task_id=1, agent_id="ann"))
+            await bare.post_modern(call("acquire_task_lock", task_id=1, agent_id="bob"))
+        await _soon(ear.told_of("pm://agent/bob"))
+        assert set(ear.uris) == {"pm://agent/bob"}
+
+
+async def test_a_session_subscribes_to_a_bounded_number_of_resources(tmp_path: Path) -> None:
+    async with product(tmp_path) as made:
+        stored = ResourceSubscriptions(made.runtime)
+        for number in range(3):
+            assert await stored.add(ResourceSubscription(f"pm://task/{number}", "s", "ann"), 3)
+        assert not await stored.add(ResourceSubscription("pm://task/3", "s", "ann"), 3)
+        assert await stored.add(ResourceSubscription("pm://task/3", "t", "ann"), 3)
+
+
+async def test_the_subscriptions_of_a_session_that_is_silent_for_a_day_are_forgotten(tmp_path: Path) -> None:
+    clock = MovableClock()
+    loaded = load({"DATABASE_PATH": str(tmp_path / "pm.db")}, {})
+    async with open_runtime(loaded.settings, clock=clock) as runtime:
+        stored = ResourceSubscriptions(runtime)
+        for session in ("listening", "silent"):
+            await stored.add(ResourceSubscription("pm://task/1", session, "ann"), 3)
+        clock.advance(23 * 3600)
+        await stored.keep(["listening"])
+        clock.advance(2 * 3600)
+        forget = partial(_forget_old, clock=runtime.database.clock, event_days=90)
+        await runtime.database.writer.run("maintain", forget, SYSTEM, "")
+        assert [one.session_id for one in await stored.wanting(["pm://task/1"])] == ["listening"]
+
+
+async def test_a_subscriber_that_does_not_read_delays_nobody(tmp_path: Path) -> None:
+    """It fills its socket, is cut off, and the other subscriber hears everything meanwhile."""
+    uris = [f"pm://agent/{'x' * 500}{number}" for number in range(60)]
+    async with product(tmp_path) as made:
+        server = build_server(made.runtime, stuck_seconds=0.3)
+        async with listening(server) as listener, wire(listener) as bare, an_ear(listener, "/sse") as ear:
+            await bare.initialize()
+            for uri in uris:
+                params = {"uri": uri}
+                await bare.post({"jsonrpc": "2.0", "id": 1, "method": "resources/subscribe", "params": params})
+            await ear.subscribe("pm://task/1")
+            with deaf_stream(listener, bare.session), anyio.fail_after(20):
+                await _until_streaming(listener, 2)
+                while listener.door.streams > 1:
+                    await server.subscriptions.announce(uris)
+                    ear.told = anyio.Event()
+                    await server.subscriptions.announce(["pm://task/1"])
+                    await _soon(ear.told)
+                assert (await bare.post(call("list_projects"))).status_code == 200
+
+
+@contextmanager
+def deaf_stream(listener: Listener, session: str) -> Iterator[None]:
+    """A notification stream that nobody reads, with little room in its socket."""
+    lines = ["GET /mcp HTTP/1.1", "Host: x", "Accept: text/event-stream", f"Mcp-Session-Id: {session}", "", ""]
+    with socket.socket() as deaf:
+        deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        deaf.connect(("127.0.0.1", listener.port))
+        deaf.sendall("\r\n".join(lines).encode())
+        yield
+
+
+async def test_a_2026_call_without_a_stream_is_told_how_to_subscribe(tmp_path: Path) -> None:
+    async with product(tmp_path) as made, listening(made.server) as listener, wire(listener) as bare:
+        message, headers = modern(
+            {"jsonrpc": "2.0", "id": 1, "method": "resources/subscribe", "params": {"uri": "pm://task/1"}}
+        )
+        answer = await bare.http.post("/mcp", content=orjson.dumps(message), headers=headers)
+        assert answer.json()["error"]["code"] == -32601

@@ -1,0 +1,87 @@
+"""A database file that is removed or replaced while processes have it open: nothing is acknowledged and then lost."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from shutil import copyfile
+
+import anyio
+import anyio.lowlevel
+import pytest
+
+from project_manager.config.settings import load
+from project_manager.domain.actors import LOCAL
+from project_manager.domain.errors import DatabaseMoved
+from project_manager.runtime.dispatch import Runtime, open_runtime
+from project_manager.store.transaction import Tx
+from tests.desk import PATIENCE, Desk, MovableClock
+
+
+@pytest.fixture(params=["serve", "mcp", "command"])
+async def instance(database: Path, clock: MovableClock, request: pytest.FixtureRequest) -> AsyncIterator[Desk]:
+    """Each kind of process that opens a database: the server, MCP over stdio, a command such as `import`."""
+    settings = load({"DATABASE_PATH": str(database)}, {}).settings
+    async with open_runtime(settings, clock=clock, kind=request.param) as opened:
+        yield Desk(opened, clock)
+
+
+async def test_every_process_refuses_writes_while_its_database_file_is_away(
+    instance: Desk, database: Path, template: Path
+) -> None:
+    await instance.task("Before")
+    away = move_away(database)
+    await instance.refused(DatabaseMoved, "create_task", name="Removed", project_name="Garden")
+    copyfile(template, database)
+    await instance.refused(DatabaseMoved, "create_task", name="Replaced", project_name="Garden")
+    away.replace(database)
+    await until_noticed(instance.runtime, moved=False)
+    await instance.task("After")
+    assert [task["name"] for task in (await instance.do("list_tasks"))["items"]] == ["Before", "After"]
+
+
+async def test_a_write_is_not_acknowledged_when_the_file_went_away_before_it_was_committed(
+    runtime: Runtime, database: Path
+) -> None:
+    def work(tx: Tx) -> str:
+        database.unlink()
+        return "acknowledged"
+
+    with anyio.fail_after(PATIENCE), pytest.raises(DatabaseMoved):
+        await runtime.database.writer.run("test", work, LOCAL, "")
+
+
+async def test_reads_of_a_removed_file_go_on_and_those_of_a_replaced_one_are_refused(
+    desk: Desk, database: Path, template: Path
+) -> None:
+    await desk.task("Before")
+    move_away(database)
+    await until_noticed(desk.runtime, moved=True)
+    assert [task["name"] for task in (await desk.do("list_tasks"))["items"]] == ["Before"]
+    with pytest.raises(DatabaseMoved):  # it opens a connection of its own
+        await desk.text("export_plan")
+    copyfile(template, database)
+    with anyio.fail_after(PATIENCE):
+        while not (desk.runtime.database.watch.moved or pytest.fail("noticed no more")).misleads:
+            await anyio.lowlevel.checkpoint()
+    await desk.refused(DatabaseMoved, "list_tasks")
+    await desk.refused(DatabaseMoved, "get_board_state")
+
+
+@pytest.mark.parametrize("suffix", ["-wal", "-shm"])
+async def test_a_log_that_is_removed_under_a_process_stops_its_writes(desk: Desk, database: Path, suffix: str) -> None:
+    """The next process would begin a log of its own, and each would miss the commits of the other."""
+    await desk.task("Before")
+    move_away(Path(f"{database}{suffix}"))
+    await until_noticed(desk.runtime, moved=True)
+    refusal = await desk.refused(DatabaseMoved, "create_task", name="After", project_name="Garden")
+    assert f"pm.db{suffix}" in refusal.message
+    assert [task["name"] for task in (await desk.do("list_tasks"))["items"]] == ["Before"]
+
+
+def move_away(path: Path) -> Path:
+    return path.rename(path.with_name("away"))
+
+
+async def until_noticed(runtime: Runtime, *, moved: bool) -> None:
+    with anyio.fail_after(PATIENCE):
+        while (runtime.database.watch.moved is not None) != moved:
+            await anyio.lowlevel.checkpoint()

@@ -1,0 +1,229 @@
+"""Projects and epics by name: found in any case, made only when a new one is meant, and always said so."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from project_manager.domain.actors import LOCAL
+from project_manager.domain.errors import Invalid, NameTaken, ProjectNotFound
+from project_manager.services import resolve
+from project_manager.services.resolve import NewName
+from project_manager.store.transaction import Tx
+from tests.desk import Desk, Json
+from tests.integration.mcp_product import agent, product
+from tests.served import Served
+
+
+async def test_what_had_to_be_made_for_a_task_stands_in_the_answer(desk: Desk) -> None:
+    task = await desk.task(project_name="Website", epic_name="Checkout")
+    assert task["created"] == {"project": {"id": 1, "name": "Website"}, "epic": {"id": 1, "name": "Checkout"}}
+    assert "created" not in await desk.task(project_name="Website", epic_name="Checkout")
+    assert (await desk.task(project_name="Website", epic_name="Search"))["created"] == {
+        "epic": {"id": 2, "name": "Search"}
+    }
+    alone = await desk.do("create_task", name="loose end")
+    assert alone["created"] == {"project": {"id": 2, "name": "Inbox"}}
+
+
+async def test_what_had_to_be_made_for_many_tasks_or_an_epic_stands_in_the_answer(desk: Desk) -> None:
+    tasks = [{"name": "one"}, {"name": "two"}]
+    first = await desk.do("create_tasks", project_name="Website", epic_name="Checkout", tasks=tasks)
+    assert first["created"] == {"project": {"id": 1, "name": "Website"}, "epic": {"id": 1, "name": "Checkout"}}
+    assert (await desk.do("create_tasks", project_name="Website", tasks=tasks))["created"] == {}
+    assert (await desk.do("create_epic", name="E", project_name="Shop"))["created"] == {
+        "project": {"id": 2, "name": "Shop"}
+    }
+    assert "created" not in await desk.do("create_epic", name="F", project_name="Shop")
+
+
+async def test_an_agent_reads_in_the_text_what_its_call_made(tmp_path_factory: pytest.TempPathFactory) -> None:
+    async with product(tmp_path_factory.mktemp("made")) as made, agent(made.server) as someone:
+        task = await someone.ok("create_task", name="one", project_name="Website")
+        assert task["created"] == {"project": {"id": 1, "name": "Website"}}
+
+
+@pytest.mark.parametrize("name", ["website", " Website ", "WEBSITE"])
+async def test_a_name_in_another_case_means_what_exists(desk: Desk, name: str) -> None:
+    first = await desk.task(project_name="Website", epic_name="Check out")
+    again = await desk.task(project_name=name, epic_name="CHECK  OUT")
+    assert (again["project_id"], again["epic_id"]) == (first["project_id"], first["epic_id"])
+    assert "created" not in again
+
+
+RENAMES: list[tuple[str, Json]] = [
+    ("create_project", {"name": "web SITE"}),
+    ("update_project", {"project_id": 2, "name": "WebSite"}),
+    ("create_epic", {"name": "check OUT", "project_id": 1}),
+    ("update_epic", {"epic_id": 2, "name": "Check Out"}),
+]
+
+
+@pytest.mark.parametrize(("operation", "raw"), RENAMES)
+async def test_a_name_that_differs_in_case_alone_is_taken(desk: Desk, operation: str, raw: Json) -> None:
+    await desk.do("create_project", name="Web site" if operation == "create_project" else "Website")
+    await desk.do("create_project", name="Shop")
+    await desk.do("create_epic", name="Check out", project_id=1)
+    await desk.do("create_epic", name="Search", project_id=1)
+    refusal = await desk.refused(NameTaken, operation, **raw)
+    assert refusal.message.startswith(("project 1 is called 'Web", "epic 1 of this project is called 'Check out'"))
+
+
+async def test_a_project_and_an_epic_may_change_the_case_of_their_own_name(desk: Desk) -> None:
+    await desk.task(project_name="Website", epic_name="Check out")
+    assert (await desk.do("update_project", project_id=1, name="WebSite"))["name"] == "WebSite"
+    assert (await desk.do("update_epic", epic_id=1, name="Check Out"))["name"] == "Check Out"
+
+
+async def test_two_projects_of_one_name_but_for_case_are_asked_for_exactly(desk: Desk) -> None:
+    """As a database may have them from before such names were refused."""
+    await desk.do("create_project", name="Website")
+    await desk.do("create_project", name="Shop")
+
+    def rename(tx: Tx) -> None:
+        tx.execute("UPDATE projects SET name = 'WebSite' WHERE id = 2", ())
+
+    await desk.runtime.database.writer.run("rename", rename, desk.actor, "")
+    assert (await desk.task(project_name="WebSite"))["project_id"] == 2
+    refusal = await desk.refused(Invalid, "create_task", name="x", project_name="website")
+    assert "`Website` (1), `WebSite` (2)" in refusal.message
+
+
+PLANS = [
+    ("projects: [{name: garden}]", "1:12: 'garden' is the same name as 'Garden', which is another project"),
+    ("standalone_tasks: [{name: Dig, project: GARDEN}]", "1:20: 'GARDEN' is the same name as 'Garden'"),
+    ("projects: [{name: Shop}, {name: shop}]", "1:26: 'shop' is the same name as 'Shop'"),
+    ("projects: [{name: Garden, epics: [{name: bEDS}]}]", "1:35: 'bEDS' is the same name as 'Beds'"),
+]
+
+
+@pytest.mark.parametrize(("document", "words"), PLANS)
+async def test_a_plan_whose_names_differ_from_others_in_case_alone_is_refused(
+    desk: Desk, document: str, words: str
+) -> None:
+    await desk.task(project_name="Garden", epic_name="Beds")
+    before = await desk.head()
+    refusal = await desk.refused(Invalid, "import_plan", document=document)
+    assert words in refusal.message
+    assert "here too" in str(refusal.details)
+    assert await desk.head() == before
+
+
+SLIPS: list[tuple[str, Json]] = [
+    ("create_task", {"name": "x"}),
+    ("create_tasks", {"tasks": [{"name": "x"}]}),
+    ("create_epic", {"name": "x"}),
+]
+
+
+@pytest.mark.parametrize(("operation", "raw"), SLIPS)
+async def test_a_slip_in_a_projects_name_makes_nothing(desk: Desk, operation: str, raw: Json) -> None:
+    await desk.do("create_project", name="Website")
+    before = await desk.head()
+    refusal = await desk.refused(Invalid, operation, project_name="Webiste", **raw)
+    assert refusal.message == "there is a project `Website`: did you mean it?"
+    assert "POST /api/projects" in refusal.hint
+    assert [fault["field"] for fault in refusal.details["faults"]] == ["project_name"]  # type: ignore[attr-defined]
+    assert await desk.head() == before
+
+
+async def test_a_slip_in_an_epics_name_makes_nothing_and_a_new_name_is_made_on_purpose(desk: Desk) -> None:
+    await desk.task(project_name="Website", epic_name="Checkout")
+    before = await desk.head()
+    refusal = await desk.refused(Invalid, "create_task", name="x", project_name="Website", epic_name="Chekout")
+    assert refusal.message == "there is an epic `Checkout`: did you mean it?"
+    assert await desk.head() == before
+    await desk.do("create_epic", name="Chekout", project_name="Website")
+    assert (await desk.task(project_name="Website", epic_name="Chekout"))["epic_id"] == 2
+
+
+async def test_a_name_that_another_call_made_while_it_was_compared_is_no_slip(desk: Desk) -> None:
+    async def compared_while_made(kind: str, name: str, check: Callable[[Tx], None], **place: Any) -> None:
+        with pytest.raises(NewName) as new:
+            await desk.runtime.database.writer.run("test", check, LOCAL, "test")
+        await desk.do(f"create_{kind}", name=name, **place)
+        await desk.runtime.read("test", new.value.check)
+
+    await compared_while_made("project", "Website", lambda tx: resolve.check_no_typo_of_project(tx, "website "))
+    await compared_while_made(
+        "epic", "Checkout", lambda tx: resolve.check_no_typo_of_epic(tx, 1, "Checkout"), project_name="Website"
+    )
+
+
+async def test_the_inbox_is_made_by_its_name_or_without_one_whatever_resembles_it(desk: Desk) -> None:
+    await desk.do("create_project", name="Inboxs")
+    assert (await desk.do("create_task", name="x"))["created"] == {"project": {"id": 2, "name": "Inbox"}}
+    await desk.do("delete_project", project_id=2, force=True)
+    assert (await desk.task(project_name="Inbox"))["created"] == {"project": {"id": 3, "name": "Inbox"}}
+
+
+async def test_a_slip_of_the_inbox_makes_nothing_also_before_there_is_one(desk: Desk) -> None:
+    refusal = await desk.refused(Invalid, "create_task", name="x", project_name="Inbux")
+    assert refusal.hint.startswith("Send `Inbox`.")
+    assert (await desk.do("list_projects"))["total"] == 0
+
+
+READS = ["list_tasks", "get_available_tasks", "list_epics", "get_context", "claim_next_task"]
+
+
+@pytest.mark.parametrize("operation", READS)
+async def test_a_question_may_name_its_project(desk: Desk, operation: str) -> None:
+    await desk.task("outside", project_name="Garden", epic_name="Beds")
+    await desk.task("inside", project_name="House", epic_name="Beds")
+    named = {"agent_id": "ann"} if operation in ("claim_next_task", "get_context") else {}
+    answer = await desk.do(operation, project_name="house", **named)
+    if operation == "claim_next_task":
+        assert answer["task"]["name"] == "inside"
+    elif operation == "get_context":
+        assert answer["ready_tasks"] == 1
+    else:
+        assert answer["total"] == 1
+        assert [item.get("name") for item in answer["items"]] == (["Beds"] if operation == "list_epics" else ["inside"])
+    refusal = await desk.refused(ProjectNotFound, operation, project_name="Houses", **named)
+    assert (refusal.message, refusal.hint) == ("there is no project `Houses`", "Did you mean `House`?")
+    assert (await desk.refused(Invalid, operation, project_name="House", project_id=1, **named)).message
+
+
+async def test_a_wait_by_name_gets_the_task_of_that_project(desk: Desk) -> None:
+    await desk.task("outside", project_name="Garden")
+    await desk.do("create_project", name="House")
+    empty = await desk.next("ann", project_name="HOUSE", wait_seconds=1)
+    assert (empty["task"], empty["tasks"]) == (None, 0)
+    await desk.task("inside", project_name="House")
+    assert (await desk.next("ann", project_name="HOUSE", wait_seconds=1))["task"]["name"] == "inside"
+
+
+async def test_an_archived_project_takes_nothing_new(desk: Desk, served: Served) -> None:
+    await desk.task("old", project_name="Attic", epic_name="Boxes")
+    await desk.do("update_project", project_id=1, archived=True)
+    before = await desk.head()
+    for place in ({"project_id": 1}, {"project_name": "attic"}, {"epic_id": 1}):
+        for path, body in (("/api/tasks", {"name": "x"}), ("/api/tasks/bulk", {"tasks": [{"name": "x"}]})):
+            error = await served.refused(409, "POST", path, {**body, **place})
+            assert (error["code"], error["details"]) == ("project_archived", {"project_id": 1})
+    for place in ({"project_id": 1}, {"project_name": "attic"}):
+        assert (await served.refused(409, "POST", "/api/epics", {"name": "E", **place}))["code"] == "project_archived"
+    assert await desk.head() == before
+    await desk.do("update_project", project_id=1, archived=False)
+    assert (await desk.task("new", project_name="Attic"))["project_id"] == 1
+
+
+async def test_a_doubled_letter_and_letters_that_changed_places_make_no_new_project_or_epic(
+    desk: Desk, served: Served
+) -> None:
+    await desk.task(project_name="lab", epic_name="auth")
+    before = await desk.head()
+    refusal = await desk.refused(Invalid, "create_task", name="x", project_name="labb")
+    assert refusal.message == "there is a project `lab`: did you mean it?"
+    refusal = await desk.refused(Invalid, "create_task", name="x", project_name="lab", epic_name="auht")
+    assert refusal.message == "there is an epic `auth`: did you mean it?"
+    for query, near in (("project_name=labb", "lab"), ("project_name=lap", "lab"), ("epic_name=auht", "auth")):
+        error = await served.refused(404, "GET", f"/api/tasks?{query}")
+        assert error["hint"] == f"Did you mean `{near}`?"
+    assert await desk.head() == before
+
+
+async def test_a_query_of_a_list_by_another_order_is_refused_and_says_that_there_is_one_order(served: Served) -> None:
+    for name in ("sort", "order", "order_by"):
+        error = await served.refused(422, "GET", f"/api/tasks?{name}=priority")
+        assert (error["message"], error["hint"]) == (f"unknown field `{name}`", "The order of a list is fixed.")

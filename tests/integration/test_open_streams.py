@@ -1,0 +1,79 @@
+"""Who has a stream open, or waits, is looked at again and again, whatever goes wrong."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import anyio
+import anyio.abc
+import anyio.lowlevel
+import httpx
+import pytest
+
+from project_manager.domain.actors import Actor
+from project_manager.domain.errors import QueueFull
+from project_manager.runtime import revocation
+from project_manager.runtime.revocation import OpenStreams
+from project_manager.store.transaction import Tx
+from tests.desk import PATIENCE, Desk
+from tests.served import Served
+
+
+@pytest.fixture(autouse=True)
+def looks_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(revocation, "LOOK_EVERY_SECONDS", 0.001)
+
+
+def fail(*_arguments: object) -> Any:
+    raise ZeroDivisionError
+
+
+async def until_ended(desk: Desk, read: revocation.Read, first_end: Callable[[], object] = lambda: None) -> None:
+    """Two streams are open with a token that lets nobody in; returns when the second one is ended."""
+    present, ended = OpenStreams(), anyio.Event()
+    with anyio.fail_after(PATIENCE), present.registered("revoked", first_end), present.registered("revoked", ended.set):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(lambda: present.watch(read, required=True))
+            await ended.wait()
+            tasks.cancel_scope.cancel()
+
+
+async def test_a_stream_that_cannot_be_ended_keeps_no_other_open(desk: Desk, caplog: pytest.LogCaptureFixture) -> None:
+    await until_ended(desk, desk.runtime.read, fail)
+    assert "an open stream cannot be ended" in caplog.messages
+
+
+async def test_a_look_that_fails_is_followed_by_others(desk: Desk, caplog: pytest.LogCaptureFixture) -> None:
+    faults = [ZeroDivisionError(), *[QueueFull("1024 reads wait already")] * 5]
+
+    async def read(name: str, work: Callable[[Tx], Any]) -> Any:
+        if faults:
+            raise faults.pop(0)
+        return await desk.runtime.read(name, work)
+
+    await until_ended(desk, read)
+    assert [message for message in caplog.messages if message != "streams_ended"] == [
+        "open streams cannot be looked at",
+        "tokens cannot be looked at now: 1024 reads wait already",
+        "tokens cannot be looked at: that is over",
+    ]
+
+
+async def test_a_wait_ends_with_the_token_that_it_came_with_and_takes_nothing(served: Served, desk: Desk) -> None:
+    root = desk.used_by(Actor("root", "human"))
+    made = await root.do("create_token", name="worker", role="agent", agent_id="worker")
+    answers: list[httpx.Response] = []
+
+    async def wait(method: str, path: str, **more: Any) -> None:
+        headers = {"Authorization": f"Bearer {made['secret']}"}
+        answers.append(await served.client.request(method, path, headers=headers, **more))
+
+    with anyio.fail_after(PATIENCE):
+        async with anyio.create_task_group() as waits:
+            waits.start_soon(partial(wait, "POST", "/api/tasks/claim", json={"wait_seconds": 50}))
+            waits.start_soon(wait, "GET", "/api/events?wait_seconds=50&types=task.created")
+            while desk.runtime.hub.subscribers < 2:
+                await anyio.lowlevel.checkpoint()
+            await root.do("revoke_token", token_id=made["id"])
+    assert [(answer.status_code, answer.json()["code"]) for answer in answers] == [(401, "unauthorized")] * 2
+    assert (await desk.task())["ready"]

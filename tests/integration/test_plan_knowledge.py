@@ -1,0 +1,226 @@
+"""Knowledge and assumptions in plans: nothing of them is lost on the way out and in."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from shutil import copyfile
+from typing import Any
+
+import pytest
+import yaml
+
+from project_manager.config.settings import load
+from project_manager.domain.errors import Invalid
+from project_manager.runtime.dispatch import open_runtime
+from tests.desk import Desk, Json, MovableClock
+
+KNOWN = """\
+projects:
+  - name: Garden
+    epics:
+      - name: Fence
+        tasks:
+          - name: Paint
+            assumptions:
+              - "#ASSUMPTION: the wood is dry"
+              - text: "#PATTERN: as next door"
+                file_path: fence.md
+                line_number: 3
+                verdicts:
+                  - {verdict: rejected, confidence: 5, reason: looked, reviewer: bob, at: 2026-01-01T00:00:00Z}
+                  - {verdict: validated, confidence: 90, reason: again, reviewer: ada, at: 2026-01-02T00:00:00Z}
+    knowledge:
+      - title: Colours
+        parent: Rules
+        content: White only.
+        epic: Fence
+        task: Paint
+        tags: [paint]
+        priority: 3
+      - title: Rules
+        content: What holds for all.
+"""
+
+
+@pytest.fixture
+async def other(template: Path, tmp_path: Path, clock: MovableClock) -> AsyncIterator[Desk]:
+    """A second, empty database."""
+    path = copyfile(template, tmp_path / "other.db")
+    async with open_runtime(load({"DATABASE_PATH": str(path)}, {}).settings, clock=clock) as runtime:
+        yield Desk(runtime, clock)
+
+
+async def bring(desk: Desk, document: str, **more: Any) -> Json:
+    done: Json = await desk.do("import_plan", document=document, source="plan.yaml", **more)
+    return done
+
+
+async def refused(desk: Desk, document: str) -> list[str]:
+    """What is wrong, each with its place; nothing is written then."""
+    head = await desk.head()
+    error = await desk.refused(Invalid, "import_plan", document=document, source="plan.yaml")
+    assert await desk.head() == head
+    faults: Any = error.details["faults"]
+    return [f"{fault['line']}:{fault['column']} {fault['field']}: {fault['message']}" for fault in faults]
+
+
+async def known(desk: Desk, project_id: int = 1) -> list[Json]:
+    found: list[Json] = (await desk.do("get_knowledge", project_id=project_id, include_inactive=True))["items"]
+    return sorted(found, key=lambda item: int(item["id"]))
+
+
+async def test_a_plan_brings_knowledge_with_its_links_and_assumptions_with_their_verdicts(desk: Desk) -> None:
+    view = await bring(desk, KNOWN)
+    made = [(change["kind"], change["name"]) for change in view["changes"] if change["change"] == "created"]
+    assert made[-2:] == [("knowledge", "Garden / Fence / Colours"), ("knowledge", "Garden / Rules")]
+    colours, rules = await known(desk)
+    assert (colours["epic_id"], colours["task_id"], colours["parent_id"]) == (1, 1, rules["id"])
+    assert (colours["tags"], colours["priority"], colours["version"]) == (["paint"], 3, 1)
+    versions = (await desk.do("list_knowledge_versions", knowledge_id=colours["id"]))["items"]
+    assert [(version["version"], version["parent_id"]) for version in versions] == [(1, rules["id"])]
+    pattern, dry = (await desk.do("list_assumptions", task_id=1))["items"]
+    assert (dry["text"], dry["author"], dry["verdict"]) == ("the wood is dry", "local", None)
+    assert (pattern["file_path"], pattern["line_number"], pattern["verdicts"]) == ("fence.md", 3, 2)
+    assert (pattern["verdict"]["verdict"], pattern["verdict"]["reviewer"]) == ("validated", "ada")
+    told = [event["knowledge_id"] for event in await desk.events(0, "knowledge.created")]
+    assert told == [colours["id"], rules["id"]]
+
+
+async def test_importing_knowledge_again_changes_nothing(desk: Desk) -> None:
+    await bring(desk, KNOWN)
+    view = await bring(desk, KNOWN)
+    assert (view["created"], view["changed"]) == (0, 0)
+    assert len(await known(desk)) == 2
+    assert (await desk.do("list_assumptions", task_id=1))["total"] == 2
+
+
+async def test_only_what_the_plan_says_of_an_item_changes_and_makes_a_version(desk: Desk) -> None:
+    await bring(desk, KNOWN)
+    changed = KNOWN.replace("White only.", "Red too.").replace("        tags: [paint]\n", "")
+    dry = await bring(desk, changed, dry_run=True)
+    assert [(c["name"], c["fields"]) for c in dry["changes"] if c["change"] == "changed"] == [
+        ("Garden / Fence / Colours", ["content"])
+    ]
+    assert (await known(desk))[0]["version"] == 1
+    await bring(desk, changed)
+    colours, rules = await known(desk)
+    assert (colours["content"], colours["tags"], colours["version"]) == ("Red too.", ["paint"], 2)
+    assert (colours["parent_id"], rules["version"]) == (rules["id"], 1)
+    await bring(desk, changed.replace("parent: Rules", "parent:").replace("task: Paint", "task:"))
+    colours = (await known(desk))[0]
+    assert (colours["parent_id"], colours["task_id"], colours["version"]) == (None, None, 3)
+
+
+async def test_what_an_item_may_not_refer_to_is_refused_with_its_place_and_all_at_once(desk: Desk) -> None:
+    await desk.task("Elsewhere", project_name="House")
+    document = """\
+projects:
+  - name: Garden
+    knowledge:
+      - {title: A, content: a, epic: Nowhere}
+      - {title: B, content: b, task: House / Elsewhere}
+      - {title: C, content: c, task: Nothing}
+      - {title: D, content: d, parent: "#9"}
+      - {title: E, content: e, parent: F}
+      - {title: F, content: f, parent: E}
+      - {title: F, content: g}
+      - {title: G, contents: g}
+"""
+    faults = await refused(desk, document)
+    assert [fault.split(" ", 1)[1].partition(":")[0] for fault in faults] == [
+        "projects.0.knowledge.0.epic",
+        "projects.0.knowledge.1.task",
+        "projects.0.knowledge.2.task",
+        "projects.0.knowledge.3.parent",
+        "projects.0.knowledge.4.parent",
+        "projects.0.knowledge.7.content",
+        "projects.0.knowledge.7.contents",
+    ]
+    assert "did you mean `content`?" in " ".join(faults)
+    assert "may mean 2 items" in " ".join(faults)
+
+
+@pytest.mark.parametrize("again", [False, True])
+async def test_an_item_above_itself_is_refused(desk: Desk, again: bool) -> None:
+    if again:
+        await bring(
+            desk, "projects: [{name: Garden, knowledge: [{title: A, content: a}, {title: B, content: b, parent: A}]}]"
+        )
+        circle = "projects: [{name: Garden, knowledge: [{title: A, content: a, parent: B}]}]"
+    else:
+        circle = """{projects: [{name: Garden, knowledge: [
+            {title: A, content: a, parent: B}, {title: B, content: b, parent: A}]}]}"""
+    (fault,) = await refused(desk, circle)
+    assert "'A' would be above itself" in fault
+
+
+async def leave_a_past(desk: Desk) -> None:
+    """Twins, odd titles, items that were changed and retired, logs, links, verdicts by several."""
+    task = await desk.task("Paint", epic_name="Fence", assumptions=["#PLAN: two\n\n  coats\x07", "bare"])
+    twins = [await desk.task("Twin", epic_name="Fence") for _ in range(2)]
+    for verdict in ("partial", "validated"):
+        desk.clock.advance(1.5)
+        raw: Json = {"task_id": task["id"], "assumption_id": 1, "verdict": verdict, "reason": '"why"\n# not\n'}
+        await desk.do("capture_assumption_validation", **raw, agent_id=f"by {verdict}")
+    add = {
+        "task_id": task["id"],
+        "text": "#X: y",
+        "file_path": "a: b.py",
+        "line_number": 1,
+        "code_snippet": "\tx = 1\n",
+    }
+    await desk.do("add_ra_tag", **add)
+    items: list[Json] = [
+        {"title": "#2", "content": " odd\n", "metadata": {"n": 1.5, "s": ["1", None, True], "é": {}}},
+        {"title": "Twin", "content": "one", "category": "null", "tags": ["yes", "b c"], "priority": 5},
+        {"title": "Twin", "content": "two", "epic_id": 1, "task_id": twins[1]["id"]},
+        {"title": "Under", "content": "three", "task_id": task["id"]},
+    ]
+    for item in items:
+        desk.clock.advance(0.25)
+        await desk.do("upsert_knowledge", project_id=1, agent_id="ada", **item)
+    for lower, upper in ((1, 3), (4, 1), (3, 2)):
+        await desk.do("upsert_knowledge", knowledge_id=lower, parent_id=upper, agent_id="bob")
+    await desk.do("append_knowledge_log", knowledge_id=2, action_type="used", metadata={"a": 1}, agent_id="bob")
+    await desk.do("append_knowledge_log", knowledge_id=2, action_type="found wrong", change_reason="it\nis")
+    await desk.do("retire_knowledge", knowledge_id=4)
+
+
+@pytest.mark.promise("plan:round-trip")
+@pytest.mark.parametrize("form", ["yaml", "json"])
+async def test_what_is_known_and_assumed_goes_out_and_in_without_a_loss(desk: Desk, other: Desk, form: str) -> None:
+    await leave_a_past(desk)
+    document = await desk.text("export_plan", format=form)
+    await bring(other, document)
+    assert await other.text("export_plan", format=form) == document
+    view = await bring(other, document)
+    assert (view["created"], view["changed"]) == (0, 0)
+    without = {"version", "id", "task_id", "parent_id"}
+    here, there = await known(desk), await known(other)
+    for one, same in zip(here, there, strict=True):
+        assert {name: one[name] for name in one.keys() - without} == {
+            name: same[name] for name in same.keys() - without
+        }
+    parents = [
+        [item["parent_id"] and found.index(next(i for i in found if i["id"] == item["parent_id"])) for item in found]
+        for found in (here, there)
+    ]
+    assert parents[0] == parents[1] == [2, None, 1, 0]
+    said = yaml.safe_load(document)["projects"][0]["knowledge"]
+    assert [item.get("parent") for item in said] == ["#3", None, "#2", "#1"]
+
+
+async def test_the_first_export_names_items_by_title_where_that_is_clear(desk: Desk) -> None:
+    await bring(desk, KNOWN)
+    said = yaml.safe_load(await desk.text("export_plan"))["projects"][0]["knowledge"]
+    assert [(item["title"], item.get("parent"), item.get("task"), item.get("epic")) for item in said] == [
+        ("Colours", "Rules", "Paint", "Fence"),
+        ("Rules", None, None, None),
+    ]
+
+
+async def test_what_was_recorded_by_somebody_with_a_long_name_can_be_imported(desk: Desk, other: Desk) -> None:
+    plan = f"projects: [{{name: P, tasks: [{{name: T, created_by: {'x' * 200}}}]}}]"
+    await bring(desk, plan)
+    document = await desk.text("export_plan")
+    await bring(other, document)
+    assert await other.text("export_plan") == document

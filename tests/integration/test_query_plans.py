@@ -1,0 +1,81 @@
+"""How SQLite goes about the statements that must cost the same however many tasks there are."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from project_manager.domain.actors import SYSTEM
+from project_manager.store import claimable, tasks
+from project_manager.store.sqlite import driver
+from project_manager.store.transaction import Tx
+
+
+def plan_of(work: Callable[[Tx], object], path: Path) -> list[str]:
+    connection = driver.connect(str(path))
+    steps: list[str] = []
+
+    def explained(sql: str, values: Any) -> Any:
+        steps.extend(row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {sql}", values).fetchall())
+        return connection.execute(sql, values)
+
+    tx = Tx(connection.execute, 1_790_000_000_000, SYSTEM, "", 5)
+    work(replace(tx, execute=explained))
+    connection.close()
+    return steps
+
+
+@pytest.mark.parametrize(
+    ("search", "index"),
+    [
+        ({}, "tasks USING INDEX ix_tasks_claimable"),
+        ({"project_id": 1}, "tasks USING INDEX ix_tasks_claimable_in_project"),
+        ({"epic_id": 1}, "tasks USING INDEX ix_tasks_claimable_in_epic"),
+        ({"epic_id": 1, "project_id": 1, "priority": 2}, "tasks USING INDEX ix_tasks_claimable_in_epic"),
+        ({"labels": ["x"]}, "claimable_labels USING PRIMARY KEY (label=?)"),
+        ({"labels": ["x"], "priority": 2}, "claimable_labels USING PRIMARY KEY (label=? AND priority<?)"),
+        ({"labels": ["x", "y"], "project_id": 1, "epic_id": 1}, "claimable_labels USING PRIMARY KEY (label=?)"),
+    ],
+)
+def test_the_best_task_is_read_from_the_index_of_claimable_ones_without_sorting(
+    search: dict[str, Any], index: str, database: Path
+) -> None:
+    plans = [
+        plan_of(lambda tx: claimable.best(tx, search), database),
+        plan_of(lambda tx: claimable.ids(tx, search, 4), database),
+    ]
+    for plan in plans:
+        assert any(index in step for step in plan), plan
+        assert not any(step.startswith(("SCAN others", "SCAN claimable_labels", "SCAN candidate")) for step in plan)
+        if len(search.get("labels", ())) < 2:  # the labels themselves are sorted by the number of their tasks
+            assert not any("ORDER BY" in step for step in plan), plan
+
+
+@pytest.mark.parametrize("scope", [{}, {"project_id": 1}, {"project_id": 1, "epic_id": 1}])
+def test_ready_tasks_are_counted_from_the_index_and_the_conflicts_of_held_tasks(
+    scope: dict[str, int], database: Path
+) -> None:
+    plan = plan_of(lambda tx: claimable.count(tx, scope), database)
+    assert plan[0].startswith("S")
+    assert "ix_tasks_claimable" in plan[0]
+    assert plan[1:] == [
+        "SEARCH tasks USING INTEGER PRIMARY KEY (rowid=?)",
+        "LIST SUBQUERY 1",
+        "SEARCH held USING INDEX ix_tasks_lock_expires_at (lock_expires_at>?)",
+        "SEARCH task_conflicts USING COVERING INDEX ix_task_conflicts_other_id (other_id=?)",
+    ]
+
+
+def test_the_newest_handoff_note_is_found_without_reading_the_log(database: Path) -> None:
+    plan = plan_of(lambda tx: claimable.best(tx, {}), database)
+    assert any("USING COVERING INDEX ix_task_logs_handoff" in step for step in plan), plan
+    assert not any("USING INDEX ix_task_logs" in step for step in plan), plan
+
+
+@pytest.mark.parametrize("filters", [{"ready": True}, {"ready": True, "project_id": 1}])
+def test_ready_tasks_are_listed_from_the_same_index_without_sorting(filters: dict[str, Any], database: Path) -> None:
+    plan = plan_of(lambda tx: tasks.page(tx, filters, order="claim", after=None, limit=20), database)
+    assert any("USING INDEX ix_tasks_claimable" in step for step in plan), plan
+    assert not any("ORDER BY" in step for step in plan), plan

@@ -1,0 +1,111 @@
+"""The threads that read, and the one that writes, when those who ask have gone or come too late."""
+
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import anyio
+import anyio.to_thread
+import pytest
+
+from project_manager.domain.actors import LOCAL
+from project_manager.domain.errors import ShuttingDown
+from project_manager.runtime.dispatch import Runtime
+from project_manager.store.database_clock import DatabaseClock
+from project_manager.store.sqlite.file_watch import FileWatch
+from project_manager.store.sqlite.readers import Readers
+from project_manager.store.transaction import Tx
+from tests.desk import PATIENCE, MovableClock
+
+
+@pytest.fixture
+def readers(database: Path) -> Iterator[Readers]:
+    """One thread, not started yet."""
+    made = Readers(
+        str(database),
+        FileWatch(database),
+        threads=1,
+        timeout=PATIENCE,
+        clock=DatabaseClock(MovableClock()),
+        max_attempts=5,
+        timed=lambda name, taken: None,
+    )
+    yield made
+    made.close()
+
+
+async def ask(readers: Readers, work: Callable[[Tx], Any]) -> Any:
+    with anyio.fail_after(PATIENCE):
+        return await readers.run("test", work, LOCAL, "")
+
+
+async def test_a_read_that_nobody_waits_for_any_more_is_not_done(readers: Readers) -> None:
+    held_up, done = threading.Event(), []
+    readers.start()
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(ask, readers, lambda tx: held_up.wait(PATIENCE))
+        async with anyio.create_task_group() as impatient:
+            impatient.start_soon(ask, readers, lambda tx: done.append("abandoned"))
+            await anyio.wait_all_tasks_blocked()
+            impatient.cancel_scope.cancel()
+        held_up.set()
+        await ask(readers, lambda tx: done.append("wanted"))
+    assert done == ["wanted"]
+
+
+async def test_a_read_that_takes_long_lets_others_go_beside_it(runtime: Runtime) -> None:
+    readers, begun, overtaken = runtime.database.readers, threading.Event(), threading.Event()
+
+    def wait_to_be_overtaken(_tx: Tx) -> bool:
+        begun.set()
+        return overtaken.wait(PATIENCE)
+
+    async with anyio.create_task_group() as tasks:
+        long = anyio.Event()
+
+        async def read() -> None:
+            assert await ask(readers, wait_to_be_overtaken)
+            long.set()
+
+        tasks.start_soon(read)
+        await anyio.to_thread.run_sync(begun.wait, PATIENCE)
+        await ask(readers, lambda tx: overtaken.set())
+        await long.wait()
+
+
+async def test_a_read_that_no_reader_took_is_refused_when_they_close(readers: Readers) -> None:
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(refused, readers)
+        await anyio.wait_all_tasks_blocked()
+        await anyio.to_thread.run_sync(readers.close)
+
+
+async def test_a_read_that_comes_when_the_readers_have_just_closed_is_refused(readers: Readers) -> None:
+    """It has looked whether they close before they did."""
+    readers.start()
+    await anyio.to_thread.run_sync(readers.close)
+    readers._closing = False
+    await refused(readers)
+
+
+async def refused(readers: Readers) -> None:
+    with pytest.raises(ShuttingDown):
+        await ask(readers, lambda tx: None)
+
+
+async def test_the_end_of_the_writer_and_a_late_write_may_refuse_the_rest_at_once(runtime: Runtime) -> None:
+    writer = runtime.database.writer
+    switch_interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        await anyio.to_thread.run_sync(writer.close)
+        for _ in range(100):
+            for _ in range(200):
+                writer._queue.put([])
+            async with anyio.create_task_group() as all_at_once:
+                for _ in range(20):
+                    all_at_once.start_soon(anyio.to_thread.run_sync, writer._refuse_the_rest)
+    finally:
+        sys.setswitchinterval(switch_interval)

@@ -1,0 +1,137 @@
+"""Knowledge that is refused, with what is wrong with it."""
+
+from typing import Any
+
+import pytest
+
+from project_manager.domain import limits
+from project_manager.domain.actors import Actor, Role
+from project_manager.domain.errors import (
+    EpicNotFound,
+    Invalid,
+    KnowledgeNotFound,
+    NotFound,
+    ProjectNotFound,
+    RoleRequired,
+    TaskNotFound,
+    UnknownArgument,
+    WrongAgent,
+)
+from tests.desk import Desk, Json
+from tests.integration.knowing import epic, known, project, versions
+
+
+async def test_a_new_item_without_its_parts_is_refused_with_every_fault_at_once(desk: Desk) -> None:
+    refusal = await desk.refused(Invalid, "upsert_knowledge")
+    fields = [fault["field"] for fault in refusal.details["faults"]]  # type: ignore[attr-defined]
+    assert fields == ["title", "content"]
+    homeless = await desk.refused(Invalid, "upsert_knowledge", title="a", content="b")
+    assert "project_id" in homeless.message
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "words"),
+    [
+        ("title", "", "is empty"),
+        ("title", "x" * (limits.TITLE_CHARACTERS + 1), "more than 500 characters"),
+        ("title", "two\nlines", "line break"),
+        ("title", None, "must be a text"),
+        ("content", "", "is empty"),
+        ("content", "x" * (limits.DESCRIPTION_BYTES + 1), "at most 65536"),
+        ("content", "nul \x00", "NUL"),
+        ("content", "\ud800", "Unicode"),
+        ("category", "x" * 101, "more than 100 characters"),
+        ("tags", ["x" * 65], "more than 64 characters"),
+        ("tags", [str(number) for number in range(33)], "more than 32 entries"),
+        ("tags", ",".join(str(number) for number in range(33)), "more than 32 entries"),
+        ("tags", "[1", "JSON list"),
+        ("priority", 6, "at most 5"),
+        ("priority", -1, "at least 0"),
+        ("priority", "high", "whole number"),
+        ("active", "perhaps", "neither true nor false"),
+        ("metadata", "[]", "object"),
+        ("metadata", "{", "JSON object"),
+        ("metadata", {"a": "x" * 9000}, "at most 8192"),
+        ("metadata", '{"a": NaN}', "JSON cannot hold"),
+        ("metadata", '{"a": "\\ud800"}', "JSON cannot hold"),
+        ("metadata", '{"a": ' + "[" * 80 + "]" * 80 + "}", "deep"),
+        ("metadata", "[" * 5000, "JSON object"),
+        ("knowledge_id", "seven", "whole number"),
+        ("version", 0, "at least 1"),
+    ],
+)
+async def test_a_value_out_of_bounds_is_refused_by_name(desk: Desk, field: str, value: Any, words: str) -> None:
+    item = (await known(desk))["knowledge_id"]
+    refusal = await desk.refused(Invalid, "upsert_knowledge", **{"knowledge_id": item, field: value})
+    assert f"`{field}" in refusal.message
+    assert words in refusal.message
+    assert len(await versions(desk, item)) == 1
+
+
+async def test_an_unknown_field_is_refused_with_the_nearest_one(desk: Desk) -> None:
+    refusal = await desk.refused(UnknownArgument, "upsert_knowledge", titel="a", content="b", project_name="Garden")
+    assert refusal.message == "unknown field `titel`: did you mean `title`?"
+
+
+@pytest.mark.parametrize(
+    ("error", "operation", "arguments"),
+    [
+        (KnowledgeNotFound, "upsert_knowledge", {"knowledge_id": 99, "title": "a"}),
+        (KnowledgeNotFound, "get_knowledge", {"knowledge_id": 99}),
+        (KnowledgeNotFound, "get_knowledge_item", {"knowledge_id": 99}),
+        (KnowledgeNotFound, "retire_knowledge", {"knowledge_id": 99}),
+        (KnowledgeNotFound, "list_knowledge_versions", {"knowledge_id": 99}),
+        (KnowledgeNotFound, "list_knowledge_logs", {"knowledge_id": 99}),
+        (KnowledgeNotFound, "append_knowledge_log", {"knowledge_id": 99, "action_type": "used"}),
+        (KnowledgeNotFound, "upsert_knowledge", {"title": "a", "content": "b", "parent_id": 99}),
+        (ProjectNotFound, "get_knowledge", {"project_id": 99}),
+        (ProjectNotFound, "upsert_knowledge", {"title": "a", "content": "b", "project_id": 99}),
+        (EpicNotFound, "get_knowledge", {"epic_id": 99}),
+        (EpicNotFound, "upsert_knowledge", {"title": "a", "content": "b", "epic_id": 99}),
+        (TaskNotFound, "upsert_knowledge", {"title": "a", "content": "b", "task_id": 99}),
+    ],
+)
+async def test_what_does_not_exist_is_said_to_be_missing(
+    desk: Desk, error: type[NotFound], operation: str, arguments: Json
+) -> None:
+    refusal = await desk.refused(error, operation, **arguments)
+    assert "99" in refusal.message
+    assert refusal.hint
+
+
+async def test_links_into_another_project_are_refused(desk: Desk) -> None:
+    item = (await known(desk))["knowledge_id"]
+    house = await project(desk, "House")
+    other = (await known(desk, project_id=house))["knowledge_id"]
+    task = await desk.task(project_name="House")
+    for field, value in (
+        ("parent_id", other),
+        ("task_id", task["id"]),
+        ("epic_id", await epic(desk, house)),
+        ("project_id", house),
+        ("project_name", "House"),
+    ):
+        await desk.refused(Invalid, "upsert_knowledge", **{"knowledge_id": item, field: value})
+    same = await desk.do("upsert_knowledge", knowledge_id=item, project_name="Garden", priority=1)
+    assert same["operation"] == "updated"
+
+
+async def test_an_item_cannot_be_above_itself(desk: Desk) -> None:
+    top = (await known(desk))["knowledge_id"]
+    middle = (await known(desk, parent_id=top))["knowledge_id"]
+    bottom = (await known(desk, parent_id=middle))["knowledge_id"]
+    refusal = await desk.refused(Invalid, "upsert_knowledge", knowledge_id=top, parent_id=bottom)
+    assert f"{top} -> {bottom} -> {middle} -> {top}" in refusal.message
+    await desk.refused(Invalid, "upsert_knowledge", knowledge_id=top, parent_id=top)
+
+
+async def test_who_may_only_read_does_not_write(desk: Desk) -> None:
+    item = (await known(desk))["knowledge_id"]
+    viewer = desk.used_by(Actor("vic", "human", Role.VIEWER))
+    assert (await viewer.do("get_knowledge"))["total"] == 1
+    assert (await viewer.do("list_knowledge_versions", knowledge_id=item))["total"] == 1
+    await viewer.refused(RoleRequired, "upsert_knowledge", knowledge_id=item, title="b")
+    await viewer.refused(RoleRequired, "append_knowledge_log", knowledge_id=item, action_type="used")
+    await viewer.refused(RoleRequired, "retire_knowledge", knowledge_id=item)
+    bound = desk.used_by(Actor("ann", "agent", Role.AGENT, bound=True))
+    await bound.refused(WrongAgent, "upsert_knowledge", knowledge_id=item, title="b", created_by="bob")

@@ -1,0 +1,129 @@
+"""A refused token leaves a log line and a metric, and repeated failures of an address delay its refusals only."""
+
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import anyio
+import anyio.to_thread
+import pytest
+from websockets.exceptions import ConnectionClosed
+
+from project_manager.clock import monotonic
+from project_manager.observability.logging import Action
+from project_manager.runtime import rejected_tokens
+from project_manager.web.middleware import session_cookie
+from tests.desk import PATIENCE, Desk, Json
+from tests.integration.test_audit import bearer
+from tests.served import Served, frame
+
+WRONG = {"authorization": "Bearer pm_wrong"}
+Attempt = Callable[[Served], Coroutine[Any, Any, None]]
+
+
+async def rest(served: Served) -> None:
+    await served.refused(401, "GET", "/api/tasks", **WRONG)
+
+
+async def another_scheme(served: Served) -> None:
+    await served.refused(401, "GET", "/api/tasks", Authorization="Basic YTpi")
+
+
+async def metrics(served: Served) -> None:
+    await served.refused(401, "GET", "/metrics", **WRONG)
+
+
+async def cookie(served: Served) -> None:
+    await served.refused(401, "GET", "/api/tasks", Cookie=f"{session_cookie(served.runtime.hub.epoch)}=pm_wrong")
+
+
+async def sign_in(served: Served) -> None:
+    await served.refused(401, "POST", "/api/session", {"token": "pm_wrong"})
+
+
+async def stale_session(served: Served) -> None:
+    assert (await served.ok("GET", "/api/session", **WRONG))["actor"] is None
+
+
+async def websocket(served: Served) -> None:
+    async with served.listen(additional_headers=WRONG) as connection:
+        with pytest.raises(ConnectionClosed):
+            await frame(connection)
+
+
+ATTEMPTS = [rest, another_scheme, metrics, cookie, sign_in, stale_session, websocket]
+
+
+def lines(caplog: pytest.LogCaptureFixture) -> list[Json]:
+    """Return the fields of the log lines of refused tokens."""
+    return [record.fields for record in caplog.records if isinstance(record, Action) and record.msg == "token_refused"]
+
+
+async def counted(desk: Desk) -> str:
+    """Return the count as Prometheus reads it."""
+    page = await anyio.to_thread.run_sync(desk.runtime.metrics.render)
+    (line,) = [line for line in page.decode().splitlines() if line.startswith("project_manager_tokens_refused_total ")]
+    return line.split()[1]
+
+
+@pytest.mark.parametrize("attempt", ATTEMPTS)
+async def test_a_refused_token_leaves_a_log_line_and_a_metric(
+    served: Served, desk: Desk, caplog: pytest.LogCaptureFixture, attempt: Attempt
+) -> None:
+    await bearer(desk, "operator")
+    await attempt(served)
+    assert lines(caplog) == [{"address": "127.0.0.1", "failures": 1, "delay_milliseconds": 0}]
+    assert await counted(desk) == "1.0"
+    assert "pm_wrong" not in caplog.text
+
+
+async def test_a_request_without_a_token_is_no_refused_token(
+    served: Served, desk: Desk, caplog: pytest.LogCaptureFixture
+) -> None:
+    await bearer(desk, "operator")
+    for _ in range(10):
+        await served.refused(401, "GET", "/api/tasks")
+        await served.ok("GET", "/api/session")
+    assert lines(caplog) == []
+    assert await counted(desk) == "0.0"
+
+
+@pytest.mark.parametrize("attempt", ATTEMPTS)
+async def test_repeated_failures_delay_refusals_and_no_valid_token(
+    served: Served, desk: Desk, monkeypatch: pytest.MonkeyPatch, attempt: Attempt
+) -> None:
+    """The valid token is answered while the refusal waits, which takes longer than the test has patience."""
+    operator = await bearer(desk, "operator")
+    monkeypatch.setattr(rejected_tokens, "FAILURES_WITHOUT_DELAY", 1)
+    monkeypatch.setattr(rejected_tokens, "FIRST_DELAY_SECONDS", 0.1)
+    await attempt(served)
+    began = monotonic()
+    await attempt(served)
+    assert monotonic() - began >= 0.1
+    monkeypatch.setattr(rejected_tokens, "FIRST_DELAY_SECONDS", 10 * PATIENCE)
+    monkeypatch.setattr(rejected_tokens, "LONGEST_DELAY_SECONDS", 10 * PATIENCE)
+    with anyio.fail_after(PATIENCE):
+        async with anyio.create_task_group() as attempts:
+            attempts.start_soon(attempt, served)
+            while not desk.runtime.refused_tokens._delayed:  # noqa: ASYNC110 a delay has no event
+                await anyio.sleep(0.001)
+            await served.ok("GET", "/api/tasks", **operator)
+            assert (await served.ok("GET", "/api/session", **operator))["actor"]["role"] == "operator"
+            desk.runtime.refused_tokens.end_delays()
+
+
+@pytest.mark.parametrize(
+    ("settings", "forwarded", "address"),
+    [
+        ({}, "203.0.113.7", "203.0.113.7"),
+        ({}, "198.51.100.1, 203.0.113.7", "203.0.113.7"),
+        ({"FORWARDED_ALLOW_IPS": "10.0.0.0/8"}, "203.0.113.7", "127.0.0.1"),
+        ({"FORWARDED_ALLOW_IPS": "127.0.0.1,203.0.113.0/24"}, "198.51.100.1, 203.0.113.7", "198.51.100.1"),
+    ],
+)
+async def test_the_address_is_the_one_that_a_trusted_proxy_forwards(
+    served: Served, desk: Desk, caplog: pytest.LogCaptureFixture, forwarded: str, address: str
+) -> None:
+    await bearer(desk, "operator")
+    await served.refused(401, "GET", "/api/tasks", x_forwarded_for=forwarded, **WRONG)
+    await served.refused(401, "POST", "/api/session", {"token": "pm_wrong"}, x_forwarded_for=forwarded)
+    assert [(line["address"], line["failures"]) for line in lines(caplog)] == [(address, 1), (address, 2)]

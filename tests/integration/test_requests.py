@@ -1,0 +1,427 @@
+"""Requests over HTTP: what is taken, and that whatever is not taken is refused in one way."""
+
+import logging
+import socket
+from typing import Any
+
+import anyio
+import orjson
+import pytest
+
+from project_manager.domain.errors import Invalid
+from project_manager.domain.limits import BODY_BYTES
+from project_manager.web.endpoint import PLAN_HINT
+from tests.desk import PATIENCE, Desk, Json
+from tests.served import Served
+
+DEEP = b"[" * 100_000 + b"]" * 100_000
+LONG = "x" * 201
+BIG = 2**64
+UNREADABLE = [
+    b"{",
+    b"name=x",
+    b"[1]",
+    b'"text"',
+    b"null",
+    b"7",
+    b'{"name": "x",}',
+    b'{"name": "\xff\xfe"}',
+    b'{"name": "\\ud800"}',
+    b'{"priority": NaN}',
+    b'{"priority": 1e999}',
+    DEEP,
+    b'{"name": ' + DEEP + b"}",
+    b"\x00",
+    b"\xef\xbb\xbf{}",
+]
+
+WRITES = [
+    ("POST", "/api/tasks"),
+    ("PATCH", "/api/tasks/1"),
+    ("POST", "/api/tasks/1/lock"),
+    ("DELETE", "/api/tasks/1/lock"),
+    ("POST", "/api/tasks/claim"),
+    ("POST", "/api/task/1/status"),
+    ("POST", "/api/projects"),
+    ("POST", "/api/import"),
+    ("POST", "/api/tokens"),
+]
+each_way_to_write = pytest.mark.parametrize(("method", "path"), WRITES)
+
+
+# bodies that cannot be read
+
+
+@pytest.mark.promise("request:bad-input", "request:one-error-body")
+@each_way_to_write
+async def test_a_body_that_is_not_one_json_object_is_refused(served: Served, method: str, path: str) -> None:
+    for body in UNREADABLE:
+        error = await served.refused(400, method, path, body)
+        assert error["code"] == "malformed_body", body[:20]
+        more = path == "/api/import"
+        assert error["hint"] == "Send one JSON object, encoded as UTF-8." + more * f" {PLAN_HINT}"
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "hint"),
+    [
+        ("POST", "/api/tasks", "Send one JSON object, encoded as UTF-8."),
+        ("POST", "/api/session", "Send one JSON object, encoded as UTF-8."),
+        ("POST", "/api/import", "Encode it as UTF-8."),
+    ],
+)
+async def test_a_body_that_is_not_utf_8_is_told_where(served: Served, method: str, path: str, hint: str) -> None:
+    kind = {"Content_Type": "application/yaml" if path == "/api/import" else "application/json"}
+    error = await served.refused(400, method, path, b'{"name": "\xff\xfe"}', **kind)
+    assert (error["message"], error["hint"]) == ("the body is not UTF-8: byte 11 is 0xff", hint)
+
+
+@pytest.mark.parametrize("number", [2**63, 10**40, str(2**63)])
+async def test_a_number_that_is_too_large_is_told_in_bits(desk: Desk, number: object) -> None:
+    refusal = await desk.refused(Invalid, "get_task", task_id=number)
+    assert refusal.message == "`task_id` must be a whole number of at most 64 bits"
+
+
+async def test_a_plan_sent_as_it_is_without_its_type_is_answered_with_the_header_to_send(served: Served) -> None:
+    plan = b"standalone_tasks:\n- name: Water\n"
+    error = await served.refused(400, "POST", "/api/import", plan)
+    assert "`Content-Type: application/yaml`" in error["hint"]
+    assert (await served.ok("POST", "/api/import", plan, Content_Type="application/yaml"))["created"] == 2
+
+
+async def test_the_place_of_a_fault_in_a_body_is_named(served: Served) -> None:
+    error = await served.refused(400, "POST", "/api/tasks", b'{"name": "x",\n  oops}')
+    assert "line 2, column 3" in error["message"]
+
+
+@pytest.mark.promise("request:limits")
+async def test_a_body_of_two_megabytes_is_refused(served: Served) -> None:
+    body = orjson.dumps({"name": "x", "description": "y" * (2 * 1024 * 1024)})
+    for method, path in WRITES:
+        if path == "/api/import":
+            continue  # takes more: tests/integration/test_large_plans.py
+        assert (await served.refused(413, method, path, body))["code"] == "body_too_large"
+
+
+@pytest.mark.promise("request:limits")
+async def test_a_body_of_unknown_length_is_refused_when_it_is_too_large(served: Served) -> None:
+    sent = 0
+
+    async def chunks() -> Any:
+        nonlocal sent
+        yield b'{"name": "'
+        while sent < 4 * BODY_BYTES:
+            sent += 65536
+            yield b"x" * 65536
+
+    response = await served.client.post("/api/tasks", content=chunks())
+    assert (response.status_code, response.json()["code"]) == (413, "body_too_large")
+    assert (await served.ok("GET", "/api/tasks"))["total"] == 0
+
+
+@pytest.mark.promise("request:limits")
+async def test_a_body_of_just_one_mebibyte_is_read(served: Served) -> None:
+    filler = b" " * (BODY_BYTES - len(b'{"name":"x"}'))
+    assert (await served.ok("POST", "/api/tasks", b'{"name":"x"}' + filler))["name"] == "x"
+    await served.refused(413, "POST", "/api/tasks", b'{"name":"x"}' + filler + b" ")
+
+
+@pytest.mark.parametrize("length", [b"many", b"9" * 5000])
+async def test_a_declared_length_that_is_no_number_is_refused(served: Served, length: bytes) -> None:
+    head = b"POST /api/tasks HTTP/1.1\r\nHost: localhost\r\nContent-Length: " + length + b"\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", served.port), timeout=PATIENCE) as raw:
+        await anyio.to_thread.run_sync(raw.sendall, head)
+        answer = await anyio.to_thread.run_sync(raw.recv, 4096)
+    assert answer.startswith(b"HTTP/1.1 400")
+
+
+# values
+
+
+FAULTS: list[tuple[Json, list[str]]] = [
+    ({}, ["name"]),
+    ({"name": ""}, ["name"]),
+    ({"name": "   "}, ["name"]),
+    ({"name": LONG}, ["name"]),
+    ({"name": 7}, ["name"]),
+    ({"name": None}, ["name"]),
+    ({"name": ["x"]}, ["name"]),
+    ({"name": "a\x00b"}, ["name"]),
+    ({"name": "two\nlines"}, ["name"]),
+    ({"name": "x", "description": "a\x00b"}, ["description"]),
+    ({"name": "x", "description": "ä" * 32769}, ["description"]),
+    ({"name": "x", "priority": 5}, ["priority"]),
+    ({"name": "x", "priority": -1}, ["priority"]),
+    ({"name": "x", "priority": "high"}, ["priority"]),
+    ({"name": "x", "priority": 1.5}, ["priority"]),
+    ({"name": "x", "priority": True}, ["priority"]),
+    ({"name": "x", "project_id": 0}, ["project_id"]),
+    ({"name": "x", "project_id": -3}, ["project_id"]),
+    ({"name": "x", "project_id": BIG}, ["project_id"]),
+    ({"name": "x", "project_id": str(10**30)}, ["project_id"]),
+    ({"name": "x", "project_id": "7x"}, ["project_id"]),
+    ({"name": "x", "project_id": "--7"}, ["project_id"]),
+    ({"name": "x", "project_id": "7-"}, ["project_id"]),
+    ({"name": "x", "project_id": "-"}, ["project_id"]),
+    ({"name": "x", "project_id": "\u0667"}, ["project_id"]),
+    ({"name": "x", "project_id": {}}, ["project_id"]),
+    ({"name": "x", "labels": "[1, 2"}, ["labels"]),
+    ({"name": "x", "labels": "[" * 5000}, ["labels"]),
+    ({"name": "x", "depends_on": "[" * 500_000}, ["depends_on"]),
+    ({"name": "x", "labels": [""]}, ["labels.0"]),
+    ({"name": "x", "labels": [7]}, ["labels.0"]),
+    ({"name": "x", "labels": [str(number) for number in range(33)]}, ["labels"]),
+    ({"name": "x", "depends_on": [1, "two"]}, ["depends_on.1"]),
+    ({"name": "x", "depends_on": {"a": 1}}, ["depends_on"]),
+    ({"name": "x", "defer_until": "tomorrow"}, ["defer_until"]),
+    ({"name": "x", "defer_until": "2026-11-23T10:00:00"}, ["defer_until"]),
+    ({"name": "x", "defer_until": 1700000000}, ["defer_until"]),
+    ({"name": "x", "due_at": "9999-99-99T00:00:00Z"}, ["due_at"]),
+    ({"name": "x", "estimate_minutes": -1}, ["estimate_minutes"]),
+    ({"name": "x", "external_key": "k" * 201}, ["external_key"]),
+    ({"name": "x", "agent_id": "a" * 129}, ["agent_id"]),
+    ({"name": "x", "agent_id": "a\tb"}, ["agent_id"]),
+    ({"name": "x", "agent_id": 7}, ["agent_id"]),
+    ({"name": LONG, "priority": 9, "labels": 7.5, "statuss": "TODO"}, ["name", "priority", "labels", "statuss"]),
+]
+
+
+@pytest.mark.promise("request:all-faults", "request:one-error-body")
+async def test_every_faulty_value_is_named_with_its_field(served: Served) -> None:
+    for body, fields in FAULTS:
+        error = await served.refused(422, "POST", "/api/tasks", body)
+        faults = error["details"]["faults"]
+        assert sorted(fault["field"] for fault in faults) == sorted(fields), body
+        assert all(fault["message"] in error["message"] for fault in faults)
+        assert all(list(fault) == ["field", "message", "hint"] for fault in faults)
+        assert "invalid literal" not in error["message"], "Python's own words"
+    assert (await served.ok("GET", "/api/tasks"))["total"] == 0
+
+
+@pytest.mark.promise("request:all-faults")
+@pytest.mark.parametrize(
+    ("path", "body", "field", "near"),
+    [
+        ("/api/tasks", {"name": "x", "statuss": "TODO"}, "statuss", "status"),
+        ("/api/tasks", {"name": "x", "dependson": [1]}, "dependson", "depends_on"),
+        ("/api/tasks/claim", {"agent": "ann"}, "agent", "agent_id"),
+        ("/api/tasks/claim", {"ttl": 7}, "ttl", "ttl_seconds"),
+        ("/api/tasks/claim", {"colour": 7}, "colour", None),
+        ("/api/projects", {"nam": "x"}, "nam", "name"),
+        ("/api/tasks/bulk", {"tasks": [{"name": "x", "prioriti": 1}]}, "tasks.0.prioriti", "priority"),
+    ],
+)
+async def test_an_unknown_field_is_refused_by_name_with_the_nearest_valid_one(
+    served: Served, path: str, body: Json, field: str, near: str | None
+) -> None:
+    error = await served.refused(422, "POST", path, body)
+    fault = next(fault for fault in error["details"]["faults"] if fault["field"] == field)
+    if near is None:
+        assert "The fields are" in fault["hint"]
+    else:
+        assert fault["message"] == f"unknown field `{field}`: did you mean `{near}`?"
+
+
+@pytest.mark.promise("request:bad-input")
+@pytest.mark.parametrize(
+    "query", ["statuss=TODO", "limit=0", "limit=501", "limit=x", "ready=perhaps", "status=odd", "status=TODO,odd"]
+)
+async def test_faults_in_a_query_are_named_like_those_of_a_body(served: Served, query: str) -> None:
+    error = await served.refused(422, "GET", f"/api/tasks?{query}")
+    assert [fault["field"].split(".")[0] for fault in error["details"]["faults"]] == [query.partition("=")[0]]
+
+
+@pytest.mark.promise("request:bad-input")
+@pytest.mark.parametrize("name", ["ids", "status", "fields"])
+async def test_a_list_in_a_query_that_is_nested_without_end_is_refused(served: Served, name: str) -> None:
+    error = await served.refused(422, "GET", f"/api/tasks?{name}={'[' * 5000}")
+    assert [fault["field"] for fault in error["details"]["faults"]] == [name]
+
+
+@pytest.mark.promise("request:bad-input")
+@pytest.mark.parametrize("query", ["q=%FF%FE", "q=%00", "cursor=%FF", "&".join(f"a{n}=1" for n in range(200))])
+async def test_a_query_that_is_not_text_is_refused(served: Served, query: str) -> None:
+    response = await served.send("GET", f"/api/tasks?{query}")
+    assert response.status_code in (400, 422)
+    assert list(response.json()) == ["code", "message", "hint", "details", "request_id"]
+
+
+@pytest.mark.promise("request:bad-input")
+@pytest.mark.parametrize("number", ["x", "-1", "1.0", "\u00b2", "9" * 5000, str(2**63)])
+async def test_an_if_match_that_is_no_version_is_refused(served: Served, number: str) -> None:
+    await served.ok("POST", "/api/tasks", {"name": "x"})
+    response = await served.send("PATCH", "/api/tasks/1", {"priority": 0}, If_Match=f'"{number}"')
+    assert response.status_code == 412
+    assert list(response.json()) == ["code", "message", "hint", "details", "request_id"]
+
+
+@pytest.mark.promise("request:bad-input")
+@pytest.mark.parametrize(
+    ("number", "status"),
+    [
+        ("0", 422),
+        ("-1", 422),
+        ("x", 422),
+        ("1.0", 422),
+        ("%00", 422),
+        ("%FF", 422),
+        (str(2**63), 422),
+        (str(10**40), 422),
+        (str(2**63 - 1), 404),
+        ("99", 404),
+    ],
+)
+async def test_a_number_in_a_path_is_refused_or_not_found_and_never_a_fault(
+    served: Served, number: str, status: int
+) -> None:
+    for method, path in [
+        ("GET", f"/api/tasks/{number}"),
+        ("PATCH", f"/api/tasks/{number}"),
+        ("DELETE", f"/api/tasks/{number}"),
+        ("POST", f"/api/tasks/{number}/lock"),
+        ("GET", f"/api/tasks/{number}/details"),
+        ("GET", f"/api/tasks/{number}/events"),
+        ("GET", f"/api/tasks/{number}/log"),
+        ("GET", f"/api/epics/{number}"),
+        ("GET", f"/api/projects/{number}"),
+        ("GET", f"/api/projects/{number}/epics"),
+    ]:
+        body = {"name": "x"} if method == "PATCH" else None
+        error = await served.refused(status, method, path, body)
+        assert status == 404 or error["details"]["faults"]
+
+
+async def test_numbers_are_taken_as_numbers_and_as_text(served: Served) -> None:
+    project = await served.ok("POST", "/api/projects", {"name": "Garden"})
+    for number in (project["id"], str(project["id"])):
+        assert (await served.ok("POST", "/api/tasks", {"name": "x", "project_id": number}))["project_id"] == 1
+    listed = await served.ok("POST", "/api/tasks", {"name": "y", "depends_on": '["1", 2]', "labels": "a, b"})
+    assert (listed["depends_on"], listed["labels"]) == ([1, 2], ["a", "b"])
+
+
+async def test_a_value_that_is_given_twice_differently_is_refused(served: Served) -> None:
+    error = await served.refused(422, "POST", "/api/tasks/7/lock", {"task_id": 8, "agent_id": "ann"})
+    assert error["details"]["faults"][0]["field"] == "task_id"
+
+
+@pytest.mark.promise("request:limits")
+async def test_text_at_the_limit_is_taken_as_it_is(served: Served) -> None:
+    name, text = "ü" * 200, "€" * (64 * 1024 // 3)
+    made = await served.ok("POST", "/api/tasks", {"name": name, "description": text})
+    assert (made["name"], made["description"]) == (name, text)
+
+
+async def test_text_of_agents_comes_back_as_it_was_sent(served: Served) -> None:
+    text = "<img src=x onerror=alert(1)> 'quoted' \"twice\" \\ 🙂 \u202e; DROP TABLE tasks; --\r\n\t"
+    made = await served.ok("POST", "/api/tasks", {"name": "<b>x</b>", "description": text})
+    assert (made["name"], made["description"]) == ("<b>x</b>", text)
+    assert (await served.ok("GET", "/api/tasks/1"))["description"] == text
+
+
+# what the router refuses
+
+
+@pytest.mark.promise("request:one-error-body")
+async def test_a_path_that_does_not_exist_is_refused_in_the_one_error_body(served: Served) -> None:
+    for path in ("/api/nothing", "/api", "/api/tasks/1/lock/2", "/mcp", "/api/tasks/"):
+        assert (await served.refused(404, "GET", path))["code"] == "no_such_route"
+
+
+@pytest.mark.promise("request:one-error-body")
+async def test_a_method_that_a_path_does_not_have_is_refused_with_those_that_it_has(served: Served) -> None:
+    response = await served.send("PUT", "/api/tasks")
+    assert (response.status_code, response.json()["code"]) == (405, "method_refused")
+    assert response.headers["allow"] == "GET, HEAD, POST"
+    for method, path in [("DELETE", "/healthz"), ("POST", "/api/metrics"), ("PUT", "/api/session"), ("POST", "/")]:
+        error = await served.refused(405, method, path)
+        assert error["code"] == "method_refused"
+    response = await served.send("PUT", "/api/session")
+    assert response.headers["allow"] == "DELETE, GET, HEAD, POST"
+
+
+async def test_head_is_answered_like_get_without_a_body(served: Served) -> None:
+    response = await served.send("HEAD", "/api/tasks")
+    assert (response.status_code, response.content) == (200, b"")
+
+
+@pytest.mark.promise("request:bad-input")
+async def test_nonsense_instead_of_http_does_no_harm(served: Served) -> None:
+    for nonsense in (b"\x16\x03\x01\x02\x00", b"GET\r\n\r\n", b"POST /api/tasks HTTP/1.1\r\nHost: x\r\n\r\n" * 50):
+        with socket.create_connection(("127.0.0.1", served.port), timeout=PATIENCE) as raw:
+            await anyio.to_thread.run_sync(raw.sendall, nonsense)
+    assert (await served.ok("GET", "/healthz"))["status"] == "healthy"
+
+
+# ids of requests
+
+
+@pytest.mark.promise("request:id")
+async def test_a_request_id_is_taken_and_returned_and_logged(served: Served, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "project_manager")
+    response = await served.send("POST", "/api/tasks", {"name": "x"}, X_Request_ID="my-own-7")
+    assert response.headers["x-request-id"] == "my-own-7"
+    logged = [record.fields for record in caplog.records if record.msg == "create_task"]  # type: ignore[attr-defined]
+    assert [(fields["request_id"], fields["outcome"], fields["actor"]) for fields in logged] == [
+        ("my-own-7", "ok", "local")
+    ]
+
+
+@pytest.mark.promise("request:id")
+async def test_a_request_id_is_made_when_none_fit_to_be_used_is_given(served: Served) -> None:
+    made = set()
+    for headers in ({}, {"X_Request_ID": "x" * 129}, {"X_Request_ID": "ü"}, {"X_Request_ID": ""}):
+        made.add((await served.send("GET", "/api/tasks", **headers)).headers["x-request-id"])
+    assert len(made) == 4
+    assert all(len(one) == 16 for one in made)
+
+
+@pytest.mark.promise("request:one-error-body")
+async def test_a_fault_of_ours_says_so_and_nothing_of_the_inside(
+    served: Served, desk: Desk, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    from project_manager.services import serializers  # noqa: PLC0415
+
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError("secret of the inside")
+
+    await desk.task()
+    monkeypatch.setattr(serializers, "task", broken)
+    for method, path, body in [("GET", "/api/tasks/1", None), ("POST", "/api/tasks", {"name": "x"})]:
+        response = await served.send(method, path, body)
+        assert (response.status_code, response.json()["code"]) == (500, "internal")
+        assert "secret" not in response.text
+        assert "Traceback" not in response.text
+    assert "ZeroDivisionError" in caplog.text
+    monkeypatch.undo()
+    assert (await served.ok("GET", "/api/tasks"))["total"] == 1
+
+
+# idempotency
+
+
+@pytest.mark.promise("request:idempotent")
+async def test_the_same_key_gives_the_first_answer_again(served: Served) -> None:
+    body = {"name": "x"}
+    first = await served.send("POST", "/api/tasks", body, Idempotency_Key="k1")
+    again = await served.send("POST", "/api/tasks", body, Idempotency_Key="k1")
+    assert (first.status_code, again.status_code) == (201, 201)
+    assert again.content == first.content
+    assert again.headers["idempotency-replayed"] == "true"
+    assert "idempotency-replayed" not in first.headers
+    assert again.headers["etag"] == first.headers["etag"]
+    assert (await served.ok("GET", "/api/tasks"))["total"] == 1
+
+
+@pytest.mark.promise("request:idempotent")
+async def test_another_request_under_the_same_key_is_refused(served: Served) -> None:
+    await served.ok("POST", "/api/tasks", {"name": "x"}, Idempotency_Key="k1")
+    for path, body in [("/api/tasks", {"name": "y"}), ("/api/projects", {"name": "x"})]:
+        error = await served.refused(422, "POST", path, body, Idempotency_Key="k1")
+        assert error["code"] == "idempotency_mismatch"
+
+
+@pytest.mark.parametrize("key", ["", "k" * 201, "a\tb"])
+async def test_a_key_that_is_no_key_is_refused(served: Served, key: str) -> None:
+    assert (await served.refused(400, "POST", "/api/tasks", {"name": "x"}, Idempotency_Key=key))["code"] == (
+        "malformed_header"
+    )

@@ -1,0 +1,110 @@
+"""An older release on a newer schema: while instances are replaced, and when a new release is taken back."""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import anyio
+import anyio.to_thread
+import pytest
+
+from project_manager.config.settings import load
+from project_manager.runtime.dispatch import open_runtime
+from project_manager.store import revisions
+from project_manager.store.migrations import upgrade
+from project_manager.store.sqlite import driver
+from project_manager.store.sqlite.database import DatabaseNotNow, DatabaseRefused
+from tests.desk import Desk
+from tests.served import Served
+
+HEAD = revisions.head()
+NEXT = """
+import sqlalchemy as sa
+from alembic import op
+
+revision = "9001"
+down_revision = {previous!r}
+{said}
+
+
+def upgrade():
+    op.add_column("projects", sa.Column("colour", sa.Text))
+"""
+
+
+@pytest.fixture
+def of_the_next_release(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Path:
+    """A database that the next release has migrated; its migration says what the parameter holds."""
+    scripts = tmp_path / "migrations"
+    shutil.copytree(revisions.scripts_folder(), scripts)
+    (scripts / "versions" / "9001_colour.py").write_text(NEXT.format(previous=HEAD, said=request.param))
+    path = tmp_path / "next.db"
+    with monkeypatch.context() as patched:
+        for module in ("project_manager.store.revisions", "project_manager.store.migrations"):
+            patched.setattr(f"{module}.scripts_folder", lambda: scripts)
+        upgrade(str(path))
+    return path
+
+
+def settings_of(path: Path) -> Any:
+    return load({}, {"DATABASE_PATH": str(path)}, None).settings
+
+
+def change(path: Path, statement: str) -> None:
+    connection = driver.connect(str(path))
+    connection.execute(statement)
+    connection.close()
+
+
+@pytest.mark.parametrize("of_the_next_release", [f"oldest_release = {HEAD!r}"], indirect=True)
+async def test_a_release_starts_on_a_newer_schema_whose_migration_says_that_it_runs_there(
+    of_the_next_release: Path,
+) -> None:
+    await anyio.to_thread.run_sync(upgrade, str(of_the_next_release))
+    async with open_runtime(settings_of(of_the_next_release)) as runtime:
+        assert await runtime.read("fits", revisions.fits) is True
+
+
+@pytest.mark.parametrize("of_the_next_release", ["", "oldest_release = '9001'"], indirect=True)
+async def test_a_newer_schema_that_does_not_say_so_is_refused_and_left_alone(of_the_next_release: Path) -> None:
+    before = await anyio.to_thread.run_sync(of_the_next_release.read_bytes)
+    with pytest.raises(DatabaseNotNow, match="schema 9001 of a newer release"):
+        async with open_runtime(settings_of(of_the_next_release)):
+            pass
+    assert await anyio.to_thread.run_sync(of_the_next_release.read_bytes) == before
+
+
+ORPHAN = """
+    op.execute(
+        "INSERT INTO epics (id, project_id, name, description, status, position, version, created_at, updated_at)"
+        " VALUES (1, 99, 'nowhere', '', 'ACTIVE', 0, 1, 1, 1)"
+    )
+"""
+
+
+def test_a_migration_that_leaves_rows_without_their_parents_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "tasks.db"
+    upgrade(str(path))
+    scripts = tmp_path / "migrations"
+    shutil.copytree(revisions.scripts_folder(), scripts)
+    (scripts / "versions" / "9001_orphan.py").write_text(NEXT.format(previous=HEAD, said="") + ORPHAN)
+    monkeypatch.setattr("project_manager.store.migrations.scripts_folder", lambda: scripts)
+    with pytest.raises(DatabaseRefused, match="without their parents"):
+        upgrade(str(path))
+    connection = driver.connect(str(path))
+    assert connection.execute("SELECT version_num FROM alembic_version").fetchall() == [(HEAD,)]
+    assert connection.execute("SELECT * FROM epics").fetchall() == []
+    assert "colour" not in {row[1] for row in connection.execute("PRAGMA table_info(projects)")}
+    connection.close()
+
+
+async def test_an_instance_is_not_ready_on_a_schema_that_it_does_not_run_on(served: Served, desk: Desk) -> None:
+    path = desk.runtime.database.path
+    await anyio.to_thread.run_sync(change, path, "UPDATE alembic_version SET version_num = '9999'")
+    answer = await served.send("GET", "/readyz")
+    assert (answer.status_code, answer.json()["checks"]["schema"]) == (503, False)
+    said = f"INSERT INTO running_releases VALUES ('9999', '{HEAD}')"
+    await anyio.to_thread.run_sync(change, path, said)
+    assert (await served.ok("GET", "/readyz"))["status"] == "ready"

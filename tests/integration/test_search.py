@@ -1,0 +1,135 @@
+"""Search in any script, over every interface; the index follows each way to write a text and no other write."""
+
+import json
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+
+from project_manager.store.transaction import Tx
+from tests.desk import Desk
+from tests.integration.mcp_product import agent, product
+from tests.served import Served
+
+TASKS = {
+    "实现支付功能": "Zahlungen: 支付宝と決済テスト",
+    "テスト自動化": "がんばる",
+    "แก้ไขระบบชำระเงิน": "ทดสอบ",
+    "ການຊໍາລະເງິນ": "ការទូទាត់",
+    "지불기능 구현": "API接口v2",
+    "Payment caf\u00e9": "a foo-bar b",
+}
+FOUND = {
+    "支付": [1],
+    "付功": [1],
+    "功能": [1],
+    "能": [1],
+    "支": [1],
+    "実装": [],
+    "自動": [2],
+    "テスト": [1, 2],
+    "ば": [2],
+    "か\u3099ん": [2],
+    "ระบบ": [3],
+    "เงิน": [3],
+    "ສອບ": [],
+    "ລະເງ": [4],
+    "ទូទា": [4],
+    "기능": [5],
+    "API接口": [5],
+    "接口v": [5],
+    "口v2": [5],
+    "api v2": [5],
+    "pay cafe": [6],
+    "foo-ba": [6],
+    "bar-foo": [],
+    "实现 决": [],
+    "实现 决済": [],
+    "実现": [],
+    "支付 决": [],
+    "支付 決済": [1],
+}
+
+
+async def filled(desk: Desk) -> None:
+    for name, description in TASKS.items():
+        await desk.task(name, description=description)
+        await desk.do("upsert_knowledge", title=name, content=description, project_name="Garden")
+
+
+async def test_any_part_of_a_text_without_blanks_is_found(desk: Desk) -> None:
+    await filled(desk)
+    tasks, knowledge = [
+        {query: sorted(row["id"] for row in (await desk.do(operation, q=query))["items"]) for query in FOUND}
+        for operation in ("list_tasks", "get_knowledge")
+    ]
+    assert tasks == FOUND
+    assert knowledge == FOUND
+
+
+async def test_over_rest_and_mcp_the_same_is_found(
+    desk: Desk, served: Served, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    await filled(desk)
+    assert [row["id"] for row in (await served.ok("GET", f"/api/tasks?q={quote('付功')}"))["items"]] == [1]
+    assert (await served.ok("GET", f"/api/knowledge?q={quote('ระบบ')}"))["total"] == 1
+    async with product(tmp_path_factory.mktemp("mcp")) as made, agent(made.server) as someone:
+        await someone.ok("create_task", name="实现支付功能")
+        assert (await someone.ok("list_tasks", q="付功"))["total"] == 1
+        await someone.ok("upsert_knowledge", title="決済", content="テスト", project_name="Inbox")
+        assert (await someone.ok("get_knowledge", q="スト"))["total"] == 1
+
+
+async def indexed(desk: Desk) -> list[Any]:
+    """Each row of the index, and how often it was written."""
+
+    def look(tx: Tx) -> Any:
+        return [
+            tx.execute(f"SELECT id FROM {index}_docsize ORDER BY id", ()).fetchall()
+            + tx.execute(f"SELECT count(*), sum(length(block)) FROM {index}_data", ()).fetchall()
+            for index in ("tasks_fts", "knowledge_fts")
+        ] + tx.execute("SELECT * FROM search_due", ()).fetchall()
+
+    found: list[Any] = await desk.runtime.read("indexed", look)
+    return found
+
+
+async def test_a_write_that_changes_no_text_leaves_the_index_alone(desk: Desk) -> None:
+    await filled(desk)
+    before = await indexed(desk)
+    await desk.edit(1, priority=0, labels=["a"], due_at=desk.clock.later(60))
+    await desk.edit(1, name="实现支付功能")
+    lock = await desk.claim(1, "ann")
+    await desk.set_status(1, "DONE", "ann", fence=lock["fence"])
+    await desk.do("upsert_knowledge", knowledge_id=1, priority=5)
+    assert await indexed(desk) == before
+
+
+async def test_the_index_follows_imports_edits_and_deletions_and_nothing_is_left_to_do(desk: Desk) -> None:
+    plan = {
+        "projects": [
+            {
+                "name": "Shop",
+                "tasks": [{"name": "支付", "external_key": "付款-1"}],
+                "knowledge": [{"title": "支付", "content": "x"}],
+            }
+        ]
+    }
+    await desk.do("import_plan", document=json.dumps(plan))
+    assert (await desk.do("list_tasks", q="款"))["total"] == (await desk.do("get_knowledge", q="付"))["total"] == 1
+    plan["projects"][0]["tasks"] = [{"name": "接口", "external_key": "付款-1"}]
+    plan["projects"][0]["knowledge"] = [{"title": "支付", "content": "口"}]
+    await desk.do("import_plan", document=json.dumps(plan))
+    assert [(await desk.do("list_tasks", q=query))["total"] for query in ("支", "口", "款")] == [0, 1, 1]
+    assert (await desk.do("get_knowledge", q="口"))["total"] == 1
+    await desk.edit(1, external_key=None)
+    assert (await desk.do("list_tasks", q="款"))["total"] == 0
+    await desk.do("delete_project", project_id=1, force=True)
+    assert (await indexed(desk))[2:] == []
+    assert [rows[:-1] for rows in (await indexed(desk))[:2]] == [[], []]
+
+
+@pytest.mark.parametrize("query", ["支a" * 250, "a " * 250, "a-" * 250, "支付" * 250])
+async def test_the_longest_query_is_answered(desk: Desk, query: str) -> None:
+    await desk.task(description=query)
+    assert (await desk.do("list_tasks", q=query))["total"] == 1

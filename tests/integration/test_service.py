@@ -1,0 +1,322 @@
+"""The service as operations see it: board, health, metrics, time, and that nothing holds up the loop."""
+
+import threading
+from functools import partial
+from pathlib import Path
+
+import anyio
+import anyio.lowlevel
+import pytest
+
+from project_manager.config.settings import load
+from project_manager.domain.errors import QueryTimeout, QueueFull
+from project_manager.runtime.dispatch import open_runtime
+from project_manager.store.sqlite import writer
+from project_manager.store.transaction import Tx
+from tests.desk import PATIENCE, Desk, Json, MovableClock
+from tests.integration.invariants import read
+from tests.served import Served
+
+# the board
+
+
+@pytest.mark.promise("board:not-modified")
+async def test_the_board_is_sent_again_only_when_something_changed(served: Served, desk: Desk) -> None:
+    await desk.task()
+    first = await served.send("GET", "/api/board/state")
+    tag = first.headers["etag"]
+    same = await served.send("GET", "/api/board/state", If_None_Match=tag)
+    assert (same.status_code, same.content, same.headers["etag"]) == (304, b"", tag)
+    listed = await served.send("GET", "/api/board/state", If_None_Match=f'"x", W/{tag}')
+    assert listed.status_code == 304
+    for ending in ("-gzip", "--gzip", ";gzip", "-br"):
+        rewritten = f'{tag.removesuffix(chr(34))}{ending}"'
+        for given in (rewritten, f"W/{rewritten}"):
+            assert (await served.send("GET", "/api/board/state", If_None_Match=given)).status_code == 304
+    assert (await served.send("GET", "/api/board/state", If_None_Match=f'{tag[:-1]}x"')).status_code == 200
+    await desk.edit(1, priority=0)
+    changed = await served.send("GET", "/api/board/state", If_None_Match=tag)
+    assert (changed.status_code, changed.json()["tasks"][0]["priority"]) == (200, 0)
+    assert changed.headers["etag"] != tag
+    assert changed.json()["seq"] == await desk.head()
+
+
+@pytest.mark.promise("board:not-modified")
+async def test_a_board_that_was_kept_shows_no_lease_that_has_run_out(served: Served, desk: Desk) -> None:
+    await desk.task()
+    await desk.claim(1, "ann", ttl_seconds=10)
+    tag = (await served.send("GET", "/api/board/state")).headers["etag"]
+    await desk.pass_time(10)
+    board = await served.send("GET", "/api/board/state", If_None_Match=tag)
+    assert (board.status_code, board.json()["tasks"][0]["is_locked"]) == (200, False)
+
+
+@pytest.mark.promise("board:not-modified")
+async def test_a_renewal_is_on_the_board_though_it_is_no_event(served: Served, desk: Desk) -> None:
+    await desk.task()
+    await desk.claim(1, "ann", ttl_seconds=60)
+    await served.ok("GET", "/api/board/state")
+    desk.clock.advance(30)
+    await desk.do("renew_task_lock", task_id=1, agent_id="ann")
+    board = await served.ok("GET", "/api/board/state")
+    assert board["tasks"][0]["lock"]["expires_at"] == desk.clock.later(60)
+
+
+async def test_the_board_of_one_project_has_nothing_of_another(served: Served, desk: Desk) -> None:
+    await desk.task(epic_name="Outside")
+    await desk.task("tools", project_name="Shed", epic_name="Order")
+    board = await served.ok("GET", "/api/board/state?project_id=2")
+    assert [[one["name"] for one in board[part]] for part in ("projects", "epics", "tasks")] == [
+        ["Shed"],
+        ["Order"],
+        ["tools"],
+    ]
+    await served.refused(404, "GET", "/api/board/state?project_id=9")
+
+
+async def test_many_who_ask_for_the_board_at_once_get_the_same(served: Served, desk: Desk) -> None:
+    await desk.task()
+    bodies: list[bytes] = []
+
+    async def ask() -> None:
+        bodies.append((await served.send("GET", "/api/board/state")).content)
+
+    async with anyio.create_task_group() as people:
+        for _ in range(10):
+            people.start_soon(ask)
+    assert len(set(bodies)) == 1
+
+
+# health
+
+
+def writes(desk: Desk) -> list[Json]:
+    return read(desk.runtime.database.path, "SELECT * FROM events") + read(
+        desk.runtime.database.path, "SELECT version, lock_holder FROM tasks"
+    )
+
+
+@pytest.mark.promise("health:honest")
+async def test_health_has_the_predecessors_shape_and_writes_nothing(served: Served, desk: Desk) -> None:
+    await desk.task()
+    await desk.claim(1, "ann", ttl_seconds=10)
+    await desk.pass_time(10)
+    before = writes(desk)
+    health = await served.ok("GET", "/healthz")
+    assert health == {
+        "status": "healthy",
+        "database_connected": True,
+        "active_websocket_connections": 0,
+        "timestamp": desk.clock.later(0),
+    }
+    assert await served.ok("GET", "/readyz") == {
+        "status": "ready",
+        "checks": dict.fromkeys(("file", "whole", "database", "schema", "writer", "events", "disk", "clock"), True),
+    }
+    assert (await served.ok("GET", "/livez"))["status"] == "alive"
+    assert writes(desk) == before
+
+
+@pytest.mark.promise("health:honest")
+async def test_health_says_so_while_the_writer_is_held_up_and_goes_on_answering(served: Served, desk: Desk) -> None:
+    held_up = threading.Event()
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(desk.runtime.database.writer.run, "hold up", lambda tx: held_up.wait(PATIENCE), desk.actor, "")
+        for place in ("/healthz", "/api/tasks"):
+            assert (await served.send("GET", place)).status_code == 200
+        held_up.set()
+
+
+@pytest.mark.promise("health:honest")
+async def test_health_says_that_the_database_is_gone(served: Served, desk: Desk) -> None:
+    path = desk.runtime.database.path
+    path.rename(path.with_name("away.db"))
+    for place in ("/healthz", "/readyz"):
+        response = await served.send("GET", place)
+        assert response.status_code == 503
+    health = (await served.send("GET", "/healthz")).json()
+    assert (health["status"], health["database_connected"]) == ("unhealthy", False)
+    assert health["reasons"] == ["database file was removed or renamed"]
+    path.with_name("away.db").rename(path)
+    assert (await served.ok("GET", "/healthz"))["status"] == "healthy"
+
+
+@pytest.mark.promise("health:honest")
+async def test_health_says_that_the_database_hangs(served: Served, desk: Desk) -> None:
+    hangs = threading.Event()
+    async with anyio.create_task_group() as tasks:
+        for _ in range(desk.runtime.settings.database_pool_size):
+            tasks.start_soon(desk.runtime.read, "hang", lambda tx: hangs.wait(PATIENCE))
+        await anyio.lowlevel.checkpoint()
+        for place in ("/healthz", "/readyz"):
+            assert (await served.send("GET", place)).status_code == 503
+        assert (await served.send("GET", "/healthz")).json()["reasons"] == ["database cannot be read"]
+        hangs.set()
+    assert (await served.ok("GET", "/healthz"))["status"] == "healthy"
+
+
+async def test_the_operational_figures_have_the_documented_shape(served: Served, desk: Desk) -> None:
+    await desk.task()
+    await desk.set_status(1, "DONE")
+    await desk.task("second")
+    await desk.claim(2, "ann")
+    figures = await served.ok("GET", "/api/metrics")
+    assert {"connections", "tasks", "events", "performance", "system"} <= set(figures)
+    assert {"active", "total_opened", "max_capacity"} <= set(figures["connections"])
+    assert {"total": 2, "locked": 1, "completed_today": 1}.items() <= figures["tasks"].items()
+    assert {"avg_query_time_ms"} <= set(figures["performance"])
+    assert {"uptime_seconds", "memory_usage_mb"} <= set(figures["system"])
+    desk.clock.advance(24 * 3600)
+    assert (await served.ok("GET", "/api/metrics"))["tasks"]["completed_today"] == 0
+
+
+async def test_requests_are_counted_by_route_and_leases_by_outcome(served: Served, desk: Desk) -> None:
+    await desk.task()
+    await served.ok("POST", "/api/tasks/1/lock", {"agent_id": "ann", "ttl_seconds": 10})
+    await served.refused(409, "POST", "/api/tasks/1/lock", {"agent_id": "bob"})
+    await desk.pass_time(10)
+    page = (await served.send("GET", "/metrics")).text
+    for line in (
+        'pm_http_requests_total{method="POST",route="/api/tasks/{task_id}/lock",status="200"} 1.0',
+        'pm_http_requests_total{method="POST",route="/api/tasks/{task_id}/lock",status="409"} 1.0',
+        'pm_leases_total{outcome="acquired"} 1.0',
+        'pm_leases_total{outcome="conflict"} 1.0',
+        'pm_leases_total{outcome="expired"} 1.0',
+        'pm_tasks{status="TODO"} 1.0',
+    ):
+        assert line in page
+
+
+# time
+
+
+@pytest.mark.promise("clock:never-back")
+async def test_a_clock_that_jumps_back_holds_still_and_gives_no_lease_away(desk: Desk) -> None:
+    await desk.task()
+    lock = await desk.claim(1, "ann", ttl_seconds=60)
+    desk.clock.advance(30)
+    renewed = (await desk.do("renew_task_lock", task_id=1, agent_id="ann"))["lock"]
+    desk.clock.advance(-3600)
+    assert (await desk.do("renew_task_lock", task_id=1, agent_id="ann"))["lock"] == renewed
+    assert renewed["expires_at"] > lock["expires_at"]
+    await desk.task("second")
+    stamps = [event["timestamp"] for event in await desk.events()]
+    assert stamps == sorted(stamps)
+    assert (await desk.look(1))["lock"] == renewed
+
+
+@pytest.mark.promise("clock:never-back")
+async def test_a_clock_that_is_behind_after_a_restart_holds_still(database: Path) -> None:
+    settings = load({"DATABASE_PATH": str(database)}, {}).settings
+    ahead, behind = MovableClock(), MovableClock()
+    async with open_runtime(settings, clock=ahead) as runtime:
+        desk = Desk(runtime, ahead)
+        await desk.task()
+        lock = await desk.claim(1, "ann", ttl_seconds=60)
+    behind.advance(-3600)
+    async with open_runtime(settings, clock=behind) as runtime:
+        desk = Desk(runtime, behind)
+        again = (await desk.do("renew_task_lock", task_id=1, agent_id="ann"))["lock"]
+        assert again["expires_at"] >= lock["expires_at"]
+        stamps = [event["timestamp"] for event in await desk.events()]
+        assert stamps == sorted(stamps)
+
+
+@pytest.mark.promise("lease:expiry")
+async def test_a_lease_that_ran_out_while_the_service_was_down_has_ended(database: Path, clock: MovableClock) -> None:
+    settings = load({"DATABASE_PATH": str(database)}, {}).settings
+    async with open_runtime(settings, clock=clock) as runtime:
+        await Desk(runtime, clock).task()
+        await Desk(runtime, clock).claim(1, "ann", ttl_seconds=60)
+    clock.advance(61)
+    async with open_runtime(settings, clock=clock) as runtime:
+        desk = Desk(runtime, clock)
+        found = await desk.look(1)
+        assert (found["lock"], found["attempts"]) == (None, 1)
+        assert (await desk.events(0, "task.unlocked"))[0]["reason"] == "lock_expired"
+
+
+# limits of the engine
+
+
+def reckon(tx: Tx, until: threading.Event) -> None:
+    """Reads that do not end before they may."""
+    reckoning = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 9999) SELECT max(i) FROM n"
+    while not until.is_set():
+        tx.execute(reckoning)
+
+
+@pytest.mark.promise("loop:never-blocked")
+async def test_the_loop_answers_while_the_writer_and_every_reader_are_held_up(served: Served, desk: Desk) -> None:
+    held_up = threading.Event()
+    database = desk.runtime.database
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(database.writer.run, "hold up", lambda tx: held_up.wait(PATIENCE), desk.actor, "")
+        for _ in range(desk.runtime.settings.database_pool_size):
+            tasks.start_soon(database.readers.run, "keep busy", partial(reckon, until=held_up), desk.actor, "")
+        for place in ("/livez", "/", "/healthz"):
+            assert (await served.send("GET", place)).status_code == 200
+        held_up.set()
+
+
+@pytest.mark.promise("loop:never-blocked")
+async def test_a_batch_that_takes_long_holds_the_loop_up_no_longer_than_its_turn(desk: Desk) -> None:
+    began, goes_on = threading.Event(), threading.Event()
+    met: list[bool] = []
+
+    def work(tx: Tx) -> None:
+        began.set()
+        met.append(goes_on.wait(PATIENCE))
+
+    async with anyio.create_task_group() as tasks:
+        for _ in range(2):
+            tasks.start_soon(desk.runtime.database.writer.run, "hold up", work, desk.actor, "")
+        while not began.is_set():
+            await anyio.lowlevel.checkpoint()
+        await anyio.lowlevel.checkpoint()  # here the loop waits for the batch, and not for ever
+        goes_on.set()
+    assert met == [True, True]
+
+
+async def test_when_too_many_writes_wait_the_next_is_told_to_come_back(
+    served: Served, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writer, "QUEUE", 0)
+    await desk.refused(QueueFull, "create_task", name="x")
+    response = await served.send("POST", "/api/tasks", {"name": "x"})
+    assert (response.status_code, response.json()["code"], response.headers["retry-after"]) == (503, "queue_full", "1")
+    monkeypatch.undo()
+    assert (await desk.task())["id"] == 1
+
+
+@pytest.mark.parametrize("settings", [{"QUERY_TIMEOUT_SECONDS": "0.05"}])
+async def test_a_read_that_takes_too_long_is_ended(desk: Desk) -> None:
+    endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT max(i) FROM n"
+    with anyio.fail_after(PATIENCE), pytest.raises(QueryTimeout):
+        await desk.runtime.read("endless", lambda tx: tx.execute(endless).fetchall())
+    assert (await desk.do("list_tasks"))["total"] == 0
+
+
+async def test_one_failing_write_harms_no_other_of_its_batch(desk: Desk) -> None:
+    from project_manager.domain.errors import Internal  # noqa: PLC0415
+
+    held_up, outcomes = threading.Event(), []
+
+    def broken(tx: object) -> None:
+        raise ZeroDivisionError
+
+    async def fail() -> None:
+        with pytest.raises(Internal):
+            await desk.runtime.database.writer.run("broken", broken, desk.actor, "")
+        outcomes.append("failed")
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(desk.runtime.database.writer.run, "hold up", lambda tx: held_up.wait(PATIENCE), desk.actor, "")
+        await anyio.lowlevel.checkpoint()
+        for _ in range(5):
+            tasks.start_soon(desk.task)
+            tasks.start_soon(fail)
+        await anyio.lowlevel.checkpoint()
+        held_up.set()
+    assert (await desk.do("list_tasks"))["total"] == 5
+    assert outcomes == ["failed"] * 5

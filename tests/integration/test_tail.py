@@ -1,0 +1,129 @@
+"""What the thread that follows the outbox does when something goes wrong under it, or at the worst moment."""
+
+import logging
+import threading
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import anyio
+import anyio.lowlevel
+import anyio.to_thread
+import pytest
+
+from project_manager.config.settings import load
+from project_manager.runtime.dispatch import Runtime, open_runtime
+from project_manager.store.sqlite import driver
+from project_manager.store.sqlite.tail import Tail
+from tests.desk import PATIENCE, Desk, MovableClock
+from tests.served import Served
+
+
+@pytest.fixture
+async def neighbour(runtime: Runtime, clock: MovableClock) -> AsyncIterator[Desk]:
+    """Another process's view, as far as the database can tell."""
+    settings = load({"DATABASE_PATH": str(runtime.database.path)}, {}).settings
+    async with open_runtime(settings, clock=clock, kind="command") as opened:
+        yield Desk(opened, clock)
+
+
+async def names_on_board(desk: Desk) -> list[str]:
+    return [task["name"] for task in (await desk.do("get_board_state"))["tasks"]]
+
+
+async def test_a_commit_from_elsewhere_between_an_own_one_and_the_look_is_on_the_board(
+    desk: Desk, neighbour: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tail = desk.runtime.database.tail
+    was_woken = tail._was_woken
+    waits, awake, go_on = threading.Event(), threading.Event(), threading.Event()
+
+    def held_up() -> bool:
+        waits.set()
+        woken = was_woken()
+        if woken and not awake.is_set():
+            awake.set()
+            go_on.wait(PATIENCE)
+        return woken
+
+    monkeypatch.setattr(tail, "_was_woken", held_up)
+    assert await anyio.to_thread.run_sync(waits.wait, PATIENCE)
+    await desk.task("own")
+    assert await anyio.to_thread.run_sync(awake.wait, PATIENCE)
+    assert await names_on_board(desk) == ["own"]
+    await neighbour.task("foreign")
+    head = await neighbour.head()
+    go_on.set()
+    with anyio.fail_after(PATIENCE):
+        while desk.runtime.hub.head < head:
+            await anyio.lowlevel.checkpoint()
+    assert await names_on_board(desk) == ["own", "foreign"]
+
+
+async def test_a_database_that_is_held_at_the_first_look_stops_no_events(
+    database: Path, clock: MovableClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data_version = Tail._data_version
+    refused = threading.Event()
+
+    def held_once(tail: Tail) -> int:
+        if not refused.is_set():
+            refused.set()
+            raise driver.driver.OperationalError("database is locked")
+        return data_version(tail)
+
+    monkeypatch.setattr(Tail, "_data_version", held_once)
+    async with open_runtime(load({"DATABASE_PATH": str(database)}, {}).settings, clock=clock) as runtime:
+        assert await anyio.to_thread.run_sync(refused.wait, PATIENCE)
+        with anyio.fail_after(PATIENCE):
+            async with runtime.follow(await runtime.head()) as events:
+                await Desk(runtime, clock).task()
+                assert await events.next_batch()
+
+
+@pytest.mark.promise("health:honest")
+async def test_health_says_that_the_event_reader_has_stopped(
+    served: Served, desk: Desk, caplog: pytest.LogCaptureFixture
+) -> None:
+    tail = desk.runtime.database.tail
+
+    def fail(rows: object) -> None:
+        raise ZeroDivisionError
+
+    tail.follow(fail)
+    await desk.task()
+    await anyio.to_thread.run_sync(tail._thread.join, PATIENCE)
+    health = await served.send("GET", "/healthz")
+    assert (health.status_code, health.json()["reasons"]) == (503, ["event reader has stopped"])
+    ready = await served.send("GET", "/readyz")
+    assert (ready.status_code, ready.json()["checks"]["events"]) == (503, False)
+    assert "the event reader has stopped" in caplog.messages
+
+
+async def test_a_database_that_cannot_be_read_for_a_while_is_told_of_once(
+    desk: Desk, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    caplog.set_level(logging.WARNING, "project_manager.store.sqlite.tail")
+    data_version = Tail._data_version
+    refused: list[int] = []
+    well_again = threading.Event()
+
+    def unreadable(tail: Tail) -> int:
+        if well_again.is_set():
+            return data_version(tail)
+        refused.append(1)
+        raise driver.driver.OperationalError("disk I/O error")
+
+    monkeypatch.setattr(Tail, "_data_version", unreadable)
+    with anyio.fail_after(PATIENCE):
+        while len(refused) < 10:
+            await anyio.lowlevel.checkpoint()
+        well_again.set()
+        async with desk.runtime.follow(await desk.runtime.head()) as events:
+            await desk.task()
+            await events.next_batch()
+        while len(caplog.messages) < 2:
+            await anyio.lowlevel.checkpoint()
+    assert [message.partition(" now:")[0] for message in caplog.messages] == [
+        "events cannot be read",
+        "events cannot be read: that is over",
+    ]

@@ -1,0 +1,337 @@
+"""`/ws/updates`: live, from any number on, without a gap, and without anybody holding up anybody."""
+
+import socket
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+import anyio
+import anyio.lowlevel
+import orjson
+import pytest
+from uvicorn.protocols.utils import ClientDisconnected
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+
+from project_manager import __version__
+from project_manager.domain.actors import LOCAL
+from project_manager.runtime import authentication, dispatch, event_hub
+from project_manager.services.events import retain
+from project_manager.store.sqlite import readers
+from project_manager.web import websocket
+from tests.desk import PATIENCE, Desk
+from tests.served import Served, frame, frames
+
+
+async def closed(wire: ClientConnection) -> tuple[int, str]:
+    """Reads until the server closes: the code and the reason."""
+    with anyio.fail_after(PATIENCE), suppress(ConnectionClosed):
+        while True:
+            await wire.recv()
+    assert wire.close_code is not None
+    return wire.close_code, wire.close_reason or ""
+
+
+async def test_the_first_frame_says_hello_with_where_the_events_stand(served: Served, desk: Desk) -> None:
+    await desk.task()
+    async with served.listen() as wire:
+        hello = await frame(wire)
+        assert hello == {
+            "type": "hello",
+            "epoch": desk.runtime.hub.epoch,
+            "seq": await desk.head(),
+            "server_time": desk.clock.later(0),
+            "version": __version__,
+        }
+
+
+async def test_a_change_arrives_as_the_event_that_the_list_has(served: Served, desk: Desk) -> None:
+    async with served.listen() as wire:
+        await frame(wire)
+        await desk.task()
+        await desk.claim(1, "ann")
+        assert await frames(wire, 4) == await desk.events()
+
+
+@pytest.mark.promise("events:resume")
+async def test_whoever_comes_back_with_the_last_number_gets_everything_after_it_once(
+    served: Served, desk: Desk
+) -> None:
+    async with served.listen() as wire:
+        await frame(wire)
+        await desk.task("one")
+        seen = (await frames(wire, 2))[-1]["seq"]
+    await desk.task("while nobody listened")
+    async with served.listen(f"since={seen}") as wire:
+        await desk.task("three")
+        assert (await frame(wire))["type"] == "hello"
+        assert [event["seq"] for event in await frames(wire, 2)] == [seen + 1, seen + 2]
+        await desk.task("four")
+        assert (await frame(wire))["seq"] == seen + 3
+
+
+@pytest.mark.promise("events:resume")
+@pytest.mark.parametrize("remembered", [1, 3, 100])
+async def test_resuming_leaves_no_gap_whatever_the_hub_remembers(served: Served, desk: Desk, remembered: int) -> None:
+    """What it has forgotten comes from the database, while new events keep coming."""
+    monkeypatched = pytest.MonkeyPatch()
+    monkeypatched.setattr(event_hub, "REMEMBERED", remembered)
+    for number in range(10):
+        await desk.task(f"task {number}")
+    async with served.listen("since=2") as wire, anyio.create_task_group() as busy:
+        busy.start_soon(desk.task, "meanwhile")
+        assert (await frame(wire))["type"] == "hello"
+        assert [event["seq"] for event in await frames(wire, 10)] == list(range(3, 13))
+    monkeypatched.undo()
+
+
+async def edited(desk: Desk, times: int) -> None:
+    """Events that carry a description as long as one may be, as it was and as it is."""
+    await desk.task()
+    for number in range(times):
+        await desk.edit(1, description=f"{number:4}{'x' * 65_000}")
+    await all_published(desk)
+
+
+@pytest.mark.promise("memory:bounded")
+async def test_events_with_long_texts_are_remembered_in_small_number_and_resumed_all_the_same(
+    served: Served, desk: Desk
+) -> None:
+    await edited(desk, 40)
+    assert not desk.runtime.hub.remembers(5)
+    assert desk.runtime.hub.remembers(desk.runtime.hub.head - 20)
+    async with served.listen("since=1", max_size=None) as wire:
+        assert (await frame(wire))["type"] == "hello"
+        assert [event["seq"] for event in await frames(wire, 41)] == list(range(2, 43))
+
+
+@pytest.mark.promise("memory:bounded", "events:resync")
+async def test_who_is_too_much_text_behind_is_told_to_load_again(served: Served, desk: Desk) -> None:
+    await edited(desk, 80)
+    async with served.listen("since=1") as wire:
+        assert [event["type"] for event in await frames(wire, 2)] == ["hello", "resync"]
+
+
+@pytest.mark.promise("memory:bounded", "events:slow-reader")
+async def test_a_listener_that_takes_nothing_is_given_up_by_how_much_waits_for_it(desk: Desk) -> None:
+    async with (
+        desk.runtime.follow(await desk.runtime.head()) as idle,
+        desk.runtime.follow(await desk.runtime.head()) as busy,
+    ):
+        with anyio.fail_after(PATIENCE * 2):
+            await desk.task()
+            while not idle.dropped:
+                await desk.edit(1, description=f"{idle.last_seq:6}{'x' * 65_000}")
+                await busy.next_batch()
+    assert desk.runtime.hub.head < event_hub.QUEUE // 2
+    assert not busy.dropped
+
+
+async def test_events_of_other_projects_are_left_out_on_request(served: Served, desk: Desk) -> None:
+    await desk.task()
+    async with served.listen("project_id=1") as wire:
+        await frame(wire)
+        await desk.task("elsewhere", project_name="Shed")
+        await desk.edit(1, priority=0)
+        event = await frame(wire)
+        assert (event["type"], event["project_id"]) == ("task.updated", 1)
+
+
+async def all_published(desk: Desk) -> None:
+    """Until the hub has every event that was written."""
+    last = (await desk.events())[-1]["seq"]
+    with anyio.fail_after(PATIENCE):
+        while desk.runtime.hub.head < last:
+            await anyio.lowlevel.checkpoint()
+
+
+async def test_several_events_come_in_one_frame_on_request(served: Served, desk: Desk) -> None:
+    for _ in range(3):
+        await desk.task()
+    await all_published(desk)
+    async with served.listen("since=1&batch=1") as wire:
+        await frame(wire)
+        batch = await frame(wire)
+        assert batch["type"] == "batch"
+        assert batch["events"] == await desk.events(1)
+
+
+@pytest.mark.promise("events:resync")
+@pytest.mark.parametrize("query", ["since=999", "since=1&epoch=another"])
+async def test_who_comes_from_another_history_is_told_and_then_follows(served: Served, desk: Desk, query: str) -> None:
+    await desk.task()
+    async with served.listen(query) as wire:
+        assert (await frame(wire))["type"] == "hello"
+        assert await frame(wire) == {"type": "resync", "epoch": desk.runtime.hub.epoch, "seq": 2}
+        await desk.edit(1, priority=0)
+        assert (await frame(wire))["seq"] == 3
+
+
+@pytest.mark.promise("events:resync", "outbox:retention")
+async def test_who_comes_from_before_what_is_kept_is_told(served: Served, desk: Desk) -> None:
+    await desk.task()
+    await desk.task()
+    desk.clock.advance(10 * 24 * 3600)
+    await desk.runtime.database.writer.run("retain", lambda tx: retain(tx, days=1), desk.actor, "")
+    await desk.task()
+    await all_published(desk)
+    desk.runtime.hub._oldest = 3
+    async with served.listen("since=1") as wire:
+        assert [event["type"] for event in await frames(wire, 2)] == ["hello", "resync"]
+    async with served.listen("since=3") as wire:
+        assert [event["type"] for event in await frames(wire, 2)] == ["hello", "task.created"]
+
+
+@pytest.mark.parametrize("query", ["since=x", "since=-1", "sinc=1", "project_id=0", "batch=perhaps"])
+async def test_a_wish_that_cannot_be_read_is_refused_with_its_reason(served: Served, query: str) -> None:
+    async with served.listen(query) as wire:
+        code, reason = await closed(wire)
+    assert code == 1008
+    assert query.partition("=")[0] in reason
+
+
+@pytest.mark.promise("events:capacity")
+@pytest.mark.parametrize("settings", [{"WEBSOCKET_MAX_CONNECTIONS": 2}])
+async def test_over_the_limit_a_connection_is_accepted_closed_and_counted(served: Served, desk: Desk) -> None:
+    async with served.listen() as first, served.listen():
+        await frame(first)
+        async with served.listen() as third:
+            assert await closed(third) == (1013, "too many connections")
+        figures = (await served.ok("GET", "/api/metrics"))["connections"]
+        assert (figures["active"], figures["total_opened"], figures["max_capacity"]) == (2, 2, 2)
+        assert "pm_websocket_refused_total 1.0" in (await served.send("GET", "/metrics")).text
+    with anyio.fail_after(PATIENCE):
+        while served.updates.open:
+            await anyio.lowlevel.checkpoint()
+    async with served.listen() as again:
+        assert (await frame(again))["type"] == "hello"
+
+
+@pytest.mark.promise("events:slow-reader")
+async def test_one_that_does_not_read_is_closed_with_1013_and_can_resume(
+    served: Served, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The one that reads and the writer are not held up meanwhile."""
+    monkeypatch.setattr(websocket, "SEND_SECONDS", 0.2)
+    subscribe: Callable[..., Any] = desk.runtime.hub.subscribe
+    monkeypatch.setattr(desk.runtime.hub, "subscribe", lambda *args, **more: subscribe(*args, **{**more, "limit": 8}))
+    narrow = socket.create_connection(("127.0.0.1", served.port))
+    narrow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+    async with served.listen(sock=narrow, max_queue=1) as slow, served.listen() as quick:
+        await frame(quick)
+        await desk.task()
+        seen = 0
+        for number in range(100):
+            await desk.edit(1, description=str(number) + "x" * 60_000)
+            while seen < await desk.head():
+                seen = (await frame(quick))["seq"]
+        code, reason = await closed(slow)
+    assert code == 1013
+    assert "since=" in reason
+    assert "pm_subscribers_dropped_total 1.0" in (await served.send("GET", "/metrics")).text
+    async with served.listen(f"since={seen - 3}") as again:
+        await frame(again)
+        assert [event["seq"] for event in await frames(again, 3)] == [seen - 2, seen - 1, seen]
+
+
+async def test_when_the_service_stops_every_listener_is_told(served: Served, desk: Desk) -> None:
+    async with served.listen() as wire:
+        await frame(wire)
+        desk.runtime.hub.close()
+        assert await closed(wire) == (1001, "the server is stopping")
+
+
+async def test_one_whose_events_cannot_be_read_now_is_told_to_come_back(
+    served: Served, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(authentication, "IDENTITY_SECONDS", PATIENCE)
+    await desk.task()
+    await all_published(desk)
+    desk.runtime.hub._recent.clear()
+    desk.runtime.hub._oldest = desk.runtime.hub.head
+    assert (await served.send("GET", "/api/tasks")).status_code == 200
+    monkeypatch.setattr(readers, "QUEUE", 0)
+    async with served.listen("since=0") as wire:
+        assert await closed(wire) == (1013, "0 reads wait already")
+    monkeypatch.undo()
+    async with served.listen("since=0") as wire:
+        assert [one.get("seq") for one in await frames(wire, 2)] == [2, 1]
+
+
+async def test_one_that_has_gone_by_itself_when_it_is_told_of_the_end_is_no_fault(desk: Desk) -> None:
+    updates, goes = websocket.Updates(desk.runtime), anyio.Event()
+    received = iter(("websocket.connect", "websocket.disconnect"))
+
+    async def receive() -> dict[str, Any]:
+        kind = next(received)
+        if kind == "websocket.disconnect":
+            await goes.wait()
+        return {"type": kind}
+
+    async def send(message: Any) -> None:
+        if message["type"] == "websocket.close":
+            goes.set()
+            raise ClientDisconnected
+
+    desk.runtime.hub.close()
+    with anyio.fail_after(PATIENCE):
+        await updates({"type": "websocket", "query_string": b"", "state": {"actor": LOCAL}}, receive, send)
+    assert goes.is_set()
+    assert updates.open == 0
+
+
+async def test_what_a_client_sends_is_ignored(served: Served, desk: Desk) -> None:
+    async with served.listen() as wire:
+        await frame(wire)
+        for nonsense in ("{", '{"type":"subscribe"}', b"\x00\xff"):
+            await wire.send(nonsense)
+        await desk.task()
+        assert (await frame(wire))["seq"] == 1
+
+
+async def test_too_much_to_catch_up_is_answered_with_resync(
+    served: Served, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dispatch, "OLDER_EVENTS", 3)
+    for number in range(5):
+        await desk.task(f"task {number}")
+    await all_published(desk)
+    desk.runtime.hub._recent.clear()
+    desk.runtime.hub._oldest = desk.runtime.hub.head
+    async with served.listen("since=1") as wire:
+        assert [one["type"] for one in await frames(wire, 2)] == ["hello", "resync"]
+
+
+@pytest.mark.parametrize("path", ["/ws/nope", "/ws", "/ws/updates/", "/api/tasks", "/mcp"])
+async def test_a_websocket_that_is_none_is_answered_with_where_the_events_are(served: Served, path: str) -> None:
+    with pytest.raises(InvalidStatus) as refused:
+        async with connect(f"ws://127.0.0.1:{served.port}{path}", proxy=None):
+            pass
+    answer = refused.value.response
+    error = orjson.loads(answer.body or b"")
+    assert answer.status_code == 404
+    assert answer.headers["content-type"] == "application/json"
+    assert error == {
+        "code": "no_such_route",
+        "message": f"there is no WebSocket at {path}",
+        "hint": "The one WebSocket is that of the events: /ws/updates.",
+        "details": {},
+        "request_id": answer.headers["x-request-id"],
+    }
+
+
+async def test_a_server_that_cannot_answer_a_websocket_closes_it_with_the_reason() -> None:
+    received, sent = iter(({"type": "websocket.connect"},)), []
+
+    async def receive() -> Any:
+        return next(received)
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    scope = {"type": "websocket", "path": "/ws/nope", "state": {"request_id": "r"}}
+    await websocket.NoUpdates("/ws/updates")(scope, receive, send)
+    assert sent == [
+        {"type": "websocket.accept"},
+        {"type": "websocket.close", "code": 1008, "reason": "there is no WebSocket at /ws/nope"},
+    ]

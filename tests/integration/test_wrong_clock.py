@@ -1,0 +1,167 @@
+"""Database time ten years ahead of the wall clock: leases end after their length, and nothing is deleted by its age."""
+
+from collections.abc import AsyncIterator
+from contextlib import closing
+from pathlib import Path
+
+import anyio.to_thread
+import pytest
+
+from project_manager.clock import rfc3339
+from project_manager.config.settings import load
+from project_manager.domain.actors import SYSTEM
+from project_manager.observability.logging import Trouble
+from project_manager.runtime import background
+from project_manager.runtime.dispatch import Runtime, open_runtime
+from project_manager.store.database_clock import SETTLE_MS
+from project_manager.store.sqlite import backup, driver, restore
+from project_manager.store.sqlite.restore import Restored
+from tests.desk import Desk, MovableClock
+from tests.e2e.service import sample
+from tests.integration.invariants import Row, read
+from tests.served import serving
+
+YEARS = 10 * 365 * 24 * 3600 * 1000
+DAY_MS = 24 * 3600 * 1000
+DELETED_BY_AGE = ("events", "ended_leases", "answers", "instances", "mcp_subscriptions", "task_logs")
+
+
+def content(path: Path) -> dict[str, list[Row]]:
+    """All rows that some background job may delete."""
+    return {name: read(path, f"SELECT * FROM {name}") for name in DELETED_BY_AGE}
+
+
+def poison(path: Path, ahead: int) -> None:
+    """Leave the mark of a batch that ran under a wrong clock, as the previous release wrote it."""
+    with closing(driver.driver.connect(path, isolation_level=None)) as connection:
+        connection.execute("UPDATE meta SET clock_high = clock_high + ?, clock_boot = NULL", (ahead,))
+
+
+def put_back(database: Path, wall: int) -> Restored:
+    """Take a backup and restore it at this instant of the wall clock."""
+    return restore.restore(backup.back_up(database, database.with_name("copy.db")).path, database, wall)
+
+
+@pytest.fixture
+async def ahead(database: Path, clock: MovableClock) -> AsyncIterator[Desk]:
+    """A service on a database whose time is ten years ahead of the wall clock."""
+    settings = load({"DATABASE_PATH": str(database)}, {}).settings
+    async with open_runtime(settings, clock=clock) as runtime:
+        desk = Desk(runtime, clock)
+        await desk.task(key="first")
+        await desk.claim(1, "ann")
+        await desk.release(1, "ann", handoff="half done")
+        subscribe = "INSERT INTO mcp_subscriptions (uri, session_id, owner, used_at) VALUES ('a', 'b', 'c', ?)"
+        await write(runtime, subscribe, clock.now())
+    poison(database, YEARS)
+    async with open_runtime(settings, clock=clock) as runtime:
+        yield Desk(runtime, clock)
+
+
+async def write(runtime: Runtime, statement: str, *values: object) -> None:
+    await runtime.database.writer.run("test", lambda tx: tx.execute(statement, values), SYSTEM, "")
+
+
+@pytest.mark.promise("clock:wrong")
+async def test_one_round_of_every_background_job_deletes_nothing(ahead: Desk, database: Path) -> None:
+    before = content(database)
+    runtime = ahead.runtime
+    await background.beat_once(runtime.database, "serve", runtime.waiting.places)
+    await background.maintain_once(runtime.database, event_days=1)
+    await runtime.sweep()
+    after = content(database)
+    beats = before.pop("instances"), after.pop("instances")
+    assert after == before
+    assert all(before.values())
+    assert [row["id"] for row in beats[0]] == [row["id"] for row in beats[1]]
+
+
+@pytest.mark.promise("clock:wrong")
+async def test_leases_end_after_their_length(ahead: Desk) -> None:
+    await ahead.claim(1, "bob", ttl_seconds=2)
+    await ahead.pass_time(1.9)
+    assert (await ahead.look(1))["lock"]["holder"] == "bob"
+    await ahead.pass_time(0.1)
+    assert (await ahead.look(1))["lock"] is None
+    assert [event["reason"] for event in await ahead.events(0, "task.unlocked")][-1] == "lock_expired"
+
+
+@pytest.mark.promise("clock:wrong")
+async def test_dates_of_users_are_compared_with_the_wall_clock(ahead: Desk) -> None:
+    task = await ahead.task("next year", defer_until=rfc3339(ahead.clock.now() + 365 * DAY_MS))
+    assert not task["ready"]
+    await ahead.pass_time(1)
+    assert "deferred until" in (await ahead.look(task["id"]))["why_not_ready"][0]
+    soon = await ahead.task("soon", defer_until=ahead.clock.later(10))
+    await ahead.pass_time(9.9)
+    assert not (await ahead.look(soon["id"]))["ready"]
+    await ahead.pass_time(0.1)
+    assert (await ahead.look(soon["id"]))["ready"]
+
+
+@pytest.mark.promise("clock:wrong")
+async def test_readiness_and_a_metric_show_the_difference(ahead: Desk, caplog: pytest.LogCaptureFixture) -> None:
+    async with serving(ahead.runtime) as served:
+        answer = await served.send("GET", "/readyz")
+        assert (answer.status_code, answer.json()["checks"]["clock"]) == (503, False)
+        page = (await served.send("GET", "/metrics")).text
+        assert sample(page, "project_manager_clock_difference_seconds") == YEARS / 1000
+    apart = Trouble(background.log, "clock_differs", "the clocks differ")
+    background.tell_clock(apart, ahead.runtime.database.clock.difference())
+    assert "3650 days" in caplog.text
+    assert caplog.records[-1].__dict__["action"] == "clock_differs"
+
+
+async def test_a_small_difference_is_not_logged(desk: Desk, caplog: pytest.LogCaptureFixture) -> None:
+    desk.clock.slip = -3_600_000
+    background.tell_clock(Trouble(background.log, "a", "b"), desk.runtime.database.clock.difference())
+    assert caplog.text == ""
+
+
+async def test_old_rows_are_deleted_a_day_after_a_jump_was_followed(desk: Desk) -> None:
+    await desk.task(key="first")
+    desk.clock.slip = YEARS
+    await desk.pass_time(1)
+    await desk.pass_time(SETTLE_MS / 1000)
+    database = desk.runtime.database
+    assert database.clock.agrees()
+    await background.maintain_once(database, event_days=1)
+    assert len(content(database.path)["answers"]) == 1
+    desk.clock.advance(DAY_MS / 1000 + 1)
+    await background.maintain_once(database, event_days=1)
+    assert (content(database.path)["answers"], content(database.path)["events"]) == ([], [])
+
+
+@pytest.mark.promise("clock:wrong")
+async def test_a_restore_sets_database_time_to_the_wall_clock(database: Path, clock: MovableClock) -> None:
+    settings = load({"DATABASE_PATH": str(database)}, {}).settings
+    clock.slip = YEARS
+    async with open_runtime(settings, clock=clock) as runtime:
+        desk = Desk(runtime, clock)
+        await desk.task(key="in ten years")
+        await desk.claim(1, "ann", ttl_seconds=3600)
+        deferred = await desk.task("deferred", defer_until=rfc3339(clock.now() - DAY_MS))
+        assert deferred["ready"]
+    clock.slip = 0
+    done = await anyio.to_thread.run_sync(put_back, database, clock.now())
+    assert (done.lowered, done.released) == (YEARS, 1)
+    assert done.fence_floor >= clock.now() + YEARS
+    async with open_runtime(settings, clock=clock) as runtime:
+        desk = Desk(runtime, clock)
+        assert runtime.database.clock.difference() == 0
+        assert not (await desk.look(deferred["id"]))["ready"]
+        lock = await desk.claim(1, "bob", ttl_seconds=60)
+        assert lock["expires_at"] == clock.later(60)
+        assert lock["fence"] > done.fence_floor
+        clock.advance(DAY_MS / 1000 + 1)
+        await background.maintain_once(runtime.database, event_days=90)
+        assert content(database)["answers"] == []
+
+
+async def test_a_restore_never_steps_back_by_less_than_an_hour(database: Path, clock: MovableClock) -> None:
+    settings = load({"DATABASE_PATH": str(database)}, {}).settings
+    async with open_runtime(settings, clock=clock) as runtime:
+        await Desk(runtime, clock).task()
+    done = await anyio.to_thread.run_sync(put_back, database, clock.now() - 3_600_000)
+    assert done.lowered == 0
+    assert read(database, "SELECT clock_high FROM meta") == [{"clock_high": clock.now()}]
