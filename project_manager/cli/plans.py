@@ -15,7 +15,7 @@ from project_manager.cli.exits import NothingThere
 from project_manager.config.settings import Settings
 from project_manager.domain.limits import NAME_CHARACTERS
 from project_manager.plans.progress import Listener, followed
-from project_manager.schemas.views import ChangeView, ImportView
+from project_manager.schemas.plans import ChangeView, ImportView
 from project_manager.store.sqlite import backup, files, private_files
 
 _SHOWS_PROGRESS_FROM = 100_000

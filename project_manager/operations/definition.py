@@ -9,7 +9,7 @@ from typing import Any
 from project_manager.domain.actors import Role
 from project_manager.domain.errors import FenceRequired, LockHeld, ProjectManagerError, StaleFence, TaskNotFound
 from project_manager.domain.limits import BODY_BYTES
-from project_manager.schemas.fields import Command
+from project_manager.schemas.commands import Command
 
 CLEAR = "clear"
 """The argument that empties fields of an edit, over MCP alone: an empty value means there that nothing was sent."""

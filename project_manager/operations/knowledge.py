@@ -13,7 +13,7 @@ from project_manager.domain.errors import (
 from project_manager.operations.definition import LEASE_FAULTS, READS, WRITES, Kind, Operation, Profile, Tool
 from project_manager.schemas import assumptions as about_assumptions
 from project_manager.schemas import knowledge as about_knowledge
-from project_manager.schemas import views
+from project_manager.schemas.views import Page
 from project_manager.services import (
     assumptions,
     knowledge,
@@ -24,7 +24,7 @@ KNOWLEDGE = (
         "get_knowledge",
         knowledge.find,
         about_knowledge.GetKnowledge,
-        views.Page[about_knowledge.KnowledgeView],
+        Page[about_knowledge.KnowledgeView],
         http="GET /api/knowledge",
         tool=Tool(
             "Find knowledge",
@@ -124,7 +124,7 @@ KNOWLEDGE = (
         "list_knowledge_versions",
         knowledge.list_versions,
         about_knowledge.ListKnowledgeVersions,
-        views.Page[about_knowledge.KnowledgeVersionView],
+        Page[about_knowledge.KnowledgeVersionView],
         http="GET /api/knowledge/{knowledge_id}/versions",
         errors=(KnowledgeNotFound,),
     ),
@@ -150,7 +150,7 @@ KNOWLEDGE = (
         "list_knowledge_logs",
         knowledge.list_logs,
         about_knowledge.ListKnowledgeLogs,
-        views.Page[about_knowledge.KnowledgeLogView],
+        Page[about_knowledge.KnowledgeLogView],
         http="GET /api/knowledge/{knowledge_id}/logs",
         errors=(KnowledgeNotFound,),
     ),
@@ -161,7 +161,7 @@ ASSUMPTIONS = (
         "list_assumptions",
         assumptions.list_assumptions,
         about_assumptions.ListAssumptions,
-        views.Page[about_assumptions.AssumptionView],
+        Page[about_assumptions.AssumptionView],
         http="GET /api/tasks/{task_id}/assumptions",
         errors=(TaskNotFound,),
     ),

@@ -10,7 +10,20 @@ from project_manager.domain.errors import (
     ProjectNotFound,
 )
 from project_manager.operations.definition import LEASE_FAULTS, REPEATABLE, WRITES, Kind, Operation, Tool
-from project_manager.schemas import commands, views
+from project_manager.schemas.leases import (
+    AcquiredView,
+    AcquireTaskLock,
+    ClaimedView,
+    ClaimNextTask,
+    LeaseView,
+    ListLeases,
+    NewLeaseView,
+    NothingReadyView,
+    ReleasedView,
+    ReleaseTaskLock,
+    RenewTaskLock,
+)
+from project_manager.schemas.views import Page
 from project_manager.services import (
     claim_queue,
     lease_history,
@@ -21,8 +34,8 @@ LEASES = (
     Operation(
         "claim_next_task",
         claim_queue.claim_next,
-        commands.ClaimNextTask,
-        views.NothingReadyView | views.ClaimedView,
+        ClaimNextTask,
+        NothingReadyView | ClaimedView,
         http="POST /api/tasks/claim",
         kind=Kind.WRITE,
         role=Role.AGENT,
@@ -49,8 +62,8 @@ LEASES = (
     Operation(
         "acquire_task_lock",
         leases.acquire,
-        commands.AcquireTaskLock,
-        views.NewLeaseView | views.AcquiredView,
+        AcquireTaskLock,
+        NewLeaseView | AcquiredView,
         http="POST /api/tasks/{task_id}/lock",
         kind=Kind.WRITE,
         role=Role.AGENT,
@@ -67,8 +80,8 @@ LEASES = (
     Operation(
         "renew_task_lock",
         leases.renew,
-        commands.RenewTaskLock,
-        views.AcquiredView,
+        RenewTaskLock,
+        AcquiredView,
         http="PUT /api/tasks/{task_id}/lock",
         kind=Kind.WRITE,
         role=Role.AGENT,
@@ -78,8 +91,8 @@ LEASES = (
     Operation(
         "release_task_lock",
         leases.release,
-        commands.ReleaseTaskLock,
-        views.ReleasedView,
+        ReleaseTaskLock,
+        ReleasedView,
         http="DELETE /api/tasks/{task_id}/lock",
         kind=Kind.WRITE,
         role=Role.AGENT,
@@ -91,8 +104,8 @@ LEASES = (
     Operation(
         "list_leases",
         lease_history.list_leases,
-        commands.ListLeases,
-        views.Page[views.LeaseView],
+        ListLeases,
+        Page[LeaseView],
         http="GET /api/leases",
     ),
 )

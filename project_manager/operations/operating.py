@@ -13,16 +13,25 @@ from project_manager.domain.errors import (
 from project_manager.domain.limits import PLAN_BYTES
 from project_manager.operations.definition import Kind, Operation
 from project_manager.plans import apply
-from project_manager.schemas import commands, views
-from project_manager.schemas.tokens import ClearTokens
+from project_manager.schemas.plans import ExportPlan, ExportView, ImportPlan, ImportView
+from project_manager.schemas.tokens import (
+    ClearedTokensView,
+    ClearTokens,
+    CreateToken,
+    ListTokens,
+    RevokedTokenView,
+    RevokeToken,
+    TokenView,
+)
+from project_manager.schemas.views import Page
 from project_manager.services import tokens
 
 OPERATING = (
     Operation(
         "import_plan",
         apply.import_plan,
-        commands.ImportPlan,
-        views.ImportView,
+        ImportPlan,
+        ImportView,
         http="POST /api/import",
         kind=Kind.WRITE,
         role=Role.OPERATOR,
@@ -34,8 +43,8 @@ OPERATING = (
     Operation(
         "export_plan",
         apply.export_plan,
-        commands.ExportPlan,
-        views.ExportView,
+        ExportPlan,
+        ExportView,
         http="GET /api/export",
         streamed=True,
         errors=(ProjectNotFound, QueueFull),
@@ -43,8 +52,8 @@ OPERATING = (
     Operation(
         "create_token",
         tokens.create,
-        commands.CreateToken,
-        views.TokenView,
+        CreateToken,
+        TokenView,
         http="POST /api/tokens",
         kind=Kind.WRITE,
         role=Role.OPERATOR,
@@ -54,16 +63,16 @@ OPERATING = (
     Operation(
         "list_tokens",
         tokens.list_tokens,
-        commands.ListTokens,
-        views.Page[views.TokenView],
+        ListTokens,
+        Page[TokenView],
         http="GET /api/tokens",
         role=Role.OPERATOR,
     ),
     Operation(
         "revoke_token",
         tokens.revoke,
-        commands.RevokeToken,
-        views.RevokedTokenView,
+        RevokeToken,
+        RevokedTokenView,
         http="DELETE /api/tokens/{token_id}",
         kind=Kind.WRITE,
         role=Role.OPERATOR,
@@ -73,7 +82,7 @@ OPERATING = (
         "clear_tokens",
         tokens.clear,
         ClearTokens,
-        views.ClearedTokensView,
+        ClearedTokensView,
         kind=Kind.WRITE,
         role=Role.OPERATOR,
     ),

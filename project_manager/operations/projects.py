@@ -11,7 +11,24 @@ from project_manager.domain.errors import (
     VersionMismatch,
 )
 from project_manager.operations.definition import READS, REPEATABLE, Kind, Operation, Profile, Tool
-from project_manager.schemas import commands, views
+from project_manager.schemas.epics import (
+    CreatedEpicView,
+    CreateEpic,
+    DeleteEpic,
+    EpicView,
+    GetEpic,
+    ListEpics,
+    UpdateEpic,
+)
+from project_manager.schemas.projects import (
+    CreateProject,
+    DeleteProject,
+    GetProject,
+    ListProjects,
+    ProjectView,
+    UpdateProject,
+)
+from project_manager.schemas.views import DeletedView, Page
 from project_manager.services import (
     epics,
     projects,
@@ -21,16 +38,16 @@ PROJECTS = (
     Operation(
         "list_projects",
         projects.list_projects,
-        commands.ListProjects,
-        views.Page[views.ProjectView],
+        ListProjects,
+        Page[ProjectView],
         http="GET /api/projects",
         tool=Tool("List projects", READS, ("archived", "limit", "cursor"), defaults={"limit": 20}),
     ),
     Operation(
         "create_project",
         projects.create,
-        commands.CreateProject,
-        views.ProjectView,
+        CreateProject,
+        ProjectView,
         http="POST /api/projects",
         kind=Kind.WRITE,
         role=Role.AGENT,
@@ -42,16 +59,16 @@ PROJECTS = (
     Operation(
         "get_project",
         projects.get,
-        commands.GetProject,
-        views.ProjectView,
+        GetProject,
+        ProjectView,
         http="GET /api/projects/{project_id}",
         errors=(ProjectNotFound,),
     ),
     Operation(
         "update_project",
         projects.update,
-        commands.UpdateProject,
-        views.ProjectView,
+        UpdateProject,
+        ProjectView,
         http="PATCH /api/projects/{project_id}",
         kind=Kind.WRITE,
         role=Role.OPERATOR,
@@ -60,8 +77,8 @@ PROJECTS = (
     Operation(
         "delete_project",
         projects.delete,
-        commands.DeleteProject,
-        views.DeletedView,
+        DeleteProject,
+        DeletedView,
         http="DELETE /api/projects/{project_id}",
         kind=Kind.WRITE,
         role=Role.OPERATOR,
@@ -73,8 +90,8 @@ EPICS = (
     Operation(
         "list_epics",
         epics.list_epics,
-        commands.ListEpics,
-        views.Page[views.EpicView],
+        ListEpics,
+        Page[EpicView],
         http="GET /api/epics",
         tool=Tool("List epics", READS, ("project_id", "project_name", "limit", "cursor"), defaults={"limit": 20}),
         errors=(ProjectNotFound,),
@@ -83,8 +100,8 @@ EPICS = (
     Operation(
         "create_epic",
         epics.create,
-        commands.CreateEpic,
-        views.CreatedEpicView | views.EpicView,
+        CreateEpic,
+        CreatedEpicView | EpicView,
         http="POST /api/epics",
         kind=Kind.WRITE,
         role=Role.AGENT,
@@ -101,16 +118,16 @@ EPICS = (
     Operation(
         "get_epic",
         epics.get,
-        commands.GetEpic,
-        views.EpicView,
+        GetEpic,
+        EpicView,
         http="GET /api/epics/{epic_id}",
         errors=(EpicNotFound,),
     ),
     Operation(
         "update_epic",
         epics.update,
-        commands.UpdateEpic,
-        views.EpicView,
+        UpdateEpic,
+        EpicView,
         http="PATCH /api/epics/{epic_id}",
         kind=Kind.WRITE,
         role=Role.AGENT,
@@ -119,8 +136,8 @@ EPICS = (
     Operation(
         "delete_epic",
         epics.delete,
-        commands.DeleteEpic,
-        views.DeletedView,
+        DeleteEpic,
+        DeletedView,
         http="DELETE /api/epics/{epic_id}",
         kind=Kind.WRITE,
         role=Role.OPERATOR,

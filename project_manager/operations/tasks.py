@@ -19,7 +19,26 @@ from project_manager.domain.errors import (
     VersionMismatch,
 )
 from project_manager.operations.definition import LEASE_FAULTS, READS, WRITES, Hints, Kind, Operation, Profile, Tool
-from project_manager.schemas import commands, views
+from project_manager.schemas.events import ListTaskEvents
+from project_manager.schemas.logs import AddTaskLog, ListTaskLogs, LogView
+from project_manager.schemas.tasks import (
+    CreatedTasksView,
+    CreateTask,
+    CreateTasks,
+    DeleteTask,
+    GetAvailableTasks,
+    GetTask,
+    GetTaskDetails,
+    ListTasks,
+    StatusChangedView,
+    TaskDetailsView,
+    TaskRow,
+    TaskView,
+    UpdateTask,
+    UpdateTaskStatus,
+    WrittenTaskView,
+)
+from project_manager.schemas.views import DeletedView, Page
 from project_manager.services import (
     events,
     listing,
@@ -32,8 +51,8 @@ TASKS = (
     Operation(
         "get_available_tasks",
         listing.get_available,
-        commands.GetAvailableTasks,
-        views.Page[views.TaskRow],
+        GetAvailableTasks,
+        Page[TaskRow],
         http="GET /api/tasks/available",
         tool=Tool(
             "List claimable tasks",
@@ -46,8 +65,8 @@ TASKS = (
     Operation(
         "list_tasks",
         listing.list_tasks,
-        commands.ListTasks,
-        views.Page[views.TaskRow],
+        ListTasks,
+        Page[TaskRow],
         http="GET /api/tasks",
         tool=Tool(
             "List or search tasks",
@@ -73,8 +92,8 @@ TASKS = (
     Operation(
         "create_task",
         tasks.create,
-        commands.CreateTask,
-        views.WrittenTaskView,
+        CreateTask,
+        WrittenTaskView,
         http="POST /api/tasks",
         kind=Kind.WRITE,
         role=Role.AGENT,
@@ -114,8 +133,8 @@ TASKS = (
     Operation(
         "create_tasks",
         tasks.create_many,
-        commands.CreateTasks,
-        views.CreatedTasksView,
+        CreateTasks,
+        CreatedTasksView,
         http="POST /api/tasks/bulk",
         kind=Kind.WRITE,
         role=Role.AGENT,
@@ -133,16 +152,16 @@ TASKS = (
     Operation(
         "get_task",
         tasks.get,
-        commands.GetTask,
-        views.TaskView,
+        GetTask,
+        TaskView,
         http="GET /api/tasks/{task_id}",
         errors=(TaskNotFound,),
     ),
     Operation(
         "get_task_details",
         tasks.details,
-        commands.GetTaskDetails,
-        views.TaskDetailsView,
+        GetTaskDetails,
+        TaskDetailsView,
         http="GET /api/tasks/{task_id}/details",
         tool=Tool(
             "Read a task in full",
@@ -156,8 +175,8 @@ TASKS = (
     Operation(
         "update_task",
         tasks.update,
-        commands.UpdateTask,
-        views.WrittenTaskView,
+        UpdateTask,
+        WrittenTaskView,
         http="PATCH /api/tasks/{task_id}",
         kind=Kind.WRITE,
         role=Role.AGENT,
@@ -207,8 +226,8 @@ TASKS = (
     Operation(
         "update_task_status",
         statuses.update_status,
-        commands.UpdateTaskStatus,
-        views.StatusChangedView,
+        UpdateTaskStatus,
+        StatusChangedView,
         http="POST /api/tasks/{task_id}/status",
         kind=Kind.WRITE,
         role=Role.AGENT,
@@ -225,8 +244,8 @@ TASKS = (
     Operation(
         "delete_task",
         tasks.delete,
-        commands.DeleteTask,
-        views.DeletedView,
+        DeleteTask,
+        DeletedView,
         http="DELETE /api/tasks/{task_id}",
         kind=Kind.WRITE,
         role=Role.OPERATOR,
@@ -241,8 +260,8 @@ TASKS = (
     Operation(
         "add_task_log",
         logs.add_log,
-        commands.AddTaskLog,
-        views.LogView,
+        AddTaskLog,
+        LogView,
         http="POST /api/tasks/{task_id}/log",
         kind=Kind.WRITE,
         role=Role.AGENT,
@@ -254,16 +273,16 @@ TASKS = (
     Operation(
         "list_task_logs",
         logs.list_logs,
-        commands.ListTaskLogs,
-        views.Page[views.LogView],
+        ListTaskLogs,
+        Page[LogView],
         http="GET /api/tasks/{task_id}/log",
         errors=(TaskNotFound,),
     ),
     Operation(
         "list_task_events",
         events.list_task_events,
-        commands.ListTaskEvents,
-        views.Page[dict[str, Any]],
+        ListTaskEvents,
+        Page[dict[str, Any]],
         http="GET /api/tasks/{task_id}/events",
         errors=(TaskNotFound,),
     ),

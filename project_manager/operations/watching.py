@@ -7,7 +7,10 @@ from project_manager.domain.errors import (
     ProjectNotFound,
 )
 from project_manager.operations.definition import READS, Operation, Tool
-from project_manager.schemas import commands, views
+from project_manager.schemas.agents import AgentView, ContextView, GetAgent, GetContext, ListAgents
+from project_manager.schemas.board import GetBoardState
+from project_manager.schemas.events import EventsView, ListEvents
+from project_manager.schemas.views import Page
 from project_manager.services import (
     agents,
     board,
@@ -18,7 +21,7 @@ WATCHING = (
     Operation(
         "get_board_state",
         board.state,
-        commands.GetBoardState,
+        GetBoardState,
         board.BoardView,
         http="GET /api/board/state",
         snapshot=True,
@@ -27,8 +30,8 @@ WATCHING = (
     Operation(
         "wait_for_events",
         events.list_events,
-        commands.ListEvents,
-        views.EventsView,
+        ListEvents,
+        EventsView,
         http="GET /api/events",
         tool=Tool(
             "Wait for events",
@@ -40,23 +43,23 @@ WATCHING = (
     Operation(
         "list_agents",
         agents.list_agents,
-        commands.ListAgents,
-        views.Page[views.AgentView],
+        ListAgents,
+        Page[AgentView],
         http="GET /api/agents",
     ),
     Operation(
         "get_agent",
         agents.get,
-        commands.GetAgent,
-        views.AgentView,
+        GetAgent,
+        AgentView,
         http="GET /api/agents/{agent_id}",
         errors=(AgentNotFound,),
     ),
     Operation(
         "get_context",
         agents.get_context,
-        commands.GetContext,
-        views.ContextView,
+        GetContext,
+        ContextView,
         http="GET /api/context",
         tool=Tool(
             "Get back to work",

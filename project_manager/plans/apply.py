@@ -12,7 +12,7 @@ from project_manager.plans import diagnostics, diff_knowledge, export, progress,
 from project_manager.plans.diagnostics import Fault
 from project_manager.plans.diff import Comparison, Difference, EpicChange, ProjectChange, TaskChange
 from project_manager.plans.diff_knowledge import KnowledgeChange, KnowledgeComparison
-from project_manager.schemas import commands, views
+from project_manager.schemas.plans import ChangeView, ExportPlan, ImportPlan, ImportView
 from project_manager.services import lookup, serializers, transitions
 from project_manager.services.tasks import erase
 from project_manager.store import bulk, epics, events, meta, projects, seals, tasks
@@ -24,14 +24,14 @@ _REPORT_EVERY = 100
 _SUGGESTIONS = 10
 
 
-def read_plan(command: commands.ImportPlan, request_id: str) -> reader.Plan:
+def read_plan(command: ImportPlan, request_id: str) -> reader.Plan:
     """The plan of the document with its faults, read without the database."""
     report = progress.listener_of(request_id)
     lines = command.document.count("\n") + 1
     return reader.read(command.document, command.source, lambda line: report("Reading", line, lines))
 
 
-def import_plan(tx: Tx, command: commands.ImportPlan, prepared: reader.Plan) -> views.ImportView:
+def import_plan(tx: Tx, command: ImportPlan, prepared: reader.Plan) -> ImportView:
     """Import a plan: projects, epics and tasks with their dependencies, and knowledge, written in YAML or JSON.
 
     All or nothing: every fault is listed with its line and column, and with any fault nothing is written.
@@ -45,7 +45,7 @@ def import_plan(tx: Tx, command: commands.ImportPlan, prepared: reader.Plan) -> 
         raise _refused(command.source, comparison, [*prepared.faults, *comparison.faults, *known.faults])
     difference = comparison.difference
     changes = _changes(difference, known.changes)
-    view = views.ImportView(
+    view = ImportView(
         dry_run=command.dry_run,
         created=sum(change.change == "created" for change in changes),
         changed=sum(change.change == "changed" for change in changes),
@@ -76,7 +76,7 @@ def _refused(source: str, comparison: Comparison, faults: list[Fault]) -> Invali
     return error
 
 
-def export_plan(tx: Tx, command: commands.ExportPlan) -> Iterator[str]:
+def export_plan(tx: Tx, command: ExportPlan) -> Iterator[str]:
     """Export one project or all of them as a plan that import_plan takes: fields, links, statuses, logs, knowledge.
 
     The same content always gives the same bytes. Leases, events, agents, tokens, ids and versions are no part of it.
@@ -84,7 +84,7 @@ def export_plan(tx: Tx, command: commands.ExportPlan) -> Iterator[str]:
     yield from writer.pieces(export.document(tx, command.project), command.format)
 
 
-def _changes(difference: Difference, known: list[KnowledgeChange]) -> list[views.ChangeView]:
+def _changes(difference: Difference, known: list[KnowledgeChange]) -> list[ChangeView]:
     """What happens to each thing, by name, in the order of the plan."""
     found = [
         _change("project", project.name, project.row is None, list(project.changed)) for project in difference.projects
@@ -97,23 +97,21 @@ def _changes(difference: Difference, known: list[KnowledgeChange]) -> list[views
     found += [_change("knowledge", item.path, item.row is None, item.fields) for item in known]
     names = {project.id: project.name for project in difference.projects}
     found += [
-        views.ChangeView("deleted", "task", f"{names[row.project_id]} / {row.name}", [])
-        for row in difference.pruned_tasks
+        ChangeView("deleted", "task", f"{names[row.project_id]} / {row.name}", []) for row in difference.pruned_tasks
     ]
     found += [
-        views.ChangeView("deleted", "epic", f"{names[row.project_id]} / {row.name}", [])
-        for row in difference.pruned_epics
+        ChangeView("deleted", "epic", f"{names[row.project_id]} / {row.name}", []) for row in difference.pruned_epics
     ]
     return found
 
 
-def _change(kind: Any, name: str, is_new: bool, fields: list[str]) -> views.ChangeView:
+def _change(kind: Any, name: str, is_new: bool, fields: list[str]) -> ChangeView:
     if is_new:
-        return views.ChangeView("created", kind, name, [])
-    return views.ChangeView("changed" if fields else "unchanged", kind, name, fields)
+        return ChangeView("created", kind, name, [])
+    return ChangeView("changed" if fields else "unchanged", kind, name, fields)
 
 
-def _tell_finished(tx: Tx, command: commands.ImportPlan, difference: Difference, view: views.ImportView) -> None:
+def _tell_finished(tx: Tx, command: ImportPlan, difference: Difference, view: ImportView) -> None:
     counts = {name: getattr(view, name) for name in ("created", "changed", "unchanged", "deleted")}
     only = difference.projects[0].id if len(difference.projects) == 1 else None
     events.add(tx, EventType.IMPORT_FINISHED, {"source": command.source, **counts}, project_id=only)

@@ -7,7 +7,7 @@ from pydantic import BeforeValidator, Field
 from project_manager.domain import limits
 from project_manager.schemas import fields
 from project_manager.schemas.assumptions import FilePath, Snippet, TagText, VerdictWord
-from project_manager.schemas.fields import Command
+from project_manager.schemas.commands import Command
 from project_manager.schemas.knowledge import ActionType, Category, Importance, Metadata, Title
 
 REFERENCE_CHARACTERS = 3 * limits.NAME_CHARACTERS

@@ -26,7 +26,7 @@ from project_manager.plans.knowledge_reader import (
 from project_manager.plans.yaml_tree import Mapping, Node, Place, Scalar, Sequence, Unreadable, compose, plain
 from project_manager.schemas import fields
 from project_manager.schemas import validation as faults
-from project_manager.schemas.fields import Command
+from project_manager.schemas.commands import Command
 
 FAULTS = 5_000
 

@@ -21,14 +21,17 @@ from project_manager.domain.errors import (
 )
 from project_manager.domain.limits import AGENT_ID_CHARACTERS, ID_MAXIMUM, LEASE_SECONDS_MINIMUM
 from project_manager.operations.definition import Operation
-from project_manager.schemas import commands, views
-from project_manager.schemas.fields import Command
+from project_manager.schemas.agents import GetAgent
+from project_manager.schemas.commands import Command
+from project_manager.schemas.leases import ClaimView, ListLeases
+from project_manager.schemas.tasks import LockView, TaskView, UpdateTask
+from project_manager.schemas.tokens import CreateToken
 from project_manager.schemas.validation import names_by_field
 from project_manager.services import leases, serializers
 from project_manager.store import agents, idempotency
 from project_manager.store.transaction import Tx
 
-_ABOUT_AN_AGENT = frozenset({commands.CreateToken, commands.GetAgent, commands.ListLeases})
+_ABOUT_AN_AGENT = frozenset({CreateToken, GetAgent, ListLeases})
 """Commands with an agent id that is not that of the caller."""
 
 LEASE_REFUSALS = {
@@ -70,7 +73,7 @@ class Answer:
     stored: bytes | None = field(default=None, repr=False)
     etag: str | None = None
     gzipped: bool = False
-    ending_soon: list[views.LockView] = field(default_factory=list)
+    ending_soon: list[LockView] = field(default_factory=list)
 
     @property
     def body(self) -> bytes:
@@ -101,7 +104,7 @@ def counted_as(operation: Operation, raw: Mapping[str, object], caller: Caller) 
 
 def check_first_token(command: Command, caller: Caller) -> None:
     """Who comes in without a token, since there is none, may not make one that then keeps everybody out."""
-    if not isinstance(command, commands.CreateToken) or command.role == "operator":
+    if not isinstance(command, CreateToken) or command.role == "operator":
         return
     if caller.actor is LOCAL and caller.door != "cli":
         raise OperatorTokenFirst(
@@ -120,9 +123,9 @@ def acting(caller: Caller, operation: Operation, command: Command) -> Actor:
     named = getattr(command, "agent_id", None)
     if over_mcp and getattr(command, "force", False):
         _check_force_over_mcp(actor)
-    if named is None or isinstance(command, commands.GetAgent | commands.ListLeases):
+    if named is None or isinstance(command, GetAgent | ListLeases):
         return _nobody_named(actor, operation, command) if over_mcp and not actor.bound else actor
-    making_token = isinstance(command, commands.CreateToken)
+    making_token = isinstance(command, CreateToken)
     if actor is LOCAL and named == LOCAL.id and not over_mcp and not making_token:
         return actor  # the dashboard names the holder of a lease, also when that is the person before it
     if is_reserved(named):
@@ -140,7 +143,7 @@ def acting(caller: Caller, operation: Operation, command: Command) -> Actor:
 
 def _nobody_named(actor: Actor, operation: Operation, command: Command) -> Actor:
     """An agent without a name, which can hold no lease."""
-    moves = isinstance(command, commands.UpdateTask) and command.status is not None
+    moves = isinstance(command, UpdateTask) and command.status is not None
     if moves or (operation.tool is not None and operation.tool.needs_agent):
         raise _agent_required(f"`agent_id` is missing: {operation.name} must know which agent calls")
     return unnamed(actor)
@@ -180,7 +183,7 @@ class Notices:
     def __init__(self) -> None:
         self._none_before: dict[str, int] = {}
 
-    def of(self, tx: Tx) -> list[views.LockView]:
+    def of(self, tx: Tx) -> list[LockView]:
         """Looks only when there can be one: a lease that is taken or renewed from now on, here or elsewhere, has more
         than a third left for two thirds of the shortest length.
         """
@@ -273,7 +276,7 @@ def task_of(command: Command, answer: Answer | None) -> int | None:
     if isinstance(view, dict):  # a first answer that was kept
         view = view.get("task") or (view if "fence" in view else {})
         return view.get("id")
-    return view.id if isinstance(view, views.TaskView) else None
+    return view.id if isinstance(view, TaskView) else None
 
 
 def named_task(raw: Mapping[str, object]) -> int | None:
@@ -304,4 +307,4 @@ def log_fields(
 
 def worth_keeping(view: Any) -> bool:
     """An empty claim had no effect, so that asking again with the same key must ask again."""
-    return not (isinstance(view, views.ClaimView) and view.task is None)
+    return not (isinstance(view, ClaimView) and view.task is None)

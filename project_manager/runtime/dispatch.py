@@ -47,8 +47,10 @@ from project_manager.runtime.rate_limit import RateLimits
 from project_manager.runtime.rejected_tokens import RefusedTokens
 from project_manager.runtime.revocation import OpenStreams
 from project_manager.runtime.snapshots import Snapshots
-from project_manager.schemas import commands, validation
-from project_manager.schemas.fields import Command
+from project_manager.schemas import validation
+from project_manager.schemas.commands import Command
+from project_manager.schemas.events import ListEvents
+from project_manager.schemas.leases import ClaimNextTask
 from project_manager.services import leases
 from project_manager.store import events, meta
 from project_manager.store.sqlite.database import Database, Options, prepare
@@ -212,9 +214,9 @@ class Runtime:
     async def _perform(
         self, operation: Operation, command: Command, actor: Actor, caller: Caller, called_at: int
     ) -> Answer:
-        if isinstance(command, commands.ClaimNextTask):
+        if isinstance(command, ClaimNextTask):
             return await self._claim_next(operation, command, actor, caller, called_at)
-        if isinstance(command, commands.ListEvents) and command.wait_seconds:
+        if isinstance(command, ListEvents) and command.wait_seconds:
             ask_once = partial(self._read, operation, command, actor, caller, called_at)
             return await self._while_let_in(caller, self.waiting.events(ask_once, command))
         if operation.snapshot:
@@ -232,7 +234,7 @@ class Runtime:
         return await new_names.write(attempt, read)
 
     async def _claim_next(
-        self, operation: Operation, command: commands.ClaimNextTask, actor: Actor, caller: Caller, called_at: int
+        self, operation: Operation, command: ClaimNextTask, actor: Actor, caller: Caller, called_at: int
     ) -> Answer:
         ask = partial(self._write, operation, command, actor, caller, called_at)
         if command.wait_seconds:

@@ -18,7 +18,9 @@ from project_manager.domain.statuses import Status
 from project_manager.observability.logging import caused_by, log_action
 from project_manager.runtime.calls import Answer, Caller, key_of
 from project_manager.runtime.event_hub import UNBOUNDED, Closed, Event, Hub, Overflow, Subscription
-from project_manager.schemas import commands, validation, views
+from project_manager.schemas import validation
+from project_manager.schemas.events import ListEvents
+from project_manager.schemas.leases import ClaimNextTask, NothingReadyView, ReleaseTaskLock
 from project_manager.services import claim_blockers, claim_queue, leases
 from project_manager.services.claim_blockers import Figures
 from project_manager.store.claim_queue import Waiter
@@ -54,7 +56,7 @@ class WriteAs(Protocol):
 class Claim:
     """A claim that may wait. `called_at` is when the call came in, in milliseconds since the epoch."""
 
-    command: commands.ClaimNextTask
+    command: ClaimNextTask
     actor: Actor
     caller: Caller
     called_at: int
@@ -113,15 +115,15 @@ class Blockers:
         self._kept: dict[int | None, tuple[int, Figures]] = {}
         self._counting = anyio.Lock()
 
-    async def answer(self, command: commands.ClaimNextTask, actor: Actor, caller: Caller) -> views.NothingReadyView:
+    async def answer(self, command: ClaimNextTask, actor: Actor, caller: Caller) -> NothingReadyView:
         """Return the answer for the actor, with counts from after its claim. Raises ProjectNotFound, EpicNotFound."""
         since = self._generation
         read = partial(self._database.readers.run, "nothing_ready", actor=actor, request_id=caller.request_id)
-        found: views.NothingReadyView | None = await read(partial(self._read, command=command, since=since))
+        found: NothingReadyView | None = await read(partial(self._read, command=command, since=since))
         if found is not None:
             return found
         async with self._counting:
-            counted: views.NothingReadyView = await read(
+            counted: NothingReadyView = await read(
                 partial(self._read, command=command, since=since, generation=self._generation)  # type: ignore[arg-type]
             )
         return counted
@@ -131,8 +133,8 @@ class Blockers:
         return self._database.tail.generation
 
     def _read(
-        self, tx: Tx, *, command: commands.ClaimNextTask, since: int, generation: int | None = None
-    ) -> views.NothingReadyView | None:
+        self, tx: Tx, *, command: ClaimNextTask, since: int, generation: int | None = None
+    ) -> NothingReadyView | None:
         """Answer with counts that are not older than `since`. Without `generation`, None when there are none."""
         project_id = claim_blockers.project_of(tx, command)
         kept = self._kept.get(project_id)
@@ -171,7 +173,7 @@ class Waiting:
         await self._hand_over(answer, claim)
         return answer
 
-    async def events(self, ask: Ask, command: commands.ListEvents) -> Answer:
+    async def events(self, ask: Ask, command: ListEvents) -> Answer:
         """The next events; after `wait_seconds` the empty page."""
         wanted = frozenset(command.types) or None
         async with self._hub.subscribe(project_id=command.project_id, types=wanted, limit=UNBOUNDED) as subscription:
@@ -303,7 +305,7 @@ def _has_one(answer: Answer) -> bool:
 
 def _gives_back(answer: Answer) -> Callable[[Tx], object]:
     lock = answer.view.lock
-    command = validation.read(commands.ReleaseTaskLock, {"task_id": lock.task_id, "fence": lock.fence})
+    command = validation.read(ReleaseTaskLock, {"task_id": lock.task_id, "fence": lock.fence})
     return partial(leases.release, command=command)
 
 

@@ -12,7 +12,7 @@ from project_manager.domain import limits
 from project_manager.domain.assumptions import BARE, OPEN, Verdict, parse_tag
 from project_manager.domain.statuses import spelled
 from project_manager.schemas import fields, patterns
-from project_manager.schemas.fields import Command, Leased, Paged, Repeatable
+from project_manager.schemas.commands import Command, Leased, Paged, Repeatable
 
 
 def _tag(value: str) -> str:

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
 from project_manager.clock import OutOfRange, parse_rfc3339
 from project_manager.domain import limits
@@ -38,12 +38,6 @@ _UNPRINTABLE = re.compile(
 def given(*names: str) -> dict[str, Any]:
     """Return the JSON Schema of an object in which each of these fields is there, and not null."""
     return {"required": [*names], "properties": {name: {"not": {"type": "null"}} for name in names}}
-
-
-class Command(BaseModel):
-    """The input of one operation. Fields that it does not have are refused by name."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True, str_strip_whitespace=False)
 
 
 def _integer(value: object) -> object:
@@ -305,26 +299,3 @@ Refs = Annotated[
     at_most(limits.FILTER_WORDS),
     BeforeValidator(listed),
 ]
-
-
-class Paged(Command):
-    """A list that is read page by page."""
-
-    limit: Limit = Field(limits.PAGE_DEFAULT, description="rows a page, 1..500")
-    cursor: Cursor | None = Field(None, description="next_cursor of the page before")
-
-
-class Repeatable(Command):
-    """A write that may be sent again without being done twice."""
-
-    request_id: Key | None = Field(
-        None,
-        description="any unique text; the same one again returns the first answer instead of doing it twice",
-    )
-
-
-class Leased(Repeatable):
-    """A write about a task that the writer may hold."""
-
-    agent_id: AgentId | None = Field(None, description="your agent id")
-    fence: Fence | None = Field(None, description="fence of your lease")

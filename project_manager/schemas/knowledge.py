@@ -11,7 +11,7 @@ from pydantic import AfterValidator, AliasChoices, BeforeValidator, ConfigDict, 
 
 from project_manager.domain import limits
 from project_manager.schemas import fields
-from project_manager.schemas.fields import Command, Paged, Repeatable
+from project_manager.schemas.commands import Command, Paged, Repeatable
 
 
 def _object(value: object) -> object:

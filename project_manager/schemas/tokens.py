@@ -1,6 +1,53 @@
-"""What opening the doors again takes: nothing."""
+"""Commands and views of tokens."""
 
-from project_manager.schemas.fields import Command
+from dataclasses import dataclass
+from typing import Literal
+
+from pydantic import Field
+
+from project_manager.schemas import fields
+from project_manager.schemas.commands import Command, Paged
+
+
+class CreateToken(Command):
+    name: fields.TokenName
+    role: Literal["viewer", "agent", "operator"]
+    agent_id: fields.AgentId | None = Field(None, description="bind the token to this agent id")
+
+
+class ListTokens(Paged):
+    pass
+
+
+class RevokeToken(Command):
+    token_id: fields.Id
+
+
+@dataclass(frozen=True, slots=True)
+class TokenView:
+    """A token; its secret is shown once, when it is made."""
+
+    id: int
+    name: str
+    role: str
+    agent_id: str | None
+    created_at: str
+    revoked_at: str | None
+    secret: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RevokedTokenView(TokenView):
+    """A token that was revoked; `notice` says what follows when no token is left."""
+
+    notice: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ClearedTokensView:
+    """How many tokens were forgotten, revoked ones included."""
+
+    forgotten: int
 
 
 class ClearTokens(Command):

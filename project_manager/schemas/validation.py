@@ -10,7 +10,8 @@ from pydantic import AliasChoices, BaseModel, ValidationError
 from project_manager.domain import limits
 from project_manager.domain.errors import Invalid, UnknownArgument
 from project_manager.domain.hints import SORTING, field_meant
-from project_manager.schemas.fields import Command, UnknownWord
+from project_manager.schemas.commands import Command
+from project_manager.schemas.fields import UnknownWord
 
 CommandType = TypeVar("CommandType", bound=Command)
 Fault = dict[str, str]

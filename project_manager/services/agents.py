@@ -3,7 +3,10 @@
 from project_manager.clock import rfc3339
 from project_manager.domain.errors import AgentNotFound
 from project_manager.domain.limits import WAIT_SECONDS_ADVISED
-from project_manager.schemas import commands, cursor, views
+from project_manager.schemas import cursor
+from project_manager.schemas.agents import AgentView, ContextView, GetAgent, GetContext, HoldingView, ListAgents
+from project_manager.schemas.logs import LogView
+from project_manager.schemas.views import Page
 from project_manager.services import lookup, resolve, serializers
 from project_manager.services.serializers import lease_of
 from project_manager.store import agents, claimable, lease_history, links, logs
@@ -15,16 +18,16 @@ CHARACTERS_PER_TOKEN = 4
 LOST_WITHIN_MS = 24 * 3600 * 1000
 
 
-def list_agents(tx: Tx, command: commands.ListAgents) -> views.Page[views.AgentView]:
+def list_agents(tx: Tx, command: ListAgents) -> Page[AgentView]:
     """List everybody who has worked here, those seen last first, with the leases they hold now."""
     filters = {"active": command.active}
     offset = cursor.read(command.cursor, filters, 1)[0] if command.cursor else 0
     rows, total = agents.page(tx, active=command.active, offset=offset, limit=command.limit + 1)
     following = cursor.write((offset + command.limit,), filters) if len(rows) > command.limit else None
-    return views.Page([_shown(tx, row) for row in rows[: command.limit]], following, total)
+    return Page([_shown(tx, row) for row in rows[: command.limit]], following, total)
 
 
-def get(tx: Tx, command: commands.GetAgent) -> views.AgentView:
+def get(tx: Tx, command: GetAgent) -> AgentView:
     """Read one agent with the leases it holds now."""
     row = agents.get(tx, command.agent_id)
     if row is None:
@@ -32,7 +35,7 @@ def get(tx: Tx, command: commands.GetAgent) -> views.AgentView:
     return _shown(tx, row)
 
 
-def get_context(tx: Tx, command: commands.GetContext) -> views.ContextView:
+def get_context(tx: Tx, command: GetContext) -> ContextView:
     """Get back to work after a restart or a lost context: what you hold, until when, what was done, and the next
     step.
 
@@ -49,7 +52,7 @@ def get_context(tx: Tx, command: commands.GetContext) -> views.ContextView:
         holding.append(view)
     ready = claimable.count(tx, about)
     lost = lease_history.lost_by(tx, tx.actor.id, **about, since=tx.now - LOST_WITHIN_MS)
-    return views.ContextView(
+    return ContextView(
         agent_id=tx.actor.id,
         server_time=rfc3339(tx.now),
         holding=holding,
@@ -63,19 +66,19 @@ def _is_about(row: TaskRow, about: dict[str, int]) -> bool:
     return all(getattr(row, name) == number for name, number in about.items())
 
 
-def _holding(tx: Tx, held: TaskRow, *, room: int) -> views.HoldingView:
+def _holding(tx: Tx, held: TaskRow, *, room: int) -> HoldingView:
     row = lookup.task(tx, held.id)
     lease = lease_of(row, tx.now)
     if lease is None:
         raise RuntimeError("a live lease is not there")
-    entries: list[views.LogView] = []
+    entries: list[LogView] = []
     left = room - len(row.description) - 400
     for entry in logs.newest(tx, row.id, 50, before=2**62)[0]:
         left -= len(entry.body) + 100
         if left < 0 and entries:
             break
         entries.append(serializers.log(entry))
-    return views.HoldingView(
+    return HoldingView(
         task=serializers.task(tx, row),
         lock=serializers.lock(lease),
         seconds_left=(lease.expires_at - tx.now) // 1000,
@@ -84,7 +87,7 @@ def _holding(tx: Tx, held: TaskRow, *, room: int) -> views.HoldingView:
     )
 
 
-def _next_step(holding: list[views.HoldingView], ready: int) -> str:
+def _next_step(holding: list[HoldingView], ready: int) -> str:
     if not holding:
         if ready:
             return f"You hold nothing; {ready} tasks are ready: call claim_next_task."
@@ -105,9 +108,9 @@ def _about_lost(lost: list[tuple[int, str, str]]) -> str:
     return f" Your lease ended on {named}: do not go on with that work unless acquire_task_lock gives it to you again."
 
 
-def _shown(tx: Tx, row: AgentRow) -> views.AgentView:
+def _shown(tx: Tx, row: AgentRow) -> AgentView:
     leases = [lease_of(held, tx.now) for held in agents.held_by(tx, row.id)]
-    return views.AgentView(
+    return AgentView(
         id=row.id,
         kind=row.kind,
         first_seen=rfc3339(row.first_seen_at),

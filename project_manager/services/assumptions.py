@@ -7,7 +7,8 @@ from project_manager.domain.assumptions import USUAL_CONFIDENCE, family_of, pars
 from project_manager.domain.errors import AssumptionNotFound
 from project_manager.domain.events import EventType
 from project_manager.schemas import assumptions as contract
-from project_manager.schemas import cursor, views
+from project_manager.schemas import cursor
+from project_manager.schemas.views import Page
 from project_manager.services import lookup, transitions
 from project_manager.services.authorization import check_writer, renewed_by_writing
 from project_manager.store import assumptions, seals
@@ -81,14 +82,14 @@ def judge(tx: Tx, command: contract.CaptureAssumptionValidation) -> contract.Val
     )
 
 
-def list_assumptions(tx: Tx, command: contract.ListAssumptions) -> views.Page[contract.AssumptionView]:
+def list_assumptions(tx: Tx, command: contract.ListAssumptions) -> Page[contract.AssumptionView]:
     """List what was taken for granted on a task, newest first, with the verdicts that count."""
     row = lookup.task(tx, command.task_id)
     filters = {"assumptions_of": row.id, "verdict": command.verdict}
     before = cursor.read(command.cursor, filters, 1)[0] if command.cursor else NEWEST
     shown, more, total = assumptions.page(tx, row.id, command.limit, before=before, standing=command.verdict)
     following = cursor.write((shown[-1].id,), filters) if more else None
-    return views.Page([_shown(assumption) for assumption in shown], following, total)
+    return Page([_shown(assumption) for assumption in shown], following, total)
 
 
 def get(tx: Tx, command: contract.GetAssumption) -> contract.AssumptionHistoryView:

@@ -9,7 +9,10 @@ import orjson
 
 from project_manager.domain.errors import AnswerTooLarge
 from project_manager.domain.limits import LEAD_CHARACTERS
-from project_manager.schemas import commands, views
+from project_manager.schemas.board import GetBoardState
+from project_manager.schemas.epics import EpicView
+from project_manager.schemas.projects import ProjectView
+from project_manager.schemas.tasks import LockView
 from project_manager.services import lookup, serializers
 from project_manager.store import epics, events, meta, projects, tasks
 from project_manager.store.transaction import Tx
@@ -23,13 +26,13 @@ class BoardView:
     """Every project, epic and task at the moment `seq`. Follow the events after `seq` from here."""
 
     tasks: list[dict[str, Any]]
-    epics: list[views.EpicView]
-    projects: list[views.ProjectView]
+    epics: list[EpicView]
+    projects: list[ProjectView]
     seq: int
     epoch: str
 
 
-def state(tx: Tx, command: commands.GetBoardState) -> BoardView:
+def state(tx: Tx, command: GetBoardState) -> BoardView:
     """Read every project, epic and task at once, with the number of the last event it contains.
 
     With project_id only that project. Tasks keep the predecessor's is_locked, lock_holder and lock_expires_at
@@ -74,7 +77,7 @@ def _projects(tx: Tx, chosen: int | None) -> Iterator[Any]:
             yield _brief(serializers.project(row, counts.get(row.id, {})))
 
 
-def _brief(view: views.EpicView | views.ProjectView) -> Any:
+def _brief(view: EpicView | ProjectView) -> Any:
     return view if len(view.description) <= LEAD_CHARACTERS else _shortened(asdict(view))
 
 
@@ -97,7 +100,7 @@ def _cards(tx: Tx, filters: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 def _card(tx: Tx, row: tasks.TaskRow) -> dict[str, Any]:
     card = _shortened(serializers.task_fields(tx, row))
-    lock: views.LockView | None = card["lock"]
+    lock: LockView | None = card["lock"]
     card["is_locked"] = lock is not None
     card["lock_holder"] = None if lock is None else lock.holder
     card["lock_expires_at"] = None if lock is None else lock.expires_at

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from project_manager.domain.limits import HOLDS_WITHOUT_CLAIM
-from project_manager.schemas import commands, views
+from project_manager.schemas.leases import ClaimNextTask, HeldBackView, NothingReadyView
 from project_manager.services import leases, lookup, resolve
 from project_manager.store import claimable, tasks
 from project_manager.store.transaction import Tx
@@ -37,7 +37,7 @@ def count(tx: Tx, project_id: int | None) -> Figures:
     return Figures(by_status, claimable.count(tx, {} if project_id is None else {"project_id": project_id}))
 
 
-def project_of(tx: Tx, command: commands.ClaimNextTask) -> int | None:
+def project_of(tx: Tx, command: ClaimNextTask) -> int | None:
     """Return the id of the project that the claim is limited to. Raises ProjectNotFound, EpicNotFound, Invalid."""
     about = resolve.scope(tx, command)
     project_id, epic_id = about.get("project_id"), about.get("epic_id")
@@ -48,11 +48,11 @@ def project_of(tx: Tx, command: commands.ClaimNextTask) -> int | None:
     return project_id
 
 
-def answer(tx: Tx, figures: Figures) -> views.NothingReadyView:
+def answer(tx: Tx, figures: Figures) -> NothingReadyView:
     """Return the answer for the actor."""
-    held_back = [views.HeldBackView(reason, number) for reason, number in figures.blockers if number]
+    held_back = [HeldBackView(reason, number) for reason, number in figures.blockers if number]
     words = ", ".join(f"{entry.tasks} {entry.reason}" for entry in held_back) or "there are no open tasks"
-    return views.NothingReadyView(
+    return NothingReadyView(
         task=None,
         lock=None,
         message=f"no task is ready for you: {words}",

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
-from project_manager.schemas import commands, views
+from project_manager.schemas.leases import ClaimNextTask, ClaimView
 from project_manager.services import leases, lookup, resolve, transitions
 from project_manager.store import claim_queue, claimable, idempotency, links
 from project_manager.store.claim_queue import Queue, Waiter
@@ -19,7 +19,7 @@ Granted_co = TypeVar("Granted_co", covariant=True)
 
 
 @dataclass(frozen=True, slots=True)
-class Waiting(views.ClaimView):
+class Waiting(ClaimView):
     """No task is ready. `waiter` is the place of the caller in the queue."""
 
     waiter: Waiter | None = None
@@ -47,7 +47,7 @@ class Served(Generic[Granted]):
     more: bool
 
 
-def claim_next(tx: Tx, command: commands.ClaimNextTask, *, called_at: int | None = None) -> views.ClaimView:
+def claim_next(tx: Tx, command: ClaimNextTask, *, called_at: int | None = None) -> ClaimView:
     """Take the best task that is ready now: most urgent, then what unblocks most, then oldest.
 
     Atomic: no two agents get the same task. Claims that wait with wait_seconds are served in the order of
@@ -57,7 +57,7 @@ def claim_next(tx: Tx, command: commands.ClaimNextTask, *, called_at: int | None
     return _claim(tx, command, search_of(tx, command), tx.now if called_at is None else called_at)
 
 
-def claim_or_enter(tx: Tx, command: commands.ClaimNextTask, *, called_at: int) -> views.ClaimView:
+def claim_or_enter(tx: Tx, command: ClaimNextTask, *, called_at: int) -> ClaimView:
     """Claim the next task, or enter the queue when none is ready. Raises ProjectNotFound, EpicNotFound."""
     search = search_of(tx, command)
     claimed = _claim(tx, command, search, called_at)
@@ -70,7 +70,7 @@ def claim_or_enter(tx: Tx, command: commands.ClaimNextTask, *, called_at: int) -
     return Waiting(None, None, "", claim_queue.enter(tx, search))
 
 
-def search_of(tx: Tx, command: commands.ClaimNextTask) -> Search:
+def search_of(tx: Tx, command: ClaimNextTask) -> Search:
     """Return the filters of a claim. Raises ProjectNotFound, EpicNotFound, Invalid."""
     search: Search = {**resolve.scope(tx, command)}
     if command.priority is not None:
@@ -80,7 +80,7 @@ def search_of(tx: Tx, command: commands.ClaimNextTask) -> Search:
     return search
 
 
-def _claim(tx: Tx, command: commands.ClaimNextTask, search: Search, called_at: int) -> views.ClaimView:
+def _claim(tx: Tx, command: ClaimNextTask, search: Search, called_at: int) -> ClaimView:
     found = claimable.best(tx, search)
     if found is None:
         return Waiting(None, None, "")
@@ -91,7 +91,7 @@ def _claim(tx: Tx, command: commands.ClaimNextTask, search: Search, called_at: i
     return Waiting(None, None, "") if found is None else leases.grant(tx, command, *found, called_at=called_at)
 
 
-def grant(tx: Tx, command: commands.ClaimNextTask, *, task_id: int, called_at: int) -> views.ClaimView:
+def grant(tx: Tx, command: ClaimNextTask, *, task_id: int, called_at: int) -> ClaimView:
     """Claim a task that a search has found for this command."""
     found = claimable.with_beside(tx, task_id)
     if found is None:

@@ -5,7 +5,17 @@ from typing import Any
 
 from project_manager.domain.errors import NotEmpty
 from project_manager.domain.events import EventType
-from project_manager.schemas import commands, cursor, views
+from project_manager.schemas import cursor
+from project_manager.schemas.epics import (
+    CreatedEpicView,
+    CreateEpic,
+    DeleteEpic,
+    EpicView,
+    GetEpic,
+    ListEpics,
+    UpdateEpic,
+)
+from project_manager.schemas.views import DeletedView, Page
 from project_manager.services import lookup, resolve, serializers, transitions
 from project_manager.services.tasks import erase
 from project_manager.store import epics, events, seals, tasks
@@ -14,7 +24,7 @@ from project_manager.store.transaction import Tx
 _FIELDS = ("name", "description", "status", "position")
 
 
-def create(tx: Tx, command: commands.CreateEpic) -> views.EpicView:
+def create(tx: Tx, command: CreateEpic) -> EpicView:
     """Create an epic in a project, given by id or name. Its name is unique in the project.
 
     A project given by name is made if it does not exist, and the answer names it under `created`. An archived project
@@ -28,15 +38,15 @@ def create(tx: Tx, command: commands.CreateEpic) -> views.EpicView:
     epic = serializers.epic(row)
     if not created:
         return epic
-    return views.CreatedEpicView(**{part.name: getattr(epic, part.name) for part in fields(epic)}, created=created)
+    return CreatedEpicView(**{part.name: getattr(epic, part.name) for part in fields(epic)}, created=created)
 
 
-def get(tx: Tx, command: commands.GetEpic) -> views.EpicView:
+def get(tx: Tx, command: GetEpic) -> EpicView:
     """Read one epic."""
     return serializers.epic(lookup.epic(tx, command.epic_id))
 
 
-def update(tx: Tx, command: commands.UpdateEpic) -> views.EpicView:
+def update(tx: Tx, command: UpdateEpic) -> EpicView:
     """Edit an epic. Only the fields that are sent change."""
     row = lookup.epic(tx, command.epic_id)
     lookup.check_version("epic", row.version, command.version)
@@ -51,7 +61,7 @@ def update(tx: Tx, command: commands.UpdateEpic) -> views.EpicView:
     return serializers.epic(written)
 
 
-def delete(tx: Tx, command: commands.DeleteEpic) -> views.DeletedView:
+def delete(tx: Tx, command: DeleteEpic) -> DeletedView:
     """Delete an epic. One that has tasks is deleted only with `force`, and its tasks go with it."""
     lookup.check_force(tx, command.force)
     row = lookup.epic(tx, command.epic_id)
@@ -69,10 +79,10 @@ def delete(tx: Tx, command: commands.DeleteEpic) -> views.DeletedView:
         project_id=row.project_id,
         epic_id=row.id,
     )
-    return views.DeletedView(success=True, deleted="epic", id=row.id, name=row.name, epics=1, tasks=len(inside))
+    return DeletedView(success=True, deleted="epic", id=row.id, name=row.name, epics=1, tasks=len(inside))
 
 
-def list_epics(tx: Tx, command: commands.ListEpics) -> views.Page[views.EpicView]:
+def list_epics(tx: Tx, command: ListEpics) -> Page[EpicView]:
     """List the epics of one project or of all, by project and position."""
     filters: dict[str, Any] = {}
     project_id = resolve.in_scope(tx, command.project_id, command.project_name)
@@ -84,4 +94,4 @@ def list_epics(tx: Tx, command: commands.ListEpics) -> views.Page[views.EpicView
     shown, more, total = epics.page(tx, filters, after=(place[0], place[1], place[2]), limit=command.limit)
     end = shown[-1] if more else None
     following = None if end is None else cursor.write((end.project_id, end.position, end.id), filters)
-    return views.Page([serializers.epic(row) for row in shown], following, total)
+    return Page([serializers.epic(row) for row in shown], following, total)

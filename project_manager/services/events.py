@@ -3,7 +3,9 @@
 from typing import Any
 
 from project_manager.domain.actors import Role
-from project_manager.schemas import commands, cursor, views
+from project_manager.schemas import cursor
+from project_manager.schemas.events import EventsView, ListEvents, ListTaskEvents
+from project_manager.schemas.views import Page
 from project_manager.services import lookup
 from project_manager.store import events, meta, retention
 from project_manager.store.transaction import Tx
@@ -11,7 +13,7 @@ from project_manager.store.transaction import Tx
 DAY_MS = 24 * 3600 * 1000
 
 
-def list_events(tx: Tx, command: commands.ListEvents) -> views.EventsView:
+def list_events(tx: Tx, command: ListEvents) -> EventsView:
     """Read the events after `since`, in order and without a gap; wait_seconds waits instead of polling.
 
     Go on from last_seq of the answer. `resync` true says that events after `since` are gone, or that the
@@ -20,14 +22,14 @@ def list_events(tx: Tx, command: commands.ListEvents) -> views.EventsView:
     epoch, head = meta.epoch(tx), events.head(tx)
     lost = command.since < meta.event_floor(tx) and command.since > 0
     if lost or command.since > head or (command.epoch is not None and command.epoch != epoch):
-        return views.EventsView(items=[], last_seq=head, head=head, epoch=epoch, resync=True)
+        return EventsView(items=[], last_seq=head, head=head, epoch=epoch, resync=True)
     rows, more = events.selected(tx, command.since, command.limit, types=command.types, project_id=command.project_id)
     last = rows[-1].seq if more else head
     items = [row.view(traced=_is_traced(tx)) for row in rows]
-    return views.EventsView(items=items, last_seq=last, head=head, epoch=epoch, resync=False)
+    return EventsView(items=items, last_seq=last, head=head, epoch=epoch, resync=False)
 
 
-def list_task_events(tx: Tx, command: commands.ListTaskEvents) -> views.Page[dict[str, Any]]:
+def list_task_events(tx: Tx, command: ListTaskEvents) -> Page[dict[str, Any]]:
     """Read the history of one task, oldest first; it outlives the task."""
     filters = {"task_id": command.task_id}
     after = cursor.read(command.cursor, filters, 1)[0] if command.cursor else 0
@@ -36,7 +38,7 @@ def list_task_events(tx: Tx, command: commands.ListTaskEvents) -> views.Page[dic
     if not total:
         lookup.task(tx, command.task_id)
     following = cursor.write((shown[-1].seq,), filters) if more else None
-    return views.Page([row.view(traced=_is_traced(tx)) for row in shown], following, total)
+    return Page([row.view(traced=_is_traced(tx)) for row in shown], following, total)
 
 
 def _is_traced(tx: Tx) -> bool:

@@ -11,8 +11,8 @@ from project_manager.domain.events import EventType
 from project_manager.domain.graph import find_cycle
 from project_manager.schemas import cursor as cursors
 from project_manager.schemas import knowledge as contract
-from project_manager.schemas import views
 from project_manager.schemas.instructions import INSTRUCTIONS
+from project_manager.schemas.views import Page
 from project_manager.services import lookup
 from project_manager.store import events, knowledge, seals
 from project_manager.store.knowledge import WRITABLE, KnowledgeLogRow, KnowledgeRow, VersionRow
@@ -51,7 +51,7 @@ def retire(tx: Tx, command: contract.RetireKnowledge) -> contract.KnowledgeSaved
     return _change(tx, row, {"active": 0}, None)
 
 
-def find(tx: Tx, command: contract.GetKnowledge) -> views.Page[contract.KnowledgeView]:
+def find(tx: Tx, command: contract.GetKnowledge) -> Page[contract.KnowledgeView]:
     """Find what is known about a project or epic: decisions, conventions, findings; or read one item by id.
 
     By priority (5 first), then changed last. `q` searches title, content, category and tags for all of its
@@ -66,7 +66,7 @@ def find(tx: Tx, command: contract.GetKnowledge) -> views.Page[contract.Knowledg
     if more or len(items) < len(rows):
         end = rows[len(items) - 1]
         following = cursors.write((end.priority, end.updated_at, end.id), filters)
-    return views.Page(items, following, total)
+    return Page(items, following, total)
 
 
 def instruct(tx: Tx, command: contract.GetInstructions) -> contract.InstructionsView:
@@ -88,14 +88,14 @@ def get(tx: Tx, command: contract.GetKnowledgeItem) -> contract.KnowledgeView:
     return _shown(_find(tx, command.knowledge_id))
 
 
-def list_versions(tx: Tx, command: contract.ListKnowledgeVersions) -> views.Page[contract.KnowledgeVersionView]:
+def list_versions(tx: Tx, command: contract.ListKnowledgeVersions) -> Page[contract.KnowledgeVersionView]:
     """Read every version of an item of knowledge, newest first: what it said, who wrote it, when and why."""
     row = _find(tx, command.knowledge_id)
     filters = {"versions_of": row.id}
     before = cursors.read(command.cursor, filters, 1)[0] if command.cursor else NEWEST
     shown, more = knowledge.versions(tx, row.id, command.limit, before=before)
     following = cursors.write((shown[-1].version,), filters) if more else None
-    return views.Page([_version(version) for version in shown], following, row.version)
+    return Page([_version(version) for version in shown], following, row.version)
 
 
 def append_log(tx: Tx, command: contract.AppendKnowledgeLog) -> contract.KnowledgeLoggedView:
@@ -110,14 +110,14 @@ def append_log(tx: Tx, command: contract.AppendKnowledgeLog) -> contract.Knowled
     return contract.KnowledgeLoggedView(success=True, knowledge_id=row.id, log_id=entry.id, log=_entry(entry))
 
 
-def list_logs(tx: Tx, command: contract.ListKnowledgeLogs) -> views.Page[contract.KnowledgeLogView]:
+def list_logs(tx: Tx, command: contract.ListKnowledgeLogs) -> Page[contract.KnowledgeLogView]:
     """Read the log of an item of knowledge, newest first."""
     row = _find(tx, command.knowledge_id)
     filters = {"log_of": row.id, "action_type": command.action_type}
     before = cursors.read(command.cursor, filters, 1)[0] if command.cursor else NEWEST
     shown, more, total = knowledge.logs(tx, row.id, command.limit, before=before, action_type=command.action_type)
     following = cursors.write((shown[-1].id,), filters) if more else None
-    return views.Page([_entry(entry) for entry in shown], following, total)
+    return Page([_entry(entry) for entry in shown], following, total)
 
 
 def _create(tx: Tx, command: contract.UpsertKnowledge) -> contract.KnowledgeSavedView:

@@ -2,7 +2,9 @@
 
 from typing import Any
 
-from project_manager.schemas import commands, cursor, views
+from project_manager.schemas import cursor
+from project_manager.schemas.leases import LeaseView, ListLeases
+from project_manager.schemas.views import Page
 from project_manager.services import serializers
 from project_manager.store import lease_history
 from project_manager.store.lease_history import LeaseRow
@@ -12,7 +14,7 @@ LIVE, ENDED = 0, 1
 DAY_MS = 24 * 3600 * 1000
 
 
-def list_leases(tx: Tx, command: commands.ListLeases) -> views.Page[views.LeaseView]:
+def list_leases(tx: Tx, command: ListLeases) -> Page[LeaseView]:
     """List leases and how they ended: live ones first, then the last to end first.
 
     `since` and `until` choose leases that were alive in that time. A status that an agent set in a single call is a
@@ -35,7 +37,7 @@ def list_leases(tx: Tx, command: commands.ListLeases) -> views.Page[views.LeaseV
         ended, more = lease_history.page_of_ended(tx, filters, ended_after, command.limit - len(rows))
         rows += ended
     following = cursor.write((*_position(rows[-1]), total), filters) if more else None
-    return views.Page([serializers.lease(row) for row in rows], following, total)
+    return Page([serializers.lease(row) for row in rows], following, total)
 
 
 def retain(tx: Tx, *, days: int) -> int:

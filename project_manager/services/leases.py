@@ -10,7 +10,18 @@ from project_manager.domain.leases import Lease, UnlockReason, unconfirmed_lengt
 from project_manager.domain.limits import HANDOFF_CHARACTERS, HOLDS_BESIDE_CLAIM
 from project_manager.domain.readiness import failed_attempts, not_ready
 from project_manager.domain.statuses import CLAIMABLE_BY_NAME, MOVES, Status
-from project_manager.schemas import commands, views
+from project_manager.schemas.leases import (
+    AcquiredView,
+    AcquireTaskLock,
+    ClaimedView,
+    ClaimNextTask,
+    HandoffView,
+    HoldView,
+    NewLeaseView,
+    ReleasedView,
+    ReleaseTaskLock,
+    RenewTaskLock,
+)
 from project_manager.services import lookup, serializers, transitions
 from project_manager.services.authorization import takes_away
 from project_manager.services.lease_errors import check_held, check_lease
@@ -24,7 +35,7 @@ from project_manager.store.transaction import Tx
 _SHORTENED = " [shortened; the log has all of it]"
 
 
-def acquire(tx: Tx, command: commands.AcquireTaskLock) -> views.AcquiredView:
+def acquire(tx: Tx, command: AcquireTaskLock) -> AcquiredView:
     """Take one task that you name; use claim_next_task when any ready task will do.
 
     Grants a lease with a fence to one agent at a time; the status becomes IN_PROGRESS. Claiming what you hold
@@ -46,7 +57,7 @@ def acquire(tx: Tx, command: commands.AcquireTaskLock) -> views.AcquiredView:
     return _acquired(tx, transitions.take(tx, row, ttl=command.ttl_seconds * 1000), renewed=False)
 
 
-def _held_before(view: views.AcquiredView) -> views.AcquiredView:
+def _held_before(view: AcquiredView) -> AcquiredView:
     """Say that the agent id holds the task already: the caller may be another session with the same id."""
     return replace(view, notice="held by your id already: if not by you, another session uses it")
 
@@ -80,7 +91,7 @@ def check_takable(tx: Tx, row: TaskRow) -> None:
         raise not_ready(row.id, why)
 
 
-def renew(tx: Tx, command: commands.RenewTaskLock) -> views.AcquiredView:
+def renew(tx: Tx, command: RenewTaskLock) -> AcquiredView:
     """Keep your lease alive (heartbeat); do it every third of its length while you work.
 
     Moves expires_at; the fence stays. Refused when the lease is not yours any more: then stop working on the
@@ -92,7 +103,7 @@ def renew(tx: Tx, command: commands.RenewTaskLock) -> views.AcquiredView:
     return _acquired(tx, transitions.renew(tx, row, ttl=ttl, fenced=command.fence is not None), renewed=True)
 
 
-def release(tx: Tx, command: commands.ReleaseTaskLock) -> views.ReleasedView:
+def release(tx: Tx, command: ReleaseTaskLock) -> ReleasedView:
     """Give back a task you hold without finishing it, with a handoff note for the next agent.
 
     The task returns to the status it was claimed from and is offered again. `failed` counts the attempt; at
@@ -110,7 +121,7 @@ def release(tx: Tx, command: commands.ReleaseTaskLock) -> views.ReleasedView:
     if forced:
         transitions.note_forced(tx, row)
     placed = _give_back(tx, row, reason, attempts=attempts)
-    return views.ReleasedView(
+    return ReleasedView(
         success=True,
         message=f"task {row.id} is free again, as {placed.status}",
         task_id=row.id,
@@ -119,15 +130,13 @@ def release(tx: Tx, command: commands.ReleaseTaskLock) -> views.ReleasedView:
     )
 
 
-def grant(
-    tx: Tx, command: commands.ClaimNextTask, row: TaskRow, beside: Beside, *, called_at: int
-) -> views.ClaimedView:
+def grant(tx: Tx, command: ClaimNextTask, row: TaskRow, beside: Beside, *, called_at: int) -> ClaimedView:
     """Give a ready task to the actor. A claim that has waited since `called_at` begins with an unconfirmed lease."""
     ttl = command.ttl_seconds * 1000
     short = unconfirmed_length(ttl, tx.now - called_at)
     taken = transitions.take(tx, row, ttl=ttl, unconfirmed_ttl=short)
     shown = serializers.task(tx, taken)
-    return views.ClaimedView(task=shown, lock=shown.lock, message=_yours(taken), **_to_begin_with(tx, taken, beside))
+    return ClaimedView(task=shown, lock=shown.lock, message=_yours(taken), **_to_begin_with(tx, taken, beside))
 
 
 def has_unconfirmed(tx: Tx, called_at: int) -> bool:
@@ -207,7 +216,7 @@ def _give_back(tx: Tx, row: TaskRow, reason: UnlockReason, *, attempts: int) -> 
     return placed
 
 
-def _acquired(tx: Tx, row: TaskRow, *, renewed: bool) -> views.AcquiredView:
+def _acquired(tx: Tx, row: TaskRow, *, renewed: bool) -> AcquiredView:
     lease = lease_of(row, tx.now)
     if lease is None:
         raise RuntimeError("a lease that was just written is not there")
@@ -224,7 +233,7 @@ def _acquired(tx: Tx, row: TaskRow, *, renewed: bool) -> views.AcquiredView:
         "task": serializers.task(tx, row),
         "lock": serializers.lock(lease),
     }
-    return views.AcquiredView(**fields) if renewed else views.NewLeaseView(**fields, **brought)
+    return AcquiredView(**fields) if renewed else NewLeaseView(**fields, **brought)
 
 
 def _to_begin_with(tx: Tx, row: TaskRow, beside: Beside) -> dict[str, Any]:
@@ -239,13 +248,13 @@ def _to_begin_with(tx: Tx, row: TaskRow, beside: Beside) -> dict[str, Any]:
     }
 
 
-def holds(tx: Tx, *, limit: int, except_task: int = 0) -> list[views.HoldView]:
+def holds(tx: Tx, *, limit: int, except_task: int = 0) -> list[HoldView]:
     """Return the leases of the actor that end first, without that of one task."""
     found = agents.also_held(tx, except_task, limit)
-    return [views.HoldView(task_id, fence, rfc3339(at)) for task_id, fence, at in found]
+    return [HoldView(task_id, fence, rfc3339(at)) for task_id, fence, at in found]
 
 
-def _notice(row: TaskRow, others: list[views.HoldView]) -> str | None:
+def _notice(row: TaskRow, others: list[HoldView]) -> str | None:
     """Return a sentence for a new holder whose lease is unconfirmed, or which has other leases."""
     said = []
     if row.unconfirmed_fence == row.fence:
@@ -257,11 +266,11 @@ def _notice(row: TaskRow, others: list[views.HoldView]) -> str | None:
     return "; ".join(said) or None
 
 
-def _handoff(note: LogRow) -> views.HandoffView:
+def _handoff(note: LogRow) -> HandoffView:
     body = note.body
     if len(body) > HANDOFF_CHARACTERS:
         body = body[: HANDOFF_CHARACTERS - len(_SHORTENED)] + _SHORTENED
-    return views.HandoffView(note.author, body, rfc3339(note.created_at))
+    return HandoffView(note.author, body, rfc3339(note.created_at))
 
 
 def _yours(row: TaskRow) -> str:

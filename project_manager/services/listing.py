@@ -4,14 +4,15 @@ from typing import Any
 
 from project_manager.domain.errors import Invalid
 from project_manager.domain.statuses import Status
-from project_manager.schemas import commands, views
 from project_manager.schemas import cursor as cursors
+from project_manager.schemas.tasks import TASK_COLUMNS, GetAvailableTasks, ListTasks
+from project_manager.schemas.views import Page
 from project_manager.services import lookup, resolve, serializers
 from project_manager.store import tasks
 from project_manager.store.transaction import Tx
 
 
-def list_tasks(tx: Tx, command: commands.ListTasks) -> views.Page[Any]:
+def list_tasks(tx: Tx, command: ListTasks) -> Page[Any]:
     """List or search tasks with filters; use get_available_tasks for what may be claimed now.
 
     By id. `q` searches names, descriptions and external keys for all of its words. `fields` chooses columns,
@@ -30,7 +31,7 @@ def list_tasks(tx: Tx, command: commands.ListTasks) -> views.Page[Any]:
     return _page(tx, filters, command.cursor, command.limit, order="id", columns=command.fields)
 
 
-def get_available(tx: Tx, command: commands.GetAvailableTasks) -> views.Page[Any]:
+def get_available(tx: Tx, command: GetAvailableTasks) -> Page[Any]:
     """List what may be claimed now, best first; claim_next_task takes the best one at once.
 
     With `status` it looks through those statuses instead, without held tasks unless include_locked is set.
@@ -49,7 +50,7 @@ def get_available(tx: Tx, command: commands.GetAvailableTasks) -> views.Page[Any
 
 def _page(
     tx: Tx, filters: dict[str, Any], cursor: str | None, limit: int, *, order: str, columns: list[str] | None
-) -> views.Page[Any]:
+) -> Page[Any]:
     names = _columns(columns)
     after = None if cursor is None else cursors.read(cursor, filters, 3 if order == "claim" else 1)
     described: tasks.Description = "whole" if names is None or "description" in names else "none"
@@ -62,7 +63,7 @@ def _page(
         end = shown[-1]
         last = cursors.write((end.priority, -end.unblocks, end.id) if order == "claim" else (end.id,), filters)
     chosen: list[Any] = items if names is None else [serializers.chosen(item, names) for item in items]
-    return views.Page(chosen, last, tasks.count(tx, filters))
+    return Page(chosen, last, tasks.count(tx, filters))
 
 
 def _check_there(tx: Tx, filters: dict[str, Any]) -> None:
@@ -78,8 +79,8 @@ def _columns(names: list[str] | None) -> list[str] | None:
         return None
     if "compact" in names:
         names = list(dict.fromkeys([*serializers.COMPACT, *(name for name in names if name != "compact")]))
-    unknown = [name for name in names if name not in commands.TASK_COLUMNS]
+    unknown = [name for name in names if name not in TASK_COLUMNS]
     if unknown:
-        message, hint = f"`fields` has no column {unknown[0]!r}", f"The columns are {', '.join(commands.TASK_COLUMNS)}."
+        message, hint = f"`fields` has no column {unknown[0]!r}", f"The columns are {', '.join(TASK_COLUMNS)}."
         raise Invalid(message, hint=hint, faults=[{"field": "fields", "message": message, "hint": hint}])
     return names

@@ -1,6 +1,8 @@
 """The logs of tasks: what agents and people report."""
 
-from project_manager.schemas import commands, cursor, views
+from project_manager.schemas import cursor
+from project_manager.schemas.logs import AddTaskLog, ListTaskLogs, LogView
+from project_manager.schemas.views import Page
 from project_manager.services import lookup, serializers, transitions
 from project_manager.services.authorization import check_writer, renewed_by_writing
 from project_manager.store import logs
@@ -9,7 +11,7 @@ from project_manager.store.transaction import Tx
 NEWEST = 2**62
 
 
-def add_log(tx: Tx, command: commands.AddTaskLog) -> views.LogView:
+def add_log(tx: Tx, command: AddTaskLog) -> LogView:
     """Report on a task: progress, evidence, a comment, or a handoff note for its next holder.
 
     While an agent holds the task only that agent (and people) may write; the holder's entry also renews its
@@ -23,11 +25,11 @@ def add_log(tx: Tx, command: commands.AddTaskLog) -> views.LogView:
     return serializers.log(entry)
 
 
-def list_logs(tx: Tx, command: commands.ListTaskLogs) -> views.Page[views.LogView]:
+def list_logs(tx: Tx, command: ListTaskLogs) -> Page[LogView]:
     """Read a task's log, newest first."""
     filters = {"task_id": command.task_id, "kind": command.kind}
     before = cursor.read(command.cursor, filters, 1)[0] if command.cursor else NEWEST
     row = lookup.task(tx, command.task_id)
     shown, more = logs.newest(tx, row.id, command.limit, before=before, kind=command.kind)
     following = cursor.write((shown[-1].id,), filters) if more else None
-    return views.Page([serializers.log(entry) for entry in shown], following, logs.count(tx, row.id, command.kind))
+    return Page([serializers.log(entry) for entry in shown], following, logs.count(tx, row.id, command.kind))

@@ -4,26 +4,35 @@ from typing import Any
 
 from project_manager.domain.errors import NotEmpty
 from project_manager.domain.events import EventType
-from project_manager.schemas import commands, cursor, views
+from project_manager.schemas import cursor
+from project_manager.schemas.projects import (
+    CreateProject,
+    DeleteProject,
+    GetProject,
+    ListProjects,
+    ProjectView,
+    UpdateProject,
+)
+from project_manager.schemas.views import DeletedView, Page
 from project_manager.services import lookup, resolve, serializers, transitions
 from project_manager.services.tasks import erase
 from project_manager.store import epics, events, knowledge, projects, seals, tasks
 from project_manager.store.transaction import Tx
 
 
-def create(tx: Tx, command: commands.CreateProject) -> views.ProjectView:
+def create(tx: Tx, command: CreateProject) -> ProjectView:
     """Create a project. Its name is unique."""
     resolve.check_project_is_new(tx, command.name)
     return serializers.project(lookup.create_project(tx, command.name, command.description), {})
 
 
-def get(tx: Tx, command: commands.GetProject) -> views.ProjectView:
+def get(tx: Tx, command: GetProject) -> ProjectView:
     """Read one project with the number of its tasks by status."""
     row = lookup.project(tx, command.project_id)
     return serializers.project(row, tasks.counts_in_project(tx, row.id))
 
 
-def update(tx: Tx, command: commands.UpdateProject) -> views.ProjectView:
+def update(tx: Tx, command: UpdateProject) -> ProjectView:
     """Edit or archive a project. Only the fields that are sent change.
 
     Tasks of an archived project are not offered and cannot be claimed; leases that are running go on.
@@ -52,7 +61,7 @@ def update(tx: Tx, command: commands.UpdateProject) -> views.ProjectView:
     return serializers.project(written, tasks.counts_in_project(tx, row.id))
 
 
-def delete(tx: Tx, command: commands.DeleteProject) -> views.DeletedView:
+def delete(tx: Tx, command: DeleteProject) -> DeletedView:
     """Delete a project. One that has epics, tasks or knowledge is deleted only with `force`, and everything in it
     goes with it.
     """
@@ -74,10 +83,10 @@ def delete(tx: Tx, command: commands.DeleteProject) -> views.DeletedView:
         {"name": row.name, "tasks": len(inside), "epics": parts, "knowledge": known},
         project_id=row.id,
     )
-    return views.DeletedView(success=True, deleted="project", id=row.id, name=row.name, epics=parts, tasks=len(inside))
+    return DeletedView(success=True, deleted="project", id=row.id, name=row.name, epics=parts, tasks=len(inside))
 
 
-def list_projects(tx: Tx, command: commands.ListProjects) -> views.Page[views.ProjectView]:
+def list_projects(tx: Tx, command: ListProjects) -> Page[ProjectView]:
     """List the projects, by id, with the number of their tasks by status."""
     archived = command.archived
     filters = {"archived": archived}
@@ -85,4 +94,4 @@ def list_projects(tx: Tx, command: commands.ListProjects) -> views.Page[views.Pr
     shown, more, total = projects.page(tx, archived=archived, after=after, limit=command.limit)
     counts = tasks.counts_by_project(tx)
     following = cursor.write((shown[-1].id,), filters) if more else None
-    return views.Page([serializers.project(row, counts.get(row.id, {})) for row in shown], following, total)
+    return Page([serializers.project(row, counts.get(row.id, {})) for row in shown], following, total)

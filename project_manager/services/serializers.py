@@ -9,7 +9,11 @@ from project_manager.clock import rfc3339
 from project_manager.domain.leases import Lease
 from project_manager.domain.readiness import Reason, Standing, obstacles, reasons
 from project_manager.domain.statuses import Status
-from project_manager.schemas import views
+from project_manager.schemas.epics import EpicView
+from project_manager.schemas.leases import LeaseView
+from project_manager.schemas.logs import LogView
+from project_manager.schemas.projects import ProjectView
+from project_manager.schemas.tasks import LinkView, LockView, TaskView
 from project_manager.store.epics import EpicRow
 from project_manager.store.lease_history import LeaseRow
 from project_manager.store.logs import LogRow
@@ -41,8 +45,8 @@ def lease_of(row: TaskRow, now: int) -> Lease | None:
     )
 
 
-def lock(lease: Lease) -> views.LockView:
-    return views.LockView(
+def lock(lease: Lease) -> LockView:
+    return LockView(
         task_id=lease.task_id,
         holder=lease.holder,
         fence=lease.fence,
@@ -52,8 +56,8 @@ def lock(lease: Lease) -> views.LockView:
     )
 
 
-def lease(row: LeaseRow) -> views.LeaseView:
-    return views.LeaseView(
+def lease(row: LeaseRow) -> LeaseView:
+    return LeaseView(
         task_id=row.task_id,
         task_name=row.task_name,
         project_id=row.project_id,
@@ -89,8 +93,8 @@ def blockers(tx: Tx, row: TaskRow) -> tuple[Reason, ...]:
     return obstacles(present, now=tx.date)
 
 
-def task(tx: Tx, row: TaskRow) -> views.TaskView:
-    return views.TaskView(**task_fields(tx, row))
+def task(tx: Tx, row: TaskRow) -> TaskView:
+    return TaskView(**task_fields(tx, row))
 
 
 def task_fields(tx: Tx, row: TaskRow) -> dict[str, Any]:
@@ -169,8 +173,8 @@ def _why_not_ready(
     return tuple(reason.message for reason in reasons(alike, now=0, max_attempts=max_attempts))
 
 
-def project(row: ProjectRow, counts: dict[str, int]) -> views.ProjectView:
-    return views.ProjectView(
+def project(row: ProjectRow, counts: dict[str, int]) -> ProjectView:
+    return ProjectView(
         id=row.id,
         name=row.name,
         description=row.description,
@@ -182,8 +186,8 @@ def project(row: ProjectRow, counts: dict[str, int]) -> views.ProjectView:
     )
 
 
-def epic(row: EpicRow) -> views.EpicView:
-    return views.EpicView(
+def epic(row: EpicRow) -> EpicView:
+    return EpicView(
         id=row.id,
         project_id=row.project_id,
         name=row.name,
@@ -196,15 +200,15 @@ def epic(row: EpicRow) -> views.EpicView:
     )
 
 
-def log(row: LogRow) -> views.LogView:
-    return views.LogView(row.id, row.task_id, row.author, row.kind, row.body, rfc3339(row.created_at))
+def log(row: LogRow) -> LogView:
+    return LogView(row.id, row.task_id, row.author, row.kind, row.body, rfc3339(row.created_at))
 
 
-def links(found: list[tuple[int, str, str]]) -> list[views.LinkView]:
-    return [views.LinkView(*link) for link in found]
+def links(found: list[tuple[int, str, str]]) -> list[LinkView]:
+    return [LinkView(*link) for link in found]
 
 
-def chosen(view: views.TaskView, names: list[str]) -> dict[str, Any]:
+def chosen(view: TaskView, names: list[str]) -> dict[str, Any]:
     """Only these fields of a task; `holder` and `expires_at` are taken from its lock."""
     values: dict[str, Any] = {}
     for name in names:

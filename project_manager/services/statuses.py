@@ -6,7 +6,7 @@ from project_manager.domain.leases import UnlockReason, held_by_another
 from project_manager.domain.limits import LEASE_SECONDS_DEFAULT
 from project_manager.domain.readiness import not_ready, obstacles
 from project_manager.domain.statuses import CLOSED, ENDS_LEASE, Status, check_move
-from project_manager.schemas import commands, views
+from project_manager.schemas.tasks import StatusChangedView, UpdateTaskStatus
 from project_manager.services import leases, lookup, serializers, transitions
 from project_manager.services.authorization import check_writer, takes_away
 from project_manager.services.lease_errors import check_lease, check_short_lease
@@ -17,7 +17,7 @@ from project_manager.store.transaction import Tx
 _NEEDED_READY = frozenset({Status.IN_PROGRESS, Status.REVIEW, Status.DONE})
 
 
-def update_status(tx: Tx, command: commands.UpdateTaskStatus) -> views.StatusChangedView:
+def update_status(tx: Tx, command: UpdateTaskStatus) -> StatusChangedView:
     """Set a task's status: DONE when finished, REVIEW for a look, BLOCKED when stuck. Ends your lease, except
     IN_PROGRESS.
 
@@ -33,7 +33,7 @@ def update_status(tx: Tx, command: commands.UpdateTaskStatus) -> views.StatusCha
     moved = move(tx, row, command.status, fence=command.fence, reopen=command.reopen, force=command.force)
     lease = lease_of(moved, tx.now)
     shown = lookup.task(tx, moved.id)
-    return views.StatusChangedView(
+    return StatusChangedView(
         success=True,
         message=f"task {row.id} is {moved.status}"
         + ("" if lease is None else f", held by {lease.holder} with fence {lease.fence}"),

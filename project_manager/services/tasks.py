@@ -12,7 +12,21 @@ from project_manager.domain.graph import find_cycle
 from project_manager.domain.leases import UnlockReason, held_by_another
 from project_manager.domain.limits import NAME_CHARACTERS
 from project_manager.domain.statuses import CLOSED, Status
-from project_manager.schemas import commands, views
+from project_manager.schemas.tasks import (
+    CONTROL_FIELDS,
+    CreatedTasksView,
+    CreateTask,
+    CreateTasks,
+    DeleteTask,
+    GetTask,
+    GetTaskDetails,
+    NewTask,
+    TaskDetailsView,
+    TaskView,
+    UpdateTask,
+    WrittenTaskView,
+)
+from project_manager.schemas.views import DeletedView, NamedView
 from project_manager.services import assumptions, lookup, serializers, transitions
 from project_manager.services.authorization import check_writer, renewed_by_writing
 from project_manager.services.serializers import lease_of
@@ -37,7 +51,7 @@ _FIELDS = (*_PLAIN, *_LISTS, "depends_on", "conflicts_with", "attempts")
 _ID = re.compile(r"#*[0-9]+")
 
 
-def create(tx: Tx, command: commands.CreateTask) -> views.TaskView:
+def create(tx: Tx, command: CreateTask) -> TaskView:
     """Create one task in a project, given by id or name, with its dependencies.
 
     A project or epic given by name is made if it does not exist, and the answer names it under `created`; a name that
@@ -51,9 +65,7 @@ def create(tx: Tx, command: commands.CreateTask) -> views.TaskView:
     return _written(tx, lookup.task(tx, task_id), command.assumptions, created)
 
 
-def _place(
-    tx: Tx, command: commands.CreateTask | commands.CreateTasks, created: lookup.Created
-) -> tuple[ProjectRow, int | None]:
+def _place(tx: Tx, command: CreateTask | CreateTasks, created: lookup.Created) -> tuple[ProjectRow, int | None]:
     """The project and the epic that new tasks go into; what is made for that is added to `created`."""
     project = lookup.project_for(tx, command.project_id, command.project_name, command.epic_id, created)
     lookup.check_open(project)
@@ -61,17 +73,17 @@ def _place(
     return project, None if epic is None else epic.id
 
 
-def _written(tx: Tx, row: TaskRow, tags: list[str], created: lookup.Created) -> views.TaskView:
+def _written(tx: Tx, row: TaskRow, tags: list[str], created: lookup.Created) -> TaskView:
     """The task as it was written, with the assumptions that are recorded now and what was made for it, if anything."""
     task = serializers.task(tx, row)
     if not tags and not created:
         return task
     noted = assumptions.record_all(tx, row, tags)
     plain = {part.name: getattr(task, part.name) for part in fields(task)}
-    return views.WrittenTaskView(**plain, assumptions=noted, created=created)
+    return WrittenTaskView(**plain, assumptions=noted, created=created)
 
 
-def create_many(tx: Tx, command: commands.CreateTasks) -> views.CreatedTasksView:
+def create_many(tx: Tx, command: CreateTasks) -> CreatedTasksView:
     """Create up to 500 tasks in one step, with dependencies between them by `ref`.
 
     All or nothing. depends_on takes ids of tasks that exist and refs of tasks in the same request, in any
@@ -87,10 +99,10 @@ def create_many(tx: Tx, command: commands.CreateTasks) -> views.CreatedTasksView
             needed = dict.fromkeys(_referred(ref, ids) for ref in task.depends_on)
             set_dependencies(tx, lookup.task(tx, task_id), list(needed))
     items = [serializers.task(tx, lookup.task(tx, task_id)) for task_id in made]
-    return views.CreatedTasksView(items=items, ids=ids, created=created)
+    return CreatedTasksView(items=items, ids=ids, created=created)
 
 
-def add(tx: Tx, project: ProjectRow, epic_id: int | None, new: commands.NewTask, depends_on: list[int]) -> int:
+def add(tx: Tx, project: ProjectRow, epic_id: int | None, new: NewTask, depends_on: list[int]) -> int:
     """Writes a new task and tells of it; its id."""
     _check_new_status(new.status)
     _check_key(tx, project.id, new.external_key, None)
@@ -167,12 +179,12 @@ def _tell_rival(tx: Tx, other: TaskRow, task_id: int) -> None:
     )
 
 
-def get(tx: Tx, command: commands.GetTask) -> views.TaskView:
+def get(tx: Tx, command: GetTask) -> TaskView:
     """Read one task: fields, lock, whether it is ready and why not."""
     return serializers.task(tx, lookup.task(tx, command.task_id))
 
 
-def details(tx: Tx, command: commands.GetTaskDetails) -> views.TaskDetailsView:
+def details(tx: Tx, command: GetTaskDetails) -> TaskDetailsView:
     """Read a task in full: description, criteria, dependencies, what waits for it, and its log.
 
     The log is newest first, handoff notes and failed attempts of others included; older entries with
@@ -185,11 +197,11 @@ def details(tx: Tx, command: commands.GetTaskDetails) -> views.TaskDetailsView:
     shown = _within_budget(entries, command.budget_tokens)
     quarter = command.budget_tokens  # as many characters as tokens
     assumed = assumptions.with_task(tx, row.id, room=quarter)
-    return views.TaskDetailsView(
+    return TaskDetailsView(
         task_id=row.id,
         task=serializers.task(tx, row),
-        project=views.NamedView(project.id, project.name),
-        epic=None if epic is None else views.NamedView(epic.id, epic.name),
+        project=NamedView(project.id, project.name),
+        epic=None if epic is None else NamedView(epic.id, epic.name),
         dependencies=serializers.links(tasks.named(tx, links.dependencies_of(tx, row.id))),
         dependents=serializers.links(links.dependents_of(tx, row.id)),
         assumptions=assumed.items,
@@ -199,7 +211,7 @@ def details(tx: Tx, command: commands.GetTaskDetails) -> views.TaskDetailsView:
     )
 
 
-def update(tx: Tx, command: commands.UpdateTask) -> views.TaskView:
+def update(tx: Tx, command: UpdateTask) -> TaskView:
     """Edit a task: only the fields that are sent change, and lists are replaced whole.
 
     While an agent holds the task only that agent (and people) may edit it. With `version` the edit is refused if
@@ -210,8 +222,8 @@ def update(tx: Tx, command: commands.UpdateTask) -> views.TaskView:
     lookup.check_version("task", row.version, command.version)
     check_writer(tx, row, command.fence, force=command.force)
     changes = {name: getattr(command, name) for name in _FIELDS if name in command.model_fields_set}
-    if command.model_fields_set.issubset(commands.CONTROL_FIELDS):
-        fields = [name for name in commands.UpdateTask.model_fields if name not in commands.CONTROL_FIELDS]
+    if command.model_fields_set.issubset(CONTROL_FIELDS):
+        fields = [name for name in UpdateTask.model_fields if name not in CONTROL_FIELDS]
         raise _invalid(
             "(body)", "nothing to change: send at least one field", hint=f"The fields are {', '.join(fields)}."
         )
@@ -225,7 +237,7 @@ def update(tx: Tx, command: commands.UpdateTask) -> views.TaskView:
     return _written(tx, lookup.task(tx, row.id), command.assumptions, {})
 
 
-def delete(tx: Tx, command: commands.DeleteTask) -> views.DeletedView:
+def delete(tx: Tx, command: DeleteTask) -> DeletedView:
     """Delete a task with its log. Its events stay.
 
     Refused while other open tasks depend on it, and while an agent holds it unless `force` is sent.
@@ -241,7 +253,7 @@ def delete(tx: Tx, command: commands.DeleteTask) -> views.DeletedView:
     if lease is not None and not command.force:
         raise held_by_another(lease)
     transitions.tell_if_ready(tx, erase(tx, row))
-    return views.DeletedView(success=True, deleted="task", id=row.id, name=row.name, tasks=1)
+    return DeletedView(success=True, deleted="task", id=row.id, name=row.name, tasks=1)
 
 
 def erase(tx: Tx, row: TaskRow) -> list[int]:
@@ -315,7 +327,7 @@ def _check_exist(tx: Tx, field: str, ids: list[int]) -> None:
         raise _invalid(field, f"`{field}` names tasks that do not exist: {names}", hint="Create them first.")
 
 
-def _check_refs(command: commands.CreateTasks) -> None:
+def _check_refs(command: CreateTasks) -> None:
     refs = Counter(task.ref for task in command.tasks if task.ref is not None)
     faults = []
     for number, task in enumerate(command.tasks):

@@ -8,8 +8,17 @@ from project_manager.domain.actors import LOCAL, Actor, Role
 from project_manager.domain.errors import NameTaken, TokenNotFound, Unauthorized
 from project_manager.domain.events import EventType
 from project_manager.domain.names import composed
-from project_manager.schemas import commands, cursor, views
-from project_manager.schemas.tokens import ClearTokens
+from project_manager.schemas import cursor
+from project_manager.schemas.tokens import (
+    ClearedTokensView,
+    ClearTokens,
+    CreateToken,
+    ListTokens,
+    RevokedTokenView,
+    RevokeToken,
+    TokenView,
+)
+from project_manager.schemas.views import Page
 from project_manager.services.serializers import time_or_none
 from project_manager.store import events, seals, tokens
 from project_manager.store.tokens import TokenRow
@@ -23,7 +32,7 @@ NOBODY_GETS_IN = (
 _ROLES = {"viewer": Role.VIEWER, "agent": Role.AGENT, "operator": Role.OPERATOR}
 
 
-def create(tx: Tx, command: commands.CreateToken) -> views.TokenView:
+def create(tx: Tx, command: CreateToken) -> TokenView:
     """Make a token. Its secret is in this answer and nowhere else; only a hash is stored.
 
     With agent_id the token acts as that agent and no other. From the first token on every door asks for one, even
@@ -41,16 +50,16 @@ def create(tx: Tx, command: commands.CreateToken) -> views.TokenView:
     return _shown(row, secret)
 
 
-def list_tokens(tx: Tx, command: commands.ListTokens) -> views.Page[views.TokenView]:
+def list_tokens(tx: Tx, command: ListTokens) -> Page[TokenView]:
     """List the tokens, revoked ones included, without their secrets."""
     after = cursor.read(command.cursor, {}, 1)[0] if command.cursor else 0
     rows, total = tokens.page(tx, after=after, limit=command.limit + 1)
     shown = rows[: command.limit]
     following = cursor.write((shown[-1].id,), {}) if len(rows) > command.limit else None
-    return views.Page([_shown(row) for row in shown], following, total)
+    return Page([_shown(row) for row in shown], following, total)
 
 
-def revoke(tx: Tx, command: commands.RevokeToken) -> views.RevokedTokenView:
+def revoke(tx: Tx, command: RevokeToken) -> RevokedTokenView:
     """Revoke a token: it opens no door any more.
 
     When no token is left nobody gets in, and `notice` says so: the doors do not open again by themselves.
@@ -62,15 +71,15 @@ def revoke(tx: Tx, command: commands.RevokeToken) -> views.RevokedTokenView:
         row = tokens.revoke(tx, row.id)
         _emit(tx, EventType.TOKEN_REVOKED, row)
     notice = None if tokens.live(tx) else NOBODY_GETS_IN
-    return views.RevokedTokenView(*_fields(row), notice=notice)
+    return RevokedTokenView(*_fields(row), notice=notice)
 
 
-def clear(tx: Tx, command: ClearTokens) -> views.ClearedTokensView:
+def clear(tx: Tx, command: ClearTokens) -> ClearedTokensView:
     """Forget every token, at the command line only: without AUTH_REQUIRED the doors are open to everybody again."""
     cleared = tokens.clear(tx)
     if cleared:
         events.add(tx, EventType.TOKENS_CLEARED, {"tokens": cleared})
-    return views.ClearedTokensView(cleared)
+    return ClearedTokensView(cleared)
 
 
 def identify(tx: Tx, secret: str | None, *, required: bool) -> Actor:
@@ -105,8 +114,8 @@ def _emit(tx: Tx, kind: EventType, row: TokenRow) -> None:
     events.add(tx, kind, {"token": token}, sealed=seals.stored(tx, "tokens", "id", row.id))
 
 
-def _shown(row: TokenRow, secret: str | None = None) -> views.TokenView:
-    return views.TokenView(*_fields(row), secret)
+def _shown(row: TokenRow, secret: str | None = None) -> TokenView:
+    return TokenView(*_fields(row), secret)
 
 
 def _fields(row: TokenRow) -> tuple[int, str, str, str | None, str, str | None]:

@@ -31,7 +31,7 @@ from project_manager.domain.names import composed, is_visible
 from project_manager.operations.definition import Kind, Operation
 from project_manager.runtime.calls import Answer, Caller, check_role
 from project_manager.runtime.dispatch import Runtime
-from project_manager.schemas import commands
+from project_manager.schemas.plans import ImportPlan
 from project_manager.web import etag
 from project_manager.web.bodies import LargeBodies, read_body
 from project_manager.web.errors import response_of
@@ -262,9 +262,9 @@ def _pairs(query: bytes) -> list[tuple[str, str]]:
 
 
 def _from_body(operation: Operation, headers: dict[bytes, bytes], body: bytes) -> dict[str, Any]:
-    if operation.command is commands.ImportPlan and _media_type(headers) in YAML_TYPES:
+    if operation.command is ImportPlan and _media_type(headers) in YAML_TYPES:
         return {"document": as_text(body, "Encode it as UTF-8.")}
-    hint = f"{MalformedBody.default_hint} {PLAN_HINT}" if operation.command is commands.ImportPlan else ""
+    hint = f"{MalformedBody.default_hint} {PLAN_HINT}" if operation.command is ImportPlan else ""
     try:
         parsed = orjson.loads(body)
     except orjson.JSONDecodeError as error:

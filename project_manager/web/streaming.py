@@ -11,7 +11,7 @@ import anyio.lowlevel
 import orjson
 
 from project_manager.observability.logging import log_action
-from project_manager.schemas.commands import ExportPlan
+from project_manager.schemas.plans import ExportPlan
 from project_manager.web.middleware import Send
 
 log = logging.getLogger(__name__)

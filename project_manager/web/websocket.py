@@ -21,7 +21,7 @@ from project_manager.domain.errors import NoSuchRoute, ProjectManagerError, Shut
 from project_manager.runtime.dispatch import Runtime
 from project_manager.runtime.event_hub import Closed, Event, Overflow, Resync, Subscription
 from project_manager.schemas import validation
-from project_manager.schemas.commands import FollowEvents
+from project_manager.schemas.events import FollowEvents
 from project_manager.web.errors import POLICY_CLOSE, UNAUTHORIZED_CLOSE, refuse, response_of
 from project_manager.web.middleware import Receive, Scope, Send
 from project_manager.web.websocket_protocol import framed

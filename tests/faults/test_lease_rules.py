@@ -21,7 +21,8 @@ from project_manager.domain.actors import LOCAL, Actor
 from project_manager.domain.errors import ProjectManagerError
 from project_manager.runtime.calls import Caller
 from project_manager.runtime.dispatch import open_runtime
-from project_manager.schemas import commands, validation
+from project_manager.schemas import validation
+from project_manager.schemas.leases import ClaimNextTask
 from project_manager.services import claim_queue
 from project_manager.store.migrations import upgrade
 from tests.faults import history
@@ -116,7 +117,7 @@ class Leases(RuleBasedStateMachine):
     def claim_after_a_wait(self, agent: str, ttl: int) -> None:
         """The claim came in ten seconds ago; the model knows nothing of the wait itself."""
         wanted = self.model.claim_next(agent, ttl * 1000, waited=True)
-        command = validation.read(commands.ClaimNextTask, {"ttl_seconds": ttl})
+        command = validation.read(ClaimNextTask, {"ttl_seconds": ttl})
         claim = partial(claim_queue.claim_next, command=command, called_at=self.clock.instant - 10_000)
         answer = self.portal.call(self.runtime.database.writer.run, "claim", claim, Actor(agent, "agent"), "")
         assert (None if answer.task is None else answer.task.id) == wanted

@@ -16,7 +16,8 @@ import pytest
 
 from project_manager.domain.actors import LOCAL, Actor, Role
 from project_manager.domain.errors import StaleFence
-from project_manager.schemas import commands
+from project_manager.schemas.leases import AcquireTaskLock, ClaimNextTask
+from project_manager.schemas.tasks import CreateTask, UpdateTaskStatus
 from project_manager.services import claim_queue, leases, statuses, tasks
 from project_manager.store import events, instances, meta, revisions
 from project_manager.store.sqlite import backup, driver
@@ -56,12 +57,12 @@ def do(path: Path, work: Callable[[Tx], Any], actor: Actor = LOCAL, now: int = N
 
 
 def make(path: Path, name: str, **fields: Any) -> int:
-    new = commands.CreateTask.model_validate({"name": name, **fields})
+    new = CreateTask.model_validate({"name": name, **fields})
     return int(do(path, lambda tx: tasks.create(tx, new)).id)
 
 
 def claim(path: Path, task_id: int, actor: Actor = ADA, now: int = NOW) -> Any:
-    wanted = commands.AcquireTaskLock.model_validate({"task_id": task_id, "ttl_seconds": 3600})
+    wanted = AcquireTaskLock.model_validate({"task_id": task_id, "ttl_seconds": 3600})
     return do(path, lambda tx: leases.acquire(tx, wanted), actor, now).lock
 
 
@@ -230,7 +231,7 @@ def test_an_agent_with_a_lease_from_before_is_refused_and_the_task_is_offered_ag
     assert done.released == 1
     ended = "SELECT worked_by, lock_holder, unconfirmed_fence FROM tasks"
     assert do(database, lambda tx: tx.execute(ended, ()).fetchall()) == [(ADA.id, None, None)]
-    late = commands.UpdateTaskStatus.model_validate({"task_id": task_id, "status": "DONE", "fence": lock.fence})
+    late = UpdateTaskStatus.model_validate({"task_id": task_id, "status": "DONE", "fence": lock.fence})
     with pytest.raises(StaleFence):
         do(database, lambda tx: statuses.update_status(tx, late), ADA, NOW + 2000)
     assert claim(database, task_id, Actor("bob", "agent", Role.AGENT), NOW + 2000).holder == "bob"
@@ -239,11 +240,11 @@ def test_an_agent_with_a_lease_from_before_is_refused_and_the_task_is_offered_ag
 
 
 def test_a_task_that_a_restore_releases_is_found_by_its_label(database: Path, tmp_path: Path) -> None:
-    new = commands.CreateTask.model_validate({"name": "Paint", "labels": ["wood"]})
+    new = CreateTask.model_validate({"name": "Paint", "labels": ["wood"]})
     task_id = do(database, lambda tx: tasks.create(tx, new)).id
     claim(database, task_id)
     restore(backup.back_up(database, tmp_path / "copy.db").path, database, NOW + 1000)
-    wish = commands.ClaimNextTask.model_validate({"labels": ["wood"]})
+    wish = ClaimNextTask.model_validate({"labels": ["wood"]})
     claimed = do(database, lambda tx: claim_queue.claim_next(tx, wish), Actor("bob", "agent", Role.AGENT), NOW + 2000)
     assert claimed.lock.task_id == task_id
 

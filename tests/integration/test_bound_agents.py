@@ -11,7 +11,9 @@ from project_manager.domain.actors import LOCAL, Actor, Role
 from project_manager.domain.errors import AgentRequired, WrongAgent
 from project_manager.observability.logging import Action
 from project_manager.runtime.calls import Caller
-from project_manager.schemas.commands import CreateToken, GetAgent, ListLeases
+from project_manager.schemas.agents import GetAgent
+from project_manager.schemas.leases import ListLeases
+from project_manager.schemas.tokens import CreateToken
 from project_manager.services import tokens
 from tests.desk import PATIENCE, Desk, Json
 

@@ -10,11 +10,11 @@ import anyio.to_thread
 import pytest
 
 from project_manager.domain.errors import EpicNotFound, Invalid, LockHeld, ProjectNotFound
-from project_manager.schemas import views
+from project_manager.schemas.leases import NothingReadyView
 from tests.desk import Desk
 from tests.integration.invariants import check
 
-NOTHING = views.NothingReadyView(task=None, lock=None, message="nothing", tasks=0, held_back=[])
+NOTHING = NothingReadyView(task=None, lock=None, message="nothing", tasks=0, held_back=[])
 
 
 async def taken(desk: Desk, agent: str = "ann", **filters: Any) -> str | None:

@@ -15,7 +15,9 @@ import pytest
 
 from project_manager.domain.actors import Actor
 from project_manager.domain.errors import IdempotencyMismatch, ShuttingDown
-from project_manager.schemas import commands, validation
+from project_manager.schemas import validation
+from project_manager.schemas.leases import ClaimNextTask
+from project_manager.schemas.tasks import CreateTask
 from project_manager.services import claim_blockers, claim_queue, tasks
 from project_manager.services.claim_queue import Place, search_of
 from project_manager.store import claim_queue as waiters
@@ -95,8 +97,8 @@ def large(filled: Path) -> Iterator[Large]:
         connection.execute("ROLLBACK")
 
 
-def claim_of(**fields: Any) -> commands.ClaimNextTask:
-    return validation.read(commands.ClaimNextTask, fields)
+def claim_of(**fields: Any) -> ClaimNextTask:
+    return validation.read(ClaimNextTask, fields)
 
 
 def come(large: Large, number: int, wish: Callable[[int], dict[str, Any]]) -> dict[int, Ghost]:
@@ -130,9 +132,7 @@ def test_a_claim_in_vain_does_not_walk_the_ready_tasks(large: Large, wish: dict[
 
 def test_a_task_with_all_labels_is_found_behind_many_that_have_one_of_them(large: Large) -> None:
     tx = large.tx()
-    made = tasks.create(
-        tx, validation.read(commands.CreateTask, {"name": "both", "project_id": 1, "labels": ["common", "x"]})
-    )
+    made = tasks.create(tx, validation.read(CreateTask, {"name": "both", "project_id": 1, "labels": ["common", "x"]}))
     with large.counted():
         claimed = claim_queue.claim_next(tx, claim_of(labels=["common", "x"]))
     assert claimed.task is not None
@@ -144,9 +144,7 @@ def test_one_pass_over_the_queue_serves_a_new_task_to_the_waiter_that_wants_it(l
     places = come(large, WAITERS, lambda n: {"labels": [f"label-{n}"]})
     tx = large.tx()
     with large.counted():
-        tasks.create(
-            tx, validation.read(commands.CreateTask, {"name": "new", "project_id": 2, "labels": ["label-140"]})
-        )
+        tasks.create(tx, validation.read(CreateTask, {"name": "new", "project_id": 2, "labels": ["label-140"]}))
         assert large.steps < FEW_STEPS
         served = claim_queue.serve(tx, places=places)
     assert list(served.results) == [list(places)[140]]
@@ -286,7 +284,7 @@ async def test_a_waiter_that_is_refused_delays_no_other(desk: Desk) -> None:
 async def test_a_waiter_that_fails_by_a_fault_delays_no_other(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     real = claim_queue.grant
 
-    def broken(tx: Tx, command: commands.ClaimNextTask, **more: Any) -> Any:
+    def broken(tx: Tx, command: ClaimNextTask, **more: Any) -> Any:
         granted = real(tx, command, **more)
         if tx.actor.id == "ann":
             raise ValueError("a fault")

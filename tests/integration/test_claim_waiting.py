@@ -15,7 +15,9 @@ import pytest
 
 from project_manager.domain.actors import LOCAL, Actor
 from project_manager.domain.errors import DatabaseBusy
-from project_manager.schemas import commands, validation
+from project_manager.schemas import validation
+from project_manager.schemas.leases import ClaimNextTask
+from project_manager.schemas.tasks import CreateTask
 from project_manager.services import claim_blockers, claim_queue, tasks
 from project_manager.services.claim_queue import Place, search_of
 from project_manager.store import claim_queue as waiters
@@ -78,13 +80,13 @@ class Ghost:
         return self.waiter.id
 
     def grant(self, tx: Tx, task_id: int) -> tuple[int, bool]:
-        command = validation.read(commands.ClaimNextTask, {})
+        command = validation.read(ClaimNextTask, {})
         actor = Actor(self.waiter.agent_id, "agent")
         claim_queue.grant(replace(tx, actor=actor), command, task_id=task_id, called_at=tx.now)
         return task_id, True
 
 
-async def come(desk: Desk, *claims: commands.ClaimNextTask) -> list[Ghost]:
+async def come(desk: Desk, *claims: ClaimNextTask) -> list[Ghost]:
     """Put claims into the queue, without a process that serves them."""
 
     def enter(tx: Tx) -> list[Ghost]:
@@ -146,8 +148,8 @@ async def test_no_agent_waits_for_a_task_that_the_first_in_the_queue_does_not_wa
 
 @pytest.mark.promise("claim:first-come")
 async def test_nobody_is_overtaken_however_many_wait_before(desk: Desk) -> None:
-    picky = [validation.read(commands.ClaimNextTask, {"agent_id": f"picky{n}", "labels": ["iron"]}) for n in range(204)]
-    last = validation.read(commands.ClaimNextTask, {"agent_id": "last", "labels": ["wood"]})
+    picky = [validation.read(ClaimNextTask, {"agent_id": f"picky{n}", "labels": ["iron"]}) for n in range(204)]
+    last = validation.read(ClaimNextTask, {"agent_id": "last", "labels": ["wood"]})
 
     ghosts = await come(desk, *picky, last)
     await desk.task("wooden", labels=["wood"])
@@ -206,7 +208,7 @@ async def test_a_waiter_that_has_gone_away_gets_no_task_and_the_next_is_served(d
 
 @pytest.mark.promise("claim:not-lost")
 async def test_a_task_kept_for_one_who_goes_away_is_offered_to_the_next_at_once(desk: Desk) -> None:
-    command = validation.read(commands.ClaimNextTask, {"wait_seconds": 55})
+    command = validation.read(ClaimNextTask, {"wait_seconds": 55})
     writer = desk.runtime.database.writer
     [ghost] = await come(desk, command)
     async with anyio.create_task_group() as agents:
@@ -258,7 +260,7 @@ def hold_up(monkeypatch: pytest.MonkeyPatch, meanwhile: Callable[[], object]) ->
     def slow(tx: Tx, *, places: Mapping[int, Place[Any]]) -> claim_queue.Served[Any]:
         if not held_up:
             held_up.append(True)
-            tasks.create(tx, validation.read(commands.CreateTask, {"name": "late"}))
+            tasks.create(tx, validation.read(CreateTask, {"name": "late"}))
             meanwhile()
         return real(tx, places=places)
 

@@ -11,7 +11,8 @@ from alembic import command
 
 from project_manager.domain.errors import MalformedCursor
 from project_manager.runtime import background
-from project_manager.schemas import commands, validation
+from project_manager.schemas import validation
+from project_manager.schemas.leases import ListLeases
 from project_manager.services import lease_history as use_cases
 from project_manager.store import idempotency, lease_history
 from project_manager.store.migrations import upgrade
@@ -233,7 +234,7 @@ async def test_the_leases_are_counted_for_the_first_page_only(desk: Desk) -> Non
             statements.append(sql)
             return tx.execute(sql, values)
 
-        command = validation.read(commands.ListLeases, {"limit": 10, **({"cursor": cursor} if cursor else {})})
+        command = validation.read(ListLeases, {"limit": 10, **({"cursor": cursor} if cursor else {})})
         return use_cases.list_leases(replace(tx, execute=noted), command)
 
     cursor: str | None = None

@@ -12,7 +12,7 @@ from project_manager.catalogue import BY_NAME
 from project_manager.domain.actors import LOCAL, Actor, Role
 from project_manager.domain.errors import Invalid, RoleRequired
 from project_manager.plans import apply, progress
-from project_manager.schemas import commands
+from project_manager.schemas.plans import ImportPlan
 from project_manager.store import bulk
 from project_manager.store.sqlite import driver
 from project_manager.store.transaction import Tx
@@ -386,7 +386,7 @@ def test_whatever_is_imported_after_whatever_counters_are_right_and_again_is_unc
             raw = {"document": document, "status": "overwrite" if overwrite else "keep", "prune": prune}
             connection.execute(driver.BEGIN_WRITE)
             tx = Tx(connection.execute, 1_763_892_000_000 + number, LOCAL, "", 5)
-            command = commands.ImportPlan.model_validate(raw)
+            command = ImportPlan.model_validate(raw)
             try:
                 apply.import_plan(tx, command, apply.read_plan(command, ""))
                 again = apply.import_plan(tx, command, apply.read_plan(command, ""))

@@ -6,7 +6,7 @@ import pytest
 
 from project_manager.domain.errors import IllegalMove, Invalid
 from project_manager.domain.statuses import CLOSED, MOVES, Status
-from project_manager.schemas.commands import UpdateTask
+from project_manager.schemas.tasks import UpdateTask
 from tests.desk import Desk, Json
 from tests.integration.invariants import check
 from tests.integration.mcp_product import agent, product

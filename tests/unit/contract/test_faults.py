@@ -7,8 +7,11 @@ from hypothesis import strategies as st
 from project_manager.catalogue import OPERATIONS
 from project_manager.domain.errors import Invalid, UnknownArgument
 from project_manager.operations.definition import Operation
-from project_manager.schemas import commands, validation
-from project_manager.schemas.fields import Command
+from project_manager.schemas import validation
+from project_manager.schemas.commands import Command
+from project_manager.schemas.leases import AcquireTaskLock, ClaimNextTask
+from project_manager.schemas.projects import GetProject
+from project_manager.schemas.tasks import CreateTask, CreateTasks, DeleteTask, ListTasks
 
 anything = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
@@ -38,7 +41,7 @@ def refused(operation: Operation, raw: dict[str, Any]) -> Invalid | None:
 
 def test_all_faults_of_a_request_are_in_one_refusal() -> None:
     with pytest.raises(Invalid) as refusal:
-        validation.read(commands.CreateTask, {"name": "", "priority": 9, "prioritty": 1})
+        validation.read(CreateTask, {"name": "", "priority": 9, "prioritty": 1})
     named: Any = refusal.value.details["faults"]
     assert {fault["field"] for fault in named} == {"name", "priority", "prioritty"}
     assert refusal.value.code == "invalid"
@@ -46,24 +49,24 @@ def test_all_faults_of_a_request_are_in_one_refusal() -> None:
 
 def test_nothing_but_unknown_names_is_an_error_of_its_own() -> None:
     with pytest.raises(UnknownArgument) as refusal:
-        validation.read(commands.CreateTask, {"name": "x", "prioritty": 1})
+        validation.read(CreateTask, {"name": "x", "prioritty": 1})
     assert refusal.value.message == "unknown field `prioritty`: did you mean `priority`?"
 
 
 def test_a_name_that_resembles_none_is_answered_with_those_that_there_are() -> None:
     with pytest.raises(UnknownArgument) as refusal:
-        validation.read(commands.DeleteTask, {"task_id": 1, "zzz": 1})
+        validation.read(DeleteTask, {"task_id": 1, "zzz": 1})
     assert refusal.value.hint == "The fields are task_id, force, version."
 
 
 @pytest.mark.parametrize("name", ["ttl_seconds", "timeout", "duration_seconds"])
 def test_a_length_of_a_lease_is_read_under_each_of_its_names(name: str) -> None:
-    assert validation.read(commands.AcquireTaskLock, {"task_id": "7", name: "60"}).ttl_seconds == 60
+    assert validation.read(AcquireTaskLock, {"task_id": "7", name: "60"}).ttl_seconds == 60
 
 
 def test_two_names_of_one_field_at_once_are_refused() -> None:
     with pytest.raises(Invalid):
-        validation.read(commands.AcquireTaskLock, {"task_id": 7, "ttl_seconds": 60, "timeout": 90})
+        validation.read(AcquireTaskLock, {"task_id": 7, "ttl_seconds": 60, "timeout": 90})
 
 
 @pytest.mark.parametrize(
@@ -72,7 +75,7 @@ def test_two_names_of_one_field_at_once_are_refused() -> None:
 )
 def test_a_faulty_word_of_a_list_is_told_by_itself_and_not_by_its_number(given: object, field: str) -> None:
     with pytest.raises(Invalid) as refusal:
-        validation.read(commands.ListTasks, {"status": given})
+        validation.read(ListTasks, {"status": given})
     assert refusal.value.message.startswith("`status` 'bogus' is not a status: it is one of")
     named: Any = refusal.value.details["faults"]
     assert [fault["field"] for fault in named] == [field]
@@ -80,7 +83,7 @@ def test_a_faulty_word_of_a_list_is_told_by_itself_and_not_by_its_number(given: 
 
 def test_a_faulty_entry_that_is_not_quoted_is_told_by_its_number() -> None:
     with pytest.raises(Invalid) as refusal:
-        validation.read(commands.CreateTask, {"name": "x", "labels": ["a", "b" * 500]})
+        validation.read(CreateTask, {"name": "x", "labels": ["a", "b" * 500]})
     assert refusal.value.message.startswith("`labels.1` has more than")
 
 
@@ -88,17 +91,17 @@ def test_a_faulty_entry_that_is_not_quoted_is_told_by_its_number() -> None:
     ("command", "raw", "message"),
     [
         (
-            commands.AcquireTaskLock,
+            AcquireTaskLock,
             {"task_id": 1, "timeout": 5, "ttl_seconds": 9},
             "`timeout` is another name of `ttl_seconds`: send one of them",
         ),
         (
-            commands.ClaimNextTask,
+            ClaimNextTask,
             {"timeout": 5, "duration_seconds": 9},
             "`duration_seconds` is another name of `ttl_seconds`: send one of them",
         ),
         (
-            commands.CreateTasks,
+            CreateTasks,
             {"tasks": [{"name": "x", "depends_on": [], "dependencies": []}]},
             "`tasks.0.dependencies` is another name of `depends_on`: send one of them",
         ),
@@ -116,16 +119,16 @@ def test_a_value_that_is_sent_under_two_names_is_refused_for_that(
     ("command", "raw", "hint"),
     [
         (
-            commands.ClaimNextTask,
+            ClaimNextTask,
             {"project_id": "Website"},
             "A name goes into `project_name`; ids are listed by list_projects (GET /api/projects).",
         ),
         (
-            commands.CreateTask,
+            CreateTask,
             {"name": "x", "epic_id": "Checkout"},
             "A name goes into `epic_name`; ids are listed by list_epics (GET /api/epics).",
         ),
-        (commands.GetProject, {"project_id": "Website"}, "Ids are listed by list_projects (GET /api/projects)."),
+        (GetProject, {"project_id": "Website"}, "Ids are listed by list_projects (GET /api/projects)."),
     ],
 )
 def test_a_name_in_the_place_of_an_id_is_shown_where_it_belongs(

@@ -9,8 +9,12 @@ from hypothesis import strategies as st
 
 from project_manager.domain.errors import Invalid
 from project_manager.plans import reader
-from project_manager.schemas import commands, validation
-from project_manager.schemas.fields import Command
+from project_manager.schemas import validation
+from project_manager.schemas.agents import GetContext
+from project_manager.schemas.commands import Command
+from project_manager.schemas.projects import CreateProject
+from project_manager.schemas.tasks import CreateTask
+from project_manager.schemas.tokens import CreateToken
 
 OVERRIDES = {*map(chr, range(0x202A, 0x202F)), *map(chr, range(0x2066, 0x206A))}
 BREAKS = "contains a line break or another control character"
@@ -34,20 +38,18 @@ def refusal(command: type[Command], **raw: Any) -> str:
 
 @pytest.mark.parametrize("text", WRITTEN.values(), ids=WRITTEN)
 def test_a_line_is_taken_in_whatever_script_it_is_written(text: str) -> None:
-    read = validation.read(
-        commands.CreateTask, {"name": text, "labels": [text], "acceptance": [text], "external_key": text}
-    )
+    read = validation.read(CreateTask, {"name": text, "labels": [text], "acceptance": [text], "external_key": text})
     assert (read.name, read.labels, read.acceptance, read.external_key) == (text, [text], [text], text)
 
 
 @pytest.mark.parametrize("character", ["\n", "\r", "\t", "\x1b", "\x7f", "\x85", "\u2028", "\u2029"])
 def test_a_line_with_a_break_or_a_control_character_is_refused_for_that(character: str) -> None:
-    assert BREAKS in refusal(commands.CreateTask, name=f"a{character}b")
+    assert BREAKS in refusal(CreateTask, name=f"a{character}b")
 
 
 @pytest.mark.parametrize("character", sorted(OVERRIDES))
 def test_a_line_that_would_be_read_in_another_order_than_it_is_written_is_refused_for_that(character: str) -> None:
-    assert OVERRIDE in refusal(commands.CreateTask, name=f"a{character}b")
+    assert OVERRIDE in refusal(CreateTask, name=f"a{character}b")
 
 
 @given(st.characters())
@@ -55,7 +57,7 @@ def test_a_line_takes_every_character_but_controls_breaks_halves_and_overrides(c
     fit = unicodedata.category(character) not in ("Cc", "Zl", "Zp", "Cs") and character not in OVERRIDES
     composed = unicodedata.normalize("NFC", f"a{character}b")
     try:
-        taken = validation.read(commands.CreateTask, {"name": f"a{character}b"}).name == composed
+        taken = validation.read(CreateTask, {"name": f"a{character}b"}).name == composed
     except Invalid:
         taken = False
     assert taken is fit
@@ -63,9 +65,9 @@ def test_a_line_takes_every_character_but_controls_breaks_halves_and_overrides(c
 
 @pytest.mark.parametrize("text", WRITTEN.values(), ids=WRITTEN)
 def test_what_an_agent_is_called_is_printable(text: str) -> None:
-    assert "not printable" in refusal(commands.GetContext, agent_id=text)
-    assert "not printable" in refusal(commands.CreateToken, name=text, role="agent")
-    assert "not printable" in refusal(commands.CreateToken, name="x", role="agent", agent_id=text)
+    assert "not printable" in refusal(GetContext, agent_id=text)
+    assert "not printable" in refusal(CreateToken, name=text, role="agent")
+    assert "not printable" in refusal(CreateToken, name="x", role="agent", agent_id=text)
 
 
 @pytest.mark.parametrize(
@@ -85,35 +87,35 @@ def test_what_an_agent_is_called_is_printable(text: str) -> None:
     ],
 )
 def test_a_token_is_not_called_what_the_service_calls_nobody_or_itself(name: str) -> None:
-    message = refusal(commands.CreateToken, name=name, role="agent")
+    message = refusal(CreateToken, name=name, role="agent")
     assert message.startswith(f"`name` {name.strip()!r} is a name that the service itself uses: choose another one")
 
 
 @pytest.mark.parametrize("blank", ["\u3164", "\u115f", "\u1160", "\uffa0", "\u2800", "\ufe0f", "\u17b4"])
 def test_what_an_agent_is_called_has_no_letter_that_shows_nothing(blank: str) -> None:
-    assert "that is invisible" in refusal(commands.GetContext, agent_id=f"ann{blank}")
-    assert "that is invisible" in refusal(commands.CreateToken, name=f"ann{blank}", role="agent")
-    assert "that is invisible" in refusal(commands.CreateToken, name="x", role="agent", agent_id=f"{blank}ann")
+    assert "that is invisible" in refusal(GetContext, agent_id=f"ann{blank}")
+    assert "that is invisible" in refusal(CreateToken, name=f"ann{blank}", role="agent")
+    assert "that is invisible" in refusal(CreateToken, name="x", role="agent", agent_id=f"{blank}ann")
 
 
 @pytest.mark.parametrize("blank", ["\u3164", "\u115f", "\u2800", "\u200b", "\u00ad\u2060", " \u3164\u3000"])
 def test_a_name_of_blank_letters_alone_is_refused(blank: str) -> None:
     message = "has no visible character"
-    assert message in refusal(commands.CreateTask, name=blank)
-    assert message in refusal(commands.CreateTask, name="x", labels=[blank])
-    assert message in refusal(commands.CreateTask, name="x", acceptance=[blank])
-    assert message in refusal(commands.CreateTask, name="x", external_key=blank)
-    assert message in refusal(commands.CreateProject, name=blank)
-    assert message in refusal(commands.CreateToken, name=blank, role="agent")
-    assert message in refusal(commands.GetContext, agent_id=blank)
+    assert message in refusal(CreateTask, name=blank)
+    assert message in refusal(CreateTask, name="x", labels=[blank])
+    assert message in refusal(CreateTask, name="x", acceptance=[blank])
+    assert message in refusal(CreateTask, name="x", external_key=blank)
+    assert message in refusal(CreateProject, name=blank)
+    assert message in refusal(CreateToken, name=blank, role="agent")
+    assert message in refusal(GetContext, agent_id=blank)
 
 
 @pytest.mark.parametrize("name", ["locals", "lo cal", "system/1", "localhost"])
 def test_a_token_may_be_called_anything_else(name: str) -> None:
-    assert validation.read(commands.CreateToken, {"name": name, "role": "agent"}).name == name
+    assert validation.read(CreateToken, {"name": name, "role": "agent"}).name == name
 
 
-@pytest.mark.parametrize("command", [commands.CreateTask, reader.PlanTask])
+@pytest.mark.parametrize("command", [CreateTask, reader.PlanTask])
 @pytest.mark.parametrize(
     ("sent", "read"),
     [
@@ -130,4 +132,4 @@ def test_one_criterion_for_done_is_one_whatever_commas_it_has(
 
 
 def test_labels_may_be_separated_by_commas() -> None:
-    assert validation.read(commands.CreateTask, {"name": "x", "labels": "a, b"}).labels == ["a", "b"]
+    assert validation.read(CreateTask, {"name": "x", "labels": "a, b"}).labels == ["a", "b"]

@@ -7,16 +7,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from project_manager.domain.errors import Invalid
-from project_manager.schemas import commands, patterns, validation
+from project_manager.schemas import patterns, validation
+from project_manager.schemas.agents import GetContext
 from project_manager.schemas.assumptions import AddRaTag
-from project_manager.schemas.fields import Command
+from project_manager.schemas.commands import Command
+from project_manager.schemas.tasks import GetTask
 
 EDGES = [0x20, 0x7F, 0xA0, 0xAD, 0x34F, 0x61C, 0x200D, 0x202E, 0x2065, 0x2069, 0x2800, 0x3164, 0xE000, 0xFEFF, 0xFFFB]
 letters = st.characters(max_codepoint=0xFFFF, exclude_categories=["Cs"]) | st.sampled_from(list(map(chr, EDGES)))
 texts = st.text(letters, min_size=1, max_size=4)
 FIELDS: list[tuple[str, type[Command], str]] = [
-    (patterns.LINE, commands.GetContext, "project_name"),
-    (patterns.PRINTABLE, commands.GetContext, "agent_id"),
+    (patterns.LINE, GetContext, "project_name"),
+    (patterns.PRINTABLE, GetContext, "agent_id"),
 ]
 
 
@@ -40,13 +42,13 @@ def test_a_text_matches_its_pattern_if_it_is_taken_as_it_is(
 @pytest.mark.parametrize("text", ["0", "-1", "1.5", "x", "", "\u00b2", "9" * 25])
 def test_an_id_that_the_pattern_excludes_is_refused(text: str) -> None:
     assert not re.search(patterns.ID, text)
-    assert not is_taken(commands.GetTask, task_id=text)
+    assert not is_taken(GetTask, task_id=text)
 
 
 @pytest.mark.parametrize("text", ["1", "7", "9" * 18])
 def test_an_id_of_the_pattern_is_taken(text: str) -> None:
     assert re.search(patterns.ID, text)
-    assert is_taken(commands.GetTask, task_id=text)
+    assert is_taken(GetTask, task_id=text)
 
 
 @pytest.mark.parametrize(

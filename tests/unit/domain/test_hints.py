@@ -4,7 +4,8 @@ import pytest
 
 from project_manager.domain.hints import field_meant, word_meant
 from project_manager.domain.statuses import EPIC_SYNONYMS, SYNONYMS, EpicStatus, Status, is_closed, spelled
-from project_manager.schemas import commands
+from project_manager.schemas.leases import AcquireTaskLock, ClaimNextTask
+from project_manager.schemas.tasks import CreateTask, ListTasks, UpdateTask, UpdateTaskStatus
 from project_manager.schemas.validation import names_by_field
 
 
@@ -74,22 +75,22 @@ def test_no_slip_of_an_open_status_is_guessed_to_be_closed_nor_the_other_way_rou
 @pytest.mark.parametrize(
     ("command", "name", "field"),
     [
-        (commands.CreateTask, "tags", "labels"),
-        (commands.CreateTask, "labls", "labels"),
-        (commands.CreateTask, "prio", "priority"),
-        (commands.CreateTask, "assignee", "agent_id"),
-        (commands.CreateTask, "agentid", "agent_id"),
-        (commands.CreateTask, "agentId", "agent_id"),
-        (commands.CreateTask, "due_date", "due_at"),
-        (commands.CreateTask, "blocked_by", "depends_on"),
-        (commands.CreateTask, "dependecies", "depends_on"),
-        (commands.CreateTask, "ra_tag", "assumptions"),
-        (commands.ListTasks, "tags", "label"),
-        (commands.ListTasks, "assignee", "holder"),
-        (commands.ListTasks, "lable", "label"),
-        (commands.ListTasks, "search", "q"),
-        (commands.UpdateTaskStatus, "state", "status"),
-        (commands.ClaimNextTask, "ttl", "ttl_seconds"),
+        (CreateTask, "tags", "labels"),
+        (CreateTask, "labls", "labels"),
+        (CreateTask, "prio", "priority"),
+        (CreateTask, "assignee", "agent_id"),
+        (CreateTask, "agentid", "agent_id"),
+        (CreateTask, "agentId", "agent_id"),
+        (CreateTask, "due_date", "due_at"),
+        (CreateTask, "blocked_by", "depends_on"),
+        (CreateTask, "dependecies", "depends_on"),
+        (CreateTask, "ra_tag", "assumptions"),
+        (ListTasks, "tags", "label"),
+        (ListTasks, "assignee", "holder"),
+        (ListTasks, "lable", "label"),
+        (ListTasks, "search", "q"),
+        (UpdateTaskStatus, "state", "status"),
+        (ClaimNextTask, "ttl", "ttl_seconds"),
     ],
 )
 def test_a_field_of_another_tracker_and_a_slip_are_led_to_ours(command: type, name: str, field: str) -> None:
@@ -99,14 +100,14 @@ def test_a_field_of_another_tracker_and_a_slip_are_led_to_ours(command: type, na
 @pytest.mark.parametrize(
     ("command", "name"),
     [
-        (commands.CreateTask, "parent_id"),
-        (commands.CreateTask, "sort"),
-        (commands.CreateTask, "foo"),
-        (commands.CreateTask, "task_id"),
-        (commands.ListTasks, "sort"),
-        (commands.ListTasks, "order"),
-        (commands.ListTasks, "tip"),
-        (commands.CreateTask, "x" * 100_000),
+        (CreateTask, "parent_id"),
+        (CreateTask, "sort"),
+        (CreateTask, "foo"),
+        (CreateTask, "task_id"),
+        (ListTasks, "sort"),
+        (ListTasks, "order"),
+        (ListTasks, "tip"),
+        (CreateTask, "x" * 100_000),
     ],
 )
 def test_nothing_is_proposed_where_nothing_is_near(command: type, name: str) -> None:
@@ -114,7 +115,7 @@ def test_nothing_is_proposed_where_nothing_is_near(command: type, name: str) -> 
 
 
 def test_names_kept_for_old_clients_are_never_proposed() -> None:
-    for command in (commands.CreateTask, commands.UpdateTask, commands.AcquireTaskLock, commands.ListTasks):
+    for command in (CreateTask, UpdateTask, AcquireTaskLock, ListTasks):
         for field, names in names_by_field(command).items():
             for name in names:
                 for slip in (name + "s", name[:-1], name + "x"):

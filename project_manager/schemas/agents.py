@@ -1,0 +1,58 @@
+"""Commands and views of agents."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from pydantic import Field
+
+from project_manager.schemas import fields
+from project_manager.schemas.commands import Command, Paged, Scoped
+from project_manager.schemas.logs import LogView
+from project_manager.schemas.tasks import LinkView, LockView, TaskView
+
+
+class ListAgents(Paged):
+    active: fields.Flag | None = Field(None, description="true: only those who hold something")
+
+
+class GetAgent(Command):
+    agent_id: fields.AgentId
+
+
+class GetContext(Scoped):
+    agent_id: fields.AgentId | None = Field(None, description="your agent id")
+    budget_tokens: fields.Whole = Field(2000, ge=200, le=20_000, description="size of the answer")
+
+
+@dataclass(frozen=True, slots=True)
+class AgentView:
+    """Somebody who works, with the leases held now."""
+
+    id: str
+    kind: str
+    first_seen: str
+    last_seen: Annotated[str, Field(description="when it last wrote; reads do not count, noted every 5 s at most")]
+    locks: list[LockView]
+
+
+@dataclass(frozen=True, slots=True)
+class HoldingView:
+    """A task that the agent holds, in full, with what was said and tried before."""
+
+    task: TaskView
+    lock: LockView
+    seconds_left: int
+    logs: list[LogView]
+    waiting_for_it: list[LinkView]
+
+
+@dataclass(frozen=True, slots=True)
+class ContextView:
+    """What an agent needs to go on: what it holds, until when, what was done, and what it should do next."""
+
+    agent_id: str
+    server_time: str
+    holding: list[HoldingView]
+    lost: list[LinkView]
+    ready_tasks: int
+    next_step: str

@@ -1,0 +1,70 @@
+"""Commands and views of epics."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from pydantic import BeforeValidator, Field
+
+from project_manager.domain.statuses import EpicStatus
+from project_manager.schemas import fields
+from project_manager.schemas.commands import Command, Paged, Repeatable, any_means_none
+from project_manager.schemas.views import NamedView
+
+
+class CreateEpic(Repeatable):
+    name: fields.Name = Field(description="unique in its project")
+    project_id: fields.Id | None = None
+    project_name: fields.Name | None = Field(None, description="or project_id; a new name makes one")
+    description: fields.Text = ""
+    status: fields.StatusOfEpic = EpicStatus.ACTIVE
+    position: fields.Whole | None = Field(
+        None, ge=0, le=1_000_000, description="order within the project; last by default"
+    )
+    agent_id: fields.AgentId | None = None
+
+
+class GetEpic(Command):
+    epic_id: fields.Id
+
+
+class UpdateEpic(Command):
+    epic_id: fields.Id
+    name: fields.Name = ""
+    description: fields.Text = ""
+    status: fields.StatusOfEpic = EpicStatus.ACTIVE
+    position: fields.Whole = Field(0, ge=0, le=1_000_000)
+    version: fields.Version | None = None
+
+
+class DeleteEpic(Command):
+    epic_id: fields.Id
+    force: fields.Flag = Field(False, description="delete with all its tasks")
+    version: fields.Version | None = None
+
+
+class ListEpics(Paged):
+    project_id: fields.Id | None = None
+    project_name: fields.Name | None = None
+    status: Annotated[fields.StatusOfEpic | None, BeforeValidator(any_means_none)] = None
+
+
+@dataclass(frozen=True, slots=True)
+class EpicView:
+    """An epic of a project."""
+
+    id: int
+    project_id: int
+    name: str
+    description: str
+    status: str
+    position: int
+    version: int
+    created_at: str
+    updated_at: str
+
+
+@dataclass(frozen=True, slots=True)
+class CreatedEpicView(EpicView):
+    """An epic as it was created. `created` names the `project` that was made for it; left out when none was."""
+
+    created: dict[str, NamedView]

@@ -1,0 +1,42 @@
+"""Commands and views of events."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import Field
+
+from project_manager.schemas import fields
+from project_manager.schemas.commands import WAIT_DESCRIPTION, Command, Paged, Reading
+
+
+class ListTaskEvents(Paged):
+    task_id: fields.Id
+
+
+class ListEvents(Reading):
+    since: fields.Seq = Field(0, description="events after this number")
+    types: fields.EventTypes = Field(default_factory=list, description="only these types")
+    project_id: fields.Id | None = None
+    limit: fields.Limit = 100
+    wait_seconds: fields.WaitSeconds = Field(0, description=WAIT_DESCRIPTION)
+    epoch: fields.Key | None = Field(None, description="epoch of the last answer")
+
+
+class FollowEvents(Command):
+    since: fields.Seq | None = Field(None, description="begin after this number; from now on by default")
+    epoch: fields.Key | None = Field(None, description="epoch of the hello frame before")
+    project_id: fields.Id | None = None
+    batch: fields.Flag = Field(False, description="several events a frame")
+
+
+@dataclass(frozen=True, slots=True)
+class EventsView:
+    """Events after `since`, in the order of commits. Read on from `last_seq`. `resync` says that events after
+    `since` are gone or belong to another history: reload, and go on from `head`.
+    """
+
+    items: list[dict[str, Any]]
+    last_seq: int
+    head: int
+    epoch: str
+    resync: bool

@@ -1,0 +1,180 @@
+"""Commands and views of leases."""
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from pydantic import AliasChoices, Field
+
+from project_manager.domain import limits
+from project_manager.schemas import fields
+from project_manager.schemas.commands import WAIT_DESCRIPTION, Command, Leased, Paged, Repeatable, Scoped
+from project_manager.schemas.tasks import LockView, TaskView
+
+_TTL = AliasChoices("ttl_seconds", "timeout", "duration_seconds")
+
+
+def _without_default(schema: dict[str, Any]) -> None:
+    """A client that filled the default in would shorten the lease that it holds."""
+    del schema["default"]
+
+
+class AcquireTaskLock(Leased):
+    task_id: fields.Id
+    ttl_seconds: fields.TtlSeconds = Field(
+        limits.LEASE_SECONDS_DEFAULT,
+        validation_alias=_TTL,
+        description="seconds, 1..3600; kept when renewing",
+        json_schema_extra=_without_default,
+    )
+    force: fields.Flag = Field(False, description="an operator's: take it over from its holder")
+
+    @property
+    def asked_seconds(self) -> int | None:
+        """The length that was asked for, if any was."""
+        return self.ttl_seconds if "ttl_seconds" in self.model_fields_set else None
+
+
+class RenewTaskLock(Command):
+    task_id: fields.Id
+    agent_id: fields.AgentId | None = Field(None, description="your agent id")
+    fence: fields.Fence | None = Field(None, description="fence of your lease")
+    ttl_seconds: fields.TtlSeconds | None = Field(
+        None, validation_alias=_TTL, description="1..3600; as before by default"
+    )
+
+
+class ReleaseTaskLock(Leased):
+    task_id: fields.Id
+    handoff: fields.Text | None = Field(None, description="note for the next agent")
+    failed: fields.Flag = Field(False, description="count it as a failed attempt")
+    force: fields.Flag = Field(False, description="an operator's: end another's lease")
+
+
+class ClaimNextTask(Repeatable, Scoped):
+    agent_id: fields.AgentId | None = Field(None, description="your agent id")
+    labels: fields.Labels = Field(default_factory=list, description="all of these")
+    priority: fields.Priority | None = Field(None, description="this priority or more urgent")
+    ttl_seconds: fields.TtlSeconds = Field(
+        limits.LEASE_SECONDS_NEXT, validation_alias=_TTL, description="seconds, 1..3600"
+    )
+    wait_seconds: fields.WaitSeconds = Field(0, description=WAIT_DESCRIPTION)
+
+
+class ListLeases(Paged):
+    agent_id: fields.AgentId | None = Field(None, description="leases of this agent only")
+    since: fields.Instant | None = Field(None, description="leases that were alive at or after this time, RFC 3339")
+    until: fields.Instant | None = Field(None, description="leases that began before this time, RFC 3339")
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseView:
+    """A lease and how it ended. `ended_at`, `reason` and `status`, which the task got at the end, are null while the
+    lease lives.
+    """
+
+    task_id: int
+    task_name: str
+    project_id: int
+    agent_id: str
+    fence: int
+    acquired_at: str
+    expires_at: str
+    ended_at: str | None
+    reason: (
+        Literal["explicit_release", "failed", "auto_release", "lock_expired", "unconfirmed", "forced", "deleted"] | None
+    )
+    status: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class AcquiredView:
+    """A lease that was granted or renewed, with its task. `notice` is a hint for the holder, or null."""
+
+    success: bool
+    message: str
+    task_id: int
+    agent_id: str
+    timeout: int
+    expires_at: str
+    renewed: bool
+    task: TaskView
+    lock: LockView
+    notice: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class HandoffView:
+    """The newest handoff note of a task, at most 2,000 characters of it."""
+
+    author: str
+    body: str
+    created_at: str
+
+
+@dataclass(frozen=True, slots=True)
+class HoldView:
+    """Another lease of the same agent."""
+
+    task_id: int
+    fence: int
+    expires_at: str
+
+
+@dataclass(frozen=True, slots=True)
+class NewLeaseView(AcquiredView):
+    """A lease that was granted, with its task, the handoff note, the number of entries in the log, and the other
+    leases of the same agent, which may be those of another session.
+    """
+
+    handoff: HandoffView | None = None
+    log_entries: int = 0
+    also_holding: list[HoldView] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class HeldBackView:
+    """How many tasks one reason keeps from being offered."""
+
+    reason: str
+    tasks: int
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimView:
+    """The task that was claimed, with its lease."""
+
+    task: TaskView | None
+    lock: LockView | None
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimedView(ClaimView):
+    """The task that was claimed, its handoff note, the number of entries in its log, and the other leases of the same
+    agent, which may be those of another session. `notice` is a hint for the holder, or null.
+    """
+
+    notice: str | None
+    handoff: HandoffView | None
+    log_entries: int
+    also_holding: list[HoldView]
+
+
+@dataclass(frozen=True, slots=True)
+class NothingReadyView(ClaimView):
+    """The answer when no task is ready: the number of tasks, their blockers, and the leases of the agent."""
+
+    tasks: int
+    held_back: list[HeldBackView]
+    also_holding: list[HoldView] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class ReleasedView:
+    """A lease that was given back."""
+
+    success: bool
+    message: str
+    task_id: int
+    agent_id: str
+    task: TaskView

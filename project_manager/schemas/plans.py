@@ -1,0 +1,53 @@
+"""Commands and views of import and export."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from pydantic import Field
+
+from project_manager.domain import limits
+from project_manager.schemas import fields
+from project_manager.schemas.commands import Command, Repeatable
+
+
+class ImportPlan(Repeatable):
+    document: str = Field(description="the plan, YAML or JSON text", max_length=limits.PLAN_BYTES)
+    source: fields.Name = Field("document", description="file name for messages")
+    dry_run: fields.Flag = False
+    status: Literal["keep", "overwrite"] = "keep"
+    prune: fields.Flag = Field(False, description="delete what the plan's projects have and the plan does not")
+
+
+class ExportPlan(Command):
+    project: fields.Name | None = Field(None, description="name of one project; default: all")
+    format: Literal["yaml", "json"] = "yaml"
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeView:
+    """What an import does to one thing."""
+
+    change: Literal["created", "changed", "unchanged", "deleted"]
+    kind: Literal["project", "epic", "task", "knowledge"]
+    name: str
+    fields: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class ImportView:
+    """What an import did, or (dry run) would do."""
+
+    dry_run: bool
+    created: int
+    changed: int
+    unchanged: int
+    deleted: int
+    changes: list[ChangeView]
+
+
+@dataclass(frozen=True, slots=True)
+class ExportView:
+    """A plan in the import's format."""
+
+    format: str
+    document: str

@@ -1,0 +1,54 @@
+"""Commands and views of projects."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from pydantic import BeforeValidator, Field
+
+from project_manager.schemas import fields
+from project_manager.schemas.commands import Command, Paged, Repeatable, any_means_none
+
+
+class CreateProject(Repeatable):
+    name: fields.Name = Field(description="unique name")
+    description: fields.Text = ""
+    agent_id: fields.AgentId | None = Field(None, description="your agent id")
+
+
+class GetProject(Command):
+    project_id: fields.Id
+
+
+class UpdateProject(Command):
+    project_id: fields.Id
+    name: fields.Name = Field("", description="new name")
+    description: fields.Text = ""
+    archived: fields.Flag = Field(False, description="true takes its tasks out of the queue, false brings them back")
+    version: fields.Version | None = Field(None, description="refuse unless at this version")
+
+
+class DeleteProject(Command):
+    project_id: fields.Id
+    force: fields.Flag = Field(False, description="delete with all its epics and tasks")
+    version: fields.Version | None = None
+
+
+class ListProjects(Paged):
+    archived: fields.Flag | None = Field(None, description="true: only archived ones; false: only live ones")
+    status: Annotated[str | None, BeforeValidator(any_means_none)] = Field(
+        None, description="kept for the predecessor's clients; ACTIVE or ARCHIVED"
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectView:
+    """A project."""
+
+    id: int
+    name: str
+    description: str
+    version: int
+    created_at: str
+    updated_at: str
+    archived_at: str | None
+    tasks: dict[str, int]

@@ -1,0 +1,298 @@
+"""Commands and views of tasks."""
+
+from dataclasses import dataclass, field
+from typing import Annotated, Any
+
+from pydantic import AliasChoices, BeforeValidator, ConfigDict, Field, WithJsonSchema
+
+from project_manager.domain import limits
+from project_manager.domain.statuses import Status
+from project_manager.schemas import fields
+from project_manager.schemas.assumptions import OF_A_TASK, AssumptionView, NotedView, TagTexts
+from project_manager.schemas.commands import Command, Leased, Paged, Reading, Repeatable, Scoped, any_means_none
+from project_manager.schemas.logs import LogView
+from project_manager.schemas.views import NamedView
+
+
+class NewTask(Command):
+    """A task as it is described when it is made."""
+
+    name: fields.Name = Field(description="what to do, in a line")
+    description: fields.Text = ""
+    status: fields.NewStatus = Field(Status.TODO, description="BACKLOG keeps it from being offered")
+    priority: fields.Priority = Field(limits.PRIORITY_DEFAULT, description="0 highest .. 4")
+    labels: fields.Labels = Field(default_factory=list)
+    acceptance: fields.Acceptance = Field(default_factory=list, description="criteria for done")
+    conflicts_with: fields.Ids = Field(default_factory=list, description="ids not to run at the same time")
+    defer_until: fields.Instant | None = Field(None, description="not offered before this time")
+    due_at: fields.Instant | None = None
+    estimate_minutes: fields.Minutes | None = None
+    external_key: fields.Key | None = Field(None, description="unique in the project")
+
+
+class CreateTask(NewTask, Repeatable):
+    project_id: fields.Id | None = None
+    project_name: fields.Name | None = Field(None, description="or project_id; a new name makes one")
+    epic_id: fields.Id | None = None
+    epic_name: fields.Name | None = Field(None, description="or epic_id; a new name makes one")
+    depends_on: fields.Ids = Field(
+        default_factory=list,
+        validation_alias=AliasChoices("depends_on", "dependencies"),
+        description="task ids that must be DONE first",
+    )
+    assumptions: TagTexts = Field(
+        default_factory=list, validation_alias=OF_A_TASK, description="recorded with it, each as #TYPE: text"
+    )
+    agent_id: fields.AgentId | None = Field(None, description="your agent id")
+
+
+class BulkTask(NewTask):
+    ref: fields.Key | None = Field(None, description="a name for this task within the request")
+    depends_on: fields.Refs = Field(
+        default_factory=list,
+        validation_alias=AliasChoices("depends_on", "dependencies"),
+        description="task ids, or refs of tasks in this request",
+    )
+
+
+class CreateTasks(Repeatable):
+    project_id: fields.Id | None = None
+    project_name: fields.Name | None = Field(None, description="or project_id; a new name makes one")
+    epic_id: fields.Id | None = None
+    epic_name: fields.Name | None = Field(None, description="or epic_id; a new name makes one")
+    tasks: list[BulkTask] = Field(min_length=1, max_length=limits.BULK_TASKS)
+    agent_id: fields.AgentId | None = None
+
+
+class GetTask(Command):
+    task_id: fields.Id
+
+
+class GetTaskDetails(Reading):
+    task_id: fields.Id
+    log_limit: fields.Whole = Field(20, ge=1, le=1000, description="newest log entries")
+    before: fields.Id | None = Field(
+        None,
+        validation_alias=AliasChoices("before", "before_seq"),
+        description="logs_before, for older entries",
+    )
+    budget_tokens: fields.Whole | None = Field(
+        None, ge=200, le=100_000, description="shorten the log to about this size"
+    )
+
+
+CONTROL_FIELDS = (*Leased.model_fields, "task_id", "version", "reopen", "force")
+"""Fields of an edit that change nothing by themselves. An edit needs at least one other field."""
+
+
+_CHANGES: dict[str, Any] = {"not": {"propertyNames": {"enum": [*CONTROL_FIELDS]}}}
+
+
+class UpdateTask(Leased):
+    model_config = ConfigDict(json_schema_extra=_CHANGES)
+
+    task_id: fields.Id
+    name: fields.Name = ""
+    description: fields.Text = ""
+    priority: fields.Priority = Field(limits.PRIORITY_DEFAULT, description="0 highest .. 4")
+    labels: fields.Labels = Field(default_factory=list)
+    acceptance: fields.Acceptance = Field(default_factory=list)
+    epic_id: fields.Id | None = None
+    depends_on: fields.Ids = Field(
+        default_factory=list,
+        validation_alias=AliasChoices("depends_on", "dependencies"),
+        description="replaces the whole list of task ids",
+    )
+    conflicts_with: fields.Ids = Field(default_factory=list)
+    defer_until: fields.Instant | None = None
+    due_at: fields.Instant | None = None
+    estimate_minutes: fields.Minutes | None = None
+    external_key: fields.Key | None = None
+    attempts: fields.Whole = Field(0, ge=0, le=0, description="0 forgets failed attempts")
+    status: fields.TaskStatus | None = Field(None, description="as update_task_status")
+    reopen: fields.Flag = Field(False, description="needed to leave DONE or CANCELLED")
+    force: fields.Flag = Field(False, description="an operator's: end another's lease")
+    log_entry: fields.Text | None = Field(None, description="added to the log")
+    assumptions: TagTexts = Field(
+        default_factory=list, validation_alias=OF_A_TASK, description="also record these, each as #TYPE: text"
+    )
+    version: fields.Version | None = Field(None, description="refuse unless at this version")
+
+
+class DeleteTask(Command):
+    task_id: fields.Id
+    force: fields.Flag = Field(False, description="delete even while an agent holds it")
+    version: fields.Version | None = None
+
+
+class TaskFilters(Paged, Scoped, Reading):
+    status: Annotated[fields.TaskStatuses | None, BeforeValidator(any_means_none)] = None
+    label: fields.Label | None = None
+    holder: fields.AgentId | None = Field(None, description="held by this agent")
+    ready: fields.Flag | None = Field(None, description="true: claimable now")
+    q: fields.Query | None = Field(
+        None, validation_alias=AliasChoices("q", "query"), description="words in name, description or external_key"
+    )
+    ids: Annotated[list[fields.Id], fields.at_most(limits.PAGE_MAXIMUM), BeforeValidator(fields.listed)] | None = Field(
+        None, description="these tasks only"
+    )
+
+
+class GetAvailableTasks(Paged, Scoped, Reading):
+    status: Annotated[fields.TaskStatuses | None, BeforeValidator(any_means_none)] = Field(
+        None, description="default: what may be claimed now; or statuses to look through"
+    )
+    include_locked: fields.Flag = Field(False, description="also held tasks")
+    labels: fields.Labels = Field(default_factory=list, description="all of these")
+
+
+class UpdateTaskStatus(Leased):
+    task_id: fields.Id
+    status: fields.TaskStatus
+    note: fields.Text | None = Field(None, description="added to the log")
+    reopen: fields.Flag = Field(False, description="needed to leave DONE or CANCELLED")
+    force: fields.Flag = Field(False, description="an operator's: end another's lease")
+
+
+@dataclass(frozen=True, slots=True)
+class LockView:
+    """A lease. `fence` grows by one with every new lease of the task and never goes back."""
+
+    task_id: int
+    holder: str
+    fence: int
+    acquired_at: str
+    expires_at: str
+    ttl_seconds: int
+
+
+@dataclass(slots=True)
+class TaskView:
+    """A task. `ready` says whether an agent may claim it now, `why_not_ready` lists the blockers.
+    `cancelled_dependencies` are dependencies that are CANCELLED: a person has to remove or reopen them.
+    """
+
+    id: int
+    project_id: int
+    epic_id: int | None
+    name: str
+    description: str
+    status: str
+    priority: int
+    labels: list[str]
+    acceptance: list[str]
+    depends_on: list[int]
+    conflicts_with: list[int]
+    defer_until: str | None
+    due_at: str | None
+    estimate_minutes: int | None
+    external_key: str | None
+    version: int
+    fence: int
+    attempts: int
+    lock: LockView | None
+    worked_by: Annotated[str | None, Field(description="agent of the newest lease")]
+    ready: bool
+    why_not_ready: list[str]
+    cancelled_dependencies: list[int]
+    unblocks: int
+    created_by: str
+    created_at: str
+    updated_at: str
+    completed_at: str | None
+
+
+TASK_COLUMNS = sorted({*TaskView.__dataclass_fields__, "holder", "expires_at"})
+
+
+_COLUMN = WithJsonSchema({"type": "string", "pattern": f"^({'|'.join(['compact', *TASK_COLUMNS])})$"})
+
+
+Columns = Annotated[
+    list[Annotated[fields.Label, _COLUMN]], fields.at_most(limits.FILTER_WORDS), BeforeValidator(fields.listed)
+]
+
+
+class ListTasks(TaskFilters):
+    # In a class of its own: from Python 3.14 on, a field hides the module `fields` from the annotations beside it.
+    fields: Columns | None = Field(None, description="return only these fields; `compact` for a short row")
+
+
+def _none_required(schema: dict[str, Any]) -> None:
+    del schema["required"]
+
+
+@dataclass(slots=True)
+class TaskRow(TaskView):
+    """A row of a list of tasks: the fields that the request chose with `fields`, else all fields of a task.
+
+    `holder` and `expires_at` are those of the lease and are there only when they were chosen.
+    """
+
+    __pydantic_config__ = ConfigDict(json_schema_extra=_none_required)
+
+    holder: str | None
+    expires_at: str | None
+
+
+@dataclass(slots=True)
+class WrittenTaskView(TaskView):
+    """A task as it was written. `assumptions` are those that were recorded with it, `created` names the `project` and
+    the `epic` that were made for it; both are left out when there are neither.
+    """
+
+    assumptions: list[NotedView] = field(default_factory=list)
+    created: dict[str, NamedView] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class LinkView:
+    """A task at the other end of a dependency."""
+
+    id: int
+    name: str
+    status: str
+
+
+@dataclass(frozen=True, slots=True)
+class TaskDetailsView:
+    """A task in full: where it belongs, what it waits for, what waits for it, what was assumed on it, and the
+    newest of its log. Of `assumptions_total` assumptions the newest are here.
+    """
+
+    task_id: int
+    task: TaskView
+    project: NamedView
+    epic: NamedView | None
+    dependencies: list[LinkView]
+    dependents: list[LinkView]
+    assumptions: list[AssumptionView]
+    assumptions_total: int
+    logs: list[LogView]
+    logs_before: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class StatusChangedView:
+    """A status that was set. `lock` is the lease that goes on, if any."""
+
+    success: bool
+    message: str
+    task_id: int
+    agent_id: str
+    status: str
+    previous_status: str
+    lock_released: bool
+    task: TaskView
+    lock: LockView | None
+
+
+@dataclass(frozen=True, slots=True)
+class CreatedTasksView:
+    """Tasks that were created together; `ids` maps each `ref` to its id. `created` names the `project` and the `epic`
+    that were made for them.
+    """
+
+    items: list[TaskView]
+    ids: dict[str, int]
+    created: dict[str, NamedView]
