@@ -1,5 +1,4 @@
-"""Everything that a user can do, one row each: the route, the API description, the tool, the metric and the log word
-follow from the row. The rows themselves stand in `operations/`.
+"""The catalogue of operations. Route, API description, tool, metric and log action follow from each row.
 """
 
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""Time: the one place that reads a clock. Instants are integers, milliseconds since the epoch, UTC."""
+"""The only module that reads a clock. Instants are integers: milliseconds since the epoch, UTC."""
 
 import re
 import time

@@ -1,4 +1,4 @@
-"""Composition: one process, one event loop, one server with two listeners, and an orderly end."""
+"""The server: one process, one event loop, two listeners, and an orderly shutdown."""
 
 import errno
 import gc

@@ -1,5 +1,9 @@
-"""The documentation pages that are generated from the code: settings, operations, events, errors."""
+#!/usr/bin/env python3
+"""Generate pages of the documentation: settings, operations, events, errors, and the table of layers."""
 
+import ast
+import configparser
+import re
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -12,6 +16,9 @@ from project_manager.operations.definition import Operation, Profile
 from project_manager.web.errors import STATUS, status_of
 
 CHECKOUT = Path(__file__).parents[1]
+PACKAGE = CHECKOUT / "project_manager"
+BEGIN = "<!-- layers: written by scripts/docs -->"
+END = "<!-- end of layers -->"
 GENERATED = "<!-- Written by scripts/docs: change the code that it is made from. -->"
 
 
@@ -92,11 +99,37 @@ def event_types() -> str:
     )
 
 
+def layers() -> str:
+    """Return the table of layers: the order of import-linter's contract, and what each package says of itself."""
+    setup = configparser.ConfigParser()
+    setup.read(CHECKOUT / "setup.cfg")
+    lines = setup["importlinter:contract:layers"]["layers"].split("\n")
+    names = [name.strip() for line in lines for name in line.split("|") if name.strip()]
+    rows = [f"| {_shown(name)} | {_first_paragraph(name)} |" for name in names]
+    return "\n".join(["| layer | what lives there |", "|---|---|", *rows])
+
+
+def _shown(name: str) -> str:
+    return f"`{name}/`" if (PACKAGE / name).is_dir() else f"`{name}.py`"
+
+
+def _first_paragraph(name: str) -> str:
+    module = PACKAGE / name / "__init__.py" if (PACKAGE / name).is_dir() else PACKAGE / f"{name}.py"
+    return _cell((ast.get_docstring(ast.parse(module.read_text())) or "").split("\n\n")[0])
+
+
+def contributing() -> str:
+    """Return CONTRIBUTING.md with the present table of layers between its marks."""
+    text = (CHECKOUT / "CONTRIBUTING.md").read_text()
+    return re.sub(f"(?<={BEGIN}\n)(.*)(?=\n{END})", lambda _: layers(), text, flags=re.DOTALL)
+
+
 PAGES: dict[str, Callable[[], str]] = {
     "docs/settings.md": settings,
     "docs/operations.md": operations,
     "docs/errors.md": errors,
     "docs/event-types.md": event_types,
+    "CONTRIBUTING.md": contributing,
 }
 
 
