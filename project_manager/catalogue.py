@@ -1,24 +1,33 @@
-"""The catalogue of operations. Route, API description, tool, metric and log action follow from each row.
-"""
+"""The catalogue of operations. Route, API description, tool, metric and log action follow from each row."""
 
 from collections.abc import Mapping
 
+from project_manager.operations.agents import AGENTS
+from project_manager.operations.assumptions import ASSUMPTIONS
+from project_manager.operations.board import BOARD
 from project_manager.operations.definition import Operation
-from project_manager.operations.knowledge import ASSUMPTIONS, KNOWLEDGE
+from project_manager.operations.epics import EPICS
+from project_manager.operations.events import EVENTS
+from project_manager.operations.knowledge import KNOWLEDGE
 from project_manager.operations.leases import LEASES
-from project_manager.operations.operating import OPERATING
-from project_manager.operations.projects import EPICS, PROJECTS
+from project_manager.operations.logs import LOGS
+from project_manager.operations.plans import PLANS
+from project_manager.operations.projects import PROJECTS
 from project_manager.operations.tasks import TASKS
-from project_manager.operations.watching import WATCHING
+from project_manager.operations.tokens import TOKENS
 
 OPERATIONS: tuple[Operation, ...] = (
     *LEASES,
     *TASKS,
+    *LOGS,
     *PROJECTS,
     *EPICS,
-    *WATCHING,
+    *BOARD,
+    *EVENTS,
+    *AGENTS,
     *KNOWLEDGE,
     *ASSUMPTIONS,
-    *OPERATING,
+    *PLANS,
+    *TOKENS,
 )
 BY_NAME: Mapping[str, Operation] = {operation.name: operation for operation in OPERATIONS}

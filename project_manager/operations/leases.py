@@ -1,4 +1,4 @@
-"""Claiming, renewing, giving back."""
+"""Operations on leases."""
 
 from project_manager.domain.actors import Role
 from project_manager.domain.errors import (

@@ -1,6 +1,4 @@
-"""Tasks: make, read, edit, move, report."""
-
-from typing import Any
+"""Operations on tasks."""
 
 from project_manager.domain.actors import Role
 from project_manager.domain.errors import (
@@ -19,8 +17,6 @@ from project_manager.domain.errors import (
     VersionMismatch,
 )
 from project_manager.operations.definition import LEASE_FAULTS, READS, WRITES, Hints, Kind, Operation, Profile, Tool
-from project_manager.schemas.events import ListTaskEvents
-from project_manager.schemas.logs import AddTaskLog, ListTaskLogs, LogView
 from project_manager.schemas.tasks import (
     CreatedTasksView,
     CreateTask,
@@ -40,9 +36,7 @@ from project_manager.schemas.tasks import (
 )
 from project_manager.schemas.views import DeletedView, Page
 from project_manager.services import (
-    events,
     listing,
-    logs,
     statuses,
     tasks,
 )
@@ -256,34 +250,5 @@ TASKS = (
             profile=Profile.ALL,
         ),
         errors=(TaskNotFound, HasDependents, LockHeld, VersionMismatch),
-    ),
-    Operation(
-        "add_task_log",
-        logs.add_log,
-        AddTaskLog,
-        LogView,
-        http="POST /api/tasks/{task_id}/log",
-        kind=Kind.WRITE,
-        role=Role.AGENT,
-        idempotent=True,
-        tool=Tool("Report on a task", WRITES, ("task_id", "body", "kind", "agent_id", "fence")),
-        errors=(*LEASE_FAULTS, IdempotencyMismatch),
-        status=201,
-    ),
-    Operation(
-        "list_task_logs",
-        logs.list_logs,
-        ListTaskLogs,
-        Page[LogView],
-        http="GET /api/tasks/{task_id}/log",
-        errors=(TaskNotFound,),
-    ),
-    Operation(
-        "list_task_events",
-        events.list_task_events,
-        ListTaskEvents,
-        Page[dict[str, Any]],
-        http="GET /api/tasks/{task_id}/events",
-        errors=(TaskNotFound,),
     ),
 )

@@ -1,19 +1,12 @@
-"""Plans in and out, and tokens."""
+"""Operations on tokens."""
 
 from project_manager.domain.actors import Role
 from project_manager.domain.errors import (
-    IdempotencyMismatch,
-    ImportInProgress,
     NameTaken,
     OperatorTokenFirst,
-    ProjectNotFound,
-    QueueFull,
     TokenNotFound,
 )
-from project_manager.domain.limits import PLAN_BYTES
 from project_manager.operations.definition import Kind, Operation
-from project_manager.plans import apply
-from project_manager.schemas.plans import ExportPlan, ExportView, ImportPlan, ImportView
 from project_manager.schemas.tokens import (
     ClearedTokensView,
     ClearTokens,
@@ -26,29 +19,7 @@ from project_manager.schemas.tokens import (
 from project_manager.schemas.views import Page
 from project_manager.services import tokens
 
-OPERATING = (
-    Operation(
-        "import_plan",
-        apply.import_plan,
-        ImportPlan,
-        ImportView,
-        http="POST /api/import",
-        kind=Kind.WRITE,
-        role=Role.OPERATOR,
-        idempotent=True,
-        prepare=apply.read_plan,
-        errors=(IdempotencyMismatch, ImportInProgress),
-        body_bytes=PLAN_BYTES,
-    ),
-    Operation(
-        "export_plan",
-        apply.export_plan,
-        ExportPlan,
-        ExportView,
-        http="GET /api/export",
-        streamed=True,
-        errors=(ProjectNotFound, QueueFull),
-    ),
+TOKENS = (
     Operation(
         "create_token",
         tokens.create,

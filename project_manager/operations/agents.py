@@ -1,45 +1,18 @@
-"""The board, events, agents, and what an agent needs to go on."""
+"""Operations on agents."""
 
 from project_manager.domain.errors import (
     AgentNotFound,
-    AnswerTooLarge,
     EpicNotFound,
     ProjectNotFound,
 )
 from project_manager.operations.definition import READS, Operation, Tool
 from project_manager.schemas.agents import AgentView, ContextView, GetAgent, GetContext, ListAgents
-from project_manager.schemas.board import GetBoardState
-from project_manager.schemas.events import EventsView, ListEvents
 from project_manager.schemas.views import Page
 from project_manager.services import (
     agents,
-    board,
-    events,
 )
 
-WATCHING = (
-    Operation(
-        "get_board_state",
-        board.state,
-        GetBoardState,
-        board.BoardView,
-        http="GET /api/board/state",
-        snapshot=True,
-        errors=(ProjectNotFound, AnswerTooLarge),
-    ),
-    Operation(
-        "wait_for_events",
-        events.list_events,
-        ListEvents,
-        EventsView,
-        http="GET /api/events",
-        tool=Tool(
-            "Wait for events",
-            READS,
-            ("since", "agent_id", "types", "project_id", "wait_seconds", "limit"),
-            defaults={"limit": 20},
-        ),
-    ),
+AGENTS = (
     Operation(
         "list_agents",
         agents.list_agents,

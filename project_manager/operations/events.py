@@ -1,0 +1,37 @@
+"""Operations on events."""
+
+from typing import Any
+
+from project_manager.domain.errors import (
+    TaskNotFound,
+)
+from project_manager.operations.definition import READS, Operation, Tool
+from project_manager.schemas.events import EventsView, ListEvents, ListTaskEvents
+from project_manager.schemas.views import Page
+from project_manager.services import (
+    events,
+)
+
+EVENTS = (
+    Operation(
+        "wait_for_events",
+        events.list_events,
+        ListEvents,
+        EventsView,
+        http="GET /api/events",
+        tool=Tool(
+            "Wait for events",
+            READS,
+            ("since", "agent_id", "types", "project_id", "wait_seconds", "limit"),
+            defaults={"limit": 20},
+        ),
+    ),
+    Operation(
+        "list_task_events",
+        events.list_task_events,
+        ListTaskEvents,
+        Page[dict[str, Any]],
+        http="GET /api/tasks/{task_id}/events",
+        errors=(TaskNotFound,),
+    ),
+)

@@ -1,0 +1,37 @@
+"""Operations on the logs of tasks."""
+
+from project_manager.domain.actors import Role
+from project_manager.domain.errors import (
+    IdempotencyMismatch,
+    TaskNotFound,
+)
+from project_manager.operations.definition import LEASE_FAULTS, WRITES, Kind, Operation, Tool
+from project_manager.schemas.logs import AddTaskLog, ListTaskLogs, LogView
+from project_manager.schemas.views import Page
+from project_manager.services import (
+    logs,
+)
+
+LOGS = (
+    Operation(
+        "add_task_log",
+        logs.add_log,
+        AddTaskLog,
+        LogView,
+        http="POST /api/tasks/{task_id}/log",
+        kind=Kind.WRITE,
+        role=Role.AGENT,
+        idempotent=True,
+        tool=Tool("Report on a task", WRITES, ("task_id", "body", "kind", "agent_id", "fence")),
+        errors=(*LEASE_FAULTS, IdempotencyMismatch),
+        status=201,
+    ),
+    Operation(
+        "list_task_logs",
+        logs.list_logs,
+        ListTaskLogs,
+        Page[LogView],
+        http="GET /api/tasks/{task_id}/log",
+        errors=(TaskNotFound,),
+    ),
+)

@@ -1,0 +1,38 @@
+"""Operations that import and export plans."""
+
+from project_manager.domain.actors import Role
+from project_manager.domain.errors import (
+    IdempotencyMismatch,
+    ImportInProgress,
+    ProjectNotFound,
+    QueueFull,
+)
+from project_manager.domain.limits import PLAN_BYTES
+from project_manager.operations.definition import Kind, Operation
+from project_manager.plans import apply
+from project_manager.schemas.plans import ExportPlan, ExportView, ImportPlan, ImportView
+
+PLANS = (
+    Operation(
+        "import_plan",
+        apply.import_plan,
+        ImportPlan,
+        ImportView,
+        http="POST /api/import",
+        kind=Kind.WRITE,
+        role=Role.OPERATOR,
+        idempotent=True,
+        prepare=apply.read_plan,
+        errors=(IdempotencyMismatch, ImportInProgress),
+        body_bytes=PLAN_BYTES,
+    ),
+    Operation(
+        "export_plan",
+        apply.export_plan,
+        ExportPlan,
+        ExportView,
+        http="GET /api/export",
+        streamed=True,
+        errors=(ProjectNotFound, QueueFull),
+    ),
+)
