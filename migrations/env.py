@@ -1,5 +1,6 @@
-"""How Alembic meets the database: our driver, our own BEGIN, foreign keys off while tables are rebuilt and checked
-before COMMIT.
+"""Alembic environment with the driver and BEGIN of this project.
+
+Foreign keys are off during table rebuilds and are checked before COMMIT.
 """
 
 import logging
@@ -32,6 +33,7 @@ log = logging.getLogger("project_manager.migrations")
 
 
 def database_path() -> str:
+    """Return the path that the caller of Alembic has passed, or the path in the settings."""
     given = context.config.attributes.get("path")
     if given is not None:
         return str(given)
@@ -39,16 +41,21 @@ def database_path() -> str:
 
 
 def is_ours(name: str | None, kind: str) -> bool:
-    """Full-text tables belong to SQLite's extension and are made by hand in the migrations."""
+    """Return whether Alembic compares this object.
+
+    Full-text tables belong to a SQLite extension, and migrations create them by hand.
+    """
     return not (kind == "table" and "_fts" in (name or ""))
 
 
 def begin_for_writing(connection: Connection) -> None:
+    """Begin a transaction that holds the write lock from the start."""
     connection.exec_driver_sql(driver.BEGIN_WRITE)
 
 
 def migrate(connection: Connection) -> None:
-    # Alembic leaves a transaction that it finds to us, so that it has to be open before.
+    """Run all migrations in one transaction. Raises DatabaseRefused when a foreign key is violated afterwards."""
+    # Alembic does not commit a transaction that is already open, so this function opens it first.
     with connection.begin():
         context.configure(
             connection=connection,
@@ -70,10 +77,10 @@ def migrate(connection: Connection) -> None:
 
 
 def note_running_releases(connection: Connection) -> None:
-    """Write down which releases run on the schema that the database has now.
+    """Insert the releases that run on the newest schema, unless the database has an older schema.
 
-    A release that does not run on an older schema does not run on a newer one either, even if the
-    newer migration names it.
+    A release that does not run on an older schema does not run on a newer one either. This holds even if the newer
+    migration names it.
     """
     newest = context.script.get_current_head()
     if newest is None or context.get_context().get_current_revision() != newest:
@@ -87,7 +94,7 @@ def note_running_releases(connection: Connection) -> None:
 
 
 def refuse_other_release(driver_connection: Any, path: Path) -> None:
-    """Raise DatabaseRefused for a database of another program, and for one that only a newer release can use."""
+    """Raise DatabaseRefused for a database of another program, or one that only a newer release can use."""
     if revisions.is_foreign(driver_connection):
         raise DatabaseRefused(f"the database {path} belongs to another program")
     if revision := revisions.made_by_newer(driver_connection):
@@ -95,6 +102,7 @@ def refuse_other_release(driver_connection: Any, path: Path) -> None:
 
 
 def run() -> None:
+    """Create the database if it is missing, and migrate it. Raises DatabaseRefused."""
     path = database_path()
     check_access(Path(path))
     set_foreign_logs_aside(Path(path))
@@ -107,14 +115,14 @@ def run() -> None:
             raise RuntimeError("there is no driver connection")
         driver_connection.execute("PRAGMA foreign_keys=OFF")
         refuse_other_release(driver_connection, Path(path))
-        # A newer schema on which this release runs: Alembic does not know its revision.
+        # Skip a newer schema that this release can use, because Alembic does not know its revision.
         if revisions.present(driver_connection) in {None, *revisions.known()} or not revisions.fits(driver_connection):
             migrate(connection)
     engine.dispose()
 
 
 def run_from_command_line() -> None:
-    """Run for `alembic` as typed. A failure ends with one sentence and status 1, in the form of the log."""
+    """Run for the `alembic` command. Log a failure as one sentence and exit with status 1."""
     environment = read_environment()
     logs.configure("INFO", log_format({}, environment, unset="text"))
     try:
@@ -132,13 +140,13 @@ def run_from_command_line() -> None:
         fail(unmigrated(path, getattr(error, "orig", None) or error).message)
     except CommandError:
         raise  # Alembic shows it as one sentence
-    except Exception as error:  # a fault of a migration: its traceback comes first, then the sentence
+    except Exception as error:  # log the traceback of a failed migration before the sentence
         log.error("a migration has failed", exc_info=error, extra={"action": "migration_fault"})
         fail(f"the database {path} cannot be migrated: {error!r}. Nothing was changed")
 
 
 def fail(sentence: str) -> NoReturn:
-    """Log why nothing was migrated, and end with status 1."""
+    """Log the reason of a failed migration and exit with status 1."""
     log.error("%s.", sentence.removesuffix("."), extra={"action": "migration_failed"})
     sys.exit(1)
 

@@ -6,10 +6,9 @@ from types import FrameType
 
 
 def main() -> None:
-    """Run the command line. A signal ends the process from its first moments on.
+    """Run the command line. A signal ends the process even while it loads its libraries, which takes a second.
 
-    The kernel delivers no signal to process 1 (a container without an init) that has no handler for it, and the
-    libraries take a second to load.
+    In a container without an init, process 1 receives only signals for which it has a handler.
     """
     signal.signal(signal.SIGTERM, _end)
     interrupt = signal.signal(signal.SIGINT, _end)
@@ -20,7 +19,10 @@ def main() -> None:
 
 
 def _end(number: int, _frame: FrameType | None) -> None:
-    """End as without a handler. Process 1 outlives that, and exits with the status that a shell shows for it."""
+    """End the process by the signal's default action.
+
+    That action does not end process 1, which exits with the shell's status for the signal instead.
+    """
     signal.signal(number, signal.SIG_DFL)
     signal.raise_signal(number)
     os._exit(128 + number)

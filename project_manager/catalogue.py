@@ -1,4 +1,4 @@
-"""The catalogue of operations. Route, API description, tool, metric and log action follow from each row."""
+"""The catalogue of operations. Route, API description, tool, metric and log action are derived from each row."""
 
 from collections.abc import Mapping
 

@@ -1,4 +1,4 @@
-"""The only module that reads a clock. Instants are integers: milliseconds since the epoch, UTC."""
+"""Clocks of the program. No other module reads a clock. Instants are integers: milliseconds since the epoch, UTC."""
 
 import re
 import time
@@ -19,23 +19,23 @@ _TIME_NAMESPACE = Path("/proc/self/ns/time")
 
 
 class Clock(Protocol):
-    """The wall clock, and one that cannot be set. Tests move theirs."""
+    """Interface of the wall clock and the boot time clock, which cannot be set. Tests set their own time."""
 
     def now(self) -> int:
         """Return the wall clock in milliseconds since the epoch."""
         ...
 
     def boottime(self) -> int:
-        """Return the milliseconds since the machine started, its sleep included. It never jumps."""
+        """Return the milliseconds since the machine started, including suspend. It never jumps."""
         ...
 
     def boot_id(self) -> str:
-        """Return the name of the present run of the machine; empty when the system has none."""
+        """Return the id of the current boot, or an empty string when the system has none."""
         ...
 
 
 class SystemClock:
-    """The clocks of the machine."""
+    """Clocks of the machine."""
 
     def now(self) -> int:
         return time.time_ns() // 1_000_000
@@ -52,26 +52,29 @@ _STEADY = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
 @cache
 def _boot_id() -> str:
-    """A container with a time namespace of its own has another CLOCK_BOOTTIME than its host."""
+    """Return the id of the boot and of the time namespace.
+
+    A container with its own time namespace has another CLOCK_BOOTTIME than its host.
+    """
     with suppress(OSError):
         return f"{_BOOT_ID.read_text().strip()} {_TIME_NAMESPACE.readlink()}"
     return ""
 
 
 def monotonic() -> float:
-    """Seconds for measuring durations within this process."""
+    """Return seconds for measuring durations within this process."""
     return time.monotonic()
 
 
 @lru_cache(maxsize=4096)
 def rfc3339(instant: int) -> str:
-    """`2026-11-23T10:00:00.000Z`."""
+    """Return an instant in the form `2026-11-23T10:00:00.000Z`."""
     seconds, milliseconds = divmod(instant, 1000)
     return f"{_to_the_second(seconds)}.{milliseconds:03d}Z"
 
 
 def stamp(instant: int) -> str:
-    """Return `20261123T100000123Z`: names that sort by time."""
+    """Return an instant in the form `20261123T100000123Z`, for names that sort by time."""
     return re.sub(r"[-:.]", "", rfc3339(instant))
 
 
@@ -81,12 +84,14 @@ def _to_the_second(seconds: int) -> str:
 
 
 class OutOfRange(ValueError):
-    """A time that is not between the years 1970 and 9999."""
+    """Time outside the years 1970 to 9999."""
 
 
 def parse_rfc3339(text: str) -> int:
-    """Milliseconds since the epoch. A date alone is its midnight UTC; a leap second is the last millisecond before
-    it; a time without an offset is refused by ValueError, one before 1970 or after 9999 by OutOfRange.
+    """Return the milliseconds since the epoch.
+
+    A date without a time is midnight UTC. A leap second is the last millisecond before it. Raises ValueError for a time
+    without an offset, and OutOfRange for one before 1970 or after 9999.
     """
     text = text.strip().upper()
     moment = datetime.fromisoformat(_LEAP_SECOND.sub(":59.999", text))

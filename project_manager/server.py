@@ -1,4 +1,4 @@
-"""The server: one process, one event loop, two listeners, and an orderly shutdown."""
+"""The server process: one event loop, two listeners, and a graceful shutdown."""
 
 import errno
 import gc
@@ -33,19 +33,22 @@ log = logging.getLogger(__name__)
 
 BACKLOG = 2048
 NOTICE_SECONDS = 2.0
+"""Time for a load balancer to see the shutdown in the health check."""
 CALLS_SECONDS = 2.0
+"""Time for MCP calls in flight to finish at shutdown."""
 BACKSTOP_SECONDS = 2
+"""Time for uvicorn to finish the remaining requests at shutdown."""
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
 Announce = Callable[[str], None]
 
 
 class StartRefused(Exception):
-    """One sentence that says why the service does not start."""
+    """Error with one sentence on why the service does not start."""
 
 
 class Ports:
-    """One ASGI application for two sockets: the port that a request came in by picks the application."""
+    """ASGI application for two sockets. The port of the request selects the application."""
 
     def __init__(self, api_app: ASGIApp, mcp_app: ASGIApp, mcp_port: int) -> None:
         self._api = api_app
@@ -59,10 +62,11 @@ class Ports:
 
 
 def serve(settings: Settings, *, announce: Announce) -> int:
-    """Runs the service until SIGTERM or SIGINT; the exit status. Raises StartRefused, DatabaseRefused.
+    """Run the service until SIGTERM or SIGINT and return the exit status.
 
-    `announce` gets the lines that tell people where the doors are. With the transport stdio MCP is spoken on standard
-    input and output beside the API port, and the service goes on when that client has gone.
+    `announce` receives the lines with the URLs of the service. With the transport stdio, standard input and output
+    serve MCP in addition to the API port. The service continues when that client disconnects. Raises StartRefused,
+    DatabaseRefused.
     """
     sockets = bind(settings)
     try:
@@ -75,7 +79,7 @@ def serve(settings: Settings, *, announce: Announce) -> int:
 
 
 def serve_stdio(settings: Settings) -> int:
-    """Speaks MCP on standard input and output until the client goes; the exit status."""
+    """Serve MCP on standard input and output until the client disconnects, and return the exit status."""
     anyio.run(_stdio, settings)
     return 0
 
@@ -86,7 +90,10 @@ async def _stdio(settings: Settings) -> None:
 
 
 def bind(settings: Settings) -> list[socket.socket]:
-    """The listening sockets, the API's first. Raises StartRefused naming a busy port; a port is never moved."""
+    """Return the listening sockets, the socket of the API first.
+
+    Raises StartRefused for a port that cannot be used. No other port is tried.
+    """
     ports = [("DEFAULT_PORT", settings.default_port)]
     if settings.mcp_transport in ("sse", "http"):
         ports.append(("MCP_PORT", settings.mcp_port))
@@ -109,8 +116,7 @@ def _unusable(name: str, port: int, host: str, error: OSError) -> str:
 
 def _listen(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # With the protocol named, asyncio sets TCP_NODELAY on accepted connections; without it each answer waits
-    # 40 ms.
+    # With an explicit protocol asyncio sets TCP_NODELAY on accepted connections. Without it each response waits 40 ms.
     listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -124,7 +130,7 @@ def _listen(host: str, port: int) -> socket.socket:
 
 
 async def run(settings: Settings, sockets: list[socket.socket], announce: Announce) -> None:
-    """Opens the runtime and serves on the bound sockets until a signal; then drains and closes."""
+    """Open the runtime and serve on the bound sockets. At a signal, drain and close."""
     async with open_runtime(settings) as runtime:
         door = McpDoor(build_server(runtime), settings, runtime.metrics)
         updates = Updates(runtime)
@@ -150,7 +156,10 @@ async def run(settings: Settings, sockets: list[socket.socket], announce: Announ
 
 
 def beside_mcp(mcp_app: ASGIApp, api_app: ASGIApp, no_updates: ASGIApp) -> ASGIApp:
-    """The MCP port also answers health checks, and a WebSocket with where the events are."""
+    """Build the application of the MCP port.
+
+    It also serves health checks, and refuses a WebSocket with the location of the events.
+    """
 
     async def any_of_them(scope: Scope, receive: Receive, send: Send) -> None:
         healthy = scope["type"] == "http" and scope["path"] in ("/healthz", "/livez", "/readyz")
@@ -182,6 +191,7 @@ async def _announce_when_up(
     server: Server, runtime: Runtime, sockets: list[socket.socket], announce: Announce, supervisor: Supervisor
 ) -> None:
     await server.up.wait()
+    # Objects from startup live as long as the process, so exclude them from garbage collection.
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 100)
@@ -203,7 +213,7 @@ async def _announce_when_up(
 
 
 def addresses(settings: Settings, sockets: list[socket.socket]) -> dict[str, str]:
-    """Where the doors are, by their names."""
+    """Return the URLs of dashboard, API and MCP by name."""
     host = "127.0.0.1" if settings.host in ("0.0.0.0", "::") else settings.host  # noqa: S104 compared, not bound
     shown = f"[{host}]" if ":" in host else host
     base = f"http://{shown}:{sockets[0].getsockname()[1]}"
@@ -217,7 +227,7 @@ def addresses(settings: Settings, sockets: list[socket.socket]) -> dict[str, str
 async def _until_signal(
     server: Server, runtime: Runtime, door: McpDoor, leaving: Leaving, supervisor: Supervisor
 ) -> None:
-    """The first signal drains and stops; a second one forces."""
+    """Drain and stop at the first signal. Force the stop at the second one."""
     with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
         stopping = False
         async with anyio.create_task_group() as tasks:
@@ -234,8 +244,7 @@ async def _until_signal(
 
 
 async def _stop(server: Server, runtime: Runtime, door: McpDoor, leaving: Leaving) -> None:
-    """Lets a load balancer that looks notice; takes no new connections, ends what only listens, answers what is in
-    flight, then lets the server end."""
+    """Shut down: give a load balancer time, stop accepting, end streams, finish calls in flight, stop the server."""
     leaving.begun = True
     if leaving.is_watched:
         await anyio.sleep(NOTICE_SECONDS)

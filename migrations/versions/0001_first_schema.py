@@ -1,6 +1,7 @@
-"""The first schema.
+"""Create the first schema.
 
-The previous release must run on the schema that this leaves: add first, remove one release later.
+The previous release must run on the new schema. A migration therefore only adds. Removals follow one release
+later.
 """
 
 import sqlalchemy as sa
@@ -305,7 +306,7 @@ def upgrade() -> None:
 
 
 def _create_search() -> None:
-    """Full-text search over names and descriptions, kept in step by triggers."""
+    """Create the full-text search over names and descriptions. Triggers keep it up to date."""
     op.execute(
         "CREATE VIRTUAL TABLE tasks_fts USING fts5("
         "name, description, content='tasks', content_rowid='id', tokenize='unicode61 remove_diacritics 2')"

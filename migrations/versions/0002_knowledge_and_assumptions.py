@@ -1,6 +1,7 @@
-"""Knowledge with its versions, assumptions with their verdicts, and the leases that were lost.
+"""Add knowledge with versions, assumptions with verdicts, and an index of lost leases.
 
-The previous release must run on the schema that this leaves: add first, remove one release later.
+The previous release must run on the new schema. A migration therefore only adds. Removals follow one release
+later.
 """
 
 import sqlalchemy as sa
@@ -171,7 +172,7 @@ def upgrade() -> None:
 
 
 def _create_search() -> None:
-    """Full-text search over knowledge, kept in step by triggers."""
+    """Create the full-text search over knowledge. Triggers keep it up to date."""
     op.execute(
         "CREATE VIRTUAL TABLE knowledge_fts USING fts5(title, content, category, tags, "
         "content='knowledge_items', content_rowid='id', tokenize='unicode61 remove_diacritics 2')"

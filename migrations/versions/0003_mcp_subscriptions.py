@@ -1,6 +1,7 @@
-"""Of which resources the sessions of MCP want to hear.
+"""Add the resource subscriptions of MCP sessions.
 
-The previous release must run on the schema that this leaves: add first, remove one release later.
+The previous release must run on the new schema. A migration therefore only adds. Removals follow one release
+later.
 """
 
 import sqlalchemy as sa

@@ -1,6 +1,9 @@
-"""Fewer indexes to write at each claim: two of one column become one of two, and events are found by their number.
+"""Reduce the number of indexes that each claim writes.
 
-The previous release runs on the schema that this leaves: no statement names an index that goes.
+One index of status and project replaces two indexes. The index of lock holders gets the expiry as second column. The
+index of event times is dropped, because queries find events by their number.
+
+The previous release runs on the new schema, because no statement names a dropped index.
 """
 
 import sqlalchemy as sa

@@ -1,7 +1,8 @@
-"""Which older releases run on the present schema, so that one of them may be started on it: while instances are
-replaced, and when a new release is taken back.
+"""Add a table of the older releases that run on the present schema.
 
-`oldest_release` of a migration is the schema of the oldest release that still runs on what it leaves.
+Such a release can be started during a rolling update, and after a rollback of the new release.
+
+`oldest_release` of a migration is the schema of the oldest release that still runs on the new schema.
 """
 
 import sqlalchemy as sa

@@ -1,6 +1,6 @@
-"""A token's name is unique among the tokens that open a door: a revoked one keeps its name and leaves it free.
+"""Make token names unique among active tokens only. A new token can reuse the name of a revoked token.
 
-The previous release runs on the schema that this leaves: it looks a name up before it writes, revoked tokens included.
+The previous release runs on the new schema. It looks up a name before it writes, revoked tokens included.
 """
 
 import sqlalchemy as sa

@@ -1,6 +1,6 @@
-"""Full-text search finds tasks by their external keys too.
+"""Add external keys of tasks to the full-text search.
 
-The previous release runs on the schema that this leaves: it searches all columns without naming them.
+The previous release runs on the new schema, because it searches all columns without naming them.
 """
 
 from alembic import op

@@ -1,7 +1,9 @@
-"""How each lease ended, the agent of a task's newest lease that ended, and leases that no call has confirmed yet.
+"""Add a history of ended leases, the agent of the newest ended lease of a task, and unconfirmed leases.
 
-The previous release runs on the schema that this leaves: it names no column and no table that is new, and no index
-that goes. The leases that it gives and ends meanwhile are missing here.
+An unconfirmed lease is a lease without any later call of its agent.
+
+The previous release runs on the new schema. It names no new column, no new table and no dropped index. The history does
+not contain leases that the previous release starts and ends.
 """
 
 import sqlalchemy as sa
@@ -20,7 +22,7 @@ UPDATE tasks SET worked_by = (
   ORDER BY seq DESC LIMIT 1)
 """
 
-# The expiry of a past lease is that of its grant, or its end when renewals moved it further.
+# A past lease gets the expiry of its claim, or its end when renewals have extended it.
 PAST_LEASES = """
 INSERT OR IGNORE INTO ended_leases
   (task_id, fence, agent_id, project_id, task_name, acquired_at, expires_at, ended_at, reason, status)

@@ -1,10 +1,10 @@
-"""Texts of one line in NFC, names that are unique by their key, and a search index of words split in Python.
+"""Convert single-line texts to NFC, make names unique by key, and index search words that Python splits.
 
-Rows that have the same name or key in NFC keep their ids: the oldest keeps the name, each other one gets ` (2)`,
-` (3)` .. behind it, and a warning in the log names it.
+Rows with the same name or key in NFC keep their ids. The oldest row keeps the name. Each other row gets a suffix
+` (2)`, ` (3)` .., and a warning in the log names it.
 
-The previous release runs on the schema that this leaves. It writes no name keys and no words: triggers take the
-key away and note the text in `search_due`, and the present release adds both when it starts.
+The previous release runs on the new schema, but writes no name keys and no words. Triggers clear the key and insert the
+text into `search_due`. The present release adds both when it starts.
 """
 
 import json
@@ -55,7 +55,7 @@ TEXTS = (
     ("assumptions", "author"),
     ("assumption_verdicts", "reviewer"),
 )
-"""Columns in which NFC can make no two rows one."""
+"""Columns without uniqueness, where equal values after NFC cause no conflict."""
 SETS = (("tasks", "labels"), ("waiters", "labels"), ("knowledge_items", "tags"), ("knowledge_versions", "tags"))
 LISTS = (("tasks", "acceptance"),)
 AGENTS_IN_EVENTS = ("agent_id", "author", "holder")
@@ -81,7 +81,7 @@ def upgrade() -> None:
 
 
 def _register(connection: sa.Connection) -> None:
-    """Make the functions of the domain known to SQL, so that memory does not grow with the tables."""
+    """Register domain functions in SQLite. The conversion in SQL keeps memory independent of table sizes."""
     driver = connection.connection.driver_connection
     if driver is None:
         raise RuntimeError("there is no driver connection")
@@ -97,7 +97,7 @@ def _register(connection: sa.Connection) -> None:
 
 
 def _composed_list(text: str | None) -> str | None:
-    """Return a JSON list of texts with its texts in NFC."""
+    """Return a JSON list of texts in NFC."""
     if text is None or _is_composed(text):
         return text
     values = json.loads(text)
@@ -106,7 +106,7 @@ def _composed_list(text: str | None) -> str | None:
 
 
 def _composed_set(text: str | None) -> str | None:
-    """Return a JSON list of texts with its texts in NFC, each one once."""
+    """Return a JSON list of distinct texts in NFC."""
     new = _composed_list(text)
     return text if new is None or new == text else json.dumps(list(dict.fromkeys(json.loads(new))), ensure_ascii=False)
 
@@ -116,7 +116,7 @@ def _is_composed(text: str) -> bool:
 
 
 def _composed_event(text: str | None) -> str | None:
-    """Return the data of an event with the ids of its agents in NFC."""
+    """Return the JSON data of an event with its agent ids in NFC."""
     if text is None or _is_composed(text):
         return text
     data = json.loads(text)
@@ -129,7 +129,7 @@ def _composed_event(text: str | None) -> str | None:
 
 
 def _compose_names(connection: sa.Connection, table: str, scope: str) -> None:
-    """Compose the names of projects or epics and give each row its key, one scope at a time."""
+    """Convert the names of projects or epics to NFC and set the row keys, one scope at a time."""
     scopes = [row[0] for row in connection.execute(sa.text(f"SELECT DISTINCT {scope} FROM {table}"))]
     inside = sa.text(f"SELECT id, name FROM {table} WHERE {scope} = :inside ORDER BY id")
     write = sa.text(f"UPDATE {table} SET name = :name, name_key = :key, version = version + :step WHERE id = :id")
@@ -142,9 +142,10 @@ def _compose_names(connection: sa.Connection, table: str, scope: str) -> None:
 
 
 def _unique_names(table: str, names: dict[int, str]) -> list[tuple[int, str, bool]]:
-    """Return (id, name, whether it got a number) for each row.
+    """Return a tuple (id, name, whether a number was added) for each row.
 
-    Rows with a new number come first, to be written first: the oldest row may take the name that one of them has now.
+    The caller writes the rows in this order. Rows with a new number come first, because the oldest row may get the
+    present name of one of them.
     """
     keys: dict[str, int] = {}
     for row_id, name in names.items():
@@ -161,7 +162,7 @@ def _unique_names(table: str, names: dict[int, str]) -> list[tuple[int, str, boo
 
 
 def _compose_unique(connection: sa.Connection, table: str, column: str, scope: str, longest: int) -> None:
-    """Compose a column that is unique within its scope. Only few rows change, so each one is written by itself."""
+    """Convert a column that is unique within its scope to NFC. Only few rows change, so each is written separately."""
     changing = f"SELECT id, {scope}, {column} FROM {table} WHERE {column} IS NOT nfc({column}) AND id > :after"
     among = sa.text(f"SELECT min(id) FROM {table} WHERE {column} = :text AND id <> :but AND {scope} IS :inside")
     write = sa.text(f"UPDATE {table} SET {column} = :text WHERE id = :id")
@@ -183,7 +184,7 @@ def _compose_unique(connection: sa.Connection, table: str, column: str, scope: s
 
 
 def _numbered(text: str, longest: int, taken: Callable[[str], bool]) -> str:
-    """Return the text with the first free number behind it."""
+    """Return the text with the first free number as a suffix, at most `longest` characters."""
     for number in count(2):
         ending = f" ({number})"
         new = text[: longest - len(ending)] + ending
@@ -205,7 +206,7 @@ def _log_rename(table: str, column: str, row_id: int, text: str, new: str) -> No
 
 
 def _rows(connection: sa.Connection, statement: str) -> Iterator[Any]:
-    """Yield the rows of a SELECT with `id > :after` by id. Reads in pages, so the caller may write meanwhile."""
+    """Yield the rows of a SELECT with `id > :after` in id order. Pages allow the caller to write between reads."""
     after = 0
     while True:
         rows = connection.execute(sa.text(f"{statement} ORDER BY id LIMIT {AT_ONCE}"), {"after": after}).fetchall()
@@ -216,7 +217,7 @@ def _rows(connection: sa.Connection, statement: str) -> Iterator[Any]:
 
 
 def _compose_agents(connection: sa.Connection) -> None:
-    """Merge the forms of one agent id into one agent, with the earliest first and the latest last sign of life."""
+    """Merge the forms of each agent id into one agent with the earliest `first_seen_at` and latest `last_seen_at`."""
     op.execute(
         "INSERT INTO agents (id, kind, first_seen_at, last_seen_at) "
         "SELECT nfc(id), kind, first_seen_at, last_seen_at FROM agents WHERE id IS NOT nfc(id) "
@@ -227,7 +228,7 @@ def _compose_agents(connection: sa.Connection) -> None:
 
 
 def _compose_answers(connection: sa.Connection) -> None:
-    """Compose idempotency keys. Of two forms of one key the composed one keeps its answer."""
+    """Convert idempotency keys to NFC. Of two forms of one key, the NFC form keeps its stored response."""
     op.execute(
         "UPDATE OR IGNORE answers SET actor_id = nfc(actor_id), key = nfc(key) "
         "WHERE actor_id IS NOT nfc(actor_id) OR key IS NOT nfc(key)"
@@ -238,7 +239,7 @@ def _compose_answers(connection: sa.Connection) -> None:
 def _compose_texts(connection: sa.Connection) -> None:
     for table, column in TEXTS:
         new = f"nfc({column})"
-        if column == "name":  # a few characters become longer in NFC
+        if column == "name":  # NFC makes a few characters longer
             new = f"substr({new}, 1, {NAME_CHARACTERS})"
         op.execute(f"UPDATE {table} SET {column} = {new} WHERE {column} IS NOT {new}")
     for kind, columns in (("nfc_list", LISTS), ("nfc_set", SETS)):
@@ -263,7 +264,7 @@ def _drop_search() -> None:
 
 
 def _create_search() -> None:
-    """Create the tables of words. The words are folded already, so the tokenizer only has to split at blanks."""
+    """Create the tables of words. The words are already folded, so the tokenizer only splits at spaces."""
     op.create_table(
         "search_due",
         sa.Column("kind", sa.Text(), nullable=False),

@@ -1,7 +1,7 @@
-"""The token and the request that caused an event, and an index of the tokens that are bound to an agent id.
+"""Add the token and the request of each event, and an index of tokens bound to an agent id.
 
-The previous release runs on the schema that this leaves: it names the columns that it writes. Both columns are empty
-in its events, as in those from before.
+The previous release runs on the new schema, because it names the columns that it writes. Both columns are empty in its
+events and in older events.
 """
 
 import sqlalchemy as sa

@@ -1,6 +1,6 @@
-"""The clock of the database: how far it is from CLOCK_BOOTTIME, and jumps of the wall clock that it has not followed.
+"""Add the database clock: its offset from CLOCK_BOOTTIME, and jumps of the wall clock that it has not followed.
 
-The previous release runs on the schema that this leaves: it writes `clock_high` alone, which the present one reads.
+The previous release runs on the new schema. It writes only `clock_high`, which the present release reads.
 """
 
 import sqlalchemy as sa

@@ -1,8 +1,7 @@
-"""A hash chain over the events, and digests of the rows that they describe.
+"""Add a hash chain over the events, and digests of the rows that they describe.
 
-The chain begins with the oldest event that is kept and covers the events as they are now. Rows that exist now need no
-event of their own: `meta.floor_facts` says up to which id. Older releases write no hashes, so they do not run on this
-schema.
+The chain begins with the oldest retained event and covers the events as they are at the migration. Existing rows need
+no event, up to the ids in `meta.floor_facts`. Older releases write no hashes, so they do not run on this schema.
 """
 
 import json
@@ -46,7 +45,7 @@ def _add_floor() -> None:
 
 
 def _chain_events() -> None:
-    """Copy the events into a table that requires hashes. One pass in the order of `seq`, so that memory stays flat."""
+    """Copy the events into a table that requires hashes. One pass in the order of `seq` keeps memory constant."""
     driver = op.get_bind().connection.driver_connection
     if driver is None:
         raise RuntimeError("there is no driver connection")
@@ -84,7 +83,7 @@ def _chain_events() -> None:
     op.drop_table("events")
     op.rename_table("events_chained", "events")
     op.execute("DELETE FROM sqlite_sequence WHERE name = 'events'")
-    if highest is not None:  # the number of an event that retention has removed is never used again
+    if highest is not None:  # never reuse the number of an event that retention has deleted
         op.execute(f"INSERT INTO sqlite_sequence (name, seq) VALUES ('events', {highest})")
     op.create_index(
         "ix_events_task_id_seq",

@@ -1,4 +1,4 @@
-"""The commands, their options and exit codes. Each command loads its own libraries only.
+"""The commands, their options and exit codes. Each command loads only its own libraries.
 
-Arguments are read in `main.py` alone. Commands that work on the database run their operations through the runtime.
+Only `main.py` parses arguments. Commands that work on the database run their operations through the runtime.
 """

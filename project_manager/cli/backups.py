@@ -1,4 +1,4 @@
-"""backup, restore and verify."""
+"""The commands backup, restore and verify."""
 
 from collections.abc import Sequence
 from datetime import timedelta
@@ -23,7 +23,10 @@ CHANGED_ELSEWHERE = (
 
 
 def back_up(settings: Settings, target: str | None, keep: int, force: bool, as_json: bool) -> Exit:
-    """Takes a backup to a file, or to a folder under a name of its own, of which the newest `keep` stay."""
+    """Back up the database to a file, or to a generated file name in a folder.
+
+    A folder keeps the newest `keep` backups, or all of them for 0. Raises NothingThere, Refused, BackupRefused.
+    """
     database, now, started = settings.database_path, SystemClock().now(), monotonic()
     local.check_there(database)
     folder = _backups_beside(database, settings.backup_mode) if target is None else Path(target)
@@ -32,6 +35,7 @@ def back_up(settings: Settings, target: str | None, keep: int, force: bool, as_j
     file = backup.name_in(folder, database, now) if into_folder else folder
     made = backup.back_up(database, file, settings.backup_mode)
     _note(database, backup.Verified(now / 1000, monotonic() - started))
+    # Old backups are removed only after the new one is verified.
     removed = backup.keep_newest(folder, database, keep) if into_folder and keep else []
     if as_json:
         local.show_json({**_shown(made), "removed": [str(path) for path in removed]})
@@ -56,7 +60,7 @@ def _warn_of_differences(made: Backup) -> None:
 
 
 def _note(database: Path, verified: backup.Verified) -> None:
-    """Note the backup for the metrics of the server. A note that cannot be written does not undo the backup."""
+    """Record the backup for the metrics of the server. A failed record does not invalidate the backup."""
     try:
         backup.note_verified(database, verified)
     except backup.BackupRefused as error:
@@ -64,7 +68,10 @@ def _note(database: Path, verified: backup.Verified) -> None:
 
 
 def _backups_beside(database: Path, mode: int) -> Path:
-    """Return the folder `backups` beside the database. A new one is open to those who may read backups with `mode`."""
+    """Return the folder `backups` next to the database, and create it if it is missing.
+
+    A new folder is accessible to the users that can read backups with `mode`. Raises Refused.
+    """
     folder = database.parent / "backups"
     try:
         if not folder.is_dir():
@@ -77,7 +84,10 @@ def _backups_beside(database: Path, mode: int) -> Path:
 
 
 def _check_target(target: Path, database: Path, into_folder: bool, force: bool) -> None:
-    """A slip of the hand must neither replace a file nor make a folder that nobody will look into."""
+    """Reject a target that would replace a file, or that is in a missing folder. Both can be typing errors.
+
+    Raises NothingThere, Refused.
+    """
     folder = target if into_folder else target.parent
     if not folder.is_dir():
         raise NothingThere(f"there is no folder {folder}")
@@ -88,6 +98,7 @@ def _check_target(target: Path, database: Path, into_folder: bool, force: bool) 
 
 
 def put_back(settings: Settings, source: Path, force: bool, as_json: bool) -> Exit:
+    """Replace the database with the backup `source`. Raises NothingThere, BackupRefused."""
     if not source.is_file():
         raise NothingThere(f"there is no backup at {source}")
     done = restore.restore(source, settings.database_path, SystemClock().now(), force=force)
@@ -124,7 +135,7 @@ def _tell_restored(database: Path, source: Path, done: Restored) -> None:
 
 
 def verify(settings: Settings, file: Path | None, heads: Sequence[str], as_json: bool) -> Exit:
-    """Read a database or a backup from end to end. `heads` are published heads that its hash chain must contain."""
+    """Check a database or a backup from end to end. Its hash chain must contain the published `heads`."""
     published = [_head(text) for text in heads]
     path = file or settings.database_path
     if file is None:
@@ -188,7 +199,7 @@ def _tell_differences(path: Path, found: Examination) -> None:
 
 
 def _head(text: str) -> Head:
-    """Read a head as `verify` prints it: the number of an event and its hash. Raises BadParameter."""
+    """Parse a head in the format of `verify`: the number of an event and its hash. Raises BadParameter."""
     try:
         return Head.read(text)
     except ValueError as error:

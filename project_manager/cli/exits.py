@@ -1,4 +1,4 @@
-"""How a command ends: the exit status, and one sentence on standard error when it did not do what was asked."""
+"""Exit statuses of commands, and their error messages on standard error."""
 
 import traceback
 from collections.abc import Iterator
@@ -23,7 +23,7 @@ from project_manager.store.sqlite.database import DatabaseNotNow, DatabaseRefuse
 
 
 class Exit(IntEnum):
-    """What the exit status says. The table of docs/cli.md is this one."""
+    """Exit statuses of all commands. docs/cli.md contains the same table."""
 
     DONE = 0
     FAILED = 1
@@ -34,33 +34,33 @@ class Exit(IntEnum):
 
 
 class NothingThere(Exception):
-    """Something that the command names does not exist; one sentence."""
+    """An object that the command names does not exist. The message is one sentence."""
 
 
 class Refused(Exception):
-    """The command cannot do it; one sentence."""
+    """The command cannot do its work. The message is one sentence."""
 
 
 _HINTS: dict[type[ProjectManagerError], str] = {
     ProjectNotFound: "`project-manager export` shows every project; of a running server GET /api/projects lists them.",
 }
-"""What to do next at a command line, where the error's own hint names a tool of agents."""
+"""Hints for the command line. They replace default hints that name an agent tool."""
 
 REFUSALS = (ProjectManagerError, ConfigError, DatabaseRefused, BackupRefused, NothingThere, Refused)
 
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """How a refused command ends: its exit status, and the lines that say why."""
+    """The outcome of a refused command: its exit status, and the lines that explain it."""
 
     status: Exit
     lines: tuple[str, ...]
 
 
 def end(error: Exception) -> Exit:
-    """Write why the command was refused to standard error, for a fault of the program below its traceback.
+    """Write the reason of the refusal to standard error, and return the exit status.
 
-    Returns the exit status.
+    For an unexpected exception, the traceback comes first.
     """
     ending = describe(error)
     if not isinstance(error, REFUSALS):
@@ -71,7 +71,7 @@ def end(error: Exception) -> Exit:
 
 
 def describe(error: Exception) -> Ending:
-    """Return the exit status and the lines for a refusal."""
+    """Return the exit status and the lines that explain the error."""
     if isinstance(error, ProjectManagerError):
         return _of_operation(error)
     if not isinstance(error, REFUSALS):

@@ -1,4 +1,4 @@
-"""tasks and token: what is there, in lines for people or as JSON."""
+"""The commands tasks and token, with output as text lines or as JSON."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -25,7 +25,7 @@ _NOBODY_GETS_IN = (
 
 
 def tasks(settings: Settings, project: str | None, filters: dict[str, Any], limit: int, as_json: bool) -> Exit:
-    """Lists tasks that pass the filters."""
+    """List the tasks that pass the filters. Raises ProjectNotFound."""
 
     async def look() -> tuple[list[Any], int]:
         async with local.operations(settings) as desk:
@@ -47,7 +47,7 @@ def tasks(settings: Settings, project: str | None, filters: dict[str, Any], limi
 
 
 def create_token(settings: Settings, raw: dict[str, Any], as_json: bool, output: Path | None) -> Exit:
-    """Make a token. Its secret goes to the new file `output`, else to standard output."""
+    """Create a token. Write its secret to the new file `output`, or to standard output without one."""
     with _new_file(output) as write:
         token = local.run(settings, "create_token", raw)
         write(token.secret + "\n")
@@ -64,9 +64,10 @@ def create_token(settings: Settings, raw: dict[str, Any], as_json: bool, output:
 
 @contextmanager
 def _new_file(path: Path | None) -> Iterator[Callable[[str], object]]:
-    """Make a file with mode 0600 and yield what writes it. It is made first, and removed when an error follows.
+    """Create a file with mode 0600 and yield a function that writes to it.
 
-    Without a path nothing is written. Raises Refused when there is a file already, or it cannot be made.
+    The file exists before the body runs, and is removed after an error. Without a path the function does nothing.
+    Raises Refused if the file exists or cannot be created.
     """
     if path is None:
         yield lambda text: None
@@ -86,6 +87,8 @@ def _new_file(path: Path | None) -> Iterator[Callable[[str], object]]:
 
 
 def list_tokens(settings: Settings, as_json: bool) -> Exit:
+    """List all tokens, including revoked ones."""
+
     async def look() -> tuple[list[Any], int]:
         async with local.operations(settings) as desk:
             return await _all(desk, "list_tokens", {}, 10 * PAGE_MAXIMUM)
@@ -105,7 +108,7 @@ def list_tokens(settings: Settings, as_json: bool) -> Exit:
 
 
 def revoke_token(settings: Settings, token: str) -> Exit:
-    """Revokes a token given by id or by name."""
+    """Revoke a token by id or by name. Raises NothingThere."""
 
     async def revoke() -> Any:
         async with local.operations(settings) as desk:
@@ -123,6 +126,7 @@ def revoke_token(settings: Settings, token: str) -> Exit:
 
 
 def clear_tokens(settings: Settings) -> Exit:
+    """Delete all tokens, including revoked ones."""
     cleared = local.run(settings, "clear_tokens", {})
     tokens = "1 token is" if cleared.forgotten == 1 else f"{cleared.forgotten} tokens are"
     click.echo(f"{tokens} forgotten. {_open_to_all(settings)}")
@@ -136,7 +140,7 @@ def _open_to_all(settings: Settings) -> str:
 
 
 def _meant(found: list[Any], token: str) -> Any:
-    """The token with this id, else the live one of this name, else the one of this name that was revoked last."""
+    """Return the token with this id, else the active one of this name, else the last revoked one, or None."""
     by_id = [one for one in found if str(one.id) == token]
     named = [one for one in found if one.name == composed(token)]
     live = [one for one in named if one.revoked_at is None]
@@ -146,7 +150,7 @@ def _meant(found: list[Any], token: str) -> Any:
 async def _of_project(
     desk: Operations, project: str | None, filters: dict[str, Any], limit: int
 ) -> tuple[list[Any], int]:
-    """Tasks of the project of this name, else of the one with this id. Raises ProjectNotFound."""
+    """List the tasks of the project with this name, else with this id. Raises ProjectNotFound."""
     named = {} if project is None else {"project_name": project}
     try:
         return await _all(desk, "list_tasks", {**filters, **named}, limit)
@@ -158,7 +162,7 @@ async def _of_project(
 
 
 async def _all(desk: Operations, operation: str, raw: dict[str, Any], limit: int) -> tuple[list[Any], int]:
-    """Up to `limit` items, page by page, and how many there are."""
+    """Return up to `limit` items, read page by page, and the total number of items."""
     items: list[Any] = []
     cursor: dict[str, Any] = {}
     while True:

@@ -1,4 +1,4 @@
-"""Settings and operations as a command needs them: loaded from its flags, run in this process on the database."""
+"""Settings and operations for commands: loaded from flags, run on the database in this process."""
 
 import logging
 import secrets
@@ -24,7 +24,7 @@ from project_manager.store.sqlite import access
 
 
 def load(flags: Mapping[str, object], env_file: Path | None) -> Loaded:
-    """Return the settings in force. Raises ConfigError."""
+    """Return the effective settings. Raises ConfigError."""
     return config.load(flags, config.read_environment(), env_file)
 
 
@@ -36,26 +36,26 @@ def warned(loaded: Loaded) -> Loaded:
 
 
 def settings_of(flags: Mapping[str, object], env_file: Path | None) -> Settings:
-    """Return the settings for a command that is no server. Only errors are logged, as text for the terminal."""
+    """Return the settings for a command that is not a server. Only errors are logged, as text for the terminal."""
     settings = warned(load(flags, env_file)).settings
     logs.configure("ERROR", "text")
-    logging.getLogger("project_manager.migrations").setLevel(logging.WARNING)  # rows that got another name
+    logging.getLogger("project_manager.migrations").setLevel(logging.WARNING)  # shows renamed rows
     return settings
 
 
 class Operations:
-    """Runs operations of the catalogue for the person at the terminal."""
+    """The operations of the catalogue for the user at the terminal."""
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
 
     async def run(self, name: str, raw: Mapping[str, object], request_id: str = "") -> Any:
-        """The operation's view. Raises ProjectManagerError."""
+        """Run the operation and return its view. Raises ProjectManagerError."""
         caller = Caller(LOCAL, "cli", request_id or secrets.token_hex(8))
         return (await self._runtime.run(BY_NAME[name], raw, caller)).view
 
     async def stream(self, name: str, raw: Mapping[str, object], write: Callable[[str], object]) -> None:
-        """Hands the operation's text on, piece by piece. Raises ProjectManagerError, and what `write` raises."""
+        """Pass the operation's text to `write` in pieces. Raises ProjectManagerError, and errors of `write`."""
         caller = Caller(LOCAL, "cli", secrets.token_hex(8))
         async with self._runtime.stream(BY_NAME[name], raw, caller) as (_, fetch):
             while piece := await fetch():
@@ -63,7 +63,7 @@ class Operations:
 
 
 def check_there(database: Path) -> None:
-    """Raise NothingThere when there is no database at this path, or an empty file, and Refused when it is hidden."""
+    """Raise NothingThere if the database is missing or empty, and Refused if it is not accessible."""
     try:
         is_there = database.exists() and database.stat().st_size > 0
     except OSError as error:
@@ -77,7 +77,7 @@ def check_there(database: Path) -> None:
 
 @asynccontextmanager
 async def operations(settings: Settings, *, may_create: bool = False) -> AsyncIterator[Operations]:
-    """The database opened for a command; a mistyped path does not become an empty database unless it `may_create` one.
+    """Open the database for a command. Without `may_create`, a mistyped path does not create an empty database.
 
     Raises NothingThere, DatabaseRefused.
     """
@@ -90,7 +90,10 @@ async def operations(settings: Settings, *, may_create: bool = False) -> AsyncIt
 def run(
     settings: Settings, name: str, raw: Mapping[str, object], request_id: str = "", *, may_create: bool = False
 ) -> Any:
-    """One operation on the database; its view. Raises ProjectManagerError, NothingThere, DatabaseRefused."""
+    """Run one operation on the database and return its view.
+
+    Raises ProjectManagerError, NothingThere, DatabaseRefused.
+    """
 
     async def once() -> Any:
         async with operations(settings, may_create=may_create) as desk:
@@ -100,7 +103,7 @@ def run(
 
 
 def pieces(settings: Settings, name: str, raw: Mapping[str, object], write: Callable[[str], object]) -> None:
-    """One streamed operation on the database; `write` gets its text in order. Raises as `run` does."""
+    """Run one streamed operation on the database and pass its text to `write` in order. Raises the errors of `run`."""
 
     async def once() -> None:
         async with operations(settings) as desk:
@@ -110,4 +113,5 @@ def pieces(settings: Settings, name: str, raw: Mapping[str, object], write: Call
 
 
 def show_json(value: Any) -> None:
-    click.echo(orjson.dumps(value, option=orjson.OPT_INDENT_2).decode())  # as text: bytes go past our streams
+    """Write the value to standard output as indented JSON."""
+    click.echo(orjson.dumps(value, option=orjson.OPT_INDENT_2).decode())  # text: click bypasses our streams for bytes

@@ -1,7 +1,7 @@
-"""The command line: the only reader of arguments.
+"""The command line, and the only parser of arguments.
 
-Each command imports its own module when it runs: so `--help`, `--version` and a mistyped option are answered at once,
-and no command waits for the libraries of another.
+Each command imports its own module when it runs. Therefore `--help`, `--version` and usage errors are answered at
+once, and no command waits for the libraries of another.
 """
 
 from pathlib import Path

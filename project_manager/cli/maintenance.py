@@ -1,4 +1,4 @@
-"""migrate, healthcheck and config: what surrounds the service."""
+"""The commands migrate, healthcheck and config."""
 
 import http.client
 import json
@@ -18,7 +18,7 @@ _EVERY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 compared wi
 
 
 def migrate(flags: Mapping[str, object], env_file: Path | None) -> Exit:
-    """Make the database, or bring it to the schema of this release."""
+    """Create the database, or migrate it to the schema of this release."""
     with start_errors.in_the_log(flags, env_file, unset="text"):
         return _migrate(local.settings_of(flags, env_file))
 
@@ -47,7 +47,7 @@ def _migrate(settings: Settings) -> Exit:
 
 
 def healthcheck(settings: Settings, as_json: bool) -> Exit:
-    """Asks the running service how it is."""
+    """Request the health of the running service and print it."""
     host = _EVERY_ADDRESS.get(settings.host, settings.host)
     shown = f"[{host}]" if ":" in host else host
     connection = http.client.HTTPConnection(host, settings.default_port, timeout=settings.health_check_timeout)
@@ -69,7 +69,7 @@ def healthcheck(settings: Settings, as_json: bool) -> Exit:
 
 
 def show_config(loaded: Loaded, as_json: bool) -> Exit:
-    """Every setting, its value and where that came from."""
+    """Print every setting with its value and its source."""
     rows = [(setting.name, show(setting, loaded.settings), loaded.sources[setting.name]) for setting in SETTINGS]
     if as_json:
         local.show_json([{"name": name, "value": value, "source": source} for name, value, source in rows])

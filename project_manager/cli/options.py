@@ -1,4 +1,4 @@
-"""What commands share: how they end, and the options that each of them takes."""
+"""Common parts of the commands: error handling and options."""
 
 import os
 import sys
@@ -14,7 +14,7 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 class HomePath(click.Path):
-    """A path in which `~` is the home folder, also where no shell has expanded it, as in `--db-path=~/tasks.db`."""
+    """A path with `~` for the home folder, even if no shell has expanded it, as in `--db-path=~/tasks.db`."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         try:
@@ -25,11 +25,11 @@ class HomePath(click.Path):
 
 FILE = HomePath(dir_okay=False, readable=False, path_type=Path)
 PLACE = HomePath(readable=False)
-"""A file or a folder as text: `-` and a slash at the end keep their meaning."""
+"""A file or a folder as text, so that `-` and a slash at the end keep their meaning."""
 
 
 class Commands(click.Group):
-    """Ends every refusal with one sentence and an exit status."""
+    """A command group that reports every refusal as one sentence and an exit status."""
 
     def main(self, *args: Any, **kwargs: Any) -> Any:
         from project_manager.cli import output
@@ -60,7 +60,7 @@ class Commands(click.Group):
 
 
 def settings_options(command: Command) -> Command:
-    """What every command that has to find the database takes."""
+    """Add the options of every command that needs the database."""
     for option in (
         click.option(
             "--env-file", type=FILE, help="Settings as NAME=value lines; the environment and flags beat them."
@@ -72,15 +72,17 @@ def settings_options(command: Command) -> Command:
 
 
 def json_option(command: Command) -> Command:
+    """Add the option `--json`."""
     return click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")(command)
 
 
 def flags(**given: object) -> dict[str, object]:
-    """Flags by the names of their settings; those that were not given are left out."""
+    """Return the flags by the names of their settings, without those that are None."""
     return {name: value for name, value in given.items() if value is not None}
 
 
 def settings_of(db_path: str | None, env_file: Path | None) -> Any:
+    """Return the settings for a command that is not a server."""
     from project_manager.cli import local
 
     return local.settings_of(flags(DATABASE_PATH=db_path), env_file)

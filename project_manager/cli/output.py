@@ -20,7 +20,7 @@ class OutputRefused(Exception):
 class _Output(io.FileIO):
     def write(self, data: Any) -> int:
         try:
-            while (written := super().write(data)) is None:  # a pipe that does not block, and is full
+            while (written := super().write(data)) is None:  # a full non-blocking pipe
                 select.select([], [self], [])
         except OSError as error:
             raise OutputRefused(f"Standard output cannot be written: {error.strerror}.") from error
@@ -28,7 +28,7 @@ class _Output(io.FileIO):
 
 
 class _Errors(io.FileIO):
-    """Standard error that ignores failures, because there is no other stream to report them to."""
+    """Standard error that ignores failures, because no other stream could report them."""
 
     def write(self, data: Any) -> int:
         try:
@@ -38,19 +38,19 @@ class _Errors(io.FileIO):
 
 
 class _Terminal(io.TextIOWrapper):
-    """A terminal. Texts of clients cannot act on it: their control characters are written as escapes."""
+    """A terminal that escapes control characters, so that texts of clients cannot control it."""
 
     def write(self, text: str) -> int:
         return super().write(escaped(text))
 
 
 def prepare() -> None:
-    """Write UTF-8 to files and pipes. A terminal gets replacement characters for characters that it lacks, and escapes
-    for characters that would act on it.
+    """Set up standard output and standard error. Files and pipes get UTF-8.
 
-    Streams that were replaced, as by a test, stay.
+    A terminal gets replacements for characters that it lacks, and escapes for control characters.
+    Streams that are already replaced, as by a test, stay.
     """
-    if sys.stdout is None:  # closed: the next file that is opened must not become the output
+    if sys.stdout is None:  # closed: the next opened file must not become standard output
         nowhere = os.open(os.devnull, os.O_RDONLY)
         if nowhere != _STDOUT:
             os.dup2(nowhere, _STDOUT)
@@ -64,7 +64,7 @@ def prepare() -> None:
 
 
 def unescaped(stream: TextIO) -> TextIO:
-    """Return a stream to the same place for control sequences of our own, such as those of a progress bar."""
+    """Return a stream to the same destination for our own control sequences, such as those of a progress bar."""
     if not isinstance(stream, _Terminal):
         return stream
     stream.flush()
@@ -73,7 +73,7 @@ def unescaped(stream: TextIO) -> TextIO:
 
 @contextmanager
 def dispensable() -> Iterator[None]:
-    """Ignore that standard output cannot be written."""
+    """Ignore failures to write to standard output."""
     try:
         yield
     except OutputRefused:
@@ -81,7 +81,7 @@ def dispensable() -> Iterator[None]:
 
 
 def discard() -> None:
-    """Lead standard output to nowhere. Otherwise the interpreter would write the rest again when it exits."""
+    """Redirect standard output to the null device. Otherwise the interpreter would write the rest again at exit."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, _STDOUT)
     os.close(nowhere)

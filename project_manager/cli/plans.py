@@ -1,4 +1,4 @@
-"""import and export."""
+"""The commands import and export."""
 
 import secrets
 import sys
@@ -24,7 +24,7 @@ _READING_SHARE = 0.4
 
 
 def bring_in(settings: Settings, file: str, *, dry_run: bool, status: str, prune: bool, quiet: bool) -> ImportView:
-    """Imports the plan in `file` (`-` is standard input)."""
+    """Import the plan in `file` and return the view. The name `-` is standard input. Raises NothingThere."""
     document = _read(file)
     request_id = secrets.token_hex(8)
     source = "standard input" if file == "-" else file if len(file) <= NAME_CHARACTERS else Path(file).name
@@ -35,7 +35,7 @@ def bring_in(settings: Settings, file: str, *, dry_run: bool, status: str, prune
 
 
 def tell(view: ImportView) -> None:
-    """What the import did, for people: a dry run by name, else in numbers."""
+    """Print the result of an import as numbers. A dry run also lists each change by name."""
     if view.dry_run:
         for change in view.changes:
             click.echo(_line(change))
@@ -44,7 +44,7 @@ def tell(view: ImportView) -> None:
 
 
 def take_out(settings: Settings, project: str | None, form: str, output: str) -> None:
-    """Exports to a file, replaced in one step, or to standard output, a pipe or a device."""
+    """Export to a file, which is replaced atomically, or to standard output, a pipe or a device."""
     raw = {"format": form, **({} if project is None else {"project": project})}
     if output == "-":
         local.pieces(settings, "export_plan", raw, partial(click.echo, nl=False))
@@ -58,9 +58,10 @@ def take_out(settings: Settings, project: str | None, form: str, output: str) ->
 
 @contextmanager
 def _replaced(target: Path) -> Iterator[Callable[[str], object]]:
-    """Write beside the file and put that in its place at the end. A device or a pipe is written as it stands.
+    """Yield a function that writes a temporary file, and replace the target with that file at the end.
 
-    A new file gets mode 0600 and the owner of its folder. A file that is replaced leaves its owner and permissions.
+    A device or a pipe is written directly. A new file gets mode 0600 and the owner of its folder.
+    A replacement gets the owner and the permissions of the old file.
     """
     if target.exists() and not target.is_file():
         with target.open("w", encoding="utf-8", newline="") as file:
@@ -90,7 +91,7 @@ def _read(file: str) -> str:
 
 @contextmanager
 def _listener(quiet: bool) -> Iterator[Listener]:
-    """Shows in a terminal how far it is, and nobody anything elsewhere."""
+    """Yield a listener that shows progress in a terminal and does nothing elsewhere."""
     if quiet or not sys.stderr.isatty():
         yield lambda words, done, of: None
         return
@@ -105,7 +106,7 @@ def _line(change: ChangeView) -> str:
 
 
 class _Bar:
-    """Reading and writing as one bar of a thousand steps."""
+    """A progress bar of a thousand steps that covers reading and writing."""
 
     def __init__(self, bar: Any) -> None:
         self._bar = bar

@@ -1,4 +1,4 @@
-"""serve and mcp: the service itself."""
+"""The commands serve and mcp, which run the service itself."""
 
 import logging
 import sys
@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 
 
 def serve(flags: Mapping[str, object], env_file: Path | None, project: str | None) -> int:
-    """Run the service until a signal. Returns the exit status."""
+    """Run the service until a signal, and return the exit status."""
     with start_errors.in_the_log(flags, env_file, unset="json"):
         loaded = local.load(flags, env_file)
         _begin_log(loaded)
@@ -39,8 +39,9 @@ def _serve(settings: Settings, project: str | None) -> int:
 
 
 def _announce(settings: Settings, line: str) -> None:
-    """Tells a person where the doors are; a program reads it in the log's line `started`. Over stdio standard output
-    carries nothing but the protocol.
+    """Print the addresses of the service for the user. Programs read the log line `started` instead.
+
+    With the transport stdio, standard output carries only the protocol, so the text goes to standard error.
     """
     if settings.log_format == "text" or sys.stdout.isatty():
         with output.dispensable():
@@ -48,9 +49,9 @@ def _announce(settings: Settings, line: str) -> None:
 
 
 def speak_mcp(flags: Mapping[str, object], env_file: Path | None) -> int:
-    """Speak MCP on standard input and output until the client goes. Returns the exit status.
+    """Serve MCP on standard input and output until the client disconnects, and return the exit status.
 
-    Clients show their users what is on standard error: calls are logged there only when LOG_LEVEL is set.
+    Clients show standard error to their users. Calls are therefore logged there only if LOG_LEVEL is set.
     """
     with start_errors.in_the_log(flags, env_file, unset="json"):
         loaded = local.load(flags, env_file)
@@ -64,14 +65,15 @@ def speak_mcp(flags: Mapping[str, object], env_file: Path | None) -> int:
 
 
 def _database_of_user(default: Path) -> Path:
-    """Return the database for a client that names none: the default where it exists, else one for each user.
+    """Return the database for a client that configures none.
 
-    A client starts its servers in any folder. A new database there would be an empty queue that no other agent sees.
+    This is the default database if it exists, else one database per user. A client starts its servers in any folder.
+    A new database there would be an empty queue that no other agent sees.
     """
     if default.exists():
         return default
     folder = Path(config.read_environment().get("XDG_DATA_HOME", ""))
-    if not folder.is_absolute():  # the specification tells programs to pass over a relative one
+    if not folder.is_absolute():  # the XDG specification requires that relative paths are ignored
         try:
             folder = Path.home() / ".local" / "share"
         except RuntimeError as error:

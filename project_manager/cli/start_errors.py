@@ -1,4 +1,4 @@
-"""Refusals of the commands that a supervisor runs: lines of the log where the log is JSON."""
+"""Errors of commands that a supervisor runs, written as log lines if the log format is JSON."""
 
 import logging
 import sys
@@ -18,9 +18,9 @@ log = logging.getLogger(__name__)
 
 @contextmanager
 def in_the_log(flags: Mapping[str, object], env_file: Path | None, *, unset: LogFormat) -> Iterator[None]:
-    """End a refused command with one JSON line when LOG_FORMAT is json, `unset` where nothing sets it.
+    """Report a refused command as one JSON log line if LOG_FORMAT is json. `unset` is the default format.
 
-    The faults of a plan are the lines of its message. In a terminal, and in logs of text, a refusal stays a sentence.
+    Each error in a plan is one line of the message. In a terminal and in text logs, a refusal remains a sentence.
     The exit status is the same.
     """
     try:

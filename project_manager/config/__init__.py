@@ -1,1 +1,1 @@
-"""Settings: names, parsers, sources, and the rules between them. Imports nothing of the package."""
+"""Settings: names, parsers, sources, and the rules between them. No import from another package of the project."""

@@ -11,11 +11,11 @@ _COMMENT = re.compile(r"(?:^|\s)#")
 
 
 class EnvFileError(Exception):
-    """One sentence that names the file and the line."""
+    """Error of an env file. The message is one sentence with the file and, if known, the line."""
 
 
 def read(path: Path) -> dict[str, str]:
-    """Return the values by name. The last line of a name counts. Raises EnvFileError."""
+    """Return the values by name. The last line with a name takes effect. Raises EnvFileError."""
     try:
         lines = path.read_text("utf-8-sig").split("\n")
     except OSError as error:

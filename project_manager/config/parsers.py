@@ -1,4 +1,4 @@
-"""Readers of the texts of settings. Each says what it accepts."""
+"""Parsers of the texts of settings. `accepts` describes the valid texts in error messages."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from project_manager.config import paths
 
 
 class Parser(Protocol):
-    """Turns the text of a setting into its value; raises ValueError for what it does not accept."""
+    """A function from the text of a setting to its value. Raises ValueError for an invalid text."""
 
     @property
     def accepts(self) -> str: ...
@@ -22,6 +22,8 @@ class Parser(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Whole:
+    """Parser of a whole number from `least` to `most`."""
+
     least: int
     most: int
 
@@ -40,6 +42,8 @@ class Whole:
 
 @dataclass(frozen=True, slots=True)
 class Seconds:
+    """Parser of a number of seconds from `least` to `most`."""
+
     least: float
     most: float
 
@@ -58,7 +62,7 @@ class Seconds:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """One of a few words in any case; `aliases` are other spellings of them."""
+    """Parser of one of `words` in any case. `aliases` maps other spellings to them."""
 
     words: tuple[str, ...]
     aliases: tuple[tuple[str, str], ...] = ()
@@ -77,6 +81,8 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class Switch:
+    """Parser of a boolean."""
+
     accepts: str = "true or false"
 
     def __call__(self, text: str) -> bool:
@@ -90,7 +96,7 @@ class Switch:
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """Text of a given form; with `optional`, also nothing."""
+    """Parser of a text that matches the regular expression `form`. With `optional`, it may be empty."""
 
     accepts: str
     form: str
@@ -104,7 +110,7 @@ class Text:
 
 @dataclass(frozen=True, slots=True)
 class Host:
-    """Reader of a host name or an address. It removes the brackets of an IPv6 address."""
+    """Parser of a host name or an address. It removes the brackets of an IPv6 address."""
 
     accepts: str = "a host name or an address"
 
@@ -117,6 +123,8 @@ class Host:
 
 @dataclass(frozen=True, slots=True)
 class File:
+    """Parser of the path of a file."""
+
     accepts: str = f"the path of a file; {paths.RULE}"
 
     def __call__(self, text: str) -> Path:
@@ -127,6 +135,8 @@ class File:
 
 @dataclass(frozen=True, slots=True)
 class LogFile:
+    """Parser of the path of a file, which may be empty."""
+
     accepts: str = f"the path of a file, or nothing; {paths.RULE}"
 
     def __call__(self, text: str) -> str:
@@ -135,7 +145,7 @@ class LogFile:
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """Items between commas, each of one form."""
+    """Parser of items between commas. Each matches the regular expression `form`."""
 
     accepts: str
     form: str
@@ -150,7 +160,7 @@ class Listed:
 
 @dataclass(frozen=True, slots=True)
 class Networks:
-    """Reader of IP addresses and networks between commas."""
+    """Parser of IP addresses and networks between commas."""
 
     accepts: str = "addresses or networks like 10.0.0.0/8 between commas, or *"
 
@@ -160,13 +170,13 @@ class Networks:
 
 
 def _network(text: str) -> str:
-    """Return an address or a network in its usual form. Raises ValueError, also for a network with host bits."""
+    """Return an address or a network in its canonical form. Raises ValueError, also for a network with host bits."""
     return str(ipaddress.ip_network(text) if "/" in text else ipaddress.ip_address(text))
 
 
 @dataclass(frozen=True, slots=True)
 class FileMode:
-    """Reader of the permissions of a file. The owner can always read and write it."""
+    """Parser of the permissions of a file. The owner can always read and write it."""
 
     accepts: str = "permissions of a file in octal, without x: 600, 640, 644 or the like"
 
@@ -178,6 +188,8 @@ class FileMode:
 
 @dataclass(frozen=True, slots=True)
 class OrNothing:
+    """Parser that returns None for an empty text, and else uses another parser."""
+
     parser: Parser
 
     @property

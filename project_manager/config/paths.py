@@ -1,4 +1,4 @@
-"""Paths as people write them in flags, settings, URLs and env files, which no shell has expanded."""
+"""Expansion of paths in flags, settings, URLs and env files, which no shell has expanded."""
 
 import os
 import re
@@ -11,14 +11,14 @@ _VARIABLE = re.compile(r"(?:^|/)\$(?:\{\w+\}|[A-Za-z_]\w*)(?:/|$)")
 def expand(text: str) -> str:
     """Return the path with `~` or `~user` at its beginning replaced by that home folder.
 
-    Raises ValueError for an unknown home, and for a variable in the place of a folder: taken as a name it would make a
-    new database in an unexpected place.
+    Raises ValueError for an unknown home folder, and for a variable in place of a folder. As a folder name, the
+    variable would create a new database in an unexpected place.
     """
     if _VARIABLE.search(text):
         raise ValueError(f"the variable in {text!r} is not expanded: write the path out, or begin it with ~/")
     if not text.startswith("~"):
         return text
-    expanded = os.path.expanduser(text)  # noqa: PTH111 keeps a trailing slash, which pathlib takes away
+    expanded = os.path.expanduser(text)  # noqa: PTH111 keeps a trailing slash, which pathlib removes
     if expanded.startswith("~"):
         raise ValueError(f"the home folder in {text!r} is unknown; a name that begins with ~ is written ./{text}")
     return expanded

@@ -1,6 +1,6 @@
-"""Settings: one table says each name, what it accepts, its default and what it does.
+"""Settings: one table with the name, accepted values, default and description of each.
 
-A flag beats the environment, the environment beats an env file, an env file beats the default.
+A flag overrides the environment. The environment overrides an env file. An env file overrides the default.
 """
 
 from __future__ import annotations
@@ -39,12 +39,12 @@ McpSchema = Literal["plain", "nullable", "strict"]
 
 
 class ConfigError(Exception):
-    """One sentence that names the setting, the value it has and what it accepts."""
+    """Error of a setting. The message is one sentence with its name, its value and the accepted values."""
 
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """One setting. `default` is the text that stands for it when nobody sets it."""
+    """One setting. `default` is its text when no source sets it."""
 
     name: str
     parse: Parser
@@ -127,7 +127,7 @@ SETTINGS: tuple[Setting, ...] = (
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Every setting as a value; `database_path` is the file, whichever setting named it."""
+    """The values of all settings. `database_path` is the file, also when DATABASE_URL names it."""
 
     host: str
     default_port: int
@@ -167,8 +167,8 @@ class Settings:
 class Loaded:
     """Settings with the source of each by its name.
 
-    `warnings` has a sentence for each name in the env file that is no setting, and for each of the environment that
-    is probably a misspelt one.
+    `warnings` has a sentence for each unknown name in the env file. It also has one for each name in the environment
+    that is probably a misspelled setting.
     """
 
     settings: Settings
@@ -177,10 +177,10 @@ class Loaded:
 
 
 def load(flags: Mapping[str, object], environ: Mapping[str, str], env_file: Path | None = None) -> Loaded:
-    """Settle every setting. Flags are keyed by the setting's name; None means not given.
+    """Return all settings with their sources.
 
-    An empty text counts as not set wherever the default is not itself empty.
-    Raises ConfigError for a malformed value, settings that contradict each other, or an unreadable file.
+    The keys of `flags` are names of settings. None means not given. An empty text counts as not set unless the default
+    is empty. Raises ConfigError for a malformed value, settings that contradict each other, or an unreadable file.
     """
     layers = _layers(flags, environ, env_file)
     chosen = {setting.name: _choose(setting, layers) for setting in SETTINGS}
@@ -202,7 +202,7 @@ def load(flags: Mapping[str, object], environ: Mapping[str, str], env_file: Path
 def log_format(
     flags: Mapping[str, object], environ: Mapping[str, str], env_file: Path | None = None, *, unset: LogFormat
 ) -> LogFormat:
-    """Return LOG_FORMAT, also when another setting is malformed. `unset` stands for it where it is not set."""
+    """Return LOG_FORMAT, or `unset` when it is not set or malformed. Other settings may be malformed."""
     setting = next(setting for setting in SETTINGS if setting.name == "LOG_FORMAT")
     try:
         found = _choose(setting, _layers(flags, environ, env_file))
@@ -214,7 +214,7 @@ def log_format(
 def _layers(
     flags: Mapping[str, object], environ: Mapping[str, str], env_file: Path | None
 ) -> tuple[Layer, Layer, Layer]:
-    """Return the sources, the strongest first. Raises ConfigError."""
+    """Return the sources in the order of precedence. Raises ConfigError."""
     try:
         in_file = {} if env_file is None else env_files.read(env_file)
     except env_files.EnvFileError as error:
@@ -223,12 +223,12 @@ def _layers(
 
 
 def read_environment() -> Mapping[str, str]:
-    """The environment of this process, as it is now."""
+    """Return a copy of the environment variables of this process."""
     return dict(os.environ)
 
 
 def show(setting: Setting, settings: Settings) -> str:
-    """The effective value as one would write it; a secret is not shown."""
+    """Return the effective value in the syntax of the setting. A secret is not shown."""
     value = getattr(settings, setting.field)
     if setting.secret:
         return "(set, not shown)" if value else ""
@@ -270,7 +270,10 @@ def _parse(setting: Setting, text: str) -> object:
 def _settle_database(
     values: Mapping[str, Any], chosen: Mapping[str, Found], layers: tuple[Layer, ...]
 ) -> dict[str, Any]:
-    """The stronger source of DATABASE_PATH and DATABASE_URL names the file."""
+    """Return the fields that DATABASE_URL changes. Raises ConfigError.
+
+    The source with the higher precedence names the file, out of DATABASE_PATH and DATABASE_URL.
+    """
     if not values["database_url"]:
         return {}
     rank = {layer.source: number for number, layer in enumerate(layers)} | {"default": len(layers)}

@@ -13,18 +13,18 @@ SECRET_BYTES = 64 * 1024
 FILE_SUFFIX = "_FILE"
 PREFIXES = ("PROJECT_MANAGER_", "PM_")
 
-# In the environment stand names of other programs. `LOG_LEVL` is taken for a typing error, `DATABASE_PASS` is not.
+# The environment also has names of other programs. `LOG_LEVL` counts as a misspelling, `DATABASE_PASS` does not.
 _ALIKE = 0.86
 _LETTERS = 6
 
 
 class SourceError(Exception):
-    """A setting cannot be read from its source. The message is one sentence."""
+    """Error of a setting that cannot be read from its source. The message is one sentence."""
 
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """One source of settings, with the texts by the names of the settings."""
+    """One source of settings. `texts` maps names of settings to their texts."""
 
     source: str
     texts: Mapping[str, str]
@@ -32,7 +32,7 @@ class Layer:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """The text of a setting. `layer` is the source that set it, `source` names the file of a secret as well."""
+    """The text of a setting. `layer` is its source, and `source` also names the file of a secret."""
 
     text: str
     layer: str
@@ -40,7 +40,7 @@ class Found:
 
 
 def find(layers: Iterable[Layer], name: str, *, default: str, secret: bool) -> Found:
-    """Return the text of a setting from the first layer that has it, else the default.
+    """Return the text of a setting from the first layer that sets it, else the default.
 
     An empty text counts as not set unless the default is empty. A secret is also read from the file that NAME_FILE
     names. Raises SourceError.
@@ -48,6 +48,7 @@ def find(layers: Iterable[Layer], name: str, *, default: str, secret: bool) -> F
     for layer in layers:
         text = layer.texts.get(name)
         file = layer.texts.get(name + FILE_SUFFIX, "").strip() if secret else ""
+        # The two values of a secret may differ, and neither has precedence.
         if file and text and text.strip():
             raise SourceError(f"{name} and {name}{FILE_SUFFIX} are both set in the {layer.source}: set one of them.")
         if file:
@@ -58,7 +59,10 @@ def find(layers: Iterable[Layer], name: str, *, default: str, secret: bool) -> F
 
 
 def _read_secret(name: str, file: str) -> str:
-    """Return what a file holds, without blanks around it. Raises SourceError, which repeats nothing of the content."""
+    """Return the content of a file without whitespace around it.
+
+    Raises SourceError. Its message contains nothing of the content.
+    """
     try:
         with Path(paths.expand(file)).open("rb") as opened:
             content = opened.read(SECRET_BYTES + 1)
@@ -76,8 +80,10 @@ def _read_secret(name: str, file: str) -> str:
 
 
 def misspelt(env_file: Layer, environment: Layer, known: Iterable[str]) -> list[str]:
-    """Return a sentence for each name that is no setting: all of the env file, and those of the environment that look
-    like a setting, or like the file of a setting that is no secret.
+    """Return a sentence for each name that is not a setting.
+
+    All such names of the env file are included. Names of the environment are included when they resemble a setting, or
+    when they name a file for a setting that is not a secret.
     """
     names = sorted(known)
     unknown = [name for name in dict.fromkeys((*env_file.texts, *environment.texts)) if name not in names]
@@ -91,7 +97,7 @@ def misspelt(env_file: Layer, environment: Layer, known: Iterable[str]) -> list[
 
 
 def _remedy(name: str, known: list[str]) -> str:
-    """Return the end of the sentence about a name that is no setting, or nothing when it resembles none."""
+    """Return the end of the sentence about an unknown name, or an empty text when it resembles no setting."""
     value = name.removesuffix(FILE_SUFFIX)
     if value != name and value in known:
         return f"; only a secret is read from a file: set {value} itself."
@@ -103,6 +109,7 @@ def _nearest(name: str, known: list[str]) -> str | None:
     bare = upper = name.upper()
     for prefix in PREFIXES:
         bare = bare.removeprefix(prefix)
+    # Without our prefix, a short name may resemble a setting by chance.
     if len(bare) < _LETTERS and bare == upper:
         return None
     return next(iter(get_close_matches(bare, known, 1, _ALIKE)), None)

@@ -1,1 +1,4 @@
-"""Pure rules on values and `now`: statuses, leases, readiness, limits, errors. Imports the standard library only."""
+"""Pure rules on values and `now`: statuses, leases, readiness, limits, errors.
+
+This package imports the standard library only.
+"""

@@ -1,4 +1,4 @@
-"""Who does something."""
+"""Actors and roles: the callers of operations."""
 
 from dataclasses import dataclass
 from enum import IntEnum
@@ -12,7 +12,7 @@ ActorKind = Literal["human", "agent", "system"]
 
 
 class Role(IntEnum):
-    """What a caller may do; each role includes those before it."""
+    """Permissions of a caller. Each role includes the roles before it."""
 
     VIEWER = 1
     AGENT = 2
@@ -21,8 +21,10 @@ class Role(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """A caller. `bound` says that its token fixes the agent id, so that it cannot act as another one. `token_id` is the
-    number of the token that the caller sent, None without a token.
+    """A caller.
+
+    `bound` is true if the token fixes the agent id. Such a caller cannot act as another agent.
+    `token_id` is the id of the caller's token, or None without a token.
     """
 
     id: str
@@ -39,20 +41,20 @@ class Actor:
 SYSTEM = Actor("system", "system")
 LOCAL = Actor("local", "human")
 UNNAMED = "unnamed"
-"""What agents are called that do not say who they are. Nobody may take this name, so that it never holds a lease."""
+"""The name of agents that send no agent id. It is reserved, so that it never holds a lease."""
 
 
 def unnamed(caller: Actor) -> Actor:
-    """The agent that did not say who it is, with the caller's role. The name of its token stays to be seen."""
+    """Return the agent for a caller without an agent id. It has the caller's role and the name of its token."""
     name = UNNAMED if caller is LOCAL else f"{UNNAMED}/{caller.id}"
     return Actor(name, "agent", caller.role, token_id=caller.token_id)
 
 
 @lru_cache(maxsize=4096)
 def is_reserved(name: str) -> bool:
-    """Return whether no agent may have this name or one that looks like it, such as `LOCAL` or `l0cal`.
+    """Return whether the name is reserved or looks like a reserved name, such as `LOCAL` or `l0cal`.
 
-    The names of the service say that no agent acted, or an agent that did not say which one it is.
+    The reserved names stand for the service itself, for its local user, and for agents that send no agent id.
     """
     return any(
         key in (LOCAL.id, SYSTEM.id) or key.partition("/")[0].strip() == UNNAMED

@@ -1,7 +1,7 @@
-"""What an agent took for granted while it worked, and what reviewers made of it.
+"""Assumptions that agents record while they work, and the verdicts of reviewers.
 
-An assumption is written as a tag, `#TYPE: text`, about a place in the code. Its verdict is the last one that a
-reviewer gave; the earlier ones stay.
+An assumption is a tag, `#TYPE: text`, about a place in the code. The newest verdict counts. Earlier verdicts are
+kept.
 """
 
 import re
@@ -11,7 +11,7 @@ from project_manager.domain.limits import TAG_TYPE_CHARACTERS
 
 
 class Verdict(StrEnum):
-    """What a reviewer found."""
+    """Verdict of a reviewer on an assumption."""
 
     VALIDATED = "validated"
     REJECTED = "rejected"
@@ -19,13 +19,13 @@ class Verdict(StrEnum):
 
 
 OPEN = "open"
-"""What an assumption is called that nobody has judged yet."""
+"""The state of an assumption without a verdict."""
 
 USUAL_CONFIDENCE: dict[Verdict, int] = {Verdict.VALIDATED: 90, Verdict.REJECTED: 10, Verdict.PARTIAL: 75}
-"""How sure one is that the assumption holds, in percent, when the reviewer does not say."""
+"""Default confidence that the assumption holds, in percent, by verdict."""
 
 BARE = "TAG"
-"""The type of what was written without one."""
+"""The type of an assumption that is sent without a type."""
 
 _TAG = re.compile(r"#\s*([A-Za-z][A-Za-z0-9_-]*)\s*:\s*(\S.*)", re.DOTALL)
 _FAMILIES = (
@@ -41,7 +41,10 @@ _FAMILIES = (
 
 
 def parse_tag(written: str) -> tuple[str, str]:
-    """Type (upper case, words joined by _) and text of `#TYPE: text`. Raises ValueError when it is not one."""
+    """Return the type and the text of `#TYPE: text`.
+
+    The type is in upper case, its words joined by `_`. Raises ValueError.
+    """
     match = _TAG.fullmatch(written.strip())
     if match is None:
         raise ValueError("is not a tag such as `#ASSUMPTION: the list is sorted`")
@@ -51,5 +54,5 @@ def parse_tag(written: str) -> tuple[str, str]:
 
 
 def family_of(tag_type: str) -> str:
-    """The family of a type: assumption, suggestion, pattern, context, planning, or other."""
+    """Return the family of a type: assumption, suggestion, pattern, context, planning, or other."""
     return next((family for beginning, family in _FAMILIES if tag_type.startswith(beginning)), "other")

@@ -1,13 +1,13 @@
-"""Characters that act on a terminal: escapes for them where text is shown to people."""
+"""Escape characters that control a terminal, for text that is shown to people."""
 
 import re
 
 _ACTING = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
-"""Controls but tab and line feed, and characters that override the direction of the text."""
+"""Control characters except tab and line feed, and characters that override the direction of the text."""
 
 
 def escaped(text: str) -> str:
-    """Return the text with an escape such as `\\u202e` for each character that acts on a terminal.
+    """Return the text with an escape such as `\\u202e` for each character that controls a terminal.
 
     JSON text stays JSON with the same values.
     """

@@ -1,4 +1,4 @@
-"""Every cycle of a whole graph; graph.py looks for the one that a single change would close."""
+"""Find all cycles of a graph. `graph.py` finds the cycle that a single change would close."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
@@ -6,7 +6,7 @@ SHOWN = 20
 
 
 def cycles(edges: Mapping[int, Sequence[int]]) -> Iterator[list[int]]:
-    """For each edge that closes a cycle, in depth-first order, that cycle as [node, .., node]."""
+    """Yield the cycle `[node, .., node]` of each edge that closes one, in depth-first order."""
     finished: set[int] = set()
     for root in edges:
         if root in finished:
@@ -28,7 +28,7 @@ def cycles(edges: Mapping[int, Sequence[int]]) -> Iterator[list[int]]:
 
 
 def shown(cycle: Sequence[int], name: Callable[[int], str]) -> str:
-    """Return the cycle as `A -> B -> A`, a long one without its middle."""
+    """Return the cycle as `A -> B -> A`. Omit the middle of a long cycle."""
     left_out = len(cycle) - SHOWN
     if left_out <= 0:
         return " -> ".join(map(name, cycle))

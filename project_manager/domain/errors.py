@@ -1,11 +1,12 @@
-"""Every error that a caller can meet, as one tree. `code` is the snake_case of the class; the kind (first
-level) decides the HTTP status.
+"""Errors of the API, as one tree.
+
+`code` is the class name in snake_case. The first level of the tree, the kind, determines the HTTP status.
 
 ProjectManagerError
 ├── Malformed            the request cannot be read           MalformedBody, MalformedCursor, MalformedHeader,
 │                        MalformedRequest
-├── Unauthorized         nobody we know
-├── Forbidden            known, but may not                   RoleRequired, WrongAgent, OriginRefused
+├── Unauthorized         no valid token
+├── Forbidden            authenticated, but not permitted     RoleRequired, WrongAgent, OriginRefused
 ├── NotFound             ProjectNotFound, EpicNotFound, TaskNotFound, TokenNotFound, AgentNotFound,
 │                        KnowledgeNotFound, AssumptionNotFound, NoSuchRoute
 ├── MethodRefused        the path exists, the method does not
@@ -15,12 +16,12 @@ ProjectManagerError
 ├── PreconditionFailed   VersionMismatch
 ├── RequestTimeout       the request did not arrive in time
 ├── TooLarge             BodyTooLarge, HeadTooLarge, AnswerTooLarge
-├── Invalid              all faults at once; UnknownArgument, IdempotencyMismatch, AgentRequired
+├── Invalid              all field errors in one; UnknownArgument, IdempotencyMismatch, AgentRequired
 ├── Unavailable          QueueFull, DatabaseBusy, QueryTimeout, DatabaseUnavailable, DatabaseMoved,
 │                        DatabaseDamaged, ImportInProgress, ShuttingDown, RateLimited, ConnectionLimit,
 │                        Overloaded
 ├── StorageFull
-└── Internal             a fault of ours, logged with its traceback      OutcomeUnknown
+└── Internal             a defect of the server, logged with its traceback      OutcomeUnknown
 """
 
 import re
@@ -31,8 +32,9 @@ from project_manager.domain.limits import BODY_BYTES, MEBIBYTE, PLAN_BYTES
 
 
 class ProjectManagerError(Exception):
-    """What went wrong, in words for the caller: `message` says what and why, `hint` what to do next, `details`
-    the facts.
+    """Base class of all errors of the API.
+
+    `message` is the problem and its reason. `hint` is the next step for the caller. `details` are the facts.
     """
 
     code: ClassVar[str] = "project_manager_error"
@@ -44,10 +46,10 @@ class ProjectManagerError(Exception):
         self.hint = hint or self.default_hint
         self.details = details
         self.suggest: Callable[[Any], None] | None = None
-        """Adds a suggestion to this error. To find one takes time, so a reader does it after the transaction."""
+        """Function that adds a suggestion to this error. It is slow, so a reader runs it after the transaction."""
 
     def replace(self, other: "ProjectManagerError") -> None:
-        """Take over message, hint and details of another error."""
+        """Replace message, hint and details by those of another error."""
         self.args = other.args
         self.message, self.hint, self.details = other.message, other.hint, other.details
 
@@ -56,7 +58,7 @@ class ProjectManagerError(Exception):
 
 
 class Malformed(ProjectManagerError):
-    """The request cannot be read at all."""
+    """The request cannot be parsed."""
 
 
 class MalformedBody(Malformed):
@@ -70,7 +72,7 @@ class MalformedCursor(Malformed):
 
 
 class MalformedHeader(Malformed):
-    """A header that the request needs cannot be read."""
+    """A header that the request needs cannot be parsed."""
 
 
 class MalformedRequest(Malformed):
@@ -82,7 +84,7 @@ class Unauthorized(ProjectManagerError):
 
 
 class Forbidden(ProjectManagerError):
-    """The caller is known, and may not do this."""
+    """The caller is authenticated, but not authorized for this operation."""
 
 
 class RoleRequired(Forbidden):
@@ -98,7 +100,7 @@ class OriginRefused(Forbidden):
 
 
 class NotFound(ProjectManagerError):
-    """There is no such thing."""
+    """The resource does not exist."""
 
 
 class ProjectNotFound(NotFound):
@@ -138,7 +140,7 @@ class MethodRefused(ProjectManagerError):
 
 
 class Conflict(ProjectManagerError):
-    """The present state does not allow it; the same request may succeed later."""
+    """The current state does not allow the operation. The same request may succeed later."""
 
 
 class LockHeld(Conflict):
@@ -169,7 +171,7 @@ class NotReady(Conflict):
 
 
 class IllegalMove(Conflict):
-    """The status table does not allow this move."""
+    """The status table does not allow this transition."""
 
 
 class DependencyCycle(Conflict):
@@ -204,7 +206,7 @@ class OperatorTokenFirst(Conflict):
 
 
 class PreconditionFailed(ProjectManagerError):
-    """It changed since it was read."""
+    """The resource changed since the caller read it."""
 
 
 class VersionMismatch(PreconditionFailed):
@@ -216,7 +218,7 @@ class RequestTimeout(ProjectManagerError):
 
 
 class TooLarge(ProjectManagerError):
-    """More than the service takes in one request."""
+    """The request or the answer exceeds a limit of the service."""
 
 
 class BodyTooLarge(TooLarge):
@@ -235,13 +237,14 @@ class AnswerTooLarge(TooLarge):
 
 
 class Invalid(ProjectManagerError):
-    """Understood, but some values are not acceptable. `details["faults"]` has one entry a fault: field, message,
-    hint.
+    """The request can be parsed, but some values are invalid.
+
+    `details["faults"]` has one entry for each field error, with field, message and hint.
     """
 
 
 class UnknownArgument(Invalid):
-    """An argument that the operation does not have."""
+    """The operation has no such argument."""
 
 
 class IdempotencyMismatch(Invalid):
@@ -253,8 +256,9 @@ class AgentRequired(Invalid):
 
 
 class Unavailable(ProjectManagerError):
-    """Not now. Nothing of the request took effect; the same request may be sent again after `retry_after`
-    seconds.
+    """The service cannot run the request now. Nothing of the request took effect.
+
+    The same request may be sent again after `retry_after` seconds.
     """
 
     retry_after: ClassVar[int] = 1
@@ -262,11 +266,11 @@ class Unavailable(ProjectManagerError):
 
 
 class QueueFull(Unavailable):
-    """More writes wait than the service holds."""
+    """The queue of writes is full."""
 
 
 class DatabaseBusy(Unavailable):
-    """Another process held the database for longer than the service waits."""
+    """Another process locked the database for longer than the service waits."""
 
 
 class DatabaseUnavailable(Unavailable):
@@ -274,7 +278,7 @@ class DatabaseUnavailable(Unavailable):
 
 
 class DatabaseMoved(Unavailable):
-    """The database file, or a log of it, was removed or replaced while the server runs."""
+    """The database file or one of its logs was removed or replaced while the server runs."""
 
     retry_after: ClassVar[int] = 10
     default_hint = (
@@ -284,7 +288,7 @@ class DatabaseMoved(Unavailable):
 
 
 class DatabaseDamaged(Unavailable):
-    """SQLite has found damage in the database file. Reads go on where they can; no write does."""
+    """SQLite has found damage in the database file. Reads continue where possible, and all writes fail."""
 
     retry_after: ClassVar[int] = 60
     default_hint = (
@@ -317,7 +321,7 @@ class ConnectionLimit(Unavailable):
 
 
 class Overloaded(Unavailable):
-    """Requests that are not complete yet hold as much memory as they may."""
+    """Incomplete requests use all the memory that is available to them."""
 
 
 class StorageFull(ProjectManagerError):
@@ -329,6 +333,6 @@ class Internal(ProjectManagerError):
 
 
 class OutcomeUnknown(Internal):
-    """The disk has failed during a write, which may be there after the next start, or not."""
+    """The disk failed during a write. The write may or may not be present after the next start."""
 
     default_hint = "Look at the disk first. Then read what is there before you repeat the command."

@@ -1,10 +1,10 @@
-"""The types of events, and the envelope that every event has."""
+"""Types of events, and sets of types with a common property."""
 
 from enum import StrEnum
 
 
 class EventType(StrEnum):
-    """What happened. The words are public: subscribers filter by them."""
+    """Type of an event. The values are part of the API, because subscribers filter by them."""
 
     PROJECT_CREATED = "project.created"
     PROJECT_UPDATED = "project.updated"
@@ -36,7 +36,7 @@ class EventType(StrEnum):
 FIELDS_FOR_OPERATORS = frozenset(
     {EventType.TOKEN_CREATED.value, EventType.TOKEN_REVOKED.value, EventType.TOKENS_CLEARED.value}
 )
-"""Events whose own fields only operators see. Others get the envelope."""
+"""Events with fields that only operators see. Other callers get the envelope."""
 
 MAY_MAKE_READY = frozenset(
     {
@@ -49,4 +49,4 @@ MAY_MAKE_READY = frozenset(
         EventType.PROJECT_UPDATED.value,
     }
 )
-"""After one of these a task may be ready that was not before."""
+"""Events that may make a task ready."""

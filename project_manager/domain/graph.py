@@ -7,8 +7,9 @@ Node = TypeVar("Node")
 
 
 def find_cycle(start: Node, links: Iterable[Node], links_of: Callable[[Node], Iterable[Node]]) -> list[Node] | None:
-    """The cycle that `start -> links` would close, as [start, .., start], or None. `links_of` gives the links
-    that exist already.
+    """Return the cycle `[start, .., start]` that `start -> links` would close, or None.
+
+    `links_of` returns the existing links of a node.
     """
     came_from: dict[Node, Node] = {}
     stack: list[Node] = []

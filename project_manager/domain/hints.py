@@ -1,4 +1,4 @@
-"""Suggestions for unknown words and field names. A misleading suggestion is worse than none."""
+"""Suggestions for unknown words and field names. An uncertain suggestion is not made, because it may mislead."""
 
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping
@@ -92,18 +92,18 @@ _ELSEWHERE: Mapping[str, tuple[str, ...]] = {
     "next_cursor": ("cursor",),
     "type": ("kind",),
 }
-"""Field names of other trackers and inventions of models, each with our names. The first existing one is suggested."""
+"""Field names of other trackers and of language models, with our names. The first existing name is suggested."""
 
 
 def field_meant(name: str, names: Mapping[str, Collection[str]]) -> str | None:
     """Return the field that `name` probably stands for, or None.
 
-    `names` has for each field every name that it is taken under. Only fields are proposed, no names for old clients.
+    `names` maps each field to all its accepted names. Only fields are suggested, never the names for old clients.
     """
     fields = names.keys()
     if len(name) > LONGEST:
         return None
-    # From the most certain to the least: another spelling, a known other name, an abbreviation, a typing error.
+    # The most certain match comes first: another spelling, a known synonym, an abbreviation, a typing error.
     word = _HUMP.sub("_", name).lower().replace("-", "_").replace(" ", "_")
     if word in fields:
         return word
@@ -119,7 +119,10 @@ def field_meant(name: str, names: Mapping[str, Collection[str]]) -> str | None:
 
 
 def _nearest(word: str, fields: Collection[str]) -> str | None:
-    """Return the closest field. A common ending does not count: `parent_id` is not close to `agent_id`."""
+    """Return the closest field, or None.
+
+    A common ending does not count, so `parent_id` is not close to `agent_id`.
+    """
     for field in fields:
         if one_edit(*_stems(word, field)) and min(map(len, _stems(word, field))) >= _LETTERS_WITH_ONE_WRONG:
             return field
@@ -131,13 +134,16 @@ def _nearest(word: str, fields: Collection[str]) -> str | None:
 
 
 def _stems(word: str, field: str) -> tuple[str, str]:
-    """Return both names without the ending that they have in common."""
+    """Return both names without their common ending."""
     ending = next((end for end in _ENDINGS if word.endswith(end) and field.endswith(end)), "")
     return word.removesuffix(ending), field.removesuffix(ending)
 
 
 def close_to(word: str, words: Iterable[str]) -> str | None:
-    """Return the closest of `words`, or None. A long text is close to none: comparing it would take its length."""
+    """Return the closest of `words`, or None.
+
+    The result for a text of more than LONGEST characters is None, because comparing it takes too long.
+    """
     near = get_close_matches(word, words, n=1) if len(word) <= LONGEST else []
     return near[0] if near else None
 
@@ -145,12 +151,12 @@ def close_to(word: str, words: Iterable[str]) -> str | None:
 def word_meant(word: str, words: Mapping[str, Value], side: Callable[[Value], object]) -> Value | None:
     """Return the value that a misspelled word probably stands for, or None.
 
-    Values of different sides are opposites, such as done and not done. A guess that could be of either side, or that
-    leaves a negation out, is not made.
+    Values with different results of `side` are opposites, such as done and not done. The result is None if the best
+    matches include opposites, or if the match omits a negation.
     """
     if len(word) > LONGEST:
         return None
-    # One wrong letter is more certain than a likeness, so other words count only where there is no such word.
+    # One wrong letter is more certain than a similarity, so similar words count only without such a word.
     typos = [known for known in words if one_edit(word, known)]
     found = typos or get_close_matches(word, words, n=5, cutoff=_CLOSE_WORDS)
     likeness = {known: SequenceMatcher(None, known, word).ratio() for known in found}

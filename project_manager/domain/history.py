@@ -1,6 +1,6 @@
-"""Fold events into the state that they describe, to compare it with the state that is stored.
+"""Fold events into the state that they describe, to compare it with the stored state.
 
-Retention removes the oldest events. What no remaining event says is UNKNOWN, and is not compared.
+Retention removes the oldest events. A value that no remaining event has is UNKNOWN, and is not compared.
 """
 
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ from project_manager.domain.events import EventType
 
 
 class Unknown(Enum):
-    """The value that no remaining event says."""
+    """Marker of a value that no remaining event has."""
 
     UNKNOWN = "unknown"
 
@@ -22,9 +22,9 @@ UNKNOWN: Final = Unknown.UNKNOWN
 
 @dataclass(slots=True)
 class TaskState:
-    """A task by its events.
+    """State of a task, computed from its events.
 
-    `fence` is the highest fence that an event names. `lease_fence` is that of the lease that is held, when known.
+    `fence` is the highest fence in the events. `lease_fence` is the fence of the live lease, or None if unknown.
     """
 
     project_id: int | Literal[Unknown.UNKNOWN] | None = UNKNOWN
@@ -36,7 +36,7 @@ class TaskState:
 
 
 class Seal(NamedTuple):
-    """The digest of a row, with the project and the task whose deletion deletes the row."""
+    """Digest of a row, with its project and its task. Deletion of either deletes the row."""
 
     digest: str
     project_id: int | None
@@ -44,7 +44,7 @@ class Seal(NamedTuple):
 
 
 class Happened(NamedTuple):
-    """The parts of an event that count here. `sealed` are the facts that the public event does not show."""
+    """Parts of an event that determine state. `sealed` has the facts that are not in the public event."""
 
     type: str
     at: int
@@ -57,10 +57,10 @@ class Happened(NamedTuple):
 
 @dataclass(slots=True)
 class History:
-    """The state that events describe. Feed them to `apply` in their order.
+    """State that a sequence of events describes. Call `apply` with each event, in order.
 
     `seals` are the newest seals by table and row id. `epoch` and `fence_floor` come from the newest restore.
-    `latest` is the latest instant of an event, in milliseconds.
+    `latest` is the latest time of an event, in milliseconds since the epoch.
     """
 
     tasks: dict[int, TaskState] = field(default_factory=dict)
@@ -72,7 +72,8 @@ class History:
     latest: int = 0
 
     def apply(self, event: Happened) -> None:
-        """Take the next event."""
+        """Apply the next event."""
+        # `sealed` also has the fence of a task. It is a number and not a table of digests, so the loop skips it.
         self.latest = max(self.latest, event.at)
         for table, rows in event.sealed.items():
             if isinstance(rows, dict):
@@ -90,7 +91,7 @@ class History:
             self.epoch, self.fence_floor = event.data["epoch"], event.data["fence_floor"]
 
     def keeps(self, table: str, seal: Seal, row_id: int) -> bool:
-        """Return whether a sealed row must still be there: neither it nor its project or task was deleted."""
+        """Return whether a sealed row must still exist, because neither it nor its project or task was deleted."""
         if table == "tasks":
             return row_id not in self.deleted_tasks
         if table == "projects":
@@ -121,5 +122,5 @@ _OF_TASKS = frozenset({"tasks", "task_logs", "assumptions", "assumption_verdicts
 
 
 def _parents(table: str, event: Happened) -> tuple[int | None, int | None]:
-    """Return the project and the task that a row belongs to. An item of knowledge outlives the task of its event."""
+    """Return the project of a row, and its task in tables of _OF_TASKS. Knowledge outlives the task of its event."""
     return event.project_id, event.task_id if table in _OF_TASKS else None

@@ -1,10 +1,11 @@
-"""The rules of a lease, on values and `now`.
+"""Rules of leases, on values and `now`.
 
-A lease is a hold on one task by one agent until `expires_at`. Its `fence` is an integer per task that grows
-by one at every new lease and never goes back, so that a write made under an older lease can be told from one
-made under the present one (M. Kleppmann, "How to do distributed locking", 2016: fencing tokens). A lease
-whose time has come is no lease: who may write is decided by comparing `expires_at` with the `now` of the
-transaction, never by whether a sweeper has been there.
+A lease gives one agent the exclusive right to write to one task until `expires_at`. Its `fence` is an integer per task
+that grows by one with every new lease and never decreases. It distinguishes writes of an older lease from writes of
+the live one (fencing tokens, M. Kleppmann, "How to do distributed locking", 2016).
+
+An expired lease is not a lease. The `now` of the transaction is compared with `expires_at`, so the result never depends
+on the sweeper.
 """
 
 from dataclasses import dataclass
@@ -17,8 +18,10 @@ from project_manager.domain.limits import UNCONFIRMED_AFTER_SECONDS, UNCONFIRMED
 
 
 class UnlockReason(StrEnum):
-    """Why a lease ended. FAILED, a release that counts an attempt, stands in the history of leases only: its event
-    says `explicit_release`.
+    """Reason for the end of a lease.
+
+    FAILED is a release that counts a failed attempt. It appears in the history of leases only. The event of such a
+    release has the reason `explicit_release`.
     """
 
     EXPLICIT_RELEASE = "explicit_release"
@@ -31,14 +34,15 @@ class UnlockReason(StrEnum):
 
 
 LOSSES = frozenset({UnlockReason.LOCK_EXPIRED, UnlockReason.UNCONFIRMED, UnlockReason.FORCED})
-"""Ends of a lease that its holder did not cause."""
+"""Reasons that the holder did not cause."""
 
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """A hold on a task. Times in milliseconds since the epoch, `ttl` in milliseconds.
+    """Lease of a task.
 
-    An `unconfirmed` lease is shorter than its `ttl` until the first call of its holder.
+    Times are in milliseconds since the epoch, `ttl` is in milliseconds. An `unconfirmed` lease is shorter than its
+    `ttl` until the first call of its holder.
     """
 
     task_id: int
@@ -52,7 +56,7 @@ class Lease:
 
     @property
     def length(self) -> int:
-        """Return the present length in milliseconds."""
+        """Return the current length in milliseconds."""
         return self.expires_at - self.acquired_at if self.unconfirmed else self.ttl
 
     def live(self, now: int) -> bool:
@@ -62,8 +66,8 @@ class Lease:
 def unconfirmed_length(ttl: int, waited: int) -> int | None:
     """Return the length of a new lease until its holder confirms it, or None for the full length.
 
-    A client that gave up on a waiting claim may not cancel it, and its task must not stay held for long. `waited` is
-    how long the claim had waited. All times are in milliseconds.
+    A client may abandon a long poll without cancelling it. The claimed task must not stay leased for long. `waited` is
+    the duration of the wait. All times are in milliseconds.
     """
     if waited <= UNCONFIRMED_AFTER_SECONDS * 1000:
         return None
@@ -71,6 +75,7 @@ def unconfirmed_length(ttl: int, waited: int) -> int | None:
 
 
 def held_by_another(lease: Lease) -> LockHeld:
+    """Return the error for a task with a live lease of another agent."""
     return LockHeld(
         f"task {lease.task_id} is held by {lease.holder} until {rfc3339(lease.expires_at)}",
         **_present(lease),
@@ -78,12 +83,14 @@ def held_by_another(lease: Lease) -> LockHeld:
 
 
 def check_holder(lease: Lease | None, agent: str, fence: int | None, *, task_id: int, current_fence: int) -> None:
-    """May `agent` write about the task under this lease? `lease` is the live lease or None; `fence` is what the
-    agent sent.
+    """Check that `agent` may write to the task under this lease.
 
-    Raises LockHeld (another holds it), StaleFence (its lease ended: the fence moved on, or nobody holds the
-    task now), or FenceRequired (the holder sent a fence before and left it out now).
+    `lease` is the live lease, or None. `fence` is the fence that the agent sent, or None.
+
+    Raises LockHeld if another agent holds the lease. Raises StaleFence if the lease of the fence has ended. Raises
+    FenceRequired if the holder sent a fence before and omits it now.
     """
+    # An older fence belongs to a lease that has ended, so StaleFence is more precise than LockHeld.
     if lease is not None and lease.holder != agent:
         if fence is not None and fence < lease.fence:
             raise _stale(lease, fence)
@@ -105,6 +112,7 @@ def check_holder(lease: Lease | None, agent: str, fence: int | None, *, task_id:
 
 
 def not_held(task_id: int, agent: str, current_fence: int) -> NotHeld:
+    """Return the error for a task without a live lease."""
     return NotHeld(
         f"task {task_id} is not held by anyone, so {agent} has no lease to use",
         task_id=task_id,

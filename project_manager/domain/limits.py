@@ -1,4 +1,4 @@
-"""How much is accepted. Figures of the product's contract, in one place."""
+"""Limits of sizes, counts and times. They are part of the API."""
 
 NAME_CHARACTERS = 200
 DESCRIPTION_BYTES = 64 * 1024
@@ -49,7 +49,7 @@ UNCONFIRMED_LEASE_SECONDS = 120
 
 IDEMPOTENCY_HOURS = 24
 DELETED_AT_ONCE = 2000
-"""Rows that one job deletes by their age, so that no transaction grows with their number."""
+"""Rows that retention deletes in one job. The bound keeps transactions short."""
 
 PRIORITY_LOWEST = 4
 PRIORITY_DEFAULT = 2

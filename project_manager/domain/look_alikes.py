@@ -1,12 +1,15 @@
-"""Letters of other scripts that look like Latin ones, for names that must not look like those of the service."""
+"""Letters of other scripts that look like Latin letters.
+
+They serve to refuse names that look like the reserved names.
+"""
 
 import unicodedata
 
 from project_manager.domain.names import composed, name_key
 
-# confusables.txt of Unicode (UTS 39): characters whose skeleton is that of the letter in either case. Those that
-# compatibility normalization turns into the letter are left out. U+04CF is the small form of U+04C0. Only letters of
-# the reserved names are here.
+# From confusables.txt of Unicode (UTS 39): characters with the skeleton of the letter in either case. Characters that
+# compatibility normalization turns into the letter are omitted. U+04CF is the lower case of U+04C0. The table has only
+# the letters of the reserved names.
 _LOOK_ALIKES = {
     "/": "1735 2041 2044 2215 2571 27cb 29f8 2cc6 3033 30ce 31d3 4e3f 1d23a",
     "a": "0251 0391 03b1 0410 0430 13aa 15c5 237a a4ee 102a0 16f40",
@@ -35,9 +38,10 @@ _LETTERS = {int(code, 16): letter for letter, codes in _LOOK_ALIKES.items() for 
 def look_alike_key(name: str) -> str:
     """Return the name key of the Latin text that the name looks like.
 
-    Names with the same key look alike if they consist of the letters of the table. Two of them, `rn`, look like `m`.
+    Names with the same key look alike if they consist of the letters of the table. The pair `rn` looks like `m`.
     """
     text = composed(name).translate(_LETTERS)
-    # Before the case is folded: some forms of the capital I become one only here, and `i` looks like no other letter.
+    # Translate again before case folding: NFKC turns some characters into a capital I, which looks like `l`. After
+    # folding it would be `i`, which looks like no other letter.
     text = unicodedata.normalize("NFKC", text).translate(_LETTERS)
     return name_key(text).translate(_LETTERS).replace("rn", "m")

@@ -1,4 +1,4 @@
-"""Names and keys: one form for equal texts, and detection of names that are probably a typing error of another."""
+"""Names and keys: one form for equal texts, and detection of probable typing errors in names."""
 
 import re
 import unicodedata
@@ -10,17 +10,20 @@ from itertools import islice
 from operator import itemgetter
 
 INBOX = "Inbox"
-"""The project of tasks that name no other one."""
+"""The project of tasks that are created without a project."""
 ALIKE = 0.85
 LETTERS_OF_A_TYPO = 4
 LETTERS_WITH_ONE_WRONG = 5
 LETTERS_OF_A_DOUBLING = 3
 LETTERS_OF_A_SUGGESTION = 3
 CANDIDATES = 500
-"""A suggestion looks at no more names than this, and measures only the EXAMINED that are closest at first sight."""
+"""Maximum number of names that a suggestion compares. Only the EXAMINED closest by a fast estimate are measured."""
 EXAMINED = 20
 MEASURED_LENGTH = 60
-"""Measuring takes up to cubic time. In longer names only one typing error, or other joints between words, counts."""
+"""Maximum length of a measured name, because measuring takes up to cubic time.
+
+In longer names only one typing error, or other separators between words, counts.
+"""
 
 _IGNORABLE = (
     "\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164"
@@ -34,7 +37,7 @@ _VISIBLE = re.compile(f"[^\\s\x00-\x1f\x7f-\x9f\u2800{_IGNORABLE}]")
 
 
 def composed(text: str) -> str:
-    """Return the text in NFC, the form in which texts of one line and keys are stored and compared.
+    """Return the text in NFC. Keys and texts of one line are stored and compared in this form.
 
     Sorting long runs of combining marks takes quadratic time, so bound the length of a client's text first.
     """
@@ -47,20 +50,20 @@ def is_visible(text: str) -> bool:
 
 
 def has_blank(text: str) -> bool:
-    """Return whether the text has a letter that shows nothing, such as U+3164 or U+2800. A blank is no letter."""
+    """Return whether the text has an invisible letter, such as U+3164 or U+2800. A space is not a letter."""
     return _BLANK.search(text) is not None
 
 
 @lru_cache(maxsize=4096)
 def name_key(name: str) -> str:
-    """Return the key under which names are equal: NFKC casefold, no ignorable characters, single blanks.
+    """Return the key for the comparison of names: NFKC casefold, no ignorable characters, single spaces.
 
-    Case, width, ligatures, composition and the number of blanks do not count. The function is idempotent.
+    Case, width, ligatures, composition and the number of spaces do not count. The function is idempotent.
     """
     if name.isascii():
         return " ".join(name.lower().split())
-    # Caseless compatibility matching (definition D146 of the Unicode standard), begun with NFKD so that every form of
-    # the text has the same key. Folding makes letters that fold again.
+    # Caseless compatibility matching (definition D146 of the Unicode standard). It starts with NFKD so that every form
+    # of the text has the same key. Folding runs twice, because its result may contain letters that fold again.
     text = _IGNORED.sub("", unicodedata.normalize("NFKD", name))
     for _ in range(2):
         text = unicodedata.normalize("NFKD", text).casefold()
@@ -68,14 +71,15 @@ def name_key(name: str) -> str:
 
 
 def lengths_like(name: str) -> tuple[int, int]:
-    """Return the least and the greatest length of a name that can be close to `name`."""
+    """Return the minimum and the maximum length of names that can be close to `name`."""
     return len(name) * 2 // 3 - 1, len(name) * 3 // 2 + 2
 
 
 def nearest(name: str, others: Iterable[str]) -> str | None:
     """Return the name that was probably misspelled as `name`, or None.
 
-    Names that count or tell apart by a short word (`Sprint 41` and `Sprint 42`, `Plan A` and `Plan B`) are different.
+    Names that differ in a number or in a short word are different names. Examples are `Sprint 41` and `Sprint 42`,
+    `Plan A` and `Plan B`.
     """
     key = name_key(name)
     matcher = SequenceMatcher(None, "", key)
@@ -98,9 +102,9 @@ def nearest(name: str, others: Iterable[str]) -> str | None:
 
 
 def suggestion(name: str, others: Iterable[str]) -> str | None:
-    """Return the name to propose where `name` does not exist, or None.
+    """Return the name to suggest if `name` does not exist, or None.
 
-    A proposal changes nothing, so one wrong letter is enough also in short words. Only names of like length count.
+    A suggestion changes nothing, so one wrong letter counts in short words too. Only names of similar length count.
     """
     least, most = lengths_like(name)
     known = list(islice((other for other in others if least <= len(other) <= most), CANDIDATES))
@@ -113,16 +117,16 @@ def _one_letter_off(key: str, other: str) -> bool:
 
 
 def _may_be_meant(key: str, other: str) -> bool:
-    """Return whether the names differ only in words long enough for a typing error, or in one typing error."""
+    """Return whether the names differ by one typing error, or only in words that are long enough for one."""
     words, other_words = key.split(), other.split()
-    if len(words) != len(other_words):  # also where a name of an older release has no visible character
+    if len(words) != len(other_words):  # a name of an older release may have no words
         return False
     differing = [pair for pair in zip(words, other_words, strict=True) if pair[0] != pair[1]]
     return all(_may_be_typo(word) for pair in differing for word in pair) or _one_typo(*_differing(key, other))
 
 
 def _differing(key: str, other: str) -> tuple[str, str]:
-    """Return the two forms of the only word in which the names differ, or two empty words when more words differ."""
+    """Return the two forms of the only different word, or two empty words if more words differ."""
     differing = [pair for pair in zip(key.split(), other.split(), strict=True) if pair[0] != pair[1]]
     return differing[0] if len(differing) == 1 else ("", "")
 
@@ -143,7 +147,7 @@ def _one_typo(word: str, other: str) -> bool:
 
 
 def one_edit(word: str, other: str) -> bool:
-    """Return whether one letter is another one, too many or missing, or two adjacent letters are swapped."""
+    """Return whether the words differ in one changed, added or missing letter, or in two swapped adjacent letters."""
     short, long = sorted((word, other), key=len)
     if len(long) - len(short) > 1 or short == long:
         return False
@@ -163,7 +167,7 @@ def _digits(words: Iterable[str]) -> bool:
 
 
 def _joined(key: str) -> str:
-    """Return the name without blanks, hyphens and underscores: `web-site`, `web site` and `website` are equal."""
+    """Return the name without spaces, hyphens and underscores, so that `web-site` and `website` are equal."""
     return _JOINTS.sub("", key) or key
 
 

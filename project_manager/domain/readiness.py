@@ -1,8 +1,14 @@
-"""When a task is ready, and why not.
+"""Readiness of tasks, and the blockers of tasks that are not ready.
 
-Ready = TODO, every dependency DONE, not deferred, no conflicting task held, attempts under the cap, project
-not archived. A dependency that is not DONE blocks the task. A CANCELLED one blocks it until a person removes
-the dependency or reopens the cancelled task, so it is a reason of its own.
+A task is ready if all of these conditions hold:
+
+- Its status is TODO, and it has no lease.
+- Every dependency is DONE.
+- It is not deferred, and no conflicting task has a lease.
+- Its failed attempts are below the limit.
+- Its project is not archived.
+
+A CANCELLED dependency is a separate blocker. A person has to remove the dependency or reopen the cancelled task.
 """
 
 from dataclasses import dataclass
@@ -14,8 +20,10 @@ from project_manager.domain.statuses import Status
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """What readiness depends on. `waiting_for`, `cancelled` and `running_conflicts` are ids of tasks; times in
-    milliseconds. `cancelled` are those of `waiting_for` that are CANCELLED.
+    """Facts about a task that determine its readiness.
+
+    `waiting_for`, `cancelled` and `running_conflicts` are ids of tasks. `cancelled` is the CANCELLED part of
+    `waiting_for`. `defer_until` is in milliseconds since the epoch.
     """
 
     task_id: int
@@ -31,7 +39,7 @@ class Standing:
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """One thing that holds a task back; `tasks` are those it waits for."""
+    """A blocker of a task. `tasks` are the ids of the blocking tasks."""
 
     code: str
     message: str
@@ -39,12 +47,12 @@ class Reason:
 
 
 def failed_attempts(attempts: int) -> str:
-    """Return the number of attempts that ended by expiry or by a release with `failed`, in words."""
+    """Return a text with the number of attempts that ended by expiry or by a release with `failed`."""
     return "1 failed attempt" if attempts == 1 else f"{attempts} failed attempts"
 
 
 def reasons(standing: Standing, *, now: int, max_attempts: int) -> tuple[Reason, ...]:
-    """Everything that keeps the task from being offered; empty means ready."""
+    """Return all blockers of the task. A task without blockers is ready."""
     found = list(obstacles(standing, now=now))
     if standing.status is not Status.TODO:
         found.insert(0, Reason("status", f"status is {standing.status}, not TODO"))
@@ -56,7 +64,7 @@ def reasons(standing: Standing, *, now: int, max_attempts: int) -> tuple[Reason,
 
 
 def obstacles(standing: Standing, *, now: int) -> tuple[Reason, ...]:
-    """What keeps it back whatever its status: these also stop a claim by name."""
+    """Return the blockers that do not depend on the status. They also prevent a claim by id."""
     found = []
     if standing.archived:
         found.append(Reason("archived", "its project is archived"))
@@ -74,6 +82,7 @@ def obstacles(standing: Standing, *, now: int) -> tuple[Reason, ...]:
 
 
 def not_ready(task_id: int, why: tuple[Reason, ...]) -> NotReady:
+    """Return the error for a claim of a task with these blockers."""
     error = NotReady(
         f"task {task_id} is not ready: " + "; ".join(reason.message for reason in why),
         task_id=task_id,

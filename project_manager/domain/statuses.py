@@ -1,4 +1,4 @@
-"""The statuses of tasks and epics, the words accepted for them, and the one table of legal moves."""
+"""Statuses of tasks and epics, the accepted words for them, and the table of legal transitions."""
 
 import re
 from enum import StrEnum
@@ -7,7 +7,7 @@ from project_manager.domain.errors import IllegalMove
 
 
 class Status(StrEnum):
-    """Where a task stands."""
+    """Status of a task."""
 
     BACKLOG = "BACKLOG"
     TODO = "TODO"
@@ -19,7 +19,7 @@ class Status(StrEnum):
 
 
 class EpicStatus(StrEnum):
-    """Where an epic stands."""
+    """Status of an epic."""
 
     ACTIVE = "ACTIVE"
     PLANNED = "PLANNED"
@@ -82,17 +82,20 @@ EPIC_SYNONYMS: dict[str, EpicStatus] = {
 
 
 def spelled(word: str) -> str:
-    """Return the form in which words are looked up: `in-progress`, `In Progress` are IN_PROGRESS, `won't` is WONT."""
+    """Return the key for the lookup of a word, such as IN_PROGRESS for `in-progress` and WONT for `won't`."""
     return _APOSTROPHES.sub("", word.strip().upper()).replace("-", "_").replace(" ", "_")
 
 
 def is_closed(status: Status | EpicStatus) -> bool:
-    """Return whether nothing is left to do: done, completed or cancelled."""
+    """Return whether the status is done, completed or cancelled."""
     return status in CLOSED or status in (EpicStatus.COMPLETED, EpicStatus.CANCELLED)
 
 
 def check_move(current: Status, target: Status, *, reopen: bool, task_id: int) -> None:
-    """Raises IllegalMove, naming the legal ones. Leaving DONE or CANCELLED is legal only with `reopen`."""
+    """Check that the status table allows the transition.
+
+    A transition from DONE or CANCELLED also needs `reopen`. Raises IllegalMove with the legal targets.
+    """
     if current == target:
         return
     legal = MOVES[current] - {current}

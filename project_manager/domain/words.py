@@ -1,8 +1,7 @@
-"""Split and fold texts into words for the full-text search, stored texts and queries alike.
+"""Tokenizer of the full-text search, for stored texts and queries.
 
-A store keeps the words as they come from here, so that every database finds the same. Letters lose case and
-diacritics. Scripts that are written without blanks between words become overlapping pairs of letters, so that
-any part of a text is found.
+The store keeps these words unchanged, so that every database finds the same rows. Letters lose case and diacritics.
+Text of scripts without spaces between words becomes overlapping pairs of letters, so that any part of it is found.
 """
 
 import re
@@ -10,10 +9,10 @@ import unicodedata
 from typing import NamedTuple
 
 COMPOSED_LETTERS = 256
-"""Longer words are not composed: sorting their marks would take quadratic time."""
+"""Maximum length of a composed word. Sorting the marks of longer words would take quadratic time."""
 CACHED_LETTERS = 65_536
 
-# Marks over and under letters of alphabets. Vowel signs of Indic scripts and the voicing of kana are letters of a word.
+# Marks above and below letters of alphabets. Vowel signs of Indic scripts and voicing marks of kana are kept.
 _DIACRITICS = re.compile(
     "[\u0300-\u036f\u0483-\u0487\u0591-\u05bd\u05bf\u05c1\u05c2\u05c4\u05c5\u05c7\u0610-\u061a\u064b-\u065f\u0670"
     "\u06d6-\u06dc\u06df-\u06e4\u06e7\u06e8\u06ea-\u06ed\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe00-\ufe0f\ufe20-\ufe2f]"
@@ -22,7 +21,7 @@ _UNSPACED = (
     "\u0e00-\u0eff"  # Thai, Lao
     "\u1000-\u109f\ua9e0-\ua9ff\uaa60-\uaa7f"  # Myanmar
     "\u1780-\u17ff"  # Khmer
-    "\u1100-\u11ff\u3130-\u318f\ua960-\ua97f\uac00-\ud7ff\uffa0-\uffdc"  # Hangul: compounds are written in one
+    "\u1100-\u11ff\u3130-\u318f\ua960-\ua97f\uac00-\ud7ff\uffa0-\uffdc"  # Hangul: compounds have no spaces
     "\u3005-\u3007\u3021-\u3029\u3031-\u303c\u3040-\u312f\u31a0-\u31ff\uff66-\uff9f"  # kana, bopomofo
     "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"  # Han
     "\U0001aff0-\U0001b16f\U00020000-\U0003ffff"
@@ -32,27 +31,27 @@ _RUNS = re.compile(f"([{_UNSPACED}]+)|[^{_UNSPACED}]+")
 
 
 class Phrase(NamedTuple):
-    """Words that follow each other. `open`: the last of them may be the beginning of a longer word."""
+    """Sequence of adjacent words. If `open`, the last word is a prefix."""
 
     words: tuple[str, ...]
     open: bool
 
 
 def words_of(text: str) -> list[str]:
-    """Return the words of a text in their order, to be stored. Takes linear time."""
+    """Return the words of a stored text, in order. Takes linear time."""
     return [word for run in _runs(text) for word in _stored(run)]
 
 
 def phrases_of(query: str) -> list[Phrase]:
-    """Return the phrases of a query. A text matches when it has all of them, and none when there are no phrases.
+    """Return the phrases of a query. A text matches if it has all of them. A query without phrases matches no text.
 
-    Text between blanks is one phrase (`foo-bar` is `foo bar`). Pairs of letters are phrases of their own.
+    Text between spaces is one phrase, so `foo-bar` is `foo bar`. Pairs of letters are separate phrases.
     """
     return [phrase for word in query.split() for phrase in _asked(_runs(word))]
 
 
 class _Run(NamedTuple):
-    """A word, or a run of letters of a script without blanks between words."""
+    """A word, or a run of letters of a script without spaces between words."""
 
     text: str
     unspaced: bool
@@ -77,7 +76,7 @@ def _pairs(letters: str) -> list[str]:
 
 
 def _stored(run: _Run) -> list[str]:
-    """Return the word, or pairs of letters and the last letter, which a query of one letter finds as a prefix."""
+    """Return the word, or pairs of letters and the last letter. A query of one letter finds them as prefixes."""
     return [*_pairs(run.text), run.text[-1]] if run.unspaced else [run.text]
 
 
@@ -99,7 +98,7 @@ def _asked(runs: list[_Run]) -> list[Phrase]:
 
 
 class _Folding(dict[int, str]):
-    """Table for `str.translate`: a character becomes folded letters, or a blank when it belongs to no word."""
+    """Table for `str.translate` from a character to its folded letters, or to a space outside of words."""
 
     def __missing__(self, code: int) -> str:
         found = _folded(chr(code))

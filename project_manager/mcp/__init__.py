@@ -1,1 +1,4 @@
-"""The MCP server: the catalogue as tools, resources and prompts. Imports the runtime and schemas, never `web`."""
+"""The MCP server: the catalogue as tools, resources and prompts.
+
+This package imports the runtime and schemas, and never imports `web`.
+"""

@@ -1,7 +1,7 @@
-"""Shape the answers of tools for a model, which pays for each token of them.
+"""Shorten the answers of tools, because each token costs money and context.
 
-Null, empty and default values are left out, nothing is repeated, and a write does not return the values that the
-caller sent. Each figure is held by `tests/integration/test_mcp_budget.py`. REST keeps every field.
+Answers omit null, empty, default and repeated values. A write does not return the values that the caller sent.
+`tests/integration/test_mcp_budget.py` checks the size of each answer. REST keeps every field.
 """
 
 from collections.abc import Callable, Mapping
@@ -15,13 +15,13 @@ Json = dict[str, Any]
 Shape = Callable[[Json], Json]
 
 LIST_BYTES = 20_000
-"""Size of all rows of a list. The descriptions of projects and epics are cut to fit."""
+"""Maximum size of all rows of a list. Descriptions of projects and epics are truncated to fit."""
 EVENT_TEXT_BYTES = 400
-"""A longer text in an event is cut, and longer changes are only named."""
+"""Maximum size of a text in an event, and of its changes. Longer texts are truncated, longer changes are only named."""
 
 _WAIT = f"claim_next_task with wait_seconds={WAIT_SECONDS_ADVISED} waits for one"
 _OPAQUE = frozenset({"changes", "previous", "metadata"})
-"""Objects in which null and empty values have a meaning."""
+"""Objects with meaningful null and empty values."""
 _DEFAULTS: Mapping[str, object] = {
     "ready": False,
     "resync": False,
@@ -45,7 +45,7 @@ _LEASE = ("fence", "expires_at")
 
 
 def shaped(tool: str, body: bytes) -> Json:
-    """Return the answer of the tool in its short form. `body` is the answer as REST has it, a JSON object."""
+    """Return the short form of the answer of a tool. `body` is the answer of REST, a JSON object."""
     answer: Json = orjson.loads(body)
     return pruned(_SHAPES.get(tool, _as_it_is)(answer))
 
@@ -53,7 +53,7 @@ def shaped(tool: str, body: bytes) -> Json:
 def pruned(value: Json) -> Json:
     """Return the object without null, empty and default values, at every depth. An empty list of rows stays."""
     kept: Json = {}
-    for name, item in value.items():  # by type, the most frequent first: a claim has 40 values
+    for name, item in value.items():  # the most frequent type first: a claim has 40 values
         if isinstance(item, str):
             if item:
                 kept[name] = item
@@ -95,7 +95,7 @@ def _without(value: Json, *names: str) -> Json:
 
 
 def _task(task: Json, *omitted: str) -> Json:
-    """Return the task without its fence, which its lease has, its default priority, and `omitted` fields."""
+    """Return the task without `omitted` fields, a default priority, and the fence, which is in its lease."""
     shown = _without(task, "fence", *omitted)
     if shown.get("priority") == PRIORITY_DEFAULT:
         del shown["priority"]
@@ -105,7 +105,7 @@ def _task(task: Json, *omitted: str) -> Json:
 
 
 def _claimed(answer: Json) -> Json:
-    """Return a claim: the task, and the lease once. A renewal does not repeat the task."""
+    """Return a claim: the task, and the lease once. A renewal omits the task."""
     if answer["task"] is None:
         return {"message": f"{answer['message']}; {_WAIT}", **_claim_extras(answer)}
     lock = _only(answer["lock"], (*_LEASE, "ttl_seconds"))
@@ -116,7 +116,7 @@ def _claimed(answer: Json) -> Json:
 
 
 def _claim_extras(answer: Json) -> Json:
-    """Return the parts of a claim beside the task and its lease."""
+    """Return the parts of a claim other than the task and its lease."""
     return _only(answer, ("notice", "handoff", "log_entries", "also_holding"))
 
 
@@ -147,7 +147,7 @@ def _logged(answer: Json) -> Json:
 
 
 def _details(answer: Json) -> Json:
-    """Return a task with the lists of its related tasks, which make its own lists of ids redundant."""
+    """Return a task with its related tasks. They make some of its ids redundant."""
     task = _task(answer["task"], "depends_on", "project_id", "epic_id")
     parts = {name: [_without(part, "task_id") for part in answer[name]] for name in ("assumptions", "logs")}
     return {**_without(answer, "task_id"), "task": task, **parts}
@@ -171,12 +171,12 @@ def _rows(answer: Json) -> Json:
 
 
 def _row(row: Json) -> Json:
-    """Return a task of a list. A fence that was chosen with `fields` stays where no lease is shown."""
+    """Return a row of a list of tasks. A fence that `fields` selects stays if the row has no lease."""
     return {**_task(row), **({} if row.get("lock") else _only(row, ("fence",)))}
 
 
 def _described_rows(answer: Json) -> Json:
-    """Cut the descriptions of the rows to equal parts of the space that the rest of the page leaves."""
+    """Truncate the descriptions of the rows to equal parts of the space that remains in LIST_BYTES."""
     rows = answer["items"]
     rest = sum(len(orjson.dumps(_without(row, "description"))) for row in rows)
     room = max(80, (LIST_BYTES - rest) // max(1, len(rows)))
@@ -188,9 +188,9 @@ def _events(answer: Json) -> Json:
 
 
 def _event(event: Json) -> Json:
-    """Cut the long texts of an event. Long changes are replaced by the names of the changed fields.
+    """Truncate the long texts of an event. Replace long changes by the names of the changed fields.
 
-    What only operators see of an event is for REST and WebSocket.
+    Fields that only operators see are omitted. They are available over REST and WebSocket.
     """
     event = _without(event, "token_id", "request_id", "token", "tokens")
     changes = {name: event[name] for name in ("changes", "previous") if name in event}
@@ -201,7 +201,7 @@ def _event(event: Json) -> Json:
 
 
 def _cut(text: str, room: int) -> str:
-    """Return the text, or as much of it as fits into `room` bytes, with an ellipsis."""
+    """Return the text, truncated with an ellipsis if it has more than `room` bytes."""
     raw = text.encode()
     return text if len(raw) <= room else raw[: room - 3].decode(errors="ignore") + "…"
 

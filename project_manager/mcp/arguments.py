@@ -1,13 +1,13 @@
 """Read the arguments of a tool call: drop fillers, and translate `clear` into empty values.
 
 Some clients make a model send every argument of a tool. The model then sends an empty value for each argument that it
-does not need: `""`, `0`, `[]`, `false`. An edit must not store them. The rules, which hold over MCP only:
+does not need: `""`, `0`, `[]`, `false`. An edit must not store them. These rules apply to MCP only:
 
-- A value that no caller can want for an argument means that the argument was not given. Such values are `""`, `[]`,
-  `{}`, the text `null`, and 0 where the least value is 1.
-- A call with such a value is *filled*. In a filled call 0 and `false` mean the same. Only `"P0"` is priority 0 there.
-- With a schema whose optional arguments are nullable the client has a way to leave one out, so 0 and `false` count.
-- Null means not given. `clear` names the fields to empty.
+- An impossible value of an argument counts as absent. Such values are `""`, `[]`, `{}`, the text `null`, and 0 if the
+  minimum is 1.
+- A call with such a value is *filled*. In a filled call, 0 and `false` count as absent too. Priority 0 is then `"P0"`.
+- In a schema with nullable optional arguments, null marks an absent argument. There 0 and `false` are real values.
+- Null means absent. `clear` names the fields to empty.
 """
 
 from collections.abc import Mapping
@@ -24,12 +24,12 @@ Arguments = Mapping[str, object]
 
 _ZERO_TEXTS = ("0", "-0")
 _EMPTY_TEXTS = {"array": ("", "null", "[]"), "object": ("", "null", "{}")}
-"""By type of the argument. Lists and objects are also read from their JSON text."""
+"""Texts that count as absent, by type of the argument. Lists and objects may be sent as JSON text."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """The arguments of a call without its fillers. `ignored` names the arguments that were dropped as fillers."""
+    """The arguments of a call without fillers. `ignored` has the names of the dropped fillers."""
 
     arguments: dict[str, object]
     ignored: tuple[str, ...] = ()
@@ -56,17 +56,17 @@ class ToolArguments:
         self._unlisted = self._clearable.keys() - set(tool.arguments)
 
     def read(self, given: Arguments, *, nullable: bool) -> Reading:
-        """Return the arguments that the caller wants, with the defaults of the tool.
+        """Return the arguments without fillers, with the defaults of the tool.
 
-        `nullable` says that the schema which the client was shown lets it send null for an optional argument.
+        `nullable` is true if the client's schema of the tool allows null for optional arguments.
 
-        Raises Invalid for too many arguments, and for a `clear` that cannot be carried out.
+        Raises Invalid for too many arguments, and for an invalid `clear`.
         """
         check_number_of_fields(given)
         ignored = [name for name, value in given.items() if self._never_wanted(name, value)]
         if ignored and not nullable:
             ignored = [name for name, value in given.items() if self._is_filler(name, value)]
-        # A client that fills in null does so for listed arguments. Null for another one was an attempt to empty it.
+        # A client sends null fillers only for listed arguments. Null for another argument was an attempt to empty it.
         nulls = [name for name, value in given.items() if value is None]
         ignored += [name for name in nulls if self._fields.get(name) in self._unlisted]
         dropped = {*ignored, *nulls}
@@ -109,14 +109,14 @@ class ToolArguments:
 
 
 def _never_wanted(node: Schema, value: object) -> bool:
-    """Return whether no caller can want this value for an argument with this schema."""
+    """Return whether the value is never intended for an argument with this schema, and therefore a filler."""
     if isinstance(value, str):
         text = value.strip()
         if text in _EMPTY_TEXTS.get(node["type"], ("", "null")):
             return True
         return _is_number(node) and text in _ZERO_TEXTS and _excludes_zero(node)
     if isinstance(value, list):
-        items = node.get("items")  # absent where no list is expected, which validation then reports
+        items = node.get("items")  # absent if no list is expected: validation reports that
         return all(item is None or (items is not None and _never_wanted(items, item)) for item in value)
     if isinstance(value, dict):
         return not value
@@ -126,7 +126,7 @@ def _never_wanted(node: Schema, value: object) -> bool:
 
 
 def _is_zero(node: Schema, value: object) -> bool:
-    """Return whether the value is 0 or false, or a text that is read as such."""
+    """Return whether the value is 0 or false, or a text for one of them."""
     if isinstance(value, str):
         text = value.strip().lower()
         if node["type"] == "boolean":

@@ -1,4 +1,4 @@
-"""What prompts written for the predecessor still say: arguments that have no meaning here."""
+"""Arguments of the predecessor's tools that have no effect here. Prompts for the predecessor still use them."""
 
 from collections.abc import Mapping
 
@@ -25,7 +25,7 @@ _WITHOUT_MEANING: Mapping[str, frozenset[str]] = {
 
 
 def with_meaning(name: str, given: Arguments) -> Arguments:
-    """The arguments that still mean something to this tool."""
+    """Return the arguments without those that have no effect in this tool."""
     idle = _WITHOUT_MEANING.get(name)
     if idle is None or idle.isdisjoint(given):
         return given

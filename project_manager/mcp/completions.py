@@ -1,5 +1,7 @@
-"""Completion of the arguments of prompts and resource templates: ids of what exists, by their beginning
-or by name."""
+"""Completion of the arguments of prompts and resource templates.
+
+It finds existing ids by prefix or by name.
+"""
 
 from typing import Any
 
@@ -14,12 +16,13 @@ _LOOKED_AT = 500
 
 
 class Completions:
-    """Answers `completion/complete`."""
+    """Handler of `completion/complete`."""
 
     def __init__(self, resources: Resources) -> None:
         self._resources = resources
 
     async def complete(self, ctx: Context, params: CompleteRequestParams) -> dict[str, Any]:
+        """Return at most _SHOWN values for the argument. An unknown argument has none."""
         values: list[str] = []
         begun = params.argument.value.strip()
         match params.argument.name:

@@ -1,4 +1,4 @@
-"""Choose which tools a client is shown, and in which dialect of JSON Schema."""
+"""Profiles of clients: the listed tools, and the dialect of their JSON Schema."""
 
 from typing import NamedTuple, get_args
 
@@ -13,13 +13,13 @@ _DIALECTS = get_args(McpSchema)
 
 
 class ToolProfile(NamedTuple):
-    """The parts of a profile, as in `/mcp?tools=all&schema=strict`. An empty part means the setting of the server."""
+    """A profile, as in `/mcp?tools=all&schema=strict`. An empty part stands for the setting of the server."""
 
     tools: str = ""
     schema: str = ""
 
     def over(self, default: "ToolProfile") -> "ToolProfile":
-        """Return this profile with its empty parts taken from `default`."""
+        """Return this profile with its empty parts filled from `default`."""
         return ToolProfile(self.tools or default.tools, self.schema or default.schema)
 
 
@@ -27,7 +27,7 @@ NO_PROFILE = ToolProfile()
 
 
 def profile_of(scope: Scope) -> ToolProfile:
-    """Return the profile that the query of the request asks for. Values that are not known are passed over."""
+    """Return the profile in the query of the request. Unknown values are ignored."""
     query: bytes = scope.get("query_string", b"")
     if not query:
         return NO_PROFILE

@@ -1,5 +1,4 @@
-"""Prompts: the recurring jobs around the queue, each with what the agent needs to know already read for
-it."""
+"""Prompts for recurring jobs. A prompt includes the resource that the agent needs for the job."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ Given = dict[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Argument:
-    """A value that the person fills in."""
+    """Argument of a prompt. The user fills it in."""
 
     name: str
     description: str
@@ -25,7 +24,7 @@ class Argument:
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """`text` takes the arguments by name; `reads` are the resources to put in front of it."""
+    """A prompt. `text` has placeholders for arguments. `reads` returns the URI of the resource to include, or None."""
 
     name: str
     title: str
@@ -35,6 +34,7 @@ class Prompt:
     reads: Callable[[Given], str | None] = lambda _given: None
 
     def announced(self) -> dict[str, Any]:
+        """Return the entry of the prompt in `prompts/list`."""
         arguments = [
             {"name": argument.name, "description": argument.description, "required": argument.required}
             for argument in self.arguments
@@ -126,16 +126,18 @@ _BY_NAME = {prompt.name: prompt for prompt in PROMPTS}
 
 
 class Prompts:
-    """The prompt methods of one server."""
+    """Handlers of `prompts/list` and `prompts/get`."""
 
     def __init__(self, resources: Resources) -> None:
         self._resources = resources
 
     async def listed(self, _ctx: Context, _params: PaginatedRequestParams | None) -> dict[str, Any]:
+        """Return the result of `prompts/list`."""
         announced = [prompt.announced() for prompt in PROMPTS]
         return {"resultType": "complete", "ttlMs": 3_600_000, "cacheScope": "public", "prompts": announced}
 
     async def get(self, ctx: Context, params: GetPromptRequestParams) -> dict[str, Any]:
+        """Return the result of `prompts/get`. Raises MCPError."""
         prompt = _BY_NAME.get(params.name)
         if prompt is None:
             raise MCPError(INVALID_PARAMS, f"Unknown prompt: {params.name[:80]}. There are {', '.join(_BY_NAME)}.")

@@ -1,4 +1,4 @@
-"""Tasks, boards and agents as resources that a client can read, complete and subscribe to."""
+"""MCP resources: tasks, boards and agents. A client can read them and subscribe to them."""
 
 import re
 from collections.abc import Mapping
@@ -31,14 +31,14 @@ Context = ServerRequestContext[Any, Any]
 Result = dict[str, Any]
 
 _URI = re.compile(r"pm://(?:(task)/(\d{1,19})|(project)/(\d{1,19})/board|(agent)/(.{1,1600}))")
-"""An agent id of 128 characters has up to 1,536 when each is escaped. Models leave slashes as they are."""
+"""An escaped agent id of 128 characters has up to 1,536 characters. Models do not escape slashes."""
 _BOARD_ROWS = 100
 _OPEN = ["IN_PROGRESS", "REVIEW", "BLOCKED", "TODO"]
 
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """A family of resources."""
+    """A resource template."""
 
     uri: str
     name: str
@@ -46,6 +46,7 @@ class Template:
     description: str
 
     def announced(self) -> dict[str, str]:
+        """Return the entry of the template in `resources/templates/list`."""
         return {
             "uriTemplate": self.uri,
             "name": self.name,
@@ -68,14 +69,14 @@ TEMPLATES = (
 
 
 class Resources:
-    """The resource methods of one server."""
+    """Handlers of the `resources/*` methods."""
 
     def __init__(self, runtime: Runtime, subscriptions: Subscriptions) -> None:
         self._runtime = runtime
         self._subscriptions = subscriptions
 
     async def listed(self, ctx: Context, params: PaginatedRequestParams | None) -> Result:
-        """One board a project; tasks and agents are reached by their templates."""
+        """Return the result of `resources/list`: one board for each project. Tasks and agents have templates."""
         cursor = params.cursor if params is not None else None
         page = await self.ask(ctx, "list_projects", {"limit": 50, **({"cursor": cursor} if cursor else {})})
         resources = [
@@ -98,6 +99,7 @@ class Resources:
         return result
 
     async def templates(self, _ctx: Context, _params: PaginatedRequestParams | None) -> Result:
+        """Return the result of `resources/templates/list`."""
         announced = [template.announced() for template in TEMPLATES]
         return {
             "resultType": "complete",
@@ -107,12 +109,13 @@ class Resources:
         }
 
     async def read(self, ctx: Context, params: ReadResourceRequestParams) -> Result:
+        """Return the result of `resources/read`. Raises MCPError."""
         uri = str(params.uri)
         content = {"uri": uri, "mimeType": "application/json", "text": await self.text_of(ctx, uri)}
         return {"resultType": "complete", "ttlMs": 0, "cacheScope": "private", "contents": [content]}
 
     async def text_of(self, ctx: Context, uri: str) -> str:
-        """The resource as compact JSON. Raises MCPError if there is none."""
+        """Return the resource as compact JSON. Raises MCPError."""
         match = _URI.fullmatch(uri)
         if match is None:
             raise no_such_resource(uri, f"{uri[:100]} is none of {', '.join(template.uri for template in TEMPLATES)}")
@@ -131,8 +134,7 @@ class Resources:
         return {"project": project, "tasks": await self.ask(ctx, "list_tasks", filters, uri)}
 
     async def ask(self, ctx: Context, operation: str, raw: Mapping[str, object], uri: str = "") -> dict[str, Any]:
-        """Runs a read for this caller and returns its answer as JSON values. Its errors become protocol
-        errors."""
+        """Run a read for this caller and return its answer as JSON values. Raises MCPError."""
         caller = Caller(actor=actor_of(ctx), door="mcp", request_id=request_id_of(ctx))
         try:
             answer = await self._runtime.run(BY_NAME[operation], raw, caller)
@@ -144,7 +146,10 @@ class Resources:
         return found
 
     async def subscribe(self, ctx: Context, params: SubscribeRequestParams) -> Result:
-        """2025 era: changes are announced on the connection's stream."""
+        """Subscribe the connection to a resource. Raises MCPError.
+
+        Clients with a protocol version up to 2025-11-25 use this method. Notifications go to the connection's stream.
+        """
         uri = _canonical(str(params.uri))
         client = sdk.current_client()
         if _URI.fullmatch(uri) is None:
@@ -164,6 +169,7 @@ class Resources:
         return {"resultType": "complete"}
 
     async def unsubscribe(self, ctx: Context, params: UnsubscribeRequestParams) -> Result:
+        """Cancel a subscription of the connection. Raises MCPError."""
         client = sdk.current_client()
         if client is not None:
             try:
@@ -174,7 +180,7 @@ class Resources:
 
 
 def _canonical(uri: str) -> str:
-    """Return the URI in the form in which changes are announced: an agent id in NFC, reserved letters escaped."""
+    """Return the URI in the form that notifications use: an agent id in NFC, with reserved characters escaped."""
     match = _URI.fullmatch(uri)
     if match is None or match[6] is None:
         return uri

@@ -1,13 +1,12 @@
-"""Input schemas as every client takes them: flat, no references, no unions, nothing that only costs tokens.
+"""Input schemas that every client accepts: flat, short, without references and unions.
 
-The dialect decides how an optional argument is marked:
+The dialect determines the schema of an optional argument:
 
-- `plain`: it is not required. One `type` for each node, which every client accepts.
+- `plain`: it is not required. Each node has one `type`, which every client accepts.
 - `nullable`: as plain, with `"nullable": true` (OpenAPI, Gemini, smolagents).
 - `strict`: every argument is required, and the type of an optional one includes null (OpenAI's strict functions).
 
-Identifiers are announced as integers, because some clients refuse a list of types; they are read from text all the
-same.
+The type of an id is integer, because some clients refuse a list of types. Validation also accepts an id as text.
 """
 
 from collections.abc import Mapping
@@ -28,11 +27,11 @@ _WORDS = {
     "fence": "lock.fence",
     "request_id": "same id, same answer",
 }
-"""Arguments that many tools have: the instructions explain them once, so that each tool need not."""
+"""Short descriptions of arguments that many tools have. The instructions explain them once."""
 
 
 def input_schema(command: type[BaseModel], tool: Tool, dialect: Dialect = "plain") -> Schema:
-    """Return the schema of a tool: the arguments that it lists, in that order, and `clear` if it can empty fields."""
+    """Return the schema of a tool: its listed arguments, in order, and `clear` if the tool can empty fields."""
     flat = flat_properties(command)
     properties = {name: _described(name, _shown(flat[name])) for name in tool.arguments}
     required = [name for name in properties if command.model_fields[name].is_required() or name in tool.needed]
@@ -70,7 +69,7 @@ def _optional(node: Schema, dialect: Dialect) -> Schema:
 
 
 def _shown(node: Schema) -> Schema:
-    """Return the node without its least value. Not every client accepts one, and the description has the range."""
+    """Return the node without `minimum`. Not every client accepts it, and the description has the range."""
     shown = {key: value for key, value in node.items() if key != "minimum"}
     if "items" in node:
         shown["items"] = _shown(node["items"])
@@ -88,7 +87,7 @@ def _flat(node: Mapping[str, Any], whole: Mapping[str, Any]) -> Schema:
     kind = inner.get("type", "string")
     flat: Schema = {"type": kind[0] if isinstance(kind, list) else kind}
     flat |= {key: inner[key] for key in _KEPT if key in inner}
-    if (least := inner.get("minimum", inner.get("ge"))) is not None:  # pydantic leaves `ge` behind a validator of ours
+    if (least := inner.get("minimum", inner.get("ge"))) is not None:  # pydantic leaves `ge` after a custom validator
         flat["minimum"] = least
     if flat["type"] == "array":
         flat["items"] = _flat(inner.get("items", {"type": "string"}), whole)
@@ -99,7 +98,7 @@ def _flat(node: Mapping[str, Any], whole: Mapping[str, Any]) -> Schema:
 
 
 def _one(node: Mapping[str, Any], whole: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The node without its reference and without its `null` branch."""
+    """Return the node with its reference resolved and without its `null` branch."""
     if "$ref" in node:
         found: Mapping[str, Any] = whole["$defs"][node["$ref"].rpartition("/")[2]]
         return _one(found, whole)

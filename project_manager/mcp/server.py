@@ -1,4 +1,4 @@
-"""The one MCP server object of a process: tools, resources and prompts over one runtime."""
+"""The MCP server of a process: tools, resources and prompts on one runtime."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -20,7 +20,7 @@ from project_manager.schemas.instructions import INSTRUCTIONS
 
 
 class ProductServer(DoorServer):
-    """The server with the part of it that lasts between requests."""
+    """The MCP server with its subscriptions, which persist between requests."""
 
     def __init__(self, subscriptions: Subscriptions, name: str, **parts: Any) -> None:
         super().__init__(name, listen=subscriptions.listen, streams=subscriptions, **parts)
@@ -28,7 +28,7 @@ class ProductServer(DoorServer):
 
 
 def build_server(runtime: Runtime, *, stuck_seconds: float = STUCK_SECONDS) -> ProductServer:
-    """The server that every transport of this process serves."""
+    """Return the server that all transports of this process share."""
     draining = anyio.Event()
     subscriptions = Subscriptions(runtime.hub, ResourceSubscriptions(runtime), stuck_seconds)
     tools = Tools(runtime, draining)

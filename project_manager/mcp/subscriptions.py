@@ -1,9 +1,14 @@
-"""Changes of resources, from the event hub to clients of both eras.
+"""Send changes of resources from the event hub to MCP clients.
 
-2026: a listen stream takes them from the bus. 2025: a legacy SSE or stdio connection keeps its subscriptions with
-itself; a session over HTTP may reach any instance with each request, so that its subscriptions are in the database, and
-whichever instance holds its stream looks there when something has changed. Each 2025 client has a pending set and a
-sender of its own, so that one which does not read delays nobody, and a resource that changes often is announced once.
+With protocol version 2026-07-28, a listen stream gets the changes from the bus of the SDK. With protocol versions up to
+2025-11-25, there are two cases:
+
+- A legacy SSE or stdio connection has its subscriptions in memory.
+- A request of an HTTP session may reach any instance, so the subscriptions of sessions are in the database. The
+  instance with the stream of the session reads them after a change.
+
+In both cases each client has its own pending set and its own sender. A client that does not read delays no other
+client. Several changes of one resource may become one notification.
 """
 
 import logging
@@ -33,12 +38,12 @@ KEEP_EVERY_SECONDS = 600.0
 
 
 class TooManySubscriptions(Exception):
-    """The connection subscribes to more resources than it may."""
+    """The connection has reached MAX_URIS subscriptions."""
 
 
 @dataclass(eq=False)
 class _Sender:
-    """What one client has yet to be told."""
+    """Sender of notifications to one client, with the pending URIs."""
 
     client: Client
     stuck_seconds: float
@@ -47,15 +52,20 @@ class _Sender:
     gone: bool = False
 
     def offer(self, uri: str) -> None:
+        """Add a changed resource to the pending URIs."""
         self.pending[uri] = None
         self.wake.set()
 
     def leave(self) -> None:
+        """Stop the sender."""
         self.gone = True
         self.wake.set()
 
     async def send_all(self) -> None:
-        """Announces what is pending, for as long as the connection lasts."""
+        """Send pending notifications until the connection ends.
+
+        A client that does not read a notification for `stuck_seconds` is disconnected.
+        """
         while not self.gone:
             await self.wake.wait()
             self.wake = anyio.Event()
@@ -76,7 +86,7 @@ class _Sender:
 
 @dataclass(eq=False)
 class _Connection:
-    """A legacy SSE or stdio connection with its subscriptions."""
+    """Legacy SSE or stdio connection, with its subscriptions."""
 
     sender: _Sender
     uris: set[str] = field(default_factory=set)
@@ -84,14 +94,14 @@ class _Connection:
 
 @dataclass(eq=False)
 class _Stream:
-    """The stream of a session over HTTP, held here."""
+    """Stream of an HTTP session on this instance."""
 
     sender: _Sender
     owner: str
 
 
 class _Bus(InMemorySubscriptionBus):
-    """The SDK's bus for the listen streams, which knows whether there are any."""
+    """The SDK's bus for the listen streams, with a set of the open ones."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -110,7 +120,7 @@ class _Bus(InMemorySubscriptionBus):
 
 
 class _Streams:
-    """The streams of sessions that this instance holds, and what their sessions subscribed to."""
+    """Streams of HTTP sessions on this instance, and the delivery of changes to them."""
 
     def __init__(self, stored: ResourceSubscriptions) -> None:
         self._stored = stored
@@ -127,24 +137,27 @@ class _Streams:
         return self._held.get(session_id)
 
     def enter(self, session_id: str, stream: _Stream) -> None:
-        """From now on the session hears of changes here, and at once of all its subscriptions: it may have missed
-        some.
+        """Start to send changes to the stream of a session.
+
+        The session gets a notification of all its subscriptions first, because it may have missed changes.
         """
         self._held[session_id] = stream
         self._begin([session_id])
 
     def leave(self, session_id: str, stream: _Stream) -> None:
+        """Stop the sender of the stream, and remove the stream unless a newer one has replaced it."""
         stream.sender.leave()
         if self._held.get(session_id) is stream:
             del self._held[session_id]
 
     def changed(self, uris: Iterable[str]) -> None:
+        """Queue changed resources for the next lookup of subscribers."""
         if self._held:
             self._changed.update(uris)
             self._wake.set()
 
     def missed(self) -> None:
-        """Changes were lost: anything may have changed."""
+        """Notify all sessions of all their subscriptions, because changes were lost."""
         self._begin(self._held)
 
     def _begin(self, sessions: Iterable[str]) -> None:
@@ -152,7 +165,10 @@ class _Streams:
         self._wake.set()
 
     async def announce(self) -> None:
-        """Looks for the subscribers of what changed; not for each change, but some times a second."""
+        """Send changes to their subscribers until cancelled.
+
+        Subscribers are looked up at most once in LOOK_EVERY_SECONDS, and not for each change.
+        """
         while True:
             await self._wake.wait()
             self._wake = anyio.Event()
@@ -175,7 +191,7 @@ class _Streams:
                 stream.sender.offer(one.uri)
 
     async def keep(self) -> None:
-        """Says from time to time that these sessions listen still, lest their subscriptions be forgotten."""
+        """Renew the subscriptions of these sessions every KEEP_EVERY_SECONDS, so that they do not expire."""
         while True:
             await anyio.sleep(KEEP_EVERY_SECONDS)
             try:
@@ -186,7 +202,7 @@ class _Streams:
 
 
 class Subscriptions:
-    """Who is subscribed to which resource."""
+    """Subscriptions of MCP clients to resources, and the delivery of changes."""
 
     def __init__(self, hub: Hub, stored: ResourceSubscriptions, stuck_seconds: float = STUCK_SECONDS) -> None:
         self._hub = hub
@@ -199,12 +215,12 @@ class Subscriptions:
         self.listen = ListenHandler(self._bus, max_subscriptions=1024)
 
     def __len__(self) -> int:
-        """Clients of 2025 that can be told of something here."""
+        """Return the number of clients with a protocol version up to 2025-11-25 that this instance can notify."""
         return len(self._connections) + len(self._streams)
 
     @asynccontextmanager
     async def run(self) -> AsyncIterator[None]:
-        """Feeds subscribers from the hub."""
+        """Run the delivery from the hub to subscribers while the context is open."""
         async with anyio.create_task_group() as tasks:
             self._tasks = tasks
             tasks.start_soon(self._feed)
@@ -217,7 +233,7 @@ class Subscriptions:
                 tasks.cancel_scope.cancel()
 
     async def subscribe(self, client: Client, uri: str, owner: str) -> None:
-        """From now on the client hears of changes of `uri`. Raises TooManySubscriptions, ProjectManagerError."""
+        """Subscribe the client to changes of `uri`. Raises TooManySubscriptions, ProjectManagerError."""
         if client.session_id is not None:
             if not await self._stored.add(ResourceSubscription(uri, client.session_id, owner), MAX_URIS):
                 raise TooManySubscriptions
@@ -231,7 +247,7 @@ class Subscriptions:
         connection.uris.add(uri)
 
     async def unsubscribe(self, client: Client, uri: str, owner: str) -> None:
-        """From now on it does not. Raises ProjectManagerError."""
+        """Cancel the subscription of the client to `uri`. Raises ProjectManagerError."""
         if client.session_id is not None:
             await self._stored.remove(ResourceSubscription(uri, client.session_id, owner))
             return
@@ -241,16 +257,16 @@ class Subscriptions:
             connection.sender.pending.pop(uri, None)
 
     def join(self, session_id: str, owner: str, client: Client) -> Callable[[], None]:
-        """The stream of this session begins here; the answer is to be called when it ends."""
+        """Register the stream of a session on this instance. Return the function to call when the stream ends."""
         stream = _Stream(self._sender(client), owner)
         self._streams.enter(session_id, stream)
         return lambda: self._streams.leave(session_id, stream)
 
     async def end_session(self, session_id: str, owner: str) -> None:
-        """Its client has ended it."""
+        """Remove the subscriptions of a session that its client has ended."""
         try:
             await self._stored.end_session(session_id, owner)
-        except ProjectManagerError as error:  # they are forgotten in time, and nobody hears of them before
+        except ProjectManagerError as error:  # no stream uses them, and they expire later
             _warn("subscriptions cannot be removed", error)
 
     def _sender(self, client: Client) -> _Sender:
@@ -272,14 +288,14 @@ class Subscriptions:
                         batch = await events.next_batch()
                         if len(self) or self._bus.streams:
                             await self.announce(uris_of(batch))
-            except (Overflow, Resync):  # events were missed: whatever is subscribed to may have changed
+            except (Overflow, Resync):  # events were lost: any subscribed resource may have changed
                 await self.announce({uri for connection in self._connections.values() for uri in connection.uris})
                 self._streams.missed()
             except Closed:
                 return
 
     async def announce(self, uris: Iterable[str]) -> None:
-        """Tells every subscriber of these resources that they changed. Nobody is waited for."""
+        """Queue a notification for every subscriber of these resources. Do not wait for clients."""
         self._streams.changed(uris)
         for uri in uris:
             for connection in self._connections.values():
@@ -293,7 +309,7 @@ def _warn(what: str, error: ProjectManagerError) -> None:
 
 
 def uris_of(events: Iterable[Event]) -> dict[str, None]:
-    """The resources that these events change, each once, in order."""
+    """Return the URIs of the resources that these events change, each once, in order."""
     uris: dict[str, None] = {}
     for event in events:
         if event.task_id is not None:
@@ -311,7 +327,7 @@ def agent_uri(agent_id: str) -> str:
 
 
 def _holder(event: Event) -> str | None:
-    """Whose lease began or ended: it may have been ended by somebody else, or by the clock."""
+    """Return the holder of a lease that began or ended. The actor differs if an operator or expiry ended the lease."""
     if event.type not in _LEASES:
         return None
     holder = orjson.loads(event.data).get("agent_id")

@@ -1,4 +1,4 @@
-"""The catalogue as tools: what is listed, and how a call becomes an operation and its answer."""
+"""MCP tools: the list of tools, and the handler of calls."""
 
 import logging
 from collections.abc import Awaitable, Mapping, Sequence
@@ -38,13 +38,13 @@ Arguments = Mapping[str, object]
 _WAIT = "wait_seconds"
 _PROGRESS_SECONDS = 5.0
 _ASSUMED_HINTS = {"readOnlyHint": False, "destructiveHint": True, "idempotentHint": False, "openWorldHint": True}
-"""Defaults of the protocol for hints that a tool does not have."""
+"""Defaults of the MCP specification for absent hints."""
 _FORGOTTEN = "\nYou sent no agent_id: if the lease is yours, send yours, with its fence."
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A call of a tool: its name and arguments as they were sent, and the profile of the client."""
+    """A call of a tool: its name, its raw arguments, and the profile and protocol version of the client."""
 
     tool: str
     arguments: Arguments
@@ -53,7 +53,7 @@ class Call:
 
 
 class Tools:
-    """The tools of one server."""
+    """Handlers of `tools/list` and `tools/call`."""
 
     def __init__(self, runtime: Runtime, draining: anyio.Event) -> None:
         self._runtime = runtime
@@ -63,32 +63,35 @@ class Tools:
         self._arguments = {name: ToolArguments(operation) for name, operation in self._callable.items()}
 
     async def listed(self, ctx: Context, _params: PaginatedRequestParams | None) -> Result:
+        """Return the result of `tools/list`."""
         return tool_list(*self._profile_of(ctx))
 
     def _profile_of(self, ctx: Context) -> ToolProfile:
-        """Return the profile of this request, completed by that of the connection and by the settings."""
+        """Return the profile of this request. Absent parts come from the connection, then from the settings."""
         client = sdk.current_client()
         connected = NO_PROFILE if client is None else client.profile
         asked = profile_of(ctx.request.scope) if ctx.request is not None else NO_PROFILE
         return asked.over(connected).over(self._profile)
 
     def schema(self, name: str) -> dict[str, Any] | None:
-        """The announced input schema, for the comparison of headers with arguments: no tool of ours
-        declares a header."""
+        """Return the input schema for the SDK's check of `Mcp-Param-*` headers, or None for an unknown tool.
+
+        No tool declares a header, so the schema is empty.
+        """
         return {"type": "object"} if name in self._callable else None
 
     def is_quiet(self, _name: str, arguments: Arguments) -> bool:
-        """Whether the call is answered at once: nothing to announce meanwhile, nobody to wait for."""
+        """Return whether the call is not a long poll, and so sends no notifications before its answer."""
         return arguments.get(_WAIT) in (None, 0, "0", "")
 
     async def call(self, ctx: Context, params: CallToolRequestParams) -> Result:
-        """A call that came through the SDK."""
+        """Run a call that arrives through the SDK."""
         caller = Caller(actor=actor_of(ctx), door="mcp", request_id=request_id_of(ctx), secret=_secret_of(ctx))
         call = Call(params.name, params.arguments or {}, self._profile_of(ctx), ctx.protocol_version)
         return (await self._perform(call, caller, ctx)).result()
 
     async def call_directly(self, scope: Scope, version: str, name: str, arguments: Arguments) -> Outcome:
-        """A call that never notifies, straight from its HTTP request."""
+        """Run a call that sends no notifications, directly from its HTTP request and without the SDK."""
         caller = Caller(actor=exchange.actor_of(scope), door="mcp", request_id=exchange.request_id_of(scope))
         call = Call(name, arguments, profile_of(scope).over(self._profile), version)
         return await self._perform(call, caller, None)
@@ -120,7 +123,7 @@ class Tools:
         return await self._waiting(ctx, work, arguments)
 
     async def _waiting(self, ctx: Context, work: Awaitable[Answer], arguments: Arguments) -> Answer:
-        """Waits for the operation, tells how long it has been, and gives up in time when the server stops."""
+        """Run a long poll with progress notifications. Raises ShuttingDown when the server drains."""
         outcome: Answer | ProjectManagerError = ShuttingDown(
             "the server is stopping and ended the wait; nothing was taken or changed"
         )
@@ -129,7 +132,7 @@ class Tools:
             tasks.start_soon(_tell_progress, ctx, _seconds(arguments))
             try:
                 outcome = await work
-            except ProjectManagerError as error:  # raised in here it would come out as a group
+            except ProjectManagerError as error:  # raised here, it would become an exception group
                 outcome = error
             tasks.cancel_scope.cancel()
         if isinstance(outcome, ProjectManagerError):
@@ -147,7 +150,7 @@ class Tools:
 
 
 def answer_text(operation: Operation, answer: Answer, ignored: Sequence[str] = ()) -> bytes:
-    """Return the answer in its short form, with the ignored arguments and the caller's leases that end soon."""
+    """Return the short form of the answer, with ignored arguments and the caller's leases that end soon."""
     shown = shaped(operation.name, answer.body)
     if ignored:
         shown["ignored"] = ignored
@@ -159,7 +162,7 @@ def answer_text(operation: Operation, answer: Answer, ignored: Sequence[str] = (
 
 
 def actor_of(ctx: Context) -> Actor:
-    """Who calls: the gate's word over HTTP, the person at the machine over stdio."""
+    """Return the caller: over HTTP the authenticated actor, over stdio the local user."""
     return exchange.actor_of(ctx.request.scope) if ctx.request is not None else LOCAL
 
 
@@ -168,12 +171,13 @@ def _secret_of(ctx: Context) -> str | None:
 
 
 def request_id_of(ctx: Context) -> str:
+    """Return the request id for the log. Over stdio it is derived from the id of the message."""
     return exchange.request_id_of(ctx.request.scope) if ctx.request is not None else f"mcp-{ctx.request_id}"
 
 
 @cache
 def tool_list(tools: str, dialect: Dialect) -> Result:
-    """Return the answer to `tools/list` for this profile."""
+    """Return the result of `tools/list` for this profile."""
     shown = [
         _announced(row, row.tool, dialect)
         for row in OPERATIONS
@@ -193,7 +197,10 @@ def _announced(operation: Operation, tool: Tool, dialect: Dialect) -> dict[str, 
 
 
 def _annotations(hints: Hints) -> dict[str, bool]:
-    """Return the hints that differ from the defaults of the protocol. Two of them do not apply to a tool that reads."""
+    """Return the hints that differ from the defaults of the MCP specification.
+
+    `destructiveHint` and `idempotentHint` do not apply to a read-only tool.
+    """
     every = {
         "readOnlyHint": hints.read_only,
         "destructiveHint": hints.destructive or hints.read_only,
@@ -204,8 +211,10 @@ def _annotations(hints: Hints) -> dict[str, bool]:
 
 
 def failure(error: ProjectManagerError, *, named: bool, hint: str = "") -> Outcome:
-    """Return the text of the error. `named` says that the caller sent its agent id: without one, the text asks for it
-    where another agent would be let in. `hint` is appended as a line.
+    """Return the outcome with the text of the error. `hint` is appended as a line.
+
+    `named` is true if the caller has an agent id. If not, the text of LockHeld asks for one, since the caller may be
+    the holder.
     """
     text = error_text(error)
     if not named and isinstance(error, LockHeld):
@@ -221,8 +230,10 @@ def _about_ignored(operation: Operation, ignored: Sequence[str]) -> str:
 
 
 def error_text(error: ProjectManagerError) -> str:
-    """Code, what and why, what to do next, and the facts. One line each, so that a cut text still begins
-    with the code."""
+    """Return the code and message, the hint, and the details, one line each.
+
+    The code is first, so that a truncated text has it.
+    """
     lines = [f"{error.code.upper()}: {error.message}"]
     if error.hint:
         lines.append(error.hint)
@@ -239,7 +250,10 @@ def _seconds(arguments: Arguments) -> float | None:
 
 
 async def _tell_progress(ctx: Context, total: float | None) -> None:
-    """Announces the wait from time to time; without a progress token from the client nothing is sent."""
+    """Report the progress of a wait every _PROGRESS_SECONDS until cancelled.
+
+    The SDK sends nothing if the client sent no progress token.
+    """
     began = monotonic()
     while True:
         await ctx.session.report_progress(round(monotonic() - began, 1), total, "waiting")

@@ -25,17 +25,17 @@ OLDER_FILES = 5
 TELL_AGAIN_SECONDS = 10.0
 
 request_id: ContextVar[str] = ContextVar("request_id", default="")
-"""Identifies the request that is being answered; each log line written meanwhile carries it."""
+"""The id of the current request. Each of its log lines contains it."""
 
 token_id: ContextVar[int | None] = ContextVar("token_id", default=None)
-"""The number of the token that the request came with; each log line written meanwhile carries it."""
+"""The id of the token of the current request. Each of its log lines contains it."""
 
 
 def configure(level: str, format: str, file: str = "", *, quiet: bool = False) -> None:
-    """Send this program's log to standard error and, unless `file` is empty, to that file too.
+    """Send the log of this program to standard error and, unless `file` is empty, also to that file.
 
-    Other libraries are heard from WARNING on, and `quiet` nothing else is said on standard error. Raises OSError when
-    the file cannot be opened.
+    Other libraries log from WARNING on. With `quiet`, standard error gets only lines from WARNING on. Raises OSError
+    when the file cannot be opened.
     """
     wanted = logging.getLevelNamesMapping()[level]
     if quiet and not file:
@@ -47,6 +47,7 @@ def configure(level: str, format: str, file: str = "", *, quiet: bool = False) -
         handlers.append(RotatingFileHandler(file, maxBytes=FILE_BYTES, backupCount=OLDER_FILES, encoding="utf-8"))
     formatter = JsonLines() if format == "json" else TextLines()
     root = logging.getLogger()
+    # Replace the handlers of an earlier call. Other handlers, such as those of a test runner, stay.
     for old in root.handlers[:]:
         if isinstance(old.formatter, JsonLines | TextLines):
             root.removeHandler(old)
@@ -60,22 +61,22 @@ def configure(level: str, format: str, file: str = "", *, quiet: bool = False) -
 
 
 def caused_by(request: str, token: int | None) -> None:
-    """Set the request id and the token id of the log lines that this task or thread writes from now on."""
+    """Set the request id and the token id for later log lines of this task or thread."""
     request_id.set(request)
     token_id.set(token)
 
 
 def log_action(logger: logging.Logger, action: str, level: int = logging.INFO, /, **fields: object) -> None:
-    """Write the line of one operation: a stable word for what was done, and its fields."""
+    """Write the log line of one operation, with a stable action name and its fields."""
     if logger.isEnabledFor(level):
         logger.handle(Action(logger.name, level, action, fields))
 
 
 class Trouble:
-    """Something that fails at every try for a while: told when it begins, again from time to time, and when it is over.
+    """A failure that repeats at every attempt. It is logged at its start, at intervals, and at its end.
 
-    `what` is the sentence's beginning, such as "events cannot be read"; `action` the stable word for it. `again` is
-    the time between two lines in seconds, TELL_AGAIN_SECONDS if none is given.
+    The message starts with `what`, such as "events cannot be read". `action` is its stable name. `again` is the time
+    between two lines in seconds, by default TELL_AGAIN_SECONDS.
     """
 
     def __init__(
@@ -95,23 +96,24 @@ class Trouble:
         self._told: float | None = None
 
     def goes_on(self, error: object) -> None:
-        """A try has failed."""
-        now = time.monotonic()  # noqa: TID251 one leaf does not lean on another
+        """Report a failed attempt."""
+        now = time.monotonic()  # noqa: TID251 this package does not import project_manager.clock
         again = TELL_AGAIN_SECONDS if self._again is None else self._again
         if self._told is None or now - self._told >= again:
             self._told = now
             self._logger.log(self._level, "%s now: %s", self._what, error, extra=self._fields)
 
     def is_over(self) -> None:
-        """A try has succeeded."""
+        """Report a successful attempt."""
         if self._told is not None:
             self._told = None
             self._logger.warning("%s: that is over", self._what, extra=self._fields)
 
 
 class Action(logging.LogRecord):
-    """The record of one operation. It leaves out where in the code it was made, which costs more to find out than all
-    the rest of its line.
+    """The log record of one operation.
+
+    It omits the code location, because finding it costs more than the rest of the line.
     """
 
     _nowhere = vars(logging.LogRecord("", 0, "", 0, "", (), None))
@@ -122,14 +124,15 @@ class Action(logging.LogRecord):
         self.levelno = level
         self.levelname = logging.getLevelName(level)
         self.msg = self.message = action
-        self.created = time.time()  # noqa: TID251 as every record of `logging` does
+        self.created = time.time()  # noqa: TID251 like every record of `logging`
         self.msecs = self.created % 1 * 1000
         self.fields = fields
 
 
 class Together(logging.StreamHandler[TextIO]):
-    """Writes the lines of one turn of the event loop in one go, when the turn is over; without a loop, and from
-    WARNING on, at once.
+    """A handler that writes the lines of one event loop iteration together at its end.
+
+    A line from WARNING on, or without a running loop, is written at once.
     """
 
     def __init__(self, stream: TextIO) -> None:
@@ -144,7 +147,7 @@ class Together(logging.StreamHandler[TextIO]):
                 self.flush()
             else:
                 self._flush_later()
-        except Exception:  # noqa: BLE001 as every handler: a line that cannot be written stops nobody
+        except Exception:  # noqa: BLE001 like every handler: a failed write must not stop the caller
             self.handleError(record)
 
     def flush(self) -> None:
@@ -161,7 +164,7 @@ class Together(logging.StreamHandler[TextIO]):
         except RuntimeError:
             self.flush()
             return
-        if self._flushed_by is not loop:  # a loop that ended with lines left does not flush them
+        if self._flushed_by is not loop:  # a loop that has ended does not run its pending flush
             self._flushed_by = loop
             loop.call_soon(self.flush)
 
@@ -173,7 +176,10 @@ def _put_cause(record: logging.LogRecord) -> bool:
 
 
 class JsonLines(OrjsonFormatter):
-    """One JSON object a line: timestamp, level, logger, message, request_id, token_id, then the line's own fields."""
+    """A formatter with one JSON object per line.
+
+    Its fields are timestamp, level, logger, message, request_id, token_id, then the line's own fields.
+    """
 
     def __init__(self) -> None:
         super().__init__(reserved_attrs=[*RESERVED_ATTRS, "request_id", "token_id"])
@@ -192,7 +198,7 @@ class JsonLines(OrjsonFormatter):
 
 
 class TextLines(logging.Formatter):
-    """The same for people: time, level, logger and message, then the fields as name=value."""
+    """A formatter with text lines: time, level, logger and message, then the fields as name=value."""
 
     def format(self, record: logging.LogRecord) -> str:
         record.message = record.getMessage()
@@ -204,7 +210,7 @@ class TextLines(logging.Formatter):
 
 
 def _head(record: logging.LogRecord) -> dict[str, Any]:
-    """What every line begins with."""
+    """Return the first fields of every line."""
     line: dict[str, Any] = {
         "timestamp": _timestamp(record),
         "level": record.levelname,
@@ -216,7 +222,7 @@ def _head(record: logging.LogRecord) -> dict[str, Any]:
 
 
 def _cause(record: logging.LogRecord) -> dict[str, object]:
-    """Return the request id and the token id of a record, as far as it has them."""
+    """Return the request id and the token id of a record, if present."""
     found: dict[str, object] = {}
     if request := getattr(record, "request_id", ""):
         found["request_id"] = request

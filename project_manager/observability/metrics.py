@@ -1,4 +1,4 @@
-"""What the service counts and times, in the Prometheus text format."""
+"""Metrics of the service in the Prometheus text format."""
 
 from __future__ import annotations
 
@@ -44,12 +44,12 @@ WATCHED = {
     "project_manager_clock_difference_seconds": "Database time minus the wall clock of this machine.",
 }
 
-# A second series per counter with its birth time doubles the page and no rule here reads it.
+# A `_created` series per counter would double the page, and no alert rule reads it.
 disable_created_metrics()  # type: ignore[no-untyped-call]
 
 
 class Metrics:
-    """The counters of one running service, in a registry of their own. Any thread may call."""
+    """The metrics of one running service, in a registry of their own. Any thread may call the methods."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
@@ -138,11 +138,11 @@ class Metrics:
         self._expected_instances.set(count)
 
     def operation(self, operation: str, door: str, outcome: str, seconds: float) -> None:
-        """`outcome` is "ok" or the code of the error."""
+        """Record a call of an operation. `outcome` is "ok" or the code of the error."""
         self._operations((operation, door, outcome), seconds)
 
     def http_request(self, method: str, route: str, status: int, seconds: float) -> None:
-        """`route` is the route's template, never the path that was asked for."""
+        """Record an HTTP request. `route` is the template of the route, never the path of the request."""
         self._requests((method if method in METHODS else "OTHER", route, str(status)), seconds)
 
     def token_refused(self) -> None:
@@ -150,7 +150,7 @@ class Metrics:
         self._tokens_refused.inc()
 
     def mcp_call(self, tool: str, era: str, outcome: str, seconds: float) -> None:
-        """`tool` is the name of a tool that exists, never one that a client made up."""
+        """Record a tool call. `tool` is the name of an existing tool, never an unknown name from a client."""
         self._mcp_calls((tool, era, outcome), seconds)
 
     def mcp_session_opened(self) -> None:
@@ -160,16 +160,19 @@ class Metrics:
         self._mcp_closed.inc()
 
     def batch(self, jobs: int, seconds: float) -> None:
-        """One transaction of the writer."""
+        """Record one transaction of the writer."""
         self._batch_jobs((), jobs)
         self._batch_seconds((), seconds)
 
     def query(self, name: str, seconds: float) -> None:
-        """One read or write of the store, by its name."""
+        """Record one read or write of the store by its name."""
         self._queries((name,), seconds)
 
     def lease(self, outcome: str) -> None:
-        """Count an outcome: acquired, renewed, released, forced, expired, unconfirmed, or the code of a refusal."""
+        """Count an outcome of a lease.
+
+        It is acquired, renewed, released, forced, expired, unconfirmed, or the code of a refusal.
+        """
         self._leases(outcome)
 
     def tasks_by_status(self, counts: Mapping[str, int]) -> None:
@@ -177,7 +180,7 @@ class Metrics:
             self._tasks.labels(status).set(count)
 
     def backup_verified(self, timestamp_seconds: float, seconds: float) -> None:
-        """A backup was restored and found whole; the time is seconds since the epoch."""
+        """Record a verified backup. `timestamp_seconds` is in seconds since the epoch, `seconds` is the duration."""
         self._backup_verified.set(timestamp_seconds)
         self._backup_seconds.set(seconds)
 
@@ -193,14 +196,14 @@ class Metrics:
         self._websockets_refused.inc()
 
     def connection_opened(self, listener: str) -> None:
-        """`listener` is "api" or "mcp"."""
+        """Count an open connection. `listener` is "api" or "mcp"."""
         self._connections.labels(listener).inc()
 
     def connection_closed(self, listener: str) -> None:
         self._connections.labels(listener).dec()
 
     def connection_refused(self, reason: str) -> None:
-        """Count a connection that is refused or cut; `reason` names the limit."""
+        """Count a connection that is refused or cut. `reason` names the limit."""
         self._connections_refused.labels(reason).inc()
 
     def events_sent(self, count: int) -> None:
@@ -210,24 +213,27 @@ class Metrics:
         self._dropped.inc()
 
     def watch(self, gauge: str, read: Callable[[], float]) -> None:
-        """Export `pm_<gauge>`, or a full name as it is, read at each scrape; OSError leaves it out of that scrape."""
+        """Export `pm_<gauge>`, or a name with the prefix `project_manager_` unchanged.
+
+        Each scrape calls `read`. OSError omits the gauge from that scrape.
+        """
         self._watched.reads[gauge] = read
 
     def value(self, sample: str, **labels: str) -> float:
-        """The present value of one sample, such as `pm_leases_total`; 0 when there is none yet."""
+        """Return the present value of one sample, such as `pm_leases_total`, or 0 when there is none yet."""
         return self.registry.get_sample_value(sample, labels) or 0.0
 
     def average_query_ms(self) -> float:
-        """Mean time of all reads and writes of the store so far, in milliseconds."""
+        """Return the mean duration of all reads and writes of the store so far, in milliseconds."""
         return self._queries.mean() * 1000
 
     def render(self) -> bytes:
-        """Everything, as Prometheus text."""
+        """Return all metrics in the Prometheus text format."""
         return generate_latest(self.registry)
 
 
 class _Counted:
-    """A counter with one label that remembers its children: finding one anew costs more than counting."""
+    """A counter with one label that caches its children, because finding one costs more than counting."""
 
     def __init__(self, counter: Counter) -> None:
         self._counter = counter
@@ -242,7 +248,7 @@ class _Counted:
 
 @dataclass(frozen=True, slots=True)
 class _Series:
-    """The name, explanation and labels of a family."""
+    """The name, help text and labels of a metric family."""
 
     name: str
     doc: str
@@ -250,7 +256,7 @@ class _Series:
 
 
 class _Tally:
-    """How often something took how long: `times` a bucket, the last without a bound."""
+    """A histogram of durations. `times` has the count of each bucket, the last without a bound."""
 
     __slots__ = ("seconds", "times")
 
@@ -264,8 +270,10 @@ class _Tally:
 
 
 class _Timed(Collector):
-    """A counter, and a histogram over the first of its labels, fed by one call. The families are made when somebody
-    looks: counting in the library's own objects takes five times as long, and is done at every request.
+    """A counter, and a histogram over the first of its labels, updated by one call.
+
+    The metric families are built at each scrape. Every request counts, and counting in the library's own objects takes
+    five times as long.
     """
 
     def __init__(self, counted: _Series | None, took: _Series, bounds: tuple[float, ...]) -> None:
@@ -286,7 +294,7 @@ class _Timed(Collector):
             tally.seconds += seconds
 
     def mean(self) -> float:
-        """Seconds that it took on average; 0 when nothing was timed yet."""
+        """Return the mean duration in seconds, or 0 when nothing was recorded yet."""
         with self._lock:
             count = sum(sum(tally.times) for tally in self._tallies.values())
             return sum(tally.seconds for tally in self._tallies.values()) / count if count else 0.0
@@ -314,7 +322,7 @@ class _Timed(Collector):
 
 
 class _Watched(Collector):
-    """Gauges, and counters whose names end in `_total`, that are read when somebody looks."""
+    """Gauges that are read at each scrape. Those with names that end in `_total` are counters."""
 
     def __init__(self) -> None:
         self.reads: dict[str, Callable[[], float]] = {}

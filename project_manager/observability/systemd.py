@@ -1,4 +1,4 @@
-"""Reports to systemd: that the service is up, that it stops, and that it still works (sd_notify and watchdog)."""
+"""Notifications to systemd (sd_notify): ready, stopping, and watchdog messages."""
 
 import os
 import socket
@@ -8,28 +8,28 @@ from contextlib import suppress
 import anyio
 
 REPORTS_PER_INTERVAL = 2
-"""systemd advises to report in half of the interval after which it ends a silent process."""
+"""Watchdog messages per interval. systemd recommends one per half interval, and ends a process without any."""
 
 
 class Supervisor:
-    """The service manager that the variables NOTIFY_SOCKET and WATCHDOG_USEC name. Without them nothing is sent."""
+    """The service manager named by NOTIFY_SOCKET and WATCHDOG_USEC. Without these variables nothing is sent."""
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         self._address = environ.get("NOTIFY_SOCKET", "")
         self._interval = _watchdog_seconds(environ)
 
     def ready(self, status: str) -> None:
-        """Report that the service is up. `status` is shown by `systemctl status`."""
+        """Report that the service is ready. `systemctl status` shows `status`."""
         self._send(f"READY=1\nSTATUS={status}")
 
     def stopping(self) -> None:
-        """Report that the service answers what is in flight and ends."""
+        """Report that the service finishes the requests in flight and exits."""
         self._send("STOPPING=1\nSTATUS=Stopping")
 
     async def watch(self, works: Callable[[], bool]) -> None:
-        """Report in time, as long as the event loop runs and `works` holds, that the process works.
+        """Send watchdog messages while the event loop runs and `works` returns true.
 
-        Returns at once when no watchdog is asked for.
+        Return at once when no watchdog is configured.
         """
         while self._interval is not None:
             if works():
@@ -37,7 +37,7 @@ class Supervisor:
             await anyio.sleep(self._interval / REPORTS_PER_INTERVAL)
 
     def _send(self, message: str) -> None:
-        """Send a datagram without waiting. A manager that does not read gets none."""
+        """Send a datagram without waiting. Drop it when the service manager does not read."""
         if not self._address.startswith(("/", "@")):
             return
         address = f"\0{self._address[1:]}" if self._address.startswith("@") else self._address
@@ -47,7 +47,7 @@ class Supervisor:
 
 
 def _watchdog_seconds(environ: Mapping[str, str]) -> float | None:
-    """Return the seconds after which systemd ends this process when it is silent, None without a watchdog."""
+    """Return the watchdog interval of this process in seconds, or None without a watchdog."""
     microseconds = environ.get("WATCHDOG_USEC", "")
     if not microseconds.isdecimal() or int(microseconds) == 0:
         return None

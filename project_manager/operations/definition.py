@@ -1,4 +1,4 @@
-"""What a row of the catalogue says."""
+"""The types of the rows of the catalogue: operations, tools and their hints."""
 
 import inspect
 from collections.abc import Callable, Mapping
@@ -12,18 +12,18 @@ from project_manager.domain.limits import BODY_BYTES
 from project_manager.schemas.commands import Command
 
 CLEAR = "clear"
-"""The argument that empties fields of an edit, over MCP alone: an empty value means there that nothing was sent."""
+"""The argument that empties fields of an edit, in MCP only: MCP treats an empty value as not sent."""
 
 
 class Kind(Enum):
-    """Where a use case runs."""
+    """The connection on which a use case runs: a reader or the writer."""
 
     READ = "read"
     WRITE = "write"
 
 
 class Profile(Enum):
-    """Which tools a client is shown: `core` by default."""
+    """The set of tools that a client can list. The default is `core`."""
 
     CORE = "core"
     ALL = "all"
@@ -31,7 +31,7 @@ class Profile(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Hints:
-    """What a tool does to the world, in MCP's four words."""
+    """The effects of a tool, as the four tool annotations of MCP."""
 
     read_only: bool = False
     destructive: bool = False
@@ -41,10 +41,12 @@ class Hints:
 
 @dataclass(frozen=True, slots=True)
 class Tool:
-    """How an operation is shown to agents. `arguments` are the listed ones, in order; others are taken all the
-    same. `defaults` are raw arguments that the MCP door fills in when they are absent. `needs_agent`: the caller must
-    say which agent it is, by its agent_id or by a token that is bound to one. `clearable` maps each field that the
-    argument `clear` can empty to its empty value; without any the tool has no such argument.
+    """The MCP tool of an operation.
+
+    `arguments` are the listed arguments, in order; the tool accepts the others too. `defaults` are raw arguments that
+    the MCP interface adds when they are absent. With `needs_agent` the caller must send its agent_id or a token that is
+    bound to an agent. `clearable` maps each field that the argument `clear` can empty to its empty value. Without
+    clearable fields the tool has no such argument.
     """
 
     title: str
@@ -57,17 +59,19 @@ class Tool:
 
     @property
     def needed(self) -> tuple[str, ...]:
-        """The arguments that are required over MCP alone."""
+        """The arguments that are required over MCP only."""
         return ("agent_id",) if self.needs_agent else ()
 
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One thing that a user can do. `http` is method and path, `aliases` other routes to it; `status` its
-    answer's status when it succeeds; a `snapshot` is large, and kept while nothing is committed; what is `streamed` has
-    no bound: its use case makes text in pieces. `prepare` does what needs no transaction, before it begins, on a thread
-    of its own: `f(command, request_id)`, whose result the use case is given as `prepared`. `body_bytes` bounds the body
-    of its HTTP request.
+    """An action of a user, with its use case, interfaces and errors.
+
+    `http` is method and path, and `aliases` are other routes to it. `status` is the HTTP status of success. A
+    `snapshot` is a large answer that is cached until the next commit. A `streamed` answer has no size limit: its use
+    case yields text in pieces. `prepare` does the work that needs no transaction, before it begins, on its own thread.
+    It is called as `f(command, request_id)`, and the use case gets its result as `prepared`. `body_bytes` limits the
+    body of the HTTP request.
     """
 
     name: str
@@ -89,11 +93,12 @@ class Operation:
 
     @property
     def description(self) -> str:
-        """The use case's docstring: first what it does and when to use it, then the details."""
+        """The docstring of the use case: first its purpose and when to use it, then the details."""
         return inspect.cleandoc(self.use_case.__doc__ or "")
 
     @property
     def summary(self) -> str:
+        """The first paragraph of the description, in one line."""
         return self.description.split("\n\n", 1)[0].replace("\n", " ")
 
 
@@ -101,4 +106,4 @@ READS = Hints(read_only=True, idempotent=True)
 WRITES = Hints()
 REPEATABLE = Hints(idempotent=True)
 LEASE_FAULTS = (TaskNotFound, LockHeld, StaleFence, FenceRequired)
-"""What any write about a leased task may meet."""
+"""Errors of every write about a leased task."""

@@ -1,4 +1,4 @@
-"""Plans in and out: projects with their epics and tasks, written as one document."""
+"""Import and export of plans: projects with their epics and tasks, written as one document."""
 
 import json
 from collections.abc import Iterator
@@ -25,7 +25,7 @@ _SUGGESTIONS = 10
 
 
 def read_plan(command: ImportPlan, request_id: str) -> reader.Plan:
-    """The plan of the document with its faults, read without the database."""
+    """Parse the document into a plan with its errors, without access to the database."""
     report = progress.listener_of(request_id)
     lines = command.document.count("\n") + 1
     return reader.read(command.document, command.source, lambda line: report("Reading", line, lines))
@@ -34,10 +34,10 @@ def read_plan(command: ImportPlan, request_id: str) -> reader.Plan:
 def import_plan(tx: Tx, command: ImportPlan, prepared: reader.Plan) -> ImportView:
     """Import a plan: projects, epics and tasks with their dependencies, and knowledge, written in YAML or JSON.
 
-    All or nothing: every fault is listed with its line and column, and with any fault nothing is written.
-    Importing again changes only what the plan says differently. Status, lease and log of a task that exists are kept;
-    `status` overwrite sets statuses too, but never that of a task that an agent holds.
-    Nothing is deleted without `prune`. `dry_run` tells what would happen.
+    The import is atomic: any error prevents it, and all errors are listed with line and column.
+    A repeated import changes only fields that differ. Existing tasks keep their status, lease and log.
+    `status` overwrite also sets the statuses of tasks without a lease.
+    Only `prune` deletes. `dry_run` lists the changes without writing them.
     """
     comparison = Comparison(tx, prepared, overwrite=command.status == "overwrite", prune=command.prune)
     known = KnowledgeComparison(tx, prepared, comparison)
@@ -61,7 +61,10 @@ def import_plan(tx: Tx, command: ImportPlan, prepared: reader.Plan) -> ImportVie
 
 
 def _refused(source: str, comparison: Comparison, faults: list[Fault]) -> Invalid:
-    """Return the error that lists the faults. Its suggestions come after the transaction: comparing takes time."""
+    """Return the exception that lists the errors.
+
+    Suggestions are added after the transaction, because comparing names takes time.
+    """
     error = diagnostics.refused(source, faults)
 
     def suggest(_tx: Tx) -> None:
@@ -79,13 +82,13 @@ def _refused(source: str, comparison: Comparison, faults: list[Fault]) -> Invali
 def export_plan(tx: Tx, command: ExportPlan) -> Iterator[str]:
     """Export one project or all of them as a plan that import_plan takes: fields, links, statuses, logs, knowledge.
 
-    The same content always gives the same bytes. Leases, events, agents, tokens, ids and versions are no part of it.
+    Equal content always gives equal bytes. The plan omits leases, events, agents, tokens, ids and versions.
     """
     yield from writer.pieces(export.document(tx, command.project), command.format)
 
 
 def _changes(difference: Difference, known: list[KnowledgeChange]) -> list[ChangeView]:
-    """What happens to each thing, by name, in the order of the plan."""
+    """List each change by name in the order of the plan. Deletions come last."""
     found = [
         _change("project", project.name, project.row is None, list(project.changed)) for project in difference.projects
     ]
@@ -118,7 +121,10 @@ def _tell_finished(tx: Tx, command: ImportPlan, difference: Difference, view: Im
 
 
 class _Application:
-    """Writes a difference: new tasks first, so that links find them, and counters once, when all links are there."""
+    """A writer of a difference to the database.
+
+    New tasks are inserted first, so that links find their ids. Counters are updated once, after all links.
+    """
 
     def __init__(self, tx: Tx, difference: Difference, report: progress.Listener) -> None:
         self._tx = tx
@@ -128,6 +134,7 @@ class _Application:
         self._recount: set[int] = set()
 
     def run(self) -> None:
+        # The order matters: links need the ids of new tasks, and transitions need the final counters.
         difference = self._difference
         for project in difference.projects:
             self._write_project(project)
@@ -168,6 +175,7 @@ class _Application:
                 project.row = projects.write(tx, project.row, {"archived_at": tx.now})
                 self._tell_project(EventType.PROJECT_ARCHIVED, project, ["archived"])
         elif project.changed:
+            # `archived` is no plain field: its column holds a time, and each task holds a copy.
             values = {name: value for name, value in project.changed.items() if name != "archived"}
             if "archived" in project.changed:
                 values["archived_at"] = tx.now if project.changed["archived"] else None
@@ -251,7 +259,7 @@ class _Application:
         diff_knowledge.write_assumptions(self._tx, task.planned, task.known.task_id)
 
     def _edit(self, task: TaskChange, row: TaskRow) -> None:
-        """The fields. A task whose links alone change is written too: its version grows."""
+        """Write the changed fields. A change of links alone also writes the row, to increment its version."""
         values = dict(task.changed)
         if "epic_id" in values:
             values["epic_id"] = None if task.epic is None else task.epic.id

@@ -1,4 +1,4 @@
-"""Faults of a plan, each with its place, and the error that lists them."""
+"""Errors of a plan with their positions, and the exception that lists them."""
 
 from dataclasses import dataclass
 
@@ -8,12 +8,12 @@ from project_manager.plans.yaml_tree import Place
 REPORTED = 500
 _SHOWN = 10
 _CHARACTERS = 1_000
-"""Length of a message and of a path. Both can repeat keys of the document, whose length has no other bound."""
+"""Maximum length of a message and of a path. Both can repeat document keys, which have no other length limit."""
 
 
 @dataclass(slots=True)
 class Fault:
-    """Something wrong, with its place and the path of keys that leads there."""
+    """An error in a plan, with its position and the path of keys to it."""
 
     place: Place
     field: str
@@ -22,7 +22,7 @@ class Fault:
 
 
 def refused(source: str, found: list[Fault]) -> Invalid:
-    """Return the error that lists these faults in the order of the document."""
+    """Return the exception that lists these errors in document order."""
     found = sorted(found, key=lambda fault: fault.place)
     lines = [f"{source}:{fault.place.line}:{fault.place.column}: {_cut(fault.message)}" for fault in found[:_SHOWN]]
     more = f"; and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""

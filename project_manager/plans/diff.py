@@ -1,4 +1,4 @@
-"""What a plan would change: the plan beside what the database has. Nothing is written here."""
+"""Comparison of a plan with the database. Nothing is written here."""
 
 import json
 from collections.abc import Iterator
@@ -28,7 +28,7 @@ _CYCLES = 10
 
 @dataclass(slots=True, eq=False)
 class ProjectChange:
-    """A project of the plan. `row` is None when it is to be made; `changed` are its new values."""
+    """A project of the plan. `row` is None for a new project. `changed` holds the new values."""
 
     name: str
     planned: PlannedProject | None
@@ -49,7 +49,7 @@ class EpicChange:
 
 @dataclass(slots=True, eq=False)
 class TaskChange:
-    """A task of the plan. `depends_on` and `status` are None when they stay; `refs` are dependencies as written."""
+    """A task of the plan. `depends_on` and `status` are None if unchanged. `refs` are the dependencies as written."""
 
     planned: PlannedTask
     known: Known
@@ -64,7 +64,7 @@ class TaskChange:
 
     @property
     def fields(self) -> list[str]:
-        """What changes, in the words of the plan."""
+        """Return the names of the changed fields, as a plan spells them."""
         names = ["epic" if name == "epic_id" else name for name in self.changed]
         names += ["depends_on"] if self.depends_on is not None else []
         names += ["conflicts_with"] if self.conflicts else []
@@ -72,13 +72,13 @@ class TaskChange:
 
     @property
     def moves_only(self) -> bool:
-        """A move writes the row and tells of it by itself: there is no edit besides."""
+        """Return whether only the status changes. The transition then writes the row and emits its own event."""
         return self.fields == ["status"]
 
 
 @dataclass(slots=True)
 class Difference:
-    """All of it. Conflicts are pairs; pruned things are rows that the plan does not have."""
+    """The complete difference. Conflicts are pairs. Pruned rows exist in the database but not in the plan."""
 
     projects: list[ProjectChange] = field(default_factory=list)
     epics: list[EpicChange] = field(default_factory=list)
@@ -91,9 +91,10 @@ class Difference:
 
 
 class Comparison:
-    """Compares a plan with the database, once. `faults` are what makes the plan impossible there.
+    """A comparison of one plan with the database.
 
-    `unknown` has those of references to no task, each with the reference.
+    `faults` are the errors that prevent the import.
+    `unknown` holds each error about an unknown task, together with its reference.
     """
 
     def __init__(self, tx: Tx, plan: Plan, *, overwrite: bool, prune: bool) -> None:
@@ -136,6 +137,7 @@ class Comparison:
         present = {(row.project_id, row.name): row for row in epics.everything(self._tx)}
         names = {project.id: project.name for project in parents.values()}
         known = {(names[parent], name) for parent, name in present if parent in names}
+        # Matched rows leave `present`, so that the remaining rows can be pruned.
         for planned in plan.epics:
             project = parents[planned.project]
             row = present.pop((project.id, planned.said.name), None)
@@ -150,7 +152,7 @@ class Comparison:
             self.difference.pruned_epics = [row for row in present.values() if row.project_id in ids]
 
     def _check_new(self, kind: str, places: dict[tuple[str, str], Place], present: set[tuple[str, str]]) -> None:
-        """Report each new name that has the same key as another name of its scope: either would find both."""
+        """Report each new name with the same key as another name in its scope. A lookup of either would find both."""
         taken = {(scope, name_key(name)): name for scope, name in present}
         for (scope, name), place in places.items():
             other = taken.setdefault((scope, name_key(name)), name)
@@ -166,6 +168,7 @@ class Comparison:
         for planned in plan.tasks:
             row = matched.get(planned)
             epic = None if planned.epic is None else homes[planned.project, planned.epic]
+            # A task without a key in the plan keeps the key of its row, so that references by key still resolve.
             key = planned.said.external_key or (None if row is None else row.external_key)
             known = Known(planned.project, planned.epic, planned.name, key, 0 if row is None else row.id)
             task = TaskChange(planned, known, parents[planned.project], epic, row)
@@ -177,7 +180,7 @@ class Comparison:
             self.difference.tasks.append(task)
 
     def _check_archived(self) -> None:
-        """A project that is put aside, and stays so, takes nothing new."""
+        """Report new epics and tasks in a project that is archived and stays archived."""
         for project in self.difference.projects:
             if project.row is None or project.row.archived_at is None or project.changed.get("archived") is False:
                 continue
@@ -185,19 +188,20 @@ class Comparison:
             new += [
                 task.planned.place for task in self.difference.tasks if task.project is project and task.row is None
             ]
+            # One error per project is enough. It points to the first new item.
             if new:
                 words = f"the project {project.name!r} is archived and takes no new epics or tasks"
                 self.faults.append(Fault(min(new), "projects", words, "Write `archived: false` to take it back."))
 
     def _new_status(self, task: TaskChange, row: TaskRow) -> Status | None:
-        """The status to be written over the present one; never over that of a task somebody holds."""
+        """Return the status to write, or None. The status of a task with a lease never changes."""
         said = task.planned.said
         if not self._overwrite or "status" not in said.model_fields_set or lease_of(row, self._tx.now) is not None:
             return None
         return said.status if said.status != row.status else None
 
     def _find_rest(self) -> None:
-        """Tasks that the plan does not have: to be pruned, or there to be referred to."""
+        """Register existing tasks that are not in the plan, for pruning or for references."""
         names = {row.id: row.name for row in epics.everything(self._tx)}
         for project in self.difference.projects:
             for row in self._rows.get(project.name, []):
@@ -221,12 +225,13 @@ class Comparison:
         self.difference.pruned_tasks.append(row)
 
     def _resolve(self) -> None:
-        """References become tasks; then what really changes."""
+        """Resolve references to tasks, then keep only the links that differ from the database."""
         named = [
             task
             for task in self.difference.tasks
             if task.planned.said.model_fields_set & {"depends_on", "conflicts_with"}
         ]
+        # Without links or pruning there is no need to read all dependencies of the database.
         if not named and not self.difference.pruned_tasks:
             return
         self._dependencies = bulk.dependencies(self._tx)
@@ -253,7 +258,7 @@ class Comparison:
         return found
 
     def find_task(self, ref: Ref, project: str, path: str) -> Known | None:
-        """The task that is meant, seen from `project`; None after a fault at `path` was noted."""
+        """Return the referenced task as seen from `project`, or None after recording an error at `path`."""
         found = self._resolver.find(ref.text, project)
         if not found and not self._elsewhere_loaded:
             self._load_elsewhere()
@@ -279,7 +284,7 @@ class Comparison:
         return fault
 
     def task_names(self) -> Iterator[str]:
-        """Yield the names of the tasks that a reference could mean."""
+        """Yield the names of all known tasks, as candidates for suggestions."""
         known = chain(self._by_id.values(), (task.known for task in self.difference.tasks))
         return (task.name for task in known)
 
@@ -293,7 +298,10 @@ class Comparison:
                 self._resolver.add(known)
 
     def _compare_conflicts(self, named: list[TaskChange]) -> None:
-        """A pair stays when neither of its tasks speaks of conflicts in the plan, or one of them names the other."""
+        """Find the conflict pairs to add and to remove.
+
+        A pair stays if neither of its tasks lists conflicts in the plan, or if one task names the other.
+        """
         if not named:
             return
         present = bulk.conflicts(self._tx)
@@ -301,6 +309,7 @@ class Comparison:
             task: [known for _, known in self._find_all(task, "conflicts_with", task.planned.conflicts_with)]
             for task in named
         }
+        # Conflicts are symmetric, but a plan may list a pair at only one task. Unordered pairs cover both cases.
         pairs = {frozenset((task.known, other)) for task, others in wanted.items() for other in others}
         made: set[frozenset[Known]] = set()
         for task, others in wanted.items():
@@ -317,7 +326,7 @@ class Comparison:
         self.difference.new_conflicts = [(one, other) for one, other in made]
 
     def _check_pruned(self) -> None:
-        """A task that goes must not leave open tasks waiting for it."""
+        """Report pruned tasks that open tasks depend on."""
         gone = {row.id for row in self.difference.pruned_tasks}
         if not gone:
             return
@@ -325,6 +334,7 @@ class Comparison:
             project.id: project.planned.place for project in self.difference.projects if project.planned is not None
         }
         rows = {row.id: row for row in self.difference.pruned_tasks}
+        # A planned `depends_on` replaces all links of its task, so its old links to pruned tasks do not count.
         settled = {
             task.row.id for task in self.difference.tasks if task.row is not None and task.depends_on is not None
         }
@@ -350,7 +360,7 @@ class Comparison:
         numbers: dict[Known, int] = {}
         for task in self.difference.tasks:
             numbers[task.known] = task.known.task_id or -len(numbers) - 1
-        # Beside other faults only what the plan itself says counts: what it replaces may not have been understood.
+        # With other errors, stored links are ignored: the plan may replace them in a part that could not be read.
         edges: dict[int, list[int]] = {} if plan.faults or self.faults else dict(self._dependencies)
         for task in self.difference.tasks:
             if task.refs or task.depends_on is not None:
@@ -375,7 +385,7 @@ class Comparison:
 
 
 class _Matcher:
-    """Which task of the database each planned one is: by external_key, else by name within its epic."""
+    """A matcher of planned tasks to rows, by external_key, else by name within the epic."""
 
     def __init__(self, rows: dict[str, list[TaskRow]], epic_names: dict[int, str]) -> None:
         self._by_key: dict[tuple[str, str], TaskRow] = {}
@@ -401,8 +411,10 @@ class _Matcher:
         return matched
 
     def _named(self, task: PlannedTask, taken: set[int]) -> TaskRow | None:
-        """The oldest of that name that no other planned task is. A key goes to a task that has none, and a planned task
-        without a key is rather a task without one."""
+        """Return the oldest unmatched row with that name, or None.
+
+        A planned task with a key matches only rows without a key. One without a key prefers rows without a key.
+        """
         free = [row for row in self._by_name.get((task.project, task.epic, task.name), []) if row.id not in taken]
         keyless = [row for row in free if row.external_key is None]
         if task.said.external_key is not None or keyless:
@@ -437,6 +449,7 @@ def _task_changes(task: TaskChange, row: TaskRow) -> dict[str, Any]:
     changed: dict[str, Any] = {}
     if said.name != row.name:
         changed["name"] = said.name
+    # A new epic still has id 0, like no epic, so it needs its own check.
     if (row.epic_id or 0) != (0 if task.epic is None else task.epic.id) or (task.epic is not None and not task.epic.id):
         changed["epic_id"] = task.epic
     for name in _FIELDS:

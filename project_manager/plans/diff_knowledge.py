@@ -1,4 +1,4 @@
-"""Knowledge and assumptions of a plan: what they would change, and the writing of them."""
+"""Knowledge and assumptions of a plan: comparison with the database, and writing."""
 
 import json
 from dataclasses import dataclass, field
@@ -21,7 +21,7 @@ _TEXTS = ("tags", "metadata")
 
 @dataclass(slots=True, eq=False)
 class KnowledgeChange:
-    """An item of the plan. `row` is None when it is to be made; `changed` are its new values, without its links."""
+    """A knowledge item of the plan. `row` is None for a new item. `changed` holds the new values, without links."""
 
     planned: PlannedKnowledge
     project: ProjectChange
@@ -39,11 +39,12 @@ class KnowledgeChange:
 
     @property
     def fields(self) -> list[str]:
-        """What changes, in the words of the plan."""
+        """Return the names of the changed fields, as a plan spells them."""
         said, row = self.planned.said.model_fields_set, self.row
         if row is None:
             return []
         names = list(self.changed)
+        # A link target without an id is new, so -1 makes it differ from every stored id.
         if "task" in said and (0 if self.task is None else self.task.task_id or -1) != (row.task_id or 0):
             names.append("task")
         if "parent" in said and (0 if self.above is None else self.above.id or -1) != (row.parent_id or 0):
@@ -52,8 +53,10 @@ class KnowledgeChange:
 
 
 class KnowledgeComparison:
-    """Compares the knowledge of a plan with the database, after its projects, epics and tasks. An item is recognised by
-    its title within its epic, or among those of no epic; of several with one title the first is the first.
+    """A comparison of a plan's knowledge with the database, after its projects, epics and tasks.
+
+    An item matches by title within its epic, or among the items without an epic.
+    Items with equal titles match in order.
     """
 
     def __init__(self, tx: Tx, plan: Plan, comparison: Comparison) -> None:
@@ -112,6 +115,7 @@ class KnowledgeComparison:
             change.above = self._above(change, planned.parent)
 
     def _above(self, change: KnowledgeChange, ref: Ref) -> KnowledgeChange | KnowledgeRow | None:
+        # Titles need not be unique, so `#N` refers to an item by its number in the project's list.
         mine = [other for other in self.changes if other.project is change.project]
         number = ref.text[1:]
         found: list[KnowledgeChange | KnowledgeRow]
@@ -130,7 +134,10 @@ class KnowledgeComparison:
         return None
 
     def _find_circles(self) -> None:
-        """No item may be above itself, with what the database says of those of which the plan says nothing."""
+        """Report the first item that would be its own ancestor.
+
+        Items with no `parent` in the plan keep their stored parent.
+        """
         by_id = {change.id: change for change in self.changes if change.id}
         rows = {row.id: row for found in self._rows.values() for row in found}
 
@@ -146,6 +153,7 @@ class KnowledgeComparison:
             while item is not None and id(item) not in seen:
                 seen.add(id(item))
                 item = above(item)
+            # The database has no cycles, so every cycle has a link in the plan. The error points to that link.
             if item is change and change.planned.parent is not None:
                 words = f"{change.planned.said.title!r} would be above itself"
                 self.faults.append(Fault(change.planned.parent.place, f"{change.planned.path}.parent", words))
@@ -168,11 +176,12 @@ def _changes(planned: PlannedKnowledge, row: KnowledgeRow) -> dict[str, Any]:
 
 
 def write(tx: Tx, changes: list[KnowledgeChange]) -> None:
-    """Writes the items, new ones first, when projects, epics and tasks are there."""
+    """Write the items, new ones first. Requires that projects, epics and tasks are written."""
     new = [change for change in changes if change.row is None]
     changed = [(change, change.fields) for change in changes if change.row is not None and change.fields]
     for change in new:
         change.id = bulk_knowledge.add_item(tx, _new_values(tx, change))
+    # A parent can be a new item further down, so parents are set in a second pass.
     for change in new:
         if change.above is not None:
             bulk_knowledge.put_under(tx, change.id, change.above.id)
@@ -231,7 +240,7 @@ def _rewrite(tx: Tx, change: KnowledgeChange, fields: list[str]) -> None:
 
 
 def write_assumptions(tx: Tx, planned: PlannedTask, task_id: int) -> None:
-    """What was assumed on a new task, and what reviewers made of it."""
+    """Insert the assumptions on a new task, with their verdicts."""
     for entry in planned.said.assumptions:
         tag_type, words = parse_tag(entry.text)
         assumption_id = bulk_knowledge.add_assumption(

@@ -1,7 +1,7 @@
-"""The database as a plan document. What a plan leaves out when it is the default, the import fills in.
+"""Export of the database as a plan document. Default values are omitted, because the import fills them in.
 
-What grows with the database is read as the document is written: a few tasks and entries of a log at a time. Of all
-tasks only names and links are held, because any of them may be referred to.
+Content that grows with the database is read during serialization, a few tasks or log entries at a time.
+Only names and links of all tasks stay in memory, because any task can be referenced.
 """
 
 import json
@@ -26,8 +26,10 @@ ENTRIES_AT_ONCE = 16
 
 
 def document(tx: Tx, only: str | None) -> dict[str, Any]:
-    """Projects by id, epics by position, tasks by id; `only` names one project, in any case. Iterators stand for the
-    long lists, to be drawn from in their order while `tx` is open. Raises ProjectNotFound, Invalid.
+    """Return the document with projects by id, epics by position and tasks by id.
+
+    `only` names one project, case-insensitively. Long lists are iterators. Consume them in order while `tx` is open.
+    Raises ProjectNotFound, Invalid.
     """
     project_id = resolve.in_scope(tx, None, only)
     chosen = [row for row in projects.outlines(tx) if project_id in (None, row.id)]
@@ -35,7 +37,7 @@ def document(tx: Tx, only: str | None) -> dict[str, Any]:
 
 
 class _Export:
-    """Reads everything that may be referred to, then says each task."""
+    """An export that first loads all names and links, and then yields the tasks."""
 
     def __init__(self, tx: Tx, chosen: list[ProjectRow]) -> None:
         self._tx = tx
@@ -54,11 +56,12 @@ class _Export:
         self._resolver = self._unambiguous()
 
     def _unambiguous(self) -> Resolver:
-        """Gives a key to each task that a plan could not tell from another, or could not refer to."""
+        """Generate a key for each task that a plan could not identify or reference, and return the resolver."""
         twins: dict[tuple[str, str | None, str], list[Known]] = {}
         for known in self._known.values():
             if known.key is None:
                 twins.setdefault((known.project, known.epic, known.name), []).append(known)
+        # A generated key also changes which references are unique, so the resolver is built after each pass.
         self._give_keys([known for alike in twins.values() if len(alike) > 1 for known in alike])
         resolver = _resolver_of(self._known)
         linked = {

@@ -1,4 +1,4 @@
-"""Knowledge and assumptions as a plan says them, read a few at a time."""
+"""Knowledge and assumptions in plan format, read a few rows at a time."""
 
 import json
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ AT_ONCE = 16
 
 
 class Titles:
-    """Every item of knowledge by its title, for an export."""
+    """An index of all knowledge items by title, for an export."""
 
     def __init__(self, tx: Tx) -> None:
         self._tx = tx
@@ -32,20 +32,21 @@ class Titles:
                 self.tasks.append(row.task_id)
 
     def reference(self, project_id: int, knowledge_id: int) -> str:
-        """How the list of this project names the item."""
+        """Return the item's title, or `#` and its number if the title is ambiguous or begins with `#`."""
         title = self._title[knowledge_id]
         if self._known[project_id, title] > 1 or title.startswith("#"):
             return f"#{self._number[knowledge_id]}"
         return title
 
     def rows(self, project_id: int) -> Iterator[KnowledgeRow]:
+        """Yield the knowledge rows of a project, read `AT_ONCE` at a time."""
         ids = self.inside.get(project_id, [])
         for start in range(0, len(ids), AT_ONCE):
             yield from bulk_knowledge.items(self._tx, ids[start : start + AT_ONCE])
 
 
 def item(tx: Tx, row: KnowledgeRow, epic: str | None, task: str | None, parent: str | None) -> dict[str, Any]:
-    """An item as a plan says it."""
+    """Return a knowledge item in plan format."""
     entry = {
         "title": row.title,
         "epic": epic,
@@ -83,7 +84,7 @@ def _log(tx: Tx, knowledge_id: int) -> Iterator[dict[str, Any]]:
 
 
 def assumptions(tx: Tx, task_id: int) -> Iterator[dict[str, Any]]:
-    """The assumptions on a task as a plan says them."""
+    """Yield the assumptions on a task in plan format."""
     last = 0
     while some := bulk_knowledge.assumptions_after(tx, task_id, last, AT_ONCE):
         last = some[-1].id

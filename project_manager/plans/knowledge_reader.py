@@ -1,4 +1,4 @@
-"""What a plan may say of knowledge and assumptions."""
+"""Plan format of knowledge and assumptions."""
 
 from typing import Annotated, Any
 
@@ -12,7 +12,7 @@ from project_manager.schemas.knowledge import ActionType, Category, Importance, 
 
 REFERENCE_CHARACTERS = 3 * limits.NAME_CHARACTERS
 COMPOSED_REFERENCE = fields.composed_up_to(max(REFERENCE_CHARACTERS, limits.TITLE_CHARACTERS))
-"""Names are stored in NFC, so references to them are read in NFC too."""
+"""Names are stored in NFC. References to them are therefore normalized to NFC too."""
 
 Author = fields.Name
 Referred = Annotated[fields.Text, COMPOSED_REFERENCE]
@@ -20,12 +20,12 @@ Percent = Annotated[fields.Whole, Field(ge=0, le=100)]
 
 
 def _tagged(value: object) -> Any:
-    """A tag alone says enough."""
+    """Accept a plain tag text in place of a mapping."""
     return {"text": value} if isinstance(value, str) else value
 
 
 class PlanVerdict(Command):
-    """A verdict on an assumption; the last one counts."""
+    """A verdict on an assumption. The last verdict counts."""
 
     verdict: VerdictWord
     confidence: Percent
@@ -35,7 +35,7 @@ class PlanVerdict(Command):
 
 
 class PlanAssumption(Command):
-    """What was taken for granted on a task, as `#TYPE: text`."""
+    """An assumption on a task, written as `#TYPE: text`."""
 
     text: TagText
     file_path: FilePath | None = None
@@ -50,7 +50,7 @@ Assumptions = Annotated[list[Annotated[PlanAssumption, BeforeValidator(_tagged)]
 
 
 class PlanKnowledgeLog(Command):
-    """What was done with an item of knowledge."""
+    """A log entry of a knowledge item."""
 
     action_type: ActionType
     change_reason: fields.Text | None = None
@@ -60,8 +60,9 @@ class PlanKnowledgeLog(Command):
 
 
 class PlanKnowledge(Command):
-    """An item of knowledge about its project, or an epic of it. `parent` is the title of another item of the project,
-    or `#` and its number in this list.
+    """A knowledge item of a project or of one of its epics.
+
+    `parent` is the title of another item of the project, or `#` and its number in this list.
     """
 
     title: Title

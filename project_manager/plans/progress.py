@@ -1,4 +1,4 @@
-"""How far a long request has come, for whoever waits for it in this process: what it does, how much, of how much."""
+"""Progress of long requests within this process. Listeners get the step, the amount done and the total."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,7 +10,10 @@ _listeners: dict[str, Listener] = {}
 
 @contextmanager
 def followed(request_id: str, listener: Listener) -> Iterator[None]:
-    """While it is open, `listener` hears of this request, on the thread that does the work."""
+    """Call `listener` with the progress of this request while the context is open.
+
+    The calls run on the thread that does the work.
+    """
     _listeners[request_id] = listener
     try:
         yield
@@ -19,7 +22,7 @@ def followed(request_id: str, listener: Listener) -> Iterator[None]:
 
 
 def listener_of(request_id: str) -> Listener:
-    """Who follows the request; somebody who does not listen when nobody does."""
+    """Return the listener of the request, or a listener that does nothing."""
     return _listeners.get(request_id, _nobody)
 
 

@@ -1,7 +1,6 @@
-"""The format of plans: what a project, epic and task may say, and the reading of a document into values that
-know their place.
+"""The plan format: fields of projects, epics and tasks, and the parser from a document to values with positions.
 
-Every fault of a document is collected with its line and column; a document with any fault is no plan.
+All errors of a document are collected with line and column. A document with any error is not imported.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -32,7 +31,7 @@ FAULTS = 5_000
 
 
 def _alone(value: object) -> object:
-    """One reference may stand without a list. It is not split: names contain commas."""
+    """Accept one reference without a list. The text is not split, because names can contain commas."""
     return [value] if isinstance(value, str) else value
 
 
@@ -47,7 +46,7 @@ References = Annotated[list[Reference], fields.at_most(limits.LINKS), BeforeVali
 
 
 class PlanLog(Command):
-    """An entry of a task's log."""
+    """An entry of a task log."""
 
     author: Author
     kind: Literal["comment", "progress", "handoff", "evidence", "system"]
@@ -79,7 +78,7 @@ class PlanTask(Command):
 
 
 class PlanStandaloneTask(PlanTask):
-    """A task of no epic."""
+    """A task without an epic."""
 
     project: fields.Name = INBOX
 
@@ -95,7 +94,7 @@ class PlanEpic(Command):
 
 
 class PlanProject(Command):
-    """A project. `tasks` are those of no epic."""
+    """A project. `tasks` are its tasks without an epic."""
 
     name: fields.Name
     description: fields.Text = ""
@@ -106,7 +105,7 @@ class PlanProject(Command):
 
 
 class PlanDocument(Command):
-    """The top of a document."""
+    """The root of a document."""
 
     projects: list[object] = Field(default_factory=list)
     standalone_tasks: list[object] = Field(default_factory=list)
@@ -117,7 +116,7 @@ Said = TypeVar("Said", bound=Command)
 
 @dataclass(frozen=True, slots=True)
 class Ref:
-    """A reference to a task as it is written."""
+    """A reference to a task, as written."""
 
     text: str
     place: Place
@@ -125,7 +124,7 @@ class Ref:
 
 @dataclass(slots=True, eq=False)
 class PlannedTask:
-    """A task of the plan. `said.model_fields_set` tells which fields it speaks of."""
+    """A task of the plan. `said.model_fields_set` holds the fields that the document sets."""
 
     place: Place
     path: str
@@ -149,7 +148,7 @@ class PlannedEpic:
 
 @dataclass(slots=True, eq=False)
 class PlannedKnowledge:
-    """An item of knowledge of the plan; what it refers to, as it is written."""
+    """A knowledge item of the plan, with its references as written."""
 
     place: Place
     path: str
@@ -168,7 +167,7 @@ class PlannedProject:
 
 @dataclass(slots=True)
 class Plan:
-    """What a document says, flat and in its order. With `faults` it is only good for finding more of them."""
+    """The content of a document as flat lists in document order. With `faults` it only serves to find more errors."""
 
     source: str
     faults: list[Fault] = field(default_factory=list)
@@ -179,8 +178,9 @@ class Plan:
 
 
 def read(document: str, source: str, report: Callable[[int], None] = lambda line: None) -> Plan:
-    """The plan that the document holds, with its faults; what is no document at all is an empty plan with that fault.
-    `report` is told the line reached.
+    """Parse the document and return the plan with its errors.
+
+    An unreadable document gives an empty plan with one error. `report` is called periodically with the current line.
     """
     try:
         root = compose(document, report, is_json=_is_json(document, source), strictly=_is_named_json(source))
@@ -197,7 +197,7 @@ def read(document: str, source: str, report: Callable[[int], None] = lambda line
 
 
 def _is_json(document: str, source: str) -> bool:
-    """Whether its author takes the document for JSON: by the name of the file, else by how it begins."""
+    """Return whether the document is treated as JSON, by its file name or else by its first character."""
     if _is_named_json(source) or source.lower().endswith((".yaml", ".yml")):
         return _is_named_json(source)
     return document.lstrip("\ufeff \t\r\n").startswith(("{", "["))
@@ -209,7 +209,7 @@ def _is_named_json(source: str) -> bool:
 
 @dataclass(slots=True)
 class _Said(Generic[Said]):
-    """What a mapping says, beside the mapping itself."""
+    """The validated values of a mapping, with the mapping itself."""
 
     value: Said
     node: Mapping
@@ -217,11 +217,11 @@ class _Said(Generic[Said]):
 
 
 class _TooManyFaults(Exception):
-    """The rest of the document is not read: finding more faults takes time and helps no author."""
+    """Parsing stops at the error limit, because finding more errors takes time and does not help the author."""
 
 
 class _Reader:
-    """Walks the tree and makes a plan of it."""
+    """A tree walker that builds a plan."""
 
     def __init__(self, source: str) -> None:
         self.plan = Plan(source)
@@ -320,13 +320,15 @@ class _Reader:
         self.plan.tasks.append(planned)
 
     def _said(self, kind: type[Said], node: Node, path: str, *inner: str) -> _Said[Said] | None:
-        """Reads the fields of one mapping; the lists under `inner` are read on their own. A mapping with faults is read
-        without its faulty fields, so that the faults further inside are found too."""
+        """Validate the fields of one mapping and return them, or None if they cannot be read.
+
+        The lists under `inner` are read separately.
+        """
         if not isinstance(node, Mapping):
             hint = syntax_hints.blank_after_colon(node.text or "") if isinstance(node, Scalar) else ""
             self._fault(node.place, path or "(document)", f"this must be a mapping with {_keys(kind)}", hint)
             return None
-        if len(node.entries) > limits.KEYS:  # each unknown key would be a fault of its own
+        if len(node.entries) > limits.KEYS:  # each unknown key would be an error of its own
             self._fault(node.place, path or "(document)", f"this mapping has more than {limits.KEYS} keys")
             return None
         for key, place, where in _given_twice(node, path, inner):
@@ -341,6 +343,7 @@ class _Reader:
             name, missing = fault["field"], fault["field"] in kind.model_fields and fault["field"] not in node.entries
             hint = "" if missing else syntax_hints.blank_after_colon(name) or fault["hint"]
             self._fault(_place_of(node, kind, name), _joined(path, name), fault["message"], hint)
+        # Read again without the invalid fields, so that errors in nested lists are reported in the same run.
         faulty = {fault["field"] for fault in found} | {fault["field"].split(".")[0] for fault in found}
         sound = {key: value for key, value in raw.items() if key not in faulty}
         for name, known in kind.model_fields.items():
@@ -366,7 +369,7 @@ class _Reader:
 
 
 def _given_twice(node: Node, path: str, apart: tuple[str, ...] = ()) -> Iterator[tuple[str, Place, str]]:
-    """The keys that are given again, with place and path, in the node and all within it but what is read `apart`."""
+    """Yield repeated keys with position and path, in the node and below it, except under the keys `apart`."""
     if isinstance(node, Sequence):
         for number, item in enumerate(node.items):
             yield from _given_twice(item, f"{path}.{number}")
@@ -378,7 +381,7 @@ def _given_twice(node: Node, path: str, apart: tuple[str, ...] = ()) -> Iterator
 
 
 def _without_nulls(kind: type[Command], raw: dict[str, Any]) -> dict[str, Any]:
-    """A key with nothing behind it says the default, or nothing where there is no default to say."""
+    """Replace null values with defaults. Drop null values of `status` and of required fields."""
     said = {}
     for key, value in raw.items():
         known = kind.model_fields.get(key)
@@ -401,7 +404,7 @@ def _ref(item: _Said[Any], text: str | None, key: str) -> Ref | None:
 
 
 def _place_of(node: Mapping, kind: type[Command], name: str) -> Place:
-    """Where the fault in the field `name` stands: at the key when the key is the fault, else at the value."""
+    """Return the position of an error in the field `name`: the key if the key is unknown, otherwise the value."""
     if name in node.entries and name not in faults.names_of(kind):
         return node.entries[name][0]
     here: Node = node

@@ -1,5 +1,7 @@
-"""How a plan names a task: by external key or name within its project, with its epic, or with its project
-from elsewhere.
+"""References to tasks in a plan.
+
+Within its project a task is referenced by external key, by name, or by epic and name. References from other projects
+add the project.
 """
 
 import re
@@ -12,7 +14,7 @@ _RANKS = (0, 1, 2)
 
 @dataclass(slots=True, eq=False)
 class Known:
-    """A task that can be referred to. `task_id` is 0 until it is written."""
+    """A task that can be referenced. `task_id` is 0 until the task is inserted."""
 
     project: str
     epic: str | None
@@ -26,19 +28,20 @@ class Known:
 
 
 class Resolver:
-    """Finds tasks by reference. A closer meaning hides a farther one: key, name, `Epic/Name`, `Project/..`."""
+    """A resolver of references. Key, name, `Epic/Name` and `Project/..` take precedence in this order."""
 
     def __init__(self) -> None:
         self._near: dict[tuple[str, int, str], list[Known]] = {}
         self._far: dict[tuple[int, str], list[Known]] = {}
 
     def add(self, known: Known) -> None:
+        """Register the task under every form of reference to it."""
         for rank, form in _forms(known):
             self._near.setdefault((known.project, rank, form), []).append(known)
             self._far.setdefault((rank, f"{_folded(known.project)}/{form}"), []).append(known)
 
     def find(self, text: str, project: str) -> list[Known]:
-        """The tasks that the reference may mean, seen from `project`: one when it is clear, none when it is wrong."""
+        """Return all tasks that match the reference from `project`. A valid reference matches exactly one."""
         form = _folded(text)
         for rank in _RANKS:
             if found := self._near.get((project, rank, form)):
@@ -49,7 +52,7 @@ class Resolver:
         return []
 
     def reference(self, known: Known, project: str) -> str | None:
-        """The shortest reference that, seen from `project`, means this task alone."""
+        """Return the shortest reference that matches only this task from `project`, or None."""
         forms = [form for _, form in _forms(known)] if known.project == project else []
         forms += [f"{known.project}/{form}" for _, form in _forms(known)]
         return next((form for form in forms if self.find(form, project) == [known]), None)

@@ -1,5 +1,6 @@
-"""What to do about a slip in the syntax of a document, told by what stands at its place and not by the words of
-the parser, which differ from one to the next.
+"""Hints for syntax errors in a document.
+
+The text at the error position decides the hint. Parser messages are not used, because they differ between parsers.
 """
 
 import re
@@ -18,7 +19,7 @@ _SHOWN = 40
 
 
 def in_yaml(text: str, error: yaml.MarkedYAMLError, last: yaml.Event | None) -> str:
-    """The remedy for what the parser stumbled over after the event `last`; empty when none is known."""
+    """Return a hint for the parser error after the event `last`, or an empty string if none is known."""
     place = _at(error.problem_mark)
     if place is None:
         return ""
@@ -29,20 +30,21 @@ def in_yaml(text: str, error: yaml.MarkedYAMLError, last: yaml.Event | None) -> 
 
 
 def blank_after_colon(text: str) -> str:
-    """The remedy for `key:value` where a mapping is wanted; empty when the text is nothing like that."""
+    """Return a hint for `key:value` where a mapping is required, or an empty string for other text."""
     found = _TIGHT.match(text.strip())
     return f"A colon is followed by a blank: write `{found[1]}: {found[2][:_SHOWN]}`." if found else ""
 
 
 def needs_quotes(letter: str) -> str:
-    """The remedy for a letter with a meaning of its own at the beginning of a text."""
+    """Return a hint for a text that begins with a special character."""
     shown = "a backtick" if letter == "`" else f"`{letter}`"
     return f"A text that begins with {shown} needs quotes."
 
 
 def in_json(text: str, offset: int) -> tuple[int, str]:
-    """Where the slip really stands that a parser of JSON noticed at `offset`, and the remedy, empty when none is
-    known.
+    """Return the actual offset of an error that a JSON parser reported at `offset`, and a hint.
+
+    The hint is empty if none is known.
     """
     before = text[:offset].rstrip()
     after = text[offset + 1 :].lstrip()
@@ -63,12 +65,12 @@ def in_json(text: str, offset: int) -> tuple[int, str]:
 
 
 def constant_in(text: str) -> int:
-    """Where the first NaN or Infinity stands, which Python reads in JSON and JSON does not have."""
+    """Return the offset of the first NaN or Infinity. Python accepts both, but JSON does not define them."""
     return next((found.start(1) for found in _CONSTANT.finditer(text) if found[1]), 0)
 
 
 class _At(NamedTuple):
-    """Line and column from 0."""
+    """A position with line and column from 0."""
 
     line: int
     column: int
@@ -78,7 +80,7 @@ class _At(NamedTuple):
 
 
 class _Word(NamedTuple):
-    """A text with its quote, which is empty without one."""
+    """A scalar with its quote character. The quote of a plain scalar is empty."""
 
     begin: _At
     end: _At
@@ -87,8 +89,10 @@ class _Word(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class _Slip:
-    """`begun` is where that begins which could not be read to its end. `scanning`: the slip is within a word;
-    otherwise each word is good and they stand together wrongly. `last` is the word that was read before, if it was one.
+    """A syntax error in its context.
+
+    `begun` is the start of the incomplete token or collection. `scanning` is true for an error within a token.
+    Otherwise all tokens are valid, but their order is wrong. `last` is the token before the error if it was a scalar.
     """
 
     lines: list[str]
@@ -99,7 +103,7 @@ class _Slip:
 
     @property
     def before(self) -> str:
-        """What stands on the line before the slip."""
+        """Return the text of the line before the error."""
         return self.line(self.at)[: self.at.column]
 
     @property
@@ -108,7 +112,7 @@ class _Slip:
 
     @property
     def opening(self) -> str:
-        """The character with which that begins which could not be read to its end."""
+        """Return the first character of the incomplete token or collection."""
         return "" if self.begun is None else self.line(self.begun)[self.begun.column : self.begun.column + 1]
 
     def line(self, at: _At) -> str:
@@ -157,7 +161,7 @@ def _inner_quote(slip: _Slip) -> str:
 
 
 def _first_letter(slip: _Slip) -> str:
-    """A letter with a meaning of its own, where a text begins."""
+    """Return a hint for a special character at the beginning of a text."""
     if slip.scanning and slip.opening in _FIRST_LETTERS:
         return needs_quotes(slip.opening)
     if slip.here in _FIRST_LETTERS and _BEGINS.search(slip.before):
@@ -187,7 +191,7 @@ def _open_list(slip: _Slip) -> str:
 
 
 def _no_key(slip: _Slip) -> str:
-    """A line that stands where a key is wanted."""
+    """Return a hint for a line without a key where a key is required."""
     if slip.begun is None or not slip.scanning or slip.begun.line >= slip.at.line:
         return ""
     words, on = slip.line(slip.begun)[slip.begun.column :], f"On line {slip.begun.line + 1}: "

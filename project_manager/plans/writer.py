@@ -1,7 +1,7 @@
-"""Plans as text: YAML that people like to read, or JSON. The same values always give the same bytes.
+"""Serialization of plans as readable YAML or as JSON. Equal values always give equal bytes.
 
-Only as much of YAML is written as every reader agrees on: block lists and mappings, literal blocks for
-paragraphs, plain words where no reader takes them for anything else, and double quotes for the rest.
+The output uses only YAML that all parsers interpret alike. Lists and mappings are in block style, except short lists of
+words. Paragraphs are literal blocks. Unambiguous texts are plain, and all other texts are in double quotes.
 """
 
 import re
@@ -20,9 +20,10 @@ _BARE_IN_JSON = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
 
 
 def pieces(document: dict[str, Any], form: str) -> Iterator[str]:
-    """The document (mappings, lists, texts, whole numbers, truth values) as `form`, yaml or json, in many small pieces.
+    """Yield the document in many small pieces in the format `form`, yaml or json.
 
-    An iterator in it stands for a list of mappings that is not empty; it is drawn from as the text comes to it.
+    The document holds mappings, lists, texts, whole numbers and booleans. An iterator stands for a non-empty list of
+    mappings. It is consumed while the text is produced.
     """
     if form == "json":
         for text in _json(document, "\n"):
@@ -33,7 +34,10 @@ def pieces(document: dict[str, Any], form: str) -> Iterator[str]:
 
 
 def _json(value: Any, newline: str) -> Iterator[str]:
-    """As orjson indents it by two, without needing all of it at once. `newline` ends with the indent of `value`."""
+    """Yield the same text as orjson with an indent of two, without all values in memory at once.
+
+    `newline` ends with the indent of `value`.
+    """
     inner = newline + "  "
     if isinstance(value, Iterator):
         yield "["
@@ -86,7 +90,7 @@ def _item(item: Any, indent: str) -> Iterator[str]:
 
 
 def _inline(values: list[Any]) -> str | None:
-    """Short words in one line; None when they need lines of their own."""
+    """Return short words on one line, or None if they need separate lines."""
     if all(isinstance(value, str) and _WORD.fullmatch(value) and value.lower() not in _NOT_TEXT for value in values):
         return f"[{', '.join(values)}]"
     return None

@@ -1,10 +1,8 @@
-"""YAML or JSON text as a tree that remembers where each value stands. Nothing is constructed: every scalar
-stays text.
+"""Parser from YAML or JSON text to a tree with positions. No objects are constructed: every scalar stays text.
 
-Whoever knows a field's type reads its text, so that `name: No` is a name and not a truth value. JSON is read
-by the same parser, because JSON text is YAML text; where only JSON will do, the rest of YAML is refused first.
-Depth and size are bounded before the tree grows: nesting and aliases cost an attacker's document an error, not
-our memory.
+The type of a field interprets its text later, so that `name: No` is a name and not a boolean. The same parser reads
+JSON, because JSON text is YAML text. Where only JSON is allowed, other YAML is rejected first. Depth and size are
+checked before the tree grows. Nesting and aliases in a hostile document therefore cannot exhaust the memory.
 """
 
 import json
@@ -23,7 +21,7 @@ VALUES = 2_000_000
 REPORT_EVERY = 5_000
 SEARCHED = 1024 * 1024
 
-# libyaml reads ten times as fast; wheels of PyYAML without it exist.
+# libyaml parses ten times as fast, but some PyYAML wheels do not include it.
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _UNREADABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\ufffe\uffff]")
 _SURROGATES = re.compile(r"(?<!\\)((?:\\\\)*)\\u([dD][89abAB][0-9a-fA-F]{2})\\u([dD][c-fC-F][0-9a-fA-F]{2})")
@@ -34,14 +32,14 @@ _PLAIN_TAGS = frozenset(
 
 
 class Place(NamedTuple):
-    """A position in the document, line and column from 1."""
+    """A position in the document, with line and column from 1."""
 
     line: int
     column: int
 
 
 class Unreadable(Exception):
-    """The text is no document at all: what is wrong, where, and what to do, empty when that is plain."""
+    """The text cannot be parsed. `hint` is empty if the message is sufficient."""
 
     def __init__(self, place: Place, message: str, hint: str = "") -> None:
         super().__init__(message)
@@ -64,7 +62,7 @@ class Sequence:
 
 @dataclass(slots=True)
 class Mapping:
-    """`entries` has for each key where the key stands and its value; `twice` lists keys that are given again."""
+    """A mapping. `entries` holds the position of each key and its value. `twice` lists repeated keys."""
 
     place: Place
     entries: dict[str, tuple[Place, "Node"]]
@@ -77,8 +75,10 @@ Node = Scalar | Sequence | Mapping
 def compose(
     text: str, report: Callable[[int], None] = lambda line: None, *, is_json: bool = False, strictly: bool = False
 ) -> Node:
-    """The tree of the document. `report` is told now and then which line has been reached. Raises Unreadable, which
-    speaks of JSON when the text `is_json` for whoever wrote it. `strictly` it must then be JSON, and not merely YAML.
+    """Parse the document and return its tree.
+
+    `report` is called periodically with the current line. With `is_json`, errors are described as JSON errors.
+    With `strictly` in addition, the text must be valid JSON. Raises Unreadable.
     """
     found = _unreadable(text)
     if found is not None:
@@ -93,7 +93,10 @@ def compose(
 
 
 def _unreadable(text: str) -> re.Match[str] | None:
-    """Find the first character that no document may hold. In pieces, because a search holds all other threads up."""
+    """Return a match for the first character that no document may contain, or None.
+
+    The search runs in pieces, because a search blocks all other threads.
+    """
     pieces = (_UNREADABLE.search(text, start, start + SEARCHED) for start in range(0, len(text), SEARCHED))
     return next((found for found in pieces if found is not None), None)
 
@@ -108,6 +111,7 @@ def _tree(text: str, report: Callable[[int], None], is_json: bool) -> Node:
             if number % REPORT_EVERY == 0:
                 report(_start(event).line)
     except yaml.MarkedYAMLError as error:
+        # For a JSON file, the error of the JSON parser is more helpful than that of the YAML parser.
         if is_json and (unreadable := _not_json(text)) is not None:
             raise unreadable from error
         mark = error.problem_mark or error.context_mark
@@ -120,7 +124,7 @@ def _tree(text: str, report: Callable[[int], None], is_json: bool) -> Node:
 
 
 def plain(node: Node) -> Any:
-    """The tree as lists, dicts, texts and None."""
+    """Convert the tree to lists, dicts, texts and None."""
     if isinstance(node, Scalar):
         return node.text
     if isinstance(node, Sequence):
@@ -129,7 +133,7 @@ def plain(node: Node) -> Any:
 
 
 def _not_json(text: str) -> Unreadable | None:
-    """What is wrong with the text as JSON, None when nothing is."""
+    """Return the error that makes the text invalid JSON, or None."""
     text = text.removeprefix("\ufeff")
     try:
         json.loads(text, object_pairs_hook=_forgotten, parse_int=str, parse_constant=_no_constant)
@@ -146,7 +150,7 @@ def _not_json(text: str) -> Unreadable | None:
 
 
 class _Constant(Exception):
-    """A name for a number that JSON does not have."""
+    """A numeric constant that JSON does not define."""
 
 
 def _no_constant(name: str) -> None:
@@ -154,11 +158,11 @@ def _no_constant(name: str) -> None:
 
 
 def _forgotten(_pairs: list[tuple[str, object]]) -> None:
-    """Only whether the text can be read is asked here."""
+    """Discard the pairs, because only the validity of the text matters."""
 
 
 def _joined(match: re.Match[str]) -> str:
-    """YAML has no surrogate pairs in its escapes, JSON has."""
+    """Combine a surrogate pair into one escape. JSON escapes can contain surrogate pairs, YAML escapes cannot."""
     high, low = int(match[2], 16), int(match[3], 16)
     return f"{match[1]}\\U{0x10000 + ((high - 0xD800) << 10) + (low - 0xDC00):08x}"
 
@@ -177,7 +181,7 @@ class _Frame:
 
 
 class _Builder:
-    """Puts the parser's events together."""
+    """A builder of the tree from parser events."""
 
     def __init__(self) -> None:
         self.root: Node | None = None
@@ -260,7 +264,7 @@ class _Builder:
 def _key(node: Node) -> str:
     if not isinstance(node, Scalar) or node.text is None:
         raise Unreadable(node.place, "a key must be a text")
-    return intern(node.text)  # a large plan says the same few keys again and again
+    return intern(node.text)  # large plans repeat the same few keys
 
 
 def _enter(mapping: Mapping, name: str, place: Place, value: Node) -> None:
@@ -270,14 +274,14 @@ def _enter(mapping: Mapping, name: str, place: Place, value: Node) -> None:
                 mapping.entries.setdefault(key, entry)
     elif (
         name in mapping.entries and mapping.entries[name][0] >= mapping.place
-    ):  # a merged key stands before the mapping
+    ):  # a merged key is positioned before the mapping
         mapping.twice.append((name, place))
     else:
         mapping.entries[name] = (place, value)
 
 
 def _merged(value: Node) -> Iterator[Mapping]:
-    """What `<<:` merges in: one mapping, or a list of them. Keys that the mapping gives itself win."""
+    """Yield the mappings that `<<:` merges in, from one mapping or a list. The mapping's own keys take precedence."""
     for node in value.items if isinstance(value, Sequence) else [value]:
         if not isinstance(node, Mapping):
             raise Unreadable(node.place, "`<<` merges mappings only")

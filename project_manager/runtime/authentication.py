@@ -1,6 +1,6 @@
 """Identities of callers: the actor of each token, and the agent ids that belong to bound tokens.
 
-Both are read from the database and remembered for IDENTITY_SECONDS.
+Both come from the database and are cached for IDENTITY_SECONDS.
 """
 
 from collections.abc import Awaitable, Callable
@@ -18,13 +18,13 @@ REMEMBERED = 10_000
 
 
 class Read(Protocol):
-    """Run a read on a reader's thread."""
+    """A function that runs a read on a reader thread."""
 
     def __call__(self, name: str, work: Callable[[Tx], Any], /) -> Awaitable[Any]: ...
 
 
 class Identities:
-    """The identities that one process has looked up. `required`: a caller without a token is refused."""
+    """A cache of the identities of callers. With `required`, a caller without a token is refused."""
 
     def __init__(self, read: Read, *, required: bool) -> None:
         self._read = read
@@ -33,7 +33,10 @@ class Identities:
         self._bound = _Recent()
 
     async def identify(self, secret: str | None) -> Actor:
-        """Return the actor of a token. Raises Unauthorized, within IDENTITY_SECONDS also for a revoked token."""
+        """Return the actor of a token.
+
+        A token stops working within IDENTITY_SECONDS of its revocation. Raises Unauthorized.
+        """
         actor: Actor | None = self._actors.find(secret)
         if actor is None:
             actor = await self._read("identify", partial(tokens.identify, secret=secret, required=self._required))
@@ -41,13 +44,13 @@ class Identities:
         return actor
 
     def forget(self) -> None:
-        """Read everything again at its next use."""
+        """Clear the cache."""
         self._actors, self._bound = _Recent(), _Recent()
 
     async def check_agent(self, caller: Actor, agent: Actor) -> None:
         """Raise WrongAgent when the agent id belongs to a bound token of another caller.
 
-        Operators may use each id. A new bound token counts after IDENTITY_SECONDS at the latest.
+        Operators may use any agent id. A new bound token takes effect within IDENTITY_SECONDS.
         """
         if not _is_free(caller, agent):
             return
@@ -60,13 +63,13 @@ class Identities:
 
 
 def check_agent_in(tx: Tx, caller: Actor, agent: Actor) -> None:
-    """Raise WrongAgent as `Identities.check_agent` does, in the transaction of a call that has waited."""
+    """Raise WrongAgent like `Identities.check_agent`, but in the transaction of a call that has waited."""
     if _is_free(caller, agent) and tokens.is_bound(tx, agent.id):
         raise _wrong_agent(agent)
 
 
 def _is_free(caller: Actor, agent: Actor) -> bool:
-    """Return whether the agent id is the caller's own choice."""
+    """Return whether the caller chooses the agent id itself. Its token is neither bound nor an operator's."""
     return not caller.bound and caller.role < Role.OPERATOR and agent.is_agent and not is_reserved(agent.id)
 
 
@@ -79,13 +82,13 @@ def _wrong_agent(agent: Actor) -> WrongAgent:
 
 
 class _Recent:
-    """Values that hold for IDENTITY_SECONDS."""
+    """A cache with values that expire after IDENTITY_SECONDS."""
 
     def __init__(self) -> None:
         self._kept: dict[str | None, tuple[float, Any]] = {}
 
     def find(self, key: str | None) -> Any:
-        """Return the value, or None when there is none or it is too old."""
+        """Return the value, or None when it is missing or expired."""
         known = self._kept.get(key)
         return known[1] if known is not None and monotonic() - known[0] < IDENTITY_SECONDS else None
 

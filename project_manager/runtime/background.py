@@ -1,4 +1,4 @@
-"""What the service does besides calls: heartbeat, forgetting what is old, gauges, signing on and off."""
+"""Background jobs: heartbeats, retention, gauges, and the registration of this process as an instance."""
 
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection
@@ -49,8 +49,9 @@ SILENT_SECONDS = instances.SILENT_AFTER_MS / 1000
 
 @asynccontextmanager
 async def signed_on(database: Database, kind: str) -> AsyncIterator[None]:
-    """This process stands meanwhile among those that use the database. Raises DatabaseRefused when sharing it is
-    not safe, or when it cannot be written.
+    """Keep this process registered as an instance while the body runs.
+
+    Raises DatabaseRefused when sharing the database is not safe, or when it cannot be written.
     """
     try:
         await _sign_on(database, kind)
@@ -68,10 +69,12 @@ async def signed_on(database: Database, kind: str) -> AsyncIterator[None]:
 
 
 async def _sign_on(database: Database, kind: str) -> None:
-    """Register this process. A service starts also on a full disk: its heartbeat registers it when there is room.
+    """Register this process as an instance.
 
-    Another machine that shows no life while it is watched was this one before it restarted. The clocks cannot show
-    whether it lives, because one of them may be behind.
+    A service also starts on a full disk. Its heartbeat registers it once there is room.
+
+    A watched instance of another machine without a heartbeat is taken for this machine before a restart. Timestamps
+    cannot show whether it is alive, because one of the two clocks may be behind.
     """
     register_now = partial(register, database=database, version=__version__, kind=kind)
     try:
@@ -87,7 +90,7 @@ async def _sign_on(database: Database, kind: str) -> None:
 async def _unless_shared(
     database: Database, run: Callable[..., Awaitable[object]], name: str, work: Callable[..., object]
 ) -> None:
-    """Run `work` with the writer or a reader. Raises UsedElsewhere when another machine gives a sign of life."""
+    """Run `work` on the writer or a reader. Raises UsedElsewhere when another machine sends a heartbeat."""
     try:
         await run(name, work, SYSTEM, "")
     except UsedElsewhere as refusal:
@@ -99,7 +102,7 @@ async def _unless_shared(
 
 
 async def _all_silent(database: Database) -> list[InstanceRow] | None:
-    """Those on another machine that use the database; None when one shows a sign of life, or a further one comes."""
+    """Return the instances on other machines, or None when one sends a heartbeat or a new one registers."""
     look = partial(elsewhere, database=database)
     seen = await database.readers.run("elsewhere", look, SYSTEM, "")
     present = seen
@@ -113,13 +116,16 @@ async def _all_silent(database: Database) -> list[InstanceRow] | None:
 
 
 def _leave(tx: Tx, *, database: Database) -> None:
-    """The next process begins no earlier than this one ended, whatever its clock says."""
+    """Unregister this instance and store the current database time.
+
+    Database time of the next process then starts no earlier, even when its clock is behind.
+    """
     instances.leave(tx, database.instance)
     meta.raise_clock(tx, tx.now)
 
 
 async def heartbeat(database: Database, kind: str, tickets: Collection[int]) -> None:
-    """Show every few seconds that this process and the calls that wait in it are alive, and look at the clock."""
+    """Write a heartbeat of this process and its waiting calls every few seconds, and check the clock."""
     apart = Trouble(log, "clock_differs", "the clocks differ", again=CLOCK_AGAIN_SECONDS)
     while True:
         await anyio.sleep(instances.HEARTBEAT_SECONDS)
@@ -128,12 +134,15 @@ async def heartbeat(database: Database, kind: str, tickets: Collection[int]) -> 
 
 
 async def beat_once(database: Database, kind: str, tickets: Collection[int]) -> None:
-    """Write one heartbeat of this process and of the calls that wait in it."""
+    """Write one heartbeat of this process and its waiting calls."""
     await _quietly(database, "heartbeat", partial(_beat, database=database, kind=kind, tickets=list(tickets)))
 
 
 def tell_clock(apart: Trouble, difference: int) -> None:
-    """Log that database time is `difference` milliseconds ahead of the wall clock, when that is too much."""
+    """Log a difference of more than JUMP_MS between database time and the wall clock.
+
+    `difference` is database time minus the wall clock, in milliseconds.
+    """
     if abs(difference) <= JUMP_MS:
         apart.is_over()
         return
@@ -153,7 +162,7 @@ def _beat(tx: Tx, *, database: Database, kind: str, tickets: list[int]) -> None:
 
 
 async def follow_backups(database: Database, metrics: Metrics) -> None:
-    """Tells the metrics when a backup was last found whole, whichever process took it."""
+    """Report the last verified backup to the metrics. Any process may have taken it."""
     while True:
         last = await anyio.to_thread.run_sync(last_verified, database.path)
         if last is not None:
@@ -162,7 +171,10 @@ async def follow_backups(database: Database, metrics: Metrics) -> None:
 
 
 async def publish_head(database: Database) -> None:
-    """Log the newest event and its hash at the start and each hour, so that it is known outside of the database."""
+    """Log the newest event and its hash at the start and every hour.
+
+    The log then holds a copy of the hash outside the database.
+    """
     while True:
         await publish_head_once(database)
         await anyio.sleep(PUBLISH_EVERY)
@@ -178,14 +190,17 @@ async def publish_head_once(database: Database) -> None:
 
 
 async def maintain(database: Database, *, event_days: int) -> None:
-    """Run the periodic maintenance until it is cancelled."""
+    """Run the maintenance every MAINTAIN_EVERY seconds until it is cancelled."""
     while True:
         await maintain_once(database, event_days=event_days)
         await anyio.sleep(MAINTAIN_EVERY)
 
 
 async def maintain_once(database: Database, *, event_days: int) -> None:
-    """Complete rows of an older release, and delete old answers, old events and sessions that are gone."""
+    """Complete the rows of an older release, and delete expired rows.
+
+    Expired rows are old idempotency keys, old events, old leases, and instances and sessions without heartbeats.
+    """
     await complete(database)
     while await _quietly(database, "maintain", partial(_forget_old, clock=database.clock, event_days=event_days)):
         pass
@@ -198,14 +213,14 @@ async def maintain_once(database: Database, *, event_days: int) -> None:
 
 
 async def complete(database: Database) -> None:
-    """Add name keys and words of texts to rows that an older release wrote without them."""
+    """Add name keys and search index entries to rows that an older release wrote without them."""
     await _quietly(database, "key_names", resolve.key_names)
     while await _quietly(database, "index_texts", partial(search.catch_up, limit=INDEXED_AT_ONCE)):
         pass
 
 
 def _forget_old(tx: Tx, *, clock: DatabaseClock, event_days: int) -> bool:
-    """Delete rows by their age, unless the time by which they are old may be wrong. Returns whether more may be old."""
+    """Delete rows by their age, unless database time may be wrong. Return whether more rows may be due."""
     if not clock.may_delete():
         return False
     instances.forget_silent(tx)
@@ -222,7 +237,10 @@ def _forget_leases(tx: Tx, *, clock: DatabaseClock, days: int) -> int:
 
 
 async def _quietly(database: Database, name: str, work: Callable[[Tx], Any]) -> Any:
-    """Run one job and return its result. A job that fails is logged, and tried again when it is due again."""
+    """Run one job and return its result. Log a failed job and return None.
+
+    A failed job runs again when it is due the next time.
+    """
     try:
         return await database.writer.run(name, work, SYSTEM, "")
     except ProjectManagerError as error:
@@ -231,7 +249,7 @@ async def _quietly(database: Database, name: str, work: Callable[[Tx], Any]) -> 
 
 
 def watch(metrics: Metrics, database: Database, hub: Hub) -> None:
-    """Gauges that are read when somebody looks."""
+    """Register the gauges that are read at each scrape."""
     metrics.watch("writer_queue_depth", lambda: database.writer.depth)
     metrics.watch("subscribers", lambda: hub.subscribers)
     metrics.watch("events_head", lambda: hub.head)

@@ -1,4 +1,4 @@
-"""What a call is: who calls, as whom it acts, what was answered, and whether it was answered before."""
+"""Calls: the caller, the actor, the answer, and the replay of idempotent requests."""
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
@@ -32,7 +32,7 @@ from project_manager.store import agents, idempotency
 from project_manager.store.transaction import Tx
 
 _ABOUT_AN_AGENT = frozenset({CreateToken, GetAgent, ListLeases})
-"""Commands with an agent id that is not that of the caller."""
+"""Commands with an `agent_id` that does not name the calling agent."""
 
 LEASE_REFUSALS = {
     LockHeld.code: "conflict",
@@ -40,7 +40,7 @@ LEASE_REFUSALS = {
     StaleFence.code: "stale_fence",
     LockRequired.code: "lock_required",
 }
-"""The outcomes that count as outcomes of leases, by the code of the error."""
+"""Error codes that the lease metric counts, with their outcome label."""
 
 SEEN_EVERY_MS = 5_000
 
@@ -49,8 +49,9 @@ Door = Literal["rest", "mcp", "cli"]
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who calls, through which door, under which request id. `gzip`: takes a large answer compressed. `secret`: the
-    token that it came in with.
+    """The actor, interface and request id of a call.
+
+    `gzip`: the caller accepts a large answer compressed. `secret` is the token of the request.
     """
 
     actor: Actor
@@ -63,8 +64,10 @@ class Caller:
 
 @dataclass(slots=True)
 class Answer:
-    """What an operation answered. `view` is its view, the JSON object of the first answer when `replayed`, or
-    None when only the encoded body was kept; `etag` names a kept body, which may be `gzipped`.
+    """The answer of an operation.
+
+    `view` is the view of the operation. When `replayed`, it is the stored JSON object. It is None when only the
+    encoded body is kept. `etag` identifies a kept body, which may be `gzipped`.
     """
 
     view: Any
@@ -77,22 +80,24 @@ class Answer:
 
     @property
     def body(self) -> bytes:
-        """The answer as compact JSON."""
+        """Return the answer as compact JSON, compressed when `gzipped`."""
         if self.stored is None:
             self.stored = orjson.dumps(self.view)
         return self.stored
 
 
 def check_role(operation: Operation, actor: Actor) -> None:
+    """Raise RoleRequired when the role of the actor is lower than the operation requires."""
     if actor.role < operation.role:
         needed, has = Role(operation.role).name.lower(), Role(actor.role).name.lower()
         raise RoleRequired(f"{operation.name} needs the role {needed}; your token has {has}", required=needed, role=has)
 
 
 def counted_as(operation: Operation, raw: Mapping[str, object], caller: Caller) -> Actor:
-    """Return the agent for which a call counts, before its input is validated: the one that it names, else the caller.
+    """Return the agent that the rate limit counts a call for.
 
-    An id that validation would refuse counts too, by its beginning.
+    It is the agent that the input names, else the caller. The input is not validated yet. An id that is too long counts
+    by its first AGENT_ID_CHARACTERS characters.
     """
     if operation.command in _ABOUT_AN_AGENT or caller.actor.bound:
         return caller.actor
@@ -103,7 +108,11 @@ def counted_as(operation: Operation, raw: Mapping[str, object], caller: Caller) 
 
 
 def check_first_token(command: Command, caller: Caller) -> None:
-    """Who comes in without a token, since there is none, may not make one that then keeps everybody out."""
+    """Raise OperatorTokenFirst when a caller without a token creates a token that is not an operator's.
+
+    The first token turns authentication on, and only an operator may create further tokens. The CLI needs no token, so
+    it is exempt.
+    """
     if not isinstance(command, CreateToken) or command.role == "operator":
         return
     if caller.actor is LOCAL and caller.door != "cli":
@@ -114,10 +123,12 @@ def check_first_token(command: Command, caller: Caller) -> None:
 
 
 def acting(caller: Caller, operation: Operation, command: Command) -> Actor:
-    """The caller, or the agent that the command names. Over MCP it is an agent in any case, never a person.
+    """Return the actor of a call, which is the agent that the command names or else the caller.
 
-    Raises WrongAgent when the token is bound to another one, AgentRequired when nobody is named where a lease is
-    concerned or a name that no agent may have, RoleRequired for `force` from an agent.
+    Over MCP the actor is always an agent, never a person.
+
+    Raises WrongAgent when the token is bound to another agent. Raises AgentRequired for a reserved name, or over MCP
+    when a call that concerns a lease names no agent. Raises RoleRequired for `force` from an agent over MCP.
     """
     actor, over_mcp = caller.actor, caller.door == "mcp"
     named = getattr(command, "agent_id", None)
@@ -127,10 +138,10 @@ def acting(caller: Caller, operation: Operation, command: Command) -> Actor:
         return _nobody_named(actor, operation, command) if over_mcp and not actor.bound else actor
     making_token = isinstance(command, CreateToken)
     if actor is LOCAL and named == LOCAL.id and not over_mcp and not making_token:
-        return actor  # the dashboard names the holder of a lease, also when that is the person before it
+        return actor  # the dashboard sends the lease holder as `agent_id`, also when it is the local person
     if is_reserved(named):
         raise _agent_required(f"`agent_id` {named!r} is a name that the service itself uses: no agent may have it")
-    if making_token:
+    if making_token:  # its `agent_id` is the agent that the new token is bound to
         return actor
     if actor.bound and named != actor.id:
         raise WrongAgent(
@@ -142,7 +153,7 @@ def acting(caller: Caller, operation: Operation, command: Command) -> Actor:
 
 
 def _nobody_named(actor: Actor, operation: Operation, command: Command) -> Actor:
-    """An agent without a name, which can hold no lease."""
+    """Return an agent without a name, which cannot hold a lease. Raises AgentRequired when a name is required."""
     moves = isinstance(command, UpdateTask) and command.status is not None
     if moves or (operation.tool is not None and operation.tool.needs_agent):
         raise _agent_required(f"`agent_id` is missing: {operation.name} must know which agent calls")
@@ -155,7 +166,10 @@ def _agent_required(message: str) -> AgentRequired:
 
 
 def _check_force_over_mcp(actor: Actor) -> None:
-    """Whoever comes without a token, or with an agent's own one, is an agent here, and takes nothing from another."""
+    """Raise RoleRequired for `force` without a token, or with a token that is bound to an agent.
+
+    Over MCP such a caller is an agent, and an agent may not end the lease of another one.
+    """
     if actor is LOCAL or actor.bound:
         raise RoleRequired(
             "over MCP `force` needs a token with the role operator that is not bound to an agent",
@@ -165,7 +179,7 @@ def _check_force_over_mcp(actor: Actor) -> None:
 
 
 def first_answer(tx: Tx, operation: Operation, command: Command, key: str) -> Answer | None:
-    """What was answered to this key before. Raises IdempotencyMismatch when it was another request."""
+    """Return the stored answer of an idempotency key, or None. Raises IdempotencyMismatch for another request."""
     kept = idempotency.find(tx, key)
     if kept is None:
         return None
@@ -178,14 +192,16 @@ def first_answer(tx: Tx, operation: Operation, command: Command, key: str) -> An
 
 
 class Notices:
-    """Tells a caller which of its leases end soon: those with less than a third left."""
+    """Notices about leases that end soon. Less than a third of their length is left."""
 
     def __init__(self) -> None:
         self._none_before: dict[str, int] = {}
 
     def of(self, tx: Tx) -> list[LockView]:
-        """Looks only when there can be one: a lease that is taken or renewed from now on, here or elsewhere, has more
-        than a third left for two thirds of the shortest length.
+        """Return the leases of the actor that end soon.
+
+        Read the database only when there can be one. A lease claimed or renewed from now on, on any instance, has more
+        than a third left for a while. That time is two thirds of the shortest length.
         """
         agent = tx.actor.id
         if tx.now < self._none_before.get(agent, 0):
@@ -201,8 +217,9 @@ class Notices:
 
 
 class Answering:
-    """Runs use cases in a transaction that is open, with what belongs to each call: its idempotency key, the agent's
-    sign of life, and the leases of the caller that end soon.
+    """A runner of use cases in an open transaction.
+
+    For each call it handles the idempotency key, the agent's heartbeat, and the notices of leases that end soon.
     """
 
     def __init__(self) -> None:
@@ -212,7 +229,7 @@ class Answering:
     def once(
         self, tx: Tx, *, operation: Operation, command: Command, caller: Caller, use_case: Callable[..., Any]
     ) -> Answer:
-        """Run a use case that writes, or return the first answer that the idempotency key has."""
+        """Run a use case that writes, or replay the stored answer of the idempotency key."""
         key = key_of(command, caller) if operation.idempotent else None
         kept = None if key is None else first_answer(tx, operation, command, key)
         if kept is not None:
@@ -227,37 +244,39 @@ class Answering:
     def answer(
         self, tx: Tx, *, use_case: Callable[..., Any], command: Command, operation: Operation, caller: Caller
     ) -> Answer:
-        """Run a use case."""
+        """Run a use case and return its answer. Over MCP, add the leases of the caller that end soon."""
         answer = Answer(use_case(tx, command), operation.status)
         if caller.door == "mcp":
             answer.ending_soon = self._notices.of(tx)
         return answer
 
     def is_silent(self, tx: Tx) -> bool:
-        """Return whether the database has no recent sign of life of the actor."""
+        """Return whether this process has noted no heartbeat of the actor for SEEN_EVERY_MS."""
         return tx.now - self._seen.get(tx.actor.id, 0) >= SEEN_EVERY_MS
 
     def note_seen(self, actor: Actor, at: int) -> None:
-        """Note that the database has a sign of life, so that the next one is written some seconds later."""
+        """Note a stored heartbeat at `at`. The next one is written SEEN_EVERY_MS later."""
         if len(self._seen) > 10_000:
             self._seen.clear()
         self._seen[actor.id] = at
 
 
 def key_of(command: Command, caller: Caller) -> str | None:
-    """The key under which the answer may be asked for again."""
+    """Return the idempotency key of a call, or None."""
     return getattr(command, "request_id", None) or caller.idempotency_key
 
 
 def request_hash(operation: Operation, command: Command) -> str:
+    """Return the SHA-256 of an operation and its input, without the idempotency key."""
     text = operation.name + command.model_dump_json(exclude={"request_id"}, exclude_unset=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _hashes(actor: Actor, operation: Operation, command: Command) -> Iterator[str]:
-    """Yield the hashes of a request with and without its agent id, which the key is kept under in any case.
+    """Yield the hashes of a request with and without its agent id.
 
-    A client that learns its agent id between two tries may repeat its request.
+    A client that learns its agent id between two attempts may repeat its request. The idempotency key is stored per
+    actor in any case.
     """
     yield request_hash(operation, command)
     if "agent_id" in type(command).model_fields:
@@ -268,20 +287,21 @@ def _hashes(actor: Actor, operation: Operation, command: Command) -> Iterator[st
 
 
 def task_of(command: Command, answer: Answer | None) -> int | None:
-    """Return the id of the task that a call is about: the one that the command names, or that the answer brings."""
+    """Return the id of the task that a call concerns. The command names it, or the answer contains it."""
     named: int | None = vars(command).get("task_id")  # pydantic's getattr of a missing field costs 2 us
     if named is not None or answer is None:
         return named
     view = answer.view if isinstance(answer.view, dict) else getattr(answer.view, "task", answer.view)
-    if isinstance(view, dict):  # a first answer that was kept
+    if isinstance(view, dict):  # a replayed answer is the stored JSON object, not a view
         view = view.get("task") or (view if "fence" in view else {})
         return view.get("id")
     return view.id if isinstance(view, TaskView) else None
 
 
 def named_task(raw: Mapping[str, object]) -> int | None:
-    """Return the id of the task that a rejected input names, if that is an id."""
+    """Return the id of the task that rejected input names, or None when it is not a valid id."""
     named = raw.get("task_id")
+    # The length is limited first, because `int` raises ValueError for more than 4,300 digits.
     if isinstance(named, str) and named.isascii() and named.isdecimal() and len(named) <= len(str(ID_MAXIMUM)):
         named = int(named)
     return named if isinstance(named, int) and not isinstance(named, bool) and 1 <= named <= ID_MAXIMUM else None
@@ -306,5 +326,8 @@ def log_fields(
 
 
 def worth_keeping(view: Any) -> bool:
-    """An empty claim had no effect, so that asking again with the same key must ask again."""
+    """Return whether an answer is stored for replay.
+
+    An empty claim has no effect, so a retry with the same idempotency key must search again.
+    """
     return not (isinstance(view, ClaimView) and view.task is None)

@@ -1,4 +1,4 @@
-"""The end of a service whose disk has failed during a write."""
+"""Exit of a service after its disk has failed during a write."""
 
 import logging
 import os
@@ -6,17 +6,23 @@ import os
 log = logging.getLogger(__name__)
 
 STATUS = 74
-"""EX_IOERR of sysexits.h."""
+"""The exit status EX_IOERR of sysexits.h."""
 
 
 class FailedDisk:
-    """End the process at once. `ends_process` is false in a command, which reports the error to its user instead."""
+    """A handler that ends the process after a failed write.
+
+    `ends_process` is false in a command, which reports the error to its user instead.
+    """
 
     def __init__(self) -> None:
         self.ends_process = False
 
     def __call__(self, error: BaseException) -> None:
-        """The write may be there after the next start: neither success nor failure would be a true answer."""
+        """Log the error and end the process without an answer.
+
+        The write may be present after the next start. Neither success nor failure would be a true answer.
+        """
         if not self.ends_process:
             return
         log.critical(

@@ -1,5 +1,6 @@
-"""The running service without its doors: `open_runtime` opens everything, `run` is the only way to a use
-case.
+"""The running service without its interfaces.
+
+`open_runtime` opens all parts. `Runtime.run` is the only way to a use case, with `Runtime.stream` for streamed ones.
 """
 
 import logging
@@ -67,7 +68,7 @@ Written = TypeVar("Written")
 
 
 class Runtime:
-    """Everything that a door needs. Made by `open_runtime`."""
+    """The parts of the service that an interface needs. `open_runtime` creates it."""
 
     def __init__(self, settings: Settings, clock: Clock, metrics: Metrics) -> None:
         self.settings = settings
@@ -100,9 +101,10 @@ class Runtime:
         self._blockers = Blockers(self.database)
 
     async def run(self, operation: Operation, raw: Mapping[str, object], caller: Caller) -> Answer:
-        """Validates `raw`, checks the role, runs the use case in one transaction, counts and logs.
+        """Run an operation for a caller and return its answer.
 
-        Raises ProjectManagerError. When it returns, the effect is durable.
+        Check the role, validate `raw`, run the use case in one transaction, then count and log the call. The effect is
+        durable when the method returns. Raises ProjectManagerError.
         """
         started = monotonic()
         outcome, actor = "cancelled", caller.actor
@@ -141,8 +143,9 @@ class Runtime:
     async def stream(
         self, operation: Operation, raw: Mapping[str, object], caller: Caller
     ) -> AsyncIterator[tuple[Any, Callable[[], Awaitable[str]]]]:
-        """As `run`, for an operation that is streamed: its command, and what fetches the next piece of its text, an
-        empty one at the end.
+        """Run a streamed operation. Yield its command and a function that returns the next piece of its text.
+
+        The piece after the last one is empty. Raises ProjectManagerError.
         """
         started = monotonic()
         outcome = "cut_off"
@@ -167,15 +170,18 @@ class Runtime:
             self._note(operation, caller, caller.actor, outcome, seconds)
 
     async def read(self, name: str, work: Callable[[Tx], Any], actor: Actor = SYSTEM) -> Any:
-        """Runs `work` on a reader, for doors that need more than one operation's answer (health, metrics)."""
+        """Run `work` on a reader, for interfaces that need more than the answer of one operation (health, metrics)."""
         return await self.database.readers.run(name, work, actor, "")
 
     async def identify(self, secret: str | None) -> Actor:
-        """Return the actor of a token. Raises Unauthorized, within IDENTITY_SECONDS also for a revoked token."""
+        """Return the actor of a token.
+
+        A token stops working within IDENTITY_SECONDS of its revocation. Raises Unauthorized.
+        """
         return await self._identities.identify(secret)
 
     async def head(self) -> int:
-        """The number of the newest event that is committed, which the hub may not have seen yet."""
+        """Return the number of the newest committed event, which the hub may not have seen yet."""
         newest: int = await self.read("events_head", events.head)
         return newest
 
@@ -188,10 +194,10 @@ class Runtime:
         project_id: int | None = None,
         types: frozenset[str] | None = None,
     ) -> AsyncIterator[Subscription]:
-        """Events after `since` and then live, without a gap.
+        """Yield a subscription to the events after `since`, older ones first and then live ones, without a gap.
 
-        Raises Resync when events after `since` are gone, when `since` is ahead of the database, or when
-        `epoch` is another.
+        Raises Resync when events after `since` are gone, when `since` is ahead of the database, or when `epoch`
+        differs.
         """
         if epoch is not None and epoch != self.hub.epoch:
             raise Resync
@@ -202,11 +208,11 @@ class Runtime:
             yield subscription
 
     async def sweep(self) -> None:
-        """Runs what is due now; returns when it is committed."""
+        """End the leases and deferrals that are due, and return when that is committed."""
         await self.database.writer.run("sweep", lambda tx: None, SYSTEM, "")
 
     async def _suggest(self, error: ProjectManagerError, caller: Caller) -> None:
-        """Complete the error with its suggestion. The error stands also when no reader can be had."""
+        """Add the suggestion to the error. Without an available reader the error stays as it is."""
         if error.suggest is not None:
             with suppress(ProjectManagerError):
                 await self.database.readers.run("suggest", error.suggest, caller.actor, caller.request_id)
@@ -227,6 +233,7 @@ class Runtime:
             return await self._read(operation, command, actor, caller, called_at)
         use_case = operation.use_case
         if operation.prepare is not None:
+            # Preparation needs no transaction. On a thread it delays neither the writer nor the event loop.
             prepare = partial(operation.prepare, command, caller.request_id)
             use_case = partial(use_case, prepared=await anyio.to_thread.run_sync(prepare, limiter=self._one_at_a_time))
         attempt = partial(self._write, operation, command, actor, caller, called_at, use_case)
@@ -240,6 +247,7 @@ class Runtime:
         if command.wait_seconds:
 
             def write(tx: Tx, *, use_case: Callable[..., Any]) -> Answer:
+                # A token may have been bound to the agent id during the wait.
                 check_agent_in(tx, caller.actor, tx.actor)
                 return self._answering.once(tx, operation=operation, command=command, caller=caller, use_case=use_case)
 
@@ -252,7 +260,10 @@ class Runtime:
         return answer
 
     async def _while_let_in(self, caller: Caller, wait: Awaitable[Answer]) -> Answer:
-        """What the wait brings, unless it is over for the caller as its token is revoked: then nothing is taken."""
+        """Return the answer of the wait.
+
+        Raises Unauthorized when the token is revoked during the wait. Then the call has no effect.
+        """
         answer: Answer | None = None
         with anyio.CancelScope() as let_in, self.open_streams.registered(caller.secret, let_in.cancel):
             answer = await wait
@@ -272,7 +283,7 @@ class Runtime:
     ) -> Answer:
         noted_at: int | None = None
         confirmed = False
-        await self._identities.check_agent(caller.actor, actor)  # again, as the caller may have waited
+        await self._identities.check_agent(caller.actor, actor)  # again, because the caller may have waited
 
         def work(tx: Tx) -> Answer:
             nonlocal noted_at, confirmed
@@ -285,7 +296,7 @@ class Runtime:
         try:
             answer: Answer = await self.database.writer.run(operation.name, work, actor, caller.request_id)
         except ProjectManagerError:
-            if confirmed:  # the refusal has undone it, and a refused call is a sign of life too
+            if confirmed:  # the rollback has undone it, and a refused call is a heartbeat too
                 await self._confirm_leases(actor, caller, called_at)
             raise
         if noted_at is not None:
@@ -293,7 +304,7 @@ class Runtime:
         return answer
 
     async def _snapshot(self, operation: Operation, command: Command, actor: Actor, caller: Caller) -> Answer:
-        """Return a large answer, which a reader encodes once for all who ask before the next commit."""
+        """Return a large answer. A reader encodes it once for all callers before the next commit."""
         name = operation.name + command.model_dump_json()
         work = partial(_encoded, operation.use_case, command)
         encode = partial(self.database.readers.run, operation.name, work, actor, caller.request_id)
@@ -315,13 +326,13 @@ class Runtime:
         return answer
 
     async def _confirm_leases(self, actor: Actor, caller: Caller, called_at: int) -> None:
-        """Extend the leases for which this call is the first one of their holder. Writes only while there are any."""
+        """Renew the leases for which this call is the first one of their holder. Write only when there are any."""
         look = partial(leases.has_unconfirmed, called_at=called_at)
         if await self.database.readers.run("unconfirmed", look, actor, caller.request_id):
             confirm = partial(leases.confirm, called_at=called_at)
             try:
                 await self.database.writer.run("confirm", confirm, actor, caller.request_id)
-            except ProjectManagerError as error:  # the call itself goes on: its answer does not depend on this write
+            except ProjectManagerError as error:  # the answer of the call does not depend on this write
                 log_action(log, "confirm", logging.WARNING, outcome=error.code, actor=actor.id)
 
     def _committed(self, turns: Sequence[str]) -> None:
@@ -352,7 +363,7 @@ class Runtime:
 
 
 async def _read(operation: Operation, raw: Mapping[str, object]) -> Command:
-    """Return the validated command. A thread validates large input, so that the event loop goes on."""
+    """Return the validated command. A thread validates large input, so that the event loop is not blocked."""
     if operation.prepare is None and not validation.is_large(raw):
         return validation.read(operation.command, raw)
     return await anyio.to_thread.run_sync(validation.read, operation.command, raw)
@@ -386,10 +397,10 @@ def _options(settings: Settings) -> Options:
 async def open_runtime(
     settings: Settings, *, clock: Clock | None = None, kind: Literal["serve", "mcp", "command"] = "serve"
 ) -> AsyncIterator[Runtime]:
-    """Opens the database (migrating it if that is allowed), starts its threads, registers this process, keeps
-    house.
+    """Open the database, start its threads, register this process, and run the background jobs.
 
-    Raises DatabaseRefused before anything is changed when the database must not be opened.
+    Migrate the database first if that is allowed. Raises DatabaseRefused before any change when the database must not
+    be opened.
     """
     await anyio.to_thread.run_sync(prepare, _options(settings))
     runtime = Runtime(settings, clock or SystemClock(), Metrics())
@@ -409,7 +420,10 @@ async def open_runtime(
 
 @asynccontextmanager
 async def _kept(runtime: Runtime, kind: str) -> AsyncIterator[None]:
-    """Keeps house meanwhile. What the body raises comes out as itself, not wrapped in a group."""
+    """Run the background jobs while the body runs.
+
+    An exception of the body is raised as itself, not in an exception group.
+    """
     days = runtime.settings.event_retention_days
     try:
         async with anyio.create_task_group() as tasks:

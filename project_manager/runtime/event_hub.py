@@ -1,8 +1,8 @@
-"""Fan-out of events to everybody who listens in this process.
+"""Fan-out of events to the subscribers of this process.
 
-The hub follows the outbox and nothing else, so that events of other processes arrive the same way. Each event
-is encoded once and offered to every subscriber's bounded queue; whoever does not keep up is told so and
-resumes by number, and delays nobody.
+The hub follows only the outbox, so that events of other processes arrive in the same way. Each event is encoded once
+and offered to the bounded queue of every subscriber. A subscriber that does not keep up gets Overflow and resumes by
+number. It delays no other subscriber.
 """
 
 import asyncio
@@ -15,7 +15,10 @@ from project_manager.store.sqlite.tail import Tail
 
 QUEUE = 1024
 UNBOUNDED = 1_000_000
-"""The limit of listeners inside this process, which always read: an import may bring thousands of events at once."""
+"""The queue limit of subscribers inside this process, which always read.
+
+An import may emit thousands of events at once.
+"""
 
 QUEUED_CHARACTERS = 8 * 1024 * 1024
 REMEMBERED = 4096
@@ -23,24 +26,25 @@ REMEMBERED_CHARACTERS = 4 * 1024 * 1024
 
 
 class Overflow(Exception):
-    """The subscriber did not read; it may subscribe again with the last `seq` that it got."""
+    """Error of a subscriber that did not read. It may subscribe again with the last `seq` that it received."""
 
 
 class Resync(Exception):
-    """Events after `since` are gone, or belong to another epoch: read the present state and subscribe from
-    there.
+    """Error when events after `since` are gone or belong to another epoch.
+
+    The subscriber reads the present state and subscribes from there.
     """
 
 
 class Closed(Exception):
-    """The hub has stopped."""
+    """Error of a hub that has stopped."""
 
 
 class Event:
-    """An event as it goes out. Its JSON is made at the first use and kept for all subscribers.
+    """An event as subscribers receive it. Its JSON is encoded at the first use and kept for all subscribers.
 
-    `traced` is the same event with its token id and request id, for operators. `wire` is kept for the WebSocket: the
-    frame that it makes of the JSON.
+    `traced` is the same event with its token id and request id, for operators. `wire` is the WebSocket frame of the
+    JSON.
     """
 
     __slots__ = ("_is_traced", "_row", "_text", "_traced", "project_id", "seq", "type", "wire")
@@ -65,30 +69,31 @@ class Event:
 
     @property
     def data(self) -> str:
-        """The JSON object of the fields of its type."""
+        """Return the payload of the event type as a JSON object."""
         return self._row.data
 
     @property
     def size(self) -> int:
-        """Characters of its data: nearly all of what it takes, and it may be many."""
+        """Return the number of characters of `data`, which takes nearly all the memory of an event."""
         return len(self._row.data)
 
     @property
     def text(self) -> str:
+        """Return the event as JSON."""
         if self._text is None:
             self._text = self._row.encoded(traced=self._is_traced).decode()
         return self._text
 
     @property
     def traced(self) -> "Event":
-        """The event as operators see it."""
+        """Return the event with its token id and request id, for operators."""
         if self._traced is None:
             self._traced = Event(self._row, is_traced=True)
         return self._traced
 
 
 class Subscription:
-    """One listener: its filter and its queue."""
+    """One subscriber, with its filter and its queue."""
 
     __slots__ = (
         *("_filter_project", "_filter_types", "_limit", "_queue", "_queued", "_room", "_state", "_waiter"),
@@ -102,12 +107,15 @@ class Subscription:
         self._limit = limit
         self._queue: deque[Event] = deque()
         self._queued = 0
-        self._room = 0  # none counted while it is given what came before it
+        self._room = 0  # 0: no limit of characters while older events are queued
         self._waiter: asyncio.Future[None] | None = None
         self._state: type[Exception] | None = None
 
     def offer(self, event: Event) -> None:
-        """Takes the event if it is wanted and new; never blocks."""
+        """Queue the event if it is new and passes the filter. Never blocks.
+
+        A full queue ends the subscription with Overflow.
+        """
         if event.seq <= self.last_seq or not self._wants(event):
             return
         if len(self._queue) >= self._limit or self._queued > self._room > 0:
@@ -119,17 +127,18 @@ class Subscription:
         self._wake()
 
     def end(self, reason: type[Exception]) -> None:
+        """End the subscription with the exception that `next_batch` raises."""
         if self._state is None:
             self._state = reason
             self._wake()
 
     @property
     def dropped(self) -> bool:
-        """Whether the hub has given it up already."""
+        """Return whether an overflow has ended the subscription."""
         return self._state is Overflow
 
     async def next_batch(self) -> list[Event]:
-        """Waits for events; all that have come, in order. Raises Overflow or Closed."""
+        """Wait for events and return all queued ones in order. Raises Overflow, Closed."""
         while not self._queue:
             if self._state is not None:
                 raise self._state
@@ -153,7 +162,7 @@ class Subscription:
 
 
 class Hub:
-    """All subscriptions of this process. Lives on one event loop."""
+    """All subscriptions of this process. The hub belongs to one event loop."""
 
     def __init__(self, tail: Tail, dropped: Callable[[], None]) -> None:
         self._tail = tail
@@ -178,7 +187,7 @@ class Hub:
         return len(self._subscriptions)
 
     def remembers(self, since: int) -> bool:
-        """Whether every event after `since` that the hub has seen is still in memory."""
+        """Return whether every event after `since` that the hub has seen is still in memory."""
         return since >= self._oldest
 
     @asynccontextmanager
@@ -191,9 +200,10 @@ class Hub:
         limit: int = QUEUE,
         older: Sequence[Event] = (),
     ) -> AsyncIterator[Subscription]:
-        """Listens for events after `since` (from now on, when None). `older` are events read from the database that
-        the hub does not remember any more. Raises Resync when there would be a gap, Closed when the hub has
-        stopped.
+        """Yield a subscription to the events after `since`, or to new events when it is None.
+
+        `older` are events from the database that the hub no longer has in memory. Raises Resync when there would be a
+        gap, Closed when the hub has stopped.
         """
         if self._closed:
             raise Closed
@@ -206,6 +216,7 @@ class Hub:
             raise Resync
         for event in self._recent:
             subscription.offer(event)
+        # The limits do not count the events that are already queued.
         subscription._limit = limit + len(subscription._queue)
         subscription._room = limit * QUEUED_CHARACTERS // QUEUE + subscription._queued
         self._subscriptions.add(subscription)
@@ -215,17 +226,17 @@ class Hub:
             self._subscriptions.discard(subscription)
 
     def close(self) -> None:
-        """Ends every subscription; each first gets what is queued for it."""
+        """End every subscription. Each one still delivers its queued events."""
         self._closed = True
         for subscription in list(self._subscriptions):
             subscription.end(Closed)
 
     def _received(self, rows: list[EventRow]) -> None:
-        """In the tail's thread: hand over in one call."""
+        """Pass the events from the thread of the tail to the event loop in one call."""
         events = [Event(row) for row in rows]
         try:
             self._loop.call_soon_threadsafe(self._publish, events)
-        except RuntimeError:
+        except RuntimeError:  # the loop is closed
             self._tail.follow(lambda _: None)
 
     def _publish(self, events: list[Event]) -> None:

@@ -1,4 +1,4 @@
-"""How the service is. Nothing here writes, and every answer comes within a second, whatever the database does."""
+"""Health of the service. The checks never write, and answer within a second even when the database hangs."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,20 +18,20 @@ PATIENCE = 0.8
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """`reasons` says why no work should be sent here; `reads` whether the database can be read."""
+    """The reasons against sending work to this instance. `reads`: the database can be read."""
 
     reasons: list[str]
     reads: bool
 
 
 class Health:
-    """The health of one runtime."""
+    """The health checks of one runtime."""
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
 
     async def condition(self) -> Condition:
-        """Find out why no work should be sent here."""
+        """Return the reasons against sending work to this instance."""
         moved = await self._file_moved()
         if moved is not None:
             return Condition([moved], reads=False)
@@ -49,7 +49,7 @@ class Health:
         return Condition(found, reads)
 
     async def checks(self) -> dict[str, bool]:
-        """Each thing that must hold before work is sent here."""
+        """Return the results of all checks. Work is sent to this instance only when all are true."""
         database = self._runtime.database
         return {
             "file": await self._file_moved() is None,
@@ -63,14 +63,17 @@ class Health:
         }
 
     async def _file_moved(self) -> str | None:
-        """Return how the files of the database differ from those that this process has open."""
+        """Return the difference between the database files on disk and those that this process has open, or None."""
         watch = self._runtime.database.watch
         with anyio.move_on_after(PATIENCE / 4):
             await anyio.to_thread.run_sync(watch.look, abandon_on_cancel=True)
         return None if watch.moved is None else watch.moved.words
 
     async def _schema_fits(self) -> bool:
-        """A migration that this release does not run on may come while it runs."""
+        """Return whether this release runs on the present schema.
+
+        A newer release may migrate the database while this one runs.
+        """
         with anyio.move_on_after(PATIENCE):
             try:
                 return bool(await self._runtime.read("schema", revisions.fits))
@@ -79,13 +82,14 @@ class Health:
         return False
 
     async def figures(self) -> Figures:
-        """Raises ProjectManagerError when the database cannot be read."""
+        """Return the figures of the tasks. Raises ProjectManagerError when the database cannot be read."""
         counted: Figures = await self._runtime.read("figures", figures.figures)
         return counted
 
     async def database_answers(self) -> bool:
-        """False when it is gone, fails or hangs. Readers that are all busy are no fault of the database, as long as
-        they get on with their work.
+        """Return whether the database answers: it exists, and a read neither fails nor hangs.
+
+        A read that waits for busy readers is not a failure while they make progress.
         """
         if not await _from_disk(self._runtime.database.path.exists):
             return False
@@ -100,7 +104,10 @@ class Health:
 
 
 async def _from_disk(look: Callable[[], bool]) -> bool:
-    """False also when the file system does not answer; it never holds up the event loop."""
+    """Return the result of `look`, or False when the file system does not answer in time.
+
+    The call never blocks the event loop.
+    """
     with anyio.move_on_after(PATIENCE / 4):
         return await anyio.to_thread.run_sync(look, abandon_on_cancel=True)
     return False

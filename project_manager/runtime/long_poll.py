@@ -1,4 +1,7 @@
-"""Long polls: for a task, served in the order of arrival, and for events. They wait on the loop and hold no thread."""
+"""Long polls for tasks, served in the order of arrival, and for events.
+
+They wait on the event loop and occupy no thread.
+"""
 
 import logging
 from collections.abc import Awaitable, Callable, Iterator
@@ -36,25 +39,25 @@ PROJECTS_COUNTED = 1000
 
 Written = TypeVar("Written")
 Ask = Callable[[], Awaitable[Answer]]
-"""Asks once, without waiting."""
+"""A function that asks once, without waiting."""
 UseCase = Callable[..., Any]
 
 
 class AskAs(Protocol):
-    """Asks once with another use case in the place of the operation's own."""
+    """A function that asks once, with another use case in place of the operation's own."""
 
     def __call__(self, use_case: UseCase, /) -> Awaitable[Answer]: ...
 
 
 class WriteAs(Protocol):
-    """Runs a use case in a transaction that is open already, and keeps its answer under the idempotency key."""
+    """A function that runs a use case in an open transaction and stores its answer under the idempotency key."""
 
     def __call__(self, tx: Tx, /, *, use_case: UseCase) -> Answer: ...
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A claim that may wait. `called_at` is when the call came in, in milliseconds since the epoch."""
+    """A claim that may wait. `called_at` is the time of the call, in milliseconds since the epoch."""
 
     command: ClaimNextTask
     actor: Actor
@@ -65,14 +68,14 @@ class Claim:
 
     @property
     def key(self) -> tuple[str, str] | None:
-        """The actor and its idempotency key: the answer to it is given once."""
+        """Return the actor and its idempotency key, or None. One key takes effect once."""
         key = key_of(self.command, self.caller)
         return None if key is None else (self.actor.id, key)
 
 
 @dataclass(slots=True)
 class Place:
-    """A claim in the queue. `result` is set when `served` is."""
+    """A claim in the claim queue. `result` is set when `served` is."""
 
     claim: Claim
     waiter: Waiter
@@ -84,7 +87,10 @@ class Place:
         return self.claim.key
 
     def grant(self, tx: Tx, task_id: int) -> tuple[Answer | ProjectManagerError, bool]:
-        """Claim the task for this waiter. A refusal is a result too, and undoes only its own writes."""
+        """Claim the task for this waiter. Return the result and whether the task was claimed.
+
+        A refusal is a result too. It rolls back only its own writes.
+        """
         own = replace(tx, actor=self.claim.actor, request_id=self.claim.caller.request_id)
         caused_by(own.request_id, own.actor.token_id)
         use_case = partial(claim_queue.grant, task_id=task_id, called_at=self.claim.called_at)
@@ -93,7 +99,7 @@ class Place:
                 answer = self.claim.write(own, use_case=use_case)
         except ProjectManagerError as error:
             return error, False
-        except driver.DriverError:
+        except driver.DriverError:  # it concerns the whole batch
             raise
         except Exception:
             log.exception("a waiting claim failed", extra={"action": "write_failed", "operation": "claim_next_task"})
@@ -106,8 +112,9 @@ class Place:
 
 
 class Blockers:
-    """Answers to claims for which no task is ready. The counts are made by a reader, for all calls that wait for them
-    at the same time, because the time that they take grows with the number of tasks.
+    """Answers to claims for which no task is ready.
+
+    A reader counts once for all calls that wait at the same time. The time of a count grows with the number of tasks.
     """
 
     def __init__(self, database: Database) -> None:
@@ -116,7 +123,10 @@ class Blockers:
         self._counting = anyio.Lock()
 
     async def answer(self, command: ClaimNextTask, actor: Actor, caller: Caller) -> NothingReadyView:
-        """Return the answer for the actor, with counts from after its claim. Raises ProjectNotFound, EpicNotFound."""
+        """Return the answer for the actor, with counts that are not older than its claim.
+
+        Raises ProjectNotFound, EpicNotFound.
+        """
         since = self._generation
         read = partial(self._database.readers.run, "nothing_ready", actor=actor, request_id=caller.request_id)
         found: NothingReadyView | None = await read(partial(self._read, command=command, since=since))
@@ -135,7 +145,10 @@ class Blockers:
     def _read(
         self, tx: Tx, *, command: ClaimNextTask, since: int, generation: int | None = None
     ) -> NothingReadyView | None:
-        """Answer with counts that are not older than `since`. Without `generation`, None when there are none."""
+        """Return the answer with counts that are not older than the commit `since`.
+
+        Without kept counts, count and keep the result as of the commit `generation`. Return None when that is None.
+        """
         project_id = claim_blockers.project_of(tx, command)
         kept = self._kept.get(project_id)
         if kept is None or kept[0] < since:
@@ -148,7 +161,7 @@ class Blockers:
 
 
 class Waiting:
-    """The calls of one process that wait. `places` are its waiters in the claim queue, by ticket."""
+    """The waiting calls of one process. `places` are its waiters in the claim queue, by ticket."""
 
     def __init__(self, hub: Hub, writer: Writer) -> None:
         self.places: dict[int, Place] = {}
@@ -158,23 +171,24 @@ class Waiting:
         self._due = anyio.Event()
 
     async def claim(self, claim: Claim) -> Answer:
-        """Claim the next task, or wait for it in the queue. The answer has no task when the wait ends without one.
+        """Claim the next task, or wait for it in the claim queue.
 
-        A client that goes away in the meantime leaves no task behind.
+        The answer has no task when the wait ends without one. A client that disconnects during the wait keeps no lease,
+        unless an idempotency key can replay its answer.
         """
         head = self._hub.head
         enter = partial(claim_queue.claim_or_enter, called_at=claim.called_at)
         answer = await _to_its_end(claim.ask(enter))
         if not _has_one(answer):
             waited = await self._wait(Place(claim, answer.view.waiter), head)
-            # Ask once more: a task may have been kept for the place that was given up.
+            # Ask once more: a task may have been reserved for the place that was given up.
             last = partial(claim_queue.claim_next, called_at=claim.called_at)
             answer = waited if waited is not None else await _to_its_end(claim.ask(last))
         await self._hand_over(answer, claim)
         return answer
 
     async def events(self, ask: Ask, command: ListEvents) -> Answer:
-        """The next events; after `wait_seconds` the empty page."""
+        """Return the next events, or an empty page after `wait_seconds`."""
         wanted = frozenset(command.types) or None
         async with self._hub.subscribe(project_id=command.project_id, types=wanted, limit=UNBOUNDED) as subscription:
             with anyio.move_on_after(command.wait_seconds):
@@ -186,7 +200,7 @@ class Waiting:
         return await ask()
 
     async def serve(self) -> None:
-        """Serve the waiters of this process whenever a task may have become ready. Runs until it is cancelled."""
+        """Serve the waiters of this process whenever a task may have become ready. Run until cancelled."""
         try:
             while True:
                 await self._due.wait()
@@ -199,7 +213,7 @@ class Waiting:
             self._end_all(Closed)
 
     async def _serve_all(self) -> None:
-        """Serve the queue until it has no waiter of this process. Events that come during a pass cause another one."""
+        """Serve the queue until it has no waiter of this process. An event during a pass causes another pass."""
         listening = self._hub.subscribe(types=MAY_MAKE_READY, limit=UNBOUNDED)
         async with listening as subscription, anyio.create_task_group() as tasks:
             tasks.start_soon(self._listen, subscription, tasks.cancel_scope)
@@ -208,7 +222,7 @@ class Waiting:
                 if not await self._serve_once() and self.places:
                     await self._due.wait()
             tasks.cancel_scope.cancel()
-        if self.places:  # the listening has ended before
+        if self.places:  # the subscription has ended first
             self._due.set()
 
     async def _listen(self, subscription: Subscription, listening: anyio.CancelScope) -> None:
@@ -217,15 +231,18 @@ class Waiting:
             while True:
                 if self._may_serve(await subscription.next_batch()):
                     self._due.set()
-        except (Closed, Overflow):  # not before the end of a pass: its answers must reach their waiters
+        except (Closed, Overflow):  # a pass is shielded, so its answers reach their waiters
             listening.cancel()
 
     def _may_serve(self, events: list[Event]) -> bool:
-        """Return whether a pass is due. A task that was taken is not ready, but it may be the answer to a key."""
+        """Return whether a pass is due.
+
+        A claimed task is not ready. But it may be the answer for a waiter with the same idempotency key.
+        """
         return any(not _is_taken(event) for event in events) or any(place.key for place in self.places.values())
 
     async def _serve_once(self) -> bool:
-        """Run one pass over the queue. Returns whether another one is due."""
+        """Run one pass over the queue. Return whether another one is due."""
         async with self._pass:
             serve = partial(claim_queue.serve, places=dict(self.places))
             try:
@@ -249,11 +266,15 @@ class Waiting:
             self.places.pop(ticket).settle(reason)
 
     async def _wait(self, place: Place, head: int) -> Answer | None:
-        """Wait in the queue; return None when the wait ends without a task. `head` is that from before it began."""
+        """Wait in the queue. Return None when the wait ends without a task.
+
+        `head` is the newest event from before the claim.
+        """
         if self._hub.closed:
             await _to_its_end(self._leave(place))
             raise Closed
         self.places[place.waiter.id] = place
+        # An event after `head` may have made a task ready before this place could be served.
         if len(self.places) == 1 or self._hub.head != head:
             self._due.set()
         try:
@@ -271,7 +292,7 @@ class Waiting:
         raise place.result
 
     async def _leave(self, place: Place) -> None:
-        """Give up the place. A pass over the queue that began before may serve it still."""
+        """Give up the place. A pass over the queue that began before may still serve it."""
         ticket = place.waiter.id
         leave = partial(claim_queue.leave, ticket=ticket)
         with _said("leave_queue"):
@@ -282,7 +303,10 @@ class Waiting:
             self._due.set()
 
     async def _hand_over(self, answer: Answer, claim: Claim) -> None:
-        """When the caller has gone away meanwhile, gives the task back; under a key it can still be asked for."""
+        """Release the task when the caller has disconnected.
+
+        With an idempotency key the lease stays, because a retry can replay the answer.
+        """
         try:
             await anyio.lowlevel.checkpoint_if_cancelled()
         except anyio.get_cancelled_exc_class():
@@ -311,7 +335,10 @@ def _gives_back(answer: Answer) -> Callable[[Tx], object]:
 
 @contextmanager
 def _said(step: str) -> Iterator[None]:
-    """A last step that fails must not take the place of what was answered: its effect comes by itself in time."""
+    """Log the failure of a last step instead of raising it.
+
+    The failure must not replace the answer. The effect of the step happens later by itself.
+    """
     try:
         yield
     except ProjectManagerError as error:
@@ -319,7 +346,10 @@ def _said(step: str) -> Iterator[None]:
 
 
 async def _to_its_end(write: Awaitable[Written]) -> Written:
-    """A write that was begun takes effect, so that its answer must not be lost to a deadline."""
+    """Await a write without cancellation.
+
+    A write that has begun takes effect, so a deadline must not lose its answer.
+    """
     with anyio.CancelScope(shield=True):
         written = await write
-    return written  # noqa: RET504 to the type checker a cancel scope may swallow, so that nothing may return in it
+    return written  # noqa: RET504 for the type checker a cancel scope may swallow an exception, so no return in it

@@ -1,4 +1,4 @@
-"""Writes that may make a project or an epic by name."""
+"""Writes that may create a project or an epic by name."""
 
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
@@ -12,9 +12,10 @@ Written = TypeVar("Written")
 async def write(
     attempt: Callable[[frozenset[str]], Awaitable[Written]], read: Callable[[Callable[[Tx], None]], Awaitable[None]]
 ) -> Written:
-    """Run `attempt`, again for each new name, which `read` compares with the existing names on a reader in between.
+    """Run `attempt`, repeat it for each new name, and return its result.
 
-    Raises Invalid for a name that is probably a typing error of an existing one.
+    Between two attempts `read` compares the new name with the existing names on a reader. Raises Invalid for a name
+    that is probably a misspelling of an existing one.
     """
     compared: frozenset[str] = frozenset()
     while True:

@@ -1,4 +1,4 @@
-"""How fast agents may call: one that runs wild, asking again and again, must not slow the others down."""
+"""Rate limit of calls per agent, so that an agent in a tight loop does not slow the others down."""
 
 from project_manager.domain.actors import Actor, is_reserved
 from project_manager.domain.errors import RateLimited
@@ -8,11 +8,13 @@ REMEMBERED = 10_000
 
 
 class RateLimits:
-    """Counts the calls of each agent of this process. `per_second` is what one may make in the long run, with bursts of
-    BURST_SECONDS' worth; 0 means no limit. Calls that name no agent are not counted: nobody knows whose they are.
+    """The rate limits of the agents of this process.
 
-    Of an agent only the instant is kept at which its calls so far are paid off (the generic cell rate algorithm of
-    ATM Forum TM 4.0, section 4.4.2).
+    `per_second` is the sustained number of calls per second, with bursts of BURST_SECONDS' worth. 0 means no limit.
+    Calls without an agent are not counted, because their origin is unknown.
+
+    The only state of an agent is the instant at which its calls so far are paid off. This is the generic cell rate
+    algorithm of ATM Forum TM 4.0, section 4.4.2.
     """
 
     def __init__(self, per_second: int) -> None:
@@ -20,12 +22,14 @@ class RateLimits:
         self._paid_off: dict[tuple[str, str], float] = {}
 
     def __len__(self) -> int:
-        """Agents that are remembered."""
+        """Return the number of agents in memory."""
         return len(self._paid_off)
 
     def check(self, caller: Actor, agent: Actor, now: float) -> None:
-        """Counts one call that `caller` makes as `agent`, at `now` in seconds of a clock that never steps back. Raises
-        RateLimited. Who names another's id with a token of its own uses up nothing of the other's.
+        """Count one call that `caller` makes as `agent`. Raises RateLimited.
+
+        `now` is in seconds of a monotonic clock. Calls count per caller and agent. A caller that sends another agent's
+        id with its own token does not use up the limit of that agent.
         """
         if not self._per_second or not agent.is_agent or is_reserved(agent.id):
             return

@@ -1,4 +1,7 @@
-"""Refused tokens: a log line and a metric for each, and a delay of the answer after repeated failures of an address."""
+"""Refused tokens: a log line and a metric for each.
+
+Repeated failures of an address delay the answer.
+"""
 
 import ipaddress
 import logging
@@ -18,17 +21,17 @@ LONGEST_DELAY_SECONDS = 1.0
 FORGET_SECONDS = 60.0
 ADDRESSES_REMEMBERED = 10_000
 DELAYED_AT_ONCE = 1_000
-"""Answers that wait at the same time. Further ones are sent at once, so that memory stays bounded."""
+"""Limit of answers that are delayed at the same time. Further ones are sent at once, to bound memory."""
 
 IPV6_CLIENT_BITS = 64
 LINES_AT_ONCE = 5
 LOG_AGAIN_SECONDS = 10.0
-"""The first failures of an address are logged one by one, further ones at most this often."""
+"""Minimum time between two log lines of an address, after one line for each of its first LINES_AT_ONCE failures."""
 
 
 @dataclass(slots=True)
 class _Failures:
-    """The failures of one address. `newest` and `logged` are instants of `monotonic`."""
+    """The failures of one address. `newest` and `logged` are in seconds of `monotonic`."""
 
     number: int = 0
     newest: float = 0.0
@@ -36,7 +39,7 @@ class _Failures:
 
 
 class RefusedTokens:
-    """The refused tokens of one process. `count` counts one in the metrics."""
+    """The refused tokens of one process. `count` increments the metric."""
 
     def __init__(self, count: Callable[[], None]) -> None:
         self._count = count
@@ -45,11 +48,11 @@ class RefusedTokens:
         self._ended = anyio.Event()
 
     def end_delays(self) -> None:
-        """Let the answers go that wait, as the server stops. Later ones do not wait."""
+        """Send the delayed answers at once for the shutdown. Later answers are not delayed."""
         self._ended.set()
 
     async def refuse(self, address: str) -> None:
-        """Record that a token from this address is refused, and return when its answer may be sent."""
+        """Record a refused token of this address, and return when its answer may be sent."""
         delay = self.record(address, monotonic())
         if delay and self._delayed < DELAYED_AT_ONCE:
             self._delayed += 1
@@ -68,7 +71,7 @@ class RefusedTokens:
             failures = _Failures()
         failures.number += 1
         failures.newest = now
-        self._failures[network] = failures  # the newest last, so that the oldest is dropped first
+        self._failures[network] = failures  # the newest is last, so that the oldest is dropped first
         if len(self._failures) > ADDRESSES_REMEMBERED:
             del self._failures[next(iter(self._failures))]
         delay = _delay(failures.number)
@@ -80,7 +83,7 @@ class RefusedTokens:
 
 
 def _delay(failures: int) -> float:
-    """Return the delay after so many failures, in seconds: it doubles up to LONGEST_DELAY_SECONDS."""
+    """Return the delay after so many failures, in seconds. It doubles up to LONGEST_DELAY_SECONDS."""
     doublings = failures - FAILURES_WITHOUT_DELAY - 1
     if doublings < 0:
         return 0.0
@@ -88,7 +91,10 @@ def _delay(failures: int) -> float:
 
 
 def _client_network(address: str) -> str:
-    """Return the network that one client can take its addresses from, or the beginning of a text that is no address."""
+    """Return the network from which one client can take its addresses.
+
+    For a text that is not an address, return its first 100 characters.
+    """
     try:
         found = ipaddress.ip_address(address)
     except ValueError:

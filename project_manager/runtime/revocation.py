@@ -1,5 +1,7 @@
-"""Who has a stream open: a token that is revoked, here or by another process, ends what was opened with it, and the
-first token ends what was opened without one.
+"""Revocation of open streams.
+
+A revoked token ends the streams that were opened with it, also when another process revokes it. The first token ends
+the streams that were opened without one.
 """
 
 import logging
@@ -24,13 +26,13 @@ End = Callable[[], object]
 
 
 class Read(Protocol):
-    """Runs a read on a reader's thread."""
+    """A function that runs a read on a reader thread."""
 
     def __call__(self, name: str, work: Callable[[Tx], Any], /) -> Awaitable[Any]: ...
 
 
 class OpenStreams:
-    """The open streams, by the secret that they came in with; None for those who came without one."""
+    """The open streams by the secret of their token. The key is None for streams without a token."""
 
     def __init__(self) -> None:
         self._ends: dict[Secret, dict[object, End]] = {}
@@ -38,7 +40,7 @@ class OpenStreams:
 
     @contextmanager
     def registered(self, secret: Secret, end: End) -> Iterator[None]:
-        """Calls `end` within a few seconds when the secret does not let in any more."""
+        """Register a stream while the body runs. Call `end` within a few seconds after the secret becomes invalid."""
         stream = object()
         self._ends.setdefault(secret, {})[stream] = end
         try:
@@ -50,7 +52,10 @@ class OpenStreams:
                 del self._ends[secret]
 
     async def watch(self, read: Read, *, required: bool) -> None:
-        """Looks from time to time who is still let in. `required`: nobody is without a token."""
+        """Check the secrets of the open streams every LOOK_EVERY_SECONDS, and end streams with an invalid one.
+
+        With `required`, a stream without a token is always ended.
+        """
         while True:
             await anyio.sleep(LOOK_EVERY_SECONDS)
             try:
@@ -62,7 +67,7 @@ class OpenStreams:
     async def _look(self, read: Read, required: bool) -> None:
         try:
             gone = await read("who_is_let_in", partial(_refused, secrets=list(self._ends), required=required))
-        except ProjectManagerError as error:  # nobody is sent away because the database does not answer
+        except ProjectManagerError as error:  # streams stay open while the database does not answer
             self._trouble.goes_on(error.message)
             return
         self._trouble.is_over()

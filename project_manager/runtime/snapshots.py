@@ -29,7 +29,7 @@ class Snapshot:
 
 
 class Snapshots:
-    """The answers of the last commit: few, and small together."""
+    """A cache of answers of the last commit, with a limit of their number and total bytes."""
 
     def __init__(self, *, number: int = SNAPSHOTS, size: int = SNAPSHOT_BYTES) -> None:
         self._number = number
@@ -38,9 +38,9 @@ class Snapshots:
         self._locks: dict[str, anyio.Lock] = {}
 
     async def get(self, name: str, generation: Callable[[], int], encode: Callable[[], Awaitable[bytes]]) -> Snapshot:
-        """Return the answer called `name` as of the present `generation`, encoded unless it is kept.
+        """Return the answer `name` as of the present `generation`. Encode it if it is not in the cache.
 
-        Callers that ask for the same answer meanwhile wait for it.
+        Concurrent callers of the same answer wait for it.
         """
         async with self.lock(name):
             present = generation()
@@ -52,7 +52,7 @@ class Snapshots:
             return kept
 
     async def compressed(self, name: str, snapshot: Snapshot) -> bytes | None:
-        """Return the answer compressed with gzip, or None for one too small to gain by it."""
+        """Return the answer compressed with gzip, or None when it has LARGE_BYTES or less."""
         if len(snapshot.body) <= LARGE_BYTES:
             return None
         async with self.lock(name):
@@ -63,11 +63,12 @@ class Snapshots:
         return snapshot.gzipped
 
     def find(self, name: str, generation: int) -> Snapshot | None:
+        """Return the answer `name` as of the commit `generation`, or None when it is not in the cache."""
         kept = self._kept.get(name)
         return kept if kept is not None and kept.generation == generation else None
 
     def keep(self, name: str, snapshot: Snapshot) -> None:
-        """Keep the answer, and forget the oldest ones when that is too much, but never this one."""
+        """Store the answer. Over the limits, evict the oldest ones, but never this one."""
         self._kept.pop(name, None)
         self._kept[name] = snapshot
         size = sum(kept.size for kept in self._kept.values())
@@ -75,6 +76,7 @@ class Snapshots:
             size -= self._kept.pop(next(iter(self._kept))).size
 
     def lock(self, name: str) -> anyio.Lock:
+        """Return the lock of the answer `name`. Callers hold it while they encode or compress."""
         if len(self._locks) > self._number:
             self._locks = {name: lock for name, lock in self._locks.items() if lock.locked()}
         return self._locks.setdefault(name, anyio.Lock())

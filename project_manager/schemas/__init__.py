@@ -1,1 +1,4 @@
-"""Inputs (commands) and outputs (views) of operations, and validation. No rule and no SQL lives here."""
+"""Inputs (commands) and outputs (views) of operations, and validation.
+
+This package has no business rules and no SQL.
+"""

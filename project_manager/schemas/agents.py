@@ -26,7 +26,7 @@ class GetContext(Scoped):
 
 @dataclass(frozen=True, slots=True)
 class AgentView:
-    """Somebody who works, with the leases held now."""
+    """An agent or person, with its live leases."""
 
     id: str
     kind: str
@@ -37,7 +37,7 @@ class AgentView:
 
 @dataclass(frozen=True, slots=True)
 class HoldingView:
-    """A task that the agent holds, in full, with what was said and tried before."""
+    """A task that the agent holds, in full, with the newest entries of its log."""
 
     task: TaskView
     lock: LockView
@@ -48,7 +48,7 @@ class HoldingView:
 
 @dataclass(frozen=True, slots=True)
 class ContextView:
-    """What an agent needs to go on: what it holds, until when, what was done, and what it should do next."""
+    """The context of an agent: its leases, the logs of their tasks, lost leases, and the next step."""
 
     agent_id: str
     server_time: str

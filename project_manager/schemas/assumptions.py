@@ -1,6 +1,6 @@
-"""Assumptions: what an agent took for granted at a place in the code, and the verdicts of reviewers.
+"""Commands and views of assumptions: tags of an agent at a place in the code, and the verdicts of reviewers.
 
-The names of the predecessor's arguments are taken as well as ours.
+The argument names of the predecessor are accepted as aliases.
 """
 
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ def _tag(value: str) -> str:
 
 
 def _as_tag(value: object) -> object:
-    """Bare words are a tag too."""
+    """Read a text without a type as a tag of the type BARE."""
     if not isinstance(value, str):
         return value
     try:
@@ -39,7 +39,7 @@ def _within_snippet(value: str) -> str:
 
 
 def _word(words: list[str]) -> Any:
-    """One of `words`, in any case."""
+    """Return a validator that reads one of `words`, in any case."""
     return BeforeValidator(fields.word_reader({spelled(word): word for word in words}, words, "a verdict"))
 
 
@@ -97,7 +97,7 @@ class GetAssumption(Command):
 
 @dataclass(frozen=True, slots=True)
 class VerdictView:
-    """What a reviewer found. The newest verdict of an assumption is the one that counts."""
+    """The verdict of a reviewer. The newest verdict of an assumption counts."""
 
     id: int
     verdict: str
@@ -109,9 +109,7 @@ class VerdictView:
 
 @dataclass(frozen=True, slots=True)
 class AssumptionView:
-    """An assumption with the verdict that counts; null while nobody has judged it. `verdicts` is how many there
-    were.
-    """
+    """An assumption with its newest verdict, null if there is none. `verdicts` is the number of verdicts."""
 
     id: int
     task_id: int
@@ -129,7 +127,7 @@ class AssumptionView:
 
 @dataclass(frozen=True, slots=True)
 class NotedView:
-    """An assumption that was recorded together with something else."""
+    """An assumption that was recorded in a write to a task."""
 
     id: int
     type: str
@@ -148,7 +146,7 @@ class RecordedView:
 
 @dataclass(frozen=True, slots=True)
 class ValidatedView:
-    """A verdict that was given, and the assumption as it stands now."""
+    """A new verdict, and the assumption with it."""
 
     success: bool
     task_id: int
@@ -160,7 +158,7 @@ class ValidatedView:
 
 @dataclass(frozen=True, slots=True)
 class AssumptionHistoryView:
-    """An assumption with every verdict, newest first."""
+    """An assumption with all its verdicts, newest first."""
 
     assumption: AssumptionView
     history: list[VerdictView]

@@ -7,20 +7,20 @@ from project_manager.schemas import fields
 
 
 class Command(BaseModel):
-    """The input of one operation. Fields that it does not have are refused by name."""
+    """Base class of the inputs of operations. Validation refuses unknown fields."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True, str_strip_whitespace=False)
 
 
 class Paged(Command):
-    """A list that is read page by page."""
+    """Base class of commands that return a page of a list."""
 
     limit: fields.Limit = Field(limits.PAGE_DEFAULT, description="rows a page, 1..500")
     cursor: fields.Cursor | None = Field(None, description="next_cursor of the page before")
 
 
 class Repeatable(Command):
-    """A write that may be sent again without being done twice."""
+    """Base class of writes with an idempotency key, so that a replay takes effect once."""
 
     request_id: fields.Key | None = Field(
         None,
@@ -29,14 +29,14 @@ class Repeatable(Command):
 
 
 class Leased(Repeatable):
-    """A write about a task that the writer may hold."""
+    """Base class of writes to a task under a lease."""
 
     agent_id: fields.AgentId | None = Field(None, description="your agent id")
     fence: fields.Fence | None = Field(None, description="fence of your lease")
 
 
 def any_means_none(value: object) -> object:
-    """The predecessor's words for no filter."""
+    """Read the predecessor's words for no filter (`ALL`, `ANY`, an empty text) as None."""
     return None if isinstance(value, str) and value.strip().upper() in {"ALL", "ANY", ""} else value
 
 
@@ -44,7 +44,7 @@ WAIT_DESCRIPTION = f"wait for one, 0..{limits.WAIT_SECONDS_MAXIMUM}; {limits.WAI
 
 
 class Scoped(Command):
-    """A query about a project, an epic, or everything."""
+    """Base class of queries about a project, an epic, or all projects."""
 
     project_id: fields.Id | None = None
     project_name: fields.Name | None = None
@@ -53,6 +53,9 @@ class Scoped(Command):
 
 
 class Reading(Command):
-    """A read with an optional agent id: the call confirms the agent's leases, and the answer warns of their ends."""
+    """Base class of reads with an optional agent id.
+
+    The call confirms the agent's leases. The answer lists those that end soon.
+    """
 
     agent_id: fields.AgentId | None = Field(None, description="your agent id")

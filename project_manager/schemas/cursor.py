@@ -1,4 +1,4 @@
-"""Opaque cursors: where a list goes on, tied to the filters that it was begun with."""
+"""Opaque cursors: the position in a list, bound to the filters of its first page."""
 
 import base64
 import binascii
@@ -11,13 +11,15 @@ from project_manager.domain.limits import ID_MAXIMUM
 
 
 def write(position: tuple[int, ...], filters: Mapping[str, object]) -> str:
+    """Return the cursor for a position in a list with these filters."""
     text = json.dumps([*position, _mark(filters)], separators=(",", ":"))
     return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
 
 def read(cursor: str, filters: Mapping[str, object], length: int) -> tuple[int, ...]:
-    """The position of `length` integers. Raises MalformedCursor when it is not ours or belongs to other
-    filters.
+    """Return the position, a tuple of `length` integers.
+
+    Raises MalformedCursor for an invalid cursor, and for a cursor of a list with other filters.
     """
     try:
         padded = cursor + "=" * (-len(cursor) % 4)

@@ -65,6 +65,6 @@ class EpicView:
 
 @dataclass(frozen=True, slots=True)
 class CreatedEpicView(EpicView):
-    """An epic as it was created. `created` names the `project` that was made for it; left out when none was."""
+    """A new epic. `created` has the `project` that was created with it, and is omitted if there is none."""
 
     created: dict[str, NamedView]

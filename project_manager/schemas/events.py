@@ -31,8 +31,8 @@ class FollowEvents(Command):
 
 @dataclass(frozen=True, slots=True)
 class EventsView:
-    """Events after `since`, in the order of commits. Read on from `last_seq`. `resync` says that events after
-    `since` are gone or belong to another history: reload, and go on from `head`.
+    """Events after `since`, in commit order. Continue from `last_seq`. If `resync` is true, events after `since`
+    were removed or belong to another history: reload, and continue from `head`.
     """
 
     items: list[dict[str, Any]]

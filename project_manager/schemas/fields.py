@@ -1,8 +1,7 @@
-"""The kinds of values that commands are made of, and how they are read.
+"""Types of the fields of commands, and their validators.
 
-Readers are lenient where people and models err without ambiguity (`"7"` for 7, a list sent as its JSON text,
-a status in any case) and strict where a slip would be silent (unknown fields, times without an offset, values
-out of range).
+Validators are lenient if the intention is clear: `"7"` for 7, a list as its JSON text, a status in any case. They are
+strict if an error could pass unnoticed: unknown fields, times without an offset, values out of range.
 """
 
 import json
@@ -23,12 +22,12 @@ from project_manager.schemas import patterns
 
 _EVENT_TYPES = frozenset(EventType)
 _TYPES_PATTERN = f"^({'|'.join(EventType)})$".replace(".", r"\.")
-"""A pattern and no `enum`: tools repeat an `enum`, and the list is long."""
+"""Pattern of the types of events. An `enum` would be repeated in the schemas of tools, and the list is long."""
 _WHOLE = re.compile(r"-?[0-9]{1,24}")
-# Controls and separators of lines and paragraphs break a line; overrides of direction make it read as another one.
+# Control characters and separators of lines and paragraphs break a line. Overrides of direction change how it reads.
 _NOT_OF_A_LINE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _OVERRIDES = re.compile("[\u202a-\u202e\u2066-\u2069]")
-# Categories Cc, Cf, Co, Zl, Zp and Zs but the space. `str.isprintable` also refuses letters that are newer than Python.
+# Categories Cc, Cf, Co, Zl, Zp and Zs except the space. `str.isprintable` also refuses letters newer than Python.
 _UNPRINTABLE = re.compile(
     "[\x00-\x1f\x7f-\xa0\u00ad\u0600-\u0605\u061c\u06dd\u070f\u0890\u0891\u08e2\u1680\u180e\u2000-\u200f\u2028-\u202f"
     "\u205f-\u206f\u3000\ue000-\uf8ff\ufeff\ufff0-\ufffb\U000110bd\U000110cd\U00013430-\U00013438]"
@@ -36,7 +35,7 @@ _UNPRINTABLE = re.compile(
 
 
 def given(*names: str) -> dict[str, Any]:
-    """Return the JSON Schema of an object in which each of these fields is there, and not null."""
+    """Return the JSON Schema of an object with each of these fields present and not null."""
     return {"required": [*names], "properties": {name: {"not": {"type": "null"}} for name in names}}
 
 
@@ -52,7 +51,7 @@ def _integer(value: object) -> object:
 
 
 def _priority(value: object) -> object:
-    """Read a priority, a number or a text such as `P0`."""
+    """Read a priority from a number or from a text such as `P0`."""
     if isinstance(value, str) and value.strip()[:1] in ("P", "p"):
         return _integer(value.strip()[1:])
     return _integer(value)
@@ -71,7 +70,7 @@ def _boolean(value: object) -> object:
 
 
 def listed(value: object) -> object:
-    """A list may come as itself, as its JSON text, or (from a query) as one comma-separated text."""
+    """Read a list from a list, from its JSON text, or (in a query) from a comma-separated text. Raises ValueError."""
     if not isinstance(value, str):
         return [value] if isinstance(value, int) and not isinstance(value, bool) else value
     text = value.strip()
@@ -86,7 +85,7 @@ def listed(value: object) -> object:
 
 
 def several(value: object) -> object:
-    """A list of sentences may come as itself, as its JSON text, or as one of them; commas belong to its text."""
+    """Read a list of sentences from a list, from its JSON text, or from one sentence, which may contain commas."""
     if isinstance(value, str) and not value.strip().startswith("["):
         return [value] if value.strip() else []
     return listed(value)
@@ -120,9 +119,10 @@ def _one_line(value: str) -> str:
 
 
 def composed_up_to(most: int) -> BeforeValidator:
-    """Read a text in NFC, before its length is checked. One character can be up to four before composition.
+    """Return a validator that reads a text in NFC, before the check of its length.
 
-    A longer text stays as it is, so that its length is refused: composing takes quadratic time in the worst case.
+    One composed character can be up to four before composition. A longer text stays unchanged, and the check of its
+    length refuses it. Composition takes quadratic time in the worst case.
     """
 
     def read(value: object) -> object:
@@ -132,7 +132,10 @@ def composed_up_to(most: int) -> BeforeValidator:
 
 
 def of_length(most: int, pattern: str = patterns.LINE) -> tuple[Any, BeforeValidator]:
-    """Return the bound of a text of one line, read in NFC. `pattern` is published only: validators give the reason."""
+    """Return the constraints of a text of one line, read in NFC.
+
+    `pattern` appears in the published schema only. Validators check the text, because their errors give the reason.
+    """
     bounds = Field(min_length=1, max_length=most, json_schema_extra={"pattern": pattern})
     return bounds, composed_up_to(most)
 
@@ -175,7 +178,7 @@ def _instant(value: object) -> object:
 
 
 class UnknownWord(ValueError):
-    """A text that is none of the words of a field. `guess` finds the probable one, which costs time."""
+    """A text that is not one of the words of a field. `guess` finds the most probable word, and is slow."""
 
     def __init__(self, given: str, kind: str, legal: Sequence[str], guess: Callable[[], object]) -> None:
         super().__init__(f"{given[:40]!r} is not {kind}")
@@ -183,7 +186,7 @@ class UnknownWord(ValueError):
         self._guess = guess
 
     def words(self, *, guessed: bool) -> str:
-        """Return the error with all legal words, and with the probable one where `guessed`."""
+        """Return the error text with all legal words, and with the most probable one if `guessed`."""
         meant = self._guess() if guessed else None
         return f"{self}: {'' if meant is None else f'did you mean {meant}? '}{self._legal}"
 
@@ -191,9 +194,9 @@ class UnknownWord(ValueError):
 def word_reader(
     words: dict[str, Any], legal: list[str], kind: str = "a status", side: Callable[[Any], object] = str
 ) -> Callable[[object], object]:
-    """Return a reader of one of `words` in any case. Its error names the nearest word and all legal ones.
+    """Return a reader of one of `words`, in any case. Its error names the nearest word and all legal words.
 
-    `kind` is the noun of the error. The nearest word is named only if no word of another `side` is about as near.
+    `kind` is the noun in the error. The nearest word is omitted if a word of another `side` is about as near.
     """
 
     def read(value: object) -> object:
@@ -216,7 +219,7 @@ def _event_type(value: object) -> object:
 
 
 def _as_text(value: object) -> object:
-    """Read an id as the text of a reference."""
+    """Return a number as the text of a reference."""
     if isinstance(value, float) and value.is_integer():
         return str(int(value))
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
@@ -227,15 +230,15 @@ def _distinct(values: list[Any]) -> list[Any]:
 
 
 def at_most(most: int) -> Any:
-    """Return the bound of a list. It belongs next to the `list` itself, before validators of ours.
+    """Return the bound of a list. Put it directly after `list`, before our validators.
 
-    Only there it is checked before the entries are read. The first invalid entry ends the reading, so that neither a
-    long list nor one with many faults costs time or memory.
+    Only in that position pydantic checks it before the entries. The first invalid entry ends validation.
+    Long lists and lists with many field errors therefore cost little time and memory.
     """
     return Field(max_length=most, fail_fast=True)
 
 
-# The length of a text is told before our own reading of it: after that pydantic counts it as a list.
+# The bound of the length precedes this validator: after a validator, pydantic checks the length as that of a list.
 ONE_LINE = AfterValidator(_one_line)
 
 _ID_SCHEMA = {"type": ["integer", "string"], "minimum": 1, "maximum": limits.ID_MAXIMUM, "pattern": patterns.ID}

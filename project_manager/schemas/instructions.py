@@ -1,4 +1,4 @@
-"""The instructions that an agent gets when it connects, and on request."""
+"""Instructions for agents. The server sends them when an agent connects, and on request."""
 
 from project_manager.domain.limits import WAIT_SECONDS_ADVISED
 

@@ -1,6 +1,6 @@
-"""Knowledge: what a project's people and agents found out and want to keep, with every version of it.
+"""Commands and views of knowledge: findings of a project's people and agents, with all their versions.
 
-The names of the predecessor's arguments are taken as well as ours.
+The argument names of the predecessor are accepted as aliases.
 """
 
 import json
@@ -15,7 +15,7 @@ from project_manager.schemas.commands import Command, Paged, Repeatable
 
 
 def _object(value: object) -> object:
-    """An object may come as its JSON text."""
+    """Read an object from an object or from its JSON text. Raises ValueError."""
     if not isinstance(value, str):
         return value
     try:
@@ -54,7 +54,7 @@ _PLACES = [fields.given(place) for place in ("project_id", "project_name", "epic
 _ITEM: dict[str, Any] = {
     "anyOf": [fields.given("knowledge_id"), {**fields.given("title", "content"), "anyOf": _PLACES}]
 }
-"""An existing item, or a new item with an id or a name that determines its project."""
+"""JSON Schema of an upsert: an existing item, or a new item with an id or a name that determines its project."""
 
 
 class UpsertKnowledge(Repeatable):
@@ -135,9 +135,8 @@ class ListKnowledgeLogs(Paged):
 
 @dataclass(frozen=True, slots=True)
 class KnowledgeView:
-    """A piece of knowledge. With an `epic_id` it is about that epic, without one about the whole project.
-    `content_cut` says that only the beginning of `content` is here; knowledge_id with a larger budget_tokens
-    brings the rest.
+    """An item of knowledge. It applies to its epic, or without `epic_id` to the whole project. If `content_cut` is
+    true, `content` is shortened. Use knowledge_id and a larger budget_tokens for the full text.
     """
 
     id: int
@@ -162,7 +161,7 @@ class KnowledgeView:
 
 @dataclass(frozen=True, slots=True)
 class InstructionsView:
-    """How to work here, and the most important that is known about the project; get_knowledge has the rest of it."""
+    """Instructions, and the most important knowledge of the project. get_knowledge returns the rest."""
 
     instructions: str
     knowledge: list[KnowledgeView]
@@ -171,7 +170,7 @@ class InstructionsView:
 
 @dataclass(frozen=True, slots=True)
 class KnowledgeSavedView:
-    """What an upsert did to which item."""
+    """The result of an upsert, with the item."""
 
     success: bool
     message: str
@@ -183,7 +182,7 @@ class KnowledgeSavedView:
 
 @dataclass(frozen=True, slots=True)
 class KnowledgeVersionView:
-    """What an item said at one version, and which fields had changed; ids as they were then."""
+    """One version of an item, with the names of the changed fields and the ids of that time."""
 
     knowledge_id: int
     version: int
@@ -205,7 +204,7 @@ class KnowledgeVersionView:
 
 @dataclass(frozen=True, slots=True)
 class KnowledgeLogView:
-    """An entry in an item's log."""
+    """An entry in the log of an item."""
 
     id: int
     knowledge_id: int
@@ -218,7 +217,7 @@ class KnowledgeLogView:
 
 @dataclass(frozen=True, slots=True)
 class KnowledgeLoggedView:
-    """An entry that was added to an item's log."""
+    """A new entry in the log of an item."""
 
     success: bool
     knowledge_id: int

@@ -14,7 +14,7 @@ _TTL = AliasChoices("ttl_seconds", "timeout", "duration_seconds")
 
 
 def _without_default(schema: dict[str, Any]) -> None:
-    """A client that filled the default in would shorten the lease that it holds."""
+    """Remove the default from the schema. A client that sends it would shorten a lease that it renews."""
     del schema["default"]
 
 
@@ -30,7 +30,7 @@ class AcquireTaskLock(Leased):
 
     @property
     def asked_seconds(self) -> int | None:
-        """The length that was asked for, if any was."""
+        """Return the requested length in seconds, or None."""
         return self.ttl_seconds if "ttl_seconds" in self.model_fields_set else None
 
 
@@ -68,8 +68,8 @@ class ListLeases(Paged):
 
 @dataclass(frozen=True, slots=True)
 class LeaseView:
-    """A lease and how it ended. `ended_at`, `reason` and `status`, which the task got at the end, are null while the
-    lease lives.
+    """A lease and its end. `status` is the status of the task after the end. `ended_at`, `reason` and `status` are
+    null for a live lease.
     """
 
     task_id: int
@@ -88,7 +88,7 @@ class LeaseView:
 
 @dataclass(frozen=True, slots=True)
 class AcquiredView:
-    """A lease that was granted or renewed, with its task. `notice` is a hint for the holder, or null."""
+    """A new or renewed lease, with its task. `notice` is a hint for the holder, or null."""
 
     success: bool
     message: str
@@ -104,7 +104,7 @@ class AcquiredView:
 
 @dataclass(frozen=True, slots=True)
 class HandoffView:
-    """The newest handoff note of a task, at most 2,000 characters of it."""
+    """The newest handoff note of a task, at most 2,000 characters."""
 
     author: str
     body: str
@@ -122,8 +122,8 @@ class HoldView:
 
 @dataclass(frozen=True, slots=True)
 class NewLeaseView(AcquiredView):
-    """A lease that was granted, with its task, the handoff note, the number of entries in the log, and the other
-    leases of the same agent, which may be those of another session.
+    """A new lease, with its task, the handoff note, and the number of entries in the log. `also_holding` are other
+    leases of the same agent, possibly of another session.
     """
 
     handoff: HandoffView | None = None
@@ -133,7 +133,7 @@ class NewLeaseView(AcquiredView):
 
 @dataclass(frozen=True, slots=True)
 class HeldBackView:
-    """How many tasks one reason keeps from being offered."""
+    """A blocker, with the number of blocked tasks."""
 
     reason: str
     tasks: int
@@ -141,7 +141,7 @@ class HeldBackView:
 
 @dataclass(frozen=True, slots=True)
 class ClaimView:
-    """The task that was claimed, with its lease."""
+    """The claimed task, with its lease."""
 
     task: TaskView | None
     lock: LockView | None
@@ -150,8 +150,8 @@ class ClaimView:
 
 @dataclass(frozen=True, slots=True)
 class ClaimedView(ClaimView):
-    """The task that was claimed, its handoff note, the number of entries in its log, and the other leases of the same
-    agent, which may be those of another session. `notice` is a hint for the holder, or null.
+    """The claimed task, its handoff note, and the number of entries in its log. `also_holding` are other leases of the
+    same agent, possibly of another session. `notice` is a hint for the holder, or null.
     """
 
     notice: str | None
@@ -162,7 +162,7 @@ class ClaimedView(ClaimView):
 
 @dataclass(frozen=True, slots=True)
 class NothingReadyView(ClaimView):
-    """The answer when no task is ready: the number of tasks, their blockers, and the leases of the agent."""
+    """The answer if no task is ready: the number of tasks, their blockers, and the leases of the agent."""
 
     tasks: int
     held_back: list[HeldBackView]
@@ -171,7 +171,7 @@ class NothingReadyView(ClaimView):
 
 @dataclass(frozen=True, slots=True)
 class ReleasedView:
-    """A lease that was given back."""
+    """A released lease, with its task."""
 
     success: bool
     message: str

@@ -24,7 +24,7 @@ class ListTaskLogs(Paged):
 
 @dataclass(frozen=True, slots=True)
 class LogView:
-    """An entry in a task's log."""
+    """An entry in the log of a task."""
 
     id: int
     task_id: int

@@ -1,7 +1,7 @@
-"""Patterns of texts, as the API description publishes them.
+"""Patterns of texts for the published OpenAPI schema.
 
-They use the syntax that JSON Schema, Python and Rust share. Characters beyond U+FFFF have no such escape: validation
-alone refuses the invisible ones among them. Validation also removes blanks around a text, and then reads it in NFC.
+They use the common syntax of JSON Schema, Python and Rust. It has no escape for characters beyond U+FFFF, so only
+validation refuses the invisible ones among them. Validation also strips a text, and then reads it in NFC.
 """
 
 _NOT_OF_A_LINE = r"\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069"
@@ -21,7 +21,7 @@ PRINTABLE = f"^ *[^ {_UNPRINTABLE}][^{_UNPRINTABLE}]*$"
 """Printable, visible characters and spaces."""
 
 ID = "^[1-9][0-9]{0,17}$"
-"""A positive number as text, up to 18 digits. Longer ones are valid up to the greatest id."""
+"""A positive number as text, up to 18 digits. Validation also accepts longer ones up to the greatest id."""
 
 YEAR = "^(19[7-9]|[2-9][0-9])[0-9]"
 """A year from 1970 to 9999, at the start of a time."""
@@ -30,10 +30,10 @@ TAG = r"^\s*#\s*[A-Za-z][A-Za-z0-9_-]{0,63}\s*:\s*[^\s\x00][^\x00]*$"
 """`#TYPE: text`."""
 
 SOME_TEXT = r"^[^\x00]*[^\s\x00#][^\x00]*$"
-"""A text with more than blanks and `#`."""
+"""A text with a character other than whitespace and `#`."""
 
 KEY_HEADER = r"^[!-~\xa1-\xac\xae-\xff]([ -~\xa1-\xac\xae-\xff]*[!-~\xa1-\xac\xae-\xff])?$"
-"""Printable characters of Latin-1, the letters of HTTP headers."""
+"""Printable characters of Latin-1, the character set of HTTP headers."""
 
 IF_MATCH = r'^(\*|(W/)?"[^"\x00-\x20\x7f]*"( *, *(W/)?"[^"\x00-\x20\x7f]*"){0,15})$'
 """`*`, or up to 16 entity tags (RFC 9110, section 8.8.3)."""

@@ -25,7 +25,7 @@ class ExportPlan(Command):
 
 @dataclass(frozen=True, slots=True)
 class ChangeView:
-    """What an import does to one thing."""
+    """The change of one resource by an import."""
 
     change: Literal["created", "changed", "unchanged", "deleted"]
     kind: Literal["project", "epic", "task", "knowledge"]
@@ -35,7 +35,7 @@ class ChangeView:
 
 @dataclass(frozen=True, slots=True)
 class ImportView:
-    """What an import did, or (dry run) would do."""
+    """The changes of an import, or of its dry run."""
 
     dry_run: bool
     created: int
@@ -47,7 +47,7 @@ class ImportView:
 
 @dataclass(frozen=True, slots=True)
 class ExportView:
-    """A plan in the import's format."""
+    """A plan in the format of the import."""
 
     format: str
     document: str

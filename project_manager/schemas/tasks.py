@@ -15,7 +15,7 @@ from project_manager.schemas.views import NamedView
 
 
 class NewTask(Command):
-    """A task as it is described when it is made."""
+    """Fields of a new task."""
 
     name: fields.Name = Field(description="what to do, in a line")
     description: fields.Text = ""
@@ -82,7 +82,7 @@ class GetTaskDetails(Reading):
 
 
 CONTROL_FIELDS = (*Leased.model_fields, "task_id", "version", "reopen", "force")
-"""Fields of an edit that change nothing by themselves. An edit needs at least one other field."""
+"""Fields of an edit that alone change nothing. An edit needs at least one other field."""
 
 
 _CHANGES: dict[str, Any] = {"not": {"propertyNames": {"enum": [*CONTROL_FIELDS]}}}
@@ -156,7 +156,7 @@ class UpdateTaskStatus(Leased):
 
 @dataclass(frozen=True, slots=True)
 class LockView:
-    """A lease. `fence` grows by one with every new lease of the task and never goes back."""
+    """A lease. `fence` grows by one with every new lease of the task and never decreases."""
 
     task_id: int
     holder: str
@@ -168,8 +168,8 @@ class LockView:
 
 @dataclass(slots=True)
 class TaskView:
-    """A task. `ready` says whether an agent may claim it now, `why_not_ready` lists the blockers.
-    `cancelled_dependencies` are dependencies that are CANCELLED: a person has to remove or reopen them.
+    """A task. `ready` is true if an agent may claim it now, `why_not_ready` lists the blockers. A person has to remove
+    or reopen each of `cancelled_dependencies`, the dependencies that are CANCELLED.
     """
 
     id: int
@@ -214,7 +214,7 @@ Columns = Annotated[
 
 
 class ListTasks(TaskFilters):
-    # In a class of its own: from Python 3.14 on, a field hides the module `fields` from the annotations beside it.
+    # A separate class: from Python 3.14 on, the field hides the module `fields` from annotations in the same class.
     fields: Columns | None = Field(None, description="return only these fields; `compact` for a short row")
 
 
@@ -224,9 +224,9 @@ def _none_required(schema: dict[str, Any]) -> None:
 
 @dataclass(slots=True)
 class TaskRow(TaskView):
-    """A row of a list of tasks: the fields that the request chose with `fields`, else all fields of a task.
+    """A row of a list of tasks, with the fields that `fields` selects, by default all fields of a task.
 
-    `holder` and `expires_at` are those of the lease and are there only when they were chosen.
+    `holder` and `expires_at` are those of the lease, and are present only if selected.
     """
 
     __pydantic_config__ = ConfigDict(json_schema_extra=_none_required)
@@ -237,8 +237,8 @@ class TaskRow(TaskView):
 
 @dataclass(slots=True)
 class WrittenTaskView(TaskView):
-    """A task as it was written. `assumptions` are those that were recorded with it, `created` names the `project` and
-    the `epic` that were made for it; both are left out when there are neither.
+    """A task after a write. `assumptions` were recorded with it. `created` has the `project` and the `epic` that were
+    created with it. Both are omitted if empty.
     """
 
     assumptions: list[NotedView] = field(default_factory=list)
@@ -256,8 +256,8 @@ class LinkView:
 
 @dataclass(frozen=True, slots=True)
 class TaskDetailsView:
-    """A task in full: where it belongs, what it waits for, what waits for it, what was assumed on it, and the
-    newest of its log. Of `assumptions_total` assumptions the newest are here.
+    """A task in full: its project and epic, dependencies, dependents, and the newest assumptions and log entries.
+    `assumptions_total` is the number of all assumptions.
     """
 
     task_id: int
@@ -274,7 +274,7 @@ class TaskDetailsView:
 
 @dataclass(frozen=True, slots=True)
 class StatusChangedView:
-    """A status that was set. `lock` is the lease that goes on, if any."""
+    """A new status of a task. `lock` is its live lease, or null."""
 
     success: bool
     message: str
@@ -289,8 +289,8 @@ class StatusChangedView:
 
 @dataclass(frozen=True, slots=True)
 class CreatedTasksView:
-    """Tasks that were created together; `ids` maps each `ref` to its id. `created` names the `project` and the `epic`
-    that were made for them.
+    """Tasks that were created together. `ids` maps each `ref` to its id. `created` has the `project` and the `epic`
+    that were created with them.
     """
 
     items: list[TaskView]

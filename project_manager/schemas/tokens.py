@@ -25,7 +25,7 @@ class RevokeToken(Command):
 
 @dataclass(frozen=True, slots=True)
 class TokenView:
-    """A token; its secret is shown once, when it is made."""
+    """A token. `secret` is present only in the answer that creates it."""
 
     id: int
     name: str
@@ -38,14 +38,14 @@ class TokenView:
 
 @dataclass(frozen=True, slots=True)
 class RevokedTokenView(TokenView):
-    """A token that was revoked; `notice` says what follows when no token is left."""
+    """A revoked token. If no token is left, `notice` describes the consequences."""
 
     notice: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class ClearedTokensView:
-    """How many tokens were forgotten, revoked ones included."""
+    """The number of removed tokens, revoked ones included."""
 
     forgotten: int
 

@@ -1,4 +1,4 @@
-"""Read raw input into a command: either the command, or one error with the faults of all fields."""
+"""Validate raw input into a command, or raise one error with all field errors."""
 
 from collections.abc import Iterator, Mapping
 from functools import cache
@@ -26,10 +26,10 @@ def read(
 ) -> CommandType:
     """Return the validated command.
 
-    The error lists the first `listed` faults, or all for None, and counts the others. Only the first `guesses` faults
-    get a suggestion, because finding one costs time.
+    The error lists the first `listed` field errors, or all for None, and counts the others. Only the first `guesses`
+    of them get a suggestion, because finding one is slow.
 
-    Raises Invalid, or UnknownArgument when nothing but unknown names is wrong.
+    Raises Invalid, or UnknownArgument if all field errors are unknown names.
     """
     check_number_of_fields(raw)
     if listed is not None:
@@ -44,7 +44,10 @@ def read(
 
 
 def check_number_of_fields(raw: Mapping[str, object]) -> None:
-    """Raise Invalid for an object with more than KEYS fields, and for one in a list. Each unknown one is a fault."""
+    """Raise Invalid if the input, or an object in one of its lists, has more than KEYS fields.
+
+    Without this bound, each unknown field would become a field error.
+    """
     for path, fields in _objects(raw):
         if len(fields) > limits.KEYS:
             field = ".".join(path) or "(body)"
@@ -53,12 +56,12 @@ def check_number_of_fields(raw: Mapping[str, object]) -> None:
 
 
 def is_large(raw: Mapping[str, object]) -> bool:
-    """Return whether validation takes long enough to hold up the event loop."""
+    """Return whether validation takes so long that it must not run on the event loop."""
     return any(isinstance(value, list) and len(value) > limits.FILTER_WORDS for value in raw.values())
 
 
 def _objects(raw: Mapping[str, object]) -> Iterator[tuple[tuple[str, ...], Mapping[str, object]]]:
-    """Yield the raw input and each object that is an entry of a list in it, with its path."""
+    """Yield the raw input and each object in one of its lists, with its path."""
     yield (), raw
     for name, value in raw.items():
         if isinstance(value, list):
@@ -68,7 +71,7 @@ def _objects(raw: Mapping[str, object]) -> Iterator[tuple[tuple[str, ...], Mappi
 
 
 def _check_names(command: type[BaseModel], raw: Mapping[str, object], most: int) -> None:
-    """Raise UnknownArgument for more than `most` unknown names, before validation makes an error of each."""
+    """Raise UnknownArgument for more than `most` unknown names, before validation creates an error for each."""
     objects = list(_objects(raw))
     if sum(len(fields) for _, fields in objects) <= most:
         return
@@ -97,19 +100,19 @@ def _refusal(faults: list[Fault], total: int, *, only_unknown: bool) -> Invalid:
 
 
 def brief(text: object) -> str:
-    """Return the beginning of a text of the client, as errors repeat it."""
+    """Return the beginning of a text of the client, short enough for an error message."""
     whole = str(text)
     return whole if len(whole) <= limits.SHOWN_CHARACTERS else f"{whole[: limits.SHOWN_CHARACTERS]}.."
 
 
 def names_of(command: type[BaseModel]) -> list[str]:
-    """Every name under which a command takes a value."""
+    """Return all accepted argument names of a command, aliases included."""
     return [name for names in names_by_field(command).values() for name in names]
 
 
 @cache
 def names_by_field(command: type[BaseModel]) -> dict[str, list[str]]:
-    """For each field its own name, and then the others that it is taken under."""
+    """Return a map from each field to its accepted names: its own name first, then its aliases."""
     names = {}
     for name, field in command.model_fields.items():
         alias = field.validation_alias
@@ -119,7 +122,10 @@ def names_by_field(command: type[BaseModel]) -> dict[str, list[str]]:
 
 
 def _is_unknown(command: type[BaseModel], entry: Any) -> bool:
-    """Whether it is a name that the command does not have; one of two names of a field is refused as well."""
+    """Return whether the error is about a name that the command does not have.
+
+    Pydantic reports the second of two names of one field in the same way.
+    """
     inner = _innermost(command, entry["loc"])
     return entry["type"] == "extra_forbidden" and entry["loc"][-1] not in names_of(inner)
 
@@ -138,7 +144,7 @@ def _fault(command: type[BaseModel], entry: Any, raw: Mapping[str, object], *, g
 
 
 def _is_alone(loc: tuple[object, ...], raw: Mapping[str, object]) -> bool:
-    """Whether the entry of a list was sent as one word: it has no number for whoever sent it."""
+    """Return whether the list was sent as one word. The client then knows no index of the entry."""
     if len(loc) != 2 or not isinstance(loc[1], int):
         return False
     given = raw.get(str(loc[0]))
@@ -159,7 +165,7 @@ def _unknown(command: type[BaseModel], field: str, name: str, *, guessed: bool) 
 
 
 def _innermost(command: type[BaseModel], loc: tuple[object, ...]) -> type[BaseModel]:
-    """The model that the fault's path ends in, for lists of models such as `tasks.3.name`."""
+    """Return the model at the end of the path of a field error, for lists of models such as `tasks.3.name`."""
     for part in loc[:-1]:
         field = command.model_fields.get(str(part))
         if field is not None:

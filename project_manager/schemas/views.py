@@ -1,4 +1,4 @@
-"""Views of more than one resource."""
+"""Views that several resources share."""
 
 from dataclasses import dataclass
 from typing import Generic, TypeVar
@@ -8,8 +8,8 @@ Item = TypeVar("Item")
 
 @dataclass(frozen=True, slots=True)
 class Page(Generic[Item]):
-    """One page of a list: up to `limit` rows, fewer when their texts are 1 MiB together. `next_cursor` is null on the
-    last page; `total` counts all that the filters let through.
+    """One page of a list: up to `limit` rows, fewer if their texts reach 1 MiB. `next_cursor` is null on the last page.
+    `total` is the number of all rows that match the filters.
     """
 
     items: list[Item]
@@ -19,7 +19,7 @@ class Page(Generic[Item]):
 
 @dataclass(frozen=True, slots=True)
 class NamedView:
-    """Something by its id and name."""
+    """The id and the name of a resource."""
 
     id: int
     name: str
@@ -27,7 +27,7 @@ class NamedView:
 
 @dataclass(frozen=True, slots=True)
 class DeletedView:
-    """What was deleted, and how much went with it."""
+    """A deleted resource, with the numbers of epics and tasks that were deleted with it."""
 
     success: bool
     deleted: str

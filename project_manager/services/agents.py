@@ -1,4 +1,4 @@
-"""Who works, on what, and what an agent needs to go on."""
+"""Use cases of agents: list agents, read an agent, and read the context that an agent needs to resume work."""
 
 from project_manager.clock import rfc3339
 from project_manager.domain.errors import AgentNotFound
@@ -19,7 +19,7 @@ LOST_WITHIN_MS = 24 * 3600 * 1000
 
 
 def list_agents(tx: Tx, command: ListAgents) -> Page[AgentView]:
-    """List everybody who has worked here, those seen last first, with the leases they hold now."""
+    """List all known agents, last seen first, with their live leases."""
     filters = {"active": command.active}
     offset = cursor.read(command.cursor, filters, 1)[0] if command.cursor else 0
     rows, total = agents.page(tx, active=command.active, offset=offset, limit=command.limit + 1)
@@ -28,7 +28,7 @@ def list_agents(tx: Tx, command: ListAgents) -> Page[AgentView]:
 
 
 def get(tx: Tx, command: GetAgent) -> AgentView:
-    """Read one agent with the leases it holds now."""
+    """Read one agent with its live leases."""
     row = agents.get(tx, command.agent_id)
     if row is None:
         raise AgentNotFound(f"no agent {command.agent_id!r} has been here", agent_id=command.agent_id)
@@ -36,12 +36,10 @@ def get(tx: Tx, command: GetAgent) -> AgentView:
 
 
 def get_context(tx: Tx, command: GetContext) -> ContextView:
-    """Get back to work after a restart or a lost context: what you hold, until when, what was done, and the next
-    step.
+    """Resume work after a restart or a lost context: your leases, their expiry, past work, and the next step.
 
-    Brings the tasks in full with their log (handoff notes and failed attempts of others included), shortened
-    to budget_tokens. `lost` are tasks whose lease ended under you in the last 24 hours, by expiry or by force,
-    and that are not DONE.
+    The tasks come in full with their logs, shortened to budget_tokens. Logs include handoff notes and failed attempts
+    of others. `lost` lists the tasks not DONE on which your lease expired or was forced in the last 24 hours.
     """
     about = resolve.scope(tx, command)
     held = [row for row in agents.held_by(tx, tx.actor.id) if _is_about(row, about)]

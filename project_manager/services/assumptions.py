@@ -1,4 +1,4 @@
-"""Assumptions on tasks: recorded by who works, judged by who reviews, as often as it takes."""
+"""Use cases of assumptions on tasks: record an assumption, and record any number of verdicts on it."""
 
 from typing import Any, NamedTuple
 
@@ -23,17 +23,17 @@ PLACE = ("file_path", "line_number", "code_snippet")
 
 
 class Shown(NamedTuple):
-    """The newest assumptions on a task, as many as there is room for, and how many there are."""
+    """The newest assumptions on a task that fit into the answer, and the total number of assumptions."""
 
     items: list[contract.AssumptionView]
     total: int
 
 
 def record(tx: Tx, command: contract.AddRaTag) -> contract.RecordedView:
-    """Record what you take for granted at a place in the code, as `#TYPE: text`, so that a reviewer can judge it.
+    """Record an assumption about a place in the code, as `#TYPE: text`, so that a reviewer can judge it.
 
-    While an agent holds the task only that agent (and people) may; the holder's record also renews its lease.
-    The path is kept as text: nothing is opened.
+    Only the holder of a leased task (and people) may; the holder's record also renews its lease. The path is stored as
+    text: no file is opened.
     """
     row = lookup.task(tx, command.task_id)
     check_writer(tx, row, command.fence)
@@ -45,7 +45,10 @@ def record(tx: Tx, command: contract.AddRaTag) -> contract.RecordedView:
 
 
 def record_all(tx: Tx, row: TaskRow, tags: list[str]) -> list[contract.NotedView]:
-    """Records what is sent together with the task itself; the caller has seen to it that the writer may."""
+    """Record the assumptions that are sent together with the task, and return them.
+
+    The caller has checked that the actor may write about the task.
+    """
     nowhere = dict.fromkeys(PLACE)
     return [_add(tx, row, tag, nowhere) for tag in tags]
 
@@ -53,8 +56,7 @@ def record_all(tx: Tx, row: TaskRow, tags: list[str]) -> list[contract.NotedView
 def judge(tx: Tx, command: contract.CaptureAssumptionValidation) -> contract.ValidatedView:
     """Give your verdict on an assumption: validated, rejected or partial, with the reason.
 
-    Whoever reviews may, whoever holds the task. The newest verdict counts; the earlier ones stay in its
-    history.
+    Any reviewer may judge, without a lease. The newest verdict counts; earlier ones stay in the history.
     """
     row = lookup.task(tx, command.task_id)
     before = _find(tx, row.id, command.assumption_id)
@@ -83,7 +85,7 @@ def judge(tx: Tx, command: contract.CaptureAssumptionValidation) -> contract.Val
 
 
 def list_assumptions(tx: Tx, command: contract.ListAssumptions) -> Page[contract.AssumptionView]:
-    """List what was taken for granted on a task, newest first, with the verdicts that count."""
+    """List the assumptions on a task, newest first, with the verdicts that count."""
     row = lookup.task(tx, command.task_id)
     filters = {"assumptions_of": row.id, "verdict": command.verdict}
     before = cursor.read(command.cursor, filters, 1)[0] if command.cursor else NEWEST
@@ -101,8 +103,9 @@ def get(tx: Tx, command: contract.GetAssumption) -> contract.AssumptionHistoryVi
 
 
 def with_task(tx: Tx, task_id: int, *, room: int | None) -> Shown:
-    """What is shown together with the task. `room` is about how many characters it may take; None leaves it to
-    the number of rows.
+    """Return the newest assumptions that are serialized together with the task.
+
+    `room` is the approximate limit in characters. Without it, only the number of rows is limited.
     """
     rows, _, total = assumptions.page(tx, task_id, WITH_TASK, before=NEWEST)
     shown: list[contract.AssumptionView] = []

@@ -1,4 +1,4 @@
-"""Who may write about a task, and what writing does to the lease."""
+"""Authorization of writes about a task, and the renewal of the writer's lease."""
 
 from project_manager.services import transitions
 from project_manager.services.lease_errors import check_lease
@@ -8,19 +8,29 @@ from project_manager.store.transaction import Tx
 
 
 def takes_away(tx: Tx, row: TaskRow, *, force: bool) -> bool:
-    """Whether the write passes over a lease of another; that it may is checked before (finding.check_force)."""
+    """Return whether the write overrides the lease of another actor.
+
+    `lookup.check_force` has checked that the actor may use `force`.
+    """
     lease = lease_of(row, tx.now)
     return force and lease is not None and lease.holder != tx.actor.id
 
 
 def check_writer(tx: Tx, row: TaskRow, fence: int | None, *, force: bool = False) -> None:
-    """Agents write about a held task only under its lease; people may always add to it, and so may `force`."""
+    """Check that the actor may write about the task.
+
+    An agent needs the live lease of the task, if there is one. A person needs it only with a fence. `force` overrides
+    the lease of another actor. Raises LockHeld, StaleFence, FenceRequired.
+    """
     if (tx.actor.is_agent or fence is not None) and not takes_away(tx, row, force=force):
         check_lease(tx, row, fence)
 
 
 def renewed_by_writing(tx: Tx, row: TaskRow, fence: int | None) -> TaskRow:
-    """The writer's own lease is renewed, unless it needs a fence and was written about without one (a comment)."""
+    """Renew the actor's own lease after a write and return the task.
+
+    A lease that needs a fence is not renewed by a write without one (a comment).
+    """
     lease = lease_of(row, tx.now)
     if lease is None or lease.holder != tx.actor.id or (lease.fenced and fence is None):
         return row

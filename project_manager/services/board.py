@@ -1,4 +1,4 @@
-"""The whole board in one answer, for dashboards."""
+"""The use case that reads the whole board in one answer, for dashboards."""
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -23,7 +23,7 @@ BOARD_BYTES = 32 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class BoardView:
-    """Every project, epic and task at the moment `seq`. Follow the events after `seq` from here."""
+    """Every project, epic and task as of event `seq`. Follow the events after `seq` from here."""
 
     tasks: list[dict[str, Any]]
     epics: list[EpicView]
@@ -35,9 +35,9 @@ class BoardView:
 def state(tx: Tx, command: GetBoardState) -> BoardView:
     """Read every project, epic and task at once, with the number of the last event it contains.
 
-    With project_id only that project. Tasks keep the predecessor's is_locked, lock_holder and lock_expires_at
-    beside `lock`. Of a description longer than 280 characters only the beginning is here, and its task, epic or
-    project says description_truncated; get_task, get_epic and get_project have it whole.
+    project_id limits the answer to one project. Tasks keep the legacy fields is_locked, lock_holder and lock_expires_at
+    next to `lock`. Descriptions are cut after 280 characters; the task, epic or project then has description_truncated.
+    get_task, get_epic and get_project return the whole description.
     """
     filters: dict[str, Any] = {}
     if command.project_id is not None:
@@ -54,7 +54,10 @@ def state(tx: Tx, command: GetBoardState) -> BoardView:
 
 
 def _encoded(things: Iterator[Any]) -> Iterator[Any]:
-    """The things as JSON, many to an element: as objects they would take many times the room. Raises AnswerTooLarge."""
+    """Yield the items as JSON, up to AT_ONCE in each fragment.
+
+    The items as objects take many times the memory. Raises AnswerTooLarge.
+    """
     size = 0
     while some := list(islice(things, AT_ONCE)):
         text = orjson.dumps(some)[1:-1]
@@ -82,7 +85,7 @@ def _brief(view: EpicView | ProjectView) -> Any:
 
 
 def _shortened(fields: dict[str, Any]) -> dict[str, Any]:
-    """With the beginning of a long description in its place."""
+    """Cut a long description to its beginning, mark it as truncated, and return the fields."""
     if len(fields["description"]) > LEAD_CHARACTERS:
         fields["description"] = fields["description"][:LEAD_CHARACTERS]
         fields["description_truncated"] = True

@@ -11,7 +11,7 @@ from project_manager.store.transaction import Tx
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """The numbers of tasks in a project, or in all projects: by status, and of those in TODO that are ready."""
+    """Numbers of tasks in a project, or in all projects: by status, and of those in TODO that are ready."""
 
     by_status: dict[str, int]
     ready: int
@@ -32,7 +32,7 @@ class Figures:
 
 
 def count(tx: Tx, project_id: int | None) -> Figures:
-    """Count the tasks of a project, or all of them. The time that it takes grows with their number."""
+    """Count the tasks of a project, or all tasks. The cost grows with their number."""
     by_status = tasks.counts(tx) if project_id is None else tasks.counts_in_project(tx, project_id)
     return Figures(by_status, claimable.count(tx, {} if project_id is None else {"project_id": project_id}))
 
@@ -49,7 +49,7 @@ def project_of(tx: Tx, command: ClaimNextTask) -> int | None:
 
 
 def answer(tx: Tx, figures: Figures) -> NothingReadyView:
-    """Return the answer for the actor."""
+    """Return the answer to a claim of the actor, with the blockers and the actor's other leases."""
     held_back = [HeldBackView(reason, number) for reason, number in figures.blockers if number]
     words = ", ".join(f"{entry.tasks} {entry.reason}" for entry in held_back) or "there are no open tasks"
     return NothingReadyView(

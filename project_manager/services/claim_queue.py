@@ -1,4 +1,7 @@
-"""The claim queue: claim the next task at once, or wait for it in the order of arrival, across all instances."""
+"""The claim queue: claim the next task at once, or wait for it in the order of arrival.
+
+All instances share the queue.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,7 +15,7 @@ from project_manager.store.claimable import Candidates, Search
 from project_manager.store.transaction import Tx
 
 GRANTS_AT_ONCE = 64
-"""Tasks that one job gives to waiters, so that other writes get their turn."""
+"""Maximum number of tasks that one job claims for waiters, so that other writes do not wait long."""
 
 Granted = TypeVar("Granted")
 Granted_co = TypeVar("Granted_co", covariant=True)
@@ -20,7 +23,7 @@ Granted_co = TypeVar("Granted_co", covariant=True)
 
 @dataclass(frozen=True, slots=True)
 class Waiting(ClaimView):
-    """No task is ready. `waiter` is the place of the caller in the queue."""
+    """The result of a claim without a ready task. `waiter` is the caller's place in the queue."""
 
     waiter: Waiter | None = None
 
@@ -33,32 +36,31 @@ class Place(Protocol[Granted_co]):
 
     @property
     def key(self) -> tuple[str, str] | None:
-        """The actor id and the idempotency key of the claim."""
+        """The actor id and the idempotency key of the claim, or None without a key."""
 
     def grant(self, tx: Tx, task_id: int) -> tuple[Granted_co, bool]:
-        """Give the task to the waiter. Returns the result and whether the task was taken."""
+        """Claim the task for the waiter. Return the result and whether the task was claimed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Served(Generic[Granted]):
-    """The results of the waiters that were served, by ticket. `more`: others may be served by a further pass."""
+    """The results of the served waiters, by ticket. If `more` is true, a further pass may serve other waiters."""
 
     results: dict[int, Granted]
     more: bool
 
 
 def claim_next(tx: Tx, command: ClaimNextTask, *, called_at: int | None = None) -> ClaimView:
-    """Take the best task that is ready now: most urgent, then what unblocks most, then oldest.
+    """Claim the best ready task: most urgent, then the one that unblocks most, then oldest.
 
-    Atomic: no two agents get the same task. Claims that wait with wait_seconds are served in the order of
-    their arrival. When no task is ready, the answer has the number of tasks and their blockers. Keep
-    lock.fence and send it with every write.
+    Atomic: no two agents get the same task. Claims with wait_seconds are served in the order of their arrival. When no
+    task is ready, the answer has the number of tasks and their blockers. Keep lock.fence and send it with every write.
     """
     return _claim(tx, command, search_of(tx, command), tx.now if called_at is None else called_at)
 
 
 def claim_or_enter(tx: Tx, command: ClaimNextTask, *, called_at: int) -> ClaimView:
-    """Claim the next task, or enter the queue when none is ready. Raises ProjectNotFound, EpicNotFound."""
+    """Claim the next task, or enter the queue when no task is ready. Raises ProjectNotFound, EpicNotFound, Invalid."""
     search = search_of(tx, command)
     claimed = _claim(tx, command, search, called_at)
     if claimed.task is not None:
@@ -92,7 +94,7 @@ def _claim(tx: Tx, command: ClaimNextTask, search: Search, called_at: int) -> Cl
 
 
 def grant(tx: Tx, command: ClaimNextTask, *, task_id: int, called_at: int) -> ClaimView:
-    """Claim a task that a search has found for this command."""
+    """Claim a task that a search has found for this command, and return the claim."""
     found = claimable.with_beside(tx, task_id)
     if found is None:
         raise RuntimeError("a task that was found in this transaction is not there")
@@ -100,7 +102,7 @@ def grant(tx: Tx, command: ClaimNextTask, *, task_id: int, called_at: int) -> Cl
 
 
 def _promised(tx: Tx, queue: Queue) -> set[int]:
-    """Return the ids of the tasks that the waiters get, one each, and of those that conflict with them."""
+    """Return the ids of the tasks promised to the waiters, one each, and of the tasks that conflict with them."""
     promised: set[int] = set()
     searches = _Searches()
     for waiter in queue.waiters:
@@ -111,9 +113,9 @@ def _promised(tx: Tx, queue: Queue) -> set[int]:
 
 
 def _with_conflicts(tx: Tx, task_id: int) -> set[int]:
-    """Return the ids of the tasks that are not ready once this one is held.
+    """Return the id of the task and the ids of the tasks that are not ready once it is leased.
 
-    A search may have read them before, while they were ready.
+    An earlier search may have read them while they were ready.
     """
     return {task_id, *links.conflicts_of(tx, task_id)}
 
@@ -125,7 +127,7 @@ class _Searches:
         self._by_wish: dict[tuple[object, ...], Candidates | None] = {}
 
     def first(self, tx: Tx, waiter: Waiter, without: set[int]) -> int | None:
-        """Return the best task for the waiter outside `without`.
+        """Return the best task for the waiter outside `without`, or None.
 
         A search without a result is not repeated for the same filters.
         """
@@ -141,10 +143,9 @@ class _Searches:
 
 
 def serve(tx: Tx, *, places: Mapping[int, Place[Granted]]) -> Served[Granted]:
-    """Give the ready tasks to the waiters in the order of their arrival.
+    """Claim the ready tasks for the waiters in the order of their arrival.
 
-    `places` are the waiters of this process, by ticket. A task that a waiter of another process gets is left to that
-    process.
+    `places` are the waiters of this process, by ticket. A task for a waiter of another process is left to that process.
     """
     results = _replay(tx, places, {})
     unavailable: set[int] = set()
@@ -165,7 +166,10 @@ def serve(tx: Tx, *, places: Mapping[int, Place[Granted]]) -> Served[Granted]:
 
 
 def _replay(tx: Tx, places: Mapping[int, Place[Granted]], served: Mapping[int, Granted]) -> dict[int, Granted]:
-    """Serve the waiters of which another call has the same idempotency key and has its answer."""
+    """Serve the waiters with an idempotency key that already has an answer from another call.
+
+    Return the results by ticket.
+    """
     keyed = {ticket: place for ticket, place in places.items() if place.key is not None and ticket not in served}
     if not keyed:
         return {}
@@ -177,7 +181,10 @@ def _replay(tx: Tx, places: Mapping[int, Place[Granted]], served: Mapping[int, G
 
 
 def _in_order(tx: Tx, places: Mapping[int, Place[Granted]]) -> list[Waiter]:
-    """Return the queue. A process that was stopped has its waiters in it although their places have expired."""
+    """Return the waiters in the order of their arrival.
+
+    Waiters of this process are included even if their places expired while the process was suspended.
+    """
     queue = claim_queue.queue(tx).waiters
     present = {waiter.id for waiter in queue}
     expired = [place.waiter for ticket, place in places.items() if ticket not in present]
@@ -185,7 +192,10 @@ def _in_order(tx: Tx, places: Mapping[int, Place[Granted]]) -> list[Waiter]:
 
 
 def leave(tx: Tx, ticket: int) -> None:
-    """Give up a place in the queue. Emit `task.ready` for a task that was kept for it: a later waiter may get it."""
+    """Remove a waiter from the queue.
+
+    Emit `task.ready` for a task that was promised to it, because a later waiter may get the task.
+    """
     waiter = claim_queue.leave(tx, ticket)
     if waiter is None or not claim_queue.after(tx, ticket):
         return
@@ -193,6 +203,6 @@ def leave(tx: Tx, ticket: int) -> None:
 
 
 def forget_silent(tx: Tx) -> None:
-    """Give up the places of waiters whose heartbeat has expired."""
+    """Remove the waiters with an expired heartbeat."""
     for ticket in claim_queue.gone(tx):
         leave(tx, ticket)

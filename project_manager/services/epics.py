@@ -1,4 +1,4 @@
-"""Epics: make, read, edit, delete."""
+"""Use cases of epics: create, read, edit, delete, list."""
 
 from dataclasses import fields
 from typing import Any
@@ -27,8 +27,8 @@ _FIELDS = ("name", "description", "status", "position")
 def create(tx: Tx, command: CreateEpic) -> EpicView:
     """Create an epic in a project, given by id or name. Its name is unique in the project.
 
-    A project given by name is made if it does not exist, and the answer names it under `created`. An archived project
-    takes no epics.
+    A project given by name is created if it does not exist, and listed under `created`. An archived project takes no
+    epics.
     """
     created: lookup.Created = {}
     project = lookup.project_for(tx, command.project_id, command.project_name, None, created)
@@ -62,7 +62,7 @@ def update(tx: Tx, command: UpdateEpic) -> EpicView:
 
 
 def delete(tx: Tx, command: DeleteEpic) -> DeletedView:
-    """Delete an epic. One that has tasks is deleted only with `force`, and its tasks go with it."""
+    """Delete an epic. An epic with tasks is deleted only with `force`, together with its tasks."""
     lookup.check_force(tx, command.force)
     row = lookup.epic(tx, command.epic_id)
     lookup.check_version("epic", row.version, command.version)

@@ -1,4 +1,4 @@
-"""Reading what happened."""
+"""Use cases of events: list them, read the history of a task, and remove old events."""
 
 from typing import Any
 
@@ -14,10 +14,10 @@ DAY_MS = 24 * 3600 * 1000
 
 
 def list_events(tx: Tx, command: ListEvents) -> EventsView:
-    """Read the events after `since`, in order and without a gap; wait_seconds waits instead of polling.
+    """Read the events after `since`, in order and without a gap; wait_seconds makes it a long poll.
 
-    Go on from last_seq of the answer. `resync` true says that events after `since` are gone, or that the
-    database was restored: read the present state again and go on from `head`.
+    Continue from last_seq. `resync` is true when events after `since` are gone or the database was restored. Then read
+    the present state again and continue from `head`.
     """
     epoch, head = meta.epoch(tx), events.head(tx)
     lost = command.since < meta.event_floor(tx) and command.since > 0
@@ -30,7 +30,7 @@ def list_events(tx: Tx, command: ListEvents) -> EventsView:
 
 
 def list_task_events(tx: Tx, command: ListTaskEvents) -> Page[dict[str, Any]]:
-    """Read the history of one task, oldest first; it outlives the task."""
+    """Read the history of one task, oldest first, even after deletion."""
     filters = {"task_id": command.task_id}
     after = cursor.read(command.cursor, filters, 1)[0] if command.cursor else 0
     shown, more = events.of_task(tx, command.task_id, after, command.limit)
@@ -47,6 +47,6 @@ def _is_traced(tx: Tx) -> bool:
 
 
 def retain(tx: Tx, *, days: int) -> int:
-    """Remove events that are older than `days`, at least one day. Returns the number of events."""
+    """Remove events that are older than `days`, at least one day. Return the number of removed events."""
     before = tx.now - max(days, 1) * DAY_MS
     return retention.prune(tx, before)

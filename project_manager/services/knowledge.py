@@ -1,4 +1,4 @@
-"""Knowledge of projects and epics: write, find, go back to what was said before."""
+"""Use cases of knowledge about projects and epics: write, find, read versions, and log its use."""
 
 import json
 from typing import Any
@@ -27,10 +27,10 @@ INSTRUCTIVE_TOKENS = 1000
 
 
 def upsert(tx: Tx, command: contract.UpsertKnowledge) -> contract.KnowledgeSavedView:
-    """Keep what is worth knowing about a project or epic: a decision, a convention, a finding; or change it by id.
+    """Save knowledge about a project or epic: a decision, a convention, a finding; or change it by id.
 
-    Only the fields that are sent change, and every version stays readable. With `version` the change is
-    refused if somebody changed the item since. Sending what is there already changes nothing.
+    Only the fields that are sent change, and every version stays readable. With `version` the change is refused if the
+    item has changed since. Sending the present values changes nothing.
     """
     if command.knowledge_id is None:
         return _create(tx, command)
@@ -43,20 +43,18 @@ def upsert(tx: Tx, command: contract.UpsertKnowledge) -> contract.KnowledgeSaved
 
 
 def retire(tx: Tx, command: contract.RetireKnowledge) -> contract.KnowledgeSavedView:
-    """Take an item of knowledge out of lists and search. It stays with all its versions; `active` true brings it
-    back.
-    """
+    """Remove an item of knowledge from lists and search. Its versions stay; `active` true restores it."""
     row = _find(tx, command.knowledge_id)
     lookup.check_version("item", row.version, command.version)
     return _change(tx, row, {"active": 0}, None)
 
 
 def find(tx: Tx, command: contract.GetKnowledge) -> Page[contract.KnowledgeView]:
-    """Find what is known about a project or epic: decisions, conventions, findings; or read one item by id.
+    """Find knowledge about a project or epic: decisions, conventions, findings; or read one item by id.
 
-    By priority (5 first), then changed last. `q` searches title, content, category and tags for all of its
-    words. With epic_id come that epic's items and those of its whole project. budget_tokens shortens contents
-    (`content_cut`), and rows that do not fit are on the next page.
+    By priority (5 first), then changed last. `q` searches title, content, category and tags for all of its words.
+    epic_id selects the items of that epic and of its whole project. budget_tokens shortens contents (`content_cut`).
+    Rows that do not fit are on the next page.
     """
     filters = _filters(tx, command)
     after = None if command.cursor is None else cursors.read(command.cursor, filters, 3)
@@ -70,9 +68,9 @@ def find(tx: Tx, command: contract.GetKnowledge) -> Page[contract.KnowledgeView]
 
 
 def instruct(tx: Tx, command: contract.GetInstructions) -> contract.InstructionsView:
-    """Read how to work here: the loop of claiming, working and finishing; with a project, also what matters most there.
+    """Read how to work: the loop of claiming, working and finishing; with a project, also its main knowledge.
 
-    That is the three items of knowledge with the highest priority, of the epic and its project when epic_id is sent.
+    That is the three items with the highest priority. With epic_id they are from the epic and its project.
     """
     asked = command.project_id is not None or command.epic_id is not None
     if not asked or not command.include_knowledge:
@@ -84,12 +82,12 @@ def instruct(tx: Tx, command: contract.GetInstructions) -> contract.Instructions
 
 
 def get(tx: Tx, command: contract.GetKnowledgeItem) -> contract.KnowledgeView:
-    """Read one item of knowledge, active or not, as it stands now."""
+    """Read the present version of a knowledge item, active or not."""
     return _shown(_find(tx, command.knowledge_id))
 
 
 def list_versions(tx: Tx, command: contract.ListKnowledgeVersions) -> Page[contract.KnowledgeVersionView]:
-    """Read every version of an item of knowledge, newest first: what it said, who wrote it, when and why."""
+    """Read every version of an item of knowledge, newest first, with content, author, time and reason."""
     row = _find(tx, command.knowledge_id)
     filters = {"versions_of": row.id}
     before = cursors.read(command.cursor, filters, 1)[0] if command.cursor else NEWEST
@@ -99,9 +97,7 @@ def list_versions(tx: Tx, command: contract.ListKnowledgeVersions) -> Page[contr
 
 
 def append_log(tx: Tx, command: contract.AppendKnowledgeLog) -> contract.KnowledgeLoggedView:
-    """Note what was done with an item of knowledge: that it was used, reviewed, found wrong. The item stays as it
-    is.
-    """
+    """Log an action on an item of knowledge: it was used, reviewed, or found wrong. The item does not change."""
     row = _find(tx, command.knowledge_id)
     metadata = stored_text(command.metadata)
     entry = knowledge.add_log(tx, row.id, command.action_type, command.change_reason, metadata)
@@ -151,7 +147,7 @@ def _change(tx: Tx, row: KnowledgeRow, sent: dict[str, Any], reason: str | None)
 
 
 def _project_of_new(tx: Tx, command: contract.UpsertKnowledge) -> int:
-    """Where a new item belongs: the project that is named, else that of its epic, task or parent."""
+    """Return the project id of a new item: the project sent, or that of its epic, task or parent."""
     if command.project_id is not None or command.project_name is not None or command.epic_id is not None:
         return lookup.project_for(tx, command.project_id, command.project_name, command.epic_id).id
     if command.task_id is not None:
@@ -169,7 +165,10 @@ def _check_same_project(tx: Tx, row: KnowledgeRow, command: contract.UpsertKnowl
 
 
 def _check_links(tx: Tx, project_id: int, knowledge_id: int | None, values: dict[str, Any]) -> None:
-    """Epic, task and parent exist, are of the item's project, and no item is above itself."""
+    """Check that epic, task and parent exist in the item's project, and that its parents form no cycle.
+
+    Raises EpicNotFound, TaskNotFound, KnowledgeNotFound, Invalid.
+    """
     epic_id, task_id, parent_id = (values.get(name) for name in ("epic_id", "task_id", "parent_id"))
     if epic_id is not None:
         lookup.epic_for(tx, lookup.project(tx, project_id), epic_id, None)
@@ -219,7 +218,7 @@ def _find(tx: Tx, knowledge_id: int) -> KnowledgeRow:
 
 
 def _values(command: contract.UpsertKnowledge, names: list[str]) -> dict[str, Any]:
-    """The fields as they are stored."""
+    """Return the fields of the command in the format of the store."""
     stored: dict[str, Any] = {name: getattr(command, name) for name in names}
     stored.update({name: stored_text(stored[name]) for name in ("tags", "metadata") if name in stored})
     stored.update({name: int(stored[name]) for name in ("active",) if name in stored})
@@ -227,12 +226,15 @@ def _values(command: contract.UpsertKnowledge, names: list[str]) -> dict[str, An
 
 
 def stored_text(value: object) -> str:
-    """Tags or metadata as they are stored."""
+    """Serialize tags or metadata to JSON for the store."""
     return json.dumps(value, ensure_ascii=False, sort_keys=True)
 
 
 def _within_budget(rows: list[KnowledgeRow], tokens: int | None) -> list[contract.KnowledgeView]:
-    """As many of the rows as fit, at least one; each may use an even share of what is left for its content."""
+    """Return as many of the rows as fit, at least one.
+
+    The content of each row may use an even share of the remaining budget.
+    """
     if tokens is None:
         return [_shown(row) for row in rows]
     room = tokens * BYTES_PER_TOKEN
@@ -248,7 +250,7 @@ def _within_budget(rows: list[KnowledgeRow], tokens: int | None) -> list[contrac
 
 
 def _shown(row: KnowledgeRow, *, longest: int | None = None) -> contract.KnowledgeView:
-    """`longest` is the most bytes of content."""
+    """Serialize an item. `longest` limits the content, in bytes."""
     content = row.content if longest is None else row.content.encode()[:longest].decode(errors="ignore")
     return contract.KnowledgeView(
         id=row.id,
@@ -318,7 +320,7 @@ def _saved(operation: Any, row: KnowledgeRow) -> contract.KnowledgeSavedView:
 
 
 def tell(tx: Tx, kind: EventType, row: KnowledgeRow, /, *, sealed: Sealed | None = None, **more: Any) -> None:
-    """Emit an event about the item as it is now. `sealed` are facts that only the hash chain covers."""
+    """Emit an event about the item as it is now. `sealed` contains facts that only the hash chain covers."""
     data = {"knowledge_id": row.id, "title": row.title, "category": row.category, "version": row.version, **more}
     facts = seals.seal("knowledge_items", row) | (sealed or {})
     events.add(tx, kind, data, project_id=row.project_id, epic_id=row.epic_id, task_id=row.task_id, sealed=facts)

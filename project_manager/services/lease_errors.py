@@ -1,4 +1,4 @@
-"""Checks of leases whose errors describe the end of the caller's lease, the state of the task, and the next step."""
+"""Checks of leases. Their errors describe the end of the caller's lease, the state of the task, and the next step."""
 
 from collections.abc import Mapping
 
@@ -28,7 +28,7 @@ _ENDED_BY: Mapping[str, str] = {
 def check_lease(tx: Tx, row: TaskRow, fence: int | None) -> Lease | None:
     """Check that the actor may write about the task with this fence, and return the live lease.
 
-    Raises LockHeld, StaleFence or FenceRequired.
+    Raises LockHeld, StaleFence, FenceRequired.
     """
     lease = lease_of(row, tx.now)
     try:
@@ -55,7 +55,7 @@ def check_held(tx: Tx, row: TaskRow, lease: Lease | None) -> Lease:
 def check_short_lease(tx: Tx, row: TaskRow) -> None:
     """Check that an agent may set the status of a task without a holder, without claiming it first.
 
-    Raises LockRequired after the agent lost its own newest lease on the task, and for a task that is BLOCKED
+    Raises LockRequired when the agent lost its own newest lease on the task. Raises it also for a task that is BLOCKED
     because its attempts are used up.
     """
     lost = _own_loss(tx, row)
@@ -106,7 +106,7 @@ def _lost_sentence(lost: LeaseRow) -> str:
 
 
 def _end(ended: LeaseRow) -> str:
-    how = _ENDED_BY.get(ended.reason or "", "it was ended")  # a later release may record another reason
+    how = _ENDED_BY.get(ended.reason or "", "it was ended")  # a newer server may record other reasons
     return f"ended at {rfc3339(ended.ended_at or 0)}: {how}"
 
 

@@ -1,4 +1,4 @@
-"""List live and ended leases."""
+"""Use cases of the lease history: list live and ended leases, and remove old ones."""
 
 from typing import Any
 
@@ -15,15 +15,16 @@ DAY_MS = 24 * 3600 * 1000
 
 
 def list_leases(tx: Tx, command: ListLeases) -> Page[LeaseView]:
-    """List leases and how they ended: live ones first, then the last to end first.
+    """List live leases, then ended ones with their reasons, last ended first.
 
-    `since` and `until` choose leases that were alive in that time. A status that an agent set in a single call is a
-    lease that ended when it began. Ended leases are kept as long as events. A lease that ends between two pages may
-    come twice; none is left out. `total` is counted for the first page.
+    `since` and `until` select leases that were live in that time. A status that an agent set in one call is a lease
+    that ended when it began. Ended leases are kept as long as events. A lease that ends between two pages may appear
+    twice; none is left out. `total` is counted for the first page.
     """
     chosen = {"agent_id": command.agent_id, "since": command.since, "until": command.until}
     filters: dict[str, Any] = {name: value for name, value in chosen.items() if value is not None}
     position = cursor.read(command.cursor, filters, 5) if command.cursor else None
+    # The cursor carries the total of the first page, so that later pages do not count again.
     total = lease_history.count(tx, filters) if position is None else position[4]
     rows: list[LeaseRow] = []
     more = False
@@ -41,7 +42,7 @@ def list_leases(tx: Tx, command: ListLeases) -> Page[LeaseView]:
 
 
 def retain(tx: Tx, *, days: int) -> int:
-    """Remove ended leases that are older than `days`, at least one day, some thousand at once. Returns their number."""
+    """Remove some thousand ended leases older than `days`, at least one day. Return the number of removed leases."""
     return lease_history.forget(tx, tx.now - max(days, 1) * DAY_MS)
 
 

@@ -1,4 +1,4 @@
-"""Leases: take by name, renew, release, and expire."""
+"""Use cases of leases: claim a task by id, renew, release, and expire."""
 
 from dataclasses import replace
 from typing import Any
@@ -36,13 +36,12 @@ _SHORTENED = " [shortened; the log has all of it]"
 
 
 def acquire(tx: Tx, command: AcquireTaskLock) -> AcquiredView:
-    """Take one task that you name; use claim_next_task when any ready task will do.
+    """Claim one task by id; use claim_next_task when any ready task will do.
 
-    Grants a lease with a fence to one agent at a time; the status becomes IN_PROGRESS. Claiming what you hold
-    already renews the lease under the same fence. A task in BACKLOG, REVIEW or BLOCKED can be taken up by
-    name, and IN_PROGRESS without a holder. Refused with the reasons when the task is held, not ready, or
-    finished. An operator takes a held task over with `force`: the present lease ends and the new one begins in
-    one step.
+    One agent at a time gets a lease with a fence; the status becomes IN_PROGRESS. Claiming a task again renews your
+    lease under the same fence. A task in BACKLOG, REVIEW or BLOCKED can be claimed by id, and IN_PROGRESS without a
+    holder. Refused with the reasons when the task is leased, not ready, or finished. An operator takes over a leased
+    task with `force`: the new lease replaces the present one in one step.
     """
     lookup.check_force(tx, command.force)
     row = lookup.task(tx, command.task_id)
@@ -58,7 +57,10 @@ def acquire(tx: Tx, command: AcquireTaskLock) -> AcquiredView:
 
 
 def _held_before(view: AcquiredView) -> AcquiredView:
-    """Say that the agent id holds the task already: the caller may be another session with the same id."""
+    """Return the view with a notice that the agent id had the lease already.
+
+    The caller may be another session with the same id.
+    """
     return replace(view, notice="held by your id already: if not by you, another session uses it")
 
 
@@ -70,12 +72,12 @@ def _take_over(tx: Tx, row: TaskRow, *, ttl: int) -> TaskRow:
 
 
 def _length(seconds: int | None, otherwise: int) -> int:
-    """Of a lease, in milliseconds."""
+    """Return the length of a lease in milliseconds."""
     return otherwise if seconds is None else seconds * 1000
 
 
 def check_takable(tx: Tx, row: TaskRow) -> None:
-    """Raise NotReady with every reason, or IllegalMove for finished work."""
+    """Check that the task can be claimed by id. Raises NotReady with every blocker, IllegalMove for finished work."""
     status = Status(row.status)
     if status not in CLAIMABLE_BY_NAME:
         raise IllegalMove(
@@ -92,10 +94,9 @@ def check_takable(tx: Tx, row: TaskRow) -> None:
 
 
 def renew(tx: Tx, command: RenewTaskLock) -> AcquiredView:
-    """Keep your lease alive (heartbeat); do it every third of its length while you work.
+    """Renew your lease (heartbeat); do it every third of its length while you work.
 
-    Moves expires_at; the fence stays. Refused when the lease is not yours any more: then stop working on the
-    task.
+    Only expires_at changes; the fence stays. Refused when your lease has ended: then stop working on the task.
     """
     row = lookup.task(tx, command.task_id)
     lease = check_held(tx, row, check_lease(tx, row, command.fence))
@@ -104,11 +105,10 @@ def renew(tx: Tx, command: RenewTaskLock) -> AcquiredView:
 
 
 def release(tx: Tx, command: ReleaseTaskLock) -> ReleasedView:
-    """Give back a task you hold without finishing it, with a handoff note for the next agent.
+    """Release a leased task without finishing it, with a handoff note for the next agent.
 
-    The task returns to the status it was claimed from and is offered again. `failed` counts the attempt; at
-    the cap the task becomes BLOCKED for a person to look at. An operator can end another's lease with
-    `force`.
+    The task returns to the status it was claimed from and can be claimed again. `failed` counts the attempt; at the cap
+    the task becomes BLOCKED until a person looks at it. An operator can end any lease with `force`.
     """
     lookup.check_force(tx, command.force)
     row = lookup.task(tx, command.task_id)
@@ -131,7 +131,10 @@ def release(tx: Tx, command: ReleaseTaskLock) -> ReleasedView:
 
 
 def grant(tx: Tx, command: ClaimNextTask, row: TaskRow, beside: Beside, *, called_at: int) -> ClaimedView:
-    """Give a ready task to the actor. A claim that has waited since `called_at` begins with an unconfirmed lease."""
+    """Claim a ready task for the actor.
+
+    After a long wait since `called_at` the claim begins with an unconfirmed lease.
+    """
     ttl = command.ttl_seconds * 1000
     short = unconfirmed_length(ttl, tx.now - called_at)
     taken = transitions.take(tx, row, ttl=ttl, unconfirmed_ttl=short)
@@ -140,17 +143,17 @@ def grant(tx: Tx, command: ClaimNextTask, row: TaskRow, beside: Beside, *, calle
 
 
 def has_unconfirmed(tx: Tx, called_at: int) -> bool:
-    """Return whether a call of the actor that came in at `called_at` confirms a lease.
+    """Return whether a call of the actor that arrived at `called_at` confirms a lease.
 
-    The role viewer can claim nothing, so its reads in the name of an agent confirm nothing.
+    The role viewer cannot claim, so its reads in the name of an agent confirm nothing.
     """
     return tx.actor.role >= Role.AGENT and bool(leases.unconfirmed_of(tx, tx.actor.id, called_at=called_at))
 
 
 def confirm(tx: Tx, called_at: int) -> bool:
-    """Extend the leases that the actor has not confirmed to their full length. Returns whether there were any.
+    """Extend the unconfirmed leases of the actor to their full length. Return whether there were any.
 
-    A call confirms only leases that began before it: a claim that still waits says nothing about the others.
+    A call confirms only leases that began before it. A claim that still waits does not confirm the others.
     """
     if not leases.any_unconfirmed(tx):
         return False
@@ -162,15 +165,15 @@ def confirm(tx: Tx, called_at: int) -> bool:
 
 
 def ending_first(tx: Tx) -> list[Lease]:
-    """The few leases of the actor that end first."""
+    """Return the few leases of the actor that end first."""
     found = [lease_of(row, tx.now) for row in agents.ending_first(tx)]
     return [lease for lease in found if lease is not None]
 
 
 def end_due(tx: Tx) -> None:
-    """Ends every lease whose time has come and wakes what was deferred until now.
+    """End every expired lease and make deferred tasks that are due ready.
 
-    Runs at the head of each batch of writes, so that who may claim never depends on a sweeper.
+    The writer calls it at the start of each batch, so that readiness never depends on a background job.
     """
     for task_id in leases.expired(tx):
         _expire(tx, lookup.task(tx, task_id))
@@ -180,13 +183,18 @@ def end_due(tx: Tx) -> None:
 
 
 def next_due(tx: Tx) -> int | None:
-    """When the next lease runs out or the next deferred task is due; milliseconds since the epoch."""
+    """Return the time at which the next lease expires or the next deferred task is due.
+
+    The time is in milliseconds since the epoch. Return None when there is neither.
+    """
     deferred_until = tasks.next_deferred(tx)
+    # Users set deferred_until by the wall clock (tx.date); the result is on the clock of tx.now.
     wakes_at = None if deferred_until is None else deferred_until + tx.now - tx.date
     return min((instant for instant in (leases.next_expiry(tx), wakes_at) if instant is not None), default=None)
 
 
 def _expire(tx: Tx, row: TaskRow) -> None:
+    """End an expired lease. The end of an unconfirmed lease does not count as an attempt."""
     held = f"the lease of {row.lock_holder} (fence {row.fence})"
     if row.unconfirmed_fence == row.fence:
         waited = f"{held} was not confirmed by a call until {rfc3339(row.lock_expires_at or 0)}"
@@ -200,7 +208,7 @@ def _expire(tx: Tx, row: TaskRow) -> None:
 
 
 def _give_back(tx: Tx, row: TaskRow, reason: UnlockReason, *, attempts: int) -> TaskRow:
-    """Back to the status it was claimed from; to BLOCKED when the attempts are used up."""
+    """End the lease and restore the status before the claim. Set BLOCKED when the attempts are used up."""
     exhausted = tx.max_attempts > 0 and attempts >= tx.max_attempts and attempts > row.attempts
     target = Status.BLOCKED if exhausted else Status(row.lock_from or Status.TODO)
     placed = transitions.end(tx, row, target, reason, attempts=attempts)
@@ -249,13 +257,13 @@ def _to_begin_with(tx: Tx, row: TaskRow, beside: Beside) -> dict[str, Any]:
 
 
 def holds(tx: Tx, *, limit: int, except_task: int = 0) -> list[HoldView]:
-    """Return the leases of the actor that end first, without that of one task."""
+    """Return the leases of the actor that end first, without the lease on `except_task`."""
     found = agents.also_held(tx, except_task, limit)
     return [HoldView(task_id, fence, rfc3339(at)) for task_id, fence, at in found]
 
 
 def _notice(row: TaskRow, others: list[HoldView]) -> str | None:
-    """Return a sentence for a new holder whose lease is unconfirmed, or which has other leases."""
+    """Return a notice for a new holder with an unconfirmed lease or with other leases, or None."""
     said = []
     if row.unconfirmed_fence == row.fence:
         said.append(f"short lease: your next call before it expires extends it to {(row.lock_ttl or 0) // 1000} s")

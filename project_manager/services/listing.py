@@ -1,4 +1,4 @@
-"""Lists of tasks: pages, filters, columns."""
+"""Use cases that list tasks: pages, filters, columns."""
 
 from typing import Any
 
@@ -13,10 +13,10 @@ from project_manager.store.transaction import Tx
 
 
 def list_tasks(tx: Tx, command: ListTasks) -> Page[Any]:
-    """List or search tasks with filters; use get_available_tasks for what may be claimed now.
+    """List or search tasks with filters; use get_available_tasks for ready tasks.
 
-    By id. `q` searches names, descriptions and external keys for all of its words. `fields` chooses columns,
-    `compact` a short row.
+    By id. `q` searches names, descriptions and external keys for all of its words. `fields` selects columns, `compact`
+    a short row.
     """
     filters: dict[str, Any] = resolve.scope(tx, command)
     for name in ("holder", "q", "ids"):
@@ -32,9 +32,9 @@ def list_tasks(tx: Tx, command: ListTasks) -> Page[Any]:
 
 
 def get_available(tx: Tx, command: GetAvailableTasks) -> Page[Any]:
-    """List what may be claimed now, best first; claim_next_task takes the best one at once.
+    """List ready tasks, best first; claim_next_task claims the best one at once.
 
-    With `status` it looks through those statuses instead, without held tasks unless include_locked is set.
+    With `status` it lists tasks in those statuses instead, without leased tasks unless include_locked is set.
     """
     filters: dict[str, Any] = resolve.scope(tx, command)
     if command.labels:
@@ -53,6 +53,7 @@ def _page(
 ) -> Page[Any]:
     names = _columns(columns)
     after = None if cursor is None else cursors.read(cursor, filters, 3 if order == "claim" else 1)
+    # Descriptions can be large: they are read only for a column that needs them.
     described: tasks.Description = "whole" if names is None or "description" in names else "none"
     shown, more = tasks.page(tx, filters, order=order, after=after, limit=limit, description=described)
     if not shown:
@@ -67,7 +68,10 @@ def _page(
 
 
 def _check_there(tx: Tx, filters: dict[str, Any]) -> None:
-    """An empty list of what does not exist would be taken for an answer."""
+    """Check that the project and the epic of an empty list exist.
+
+    Otherwise the empty list would suggest that they exist without tasks. Raises ProjectNotFound, EpicNotFound.
+    """
     if "project_id" in filters:
         lookup.project(tx, filters["project_id"])
     if "epic_id" in filters:

@@ -1,4 +1,4 @@
-"""The logs of tasks: what agents and people report."""
+"""Use cases of task logs: add an entry, list the entries."""
 
 from project_manager.schemas import cursor
 from project_manager.schemas.logs import AddTaskLog, ListTaskLogs, LogView
@@ -14,8 +14,7 @@ NEWEST = 2**62
 def add_log(tx: Tx, command: AddTaskLog) -> LogView:
     """Report on a task: progress, evidence, a comment, or a handoff note for its next holder.
 
-    While an agent holds the task only that agent (and people) may write; the holder's entry also renews its
-    lease.
+    Only the holder of a leased task (and people) may write, except comments. The holder's entry renews its lease.
     """
     row = lookup.task(tx, command.task_id)
     if command.kind != "comment" or command.fence is not None:

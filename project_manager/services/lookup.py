@@ -1,4 +1,4 @@
-"""Looking up what a command names, or saying that it is not there."""
+"""Lookup of the rows that a command refers to, and checks before a write."""
 
 from project_manager.domain.actors import Role
 from project_manager.domain.errors import (
@@ -22,6 +22,7 @@ from project_manager.store.transaction import Tx
 
 
 def task(tx: Tx, task_id: int) -> TaskRow:
+    """Return the task. Raises TaskNotFound."""
     row = tasks.get(tx, task_id)
     if row is None:
         raise TaskNotFound(f"there is no task {task_id}", task_id=task_id)
@@ -29,6 +30,7 @@ def task(tx: Tx, task_id: int) -> TaskRow:
 
 
 def project(tx: Tx, project_id: int) -> ProjectRow:
+    """Return the project. Raises ProjectNotFound."""
     row = projects.get(tx, project_id)
     if row is None:
         raise ProjectNotFound(f"there is no project {project_id}", project_id=project_id)
@@ -36,6 +38,7 @@ def project(tx: Tx, project_id: int) -> ProjectRow:
 
 
 def epic(tx: Tx, epic_id: int) -> EpicRow:
+    """Return the epic. Raises EpicNotFound."""
     row = epics.get(tx, epic_id)
     if row is None:
         raise EpicNotFound(f"there is no epic {epic_id}", epic_id=epic_id)
@@ -43,24 +46,28 @@ def epic(tx: Tx, epic_id: int) -> EpicRow:
 
 
 def check_version(kind: str, present: int, expected: int | None) -> None:
+    """Check that the present version is the expected one, if one is expected. Raises VersionMismatch."""
     if expected is not None and expected != present:
         raise VersionMismatch(f"the {kind} is at version {present}, not {expected}", version=present, expected=expected)
 
 
 def check_force(tx: Tx, force: bool) -> None:
+    """Check that an actor that uses `force` is an operator. Raises RoleRequired."""
     if force and tx.actor.role < Role.OPERATOR:
         raise RoleRequired("`force` needs the role operator", role=tx.actor.role.name.lower(), required="operator")
 
 
 Created = dict[str, NamedView]
-"""What had to be made so that something new has a place: a project, an epic."""
+"""The project and the epic that were created for a new row, by kind."""
 
 
 def project_for(
     tx: Tx, project_id: int | None, project_name: str | None, epic_id: int | None, created: Created | None = None
 ) -> ProjectRow:
-    """The project that something new goes into: by id, by name (made if it does not exist, and added to `created`), by
-    its epic, else the inbox. Raises NewName for a new name.
+    """Return the project for a new row, given by id, by name, or by its epic. The default is the inbox.
+
+    A project that does not exist is created and added to `created`. Raises ProjectNotFound, EpicNotFound, Invalid, and
+    NewName for a new name.
     """
     if project_id is not None:
         row = project(tx, project_id)
@@ -85,8 +92,10 @@ def project_for(
 def epic_for(
     tx: Tx, parent: ProjectRow, epic_id: int | None, epic_name: str | None, created: Created | None = None
 ) -> EpicRow | None:
-    """The epic that a new task goes into: by id, or by name (made if it does not exist, and added to `created`), or
-    none. Raises NewName for a new name.
+    """Return the epic for a new task, given by id or by name, or None.
+
+    An epic that does not exist is created and added to `created`. Raises EpicNotFound, Invalid, and NewName for a new
+    name.
     """
     if epic_id is not None:
         row = epic(tx, epic_id)
@@ -107,12 +116,13 @@ def epic_for(
 
 
 def check_open(parent: ProjectRow) -> None:
-    """Raises ProjectArchived: nothing new is put where nobody looks."""
+    """Check that the project is not archived: users do not look there for new tasks. Raises ProjectArchived."""
     if parent.archived_at is not None:
         raise ProjectArchived(f"project {parent.id}, `{parent.name}`, is archived", project_id=parent.id)
 
 
 def create_project(tx: Tx, name: str, description: str) -> ProjectRow:
+    """Insert a project, emit `project.created`, and return the project."""
     row = projects.add(tx, name, description)
     data = {"name": name, "version": row.version}
     events.add(tx, EventType.PROJECT_CREATED, data, project_id=row.id, sealed=seals.seal("projects", row))
@@ -122,6 +132,10 @@ def create_project(tx: Tx, name: str, description: str) -> ProjectRow:
 def create_epic(
     tx: Tx, project_id: int, name: str, description: str, status: EpicStatus, position: int | None
 ) -> EpicRow:
+    """Insert an epic, emit `epic.created`, and return the epic.
+
+    Without `position` the epic is last in its project.
+    """
     place = epics.next_position(tx, project_id) if position is None else position
     row = epics.add(tx, project_id, name, description, status.value, place)
     data = {"name": name, "status": row.status, "version": row.version}

@@ -1,4 +1,4 @@
-"""Projects: make, read, edit, archive, delete."""
+"""Use cases of projects: create, read, edit, archive, delete, list."""
 
 from typing import Any
 
@@ -35,7 +35,7 @@ def get(tx: Tx, command: GetProject) -> ProjectView:
 def update(tx: Tx, command: UpdateProject) -> ProjectView:
     """Edit or archive a project. Only the fields that are sent change.
 
-    Tasks of an archived project are not offered and cannot be claimed; leases that are running go on.
+    Tasks of an archived project are not ready and cannot be claimed; live leases continue.
     """
     row = lookup.project(tx, command.project_id)
     lookup.check_version("project", row.version, command.version)
@@ -44,6 +44,7 @@ def update(tx: Tx, command: UpdateProject) -> ProjectView:
     }
     if "name" in values:
         resolve.check_project_is_new(tx, command.name, row.id)
+    # An unchanged `archived` must not move the time of archiving or write to all tasks of the project.
     archiving = "archived" in command.model_fields_set and command.archived != (row.archived_at is not None)
     if archiving:
         values["archived_at"] = tx.now if command.archived else None
@@ -62,9 +63,7 @@ def update(tx: Tx, command: UpdateProject) -> ProjectView:
 
 
 def delete(tx: Tx, command: DeleteProject) -> DeletedView:
-    """Delete a project. One that has epics, tasks or knowledge is deleted only with `force`, and everything in it
-    goes with it.
-    """
+    """Delete a project. If it has epics, tasks or knowledge, `force` is needed and deletes them too."""
     lookup.check_force(tx, command.force)
     row = lookup.project(tx, command.project_id)
     lookup.check_version("project", row.version, command.version)

@@ -31,9 +31,9 @@ class NewName(ProjectManagerError):
 
 
 def project(tx: Tx, name: str) -> ProjectRow | None:
-    """Return the project of this name: the one with exactly this name, else the one with the same name key.
+    """Return the project of this name: first by exact name, then by name key. Return None when there is none.
 
-    Raises Invalid when several have it, which only a release without name keys can write.
+    Raises Invalid when several projects have the key. Only a release without name keys can write such rows.
     """
     row = projects.by_name(tx, name)
     if row is not None:
@@ -43,7 +43,7 @@ def project(tx: Tx, name: str) -> ProjectRow | None:
 
 
 def epic(tx: Tx, project_id: int, name: str) -> EpicRow | None:
-    """Return the epic of this name in the project, as `project` finds one."""
+    """Return the epic of this name in the project, by the rules of `project`."""
     row = epics.by_name(tx, project_id, name)
     if row is not None:
         return row
@@ -52,9 +52,9 @@ def epic(tx: Tx, project_id: int, name: str) -> EpicRow | None:
 
 
 def in_scope(tx: Tx, project_id: int | None, project_name: str | None) -> int | None:
-    """Return the id of the project that a query is about, given by id or name; None for all of them.
+    """Return the id of the project of a query, given by id or name. Return None for all projects.
 
-    Raises ProjectNotFound, with the name that was probably meant, and Invalid when id and name differ.
+    Raises ProjectNotFound with a suggested name, and Invalid when id and name differ.
     """
     if project_name is None:
         return project_id
@@ -67,13 +67,14 @@ def in_scope(tx: Tx, project_id: int | None, project_name: str | None) -> int | 
 
 
 def no_project(name: str) -> ProjectNotFound:
+    """Return a ProjectNotFound error, which can look up a suggestion later on a reader."""
     error = ProjectNotFound(f"there is no project `{name}`", project_name=name)
     error.suggest = partial(_suggest, error, name, projects.names_like)
     return error
 
 
 def _suggest(error: ProjectManagerError, name: str, names_like: Callable[[Tx, str], list[str]], tx: Tx) -> None:
-    """Put the existing name that is probably meant into the hint of the error."""
+    """Put the most similar existing name into the hint of the error."""
     near = suggestion(name, names_like(tx, name))
     if near is not None:
         error.hint = f"Did you mean `{near}`?"
@@ -88,7 +89,7 @@ def scope(tx: Tx, command: Scoped) -> dict[str, int]:
 
 
 def epic_in_scope(tx: Tx, project_id: int | None, epic_id: int | None, epic_name: str | None) -> int | None:
-    """Return the id of the epic that a query is about, given by id or name; None for all of them.
+    """Return the id of the epic of a query, given by id or name. Return None for all epics.
 
     Without a project the name has to be unique among all projects. Raises EpicNotFound, Invalid.
     """
@@ -130,7 +131,10 @@ def _epics_called(tx: Tx, project_id: int | None, name: str) -> list[EpicRow]:
 
 
 def check_no_typo_of_project(tx: Tx, name: str) -> None:
-    """Raise NewName until the name was compared with all projects: it is probably a typing error of a similar one."""
+    """Raise NewName until the name was compared with all projects.
+
+    A name that is similar to an existing one is probably a typing error.
+    """
     if name_key(name) != name_key(INBOX) and name not in tx.new_names:
         raise NewName("project", name, partial(_refuse_typo_of_project, name))
 
@@ -151,7 +155,7 @@ def _refuse_typo_of_project(name: str, tx: Tx) -> None:
 
 
 def _refuse_typo_of_epic(project_id: int, name: str, tx: Tx) -> None:
-    if _epics_of(tx, project_id, name):  # as above
+    if _epics_of(tx, project_id, name):  # another call has created it since, as above
         return
     near = nearest(name, epics.names_like(tx, project_id, name))
     if near is not None:
@@ -174,14 +178,15 @@ def check_epic_is_new(tx: Tx, project_id: int, name: str, epic_id: int | None = 
 
 
 def two_answers(field: str, message: str) -> Invalid:
+    """Return an Invalid error for two fields that contradict each other."""
     fault = {"field": field, "message": message, "hint": "Send one of the two."}
     return Invalid(message, hint="Send one of the two.", faults=[fault])
 
 
 def key_names(tx: Tx) -> None:
-    """Give each project and epic that an older release wrote its name key, unless another one has that key.
+    """Set the name key of each project and epic that an older release wrote, unless another row has that key.
 
-    The name of the one without a key stays ambiguous until one of the two is renamed.
+    The name of a row without a key stays ambiguous until one of the two rows is renamed.
     """
     for project_id, name in projects.unkeyed(tx):
         if projects.by_key(tx, name_key(name)) is None:

@@ -1,4 +1,4 @@
-"""Rows become views."""
+"""Serializers: rows of the store to views."""
 
 from functools import lru_cache
 from typing import Any
@@ -26,11 +26,12 @@ NO_IDS = "[]"
 
 
 def time_or_none(instant: int | None) -> str | None:
+    """Return the instant (milliseconds since the epoch) in RFC 3339 format, or None."""
     return None if instant is None else rfc3339(instant)
 
 
 def lease_of(row: TaskRow, now: int) -> Lease | None:
-    """The live lease of the task, if there is one."""
+    """Return the live lease of the task, or None."""
     if row.lock_holder is None or row.lock_expires_at is None or row.lock_expires_at <= now:
         return None
     return Lease(
@@ -72,6 +73,7 @@ def lease(row: LeaseRow) -> LeaseView:
 
 
 def standing(row: TaskRow, now: int) -> Standing:
+    """Return the facts that decide whether the task is ready."""
     return Standing(
         task_id=row.id,
         status=Status(row.status),
@@ -86,7 +88,7 @@ def standing(row: TaskRow, now: int) -> Standing:
 
 
 def blockers(tx: Tx, row: TaskRow) -> tuple[Reason, ...]:
-    """Return the reasons that refuse a claim of the task by name."""
+    """Return the reasons that refuse a claim of the task by id."""
     present = standing(row, tx.now)
     if present.status is Status.TODO:
         return reasons(present, now=tx.date, max_attempts=tx.max_attempts)
@@ -98,7 +100,7 @@ def task(tx: Tx, row: TaskRow) -> TaskView:
 
 
 def task_fields(tx: Tx, row: TaskRow) -> dict[str, Any]:
-    """The fields of a TaskView; large lists are made of these."""
+    """Return the fields of a TaskView as a dict, for large lists."""
     lease = lease_of(row, tx.now)
     deferred = row.defer_until if row.defer_until is not None and row.defer_until > tx.date else None
     why = _why_not_ready(
@@ -156,8 +158,10 @@ def _why_not_ready(
     archived: int,
     cancelled: str,
 ) -> tuple[str, ...]:
-    """The reasons' words. Few combinations are in use, and working them out costs more than the rest of a task.
-    `deferred` is an instant that is still to come.
+    """Return the messages of the blockers.
+
+    They are cached: few combinations are in use, and computing them costs more than the rest of a task. `deferred` is
+    an instant in the future, so that `now` can be 0.
     """
     alike = Standing(
         task_id=0,
@@ -209,7 +213,7 @@ def links(found: list[tuple[int, str, str]]) -> list[LinkView]:
 
 
 def chosen(view: TaskView, names: list[str]) -> dict[str, Any]:
-    """Only these fields of a task; `holder` and `expires_at` are taken from its lock."""
+    """Return only these fields of a task. `holder` and `expires_at` are taken from its lock."""
     values: dict[str, Any] = {}
     for name in names:
         if name in ("holder", "expires_at"):

@@ -1,4 +1,4 @@
-"""The figures that operations watch."""
+"""Statistics of tasks and leases for monitoring."""
 
 from dataclasses import dataclass
 
@@ -12,7 +12,7 @@ DAY_MS = 24 * 3600 * 1000
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """How many tasks there are in each status, how many are held, and how many were done since midnight UTC.
+    """Numbers of tasks by status, of leased tasks, and of tasks completed since midnight UTC.
 
     `head` is the newest event.
     """
@@ -24,12 +24,12 @@ class Figures:
 
 
 def figures(tx: Tx) -> Figures:
-    """Counts the tasks."""
+    """Count the tasks by status, the leased tasks, and the tasks completed today."""
     counts = tasks.counts(tx)
     by_status = {status.value: counts.get(status.value, 0) for status in Status}
     return Figures(by_status, leases.held(tx), tasks.completed_since(tx, tx.now - tx.now % DAY_MS), chain.head(tx))
 
 
 def probe(tx: Tx) -> None:
-    """The cheapest read that touches a table."""
+    """Run the cheapest read that touches a table."""
     leases.next_expiry(tx)

@@ -1,4 +1,4 @@
-"""Moving a task from status to status."""
+"""The use case that changes the status of a task."""
 
 from project_manager.domain.actors import Role
 from project_manager.domain.errors import LockHeld
@@ -18,12 +18,11 @@ _NEEDED_READY = frozenset({Status.IN_PROGRESS, Status.REVIEW, Status.DONE})
 
 
 def update_status(tx: Tx, command: UpdateTaskStatus) -> StatusChangedView:
-    """Set a task's status: DONE when finished, REVIEW for a look, BLOCKED when stuck. Ends your lease, except
-    IN_PROGRESS.
+    """Set a task's status: DONE when finished, REVIEW for review, BLOCKED when stuck. Only IN_PROGRESS keeps a lease.
 
-    The holder sends its fence. On a task without a holder it is one call: claim, write, release (IN_PROGRESS
-    keeps the lease). After a lease that you lost, claim the task again first. Finished work is left only with
-    reopen=true. A person must send force=true to move a task that an agent holds.
+    The holder sends its fence. On a task without a holder it is one call: claim, write, release (IN_PROGRESS keeps the
+    lease). After you lost a lease, claim the task again first. Finished work needs reopen=true. A person needs
+    force=true while another actor has the lease.
     """
     lookup.check_force(tx, command.force)
     row = lookup.task(tx, command.task_id)
@@ -48,6 +47,10 @@ def update_status(tx: Tx, command: UpdateTaskStatus) -> StatusChangedView:
 
 
 def move(tx: Tx, row: TaskRow, target: Status, *, fence: int | None, reopen: bool, force: bool) -> TaskRow:
+    """Set the status of the task by the rules of leases and transitions, and return the task.
+
+    Raises LockHeld, StaleFence, FenceRequired, LockRequired, NotReady, IllegalMove.
+    """
     lease = lease_of(row, tx.now)
     forced = takes_away(tx, row, force=force)
     if not forced:
@@ -84,7 +87,7 @@ def _move_held(tx: Tx, row: TaskRow, target: Status, *, fence: int | None, force
 
 
 def _take_up(tx: Tx, row: TaskRow) -> TaskRow:
-    """IN_PROGRESS in one call: the same rules as a claim by name."""
+    """Set IN_PROGRESS in one call, by the same rules as a claim by id."""
     if Status(row.status) in CLOSED:
         row = transitions.set_status(tx, row, Status.TODO, attempts=0)
         row = lookup.task(tx, row.id)

@@ -1,4 +1,4 @@
-"""Use cases of the sessions of MCP: to which resources they are subscribed, whichever instance a request reaches."""
+"""Use cases of the subscriptions of MCP sessions to resources, shared by all instances."""
 
 from collections.abc import Collection
 
@@ -7,11 +7,14 @@ from project_manager.store.subscriptions import SubscriptionRow
 from project_manager.store.transaction import Tx
 
 KEPT_MS = 24 * 3_600_000
-"""How long the subscriptions of a session are kept of which nothing is heard."""
+"""Retention of subscriptions for sessions that stopped sending heartbeats, in milliseconds."""
 
 
 def subscribe(tx: Tx, session_id: str, uri: str, owner: str, limit: int) -> bool:
-    """False, and nothing done, when the session has as many subscriptions as it may."""
+    """Subscribe the session to a resource and return True.
+
+    Return False without a change when the session has `limit` subscriptions.
+    """
     if subscriptions.count(tx, session_id, owner) >= limit:
         return False
     subscriptions.enter(tx, uri, session_id, owner)
@@ -19,27 +22,30 @@ def subscribe(tx: Tx, session_id: str, uri: str, owner: str, limit: int) -> bool
 
 
 def unsubscribe(tx: Tx, session_id: str, uri: str, owner: str) -> None:
+    """Remove one subscription of the session."""
     subscriptions.leave(tx, uri, session_id, owner)
 
 
 def end_session(tx: Tx, session_id: str, owner: str) -> None:
+    """Remove all subscriptions of the session."""
     subscriptions.leave_all(tx, session_id, owner)
 
 
 def of_sessions(tx: Tx, sessions: Collection[str]) -> list[SubscriptionRow]:
-    """What these sessions are subscribed to."""
+    """Return the subscriptions of these sessions."""
     return subscriptions.of(tx, sessions)
 
 
 def wanting(tx: Tx, uris: Collection[str]) -> list[SubscriptionRow]:
-    """Who is subscribed to these resources."""
+    """Return the subscriptions to these resources."""
     return subscriptions.to(tx, uris)
 
 
 def keep(tx: Tx, sessions: Collection[str]) -> None:
-    """These sessions listen still."""
+    """Renew the heartbeat of these sessions."""
     subscriptions.keep(tx, sessions)
 
 
 def forget_silent(tx: Tx) -> None:
+    """Remove the subscriptions of sessions that stopped sending heartbeats."""
     subscriptions.forget(tx, tx.now - KEPT_MS)

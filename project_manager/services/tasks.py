@@ -1,4 +1,4 @@
-"""Tasks: make, read, edit, delete."""
+"""Use cases of tasks: create, read, edit, delete."""
 
 import json
 import re
@@ -54,10 +54,10 @@ _ID = re.compile(r"#*[0-9]+")
 def create(tx: Tx, command: CreateTask) -> TaskView:
     """Create one task in a project, given by id or name, with its dependencies.
 
-    A project or epic given by name is made if it does not exist, and the answer names it under `created`; a name that
-    looks like a slip of one that exists is refused. Without either the task goes into the project Inbox. An archived
-    project takes no tasks. Dependencies must exist, and a cycle is refused with the cycle in the message. Repeating
-    the call with the same request_id returns the first answer.
+    A project or epic given by name is created if it does not exist, and listed under `created`. A name that looks like
+    a typing error of an existing one is refused. Without either the task goes into the project Inbox. An archived
+    project takes no tasks. Dependencies must exist; a cycle is refused and shown in the message. Repeating the call
+    with the same request_id returns the first result.
     """
     created: lookup.Created = {}
     project, epic_id = _place(tx, command, created)
@@ -66,7 +66,7 @@ def create(tx: Tx, command: CreateTask) -> TaskView:
 
 
 def _place(tx: Tx, command: CreateTask | CreateTasks, created: lookup.Created) -> tuple[ProjectRow, int | None]:
-    """The project and the epic that new tasks go into; what is made for that is added to `created`."""
+    """Return the project and the epic id for new tasks. Rows that it creates are added to `created`."""
     project = lookup.project_for(tx, command.project_id, command.project_name, command.epic_id, created)
     lookup.check_open(project)
     epic = lookup.epic_for(tx, project, command.epic_id, command.epic_name, created)
@@ -74,7 +74,7 @@ def _place(tx: Tx, command: CreateTask | CreateTasks, created: lookup.Created) -
 
 
 def _written(tx: Tx, row: TaskRow, tags: list[str], created: lookup.Created) -> TaskView:
-    """The task as it was written, with the assumptions that are recorded now and what was made for it, if anything."""
+    """Record the assumptions and return the task, with the recorded assumptions and the created rows if any."""
     task = serializers.task(tx, row)
     if not tags and not created:
         return task
@@ -86,8 +86,7 @@ def _written(tx: Tx, row: TaskRow, tags: list[str], created: lookup.Created) -> 
 def create_many(tx: Tx, command: CreateTasks) -> CreatedTasksView:
     """Create up to 500 tasks in one step, with dependencies between them by `ref`.
 
-    All or nothing. depends_on takes ids of tasks that exist and refs of tasks in the same request, in any
-    order.
+    All or nothing. depends_on takes ids of existing tasks and refs of tasks in the same request, in any order.
     """
     created: lookup.Created = {}
     project, epic_id = _place(tx, command, created)
@@ -103,7 +102,10 @@ def create_many(tx: Tx, command: CreateTasks) -> CreatedTasksView:
 
 
 def add(tx: Tx, project: ProjectRow, epic_id: int | None, new: NewTask, depends_on: list[int]) -> int:
-    """Writes a new task and tells of it; its id."""
+    """Insert a task, emit `task.created`, and return its id.
+
+    Raises Invalid, ExternalKeyTaken, DependencyCycle.
+    """
     _check_new_status(new.status)
     _check_key(tx, project.id, new.external_key, None)
     values: dict[str, Any] = {name: getattr(new, name) for name in _PLAIN if name != "epic_id"}
@@ -143,7 +145,7 @@ def add(tx: Tx, project: ProjectRow, epic_id: int | None, new: NewTask, depends_
 
 
 def set_dependencies(tx: Tx, row: TaskRow, ids: list[int]) -> None:
-    """Replaces what the task depends on. Raises Invalid for ids that no task has, DependencyCycle for a cycle."""
+    """Replace the dependencies of the task. Raises Invalid for ids of missing tasks, DependencyCycle for a cycle."""
     _check_exist(tx, "depends_on", ids)
     cycle = find_cycle(row.id, ids, lambda task_id: links.dependencies_of(tx, task_id))
     if cycle is not None:
@@ -153,7 +155,7 @@ def set_dependencies(tx: Tx, row: TaskRow, ids: list[int]) -> None:
 
 
 def set_conflicts(tx: Tx, row: TaskRow, ids: list[int]) -> None:
-    """Replaces what the task must not run together with, in both directions."""
+    """Replace the conflicts of the task, in both directions. Raises Invalid."""
     if row.id in ids:
         raise _invalid("conflicts_with", f"task {row.id} cannot conflict with itself", hint="Leave its own id out.")
     _check_exist(tx, "conflicts_with", ids)
@@ -164,8 +166,10 @@ def set_conflicts(tx: Tx, row: TaskRow, ids: list[int]) -> None:
 
 
 def _tell_rival(tx: Tx, other: TaskRow, task_id: int) -> None:
-    """The other end of a conflict has changed too: its readers and its next writer must see that. While it is held
-    its row is its holder's, whose next write under the version that it read must not fail for what others did.
+    """Emit `task.updated` for the other task of a changed conflict, and increment its version.
+
+    Readers and writers of that task must see the change. While it is leased, its version stays. The next write of its
+    holder must not fail because of a change by another actor.
     """
     present: list[int] = json.loads(other.conflicts_with)
     previous = sorted({*present} ^ {task_id})
@@ -185,7 +189,7 @@ def get(tx: Tx, command: GetTask) -> TaskView:
 
 
 def details(tx: Tx, command: GetTaskDetails) -> TaskDetailsView:
-    """Read a task in full: description, criteria, dependencies, what waits for it, and its log.
+    """Read a task in full: description, criteria, dependencies, dependents, and its log.
 
     The log is newest first, handoff notes and failed attempts of others included; older entries with
     before=logs_before.
@@ -195,7 +199,7 @@ def details(tx: Tx, command: GetTaskDetails) -> TaskDetailsView:
     epic = None if row.epic_id is None else lookup.epic(tx, row.epic_id)
     entries, more = logs.newest(tx, row.id, command.log_limit, before=command.before or 2**62)
     shown = _within_budget(entries, command.budget_tokens)
-    quarter = command.budget_tokens  # as many characters as tokens
+    quarter = command.budget_tokens  # in characters: a quarter of the budget, at 4 characters per token
     assumed = assumptions.with_task(tx, row.id, room=quarter)
     return TaskDetailsView(
         task_id=row.id,
@@ -214,8 +218,8 @@ def details(tx: Tx, command: GetTaskDetails) -> TaskDetailsView:
 def update(tx: Tx, command: UpdateTask) -> TaskView:
     """Edit a task: only the fields that are sent change, and lists are replaced whole.
 
-    While an agent holds the task only that agent (and people) may edit it. With `version` the edit is refused if
-    the task has changed since. A `status` moves it as update_task_status does.
+    Only the holder of a leased task (and people) may edit it. With `version` the edit is refused if the task has
+    changed since. `status` works as in update_task_status.
     """
     lookup.check_force(tx, command.force)
     row = lookup.task(tx, command.task_id)
@@ -240,7 +244,7 @@ def update(tx: Tx, command: UpdateTask) -> TaskView:
 def delete(tx: Tx, command: DeleteTask) -> DeletedView:
     """Delete a task with its log. Its events stay.
 
-    Refused while other open tasks depend on it, and while an agent holds it unless `force` is sent.
+    Refused while other open tasks depend on it, and while it is leased unless `force` is sent.
     """
     lookup.check_force(tx, command.force)
     row = lookup.task(tx, command.task_id)
@@ -257,7 +261,10 @@ def delete(tx: Tx, command: DeleteTask) -> DeletedView:
 
 
 def erase(tx: Tx, row: TaskRow) -> list[int]:
-    """Removes the task, ends its lease, and tells of both; the tasks that waited for it or ran against it."""
+    """Delete the task, end its lease, and emit an event for each.
+
+    Return the ids of tasks that may be ready now: those that depended on it or conflicted with its lease.
+    """
     if row.lock_holder is not None:
         lease_history.add(tx, row, reason=UnlockReason.DELETED.value, status=row.status)
         transitions.tell(
@@ -279,7 +286,7 @@ def erase(tx: Tx, row: TaskRow) -> list[int]:
 
 
 def _edit(tx: Tx, row: TaskRow, changes: dict[str, Any]) -> TaskRow:
-    """Writes changed fields and links, and tells which."""
+    """Write the changed fields and links, emit `task.updated`, and return the task."""
     before = serializers.task(tx, row)
     if "epic_id" in changes and changes["epic_id"] is not None:
         lookup.epic_for(tx, lookup.project(tx, row.project_id), changes["epic_id"], None)
@@ -300,6 +307,7 @@ def _edit(tx: Tx, row: TaskRow, changes: dict[str, Any]) -> TaskRow:
     changed = {name: getattr(after, name) for name in changes if getattr(before, name) != getattr(after, name)}
     previous = {name: getattr(before, name) for name in changed}
     transitions.tell(tx, EventType.TASK_UPDATED, written, changes=changed, previous=previous, version=written.version)
+    # The edit may have removed a blocker of this task, and a removed conflict may free other tasks.
     if not transitions.is_ready(tx, row):
         transitions.tell_if_ready(tx, [row.id])
     if row.lock_holder is not None:
@@ -328,6 +336,7 @@ def _check_exist(tx: Tx, field: str, ids: list[int]) -> None:
 
 
 def _check_refs(command: CreateTasks) -> None:
+    # All field errors are collected, so that the client can correct the whole request at once.
     refs = Counter(task.ref for task in command.tasks if task.ref is not None)
     faults = []
     for number, task in enumerate(command.tasks):

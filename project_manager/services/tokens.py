@@ -1,4 +1,4 @@
-"""Tokens: who may come in, and as what."""
+"""Use cases of tokens: create, list, revoke, clear, and authenticate a caller."""
 
 import hashlib
 import secrets
@@ -33,10 +33,10 @@ _ROLES = {"viewer": Role.VIEWER, "agent": Role.AGENT, "operator": Role.OPERATOR}
 
 
 def create(tx: Tx, command: CreateToken) -> TokenView:
-    """Make a token. Its secret is in this answer and nowhere else; only a hash is stored.
+    """Create a token. Its secret is only in this answer; the server stores only a hash.
 
-    With agent_id the token acts as that agent and no other. From the first token on every door asks for one, even
-    when all are revoked. A name is free again when its token is revoked.
+    With agent_id the token acts only as that agent. From the first token on every interface requires one, even when all
+    are revoked. The name is free again when the token is revoked.
     """
     if tokens.by_name(tx, command.name) is not None:
         raise NameTaken(
@@ -60,9 +60,9 @@ def list_tokens(tx: Tx, command: ListTokens) -> Page[TokenView]:
 
 
 def revoke(tx: Tx, command: RevokeToken) -> RevokedTokenView:
-    """Revoke a token: it opens no door any more.
+    """Revoke a token. It no longer gives access.
 
-    When no token is left nobody gets in, and `notice` says so: the doors do not open again by themselves.
+    Without a live token every request is refused; `notice` explains it. Access never reopens by itself.
     """
     row = tokens.get(tx, command.token_id)
     if row is None:
@@ -75,7 +75,7 @@ def revoke(tx: Tx, command: RevokeToken) -> RevokedTokenView:
 
 
 def clear(tx: Tx, command: ClearTokens) -> ClearedTokensView:
-    """Forget every token, at the command line only: without AUTH_REQUIRED the doors are open to everybody again."""
+    """Delete every token, at the command line only. Without AUTH_REQUIRED every interface is then open."""
     cleared = tokens.clear(tx)
     if cleared:
         events.add(tx, EventType.TOKENS_CLEARED, {"tokens": cleared})
@@ -83,8 +83,10 @@ def clear(tx: Tx, command: ClearTokens) -> ClearedTokensView:
 
 
 def identify(tx: Tx, secret: str | None, *, required: bool) -> Actor:
-    """Who comes with this secret. Unless `required`, everybody is the local person for as long as no token was ever
-    made; that all of them are revoked opens no door.
+    """Authenticate a secret and return its actor.
+
+    Unless `required`, every caller is the local person until the first token is created. Access stays closed when all
+    tokens are revoked. Raises Unauthorized.
     """
     if secret is None:
         if required or tokens.ever(tx):
@@ -105,7 +107,10 @@ def is_bound(tx: Tx, agent_id: str) -> bool:
 
 
 def digest(secret: str) -> str:
-    """What is stored of a secret. Secrets are 256 random bits, so that a plain hash cannot be searched."""
+    """Return the hash of a secret that is stored.
+
+    Secrets are 256 random bits, so a brute-force search for a plain hash is infeasible.
+    """
     return hashlib.sha256(secret.encode()).hexdigest()
 
 

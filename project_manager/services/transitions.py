@@ -1,7 +1,7 @@
-"""The four movements of a task: a lease is taken, renewed, ended, or a status is set without one.
+"""The four transitions of a task: take, renew or end a lease, or set a status without one.
 
-Each is one guarded statement, the events that tell of it, and what follows for other tasks: dependents that
-wait for one thing less, conflicting tasks that may run again.
+Each one is a guarded statement with its events and its effects on other tasks. Dependents have one blocker less, and
+conflicting tasks may be ready again.
 """
 
 from typing import Any
@@ -23,7 +23,7 @@ _OUTCOMES = {
     UnlockReason.UNCONFIRMED: "unconfirmed",
     UnlockReason.FORCED: "forced",
 }
-"""The metric's word for the end of a lease, where it is not `released`."""
+"""Metric labels for reasons of the end of a lease. All other reasons count as `released`."""
 _SEALS_TASK = frozenset({EventType.TASK_CREATED, EventType.TASK_UPDATED})
 
 
@@ -41,6 +41,7 @@ def take(tx: Tx, row: TaskRow, *, ttl: int, unconfirmed_ttl: int | None = None) 
 
 
 def tell_taken(tx: Tx, previous: str, taken: TaskRow) -> None:
+    """Count the new lease, emit `task.locked`, and emit `task.status_changed` if the status changed."""
     tx.count("acquired")
     lock = _lock(taken)
     unconfirmed: dict[str, Any] = {"unconfirmed": True} if taken.unconfirmed_fence == taken.fence else {}
@@ -83,8 +84,8 @@ def renew(tx: Tx, row: TaskRow, *, ttl: int, fenced: bool) -> TaskRow:
 def take_over(tx: Tx, row: TaskRow, *, ttl: int) -> TaskRow:
     """End the present lease with reason `forced` and give the actor a new one of `ttl` milliseconds.
 
-    The status stays IN_PROGRESS, so that no waiting claim can get the task in between. A later release returns
-    the task to the status that it was first claimed from.
+    The status stays IN_PROGRESS, so that no waiting claim can get the task in between. A later release returns the task
+    to the status that it was first claimed from.
     """
     freed = leases.place(tx, row, Status.IN_PROGRESS.value, attempts=row.attempts)
     if freed is None:
@@ -98,7 +99,7 @@ def take_over(tx: Tx, row: TaskRow, *, ttl: int) -> TaskRow:
 
 
 def end(tx: Tx, row: TaskRow, target: Status, reason: UnlockReason, *, attempts: int) -> TaskRow:
-    """Ends the lease and sets the status."""
+    """End the lease, set the status, and return the task."""
     placed = leases.place(tx, row, target.value, attempts=attempts)
     if placed is None:
         raise _lost_race(tx, row)
@@ -140,7 +141,7 @@ def set_status(tx: Tx, row: TaskRow, target: Status, *, attempts: int, short_lea
 
 
 def tell(tx: Tx, kind: EventType, row: TaskRow, /, *, sealed: Sealed | None = None, **data: Any) -> None:
-    """Emit an event about the task. `sealed` are facts that only the hash chain covers."""
+    """Emit an event about the task. `sealed` contains facts that only the hash chain covers."""
     if kind in _SEALS_TASK:
         sealed = seals.seal("tasks", row)
     events.add(tx, kind, data, project_id=row.project_id, epic_id=row.epic_id, task_id=row.id, sealed=sealed)
@@ -160,7 +161,7 @@ def note_forced(tx: Tx, row: TaskRow) -> None:
 
 
 def tell_if_ready(tx: Tx, task_ids: list[int]) -> None:
-    """Tells of those of the tasks that may be taken now."""
+    """Emit `task.ready` for each ready task of `task_ids`."""
     for task_id in task_ids:
         row = tasks.get(tx, task_id)
         if row is not None and is_ready(tx, row):
@@ -168,6 +169,7 @@ def tell_if_ready(tx: Tx, task_ids: list[int]) -> None:
 
 
 def is_ready(tx: Tx, row: TaskRow) -> bool:
+    """Return whether the task can be claimed now."""
     return (
         row.status == Status.TODO
         and row.lock_holder is None
@@ -180,7 +182,7 @@ def is_ready(tx: Tx, row: TaskRow) -> bool:
 
 
 def _follow(tx: Tx, before: TaskRow, after: TaskRow) -> None:
-    """What a change of status or the end of a lease means for other tasks."""
+    """Apply the effects of a status change or of the end of a lease to other tasks."""
     freed: list[int] = []
     was, now = Status(before.status), Status(after.status)
     if (was in CLOSED) != (now in CLOSED):
@@ -234,7 +236,7 @@ def _close_lease(tx: Tx, held: TaskRow, placed: TaskRow, reason: UnlockReason) -
 
 
 def _lock(row: TaskRow) -> dict[str, Any]:
-    """Return the present lease as its LockView has it; a view would cost a claim twice as much."""
+    """Return the present lease with the fields of LockView. A view would cost a claim twice as much."""
     acquired_at, expires_at = row.lock_acquired_at or 0, row.lock_expires_at or 0
     length = expires_at - acquired_at if row.unconfirmed_fence == row.fence else row.lock_ttl or 0
     return {
@@ -248,8 +250,9 @@ def _lock(row: TaskRow) -> dict[str, Any]:
 
 
 def _lost_race(tx: Tx, row: TaskRow) -> Exception:
-    """The guard in the statement said no although the rule said yes: a fault of ours, unless somebody holds the
-    task.
+    """Return the error for a write that the guard in the statement refused although the rule allowed it.
+
+    That is a bug of the server, unless another actor holds the task.
     """
     present = tasks.get(tx, row.id)
     lease = None if present is None else lease_of(present, tx.now)

@@ -1,1 +1,4 @@
-"""Statements shared by all databases, a module per resource, and the tables. SQL lives here and nowhere else."""
+"""SQL statements shared by all databases, one module per resource, and the tables.
+
+No other package contains SQL.
+"""

@@ -1,4 +1,4 @@
-"""Who has been here, and when last."""
+"""Agents, with the instants of their first and last activity."""
 
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -14,7 +14,7 @@ from project_manager.store.transaction import Tx
 
 
 class AgentRow(NamedTuple):
-    """An agent as it is stored; instants in milliseconds."""
+    """A stored agent. Instants are in milliseconds."""
 
     id: str
     kind: str
@@ -63,13 +63,13 @@ _ENDING_FIRST_ROWS = Statement(select(*COLUMNS).where(tasks.c.id.in_(_ENDING_FIR
 
 
 def ending_first(tx: Tx) -> list[TaskRow]:
-    """The five leases of the transaction's actor that end first, by task; links are not filled in."""
+    """Return the tasks of the actor's five leases that expire first, ordered by id. Links are not filled in."""
     rows = _ENDING_FIRST_ROWS.rows(tx, agent_id=tx.actor.id, now=tx.now)
     return [partly_linked(row) for row in rows]
 
 
 def seen(tx: Tx) -> None:
-    """Notes that the transaction's actor is here now."""
+    """Insert the transaction's actor, or update its kind and `last_seen_at`."""
     _SEEN.run(tx, agent_id=tx.actor.id, kind=tx.actor.kind, now=tx.now)
 
 
@@ -79,13 +79,13 @@ def get(tx: Tx, agent_id: str) -> AgentRow | None:
 
 
 def also_held(tx: Tx, task_id: int, limit: int) -> list[tuple[int, int, int]]:
-    """Return (task_id, fence, expires_at) of the actor's leases on other tasks, those that end first before others."""
+    """Return (task_id, fence, expires_at) of the actor's leases on other tasks, the earliest expiry first."""
     rows = _HOLDS.rows(tx, agent_id=tx.actor.id, task_id=task_id, now=tx.now, limit=limit)
     return [(row[0], row[1], row[2]) for row in rows]
 
 
 def held_by(tx: Tx, agent_id: str, limit: int = 100) -> list[TaskRow]:
-    """The tasks that the agent holds now; links are not filled in."""
+    """Return up to `limit` tasks that the agent holds now, ordered by id. Links are not filled in."""
     rows = _HELD_BY.rows(tx, agent_id=agent_id, now=tx.now, limit=limit)
     return [partly_linked(row) for row in rows]
 
@@ -112,7 +112,10 @@ def _listed(active: bool | None) -> tuple[Statement, Statement]:
 
 
 def page(tx: Tx, *, active: bool | None, offset: int, limit: int) -> tuple[list[AgentRow], int]:
-    """Agents, those seen last first, and how many there are."""
+    """Return a page of agents, the most recently seen first, and the number of agents that match.
+
+    `active` selects agents with a live lease (True), without one (False), or all (None).
+    """
     rows, count = _listed(active)
     now = {} if active is None else {"now": tx.now}
     found = rows.rows(tx, offset=offset, limit=limit, **now)

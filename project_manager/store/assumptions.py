@@ -1,4 +1,4 @@
-"""Assumptions on tasks, and the verdicts on them. Nothing here is ever overwritten."""
+"""Assumptions on tasks, and their verdicts. Rows are inserted and never updated."""
 
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -13,7 +13,7 @@ from project_manager.store.transaction import Tx
 
 
 class VerdictRow(NamedTuple):
-    """A verdict as it is stored; `created_at` in milliseconds."""
+    """A stored verdict. `created_at` is in milliseconds."""
 
     id: int
     verdict: str
@@ -24,7 +24,7 @@ class VerdictRow(NamedTuple):
 
 
 class AssumptionRow(NamedTuple):
-    """An assumption as it is stored, with the newest verdict and how many there are."""
+    """A stored assumption, with its newest verdict and the number of its verdicts."""
 
     id: int
     task_id: int
@@ -70,7 +70,7 @@ def _made(row: tuple[Any, ...]) -> AssumptionRow:
 
 
 def add(tx: Tx, task_id: int, values: dict[str, Any]) -> int:
-    """Writes a new assumption; its id."""
+    """Insert an assumption and return its id."""
     return int(_ADD.value(tx, task_id=task_id, author=tx.actor.id, created_at=tx.now, **values))
 
 
@@ -80,7 +80,7 @@ def get(tx: Tx, task_id: int, assumption_id: int) -> AssumptionRow | None:
 
 
 def judge(tx: Tx, assumption_id: int, verdict: str, confidence: int, reason: str) -> VerdictRow:
-    """Adds a verdict, which is the newest from now on."""
+    """Insert a verdict as the newest one and return it."""
     row = _JUDGE.row(
         tx,
         assumption_id=assumption_id,
@@ -94,7 +94,7 @@ def judge(tx: Tx, assumption_id: int, verdict: str, confidence: int, reason: str
 
 
 def history(tx: Tx, assumption_id: int) -> list[VerdictRow]:
-    """Every verdict, newest first."""
+    """Return all verdicts on the assumption, newest first."""
     return [VerdictRow._make(row) for row in _HISTORY.rows(tx, assumption_id=assumption_id)]
 
 
@@ -115,8 +115,10 @@ def _listed(standing: str | None) -> tuple[Statement, Statement]:
 def page(
     tx: Tx, task_id: int, limit: int, *, before: int, standing: str | None = None
 ) -> tuple[list[AssumptionRow], bool, int]:
-    """Up to `limit` of a task's assumptions with an id below `before`, newest first, fewer when they are long; whether
-    there are more, and how many in all. `standing` is the verdict that counts, or OPEN.
+    """Return a page of a task's assumptions, whether more follow, and the number of all that match.
+
+    The page has up to `limit` assumptions with an id below `before`, newest first. Long texts make the page shorter.
+    `standing` selects by the newest verdict, or with OPEN the assumptions without a verdict. None selects all.
     """
     listed, count = _listed(standing)
     filters: dict[str, Any] = {"task_id": task_id}

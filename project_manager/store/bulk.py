@@ -1,5 +1,6 @@
-"""Many rows at once, for plans: what a reader of whole projects needs, and writes whose counters are set
-afterwards in one go.
+"""Reads and writes of many rows at once, for plans.
+
+The writes leave the counters of tasks as they are. `recount` sets them afterwards, for all tasks at once.
 """
 
 import json
@@ -18,7 +19,7 @@ from project_manager.store.transaction import Tx
 
 
 class NameRow(NamedTuple):
-    """Just enough of a task to refer to it."""
+    """The ids and names needed to refer to a task."""
 
     id: int
     project_id: int
@@ -117,43 +118,46 @@ _MISCOUNTED = Statement(
 
 
 def of_project(tx: Tx, project_id: int) -> list[TaskRow]:
-    """The tasks of a project by id; links are not filled in."""
+    """Return the tasks of a project, ordered by id. Links are not filled in."""
     rows = _OF_PROJECT.rows(tx, project_id=project_id)
     return [partly_linked(row) for row in rows]
 
 
 def tasks_of(tx: Tx, ids: list[int]) -> list[TaskRow]:
-    """These tasks by id; links are not filled in."""
+    """Return the tasks with these ids, ordered by id. Links are not filled in."""
     return [partly_linked(row) for row in _TASKS.rows(tx, ids=json.dumps(ids))]
 
 
 def names(tx: Tx) -> list[NameRow]:
-    """Every task by id."""
+    """Return the names of all tasks, ordered by id."""
     return [NameRow._make(row) for row in _NAMES.rows(tx)]
 
 
 def dependencies(tx: Tx) -> dict[int, list[int]]:
-    """What each task depends on, for those that depend on something."""
+    """Return the ids of dependencies by task id, without the tasks that have none."""
     return _grouped(_DEPENDENCIES.rows(tx))
 
 
 def conflicts(tx: Tx) -> dict[int, list[int]]:
-    """What each task must not run together with, in both directions."""
+    """Return the ids of conflicting tasks by task id, in both directions."""
     return _grouped(_CONFLICTS.rows(tx))
 
 
 def logged(tx: Tx, ids: list[int]) -> set[int]:
-    """Those of the tasks that have a log."""
+    """Return the subset of `ids` that has log entries."""
     return {row[0] for row in _LOGGED.rows(tx, ids=json.dumps(ids))}
 
 
 def log_after(tx: Tx, task_id: int, after: int, limit: int) -> list[LogRow]:
-    """The entries of a task's log behind the entry `after`, oldest first."""
+    """Return up to `limit` log entries of a task with an id above `after`, oldest first."""
     return [LogRow._make(row) for row in _LOG_AFTER.rows(tx, task_id=task_id, after=after, limit=limit)]
 
 
 def add_task(tx: Tx, values: dict[str, Any]) -> int:
-    """Insert a task with its past and return its id. Counters are set by `recount`."""
+    """Insert a task and return its id. `recount` sets its counters.
+
+    `values` contain `created_by`, `created_at`, `completed_at`, `fence` and `attempts` too.
+    """
     task_id = int(_ADD_TASK.value(tx, updated_at=tx.now, **values))
     search.index_task(tx, task_id, *[values[name] for name in search.TASK_TEXTS])
     return task_id
@@ -164,7 +168,7 @@ def add_log(tx: Tx, task_id: int, author: str, kind: str, body: str, created_at:
 
 
 def replace_dependencies(tx: Tx, links: dict[int, list[int]]) -> None:
-    """Gives each task these dependencies and no others. Counters are set by `recount`."""
+    """Replace the dependencies of each task in `links` by the given ids. `recount` sets the counters."""
     _DROP_DEPENDENCIES.run(tx, ids=json.dumps(list(links)))
     for task_id, others in links.items():
         for other_id in others:
@@ -172,22 +176,24 @@ def replace_dependencies(tx: Tx, links: dict[int, list[int]]) -> None:
 
 
 def add_conflict(tx: Tx, one: int, other: int) -> None:
+    """Insert a conflict in both directions."""
     _ADD_CONFLICT.run(tx, task_id=one, other_id=other)
     _ADD_CONFLICT.run(tx, task_id=other, other_id=one)
 
 
 def drop_conflict(tx: Tx, one: int, other: int) -> None:
+    """Delete a conflict in both directions."""
     _DROP_CONFLICT.run(tx, task_id=one, other_id=other)
     _DROP_CONFLICT.run(tx, task_id=other, other_id=one)
 
 
 def recount(tx: Tx, task_ids: list[int]) -> None:
-    """Sets what these tasks wait for and what they unblock by the links and statuses as they are now."""
+    """Set `open_dependencies` and `unblocks` of these tasks from the present links and statuses."""
     _RECOUNT.run(tx, ids=json.dumps(task_ids))
 
 
 def miscounted(tx: Tx, limit: int) -> list[int]:
-    """Tasks whose counters are not what `recount` would set."""
+    """Return the ids of up to `limit` tasks with counters that `recount` would change."""
     return [row[0] for row in _MISCOUNTED.rows(tx, limit=limit)]
 
 

@@ -1,4 +1,4 @@
-"""Knowledge and assumptions with their past, for plans."""
+"""Reads and inserts of knowledge and assumptions with their history, for plans."""
 
 import json
 from typing import Any, NamedTuple
@@ -20,7 +20,7 @@ from project_manager.store.transaction import Tx
 
 
 class TitleRow(NamedTuple):
-    """Just enough of an item to refer to it, and what it refers to."""
+    """The ids and the title needed to refer to a knowledge item, and the id of its task."""
 
     id: int
     project_id: int
@@ -29,7 +29,7 @@ class TitleRow(NamedTuple):
 
 
 class SaidRow(NamedTuple):
-    """An assumption as it was recorded; `created_at` in milliseconds."""
+    """A stored assumption without verdicts. `created_at` is in milliseconds."""
 
     id: int
     task_id: int
@@ -96,57 +96,61 @@ _ADD_VERDICT = Statement(
 
 
 def titles(tx: Tx) -> list[TitleRow]:
-    """Every item by id."""
+    """Return the titles of all items, ordered by id."""
     return [TitleRow._make(row) for row in _TITLES.rows(tx)]
 
 
 def items(tx: Tx, ids: list[int]) -> list[KnowledgeRow]:
-    """These items by id."""
+    """Return the items with these ids, ordered by id."""
     return [KnowledgeRow._make(row) for row in _ITEMS.rows(tx, ids=json.dumps(ids))]
 
 
 def of_project(tx: Tx, project_id: int) -> list[KnowledgeRow]:
-    """The items of a project by id, with those that are out of lists."""
+    """Return all items of a project, inactive ones included, ordered by id."""
     return [KnowledgeRow._make(row) for row in _OF_PROJECT.rows(tx, project_id=project_id)]
 
 
 def log_after(tx: Tx, knowledge_id: int, after: int, limit: int) -> list[KnowledgeLogRow]:
-    """The entries of an item's log behind the entry `after`, oldest first."""
+    """Return up to `limit` log entries of an item with an id above `after`, oldest first."""
     return [
         KnowledgeLogRow._make(row) for row in _LOG_AFTER.rows(tx, knowledge_id=knowledge_id, after=after, limit=limit)
     ]
 
 
 def assumed(tx: Tx, task_ids: list[int]) -> set[int]:
-    """Those of the tasks on which something was assumed."""
+    """Return the subset of `task_ids` that has assumptions."""
     return {row[0] for row in _ASSUMED.rows(tx, ids=json.dumps(task_ids))}
 
 
 def assumptions_after(tx: Tx, task_id: int, after: int, limit: int) -> list[SaidRow]:
-    """The assumptions on a task behind the one with the id `after`, oldest first."""
+    """Return up to `limit` assumptions on a task with an id above `after`, oldest first."""
     return [SaidRow._make(row) for row in _SAID_AFTER.rows(tx, task_id=task_id, after=after, limit=limit)]
 
 
 def verdicts_after(tx: Tx, assumption_id: int, after: int, limit: int) -> list[VerdictRow]:
-    """The verdicts on an assumption behind the one with the id `after`, oldest first."""
+    """Return up to `limit` verdicts on an assumption with an id above `after`, oldest first."""
     return [
         VerdictRow._make(row) for row in _VERDICTS_AFTER.rows(tx, assumption_id=assumption_id, after=after, limit=limit)
     ]
 
 
 def add_item(tx: Tx, values: dict[str, Any]) -> int:
-    """Insert an item with its past and return its id. Call `keep_first` when it is complete."""
+    """Insert an item, index its texts and return its id. Call `keep_first` when the item is complete.
+
+    `values` contain its authors and instants. `put_under` sets its parent.
+    """
     knowledge_id = int(_ADD_ITEM.value(tx, parent_id=None, **values))
     search.index_knowledge(tx, knowledge_id, *[values[name] for name in search.KNOWLEDGE_TEXTS])
     return knowledge_id
 
 
 def put_under(tx: Tx, knowledge_id: int, above: int) -> None:
+    """Set the parent of an item to the item `above`."""
     _PUT_UNDER.run(tx, knowledge_id=knowledge_id, above=above)
 
 
 def keep_first(tx: Tx, row: KnowledgeRow) -> None:
-    """Keeps what a new item says as its first version."""
+    """Insert the contents of a new item as its first version."""
     said = {name: getattr(row, name) for name in WRITABLE}
     changed = json.dumps([name for name in WRITABLE if said[name] is not None])
     past = {"author": row.updated_by, "created_at": row.updated_at, "reason": None}
@@ -154,13 +158,15 @@ def keep_first(tx: Tx, row: KnowledgeRow) -> None:
 
 
 def add_log(tx: Tx, values: dict[str, Any]) -> None:
+    """Insert a log entry of an item, with its author and instant."""
     _ADD_LOG.run(tx, **values)
 
 
 def add_assumption(tx: Tx, values: dict[str, Any]) -> int:
-    """Writes an assumption with its past; its id."""
+    """Insert an assumption, with its author and instant, and return its id."""
     return int(_ADD_SAID.value(tx, **values))
 
 
 def add_verdict(tx: Tx, assumption_id: int, values: dict[str, Any]) -> None:
+    """Insert a verdict on an assumption, with its reviewer and instant."""
     _ADD_VERDICT.run(tx, assumption_id=assumption_id, **values)

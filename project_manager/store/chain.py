@@ -1,8 +1,8 @@
 """The hash chain over the events.
 
-`hash` of an event is the SHA-256 of the hash before it, 32 bytes, followed by all other stored columns as a compact
-JSON array in the order of COLUMNS. The first event follows `meta.floor_hash`, the hash of the newest event that
-retention has removed: 32 zero bytes in a new database.
+The `hash` of an event is the SHA-256 of the previous hash, 32 bytes, followed by the other stored columns. These
+columns are a compact JSON array in the order of COLUMNS. The first event follows `meta.floor_hash`, the hash of the
+newest event that retention has removed. In a new database it is 32 zero bytes.
 """
 
 import re
@@ -37,7 +37,7 @@ _HEAD = re.compile(r"([0-9]{1,18}):([0-9a-f]{64})")
 
 
 class Head(NamedTuple):
-    """The newest event, whether it is still kept or not, and its hash."""
+    """The `seq` and the hash of the newest event. Retention may have removed the event itself."""
 
     seq: int
     hash: bytes
@@ -47,7 +47,7 @@ class Head(NamedTuple):
 
     @classmethod
     def read(cls, text: str) -> "Head":
-        """Return the head that this text names. Raises ValueError."""
+        """Parse a head in the form SEQ:HASH. Raises ValueError."""
         found = _HEAD.fullmatch(text)
         if found is None:
             raise ValueError(f"{text!r} is not SEQ:HASH")
@@ -59,15 +59,15 @@ _FLOOR = Statement(select(meta.c.event_floor, meta.c.floor_hash))
 
 
 def head(tx: Tx) -> Head:
-    """Return the end of the chain."""
+    """Return the head of the chain."""
     return Head._make(_LAST.row(tx) or _FLOOR.row(tx) or (0, BEGINNING))
 
 
 def floor(tx: Tx) -> Head:
-    """Return the newest event that retention has removed: 0 when none."""
+    """Return `seq` and hash of the newest event that retention has removed. `seq` is 0 when there is none."""
     return Head._make(_FLOOR.row(tx) or (0, BEGINNING))
 
 
 def link(previous: bytes, columns: Sequence[Any]) -> bytes:
-    """Return the hash of an event from the hash before it and its columns, in the order of COLUMNS."""
+    """Return the hash of an event from the previous hash and its columns, in the order of COLUMNS."""
     return sha256(previous + orjson.dumps(columns)).digest()

@@ -12,11 +12,11 @@ from project_manager.store.tasks import TaskRow
 from project_manager.store.transaction import Tx
 
 PLACE_MS = 11_000
-"""How long a waiter stays in the queue without a heartbeat of its process, which comes every 5 s."""
+"""Time that a waiter stays in the queue without a heartbeat of its process. Heartbeats come every 5 s."""
 
 
 class Waiter(NamedTuple):
-    """A place in the queue and its filters; `labels` is a JSON array."""
+    """A waiter in the claim queue, with its filters. `labels` is a JSON array."""
 
     id: int
     agent_id: str
@@ -27,11 +27,11 @@ class Waiter(NamedTuple):
 
     @property
     def wish(self) -> tuple[object, ...]:
-        """The filters, as a key: equal for waiters that accept the same tasks."""
+        """Return the filters as a key, equal for waiters that accept the same tasks."""
         return self[2:]
 
     def search(self) -> Search:
-        """The filters, as a search among claimable tasks."""
+        """Return the filters as a search for ready tasks."""
         chosen: Search = {
             name: getattr(self, name)
             for name in ("project_id", "epic_id", "priority")
@@ -52,7 +52,7 @@ class Queue:
             self.add(waiter)
 
     def add(self, waiter: Waiter) -> None:
-        """Put a waiter at the end."""
+        """Append a waiter."""
         self.waiters.append(waiter)
         search = waiter.search()
         first = search["labels"][0] if "labels" in search else None
@@ -63,6 +63,7 @@ class Queue:
         if not self.waiters:
             return False
         labels: list[str] = json.loads(task.labels)
+        # Searches are grouped by their first label, so that a long queue needs few comparisons.
         return any(
             _accepts(search, task, labels)
             for label in (None, *labels)
@@ -106,7 +107,7 @@ _FORGET_ALL = Statement(delete(waiters))
 
 
 def queue(tx: Tx) -> Queue:
-    """Return the claim queue. Reads it once per batch, and again after a change."""
+    """Return the claim queue. A batch reads it once, and again after a change."""
     if tx.shared is None:
         return _read(tx)
     if tx.shared.queue is None:
@@ -120,12 +121,12 @@ def _read(tx: Tx) -> Queue:
 
 
 def after(tx: Tx, ticket: int) -> bool:
-    """Return whether there is a waiter behind `ticket`."""
+    """Return whether a live waiter is behind `ticket`."""
     return _AFTER.row(tx, ticket=ticket, now=tx.now) is not None
 
 
 def enter(tx: Tx, search: Search) -> Waiter:
-    """Put the actor at the end of the queue and return its place."""
+    """Append the actor to the queue and return its waiter."""
     wish = (
         search.get("project_id"),
         search.get("epic_id"),
@@ -141,7 +142,7 @@ def enter(tx: Tx, search: Search) -> Waiter:
 
 
 def leave(tx: Tx, ticket: int) -> Waiter | None:
-    """Remove a waiter from the queue and return it; None when it was not there."""
+    """Remove a waiter from the queue and return it. Return None when it is not in the queue."""
     _forget_queue(tx)
     row = _LEAVE.row(tx, ticket=ticket)
     return None if row is None else Waiter._make(row)
@@ -153,15 +154,15 @@ def _forget_queue(tx: Tx) -> None:
 
 
 def stay(tx: Tx, tickets: list[int]) -> None:
-    """Extend the places of waiters whose process is alive."""
+    """Set the expiry of waiters of live processes to PLACE_MS from now."""
     _STAY.run(tx, tickets=json.dumps(tickets), expires_at=tx.now + PLACE_MS)
 
 
 def gone(tx: Tx) -> list[int]:
-    """Return the tickets of waiters whose heartbeat has expired."""
+    """Return the tickets of waiters with an expired heartbeat."""
     return [row[0] for row in _GONE.rows(tx, now=tx.now)]
 
 
 def forget_all(tx: Tx) -> None:
-    """Empty the queue, for a process that is the only one on the database."""
+    """Delete all waiters. The caller must be the only process on the database."""
     _FORGET_ALL.run(tx)

@@ -1,7 +1,8 @@
 """Search for ready tasks in the order of claims: most urgent, then those that unblock most, then oldest.
 
-A search is a dict with any of `project_id`, `epic_id`, `priority` (the lowest that is wanted) and `labels` (a list,
-all of them). It reads an index that has only claimable tasks, so its cost does not grow with the other tasks.
+A search is a dict with any of `project_id`, `epic_id`, `priority` and `labels`. `priority` is the least urgent value
+that matches. `labels` is a list, and a task needs all of them. The search reads an index that contains only claimable
+tasks. Its cost therefore does not grow with the other tasks.
 """
 
 import json
@@ -19,12 +20,14 @@ from project_manager.store.transaction import Tx
 
 Search = dict[str, Any]
 RARE = 1000
-"""A label of so many claimable tasks counts as common: among common labels the first one is searched."""
+"""A label with this many claimable tasks counts as common. Among common labels, the first one is searched."""
 
 
 class Beside(NamedTuple):
-    """Facts for a new holder beside the task: the number of entries in its log, the id of the newest handoff
-    note, and whether the agent holds other tasks.
+    """Facts about a task for the agent that claims it.
+
+    `entries` is the number of log entries. `handoff_id` is the id of the newest handoff note. `holds_others` is true
+    when the agent holds other tasks.
     """
 
     entries: int
@@ -88,44 +91,47 @@ _UNLISTED = Statement(
 
 
 def best(tx: Tx, search: Search) -> tuple[TaskRow, Beside] | None:
-    """Return the best ready task with the facts beside it for the actor; None when there is none."""
+    """Return the first ready task in claim order with its facts for the actor, or None when none is ready."""
     statement = _best(frozenset(search), _has_more_labels(search), tx.max_attempts > 0)
     row = statement.row(tx, **_values(tx, search), agent=tx.actor.id)
     return None if row is None else _split(row)
 
 
 def ids(tx: Tx, search: Search, limit: int) -> list[int]:
-    """Return the ids of the first ready tasks, `limit` at most."""
+    """Return the ids of the first ready tasks in claim order, `limit` at most."""
     statement = _ids(frozenset(search), _has_more_labels(search), tx.max_attempts > 0)
     return [row[0] for row in statement.rows(tx, **_values(tx, search), limit=limit)]
 
 
 def with_beside(tx: Tx, task_id: int) -> tuple[TaskRow, Beside] | None:
-    """Return a task with the facts beside it for the actor."""
+    """Return a task with its facts for the actor, or None when it does not exist."""
     row = _WITH_BESIDE.row(tx, task_id=task_id, agent=tx.actor.id, now=tx.now)
     return None if row is None else _split(row)
 
 
 def drop_labels(tx: Tx, read: TaskRow) -> None:
-    """Remove the labels of a task that is claimable no more. Other changes of a task do it by a trigger."""
+    """Delete the rows of `claimable_labels` of a task that was claimed.
+
+    The trigger that deletes them after other changes does not watch the columns that a claim sets.
+    """
     if read.labels != "[]":
         for label in orjson.loads(read.labels):
             _DROP_LABEL.run(tx, label=label, priority=read.priority, unblocks=read.unblocks, task_id=read.id)
 
 
 def unlisted(tx: Tx, limit: int) -> list[int]:
-    """Return the ids of claimable tasks that a claim by one of their labels does not find, `limit` at most."""
+    """Return the ids of up to `limit` claimable tasks that a claim by one of their labels does not find."""
     return [row[0] for row in _UNLISTED.rows(tx, limit=limit)]
 
 
 def beside(tx: Tx, task_id: int) -> Beside:
-    """Return the facts beside the task for the actor."""
+    """Return the facts about the task for the actor."""
     row = _BESIDE_OF.row(tx, task_id=task_id, agent=tx.actor.id, now=tx.now)
     return Beside(0, None, False) if row is None else Beside._make(row)
 
 
 def count(tx: Tx, scope: dict[str, int]) -> int:
-    """Return the number of ready tasks. `scope` may have `project_id` and `epic_id`."""
+    """Return the number of ready tasks. `scope` may contain `project_id` and `epic_id`."""
     statements = _counts(frozenset(scope), tx.max_attempts > 0)
     values = {**scope, "now": tx.now, "max_attempts": tx.max_attempts}
     claimable_tasks, with_running_conflict = [int(statement.value(tx, **values)) for statement in statements]
@@ -133,7 +139,7 @@ def count(tx: Tx, scope: dict[str, int]) -> int:
 
 
 class Candidates:
-    """The ready tasks that a search finds, read as far as they are asked for."""
+    """The ready tasks that a search finds, read on demand."""
 
     def __init__(self, search: Search) -> None:
         self._search = search
@@ -143,9 +149,10 @@ class Candidates:
         self._complete = False
 
     def first(self, tx: Tx, without: set[int]) -> int | None:
-        """Return the id of the best task outside `without`, a set that only grows; None when there is none.
+        """Return the id of the first task in claim order that is not in `without`, or None.
 
-        Each further read has four times the limit, so that all reads together cost as much as the last one.
+        Between calls `without` may only grow. Each further read has four times the limit. All reads together therefore
+        cost about as much as the last one.
         """
         while True:
             while self._at < len(self._ids):
@@ -196,7 +203,10 @@ def _ids(names: frozenset[str], more_labels: bool, capped: bool) -> Statement:
 
 @lru_cache(maxsize=8)
 def _counts(names: frozenset[str], capped: bool) -> tuple[Statement, Statement]:
-    """Count claimable tasks, and those of them that conflict with a held one. To check each one costs twice as much."""
+    """Return statements that count claimable tasks, and those of them that conflict with a held task.
+
+    One statement that checks the conflicts of each task costs twice as much.
+    """
     conditions = [*claimable(tasks, capped=capped, conflicts=False), *_scope(tasks.c, names)]
     all_of_them = select(func.count()).select_from(tasks).with_hint(tasks, claimable_index(names), "sqlite")
     held = tasks.alias("held")
@@ -220,7 +230,7 @@ def _in_tasks(wanted: Select[Any], names: frozenset[str], capped: bool) -> Selec
 
 
 def _in_labels(names: frozenset[str], more_labels: bool, capped: bool) -> Select[Any]:
-    """Return the ids of ready tasks that have the label `label`, and with `more_labels` all of `labels`."""
+    """Select the ids of ready tasks with the label `label`, and with `more_labels` with all of `labels`."""
     task = tasks.alias("candidate")
     ready = select(null()).where(task.c.id == _labelled.task_id, *claimable(task, capped=capped))
     conditions = [_labelled.label == bindparam("label"), *_scope(_labelled, names)]

@@ -1,8 +1,8 @@
-"""Database time: the instant by which leases are judged, for every process on one database.
+"""Database time: the clock that decides when leases expire, for every process on one database.
 
-It never steps back. It goes on at the pace of CLOCK_BOOTTIME and follows the wall clock forward: at once by up to
-JUMP_MS, and further only when the wall clock still stands there SETTLE_MS later. So neither a wall clock that is set
-back nor one that is wrong for a moment stops the leases from ending.
+It never goes back. It advances at the rate of CLOCK_BOOTTIME and follows the wall clock forward. It follows a lead of
+up to JUMP_MS at once. It follows a larger lead only when the wall clock still has it SETTLE_MS later. So leases still
+expire when the wall clock is set back, or is wrong for a moment.
 """
 
 import logging
@@ -15,9 +15,12 @@ log = logging.getLogger(__name__)
 JUMP_MS = 3_600_000
 SETTLE_MS = 60_000
 DOWNTIME_MS = 30 * 24 * 3_600_000
-"""A longer time between two runs of the machine is taken for a wrong wall clock until SETTLE_MS have passed."""
+"""Longest plausible time between two runs of the machine.
+
+After a longer time the wall clock counts as wrong until SETTLE_MS have passed.
+"""
 KEEP_MS = 24 * 3_600_000
-"""How long deletions by age wait after a jump was followed: the clock may still be set right."""
+"""Pause of deletions by age after database time followed a jump, because the clock may still be corrected."""
 STEP_MS = 1000
 
 
@@ -26,8 +29,8 @@ class Mark:
     """The clock as the database stores it.
 
     `high` is the latest instant that a batch has used, to within STEP_MS. `offset` is database time minus
-    CLOCK_BOOTTIME in the run `boot` of the machine. `jump_at` and `followed_at` are instants of CLOCK_BOOTTIME: when
-    the wall clock was first seen too far ahead, and when such a jump was last followed.
+    CLOCK_BOOTTIME in the run `boot` of the machine. `jump_at` is the CLOCK_BOOTTIME at which the wall clock was first
+    seen too far ahead. `followed_at` is the CLOCK_BOOTTIME at which database time last followed such a jump.
     """
 
     high: int
@@ -38,7 +41,7 @@ class Mark:
 
 
 class DatabaseClock:
-    """Database time of one process. `load`, `tick`, `mark_due` and `committed` belong to the writer's thread."""
+    """Database time of one process. Only the writer's thread calls `load`, `tick`, `mark_due` and `committed`."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -50,7 +53,7 @@ class DatabaseClock:
         self._stored = Mark(0)
 
     def now(self) -> int:
-        """Return the present instant, never before one that a batch has used."""
+        """Return the current instant in milliseconds, never before one that a batch has used."""
         wall, boot = self._clock.now(), self._clock.boottime()
         if self._offset is None:
             return max(wall, self._last)
@@ -62,28 +65,29 @@ class DatabaseClock:
         return None if self.agrees() else self._clock.now()
 
     def difference(self) -> int:
-        """Return by how many milliseconds database time is ahead of the wall clock."""
+        """Return the milliseconds by which database time is ahead of the wall clock."""
         return self.now() - self._clock.now()
 
     def agrees(self) -> bool:
-        """Return whether database time and wall clock differ by JUMP_MS at most."""
+        """Return whether database time and wall clock differ by at most JUMP_MS."""
         return abs(self.difference()) <= JUMP_MS
 
     def may_delete(self) -> bool:
-        """Return whether rows may be deleted by their age: not by a time that may be wrong."""
+        """Return whether rows may be deleted by age. Return False while database time may be wrong."""
         settled = self._followed_at is None or self._clock.boottime() - self._followed_at > KEEP_MS
         return settled and self.agrees()
 
     def load(self, mark: Mark) -> None:
-        """Take over what the database says, which another process may have written."""
+        """Adopt the stored mark, which another process may have written."""
         wall, boot = self._clock.now(), self._clock.boottime()
         same_run = bool(self._boot) and mark.boot == self._boot
+        # The larger offset wins, so that database time does not go back when another process was ahead.
         if same_run and mark.offset is not None:
             self._offset = mark.offset if self._offset is None else max(self._offset, mark.offset)
         elif self._offset is None:
             self._offset = max(mark.high, wall if _is_plausible(mark.high, wall) else 0) - boot
         self._offset = max(self._offset, mark.high - boot)
-        if not same_run:
+        if not same_run:  # CLOCK_BOOTTIME starts again at each boot
             mark = replace(mark, jump_at=None, followed_at=None)
         if mark.jump_at != self._stored.jump_at:
             self._jump_at = mark.jump_at
@@ -93,7 +97,7 @@ class DatabaseClock:
 
     def tick(self) -> int:
         """Advance to the instant of a new batch and return it."""
-        wall = self._clock.now()  # read first: a pause before the second reading must not count as a lead of the wall
+        wall = self._clock.now()  # first, so that a pause before the second reading is not taken for a lead
         boot = self._clock.boottime()
         offset = self._stored.high - boot if self._offset is None else self._offset
         ahead = wall - boot - offset
@@ -110,20 +114,23 @@ class DatabaseClock:
         return boot + self._offset
 
     def mark_due(self, now: int) -> Mark | None:
-        """Return the mark to store with a batch of this instant, or None while the stored one is good enough."""
+        """Return the mark to store with a batch at `now`, or None while the stored one is recent enough."""
         mark = Mark(now, self._offset, self._boot, self._jump_at, self._followed_at)
         kept = self._stored
         changed = (mark.jump_at, mark.followed_at) != (kept.jump_at, kept.followed_at)
         return mark if changed or now - kept.high >= STEP_MS else None
 
     def committed(self, now: int, mark: Mark | None) -> None:
-        """Remember the instant of a batch that is durable, and the mark that it has stored."""
+        """Remember the instant of a durable batch, and the mark that it has stored."""
         self._last = now
         if mark is not None:
             self._stored = mark
 
     def _has_stood(self, boot: int) -> bool:
-        """Return whether the wall clock was too far ahead for SETTLE_MS; note when it was first seen there."""
+        """Return whether the wall clock has been too far ahead for SETTLE_MS.
+
+        Record and log the instant at which it was first seen too far ahead.
+        """
         if self._jump_at is None or self._jump_at > boot:
             self._jump_at = boot
             log.warning(
@@ -135,5 +142,5 @@ class DatabaseClock:
 
 
 def _is_plausible(high: int, wall: int) -> bool:
-    """Return whether the machine may have been down from `high` to `wall`; a new database was never used before."""
+    """Return whether the machine may have been down from `high` to `wall`. `high` is 0 in a new database."""
     return high == 0 or wall - high <= DOWNTIME_MS

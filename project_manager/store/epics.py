@@ -1,4 +1,4 @@
-"""Epics."""
+"""Statements on epics."""
 
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -15,7 +15,7 @@ from project_manager.store.transaction import Tx
 
 
 class EpicRow(NamedTuple):
-    """An epic as it is stored; instants in milliseconds."""
+    """A stored epic. Instants are in milliseconds."""
 
     id: int
     project_id: int
@@ -109,17 +109,17 @@ def by_name(tx: Tx, project_id: int, name: str) -> EpicRow | None:
 
 
 def by_key(tx: Tx, project_id: int, key: str) -> EpicRow | None:
-    """Return the epic of the project whose name has this key (see `name_key`)."""
+    """Return the epic of the project with this name key (see `name_key`), or None."""
     return _made(_BY_KEY.row(tx, project_id=project_id, key=key))
 
 
 def unkeyed(tx: Tx, project_id: int) -> list[tuple[int, str]]:
-    """Return id and name of the project's epics that a release without name keys has written."""
+    """Return (id, name) of the project's epics that an older release wrote without a name key."""
     return [(row[0], row[1]) for row in _UNKEYED.rows(tx, project_id=project_id)]
 
 
 def all_unkeyed(tx: Tx) -> list[tuple[int, int, str]]:
-    """Return id, project and name of every epic that a release without name keys has written."""
+    """Return (id, project_id, name) of all epics that an older release wrote without a name key."""
     return [(row[0], row[1], row[2]) for row in _ALL_UNKEYED.rows(tx)]
 
 
@@ -128,31 +128,39 @@ def set_key(tx: Tx, epic_id: int, key: str) -> None:
 
 
 def names_like(tx: Tx, project_id: int | None, name: str) -> list[str]:
-    """Return at most CANDIDATES names of about this length, equal length first, of one project's epics or of all."""
+    """Return up to CANDIDATES names of epics with about the length of `name`, equal length first.
+
+    A `project_id` of None selects the epics of all projects.
+    """
     least, most = lengths_like(name)
     return [row[0] for row in _LIKE.rows(tx, project_id=project_id, least=least, most=most, size=len(name))]
 
 
 def called(tx: Tx, name: str) -> list[EpicRow]:
-    """Return up to 11 epics of all projects that have exactly this name."""
+    """Return up to 11 epics of all projects with exactly this name."""
     return [EpicRow._make(row) for row in _CALLED.rows(tx, name=name)]
 
 
 def with_key(tx: Tx, key: str) -> list[EpicRow]:
-    """Return up to 11 epics of all projects whose name has this key."""
+    """Return up to 11 epics of all projects with this name key."""
     return [EpicRow._make(row) for row in _WITH_KEY.rows(tx, key=key)]
 
 
 def everything(tx: Tx) -> list[EpicRow]:
+    """Return all epics, ordered by project, position and id."""
     return [EpicRow._make(row) for row in _ALL.rows(tx)]
 
 
 def outlines(tx: Tx) -> list[EpicRow]:
-    """All of them, each with no more of its description than LEAD_CHARACTERS and one, which says that there is more."""
+    """Return all epics with their descriptions cut to LEAD_CHARACTERS + 1.
+
+    The extra character shows that the description is longer.
+    """
     return [EpicRow._make(row) for row in _OUTLINES.rows(tx)]
 
 
 def next_position(tx: Tx, project_id: int) -> int:
+    """Return the position after the last epic of the project."""
     return int(_NEXT_POSITION.value(tx, project_id=project_id))
 
 
@@ -171,6 +179,7 @@ def add(tx: Tx, project_id: int, name: str, description: str, status: str, posit
 
 
 def write(tx: Tx, read: EpicRow, values: dict[str, Any]) -> EpicRow:
+    """Update the epic `read` with `values` and return the new row."""
     fields = {
         "name": read.name,
         "description": read.description,
@@ -178,7 +187,7 @@ def write(tx: Tx, read: EpicRow, values: dict[str, Any]) -> EpicRow:
         "position": read.position,
     }
     written = EpicRow._make(_WRITE.row(tx, **{**fields, **values}, epic_id=read.id, now=tx.now) or ())
-    if written.name != read.name:  # a trigger took the key away, as it does when an older release renames
+    if written.name != read.name:  # a trigger clears the key at a rename, because an older release does not set it
         set_key(tx, read.id, name_key(written.name))
     return written
 
@@ -206,8 +215,10 @@ def _listed(filters: frozenset[str]) -> tuple[Statement, Statement]:
 def page(
     tx: Tx, filters: dict[str, Any], *, after: tuple[int, int, int], limit: int
 ) -> tuple[list[EpicRow], bool, int]:
-    """Up to `limit` epics by project, position and id, fewer when they carry much text; whether there are more, and how
-    many the filters let through.
+    """Return a page of epics, whether more follow, and the number of epics that match `filters`.
+
+    The page has up to `limit` epics after the position `after`, ordered by project, position and id. Long texts make
+    the page shorter.
     """
     listed, count = _listed(frozenset(filters))
     position = {f"after_{number}": value for number, value in enumerate(after)}

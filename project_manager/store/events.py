@@ -1,6 +1,4 @@
-"""The outbox: what happened, written in the transaction in which it happened, read in the order of
-commits.
-"""
+"""The outbox: events, inserted in the transaction of the change and read in the order of commits."""
 
 import json
 from functools import cache, lru_cache
@@ -20,9 +18,10 @@ from project_manager.store.transaction import Tx
 
 
 class EventRow(NamedTuple):
-    """An event as it is stored; `data` is the JSON object of the fields of its type.
+    """A stored event. `data` is a JSON object with the fields of its type.
 
-    `token_id` and `request_id` are those of the request that caused it: None without a token, and without a request.
+    `token_id` and `request_id` are those of the request that caused the event. `token_id` is None without a token, and
+    `request_id` is None without a request.
     """
 
     seq: int
@@ -38,9 +37,9 @@ class EventRow(NamedTuple):
     request_id: str | None = None
 
     def encoded(self, *, traced: bool = False) -> bytes:
-        """Return the event as JSON, envelope and fields at one level.
+        """Return the event as JSON, with the envelope and the fields at one level.
 
-        `traced` is for operators: it adds the token id, the request id and the fields that only operators see.
+        `traced` is for operators. It adds the token id, the request id and the fields that only operators see.
         """
         envelope: dict[str, Any] = {
             "seq": self.seq,
@@ -58,7 +57,7 @@ class EventRow(NamedTuple):
         return head if is_bare else head[:-1] + b"," + self.data[1:].encode()
 
     def view(self, *, traced: bool = False) -> dict[str, Any]:
-        """Return the event as JSON values, as `encoded` has it."""
+        """Return the event as a dict with the contents of `encoded`."""
         found: dict[str, Any] = orjson.loads(self.encoded(traced=traced))
         return found
 
@@ -91,9 +90,9 @@ def add(
     task_id: int | None = None,
     sealed: Sealed | None = None,
 ) -> None:
-    """Emit an event by the transaction's actor at its `now`. It is written before the commit.
+    """Emit an event of the transaction's actor at `tx.now`. It is inserted before the commit.
 
-    `sealed` are facts that the hash chain covers and the public event does not show.
+    The hash chain covers the facts in `sealed`. The public event does not contain them.
     """
     encoded, actor = orjson.dumps(data).decode(), tx.actor
     caused_by = (actor.token_id, tx.request_id or None)
@@ -114,13 +113,13 @@ def add_unchained(
     epic_id: int | None = None,
     task_id: int | None = None,
 ) -> None:
-    """Insert an event into a database of an older schema, whose migration adds it to the hash chain."""
+    """Insert an event into a database of an older schema. The migration adds it to the hash chain."""
     row = (kind.value, tx.now, tx.actor.id, tx.actor.kind, project_id, epic_id, task_id, orjson.dumps(data).decode())
     _ADD_UNCHAINED.run_in_order(tx, row)
 
 
 def write(tx: Tx, rows: list[tuple[Any, ...]], head: Head) -> Head:
-    """Insert events in this order behind `head`, many to a statement. Returns the new head."""
+    """Insert events in this order behind `head`, many per statement, and return the new head."""
     start = 0
     for size in _AT_ONCE:
         while len(rows) - start >= size:
@@ -142,11 +141,15 @@ def _add(size: int) -> Statement:
 
 
 def after(tx: Tx, since: int, limit: int) -> list[EventRow]:
+    """Return up to `limit` events after `since`, in the order of `seq`."""
     return [EventRow._make(row) for row in _AFTER.rows(tx, since=since, limit=limit)]
 
 
 def all_after(tx: Tx, since: int, *, number: int, characters: int) -> list[EventRow] | None:
-    """Every event after `since`; None when they are more than `number`, or longer than `characters` together."""
+    """Return all events after `since`, or None when they exceed a limit.
+
+    The limits are the `number` of events and the total length of their data in `characters`.
+    """
     rows: list[EventRow] = []
     size = 0
     for found in _AFTER.each(tx, since=since, limit=number + 1):
@@ -159,7 +162,10 @@ def all_after(tx: Tx, since: int, *, number: int, characters: int) -> list[Event
 
 
 def head(tx: Tx) -> int:
-    """The last `seq` there was, whether its event is still kept or not; 0 when nothing has happened yet."""
+    """Return the last `seq` that was assigned, or 0 when there is none.
+
+    Retention may have removed its event.
+    """
     return int(_HEAD.value(tx))
 
 
@@ -179,8 +185,10 @@ def _selected(filters: frozenset[str]) -> Statement:
 def selected(
     tx: Tx, since: int, limit: int, *, types: list[str], project_id: int | None
 ) -> tuple[list[EventRow], bool]:
-    """Up to `limit` events after `since` of these types (any, when empty) in this project (any, when None), or in
-    none; fewer when they are long; and whether there are more.
+    """Return a page of events after `since`, and whether more follow.
+
+    The page has up to `limit` events. Long data makes it shorter. An empty `types` selects all types. A `project_id`
+    selects the events of this project and those without a project. None selects all.
     """
     values: dict[str, Any] = {}
     if types:
@@ -192,7 +200,10 @@ def selected(
 
 
 def of_task(tx: Tx, task_id: int, after_seq: int, limit: int) -> tuple[list[EventRow], bool]:
-    """Up to `limit` events of a task after `after_seq`, fewer when they are long; and whether there are more."""
+    """Return up to `limit` events of a task after `after_seq`, and whether more follow.
+
+    Long data makes the page shorter.
+    """
     rows, more = pages.page(tx, _OF_TASK, {"task_id": task_id, "after": after_seq}, limit)
     return [EventRow._make(row) for row in rows], more
 

@@ -1,4 +1,4 @@
-"""The beginning of descriptions, for lists that would be too large with all of them."""
+"""The beginning of descriptions, for lists that are too large with whole descriptions."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -9,7 +9,10 @@ from project_manager.domain.limits import LEAD_CHARACTERS
 
 
 def with_lead(columns: Sequence[ColumnElement[Any]]) -> list[ColumnElement[Any]]:
-    """The columns, `description` cut to LEAD_CHARACTERS, and one more when there is more."""
+    """Return the columns with `description` cut to LEAD_CHARACTERS + 1.
+
+    The extra character shows that the description is longer.
+    """
     return [
         func.substr(column, 1, LEAD_CHARACTERS + 1).label("description") if column.name == "description" else column
         for column in columns

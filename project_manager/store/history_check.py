@@ -1,4 +1,4 @@
-"""Compare the events with their hash chain, and the tables with the events."""
+"""Comparison of the events with their hash chain, and of the tables with the events."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -17,7 +17,7 @@ from project_manager.store.transaction import Tx
 
 SHOWN = 20
 LEASE_MARGIN_MS = 60_000
-"""Tolerance for the mark of the clock, which a batch without an event raises once a second."""
+"""Tolerance for `meta.clock_high`, which batches without events raise only once a second."""
 
 NOUNS = {
     "projects": "project",
@@ -34,7 +34,7 @@ NOUNS = {
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """The result of the comparison. `unchecked` is the number of tasks without any event that is still kept."""
+    """The result of the comparison. `unchecked` is the number of tasks without any remaining event."""
 
     differences: tuple[str, ...]
     head: Head
@@ -43,7 +43,7 @@ class Findings:
 
 @dataclass(slots=True)
 class _Differences:
-    """The first SHOWN differences in words, and their number."""
+    """The texts of the first SHOWN differences, and the number of all differences."""
 
     shown: list[str] = field(default_factory=list)
     number: int = 0
@@ -75,9 +75,10 @@ _SEQUENCE = "SELECT seq FROM sqlite_sequence WHERE name = 'events'"
 
 
 def check(tx: Tx, published: Iterable[Head] = ()) -> Findings:
-    """Read all events and all rows that they describe. Heads in `published` must be part of the chain.
+    """Compare all events with their chain, and all rows that they describe with the events.
 
-    Memory grows with the number of tasks and of sealed rows, not with the length of their texts.
+    Heads in `published` must be part of the chain. Memory use grows with the number of tasks and of sealed rows, not
+    with the length of their texts.
     """
     found, history = _Differences(), History()
     head = _walk(tx, history, published, found.add)
@@ -93,7 +94,7 @@ Report = Callable[[str], None]
 
 
 def _walk(tx: Tx, history: History, published: Iterable[Head], report: Report) -> Head:
-    """Check each link of the chain and feed each event to `history`. Returns the head."""
+    """Check each link of the chain, apply each event to `history`, and return the head."""
     floor = head = chain.floor(tx)
     expected = {known.seq: known.hash for known in published}
     _compare_published(expected, head, report)
@@ -123,7 +124,7 @@ def _gap(last: int, seq: int) -> str:
 def _link(previous: bytes, columns: tuple[Any, ...]) -> bytes | None:
     try:
         return chain.link(previous, columns)
-    except TypeError:  # a value of another type, or a text that is not UTF-8
+    except TypeError:  # a value of an unexpected type, or text that is not UTF-8
         return None
 
 
@@ -133,7 +134,7 @@ def _compare_published(expected: dict[int, bytes], head: Head, report: Report) -
 
 
 def _apply(history: History, row: tuple[Any, ...]) -> bool:
-    """Return whether the event has the parts that its type has."""
+    """Apply the event to `history`. Return False when it lacks a part that its type requires."""
     found = dict(zip(chain.COLUMNS, row, strict=False))
     try:
         data, sealed = orjson.loads(found["data"]), orjson.loads(found["sealed"] or "{}")
@@ -146,7 +147,7 @@ def _apply(history: History, row: tuple[Any, ...]) -> bool:
 
 
 def _compare_sequence(tx: Tx, head: Head, report: Report) -> None:
-    """SQLite keeps the highest number that the table of events has ever had."""
+    """Compare the head with the highest `seq` ever assigned, which SQLite keeps."""
     row = tx.execute(_SEQUENCE, ()).fetchone()
     last = 0 if row is None else row[0]
     if last != head.seq:
@@ -165,7 +166,7 @@ def _compare_floors(tx: Tx, history: History, known: retention.Facts, report: Re
 
 
 def _compare_tasks(tx: Tx, history: History, known: retention.Facts, report: Report) -> int:
-    """Compare what events say about tasks. Returns the number of tasks without any event that is still kept."""
+    """Compare the tasks with their events. Return the number of tasks without any remaining event."""
     unchecked = 0
     ended: dict[int, int] = {row[0]: row[1] for row in _ENDED.each(tx)}
     latest = max(meta.clock_high(tx), history.latest) + LEASE_SECONDS_MAXIMUM * 1000 + LEASE_MARGIN_MS
@@ -200,7 +201,8 @@ def _compare_state(task_id: int, stored: list[Any], state: TaskState, report: Re
 
 
 def _compare_rows(tx: Tx, table: str, history: History, known: int, report: Report) -> None:
-    """Compare the rows of a table with their digests. Rows with ids up to `known` need no event that is kept."""
+    """Compare the rows of a table with their digests. Rows with ids up to `known` need no remaining event."""
+    # `_compare_tasks` reports missing and unexpected tasks.
     sealed = history.seals.pop(table, {})
     for row_id, digest in seals.each(tx, table):
         seal = sealed.pop(row_id, None)

@@ -1,4 +1,4 @@
-"""First answers by idempotency key, kept in the transaction of their effect."""
+"""Responses by idempotency key, for replay. Each is inserted in the transaction of its effect."""
 
 import json
 from collections.abc import Iterable
@@ -43,20 +43,24 @@ _FORGET = Statement(delete(answers).where(tuple_(answers.c.actor_id, answers.c.k
 
 
 def find(tx: Tx, key: str) -> tuple[str, str] | None:
-    """(request hash, body) of the actor's first answer under this key."""
+    """Return (request hash, body) of the actor's response under this key, or None."""
     row = _FIND.row(tx, actor_id=tx.actor.id, key=key)
     return None if row is None else (row[0], row[1])
 
 
 def present(tx: Tx, asked: Iterable[tuple[str, str]]) -> set[tuple[str, str]]:
-    """Return those pairs of actor id and key that have an answer."""
+    """Return the pairs of actor id and key that have a stored response."""
     return {(row[0], row[1]) for row in _PRESENT.rows(tx, asked=json.dumps(list(asked)))}
 
 
 def keep(tx: Tx, key: str, request_hash: str, body: str) -> None:
+    """Insert the response to the actor's request under this key."""
     _KEEP.run(tx, actor_id=tx.actor.id, key=key, request_hash=request_hash, body=body, now=tx.now)
 
 
 def forget(tx: Tx, before: int, limit: int = DELETED_AT_ONCE) -> int:
-    """Remove the oldest answers from before this instant, up to `limit`. Returns their number."""
+    """Delete the oldest responses from before the instant `before` (milliseconds) and return their number.
+
+    One call deletes up to `limit`.
+    """
     return _FORGET.run(tx, before=before, limit=limit)

@@ -1,4 +1,4 @@
-"""The processes that have this database open, each with its heartbeat."""
+"""Instances: the processes that have this database open, with their heartbeats."""
 
 from typing import NamedTuple
 
@@ -13,7 +13,7 @@ SILENT_AFTER_MS = 20_000
 
 
 class InstanceRow(NamedTuple):
-    """A process; `kind` is serve, mcp or command; instants in milliseconds."""
+    """A stored instance. `kind` is serve, mcp or command. Instants are in milliseconds."""
 
     id: str
     host: str
@@ -37,6 +37,7 @@ _FORGET = Statement(delete(instances).where(instances.c.heartbeat_at <= bindpara
 
 
 def enter(tx: Tx, instance: str, *, host: str, pid: int, version: str, kind: str) -> None:
+    """Insert a process as an instance."""
     _ENTER.run(
         tx,
         id=instance,
@@ -50,18 +51,20 @@ def enter(tx: Tx, instance: str, *, host: str, pid: int, version: str, kind: str
 
 
 def beat(tx: Tx, instance: str) -> bool:
-    """False when the row is gone (a restore replaced the database)."""
+    """Record a heartbeat. Return False when the row is gone because a restore replaced the database."""
     return bool(_BEAT.run(tx, instance=instance, now=tx.now))
 
 
 def leave(tx: Tx, instance: str) -> None:
+    """Delete an instance."""
     _LEAVE.run(tx, instance=instance)
 
 
 def live(tx: Tx) -> list[InstanceRow]:
-    """Those whose heart has beaten lately."""
+    """Return the instances with a heartbeat in the last SILENT_AFTER_MS, by start."""
     return [InstanceRow._make(row) for row in _LIVE.rows(tx, since=tx.now - SILENT_AFTER_MS)]
 
 
 def forget_silent(tx: Tx) -> int:
+    """Delete the instances without a heartbeat in the last SILENT_AFTER_MS and return their number."""
     return _FORGET.run(tx, since=tx.now - SILENT_AFTER_MS)

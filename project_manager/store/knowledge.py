@@ -1,4 +1,4 @@
-"""Knowledge items, every version of them, and their logs."""
+"""Knowledge items, all their versions, and their logs."""
 
 import json
 from functools import lru_cache
@@ -16,7 +16,7 @@ from project_manager.store.transaction import Tx
 
 
 class KnowledgeRow(NamedTuple):
-    """An item as it is stored; instants in milliseconds, `tags` and `metadata` JSON."""
+    """A stored item. Instants are in milliseconds. `tags` and `metadata` are JSON."""
 
     id: int
     project_id: int
@@ -38,7 +38,7 @@ class KnowledgeRow(NamedTuple):
 
 
 class VersionRow(NamedTuple):
-    """What an item said at one version; `changed` is a JSON array of names."""
+    """The contents of an item at one version. `changed` is a JSON array of field names."""
 
     knowledge_id: int
     version: int
@@ -59,7 +59,7 @@ class VersionRow(NamedTuple):
 
 
 class KnowledgeLogRow(NamedTuple):
-    """An entry in an item's log; `metadata` is JSON."""
+    """An entry in an item's log. `metadata` is JSON."""
 
     id: int
     knowledge_id: int
@@ -139,7 +139,7 @@ def get(tx: Tx, knowledge_id: int) -> KnowledgeRow | None:
 
 
 def add(tx: Tx, project_id: int, values: dict[str, Any], *, reason: str | None) -> KnowledgeRow:
-    """Writes a new item and its first version."""
+    """Insert an item and its first version, and return the item."""
     added = _ADD.row(tx, project_id=project_id, author=tx.actor.id, now=tx.now, **values)
     row = KnowledgeRow._make(added or ())
     _index(tx, row)
@@ -148,8 +148,9 @@ def add(tx: Tx, project_id: int, values: dict[str, Any], *, reason: str | None) 
 
 
 def write(tx: Tx, read: KnowledgeRow, values: dict[str, Any], *, reason: str | None) -> KnowledgeRow | None:
-    """Writes the fields of `values` over the row as it was read, and keeps the version that this makes; None when
-    the row has moved since.
+    """Update the item `read` with `values`, insert the new version, and return the new row.
+
+    Return None when the row has changed since it was read.
     """
     fields = {name: getattr(read, name) for name in WRITABLE}
     row = _WRITE.row(
@@ -169,7 +170,7 @@ def _index(tx: Tx, row: KnowledgeRow) -> None:
 
 
 def _keep(tx: Tx, row: KnowledgeRow, *, changed: list[str], reason: str | None) -> None:
-    """Keeps what the item says now as its present version."""
+    """Insert the present contents of the item as its present version."""
     _KEEP.run(
         tx,
         **{name: getattr(row, name) for name in WRITABLE},
@@ -183,8 +184,9 @@ def _keep(tx: Tx, row: KnowledgeRow, *, changed: list[str], reason: str | None) 
 
 
 def versions(tx: Tx, knowledge_id: int, limit: int, *, before: int) -> tuple[list[VersionRow], bool]:
-    """Up to `limit` versions with a number below `before`, newest first, fewer when they are long; and whether there
-    are more.
+    """Return up to `limit` versions with a number below `before`, newest first, and whether more follow.
+
+    Long texts make the page shorter.
     """
     rows, more = pages.page(tx, _VERSIONS, {"knowledge_id": knowledge_id, "before": before}, limit)
     return [VersionRow._make(row) for row in rows], more
@@ -220,8 +222,9 @@ def _logged(by_action: bool) -> tuple[Statement, Statement]:
 def logs(
     tx: Tx, knowledge_id: int, limit: int, *, before: int, action_type: str | None
 ) -> tuple[list[KnowledgeLogRow], bool, int]:
-    """Up to `limit` entries with an id below `before`, newest first, fewer when they are long; whether there are more,
-    and how many in all.
+    """Return a page of an item's log, whether more follow, and the number of all entries that match.
+
+    The page has up to `limit` entries with an id below `before`, newest first. Long texts make the page shorter.
     """
     listed, count = _logged(action_type is not None)
     filters: dict[str, Any] = {"knowledge_id": knowledge_id}
@@ -266,9 +269,11 @@ def _listed(filters: frozenset[str], after: bool) -> tuple[Statement, Statement]
 def page(
     tx: Tx, filters: dict[str, Any], *, after: tuple[int, ...] | None, limit: int
 ) -> tuple[list[KnowledgeRow], bool, int]:
-    """Up to `limit` items by priority (5 first), then changed last, behind the position `after`, fewer when they are
-    long; whether there are more, and how many the filters let through. `epic_id` lets items of the whole project
-    through too; `labels` are tags.
+    """Return a page of items, whether more follow, and the number of items that match `filters`.
+
+    The page has up to `limit` items after the position `after`. Long texts make the page shorter. Items are ordered by
+    priority (5 first), then by last change, newest first. The filter `epic_id` also matches items of the whole project.
+    The filter `labels` matches tags.
     """
     listed, count = _listed(frozenset(filters), after is not None)
     values = {name: json.dumps(value) if isinstance(value, list) else value for name, value in filters.items()}

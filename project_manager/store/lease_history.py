@@ -1,6 +1,7 @@
-"""Leases with how they ended: `ended_leases`, written when a lease ends, and the live ones in the tasks themselves.
+"""History of leases: ended ones with their reason in `ended_leases`, live ones in `tasks`.
 
-A claim writes nothing here, so that it costs the same as without a history.
+The row in `ended_leases` is inserted when a lease ends. A claim inserts nothing, so that it costs the same as without a
+history.
 """
 
 from functools import lru_cache
@@ -19,7 +20,7 @@ from project_manager.store.transaction import Tx
 
 
 class LeaseRow(NamedTuple):
-    """A lease. Instants are in milliseconds. The last three fields are None while it lives."""
+    """A lease. Instants are in milliseconds. The last three fields are None until it ends."""
 
     task_id: int
     fence: int
@@ -89,7 +90,10 @@ _LOST_BY = Statement(
 
 
 def add(tx: Tx, held: TaskRow, *, reason: str, status: str) -> None:
-    """Record the end of the lease in `held`, the row from before it. `status` is the new status of the task."""
+    """Insert the ended lease of `held`, the task row from before the end.
+
+    `status` is the new status of the task.
+    """
     lease = LeaseRow(
         held.id,
         held.fence,
@@ -111,18 +115,21 @@ def record(tx: Tx, lease: LeaseRow) -> None:
 
 
 def forget(tx: Tx, before: int, limit: int = DELETED_AT_ONCE) -> int:
-    """Remove the oldest leases that ended before this instant, up to `limit`. Returns their number."""
+    """Delete the oldest leases that ended before the instant `before` (milliseconds) and return their number.
+
+    One call deletes up to `limit`.
+    """
     return _FORGET.run(tx, before=before, limit=limit)
 
 
 def of_fence(tx: Tx, task_id: int, fence: int) -> LeaseRow | None:
-    """Return the ended lease of the task that had this fence."""
+    """Return the ended lease of the task with this fence, or None."""
     row = _OF_FENCE.row(tx, task_id=task_id, fence=fence)
     return None if row is None else LeaseRow._make(row)
 
 
 def newest_of(tx: Tx, task_id: int, agent_id: str) -> LeaseRow | None:
-    """Return the newest ended lease of the agent on the task."""
+    """Return the newest ended lease of the agent on the task, or None."""
     row = _NEWEST_OF.row(tx, task_id=task_id, agent_id=agent_id)
     return None if row is None else LeaseRow._make(row)
 
@@ -130,8 +137,10 @@ def newest_of(tx: Tx, task_id: int, agent_id: str) -> LeaseRow | None:
 def lost_by(
     tx: Tx, agent_id: str, *, since: int, project_id: int | None = None, epic_id: int | None = None, limit: int = 20
 ) -> list[tuple[int, str, str]]:
-    """Return (id, name, status) of tasks whose lease ended under the agent after `since`, by expiry or by force,
-    the newest first: those that it has not taken again and that are not DONE.
+    """Return (id, name, status) of tasks that the agent lost after `since`, the newest first.
+
+    LOSSES has the reasons that count, such as expiry and force. Tasks that are DONE, or that the agent has claimed
+    again, are left out.
     """
     rows = _LOST_BY.rows(tx, agent_id=agent_id, since=since, project_id=project_id, epic_id=epic_id, limit=limit)
     return [(row[0], row[1], row[2]) for row in rows]
@@ -140,9 +149,9 @@ def lost_by(
 def page_of_live(
     tx: Tx, filters: dict[str, Any], after: tuple[int, int] | None, limit: int
 ) -> tuple[list[LeaseRow], bool]:
-    """Return up to `limit` leases that have not ended, the newest first, and whether there are more.
+    """Return up to `limit` leases that have not ended, the newest first, and whether more follow.
 
-    `after` is (acquired_at, task_id) of the last one that was read.
+    `after` is (acquired_at, task_id) of the last lease of the previous page.
     """
     statement = _live(frozenset(filters), after is not None)[0]
     position = {} if after is None else {"after_instant": after[0], "after_task": after[1]}
@@ -153,9 +162,9 @@ def page_of_live(
 def page_of_ended(
     tx: Tx, filters: dict[str, Any], after: tuple[int, int, int] | None, limit: int
 ) -> tuple[list[LeaseRow], bool]:
-    """Return up to `limit` leases that have ended, the last to end first, and whether there are more.
+    """Return up to `limit` ended leases, the last to end first, and whether more follow.
 
-    `after` is (ended_at, task_id, fence) of the last one that was read.
+    `after` is (ended_at, task_id, fence) of the last lease of the previous page.
     """
     statement = _past(frozenset(filters), after is not None)[0]
     position = {} if after is None else dict(zip(("after_instant", "after_task", "after_fence"), after, strict=True))
@@ -164,7 +173,7 @@ def page_of_ended(
 
 
 def count(tx: Tx, filters: dict[str, Any]) -> int:
-    """Return the number of leases that the filters let through, live and ended."""
+    """Return the number of leases that match `filters`, live and ended."""
     names = frozenset(filters)
     return sum(int(statement.value(tx, **filters)) for statement in (_live(names, False)[1], _past(names, False)[1]))
 

@@ -1,5 +1,6 @@
-"""The writes of a lease. Each is one statement that carries its own guarantee: who holds, which fence,
-expired or not.
+"""Writes of leases.
+
+Each write is one statement. Its conditions on holder, fence and expiry are the guarantee.
 """
 
 from sqlalchemy import bindparam, case, func, null, select, update
@@ -95,9 +96,9 @@ _HELD = Statement(select(func.count()).select_from(tasks).where(tasks.c.lock_hol
 def take(
     tx: Tx, read: TaskRow, agent: str, *, ttl: int, came_from: str, unconfirmed_ttl: int | None = None
 ) -> TaskRow | None:
-    """Give `agent` a new lease. Returns None when the task was changed since it was read, or is held.
+    """Give `agent` a new lease and return the new row. Return None when the task has changed or is held.
 
-    With `unconfirmed_ttl` (milliseconds) the lease has this length until the first renewal.
+    `ttl` is in milliseconds. With `unconfirmed_ttl` (milliseconds) the lease has this length until the first renewal.
     """
     expires_at = tx.now + (ttl if unconfirmed_ttl is None else unconfirmed_ttl)
     statement = _TAKE if unconfirmed_ttl is None else _TAKE_UNCONFIRMED
@@ -133,7 +134,7 @@ def take(
 
 
 def renew(tx: Tx, read: TaskRow, *, ttl: int, fenced: bool) -> TaskRow | None:
-    """Moves the expiry of the holder's live lease; None when it is not that holder's any more."""
+    """Extend the holder's live lease to `ttl` milliseconds from now. Return None when it has ended."""
     changed = _RENEW.run(
         tx,
         task_id=read.id,
@@ -155,9 +156,9 @@ def renew(tx: Tx, read: TaskRow, *, ttl: int, fenced: bool) -> TaskRow | None:
 
 
 def place(tx: Tx, read: TaskRow, status: str, *, attempts: int, short_lease_of: str | None = None) -> TaskRow | None:
-    """Set the status and end the lease, if any. Returns None when version, fence or holder have changed.
+    """Set the status and end the lease, if any. Return None when version, fence or holder have changed.
 
-    With `short_lease_of` an agent takes a lease, writes and releases it in this one statement: the fence grows.
+    With `short_lease_of` an agent claims, writes and releases the task in this one statement. The fence grows by one.
     """
     fence_step = int(short_lease_of is not None)
     worked_by = short_lease_of or read.lock_holder or read.worked_by
@@ -195,22 +196,23 @@ def place(tx: Tx, read: TaskRow, status: str, *, attempts: int, short_lease_of: 
 
 
 def expired(tx: Tx) -> list[int]:
-    """Ids of tasks whose lease has run out."""
+    """Return the ids of tasks with an expired lease."""
     return [row[0] for row in _EXPIRED.rows(tx, now=tx.now)]
 
 
 def next_expiry(tx: Tx) -> int | None:
+    """Return the earliest expiry of all leases, or None."""
     expiry: int | None = _NEXT_EXPIRY.value(tx)
     return expiry
 
 
 def unconfirmed_of(tx: Tx, agent: str, *, called_at: int) -> list[int]:
-    """Return the ids of tasks whose lease the agent has not confirmed, and which began by `called_at`."""
+    """Return the ids of tasks with an unconfirmed lease of the agent that began by `called_at`."""
     return [row[0] for row in _UNCONFIRMED_OF.rows(tx, agent=agent, called_at=called_at, now=tx.now)]
 
 
 def any_unconfirmed(tx: Tx) -> bool:
-    """Return whether any lease waits for the first call of its holder. Asks once per batch."""
+    """Return whether any lease waits for the first call of its holder. A batch queries this once."""
     if tx.shared is None:
         return _ANY_UNCONFIRMED.row(tx) is not None
     if tx.shared.unconfirmed is None:
@@ -219,5 +221,5 @@ def any_unconfirmed(tx: Tx) -> bool:
 
 
 def held(tx: Tx) -> int:
-    """How many tasks are held."""
+    """Return the number of held tasks."""
     return int(_HELD.value(tx))

@@ -58,12 +58,15 @@ def dependencies_of(tx: Tx, task_id: int) -> list[int]:
 
 
 def dependents_of(tx: Tx, task_id: int) -> list[tuple[int, str, str]]:
-    """(id, name, status) of the tasks that depend on this one."""
+    """Return (id, name, status) of the tasks that depend on this one, ordered by id."""
     return [(row[0], row[1], row[2]) for row in _DEPENDENTS_OF.rows(tx, task_id=task_id)]
 
 
 def set_dependencies(tx: Tx, task_id: int, ids: list[int], *, open_task: bool) -> int:
-    """Replaces the dependencies and sets the counters at both ends; how many of them are not DONE."""
+    """Replace the dependencies, set the counters at both ends, and return the number that is not DONE.
+
+    With `open_task` the task counts in `unblocks` of its dependencies.
+    """
     if open_task:
         _SHIFT_UNBLOCKS.run(tx, task_id=task_id, step=-1)
     _DROP_DEPENDENCIES.run(tx, task_id=task_id)
@@ -75,18 +78,21 @@ def set_dependencies(tx: Tx, task_id: int, ids: list[int], *, open_task: bool) -
 
 
 def shift_open(tx: Tx, task_id: int, step: int) -> list[int]:
-    """Counts this task in (+1) or out (-1) of what its dependents wait for; those that now wait for nothing."""
+    """Add `step` (+1 or -1) to `open_dependencies` of the tasks that depend on this one.
+
+    Return the ids of those that now have no open dependency.
+    """
     return sorted(row[0] for row in _SHIFT_OPEN.rows(tx, task_id=task_id, step=step) if row[1] == 0)
 
 
 def recount_open(tx: Tx, ids: list[int]) -> None:
-    """Counts again what these tasks wait for, after one of their dependencies was removed."""
+    """Recount `open_dependencies` of these tasks, after one of their dependencies was removed."""
     for task_id in ids:
         _COUNT_OPEN.run(tx, task_id=task_id)
 
 
 def shift_unblocks(tx: Tx, task_id: int, step: int) -> None:
-    """Counts this task in or out of what its dependencies unblock."""
+    """Add `step` (+1 or -1) to `unblocks` of the dependencies of this task."""
     _SHIFT_UNBLOCKS.run(tx, task_id=task_id, step=step)
 
 
@@ -95,7 +101,7 @@ def conflicts_of(tx: Tx, task_id: int) -> list[int]:
 
 
 def set_conflicts(tx: Tx, task_id: int, ids: list[int]) -> None:
-    """Replaces the conflicts, in both directions."""
+    """Replace the conflicts of a task, in both directions."""
     _DROP_CONFLICTS.run(tx, task_id=task_id)
     for other_id in ids:
         _ADD_CONFLICT.run(tx, task_id=task_id, other_id=other_id)
@@ -103,7 +109,7 @@ def set_conflicts(tx: Tx, task_id: int, ids: list[int]) -> None:
 
 
 def missing(tx: Tx, ids: list[int]) -> list[int]:
-    """Those of `ids` that no task has."""
+    """Return the elements of `ids` that are not the id of any task."""
     if not ids:
         return []
     existing = {row[0] for row in _EXISTING.rows(tx, ids=json.dumps(ids))}

@@ -12,7 +12,7 @@ from project_manager.store.transaction import Tx
 
 
 class LogRow(NamedTuple):
-    """A log entry; `created_at` in milliseconds."""
+    """A stored log entry. `created_at` is in milliseconds."""
 
     id: int
     task_id: int
@@ -56,8 +56,9 @@ def add(tx: Tx, task_id: int, author: str, kind: str, body: str) -> LogRow:
 
 
 def newest(tx: Tx, task_id: int, limit: int, *, before: int, kind: str | None = None) -> tuple[list[LogRow], bool]:
-    """Up to `limit` of the newest entries with an id below `before`, newest first, fewer when they are long; and
-    whether there are more.
+    """Return up to `limit` entries with an id below `before`, newest first, and whether more follow.
+
+    Long texts make the page shorter.
     """
     values = {} if kind is None else {"kind": kind}
     rows, more = pages.page(tx, _newest(kind is not None), {"task_id": task_id, "before": before, **values}, limit)
@@ -70,6 +71,6 @@ def count(tx: Tx, task_id: int, kind: str | None = None) -> int:
 
 
 def get(tx: Tx, log_id: int) -> LogRow | None:
-    """Return an entry by its id."""
+    """Return the entry with this id, or None."""
     row = _GET.row(tx, log_id=log_id)
     return None if row is None else LogRow._make(row)

@@ -1,4 +1,4 @@
-"""The single row about the database itself: its epoch, its clock, where fences and events begin."""
+"""The single row about the database: its epoch, its clock, and the floors of fences and events."""
 
 from sqlalchemy import bindparam, func, select, update
 from sqlalchemy.sql.expression import literal_column
@@ -29,15 +29,16 @@ _RENEW = Statement(update(meta).values(epoch=bindparam("new_epoch"), fence_floor
 
 
 def clock_high(tx: Tx) -> int:
-    """The latest instant that a batch has used: exactly when it wrote an event, else to within a second;
-    milliseconds since the epoch.
+    """Return the latest instant that a batch has used, in milliseconds since the epoch.
+
+    It is exact when the batch wrote an event, else correct to within a second.
     """
     high, last_event = _CLOCK_HIGH.row(tx) or (0, 0)
     return _latest(high, last_event)
 
 
 def clock_mark(tx: Tx) -> Mark:
-    """Read the clock of the database."""
+    """Return the stored clock of the database."""
     high, last_event, *rest = _CLOCK.row(tx) or (0, 0)
     return Mark(_latest(high, last_event), *rest)
 
@@ -54,28 +55,36 @@ def store_clock(tx: Tx, mark: Mark) -> None:
 
 
 def raise_clock(tx: Tx, now: int) -> None:
+    """Set the latest instant that a batch has used."""
     _RAISE_CLOCK.run(tx, now=now)
 
 
 def _latest(high: int, last_event: int) -> int:
-    """A batch later than this raises `high`. So a later event is older than a restore that has lowered `high`."""
+    """Return the later instant. Return `high` when the last event is STEP_MS or more after it.
+
+    A batch at that instant raises `high`. Such an event is therefore older than a restore that has lowered `high`.
+    """
     return max(high, last_event) if last_event < high + STEP_MS else high
 
 
 def epoch(tx: Tx) -> str:
-    """Names this history of events; a restore begins another."""
+    """Return the id of the present history of events. A restore begins a new history."""
     return str(_EPOCH.value(tx))
 
 
 def fence_floor(tx: Tx) -> int:
-    """Fences of new tasks begin here, above all that were handed out before a restore."""
+    """Return the number at which fences of new tasks begin.
+
+    It is above all fences that were issued before a restore.
+    """
     return int(_FENCE_FLOOR.value(tx))
 
 
 def event_floor(tx: Tx) -> int:
-    """The last `seq` that retention has removed; 0 when none."""
+    """Return the last `seq` that retention has removed, or 0 when there is none."""
     return int(_EVENT_FLOOR.value(tx))
 
 
 def begin_epoch(tx: Tx, new_epoch: str, floor: int) -> None:
+    """Set the id of a new history of events, and the fence floor."""
     _RENEW.run(tx, new_epoch=new_epoch, floor=floor)

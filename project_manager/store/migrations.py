@@ -1,4 +1,4 @@
-"""Bringing a database to the schema that this release needs."""
+"""Migration of a database to the schema that this release needs."""
 
 from alembic import command
 from alembic.config import Config
@@ -8,9 +8,9 @@ from project_manager.store.revisions import scripts_folder
 
 
 def upgrade(path: str, revision: str = "head") -> None:
-    """Run the migrations up to `revision` that the database lacks, in one transaction: all are kept, or none.
+    """Run the missing migrations up to `revision` in one transaction, so that all are kept, or none.
 
-    Raises the driver's error, and DatabaseRefused when rows would be left without those they belong to.
+    Raises the driver's error. Raises DatabaseRefused when rows would be left without the rows that they belong to.
     """
     config = Config()
     config.set_main_option("script_location", str(scripts_folder()).replace("%", "%%"))

@@ -1,4 +1,4 @@
-"""Pages of rows, bounded by number and by how much text they carry."""
+"""Pages of rows, limited by the number of rows and the length of their texts."""
 
 from typing import Any
 
@@ -10,9 +10,10 @@ from project_manager.store.transaction import Tx
 def page(
     tx: Tx, statement: Statement, parameters: dict[str, Any], limit: int, *, texts: tuple[int, ...] | None = None
 ) -> tuple[list[Row], bool]:
-    """Up to `limit` rows of a statement that takes a limit, and whether there are more. The page ends early when its
-    texts are PAGE_CHARACTERS together, with one row at least; no row after those is read but the next. `texts` are the
-    columns that can be long, all that are text when it is None.
+    """Return up to `limit` rows of a statement with the parameter `limit`, and whether more follow.
+
+    The page has at least one row, and ends early when its texts reach PAGE_CHARACTERS. After the page at most one
+    further row is read. `texts` are the indexes of the columns that can be long. None selects all columns with text.
     """
     rows: list[Row] = []
     size = 0

@@ -1,4 +1,4 @@
-"""Projects."""
+"""Statements on projects."""
 
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -14,7 +14,7 @@ from project_manager.store.transaction import Tx
 
 
 class ProjectRow(NamedTuple):
-    """A project as it is stored; instants in milliseconds."""
+    """A stored project. Instants are in milliseconds."""
 
     id: int
     name: str
@@ -81,12 +81,12 @@ def by_name(tx: Tx, name: str) -> ProjectRow | None:
 
 
 def by_key(tx: Tx, key: str) -> ProjectRow | None:
-    """Return the project whose name has this key (see `name_key`)."""
+    """Return the project with this name key (see `name_key`), or None."""
     return _made(_BY_KEY.row(tx, key=key))
 
 
 def unkeyed(tx: Tx) -> list[tuple[int, str]]:
-    """Return id and name of the projects that a release without name keys has written."""
+    """Return (id, name) of the projects that an older release wrote without a name key."""
     return [(row[0], row[1]) for row in _UNKEYED.rows(tx)]
 
 
@@ -95,17 +95,21 @@ def set_key(tx: Tx, project_id: int, key: str) -> None:
 
 
 def names_like(tx: Tx, name: str) -> list[str]:
-    """Return at most CANDIDATES names of about this length, those of the same length first."""
+    """Return up to CANDIDATES names with about the length of `name`, equal length first."""
     least, most = lengths_like(name)
     return [row[0] for row in _LIKE.rows(tx, least=least, most=most, size=len(name))]
 
 
 def everything(tx: Tx) -> list[ProjectRow]:
+    """Return all projects, ordered by id."""
     return [ProjectRow._make(row) for row in _ALL.rows(tx)]
 
 
 def outlines(tx: Tx) -> list[ProjectRow]:
-    """All of them, each with no more of its description than LEAD_CHARACTERS and one, which says that there is more."""
+    """Return all projects with their descriptions cut to LEAD_CHARACTERS + 1.
+
+    The extra character shows that the description is longer.
+    """
     return [ProjectRow._make(row) for row in _OUTLINES.rows(tx)]
 
 
@@ -115,9 +119,10 @@ def add(tx: Tx, name: str, description: str) -> ProjectRow:
 
 
 def write(tx: Tx, read: ProjectRow, values: dict[str, Any]) -> ProjectRow:
+    """Update the project `read` with `values` and return the new row."""
     fields = {"name": read.name, "description": read.description, "archived_at": read.archived_at}
     written = ProjectRow._make(_WRITE.row(tx, **{**fields, **values}, project_id=read.id, now=tx.now) or ())
-    if written.name != read.name:  # a trigger took the key away, as it does when an older release renames
+    if written.name != read.name:  # a trigger clears the key at a rename, because an older release does not set it
         set_key(tx, read.id, name_key(written.name))
     return written
 
@@ -138,7 +143,11 @@ def _listed(archived: bool | None) -> tuple[Statement, Statement]:
 
 
 def page(tx: Tx, *, archived: bool | None, after: int, limit: int) -> tuple[list[ProjectRow], bool, int]:
-    """Up to `limit` projects by id, fewer when they carry much text; whether there are more, and how many in all."""
+    """Return a page of projects, whether more follow, and the number of projects that match.
+
+    The page has up to `limit` projects with an id above `after`. Long texts make the page shorter. `archived` selects
+    archived projects (True), others (False), or all (None).
+    """
     listed, count = _listed(archived)
     rows, more = pages.page(tx, listed, {"after": after}, limit)
     return [ProjectRow._make(row) for row in rows], more, int(count.value(tx))

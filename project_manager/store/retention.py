@@ -1,8 +1,8 @@
 """Removal of the oldest events.
 
-The hash of the newest removed event stays in `meta.floor_hash`, so that the chain can be checked from there on. What
-the removed events sealed is gone. `meta.floor_facts` keeps the highest id of each table that they named, because a row
-above it needs an event, and the newest `fence_floor`.
+The hash of the newest removed event stays in `meta.floor_hash`, so that the chain can be checked from there on. The
+digests that the removed events contained are gone. `meta.floor_facts` keeps the highest id of each table that they
+contained. A row with a higher id needs an event. `meta.floor_facts` also keeps the newest `fence_floor`.
 """
 
 from typing import Any
@@ -17,7 +17,7 @@ from project_manager.store.tables import events, meta
 from project_manager.store.transaction import Tx
 
 AT_ONCE = 2000
-"""Events that one transaction removes at most."""
+"""Maximum number of events that one transaction removes."""
 
 Facts = dict[str, int]
 
@@ -43,15 +43,16 @@ _RAISE = Statement(
 
 
 def facts(tx: Tx) -> Facts:
-    """Return the highest id by table that removed events named, and `fence_floor`."""
+    """Return the highest id by table that removed events contained, and `fence_floor`."""
     found: Facts = orjson.loads(_FACTS.value(tx))
     return found
 
 
 def prune(tx: Tx, before: int) -> int:
-    """Remove up to AT_ONCE of the oldest events, those older than `before`. Returns their number.
+    """Delete the oldest events from before the instant `before` (milliseconds) and return their number.
 
-    An event counts as at least as old as the events behind it, because the clock may have been wrong.
+    One call deletes up to AT_ONCE. An event counts as at least as old as the events after it, because the clock may
+    have been wrong.
     """
     floor = chain.floor(tx).seq
     last = _LAST_OLD.value(tx, limit=floor + AT_ONCE, before=before)

@@ -1,4 +1,4 @@
-"""Which schema a database has, and which one this release needs."""
+"""Schema revisions of databases, and the revision that this release needs."""
 
 import re
 from pathlib import Path
@@ -8,24 +8,29 @@ _FILE = re.compile(r"^(\d{4})_\w+\.py$")
 
 
 def scripts_folder() -> Path:
-    """The migrations: beside the package in a checkout, inside it when installed."""
+    """Return the folder of the migrations.
+
+    It is next to the package in a checkout, and inside the package when installed.
+    """
     package = Path(__file__).parents[1]
     packaged = package / "_migrations"
     return packaged if packaged.is_dir() else package.parent / "migrations"
 
 
 def head() -> str:
-    """The newest revision that this release knows, read from the names of the migrations."""
+    """Return the newest revision that this release knows, from the file names of the migrations."""
     return max(known())
 
 
 def known() -> set[str]:
+    """Return all revisions that this release knows."""
     return {match[1] for path in (scripts_folder() / "versions").iterdir() if (match := _FILE.match(path.name))}
 
 
 def present(connection: Any) -> str | None:
-    """The revision of an open database; None when it has no tables of ours. Raises the driver's error when it is
-    no database.
+    """Return the revision of an open database, or None when it has none.
+
+    Raises the driver's error when the file is not a database.
     """
     if "alembic_version" not in _tables(connection):
         return None
@@ -34,7 +39,10 @@ def present(connection: Any) -> str | None:
 
 
 def fits(connection: Any) -> bool:
-    """Whether this release runs on the schema of an open database: its own, or a newer one that says so."""
+    """Return whether this release runs on the schema of an open database.
+
+    The schema must be its own, or a newer one that lists this release in `running_releases`.
+    """
     found = present(connection)
     if found == head():
         return True
@@ -45,7 +53,7 @@ def fits(connection: Any) -> bool:
 
 
 def made_by_newer(connection: Any) -> str | None:
-    """Return the revision of an open database of a newer release whose schema this release does not know, else None."""
+    """Return the revision of an open database when only a newer release can use it, else None."""
     found = present(connection)
     if found is None or found <= head() or is_foreign(connection) or fits(connection):
         return None
@@ -53,7 +61,7 @@ def made_by_newer(connection: Any) -> str | None:
 
 
 def use_newer(path: Path, revision: str) -> str:
-    """Return the sentence on a database that only a newer release can use."""
+    """Return the error message for a database that only a newer release can use."""
     return (
         f"{path} has the schema {revision} of a newer release, and this release knows schemas up to {head()}: "
         "use the newer release"
@@ -61,7 +69,10 @@ def use_newer(path: Path, revision: str) -> str:
 
 
 def is_foreign(connection: Any) -> bool:
-    """Whether the database is somebody else's: it has tables, and not those that every release of ours has made."""
+    """Return whether the database belongs to another program.
+
+    Such a database has tables, but not those that every release of this program creates.
+    """
     tables = _tables(connection)
     return bool(tables) and not tables >= {"alembic_version", "meta", "tasks"}
 

@@ -1,7 +1,7 @@
-"""Digests of rows, which the hash chain covers: what a row says beyond its event cannot be edited unseen.
+"""Digests of rows, covered by the hash chain, that make edits of the stored rows detectable.
 
-An event names the new digests of the rows that it describes in its column `sealed`, a JSON object from table to row
-id to digest. It is no part of the public event.
+A digest covers columns that the event itself does not contain. The column `sealed` of an event has the new digests of
+the rows that it describes. It is a JSON object from table to row id to digest, and no part of the public event.
 """
 
 from collections.abc import Iterator
@@ -48,18 +48,18 @@ def digest(values: tuple[Any, ...]) -> str:
 
 
 def seal(table: str, *rows: Any) -> Sealed:
-    """Return the digests of rows, which have an `id` and the columns of the table as attributes."""
+    """Return the digests of rows. Rows have an `id` and the columns of the table as attributes."""
     names = COLUMNS[table]
     return {table: {str(row.id): digest(tuple(getattr(row, name) for name in names)) for row in rows}}
 
 
 def stored(tx: Tx, table: str, column: str, value: int) -> Sealed:
-    """Return the digests of the stored rows of which this column has this value."""
+    """Return the digests of the stored rows that have this value in this column."""
     return {table: dict(_digests(_rows_where(table, column).rows(tx, value=value)))}
 
 
 def of_new_task(tx: Tx, task_id: int) -> Sealed:
-    """Return the digests of a task that came with a log and assumptions of its own."""
+    """Return the digests of a new task with its log entries, assumptions and verdicts."""
     sealed = stored(tx, "tasks", "id", task_id)
     for table in ("task_logs", "assumptions"):
         sealed |= stored(tx, table, "task_id", task_id)
@@ -69,11 +69,11 @@ def of_new_task(tx: Tx, task_id: int) -> Sealed:
 
 
 def each(tx: Tx, table: str) -> Iterator[tuple[int, str]]:
-    """Yield id and digest of each stored row of a table, by id. The digest of values that no row has is empty."""
+    """Yield (id, digest) of each stored row of a table, by id. The digest is empty when a value is invalid."""
     for row in _all_rows(table).each(tx):
         try:
             yield row[0], digest(tuple(row[1:]))
-        except TypeError:  # a value of another type, or a text that is not UTF-8
+        except TypeError:  # a value of an unexpected type, or text that is not UTF-8
             yield row[0], ""
 
 

@@ -1,8 +1,7 @@
-"""Core statements, compiled once and run on the driver's connection.
+"""SQLAlchemy Core statements, compiled once and run on the driver's connection.
 
-Compiling at each call, or `Connection.execute`, costs more than SQLite itself (figures in
-docs/performance.md). What this leaves out: type processors (so columns hold integers and text only), and IN
-over a list (use json_each).
+Compiling at each call, or `Connection.execute`, costs more than SQLite itself (figures in docs/performance.md). There
+are no type processors, so columns hold integers, text and bytes only. IN over a list is not supported: use json_each.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -21,9 +20,9 @@ Row = tuple[Any, ...]
 
 
 class Statement:
-    """A statement built once at module level; parameters are given by name at each call.
+    """A statement built once at module level, with parameters by name at each call.
 
-    They are handed to the driver by position: SQLite looks a name up by walking through all of them.
+    The driver gets the parameters by position, because SQLite finds a name by a search through all names.
     """
 
     __slots__ = ("_defaults", "_pick", "sql")
@@ -35,28 +34,29 @@ class Statement:
         self._defaults: dict[str, Any] = {name: value for name, value in compiled.params.items() if value is not None}
 
     def run(self, tx: Tx, **parameters: Any) -> int:
-        """Runs it; the number of rows it changed."""
+        """Run the statement and return the number of rows that it changed."""
         return int(tx.execute(self.sql, self._values(parameters)).rowcount)
 
     def run_in_order(self, tx: Tx, values: Sequence[Any]) -> None:
-        """Runs it with all parameters in the order in which the statement names them."""
+        """Run the statement with all parameters in the order in which it names them."""
         tx.execute(self.sql, values)
 
     def row(self, tx: Tx, **parameters: Any) -> Row | None:
-        """The first row."""
+        """Return the first row, or None."""
         row: Row | None = tx.execute(self.sql, self._values(parameters)).fetchone()
         return row
 
     def rows(self, tx: Tx, **parameters: Any) -> list[Row]:
+        """Return all rows."""
         rows: list[Row] = tx.execute(self.sql, self._values(parameters)).fetchall()
         return rows
 
     def each(self, tx: Tx, **parameters: Any) -> Iterator[Row]:
-        """The rows one by one; whoever stops early has not read the rest."""
+        """Iterate over the rows. A caller that stops early does not read the rest."""
         return iter(tx.execute(self.sql, self._values(parameters)))
 
     def value(self, tx: Tx, **parameters: Any) -> Any:
-        """The first column of the first row, or None."""
+        """Return the first column of the first row, or None."""
         row = self.row(tx, **parameters)
         return None if row is None else row[0]
 
@@ -67,12 +67,12 @@ class Statement:
 
 
 def _picker(names: tuple[str, ...]) -> Callable[[dict[str, Any]], Sequence[Any]]:
-    """Return a function that takes the values of these names, in this order."""
+    """Return a function that returns the values of these names, in this order."""
     if len(names) > 1:
         return itemgetter(*names)
     return lambda parameters: [parameters[name] for name in names]
 
 
 def each(array: ColumnElement[Any] | Column[Any]) -> TableValuedAlias:
-    """The elements of a JSON array as rows with one column `value`."""
+    """Return the elements of a JSON array as rows with one column `value`."""
     return func.json_each(array).table_valued(column("value"))

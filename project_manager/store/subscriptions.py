@@ -1,4 +1,4 @@
-"""Of which resources the sessions of MCP want to hear, across all instances."""
+"""Subscriptions of MCP sessions to resources, across all instances."""
 
 import json
 from collections.abc import Iterable
@@ -13,7 +13,7 @@ from project_manager.store.transaction import Tx
 
 
 class SubscriptionRow(NamedTuple):
-    """A resource that a session wants to hear of; `owner` is the actor that subscribed."""
+    """A subscription of a session to a resource. `owner` is the actor that subscribed."""
 
     uri: str
     session_id: str
@@ -47,36 +47,40 @@ _FORGET = Statement(delete(mcp_subscriptions).where(_table.used_at < bindparam("
 
 
 def enter(tx: Tx, uri: str, session_id: str, owner: str) -> None:
+    """Insert a subscription, or update its owner and its time of use."""
     _ENTER.run(tx, uri=uri, session_id=session_id, owner=owner, now=tx.now)
 
 
 def leave(tx: Tx, uri: str, session_id: str, owner: str) -> None:
+    """Delete the owner's subscription of a session to a resource."""
     _LEAVE.run(tx, uri=uri, session_id=session_id, owner=owner)
 
 
 def leave_all(tx: Tx, session_id: str, owner: str) -> None:
+    """Delete the owner's subscriptions of a session."""
     _LEAVE_ALL.run(tx, session_id=session_id, owner=owner)
 
 
 def count(tx: Tx, session_id: str, owner: str) -> int:
+    """Return the number of the owner's subscriptions of a session."""
     return int(_COUNT.value(tx, session_id=session_id, owner=owner))
 
 
 def to(tx: Tx, uris: Iterable[str]) -> list[SubscriptionRow]:
-    """Who wants to hear of these resources."""
+    """Return the subscriptions to these resources."""
     return [SubscriptionRow._make(row) for row in _TO.rows(tx, uris=json.dumps(list(uris)))]
 
 
 def of(tx: Tx, sessions: Iterable[str]) -> list[SubscriptionRow]:
-    """What these sessions want to hear of."""
+    """Return the subscriptions of these sessions."""
     return [SubscriptionRow._make(row) for row in _OF.rows(tx, sessions=json.dumps(list(sessions)))]
 
 
 def keep(tx: Tx, sessions: Iterable[str]) -> None:
-    """These sessions listen still."""
+    """Set the time of use of the subscriptions of these sessions to now."""
     _KEEP.run(tx, sessions=json.dumps(list(sessions)), now=tx.now)
 
 
 def forget(tx: Tx, before: int) -> int:
-    """Forgets those of whom nothing was heard since that instant (milliseconds)."""
+    """Delete the subscriptions last used before the instant `before` (milliseconds) and return their number."""
     return _FORGET.run(tx, before=before)

@@ -1,9 +1,10 @@
-"""The tables. Instants are integers (milliseconds since the epoch, UTC); lists are JSON text; every
-constraint has a name.
+"""The tables.
 
-The CHECKs make impossible states impossible: a lease has all of its parts or none, a held task is
-IN_PROGRESS, DONE has a completed_at. Counters that a claim needs at once are kept in the row
-(`open_dependencies`, `unblocks`, `deferred`, `archived`), written in the same transaction as what they count.
+Instants are integers (milliseconds since the epoch, UTC). Lists are JSON text. Every constraint has a name.
+
+The CHECKs exclude invalid states. A lease has all of its parts or none, a held task is IN_PROGRESS, and DONE has a
+`completed_at`. The row keeps the counters that a claim needs at once: `open_dependencies`, `unblocks`, `deferred` and
+`archived`. They are written in the same transaction as the rows that they count.
 """
 
 from sqlalchemy import (
@@ -24,7 +25,7 @@ from project_manager.store import tables_knowledge
 from project_manager.store.tables_base import metadata, name_length, one_of
 
 __all__ = ["metadata", "tables_knowledge"]
-"""The metadata has the tables of knowledge too, because their module is imported here."""
+"""`metadata` contains the knowledge tables too, because this module imports their module."""
 
 meta = Table(
     "meta",

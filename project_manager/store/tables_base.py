@@ -1,4 +1,4 @@
-"""What all tables have in common: the metadata, the names of constraints, and checks of texts."""
+"""Parts that all tables share: the metadata, the names of constraints, and checks of texts."""
 
 from enum import StrEnum
 
@@ -18,8 +18,10 @@ metadata = MetaData(
 
 
 def one_of(column: str, words: type[StrEnum]) -> str:
+    """Return the SQL condition that the column has a value of the enumeration."""
     return f"{column} IN ({', '.join(repr(str(word)) for word in words)})"
 
 
 def name_length() -> CheckConstraint:
+    """Return the constraint on the length of the column `name`."""
     return CheckConstraint(f"length(name) BETWEEN 1 AND {limits.NAME_CHARACTERS}", name="name_length")

@@ -1,4 +1,4 @@
-"""The tables of knowledge and assumptions; schema.py has the others and says what holds for all."""
+"""The tables of knowledge and assumptions. tables.py has the other tables and the rules for all tables."""
 
 from sqlalchemy import CheckConstraint, Column, ForeignKey, Index, Integer, Table, Text
 

@@ -29,10 +29,10 @@ from project_manager.store.transaction import Tx
 
 
 class TaskRow(NamedTuple):
-    """A task as it is stored, with its links. Instants are in milliseconds, the last five fields JSON arrays of ids.
+    """A stored task with its links. Instants are in milliseconds. The last five fields are JSON arrays of ids.
 
-    `worked_by` is the agent of the newest lease that has ended. `unconfirmed_fence` equals `fence` until the first
-    call of the holder.
+    `worked_by` is the agent of the newest lease that has ended. `unconfirmed_fence` equals `fence` until the first call
+    of the holder.
     """
 
     id: int
@@ -83,7 +83,7 @@ def partly_linked(row: tuple[Any, ...]) -> TaskRow:
 
 
 Description = Literal["whole", "lead", "none"]
-"""How much of descriptions is read; a lead has one character more than LEAD_CHARACTERS when there is more."""
+"""The part of descriptions to read. A lead has one character more than LEAD_CHARACTERS when there is more."""
 _LONG = tuple(TaskRow._fields.index(name) for name in ("description", "acceptance"))
 
 COLUMNS = [tasks.c[name] for name in TaskRow._fields[: TaskRow._fields.index("depends_on")]]
@@ -92,7 +92,7 @@ _other = tasks.alias("other")
 
 
 def running_conflicts_of(task_id: ColumnElement[int]) -> Select[Any]:
-    """Ids of tasks that conflict with the task and are held now."""
+    """Select the ids of tasks that conflict with the task and are held now."""
     return (
         select(task_conflicts.c.other_id)
         .join(_other, _other.c.id == task_conflicts.c.other_id)
@@ -105,7 +105,7 @@ def running_conflicts_of(task_id: ColumnElement[int]) -> Select[Any]:
 
 
 def written_links() -> list[ColumnElement[Any]]:
-    """depends_on and conflicts_with."""
+    """Return the columns `depends_on` and `conflicts_with`."""
     depends_on = (
         select(func.json_group_array(task_dependencies.c.depends_on_id))
         .where(task_dependencies.c.task_id == tasks.c.id)
@@ -122,7 +122,10 @@ def written_links() -> list[ColumnElement[Any]]:
 
 
 def _dependencies_that(condition: ColumnElement[bool]) -> ColumnElement[str]:
-    """Return the ids of dependencies that meet the condition on `_other`. Read only for tasks that wait for any."""
+    """Return the column of ids of dependencies that meet the condition on `_other`.
+
+    The subquery runs only for tasks with open dependencies.
+    """
     ids = (
         select(func.json_group_array(task_dependencies.c.depends_on_id))
         .join(_other, _other.c.id == task_dependencies.c.depends_on_id)
@@ -222,6 +225,7 @@ _COUNTS = Statement(select(tasks.c.status, func.count()).group_by(tasks.c.status
 _COUNTS_BY_PROJECT = Statement(
     select(tasks.c.project_id, tasks.c.status, func.count()).group_by(tasks.c.project_id, tasks.c.status)
 )
+# This condition lets SQLite use the index over status and project_id.
 _EVERY_STATUS = tasks.c.status.in_([literal_column(f"'{status}'") for status in Status])
 _COUNTS_IN_PROJECT = Statement(
     select(tasks.c.status, func.count())
@@ -249,16 +253,14 @@ def by_external_key(tx: Tx, project_id: int, external_key: str) -> TaskRow | Non
 
 
 def add(tx: Tx, values: dict[str, Any]) -> int:
-    """Insert a task and return its id."""
+    """Insert a task, index its texts and return its id."""
     task_id = int(_INSERT.value(tx, now=tx.now, **values))
     search.index_task(tx, task_id, *[values[name] for name in search.TASK_TEXTS])
     return task_id
 
 
 def write(tx: Tx, read: TaskRow, values: dict[str, Any]) -> bool:
-    """Writes the fields of `values` over the row as it was read; False when version, fence or holder have moved
-    since.
-    """
+    """Update the fields in `values`. Return False when version, fence or holder have changed since `read`."""
     fields = {**{name: getattr(read, name) for name in _WRITABLE}, **values}
     written = _UPDATE.run(
         tx,
@@ -279,32 +281,38 @@ def remove(tx: Tx, task_id: int) -> None:
 
 
 def deferred_and_due(tx: Tx) -> list[int]:
+    """Return the ids of deferred tasks with a `defer_until` that has passed."""
     return [row[0] for row in _DEFERRED_DUE.rows(tx, now=tx.date)]
 
 
 def next_deferred(tx: Tx) -> int | None:
+    """Return the earliest `defer_until` of all deferred tasks, or None."""
     due: int | None = _NEXT_DEFERRED.value(tx)
     return due
 
 
 def undefer(tx: Tx, task_id: int) -> None:
+    """Clear the flag `deferred` of a task."""
     _UNDEFER.run(tx, task_id=task_id)
 
 
 def set_archived(tx: Tx, project_id: int, archived: bool) -> None:
+    """Set the flag `archived` of all tasks of a project."""
     _ARCHIVE.run(tx, project_id=project_id, archived=int(archived))
 
 
 def counts(tx: Tx) -> dict[str, int]:
-    """How many tasks there are in each status."""
+    """Return the number of tasks by status."""
     return {row[0]: row[1] for row in _COUNTS.rows(tx)}
 
 
 def counts_in_project(tx: Tx, project_id: int) -> dict[str, int]:
+    """Return the number of tasks of a project by status."""
     return {row[0]: row[1] for row in _COUNTS_IN_PROJECT.rows(tx, project_id=project_id)}
 
 
 def counts_by_project(tx: Tx) -> dict[int, dict[str, int]]:
+    """Return the number of tasks by project id and status."""
     found: dict[int, dict[str, int]] = {}
     for project_id, status, number in _COUNTS_BY_PROJECT.rows(tx):
         found.setdefault(project_id, {})[status] = number
@@ -312,11 +320,12 @@ def counts_by_project(tx: Tx) -> dict[int, dict[str, int]]:
 
 
 def completed_since(tx: Tx, since: int) -> int:
+    """Return the number of tasks completed at or after the instant `since` (milliseconds)."""
     return int(_COMPLETED_SINCE.value(tx, since=since))
 
 
 def named(tx: Tx, ids: list[int]) -> list[tuple[int, str, str]]:
-    """(id, name, status) of these tasks, those that exist."""
+    """Return (id, name, status) of the existing tasks with these ids, ordered by id."""
     return [(row[0], row[1], row[2]) for row in _LINKS_OF.rows(tx, ids=json.dumps(ids))]
 
 
@@ -329,8 +338,10 @@ def ids_in_project(tx: Tx, project_id: int) -> list[int]:
 
 
 def claimable(source: Any, *, capped: bool, conflicts: bool = True) -> list[ColumnElement[bool]]:
-    """Return the conditions under which a task is ready. The first four are spelled as the partial indexes spell
-    them. With `conflicts` one of them is that no conflicting task is held.
+    """Return the conditions under which a task is ready.
+
+    The first four have the same text as in the partial indexes, so that SQLite can use these. With `conflicts` no
+    conflicting task may be held. With `capped` the attempts must be below `max_attempts`.
     """
     conditions = [
         source.c.status == literal_column("'TODO'"),
@@ -347,9 +358,9 @@ def claimable(source: Any, *, capped: bool, conflicts: bool = True) -> list[Colu
 
 
 def claimable_index(filters: frozenset[str]) -> str:
-    """Names the index that holds the tasks that can be claimed, in the order in which they are offered.
+    """Return the hint for the index of claimable tasks in the order of claims.
 
-    Left to itself SQLite takes the index over `status`, and reads and sorts every task in TODO.
+    Without the hint SQLite uses the index over `status`, and reads and sorts every task in TODO.
     """
     if "epic_id" in filters:
         return "INDEXED BY ix_tasks_claimable_in_epic"
@@ -387,7 +398,7 @@ def _all(conditions: list[ColumnElement[bool]]) -> ColumnElement[bool]:
 
 
 def has_labels(labels: ColumnElement[str]) -> ColumnElement[bool]:
-    """Every label of the parameter `labels` (a JSON array) is among these."""
+    """Return the condition that `labels` contains every label of the parameter `labels` (a JSON array)."""
     wanted = each(bindparam("labels")).alias("wanted")
     present = each(labels).alias("present")
     missing = select(null()).select_from(wanted).where(wanted.c.value.not_in(select(present.c.value)))
@@ -429,8 +440,9 @@ def page(
     limit: int,
     description: Description = "whole",
 ) -> tuple[list[TaskRow], bool]:
-    """Up to `limit` rows behind the position `after`, fewer when they carry much text, and whether there are more.
-    `order` is "id", or "claim": the order in which they are offered.
+    """Return up to `limit` rows after the position `after`, and whether more follow.
+
+    Long texts make the page shorter. `order` is "id", or "claim" for the order of claims.
     """
     statement = _page_statement(frozenset(filters), order, after is not None, tx.max_attempts > 0, description)
     position = {f"after_{number}": value for number, value in enumerate(after or ())}

@@ -11,7 +11,7 @@ from project_manager.store.transaction import Tx
 
 
 class TokenRow(NamedTuple):
-    """A token as it is stored; instants in milliseconds."""
+    """A stored token. Instants are in milliseconds."""
 
     id: int
     name: str
@@ -53,19 +53,19 @@ _CLEAR = Statement(delete(tokens))
 
 
 def by_hash(tx: Tx, digest: str) -> TokenRow | None:
-    """The live token with this hash."""
+    """Return the token with this hash that is not revoked, or None."""
     row = _BY_HASH.row(tx, hash=digest)
     return None if row is None else TokenRow._make(row)
 
 
 def by_name(tx: Tx, name: str) -> TokenRow | None:
-    """The live token of this name."""
+    """Return the token with this name that is not revoked, or None."""
     row = _BY_NAME.row(tx, name=name)
     return None if row is None else TokenRow._make(row)
 
 
 def is_bound(tx: Tx, agent_id: str) -> bool:
-    """Return whether a live token is bound to this agent id."""
+    """Return whether a token that is not revoked is bound to this agent id."""
     return _BOUND.row(tx, agent_id=agent_id) is not None
 
 
@@ -75,17 +75,18 @@ def get(tx: Tx, token_id: int) -> TokenRow | None:
 
 
 def page(tx: Tx, *, after: int, limit: int) -> tuple[list[TokenRow], int]:
+    """Return up to `limit` tokens with an id above `after`, and the number of all tokens."""
     rows = _PAGE.rows(tx, after=after, limit=limit)
     return [TokenRow._make(row) for row in rows], int(_COUNT.value(tx))
 
 
 def ever(tx: Tx) -> int:
-    """How many tokens were made, revoked ones included."""
+    """Return the number of all tokens, revoked ones included."""
     return int(_COUNT.value(tx))
 
 
 def live(tx: Tx) -> int:
-    """How many tokens open a door."""
+    """Return the number of tokens that are not revoked."""
     return int(_LIVE.value(tx))
 
 
@@ -98,5 +99,5 @@ def revoke(tx: Tx, token_id: int) -> TokenRow:
 
 
 def clear(tx: Tx) -> int:
-    """Forgets every token; how many there were."""
+    """Delete all tokens and return their number."""
     return _CLEAR.run(tx)

@@ -1,4 +1,4 @@
-"""What a use case is given: one transaction, one `now`, one actor."""
+"""The transaction that a use case receives, with one `now` and one actor."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,9 +11,11 @@ from project_manager.store.sqlite import driver
 
 @dataclass(slots=True)
 class Shared:
-    """What the jobs of one batch have in common. `outbox`: events to be written in one statement before the commit.
-    `turns`: what became of leases, to be counted after it. `queue`: the claim queue, once it was read.
-    `unconfirmed`: whether there are leases that wait for the first call of their holder, once it was read.
+    """State that the jobs of one batch share.
+
+    `outbox` are events to insert in one statement before the commit. `turns` are changes of leases, to be counted after
+    the commit. `queue` is the claim queue once it was read. `unconfirmed` is whether any lease waits for the first call
+    of its holder, once this was read.
     """
 
     outbox: list[tuple[Any, ...]] = field(default_factory=list)
@@ -23,11 +25,11 @@ class Shared:
 
     @property
     def mark(self) -> tuple[int, int]:
-        """Where it stands, for `undo`."""
+        """Return the present position, for `undo`."""
         return len(self.outbox), len(self.turns)
 
     def undo(self, mark: tuple[int, int]) -> None:
-        """What came after `mark` was rolled back."""
+        """Discard the entries after `mark`, because their writes were rolled back."""
         del self.outbox[mark[0] :]
         del self.turns[mark[1] :]
         self.queue = None
@@ -36,11 +38,12 @@ class Shared:
 
 @dataclass(slots=True)
 class Tx:
-    """A transaction as use cases see it. They hand it on to store functions and never touch `execute` themselves.
+    """A transaction for use cases. They pass it to store functions and never call `execute` themselves.
 
-    `now` is milliseconds since the epoch, read once per batch. `max_attempts` is the cap on attempts (0 =
-    none). Without `shared` each event is written at once. `wall` is the wall clock while it is far from `now`.
-    `new_names` are those that were compared with the existing names before the transaction: comparing takes time.
+    `now` is in milliseconds since the epoch and is read once per batch. `max_attempts` is the cap on attempts, or 0 for
+    none. Without `shared` each event is inserted at once. `wall` is the wall clock while it is far from `now`, else
+    None. `new_names` are names that were compared with the existing names before the transaction, because comparing
+    takes time.
     """
 
     execute: Callable[..., Any] = field(repr=False)
@@ -54,18 +57,21 @@ class Tx:
 
     @property
     def date(self) -> int:
-        """The instant with which dates that users set are compared."""
+        """Return the instant to compare with dates that users set."""
         return self.now if self.wall is None else self.wall
 
     def count(self, turn: str) -> None:
-        """Notes what became of a lease, to be counted once it is durable."""
+        """Record a change of a lease, to be counted once it is durable."""
         if self.shared is not None:
             self.shared.turns.append(turn)
 
 
 @contextmanager
 def savepoint(tx: Tx) -> Iterator[None]:
-    """Undo what the body has written, its events included, when it raises. An error of the driver undoes the job."""
+    """Roll back the writes of the body, its events included, when it raises.
+
+    An error of the driver is passed on, and undoes the whole job.
+    """
     mark = None if tx.shared is None else tx.shared.mark
     tx.execute("SAVEPOINT step")
     try:

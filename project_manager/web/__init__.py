@@ -1,1 +1,1 @@
-"""HTTP and WebSocket: the REST API, the dashboard, health and metrics. Imports the runtime, never `mcp`."""
+"""HTTP and WebSocket: the REST API, the dashboard, health and metrics. May import the runtime, never `mcp`."""

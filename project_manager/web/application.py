@@ -23,7 +23,10 @@ CORS_HEADERS = ["ETag", "X-Request-ID", "Retry-After", "Mcp-Session-Id", "WWW-Au
 def api(
     runtime: Runtime, updates: Updates, mcp: ASGIApp | None, mcp_paths: Iterable[str], leaving: Leaving | None = None
 ) -> ASGIApp:
-    """Everything on the API port. The MCP door answers here too, so that one port suffices behind a proxy."""
+    """Build the application of the API port.
+
+    It also serves MCP, so that one port suffices behind a proxy.
+    """
     operations = endpoint.routes(runtime)
     listed = [
         *operations,
@@ -43,7 +46,7 @@ def api(
 
 
 def guarded(app: ASGIApp, runtime: Runtime) -> ASGIApp:
-    """The gate in front of an application, and CORS outermost so that refusals carry its headers too."""
+    """Wrap an application in the gate. CORS is outermost, so that refusals carry its headers too."""
     settings = runtime.settings
     cookie = session_cookie(runtime.hub.epoch)
     gate = Gate(app, settings, runtime.identify, refuse, cookie, runtime.refused_tokens.refuse)

@@ -1,4 +1,4 @@
-"""Request bodies: small ones in memory, large ones spooled to disk and one at a time."""
+"""Request bodies: small ones in memory, large ones spooled to disk, one at a time."""
 
 import errno
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -24,12 +24,17 @@ from project_manager.domain.limits import BODY_BYTES, ID_DIGITS
 from project_manager.web.middleware import Receive
 
 STALLED_SECONDS = 10.0
+"""Longest wait for the next piece of a body."""
 WHOLE_SECONDS = 600.0
+"""Longest time for a whole body."""
 WRITE_BYTES = 1024 * 1024
 
 
 async def read_body(headers: dict[bytes, bytes], receive: Receive) -> bytes:
-    """Return the whole body. Raises BodyTooLarge beyond the limit, having read no more than the limit."""
+    """Return the whole body, and read no further than the limit.
+
+    Raises BodyTooLarge, MalformedHeader, and MalformedBody when the client disconnects.
+    """
     declared_length(headers, BODY_BYTES)
     chunks: list[bytes] = []
     size = 0
@@ -47,7 +52,7 @@ async def read_body(headers: dict[bytes, bytes], receive: Receive) -> bytes:
 
 
 def declared_length(headers: dict[bytes, bytes], limit: int) -> int:
-    """Return the declared length, 0 when none is declared. Raises MalformedHeader, and BodyTooLarge beyond `limit`."""
+    """Return the Content-Length in bytes, or 0 without the header. Raises MalformedHeader, BodyTooLarge."""
     declared = headers.get(b"content-length", b"0")
     if not declared.isdigit() or len(declared) > ID_DIGITS:
         raise MalformedHeader("the header Content-Length is not a number")
@@ -57,10 +62,10 @@ def declared_length(headers: dict[bytes, bytes], limit: int) -> int:
 
 
 class LargeBodies:
-    """Bodies of up to `limit` bytes.
+    """Receiver of bodies of up to `limit` bytes.
 
-    Beyond BODY_BYTES a body is spooled to a file without a name in `folder`: beside the database there is room, in a
-    container's /tmp there may be none. A second one is refused until the first has been worked on.
+    A body beyond BODY_BYTES is spooled to an unnamed temporary file in `folder`, the directory of the database. A
+    container's /tmp may have no space. A second large body is refused until the first has been processed.
     """
 
     def __init__(self, folder: Path, limit: int) -> None:
@@ -70,10 +75,10 @@ class LargeBodies:
 
     @asynccontextmanager
     async def received(self, headers: dict[bytes, bytes], receive: Receive) -> AsyncIterator[Callable[[], bytes]]:
-        """Receive a body and yield a function that returns it, to be called on a thread.
+        """Receive a body and yield a function that returns it. Call the function on a thread.
 
-        Raises BodyTooLarge, ImportInProgress, StorageFull, RequestTimeout for a client that stops sending, and
-        MalformedBody for one that is gone.
+        Raises BodyTooLarge, ImportInProgress, StorageFull, RequestTimeout when the client stops sending, and
+        MalformedBody when it disconnects.
         """
         declared = declared_length(headers, self._limit)
         with ExitStack() as held:
@@ -119,7 +124,10 @@ class LargeBodies:
 
 
 async def _chunks(receive: Receive) -> AsyncIterator[bytes]:
-    """Yield the pieces of a body. Raises MalformedBody when the client is gone, TimeoutError when it stops sending."""
+    """Yield the pieces of a body.
+
+    Raises MalformedBody when the client disconnects, TimeoutError when it stops sending.
+    """
     while True:
         with anyio.fail_after(STALLED_SECONDS):
             message = await receive()

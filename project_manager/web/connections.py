@@ -1,8 +1,8 @@
-"""Open connections of both listeners, and the limits on what they may hold.
+"""Open connections of both listeners, and the limits on their number, memory and time.
 
-A client needs no token to open a connection, to begin a request or to leave an answer unread. Each of these has a limit
-in time for one connection, and a limit in number or bytes for all of them. At a limit for all, the connection that has
-waited longest gives way. A client that works is served within milliseconds, so it is rarely the oldest.
+A client needs no token to open a connection, to begin a request or to leave a response unread. Each of these has a time
+limit per connection, and a limit in number or bytes for all connections. At a limit for all, the server closes the
+connection that has waited longest. A working client is served within milliseconds, so it is rarely the oldest.
 """
 
 import asyncio
@@ -20,33 +20,34 @@ log = logging.getLogger(__name__)
 KIBIBYTE = 1024
 
 MAX_CONNECTIONS = 4096
-"""Connections of an instance, both listeners and all WebSockets together. Settings that allow more streams raise it."""
+"""Connections of an instance: both listeners and all WebSockets. Settings that allow more streams raise it."""
 FILES_KEPT = 128
-"""Descriptors below the limit of the process that are left for the database, its readers and the log."""
+"""File descriptors reserved for the database, its readers and the log."""
 REFUSED_KEPT = 32
-"""Connections beyond the limit that are kept until the client has read why it is refused."""
+"""Connections beyond the limit that stay open until the client has read the refusal."""
 
 HEAD_BYTES = 64 * KIBIBYTE
 HEADER_LINES = 128
 HEAD_SECONDS = 10
 PROGRESS_BYTES = 64 * KIBIBYTE
 BODY_SECONDS = 30
-"""A body, and an unread answer, has to move by PROGRESS_BYTES or to its end within this time."""
+"""Time within which a body must progress by PROGRESS_BYTES or end."""
 ANSWER_SECONDS = 30
+"""Time within which the client must read PROGRESS_BYTES of an unread response, or its rest."""
 LINGER_SECONDS = 10
-"""For the client to take the last UNSENT_BYTES of the last answer of a connection."""
+"""Time for the client to read the last UNSENT_BYTES of the last response of a connection."""
 KEEP_ALIVE_SECONDS = 75
 
 REQUEST_BYTES = 32 * MEBIBYTE
-"""Unfinished heads, bodies and pipelined requests of all connections."""
+"""Limit on unfinished heads, bodies and pipelined requests of all connections."""
 ANSWER_BYTES = 32 * MEBIBYTE
-"""Answers of all connections that their clients do not take."""
+"""Limit on unread responses of all connections."""
 UNSENT_BYTES = 16 * KIBIBYTE
-"""Unsent bytes of one connection from which on they count as an answer that is not taken."""
+"""Unsent bytes of one connection above which they count as an unread response."""
 
 
 class Counts(Protocol):
-    """The metrics of connections."""
+    """Metrics of connections."""
 
     def connection_opened(self, listener: str) -> None: ...
     def connection_closed(self, listener: str) -> None: ...
@@ -54,25 +55,25 @@ class Counts(Protocol):
 
 
 class Connection(Protocol):
-    """A connection as its limits see it."""
+    """Interface of a connection for enforcing limits."""
 
     listener: str
 
     def check(self, now: int) -> None:
-        """Enforce the limits in time of this connection. `now` counts seconds."""
+        """Enforce the time limits of this connection. `now` counts seconds."""
 
     def make_room(self) -> None:
-        """Close at once; another connection needs the place."""
+        """Close at once, because another connection needs the place."""
 
     def drop_request(self) -> None:
-        """Refuse the unfinished request; its bytes are needed for others."""
+        """Refuse the unfinished request, because other connections need its memory."""
 
     def drop_answer(self) -> None:
-        """Close without the rest of the answer; its bytes are needed for others."""
+        """Close without the rest of the response, because other connections need its memory."""
 
 
 class Budget:
-    """Bytes that connections hold, and those connections that can give theirs up, the oldest first."""
+    """Memory limit of all connections, with the connections that can free bytes, the oldest first."""
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
@@ -81,26 +82,26 @@ class Budget:
         self._fixed: dict[Connection, int] = {}
 
     def hold(self, connection: Connection, size: int) -> None:
-        """Set the bytes of a connection that can give them up."""
+        """Set the bytes of a connection that can free them."""
         self.total += size - self._movable.get(connection, 0) - self._fixed.pop(connection, 0)
         self._movable[connection] = size
 
     def fix(self, connection: Connection) -> None:
-        """Keep the bytes of a connection until it drops them: its request is complete."""
+        """Keep the bytes of a connection until `drop`, because its request is complete."""
         size = self._movable.pop(connection, 0)
         if size:
             self._fixed[connection] = size
 
     def drop(self, connection: Connection) -> None:
-        """Forget the bytes of a connection."""
+        """Remove the bytes of a connection from the total."""
         self.total -= self._movable.pop(connection, 0) + self._fixed.pop(connection, 0)
 
     def oldest(self) -> Connection | None:
-        """Return the connection that has held bytes longest and can give them up."""
+        """Return the connection that has held bytes longest and can free them, or None."""
         return next(iter(self._movable), None)
 
     def to_give_way(self) -> Connection | None:
-        """Return the connection that has to give up its bytes, or None while all fit."""
+        """Return the connection that has to free its bytes, or None within the limit."""
         return self.oldest() if self.total > self.limit else None
 
 
@@ -108,9 +109,9 @@ Waiting = OrderedDict[Connection, None]
 
 
 class Connections:
-    """The open connections of a server, by what they wait for, the oldest first.
+    """Open connections of a server, in one queue per state, the oldest first.
 
-    `now` counts the seconds in which a connection was open: to read it costs a request less than to read a clock.
+    `now` counts the seconds in which a connection was open. Reading it is cheaper than a clock call per request.
     """
 
     def __init__(self, limit: int, counts: Counts) -> None:
@@ -135,7 +136,7 @@ class Connections:
         return iter(list(self._open))
 
     def enter(self, connection: Connection) -> bool:
-        """Register a new connection. Return whether there is a place for it."""
+        """Register a new connection and return whether there is a place for it."""
         self._open[connection] = None
         self._counts.connection_opened(connection.listener)
         if self._timer is None:
@@ -152,32 +153,32 @@ class Connections:
         return False
 
     def replace(self, before: Connection, after: Connection) -> None:
-        """Let another protocol serve the connection from now on."""
+        """Replace the protocol of a connection, as in a WebSocket upgrade."""
         self._forget(before)
         self._open[after] = None
 
     def leave(self, connection: Connection) -> None:
-        """Forget a connection that is closed. It may have left before."""
+        """Remove a closed connection. A second call does nothing."""
         if connection in self._open:
             self._forget(connection)
             self._counts.connection_closed(connection.listener)
 
     def count(self, reason: str) -> None:
-        """Count a connection that is refused or cut for `reason`."""
+        """Count a connection that is refused or closed for `reason`."""
         self._counts.connection_refused(reason)
 
     def accept_failed(self, error: OSError) -> None:
-        """Warn that the system gave no connection, and give one back."""
+        """Log that the system cannot accept a connection, and close one to free resources."""
         self.count("accept_failed")
         self._accepting.goes_on(error.strerror or error)
         self.make_room()
 
     def accept_succeeded(self) -> None:
-        """End the warning of `accept_failed`."""
+        """End the log warning of `accept_failed`."""
         self._accepting.is_over()
 
     def make_room(self) -> bool:
-        """Close the connection that is needed least. Return whether there was one."""
+        """Close the least needed connection and return whether there was one."""
         for waiting in (self.draining, self.heads, self.idle):
             if waiting:
                 self._close(next(iter(waiting)))
@@ -189,7 +190,7 @@ class Connections:
         return True
 
     def check(self) -> None:
-        """Let a second pass: enforce the limits in time of every connection."""
+        """Advance `now` by one second and enforce the time limits of every connection."""
         self.now += 1
         for connection in self:
             connection.check(self.now)
@@ -214,9 +215,9 @@ class Connections:
 
 
 def connection_limit(streams: int) -> int:
-    """Return how many connections this process can hold, having raised its limit of open files as far as needed.
+    """Raise the process limit of open files as needed, and return the number of connections it allows.
 
-    `streams` is how many of them the settings allow to stay open: WebSockets and streams of MCP.
+    `streams` is the number of WebSockets and MCP streams that the settings allow.
     """
     wanted = max(MAX_CONNECTIONS, streams + MAX_CONNECTIONS // 4)
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)

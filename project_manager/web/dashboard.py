@@ -1,8 +1,8 @@
-"""The dashboard's files: a shell at `/`, and everything it loads under `/static/<hash of all files>/`.
+"""The dashboard's files: an HTML page at `/`, and its assets under `/static/<hash of all files>/`.
 
-One hash names the whole tree, because modules find each other by relative paths: any change gives every file a new
-address, so that each can be kept for ever. The policy allows no inline script or style and no string to become markup
-(Trusted Types).
+One hash names the whole tree, because modules import each other by relative paths. Any change gives every file a new
+URL, so that browsers can cache each file forever. The policy allows no inline script or style, and no conversion of
+strings to markup (Trusted Types).
 """
 
 import hashlib
@@ -63,16 +63,16 @@ _IMPORT_ON_DEMAND = re.compile(r"""\bimport\(["'](\.[^"']+)["']\)""")
 
 @dataclass(frozen=True, slots=True)
 class Tree:
-    """All files by their path below `static/`, and the hash that names this state of them."""
+    """All files by their path below `static/`, and the hash of their content."""
 
     files: dict[str, bytes]
     name: str
 
 
 def routes() -> list[BaseRoute]:
-    """The page, its files, and the icon that browsers ask for by a fixed name.
+    """Return the routes of the page, its files, and the icon that browsers request by a fixed name.
 
-    The files are read now, because later it would hold up everybody's requests.
+    Read the files now, because reading them later would block the event loop.
     """
     _shell()
     return [
@@ -88,7 +88,10 @@ async def page(request: Request) -> Response:
 
 
 async def file(request: Request) -> Response:
-    """A file of the dashboard. Under another release's hash it is not kept: instances may differ for a while."""
+    """Return a file of the dashboard.
+
+    Under another release's hash it is not cached: during an upgrade, instances may run different releases.
+    """
     found = tree()
     path = request.path_params["path"]
     body = found.files.get(path)
@@ -105,7 +108,7 @@ async def icon(request: Request) -> Response:
 
 @lru_cache(maxsize=1)
 def tree() -> Tree:
-    """The packaged files. Read once: they do not change while the server runs."""
+    """Return the packaged files. They are read once, because they do not change while the server runs."""
     found = dict(sorted(_walk(files("project_manager.web") / "static", "")))
     digest = hashlib.sha256()
     for path, body in found.items():
@@ -125,7 +128,10 @@ def _walk(folder: Traversable, prefix: str) -> list[tuple[str, bytes]]:
 
 
 def modules(found: Tree) -> list[str]:
-    """Every module that the entry reaches, so that the browser need not discover them one after the other."""
+    """Return the modules that the entry imports, directly or not.
+
+    With them the browser need not discover one module after another.
+    """
     reached = [ENTRY]
     for path in reached:
         for wanted in _IMPORT.findall(found.files[path].decode()):
@@ -136,7 +142,7 @@ def modules(found: Tree) -> list[str]:
 
 
 def modules_on_demand(found: Tree) -> list[str]:
-    """Return the modules that are imported only when they are first needed."""
+    """Return the modules that are imported dynamically, on first use."""
     wanted = [
         normpath(join(dirname(path), target))
         for path in modules(found)

@@ -1,4 +1,4 @@
-"""How the last answer of a connection reaches a client that is still sending."""
+"""Delivery of the last response of a connection while the client is still sending."""
 
 import asyncio
 from collections.abc import Callable
@@ -6,17 +6,18 @@ from contextlib import suppress
 from typing import Protocol
 
 DISCARDED_BYTES = 128 * 1024 * 1024
+"""Limit on bytes of a request body that are read and dropped."""
 DISCARD_SECONDS = 30.0
 DISCARD_IDLE_SECONDS = 5.0
 JOINED_BYTES = 16 * 1024
-"""A longer body is not copied behind its head: a thousand clients that do not read share one body."""
+"""Limit above which a body is not copied behind its head, so that a thousand slow clients share one body."""
 
 
 class Discard:
-    """Limits for reading the rest of a request body after the answer: bytes, seconds, seconds without a byte.
+    """Limits for reading the rest of a request body after the response: bytes, seconds, seconds without a byte.
 
-    Closing a socket with unread input resets the connection, and the client loses the answer (RFC 9112, section 9.6).
-    So the rest of the body is read and dropped. Calls `exceeded` once when a bound is reached.
+    Closing a socket with unread input resets the connection, and the client loses the response (RFC 9112, section 9.6).
+    So the protocol reads and drops the rest of the body. `exceeded` is called once, when a limit is reached.
     """
 
     def __init__(self, exceeded: Callable[[], object]) -> None:
@@ -33,7 +34,7 @@ class Discard:
             self._end()
 
     def stop(self) -> None:
-        """Stop counting: the body is complete, or the connection is lost."""
+        """Stop the timer, because the body is complete or the connection is lost."""
         self._timer.cancel()
 
     def _look(self) -> None:
@@ -49,14 +50,14 @@ class Discard:
 
 
 class Sender(Protocol):
-    """The protocol of a connection, as its transport sees it."""
+    """Interface of a connection's protocol for its transport."""
 
     @property
     def may_be_sending(self) -> bool:
-        """Whether the client may send more of what it has begun."""
+        """Return whether the client may send more of a request that it has begun."""
 
     def drains(self) -> None:
-        """Note that only the end of the client's request is awaited."""
+        """Mark the connection as draining: only the end of the client's request is awaited."""
 
     def pause_writing(self) -> None: ...
     def resume_writing(self) -> None: ...
@@ -64,9 +65,10 @@ class Sender(Protocol):
 
 
 class HeadWithBody:
-    """A transport that keeps the head of an answer until more is written or the loop runs its next callback.
+    """Transport that joins the head of a response with the beginning of its body.
 
-    It closes when the request has been read to its end.
+    It buffers the head until the next write or the next callback of the loop. It closes when the whole request has been
+    read.
     """
 
     __slots__ = (
@@ -91,10 +93,11 @@ class HeadWithBody:
         self._is_draining = False
 
     def write(self, data: bytes) -> None:
+        """Buffer data that is the head of a response. Write other data behind the buffered head."""
         if self._head:
             head, self._head = self._head, b""
             if len(data) > JOINED_BYTES:
-                self.whole.write(head)  # not writelines: before Python 3.13.2 asyncio's does not pause the protocol
+                self.whole.write(head)  # not writelines: asyncio before Python 3.13.2 does not pause the protocol there
                 self.whole.write(data)
                 return
             data = head + data
@@ -111,7 +114,7 @@ class HeadWithBody:
         return self._is_draining or self.whole.is_closing()
 
     def close(self) -> None:
-        """Send the end of the answer, and close when the client has sent its whole request."""
+        """Send the end of the response, and close when the client has sent its whole request."""
         if self.is_closing() or self._protocol is None:
             return
         self._write_head()
@@ -121,11 +124,11 @@ class HeadWithBody:
         self._is_draining = True
         self.whole.set_protocol(_Draining(self.whole, self._protocol))
         self._protocol.drains()
-        with suppress(OSError):  # the connection may be lost already
+        with suppress(OSError):  # the connection may already be lost
             self.whole.write_eof()
 
     def close_now(self) -> None:
-        """Send what the client takes at once, and close."""
+        """Write the buffered head and close. Abort when the client does not read it at once."""
         self._write_head()
         if self.whole.get_write_buffer_size():
             self.whole.abort()
@@ -133,7 +136,7 @@ class HeadWithBody:
             self.whole.close()
 
     def lost(self) -> None:
-        """Let go of the protocol: a cycle of references would stay in memory until the next full collection."""
+        """Release the protocol, because a reference cycle stays in memory until the next full garbage collection."""
         self._protocol = None
         self._head = b""
 
@@ -144,7 +147,7 @@ class HeadWithBody:
 
 
 class _Draining(asyncio.Protocol):
-    """Protocol of a connection whose last answer has been written. It drops all further input."""
+    """Protocol of a connection after its last response. It drops all further input."""
 
     def __init__(self, transport: asyncio.Transport, before: Sender) -> None:
         self._before = before

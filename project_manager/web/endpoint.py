@@ -1,5 +1,6 @@
-"""Catalogue rows become routes: path, query and body are one set of raw arguments; the answer is the view as
-JSON.
+"""REST routes generated from the catalogue.
+
+Path, query and body form one set of raw arguments. The response is the view as JSON.
 """
 
 import logging
@@ -44,13 +45,17 @@ log = logging.getLogger(__name__)
 
 PLAN_HINT = "Its `document` is the plan as text; send a plan as it is with `Content-Type: application/yaml`."
 VERSIONS = 16
+"""Limit on ETags in If-Match."""
 QUERY_FIELDS = 1000
-"""Enough for the longest lists as one field an entry."""
+"""Limit on query fields. It suffices for the longest lists with one field per entry."""
 YAML_TYPES = (b"application/yaml", b"application/x-yaml", b"text/yaml", b"text/x-yaml")
 
 
 def routes(runtime: Runtime) -> list[Route]:
-    """Return one route for each path, in the order of the catalogue. An agent id at its end may hold slashes."""
+    """Return one route for each path, in the order of the catalogue, paths with a fixed last segment first.
+
+    An agent id at the end of a path may contain slashes.
+    """
     by_path: dict[str, dict[str, Operation]] = defaultdict(dict)
     for operation in OPERATIONS:
         for route in (operation.http, *operation.aliases):
@@ -65,7 +70,7 @@ def routes(runtime: Runtime) -> list[Route]:
 
 
 class _Rest(Convertor[str]):
-    """The rest of a path, not empty: proxies decode an escaped slash."""
+    """Converter for the non-empty rest of a path with its slashes, because proxies decode an escaped slash."""
 
     regex = ".+"
 
@@ -81,7 +86,7 @@ register_url_convertor("rest", _Rest())
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What is sent: made without Starlette's Response, which costs more than the rest of the answer."""
+    """HTTP response. Starlette's Response would cost more than all other steps of the response."""
 
     status: int
     headers: Headers
@@ -89,7 +94,7 @@ class Reply:
 
 
 class PathEndpoint:
-    """An ASGI application for one path with its methods."""
+    """ASGI application for one path with its methods."""
 
     def __init__(self, runtime: Runtime, path: str, methods: dict[str, Operation]) -> None:
         self._runtime = runtime
@@ -134,8 +139,9 @@ class PathEndpoint:
         return operation
 
     async def _stream(self, method: str, scope: Scope, receive: Receive, send: Send) -> int:
-        """The answer to a streamed operation; its status. What goes wrong before the first byte is an ordinary refusal,
-        later it cuts the answer off.
+        """Send the response of a streamed operation and return its status.
+
+        An error before the first byte becomes an ordinary error response. A later error cuts the response off.
         """
         outgoing = Outgoing(send)
         try:
@@ -169,7 +175,10 @@ class PathEndpoint:
         return await self._answer_to(operation, raw, scope, receive)
 
     async def _answer_large(self, operation: Operation, scope: Scope, receive: Receive) -> Reply:
-        """Answer a request whose body may be large. The role is checked first, and a thread reads the body."""
+        """Return the reply to a request with a possibly large body.
+
+        The role is checked first. A thread parses the body.
+        """
         check_role(operation, scope["state"]["actor"])
         headers = scope["state"]["headers"]
         async with self._large.received(headers, receive) as body:
@@ -189,8 +198,9 @@ class PathEndpoint:
         return _reply(operation, answer, headers)
 
     async def _run(self, operation: Operation, raw: dict[str, Any], versions: list[int], caller: Caller) -> Answer:
-        """Tries one version after the other, as each write names the one that it expects. Under a key the first
-        answer is that to the version which was good then.
+        """Run the operation with one version of If-Match after another, because a write compares with one version.
+
+        With an idempotency key, only the version that succeeded first replays the stored answer.
         """
         for version in versions[:-1]:
             try:
@@ -202,7 +212,10 @@ class PathEndpoint:
 
 
 async def _while_connected(work: Awaitable[Done], receive: Receive) -> Done:
-    """Ends a call that waits when its client goes away, so that nothing is kept for nobody."""
+    """Await `work`, and cancel it when the client disconnects, so that it keeps nothing for a lost client.
+
+    Raises MalformedBody after a disconnect.
+    """
     outcome: Done | ProjectManagerError = MalformedBody("the request was cut off")
 
     async with anyio.create_task_group() as tasks:
@@ -230,7 +243,7 @@ async def _arguments(
 
 
 def _merged(operation: Operation, scope: Scope, headers: dict[bytes, bytes], body: bytes) -> dict[str, Any]:
-    """Return the arguments of query, body and path as one."""
+    """Return the arguments of query, body and path as one dict. Raises Invalid when they differ."""
     raw = _from_query(scope["query_string"])
     if body:
         _merge(raw, _from_body(operation, headers, body), "body")
@@ -277,7 +290,7 @@ def _from_body(operation: Operation, headers: dict[bytes, bytes], body: bytes) -
 
 
 def as_text(body: bytes, hint: str = "") -> str:
-    """The body as text. Raises MalformedBody, which says which byte is no UTF-8."""
+    """Return the body as text. Raises MalformedBody with the position of a byte that is not UTF-8."""
     try:
         return body.decode()
     except UnicodeDecodeError as error:
@@ -310,7 +323,7 @@ def _key(operation: Operation, headers: dict[bytes, bytes]) -> str | None:
 
 
 def _check_same(raw: dict[str, Any], name: str, sent: Sequence[object], header: str) -> None:
-    """Refuse a field that is also a header when the two differ: one of them would be ignored. Raises Invalid."""
+    """Raise Invalid when a field differs from its header, because one of them would be ignored."""
     given = raw.get(name)
     if given is None or not sent or _as_sent(given) in map(str, sent):
         return
@@ -320,14 +333,14 @@ def _check_same(raw: dict[str, Any], name: str, sent: Sequence[object], header: 
 
 
 def _as_sent(value: object) -> str:
-    """Return a field as the text of a header: a whole number such as `7.0` without its fraction."""
+    """Return a field as header text. A whole number such as `7.0` loses its fraction."""
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     return composed(str(value)[: 4 * KEY_CHARACTERS]).strip()
 
 
 def _header_text(given: bytes) -> str:
-    """Return the text of a header. Clients send UTF-8, as in a body, though HTTP defines Latin-1 only."""
+    """Return the text of a header. Clients send UTF-8, as in a body, although HTTP defines only Latin-1."""
     try:
         return given.decode()
     except UnicodeDecodeError:
@@ -335,10 +348,10 @@ def _header_text(given: bytes) -> str:
 
 
 def _expected_versions(operation: Operation, headers: dict[bytes, bytes]) -> list[int]:
-    """Return the versions of If-Match, any of which matches. An empty list means that every version matches.
+    """Return the versions of If-Match, one of which has to match. An empty list matches every version.
 
-    A tag of another form matches no version. Raises VersionMismatch when no tag names a version, MalformedHeader for
-    an operation that writes and compares no version.
+    A tag of another form matches no version. Raises VersionMismatch when no tag is a version, and MalformedHeader for
+    an operation that writes without comparing versions.
     """
     given = headers.get(b"if-match")
     if given is None or operation.kind is Kind.READ or etag.is_any(given):
@@ -351,7 +364,7 @@ def _expected_versions(operation: Operation, headers: dict[bytes, bytes]) -> lis
     if not 1 <= len(tags) <= VERSIONS:
         raise MalformedHeader(f"the header If-Match does not name 1..{VERSIONS} ETags")
     versions = [int(tag) for tag in tags if tag.isascii() and tag.isdigit() and len(tag) <= ID_DIGITS]
-    # A number beyond these bounds is no version, and the command would refuse it with 422 instead of 412.
+    # A number outside these bounds is not a version. The command would refuse it with 422 instead of 412.
     known = list(dict.fromkeys(version for version in versions if 1 <= version <= ID_MAXIMUM))
     if not known:
         raise VersionMismatch("the header If-Match names no ETag that this service gave")

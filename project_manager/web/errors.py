@@ -1,4 +1,4 @@
-"""Errors as HTTP: one body, and one table from kind to status."""
+"""Errors as HTTP responses: one body, and one table from error class to status."""
 
 import orjson
 from starlette.exceptions import HTTPException
@@ -33,7 +33,7 @@ POLICY_CLOSE = 1008
 
 
 def status_of(error: ProjectManagerError | type[ProjectManagerError]) -> int:
-    """The status of the error's kind."""
+    """Return the HTTP status of an error or error class."""
     kind = error if isinstance(error, type) else type(error)
     return next((STATUS[base] for base in kind.__mro__ if base in STATUS), 500)
 
@@ -60,7 +60,10 @@ def response_of(error: ProjectManagerError, request_id: str) -> Response:
 
 
 async def refuse(scope: Scope, receive: Receive, send: Send, error: ProjectManagerError) -> None:
-    """Answers a refused request; a WebSocket is accepted and closed with a code that a browser can read."""
+    """Send the response to a refused request.
+
+    A WebSocket is accepted and then closed with a code that a browser can read.
+    """
     if scope["type"] == "websocket":
         code = UNAUTHORIZED_CLOSE if isinstance(error, errors.Unauthorized) else POLICY_CLOSE
         await receive()
@@ -74,7 +77,7 @@ async def refuse(scope: Scope, receive: Receive, send: Send, error: ProjectManag
 
 
 def on_http_exception(request: Request, exception: Exception) -> Response:
-    """What the router itself refuses, in our words."""
+    """Return the error response for a path or method that the router refuses."""
     status = exception.status_code if isinstance(exception, HTTPException) else 500
     request_id = request.scope["state"]["request_id"]
     if status == 404:
@@ -90,6 +93,6 @@ def on_http_exception(request: Request, exception: Exception) -> Response:
 
 
 def on_fault(request: Request, exception: Exception) -> Response:
-    """The last resort; the traceback is in the log already."""
+    """Return the response to an unhandled exception. The traceback is already in the log."""
     error = errors.Internal("the request failed by a fault of the server")
     return response_of(error, request.scope["state"]["request_id"])

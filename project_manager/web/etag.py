@@ -1,15 +1,15 @@
-"""Entity tags of If-Match and If-None-Match, also as compressing proxies rewrite them."""
+"""Entity tags of If-Match and If-None-Match, including the forms that compressing proxies produce."""
 
 import re
 
-# Apache, Jetty, Caddy and CDNs append the coding to the tag of an answer that they compress.
+# Apache, Jetty, Caddy and CDNs append the coding to the tag of a response that they compress.
 _TAG = re.compile(r'(?:W/)?"?(?P<opaque>[^"]*?)(?:(?:--?|;)(?:gzip|br|zstd|deflate|df))?"?')
 
 
 def opaque_tags(header: bytes) -> list[str]:
-    """Return the tags of a header without weakness, quotes and the ending that a proxy appended.
+    """Return the tags of a header without the weak prefix, the quotes and the suffix of a proxy.
 
-    A tag of another form is returned as it is: it equals no tag of this service.
+    A tag of another form is returned unchanged, because it equals no tag of this service.
     """
     candidates = [candidate.strip() for candidate in header.decode("latin-1").split(",")]
     found = [(candidate, _TAG.fullmatch(candidate)) for candidate in candidates if candidate]
@@ -22,5 +22,5 @@ def is_any(header: bytes) -> bool:
 
 
 def matches(header: bytes | None, tag: str) -> bool:
-    """Return whether If-None-Match names the entity tag `tag`, by the weak comparison."""
+    """Return whether If-None-Match contains the entity tag `tag`, by weak comparison."""
     return header is not None and (is_any(header) or opaque_tags(tag.encode("latin-1"))[0] in opaque_tags(header))

@@ -1,4 +1,4 @@
-"""HTTP connections: uvicorn's protocol, one request at a time, within the limits of all connections."""
+"""HTTP connections: uvicorn's protocol, one request at a time, with the limits of all connections."""
 
 import asyncio
 import re
@@ -24,23 +24,23 @@ from project_manager.web.rejections import malformed, response, too_large
 
 END_OF_HEAD = b"\r\n\r\n"
 OTHER_UPGRADE = re.compile(rb"\r\nupgrade[ \t]*:(?![ \t]*websocket[ \t]*\r)[^\r\n]*", re.IGNORECASE)
-"""The header Upgrade of a protocol that is not served, such as h2c."""
+"""Header Upgrade of an unsupported protocol, such as h2c."""
 ANY_UPGRADE = re.compile(rb"\r\nupgrade[ \t]*:[^\r\n]*", re.IGNORECASE)
 BODY_ANNOUNCED = re.compile(rb"\r\n(?:content-length[ \t]*:[ \t]*0*[1-9]|transfer-encoding[ \t]*:)", re.IGNORECASE)
 REST_BYTES = 64 * 1024
-"""Input that is read ahead while a request is being answered: to read on shows whether the client is still there."""
+"""Limit on input read ahead while a request is processed. Reading ahead detects a disconnect of the client."""
 CHUNKED = -1
-"""The length of a body that is sent in chunks."""
+"""Value of `_unread` for a chunked body."""
 
 
 class OneWrite(HttpToolsProtocol):
-    """uvicorn's protocol, which sends the head of an answer together with the beginning of its body.
+    """uvicorn's protocol, which sends the head of a response together with the beginning of its body.
 
-    Apart they are two system calls and two packets, a tenth of what a small request costs.
+    Sent separately they are two system calls and two packets, a tenth of the cost of a small request.
 
-    Input is parsed to the end of one request. What follows waits, unread as far as possible, until that is answered.
-    An answer that is complete before the body of its request reaches the client all the same: the rest of the body is
-    read and dropped, within the bounds of `Discard`, before the connection is closed or used again.
+    Input is parsed to the end of one request. Further input waits, unread as far as possible, for the response. A
+    response may be complete before the body of its request. Then the rest of the body is read and dropped within the
+    limits of `Discard`. The connection is closed or reused only after that, so the client receives the response.
     """
 
     transport: Any  # a HeadWithBody until a WebSocket takes over
@@ -51,13 +51,13 @@ class OneWrite(HttpToolsProtocol):
         self.ws_protocol_class = cast(Any, partial(cast(Any, self.ws_protocol_class), limits=limits, listener=listener))
         self.listener = listener
         self.is_receiving = False
-        """The head of a request has been read, and its body not to the end."""
+        """State between the head of a request and the end of its body."""
         self._limits = limits
         self._place: OrderedDict[Connection, None] | None = None
         self._since = 0
         self._head = bytearray()
         self._tail = b""
-        """The last bytes of a chunked body that were parsed, where a blank line may have begun."""
+        """Last parsed bytes of a chunked body, where a blank line may begin."""
         self._rest = bytearray()
         self._unread = self._read_bytes = self._body_bytes = self._body_mark = 0
         self._holds_bytes = self._is_cut = False
@@ -91,16 +91,16 @@ class OneWrite(HttpToolsProtocol):
         self._limits.replace(self, self._websocket)
 
     def _get_upgrade(self) -> bytes | None:
-        """Return the protocol to switch to. The parser has read the header Connection, which may be given twice."""
+        """Return the protocol to switch to. The parser has checked the header Connection, which may occur twice."""
         return b"websocket" if any(name == b"upgrade" for name, _ in self.headers) else None
 
     @property
     def may_be_sending(self) -> bool:
-        """Whether the client may send more of what it has begun."""
+        """Return whether the client may send more of a request that it has begun."""
         return self.is_receiving or self._is_cut or len(self._rest) > 0
 
     def drains(self) -> None:
-        """Note that only the end of the client's request is awaited."""
+        """Mark the connection as draining: only the end of the client's request is awaited."""
         self.connections.discard(self)  # a shutdown does not wait for it
         self._rest.clear()
         self._limits.requests.drop(self)
@@ -119,7 +119,7 @@ class OneWrite(HttpToolsProtocol):
             self._account()
 
     def _take(self, data: bytes | bytearray) -> int:
-        """Parse the input up to the first request that has to wait for its answer. Return how much is parsed."""
+        """Parse input up to the first request that has to wait, and return the number of parsed bytes."""
         start, size = 0, len(data)
         while start < size and not self.transport.is_closing():
             if self._websocket is not None:
@@ -134,9 +134,9 @@ class OneWrite(HttpToolsProtocol):
         return size
 
     def _take_head(self, data: bytes | bytearray, start: int) -> int:
-        """Parse a head when its end is there, else keep its beginning. Return where the input goes on.
+        """Parse a complete head, or keep its beginning, and return the offset of the remaining input.
 
-        The parser gets whole heads only: it joins the pieces of a line in quadratic time.
+        The parser receives only whole heads, because it joins the pieces of a line in quadratic time.
         """
         known = len(self._head)
         if known == 0:
@@ -168,8 +168,8 @@ class OneWrite(HttpToolsProtocol):
             return
         self._move(None)
         self._read_bytes = self._body_bytes = self._body_mark = 0
-        if b"\r\nupgrade" in head.lower():  # httptools would take the body of such a request for the next one
-            # A WebSocket begins with a GET without a body. Of other requests the header is ignored (RFC 9110, 7.8).
+        if b"\r\nupgrade" in head.lower():  # httptools would parse the body of such a request as the next request
+            # A WebSocket begins with a GET without a body. Other requests lose the header (RFC 9110, 7.8).
             may_open = head[:4] == b"GET " and BODY_ANNOUNCED.search(head) is None
             head = (OTHER_UPGRADE if may_open else ANY_UPGRADE).sub(b"", head)
         self._feed(head)
@@ -181,7 +181,7 @@ class OneWrite(HttpToolsProtocol):
                 self.headers = _Trailers()
 
     def _take_body(self, data: bytes | bytearray, start: int) -> int:
-        """Parse as much of a body as is there. Return where the input goes on."""
+        """Parse the received part of a body and return the offset of the remaining input."""
         if self._unread == CHUNKED:
             stop = self._blank_line(data, start)
         else:
@@ -190,17 +190,17 @@ class OneWrite(HttpToolsProtocol):
         self._read_bytes += stop - start
         self._feed(data[start:stop])
         if self._read_bytes - 2 * self._body_bytes > bounds.HEAD_BYTES and self.is_receiving:
-            self._refuse(too_large(), "head_too_large")  # sizes and extensions of chunks, or trailers
+            self._refuse(too_large(), "head_too_large")  # chunk sizes, chunk extensions or trailers
         if self._body_bytes - self._body_mark >= bounds.PROGRESS_BYTES:
             self._body_mark = self._body_bytes
             self._since = self._limits.now
         return stop
 
     def _blank_line(self, data: bytes | bytearray, start: int) -> int:
-        """Return the end of the next blank line of a chunked body, else that of the data.
+        """Return the end of the next blank line of a chunked body, else the end of the data.
 
-        A chunked message ends with a blank line, though a blank line may also be part of it. The parser gets nothing
-        behind one: it would keep the beginning of the next head.
+        A chunked message ends with a blank line, but may also contain one. The parser receives no bytes after a blank
+        line, because it would keep the beginning of the next head.
         """
         known = len(self._tail)
         straddling = (self._tail + data[start : start + 3]).find(END_OF_HEAD)
@@ -223,7 +223,10 @@ class OneWrite(HttpToolsProtocol):
             self._refuse(malformed(), "malformed")
 
     def _account(self) -> None:
-        """Count the bytes of the request against the budget of all requests."""
+        """Count the bytes of the request towards the memory limit of all requests.
+
+        Only an unfinished request can free its bytes. A complete request keeps them until its response.
+        """
         requests = self._limits.requests
         is_answered = self.cycle is None or self.cycle.response_complete
         if self.transport.is_closing():
@@ -240,7 +243,7 @@ class OneWrite(HttpToolsProtocol):
         else:
             requests.fix(self)
 
-    # Callbacks of the parser and of the answer
+    # Callbacks of the parser and of the response
 
     def on_headers_complete(self) -> None:
         super().on_headers_complete()
@@ -259,9 +262,10 @@ class OneWrite(HttpToolsProtocol):
             self._move(self._limits.idle)
 
     def on_response_complete(self) -> None:
-        """Go on with what the client has sent meanwhile, or wait for its next request.
+        """Process input that arrived during the request, or wait for the next request.
 
-        uvicorn reads on after each answer, also while requests wait, and starts a timer for each.
+        This replaces uvicorn's method, which resumes reading after each response, even while requests wait. It also
+        starts a timer for each response.
         """
         self.server_state.total_requests += 1
         if self._holds_bytes:
@@ -280,7 +284,7 @@ class OneWrite(HttpToolsProtocol):
             self._take_rest()
 
     def _take_rest(self) -> None:
-        """Go on with the input that was kept, up to the end of the next request."""
+        """Parse the buffered input up to the end of the next request."""
         if self._rest:
             del self._rest[: self._take(self._rest)]
             self._account()
@@ -288,13 +292,13 @@ class OneWrite(HttpToolsProtocol):
             self.flow.release()
 
     def _stop_discarding(self) -> bool:
-        """Stop dropping a body. Returns whether one was being dropped."""
+        """Stop dropping a body and return whether one was being dropped."""
         discard, self._discard = self._discard, None
         if discard is not None:
             discard.stop()
         return discard is not None
 
-    # Answers that are not taken
+    # Unread responses
 
     def pause_writing(self) -> None:
         super().pause_writing()
@@ -314,7 +318,7 @@ class OneWrite(HttpToolsProtocol):
     # Limits
 
     def check(self, now: int) -> None:
-        """Enforce the limits in time. `now` counts seconds."""
+        """Enforce the time limits. `now` counts seconds."""
         if self.flow.write_paused:
             self._check_answer()
         if self.transport.whole.is_closing():
@@ -331,14 +335,17 @@ class OneWrite(HttpToolsProtocol):
             self._end_body()
 
     def _check_end(self) -> None:
-        """Cut a closed connection whose client does not take the last bytes. Before them, `_check_answer` decides."""
+        """Abort a closed connection when its client does not read the last bytes.
+
+        While writing is paused, `_check_answer` decides instead.
+        """
         if self.flow.write_paused or self._closing_since is None:
             self._closing_since = self._limits.now
         elif self._limits.now - self._closing_since > bounds.LINGER_SECONDS:
             self.transport.whole.abort()
 
     def _end_head(self) -> None:
-        """End a connection whose head does not come. A client that has sent nothing expects no answer."""
+        """End a connection without a complete head. A client that has sent nothing expects no response."""
         if self._head:
             self._refuse(RequestTimeout("the head of the request did not arrive in time"), "head_timeout")
         else:
@@ -346,7 +353,7 @@ class OneWrite(HttpToolsProtocol):
             self.transport.close_now()
 
     def _end_body(self) -> None:
-        if self.flow.read_paused:  # the client cannot send on
+        if self.flow.read_paused:  # the client cannot send more
             self._since = self._limits.now
         else:
             self._refuse(RequestTimeout("the body of the request did not arrive in time"), "body_timeout")
@@ -357,17 +364,17 @@ class OneWrite(HttpToolsProtocol):
             self._note_unsent()
         elif self._limits.now - self._stalled_since > bounds.ANSWER_SECONDS:
             self._limits.count("answer_timeout")
-            self._stalled_since = self._limits.now  # counted once
+            self._stalled_since = self._limits.now  # count it once
             self.transport.whole.abort()
 
     def make_room(self) -> None:
-        """Close at once: another connection needs the place."""
+        """Close at once, because another connection needs the place."""
         if (self._head or self.is_receiving) and self._place is not self._limits.draining:
             self._write_error(ConnectionLimit("this instance needs the connection for another request"))
         self.transport.close_now()
 
     def drop_request(self) -> None:
-        """Give up the bytes of the unfinished request: they are needed for others."""
+        """Free the bytes of the unfinished request, because other connections need the memory."""
         if self._rest:
             self._limits.count("pipeline")
             self._rest.clear()
@@ -379,36 +386,36 @@ class OneWrite(HttpToolsProtocol):
         self._limits.requests.drop(self)
 
     def drop_answer(self) -> None:
-        """Close without the rest of the answer: its bytes are needed for others."""
+        """Close without the rest of the response, because other connections need its memory."""
         self._limits.count("answer_memory")
         self._limits.answers.drop(self)
         self.transport.whole.abort()
 
     def _refuse(self, error: ProjectManagerError, reason: str = "") -> None:
-        """Answer the request that is being received with an error, and close."""
+        """Respond to the request that is being received with an error, and close."""
         if reason:
             self._limits.count(reason)
         self._write_error(error)
-        self.is_receiving = True  # all further input is dropped
+        self.is_receiving = True  # drop all further input
         self.transport.close()
 
     def _write_error(self, error: ProjectManagerError) -> None:
-        """Write an answer without the application, unless it has begun one."""
+        """Write an error response without the application, unless the application has begun one."""
         self._head.clear()
-        if self._discard is not None:  # the request has its answer
+        if self._discard is not None:  # the request has its response
             self.transport.whole.abort()
             return
         if self.cycle is not None and not self.cycle.response_complete:
             if self.cycle.response_started:
                 self.transport.whole.abort()
                 return
-            self.cycle.disconnected = True  # the application reads that the client is gone, and sends nothing
+            self.cycle.disconnected = True  # the application sees a disconnect and sends nothing
             self.cycle.message_event.set()
             self.cycle.body.clear()
         self.transport.write(response(error, self.server_state.default_headers))
 
     def _move(self, place: OrderedDict[Connection, None] | None) -> None:
-        """Wait in this place from now on."""
+        """Move the connection to another queue of `Connections`, or to none."""
         if self._place is not None:
             self._place.pop(self, None)
         self._place = place
@@ -418,15 +425,17 @@ class OneWrite(HttpToolsProtocol):
 
 
 class _Flow(FlowControl):
-    """Flow control that does not read on while input is held back, even when the application asks for it."""
+    """Flow control that stays paused while input is held, even when the application requests more."""
 
     is_held = False
 
     def hold(self) -> None:
+        """Pause reading until `release`."""
         self.pause_reading()
         self.is_held = True
 
     def release(self) -> None:
+        """Resume reading after `hold`."""
         self.is_held = False
         self.resume_reading()
 
@@ -436,7 +445,10 @@ class _Flow(FlowControl):
 
 
 class _Trailers(list[tuple[bytes, bytes]]):
-    """Drops the fields behind a chunked body: nothing reads them, and they must not pass for headers."""
+    """List that drops the trailers of a chunked body.
+
+    Nothing reads trailers, and the application must not take them for headers.
+    """
 
     def append(self, field: tuple[bytes, bytes]) -> None:
         pass

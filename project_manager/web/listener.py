@@ -1,4 +1,4 @@
-"""Accept connections of one listening socket."""
+"""Acceptance of connections on one listening socket."""
 
 import asyncio
 import socket
@@ -6,23 +6,24 @@ from collections.abc import Callable
 from typing import Protocol
 
 AT_ONCE = 16
-"""Connections accepted before other work gets its turn. They count, and make others close, only after it."""
+"""Connections accepted in one callback of the loop. The connection limit is enforced only after it."""
 PAUSE_SECONDS = 0.5
-"""Until connections are accepted again after the system had none to give."""
+"""Pause before the listener accepts again after the system failed to accept a connection."""
 
 
 class Acceptance(Protocol):
-    """Learns whether connections can be accepted."""
+    """Interface for reports of accepted connections and failures."""
 
     def accept_failed(self, error: OSError) -> None: ...
     def accept_succeeded(self) -> None: ...
 
 
 class Listener:
-    """Accepts connections and gives each a protocol.
+    """Listening socket that accepts connections and creates a protocol for each.
 
-    uvloop's own servers close their socket for good when the system runs out of files or memory, and drop waiting
-    connections without a word when the process does. Here they wait in the backlog, with a warning.
+    uvloop's servers close their socket permanently when the system runs out of files or memory. When the process runs
+    out of them, they drop waiting connections silently. With this class connections wait in the backlog, and a warning
+    is logged.
     """
 
     def __init__(self, listening: socket.socket, protocol: Callable[[], asyncio.Protocol], report: Acceptance) -> None:
@@ -35,12 +36,12 @@ class Listener:
         self._is_closed = False
 
     def start(self) -> None:
-        """Accept connections from now on."""
+        """Start accepting connections."""
         self._pause = None
         self._loop.add_reader(self._socket.fileno(), self._accept)
 
     def close(self) -> None:
-        """Accept no more connections. Those that are open stay."""
+        """Stop accepting connections. Open connections stay open."""
         if self._is_closed:
             return
         self._is_closed = True
@@ -51,7 +52,7 @@ class Listener:
         self._socket.close()
 
     async def wait_closed(self) -> None:
-        """Return at once: nothing is left to close."""
+        """Return at once, because `close` leaves nothing to wait for."""
 
     def _accept(self) -> None:
         for _ in range(AT_ONCE):

@@ -1,6 +1,4 @@
-"""Signing in to the dashboard: a token becomes a cookie that scripts cannot read and other sites cannot
-send.
-"""
+"""Sign-in to the dashboard: a token becomes a cookie that scripts cannot read and other sites cannot send."""
 
 import orjson
 from starlette.requests import Request
@@ -19,7 +17,7 @@ WEEK_SECONDS = 7 * 24 * 3600
 
 
 class Session:
-    """`/api/session`: who am I, sign in, sign out."""
+    """Endpoint `/api/session`: the current actor, sign-in and sign-out."""
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
@@ -30,11 +28,11 @@ class Session:
         return [Route("/api/session", self.answer, methods=sorted(self._methods))]
 
     async def answer(self, request: Request) -> Response:
-        """Answer by method. One route for all of them, so that the header Allow of a 405 names them all."""
+        """Dispatch by method. One route serves all methods, so that the header Allow of a 405 lists them all."""
         return await self._methods[request.method](request)
 
     async def show(self, request: Request) -> Response:
-        """Return the actor of this session, whether this server asks for a token, and the cap on attempts."""
+        """Return the actor of this session, whether the server requires a token, and the limit of attempts."""
         asks = await self._asks()
         headers = dict(request.scope["headers"])
         try:
@@ -45,12 +43,13 @@ class Session:
                 await self._runtime.refused_tokens.refuse(client_address(request.scope))
         if actor is not None or asks or self._cookie not in request.cookies:
             return self._described(actor, auth_required=asks)
-        # All tokens were forgotten: this cookie would keep the dashboard out of a house whose doors are open.
+        # All tokens were deleted, so no request needs one. The stale cookie would still lock the dashboard out.
         response = self._described(await self._runtime.identify(None), auth_required=False)
         response.delete_cookie(self._cookie, path="/", httponly=True, samesite="strict")
         return response
 
     async def sign_in(self, request: Request) -> Response:
+        """Check the token of the body and set it as a cookie. A refused token delays the response."""
         try:
             token = _token(await read_body(dict(request.scope["headers"]), request.receive))
             actor = await self._runtime.identify(token)
@@ -66,12 +65,13 @@ class Session:
         return response
 
     async def sign_out(self, request: Request) -> Response:
+        """Delete the cookie."""
         response = Response(status_code=204)
         response.delete_cookie(self._cookie, path="/", httponly=True, samesite="strict")
         return response
 
     def _described(self, actor: Actor | None, *, auth_required: bool) -> Response:
-        """Build the answer. Settings are shown to known actors only."""
+        """Return the session as JSON. Only authenticated actors see settings."""
         body: dict[str, object] = {"actor": _shown(actor), "auth_required": auth_required}
         if actor is not None:
             body["max_attempts"] = self._runtime.settings.max_attempts

@@ -1,10 +1,9 @@
-"""The gate in front of every door: which hosts and origins may call, under which request id, and who is
-calling.
+"""Middleware in front of every interface: check of Host and Origin, request id, authentication.
 
-A web page elsewhere can make a browser send requests here, with a name of its own that it lets point at this
-machine (DNS rebinding) or straight across sites. So a Host is taken only when nobody else can own it: an
-address, a name without a dot, or one of ALLOWED_HOSTS; and an Origin only when it is this very host, or one
-of CORS_ORIGINS.
+A web page of another site can make a browser send requests here, directly or by DNS rebinding. With DNS rebinding the
+site points its own host name at this machine. So a Host is accepted only when no other party can own it. Such a Host
+is an address, a name without a dot, or one of ALLOWED_HOSTS. An Origin is accepted only when it is the same host, or
+one of CORS_ORIGINS.
 """
 
 import ipaddress
@@ -40,9 +39,10 @@ _AUTHORITY = re.compile(r"(?P<host>\[[^\[\]]*\]|[^:\[\]]*)(:(?P<port>[0-9]{0,5})
 
 
 class Gate:
-    """Pure ASGI middleware. Puts `request_id`, `headers` by name, `actor` and the `secret` that proved it into
-    scope["state"]; hands what it refuses to `refuse`. A refused token waits for `refused_token` first, which gets the
-    address of the client.
+    """Pure ASGI middleware that checks and authenticates requests.
+
+    It sets `request_id`, `headers` by name, `actor` and the `secret` of the actor in scope["state"]. It passes refused
+    requests to `refuse`. For a refused token it first awaits `refused_token` with the client's address.
     """
 
     def __init__(
@@ -118,22 +118,23 @@ class Gate:
 def session_cookie(epoch: str) -> str:
     """Return the name of the dashboard's cookie for the database with this epoch.
 
-    A browser sends its cookies to every port of a host. With one name for all, two servers on a host sign each other
-    out. Instances on one database share the epoch, so a load balancer may pick any of them.
+    A browser sends its cookies to every port of a host. With one common name, two servers on a host would sign each
+    other out. Instances on one database share the epoch, so a load balancer may choose any of them.
     """
     return f"pm_session_{epoch}"
 
 
 def origin_of(text: str) -> str:
-    """Return an origin as browsers write it: in lower case, without the default port of its scheme."""
+    """Return an origin in the form of browsers: lower case, without the default port of its scheme."""
     scheme, separator, place = text.lower().partition("://")
     default = DEFAULT_PORTS.get(scheme)
     return text.lower() if default is None else f"{scheme}{separator}{place.removesuffix(f':{default}')}"
 
 
 def secret_of(headers: dict[bytes, bytes], cookie: str) -> str | None:
-    """Return the token of a request, from the bearer or else the cookie of this name. Raises Unauthorized for another
-    authentication scheme.
+    """Return the token of a request: the bearer token, else the cookie of this name, else None.
+
+    Raises Unauthorized for another authentication scheme.
     """
     authorization = headers.get(b"authorization")
     if authorization is not None:
@@ -152,13 +153,13 @@ def has_token(headers: dict[bytes, bytes], cookie: str) -> bool:
 
 
 def client_address(scope: Scope) -> str:
-    """Return the address of the client: behind a trusted proxy the one that the proxy forwards."""
+    """Return the address of the client. Behind a trusted proxy it is the forwarded address."""
     client = scope.get("client")
     return str(client[0]) if client else ""
 
 
 def _first_values(headers: list[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
-    """Return the first value of each header. The lines of a header that is a list of tags count as one."""
+    """Return the first value of each header. Several lines of a header with entity tags are joined."""
     first = dict(reversed(headers))
     if len(first) < len(headers):
         for name in TAG_HEADERS & first.keys():
@@ -167,7 +168,7 @@ def _first_values(headers: list[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
 
 
 def _given_id(headers: dict[bytes, bytes]) -> str:
-    """The request id that the client gave, or nothing when none fit to be used was given."""
+    """Return the request id of the client, or an empty string when it sent no valid one."""
     if b"x-request-id" not in headers:
         return ""
     given = headers[b"x-request-id"].decode("latin-1").strip()
@@ -176,7 +177,7 @@ def _given_id(headers: dict[bytes, bytes]) -> str:
 
 
 def _naming(send: Send, request_id: str) -> Send:
-    """Puts the request id on the answer."""
+    """Return a `send` that adds the request id to the response headers."""
     pair = (b"x-request-id", request_id.encode())
 
     async def named(message: Message) -> None:
@@ -193,8 +194,9 @@ def _is_open(scope: Scope) -> bool:
 
 
 def _split(authority: str) -> tuple[str, str]:
-    """Return host and port of `host[:port]`, the host in lower case and without brackets, the port empty when none is
-    given. Text of another form is returned whole as the host.
+    """Return host and port of `host[:port]`: the host in lower case without brackets, the port empty if omitted.
+
+    Text of another form is returned whole as the host.
     """
     authority = authority.strip().lower()
     found = _AUTHORITY.fullmatch(authority)
@@ -204,7 +206,7 @@ def _split(authority: str) -> tuple[str, str]:
 def _is_same_server(origin: str, host: str) -> bool:
     """Return whether the origin is the server of this Host header.
 
-    Either may name or omit the default port of the origin's scheme: browsers omit it, some proxies add it.
+    Either may contain or omit the default port of the origin's scheme. Browsers omit it, some proxies add it.
     """
     try:
         parts = urlsplit(origin)
@@ -216,6 +218,7 @@ def _is_same_server(origin: str, host: str) -> bool:
 
 
 def _nobody_elses(host: str) -> bool:
+    """Return whether no other site can own this host name: empty, without a dot, `.localhost`, or an address."""
     if not host:
         return True
     if "." not in host and ":" not in host:

@@ -1,4 +1,4 @@
-"""OpenAPI 3.1, generated from the catalogue: the same definitions that validate and answer."""
+"""OpenAPI 3.1, generated from the catalogue: the same definitions that validate requests and serialize responses."""
 
 import re
 from collections.abc import Iterable
@@ -59,11 +59,11 @@ ALWAYS: tuple[type[ProjectManagerError], ...] = (
 )
 OF_A_BODY: tuple[type[ProjectManagerError], ...] = (BodyTooLarge, StorageFull)
 SHARED = "#/components/responses/{name}"
-"""Responses that many operations have. They are described once."""
+"""Reference to a response that many operations share."""
 
 
 def document() -> dict[str, Any]:
-    """The whole description."""
+    """Return the OpenAPI document."""
     served = [operation for operation in OPERATIONS if operation.http]
     commands, definitions = models_json_schema(
         [(operation.command, "validation") for operation in served], ref_template=REFERENCE
@@ -107,7 +107,7 @@ def document() -> dict[str, Any]:
 
 
 def _link_created_items(served: list[Operation], paths: dict[str, Any], schemas: dict[str, Any]) -> None:
-    """Link each operation that creates an item at `path` to the operations on that item, at `path/{item_id}`."""
+    """Add OpenAPI links from each operation that creates an item at `path` to those at `path/{item_id}`."""
     for operation in served:
         method, path = operation.http.split(" ")
         done = paths[path][method.lower()]["responses"][str(operation.status)]
@@ -128,14 +128,17 @@ def _links(path: str, fields: list[str], targets: list[Operation]) -> dict[str, 
 
 
 def _fields(view: dict[str, Any], schemas: dict[str, Any]) -> list[str]:
-    """Return the names of the fields of an answer. Of several kinds of answers it is the first."""
+    """Return the names of the fields of a view. In a union, the first alternative counts."""
     first = view.get("anyOf", [view])[0]
     described = schemas[first["$ref"].rpartition("/")[2]] if "$ref" in first else first
     return [*described.get("properties", {})]
 
 
 def _use_keywords_of_json_schema(node: Any) -> None:
-    """Rename the bounds of numbers in place: behind a validator of ours pydantic leaves its own names of them."""
+    """Rename the bounds of numbers in place.
+
+    After a custom validator, pydantic emits its own names such as `ge` instead of `minimum`.
+    """
     if isinstance(node, list):
         for part in node:
             _use_keywords_of_json_schema(part)
@@ -186,13 +189,13 @@ def _needs_body(schema: dict[str, Any], in_path: list[str]) -> bool:
 
 
 def _not_null(schema: dict[str, Any]) -> dict[str, Any]:
-    """Return the schema of a field for a path, which has no way to leave it out."""
+    """Return the schema of a path parameter without null, because a path cannot omit it."""
     branches = [branch for branch in schema.get("anyOf", ()) if branch.get("type") != "null"]
     return {**branches[0], "description": schema.get("description", "")} if branches else schema
 
 
 def _without(operation: Operation, in_path: list[str], reference: dict[str, Any]) -> dict[str, Any]:
-    """The body's schema without what the path gives already."""
+    """Return the schema of the body without the fields of the path."""
     if not in_path:
         return reference
     schema = operation.command.model_json_schema(ref_template=REFERENCE)
@@ -207,12 +210,15 @@ def _without(operation: Operation, in_path: list[str], reference: dict[str, Any]
 
 
 def _path_satisfies(schema: dict[str, Any], in_path: list[str]) -> bool:
-    """Return whether the path has one of the sets of fields of which the command needs one."""
+    """Return whether the path contains one of the alternative sets of required fields (`anyOf`)."""
     return any(set(branch["required"]) <= set(in_path) for branch in schema.get("anyOf", [{"required": []}]))
 
 
 def _leave_out_defaults(schema: dict[str, Any]) -> None:
-    """What an edit does not send stays as it is: a client that filled in a default would overwrite it."""
+    """Remove the defaults from the schema of a partial update.
+
+    A field that is not sent stays unchanged. A client that fills in a default would overwrite it.
+    """
     for described in schema["properties"].values():
         described.pop("default", None)
 

@@ -1,4 +1,4 @@
-"""Plain pages for a person's browser: their frame and policy, and the page of an error."""
+"""Plain HTML pages for browsers: layout, security policy and error page."""
 
 from html import escape
 
@@ -13,21 +13,21 @@ FOR_PROGRAMS = ("/api/", "/mcp", "/sse", "/messages", "/ws/", "/static/", "/.wel
 
 
 def asked_by_person(scope: Scope) -> bool:
-    """Return whether a browser navigates to this address. Programs do not ask for HTML."""
+    """Return whether a browser navigates to this URL. Programs do not request HTML."""
     if scope["method"] not in ("GET", "HEAD") or scope["path"].startswith(FOR_PROGRAMS):
         return False
     return b"text/html" in dict(scope["headers"]).get(b"accept", b"")
 
 
 def error_page(error: ProjectManagerError, status: int, headers: dict[str, str]) -> Response:
-    """Return the error as a page that leads to the dashboard."""
+    """Return the error as an HTML page with a link to the dashboard."""
     message = escape(error.message[:1].upper() + error.message[1:])
     text = framed("Project Manager", f'<h1>{message}</h1><p><a href="/">Open the dashboard</a></p>')
     return HTMLResponse(text, status, headers | HEADERS | {"Cache-Control": "no-store"})
 
 
 def framed(title: str, content: str) -> str:
-    """Return a whole page. `title` and `content` are HTML."""
+    """Return a whole HTML page. `title` and `content` are HTML."""
     return (
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
         '<meta name="viewport" content="width=device-width"><link rel="stylesheet" href="/static/reference.css"></head>'

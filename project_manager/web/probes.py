@@ -1,4 +1,4 @@
-"""What operations look at: health and metrics. Nothing here writes."""
+"""Health checks and metrics for operators. Nothing in this module writes."""
 
 import logging
 from collections.abc import Callable
@@ -24,24 +24,25 @@ WATCHED_SECONDS = 3.0
 
 
 class Leaving:
-    """How an instance that was told to stop lets a load balancer know before its doors close."""
+    """Shutdown state, which the health check shows to load balancers before the listeners close."""
 
     def __init__(self) -> None:
         self.begun = False
         self._looked_at = float("-inf")
 
     def looked_at(self, request: Request) -> None:
-        """Somebody asks for the health. What asks from this machine itself is a supervisor, not a load balancer."""
+        """Record a health check. A local client is a supervisor, not a load balancer, and does not count."""
         if request.client is not None and request.client.host not in ("127.0.0.1", "::1"):
             self._looked_at = monotonic()
 
     @property
     def is_watched(self) -> bool:
+        """Return whether a load balancer has checked the health within WATCHED_SECONDS."""
         return monotonic() - self._looked_at < WATCHED_SECONDS
 
 
 class Ops:
-    """Health and metrics of one runtime. `sockets` gives the number of open WebSockets."""
+    """Endpoints for health and metrics of one runtime. `sockets` returns the number of open WebSockets."""
 
     def __init__(self, runtime: Runtime, sockets: Callable[[], int], leaving: Leaving) -> None:
         self._runtime = runtime
@@ -62,10 +63,10 @@ class Ops:
         return response_of(error, request.scope["state"]["request_id"])
 
     async def healthz(self, request: Request) -> Response:
-        """For load balancers: 200 while work is taken, else 503 with the reasons.
+        """Return the health for load balancers: 200 while the instance accepts work, else 503 with the reasons.
 
-        With `?leaving=404` an instance that is about to stop answers 404: haproxy's word for "nothing new, but let
-        what runs finish".
+        With `?leaving=404` an otherwise healthy instance in shutdown returns 404. For haproxy, 404 stops new sessions
+        and keeps running ones.
         """
         self._leaving.looked_at(request)
         condition = await self._health.condition()
@@ -85,17 +86,17 @@ class Ops:
         return JSONResponse(body, refusal if reasons else 200, headers={"Cache-Control": "no-store"})
 
     async def livez(self, request: Request) -> Response:
-        """The process answers."""
+        """Return 200 while the process responds."""
         return JSONResponse({"status": "alive"})
 
     async def readyz(self, request: Request) -> Response:
-        """Each thing that must hold before work is sent here."""
+        """Return each condition for receiving work, with 200 if all hold, else 503."""
         checks = await self._health.checks()
         ready = all(checks.values())
         return JSONResponse({"status": "ready" if ready else "not ready", "checks": checks}, 200 if ready else 503)
 
     async def summary(self, request: Request) -> Response:
-        """The operational figures as JSON."""
+        """Return the operational figures as JSON."""
         try:
             figures = await self._health.figures()
         except ProjectManagerError as error:
@@ -127,13 +128,16 @@ class Ops:
         return Response(orjson.dumps(body), media_type="application/json")
 
     def _measured(self) -> tuple[int, float, int, int]:
-        """WebSockets opened, bytes of memory, of the database and of its log. Looks at files: runs in a thread."""
+        """Return the WebSockets opened, and the bytes of memory, of the database and of its log.
+
+        Call this on a thread, because it reads file sizes.
+        """
         metrics = self._runtime.metrics
         opened = int(metrics.value("pm_websocket_opened_total"))
         return (opened, metrics.value("process_resident_memory_bytes"), *self._runtime.database.size())
 
     async def prometheus(self, request: Request) -> Response:
-        """The metrics in Prometheus' text format."""
+        """Return the metrics in the Prometheus text format."""
         try:
             figures = await self._health.figures()
         except ProjectManagerError:

@@ -1,4 +1,4 @@
-"""`/openapi.json`, and `/docs`: the same description as a page that loads nothing from elsewhere."""
+"""`/openapi.json`, and `/docs`: the same description as a page that loads nothing from other sites."""
 
 from functools import lru_cache
 from html import escape
@@ -50,7 +50,7 @@ async def page(request: Request) -> Response:
 
 @lru_cache(maxsize=1)
 def _described() -> dict[str, Any]:
-    """Takes a quarter of a second, so it is asked for in a thread, and once."""
+    """Return the OpenAPI document. Building it takes a quarter of a second, so call this on a thread. It is cached."""
     return document()
 
 
@@ -111,7 +111,7 @@ def _row(name: str, where: str, schema: dict[str, Any], described: dict[str, Any
 
 
 def _types(schema: dict[str, Any]) -> list[str]:
-    """The words for what a value may be: `integer`, `null`, `list of string`."""
+    """Return the types of a value as text: `integer`, `null`, `list of string`."""
     if "anyOf" in schema:
         return [word for part in schema["anyOf"] for word in _types(part)]
     given = schema.get("type", "object")

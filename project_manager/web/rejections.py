@@ -18,7 +18,7 @@ def malformed() -> MalformedRequest:
 
 
 def response(error: ProjectManagerError, default_headers: list[tuple[bytes, bytes]]) -> bytes:
-    """Return a whole response in the one form of all errors."""
+    """Return a whole HTTP response with the common error body."""
     request_id = secrets.token_hex(8)
     body = body_of(error, request_id)
     headers = [

@@ -1,7 +1,7 @@
-"""Leads requests of the catalogue's routes to their endpoints by looking the path up.
+"""Lookup table from paths of the catalogue's routes to their endpoints.
 
-Starlette's router tries one pattern after another, which costs more than all else between the socket and a use
-case. Whatever is not found here goes on to it.
+Starlette's router tries one pattern after another. That costs more than all other steps between the socket and a use
+case. Paths without an entry here are passed to that router.
 """
 
 from collections.abc import Iterable
@@ -12,7 +12,10 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 
 class Direct:
-    """Pure ASGI middleware over routes whose parameters are whole segments, also with an escaped slash in them."""
+    """Pure ASGI middleware that looks routes up by path.
+
+    A parameter of a route is a whole segment, which may contain an escaped slash.
+    """
 
     def __init__(self, app: ASGIApp, routes: Iterable[Route]) -> None:
         self._app = app
@@ -41,7 +44,10 @@ class Direct:
         await self._app(scope, receive, send)
 
     def _find(self, scope: Scope) -> ASGIApp | None:
-        """The endpoint of the path, a fixed path first; puts the parameters into the scope."""
+        """Return the endpoint of the path, and set `path_params` in the scope.
+
+        A fixed path takes precedence over one with parameters.
+        """
         fixed = self._fixed.get(scope["path"])
         if fixed is not None:
             scope["path_params"] = {}
@@ -56,7 +62,7 @@ class Direct:
 
 
 def _segments(scope: Scope) -> list[str]:
-    """Return the segments of the path. A slash that was sent as %2F belongs to its segment."""
+    """Return the segments of the path. An escaped slash (%2F) is part of its segment."""
     raw: bytes = scope.get("raw_path") or b""
     if b"%2f" not in raw and b"%2F" not in raw:
         path: str = scope["path"]
@@ -65,7 +71,7 @@ def _segments(scope: Scope) -> list[str]:
 
 
 def _without(parts: list[str], places: tuple[int, ...]) -> str:
-    """The path with nothing at these places."""
+    """Return the path with empty segments at these places."""
     rest = parts.copy()
     for place in places:
         rest[place] = ""

@@ -1,4 +1,4 @@
-"""The HTTP server: uvicorn's, with listeners and connections of its own."""
+"""The HTTP server: uvicorn with listeners and connections of this project."""
 
 import socket
 from collections.abc import Iterator
@@ -18,9 +18,9 @@ LISTENERS = ("api", "mcp")
 
 
 class Server(uvicorn.Server):
-    """Accepts connections within limits, and leaves signals to the process, which drains before the server stops.
+    """uvicorn server that accepts connections within limits and installs no signal handlers.
 
-    `up` is set when it listens.
+    The process handles signals and drains before the server stops. `up` is set when the server listens.
     """
 
     def __init__(self, configuration: uvicorn.Config, connections: Connections) -> None:
@@ -29,7 +29,7 @@ class Server(uvicorn.Server):
         self._connections = connections
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Listen on the bound sockets, the API's first."""
+        """Listen on the bound sockets. The first one is the socket of the API."""
         await self.lifespan.startup()
         listeners = [
             Listener(bound, partial(self._protocol, name), self._connections)
@@ -52,4 +52,5 @@ class Server(uvicorn.Server):
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
+        """Install no signal handlers, because the process handles signals."""
         yield

@@ -1,6 +1,7 @@
-"""Bodies in pieces, sent no faster than the client reads: those that are held but large, those that never are whole.
+"""Response bodies in pieces, sent no faster than the client reads.
 
-A client that does not read, or takes too long, is cut off: it sees a body that is not complete.
+Large bodies in memory and generated exports are sent this way. The server cuts off a client that does not read or takes
+too long. That client receives an incomplete body.
 """
 
 import logging
@@ -25,7 +26,7 @@ Fetch = Callable[[], Awaitable[str]]
 
 
 class Outgoing:
-    """One answer on its way: `status` once that has gone out, after which the answer can only be cut off."""
+    """Streamed response. `status` is None until the head is sent. After that, an error cuts the response off."""
 
     def __init__(self, send: Send) -> None:
         self.status: int | None = None
@@ -40,7 +41,10 @@ class Outgoing:
         self.bounds.deadline = anyio.current_time() + WHOLE_SECONDS
 
     async def write(self, body: bytes, *, more: bool = True) -> None:
-        """Returns when there is room for the next piece. Cancels `bounds` when the client has not read for too long."""
+        """Send a piece and wait until there is room for the next one.
+
+        Cancel `bounds` when the client does not read for STALLED_SECONDS.
+        """
         with anyio.move_on_after(STALLED_SECONDS) as patience:
             await self._send({"type": "http.response.body", "body": body, "more_body": more})
         if patience.cancelled_caught:
@@ -50,19 +54,19 @@ class Outgoing:
         self.complete = not more
 
     async def refuse(self, status: int, headers: Headers, body: bytes) -> None:
-        """Another answer, as long as this one has not begun."""
+        """Send this response instead, unless the streamed one has begun."""
         if self.status is None:
             await self.begin(status, headers)
             await self.write(body, more=False)
 
     def note(self, path: str) -> None:
-        """Tells of an answer that was begun and not completed; the server closes its connection."""
+        """Log a response that was begun and not completed. The server closes its connection."""
         if self.status is not None and not self.complete:
             log_action(log, "cut_off", logging.WARNING, path=path, bytes=self._bytes)
 
 
 async def send_held(send: Send, status: int, headers: Headers, body: bytes, path: str) -> None:
-    """A large body that is there already."""
+    """Send a large body that is already in memory."""
     outgoing = Outgoing(send)
     with outgoing.bounds:
         await outgoing.begin(status, headers)
@@ -73,8 +77,9 @@ async def send_held(send: Send, status: int, headers: Headers, body: bytes, path
 
 
 async def send_export(outgoing: Outgoing, command: ExportPlan, fetch: Fetch, *, bare: bool, head: bool) -> None:
-    """The document as it is made: `bare`, or as a text in JSON. What goes wrong with its first piece is raised before
-    anything is sent.
+    """Send an export while it is generated: the plain document if `bare`, else as a string in a JSON object.
+
+    An error in the first piece is raised before anything is sent.
     """
     piece = await fetch()
     await outgoing.begin(200, [(b"content-type", b"application/yaml" if bare else b"application/json")])

@@ -1,7 +1,7 @@
-"""`/ws/updates`: events as they happen, from any number on, without a gap.
+"""`/ws/updates`: live events, from any `seq` on, without a gap.
 
-Each client has its own queue in the hub and its own sender here. One that does not read is closed with 1013
-and loses nothing: it comes back with the last `seq` it has.
+Each client has its own queue in the hub and its own sender here. The server closes a client that does not read with
+code 1013. It loses no event: it reconnects with the last `seq` that it received.
 """
 
 import asyncio
@@ -35,8 +35,9 @@ _UNWELCOME = {True: "the token was revoked", False: "this server asks for a toke
 
 
 class _Patience:
-    """Cuts off who has been at one batch for SEND_SECONDS. One timer for all: one for each frame costs as much as
-    the frame.
+    """Timeout of senders: cancel a sender that needs more than SEND_SECONDS for one batch.
+
+    All senders share one timer. A timer for each frame would cost as much as the frame.
     """
 
     def __init__(self) -> None:
@@ -44,11 +45,13 @@ class _Patience:
         self._timer: asyncio.TimerHandle | None = None
 
     def begins(self, sender: anyio.CancelScope) -> None:
+        """Start the timeout of a sender."""
         self._since[sender] = monotonic()
         if self._timer is None:
             self._look_later()
 
     def ends(self, sender: anyio.CancelScope) -> None:
+        """Stop the timeout of a sender."""
         self._since.pop(sender, None)
 
     def _look_later(self) -> None:
@@ -64,7 +67,7 @@ class _Patience:
 
 
 class Updates:
-    """The ASGI application of the WebSocket."""
+    """ASGI application of the WebSocket."""
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
@@ -88,12 +91,12 @@ class Updates:
             self._runtime.metrics.websocket_closed(reason)
 
     def routes(self) -> list[WebSocketRoute]:
-        """Its own, and then that of every WebSocket which is none."""
+        """Return the route of the events, then a route that refuses every other WebSocket path."""
         return [WebSocketRoute(PATH, endpoint=self), WebSocketRoute("/{path:path}", endpoint=NoUpdates(PATH))]
 
     @property
     def open(self) -> int:
-        """Connections that are served now."""
+        """Return the number of open WebSockets."""
         return self._open
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> str:
@@ -188,7 +191,7 @@ class Updates:
 
 
 class NoUpdates:
-    """Answers a WebSocket that asks for what is none; `where` says where the events are."""
+    """ASGI application that refuses a WebSocket at an unknown path. `where` is the location of the events."""
 
     def __init__(self, where: str) -> None:
         self._hint = f"The one WebSocket is that of the events: {where}."
@@ -209,7 +212,7 @@ async def _send(send: Send, frame: dict[str, Any]) -> None:
 
 
 async def _close(send: Send, code: int, reason: str, *, patience: float = 1) -> None:
-    with anyio.move_on_after(patience), suppress(OSError):  # it may have gone by itself
+    with anyio.move_on_after(patience), suppress(OSError):  # the client may have disconnected
         await send({"type": "websocket.close", "code": code, "reason": reason[:120]})
 
 

@@ -1,4 +1,4 @@
-"""WebSocket connections: uvicorn's protocol, within the limits of all connections."""
+"""WebSocket connections: uvicorn's protocol, with the limits of all connections."""
 
 from typing import Any
 
@@ -10,22 +10,22 @@ from websockets.protocol import State
 from project_manager.web.connections import LINGER_SECONDS, Connections
 
 MESSAGE_FRAMES = 256
-"""Frames of one message: those without a byte count towards no limit in bytes."""
+"""Limit on frames of one message. Empty frames count towards no limit in bytes."""
 PIECE_BYTES = 4096
-"""Input that is parsed at once: frames of a few bytes cost many times their size."""
+"""Input that is parsed in one step. Frames of a few bytes cost many times their size."""
 PENDING_BYTES = 64 * 1024
-"""Input that waits to be parsed, beyond which nothing is read."""
+"""Limit on unparsed input. Above it the protocol pauses reading."""
 
 
 def framed(text: str) -> bytes:
-    """Return the text as one WebSocket frame of a server, the same for every client."""
+    """Return the text as one unmasked WebSocket frame, the same for every client."""
     return Frame(Opcode.TEXT, text.encode()).serialize(mask=False)
 
 
 class SameForAll(WebSocketsSansIOProtocol):
-    """uvicorn's protocol, which also takes `{"type": "websocket.send", "frame": bytes}`.
+    """uvicorn's protocol, which also accepts `{"type": "websocket.send", "frame": bytes}`.
 
-    Such a frame is made once for all subscribers. To frame an event for each of a thousand costs more than to send it.
+    Such a frame is encoded once for all subscribers. Encoding it for each of a thousand costs more than sending it.
     """
 
     def __init__(self, *, limits: Connections, listener: str, **more: Any) -> None:
@@ -54,12 +54,12 @@ class SameForAll(WebSocketsSansIOProtocol):
         return message
 
     def _take(self) -> None:
-        """Parse input until a message waits for the application, or an answer for the client."""
+        """Parse input until a message waits for the application, or output waits for the client."""
         while self._pending and self._may_take():
             piece = bytes(self._pending[:PIECE_BYTES])
             del self._pending[:PIECE_BYTES]
             super().data_received(piece)
-            if self.conn.handshake_exc is not None:  # uvicorn leaves such a request without an answer
+            if self.conn.handshake_exc is not None:  # uvicorn does not respond to such a request
                 self.transport.write(b"".join(self.conn.data_to_send()))
                 self.transport.close()
 
@@ -81,7 +81,7 @@ class SameForAll(WebSocketsSansIOProtocol):
             super().send_receive_event_to_app()
 
     def handle_parser_exception(self) -> None:
-        """Close a connection with an invalid frame, also before the handshake is complete."""
+        """Close a connection with an invalid frame, even before the handshake is complete."""
         if self.conn.close_sent is None:
             self.queue.put_nowait({"type": "websocket.disconnect", "code": CloseCode.ABNORMAL_CLOSURE})
             self.close_sent = True
@@ -101,10 +101,10 @@ class SameForAll(WebSocketsSansIOProtocol):
         frame = message.get("frame")
         if frame is None:
             if self.close_sent and message["type"] in ("websocket.send", "websocket.close"):
-                raise ClientDisconnected  # the protocol has closed it for a bad frame
+                raise ClientDisconnected  # the protocol has closed it for an invalid frame
             await super().send(message)
             if message["type"] == "websocket.http.response.body" and not message.get("more_body"):
-                self.handshake_complete = True  # else uvicorn logs a refusal as an error of the application
+                self.handshake_complete = True  # otherwise uvicorn logs a refusal as an error of the application
             elif message["type"] == "websocket.accept":
                 self._go_on()
             return
@@ -114,7 +114,7 @@ class SameForAll(WebSocketsSansIOProtocol):
         self.transport.write(frame)
 
     def pause_writing(self) -> None:
-        """Read nothing while the client does not read: each ping that it sends would add an answer."""
+        """Pause reading while the client does not read, because each ping would add a pong."""
         super().pause_writing()
         self.transport.pause_reading()
 
@@ -123,7 +123,7 @@ class SameForAll(WebSocketsSansIOProtocol):
         self._go_on()
 
     def _go_on(self) -> None:
-        """Parse what has waited, and read on when nothing is left of it."""
+        """Parse pending input, and resume reading when all of it is parsed."""
         self._take()
         if not self._pending and not self.read_paused and not self.transport.is_closing():
             self.transport.resume_reading()
@@ -131,14 +131,14 @@ class SameForAll(WebSocketsSansIOProtocol):
     # Limits
 
     def check(self, now: int) -> None:
-        """Cut a closed connection whose client does not take the rest. `now` counts seconds."""
+        """Abort a closed connection when its client does not read the rest. `now` counts seconds."""
         if self.transport.is_closing():
             self._closing_since = now if self._closing_since is None else self._closing_since
             if now - self._closing_since > LINGER_SECONDS:
                 self.transport.abort()
 
     def make_room(self) -> None:
-        """Close at once: another connection needs the place."""
+        """Close at once, because another connection needs the place."""
         self.transport.abort()
 
     drop_request = drop_answer = make_room

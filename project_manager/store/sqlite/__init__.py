@@ -1,1 +1,1 @@
-"""What is particular to SQLite: connections, the writer, readers, search, files, backup and restore."""
+"""The SQLite backend: connections, the writer, readers, search, files, backup and restore."""

@@ -1,14 +1,14 @@
-"""Permissions that are missing for a file, with the remedy for each."""
+"""Detection of missing file permissions, with a remedy for each."""
 
 import os
 from pathlib import Path
 
 
 def hindrance(database: Path) -> str | None:
-    """Return why this user cannot make, read or write the database at this path, None when permissions allow it.
+    """Return why this user cannot create, read or write the database, or None when permissions allow it.
 
-    The sentence names the path, its owner, the user of this process, and a remedy. Symbolic links are followed, as
-    SQLite does.
+    The sentence names the path, its owner, the user of this process, and a remedy. The function follows symbolic
+    links, as SQLite does.
     """
     real = Path(os.path.realpath(database))
     folder = next(folder for folder in real.parents if os.path.lexists(folder))
@@ -24,7 +24,7 @@ def hindrance(database: Path) -> str | None:
 
 
 def of_folder(folder: Path) -> str | None:
-    """Return why this user cannot make files in the folder, with a remedy, None when permissions allow it."""
+    """Return why this user cannot create files in the folder, with a remedy, or None when permissions allow it."""
     if _is_read_only_mount(folder):
         return f"{folder} is on a read-only file system: mount it writable for {_user()}, or choose another folder"
     if not os.access(folder, os.W_OK | os.X_OK) and folder.is_dir():
@@ -44,7 +44,7 @@ def _user() -> str:
 
 
 def _owned(path: Path) -> str:
-    """Return the owner and the mode of a path, and how to give it to this user."""
+    """Return a phrase with the owner and mode of a path, and the command that gives this user access."""
     found = path.stat()
     belongs = f"; it belongs to uid {found.st_uid} and has mode {found.st_mode & 0o7777:04o}"
     if found.st_uid == os.geteuid():

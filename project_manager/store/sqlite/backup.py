@@ -1,7 +1,7 @@
-"""Copies of a database that is in use: taken through SQLite's online backup, and read back before they count.
+"""Backups of a database in use, made with SQLite's online backup and verified before they are accepted.
 
-SQLite has no checksums of its own, so that a flipped bit may go unseen by its integrity check; the SHA-256 beside each
-backup sees every one.
+SQLite has no checksums of its own, so its integrity check can miss a flipped bit. The SHA-256 file next to each backup
+detects every flipped bit.
 """
 
 import errno
@@ -25,30 +25,30 @@ _CHUNK = 1024 * 1024
 
 
 class BackupRefused(Exception):
-    """One sentence that says why no backup was taken, or why this one is not used; nothing was changed."""
+    """Error with one sentence on why no backup was taken or why a backup is not used. Nothing was changed."""
 
 
 class NotNow(BackupRefused):
-    """Refusal because of the state of the machine, such as a full disk. The database may be whole."""
+    """Refusal because of the state of the machine, such as a full disk. The database may be intact."""
 
 
 class InUse(NotNow):
-    """A process has the database open."""
+    """Refusal because a process has the database open."""
 
 
 class Unchecked(NotNow):
-    """The check of a database could not run, so that nothing is known about it."""
+    """Refusal because a check of the database could not run. The state of the database is unknown."""
 
 
 class NewerRelease(Unchecked):
-    """The database has the schema of a newer release, which alone can check or copy it."""
+    """Refusal because the schema is of a newer release. Only that release can check or copy the database."""
 
 
 @dataclass(frozen=True, slots=True)
 class Backup:
-    """A backup that was read back and found whole. `head` is its newest event.
+    """A verified backup. `head` is its newest event.
 
-    It is kept although its contents have `differences` from its events: later work must not be lost because of them.
+    A backup with `differences` between its contents and its events is kept, so that later work is not lost.
     """
 
     path: Path
@@ -61,17 +61,17 @@ class Backup:
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """When a backup was last found whole (seconds since the epoch), and how long taking and checking it took."""
+    """Time of the last verified backup (seconds since the epoch) and the seconds that copy and check took."""
 
     at: float
     seconds: float
 
 
 def back_up(database: Path, target: Path, mode: int = private_files.FILE_MODE) -> Backup:
-    """Copy the database to `target`, replacing what is there only when the copy is whole.
+    """Copy the database to `target` and return the backup. Replace an existing file only when the copy is intact.
 
-    The copy gets the permissions `mode`, and from an administrator the owner and the group of its folder.
-    Raises BackupRefused.
+    The copy gets the permissions `mode`. When an administrator runs the backup, the copy gets the owner and the group
+    of its folder. Raises BackupRefused.
     """
     if not database.is_file():
         raise BackupRefused(f"there is no database at {database}")
@@ -86,7 +86,7 @@ def back_up(database: Path, target: Path, mode: int = private_files.FILE_MODE) -
         _remove_leftovers(target, database)
         with private_files.workspace(target, "unfinished") as unfinished:
             digest, found = _copy_whole(database, unfinished)
-            sidecar_of(target).unlink(missing_ok=True)  # a crash must not leave an old checksum beside the new file
+            sidecar_of(target).unlink(missing_ok=True)  # a crash must not leave an old checksum next to the new file
             _hand_over(unfinished, target.parent, mode)
             put(unfinished, target)
         with _written(sidecar_of(target), f"{digest}  {target.name}\n") as sidecar:
@@ -100,7 +100,7 @@ def back_up(database: Path, target: Path, mode: int = private_files.FILE_MODE) -
 
 
 def _copy_whole(database: Path, unfinished: Path) -> tuple[str, Examination]:
-    """Copy the database, read the copy back and return its checksum and the examination. Raises BackupRefused."""
+    """Copy the database, check the copy, and return its checksum and the result. Raises BackupRefused."""
     _copy_in_use(database, unfinished)
     found = examine(unfinished)
     if found.faults or found.revision is None:
@@ -109,18 +109,18 @@ def _copy_whole(database: Path, unfinished: Path) -> tuple[str, Examination]:
 
 
 def _hand_over(path: Path, folder: Path, mode: int) -> None:
-    """Give a finished file the permissions `mode`, and the owner and the group of its folder."""
+    """Set the permissions `mode` on a finished file, and the owner and group of its folder."""
     files.give_like(path, folder)
     path.chmod(mode)
 
 
 def name_in(folder: Path, database: Path, now: int) -> Path:
-    """The name of a backup taken at `now` (milliseconds since the epoch)."""
+    """Return the path of a backup taken at `now` (milliseconds since the epoch)."""
     return folder / f"{database.stem}-{stamp(now)}.db"
 
 
 def keep_newest(folder: Path, database: Path, count: int) -> list[Path]:
-    """Removes all but the `count` newest backups of this database that `name_in` has named; those that went."""
+    """Delete all but the `count` newest backups named by `name_in` and return the deleted paths."""
     named = _named(database)
     found = sorted((path for path in folder.iterdir() if named.fullmatch(path.name)), key=lambda path: path.name)
     old = found[:-count] if count else found
@@ -131,23 +131,23 @@ def keep_newest(folder: Path, database: Path, count: int) -> list[Path]:
 
 
 def unwritable(what: str, folder: Path, error: OSError) -> BackupRefused:
-    """Return the refusal for a file that cannot be written into a folder: NotNow for a full disk."""
+    """Return the refusal for a file that cannot be written to a folder. It is NotNow when the disk is full."""
     kind = NotNow if error.errno in (errno.ENOSPC, errno.EDQUOT) else BackupRefused
     reason = access.of_folder(folder) if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS) else None
     return kind(f"{what} cannot be written to the folder {folder}: {reason or error.strerror}")
 
 
 def disk_full(what: str, folder: Path) -> NotNow:
-    """Return the refusal for a file for which SQLite has found no room in a folder."""
+    """Return the refusal for a file that SQLite cannot write because the disk is full."""
     return NotNow(f"{what} cannot be written to the folder {folder}: the disk is full")
 
 
 def examine(path: Path, *, sealed: bool = True, published: Iterable[Head] = ()) -> Examination:
-    """Read a database file from end to end and change nothing.
+    """Check a database file from end to end without changes and return the result.
 
-    `sealed`: it is a backup, so that a checksum beside it counts. `published`: heads of the hash chain that must be
-    part of it. Raises Unchecked when a check could not run, and NewerRelease when no fault was found in a database of a
-    newer release.
+    `sealed` marks the file as a backup, so the checksum file next to it is compared. The hash chain must contain the
+    heads in `published`. Raises Unchecked when a check could not run. Raises NewerRelease when a database of a newer
+    release has no fault.
     """
     try:
         if not files.is_database(path):
@@ -157,7 +157,7 @@ def examine(path: Path, *, sealed: bool = True, published: Iterable[Head] = ()) 
         faults = _checksum_faults(path) if sealed else ()
         found = _examine_contents(path, published)
         if found.faults:
-            _read_through(path)  # SQLite reports a page that the disk does not give as a fault of the database
+            _read_through(path)  # SQLite reports an unreadable disk page as a fault of the database
     except OSError as error:
         raise Unchecked(f"{path} cannot be checked now: {error.strerror}") from error
     except driver.DriverError as error:
@@ -169,13 +169,13 @@ def examine(path: Path, *, sealed: bool = True, published: Iterable[Head] = ()) 
 
 
 def _read_through(path: Path) -> None:
-    """Read the file and its log to the end. Raises OSError when the disk does not give them."""
+    """Read the file and its logs to the end. Raises OSError when the disk cannot read them."""
     for file in (path, *files.logs_of(path)):
         checksum(file)
 
 
 def checksum(path: Path) -> str:
-    """SHA-256 of a file, in hexadecimal."""
+    """Return the SHA-256 of a file in hexadecimal."""
     digest = hashlib.sha256()
     with path.open("rb") as file:
         while chunk := file.read(_CHUNK):
@@ -184,12 +184,12 @@ def checksum(path: Path) -> str:
 
 
 def sidecar_of(path: Path) -> Path:
-    """The file with the checksum, in the form that sha256sum reads."""
+    """Return the path of the checksum file, which has the format of sha256sum."""
     return path.with_name(f"{path.name}.sha256")
 
 
 def put(finished: Path, target: Path) -> None:
-    """Makes a finished file durable and gives it its name in one step."""
+    """Flush a finished file to disk and rename it to `target` atomically."""
     with finished.open("rb") as file:
         os.fsync(file.fileno())
     finished.replace(target)
@@ -201,20 +201,20 @@ def put(finished: Path, target: Path) -> None:
 
 
 def note_verified(database: Path, verified: Verified) -> None:
-    """Leave beside the database when it was last backed up, for the metrics of the processes that serve it.
+    """Write the time of the last backup to a file next to the database. Server processes read it for their metrics.
 
     Raises BackupRefused.
     """
     note = _note_of(database)
     try:
         with _written(note, json.dumps({"at": verified.at, "seconds": verified.seconds}) + "\n") as unfinished:
-            files.give_like(unfinished, database, mode=True)  # each process that can read the database reads the note
+            files.give_like(unfinished, database, mode=True)  # processes that read the database can read the note
     except OSError as error:
         raise unwritable(f"the note {note.name} of the backup", note.parent, error) from error
 
 
 def last_verified(database: Path) -> Verified | None:
-    """What the last backup of this database left; None when there was none."""
+    """Return the note of the last backup of this database, or None when there is no valid note."""
     try:
         note = json.loads(_note_of(database).read_text())
         return Verified(float(note["at"]), float(note["seconds"]))
@@ -223,18 +223,18 @@ def last_verified(database: Path) -> Verified | None:
 
 
 def single_file(connection: Any) -> None:
-    """Ends the write-ahead log, so that the database is one file again."""
+    """Switch off the write-ahead log, so that the database is a single file."""
     connection.execute("PRAGMA journal_mode=DELETE").fetchone()
 
 
 def opened_to_read(path: Path) -> Any:
-    """Open a connection that leaves the file as it is, its journal mode included."""
+    """Open and return a read-only connection that does not change the file or its journal mode."""
     how = "immutable=1" if _cannot_change(path) else "mode=ro"
     return driver.driver.connect(f"{path.absolute().as_uri()}?{how}", uri=True, isolation_level=None)
 
 
 def copy(source: Any, target: Path) -> None:
-    """Writes what the connection `source` sees, its write-ahead log included, as a single file."""
+    """Write the contents visible to the connection `source`, write-ahead log included, to a single file."""
     connection = driver.driver.connect(str(target), isolation_level=None)
     try:
         source.backup(connection)
@@ -268,7 +268,7 @@ def _checksum_faults(path: Path) -> tuple[str, ...]:
 
 
 def _examine_contents(path: Path, published: Iterable[Head]) -> Examination:
-    """Check the contents of the file. Raises the driver's error when a check could not run."""
+    """Check the contents of the file and return the result. Raises DriverError when a check could not run."""
     stood_still = _cannot_change(path)
     connection = opened_to_read(path)
     connection.text_factory = _text
@@ -287,12 +287,12 @@ def _examine_contents(path: Path, published: Iterable[Head]) -> Examination:
 
 
 def _text(raw: bytes) -> str:
-    """Decode a text that another program may have written: no bytes stop the checks."""
+    """Decode a text that another program may have written. Invalid bytes do not stop the checks."""
     return raw.decode("utf-8", "surrogateescape")
 
 
 def _cannot_change(path: Path) -> bool:
-    """Return whether the file has to be opened as immutable: SQLite cannot create its shared memory there.
+    """Return whether the file must be opened as immutable because SQLite cannot create its shared memory there.
 
     A log, even an empty one, shows that a process may be writing.
     """
@@ -317,7 +317,7 @@ def _foreign_logs(database: Path) -> list[Path]:
 
 
 def _check_logs_of_target(target: Path) -> None:
-    """Raise BackupRefused when SQLite would mix a log that lies there into the backup."""
+    """Raise BackupRefused when the target is in use or SQLite would read a leftover log into the backup."""
     try:
         with files.locked(target) as free:
             if not free:
@@ -343,7 +343,7 @@ def _uncopied(database: Path, target: Path, error: Exception) -> BackupRefused:
 
 @contextmanager
 def _written(path: Path, text: str) -> Iterator[Path]:
-    """Write a file in one step. Yields the unfinished file, so that it can get its owner and permissions first."""
+    """Write a file atomically. Yield the unfinished file, so that the caller can set owner and permissions first."""
     with private_files.workspace(path, "unfinished") as unfinished:
         unfinished.write_text(text)
         yield unfinished
@@ -351,7 +351,7 @@ def _written(path: Path, text: str) -> Iterator[Path]:
 
 
 def _remove_leftovers(target: Path, database: Path) -> None:
-    """Remove what killed backups of this database have left in the folder of the target."""
+    """Delete leftover files of killed backups of this database from the folder of the target."""
     named = _named(database)
     private_files.remove_leftovers(
         target.parent, lambda name: name == target.name or named.fullmatch(name.removesuffix(".sha256")) is not None
@@ -359,7 +359,7 @@ def _remove_leftovers(target: Path, database: Path) -> None:
 
 
 def _named(database: Path) -> re.Pattern[str]:
-    """Return the pattern of the names that `name_in` gives."""
+    """Return the pattern of the file names that `name_in` returns."""
     return re.compile(rf"{re.escape(database.stem)}-[0-9]{{8}}T[0-9]{{9}}Z\.db")
 
 

@@ -1,4 +1,4 @@
-"""The checks of an open database, from its pages to the agreement of its tables with its events."""
+"""Checks of an open database, from its pages to the consistency of its tables with its events."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -17,9 +17,9 @@ _SHOWN = 20
 class Examination:
     """Result of the checks of a database file. `revision` is its schema.
 
-    `faults` are damage. `differences` are contents that do not match the events, the hash chain or the schema, so
-    something other than this program has changed them. `head` is the newest event. `unchecked` is the number of tasks
-    without any event that is still kept. `newer`: a newer release made the schema, so that only some checks have run.
+    `faults` are damage. `differences` are contents that do not match the events, the hash chain or the schema. They
+    show that another program has changed the database. `head` is the newest event. `unchecked` is the number of tasks
+    without any retained event. `newer` is true when a newer release created the schema. Then only some checks have run.
     """
 
     revision: str | None
@@ -31,11 +31,11 @@ class Examination:
 
 
 def inside(connection: Any, published: Iterable[Head] = ()) -> Examination:
-    """Check an open database. Heads in `published` must be part of its hash chain. Raises the driver's error."""
+    """Check an open database and return the result. Its hash chain must contain `published`. Raises DriverError."""
     execute: Callable[..., Any] = connection.execute
     faults = [row[0] for row in execute(f"PRAGMA integrity_check({_SHOWN})") if row[0] != "ok"]
     if faults:
-        return Examination(None, tuple(faults))
+        return Examination(None, tuple(faults))  # the other checks need intact pages
     orphans = execute("PRAGMA foreign_key_check").fetchmany(_SHOWN)
     faults = [f"a row of {row[0]} refers to a missing row of {row[2]}" for row in orphans]
     revision = revisions.present(connection)
@@ -44,6 +44,7 @@ def inside(connection: Any, published: Iterable[Head] = ()) -> Examination:
     if revision not in revisions.known():
         return Examination(revision, tuple(faults), newer=revisions.made_by_newer(connection) is not None)
     differences = tuple(schema_check.differences(connection, revision)[:_SHOWN])
+    # The checks below use the tables and columns of the present schema.
     if revision != revisions.head():
         return Examination(revision, tuple(faults), differences=differences)
     tx = Tx(execute, 0, SYSTEM, "", 0)

@@ -1,5 +1,6 @@
-"""One open database: refused when it is not ours to open, migrated when it may be, then one writer, some
-readers, one tail.
+"""Preparation and opening of a database.
+
+It is checked first, and migrated when allowed. Then it has one writer, several readers and one tail.
 """
 
 import logging
@@ -35,20 +36,20 @@ BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
 class DatabaseRefused(ProjectManagerError):
-    """One sentence that says why this database is not opened; nothing was changed."""
+    """Error with one sentence on why the database is not opened. Nothing was changed."""
 
 
 class DatabaseNotNow(DatabaseRefused):
-    """The database cannot be opened at the moment. Nothing says that anything is wrong with it."""
+    """Refusal because the database cannot be opened at the moment. No check has found a fault in it."""
 
 
 class UsedElsewhere(DatabaseRefused):
-    """Another machine has the database open, or had when it ended."""
+    """Refusal because another machine has the database open, or stopped without closing it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How to open a database. `pool` is the number of reader threads; times in seconds."""
+    """Options for opening a database. `pool` is the number of reader threads. Times are in seconds."""
 
     path: Path
     pool: int
@@ -59,7 +60,7 @@ class Options:
 
 
 class Database:
-    """The writer, the readers, the long reads and the tail of one file. Open it with `open_database`."""
+    """The writer, readers, long reads and tail of one database file. Call `prepare` first."""
 
     def __init__(self, options: Options, clock: Clock, duties: Duties, timed: Callable[[str, float], None]) -> None:
         self.path = options.path
@@ -100,7 +101,7 @@ class Database:
 
     @property
     def clock(self) -> DatabaseClock:
-        """The database time of this process."""
+        """Return the database clock of this process."""
         return self.writer.clock
 
     def start(self) -> None:
@@ -109,27 +110,30 @@ class Database:
         self.tail.start()
 
     def close(self) -> None:
-        """Finishes what waits and closes every connection. Blocks."""
+        """Finish the queued jobs and close all connections. Blocks."""
         self.tail.close()
         self.readers.close()
         self.writer.close()
 
     def works(self) -> bool:
-        """Return whether the threads that write and that follow the events are alive. A restart helps when not."""
+        """Return whether the writer and tail threads are alive. If not, the process needs a restart."""
         return self.writer.alive and self.tail.alive
 
     def size(self) -> tuple[int, int]:
-        """Bytes of the database file and of its write-ahead log."""
+        """Return the sizes of the database file and its write-ahead log in bytes."""
         return _size(self.path), _size(Path(f"{self.path}-wal"))
 
     def open_to_others(self) -> list[Path]:
-        """Return the folder of the database when other users have permissions on it, and then the file likewise."""
+        """Return the paths with permissions for other users, from the folder of the database and the database file.
+
+        A file in a folder without such permissions is not reported.
+        """
         if not private_files.is_open_to_others(self.path.parent):
             return []
         return [self.path.parent, *([self.path] if private_files.is_open_to_others(self.path) else [])]
 
     def disk_writable(self) -> bool:
-        """Return whether a page can be written beside the database. A result is used again for PROBE_SECONDS."""
+        """Return whether a page can be written next to the database. The result is cached for PROBE_SECONDS."""
         tried_at, writable = self._probed
         if monotonic() - tried_at >= PROBE_SECONDS:
             writable = os.access(self.path, os.W_OK) and _takes_a_page(self.path.parent)
@@ -137,12 +141,12 @@ class Database:
         return writable
 
     def disk_free(self) -> int:
-        """Return the bytes that this process may still write to the disk of the database. Raises OSError."""
+        """Return the free bytes that this process may use on the disk of the database. Raises OSError."""
         return shutil.disk_usage(self.path.parent).free
 
 
 def prepare(options: Options) -> None:
-    """Looks at the file, and migrates it when that is allowed. Raises DatabaseRefused with nothing changed."""
+    """Check the file and migrate it when allowed. Raises DatabaseRefused, and then nothing was changed."""
     path = options.path
     check_access(path)
     exists = path.exists() and path.stat().st_size > 0
@@ -165,15 +169,15 @@ def prepare(options: Options) -> None:
 
 
 def _remove_leftovers(path: Path) -> None:
-    """Remove what a killed restore, backup or migration has left beside the database."""
+    """Delete leftovers of killed restores, backups and migrations in the folder of the database."""
     named = re.compile(rf"{re.escape(path.name)}(\..+)?")
-    with suppress(OSError):  # the start itself names a folder that cannot be read
+    with suppress(OSError):  # opening the database reports an unreadable folder
         for left in private_files.remove_leftovers(path.resolve().parent, lambda name: bool(named.fullmatch(name))):
             log.info("removed %s, left by a killed process", left, extra={"action": "leftover_removed"})
 
 
 def check_access(path: Path) -> None:
-    """Raise DatabaseRefused when this user cannot make or write the database, with the path, the uids and a remedy."""
+    """Raise DatabaseRefused when this user cannot create or write the database. The message has a remedy."""
     if reason := access.hindrance(path):
         raise DatabaseRefused(reason)
     if path.is_dir():
@@ -188,7 +192,7 @@ def _create_folder(path: Path) -> None:
 
 
 def _examine(path: Path) -> tuple[str | None, bool]:
-    """The revision of a database that is sound and writable, and whether this release runs on it."""
+    """Check a database. Return its revision and whether this release runs on it. Raises DatabaseRefused."""
     try:
         if not files.is_database(path):
             raise DatabaseRefused(f"the file {path} is not a database")
@@ -200,7 +204,7 @@ def _examine(path: Path) -> tuple[str | None, bool]:
 
 
 def unopened(path: Path, error: BaseException) -> DatabaseRefused:
-    """Return why a database was not opened. It is called damaged only when SQLite has found damage."""
+    """Return the refusal for a failed open. It reports damage only when SQLite has found damage."""
     if driver.is_damage(error):
         return DatabaseRefused(_damaged(path))
     name = driver.error_name(error)
@@ -216,9 +220,9 @@ def unopened(path: Path, error: BaseException) -> DatabaseRefused:
 
 
 def set_foreign_logs_aside(path: Path) -> None:
-    """Rename logs of another database, left at this path, which SQLite would delete or mix into this database.
+    """Rename leftover logs of another database, because SQLite would delete them or apply them to this database.
 
-    Raises DatabaseRefused while a process has the database open to which they belong.
+    Raises DatabaseRefused while a process has the other database open.
     """
     try:
         if not files.foreign_logs(path):
@@ -233,7 +237,7 @@ def set_foreign_logs_aside(path: Path) -> None:
                     raise DatabaseNotNow(
                         f"the log beside {path} belongs to a removed database that a process has open: stop that first"
                     )
-                return  # another process is making the database at this moment
+                return  # another process is creating the database at this moment
             found = files.foreign_logs(path, opened)
             moved = files.move_logs(path, f"{path.name}.left-over-{stamp(SystemClock().now())}") if found else []
     except OSError as error:
@@ -267,7 +271,7 @@ def _examine_inside(path: Path) -> tuple[str | None, bool]:
 
 
 def _migrate(path: Path, present: str | None) -> None:
-    # Loaded only now: Alembic takes longer to load than a start may take when there is nothing to migrate.
+    # Import Alembic only for a migration: its import takes longer than a normal start may take.
     from project_manager.store.migrations import upgrade  # noqa: PLC0415
 
     try:
@@ -279,7 +283,7 @@ def _migrate(path: Path, present: str | None) -> None:
 
 
 def unmigrated(path: Path, error: Exception) -> DatabaseRefused:
-    """Return why a database was not made or migrated. A migration is one transaction: nothing was changed."""
+    """Return the refusal for a failed migration. A migration is one transaction, so nothing was changed."""
     if driver.is_damage(error):
         return DatabaseRefused(_damaged(path))
     if reason := access.hindrance(path):
@@ -290,7 +294,7 @@ def unmigrated(path: Path, error: Exception) -> DatabaseRefused:
 
 
 def _copy_before_migration(path: Path, present: str) -> None:
-    """Leaves `NAME.before-REVISION` beside the database, through SQLite's online backup."""
+    """Copy the database to `NAME.before-HEAD-from-PRESENT` in its folder with SQLite's online backup."""
     target = path.with_name(f"{path.name}.before-{revisions.head()}-from-{present}")
     with private_files.workspace(target, "unfinished") as unfinished:
         source, copy = driver.connect(str(path)), driver.connect(str(unfinished))
@@ -304,7 +308,7 @@ def _copy_before_migration(path: Path, present: str) -> None:
 
 
 def create(path: Path) -> None:
-    """Make the database's file with mode 0600, and its folder, unless they are there. Raises OSError."""
+    """Create the folder and the database file (mode 0600) when they are missing. Raises OSError."""
     private_files.make_folder(path.parent)
     with suppress(FileExistsError):
         private_files.create(path.resolve())
@@ -314,9 +318,9 @@ def create(path: Path) -> None:
 def register(
     tx: Tx, *, database: Database, version: str, kind: str, gone: Collection[instances.InstanceRow] = ()
 ) -> None:
-    """Enters this process among the instances. Raises DatabaseRefused when sharing the file is not safe.
+    """Insert this process into the instances. Raises DatabaseRefused when sharing the file is not safe.
 
-    `gone`: rows of another machine, as they were last seen, behind which nobody is any more.
+    `gone` are the rows of instances on another machine that showed no sign of life.
     """
     instances.forget_silent(tx)
     others = check_sharing(tx, database=database, gone=gone)
@@ -331,12 +335,13 @@ def register(
 def check_sharing(
     tx: Tx, *, database: Database, gone: Collection[instances.InstanceRow] = ()
 ) -> list[instances.InstanceRow]:
-    """Return the other processes that use the file. Raises DatabaseRefused when sharing it with them is not safe."""
+    """Return the other processes that use the file. Raises DatabaseRefused when sharing it is not safe."""
     others = [
         other
         for other in instances.live(tx)
         if other not in gone and not (other.host == database.host and _has_ended(other))
     ]
+    # Locks and shared memory of WAL mode work only between processes of one machine.
     if strangers := [other for other in others if _machine(other.host) != _machine(database.host)]:
         raise UsedElsewhere(
             f"{_name(strangers[0].host)}, another machine, uses the database {database.path}: SQLite cannot be shared "
@@ -352,23 +357,23 @@ def check_sharing(
 
 
 def elsewhere(tx: Tx, database: Database) -> list[instances.InstanceRow]:
-    """Those on another machine that have the database open, as far as their rows tell."""
+    """Return the instances on other machines, according to their rows."""
     return [other for other in instances.live(tx) if _machine(other.host) != _machine(database.host)]
 
 
 def beat(tx: Tx, *, database: Database, version: str, kind: str) -> None:
-    """The heartbeat of this process; enters it again when its row is gone."""
+    """Write the heartbeat of this process. Insert its row again when the row is gone."""
     if not instances.beat(tx, database.instance):
         instances.enter(tx, database.instance, host=database.host, pid=os.getpid(), version=version, kind=kind)
 
 
 def this_host() -> str:
-    """The name of this machine, or of this container, and of the machine's present run."""
+    """Return `HOSTNAME@BOOT_ID`: the name of this machine or container, and the id of the machine's current boot."""
     return f"{socket.gethostname()}@{_boot()}"
 
 
 def _boot() -> str:
-    """The same for all containers of one machine, and for no two machines."""
+    """Return the boot id. Containers on one machine share it, and two machines never do. It is empty without /proc."""
     try:
         return BOOT_ID.read_text().strip()
     except OSError:
@@ -376,7 +381,10 @@ def _boot() -> str:
 
 
 def _has_ended(other: instances.InstanceRow) -> bool:
-    """A killed process of this host leaves its row behind; in a container its successor even has its number."""
+    """Return whether the process of a row on this host has ended.
+
+    A killed process leaves its row. In a container, the next process may get the same process id.
+    """
     if other.pid == os.getpid():
         return True
     try:
@@ -397,7 +405,7 @@ def _machine(host: str) -> str:
 
 
 def _takes_a_page(folder: Path) -> bool:
-    """Write a page to a file without a name, so that nothing is left over when the process is killed."""
+    """Return whether a page can be written to the folder. The file has no name, so a killed process leaves nothing."""
     try:
         with tempfile.TemporaryFile(dir=folder, buffering=0) as file:
             return os.pwrite(file.fileno(), bytes(PROBE_BYTES), 0) == PROBE_BYTES

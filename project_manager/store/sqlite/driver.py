@@ -1,6 +1,4 @@
-"""Every difference between databases: the driver, how statements are spelled, how a transaction begins, which
-error means what.
-"""
+"""SQLite driver: connections, SQL dialect, the start of transactions, and the mapping of driver errors."""
 
 import sqlite3 as _standard
 from types import ModuleType
@@ -28,10 +26,10 @@ driver: ModuleType = _bundled if _bundled is not None else _standard
 
 
 class _Compiler(SQLiteCompiler):
-    """Spells two things as SQLite is best told: hints, which SQLAlchemy's own compiler leaves out, and LIMIT."""
+    """SQL compiler that emits table hints, which SQLAlchemy's own compiler omits, and a special LIMIT clause."""
 
     def limit_clause(self, select: Any, **kw: Any) -> str:
-        # Where the parameter alone is the limit, SQLite plans the statement anew at each run.
+        # SQLite prepares the statement again at each run when the limit is a bare parameter.
         spelled = f"\n LIMIT {self.process(select._limit_clause, **kw)} + 0"
         if select._offset_clause is not None:
             spelled += f" OFFSET {self.process(select._offset_clause, **kw)} + 0"
@@ -71,15 +69,18 @@ _LOST_WRITE = ("SQLITE_IOERR_WRITE", "SQLITE_IOERR_FSYNC", "SQLITE_IOERR_DIR_FSY
 
 
 def several_processes_are_safe(version: tuple[int, ...] = SQLITE_VERSION) -> bool:
-    """Whether this SQLite is free of the WAL-reset bug (sqlite.org/wal.html): before its fix, two processes that
-    write and checkpoint at the same moment can corrupt the database.
+    """Return whether this SQLite version has the fix for the WAL-reset bug (sqlite.org/wal.html).
+
+    Without the fix, two processes that write and checkpoint at the same moment can corrupt the database.
     """
     return version >= _FIXED_SINCE or version in _FIXED_BACKPORTS
 
 
 def connect(path: str, *, read_only: bool = False, as_it_is: bool = False) -> Any:
-    """A driver connection in autocommit, so that BEGIN and COMMIT are ours. Readers cannot write and never
-    checkpoint; `as_it_is` leaves the file's own settings alone, for one that may be another program's.
+    """Open and return a driver connection in autocommit mode. The caller executes BEGIN and COMMIT.
+
+    A `read_only` connection cannot write and never runs a checkpoint. `as_it_is` keeps the settings of the file, which
+    may belong to another program.
     """
     connection = driver.connect(
         f"file:{_quoted(path)}?mode=rw",
@@ -98,7 +99,7 @@ def connect(path: str, *, read_only: bool = False, as_it_is: bool = False) -> An
 
 
 def data_version(connection: Any) -> int:
-    """A number that differs from the last one when somebody else has committed in between."""
+    """Return a number that changes when another connection commits."""
     return int(connection.execute("PRAGMA data_version").fetchone()[0])
 
 
@@ -107,42 +108,44 @@ def _quoted(path: str) -> str:
 
 
 def error_name(error: BaseException) -> str:
-    """SQLite's own name of the error, such as SQLITE_BUSY; the drivers differ in how they give it."""
+    """Return SQLite's name of the error, such as SQLITE_BUSY, or an empty string when the driver gives none."""
     name = getattr(error, "sqlite_errorname", None)
     return str(name) if name else ""
 
 
 def is_damage(error: BaseException) -> bool:
-    """Return whether SQLite has found that the file is damaged, or no database."""
+    """Return whether SQLite has found that the file is damaged or not a database."""
     return error_name(error).startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB"))
 
 
 def is_busy(error: BaseException) -> bool:
-    """Return whether another process holds the database."""
+    """Return whether another connection has locked the database."""
     return error_name(error).startswith(("SQLITE_BUSY", "SQLITE_LOCKED"))
 
 
 def is_full(error: BaseException) -> bool:
+    """Return whether the disk is full."""
     return error_name(error).startswith("SQLITE_FULL")
 
 
 def is_lost_write(error: BaseException) -> bool:
-    """Return whether a write or fsync of the log may have failed, so that the disk holds an unknown part of it.
+    """Return whether a write or fsync of the log may have failed. Then the state of the log on disk is unknown.
 
-    The bundled driver does not tell an error in writing from one in reading.
+    The bundled driver does not distinguish write errors from read errors.
     """
     name = error_name(error)
     return name == "SQLITE_IOERR" or name.startswith(_LOST_WRITE)
 
 
 def ends_transaction(error: BaseException) -> bool:
-    """Return whether the whole transaction has to end: SQLite has rolled it back, or the file is damaged."""
+    """Return whether the whole transaction must end, because SQLite rolled it back or the file is damaged."""
     return is_damage(error) or error_name(error).startswith(tuple(_ENDS_TRANSACTION))
 
 
 def as_domain_error(error: BaseException) -> ProjectManagerError:
-    """What a driver's error means to a caller. Violated constraints do not come here: use cases check before they
-    write.
+    """Return the domain error for a driver error.
+
+    Constraint violations do not reach this function, because use cases check before they write.
     """
     name = error_name(error)
     if is_full(error):

@@ -1,6 +1,6 @@
-"""Detect that a file of an open database was removed, renamed, replaced or damaged.
+"""Detection of removed, renamed, replaced or damaged files of an open database.
 
-A removed file stays open: SQLite goes on reading and writing it, and all writes are lost with the last connection.
+A removed file stays open. SQLite continues to read and write it, and all writes are lost with the last connection.
 """
 
 import logging
@@ -20,28 +20,28 @@ Identity = tuple[int, int]
 
 @dataclass(frozen=True, slots=True)
 class Moved:
-    """The difference. `misleads`: reads answer from another database than the one at the path."""
+    """A detected change of the files. `misleads` means that reads use another database than the one at the path."""
 
     words: str
     misleads: bool = False
 
 
 class FileWatch:
-    """Device and inode of the files at the start. `moved` is the difference that the last look has found.
+    """Comparison of device and inode of the files with those at the start. `moved` is the result of the last look.
 
-    `damage` is the first error by which SQLite has reported damage, in its words. It stays until the process ends.
+    `damage` is the text of the first SQLite error that reported damage. It stays until the process ends.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._paths = {suffix: str(files.beside(path, suffix)) for suffix in _WATCHED}
-        self._paths[""] = str(path)  # a symbolic link may come to lead to another file
+        self._paths[""] = str(path)  # the target of a symbolic link may change
         self._opened: dict[str, Identity | None] = {"": _identity(self._paths[""])}
         self.moved: Moved | None = None
         self.damage: str | None = None
 
     def note(self, error: BaseException) -> None:
-        """Remember an error of the driver when it reports damage, and log the first one. Any thread may call."""
+        """Store and log the first driver error that reports damage. Thread-safe."""
         if self.damage is None and driver.is_damage(error):
             self.damage = str(error)
             log.error(
@@ -52,13 +52,16 @@ class FileWatch:
             )
 
     def begin(self) -> bool:
-        """Remember the logs, now that all connections are open. Returns False when the database was replaced since."""
+        """Store the identity of all files after connecting. Return False when the database was replaced meanwhile."""
         first = self._opened[""]
         self._opened = {suffix: _identity(path) for suffix, path in self._paths.items()}
         return first is not None and self._opened[""] == first
 
     def look(self) -> Moved | None:
-        """Compare all files, which takes three `stat` calls. Without access to the folder the last result stands."""
+        """Compare all files with three `stat` calls and return the difference.
+
+        Without access to the folder, return the last result.
+        """
         try:
             found = {suffix: _identity(path) for suffix, path in self._paths.items()}
         except OSError:
@@ -67,9 +70,9 @@ class FileWatch:
         return self.moved
 
     def check(self) -> None:
-        """Raise DatabaseMoved when a file is not the one that is open, and DatabaseDamaged when it is damaged.
+        """Raise DatabaseMoved when a file was removed or replaced, and DatabaseDamaged when it is damaged.
 
-        Takes one `stat` call of the database file.
+        The check takes one `stat` call on the database file.
         """
         try:
             if _identity(self._paths[""]) != self._opened[""]:
@@ -81,16 +84,17 @@ class FileWatch:
             raise DatabaseDamaged(f"the database file is damaged: {self.damage}")
 
     def check_before_opening(self) -> None:
-        """Raise DatabaseMoved when a further connection would open other files than the present ones."""
+        """Raise DatabaseMoved when a new connection would open other files than the existing connections."""
         self.refuse(self.look())
 
     def check_reads(self) -> None:
-        """Raise DatabaseMoved when reads answer from another database. It costs nothing: the last look counts."""
+        """Raise DatabaseMoved when reads use another database, according to the last look. Makes no `stat` call."""
         if self.moved is not None and self.moved.misleads:
             self.refuse(self.moved)
 
     @staticmethod
     def refuse(moved: Moved | None) -> None:
+        """Raise DatabaseMoved when there is a change."""
         if moved is not None:
             raise DatabaseMoved(f"the {moved.words} while this server runs")
 
@@ -106,9 +110,9 @@ class FileWatch:
 
 
 def _identity(path: str) -> Identity | None:
-    """Return device and inode, or None when no file is there. Raises OSError."""
+    """Return device and inode, or None when the file does not exist. Raises OSError."""
     try:
-        status = os.stat(path)  # noqa: PTH116 before each batch: Path.stat costs as much again
+        status = os.stat(path)  # noqa: PTH116 runs before each batch, and Path.stat costs twice as much
     except (FileNotFoundError, NotADirectoryError):
         return None
     return status.st_dev, status.st_ino

@@ -1,4 +1,4 @@
-"""The files of one database: the logs that SQLite keeps beside it, the processes that have them open, their owner."""
+"""The files of one database: the logs next to it, the processes that have them open, and their owner."""
 
 import fcntl
 import os
@@ -19,26 +19,26 @@ _VERSION_OF_ROLLBACK_MODE = 1
 
 
 def beside(database: Path, suffix: str) -> Path:
-    """Return the path at which SQLite keeps the log with this suffix. It follows symbolic links, as SQLite does."""
+    """Return the path of the log with this suffix. Symbolic links are resolved, as SQLite does."""
     real = database.resolve()
     return real.with_name(real.name + suffix)
 
 
 def logs_of(database: Path) -> list[Path]:
-    """Return the logs that exist."""
+    """Return the existing logs of the database."""
     return [log for log in (beside(database, suffix) for suffix in LOGS) if log.exists()]
 
 
 def is_database(path: Path) -> bool:
-    """Return whether the file begins as every SQLite database does. Raises OSError."""
+    """Return whether the file begins with the header of a SQLite database. Raises OSError."""
     return _head(path).startswith(_MAGIC)
 
 
 @contextmanager
 def locked(database: Path) -> Iterator[bool]:
-    """Hold the locks that every connection needs, of a database that may be gone.
+    """Hold the locks that every connection needs. The database file may be missing.
 
-    Yields False when a process has the database open, or had it open when the file was removed. Raises OSError.
+    Yield False when a process has the database open, also when its file was removed meanwhile. Raises OSError.
     """
     with ExitStack() as held:
         free = [_lock(held, beside(database, suffix), *place) for suffix, place in _LOCKED_BYTES.items()]
@@ -46,16 +46,16 @@ def locked(database: Path) -> Iterator[bool]:
 
 
 def is_open_though_removed(database: Path) -> bool:
-    """Return whether a process of this machine has a removed file of this path open, as far as Linux shows it.
+    """Return whether a process on this machine has a removed file of this path open, according to /proc of Linux.
 
-    Processes of other users are seen by an administrator only.
+    Only an administrator can see the processes of other users.
     """
     removed = {f"{beside(database, suffix)} (deleted)" for suffix in ("", "-wal")}
     return any(removed.intersection(_files_of(process)) for process in PROCESSES.glob("[0-9]*"))
 
 
 def _files_of(process: Path) -> set[str]:
-    """Return the files that a process has open, as Linux names them. Nothing when it has ended meanwhile."""
+    """Return the open files of a process by their /proc names, or an empty set when the process has ended."""
     found = set()
     with suppress(OSError):
         for descriptor in (process / "fd").iterdir():
@@ -65,12 +65,15 @@ def _files_of(process: Path) -> set[str]:
 
 
 def foreign_logs(database: Path, opened: ExitStack | None = None) -> list[Path]:
-    """Return the logs that cannot belong to the file at this path, though SQLite would use them.
+    """Return the logs that cannot belong to the file at this path, although SQLite would use them.
 
-    These are all logs where no database is, and a write-ahead log beside a database in rollback mode. A log beside a
-    database in WAL mode looks like its own. `opened` keeps the database file open: closing any descriptor of a file
-    gives up all POSIX locks that the process has on it, those of `locked` included. Raises OSError.
+    Without a database file, these are all logs. Next to a database in rollback mode, this is a write-ahead log. A log
+    next to a database in WAL mode is assumed to belong to it.
+
+    `opened` keeps the database file open. Closing any descriptor of a file releases all POSIX locks that the process
+    has on it, including those of `locked`. Raises OSError.
     """
+    # SQLite rebuilds the shared memory file, and an empty log holds no pages: neither can change the database.
     found = [log for log in logs_of(database) if not log.name.endswith("-shm") and _size(log) > 0]
     if not found or not database.exists():
         return found
@@ -80,7 +83,7 @@ def foreign_logs(database: Path, opened: ExitStack | None = None) -> list[Path]:
 
 
 def move_logs(database: Path, name: str) -> list[Path]:
-    """Rename the logs so that they belong to `name` in the same folder. Returns their new paths. Raises OSError."""
+    """Rename the logs to belong to `name` in the same folder and return their new paths. Raises OSError."""
     moved = []
     for log in logs_of(database):
         suffix = log.name.removeprefix(database.resolve().name)
@@ -90,10 +93,10 @@ def move_logs(database: Path, name: str) -> list[Path]:
 
 
 def give_like(path: Path, model: Path, *, mode: bool = False) -> None:
-    """Give the file the owner and the group of `model`, and its permissions with `mode`.
+    """Set the owner and group of `model` on the file, and with `mode` also its permissions.
 
-    An administrator makes files that the user of the service has to read and write. Other users cannot give files
-    away, and keep them.
+    An administrator creates files that the user of the service must read and write. Other users cannot change the
+    owner of a file, so their files keep it.
     """
     owner, present = model.stat(), path.stat()
     if (owner.st_uid, owner.st_gid) != (present.st_uid, present.st_gid):
@@ -105,7 +108,7 @@ def give_like(path: Path, model: Path, *, mode: bool = False) -> None:
 
 
 def _size(path: Path) -> int:
-    """Return the size of a file, 0 when it was removed meanwhile. The last connection removes its logs."""
+    """Return the size of a file in bytes, or 0 when it was removed. The last connection removes its logs."""
     try:
         return path.stat().st_size
     except FileNotFoundError:

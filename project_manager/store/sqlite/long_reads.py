@@ -1,8 +1,8 @@
-"""Reads whose result is too large to be held: text in pieces, all of them from one snapshot.
+"""Reads with a result too large for memory. They return text in pieces from one snapshot.
 
-Each has a connection of its own, so that however slowly its pieces are fetched no reader thread is taken. Between two
-pieces no thread and no cursor is held, only the snapshot; there are few at once, because a snapshot that stays open
-keeps the write-ahead log from being reused.
+Each long read has its own connection, so a slow client does not occupy a reader thread. Between two pieces, only the
+snapshot stays open, without a thread. The number of concurrent long reads is small, because SQLite cannot reuse the
+write-ahead log during an open snapshot.
 """
 
 import logging
@@ -33,7 +33,7 @@ Work = Callable[[Tx], Iterator[str]]
 
 
 class LongReads:
-    """Opens long reads, AT_ONCE at a time. `timeout` in seconds is for the work on one piece."""
+    """Pool of at most AT_ONCE concurrent long reads. `timeout` is the limit for one piece, in seconds."""
 
     def __init__(
         self,
@@ -55,7 +55,7 @@ class LongReads:
 
     @asynccontextmanager
     async def open(self, name: str, work: Work, actor: Actor, request_id: str) -> AsyncIterator["Pieces"]:
-        """The pieces that `work` makes, on one snapshot. Raises QueueFull when no place is free within WAIT_SECONDS."""
+        """Yield the pieces of `work` from one snapshot. Raises QueueFull after WAIT_SECONDS without a free place."""
         await self._enter()
         try:
             pieces = Pieces(name, self._path, self._watch, self._timeout)
@@ -79,7 +79,7 @@ class LongReads:
 
 
 class Pieces:
-    """The text of one long read, fetched piece by piece. `seconds` is the work that it was so far."""
+    """Text of one long read, fetched piece by piece. `seconds` is the work time so far."""
 
     def __init__(self, name: str, path: str, watch: FileWatch, timeout: float) -> None:
         self.seconds = 0.0
@@ -92,18 +92,24 @@ class Pieces:
         self._source: Iterator[str] = iter(())
 
     def begin(self, source: Iterator[str]) -> None:
+        """Set the iterator that generates the text."""
         self._source = source
 
     async def next(self) -> str:
-        """The next piece; empty when there is none. Raises QueryTimeout, DatabaseUnavailable, what the work raises."""
+        """Return the next piece, or an empty string at the end.
+
+        Raises QueryTimeout, DatabaseUnavailable, Internal, and each ProjectManagerError of the work.
+        """
         return await anyio.to_thread.run_sync(self._make)
 
     def execute(self, sql: str, parameters: Any = ()) -> Any:
+        """Execute a statement and return the cursor. The first call opens the connection and the snapshot."""
         if self._connection is None:
             self._connection = self._connected()
         return self._connection.execute(sql, parameters)
 
     def end(self) -> None:
+        """Discard the rest of the text and close the connection."""
         self._source = iter(())
         if self._connection is not None:
             self._connection.close()

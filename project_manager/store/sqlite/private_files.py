@@ -1,4 +1,4 @@
-"""Files and folders for their owner alone, and workspaces that are removed also when the process was killed."""
+"""Files and folders with access for their owner only, and temporary workspaces for atomic file writes."""
 
 import fcntl
 import os
@@ -19,17 +19,17 @@ _LEFTOVER = re.compile(r"\.(?P<target>.+)\.(?:restoring|unfinished)-(?P<maker>\w
 
 
 def create(path: Path) -> None:
-    """Make an empty file with mode 0600. A symbolic link is not followed.
+    """Create an empty file with mode 0600 without following a symbolic link.
 
-    Raises FileExistsError when anything is at the path, and OSError.
+    Raises FileExistsError when the path exists, and OSError.
     """
     os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_RDWR, FILE_MODE))
 
 
 def make_folder(path: Path) -> None:
-    """Make a folder with mode 0700, and the missing ones above it, for the owner of the folder that they are in.
+    """Create a folder and its missing parents with mode 0700. Each gets the owner of its parent folder.
 
-    A folder that exists stays as it is. Raises OSError.
+    Existing folders do not change. Raises OSError.
     """
     for folder in reversed([folder for folder in (path, *path.parents) if not folder.is_dir()]):
         folder.mkdir(FOLDER_MODE, exist_ok=True)
@@ -37,12 +37,12 @@ def make_folder(path: Path) -> None:
 
 
 def folder_mode(mode: int) -> int:
-    """Return the permissions of a folder in which each reader of a file with `mode` can find it."""
+    """Return the folder permissions that let each reader of a file with `mode` list and enter its folder."""
     return FOLDER_MODE | (mode & 0o044) | (mode & 0o044) >> 2
 
 
 def is_open_to_others(path: Path) -> bool:
-    """Return whether users beside the owner and the group have any permission. A file that is gone is not open."""
+    """Return whether users other than the owner and the group have any permission. False for a missing file."""
     with suppress(OSError):
         return bool(stat.S_IMODE(path.stat().st_mode) & 0o007)
     return False
@@ -50,10 +50,10 @@ def is_open_to_others(path: Path) -> bool:
 
 @contextmanager
 def workspace(target: Path, word: str) -> Iterator[Path]:
-    """Make a folder beside `target` for its new content, and yield the path of an empty file of that name in it.
+    """Create a temporary folder next to `target` and yield the path of an empty file of that name in it.
 
-    The folder and the file have unpredictable names and are open to their owner alone. A lock on the folder shows
-    `remove_leftovers` that its process lives. Raises OSError.
+    The folder has an unpredictable name. Only the owner can access the folder and the file. A lock on the folder shows
+    `remove_leftovers` that the process is alive. Raises OSError.
     """
     remove_leftovers(target.parent, lambda name: name == target.name)
     folder, held = _locked_folder(target, word)
@@ -66,9 +66,9 @@ def workspace(target: Path, word: str) -> Iterator[Path]:
 
 
 def remove_leftovers(folder: Path, is_target: Callable[[str], bool]) -> list[Path]:
-    """Remove the workspaces that killed processes have left in a folder, for targets by whose name `is_target` holds.
+    """Delete workspaces of killed processes in a folder when `is_target` is true for the name of the target.
 
-    Workspaces of processes that live stay. Returns the removed paths. Raises OSError when the folder cannot be read.
+    Workspaces of live processes stay. Return the deleted paths. Raises OSError when the folder cannot be read.
     """
     found = [(entry, match) for entry in folder.iterdir() if (match := _LEFTOVER.fullmatch(entry.name))]
     return [entry for entry, match in found if is_target(match["target"]) and _remove(entry, match["maker"])]
@@ -79,11 +79,11 @@ def _locked_folder(target: Path, word: str) -> tuple[Path, int]:
         folder = Path(tempfile.mkdtemp(prefix=f".{target.name}.{word}-", dir=target.parent))
         try:
             held = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
-        except FileNotFoundError:  # another process took it for a leftover
+        except FileNotFoundError:  # another process removed it as a leftover
             continue
-        with suppress(OSError):  # network file systems have no such lock: leftovers stay there
+        with suppress(OSError):  # without such a lock on a network file system, leftovers stay
             fcntl.flock(held, fcntl.LOCK_EX)
-        if os.fstat(held).st_nlink:  # else another process removed it before it was locked
+        if os.fstat(held).st_nlink:  # otherwise another process removed it before the lock
             return folder, held
         os.close(held)
 
@@ -91,7 +91,7 @@ def _locked_folder(target: Path, word: str) -> tuple[Path, int]:
 def _remove(entry: Path, maker: str) -> bool:
     if entry.is_dir() and not entry.is_symlink():
         return _remove_folder(entry)
-    if not maker.isdecimal() or _lives(int(maker)):  # earlier releases named the file by its process
+    if not maker.isdecimal() or _lives(int(maker)):  # earlier releases put the process id into the name
         return False
     with suppress(OSError):
         entry.unlink()

@@ -1,6 +1,4 @@
-"""The threads that read: their own connections that cannot write, one snapshot per job, a deadline on
-each.
-"""
+"""Reader threads with read-only connections. Each read has one snapshot and a deadline."""
 
 import asyncio
 import queue
@@ -22,8 +20,10 @@ from project_manager.store.transaction import Tx
 QUEUE = 1024
 STEPS_BETWEEN_LOOKS = 20_000
 TURN_SECONDS = 0.005
-"""How long a read waits for the one before it. At every row a read lets go of the interpreter's lock, and two at once
-take it from each other each time, which costs half as much again as both reads one after the other.
+"""Maximum wait of a read for the previous read, in seconds.
+
+A read releases the interpreter lock at every row. Two concurrent reads contend for the lock each time, which costs half
+as much again as two sequential reads.
 """
 
 Result = TypeVar("Result")
@@ -40,7 +40,7 @@ class _Read(Generic[Result]):
 
 
 class Readers:
-    """A few threads, each with one connection. `clock` gives the instant by which reads judge leases."""
+    """Pool of reader threads, each with one connection. Reads compare leases with the time of `clock`."""
 
     def __init__(
         self,
@@ -73,7 +73,10 @@ class Readers:
             thread.start()
 
     async def run(self, name: str, work: Callable[[Tx], Result], actor: Actor, request_id: str) -> Result:
-        """Runs `work` on one snapshot. Raises QueueFull, QueryTimeout, ShuttingDown, or what `work` raises."""
+        """Run `work` on one snapshot and return its result.
+
+        Raises QueueFull, QueryTimeout, ShuttingDown, and each error of `work`.
+        """
         if self._closing:
             raise ShuttingDown("the server is stopping")
         if self._queue.qsize() >= QUEUE:
@@ -87,12 +90,14 @@ class Readers:
         return await future
 
     def progressed_since(self, instant: float) -> bool:
-        """Whether a reader has got on with some work after that instant of `monotonic`: a long read does while it runs,
-        one that waits for the disk does not.
+        """Return whether a reader has progressed after this instant of `monotonic`.
+
+        A long read progresses while it runs. A read that waits for the disk does not.
         """
         return self._progressed > instant
 
     def close(self) -> None:
+        """Finish the queued reads and close all connections. Blocks."""
         self._closing = True
         for _ in self._threads:
             self._queue.put(None)
@@ -104,7 +109,7 @@ class Readers:
         self._refuse_the_rest()
 
     def _refuse_the_rest(self) -> None:
-        """Answers reads that came after the end, if anybody waits still."""
+        """Fail the reads that were queued after the shutdown with ShuttingDown."""
         with suppress(queue.Empty, RuntimeError):
             while True:
                 read = self._queue.get_nowait()
@@ -122,7 +127,7 @@ class Readers:
         connection.set_progress_handler(is_overdue, STEPS_BETWEEN_LOOKS)
         while (read := self._queue.get()) is not None:
             if read.future.done():
-                continue  # who asked has given up waiting
+                continue  # the caller has cancelled the read
             started = monotonic()
             deadline[0] = started + self._timeout
             caused_by(read.request_id, read.actor.token_id)
@@ -132,10 +137,10 @@ class Readers:
             try:
                 read.loop.call_soon_threadsafe(_settle, read.future, outcome, error)
             except RuntimeError:
-                return  # the loop has ended, and with it everybody who waits
+                return  # the event loop has ended, and all callers with it
 
     def _attempt_in_turn(self, connection: Any, read: _Read[Any]) -> tuple[Any, BaseException | None]:
-        """Short reads go one after the other; beside a long one the next go too."""
+        """Run a read after the previous one. Behind a long read, start after TURN_SECONDS."""
         taken = self._turn.acquire(timeout=TURN_SECONDS)
         try:
             return self._attempt(connection, read)
@@ -157,7 +162,7 @@ class Readers:
         except driver.DriverError as error:
             self._watch.note(error)
             return None, driver.as_domain_error(error)
-        except Exception as error:  # noqa: BLE001 a reader thread outlives every fault; who asked gets it
+        except Exception as error:  # noqa: BLE001 a reader thread survives every error and passes it to the caller
             return None, error
 
 

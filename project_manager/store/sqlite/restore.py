@@ -1,7 +1,8 @@
-"""Putting a backup in the place of a database that nobody uses.
+"""Replacement of an unused database by a backup.
 
-What came after the backup is lost, and the world outside remembers it: so a restored database begins a new epoch (its
-event numbers are not those that clients have seen), and every fence is raised above all that can have been handed out.
+Changes after the backup are lost, but clients may still know them. A restored database therefore begins a new epoch,
+because clients have seen the same event numbers for other events. Every fence is raised above all fences that the
+replaced database can have issued.
 """
 
 import os
@@ -55,7 +56,7 @@ _LET_GO = Statement(
     .where(tasks.c.lock_holder.is_not(None))
     .values(
         status=tasks.c.lock_from,
-        attempts=tasks.c.attempts,  # the triggers on labels of claimable tasks watch this column
+        attempts=tasks.c.attempts,  # the triggers on labels of ready tasks fire on this column
         lock_holder=literal_column("NULL"),
         lock_acquired_at=literal_column("NULL"),
         lock_expires_at=literal_column("NULL"),
@@ -74,9 +75,10 @@ _FORGET_WAITERS = Statement(delete(waiters))
 
 @dataclass(frozen=True, slots=True)
 class Restored:
-    """The result of a restore. `kept` is the database that was there before, `logs` are logs that lay beside it.
+    """Result of a restore. `kept` is the path of the replaced database, and `logs` are the paths of its logs.
 
-    New leases get fences above `fence_floor`. `lowered` is by how many milliseconds database time was ahead.
+    New leases get fences above `fence_floor`. `released` is the number of ended leases. `lowered` is the decrease of
+    database time, in milliseconds.
     """
 
     kept: Path | None
@@ -89,7 +91,7 @@ class Restored:
 
 @dataclass(frozen=True, slots=True)
 class _Present:
-    """What counts of the database that is replaced: its latest instant, the fence to begin above, its newest event."""
+    """State of the replaced database: its latest instant, the fence floor, and its newest event."""
 
     high: int
     fence_floor: int
@@ -97,11 +99,13 @@ class _Present:
 
 
 def restore(source: Path, database: Path, now: int, *, force: bool = False) -> Restored:
-    """Replace the database by the backup `source`, in one step, and read it back.
+    """Replace the database by the backup `source` atomically, verify it, and return the result.
 
-    `now` is milliseconds since the epoch. Raises BackupRefused when the backup is not whole, and InUse when a process
-    has the database open, also when its file was removed. Then nothing changes. With `force` a backup is taken whose
-    contents do not match its events. The folder of the database is made when it is not there.
+    `now` is milliseconds since the epoch. `force` allows a backup with contents that do not match its events. A missing
+    folder of the database is created.
+
+    Raises BackupRefused when the backup is damaged. Raises InUse when a process has the database open, even when its
+    file was removed. In both cases nothing changes.
     """
     database = database.resolve()
     _check_source(source, database, force=force)
@@ -123,9 +127,10 @@ def restore(source: Path, database: Path, now: int, *, force: bool = False) -> R
 
 
 def _replace(database: Path, prepared: Path, now: int) -> tuple[Path | None, list[Path]]:
-    """Put the prepared file in the place of the database. Returns the kept database and the kept logs.
+    """Rename the prepared file to the database path. Return the paths of the kept database and the kept logs.
 
-    A database that was there gives its owner and permissions; a new one gets mode 0600 and the owner of its folder.
+    The new file gets the owner and permissions of the replaced database. Without one, it gets mode 0600 and the owner
+    of its folder.
     """
     with _unused(database):
         name = _name_of_kept(database, now)
@@ -160,14 +165,15 @@ def _copy(source: Path, prepared: Path) -> None:
         finally:
             connection.close()
     except driver.DriverError as error:
-        # The backup was found whole just before, so the disk is at fault. The driver names no error of a copy.
+        # The backup was verified just before, so the disk has failed. The driver gives no error name for a copy.
         raise NotNow(f"the backup {source} cannot be copied now: {error}") from error
 
 
 def _settle_present(database: Path, now: int) -> _Present:
-    """Fold the log of the present database into it.
+    """Write the log of the present database into its file and return the state of the database.
 
-    A database that cannot be read any more, the usual reason to restore, tells neither. Raises InUse.
+    An unreadable database, the usual reason for a restore, gives no state. Then `now` is the instant and the fence
+    floor. Raises InUse.
     """
     with _unused(database):
         pass
@@ -215,7 +221,7 @@ def _runs(pid: int) -> bool:
 
 @contextmanager
 def _unused(database: Path) -> Iterator[None]:
-    """Hold the locks that each connection would need. Raises InUse."""
+    """Hold the locks that each connection needs. Raises InUse."""
     with files.locked(database) as free:
         if not free:
             raise InUse(_in_use(database))
@@ -238,7 +244,7 @@ def _head_of(connection: Any, tx: Tx) -> dict[str, Any]:
 
 
 def _begin_anew(prepared: Path, now: int, present: _Present) -> Restored:
-    """Begin a new epoch at the wall clock `now`, or later where database time had got to."""
+    """Begin a new epoch in the prepared file and return the result. It starts at `now` or later database time."""
     connection = driver.connect(str(prepared))
     try:
         connection.execute(driver.BEGIN_WRITE)
@@ -264,12 +270,12 @@ def _begin_anew(prepared: Path, now: int, present: _Present) -> Restored:
 
 
 def _end_leases(tx: Tx, emit: Callable[..., None], *, recorded: bool) -> int:
-    """End all leases and return held tasks to the status that they were claimed from. Returns their number.
+    """End all leases and reset their tasks to the status before the claim. Return the number of leases.
 
-    The agents of the backup's time may have finished or left the tasks since.
+    The agents of the backup may have finished or released the tasks since then.
 
-    A backup of an older schema has neither a table for leases that ended nor the agent of the newest one (`recorded`
-    is false). Its migration reads both from the events.
+    `recorded` is false for a backup of an older schema. It has no table of ended leases and no column for the agent of
+    the newest one. Its migration reads both from the events.
     """
     held = _HELD.rows(tx)
     if recorded:
@@ -289,14 +295,14 @@ def _end_leases(tx: Tx, emit: Callable[..., None], *, recorded: bool) -> int:
 
 
 def _name_of_kept(database: Path, now: int) -> str:
-    """Return a name that no file in the folder of the database has."""
+    """Return an unused file name in the folder of the database."""
     name = f"{database.name}.before-restore-{stamp(now)}"
     names = (name if number == 1 else f"{name}-{number}" for number in count(1))
     return next(free for free in names if not database.with_name(free).exists())
 
 
 def _keep(database: Path, name: str) -> Path | None:
-    """Keep the present database under another name in its folder."""
+    """Keep the present database under another name in its folder and return the path, or None without a database."""
     if not database.exists():
         return None
     kept = database.with_name(name)
@@ -310,7 +316,7 @@ def _keep(database: Path, name: str) -> Path | None:
 
 
 def _read_back(database: Path, epoch: str) -> None:
-    """Raise BackupRefused unless the database at this path is whole and the one that was prepared."""
+    """Raise BackupRefused unless the database at this path is intact and has this epoch."""
     found = backup.examine(database)
     if found.faults:
         raise BackupRefused(f"the restored database {database} is not whole: {'; '.join(found.faults)}")

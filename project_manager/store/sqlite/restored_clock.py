@@ -1,4 +1,4 @@
-"""The clock of a restored database: it may be lowered there, because a restore ends every lease."""
+"""Clock of a restored database. A restore may lower it, because a restore ends every lease."""
 
 from typing import Any
 
@@ -12,21 +12,22 @@ _FUTURE = (
     ("mcp_subscriptions", "used_at"),
     ("ended_leases", "ended_at"),
 )
-"""Instants by which rows are deleted or shown as recent."""
+"""Columns with instants that decide when rows are deleted or shown as recent."""
 
 
 def begins_at(wall: int, high: int) -> int:
     """Return the instant at which the restored database begins, in milliseconds.
 
-    That is where database time had got to, unless this is ahead of the wall clock by more than JUMP_MS.
+    This is the later of the wall clock `wall` and the last database time `high`. When `high` is more than JUMP_MS
+    ahead, it is `wall`.
     """
     return wall if high - wall > JUMP_MS else max(wall, high)
 
 
 def settle(tx: Tx, connection: Any) -> None:
-    """Let the database begin at `tx.now`. Rows that claim to be later get this instant.
+    """Set the clock of the database to `tx.now`. Later instants in rows are lowered to it.
 
-    `connection` is that of the transaction. A backup may have an older schema, without the newer columns and tables.
+    `connection` is the connection of the transaction. A backup with an older schema may lack columns and tables.
     """
     if revisions.has_column(connection, "meta", "clock_offset"):
         meta.store_clock(tx, Mark(tx.now))

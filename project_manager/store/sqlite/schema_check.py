@@ -1,7 +1,7 @@
-"""Compare the schema of a database with that of its revision, which the migrations make in a database of its own.
+"""Comparison of the schema of a database with the schema that the migrations create in a temporary database.
 
-SQLite keeps the text of each CREATE statement. How a text is spaced and quoted, and the order of columns and
-constraints, depend on the way that led to a schema, and do not count.
+SQLite keeps the text of each CREATE statement. Spacing, quotes, and the order of columns and constraints depend on the
+sequence of migrations. The comparison ignores them.
 """
 
 import re
@@ -19,7 +19,7 @@ _NOISE = re.compile(r"[\s\"`\[\]]+")
 
 
 def differences(connection: Any, revision: str) -> list[str]:
-    """Return in which tables, indexes and triggers an open database differs from the schema of its revision."""
+    """Return one sentence per table, index or trigger that differs from the schema of the revision."""
     found, expected = _read(connection), _expected(revision)
     missing = [f"the {kind} {name} is missing" for kind, name in expected if (kind, name) not in found]
     strange = [f"the {kind} {name} is not of this program" for kind, name in found if (kind, name) not in expected]
@@ -33,7 +33,7 @@ def differences(connection: Any, revision: str) -> list[str]:
 
 @cache
 def _expected(revision: str) -> Schema:
-    # Loaded only now: Alembic takes longer to load than most commands take.
+    # Import Alembic only here: its import takes longer than most commands.
     from project_manager.store.migrations import upgrade  # noqa: PLC0415
 
     with tempfile.TemporaryDirectory(prefix="project-manager-") as folder:
@@ -51,7 +51,7 @@ def _read(connection: Any) -> Schema:
 
 
 def _parts(sql: str) -> tuple[str, ...]:
-    """Return the text in front of the outermost parentheses, the parts inside in order of their text, and the rest."""
+    """Return the text before the outermost parentheses, the sorted parts inside, and the text after them."""
     first, last = sql.find("("), sql.rfind(")")
     if not re.match(r"\s*CREATE\s+TABLE", sql, re.IGNORECASE) or first < 0:
         return (_plain(sql),)
@@ -63,7 +63,7 @@ def _parts(sql: str) -> tuple[str, ...]:
 
 
 def _split(text: str) -> list[str]:
-    """Split at the commas that are in no parentheses and in no text literal."""
+    """Split at the commas outside parentheses and text literals."""
     parts, depth, quoted, start = [], 0, False, 0
     for place, letter in enumerate(text):
         if letter == "'":

@@ -1,7 +1,7 @@
-"""The search index: FTS5 tables that hold the words of `domain/words.py`, written with the texts.
+"""Search index of FTS5 tables with the words from `domain/words.py`, written in the transaction of the texts.
 
-A trigger adds each written text to `search_due`, and writing its words removes it. Rows that stay there were written
-by a release that does not split words itself. `catch_up` indexes them.
+A trigger inserts each written text into `search_due`, and indexing its words deletes the row. Remaining rows are from a
+release that does not split words itself. `catch_up` indexes them.
 """
 
 from typing import Any
@@ -42,21 +42,21 @@ _TASK_DONE, _KNOWLEDGE_DONE = [
 
 
 def index_task(tx: Tx, task_id: int, name: str, description: str, external_key: str | None) -> None:
-    """Write the words of a task in place of those that the index has."""
+    """Replace the indexed words of a task."""
     texts = _words({"name": name, "description": description, "external_key": external_key})
     _INDEX_TASK.run(tx, rowid=task_id, **texts)
     _TASK_DONE.run(tx, id=task_id)
 
 
 def index_knowledge(tx: Tx, knowledge_id: int, title: str, content: str, category: str | None, tags: str) -> None:
-    """Write the words of an item of knowledge in place of those that the index has."""
+    """Replace the indexed words of a knowledge item."""
     texts = _words({"title": title, "content": content, "category": category, "tags": tags})
     _INDEX_KNOWLEDGE.run(tx, rowid=knowledge_id, **texts)
     _KNOWLEDGE_DONE.run(tx, id=knowledge_id)
 
 
 def catch_up(tx: Tx, limit: int) -> int:
-    """Index up to `limit` texts that an older release wrote and return their number."""
+    """Index up to `limit` texts that an older release has written and return their number."""
     due = _DUE.rows(tx, limit=limit)
     for kind, row_id in due:
         if kind == "task":
@@ -75,7 +75,7 @@ def _catch_up(tx: Tx, read: Statement, index: Any, done: Statement, row_id: int)
 
 
 def match_expression(query: str) -> str:
-    """Return the FTS5 expression for rows that have all words of the query. Without words it matches nothing."""
+    """Return the FTS5 expression for rows with all words of the query. Without words, it matches no row."""
     phrases = [f'"{" ".join(phrase.words)}"{"*" if phrase.open else ""}' for phrase in phrases_of(query)]
     return " ".join(phrases) or '""'
 

@@ -1,8 +1,8 @@
-"""Follows the outbox: reads events after the last one in the order of commits, whoever committed them.
+"""Tail of the outbox. It reads the events of all processes in commit order.
 
-The own writer wakes it; commits of other processes show in `PRAGMA data_version`, looked at every 20 ms
-(figures in docs/performance.md). A reader by number misses nothing here, because SQLite has one writer at a
-time and so numbers are committed in order.
+The writer of this process wakes it. Commits of other processes change `PRAGMA data_version`, which it reads every 20 ms
+(figures in docs/performance.md). SQLite has one writer at a time and commits the event numbers in order. Reading by
+number therefore misses no event.
 """
 
 import logging
@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 
 LOOK_EVERY = 0.02
 APART = 0.01
-"""Seconds between two reads while commits come one upon another: what they wrote is read together."""
+"""Seconds between two reads during a series of commits, so that one read gets the events of several commits."""
 
 AT_ONCE = 500
 
@@ -30,14 +30,14 @@ Receive = Callable[[list[EventRow]], None]
 
 
 class Tail:
-    """One thread that hands new events to `receive`, in order, each once."""
+    """Thread that passes each new event once and in order to `receive`."""
 
     def __init__(self, path: str, watch: FileWatch, *, foreign_commit: Callable[[], None]) -> None:
         self._watch = watch
         self._connection = driver.connect(path, read_only=True)
         self._foreign_commit = foreign_commit
         self._woken: queue.SimpleQueue[None] = queue.SimpleQueue()
-        # Two counters, because each may be raised by one thread only.
+        # Two counters, because only one thread may increment each of them.
         self._own_commits = 0
         self._commits_seen = 0
         self._trouble = Trouble(log, "tail_failed", "events cannot be read")
@@ -51,7 +51,7 @@ class Tail:
 
     @property
     def generation(self) -> int:
-        """Differs from what it was before whenever anybody has committed in between."""
+        """Return a number that changes after each commit of any process."""
         return self._own_commits + self._commits_seen
 
     @property
@@ -62,16 +62,17 @@ class Tail:
         self._thread.start()
 
     def follow(self, receive: Receive) -> None:
-        """From now on new events go to `receive`, called in the tail's thread."""
+        """Pass all new events to `receive` from now on. The tail thread calls it."""
         self._receive = receive
 
     def wake(self) -> None:
-        """The own writer has committed."""
+        """Notify the tail that the writer of this process has committed."""
         self._own_commits += 1
         if self._woken.empty():
             self._woken.put(None)
 
     def close(self) -> None:
+        """Stop the thread and close the connection. Blocks."""
         self._ended.set()
         self._woken.put(None)
         if self._thread.ident is not None:
@@ -93,15 +94,14 @@ class Tail:
                 continue
             try:
                 seen = self._data_version()
-                if seen != version:  # also after own commits: another process's may have come with them
+                if seen != version:  # checked also after own commits, because another process may have committed too
                     self._commits_seen += 1
                 if seen != version or woken:
                     self._read()
                     unsure = True
                     self._ended.wait(APART)
                 elif unsure:
-                    # Some of the commits just seen may have been another process's, with a lease that ends
-                    # soon.
+                    # Another process may have made some of these commits, with a lease that expires soon.
                     self._foreign_commit()
                     unsure = False
                 version = seen
@@ -111,7 +111,7 @@ class Tail:
                 self._trouble.goes_on(error)
 
     def _looks_right(self) -> bool:
-        """Return whether the files are in their places. The log says when they are not, and when they are again."""
+        """Return whether the database files are unchanged. Log each change and its end."""
         moved = self._watch.look()
         if moved is None:
             self._moved.is_over()

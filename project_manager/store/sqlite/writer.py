@@ -1,10 +1,11 @@
-"""The one thread that writes, with group commit.
+"""Single writer thread with group commit.
 
-Jobs wait in a bounded queue. The thread takes what waits, opens one transaction, does the work that is due
-(expired leases), runs each job, and commits once for all of them: nothing is answered before it is durable,
-and the cost of the fsync is shared. One failing job harms no other: what it wrote is undone. When
-SQLite itself has given up the transaction (disk full, I/O error) every job of the batch gets the error,
-because none of it was kept.
+Jobs wait in a bounded queue. The thread takes the waiting jobs and opens one transaction. It ends expired leases, runs
+each job, and commits once for the whole batch. Each job returns only after its result is durable, and all jobs share
+the cost of the fsync.
+
+The writes of a failed job are rolled back without an effect on other jobs. SQLite itself may abort the transaction
+(disk full, I/O error). Then every job of the batch gets the error, because no write was kept.
 """
 
 import asyncio
@@ -48,7 +49,7 @@ Work = Callable[[Tx], Result]
 
 @dataclass(slots=True)
 class Job(Generic[Result]):
-    """One piece of work and who waits for it."""
+    """Unit of work with the future of its caller."""
 
     name: str
     work: Work[Result]
@@ -59,6 +60,7 @@ class Job(Generic[Result]):
     error: BaseException | None = None
 
     def settle(self) -> None:
+        """Resolve the future with the outcome or the error, unless the caller has cancelled it."""
         if self.future.done():
             return
         if self.error is not None:
@@ -69,10 +71,12 @@ class Job(Generic[Result]):
 
 @dataclass(frozen=True, slots=True)
 class Duties:
-    """What the writer does besides jobs. `due` runs at the head of every batch; `next_due` says when to look
-    again (milliseconds since the epoch, or None); `committed` is called after each commit that changed
-    something, with what became of leases in it; `measured` gets (jobs, seconds) of a batch and `timed` (job name,
-    seconds). `lost` is called when the disk has failed during a write, so that no job can be answered truly.
+    """Callbacks of the writer besides jobs.
+
+    `due` runs at the start of a batch when work may be due. `next_due` returns the time of the next due work
+    (milliseconds since the epoch), or None. `committed` runs after each commit with changes and gets the outcomes of
+    its leases. `measured` gets (jobs, seconds) of a batch, and `timed` gets (job name, seconds). `lost` runs after a
+    disk failure during a write, when the outcome of each job is unknown.
     """
 
     due: Callable[[Tx], None]
@@ -85,19 +89,21 @@ class Duties:
 
 @contextmanager
 def _in_turn(batch: Sequence[Job[Any]]) -> Iterator[None]:
-    """The event loop stands still meanwhile, for TURN_SECONDS at most: two threads at work at once take the interpreter
-    from each other at every statement. For one job that would cost more than it spares.
+    """Pause the event loop during the body, for at most TURN_SECONDS.
+
+    Two running threads contend for the interpreter at every statement. For a single job, the pause costs more than it
+    saves.
     """
     turn = threading.Lock()
     with turn:
         if len(batch) > 1:
-            with suppress(RuntimeError):  # the loop has ended
+            with suppress(RuntimeError):  # the event loop has ended
                 batch[0].future.get_loop().call_soon_threadsafe(turn.acquire, True, TURN_SECONDS)
         yield
 
 
 class Writer:
-    """Owns the only connection that writes."""
+    """Owner of the writer thread and of the only connection that writes."""
 
     def __init__(
         self, path: str, clock: Clock, duties: Duties, watch: FileWatch, *, max_attempts: int, look_every: float
@@ -124,7 +130,7 @@ class Writer:
 
     @property
     def depth(self) -> int:
-        """Jobs that are not answered yet."""
+        """Return the number of unfinished jobs."""
         return self._waiting
 
     @property
@@ -132,12 +138,13 @@ class Writer:
         return self._thread.is_alive()
 
     def now(self) -> int:
-        """The present instant, never before one that a batch has used."""
+        """Return the current instant. It is never earlier than the instant of a previous batch."""
         return self.clock.now()
 
     async def run(self, name: str, work: Work[Result], actor: Actor, request_id: str) -> Result:
-        """Runs `work` in the next batch; returns after the commit. Raises QueueFull, ShuttingDown, or what `work`
-        raises.
+        """Run `work` in the next batch and return its result after the commit.
+
+        Raises QueueFull, ShuttingDown, and each error of `work`.
         """
         if self._closing:
             raise ShuttingDown("the server is stopping")
@@ -152,7 +159,7 @@ class Writer:
         return await future
 
     def _hand_over(self) -> None:
-        """All jobs of one turn of the loop at once: to wake the writer for each would cost both threads more."""
+        """Queue all jobs of one event loop iteration together, because a wakeup per job costs both threads more."""
         jobs, self._gathered = self._gathered, []
         for start in range(0, len(jobs), BATCH):
             self._queue.put(jobs[start : start + BATCH])
@@ -160,16 +167,16 @@ class Writer:
             self._refuse_the_rest()
 
     def look(self) -> None:
-        """Runs what is due, now. Another process may have taken a lease that ends before the next look."""
+        """Run due work now. Another process may have started a lease that expires before the next check."""
         if not self._closing:
             self._queue.put([])
 
     def hurry(self) -> None:
-        """From now on another process that holds the database is hardly waited for: this one is about to end."""
+        """Shorten the wait for a database lock of another process from now on, because this process is stopping."""
         self._hurried = True
 
     def close(self) -> None:
-        """Finishes what waits, writes the log back into the database file, closes. Blocks; called once."""
+        """Finish the queued jobs, checkpoint the log into the database file, and close. Blocks. Call it only once."""
         self._closing = True
         self._queue.put(None)
         if self._thread.ident is not None:
@@ -185,7 +192,7 @@ class Writer:
         self._connection.close()
 
     def _refuse_the_rest(self) -> None:
-        """Answers jobs that came after the end. The thread that closes and the event loop may do so at once."""
+        """Fail the jobs queued after the shutdown. The closing thread and the event loop may run it concurrently."""
         with suppress(queue.Empty):
             while True:
                 jobs = self._queue.get_nowait() or []
@@ -203,16 +210,17 @@ class Writer:
             changes = self._connection.total_changes
             try:
                 self._commit(batch)
-                if self._connection.total_changes != changes:  # only a write shows that writing works again
+                if self._connection.total_changes != changes:  # only a successful write proves that writes work again
                     self.failure = None
-            except Exception as error:  # noqa: BLE001 the writer must outlive every fault; each waiting job gets it
+            except Exception as error:  # noqa: BLE001 the writer survives every error, and each waiting job gets it
                 self._fail(batch, error)
             self._duties.measured(len(batch), time.perf_counter() - started)
             self._answer(batch)
 
     def _take(self) -> tuple[list[Job[Any]], bool]:
-        """The jobs that wait, fewer than twice BATCH; empty when it is only time to look for what is due. True when
-        it is time to stop.
+        """Return the waiting jobs and whether to stop.
+
+        The list has fewer than twice BATCH jobs. It is empty when it is only time to check for due work.
         """
         batch: list[Job[Any]] = []
         try:
@@ -254,16 +262,17 @@ class Writer:
         self._next_due = self._duties.next_due(tx) if done else tx.now + RETRY_MS
         changed = self._connection.total_changes != changes
         execute("COMMIT")
-        self._watch.check()  # a write into a file that is gone is lost: do not acknowledge it
+        self._watch.check()  # do not acknowledge a write to a removed file: it is lost
         self.clock.committed(tx.now, mark)
         self._known_version, self._head = version, head
         if changed:
             self._duties.committed(shared.turns)
 
     def _write_events(self, tx: Tx, shared: Shared, ours: bool) -> Head | None:
-        """Insert the events of the batch. Returns the head of the hash chain, None when it is not known.
+        """Insert the events of the batch. Return the head of the hash chain, or None when it is unknown.
 
-        `ours`: no other process has committed since the last batch, so that its head is still the end of the chain.
+        `ours` means that no other process has committed since the last batch. Then the last head is still the end of
+        the chain.
         """
         head = self._head if ours else None
         if not shared.outbox:
@@ -271,13 +280,16 @@ class Writer:
         return events.write(tx, shared.outbox, head or chain.head(tx))
 
     def _do_what_is_due(self, tx: Tx, shared: Shared) -> bool:
-        """False after a fault, which must not stop the jobs: who may claim is judged by their own statements."""
+        """Run the due work and return whether it has succeeded.
+
+        A failure does not stop the jobs, because their own statements decide which tasks can be claimed.
+        """
         tx.execute("SAVEPOINT due")
         try:
             self._duties.due(tx)
         except driver.DriverError:
             raise
-        except Exception as error:  # noqa: BLE001 as above
+        except Exception as error:  # noqa: BLE001 the jobs must run anyway
             self._fault("due", error)
             tx.execute("ROLLBACK TO due")
             shared.undo((0, 0))
@@ -287,8 +299,10 @@ class Writer:
         return True
 
     def _run_all(self, batch: list[Job[Any]], tx: Tx, shared: Shared) -> None:
-        """Runs the jobs without a savepoint for each, which would cost a tenth of a claim: most of those that fail have
-        not written yet. When one had, all are undone and run again, each in its own savepoint.
+        """Run the jobs without a savepoint for each, because a savepoint costs a tenth of a claim.
+
+        Most failed jobs have not written yet. When one has, all jobs are rolled back and run again, each in its own
+        savepoint.
         """
         mark = shared.mark
         tx.execute("SAVEPOINT jobs")
@@ -313,7 +327,7 @@ class Writer:
         tx.execute("RELEASE job")
 
     def _run_job(self, job: Job[Any], batch: Tx, shared: Shared) -> bool:
-        """False when it failed and left something behind that must be undone."""
+        """Run a job. Return False when it has failed after writes that must be rolled back."""
         started = time.perf_counter()
         mark, changes = shared.mark, self._connection.total_changes
         job.error = None
@@ -328,7 +342,7 @@ class Writer:
             if driver.ends_transaction(error) or not self._connection.in_transaction:
                 raise
             job.error = self._fault(job.name, error)
-        except Exception as error:  # noqa: BLE001 one job's fault is its own; the others of the batch go on
+        except Exception as error:  # noqa: BLE001 an error of one job does not stop the other jobs
             job.error = self._fault(job.name, error)
         self._duties.timed(job.name, time.perf_counter() - started)
         return job.error is None or (shared.mark == mark and self._connection.total_changes == changes)
@@ -336,7 +350,7 @@ class Writer:
     def _set_time(self, tx: Tx, ours: bool) -> Mark | None:
         """Set the instant of the batch. Return the mark of the clock when it was stored.
 
-        `ours`: no other process has written since the last batch.
+        `ours` means that no other process has written since the last batch.
         """
         if not ours:
             self.clock.load(meta.clock_mark(tx))
@@ -362,14 +376,14 @@ class Writer:
             job.error = meaning
 
     def _meaning(self, error: Exception) -> ProjectManagerError:
-        """Return the error that each job of a failed batch gets, and log it unless it is logged where it is found."""
+        """Return the error for each job of a failed batch. Log it unless the code that detects it logs it."""
         if isinstance(error, ProjectManagerError):
             return error
         if not isinstance(error, driver.DriverError):
             return self._fault("batch", error)
         self._watch.note(error)
         if driver.is_lost_write(error):
-            # Linux forgets the pages of a failed fsync: a later one succeeds, and shows nothing about them.
+            # Linux drops the dirty state of pages after a failed fsync. A later fsync succeeds although they are lost.
             self._lost = True
             self._duties.lost(error)
             return OutcomeUnknown("the disk failed during the write: it is not known whether the write was kept")
@@ -379,7 +393,7 @@ class Writer:
         return meaning
 
     def _answer(self, batch: list[Job[Any]]) -> None:
-        """Wakes everybody who waits with one call into the loop."""
+        """Wake all callers of a batch with one call into the event loop."""
         if not batch:
             return
         try:
