@@ -1,6 +1,4 @@
-"""What every test may ask for: a migrated database of its own, a clock that it moves, the service over both, and
-that service on a real port.
-"""
+"""Fixtures of all tests: a migrated database, a movable clock, the service on both, and the service on a real port."""
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack
@@ -19,7 +17,7 @@ from project_manager.store.sqlite import driver
 from tests.desk import Desk, MovableClock
 from tests.served import Served, serving
 
-# A slow machine is no failure: hypothesis would judge the time that an example takes to draw and to run.
+# hypothesis fails an example that takes long to generate or to run. On a slow machine that is no error.
 hypothesis_settings.register_profile("suite", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 hypothesis_settings.load_profile("suite")
 
@@ -36,7 +34,7 @@ def anyio_backend() -> str:
 
 @pytest.fixture(autouse=True)
 def nothing_blocks_the_loop() -> Iterator[None]:
-    """A call of the package that blocks the event loop fails the test; only a start may open its files there."""
+    """Fail the test when a call of the package blocks the event loop. Only the start may open its files there."""
     with blockbuster_ctx("project_manager") as blockers, ExitStack() as stack:
         for name in ("execute", "executescript", "commit", "rollback"):
             blockers.functions[f"driver.{name}"] = BlockBusterFunction(
@@ -51,7 +49,7 @@ def nothing_blocks_the_loop() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A database at the present schema; tests copy it, because migrating takes longer than they do."""
+    """Return a database with the current schema. Tests copy it, because migrating takes longer than a test."""
     path = tmp_path_factory.mktemp("template") / "pm.db"
     upgrade(str(path))
     return path
@@ -59,7 +57,7 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def database(template: Path, tmp_path: Path) -> Path:
-    """A migrated database of the test's own."""
+    """Return a migrated database for this test."""
     return Path(copyfile(template, tmp_path / "pm.db"))
 
 
@@ -70,7 +68,7 @@ def clock() -> MovableClock:
 
 @pytest.fixture
 def settings() -> dict[str, object]:
-    """Settings that differ from the default ones; a test or a module may give its own."""
+    """Return settings that differ from the default ones. A test or a module may override this fixture."""
     return {}
 
 

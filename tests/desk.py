@@ -1,4 +1,4 @@
-"""The service without its doors, in the words of those who use it."""
+"""The operations of the service, called directly without an interface."""
 
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
@@ -21,7 +21,7 @@ Json = dict[str, Any]
 
 @dataclass
 class MovableClock:
-    """Stands still until the test moves it. `slip` is the error of the wall clock, in milliseconds."""
+    """A clock that stands still until the test moves it. `slip` is the error of the wall clock, in milliseconds."""
 
     instant: int = field(default_factory=lambda: parse_rfc3339("2026-11-23T10:00:00Z"))
     slip: int = 0
@@ -40,13 +40,13 @@ class MovableClock:
         self.instant += int(seconds * 1000)
 
     def later(self, seconds: float) -> str:
-        """The instant in so many seconds, as the API writes it."""
+        """Return the instant in this number of seconds, in the format of the API."""
         return rfc3339(self.instant + int(seconds * 1000))
 
 
 @dataclass(frozen=True)
 class Desk:
-    """What people and agents do, a line each. Every call is bounded."""
+    """The operations of users and agents, one method for each. Every call has a time limit."""
 
     runtime: Runtime
     clock: MovableClock
@@ -60,11 +60,11 @@ class Desk:
             return await self.runtime.run(BY_NAME[operation], raw, Caller(self.actor, "rest", "test", key))
 
     async def do(self, operation: str, *, key: str | None = None, **raw: Any) -> Any:
-        """What the operation answers, as its JSON says it."""
+        """Run an operation and return its response as parsed JSON."""
         return orjson.loads((await self.answer(operation, key=key, **raw)).body)
 
     async def text(self, operation: str, **raw: Any) -> str:
-        """The whole text of a streamed operation."""
+        """Return the whole text of a streamed operation."""
         pieces: list[str] = []
         with anyio.fail_after(PATIENCE):
             async with self.runtime.stream(BY_NAME[operation], raw, Caller(self.actor, "rest", "test")) as (_, fetch):
@@ -78,7 +78,7 @@ class Desk:
         return caught.value
 
     async def pass_time(self, seconds: float) -> None:
-        """Moves the clock and lets what is due then happen."""
+        """Move the clock and run the jobs that are due."""
         self.clock.advance(seconds)
         with anyio.fail_after(PATIENCE):
             await self.runtime.sweep()
@@ -92,7 +92,7 @@ class Desk:
         return found
 
     async def claim(self, task_id: int, agent: str, **more: Any) -> Json:
-        """The lock that the agent got."""
+        """Claim a task and return the lock."""
         lock: Json = (await self.do("acquire_task_lock", task_id=task_id, agent_id=agent, **more))["lock"]
         return lock
 
@@ -110,12 +110,12 @@ class Desk:
         return await self._as_agent("update_task", agent, task_id=task_id, **more)
 
     async def head(self) -> int:
-        """The number of the last event."""
+        """Return the number of the last event."""
         head: int = (await self.do("wait_for_events", since=0, limit=1))["head"]
         return head
 
     async def events(self, since: int = 0, *types: str) -> list[Json]:
-        """Everything that happened after `since`."""
+        """Return all events after `since`."""
         found: list[Json] = []
         while True:
             page = await self.do("wait_for_events", since=since, types=list(types), limit=500)
@@ -125,7 +125,7 @@ class Desk:
                 return found
 
     async def logs(self, task_id: int) -> list[Json]:
-        """Oldest first."""
+        """Return the log entries of a task, oldest first."""
         page = await self.do("list_task_logs", task_id=task_id, limit=500)
         return list(reversed(page["items"]))
 

@@ -1,4 +1,4 @@
-"""A bare TCP connection to the service, for what no client library sends."""
+"""A bare TCP connection to the service, for requests that no client library sends."""
 
 import socket
 from collections.abc import AsyncIterator, Callable
@@ -11,23 +11,23 @@ import orjson
 from tests.served import Served
 
 PATIENCE = 20.0
-"""Bound on each wait. Other work on the machine is no failure."""
+"""Bound on each wait. Other work on the machine must not fail a test."""
 
 
 class Raw:
-    """A connection, and what the server sends on it."""
+    """A connection, and the data that the server sends on it."""
 
     def __init__(self, stream: anyio.abc.SocketStream) -> None:
         self._stream = stream
         self._read = b""
 
     async def send(self, data: bytes, patience: float = PATIENCE) -> None:
-        """Send all of it. Raises TimeoutError when the server reads nothing for so many seconds."""
+        """Send all of it. Raises TimeoutError when the server reads nothing for `patience` seconds."""
         with anyio.fail_after(patience):
             await self._stream.send(data)
 
     async def answer(self) -> tuple[int, dict[bytes, bytes], bytes]:
-        """Return status, headers and body of the next answer."""
+        """Return status, headers and body of the next response."""
         lines = (await self.head()).split(b"\r\n")
         headers = dict(line.lower().split(b": ", 1) for line in lines[1:])
         length = int(headers[b"content-length"])
@@ -37,7 +37,7 @@ class Raw:
         return int(lines[0].split()[1]), headers, body
 
     async def error(self) -> tuple[int, str]:
-        """Return status and code of the next answer, which is an error and the last one."""
+        """Return status and code of the next response, which is an error and the last one."""
         status, headers, body = await self.answer()
         assert headers[b"connection"] == b"close"
         error = orjson.loads(body)
@@ -46,7 +46,7 @@ class Raw:
         return status, error["code"]
 
     async def rest(self) -> bytes:
-        """Return what comes until the server closes."""
+        """Return the data that arrives until the server closes."""
         with anyio.fail_after(PATIENCE):
             while True:
                 try:
@@ -55,7 +55,7 @@ class Raw:
                     return self._read
 
     async def pieces(self) -> AsyncIterator[bytes]:
-        """Yield what comes until the server closes, in pieces as they are received."""
+        """Yield the data that arrives until the server closes, in pieces as they are received."""
         while True:
             try:
                 with anyio.fail_after(PATIENCE):
@@ -65,7 +65,7 @@ class Raw:
             yield data
 
     async def frame(self) -> tuple[int, bytes]:
-        """Return kind and payload of the next WebSocket frame, which is a short one."""
+        """Return kind and payload of the next WebSocket frame, which must be a short one."""
         while len(self._read) < 2 or len(self._read) < 2 + self._read[1]:
             await self._more()
         assert self._read[1] < 126
@@ -74,7 +74,7 @@ class Raw:
         return kind, payload
 
     async def head(self) -> bytes:
-        """Return the head of the next answer."""
+        """Return the head of the next response."""
         while b"\r\n\r\n" not in self._read:
             await self._more()
         head, _, self._read = self._read.partition(b"\r\n\r\n")
@@ -87,7 +87,7 @@ class Raw:
 
 @asynccontextmanager
 async def connected(served: Served, *, receive_buffer: int = 0) -> AsyncIterator[Raw]:
-    """Connect; with `receive_buffer` the kernel takes no more than that for a client that does not read."""
+    """Connect. With `receive_buffer`, the kernel buffers no more than that for a client that does not read."""
     raw = socket.socket()
     if receive_buffer:
         raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
@@ -102,5 +102,5 @@ async def connected(served: Served, *, receive_buffer: int = 0) -> AsyncIterator
 async def until(condition: Callable[[], object]) -> None:
     """Let the service work until the condition holds."""
     with anyio.fail_after(PATIENCE):
-        while not condition():  # noqa: ASYNC110 the service tells nobody
+        while not condition():  # noqa: ASYNC110 the service has no event for this
             await anyio.sleep(0.001)

@@ -1,4 +1,4 @@
-"""The service on a port of its own in this process, for real clients."""
+"""The service on a real port in this process, for real clients."""
 
 import json
 import socket
@@ -25,7 +25,7 @@ MOST_CONNECTIONS = 1000
 
 @dataclass
 class Served:
-    """A listening service and a client of it. `client` sends no more than it is told to."""
+    """A listening service and a client of it."""
 
     runtime: Runtime
     port: int
@@ -38,7 +38,7 @@ class Served:
         return f"http://127.0.0.1:{self.port}"
 
     async def send(self, method: str, path: str, body: Any = None, **headers: str) -> httpx.Response:
-        """`body` goes as JSON unless it is bytes; header names are written with _ for -."""
+        """Send a request. `body` is sent as JSON unless it is bytes; header names are written with _ for -."""
         named = {name.replace("_", "-").encode(): value.encode() for name, value in headers.items()}
         content = body if isinstance(body, bytes) or body is None else json.dumps(body)
         return await self.client.request(method, path, content=content, headers=named)
@@ -49,7 +49,7 @@ class Served:
         return response.json()
 
     async def refused(self, status: int, method: str, path: str, body: Any = None, **headers: str) -> Json:
-        """The error body of a call that must be refused; it is the one shape, whatever went wrong."""
+        """Send a request that must be refused. Check the shape of the error body and return it."""
         response = await self.send(method, path, body, **headers)
         assert response.status_code == status, response.text
         error: Json = response.json()
@@ -59,13 +59,13 @@ class Served:
         return error
 
     def listen(self, query: str = "", **more: Any) -> connect:
-        """A WebSocket for events; an async context manager."""
+        """Return a WebSocket for events, an async context manager."""
         return connect(f"ws://127.0.0.1:{self.port}/ws/updates?{query}", proxy=None, **more)
 
 
 @asynccontextmanager
 async def serving(runtime: Runtime) -> AsyncIterator[Served]:
-    """Serves the API port's application. Leaving the block ends every connection, or fails when one does not end."""
+    """Serve the application of the API port. At the end of the block every connection ends, or the block fails."""
     updates = Updates(runtime)
     configuration = _configuration(runtime.settings, api(runtime, updates, None, ()))
     configuration.load()
@@ -88,18 +88,18 @@ async def serving(runtime: Runtime) -> AsyncIterator[Served]:
 
 
 async def _ended(server: Server) -> None:
-    """The server's own way to stop looks every tenth of a second, which is long for a test."""
+    """Stop the server. Its own shutdown polls every tenth of a second, which is long for a test."""
     for listening in server.servers:
         listening.close()
     for connection in list(server.server_state.connections):
         connection.shutdown()
     with anyio.fail_after(PATIENCE):
-        while server.server_state.connections or server.server_state.tasks:  # noqa: ASYNC110 uvicorn tells of neither
+        while server.server_state.connections or server.server_state.tasks:  # noqa: ASYNC110 uvicorn has no event for either
             await anyio.sleep(0.001)
 
 
 async def frame(connection: ClientConnection) -> Json:
-    """The next frame."""
+    """Return the next frame."""
     with anyio.fail_after(PATIENCE):
         found: Json = orjson.loads(await connection.recv())
     return found

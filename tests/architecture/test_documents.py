@@ -22,7 +22,7 @@ def blocks(path: Path, *languages: str) -> list[str]:
 
 
 def commands(path: Path) -> list[list[str]]:
-    """The words of each command in the page's shell blocks; of a session only what was typed after `$ `."""
+    """Return the words of each command in the shell blocks of a page. In a session, commands follow `$ `."""
     typed = [line for block in blocks(path, "bash", "sh", "shell") for line in joined(block)]
     typed += [line[2:] for block in blocks(path, "console") for line in joined(block) if line.startswith("$ ")]
     return [words(part) for line in typed for part in re.split(r"\s(?:\||&&)\s|;\s", line)]
@@ -35,7 +35,7 @@ def joined(block: str) -> list[str]:
 def words(command: str) -> list[str]:
     try:
         return shlex.split(command, comments=True)
-    except ValueError:  # a line inside a quoted text or a here-document is no command
+    except ValueError:  # lines inside quoted text or a here-document are no commands
         return []
 
 
@@ -47,7 +47,7 @@ def test_a_link_to_a_file_leads_there(path: Path) -> None:
 
 
 @each_page
-def test_an_example_in_json_or_yaml_can_be_read_by_a_machine(path: Path) -> None:
+def test_an_example_in_json_or_yaml_can_be_parsed(path: Path) -> None:
     for block in blocks(path, "json"):
         json.loads(block)
     for block in blocks(path, "yaml", "yml"):
@@ -55,20 +55,20 @@ def test_an_example_in_json_or_yaml_can_be_read_by_a_machine(path: Path) -> None
 
 
 @each_page
-def test_a_command_that_runs_a_script_names_one_that_is_there(path: Path) -> None:
+def test_a_documented_script_exists(path: Path) -> None:
     named = {words[0] for words in commands(path) if words and words[0].startswith(("scripts/", ".ci/", "deploy/"))}
     assert {name for name in named if not (CHECKOUT / name).is_file()} == set()
 
 
 @each_page
-def test_a_command_line_of_the_project_is_one_that_it_takes(path: Path) -> None:
+def test_a_documented_command_line_is_accepted(path: Path) -> None:
     for command in commands(path):
         if command and command[0] == "project-manager":
             assert unknown_words(command[1:]) == [], shlex.join(command)
 
 
 def unknown_words(given: list[str]) -> list[str]:
-    """The first sub-command, and the options, that the command line does not know."""
+    """Return the first sub-command and the options that the command line does not know."""
     command: click.Command = main
     while isinstance(command, click.Group) and given and not given[0].startswith("-"):
         if given[0] not in command.commands:

@@ -17,14 +17,14 @@ def test_imports_only_go_down() -> None:
 
 
 @pytest.mark.parametrize("path", files("project_manager/*.py"), ids=name_of)
-def test_a_module_is_named_after_what_lives_there(path: Path) -> None:
+def test_a_module_is_named_after_its_content(path: Path) -> None:
     assert path.stem not in VAGUE
 
 
 @pytest.mark.parametrize("path", files("project_manager/*__init__.py"), ids=name_of)
-def test_a_folder_says_what_lives_there_and_holds_no_code_in_its_own_module(path: Path) -> None:
+def test_a_package_init_has_a_docstring_and_no_code(path: Path) -> None:
     module = parsed(path)
     docstring = ast.get_docstring(module)
-    assert docstring, "say in a line or two what lives here, and what may not"
+    assert docstring, "describe the allowed content of this package in one or two lines"
     if path.parent != PACKAGE:
         assert [type(node).__name__ for node in module.body[1:]] == []

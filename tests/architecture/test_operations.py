@@ -22,7 +22,7 @@ def test_a_name_and_a_route_belong_to_one_operation() -> None:
 
 
 @each_operation
-def test_an_operation_says_what_it_does(operation: Operation) -> None:
+def test_an_operation_has_a_description(operation: Operation) -> None:
     assert re.fullmatch(r"[A-Z].*\.", operation.summary)
 
 

@@ -55,7 +55,7 @@ def test_the_wheel_holds_every_file_that_is_not_code() -> None:
     assert besides <= set(SETUP["options.package_data"]["project_manager._migrations"].split())
 
 
-def test_the_licence_names_those_of_the_vendored_packages_and_has_their_texts() -> None:
+def test_the_licence_names_the_licences_of_vendored_packages_and_has_their_texts() -> None:
     vendor = CHECKOUT / "project_manager" / "web" / "static" / "vendor"
     packages = json.loads((vendor / "vendored.json").read_text())["packages"]
     expression = set(SETUP["metadata"]["license_expression"].split(" AND "))
@@ -67,7 +67,7 @@ def test_the_licence_names_those_of_the_vendored_packages_and_has_their_texts() 
     )
 
 
-def test_the_distribution_has_a_name_of_its_own_and_pages_say_which() -> None:
+def test_the_distribution_has_its_own_name_and_the_pages_use_it() -> None:
     name = SETUP["metadata"]["name"]
     assert name == "project-manager-queue"
     for page in ("README.md", "docs/package.md"):
@@ -87,12 +87,12 @@ def test_every_supported_python_is_named_and_the_image_has_one_of_them() -> None
     assert image in named
 
 
-def test_what_the_package_imports_is_what_it_requires() -> None:
+def test_imports_of_the_package_are_its_requirements() -> None:
     required = {IMPORTED_AS.get(name, name) for name in names(SETUP["options"]["install_requires"])}
     assert imported("project_manager/*.py", "migrations/*.py") | RUN_BY_UVICORN == required
 
 
-def test_what_the_tests_import_is_required_for_them() -> None:
+def test_imports_of_the_tests_are_requirements_of_the_tests() -> None:
     extras = SETUP["options.extras_require"]
     requirements = "\n".join([SETUP["options"]["install_requires"], extras["test"], extras["dev"]])
     known = {IMPORTED_AS.get(name, name.replace("-", "_")) for name in names(requirements)}
@@ -100,7 +100,7 @@ def test_what_the_tests_import_is_required_for_them() -> None:
 
 
 @pytest.mark.parametrize("file", PINNED, ids=name_of)
-def test_a_pin_is_one_exact_version_with_hashes_and_says_nothing_of_where_it_comes_from(file: Path) -> None:
+def test_a_pin_is_one_exact_version_with_hashes_and_without_a_source(file: Path) -> None:
     comment, *lines = file.read_text().splitlines()
     assert comment.startswith("# ")
     pins = "\n".join(lines).replace(" \\\n    --hash", " --hash").splitlines()
@@ -110,7 +110,7 @@ def test_a_pin_is_one_exact_version_with_hashes_and_says_nothing_of_where_it_com
     assert len({pin.partition("==")[0] for pin in pins}) == len(pins)
 
 
-def test_everything_required_is_pinned_and_the_tests_run_on_what_is_shipped() -> None:
+def test_every_requirement_is_pinned_and_the_tests_run_on_the_shipped_versions() -> None:
     image, dev = (
         set(re.findall(r"^[a-z0-9-]+==[^ ]+", (CHECKOUT / "requirements" / file).read_text(), re.MULTILINE))
         for file in ("image.txt", "dev.txt")
@@ -134,7 +134,7 @@ def test_migrations_are_numbered_in_one_line() -> None:
 
 
 @pytest.mark.parametrize("path", files("scripts/*", ".ci/run"), ids=name_of)
-def test_a_script_is_executable_and_says_what_it_does(path: Path) -> None:
+def test_a_script_is_executable_and_has_a_description(path: Path) -> None:
     first, second = path.read_text().splitlines()[:2]
     assert path.stat().st_mode & 0o111
     assert first.startswith("#!/usr/bin/env ")
@@ -143,7 +143,7 @@ def test_a_script_is_executable_and_says_what_it_does(path: Path) -> None:
 
 @pytest.mark.parametrize("path", files("deploy/systemd/*.service"), ids=name_of)
 def test_a_system_call_that_a_unit_forbids_fails_and_ends_no_process(path: Path) -> None:
-    """The program gives files to the owner of their folder where it may, and goes on where chown is refused."""
+    """Run a program that changes the owner of files. Where chown is refused, it continues."""
     settings = path.read_text().splitlines()
     assert "SystemCallFilter=~@privileged @resources" in settings
     assert "SystemCallErrorNumber=EPERM" in settings

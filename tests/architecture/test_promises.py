@@ -5,7 +5,7 @@ from tests.promises import PROMISES
 
 
 def kept() -> dict[str, list[str]]:
-    """Where each promise is kept: every `pytest.mark.promise("name")` in the tests."""
+    """Return the tests of each promise, found by `pytest.mark.promise("name")`."""
     found: dict[str, list[str]] = {}
     for path in files("tests/*.py"):
         for node in ast.walk(parsed(path)):
@@ -20,7 +20,7 @@ def test_every_promise_is_kept_by_a_test() -> None:
     assert set(PROMISES) - set(kept()) == set()
 
 
-def test_no_test_keeps_a_promise_that_nobody_made() -> None:
+def test_no_test_names_an_unknown_promise() -> None:
     assert {name: places for name, places in kept().items() if name not in PROMISES} == {}
 
 

@@ -13,7 +13,7 @@ every_setting = pytest.mark.parametrize("setting", SETTINGS, ids=lambda setting:
 
 
 def attributes_read_from_settings() -> set[str]:
-    """Names read as `settings.x`, `self._settings.x` or `runtime.settings.x` outside config.py."""
+    """Return names read as `settings.x`, `self._settings.x` or `runtime.settings.x` outside config.py."""
     names = set()
     for path in files("project_manager/*.py"):
         if path == PACKAGE / "config.py":
@@ -51,7 +51,7 @@ def test_a_setting_is_explained_in_the_documentation(setting: Setting) -> None:
 
 
 @every_setting
-def test_a_setting_stands_in_the_production_env_file(setting: Setting) -> None:
+def test_a_setting_is_listed_in_the_production_env_file(setting: Setting) -> None:
     names = {line.lstrip("# ").partition("=")[0] for line in PRODUCTION_ENV.read_text().splitlines() if "=" in line}
     assert setting.name in names
 

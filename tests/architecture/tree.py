@@ -1,4 +1,4 @@
-"""The files that the house rules are about."""
+"""The files that the architecture tests check."""
 
 import ast
 import subprocess
@@ -11,7 +11,7 @@ PACKAGE = CHECKOUT / "project_manager"
 
 @cache
 def files(*patterns: str) -> tuple[Path, ...]:
-    """Files of the checkout that git tracks or would, matching one of the patterns."""
+    """Return files of the checkout, tracked or not ignored by git, that match one of the patterns."""
     command = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "--", *patterns]
     listed = subprocess.run(command, cwd=CHECKOUT, check=True, capture_output=True, text=True).stdout
     return tuple(path for line in listed.splitlines() if (path := CHECKOUT / line).is_file())

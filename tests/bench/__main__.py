@@ -1,4 +1,4 @@
-"""The bench: python -m tests.bench [--quick] [--only SECTION] [--write docs/performance.md]."""
+"""The benchmark: python -m tests.bench [--quick] [--only SECTION] [--write docs/performance.md]."""
 
 import argparse
 import resource
@@ -41,7 +41,7 @@ def main() -> int:
 
 
 def _sections(quick: bool, other: Path | None) -> dict[str, Callable[[Path], list[Section]]]:
-    """What is measured, by name: rounds and seconds a slice."""
+    """Return the measurements by name, each with its rounds and seconds per slice."""
     rounds = 3 if quick else 5
     slices = 0.3 if quick else 0.8
     sections: dict[str, Callable[[Path], list[Section]]] = {

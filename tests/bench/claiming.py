@@ -1,4 +1,4 @@
-"""Claims: over HTTP and MCP, against the floor below them and the usual way beside them."""
+"""Claims over HTTP and MCP, compared with the lower bound and with the usual design."""
 
 from collections.abc import Callable
 from contextlib import ExitStack

@@ -1,4 +1,4 @@
-"""Start and memory."""
+"""Start time and memory."""
 
 from contextlib import ExitStack
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Many WebSocket clients in one epoll loop, each only reading."""
+"""Many WebSocket clients in one epoll loop that only read."""
 
 import os
 import select
@@ -12,7 +12,7 @@ PING, PONG, CLOSE = 0x9, 0xA, 0x8
 
 
 class Listener:
-    """One connection to /ws/updates. `seqs` are the numbers of the events that came, `closed` its close code."""
+    """One connection to /ws/updates. `seqs` are the numbers of the received events, `closed` is its close code."""
 
     def __init__(self, port: int, query: str = "", receive_buffer: int = 0) -> None:
         self.seqs: list[int] = []
@@ -43,7 +43,7 @@ class Listener:
         return self._socket.fileno()
 
     def read(self) -> int:
-        """Takes what is there; how many events came."""
+        """Read available data and return the number of received events."""
         chunk = self._socket.recv(262_144)
         if not chunk:
             self.closed = self.closed or 1006
@@ -82,7 +82,7 @@ class Listener:
 
 
 def _masked(kind: int, body: bytes) -> bytes:
-    """A short frame as a client sends it; the mask is zero, which is a mask."""
+    """Return a short frame as a client sends it. A mask of zero is valid."""
     return bytes([0x80 | kind, 0x80 | len(body)]) + b"\0\0\0\0" + body
 
 
@@ -96,7 +96,7 @@ class Crowd:
             self._poll.register(number, select.EPOLLIN)
 
     def collect(self, events: int, since: float) -> list[float]:
-        """Reads until every listener got so many events more; seconds from `since` to each of them."""
+        """Read until every listener has this number of new events. Return the seconds from `since` for each."""
         wanted = dict.fromkeys(self.listeners, events)
         missing = events * len(wanted)
         delays: list[float] = []
@@ -113,7 +113,7 @@ class Crowd:
         return delays
 
     def settle(self, seconds: float) -> None:
-        """Reads and forgets whatever still comes within so many seconds."""
+        """Read and discard everything that arrives within this number of seconds."""
         until = time.perf_counter() + seconds
         while (left := until - time.perf_counter()) > 0:
             for number, _ in self._poll.poll(left):

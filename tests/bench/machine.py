@@ -1,4 +1,4 @@
-"""What the figures were taken on."""
+"""The machine of the measurements."""
 
 import os
 import platform
@@ -13,7 +13,7 @@ LIBRARIES = ("starlette", "uvicorn", "uvloop", "SQLAlchemy", "pydantic", "mcp")
 
 
 def description(folder: Path) -> str:
-    """Processor, disk and versions, in a paragraph. Absolute figures mean nothing without it."""
+    """Return processor, disk and versions in a paragraph. Absolute figures have no meaning without it."""
     syncs = spread([_syncs(folder) for _ in range(3)])
     loops = spread([calibration() for _ in range(5)])
     libraries = ", ".join(f"{name} {version(name)}" for name in LIBRARIES)

@@ -1,4 +1,4 @@
-"""The predecessor, project-manager-mcp 0.2.7, beside the product: lock cycles and the board."""
+"""The predecessor, project-manager-mcp 0.2.7, compared with the product: lock cycles and the board."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -59,7 +59,7 @@ def _start(folder: Path, program: Path) -> Server:
         ways = ["--port", str(port), "--mcp-transport", "sse", "--no-browser", "--db-path", str(database)]
         try:
             return Server(THEIRS, [str(program), *ways], port, folder, settings, "/healthz", patience=10)
-        except NotServing:  # it moves to other ports when the one after this is taken
+        except NotServing:  # it uses other ports when the next port is in use
             continue
     raise NotServing(f"{THEIRS} did not come up at {ATTEMPTS} pairs of ports")
 
@@ -79,13 +79,13 @@ def _plain_boards(_: int) -> Script:
 
 
 def _boards(_: int) -> Script:
-    """As a browser asks for it."""
+    """Request the board as a browser does."""
     while True:
         yield request("GET", "/api/board/state", headers=["accept-encoding: gzip"])
 
 
 def _their_cycles(number: int, fresh: Iterator[int]) -> Script:
-    """Lock, DONE, unlock: what finishes a task there. The task is one that no cycle was cut off in before."""
+    """Lock a task, set DONE and unlock it, as a task is finished there. Skip tasks with an interrupted cycle."""
     agent = {"agent_id": f"agent-{number}"}
     task = next(fresh)
     while True:

@@ -1,6 +1,6 @@
-"""The other floor: claims in plain SQL on one connection, and the small schema that the comparisons use.
+"""The lower bound of storage: claims in plain SQL on one connection, with the small schema of the comparisons.
 
-A claim takes the best task in one statement and writes one event, as the product's does at the least.
+A claim takes the best task in one statement and writes one event. The product does at least the same.
 """
 
 import time
@@ -47,7 +47,7 @@ _EVENT = "INSERT INTO events (type, at, task_id, actor, data) VALUES (?, ?, ?, ?
 
 
 def prepare(path: str, count: int) -> None:
-    """A new database with `count` tasks that can be claimed."""
+    """Create a database with `count` ready tasks."""
     Path(path).unlink(missing_ok=True)
     connection = driver.connect(path, isolation_level=None)
     for pragma in PRAGMAS:
@@ -69,7 +69,7 @@ def ddl() -> list[str]:
 
 
 class RawClaims:
-    """Claims in this process, `batch` to a transaction, each in its savepoint."""
+    """Claims in this process, with `batch` claims per transaction, each in its savepoint."""
 
     def __init__(self, path: Path, count: int) -> None:
         prepare(str(path), count)
@@ -78,7 +78,7 @@ class RawClaims:
             self._connection.execute(f"PRAGMA {pragma}")
 
     def slice(self, seconds: float, batch: int) -> tuple[int, float, float]:
-        """Claims for so many seconds, all tasks being free at first; (claims, seconds, CPU seconds)."""
+        """Free all tasks, then claim for this number of seconds. Return claims, seconds and CPU seconds."""
         execute = self._connection.execute
         execute("UPDATE tasks SET status = 'TODO', holder = NULL WHERE status <> 'TODO'")
         claims, began, cpu = 0, time.perf_counter(), time.thread_time()

@@ -1,4 +1,4 @@
-"""The report: tables in Markdown, and goals with what was reached."""
+"""The report: tables in Markdown, and goals with their results."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -10,7 +10,7 @@ from tests.bench.sampling import Spread, number
 
 @dataclass(frozen=True)
 class Goal:
-    """A promise about one figure."""
+    """A goal for one figure."""
 
     what: str
     limit: float
@@ -35,7 +35,7 @@ class Goal:
 
 @dataclass
 class Section:
-    """One table with its explanation, and the goals that it answers."""
+    """One table with its explanation, and its goals."""
 
     title: str
     words: str
@@ -65,7 +65,7 @@ MARK = ("<!-- bench: begin -->", "<!-- bench: end -->")
 
 
 def whole(machine: str, sections: Sequence[Section], minutes: float, *, quick: bool) -> str:
-    """The report: goals, machine, tables."""
+    """Return the report: goals, machine, tables."""
     kind = "`scripts/bench --quick`" if quick else "`scripts/bench`"
     parts = [
         f"Written by {kind} in {minutes:.0f} minutes. Figures are medians of the rounds with [min..max].",
@@ -77,7 +77,7 @@ def whole(machine: str, sections: Sequence[Section], minutes: float, *, quick: b
 
 
 def put_into(page: Path, text: str) -> None:
-    """Replaces what stands between the marks of a page. Raises ValueError when they are not there."""
+    """Replace the text between the marks of a page. Raises ValueError when a mark is missing."""
     before, begin, rest = page.read_text().partition(MARK[0])
     _, end, after = rest.partition(MARK[1])
     if not begin or not end:

@@ -11,7 +11,7 @@ from tests.bench.wire import Load, Script, drive
 
 @dataclass(frozen=True)
 class Sample:
-    """One slice of one variant. `cpu` is the server's CPU time in us an operation; latencies in ms."""
+    """One slice of one variant. `cpu` is the CPU time of the server in us per operation; latencies are in ms."""
 
     rate: float
     cpu: float
@@ -22,7 +22,7 @@ class Sample:
 
 @dataclass(frozen=True)
 class Spread:
-    """Median, smallest and largest of the rounds."""
+    """Median, smallest and largest value of the rounds."""
 
     median: float
     low: float
@@ -64,7 +64,7 @@ class Rounds:
         return f"{number(self.of(name, lambda s: s.p50).median)} / {number(self.of(name, lambda s: s.p99).median)}"
 
     def ratio(self, over: str, under: tuple[str, ...], figure: Callable[[Sample], float]) -> Spread:
-        """Of `over` to the sum of `under`, each round by itself."""
+        """Return the ratio of `over` to the sum of `under`, computed for each round."""
         below = zip(*(self._samples[name] for name in under), strict=True)
         pairs = zip(self._samples[over], below, strict=True)
         return spread([figure(sample) / sum(map(figure, group)) for sample, group in pairs])
@@ -74,7 +74,7 @@ class Rounds:
 
 
 def interleave(variants: Mapping[str, Callable[[], Sample]], rounds: int) -> Rounds:
-    """Runs every variant once to warm it, then `rounds` times in turn."""
+    """Run every variant once to warm it up, then all variants alternately for `rounds` rounds."""
     for run in variants.values():
         run()
     found = Rounds()
@@ -85,7 +85,7 @@ def interleave(variants: Mapping[str, Callable[[], Sample]], rounds: int) -> Rou
 
 
 def measure(server: Server, port: int, scripts: list[Script], seconds: float, *, calls: int = 1) -> Sample:
-    """Drives the scripts and takes the server's CPU time; an operation is `calls` requests."""
+    """Drive the scripts and read the CPU time of the server. An operation consists of `calls` requests."""
     before = server.cpu_seconds()
     load = drive(port, scripts, seconds)
     cpu = server.cpu_seconds() - before
@@ -102,14 +102,14 @@ def measure(server: Server, port: int, scripts: list[Script], seconds: float, *,
 
 
 def refuse_faults(server: Server, load: Load) -> None:
-    """A figure counts only when what was asked was done."""
+    """Raise when a request failed, because the figure is then invalid."""
     failed = {status: count for status, count in load.statuses.items() if status >= 300}
     if failed:
         raise RuntimeError(f"{server.name} refused requests while it was measured: {failed}")
 
 
 def calibration() -> float:
-    """Milliseconds for a fixed loop of Python: how fast this machine is just now."""
+    """Return the milliseconds of a fixed Python loop: the current speed of this machine."""
     began = time.perf_counter()
     total = 0
     for value in range(200_000):

@@ -1,4 +1,4 @@
-"""Processes under measurement: started, watched from outside, stopped."""
+"""Server processes under measurement: start, observe, stop."""
 
 import os
 import signal
@@ -12,16 +12,16 @@ from types import TracebackType
 
 CHECKOUT = Path(__file__).parents[2]
 PATIENCE = 30.0
-CPUCLOCK_SCHED = 2  # of Linux: a clock id names the process and which of its clocks
+CPUCLOCK_SCHED = 2  # on Linux a clock id encodes the process and one of its clocks
 SERVE = (sys.executable, "-m", "project_manager", "serve", "--no-browser")
 
 
 class NotServing(Exception):
-    """A server did not come up; the message holds the end of its log."""
+    """A server did not start. The message contains the end of its log."""
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports that nobody listens on just now."""
+    """Return ports that are free at present."""
     held = [socket.socket() for _ in range(count)]
     for probe in held:
         probe.bind(("127.0.0.1", 0))
@@ -32,7 +32,7 @@ def free_ports(count: int) -> list[int]:
 
 
 class Server:
-    """One process that answers HTTP on `port`."""
+    """One process that serves HTTP on `port`."""
 
     def __init__(
         self,
@@ -69,7 +69,7 @@ class Server:
         return self._process.pid
 
     def _wait(self) -> float:
-        """Seconds from the start of the process to its first healthy answer."""
+        """Wait for the first healthy response. Return the seconds since the start of the process."""
         while time.perf_counter() - self.started_at < self._patience:
             if self._process.poll() is not None:
                 break
@@ -89,11 +89,11 @@ class Server:
             return False
 
     def cpu_seconds(self) -> float:
-        """CPU time of all threads, of those that have ended too: the scheduler's own clock of the process."""
+        """Return the CPU time of all threads, ended ones included, from the scheduler's clock of the process."""
         return time.clock_gettime((~self.pid << 3) | CPUCLOCK_SCHED)
 
     def rss_mb(self) -> float:
-        """Resident memory, MB of 2^20 bytes."""
+        """Return the resident memory in MB of 2^20 bytes."""
         for line in Path(f"/proc/{self.pid}/status").read_text().splitlines():
             if line.startswith("VmRSS:"):
                 return int(line.split()[1]) / 1024
@@ -119,7 +119,7 @@ class Server:
 
 
 def product(folder: Path, database: str = "tasks.db", **settings: str) -> Server:
-    """The service as a user starts it, with its default settings but for `settings`."""
+    """Start the service as a user does, with its default settings except `settings`."""
     port, mcp_port = free_ports(2)
     environment = {
         "DATABASE_PATH": str(folder / database),
@@ -135,7 +135,7 @@ def product(folder: Path, database: str = "tasks.db", **settings: str) -> Server
 
 
 def baseline(module: str, folder: Path, **settings: str) -> Server:
-    """One of the small applications of this folder, under the same HTTP server as the product."""
+    """Start one of the small applications of this folder, under the same HTTP server as the product."""
     (port,) = free_ports(1)
     command = (sys.executable, "-m", "tests.bench.small_server", module, str(port))
     return Server(module, command, port, folder, {"BENCH_DATABASE": str(folder / f"{module}.db"), **settings}, "/")

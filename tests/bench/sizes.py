@@ -1,4 +1,4 @@
-"""What ten times the tasks cost: the board, a page of a list, a claim."""
+"""The cost of ten times the tasks: the board, a page of a list, a claim."""
 
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -46,7 +46,7 @@ def _boards(_: int) -> Script:
 
 
 def _changed_boards(_: int) -> Script:
-    """A change, then the board: nothing kept from before can answer."""
+    """Change a task, then request the board, so that no cache can answer."""
     turn = 0
     while True:
         turn += 1

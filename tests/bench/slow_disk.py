@@ -1,4 +1,4 @@
-"""Claims on a disk whose fsync takes 2 ms more: how many share a commit."""
+"""Claims on a disk with 2 ms more per fsync: the number of claims per commit."""
 
 import shutil
 import subprocess
@@ -72,7 +72,7 @@ def _pool(pool: Server, seconds: float) -> Sample:
 
 
 def _commits(server: Server) -> tuple[float, float]:
-    """(jobs, transactions) of the writer so far."""
+    """Return the jobs and transactions of the writer so far."""
     (answer,) = ask(server.port, request("GET", "/metrics"))
     values = dict(line.rsplit(" ", 1) for line in answer.body.decode().splitlines() if not line.startswith("#"))
     return float(values["pm_writer_batch_jobs_sum"]), float(values["pm_writer_batch_jobs_count"])

@@ -1,4 +1,4 @@
-/* Makes every fsync and fdatasync take longer, as a slower disk would: LD_PRELOAD with FSYNC_DELAY_US. */
+/* Delay every fsync and fdatasync by FSYNC_DELAY_US, as on a slower disk. Loaded with LD_PRELOAD. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <stdlib.h>

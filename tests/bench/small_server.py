@@ -1,4 +1,4 @@
-"""Serves one of the comparison applications: python -m tests.bench.small_server trivial|thread_pool PORT."""
+"""Serve one of the comparison applications: python -m tests.bench.small_server trivial|thread_pool PORT."""
 
 import asyncio
 import gc
@@ -13,7 +13,7 @@ import uvloop
 def main() -> None:
     module, port = sys.argv[1:3]
     application = importlib.import_module(f"tests.bench.{module}").application
-    # With the protocol named, asyncio sets TCP_NODELAY on what it accepts, as the product does.
+    # With a named protocol, asyncio sets TCP_NODELAY on accepted connections, as the product does.
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listening:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.bind(("127.0.0.1", int(port)))

@@ -6,7 +6,7 @@ from tests.bench.servers import Server
 from tests.bench.wire import Answer, Script, ask, request
 
 Scripts = Callable[[int], Script]
-"""Makes the script of the agent of this number."""
+"""Create the script of the agent with this number."""
 
 BULK = 200
 MODERN = "2026-07-28"
@@ -15,7 +15,7 @@ ACCEPT = "accept: application/json, text/event-stream"
 
 
 def create(server: Server, count: int, project: str = "Work") -> list[int]:
-    """Makes `count` tasks that are ready; their ids."""
+    """Create `count` ready tasks and return their ids."""
     requests = []
     for first in range(0, count, BULK):
         tasks = [
@@ -34,7 +34,7 @@ def create(server: Server, count: int, project: str = "Work") -> list[int]:
 
 
 class Stock:
-    """Keeps enough ready tasks in a server for the next slice."""
+    """A supply of ready tasks in a server for the next slice."""
 
     def __init__(self, server: Server) -> None:
         self._server = server
@@ -45,11 +45,11 @@ class Stock:
             self._left += create(self._server, count - len(self._left))
 
     def take(self) -> int:
-        """The id of a task that nobody else touches: the newest."""
+        """Return the id of the newest task, which no other client uses."""
         return self._left.pop()
 
     def claimed(self, count: int) -> None:
-        """So many were taken by `claim_next`: the oldest, as all have one priority."""
+        """Record claims by `claim_next`. It claims the oldest tasks, because all have one priority."""
         del self._left[:count]
 
 
@@ -59,7 +59,7 @@ def claimed_one(answer: Answer) -> None:
 
 
 def claims(path: str, *, check: Callable[[Answer], None] = claimed_one) -> Callable[[int], Script]:
-    """Scripts of agents that claim the next task over REST, again and again."""
+    """Create scripts of agents that repeatedly claim the next task over REST."""
 
     def script(number: int) -> Script:
         body = request("POST", path, {"agent_id": f"agent-{number}"})
@@ -70,14 +70,14 @@ def claims(path: str, *, check: Callable[[Answer], None] = claimed_one) -> Calla
 
 
 def echoes(number: int) -> Script:
-    """The same request to the trivial route."""
+    """Create scripts that send the same request to the trivial route."""
     body = request("POST", "/claim", {"agent_id": f"agent-{number}"})
     while True:
         yield body
 
 
 def lock_cycles(stock: Stock) -> Callable[[int], Script]:
-    """Scripts of agents that lock a task by name and finish it: two requests a cycle."""
+    """Create scripts of agents that lock a task by name and finish it: two requests per cycle."""
 
     def script(number: int) -> Script:
         agent = {"agent_id": f"agent-{number}"}
@@ -90,7 +90,7 @@ def lock_cycles(stock: Stock) -> Callable[[int], Script]:
 
 
 def modern_claims(number: int) -> Script:
-    """Claims over /mcp in the 2026 era: every request stands alone."""
+    """Create scripts of claims over /mcp with the 2026 protocol version, where requests are stateless."""
     meta = {
         "io.modelcontextprotocol/protocolVersion": MODERN,
         "io.modelcontextprotocol/clientInfo": {"name": "bench", "version": "1"},
@@ -103,7 +103,7 @@ def modern_claims(number: int) -> Script:
 
 
 def handshake_claims(number: int, port: int) -> Script:
-    """Claims over /mcp in the 2025 era, in a session that is opened before the clock starts."""
+    """Create scripts of claims over /mcp with a 2025 protocol version. The session is opened before the measurement."""
     hello = {"protocolVersion": HANDSHAKE, "capabilities": {}, "clientInfo": {"name": "bench", "version": "1"}}
     opening = {"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": hello}
     (opened,) = ask(port, request("POST", "/mcp", opening, [ACCEPT]))

@@ -1,4 +1,4 @@
-"""The usual way: a worker thread and a transaction for each request, connections from a pool."""
+"""The usual design: a worker thread and a transaction per request, and a connection pool."""
 
 import os
 import time

@@ -1,4 +1,4 @@
-"""The floor: one route of Starlette that reads a JSON body and answers JSON, without a database."""
+"""The lower bound of HTTP: one Starlette route that reads JSON and returns JSON, without a database."""
 
 import orjson
 from starlette.applications import Starlette

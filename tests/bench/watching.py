@@ -1,4 +1,4 @@
-"""Events on their way to people: a thousand WebSockets, one that does not read, another process."""
+"""Delivery of events: a thousand WebSockets, one that does not read, and another process."""
 
 import random
 import time
@@ -53,7 +53,7 @@ def _with_crowd(server: Server, events: int, cut: list[bool], *, stalled: bool) 
 
 @contextmanager
 def _stuck(server: Server) -> Iterator[None]:
-    """A subscriber of everything that never reads, with enough sent to it that nothing more fits in its socket."""
+    """Open a subscriber of all events that never reads, and fill its socket."""
     stuck = Listener(server.port, receive_buffer=2048)
     stock.create(server, FILLING, "Elsewhere")
     try:
@@ -63,7 +63,7 @@ def _stuck(server: Server) -> Iterator[None]:
 
 
 def _slice(server: Server, crowds: list[Crowd], events: int) -> Sample:
-    """One event at a time, each awaited by all. Begins when the server is done with those that left before."""
+    """Send one event at a time and wait for all listeners. Begin when earlier listeners are disconnected."""
     _wait_until_idle(server)
     before = server.cpu_seconds()
     began = time.perf_counter()
@@ -123,7 +123,7 @@ def _per_frame(found: Rounds, name: str) -> Spread:
 
 
 def _other_process(folder: Path, events: int) -> Section:
-    """Changes through one instance, seen by a subscriber of another one on the same database."""
+    """Make changes through one instance and observe them at a subscriber of another one on the same database."""
     with ExitStack() as running:
         first = running.enter_context(product(folder, "shared.db"))
         second = running.enter_context(product(folder, "shared.db"))

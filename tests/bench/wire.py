@@ -1,5 +1,6 @@
-"""Clients on bare sockets: many keep-alive connections driven by one epoll loop, cheap enough to leave the
-server as the slow part.
+"""Clients on bare sockets: many keep-alive connections in one epoll loop.
+
+They use little CPU, so that the server is the bottleneck.
 """
 
 import select
@@ -15,7 +16,7 @@ TIMEOUT = 30.0
 
 @dataclass(slots=True)
 class Answer:
-    """What came back; `head` is the status line and the headers."""
+    """A response; `head` is the status line and the headers."""
 
     status: int
     head: bytes
@@ -34,12 +35,12 @@ class Answer:
 
 
 Script = Generator[bytes, Answer, None]
-"""An agent: yields a request, gets its answer, and so on."""
+"""An agent: a generator that yields requests and receives responses."""
 
 
 @dataclass
 class Load:
-    """What a slice of load did. Latencies in seconds."""
+    """The result of a slice of load. Latencies are in seconds."""
 
     answers: int = 0
     seconds: float = 0.0
@@ -48,7 +49,7 @@ class Load:
 
 
 def request(method: str, path: str, body: object = None, headers: Sequence[str] = ()) -> bytes:
-    """The bytes of an HTTP request."""
+    """Return the bytes of an HTTP request."""
     content = b"" if body is None else orjson.dumps(body)
     lines = [f"{method} {path} HTTP/1.1", "host: 127.0.0.1", *headers]
     if body is not None:
@@ -57,7 +58,7 @@ def request(method: str, path: str, body: object = None, headers: Sequence[str] 
 
 
 class Connection:
-    """One keep-alive connection that speaks for one script."""
+    """One keep-alive connection that runs one script."""
 
     def __init__(self, port: int, script: Script) -> None:
         self._socket = socket.create_connection(("127.0.0.1", port), TIMEOUT)
@@ -76,7 +77,9 @@ class Connection:
         self._socket.sendall(self._request)
 
     def receive(self, load: Load) -> bool:
-        """Reads what is there; True when the answer is whole. Raises StopIteration when the script has ended."""
+        """Read available data. Return True when the response is complete. Raises StopIteration when the script has
+        ended.
+        """
         chunk = self._socket.recv(262_144)
         if not chunk:
             raise ConnectionError("the server closed a connection")
@@ -112,9 +115,7 @@ class Connection:
 
 
 def drive(port: int, scripts: Sequence[Script], seconds: float) -> Load:
-    """Runs all scripts at once, each on a connection of its own, for so many seconds; what is asked by then is
-    waited for.
-    """
+    """Run all scripts at once for this number of seconds, each on its own connection. Wait for pending responses."""
     load = Load()
     poll = select.epoll()
     connections = {}
@@ -150,7 +151,7 @@ def drive(port: int, scripts: Sequence[Script], seconds: float) -> Load:
 
 
 def ask(port: int, *requests: bytes) -> list[Answer]:
-    """Sends these requests one after another on one connection; their answers."""
+    """Send these requests one after another on one connection and return their responses."""
     answers: list[Answer] = []
 
     def script() -> Script:

@@ -1,6 +1,6 @@
-"""What the official conformance suite expects to find by name, on the product's own MCP door and listener.
+"""The tools, resources and prompts that the official conformance suite expects, on the MCP interface of the product.
 
-Never imported by the product. `python -m tests.conformance.fixtures PORT` serves it.
+The product never imports this module. `python -m tests.conformance.fixtures PORT` serves it.
 """
 
 import hmac
@@ -84,7 +84,7 @@ def signed(token: str | None) -> str:
 
 
 def responses(params: BaseModel) -> Json:
-    """The input responses that have a usable shape, as plain JSON."""
+    """Return the valid input responses as plain JSON."""
     dumped = params.model_dump(by_alias=True, mode="json", exclude_none=True)
     found: Json = dumped.get("inputResponses") or {}
     return found
@@ -140,7 +140,7 @@ class _AnyRequest(BaseModel):
 
 
 async def asks_back(ctx: Context, request: Json, kind: type[BaseModel]) -> Json:
-    """Sends the request on the stream of this call and waits for the client's answer."""
+    """Send the request on the stream of this call and wait for the response of the client."""
     metadata = ServerMessageMetadata(related_request_id=ctx.request_id)
     answer = await ctx.session.send_request(_AnyRequest(**request), kind, metadata=metadata)  # type: ignore[arg-type]
     return answer.model_dump(by_alias=True, mode="json", exclude_none=True)
@@ -226,7 +226,7 @@ async def asks_in_rounds(_ctx: Context, params: CallToolRequestParams) -> Json:
     return need({"step1": ask("Step 1: What is your name?", "name")}, "round 1")
 
 
-async def asks_what_the_client_can(ctx: Context, params: CallToolRequestParams) -> Json:
+async def asks_by_client_capabilities(ctx: Context, params: CallToolRequestParams) -> Json:
     can = ctx.session.client_capabilities
     requests: Json = {}
     if can is not None and can.sampling is not None:
@@ -298,7 +298,7 @@ TOOLS: dict[str, Tool] = {
     PREFIX + "multiple_inputs": _asking(THREE, lambda given: f"Got {sorted(given)}", "three"),
     PREFIX + "tampered_state": _asking({"confirm": ask("Please confirm", "ok")}, lambda _given: "state-ok", "kept"),
     PREFIX + "multi_round": asks_in_rounds,
-    PREFIX + "capabilities": asks_what_the_client_can,
+    PREFIX + "capabilities": asks_by_client_capabilities,
 }
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 SCHEMAS: dict[str, Json] = {
@@ -357,7 +357,7 @@ async def call_tool(ctx: Context, params: CallToolRequestParams) -> Any:
 
 
 class Encoded:
-    """A result as the bytes of a whole answer."""
+    """A result, encoded as the bytes of a complete response."""
 
     def __init__(self, result: Json) -> None:
         self.result = result
@@ -370,7 +370,7 @@ class Encoded:
 
 
 async def call_directly(_scope: object, _version: str, name: str, _arguments: object) -> Encoded:
-    """The quiet tools need neither context nor arguments."""
+    """Call a tool that needs neither context nor notifications."""
     return Encoded(FIXED[name])
 
 
@@ -433,7 +433,7 @@ async def list_prompts(_ctx: Context, _params: PaginatedRequestParams | None) ->
     )
 
 
-def _says(*contents: Json) -> Json:
+def _prompt_message(*contents: Json) -> Json:
     return {
         "resultType": "complete",
         "messages": [{"role": "user", "content": content} for content in contents],
@@ -445,7 +445,7 @@ async def get_prompt(_ctx: Context, params: GetPromptRequestParams) -> Any:
     if params.name == PREFIX + "prompt":
         if not responses(params):
             return need({"user_context": ask("What context should the prompt use?", "context")})
-        return _says({"type": "text", "text": "With your context."})
+        return _prompt_message({"type": "text", "text": "With your context."})
     if params.name not in PROMPTS:
         raise MCPError(INVALID_PARAMS, f"Unknown prompt: {params.name}")
     embedded = {
@@ -453,12 +453,14 @@ async def get_prompt(_ctx: Context, params: GetPromptRequestParams) -> Any:
         "resource": {**RESOURCE, "uri": given.get("resourceUri", RESOURCE["uri"])},
     }
     return {
-        "test_simple_prompt": _says({"type": "text", "text": "This is a simple prompt for testing."}),
-        "test_prompt_with_arguments": _says(
+        "test_simple_prompt": _prompt_message({"type": "text", "text": "This is a simple prompt for testing."}),
+        "test_prompt_with_arguments": _prompt_message(
             {"type": "text", "text": f"arg1='{given.get('arg1')}', arg2='{given.get('arg2')}'"}
         ),
-        "test_prompt_with_embedded_resource": _says(embedded, {"type": "text", "text": "Process the resource."}),
-        "test_prompt_with_image": _says(IMAGE, {"type": "text", "text": "Analyze the image."}),
+        "test_prompt_with_embedded_resource": _prompt_message(
+            embedded, {"type": "text", "text": "Process the resource."}
+        ),
+        "test_prompt_with_image": _prompt_message(IMAGE, {"type": "text", "text": "Analyze the image."}),
     }[params.name]
 
 
@@ -471,8 +473,7 @@ async def acknowledge(_ctx: Context, _params: BaseModel) -> EmptyResult:
 
 
 def build() -> DoorServer:
-    """The fixture server. Which of its tools never notify is said, so that the suite runs over both ways
-    to answer."""
+    """Return the fixture server. It marks the tools that never notify, so that the suite tests both response paths."""
     server = DoorServer(
         "conformance-fixtures",
         quiet=lambda name, _arguments: name in FIXED,

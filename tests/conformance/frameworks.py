@@ -1,4 +1,4 @@
-"""Real frameworks whose models must send every argument. `run` beside this file installs them."""
+"""Real frameworks with models that must send every argument. `run` in this folder installs them."""
 
 import os
 import subprocess

@@ -1,6 +1,7 @@
 """Run the loop with the tools of two real frameworks: `python frameworks_client.py smolagents|openai-agents URL`.
 
-Runs on the packages of `frameworks.txt`, which need an older `mcp` than the service. Exit status 0: everything passed.
+It needs the packages of `frameworks.txt`, which require an older `mcp` than the service. Exit status 0: everything
+passed.
 """
 
 import asyncio
@@ -15,7 +16,7 @@ Call = Callable[..., Any]
 
 
 def loop(call: Call) -> None:
-    """A task from its creation to DONE; an edit keeps what it does not name."""
+    """Create, edit and finish a task. The edit keeps the fields that it does not name."""
     created = call("create_task", name="one", description="all of it", labels=["ui"], priority=3, agent_id="ann")
     claim = call("claim_next_task", agent_id="ann")
     assert claim["task"]["id"] == created["id"], claim
@@ -30,7 +31,7 @@ def loop(call: Call) -> None:
 
 
 def with_smolagents(url: str) -> None:
-    """Each call passes the validation of smolagents with no more than the arguments that the loop needs."""
+    """Run the loop with smolagents, which validates each call, with the required arguments only."""
     collect = import_module("smolagents").ToolCollection.from_mcp
     validate = import_module("smolagents.tools").validate_tool_arguments
     server = {"url": url, "transport": "streamable-http"}
@@ -46,7 +47,7 @@ def with_smolagents(url: str) -> None:
 
 
 def with_openai_agents(url: str) -> None:
-    """A model in strict mode sends every argument: null where the schema allows it, else an empty value."""
+    """Run the loop like a model in strict mode, which sends every argument: null if possible, else an empty value."""
     mcp = import_module("agents.mcp")
 
     async def run() -> None:
@@ -73,7 +74,7 @@ def with_openai_agents(url: str) -> None:
 
 
 def filled(schema: Json, arguments: Json) -> Json:
-    """The arguments, and a filler for each other one that the schema requires."""
+    """Return the arguments, with a filler for each other one that the schema requires."""
     fillers = {"string": "", "integer": 0, "number": 0, "boolean": False, "array": [], "object": {}}
     everything = {}
     for name, node in schema["properties"].items():

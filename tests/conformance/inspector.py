@@ -1,5 +1,5 @@
-"""The official inspector over each transport: no client may find fault with a tool's schema. `run` beside this file
-installs it.
+"""The official inspector over each transport: it must accept the schema of every tool. `run` in this folder installs
+it.
 """
 
 import os
@@ -26,7 +26,7 @@ UNION = {"type": "object", "properties": {"id": {"type": ["integer", "string"]}}
 
 @dataclass
 class Verdict:
-    """`complaints` is what the inspector has to say beside its answer; `tools` what it was shown."""
+    """The result of the inspector. `complaints` are its warnings; `tools` are the tools that it received."""
 
     status: int
     complaints: str
@@ -35,7 +35,7 @@ class Verdict:
 
 @pytest.fixture
 def home(tmp_path: Path) -> Path:
-    """Where the inspector keeps its catalog."""
+    """Return the folder in which the inspector keeps its catalog."""
     (tmp_path / "home").mkdir()
     return tmp_path / "home"
 
@@ -73,7 +73,7 @@ async def test_the_inspector_finds_nothing_over_stdio(home: Path, era: str, tool
 
 @asynccontextmanager
 async def announcing(schema: dict[str, Any]) -> AsyncIterator[str]:
-    """The address of a server whose one tool has this input schema."""
+    """Yield the address of a server with one tool that has this input schema."""
 
     async def list_tools(_ctx: Any, _params: Any) -> ListToolsResult:
         return ListToolsResult(tools=[Tool(name="odd", input_schema=schema)])

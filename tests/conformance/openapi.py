@@ -15,12 +15,12 @@ SECONDS = 240
 SEED = "20261128"
 ROLES = ("operator", "agent", "viewer")
 WITHOUT_TOKENS = ("--exclude-path-regex", "^/api/tokens")
-"""Items that need no other one are created first in a stateful run. With tokens, these would be tokens only."""
+"""Items without dependencies are created first in a stateful run. With tokens, these are tokens only."""
 
 
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    """A server over the example plan, without a rate limit."""
+    """Start a server with the example plan, without a rate limit."""
     running = Service(tmp_path_factory.mktemp("described"), RATE_LIMIT_PER_SECOND=0, LOG_LEVEL="ERROR")
     _command(running, "import", str(CHECKOUT / "examples" / "web-shop.yaml"))
     running.start()
@@ -42,7 +42,7 @@ def tokens(service: Service) -> dict[str, str]:
         ("viewer", ["--phases", "fuzzing", "--max-examples", "1"]),
     ],
 )
-def test_requests_by_the_description_are_answered_by_the_description(
+def test_responses_to_described_requests_match_the_description(
     service: Service, tokens: dict[str, str], tmp_path: Path, role: str, words: list[str]
 ) -> None:
     done = subprocess.run(

@@ -1,7 +1,7 @@
-"""Hooks of schemathesis: what the API description cannot say about a request.
+"""Hooks of schemathesis for rules that the API description cannot express.
 
-A valid request may be rejected because of data that no schema of one request can name. A request that the description
-forbids may be read all the same, where its meaning is beyond doubt. Each kind has its reason here.
+A valid request may be rejected because of data that no schema of one request can name. An invalid request may be
+accepted where it is unambiguous. Each kind has its reason here.
 """
 
 import json
@@ -31,8 +31,9 @@ STATE_HINTS = {
     "Send project_id or project_name too.",
     "Send the id of a task, or the ref of another task of this request.",
 }
-"""Hints of rejections for the sake of other data: a task or a ref that is missing or its own, a project that an item or
-an epic is not in, a name that several epics have.
+"""Hints of rejections because of other data.
+
+Examples are a missing task or ref, a reference to itself, a project without the item or epic, and an ambiguous name.
 """
 BEYOND_A_PATTERN = ("invisible", "not printable", "no visible character")
 """Patterns of the description have no escapes for characters beyond U+FFFF, some of which are invisible."""
@@ -45,7 +46,7 @@ _numbers = count(1)
 
 @schemathesis.hook
 def before_call(_context: Any, case: Any, _kwargs: Any) -> None:
-    """Keep the tokens of the run, wait at most a second, and make of a valid request one that fits the data.
+    """Keep the tokens of the run, wait at most a second, and adapt a valid request to the data.
 
     A whole number such as `1.0` is valid in a body, but it is no id in a path.
     """
@@ -73,9 +74,7 @@ def _wait_a_second(part: dict[str, Any]) -> None:
 
 
 def _fit(part: dict[str, Any], *, is_new: bool) -> None:
-    """Leave out a made-up cursor, a key that was sent before, and the second name of one thing. Give a new item a name
-    of its own.
-    """
+    """Remove an invented cursor, a used key and the second name of one thing. Give a new item a unique name."""
     part.pop("cursor", None)
     if part.get("request_id") is not None and _was_sent(part["request_id"]):
         del part["request_id"]
@@ -87,7 +86,7 @@ def _fit(part: dict[str, Any], *, is_new: bool) -> None:
 
 
 def _send_once(case: Any) -> None:
-    """Leave out a header whose value the body or the query names too: the two must not differ."""
+    """Remove a header if the body or the query has the same value: the two must not differ."""
     parts = [part for part in (case.query, case.body) if isinstance(part, dict)]
     for header, name in ((KEY, "request_id"), ("If-Match", "version")):
         if case.headers and header in case.headers and any(part.get(name) is not None for part in parts):
@@ -95,7 +94,7 @@ def _send_once(case: Any) -> None:
 
 
 def _was_sent(key: str) -> bool:
-    """Note the key. With one that was sent before, a request gets the first answer, or is rejected as another one."""
+    """Record the idempotency key and return whether it is known. A known key causes a replay or a rejection."""
     was_sent = key in _sent
     _sent.add(key)
     return was_sent
@@ -103,7 +102,7 @@ def _was_sent(key: str) -> bool:
 
 @schemathesis.hook
 def filter_failure(_context: Any, failure: Any, case: Any, response: Any) -> bool:
-    """Return whether the failure counts: it has none of the reasons above, and is not made by `before_call`."""
+    """Return whether the failure counts: it has none of the reasons above, and `before_call` did not cause it."""
     match type(failure).__name__:
         case "EnsureResourceAvailability":
             return (case.path_parameters or {}).get("token_id") != NO_TOKEN
@@ -115,7 +114,7 @@ def filter_failure(_context: Any, failure: Any, case: Any, response: Any) -> boo
 
 
 def _fails_for_its_data(case: Any, faults: list[dict[str, Any]]) -> bool:
-    """Return whether a document or a name in the request does not fit the data that the service has."""
+    """Return whether a document or a name in the request does not fit the data of the service."""
     return any("line" in fault or fault["hint"] in STATE_HINTS for fault in faults) or (
         _has_astral(case) and any(fault["message"].endswith(BEYOND_A_PATTERN) for fault in faults)
     )

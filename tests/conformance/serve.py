@@ -1,5 +1,7 @@
-"""Serves the fixtures on the product's door. `python -m tests.conformance.serve PORT`; prints `ready
-PORT`."""
+"""Serve the fixtures on the MCP interface of the product.
+
+`python -m tests.conformance.serve PORT` prints `ready PORT`.
+"""
 
 import socket
 import sys
@@ -23,7 +25,7 @@ class NoMetrics:
     def watch(self, gauge: str, read: object) -> None: ...
 
 
-async def anybody(_secret: str | None) -> Actor:
+async def local_actor(_secret: str | None) -> Actor:
     return LOCAL
 
 
@@ -31,7 +33,7 @@ async def serve(port: int) -> None:
     warnings.simplefilter("ignore", MCPDeprecationWarning)
     settings = load({}, {}).settings
     door = McpDoor(build(), settings, NoMetrics())
-    gate = Gate(door.app, settings, anybody, refuse)
+    gate = Gate(door.app, settings, local_actor, refuse)
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(("127.0.0.1", port))

@@ -1,4 +1,4 @@
-"""The official TypeScript clients, of both generations, over each transport. `run` beside this file installs them."""
+"""The official TypeScript clients, of both generations, over each transport. `run` in this folder installs them."""
 
 import os
 import shutil
@@ -18,7 +18,7 @@ STDIO = [sys.executable, "-c", "import anyio; from tests.e2e.mcp_stdio_server im
 
 @pytest.fixture(scope="session")
 def script() -> Path:
-    """The client script beside the packages that it imports: TYPESCRIPT_CLIENTS names their folder."""
+    """Return the client script in the folder of its packages, which TYPESCRIPT_CLIENTS names."""
     return Path(shutil.copy(SCRIPT, os.environ["TYPESCRIPT_CLIENTS"]))
 
 

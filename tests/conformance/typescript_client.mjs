@@ -1,4 +1,4 @@
-// Connects with an official TypeScript client and calls one tool: node typescript_client.mjs KIND TARGET ERA TOOL ARGUMENTS
+// Connect with an official TypeScript client and call one tool: node typescript_client.mjs KIND TARGET ERA TOOL ARGUMENTS
 // KIND: http | sse | stdio. ERA: 2025 (SDK 1.x) | 2025-client | 2026 (client 2.x). Prints one JSON line.
 const [kind, target, era, tool, args] = process.argv.slice(2);
 const old = era === "2025";

@@ -9,7 +9,7 @@ from tests.deploy.stack import API, Stack
 
 @pytest.fixture(scope="session")
 def running() -> Iterator[Stack]:
-    """Three instances behind the load balancer, for the whole run."""
+    """Start three instances behind the load balancer for the whole run."""
     stack = Stack()
     stack.down()
     stack.up()
@@ -19,14 +19,14 @@ def running() -> Iterator[Stack]:
 
 @pytest.fixture
 def stack(running: Stack) -> Stack:
-    """The same, whatever the test before left of it."""
-    running.be_whole()
+    """Return the stack, restored to its normal state after the last test."""
+    running.wait_until_complete()
     return running
 
 
 @pytest.fixture
 def api(stack: Stack) -> Iterator[httpx.Client]:
-    """Through the load balancer."""
+    """Return a client of the load balancer."""
     with httpx.Client(base_url=API, timeout=20) as client:
         yield client
 

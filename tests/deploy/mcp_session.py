@@ -1,4 +1,4 @@
-"""A handshake-era MCP session spoken by hand, so that each request can go to another instance."""
+"""A minimal MCP session with handshake. Each of its requests can go to another instance."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ class Session:
         self._post(base, {"method": "notifications/initialized"}, expects_answer=False)
 
     def call(self, base: str, tool: str, **arguments: object) -> dict[str, Any]:
-        """Structured content of one tool call, made at the instance or load balancer at `base`."""
+        """Call a tool at the instance or load balancer at `base`. Return its structured content."""
         result = self._result(base, tool, arguments)
         assert not result.get("isError"), result
         content: dict[str, Any] = result["structuredContent"]
         return content
 
     def refusal(self, base: str, tool: str, **arguments: object) -> str:
-        """What a tool call that must be refused is told."""
+        """Return the error of a tool call that must be refused."""
         result = self._result(base, tool, arguments)
         assert result.get("isError"), result
         return str(result["content"][0]["text"])

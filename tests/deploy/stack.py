@@ -1,4 +1,4 @@
-"""The deployment as an operator has it: docker compose, its containers, and ways to hurt them."""
+"""The deployment of an operator: docker compose, its containers, and ways to cause failures."""
 
 from __future__ import annotations
 
@@ -22,16 +22,17 @@ SERVICE = "project-manager"
 API = "http://127.0.0.1:8080"
 MCP = "http://127.0.0.1:8081"
 APPLICATION = "$(cat /proc/1/task/1/children)"
-"""The application inside its container; process 1 is the init that reaps."""
+"""The application inside its container; process 1 is the init process."""
 
 http = httpx.Client(timeout=60, verify=False, limits=httpx.Limits(max_keepalive_connections=None))
-"""One client for all instances: making one costs more than most requests do. With a limit, its pool closes surplus
-connections also when it has just given them to another thread.
+"""One client for all instances: creating one costs more than most requests.
+
+With a limit, its pool also closes surplus connections that another thread has just received.
 """
 
 
 class CommandFailed(AssertionError):
-    """A command ended with a status that was not expected; shows what it said."""
+    """A command ended with an unexpected status. The message contains its output."""
 
 
 def run(
@@ -61,7 +62,7 @@ def docker(*arguments: str, timeout: float = 60, check: bool = True) -> str:
 
 
 def wait_until(what: str, look: Callable[[], T], seconds: float = 5) -> T:
-    """What `look` returns once that is true. Looks often; the bound is for the case that it never is."""
+    """Call `look` at short intervals until its result is true, and return that. The bound ends a failing test."""
     deadline = time.monotonic() + seconds
     while True:
         seen = look()
@@ -125,14 +126,14 @@ class Container:
 
 
 def updates_of(instance: Container, query: str = "") -> ClientConnection:
-    """A WebSocket of this very instance."""
+    """Open a WebSocket to this instance."""
     plain = socket.create_connection((instance.address, 8080), timeout=5)
     return connect(f"ws://localhost:8080/ws/updates?{query}", sock=plain, open_timeout=5, close_timeout=2)
 
 
 @dataclass
 class Stack:
-    """One compose project. `files` are compose files after the first, `environment` what they substitute."""
+    """One compose project. `files` are compose files after the first, `environment` is their substitution."""
 
     files: Sequence[str] = ()
     environment: dict[str, str] = field(default_factory=dict)
@@ -167,14 +168,14 @@ class Stack:
         return docker("ps", "--quiet", *filters).split()
 
     def logs(self) -> str:
-        """What the instances wrote; some releases of compose clear the terminal's line before each of them."""
+        """Return the log of the instances. Some releases of compose clear the terminal's line before each line."""
         return self.compose("logs", "--no-color", "--no-log-prefix", SERVICE).replace("\x1b[2K", "")
 
-    def be_whole(self, instances: int = 3) -> None:
-        """All instances healthy, and reached by the load balancer."""
-        if self._is_whole(instances):
+    def wait_until_complete(self, instances: int = 3) -> None:
+        """Wait until all instances are healthy and the load balancer reaches them."""
+        if self._is_complete(instances):
             return
-        # Compose gives up at once on a container that is unhealthy at that moment, though it is about to recover.
+        # Compose fails at once on a container that is unhealthy at that moment, although it will recover.
         wait_until("no instance is unhealthy", lambda: not self.unhealthy(), 30)
         if self.unhealthy("lb"):
             self.compose("up", "-d", "--wait", "--no-deps", "--scale", f"{SERVICE}={instances}", SERVICE)
@@ -182,7 +183,7 @@ class Stack:
         self.up(instances)
         wait_until("the load balancer answers", lambda: reachable() == instances, 20)
 
-    def _is_whole(self, instances: int) -> bool:
+    def _is_complete(self, instances: int) -> bool:
         present = [*self.instances, *self.containers("lb")]
         if len(present) != instances + 1:
             return False
@@ -192,7 +193,7 @@ class Stack:
 
 
 def reachable(requests: int = 24) -> int:
-    """Count the instances that answer through the load balancer, by so many requests."""
+    """Return the number of instances that answer this number of requests through the load balancer."""
     seen = set()
     with httpx.Client(base_url=API, timeout=2) as client:
         for _ in range(requests):

@@ -1,4 +1,4 @@
-"""Agents that work off a project through the load balancer while something happens to the deployment."""
+"""Agents that finish the tasks of a project through the load balancer during a change of the deployment."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ import httpx
 from tests.deploy.stack import API, wait_until
 
 PATIENCE = 40
-"""How often an agent repeats a request that met a fault; each repetition waits at most a moment."""
+"""Number of repetitions after a failed request. The wait before each repetition is short."""
 
 PACE = 0.05
-"""Seconds that an agent rests after a task: the machine has other things to do as well."""
+"""Seconds that an agent rests after a task, to leave CPU time for the deployment."""
 
 
 class Refused(AssertionError):
-    """An answer that no agent should get."""
+    """A response that no agent should get."""
 
 
 @dataclass
 class Team:
-    """What a team of agents did. `faults` are requests that had to be repeated, with the same Idempotency-Key."""
+    """The work of a team of agents. `faults` are requests that were repeated with the same Idempotency-Key."""
 
     project_id: int
     claimed: list[tuple[str, int, int]] = field(default_factory=list)
@@ -41,7 +41,7 @@ class Team:
             with httpx.Client(base_url=API, timeout=20) as client:
                 while not self.stop.is_set():
                     self._one_task(client, agent)
-        except BaseException as error:  # noqa: BLE001  an agent's end belongs into the test's report
+        except BaseException as error:  # noqa: BLE001  the error of an agent belongs into the test's report
             self.ended.append(error)
 
     def _one_task(self, client: httpx.Client, agent: str) -> None:
@@ -74,13 +74,13 @@ class Team:
         raise Refused(f"{path} failed {PATIENCE} times: {self.faults[-1]}")
 
     def has_finished(self, more: int) -> None:
-        """Wait until so many more tasks are done: the team works."""
+        """Wait until this number of further tasks is done."""
         goal = len(self.finished) + more
         wait_until(f"{more} more tasks are done", lambda: len(self.finished) >= goal or self.ended, 30)
         assert self.ended == []
 
     def check(self, client: httpx.Client) -> None:
-        """No task was claimed twice, nothing finished was lost."""
+        """Check that no task was claimed twice and no finished task was lost."""
         assert self.ended == []
         ids = [task_id for _, task_id, _ in self.claimed]
         assert len(ids) == len(set(ids))
@@ -108,7 +108,7 @@ def make_tasks(client: httpx.Client, project_id: int, count: int) -> list[int]:
 
 @contextmanager
 def at_work(project_id: int, agents: int = 6) -> Iterator[Team]:
-    """A team that works until the block ends; all agents have stopped when it has."""
+    """Run a team until the block ends. All agents have stopped afterwards."""
     team = Team(project_id)
     threads = [threading.Thread(target=team.work, args=(f"agent-{number}",)) for number in range(agents)]
     for thread in threads:

@@ -13,7 +13,7 @@ TOOL = ("run", "--rm", "--no-deps", "migrate", "project-manager")
 
 
 def backup_of(stack: Stack, *arguments: str) -> str:
-    """Takes a backup; the name of its file."""
+    """Take a backup and return the name of its file."""
     said = stack.compose(*TOOL, "backup", "/app/backups", *arguments)
     found = re.search(r"/app/backups/\S+\.db", said)
     assert found, said
@@ -27,7 +27,7 @@ def claim(client: httpx.Client, task: int, agent: str) -> int:
 
 
 def flip_bytes(path: str) -> None:
-    """Damage in the middle of a file on the volume."""
+    """Damage the middle of a file on the volume."""
     damage = (
         "import os, sys\n"
         f"with open({path!r}, 'r+b') as file:\n"
@@ -67,7 +67,9 @@ def test_a_restore_is_refused_while_instances_run(stack: Stack, api: httpx.Clien
     assert api.get("/api/events", params={"limit": 1}).json()["epoch"] == epoch
 
 
-def test_after_a_restore_no_fence_repeats_and_clients_are_told(stack: Stack, api: httpx.Client, project: int) -> None:
+def test_after_a_restore_no_fence_repeats_and_clients_are_notified(
+    stack: Stack, api: httpx.Client, project: int
+) -> None:
     (task,) = make_tasks(api, project, 1)
     first = claim(api, task, "early")
     file = backup_of(stack)
@@ -76,7 +78,7 @@ def test_after_a_restore_no_fence_repeats_and_clients_are_told(stack: Stack, api
     later = [claim_and_release(api, task) for _ in range(3)]
     stack.compose("stop", SERVICE)
     stack.compose(*TOOL, "restore", file)
-    stack.be_whole()
+    stack.wait_until_complete()
     assert api.get("/api/events", params={"limit": 1}).json()["epoch"] != epoch
     assert claim(api, task, "after") > max(first, *later)
     late = api.post(f"/api/tasks/{task}/status", json={"agent_id": "early", "status": "DONE", "fence": first})
@@ -89,7 +91,7 @@ def claim_and_release(client: httpx.Client, task: int) -> int:
     return fence
 
 
-def test_damage_is_found_and_a_restore_lets_work_go_on(stack: Stack, api: httpx.Client, project: int) -> None:
+def test_damage_is_found_and_work_continues_after_a_restore(stack: Stack, api: httpx.Client, project: int) -> None:
     make_tasks(api, project, 300)
     file = backup_of(stack)
     stack.compose("stop", SERVICE)
@@ -98,7 +100,7 @@ def test_damage_is_found_and_a_restore_lets_work_go_on(stack: Stack, api: httpx.
         stack.compose(*TOOL, "verify")
     stack.compose(*TOOL, "restore", file)
     assert "whole" in stack.compose(*TOOL, "verify")
-    stack.be_whole()
+    stack.wait_until_complete()
     with at_work(project) as team:
         team.has_finished(50)
     team.check(api)
@@ -114,7 +116,7 @@ def test_a_damaged_backup_is_not_restored(stack: Stack) -> None:
     assert "whole" in stack.compose(*TOOL, "verify")
 
 
-def test_the_scheduled_backup_runs_and_the_metric_says_when(stack: Stack, api: httpx.Client) -> None:
+def test_the_scheduled_backup_runs_and_the_metric_has_its_time(stack: Stack, api: httpx.Client) -> None:
     often = Stack(environment={"BACKUP_INTERVAL_SECONDS": "1"})
     often.compose("--profile", "backup", "up", "-d", "--no-deps", "backup")
     try:
@@ -160,5 +162,5 @@ def test_a_service_on_the_restored_data_of_a_tar_is_the_same_service(
         "-c",
         "rm -r /app/data/tasks.db*; tar c -C /app/backups/copied . | tar x -C /app/data",
     )
-    stack.be_whole()
+    stack.wait_until_complete()
     assert httpx.get(f"{API}/api/export").text == before

@@ -4,7 +4,7 @@ from tests.deploy.stack import API, MCP, Container, Stack, docker, run
 
 
 def status_of(container: Container) -> dict[str, str]:
-    """What the kernel holds the application to."""
+    """Return the kernel's limits of the application."""
     lines = container.execute("sh", "-c", "cat /proc/$(cat /proc/1/task/1/children | tr -d ' ')/status")
     return {name: value.strip() for name, _, value in (line.partition(":") for line in lines.splitlines())}
 
@@ -55,7 +55,7 @@ def test_the_address_of_publication_can_be_chosen(stack: Stack) -> None:
     assert shown.count("host_ip: 192.0.2.7") == 2
 
 
-def test_an_instance_reaches_nobody_but_its_network(stack: Stack) -> None:
+def test_an_instance_reaches_only_its_network(stack: Stack) -> None:
     network = docker("network", "inspect", "project-manager_backend", "--format", "{{.Internal}}")
     assert network == "true"
 
@@ -72,14 +72,14 @@ def test_all_three_instances_serve_both_ports(stack: Stack) -> None:
         assert len({answer.headers["x-served-by"] for answer in answers}) == 3
 
 
-def test_the_whole_stack_is_what_an_operator_can_verify_from_outside(stack: Stack) -> None:
+def test_an_operator_can_verify_the_whole_stack_from_outside(stack: Stack) -> None:
     done = run("deploy/verify-deployment.py", check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     looked = run("deploy/verify-deployment.py", "--read-only", "--json")
     assert '"holds": false' not in looked.stdout
 
 
-def test_verification_says_what_does_not_hold(stack: Stack) -> None:
+def test_verification_names_each_failed_condition(stack: Stack) -> None:
     done = run("deploy/verify-deployment.py", "--url", "http://127.0.0.1:9", "--timeout", "1", check=False)
     assert done.returncode == 1
     assert "FAIL  health" in done.stdout

@@ -84,7 +84,7 @@ def test_a_restart_of_the_load_balancer_costs_no_work(stack: Stack, api: httpx.C
     team.check(api)
 
 
-def test_with_a_full_disk_writes_are_refused_reads_go_on_and_space_heals_it(small_disk: Stack) -> None:
+def test_a_full_disk_refuses_writes_and_serves_reads_until_space_is_freed(small_disk: Stack) -> None:
     session = Session()
     with httpx.Client(base_url="http://127.0.0.1:18080", timeout=20) as client:
         session.open(MCP_OF_SMALL)
@@ -108,7 +108,7 @@ def test_with_a_full_disk_writes_are_refused_reads_go_on_and_space_heals_it(smal
 
 
 def none_for_agents(stack: Stack) -> bool:
-    """Whether every instance was marked down for calls over MCP, which are answered all the same."""
+    """Return whether every instance is marked down for MCP, although its MCP calls are answered."""
     return "backend mcp has no server available" in stack.load_balancer.logs()
 
 
@@ -169,7 +169,7 @@ def test_a_stop_with_clients_connected_ends_within_its_time_with_status_zero(
 
 
 def code_of_close(socket: ClientConnection) -> int | None:
-    """How the server ended it; None if it broke off without a word."""
+    """Return the close code of the server; None if it ended the connection without one."""
     with suppress(ConnectionClosed):
         while True:
             socket.recv(5)
@@ -181,7 +181,7 @@ def wait_for_task(instance: Container, project: int) -> httpx.Response:
     return http.post(f"{instance.api}/api/tasks/claim", json=body, timeout=60)
 
 
-def test_a_whole_stop_of_the_stack_takes_the_load_balancer_along(stack: Stack) -> None:
+def test_a_stop_of_the_whole_stack_stops_the_load_balancer_too(stack: Stack) -> None:
     containers = [*stack.instances, stack.load_balancer]
     stack.compose("stop")
     assert [container.state["Status"] for container in containers] == ["exited"] * 4

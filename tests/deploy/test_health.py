@@ -9,7 +9,7 @@ DATABASE = "/app/data/tasks.db"
 
 
 def check(instance: Container, *environment: str) -> tuple[int, str]:
-    """Status and words of the health script, run by hand as the documents say."""
+    """Run the health script by hand, as documented. Return its status and output."""
     named = [word for pair in environment for word in ("--env", pair)]
     done = run("docker", "exec", *named, instance.id, "python", SCRIPT, check=False)
     return done.returncode, done.stdout
@@ -17,7 +17,7 @@ def check(instance: Container, *environment: str) -> tuple[int, str]:
 
 @contextmanager
 def as_root() -> Iterator[Container]:
-    """A container with the volume and with rights, as an operator's shell would have."""
+    """Run a command as root in a container with the volume, like the shell of an operator."""
     mount = "project_data:/app/data"
     id_ = docker("run", "--detach", "--user", "0", "--volume", mount, "project-manager:latest", "sleep", "60")
     try:
@@ -26,7 +26,7 @@ def as_root() -> Iterator[Container]:
         docker("rm", "--force", id_)
 
 
-def test_the_script_says_healthy_and_with_verbose_what_it_looked_at(stack: Stack) -> None:
+def test_healthcheck_reports_healthy_and_details_with_verbose(stack: Stack) -> None:
     instance = stack.instances[0]
     assert check(instance, "HEALTH_CHECK_VERBOSE=false") == (0, "healthy\n")
     status, said = check(instance, "HEALTH_CHECK_VERBOSE=true")
@@ -35,7 +35,7 @@ def test_the_script_says_healthy_and_with_verbose_what_it_looked_at(stack: Stack
         assert word in said
 
 
-def test_a_stopped_process_makes_its_container_unhealthy_and_going_on_heals_it(stack: Stack) -> None:
+def test_a_stopped_process_makes_its_container_unhealthy_until_it_continues(stack: Stack) -> None:
     instance = stack.instances[0]
     instance.signal("STOP")
     try:
@@ -48,7 +48,7 @@ def test_a_stopped_process_makes_its_container_unhealthy_and_going_on_heals_it(s
     wait_until("the container is healthy again", lambda: instance.health == "healthy", 20)
 
 
-def test_a_database_that_cannot_be_read_makes_it_unhealthy_and_back(stack: Stack) -> None:
+def test_an_unreadable_database_makes_it_unhealthy_until_it_is_readable(stack: Stack) -> None:
     instance = stack.instances[0]
     with as_root() as root:
         root.execute("mv", DATABASE, f"{DATABASE}.away")

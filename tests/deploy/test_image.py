@@ -21,7 +21,7 @@ def image() -> dict[str, Any]:
 
 @pytest.fixture
 def alone() -> Iterator[Container]:
-    """One container of the image and nothing else: no compose, no settings, a volume of its own."""
+    """Run one container of the image alone: no compose, no settings, a separate volume."""
     container = Container(docker("run", "--detach", "--name", f"alone-{secrets.token_hex(4)}", IMAGE))
     yield container
     docker("rm", "--force", "--volumes", container.id)
@@ -35,7 +35,7 @@ def test_the_image_runs_as_a_user_without_rights() -> None:
     assert in_image("sh", "-c", "id -u; id -un").split() == ["1000", "appuser"]
 
 
-def test_the_image_says_how_it_is_to_be_run(image: dict[str, Any]) -> None:
+def test_the_image_declares_how_to_run_it(image: dict[str, Any]) -> None:
     config = image["Config"]
     assert set(config["ExposedPorts"]) == {"8080/tcp", "8081/tcp"}
     assert set(config["Volumes"]) == {"/app/data"}
@@ -45,7 +45,7 @@ def test_the_image_says_how_it_is_to_be_run(image: dict[str, Any]) -> None:
     assert not any(word.startswith("PIP_") for word in config["Env"])
 
 
-def test_the_tools_of_the_trade_are_inside_and_what_built_it_is_not() -> None:
+def test_the_image_contains_operating_tools_and_no_build_tools() -> None:
     assert "curl " in in_image("curl", "--version")
     assert in_image("sqlite3", "--version")
     assert in_image("sh", "-c", "ls /opt/venv/bin/pip* /src 2>/dev/null || echo none") == "none"
@@ -77,13 +77,13 @@ def test_an_unknown_setting_value_stops_the_start_with_one_sentence() -> None:
 
 
 def handles_sigterm(container: Container) -> bool:
-    """Return whether process 1 has a handler, without which the kernel delivers no signal to it."""
+    """Return whether process 1 has a handler. Without one the kernel delivers no signal to it."""
     caught = re.search(r"^SigCgt:\s+(\w+)$", container.execute("cat", "/proc/1/status"), re.MULTILINE)
     return caught is not None and bool(int(caught[1], 16) >> (signal.SIGTERM - 1) & 1)
 
 
 def test_sigterm_ends_process_one_of_a_container_that_has_just_started(alone: Container) -> None:
-    """The container has no init. Docker's own stop would kill it after ten seconds and show status 137."""
+    """Stop a container without init. Docker's own stop would kill it after ten seconds and show status 137."""
     wait_until("process 1 has a handler", lambda: handles_sigterm(alone), 20)
     docker("kill", "--signal", "TERM", alone.id)
     assert docker("wait", alone.id, timeout=20) in ("143", "0")

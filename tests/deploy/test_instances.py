@@ -17,7 +17,7 @@ from tests.deploy.team import at_work, make_tasks
 
 @contextmanager
 def updates(instance: Container, project: int) -> Iterator[ClientConnection]:
-    """A subscriber of one instance, past its greeting."""
+    """Open a subscriber of one instance and read its first message."""
     with updates_of(instance, f"project_id={project}") as socket:
         assert json.loads(socket.recv(5))["type"] == "hello"
         yield socket
@@ -27,14 +27,14 @@ def claim(door: str, task: int, agent: str) -> httpx.Response:
     return http.post(f"{door}/api/tasks/{task}/lock", json={"agent_id": agent, "ttl_seconds": 60}, timeout=20)
 
 
-def test_of_agents_at_different_instances_exactly_one_gets_a_task(
+def test_exactly_one_of_several_agents_at_different_instances_gets_a_task(
     stack: Stack, api: httpx.Client, project: int
 ) -> None:
-    doors = [instance.api for instance in stack.instances]
+    addresses = [instance.api for instance in stack.instances]
     tasks = make_tasks(api, project, 40)
     with ThreadPoolExecutor(24) as pool:
         tries = [
-            (task, pool.submit(claim, doors[number % 3], task, f"agent-{number}"))
+            (task, pool.submit(claim, addresses[number % 3], task, f"agent-{number}"))
             for task in tasks
             for number in range(6)
         ]
@@ -72,8 +72,8 @@ def test_events_of_all_instances_arrive_everywhere_in_one_order_without_a_gap(
     with ExitStack() as opened:
         sockets = [opened.enter_context(updates(instance, project)) for instance in stack.instances]
         with ThreadPoolExecutor(6) as pool:
-            doors = [instance.api for instance in stack.instances]
-            urls = [f"{doors[number % 3]}/api/tasks" for number in range(count)]
+            addresses = [instance.api for instance in stack.instances]
+            urls = [f"{addresses[number % 3]}/api/tasks" for number in range(count)]
             body = {"name": "one of many", "project_id": project}
             made = list(pool.map(lambda url: http.post(url, json=body, timeout=20).json()["id"], urls))
         seen = [[json.loads(socket.recv(5)) for _ in range(count)] for socket in sockets]
@@ -82,7 +82,7 @@ def test_events_of_all_instances_arrive_everywhere_in_one_order_without_a_gap(
     assert [event["seq"] for event in seen[0]] == sorted(event["seq"] for event in seen[0])
 
 
-def test_how_fast_events_cross_instances_is_reported(stack: Stack, api: httpx.Client, project: int) -> None:
+def test_the_latency_of_events_between_instances_is_reported(stack: Stack, api: httpx.Client, project: int) -> None:
     here, there, _ = stack.instances
     taken = []
     with updates(there, project) as socket, httpx.Client(base_url=here.api) as client:
@@ -95,17 +95,15 @@ def test_how_fast_events_cross_instances_is_reported(stack: Stack, api: httpx.Cl
     print(f"event at another instance after the answer: p50 {p50:.0f} ms, p99 {p99:.0f} ms")
 
 
-def test_a_session_of_mcp_goes_on_at_whichever_instance_its_next_request_meets(
-    stack: Stack, api: httpx.Client, project: int
-) -> None:
+def test_an_mcp_session_continues_on_any_instance(stack: Stack, api: httpx.Client, project: int) -> None:
     make_tasks(api, project, 6)
     session = Session()
     session.open(stack.instances[0].mcp)
-    doors = [instance.mcp for instance in stack.instances]
+    addresses = [instance.mcp for instance in stack.instances]
     for number in range(6):
-        answer = session.call(doors[number % 3], "claim_next_task", agent_id="wanderer", project_id=project)
+        answer = session.call(addresses[number % 3], "claim_next_task", agent_id="wanderer", project_id=project)
         session.call(
-            doors[(number + 1) % 3],
+            addresses[(number + 1) % 3],
             "update_task_status",
             task_id=answer["task"]["id"],
             agent_id="wanderer",
@@ -186,7 +184,7 @@ def test_the_limit_of_websockets_holds_for_each_instance(stack: Stack) -> None:
             assert refused.value.rcvd.code == 1013
 
 
-def test_an_added_instance_gets_its_share_and_a_removed_one_is_missed_by_nobody(
+def test_an_added_instance_gets_its_share_and_removing_one_fails_no_request(
     stack: Stack, api: httpx.Client, project: int
 ) -> None:
     make_tasks(api, project, 3000)

@@ -1,4 +1,4 @@
-"""The load balancer: ports from the settings, its own answers, its log, reload and restart."""
+"""The load balancer: ports from the settings, its own responses, its log, reload and restart."""
 
 import json
 import re
@@ -27,7 +27,7 @@ SETTINGS = CHECKOUT / "deploy" / "production.env"
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A copy of the configuration, which a test may change while the stack runs."""
+    """Return a copy of the configuration, which a test may change while the stack runs."""
     for proxy in ("haproxy", "nginx"):
         shutil.copytree(CHECKOUT / "deploy" / proxy, tmp_path / proxy)
     tmp_path.chmod(0o755)
@@ -37,7 +37,7 @@ def folder(tmp_path: Path) -> Path:
 def stack_with(
     folder: Path, settings: str, files: tuple[str, ...] = (), proxy: str = "haproxy", **environment: str
 ) -> Stack:
-    """A second stack beside the first, with a copy of the configuration and with settings of its own."""
+    """Start a second stack with a copy of the configuration and with different settings."""
     (folder / "production.env").write_text(settings)
     own = f"env_file: !override [{folder}/production.env]"
     (folder / "override.yaml").write_text(
@@ -70,7 +70,7 @@ def replaced(path: Path, change: Callable[[str], str]) -> None:
 
 @contextmanager
 def probed(*urls: str) -> Iterator[list[str]]:
-    """Failures of requests that are sent all the time, each on a connection of its own and never repeated."""
+    """Send requests continuously, each on a new connection and without repetition. Yield the failures."""
     failures: list[str] = []
     sent = dict.fromkeys(urls, 0)
     stop = threading.Event()
@@ -178,7 +178,7 @@ def test_every_line_of_its_log_is_an_object_with_level_and_action(stack: Stack) 
     assert {line["level"] for line in lines} <= {"INFO", "WARNING", "ERROR"}
     assert {line["action"] for line in lines} <= {"load_balancer", "proxied", "connection_failed"}
     up = [line for line in lines if "Server requests/pm1 is UP" in line.get("message", "")]
-    times = {line["timestamp"] for line in up}  # the words of two checks may be the same
+    times = {line["timestamp"] for line in up}  # the texts of two checks may be the same
     assert len(up) == len(times) > 0
 
 
@@ -226,7 +226,7 @@ def test_a_stop_does_not_wait_for_streams_without_a_listener(stack: Stack) -> No
     with connect("ws://127.0.0.1:8080/ws/updates", open_timeout=5, close_timeout=2) as updates:
         assert json.loads(updates.recv(5))["type"] == "hello"
         stack.compose("stop", "lb")
-    # 137 would be the kill after the grace period. Releases of haproxy differ in the status of an ordinary end.
+    # 137 would be the kill after the grace period. Releases of haproxy differ in the status of a normal stop.
     assert (balancer.state["Status"], balancer.state["ExitCode"] in (0, 143)) == ("exited", True)
     assert "soft-stop running for too long" not in balancer.logs()
 

@@ -22,7 +22,7 @@ SERIES = re.compile(r"\b((?:pm|process|project_manager|haproxy)_\w+)\b")
 
 @pytest.fixture(scope="module")
 def prometheus(running: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """A Prometheus as compose.prometheus.yaml runs it, with this machine's own program in the image."""
+    """Run Prometheus as in compose.prometheus.yaml, with the program of this machine in the image."""
     folder = tmp_path_factory.mktemp("prometheus")
     program = shutil.which("prometheus")
     assert program is not None
@@ -33,7 +33,7 @@ def prometheus(running: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iter
     )
     run("docker", "build", "--quiet", "--tag", STAND_IN, str(folder))
     stack = Stack(["deploy/prometheus/compose.prometheus.yaml"], {"PROMETHEUS_IMAGE": STAND_IN})
-    running.be_whole()
+    running.wait_until_complete()
     stack.compose("up", "-d", "--no-deps", "prometheus")
     yield
     stack.compose("rm", "--force", "--stop", "--volumes", "prometheus")
@@ -57,7 +57,7 @@ def expressions_of_dashboard() -> list[str]:
     return [target["expr"] for panel in panels for target in panel.get("targets", [])]
 
 
-def test_the_metrics_page_is_what_prometheus_wants(stack: Stack, api: httpx.Client, project: int) -> None:
+def test_the_metrics_page_is_valid_for_prometheus(stack: Stack, api: httpx.Client, project: int) -> None:
     make_tasks(api, project, 20)
     with at_work(project) as team:
         team.has_finished(20)
@@ -90,7 +90,7 @@ def test_every_expression_of_the_dashboard_is_one_that_prometheus_can_read(tmp_p
     run("promtool", "check", "rules", str(file))
 
 
-def test_every_alert_has_a_test_and_says_what_to_do() -> None:
+def test_every_alert_has_a_test_and_a_remedy() -> None:
     rules = [rule for group in yaml.safe_load(ALERTS.read_text())["groups"] for rule in group["rules"]]
     cases = [case for test in yaml.safe_load(RULE_TESTS.read_text())["tests"] for case in test["alert_rule_test"]]
     assert {rule["alert"] for rule in rules} == {case["alertname"] for case in cases if case["exp_alerts"]}
@@ -149,7 +149,7 @@ def lines_with(stack: Stack, word: str) -> list[dict[str, Any]]:
     return [read for line in stack.logs().splitlines() if (read := json.loads(line)).get("request_id") == word]
 
 
-def test_a_slow_query_is_found_by_grep_as_the_guide_says(stack: Stack, api: httpx.Client, project: int) -> None:
+def test_a_slow_query_is_found_by_grep_as_documented(stack: Stack, api: httpx.Client, project: int) -> None:
     make_tasks(api, project, 4000)
     wait_until("an export took its time", lambda: slow_lines(stack, api), 20)
     assert {json.loads(line)["level"] for line in slow_lines(stack, api)} == {"WARNING"}

@@ -1,4 +1,4 @@
-"""The nginx of deploy/tls, run on the host in front of the published ports as the guide has it."""
+"""The nginx of deploy/tls, run on the host in front of the published ports, as documented."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +15,7 @@ KEYS = "/etc/ssl/pm.example.com"
 
 @pytest.fixture
 def certificate(tmp_path: Path) -> Path:
-    """A certificate for localhost; its key stands beside it, under the names that the configuration has."""
+    """Create a certificate for localhost and its key in one folder, under the names of the configuration."""
     words = "req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost -addext subjectAltName=DNS:localhost"
     made = tmp_path / "fullchain.pem"
     run("openssl", *words.split(), "-keyout", str(tmp_path / "privkey.pem"), "-out", str(made))

@@ -29,7 +29,7 @@ HALF_AND_THEN_A_FAULT = NEW_COLUMN + '    raise RuntimeError("the second half do
 
 @pytest.fixture
 def release(tmp_path: Path) -> Iterator[str]:
-    """The tag of the present image, put back afterwards."""
+    """Keep the tag of the current image and restore it afterwards."""
     kept = f"project-manager:kept-{secrets.token_hex(4)}"
     docker("tag", IMAGE, kept)
     yield kept
@@ -38,7 +38,7 @@ def release(tmp_path: Path) -> Iterator[str]:
 
 
 def build_next_release(folder: Path, migration: str) -> None:
-    """A release with one migration more, under the tag that compose.yaml uses."""
+    """Build a release with one more migration, under the tag that compose.yaml uses."""
     previous = docker("run", "--rm", IMAGE, "sh", "-c", "alembic heads 2>/dev/null | cut -d' ' -f1").split()[-1]
     (folder / "9001_next.py").write_text(migration.format(previous=previous))
     dockerfile = f"FROM {IMAGE}\nCOPY 9001_next.py /app/migrations/versions/\nCOPY 9001_next.py {PACKAGED}/\n"
@@ -56,7 +56,7 @@ def columns(stack: Stack) -> str:
 
 @pytest.fixture
 def fresh_data(running: Stack) -> Iterator[None]:
-    """The schema of another release must not be left to the tests that follow."""
+    """Remove the data, so that later tests do not find the schema of another release."""
     yield
     running.down()
 
@@ -126,7 +126,7 @@ def test_a_change_of_ports_is_refused_before_anything_is_replaced(stack: Stack, 
 
 
 def overriding(folder: Path, services: str) -> dict[str, str]:
-    """The environment that makes compose read one more file."""
+    """Return the environment that makes compose read one more file."""
     (folder / "override.yaml").write_text(f"services:\n{services}")
     return {"COMPOSE_FILE": f"compose.yaml:{folder}/override.yaml"}
 
@@ -149,7 +149,7 @@ def test_a_migration_that_fails_leaves_the_old_state_in_service(
     assert "upgraded" not in columns(stack)
 
 
-def test_a_release_that_does_not_get_healthy_is_taken_back(
+def test_a_release_that_does_not_get_healthy_is_rolled_back(
     stack: Stack, api: httpx.Client, project: int, release: str, tmp_path: Path
 ) -> None:
     before = [instance.id for instance in stack.instances]
@@ -162,14 +162,14 @@ def test_a_release_that_does_not_get_healthy_is_taken_back(
     assert api.get("/healthz").status_code == 200
 
 
-def test_data_of_before_the_upgrade_is_there_after_a_plain_up(
+def test_data_survives_an_upgrade_by_a_plain_up(
     stack: Stack, api: httpx.Client, project: int, release: str, fresh_data: None, tmp_path: Path
 ) -> None:
     make_tasks(api, project, 20)
     before = api.get("/api/export").json()
     stack.compose("down")
     build_next_release(tmp_path, NEW_COLUMN)
-    stack.be_whole()
+    stack.wait_until_complete()
     assert api.get("/api/export").json() == before
     assert "upgraded" in columns(stack)
     assert SERVICE in stack.instances[0].name

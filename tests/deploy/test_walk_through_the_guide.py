@@ -1,6 +1,6 @@
-"""The commands of docs/deployment.md, run as an operator would type them, in a copy of the checkout.
+"""The commands of docs/deployment.md, run in a copy of the checkout.
 
-The last module by its name: it begins and ends without a stack.
+This module has the last name in order, because it begins and ends without a stack.
 """
 
 import re
@@ -17,11 +17,11 @@ BLOCK = re.compile(r"^( *)```bash\n(.*?)^\1```", re.MULTILINE | re.DOTALL)
 WITHOUT_END = re.compile(r"^(docker compose logs --follow .*)$", re.MULTILINE)
 SECONDS_TO_FOLLOW = 3
 BUILT_FROM_NOTHING = re.compile(r"^docker compose build --no-cache$", re.MULTILINE)
-"""What scripts/test-deploy begins with; here it would do the same again."""
+"""The first commands of scripts/test-deploy. A repetition here has no effect."""
 
 
 def blocks() -> list[tuple[int, str]]:
-    """Each block with the line that it begins in."""
+    """Yield each block with the number of its first line."""
     text = GUIDE.read_text()
     found = [(text.count("\n", 0, match.start()) + 1, match[1], match[2]) for match in BLOCK.finditer(text)]
     return [(line, re.sub(rf"^{indent}", "", body, flags=re.MULTILINE)) for line, indent, body in found]
@@ -29,7 +29,7 @@ def blocks() -> list[tuple[int, str]]:
 
 @pytest.fixture(scope="module")
 def folder(running: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A copy of the checkout, and the stack down: where an operator begins."""
+    """Return a copy of the checkout with the stack stopped, the starting point of an operator."""
     copy = tmp_path_factory.mktemp("checkout", numbered=False)
     listed = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
     names = subprocess.run(listed, cwd=CHECKOUT, check=True, capture_output=True, text=True).stdout.splitlines()
@@ -42,7 +42,7 @@ def folder(running: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 
 
 @pytest.mark.parametrize(("line", "block"), blocks(), ids=[f"line-{line}" for line, _ in blocks()])
-def test_a_block_of_the_guide_does_what_it_says(folder: Path, line: int, block: str) -> None:
+def test_a_block_of_the_guide_works_as_documented(folder: Path, line: int, block: str) -> None:
     block = BUILT_FROM_NOTHING.sub("docker compose build", block)
     script = WITHOUT_END.sub(rf"timeout {SECONDS_TO_FOLLOW} \1 || [ $? = 124 ]", block)
     done = subprocess.run(

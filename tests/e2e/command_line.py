@@ -1,4 +1,4 @@
-"""`project-manager` as it is typed."""
+"""Run `project-manager` as a user types it."""
 
 import subprocess
 import sys
@@ -23,7 +23,7 @@ projects:
 
 @dataclass(frozen=True)
 class CommandLine:
-    """Runs commands in one folder; what they say must never be a traceback."""
+    """A command line in one folder. Its output must never contain a traceback."""
 
     folder: Path
 
@@ -42,13 +42,13 @@ class CommandLine:
         return done
 
     def says(self, *words: str, stdin: str | None = None, **variables: str) -> str:
-        """What a command that has to succeed writes to standard output."""
+        """Run a command that must succeed and return its standard output."""
         done = self.run(*words, stdin=stdin, **variables)
         assert done.returncode == 0, done.stderr
         return done.stdout
 
     def refuses(self, status: int, *words: str, stdin: str | None = None, **variables: str) -> str:
-        """What a command that has to end with `status` writes to standard error; standard output stays empty."""
+        """Run a command that must exit with `status` and return its standard error. Standard output must stay empty."""
         done = self.run(*words, stdin=stdin, **variables)
         assert (done.returncode, done.stdout) == (status, ""), done.stderr
         return done.stderr

@@ -12,14 +12,15 @@ Start = Callable[..., Service]
 
 @pytest.fixture
 def make_service() -> Start:
-    """How a service is made; a folder of tests may make it in another way."""
+    """Return the constructor of a service. A subfolder of tests may override it."""
     return Service
 
 
 @pytest.fixture
 def prepare_service(tmp_path: Path, template: Path, make_service: Start) -> Iterator[Start]:
-    """Makes a service that the test starts itself, on a migrated database unless it says otherwise; no traceback may
-    stand in its log at the end.
+    """Return a function that creates a service without starting it.
+
+    The database is migrated, unless `empty` is set. The log must contain no traceback at the end.
     """
     made: list[Service] = []
 
@@ -37,14 +38,14 @@ def prepare_service(tmp_path: Path, template: Path, make_service: Start) -> Iter
 
 
 def tracebacks(service: Service) -> list[str]:
-    """The log's lines with a traceback, but for what the HTTP server says of a request that it cut off at the end."""
+    """Return the log lines with a traceback, except for requests that the HTTP server cut off at shutdown."""
     lines = service.log.splitlines() if service.output.exists() else []
     return [line for line in lines if "Traceback" in line and "asyncio.exceptions.CancelledError" not in line]
 
 
 @pytest.fixture
 def start_service(prepare_service: Start) -> Start:
-    """Starts a service with these settings on the test's own folder."""
+    """Return a function that starts a service with the given settings in the folder of the test."""
 
     def start(folder: Path | None = None, **settings: object) -> Service:
         place = {} if folder is None else {"folder": folder}
@@ -55,7 +56,7 @@ def start_service(prepare_service: Start) -> Start:
 
 @pytest.fixture
 def cli(tmp_path: Path, template: Path) -> CommandLine:
-    """A folder with a plan and an empty database, which is where a command looks for one."""
+    """Return a command line in a folder with a plan and an empty database at the default path."""
     (tmp_path / "plan.yaml").write_text(PLAN)
     (tmp_path / "data").mkdir(0o700)
     copyfile(template, tmp_path / "data" / "tasks.db")

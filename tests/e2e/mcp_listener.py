@@ -1,4 +1,4 @@
-"""A real listener with the MCP door on it, and small clients that show what is on the wire."""
+"""A real listener that serves MCP, and small clients that expose the messages on the wire."""
 
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -56,7 +56,7 @@ class Metrics:
 
 @dataclass
 class Work:
-    """What the tools of `tool_server` are doing: tests wait on these instead of sleeping."""
+    """Events that the tools of `tool_server` set. Tests wait for these instead of sleeping."""
 
     started: anyio.Event = field(default_factory=anyio.Event)
     finish: anyio.Event = field(default_factory=anyio.Event)
@@ -65,7 +65,10 @@ class Work:
 
 
 def tool_server(work: Work) -> DoorServer:
-    """`echo` never notifies; `hold` lasts until the test says so, `quiet_hold` the same without a stream."""
+    """Return a server with test tools.
+
+    `echo` never notifies. `hold` lasts until the test releases it. `quiet_hold` does the same without a stream.
+    """
 
     async def list_tools(_ctx: Any, _params: Any) -> ListToolsResult:
         return ListToolsResult(tools=[Tool(name=name, input_schema={"type": "object"}) for name in _TOOLS])
@@ -125,7 +128,7 @@ class Listener:
         return f"http://127.0.0.1:{self.port}"
 
     async def stop(self, window: float = 2.0) -> None:
-        """What the process does at SIGTERM."""
+        """Stop the listener as the process does at SIGTERM."""
         self.uvicorn.should_exit = True
         self.door.drain()
         await self.door.wait_inflight(window)
@@ -133,7 +136,7 @@ class Listener:
 
 
 def as_operator(app: ASGIApp) -> ASGIApp:
-    """Stands for the gate: everybody who calls is the operator."""
+    """Replace authentication: every caller is the operator."""
 
     async def named(scope: Scope, receive: Receive, send: Send) -> None:
         scope.setdefault("state", {})["actor"] = LOCAL
@@ -151,8 +154,7 @@ async def listening(
     idle_seconds: float = 1800.0,
     guard: Callable[[ASGIApp], ASGIApp] = as_operator,
 ) -> AsyncIterator[Listener]:
-    """Serves on a port of its own; leaving the block fails if the listener does not stop within the
-    patience."""
+    """Serve on a separate port. Fail at the end of the block if the listener does not stop in time."""
     metrics = Metrics()
     door = McpDoor(server, settings or Settings(), metrics, idle_seconds=idle_seconds)
     config = uvicorn.Config(guard(door.app), http="httptools", lifespan="off", log_config=None, access_log=False)
@@ -170,7 +172,7 @@ async def listening(
 
 
 class _Server(uvicorn.Server):
-    """Signals are the test runner's, and it says when it is up."""
+    """A server that leaves signals to the test runner and reports its start."""
 
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
@@ -191,7 +193,7 @@ def call(tool: str, call_id: int = 1, **arguments: Any) -> dict[str, Any]:
 
 
 def modern(message: dict[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
-    """The message with the 2026 envelope, and the headers that go with it."""
+    """Return the message with the envelope of protocol version 2026, and its headers."""
     meta = {
         "io.modelcontextprotocol/protocolVersion": MODERN,
         "io.modelcontextprotocol/clientCapabilities": {},
@@ -205,7 +207,7 @@ def modern(message: dict[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
 
 
 class Wire:
-    """A bare HTTP client that speaks JSON-RPC."""
+    """A plain HTTP client that sends JSON-RPC."""
 
     def __init__(self, http: httpx.AsyncClient) -> None:
         self.http = http

@@ -1,4 +1,4 @@
-"""The whole service as a process of its own, on free ports."""
+"""The complete service as a separate process on free ports."""
 
 import signal
 import sys
@@ -42,7 +42,7 @@ class Service:
 
 
 def free_ports(count: int = 2) -> list[int]:
-    """Ports that are free now; they are asked for at once, so that they differ."""
+    """Return ports that are free now. All are bound at the same time, so that they differ."""
     if count == 0:
         return []
     with free_socket() as bound:

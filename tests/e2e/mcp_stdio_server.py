@@ -1,4 +1,4 @@
-"""The tools of `mcp_listener` on standard input and output. Run as a process by the stdio tests."""
+"""Serve the tools of `mcp_listener` on standard input and output. The stdio tests run it as a process."""
 
 import sys
 

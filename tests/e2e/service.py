@@ -19,7 +19,7 @@ PATIENCE = 5.0
 START_SECONDS = 20.0
 LOOK_EVERY = 0.01
 BELOW_EPHEMERAL = range(20_000, 32_000)
-"""The kernel gives none of these to an outgoing connection, so that a port found free stays free."""
+"""Ports that the kernel never gives to an outgoing connection, so that a free port stays free."""
 
 
 def free_port(*taken: int) -> int:
@@ -34,18 +34,18 @@ def free_port(*taken: int) -> int:
 
 
 def sample(page: str, name: str) -> float:
-    """The value of a metric; `name` with its labels, as the page of metrics has it."""
+    """Return the value of a metric. `name` includes the labels, as on the metrics page."""
     return next((float(line.rpartition(" ")[2]) for line in page.splitlines() if line.startswith(f"{name} ")), 0.0)
 
 
 def environment(**more: str) -> dict[str, str]:
-    """What a process of the service sees: nothing of ours but where the code is."""
+    """Return the environment of a service process, without variables of the test run except the path to the code."""
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
     return {**kept, "PYTHONPATH": str(CHECKOUT), **more}
 
 
 class Process(Protocol):
-    """What the tests do with a server process."""
+    """The part of a server process that the tests use."""
 
     @property
     def pid(self) -> int: ...
@@ -55,7 +55,7 @@ class Process(Protocol):
 
 
 class Service:
-    """One server process; the same database and ports again when it is started again."""
+    """One server process. A restart uses the same database and ports."""
 
     def __init__(self, folder: Path, *, output: Path | None = None, **settings: object) -> None:
         self.folder = folder
@@ -98,12 +98,12 @@ class Service:
         return self.output.read_text()
 
     def lines(self, action: str) -> list[dict[str, Any]]:
-        """The log's lines about this action."""
+        """Return the log records with this action."""
         parsed = [json.loads(line) for line in self.log.splitlines() if line.startswith("{")]
         return [line for line in parsed if line.get("action") == action]
 
     def start(self, **more: str) -> "Service":
-        """Returns when it is healthy. `more` are further variables of its environment."""
+        """Start the process and return when it is healthy. `more` is added to its environment."""
         self.spawn(**more)
         self.wait_until(self.is_healthy, START_SECONDS)
         return self
@@ -128,7 +128,7 @@ class Service:
         self.process.send_signal(number)
 
     def stop(self) -> int:
-        """SIGTERM; the exit status, which has to come within the promised five seconds."""
+        """Send SIGTERM and return the exit status. The process must end within the promised five seconds."""
         self.signal(signal.SIGTERM)
         return self.process.wait(PATIENCE)
 
@@ -137,12 +137,12 @@ class Service:
         self.process.wait(PATIENCE)
 
     def end(self) -> None:
-        """Whatever state it is in."""
+        """End the process in any state."""
         if self._process is not None and self._process.poll() is None:
             self.kill()
 
     def wait_until(self, condition: Callable[[], object], seconds: float = PATIENCE) -> None:
-        """Looks until it holds; fails when the process ends first, or the time."""
+        """Poll the condition until it is true. Fail when the process ends first or the time is over."""
         for _ in range(int(seconds / LOOK_EVERY)):
             if condition():
                 return

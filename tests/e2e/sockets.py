@@ -1,4 +1,4 @@
-"""Clients that behave badly on purpose."""
+"""Clients that misbehave on purpose."""
 
 import base64
 import os
@@ -12,7 +12,7 @@ SMALL = 4096
 
 @contextmanager
 def stalled_websocket(port: int, query: str = "") -> Iterator[socket.socket]:
-    """A WebSocket that is open and never read; the kernel holds as little for it as it can."""
+    """Open a WebSocket and never read from it. Its kernel buffers are as small as possible."""
     with socket.socket() as connection:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, SMALL)
         connection.settimeout(5)
@@ -33,7 +33,10 @@ KINDS = {0x1: "text", 0x8: "close", 0x9: "ping", 0xA: "pong"}
 
 
 def read_frames(connection: socket.socket) -> Iterator[tuple[str, bytes]]:
-    """Kind and body of each frame that the server sends; the last is `close`, or `end` when it just hangs up."""
+    """Yield the kind and the body of each frame from the server.
+
+    The last kind is `close`, or `end` when the server disconnects without a close frame.
+    """
     while head := _read(connection, 2):
         length = head[1]
         if length == 126:
@@ -48,7 +51,7 @@ def read_frames(connection: socket.socket) -> Iterator[tuple[str, bytes]]:
 
 
 def _read(connection: socket.socket, length: int) -> bytes:
-    """So many bytes, fewer when the server hangs up."""
+    """Read this number of bytes, or fewer when the server disconnects."""
     found = bytearray()
     while len(found) < length and (some := connection.recv(length - len(found))):
         found += some

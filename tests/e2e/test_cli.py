@@ -1,4 +1,4 @@
-"""Every command as a person or a script uses it."""
+"""Every command, as a user or a script runs it."""
 
 import json
 import os
@@ -38,19 +38,19 @@ def commands(group: click.Group, *before: str) -> dict[tuple[str, ...], click.Co
 COMMANDS = commands(main)
 
 
-def test_help_loads_no_library_that_it_does_not_need() -> None:
+def test_help_loads_only_the_libraries_that_it_needs() -> None:
     look = f"import sys, project_manager.cli.main; print([name for name in {HEAVY} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", look], env=environment(), capture_output=True, text=True, timeout=10)
     assert done.stdout == "[]\n"
 
 
-def test_the_command_and_the_module_are_the_same_and_say_their_version(cli: CommandLine) -> None:
+def test_the_command_and_the_module_print_the_same_version(cli: CommandLine) -> None:
     assert cli.says("--version") == cli.says("serve", "--version")
     assert cli.says("--help").startswith("Usage: project-manager [OPTIONS] COMMAND")
 
 
 @pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
-def test_a_command_and_each_of_its_flags_are_explained_in_its_help_and_in_the_documentation(
+def test_the_help_and_the_documentation_explain_a_command_and_each_of_its_flags(
     words: tuple[str, ...],
 ) -> None:
     page = (CHECKOUT / "docs" / "cli.md").read_text()
@@ -63,7 +63,7 @@ def test_a_command_and_each_of_its_flags_are_explained_in_its_help_and_in_the_do
             assert f"`{max(parameter.opts, key=len)}" in page
 
 
-def test_the_exit_statuses_of_the_documentation_are_those_of_the_help(cli: CommandLine) -> None:
+def test_the_documentation_and_the_help_list_the_same_exit_statuses(cli: CommandLine) -> None:
     page = (CHECKOUT / "docs" / "cli.md").read_text()
     said = cli.says("--help").split("Exit status:\n")[1]
     listed = [line.split(maxsplit=1)[0] for line in said.splitlines()]
@@ -72,7 +72,7 @@ def test_the_exit_statuses_of_the_documentation_are_those_of_the_help(cli: Comma
         assert f"| {status} | " in page
 
 
-def test_a_plan_is_looked_at_imported_worked_on_and_exported(cli: CommandLine) -> None:
+def test_a_plan_is_checked_imported_processed_and_exported(cli: CommandLine) -> None:
     looked = cli.says("import", "plan.yaml", "--dry-run")
     assert "+ task    Shop / Checkout / Pay" in looked.splitlines()
     assert "nothing was written: 4 created" in looked
@@ -88,7 +88,7 @@ def test_a_plan_is_looked_at_imported_worked_on_and_exported(cli: CommandLine) -
     assert cli.says("export", "--db-path", "other.db") == cli.says("export")
 
 
-def test_an_export_takes_the_place_of_a_file_when_it_is_complete_and_of_nothing_else(cli: CommandLine) -> None:
+def test_an_export_replaces_only_a_regular_file_and_only_when_complete(cli: CommandLine) -> None:
     cli.says("import", "plan.yaml")
     document, file, link, pipe = cli.says("export"), *(cli.folder / name for name in ("all.yaml", "link", "pipe"))
     file.write_text("from before")
@@ -105,7 +105,7 @@ def test_an_export_takes_the_place_of_a_file_when_it_is_complete_and_of_nothing_
     assert [path.name for path in cli.folder.iterdir() if "unfinished" in path.name] == []
 
 
-def test_a_plan_comes_through_a_pipe_too(cli: CommandLine) -> None:
+def test_a_plan_is_imported_from_a_pipe(cli: CommandLine) -> None:
     view = json.loads(cli.says("import", "-", "--json", stdin=json.dumps(yaml.safe_load(PLAN))))
     assert (view["created"], view["changes"][0]["name"]) == (4, "Shop")
     tasks = json.loads(cli.says("tasks", "--json"))
@@ -113,7 +113,7 @@ def test_a_plan_comes_through_a_pipe_too(cli: CommandLine) -> None:
     assert json.loads(cli.says("export", "--format", "json"))["projects"][0]["name"] == "Shop"
 
 
-def test_the_faults_of_a_plan_are_listed_a_line_each_and_nothing_is_written(cli: CommandLine) -> None:
+def test_an_invalid_plan_lists_one_error_per_line_and_writes_nothing(cli: CommandLine) -> None:
     (cli.folder / "bad.yaml").write_text(
         PLAN.replace("- name: Cart", "- name: Cart\n            statuss: x") + "x: 1\n"
     )
@@ -124,7 +124,7 @@ def test_the_faults_of_a_plan_are_listed_a_line_each_and_nothing_is_written(cli:
     assert cli.says("export") == "projects: []\n"
 
 
-def test_an_import_in_a_terminal_shows_how_far_it_is(cli: CommandLine) -> None:
+def test_an_import_in_a_terminal_shows_its_progress(cli: CommandLine) -> None:
     tasks = [{"name": f"Task {number}", "description": "x" * 80} for number in range(1500)]
     (cli.folder / "large.yaml").write_text(yaml.safe_dump({"standalone_tasks": tasks}))
     ours, theirs = pty.openpty()
@@ -145,7 +145,7 @@ def until_closed(terminal: int, encoding: str = "utf-8") -> str:
     while select.select([terminal], [], [], PATIENCE)[0]:
         try:
             shown += os.read(terminal, 65536)
-        except OSError:  # how a terminal says that nobody writes to it any more
+        except OSError:  # the terminal reports in this way that no process has it open for writing
             break
     os.close(terminal)
     return shown.decode(encoding)
@@ -165,7 +165,7 @@ NO_DATABASE = "There is no database at nowhere.db: name yours with --db-path or 
 
 
 @pytest.mark.parametrize(
-    ("status", "words", "said"),
+    ("status", "words", "message"),
     [
         (1, ["verify", "plan.yaml"], "Do not restore it"),
         (1, ["migrate", "--db-path", "plan.yaml"], "plan.yaml is not a database"),
@@ -195,23 +195,25 @@ NO_DATABASE = "There is no database at nowhere.db: name yours with --db-path or 
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
-def test_a_refusal_is_a_sentence_and_a_status(cli: CommandLine, status: int, words: list[str], said: str) -> None:
+def test_a_failed_command_prints_a_sentence_and_sets_the_exit_status(
+    cli: CommandLine, status: int, words: list[str], message: str
+) -> None:
     (cli.folder / "empty.db").touch()
     before = sorted(cli.folder.rglob("*"))
     answer = cli.refuses(status, *words)
-    assert said.lower() in answer.lower()
+    assert message.lower() in answer.lower()
     assert [path for path in sorted(cli.folder.rglob("*")) if path not in before] == []
     assert (cli.folder / "plan.yaml").read_text() == PLAN
 
 
-def test_the_hint_to_a_person_names_no_tool_of_agents(cli: CommandLine) -> None:
+def test_the_hint_of_a_command_names_no_mcp_tool(cli: CommandLine) -> None:
     said = cli.refuses(3, "export", "--project", "Nowhere")
     assert "GET /api/projects" in said
     assert "list_projects" not in said
 
 
 @pytest.mark.parametrize("command", ["tasks", "export"])
-def test_a_project_is_found_by_its_name_in_any_case_and_a_slip_is_pointed_out(cli: CommandLine, command: str) -> None:
+def test_a_project_name_is_case_insensitive_and_a_typo_gets_a_suggestion(cli: CommandLine, command: str) -> None:
     cli.says("import", "plan.yaml")
     assert cli.says(command, "--project", "sHOP") == cli.says(command, "--project", "Shop")
     assert "Cart" in cli.says(command, "--project", " SHOP ")
@@ -221,7 +223,7 @@ def test_a_project_is_found_by_its_name_in_any_case_and_a_slip_is_pointed_out(cl
     ]
 
 
-def test_names_labels_and_search_words_are_found_in_each_form_of_unicode(cli: CommandLine) -> None:
+def test_names_labels_and_search_words_match_in_each_unicode_form(cli: CommandLine) -> None:
     plan = "projects: [{name: Caf\u00e9, tasks: [{name: 实现支付功能, labels: [Caf\u00e9]}]}]"
     apart = unicodedata.normalize("NFD", "Caf\u00e9")
     cli.says("import", "-", stdin=plan)
@@ -234,14 +236,14 @@ def test_names_labels_and_search_words_are_found_in_each_form_of_unicode(cli: Co
     cli.says("token", "revoke", apart)
 
 
-def test_tasks_are_those_of_a_project_by_its_id_unless_another_has_that_name(cli: CommandLine) -> None:
+def test_tasks_accepts_a_project_id_unless_another_project_has_that_name(cli: CommandLine) -> None:
     cli.says("import", "plan.yaml")
     assert "Cart" in cli.says("tasks", "--project", "1")
     cli.says("import", "-", stdin="projects: [{name: '1', tasks: [{name: Sweep}]}]")
     assert [line.split()[3] for line in cli.says("tasks", "--project", "1").splitlines()] == ["Sweep"]
 
 
-def test_flags_beat_the_environment_and_the_environment_beats_the_env_file(cli: CommandLine) -> None:
+def test_flags_override_the_environment_and_the_environment_overrides_the_env_file(cli: CommandLine) -> None:
     (cli.folder / "team.env").write_text("MAX_ATTEMPTS=3\nHOST=0.0.0.0\nLOG_LEVEL=ERROR\nCOLOUR=red\n")
     done = cli.run("config", "--env-file", "team.env", "--db-path", "flag.db", "--json", HOST="::1")
     rows = {row["name"]: (row["value"], row["source"]) for row in json.loads(done.stdout)}
@@ -253,18 +255,18 @@ def test_flags_beat_the_environment_and_the_environment_beats_the_env_file(cli: 
     assert "COLOUR" in done.stderr
 
 
-def test_the_settings_in_force_are_shown_without_secrets(cli: CommandLine) -> None:
+def test_config_shows_the_effective_settings_without_secrets(cli: CommandLine) -> None:
     said = cli.says("config", DATABASE_URL="sqlite:///secret.db")
     assert "sqlite:///secret.db" not in said
     assert any(line.split() == ["DEFAULT_PORT", "8080", "default"] for line in said.splitlines())
 
 
-def test_migrating_makes_the_database_and_says_when_there_is_nothing_to_do(cli: CommandLine) -> None:
+def test_migrate_creates_the_database_and_reports_when_it_is_up_to_date(cli: CommandLine) -> None:
     assert "(none before)" in cli.says("migrate", "--db-path", "new/team.db")
     assert "already" in cli.says("migrate", "--db-path", "new/team.db")
 
 
-def test_a_secret_is_printed_once_and_alone(cli: CommandLine) -> None:
+def test_token_create_prints_the_secret_once_and_nothing_else(cli: CommandLine) -> None:
     done = cli.run("token", "create", "ada", "--agent-id", "claude-1")
     secret = done.stdout.strip()
     assert secret.startswith("pm_")
@@ -277,7 +279,7 @@ def test_a_secret_is_printed_once_and_alone(cli: CommandLine) -> None:
     assert "`project-manager token revoke ada`" in refused
 
 
-def test_a_revoked_token_leaves_its_name_to_another_one(cli: CommandLine) -> None:
+def test_the_name_of_a_revoked_token_can_be_used_again(cli: CommandLine) -> None:
     cli.says("token", "create", "ada")
     assert "Token 1 'ada' opens no door" in cli.says("token", "revoke", "ada")
     cli.says("token", "create", "ada")
@@ -288,7 +290,7 @@ def test_a_revoked_token_leaves_its_name_to_another_one(cli: CommandLine) -> Non
     assert "Token 1 'ada' opens no door" in cli.says("token", "revoke", "1")
 
 
-def test_revoking_the_last_token_says_that_nobody_gets_in_and_clearing_that_everybody_does(cli: CommandLine) -> None:
+def test_revoking_the_last_token_reports_no_access_and_clearing_reports_open_access(cli: CommandLine) -> None:
     closed = "No token is left: nobody gets in until `project-manager token create"
     assert "The doors are open" in cli.run("token", "list").stderr
     for name in ("ada", "bob"):
@@ -301,7 +303,7 @@ def test_revoking_the_last_token_says_that_nobody_gets_in_and_clearing_that_ever
     assert "AUTH_REQUIRED is on" in cli.says("token", "clear", "--yes", AUTH_REQUIRED="true")
 
 
-def test_a_backup_without_a_target_goes_beside_the_database_and_old_ones_go(cli: CommandLine) -> None:
+def test_a_backup_without_a_target_is_written_near_the_database_and_old_ones_are_deleted(cli: CommandLine) -> None:
     cli.says("import", "plan.yaml")
     made = [json.loads(cli.says("backup", "--keep", "2", "--json")) for _ in range(3)]
     assert made[2]["removed"] == [made[0]["path"]]
@@ -314,7 +316,7 @@ def test_a_backup_without_a_target_goes_beside_the_database_and_old_ones_go(cli:
     assert json.loads(cli.says("verify", "--json"))["whole"] is True
 
 
-def test_a_backup_replaces_a_file_only_when_it_is_told_to_and_never_a_database_in_use(cli: CommandLine) -> None:
+def test_a_backup_replaces_a_file_only_with_force_and_never_a_database_in_use(cli: CommandLine) -> None:
     cli.says("backup", "copy.db")
     before = (cli.folder / "copy.db").read_bytes()
     cli.says("import", "plan.yaml")
@@ -332,7 +334,7 @@ def test_a_backup_replaces_a_file_only_when_it_is_told_to_and_never_a_database_i
         assert "has open" in cli.refuses(5, "backup", "copy.db", "--force")
 
 
-def test_a_restore_makes_the_folder_of_the_database(cli: CommandLine) -> None:
+def test_a_restore_creates_the_folder_of_the_database(cli: CommandLine) -> None:
     cli.says("import", "plan.yaml")
     cli.says("backup", "good.db")
     cli.says("restore", "good.db", "--db-path", "new/folder/tasks.db")
@@ -341,14 +343,14 @@ def test_a_restore_makes_the_folder_of_the_database(cli: CommandLine) -> None:
     assert "plan.yaml" in cli.refuses(1, "restore", "good.db", "--db-path", "plan.yaml/tasks.db")
 
 
-def test_a_backup_over_the_database_itself_is_refused_without_a_hint_at_force(cli: CommandLine) -> None:
+def test_a_backup_to_the_database_itself_is_rejected_without_suggesting_force(cli: CommandLine) -> None:
     cli.says("import", "plan.yaml")
     for force in ([], ["--force"]):
         said = cli.refuses(1, "backup", DATABASE, *force)
         assert "is the database itself: name another file" in said
 
 
-def test_damage_is_found_and_a_restore_mends_it(cli: CommandLine) -> None:
+def test_verify_finds_damage_and_a_restore_repairs_it(cli: CommandLine) -> None:
     cli.says("import", "plan.yaml")
     before = cli.says("export")
     (cli.folder / "kept").mkdir()

@@ -1,4 +1,4 @@
-"""Commands on the database of a server that runs."""
+"""Commands on the database of a running server."""
 
 import json
 import re
@@ -14,17 +14,17 @@ from tests.e2e.service import PATIENCE, START_SECONDS, Service, environment
 PLAN = "projects:\n- name: Shop\n  tasks:\n  - name: Cart\n  - {name: Pay, depends_on: Cart}\n"
 
 
-def beside(service: Service) -> CommandLine:
+def command_line_for(service: Service) -> CommandLine:
     (service.folder / "plan.yaml").write_text(PLAN)
     return CommandLine(service.folder)
 
 
-def test_an_import_beside_a_server_is_seen_by_its_clients_at_once(start_service: Start) -> None:
+def test_clients_of_a_running_server_see_an_import_at_once(start_service: Start) -> None:
     service = start_service()
     with service.http() as client:
         head = client.get("/api/events").json()["head"]
         words = [*COMMAND, "import", "plan.yaml", "--db-path", str(service.database)]
-        beside(service)
+        command_line_for(service)
         with subprocess.Popen(words, cwd=service.folder, env=environment(), stdout=subprocess.DEVNULL) as importing:
             awaited = {"since": head, "types": "import.finished", "wait_seconds": int(START_SECONDS)}
             told = client.get("/api/events", params=awaited, timeout=START_SECONDS + PATIENCE).json()
@@ -33,9 +33,9 @@ def test_an_import_beside_a_server_is_seen_by_its_clients_at_once(start_service:
         assert [task["name"] for task in client.get("/api/board/state").json()["tasks"]] == ["Cart", "Pay"]
 
 
-def test_an_import_over_http_does_the_same_as_the_command(start_service: Start, tmp_path: Path) -> None:
+def test_an_import_over_http_has_the_same_effect_as_the_command(start_service: Start, tmp_path: Path) -> None:
     service = start_service()
-    cli = beside(service)
+    cli = command_line_for(service)
     with service.http() as client:
         over_http = client.post("/api/import", json={"document": PLAN, "dry_run": True}).json()
         by_command = json.loads(
@@ -50,9 +50,9 @@ def test_an_import_over_http_does_the_same_as_the_command(start_service: Start, 
         assert client.get("/api/export").json()["document"] == cli.says("export", "--db-path", str(service.database))
 
 
-def test_a_token_made_beside_a_server_closes_its_doors_and_opens_them(start_service: Start) -> None:
+def test_a_token_from_the_command_line_makes_a_running_server_require_tokens(start_service: Start) -> None:
     service = start_service()
-    cli = beside(service)
+    cli = command_line_for(service)
     with service.http() as client:
         assert client.get("/api/projects").status_code == 200
         secret = cli.says("token", "create", "ada", "--role", "operator", "--db-path", str(service.database)).strip()
@@ -63,9 +63,9 @@ def test_a_token_made_beside_a_server_closes_its_doors_and_opens_them(start_serv
             service.wait_until(lambda: ada.get("/api/projects").status_code == 401)
 
 
-def test_a_backup_is_taken_beside_a_server_and_restored_only_when_it_is_gone(start_service: Start) -> None:
+def test_a_backup_works_with_a_running_server_but_a_restore_needs_it_stopped(start_service: Start) -> None:
     service = start_service()
-    cli = beside(service)
+    cli = command_line_for(service)
     place = ("--db-path", str(service.database))
     with service.http() as client:
         client.post("/api/import", json={"document": PLAN})
@@ -86,9 +86,9 @@ def test_a_backup_is_taken_beside_a_server_and_restored_only_when_it_is_gone(sta
         assert client.post("/api/tasks/1/lock", json={"agent_id": "bob"}).json()["lock"]["fence"] > fence
 
 
-def test_the_metric_says_when_a_backup_was_last_found_whole_whoever_took_it(start_service: Start) -> None:
+def test_a_metric_has_the_time_of_the_last_verified_backup_from_any_process(start_service: Start) -> None:
     service = start_service()
-    cli = beside(service)
+    cli = command_line_for(service)
     with service.http() as client:
         assert verified(client) == 0
         cli.says("backup", "good.db", "--db-path", str(service.database))

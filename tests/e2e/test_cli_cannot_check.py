@@ -1,4 +1,4 @@
-"""A database that cannot be looked at now is not called damaged."""
+"""A database that cannot be checked now is not reported as damaged."""
 
 import json
 import os
@@ -28,7 +28,7 @@ def cli(tmp_path: Path, template: Path) -> CommandLine:
 
 @contextmanager
 def locked(database: Path) -> Iterator[None]:
-    """Another program that lets no connection read."""
+    """Hold a lock, as another program, that prevents all reads."""
     with closing(sqlite3.connect(database, isolation_level=None)) as other:
         other.execute("PRAGMA locking_mode=EXCLUSIVE")
         other.execute("BEGIN EXCLUSIVE")
@@ -36,7 +36,7 @@ def locked(database: Path) -> Iterator[None]:
 
 
 def as_a_user(cli: CommandLine, *words: str) -> "subprocess.CompletedProcess[str]":
-    """Run a command for which permissions count, also when the tests run as root."""
+    """Run a command that is subject to file permissions, also when the tests run as root."""
     return subprocess.run(
         [*AS_OWNER_ONLY, *COMMAND, *words],
         cwd=cli.folder,
@@ -48,7 +48,7 @@ def as_a_user(cli: CommandLine, *words: str) -> "subprocess.CompletedProcess[str
     )
 
 
-def test_a_locked_database_cannot_be_checked_copied_or_read_now(cli: CommandLine) -> None:
+def test_a_locked_database_cannot_be_checked_copied_or_read(cli: CommandLine) -> None:
     cli.says("backup", "good.db")
     with locked(cli.folder / DATABASE):
         said = cli.refuses(5, "verify")
@@ -62,7 +62,7 @@ def test_a_locked_database_cannot_be_checked_copied_or_read_now(cli: CommandLine
     assert "is whole" in cli.says("verify")
 
 
-def test_a_database_in_a_folder_that_is_not_writable_is_checked_and_copied(cli: CommandLine) -> None:
+def test_a_database_in_a_read_only_folder_is_checked_and_copied(cli: CommandLine) -> None:
     data = cli.folder / "data"
     data.chmod(0o555)
     try:
@@ -80,7 +80,7 @@ def test_a_database_in_a_folder_that_is_not_writable_is_checked_and_copied(cli: 
     assert sorted(path.name for path in data.iterdir()) == ["tasks.db"]
 
 
-def test_a_database_with_a_log_in_such_a_folder_has_to_be_copied_first(cli: CommandLine) -> None:
+def test_a_database_with_a_wal_in_a_read_only_folder_must_be_copied_first(cli: CommandLine) -> None:
     data = cli.folder / "data"
     (data / "tasks.db-wal").write_bytes(b"left by a process that was killed")
     data.chmod(0o555)
@@ -95,7 +95,7 @@ def test_a_database_with_a_log_in_such_a_folder_has_to_be_copied_first(cli: Comm
 
 
 @pytest.mark.parametrize("name", ["good.db", "good.db.sha256"])
-def test_a_backup_that_may_not_be_read_cannot_be_checked(cli: CommandLine, name: str) -> None:
+def test_an_unreadable_backup_cannot_be_checked(cli: CommandLine, name: str) -> None:
     cli.says("backup", "good.db")
     os.chown(cli.folder / name, NOBODY, NOBODY)
     (cli.folder / name).chmod(0o000)
@@ -104,7 +104,7 @@ def test_a_backup_that_may_not_be_read_cannot_be_checked(cli: CommandLine, name:
         assert (done.returncode, "cannot be checked now: Permission denied" in done.stderr) == (5, True), done.stderr
 
 
-def test_a_backup_into_a_folder_that_is_not_writable_names_the_folder_and_the_reason(cli: CommandLine) -> None:
+def test_a_backup_into_a_read_only_folder_names_the_folder_and_the_reason(cli: CommandLine) -> None:
     (cli.folder / "ro").mkdir(0o555)
     for target in ("ro/copy.db", "ro/"):
         done = as_a_user(cli, "backup", target)
@@ -114,8 +114,8 @@ def test_a_backup_into_a_folder_that_is_not_writable_names_the_folder_and_the_re
     assert list((cli.folder / "ro").iterdir()) == []
 
 
-def test_what_an_administrator_makes_belongs_to_the_user_of_the_service(cli: CommandLine) -> None:
-    """Only an administrator can give files away; for others the files stay their own."""
+def test_files_that_root_creates_belong_to_the_user_of_the_service(cli: CommandLine) -> None:
+    """Only root can change the owner of a file. Without root, files keep the current user."""
     data = cli.folder / "data"
     if os.geteuid() == 0:
         os.chown(data, NOBODY, NOBODY)
@@ -132,7 +132,7 @@ def test_what_an_administrator_makes_belongs_to_the_user_of_the_service(cli: Com
     assert modes == {"backups": 0o700, "db": 0o600, "sha256": 0o600, "json": 0o640}
 
 
-def test_damage_is_what_a_check_has_found(cli: CommandLine) -> None:
+def test_a_database_with_a_missing_table_is_reported_as_damaged(cli: CommandLine) -> None:
     with closing(sqlite3.connect(cli.folder / DATABASE)) as database:
         database.execute("DROP TABLE events")
     said = cli.refuses(1, "verify")
@@ -140,7 +140,7 @@ def test_damage_is_what_a_check_has_found(cli: CommandLine) -> None:
     assert "no such table" in said
 
 
-def test_a_checksum_of_an_earlier_file_says_nothing_about_a_database_in_use(cli: CommandLine) -> None:
+def test_an_outdated_checksum_is_ignored_for_a_database_in_use(cli: CommandLine) -> None:
     (cli.folder / f"{DATABASE}.sha256").write_text("0" * 64 + "  tasks.db\n")
     assert json.loads(cli.says("verify", "--json"))["whole"] is True
     assert "its checksum is not the one" in cli.refuses(1, "verify", DATABASE)

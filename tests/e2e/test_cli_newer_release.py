@@ -1,4 +1,4 @@
-"""A database of a newer release is neither called damaged nor replaced."""
+"""A database of a newer release is neither reported as damaged nor replaced."""
 
 import sqlite3
 from contextlib import closing
@@ -19,7 +19,7 @@ def change(database: Path, statement: str) -> None:
 
 @pytest.fixture
 def newer(cli: CommandLine) -> CommandLine:
-    """The database and the backup `next.db` have the schema of a later release."""
+    """Give the database and the backup `next.db` the schema of a later release."""
     cli.says("backup", "next.db")
     (cli.folder / "next.db.sha256").unlink()
     for name in (DATABASE, "next.db"):
@@ -44,13 +44,13 @@ def test_a_command_on_a_newer_database_names_the_release_to_use(newer: CommandLi
     assert not (newer.folder / "copy.db").exists()
 
 
-def test_damage_of_a_newer_database_is_still_found(newer: CommandLine) -> None:
+def test_verify_finds_damage_in_a_newer_database(newer: CommandLine) -> None:
     database = newer.folder / DATABASE
     database.write_bytes(database.read_bytes()[:8192] + b"noise" * 40_000)
     assert "is damaged" in newer.refuses(1, "verify")
 
 
-def test_a_newer_database_on_which_this_release_runs_is_checked(newer: CommandLine) -> None:
+def test_a_compatible_newer_database_is_checked(newer: CommandLine) -> None:
     change(newer.folder / DATABASE, f"INSERT INTO running_releases VALUES ('9999', '{revisions.head()}')")
     assert "is whole" in newer.says("verify")
     assert "whole" in newer.says("backup", "copy.db")

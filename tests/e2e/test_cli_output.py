@@ -1,4 +1,4 @@
-"""What commands write, and where it goes: full disks, closed pipes, other encodings."""
+"""Output of commands on full disks, closed pipes and other encodings."""
 
 import os
 import pty
@@ -50,7 +50,7 @@ WRITING = (
 
 @pytest.fixture(scope="module")
 def prepared(tmp_path_factory: pytest.TempPathFactory, template: Path) -> Path:
-    """A folder with a database, a backup of it, a plan and a token."""
+    """Create a folder with a database, a backup of it, a plan and a token."""
     folder = tmp_path_factory.mktemp("output")
     (folder / "data").mkdir()
     copyfile(template, folder / "data" / "tasks.db")
@@ -82,7 +82,7 @@ def closed_pipe() -> Iterator[int]:
 
 
 def written_to(folder: Path, output: int, *words: str, **variables: str) -> tuple[int, str]:
-    """Status and standard error."""
+    """Run a command with this standard output. Return its exit status and standard error."""
     done = subprocess.run(
         [*COMMAND, *words],
         cwd=folder,
@@ -97,7 +97,9 @@ def written_to(folder: Path, output: int, *words: str, **variables: str) -> tupl
 
 
 @pytest.mark.parametrize("words", WRITING, ids=" ".join)
-def test_a_full_disk_behind_standard_output_is_a_sentence(prepared: Path, tmp_path: Path, words: list[str]) -> None:
+def test_standard_output_on_a_full_disk_is_reported_in_one_sentence(
+    prepared: Path, tmp_path: Path, words: list[str]
+) -> None:
     folder = copied(prepared, tmp_path)
     with full_disk() as output:
         status, said = written_to(folder, output, *words)
@@ -107,12 +109,12 @@ def test_a_full_disk_behind_standard_output_is_a_sentence(prepared: Path, tmp_pa
 
 
 @pytest.mark.parametrize("words", [["--help"], ["tasks"], ["export"]], ids=" ".join)
-def test_a_closed_pipe_behind_standard_output_is_a_sentence(prepared: Path, words: list[str]) -> None:
+def test_a_closed_standard_output_pipe_is_reported_in_one_sentence(prepared: Path, words: list[str]) -> None:
     with closed_pipe() as output:
         assert written_to(prepared, output, *words) == (5, "Standard output cannot be written: Broken pipe.\n")
 
 
-def test_standard_output_that_is_closed_is_a_sentence_and_no_file_takes_its_place(prepared: Path) -> None:
+def test_closed_standard_output_is_reported_and_no_file_gets_its_descriptor(prepared: Path) -> None:
     done = subprocess.run(
         ["/bin/sh", "-c", 'exec "$@" >&-', "sh", *COMMAND, "tasks"],
         cwd=prepared,
@@ -125,14 +127,14 @@ def test_standard_output_that_is_closed_is_a_sentence_and_no_file_takes_its_plac
     assert CommandLine(prepared).run("verify").returncode == 0
 
 
-def test_a_refusal_keeps_its_status_when_standard_error_is_full(prepared: Path) -> None:
+def test_a_failed_command_keeps_its_exit_status_when_standard_error_is_full(prepared: Path) -> None:
     with full_disk() as output:
         words = [*COMMAND, "export", "--project", "X"]
         done = subprocess.run(words, cwd=prepared, env=environment(), stderr=output, timeout=SECONDS)
     assert done.returncode == 3
 
 
-def test_a_server_starts_although_nothing_can_be_announced(prepared: Path, tmp_path: Path) -> None:
+def test_a_server_starts_when_standard_output_cannot_be_written(prepared: Path, tmp_path: Path) -> None:
     folder = copied(prepared, tmp_path)
     with full_disk() as output:
         words = [*COMMAND, "serve", "--port", "0", "--mcp-transport", "none"]
@@ -145,7 +147,7 @@ def test_a_server_starts_although_nothing_can_be_announced(prepared: Path, tmp_p
             assert server.wait(PATIENCE) == 0
 
 
-def test_a_plan_is_exported_in_utf_8_whatever_the_code_page(prepared: Path) -> None:
+def test_a_plan_is_exported_in_utf_8_with_any_locale(prepared: Path) -> None:
     cli = CommandLine(prepared)
     exported = subprocess.run(
         [*COMMAND, "export"],
@@ -178,7 +180,7 @@ def test_a_plan_is_exported_in_utf_8_whatever_the_code_page(prepared: Path) -> N
     assert cli.says("export").encode() == exported
 
 
-def test_a_terminal_gets_replacement_characters_for_what_it_cannot_show(prepared: Path) -> None:
+def test_a_terminal_gets_replacement_characters_for_unsupported_characters(prepared: Path) -> None:
     terminal, other_end = pty.openpty()
     words = [*COMMAND, "export"]
     with subprocess.Popen(
@@ -200,7 +202,7 @@ def test_a_terminal_gets_replacement_characters_for_what_it_cannot_show(prepared
     ],
     ids=["tasks", "export", "a fault", "usage"],
 )
-def test_no_text_of_a_client_acts_on_a_terminal(prepared: Path, tmp_path: Path, words: list[str]) -> None:
+def test_text_from_a_client_cannot_control_a_terminal(prepared: Path, tmp_path: Path, words: list[str]) -> None:
     folder = copied(prepared, tmp_path)
     (folder / "acting.yaml").write_text(PLAN_OF_ACTING)
     (folder / "faulty.yaml").write_text('projects: [{name: P, "\\e[2J\\x9b": 1}]')
@@ -221,7 +223,7 @@ def test_no_text_of_a_client_acts_on_a_terminal(prepared: Path, tmp_path: Path, 
     assert "\\u" in shown or "\\x" in shown
 
 
-def test_a_file_gets_the_text_as_it_is(prepared: Path, tmp_path: Path) -> None:
+def test_output_to_a_file_is_not_escaped(prepared: Path, tmp_path: Path) -> None:
     folder = copied(prepared, tmp_path)
     cli = CommandLine(folder)
     (folder / "acting.yaml").write_text(PLAN_OF_ACTING)
@@ -230,7 +232,7 @@ def test_a_file_gets_the_text_as_it_is(prepared: Path, tmp_path: Path) -> None:
 
 
 def copied(prepared: Path, folder: Path) -> Path:
-    """The prepared folder for a test that changes it."""
+    """Copy the prepared folder for a test that changes it."""
     (folder / "data").mkdir()
     for path in prepared.iterdir():
         if path.is_file():

@@ -1,4 +1,4 @@
-"""The commands that go on until they are stopped: `serve` and `mcp`."""
+"""The commands that run until they are stopped: `serve` and `mcp`."""
 
 import json
 import socket
@@ -8,7 +8,7 @@ from tests.e2e.command_line import COMMAND, CommandLine
 from tests.e2e.service import PATIENCE, environment, free_port
 
 
-def test_a_busy_port_stops_the_start_with_a_sentence_and_is_never_moved(cli: CommandLine) -> None:
+def test_a_busy_port_ends_the_start_with_a_sentence_and_no_other_port_is_tried(cli: CommandLine) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -20,7 +20,7 @@ def test_a_busy_port_stops_the_start_with_a_sentence_and_is_never_moved(cli: Com
     assert "choose another with --mcp-port" in beside
 
 
-def test_a_server_that_is_given_a_faulty_plan_does_not_start(cli: CommandLine) -> None:
+def test_a_server_with_an_invalid_plan_does_not_start(cli: CommandLine) -> None:
     (cli.folder / "bad.yaml").write_text("projects: 5\n")
     said = cli.refuses(4, "serve", "--project", "bad.yaml", "--port", str(free_port()))
     line = json.loads(said.splitlines()[-1])
@@ -52,7 +52,7 @@ def test_a_predecessors_command_line_still_starts_and_finds_its_plan(cli: Comman
     assert cli.says("tasks", "--db-path", "team.db").splitlines()[0].endswith("Cart  (ready)")
 
 
-def test_a_program_finds_the_doors_in_the_log_and_nothing_beside_it(cli: CommandLine) -> None:
+def test_the_log_lists_the_addresses_and_standard_output_stays_empty(cli: CommandLine) -> None:
     port = free_port()
     with subprocess.Popen(
         [*COMMAND, "serve", "--port", str(port), "--mcp-transport", "none", "--no-browser"],
@@ -95,20 +95,20 @@ ASKED = [
 ]
 
 
-def spoken(*messages: object) -> str:
+def encoded(*messages: object) -> str:
     return "".join(json.dumps(message) + "\n" for message in messages)
 
 
-def test_standard_output_of_mcp_carries_nothing_but_the_protocol(cli: CommandLine) -> None:
-    said = cli.says("mcp", "--verbose", stdin=spoken(*ASKED))
+def test_standard_output_of_mcp_contains_only_the_protocol(cli: CommandLine) -> None:
+    said = cli.says("mcp", "--verbose", stdin=encoded(*ASKED))
     answers = {answer["id"]: answer["result"] for answer in map(json.loads, said.splitlines())}
     assert "serverInfo" in answers[1]
     assert not answers[2]["isError"]
 
 
-def test_mcp_says_no_call_on_standard_error_unless_it_is_asked_to(cli: CommandLine) -> None:
-    assert cli.run("mcp", stdin=spoken(*ASKED)).stderr == ""
-    assert '"create_task"' in cli.run("mcp", stdin=spoken(*ASKED), LOG_LEVEL="info").stderr
-    assert '"create_task"' in cli.run("mcp", "--verbose", stdin=spoken(*ASKED)).stderr
-    assert cli.run("mcp", stdin=spoken(*ASKED), LOG_FILE="mcp.log").stderr == ""
+def test_mcp_logs_calls_to_standard_error_only_on_request(cli: CommandLine) -> None:
+    assert cli.run("mcp", stdin=encoded(*ASKED)).stderr == ""
+    assert '"create_task"' in cli.run("mcp", stdin=encoded(*ASKED), LOG_LEVEL="info").stderr
+    assert '"create_task"' in cli.run("mcp", "--verbose", stdin=encoded(*ASKED)).stderr
+    assert cli.run("mcp", stdin=encoded(*ASKED), LOG_FILE="mcp.log").stderr == ""
     assert '"create_task"' in (cli.folder / "mcp.log").read_text()

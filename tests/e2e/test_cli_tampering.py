@@ -1,4 +1,4 @@
-"""`verify`, `backup` and `restore` on a database that something other than the service has changed."""
+"""`verify`, `backup` and `restore` on a database that another program has changed."""
 
 import json
 import sqlite3
@@ -26,7 +26,7 @@ def change(cli: CommandLine, statement: str, file: str = DATABASE) -> None:
         database.commit()
 
 
-def test_verify_prints_the_newest_event_and_takes_it_back_as_a_published_head(cli: CommandLine) -> None:
+def test_verify_prints_the_newest_event_and_accepts_it_as_a_published_head(cli: CommandLine) -> None:
     head = json.loads(cli.says("verify", "--json"))["head"]
     assert f"Its newest event is {head}." in cli.says("verify")
     assert "is whole" in cli.says("verify", "--head", head)
@@ -35,7 +35,7 @@ def test_verify_prints_the_newest_event_and_takes_it_back_as_a_published_head(cl
     assert "SEQ:HASH" in cli.refuses(2, "verify", "--head", "7")
 
 
-def test_a_changed_database_is_called_changed_and_not_damaged(cli: CommandLine) -> None:
+def test_a_changed_database_is_reported_as_changed_and_not_damaged(cli: CommandLine) -> None:
     change(cli, "UPDATE tasks SET status = 'DONE', completed_at = 1")
     said = cli.refuses(1, "verify")
     assert "task 1 has status DONE, but its events say TODO" in said

@@ -1,4 +1,4 @@
-"""The dashboard's files: what is vendored is what was published, and nothing in them needs a loose policy."""
+"""The files of the dashboard: vendored files are unmodified, and no file needs a loose content security policy."""
 
 import hashlib
 import json
@@ -28,7 +28,7 @@ async def client() -> httpx.AsyncClient:
 
 
 @pytest.mark.parametrize("entry", VENDORED["files"], ids=lambda entry: entry["file"])
-def test_a_vendored_file_is_the_one_that_was_checked(entry: dict[str, str]) -> None:
+def test_a_vendored_file_matches_its_recorded_checksum(entry: dict[str, str]) -> None:
     assert hashlib.sha256(FOUND.files[f"vendor/{entry['file']}"]).hexdigest() == entry["sha256"]
     assert entry["version"] == VENDORED["packages"][entry["package"]]["version"]
 
@@ -49,7 +49,7 @@ def test_a_module_is_short_and_builds_no_markup_from_text(path: str) -> None:
     assert re.findall(r"""["'`](?:https?:)?//""", SCRIPTS[path]) == []
 
 
-def test_every_module_is_reached_and_preloaded_once() -> None:
+def test_every_module_is_reachable_and_preloaded_once() -> None:
     reached = dashboard.modules(FOUND)
     assert sorted(set(reached)) == sorted(reached)
     own = {path for path in FOUND.files if path.endswith(".js")}
@@ -68,7 +68,9 @@ async def test_the_shell_has_a_strict_policy_and_no_inline_code(client: httpx.As
     assert answer.headers["cache-control"] == "no-cache"
 
 
-async def test_every_file_that_the_shell_names_is_there_and_kept_for_ever(client: httpx.AsyncClient) -> None:
+async def test_every_file_that_the_shell_references_exists_and_is_cached_without_expiry(
+    client: httpx.AsyncClient,
+) -> None:
     shell = (await client.get("/")).text
     named = re.findall(r'(?:href|src)="(/static/[^"]+)"', shell)
     assert len(named) > 20
@@ -79,19 +81,19 @@ async def test_every_file_that_the_shell_names_is_there_and_kept_for_ever(client
         assert answer.headers["x-content-type-options"] == "nosniff"
 
 
-async def test_a_known_tag_is_answered_without_a_body(client: httpx.AsyncClient) -> None:
+async def test_a_matching_etag_is_answered_without_a_body(client: httpx.AsyncClient) -> None:
     first = await client.get("/")
     again = await client.get("/", headers={"If-None-Match": first.headers["etag"]})
     assert (again.status_code, again.content) == (304, b"")
 
 
-async def test_a_file_of_another_release_is_served_but_not_kept(client: httpx.AsyncClient) -> None:
+async def test_a_file_of_another_release_is_served_but_not_cached(client: httpx.AsyncClient) -> None:
     answer = await client.get("/static/0123456789abcdef/main.js")
     assert answer.status_code == 200
     assert answer.headers["cache-control"] == "no-store"
 
 
 @pytest.mark.parametrize("path", ["../dashboard.py", "%2e%2e/dashboard.py", "core", "core/", "main.js/", "nothing.js"])
-async def test_nothing_but_the_packaged_files_is_served(client: httpx.AsyncClient, path: str) -> None:
+async def test_only_the_packaged_files_are_served(client: httpx.AsyncClient, path: str) -> None:
     answer = await client.get(f"/static/{FOUND.name}/{path}")
     assert answer.status_code == 404

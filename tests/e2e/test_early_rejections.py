@@ -1,4 +1,4 @@
-"""Refusals that are sent before the request was read, and clients that send all of it before they read."""
+"""Rejections that are sent before the request is read, to clients that send the whole request before they read."""
 
 import http.client
 import socket
@@ -54,7 +54,7 @@ CASES = [*(("true", *request) for request in WITH_TOKENS), *(("false", *request)
 
 @pytest.fixture(scope="module")
 def services(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Service]]:
-    """One service that asks for a token and one that does not."""
+    """Start one service that requires a token and one that does not."""
     made = {needed: Service(tmp_path_factory.mktemp("early"), AUTH_REQUIRED=needed) for needed in ("true", "false")}
     try:
         yield {needed: service.start() for needed, service in made.items()}
@@ -64,7 +64,7 @@ def services(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 
 
 def by_urllib(port: int, method: str, path: str, headers: dict[str, str]) -> int:
-    """It asks for the connection to be closed."""
+    """Send a request that asks for the connection to be closed."""
     request = urllib.request.Request(f"http://127.0.0.1:{port}{path}", BODY, headers, method=method)
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     with pytest.raises(urllib.error.HTTPError) as refused:
@@ -75,7 +75,7 @@ def by_urllib(port: int, method: str, path: str, headers: dict[str, str]) -> int
 
 
 def by_http_client(port: int, method: str, path: str, headers: dict[str, str]) -> int:
-    """It keeps the connection."""
+    """Send a request that keeps the connection open."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
     connection.request(method, path, BODY, headers)
     answer = connection.getresponse()
@@ -85,7 +85,7 @@ def by_http_client(port: int, method: str, path: str, headers: dict[str, str]) -
 
 
 def by_chunks(port: int, method: str, path: str, headers: dict[str, str]) -> int:
-    """It does not say how long the body is, and speaks to a server that closes."""
+    """Send a body of unknown length to a server that closes the connection."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
     pieces = (BODY[start : start + 65536] for start in range(0, len(BODY), 65536))
     connection.request(method, path, pieces, {**headers, "Connection": "close"}, encode_chunked=True)
@@ -98,7 +98,7 @@ def by_chunks(port: int, method: str, path: str, headers: dict[str, str]) -> int
 @pytest.mark.promise("request:early")
 @pytest.mark.parametrize("ask", [by_urllib, by_http_client, by_chunks], ids=lambda ask: ask.__name__)
 @pytest.mark.parametrize(("asks", "port", "method", "path", "headers", "status"), CASES)
-def test_a_refusal_before_the_body_was_read_reaches_the_client(
+def test_a_rejection_before_the_body_is_read_reaches_the_client(
     services: dict[str, Service],
     asks: str,
     port: str,
@@ -116,7 +116,7 @@ def test_a_refusal_before_the_body_was_read_reaches_the_client(
 
 @pytest.mark.promise("request:early")
 @pytest.mark.parametrize("more", [[], ["--http1.0"], ["--header", "Connection: close"]])
-def test_curl_gets_a_refusal_without_asking_whether_to_go_on(
+def test_curl_gets_a_rejection_without_expect_100_continue(
     services: dict[str, Service], tmp_path: Path, more: list[str]
 ) -> None:
     body = tmp_path / "body"
@@ -129,7 +129,7 @@ def test_curl_gets_a_refusal_without_asking_whether_to_go_on(
 
 
 @pytest.mark.promise("request:early")
-def test_what_is_no_http_is_refused_so_that_the_client_can_read_it(services: dict[str, Service]) -> None:
+def test_a_request_that_is_not_http_gets_a_readable_rejection(services: dict[str, Service]) -> None:
     service = services["true"]
     for _ in range(SEVERAL):
         with socket.create_connection(("127.0.0.1", service.port), timeout=PATIENCE) as raw:
@@ -138,7 +138,7 @@ def test_what_is_no_http_is_refused_so_that_the_client_can_read_it(services: dic
 
 
 @pytest.mark.promise("request:early")
-def test_a_connection_is_used_again_when_the_refused_body_has_been_sent(services: dict[str, Service]) -> None:
+def test_a_connection_is_reused_after_the_rejected_body_has_been_sent(services: dict[str, Service]) -> None:
     connection = http.client.HTTPConnection("127.0.0.1", services["true"].port, timeout=PATIENCE)
     connection.connect()
     own = connection.sock.getsockname()
@@ -154,7 +154,7 @@ def test_a_connection_is_used_again_when_the_refused_body_has_been_sent(services
 
 
 @pytest.mark.promise("request:early")
-def test_what_is_sent_after_a_refusal_is_not_kept_in_memory(start_service: Start) -> None:
+def test_data_sent_after_a_rejection_is_not_kept_in_memory(start_service: Start) -> None:
     service = start_service(AUTH_REQUIRED="true")
     process = psutil.Process(service.pid)
     before = process.memory_info().rss
@@ -170,7 +170,7 @@ def test_what_is_sent_after_a_refusal_is_not_kept_in_memory(start_service: Start
 
 
 @pytest.mark.promise("request:early")
-def test_a_stop_does_not_wait_for_a_body_that_was_refused(start_service: Start) -> None:
+def test_shutdown_does_not_wait_for_a_rejected_body(start_service: Start) -> None:
     service = start_service(AUTH_REQUIRED="true")
     with socket.create_connection(("127.0.0.1", service.port), timeout=PATIENCE) as raw:
         raw.sendall(b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\nConnection: close\r\n\r\n1")

@@ -1,4 +1,4 @@
-"""Signals in the first moments of the process, also where it runs without a default action for them."""
+"""Signals in the first moments of the process, also without a default action for signals."""
 
 import re
 import signal
@@ -24,7 +24,7 @@ def has_loaded(service: Service) -> bool:
 
 @pytest.mark.parametrize("loaded", [False, True], ids=["before-the-libraries", "while-it-starts"])
 def test_sigterm_ends_a_process_that_has_just_started(prepare_service: Start, loaded: bool) -> None:
-    """Process 1 of a container has no default action for signals. A process that ignores SIGTERM stands for it."""
+    """A process that ignores SIGTERM stands for process 1 of a container, for which signals have no default action."""
     service = prepare_service(empty=True)
     service.launcher = ["env", "--ignore-signal=TERM"]
     service.spawn()

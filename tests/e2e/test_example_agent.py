@@ -1,4 +1,4 @@
-"""The example agent does what its page says, against a real server."""
+"""The example agent works as its documentation describes, against a real server."""
 
 import queue
 import signal
@@ -15,7 +15,7 @@ from tests.e2e.conftest import Start
 from tests.e2e.service import PATIENCE, START_SECONDS, Service, environment, sample
 
 AGENT = Path(__file__).parents[2] / "examples" / "agent.py"
-TOLD_WHEN = """
+WORK_UNTIL_INPUT = """
 import runpy, sys, anyio
 sys.argv = sys.argv[1:]
 example = runpy.run_path(sys.argv[0])
@@ -26,7 +26,7 @@ async def work(task):
 example["finish"].__globals__["work"] = work
 example["main"]()
 """
-"""The example with work that lasts until a line comes in."""
+"""The example agent with work that lasts until it reads a line from standard input."""
 
 
 def command(service: Service, name: str, *more: str) -> list[str]:
@@ -44,11 +44,11 @@ def run_agent(service: Service, name: str, *more: str, **variables: str) -> subp
 
 
 class Printing:
-    """An agent that works until it is told, and takes tasks for ever; what it prints is looked at line by line."""
+    """An agent that claims tasks without an end. The test ends each task. The output is read line by line."""
 
     def __init__(self, service: Service, name: str) -> None:
         self.process = subprocess.Popen(
-            [sys.executable, "-c", TOLD_WHEN, *command(service, name)],
+            [sys.executable, "-c", WORK_UNTIL_INPUT, *command(service, name)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -67,14 +67,14 @@ class Printing:
                 self._coming.put(line)
 
     def wait_for(self, word: str, seconds: float = START_SECONDS) -> None:
-        """The next line with this word."""
+        """Wait for the next line that contains this word."""
         while True:
             self.lines.append(self._coming.get(timeout=seconds))
             if word in self.lines[-1]:
                 return
 
     def finish_work(self) -> None:
-        """The work that goes on, or else the next, is done."""
+        """Finish the current work, or else the next."""
         assert self.process.stdin is not None
         self.process.stdin.write("\n")
         self.process.stdin.flush()
@@ -103,7 +103,7 @@ def tasks_of(service: Service, **filters: Any) -> list[dict[str, Any]]:
     return found
 
 
-def test_two_example_agents_finish_a_plan_together_and_leave_their_reports(start_service: Start) -> None:
+def test_two_example_agents_finish_a_plan_together_and_write_their_reports(start_service: Start) -> None:
     service = start_service()
     plan(service)
     agents = [run_agent(service, f"agent-{number}") for number in (1, 2)]
@@ -119,24 +119,24 @@ def test_two_example_agents_finish_a_plan_together_and_leave_their_reports(start
     assert [entry["kind"] for entry in log] == ["evidence"]
 
 
-def test_the_example_agent_waits_when_it_is_told_to_call_less_often(start_service: Start) -> None:
+def test_the_example_agent_waits_when_it_is_rate_limited(start_service: Start) -> None:
     service = start_service(RATE_LIMIT_PER_SECOND="5")
     for number in range(5):
         add(service, f"Task {number}")
     agent = run_agent(service, "eager")
-    with service.http() as somebody:
+    with service.http() as other:
 
-        def was_told() -> bool:
-            somebody.get("/api/context", params={"agent_id": "eager"})  # uses up what the agent may call
+        def was_rate_limited() -> bool:
+            other.get("/api/context", params={"agent_id": "eager"})  # uses up the call rate of the agent
             return '"door":"mcp","outcome":"rate_limited"' in service.log
 
-        service.wait_until(was_told, 2 * START_SECONDS)
+        service.wait_until(was_rate_limited, 2 * START_SECONDS)
     _, said = agent.communicate(timeout=2 * START_SECONDS)
     assert agent.returncode == 0, said
     assert len(tasks_of(service, status="DONE")) == 5
 
 
-def test_the_example_agent_goes_on_with_what_it_held_before_it_was_stopped(start_service: Start) -> None:
+def test_the_example_agent_resumes_the_task_that_it_claimed_before_a_stop(start_service: Start) -> None:
     service = start_service()
     plan(service)
     claim = httpx.post(f"{service.url}/api/tasks/claim", json={"agent_id": "agent-1"}).json()
@@ -146,7 +146,7 @@ def test_the_example_agent_goes_on_with_what_it_held_before_it_was_stopped(start
 
 
 @pytest.mark.parametrize("ending", [signal.SIGKILL, signal.SIGTERM])
-def test_the_example_agent_goes_on_when_the_server_is_restarted_while_it_waits_and_while_it_works(
+def test_the_example_agent_survives_server_restarts_while_it_waits_and_while_it_works(
     start_service: Start, ending: signal.Signals
 ) -> None:
     service = start_service()
@@ -180,12 +180,12 @@ def test_the_example_agent_goes_on_when_the_server_is_restarted_while_it_waits_a
 
 
 def waiting(service: Service) -> bool:
-    """Whether somebody has a place in the queue."""
+    """Return whether the claim queue has a waiter."""
     page = httpx.get(f"{service.url}/metrics").text
     return sample(page, 'pm_query_duration_seconds_count{query="serve_queue"}') > 0
 
 
-def test_an_agent_without_the_token_that_the_server_wants_says_so_in_a_sentence(start_service: Start) -> None:
+def test_an_agent_without_a_valid_token_reports_it_in_one_sentence(start_service: Start) -> None:
     service = start_service(AUTH_REQUIRED=True)
     for more in ([], ["--token", "pm_wrong"]):
         agent = run_agent(service, "agent-1", *more)
@@ -195,7 +195,7 @@ def test_an_agent_without_the_token_that_the_server_wants_says_so_in_a_sentence(
         assert "wants a token that it knows" in err
 
 
-def test_an_agent_comes_in_with_the_token_of_its_environment(start_service: Start) -> None:
+def test_an_agent_authenticates_with_the_token_of_its_environment(start_service: Start) -> None:
     service = start_service()
     plan(service)
     made = httpx.post(f"{service.url}/api/tokens", json={"name": "boss", "role": "operator"}).json()

@@ -1,4 +1,4 @@
-"""The health check of the image finds the service by the settings that the service itself reads."""
+"""The health check of the image finds the service by the settings that the service reads."""
 
 import importlib.util
 import os
@@ -50,7 +50,7 @@ def script() -> ModuleType:
         ("DATABASE_URL", "sqlite:///~/my%20ta%3Fks%20%2541%23.db"),
     ],
 )
-def test_the_database_is_found_whatever_its_path_holds(
+def test_the_database_is_found_with_any_characters_in_its_path(
     prepare_service: Start, template: Path, tmp_path: Path, name: str, text: str
 ) -> None:
     copyfile(template, tmp_path / "my ta?ks %41#.db")
@@ -74,16 +74,16 @@ def test_the_database_is_found_whatever_its_path_holds(
         ("10.0.0.7", "10.0.0.7"),
     ],
 )
-def test_the_address_is_the_one_that_the_service_listens_on(
+def test_the_health_check_uses_the_address_that_the_service_listens_on(
     script: ModuleType, monkeypatch: pytest.MonkeyPatch, setting: str, asked: str
 ) -> None:
     monkeypatch.setitem(os.environ, "HOST", setting)
     assert script.host() == asked
 
 
-def test_a_service_on_an_ipv6_address_is_asked_there(prepare_service: Start) -> None:
+def test_a_service_on_an_ipv6_address_is_checked_at_that_address(prepare_service: Start) -> None:
     with socket.create_server(("::1", 0), family=socket.AF_INET6):
-        pass  # fails with a clear error where the machine has no IPv6
+        pass  # fails with a clear error on a machine without IPv6
     service = prepare_service(HOST="[::1]")
     service.spawn()
     service.wait_until(lambda: check(service) == (0, "healthy\n"), 20)
@@ -103,7 +103,7 @@ def test_the_database_is_found_by_a_url_in_a_file(
     assert str(path) in script.check_database_file(0.0)
 
 
-def test_a_database_that_another_program_holds_does_not_make_a_healthy_service_unhealthy(
+def test_a_service_stays_healthy_while_another_program_locks_the_database(
     script: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, template: Path
 ) -> None:
     path = Path(copyfile(template, tmp_path / "pm.db"))

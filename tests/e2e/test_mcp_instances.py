@@ -1,5 +1,7 @@
-"""Several instances on one database: what one of them was asked for by an MCP session another one delivers, and a
-token that one of them revokes ends what others have open.
+"""Several instances on one database.
+
+One instance delivers the notifications that an MCP session requested from another one. A token that one instance
+revokes ends the open connections on all instances.
 """
 
 import signal
@@ -21,8 +23,8 @@ from tests.e2e.mcp_process import Service, free_ports, service
 
 
 @asynccontextmanager
-async def through(running: Service, session: str = "") -> AsyncIterator[Wire]:
-    """A client of this instance; of a session that another one opened, if it is named."""
+async def client_of(running: Service, session: str = "") -> AsyncIterator[Wire]:
+    """Return a client of this instance. It continues `session` if one is given."""
     headers = {"accept": ACCEPT, "content-type": "application/json"}
     async with httpx.AsyncClient(
         base_url=running.mcp, headers=headers, timeout=PATIENCE, trust_env=False, verify=False
@@ -39,13 +41,13 @@ async def ask(wire: Wire, method: str, uri: str) -> None:
 
 
 class Stream:
-    """The notifications of a session, as one instance sends them."""
+    """The notification stream of a session on one instance."""
 
     def __init__(self, lines: AsyncIterator[str]) -> None:
         self._lines = lines
 
-    async def told(self) -> str:
-        """The next resource that is said to have changed."""
+    async def next_update(self) -> str:
+        """Return the URI of the next resource that is reported as changed."""
         with anyio.fail_after(PATIENCE):
             async for line in self._lines:
                 if line.startswith("data: {"):
@@ -62,68 +64,68 @@ async def streaming(wire: Wire) -> AsyncIterator[Stream]:
         yield Stream(opened.aiter_lines())
 
 
-async def test_a_subscription_is_taken_by_any_instance_and_kept_by_the_one_with_the_stream(tmp_path: Path) -> None:
+async def test_any_instance_accepts_a_subscription_and_the_one_with_the_stream_delivers_it(tmp_path: Path) -> None:
     database = tmp_path / "pm.db"
     async with (
         service(database, free_ports()) as first,
         service(database, free_ports()) as second,
-        through(first) as one,
+        client_of(first) as one,
     ):
         await one.initialize()
         for name in ("one", "two"):
             await one.post(call("create_task", name=name, project_name="p"))
         await ask(one, "subscribe", "pm://task/3")
-        async with through(second, one.session) as other, streaming(other) as stream:
-            assert await stream.told() == "pm://task/3", "a stream begins with everything that is subscribed to"
+        async with client_of(second, one.session) as other, streaming(other) as stream:
+            assert await stream.next_update() == "pm://task/3", "a stream begins with everything that is subscribed to"
             await one.post(call("create_task", name="three", project_name="p"))
-            assert await stream.told() == "pm://task/3", "by now the other instance has seen all that was before"
+            assert await stream.next_update() == "pm://task/3", "by now the other instance has seen all that was before"
             for uri in ("pm://task/1", "pm://task/2"):
                 await ask(one, "subscribe", uri)
             await one.post(call("acquire_task_lock", task_id=1, agent_id="ann"))
-            assert await stream.told() == "pm://task/1"
+            assert await stream.next_update() == "pm://task/1"
             await ask(one, "unsubscribe", "pm://task/1")
             await other.post(call("release_task_lock", task_id=1, agent_id="ann"))
             await one.post(call("acquire_task_lock", task_id=2, agent_id="bob"))
-            assert await stream.told() == "pm://task/2"
+            assert await stream.next_update() == "pm://task/2"
 
 
 @pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGKILL])
 async def test_a_subscription_outlives_its_instance(tmp_path: Path, sent: signal.Signals) -> None:
-    """What changed while nobody had the stream is told first."""
+    """A new stream starts with the changes that occurred while the session had no stream."""
     database = tmp_path / "pm.db"
     async with service(database, free_ports()) as lasting:
-        async with service(database, free_ports()) as first, through(first) as wire:
+        async with service(database, free_ports()) as first, client_of(first) as wire:
             await wire.initialize()
             await wire.post(call("create_task", name="one", project_name="p"))
             await ask(wire, "subscribe", "pm://task/1")
             await first.stop(sent)
-        async with through(lasting, wire.session) as wire, streaming(wire) as stream:
-            assert await stream.told() == "pm://task/1"
+        async with client_of(lasting, wire.session) as wire, streaming(wire) as stream:
+            assert await stream.next_update() == "pm://task/1"
             await wire.post(call("acquire_task_lock", task_id=1, agent_id="ann"))
-            assert await stream.told() == "pm://task/1"
+            assert await stream.next_update() == "pm://task/1"
 
 
-async def test_a_session_that_was_ended_is_told_nothing_by_any_instance(tmp_path: Path) -> None:
+async def test_no_instance_notifies_a_session_that_was_ended(tmp_path: Path) -> None:
     database = tmp_path / "pm.db"
     async with (
         service(database, free_ports()) as first,
         service(database, free_ports()) as second,
-        through(first) as one,
+        client_of(first) as one,
     ):
         await one.initialize()
         await one.post(call("create_task", name="one", project_name="p"))
         await one.post(call("create_task", name="two", project_name="p"))
         await ask(one, "subscribe", "pm://task/1")
         assert (await one.http.delete("/mcp", headers=one.headers)).status_code == 200
-        async with through(second, one.session) as other, streaming(other) as stream:
+        async with client_of(second, one.session) as other, streaming(other) as stream:
             await ask(other, "subscribe", "pm://task/2")
             for task_id in (1, 2):
                 await other.post(call("acquire_task_lock", task_id=task_id, agent_id="ann"))
-            assert await stream.told() == "pm://task/2"
+            assert await stream.next_update() == "pm://task/2"
 
 
-class Guest:
-    """What somebody has open, and what has ended of it."""
+class Caller:
+    """The open connections of one caller, and how each of them ended."""
 
     def __init__(self, secret: str) -> None:
         self.headers = {"authorization": f"Bearer {secret}"}
@@ -152,7 +154,7 @@ class Guest:
                 self._has_ended(f"{name} websocket", f"{closed.rcvd and closed.rcvd.code}")
 
     async def stream(self, running: Service, name: str, path: str, *, task_status: TaskStatus[None]) -> None:
-        async with through(running) as wire:
+        async with client_of(running) as wire:
             wire.http.headers.update(self.headers)
             if path == "/mcp":
                 await wire.initialize()
@@ -173,7 +175,7 @@ class Guest:
             "params": {"notifications": notifications},
         }
         body, routing = modern(asked)
-        async with through(running) as wire:
+        async with client_of(running) as wire:
             headers = {**self.headers, **routing}
             async with wire.http.stream("POST", "/mcp", json=body, headers=headers, timeout=None) as opened:
                 assert opened.status_code == 200
@@ -190,7 +192,7 @@ class Guest:
         await tasks.start(self.listen, running, name)
 
 
-async def made(http: httpx.AsyncClient, name: str, role: str, **headers: str) -> Any:
+async def create_token(http: httpx.AsyncClient, name: str, role: str, **headers: str) -> Any:
     answer = await http.post("/api/tokens", json={"name": name, "role": role}, headers=headers)
     assert answer.status_code == 201, answer.text
     return answer.json()
@@ -200,30 +202,32 @@ ENDED = {"websocket": "4401", "/mcp": "eof", "/sse": "eof", "listen": "eof"}
 
 
 @pytest.mark.promise("door:tokens")
-async def test_a_token_that_is_revoked_ends_its_streams_in_every_instance(tmp_path: Path) -> None:
+async def test_revoking_a_token_ends_its_streams_on_every_instance(tmp_path: Path) -> None:
     database = tmp_path / "pm.db"
     async with (
         service(database, free_ports()) as first,
         service(database, free_ports()) as second,
         httpx.AsyncClient(base_url=first.api, timeout=PATIENCE, trust_env=False, verify=False) as http,
     ):
-        nobody = Guest("")
-        nobody.headers = {}
+        anonymous = Caller("")
+        anonymous.headers = {}
         async with anyio.create_task_group() as tasks:
-            await nobody.open_all(tasks, second, "second")
-            operator = await made(http, "ada", "operator")
+            await anonymous.open_all(tasks, second, "second")
+            operator = await create_token(http, "ada", "operator")
             authorization = {"authorization": f"Bearer {operator['secret']}"}
-            agent = await made(http, "worker", "agent", **authorization)
-            guest, lasting = Guest(agent["secret"]), Guest(operator["secret"])
+            agent = await create_token(http, "worker", "agent", **authorization)
+            revoked_agent, lasting = Caller(agent["secret"]), Caller(operator["secret"])
             for running, name in ((first, "first"), (second, "second")):
-                await guest.open_all(tasks, running, name)
+                await revoked_agent.open_all(tasks, running, name)
                 await lasting.open_all(tasks, running, name)
             revoked = await http.delete(f"/api/tokens/{agent['id']}", headers=authorization)
             assert revoked.status_code == 200
             with anyio.fail_after(2 * PATIENCE):
-                await guest.everything_ended.wait()
-                await nobody.everything_ended.wait()
-            assert guest.ended == {f"{name} {kind}": how for name in ("first", "second") for kind, how in ENDED.items()}
-            assert nobody.ended == {f"second {kind}": how for kind, how in ENDED.items()}
+                await revoked_agent.everything_ended.wait()
+                await anonymous.everything_ended.wait()
+            assert revoked_agent.ended == {
+                f"{name} {kind}": how for name in ("first", "second") for kind, how in ENDED.items()
+            }
+            assert anonymous.ended == {f"second {kind}": how for kind, how in ENDED.items()}
             assert lasting.ended == {}
             tasks.cancel_scope.cancel()

@@ -1,4 +1,4 @@
-"""What the MCP door refuses, and how much it holds."""
+"""Rejections and limits of MCP."""
 
 import gc
 from typing import Any
@@ -38,7 +38,7 @@ async def test_a_body_over_one_mebibyte_is_refused(mode: str) -> None:
         assert error_of(answer)["message"].startswith("BODY_TOO_LARGE:")
 
 
-async def test_a_body_that_hides_its_length_is_refused_too() -> None:
+async def test_a_large_body_without_a_content_length_is_refused() -> None:
     async def chunks() -> Any:
         for _ in range(1100):
             yield b" " * 1024
@@ -51,7 +51,7 @@ async def test_a_body_that_hides_its_length_is_refused_too() -> None:
     "body", [b"{", b"[]", b'"x"', b'{"jsonrpc":"2.0","id":true,"method":"ping"}', b"\xff", b"[" * 100_000]
 )
 @pytest.mark.parametrize("era", [HANDSHAKE, MODERN])
-async def test_what_is_no_json_rpc_message_is_refused(era: str, body: bytes) -> None:
+async def test_a_body_that_is_no_json_rpc_message_is_refused(era: str, body: bytes) -> None:
     async with listening(tool_server(Work())) as listener, wire(listener) as bare:
         await bare.initialize()
         headers = {"mcp-protocol-version": era, "mcp-session-id": bare.session}
@@ -66,7 +66,7 @@ async def test_a_form_post_is_refused_because_a_web_page_could_send_it() -> None
         assert answer.status_code == 415
 
 
-async def test_trailing_blanks_of_routing_headers_are_no_difference() -> None:
+async def test_trailing_spaces_in_routing_headers_are_ignored() -> None:
     async with listening(tool_server(Work())) as listener:
         message, headers = modern(call("echo"))
         body = orjson.dumps(message)
@@ -86,7 +86,7 @@ async def test_routing_headers_that_contradict_the_body_are_refused() -> None:
         assert (answer.status_code, error_of(answer)["code"]) == (400, -32020)
 
 
-async def test_an_unknown_version_is_told_which_are_served() -> None:
+async def test_an_unknown_protocol_version_is_refused_with_its_own_error_code() -> None:
     async with listening(tool_server(Work())) as listener, wire(listener) as bare:
         message = call("echo")
         message["params"]["_meta"] = {"io.modelcontextprotocol/protocolVersion": "2031-01-01"}
@@ -94,7 +94,7 @@ async def test_an_unknown_version_is_told_which_are_served() -> None:
         assert (answer.status_code, error_of(answer)["code"]) == (400, -32022)
 
 
-async def test_a_call_without_its_session_says_what_to_send() -> None:
+async def test_a_call_without_its_session_is_refused_as_session_missing() -> None:
     async with listening(tool_server(Work())) as listener, wire(listener) as bare:
         answer = await bare.post(call("echo"))
         assert answer.status_code == 400
@@ -102,7 +102,7 @@ async def test_a_call_without_its_session_says_what_to_send() -> None:
 
 
 @pytest.mark.parametrize("path", ["/mcp", "/mcp/", "/sse", "/sse/"])
-async def test_a_slash_at_the_end_and_the_sse_address_do_not_matter(path: str) -> None:
+async def test_a_trailing_slash_and_the_sse_path_are_accepted(path: str) -> None:
     async with listening(tool_server(Work())) as listener, wire(listener) as bare:
         await bare.initialize()
         assert (await bare.post(call("echo"), path=path)).status_code == 200
@@ -123,7 +123,7 @@ async def test_another_caller_cannot_use_a_session() -> None:
         assert (await bare.post(call("echo"))).status_code == 404
 
 
-async def test_a_new_session_takes_the_place_of_an_idle_one() -> None:
+async def test_a_new_session_replaces_an_idle_one() -> None:
     settings = Settings(mcp_max_connections=2)
     async with listening(tool_server(Work()), settings=settings) as listener, wire(listener) as bare:
         sessions = []
@@ -136,7 +136,7 @@ async def test_a_new_session_takes_the_place_of_an_idle_one() -> None:
             assert (await bare.post(call("echo"))).status_code == 200
 
 
-async def test_sessions_that_are_all_in_use_make_room_for_none() -> None:
+async def test_a_new_session_is_refused_while_all_sessions_are_in_use() -> None:
     settings = Settings(mcp_max_connections=1)
     async with listening(tool_server(Work()), settings=settings) as listener, wire(listener) as bare:
         await bare.initialize()
@@ -151,7 +151,7 @@ async def test_sessions_that_are_all_in_use_make_room_for_none() -> None:
 
 
 @pytest.mark.parametrize("path", ["/sse", "/mcp"])
-async def test_no_more_streams_open_than_the_setting_allows(path: str) -> None:
+async def test_the_number_of_open_streams_is_limited_by_the_setting(path: str) -> None:
     settings = Settings(mcp_max_connections=1)
     async with listening(tool_server(Work()), settings=settings) as listener, wire(listener) as bare:
         bare.session = "abc" if path == "/mcp" else ""
@@ -160,7 +160,7 @@ async def test_no_more_streams_open_than_the_setting_allows(path: str) -> None:
             assert (await bare.http.get("/sse", headers={"accept": "text/event-stream"})).status_code == 503
 
 
-async def test_two_thousand_sessions_leave_no_growth() -> None:
+async def test_two_thousand_sessions_do_not_increase_memory() -> None:
     work = Work()
     work.finish.set()
     async with listening(tool_server(work)) as listener, wire(listener) as bare:
@@ -178,7 +178,7 @@ def _resident() -> int:
 
 
 async def _open_and_drop(bare: Wire, count: int) -> None:
-    """Every fifth with a call that needs a stream, and so the whole machinery of a session."""
+    """Open sessions and drop them. Every fifth makes a call that needs a stream, which uses all parts of a session."""
     for number in range(count):
         bare.session = ""
         await bare.initialize()

@@ -1,4 +1,4 @@
-"""What the port of MCP answers beside MCP."""
+"""Responses of the MCP port to requests other than MCP."""
 
 import orjson
 import pytest
@@ -10,7 +10,7 @@ from tests.e2e.service import PATIENCE
 
 
 @pytest.mark.parametrize("path", ["/ws/updates", "/mcp"])
-def test_a_websocket_on_the_mcp_port_is_told_where_the_events_are(start_service: Start, path: str) -> None:
+def test_a_websocket_on_the_mcp_port_gets_the_address_of_the_events(start_service: Start, path: str) -> None:
     service = start_service()
     with (
         pytest.raises(InvalidStatus) as refused,
@@ -26,7 +26,7 @@ def test_a_websocket_on_the_mcp_port_is_told_where_the_events_are(start_service:
     assert '"level":"ERROR"' not in service.log
 
 
-def test_a_websocket_on_the_mcp_port_passes_the_gate_first(start_service: Start) -> None:
+def test_a_websocket_on_the_mcp_port_is_authenticated_first(start_service: Start) -> None:
     service = start_service(AUTH_REQUIRED="true")
     with connect(f"{service.mcp_url.replace('http', 'ws')}/ws/updates", proxy=None) as websocket:
         with pytest.raises(ConnectionClosed) as closed:

@@ -21,8 +21,8 @@ def bare(address: str) -> httpx.AsyncClient:
     return httpx.AsyncClient(base_url=address, headers=headers, timeout=PATIENCE, trust_env=False, verify=False)
 
 
-def doors(running: Service, database: Path) -> list[AbstractAsyncContextManager[Client]]:
-    """A client by each way into the service."""
+def clients(running: Service, database: Path) -> list[AbstractAsyncContextManager[Client]]:
+    """Return a client for each transport and protocol version."""
     command, *arguments = stdio_command(database)
     return [
         Client(f"{running.mcp}/mcp"),
@@ -42,15 +42,15 @@ async def ok(client: Client, tool: str, **arguments: Any) -> Any:
 
 
 @pytest.mark.promise("lease:exclusive")
-async def test_agents_through_all_doors_never_share_a_task(tmp_path: Path) -> None:
+async def test_agents_on_all_transports_never_share_a_task(tmp_path: Path) -> None:
     database, claims = tmp_path / "pm.db", list[tuple[int, str]]()
     async with service(database, free_ports()) as running:
         async with Client(f"{running.mcp}/mcp") as planner:
             for number in range(40):
                 await ok(planner, "create_task", name=f"task {number}", project_name="shared")
 
-        async def work(agent_id: str, door: AbstractAsyncContextManager[Client]) -> None:
-            async with door as client:
+        async def work(agent_id: str, opening: AbstractAsyncContextManager[Client]) -> None:
+            async with opening as client:
                 while True:
                     claim = await ok(client, "claim_next_task", agent_id=agent_id)
                     if "task" not in claim:
@@ -62,13 +62,13 @@ async def test_agents_through_all_doors_never_share_a_task(tmp_path: Path) -> No
 
         with anyio.fail_after(40):
             async with anyio.create_task_group() as tasks:
-                for number, door in enumerate(doors(running, database)):
-                    tasks.start_soon(work, f"agent-{number}", door)
+                for number, opening in enumerate(clients(running, database)):
+                    tasks.start_soon(work, f"agent-{number}", opening)
     assert sorted(task_id for task_id, _ in claims) == list(range(1, 41))
 
 
 @pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGKILL])
-async def test_sessions_go_on_after_the_service_was_restarted(tmp_path: Path, sent: signal.Signals) -> None:
+async def test_sessions_continue_after_the_service_is_restarted(tmp_path: Path, sent: signal.Signals) -> None:
     ports, database = free_ports(), tmp_path / "pm.db"
     async with bare(f"http://127.0.0.1:{ports[1]}") as http:
         wire = Wire(http)
@@ -124,7 +124,7 @@ async def test_the_service_stops_in_time_with_every_kind_of_stream_open(tmp_path
 @pytest.mark.promise("door:elsewhere")
 @pytest.mark.parametrize("era", ["2025", "2026"])
 @pytest.mark.parametrize("refused", [{"host": "evil.example"}, {"origin": "http://evil.example"}])
-async def test_a_foreign_page_is_refused_on_the_fast_path_too(
+async def test_a_request_from_a_foreign_origin_is_refused_on_the_fast_path(
     tmp_path: Path, era: str, refused: dict[str, str]
 ) -> None:
     async with service(tmp_path / "pm.db", free_ports()) as running:
@@ -138,7 +138,7 @@ async def test_a_foreign_page_is_refused_on_the_fast_path_too(
 
 
 @pytest.mark.promise("events:other-processes")
-async def test_stdio_and_the_service_hear_of_each_other(tmp_path: Path) -> None:
+async def test_stdio_and_the_service_receive_the_changes_of_each_other(tmp_path: Path) -> None:
     database = tmp_path / "pm.db"
     command, *arguments = stdio_command(database)
     async with (

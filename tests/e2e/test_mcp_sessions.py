@@ -1,4 +1,4 @@
-"""Sessions of MCP go on after a restart, a reap and at another instance."""
+"""MCP sessions continue after a restart, after idle sessions are removed, and on another instance."""
 
 import logging
 from typing import Any
@@ -27,7 +27,7 @@ from tests.e2e.mcp_listener import (
 
 
 @pytest.mark.parametrize("tool", ["echo", "hold"])
-async def test_a_session_from_before_a_restart_goes_on(tool: str) -> None:
+async def test_a_session_continues_after_a_restart(tool: str) -> None:
     work = Work()
     work.finish.set()
     async with listening(tool_server(work)) as listener, wire(listener) as bare:
@@ -40,34 +40,34 @@ async def test_a_session_from_before_a_restart_goes_on(tool: str) -> None:
         assert f'"text":"{tool}"' in answer.text.replace(" ", "")
 
 
-async def test_the_official_client_goes_on_after_a_restart_without_doing_anything() -> None:
+async def test_the_official_client_continues_after_a_restart_without_any_action() -> None:
     with free_socket() as bound:
         port = bound.getsockname()[1]
     async with anyio.create_task_group() as tasks:
-        stop = await tasks.start(_serve_until_told, port)
+        stop = await tasks.start(_serve_until_stopped, port)
         async with Client(f"http://127.0.0.1:{port}/mcp", mode="legacy") as client:
             await client.call_tool("echo", {})
             await stop()
-            stop = await tasks.start(_serve_until_told, port)
+            stop = await tasks.start(_serve_until_stopped, port)
             with anyio.fail_after(PATIENCE):
                 assert (await client.call_tool("echo", {"words": "again"})).content
         await stop()
 
 
-async def _serve_until_told(port: int, *, task_status: anyio.abc.TaskStatus[Any]) -> None:
-    told, stopped = anyio.Event(), anyio.Event()
+async def _serve_until_stopped(port: int, *, task_status: anyio.abc.TaskStatus[Any]) -> None:
+    requested, stopped = anyio.Event(), anyio.Event()
 
     async def stop() -> None:
-        told.set()
+        requested.set()
         await soon(stopped)
 
     async with listening(tool_server(Work()), port=port):
         task_status.started(stop)
-        await told.wait()
+        await requested.wait()
     stopped.set()
 
 
-async def test_any_instance_answers_for_a_session_that_another_one_opened() -> None:
+async def test_an_instance_serves_a_session_that_another_instance_opened() -> None:
     async with (
         listening(tool_server(Work())) as one,
         listening(tool_server(Work())) as two,
@@ -80,14 +80,14 @@ async def test_any_instance_answers_for_a_session_that_another_one_opened() -> N
         assert (await at_one.post(call("echo"))).status_code == 200
 
 
-async def test_a_session_goes_on_after_it_was_reaped_for_being_idle() -> None:
+async def test_a_session_continues_after_it_was_removed_as_idle() -> None:
     async with listening(tool_server(Work()), idle_seconds=0.05) as listener, wire(listener) as bare:
         await bare.initialize()
         await soon(listener.metrics.first_closed)
         assert (await bare.post(call("echo"))).status_code == 200
 
 
-async def test_a_notification_stream_opens_again_after_a_restart() -> None:
+async def test_a_notification_stream_reopens_after_a_restart() -> None:
     async with listening(tool_server(Work())) as listener, wire(listener) as bare:
         bare.session = "0123456789abcdef"
         async with bare.http.stream("GET", "/mcp", headers=bare.headers) as stream:
@@ -95,7 +95,7 @@ async def test_a_notification_stream_opens_again_after_a_restart() -> None:
             assert stream.headers["content-type"].startswith("text/event-stream")
 
 
-async def test_a_stream_that_asks_for_a_replay_gets_what_comes_from_now_on() -> None:
+async def test_a_stream_that_requests_a_replay_is_accepted() -> None:
     async with listening(tool_server(Work())) as listener, wire(listener) as bare:
         await bare.initialize()
         headers = {**bare.headers, "last-event-id": "41"}
@@ -103,7 +103,7 @@ async def test_a_stream_that_asks_for_a_replay_gets_what_comes_from_now_on() -> 
             assert stream.status_code == 200
 
 
-async def test_an_event_source_that_reconnects_needs_no_second_greeting() -> None:
+async def test_an_event_source_that_reconnects_needs_no_second_handshake() -> None:
     async with (
         listening(tool_server(Work())) as listener,
         wire(listener) as bare,
@@ -124,7 +124,7 @@ async def test_a_session_that_its_client_ended_is_refused() -> None:
         assert error_of(answer)["message"].startswith("SESSION_NOT_FOUND:")
 
 
-async def test_nobody_is_let_in_whom_the_gate_did_not_name() -> None:
+async def test_a_request_without_an_authenticated_caller_is_unauthorized() -> None:
     async with listening(tool_server(Work()), guard=lambda app: app) as listener, wire(listener) as bare:
         answers = [
             await bare.post(call("echo")),
@@ -139,26 +139,26 @@ async def test_nobody_is_let_in_whom_the_gate_did_not_name() -> None:
 
 
 class EndsAtAnswer:
-    """Ends the session of a request at the moment in which that is answered, once `armed`."""
+    """A guard that ends the session of a request when its response starts, once `armed`."""
 
     armed = False
 
     def guard(self, app: ASGIApp) -> ASGIApp:
         async def ending(scope: Scope, receive: Receive, send: Send) -> None:
-            async def nobody(message: Message) -> None: ...
+            async def discard(message: Message) -> None: ...
 
             async def send_and_end(message: Message) -> None:
                 await send(message)
                 if self.armed and message["type"] == "http.response.start":
                     self.armed = False
-                    await app({**scope, "method": "DELETE"}, receive, nobody)
+                    await app({**scope, "method": "DELETE"}, receive, discard)
 
             await app(scope, receive, send_and_end)
 
         return as_operator(ending)
 
 
-async def test_a_note_that_meets_the_end_of_its_session_is_answered_once_and_no_fault(
+async def test_a_notification_during_the_end_of_its_session_is_answered_once_without_error(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     work, ends = Work(), EndsAtAnswer()
@@ -177,7 +177,7 @@ async def test_a_note_that_meets_the_end_of_its_session_is_answered_once_and_no_
     assert [record.message for record in caplog.records if record.levelno >= logging.ERROR] == []
 
 
-async def test_a_session_that_fails_ends_alone(
+async def test_a_failing_session_does_not_end_other_sessions(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def fail(*_arguments: object, **_more: object) -> None:

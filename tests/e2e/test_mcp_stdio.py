@@ -20,7 +20,7 @@ GREETING = {"protocolVersion": HANDSHAKE, "capabilities": {}, "clientInfo": {"na
 
 
 class Pipe:
-    """One end of the conversation, a line a message."""
+    """One end of the connection. Each message is one line."""
 
     def __init__(self, process: anyio.abc.Process) -> None:
         self.process = process
@@ -60,7 +60,7 @@ def text_of(answer: Any) -> str:
 
 
 @pytest.mark.parametrize(("mode", "version"), [("auto", MODERN), ("legacy", HANDSHAKE)])
-async def test_both_eras_are_served_on_stdio(mode: Any, version: str) -> None:
+async def test_both_protocol_versions_are_served_on_stdio(mode: Any, version: str) -> None:
     parameters = StdioServerParameters(command=COMMAND[0], args=COMMAND[1:])
     with anyio.fail_after(2 * START_SECONDS):
         async with Client(parameters, mode=mode) as client:
@@ -69,7 +69,7 @@ async def test_both_eras_are_served_on_stdio(mode: Any, version: str) -> None:
             assert [block.model_dump()["text"] for block in result.content] == ["hello"]
 
 
-async def test_a_client_that_asks_in_the_new_era_may_go_on_in_the_old_one() -> None:
+async def test_a_client_may_switch_from_the_new_to_the_old_protocol_version() -> None:
     discover, _ = modern({"jsonrpc": "2.0", "id": 1, "method": "server/discover", "params": {}})
     with anyio.fail_after(2 * START_SECONDS):
         async with pipe() as end:
@@ -83,7 +83,7 @@ async def test_a_client_that_asks_in_the_new_era_may_go_on_in_the_old_one() -> N
             assert text_of(await end.read()) == "echo"
 
 
-async def test_what_was_asked_before_the_input_ended_is_answered() -> None:
+async def test_requests_sent_before_the_end_of_the_input_are_answered() -> None:
     with anyio.fail_after(2 * START_SECONDS):
         async with pipe("--finish") as end:
             await end.send(*(modern(call("quiet_hold", number))[0] for number in range(1, 6)))
@@ -99,7 +99,7 @@ async def test_what_was_asked_before_the_input_ended_is_answered() -> None:
                 assert await end.process.wait() == 0
 
 
-async def test_a_client_that_still_listens_when_it_goes_is_not_waited_for() -> None:
+async def test_the_process_does_not_wait_for_a_subscribed_client_that_disconnects() -> None:
     params = {"notifications": {"toolsListChanged": True}}
     listen, _ = modern({"jsonrpc": "2.0", "id": 1, "method": "subscriptions/listen", "params": params})
     with anyio.fail_after(2 * START_SECONDS):
@@ -141,7 +141,7 @@ NO_MESSAGES: list[tuple[bytes, int, int | str | None]] = [
 ]
 
 
-async def test_a_line_that_is_no_message_is_answered_as_such_and_the_next_one_as_ever() -> None:
+async def test_an_invalid_line_gets_an_error_and_the_next_message_is_processed() -> None:
     with anyio.fail_after(2 * START_SECONDS):
         async with pipe() as end:
             assert end.process.stdin is not None
@@ -153,7 +153,7 @@ async def test_a_line_that_is_no_message_is_answered_as_such_and_the_next_one_as
             assert "result" in await end.read()
 
 
-async def test_a_line_that_is_no_message_is_answered_before_the_input_ends_too() -> None:
+async def test_an_invalid_line_is_answered_before_the_input_ends() -> None:
     with anyio.fail_after(2 * START_SECONDS):
         async with pipe() as end:
             assert end.process.stdin is not None

@@ -1,4 +1,4 @@
-"""The MCP door at the stop: calls are answered, streams are ended."""
+"""MCP at shutdown: calls are answered and streams are ended."""
 
 from typing import Any
 
@@ -24,7 +24,7 @@ from tests.e2e.mcp_listener import (
 @pytest.mark.parametrize("tool", ["hold", "quiet_hold"])
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("transport", TRANSPORTS)
-async def test_a_call_in_flight_at_the_stop_is_answered(transport: str, mode: str, tool: str) -> None:
+async def test_a_call_in_flight_at_shutdown_is_answered(transport: str, mode: str, tool: str) -> None:
     work = Work()
     answers: list[Any] = []
     async with (
@@ -45,7 +45,7 @@ async def test_a_call_in_flight_at_the_stop_is_answered(transport: str, mode: st
 
 
 @pytest.mark.parametrize("mode", MODES)
-async def test_a_call_that_lasts_too_long_gets_an_end_and_no_cut(mode: str) -> None:
+async def test_a_call_that_lasts_too_long_gets_a_complete_response(mode: str) -> None:
     work = Work()
     async with (
         listening(tool_server(work)) as listener,
@@ -68,7 +68,7 @@ async def test_a_call_that_lasts_too_long_gets_an_end_and_no_cut(mode: str) -> N
 
 
 @pytest.mark.parametrize("path", ["/sse", "/mcp"])
-async def test_an_open_stream_ends_properly_at_the_stop(path: str) -> None:
+async def test_an_open_stream_ends_cleanly_at_shutdown(path: str) -> None:
     async with listening(tool_server(Work())) as listener, wire(listener) as bare:
         if path == "/mcp":
             await bare.initialize()
@@ -82,7 +82,7 @@ async def test_an_open_stream_ends_properly_at_the_stop(path: str) -> None:
                     pass
 
 
-async def test_no_new_stream_opens_while_the_server_stops() -> None:
+async def test_no_new_stream_opens_during_shutdown() -> None:
     async with listening(tool_server(Work())) as listener, wire(listener) as bare:
         assert (await bare.post_modern(call("echo"))).status_code == 200
         listener.door.drain()

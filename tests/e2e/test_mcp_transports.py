@@ -1,4 +1,4 @@
-"""The MCP door on a real socket: eras, transports, cancellation."""
+"""MCP on a real socket: protocol versions, transports and cancellation."""
 
 import anyio
 import anyio.abc
@@ -23,7 +23,7 @@ from tests.e2e.mcp_listener import (
 
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("transport", TRANSPORTS)
-async def test_both_eras_are_served_on_every_transport(transport: str, mode: str) -> None:
+async def test_both_protocol_versions_are_served_on_every_transport(transport: str, mode: str) -> None:
     async with listening(tool_server(Work())) as listener, client_of(listener, transport, mode) as client:
         assert client.protocol_version == MODES[mode]
         assert [tool.name for tool in (await client.list_tools()).tools][:2] == ["echo", "hold"]
@@ -49,7 +49,7 @@ async def test_progress_reaches_a_client_that_asked_for_it(transport: str, mode:
 
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
-async def test_one_connection_may_mix_the_eras(transport: str) -> None:
+async def test_one_connection_may_mix_the_protocol_versions(transport: str) -> None:
     async with listening(tool_server(Work())) as listener, wire(listener) as bare:
         assert (await bare.post_modern(call("echo"))).json()["result"]["content"][0]["text"] == "echo"
         await bare.initialize()
@@ -69,7 +69,7 @@ async def test_a_call_that_never_notifies_is_answered_as_plain_json(mode: str) -
 @pytest.mark.parametrize("tool", ["crash", "loud_crash"])
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("transport", TRANSPORTS)
-async def test_what_a_fault_says_inside_stays_inside(
+async def test_the_message_of_an_internal_error_is_not_sent_to_the_client(
     transport: str, mode: str, tool: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with listening(tool_server(Work())) as listener, client_of(listener, transport, mode) as client:

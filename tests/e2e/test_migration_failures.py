@@ -1,4 +1,7 @@
-"""`alembic upgrade head` and `project-manager migrate` that fail: one sentence at the end, JSON where logs are JSON."""
+"""Failures of `alembic upgrade head` and `project-manager migrate`.
+
+The output ends with one sentence. It is JSON where logs are JSON.
+"""
 
 import json
 import os
@@ -31,7 +34,7 @@ def upgrade():
 
 
 def failure(command: list[str], folder: Path = CHECKOUT, **variables: str) -> list[str]:
-    """Return the lines that a migration which has to fail writes."""
+    """Return the output lines of a migration that must fail."""
     done = subprocess.run(
         [*AS_OWNER_ONLY, *command],
         cwd=folder,
@@ -47,10 +50,10 @@ def failure(command: list[str], folder: Path = CHECKOUT, **variables: str) -> li
 
 @pytest.mark.parametrize("command", [ALEMBIC, MIGRATE], ids=["alembic", "migrate"])
 @pytest.mark.parametrize("form", ["json", "text"])
-def test_a_folder_of_another_user_is_named_with_its_owner_and_a_remedy(
+def test_the_error_for_a_folder_of_another_user_names_the_owner_and_a_remedy(
     tmp_path: Path, command: list[str], form: str
 ) -> None:
-    """As with a folder of the host in a container. Only an administrator can give the folder to another user."""
+    """This is the case of a host folder in a container. Only root can give the folder to another user."""
     folder = tmp_path / "mounted"
     folder.mkdir()
     if os.geteuid() == 0:
@@ -64,7 +67,7 @@ def test_a_folder_of_another_user_is_named_with_its_owner_and_a_remedy(
     assert list(folder.iterdir()) == []
 
 
-def test_a_newer_and_a_foreign_database_are_left_alone(tmp_path: Path, template: Path) -> None:
+def test_a_newer_and_a_foreign_database_stay_unchanged(tmp_path: Path, template: Path) -> None:
     newer, foreign = tmp_path / "newer.db", tmp_path / "foreign.db"
     shutil.copyfile(template, newer)
     for path, statement in (
@@ -88,7 +91,7 @@ def test_a_malformed_setting_ends_a_migration_with_one_line(tmp_path: Path) -> N
     assert said["message"].startswith("MAX_ATTEMPTS is 'five', but must be")
 
 
-def test_a_fault_of_a_migration_ends_with_a_sentence_below_its_traceback(tmp_path: Path, template: Path) -> None:
+def test_an_error_in_a_migration_prints_a_sentence_after_its_traceback(tmp_path: Path, template: Path) -> None:
     shutil.copytree(revisions.scripts_folder(), tmp_path / "migrations")
     fault = FAULTY.format(previous=revisions.head())
     (tmp_path / "migrations" / "versions" / "9001_colour.py").write_text(fault)

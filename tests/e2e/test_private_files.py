@@ -1,4 +1,4 @@
-"""Permissions and owners of the files that the program makes."""
+"""Permissions and owners of the files that the program creates."""
 
 import os
 import sqlite3
@@ -16,7 +16,7 @@ DATABASE = "data/tasks.db"
 
 @contextmanager
 def permissive() -> Iterator[None]:
-    """Let each new file have all the permissions that its maker asks for."""
+    """Clear the umask, so that each new file gets all permissions that the program requests."""
     before = os.umask(0)
     try:
         yield
@@ -35,7 +35,7 @@ def in_a_new_folder(cli: CommandLine) -> CommandLine:
     return CommandLine(cli.folder / "new")
 
 
-def test_each_file_that_a_command_makes_is_for_its_owner_alone(cli: CommandLine) -> None:
+def test_only_the_owner_can_access_the_files_that_a_command_creates(cli: CommandLine) -> None:
     new = in_a_new_folder(cli)
     with permissive():
         new.says("import", "plan.yaml")
@@ -56,7 +56,7 @@ def test_each_file_that_a_command_makes_is_for_its_owner_alone(cli: CommandLine)
     assert {Path(name).suffix for name in private} >= {".db", ".sha256", ".json", ".yaml", ".token"}
 
 
-def test_backups_get_the_permissions_of_the_setting_and_a_folder_to_match(cli: CommandLine) -> None:
+def test_backups_and_their_folder_get_the_permissions_of_the_setting(cli: CommandLine) -> None:
     cli.says("backup", BACKUP_MODE="640")
     made = modes(cli.folder / "data" / "backups")
     assert sorted(made.values()) == ["640", "640"]
@@ -71,8 +71,8 @@ def test_a_file_that_an_export_replaces_keeps_its_permissions(cli: CommandLine) 
     assert stat.S_IMODE(target.stat().st_mode) == 0o664
 
 
-def test_what_an_administrator_makes_belongs_to_the_owner_of_its_folder(cli: CommandLine) -> None:
-    """Only an administrator can give files away; for others the files stay their own."""
+def test_files_that_root_creates_belong_to_the_owner_of_the_folder(cli: CommandLine) -> None:
+    """Only root can change the owner of a file. Without root, files keep the current user."""
     kept = cli.folder / "kept"
     kept.mkdir()
     if os.geteuid() == 0:
@@ -87,7 +87,7 @@ def test_what_an_administrator_makes_belongs_to_the_owner_of_its_folder(cli: Com
     assert {path: (path.stat().st_uid, path.stat().st_gid) for path in made} == dict.fromkeys(made, owner)
 
 
-def test_a_secret_is_written_to_a_new_file_and_over_none(cli: CommandLine) -> None:
+def test_a_secret_is_written_to_a_new_file_and_never_replaces_one(cli: CommandLine) -> None:
     victim = cli.folder / "victim"
     victim.write_text("mine")
     (cli.folder / "link").symlink_to(victim)
@@ -101,7 +101,7 @@ def test_a_secret_is_written_to_a_new_file_and_over_none(cli: CommandLine) -> No
     assert not (cli.folder / "again.token").exists()
 
 
-def test_a_workspace_is_for_its_owner_alone_and_has_a_name_that_cannot_be_foreseen(tmp_path: Path) -> None:
+def test_a_temporary_folder_is_private_and_has_an_unpredictable_name(tmp_path: Path) -> None:
     seen = set()
     for _ in range(2):
         with permissive(), private_files.workspace(tmp_path / "copy.db", "unfinished") as unfinished:

@@ -1,4 +1,4 @@
-"""The end of the process: orderly while everything is open, forced when asked twice, and nothing left behind."""
+"""Shutdown of the process: in order with everything open, forced by a second signal, with nothing left behind."""
 
 import http.client
 import signal
@@ -36,7 +36,7 @@ async def listeners(service: Service) -> float:
 
 
 async def read_until_closed(websocket: ClientConnection) -> int:
-    """Everything it says; the code of its close."""
+    """Read until the WebSocket is closed and return the close code."""
     try:
         async for _ in websocket:
             pass
@@ -47,12 +47,14 @@ async def read_until_closed(websocket: ClientConnection) -> int:
 
 
 async def ended(service: Service) -> int:
-    """The exit status, within the promised five seconds."""
+    """Return the exit status. The process must end within the promised five seconds."""
     return await anyio.to_thread.run_sync(service.process.wait, PATIENCE)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-async def test_a_signal_ends_it_in_order_while_everything_is_open(start_service: Start, number: signal.Signals) -> None:
+async def test_a_signal_shuts_the_process_down_in_order_while_everything_is_open(
+    start_service: Start, number: signal.Signals
+) -> None:
     service = start_service()
     answers: dict[str, Any] = {}
 
@@ -75,7 +77,7 @@ async def test_a_signal_ends_it_in_order_while_everything_is_open(start_service:
             tasks.start_soon(call, name, client)
 
         async def all_wait() -> bool:
-            subscribers = len(websockets) + 2  # the call for events, and one for all waiters
+            subscribers = len(websockets) + 2  # the long poll for events, and one for all waiters
             return waiters(service) == 1 + len(clients) and await listeners(service) >= subscribers
 
         await wait_for(all_wait)
@@ -91,7 +93,7 @@ async def test_a_signal_ends_it_in_order_while_everything_is_open(start_service:
 
 @asynccontextmanager
 async def opened(service: Service) -> AsyncIterator[tuple[list[ClientConnection], dict[str, Client]]]:
-    """WebSockets, and clients of both MCP transports."""
+    """Open WebSockets and clients of both MCP transports."""
     async with (
         connect(service.websocket_url, proxy=None) as one,
         connect(f"{service.websocket_url}?batch=1", proxy=None) as two,
@@ -114,13 +116,13 @@ def stored(service: Service) -> list[str]:
         return [row[0] for row in database.execute("SELECT name FROM tasks")]
 
 
-async def test_a_request_that_never_ends_does_not_hold_it_up(start_service: Start) -> None:
+async def test_a_request_that_never_ends_does_not_delay_shutdown(start_service: Start) -> None:
     service = start_service()
     with half_a_request(service):
         assert service.stop() == 0
 
 
-async def test_a_client_that_does_not_read_does_not_hold_it_up(start_service: Start) -> None:
+async def test_a_client_that_does_not_read_does_not_delay_shutdown(start_service: Start) -> None:
     service = start_service()
     with stalled_websocket(service.port), service.http() as http:
         for _ in range(8):
@@ -128,7 +130,7 @@ async def test_a_client_that_does_not_read_does_not_hold_it_up(start_service: St
         assert service.stop() == 0
 
 
-async def test_another_program_that_keeps_the_database_locked_does_not_hold_it_up(start_service: Start) -> None:
+async def test_a_database_lock_of_another_program_does_not_delay_shutdown(start_service: Start) -> None:
     service = start_service()
     with writing_elsewhere(service) as release:
         service.signal(signal.SIGTERM)
@@ -136,7 +138,7 @@ async def test_another_program_that_keeps_the_database_locked_does_not_hold_it_u
         release()
 
 
-async def test_a_second_signal_forces_the_end(start_service: Start) -> None:
+async def test_a_second_signal_forces_the_shutdown(start_service: Start) -> None:
     service = start_service()
     with half_a_request(service):
         service.signal(signal.SIGTERM)
@@ -147,7 +149,7 @@ async def test_a_second_signal_forces_the_end(start_service: Start) -> None:
     assert "graceful shutdown exceeded" not in service.log, "it ended by itself before it was forced"
 
 
-async def test_a_second_signal_forces_the_end_also_while_a_load_balancer_is_given_notice(start_service: Start) -> None:
+async def test_a_second_signal_forces_the_shutdown_during_the_load_balancer_notice(start_service: Start) -> None:
     service = start_service()
     place = ("127.0.0.2", 0)
     asked = http.client.HTTPConnection("127.0.0.1", service.port, timeout=PATIENCE, source_address=place)
@@ -161,7 +163,7 @@ async def test_a_second_signal_forces_the_end_also_while_a_load_balancer_is_give
     assert service.lines("forced")
 
 
-async def test_it_leaves_one_whole_file_behind_and_no_trace_of_itself(start_service: Start) -> None:
+async def test_shutdown_leaves_one_complete_database_file_and_no_instance_record(start_service: Start) -> None:
     service = start_service()
     with service.http() as http:
         http.post("/api/tasks", json={"name": "kept"})
@@ -172,7 +174,7 @@ async def test_it_leaves_one_whole_file_behind_and_no_trace_of_itself(start_serv
     assert stored(service) == ["kept"]
 
 
-async def test_it_starts_again_at_once_on_the_same_ports_with_everything(start_service: Start) -> None:
+async def test_the_process_restarts_at_once_on_the_same_ports_with_all_data(start_service: Start) -> None:
     service = start_service()
     with service.http() as http:
         created = http.post("/api/tasks", json={"name": "kept"}).json()
@@ -187,7 +189,7 @@ async def test_it_starts_again_at_once_on_the_same_ports_with_everything(start_s
 
 @contextmanager
 def writing_elsewhere(service: Service) -> Iterator[Callable[[], None]]:
-    """Another program holds the database's one write lock until it is released."""
+    """Hold the write lock of the database, as another program, until released."""
     with closing(sqlite3.connect(service.database, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
 
@@ -201,6 +203,6 @@ def writing_elsewhere(service: Service) -> Iterator[Callable[[], None]]:
 def half_a_request(service: Service) -> Iterator[None]:
     with socket.create_connection(("127.0.0.1", service.port)) as connection:
         connection.sendall(b"POST /api/tasks HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n{")
-        with service.http() as http:  # the loop has seen the first connection when it answers the second
+        with service.http() as http:  # the event loop has accepted the first connection when it answers the second
             http.get("/livez")
         yield

@@ -1,4 +1,4 @@
-"""What the service does not start on: one sentence that names it, and nothing changed."""
+"""Conditions under which the service does not start: one sentence names the cause, and no file changes."""
 
 import os
 import re
@@ -13,11 +13,11 @@ from tests.e2e.conftest import Start
 from tests.e2e.service import CHECKOUT, START_SECONDS, Service
 
 AS_OWNER_ONLY = ["setpriv", "--bounding-set", "-dac_override,-dac_read_search,-fowner"]
-"""Also for root, permissions are what the file says."""
+"""Command prefix that makes file permissions apply to root too."""
 
 
 def refusal(service: Service) -> str:
-    """The sentence that a refused start ends with, when it leaves every file as it was."""
+    """Start a service that must refuse to start, and return its last sentence. All files must stay unchanged."""
     before = contents(service.folder, service.output)
     service.spawn()
     assert service.process.wait(START_SECONDS) not in (0, -6, -9, -11)
@@ -49,13 +49,15 @@ def contents(folder: Path, besides: Path) -> dict[str, bytes]:
         ("QUERY_TIMEOUT_SECONDS", "-1"),
     ],
 )
-def test_a_malformed_setting_is_named_and_nothing_is_made(prepare_service: Start, name: str, value: str) -> None:
+def test_the_error_names_a_malformed_setting_and_nothing_is_created(
+    prepare_service: Start, name: str, value: str
+) -> None:
     sentence = refusal(prepare_service(empty=True, **{name: value}))
     assert name in sentence
 
 
 @pytest.mark.parametrize("name", ["DEFAULT_PORT", "MCP_PORT"])
-def test_a_busy_port_is_named_and_never_moved(
+def test_the_error_names_a_busy_port_and_no_other_port_is_tried(
     prepare_service: Start, start_service: Start, tmp_path: Path, name: str
 ) -> None:
     first, second = tmp_path / "first", tmp_path / "second"
@@ -67,12 +69,12 @@ def test_a_busy_port_is_named_and_never_moved(
     assert str(port) in sentence
 
 
-def test_in_a_log_of_text_a_refusal_is_a_sentence(prepare_service: Start) -> None:
+def test_a_text_log_reports_a_refused_start_in_one_sentence(prepare_service: Start) -> None:
     sentence = refusal(prepare_service(empty=True, LOG_FORMAT="text", MAX_ATTEMPTS="five"))
     assert sentence.startswith("MAX_ATTEMPTS is 'five', but must be")
 
 
-def test_a_newer_database_is_left_alone(prepare_service: Start) -> None:
+def test_a_newer_database_stays_unchanged(prepare_service: Start) -> None:
     service = prepare_service()
     with closing(sqlite3.connect(service.database)) as database:
         database.execute("UPDATE alembic_version SET version_num = '9999'")
@@ -82,7 +84,7 @@ def test_a_newer_database_is_left_alone(prepare_service: Start) -> None:
     assert str(service.database) in sentence
 
 
-def test_a_damaged_database_is_left_alone(prepare_service: Start) -> None:
+def test_a_damaged_database_stays_unchanged(prepare_service: Start) -> None:
     service = prepare_service()
     whole = bytearray(service.database.read_bytes())
     for place in range(4096 * 2, len(whole), 4096):
@@ -91,21 +93,23 @@ def test_a_damaged_database_is_left_alone(prepare_service: Start) -> None:
     assert "damaged" in refusal(service)
 
 
-def test_a_database_that_was_cut_off_is_left_alone(prepare_service: Start) -> None:
+def test_a_truncated_database_stays_unchanged(prepare_service: Start) -> None:
     service = prepare_service()
     whole = service.database.read_bytes()
     service.database.write_bytes(whole[: len(whole) // 2])
     assert "damaged" in refusal(service)
 
 
-def test_a_file_that_is_no_database_is_left_alone(prepare_service: Start) -> None:
+def test_a_file_that_is_no_database_stays_unchanged(prepare_service: Start) -> None:
     service = prepare_service(empty=True)
     service.database.write_text("a shopping list, and a long one: " + "bread, " * 1000)
     assert "not a database" in refusal(service)
 
 
 @pytest.mark.parametrize("also_migrated_by_alembic", [False, True])
-def test_the_database_of_another_program_is_left_alone(prepare_service: Start, also_migrated_by_alembic: bool) -> None:
+def test_the_database_of_another_program_stays_unchanged(
+    prepare_service: Start, also_migrated_by_alembic: bool
+) -> None:
     service = prepare_service(empty=True)
     with closing(sqlite3.connect(service.database)) as database:
         database.execute("CREATE TABLE songs (title TEXT)")
@@ -116,13 +120,13 @@ def test_the_database_of_another_program_is_left_alone(prepare_service: Start, a
     assert "another program" in refusal(service)
 
 
-def test_a_folder_in_the_database_s_place_is_left_alone(prepare_service: Start) -> None:
+def test_a_folder_at_the_path_of_the_database_stays_unchanged(prepare_service: Start) -> None:
     service = prepare_service(empty=True)
     service.database.mkdir()
     assert "folder" in refusal(service)
 
 
-def test_a_read_only_database_is_named(prepare_service: Start) -> None:
+def test_the_error_names_a_read_only_database(prepare_service: Start) -> None:
     service = prepare_service()
     service.launcher = AS_OWNER_ONLY
     service.database.chmod(0o444)
@@ -131,7 +135,7 @@ def test_a_read_only_database_is_named(prepare_service: Start) -> None:
 
 
 @pytest.mark.parametrize("empty", [False, True])
-def test_a_read_only_folder_is_named(prepare_service: Start, tmp_path: Path, empty: bool) -> None:
+def test_the_error_names_a_read_only_folder(prepare_service: Start, tmp_path: Path, empty: bool) -> None:
     inside = tmp_path / "inside"
     inside.mkdir()
     service = prepare_service(inside, empty=empty)
@@ -140,7 +144,7 @@ def test_a_read_only_folder_is_named(prepare_service: Start, tmp_path: Path, emp
         assert "read-only" in refusal(service)
 
 
-def test_a_folder_that_hides_the_database_is_named(prepare_service: Start, tmp_path: Path) -> None:
+def test_the_error_names_an_inaccessible_folder(prepare_service: Start, tmp_path: Path) -> None:
     inside = tmp_path / "inside"
     (inside / "data").mkdir(parents=True)
     service = prepare_service(DATABASE_PATH=inside / "data" / "pm.db")
@@ -156,8 +160,8 @@ def test_a_folder_that_hides_the_database_is_named(prepare_service: Start, tmp_p
     assert "has mode 0000" in line["message"]
 
 
-def test_a_fault_of_the_program_is_one_line_with_its_traceback(prepare_service: Start, tmp_path: Path) -> None:
-    """A module that cannot be loaded stands for a fault that nobody foresaw."""
+def test_an_unexpected_error_is_one_log_line_with_its_traceback(prepare_service: Start, tmp_path: Path) -> None:
+    """A module that cannot be loaded stands for an unexpected error."""
     (tmp_path / "uvloop.py").write_text("raise RuntimeError('colour')")
     service = prepare_service()
     service.launcher = ["env", f"PYTHONPATH={tmp_path}:{CHECKOUT}"]
@@ -170,13 +174,13 @@ def test_a_fault_of_the_program_is_one_line_with_its_traceback(prepare_service: 
     service.output.write_text("")
 
 
-def test_a_folder_that_cannot_be_made_is_named(prepare_service: Start, tmp_path: Path) -> None:
+def test_the_error_names_a_folder_that_cannot_be_created(prepare_service: Start, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     sentence = refusal(prepare_service(DATABASE_PATH=tmp_path / "file" / "pm.db"))
     assert str(tmp_path / "file") in sentence
 
 
-def test_a_database_that_another_program_keeps_locked_is_named(prepare_service: Start) -> None:
+def test_the_error_names_a_database_that_another_program_locks(prepare_service: Start) -> None:
     service = prepare_service()
     with closing(sqlite3.connect(service.database)) as other:
         other.isolation_level = None

@@ -1,4 +1,4 @@
-"""The first steps of the README, as they are written."""
+"""The first steps of the README, run as written."""
 
 import json
 import os
@@ -18,14 +18,14 @@ SECONDS = 20
 
 
 def first_steps(*programs: str) -> list[str]:
-    """The commands that begin with one of `programs`; what activates the environment is done by the test."""
+    """Return the commands that begin with one of `programs`. The test itself activates the environment."""
     text = (CHECKOUT / "README.md").read_text()
     steps = text[text.index("## First steps") : text.index("## Read on")]
     lines = "\n".join(re.findall(r"```bash\n(.*?)```", steps, re.DOTALL)).splitlines()
     return [line for line in lines if line.startswith(programs)]
 
 
-def say(service: Service, command: str) -> str:
+def run_command(service: Service, command: str) -> str:
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     done = subprocess.run(
         command.replace("localhost:8080", f"127.0.0.1:{service.port}"),
@@ -42,7 +42,7 @@ def say(service: Service, command: str) -> str:
 
 @contextmanager
 def example_agent(service: Service) -> Iterator[str]:
-    """The example agent as the README starts it, on this server, at work on its first task. Yields its name."""
+    """Start the example agent as in the README, on this server. Yield its name when it works on its first task."""
     (line,) = first_steps(".venv/bin/python examples/agent.py ")
     _, *words = shlex.split(line)
     process = subprocess.Popen(
@@ -63,10 +63,10 @@ def example_agent(service: Service) -> Iterator[str]:
         process.communicate()
 
 
-def test_the_first_steps_work_while_the_example_agent_waits_for_more(start_service: Start) -> None:
+def test_the_first_steps_work_while_the_example_agent_waits_for_tasks(start_service: Start) -> None:
     service = start_service()
     (imported,) = first_steps("project-manager ")
-    say(service, imported)
+    run_command(service, imported)
     with service.http() as http:
         _, *others = http.get("/api/tasks/available?limit=500").json()["items"]
         for other in others:
@@ -74,12 +74,12 @@ def test_the_first_steps_work_while_the_example_agent_waits_for_more(start_servi
     with example_agent(service) as agent, service.http() as http:
 
         def waits() -> bool:
-            """Whether nothing that the agent may take is ready, so that it would take any new task at once."""
+            """Return whether no task is ready for the agent, so that it would claim any new task at once."""
             tasks = http.get("/api/tasks?status=IN_PROGRESS,TODO&limit=500").json()["items"]
             return not any(task["ready"] or task["lock"] for task in tasks)
 
         service.wait_until(waits, SECONDS)
-        created, claimed, finished = (json.loads(say(service, command)) for command in first_steps("curl "))
+        created, claimed, finished = (json.loads(run_command(service, command)) for command in first_steps("curl "))
         assert claimed["lock"]["task_id"] == created["id"]
         assert claimed["lock"]["holder"] != agent
         assert (finished["task_id"], finished["status"]) == (created["id"], "DONE")
@@ -88,7 +88,7 @@ def test_the_first_steps_work_while_the_example_agent_waits_for_more(start_servi
 def test_the_first_steps_lead_from_a_plan_to_a_finished_task(start_service: Start) -> None:
     service = start_service()
     commands = first_steps("project-manager ", "curl ")
-    imported, created, claimed, finished = (say(service, command) for command in commands)
+    imported, created, claimed, finished = (run_command(service, command) for command in commands)
     assert imported.splitlines()[-1].startswith("Imported: ")
     assert json.loads(claimed)["lock"]["task_id"] == json.loads(created)["id"]
     assert (json.loads(finished)["task_id"], json.loads(finished)["status"]) == (json.loads(created)["id"], "DONE")

@@ -1,4 +1,4 @@
-"""`serve --mcp-transport stdio`: the predecessor's way, MCP on the pipes beside the API port."""
+"""`serve --mcp-transport stdio`: MCP on standard input and output, next to the API port."""
 
 import sys
 from pathlib import Path
@@ -10,7 +10,7 @@ from mcp.client import Client
 from tests.e2e.service import environment, free_port
 
 
-async def test_serve_with_the_transport_stdio_speaks_mcp_on_its_pipes_and_rest_on_its_port(tmp_path: Path) -> None:
+async def test_serve_with_the_stdio_transport_serves_mcp_on_stdio_and_rest_on_its_port(tmp_path: Path) -> None:
     port = free_port()
     command = ["serve", "--port", str(port), "--mcp-transport", "stdio", "--db-path", str(tmp_path / "pm.db")]
     parameters = StdioServerParameters(

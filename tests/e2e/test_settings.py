@@ -1,4 +1,4 @@
-"""Every setting does what it says, in both directions, on the running service."""
+"""The effect of every setting on a running service, for more than one value."""
 
 import json
 import signal
@@ -24,7 +24,7 @@ DAY_MS = 24 * 3600 * 1000
 
 @pytest.fixture(scope="module")
 def plain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    """A service with nothing set but its ports and its file."""
+    """Start a service with only its ports and its database file set."""
     service = Service(tmp_path_factory.mktemp("plain"))
     service.start()
     yield service
@@ -39,7 +39,7 @@ def answers_at(address: str, port: int) -> bool:
     return True
 
 
-def test_host_decides_who_can_reach_it(start_service: Start, plain: Service) -> None:
+def test_the_host_setting_selects_the_addresses_that_accept_connections(start_service: Start, plain: Service) -> None:
     everywhere = start_service(HOST="0.0.0.0")
     for port in (everywhere.port, everywhere.mcp_port):
         assert answers_at("127.0.0.1", port)
@@ -59,7 +59,7 @@ def test_the_mcp_port_is_the_next_one_unless_it_is_set(prepare_service: Start, p
 
 
 def mcp_statuses(service: Service) -> dict[str, int]:
-    """What a POST to /mcp and a GET of /sse answer, on the MCP port and on the API port; 0 when nobody listens."""
+    """Return the status of POST /mcp and GET /sse on the MCP port and the API port. 0 means that the port is closed."""
     found = {}
     for port, base in (("mcp", service.mcp_url), ("api", service.url)):
         for path, method in (("/mcp", "POST"), ("/sse", "GET")):
@@ -80,7 +80,7 @@ def mcp_statuses(service: Service) -> dict[str, int]:
         ("none", {"mcp/mcp": 0, "mcp/sse": 0, "api/mcp": 404, "api/sse": 404}),
     ],
 )
-def test_the_transport_decides_where_mcp_is_spoken(
+def test_the_transport_setting_selects_where_mcp_is_served(
     start_service: Start, transport: str, expected: dict[str, int]
 ) -> None:
     assert mcp_statuses(start_service(MCP_TRANSPORT=transport)) == expected
@@ -107,13 +107,13 @@ def test_mcp_connections_over_the_limit_are_refused(start_service: Start, plain:
 
 @contextmanager
 def mcp_stream(service: Service) -> Iterator[int]:
-    """The status of an SSE stream that is open meanwhile."""
+    """Open an SSE stream for the duration of the block and yield its status."""
     with httpx.stream("GET", f"{service.mcp_url}/sse", timeout=PATIENCE, trust_env=False) as answer:
         yield answer.status_code
 
 
 @pytest.mark.parametrize("name", ["DATABASE_PATH", "DATABASE_URL"])
-def test_the_database_is_where_the_setting_says(prepare_service: Start, tmp_path: Path, name: str) -> None:
+def test_the_database_is_at_the_path_of_the_setting(prepare_service: Start, tmp_path: Path, name: str) -> None:
     service = prepare_service(empty=True)
     del service.settings["DATABASE_PATH"]
     service.settings[name] = "sqlite:///elsewhere/team.db" if name == "DATABASE_URL" else "elsewhere/team.db"
@@ -123,14 +123,17 @@ def test_the_database_is_where_the_setting_says(prepare_service: Start, tmp_path
 
 
 def connections(service: Service) -> int:
-    """How often the process keeps the database file open: the least of some looks, as it opens it for a moment too."""
+    """Return how many times the process has the database file open.
+
+    This is the minimum of several samples, because the process also opens the file for short moments.
+    """
     return min(open_files(service).count(service.database) for _ in range(5))
 
 
 def open_files(service: Service) -> list[Path]:
     found = []
     for link in Path(f"/proc/{service.pid}/fd").iterdir():
-        with suppress(FileNotFoundError):  # it was closed meanwhile
+        with suppress(FileNotFoundError):  # closed in the meantime
             found.append(link.readlink())
     return found
 
@@ -153,7 +156,7 @@ def fill(service: Service, tasks: int = 4000) -> None:
             assert created.status_code == 201
 
 
-def test_a_read_that_takes_longer_than_the_timeout_is_ended(start_service: Start) -> None:
+def test_a_read_that_exceeds_the_timeout_is_cancelled(start_service: Start) -> None:
     service = start_service(QUERY_TIMEOUT_SECONDS="0.01")
     fill(service)
     with service.http() as http:
@@ -185,7 +188,7 @@ def batches(service: Service) -> int:
         return int(sample(http.get("/metrics").text, "pm_writer_batch_jobs_count"))
 
 
-def test_the_cleanup_interval_is_the_longest_time_between_two_looks(start_service: Start, tmp_path: Path) -> None:
+def test_the_cleanup_interval_is_the_longest_time_between_two_cleanups(start_service: Start, tmp_path: Path) -> None:
     often = start_service(folder(tmp_path, "often"), LOCK_CLEANUP_INTERVAL="0.01")
     seldom = start_service(folder(tmp_path, "seldom"))
     often.wait_until(lambda: batches(often) > 100)
@@ -207,7 +210,7 @@ def test_a_task_is_blocked_after_so_many_failed_attempts(start_service: Start, c
 
 
 @pytest.mark.parametrize(("limit", "refused"), [("1", True), ("0", False), (None, False)])
-def test_an_agent_that_runs_wild_is_told_to_wait(start_service: Start, limit: str | None, refused: bool) -> None:
+def test_an_agent_that_exceeds_the_rate_limit_must_wait(start_service: Start, limit: str | None, refused: bool) -> None:
     service = start_service(**({} if limit is None else {"RATE_LIMIT_PER_SECOND": limit}))
     with service.http() as http:
         answers = [http.post("/api/tasks/claim", json={"agent_id": "wild"}) for _ in range(30)]
@@ -220,7 +223,7 @@ def test_an_agent_that_runs_wild_is_told_to_wait(start_service: Start, limit: st
 
 
 @pytest.mark.parametrize(("days", "kept"), [("2", False), ("90", True)])
-def test_events_older_than_the_retention_are_forgotten(prepare_service: Start, days: str, kept: bool) -> None:
+def test_events_older_than_the_retention_are_deleted(prepare_service: Start, days: str, kept: bool) -> None:
     service = prepare_service(EVENT_RETENTION_DAYS=days).start()
     with service.http() as http:
         http.post("/api/tasks/bulk", json={"tasks": [{"name": "old"}] * 10})
@@ -245,7 +248,9 @@ def oldest(service: Service) -> int:
 @pytest.mark.parametrize(
     ("level", "reads", "writes"), [("DEBUG", True, True), ("INFO", False, True), ("WARNING", False, False)]
 )
-def test_the_log_level_decides_what_is_told(start_service: Start, level: str, reads: bool, writes: bool) -> None:
+def test_the_log_level_selects_the_messages_that_are_logged(
+    start_service: Start, level: str, reads: bool, writes: bool
+) -> None:
     service = start_service(LOG_LEVEL=level)
     with service.http() as http:
         http.post("/api/tasks", json={"name": "told"})
@@ -271,33 +276,38 @@ def test_the_log_also_goes_to_a_file_when_one_is_named(start_service: Start, pla
 
 
 @contextmanager
-def hello(service: Service) -> Iterator[ClientConnection]:
-    """A WebSocket that was greeted."""
+def connected_websocket(service: Service) -> Iterator[ClientConnection]:
+    """Open a WebSocket and wait for the first message."""
     with connect(service.websocket_url, proxy=None) as websocket:
         websocket.recv(PATIENCE)
         yield websocket
 
 
-def test_websockets_over_the_limit_are_told_to_come_back(start_service: Start, plain: Service) -> None:
+def test_websockets_over_the_limit_are_closed_with_try_again_later(start_service: Start, plain: Service) -> None:
     limited = start_service(WEBSOCKET_MAX_CONNECTIONS="1")
-    with hello(limited), pytest.raises(ConnectionClosed) as refused, hello(limited):
+    with connected_websocket(limited), pytest.raises(ConnectionClosed) as refused, connected_websocket(limited):
         pass
     assert refused.value.rcvd is not None
     assert refused.value.rcvd.code == 1013
     with limited.http() as http:
         assert "pm_websocket_refused_total 1.0" in http.get("/metrics").text
         limited.wait_until(lambda: http.get("/healthz").json()["active_websocket_connections"] == 0)
-    with hello(limited), hello(plain), hello(plain), hello(plain):
+    with (
+        connected_websocket(limited),
+        connected_websocket(plain),
+        connected_websocket(plain),
+        connected_websocket(plain),
+    ):
         pass
 
 
-def test_websockets_are_pinged_and_cut_off_when_they_do_not_answer(start_service: Start, plain: Service) -> None:
+def test_websockets_are_pinged_and_closed_when_they_do_not_answer(start_service: Start, plain: Service) -> None:
     lively = start_service(WEBSOCKET_PING_INTERVAL="0.05", WEBSOCKET_PING_TIMEOUT="0.2")
     with stalled_websocket(lively.port) as silent:
         kinds = [kind for kind, _ in read_frames(silent)]
     assert kinds[:2] == ["text", "ping"]
     assert kinds[-1] in ("close", "end")
-    with hello(lively) as answering, lively.http() as http:
+    with connected_websocket(lively) as answering, lively.http() as http:
         lively.wait_until(lambda: closed(http, "lost") + closed(http, "client") >= 1)
         http.post("/api/tasks", json={"name": "still there"})
         assert json.loads(answering.recv(PATIENCE))["type"] == "project.created"
@@ -314,7 +324,7 @@ def closed(http: httpx.Client, reason: str) -> int:
 ELSEWHERE = "https://pages.example"
 
 
-def test_pages_elsewhere_may_call_only_when_their_origin_is_listed(start_service: Start, plain: Service) -> None:
+def test_cross_origin_requests_are_allowed_only_from_listed_origins(start_service: Start, plain: Service) -> None:
     listed = start_service(CORS_ORIGINS=ELSEWHERE)
     preflight = {"Origin": ELSEWHERE, "Access-Control-Request-Method": "POST"}
     with listed.http() as http:
@@ -330,7 +340,7 @@ def test_pages_elsewhere_may_call_only_when_their_origin_is_listed(start_service
         assert "Access-Control-Allow-Origin" not in http.options("/api/tasks", headers=preflight).headers
 
 
-def test_pages_elsewhere_may_send_cookies_only_when_that_is_allowed(start_service: Start) -> None:
+def test_cross_origin_cookies_are_accepted_only_when_allowed(start_service: Start) -> None:
     service = start_service(CORS_ORIGINS=ELSEWHERE, CORS_ALLOW_CREDENTIALS="true")
     with service.http() as http:
         answer = http.get("/api/tasks", headers={"Origin": ELSEWHERE})
@@ -340,7 +350,7 @@ def test_pages_elsewhere_may_send_cookies_only_when_that_is_allowed(start_servic
 @pytest.mark.parametrize(
     ("allowed", "named", "any_other"), [("pm.example", 200, 403), ("*", 200, 200), (None, 403, 403)]
 )
-def test_it_answers_only_to_the_hosts_that_are_allowed(
+def test_only_allowed_host_headers_are_served(
     start_service: Start, allowed: str | None, named: int, any_other: int
 ) -> None:
     service = start_service(**({} if allowed is None else {"ALLOWED_HOSTS": allowed}))
@@ -352,14 +362,14 @@ def test_it_answers_only_to_the_hosts_that_are_allowed(
         assert (at_mcp.status_code == 403) is (any_other == 403)
 
 
-def test_with_auth_required_every_door_asks_for_a_token(start_service: Start, plain: Service) -> None:
+def test_with_auth_required_every_interface_requires_a_token(start_service: Start, plain: Service) -> None:
     service = start_service(AUTH_REQUIRED="true")
     secret = make_token(service)
     with service.http() as http:
         assert http.get("/healthz").status_code == 200
         assert http.get("/api/tasks").status_code == 401
         assert http.get("/api/tasks", headers={"Authorization": f"Bearer {secret}"}).status_code == 200
-    with pytest.raises(ConnectionClosed) as refused, hello(service):
+    with pytest.raises(ConnectionClosed) as refused, connected_websocket(service):
         pass
     assert refused.value.rcvd is not None
     assert refused.value.rcvd.code == 4401
@@ -376,7 +386,7 @@ def make_token(service: Service) -> str:
 
 
 @pytest.mark.parametrize(("enabled", "status"), [("true", 200), ("false", 404)])
-def test_metrics_are_there_when_they_are_enabled(start_service: Start, enabled: str, status: int) -> None:
+def test_metrics_are_served_only_when_they_are_enabled(start_service: Start, enabled: str, status: int) -> None:
     with start_service(METRICS_ENABLED=enabled).http() as http:
         assert http.get("/metrics").status_code == status
         assert http.get("/api/metrics").status_code == status
@@ -395,7 +405,7 @@ def health_check(service: Service, **settings: str) -> subprocess.CompletedProce
     return subprocess.run(command, env=variables, timeout=START_SECONDS, capture_output=True, text=True)
 
 
-def test_the_health_check_gives_up_after_its_timeout_and_tells_as_much_as_asked(start_service: Start) -> None:
+def test_the_health_check_fails_after_its_timeout_and_verbose_adds_details(start_service: Start) -> None:
     service = start_service()
     short = health_check(service)
     verbose = health_check(service, HEALTH_CHECK_VERBOSE="true")

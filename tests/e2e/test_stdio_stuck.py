@@ -1,4 +1,4 @@
-"""A client on the pipes that stops reading must not keep the process."""
+"""A stdio client that stops reading does not keep the process running."""
 
 import fcntl
 import json
@@ -18,7 +18,7 @@ from tests.e2e.service import LOOK_EVERY, PATIENCE, environment, free_port
 COMMAND = [sys.executable, "-m", "project_manager"]
 PIPE_BYTES = 4096
 ENDED = 2 * PATIENCE
-"""Seconds: the client is given two to read, and then an interpreter full of libraries is taken down."""
+"""Seconds: two for the client to read, the rest for the exit of an interpreter with many libraries."""
 HELLO = {
     "jsonrpc": "2.0",
     "id": 1,
@@ -33,7 +33,7 @@ HELLO = {
 
 @contextmanager
 def with_a_full_pipe(tmp_path: Path, *arguments: str, **variables: str) -> Iterator[subprocess.Popen[bytes]]:
-    """The process amid an answer that is longer than the pipe to its client."""
+    """Start a process that is writing a response larger than the pipe to its client."""
     pipe = subprocess.PIPE
     variables["DATABASE_PATH"] = str(tmp_path / "pm.db")
     with subprocess.Popen([*COMMAND, *arguments], stdin=pipe, stdout=pipe, env=environment(**variables)) as process:
@@ -42,18 +42,18 @@ def with_a_full_pipe(tmp_path: Path, *arguments: str, **variables: str) -> Itera
             assert process.stdout is not None
             wire = process.stdout.fileno()
             fcntl.fcntl(wire, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
-            say(process, HELLO)
+            send(process, HELLO)
             process.stdout.readline()
-            say(process, {"jsonrpc": "2.0", "method": "notifications/initialized"})
+            send(process, {"jsonrpc": "2.0", "method": "notifications/initialized"})
             for number in range(2, 12):
-                say(process, {"jsonrpc": "2.0", "id": number, "method": "tools/list"})
+                send(process, {"jsonrpc": "2.0", "id": number, "method": "tools/list"})
             wait_until_full(process, wire)
             yield process
         finally:
             process.kill()
 
 
-def say(process: subprocess.Popen[bytes], message: object) -> None:
+def send(process: subprocess.Popen[bytes], message: object) -> None:
     assert process.stdin is not None
     process.stdin.write(json.dumps(message).encode() + b"\n")
     process.stdin.flush()
@@ -69,40 +69,40 @@ def wait_until_full(process: subprocess.Popen[bytes], wire: int) -> None:
 
 
 def unread(wire: int) -> int:
-    """Bytes that wait in a pipe."""
+    """Return the number of unread bytes in a pipe."""
     found: int = struct.unpack("i", fcntl.ioctl(wire, termios.FIONREAD, bytes(4)))[0]
     return found
 
 
 @pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_ends_the_process_though_its_client_does_not_read(tmp_path: Path, sent: signal.Signals) -> None:
+def test_a_signal_ends_the_process_when_its_client_does_not_read(tmp_path: Path, sent: signal.Signals) -> None:
     with with_a_full_pipe(tmp_path, "mcp") as process:
         process.send_signal(sent)
         assert process.wait(ENDED) == 0
 
 
-def test_the_end_of_the_input_ends_the_process_though_its_client_does_not_read(tmp_path: Path) -> None:
+def test_the_end_of_the_input_ends_the_process_when_its_client_does_not_read(tmp_path: Path) -> None:
     with with_a_full_pipe(tmp_path, "mcp") as process:
         assert process.stdin is not None
         process.stdin.close()
         assert process.wait(ENDED) == 0
 
 
-def test_a_client_that_can_read_no_more_is_gone_though_its_input_stays_open(tmp_path: Path) -> None:
+def test_the_process_ends_when_its_output_pipe_closes_and_its_input_stays_open(tmp_path: Path) -> None:
     with with_a_full_pipe(tmp_path, "mcp") as process:
         assert process.stdout is not None
         process.stdout.close()
         assert process.wait(ENDED) == 0
 
 
-def test_a_signal_ends_the_service_beside_which_a_client_on_the_pipes_does_not_read(tmp_path: Path) -> None:
+def test_a_signal_ends_the_service_when_its_stdio_client_does_not_read(tmp_path: Path) -> None:
     port = str(free_port())
     with with_a_full_pipe(tmp_path, "serve", DEFAULT_PORT=port, MCP_TRANSPORT="stdio") as process:
         process.send_signal(signal.SIGTERM)
         assert process.wait(ENDED) == 0
 
 
-def test_who_reads_late_gets_every_answer_whole(tmp_path: Path) -> None:
+def test_a_client_that_reads_late_gets_every_response_complete(tmp_path: Path) -> None:
     with with_a_full_pipe(tmp_path, "mcp") as process:
         assert process.stdout is not None
         answers = [json.loads(process.stdout.readline()) for _ in range(10)]

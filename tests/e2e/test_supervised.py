@@ -1,4 +1,4 @@
-"""The service under systemd: it reports when it is up, that it works, and that it stops."""
+"""The service under systemd reports its start, its watchdog signal and its stop."""
 
 import signal
 import socket
@@ -8,7 +8,7 @@ from tests.e2e.conftest import Start
 from tests.e2e.service import PATIENCE, START_SECONDS
 
 
-def test_the_service_reports_its_state_to_the_manager_that_started_it(prepare_service: Start, tmp_path: Path) -> None:
+def test_the_service_reports_its_state_to_the_service_manager(prepare_service: Start, tmp_path: Path) -> None:
     service = prepare_service()
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
         manager.bind(str(tmp_path / "notify"))

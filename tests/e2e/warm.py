@@ -1,4 +1,4 @@
-"""Servers for tests that look at something else than the start: forked from a process that has imported the service.
+"""Servers for tests of anything but the start. They are forked from a process that has imported the service.
 
 Importing takes longer than most tests of the dashboard.
 """
@@ -39,7 +39,7 @@ for line in sys.stdin:
 
 
 class Forked:
-    """A process that another one has started. Its exit status is unknown: it counts as 0."""
+    """A process that another process has started. Its exit status is unknown and counts as 0."""
 
     def __init__(self, pid: int) -> None:
         self.pid = pid
@@ -63,13 +63,13 @@ class Forked:
 
 
 class Forks:
-    """The process that servers are forked from."""
+    """The process from which servers are forked."""
 
     def __init__(self, process: "subprocess.Popen[str]") -> None:
         self._process = process
 
     def fork(self, folder: Path, output: Path, variables: dict[str, str]) -> Forked:
-        """Start a server with these environment variables, and its output in a file."""
+        """Start a server with these environment variables. Write its output to a file."""
         order = {"folder": str(folder), "output": str(output), "environment": variables}
         assert self._process.stdin is not None
         self._process.stdin.write(json.dumps(order) + "\n")

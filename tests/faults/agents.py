@@ -1,4 +1,4 @@
-"""Agents that work through a project, each through its own door, and do not give up when a server dies."""
+"""Agents that work through a project, each over one interface, and reconnect when a server dies."""
 
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator
@@ -16,14 +16,14 @@ from mcp.client.stdio import stdio_client
 
 from project_manager.clock import monotonic
 from tests.e2e.service import COMMAND, Service, environment
-from tests.faults.history import Hold
+from tests.faults.history import ObservedLease
 
 WAIT, ANSWER, BACK_OFF = 1, 2, 0.05
 LOST = (OSError, httpx.HTTPError, httpx2.HTTPError, MCPError, ExceptionGroup, anyio.BrokenResourceError)
-"""What a client meets whose server goes away. It comes back and asks again."""
+"""Errors of a client when its server dies. The client reconnects and repeats the request."""
 
 Call = Callable[..., Awaitable[dict[str, Any]]]
-Door = Callable[[], AbstractAsyncContextManager[Call]]
+Interface = Callable[[], AbstractAsyncContextManager[Call]]
 
 ROUTES = {
     "claim_next_task": ("POST", "/api/tasks/claim"),
@@ -34,10 +34,10 @@ ROUTES = {
 
 
 class Refused(Exception):
-    """The service said no; the text is what it said."""
+    """An error response of the service, with its text."""
 
 
-def rest(service: Service) -> Door:
+def rest(service: Service) -> Interface:
     @asynccontextmanager
     async def open_() -> AsyncIterator[Call]:
         async with service.client() as http:
@@ -57,7 +57,7 @@ def rest(service: Service) -> Door:
     return open_
 
 
-def mcp(open_client: Callable[[], AbstractAsyncContextManager[Client]]) -> Door:
+def mcp(open_client: Callable[[], AbstractAsyncContextManager[Client]]) -> Interface:
     @asynccontextmanager
     async def open_() -> AsyncIterator[Call]:
         async with open_client() as client:
@@ -77,16 +77,16 @@ def mcp(open_client: Callable[[], AbstractAsyncContextManager[Client]]) -> Door:
     return open_
 
 
-def over_http(service: Service, mode: Any) -> Door:
+def over_http(service: Service, mode: Any) -> Interface:
     return mcp(lambda: Client(f"{service.mcp_url}/mcp", mode=mode))
 
 
-def over_sse(service: Service) -> Door:
+def over_sse(service: Service) -> Interface:
     return mcp(lambda: Client(sse_client(f"{service.mcp_url}/sse"), mode="legacy"))
 
 
-def over_stdio(service: Service) -> Door:
-    """A process of its own on the same database."""
+def over_stdio(service: Service) -> Interface:
+    """Open a session with a separate process on the same database."""
     variables = environment(DATABASE_PATH=str(service.database), LOG_FILE=str(service.folder / "stdio.log"))
     parameters = StdioServerParameters(command=COMMAND[0], args=[*COMMAND[1:], "mcp"], env=variables)
 
@@ -99,35 +99,35 @@ def over_stdio(service: Service) -> Door:
     return mcp(open_client)
 
 
-class Meeting:
-    """Nobody goes on before everybody came."""
+class Barrier:
+    """A barrier: each agent waits until all agents have arrived."""
 
     def __init__(self, agents: int) -> None:
         self._agents = agents
-        self._here: set[str] = set()
-        self._all_here = anyio.Event()
+        self._arrived: set[str] = set()
+        self._all_arrived = anyio.Event()
 
-    async def come(self, agent: str) -> None:
-        self._here.add(agent)
-        if len(self._here) == self._agents:
-            self._all_here.set()
-        await self._all_here.wait()
+    async def wait(self, agent: str) -> None:
+        self._arrived.add(agent)
+        if len(self._arrived) == self._agents:
+            self._all_arrived.set()
+        await self._all_arrived.wait()
 
 
 @dataclass
 class Ledger:
-    """What all agents of a test saw."""
+    """The record of all observations of the agents of a test."""
 
     tasks: int
     agents: int
-    holds: list[Hold] = field(default_factory=list)
+    leases: list[ObservedLease] = field(default_factory=list)
     finished: list[int] = field(default_factory=list)
     lost: int = 0
     one_more: anyio.Event = field(default_factory=anyio.Event)
 
     def __post_init__(self) -> None:
-        self.all_connected = Meeting(self.agents)
-        self.all_hold_one = Meeting(self.agents)
+        self.all_connected = Barrier(self.agents)
+        self.all_have_claimed = Barrier(self.agents)
 
     @property
     def complete(self) -> bool:
@@ -139,34 +139,37 @@ class Ledger:
         self.one_more = anyio.Event()
 
     async def until(self, finished: int) -> None:
-        """Waits until so many are finished."""
+        """Wait until this number of tasks is finished."""
         while len(self.finished) < finished:
             await self.one_more.wait()
 
 
 class Agent:
-    """Claims, reports, and finishes or (every third task, once) gives back, until everything is finished."""
+    """A client that claims, reports and finishes tasks until all are finished.
 
-    def __init__(self, name: str, door: Door, ledger: Ledger) -> None:
+    It releases every third task once.
+    """
+
+    def __init__(self, name: str, interface: Interface, ledger: Ledger) -> None:
         self.name = name
-        self._door = door
+        self._interface = interface
         self._ledger = ledger
         self._steps = self._work()
         self._pending: tuple[str, dict[str, Any]] | None = None
         self._answer: dict[str, Any] | None = None
 
     async def run(self) -> None:
-        """What was asked and not answered is asked again, with the same request_id, through a new connection."""
+        """Call a tool. Repeat an unanswered call with the same request_id on a new connection."""
         while not self._ledger.complete:
             try:
-                async with self._door() as call:
-                    await self._ledger.all_connected.come(self.name)
-                    await self._go_on(call)
+                async with self._interface() as call:
+                    await self._ledger.all_connected.wait(self.name)
+                    await self._continue(call)
             except LOST:
                 self._ledger.lost += 1
                 await anyio.sleep(BACK_OFF)
 
-    async def _go_on(self, call: Call) -> None:
+    async def _continue(self, call: Call) -> None:
         while not self._ledger.complete:
             if self._pending is None:
                 name, arguments = self._steps.send(self._answer)
@@ -175,7 +178,7 @@ class Agent:
             self._answer = await call(name, **arguments)
             self._pending = None
             if self._answer.get("task") is not None and name == "claim_next_task":
-                await self._ledger.all_hold_one.come(self.name)
+                await self._ledger.all_have_claimed.wait(self.name)
 
     def _work(self) -> Generator[tuple[str, dict[str, Any]], Any, None]:
         while True:
@@ -188,8 +191,8 @@ class Agent:
             held = {"task_id": task_id, "fence": lock["fence"]}
             yield "add_task_log", {**held, "body": f"{self.name} under {lock['fence']}"}
             again = task_id % 3 == 0 and lock["fence"] == 1
-            hold = Hold(task_id, self.name, lock["fence"], began, monotonic())
-            self._ledger.holds.append(hold)
+            lease = ObservedLease(task_id, self.name, lock["fence"], began, monotonic())
+            self._ledger.leases.append(lease)
             if again:
                 yield "release_task_lock", {**held, "handoff": "somebody else finishes it"}
             else:

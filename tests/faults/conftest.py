@@ -32,5 +32,5 @@ def shim_library(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def shim(shim_library: Path, tmp_path: Path) -> Shim:
-    """A disk and a clock that do what the test says."""
+    """Return the simulated disk and clock of the test."""
     return Shim(shim_library, tmp_path)

@@ -1,4 +1,4 @@
-"""Clients that send or hold more than a service can keep, and what other clients get meanwhile."""
+"""Clients that send or keep more than a service can store, and measurements of other clients meanwhile."""
 
 import contextlib
 import resource
@@ -16,11 +16,11 @@ from tests.e2e.service import Service
 
 MEBIBYTE = 1024 * 1024
 BLOCKED_SECONDS = 0.5
-"""A flood ends when the service has taken nothing for this long."""
+"""Seconds without progress after which a flood ends."""
 PROBE_SECONDS = 20.0
-"""Bound on each wait of a client beside the flood. Both share the processors with it."""
+"""Bound on each wait of another client. The flood uses the same processors."""
 RESTS_SECONDS = 0.3
-"""All connections of the flood stay open for this long after it, beside the probes."""
+"""Seconds for which all connections of the flood stay open after it, during the probes."""
 
 
 @dataclass(frozen=True)
@@ -39,8 +39,8 @@ class Flood:
 
 
 @dataclass
-class Meanwhile:
-    """What other clients got."""
+class OtherClients:
+    """Responses to other clients during a flood."""
 
     alive: int = 0
     claims: int = 0
@@ -87,7 +87,7 @@ class _Pouring:
         self._selector.register(client.socket, selectors.EVENT_WRITE, client)
 
     def advance(self, client: _Client) -> bool:
-        """Send on one connection. Return whether something was taken."""
+        """Send on one connection. Return whether the service accepted any bytes."""
         try:
             taken = client.send()
         except BlockingIOError:
@@ -111,7 +111,7 @@ class _Pouring:
 
 @contextlib.contextmanager
 def poured(port: int, flood: Flood) -> Iterator[int]:
-    """Send a flood, and yield the number of bytes that were taken, with the connections still open."""
+    """Send a flood, and yield the number of accepted bytes while the connections are still open."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, max(soft, flood.connections + 512)), hard))
     with selectors.DefaultSelector() as selector, contextlib.closing(_Pouring(port, flood, selector)) as pouring:
@@ -127,10 +127,10 @@ def poured(port: int, flood: Flood) -> Iterator[int]:
         yield pouring.sent
 
 
-def endure(service: Service, flood: Flood, secret: str) -> Meanwhile:
-    """Send a flood to a service. Return what other clients got meanwhile, and the memory of the service."""
-    found = Meanwhile()
-    Path(f"/proc/{service.pid}/clear_refs").write_text("5")  # the peak begins at the present size
+def endure(service: Service, flood: Flood, secret: str) -> OtherClients:
+    """Send a flood to a service. Return the responses to other clients and the memory of the service."""
+    found = OtherClients()
+    Path(f"/proc/{service.pid}/clear_refs").write_text("5")  # start the peak at the current size
     over = threading.Event()
     prober = threading.Thread(target=_probe, args=(service, secret, found, over))
     prober.start()
@@ -146,8 +146,8 @@ def endure(service: Service, flood: Flood, secret: str) -> Meanwhile:
     return found
 
 
-def _probe(service: Service, secret: str, found: Meanwhile, over: threading.Event) -> None:
-    """Ask on new connections until the flood is over, at least once."""
+def _probe(service: Service, secret: str, found: OtherClients, over: threading.Event) -> None:
+    """Send requests on new connections until the flood is over, at least one."""
     headers = {"Authorization": f"Bearer {secret}"}
     with httpx.Client(base_url=service.url, headers=headers, timeout=PROBE_SECONDS, trust_env=False) as http:
         while True:

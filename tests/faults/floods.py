@@ -1,4 +1,4 @@
-"""The floods that a service has to endure, and a service with work to hand out meanwhile."""
+"""The floods for the tests, and a service with tasks to claim."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,7 +8,7 @@ from tests.e2e.service import Service
 from tests.faults.flooding import MEBIBYTE, Flood
 
 SECRET = b"$SECRET"
-"""Stands for the secret of an agent where a flood needs one."""
+"""Placeholder for the secret of an agent in a flood."""
 TASKS = 1000
 SMALL = 4096
 
@@ -67,7 +67,7 @@ def sized(flood: Flood, factor: float) -> Flood:
 
 @dataclass(frozen=True)
 class Flooded:
-    """A running service that asks for tokens, and the secrets of two agents: one floods, one works."""
+    """A running service that requires tokens, with the secrets of two agents: one floods, one works."""
 
     service: Service
     floods: str
@@ -80,7 +80,7 @@ class Flooded:
 
 @contextmanager
 def flooded_service(service: Service) -> Iterator[Flooded]:
-    """Start a service with tasks to claim, and end it."""
+    """Start a service with tasks to claim, and stop it at the end."""
     try:
         service.start()
         with service.http() as http:

@@ -1,4 +1,4 @@
-"""Judging what happened, from the event log and from what clients saw."""
+"""Checks of the event log and of the responses that clients received."""
 
 from collections import defaultdict
 from collections.abc import Iterable
@@ -12,9 +12,11 @@ PAGE = 500
 
 
 @dataclass(frozen=True, slots=True)
-class Hold:
-    """A lease as its holder saw it: from the answer that gave it to the moment before it was given up (seconds, one
-    clock for all clients of a test)."""
+class ObservedLease:
+    """A lease as its holder observed it, from the response to the claim until just before its release.
+
+    Times are seconds of one clock that all clients of a test share.
+    """
 
     task_id: int
     agent: str
@@ -33,45 +35,44 @@ def all_events(http: httpx.Client) -> list[dict[str, Any]]:
 
 
 def check_numbers(events: Iterable[dict[str, Any]]) -> None:
-    """Every number from 1 on, once, in order."""
+    """Check that the events have every number from 1 on, once, in order."""
     numbers = [event["seq"] for event in events]
     assert numbers == list(range(1, len(numbers) + 1))
 
 
 def check_one_holder(events: Iterable[dict[str, Any]]) -> dict[int, list[tuple[str, int]]]:
-    """By the log no task ever has two holders, and each lease has a higher fence than the one before. Who held what
-    under which fence."""
+    """Check that no task has two holders and that fences grow. Return agent and fence of each lease by task."""
     holder: dict[int, str | None] = defaultdict(lambda: None)
     leases: dict[int, list[tuple[str, int]]] = defaultdict(list)
     for event in events:
         task = event["task_id"]
         if event["type"] == "task.locked" and not event.get("renewed"):
             fence = event["lock"]["fence"]
-            assert holder[task] is None, f"task {task} was given away while held: {event}"
+            assert holder[task] is None, f"task {task} was claimed while it had a holder: {event}"
             assert not leases[task] or fence > leases[task][-1][1], f"a fence repeats: {event}"
             holder[task] = event["agent_id"]
             leases[task].append((event["agent_id"], fence))
         elif event["type"] == "task.unlocked":
-            assert holder[task] == event["agent_id"], f"somebody else's lease was ended: {event}"
+            assert holder[task] == event["agent_id"], f"the lease of another agent was ended: {event}"
             holder[task] = None
     return leases
 
 
-def check_holds(holds: Iterable[Hold]) -> None:
-    """By what the clients saw no two of them held a task at once, and later holds have higher fences."""
-    by_task: dict[int, list[Hold]] = defaultdict(list)
-    for hold in holds:
-        by_task[hold.task_id].append(hold)
-    for held in by_task.values():
-        held.sort(key=lambda hold: hold.fence)
-        for earlier, later in pairwise(held):
+def check_observed_leases(leases: Iterable[ObservedLease]) -> None:
+    """Check that leases of one task did not overlap for the clients and that later ones have higher fences."""
+    by_task: dict[int, list[ObservedLease]] = defaultdict(list)
+    for lease in leases:
+        by_task[lease.task_id].append(lease)
+    for claims in by_task.values():
+        claims.sort(key=lambda lease: lease.fence)
+        for earlier, later in pairwise(claims):
             assert earlier.fence < later.fence, (earlier, later)
             assert earlier.end <= later.end, (earlier, later)
             assert later.begin >= earlier.begin, (earlier, later)
 
 
 def finished(events: Iterable[dict[str, Any]]) -> list[int]:
-    """Ids of tasks in the order in which they were finished; one that was finished twice stands there twice."""
+    """Return ids of tasks in the order of completion. A task that was finished twice appears twice."""
     return [
         event["task_id"]
         for event in events

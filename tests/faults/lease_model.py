@@ -1,4 +1,4 @@
-"""The rules of tasks and leases a second time, as plainly as they can be said, to compare the service with."""
+"""A simple model of the rules of tasks and leases, to compare with the service."""
 
 from dataclasses import dataclass, field
 
@@ -9,7 +9,7 @@ UNCONFIRMED = 120_000
 
 
 class No(Exception):
-    """The code of the refusal."""
+    """A refusal, with its error code."""
 
 
 @dataclass
@@ -29,12 +29,12 @@ class Task:
     came_from: str = "TODO"
     unconfirmed: bool = False
     lost_to: set[str] = field(default_factory=set)
-    """Agents whose own newest lease ended by force or by its time."""
+    """Agents with a newest lease that expired or was ended by force."""
 
 
 @dataclass
 class Model:
-    """Times in milliseconds. `agent` is None for a person."""
+    """A model of all tasks. Times are in milliseconds. `agent` is None for a person."""
 
     now: int
     cap: int
@@ -51,7 +51,7 @@ class Model:
         self.now += milliseconds
         for task in self.tasks.values():
             if task.holder is not None and task.expires_at <= self.now:
-                self._give_back(task, failed=not task.unconfirmed, lost=True)
+                self._release(task, failed=not task.unconfirmed, lost=True)
 
     def obstructed(self, task: Task) -> bool:
         waiting = any(self.tasks[other].status != "DONE" for other in task.depends_on)
@@ -66,7 +66,7 @@ class Model:
         return sum(task.id in other.depends_on and other.status in OPEN for other in self.tasks.values())
 
     def call(self, agent: str | None) -> None:
-        """Any call of an agent, also one that is refused, confirms what it holds."""
+        """Confirm the leases of an agent. Every call of the agent does so, also a refused one."""
         for task in self.tasks.values():
             if task.holder == agent and task.unconfirmed:
                 self._renew(task, task.ttl, None)
@@ -76,7 +76,7 @@ class Model:
         if not ready:
             return None
         best = min(ready, key=lambda task: (task.priority, -self.unblocks(task), task.id))
-        self._take(best, agent, ttl)
+        self._claim(best, agent, ttl)
         if waited:
             best.unconfirmed, best.expires_at = True, self.now + min(ttl, UNCONFIRMED)
         return best.id
@@ -89,8 +89,8 @@ class Model:
         if task.holder is not None:
             self._renew(task, ttl, fence)
             return
-        self._check_takable(task)
-        self._take(task, agent, ttl)
+        self._check_claimable(task)
+        self._claim(task, agent, ttl)
 
     def renew(self, agent: str, task: Task, ttl: int | None, fence: int | None) -> None:
         self._check(task, agent, fence)
@@ -102,7 +102,7 @@ class Model:
         self._check(task, agent, fence)
         if task.holder is None:
             raise No("not_held")
-        self._give_back(task, failed)
+        self._release(task, failed)
 
     def log(self, agent: str, task: Task, fence: int | None) -> None:
         self._check(task, agent, fence)
@@ -115,12 +115,12 @@ class Model:
             raise No("lock_held")
         if not forced:
             self._check(task, agent, fence)
-        self._check_move(task, target, reopen)
+        self._check_transition(task, target, reopen)
         if task.holder is not None:
-            self._move_held(task, target, fence, forced, agent)
+            self._move_claimed(task, target, fence, forced, agent)
             return
         if target == "IN_PROGRESS" and agent is not None:
-            self._take_up(task, agent)
+            self._claim_by_status(task, agent)
             return
         if agent is not None and not force:
             self._check_short_lease(task, agent)
@@ -132,7 +132,7 @@ class Model:
             task.lost_to.discard(agent or "")
             task.attempts = 0 if target == "DONE" or agent is None else task.attempts
 
-    def _move_held(self, task: Task, target: str, fence: int | None, forced: bool, agent: str | None) -> None:
+    def _move_claimed(self, task: Task, target: str, fence: int | None, forced: bool, agent: str | None) -> None:
         if target == "IN_PROGRESS" and not forced:
             self._renew(task, task.ttl, fence)
             return
@@ -140,13 +140,13 @@ class Model:
         task.status = target
         task.attempts = 0 if target == "DONE" or agent is None else task.attempts
 
-    def _take_up(self, task: Task, agent: str) -> None:
+    def _claim_by_status(self, task: Task, agent: str) -> None:
         if task.status in CLOSED:
             task.status, task.attempts = "TODO", 0
             if not self.ready(task):
                 raise No("not_ready")
-        self._check_takable(task)
-        self._take(task, agent, SINGLE_CALL_TTL)
+        self._check_claimable(task)
+        self._claim(task, agent, SINGLE_CALL_TTL)
 
     def _check_short_lease(self, task: Task, agent: str) -> None:
         exhausted = task.status == "BLOCKED" and self.cap > 0 and task.attempts >= self.cap
@@ -164,13 +164,13 @@ class Model:
         elif fence not in (None, task.fence):
             raise No("stale_fence")
 
-    def _check_takable(self, task: Task) -> None:
+    def _check_claimable(self, task: Task) -> None:
         if task.status in CLOSED:
             raise No("illegal_move")
         if self.obstructed(task) or (task.status == "TODO" and not self.ready(task)):
             raise No("not_ready")
 
-    def _check_move(self, task: Task, target: str, reopen: bool) -> None:
+    def _check_transition(self, task: Task, target: str, reopen: bool) -> None:
         if target == task.status:
             return
         legal = {"BACKLOG": OPEN | CLOSED - {"REVIEW"}, "DONE": OPEN, "CANCELLED": {"BACKLOG", "TODO"}}
@@ -179,7 +179,7 @@ class Model:
         if target not in legal.get(task.status, OPEN | CLOSED) or (task.status in CLOSED and not reopen):
             raise No("illegal_move")
 
-    def _take(self, task: Task, agent: str, ttl: int) -> None:
+    def _claim(self, task: Task, agent: str, ttl: int) -> None:
         task.came_from = "TODO" if task.status == "IN_PROGRESS" else task.status
         task.status, task.holder, task.ttl, task.fenced = "IN_PROGRESS", agent, ttl, False
         task.unconfirmed = False
@@ -191,7 +191,7 @@ class Model:
             raise No("not_ready")
         came_from = task.came_from
         self._end(task, lost=True)
-        self._take(task, agent, ttl)
+        self._claim(task, agent, ttl)
         task.came_from = came_from
 
     def _end(self, task: Task, *, lost: bool) -> None:
@@ -203,7 +203,7 @@ class Model:
         task.ttl, task.expires_at, task.unconfirmed = ttl, self.now + ttl, False
         task.fenced = task.fenced or fence is not None
 
-    def _give_back(self, task: Task, failed: bool, lost: bool = False) -> None:
+    def _release(self, task: Task, failed: bool, lost: bool = False) -> None:
         self._end(task, lost=lost)
         task.status = task.came_from
         task.attempts += failed

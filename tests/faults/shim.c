@@ -1,6 +1,6 @@
-/* Preloaded into the service: a disk that fails, fills up, stops the process or is written down, and a wall clock
-   that jumps. What it does now stands in the file PM_SHIM_CONTROL, which the test maps too; PM_SHIM_DATABASE is the
-   file it is about (with its -wal); every change of these goes to PM_SHIM_JOURNAL, in the order in which it was made. */
+/* A preloaded library that simulates a failing, full or slow disk and a wall clock that jumps. PM_SHIM_CONTROL is the
+   file with the current faults, which the test maps too. PM_SHIM_DATABASE is the affected file (with its -wal). Every
+   change of these files is recorded in PM_SHIM_JOURNAL in order. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
@@ -26,7 +26,7 @@ struct control {
     int32_t fail_sync;    /* 1: fsync fails with EIO */
     int32_t full;         /* 1: a write that makes a file longer fails with ENOSPC */
     int32_t stop_at_sync; /* 1: the next fsync stops the process, once */
-    int32_t hold_sync;    /* 1: fsync does not come back until this is 0 again */
+    int32_t hold_sync;    /* 1: fsync returns only after this is 0 again */
     int32_t fail_read;    /* more than 0: reads from this byte of the database on fail with ESTALE */
 };
 
@@ -72,7 +72,7 @@ static int which(int file)
     size_t stem = strlen(database);
     const char *name = strrchr(database, '/') + 1;
     size_t folder = name - database;
-    /* A restore prepares the new database beside it, as `.pm.db.restoring-1`. */
+    /* A restore prepares the new database in the same folder, as `.pm.db.restoring-1`. */
     if (strncmp(path, database, folder) == 0 && path[folder] == '.' &&
         strncmp(path + folder + 1, name, strlen(name)) == 0 && strchr(path + folder, '-') != NULL)
         return DATABASE;

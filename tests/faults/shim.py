@@ -1,4 +1,4 @@
-"""The disk and the clock under a service, held by the test. The other half is `shim.c`."""
+"""A simulated disk and clock for a service, controlled by the test. `shim.c` is the other half."""
 
 import mmap
 import struct
@@ -13,7 +13,7 @@ DATABASE, LOG = 1, 2
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One thing done to a file. `end` is where its record ends in the journal; `at` an offset or a length."""
+    """One change to a file. `end` is the end of its record in the journal; `at` is an offset or a length."""
 
     end: int
     kind: int
@@ -23,7 +23,7 @@ class Change:
 
 
 class Shim:
-    """What the services that are started with `variables` meet, from now on."""
+    """Control of the disk and clock of services that are started with `variables`."""
 
     def __init__(self, library: Path, folder: Path) -> None:
         self._library = library
@@ -43,32 +43,32 @@ class Shim:
         return {**found, "PM_SHIM_JOURNAL": str(self.journal)} if journal else found
 
     def shift_clock(self, seconds: float) -> None:
-        """The wall clock shows so much more than the truth."""
+        """Shift the wall clock by this much."""
         self._map[0:8] = struct.pack("<q", int(seconds * 1e9))
 
     def fail_sync(self, failing: bool) -> None:
-        """What is written does not reach the disk: fsync fails with EIO."""
+        """Let fsync fail with EIO, so that written data does not reach the disk."""
         self._map[8:12] = struct.pack("<i", failing)
 
     def fill_disk(self, full: bool) -> None:
-        """No file grows any more."""
+        """Let every write fail that makes a file longer."""
         self._map[12:16] = struct.pack("<i", full)
 
     def stop_at_sync(self) -> None:
-        """The process stops in the middle of its next commit, holding the database's write lock."""
+        """Stop the process in the middle of its next commit, while it has the write lock of the database."""
         self._map[16:20] = struct.pack("<i", 1)
 
     def hold_sync(self, holding: bool) -> None:
-        """The disk takes its time: no fsync comes back before it is let go."""
+        """Block every fsync until it is released."""
         self._map[20:24] = struct.pack("<i", holding)
 
     def fail_reads(self, begin: int) -> None:
-        """Reads from this byte of the database on fail with EIO; 0 ends it."""
+        """Let reads from this byte of the database on fail; 0 ends it."""
         self._map[24:28] = struct.pack("<i", begin)
 
     @property
     def written(self) -> int:
-        """How long the journal is by now."""
+        """Return the current length of the journal."""
         return self.journal.stat().st_size
 
     def changes(self) -> Iterator[Change]:

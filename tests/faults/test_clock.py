@@ -1,4 +1,4 @@
-"""The machine's clock jumps: no lease ends twice or never, and time in the log never runs backwards."""
+"""Jumps of the wall clock: each lease ends once, and time in the log never goes back."""
 
 import httpx
 import pytest
@@ -48,7 +48,7 @@ def test_after_a_jump_forward_leases_have_ended_and_their_fences_are_stale(servi
         check_log(http)
 
 
-def test_after_a_jump_back_leases_go_on_and_end_after_their_length(service: Service, shim: Shim) -> None:
+def test_after_a_jump_back_leases_continue_and_end_after_their_duration(service: Service, shim: Shim) -> None:
     with service.http() as http:
         before = claim(http, "holder").json()["lock"]
         shim.shift_clock(-HALF_HOUR)
@@ -62,7 +62,7 @@ def test_after_a_jump_back_leases_go_on_and_end_after_their_length(service: Serv
 
 
 @pytest.mark.promise("clock:wrong")
-def test_a_clock_that_is_ten_years_ahead_for_a_moment_leaves_nothing_behind(service: Service, shim: Shim) -> None:
+def test_a_clock_that_is_ten_years_ahead_for_a_moment_has_no_lasting_effect(service: Service, shim: Shim) -> None:
     with service.http() as http:
         shim.shift_clock(TEN_YEARS)
         assert claim(http, "holder", ttl=1).status_code == 200
@@ -76,7 +76,7 @@ def test_a_clock_that_is_ten_years_ahead_for_a_moment_leaves_nothing_behind(serv
 
 
 @pytest.mark.promise("clock:wrong")
-def test_a_start_with_a_clock_ten_years_ahead_leaves_nothing_behind(service: Service, shim: Shim) -> None:
+def test_a_start_with_a_clock_ten_years_ahead_has_no_lasting_effect(service: Service, shim: Shim) -> None:
     service.kill()
     shim.shift_clock(TEN_YEARS)
     service.start(**shim.variables(service.database))
@@ -93,7 +93,7 @@ def is_free(http: httpx.Client) -> bool:
 
 
 def difference(http: httpx.Client) -> float:
-    """Seconds by which database time is ahead of the wall clock."""
+    """Return the seconds by which database time is ahead of the wall clock."""
     return sample(http.get("/metrics").text, "project_manager_clock_difference_seconds")
 
 
@@ -118,7 +118,7 @@ def test_a_clock_that_was_set_back_while_the_service_was_down_changes_nothing(
         check_log(http)
 
 
-def test_two_servers_whose_clocks_differ_agree_on_who_holds(
+def test_two_servers_with_different_clocks_agree_on_the_lease_holder(
     service: Service, shim: Shim, prepare_service: Start
 ) -> None:
     shim.shift_clock(HALF_HOUR)

@@ -1,4 +1,4 @@
-"""Pages of the database are overwritten while the service runs: it says so, writes stop, and reads go on."""
+"""Pages of the database are overwritten while the service runs: it reports this, refuses writes and serves reads."""
 
 import json
 from collections.abc import Callable
@@ -27,7 +27,7 @@ MEETINGS: dict[str, Meet] = {
 
 @pytest.fixture
 def service(prepare_service: Start) -> Service:
-    """A service whose database has a good copy, and whose connections have read nothing of the tasks yet."""
+    """Start a service with a valid backup. Its connections have not read the tasks yet."""
     service = prepare_service()
     cli = CommandLine(service.folder)
     place = ("--db-path", str(service.database))
@@ -38,7 +38,7 @@ def service(prepare_service: Start) -> Service:
 
 
 def overwrite(database: Path) -> None:
-    """Write zeros over the heads of the pages in the middle, where the descriptions are."""
+    """Overwrite the heads of the pages in the middle with zeros. These pages contain the descriptions."""
     pages = database.stat().st_size // PAGE
     with database.open("r+b") as file:
         for page in range(pages // 4, pages * 3 // 4):

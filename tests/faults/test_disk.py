@@ -1,4 +1,4 @@
-"""The disk is full, or fails: nothing is answered that was not kept, reads go on, and it recovers by itself."""
+"""A full or failing disk: every acknowledged write is kept, reads work, and the service recovers by itself."""
 
 import json
 import os
@@ -40,7 +40,7 @@ class SmallDisk:
 
 @pytest.fixture
 def small_disk(tmp_path: Path, shim: Shim) -> Iterator[SmallDisk]:
-    """A file system of its own where this process may mount one, else a disk that says so."""
+    """Yield a separate file system where this process may mount one, else a simulated disk."""
     folder, filler = tmp_path / "disk", tmp_path / "disk" / "filler"
     folder.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", f"size={MEGABYTES}m", "tmpfs", str(folder)]
@@ -149,7 +149,7 @@ def answers(http: httpx.Client) -> bool:
         return False
 
 
-def test_a_backup_of_a_full_disk_to_another_ends_in_a_sentence(
+def test_a_backup_of_a_full_disk_to_another_ends_with_one_message(
     prepare_service: Start, small_disk: SmallDisk, tmp_path: Path
 ) -> None:
     service = prepare_service(small_disk.folder).start(**small_disk.variables)
@@ -165,7 +165,7 @@ def test_a_backup_of_a_full_disk_to_another_ends_in_a_sentence(
 
 
 def first_refusal(http: httpx.Client) -> tuple[httpx.Response, list[str]]:
-    """Writes until there is no room left; the refusal, and the names of what was kept before it."""
+    """Write until there is no room left. Return the refusal and the names that were stored before it."""
     kept: list[str] = []
     for number in range(UNTIL_FULL):
         answer = create(http, f"filling {number}")
@@ -199,11 +199,11 @@ async def test_a_failed_fsync_ends_the_service_without_an_answer(prepare_service
         history.check_numbers(history.all_events(http))
 
 
-def test_a_command_says_that_the_outcome_of_its_write_is_unknown(database: Path, tmp_path: Path, shim: Shim) -> None:
+def test_a_command_reports_that_the_outcome_of_its_write_is_unknown(database: Path, tmp_path: Path, shim: Shim) -> None:
     cli = CommandLine(tmp_path)
     plan = json.dumps({"projects": [{"name": "Garden", "tasks": [{"name": "Paint"}]}]})
     shim.fail_sync(True)
-    # The first write of a command registers the process. It says nothing about the plan.
+    # The first write of a command registers the process. It is unrelated to the plan.
     said = cli.refuses(1, "import", "-", "--db-path", str(database), stdin=plan, **shim.variables(database))
     assert "not known whether the write was kept" in said
     shim.fail_sync(False)
@@ -251,11 +251,12 @@ async def test_a_write_without_an_answer_may_be_sent_again_with_its_key(prepare_
 
 
 @pytest.mark.parametrize("page", [1, -1, -30])
-def test_a_database_that_the_disk_does_not_give_is_not_called_damaged(
+def test_a_database_that_cannot_be_read_is_not_reported_as_damaged(
     database: Path, tmp_path: Path, shim: Shim, page: int
 ) -> None:
-    """Reads fail from the second page on, so that not even the tables are known, or on the last pages: of these
-    SQLite says in its check that the database has faults.
+    """Let reads fail from the second page on, or on the last pages.
+
+    In the first case the tables are unknown. In the second case the check of SQLite reports errors in the database.
     """
     cli = CommandLine(tmp_path)
     place = ("--db-path", str(database))

@@ -1,4 +1,4 @@
-"""The first start on an empty place: killed half-way, or made by two at once."""
+"""The first start in an empty folder: killed half-way, or run by two processes at once."""
 
 import sqlite3
 from contextlib import closing
@@ -7,7 +7,7 @@ from tests.e2e.conftest import Start
 from tests.e2e.service import START_SECONDS
 
 
-def test_a_first_start_that_was_killed_half_way_can_be_made_again(prepare_service: Start) -> None:
+def test_a_first_start_that_was_killed_half_way_can_be_repeated(prepare_service: Start) -> None:
     service = prepare_service(empty=True)
     for _ in range(3):
         service.spawn()
@@ -31,7 +31,7 @@ def test_two_first_starts_at_once_end_with_one_database(prepare_service: Start) 
         assert len(first.get("/api/tasks").json()["items"]) == 2
 
 
-def test_a_machine_that_was_started_again_finds_its_place_free(prepare_service: Start) -> None:
+def test_a_service_starts_again_after_a_restart_of_its_machine(prepare_service: Start) -> None:
     service = prepare_service().start()
     service.kill()
     with closing(sqlite3.connect(service.database)) as database:
@@ -41,7 +41,7 @@ def test_a_machine_that_was_started_again_finds_its_place_free(prepare_service: 
     service.start()
 
 
-def test_an_agent_whose_first_request_was_refused_is_known_when_it_holds_something(start_service: Start) -> None:
+def test_an_agent_with_a_refused_first_request_is_known_once_it_has_a_lease(start_service: Start) -> None:
     with start_service().http() as http:
         http.post("/api/tasks", json={"name": "there"})
         assert http.post("/api/tasks/99/lock", json={"agent_id": "ada"}).status_code == 404

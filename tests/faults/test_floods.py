@@ -24,7 +24,7 @@ pytestmark = pytest.mark.promise("connection:limits")
 
 @pytest.fixture(scope="module")
 def flooded(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Flooded]:
-    """One service for all floods, so that memory that is not given back adds up."""
+    """Yield one service for all floods, so that leaked memory adds up."""
     with flooded_service(Service(tmp_path_factory.mktemp("floods"))) as made:
         yield made
         assert "Traceback" not in made.service.log

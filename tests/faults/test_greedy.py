@@ -1,4 +1,4 @@
-"""Large answers to many at once: what an instance holds for them is bounded, whatever the database holds."""
+"""Large responses to many clients at once: the memory of an instance is bounded for any size of database."""
 
 import hashlib
 import json
@@ -17,13 +17,15 @@ AT_ONCE = 8
 ATTEMPTS, PATIENCE = 20, 30.0
 IDENTITY = {"accept-encoding": "identity"}
 PEAK_MB = 220
-"""Idle it takes 95 MB, and a container of compose.yaml may have 512. In between are 3 readers and 2 exports at work,
-each on a few MB with its page cache, and what the sockets of 24 clients hold: 140 MB were seen. The text is 62 MB:
-what held all of it, encoded, for two clients would be above."""
+"""Limit of the peak memory in MB.
+
+An idle service uses 95 MB, and a container of compose.yaml may use 512 MB. Three readers, two exports and the sockets
+of 24 clients add up to 140 MB in measurements. The text has 62 MB. Two complete encoded copies of it exceed the limit.
+"""
 
 
 def fill(service: Service) -> None:
-    """Tasks whose descriptions are long; each is different."""
+    """Create tasks with long descriptions. Each description is different."""
     with service.http() as http:
         for first in range(0, TASKS, AT_A_TIME):
             tasks = [{"name": f"task {number}", "description": text_of(number)} for number in numbers(first)]
@@ -43,13 +45,13 @@ def line_of(number: int) -> str:
 
 
 def peak_mb(service: Service) -> float:
-    """The most memory that the process has had resident at any moment."""
+    """Return the peak resident memory of the process."""
     status = Path(f"/proc/{service.pid}/status").read_text()
     return int(next(line for line in status.splitlines() if line.startswith("VmHWM:")).split()[1]) / 1024
 
 
 def fetched(service: Service, path: str) -> tuple[int, str]:
-    """Size and digest of the whole answer; asked for again while the service says that it is busy."""
+    """Return size and digest of the whole response. Repeat the request while the service is busy."""
     for _ in range(ATTEMPTS):
         with httpx.stream("GET", service.url + path, headers=IDENTITY, timeout=PATIENCE) as answer:
             if answer.status_code == 503:
@@ -66,7 +68,7 @@ def fetched(service: Service, path: str) -> tuple[int, str]:
 
 
 @pytest.mark.promise("memory:bounded")
-def test_many_who_ask_for_everything_at_once_do_not_fill_the_memory(start_service: Start) -> None:
+def test_many_large_answers_at_once_do_not_fill_the_memory(start_service: Start) -> None:
     service = start_service()
     fill(service)
     assert service.stop() == 0

@@ -1,4 +1,4 @@
-"""The rules of leases in any order of steps: a real database beside an independent model."""
+"""The rules of leases in any order of steps, on a real database and an independent model."""
 
 import shutil
 import tempfile
@@ -56,14 +56,14 @@ class HandClock:
 
 @cache
 def migrated() -> Path:
-    """An empty database with the present schema."""
+    """Return an empty database with the current schema."""
     path = Path(tempfile.mkdtemp(prefix="lease-rules-")) / "template.db"
     upgrade(str(path))
     return path
 
 
 class Leases(RuleBasedStateMachine):
-    """Each rule does one thing to the model and to the service; they must agree on the answer and on every task."""
+    """A state machine over model and service. After each rule, both must agree on the response and on every task."""
 
     tasks: Bundle[int] = Bundle("tasks")
 
@@ -98,24 +98,26 @@ class Leases(RuleBasedStateMachine):
     def create(self, priority: int, links: list[tuple[int, bool]], deferred: int) -> int:
         depends = {task for task, depends in links if depends}
         conflicts = {task for task, depends in links if not depends} - depends
-        wish: dict[str, Any] = {"name": "t", "project_name": "p", "priority": priority}
-        wish |= {"depends_on": sorted(depends), "conflicts_with": sorted(conflicts)}
+        request: dict[str, Any] = {"name": "t", "project_name": "p", "priority": priority}
+        request |= {"depends_on": sorted(depends), "conflicts_with": sorted(conflicts)}
         if deferred:
-            wish["defer_until"] = rfc3339(self.model.now + deferred)
+            request["defer_until"] = rfc3339(self.model.now + deferred)
         until = self.model.now + deferred if deferred else 0
-        found: int = self.both("create_task", wish, lambda: self.model.create(priority, depends, conflicts, until)).id
+        found: int = self.both(
+            "create_task", request, lambda: self.model.create(priority, depends, conflicts, until)
+        ).id
         return found
 
     @rule(agent=AGENTS, ttl=TTLS)
     def claim_next(self, agent: str, ttl: int) -> None:
         wanted: list[int | None] = []
-        wish = {"agent_id": agent, "ttl_seconds": ttl}
-        answer = self.both("claim_next_task", wish, lambda: wanted.append(self.model.claim_next(agent, ttl * 1000)))
+        request = {"agent_id": agent, "ttl_seconds": ttl}
+        answer = self.both("claim_next_task", request, lambda: wanted.append(self.model.claim_next(agent, ttl * 1000)))
         assert (None if answer.task is None else answer.task.id) == wanted[0]
 
     @rule(agent=AGENTS, ttl=LONG_TTLS)
     def claim_after_a_wait(self, agent: str, ttl: int) -> None:
-        """The claim came in ten seconds ago; the model knows nothing of the wait itself."""
+        """Claim as a waiter of ten seconds. The model does not know the wait itself."""
         wanted = self.model.claim_next(agent, ttl * 1000, waited=True)
         command = validation.read(ClaimNextTask, {"ttl_seconds": ttl})
         claim = partial(claim_queue.claim_next, command=command, called_at=self.clock.instant - 10_000)
@@ -124,57 +126,59 @@ class Leases(RuleBasedStateMachine):
 
     @rule(agent=AGENTS)
     def look_around(self, agent: str) -> None:
-        held = {task.id for task in self.model.tasks.values() if task.holder == agent}
+        claimed = {task.id for task in self.model.tasks.values() if task.holder == agent}
         context = self.both("get_context", {"agent_id": agent}, lambda: None)
-        assert {holding.task.id for holding in context.holding} == held
+        assert {holding.task.id for holding in context.holding} == claimed
 
     @rule(agent=CALLERS, task=tasks, ttl=TTLS, fence=FENCES, force=st.sampled_from([False, False, True]))
     def acquire(self, agent: str, task: int, ttl: int, fence: str | None, force: bool) -> None:
-        agent, wish = self.wish(agent, task, fence, ttl_seconds=ttl, force=force)
+        agent, request = self.request_for(agent, task, fence, ttl_seconds=ttl, force=force)
         self.both(
             "acquire_task_lock",
-            wish,
-            lambda: self.model.acquire(agent, self.at(task), ttl * 1000, wish["fence"], force),
+            request,
+            lambda: self.model.acquire(agent, self.at(task), ttl * 1000, request["fence"], force),
         )
 
     @rule(agent=CALLERS, task=tasks, ttl=st.none() | TTLS, fence=FENCES)
     def renew(self, agent: str, task: int, ttl: int | None, fence: str | None) -> None:
-        agent, wish = self.wish(agent, task, fence, ttl_seconds=ttl)
+        agent, request = self.request_for(agent, task, fence, ttl_seconds=ttl)
         length = None if ttl is None else ttl * 1000
-        self.both("renew_task_lock", wish, lambda: self.model.renew(agent, self.at(task), length, wish["fence"]))
+        self.both("renew_task_lock", request, lambda: self.model.renew(agent, self.at(task), length, request["fence"]))
 
     @rule(agent=CALLERS, task=tasks, fence=FENCES, failed=st.booleans())
     def release(self, agent: str, task: int, fence: str | None, failed: bool) -> None:
-        agent, wish = self.wish(agent, task, fence, failed=failed)
-        self.both("release_task_lock", wish, lambda: self.model.release(agent, self.at(task), wish["fence"], failed))
+        agent, request = self.request_for(agent, task, fence, failed=failed)
+        self.both(
+            "release_task_lock", request, lambda: self.model.release(agent, self.at(task), request["fence"], failed)
+        )
 
     @rule(agent=CALLERS, task=tasks, fence=FENCES)
     def report(self, agent: str, task: int, fence: str | None) -> None:
-        agent, wish = self.wish(agent, task, fence, body="so far so good")
-        self.both("add_task_log", wish, lambda: self.model.log(agent, self.at(task), wish["fence"]))
+        agent, request = self.request_for(agent, task, fence, body="so far so good")
+        self.both("add_task_log", request, lambda: self.model.log(agent, self.at(task), request["fence"]))
 
     @rule(
         agent=st.none() | CALLERS, task=tasks, status=STATUSES, fence=FENCES, reopen=st.booleans(), force=st.booleans()
     )
     def move(self, agent: str | None, task: int, status: str, fence: str | None, reopen: bool, force: bool) -> None:
-        wish: dict[str, Any] = {"task_id": task, "fence": None}
+        request: dict[str, Any] = {"task_id": task, "fence": None}
         if agent is not None:
-            agent, wish = self.wish(agent, task, fence)
-        wish |= {"status": status, "reopen": reopen, "force": force}
+            agent, request = self.request_for(agent, task, fence)
+        request |= {"status": status, "reopen": reopen, "force": force}
         self.both(
             "update_task_status",
-            wish,
-            lambda: self.model.move(agent, self.at(task), status, wish["fence"], reopen, force),
+            request,
+            lambda: self.model.move(agent, self.at(task), status, request["fence"], reopen, force),
         )
 
     @rule(task=tasks)
     def finish(self, task: int) -> None:
-        """The usual way: what one holds, with its fence."""
-        agent, wish = self.wish(HOLDER, task, "present", status="DONE")
+        """Finish a claimed task with its fence, as agents usually do."""
+        agent, request = self.request_for(HOLDER, task, "present", status="DONE")
         self.both(
             "update_task_status",
-            wish,
-            lambda: self.model.move(agent, self.at(task), "DONE", wish["fence"], reopen=False, force=False),
+            request,
+            lambda: self.model.move(agent, self.at(task), "DONE", request["fence"], reopen=False, force=False),
         )
 
     @rule(milliseconds=st.sampled_from([1, 999, 1000, 5_000, 10_000, 60_000, 120_000]))
@@ -191,18 +195,18 @@ class Leases(RuleBasedStateMachine):
     def at(self, task: int) -> Task:
         return self.model.tasks[task]
 
-    def wish(self, agent: str, task: int, fence: str | None, **more: Any) -> tuple[str, dict[str, Any]]:
-        """Who asks, and for what."""
-        who = (self.at(task).holder or "ada") if agent == HOLDER else agent
+    def request_for(self, agent: str, task: int, fence: str | None, **more: Any) -> tuple[str, dict[str, Any]]:
+        """Return the agent and the arguments of a request."""
+        caller = (self.at(task).holder or "ada") if agent == HOLDER else agent
         number = None if fence is None else max(1, self.at(task).fence + SHARE[fence])
-        return who, {"task_id": task, "agent_id": who, "fence": number, **more}
+        return caller, {"task_id": task, "agent_id": caller, "fence": number, **more}
 
-    def ask(self, name: str, wish: dict[str, Any]) -> Any:
-        given = {key: value for key, value in wish.items() if value is not None}
+    def ask(self, name: str, request: dict[str, Any]) -> Any:
+        given = {key: value for key, value in request.items() if value is not None}
         return self.portal.call(self.runtime.run, BY_NAME[name], given, Caller(LOCAL, "rest", "")).view
 
-    def both(self, name: str, wish: dict[str, Any], in_model: Callable[[], Any]) -> Any:
-        self.model.call(wish.get("agent_id"))
+    def both(self, name: str, request: dict[str, Any], in_model: Callable[[], Any]) -> Any:
+        self.model.call(request.get("agent_id"))
         before = deepcopy(self.model.tasks)
         wanted, answer, got = "ok", None, "ok"
         try:
@@ -210,7 +214,7 @@ class Leases(RuleBasedStateMachine):
         except No as refusal:
             wanted, self.model.tasks = str(refusal), before
         try:
-            answer = self.ask(name, wish)
+            answer = self.ask(name, request)
         except ProjectManagerError as refusal:
             got = refusal.code
         assert got == wanted
@@ -223,11 +227,11 @@ class Leases(RuleBasedStateMachine):
 
     def expected(self, task: Task) -> tuple[Any, ...]:
         length = min(task.ttl, UNCONFIRMED) if task.unconfirmed else task.ttl
-        held = task.holder and (task.holder, task.fence, rfc3339(task.expires_at), length // 1000)
-        return task.status, task.fence, task.attempts, self.model.ready(task), held
+        claimed = task.holder and (task.holder, task.fence, rfc3339(task.expires_at), length // 1000)
+        return task.status, task.fence, task.attempts, self.model.ready(task), claimed
 
     def check_log(self) -> None:
-        """The log alone tells the same story: no gap, one holder at a time, and the state that is there now."""
+        """Check that the log alone has no gap, one holder at a time, and the current state."""
         events: list[dict[str, Any]] = []
         while True:
             page = self.ask("wait_for_events", {"since": events[-1]["seq"] if events else 0, "limit": 500})

@@ -1,4 +1,4 @@
-"""One project, many agents at once through every door, and servers that are killed meanwhile."""
+"""One project, many agents at once over every interface, and servers that are killed meanwhile."""
 
 from collections import Counter
 from itertools import pairwise
@@ -12,7 +12,7 @@ import pytest
 from tests.e2e.conftest import Start
 from tests.e2e.service import Service
 from tests.faults import history
-from tests.faults.agents import Agent, Door, Ledger, over_http, over_sse, over_stdio, rest
+from tests.faults.agents import Agent, Interface, Ledger, over_http, over_sse, over_stdio, rest
 
 LAYERS, WIDTH = 3, 12
 AGENTS, KILLS = 8, 4
@@ -20,7 +20,7 @@ WHOLE_RUN = 120
 
 
 def plan(http: httpx.Client) -> None:
-    """Layers of tasks, each waiting for two of the layer before."""
+    """Create layers of tasks. Each task depends on two of the layer before."""
     layers = [[f"{layer}-{place}" for place in range(WIDTH)] for layer in range(LAYERS)]
     tasks: list[dict[str, Any]] = [{"name": name, "ref": name} for name in layers[0]]
     for before, layer in pairwise(layers):
@@ -29,7 +29,7 @@ def plan(http: httpx.Client) -> None:
     assert http.post("/api/tasks/bulk", json={"project_name": "Shared", "tasks": tasks}).status_code == 201
 
 
-def doors(service: Service) -> dict[str, Door]:
+def interfaces(service: Service) -> dict[str, Interface]:
     return {
         "rest-1": rest(service),
         "rest-2": rest(service),
@@ -43,16 +43,18 @@ def doors(service: Service) -> dict[str, Door]:
 
 
 @pytest.mark.parametrize("kill", [False, True], ids=["undisturbed", "killed"])
-async def test_agents_at_every_door_never_share_a_task_and_finish_each_once(start_service: Start, kill: bool) -> None:
+async def test_agents_on_every_interface_never_share_a_task_and_finish_each_once(
+    start_service: Start, kill: bool
+) -> None:
     service = start_service()
     with service.http() as http:
         plan(http)
-    open_doors = doors(service)
-    ledger = Ledger(LAYERS * WIDTH, len(open_doors))
+    agents = interfaces(service)
+    ledger = Ledger(LAYERS * WIDTH, len(agents))
     with anyio.fail_after(WHOLE_RUN):
         async with anyio.create_task_group() as tasks:
-            for name, door in open_doors.items():
-                tasks.start_soon(Agent(name, door, ledger).run)
+            for name, interface in agents.items():
+                tasks.start_soon(Agent(name, interface, ledger).run)
             if kill:
                 await ledger.until(ledger.tasks // 3)
                 await anyio.to_thread.run_sync(kill_and_start_again, service)
@@ -60,7 +62,9 @@ async def test_agents_at_every_door_never_share_a_task_and_finish_each_once(star
         assert ledger.lost
     with service.http() as http:
         judge(ledger, history.all_events(http), http)
-    assert {hold.agent.split("-")[0] for hold in ledger.holds} == {"rest", "http", "sse", "stdio"}, "each had its share"
+    assert {lease.agent.split("-")[0] for lease in ledger.leases} == {"rest", "http", "sse", "stdio"}, (
+        "each had its share"
+    )
 
 
 async def test_a_server_that_is_killed_again_and_again_loses_nothing(start_service: Start) -> None:
@@ -86,7 +90,7 @@ def kill_server(service: Service) -> None:
 
 
 def kill_and_start_again(service: Service) -> None:
-    """The server, and one of the agents' own processes."""
+    """Kill the server and one of the agents' own processes."""
     own = [child for child in psutil.Process().children() if child.pid != service.pid]
     own[0].kill()
     kill_server(service)
@@ -96,15 +100,15 @@ def judge(ledger: Ledger, events: list[dict[str, Any]], http: httpx.Client) -> N
     assert ledger.complete, f"only {len(ledger.finished)} were finished in {WHOLE_RUN} s"
     history.check_numbers(events)
     leases = history.check_one_holder(events)
-    history.check_holds(ledger.holds)
-    given = sorted((task, agent, fence) for task, held in leases.items() for agent, fence in held)
-    seen = sorted((hold.task_id, hold.agent, hold.fence) for hold in ledger.holds)
+    history.check_observed_leases(ledger.leases)
+    given = sorted((task, agent, fence) for task, claims in leases.items() for agent, fence in claims)
+    seen = sorted((lease.task_id, lease.agent, lease.fence) for lease in ledger.leases)
     assert given == seen, "each lease of the log was one answer, and each answer is in the log"
     assert sorted(history.finished(events)) == sorted(ledger.finished) == list(range(1, LAYERS * WIDTH + 1))
     reports = Counter(
         event["author"] for event in events if event["type"] == "task.logged" and event["kind"] == "progress"
     )
-    assert reports == Counter(hold.agent for hold in ledger.holds)
+    assert reports == Counter(lease.agent for lease in ledger.leases)
     board = http.get("/api/tasks", params={"limit": 500}).json()["items"]
     assert {task["status"] for task in board} == {"DONE"}
     assert {task["lock"] for task in board} == {None}

@@ -16,7 +16,7 @@ CALL = {"name": "create_task", "arguments": {"name": "Paint", "agent_id": "ada"}
 
 
 @pytest.mark.promise("file:moved")
-def test_a_server_with_a_removed_or_replaced_file_says_so_refuses_writes_and_recovers(start_service: Start) -> None:
+def test_a_server_with_a_removed_or_replaced_file_reports_it_refuses_writes_and_recovers(start_service: Start) -> None:
     service = start_service()
     away = service.folder / "away.db"
     cli = CommandLine(service.folder)
@@ -39,8 +39,8 @@ def test_a_server_with_a_removed_or_replaced_file_says_so_refuses_writes_and_rec
         away.replace(service.database)
         service.wait_until(service.is_healthy)
         post(service, 201)
-    told = [line["message"] for line in service.lines("database_moved")]
-    assert [("are refused now" in line, "is over" in line) for line in (told[0], told[-1])] == [
+    messages = [line["message"] for line in service.lines("database_moved")]
+    assert [("are refused now" in line, "is over" in line) for line in (messages[0], messages[-1])] == [
         (True, False),
         (False, True),
     ]
@@ -58,7 +58,7 @@ def post(service: Service, status: int) -> dict[str, Any]:
     return body
 
 
-def test_an_mcp_process_with_a_removed_file_says_so_in_the_answer(database: Path) -> None:
+def test_an_mcp_process_with_a_removed_file_reports_it_in_the_answer(database: Path) -> None:
     words = [*COMMAND, "mcp", "--db-path", str(database)]
     with subprocess.Popen(
         words, env=environment(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True

@@ -1,7 +1,7 @@
-"""The power goes at any moment: what was answered is still there, and no number is given twice.
+"""A power cut at any moment: acknowledged data is still there, and no number repeats.
 
-The service runs on a journal of what it wrote to its files and when it made the disk keep it. From that journal
-the files are built as a disk may hold them after a cut: all that was synced, and of the rest nothing, or any part.
+The service runs on a journal of its file writes and syncs. The test builds files from that journal as a disk may have
+them after a cut. All synced data is there. Of the rest nothing or any part is there.
 """
 
 import random
@@ -24,7 +24,7 @@ SECTOR = 512
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """A claim that was answered when the journal was `at` bytes long."""
+    """A claim with a response at a journal length of `at` bytes."""
 
     at: int
     task_id: int
@@ -34,7 +34,7 @@ class Answered:
 
 @dataclass
 class Disk:
-    """What is surely on the disk, and what may be."""
+    """The content that is surely on the disk, and the content that may be there."""
 
     kept: dict[int, bytearray]
     pending: list[Change] = field(default_factory=list)
@@ -48,7 +48,7 @@ class Disk:
             self.pending.append(change)
 
     def cut(self, chance: random.Random) -> dict[int, bytearray]:
-        """One of the states in which the files may be found after a cut now."""
+        """Return one of the possible states of the files after a cut now."""
         found = {file: bytearray(content) for file, content in self.kept.items()}
         nothing_more = chance.random() < 0.3
         for change in self.pending:
@@ -94,7 +94,7 @@ async def test_nothing_answered_is_lost_and_no_number_repeats(
 
 
 def cuts(before: bytearray, changes: list[Change], at: list[int]) -> Iterator[tuple[int, dict[int, bytearray]]]:
-    """(length of the journal, files) at random moments, half of them just after an answer."""
+    """Yield (length of the journal, files) at random moments, half of them just after a response."""
     chance = random.Random(7)
     moments = sorted([*chance.sample(at, CUTS // 2), *(chance.choice(changes).end for _ in range(CUTS // 2))])
     disk = Disk({DATABASE: bytearray(before), LOG: bytearray()})
@@ -105,7 +105,9 @@ def cuts(before: bytearray, changes: list[Change], at: list[int]) -> Iterator[tu
 
 
 async def work(service: Service, shim: Shim) -> tuple[list[Answered], list[tuple[int, int]]]:
-    """Agents claim, finish and release; somebody follows. What was answered, and which event was seen, by when."""
+    """Let agents claim, finish and release while a subscriber follows. Return responses and seen events with their
+    times.
+    """
     answered: list[Answered] = []
     seen: list[tuple[int, int]] = []
 

@@ -1,5 +1,4 @@
-"""Processes that stop for a while: an agent past the end of its lease, one of two servers with and without the write
-lock, and several servers on one file."""
+"""Stopped processes: an agent past the end of its lease, and servers that share one file."""
 
 import json
 import signal
@@ -22,7 +21,7 @@ from tests.faults import history
 from tests.faults.shim import Shim
 
 BUSY_SECONDS = 10
-"""Longer than a server waits for another's write lock."""
+"""Seconds, longer than a server waits for the write lock of another one."""
 
 AGENT = """
 import json, sys, urllib.error, urllib.request
@@ -44,7 +43,7 @@ sys.stdin.readline()
 
 @contextmanager
 def agent_process(service: Service) -> Iterator[subprocess.Popen[str]]:
-    """Claims task 1 for a second; says it is DONE, under its fence, when it gets a line."""
+    """Start an agent that claims task 1 for a second. On a line of input it sets DONE with its fence."""
     command = [sys.executable, "-c", AGENT, service.url]
     pipe = subprocess.PIPE
     with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, env=environment()) as process:
@@ -85,15 +84,15 @@ def test_an_agent_that_slept_past_its_lease_cannot_finish_the_task(start_service
 
 @pytest.fixture
 def pair(prepare_service: Start, shim: Shim, tmp_path: Path) -> tuple[Service, Service]:
-    """Two servers on one database; the first one's disk is the shim's."""
+    """Start two servers on one database. The first one runs on the simulated disk."""
     one = prepare_service()
     two = prepare_service(DATABASE_PATH=one.database)
     return one.start(**shim.variables(one.database)), two.start()
 
 
 async def test_two_servers_on_one_file_never_give_a_task_to_both(pair: tuple[Service, Service]) -> None:
-    holds: list[history.Hold] = []
-    everybody = {f"agent-{number}" for number in range(6)}
+    leases: list[history.ObservedLease] = []
+    agents = {f"agent-{number}" for number in range(6)}
     all_at_work = anyio.Event()
     with pair[0].http() as http:
         http.post("/api/tasks/bulk", json={"tasks": [{"name": f"task {number}"} for number in range(60)]})
@@ -104,8 +103,8 @@ async def test_two_servers_on_one_file_never_give_a_task_to_both(pair: tuple[Ser
                 lock = (await http.post("/api/tasks/claim", json={"agent_id": name})).raise_for_status().json()["lock"]
                 if lock is None:
                     return
-                holds.append(history.Hold(lock["task_id"], name, lock["fence"], 0, 0))
-                if {hold.agent for hold in holds} == everybody:
+                leases.append(history.ObservedLease(lock["task_id"], name, lock["fence"], 0, 0))
+                if {lease.agent for lease in leases} == agents:
                     all_at_work.set()
                 await all_at_work.wait()
 
@@ -120,7 +119,7 @@ async def test_two_servers_on_one_file_never_give_a_task_to_both(pair: tuple[Ser
         wanted = [event for event in events if event["seq"] > max(hello["seq"] for hello in hellos)]
         for watcher in (first, second):
             assert received(watcher, wanted[0]["seq"], wanted[-1]["seq"]) == wanted
-    assert sorted(hold.task_id for hold in holds) == list(range(1, 61))
+    assert sorted(lease.task_id for lease in leases) == list(range(1, 61))
     history.check_numbers(events)
     history.check_one_holder(events)
 
@@ -134,7 +133,7 @@ def received(watcher: Any, first: int, last: int) -> list[dict[str, Any]]:
     return found
 
 
-def test_a_server_goes_on_while_another_one_is_stopped(pair: tuple[Service, Service]) -> None:
+def test_a_server_keeps_working_while_another_one_is_stopped(pair: tuple[Service, Service]) -> None:
     stopped, other = pair
     stopped.signal(signal.SIGSTOP)
     with other.http() as http:
@@ -191,13 +190,13 @@ def is_stopped(service: Service) -> bool:
         ((4, 0, 0), True),
     ],
 )
-def test_it_is_known_which_sqlite_may_be_shared_by_processes(version: tuple[int, ...], safe: bool) -> None:
+def test_only_some_versions_of_sqlite_are_safe_for_several_processes(version: tuple[int, ...], safe: bool) -> None:
     assert several_processes_are_safe(version) is safe
 
 
 @pytest.fixture
 def affected(tmp_path: Path) -> dict[str, str]:
-    """Variables under which the driver reports a SQLite that has the WAL-reset bug."""
+    """Return variables that make the driver report a SQLite with the WAL-reset bug."""
     folder = tmp_path / "drivers" / "pysqlite3"
     folder.mkdir(parents=True)
     (folder / "__init__.py").touch()

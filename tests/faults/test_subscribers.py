@@ -1,4 +1,4 @@
-"""Those who listen: one that does not read delays nobody, and whoever comes back has missed nothing."""
+"""Subscribers: one that does not read delays no other, and one that reconnects misses no event."""
 
 import json
 import random
@@ -15,11 +15,11 @@ from tests.e2e.sockets import read_frames, stalled_websocket
 from tests.faults import history
 
 CUT_OFF_SECONDS = 15
-"""Longer than a client may refuse to read."""
+"""Seconds, longer than a client may go without reading."""
 CLIENTS, WRITES, BACK_OFF = 25, 200, 0.05
 
 
-async def test_a_client_that_does_not_read_delays_nobody_and_loses_nothing(start_service: Start) -> None:
+async def test_a_client_that_does_not_read_delays_no_other_and_loses_nothing(start_service: Start) -> None:
     service = start_service()
     with service.http() as http, stalled_websocket(service.port) as stalled:
         async with connect(service.websocket_url, proxy=None) as reading, anyio.create_task_group() as tasks:
@@ -56,7 +56,7 @@ def dropped(http: httpx.Client) -> int:
     return int(sample(http.get("/metrics").text, "pm_subscribers_dropped_total"))
 
 
-async def test_clients_that_come_and_go_all_end_with_the_same_story(start_service: Start) -> None:
+async def test_clients_that_reconnect_all_receive_the_same_events(start_service: Start) -> None:
     service = start_service()
     stories: list[list[int]] = [[] for _ in range(CLIENTS)]
     with anyio.fail_after(60):
@@ -84,7 +84,7 @@ async def write_some(service: Service) -> None:
 
 
 async def come_and_go(service: Service, story: list[int], chance: random.Random) -> None:
-    """Reads some, goes without a word, and comes back with the last number it has, until it has seen everything."""
+    """Read some events, disconnect without a close, and resume with the last number until all events are read."""
     while not story or story[-1] < 2 * WRITES + 1:
         url = f"{service.websocket_url}?since={story[-1] if story else 0}&batch={chance.choice('01')}"
         try:

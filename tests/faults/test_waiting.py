@@ -1,4 +1,4 @@
-"""An agent that waits for a task and is gone: what comes is not kept for it."""
+"""An agent that disconnects while it waits: a new task is not reserved for it."""
 
 import sqlite3
 from contextlib import closing
@@ -12,11 +12,11 @@ from tests.e2e.service import PATIENCE, Service
 
 LONG = 55
 FORGOTTEN_SECONDS = 20
-"""Sooner than this a process that does not move is no longer waited for."""
+"""Seconds after which a process without heartbeat no longer counts as a waiter."""
 
 
 async def wait_in_line(service: Service, agent: str) -> None:
-    """Asks for a task when there is none, and goes on asking until the server is gone."""
+    """Wait for a task while there is none, and repeat the request until the server is gone."""
     async with service.client(timeout=LONG) as http:
         try:
             await http.post("/api/tasks/claim", json={"agent_id": agent, "wait_seconds": LONG})
@@ -30,7 +30,7 @@ async def stands_in_line(service: Service) -> None:
             await anyio.lowlevel.checkpoint()
 
 
-async def test_after_a_restart_nobody_waits_for_those_who_waited_before(start_service: Start) -> None:
+async def test_after_a_restart_earlier_waiters_delay_no_claim(start_service: Start) -> None:
     service = start_service()
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(wait_in_line, service, "gone")
@@ -42,7 +42,7 @@ async def test_after_a_restart_nobody_waits_for_those_who_waited_before(start_se
         assert http.post("/api/tasks/claim", json={"agent_id": "here"}).json()["lock"]["holder"] == "here"
 
 
-async def test_what_comes_goes_to_the_next_in_line_when_the_first_one_s_process_died(
+async def test_a_new_task_goes_to_the_next_waiter_when_the_process_of_the_first_died(
     start_service: Start, prepare_service: Start
 ) -> None:
     service = start_service()
@@ -55,5 +55,5 @@ async def test_what_comes_goes_to_the_next_in_line_when_the_first_one_s_process_
         other.kill()
     async with service.client(timeout=LONG) as http:
         await http.post("/api/tasks", json={"name": "the next"})
-        wish = {"agent_id": "here", "wait_seconds": FORGOTTEN_SECONDS}
-        assert (await http.post("/api/tasks/claim", json=wish)).json()["lock"]["holder"] == "here"
+        request = {"agent_id": "here", "wait_seconds": FORGOTTEN_SECONDS}
+        assert (await http.post("/api/tasks/claim", json=request)).json()["lock"]["holder"] == "here"

@@ -1,4 +1,4 @@
-"""A task that an agent holds, and every write that concerns a lease."""
+"""A claimed task, and every write that requires a lease."""
 
 from typing import Any
 
@@ -21,7 +21,7 @@ each_write = pytest.mark.parametrize(
 )
 
 
-async def held(desk: Desk, **more: Any) -> tuple[int, Json]:
-    """A task that ann has just claimed, and its lock."""
+async def claimed_task(desk: Desk, **more: Any) -> tuple[int, Json]:
+    """Create a task, claim it as ann, and return its id and its lock."""
     task = await desk.task()
     return task["id"], await desk.claim(task["id"], "ann", **more)

@@ -1,4 +1,4 @@
-"""What must hold after any operation whatever, recomputed from the rows themselves."""
+"""Invariants of the database after any operation, recomputed from the rows themselves."""
 
 import json
 from concurrent.futures import ThreadPoolExecutor
@@ -16,7 +16,7 @@ Row = dict[str, Any]
 
 
 def check(desk: Desk) -> None:
-    """Fails with the first rows that disagree with what they were derived from."""
+    """Fail with the first rows that differ from their sources."""
     check_database(desk.runtime.database.path, now=desk.runtime.database.writer.now())
 
 
@@ -32,7 +32,7 @@ def check_database(path: Path, *, now: int) -> None:
 
 
 def check_history(path: Path) -> None:
-    """The hash chain holds, and the tables are what the events say."""
+    """Assert that the hash chain is intact and that the tables match the events."""
     with ThreadPoolExecutor(1) as thread:  # the package may not block the event loop of the test
         assert thread.submit(differences, path).result(60) == ()
 
@@ -68,7 +68,7 @@ def check_counters(path: Path, tasks: dict[int, Row]) -> None:
 
 
 def check_claimable_labels(path: Path, tasks: dict[int, Row]) -> None:
-    """The table has the labels of exactly those tasks that the partial indexes have, in the order of claims."""
+    """Assert that the table has the labels of exactly the tasks in the partial indexes, in the order of claims."""
     present = {tuple(row.values()) for row in read(path, "SELECT * FROM claimable_labels")}
     assert present == {
         (label, row["priority"], -row["unblocks"], number, row["project_id"], row["epic_id"])
@@ -89,7 +89,7 @@ def check_leases(tasks: dict[int, Row], *, now: int) -> None:
 
 
 def check_ended_leases(ended: list[Row], tasks: dict[int, Row]) -> None:
-    """No fence of a task was given twice, and each ended lease is older than the present one."""
+    """Assert that no fence of a task occurs twice and that each ended lease is older than the present one."""
     for row in ended:
         number, fence = row["task_id"], row["fence"]
         assert row["acquired_at"] <= row["ended_at"], f"fence {fence} of task {number}"
@@ -102,7 +102,7 @@ def check_ended_leases(ended: list[Row], tasks: dict[int, Row]) -> None:
 
 
 def check_events(events: list[Row], tasks: dict[int, Row]) -> None:
-    """The numbers have no gap; replaying gives each task's status, holder, fence and version."""
+    """Assert that event numbers have no gap and that a replay gives each task's status, holder, fence and version."""
     assert [row["seq"] for row in events] == list(range(1, len(events) + 1))
     assert [row["at"] for row in events] == sorted(row["at"] for row in events)
     told: dict[int, Row] = {}

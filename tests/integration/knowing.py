@@ -1,4 +1,4 @@
-"""Knowledge to write and to look for."""
+"""Helpers that write and search knowledge items."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ async def epic(desk: Desk, project_id: int, name: str = "Fence") -> int:
 
 
 async def known(desk: Desk, **given: Any) -> Json:
-    """A new item, as it was saved."""
+    """Create an item and return it as stored."""
     if not {"project_id", "project_name", "epic_id", "task_id", "parent_id"} & set(given):
         given["project_name"] = "Garden"
     saved: Json = await desk.do("upsert_knowledge", **{"title": "Paint", "content": "Green paint lasts.", **given})
@@ -28,6 +28,6 @@ async def titles(desk: Desk, **filters: Any) -> list[str]:
 
 
 async def versions(desk: Desk, knowledge_id: int) -> list[Json]:
-    """Oldest first."""
+    """Return the versions of an item, oldest first."""
     page = await desk.do("list_knowledge_versions", knowledge_id=knowledge_id)
     return list(reversed(page["items"]))

@@ -1,4 +1,4 @@
-"""The product behind its MCP server, without a network: what the contract tests of the MCP door stand on."""
+"""The product with its MCP server and without a network, for the contract tests of MCP."""
 
 import atexit
 from collections.abc import AsyncIterator
@@ -32,7 +32,7 @@ class Product:
 
 @cache
 def migrated() -> Path:
-    """Make an empty database at the present schema. Copies of it spare each test the migrations."""
+    """Create an empty database with the present schema. Tests copy it instead of running the migrations."""
     folder = mkdtemp(prefix="product-")
     atexit.register(rmtree, folder, ignore_errors=True)
     upgrade(f"{folder}/pm.db")
@@ -41,7 +41,7 @@ def migrated() -> Path:
 
 @asynccontextmanager
 async def product(folder: Path, **settings: object) -> AsyncIterator[Product]:
-    """A server over the database of the folder, which is made if there is none."""
+    """Run a server on the database in the folder. Create the database if it is missing."""
     if not (folder / "pm.db").exists():
         copyfile(await anyio.to_thread.run_sync(migrated), folder / "pm.db")
     loaded = load({"DATABASE_PATH": str(folder / "pm.db"), **settings}, {})
@@ -50,7 +50,7 @@ async def product(folder: Path, **settings: object) -> AsyncIterator[Product]:
 
 
 class Agent:
-    """A client with the manners of an agent: calls tools and keeps both forms of the answer."""
+    """A client that behaves like an agent: it calls tools and keeps both forms of the result."""
 
     def __init__(self, client: Client) -> None:
         self.client = client
@@ -59,7 +59,7 @@ class Agent:
         return await self.client.call_tool(tool, arguments)
 
     async def ok(self, tool: str, **arguments: Any) -> Any:
-        """The structured answer of a call that must succeed; its text must say the same, compactly."""
+        """Call a tool that must succeed and return its structured result. The text must be the same in compact form."""
         result = await self.result(tool, **arguments)
         text = result.content[0].text
         assert not result.is_error, text
@@ -67,7 +67,7 @@ class Agent:
         return result.structured_content
 
     async def fails(self, tool: str, **arguments: Any) -> str:
-        """The text of a call that must fail; nothing but text comes with it."""
+        """Call a tool that must fail and return its text, the only content of the result."""
         result = await self.result(tool, **arguments)
         assert result.is_error
         assert result.structured_content is None

@@ -1,4 +1,4 @@
-"""Plans in and out, in the words of those who write them."""
+"""Helpers for the import and export of plans."""
 
 from pathlib import Path
 from typing import Any
@@ -29,7 +29,7 @@ async def bring(desk: Desk, document: str, **more: Any) -> Any:
 
 
 async def refused(desk: Desk, document: str, **more: Any) -> list[dict[str, Any]]:
-    """The faults for which the plan is refused; nothing is written then, not even an event."""
+    """Import an invalid plan and return its field errors. Assert that nothing is written, not even an event."""
     before = await seq(desk)
     error = await desk.refused(Invalid, "import_plan", document=document, source="plan.yaml", **more)
     assert await seq(desk) == before

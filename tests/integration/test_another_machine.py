@@ -1,4 +1,4 @@
-"""Machines that are not this one, and this one before it started anew."""
+"""Instances on other hosts, and instances on this host before a reboot."""
 
 import socket
 from pathlib import Path
@@ -22,7 +22,7 @@ ELSEWHERE = f"{socket.gethostname()}@another-run"
 
 @pytest.fixture
 async def elsewhere(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> Desk:
-    """One that uses the database on a machine of the same name, as far as anybody can tell."""
+    """Return an instance that appears to run on another host of the same name."""
     monkeypatch.setattr(background, "WATCH_EVERY_SECONDS", 0.001)
 
     def move(tx: Tx) -> None:
@@ -36,7 +36,7 @@ def settings_of(runtime: Runtime) -> Any:
     return load({"DATABASE_PATH": str(runtime.database.path)}, {}).settings
 
 
-async def test_a_machine_of_the_same_name_that_lives_keeps_this_one_out(elsewhere: Desk) -> None:
+async def test_a_running_host_of_the_same_name_prevents_a_start(elsewhere: Desk) -> None:
     database = elsewhere.runtime.database
 
     async def live_on() -> None:
@@ -54,7 +54,7 @@ async def test_a_machine_of_the_same_name_that_lives_keeps_this_one_out(elsewher
             tasks.cancel_scope.cancel()
 
 
-async def test_after_a_power_cut_the_service_comes_up_by_itself_though_the_clock_is_behind(
+async def test_after_a_power_cut_the_service_starts_although_the_clock_is_behind(
     elsewhere: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(background, "SILENT_SECONDS", 0.05)
@@ -64,11 +64,11 @@ async def test_after_a_power_cut_the_service_comes_up_by_itself_though_the_clock
             assert hosts(elsewhere.runtime.database.path) == [elsewhere.runtime.database.host]
 
 
-async def test_after_a_power_cut_all_instances_come_up(elsewhere: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_after_a_power_cut_all_instances_start(elsewhere: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(background, "SILENT_SECONDS", 0.05)
     all_up, count = anyio.Event(), 0
 
-    async def come_up() -> None:
+    async def start_instance() -> None:
         nonlocal count
         async with open_runtime(settings_of(elsewhere.runtime), clock=elsewhere.clock):
             count += 1
@@ -80,16 +80,14 @@ async def test_after_a_power_cut_all_instances_come_up(elsewhere: Desk, monkeypa
     with anyio.fail_after(PATIENCE):
         async with anyio.create_task_group() as tasks:
             for _ in range(3):
-                tasks.start_soon(come_up)
+                tasks.start_soon(start_instance)
 
 
 def hosts(path: Path) -> list[str]:
     return [row["host"] for row in read(path, "SELECT host FROM instances")]
 
 
-async def test_a_database_that_is_used_through_a_client_of_mcp_alone_forgets_what_is_old(
-    database: Path, clock: MovableClock
-) -> None:
+async def test_retention_runs_on_a_database_that_only_mcp_clients_use(database: Path, clock: MovableClock) -> None:
     settings = load({"DATABASE_PATH": str(database), "EVENT_RETENTION_DAYS": "1"}, {}).settings
     async with open_runtime(settings, clock=clock, kind="command") as runtime:
         await Desk(runtime, clock).task()

@@ -1,4 +1,4 @@
-"""Assumptions on tasks: recorded by who works, judged by who reviews, with every verdict kept."""
+"""Assumptions on tasks: workers record them, reviewers judge them, and every verdict is kept."""
 
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ TAG = "#ASSUMPTION: the list is sorted"
 
 
 async def assumed(desk: Desk, task_id: int, **given: Any) -> int:
-    """The id of a new assumption."""
+    """Record a new assumption and return its id."""
     recorded = await desk.do("add_ra_tag", **{"task_id": task_id, "text": TAG, **given})
     made: int = recorded["ra_tag_id"]
     return made
@@ -53,7 +53,7 @@ async def standing(desk: Desk, task_id: int, verdict: str | None = None) -> list
     ],
 )
 @pytest.mark.parametrize("word", ["assumptions", "ra_tags"])
-async def test_assumptions_are_recorded_with_the_task_and_the_answer_says_so(
+async def test_assumptions_are_recorded_with_the_task_and_reported_in_the_response(
     desk: Desk, word: str, sent: Any, kept: list[tuple[str, str]]
 ) -> None:
     task = await desk.task(**{word: sent}, agent_id="ann")
@@ -67,7 +67,7 @@ async def test_assumptions_are_recorded_with_the_task_and_the_answer_says_so(
     assert [event["assumption_id"] for event in told] == [item["id"] for item in noted]
 
 
-async def test_a_task_without_assumptions_is_answered_as_ever(desk: Desk) -> None:
+async def test_a_task_without_assumptions_has_the_same_response_as_before(desk: Desk) -> None:
     await desk.do("create_project", name="Garden")
     made = await desk.task()
     assert made == await desk.look(made["id"])
@@ -81,7 +81,7 @@ async def test_an_edit_records_assumptions_too_and_may_do_nothing_else(desk: Des
     assert len(await standing(desk, task["id"])) == 2
 
 
-async def test_an_edit_by_somebody_else_records_nothing(desk: Desk) -> None:
+async def test_an_edit_by_another_agent_records_no_assumption(desk: Desk) -> None:
     task = await desk.task()
     await desk.claim(task["id"], "ann")
     await desk.refused(LockHeld, "update_task", task_id=task["id"], agent_id="bob", assumptions=[TAG])
@@ -89,7 +89,7 @@ async def test_an_edit_by_somebody_else_records_nothing(desk: Desk) -> None:
 
 
 @pytest.mark.parametrize("sent", [[7], [{"text": "x"}], "[not json", ["#"], [" "], ["x"] * (limits.LABELS + 1)])
-async def test_what_is_no_tag_is_refused_and_no_task_made(desk: Desk, sent: Any) -> None:
+async def test_an_invalid_tag_is_refused_and_no_task_is_created(desk: Desk, sent: Any) -> None:
     error = await desk.refused(Invalid, "create_task", name="x", project_name="Garden", ra_tags=sent)
     assert "assumptions" in str(error.details) or "ra_tags" in str(error.details)
     assert (await desk.do("list_tasks"))["total"] == 0
@@ -223,7 +223,7 @@ async def test_a_later_verdict_supersedes_and_the_earlier_ones_stay(desk: Desk) 
     assert found["assumption"]["verdicts"] == 5
 
 
-async def test_reviewers_judge_whoever_holds_the_task_and_whatever_its_status(desk: Desk) -> None:
+async def test_reviewers_judge_with_any_lease_holder_and_in_any_status(desk: Desk) -> None:
     task = await desk.task()
     item = await assumed(desk, task["id"])
     lock = await desk.claim(task["id"], "ann")
@@ -306,7 +306,7 @@ async def test_assumptions_are_read_page_by_page(desk: Desk) -> None:
         ),
     ],
 )
-async def test_what_does_not_exist_is_said_to_be_missing(
+async def test_unknown_ids_are_refused_as_not_found(
     desk: Desk, error: type[NotFound], operation: str, arguments: Json
 ) -> None:
     await desk.task()
@@ -321,7 +321,7 @@ async def test_an_assumption_of_another_task_is_not_found_under_this_one(desk: D
         await judged(desk, mine["id"], item, "rejected")
 
 
-async def test_who_may_only_read_neither_records_nor_judges(desk: Desk) -> None:
+async def test_a_viewer_neither_records_nor_judges(desk: Desk) -> None:
     task = await desk.task()
     item = await assumed(desk, task["id"])
     viewer = desk.used_by(Actor("vic", "human", Role.VIEWER))
@@ -367,7 +367,7 @@ def rows_left(tx: Any) -> list[int]:
     return [tx.execute(f"SELECT count(*) FROM {name}", {}).fetchone()[0] for name in tables]
 
 
-async def test_what_was_assumed_and_found_is_told_in_the_outbox(desk: Desk) -> None:
+async def test_assumptions_and_verdicts_emit_events(desk: Desk) -> None:
     task = await desk.task()
     since = await desk.head()
     item = await assumed(desk, task["id"], agent_id="ann")

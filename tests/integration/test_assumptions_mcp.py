@@ -1,4 +1,4 @@
-"""Assumptions as agents reach them: by the predecessor's names and arguments."""
+"""Assumptions over MCP, under the names and arguments of the predecessor."""
 
 from pathlib import Path
 
@@ -33,7 +33,7 @@ async def test_a_tag_and_its_validation_by_their_old_names_show_up_with_the_task
         assert (shown[0]["verdict"]["reviewer"], shown[0]["verdicts"]) == ("rev", 2)
 
 
-async def test_a_tag_on_a_task_that_another_holds_is_refused_with_what_to_do(tmp_path: Path) -> None:
+async def test_a_tag_on_a_task_with_another_holder_is_refused_with_the_next_step(tmp_path: Path) -> None:
     async with product(tmp_path) as made, agent(made.server) as someone:
         task = (await someone.ok("create_task", name="Paint", project_name="Garden"))["id"]
         await someone.ok("acquire_task_lock", task_id=task, agent_id="ann")

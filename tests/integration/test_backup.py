@@ -1,4 +1,4 @@
-"""Backups that can be trusted, and restores that the world outside cannot notice by a number that comes twice."""
+"""Verified backups, and restores after which no fence or event number is used twice."""
 
 import hashlib
 import os
@@ -48,7 +48,7 @@ def opened(path: Path) -> Iterator[Any]:
 
 
 def do(path: Path, work: Callable[[Tx], Any], actor: Actor = LOCAL, now: int = NOW) -> Any:
-    """Runs `work` in a transaction of its own and commits it."""
+    """Run `work` in a transaction of its own and commit it."""
     with opened(path) as connection:
         connection.execute(driver.BEGIN_WRITE)
         outcome = work(Tx(connection.execute, now, actor, "", 5))
@@ -83,7 +83,7 @@ def test_a_backup_holds_everything_that_was_committed_while_it_is_still_in_the_l
     assert (made.bytes, made.revision) == (made.path.stat().st_size, revisions.head())
 
 
-def test_beside_a_backup_stands_its_checksum_as_sha256sum_reads_it(database: Path, tmp_path: Path) -> None:
+def test_a_backup_has_a_checksum_file_that_sha256sum_reads(database: Path, tmp_path: Path) -> None:
     made = backup.back_up(database, tmp_path / "copy.db")
     assert made.sha256 == hashlib.sha256(made.path.read_bytes()).hexdigest()
     checked = subprocess.run(["sha256sum", "-c", "copy.db.sha256"], cwd=tmp_path, capture_output=True, timeout=5)
@@ -116,7 +116,7 @@ def test_a_damaged_database_gives_no_backup_and_the_old_one_stays(database: Path
 
 
 def damage(path: Path) -> None:
-    """Writes noise over the pages in the middle."""
+    """Overwrite the beginning of each page in the middle with zeros."""
     whole = bytearray(path.read_bytes())
     for page in range(3, len(whole) // 4096 - 1):
         whole[page * 4096 : page * 4096 + 64] = bytes(64)
@@ -135,7 +135,7 @@ def damage(path: Path) -> None:
         ("DROP TABLE alembic_version", "no schema"),
     ],
 )
-def test_an_examination_looks_behind_the_pages_at_what_they_say(database: Path, damage: str, words: str) -> None:
+def test_a_check_finds_damage_in_the_content_of_intact_pages(database: Path, damage: str, words: str) -> None:
     for number in range(2):
         make(database, f"Task {number}")
     make(database, "With labels", labels=["wood", "paint"])
@@ -146,7 +146,7 @@ def test_an_examination_looks_behind_the_pages_at_what_they_say(database: Path, 
     assert any(words in difference for difference in (*found.faults, *found.differences))
 
 
-def test_what_is_no_database_is_said_to_be_none(tmp_path: Path) -> None:
+def test_a_file_that_is_no_database_is_reported_as_such(tmp_path: Path) -> None:
     other = tmp_path / "letter.txt"
     other.write_text("Dear Ada")
     assert backup.examine(other).faults == ("it is not a database",)
@@ -186,7 +186,7 @@ def test_the_last_backup_can_be_read_by_the_processes_that_serve_the_database(da
     assert backup.last_verified(database) == backup.Verified(1763892000.5, 0.25)
 
 
-def test_a_restore_brings_back_what_was_there_and_keeps_what_it_replaces(database: Path, tmp_path: Path) -> None:
+def test_a_restore_brings_back_the_backup_and_keeps_the_replaced_database(database: Path, tmp_path: Path) -> None:
     make(database, "Before")
     source = backup.back_up(database, tmp_path / "copy.db").path
     make(database, "After")
@@ -206,11 +206,13 @@ def test_no_fence_that_was_handed_out_is_handed_out_again(database: Path, tmp_pa
     again = claim(database, task_id, now=NOW + 20_000_000).fence
     fresh = claim(database, make(database, "New"), now=NOW + 20_000_000).fence
     assert min(again, fresh) > max(given)
-    restore(source, database, NOW)  # by a clock that has stepped back
+    restore(source, database, NOW)  # the clock has stepped back
     assert claim(database, task_id, now=NOW).fence > again
 
 
-def test_a_second_restore_at_the_same_instant_keeps_what_the_first_one_kept(database: Path, tmp_path: Path) -> None:
+def test_a_second_restore_at_the_same_instant_keeps_the_files_that_the_first_one_kept(
+    database: Path, tmp_path: Path
+) -> None:
     source = backup.back_up(database, tmp_path / "copy.db").path
     make(database, "First")
     kept = []
@@ -276,7 +278,7 @@ def test_a_restore_where_nothing_was_makes_the_database(database: Path, tmp_path
     assert done.kept is None
 
 
-def test_a_copy_with_its_log_beside_it_is_restored_with_what_is_in_the_log(database: Path, tmp_path: Path) -> None:
+def test_a_copy_with_its_log_is_restored_with_the_content_of_the_log(database: Path, tmp_path: Path) -> None:
     with opened(database) as in_use:
         in_use.execute("PRAGMA wal_autocheckpoint=0")
         make(database, "In the log")
@@ -320,8 +322,8 @@ def test_a_restore_is_refused_while_a_process_has_the_database_open(database: Pa
 
 
 @pytest.mark.parametrize("is_there", [True, False], ids=["database", "folder"])
-def test_a_restored_database_belongs_to_whom_it_belonged_before(database: Path, tmp_path: Path, is_there: bool) -> None:
-    """Only an administrator can give a file away; for anybody else it stays his own."""
+def test_a_restored_database_keeps_its_owner(database: Path, tmp_path: Path, is_there: bool) -> None:
+    """Only an administrator can change the owner of a file. For other users the owner stays the same."""
     source = backup.back_up(database, tmp_path / "copy.db").path
     before = database if is_there else database.parent
     if os.geteuid() == 0:

@@ -71,7 +71,7 @@ async def test_the_log_line_of_a_refused_call_names_its_caller(desk: Desk, caplo
     assert (line["actor"], line["token_id"], line["task_id"]) == ("anna", 1, 1)
 
 
-async def test_the_bound_token_an_operator_and_other_ids_go_on(desk: Desk) -> None:
+async def test_the_bound_token_an_operator_and_other_ids_still_work(desk: Desk) -> None:
     await desk.task()
     await bind(desk)
     for caller, agent in ((BOUND, "worker"), (OPERATOR, "worker"), (LOCAL, "worker"), (ANNA, "another")):
@@ -80,7 +80,7 @@ async def test_the_bound_token_an_operator_and_other_ids_go_on(desk: Desk) -> No
         await desk.used_by(caller).release(1, agent)
 
 
-async def test_a_token_whose_own_name_is_the_bound_id_does_not_act_as_it(desk: Desk) -> None:
+async def test_a_token_named_like_the_bound_id_does_not_act_as_that_agent(desk: Desk) -> None:
     await desk.task()
     await bind(desk)
     namesake = desk.used_by(Actor("worker", "agent", Role.AGENT, token_id=9))
@@ -123,9 +123,7 @@ async def test_a_call_that_waits_gets_no_task_once_its_agent_id_is_bound(desk: D
     assert (await desk.look(task["id"]))["lock"] is None
 
 
-async def test_an_agent_id_is_looked_up_once_while_it_is_remembered(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_an_agent_id_is_looked_up_once_while_it_is_cached(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     """Calls of unbound agents cost no read each, those of bound agents and operators none at all."""
     looked_up: list[str] = []
     is_bound = tokens.is_bound

@@ -1,4 +1,4 @@
-"""What a claim brings besides the task: the handoff note, the size of the log, and the agent's other leases."""
+"""Additional fields of a claim: the handoff note, the size of the log, and the agent's other leases."""
 
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ HOW = pytest.mark.parametrize("how", ["claim_next_task", "acquire_task_lock"])
 
 @pytest.mark.promise("claim:brings-the-handoff")
 @HOW
-async def test_a_claim_brings_the_newest_handoff_note_and_says_that_there_is_a_log(desk: Desk, how: str) -> None:
+async def test_a_claim_brings_the_newest_handoff_note_and_the_size_of_the_log(desk: Desk, how: str) -> None:
     task = await desk.task()
     await desk.claim(task["id"], "ann")
     await desk.do("add_task_log", task_id=task["id"], agent_id="ann", body="half way")
@@ -49,7 +49,7 @@ async def test_a_task_without_a_log_has_no_note_and_no_entries(desk: Desk, how: 
     assert answer["notice"] is None
 
 
-async def test_a_long_note_is_cut_and_says_so(desk: Desk) -> None:
+async def test_a_long_note_is_cut_and_marked_as_cut(desk: Desk) -> None:
     task = await desk.task()
     await desk.claim(task["id"], "ann")
     await desk.release(task["id"], "ann", handoff="x" * 2001)
@@ -62,7 +62,7 @@ async def test_a_long_note_is_cut_and_says_so(desk: Desk) -> None:
 
 @pytest.mark.promise("claim:names-other-leases")
 @HOW
-async def test_a_claim_names_what_the_same_agent_holds_already(desk: Desk, how: str) -> None:
+async def test_a_claim_names_the_other_leases_of_the_agent(desk: Desk, how: str) -> None:
     first, second, third = [(await desk.task(f"task {number}"))["id"] for number in range(3)]
     locks = {number: await desk.claim(number, "bob", ttl_seconds=600 - number) for number in (first, second)}
     answer = await claimed(desk, how, third)
@@ -90,7 +90,7 @@ async def test_a_claim_of_an_agent_with_many_leases_names_the_five_that_end_firs
     assert sorted(held["task_id"] for held in nothing["also_holding"]) == tasks
 
 
-async def test_a_claim_that_finds_nothing_names_what_the_agent_holds(desk: Desk) -> None:
+async def test_an_empty_claim_names_the_leases_of_the_agent(desk: Desk) -> None:
     task = await desk.task()
     lock = await desk.claim(task["id"], "bob")
     answer = await desk.next("bob")
@@ -108,7 +108,7 @@ async def test_leases_that_ended_are_not_named(desk: Desk) -> None:
     assert (await claimed(desk, "acquire_task_lock", third))["also_holding"] == []
 
 
-async def test_a_renewal_says_none_of_it_again(desk: Desk) -> None:
+async def test_a_renewal_repeats_none_of_it(desk: Desk) -> None:
     task = await desk.task()
     await desk.claim(task["id"], "bob")
     for operation in ("acquire_task_lock", "renew_task_lock"):
@@ -116,7 +116,7 @@ async def test_a_renewal_says_none_of_it_again(desk: Desk) -> None:
         assert not {"handoff", "log_entries", "also_holding"} & again.keys()
 
 
-async def test_a_second_claim_of_the_same_task_under_one_agent_id_says_that_it_is_held(desk: Desk) -> None:
+async def test_a_second_claim_of_the_same_task_under_one_agent_id_carries_a_notice(desk: Desk) -> None:
     task = await desk.task()
     lock = await desk.claim(task["id"], "bob")
     desk.clock.advance(60)
@@ -136,7 +136,7 @@ async def test_over_rest_both_claims_bring_it(served: Served, desk: Desk, path: 
 
 
 @pytest.mark.parametrize("tool", ["claim_next_task", "acquire_task_lock"])
-async def test_over_mcp_a_claim_brings_it_too_and_leaves_out_what_is_empty(tmp_path: Path, tool: str) -> None:
+async def test_over_mcp_a_claim_brings_it_too_and_omits_empty_fields(tmp_path: Path, tool: str) -> None:
     async with product(tmp_path) as made, agent(made.server) as client:
         for name in ("first", "second"):
             await client.ok("create_task", name=name, project_name="p", agent_id="ann")

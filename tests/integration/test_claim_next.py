@@ -1,4 +1,4 @@
-"""claim_next: which task, for whom, in which order, and what is said when there is none."""
+"""`claim_next`: choice and order of tasks, and the response when no task is ready."""
 
 from typing import Any
 
@@ -18,13 +18,13 @@ NOTHING = NothingReadyView(task=None, lock=None, message="nothing", tasks=0, hel
 
 
 async def taken(desk: Desk, agent: str = "ann", **filters: Any) -> str | None:
-    """The name of the task that the agent gets."""
+    """Claim the next task for the agent and return its name."""
     task = (await desk.next(agent, **filters))["task"]
     return None if task is None else str(task["name"])
 
 
 @pytest.mark.promise("claim:best-first")
-async def test_the_most_urgent_comes_first_then_what_unblocks_most_then_the_oldest(desk: Desk) -> None:
+async def test_claims_are_ordered_by_priority_then_by_unblocked_tasks_then_by_age(desk: Desk) -> None:
     await desk.task("old", priority=2)
     await desk.task("young", priority=2)
     await desk.task("late but urgent", priority=0)
@@ -40,7 +40,7 @@ async def test_the_most_urgent_comes_first_then_what_unblocks_most_then_the_olde
 
 
 @pytest.mark.promise("claim:best-first")
-async def test_what_a_finished_dependent_no_longer_needs_does_not_count(desk: Desk) -> None:
+async def test_finished_dependents_do_not_count_as_unblocked(desk: Desk) -> None:
     plain, opens = await desk.task("plain"), await desk.task("opens")
     door = await desk.task("door", depends_on=[opens["id"]])
     await desk.set_status(door["id"], "CANCELLED")
@@ -49,7 +49,7 @@ async def test_what_a_finished_dependent_no_longer_needs_does_not_count(desk: De
 
 
 @pytest.mark.promise("claim:filters")
-async def test_nothing_outside_the_filters_is_taken(desk: Desk) -> None:
+async def test_no_task_outside_the_filters_is_claimed(desk: Desk) -> None:
     await desk.task("elsewhere", project_name="Shed", priority=0)
     shed = await desk.task("tools", project_name="Shed", epic_name="Order", labels=["wood", "iron"], priority=3)
     assert await taken(desk, labels=["wood", "glass"]) is None
@@ -69,7 +69,7 @@ async def test_the_answer_has_the_task_and_its_lock_for_fifteen_minutes(desk: De
     assert f"fence {claimed['lock']['fence']}" in claimed["message"]
 
 
-async def test_a_held_task_is_never_offered_to_its_own_holder(desk: Desk) -> None:
+async def test_a_claimed_task_is_never_offered_to_its_own_holder(desk: Desk) -> None:
     await desk.task()
     await desk.next("ann")
     assert await taken(desk, "ann") is None
@@ -92,11 +92,11 @@ async def test_many_agents_at_once_get_different_tasks_each(desk: Desk) -> None:
     check(desk)
 
 
-# nothing there
+# no task yet
 
 
 @pytest.mark.promise("claim:empty-says-why")
-async def test_an_empty_answer_counts_the_tasks_and_what_holds_them_back(desk: Desk) -> None:
+async def test_an_empty_response_counts_the_tasks_and_their_blockers(desk: Desk) -> None:
     first = await desk.task("first")
     await desk.task("second", depends_on=[first["id"]])
     await desk.task("third", defer_until=desk.clock.later(60))
@@ -121,7 +121,7 @@ async def test_an_empty_answer_counts_the_tasks_and_what_holds_them_back(desk: D
 
 
 @pytest.mark.promise("claim:empty-says-why")
-async def test_an_empty_answer_says_when_the_filters_were_to_blame(desk: Desk) -> None:
+async def test_an_empty_response_reports_that_the_filters_exclude_all_ready_tasks(desk: Desk) -> None:
     await desk.task(labels=["wood"])
     answer = await desk.next("ann", labels=["iron"])
     assert [(entry["reason"], entry["tasks"]) for entry in answer["held_back"]] == [
@@ -130,7 +130,7 @@ async def test_an_empty_answer_says_when_the_filters_were_to_blame(desk: Desk) -
 
 
 @pytest.mark.promise("claim:empty-says-why")
-async def test_an_empty_database_says_that_there_are_no_tasks(desk: Desk) -> None:
+async def test_an_empty_database_is_reported_as_having_no_tasks(desk: Desk) -> None:
     answer = await desk.next("ann")
     assert (answer["tasks"], answer["held_back"]) == (0, [])
     assert "no open tasks" in answer["message"]
@@ -150,7 +150,7 @@ async def test_waiting_out_of_range_is_refused(desk: Desk, seconds: object) -> N
 # every claim
 
 
-async def test_leases_are_counted_by_what_became_of_them(desk: Desk) -> None:
+async def test_leases_are_counted_by_outcome(desk: Desk) -> None:
     def counts() -> dict[str, float]:
         words = ("acquired", "renewed", "released", "expired", "conflict", "stale_fence")
         found = {word: desk.runtime.metrics.value("pm_leases_total", outcome=word) for word in words}
@@ -178,7 +178,7 @@ async def test_leases_are_counted_by_what_became_of_them(desk: Desk) -> None:
     }
 
 
-async def test_how_many_tasks_there_are_is_said_only_where_none_was_given(desk: Desk) -> None:
+async def test_the_number_of_tasks_is_returned_only_by_an_empty_claim(desk: Desk) -> None:
     await desk.task()
     brought = ["notice", "handoff", "log_entries", "also_holding"]
     assert list(await desk.next("ann")) == ["task", "lock", "message", *brought]

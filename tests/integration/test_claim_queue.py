@@ -1,4 +1,4 @@
-"""The claim queue at size: what a claim, a pass over the queue and a new task cost, and what a waiter can rely on."""
+"""The claim queue under load: the cost of a claim, a pass and a new task, and the guarantees for waiters."""
 
 import asyncio
 import json
@@ -33,12 +33,12 @@ TASKS = 40_000
 WAITERS = 150
 STEP = 100
 FEW_STEPS = 5_000
-"""Of SQLite's virtual machine: a claim has some hundred, a walk over 40,000 tasks more than 400,000."""
+"""Steps of SQLite's virtual machine. A claim takes some hundred, a scan of 40,000 tasks more than 400,000."""
 
 
 @dataclass
 class Large:
-    """A database with 40,000 ready tasks in two projects, of which none has a label that a waiter wants."""
+    """A database with 40,000 ready tasks in two projects. No task has a label that a waiter asks for."""
 
     connection: Any
     steps: int = 0
@@ -48,7 +48,7 @@ class Large:
 
     @contextmanager
     def counted(self) -> Iterator[None]:
-        """Count steps of the virtual machine from 0, in hundreds."""
+        """Count the steps of SQLite's virtual machine from 0, in hundreds."""
 
         def count() -> None:
             self.steps += STEP
@@ -151,7 +151,7 @@ def test_one_pass_over_the_queue_serves_a_new_task_to_the_waiter_that_wants_it(l
     assert large.steps < WAITERS * 200
 
 
-def test_a_claim_beside_many_waiters_asks_for_none_of_their_wishes(large: Large) -> None:
+def test_a_claim_with_many_waiters_queries_none_of_their_filters(large: Large) -> None:
     come(large, WAITERS, lambda n: {"labels": [f"label-{n}"]})
     tx = large.tx()
     with large.counted():
@@ -173,7 +173,7 @@ def test_the_waiters_of_a_process_that_was_killed_cost_other_claims_a_walk_and_n
 
 @pytest.fixture
 def passes(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """The number of places in each pass over the queue."""
+    """Return the number of places in each pass over the queue."""
     found: list[int] = []
     real = claim_queue.serve
 
@@ -204,10 +204,10 @@ async def test_each_of_many_waiters_gets_the_task_with_its_label_and_a_task_caus
     check(desk)
 
 
-async def test_what_makes_no_task_ready_causes_no_pass(desk: Desk, passes: list[int]) -> None:
+async def test_changes_that_make_no_task_ready_cause_no_pass(desk: Desk, passes: list[int]) -> None:
     number = (await desk.task("held"))["id"]
     with anyio.fail_after(PATIENCE):
-        while desk.runtime.hub.head < await desk.head():  # its own event must not come after ann, and cause a pass
+        while desk.runtime.hub.head < await desk.head():  # its own event must not arrive after ann and cause a pass
             await desk.runtime.sweep()
     async with anyio.create_task_group() as agents:
         waiting = Waiting(desk, agents)
@@ -224,7 +224,7 @@ async def test_what_makes_no_task_ready_causes_no_pass(desk: Desk, passes: list[
     assert len(passes) == 1
 
 
-async def test_a_process_listens_once_for_all_of_its_waiters_and_not_without_them(desk: Desk) -> None:
+async def test_a_process_subscribes_once_for_all_of_its_waiters_and_not_without_them(desk: Desk) -> None:
     before = desk.runtime.hub.subscribers
     async with anyio.create_task_group() as agents:
         waiting = Waiting(desk, agents)
@@ -281,7 +281,7 @@ async def test_a_waiter_that_is_refused_delays_no_other(desk: Desk) -> None:
 
 
 @pytest.mark.promise("claim:not-lost")
-async def test_a_waiter_that_fails_by_a_fault_delays_no_other(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_waiter_with_an_internal_error_delays_no_other(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     real = claim_queue.grant
 
     def broken(tx: Tx, command: ClaimNextTask, **more: Any) -> Any:
@@ -310,7 +310,7 @@ async def test_a_waiter_that_fails_by_a_fault_delays_no_other(desk: Desk, monkey
 
 
 @pytest.mark.promise("claim:not-lost")
-async def test_a_waiter_whose_place_has_expired_while_its_process_was_stopped_is_served(desk: Desk) -> None:
+async def test_a_waiter_with_an_expired_place_is_served_after_its_process_was_stopped(desk: Desk) -> None:
     async with anyio.create_task_group() as agents:
         waiting = Waiting(desk, agents)
         await waiting.come("ann", ttl_seconds=60)
@@ -322,7 +322,7 @@ async def test_a_waiter_whose_place_has_expired_while_its_process_was_stopped_is
     assert waiting.got == {"ann": "task"}
 
 
-async def test_waiters_are_told_when_the_server_stops(desk: Desk) -> None:
+async def test_waiters_are_notified_when_the_server_stops(desk: Desk) -> None:
     refused: list[str] = []
 
     async def wait(agent: str) -> None:
@@ -349,7 +349,7 @@ async def test_a_waiter_that_is_served_while_the_hub_stops_gets_its_task(
         served = real(tx, places=places)
         if served.results:
             loop.call_soon_threadsafe(hub.close)
-            for _ in range(10):  # turns of the loop, in which each listener learns that the hub has stopped
+            for _ in range(10):  # steps of the loop, so that each subscriber sees the stop of the hub
                 turn = threading.Event()
                 loop.call_soon_threadsafe(turn.set)
                 turn.wait(PATIENCE)
@@ -387,7 +387,7 @@ async def test_nothing_runs_for_the_queue_after_the_hub_has_stopped(
         desk.runtime.hub.close()
     for _ in range(20):
         await anyio.lowlevel.checkpoint()
-    assert tries <= 3  # one that listens, one that is refused, one as the waiter leaves
+    assert tries <= 3  # one subscriber, one refusal, one departing waiter
 
 
 async def test_the_blockers_are_counted_once_for_a_commit_and_not_by_the_writer(
@@ -409,7 +409,7 @@ async def test_the_blockers_are_counted_once_for_a_commit_and_not_by_the_writer(
     for agent in agents:
         assert (await desk.next(agent))["held_back"] == [{"reason": "in the backlog", "tasks": 1}]
         assert (await desk.next(agent, project_id=1))["tasks"] == 1
-    assert len(counted) <= 4  # the tail may notice the last of the commits before only now
+    assert len(counted) <= 4  # the tail may see the last earlier commit only now
     await desk.task("more", status="BACKLOG")
     assert (await desk.next("agent-0"))["tasks"] == 2
 
@@ -431,7 +431,7 @@ async def test_a_task_that_conflicts_with_a_promised_one_is_left(desk: Desk) -> 
     assert (await desk.next("newcomer"))["task"] is None
 
 
-async def test_ready_tasks_that_conflict_with_a_held_one_are_not_counted_as_ready(desk: Desk) -> None:
+async def test_ready_tasks_that_conflict_with_a_claimed_one_are_not_counted_as_ready(desk: Desk) -> None:
     held = (await desk.task("held"))["id"]
     for name in ("one", "two"):
         await desk.task(name, conflicts_with=[held])

@@ -1,4 +1,4 @@
-"""Claims that wait until a task is ready: the order of the queue, and claims whose client has gone away."""
+"""Claims that wait until a task is ready: the order of the queue, and claims of disconnected clients."""
 
 import threading
 from collections.abc import Callable, Mapping
@@ -40,7 +40,7 @@ async def until_queue_has(desk: Desk, number: int) -> None:
 
 
 class Waiting:
-    """Agents that wait for a task, in the order in which they came."""
+    """Agents that wait for a task, in the order of their arrival."""
 
     def __init__(self, desk: Desk, agents: anyio.abc.TaskGroup) -> None:
         self.desk = desk
@@ -49,7 +49,7 @@ class Waiting:
         self.changed = anyio.Event()
 
     async def come(self, agent: str, **filters: Any) -> anyio.CancelScope:
-        """Returns when the agent has its place in the queue; leaving the scope makes it go away."""
+        """Return when the agent has its place in the queue. Leaving the scope disconnects it."""
         scope = anyio.CancelScope()
         queued = len(queue(self.desk))
         self.agents.start_soon(self._wait, agent, scope, filters)
@@ -70,7 +70,7 @@ class Waiting:
 
 @dataclass(frozen=True)
 class Ghost:
-    """A place in the queue whose claim belongs to no process; it takes what it is given."""
+    """A place in the queue with a claim that belongs to no process. It accepts any task."""
 
     waiter: Waiter
     key: None = None
@@ -107,7 +107,7 @@ async def serve(desk: Desk, ghosts: list[Ghost]) -> dict[int, int]:
 
 
 @pytest.mark.promise("claim:first-come")
-async def test_those_who_wait_are_served_in_the_order_of_coming(desk: Desk) -> None:
+async def test_waiters_are_served_in_the_order_of_arrival(desk: Desk) -> None:
     async with anyio.create_task_group() as agents:
         waiting = Waiting(desk, agents)
         for agent in ("ann", "bob", "cid"):
@@ -121,7 +121,7 @@ async def test_those_who_wait_are_served_in_the_order_of_coming(desk: Desk) -> N
 
 
 @pytest.mark.promise("claim:first-come")
-async def test_who_does_not_wait_does_not_overtake_those_who_do(desk: Desk) -> None:
+async def test_a_claim_without_a_wait_does_not_overtake_waiters(desk: Desk) -> None:
     async with anyio.create_task_group() as agents:
         waiting = Waiting(desk, agents)
         await waiting.come("ann")
@@ -147,7 +147,7 @@ async def test_no_agent_waits_for_a_task_that_the_first_in_the_queue_does_not_wa
 
 
 @pytest.mark.promise("claim:first-come")
-async def test_nobody_is_overtaken_however_many_wait_before(desk: Desk) -> None:
+async def test_no_waiter_is_overtaken_in_a_queue_of_any_length(desk: Desk) -> None:
     picky = [validation.read(ClaimNextTask, {"agent_id": f"picky{n}", "labels": ["iron"]}) for n in range(204)]
     last = validation.read(ClaimNextTask, {"agent_id": "last", "labels": ["wood"]})
 
@@ -160,7 +160,7 @@ async def test_nobody_is_overtaken_however_many_wait_before(desk: Desk) -> None:
 
 @pytest.mark.promise("claim:first-come")
 @pytest.mark.parametrize("change", ["created", "finished", "released", "expired", "deferral", "unarchived", "edited"])
-async def test_whatever_makes_a_task_ready_wakes_who_waits(desk: Desk, change: str) -> None:
+async def test_any_change_that_makes_a_task_ready_wakes_waiters(desk: Desk, change: str) -> None:
     first = await desk.task("first", status="BACKLOG")
     prepared: dict[str, Json] = {
         "finished": {"depends_on": [first["id"]]},
@@ -193,7 +193,7 @@ async def test_whatever_makes_a_task_ready_wakes_who_waits(desk: Desk, change: s
 
 
 @pytest.mark.promise("claim:not-lost")
-async def test_a_waiter_that_has_gone_away_gets_no_task_and_the_next_is_served(desk: Desk) -> None:
+async def test_a_waiter_that_has_disconnected_gets_no_task_and_the_next_is_served(desk: Desk) -> None:
     async with anyio.create_task_group() as agents:
         waiting = Waiting(desk, agents)
         gone = await waiting.come("ann")
@@ -207,7 +207,7 @@ async def test_a_waiter_that_has_gone_away_gets_no_task_and_the_next_is_served(d
 
 
 @pytest.mark.promise("claim:not-lost")
-async def test_a_task_kept_for_one_who_goes_away_is_offered_to_the_next_at_once(desk: Desk) -> None:
+async def test_a_task_kept_for_a_waiter_that_disconnects_is_offered_to_the_next_at_once(desk: Desk) -> None:
     command = validation.read(ClaimNextTask, {"wait_seconds": 55})
     writer = desk.runtime.database.writer
     [ghost] = await come(desk, command)
@@ -225,7 +225,7 @@ async def test_a_task_kept_for_one_who_goes_away_is_offered_to_the_next_at_once(
 async def test_a_claim_that_is_being_written_when_the_wait_ends_is_answered(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A task appears, and the writer is slow: the claim is written after the wait has ended."""
+    """A task becomes ready and the writer is slow, so the claim is written after the end of the wait."""
     answered = threading.Event()
     hold_up(monkeypatch, lambda: answered.wait(1.5))
     claimed = await desk.next("ann", wait_seconds=1)
@@ -236,7 +236,7 @@ async def test_a_claim_that_is_being_written_when_the_wait_ends_is_answered(
 
 @pytest.mark.promise("claim:not-lost")
 @pytest.mark.parametrize("key", [None, "again"])
-async def test_a_task_taken_for_one_who_has_gone_away_is_given_back_unless_it_can_be_asked_for(
+async def test_a_task_claimed_for_a_disconnected_waiter_is_released_unless_it_can_be_replayed(
     desk: Desk, monkeypatch: pytest.MonkeyPatch, key: str | None
 ) -> None:
     here = anyio.lowlevel.current_token()
@@ -254,7 +254,7 @@ async def test_a_task_taken_for_one_who_has_gone_away_is_given_back_unless_it_ca
 
 
 def hold_up(monkeypatch: pytest.MonkeyPatch, meanwhile: Callable[[], object]) -> None:
-    """A task appears, and while the queue is served with it, something else happens."""
+    """Run `meanwhile` in the first pass over the queue after a task became ready."""
     real = claim_queue.serve
 
     def slow(tx: Tx, *, places: Mapping[int, Place[Any]]) -> claim_queue.Served[Any]:
@@ -269,7 +269,7 @@ def hold_up(monkeypatch: pytest.MonkeyPatch, meanwhile: Callable[[], object]) ->
 
 
 @pytest.mark.promise("claim:not-lost")
-async def test_nothing_is_kept_for_a_client_that_hung_up(served: Served, desk: Desk) -> None:
+async def test_no_task_is_kept_for_a_disconnected_client(served: Served, desk: Desk) -> None:
     async with anyio.create_task_group() as clients:
         clients.start_soon(lambda: served.send("POST", "/api/tasks/claim", {"agent_id": "ann", "wait_seconds": 50}))
         await until_queue_has(desk, 1)
@@ -286,7 +286,7 @@ async def test_waiting_ends_with_an_empty_answer_when_nothing_comes(desk: Desk) 
 
 
 @pytest.mark.promise("claim:not-lost")
-async def test_a_claim_is_answered_although_the_place_in_the_queue_cannot_be_given_up(
+async def test_a_claim_is_answered_although_its_place_in_the_queue_cannot_be_removed(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def busy(*_: object, **__: object) -> None:
@@ -301,7 +301,7 @@ async def test_a_claim_is_answered_although_the_place_in_the_queue_cannot_be_giv
     assert waiting.got == {"ann": "task"}
 
 
-async def test_those_who_wait_cause_no_event_and_no_counting_when_they_are_served(
+async def test_serving_a_waiter_causes_no_extra_event_and_no_count_of_blockers(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     counted: list[int | None] = []

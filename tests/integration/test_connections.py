@@ -1,4 +1,4 @@
-"""Limits on what a connection may hold, for how long, and how a client reads that it reached one."""
+"""Limits on the memory, duration and number of connections, and the responses at these limits."""
 
 import gc
 import socket
@@ -35,12 +35,12 @@ def seconds_pass(served: Served, seconds: int) -> None:
 
 
 def holds(served: Served, size: int) -> bool:
-    """Return whether unfinished requests hold so many bytes, or none any more."""
+    """Return whether unfinished requests hold exactly this many bytes, or none."""
     return served.connections.requests.total in (size, 0)
 
 
 def silent(served: Served, number: int) -> bool:
-    """Return whether so many connections have sent no whole head."""
+    """Return whether exactly this many connections have sent no complete head."""
     return len(served.connections.heads) == number
 
 
@@ -49,11 +49,11 @@ async def refused(served: Served, reason: str) -> int:
     return int(sample(page, f'project_manager_connections_refused_total{{reason="{reason}"}}'))
 
 
-# One request after the other
+# Pipelining
 
 
 def mixed(number: int) -> bytes:
-    """Return one of five kinds of requests, with a number that its answer repeats."""
+    """Return one of five kinds of requests, with a number that its response repeats."""
     named = b"Host: localhost\r\nX-Request-ID: %d\r\n" % number
     body = b'{"name": "T %d"}' % number
     return [
@@ -165,7 +165,7 @@ async def test_a_handshake_of_a_websocket_with_a_body_is_answered_as_a_plain_req
 
 
 async def test_a_connection_that_is_lost_leaves_nothing_behind(served: Served) -> None:
-    gc.disable()  # the service collects rarely, so that what is only reachable from itself would stay
+    gc.disable()  # the service rarely runs the garbage collector, so reference cycles would stay
     try:
         async with connected(served) as raw:
             await raw.send(GET)
@@ -205,7 +205,7 @@ async def test_a_head_beyond_the_limit_is_answered_with_431(served: Served, sent
     assert await refused(served, "head_too_large") == 1
 
 
-async def test_a_head_of_exactly_the_limit_is_taken(served: Served) -> None:
+async def test_a_head_of_exactly_the_limit_is_accepted(served: Served) -> None:
     begin = b"GET /livez HTTP/1.1\r\nHost: localhost\r\n" + b"X: y\r\n" * 126 + b"Y: "
     async with connected(served) as raw:
         await raw.send(begin + b"a" * (bounds.HEAD_BYTES - len(begin) - 4) + b"\r\n\r\n")
@@ -213,7 +213,7 @@ async def test_a_head_of_exactly_the_limit_is_taken(served: Served) -> None:
 
 
 @pytest.mark.parametrize("sent", [b"\x16\x03\x01\x02\x00\x01\x00", b"GET / HTTP/1.1\nHost: localhost\n\n", b"\x00"])
-async def test_what_is_no_http_is_answered_before_its_head_is_complete(served: Served, sent: bytes) -> None:
+async def test_bytes_that_are_not_http_are_answered_before_the_head_is_complete(served: Served, sent: bytes) -> None:
     async with connected(served) as raw:
         await raw.send(sent)
         assert await raw.error() == (400, "malformed_request")
@@ -230,13 +230,13 @@ async def test_trailers_beyond_the_limit_of_a_refused_request_get_no_second_answ
 # Time
 
 
-async def test_a_head_that_does_not_come_is_answered_with_408(served: Served) -> None:
+async def test_an_incomplete_head_is_answered_with_408(served: Served) -> None:
     async with connected(served) as raw:
         await raw.send(GET + GET[:20])
         await raw.answer()
         await until(lambda: served.connections.requests.total)
         seconds_pass(served, bounds.HEAD_SECONDS - 2)
-        await raw.send(GET[20:21])  # a byte now and then does not help
+        await raw.send(GET[20:21])  # occasional bytes do not extend the time
         seconds_pass(served, 3)
         assert await raw.error() == (408, "request_timeout")
     assert await refused(served, "head_timeout") == 1
@@ -262,7 +262,7 @@ async def test_a_body_without_progress_is_answered_with_408(served: Served, head
     assert (await served.send("GET", "/livez")).status_code == 200
 
 
-async def test_a_body_that_makes_progress_is_taken_however_long_it_takes(served: Served) -> None:
+async def test_a_body_that_makes_progress_is_accepted_after_any_time(served: Served) -> None:
     body = b'{"name": "T"}' + b" " * (5 * bounds.PROGRESS_BYTES)
     async with connected(served) as raw:
         await raw.send(POST % len(body))
@@ -292,7 +292,7 @@ async def test_an_agent_that_waits_for_work_is_not_cut(served: Served) -> None:
         assert (await raw.answer())[0] == 200
 
 
-async def test_an_answer_that_is_not_taken_is_cut(served: Served) -> None:
+async def test_a_response_that_is_not_read_is_cut(served: Served) -> None:
     async with connected(served, receive_buffer=SMALL) as raw:
         await raw.send(b"GET /openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n" * 60)
         await until(lambda: served.connections.answers.total)
@@ -380,7 +380,7 @@ async def test_unfinished_requests_hold_a_bounded_number_of_bytes_together(serve
     assert await refused(served, "request_memory") >= 2
 
 
-async def test_answers_that_are_not_taken_hold_a_bounded_number_of_bytes_together(served: Served) -> None:
+async def test_unread_responses_hold_a_bounded_number_of_bytes_together(served: Served) -> None:
     served.connections.answers.limit = 300 * KIBIBYTE
     async with AsyncExitStack() as opened:
         for _ in range(5):

@@ -1,4 +1,4 @@
-"""Bounds on what is read of a request after its answer."""
+"""Limits on reading the rest of a request after its response."""
 
 import socket
 from contextlib import suppress
@@ -16,7 +16,7 @@ each_end = pytest.mark.parametrize("more", [b"", b"Connection: close\r\n"], ids=
 
 
 def refused(port: int, more: bytes) -> socket.socket:
-    """Return a connection with a refused request, whose body is to follow."""
+    """Return a connection with a refused request and an unsent body."""
     raw = socket.create_connection(("127.0.0.1", port), timeout=PATIENCE)
     raw.sendall(HEAD + more + b"\r\n")
     answer = raw.recv(65536)
@@ -32,7 +32,7 @@ def served_connections(port: int) -> int:
 
 async def until_ended(port: int) -> None:
     with anyio.fail_after(PATIENCE):
-        while served_connections(port):  # noqa: ASYNC110 the kernel notifies nobody
+        while served_connections(port):  # noqa: ASYNC110 the kernel sends no notification
             await anyio.sleep(0.001)
 
 

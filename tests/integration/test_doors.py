@@ -1,4 +1,4 @@
-"""Who may come in over HTTP and WebSocket, from where, and as what."""
+"""Authentication and roles over HTTP and WebSocket, and checks of Host and Origin."""
 
 from typing import Any
 
@@ -19,7 +19,7 @@ MALFORMED = ["http://[", "http://[::1", "http://]", "http://[v1.x]:1", "http://\
 
 
 async def token(desk: Desk, role: str, agent_id: str | None = None) -> str:
-    """The secret of a new token; nobody who came before it is remembered as let in."""
+    """Create a token and return its secret. Clear the cache of authenticated callers."""
     name = f"{role} {agent_id or ''}".strip()
     raw = {} if agent_id is None else {"agent_id": agent_id}
     caller = Caller(LOCAL, "cli", "test")
@@ -36,7 +36,7 @@ def bearer(secret: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {secret}"}
 
 
-# from where
+# Host and Origin
 
 
 @pytest.mark.promise("door:elsewhere")
@@ -44,7 +44,7 @@ def bearer(secret: str) -> dict[str, str]:
     "host",
     ["evil.example", "evil.example:8080", "127.0.0.1.evil.example", "localhost.evil.example", "a.b", "1.2.3.4.5"],
 )
-async def test_a_name_that_somebody_may_own_is_not_answered(served: Served, host: str) -> None:
+async def test_a_host_name_that_can_be_registered_is_not_answered(served: Served, host: str) -> None:
     for path in ("/api/tasks", "/healthz", "/", "/openapi.json", "/ws/updates"):
         error = await served.refused(403, "GET", path, Host=host)
         assert error["code"] == "origin_refused"
@@ -66,7 +66,7 @@ async def test_an_allowed_host_is_answered_in_any_case_and_others_are_not(served
 
 @pytest.mark.promise("door:elsewhere")
 @pytest.mark.parametrize("origin", [*ELSEWHERE, *MALFORMED])
-async def test_a_page_elsewhere_can_neither_read_nor_write(served: Served, origin: str) -> None:
+async def test_a_page_of_another_origin_can_neither_read_nor_write(served: Served, origin: str) -> None:
     for method, path, body in [
         ("GET", "/api/tasks", None),
         ("POST", "/api/tasks", b'{"name":"x"}'),
@@ -82,7 +82,7 @@ async def test_a_page_elsewhere_can_neither_read_nor_write(served: Served, origi
 
 @pytest.mark.promise("door:elsewhere")
 @pytest.mark.parametrize("origin", ["http://evil.example", "http://["])
-async def test_the_websocket_is_closed_to_a_page_elsewhere(served: Served, origin: str) -> None:
+async def test_the_websocket_refuses_a_page_of_another_origin(served: Served, origin: str) -> None:
     async with served.listen(origin=origin) as socket:
         with pytest.raises(ConnectionClosed) as closed:
             await frame(socket)
@@ -110,11 +110,11 @@ async def test_a_listed_origin_may_call_and_read_and_others_may_not(served: Serv
     assert (await served.send("GET", "/api/tasks", Origin="https://evil.example")).status_code == 403
 
 
-# with a token
+# tokens
 
 
 @pytest.mark.promise("door:tokens")
-async def test_without_tokens_the_door_is_open_and_with_the_first_one_it_is_not(served: Served, desk: Desk) -> None:
+async def test_access_is_open_without_tokens_and_closed_with_the_first_one(served: Served, desk: Desk) -> None:
     await served.ok("GET", "/api/tasks")
     secret = await token(desk, "viewer")
     refusal = await served.send("GET", "/api/tasks")
@@ -147,13 +147,13 @@ async def test_options_names_the_methods_of_every_path_and_needs_no_token(served
 
 @pytest.mark.promise("door:tokens")
 @pytest.mark.parametrize("header", ["Bearer wrong", "Bearer", "Basic YTpi", "pm_x", "", "Bearer \u00e9"])
-async def test_what_is_not_a_token_of_ours_is_refused(served: Served, desk: Desk, header: str) -> None:
+async def test_an_invalid_token_is_refused(served: Served, desk: Desk, header: str) -> None:
     await token(desk, "operator")
     await served.refused(401, "GET", "/api/tasks", Authorization=header)
 
 
 @pytest.mark.promise("door:tokens")
-async def test_a_revoked_token_opens_no_door(served: Served, desk: Desk) -> None:
+async def test_a_revoked_token_is_refused(served: Served, desk: Desk) -> None:
     secret = await token(desk, "operator")
     await served.ok("GET", "/api/tasks", **bearer(secret))
     await desk.do("revoke_token", token_id=1)
@@ -163,7 +163,7 @@ async def test_a_revoked_token_opens_no_door(served: Served, desk: Desk) -> None
 
 
 @pytest.mark.promise("door:tokens")
-async def test_revoking_the_last_token_lets_nobody_in_and_says_so(served: Served, desk: Desk) -> None:
+async def test_revoking_the_last_token_closes_access_and_warns(served: Served, desk: Desk) -> None:
     first, last = await token(desk, "viewer"), await token(desk, "operator")
     assert (await served.ok("DELETE", "/api/tokens/1", **bearer(last)))["notice"] is None
     said = await served.ok("DELETE", "/api/tokens/2", **bearer(last))
@@ -177,9 +177,7 @@ async def test_revoking_the_last_token_lets_nobody_in_and_says_so(served: Served
 
 
 @pytest.mark.promise("door:tokens")
-async def test_the_doors_open_again_when_all_tokens_are_forgotten_at_the_command_line(
-    served: Served, desk: Desk
-) -> None:
+async def test_clearing_all_tokens_at_the_command_line_opens_access_again(served: Served, desk: Desk) -> None:
     secret = await token(desk, "operator")
     assert (await served.send("POST", "/api/session", {"token": secret})).is_success
     await desk.do("revoke_token", token_id=1)
@@ -197,7 +195,7 @@ async def test_the_doors_open_again_when_all_tokens_are_forgotten_at_the_command
 
 @pytest.mark.promise("door:tokens")
 @pytest.mark.parametrize("settings", [{"AUTH_REQUIRED": "true"}])
-async def test_forgetting_all_tokens_opens_nothing_where_a_token_is_required(served: Served, desk: Desk) -> None:
+async def test_clearing_all_tokens_opens_nothing_where_a_token_is_required(served: Served, desk: Desk) -> None:
     await token(desk, "operator")
     await desk.do("clear_tokens")
     desk.runtime._identities.forget()
@@ -205,7 +203,7 @@ async def test_forgetting_all_tokens_opens_nothing_where_a_token_is_required(ser
 
 
 @pytest.mark.promise("door:tokens")
-async def test_who_listens_without_a_token_is_told_that_one_is_needed_now(served: Served, desk: Desk) -> None:
+async def test_an_open_stream_without_a_token_is_closed_once_a_token_is_required(served: Served, desk: Desk) -> None:
     async with served.listen() as socket:
         assert (await frame(socket))["type"] == "hello"
         await token(desk, "operator")
@@ -239,14 +237,12 @@ async def test_the_websocket_asks_for_a_token_too(served: Served, desk: Desk) ->
         assert (await frame(socket))["type"] == "hello"
 
 
-# as what
+# roles
 
 
 @pytest.mark.promise("door:roles")
 @pytest.mark.parametrize("role", ["viewer", "agent", "operator"])
-async def test_each_role_may_do_what_its_operations_ask_for_and_nothing_else(
-    served: Served, desk: Desk, role: str
-) -> None:
+async def test_each_role_may_run_its_operations_only(served: Served, desk: Desk, role: str) -> None:
     secret = await token(desk, role)
     for operation in OPERATIONS:
         if not operation.http:
@@ -260,7 +256,7 @@ async def test_each_role_may_do_what_its_operations_ask_for_and_nothing_else(
 
 
 @pytest.mark.promise("door:roles")
-def test_whatever_writes_asks_for_more_than_looking_on() -> None:
+def test_every_write_requires_more_than_the_viewer_role() -> None:
     assert [row.name for row in OPERATIONS if row.kind is Kind.WRITE and row.role < Role.AGENT] == []
     assert [row.name for row in OPERATIONS if "token" in row.name and row.role < Role.OPERATOR] == []
 
@@ -280,7 +276,7 @@ async def test_a_bound_token_is_its_agent_and_cannot_be_another(served: Served, 
 
 
 @pytest.mark.promise("door:roles")
-async def test_an_agent_with_an_unbound_token_says_who_it_is(served: Served, desk: Desk) -> None:
+async def test_an_agent_with_an_unbound_token_must_send_its_id(served: Served, desk: Desk) -> None:
     task = await desk.task()
     secret = await token(desk, "agent")
     lock = await served.ok("POST", f"/api/tasks/{task['id']}/lock", {"agent_id": "bob"}, **bearer(secret))
@@ -313,7 +309,7 @@ async def test_a_name_is_free_again_when_its_token_is_revoked(served: Served, de
 
 @pytest.mark.promise("door:tokens")
 @pytest.mark.parametrize("role", ["viewer", "agent"])
-async def test_a_first_token_that_would_leave_nobody_in_charge_is_refused(served: Served, role: str) -> None:
+async def test_a_first_token_without_the_operator_role_is_refused(served: Served, role: str) -> None:
     error = await served.refused(409, "POST", "/api/tokens", {"name": "first", "role": role})
     assert (error["code"], "operator" in error["hint"]) == ("operator_token_first", True)
     made = await served.ok("POST", "/api/tokens", {"name": "ada", "role": "operator"})
@@ -358,7 +354,7 @@ async def test_behind_https_the_cookie_is_for_https_only(served: Served, desk: D
     ("body", "status"),
     [({"token": "wrong"}, 401), ({"token": ""}, 422), ({}, 422), ({"token": 7}, 422), (b"x", 400), (b"[]", 422)],
 )
-async def test_signing_in_with_no_token_of_ours_sets_no_cookie(
+async def test_signing_in_with_an_invalid_token_sets_no_cookie(
     served: Served, desk: Desk, body: Any, status: int
 ) -> None:
     await token(desk, "operator")
@@ -368,7 +364,7 @@ async def test_signing_in_with_no_token_of_ours_sets_no_cookie(
 
 @pytest.mark.promise("door:session")
 @pytest.mark.parametrize("other", ['prefs={"a":1}', "a[0]=1", "n=Jean Dupont", "x=\u00e9", "x", '"', "a=;;", "=1"])
-async def test_the_cookie_is_found_beside_those_of_other_applications(served: Served, desk: Desk, other: str) -> None:
+async def test_the_cookie_is_found_among_those_of_other_applications(served: Served, desk: Desk, other: str) -> None:
     name = cookie_of(served)
     session = f"{name}={await token(desk, 'operator')}"
     for jar in (f"{other}; {session}", f"{session}; {other}"):

@@ -1,4 +1,4 @@
-"""Events: which there are, what they say, in which order, how long they are kept, and how they are read."""
+"""Events: types, fields, order, retention, and reading."""
 
 import subprocess
 import sys
@@ -40,7 +40,7 @@ OWN_FIELDS = {
 
 
 async def everything(desk: Desk) -> None:
-    """One change of each kind."""
+    """Make one change of each kind."""
     await desk.do("create_project", name="Garden")
     epic = await desk.do("create_epic", name="Outside", project_id=1)
     first = await desk.task("first", epic_id=epic["id"])
@@ -82,7 +82,7 @@ async def test_every_kind_of_change_has_its_type_with_the_envelope_and_its_field
     check(desk)
 
 
-async def test_an_event_names_its_actor_by_what_it_is(desk: Desk) -> None:
+async def test_an_event_names_its_actor_and_its_kind(desk: Desk) -> None:
     await desk.task(agent_id="ann")
     await desk.edit(1, priority=0)
     await desk.claim(1, "ann", ttl_seconds=10)
@@ -94,7 +94,7 @@ async def test_an_event_names_its_actor_by_what_it_is(desk: Desk) -> None:
 
 
 @pytest.mark.promise("outbox:no-gap")
-async def test_what_is_refused_leaves_no_event_and_no_gap(desk: Desk) -> None:
+async def test_a_refused_operation_leaves_no_event_and_no_gap(desk: Desk) -> None:
     await desk.task()
     await desk.claim(1, "ann")
     before = await desk.events()
@@ -106,7 +106,7 @@ async def test_what_is_refused_leaves_no_event_and_no_gap(desk: Desk) -> None:
 
 
 @pytest.mark.promise("outbox:no-gap")
-async def test_of_many_changes_at_once_every_one_is_told_in_one_order(desk: Desk) -> None:
+async def test_concurrent_changes_all_emit_events_in_one_order(desk: Desk) -> None:
     async def work(agent: str) -> None:
         for _ in range(5):
             task = await desk.task(agent_id=agent)
@@ -135,7 +135,7 @@ async def test_events_are_read_by_type_project_and_page(desk: Desk) -> None:
     assert past["last_seq"] == past["head"]
 
 
-async def test_what_belongs_to_no_project_is_told_to_the_readers_of_each(desk: Desk, served: Served) -> None:
+async def test_events_without_a_project_reach_the_readers_of_every_project(desk: Desk, served: Served) -> None:
     await desk.task()
     await desk.do("import_plan", document="projects: [{name: Shed}, {name: Roof}]")
     since = await desk.head() - 1
@@ -169,14 +169,14 @@ async def test_waiting_for_events_ends_with_the_first_that_is_wanted(desk: Desk)
     assert (await desk.do("wait_for_events", since=since + 99_999, wait_seconds=4))["resync"] is True
 
 
-async def test_waiting_ends_empty_after_its_time_and_says_where_to_go_on(desk: Desk) -> None:
+async def test_waiting_ends_empty_after_its_time_and_returns_the_next_position(desk: Desk) -> None:
     page = await desk.do("wait_for_events", since=0, wait_seconds=1)
     assert (page["items"], page["resync"], page["last_seq"], page["head"]) == ([], False, 0, 0)
 
 
 @pytest.mark.promise("events:resync")
 @pytest.mark.parametrize("filters", [{"since": 99}, {"epoch": "another", "since": 1}])
-async def test_who_comes_from_another_history_is_told_to_load_again(desk: Desk, filters: Json) -> None:
+async def test_a_reader_with_a_position_of_another_history_must_load_again(desk: Desk, filters: Json) -> None:
     await desk.task()
     page = await desk.do("wait_for_events", **filters)
     assert (page["items"], page["resync"], page["last_seq"]) == ([], True, page["head"])
@@ -190,7 +190,7 @@ async def test_the_history_of_a_task_outlives_it(desk: Desk) -> None:
     await desk.refused(TaskNotFound, "list_task_events", task_id=2)
 
 
-# kept
+# retention
 
 
 async def keep(desk: Desk, days: int) -> None:
@@ -198,7 +198,7 @@ async def keep(desk: Desk, days: int) -> None:
 
 
 @pytest.mark.promise("outbox:retention")
-async def test_old_events_are_forgotten_and_who_comes_from_before_them_is_told(desk: Desk) -> None:
+async def test_old_events_are_deleted_and_readers_from_before_them_are_notified(desk: Desk) -> None:
     await desk.task("old")
     old = await desk.head()
     desk.clock.advance(3 * 24 * 3600)
@@ -212,7 +212,7 @@ async def test_old_events_are_forgotten_and_who_comes_from_before_them_is_told(d
 
 @pytest.mark.promise("outbox:retention")
 @pytest.mark.parametrize("days", [0, 1])
-async def test_events_of_the_last_day_are_never_forgotten(desk: Desk, days: int) -> None:
+async def test_events_of_the_last_day_are_never_deleted(desk: Desk, days: int) -> None:
     await desk.task()
     desk.clock.advance(24 * 3600)
     await keep(desk, days)
@@ -220,7 +220,7 @@ async def test_events_of_the_last_day_are_never_forgotten(desk: Desk, days: int)
 
 
 @pytest.mark.promise("outbox:retention", "outbox:no-gap")
-async def test_numbers_go_on_after_every_event_was_forgotten(desk: Desk) -> None:
+async def test_numbers_continue_after_every_event_was_deleted(desk: Desk) -> None:
     await desk.task()
     head = await desk.head()
     desk.clock.advance(10 * 24 * 3600)
@@ -232,7 +232,7 @@ async def test_numbers_go_on_after_every_event_was_forgotten(desk: Desk) -> None
     assert [event["seq"] for event in await desk.events(head)] == [head + 1]
 
 
-# by another process
+# other processes
 
 ANOTHER_PROCESS = """
 import sys
@@ -261,7 +261,7 @@ def change_by_another_process(database: Path) -> None:
 
 
 @pytest.mark.promise("events:other-processes")
-async def test_changes_by_another_process_reach_everybody_who_waits(desk: Desk, served: Served) -> None:
+async def test_changes_by_another_process_reach_every_waiter(desk: Desk, served: Served) -> None:
     pages: list[Json] = []
     claims: list[Json] = []
 

@@ -1,4 +1,4 @@
-"""Fencing tokens: what is late is refused, whoever sends it."""
+"""Fencing tokens: a stale write is refused from every caller."""
 
 import pytest
 
@@ -7,7 +7,7 @@ from project_manager.domain.errors import (
     StaleFence,
 )
 from tests.desk import Desk, Json
-from tests.integration.held import each_write, held
+from tests.integration.held import claimed_task, each_write
 from tests.integration.invariants import check
 
 # fences
@@ -23,10 +23,10 @@ from tests.integration.invariants import check
         ("update_task", {"status": "TODO", "priority": 0, "log_entry": "too slow"}, ["too slow"]),
     ],
 )
-async def test_force_takes_a_held_task_away_whatever_is_sent_with_it(
+async def test_force_takes_over_a_claimed_task_with_any_other_fields(
     desk: Desk, who: Json, operation: str, more: Json, logged: list[str]
 ) -> None:
-    number, _ = await held(desk)
+    number, _ = await claimed_task(desk)
     since = await desk.head()
     await desk.do(operation, task_id=number, force=True, **more, **who)
     seen = await desk.look(number)
@@ -39,7 +39,7 @@ async def test_force_takes_a_held_task_away_whatever_is_sent_with_it(
 
 
 async def test_force_does_not_make_a_stale_fence_good(desk: Desk) -> None:
-    number, lock = await held(desk)
+    number, lock = await claimed_task(desk)
     stale = {"task_id": number, "status": "TODO", "agent_id": "ann", "fence": lock["fence"] + 1, "force": True}
     await desk.refused(StaleFence, "update_task_status", **stale, note="x")
     await desk.refused(StaleFence, "update_task", **stale, priority=0)
@@ -47,7 +47,7 @@ async def test_force_does_not_make_a_stale_fence_good(desk: Desk) -> None:
 
 
 @pytest.mark.promise("lease:fence-grows")
-async def test_every_lease_of_a_task_has_a_higher_fence_whatever_ended_the_one_before(desk: Desk) -> None:
+async def test_every_lease_of_a_task_has_a_higher_fence_than_the_one_before(desk: Desk) -> None:
     task = await desk.task()
     number, fences = task["id"], []
     for ending in ("release", "failed", "expiry", "force", "status", "single call"):
@@ -72,7 +72,7 @@ async def test_every_lease_of_a_task_has_a_higher_fence_whatever_ended_the_one_b
 @pytest.mark.promise("lease:fencing")
 @each_write
 async def test_a_stale_fence_is_refused_after_expiry(desk: Desk, operation: str, more: Json) -> None:
-    number, lock = await held(desk, ttl_seconds=10)
+    number, lock = await claimed_task(desk, ttl_seconds=10)
     await desk.pass_time(10)
     refusal = await desk.refused(StaleFence, operation, task_id=number, agent_id="ann", fence=lock["fence"], **more)
     assert refusal.details["holder"] is None
@@ -84,7 +84,7 @@ async def test_a_stale_fence_is_refused_after_expiry(desk: Desk, operation: str,
 @pytest.mark.promise("lease:fencing")
 @each_write
 async def test_a_stale_fence_is_refused_when_another_holds_the_task(desk: Desk, operation: str, more: Json) -> None:
-    number, lock = await held(desk, ttl_seconds=10)
+    number, lock = await claimed_task(desk, ttl_seconds=10)
     await desk.pass_time(10)
     present = await desk.claim(number, "bob")
     refusal = await desk.refused(StaleFence, operation, task_id=number, agent_id="ann", fence=lock["fence"], **more)
@@ -103,7 +103,7 @@ async def test_a_stale_fence_is_refused_when_another_holds_the_task(desk: Desk, 
 async def test_a_stale_fence_of_the_same_agent_is_refused_under_its_new_lease(
     desk: Desk, operation: str, more: Json
 ) -> None:
-    number, old = await held(desk, ttl_seconds=10)
+    number, old = await claimed_task(desk, ttl_seconds=10)
     await desk.pass_time(10)
     present = await desk.claim(number, "ann")
     await desk.refused(StaleFence, operation, task_id=number, agent_id="ann", fence=old["fence"], **more)
@@ -115,7 +115,7 @@ async def test_a_stale_fence_of_the_same_agent_is_refused_under_its_new_lease(
 async def test_once_a_holder_has_sent_its_fence_it_must_send_it_with_every_write(
     desk: Desk, operation: str, more: Json
 ) -> None:
-    number, lock = await held(desk)
+    number, lock = await claimed_task(desk)
     await desk.do("renew_task_lock", task_id=number, agent_id="ann", fence=lock["fence"])
     refusal = await desk.refused(FenceRequired, operation, task_id=number, agent_id="ann", **more)
     assert refusal.details["fence"] == lock["fence"]
@@ -129,14 +129,14 @@ async def test_once_a_holder_has_sent_its_fence_it_must_send_it_with_every_write
     [("add_task_log", {"body": "x"}), ("update_task", {"priority": 1}), ("acquire_task_lock", {})],
 )
 async def test_a_fence_sent_with_any_write_is_required_afterwards(desk: Desk, operation: str, more: Json) -> None:
-    number, lock = await held(desk)
+    number, lock = await claimed_task(desk)
     await desk.do(operation, task_id=number, agent_id="ann", fence=lock["fence"], **more)
     await desk.refused(FenceRequired, "release_task_lock", task_id=number, agent_id="ann")
 
 
 @pytest.mark.promise("lease:fencing")
 async def test_the_fence_need_not_be_sent_under_the_next_lease(desk: Desk) -> None:
-    number, lock = await held(desk)
+    number, lock = await claimed_task(desk)
     await desk.release(number, "ann", fence=lock["fence"])
     await desk.claim(number, "ann")
     await desk.do("renew_task_lock", task_id=number, agent_id="ann")
@@ -144,7 +144,7 @@ async def test_the_fence_need_not_be_sent_under_the_next_lease(desk: Desk) -> No
 
 @pytest.mark.promise("lease:fencing")
 async def test_a_comment_under_a_stale_fence_is_refused_too(desk: Desk) -> None:
-    number, lock = await held(desk, ttl_seconds=10)
+    number, lock = await claimed_task(desk, ttl_seconds=10)
     await desk.pass_time(10)
     await desk.refused(
         StaleFence, "add_task_log", task_id=number, agent_id="ann", fence=lock["fence"], body="x", kind="comment"
@@ -153,7 +153,7 @@ async def test_a_comment_under_a_stale_fence_is_refused_too(desk: Desk) -> None:
 
 @pytest.mark.promise("lease:fencing")
 async def test_a_fence_from_the_future_is_refused(desk: Desk) -> None:
-    number, lock = await held(desk)
+    number, lock = await claimed_task(desk)
     await desk.refused(
         StaleFence, "update_task_status", task_id=number, agent_id="ann", fence=lock["fence"] + 1, status="DONE"
     )

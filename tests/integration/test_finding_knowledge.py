@@ -1,4 +1,4 @@
-"""Knowledge is found by what it says and to what it belongs, within a budget."""
+"""Search for knowledge by text and by project, within a budget."""
 
 import pytest
 
@@ -11,7 +11,7 @@ from tests.desk import Desk
 from tests.integration.knowing import epic, known, project, titles
 
 
-async def test_instructions_bring_what_matters_most_in_the_project(desk: Desk) -> None:
+async def test_instructions_bring_the_most_important_items_of_the_project(desk: Desk) -> None:
     project_id = await project(desk)
     epic_id = await epic(desk, project_id)
     for number in range(4):
@@ -27,7 +27,7 @@ async def test_instructions_bring_what_matters_most_in_the_project(desk: Desk) -
     assert told == plain
 
 
-async def test_instructions_stay_short_however_much_is_known(desk: Desk) -> None:
+async def test_instructions_stay_short_with_any_amount_of_knowledge(desk: Desk) -> None:
     project_id = await project(desk)
     for number in range(5):
         await known(desk, project_id=project_id, title=f"fact {number}", content="x" * 20_000)
@@ -109,7 +109,7 @@ async def test_search_finds_all_words_in_title_content_category_and_tags(
     assert await titles(desk, q=words) == found
 
 
-async def test_search_finds_what_an_item_says_now_and_not_what_it_said(desk: Desk) -> None:
+async def test_search_finds_the_present_text_of_an_item_and_not_an_older_one(desk: Desk) -> None:
     item = (await known(desk))["knowledge_id"]
     await desk.do("upsert_knowledge", knowledge_id=item, content="Blue paint lasts.")
     assert await titles(desk, q="green") == []
@@ -128,7 +128,7 @@ async def test_filters_by_category_tags_task_and_parent_go_together(desk: Desk) 
     assert await titles(desk, category="Decision") == []
 
 
-async def test_a_budget_shortens_contents_and_says_which(desk: Desk) -> None:
+async def test_a_budget_shortens_contents_and_marks_them(desk: Desk) -> None:
     for number in range(5):
         await known(desk, title=f"item {number}", content="ü" * 4000)
     await known(desk, title="short", content="short", priority=5)

@@ -1,4 +1,4 @@
-"""Host, Origin and cookies as browsers and proxies send them."""
+"""Host, Origin and cookies in the forms that browsers and proxies send."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -66,7 +66,7 @@ async def test_a_host_that_is_no_host_and_port_is_refused(served: Served, host: 
 @pytest.mark.parametrize(
     "settings", [{"ALLOWED_HOSTS": "pm.example.com:443", "CORS_ORIGINS": "https://board.example:443"}]
 )
-async def test_a_default_port_in_the_settings_is_the_one_that_browsers_leave_out(served: Served) -> None:
+async def test_a_default_port_in_the_settings_is_the_one_that_browsers_omit(served: Served) -> None:
     answer = await served.send("GET", "/api/tasks", Host="pm.example.com", Origin="https://board.example")
     assert answer.status_code == 200
     assert answer.headers["access-control-allow-origin"] == "https://board.example"

@@ -1,4 +1,4 @@
-"""One effect however often a request is sent, and no lost update however many write at once."""
+"""One effect for repeated requests, and no lost update under concurrent writes."""
 
 from typing import Any
 
@@ -70,7 +70,7 @@ async def test_a_release_sent_twice_under_one_key_gives_one_handoff(desk: Desk) 
     assert len(await desk.logs(task["id"])) == 1
 
 
-async def test_another_request_under_the_key_is_refused_whatever_differs(desk: Desk) -> None:
+async def test_another_request_under_the_key_is_refused_for_any_difference(desk: Desk) -> None:
     await desk.task()
     await desk.do("acquire_task_lock", task_id=1, agent_id="ann", ttl_seconds=60, key="k")
     others: list[tuple[str, Json]] = [
@@ -263,7 +263,7 @@ async def test_any_of_the_versions_that_are_named_is_good(served: Served, listed
         ('"gzip"', 412, "version_mismatch"),
     ],
 )
-async def test_a_list_of_versions_that_names_none_of_ours_is_refused(
+async def test_a_list_of_versions_without_the_present_one_is_refused(
     served: Served, listed: str, status: int, code: str
 ) -> None:
     await served.ok("POST", "/api/tasks", {"name": "x"})

@@ -1,6 +1,6 @@
-"""The interface as it is published: the API description and the list of tools change only on purpose.
+"""The published interface: the API description and the list of tools change only on purpose.
 
-After a change on purpose: python -m tests.integration.test_interface
+After a change on purpose, run: python -m tests.integration.test_interface
 """
 
 import json
@@ -61,7 +61,7 @@ def test_the_description_is_valid_openapi_and_every_reference_leads_somewhere() 
     assert names <= set(api["components"]["schemas"])
 
 
-def test_an_edit_is_described_without_defaults_because_what_is_not_sent_stays() -> None:
+def test_an_edit_is_described_without_defaults_because_omitted_fields_stay() -> None:
     for path, methods in document()["paths"].items():
         body = methods.get("patch", {}).get("requestBody", {}).get("content", {}).get("application/json", {})
         fields = body.get("schema", {}).get("properties", {})
@@ -90,7 +90,7 @@ def test_an_edit_is_described_without_defaults_because_what_is_not_sent_stays() 
         ),
     ],
 )
-async def test_a_body_is_described_with_what_it_must_have(
+async def test_a_body_is_described_with_its_required_fields(
     served: Served, path: str, body: dict[str, Any], *, valid: bool
 ) -> None:
     api = document()
@@ -103,7 +103,7 @@ async def test_a_body_is_described_with_what_it_must_have(
     assert (response.status_code == 422) is not valid
 
 
-def test_what_is_created_is_linked_to_the_operations_on_it() -> None:
+def test_a_created_resource_is_linked_to_its_operations() -> None:
     paths = document()["paths"]
     operations = {entry["operationId"]: entry for methods in paths.values() for entry in methods.values()}
     linked: dict[str, list[str]] = {}
@@ -133,7 +133,7 @@ async def test_every_described_route_is_there_with_each_status_that_it_may_answe
         assert method in response.headers["allow"]
 
 
-async def test_the_page_of_the_description_loads_nothing_from_elsewhere(served: Served) -> None:
+async def test_the_page_of_the_description_loads_nothing_from_other_hosts(served: Served) -> None:
     page = await served.send("GET", "/docs")
     assert "default-src 'none'" in page.headers["content-security-policy"]
     links = re.findall(r'(?:src|href)="([^"]+)"', page.text)
@@ -145,7 +145,7 @@ async def test_the_page_of_the_description_loads_nothing_from_elsewhere(served: 
     assert all(f'id="{row.name}"' in page.text for row in OPERATIONS if row.http)
 
 
-async def test_the_page_says_in_plain_words_what_a_value_may_be(served: Served) -> None:
+async def test_the_page_describes_the_allowed_values_in_plain_words(served: Served) -> None:
     page = await served.send("GET", "/docs")
     kinds = set(re.findall(r"<td>(?:path|query|header|body)</td><td>([^<]*)</td>", page.text))
     assert {"integer | string", "integer | string | null", "list of string", "boolean"} <= kinds
@@ -153,7 +153,7 @@ async def test_the_page_says_in_plain_words_what_a_value_may_be(served: Served) 
 
 
 def test_an_operation_names_the_errors_that_its_command_makes_possible() -> None:
-    """What looks a thing up by its number may not find it."""
+    """A lookup by id may find nothing."""
     missing = []
     for row in OPERATIONS:
         codes = {error.code for error in row.errors}

@@ -1,4 +1,4 @@
-"""Knowledge of projects and epics: nothing that was written is lost, and nothing that was not sent changes."""
+"""Knowledge of projects and epics: no stored text is lost, and omitted fields do not change."""
 
 from typing import Any
 
@@ -62,7 +62,7 @@ async def test_a_new_item_is_at_no_version(desk: Desk) -> None:
         await known(desk, project_id=garden, version=3)
 
 
-async def test_a_change_leaves_what_was_not_sent_as_it_was(desk: Desk) -> None:
+async def test_a_change_leaves_omitted_fields_as_they_were(desk: Desk) -> None:
     first = await known(desk, category="decision", tags=["paint"], priority=4, metadata={"a": 1}, agent_id="ann")
     desk.clock.advance(5)
     changed = await desk.do(
@@ -78,13 +78,13 @@ async def test_a_change_leaves_what_was_not_sent_as_it_was(desk: Desk) -> None:
     }
 
 
-async def test_null_takes_away_what_may_be_missing(desk: Desk) -> None:
+async def test_null_clears_optional_fields(desk: Desk) -> None:
     first = await known(desk, category="decision")
     changed = await desk.do("upsert_knowledge", knowledge_id=first["knowledge_id"], category=None)
     assert changed["knowledge_item"]["category"] is None
 
 
-async def test_sending_what_is_there_already_changes_nothing(desk: Desk) -> None:
+async def test_sending_the_stored_values_changes_nothing(desk: Desk) -> None:
     first = await known(desk, tags=["a"], metadata={"b": 1, "a": 2})
     head = await desk.head()
     again = await desk.do(
@@ -108,7 +108,7 @@ async def test_a_repeated_request_writes_one_item(desk: Desk) -> None:
         await known(desk, request_id="once", title="Other")
 
 
-async def test_an_item_goes_to_the_project_of_what_it_is_linked_to(desk: Desk) -> None:
+async def test_an_item_belongs_to_the_project_of_its_link(desk: Desk) -> None:
     garden = await project(desk)
     task = await desk.task()
     parent = await known(desk, project_id=garden)
@@ -154,7 +154,7 @@ async def test_versions_are_read_page_by_page_newest_first(desk: Desk) -> None:
     assert page["total"] == 5
 
 
-async def test_a_change_of_a_version_that_moved_is_refused_and_keeps_what_is_there(desk: Desk) -> None:
+async def test_a_change_of_an_old_version_is_refused_and_changes_nothing(desk: Desk) -> None:
     item = (await known(desk))["knowledge_id"]
     await desk.do("upsert_knowledge", knowledge_id=item, content="Second", version=1)
     refusal = await desk.refused(
@@ -180,7 +180,7 @@ async def test_a_retired_item_leaves_lists_and_comes_back_with_its_versions(desk
 # Logs
 
 
-async def test_a_log_notes_what_was_done_with_an_item_and_leaves_it_as_it_is(desk: Desk) -> None:
+async def test_a_log_entry_records_an_action_and_leaves_the_item_unchanged(desk: Desk) -> None:
     item = await known(desk)
     noted = await desk.do(
         "append_knowledge_log",
@@ -204,7 +204,7 @@ async def test_a_log_notes_what_was_done_with_an_item_and_leaves_it_as_it_is(des
 # Events
 
 
-async def test_every_change_is_told_in_the_outbox(desk: Desk) -> None:
+async def test_every_change_emits_an_event(desk: Desk) -> None:
     garden = await project(desk)
     fence = await epic(desk, garden)
     since = await desk.head()
@@ -223,7 +223,7 @@ async def test_every_change_is_told_in_the_outbox(desk: Desk) -> None:
     assert logged["action_type"] == "used"
 
 
-# What goes and what stays
+# Deletion
 
 
 async def test_deleting_a_project_takes_its_knowledge_with_it_and_leaves_the_rest(desk: Desk) -> None:
@@ -243,7 +243,7 @@ async def test_deleting_a_project_takes_its_knowledge_with_it_and_leaves_the_res
 
 
 def left_behind(tx: Any) -> dict[str, Any]:
-    """Rows of the tables behind the items; and whether the search index agrees with the items."""
+    """Return rows of the tables behind the items, and whether the search index agrees with the items."""
     counts = {
         name: tx.execute(f"SELECT count(*) FROM {name}", {}).fetchone()[0]
         for name in ("knowledge_versions", "knowledge_logs")

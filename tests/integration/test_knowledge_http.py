@@ -62,7 +62,7 @@ async def test_the_predecessors_paths_lead_to_the_knowledge_of_a_project_and_epi
     assert error["message"] == f"epic {fence} is in project {garden}, not {house}"
 
 
-async def test_what_is_missing_or_malformed_has_the_one_error_body(served: Served) -> None:
+async def test_missing_and_malformed_input_has_the_one_error_body(served: Served) -> None:
     assert (await served.refused(404, "GET", "/api/knowledge/9"))["code"] == "knowledge_not_found"
     assert (await served.refused(422, "PUT", "/api/knowledge", {"title": "a"}))["code"] == "invalid"
     assert (await served.refused(422, "GET", "/api/knowledge?q=" + "x" * 501))["code"] == "invalid"

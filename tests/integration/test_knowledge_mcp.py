@@ -1,4 +1,4 @@
-"""Knowledge as agents reach it: called by the predecessor's names and arguments, listed only when asked for."""
+"""Knowledge over MCP: tools under the predecessor's names and arguments, listed only on request."""
 
 from pathlib import Path
 
@@ -54,7 +54,7 @@ async def test_an_argument_that_was_left_out_or_null_by_its_old_name_changes_not
         assert (changed["knowledge_item"]["tags"], changed["knowledge_item"]["active"]) == (["a"], True)
 
 
-async def test_a_default_answer_stays_short_however_much_is_known(tmp_path: Path) -> None:
+async def test_a_default_response_stays_short_with_any_amount_of_knowledge(tmp_path: Path) -> None:
     async with product(tmp_path) as made, agent(made.server) as someone:
         for number in range(40):
             await someone.ok("upsert_knowledge", title=f"item {number}", content="word " * 2000, project_name="Garden")

@@ -1,4 +1,4 @@
-"""A database of the first schema goes on with everything that is in it."""
+"""Migration of a database with the first schema, with all of its content."""
 
 from pathlib import Path
 from typing import Any
@@ -32,7 +32,7 @@ OF_EVENTS = ("token_id", "request_id", "sealed", "hash")
 OF_META = ("clock_offset", "clock_boot", "clock_jump_at", "clock_followed_at", "floor_hash", "floor_facts")
 LATER = ("name_key", *OF_EVENTS, *OF_META)
 CHAINED = ("0011", "0012")
-"""The schema before the hash chain, and the one with it."""
+"""The last schema without the hash chain, and the first one with it."""
 WITHOUT_HASH = (
     "INSERT INTO events (type, at, actor_id, actor_kind, data) VALUES ('task.unlocked', 12, 'system', 'system', '{}')"
 )
@@ -47,7 +47,7 @@ def configuration(path: Path) -> Config:
 
 @pytest.fixture
 def first(tmp_path: Path) -> Path:
-    """A database of the first schema with something in every table that matters."""
+    """Create a database with the first schema and with rows in every important table."""
     path = tmp_path / "first.db"
     command.upgrade(configuration(path), "0001")
     connection = driver.connect(str(path))
@@ -58,7 +58,7 @@ def first(tmp_path: Path) -> Path:
 
 
 def contents(path: Path) -> dict[str, list[tuple[Any, ...]]]:
-    """All rows of all tables of the first schema, and how it was made."""
+    """Return all rows of all tables of the first schema, and the schema itself."""
     connection = driver.connect(str(path))
     try:
         names = (
@@ -79,7 +79,7 @@ def contents(path: Path) -> dict[str, list[tuple[Any, ...]]]:
 
 
 def _known(rows: Any, row: tuple[Any, ...]) -> tuple[Any, ...]:
-    """The row without the columns that the first schema does not have."""
+    """Return the row without the columns that the first schema lacks."""
     return tuple(value for value, column in zip(row, rows.description, strict=True) if column[0] not in LATER)
 
 
@@ -92,7 +92,7 @@ def asked(path: Path, question: str) -> list[tuple[Any, ...]]:
         connection.close()
 
 
-def test_a_database_whose_rows_have_lost_their_parents_is_refused_in_one_sentence(first: Path) -> None:
+def test_a_database_with_orphaned_rows_is_refused_in_one_sentence(first: Path) -> None:
     connection = driver.connect(str(first))
     connection.execute("PRAGMA foreign_keys=OFF")
     connection.execute("DELETE FROM projects")
@@ -116,7 +116,7 @@ def test_a_database_of_the_first_schema_keeps_every_row(first: Path) -> None:
     assert asked(first, "PRAGMA integrity_check") == [("ok",)]
 
 
-def test_the_name_of_a_revoked_token_is_free_after_the_migration_and_ids_go_on(first: Path) -> None:
+def test_the_name_of_a_revoked_token_is_free_after_the_migration_and_ids_continue(first: Path) -> None:
     upgrade(str(first))
     add = "INSERT INTO tokens (name, role, hash, created_at) VALUES ('worker', 'agent', ?, 7)"
     connection = driver.connect(str(first))
@@ -139,8 +139,8 @@ def test_tasks_of_before_are_found_by_their_external_keys(first: Path) -> None:
     asked(first, "INSERT INTO tasks_fts (tasks_fts, rank) VALUES ('integrity-check', 1)")
 
 
-def test_what_the_releases_before_the_hash_chain_write_is_taken_by_the_schemas_before_it(first: Path) -> None:
-    """Columns that they do not know must not be needed, in any table that they write."""
+def test_releases_before_the_hash_chain_can_write_to_the_schemas_before_it(first: Path) -> None:
+    """New columns must be optional in every table that these releases write."""
     upgrade(str(first), CHAINED[0])
     for table in ("tasks", "projects"):
         asked(first, f"DELETE FROM {table}")

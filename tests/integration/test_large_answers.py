@@ -1,4 +1,4 @@
-"""Answers that are as large as the database: they come in pieces, and nothing holds them whole."""
+"""Responses as large as the database: they are streamed and never held in memory as a whole."""
 
 import socket
 import threading
@@ -24,11 +24,11 @@ from tests.desk import PATIENCE, Desk, Json
 from tests.served import Served
 
 LONG = "0123456789abcde\n" * 4096
-"""As long as a description may be."""
+"""The maximum length of a description."""
 
 
 async def lengthy(desk: Desk, tasks: int = 20) -> None:
-    """More text than one page may carry."""
+    """Return more text than one page may carry."""
     for first in range(0, tasks, 10):
         new = [{"name": f"task {number}", "description": LONG} for number in range(first, first + 10)]
         await desk.do("create_tasks", project_name="Garden", tasks=new)
@@ -86,7 +86,7 @@ LENGTHY: list[tuple[str, Json, Callable[[Desk, int], Any]]] = [
 @pytest.mark.promise("memory:bounded")
 @pytest.mark.promise("request:pages")
 @pytest.mark.parametrize(("operation", "filters", "make"), LENGTHY, ids=lambda value: str(value)[:24])
-async def test_a_page_ends_where_its_text_is_long_and_the_next_one_goes_on(
+async def test_a_page_ends_where_its_text_is_long_and_the_next_one_continues(
     desk: Desk, operation: str, filters: Json, make: Callable[[Desk, int], Any]
 ) -> None:
     await desk.task("first")
@@ -147,7 +147,7 @@ async def test_projects_and_epics_are_shortened_on_the_board_and_nowhere_else(se
 
 
 @pytest.mark.promise("memory:bounded")
-async def test_a_board_that_is_too_large_is_refused_with_what_to_ask_for(
+async def test_a_board_that_is_too_large_is_refused_with_an_alternative(
     served: Served, desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await desk.do("create_tasks", project_name="Garden", tasks=[{"name": "one of many"}] * 30)
@@ -191,7 +191,7 @@ async def test_an_export_that_cannot_begin_is_refused_as_anything_else(served: S
 
 
 @pytest.mark.promise("plan:round-trip")
-async def test_an_export_is_of_one_moment_whatever_is_written_meanwhile(desk: Desk) -> None:
+async def test_an_export_is_a_snapshot_despite_concurrent_writes(desk: Desk) -> None:
     await lengthy(desk)
     before = await desk.text("export_plan")
     async with desk.runtime.stream(BY_NAME["export_plan"], {}, Caller(desk.actor, "rest", "test")) as (_, fetch):
@@ -206,7 +206,7 @@ async def test_an_export_is_of_one_moment_whatever_is_written_meanwhile(desk: De
 
 
 @pytest.mark.promise("memory:bounded")
-async def test_more_exports_than_there_is_room_for_are_told_to_come_again(
+async def test_exports_beyond_the_limit_are_refused_with_retry_after(
     served: Served, desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await desk.task()
@@ -223,12 +223,12 @@ async def test_more_exports_than_there_is_room_for_are_told_to_come_again(
     assert (await served.send("GET", "/api/export")).status_code == 200
 
 
-# clients that do not read, that go away, that see it break
+# slow and disconnected clients, and incomplete responses
 
 
 @contextmanager
 def asked_and_not_read(port: int, path: str) -> Iterator[socket.socket]:
-    """A request whose answer nobody reads; the kernel holds as little of it as it can."""
+    """Send a request and read no response. The kernel buffers as little of it as possible."""
     with socket.socket() as connection:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         connection.settimeout(PATIENCE)
@@ -251,7 +251,7 @@ async def cut_off(desk: Desk, caplog: pytest.LogCaptureFixture, times: int) -> N
 
 
 @pytest.mark.promise("memory:bounded")
-async def test_a_client_that_does_not_read_is_cut_off_and_leaves_its_place(
+async def test_a_client_that_does_not_read_is_disconnected_and_frees_its_place(
     served: Served, desk: Desk, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     await lengthy(desk, 150)
@@ -271,7 +271,7 @@ async def test_a_client_that_does_not_read_is_cut_off_and_leaves_its_place(
 
 
 @pytest.mark.promise("memory:bounded")
-async def test_a_client_that_does_not_read_a_large_page_is_cut_off(
+async def test_a_client_that_does_not_read_a_large_page_is_disconnected(
     served: Served, desk: Desk, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     task = {"name": "n" * 200, "description": "d" * 280}
@@ -285,7 +285,7 @@ async def test_a_client_that_does_not_read_a_large_page_is_cut_off(
         assert len(await anyio.to_thread.run_sync(rest_of, stalled)) < length
 
 
-async def test_a_client_that_goes_away_leaves_its_place_at_once(served: Served, desk: Desk) -> None:
+async def test_a_disconnected_client_frees_its_place_at_once(served: Served, desk: Desk) -> None:
     await lengthy(desk, 150)
     with ExitStack() as opened:
         for _ in range(long_reads.AT_ONCE):
@@ -316,7 +316,7 @@ async def test_an_export_that_breaks_off_in_the_middle_is_seen_to_be_incomplete(
 
 
 @pytest.mark.promise("plan:holds-up-nobody")
-async def test_nobody_waits_while_a_plan_is_read(desk: Desk) -> None:
+async def test_no_request_waits_while_a_plan_is_read(desk: Desk) -> None:
     await desk.task("Cart")
     reading, claimed = threading.Event(), threading.Event()
 

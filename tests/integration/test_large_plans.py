@@ -1,4 +1,4 @@
-"""Plans over HTTP that are larger than other requests may be."""
+"""Plans over HTTP beyond the size limit of other requests."""
 
 import errno
 import socket
@@ -26,12 +26,12 @@ LARGE = f"{COMMENT}\n" * 150 + f"standalone_tasks:\n{TASKS_TEXT}"
 PIECE = 64 * 1024
 
 
-def files_beside(desk: Desk) -> list[str]:
+def files_next_to_database(desk: Desk) -> list[str]:
     return sorted(path.name for path in desk.runtime.database.path.parent.iterdir())
 
 
 async def pieces(document: bytes, paused: anyio.Event | None = None) -> AsyncIterator[bytes]:
-    """The document in pieces; with `paused` it stops before the last one until that is set."""
+    """Yield the document in pieces. With `paused`, wait for that event before the last piece."""
     for start in range(0, len(document), PIECE):
         if paused is not None and start + PIECE >= len(document):
             await paused.wait()
@@ -39,7 +39,7 @@ async def pieces(document: bytes, paused: anyio.Event | None = None) -> AsyncIte
 
 
 def spool_files(desk: Desk) -> list[str]:
-    """Return the open files without a name beside the database."""
+    """Return the open files without a name in the folder of the database."""
     folder = str(desk.runtime.database.path.parent)
     links = []
     for descriptor in Path("/proc/self/fd").iterdir():
@@ -50,7 +50,7 @@ def spool_files(desk: Desk) -> list[str]:
 
 async def until_spooled(desk: Desk, *, spooled: bool = True) -> None:
     with anyio.fail_after(PATIENCE):
-        while bool(spool_files(desk)) is not spooled:  # noqa: ASYNC110 the kernel notifies nobody
+        while bool(spool_files(desk)) is not spooled:  # noqa: ASYNC110 the kernel sends no notification
             await anyio.sleep(0.001)
 
 
@@ -63,7 +63,7 @@ async def sent(served: Served, content: Any, **query: str) -> httpx.Response:
 @pytest.mark.parametrize("form", ["yaml", "json", "pieces"])
 async def test_a_plan_of_several_megabytes_is_imported(served: Served, desk: Desk, form: str) -> None:
     assert len(LARGE) > 3 * BODY_BYTES
-    before = files_beside(desk)
+    before = files_next_to_database(desk)
     if form == "json":
         body = orjson.dumps({"document": LARGE})
         answer = await served.client.post("/api/import", content=body, timeout=60)
@@ -71,11 +71,11 @@ async def test_a_plan_of_several_megabytes_is_imported(served: Served, desk: Des
         answer = await sent(served, LARGE.encode() if form == "yaml" else pieces(LARGE.encode()))
     assert (answer.status_code, answer.json()["created"]) == (200, TASKS + 1)
     assert (await served.ok("GET", "/api/tasks?limit=1"))["total"] == TASKS
-    assert files_beside(desk) == before
+    assert files_next_to_database(desk) == before
 
 
 @pytest.mark.promise("plan:large")
-async def test_a_fault_in_a_large_plan_has_its_place(served: Served) -> None:
+async def test_a_field_error_in_a_large_plan_has_its_place(served: Served) -> None:
     answer = await sent(served, (LARGE + "- nam: x\n").encode())
     assert answer.status_code == 422
     assert {fault["line"] for fault in answer.json()["details"]["faults"]} == {150 + TASKS + 2}
@@ -94,7 +94,9 @@ async def test_a_plan_beyond_the_limit_is_refused_whether_or_not_its_length_is_d
 
 
 @pytest.mark.promise("plan:large")
-async def test_a_second_large_plan_is_told_to_come_again_and_a_small_one_is_not(served: Served, desk: Desk) -> None:
+async def test_a_second_large_plan_must_be_sent_again_later_and_a_small_one_is_accepted(
+    served: Served, desk: Desk
+) -> None:
     paused, answers = anyio.Event(), []
 
     async def first() -> None:
@@ -115,7 +117,7 @@ async def test_a_second_large_plan_is_told_to_come_again_and_a_small_one_is_not(
 
 
 @pytest.mark.promise("plan:large")
-async def test_a_client_that_goes_away_leaves_the_place_to_the_next(served: Served, desk: Desk) -> None:
+async def test_a_disconnected_client_frees_its_place_for_the_next(served: Served, desk: Desk) -> None:
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(sent, served, pieces(LARGE.encode(), anyio.Event()))
         await until_spooled(desk)
@@ -125,7 +127,7 @@ async def test_a_client_that_goes_away_leaves_the_place_to_the_next(served: Serv
 
 
 @pytest.mark.promise("plan:large")
-async def test_a_client_that_stops_sending_is_refused_and_leaves_the_place(
+async def test_a_client_that_stops_sending_is_refused_and_frees_its_place(
     served: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(bodies, "STALLED_SECONDS", 0.05)
@@ -170,14 +172,14 @@ async def test_a_plan_that_finds_no_room_on_the_disk_is_refused(
     assert (await sent(served, LARGE.encode())).status_code == 200
 
 
-async def test_a_plan_full_of_faults_is_not_read_to_the_end(served: Served) -> None:
+async def test_a_plan_full_of_errors_is_not_read_to_the_end(served: Served) -> None:
     document = "standalone_tasks:\n" + "- {}\n" * (reader.FAULTS + 1000)
     error = (await sent(served, document.encode())).json()
     assert error["details"]["total"] == reader.FAULTS + 1
     assert len(error["details"]["faults"]) == diagnostics.REPORTED
 
 
-async def test_a_mapping_with_keys_without_end_is_one_fault(served: Served) -> None:
+async def test_a_mapping_with_too_many_keys_is_one_field_error(served: Served) -> None:
     keys = "".join(f"  key{number}: x\n" for number in range(KEYS + 1))
     error = (await sent(served, f"standalone_tasks:\n- name: x\n{keys}".encode())).json()
     assert [fault["message"] for fault in error["details"]["faults"]] == ["this mapping has more than 256 keys"]

@@ -1,4 +1,4 @@
-"""Input that would be expensive to refuse: it is refused before the work, and with a short answer."""
+"""Input that is expensive to refuse: it is refused before the work, with a short response."""
 
 from pathlib import Path
 from typing import Any
@@ -25,20 +25,20 @@ def odd_fields(number: int) -> Json:
 
 
 async def queries(runtime: Runtime, name: str) -> float:
-    """Return how often a query of this name has run."""
+    """Return the number of runs of the query with this name."""
     line = f'pm_query_duration_seconds_count{{query="{name}"}} '
     page = (await anyio.to_thread.run_sync(runtime.metrics.render)).decode()
     return next((float(found.removeprefix(line)) for found in page.splitlines() if found.startswith(line)), 0.0)
 
 
-async def test_an_object_with_too_many_fields_is_one_fault_over_rest(served: Served) -> None:
+async def test_an_object_with_too_many_fields_is_one_field_error_over_rest(served: Served) -> None:
     for method, path in (("POST", "/api/task/details"), ("PATCH", "/api/tasks/1"), ("POST", "/api/tasks")):
         error = await served.refused(422, method, path, odd_fields(60_000))
         assert error["message"].endswith(" fields: at most 256 are taken")
         assert len(error["details"]["faults"]) == 1
 
 
-async def test_an_object_in_a_list_with_too_many_fields_is_one_fault(served: Served) -> None:
+async def test_an_object_in_a_list_with_too_many_fields_is_one_field_error(served: Served) -> None:
     body = {"tasks": [{"name": "x"}, {"name": "x", **odd_fields(KEYS)}]}
     error = await served.refused(422, "POST", "/api/tasks/bulk", body)
     assert error["message"] == "`tasks.1` has 257 fields: at most 256 are taken"
@@ -57,7 +57,7 @@ async def test_too_many_fields_are_refused_over_mcp_and_by_the_websocket(
     assert closed.value.rcvd.reason == "`(body)` has 257 fields: at most 256 are taken"
 
 
-async def test_of_many_faults_the_first_are_listed_and_the_others_are_counted(served: Served) -> None:
+async def test_the_first_field_errors_are_listed_and_the_others_are_counted(served: Served) -> None:
     error = await served.refused(422, "POST", "/api/tasks", {"name": "x", **odd_fields(200)})
     assert error["code"] == "unknown_argument"
     assert len(error["details"]["faults"]) == FIELD_ERRORS
@@ -87,7 +87,7 @@ LISTS: list[tuple[str, str, str, object]] = [
 
 
 @pytest.mark.parametrize(("method", "path", "field", "entry"), LISTS)
-async def test_a_list_of_invalid_entries_without_end_is_one_fault(
+async def test_a_list_with_too_many_invalid_entries_is_one_field_error(
     served: Served, method: str, path: str, field: str, entry: object
 ) -> None:
     error = await served.refused(422, method, path, {"name": "x", field: [entry] * (BODY_BYTES // 10)})
@@ -96,7 +96,7 @@ async def test_a_list_of_invalid_entries_without_end_is_one_fault(
 
 
 @pytest.mark.parametrize("faulty", [{"labels": [1] * 500}, {"status": "bogus"}], ids=str)
-async def test_faults_of_many_objects_have_a_short_answer(served: Served, faulty: Json) -> None:
+async def test_field_errors_of_many_objects_have_a_short_response(served: Served, faulty: Json) -> None:
     response = await served.send("POST", "/api/tasks/bulk", {"tasks": [{"name": "x", **faulty}] * 500})
     assert response.status_code == 422
     assert len(response.content) < ANSWER_BYTES
@@ -109,7 +109,7 @@ async def test_a_list_that_is_too_long_is_refused_before_its_entries_are_read(se
     assert error["message"] == "`labels` has more than 32 entries"
 
 
-async def test_a_name_without_end_is_repeated_by_its_beginning(served: Served, desk: Desk) -> None:
+async def test_a_very_long_name_is_quoted_by_its_beginning(served: Served, desk: Desk) -> None:
     name = "n" * (BODY_BYTES - 100)
     for body in ({name: 1}, {"tasks": [{name: 1}]}):
         response = await served.send("POST", "/api/tasks/bulk", body)
@@ -130,7 +130,7 @@ async def test_calls_with_invalid_input_count_for_the_agent_that_they_name(datab
 
 
 @pytest.mark.parametrize("operation", ["claim_next_task", "list_tasks", "export_plan"])
-async def test_a_suggestion_is_looked_for_by_a_reader_after_the_refusal(
+async def test_a_reader_searches_for_a_suggestion_after_the_refusal(
     desk: Desk, runtime: Runtime, operation: str
 ) -> None:
     await desk.do("create_project", name="Website")

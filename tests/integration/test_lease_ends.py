@@ -1,4 +1,4 @@
-"""Leases that run out, attempts that fail, and statuses that are set in a single call."""
+"""Expired leases, failed attempts, and statuses that are set in a single call."""
 
 import pytest
 
@@ -10,10 +10,10 @@ from project_manager.domain.errors import (
     StaleFence,
 )
 from tests.desk import Desk
-from tests.integration.held import held
+from tests.integration.held import claimed_task
 from tests.integration.invariants import check
 
-# run out
+# expiry
 
 
 @pytest.mark.promise("lease:expiry")
@@ -43,7 +43,7 @@ async def test_an_expired_task_goes_back_to_where_it_was_claimed_from(desk: Desk
 
 @pytest.mark.promise("lease:expiry")
 async def test_a_lease_holds_until_its_last_millisecond_and_not_one_longer(desk: Desk) -> None:
-    number, lock = await held(desk, ttl_seconds=10)
+    number, lock = await claimed_task(desk, ttl_seconds=10)
     desk.clock.advance(9.999)
     assert (await desk.refused(LockHeld, "acquire_task_lock", task_id=number, agent_id="bob")).details["fence"]
     desk.clock.advance(0.001)
@@ -51,15 +51,15 @@ async def test_a_lease_holds_until_its_last_millisecond_and_not_one_longer(desk:
 
 
 @pytest.mark.promise("lease:expiry")
-async def test_who_reads_sees_an_expired_lease_as_none_before_anything_swept_it(desk: Desk) -> None:
-    number, _ = await held(desk, ttl_seconds=10)
+async def test_reads_show_an_expired_lease_as_none_before_it_is_swept(desk: Desk) -> None:
+    number, _ = await claimed_task(desk, ttl_seconds=10)
     desk.clock.advance(10)
     assert (await desk.look(number))["lock"] is None
 
 
 @pytest.mark.promise("lease:expiry")
 async def test_an_expired_task_is_offered_again_at_once(desk: Desk) -> None:
-    number, _ = await held(desk, ttl_seconds=10)
+    number, _ = await claimed_task(desk, ttl_seconds=10)
     desk.clock.advance(10)
     claimed = await desk.next("bob")
     assert (claimed["task"]["id"], claimed["lock"]["holder"]) == (number, "bob")
@@ -67,8 +67,8 @@ async def test_an_expired_task_is_offered_again_at_once(desk: Desk) -> None:
 
 
 @pytest.mark.promise("lease:expiry")
-async def test_the_present_holder_and_what_to_do_stand_in_the_message_of_a_stale_write(desk: Desk) -> None:
-    number, _ = await held(desk, ttl_seconds=10)
+async def test_the_message_of_a_stale_write_names_the_present_holder_and_the_next_step(desk: Desk) -> None:
+    number, _ = await claimed_task(desk, ttl_seconds=10)
     await desk.pass_time(10)
     lock = await desk.claim(number, "bob")
     refusal = await desk.refused(StaleFence, "renew_task_lock", task_id=number, agent_id="ann", fence=1)
@@ -100,7 +100,7 @@ async def test_at_the_cap_of_attempts_a_task_is_blocked_for_a_person(desk: Desk,
 
 @pytest.mark.promise("lease:attempts")
 @pytest.mark.parametrize("settings", [{"MAX_ATTEMPTS": 0}])
-async def test_without_a_cap_a_task_is_offered_however_often_it_failed(desk: Desk) -> None:
+async def test_without_a_cap_a_task_is_offered_after_any_number_of_failures(desk: Desk) -> None:
     task = await desk.task()
     for _ in range(7):
         await desk.claim(task["id"], "ann")
@@ -111,7 +111,7 @@ async def test_without_a_cap_a_task_is_offered_however_often_it_failed(desk: Des
 
 @pytest.mark.promise("lease:attempts")
 async def test_a_plain_release_is_no_failed_attempt(desk: Desk) -> None:
-    number, _ = await held(desk)
+    number, _ = await claimed_task(desk)
     await desk.release(number, "ann", failed=True)
     await desk.claim(number, "ann")
     await desk.release(number, "ann")
@@ -120,8 +120,8 @@ async def test_a_plain_release_is_no_failed_attempt(desk: Desk) -> None:
 
 @pytest.mark.promise("lease:attempts")
 @pytest.mark.parametrize("by", ["success", "person", "edit"])
-async def test_a_success_or_a_person_forgets_failed_attempts(desk: Desk, by: str) -> None:
-    number, _ = await held(desk)
+async def test_a_success_or_a_person_resets_failed_attempts(desk: Desk, by: str) -> None:
+    number, _ = await claimed_task(desk)
     await desk.release(number, "ann", failed=True)
     if by == "success":
         await desk.set_status(number, "DONE", "ann")
@@ -133,8 +133,8 @@ async def test_a_success_or_a_person_forgets_failed_attempts(desk: Desk, by: str
 
 
 @pytest.mark.promise("lease:attempts")
-async def test_an_agent_does_not_forget_the_failed_attempts_of_a_task(desk: Desk) -> None:
-    number, _ = await held(desk)
+async def test_an_agent_does_not_reset_the_failed_attempts_of_a_task(desk: Desk) -> None:
+    number, _ = await claimed_task(desk)
     await desk.release(number, "ann", failed=True)
     await desk.set_status(number, "BACKLOG", "ann")
     await desk.set_status(number, "TODO", "ann")
@@ -146,7 +146,7 @@ async def test_an_agent_does_not_forget_the_failed_attempts_of_a_task(desk: Desk
 
 @pytest.mark.promise("lease:single-call")
 @pytest.mark.parametrize("status", ["DONE", "REVIEW", "BLOCKED", "CANCELLED", "BACKLOG"])
-async def test_a_status_is_set_in_one_call_on_a_task_that_nobody_holds(desk: Desk, status: str) -> None:
+async def test_a_status_is_set_in_one_call_on_a_task_without_a_lease(desk: Desk, status: str) -> None:
     task = await desk.task()
     moved = await desk.set_status(task["id"], status, "ann")
     assert (moved["status"], moved["previous_status"], moved["lock"], moved["lock_released"]) == (
@@ -169,7 +169,7 @@ async def test_towards_in_progress_a_single_call_keeps_the_lease(desk: Desk) -> 
 
 @pytest.mark.promise("lease:single-call")
 @pytest.mark.parametrize("status", ["IN_PROGRESS", "REVIEW", "DONE"])
-async def test_a_single_call_does_not_pass_over_what_holds_a_task_back(desk: Desk, status: str) -> None:
+async def test_a_single_call_does_not_bypass_blockers(desk: Desk, status: str) -> None:
     first = await desk.task("first")
     second = await desk.task("second", depends_on=[first["id"]])
     await desk.refused(NotReady, "update_task_status", task_id=second["id"], status=status, agent_id="ann")
@@ -178,7 +178,7 @@ async def test_a_single_call_does_not_pass_over_what_holds_a_task_back(desk: Des
 
 @pytest.mark.promise("lease:single-call")
 async def test_a_single_call_makes_the_fences_before_it_stale(desk: Desk) -> None:
-    number, lock = await held(desk, ttl_seconds=10)
+    number, lock = await claimed_task(desk, ttl_seconds=10)
     await desk.pass_time(10)
     await desk.set_status(number, "REVIEW", "bob")
     refusal = await desk.refused(
@@ -187,8 +187,8 @@ async def test_a_single_call_makes_the_fences_before_it_stale(desk: Desk) -> Non
     assert refusal.details["fence"] == lock["fence"] + 1
 
 
-async def test_a_failed_write_leaves_nothing_of_itself_behind(desk: Desk) -> None:
-    number, lock = await held(desk)
+async def test_a_failed_write_is_rolled_back(desk: Desk) -> None:
+    number, lock = await claimed_task(desk)
     since = await desk.head()
     refusals: list[type[ProjectManagerError]] = [LockHeld, LockHeld]
     await desk.refused(refusals[0], "update_task_status", task_id=number, agent_id="bob", status="DONE", note="mine")

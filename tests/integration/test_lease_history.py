@@ -1,4 +1,4 @@
-"""The leases that there were, how each ended, and the agent that worked on a task last."""
+"""Lease history: past leases, their ends, and the agent that last worked on a task."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -19,7 +19,7 @@ from project_manager.store.migrations import upgrade
 from project_manager.store.sqlite import driver
 from project_manager.store.transaction import Tx
 from tests.desk import Desk, Json
-from tests.integration.held import held
+from tests.integration.held import claimed_task
 from tests.integration.test_knowledge_migration import configuration
 from tests.served import Served
 
@@ -32,7 +32,7 @@ async def listed(desk: Desk, **filters: Any) -> list[Json]:
 
 @pytest.mark.promise("lease:history")
 async def test_a_live_lease_is_listed_without_an_end(desk: Desk) -> None:
-    number, lock = await held(desk)
+    number, lock = await claimed_task(desk)
     task = await desk.look(number)
     assert await listed(desk) == [
         {
@@ -66,10 +66,10 @@ ENDS: list[tuple[str, Json, str, str]] = [
 
 @pytest.mark.promise("lease:history")
 @pytest.mark.parametrize(("operation", "more", "reason", "status"), ENDS)
-async def test_a_lease_that_ended_says_when_why_and_what_became_of_the_task(
+async def test_an_ended_lease_names_its_end_its_reason_and_the_status_of_the_task(
     desk: Desk, operation: str, more: Json, reason: str, status: str
 ) -> None:
-    number, lock = await held(desk)
+    number, lock = await claimed_task(desk)
     desk.clock.advance(20)
     await desk.do(operation, task_id=number, **more)
     (ended,) = await listed(desk, agent_id="ann")
@@ -80,8 +80,8 @@ async def test_a_lease_that_ended_says_when_why_and_what_became_of_the_task(
 
 
 @pytest.mark.promise("lease:history")
-async def test_an_expired_lease_ends_at_its_expiry_and_says_so(desk: Desk) -> None:
-    number, lock = await held(desk, ttl_seconds=10)
+async def test_an_expired_lease_ends_at_its_expiry_with_the_reason_expired(desk: Desk) -> None:
+    number, lock = await claimed_task(desk, ttl_seconds=10)
     await desk.pass_time(10)
     (ended,) = await listed(desk)
     assert (ended["task_id"], ended["ended_at"], ended["reason"]) == (number, lock["expires_at"], "lock_expired")
@@ -155,8 +155,8 @@ async def test_a_time_chooses_the_leases_that_were_alive_in_it(desk: Desk) -> No
     assert await chosen(agent_id="bob") == {"live"}
 
 
-async def test_the_route_takes_the_filters_and_refuses_others(served: Served, desk: Desk) -> None:
-    await held(desk)
+async def test_the_route_accepts_the_filters_and_refuses_others(served: Served, desk: Desk) -> None:
+    await claimed_task(desk)
     page = await served.ok("GET", f"/api/leases?agent_id=ann&since={desk.clock.later(-60)}&limit=5")
     assert [lease["agent_id"] for lease in page["items"]] == ["ann"]
     refused = await served.refused(422, "GET", "/api/leases?holder=ann")
@@ -164,14 +164,14 @@ async def test_the_route_takes_the_filters_and_refuses_others(served: Served, de
 
 
 async def test_a_new_name_of_the_task_shows_and_the_last_one_outlives_it(desk: Desk) -> None:
-    number, _ = await held(desk)
+    number, _ = await claimed_task(desk)
     await desk.release(number, "ann")
     await desk.edit(number, name="Paint the gate")
     assert (await listed(desk))[0]["task_name"] == "Paint the gate"
 
 
 async def test_ended_leases_are_forgotten_with_the_events_of_their_time(desk: Desk) -> None:
-    number, _ = await held(desk)
+    number, _ = await claimed_task(desk)
     await desk.release(number, "ann")
 
     async def forget() -> None:
@@ -277,7 +277,7 @@ async def test_an_agent_that_sets_a_status_in_a_single_call_worked_on_the_task_a
     assert (await desk.look(task["id"]))["worked_by"] == "ann"
 
 
-# cost, and databases from before
+# cost, and databases of earlier releases
 
 
 def explained(work: Callable[[Tx], object]) -> Callable[[Tx], list[str]]:
@@ -317,7 +317,7 @@ async def test_the_newest_lease_of_an_agent_on_a_task_is_found_among_those_of_th
     assert not any("ORDER BY" in step for step in plan), plan
 
 
-def test_leases_from_before_are_told_by_the_events_that_there_are(tmp_path: Path) -> None:
+def test_leases_from_before_the_migration_are_derived_from_the_stored_events(tmp_path: Path) -> None:
     path = tmp_path / "old.db"
     command.upgrade(configuration(path), "0007")
     connection = driver.connect(str(path))

@@ -1,4 +1,4 @@
-"""How long a lease is: what was asked for, until its holder asks for something else."""
+"""The length of a lease: the requested one, until its holder requests another."""
 
 import pytest
 
@@ -35,7 +35,7 @@ async def test_a_lease_of_claim_next_keeps_its_length_too(desk: Desk) -> None:
     assert held["lock"]["ttl_seconds"] == LONG
 
 
-async def test_a_new_lease_without_a_length_has_the_default_whatever_the_last_one_had(desk: Desk) -> None:
+async def test_a_new_lease_without_a_length_has_the_default_and_not_the_last_length(desk: Desk) -> None:
     task = await desk.task()
     await desk.claim(task["id"], "ann", ttl_seconds=LONG)
     await desk.release(task["id"], "ann")

@@ -1,7 +1,7 @@
-"""The rules of leases against a model: any sequence of operations, by several agents, while time passes.
+"""A model of the rules of leases, for any sequence of operations by several agents while time passes.
 
-The model knows tasks by what was answered and keeps no counters: it works out each time what is ready, who holds, and
-which fences were given.
+The model knows tasks from responses and keeps no counters. After each step it derives the ready tasks, the holders and
+the fences.
 """
 
 import shutil
@@ -52,7 +52,7 @@ STATUSES = st.sampled_from(list(Status))
 
 @dataclass
 class Modelled:
-    """A task as the answers described it."""
+    """A task as the responses describe it."""
 
     number: int
     priority: int
@@ -71,7 +71,7 @@ class Modelled:
 
 
 class LeaseMachine(RuleBasedStateMachine):
-    """One database, its clock, and the model of what is in it."""
+    """One database, its clock, and the model of its content."""
 
     folder: Path
     tasks = Bundle("tasks")
@@ -89,10 +89,10 @@ class LeaseMachine(RuleBasedStateMachine):
         self.connection.close()
         shutil.rmtree(self.path.parent)
 
-    # how operations are carried out
+    # execution of operations
 
     def transaction(self, actor: Actor, work: Callable[[Tx], Any]) -> Any:
-        """As the writer does it: what is due first, then the work inside its savepoint, then the commit."""
+        """Run a transaction like the writer: expire leases, run the work in its savepoint, commit."""
         execute = self.connection.execute
         execute("BEGIN IMMEDIATE")
         leases.end_due(Tx(execute, self.now, SYSTEM, "", CAP))
@@ -113,7 +113,7 @@ class LeaseMachine(RuleBasedStateMachine):
         actor = LOCAL if agent is None else Actor(agent, "agent")
         return self.transaction(actor, lambda tx: row.use_case(tx, command))
 
-    # what the model knows
+    # the state of the model
 
     def expire(self) -> None:
         for task in self.model.values():
@@ -127,7 +127,7 @@ class LeaseMachine(RuleBasedStateMachine):
         task.status, task.holder, task.fenced = status, None, False
 
     def needs_lease(self, task: Modelled, agent: str | None, status: Status) -> bool:
-        """Whether an agent must claim the free task before it sets this status."""
+        """Return whether an agent must claim the free task before it sets this status."""
         if agent is None or task.holder is not None or status is Status.IN_PROGRESS:
             return False
         return agent in task.lost_to or (task.status is Status.BLOCKED and task.attempts >= CAP)
@@ -142,7 +142,7 @@ class LeaseMachine(RuleBasedStateMachine):
         task.fences.append(fence)
         task.fence = fence
 
-    def obstacles(self, task: Modelled) -> bool:
+    def blocked_by_others(self, task: Modelled) -> bool:
         return (
             any(self.model[other].status is not Status.DONE for other in task.depends_on)
             or any(self.model[other].holder is not None for other in task.conflicts)
@@ -150,14 +150,14 @@ class LeaseMachine(RuleBasedStateMachine):
         )
 
     def ready(self, task: Modelled) -> bool:
-        return task.status is Status.TODO and task.attempts < CAP and not self.obstacles(task)
+        return task.status is Status.TODO and task.attempts < CAP and not self.blocked_by_others(task)
 
     def unblocks(self, task: Modelled) -> int:
         closed = (Status.DONE, Status.CANCELLED)
         return sum(task.number in other.depends_on and other.status not in closed for other in self.model.values())
 
     def refuses(self, outcome: Any, task: Modelled, agent: str, fence: int | None) -> bool:
-        """Whether the write had to be refused for its fence or holder; then it was, with the right error."""
+        """Return whether the write had to be refused for its fence or holder. Assert the error in that case."""
         if task.holder is None:
             expected: type[ProjectManagerError] | None = None if fence is None else StaleFence
         elif task.holder != agent:
@@ -217,7 +217,7 @@ class LeaseMachine(RuleBasedStateMachine):
         if task is None or task.holder in (None, agent):
             return
         outcome = self.do("acquire_task_lock", agent, task_id=number, ttl_seconds=seconds, force=True)
-        if self.obstacles(task):
+        if self.blocked_by_others(task):
             assert isinstance(outcome, NotReady)
             return
         came_from = task.came_from
@@ -240,9 +240,11 @@ class LeaseMachine(RuleBasedStateMachine):
             task.expires_at, task.fenced = self.now + seconds * 1000, task.fenced or fence is not None
         elif isinstance(outcome, ProjectManagerError):
             closed = task.status in (Status.DONE, Status.CANCELLED)
-            assert closed or self.obstacles(task) or (task.status is Status.TODO and task.attempts >= CAP), outcome
+            assert closed or self.blocked_by_others(task) or (task.status is Status.TODO and task.attempts >= CAP), (
+                outcome
+            )
         else:
-            assert not self.obstacles(task)
+            assert not self.blocked_by_others(task)
             self.take(task, agent, seconds)
             self.note_fence(task, outcome.lock.fence)
 
@@ -346,7 +348,7 @@ class LeaseMachine(RuleBasedStateMachine):
 
 
 @pytest.mark.promise("lease:exclusive", "lease:fence-grows", "graph:counters", "outbox:whole-truth", "outbox:no-gap")
-def test_whatever_agents_do_the_leases_keep_to_the_model(tmp_path: Path) -> None:
+def test_leases_match_the_model_after_any_sequence_of_operations(tmp_path: Path) -> None:
     upgrade(str(tmp_path / "template.db"))
 
     class Machine(LeaseMachine):
@@ -357,7 +359,7 @@ def test_whatever_agents_do_the_leases_keep_to_the_model(tmp_path: Path) -> None
         settings=settings(
             max_examples=30,
             stateful_step_count=30,
-            phases=[Phase.generate],  # a failure is told at once: its steps are readable as they are
+            phases=[Phase.generate],  # report a failure at once: its steps are readable without shrinking
             deadline=None,
             database=None,
             suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],

@@ -1,4 +1,4 @@
-"""Agents forget to renew: an answer to a holder says so while there is still time."""
+"""Notices to holders shortly before their leases expire."""
 
 from typing import Any
 
@@ -18,7 +18,7 @@ async def asked_by_agent(desk: Desk, operation: str, **raw: Any) -> Any:
     return orjson.loads(answer_text(BY_NAME[operation], answer))
 
 
-async def test_with_less_than_a_third_of_the_lease_left_every_answer_says_until_when_it_runs(desk: Desk) -> None:
+async def test_with_less_than_a_third_of_the_lease_left_every_response_names_its_expiry(desk: Desk) -> None:
     task = await desk.task()
     lock = await desk.claim(task["id"], "agent-1", ttl_seconds=300)
     await desk.pass_time(190)
@@ -30,7 +30,7 @@ async def test_with_less_than_a_third_of_the_lease_left_every_answer_says_until_
     assert (await asked_by_agent(desk, "create_task", name="x", agent_id="agent-1"))["your_leases_end_soon"] == [notice]
 
 
-async def test_a_renewed_lease_is_not_spoken_of_and_neither_is_another_agents(desk: Desk) -> None:
+async def test_a_renewed_lease_causes_no_notice_and_neither_does_that_of_another_agent(desk: Desk) -> None:
     task = await desk.task()
     await desk.claim(task["id"], "agent-1", ttl_seconds=300)
     await desk.pass_time(250)

@@ -1,10 +1,10 @@
-"""Refused writes about a lease name the ended lease, its end, the state of the task, and the next step."""
+"""Refused writes under a lease name the ended lease, its end, the state of the task, and the next step."""
 
 import pytest
 
 from project_manager.domain.errors import LockHeld, NotHeld, StaleFence
 from tests.desk import Desk, Json
-from tests.integration.held import each_write, held
+from tests.integration.held import claimed_task, each_write
 
 FROM_10_10 = "2026-11-23T10:00:10.000Z"
 
@@ -14,7 +14,7 @@ FROM_10_10 = "2026-11-23T10:00:10.000Z"
 async def test_after_an_expired_lease_the_free_task_can_be_claimed_again(
     desk: Desk, operation: str, more: Json
 ) -> None:
-    number, lock = await held(desk, ttl_seconds=10)
+    number, lock = await claimed_task(desk, ttl_seconds=10)
     await desk.pass_time(10)
     write = {"task_id": number, "agent_id": "ann", "fence": lock["fence"], **more}
     refusal = await desk.refused(StaleFence, operation, **write)
@@ -28,8 +28,8 @@ async def test_after_an_expired_lease_the_free_task_can_be_claimed_again(
 
 
 @pytest.mark.promise("lease:refusal-says-how-to-go-on")
-async def test_a_holder_that_was_taken_over_is_told_so_with_its_fence_and_without(desk: Desk) -> None:
-    number, lock = await held(desk)
+async def test_a_take_over_is_reported_to_the_former_holder_with_its_fence_and_without(desk: Desk) -> None:
+    number, lock = await claimed_task(desk)
     taken = (await desk.do("acquire_task_lock", task_id=number, force=True))["lock"]
     write: Json = {"task_id": number, "agent_id": "ann", "body": "half way"}
     for refusal in (
@@ -46,8 +46,8 @@ async def test_a_holder_that_was_taken_over_is_told_so_with_its_fence_and_withou
         assert refusal.details["ended"]["reason"] == "forced"  # type: ignore[index]
 
 
-async def test_an_agent_that_never_held_the_task_is_told_its_holder_only(desk: Desk) -> None:
-    number, lock = await held(desk)
+async def test_an_agent_that_never_claimed_the_task_learns_its_holder_only(desk: Desk) -> None:
+    number, lock = await claimed_task(desk)
     refusal = await desk.refused(LockHeld, "acquire_task_lock", task_id=number, agent_id="bob")
     assert refusal.message == f"task {number} is held by ann until {lock['expires_at']}"
     assert "ended" not in refusal.details
@@ -55,7 +55,7 @@ async def test_an_agent_that_never_held_the_task_is_told_its_holder_only(desk: D
 
 @pytest.mark.parametrize(("more", "words"), [({}, "it was released"), ({"failed": True}, "it was released as failed")])
 async def test_the_fence_of_another_agents_lease_is_named_as_such(desk: Desk, more: Json, words: str) -> None:
-    number, lock = await held(desk)
+    number, lock = await claimed_task(desk)
     await desk.do("release_task_lock", task_id=number, agent_id="ann", **more)
     refusal = await desk.refused(StaleFence, "renew_task_lock", task_id=number, agent_id="bob", fence=lock["fence"])
     assert "fence 1 no longer holds task 1: the lease of ann ended at" in refusal.message
@@ -78,7 +78,7 @@ async def test_a_fence_that_never_was_is_not_called_an_old_one(desk: Desk) -> No
 
 
 async def test_an_own_older_fence_names_the_present_one(desk: Desk) -> None:
-    number, lock = await held(desk)
+    number, lock = await claimed_task(desk)
     await desk.release(number, "ann")
     await desk.claim(number, "ann")
     refusal = await desk.refused(StaleFence, "renew_task_lock", task_id=number, agent_id="ann", fence=lock["fence"])
@@ -86,8 +86,8 @@ async def test_an_own_older_fence_names_the_present_one(desk: Desk) -> None:
     assert "fence 2" in refusal.hint
 
 
-async def test_a_lease_that_was_lost_is_told_also_where_no_lease_is_left_to_use(desk: Desk) -> None:
-    number, _ = await held(desk, ttl_seconds=10)
+async def test_a_lost_lease_is_reported_also_when_no_lease_is_left_to_use(desk: Desk) -> None:
+    number, _ = await claimed_task(desk, ttl_seconds=10)
     await desk.pass_time(10)
     for operation in ("renew_task_lock", "release_task_lock"):
         refusal = await desk.refused(NotHeld, operation, task_id=number, agent_id="ann")
@@ -97,8 +97,8 @@ async def test_a_lease_that_was_lost_is_told_also_where_no_lease_is_left_to_use(
     assert refusal.message == f"task {number} is not held by anyone, so bob has no lease to use"
 
 
-async def test_a_task_that_cannot_be_claimed_says_why_instead(desk: Desk) -> None:
-    number, lock = await held(desk, ttl_seconds=10)
+async def test_the_blockers_are_named_if_the_task_cannot_be_claimed_again(desk: Desk) -> None:
+    number, lock = await claimed_task(desk, ttl_seconds=10)
     await desk.pass_time(10)
     first = await desk.task("Buy paint")
     await desk.edit(number, depends_on=[first["id"]])

@@ -1,4 +1,4 @@
-"""Leases of named tasks: taken, exclusive, renewed, given back."""
+"""Leases of tasks by id: claim, exclusion, renewal, release."""
 
 import pytest
 
@@ -12,10 +12,10 @@ from project_manager.domain.errors import (
     TaskNotFound,
 )
 from tests.desk import Desk, Json
-from tests.integration.held import each_write, held
+from tests.integration.held import claimed_task, each_write
 from tests.integration.invariants import check
 
-# taken
+# claim
 
 
 @pytest.mark.promise("claim:by-name")
@@ -44,14 +44,14 @@ async def test_a_claim_answers_with_the_lock_and_sets_the_status_with_it(desk: D
 
 @pytest.mark.parametrize("name", ["ttl_seconds", "timeout", "duration_seconds"])
 @pytest.mark.parametrize("seconds", [1, 3600])
-async def test_the_length_of_a_lease_is_taken_under_all_of_its_names(desk: Desk, name: str, seconds: int) -> None:
-    _, lock = await held(desk, **{name: seconds})
+async def test_the_length_of_a_lease_is_accepted_under_all_of_its_names(desk: Desk, name: str, seconds: int) -> None:
+    _, lock = await claimed_task(desk, **{name: seconds})
     assert lock["ttl_seconds"] == seconds
     assert lock["expires_at"] == desk.clock.later(seconds)
 
 
 @pytest.mark.parametrize("seconds", [0, -5, 3601, 10**9, "soon", 1.5, True, None])
-async def test_a_length_out_of_range_is_refused_and_nothing_is_held(desk: Desk, seconds: object) -> None:
+async def test_a_length_out_of_range_is_refused_and_nothing_is_claimed(desk: Desk, seconds: object) -> None:
     task = await desk.task()
     refusal = await desk.refused(Invalid, "acquire_task_lock", task_id=task["id"], agent_id="ann", ttl_seconds=seconds)
     assert [fault["field"] for fault in refusal.details["faults"]] == ["ttl_seconds"]  # type: ignore[attr-defined]
@@ -60,7 +60,7 @@ async def test_a_length_out_of_range_is_refused_and_nothing_is_held(desk: Desk, 
 
 @pytest.mark.promise("claim:by-name")
 @pytest.mark.parametrize("status", ["BACKLOG", "REVIEW", "BLOCKED", "IN_PROGRESS"])
-async def test_a_task_that_nobody_holds_is_taken_up_by_name_from_other_statuses(desk: Desk, status: str) -> None:
+async def test_a_task_without_a_lease_is_claimed_by_id_from_other_statuses(desk: Desk, status: str) -> None:
     task = await desk.task()
     await desk.set_status(task["id"], status)
     assert (await desk.claim(task["id"], "ann"))["holder"] == "ann"
@@ -79,18 +79,18 @@ async def test_finished_work_is_not_claimed(desk: Desk, status: str) -> None:
 
 
 @each_write
-async def test_a_write_about_a_task_that_does_not_exist_says_so(desk: Desk, operation: str, more: Json) -> None:
+async def test_a_write_to_an_unknown_task_is_refused_as_not_found(desk: Desk, operation: str, more: Json) -> None:
     refusal = await desk.refused(TaskNotFound, operation, task_id=7, agent_id="ann", **more)
     assert refusal.details == {"task_id": 7}
 
 
-# exclusive
+# exclusion
 
 
 @pytest.mark.promise("lease:exclusive")
 @each_write
-async def test_nobody_but_the_holder_writes(desk: Desk, operation: str, more: Json) -> None:
-    number, lock = await held(desk)
+async def test_only_the_holder_writes(desk: Desk, operation: str, more: Json) -> None:
+    number, lock = await claimed_task(desk)
     refusal = await desk.refused(LockHeld, operation, task_id=number, agent_id="bob", **more)
     assert refusal.details == {
         "task_id": number,
@@ -105,22 +105,22 @@ async def test_nobody_but_the_holder_writes(desk: Desk, operation: str, more: Js
 
 
 @pytest.mark.promise("lease:exclusive")
-async def test_a_comment_of_others_is_welcome_on_a_held_task(desk: Desk) -> None:
-    number, lock = await held(desk)
+async def test_other_agents_may_comment_on_a_claimed_task(desk: Desk) -> None:
+    number, lock = await claimed_task(desk)
     desk.clock.advance(5)
     await desk.do("add_task_log", task_id=number, agent_id="bob", body="look at #3", kind="comment")
     assert (await desk.look(number))["lock"] == lock
 
 
-async def test_a_person_edits_a_held_task_without_disturbing_its_holder(desk: Desk) -> None:
-    number, lock = await held(desk, fence=None)
+async def test_a_person_edits_a_claimed_task_without_disturbing_its_holder(desk: Desk) -> None:
+    number, lock = await claimed_task(desk, fence=None)
     edited = await desk.edit(number, priority=0)
     assert (edited["priority"], edited["lock"]) == (0, lock)
     assert (await desk.set_status(number, "DONE", "ann", fence=lock["fence"]))["status"] == "DONE"
 
 
-async def test_a_person_takes_a_held_task_away_only_with_force(desk: Desk) -> None:
-    number, _ = await held(desk)
+async def test_a_person_takes_over_a_claimed_task_only_with_force(desk: Desk) -> None:
+    number, _ = await claimed_task(desk)
     assert "force=true" in (await desk.refused(LockHeld, "update_task_status", task_id=number, status="TODO")).hint
     moved = await desk.set_status(number, "TODO", force=True)
     assert (moved["status"], moved["lock_released"], moved["lock"]) == ("TODO", True, None)
@@ -129,12 +129,12 @@ async def test_a_person_takes_a_held_task_away_only_with_force(desk: Desk) -> No
     check(desk)
 
 
-# renewed
+# renewal
 
 
 @pytest.mark.promise("lease:renewal")
 async def test_the_holder_claiming_again_renews_under_the_same_fence(desk: Desk) -> None:
-    number, lock = await held(desk)
+    number, lock = await claimed_task(desk)
     desk.clock.advance(100)
     again = await desk.do("acquire_task_lock", task_id=number, agent_id="ann", ttl_seconds=300)
     assert again["renewed"] is True
@@ -143,7 +143,7 @@ async def test_the_holder_claiming_again_renews_under_the_same_fence(desk: Desk)
 
 @pytest.mark.promise("lease:renewal")
 async def test_a_heartbeat_keeps_the_length_of_the_lease(desk: Desk) -> None:
-    number, lock = await held(desk, ttl_seconds=77)
+    number, lock = await claimed_task(desk, ttl_seconds=77)
     desk.clock.advance(50)
     renewed = (await desk.do("renew_task_lock", task_id=number, agent_id="ann"))["lock"]
     assert renewed == {**lock, "expires_at": desk.clock.later(77)}
@@ -164,7 +164,7 @@ async def test_a_heartbeat_keeps_the_length_of_the_lease(desk: Desk) -> None:
 async def test_every_write_of_the_holder_renews_by_the_length_of_its_own_lease(
     desk: Desk, operation: str, more: Json
 ) -> None:
-    number, lock = await held(desk, ttl_seconds=77)
+    number, lock = await claimed_task(desk, ttl_seconds=77)
     desk.clock.advance(50)
     await desk.do(operation, task_id=number, agent_id="ann", **more)
     assert (await desk.look(number))["lock"] == {**lock, "expires_at": desk.clock.later(77)}
@@ -173,7 +173,7 @@ async def test_every_write_of_the_holder_renews_by_the_length_of_its_own_lease(
 
 @pytest.mark.promise("lease:renewal", "lease:fencing")
 @pytest.mark.parametrize("author", [{"agent_id": "ann"}, {}], ids=["agent", "person"])
-async def test_a_comment_without_the_fence_is_welcome_and_does_not_keep_a_fenced_lease_alive(
+async def test_a_comment_without_the_fence_is_accepted_and_does_not_renew_a_fenced_lease(
     desk: Desk, author: Json
 ) -> None:
     holder = author.get("agent_id", "local")
@@ -190,8 +190,8 @@ async def test_a_comment_without_the_fence_is_welcome_and_does_not_keep_a_fenced
 
 
 @pytest.mark.promise("lease:renewal")
-async def test_a_renewal_is_told_of_only_when_it_changes_the_length(desk: Desk) -> None:
-    number, _ = await held(desk, ttl_seconds=60)
+async def test_a_renewal_emits_an_event_only_when_it_changes_the_length(desk: Desk) -> None:
+    number, _ = await claimed_task(desk, ttl_seconds=60)
     since = await desk.head()
     await desk.do("renew_task_lock", task_id=number, agent_id="ann")
     assert await desk.events(since) == []
@@ -200,13 +200,13 @@ async def test_a_renewal_is_told_of_only_when_it_changes_the_length(desk: Desk) 
     assert (event["type"], event["renewed"], event["timeout"]) == ("task.locked", True, 120)
 
 
-async def test_a_lease_that_nobody_has_cannot_be_renewed_or_given_back(desk: Desk) -> None:
+async def test_a_task_without_a_lease_can_be_neither_renewed_nor_released(desk: Desk) -> None:
     task = await desk.task()
     for operation in ("renew_task_lock", "release_task_lock"):
         assert "acquire_task_lock" in (await desk.refused(NotHeld, operation, task_id=task["id"], agent_id="ann")).hint
 
 
-# given back
+# release
 
 
 @pytest.mark.promise("lease:release")
@@ -224,7 +224,7 @@ async def test_a_released_task_goes_back_to_where_it_was_claimed_from(desk: Desk
 
 
 @pytest.mark.promise("lease:release")
-async def test_a_task_that_was_in_progress_and_held_by_nobody_goes_back_to_todo(desk: Desk) -> None:
+async def test_a_task_that_was_in_progress_without_a_holder_returns_to_todo(desk: Desk) -> None:
     task = await desk.task()
     await desk.set_status(task["id"], "IN_PROGRESS")
     await desk.claim(task["id"], "ann")
@@ -232,8 +232,8 @@ async def test_a_task_that_was_in_progress_and_held_by_nobody_goes_back_to_todo(
 
 
 @pytest.mark.promise("lease:release")
-async def test_a_handoff_note_is_in_the_log_for_whoever_takes_the_task_next(desk: Desk) -> None:
-    number, _ = await held(desk)
+async def test_a_handoff_note_is_in_the_log_for_the_next_holder(desk: Desk) -> None:
+    number, _ = await claimed_task(desk)
     await desk.release(number, "ann", handoff="the parser is done, the tests are not")
     (entry,) = await desk.logs(number)
     assert (entry["kind"], entry["author"], entry["body"]) == (
@@ -245,7 +245,7 @@ async def test_a_handoff_note_is_in_the_log_for_whoever_takes_the_task_next(desk
 
 @pytest.mark.promise("lease:release")
 async def test_an_operator_ends_the_lease_of_another_which_is_recorded(desk: Desk) -> None:
-    number, _ = await held(desk)
+    number, _ = await claimed_task(desk)
     released = await desk.release(number, force=True)
     assert (released["agent_id"], released["task"]["status"], released["task"]["attempts"]) == ("ann", "TODO", 0)
     (entry,) = await desk.logs(number)
@@ -265,7 +265,7 @@ async def test_an_operator_ends_the_lease_of_another_which_is_recorded(desk: Des
     ],
 )
 async def test_force_is_for_operators_only(desk: Desk, operation: str, more: Json) -> None:
-    number, lock = await held(desk)
+    number, lock = await claimed_task(desk)
     bob = desk.used_by(Actor("bob", "agent", Role.AGENT))
     await bob.refused(RoleRequired, operation, task_id=number, force=True, **more)
     assert (await desk.look(number))["lock"] == lock
@@ -274,7 +274,7 @@ async def test_force_is_for_operators_only(desk: Desk, operation: str, more: Jso
 @pytest.mark.promise("lease:release")
 @pytest.mark.parametrize("status", ["DONE", "REVIEW", "BLOCKED", "CANCELLED"])
 async def test_the_statuses_that_end_work_end_the_lease(desk: Desk, status: str) -> None:
-    number, lock = await held(desk)
+    number, lock = await claimed_task(desk)
     moved = await desk.set_status(number, status, "ann", fence=lock["fence"])
     assert (moved["status"], moved["lock_released"], moved["lock"]) == (status, True, None)
     (event,) = await desk.events(0, "task.unlocked")

@@ -1,4 +1,4 @@
-"""Logs that SQLite has left at the path of a database: they never become a part of another database."""
+"""Logs that SQLite has left at the path of a database never become a part of another database."""
 
 import subprocess
 import sys
@@ -22,13 +22,13 @@ PROBE = "import sqlite3, sys; sqlite3.connect(sys.argv[1], timeout=0).execute('S
 
 @pytest.fixture
 def source(database: Path, tmp_path: Path) -> Path:
-    """A backup with one task."""
+    """Return a backup with one task."""
     make(database, "Before")
     return backup.back_up(database, tmp_path / "good.db").path
 
 
 def leave_log(database: Path) -> bytes:
-    """Leave the log of a killed process: its writes are in the log and its locks are gone. Return the log."""
+    """Leave the log of a killed process, with its writes and without its locks, and return its path."""
     with opened(database) as killed:
         killed.execute("PRAGMA wal_autocheckpoint=0")
         for number in range(50):
@@ -40,8 +40,8 @@ def leave_log(database: Path) -> bytes:
 
 
 @contextmanager
-def held_open(database: Path) -> Iterator[None]:
-    """Let another process have the database open."""
+def opened_elsewhere(database: Path) -> Iterator[None]:
+    """Keep the database open in another process."""
     with subprocess.Popen(
         [sys.executable, "-c", HOLDER, str(database)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as holder:
@@ -85,10 +85,8 @@ def test_a_restore_through_a_symbolic_link_finds_the_logs_where_sqlite_keeps_the
     assert names(link) == ["Before"]
 
 
-def test_a_log_beside_a_backup_that_was_copied_into_place_is_set_aside_by_a_restore(
-    database: Path, source: Path
-) -> None:
-    """A copy by hand beside the log of a killed process: folding that log in would damage the file."""
+def test_a_restore_sets_aside_a_log_next_to_a_backup_copied_into_place(database: Path, source: Path) -> None:
+    """The file was copied next to the log of a killed process. A checkpoint of that log would damage the file."""
     leave_log(database)
     copyfile(source, database)
     done = restore(source, database, NOW)
@@ -108,7 +106,7 @@ def test_a_restored_database_has_no_checksum_of_the_file_that_it_replaces(databa
 def test_a_restore_finds_a_process_that_has_a_removed_database_file_open(
     database: Path, source: Path, file_is_there: bool
 ) -> None:
-    with held_open(database):
+    with opened_elsewhere(database):
         database.unlink()
         if file_is_there:
             copyfile(source, database)
@@ -119,7 +117,7 @@ def test_a_restore_finds_a_process_that_has_a_removed_database_file_open(
 
 
 def test_a_restore_finds_a_process_that_has_a_removed_database_and_its_logs_open(database: Path, source: Path) -> None:
-    with held_open(database):
+    with opened_elsewhere(database):
         for path in (database, *files.logs_of(database)):
             path.unlink()
         with pytest.raises(InUse, match="though the file was removed"):
@@ -129,7 +127,7 @@ def test_a_restore_finds_a_process_that_has_a_removed_database_and_its_logs_open
 
 
 def test_no_new_database_is_made_where_a_process_has_the_removed_one_open(database: Path) -> None:
-    with held_open(database):
+    with opened_elsewhere(database):
         make(database, "In the log")
         database.unlink()
         with pytest.raises(DatabaseNotNow, match="was removed while a process has it open"):
@@ -138,7 +136,7 @@ def test_no_new_database_is_made_where_a_process_has_the_removed_one_open(databa
 
 
 @pytest.mark.parametrize("suffix", ["-wal", "-journal"])
-def test_a_backup_is_not_put_beside_a_log_that_would_become_a_part_of_it(
+def test_a_backup_is_not_written_next_to_a_log_that_would_become_part_of_it(
     database: Path, tmp_path: Path, suffix: str
 ) -> None:
     (tmp_path / f"copy.db{suffix}").write_bytes(b"left over")
@@ -148,7 +146,7 @@ def test_a_backup_is_not_put_beside_a_log_that_would_become_a_part_of_it(
 
 
 @pytest.mark.parametrize("make_database", [lambda path: prepare(options(path)), lambda path: upgrade(str(path))])
-def test_a_new_database_is_made_beside_a_left_over_log_which_is_kept(
+def test_a_new_database_is_created_next_to_a_left_over_log_which_is_kept(
     database: Path, make_database: Callable[[Path], None]
 ) -> None:
     log = leave_log(database)
@@ -173,10 +171,8 @@ def test_a_start_sets_the_log_of_another_database_aside_and_leaves_one_of_its_ow
     assert backup.examine(database).faults == ()
 
 
-def test_no_database_is_opened_beside_the_log_of_a_removed_one_that_a_process_has_open(
-    database: Path, source: Path
-) -> None:
-    with held_open(database):
+def test_no_database_is_opened_next_to_the_log_of_a_removed_one_that_is_open(database: Path, source: Path) -> None:
+    with opened_elsewhere(database):
         make(database, "In the log")
         database.unlink()
         copyfile(source, database)
@@ -186,7 +182,7 @@ def test_no_database_is_opened_beside_the_log_of_a_removed_one_that_a_process_ha
     assert names(database) == ["Before"]
 
 
-def test_the_database_stays_locked_while_its_logs_are_looked_at(source: Path) -> None:
+def test_the_database_stays_locked_while_its_logs_are_checked(source: Path) -> None:
     source.with_name("good.db-wal").write_bytes(b"left over")
     probe = [sys.executable, "-c", PROBE, str(source)]
     with ExitStack() as opened_files, files.locked(source) as free:

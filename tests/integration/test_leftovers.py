@@ -1,4 +1,4 @@
-"""Unfinished files of killed processes: the next start or backup removes them, and none of a process that lives."""
+"""Unfinished files of killed processes: the next start or backup removes them, and keeps those of live processes."""
 
 import os
 import signal
@@ -30,7 +30,7 @@ with private_files.workspace(Path(sys.argv[1]), sys.argv[2]) as unfinished:
 
 @contextmanager
 def worker(target: Path, word: str) -> Iterator["subprocess.Popen[str]"]:
-    """A process in the middle of writing the new content of `target`."""
+    """Return a process that is writing the new content of `target`."""
     command = [sys.executable, "-c", WORKER, str(target), word]
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment()
@@ -46,7 +46,7 @@ def hidden(folder: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("word", ["restoring", "unfinished"])
-def test_the_next_start_removes_what_a_killed_process_left_and_nothing_else(database: Path, word: str) -> None:
+def test_the_next_start_removes_only_the_leftovers_of_killed_processes(database: Path, word: str) -> None:
     left, other = f".pm.db.{word}", ".other.db.restoring"
     with worker(database, word) as killed, worker(database.with_name("other.db"), "restoring") as of_another:
         prepare(options(database))
@@ -70,7 +70,7 @@ def test_a_start_removes_the_files_that_a_killed_restore_of_an_earlier_release_l
     assert [path for path in database.parent.iterdir() if path.name.startswith(".")] == [lives]
 
 
-def test_the_next_backup_removes_what_a_killed_one_left_in_its_folder(database: Path) -> None:
+def test_the_next_backup_removes_the_leftovers_of_a_killed_one_in_its_folder(database: Path) -> None:
     kept = database.parent / "kept"
     kept.mkdir()
     with worker(kept / "pm-20261123T100000000Z.db", "unfinished") as killed:

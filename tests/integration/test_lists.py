@@ -61,7 +61,7 @@ async def test_pages_of_any_size_have_every_row_once_in_the_same_order(
 @pytest.mark.parametrize(
     "cursor", ["x", "AAAA", "W10", "e30", "bnVsbA", "WzEsMl0", "é", "W" * 512, "[1]", " ", "WzFdCg=="]
 )
-async def test_a_cursor_that_is_not_ours_is_refused(desk: Desk, operation: str, filters: Json, cursor: str) -> None:
+async def test_an_invalid_cursor_is_refused(desk: Desk, operation: str, filters: Json, cursor: str) -> None:
     await desk.task()
     refusal = await desk.refused(MalformedCursor, operation, cursor=cursor, **filters)
     assert "next_cursor" in refusal.hint
@@ -104,7 +104,7 @@ async def names(desk: Desk, **filters: Any) -> list[str]:
     return [item["name"] for item in (await desk.do("list_tasks", **filters))["items"]]
 
 
-async def test_every_filter_lets_through_what_it_says(desk: Desk) -> None:
+async def test_every_filter_selects_matching_rows(desk: Desk) -> None:
     fence = await desk.task("fence", epic_name="Outside", labels=["wood", "green"])
     await desk.task("shelf", project_name="Shed", labels=["wood"])
     await desk.task("door", depends_on=[fence["id"]])
@@ -124,7 +124,7 @@ async def test_every_filter_lets_through_what_it_says(desk: Desk) -> None:
     assert await names(desk, label="wood", ready=True, project_id=1) == ["fence"]
 
 
-async def test_a_holder_whose_lease_ran_out_holds_nothing(desk: Desk) -> None:
+async def test_an_agent_with_an_expired_lease_holds_nothing(desk: Desk) -> None:
     await desk.task()
     await desk.claim(1, "ann", ttl_seconds=10)
     desk.clock.advance(10)
@@ -153,7 +153,7 @@ async def test_a_holder_whose_lease_ran_out_holds_nothing(desk: Desk) -> None:
         ("   ", None),
     ],
 )
-async def test_the_search_takes_any_words_and_no_syntax(desk: Desk, words: str, found: list[str] | None) -> None:
+async def test_the_search_accepts_any_words_and_no_syntax(desk: Desk, words: str, found: list[str] | None) -> None:
     await desk.task("Paint the fence", description="with a brush")
     await desk.task("Müll trennen")
     await desk.task("日本 garden")
@@ -189,7 +189,7 @@ async def test_columns_are_chosen_by_name(desk: Desk) -> None:
     assert refusal.details["faults"][0]["field"] == "fields"  # type: ignore[index]
 
 
-async def test_what_agents_may_take_is_listed_in_the_order_in_which_it_is_given(desk: Desk) -> None:
+async def test_ready_tasks_are_listed_in_the_order_of_claims(desk: Desk) -> None:
     for name, priority in (("low", 4), ("high", 0), ("mid", 2)):
         await desk.task(name, priority=priority)
     listed = (await desk.do("get_available_tasks"))["items"]

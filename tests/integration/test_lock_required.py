@@ -1,11 +1,11 @@
-"""A status without a claim: refused to an agent that lost its lease, and on a task that is out of attempts."""
+"""A status without a claim is refused after a lost lease and on a task without attempts left."""
 
 import pytest
 
 from project_manager.domain.actors import Actor, Role
 from project_manager.domain.errors import IllegalMove, LockRequired
 from tests.desk import Desk, Json
-from tests.integration.held import held
+from tests.integration.held import claimed_task
 from tests.integration.invariants import check
 from tests.served import Served
 
@@ -19,8 +19,8 @@ STATUS: list[tuple[str, Json]] = [
 
 
 async def lose(desk: Desk, how: str) -> int:
-    """A free task that ann held; the reason for which her lease ended."""
-    number, _ = await held(desk, ttl_seconds=10)
+    """Create a task whose lease ann has lost for the reason `how`, and return its id."""
+    number, _ = await claimed_task(desk, ttl_seconds=10)
     if how == "lock_expired":
         await desk.pass_time(10)
     else:
@@ -108,12 +108,12 @@ async def test_a_task_that_is_out_of_attempts_is_not_moved_by_an_agent_without_a
 
 
 async def test_a_task_that_an_agent_blocked_with_a_question_is_moved_without_a_lease(desk: Desk) -> None:
-    number, _ = await held(desk)
+    number, _ = await claimed_task(desk)
     await desk.set_status(number, "BLOCKED", "ann", note="which colour?")
     assert (await desk.set_status(number, "TODO", "bob"))["status"] == "TODO"
 
 
-async def test_the_person_that_a_task_was_taken_from_moves_it_as_before(desk: Desk) -> None:
+async def test_a_person_sets_a_status_after_a_lost_lease_as_before(desk: Desk) -> None:
     task = await desk.task()
     await desk.do("acquire_task_lock", task_id=task["id"], ttl_seconds=10)
     await desk.pass_time(10)
@@ -128,7 +128,7 @@ async def test_over_rest_the_refusal_is_a_conflict_with_its_code(served: Served,
     assert (await served.refused(409, "PATCH", f"/api/tasks/{number}", body))["code"] == "lock_required"
 
 
-async def test_an_agents_own_token_is_no_way_round(desk: Desk) -> None:
+async def test_an_agents_own_token_does_not_bypass_the_rule(desk: Desk) -> None:
     number = await lose(desk, "forced")
     ann = desk.used_by(Actor("ann", "agent", Role.AGENT, bound=True))
     await ann.refused(LockRequired, "update_task_status", task_id=number, status="DONE")

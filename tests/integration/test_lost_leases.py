@@ -1,4 +1,4 @@
-"""What an agent that comes back learns about the leases that ended under it."""
+"""Reports to a returning agent about its leases that ended meanwhile."""
 
 from dataclasses import replace
 from typing import Any
@@ -25,14 +25,14 @@ async def test_a_lease_that_ran_out_is_lost_to_its_holder_alone(desk: Desk) -> N
     assert await lost(desk, "bob") == []
 
 
-async def test_a_lease_that_an_operator_took_away_is_lost(desk: Desk) -> None:
+async def test_a_lease_that_an_operator_ended_is_lost(desk: Desk) -> None:
     task = await desk.task()
     await desk.claim(task["id"], "ann")
     await desk.release(task["id"], force=True)
     assert await lost(desk, "ann") == [task["id"]]
 
 
-async def test_what_the_agent_gave_back_itself_is_not_lost(desk: Desk) -> None:
+async def test_a_lease_that_the_agent_released_itself_is_not_lost(desk: Desk) -> None:
     task = await desk.task()
     await desk.claim(task["id"], "ann")
     await desk.release(task["id"], "ann")
@@ -43,7 +43,7 @@ async def test_what_the_agent_gave_back_itself_is_not_lost(desk: Desk) -> None:
     assert "Your lease ended" not in context["next_step"]
 
 
-async def test_a_task_is_not_lost_any_more_once_the_agent_took_it_again(desk: Desk) -> None:
+async def test_a_task_is_no_longer_lost_once_the_agent_claims_it_again(desk: Desk) -> None:
     task = await desk.task()
     await desk.claim(task["id"], "ann", ttl_seconds=60)
     await desk.pass_time(61)
@@ -63,7 +63,7 @@ async def test_a_lost_task_stays_lost_while_another_works_on_it_until_it_is_done
     assert await lost(desk, "ann") == []
 
 
-async def test_losses_are_forgotten_after_a_day(desk: Desk) -> None:
+async def test_lost_leases_are_forgotten_after_a_day(desk: Desk) -> None:
     task = await desk.task()
     await desk.claim(task["id"], "ann", ttl_seconds=60)
     await desk.pass_time(60)
@@ -73,7 +73,7 @@ async def test_losses_are_forgotten_after_a_day(desk: Desk) -> None:
     assert await lost(desk, "ann") == []
 
 
-async def test_losses_come_newest_first_and_only_of_the_project_that_was_asked_for(desk: Desk) -> None:
+async def test_lost_leases_come_newest_first_and_only_of_the_requested_project(desk: Desk) -> None:
     made = [await desk.task(project_name=name) for name in ("Garden", "House", "Garden")]
     for task in made:
         await desk.claim(task["id"], "ann", ttl_seconds=60)
@@ -91,7 +91,7 @@ async def test_a_deleted_task_is_not_lost(desk: Desk) -> None:
     assert await lost(desk, "ann") == []
 
 
-async def test_the_search_for_losses_reads_the_leases_of_the_agent_alone(desk: Desk) -> None:
+async def test_the_query_for_lost_leases_reads_only_the_leases_of_the_agent(desk: Desk) -> None:
     plan = await desk.runtime.read("plan", plan_of_losses)
     assert any("ix_ended_leases_agent_id_ended_at" in step for step in plan), plan
     assert not any(step.startswith("SCAN") for step in plan)

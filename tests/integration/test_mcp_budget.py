@@ -1,4 +1,4 @@
-"""The budget of answers over MCP: a token is four bytes of the text, the task's own texts are not counted."""
+"""The size budget of responses over MCP: a token is four bytes of text, without the texts of the task itself."""
 
 from pathlib import Path
 from typing import Any
@@ -34,13 +34,13 @@ def tokens(answer: Any) -> float:
 
 
 def beyond_texts(claim: dict[str, Any]) -> float:
-    """Tokens of a claim without the texts of the task and of the agent before."""
+    """Return the tokens of a claim without the texts of the task and of the previous agent."""
     task = {name: value for name, value in claim["task"].items() if name not in OWN_TEXTS}
     return tokens({**claim, "task": task, "handoff": None} if "handoff" in claim else {**claim, "task": task})
 
 
 async def prepare(someone: Agent) -> None:
-    """A task with everything that a task can have, and one that it must not run beside."""
+    """Create a task with every field, and another task that conflicts with it."""
     await someone.ok("create_task", project_name="Shop", epic_name="Checkout", **{**FULL, "conflicts_with": []})
     await someone.ok("create_task", name="beside", project_name="Shop")
     await someone.ok("update_task", task_id=1, conflicts_with=[2])
@@ -98,7 +98,7 @@ async def test_a_change_of_status_costs_at_most_45_tokens(tmp_path: Path, status
         assert ("lock" in moved) is (status == "IN_PROGRESS")
 
 
-async def test_an_edit_and_a_new_task_do_not_repeat_what_was_sent(tmp_path: Path) -> None:
+async def test_an_edit_and_a_new_task_do_not_repeat_the_input(tmp_path: Path) -> None:
     async with product(tmp_path) as made, agent(made.server) as someone:
         await prepare(someone)
         created = await someone.ok("create_task", project_name="Shop", **FULL | {"external_key": "SHOP-2"})
@@ -110,7 +110,7 @@ async def test_an_edit_and_a_new_task_do_not_repeat_what_was_sent(tmp_path: Path
         assert tokens(edited) <= 45
 
 
-async def test_a_claim_of_nothing_says_once_what_holds_tasks_back(tmp_path: Path) -> None:
+async def test_an_empty_claim_names_the_blockers_once(tmp_path: Path) -> None:
     async with product(tmp_path) as made, agent(made.server) as someone:
         await prepare(someone)
         await someone.ok("acquire_task_lock", task_id=1, agent_id="ann")
@@ -153,7 +153,7 @@ async def test_lists_of_long_descriptions_and_long_changes_cost_at_most_6000_tok
         assert updates["items"][0]["changed"] == ["description", "labels"]
 
 
-async def test_an_event_keeps_the_empty_values_of_what_changed(tmp_path: Path) -> None:
+async def test_an_event_keeps_the_empty_values_of_changed_fields(tmp_path: Path) -> None:
     async with product(tmp_path) as made, agent(made.server) as someone:
         await someone.ok("create_task", name="t", project_name="p", labels=["a"])
         await someone.ok("update_task", task_id=1, clear=["labels"])
@@ -161,7 +161,7 @@ async def test_an_event_keeps_the_empty_values_of_what_changed(tmp_path: Path) -
         assert (event["changes"], event["previous"]) == ({"labels": []}, {"labels": ["a"]})
 
 
-async def test_details_and_context_say_nothing_twice(tmp_path: Path) -> None:
+async def test_details_and_context_repeat_nothing(tmp_path: Path) -> None:
     async with product(tmp_path) as made, agent(made.server) as someone:
         await prepare(someone)
         await someone.ok("acquire_task_lock", task_id=1, agent_id="ann")

@@ -1,4 +1,4 @@
-"""Who calls: tokens, roles and bound agents count on the MCP door, on the short way and on the long one."""
+"""Authentication over MCP: tokens, roles and bound agents on the fast path and on the path of the SDK."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -20,8 +20,8 @@ from tests.integration.mcp_product import Agent, Product, agent, product
 
 
 @asynccontextmanager
-async def guarded_door(folder: Path, **settings: object) -> AsyncIterator[tuple[Product, Wire]]:
-    """The door behind the product's gate, and a client that has no token yet."""
+async def guarded_server(folder: Path, **settings: object) -> AsyncIterator[tuple[Product, Wire]]:
+    """Run the MCP server behind the product's authentication and yield a client without a token."""
     async with (
         product(folder, AUTH_REQUIRED=True, **settings) as made,
         listening(made.server, guard=lambda app: guarded(app, made.runtime)) as listener,
@@ -38,7 +38,7 @@ async def token(made: Product, role: str, agent_id: str | None = None) -> dict[s
 
 @pytest.mark.promise("door:elsewhere")
 async def test_the_default_port_makes_no_other_origin_over_mcp(tmp_path: Path) -> None:
-    async with guarded_door(tmp_path, ALLOWED_HOSTS="pm.example.com") as (made, bare):
+    async with guarded_server(tmp_path, ALLOWED_HOSTS="pm.example.com") as (made, bare):
         headers = await token(made, "viewer")
         for host, origin, status in (
             ("pm.example.com:443", "https://pm.example.com", 200),
@@ -53,7 +53,7 @@ async def test_the_default_port_makes_no_other_origin_over_mcp(tmp_path: Path) -
 @pytest.mark.promise("door:tokens")
 @pytest.mark.parametrize("path", ["/mcp", "/mcp/", "/sse", "/messages/"])
 async def test_options_names_the_methods_and_needs_no_token(tmp_path: Path, path: str) -> None:
-    async with guarded_door(tmp_path) as (made, bare):
+    async with guarded_server(tmp_path) as (made, bare):
         for headers in ({}, await token(made, "viewer")):
             answer = await bare.http.options(path, headers=headers)
             assert answer.status_code == 405
@@ -63,8 +63,8 @@ async def test_options_names_the_methods_and_needs_no_token(tmp_path: Path, path
 
 
 @pytest.mark.promise("door:tokens")
-async def test_a_session_of_legacy_sse_takes_messages_of_its_own_token_only(tmp_path: Path) -> None:
-    async with guarded_door(tmp_path) as (made, bare):
+async def test_a_session_of_legacy_sse_accepts_messages_of_its_own_token_only(tmp_path: Path) -> None:
+    async with guarded_server(tmp_path) as (made, bare):
         mine, other = await token(made, "agent"), await token(made, "operator")
         async with bare.http.stream("GET", "/sse", headers={**mine, "accept": "text/event-stream"}) as stream:
             lines = stream.aiter_lines()
@@ -93,15 +93,15 @@ async def text_of(bare: Wire, era: str, headers: dict[str, str], tool: str, **ar
     return str(answer.json()["result"]["content"][0]["text"])
 
 
-async def greet(bare: Wire, headers: dict[str, str]) -> None:
+async def open_session(bare: Wire, headers: dict[str, str]) -> None:
     bare.http.headers.update(headers)
     await bare.initialize()
 
 
 @pytest.mark.promise("door:tokens")
 @pytest.mark.parametrize("headers", [{}, {"authorization": "Bearer nonsense"}])
-async def test_nobody_comes_in_without_a_valid_token(tmp_path: Path, headers: dict[str, str]) -> None:
-    async with guarded_door(tmp_path) as (_, bare):
+async def test_a_request_without_a_valid_token_is_refused(tmp_path: Path, headers: dict[str, str]) -> None:
+    async with guarded_server(tmp_path) as (_, bare):
         for path in ("/mcp", "/sse"):
             refused = await bare.http.get(path, headers=headers)
             assert (refused.status_code, refused.json()["code"]) == (401, "unauthorized")
@@ -111,15 +111,13 @@ async def test_nobody_comes_in_without_a_valid_token(tmp_path: Path, headers: di
 
 
 @pytest.mark.parametrize("era", ["2025", "2026"])
-async def test_a_wait_ends_with_the_token_that_it_came_with(
-    tmp_path: Path, era: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_wait_ends_with_its_token(tmp_path: Path, era: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(revocation, "LOOK_EVERY_SECONDS", 0.001)
     said: list[str] = []
-    async with guarded_door(tmp_path) as (made, bare):
+    async with guarded_server(tmp_path) as (made, bare):
         headers = await token(made, "agent", "ann")
         if era == "2025":
-            await greet(bare, headers)
+            await open_session(bare, headers)
 
         async def wait() -> None:
             post = bare.post if era == "2025" else bare.post_modern
@@ -140,7 +138,7 @@ async def test_a_wait_ends_with_the_token_that_it_came_with(
 async def test_a_refused_token_is_counted_over_mcp_too(
     tmp_path: Path, path: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async with guarded_door(tmp_path) as (_, bare):
+    async with guarded_server(tmp_path) as (_, bare):
         for number in (1, 2):
             answer = await bare.http.post(path, headers={"authorization": "Bearer pm_wrong"})
             assert answer.status_code == 401
@@ -148,11 +146,11 @@ async def test_a_refused_token_is_counted_over_mcp_too(
 
 
 @pytest.mark.parametrize("era", ["2025", "2026"])
-async def test_an_agent_that_runs_wild_is_told_to_wait_and_no_other_is(tmp_path: Path, era: str) -> None:
-    async with guarded_door(tmp_path, RATE_LIMIT_PER_SECOND=1) as (made, bare):
+async def test_only_the_agent_that_exceeds_the_rate_limit_is_limited(tmp_path: Path, era: str) -> None:
+    async with guarded_server(tmp_path, RATE_LIMIT_PER_SECOND=1) as (made, bare):
         wild, calm = await token(made, "agent", "wild"), await token(made, "agent", "calm")
         if era == "2025":
-            await greet(bare, wild)
+            await open_session(bare, wild)
         said = [await text_of(bare, era, wild, "claim_next_task", agent_id="wild") for _ in range(20)]
         assert not said[9].startswith("RATE_LIMITED")
         assert said[-1].startswith("RATE_LIMITED: ")
@@ -162,8 +160,8 @@ async def test_an_agent_that_runs_wild_is_told_to_wait_and_no_other_is(tmp_path:
 
 @pytest.mark.promise("door:elsewhere")
 @pytest.mark.parametrize("origin", ["http://evil.example", "http://[", "null"])
-async def test_a_page_elsewhere_is_refused_here_too(tmp_path: Path, origin: str) -> None:
-    async with guarded_door(tmp_path) as (made, bare):
+async def test_a_page_of_another_origin_is_refused_over_mcp_too(tmp_path: Path, origin: str) -> None:
+    async with guarded_server(tmp_path) as (made, bare):
         headers = {**await token(made, "operator"), "origin": origin}
         for refused in (
             await bare.http.get("/sse", headers=headers),
@@ -175,9 +173,9 @@ async def test_a_page_elsewhere_is_refused_here_too(tmp_path: Path, origin: str)
 @pytest.mark.promise("door:roles")
 @pytest.mark.parametrize("era", ["2025", "2026"])
 async def test_a_viewer_reads_and_does_not_write(tmp_path: Path, era: str) -> None:
-    async with guarded_door(tmp_path) as (made, bare):
+    async with guarded_server(tmp_path) as (made, bare):
         headers = await token(made, "viewer")
-        await greet(bare, headers)
+        await open_session(bare, headers)
         assert (await text_of(bare, era, headers, "list_tasks")).startswith("{")
         text = await text_of(bare, era, headers, "claim_next_task", agent_id="ann")
         assert text.startswith("ROLE_REQUIRED: ")
@@ -186,32 +184,32 @@ async def test_a_viewer_reads_and_does_not_write(tmp_path: Path, era: str) -> No
 @pytest.mark.promise("door:roles")
 @pytest.mark.parametrize("era", ["2025", "2026"])
 async def test_a_bound_token_is_its_agent_and_no_other(tmp_path: Path, era: str) -> None:
-    async with guarded_door(tmp_path) as (made, bare):
+    async with guarded_server(tmp_path) as (made, bare):
         headers = await token(made, "agent", "ann")
-        await greet(bare, headers)
+        await open_session(bare, headers)
         await text_of(bare, era, headers, "create_task", name="one", project_name="p")
         assert (await text_of(bare, era, headers, "claim_next_task", agent_id="bob")).startswith("WRONG_AGENT: ")
         await text_of(bare, era, headers, "claim_next_task")
         assert '"holder":"ann"' in await text_of(bare, era, headers, "get_task_details", task_id=1)
 
 
-async def test_the_waiting_way_knows_the_caller_too(tmp_path: Path) -> None:
-    async with guarded_door(tmp_path) as (made, bare):
+async def test_a_waiting_call_is_authenticated_too(tmp_path: Path) -> None:
+    async with guarded_server(tmp_path) as (made, bare):
         headers = await token(made, "agent", "ann")
-        await greet(bare, headers)
+        await open_session(bare, headers)
         answer = await bare.post(call("claim_next_task", agent_id="bob", wait_seconds=5), headers)
         assert "WRONG_AGENT: " in answer.text
 
 
-async def test_a_session_belongs_to_whoever_opened_it(tmp_path: Path) -> None:
-    async with guarded_door(tmp_path) as (made, bare):
+async def test_a_session_belongs_to_the_token_that_opened_it(tmp_path: Path) -> None:
+    async with guarded_server(tmp_path) as (made, bare):
         ann, bob = await token(made, "agent", "ann"), await token(made, "agent", "bob")
-        await greet(bare, ann)
+        await open_session(bare, ann)
         assert (await bare.post(call("list_tasks"), ann)).status_code == 200
         assert (await bare.post(call("list_tasks"), bob)).status_code == 404
 
 
-# Over MCP nobody is a person
+# Over MCP every caller is an agent
 
 NEEDS_AN_AGENT: tuple[tuple[str, dict[str, Any]], ...] = (
     ("claim_next_task", {}),
@@ -226,8 +224,8 @@ NEEDS_AN_AGENT: tuple[tuple[str, dict[str, Any]], ...] = (
 
 
 @asynccontextmanager
-async def held_by_ann(folder: Path) -> AsyncIterator[tuple[Product, Agent]]:
-    """Task 1 is held by ann, and a client to whom the door stands open."""
+async def claimed_by_ann(folder: Path) -> AsyncIterator[tuple[Product, Agent]]:
+    """Claim task 1 as ann on an open server, and yield a client of that server."""
     async with product(folder) as made, agent(made.server) as someone:
         await someone.ok("create_task", name="one", project_name="p")
         await someone.ok("acquire_task_lock", task_id=1, agent_id="ann")
@@ -236,10 +234,10 @@ async def held_by_ann(folder: Path) -> AsyncIterator[tuple[Product, Agent]]:
 
 @pytest.mark.promise("door:agents")
 @pytest.mark.parametrize(("tool", "arguments"), NEEDS_AN_AGENT)
-async def test_what_concerns_a_lease_is_not_done_for_an_agent_without_a_name(
+async def test_lease_operations_are_refused_without_an_agent_id(
     tmp_path: Path, tool: str, arguments: dict[str, Any]
 ) -> None:
-    async with held_by_ann(tmp_path) as (_, someone):
+    async with claimed_by_ann(tmp_path) as (_, someone):
         for nobody in ({}, {"agent_id": None}):
             text = await someone.fails(tool, **arguments, **nobody)
             code, remedy = text.splitlines()
@@ -248,7 +246,7 @@ async def test_what_concerns_a_lease_is_not_done_for_an_agent_without_a_name(
         assert (await someone.ok("get_task_details", task_id=1))["task"]["lock"]["holder"] == "ann"
 
 
-async def test_the_tools_that_need_an_agent_say_so_in_their_schemas(tmp_path: Path) -> None:
+async def test_the_tools_that_need_an_agent_id_require_it_in_their_schemas(tmp_path: Path) -> None:
     async with product(tmp_path) as made, agent(made.server) as someone:
         tools = (await someone.client.list_tools()).tools
         needing = {tool.name for tool in tools if "agent_id" in tool.input_schema.get("required", ())}
@@ -264,10 +262,10 @@ async def test_the_tools_that_need_an_agent_say_so_in_their_schemas(tmp_path: Pa
         ("add_task_log", {"task_id": 1, "body": "done, I think"}),
     ],
 )
-async def test_an_agent_without_a_name_writes_nothing_about_a_held_task(
+async def test_a_call_without_an_agent_id_cannot_write_to_a_claimed_task(
     tmp_path: Path, tool: str, arguments: dict[str, Any]
 ) -> None:
-    async with held_by_ann(tmp_path) as (_, someone):
+    async with claimed_by_ann(tmp_path) as (_, someone):
         text = await someone.fails(tool, **arguments)
         assert text.startswith("LOCK_HELD: task 1 is held by ann")
         assert "force" not in text
@@ -275,7 +273,7 @@ async def test_an_agent_without_a_name_writes_nothing_about_a_held_task(
         assert "You sent no agent_id" not in await someone.fails(tool, **arguments, agent_id="bob")
 
 
-async def test_what_an_agent_without_a_name_makes_is_not_a_persons(tmp_path: Path) -> None:
+async def test_a_task_created_without_an_agent_id_is_not_attributed_to_a_person(tmp_path: Path) -> None:
     async with product(tmp_path) as made, agent(made.server) as someone:
         task = await someone.ok("create_task", name="one", project_name="p")
         events = (await someone.ok("wait_for_events", since=0, types="task.created"))["items"]
@@ -284,10 +282,8 @@ async def test_what_an_agent_without_a_name_makes_is_not_a_persons(tmp_path: Pat
 
 @pytest.mark.promise("door:agents")
 @pytest.mark.parametrize("name", ["unnamed", " unnamed ", "unnamed/boss", "system", " local "])
-async def test_no_agent_takes_the_name_of_a_person_of_the_service_or_of_those_who_have_none(
-    tmp_path: Path, name: str
-) -> None:
-    async with held_by_ann(tmp_path) as (made, someone):
+async def test_no_agent_uses_a_reserved_name_or_the_name_of_a_person(tmp_path: Path, name: str) -> None:
+    async with claimed_by_ann(tmp_path) as (made, someone):
         code, remedy = (await someone.fails("claim_next_task", agent_id=name)).splitlines()
         assert code.startswith(f"AGENT_REQUIRED: `agent_id` {name.strip()!r} ")
         assert "one name that no other agent uses" in remedy
@@ -303,7 +299,7 @@ async def test_no_agent_takes_the_name_of_a_person_of_the_service_or_of_those_wh
 
 
 @pytest.mark.promise("door:agents")
-async def test_no_agent_finishes_what_a_person_holds(tmp_path: Path) -> None:
+async def test_no_agent_finishes_a_task_that_a_person_claimed(tmp_path: Path) -> None:
     person = Caller(LOCAL, "rest", "the dashboard")
     async with product(tmp_path) as made, agent(made.server) as someone:
         await someone.ok("create_task", name="one", project_name="p")
@@ -329,10 +325,8 @@ FORCED: tuple[tuple[str, dict[str, Any]], ...] = (
 
 @pytest.mark.promise("door:agents")
 @pytest.mark.parametrize(("tool", "arguments"), FORCED)
-async def test_whoever_comes_in_by_an_open_door_takes_nothing_by_force(
-    tmp_path: Path, tool: str, arguments: dict[str, Any]
-) -> None:
-    async with held_by_ann(tmp_path) as (_, someone):
+async def test_a_caller_without_a_token_cannot_use_force(tmp_path: Path, tool: str, arguments: dict[str, Any]) -> None:
+    async with claimed_by_ann(tmp_path) as (_, someone):
         text = await someone.fails(tool, **arguments, force=True)
         assert text.startswith("ROLE_REQUIRED: over MCP `force` needs a token with the role operator")
         assert (await someone.ok("get_task_details", task_id=1))["task"]["lock"]["holder"] == "ann"
@@ -343,7 +337,7 @@ async def test_whoever_comes_in_by_an_open_door_takes_nothing_by_force(
 async def test_an_operators_token_forces_unless_it_is_an_agents_own(
     tmp_path: Path, tool: str, arguments: dict[str, Any]
 ) -> None:
-    async with guarded_door(tmp_path) as (made, bare):
+    async with guarded_server(tmp_path) as (made, bare):
         boss, bob = await token(made, "operator"), await token(made, "operator", "bob")
         await text_of(bare, "2026", boss, "create_task", name="one", project_name="p")
         await text_of(bare, "2026", boss, "acquire_task_lock", task_id=1, agent_id="ann")
@@ -354,8 +348,8 @@ async def test_an_operators_token_forces_unless_it_is_an_agents_own(
         assert left.startswith("TASK_NOT_FOUND") or '"lock":' not in left or '"holder":"bob"' in left
 
 
-async def test_a_token_of_many_agents_stands_beside_the_name_that_is_missing(tmp_path: Path) -> None:
-    async with guarded_door(tmp_path) as (made, bare):
+async def test_the_name_of_an_unbound_token_is_recorded_without_an_agent_id(tmp_path: Path) -> None:
+    async with guarded_server(tmp_path) as (made, bare):
         headers = await token(made, "agent")
         assert '"created_by":"unnamed/agent None"' in await text_of(
             bare, "2026", headers, "create_task", name="one", project_name="p"

@@ -1,4 +1,4 @@
-"""Calls in which a client has filled every argument, on both eras and under each dialect of the schemas."""
+"""Calls from clients that fill every argument, in both protocol versions and each dialect of the schemas."""
 
 from pathlib import Path
 from typing import Any
@@ -74,7 +74,7 @@ async def test_the_whole_loop_with_everything_filled(tmp_path: Path) -> None:
         assert done["ignored"] == ["note", "reopen", "request_id"]
 
 
-async def test_an_edit_of_nothing_but_empty_values_says_how_to_empty_a_field(tmp_path: Path) -> None:
+async def test_an_edit_with_only_empty_values_explains_how_to_clear_a_field(tmp_path: Path) -> None:
     async with product(tmp_path) as made, agent(made.server) as someone:
         await two_tasks(someone)
         text = await someone.fails("update_task", task_id=2, labels=[], description="")

@@ -1,4 +1,4 @@
-"""A parameter of the wrong type is named in the error, over HTTP in both eras."""
+"""A parameter of the wrong type is named in the error, over HTTP in both protocol versions."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""Resources, their templates and completions, and prompts, in both eras."""
+"""Resources, their templates and completions, and prompts, in both protocol versions."""
 
 from pathlib import Path
 from typing import Any
@@ -53,7 +53,7 @@ async def test_the_same_read_is_the_same_as_the_tool(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "uri", ["pm://task/99", "pm://project/9/board", "pm://nothing/1", "pm://task/1/2", "file:///x"]
 )
-async def test_what_is_not_there_is_named_in_the_error(tmp_path: Path, uri: str) -> None:
+async def test_a_missing_resource_is_named_in_the_error(tmp_path: Path, uri: str) -> None:
     async with product(tmp_path) as made, agent(made.server) as someone:
         with pytest.raises(MCPError) as raised:
             await someone.client.read_resource(uri)
@@ -109,7 +109,7 @@ async def test_the_prompts_are_listed_with_their_arguments(tmp_path: Path, era: 
 
 
 @pytest.mark.parametrize("name", [prompt.name for prompt in PROMPTS])
-async def test_a_prompt_brings_what_it_speaks_of(tmp_path: Path, name: str) -> None:
+async def test_a_prompt_brings_the_task_or_project_that_it_refers_to(tmp_path: Path, name: str) -> None:
     async with product(tmp_path) as made, agent(made.server) as someone:
         await plan(someone)
         given = {"goal": "a second edition", "project_id": "1", "task_id": "1", "agent_id": "ann smith"}
@@ -120,7 +120,7 @@ async def test_a_prompt_brings_what_it_speaks_of(tmp_path: Path, name: str) -> N
         assert len(text) < 1500
 
 
-async def test_a_prompt_says_which_argument_is_missing(tmp_path: Path) -> None:
+async def test_a_prompt_names_its_missing_argument(tmp_path: Path) -> None:
     async with product(tmp_path) as made, agent(made.server) as someone:
         with pytest.raises(MCPError, match="Missing argument: task_id"):
             await someone.client.get_prompt("review_task", {})

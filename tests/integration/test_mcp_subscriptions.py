@@ -1,4 +1,4 @@
-"""Subscriptions to resources, over real sockets in both eras."""
+"""Subscriptions to resources, over real sockets in both protocol versions."""
 
 import socket
 import time
@@ -35,9 +35,11 @@ from tests.e2e.mcp_listener import Listener, Wire, call, listening, modern, wire
 from tests.integration.mcp_product import PATIENCE, Product, product
 
 
-class Ear:
-    """A 2025-era subscriber, and what it was told. Bare, because the official client over SSE breaks when it is told
-    something while it closes."""
+class Subscriber:
+    """A subscriber of protocol version 2025 and its notifications.
+
+    It is a bare client because the official one fails over SSE on notifications that arrive while it closes.
+    """
 
     def __init__(self, bare: Wire, path: str) -> None:
         self.uris: list[str] = []
@@ -46,14 +48,14 @@ class Ear:
         self._path = path
         self._opened = anyio.Event()
         self._answered: dict[int, anyio.Event] = {}
-        self._told_of: dict[str, anyio.Event] = {}
+        self._notified: dict[str, anyio.Event] = {}
 
     @property
     def session(self) -> str:
         return self._bare.session
 
-    def told_of(self, uri: str) -> anyio.Event:
-        return self._told_of.setdefault(uri, anyio.Event())
+    def notified(self, uri: str) -> anyio.Event:
+        return self._notified.setdefault(uri, anyio.Event())
 
     async def subscribe(self, uri: str) -> None:
         await self._ask("resources/subscribe", uri)
@@ -76,7 +78,7 @@ class Ear:
             uri = message["params"]["uri"]
             self.uris.append(uri)
             self.told.set()
-            self.told_of(uri).set()
+            self.notified(uri).set()
         elif "id" in message:
             assert "error" not in message
             self._answered[message["id"]].set()
@@ -99,25 +101,25 @@ async def _soon(event: anyio.Event) -> None:
 
 
 @asynccontextmanager
-async def an_ear(listener: Listener, path: str) -> AsyncIterator[Ear]:
+async def subscribed(listener: Listener, path: str) -> AsyncIterator[Subscriber]:
     async with wire(listener) as bare:
         if path == "/mcp":
             await bare.initialize()
         async with bare.http.stream("GET", path, headers=bare.headers) as stream, anyio.create_task_group() as tasks:
-            ear = Ear(bare, path)
+            ear = Subscriber(bare, path)
             tasks.start_soon(ear.listen, stream.aiter_lines())
             yield ear
             tasks.cancel_scope.cancel()
 
 
 @asynccontextmanager
-async def listened_to(tmp_path: Path, path: str) -> AsyncIterator[tuple[Product, Wire, Ear]]:
-    """The product with one task in it, a client that changes things, and one that listens."""
+async def product_with_subscriber(tmp_path: Path, path: str) -> AsyncIterator[tuple[Product, Wire, Subscriber]]:
+    """Run the product with one task, a client that makes changes, and a subscriber."""
     async with (
         product(tmp_path) as made,
         listening(made.server) as listener,
         wire(listener) as bare,
-        an_ear(listener, path) as ear,
+        subscribed(listener, path) as ear,
     ):
         await bare.post_modern(call("create_task", name="one", project_name="p"))
         yield made, bare, ear
@@ -125,14 +127,14 @@ async def listened_to(tmp_path: Path, path: str) -> AsyncIterator[tuple[Product,
 
 @pytest.mark.parametrize("path", ["/mcp", "/sse"])
 async def test_a_change_reaches_a_2025_subscriber(tmp_path: Path, path: str) -> None:
-    async with listened_to(tmp_path, path) as (_, bare, ear):
+    async with product_with_subscriber(tmp_path, path) as (_, bare, ear):
         await ear.subscribe("pm://task/1")
         await bare.post_modern(call("acquire_task_lock", task_id=1, agent_id="ann"))
         await _soon(ear.told)
         assert set(ear.uris) == {"pm://task/1"}
 
 
-async def test_a_client_that_cannot_be_told_harms_nobody_else(
+async def test_a_failed_notification_does_not_affect_other_clients(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     told = sdk.Client.resource_updated
@@ -148,7 +150,7 @@ async def test_a_client_that_cannot_be_told_harms_nobody_else(
     monkeypatch.setattr(sdk.Client, "resource_updated", fail_at_first)
     async with product(tmp_path) as made, listening(made.server) as listener, wire(listener) as bare:
         await bare.post_modern(call("create_task", name="one", project_name="p"))
-        async with an_ear(listener, "/sse") as first, an_ear(listener, "/sse") as second:
+        async with subscribed(listener, "/sse") as first, subscribed(listener, "/sse") as second:
             for ear in (first, second):
                 await ear.subscribe("pm://task/1")
             await bare.post_modern(call("acquire_task_lock", task_id=1, agent_id="ann"))
@@ -157,7 +159,7 @@ async def test_a_client_that_cannot_be_told_harms_nobody_else(
     assert "a client cannot be told of a change" in caplog.messages
 
 
-async def test_subscriptions_that_cannot_be_read_for_a_while_are_told_of_once_and_met_afterwards(
+async def test_a_read_error_of_subscriptions_is_logged_once_and_they_are_served_afterwards(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     read_stored = ResourceSubscriptions.wanting
@@ -171,7 +173,7 @@ async def test_subscriptions_that_cannot_be_read_for_a_while_are_told_of_once_an
 
     monkeypatch.setattr(subscriptions, "LOOK_EVERY_SECONDS", 0.001)
     monkeypatch.setattr(ResourceSubscriptions, "wanting", fail_for_a_while)
-    async with listened_to(tmp_path, "/mcp") as (_, bare, ear):
+    async with product_with_subscriber(tmp_path, "/mcp") as (_, bare, ear):
         await ear.subscribe("pm://task/1")
         await bare.post_modern(call("acquire_task_lock", task_id=1, agent_id="ann"))
         await _soon(ear.told)
@@ -182,7 +184,7 @@ async def test_subscriptions_that_cannot_be_read_for_a_while_are_told_of_once_an
     ]
 
 
-async def test_the_official_client_of_2025_hears_of_a_change(tmp_path: Path) -> None:
+async def test_the_official_client_of_2025_is_notified_of_a_change(tmp_path: Path) -> None:
     told = anyio.Event()
 
     async def hear(message: Any) -> None:
@@ -204,7 +206,7 @@ async def subscribe(client: Client, uri: str) -> None:
 
 
 async def _until_streaming(listener: Listener, streams: int = 1) -> None:
-    """A client opens its stream when it likes: notifications before that have nowhere to go."""
+    """Wait until the client has opened its stream. Earlier notifications have no destination."""
     with anyio.fail_after(PATIENCE):
         while listener.door.streams < streams:
             await anyio.lowlevel.checkpoint()
@@ -239,7 +241,7 @@ async def test_a_change_in_a_crowd_of_others_reaches_a_2026_subscriber_too(tmp_p
             client.listen(resource_subscriptions=["pm://task/1"]) as events,
         ):
             person = Caller(LOCAL, "rest", "a person")
-            of_the_import = len(crowd) + 2  # the task that there was, the others, the end
+            of_the_import = len(crowd) + 2  # the existing task, the other ones, the end
             head = await made.runtime.head() + of_the_import
             await made.runtime.run(BY_NAME["import_plan"], {"document": orjson.dumps(plan).decode()}, person)
             hold_the_loop_up_until_read(made, head)
@@ -248,8 +250,8 @@ async def test_a_change_in_a_crowd_of_others_reaches_a_2026_subscriber_too(tmp_p
         assert event == ResourceUpdated(uri="pm://task/1")
 
 
-async def test_an_agent_hears_that_its_own_lease_was_ended(tmp_path: Path) -> None:
-    async with listened_to(tmp_path, "/sse") as (made, bare, ear):
+async def test_an_agent_is_notified_that_its_own_lease_ended(tmp_path: Path) -> None:
+    async with product_with_subscriber(tmp_path, "/sse") as (made, bare, ear):
         await bare.post_modern(call("acquire_task_lock", task_id=1, agent_id="ann"))
         await ear.subscribe("pm://agent/ann")
         ended = Caller(LOCAL, "rest", "a person")
@@ -259,23 +261,23 @@ async def test_an_agent_hears_that_its_own_lease_was_ended(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("written", ["team/one", "team%2fone", "team%2Fone", "te%61m%2Fone"])
-async def test_an_agent_with_a_slash_in_its_id_hears_of_its_lease_however_it_is_escaped(
+async def test_an_agent_with_a_slash_in_its_id_is_notified_in_every_form_of_escaping(
     tmp_path: Path, written: str
 ) -> None:
-    async with listened_to(tmp_path, "/sse") as (_, bare, ear):
+    async with product_with_subscriber(tmp_path, "/sse") as (_, bare, ear):
         await ear.subscribe(f"pm://agent/{written}")
         await bare.post_modern(call("acquire_task_lock", task_id=1, agent_id="team/one"))
-        await _soon(ear.told_of("pm://agent/team%2Fone"))
+        await _soon(ear.notified("pm://agent/team%2Fone"))
 
 
-async def test_nobody_hears_of_what_was_unsubscribed(tmp_path: Path) -> None:
-    async with listened_to(tmp_path, "/sse") as (_, bare, ear):
+async def test_an_unsubscribed_resource_causes_no_notification(tmp_path: Path) -> None:
+    async with product_with_subscriber(tmp_path, "/sse") as (_, bare, ear):
         for uri in ("pm://task/1", "pm://agent/ann"):
             await ear.subscribe(uri)
         await ear.unsubscribe("pm://task/1")
         ear.uris.clear()
         await bare.post_modern(call("acquire_task_lock", task_id=1, agent_id="ann"))
-        await _soon(ear.told_of("pm://agent/ann"))
+        await _soon(ear.notified("pm://agent/ann"))
         assert "pm://task/1" not in ear.uris
 
 
@@ -298,8 +300,8 @@ async def _until_known(made: Product, number: int) -> None:
             await anyio.lowlevel.checkpoint()
 
 
-async def test_what_somebody_else_wished_for_under_the_same_session_is_not_told(tmp_path: Path) -> None:
-    async with product(tmp_path) as made, listening(made.server) as listener, an_ear(listener, "/mcp") as ear:
+async def test_subscriptions_of_another_token_under_the_same_session_are_not_served(tmp_path: Path) -> None:
+    async with product(tmp_path) as made, listening(made.server) as listener, subscribed(listener, "/mcp") as ear:
         await ResourceSubscriptions(made.runtime).add(ResourceSubscription("pm://agent/ann", ear.session, "mallory"), 1)
         await ear.subscribe("pm://agent/bob")
         async with wire(listener) as bare:
@@ -307,7 +309,7 @@ async def test_what_somebody_else_wished_for_under_the_same_session_is_not_told(
             await bare.post_modern(call("acquire_task_lock", task_id=1, agent_id="ann"))
             await bare.post_modern(call("release_task_lock", task_id=1, agent_id="ann"))
             await bare.post_modern(call("acquire_task_lock", task_id=1, agent_id="bob"))
-        await _soon(ear.told_of("pm://agent/bob"))
+        await _soon(ear.notified("pm://agent/bob"))
         assert set(ear.uris) == {"pm://agent/bob"}
 
 
@@ -335,12 +337,12 @@ async def test_the_subscriptions_of_a_session_that_is_silent_for_a_day_are_forgo
         assert [one.session_id for one in await stored.wanting(["pm://task/1"])] == ["listening"]
 
 
-async def test_a_subscriber_that_does_not_read_delays_nobody(tmp_path: Path) -> None:
-    """It fills its socket, is cut off, and the other subscriber hears everything meanwhile."""
+async def test_a_subscriber_that_does_not_read_delays_no_other(tmp_path: Path) -> None:
+    """The socket of the slow subscriber fills and is closed. The other subscriber gets every notification meanwhile."""
     uris = [f"pm://agent/{'x' * 500}{number}" for number in range(60)]
     async with product(tmp_path) as made:
         server = build_server(made.runtime, stuck_seconds=0.3)
-        async with listening(server) as listener, wire(listener) as bare, an_ear(listener, "/sse") as ear:
+        async with listening(server) as listener, wire(listener) as bare, subscribed(listener, "/sse") as ear:
             await bare.initialize()
             for uri in uris:
                 params = {"uri": uri}
@@ -358,7 +360,7 @@ async def test_a_subscriber_that_does_not_read_delays_nobody(tmp_path: Path) -> 
 
 @contextmanager
 def deaf_stream(listener: Listener, session: str) -> Iterator[None]:
-    """A notification stream that nobody reads, with little room in its socket."""
+    """Open a notification stream with a small socket buffer and never read it."""
     lines = ["GET /mcp HTTP/1.1", "Host: x", "Accept: text/event-stream", f"Mcp-Session-Id: {session}", "", ""]
     with socket.socket() as deaf:
         deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
@@ -367,7 +369,7 @@ def deaf_stream(listener: Listener, session: str) -> Iterator[None]:
         yield
 
 
-async def test_a_2026_call_without_a_stream_is_told_how_to_subscribe(tmp_path: Path) -> None:
+async def test_a_2026_subscribe_call_without_a_stream_is_refused(tmp_path: Path) -> None:
     async with product(tmp_path) as made, listening(made.server) as listener, wire(listener) as bare:
         message, headers = modern(
             {"jsonrpc": "2.0", "id": 1, "method": "resources/subscribe", "params": {"uri": "pm://task/1"}}

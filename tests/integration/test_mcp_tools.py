@@ -1,4 +1,4 @@
-"""The tools as agents see them: what is listed, what is taken, what is answered, and what an error says."""
+"""The MCP tools as seen by agents: their list, input, results and error texts."""
 
 import re
 from pathlib import Path
@@ -79,7 +79,7 @@ async def test_the_other_tools_are_listed_when_the_setting_asks_for_all(tmp_path
     assert {"delete_task", "create_project"} <= names
 
 
-async def test_every_schema_is_one_that_strict_clients_take(tmp_path: Path) -> None:
+async def test_every_schema_is_one_that_strict_clients_accept(tmp_path: Path) -> None:
     for tool in await listed(tmp_path, MCP_TOOLS="all"):
         schema = tool["inputSchema"]
         assert schema["type"] == "object"
@@ -111,7 +111,7 @@ async def test_every_tool_has_a_plain_name_a_title_a_line_and_the_hints_that_no_
 
 @pytest.mark.promise("interface:stable")
 async def test_the_list_of_tools_is_the_one_that_was_agreed(tmp_path: Path) -> None:
-    """After a change on purpose: write what this test prints into the file."""
+    """After a change on purpose, write the output of this test into the file."""
     tools = await listed(tmp_path, MCP_TOOLS="all")
     print(orjson.dumps(tools, option=orjson.OPT_INDENT_2).decode())
     assert tools == orjson.loads(AGREED.read_bytes())
@@ -136,7 +136,7 @@ async def test_a_task_goes_through_the_loop(tmp_path: Path, era: str) -> None:
         assert "task" not in await someone.ok("claim_next_task", agent_id="ann")
 
 
-# What is taken
+# Input
 
 
 @pytest.mark.parametrize("task_id", [1, "1", " 1 "])
@@ -199,7 +199,7 @@ async def test_the_predecessors_other_tools_answer(tmp_path: Path) -> None:
         assert (await someone.ok("delete_task", task_id="1"))["deleted"] == "task"
 
 
-# What is said when it fails
+# Errors
 
 
 async def test_an_error_is_one_text_with_code_reason_and_remedy(tmp_path: Path) -> None:
@@ -241,7 +241,7 @@ async def test_every_error_begins_with_its_code(tmp_path: Path, code: str, tool:
         assert (await someone.fails(tool, **arguments)).startswith(f"{code}: ")
 
 
-async def test_a_stale_fence_is_told_to_stop(tmp_path: Path) -> None:
+async def test_a_stale_fence_is_answered_with_the_instruction_to_stop(tmp_path: Path) -> None:
     async with product(tmp_path) as made, agent(made.server) as someone:
         await someone.ok("create_task", name="one", project_name="p")
         assert (await _stale(someone)).startswith("STALE_FENCE: ")
@@ -316,7 +316,7 @@ async def test_a_cancelled_wait_claims_nothing(tmp_path: Path) -> None:
         assert (await maker.ok("claim_next_task", agent_id="bob"))["task"]["id"] == task["id"]
 
 
-async def test_a_wait_ends_with_words_when_the_server_stops(tmp_path: Path) -> None:
+async def test_a_wait_ends_with_an_error_text_when_the_server_stops(tmp_path: Path) -> None:
     async with product(tmp_path) as made, agent(made.server) as waiter:
         made.server.draining.set()
         with anyio.fail_after(PATIENCE):
@@ -324,7 +324,7 @@ async def test_a_wait_ends_with_words_when_the_server_stops(tmp_path: Path) -> N
         assert text.startswith("SHUTTING_DOWN: ")
 
 
-async def test_waiting_for_events_returns_what_happens(tmp_path: Path) -> None:
+async def test_waiting_for_events_returns_new_events(tmp_path: Path) -> None:
     async with product(tmp_path) as made, agent(made.server) as waiter, agent(made.server) as maker:
         head = (await waiter.ok("wait_for_events", since=0))["head"]
         found: list[Any] = []
@@ -360,7 +360,7 @@ async def test_no_default_answer_is_longer_than_six_thousand_tokens(tmp_path: Pa
         assert len(result.content[0].text) / 4 <= 6000
 
 
-async def test_lists_are_short_rows_that_go_on_by_cursor(tmp_path: Path) -> None:
+async def test_lists_have_short_rows_and_continue_by_cursor(tmp_path: Path) -> None:
     async with product(tmp_path) as made, agent(made.server) as someone:
         for number in range(25):
             await someone.ok("create_task", name=f"task {number}", project_name="p")
@@ -372,7 +372,7 @@ async def test_lists_are_short_rows_that_go_on_by_cursor(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("era", ERAS)
-async def test_calls_are_counted_by_tool_era_and_outcome(tmp_path: Path, era: str) -> None:
+async def test_calls_are_counted_by_tool_protocol_version_and_outcome(tmp_path: Path, era: str) -> None:
     async with product(tmp_path) as made, agent(made.server, era) as someone:
         await someone.ok("list_tasks")
         await someone.fails("get_task_details", task_id=9)
@@ -394,7 +394,7 @@ async def test_calls_are_counted_by_tool_era_and_outcome(tmp_path: Path, era: st
         ("nonsense", {}),
     ],
 )
-async def test_the_short_way_answers_exactly_as_the_long_way(
+async def test_the_fast_path_returns_the_same_as_the_path_of_the_sdk(
     tmp_path: Path, era: str, tool: str, arguments: dict[str, Any]
 ) -> None:
     async with product(tmp_path) as made, listening(made.server) as listener, wire(listener) as bare:
@@ -402,12 +402,12 @@ async def test_the_short_way_answers_exactly_as_the_long_way(
         post = bare.post if era == "legacy" else bare.post_modern
         await post(call("create_task", name='quotes " and ünïcode \u2028', project_name="p"))
         short = await post(call(tool, 7, **arguments))
-        made.server.middleware.append(_long_way)
+        made.server.middleware.append(_sdk_path)
         long = await post(call(tool, 7, **arguments))
         assert short.status_code == long.status_code
         assert short.json() == long.json()
 
 
-async def _long_way(ctx: Any, call_next: Any) -> Any:
-    """A middleware that must see every message keeps calls on the SDK's path."""
+async def _sdk_path(ctx: Any, call_next: Any) -> Any:
+    """Pass every message on. A middleware that must see every message keeps calls on the path of the SDK."""
     return await call_next(ctx)

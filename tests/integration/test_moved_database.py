@@ -1,4 +1,4 @@
-"""A database file that is removed or replaced while processes have it open: nothing is acknowledged and then lost."""
+"""Database files that are removed or replaced while open: no acknowledged write is lost."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -18,17 +18,17 @@ from tests.desk import PATIENCE, Desk, MovableClock
 
 @pytest.fixture(params=["serve", "mcp", "command"])
 async def instance(database: Path, clock: MovableClock, request: pytest.FixtureRequest) -> AsyncIterator[Desk]:
-    """Each kind of process that opens a database: the server, MCP over stdio, a command such as `import`."""
+    """Run each kind of process that opens a database: the server, MCP over stdio, and a command such as `import`."""
     settings = load({"DATABASE_PATH": str(database)}, {}).settings
     async with open_runtime(settings, clock=clock, kind=request.param) as opened:
         yield Desk(opened, clock)
 
 
-async def test_every_process_refuses_writes_while_its_database_file_is_away(
+async def test_every_process_refuses_writes_while_its_database_file_is_missing(
     instance: Desk, database: Path, template: Path
 ) -> None:
     await instance.task("Before")
-    away = move_away(database)
+    away = remove_database(database)
     await instance.refused(DatabaseMoved, "create_task", name="Removed", project_name="Garden")
     copyfile(template, database)
     await instance.refused(DatabaseMoved, "create_task", name="Replaced", project_name="Garden")
@@ -38,7 +38,7 @@ async def test_every_process_refuses_writes_while_its_database_file_is_away(
     assert [task["name"] for task in (await instance.do("list_tasks"))["items"]] == ["Before", "After"]
 
 
-async def test_a_write_is_not_acknowledged_when_the_file_went_away_before_it_was_committed(
+async def test_a_write_is_not_acknowledged_when_the_file_was_removed_before_the_commit(
     runtime: Runtime, database: Path
 ) -> None:
     def work(tx: Tx) -> str:
@@ -49,11 +49,11 @@ async def test_a_write_is_not_acknowledged_when_the_file_went_away_before_it_was
         await runtime.database.writer.run("test", work, LOCAL, "")
 
 
-async def test_reads_of_a_removed_file_go_on_and_those_of_a_replaced_one_are_refused(
+async def test_reads_of_a_removed_file_continue_and_those_of_a_replaced_one_are_refused(
     desk: Desk, database: Path, template: Path
 ) -> None:
     await desk.task("Before")
-    move_away(database)
+    remove_database(database)
     await until_noticed(desk.runtime, moved=True)
     assert [task["name"] for task in (await desk.do("list_tasks"))["items"]] == ["Before"]
     with pytest.raises(DatabaseMoved):  # it opens a connection of its own
@@ -68,16 +68,16 @@ async def test_reads_of_a_removed_file_go_on_and_those_of_a_replaced_one_are_ref
 
 @pytest.mark.parametrize("suffix", ["-wal", "-shm"])
 async def test_a_log_that_is_removed_under_a_process_stops_its_writes(desk: Desk, database: Path, suffix: str) -> None:
-    """The next process would begin a log of its own, and each would miss the commits of the other."""
+    """The next process would begin a log of its own. Each of them would miss the commits of the other."""
     await desk.task("Before")
-    move_away(Path(f"{database}{suffix}"))
+    remove_database(Path(f"{database}{suffix}"))
     await until_noticed(desk.runtime, moved=True)
     refusal = await desk.refused(DatabaseMoved, "create_task", name="After", project_name="Garden")
     assert f"pm.db{suffix}" in refusal.message
     assert [task["name"] for task in (await desk.do("list_tasks"))["items"]] == ["Before"]
 
 
-def move_away(path: Path) -> Path:
+def remove_database(path: Path) -> Path:
     return path.rename(path.with_name("away"))
 
 

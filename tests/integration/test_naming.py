@@ -1,4 +1,4 @@
-"""Projects and epics by name: found in any case, made only when a new one is meant, and always said so."""
+"""Projects and epics by name: found in any case, created only on purpose, and always reported."""
 
 from collections.abc import Callable
 from typing import Any
@@ -15,7 +15,7 @@ from tests.integration.mcp_product import agent, product
 from tests.served import Served
 
 
-async def test_what_had_to_be_made_for_a_task_stands_in_the_answer(desk: Desk) -> None:
+async def test_projects_and_epics_created_for_a_task_are_in_the_response(desk: Desk) -> None:
     task = await desk.task(project_name="Website", epic_name="Checkout")
     assert task["created"] == {"project": {"id": 1, "name": "Website"}, "epic": {"id": 1, "name": "Checkout"}}
     assert "created" not in await desk.task(project_name="Website", epic_name="Checkout")
@@ -26,7 +26,7 @@ async def test_what_had_to_be_made_for_a_task_stands_in_the_answer(desk: Desk) -
     assert alone["created"] == {"project": {"id": 2, "name": "Inbox"}}
 
 
-async def test_what_had_to_be_made_for_many_tasks_or_an_epic_stands_in_the_answer(desk: Desk) -> None:
+async def test_projects_and_epics_created_for_many_tasks_or_an_epic_are_in_the_response(desk: Desk) -> None:
     tasks = [{"name": "one"}, {"name": "two"}]
     first = await desk.do("create_tasks", project_name="Website", epic_name="Checkout", tasks=tasks)
     assert first["created"] == {"project": {"id": 1, "name": "Website"}, "epic": {"id": 1, "name": "Checkout"}}
@@ -37,14 +37,16 @@ async def test_what_had_to_be_made_for_many_tasks_or_an_epic_stands_in_the_answe
     assert "created" not in await desk.do("create_epic", name="F", project_name="Shop")
 
 
-async def test_an_agent_reads_in_the_text_what_its_call_made(tmp_path_factory: pytest.TempPathFactory) -> None:
+async def test_the_text_for_an_agent_names_the_resources_that_its_call_created(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
     async with product(tmp_path_factory.mktemp("made")) as made, agent(made.server) as someone:
         task = await someone.ok("create_task", name="one", project_name="Website")
         assert task["created"] == {"project": {"id": 1, "name": "Website"}}
 
 
 @pytest.mark.parametrize("name", ["website", " Website ", "WEBSITE"])
-async def test_a_name_in_another_case_means_what_exists(desk: Desk, name: str) -> None:
+async def test_a_name_in_another_case_resolves_to_the_existing_one(desk: Desk, name: str) -> None:
     first = await desk.task(project_name="Website", epic_name="Check out")
     again = await desk.task(project_name=name, epic_name="CHECK  OUT")
     assert (again["project_id"], again["epic_id"]) == (first["project_id"], first["epic_id"])
@@ -76,7 +78,7 @@ async def test_a_project_and_an_epic_may_change_the_case_of_their_own_name(desk:
 
 
 async def test_two_projects_of_one_name_but_for_case_are_asked_for_exactly(desk: Desk) -> None:
-    """As a database may have them from before such names were refused."""
+    """Databases from earlier releases can contain such names."""
     await desk.do("create_project", name="Website")
     await desk.do("create_project", name="Shop")
 
@@ -98,7 +100,7 @@ PLANS = [
 
 
 @pytest.mark.parametrize(("document", "words"), PLANS)
-async def test_a_plan_whose_names_differ_from_others_in_case_alone_is_refused(
+async def test_a_plan_with_names_that_differ_from_others_in_case_alone_is_refused(
     desk: Desk, document: str, words: str
 ) -> None:
     await desk.task(project_name="Garden", epic_name="Beds")
@@ -117,7 +119,7 @@ SLIPS: list[tuple[str, Json]] = [
 
 
 @pytest.mark.parametrize(("operation", "raw"), SLIPS)
-async def test_a_slip_in_a_projects_name_makes_nothing(desk: Desk, operation: str, raw: Json) -> None:
+async def test_a_misspelt_project_name_creates_nothing(desk: Desk, operation: str, raw: Json) -> None:
     await desk.do("create_project", name="Website")
     before = await desk.head()
     refusal = await desk.refused(Invalid, operation, project_name="Webiste", **raw)
@@ -127,7 +129,7 @@ async def test_a_slip_in_a_projects_name_makes_nothing(desk: Desk, operation: st
     assert await desk.head() == before
 
 
-async def test_a_slip_in_an_epics_name_makes_nothing_and_a_new_name_is_made_on_purpose(desk: Desk) -> None:
+async def test_a_misspelt_epic_name_creates_nothing_and_a_new_name_is_created_on_purpose(desk: Desk) -> None:
     await desk.task(project_name="Website", epic_name="Checkout")
     before = await desk.head()
     refusal = await desk.refused(Invalid, "create_task", name="x", project_name="Website", epic_name="Chekout")
@@ -137,7 +139,7 @@ async def test_a_slip_in_an_epics_name_makes_nothing_and_a_new_name_is_made_on_p
     assert (await desk.task(project_name="Website", epic_name="Chekout"))["epic_id"] == 2
 
 
-async def test_a_name_that_another_call_made_while_it_was_compared_is_no_slip(desk: Desk) -> None:
+async def test_a_name_that_another_call_created_meanwhile_is_not_misspelt(desk: Desk) -> None:
     async def compared_while_made(kind: str, name: str, check: Callable[[Tx], None], **place: Any) -> None:
         with pytest.raises(NewName) as new:
             await desk.runtime.database.writer.run("test", check, LOCAL, "test")
@@ -150,14 +152,14 @@ async def test_a_name_that_another_call_made_while_it_was_compared_is_no_slip(de
     )
 
 
-async def test_the_inbox_is_made_by_its_name_or_without_one_whatever_resembles_it(desk: Desk) -> None:
+async def test_the_inbox_is_created_by_its_name_or_without_one_despite_similar_names(desk: Desk) -> None:
     await desk.do("create_project", name="Inboxs")
     assert (await desk.do("create_task", name="x"))["created"] == {"project": {"id": 2, "name": "Inbox"}}
     await desk.do("delete_project", project_id=2, force=True)
     assert (await desk.task(project_name="Inbox"))["created"] == {"project": {"id": 3, "name": "Inbox"}}
 
 
-async def test_a_slip_of_the_inbox_makes_nothing_also_before_there_is_one(desk: Desk) -> None:
+async def test_a_misspelt_inbox_creates_nothing_also_before_there_is_one(desk: Desk) -> None:
     refusal = await desk.refused(Invalid, "create_task", name="x", project_name="Inbux")
     assert refusal.hint.startswith("Send `Inbox`.")
     assert (await desk.do("list_projects"))["total"] == 0
@@ -193,7 +195,7 @@ async def test_a_wait_by_name_gets_the_task_of_that_project(desk: Desk) -> None:
     assert (await desk.next("ann", project_name="HOUSE", wait_seconds=1))["task"]["name"] == "inside"
 
 
-async def test_an_archived_project_takes_nothing_new(desk: Desk, served: Served) -> None:
+async def test_an_archived_project_accepts_nothing_new(desk: Desk, served: Served) -> None:
     await desk.task("old", project_name="Attic", epic_name="Boxes")
     await desk.do("update_project", project_id=1, archived=True)
     before = await desk.head()
@@ -223,7 +225,7 @@ async def test_a_doubled_letter_and_letters_that_changed_places_make_no_new_proj
     assert await desk.head() == before
 
 
-async def test_a_query_of_a_list_by_another_order_is_refused_and_says_that_there_is_one_order(served: Served) -> None:
+async def test_a_list_in_another_order_is_refused_because_there_is_one_order(served: Served) -> None:
     for name in ("sort", "order", "order_by"):
         error = await served.refused(422, "GET", f"/api/tasks?{name}=priority")
         assert (error["message"], error["hint"]) == (f"unknown field `{name}`", "The order of a list is fixed.")

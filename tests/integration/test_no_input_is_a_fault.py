@@ -1,4 +1,4 @@
-"""Whatever JSON is sent to whatever operation, it is carried out or refused, and never a fault of the service."""
+"""Every operation executes or refuses any JSON, and never fails with an internal error."""
 
 import json
 import re
@@ -118,7 +118,7 @@ anything = st.recursive(
 
 
 def plausible(schema: Json, definitions: Json) -> st.SearchStrategy[Any]:
-    """Values that a caller who has read the schema would send."""
+    """Return values that a caller with knowledge of the schema would send."""
     if "$ref" in schema:
         return plausible(definitions[schema["$ref"].rsplit("/", 1)[1]], definitions)
     if "anyOf" in schema:
@@ -132,7 +132,7 @@ def plausible(schema: Json, definitions: Json) -> st.SearchStrategy[Any]:
         inner = st.lists(plausible(schema["items"], definitions), min_size=schema.get("minItems", 0), max_size=4)
         return inner | inner.map(json.dumps)
     if kind == "object" and "properties" in schema:
-        return wishes(schema, definitions, {name: name for name in schema["properties"]})
+        return payloads(schema, definitions, {name: name for name in schema["properties"]})
     low = schema.get("minimum", 0)
     flat: dict[str, st.SearchStrategy[Any]] = {
         "integer": st.integers(low, min(schema.get("maximum", 4), low + 2)),
@@ -145,7 +145,7 @@ def plausible(schema: Json, definitions: Json) -> st.SearchStrategy[Any]:
 
 
 def kinds(schema: Json) -> list[str]:
-    """The types of the values, as the schema names them."""
+    """Return the types of the values, as named in the schema."""
     if "anyOf" in schema:
         return [kind for one in schema["anyOf"] for kind in kinds(one)]
     kind = schema.get("type", "object")
@@ -153,9 +153,10 @@ def kinds(schema: Json) -> list[str]:
 
 
 @st.composite
-def wishes(draw: st.DrawFn, schema: Json, definitions: Json, names: dict[str, str]) -> Json:
-    """A plausible object; in half of them one field, under any of its names, has a value of any kind. `names` says
-    which field is meant by which name.
+def payloads(draw: st.DrawFn, schema: Json, definitions: Json, names: dict[str, str]) -> Json:
+    """Draw a plausible object. In half of them one field, under any of its names, has a value of any type.
+
+    `names` maps each name to its field.
     """
     values = {name: BY_FIELD.get(name, plausible(one, definitions)) for name, one in schema["properties"].items()}
     required = schema.get("required", ())
@@ -169,7 +170,7 @@ def wishes(draw: st.DrawFn, schema: Json, definitions: Json, names: dict[str, st
 
 
 def oddities(schema: Json, names: dict[str, str]) -> st.SearchStrategy[tuple[str, Any]]:
-    """A field's name and any value for it; a field that is not there among them."""
+    """Draw the name of a field, also of an unknown one, and any value for it."""
     usual = [st.tuples(st.just(name), st.sampled_from(values)) for name, values in odd_values(schema, names).items()]
     return st.one_of(usual) | st.tuples(st.sampled_from([*names.keys() - {"wait_seconds"}, "statuss"]), anything)
 
@@ -181,13 +182,13 @@ def odd_values(schema: Json, names: dict[str, str]) -> dict[str, list[Any]]:
 
 
 def with_odd(raw: Json, odd: tuple[str, Any], names: dict[str, str]) -> Json:
-    """The request with that value instead of the one that its field had under whatever name."""
+    """Return the payload with that value instead of the value of its field under any name."""
     name, value = odd
     return {key: kept for key, kept in raw.items() if key != names.get(name)} | {name: value}
 
 
 def described(operation: Operation) -> tuple[Json, dict[str, str]]:
-    """The schema of the command, and which field is meant by which name."""
+    """Return the schema of the command, and the field of each name."""
     names = {}
     for name, field in operation.command.model_fields.items():
         names[name] = name
@@ -198,7 +199,7 @@ def described(operation: Operation) -> tuple[Json, dict[str, str]]:
 
 @pytest.fixture(scope="module")
 def furnished(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A database with a few things of each kind, so that a small id is one of them."""
+    """Create a database with a few rows of each kind, so that small ids exist."""
     path = Path(shutil.copyfile(template, tmp_path_factory.mktemp("furnished") / "pm.db"))
     anyio.run(furnish, path)
     return path
@@ -227,7 +228,7 @@ def database(furnished: Path, tmp_path: Path) -> Path:
 
 
 def drawn(operation: Operation) -> list[Json]:
-    """Requests, always the same ones."""
+    """Return a reproducible sample of payloads."""
     schema, names = described(operation)
     found: list[Json] = []
 
@@ -239,7 +240,7 @@ def drawn(operation: Operation) -> list[Json]:
         database=None,
         suppress_health_check=list(HealthCheck),
     )
-    @given(wishes(schema, schema.get("$defs", {}), names))
+    @given(payloads(schema, schema.get("$defs", {}), names))
     def draw(raw: Json) -> None:
         found.append(raw)
 
@@ -248,7 +249,7 @@ def drawn(operation: Operation) -> list[Json]:
 
 
 def each_oddity(operation: Operation) -> list[Json]:
-    """Each odd value in each field, with the fields that are needed; also in the objects of a list."""
+    """Yield each odd value in each field, together with the required fields, also for objects in lists."""
     schema, names = described(operation)
     return one_by_one(schema, schema.get("$defs", {}), names, ALSO_NEEDED.get(operation.name, {}))
 
@@ -271,13 +272,13 @@ each_operation = pytest.mark.parametrize(
 
 @pytest.mark.promise("request:bad-input")
 @each_operation
-async def test_whatever_is_sent_is_done_or_refused(runtime: Runtime, operation: Operation) -> None:
+async def test_any_input_is_executed_or_refused(runtime: Runtime, operation: Operation) -> None:
     await check(runtime, operation, drawn(operation))
 
 
 @pytest.mark.promise("request:bad-input")
 @each_operation
-async def test_each_value_that_is_easily_forgotten_is_done_or_refused(runtime: Runtime, operation: Operation) -> None:
+async def test_each_edge_case_is_executed_or_refused(runtime: Runtime, operation: Operation) -> None:
     plain, *odd = each_oddity(operation)
     assert not isinstance(await refused(runtime, operation, plain, Caller(LOCAL, "rest", "test")), Invalid), plain
     await check(runtime, operation, odd)
@@ -300,7 +301,7 @@ async def check(runtime: Runtime, operation: Operation, requests: list[Json]) ->
 
 
 async def refused(runtime: Runtime, operation: Operation, raw: Json, caller: Caller) -> ProjectManagerError | None:
-    """None when the request was carried out and its answer is JSON."""
+    """Return the error, or None when the operation was executed and its result is JSON."""
     try:
         if operation.streamed:
             async with runtime.stream(operation, raw, caller) as (_, fetch):

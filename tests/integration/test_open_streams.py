@@ -1,4 +1,4 @@
-"""Who has a stream open, or waits, is looked at again and again, whatever goes wrong."""
+"""Periodic checks of open streams and of waiting requests continue after any error."""
 
 from collections.abc import Callable
 from functools import partial
@@ -20,7 +20,7 @@ from tests.served import Served
 
 
 @pytest.fixture(autouse=True)
-def looks_often(monkeypatch: pytest.MonkeyPatch) -> None:
+def check_often(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(revocation, "LOOK_EVERY_SECONDS", 0.001)
 
 
@@ -29,7 +29,7 @@ def fail(*_arguments: object) -> Any:
 
 
 async def until_ended(desk: Desk, read: revocation.Read, first_end: Callable[[], object] = lambda: None) -> None:
-    """Two streams are open with a token that lets nobody in; returns when the second one is ended."""
+    """Open two streams with a revoked token and return when the second one is closed."""
     present, ended = OpenStreams(), anyio.Event()
     with anyio.fail_after(PATIENCE), present.registered("revoked", first_end), present.registered("revoked", ended.set):
         async with anyio.create_task_group() as tasks:
@@ -43,7 +43,7 @@ async def test_a_stream_that_cannot_be_ended_keeps_no_other_open(desk: Desk, cap
     assert "an open stream cannot be ended" in caplog.messages
 
 
-async def test_a_look_that_fails_is_followed_by_others(desk: Desk, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_failed_check_is_followed_by_others(desk: Desk, caplog: pytest.LogCaptureFixture) -> None:
     faults = [ZeroDivisionError(), *[QueueFull("1024 reads wait already")] * 5]
 
     async def read(name: str, work: Callable[[Tx], Any]) -> Any:
@@ -59,7 +59,7 @@ async def test_a_look_that_fails_is_followed_by_others(desk: Desk, caplog: pytes
     ]
 
 
-async def test_a_wait_ends_with_the_token_that_it_came_with_and_takes_nothing(served: Served, desk: Desk) -> None:
+async def test_a_wait_ends_with_its_token_and_claims_nothing(served: Served, desk: Desk) -> None:
     root = desk.used_by(Actor("root", "human"))
     made = await root.do("create_token", name="worker", role="agent", agent_id="worker")
     answers: list[httpx.Response] = []

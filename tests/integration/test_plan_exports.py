@@ -1,4 +1,4 @@
-"""Exports: a plan of what there is, which comes in again as it went out."""
+"""Exports are plans that can be imported without a loss."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -16,14 +16,14 @@ from tests.integration.planning import EXAMPLES, bring, export
 
 @pytest.fixture
 async def other(template: Path, tmp_path: Path, clock: MovableClock) -> AsyncIterator[Desk]:
-    """A second, empty database."""
+    """Return a second, empty database."""
     path = copyfile(template, tmp_path / "other.db")
     async with open_runtime(load({"DATABASE_PATH": str(path)}, {}).settings, clock=clock) as runtime:
         yield Desk(runtime, clock)
 
 
 @pytest.mark.promise("plan:round-trip")
-async def test_an_export_brought_into_an_empty_database_gives_the_same_bytes(desk: Desk, other: Desk) -> None:
+async def test_an_export_imported_into_an_empty_database_exports_as_the_same_bytes(desk: Desk, other: Desk) -> None:
     for document in EXAMPLES.values():
         await bring(desk, document)
     await make_a_past(desk)
@@ -35,7 +35,7 @@ async def test_an_export_brought_into_an_empty_database_gives_the_same_bytes(des
 
 
 async def make_a_past(desk: Desk) -> None:
-    """What agents and people leave behind: logs, attempts, leases, twins, links across projects, odd names."""
+    """Create logs, attempts, leases, duplicates, links across projects, and odd names."""
     task = (await desk.do("claim_next_task", agent_id="ada"))["task"]
     await desk.do(
         "add_task_log", task_id=task["id"], agent_id="ada", kind="evidence", body="# It works\n\n- all of it\n"
@@ -53,14 +53,14 @@ async def make_a_past(desk: Desk) -> None:
     await desk.do("update_project", project_id=odd["project_id"], archived=True)
 
 
-async def test_an_export_leaves_out_leases_and_says_where_the_task_goes_back_to(desk: Desk) -> None:
+async def test_an_export_omits_leases_and_has_the_status_that_the_task_returns_to(desk: Desk) -> None:
     task = await desk.task("Held", status="BACKLOG")
     await desk.claim(task["id"], "ada")
     assert "status: BACKLOG" in await export(desk)
     assert "IN_PROGRESS" not in await export(desk)
 
 
-async def test_tasks_that_nothing_tells_apart_get_a_key_in_the_export_and_are_found_again(desk: Desk) -> None:
+async def test_indistinguishable_tasks_get_a_key_in_the_export_and_are_found_again(desk: Desk) -> None:
     for _ in range(2):
         await desk.task("Twin", project_name="Garden")
     view = await bring(desk, await export(desk))

@@ -1,4 +1,4 @@
-"""Knowledge and assumptions in plans: nothing of them is lost on the way out and in."""
+"""Knowledge and assumptions in plans survive export and import."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -43,7 +43,7 @@ projects:
 
 @pytest.fixture
 async def other(template: Path, tmp_path: Path, clock: MovableClock) -> AsyncIterator[Desk]:
-    """A second, empty database."""
+    """Return a second, empty database."""
     path = copyfile(template, tmp_path / "other.db")
     async with open_runtime(load({"DATABASE_PATH": str(path)}, {}).settings, clock=clock) as runtime:
         yield Desk(runtime, clock)
@@ -55,7 +55,7 @@ async def bring(desk: Desk, document: str, **more: Any) -> Json:
 
 
 async def refused(desk: Desk, document: str) -> list[str]:
-    """What is wrong, each with its place; nothing is written then."""
+    """Import an invalid plan and return its field errors with their places. Assert that nothing is written."""
     head = await desk.head()
     error = await desk.refused(Invalid, "import_plan", document=document, source="plan.yaml")
     assert await desk.head() == head
@@ -93,7 +93,7 @@ async def test_importing_knowledge_again_changes_nothing(desk: Desk) -> None:
     assert (await desk.do("list_assumptions", task_id=1))["total"] == 2
 
 
-async def test_only_what_the_plan_says_of_an_item_changes_and_makes_a_version(desk: Desk) -> None:
+async def test_only_the_fields_in_the_plan_change_an_item_and_create_a_version(desk: Desk) -> None:
     await bring(desk, KNOWN)
     changed = KNOWN.replace("White only.", "Red too.").replace("        tags: [paint]\n", "")
     dry = await bring(desk, changed, dry_run=True)
@@ -110,7 +110,7 @@ async def test_only_what_the_plan_says_of_an_item_changes_and_makes_a_version(de
     assert (colours["parent_id"], colours["task_id"], colours["version"]) == (None, None, 3)
 
 
-async def test_what_an_item_may_not_refer_to_is_refused_with_its_place_and_all_at_once(desk: Desk) -> None:
+async def test_invalid_references_of_an_item_are_refused_together_with_their_places(desk: Desk) -> None:
     await desk.task("Elsewhere", project_name="House")
     document = """\
 projects:
@@ -140,7 +140,7 @@ projects:
 
 
 @pytest.mark.parametrize("again", [False, True])
-async def test_an_item_above_itself_is_refused(desk: Desk, again: bool) -> None:
+async def test_an_item_that_is_its_own_ancestor_is_refused(desk: Desk, again: bool) -> None:
     if again:
         await bring(
             desk, "projects: [{name: Garden, knowledge: [{title: A, content: a}, {title: B, content: b, parent: A}]}]"
@@ -154,7 +154,7 @@ async def test_an_item_above_itself_is_refused(desk: Desk, again: bool) -> None:
 
 
 async def leave_a_past(desk: Desk) -> None:
-    """Twins, odd titles, items that were changed and retired, logs, links, verdicts by several."""
+    """Create duplicates, odd titles, changed and retired items, logs, links and verdicts."""
     task = await desk.task("Paint", epic_name="Fence", assumptions=["#PLAN: two\n\n  coats\x07", "bare"])
     twins = [await desk.task("Twin", epic_name="Fence") for _ in range(2)]
     for verdict in ("partial", "validated"):
@@ -187,7 +187,7 @@ async def leave_a_past(desk: Desk) -> None:
 
 @pytest.mark.promise("plan:round-trip")
 @pytest.mark.parametrize("form", ["yaml", "json"])
-async def test_what_is_known_and_assumed_goes_out_and_in_without_a_loss(desk: Desk, other: Desk, form: str) -> None:
+async def test_knowledge_and_assumptions_survive_export_and_import(desk: Desk, other: Desk, form: str) -> None:
     await leave_a_past(desk)
     document = await desk.text("export_plan", format=form)
     await bring(other, document)
@@ -218,7 +218,7 @@ async def test_the_first_export_names_items_by_title_where_that_is_clear(desk: D
     ]
 
 
-async def test_what_was_recorded_by_somebody_with_a_long_name_can_be_imported(desk: Desk, other: Desk) -> None:
+async def test_entries_of_an_author_with_a_long_name_can_be_imported(desk: Desk, other: Desk) -> None:
     plan = f"projects: [{{name: P, tasks: [{{name: T, created_by: {'x' * 200}}}]}}]"
     await bring(desk, plan)
     document = await desk.text("export_plan")

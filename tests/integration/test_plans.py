@@ -1,4 +1,4 @@
-"""Plans on a real database: what an import does, and what it leaves alone."""
+"""Imports of plans into a real database: the changes, and the data that stays."""
 
 from pathlib import Path
 from shutil import copyfile
@@ -50,7 +50,7 @@ async def test_importing_the_same_again_changes_nothing(desk: Desk) -> None:
     assert [event["type"] for event in await happened(desk, since)] == ["import.finished"]
 
 
-async def test_a_dry_run_tells_by_name_what_would_happen_and_writes_nothing(desk: Desk) -> None:
+async def test_a_dry_run_lists_the_changes_by_name_and_writes_nothing(desk: Desk) -> None:
     await bring(desk, PLAN)
     since = await seq(desk)
     changed = PLAN.replace("White.", "Green.").replace("Admire", "Sit down")
@@ -89,7 +89,7 @@ async def test_only_the_fields_that_the_plan_names_change(desk: Desk) -> None:
 
 
 @pytest.mark.promise("plan:keeps-work")
-async def test_importing_again_keeps_what_agents_have_done(desk: Desk) -> None:
+async def test_importing_again_keeps_the_work_of_agents(desk: Desk) -> None:
     await bring(desk, PLAN.replace("- name: Buy paint", "- name: Buy paint\n            status: TODO"))
     buy = await named(desk, "Buy paint")
     await desk.do("update_task_status", task_id=buy["id"], status="DONE", agent_id="ada", note="Forty litres.")
@@ -98,7 +98,7 @@ async def test_importing_again_keeps_what_agents_have_done(desk: Desk) -> None:
     assert (await desk.do("list_task_logs", task_id=buy["id"]))["items"][0]["body"] == "Forty litres."
 
 
-async def test_overwriting_sets_statuses_and_what_follows_from_them(desk: Desk) -> None:
+async def test_overwriting_sets_statuses_and_derived_values(desk: Desk) -> None:
     await bring(desk, PLAN)
     since = await seq(desk)
     done = PLAN.replace("- name: Buy paint", "- name: Buy paint\n            status: done")
@@ -127,7 +127,7 @@ async def test_a_task_that_an_agent_holds_keeps_its_status_and_its_lease_even_wh
     assert (after["status"], after["priority"], after["lock"]) == ("IN_PROGRESS", 0, lock)
 
 
-async def test_tasks_come_in_with_the_status_that_the_plan_gives_them(desk: Desk) -> None:
+async def test_tasks_are_imported_with_the_status_in_the_plan(desk: Desk) -> None:
     words = ["backlog", "TODO", "in progress", "Review", "blocked", "completed", "canceled", "pending"]
     await bring(desk, yaml.safe_dump({"standalone_tasks": [{"name": word, "status": word} for word in words]}))
     tasks = {task["name"]: task for task in (await desk.do("list_tasks"))["items"]}
@@ -211,7 +211,7 @@ projects:
     assert (await named(desk, "Also"))["depends_on"] == [far["id"]]
 
 
-async def test_references_that_mean_nothing_or_too_much_are_refused_all_at_once(desk: Desk) -> None:
+async def test_unknown_and_ambiguous_references_are_refused_all_at_once(desk: Desk) -> None:
     faults = await refused(
         desk,
         """\
@@ -239,7 +239,7 @@ async def test_a_cycle_is_refused_with_its_names_and_the_line_of_a_reference_in_
     assert "'Buy paint' -> 'Admire' -> 'Paint' -> 'Buy paint'" in fault["message"]
 
 
-async def test_a_cycle_is_told_together_with_the_other_faults(desk: Desk) -> None:
+async def test_a_cycle_is_reported_together_with_the_other_field_errors(desk: Desk) -> None:
     plan = "standalone_tasks:\n- {name: A, depends_on: [B, Nobody]}\n- {name: B, depends_on: A, statuss: x}\n"
     misspelt, cycle, unknown = sorted(await refused(desk, plan), key=lambda fault: str(fault["message"]), reverse=True)
     assert "statuss" in misspelt["message"]
@@ -247,7 +247,7 @@ async def test_a_cycle_is_told_together_with_the_other_faults(desk: Desk) -> Non
     assert "'Nobody'" in unknown["message"]
 
 
-async def test_beside_other_faults_a_dependency_that_the_plan_replaces_makes_no_cycle(desk: Desk) -> None:
+async def test_a_dependency_that_the_plan_replaces_makes_no_cycle_despite_other_errors(desk: Desk) -> None:
     await bring(desk, "standalone_tasks:\n- {name: A, depends_on: B}\n- {name: B}\n")
     plan = "standalone_tasks:\n- {name: A, depends_on: {x: 1}}\n- {name: B, depends_on: A}\n"
     (fault,) = await refused(desk, plan)
@@ -263,14 +263,14 @@ async def test_a_cycle_through_tasks_that_are_in_the_database_only_is_refused_to
     assert last["depends_on"] == [admire["id"]]
 
 
-async def test_a_dependency_can_be_turned_round_in_one_import(desk: Desk) -> None:
+async def test_a_dependency_can_be_reversed_in_one_import(desk: Desk) -> None:
     await bring(desk, "standalone_tasks:\n- {name: A, depends_on: B}\n- {name: B}\n")
     await bring(desk, "standalone_tasks:\n- {name: A, depends_on: []}\n- {name: B, depends_on: A}\n")
     a, b = await named(desk, "A"), await named(desk, "B")
     assert (a["depends_on"], b["depends_on"], a["ready"], b["ready"]) == ([], [a["id"]], True, False)
 
 
-async def test_a_conflict_stays_until_a_task_that_speaks_of_conflicts_leaves_it_out(desk: Desk) -> None:
+async def test_a_conflict_stays_until_a_task_with_conflicts_omits_it(desk: Desk) -> None:
     await bring(
         desk, "standalone_tasks:\n- {name: A, conflicts_with: B}\n- {name: B}\n- {name: C, conflicts_with: [A]}\n"
     )
@@ -282,7 +282,7 @@ async def test_a_conflict_stays_until_a_task_that_speaks_of_conflicts_leaves_it_
     assert view["changed"] == 0
 
 
-async def test_a_project_can_be_put_aside_by_a_plan_and_its_tasks_are_not_offered(desk: Desk) -> None:
+async def test_a_plan_can_archive_a_project_and_its_tasks_are_not_offered(desk: Desk) -> None:
     await bring(desk, PLAN)
     await bring(desk, PLAN.replace("- name: Garden", "- name: Garden\n    archived: true"))
     assert not (await named(desk, "Buy paint"))["ready"]
@@ -291,7 +291,7 @@ async def test_a_project_can_be_put_aside_by_a_plan_and_its_tasks_are_not_offere
 
 
 @pytest.mark.parametrize("said", ["", "\n    archived: true"])
-async def test_a_project_put_aside_takes_nothing_new_from_a_plan_that_does_not_take_it_back(
+async def test_an_archived_project_accepts_nothing_from_a_plan_that_does_not_unarchive_it(
     desk: Desk, said: str
 ) -> None:
     await bring(desk, PLAN.replace("- name: Garden", "- name: Garden\n    archived: true"))
@@ -309,13 +309,13 @@ async def test_a_project_put_aside_takes_nothing_new_from_a_plan_that_does_not_t
     assert (await named(desk, "New"))["ready"]
 
 
-async def test_a_plan_for_a_new_project_put_aside_makes_no_task_ready(desk: Desk) -> None:
+async def test_a_plan_for_a_new_archived_project_makes_no_task_ready(desk: Desk) -> None:
     await bring(desk, PLAN.replace("- name: Garden", "- name: Garden\n    archived: yes"))
     assert (await desk.do("get_available_tasks"))["items"] == []
 
 
 @pytest.mark.promise("plan:all-faults")
-async def test_faults_of_form_and_of_reference_come_together(desk: Desk) -> None:
+async def test_errors_of_form_and_of_reference_are_reported_together(desk: Desk) -> None:
     faults = await refused(desk, PLAN.replace("White.", "White.\n            priority: 9").replace("[Paint]", "[Pain]"))
     assert [fault["line"] for fault in faults] == [10, 13]
 
@@ -341,7 +341,7 @@ async def test_an_example_comes_in_and_work_can_begin(desk: Desk, example: str) 
     assert claimed["task"]["status"] == "IN_PROGRESS"
 
 
-async def test_whoever_follows_an_import_hears_how_far_it_is(desk: Desk) -> None:
+async def test_subscribers_receive_the_progress_of_an_import(desk: Desk) -> None:
     heard: list[tuple[str, int, int]] = []
     with progress.followed("test", lambda *said: heard.append(said)):
         await bring(desk, PLAN)
@@ -376,7 +376,7 @@ planned = st.builds(
     max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 )
 @given(plans=st.lists(st.tuples(planned, st.booleans(), st.booleans()), min_size=1, max_size=5))
-def test_whatever_is_imported_after_whatever_counters_are_right_and_again_is_unchanged(
+def test_imports_in_any_order_keep_counters_right_and_importing_again_changes_nothing(
     template: Path, tmp_path: Path, plans: list[tuple[str, bool, bool]]
 ) -> None:
     path = copyfile(template, tmp_path / "random.db")
@@ -401,6 +401,6 @@ def test_whatever_is_imported_after_whatever_counters_are_right_and_again_is_unc
         path.unlink()
 
 
-def test_import_and_export_are_operations_of_every_door() -> None:
+def test_import_and_export_are_operations_of_every_interface() -> None:
     assert BY_NAME["import_plan"].http == "POST /api/import"
     assert BY_NAME["export_plan"].http == "GET /api/export"

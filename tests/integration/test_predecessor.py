@@ -1,4 +1,4 @@
-"""The predecessor's routes: what its clients send and what they look for in the answers."""
+"""The routes of the predecessor: the requests of its clients and the fields that they read."""
 
 import pytest
 
@@ -8,7 +8,7 @@ from tests.served import Served
 pytestmark = pytest.mark.promise("predecessor:routes")
 
 
-async def test_a_lock_is_taken_and_given_back_with_a_body_as_before(served: Served, desk: Desk) -> None:
+async def test_a_lock_is_acquired_and_released_with_a_body_as_before(served: Served, desk: Desk) -> None:
     await desk.task()
     taken = await served.ok("POST", "/api/task/1/lock", {"agent_id": "ann", "duration_seconds": 120})
     assert (taken["success"], taken["agent_id"], taken["expires_at"]) == (True, "ann", desk.clock.later(120))
@@ -19,7 +19,7 @@ async def test_a_lock_is_taken_and_given_back_with_a_body_as_before(served: Serv
     assert given["success"] is True
 
 
-async def test_a_lock_is_given_back_by_query_where_a_client_sends_no_body(served: Served, desk: Desk) -> None:
+async def test_a_lock_is_released_by_query_where_a_client_sends_no_body(served: Served, desk: Desk) -> None:
     await desk.task()
     await served.ok("POST", "/api/task/1/lock", {"agent_id": "ann"})
     assert (await served.ok("DELETE", "/api/task/1/lock?agent_id=ann"))["success"] is True
@@ -31,7 +31,7 @@ async def test_a_task_that_does_not_exist_is_not_found_where_it_was_locked_by_no
 
 
 @pytest.mark.parametrize("seconds", [-5, 0, 10**9, "soon"])
-async def test_a_duration_out_of_range_is_refused_where_it_was_taken(
+async def test_a_duration_out_of_range_is_refused_where_it_was_accepted(
     served: Served, desk: Desk, seconds: object
 ) -> None:
     await desk.task()
@@ -110,7 +110,7 @@ async def test_deleting_a_task_under_a_working_agent_is_refused_where_it_was_not
     assert [event["reason"] for event in await desk.events(0, "task.unlocked")] == ["deleted"]
 
 
-async def test_deleting_a_project_counts_what_went_with_it(served: Served, desk: Desk) -> None:
+async def test_deleting_a_project_counts_the_rows_deleted_with_it(served: Served, desk: Desk) -> None:
     await desk.task(epic_name="Outside")
     await desk.task()
     error = await served.refused(409, "DELETE", "/api/projects/1")
@@ -120,7 +120,7 @@ async def test_deleting_a_project_counts_what_went_with_it(served: Served, desk:
     assert (await served.ok("GET", "/api/board/state"))["tasks"] == []
 
 
-async def test_a_stale_agent_cannot_reopen_finished_work_where_it_could(served: Served, desk: Desk) -> None:
+async def test_a_stale_agent_can_no_longer_reopen_finished_work(served: Served, desk: Desk) -> None:
     await desk.task()
     await served.ok("POST", "/api/task/1/status", {"status": "DONE", "agent_id": "ann"})
     error = await served.refused(409, "POST", "/api/task/1/status", {"status": "IN_PROGRESS", "agent_id": "bob"})

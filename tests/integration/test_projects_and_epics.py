@@ -1,4 +1,4 @@
-"""Projects and epics, and what a task says about where it belongs."""
+"""Projects and epics, and the project and epic of a task."""
 
 import pytest
 
@@ -104,7 +104,7 @@ async def test_a_task_moves_to_another_epic_of_its_project_only(desk: Desk) -> N
     assert (await desk.edit(1, epic_id=None))["epic_id"] is None
 
 
-async def test_what_has_something_in_it_is_deleted_only_with_force(desk: Desk) -> None:
+async def test_a_project_or_epic_with_content_is_deleted_only_with_force(desk: Desk) -> None:
     await desk.task(epic_name="Outside")
     assert (await desk.refused(NotEmpty, "delete_epic", epic_id=1)).details == {"tasks": 1}
     await desk.refused(NotEmpty, "delete_project", project_id=1)
@@ -114,7 +114,7 @@ async def test_what_has_something_in_it_is_deleted_only_with_force(desk: Desk) -
     check(desk)
 
 
-async def test_the_holder_of_a_deleted_task_learns_that_it_is_gone(desk: Desk) -> None:
+async def test_the_holder_of_a_deleted_task_gets_task_not_found(desk: Desk) -> None:
     from project_manager.domain.errors import TaskNotFound  # noqa: PLC0415
 
     await desk.task()
@@ -130,7 +130,7 @@ async def test_a_project_counts_its_tasks_by_status(desk: Desk) -> None:
     assert (await desk.do("get_project", project_id=1))["tasks"] == {"BACKLOG": 1, "TODO": 2}
 
 
-async def test_leases_that_run_go_on_when_their_project_is_archived(desk: Desk) -> None:
+async def test_live_leases_continue_when_their_project_is_archived(desk: Desk) -> None:
     await desk.task()
     lock = await desk.claim(1, "ann")
     archived = await desk.do("update_project", project_id=1, archived=True)
@@ -178,7 +178,7 @@ async def test_a_version_in_the_body_guards_like_the_header(desk: Desk) -> None:
         await desk.refused(VersionMismatch, operation, **sent, version=99)
 
 
-async def test_an_edit_without_anything_to_change_says_which_fields_there_are(desk: Desk) -> None:
+async def test_an_edit_without_fields_is_refused_with_the_names_of_the_fields(desk: Desk) -> None:
     await desk.task()
     refusal = await desk.refused(Invalid, "update_task", task_id=1)
     assert "priority" in refusal.hint
@@ -215,7 +215,7 @@ async def test_a_log_is_read_newest_first_and_by_kind(desk: Desk) -> None:
     await desk.refused(Invalid, "add_task_log", task_id=1, body="x", kind="system", agent_id="ann")
 
 
-async def test_agents_are_listed_with_what_they_hold_now(desk: Desk) -> None:
+async def test_agents_are_listed_with_their_live_leases(desk: Desk) -> None:
     await desk.task()
     await desk.task("second")
     lock = await desk.claim(1, "ann", ttl_seconds=60)
@@ -245,7 +245,7 @@ async def test_an_agent_that_lost_its_context_gets_back_to_work(desk: Desk) -> N
     assert context["ready_tasks"] == 1
 
 
-async def test_details_bring_what_belongs_to_a_task(desk: Desk) -> None:
+async def test_details_bring_the_resources_of_a_task(desk: Desk) -> None:
     first = await desk.task("first", epic_name="Outside")
     task = await desk.task("second", depends_on=[first["id"]])
     last = await desk.task("last", depends_on=[task["id"]])

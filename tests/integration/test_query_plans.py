@@ -1,4 +1,4 @@
-"""How SQLite goes about the statements that must cost the same however many tasks there are."""
+"""SQLite's query plans for statements whose cost must not depend on the number of tasks."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -54,7 +54,7 @@ def test_the_best_task_is_read_from_the_index_of_claimable_ones_without_sorting(
 
 
 @pytest.mark.parametrize("scope", [{}, {"project_id": 1}, {"project_id": 1, "epic_id": 1}])
-def test_ready_tasks_are_counted_from_the_index_and_the_conflicts_of_held_tasks(
+def test_ready_tasks_are_counted_from_the_index_and_the_conflicts_of_claimed_tasks(
     scope: dict[str, int], database: Path
 ) -> None:
     plan = plan_of(lambda tx: claimable.count(tx, scope), database)

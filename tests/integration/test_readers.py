@@ -1,4 +1,4 @@
-"""The threads that read, and the one that writes, when those who ask have gone or come too late."""
+"""The reader threads and the writer thread with abandoned and late requests."""
 
 import sys
 import threading
@@ -22,7 +22,7 @@ from tests.desk import PATIENCE, MovableClock
 
 @pytest.fixture
 def readers(database: Path) -> Iterator[Readers]:
-    """One thread, not started yet."""
+    """Return one reader thread that is not started yet."""
     made = Readers(
         str(database),
         FileWatch(database),
@@ -41,7 +41,7 @@ async def ask(readers: Readers, work: Callable[[Tx], Any]) -> Any:
         return await readers.run("test", work, LOCAL, "")
 
 
-async def test_a_read_that_nobody_waits_for_any_more_is_not_done(readers: Readers) -> None:
+async def test_an_abandoned_read_is_not_executed(readers: Readers) -> None:
     held_up, done = threading.Event(), []
     readers.start()
     async with anyio.create_task_group() as tasks:
@@ -55,7 +55,7 @@ async def test_a_read_that_nobody_waits_for_any_more_is_not_done(readers: Reader
     assert done == ["wanted"]
 
 
-async def test_a_read_that_takes_long_lets_others_go_beside_it(runtime: Runtime) -> None:
+async def test_a_slow_read_lets_others_run_concurrently(runtime: Runtime) -> None:
     readers, begun, overtaken = runtime.database.readers, threading.Event(), threading.Event()
 
     def wait_to_be_overtaken(_tx: Tx) -> bool:
@@ -83,7 +83,7 @@ async def test_a_read_that_no_reader_took_is_refused_when_they_close(readers: Re
 
 
 async def test_a_read_that_comes_when_the_readers_have_just_closed_is_refused(readers: Readers) -> None:
-    """It has looked whether they close before they did."""
+    """The read checked for the shutdown just before it began."""
     readers.start()
     await anyio.to_thread.run_sync(readers.close)
     readers._closing = False

@@ -1,4 +1,4 @@
-"""Which tasks are ready, and what the others say about why not."""
+"""Readiness of tasks, and the blockers of tasks that are not ready."""
 
 import pytest
 
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.promise("ready:rules")
 
 
 async def why(desk: Desk, task: Json) -> list[str]:
-    """Why the task is not ready; what the task says, what the list says and what a claim says must agree."""
+    """Return the blockers of the task. The task, the list and a refused claim must agree."""
     found = await desk.look(task["id"])
     listed = await desk.do("list_tasks", ready=True, limit=500)
     offered = await desk.do("get_available_tasks", limit=500)
@@ -40,14 +40,14 @@ async def test_only_todo_is_ready_among_the_statuses(desk: Desk, status: str) ->
     assert await why(desk, task) == [f"status is {status}, not TODO"]
 
 
-async def test_a_held_task_is_not_ready_and_says_so(desk: Desk) -> None:
+async def test_a_claimed_task_is_not_ready_because_of_its_status(desk: Desk) -> None:
     task = await desk.task()
     await desk.claim(task["id"], "ann")
     assert await why(desk, task) == ["status is IN_PROGRESS, not TODO"]
 
 
 @pytest.mark.parametrize("status", ["BACKLOG", "IN_PROGRESS", "REVIEW", "BLOCKED"])
-async def test_a_dependency_in_any_status_but_done_holds_a_task_back(desk: Desk, status: str) -> None:
+async def test_a_dependency_in_any_status_but_done_blocks_a_task(desk: Desk, status: str) -> None:
     first = await desk.task("first")
     second = await desk.task("second", depends_on=[first["id"]])
     if status == "REVIEW":
@@ -86,7 +86,7 @@ async def test_a_dependency_that_is_made_on_a_cancelled_task_is_named_at_once(de
 
 
 @pytest.mark.promise("ready:told")
-async def test_a_task_is_ready_when_its_last_dependency_is_done_and_an_event_says_so(desk: Desk) -> None:
+async def test_a_task_is_ready_and_emits_an_event_when_its_last_dependency_is_done(desk: Desk) -> None:
     one, two = await desk.task("one"), await desk.task("two")
     last = await desk.task("last", depends_on=[one["id"], two["id"]])
     await desk.set_status(one["id"], "DONE", "ann")
@@ -97,7 +97,7 @@ async def test_a_task_is_ready_when_its_last_dependency_is_done_and_an_event_say
     assert [event["task_id"] for event in await desk.events(since, "task.ready")] == [last["id"]]
 
 
-async def test_a_reopened_dependency_holds_its_dependents_back_again(desk: Desk) -> None:
+async def test_a_reopened_dependency_blocks_its_dependents_again(desk: Desk) -> None:
     first = await desk.task("first")
     second = await desk.task("second", depends_on=[first["id"]])
     await desk.set_status(first["id"], "DONE")
@@ -125,7 +125,7 @@ async def test_a_deferred_task_is_not_ready_a_millisecond_early(desk: Desk) -> N
     assert len(await why(desk, task)) == 1
 
 
-async def test_taking_the_deferral_away_makes_a_task_ready(desk: Desk) -> None:
+async def test_removing_the_deferral_makes_a_task_ready(desk: Desk) -> None:
     task = await desk.task(defer_until=desk.clock.later(60))
     await desk.edit(task["id"], defer_until=None)
     assert await why(desk, task) == []
@@ -157,7 +157,7 @@ async def test_a_conflict_ends_when_the_other_lease_runs_out(desk: Desk) -> None
     assert await why(desk, second) == []
 
 
-async def test_a_conflict_that_is_taken_away_frees_the_other_task_and_tells_so(desk: Desk) -> None:
+async def test_removing_a_conflict_makes_the_other_task_ready_and_emits_an_event(desk: Desk) -> None:
     first = await desk.task("first")
     second = await desk.task("second", conflicts_with=[first["id"]])
     await desk.claim(first["id"], "ann")
@@ -168,7 +168,7 @@ async def test_a_conflict_that_is_taken_away_frees_the_other_task_and_tells_so(d
 
 
 @pytest.mark.promise("request:if-match")
-async def test_the_other_end_of_a_conflict_is_told_of_and_not_overwritten_unseen(desk: Desk) -> None:
+async def test_the_other_task_of_a_conflict_gets_an_event_and_is_not_overwritten_unseen(desk: Desk) -> None:
     first = await desk.task("first")
     since = await desk.head()
     second = await desk.task("second", conflicts_with=[first["id"]])
@@ -187,7 +187,7 @@ async def test_the_other_end_of_a_conflict_is_told_of_and_not_overwritten_unseen
 
 
 @pytest.mark.promise("request:if-match")
-async def test_a_conflict_that_others_write_leaves_a_held_task_at_the_version_that_its_holder_read(desk: Desk) -> None:
+async def test_a_conflict_from_another_task_leaves_a_claimed_task_at_its_version(desk: Desk) -> None:
     held = await desk.task("held")
     other = await desk.task("other")
     fence = (await desk.claim(held["id"], "ann"))["fence"]
@@ -219,7 +219,7 @@ async def test_tasks_of_an_archived_project_are_not_offered_until_it_is_back(des
 
 
 @pytest.mark.promise("ready:reasons")
-async def test_everything_that_holds_a_task_back_is_said_at_once(desk: Desk) -> None:
+async def test_all_blockers_of_a_task_are_named_at_once(desk: Desk) -> None:
     first, rival = await desk.task("first"), await desk.task("rival")
     task = await desk.task(
         depends_on=[first["id"]], conflicts_with=[rival["id"]], defer_until=desk.clock.later(60), status="BACKLOG"
@@ -263,7 +263,7 @@ async def test_a_task_cannot_wait_for_itself(desk: Desk) -> None:
 
 
 @pytest.mark.promise("graph:no-cycle")
-async def test_a_cycle_between_tasks_made_together_is_refused_and_none_is_made(desk: Desk) -> None:
+async def test_a_cycle_between_tasks_created_together_is_refused_and_none_is_created(desk: Desk) -> None:
     before = await desk.head()
     circle = [{"ref": "a", "name": "a", "depends_on": ["b"]}, {"ref": "b", "name": "b", "depends_on": ["a"]}]
     await desk.refused(DependencyCycle, "create_tasks", project_name="Garden", tasks=circle)
@@ -285,7 +285,7 @@ async def test_a_conflict_that_does_not_exist_is_refused_by_number(desk: Desk) -
     assert refusal.details["faults"][0]["field"] == "conflicts_with"  # type: ignore[index]
 
 
-async def test_tasks_made_together_refer_to_each_other_in_any_order(desk: Desk) -> None:
+async def test_tasks_created_together_refer_to_each_other_in_any_order(desk: Desk) -> None:
     old = await desk.task("old")
     made = await desk.do(
         "create_tasks",
@@ -303,7 +303,7 @@ async def test_tasks_made_together_refer_to_each_other_in_any_order(desk: Desk) 
     check(desk)
 
 
-async def test_a_dependency_named_twice_between_tasks_made_together_is_one(desk: Desk) -> None:
+async def test_a_dependency_named_twice_between_tasks_created_together_is_one(desk: Desk) -> None:
     old = str((await desk.task("old"))["id"])
     made = await desk.do(
         "create_tasks",
@@ -321,7 +321,7 @@ async def test_a_reference_that_only_looks_like_a_number_is_none(desk: Desk, ref
     assert refusal.details["faults"][0]["field"] == "tasks.0.depends_on"  # type: ignore[index]
 
 
-async def test_faults_between_tasks_made_together_are_all_named(desk: Desk) -> None:
+async def test_errors_between_tasks_created_together_are_all_named(desk: Desk) -> None:
     refusal = await desk.refused(
         Invalid,
         "create_tasks",
@@ -344,7 +344,7 @@ async def test_a_task_that_open_tasks_wait_for_is_not_deleted(desk: Desk) -> Non
 
 
 @pytest.mark.promise("graph:counters")
-async def test_a_task_deleted_behind_a_closed_one_holds_it_back_no_more_when_that_is_reopened(desk: Desk) -> None:
+async def test_a_deleted_dependency_of_a_closed_task_no_longer_blocks_it_when_reopened(desk: Desk) -> None:
     first = await desk.task("first")
     second = await desk.task("second", depends_on=[first["id"]])
     await desk.set_status(second["id"], "CANCELLED")
@@ -356,7 +356,9 @@ async def test_a_task_deleted_behind_a_closed_one_holds_it_back_no_more_when_tha
 
 @pytest.mark.promise("graph:counters")
 @pytest.mark.parametrize("done", [False, True])
-async def test_deleting_a_project_frees_the_tasks_elsewhere_that_waited_for_its_tasks(desk: Desk, done: bool) -> None:
+async def test_deleting_a_project_unblocks_the_dependents_of_its_tasks_in_other_projects(
+    desk: Desk, done: bool
+) -> None:
     first = await desk.task("first", project_name="Shed")
     second = await desk.task("second", depends_on=[first["id"]])
     if done:
@@ -366,7 +368,7 @@ async def test_deleting_a_project_frees_the_tasks_elsewhere_that_waited_for_its_
     check(desk)
 
 
-async def test_tasks_made_together_name_what_they_wait_for_by_number_text_or_a_long_ref(desk: Desk) -> None:
+async def test_tasks_created_together_name_dependencies_by_number_text_or_a_long_ref(desk: Desk) -> None:
     first = await desk.task()
     long = "r" * 200
     made = await desk.do(

@@ -1,4 +1,4 @@
-"""Knowledge that is refused, with what is wrong with it."""
+"""Refused knowledge, with its field errors."""
 
 from typing import Any
 
@@ -21,7 +21,7 @@ from tests.desk import Desk, Json
 from tests.integration.knowing import epic, known, project, versions
 
 
-async def test_a_new_item_without_its_parts_is_refused_with_every_fault_at_once(desk: Desk) -> None:
+async def test_a_new_item_without_required_fields_is_refused_with_all_field_errors(desk: Desk) -> None:
     refusal = await desk.refused(Invalid, "upsert_knowledge")
     fields = [fault["field"] for fault in refusal.details["faults"]]  # type: ignore[attr-defined]
     assert fields == ["title", "content"]
@@ -91,7 +91,7 @@ async def test_an_unknown_field_is_refused_with_the_nearest_one(desk: Desk) -> N
         (TaskNotFound, "upsert_knowledge", {"title": "a", "content": "b", "task_id": 99}),
     ],
 )
-async def test_what_does_not_exist_is_said_to_be_missing(
+async def test_unknown_ids_are_refused_as_not_found(
     desk: Desk, error: type[NotFound], operation: str, arguments: Json
 ) -> None:
     refusal = await desk.refused(error, operation, **arguments)
@@ -116,7 +116,7 @@ async def test_links_into_another_project_are_refused(desk: Desk) -> None:
     assert same["operation"] == "updated"
 
 
-async def test_an_item_cannot_be_above_itself(desk: Desk) -> None:
+async def test_an_item_cannot_be_its_own_ancestor(desk: Desk) -> None:
     top = (await known(desk))["knowledge_id"]
     middle = (await known(desk, parent_id=top))["knowledge_id"]
     bottom = (await known(desk, parent_id=middle))["knowledge_id"]
@@ -125,7 +125,7 @@ async def test_an_item_cannot_be_above_itself(desk: Desk) -> None:
     await desk.refused(Invalid, "upsert_knowledge", knowledge_id=top, parent_id=top)
 
 
-async def test_who_may_only_read_does_not_write(desk: Desk) -> None:
+async def test_a_viewer_does_not_write(desk: Desk) -> None:
     item = (await known(desk))["knowledge_id"]
     viewer = desk.used_by(Actor("vic", "human", Role.VIEWER))
     assert (await viewer.do("get_knowledge"))["total"] == 1

@@ -1,4 +1,4 @@
-"""A refused token leaves a log line and a metric, and repeated failures of an address delay its refusals only."""
+"""A refused token causes a log line and a metric. Repeated failures of an address delay only its refusals."""
 
 from collections.abc import Callable, Coroutine
 from typing import Any
@@ -91,7 +91,7 @@ async def test_a_request_without_a_token_is_no_refused_token(
 async def test_repeated_failures_delay_refusals_and_no_valid_token(
     served: Served, desk: Desk, monkeypatch: pytest.MonkeyPatch, attempt: Attempt
 ) -> None:
-    """The valid token is answered while the refusal waits, which takes longer than the test has patience."""
+    """The valid token is answered while the refusal waits. That delay is longer than the timeout of the test."""
     operator = await bearer(desk, "operator")
     monkeypatch.setattr(rejected_tokens, "FAILURES_WITHOUT_DELAY", 1)
     monkeypatch.setattr(rejected_tokens, "FIRST_DELAY_SECONDS", 0.1)

@@ -1,4 +1,4 @@
-"""Requests over HTTP: what is taken, and that whatever is not taken is refused in one way."""
+"""Requests over HTTP: accepted input, and one form of refusal for all other input."""
 
 import logging
 import socket
@@ -49,7 +49,7 @@ WRITES = [
 each_way_to_write = pytest.mark.parametrize(("method", "path"), WRITES)
 
 
-# bodies that cannot be read
+# malformed bodies
 
 
 @pytest.mark.promise("request:bad-input", "request:one-error-body")
@@ -70,14 +70,16 @@ async def test_a_body_that_is_not_one_json_object_is_refused(served: Served, met
         ("POST", "/api/import", "Encode it as UTF-8."),
     ],
 )
-async def test_a_body_that_is_not_utf_8_is_told_where(served: Served, method: str, path: str, hint: str) -> None:
+async def test_a_body_that_is_not_utf_8_is_refused_with_the_position(
+    served: Served, method: str, path: str, hint: str
+) -> None:
     kind = {"Content_Type": "application/yaml" if path == "/api/import" else "application/json"}
     error = await served.refused(400, method, path, b'{"name": "\xff\xfe"}', **kind)
     assert (error["message"], error["hint"]) == ("the body is not UTF-8: byte 11 is 0xff", hint)
 
 
 @pytest.mark.parametrize("number", [2**63, 10**40, str(2**63)])
-async def test_a_number_that_is_too_large_is_told_in_bits(desk: Desk, number: object) -> None:
+async def test_a_number_that_is_too_large_is_refused_with_its_size_in_bits(desk: Desk, number: object) -> None:
     refusal = await desk.refused(Invalid, "get_task", task_id=number)
     assert refusal.message == "`task_id` must be a whole number of at most 64 bits"
 
@@ -89,7 +91,7 @@ async def test_a_plan_sent_as_it_is_without_its_type_is_answered_with_the_header
     assert (await served.ok("POST", "/api/import", plan, Content_Type="application/yaml"))["created"] == 2
 
 
-async def test_the_place_of_a_fault_in_a_body_is_named(served: Served) -> None:
+async def test_the_place_of_an_error_in_a_body_is_named(served: Served) -> None:
     error = await served.refused(400, "POST", "/api/tasks", b'{"name": "x",\n  oops}')
     assert "line 2, column 3" in error["message"]
 
@@ -99,7 +101,7 @@ async def test_a_body_of_two_megabytes_is_refused(served: Served) -> None:
     body = orjson.dumps({"name": "x", "description": "y" * (2 * 1024 * 1024)})
     for method, path in WRITES:
         if path == "/api/import":
-            continue  # takes more: tests/integration/test_large_plans.py
+            continue  # accepts larger bodies: tests/integration/test_large_plans.py
         assert (await served.refused(413, method, path, body))["code"] == "body_too_large"
 
 
@@ -187,7 +189,7 @@ FAULTS: list[tuple[Json, list[str]]] = [
 
 
 @pytest.mark.promise("request:all-faults", "request:one-error-body")
-async def test_every_faulty_value_is_named_with_its_field(served: Served) -> None:
+async def test_every_invalid_value_is_named_with_its_field(served: Served) -> None:
     for body, fields in FAULTS:
         error = await served.refused(422, "POST", "/api/tasks", body)
         faults = error["details"]["faults"]
@@ -226,14 +228,14 @@ async def test_an_unknown_field_is_refused_by_name_with_the_nearest_valid_one(
 @pytest.mark.parametrize(
     "query", ["statuss=TODO", "limit=0", "limit=501", "limit=x", "ready=perhaps", "status=odd", "status=TODO,odd"]
 )
-async def test_faults_in_a_query_are_named_like_those_of_a_body(served: Served, query: str) -> None:
+async def test_field_errors_in_a_query_are_named_like_those_of_a_body(served: Served, query: str) -> None:
     error = await served.refused(422, "GET", f"/api/tasks?{query}")
     assert [fault["field"].split(".")[0] for fault in error["details"]["faults"]] == [query.partition("=")[0]]
 
 
 @pytest.mark.promise("request:bad-input")
 @pytest.mark.parametrize("name", ["ids", "status", "fields"])
-async def test_a_list_in_a_query_that_is_nested_without_end_is_refused(served: Served, name: str) -> None:
+async def test_a_list_in_a_query_that_is_nested_too_deeply_is_refused(served: Served, name: str) -> None:
     error = await served.refused(422, "GET", f"/api/tasks?{name}={'[' * 5000}")
     assert [fault["field"] for fault in error["details"]["faults"]] == [name]
 
@@ -271,7 +273,7 @@ async def test_an_if_match_that_is_no_version_is_refused(served: Served, number:
         ("99", 404),
     ],
 )
-async def test_a_number_in_a_path_is_refused_or_not_found_and_never_a_fault(
+async def test_a_number_in_a_path_is_refused_or_not_found_and_never_an_internal_error(
     served: Served, number: str, status: int
 ) -> None:
     for method, path in [
@@ -291,7 +293,7 @@ async def test_a_number_in_a_path_is_refused_or_not_found_and_never_a_fault(
         assert status == 404 or error["details"]["faults"]
 
 
-async def test_numbers_are_taken_as_numbers_and_as_text(served: Served) -> None:
+async def test_numbers_are_accepted_as_numbers_and_as_text(served: Served) -> None:
     project = await served.ok("POST", "/api/projects", {"name": "Garden"})
     for number in (project["id"], str(project["id"])):
         assert (await served.ok("POST", "/api/tasks", {"name": "x", "project_id": number}))["project_id"] == 1
@@ -305,7 +307,7 @@ async def test_a_value_that_is_given_twice_differently_is_refused(served: Served
 
 
 @pytest.mark.promise("request:limits")
-async def test_text_at_the_limit_is_taken_as_it_is(served: Served) -> None:
+async def test_text_at_the_limit_is_accepted_unchanged(served: Served) -> None:
     name, text = "ü" * 200, "€" * (64 * 1024 // 3)
     made = await served.ok("POST", "/api/tasks", {"name": name, "description": text})
     assert (made["name"], made["description"]) == (name, text)
@@ -318,7 +320,7 @@ async def test_text_of_agents_comes_back_as_it_was_sent(served: Served) -> None:
     assert (await served.ok("GET", "/api/tasks/1"))["description"] == text
 
 
-# what the router refuses
+# refusals of the router
 
 
 @pytest.mark.promise("request:one-error-body")
@@ -345,18 +347,18 @@ async def test_head_is_answered_like_get_without_a_body(served: Served) -> None:
 
 
 @pytest.mark.promise("request:bad-input")
-async def test_nonsense_instead_of_http_does_no_harm(served: Served) -> None:
+async def test_invalid_bytes_instead_of_http_do_no_harm(served: Served) -> None:
     for nonsense in (b"\x16\x03\x01\x02\x00", b"GET\r\n\r\n", b"POST /api/tasks HTTP/1.1\r\nHost: x\r\n\r\n" * 50):
         with socket.create_connection(("127.0.0.1", served.port), timeout=PATIENCE) as raw:
             await anyio.to_thread.run_sync(raw.sendall, nonsense)
     assert (await served.ok("GET", "/healthz"))["status"] == "healthy"
 
 
-# ids of requests
+# request ids
 
 
 @pytest.mark.promise("request:id")
-async def test_a_request_id_is_taken_and_returned_and_logged(served: Served, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_request_id_is_accepted_returned_and_logged(served: Served, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "project_manager")
     response = await served.send("POST", "/api/tasks", {"name": "x"}, X_Request_ID="my-own-7")
     assert response.headers["x-request-id"] == "my-own-7"
@@ -367,7 +369,7 @@ async def test_a_request_id_is_taken_and_returned_and_logged(served: Served, cap
 
 
 @pytest.mark.promise("request:id")
-async def test_a_request_id_is_made_when_none_fit_to_be_used_is_given(served: Served) -> None:
+async def test_a_request_id_is_created_when_no_valid_one_is_sent(served: Served) -> None:
     made = set()
     for headers in ({}, {"X_Request_ID": "x" * 129}, {"X_Request_ID": "ü"}, {"X_Request_ID": ""}):
         made.add((await served.send("GET", "/api/tasks", **headers)).headers["x-request-id"])
@@ -376,7 +378,7 @@ async def test_a_request_id_is_made_when_none_fit_to_be_used_is_given(served: Se
 
 
 @pytest.mark.promise("request:one-error-body")
-async def test_a_fault_of_ours_says_so_and_nothing_of_the_inside(
+async def test_an_internal_error_is_reported_without_internals(
     served: Served, desk: Desk, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     from project_manager.services import serializers  # noqa: PLC0415

@@ -1,4 +1,4 @@
-"""An older release on a newer schema: while instances are replaced, and when a new release is taken back."""
+"""An older release on a newer schema: during a rolling update, and after a rollback of a release."""
 
 import shutil
 from pathlib import Path
@@ -34,7 +34,7 @@ def upgrade():
 
 @pytest.fixture
 def of_the_next_release(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Path:
-    """A database that the next release has migrated; its migration says what the parameter holds."""
+    """Return a database migrated by the next release. The parameter is the content of its migration."""
     scripts = tmp_path / "migrations"
     shutil.copytree(revisions.scripts_folder(), scripts)
     (scripts / "versions" / "9001_colour.py").write_text(NEXT.format(previous=HEAD, said=request.param))
@@ -57,7 +57,7 @@ def change(path: Path, statement: str) -> None:
 
 
 @pytest.mark.parametrize("of_the_next_release", [f"oldest_release = {HEAD!r}"], indirect=True)
-async def test_a_release_starts_on_a_newer_schema_whose_migration_says_that_it_runs_there(
+async def test_a_release_starts_on_a_newer_schema_that_its_migration_allows(
     of_the_next_release: Path,
 ) -> None:
     await anyio.to_thread.run_sync(upgrade, str(of_the_next_release))
@@ -66,7 +66,7 @@ async def test_a_release_starts_on_a_newer_schema_whose_migration_says_that_it_r
 
 
 @pytest.mark.parametrize("of_the_next_release", ["", "oldest_release = '9001'"], indirect=True)
-async def test_a_newer_schema_that_does_not_say_so_is_refused_and_left_alone(of_the_next_release: Path) -> None:
+async def test_a_newer_schema_without_that_permission_is_refused_and_left_unchanged(of_the_next_release: Path) -> None:
     before = await anyio.to_thread.run_sync(of_the_next_release.read_bytes)
     with pytest.raises(DatabaseNotNow, match="schema 9001 of a newer release"):
         async with open_runtime(settings_of(of_the_next_release)):
@@ -82,9 +82,7 @@ ORPHAN = """
 """
 
 
-def test_a_migration_that_leaves_rows_without_their_parents_leaves_nothing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_migration_that_leaves_orphaned_rows_is_rolled_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "tasks.db"
     upgrade(str(path))
     scripts = tmp_path / "migrations"

@@ -1,4 +1,4 @@
-"""Questions about one epic, by its id or its name, over every call that takes work or looks for it."""
+"""Requests for one epic, by id or name, over every call that claims or searches tasks."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -27,14 +27,14 @@ REFUSALS: list[tuple[dict[str, Any], str]] = [
 
 @pytest.fixture
 async def ann(tmp_path: Path) -> AsyncIterator[Agent]:
-    """An agent, and a task in each of three epics of two projects."""
+    """Return an agent, with a task in each of three epics of two projects."""
     async with product(tmp_path) as made, agent(made.server) as someone:
         for project, epic in (("Shop", "Checkout"), ("Shop", "Search"), ("Blog", "Search")):
             await someone.ok("create_task", name=f"{project} {epic}", project_name=project, epic_name=epic)
         yield someone
 
 
-async def test_a_claim_takes_from_the_epic_that_it_names(ann: Agent) -> None:
+async def test_a_claim_takes_a_task_of_the_epic_that_it_names(ann: Agent) -> None:
     for question in QUESTIONS:
         claim = await ann.ok("claim_next_task", agent_id="ann", **question)
         assert claim["task"]["name"] == "Shop Checkout", question
@@ -63,7 +63,7 @@ async def test_an_epic_that_is_not_one_is_refused(ann: Agent, tool: str) -> None
         assert words in await ann.fails(tool, **question, **more)
 
 
-async def test_a_task_in_a_new_epic_of_nearly_the_same_name_is_refused_without_naming_an_unlisted_tool(
+async def test_a_task_in_a_misspelt_epic_is_refused_without_naming_an_unlisted_tool(
     ann: Agent,
 ) -> None:
     text = await ann.fails("create_task", name="x", project_name="Shop", epic_name="Serch")

@@ -1,4 +1,4 @@
-"""Search in any script, over every interface; the index follows each way to write a text and no other write."""
+"""Search in any script over every interface. The index follows every write to a text and no other write."""
 
 import json
 from typing import Any
@@ -81,7 +81,7 @@ async def test_over_rest_and_mcp_the_same_is_found(
 
 
 async def indexed(desk: Desk) -> list[Any]:
-    """Each row of the index, and how often it was written."""
+    """Return each row of the index with the number of its writes."""
 
     def look(tx: Tx) -> Any:
         return [

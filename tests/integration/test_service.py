@@ -1,4 +1,4 @@
-"""The service as operations see it: board, health, metrics, time, and that nothing holds up the loop."""
+"""Operation of the service: board, health, metrics, time, and a loop that is never blocked."""
 
 import threading
 from functools import partial
@@ -52,7 +52,7 @@ async def test_a_board_that_was_kept_shows_no_lease_that_has_run_out(served: Ser
 
 
 @pytest.mark.promise("board:not-modified")
-async def test_a_renewal_is_on_the_board_though_it_is_no_event(served: Served, desk: Desk) -> None:
+async def test_a_renewal_is_on_the_board_although_it_is_no_event(served: Served, desk: Desk) -> None:
     await desk.task()
     await desk.claim(1, "ann", ttl_seconds=60)
     await served.ok("GET", "/api/board/state")
@@ -74,7 +74,7 @@ async def test_the_board_of_one_project_has_nothing_of_another(served: Served, d
     await served.refused(404, "GET", "/api/board/state?project_id=9")
 
 
-async def test_many_who_ask_for_the_board_at_once_get_the_same(served: Served, desk: Desk) -> None:
+async def test_concurrent_requests_for_the_board_get_the_same_response(served: Served, desk: Desk) -> None:
     await desk.task()
     bodies: list[bytes] = []
 
@@ -118,7 +118,7 @@ async def test_health_has_the_predecessors_shape_and_writes_nothing(served: Serv
 
 
 @pytest.mark.promise("health:honest")
-async def test_health_says_so_while_the_writer_is_held_up_and_goes_on_answering(served: Served, desk: Desk) -> None:
+async def test_health_reports_a_blocked_writer_and_keeps_answering(served: Served, desk: Desk) -> None:
     held_up = threading.Event()
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(desk.runtime.database.writer.run, "hold up", lambda tx: held_up.wait(PATIENCE), desk.actor, "")
@@ -128,7 +128,7 @@ async def test_health_says_so_while_the_writer_is_held_up_and_goes_on_answering(
 
 
 @pytest.mark.promise("health:honest")
-async def test_health_says_that_the_database_is_gone(served: Served, desk: Desk) -> None:
+async def test_health_reports_that_the_database_is_gone(served: Served, desk: Desk) -> None:
     path = desk.runtime.database.path
     path.rename(path.with_name("away.db"))
     for place in ("/healthz", "/readyz"):
@@ -142,7 +142,7 @@ async def test_health_says_that_the_database_is_gone(served: Served, desk: Desk)
 
 
 @pytest.mark.promise("health:honest")
-async def test_health_says_that_the_database_hangs(served: Served, desk: Desk) -> None:
+async def test_health_reports_that_the_database_hangs(served: Served, desk: Desk) -> None:
     hangs = threading.Event()
     async with anyio.create_task_group() as tasks:
         for _ in range(desk.runtime.settings.database_pool_size):
@@ -191,7 +191,7 @@ async def test_requests_are_counted_by_route_and_leases_by_outcome(served: Serve
 
 
 @pytest.mark.promise("clock:never-back")
-async def test_a_clock_that_jumps_back_holds_still_and_gives_no_lease_away(desk: Desk) -> None:
+async def test_a_clock_that_jumps_back_stands_still_and_ends_no_lease(desk: Desk) -> None:
     await desk.task()
     lock = await desk.claim(1, "ann", ttl_seconds=60)
     desk.clock.advance(30)
@@ -206,7 +206,7 @@ async def test_a_clock_that_jumps_back_holds_still_and_gives_no_lease_away(desk:
 
 
 @pytest.mark.promise("clock:never-back")
-async def test_a_clock_that_is_behind_after_a_restart_holds_still(database: Path) -> None:
+async def test_a_clock_that_is_behind_after_a_restart_stands_still(database: Path) -> None:
     settings = load({"DATABASE_PATH": str(database)}, {}).settings
     ahead, behind = MovableClock(), MovableClock()
     async with open_runtime(settings, clock=ahead) as runtime:
@@ -239,28 +239,28 @@ async def test_a_lease_that_ran_out_while_the_service_was_down_has_ended(databas
 # limits of the engine
 
 
-def reckon(tx: Tx, until: threading.Event) -> None:
-    """Reads that do not end before they may."""
+def read_until(tx: Tx, until: threading.Event) -> None:
+    """Run a read that does not end before `until` is set."""
     reckoning = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 9999) SELECT max(i) FROM n"
     while not until.is_set():
         tx.execute(reckoning)
 
 
 @pytest.mark.promise("loop:never-blocked")
-async def test_the_loop_answers_while_the_writer_and_every_reader_are_held_up(served: Served, desk: Desk) -> None:
+async def test_the_loop_answers_while_the_writer_and_every_reader_are_blocked(served: Served, desk: Desk) -> None:
     held_up = threading.Event()
     database = desk.runtime.database
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(database.writer.run, "hold up", lambda tx: held_up.wait(PATIENCE), desk.actor, "")
         for _ in range(desk.runtime.settings.database_pool_size):
-            tasks.start_soon(database.readers.run, "keep busy", partial(reckon, until=held_up), desk.actor, "")
+            tasks.start_soon(database.readers.run, "keep busy", partial(read_until, until=held_up), desk.actor, "")
         for place in ("/livez", "/", "/healthz"):
             assert (await served.send("GET", place)).status_code == 200
         held_up.set()
 
 
 @pytest.mark.promise("loop:never-blocked")
-async def test_a_batch_that_takes_long_holds_the_loop_up_no_longer_than_its_turn(desk: Desk) -> None:
+async def test_a_slow_batch_blocks_the_loop_for_a_bounded_time(desk: Desk) -> None:
     began, goes_on = threading.Event(), threading.Event()
     met: list[bool] = []
 
@@ -273,12 +273,12 @@ async def test_a_batch_that_takes_long_holds_the_loop_up_no_longer_than_its_turn
             tasks.start_soon(desk.runtime.database.writer.run, "hold up", work, desk.actor, "")
         while not began.is_set():
             await anyio.lowlevel.checkpoint()
-        await anyio.lowlevel.checkpoint()  # here the loop waits for the batch, and not for ever
+        await anyio.lowlevel.checkpoint()  # the loop waits here for the batch, for a bounded time
         goes_on.set()
     assert met == [True, True]
 
 
-async def test_when_too_many_writes_wait_the_next_is_told_to_come_back(
+async def test_when_too_many_writes_wait_the_next_is_refused_with_retry_after(
     served: Served, desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(writer, "QUEUE", 0)

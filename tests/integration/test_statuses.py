@@ -1,4 +1,4 @@
-"""Moves from status to status, through the operation that makes them."""
+"""Transitions between statuses, through the operations that make them."""
 
 from urllib.parse import quote
 
@@ -32,7 +32,7 @@ async def brought_to(desk: Desk, status: Status) -> int:
 
 @pytest.mark.promise("status:moves")
 @pytest.mark.parametrize("current", Status)
-async def test_every_move_is_made_or_refused_as_the_table_says(desk: Desk, current: Status) -> None:
+async def test_every_transition_is_made_or_refused_as_in_the_table(desk: Desk, current: Status) -> None:
     for target in Status:
         number = await brought_to(desk, current)
         if target in MOVES[current]:
@@ -86,7 +86,7 @@ async def test_finished_work_is_reopened_on_purpose_straight_into_a_lease(desk: 
         (" review ", "REVIEW"),
     ],
 )
-async def test_a_status_is_taken_in_any_case_and_in_the_words_of_the_predecessor(
+async def test_a_status_is_accepted_in_any_case_and_in_the_words_of_the_predecessor(
     desk: Desk, word: str, status: str
 ) -> None:
     number = await brought_to(desk, Status.BLOCKED)
@@ -94,7 +94,7 @@ async def test_a_status_is_taken_in_any_case_and_in_the_words_of_the_predecessor
 
 
 @pytest.mark.parametrize(("word", "status"), [("wip", "IN_PROGRESS"), ("closed", "DONE"), ("won't fix", "CANCELLED")])
-async def test_the_words_of_other_trackers_are_taken_over_rest_and_mcp_and_in_plans(
+async def test_the_words_of_other_trackers_are_accepted_over_rest_and_mcp_and_in_plans(
     desk: Desk, served: Served, tmp_path_factory: pytest.TempPathFactory, word: str, status: str
 ) -> None:
     number = await brought_to(desk, Status.BLOCKED)
@@ -147,7 +147,7 @@ async def test_completed_at_is_there_exactly_while_a_task_is_done(desk: Desk) ->
     assert (await desk.set_status(number, "REVIEW", reopen=True))["task"]["completed_at"] is None
 
 
-async def test_an_edit_of_nothing_is_told_every_field_that_there_is(desk: Desk) -> None:
+async def test_an_edit_without_fields_is_refused_with_every_field_name(desk: Desk) -> None:
     number = await brought_to(desk, Status.TODO)
     refusal = await desk.refused(Invalid, "update_task", task_id=number)
     named = set(refusal.hint.removeprefix("The fields are ").removesuffix(".").split(", "))

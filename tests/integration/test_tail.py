@@ -1,4 +1,4 @@
-"""What the thread that follows the outbox does when something goes wrong under it, or at the worst moment."""
+"""The thread that follows the outbox, under errors and race conditions."""
 
 import logging
 import threading
@@ -20,7 +20,7 @@ from tests.served import Served
 
 @pytest.fixture
 async def neighbour(runtime: Runtime, clock: MovableClock) -> AsyncIterator[Desk]:
-    """Another process's view, as far as the database can tell."""
+    """Run a second instance on the database, like another process."""
     settings = load({"DATABASE_PATH": str(runtime.database.path)}, {}).settings
     async with open_runtime(settings, clock=clock, kind="command") as opened:
         yield Desk(opened, clock)
@@ -30,14 +30,14 @@ async def names_on_board(desk: Desk) -> list[str]:
     return [task["name"] for task in (await desk.do("get_board_state"))["tasks"]]
 
 
-async def test_a_commit_from_elsewhere_between_an_own_one_and_the_look_is_on_the_board(
+async def test_a_commit_of_another_process_between_an_own_one_and_the_check_is_on_the_board(
     desk: Desk, neighbour: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tail = desk.runtime.database.tail
     was_woken = tail._was_woken
     waits, awake, go_on = threading.Event(), threading.Event(), threading.Event()
 
-    def held_up() -> bool:
+    def blocked() -> bool:
         waits.set()
         woken = was_woken()
         if woken and not awake.is_set():
@@ -45,7 +45,7 @@ async def test_a_commit_from_elsewhere_between_an_own_one_and_the_look_is_on_the
             go_on.wait(PATIENCE)
         return woken
 
-    monkeypatch.setattr(tail, "_was_woken", held_up)
+    monkeypatch.setattr(tail, "_was_woken", blocked)
     assert await anyio.to_thread.run_sync(waits.wait, PATIENCE)
     await desk.task("own")
     assert await anyio.to_thread.run_sync(awake.wait, PATIENCE)
@@ -59,19 +59,19 @@ async def test_a_commit_from_elsewhere_between_an_own_one_and_the_look_is_on_the
     assert await names_on_board(desk) == ["own", "foreign"]
 
 
-async def test_a_database_that_is_held_at_the_first_look_stops_no_events(
+async def test_a_locked_database_at_the_first_check_stops_no_events(
     database: Path, clock: MovableClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     data_version = Tail._data_version
     refused = threading.Event()
 
-    def held_once(tail: Tail) -> int:
+    def locked_once(tail: Tail) -> int:
         if not refused.is_set():
             refused.set()
             raise driver.driver.OperationalError("database is locked")
         return data_version(tail)
 
-    monkeypatch.setattr(Tail, "_data_version", held_once)
+    monkeypatch.setattr(Tail, "_data_version", locked_once)
     async with open_runtime(load({"DATABASE_PATH": str(database)}, {}).settings, clock=clock) as runtime:
         assert await anyio.to_thread.run_sync(refused.wait, PATIENCE)
         with anyio.fail_after(PATIENCE):
@@ -81,7 +81,7 @@ async def test_a_database_that_is_held_at_the_first_look_stops_no_events(
 
 
 @pytest.mark.promise("health:honest")
-async def test_health_says_that_the_event_reader_has_stopped(
+async def test_health_reports_that_the_event_reader_has_stopped(
     served: Served, desk: Desk, caplog: pytest.LogCaptureFixture
 ) -> None:
     tail = desk.runtime.database.tail
@@ -99,7 +99,7 @@ async def test_health_says_that_the_event_reader_has_stopped(
     assert "the event reader has stopped" in caplog.messages
 
 
-async def test_a_database_that_cannot_be_read_for_a_while_is_told_of_once(
+async def test_a_database_that_cannot_be_read_for_a_while_is_logged_once(
     desk: Desk, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     caplog.set_level(logging.WARNING, "project_manager.store.sqlite.tail")

@@ -1,4 +1,4 @@
-"""A held task taken over with `force`: one step, in which no waiting agent can get it."""
+"""Take-over of a claimed task with `force`: one step, in which no waiting agent can claim it."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ import pytest
 
 from project_manager.domain.errors import LockHeld, NotReady, StaleFence
 from tests.desk import PATIENCE, Desk, Json
-from tests.integration.held import each_write, held
+from tests.integration.held import claimed_task, each_write
 from tests.integration.invariants import check
 from tests.served import Served
 
@@ -19,7 +19,7 @@ async def take_over(desk: Desk, task_id: int, **more: Any) -> Json:
 @pytest.mark.promise("lease:take-over")
 @pytest.mark.parametrize("who", [{}, {"agent_id": "boss"}], ids=["person", "agent id"])
 async def test_a_take_over_ends_the_lease_as_forced_and_begins_the_next_one(desk: Desk, who: Json) -> None:
-    number, lock = await held(desk, ttl_seconds=600)
+    number, lock = await claimed_task(desk, ttl_seconds=600)
     since, taker = await desk.head(), who.get("agent_id", "local")
     taken = await take_over(desk, number, **who)
     assert (taken["lock"]["holder"], taken["lock"]["fence"], taken["renewed"]) == (taker, lock["fence"] + 1, False)
@@ -35,7 +35,7 @@ async def test_a_take_over_ends_the_lease_as_forced_and_begins_the_next_one(desk
 
 @pytest.mark.promise("lease:take-over")
 async def test_an_agent_that_waits_does_not_get_the_task_in_between(desk: Desk) -> None:
-    number, _ = await held(desk)
+    number, _ = await claimed_task(desk)
     got: list[Json] = []
 
     async def wait() -> None:
@@ -63,7 +63,7 @@ async def test_an_agent_that_waits_does_not_get_the_task_in_between(desk: Desk) 
 async def test_the_previous_holder_is_refused_with_its_fence_and_without(
     desk: Desk, operation: str, more: Json
 ) -> None:
-    number, lock = await held(desk)
+    number, lock = await claimed_task(desk)
     await take_over(desk, number)
     write = {"task_id": number, "agent_id": "ann", **more}
     await desk.refused(LockHeld, operation, **write)
@@ -81,7 +81,7 @@ async def test_a_task_that_was_taken_over_returns_to_where_it_was_first_claimed_
 
 
 async def test_a_conflicting_task_does_not_become_ready_by_a_take_over(desk: Desk) -> None:
-    number, _ = await held(desk)
+    number, _ = await claimed_task(desk)
     rival = await desk.task("Cut the hedge", conflicts_with=[number])
     since = await desk.head()
     await take_over(desk, number)
@@ -100,7 +100,7 @@ async def test_force_claims_a_free_task_and_renews_an_own_lease_as_without_it(de
 
 
 async def test_force_does_not_make_an_unready_task_ready(desk: Desk) -> None:
-    number, lock = await held(desk)
+    number, lock = await claimed_task(desk)
     first = await desk.task("Buy paint")
     await desk.edit(number, depends_on=[first["id"]])
     refusal = await desk.refused(NotReady, "acquire_task_lock", task_id=number, force=True)
@@ -109,6 +109,6 @@ async def test_force_does_not_make_an_unready_task_ready(desk: Desk) -> None:
 
 
 async def test_a_take_over_over_rest_is_one_request(served: Served, desk: Desk) -> None:
-    number, lock = await held(desk)
+    number, lock = await claimed_task(desk)
     taken = await served.ok("POST", f"/api/tasks/{number}/lock", {"force": True})
     assert (taken["lock"]["holder"], taken["lock"]["fence"]) == ("local", lock["fence"] + 1)

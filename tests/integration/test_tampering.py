@@ -1,4 +1,4 @@
-"""Changes by something other than the service are found: in events, in rows, in the schema and in backups."""
+"""Changes by other programs are found in events, rows, the schema and backups."""
 
 import logging
 import sqlite3
@@ -47,7 +47,7 @@ projects:
 
 @pytest.fixture(scope="module")
 def worked(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A database with the work of some agents in it."""
+    """Create a database with the work of some agents."""
     path = Path(copyfile(template, tmp_path_factory.mktemp("worked") / "worked.db"))
     anyio.run(partial(work, path))
     return path
@@ -77,7 +77,7 @@ def path(worked: Path, tmp_path: Path) -> Path:
 
 
 def change(path: Path, *statements: str) -> None:
-    """Edit the database as another program does, with none of the service's functions and pragmas."""
+    """Edit the database like another program, without the service's functions and pragmas."""
     with closing(sqlite3.connect(path)) as connection:
         for statement in statements:
             connection.execute(statement)
@@ -100,7 +100,7 @@ def head_of(path: Path) -> Head:
         return chain.head(Tx(connection.execute, 0, SYSTEM, "", 0))
 
 
-def test_what_the_service_has_written_matches_its_events(path: Path) -> None:
+def test_the_tables_written_by_the_service_match_its_events(path: Path) -> None:
     examined = backup.examine(path)
     assert (examined.faults, examined.differences, examined.unchecked) == ((), (), 0)
     assert examined.head == head_of(path)
@@ -179,16 +179,16 @@ def test_a_change_without_the_service_is_found_and_named(path: Path, words: str)
 
 
 @pytest.mark.promise("audit:tampering")
-def test_a_chain_that_was_made_anew_does_not_contain_the_head_that_was_published(path: Path) -> None:
-    """An attacker who can write the file can also compute hashes, but not change a head that is known elsewhere."""
+def test_a_recomputed_chain_does_not_contain_the_published_head(path: Path) -> None:
+    """An attacker with write access can also compute hashes, but cannot change a published head."""
     published = head_of(path)
     change(path, "UPDATE events SET actor_id = 'eve' WHERE seq = 4")
-    chain_anew(path)
+    recompute_chain(path)
     assert found(path) == ()
     assert found(path, published) == (f"event {published.seq} has another hash than the published head",)
 
 
-def chain_anew(path: Path) -> None:
+def recompute_chain(path: Path) -> None:
     with closing(sqlite3.connect(path)) as connection:
         previous = chain.BEGINNING
         for row in connection.execute(f"SELECT {', '.join(chain.COLUMNS)} FROM events ORDER BY seq").fetchall():
@@ -215,12 +215,12 @@ async def test_a_batch_reads_the_end_of_the_chain_only_after_another_process_has
     desk.runtime.database.writer._connection.set_trace_callback(statements.append)
     await desk.task()
     assert reads_of_the_head(statements) == 0
-    await anyio.to_thread.run_sync(commit_elsewhere, desk.runtime.database.path)
+    await anyio.to_thread.run_sync(commit_in_another_process, desk.runtime.database.path)
     await desk.task()
     assert reads_of_the_head(statements) == 1
 
 
-def commit_elsewhere(path: Path) -> None:
+def commit_in_another_process(path: Path) -> None:
     with closing(driver.connect(str(path))) as connection:
         connection.execute("UPDATE projects SET description = description || '.'")
 
@@ -244,7 +244,7 @@ def test_earlier_heads_stay_part_of_the_chain(path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "7", "7:zz", "x:00", f"-1:{'00' * 32}", "7:00"])
-def test_what_is_no_head_is_refused(text: str) -> None:
+def test_a_malformed_head_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="SEQ:HASH"):
         Head.read(text)
 
@@ -257,7 +257,7 @@ def test_of_many_differences_twenty_are_named_and_the_others_counted(path: Path)
 
 
 def test_the_hash_of_an_event_can_be_computed_from_its_row_alone(path: Path) -> None:
-    """As docs/security.md describes it, with a library of another maker."""
+    """Follow the description in docs/security.md, with an independent library."""
     import hashlib  # noqa: PLC0415
     import json  # noqa: PLC0415
 
@@ -270,7 +270,7 @@ def test_the_hash_of_an_event_can_be_computed_from_its_row_alone(path: Path) -> 
 
 
 @pytest.mark.promise("audit:tampering")
-def test_a_changed_backup_is_found_also_when_its_checksum_was_made_anew_or_removed(path: Path, tmp_path: Path) -> None:
+def test_a_changed_backup_is_found_also_with_a_recomputed_or_removed_checksum(path: Path, tmp_path: Path) -> None:
     made = backup.back_up(path, tmp_path / "copy.db")
     assert made.head == head_of(path)
     change(made.path, "UPDATE tasks SET description = 'Do nothing' WHERE id = 4")
@@ -281,7 +281,7 @@ def test_a_changed_backup_is_found_also_when_its_checksum_was_made_anew_or_remov
     assert found(made.path) == ("task 4 was changed without an event",)
 
 
-def test_a_backup_of_changed_contents_is_taken_and_restored_only_by_force(path: Path, tmp_path: Path) -> None:
+def test_a_backup_of_changed_contents_is_made_and_restored_only_by_force(path: Path, tmp_path: Path) -> None:
     change(path, "UPDATE tasks SET description = 'Do nothing' WHERE id = 4")
     made = backup.back_up(path, tmp_path / "copy.db")
     assert made.differences == ("task 4 was changed without an event",)
@@ -292,7 +292,7 @@ def test_a_backup_of_changed_contents_is_taken_and_restored_only_by_force(path: 
 
 @pytest.fixture
 def restored(path: Path, tmp_path: Path) -> Path:
-    """The database after the restore of a backup that is two events old."""
+    """Return the database after the restore of a backup that is two events old."""
     made = backup.back_up(path, tmp_path / "copy.db")
     anyio.run(partial(add_tasks, path, 2))
     replaced = head_of(path)
@@ -312,7 +312,7 @@ async def add_tasks(path: Path, number: int) -> None:
             await Desk(runtime, clock).task(f"task {name}")
 
 
-def test_a_restore_goes_on_with_the_chain_of_the_backup_and_names_the_head_that_it_replaces(restored: Path) -> None:
+def test_a_restore_continues_the_chain_of_the_backup_and_names_the_replaced_head(restored: Path) -> None:
     assert found(restored) == ()
     anyio.run(partial(add_tasks, restored, 1))
     assert found(restored) == ()
@@ -326,19 +326,19 @@ def test_a_restore_goes_on_with_the_chain_of_the_backup_and_names_the_head_that_
         ("UPDATE tasks SET fence = 5 WHERE id = 4", "task 4 has fence 5"),
     ],
 )
-def test_what_a_restore_has_set_is_compared_with_its_event(restored: Path, statement: str, words: str) -> None:
+def test_the_values_set_by_a_restore_are_compared_with_its_event(restored: Path, statement: str, words: str) -> None:
     change(restored, statement)
     assert any(words in difference for difference in found(restored))
 
 
 @pytest.fixture
 def pruned(restored: Path) -> Path:
-    """The restored database, of which retention has removed all events but the newest ones."""
-    anyio.run(partial(forget_and_go_on, restored))
+    """Return the restored database after retention has deleted all events but the newest ones."""
+    anyio.run(partial(run_retention_and_continue, restored))
     return restored
 
 
-async def forget_and_go_on(path: Path) -> None:
+async def run_retention_and_continue(path: Path) -> None:
     clock = MovableClock()
     clock.advance(60)
     settings = load({"DATABASE_PATH": str(path), "EVENT_RETENTION_DAYS": 1000}, {}).settings

@@ -1,4 +1,4 @@
-"""A claim that had waited: its client may have given up, so that the lease is short until the holder's next call."""
+"""A claim after a wait: the client may have given up, so the lease is short until the holder's next call."""
 
 from typing import Any
 
@@ -20,7 +20,7 @@ from tests.served import Served
 
 
 async def waited(desk: Desk, seconds: float = 5, agent: str = "ann", **more: Any) -> Json:
-    """The answer to a claim that came so long before the task."""
+    """Return the response to a claim that waited this long for the task."""
     got: list[Json] = []
 
     async def wait() -> None:
@@ -37,7 +37,7 @@ async def waited(desk: Desk, seconds: float = 5, agent: str = "ann", **more: Any
 
 
 @pytest.mark.promise("lease:unconfirmed")
-async def test_a_claim_that_had_waited_begins_with_a_short_lease_and_says_so(desk: Desk) -> None:
+async def test_a_claim_after_a_wait_begins_with_a_short_lease_and_a_notice(desk: Desk) -> None:
     claimed = await waited(desk)
     lock = claimed["lock"]
     assert (lock["expires_at"], lock["ttl_seconds"]) == (desk.clock.later(120), 120)
@@ -176,8 +176,8 @@ async def test_calls_of_others_about_the_task_or_the_agent_do_not_extend_it(desk
 
 
 @pytest.mark.promise("lease:unconfirmed")
-async def test_a_claim_of_the_same_agent_that_waits_still_says_nothing_about_the_task(desk: Desk) -> None:
-    """The first claim's client gave up and asked again: the second claim is no answer to the first."""
+async def test_a_waiting_claim_of_the_same_agent_does_not_confirm_the_lease(desk: Desk) -> None:
+    """The client of the first claim gave up and sent a second one. The second claim does not answer the first."""
     got: list[Json] = []
 
     async def wait(limit: int) -> None:
@@ -255,7 +255,7 @@ async def test_over_rest_a_call_that_names_the_agent_extends_it(served: Served, 
     assert lock["ttl_seconds"] == 900
 
 
-async def test_unconfirmed_leases_are_looked_for_in_their_own_index(desk: Desk) -> None:
+async def test_unconfirmed_leases_are_read_from_their_own_index(desk: Desk) -> None:
     for work in (
         explained(lambda tx: leases.has_unconfirmed(tx, tx.now)),
         explained(lambda tx: leases.confirm(tx, tx.now)),

@@ -1,4 +1,4 @@
-"""One text in two forms is one text: composed and decomposed letters, over every interface."""
+"""Composed and decomposed letters are the same text, over every interface."""
 
 import json
 import unicodedata
@@ -38,7 +38,7 @@ async def test_a_task_in_two_forms_is_in_one_project_one_epic_and_has_composed_t
 
 
 @pytest.mark.parametrize("name", [APART, WIDE, f" {CAFE.upper()} ", "Ca\u00adf\u00e9"])
-async def test_a_name_of_one_key_means_what_exists_and_is_taken(desk: Desk, name: str) -> None:
+async def test_a_name_with_the_same_key_resolves_to_the_existing_one_and_is_taken(desk: Desk, name: str) -> None:
     first = await desk.task(project_name=CAFE, epic_name=CAFE)
     again = await desk.task(project_name=name, epic_name=name)
     assert (again["project_id"], again["epic_id"]) == (first["project_id"], first["epic_id"])
@@ -110,7 +110,7 @@ async def test_the_holder_is_the_same_agent_in_both_forms(desk: Desk) -> None:
 
 
 @pytest.mark.parametrize("name", ["Local", "SYSTEM", "\uff4cocal", "Unnamed", "UNNAMED/x", "unnamed\uff0fx"])
-async def test_no_agent_has_a_name_that_reads_like_one_of_the_service(desk: Desk, name: str) -> None:
+async def test_no_agent_has_a_name_that_looks_like_one_of_the_service(desk: Desk, name: str) -> None:
     task = await desk.task()
     await desk.refused(AgentRequired, "acquire_task_lock", task_id=task["id"], agent_id=name)
     token = {"name": "t", "role": "operator", "agent_id": name}
@@ -145,7 +145,7 @@ async def test_a_text_of_one_line_without_anything_to_see_is_refused(desk: Desk,
     assert "has no visible character" in refusal.message or "is empty" in refusal.message
 
 
-async def test_a_text_that_is_too_long_only_before_composition_is_taken(desk: Desk) -> None:
+async def test_a_text_that_is_too_long_only_before_composition_is_accepted(desk: Desk) -> None:
     name = unicodedata.normalize("NFD", "\u1f82" * 200)
     assert len(name) == 800
     assert (await desk.task(name))["name"] == "\u1f82" * 200

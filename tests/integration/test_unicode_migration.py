@@ -1,4 +1,4 @@
-"""Rows from before texts were composed and names had keys, and rows that an older release writes afterwards."""
+"""Rows from before the composition of texts and the keys of names, and later rows of an older release."""
 
 import json
 import logging
@@ -65,13 +65,13 @@ def read(path: Path, question: str) -> list[tuple[Any, ...]]:
 
 @pytest.fixture
 def before(both_forms: Path, tmp_path: Path) -> Path:
-    """A copy of that database for one test."""
+    """Return a copy of that database for one test."""
     return Path(copyfile(both_forms, tmp_path / "before.db"))
 
 
 @pytest.fixture(scope="module")
 def both_forms(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A database of the schema before, with both forms of the same text side by side."""
+    """Create a database with the previous schema and with both forms of the same text."""
     path = tmp_path_factory.mktemp("both") / "before.db"
     command.upgrade(configuration(path), "0008")
     project = "INSERT INTO projects (id, name, description, version, created_at, updated_at) VALUES (?, ?, '', 1, 1, 1)"
@@ -138,7 +138,7 @@ def test_rows_of_one_text_keep_their_ids_and_all_but_the_oldest_get_a_number(bef
     ]
 
 
-def test_every_other_text_of_one_line_is_composed_and_what_people_wrote_stays(before: Path) -> None:
+def test_every_other_single_line_text_is_composed_and_long_texts_stay(before: Path) -> None:
     upgrade(str(before))
     labels = json.dumps([CAFE, "b"], ensure_ascii=False)
     criteria = json.dumps([CAFE, CAFE, "b"], ensure_ascii=False)
@@ -179,7 +179,7 @@ def opened() -> Any:
     return lambda path: open_runtime(load({}, {"DATABASE_PATH": str(path)}, None).settings, clock=MovableClock())
 
 
-async def test_the_holder_of_a_lease_goes_on_and_the_texts_are_found(before: Path, opened: Any) -> None:
+async def test_the_holder_of_a_lease_continues_and_the_texts_are_found(before: Path, opened: Any) -> None:
     async with opened(before) as runtime:
         desk = Desk(runtime, runtime.clock)
         await desk.refused(LockHeld, "acquire_task_lock", task_id=2, agent_id="bob")
@@ -189,7 +189,7 @@ async def test_the_holder_of_a_lease_goes_on_and_the_texts_are_found(before: Pat
         assert (await desk.do("get_knowledge", q="装"))["total"] == 1
 
 
-async def test_what_an_older_release_writes_gets_keys_and_words_at_the_next_start(before: Path, opened: Any) -> None:
+async def test_rows_of_an_older_release_get_keys_and_words_at_the_next_start(before: Path, opened: Any) -> None:
     await anyio.to_thread.run_sync(upgrade, str(before))
     project = "INSERT INTO projects (id, name, description, version, created_at, updated_at) VALUES (?, ?, '', 1, 1, 1)"
     written = [

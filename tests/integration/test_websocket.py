@@ -1,4 +1,4 @@
-"""`/ws/updates`: live, from any number on, without a gap, and without anybody holding up anybody."""
+"""`/ws/updates`: live events from any position, without a gap, and without a client that delays another."""
 
 import socket
 from collections.abc import Callable
@@ -24,7 +24,7 @@ from tests.served import Served, frame, frames
 
 
 async def closed(wire: ClientConnection) -> tuple[int, str]:
-    """Reads until the server closes: the code and the reason."""
+    """Read until the server closes the connection and return the code and the reason."""
     with anyio.fail_after(PATIENCE), suppress(ConnectionClosed):
         while True:
             await wire.recv()
@@ -32,7 +32,7 @@ async def closed(wire: ClientConnection) -> tuple[int, str]:
     return wire.close_code, wire.close_reason or ""
 
 
-async def test_the_first_frame_says_hello_with_where_the_events_stand(served: Served, desk: Desk) -> None:
+async def test_the_first_frame_is_hello_with_the_position_of_the_events(served: Served, desk: Desk) -> None:
     await desk.task()
     async with served.listen() as wire:
         hello = await frame(wire)
@@ -54,9 +54,7 @@ async def test_a_change_arrives_as_the_event_that_the_list_has(served: Served, d
 
 
 @pytest.mark.promise("events:resume")
-async def test_whoever_comes_back_with_the_last_number_gets_everything_after_it_once(
-    served: Served, desk: Desk
-) -> None:
+async def test_resuming_from_the_last_number_delivers_every_later_event_once(served: Served, desk: Desk) -> None:
     async with served.listen() as wire:
         await frame(wire)
         await desk.task("one")
@@ -72,8 +70,8 @@ async def test_whoever_comes_back_with_the_last_number_gets_everything_after_it_
 
 @pytest.mark.promise("events:resume")
 @pytest.mark.parametrize("remembered", [1, 3, 100])
-async def test_resuming_leaves_no_gap_whatever_the_hub_remembers(served: Served, desk: Desk, remembered: int) -> None:
-    """What it has forgotten comes from the database, while new events keep coming."""
+async def test_resuming_leaves_no_gap_with_any_content_of_the_hub(served: Served, desk: Desk, remembered: int) -> None:
+    """Events that the hub no longer has come from the database, while new events arrive."""
     monkeypatched = pytest.MonkeyPatch()
     monkeypatched.setattr(event_hub, "REMEMBERED", remembered)
     for number in range(10):
@@ -86,7 +84,7 @@ async def test_resuming_leaves_no_gap_whatever_the_hub_remembers(served: Served,
 
 
 async def edited(desk: Desk, times: int) -> None:
-    """Events that carry a description as long as one may be, as it was and as it is."""
+    """Emit events with the longest allowed description, before and after an edit."""
     await desk.task()
     for number in range(times):
         await desk.edit(1, description=f"{number:4}{'x' * 65_000}")
@@ -106,14 +104,14 @@ async def test_events_with_long_texts_are_remembered_in_small_number_and_resumed
 
 
 @pytest.mark.promise("memory:bounded", "events:resync")
-async def test_who_is_too_much_text_behind_is_told_to_load_again(served: Served, desk: Desk) -> None:
+async def test_a_client_that_is_too_much_text_behind_must_load_again(served: Served, desk: Desk) -> None:
     await edited(desk, 80)
     async with served.listen("since=1") as wire:
         assert [event["type"] for event in await frames(wire, 2)] == ["hello", "resync"]
 
 
 @pytest.mark.promise("memory:bounded", "events:slow-reader")
-async def test_a_listener_that_takes_nothing_is_given_up_by_how_much_waits_for_it(desk: Desk) -> None:
+async def test_a_subscriber_that_reads_nothing_is_closed_by_the_size_of_its_backlog(desk: Desk) -> None:
     async with (
         desk.runtime.follow(await desk.runtime.head()) as idle,
         desk.runtime.follow(await desk.runtime.head()) as busy,
@@ -138,14 +136,14 @@ async def test_events_of_other_projects_are_left_out_on_request(served: Served, 
 
 
 async def all_published(desk: Desk) -> None:
-    """Until the hub has every event that was written."""
+    """Wait until the hub has every stored event."""
     last = (await desk.events())[-1]["seq"]
     with anyio.fail_after(PATIENCE):
         while desk.runtime.hub.head < last:
             await anyio.lowlevel.checkpoint()
 
 
-async def test_several_events_come_in_one_frame_on_request(served: Served, desk: Desk) -> None:
+async def test_several_events_are_sent_in_one_frame_on_request(served: Served, desk: Desk) -> None:
     for _ in range(3):
         await desk.task()
     await all_published(desk)
@@ -158,7 +156,9 @@ async def test_several_events_come_in_one_frame_on_request(served: Served, desk:
 
 @pytest.mark.promise("events:resync")
 @pytest.mark.parametrize("query", ["since=999", "since=1&epoch=another"])
-async def test_who_comes_from_another_history_is_told_and_then_follows(served: Served, desk: Desk, query: str) -> None:
+async def test_a_client_from_another_history_gets_a_resync_and_then_follows(
+    served: Served, desk: Desk, query: str
+) -> None:
     await desk.task()
     async with served.listen(query) as wire:
         assert (await frame(wire))["type"] == "hello"
@@ -168,7 +168,7 @@ async def test_who_comes_from_another_history_is_told_and_then_follows(served: S
 
 
 @pytest.mark.promise("events:resync", "outbox:retention")
-async def test_who_comes_from_before_what_is_kept_is_told(served: Served, desk: Desk) -> None:
+async def test_a_client_from_before_the_oldest_stored_event_gets_a_resync(served: Served, desk: Desk) -> None:
     await desk.task()
     await desk.task()
     desk.clock.advance(10 * 24 * 3600)
@@ -183,7 +183,7 @@ async def test_who_comes_from_before_what_is_kept_is_told(served: Served, desk: 
 
 
 @pytest.mark.parametrize("query", ["since=x", "since=-1", "sinc=1", "project_id=0", "batch=perhaps"])
-async def test_a_wish_that_cannot_be_read_is_refused_with_its_reason(served: Served, query: str) -> None:
+async def test_a_malformed_subscription_is_refused_with_its_reason(served: Served, query: str) -> None:
     async with served.listen(query) as wire:
         code, reason = await closed(wire)
     assert code == 1008
@@ -211,7 +211,7 @@ async def test_over_the_limit_a_connection_is_accepted_closed_and_counted(served
 async def test_one_that_does_not_read_is_closed_with_1013_and_can_resume(
     served: Served, desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The one that reads and the writer are not held up meanwhile."""
+    """The client that reads and the writer are not delayed meanwhile."""
     monkeypatch.setattr(websocket, "SEND_SECONDS", 0.2)
     subscribe: Callable[..., Any] = desk.runtime.hub.subscribe
     monkeypatch.setattr(desk.runtime.hub, "subscribe", lambda *args, **more: subscribe(*args, **{**more, "limit": 8}))
@@ -234,14 +234,14 @@ async def test_one_that_does_not_read_is_closed_with_1013_and_can_resume(
         assert [event["seq"] for event in await frames(again, 3)] == [seen - 2, seen - 1, seen]
 
 
-async def test_when_the_service_stops_every_listener_is_told(served: Served, desk: Desk) -> None:
+async def test_every_subscriber_is_notified_when_the_service_stops(served: Served, desk: Desk) -> None:
     async with served.listen() as wire:
         await frame(wire)
         desk.runtime.hub.close()
         assert await closed(wire) == (1001, "the server is stopping")
 
 
-async def test_one_whose_events_cannot_be_read_now_is_told_to_come_back(
+async def test_a_client_is_asked_to_reconnect_while_events_cannot_be_read(
     served: Served, desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(authentication, "IDENTITY_SECONDS", PATIENCE)
@@ -258,7 +258,7 @@ async def test_one_whose_events_cannot_be_read_now_is_told_to_come_back(
         assert [one.get("seq") for one in await frames(wire, 2)] == [2, 1]
 
 
-async def test_one_that_has_gone_by_itself_when_it_is_told_of_the_end_is_no_fault(desk: Desk) -> None:
+async def test_a_client_that_disconnected_before_the_end_is_announced_causes_no_error(desk: Desk) -> None:
     updates, goes = websocket.Updates(desk.runtime), anyio.Event()
     received = iter(("websocket.connect", "websocket.disconnect"))
 
@@ -280,7 +280,7 @@ async def test_one_that_has_gone_by_itself_when_it_is_told_of_the_end_is_no_faul
     assert updates.open == 0
 
 
-async def test_what_a_client_sends_is_ignored(served: Served, desk: Desk) -> None:
+async def test_frames_from_a_client_are_ignored(served: Served, desk: Desk) -> None:
     async with served.listen() as wire:
         await frame(wire)
         for nonsense in ("{", '{"type":"subscribe"}', b"\x00\xff"):

@@ -1,4 +1,4 @@
-"""Frames that no well-behaved client sends, and frames whose answers it does not read."""
+"""Frames of misbehaving clients, and frames whose responses the client does not read."""
 
 import pytest
 
@@ -17,12 +17,12 @@ INVALID, TOO_BIG = 1007, 1009
 
 
 def masked(kind: int, payload: bytes = b"", *, final: bool = True) -> bytes:
-    """Return a short frame of a client; the mask is zero."""
+    """Return a short client frame with a zero mask."""
     return bytes([kind | FINAL * final, FINAL | len(payload)]) + bytes(4) + payload
 
 
 async def opened(raw: Raw, behind: bytes = b"") -> None:
-    """Send the handshake, and something in the same packet; read up to the first event."""
+    """Send the handshake and further bytes in the same packet. Read up to the first event."""
     await raw.send(HANDSHAKE % b"" + behind)
     assert (await raw.head()).startswith(b"HTTP/1.1 101 ")
 
@@ -55,7 +55,7 @@ async def test_a_text_that_is_not_utf8_closes_with_1007(
     assert [record for record in caplog.records if record.exc_info or record.levelname == "ERROR"] == []
 
 
-async def test_a_letter_that_is_cut_by_a_fragment_is_no_fault(served: Served) -> None:
+async def test_a_letter_that_is_cut_by_a_fragment_is_no_error(served: Served) -> None:
     async with connected(served) as raw:
         await opened(raw)
         cut = "é".encode()
@@ -112,7 +112,7 @@ async def test_a_frame_behind_the_handshake_is_answered(served: Served) -> None:
         assert frame == (PONG, b"early")
 
 
-async def test_a_handshake_whose_header_is_too_long_for_it_is_answered(served: Served) -> None:
+async def test_a_handshake_with_a_header_beyond_its_limit_is_answered(served: Served) -> None:
     async with connected(served) as raw:
         await raw.send(HANDSHAKE % (b"X: " + b"a" * 9000 + b"\r\n"))
         assert (await raw.head()).startswith(b"HTTP/1.1 431 ")
@@ -120,14 +120,14 @@ async def test_a_handshake_whose_header_is_too_long_for_it_is_answered(served: S
     await until(lambda: len(served.connections) == 0)
 
 
-async def test_a_message_of_endless_fragments_is_closed_with_1009(served: Served) -> None:
+async def test_a_message_with_too_many_fragments_is_closed_with_1009(served: Served) -> None:
     async with connected(served) as raw:
         await opened(raw)
         await raw.send(masked(TEXT, final=False) + masked(CONTINUATION, final=False) * 2000)
         assert await close_code(raw) == TOO_BIG
 
 
-async def test_messages_that_the_service_has_not_taken_yet_wait_unparsed(served: Served, desk: Desk) -> None:
+async def test_messages_that_the_service_has_not_read_yet_wait_unparsed(served: Served, desk: Desk) -> None:
     async with connected(served) as raw:
         await opened(raw)
         await raw.send(masked(TEXT, b"x") * 20_000 + masked(PING, b"last"))
@@ -139,7 +139,7 @@ async def test_messages_that_the_service_has_not_taken_yet_wait_unparsed(served:
         assert frame == (PONG, b"last")
 
 
-async def test_pings_whose_answers_are_not_read_are_not_read_either(served: Served) -> None:
+async def test_pings_are_not_read_while_their_answers_are_not_read(served: Served) -> None:
     async with connected(served, receive_buffer=4096) as raw:
         await opened(raw)
         (connection,) = served.connections

@@ -27,12 +27,12 @@ DELETED_BY_AGE = ("events", "ended_leases", "answers", "instances", "mcp_subscri
 
 
 def content(path: Path) -> dict[str, list[Row]]:
-    """All rows that some background job may delete."""
+    """Return all rows that a background job may delete."""
     return {name: read(path, f"SELECT * FROM {name}") for name in DELETED_BY_AGE}
 
 
 def poison(path: Path, ahead: int) -> None:
-    """Leave the mark of a batch that ran under a wrong clock, as the previous release wrote it."""
+    """Leave the mark of a batch under a wrong clock, in the form that the previous release wrote."""
     with closing(driver.driver.connect(path, isolation_level=None)) as connection:
         connection.execute("UPDATE meta SET clock_high = clock_high + ?, clock_boot = NULL", (ahead,))
 
@@ -44,7 +44,7 @@ def put_back(database: Path, wall: int) -> Restored:
 
 @pytest.fixture
 async def ahead(database: Path, clock: MovableClock) -> AsyncIterator[Desk]:
-    """A service on a database whose time is ten years ahead of the wall clock."""
+    """Run a service on a database whose time is ten years ahead of the wall clock."""
     settings = load({"DATABASE_PATH": str(database)}, {}).settings
     async with open_runtime(settings, clock=clock) as runtime:
         desk = Desk(runtime, clock)

@@ -13,7 +13,7 @@ NAMES = sorted(path.stem for path in Path(__file__).parent.glob("[!_]*.py"))
 def main() -> int:
     """Run the proof and write its text between the marks of the page. Return the exit status.
 
-    A module of this folder is a proof. Its `run(seed)` returns Markdown, and raises AssertionError when it fails.
+    Each other module of this folder is a proof. Its `run(seed)` returns Markdown, and raises AssertionError on failure.
     """
     asked = _arguments()
     text: str = importlib.import_module(f"tests.proofs.{asked.name}").run(asked.seed)

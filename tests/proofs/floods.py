@@ -5,14 +5,14 @@ from pathlib import Path
 
 from tests.bench.report import table
 from tests.e2e.service import Service
-from tests.faults.flooding import Meanwhile, endure
+from tests.faults.flooding import OtherClients, endure
 from tests.faults.floods import FLOODS, Flooded, flooded_service
 
 PEAK_MB = 300
 
 
 def run(_seed: int) -> str:
-    """Send each flood. Return a table of memory and of what other clients got. Nothing here is left to chance."""
+    """Send each flood. Return a table of memory and of responses to other clients. The seed has no effect."""
     with tempfile.TemporaryDirectory(prefix="floods-") as folder:
         service = Service(Path(folder))
         with flooded_service(service) as flooded:
@@ -31,7 +31,7 @@ def run(_seed: int) -> str:
 
 def _row(flooded: Flooded, name: str) -> list[str]:
     flood = flooded.flood(FLOODS[name])
-    found: Meanwhile = endure(flooded.service, flood, flooded.works)
+    found: OtherClients = endure(flooded.service, flood, flooded.works)
     assert found.failures == [], f"{name}: {found.failures[:3]}"
     assert found.peak_mb < PEAK_MB, f"{name}: {found.peak_mb:.0f} MB"
     served = f"{found.alive} probes, {found.claims} claims"

@@ -37,7 +37,7 @@ def test_a_time_is_read_in_the_forms_that_people_write(text: str, same: str) -> 
 @pytest.mark.parametrize(
     "text", ["", "now", "2026-11-23T10:00:00", "2026-13-01T00:00:00Z", "23.11.2026", "1700000000", *BEYOND, *NEARLY]
 )
-def test_what_is_no_instant_is_refused(text: str) -> None:
+def test_an_invalid_instant_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r".+"):
         parse_rfc3339(text)
 

@@ -121,7 +121,7 @@ def test_a_malformed_value_is_refused_in_one_sentence_that_names_the_setting(nam
     assert "\n" not in sentence
 
 
-def test_a_refusal_tells_the_value_and_what_is_accepted() -> None:
+def test_a_refusal_names_the_value_and_the_accepted_ones() -> None:
     with pytest.raises(ConfigError) as refused:
         load({}, {"DATABASE_POOL_SIZE": "many"})
     assert str(refused.value) == "DATABASE_POOL_SIZE is 'many', but must be a whole number from 1 to 16."
@@ -159,7 +159,7 @@ def test_a_flag_for_no_setting_is_refused() -> None:
         load({"PORTS": 1}, {})
 
 
-def test_an_empty_text_is_not_set_where_nothing_means_nothing(tmp_path: Path) -> None:
+def test_an_empty_text_counts_as_not_set_where_it_has_no_meaning(tmp_path: Path) -> None:
     env_file = tmp_path / "pm.env"
     env_file.write_text("DEFAULT_PORT=1001\nLOG_FILE=/var/log/pm.log\n")
     loaded = load({}, {"DEFAULT_PORT": " ", "LOG_FILE": ""}, env_file)
@@ -413,7 +413,7 @@ def test_a_secret_and_its_file_in_one_source_are_refused(tmp_path: Path) -> None
         load({}, {"DATABASE_URL": "sqlite:///a.db", "DATABASE_URL_FILE": secret_in(tmp_path)})
 
 
-def test_what_is_no_secret_is_not_read_from_a_file(tmp_path: Path) -> None:
+def test_a_setting_that_is_no_secret_is_not_read_from_a_file(tmp_path: Path) -> None:
     (tmp_path / "host").write_text("::1")
     loaded = load({}, {"HOST_FILE": str(tmp_path / "host")})
     assert loaded.settings.host == "127.0.0.1"

@@ -9,7 +9,7 @@ graphs = st.dictionaries(st.integers(0, 7), st.lists(st.integers(0, 7), max_size
 
 
 def reaches_itself(edges: dict[int, list[int]]) -> set[int]:
-    """By the definition: nodes from which one comes back to them."""
+    """Return the nodes from which a path leads back to the node itself."""
     found = set()
     for start in edges:
         seen: set[int] = set()

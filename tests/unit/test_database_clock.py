@@ -1,4 +1,4 @@
-"""Database time against a wall clock that jumps, drifts or was wrong before the start."""
+"""Database time with a wall clock that jumps, drifts or was wrong before the start."""
 
 from dataclasses import dataclass, replace
 
@@ -13,14 +13,14 @@ YEARS = 10 * 365 * 24 * HOUR
 
 @dataclass
 class Stored:
-    """The row of the database in which the processes leave their mark."""
+    """The row of the database in which the processes store their mark."""
 
     mark: Mark
 
 
 @dataclass
 class Process:
-    """One process on the database: each batch reads the row, ticks, and writes the row when that is due."""
+    """One process on the database. Each batch reads the row, ticks, and writes the row when that is due."""
 
     clock: MovableClock
     row: Stored
@@ -75,7 +75,7 @@ def test_the_wall_clock_is_followed_forward_at_once_up_to_an_hour(
 
 
 @pytest.mark.parametrize("slip", [-1, -HOUR, -YEARS])
-def test_after_a_jump_back_time_goes_on_at_its_pace(process: Process, clock: MovableClock, slip: int) -> None:
+def test_after_a_jump_back_time_continues_at_its_pace(process: Process, clock: MovableClock, slip: int) -> None:
     before = process.batch()
     clock.slip = slip
     assert process.batch() == before
@@ -84,7 +84,7 @@ def test_after_a_jump_back_time_goes_on_at_its_pace(process: Process, clock: Mov
     assert process.time.agrees() is (-slip <= JUMP_MS)
 
 
-def test_a_clock_that_was_wrong_for_a_moment_leaves_nothing_behind(process: Process, clock: MovableClock) -> None:
+def test_a_clock_that_was_wrong_for_a_moment_has_no_lasting_effect(process: Process, clock: MovableClock) -> None:
     before = process.batch()
     clock.slip = YEARS
     assert process.batches(SETTLE_MS // 1000 - 1) == before + SETTLE_MS - 1000
@@ -93,7 +93,7 @@ def test_a_clock_that_was_wrong_for_a_moment_leaves_nothing_behind(process: Proc
     process.batch()
     assert process.time.difference() == 0
     assert process.time.may_delete()
-    clock.slip = YEARS  # counted from its own beginning
+    clock.slip = YEARS  # counted from its own start
     process.batches(SETTLE_MS // 1000 - 1)
     assert process.time.difference() == -YEARS
 
@@ -134,7 +134,7 @@ def test_a_jump_is_noticed_across_a_restart(process: Process, clock: MovableCloc
     clock.slip = YEARS
     again = started_again(process)
     assert again.batch() == before + 8 * 24 * HOUR
-    third = started_again(again)  # commands that end before the jump has stood long enough pass it on
+    third = started_again(again)  # commands that end before the jump has lasted long enough pass it on
     third.clock.advance(SETTLE_MS / 1000)
     assert third.batch() == third.clock.now()
 
@@ -157,7 +157,7 @@ def test_a_machine_that_starts_with_a_clock_years_ahead_is_not_believed_at_once(
     assert again.batches(3) == again.clock.now()
 
 
-def test_a_machine_that_starts_with_a_clock_years_behind_goes_on_from_the_mark(
+def test_a_machine_that_starts_with_a_clock_years_behind_continues_from_the_mark(
     process: Process, clock: MovableClock
 ) -> None:
     before = process.batches(5)
@@ -184,7 +184,7 @@ def test_one_process_with_a_wrong_clock_does_not_move_the_others(process: Proces
 
 
 def test_a_mark_of_another_process_is_never_undercut(process: Process) -> None:
-    process.row.mark = Mark(process.clock.now() + YEARS)  # as a release without these rules leaves it
+    process.row.mark = Mark(process.clock.now() + YEARS)  # as a release without these rules stores it
     before = process.batch()
     assert before >= process.clock.now() + YEARS
     assert process.batches(10) == before + 10_000

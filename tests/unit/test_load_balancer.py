@@ -1,4 +1,4 @@
-"""The scripts of the load balancer that need no engine."""
+"""The scripts of the load balancer that need no container engine."""
 
 import json
 import subprocess

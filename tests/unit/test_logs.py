@@ -20,7 +20,7 @@ LOGGER = logging.getLogger("project_manager.tested")
 
 @pytest.fixture
 def configure(monkeypatch: pytest.MonkeyPatch) -> Iterator[Configure]:
-    """Send the log to a stream that stands for standard error, and put everything back afterwards."""
+    """Send the log to a stream instead of standard error, and restore everything afterwards."""
     root, package = logging.getLogger(), logging.getLogger("project_manager")
     before = (root.handlers[:], root.level, package.level)
 
@@ -90,7 +90,7 @@ def test_a_level_that_is_off_writes_nothing(configure: Configure) -> None:
     assert [line["action"] for line in lines(stream)] == ["slow_query"]
 
 
-def test_other_libraries_are_heard_from_warning_on(configure: Configure) -> None:
+def test_other_libraries_are_logged_from_warning_on(configure: Configure) -> None:
     stream = configure("DEBUG")
     logging.getLogger("another.library").info("chatter")
     logging.getLogger("another.library").warning("trouble")
@@ -104,8 +104,8 @@ def test_text_lines_are_for_people_and_stay_one_line(configure: Configure) -> No
     logs.log_action(LOGGER, "create_task", task="two\nlines", holder="agent-1", note="")
     logs.request_id.reset(token)
     (line,) = stream.getvalue().splitlines()
-    _, _, told = line.partition("Z ")
-    assert told == (
+    _, _, text = line.partition("Z ")
+    assert text == (
         'INFO project_manager.tested: create_task task="two\\nlines" holder=agent-1 note="" request_id=req-1'
     )
 
@@ -131,7 +131,7 @@ def test_text_lines_show_a_traceback(configure: Configure) -> None:
     assert stream.getvalue().endswith("RuntimeError: disk gone\n")
 
 
-async def test_the_lines_of_one_turn_of_the_loop_are_written_in_its_next(configure: Configure) -> None:
+async def test_the_lines_of_one_iteration_of_the_loop_are_written_in_the_next(configure: Configure) -> None:
     stream = configure()
     logs.log_action(LOGGER, "first")
     logs.log_action(LOGGER, "second")
@@ -140,12 +140,12 @@ async def test_the_lines_of_one_turn_of_the_loop_are_written_in_its_next(configu
     assert [line["message"] for line in lines(stream)] == ["first", "second"]
 
 
-def test_a_loop_that_ended_with_a_line_left_keeps_none_of_the_next_loop_back(configure: Configure) -> None:
+def test_a_loop_that_ended_with_a_pending_line_delays_no_line_of_the_next_loop(configure: Configure) -> None:
     async def leave_a_line() -> None:
         logs.log_action(LOGGER, "left behind")
         asyncio.get_running_loop().stop()
 
-    async def say() -> None:
+    async def log_line() -> None:
         logs.log_action(LOGGER, "said")
         await anyio.lowlevel.checkpoint()
         assert [line["message"] for line in lines(stream)] == ["left behind", "said"]
@@ -157,7 +157,7 @@ def test_a_loop_that_ended_with_a_line_left_keeps_none_of_the_next_loop_back(con
     ended.close()
     assert left.done()
     assert lines(stream) == []
-    asyncio.run(say())
+    asyncio.run(log_line())
 
 
 def test_a_log_file_gets_the_same_lines(configure: Configure, tmp_path: Path) -> None:
@@ -180,7 +180,7 @@ def test_a_log_file_is_rotated_and_five_older_ones_are_kept(
     assert all(path.stat().st_size <= 1000 for path in tmp_path.iterdir())
 
 
-def test_configuring_again_replaces_what_was_there(configure: Configure, tmp_path: Path) -> None:
+def test_configuring_again_replaces_the_earlier_configuration(configure: Configure, tmp_path: Path) -> None:
     first = configure(file=str(tmp_path / "first.log"))
     second = configure()
     LOGGER.info("once")
@@ -189,7 +189,7 @@ def test_configuring_again_replaces_what_was_there(configure: Configure, tmp_pat
     assert (tmp_path / "first.log").read_text() == ""
 
 
-def test_what_fails_at_every_try_is_told_once_and_again_from_time_to_time_and_when_it_is_over(
+def test_a_repeated_failure_is_logged_once_then_at_intervals_and_when_it_is_over(
     configure: Configure, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stream = configure()
@@ -210,7 +210,7 @@ def test_what_fails_at_every_try_is_told_once_and_again_from_time_to_time_and_wh
     assert {line["action"] for line in lines(stream)} == {"fetch_failed"}
 
 
-def test_a_quiet_log_says_warnings_only_and_keeps_the_rest_in_its_file(configure: Configure, tmp_path: Path) -> None:
+def test_a_quiet_log_shows_warnings_only_and_keeps_the_rest_in_its_file(configure: Configure, tmp_path: Path) -> None:
     stream = configure(quiet=True, file=str(tmp_path / "pm.log"))
     logs.log_action(LOGGER, "list_tasks")
     LOGGER.warning("careful")
@@ -219,7 +219,7 @@ def test_a_quiet_log_says_warnings_only_and_keeps_the_rest_in_its_file(configure
     assert kept == ["list_tasks", "careful"]
 
 
-def test_a_quiet_log_without_a_file_makes_no_line_that_nobody_reads(configure: Configure) -> None:
+def test_a_quiet_log_without_a_file_formats_no_unread_line(configure: Configure) -> None:
     stream = configure(quiet=True)
     assert not LOGGER.isEnabledFor(logging.INFO)
     LOGGER.error("broken")

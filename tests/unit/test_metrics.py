@@ -59,7 +59,7 @@ def everything_counted() -> Metrics:
         ("project_manager_expected_instances", {}, 3),
     ],
 )
-def test_what_happened_is_exported(sample: str, labels: dict[str, str], value: float) -> None:
+def test_recorded_values_are_exported(sample: str, labels: dict[str, str], value: float) -> None:
     assert everything_counted().value(sample, **labels) == value
 
 
@@ -98,7 +98,7 @@ def test_the_average_query_is_in_milliseconds_over_all_queries() -> None:
     assert metrics.average_query_ms() == pytest.approx(2.0)
 
 
-def test_a_gauge_is_read_when_somebody_looks() -> None:
+def test_a_gauge_is_read_at_each_scrape() -> None:
     metrics = Metrics()
     depths = iter([1.0, 7.0])
     metrics.watch("writer_queue_depth", lambda: next(depths))
@@ -106,7 +106,7 @@ def test_a_gauge_is_read_when_somebody_looks() -> None:
     assert b"pm_writer_queue_depth 7.0" in metrics.render()
 
 
-def test_a_gauge_whose_file_is_gone_leaves_the_others() -> None:
+def test_a_gauge_with_a_removed_file_leaves_the_others() -> None:
     metrics = Metrics()
 
     def gone() -> float:

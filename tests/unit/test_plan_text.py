@@ -38,14 +38,14 @@ nested = st.fixed_dictionaries(
 
 
 @given(documents)
-def test_whatever_is_written_as_yaml_is_read_back_as_it_was(document: dict[str, Any]) -> None:
+def test_a_document_written_as_yaml_is_read_back_unchanged(document: dict[str, Any]) -> None:
     text = "".join(writer.pieces(document, "yaml"))
     assert yaml_tree.plain(yaml_tree.compose(text)) == document
     assert yaml.safe_load(text) == document
 
 
 def drawn_from(value: Any) -> Any:
-    """The document with an iterator for each list of mappings, as an export has it."""
+    """Replace each list of mappings by an iterator, as in an export."""
     if isinstance(value, dict):
         return {key: drawn_from(child) for key, child in value.items()}
     if isinstance(value, list) and value and all(isinstance(item, dict) for item in value):
@@ -54,29 +54,29 @@ def drawn_from(value: Any) -> Any:
 
 
 @given(nested, st.sampled_from(["yaml", "json"]))
-def test_what_is_drawn_from_iterators_is_written_as_lists_are(document: dict[str, Any], form: str) -> None:
+def test_iterators_are_written_as_lists(document: dict[str, Any], form: str) -> None:
     written = "".join(writer.pieces(drawn_from(document), form))
     assert written == "".join(writer.pieces(document, form))
 
 
 @given(documents)
-def test_whatever_is_written_as_json_is_read_back_as_it_was(document: dict[str, Any]) -> None:
+def test_a_document_written_as_json_is_read_back_unchanged(document: dict[str, Any]) -> None:
     text = "".join(writer.pieces(document, "json"))
     assert yaml_tree.plain(yaml_tree.compose(text)) == document
     assert json.loads(text) == document
 
 
 @given(documents)
-def test_json_of_other_writers_with_escaped_pairs_is_read_as_they_meant_it(document: dict[str, Any]) -> None:
+def test_escaped_surrogate_pairs_in_json_of_other_writers_are_combined(document: dict[str, Any]) -> None:
     assert yaml_tree.plain(yaml_tree.compose(json.dumps(document))) == document
 
 
-def test_words_that_yaml_takes_for_values_stay_the_words_they_are() -> None:
+def test_words_that_yaml_reads_as_values_stay_text() -> None:
     said = yaml_tree.plain(yaml_tree.compose("[No, on, 1e3, 0x10, 2026-11-23, 1:30, .inf, 007]"))
     assert said == ["No", "on", "1e3", "0x10", "2026-11-23", "1:30", ".inf", "007"]
 
 
-def test_a_key_given_beside_a_merge_wins_over_the_merged_one() -> None:
+def test_an_explicit_key_wins_over_a_merged_one() -> None:
     text = "base: &b {name: A, priority: 1}\nlater: {<<: *b, name: B}\nearlier: {name: C, <<: [*b]}\n"
     said = yaml_tree.plain(yaml_tree.compose(text))
     assert said["later"] == {"name": "B", "priority": "1"}
@@ -99,7 +99,7 @@ def test_a_key_given_beside_a_merge_wins_over_the_merged_one() -> None:
         ("<<: 5", Place(1, 5), "merges mappings"),
     ],
 )
-def test_what_is_no_document_is_refused_with_its_place(text: str, place: Place, words: str) -> None:
+def test_an_invalid_document_is_refused_with_its_position(text: str, place: Place, words: str) -> None:
     with pytest.raises(Unreadable) as caught:
         yaml_tree.compose(text)
     assert words in caught.value.message
@@ -108,13 +108,13 @@ def test_what_is_no_document_is_refused_with_its_place(text: str, place: Place, 
 
 @pytest.mark.parametrize("text", ["[" * 100_000, "- " * 100_000 + "x", "{a: " * 100_000])
 def test_a_document_that_is_nested_without_end_is_refused(text: str) -> None:
-    # The parser may refuse it in its own words before the depth is counted: releases of it differ.
+    # Releases of the parser differ: some refuse it with their own message before the depth is counted.
     with pytest.raises(Unreadable):
         yaml_tree.compose(text)
 
 
 @pytest.mark.parametrize("text", ["a: 1\nb: [1,\nc: 2", 'a:\n  {"b": "\\ud83d"}', "a: 1\n\tb: 2"])
-def test_a_slip_in_the_syntax_is_refused_with_its_line(text: str) -> None:
+def test_a_syntax_error_is_refused_with_its_line(text: str) -> None:
     with pytest.raises(Unreadable) as caught:
         yaml_tree.compose(text)
     assert caught.value.place.line > 1
@@ -132,7 +132,7 @@ def test_a_slip_in_the_syntax_is_refused_with_its_line(text: str) -> None:
         ("plan.json", '["\\ud83d", ' + "[" * 100_000, Place(1, 5), "this is not YAML: "),
     ],
 )
-def test_a_slip_in_the_syntax_is_told_in_the_words_of_the_format(
+def test_a_syntax_error_is_described_in_the_terms_of_the_format(
     source: str, text: str, place: Place, words: str
 ) -> None:
     (fault,) = reader.read(text, source).faults
@@ -147,7 +147,7 @@ def test_a_document_that_unfolds_into_millions_is_refused_before_it_unfolds() ->
 
 
 @pytest.mark.promise("plan:all-faults")
-def test_every_fault_of_a_document_is_found_at_once_with_line_and_column() -> None:
+def test_every_error_in_a_document_is_found_at_once_with_line_and_column() -> None:
     text = """\
 projects:
   - name: Shop
@@ -209,13 +209,13 @@ def test_an_unknown_key_is_named_with_the_nearest_valid_one(text: str, near: str
         ("standalone_tasks:\n- {name: T}\n- {name: T, project: Inbox}\n", 3),
     ],
 )
-def test_what_stands_twice_is_named_with_the_line_where_it_stands_first(text: str, line: int) -> None:
+def test_a_duplicate_is_reported_with_the_line_of_the_first_one(text: str, line: int) -> None:
     (fault,) = reader.read(text, "plan.yaml").faults
     assert fault.place.line == line
     assert f"stands on line {line - 1} already" in fault.message
 
 
-def test_tasks_of_one_name_with_keys_of_their_own_are_two_tasks() -> None:
+def test_tasks_with_the_same_name_and_different_keys_are_two_tasks() -> None:
     read = reader.read(
         "standalone_tasks:\n- {name: T}\n- {name: T, external_key: k}\n- {name: T, external_key: l}\n", "p"
     )
@@ -223,7 +223,7 @@ def test_tasks_of_one_name_with_keys_of_their_own_are_two_tasks() -> None:
     assert len(read.tasks) == 3
 
 
-def test_a_key_with_nothing_behind_it_says_the_default() -> None:
+def test_the_error_for_an_empty_key_names_the_default() -> None:
     text = "standalone_tasks:\n- {name: T, description: , labels: ~, priority: null, due_at: , status: , project: }\n"
     read = reader.read(text, "p")
     assert read.faults == []
@@ -239,7 +239,7 @@ def test_an_empty_document_is_no_plan() -> None:
         assert "empty" in fault.message
 
 
-def test_the_error_lists_its_faults_in_the_order_of_the_document_and_says_how_many() -> None:
+def test_the_error_counts_its_details_and_lists_them_in_document_order() -> None:
     faults = [diagnostics.Fault(Place(line, 1), "f", f"fault {line}") for line in range(700, 0, -1)]
     error = diagnostics.refused("plan.yaml", faults)
     assert isinstance(error, Invalid)

@@ -16,7 +16,7 @@ def calls_until_refused(limits: RateLimits, actor: Actor, now: float, caller: Ac
     return 1_000
 
 
-def test_ten_seconds_worth_may_come_at_once_and_then_so_many_a_second() -> None:
+def test_a_burst_of_ten_seconds_is_allowed_and_then_the_rate_per_second() -> None:
     limits = RateLimits(4)
     assert calls_until_refused(limits, ANN, 100.0) == 4 * BURST_SECONDS
     assert calls_until_refused(limits, ANN, 101.0) == 4
@@ -33,13 +33,13 @@ def test_a_refused_call_costs_nothing() -> None:
     assert calls_until_refused(limits, ANN, 101.0) == 4
 
 
-def test_one_agent_costs_another_nothing() -> None:
+def test_one_agent_does_not_use_up_the_limit_of_another() -> None:
     limits = RateLimits(1)
     calls_until_refused(limits, ANN, 100.0)
     assert calls_until_refused(limits, BOB, 100.0) == BURST_SECONDS
 
 
-def test_the_refusal_says_who_how_much_and_when_again() -> None:
+def test_the_refusal_names_the_agent_the_limit_and_the_retry_delay() -> None:
     limits = RateLimits(1)
     calls_until_refused(limits, ANN, 100.0)
     with pytest.raises(RateLimited) as refused:
@@ -49,7 +49,7 @@ def test_the_refusal_says_who_how_much_and_when_again() -> None:
     assert "wait_seconds" in refused.value.hint
 
 
-def test_who_names_an_agent_with_a_token_of_its_own_uses_up_nothing_of_that_agent_s() -> None:
+def test_naming_an_agent_that_has_its_own_token_uses_up_nothing_of_its_limit() -> None:
     limits = RateLimits(1)
     calls_until_refused(limits, ANN, 100.0, caller=Actor("mallory", "agent", Role.VIEWER))
     assert calls_until_refused(limits, ANN, 100.0, caller=ANN) == BURST_SECONDS
@@ -58,11 +58,11 @@ def test_who_names_an_agent_with_a_token_of_its_own_uses_up_nothing_of_that_agen
 @pytest.mark.parametrize(
     ("limits", "actor"), [(RateLimits(0), ANN), (RateLimits(1), LOCAL), (RateLimits(1), unnamed(LOCAL))]
 )
-def test_without_a_limit_and_for_who_names_no_agent_nothing_is_counted(limits: RateLimits, actor: Actor) -> None:
+def test_without_a_limit_or_without_an_agent_nothing_is_counted(limits: RateLimits, actor: Actor) -> None:
     assert calls_until_refused(limits, actor, 100.0) == 1_000
 
 
-def test_agents_that_came_and_went_are_forgotten() -> None:
+def test_inactive_agents_are_forgotten() -> None:
     limits = RateLimits(1)
     calls_until_refused(limits, ANN, 100.0)
     for number in range(2 * REMEMBERED):

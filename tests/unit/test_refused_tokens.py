@@ -83,7 +83,7 @@ def test_each_failure_counts_and_a_flood_leaves_few_lines(caplog: pytest.LogCapt
 
 
 @pytest.mark.anyio
-async def test_only_so_many_answers_wait_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_only_a_limited_number_of_answers_waits_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rejected_tokens, "DELAYED_AT_ONCE", 0)
     monkeypatch.setattr(rejected_tokens, "FIRST_DELAY_SECONDS", 3600.0)
     monkeypatch.setattr(rejected_tokens, "LONGEST_DELAY_SECONDS", 3600.0)

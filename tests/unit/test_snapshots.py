@@ -13,14 +13,14 @@ def test_a_snapshot_is_found_until_the_next_commit() -> None:
     assert kept.find("another", 1) is None
 
 
-def test_only_so_many_snapshots_are_kept_and_the_oldest_goes_first() -> None:
+def test_a_limited_number_of_snapshots_is_kept_and_the_oldest_is_dropped_first() -> None:
     kept = Snapshots(number=2)
     for name in ("a", "b", "a", "c"):
         kept.keep(name, snapshot(1))
     assert [name for name in "abc" if kept.find(name, 1)] == ["a", "c"]
 
 
-def test_snapshots_are_small_together_with_what_is_compressed() -> None:
+def test_the_size_of_snapshots_includes_compressed_copies() -> None:
     kept = Snapshots(size=100)
     for name in ("a", "b", "c"):
         kept.keep(name, snapshot(1, 40))
@@ -38,7 +38,7 @@ def test_the_newest_snapshot_is_kept_however_large_it_is() -> None:
     assert [name for name in "ab" if kept.find(name, 1)] == ["b"]
 
 
-async def test_a_lock_that_is_held_is_not_forgotten_among_many() -> None:
+async def test_a_lock_in_use_is_not_forgotten_among_many() -> None:
     kept = Snapshots(number=2)
     held = kept.lock("board")
     held.acquire_nowait()

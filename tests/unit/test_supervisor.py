@@ -11,7 +11,7 @@ from project_manager.observability.systemd import Supervisor
 
 @pytest.fixture(params=["path", "abstract"])
 def manager(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[str, socket.socket]]:
-    """The value of NOTIFY_SOCKET, and the socket that receives the reports."""
+    """Return the value of NOTIFY_SOCKET, and the socket that receives the reports."""
     name = str(tmp_path / "notify") if request.param == "path" else f"@pm-test-{os.getpid()}"
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as receiver:
         receiver.bind(name.replace("@", "\0"))
@@ -28,7 +28,7 @@ def received(receiver: socket.socket) -> list[str]:
             return found
 
 
-def test_the_manager_hears_that_the_service_is_up_and_that_it_stops(manager: tuple[str, socket.socket]) -> None:
+def test_the_manager_is_notified_of_start_and_stop(manager: tuple[str, socket.socket]) -> None:
     name, receiver = manager
     supervisor = Supervisor({"NOTIFY_SOCKET": name})
     supervisor.ready("Serving")
@@ -36,7 +36,7 @@ def test_the_manager_hears_that_the_service_is_up_and_that_it_stops(manager: tup
     assert received(receiver) == ["READY=1\nSTATUS=Serving", "STOPPING=1\nSTATUS=Stopping"]
 
 
-async def test_the_watchdog_hears_nothing_while_the_service_does_not_work(manager: tuple[str, socket.socket]) -> None:
+async def test_the_watchdog_is_not_notified_while_the_service_does_not_work(manager: tuple[str, socket.socket]) -> None:
     name, receiver = manager
     works = iter([True, True, False, False, True])
     supervisor = Supervisor({"NOTIFY_SOCKET": name, "WATCHDOG_USEC": "200", "WATCHDOG_PID": str(os.getpid())})

@@ -1,1 +1,4 @@
-"""The dashboard in a real browser. No asynchronous tests here: the browser keeps an event loop in the thread."""
+"""The dashboard in a real browser.
+
+The tests are synchronous, because the browser keeps an event loop in the thread.
+"""

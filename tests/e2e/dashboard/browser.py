@@ -1,4 +1,4 @@
-"""A real browser on the dashboard, and what a person does with it."""
+"""A real browser with the dashboard, and the actions of a user in it."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -23,7 +23,7 @@ FLAGS = (
 PATIENCE_MS = 5000
 FURTHER_RULES = ("target-size", "page-has-heading-one", "heading-order")
 STANDARDS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
-# An animation without an end (a pulse) never finishes; a paused one does not either.
+# An endless animation (a pulse) never finishes; a paused one does not either.
 SETTLED = """async () => {
     const ends = (animation) => animation.playState === "running" &&
         animation.effect.getComputedTiming().endTime !== Infinity;
@@ -42,7 +42,7 @@ def chromium() -> Iterator[Browser]:
 
 
 class Dashboard:
-    """One tab. `faults` collects uncaught errors and violations of the page's policy."""
+    """One browser tab. `faults` collects uncaught errors and violations of the content security policy."""
 
     def __init__(self, service: Service, context: BrowserContext) -> None:
         self.service = service
@@ -58,7 +58,7 @@ class Dashboard:
             self.faults.append(text)
 
     def open(self, address: str = "/") -> "Dashboard":
-        """Returns when the page is live."""
+        """Open the address and return when the page is live."""
         self.page.goto(self.service.url + address)
         self.expect_face("live")
         return self
@@ -94,11 +94,11 @@ class Dashboard:
         self.page.get_by_test_id("confirm").click()
 
     def settle(self) -> None:
-        """Wait until what fades or moves on the page has arrived: half faded text has half its contrast."""
+        """Wait until all transitions on the page are finished. Text in a transition has too little contrast."""
         self.page.evaluate(SETTLED)
 
     def violations(self) -> Sequence[str]:
-        """Return what axe finds against WCAG 2.2 A and AA and in the order of headings: "rule: where" for each."""
+        """Return the violations that axe finds of WCAG 2.2 A and AA and of heading order, each as "rule: element"."""
         self.settle()
         rules = {name: {"enabled": True} for name in FURTHER_RULES}
         options = {"runOnly": {"type": "tag", "values": STANDARDS}, "rules": rules}
@@ -108,7 +108,7 @@ class Dashboard:
 
 @contextmanager
 def dashboard(service: Service, browser: Browser, **options: Any) -> Iterator[Dashboard]:
-    """A tab of its own; at its end nothing may have gone wrong in it."""
+    """Open a separate tab. Fail at the end if it collected an error."""
     context = browser.new_context(**{"viewport": {"width": 1440, "height": 900}, **options})
     opened = Dashboard(service, context)
     try:
@@ -119,7 +119,7 @@ def dashboard(service: Service, browser: Browser, **options: Any) -> Iterator[Da
 
 
 class Team:
-    """What agents and scripts do meanwhile, over REST."""
+    """Changes that agents and scripts make over REST while the dashboard is open."""
 
     def __init__(self, service: Service) -> None:
         self._service = service
@@ -131,7 +131,7 @@ class Team:
         return answer.json()
 
     def head(self) -> int:
-        """The number of the last event: the same as long as nobody changed anything."""
+        """Return the number of the last event. It changes with every change of the data."""
         return int(self.send("GET", "/api/events?limit=1")["head"])
 
     def project(self, name: str = "Checkout", **fields: object) -> int:

@@ -15,7 +15,7 @@ Start = Callable[..., Service]
 
 @pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
-    """Launched once; it ends with this package, because asynchronous tests cannot run beside it."""
+    """Start the browser once. It ends with this package, because asynchronous tests cannot run next to it."""
     with chromium() as launched:
         yield launched
 
@@ -33,7 +33,7 @@ def make_service(warm: Forks) -> Start:
 
 @pytest.fixture
 def service(start_service: Start) -> Service:
-    """A server of the test's own."""
+    """Start a server for one test."""
     return start_service()
 
 
@@ -44,7 +44,7 @@ def team(service: Service) -> Team:
 
 @pytest.fixture(scope="module")
 def shared_service(tmp_path_factory: pytest.TempPathFactory, template: Path, warm: Forks) -> Iterator[Service]:
-    """What `shared` guards, for the fixtures of a module that put something there to look at."""
+    """Start the server behind `shared`. Module fixtures use it to create data."""
     service = WarmService(warm, tmp_path_factory.mktemp("shared"))
     copyfile(template, service.database)
     try:
@@ -61,7 +61,7 @@ def shared_team(shared_service: Service) -> Team:
 
 @pytest.fixture
 def shared(shared_service: Service, shared_team: Team) -> Iterator[Service]:
-    """One server for all tests of a module that only look. A test that changes something there fails."""
+    """Return one server for all read-only tests of a module. A test that changes its data fails."""
     before = shared_team.head()
     yield shared_service
     assert shared_team.head() == before

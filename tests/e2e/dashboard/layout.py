@@ -1,4 +1,4 @@
-"""What a page looks like with other fonts, text sizes and windows, and what does not fit in it."""
+"""The layout of a page with other fonts, text sizes and windows: overlaps, and elements that do not fit."""
 
 from tests.e2e.dashboard.browser import Dashboard
 
@@ -26,10 +26,10 @@ WIDER = """() => {
     return found;
 }"""
 FONTS = ("DejaVu Sans", "Liberation Sans", "Noto Sans")
-"""Wide, narrow and middling letters, from Debian's packages (scripts/test)."""
+"""Fonts with wide, narrow and medium letters, from Debian packages (scripts/test)."""
 TEXT_SIZES = ("100%", "110%", "130%")
 SPACED = "0.12em"
-"""The spacing between letters that WCAG 1.4.12 asks a page to bear; no font is as wide."""
+"""The letter spacing that WCAG 1.4.12 requires a page to support. No font is as wide."""
 
 LETTERS = """([font, size, spacing]) => {
     const style = document.documentElement.style;
@@ -69,20 +69,20 @@ ROWS = """() => {
 
 
 def letters(tab: Dashboard, font: str, size: str, spacing: str = "normal") -> None:
-    """Set the font, size and spacing of all text; return when the page has settled."""
+    """Set the font, size and spacing of all text. Return when the layout is stable."""
     assert not tab.page.evaluate(MISSING_FONT, font), f"the font {font} is not installed"
     tab.page.evaluate(LETTERS, [font, size, spacing])
     tab.page.evaluate(FRAMES)
 
 
 def resize(tab: Dashboard, width: int) -> None:
-    """Change the width of the window; return when the page has painted it."""
+    """Change the width of the window. Return when the page is painted."""
     tab.page.set_viewport_size({"width": width, "height": 800})
     tab.page.evaluate(FRAMES)
 
 
 def overlaps(tab: Dashboard) -> list[str]:
-    """Return the parts of the bar that cover each other."""
+    """Return the parts of the bar that overlap."""
     found: list[str] = tab.page.evaluate(OVERLAPS)
     return found
 
@@ -93,6 +93,6 @@ def rows_of_the_bar(tab: Dashboard) -> int:
 
 
 def wider(tab: Dashboard) -> list[str]:
-    """Return what is cut off, or reaches out of the window."""
+    """Return the elements that are cut off or extend beyond the window."""
     found: list[str] = tab.page.evaluate(WIDER)
     return found

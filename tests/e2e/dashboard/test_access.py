@@ -1,4 +1,4 @@
-"""Everybody can use the dashboard: by keyboard, with a screen reader, on a phone, in the dark."""
+"""Accessibility of the dashboard: keyboard, screen reader, phone and dark mode."""
 
 import re
 
@@ -12,8 +12,8 @@ VIEWS = ("board", "needs", "agents", "activity", "graph", "projects")
 PHONE = {"viewport": {"width": 320, "height": 640}}
 
 
-def planned(team: Team) -> int:
-    """A project with a task of every kind; the first one, whose id this is, is held and has a log."""
+def create_plan(team: Team) -> int:
+    """Create a project with a task of every kind. Return the id of the first task, which is claimed and has a log."""
     project = team.project("Checkout", description="Move the shop to the new payment service.")
     epic = team.epic(project, "Payments")
     held = team.task(
@@ -38,11 +38,11 @@ def planned(team: Team) -> int:
 
 @pytest.fixture(scope="module")
 def plan(shared_team: Team) -> int:
-    return planned(shared_team)
+    return create_plan(shared_team)
 
 
 def sideways(tab: Dashboard) -> list[str]:
-    """What would make a person scroll in two directions."""
+    """Return the elements that make the page scroll in two directions."""
     found: list[str] = tab.page.evaluate(
         """() => [document.documentElement, ...document.querySelectorAll('main, .drawer, .drawer-body')]
             .filter((element) => element.scrollWidth > element.clientWidth + 1)
@@ -82,7 +82,7 @@ def test_every_dialog_meets_wcag(shared: Service, browser: Browser, plan: int, s
             expect(tab.dialog).to_have_count(0)
 
 
-def test_enter_opens_the_card_at_hand_though_it_has_just_lost_the_focus(
+def test_enter_opens_the_last_focused_card_after_it_loses_the_focus(
     service: Service, browser: Browser, team: Team
 ) -> None:
     task = team.task(team.project(), "At hand")
@@ -98,7 +98,7 @@ def test_enter_opens_the_card_at_hand_though_it_has_just_lost_the_focus(
 def test_a_task_is_found_opened_moved_and_closed_without_a_mouse(
     service: Service, browser: Browser, team: Team
 ) -> None:
-    planned(team)
+    create_plan(team)
     with dashboard(service, browser) as tab:
         tab.open()
         keys = tab.page.keyboard
@@ -125,7 +125,7 @@ def test_a_task_is_found_opened_moved_and_closed_without_a_mouse(
         assert team.read(task)["status"] == "REVIEW"
 
 
-def test_arrows_walk_through_the_cards(service: Service, browser: Browser, team: Team) -> None:
+def test_arrow_keys_move_the_focus_between_cards(service: Service, browser: Browser, team: Team) -> None:
     project = team.project()
     top, below = team.task(project, "Top", priority=0), team.task(project, "Below", priority=1)
     beside = team.task(project, "Beside")
@@ -138,7 +138,7 @@ def test_arrows_walk_through_the_cards(service: Service, browser: Browser, team:
             expect(tab.card(task)).to_be_focused()
 
 
-def test_the_palette_finds_commands_tasks_and_places(shared: Service, browser: Browser, plan: int) -> None:
+def test_the_palette_finds_commands_tasks_and_views(shared: Service, browser: Browser, plan: int) -> None:
     with dashboard(shared, browser) as tab:
         tab.open()
         for typed, address in (
@@ -156,7 +156,7 @@ def test_the_palette_finds_commands_tasks_and_places(shared: Service, browser: B
             tab.open("/?view=agents")
 
 
-def test_the_palette_finds_an_agent_that_no_view_has_shown_yet_and_never_waits_for_the_list(
+def test_the_palette_finds_an_agent_before_any_view_shows_it_without_blocking(
     service: Service, browser: Browser, team: Team
 ) -> None:
     task = team.task(team.project(), "Done with it")
@@ -181,7 +181,9 @@ def test_the_palette_finds_an_agent_that_no_view_has_shown_yet_and_never_waits_f
         expect(tab.page).to_have_url(re.compile("holder=quiet-otter"))
 
 
-def test_a_palette_that_offers_a_choice_asks_for_no_agents(service: Service, browser: Browser, team: Team) -> None:
+def test_a_palette_with_a_choice_list_does_not_request_the_agents(
+    service: Service, browser: Browser, team: Team
+) -> None:
     task = team.task(team.project(), "Move me")
     asked: list[str] = []
     with dashboard(service, browser) as tab:
@@ -219,7 +221,7 @@ def test_the_theme_is_chosen_and_remembered(shared: Service, browser: Browser, p
 
 
 def test_a_phone_shows_one_column_and_the_whole_task(service: Service, browser: Browser, team: Team) -> None:
-    planned(team)
+    create_plan(team)
     with dashboard(service, browser, **PHONE, has_touch=True) as tab:
         tab.open()
         expect(tab.column("TODO")).to_be_visible()
@@ -232,7 +234,7 @@ def test_a_phone_shows_one_column_and_the_whole_task(service: Service, browser: 
         expect(tab.toast("to Done")).to_be_visible()
 
 
-def test_a_graph_that_is_too_far_away_to_press_its_parts_comes_closer_where_it_is_pressed(
+def test_a_click_on_a_graph_that_is_too_small_to_use_zooms_in_at_that_point(
     service: Service, browser: Browser, team: Team
 ) -> None:
     project = team.project()
@@ -259,9 +261,9 @@ def test_a_graph_that_is_too_far_away_to_press_its_parts_comes_closer_where_it_i
 
 
 @pytest.mark.parametrize(("scheme", "width"), [("light", 1440), ("dark", 320)])
-def test_the_reference_of_the_api_meets_wcag(shared: Service, browser: Browser, scheme: str, width: int) -> None:
+def test_the_api_reference_meets_wcag(shared: Service, browser: Browser, scheme: str, width: int) -> None:
     with dashboard(shared, browser, color_scheme=scheme, viewport={"width": width, "height": 800}) as tab:
-        # The first reader waits until the page is written, which is work for the processor.
+        # The first page view waits until the server has rendered the page, which uses the processor.
         tab.page.goto(f"{shared.url}/docs", timeout=20_000)
         headings = tab.page.get_by_role("heading")
         expect(headings.first).to_contain_text("Project Manager API")
@@ -269,7 +271,7 @@ def test_the_reference_of_the_api_meets_wcag(shared: Service, browser: Browser, 
         assert tab.violations() == []
 
 
-def test_a_wrong_address_leads_a_person_to_the_dashboard_and_answers_a_program_in_json(
+def test_an_unknown_address_links_a_browser_to_the_dashboard_and_returns_json_to_a_program(
     shared: Service, browser: Browser, plan: int
 ) -> None:
     with dashboard(shared, browser, color_scheme="dark") as tab:
@@ -299,7 +301,7 @@ def test_every_view_has_one_main_heading(shared: Service, browser: Browser, plan
             expect(tab.page.get_by_role("heading", level=1)).to_have_text(re.compile(f"^{name}", re.IGNORECASE))
 
 
-def test_the_graph_is_walked_by_keyboard(shared: Service, browser: Browser, plan: int) -> None:
+def test_the_graph_is_navigable_by_keyboard(shared: Service, browser: Browser, plan: int) -> None:
     with dashboard(shared, browser) as tab:
         tab.open("/?view=graph")
         graph = tab.page.get_by_test_id("graph")

@@ -1,4 +1,4 @@
-"""The bar on top shows what fits, whatever the font, the text size and the window."""
+"""The layout of the top bar with different fonts, text sizes and windows."""
 
 import re
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ from tests.e2e.warm import Forks, WarmService
 
 @pytest.fixture(scope="module")
 def crowded(tmp_path_factory: pytest.TempPathFactory, template: Path, warm: Forks) -> Iterator[tuple[Service, str]]:
-    """Start a server that fills the bar with everything it can hold. Yield it and the token to sign in with."""
+    """Start a server that fills the bar with every possible element. Yield it and the token to sign in with."""
     service = WarmService(warm, tmp_path_factory.mktemp("crowded"))
     copyfile(template, service.database)
     team = Team(service.start())
@@ -43,10 +43,10 @@ def crowded_bar(crowded: tuple[Service, str], browser: Browser) -> Iterator[Dash
 
 @pytest.mark.parametrize("spacing", ["normal", SPACED])
 @pytest.mark.parametrize("font", FONTS)
-def test_the_bar_fits_every_window_with_all_that_it_can_hold(
+def test_the_full_bar_fits_every_window(
     crowded: tuple[Service, str], browser: Browser, font: str, spacing: str
 ) -> None:
-    """Together the fonts and text sizes cover the widths in steps of 20 pixels."""
+    """Together, the fonts and text sizes cover the widths in steps of 20 pixels."""
     found: dict[tuple[str, int], list[str]] = {}
     offset = FONTS.index(font) * len(TEXT_SIZES)
     with crowded_bar(crowded, browser) as tab:
@@ -60,7 +60,7 @@ def test_the_bar_fits_every_window_with_all_that_it_can_hold(
 
 
 @pytest.mark.parametrize("font", FONTS)
-def test_the_bar_says_all_in_words_where_there_is_room_and_folds_where_there_is_none(
+def test_the_bar_shows_all_labels_in_a_wide_window_and_folds_in_a_narrow_one(
     crowded: tuple[Service, str], browser: Browser, font: str
 ) -> None:
     with crowded_bar(crowded, browser) as tab:
@@ -75,9 +75,7 @@ def test_the_bar_says_all_in_words_where_there_is_room_and_folds_where_there_is_
             expect(tab.page.get_by_test_id("more")).to_be_visible(visible=rows == 2)
 
 
-def test_the_bar_fits_again_when_its_text_grows_or_an_agent_comes(
-    service: Service, browser: Browser, team: Team
-) -> None:
+def test_the_bar_adapts_when_its_text_grows_or_an_agent_appears(service: Service, browser: Browser, team: Team) -> None:
     task = team.task(team.project("A project of some length"), "First")
     with dashboard(service, browser) as tab:
         tab.page.add_init_script("addEventListener('error', (event) => console.error(event.message))")

@@ -1,4 +1,4 @@
-"""The dashboard as a person uses it, in a real browser against a real server."""
+"""The board in a real browser against a real server."""
 
 import re
 from concurrent.futures import ThreadPoolExecutor
@@ -11,7 +11,7 @@ from tests.e2e.dashboard.browser import Team, dashboard
 from tests.e2e.service import PATIENCE, Service, sample
 
 
-def test_an_empty_server_says_how_to_begin(service: Service, browser: Browser) -> None:
+def test_an_empty_board_explains_how_to_start(service: Service, browser: Browser) -> None:
     with dashboard(service, browser) as tab:
         tab.open()
         expect(tab.page.get_by_text("No tasks yet")).to_be_visible()
@@ -33,7 +33,9 @@ def test_a_claim_appears_at_once_with_holder_and_countdown(service: Service, bro
         expect(tab.column("IN_PROGRESS").get_by_test_id("count")).to_have_text("0")
 
 
-def test_what_waits_says_for_what_and_becomes_ready_live(service: Service, browser: Browser, team: Team) -> None:
+def test_a_waiting_task_names_its_dependency_and_becomes_ready_live(
+    service: Service, browser: Browser, team: Team
+) -> None:
     project = team.project()
     first = team.task(project, "Design")
     second = team.task(project, "Build", depends_on=[first])
@@ -44,7 +46,9 @@ def test_what_waits_says_for_what_and_becomes_ready_live(service: Service, brows
         expect(tab.card(second)).to_contain_text("Ready")
 
 
-def test_an_expired_lease_puts_the_task_back_without_a_reload(service: Service, browser: Browser, team: Team) -> None:
+def test_a_task_with_an_expired_lease_moves_back_without_a_reload(
+    service: Service, browser: Browser, team: Team
+) -> None:
     task = team.task(team.project(), "Short work")
     with dashboard(service, browser) as tab:
         tab.open()
@@ -65,7 +69,7 @@ def test_blocked_tasks_have_their_own_column_and_count(service: Service, browser
         expect(tab.column("TODO").get_by_test_id("count")).to_have_text("1")
 
 
-def test_filters_and_search_live_in_the_address(service: Service, browser: Browser, team: Team) -> None:
+def test_filters_and_search_are_part_of_the_address(service: Service, browser: Browser, team: Team) -> None:
     project, other = team.project(), team.project("Search")
     epic = team.epic(project, "Payments")
     chosen = team.task(project, "Refund by card", epic_id=epic, labels=["backend"])
@@ -134,7 +138,7 @@ def test_a_task_is_moved_by_dragging_and_the_move_can_be_undone(service: Service
         assert team.read(task)["status"] == "TODO"
 
 
-def test_a_held_task_moves_only_after_the_person_agreed_to_take_it_over(
+def test_a_claimed_task_moves_only_after_the_user_confirms_to_take_it_over(
     service: Service, browser: Browser, team: Team
 ) -> None:
     task = team.task(team.project(), "Contested")
@@ -183,7 +187,7 @@ def wait_for_work(service: Service) -> dict[str, Any]:
     return dict(httpx.post(f"{service.url}/api/tasks/claim", json=wish, timeout=60, trust_env=False).json())
 
 
-def test_a_task_that_is_taken_over_goes_to_the_person_and_not_to_a_waiting_agent(
+def test_a_task_that_is_taken_over_goes_to_the_user_and_not_to_a_waiting_agent(
     service: Service, browser: Browser, team: Team
 ) -> None:
     task = team.task(team.project(), "Contested")
@@ -202,7 +206,7 @@ def test_a_task_that_is_taken_over_goes_to_the_person_and_not_to_a_waiting_agent
         assert claim.result(PATIENCE)["task"]["id"] == other
 
 
-def test_finished_work_is_reopened_only_on_purpose(service: Service, browser: Browser, team: Team) -> None:
+def test_a_finished_task_is_reopened_only_after_confirmation(service: Service, browser: Browser, team: Team) -> None:
     task = team.task(team.project(), "Finished")
     team.move(task, "DONE")
     with dashboard(service, browser) as tab:
@@ -226,7 +230,9 @@ def test_a_deleted_task_stays_deleted_after_a_reload(service: Service, browser: 
         expect(tab.card(task)).to_have_count(0)
 
 
-def test_a_refusal_shows_what_the_server_says_and_what_to_do(service: Service, browser: Browser, team: Team) -> None:
+def test_a_refused_action_shows_the_error_of_the_server_and_a_remedy(
+    service: Service, browser: Browser, team: Team
+) -> None:
     project = team.project()
     first = team.task(project, "Needed")
     team.task(project, "Needs it", depends_on=[first])
@@ -254,7 +260,7 @@ def test_the_log_is_read_written_and_followed_live(service: Service, browser: Br
         expect(tab.page.get_by_test_id("history")).to_contain_text("created")
 
 
-def test_what_agents_write_never_becomes_markup(service: Service, browser: Browser, team: Team) -> None:
+def test_text_from_agents_never_becomes_markup(service: Service, browser: Browser, team: Team) -> None:
     evil = '<img src=x onerror="document.title=1"><script>document.title=1</script>'
     task = team.task(team.project(evil), evil, description=f"{evil}\n[x](javascript:alert(1))", labels=[evil[:60]])
     team.claim(task, evil)
@@ -267,7 +273,7 @@ def test_what_agents_write_never_becomes_markup(service: Service, browser: Brows
         assert tab.page.title().endswith("Project Manager")
 
 
-def test_another_filter_begins_every_column_at_its_top(service: Service, browser: Browser, team: Team) -> None:
+def test_a_change_of_filter_scrolls_every_column_to_the_top(service: Service, browser: Browser, team: Team) -> None:
     project = team.project()
     for status in ("TODO", "BACKLOG"):
         tasks = [
@@ -292,7 +298,7 @@ def test_another_filter_begins_every_column_at_its_top(service: Service, browser
                 expect(tab.column(status).locator(".column-scroll")).to_have_js_property("scrollTop", 0)
 
 
-def test_filters_that_nothing_passes_are_named_and_cleared(service: Service, browser: Browser, team: Team) -> None:
+def test_filters_without_a_match_are_named_and_can_be_cleared(service: Service, browser: Browser, team: Team) -> None:
     project, other = team.project(), team.project("Empty one")
     task = team.task(project, "Here")
     with dashboard(service, browser) as tab:
@@ -312,7 +318,7 @@ def test_filters_that_nothing_passes_are_named_and_cleared(service: Service, bro
         expect(tab.dialog.get_by_label("Project")).to_have_value(str(other))
 
 
-def test_a_viewer_is_not_invited_to_write(service: Service, browser: Browser, team: Team) -> None:
+def test_a_viewer_gets_no_hints_to_create_anything(service: Service, browser: Browser, team: Team) -> None:
     operator = team.send("POST", "/api/tokens", {"name": "root", "role": "operator"})["secret"]
     with service.http(Authorization=f"Bearer {operator}") as root:
         secret = root.post("/api/tokens", json={"name": "ada", "role": "viewer"}).json()["secret"]

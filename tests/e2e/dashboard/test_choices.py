@@ -1,4 +1,4 @@
-"""Lists to choose from keep their order and start at the present value."""
+"""Choice lists keep their order and start at the current value."""
 
 import re
 
@@ -13,7 +13,7 @@ PRIORITIES = ["P0 Urgent", "P1 High", "P2 Normal", "P3 Low", "P4 Lowest"]
 
 
 def ask(tab: Dashboard, task: int, key: str) -> Locator:
-    """Open the choice behind a key for a task; return its entries."""
+    """Open the choice list of a task with a key and return its entries."""
     tab.card(task).focus()
     tab.page.keyboard.press(key)
     entries = tab.page.get_by_test_id("palette-entry")
@@ -66,7 +66,9 @@ def test_no_status_that_closes_a_task_is_preselected(service: Service, browser: 
                 assert chosen.locator(".clip").first.inner_text() not in ("Done", "Cancelled")
 
 
-def test_a_closing_status_is_chosen_by_its_name_alone(service: Service, browser: Browser, team: Team) -> None:
+def test_a_closing_status_is_selected_when_only_its_name_matches(
+    service: Service, browser: Browser, team: Team
+) -> None:
     task = team.task(team.project(), "Finish me")
     with dashboard(service, browser) as tab:
         tab.open()

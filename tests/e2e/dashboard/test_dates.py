@@ -11,13 +11,13 @@ from tests.e2e.service import Service
 # West of Greenwich, east of it, and fourteen hours ahead.
 ZONES = ("America/Los_Angeles", "Asia/Tokyo", "Pacific/Kiritimati")
 DAY = "2099-12-01T00:00:00Z"
-# Midnight of the reader at the end of 1 December 2026, in UTC.
+# Midnight in each time zone at the end of 1 December 2026, in UTC.
 ENDS = {
     "America/Los_Angeles": "2026-12-02T08:00:00Z",
     "Asia/Tokyo": "2026-12-01T15:00:00Z",
     "Pacific/Kiritimati": "2026-12-01T10:00:00Z",
 }
-# What `core/due.js` of the page says at a given time.
+# The results of `core/due.js` of the page at a given time.
 JUDGED = """async ([due, at]) => {
     const page = document.querySelector('script[type="module"]').src;
     const { isPast, dueRelative } = await import(new URL('core/due.js', page));
@@ -34,7 +34,7 @@ AGO = """async (seconds) => {
 
 @pytest.fixture(scope="module")
 def due(shared_team: Team) -> int:
-    """A task that is due on a day; it was due a day later before. A second one is overdue since a day."""
+    """Create a task that is due on a day, after a change from the day after. A second task is one day overdue."""
     project = shared_team.project()
     task = shared_team.task(project, "Due on a day", due_at="2099-12-02T00:00:00Z")
     shared_team.send("PATCH", f"/api/tasks/{task}", {"due_at": DAY})
@@ -51,7 +51,7 @@ def fact(tab: Dashboard, name: str) -> Locator:
 
 
 @pytest.mark.parametrize("zone", ZONES)
-def test_a_day_is_shown_as_that_day_everywhere(shared: Service, browser: Browser, due: int, zone: str) -> None:
+def test_a_due_day_is_shown_as_the_same_day_everywhere(shared: Service, browser: Browser, due: int, zone: str) -> None:
     with local(shared, browser, zone) as tab:
         tab.open(f"/?task={due}")
         expect(tab.card(due)).to_contain_text("due 1 Dec 2099")
@@ -72,7 +72,7 @@ def test_a_day_is_shown_as_that_day_everywhere(shared: Service, browser: Browser
 
 
 @pytest.mark.parametrize("zone", ZONES)
-def test_a_day_has_passed_when_the_day_of_the_reader_ends(
+def test_a_due_day_is_past_when_the_local_day_of_the_reader_ends(
     shared: Service, browser: Browser, due: int, zone: str
 ) -> None:
     day = "2026-12-01T00:00:00.000Z"
@@ -91,7 +91,7 @@ def test_a_day_has_passed_when_the_day_of_the_reader_ends(
             assert (at, tab.page.evaluate(JUDGED, [day, at])) == (at, judged)
 
 
-def test_a_due_date_with_a_time_is_a_moment(shared: Service, browser: Browser, due: int) -> None:
+def test_a_due_date_with_a_time_is_an_exact_time(shared: Service, browser: Browser, due: int) -> None:
     moment = "2026-12-01T00:00:00.001Z"
     with local(shared, browser, "America/Los_Angeles") as tab:
         tab.open()
@@ -105,11 +105,11 @@ def test_a_due_date_with_a_time_is_a_moment(shared: Service, browser: Browser, d
         ("America/Los_Angeles", "", "2099-12-01T00:00:00.000Z"),
         ("Pacific/Kiritimati", "", "2099-12-01T00:00:00.000Z"),
         ("America/Los_Angeles", "10:30", "2099-12-01T18:30:00.000Z"),
-        # Midnight UTC by chance: a millisecond later, so that it is no day.
+        # A time that happens to be midnight UTC: the extra millisecond distinguishes it from a day.
         ("Asia/Tokyo", "09:00", "2099-12-01T00:00:00.001Z"),
     ],
 )
-def test_what_is_typed_is_what_is_stored_and_what_the_form_shows_again(
+def test_a_typed_due_date_is_stored_and_shown_again_unchanged(
     service: Service, browser: Browser, team: Team, zone: str, time: str, stored: str
 ) -> None:
     task = team.task(team.project(), "When")
@@ -136,7 +136,7 @@ def test_what_is_typed_is_what_is_stored_and_what_the_form_shows_again(
     assert team.read(task)["due_at"] is None
 
 
-def test_a_day_that_another_person_set_meanwhile_is_named_as_a_day(
+def test_a_day_that_another_user_set_in_the_meantime_is_shown_as_a_day(
     service: Service, browser: Browser, team: Team
 ) -> None:
     task = team.task(team.project(), "Shared")
@@ -149,7 +149,7 @@ def test_a_day_that_another_person_set_meanwhile_is_named_as_a_day(
         expect(tab.dialog.get_by_test_id("form-error")).to_contain_text("Due is now: 1 Dec 2099")
 
 
-def test_a_time_is_rounded_to_the_unit_in_which_it_is_short(shared: Service, browser: Browser) -> None:
+def test_a_relative_time_is_rounded_to_its_largest_suitable_unit(shared: Service, browser: Browser) -> None:
     minute, hour, day = 60, 3600, 86400
     ages = [44, 50, 59 * minute + 20, 59 * minute + 40, 90 * minute, 23 * hour + 50 * minute, 2 * day]
     with dashboard(shared, browser) as tab:

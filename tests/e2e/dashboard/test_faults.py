@@ -1,4 +1,4 @@
-"""The server answers some things and fails at others: the page says so, asks with patience, and loses nothing."""
+"""The dashboard with failing requests: it reports the error, retries with backoff and loses no data."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -18,8 +18,8 @@ def refuse(route: Route) -> None:
     route.fulfill(status=500, json={"code": "internal", "message": "Something broke.", "hint": "Try again."})
 
 
-class Lines:
-    """The page's WebSockets, on their way to the server; while `outdated`, each is told to load everything again."""
+class WebSockets:
+    """The WebSockets of the page, intercepted. While `outdated`, each one gets a message to reload everything."""
 
     def __init__(self, page: Page, order: str) -> None:
         self.order = order
@@ -50,31 +50,33 @@ class Lines:
         self.open.pop().close()
 
     def outdate(self) -> None:
-        """From now on every line says that the board is outdated; the one that is open is cut off."""
+        """From now on, report on every WebSocket that the board is outdated. Close the open one."""
         self.outdated = True
         self.cut()
 
 
 @contextmanager
-def with_a_line(service: Service, browser: Browser, order: str) -> Iterator[tuple[Dashboard, Lines, list[str]]]:
-    """An open dashboard, its lines, and the boards that it asks for from now on. Its clock is moved by the test."""
+def with_websockets(
+    service: Service, browser: Browser, order: str
+) -> Iterator[tuple[Dashboard, WebSockets, list[str]]]:
+    """Yield an open dashboard, its WebSockets and its later board requests. The test controls its clock."""
     asked: list[str] = []
     with dashboard(service, browser) as tab:
         tab.page.clock.install()
-        lines = Lines(tab.page, order)
+        lines = WebSockets(tab.page, order)
         tab.open()
         tab.page.on("request", lambda request: asked.append(request.url) if "/board/state" in request.url else None)
         yield tab, lines, asked
 
 
 def pass_time(tab: Dashboard, milliseconds: int) -> None:
-    """Returns when what the page asked for at the end of that time is on its way."""
+    """Advance the clock. Return when the requests that the page makes at that time are on their way."""
     tab.page.clock.fast_forward(milliseconds)
     assert tab.page.evaluate("fetch('/healthz').then((answer) => answer.ok)")
 
 
 def wait_until_asked(tab: Dashboard, asked: list[str], times: int) -> None:
-    """However long the page wants to wait before it asks."""
+    """Advance the clock until the page has sent this number of board requests."""
     for _ in range(100):
         if len(asked) >= times:
             return
@@ -83,7 +85,7 @@ def wait_until_asked(tab: Dashboard, asked: list[str], times: int) -> None:
 
 
 def asked_without_hurry(tab: Dashboard, asked: list[str]) -> int:
-    """How often the page asked; that it waits now, for longer than a quarter of what it waits at most."""
+    """Return the number of board requests. Check that the next one is more than a quarter of the longest wait away."""
     before = len(asked)
     pass_time(tab, LONGEST_WAIT_MS // 4)
     assert len(asked) == before
@@ -91,11 +93,11 @@ def asked_without_hurry(tab: Dashboard, asked: list[str]) -> int:
 
 
 @pytest.mark.parametrize("order", ["epoch", "resync"])
-def test_a_board_that_cannot_be_loaded_anew_is_asked_for_with_patience_and_without_further_lines(
+def test_a_failing_board_reload_is_retried_with_backoff_on_one_websocket(
     service: Service, browser: Browser, team: Team, order: str
 ) -> None:
     project = team.project()
-    with with_a_line(service, browser, order) as (tab, lines, asked):
+    with with_websockets(service, browser, order) as (tab, lines, asked):
         tab.page.route(BOARD, refuse)
         lines.outdate()
         wait_until_asked(tab, asked, 7)
@@ -112,11 +114,11 @@ def test_a_board_that_cannot_be_loaded_anew_is_asked_for_with_patience_and_witho
 
 
 @pytest.mark.parametrize(("order", "words"), [("epoch", "reaches another database"), ("resync", "begin anew")])
-def test_a_board_that_is_outdated_as_soon_as_it_is_read_is_called_stale_and_read_again_with_patience(
+def test_a_board_that_stays_outdated_is_shown_as_stale_and_reloaded_with_backoff(
     service: Service, browser: Browser, team: Team, order: str, words: str
 ) -> None:
     project = team.project()
-    with with_a_line(service, browser, order) as (tab, lines, asked):
+    with with_websockets(service, browser, order) as (tab, lines, asked):
         lines.outdate()
         wait_until_asked(tab, asked, 2)
         tab.expect_face("stale")
@@ -134,7 +136,7 @@ def test_a_board_that_is_outdated_as_soon_as_it_is_read_is_called_stale_and_read
 
 
 @pytest.mark.parametrize("kind", ["projects", "epics"])
-def test_a_new_project_or_epic_that_could_not_be_read_at_first_is_read_later(
+def test_a_new_project_or_epic_that_fails_to_load_is_loaded_later(
     service: Service, browser: Browser, team: Team, kind: str
 ) -> None:
     project = team.project("There before")
@@ -168,7 +170,7 @@ def only_reads(answer: Callable[[Route], None]) -> Callable[[Route], None]:
     ],
     ids=["failed", "no cookie"],
 )
-def test_a_right_token_that_does_not_get_in_is_told_why(
+def test_a_failed_sign_in_with_a_valid_token_shows_the_reason(
     service: Service, browser: Browser, team: Team, answer: Callable[[Route], None], words: str
 ) -> None:
     secret = secret_of(team)

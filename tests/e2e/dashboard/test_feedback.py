@@ -1,4 +1,4 @@
-"""What the dashboard says after an act, and how the act is taken back."""
+"""Messages of the dashboard after an action, and undo."""
 
 from playwright.sync_api import Browser, Locator, expect
 
@@ -30,7 +30,7 @@ def overlaps(one: Locator, other: Locator) -> bool:
     return first["y"] < second["y"] + second["height"] and second["y"] < first["y"] + first["height"]
 
 
-def test_acts_of_one_kind_share_a_message_that_counts_and_are_taken_back_together(
+def test_actions_of_one_kind_share_one_message_with_a_count_and_are_undone_together(
     service: Service, browser: Browser, team: Team
 ) -> None:
     tasks = reviews(team, 3)
@@ -50,7 +50,7 @@ def test_acts_of_one_kind_share_a_message_that_counts_and_are_taken_back_togethe
     assert [team.read(task)["status"] for task in tasks] == ["REVIEW"] * 3
 
 
-def test_one_task_that_moved_twice_goes_back_to_where_it_was_first(
+def test_undo_returns_a_task_that_moved_twice_to_its_first_status(
     service: Service, browser: Browser, team: Team
 ) -> None:
     task = team.task(team.project(), "Wanders")
@@ -65,13 +65,13 @@ def test_one_task_that_moved_twice_goes_back_to_where_it_was_first(
     assert team.read(task)["status"] == "TODO"
 
 
-def test_a_double_click_on_undo_takes_back_once(service: Service, browser: Browser, team: Team) -> None:
+def test_a_double_click_on_undo_undoes_once(service: Service, browser: Browser, team: Team) -> None:
     task = team.task(team.project(), "Wanders")
     with dashboard(service, browser) as tab:
         tab.open(f"/?task={task}")
         tab.page.get_by_test_id("move").select_option("BLOCKED")
         expect(tab.toast("to Blocked")).to_be_visible()
-        # Two presses before the next frame, which takes the button away.
+        # Press twice before the next frame, which removes the button.
         undo = tab.page.get_by_test_id("toast").get_by_role("button", name="Undo", exact=True)
         undo.evaluate("(button) => { button.click(); button.click(); }")
         expect(tab.toast("is back in To do")).to_be_visible()
@@ -79,7 +79,7 @@ def test_a_double_click_on_undo_takes_back_once(service: Service, browser: Brows
     assert [event["type"] for event in events].count("task.status_changed") == 2
 
 
-def test_what_can_be_taken_back_is_not_pushed_away_by_news(service: Service, browser: Browser, team: Team) -> None:
+def test_a_message_with_undo_is_not_displaced_by_new_messages(service: Service, browser: Browser, team: Team) -> None:
     task = team.task(team.project(), "Once")
     with dashboard(service, browser) as tab:
         tab.open(f"/?task={task}")
@@ -94,7 +94,7 @@ def test_what_can_be_taken_back_is_not_pushed_away_by_news(service: Service, bro
         expect(tab.toast("to Blocked")).to_be_visible()
 
 
-def test_a_change_of_priority_is_taken_back(service: Service, browser: Browser, team: Team) -> None:
+def test_a_change_of_priority_can_be_undone(service: Service, browser: Browser, team: Team) -> None:
     task = team.task(team.project(), "Urgent?", priority=2)
     with dashboard(service, browser) as tab:
         tab.open(f"/?task={task}")
@@ -107,7 +107,7 @@ def test_a_change_of_priority_is_taken_back(service: Service, browser: Browser, 
     assert team.read(task)["priority"] == 2
 
 
-def test_messages_are_at_the_end_of_the_window_away_from_the_last_press(
+def test_messages_appear_at_the_end_of_the_window_away_from_the_last_click(
     service: Service, browser: Browser, team: Team
 ) -> None:
     tasks = reviews(team, 12, "x" * 150)

@@ -1,4 +1,4 @@
-"""Creating, changing and steering from the dashboard, and the views beside the board."""
+"""Forms for creating and editing, and the views other than the board."""
 
 import re
 from collections.abc import Callable
@@ -53,7 +53,7 @@ def test_control_enter_sends_every_form(service: Service, browser: Browser, team
     assert (team.read(1)["name"], team.read(1)["status"]) == ("By the keyboard again", "TODO")
 
 
-def test_a_task_that_is_created_and_held_reaches_no_agent_that_waits(
+def test_a_task_that_is_created_and_claimed_is_not_given_to_a_waiting_agent(
     service: Service, browser: Browser, team: Team
 ) -> None:
     project = team.project()
@@ -83,7 +83,7 @@ def test_a_task_that_is_created_and_held_reaches_no_agent_that_waits(
     assert project == team.read(3)["project_id"]
 
 
-def test_a_name_that_is_missing_keeps_create_and_hold_from_deciding_for_the_next_try(
+def test_create_and_hold_without_a_name_does_not_affect_the_next_save(
     service: Service, browser: Browser, team: Team
 ) -> None:
     team.project()
@@ -110,7 +110,7 @@ def test_a_project_shows_its_description_as_markdown(service: Service, browser: 
         assert tab.violations() == []
 
 
-def test_headings_of_a_text_go_down_one_level_at_a_time(service: Service, browser: Browser, team: Team) -> None:
+def test_headings_of_a_text_descend_one_level_at_a_time(service: Service, browser: Browser, team: Team) -> None:
     text = "## Two\n\n#### Four\n\n##### Five\n\n### Three\n\n# One"
     task = team.task(team.project(), "Structured", description=text)
     with dashboard(service, browser) as tab:
@@ -121,7 +121,9 @@ def test_headings_of_a_text_go_down_one_level_at_a_time(service: Service, browse
         assert tab.violations() == []
 
 
-def test_a_project_an_epic_and_a_task_are_made_from_nothing(service: Service, browser: Browser, team: Team) -> None:
+def test_a_project_an_epic_and_a_task_are_created_on_an_empty_server(
+    service: Service, browser: Browser, team: Team
+) -> None:
     with dashboard(service, browser) as tab:
         tab.open("/?view=projects")
         tab.page.get_by_role("button", name="New project").click()
@@ -161,7 +163,7 @@ def test_a_task_is_edited_field_by_field_with_its_dependencies(service: Service,
     assert (after["depends_on"], after["estimate_minutes"], after["external_key"]) == ([first], 90, "B-1")
 
 
-def test_a_fault_stands_at_its_field_in_the_servers_words(service: Service, browser: Browser, team: Team) -> None:
+def test_a_validation_error_of_the_server_is_shown_at_its_field(service: Service, browser: Browser, team: Team) -> None:
     task = team.task(team.project(), "Labelled")
     with dashboard(service, browser) as tab:
         tab.open(f"/?task={task}")
@@ -190,7 +192,7 @@ def test_a_dependency_cycle_is_refused_with_the_cycle(service: Service, browser:
     assert team.read(first)["depends_on"] == []
 
 
-def test_an_edit_over_another_edit_shows_it_and_keeps_what_was_not_touched(
+def test_a_conflicting_edit_is_shown_and_untouched_fields_are_kept(
     service: Service, browser: Browser, team: Team
 ) -> None:
     task = team.task(team.project(), "Shared", priority=3)
@@ -207,7 +209,7 @@ def test_an_edit_over_another_edit_shows_it_and_keeps_what_was_not_touched(
     assert (after["name"], after["priority"]) == ("Shared by two", 0)
 
 
-def test_an_agents_task_is_edited_only_by_taking_it_over(service: Service, browser: Browser, team: Team) -> None:
+def test_a_task_that_an_agent_claimed_is_edited_after_a_warning(service: Service, browser: Browser, team: Team) -> None:
     task = team.task(team.project(), "Held")
     team.claim(task, "claude-7")
     with dashboard(service, browser) as tab:
@@ -221,7 +223,7 @@ def test_an_agents_task_is_edited_only_by_taking_it_over(service: Service, brows
     assert (after["name"], after["lock"]["holder"]) == ("Held, but renamed", "claude-7")
 
 
-def test_a_renamed_project_is_read_alone_and_an_archived_one_with_the_whole_board(
+def test_a_rename_reloads_only_the_project_and_archiving_reloads_the_whole_board(
     service: Service, browser: Browser, team: Team
 ) -> None:
     project = team.project()
@@ -229,7 +231,7 @@ def test_a_renamed_project_is_read_alone_and_an_archived_one_with_the_whole_boar
     asked: list[str] = []
 
     def times(tab: Dashboard) -> int:
-        """How often the board was asked for, after every pause before that has passed."""
+        """Return the number of board requests, after all pending delays have passed."""
         tab.page.clock.fast_forward(10_000)
         assert tab.page.evaluate("fetch('/healthz').then((answer) => answer.ok)")
         return len([url for url in asked if "/board/state" in url])
@@ -253,7 +255,7 @@ def test_a_renamed_project_is_read_alone_and_an_archived_one_with_the_whole_boar
         expect(tab.card(task)).to_contain_text("Ready")
 
 
-def test_a_project_is_archived_and_taken_back(service: Service, browser: Browser, team: Team) -> None:
+def test_a_project_is_archived_and_restored(service: Service, browser: Browser, team: Team) -> None:
     project = team.project()
     task = team.task(project, "Waiting")
     with dashboard(service, browser) as tab:
@@ -270,9 +272,7 @@ def test_a_project_is_archived_and_taken_back(service: Service, browser: Browser
         expect(tab.card(task)).to_contain_text("Ready")
 
 
-def test_a_project_is_deleted_with_what_is_in_it_after_a_warning(
-    service: Service, browser: Browser, team: Team
-) -> None:
+def test_a_project_is_deleted_with_its_contents_after_a_warning(service: Service, browser: Browser, team: Team) -> None:
     project = team.project()
     team.task(project, "One")
     team.task(project, "Two")
@@ -286,7 +286,7 @@ def test_a_project_is_deleted_with_what_is_in_it_after_a_warning(
         expect(tab.page.get_by_text("No tasks yet")).to_be_visible()
 
 
-def test_agents_stand_with_their_leases_and_last_sign_of_life(service: Service, browser: Browser, team: Team) -> None:
+def test_agents_are_listed_with_their_leases_and_last_activity(service: Service, browser: Browser, team: Team) -> None:
     task = team.task(team.project(), "Write the parser")
     with dashboard(service, browser) as tab:
         tab.open("/?view=agents")
@@ -300,7 +300,7 @@ def test_agents_stand_with_their_leases_and_last_sign_of_life(service: Service, 
         expect(tab.page).to_have_url(re.compile("holder=claude-7"))
 
 
-def test_activity_tells_what_happens_while_it_happens(service: Service, browser: Browser, team: Team) -> None:
+def test_the_activity_view_shows_events_live(service: Service, browser: Browser, team: Team) -> None:
     task = team.task(team.project(), "Write the parser")
     with dashboard(service, browser) as tab:
         tab.open("/?view=activity")
@@ -317,7 +317,9 @@ def test_activity_tells_what_happens_while_it_happens(service: Service, browser:
         expect(feed.first).to_contain_text("to Done")
 
 
-def test_what_failed_too_often_waits_for_a_person_who_offers_it_again(start_service: Start, browser: Browser) -> None:
+def test_a_task_that_failed_too_often_needs_a_person_and_can_be_offered_again(
+    start_service: Start, browser: Browser
+) -> None:
     service = start_service(MAX_ATTEMPTS=1)
     team = Team(service)
     task = team.task(team.project(), "Crashes")
@@ -335,7 +337,7 @@ def test_what_failed_too_often_waits_for_a_person_who_offers_it_again(start_serv
     assert (after["status"], after["attempts"], after["ready"]) == ("TODO", 0, True)
 
 
-def test_the_graph_draws_what_waits_for_what(service: Service, browser: Browser, team: Team) -> None:
+def test_the_graph_draws_the_dependencies(service: Service, browser: Browser, team: Team) -> None:
     project = team.project()
     first = team.task(project, "First")
     second = team.task(project, "Second", depends_on=[first])
@@ -353,7 +355,7 @@ def test_the_graph_draws_what_waits_for_what(service: Service, browser: Browser,
         expect(tab.page.get_by_test_id("node")).to_have_count(2)
 
 
-def test_ten_thousand_tasks_are_a_few_cards_in_the_page(service: Service, browser: Browser, team: Team) -> None:
+def test_ten_thousand_tasks_are_rendered_as_a_few_cards(service: Service, browser: Browser, team: Team) -> None:
     project = team.project()
     for start in range(0, 10_000, 500):
         tasks = [
@@ -376,7 +378,7 @@ def test_ten_thousand_tasks_are_a_few_cards_in_the_page(service: Service, browse
         expect(tab.card_in("IN_PROGRESS", 9999)).to_be_visible()
 
 
-def test_a_project_with_a_long_description_shows_it_on_request_and_keeps_it_when_it_is_renamed(
+def test_a_long_project_description_is_shown_on_request_and_survives_a_rename(
     service: Service, browser: Browser, team: Team
 ) -> None:
     text = "Move the shop. " * 100 + "Then celebrate."
@@ -395,7 +397,7 @@ def test_a_project_with_a_long_description_shows_it_on_request_and_keeps_it_when
         expect(shown).to_contain_text("Then celebrate.")
 
 
-def test_a_long_description_is_whole_wherever_it_is_looked_for_read_or_changed(
+def test_a_long_task_description_is_complete_in_search_drawer_and_form(
     service: Service, browser: Browser, team: Team
 ) -> None:
     text = "It begins here. " + "And so on. " * 200 + "It ends with zanzibar."
@@ -418,8 +420,8 @@ def test_a_long_description_is_whole_wherever_it_is_looked_for_read_or_changed(
         assert team.read(long)["description"] == f"{text} Really."
 
 
-def test_a_task_can_be_created_once_the_projects_are_known(service: Service, browser: Browser, team: Team) -> None:
-    """Before, the page would ask for a first project although there is one."""
+def test_a_task_can_be_created_once_the_projects_are_loaded(service: Service, browser: Browser, team: Team) -> None:
+    """Without the projects, the page would ask for a first project although one exists."""
     team.project("Website")
     held: list[Route] = []
     with dashboard(service, browser) as tab:

@@ -1,4 +1,4 @@
-"""The last hour of each agent: each lease, and how it ended."""
+"""The lanes of the last hour of each agent: each lease and how it ended."""
 
 import sqlite3
 from contextlib import closing
@@ -9,7 +9,7 @@ from tests.e2e.dashboard.browser import Dashboard, Team, dashboard
 from tests.e2e.service import Service
 
 EXPIRED_MS = 20_000
-"""A lease of a second, the server's look at it, and the page's."""
+"""Time for a lease of one second, the expiry check of the server and the update of the page."""
 FILLS = """bars => bars.map(bar => {
     const pattern = bar.getAttribute("fill")?.match(/#([^)]+)/)?.[1];
     return pattern ? getComputedStyle(document.getElementById(pattern)).color : getComputedStyle(bar).fill;
@@ -21,14 +21,14 @@ def bars(tab: Dashboard, kind: str = "") -> Locator:
 
 
 def set_reason(service: Service, agent: str, reason: str) -> None:
-    """Change the reason of a lease that ended. To reach this end, an agent has to wait for seconds."""
+    """Change the end reason of a lease directly. An agent would need seconds to reach this end."""
     with closing(sqlite3.connect(service.database)) as database, database:
         changed = database.execute("UPDATE ended_leases SET reason = ? WHERE agent_id = ?", (reason, agent))
         assert changed.rowcount == 1
 
 
 def ended(service: Service, team: Team, project: int) -> dict[str, str]:
-    """End one lease in each way, all of other agents. Return the text of each end, by agent."""
+    """End one lease in each possible way, each of another agent. Return the text of each end by agent."""
     for status in ("DONE", "REVIEW", "BLOCKED", "CANCELLED"):
         task = team.task(project, f"To {status}")
         team.claim(task, f"a-{status.lower()}")
@@ -60,7 +60,9 @@ def ended(service: Service, team: Team, project: int) -> dict[str, str]:
     }
 
 
-def test_each_end_of_a_lease_has_a_colour_and_a_text_of_its_own(service: Service, browser: Browser, team: Team) -> None:
+def test_each_end_reason_of_a_lease_has_a_separate_colour_and_text(
+    service: Service, browser: Browser, team: Team
+) -> None:
     wanted = ended(service, team, team.project())
     with dashboard(service, browser) as tab:
         tab.open("/?view=agents")
@@ -77,7 +79,7 @@ def test_each_end_of_a_lease_has_a_colour_and_a_text_of_its_own(service: Service
         assert tab.violations() == []
 
 
-def test_a_lease_is_there_however_much_happened_since(service: Service, browser: Browser, team: Team) -> None:
+def test_a_lease_is_shown_after_many_later_events(service: Service, browser: Browser, team: Team) -> None:
     project = team.project()
     task = team.task(project, "Long ago")
     team.claim(task, "early")
@@ -90,7 +92,7 @@ def test_a_lease_is_there_however_much_happened_since(service: Service, browser:
         expect(bars(tab, ".done title")).to_contain_text("Long ago: done")
 
 
-def test_the_lanes_follow_what_happens(service: Service, browser: Browser, team: Team) -> None:
+def test_the_lanes_are_updated_live(service: Service, browser: Browser, team: Team) -> None:
     task = team.task(team.project(), "Followed")
     team.claim(task, "claude-7")
     with dashboard(service, browser) as tab:
@@ -101,7 +103,7 @@ def test_the_lanes_follow_what_happens(service: Service, browser: Browser, team:
         expect(bars(tab, ".running")).to_have_count(0)
 
 
-def test_time_that_nothing_is_known_of_is_said_to_be_unknown(service: Service, browser: Browser, team: Team) -> None:
+def test_time_without_lease_data_is_shown_as_unknown(service: Service, browser: Browser, team: Team) -> None:
     task = team.task(team.project(), "Unseen")
     team.claim(task, "claude-7")
     with dashboard(service, browser) as tab:

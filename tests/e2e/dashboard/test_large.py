@@ -1,4 +1,4 @@
-"""A board that is larger than the server puts into one answer is read in pages, and followed like any other."""
+"""A board that is too large for one response is read in pages and updated like any other."""
 
 import re
 
@@ -11,13 +11,13 @@ from tests.e2e.dashboard.browser import Team, dashboard
 from tests.e2e.service import Service
 
 CRITERIA = ["😀" * 200] * 64
-"""As much as a task may have of what the board does not shorten: 51,200 bytes."""
+"""The most data a task may have in fields that the board does not shorten: 51,200 bytes."""
 TASKS = 660
 
 
 @pytest.fixture
 def crowd(service: Service, team: Team) -> int:
-    """A project with more than 32 MB of tasks, numbered from 1; the last has a long description."""
+    """Create a project with more than 32 MB of tasks, numbered from 1. The last task has a long description."""
     project = team.project()
     for first in range(1, TASKS, 20):
         tasks = [{"name": f"Task {number}", "acceptance": CRITERIA} for number in range(first, first + 20)]
@@ -29,7 +29,7 @@ def crowd(service: Service, team: Team) -> int:
     return project
 
 
-def test_a_board_too_large_for_one_answer_is_read_in_pages_and_misses_nothing(
+def test_a_board_too_large_for_one_response_is_read_in_pages_without_gaps(
     service: Service, browser: Browser, team: Team, crowd: int
 ) -> None:
     pages: list[Route] = []
@@ -64,7 +64,7 @@ def test_a_board_too_large_for_one_answer_is_read_in_pages_and_misses_nothing(
         expect(tab.drawer).to_contain_text("It ends with zanzibar.")
 
 
-def test_any_other_refusal_of_the_board_is_shown_and_nothing_is_read_instead(
+def test_any_other_board_error_is_shown_and_no_pages_are_requested(
     service: Service, browser: Browser, team: Team
 ) -> None:
     team.task(team.project(), "Out of sight")

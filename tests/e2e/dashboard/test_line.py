@@ -1,4 +1,4 @@
-"""The dashboard's line to the server: what it shows is true, or says since when it is not."""
+"""The connection to the server: the page is up to date, or shows since when it is not."""
 
 import re
 from collections.abc import Callable
@@ -18,12 +18,14 @@ def expect_no_reload(tab: Dashboard) -> None:
 
 
 def press_until_live(tab: Dashboard) -> None:
-    """As a person who does not want to wait for the next attempt; the button may be gone at any moment."""
+    """Press the retry button until the page is live. The button may disappear at any moment."""
     tab.page.evaluate("""() => document.querySelector("button[data-testid='connection']")?.click()""")
     tab.expect_face("live")
 
 
-def test_a_restarted_server_is_followed_on_without_a_reload(service: Service, browser: Browser, team: Team) -> None:
+def test_the_page_reconnects_to_a_restarted_server_without_a_reload(
+    service: Service, browser: Browser, team: Team
+) -> None:
     project = team.project()
     before = team.task(project, "Before")
     with dashboard(service, browser) as tab:
@@ -41,7 +43,7 @@ def test_a_restarted_server_is_followed_on_without_a_reload(service: Service, br
         expect_no_reload(tab)
 
 
-def test_a_server_that_was_away_for_long_is_found_again_within_seconds(service: Service, browser: Browser) -> None:
+def test_the_page_reconnects_within_seconds_after_a_long_outage(service: Service, browser: Browser) -> None:
     with dashboard(service, browser) as tab:
         tab.page.clock.install()
         tab.open()
@@ -57,7 +59,7 @@ def test_a_server_that_was_away_for_long_is_found_again_within_seconds(service: 
         tab.expect_face("live")
 
 
-def test_a_server_that_refuses_is_asked_less_and_less_often(start_service: Start, browser: Browser) -> None:
+def test_the_page_reconnects_with_backoff_to_a_server_that_refuses(start_service: Start, browser: Browser) -> None:
     service = start_service(WEBSOCKET_MAX_CONNECTIONS=1)
     with dashboard(service, browser) as first, dashboard(service, browser) as second:
         first.open()
@@ -72,7 +74,7 @@ def test_a_server_that_refuses_is_asked_less_and_less_often(start_service: Start
         expect(second.page.get_by_test_id("stale")).to_contain_text(re.compile(r"Next attempt in (1\d|20) s"))
 
 
-def test_a_long_silence_is_called_stale_with_the_time_and_ends_by_itself(
+def test_a_long_outage_is_shown_as_stale_with_its_time_and_ends_by_itself(
     service: Service, browser: Browser, team: Team
 ) -> None:
     task = team.task(team.project(), "Meanwhile")
@@ -94,7 +96,7 @@ def test_a_long_silence_is_called_stale_with_the_time_and_ends_by_itself(
         expect_no_reload(tab)
 
 
-def test_a_stale_page_does_not_claim_to_know_the_time_left(service: Service, browser: Browser, team: Team) -> None:
+def test_a_stale_page_shows_the_remaining_lease_time_as_unknown(service: Service, browser: Browser, team: Team) -> None:
     task = team.task(team.project(), "Held")
     team.claim(task, "claude-7", 3600)
     with dashboard(service, browser) as tab:
@@ -115,20 +117,20 @@ def test_a_stale_page_does_not_claim_to_know_the_time_left(service: Service, bro
         expect(panel).to_have_text(re.compile(r"\d:\d\d"))
 
 
-def test_a_write_while_offline_is_refused_visibly_and_taken_back(
+def test_a_write_while_offline_shows_an_error_and_is_rolled_back(
     service: Service, browser: Browser, team: Team
 ) -> None:
     task = team.task(team.project(), "Not now")
     with dashboard(service, browser) as tab:
         tab.open(f"/?task={task}")
         tab.context.set_offline(True)
-        tab.expect_face("reconnecting")  # the browser cuts the network off some time after it was told to
+        tab.expect_face("reconnecting")  # the browser goes offline some time after the call
         tab.page.get_by_test_id("move").select_option("DONE")
         expect(tab.toast("The server cannot be reached")).to_contain_text("Nothing was changed")
         expect(tab.card_in("TODO", task)).to_be_visible()
 
 
-def test_another_database_behind_the_same_address_is_loaded_anew(
+def test_the_page_reloads_its_data_when_the_database_is_replaced(
     service: Service, browser: Browser, team: Team
 ) -> None:
     old = team.task(team.project("Old"), "Of the old database")
@@ -145,7 +147,7 @@ def test_another_database_behind_the_same_address_is_loaded_anew(
         expect(tab.column("TODO")).not_to_contain_text("Of the old database")
 
 
-def test_a_full_server_is_named_as_the_reason_and_the_place_is_taken_when_free(
+def test_a_full_server_is_shown_as_the_reason_and_the_page_connects_when_possible(
     start_service: Start, browser: Browser
 ) -> None:
     service = start_service(WEBSOCKET_MAX_CONNECTIONS=1)
@@ -157,9 +159,7 @@ def test_a_full_server_is_named_as_the_reason_and_the_place_is_taken_when_free(
         expect(second.connection).to_have_attribute("data-face", "live", timeout=30_000)
 
 
-def test_a_line_that_went_dead_in_silence_is_noticed_and_replaced(
-    service: Service, browser: Browser, team: Team
-) -> None:
+def test_a_silently_dead_connection_is_detected_and_replaced(service: Service, browser: Browser, team: Team) -> None:
     project = team.project()
     lines: list[WebSocketRoute] = []
 
@@ -180,7 +180,7 @@ def test_a_line_that_went_dead_in_silence_is_noticed_and_replaced(
         assert len(lines) == 2
 
 
-def test_a_quiet_line_that_is_alive_is_kept(service: Service, browser: Browser) -> None:
+def test_an_idle_connection_that_works_is_kept(service: Service, browser: Browser) -> None:
     opened: list[str] = []
     with dashboard(service, browser) as tab:
         tab.page.on("websocket", lambda line: opened.append(line.url))
@@ -192,7 +192,7 @@ def test_a_quiet_line_that_is_alive_is_kept(service: Service, browser: Browser) 
         assert len(opened) == 1
 
 
-def test_a_running_lease_is_read_again_because_a_renewal_is_no_event(
+def test_a_running_lease_is_polled_because_a_renewal_emits_no_event(
     service: Service, browser: Browser, team: Team
 ) -> None:
     task = team.task(team.project(), "Long work")
@@ -205,7 +205,7 @@ def test_a_running_lease_is_read_again_because_a_renewal_is_no_event(
             tab.page.clock.run_for(10_000)
 
 
-def test_where_no_websocket_gets_through_events_are_asked_for(service: Service, browser: Browser, team: Team) -> None:
+def test_events_are_polled_when_websockets_are_blocked(service: Service, browser: Browser, team: Team) -> None:
     task = team.task(team.project(), "Behind a proxy")
     with dashboard(service, browser) as tab:
         tab.page.route_web_socket(re.compile("/ws/updates"), lambda line: line.close())
@@ -215,7 +215,9 @@ def test_where_no_websocket_gets_through_events_are_asked_for(service: Service, 
         tab.expect_face("live")
 
 
-def test_time_left_is_told_by_the_servers_clock(service: Service, browser: Browser, team: Team) -> None:
+def test_the_remaining_time_is_computed_with_the_clock_of_the_server(
+    service: Service, browser: Browser, team: Team
+) -> None:
     task = team.task(team.project(), "In another year")
     team.claim(task, "claude-7", 600)
     with dashboard(service, browser) as tab:
@@ -226,7 +228,7 @@ def test_time_left_is_told_by_the_servers_clock(service: Service, browser: Brows
         expect(tab.page.get_by_test_id("lease")).to_contain_text("since just now")
 
 
-def test_a_burst_of_changes_is_read_in_few_calls(service: Service, browser: Browser, team: Team) -> None:
+def test_a_burst_of_changes_is_read_in_few_requests(service: Service, browser: Browser, team: Team) -> None:
     project = team.project()
     calls: list[str] = []
     with dashboard(service, browser) as tab:
@@ -238,7 +240,7 @@ def test_a_burst_of_changes_is_read_in_few_calls(service: Service, browser: Brow
         assert len(calls) <= 5
 
 
-def test_a_server_with_tokens_asks_for_one_and_keeps_it_from_scripts(
+def test_a_server_with_tokens_asks_for_one_and_hides_it_from_scripts(
     service: Service, browser: Browser, team: Team
 ) -> None:
     task = team.task(team.project(), "Behind the door")
@@ -269,7 +271,7 @@ def sign_in(tab: Dashboard, secret: str) -> None:
     tab.page.get_by_role("button", name="Sign in").click()
 
 
-def test_what_was_typed_when_the_session_ended_is_there_for_who_typed_it_and_for_nobody_else(
+def test_text_typed_before_the_session_ended_is_restored_only_for_the_same_user(
     service: Service, browser: Browser, team: Team
 ) -> None:
     team.project()
@@ -311,7 +313,7 @@ def test_what_was_typed_when_the_session_ended_is_there_for_who_typed_it_and_for
         expect(tab.dialog).to_have_count(0)
 
 
-def test_the_sign_in_says_why_it_is_asked_for_again_and_only_then(
+def test_the_sign_in_page_shows_a_reason_only_when_access_was_lost(
     service: Service, browser: Browser, team: Team
 ) -> None:
     with dashboard(service, browser) as tab:

@@ -1,4 +1,4 @@
-"""Markdown of agents becomes elements: by the rules of CommonMark, with links that are safe, in linear time."""
+"""Rendering of Markdown from agents: CommonMark rules, safe links, linear time."""
 
 from collections.abc import Iterator
 
@@ -8,7 +8,7 @@ from playwright.sync_api import Browser, CDPSession, expect
 from tests.e2e.dashboard.browser import Dashboard, Team, dashboard
 from tests.e2e.service import Service
 
-# Renders texts with the page's own modules, under its own policy. The outline has tags and addresses only.
+# Renders texts with the modules of the page, under its policy. The outline has tags and addresses only.
 RENDER = """async (texts) => {
     const main = document.querySelector('script[type="module"]').src;
     const load = (path) => import(new URL(path, main));
@@ -43,7 +43,7 @@ RENDER = """async (texts) => {
 
 LINK = "<a https://e.org/A_(b)>"
 CASES = {
-    # What the rules of before altered.
+    # Texts that an earlier parser rendered wrongly.
     "https://e.org/A_(b)": f"<p>{LINK}https://e.org/A_(b)</a></p>",
     "see https://e.org/x.": "<p>see <a https://e.org/x>https://e.org/x</a>.</p>",
     "(https://e.org/x)": "<p>(<a https://e.org/x>https://e.org/x</a>)</p>",
@@ -82,7 +82,7 @@ CASES = {
     "&copy; &#35; &amp;lt;": "<p>© # &amp;lt;</p>",
     "<https://e.org> <ada@e.org>": "<p><a https://e.org>https://e.org</a> <a mailto:ada@e.org>ada@e.org</a></p>",
     "![plan](https://e.org/p.png)": "<p><a https://e.org/p.png>plan</a></p>",
-    # What an agent writes is never HTML, and only addresses of web and mail leave the page.
+    # Text from agents is never HTML, and only web and mail addresses become links.
     "<b>x</b><script>y</script>": "<p>&lt;b>x&lt;/b>&lt;script>y&lt;/script></p>",
     "<div>\n\n*x*": "<p>&lt;div></p><p><em>x</em></p>",
     "[x](javascript:alert(1))": "<p>[x](javascript:alert(1))</p>",
@@ -105,7 +105,7 @@ HOSTILE = (
 )
 MOST_BYTES = 100_000
 HOSTILE_SECONDS = 4.0
-"""Of the processor, for one text of 100 kB; what is not linear takes minutes."""
+"""Processor time for one text of 100 kB. A parser that is not linear takes minutes."""
 
 
 @pytest.fixture(scope="module")
@@ -121,13 +121,13 @@ def tab(shared: Service, browser: Browser, two: None) -> Iterator[Dashboard]:
         yield opened.open()
 
 
-def test_markdown_is_read_as_commonmark_says_and_links_only_where_it_is_safe(tab: Dashboard) -> None:
+def test_markdown_is_rendered_as_commonmark_with_safe_links_only(tab: Dashboard) -> None:
     found = tab.page.evaluate(RENDER, list(CASES))
     shown = dict(zip(CASES, (each["shown"] for each in found), strict=True))
     assert {text: outline for text, outline in shown.items() if outline != CASES[text]} == {}
 
 
-def test_where_a_line_is_all_the_room_the_words_stand_alone(tab: Dashboard) -> None:
+def test_a_single_line_preview_is_plain_text_without_markup(tab: Dashboard) -> None:
     cases = {
         "# Is **this** `right`?\n\n- [x] [yes](https://e.org)\n- no": "Is this right? yes no",
         "| a | b |\n|---|---|\n| c | d |": "a b c d",
@@ -143,7 +143,7 @@ def processor_seconds(session: CDPSession) -> float:
     return float(metrics["TaskDuration"])
 
 
-def test_no_text_keeps_the_page_busy(tab: Dashboard) -> None:
+def test_no_text_makes_rendering_slow(tab: Dashboard) -> None:
     session = tab.context.new_cdp_session(tab.page)
     session.send("Performance.enable", {"timeDomain": "threadTicks"})
     taken: dict[str, float] = {}
@@ -154,15 +154,13 @@ def test_no_text_keeps_the_page_busy(tab: Dashboard) -> None:
     assert {piece: seconds for piece, seconds in taken.items() if seconds >= HOSTILE_SECONDS} == {}
 
 
-def test_a_text_nested_deeper_than_the_parser_goes_is_shown_as_it_was_written(tab: Dashboard) -> None:
+def test_a_text_nested_deeper_than_the_parser_limit_is_shown_as_plain_text(tab: Dashboard) -> None:
     text = "> " * 300 + "deep"
     [found] = tab.page.evaluate(RENDER, [text])
     assert found["shown"] == f"<p>{text}</p>"
 
 
-def test_the_parser_is_loaded_when_the_board_is_there_and_until_then_text_is_plain(
-    service: Service, browser: Browser, team: Team
-) -> None:
+def test_text_is_plain_until_the_markdown_parser_is_loaded(service: Service, browser: Browser, team: Team) -> None:
     task = team.task(team.project(), "Written", description="Some **bold** words")
     with dashboard(service, browser) as tab:
         held = []

@@ -42,7 +42,7 @@ def test_labels_survive_an_edit_of_the_labels(
     assert team.read(task)["labels"] == [*labels, "third"]
 
 
-def test_a_quoted_label_is_one_label_and_an_open_quote_is_a_part_of_it(
+def test_a_quoted_label_is_one_label_and_an_unclosed_quote_is_part_of_it(
     service: Service, browser: Browser, team: Team
 ) -> None:
     team.project()
@@ -56,9 +56,7 @@ def test_a_quoted_label_is_one_label_and_an_open_quote_is_a_part_of_it(
     assert team.read(1)["labels"] == ["now, or never", '"open', "b"]
 
 
-def test_an_edit_of_something_else_leaves_a_label_with_a_comma_alone(
-    service: Service, browser: Browser, team: Team
-) -> None:
+def test_an_edit_of_another_field_keeps_a_label_with_a_comma(service: Service, browser: Browser, team: Team) -> None:
     task = team.task(team.project(), "Labelled", labels=["needs, review"])
     with dashboard(service, browser) as tab:
         tab.open(f"/?task={task}")
@@ -73,7 +71,7 @@ def test_an_edit_of_something_else_leaves_a_label_with_a_comma_alone(
 
 
 @pytest.mark.parametrize("label", ["needs, review", *ODD_NAMES])
-def test_a_filter_by_any_label_stays_through_the_address(
+def test_a_filter_by_any_label_survives_in_the_address(
     service: Service, browser: Browser, team: Team, label: str
 ) -> None:
     project = team.project()
@@ -138,7 +136,7 @@ def test_a_project_of_any_name_is_chosen_and_renamed(service: Service, browser: 
         expect(tab.page.get_by_test_id("project")).to_contain_text(f"{name}, renamed")
 
 
-def test_filters_stay_with_the_views_that_take_them(service: Service, browser: Browser, team: Team) -> None:
+def test_filters_are_kept_only_in_the_views_that_support_them(service: Service, browser: Browser, team: Team) -> None:
     project = team.project()
     epic = team.epic(project, "Payments")
     here = team.task(project, "Here", epic_id=epic, labels=["pci"])

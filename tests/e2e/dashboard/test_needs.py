@@ -1,4 +1,4 @@
-"""What waits for a person: the list holds still, each click does what it was aimed at, and says what it has to say."""
+"""The list of tasks that need a person: rows keep their place, and each click acts on its target."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,7 +15,7 @@ INSERT_ABOVE = """(row) => {
     spacer.style.blockSize = `${row.nextElementSibling.offsetTop - row.offsetTop}px`;
     row.before(spacer);
 }"""
-"""Moves a row to the place of the next one."""
+"""JavaScript that moves a row to the position of the next one."""
 
 
 def review(team: Team, project: int, name: str, **fields: object) -> int:
@@ -34,18 +34,18 @@ def button(tab: Dashboard, name: str, task: int) -> Locator:
 
 
 def names(tab: Dashboard) -> list[str]:
-    """The rows from top to bottom."""
+    """Return the names of the rows from top to bottom."""
     return tab.page.get_by_test_id("need").locator(".need-name .clip").all_text_contents()
 
 
 def expect_last_words(tab: Dashboard, *tasks: int) -> None:
-    """Wait for the last entries of the logs. They are read one by one, and each moves the rows below it."""
+    """Wait for the last log entries. They are read one by one, and each moves the rows below it."""
     for task in tasks:
         expect(row(tab, task).get_by_test_id("last-word")).to_be_visible()
 
 
 def point_at(tab: Dashboard, target: Locator) -> None:
-    """Move the pointer there as a hand does, by more than one step."""
+    """Move the pointer to the target in several steps, as a hand does."""
     target.scroll_into_view_if_needed()
     box = target.bounding_box()
     assert box is not None
@@ -67,7 +67,7 @@ def needs(service: Service, browser: Browser, **options: object) -> Iterator[Das
         yield tab.open("/?view=needs")
 
 
-def test_a_click_acts_on_the_row_aimed_at_whatever_comes_meanwhile(
+def test_a_click_acts_on_the_row_under_the_pointer_when_new_rows_arrive(
     service: Service, browser: Browser, team: Team
 ) -> None:
     project = team.project()
@@ -92,9 +92,7 @@ def test_a_click_acts_on_the_row_aimed_at_whatever_comes_meanwhile(
         expect(row(tab, aimed)).to_have_count(0)
 
 
-def test_a_row_that_was_dealt_with_keeps_its_facts_and_its_height(
-    service: Service, browser: Browser, team: Team
-) -> None:
+def test_a_completed_row_keeps_its_details_and_its_height(service: Service, browser: Browser, team: Team) -> None:
     project = team.project()
     first = team.task(project, "First")
     team.claim(first, "codex-3")
@@ -132,7 +130,7 @@ def test_the_buttons_of_all_rows_end_at_the_same_edge(service: Service, browser:
             assert ends[0] == ends[1]
 
 
-def test_the_list_is_renewed_when_the_pointer_leaves_it(service: Service, browser: Browser, team: Team) -> None:
+def test_the_list_is_refreshed_when_the_pointer_leaves_it(service: Service, browser: Browser, team: Team) -> None:
     project = team.project()
     first, second = review(team, project, "First"), review(team, project, "Second")
     with needs(service, browser) as tab:
@@ -150,7 +148,7 @@ def test_the_list_is_renewed_when_the_pointer_leaves_it(service: Service, browse
         assert names(tab) == ["Second", "Third"]
 
 
-def test_a_row_that_was_dealt_with_and_came_back_is_a_newcomer(service: Service, browser: Browser, team: Team) -> None:
+def test_a_completed_row_that_returns_counts_as_new(service: Service, browser: Browser, team: Team) -> None:
     task = review(team, team.project(), "Twice")
     with needs(service, browser) as tab:
         expect_last_words(tab, task)
@@ -166,7 +164,7 @@ def test_a_row_that_was_dealt_with_and_came_back_is_a_newcomer(service: Service,
         assert team.read(task)["status"] == "REVIEW"
 
 
-def test_a_row_that_came_under_a_resting_pointer_is_not_acted_on(
+def test_a_click_does_not_act_on_a_row_that_moved_under_a_resting_pointer(
     service: Service, browser: Browser, team: Team
 ) -> None:
     project = team.project()
@@ -185,7 +183,7 @@ def test_a_row_that_came_under_a_resting_pointer_is_not_acted_on(
         assert team.read(second)["status"] == "REVIEW"
 
 
-def test_a_finger_finds_the_list_as_it_was_seen(service: Service, browser: Browser, team: Team) -> None:
+def test_a_tap_acts_on_the_list_as_it_is_shown(service: Service, browser: Browser, team: Team) -> None:
     project = team.project()
     first = review(team, project, "First")
     phone = {"viewport": {"width": 320, "height": 700}, "has_touch": True, "is_mobile": True}
@@ -202,7 +200,7 @@ def test_a_finger_finds_the_list_as_it_was_seen(service: Service, browser: Brows
         expect(row(tab, first)).to_have_count(0)
 
 
-def test_by_keyboard_the_focus_goes_from_row_to_row(service: Service, browser: Browser, team: Team) -> None:
+def test_the_keyboard_focus_moves_from_row_to_row(service: Service, browser: Browser, team: Team) -> None:
     project = team.project()
     tasks = [review(team, project, name) for name in ("One", "Two", "Three")]
     with dashboard(service, browser) as tab:
@@ -229,7 +227,7 @@ def test_by_keyboard_the_focus_goes_from_row_to_row(service: Service, browser: B
         service.wait_until(lambda: [team.read(task)["status"] for task in tasks] == ["DONE", "DONE", "TODO"])
 
 
-def test_a_question_after_a_failed_attempt_is_no_task_that_failed_too_often(
+def test_a_blocked_task_after_one_failed_attempt_is_not_listed_as_failed_too_often(
     service: Service, browser: Browser, team: Team
 ) -> None:
     task = team.task(team.project(), "Which rounding?")
@@ -248,7 +246,9 @@ def test_a_question_after_a_failed_attempt_is_no_task_that_failed_too_often(
 
 
 @pytest.mark.parametrize("cap", [2, 0])
-def test_failed_too_often_begins_at_the_cap(start_service: Start, browser: Browser, cap: int) -> None:
+def test_a_task_is_listed_as_failed_too_often_at_the_attempt_limit(
+    start_service: Start, browser: Browser, cap: int
+) -> None:
     service = start_service(MAX_ATTEMPTS=cap)
     team = Team(service)
     task = team.task(team.project(), "Crashes")
@@ -262,12 +262,14 @@ def test_failed_too_often_begins_at_the_cap(start_service: Start, browser: Brows
 
 
 def newest(team: Team, task: int) -> tuple[str, str]:
-    """Author and text of the last log entry."""
+    """Return the author and the text of the last log entry."""
     entry = max(team.send("GET", f"/api/tasks/{task}/details")["logs"], key=lambda log: int(log["id"]))
     return str(entry["author"]), str(entry["body"])
 
 
-def test_work_is_sent_back_with_a_line_that_says_why(service: Service, browser: Browser, team: Team) -> None:
+def test_a_task_is_sent_back_with_a_comment_that_gives_the_reason(
+    service: Service, browser: Browser, team: Team
+) -> None:
     task = review(team, team.project(), "Halfway")
     with needs(service, browser) as tab:
         button(tab, "Send back", task).click()
@@ -292,7 +294,7 @@ def test_work_is_sent_back_with_a_line_that_says_why(service: Service, browser: 
         assert logged["timestamp"] == moved["timestamp"]
 
 
-def test_a_line_is_optional_where_a_task_is_unblocked(service: Service, browser: Browser, team: Team) -> None:
+def test_the_comment_is_optional_when_a_task_is_unblocked(service: Service, browser: Browser, team: Team) -> None:
     project = team.project()
     silent, answered = team.task(project, "Silent"), team.task(project, "Answered")
     for task in (silent, answered):
@@ -312,7 +314,7 @@ def test_a_line_is_optional_where_a_task_is_unblocked(service: Service, browser:
         service.wait_until(lambda: newest(team, answered) == ("local", "Like this"))
 
 
-def test_an_input_method_keeps_its_enter(service: Service, browser: Browser, team: Team) -> None:
+def test_enter_of_an_input_method_does_not_submit(service: Service, browser: Browser, team: Team) -> None:
     task = review(team, team.project(), "Composed")
     with needs(service, browser) as tab:
         button(tab, "Send back", task).click()
@@ -323,7 +325,7 @@ def test_an_input_method_keeps_its_enter(service: Service, browser: Browser, tea
         assert team.read(task)["status"] == "REVIEW"
 
 
-def test_dragging_work_out_of_review_asks_for_the_line_too(service: Service, browser: Browser, team: Team) -> None:
+def test_dragging_a_task_out_of_review_asks_for_a_comment(service: Service, browser: Browser, team: Team) -> None:
     task = review(team, team.project(), "Dragged")
     with dashboard(service, browser) as tab:
         tab.open()
@@ -334,7 +336,7 @@ def test_dragging_work_out_of_review_asks_for_the_line_too(service: Service, bro
         service.wait_until(lambda: newest(team, task) == ("local", "Again, please"))
 
 
-def test_a_row_names_project_agent_and_waiting_time_and_what_it_holds_back(
+def test_a_row_shows_project_agent_waiting_time_and_number_of_dependents(
     service: Service, browser: Browser, team: Team
 ) -> None:
     project = team.project("Checkout")
@@ -347,7 +349,7 @@ def test_a_row_names_project_agent_and_waiting_time_and_what_it_holds_back(
         assert names(tab) == ["Heavy", "Light"]
 
 
-def test_the_last_report_links_to_what_it_names(service: Service, browser: Browser, team: Team) -> None:
+def test_the_last_report_contains_its_links(service: Service, browser: Browser, team: Team) -> None:
     task = team.task(team.project(), "Reported")
     note = "**Done**, see https://example.org/a_(b). The [request](https://example.org/pull/12) waits"
     team.move(task, "REVIEW", note=note)
@@ -370,7 +372,7 @@ def test_an_overdue_task_shows_its_date_and_can_be_postponed(service: Service, b
         service.wait_until(lambda: team.read(task)["due_at"] == "2020-03-11T05:06:00.000Z")
 
 
-def test_a_task_behind_cancelled_work_waits_for_a_person(service: Service, browser: Browser, team: Team) -> None:
+def test_a_task_that_depends_on_a_cancelled_task_needs_a_person(service: Service, browser: Browser, team: Team) -> None:
     project = team.project()
     cancelled, kept = team.task(project, "Given up"), team.task(project, "Kept")
     task = team.task(project, "Stuck behind it", depends_on=[cancelled, kept])

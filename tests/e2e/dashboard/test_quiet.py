@@ -1,4 +1,4 @@
-"""A page on which nothing happens leaves the processor alone."""
+"""An idle page uses almost no processor time."""
 
 import re
 
@@ -32,7 +32,7 @@ def counters(session: CDPSession) -> dict[str, float]:
 
 
 def rates(tab: Dashboard, countdown: str) -> dict[str, float]:
-    """Return how often a second the page is laid out and styled while a countdown ticks."""
+    """Return the layouts and style recalculations per second while a countdown runs."""
     session = tab.context.new_cdp_session(tab.page)
     session.send("Performance.enable")
     before = counters(session)
@@ -43,7 +43,7 @@ def rates(tab: Dashboard, countdown: str) -> dict[str, float]:
 
 
 @pytest.fixture(scope="module")
-def held(shared_team: Team) -> int:
+def claimed(shared_team: Team) -> int:
     project = shared_team.project()
     tasks = [shared_team.task(project, f"Task {number}") for number in range(12)]
     for number, task in enumerate(tasks):
@@ -61,11 +61,11 @@ def held(shared_team: Team) -> int:
     ],
     ids=["board", "agents", "task"],
 )
-def test_a_quiet_page_with_leases_is_laid_out_only_when_a_second_passes(
-    shared: Service, browser: Browser, held: int, motion: str, address: str, countdown: str
+def test_an_idle_page_with_leases_is_laid_out_only_once_per_second(
+    shared: Service, browser: Browser, claimed: int, motion: str, address: str, countdown: str
 ) -> None:
     with dashboard(shared, browser, reduced_motion=motion) as tab:
-        tab.open(address.format(task=held))
+        tab.open(address.format(task=claimed))
         expect(tab.page.locator(countdown).first).to_be_visible()
         assert tab.page.evaluate(ENDLESS) == []
         tab.settle()
@@ -81,7 +81,9 @@ COUNTDOWNS = """() => {
 }"""
 
 
-def test_a_fresh_lease_never_has_more_time_left_than_it_lasts(service: Service, browser: Browser, team: Team) -> None:
+def test_the_countdown_of_a_new_lease_never_exceeds_its_duration(
+    service: Service, browser: Browser, team: Team
+) -> None:
     tasks = [team.task(team.project(f"Project {number}"), "Claimed") for number in range(5)]
     with dashboard(service, browser) as tab:
         for task in tasks:

@@ -1,4 +1,4 @@
-"""Input methods, keyboards of other scripts, and names that are written from right to left."""
+"""Input methods, keyboards for other scripts, and names that are written from right to left."""
 
 import re
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ from tests.e2e.service import Service
 
 STATIC = Path(__file__).parents[3] / "project_manager/web/static"
 COMPOSING: tuple[Mapping[str, object], ...] = ({"isComposing": True}, {"keyCode": 229})
-"""How Chromium and Firefox, and how Safari mark the key that ends a composition."""
+"""The marks of a key that ends a composition in Chromium and Firefox, and in Safari."""
 
 ADA = "סוכנת"
 SAMIR = "سمير"
@@ -40,12 +40,12 @@ ORDER_ON_SCREEN = """([selector, texts]) => {
 
 
 def press(tab: Dashboard, key: str, **more: object) -> None:
-    """Send a key to the focused element with properties that a real keyboard would need a layout for."""
+    """Send a key to the focused element with properties that need a certain layout on a real keyboard."""
     tab.page.evaluate(PRESS, [key, more])
 
 
 @pytest.mark.parametrize("mark", COMPOSING, ids=["isComposing", "229"])
-def test_keys_that_end_a_composition_choose_send_and_close_nothing(
+def test_keys_that_end_a_composition_do_not_select_send_or_close(
     service: Service, browser: Browser, team: Team, mark: Mapping[str, object]
 ) -> None:
     project = team.project()
@@ -90,7 +90,7 @@ def test_keys_that_end_a_composition_choose_send_and_close_nothing(
         assert team.head() == before
 
 
-def test_every_handler_of_keys_leaves_compositions_alone() -> None:
+def test_every_key_handler_ignores_compositions() -> None:
     listening = re.compile(r"""onKeyDown[=:]|["']key(?:down|up|press)["']""")
     guarded = re.compile(r"import \{[^}]*\bonKeys\b[^}]*\} from")
     unguarded = {
@@ -101,7 +101,7 @@ def test_every_handler_of_keys_leaves_compositions_alone() -> None:
     assert unguarded == {"still.js"}, "still.js notes that a key was pressed, and acts on none"
 
 
-def test_letters_work_on_layouts_without_latin_letters(service: Service, browser: Browser, team: Team) -> None:
+def test_letter_shortcuts_work_on_layouts_without_latin_letters(service: Service, browser: Browser, team: Team) -> None:
     project = team.project()
     layouts = {
         "Cyrillic": ("ь", "л", "1"),
@@ -129,7 +129,7 @@ def test_letters_work_on_layouts_without_latin_letters(service: Service, browser
             expect(card.locator(".priority")).to_contain_text("P1")
 
 
-def test_a_latin_layout_is_read_by_its_letters_and_not_by_their_places(shared: Service, browser: Browser) -> None:
+def test_shortcuts_on_a_latin_layout_use_the_letter_and_not_the_key_position(shared: Service, browser: Browser) -> None:
     with dashboard(shared, browser) as tab:
         tab.open()
         tab.page.locator("main").focus()
@@ -141,7 +141,7 @@ def test_a_latin_layout_is_read_by_its_letters_and_not_by_their_places(shared: S
 
 
 @pytest.mark.parametrize("width", [320, 1280])
-def test_right_to_left_names_keep_the_words_around_them_in_place(
+def test_right_to_left_names_do_not_reorder_the_words_around_them(
     service: Service, browser: Browser, team: Team, width: int
 ) -> None:
     project = team.project("פרויקט (א)", description="תיאור של הפרויקט")
@@ -169,7 +169,7 @@ def test_right_to_left_names_keep_the_words_around_them_in_place(
         expect(event).to_be_visible()
         event.evaluate("(element) => element.id = 'event-in-question'")
         order = tab.page.evaluate(ORDER_ON_SCREEN, ["#event-in-question p", [ADA, "took", "1"]])
-        # On a phone the sentence breaks into lines, and where a word begins says nothing of their order.
+        # On a phone the sentence wraps, so the position of a word does not show the order.
         assert width == 320 or order == [ADA, "took", "1"]
         for view in ("", "?view=agents", "?view=needs", "?view=projects", "?view=graph"):
             tab.open(f"/{view}")
@@ -191,7 +191,7 @@ def test_messages_isolate_right_to_left_names(service: Service, browser: Browser
         expect(tab.toast(f"Saved #1 \u2068{NAME}\u2069")).to_be_visible()
 
 
-def test_the_form_turns_to_the_direction_of_what_is_typed(service: Service, browser: Browser, team: Team) -> None:
+def test_a_form_field_follows_the_direction_of_the_typed_text(service: Service, browser: Browser, team: Team) -> None:
     team.project()
     with dashboard(service, browser) as tab:
         tab.open()

@@ -1,4 +1,4 @@
-"""The page of a task: what is live comes first, and what waits for a person can be decided there."""
+"""The page of a task: live information comes first, and a reviewer can accept the work."""
 
 from playwright.sync_api import Browser, expect
 
@@ -43,7 +43,7 @@ def test_a_short_description_is_not_folded(service: Service, browser: Browser, t
         expect(tab.page.get_by_role("button", name="Show all")).to_have_count(0)
 
 
-def test_work_in_review_is_accepted_on_its_page(service: Service, browser: Browser, team: Team) -> None:
+def test_a_task_in_review_is_accepted_on_its_page(service: Service, browser: Browser, team: Team) -> None:
     task = team.task(team.project(), "Handed in")
     team.move(task, "REVIEW")
     with dashboard(service, browser) as tab:

@@ -1,4 +1,4 @@
-"""What a person typed is not thrown away by a key or a click beside it."""
+"""A stray key or click does not discard typed text."""
 
 from collections.abc import Callable
 
@@ -38,7 +38,7 @@ WAYS_OUT = (press_escape, click_backdrop, click_cross, click_cancel)
 
 
 @pytest.mark.parametrize("leave", WAYS_OUT)
-def test_a_form_with_text_asks_before_it_closes(
+def test_a_form_with_unsaved_text_asks_before_it_closes(
     shared: Service, browser: Browser, task: int, leave: Callable[[Dashboard], None]
 ) -> None:
     with dashboard(shared, browser) as tab:
@@ -57,7 +57,7 @@ def test_a_form_with_text_asks_before_it_closes(
 
 
 @pytest.mark.parametrize("leave", WAYS_OUT)
-def test_a_form_in_which_nothing_changed_closes_at_once(
+def test_an_unchanged_form_closes_at_once(
     shared: Service, browser: Browser, task: int, leave: Callable[[Dashboard], None]
 ) -> None:
     with dashboard(shared, browser) as tab:
@@ -70,7 +70,7 @@ def test_a_form_in_which_nothing_changed_closes_at_once(
         expect(tab.drawer).to_be_visible()
 
 
-def test_escape_pressed_again_and_again_never_loses_the_text(service: Service, browser: Browser, team: Team) -> None:
+def test_repeated_escape_never_loses_the_text(service: Service, browser: Browser, team: Team) -> None:
     task = team.task(team.project(), "Edited")
     with dashboard(service, browser) as tab:
         tab.open(f"/?task={task}")
@@ -88,9 +88,7 @@ def test_escape_pressed_again_and_again_never_loses_the_text(service: Service, b
     assert team.read(task)["description"] == "An hour of work"
 
 
-def test_a_way_of_closing_that_the_page_cannot_refuse_brings_the_text_back(
-    shared: Service, browser: Browser, task: int
-) -> None:
+def test_a_forced_close_of_the_dialog_restores_the_text(shared: Service, browser: Browser, task: int) -> None:
     with dashboard(shared, browser) as tab:
         tab.open()
         tab.page.get_by_test_id("new-task").click()
@@ -100,7 +98,7 @@ def test_a_way_of_closing_that_the_page_cannot_refuse_brings_the_text_back(
         expect(tab.dialog.get_by_label("Name")).to_have_value("Half an idea")
 
 
-def test_escape_in_a_begun_comment_leaves_the_box_and_not_the_task(
+def test_escape_in_an_unsent_comment_leaves_the_field_and_keeps_the_task_open(
     shared: Service, browser: Browser, task: int
 ) -> None:
     with dashboard(shared, browser) as tab:
@@ -115,7 +113,7 @@ def test_escape_in_a_begun_comment_leaves_the_box_and_not_the_task(
         expect(tab.drawer).to_have_count(0)
 
 
-def test_a_begun_comment_is_kept_with_its_task_until_it_is_sent(service: Service, browser: Browser, team: Team) -> None:
+def test_an_unsent_comment_is_kept_with_its_task(service: Service, browser: Browser, team: Team) -> None:
     project = team.project()
     task, other = team.task(project, "One"), team.task(project, "Other")
     with dashboard(service, browser) as tab:
@@ -137,7 +135,9 @@ def test_a_begun_comment_is_kept_with_its_task_until_it_is_sent(service: Service
         expect(box).to_have_value("")
 
 
-def test_the_first_task_brings_its_project_along(service: Service, browser: Browser, team: Team) -> None:
+def test_the_first_task_can_be_created_together_with_its_project(
+    service: Service, browser: Browser, team: Team
+) -> None:
     with dashboard(service, browser) as tab:
         tab.open()
         tab.page.get_by_test_id("new-task").click()

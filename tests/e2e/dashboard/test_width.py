@@ -1,4 +1,4 @@
-"""Nothing is wider than the window, whatever people and agents call their things."""
+"""No element is wider than the window, with names of any length."""
 
 import re
 
@@ -16,7 +16,7 @@ HOLDER = "agent-" + "h" * 100
 
 @pytest.fixture(scope="module")
 def nasty(shared_team: Team) -> int:
-    """Names of a hundred characters without a blank, everywhere. The task with all of them, held."""
+    """Create names of a hundred characters without a space everywhere. Return the claimed task that has all of them."""
     project = shared_team.project("P" * 100, description="d" * 300)
     epic, endless = shared_team.epic(project, EPIC), shared_team.epic(project, "E" * 100)
     task = shared_team.task(
@@ -80,7 +80,7 @@ def test_no_dialog_is_wider_than_the_window(shared: Service, browser: Browser, n
 
 
 @pytest.mark.parametrize("width", WIDTHS)
-def test_the_sign_in_fits_and_says_in_plain_words_what_is_wrong_with_a_token(
+def test_the_sign_in_page_fits_and_explains_a_rejected_token_in_plain_words(
     service: Service, browser: Browser, team: Team, width: int
 ) -> None:
     team.send("POST", "/api/tokens", {"name": "root", "role": "operator"})
@@ -100,7 +100,7 @@ def test_the_sign_in_fits_and_says_in_plain_words_what_is_wrong_with_a_token(
         assert (wider(tab), tab.violations()) == ([], [])
 
 
-def test_the_sign_in_that_says_why_fits_a_phone(service: Service, browser: Browser, team: Team) -> None:
+def test_the_sign_in_page_with_a_reason_fits_a_phone(service: Service, browser: Browser, team: Team) -> None:
     with dashboard(service, browser, viewport={"width": 320, "height": 640}) as tab:
         tab.open()
         secret = team.send("POST", "/api/tokens", {"name": "root", "role": "operator"})["secret"]
@@ -114,7 +114,7 @@ def test_the_sign_in_that_says_why_fits_a_phone(service: Service, browser: Brows
         assert (wider(tab), tab.violations()) == ([], [])
 
 
-def test_a_priority_stays_on_one_line_beside_a_long_epic(shared: Service, browser: Browser, nasty: int) -> None:
+def test_a_priority_stays_on_one_line_next_to_a_long_epic(shared: Service, browser: Browser, nasty: int) -> None:
     with dashboard(shared, browser, viewport={"width": 1280, "height": 800}) as tab:
         tab.open()
         for priority in tab.page.locator(".card .priority").all():
@@ -124,7 +124,7 @@ def test_a_priority_stays_on_one_line_beside_a_long_epic(shared: Service, browse
 
 
 @pytest.mark.parametrize("width", WIDTHS)
-def test_the_name_of_a_project_ends_in_dots_within_its_card(
+def test_a_long_project_name_is_truncated_with_an_ellipsis_in_its_card(
     shared: Service, browser: Browser, nasty: int, width: int
 ) -> None:
     with dashboard(shared, browser, viewport={"width": width, "height": 800}) as tab:
@@ -140,7 +140,7 @@ def test_the_name_of_a_project_ends_in_dots_within_its_card(
         assert tab.violations() == []
 
 
-def test_every_column_is_in_sight_on_a_laptop(shared: Service, browser: Browser, nasty: int) -> None:
+def test_every_column_is_visible_on_a_laptop(shared: Service, browser: Browser, nasty: int) -> None:
     with dashboard(shared, browser, viewport={"width": 1280, "height": 720}) as tab:
         tab.open()
         for status in ("BACKLOG", "TODO", "IN_PROGRESS", "REVIEW", "BLOCKED", "DONE", "CANCELLED"):
@@ -148,9 +148,7 @@ def test_every_column_is_in_sight_on_a_laptop(shared: Service, browser: Browser,
         expect(tab.page.get_by_test_id("edge-end")).to_be_hidden()
 
 
-def test_columns_out_of_sight_are_announced_and_reached_by_a_button(
-    shared: Service, browser: Browser, nasty: int
-) -> None:
+def test_hidden_columns_are_announced_and_reached_with_a_button(shared: Service, browser: Browser, nasty: int) -> None:
     with dashboard(shared, browser, viewport={"width": 900, "height": 720}, reduced_motion="reduce") as tab:
         tab.open()
         expect(tab.column("CANCELLED")).not_to_be_in_viewport()
@@ -162,7 +160,9 @@ def test_columns_out_of_sight_are_announced_and_reached_by_a_button(
         assert tab.violations() == []
 
 
-def test_the_lanes_show_now_and_the_lease_on_a_phone(shared: Service, browser: Browser, nasty: int) -> None:
+def test_the_lanes_show_the_current_time_and_the_lease_on_a_phone(
+    shared: Service, browser: Browser, nasty: int
+) -> None:
     with dashboard(shared, browser, viewport={"width": 320, "height": 640}) as tab:
         tab.open("/?view=agents")
         lanes = tab.page.get_by_test_id("lanes")
@@ -170,7 +170,7 @@ def test_the_lanes_show_now_and_the_lease_on_a_phone(shared: Service, browser: B
         expect(lanes.locator(".lane-bar").first).to_be_in_viewport(ratio=0.5)
 
 
-def test_a_phone_has_theme_help_and_sign_out_behind_one_button(service: Service, browser: Browser, team: Team) -> None:
+def test_a_phone_has_theme_help_and_sign_out_in_one_menu(service: Service, browser: Browser, team: Team) -> None:
     secret = team.send("POST", "/api/tokens", {"name": "ada", "role": "operator"})["secret"]
     with dashboard(service, browser, viewport={"width": 320, "height": 640}, color_scheme="light") as tab:
         tab.page.goto(service.url)
@@ -204,7 +204,7 @@ def test_a_phone_has_theme_help_and_sign_out_behind_one_button(service: Service,
 
 
 @pytest.mark.parametrize("view", ["needs", "agents", "activity", "projects"])
-def test_a_view_keeps_away_from_the_edges_and_is_no_wider_than_can_be_read(
+def test_a_view_has_margins_and_a_readable_line_length(
     shared: Service, browser: Browser, nasty: int, view: str
 ) -> None:
     with dashboard(shared, browser) as tab:
@@ -216,7 +216,7 @@ def test_a_view_keeps_away_from_the_edges_and_is_no_wider_than_can_be_read(
 
 
 @pytest.mark.parametrize("width", [1280, 1000])
-def test_the_graph_opens_with_all_of_it_in_sight(service: Service, browser: Browser, team: Team, width: int) -> None:
+def test_a_graph_opens_completely_visible(service: Service, browser: Browser, team: Team, width: int) -> None:
     project = team.project()
     first = [team.task(project, f"Root {number}") for number in range(3)]
     middle = [team.task(project, f"Middle {number}", depends_on=first) for number in range(7)]
@@ -239,7 +239,7 @@ def test_the_graph_opens_with_all_of_it_in_sight(service: Service, browser: Brow
             assert box["y"] + box["height"] <= frame["y"] + frame["height"]
 
 
-def test_a_graph_too_large_to_read_opens_without_empty_quarters_and_fits_on_request(
+def test_a_large_graph_opens_without_empty_areas_and_fits_on_request(
     service: Service, browser: Browser, team: Team
 ) -> None:
     project = team.project()

@@ -1,4 +1,4 @@
-"""What the dashboard says is true, and said to a person."""
+"""Texts of the dashboard are correct and written for people."""
 
 import re
 from collections.abc import Callable
@@ -22,7 +22,7 @@ def other(shared_team: Team) -> int:
 
 @pytest.fixture(scope="module")
 def wanted(shared_team: Team, other: int) -> int:
-    """Task 2, with everything that the search looks at."""
+    """Create task 2 with a value in every field that the search covers."""
     fields = {"external_key": "SHOP-117", "description": "Half of the cents vanish", "labels": ["urgent-label"]}
     task = shared_team.task(shared_team.project(), "Rounding error", **fields)
     shared_team.claim(task, "codex-3", 3000)
@@ -37,7 +37,7 @@ def back_up_and_restore(service: Service, folder: Path) -> None:
     service.start()
 
 
-def test_the_badge_counts_what_the_page_lists(service: Service, browser: Browser, team: Team) -> None:
+def test_the_badge_shows_the_number_of_tasks_in_the_list(service: Service, browser: Browser, team: Team) -> None:
     project = team.project()
     for status in ("REVIEW", "BLOCKED", "IN_PROGRESS"):
         team.move(team.task(project, status), status, note="Please look")
@@ -50,7 +50,7 @@ def test_the_badge_counts_what_the_page_lists(service: Service, browser: Browser
         expect(tab.page.get_by_test_id("nav-needs").locator(".badge")).to_have_text("4")
 
 
-def test_what_waits_for_a_person_shows_the_last_word_in_plain_text(
+def test_a_task_that_needs_a_person_shows_its_last_log_entry_in_plain_text(
     service: Service, browser: Browser, team: Team
 ) -> None:
     project = team.project()
@@ -72,7 +72,9 @@ def test_what_waits_for_a_person_shows_the_last_word_in_plain_text(
         expect(row.filter(has_text="Lost one").get_by_test_id("last-word")).to_contain_text("Now at line 50")
 
 
-def test_leases_that_a_restore_ended_are_said_to_be_so(start_service: Start, browser: Browser, tmp_path: Path) -> None:
+def test_a_lease_that_a_restore_ended_gives_the_restore_as_the_reason(
+    start_service: Start, browser: Browser, tmp_path: Path
+) -> None:
     service = start_service()
     team = Team(service)
     task = team.task(team.project(), "Held over a restore")
@@ -95,7 +97,7 @@ def test_a_lease_that_a_person_ended_names_the_person(service: Service, browser:
         expect(lost.get_by_role("img", name="agent")).to_be_visible()
 
 
-def test_a_person_who_holds_a_task_is_shown_as_a_person(start_service: Start, browser: Browser, tmp_path: Path) -> None:
+def test_a_human_lease_holder_is_shown_as_human(start_service: Start, browser: Browser, tmp_path: Path) -> None:
     service = start_service()
     team = Team(service)
     task = team.task(team.project(), "Held by hand")
@@ -113,7 +115,7 @@ def test_a_person_who_holds_a_task_is_shown_as_a_person(start_service: Start, br
 
 @pytest.mark.parametrize(("part", "button"), [("project", "Show all projects"), ("epic", "Show all epics")])
 @pytest.mark.parametrize("view", ["board", "needs", "activity", "graph"])
-def test_a_link_to_what_is_gone_says_so_and_offers_the_way_back(
+def test_a_link_to_an_unknown_project_or_epic_explains_it_and_offers_a_way_back(
     shared: Service, browser: Browser, other: int, part: str, button: str, view: str
 ) -> None:
     with dashboard(shared, browser) as tab:
@@ -128,7 +130,9 @@ def test_a_link_to_what_is_gone_says_so_and_offers_the_way_back(
         expect(tab.card(other)).to_be_visible()
 
 
-def test_a_project_that_is_deleted_while_it_is_shown_says_so(service: Service, browser: Browser, team: Team) -> None:
+def test_a_project_that_is_deleted_while_shown_is_reported_as_missing(
+    service: Service, browser: Browser, team: Team
+) -> None:
     project = team.project()
     team.task(project, "Doomed")
     with dashboard(service, browser) as tab:
@@ -137,7 +141,7 @@ def test_a_project_that_is_deleted_while_it_is_shown_says_so(service: Service, b
         expect(tab.page.get_by_test_id("unknown")).to_contain_text("There is no such project")
 
 
-def test_a_link_to_a_task_that_is_gone_is_answered_in_a_persons_words(
+def test_a_link_to_a_deleted_task_gets_an_explanation_in_plain_words(
     shared: Service, browser: Browser, other: int
 ) -> None:
     with dashboard(shared, browser) as tab:
@@ -151,7 +155,7 @@ def test_a_link_to_a_task_that_is_gone_is_answered_in_a_persons_words(
 
 
 @pytest.mark.parametrize("words", ["shop-117", "#2", "rounding", "urgent-label", "half cents", "codex-3"])
-def test_the_search_finds_a_task_by_everything_that_is_promised(
+def test_the_search_finds_a_task_by_every_documented_field(
     shared: Service, browser: Browser, other: int, wanted: int, words: str
 ) -> None:
     with dashboard(shared, browser) as tab:
@@ -161,7 +165,9 @@ def test_the_search_finds_a_task_by_everything_that_is_promised(
         expect(tab.card(wanted)).to_be_visible()
 
 
-def test_what_is_known_and_taken_for_granted_can_be_read(service: Service, browser: Browser, team: Team) -> None:
+def test_the_knowledge_and_the_assumptions_of_a_project_can_be_read(
+    service: Service, browser: Browser, team: Team
+) -> None:
     project, bare = team.project(), team.project("Nothing known")
     task, plain = team.task(project, "Write the parser"), team.task(bare, "Plain")
     about = {"file_path": "src/parse.py", "line_number": 12, "code_snippet": "x = 1"}
@@ -191,7 +197,7 @@ def test_what_is_known_and_taken_for_granted_can_be_read(service: Service, brows
         expect(assumptions.or_(tab.page.get_by_test_id("known"))).to_have_count(0)
 
 
-def test_long_knowledge_is_read_whole_on_request(service: Service, browser: Browser, team: Team) -> None:
+def test_long_knowledge_is_shown_completely_on_request(service: Service, browser: Browser, team: Team) -> None:
     project = team.project()
     task = team.task(project, "Write the parser")
     for number in range(10):
@@ -207,7 +213,7 @@ def test_long_knowledge_is_read_whole_on_request(service: Service, browser: Brow
         expect(item).to_contain_text("The end of 9.")
 
 
-def test_a_log_that_cannot_be_read_is_not_called_empty(service: Service, browser: Browser, team: Team) -> None:
+def test_a_log_that_fails_to_load_is_not_shown_as_empty(service: Service, browser: Browser, team: Team) -> None:
     task = team.task(team.project(), "Talkative")
     team.log(task, "Here I am")
     with dashboard(service, browser) as tab:
@@ -221,7 +227,7 @@ def test_a_log_that_cannot_be_read_is_not_called_empty(service: Service, browser
         expect(tab.page.get_by_test_id("log-entry")).to_contain_text("Here I am")
 
 
-def test_a_moment_is_told_once_and_as_people_tell_it(service: Service, browser: Browser, team: Team) -> None:
+def test_a_time_is_shown_once_and_in_a_local_format(service: Service, browser: Browser, team: Team) -> None:
     dates = {"due_at": "2098-03-04T05:06:00Z", "defer_until": "2097-03-04T05:06:00Z"}
     task = team.task(team.project(), "Later", **dates)
     silent = team.task(team.project("Elsewhere"), "Silent one")
@@ -254,7 +260,7 @@ def test_a_moment_is_told_once_and_as_people_tell_it(service: Service, browser: 
             expect(body).not_to_contain_text(FOR_PROGRAMS)
 
 
-def test_what_somebody_wrote_keeps_the_moments_as_written(service: Service, browser: Browser, team: Team) -> None:
+def test_times_in_text_from_users_are_not_reformatted(service: Service, browser: Browser, team: Team) -> None:
     task = team.task(team.project(), "Quoted", description="Seen at 2020-03-04T05:06:00Z")
     team.log(task, "Again at 2021-03-04T05:06:00Z", agent_id="claude-7")
     team.send("PATCH", f"/api/tasks/{task}", {"description": "Seen at 2022-03-04T05:06:00Z"})
@@ -267,7 +273,7 @@ def test_what_somebody_wrote_keeps_the_moments_as_written(service: Service, brow
         expect(tab.page.locator(".event-fields")).to_contain_text("2020-03-04T05:06:00Z → Seen at 2022-03-04T05:06:00Z")
 
 
-def test_attempts_are_counted_whether_a_lease_expired_or_was_given_back_as_failed(
+def test_expired_leases_and_failed_releases_both_count_as_attempts(
     service: Service, browser: Browser, team: Team
 ) -> None:
     task = team.task(team.project(), "Both")
@@ -284,7 +290,7 @@ def test_attempts_are_counted_whether_a_lease_expired_or_was_given_back_as_faile
         expect(tab.page.get_by_test_id("need").get_by_test_id("attempts")).to_have_text("tried twice")
 
 
-def test_the_history_of_a_task_is_whole_and_begins_with_the_newest(
+def test_the_history_of_a_task_is_complete_and_starts_with_the_newest_event(
     service: Service, browser: Browser, team: Team
 ) -> None:
     task = team.task(team.project(), "Much done")

@@ -24,7 +24,7 @@ anything = st.recursive(
 @pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.name)
 @settings(max_examples=20, database=None)
 @given(data=st.data())
-def test_no_value_whatever_is_anything_but_taken_or_refused(operation: Operation, data: Any) -> None:
+def test_every_value_is_either_accepted_or_refused(operation: Operation, data: Any) -> None:
     names = validation.names_of(operation.command)
     raw = data.draw(st.dictionaries(st.sampled_from([*names, "else"]), anything, max_size=4))
     refusal = refused(operation, raw)
@@ -39,7 +39,7 @@ def refused(operation: Operation, raw: dict[str, Any]) -> Invalid | None:
     return None
 
 
-def test_all_faults_of_a_request_are_in_one_refusal() -> None:
+def test_all_field_errors_of_a_request_are_in_one_refusal() -> None:
     with pytest.raises(Invalid) as refusal:
         validation.read(CreateTask, {"name": "", "priority": 9, "prioritty": 1})
     named: Any = refusal.value.details["faults"]
@@ -47,20 +47,20 @@ def test_all_faults_of_a_request_are_in_one_refusal() -> None:
     assert refusal.value.code == "invalid"
 
 
-def test_nothing_but_unknown_names_is_an_error_of_its_own() -> None:
+def test_unknown_names_alone_have_their_own_error() -> None:
     with pytest.raises(UnknownArgument) as refusal:
         validation.read(CreateTask, {"name": "x", "prioritty": 1})
     assert refusal.value.message == "unknown field `prioritty`: did you mean `priority`?"
 
 
-def test_a_name_that_resembles_none_is_answered_with_those_that_there_are() -> None:
+def test_an_unknown_name_without_a_near_match_lists_the_valid_names() -> None:
     with pytest.raises(UnknownArgument) as refusal:
         validation.read(DeleteTask, {"task_id": 1, "zzz": 1})
     assert refusal.value.hint == "The fields are task_id, force, version."
 
 
 @pytest.mark.parametrize("name", ["ttl_seconds", "timeout", "duration_seconds"])
-def test_a_length_of_a_lease_is_read_under_each_of_its_names(name: str) -> None:
+def test_the_duration_of_a_lease_is_read_under_each_of_its_names(name: str) -> None:
     assert validation.read(AcquireTaskLock, {"task_id": "7", name: "60"}).ttl_seconds == 60
 
 
@@ -73,7 +73,7 @@ def test_two_names_of_one_field_at_once_are_refused() -> None:
     ("given", "field"),
     [("bogus", "status"), ("todo,bogus", "status.1"), (["bogus"], "status.0"), (["todo", "bogus"], "status.1")],
 )
-def test_a_faulty_word_of_a_list_is_told_by_itself_and_not_by_its_number(given: object, field: str) -> None:
+def test_an_invalid_word_of_a_list_is_reported_by_itself_and_not_by_its_index(given: object, field: str) -> None:
     with pytest.raises(Invalid) as refusal:
         validation.read(ListTasks, {"status": given})
     assert refusal.value.message.startswith("`status` 'bogus' is not a status: it is one of")
@@ -81,7 +81,7 @@ def test_a_faulty_word_of_a_list_is_told_by_itself_and_not_by_its_number(given: 
     assert [fault["field"] for fault in named] == [field]
 
 
-def test_a_faulty_entry_that_is_not_quoted_is_told_by_its_number() -> None:
+def test_an_invalid_entry_that_is_not_quoted_is_reported_by_its_index() -> None:
     with pytest.raises(Invalid) as refusal:
         validation.read(CreateTask, {"name": "x", "labels": ["a", "b" * 500]})
     assert refusal.value.message.startswith("`labels.1` has more than")
@@ -131,7 +131,7 @@ def test_a_value_that_is_sent_under_two_names_is_refused_for_that(
         (GetProject, {"project_id": "Website"}, "Ids are listed by list_projects (GET /api/projects)."),
     ],
 )
-def test_a_name_in_the_place_of_an_id_is_shown_where_it_belongs(
+def test_a_name_instead_of_an_id_gets_a_hint_to_the_right_field(
     command: type[Command], raw: dict[str, Any], hint: str
 ) -> None:
     with pytest.raises(Invalid) as refusal:

@@ -1,4 +1,4 @@
-"""Which texts are taken as they are, and which are refused with what is wrong with them."""
+"""Texts that are accepted unchanged, and texts that are refused with a reason."""
 
 import unicodedata
 from typing import Any
@@ -37,7 +37,7 @@ def refusal(command: type[Command], **raw: Any) -> str:
 
 
 @pytest.mark.parametrize("text", WRITTEN.values(), ids=WRITTEN)
-def test_a_line_is_taken_in_whatever_script_it_is_written(text: str) -> None:
+def test_a_line_is_accepted_in_any_script(text: str) -> None:
     read = validation.read(CreateTask, {"name": text, "labels": [text], "acceptance": [text], "external_key": text})
     assert (read.name, read.labels, read.acceptance, read.external_key) == (text, [text], [text], text)
 
@@ -64,7 +64,7 @@ def test_a_line_takes_every_character_but_controls_breaks_halves_and_overrides(c
 
 
 @pytest.mark.parametrize("text", WRITTEN.values(), ids=WRITTEN)
-def test_what_an_agent_is_called_is_printable(text: str) -> None:
+def test_the_name_of_an_agent_is_printable(text: str) -> None:
     assert "not printable" in refusal(GetContext, agent_id=text)
     assert "not printable" in refusal(CreateToken, name=text, role="agent")
     assert "not printable" in refusal(CreateToken, name="x", role="agent", agent_id=text)
@@ -86,13 +86,13 @@ def test_what_an_agent_is_called_is_printable(text: str) -> None:
         "l\u043ecal",
     ],
 )
-def test_a_token_is_not_called_what_the_service_calls_nobody_or_itself(name: str) -> None:
+def test_the_name_of_a_token_is_not_a_reserved_name(name: str) -> None:
     message = refusal(CreateToken, name=name, role="agent")
     assert message.startswith(f"`name` {name.strip()!r} is a name that the service itself uses: choose another one")
 
 
 @pytest.mark.parametrize("blank", ["\u3164", "\u115f", "\u1160", "\uffa0", "\u2800", "\ufe0f", "\u17b4"])
-def test_what_an_agent_is_called_has_no_letter_that_shows_nothing(blank: str) -> None:
+def test_the_name_of_an_agent_has_no_invisible_letter(blank: str) -> None:
     assert "that is invisible" in refusal(GetContext, agent_id=f"ann{blank}")
     assert "that is invisible" in refusal(CreateToken, name=f"ann{blank}", role="agent")
     assert "that is invisible" in refusal(CreateToken, name="x", role="agent", agent_id=f"{blank}ann")
@@ -111,7 +111,7 @@ def test_a_name_of_blank_letters_alone_is_refused(blank: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["locals", "lo cal", "system/1", "localhost"])
-def test_a_token_may_be_called_anything_else(name: str) -> None:
+def test_a_token_may_have_any_other_name(name: str) -> None:
     assert validation.read(CreateToken, {"name": name, "role": "agent"}).name == name
 
 
@@ -125,9 +125,7 @@ def test_a_token_may_be_called_anything_else(name: str) -> None:
         ("", []),
     ],
 )
-def test_one_criterion_for_done_is_one_whatever_commas_it_has(
-    command: type[Command], sent: object, read: list[str]
-) -> None:
+def test_a_criterion_for_done_may_contain_commas(command: type[Command], sent: object, read: list[str]) -> None:
     assert validation.read(command, {"name": "x", "acceptance": sent}).acceptance == read  # type: ignore[attr-defined]
 
 

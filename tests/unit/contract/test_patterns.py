@@ -1,4 +1,4 @@
-"""The published patterns of texts and the validation of texts are about the same texts."""
+"""The published patterns of texts accept the same texts as the validation."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""What is said about a slip in the syntax of a plan: where it stands, and what to do about it."""
+"""Messages about syntax errors in a plan: the position and the remedy."""
 
 import json
 from typing import Any
@@ -42,18 +42,18 @@ YAML_SLIPS = [
 
 @pytest.mark.parametrize(("text", "place", "remedy"), YAML_SLIPS)
 @pytest.mark.parametrize("loader", ["libyaml", "Python"])
-def test_a_slip_in_yaml_is_told_with_its_place_and_what_to_do(
+def test_a_syntax_error_in_yaml_is_reported_with_its_position_and_a_remedy(
     text: str, place: Place, remedy: str, loader: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if loader == "Python":
         monkeypatch.setattr(yaml_tree, "_LOADER", yaml.SafeLoader)
     (fault,) = reader.read(text, "plan.yaml").faults
     assert remedy in fault.hint
-    # At the end of the text the one parser stands on its last line, the other on the line that would follow.
+    # At the end of the text one parser is on its last line, the other on the line after it.
     assert fault.place == place or (loader == "Python" and text.count("\n") < place.line)
 
 
-def test_a_backslash_that_escapes_nothing_is_told_in_either_format() -> None:
+def test_an_invalid_escape_is_reported_in_either_format() -> None:
     for source in ("plan.yaml", "plan.json"):
         (fault,) = reader.read('{"projects": "a\\d"}', source).faults
         assert "`\\` begins an escape" in fault.hint
@@ -67,9 +67,9 @@ def test_a_backslash_that_escapes_nothing_is_told_in_either_format() -> None:
         ("name:Shop", Place(1, 1)),
     ],
 )
-def test_a_key_without_a_blank_after_its_colon_is_told_where_the_parser_takes_it(text: str, place: Place) -> None:
-    told = [(fault.place, fault.hint) for fault in reader.read(text, "plan.yaml").faults]
-    assert (place, "A colon is followed by a blank: write `name: Shop`.") in told
+def test_a_missing_space_after_a_colon_is_reported_where_the_parser_accepts_it(text: str, place: Place) -> None:
+    reported = [(fault.place, fault.hint) for fault in reader.read(text, "plan.yaml").faults]
+    assert (place, "A colon is followed by a blank: write `name: Shop`.") in reported
 
 
 def test_the_remedy_stands_in_the_error_and_names_nothing_of_the_parser() -> None:
@@ -102,11 +102,11 @@ def test_a_file_that_is_named_as_json_is_nothing_but_json(text: str, place: Plac
 
 
 @pytest.mark.parametrize("source", ["document", "standard input", "plan.yaml", "plan"])
-def test_what_is_not_named_as_json_may_be_all_of_yaml(source: str) -> None:
+def test_a_file_that_is_not_named_as_json_may_use_all_of_yaml(source: str) -> None:
     assert reader.read('{"projects": [{"name": "A",}], standalone_tasks: [],} # done', source).faults == []
 
 
-def test_json_is_read_whatever_its_blanks_and_numbers() -> None:
+def test_json_is_read_with_any_blanks_and_numbers() -> None:
     text = json.dumps({"projects": [{"name": "A", "tasks": [{"name": "T", "priority": 1}]}]}, indent="\t")
     assert reader.read("\ufeff" + text, "plan.json").faults == []
     (fault,) = reader.read(f'{{"projects": [{{"name": "A", "tasks": {"7" * 5000}}}]}}', "plan.json").faults

@@ -14,13 +14,13 @@ ALL = [error for error in leaves() if error.__module__ == errors.__name__]
 
 
 @pytest.mark.parametrize("error", ALL, ids=lambda error: error.__name__)
-def test_every_error_has_a_status_that_is_not_our_fault_unless_it_is(error: type[ProjectManagerError]) -> None:
+def test_only_an_internal_error_has_a_server_error_status(error: type[ProjectManagerError]) -> None:
     assert any(base in STATUS for base in error.__mro__)
     assert (status_of(error) == 500) is issubclass(error, errors.Internal)
 
 
 @pytest.mark.parametrize("error", ALL, ids=lambda error: error.__name__)
-def test_every_error_stands_in_the_tree_at_the_top(error: type[ProjectManagerError]) -> None:
+def test_every_error_is_listed_in_the_docstring_of_the_module(error: type[ProjectManagerError]) -> None:
     assert error.__name__ in (errors.__doc__ or "")
 
 
@@ -44,6 +44,6 @@ def test_the_kinds_have_the_statuses_of_the_contract() -> None:
     }
 
 
-def test_a_hint_of_the_moment_takes_the_place_of_the_usual_one() -> None:
+def test_a_given_hint_replaces_the_default_one() -> None:
     assert errors.LockHeld("held").hint == errors.LockHeld.default_hint
     assert errors.LockHeld("held", hint="wait").hint == "wait"

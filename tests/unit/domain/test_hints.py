@@ -52,24 +52,26 @@ def test_epics_take_the_same_words(word: str, status: EpicStatus) -> None:
     ("word", "status"),
     [("DOEN", Status.DONE), ("CLSOED", Status.DONE), ("BLOCEKD", Status.BLOCKED), ("IN_PROGRES", Status.IN_PROGRESS)],
 )
-def test_a_slip_of_a_status_is_guessed(word: str, status: Status) -> None:
+def test_a_misspelt_status_is_guessed(word: str, status: Status) -> None:
     assert word_meant(word, SYNONYMS, is_closed) is status
 
 
 @pytest.mark.parametrize(
     "word", ["UNDONE", "UNRESOLVED", "UNFIXED", "NOT_DONE", "INCOMPLETE", "NOTDONE", "UNCLOSED", "X"]
 )
-def test_no_guess_turns_a_status_into_its_opposite(word: str) -> None:
+def test_no_guess_maps_a_status_to_its_opposite(word: str) -> None:
     assert word_meant(word, SYNONYMS, is_closed) is None
 
 
-def test_no_slip_of_an_open_status_is_guessed_to_be_closed_nor_the_other_way_round() -> None:
-    """Each way to leave a letter out or to write one twice."""
+def test_no_misspelt_open_status_is_guessed_to_be_closed_nor_the_reverse() -> None:
+    """Leave out each letter once, and double each letter once."""
     for word, status in SYNONYMS.items():
-        slips = {word[:at] + word[at] * times + word[at + 1 :] for at, times in product(range(len(word)), (0, 2))}
-        for slip in slips - SYNONYMS.keys():
-            guess = word_meant(slip, SYNONYMS, is_closed)
-            assert guess is None or is_closed(guess) is is_closed(status), (slip, guess)
+        misspellings = {
+            word[:at] + word[at] * times + word[at + 1 :] for at, times in product(range(len(word)), (0, 2))
+        }
+        for misspelt in misspellings - SYNONYMS.keys():
+            guess = word_meant(misspelt, SYNONYMS, is_closed)
+            assert guess is None or is_closed(guess) is is_closed(status), (misspelt, guess)
 
 
 @pytest.mark.parametrize(
@@ -93,7 +95,7 @@ def test_no_slip_of_an_open_status_is_guessed_to_be_closed_nor_the_other_way_rou
         (ClaimNextTask, "ttl", "ttl_seconds"),
     ],
 )
-def test_a_field_of_another_tracker_and_a_slip_are_led_to_ours(command: type, name: str, field: str) -> None:
+def test_a_field_of_another_tracker_and_a_misspelt_field_get_a_suggestion(command: type, name: str, field: str) -> None:
     assert field_meant(name, names_by_field(command)) == field
 
 
@@ -118,5 +120,8 @@ def test_names_kept_for_old_clients_are_never_proposed() -> None:
     for command in (CreateTask, UpdateTask, AcquireTaskLock, ListTasks):
         for field, names in names_by_field(command).items():
             for name in names:
-                for slip in (name + "s", name[:-1], name + "x"):
-                    assert field_meant(slip, names_by_field(command)) in {None, *command.model_fields}, (field, slip)
+                for misspelt in (name + "s", name[:-1], name + "x"):
+                    assert field_meant(misspelt, names_by_field(command)) in {None, *command.model_fields}, (
+                        field,
+                        misspelt,
+                    )

@@ -43,7 +43,7 @@ def test_a_lease_lives_until_its_expiry_and_not_at_it() -> None:
         (None, "ann", 4, StaleFence),
     ],
 )
-def test_who_may_write_under_which_fence(
+def test_a_write_is_allowed_by_holder_and_fence(
     held: Lease | None, agent: str, fence: int | None, refusal: type[ProjectManagerError] | None
 ) -> None:
     refused = outcome(held, agent, fence)
@@ -61,7 +61,7 @@ def test_who_may_write_under_which_fence(
     fence=st.none() | st.integers(1, 10),
     fenced=st.booleans(),
 )
-def test_nobody_but_the_holder_under_the_present_fence_ever_writes_under_a_fenced_lease(
+def test_only_the_holder_with_the_current_fence_writes_under_a_fenced_lease(
     agent: str, fence: int | None, fenced: bool
 ) -> None:
     allowed = outcome(lease(fenced=fenced), agent, fence) is None
@@ -75,5 +75,5 @@ def test_a_refusal_names_the_present_holder_and_until_when() -> None:
     assert refusal.value.details["expires_at"] == rfc3339(NOW + 1000)
 
 
-def test_using_a_lease_that_nobody_has_tells_to_claim_first() -> None:
+def test_using_a_lease_without_a_holder_hints_to_claim_first() -> None:
     assert "acquire_task_lock" in not_held(7, "ann", 5).hint

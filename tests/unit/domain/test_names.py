@@ -21,12 +21,12 @@ PRESENT = [
 
 
 @pytest.mark.parametrize("name", ["website", " Website ", "WEBSITE", "weBSite"])
-def test_case_and_blanks_around_make_no_other_name(name: str) -> None:
+def test_case_and_surrounding_blanks_do_not_distinguish_names(name: str) -> None:
     assert name_key(name) == name_key("Website")
 
 
 @pytest.mark.parametrize(
-    ("slip", "meant"),
+    ("misspelt", "expected"),
     [
         ("Websit", "Website"),
         ("Webiste", "Website"),
@@ -40,8 +40,8 @@ def test_case_and_blanks_around_make_no_other_name(name: str) -> None:
         ("Inboxx", "Inbox"),
     ],
 )
-def test_a_slip_is_known_by_its_letters(slip: str, meant: str) -> None:
-    assert nearest(slip, PRESENT) == meant
+def test_a_misspelling_is_recognized_by_its_letters(misspelt: str, expected: str) -> None:
+    assert nearest(misspelt, PRESENT) == expected
 
 
 @pytest.mark.parametrize(
@@ -59,7 +59,7 @@ def test_a_slip_is_known_by_its_letters(slip: str, meant: str) -> None:
         "Index",
     ],
 )
-def test_names_that_count_or_tell_apart_on_purpose_are_no_slips(name: str) -> None:
+def test_names_that_are_numbered_or_differ_on_purpose_are_no_misspellings(name: str) -> None:
     assert nearest(name, PRESENT) is None
 
 
@@ -83,7 +83,7 @@ ONE = [
 
 
 @pytest.mark.parametrize("name", ONE)
-def test_composition_width_and_invisible_characters_make_no_other_name(name: str) -> None:
+def test_composition_width_and_invisible_characters_do_not_distinguish_names(name: str) -> None:
     assert name_key(name) == name_key(CAFE)
 
 
@@ -96,14 +96,14 @@ def test_composition_width_and_invisible_characters_make_no_other_name(name: str
         ("a\u3000b", "A  b"),
     ],
 )
-def test_full_case_folding_ligatures_and_wide_blanks_make_no_other_name(one: str, other: str) -> None:
+def test_full_case_folding_ligatures_and_wide_blanks_do_not_distinguish_names(one: str, other: str) -> None:
     assert name_key(one) == name_key(other)
 
 
 @pytest.mark.parametrize(
     ("one", "other"), [("Cafe", CAFE), ("Lab 1", "Lab 2"), ("C", "C++"), ("\U0001f680", "\U0001f525")]
 )
-def test_other_letters_make_another_name(one: str, other: str) -> None:
+def test_different_letters_distinguish_names(one: str, other: str) -> None:
     assert name_key(one) != name_key(other)
 
 
@@ -123,15 +123,15 @@ def test_fillers_blanks_and_zero_width_characters_are_not_visible(text: str) -> 
     assert is_visible(f"{text}x")
 
 
-@pytest.mark.parametrize(("slip", "meant"), [("labb", "lab"), ("auht", "auth"), ("aapp", "app")])
-def test_a_doubled_letter_and_letters_that_changed_places_are_slips_also_in_short_words(slip: str, meant: str) -> None:
-    assert nearest(slip, [meant]) == meant
+@pytest.mark.parametrize(("misspelt", "expected"), [("labb", "lab"), ("auht", "auth"), ("aapp", "app")])
+def test_doubled_and_swapped_letters_are_misspellings_also_in_short_words(misspelt: str, expected: str) -> None:
+    assert nearest(misspelt, [expected]) == expected
 
 
 @pytest.mark.parametrize(
     ("name", "other"), [("C++", "C"), ("\U0001f680", "\U0001f525"), ("v1.2", "v12"), ("lab2", "lab22")]
 )
-def test_what_names_differ_in_on_purpose_is_no_slip(name: str, other: str) -> None:
+def test_a_deliberate_difference_is_no_misspelling(name: str, other: str) -> None:
     assert nearest(name, [other]) is None
     assert suggestion(name, [other]) is None
 
@@ -141,12 +141,12 @@ def test_a_suggestion_takes_one_wrong_letter_in_any_word(name: str, other: str) 
     assert suggestion(name, ["Website", other]) == other
 
 
-def test_a_name_without_visible_characters_is_never_meant() -> None:
+def test_a_name_without_visible_characters_is_never_suggested() -> None:
     assert nearest("ab", ["\u200b", "abc"]) is None
     assert suggestion("ab", ["\u200b", "Website"]) is None
 
 
-def test_only_so_many_names_are_looked_at() -> None:
+def test_only_a_limited_number_of_names_is_compared() -> None:
     def names() -> Iterator[str]:
         for number in range(CANDIDATES):
             yield f"name {number:06d}"

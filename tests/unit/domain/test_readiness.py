@@ -13,7 +13,7 @@ def codes(standing: Standing, cap: int = 5) -> list[str]:
     return [reason.code for reason in reasons(standing, now=NOW, max_attempts=cap)]
 
 
-def test_a_task_that_nothing_holds_back_is_ready() -> None:
+def test_a_task_without_blockers_is_ready() -> None:
     assert codes(FREE) == []
 
 
@@ -30,11 +30,11 @@ def test_a_task_that_nothing_holds_back_is_ready() -> None:
         (replace(FREE, attempts=5), "attempts"),
     ],
 )
-def test_each_thing_alone_holds_a_task_back(standing: Standing, code: str) -> None:
+def test_each_blocker_alone_makes_a_task_not_ready(standing: Standing, code: str) -> None:
     assert codes(standing) == [code]
 
 
-def test_what_has_passed_does_not_hold_a_task_back() -> None:
+def test_a_time_in_the_past_is_no_blocker() -> None:
     assert codes(replace(FREE, defer_until=NOW, attempts=4)) == []
     assert codes(replace(FREE, attempts=99), cap=0) == []
 
@@ -44,7 +44,7 @@ def test_status_and_attempts_do_not_stop_a_claim_by_name() -> None:
     assert obstacles(standing, now=NOW) == ()
 
 
-def test_a_refusal_carries_every_reason_and_the_tasks_waited_for() -> None:
+def test_a_refusal_names_every_blocker_and_the_open_dependencies() -> None:
     standing = replace(FREE, waiting_for=(9, 3), running_conflicts=(4,))
     refusal = not_ready(7, obstacles(standing, now=NOW))
     assert refusal.details["waiting_for"] == [3, 4, 9]

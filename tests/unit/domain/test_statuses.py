@@ -41,7 +41,7 @@ def test_every_status_is_a_word_for_itself_in_any_case() -> None:
     assert all(EPIC_SYNONYMS[spelled(status.lower())] is status for status in EpicStatus)
 
 
-def test_the_table_of_moves_has_a_row_for_every_status_and_staying_is_legal() -> None:
+def test_the_transition_table_has_a_row_for_every_status_and_staying_is_legal() -> None:
     assert set(MOVES) == set(Status)
     assert all(status in legal for status, legal in MOVES.items())
 
@@ -49,7 +49,7 @@ def test_the_table_of_moves_has_a_row_for_every_status_and_staying_is_legal() ->
 @pytest.mark.parametrize("current", Status)
 @pytest.mark.parametrize("target", Status)
 @pytest.mark.parametrize("reopen", [False, True])
-def test_a_move_is_legal_by_the_table_and_leaving_finished_work_only_with_reopen(
+def test_a_transition_is_legal_by_the_table_and_from_finished_work_only_with_reopen(
     current: Status, target: Status, reopen: bool
 ) -> None:
     legal = target == current or (target in MOVES[current] and (current not in CLOSED or reopen))
@@ -66,7 +66,7 @@ def test_a_move_is_legal_by_the_table_and_leaving_finished_work_only_with_reopen
         assert "reopen=true" in refusal.value.hint
 
 
-def test_finished_work_is_neither_claimed_nor_held() -> None:
+def test_a_finished_task_can_neither_be_claimed_nor_stay_claimed() -> None:
     assert CLOSED < ENDS_LEASE
     assert not CLOSED & CLAIMABLE_BY_NAME
     assert Status.IN_PROGRESS not in ENDS_LEASE

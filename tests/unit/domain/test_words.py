@@ -44,7 +44,7 @@ def test_a_query_becomes_phrases(query: str, phrases: list[Phrase]) -> None:
 
 
 def found(query: str, text: str) -> bool:
-    """Whether an index of the words finds the text: each phrase stands in it, the last word perhaps longer."""
+    """Return whether an index of the words finds the text: it contains each phrase, and the last word may be longer."""
     words = words_of(text)
 
     def stands(phrase: Phrase, at: int) -> bool:
@@ -80,7 +80,7 @@ def word_letters(word: str) -> str:
 
 
 def test_a_run_of_marks_is_not_sorted_and_takes_linear_time() -> None:
-    """Normalising this text takes minutes."""
+    """Limit the time. A quadratic normalisation of this text takes minutes."""
     marks = "\u0915" + "\u093c\u094d" * 500_000
     assert words_of(marks) == [marks]
     assert len(marks) > COMPOSED_LETTERS

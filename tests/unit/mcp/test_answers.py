@@ -1,4 +1,4 @@
-"""The short form of answers, where the tests of their budget do not look."""
+"""The short form of responses, in cases that the tests of their budget do not cover."""
 
 import orjson
 

@@ -1,4 +1,4 @@
-"""The arguments of a call as the caller wants them: fillers dropped, `clear` translated."""
+"""Normalising the arguments of a call: fillers are dropped, `clear` is translated."""
 
 from typing import Any
 
@@ -38,7 +38,7 @@ def optional_nodes(tool: Operation) -> dict[str, Schema]:
 
 
 def needed(tool: Operation) -> dict[str, Any]:
-    """A value for each argument that the command requires."""
+    """Return a value for each argument that the command requires."""
     return {name: "1" for name, field in tool.command.model_fields.items() if field.is_required()}
 
 
@@ -74,7 +74,7 @@ def test_null_for_every_listed_argument_equals_the_call_without_them(tool: Opera
         assert reader.read({**needed(tool), **nulls}, nullable=nullable) == reader.read(needed(tool), nullable=nullable)
 
 
-def test_an_edit_that_fills_every_argument_changes_only_what_it_wants() -> None:
+def test_an_edit_that_fills_every_argument_changes_only_the_intended_fields() -> None:
     fillers: dict[str, Any] = {"description": "", "priority": 0, "labels": [], "acceptance": [], "version": 0}
     filled = read("update_task", **EDIT, name="same", log_entry="note", **fillers)
     assert filled.arguments == {**EDIT, "name": "same", "log_entry": "note"}
@@ -110,7 +110,7 @@ def test_one_value_that_no_caller_wants_makes_the_call_filled(filler: dict[str, 
     assert reading.ignored == ("priority", "estimate_minutes", *filler)
 
 
-def test_where_null_is_possible_zero_and_false_count_also_beside_an_empty_value() -> None:
+def test_where_null_is_possible_zero_and_false_count_also_with_an_empty_value() -> None:
     reading = read("update_task", nullable=True, **EDIT, priority=0, reopen=False, labels=[], name=None)
     assert reading.arguments == {**EDIT, "priority": 0, "reopen": False}
     assert reading.ignored == ("labels",)
@@ -122,7 +122,7 @@ def test_a_filler_under_another_name_of_an_argument_is_dropped_too() -> None:
     assert reading.ignored == ("dependencies", "ra_tags", "priority")
 
 
-def test_what_is_required_is_never_a_filler() -> None:
+def test_a_required_argument_is_never_a_filler() -> None:
     assert read("add_task_log", task_id=0, body="", kind="").arguments == {"task_id": 0, "body": ""}
 
 

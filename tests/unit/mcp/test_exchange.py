@@ -52,5 +52,5 @@ def test_the_answer_to_a_request_of_the_server_counts_as_no_request() -> None:
         b"[" * 100_000,
     ],
 )
-def test_everything_else_is_no_message(body: bytes) -> None:
+def test_any_other_input_is_no_message(body: bytes) -> None:
     assert parse(body) is None

@@ -1,4 +1,4 @@
-"""Counting and cancelling what is in flight."""
+"""Counting and cancelling of requests in flight."""
 
 import anyio
 from mcp.shared.message import SessionMessage

@@ -1,4 +1,4 @@
-"""What of the SDK's log is no fault."""
+"""Log records of the SDK that report no error."""
 
 import logging
 import sys
@@ -10,11 +10,11 @@ from project_manager.mcp.transport.live import is_fault
 
 
 def logged(error: Exception | None) -> logging.LogRecord:
-    """The record of `logger.exception` while that error is handled."""
+    """Return the record of `logger.exception` while this error is handled."""
     try:
         if error is not None:
             raise error
-    except Exception:  # noqa: BLE001 whatever is logged
+    except Exception:  # noqa: BLE001 any exception is logged
         return logging.LogRecord("sdk", logging.ERROR, "", 0, "it failed", (), sys.exc_info())
     return logging.LogRecord("sdk", logging.ERROR, "", 0, "it failed", (), None)
 

@@ -23,5 +23,5 @@ def test_the_address_may_name_a_known_profile(query: bytes, profile: tuple[str, 
     assert profile_of({"query_string": query}) == profile
 
 
-def test_what_the_address_does_not_name_is_taken_from_the_default() -> None:
+def test_a_part_that_the_address_omits_is_taken_from_the_default() -> None:
     assert ToolProfile("", "strict").over(ToolProfile("all", "plain")) == ("all", "strict")

@@ -23,7 +23,7 @@ def tool(*arguments: str, **more: Any) -> Tool:
     return Tool("A tool", WRITES, arguments, **more)
 
 
-def test_only_what_is_listed_is_shown_in_that_order() -> None:
+def test_only_listed_arguments_are_shown_in_that_order() -> None:
     schema = input_schema(Sample, tool("kind", "task_id"))
     assert list(schema["properties"]) == ["kind", "task_id"]
     assert schema["required"] == ["task_id"]

@@ -1,4 +1,4 @@
-"""What the door uses of the SDK beyond what that documents: a release that moves any of it fails here first."""
+"""The undocumented parts of the SDK that the MCP interface uses. A release that changes them fails here first."""
 
 import inspect
 from collections.abc import Callable
@@ -37,19 +37,19 @@ USED: list[tuple[Callable[..., Any], set[str]]] = [
 
 
 @pytest.mark.parametrize(("used", "parameters"), USED, ids=lambda value: getattr(value, "__qualname__", ""))
-def test_the_sdk_still_takes_what_the_door_gives(used: Callable[..., Any], parameters: set[str]) -> None:
+def test_the_sdk_still_accepts_our_arguments(used: Callable[..., Any], parameters: set[str]) -> None:
     assert parameters <= set(inspect.signature(used).parameters)
 
 
 @pytest.mark.parametrize(
     "name", ["connect", "handle_request", "terminate", "close_standalone_sse_stream", "is_terminated"]
 )
-def test_the_session_transport_still_has_what_the_door_calls(name: str) -> None:
+def test_the_session_transport_still_has_the_members_that_we_call(name: str) -> None:
     assert hasattr(StreamableHTTPServerTransport, name)
     assert hasattr(StreamableHTTPServerTransport("a"), "idle_scope")
 
 
-def test_the_eras_are_the_ones_the_door_was_built_for() -> None:
+def test_the_protocol_versions_are_the_supported_ones() -> None:
     assert HANDSHAKE_PROTOCOL_VERSIONS[-1] == "2025-11-25"
     assert list(MODERN_PROTOCOL_VERSIONS) == ["2026-07-28"]
 
@@ -58,7 +58,7 @@ def test_no_tracing_middleware_is_left() -> None:
     assert DoorServer("bare").middleware == []
 
 
-def test_a_connection_still_has_what_subscriptions_need() -> None:
+def test_a_connection_still_has_the_members_that_subscriptions_need() -> None:
     connection = Connection.from_envelope("2025-11-25", None, None)
     assert not connection.has_standalone_channel
     assert isinstance(connection.initialized, anyio.Event)

@@ -1,4 +1,4 @@
-"""The table of 2025-era sessions."""
+"""The table of sessions of the 2025 protocol versions."""
 
 import pytest
 
@@ -9,7 +9,7 @@ from project_manager.mcp.transport.sessions import NoRoom, Session, SessionGone,
 
 
 class Table:
-    """Sessions with their counts."""
+    """A session table with counts of opened and closed sessions."""
 
     def __init__(self, limit: int = 2, idle_seconds: float = 60.0) -> None:
         self.opened = self.closed = 0
@@ -35,14 +35,14 @@ def test_an_open_session_is_found_again() -> None:
     assert session.version == LATEST_HANDSHAKE_VERSION
 
 
-def test_an_id_from_elsewhere_is_taken_over() -> None:
+def test_an_id_of_another_instance_is_taken_over() -> None:
     table = Table()
     assert table.find("opened-by-another-instance").version == "2025-03-26"
     assert len(table.sessions) == 1
 
 
 @pytest.mark.parametrize("session_id", ["", "with blank", "ünïcode", "x" * 129, "new\nline"])
-def test_what_cannot_be_an_id_is_not_taken_over(session_id: str) -> None:
+def test_an_invalid_id_is_not_taken_over(session_id: str) -> None:
     with pytest.raises(SessionGone):
         Table().find(session_id)
 
@@ -56,7 +56,7 @@ def test_an_ended_session_is_never_taken_over_again() -> None:
     assert (table.opened, table.closed) == (1, 1)
 
 
-def test_a_session_is_its_owners_alone() -> None:
+def test_a_session_is_accessible_only_to_its_owner() -> None:
     table = Table()
     session = table.open("ann")
     with pytest.raises(SessionGone):
@@ -72,7 +72,7 @@ def test_the_longest_idle_session_makes_room() -> None:
     assert second not in table.sessions.all()
 
 
-def test_a_session_whose_stream_has_just_ended_is_not_the_longest_idle_one() -> None:
+def test_a_session_with_a_just_ended_stream_is_not_the_longest_idle_one() -> None:
     table = Table(limit=2)
     streaming = table.open()
     with table.sessions.in_use(streaming):
@@ -82,7 +82,7 @@ def test_a_session_whose_stream_has_just_ended_is_not_the_longest_idle_one() -> 
     assert idle not in table.sessions.all()
 
 
-def test_a_session_whose_stream_has_just_ended_hides_no_idle_ones_from_the_reaper(
+def test_a_session_with_a_just_ended_stream_hides_no_idle_ones_from_the_reaper(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     now = [0.0]
@@ -109,7 +109,7 @@ def test_a_session_in_use_is_never_dropped() -> None:
     assert len(table.sessions) == 0
 
 
-def test_what_was_ended_is_remembered_within_bounds() -> None:
+def test_ended_sessions_are_remembered_within_bounds() -> None:
     table = Table(limit=1)
     for _ in range(10_050):
         table.sessions.end(table.open())
