@@ -1,11 +1,11 @@
 ARG PYTHON_IMAGE=python:3.13-slim
 
 FROM ${PYTHON_IMAGE} AS build
-# pip reads both from the environment and ignores an empty value: the ordinary index is used then.
+# pip reads both from the environment. It ignores an empty value and uses the default index.
 ARG PIP_INDEX_URL=
 ARG PIP_TRUSTED_HOST=
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore
-# Without pip of its own the environment that is shipped cannot be changed, and is smaller.
+# The shipped environment has no pip, so it is smaller and cannot be changed.
 RUN python -m venv --without-pip /opt/venv
 WORKDIR /src
 COPY requirements/build.txt requirements/image.txt requirements/
@@ -22,11 +22,11 @@ FROM ${PYTHON_IMAGE} AS runtime
 ARG VERSION=0
 ARG REVISION=unknown
 LABEL org.opencontainers.image.title="Project Manager" \
-      org.opencontainers.image.description="Hands each task to exactly one agent at a time: REST, WebSocket, MCP and a dashboard" \
+      org.opencontainers.image.description="Task queue for AI agents: REST, WebSocket, MCP and a dashboard" \
       org.opencontainers.image.licenses="MIT AND Apache-2.0 AND BSD-2-Clause" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}"
-# The distribution's own versions: they follow the base image, which is what gets security updates.
+# Versions of the distribution are not pinned: they follow the base image and its security updates.
 # hadolint ignore=DL3008
 RUN apt-get update \
  && apt-get install -y --no-install-recommends curl sqlite3 \
@@ -42,7 +42,7 @@ COPY pyproject.toml ./
 COPY migrations migrations
 COPY examples examples
 COPY deploy/docker-healthcheck.py docker-healthcheck.py
-# Large answers go back to the system as soon as they are sent, instead of staying with the allocator.
+# Return the memory of large responses to the system as soon as they are sent.
 ENV MALLOC_ARENA_MAX=2 \
     MALLOC_MMAP_THRESHOLD_=131072 \
     MALLOC_TRIM_THRESHOLD_=131072

@@ -1,8 +1,8 @@
-"""Says whether this instance works: its ports, its /healthz, its database file.
+"""Check the health of this instance: its ports, its /healthz and its database file.
 
-Exit status 0 when all hold, 1 when one does not; the first line of output names what is wrong.
-HEALTH_CHECK_VERBOSE=true prints every check with its time; HEALTH_CHECK_TIMEOUT bounds them all (5 seconds).
-Only light modules of the standard library are imported: an orchestrator starts this every few seconds.
+Exit with status 0 if all checks pass, and with status 1 if one fails. The first line of output names the failed check.
+HEALTH_CHECK_VERBOSE=true prints every check with its time. HEALTH_CHECK_TIMEOUT limits the total time (5 seconds).
+The script imports only small modules of the standard library, because an orchestrator starts it every few seconds.
 """
 
 import json
@@ -21,7 +21,7 @@ HTTP_TRANSPORTS = ("sse", "http", "streamable-http")
 
 
 class Unhealthy(Exception):
-    """One check failed; the message is what the operator reads."""
+    """A failed check. The message is for the operator."""
 
 
 def setting(name: str, default: str) -> str:
@@ -29,7 +29,7 @@ def setting(name: str, default: str) -> str:
 
 
 def host() -> str:
-    """The address to ask, which is loopback when the service listens on every address."""
+    """Return the address to connect to: loopback if the service listens on every address."""
     named = setting("HOST", "127.0.0.1").removeprefix("[").removesuffix("]")
     return EVERY_ADDRESS.get(named, named)
 
@@ -43,7 +43,7 @@ def mcp_port() -> int:
 
 
 def secret(name: str) -> str:
-    """Return what the file holds that the setting `name` names, nothing when it is not set. Raises Unhealthy."""
+    """Return the content of the file in the setting `name`, or "" if it is not set. Raises Unhealthy."""
     path = setting(name, "")
     if not path:
         return ""
@@ -55,7 +55,7 @@ def secret(name: str) -> str:
 
 
 def database_path() -> str:
-    """The path as the service reads it: the URL is decoded, and `~` at the beginning is the home folder."""
+    """Return the path as the service reads it: decode the URL, and expand a leading `~`."""
     url = setting("DATABASE_URL", "") or secret("DATABASE_URL_FILE")
     if url.startswith("sqlite:///"):
         return os.path.expanduser(unquote(url.removeprefix("sqlite:///")))  # noqa: PTH111 pathlib loads slowly
@@ -82,7 +82,7 @@ def check_mcp_port(deadline: float) -> str:
 
 
 def request(path: str, deadline: float) -> tuple[int, bytes]:
-    """Status and body of one HTTP/1.0 GET; the server closes the connection after its answer."""
+    """Return status and body of one HTTP/1.0 GET. The server closes the connection after its response."""
     answer = bytearray()
     with connect(api_port(), deadline) as connection:
         connection.sendall(f"GET {path} HTTP/1.0\r\nHost: localhost\r\n\r\n".encode())
@@ -91,14 +91,14 @@ def request(path: str, deadline: float) -> tuple[int, bytes]:
             try:
                 chunk = connection.recv(65536)
             except OSError as error:
-                raise Unhealthy(f"{path} gave no answer in time: the process hangs or is stopped") from error
+                raise Unhealthy(f"no response from {path} in time: the process is hanging or stopped") from error
             if not chunk:
                 break
             answer += chunk
     head, separator, body = bytes(answer).partition(b"\r\n\r\n")
     words = head.split(b" ", 2)
     if not separator or len(words) < 2 or not words[1].isdigit():
-        raise Unhealthy(f"{path} answered with something that is not HTTP")
+        raise Unhealthy(f"the response from {path} is not HTTP")
     return int(words[1]), body
 
 
@@ -107,7 +107,7 @@ def check_healthz(deadline: float) -> str:
     try:
         said = json.loads(body)
     except ValueError as error:
-        raise Unhealthy(f"/healthz answered {status} without JSON") from error
+        raise Unhealthy(f"/healthz answered {status}, and the body is not JSON") from error
     if status != 200 or said.get("status") != "healthy" or said.get("database_connected") is not True:
         raise Unhealthy(f"/healthz answered {status}: {json.dumps(said)[:400]}")
     return f"/healthz answered {status}: {said['status']}"
@@ -124,8 +124,8 @@ def check_database_file(_deadline: float) -> str:
         finally:
             connection.close()
     except sqlite3.Error as error:
-        if getattr(error, "sqlite_errorcode", 0) & 0xFF in BUSY:  # /healthz has said whether the service can read it
-            return f"the database file {path} is held by another process now"
+        if getattr(error, "sqlite_errorcode", 0) & 0xFF in BUSY:  # check_healthz covers whether the service can read it
+            return f"the database file {path} is locked by another process"
         raise Unhealthy(f"the database file {path} cannot be read: {error}") from error
     if row is None:
         raise Unhealthy(f"the database file {path} has no schema")

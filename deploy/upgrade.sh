@@ -1,14 +1,15 @@
 #!/usr/bin/env bash
-# Bring the release that is now built or pulled into service while agents work: deploy/upgrade.sh
-# Backup, migration, then one instance after the other. Stops at the first step that fails; the instances that serve
-# by then go on serving. It ends with a list of what each container runs, and with status 0 only if every instance and
-# the backup service run the new release. Run it where compose.yaml is; COMPOSE_FILE and the like are honoured.
+# Upgrade to the release that is built or pulled, while agents work: deploy/upgrade.sh
+# Take a backup, migrate, then replace one instance after the other. The script stops at the first step that fails, and
+# the running instances continue. At the end it lists the image of each container. The status is 0 only if every
+# instance and the backup service run the new release. Run it in the folder of compose.yaml. Variables of Compose, such
+# as COMPOSE_FILE, have their usual effect.
 set -euo pipefail
 
 say() { printf '%s\n' "$*" >&2; }
-trap 'say "Interrupted. The instances that run go on serving; run deploy/upgrade.sh again."; exit 130' INT TERM
+trap 'say "Interrupted. Running instances continue; run deploy/upgrade.sh again."; exit 130' INT TERM
 
-# Containers of a service without those of `docker compose run`.
+# Print the containers of a service, without those of `docker compose run`.
 containers() { # SERVICE
   local id
   for id in $(docker compose ps --all --quiet "$1"); do
@@ -28,17 +29,17 @@ ports() { # COMMAND THAT RUNS ITS ARGUMENTS IN A CONTAINER
 
 take_back() {
   local id
-  say "The new instance does not become healthy. Its log:"
+  say "The new instance is not healthy. Its log:"
   for id in $(containers project-manager); do
     [[ " ${old[*]} " == *" $id "* ]] && continue
     [ "$(health "$id")" = healthy ] && continue
     docker logs --tail 20 "$id" >&2
     docker rm --force "$id" >/dev/null
   done
-  say "It was removed. The other instances go on serving."
+  say "It was removed. The other instances continue."
 }
 
-report() { # SERVICE: one line for each container; status 1 if one does not run the new release
+report() { # SERVICE: print one line for each container; status 1 if one does not run the new release
   local id whole=0
   for id in $(containers "$1"); do
     say "$(docker inspect --format '{{slice .Name 1}}' "$id"): $(state "$id") $(health "$id"), image $(image "$id" | cut -c8-19)"
@@ -54,7 +55,7 @@ for id in "${present[@]}"; do
 done
 count=${#present[@]}
 if [ "${#old[@]}" -eq 0 ]; then
-  say "No instance runs: docker compose up -d --wait"
+  say "No instance is running. Start them: docker compose up -d --wait"
   exit 1
 fi
 new=$(image_of_name "$(docker compose config --images migrate)")
@@ -63,8 +64,8 @@ say "New release: image ${new:7:12}"
 wanted=$(ports docker compose run --rm --no-deps -T migrate)
 balanced=$(ports docker compose exec -T lb)
 if [ -n "$balanced" ] && [ "$wanted" != "$balanced" ]; then
-  say "DEFAULT_PORT or MCP_PORT has changed, and the load balancer sends to the former ports."
-  say "Ports cannot change one instance after the other: docker compose up -d --wait"
+  say "DEFAULT_PORT or MCP_PORT has changed, but the load balancer uses the former ports."
+  say "Ports cannot change one instance after the other. Restart all: docker compose up -d --wait"
   exit 1
 fi
 
@@ -72,11 +73,11 @@ say "Backup"
 docker compose run --rm --no-deps migrate project-manager backup "/app/backups/before-upgrade-$(date -u +%Y%m%dT%H%M%SZ).db"
 say "Migration"
 if ! docker compose run --rm --no-deps migrate; then
-  say "The migration failed and changed nothing. The instances go on serving."
+  say "The migration failed and changed nothing. The instances continue."
   exit 1
 fi
 
-# Compose would start a container that has ended again, with the release that it was made of.
+# Remove stopped containers: Compose would start them again with the old release.
 for id in "${present[@]}"; do
   [[ " ${old[*]} " == *" $id "* ]] && continue
   say "Removing ${id:0:12}, which is $(state "$id")"
@@ -94,23 +95,23 @@ if [ -n "$(docker compose ps --quiet --status running backup 2>/dev/null)" ]; th
   docker compose up -d --no-deps backup
 fi
 
-say "Running now:"
+say "Running containers:"
 whole=0
 report project-manager || whole=1
 report backup || whole=1
 [ "$(containers project-manager | wc -l)" -eq "$count" ] || whole=1
 if [ "$whole" -ne 0 ]; then
-  say "Not done: not every container runs image ${new:7:12}. Look at the list, then run deploy/upgrade.sh again."
+  say "Not done: not every container runs image ${new:7:12}. Check the list, then run deploy/upgrade.sh again."
   exit 1
 fi
 lb=$(docker compose ps --quiet --status running lb)
 if [ -n "$lb" ]; then
   report lb || true
   if ! docker compose exec -T lb test -e /lb/reload.sh || [ "$(image "$lb")" != "$(image_of_name "$(docker inspect --format '{{.Config.Image}}' "$lb")")" ]; then
-    say "The load balancer goes on with its former image or mounts. To replace it, with a moment without connections:"
+    say "The load balancer keeps its former image or mounts. To replace it (short interruption):"
     say "docker compose up -d --no-deps lb"
   elif ! docker compose exec -T lb bash /lb/reload.sh; then
-    say "The load balancer goes on with its former configuration."
+    say "The load balancer keeps its former configuration."
   fi
 fi
 say "Done: $count instances of the new release"

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Look at a running deployment from outside and say what holds, one line each.
+"""Check a running deployment from outside. Print one line per check.
 
     verify-deployment.py [--url http://127.0.0.1:8080] [--mcp-url http://127.0.0.1:8081] [--token-file FILE]
 
-Makes a project of its own, works in it as an agent would, and deletes it; with --read-only it only looks.
-Needs Python 3.11 and nothing else. Exit status: 0 everything holds, 1 something does not, 2 wrong usage.
+The script creates a project, works in it as an agent, and deletes it. With --read-only it changes nothing.
+It needs only Python 3.11. Exit status: 0 all checks passed, 1 a check failed, 2 wrong usage.
 """
 
 import argparse
@@ -31,7 +31,7 @@ CLIENT = {"name": "verify-deployment", "version": "1"}
 
 
 class Failed(Exception):
-    """What does not hold, in the operator's words."""
+    """A failed check. The message is for the operator."""
 
 
 @dataclass(frozen=True)
@@ -48,12 +48,12 @@ class Answer:
         try:
             return json.loads(self.body)
         except ValueError as error:
-            raise Failed(f"answered {self.status} with something that is not JSON") from error
+            raise Failed(f"the response with status {self.status} is not JSON") from error
 
 
 @dataclass(frozen=True)
 class Door:
-    """One address of the deployment. Every request takes a new connection: the load balancer chooses anew."""
+    """An address of the deployment. Each request opens a connection, so the load balancer selects an instance again."""
 
     url: str
     token: str
@@ -110,7 +110,7 @@ class Door:
     def expect(self, status: int, method: str, path: str, body: object = None) -> Any:
         answer = self.send(method, path, body)
         if answer.status != status:
-            raise Failed(f"{method} {path} answered {answer.status}, not {status}: {answer.text}")
+            raise Failed(f"{method} {path} got {answer.status}, not {status}: {answer.text}")
         return answer.json() if answer.body else None
 
 
@@ -131,10 +131,10 @@ class Deployment:
 def health(deployment: Deployment) -> str:
     said = deployment.api.expect(200, "GET", "/healthz")
     if said.get("status") != "healthy" or said.get("database_connected") is not True:
-        raise Failed(f"/healthz says {said}")
+        raise Failed(f"/healthz answered {said}")
     for path in ("/livez", "/readyz"):
         deployment.api.expect(200, "GET", path)
-    return f"healthy, {said.get('active_websocket_connections')} WebSockets at the instance asked"
+    return f"healthy, {said.get('active_websocket_connections')} WebSockets at this instance"
 
 
 def metrics(deployment: Deployment) -> str:
@@ -157,7 +157,7 @@ def headers_of_pages(deployment: Deployment) -> str:
         if word not in policy:
             raise Failed(f"Content-Security-Policy lacks {word}")
     if "unsafe" in policy:
-        raise Failed("Content-Security-Policy allows something unsafe")
+        raise Failed("Content-Security-Policy has an `unsafe` source")
     if answer.headers.get("x-content-type-options") != "nosniff":
         raise Failed("X-Content-Type-Options is not nosniff")
     if deployment.api.secure and "strict-transport-security" not in answer.headers:
@@ -173,8 +173,8 @@ def foreign_pages(deployment: Deployment) -> str:
         {"Origin": "https://attacker.invalid"},
     )
     if answer.status != 403:
-        raise Failed(f"a page of another origin got {answer.status}, not 403")
-    return "a write with a foreign Origin is refused"
+        raise Failed(f"a write with a foreign Origin got {answer.status}, not 403")
+    return "a write with a foreign Origin is rejected"
 
 
 def access(deployment: Deployment) -> str:
@@ -182,11 +182,13 @@ def access(deployment: Deployment) -> str:
     status = bare.send("GET", "/api/projects").status
     if deployment.api.token:
         if status != 401:
-            raise Failed(f"without a token it answered {status}, not 401")
+            raise Failed(f"a request without a token got {status}, not 401")
         return "without a token: 401"
     if status != 200:
-        raise Failed(f"it answered {status}: it wants a token, give --token-file")
-    return "OPEN: whoever reaches this address may do everything"
+        raise Failed(
+            f"a request without a token got {status}, not 200; if authentication is required, use --token-file"
+        )
+    return "OPEN: authentication is disabled"
 
 
 def make_project(deployment: Deployment) -> str:
@@ -226,7 +228,7 @@ def repeated_request(deployment: Deployment) -> str:
     key = {"Idempotency-Key": f"check-{deployment.mark}"}
     ids = {deployment.api.send("POST", "/api/tasks", body, key).json().get("id") for _ in range(4)}
     if len(ids) != 1:
-        raise Failed(f"four times the same Idempotency-Key made {len(ids)} tasks")
+        raise Failed(f"four posts with one Idempotency-Key created {len(ids)} tasks")
     return "four posts with one Idempotency-Key: one task"
 
 
@@ -235,12 +237,12 @@ def event_feed(deployment: Deployment) -> str:
     kinds = {event["type"] for event in page.get("items", page.get("events", []))}
     missing = {"project.created", "task.created", "task.locked", "task.unlocked"} - kinds
     if missing:
-        raise Failed(f"the events of what was just done lack {', '.join(sorted(missing))}")
-    return f"{len(kinds)} types of event"
+        raise Failed(f"the events of these checks lack {', '.join(sorted(missing))}")
+    return f"{len(kinds)} event types"
 
 
 class WebSocket:
-    """The little of RFC 6455 that reading text frames takes."""
+    """The part of RFC 6455 that is needed to read text frames."""
 
     def __init__(self, door: Door, path: str) -> None:
         plain = socket.create_connection((door.host, door.port), timeout=door.timeout)
@@ -266,7 +268,7 @@ class WebSocket:
             headers[name.lower()] = value.strip()
         expected = base64.b64encode(hashlib.sha1((key + WEBSOCKET_GUID).encode(), usedforsecurity=False).digest())
         if " 101 " not in status + " " or headers.get("sec-websocket-accept") != expected.decode():
-            raise Failed(f"no WebSocket: {status or 'no answer'}; does the proxy pass Upgrade on?")
+            raise Failed(f"no WebSocket: {status or 'no response'}; check that the proxy forwards the Upgrade header")
 
     def _take(self, count: int) -> bytes:
         taken = self._reader.read(count)
@@ -275,7 +277,7 @@ class WebSocket:
         return taken
 
     def receive(self) -> Any:
-        """The next text message as JSON; frames of control are passed over."""
+        """Return the next text message as JSON. Ignore control frames."""
         while True:
             first, length = self._take(2)
             if length == 126:
@@ -305,7 +307,7 @@ def live_events(deployment: Deployment) -> str:
             while True:
                 event = stream.receive()
                 if event.get("type") == "task.created" and event.get("task_id") == task["id"]:
-                    return f"arrived {(time.monotonic() - started) * 1000:.0f} ms after the answer"
+                    return f"arrived {(time.monotonic() - started) * 1000:.0f} ms after the response"
         finally:
             stream.close()
     except OSError as error:
@@ -361,7 +363,7 @@ def sse_data(response: http.client.HTTPResponse) -> str:
 def mcp_sse(deployment: Deployment) -> str:
     with deployment.mcp.open("GET", "/sse", headers={"Accept": "text/event-stream"}) as stream:
         if stream.status == 404:
-            return "switched off (MCP_TRANSPORT is not sse)"
+            return "disabled (MCP_TRANSPORT is not sse)"
         endpoint = sse_data(stream)
         for message in (
             greeting(),
@@ -370,15 +372,17 @@ def mcp_sse(deployment: Deployment) -> str:
         ):
             posted = deployment.mcp.send("POST", endpoint, message)
             if posted.status not in (200, 202):
-                raise Failed(f"a message to {endpoint.partition('?')[0]} got {posted.status}: it met another instance")
+                raise Failed(
+                    f"a message to {endpoint.partition('?')[0]} got {posted.status}: it reached another instance"
+                )
             if "id" in message and "result" not in json.loads(sse_data(stream)):
-                raise Failed(f"{message['method']} was answered with an error")
-    return "greeting and tools/list over one stream"
+                raise Failed(f"{message['method']} returned an error")
+    return "initialize and tools/list over one stream"
 
 
 def delete_project(deployment: Deployment) -> str:
     deployment.api.expect(200, "DELETE", f"/api/projects/{deployment.project_id}?force=true")
-    return f"project {deployment.project_id} is gone again"
+    return f"project {deployment.project_id} deleted"
 
 
 @dataclass(frozen=True)
@@ -398,11 +402,11 @@ CHECKS = (
     Check("health", health),
     Check("metrics", metrics),
     Check("security headers", headers_of_pages),
-    Check("foreign pages refused", foreign_pages, writes=True),
+    Check("foreign origin rejected", foreign_pages, writes=True),
     Check("access", access),
     Check("create", make_project, writes=True),
     Check("claims are exclusive", exclusive_claim, in_project=True),
-    Check("stale fences refused", stale_fence, in_project=True),
+    Check("stale fences rejected", stale_fence, in_project=True),
     Check("idempotency", repeated_request, in_project=True),
     Check("event feed", event_feed, in_project=True),
     Check("WebSocket", live_events, in_project=True),
@@ -419,7 +423,7 @@ def result_of(check: Check, deployment: Deployment) -> dict[str, Any]:
     except Failed as failure:
         holds, detail = False, str(failure)
     except (OSError, ValueError, KeyError, IndexError, TypeError) as error:
-        holds, detail = False, f"an answer of another shape than expected: {error!r}"
+        holds, detail = False, f"unexpected response: {error!r}"
     milliseconds = round((time.monotonic() - started) * 1000)
     return {"check": check.name, "holds": holds, "detail": detail, "ms": milliseconds}
 
@@ -434,22 +438,22 @@ def show(results: list[dict[str, Any]]) -> None:
         mark = "ok  " if result["holds"] else "FAIL"
         print(f"{mark}  {result['check']:<{width}}  {result['ms']:>5} ms  {result['detail']}")
     failed = sum(not result["holds"] for result in results)
-    print(f"\n{len(results) - failed} of {len(results)} hold" + (f", {failed} do not" if failed else ""))
+    print(f"\n{len(results) - failed} of {len(results)} checks passed" + (f", {failed} failed" if failed else ""))
 
 
 def home_path(text: str) -> Path:
-    """The path, with `~` also where no shell has expanded it, as in `--token-file=~/ops.token`."""
+    """Return the path with `~` expanded. A shell does not expand it in `--token-file=~/ops.token`."""
     return Path(text).expanduser()
 
 
 def arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description="Say what holds of a running deployment, from outside.")
+    parser = argparse.ArgumentParser(description="Check a running deployment from outside.")
     parser.add_argument("--url", default="http://127.0.0.1:8080", help="API and dashboard (default: %(default)s)")
     parser.add_argument("--mcp-url", help="MCP (default: the port after that of --url; the same port for https)")
     parser.add_argument("--token-file", type=home_path, help="file with the token of an operator")
     parser.add_argument("--ca-file", type=home_path, help="certificate to trust, for https")
-    parser.add_argument("--timeout", type=float, default=5.0, help="seconds for each answer (default: %(default)s)")
-    parser.add_argument("--read-only", action="store_true", help="make nothing, only look")
+    parser.add_argument("--timeout", type=float, default=5.0, help="seconds for each response (default: %(default)s)")
+    parser.add_argument("--read-only", action="store_true", help="run read-only checks")
     parser.add_argument("--json", action="store_true", help="print the results as JSON")
     return parser.parse_args()
 

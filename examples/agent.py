@@ -1,10 +1,10 @@
-"""A complete agent: takes tasks one after the other, keeps its lease while it works, reports, finishes or hands over,
-and goes on when the server is restarted.
+"""A complete agent. It claims one task at a time, renews its lease while it works, reports, and completes the task or
+releases it with a handoff note. It survives restarts of the server.
 
     .venv/bin/python examples/agent.py --name agent-1 [--url http://localhost:8081/mcp] [--project "Web shop"] [--once]
 
-Replace `work` with what your agent does. Needs the package `mcp`, which the service brings along. A token is given
-with --token, or out of sight of others in the environment variable PM_TOKEN.
+Replace `work` with the work of your agent. The script needs the package `mcp`, a dependency of the service. Pass a
+token in the environment variable PM_TOKEN, or with --token, which other users of the host can see.
 """
 
 import argparse
@@ -23,8 +23,8 @@ from mcp.types import INVALID_PARAMS, METHOD_NOT_FOUND
 PASSING = {"QUEUE_FULL", "DATABASE_BUSY", "DATABASE_UNAVAILABLE", "QUERY_TIMEOUT", "SHUTTING_DOWN", "RATE_LIMITED"}
 ANSWERED_ONCE = {"claim_next_task", "add_task_log", "update_task_status", "release_task_lock"}
 NOT_LET_IN = {
-    401: "wants a token that it knows: send one with --token, or in the environment variable PM_TOKEN",
-    403: "does not let this caller in",
+    401: "requires a valid token: use --token or the environment variable PM_TOKEN",
+    403: "denies access to this caller",
 }
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 5.0
 WAIT_SECONDS = 20
@@ -34,15 +34,15 @@ Json = dict[str, Any]
 
 
 class Refused(Exception):
-    """The service said no; the text says why and what to do next, and begins with a stable code."""
+    """The service rejected the call. The text has a stable code, the reason and the next step."""
 
 
 class Passing(Exception):
-    """No answer, or one that says that another moment is better."""
+    """A temporary failure: no response, or an error that asks for a retry."""
 
 
 class Service:
-    """The service, as one agent sees it. Every call connects anew, so that a restart is nothing special."""
+    """Client of the service for one agent. Each call opens a connection, so it needs no special code for a restart."""
 
     def __init__(self, url: str, agent: str, token: str) -> None:
         self.agent = agent
@@ -50,10 +50,10 @@ class Service:
         self._headers = {"Authorization": f"Bearer {token}"} if token else {}
 
     async def call(self, tool: str, **arguments: Any) -> Json:
-        """The structured result of a tool. Raises Refused.
+        """Return the structured result of a tool. Raises Refused.
 
-        While the server is away the call is repeated with the same request_id: what had taken effect before its answer
-        was lost is answered again and not done twice.
+        While the server is unavailable, repeat the call with the same request_id. If the first call took effect and
+        its response was lost, the server replays the response.
         """
         sent = {name: value for name, value in arguments.items() if value is not None} | {"agent_id": self.agent}
         if tool in ANSWERED_ONCE:
@@ -64,7 +64,7 @@ class Service:
                 return await self._call_once(tool, sent)
             except Passing as reason:
                 if pause == FIRST_PAUSE:
-                    print(f"{self.agent} tries {tool} again: {reason}", file=sys.stderr, flush=True)
+                    print(f"{self.agent} retries {tool}: {reason}", file=sys.stderr, flush=True)
             await anyio.sleep(pause)
             pause = min(pause * 2, LONGEST_PAUSE)
 
@@ -88,32 +88,32 @@ class Service:
         return dict(result.structured_content or {})
 
     def _meaning(self, error: Exception, status: int) -> Exception:
-        """Whether it helps to try again."""
+        """Return the error as Passing if a retry can help, else as Refused or unchanged."""
         if 400 <= status < 500:
             return Refused(f"{self._url} {NOT_LET_IN.get(status, f'answered {status}')}")
         if isinstance(error, MCPError) and error.error.code not in (INVALID_PARAMS, METHOD_NOT_FOUND):
-            return Passing(f"{self._url} broke off ({error})")
+            return Passing(f"{self._url} ended the call ({error})")
         if isinstance(error, httpx2.TransportError):
-            return Passing(f"{self._url} does not answer ({error})")
+            return Passing(f"{self._url} does not respond ({error})")
         return error
 
 
 def _first(error: Exception) -> Exception:
-    """The first error in a group that is not a group itself."""
+    """Return the first error of nested groups."""
     return _first(error.exceptions[0]) if isinstance(error, ExceptionGroup) else error
 
 
 async def work(task: Json) -> str:
-    """The work itself; what it returns is kept in the task's log."""
+    """Do the work. Return the report for the log of the task."""
     await anyio.sleep(0.05)
-    return f"Did what was asked: {task['name']}"
+    return f"Completed: {task['name']}"
 
 
 async def keep_lease(service: Service, task_id: int, lock: Json, lost: anyio.CancelScope) -> None:
-    """Renews the lease at once, since one that is taken up again may be old, and then every third of its length.
+    """Renew the lease at once, because a resumed lease may be old, and then after every third of its length.
 
-    Stops the work when the service says that the lease is gone, or when nobody has renewed it for its whole length: a
-    server that is away for a moment is no reason.
+    Cancel the work when the service reports that the lease has ended, or when no renewal succeeded for its whole
+    length. A short outage of the server does not cancel it.
     """
     third = lock["ttl_seconds"] / 3
     left = lock["ttl_seconds"]
@@ -122,7 +122,7 @@ async def keep_lease(service: Service, task_id: int, lock: Json, lost: anyio.Can
             try:
                 await service.call("renew_task_lock", task_id=task_id, fence=lock["fence"])
             except Refused as refusal:
-                print(f"{service.agent} stops: {refusal}", file=sys.stderr, flush=True)
+                print(f"{service.agent} stops work: {refusal}", file=sys.stderr, flush=True)
                 lost.cancel()
         if patience.cancelled_caught:
             lost.cancel()
@@ -131,20 +131,20 @@ async def keep_lease(service: Service, task_id: int, lock: Json, lost: anyio.Can
 
 
 async def do_one(service: Service, task: Json, lock: Json) -> None:
-    """Works on one task under its lease. A fence goes with every write, so that nothing late can do harm."""
+    """Work on one task under its lease. Every write has the fence, so the server rejects late writes."""
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(keep_lease, service, task["id"], lock, tasks.cancel_scope)
         try:
             await finish(service, task, {"task_id": task["id"], "fence": lock["fence"]})
-        except Refused as refusal:  # the lease ended meanwhile: the task is somebody else's now
-            print(f"{service.agent} leaves #{task['id']}: {refusal}", file=sys.stderr, flush=True)
+        except Refused as refusal:  # the lease has ended, and another agent may have the task
+            print(f"{service.agent} abandons #{task['id']}: {refusal}", file=sys.stderr, flush=True)
         tasks.cancel_scope.cancel()
 
 
 async def finish(service: Service, task: Json, mine: Json) -> None:
     try:
         report = await work(task)
-    except Exception as error:  # noqa: BLE001 whatever went wrong, the next agent should know, and may try again
+    except Exception as error:  # noqa: BLE001 report every error to the next agent, which may retry
         await service.call("release_task_lock", **mine, handoff=f"Failed: {error}", failed=True)
         return
     await service.call("add_task_log", **mine, kind="evidence", body=report)
@@ -152,16 +152,16 @@ async def finish(service: Service, task: Json, mine: Json) -> None:
 
 
 async def run(service: Service, project: str | None, once: bool) -> None:
-    """Take tasks until there are none (`once`), or for ever. `project` is a name or an id."""
+    """Work on tasks until none is ready (`once`), or forever. `project` is a name or an id."""
     place = {"project_id" if project.isdecimal() else "project_name": project} if project else {}
     for holding in (await service.call("get_context")).get("holding", ()):
-        print(f"{service.agent} goes on with #{holding['task']['id']}", flush=True)
+        print(f"{service.agent} resumes #{holding['task']['id']}", flush=True)
         await do_one(service, holding["task"], holding["lock"])
     wait = 0 if once else WAIT_SECONDS
     while True:
         claim = await service.call("claim_next_task", **place, wait_seconds=wait)
         if "task" in claim:
-            print(f"{service.agent} takes #{claim['task']['id']} {claim['task']['name']}", flush=True)
+            print(f"{service.agent} claims #{claim['task']['id']} {claim['task']['name']}", flush=True)
             await do_one(service, claim["task"], claim["lock"])
         elif once:
             print(claim["message"], flush=True)
@@ -169,17 +169,17 @@ async def run(service: Service, project: str | None, once: bool) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="An agent that takes tasks and finishes them.")
+    parser = argparse.ArgumentParser(description="An agent that claims tasks and completes them.")
     parser.add_argument("--url", default="http://localhost:8081/mcp", help="the MCP endpoint")
-    parser.add_argument("--name", default=f"agent-{os.getpid()}", help="the agent's id, which no other agent uses")
-    parser.add_argument("--token", default=os.environ.get("PM_TOKEN", ""), help="comes in with this token (PM_TOKEN)")
-    parser.add_argument("--project", help="take tasks of this project only: its name or id")
-    parser.add_argument("--once", action="store_true", help="end when nothing is ready instead of waiting")
+    parser.add_argument("--name", default=f"agent-{os.getpid()}", help="unique agent id")
+    parser.add_argument("--token", default=os.environ.get("PM_TOKEN", ""), help="token (default: PM_TOKEN)")
+    parser.add_argument("--project", help="claim only tasks of this project (name or id)")
+    parser.add_argument("--once", action="store_true", help="exit when no task is ready, instead of waiting")
     given = parser.parse_args()
     try:
         anyio.run(run, Service(given.url, given.name, given.token), given.project, given.once)
     except Refused as refusal:
-        sys.exit(f"{given.name} ends: {refusal}")
+        sys.exit(f"{given.name} stops: {refusal}")
     except KeyboardInterrupt:
         sys.exit(130)
 

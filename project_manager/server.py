@@ -111,7 +111,7 @@ def bind(settings: Settings) -> list[socket.socket]:
 def _unusable(name: str, port: int, host: str, error: OSError) -> str:
     flag = {"DEFAULT_PORT": "--port", "MCP_PORT": "--mcp-port"}[name]
     way_out = f"; choose another with {flag} or {name}" if error.errno == errno.EADDRINUSE else ""
-    return f"{name} {port} on {host} cannot be used: {error.strerror or error}{way_out}"
+    return f"{name} {port} on {host} is not available: {error.strerror or error}{way_out}"
 
 
 def _listen(host: str, port: int) -> socket.socket:
@@ -203,13 +203,13 @@ async def _announce_when_up(
     if others := await anyio.to_thread.run_sync(runtime.database.open_to_others):
         shown = " and ".join(str(path.absolute()) for path in others)
         log.warning(
-            "other users of this machine have permissions on %s: take them away with `chmod o= PATH`",
+            "other users of this host have permissions on %s; remove them with `chmod o= PATH`",
             shown,
             extra={"action": "open_to_other_users"},
         )
     if runtime.settings.host not in LOOPBACK and not runtime.settings.auth_required:
-        reached = f"{runtime.settings.host} can be reached from other machines and AUTH_REQUIRED is off"
-        log.warning("%s: whoever reaches it may do everything", reached, extra={"action": "open_to_all"})
+        reached = f"{runtime.settings.host} is reachable from other hosts and AUTH_REQUIRED is off"
+        log.warning("%s: every client has full access", reached, extra={"action": "open_to_all"})
 
 
 def addresses(settings: Settings, sockets: list[socket.socket]) -> dict[str, str]:

@@ -1,7 +1,7 @@
-# Make one JSON object of each line that haproxy writes: sed -u -E -f json-lines.sed
-# A line of the log is <level>time text. A message of the program is [LEVEL] (process) : text.
+# Turn each line of haproxy's output into a JSON object: sed -u -E -f json-lines.sed
+# A log line has the form <level>time text. A message of haproxy has the form [LEVEL] (process) : text.
 
-# The state of servers is in the log as well.
+# Drop messages about the state of servers, because the log has them too.
 /^\[[A-Z]+\] *\([0-9]+\) : (Server|Backup Server|backend|Proxy|[a-z_]+\/[a-z0-9]+:?) /d
 
 s/^<[0-3]>/<ERROR>/
@@ -12,7 +12,7 @@ s/^\[WARNING\] */<WARNING>/
 s/^\[NOTICE\] */<INFO>/
 /^<(ERROR|WARNING|INFO)>/!s/^/<INFO>/
 
-# A request is an object already. It gets time and level; the time in milliseconds.
+# A request is a JSON object already. Add time and level, with the time in milliseconds.
 /^<[A-Z]+>[0-9T:.-]{26}\+00:00 \{/{
   s/^<([A-Z]+)>(.{23})[^ ]* \{/{"timestamp":"\2Z","level":"\1",/
   b

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Load the changed configuration or certificate without a gap: docker compose exec -T lb bash /lb/reload.sh
-# A configuration that is not valid changes nothing. Requests in flight end on the former one.
+# Load a changed configuration or certificate without an interruption: docker compose exec -T lb bash /lb/reload.sh
+# An invalid configuration changes nothing. Requests in flight end on the old worker.
 set -euo pipefail
 
 bash "$(dirname "${BASH_SOURCE[0]}")/start.sh" --check
@@ -20,5 +20,5 @@ for _ in {1..100}; do
   done
   sleep 0.1
 done
-echo "The load balancer still runs its former configuration; its log says why: docker compose logs lb" >&2
+echo "The load balancer still runs its former configuration. See its log: docker compose logs lb" >&2
 exit 1

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Start haproxy in the container of the load balancer: start.sh [--check]
-#   --check   only look whether the configuration is valid
-# DEFAULT_PORT and MCP_PORT are those of the instances. HAPROXY_CONFIGURATION lists the files.
+#   --check   only validate the configuration
+# DEFAULT_PORT and MCP_PORT are the ports of the instances. HAPROXY_CONFIGURATION lists the files.
 set -euo pipefail
 here=$(dirname "${BASH_SOURCE[0]}")
 
@@ -26,7 +26,7 @@ if [ "${1:-}" = --check ]; then
   exec haproxy -c "${files[@]}"
 fi
 
-# haproxy waits for all its children before it ends, so sed has to be a child of this shell, which passes the signals on.
+# haproxy waits for all its children before it ends. So sed must be a child of this shell, which forwards the signals.
 exec {lines}> >(exec sed -u -E -f "$here/json-lines.sed")
 haproxy -W -db "${files[@]}" >&"$lines" 2>&1 {lines}>&- &
 haproxy=$!

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Start nginx in the container of the load balancer. DEFAULT_PORT and MCP_PORT are those of the instances.
+# Start nginx in the container of the load balancer. DEFAULT_PORT and MCP_PORT are the ports of the instances.
 set -euo pipefail
 here=$(dirname "${BASH_SOURCE[0]}")
 
@@ -17,8 +17,8 @@ port MCP_PORT "$MCP_PORT"
 echo "'' $DEFAULT_PORT;" > /tmp/api_port.map
 echo "'' $MCP_PORT;" > /tmp/mcp_port.map
 
-# After a reload the former workers answer one more request on each kept connection: to close it at once would lose a
-# request that is on its way. nginx knows this since 1.27.4.
+# After a reload the old workers answer one more request on each idle connection. If they closed it at once, a request
+# in transit would be lost. nginx supports this since 1.27.4.
 version=$(nginx -v 2>&1)
 version=${version##*/}
 if [ "$(printf '%s\n' 1.27.4 "${version%% *}" | sort -V | head -n 1)" = 1.27.4 ]; then

@@ -17,8 +17,8 @@ from project_manager.store.sqlite.checks import Examination
 from project_manager.store.sqlite.restore import Restored
 
 CHANGED_ELSEWHERE = (
-    "Something other than this program has changed them. Find the newest backup that matches its events with "
-    "`project-manager verify FILE`, and compare its newest event with those in the log."
+    "Another program has changed the contents. Find the newest backup that matches its events with "
+    "`project-manager verify FILE`, and compare its latest event with the log."
 )
 
 
@@ -40,12 +40,12 @@ def back_up(settings: Settings, target: str | None, keep: int, force: bool, as_j
     if as_json:
         local.show_json({**_shown(made), "removed": [str(path) for path in removed]})
     else:
-        click.echo(f"{made.path}: {made.bytes:,} bytes, read back and whole, sha256 {made.sha256}")
+        click.echo(f"{made.path}: {made.bytes:,} bytes, verified, sha256 {made.sha256}")
         if made.head is not None:
-            click.echo(f"Its newest event is {made.head}.")
+            click.echo(f"Latest event: {made.head}")
         if removed:
             click.echo(
-                f"{len(removed)} older backup{'' if len(removed) == 1 else 's'} removed; the newest {keep} stay."
+                f"{len(removed)} older backup{'' if len(removed) == 1 else 's'} removed; the newest {keep} are kept."
             )
     _warn_of_differences(made)
     return Exit.DONE
@@ -53,7 +53,7 @@ def back_up(settings: Settings, target: str | None, keep: int, force: bool, as_j
 
 def _warn_of_differences(made: Backup) -> None:
     if made.differences:
-        click.echo(f"{made.path} is a true copy, but its contents do not match its events:", err=True)
+        click.echo(f"{made.path} is an exact copy, but its contents do not match its events:", err=True)
         for difference in made.differences:
             click.echo(f"  {difference}", err=True)
         click.echo(CHANGED_ELSEWHERE, err=True)
@@ -64,7 +64,7 @@ def _note(database: Path, verified: backup.Verified) -> None:
     try:
         backup.note_verified(database, verified)
     except backup.BackupRefused as error:
-        click.echo(f"The metrics will not show this backup: {error}.", err=True)
+        click.echo(f"This backup is missing from the metrics: {error}.", err=True)
 
 
 def _backups_beside(database: Path, mode: int) -> Path:
@@ -79,7 +79,7 @@ def _backups_beside(database: Path, mode: int) -> Path:
             folder.chmod(private_files.folder_mode(mode))
     except OSError as error:
         reason = access.of_folder(database.parent) or error.strerror
-        raise Refused(f"the folder {folder} cannot be made: {reason}") from error
+        raise Refused(f"cannot create folder {folder}: {reason}") from error
     return folder
 
 
@@ -90,17 +90,17 @@ def _check_target(target: Path, database: Path, into_folder: bool, force: bool) 
     """
     folder = target if into_folder else target.parent
     if not folder.is_dir():
-        raise NothingThere(f"there is no folder {folder}")
+        raise NothingThere(f"folder {folder} not found")
     if not into_folder and target.exists() and database.exists() and target.samefile(database):
-        raise Refused(f"{target} is the database itself: name another file, or a folder")
+        raise Refused(f"{target} is the database itself; choose another file or a folder")
     if not into_folder and target.exists() and not force:
-        raise Refused(f"there is a file {target} already: name another, or a folder, or replace it with --force")
+        raise Refused(f"file {target} already exists; choose another file or a folder, or replace it with --force")
 
 
 def put_back(settings: Settings, source: Path, force: bool, as_json: bool) -> Exit:
     """Replace the database with the backup `source`. Raises NothingThere, BackupRefused."""
     if not source.is_file():
-        raise NothingThere(f"there is no backup at {source}")
+        raise NothingThere(f"backup {source} not found")
     done = restore.restore(source, settings.database_path, SystemClock().now(), force=force)
     if as_json:
         local.show_json(
@@ -121,17 +121,17 @@ def put_back(settings: Settings, source: Path, force: bool, as_json: bool) -> Ex
 
 def _tell_restored(database: Path, source: Path, done: Restored) -> None:
     click.echo(
-        f"{database} is {source} again. {done.released} leases were ended; new fences begin above {done.fence_floor}."
+        f"{database} restored from {source}. Leases ended: {done.released}; new fences start above {done.fence_floor}."
     )
     if done.lowered:
         click.echo(
-            f"Database time was {timedelta(seconds=done.lowered // 1000)} ahead of the wall clock. It goes on from the "
-            "wall clock now."
+            f"Database time was {timedelta(seconds=done.lowered // 1000)} ahead of the wall clock. It was reset to the "
+            "wall clock."
         )
     if done.kept is not None:
-        click.echo(f"The database that was there before is kept as {done.kept}.")
+        click.echo(f"The previous database is kept as {done.kept}.")
     for log in done.logs:
-        click.echo(f"The log that lay beside it is kept as {log}.")
+        click.echo(f"The previous log is kept as {log}.")
 
 
 def verify(settings: Settings, file: Path | None, heads: Sequence[str], as_json: bool) -> Exit:
@@ -141,7 +141,7 @@ def verify(settings: Settings, file: Path | None, heads: Sequence[str], as_json:
     if file is None:
         local.check_there(path)
     elif not path.is_file():
-        raise NothingThere(f"there is no file {path}")
+        raise NothingThere(f"file {path} not found")
     found = backup.examine(path, sealed=file is not None, published=published)
     if as_json:
         local.show_json(
@@ -168,13 +168,13 @@ def _tell_found(path: Path, found: Examination, *, is_database: bool) -> None:
         parts = ["pages", "references"] if found.head is None else ["pages", "references", "counters", "events"]
         if not is_database and backup.sidecar_of(path).exists():
             parts.append("checksum")
-        click.echo(f"{path} is whole: its {', '.join(parts[:-1])} and {parts[-1]}; schema {found.revision}.")
+        click.echo(f"{path} is intact: {', '.join(parts[:-1])} and {parts[-1]}; schema {found.revision}.")
         if found.head is None:
-            click.echo("Its schema is not that of this release, so that its events were not compared.")
+            click.echo("The schema differs from that of this release, so the events were not compared.")
         else:
-            click.echo(f"Its newest event is {found.head}.")
+            click.echo(f"Latest event: {found.head}")
         if found.unchecked:
-            click.echo(f"{found.unchecked:,} tasks have no event that is still kept, and could not be compared.")
+            click.echo(f"{found.unchecked:,} tasks have no remaining event and could not be compared.")
     else:
         _tell_damage(path, found, is_database=is_database)
 
@@ -184,18 +184,20 @@ def _tell_damage(path: Path, found: Examination, *, is_database: bool) -> None:
     for fault in (*found.faults, *found.differences):
         click.echo(f"  {fault}", err=True)
     remedy = (
-        "Put a backup in its place: project-manager restore FILE" if is_database else "Do not restore it; take another."
+        "Restore a backup: project-manager restore FILE"
+        if is_database
+        else "Do not restore this backup; use another one."
     )
     click.echo(remedy, err=True)
 
 
 def _tell_differences(path: Path, found: Examination) -> None:
-    click.echo(f"{path} can be read, but its contents do not match its events:", err=True)
+    click.echo(f"{path} is readable, but its contents do not match its events:", err=True)
     for difference in found.differences:
         click.echo(f"  {difference}", err=True)
     click.echo(CHANGED_ELSEWHERE, err=True)
     if found.head is not None:
-        click.echo(f"Its newest event is {found.head}.", err=True)
+        click.echo(f"Latest event: {found.head}", err=True)
 
 
 def _head(text: str) -> Head:
@@ -203,7 +205,7 @@ def _head(text: str) -> Head:
     try:
         return Head.read(text)
     except ValueError as error:
-        message = f"{text!r} is not a head: send SEQ:HASH, as `verify` and the log print it"
+        message = f"{text!r} is not a valid head; use SEQ:HASH, as printed by `verify` and in the log"
         raise click.BadParameter(message, param_hint="'--head'") from error
 
 

@@ -42,7 +42,7 @@ class Refused(Exception):
 
 
 _HINTS: dict[type[ProjectManagerError], str] = {
-    ProjectNotFound: "`project-manager export` shows every project; of a running server GET /api/projects lists them.",
+    ProjectNotFound: "List projects with `project-manager export`, or GET /api/projects on a running server.",
 }
 """Hints for the command line. They replace default hints that name an agent tool."""
 
@@ -75,7 +75,7 @@ def describe(error: Exception) -> Ending:
     if isinstance(error, ProjectManagerError):
         return _of_operation(error)
     if not isinstance(error, REFUSALS):
-        return Ending(Exit.FAILED, (f"The command has failed by a fault of the program: {error!r}.",))
+        return Ending(Exit.FAILED, (f"Internal error: {error!r}.",))
     if isinstance(error, ConfigError):
         status = Exit.USAGE
     elif isinstance(error, NothingThere):
@@ -103,9 +103,9 @@ def _listed(error: Invalid, faults: list[dict[str, Any]]) -> Iterator[str]:
         place = f"{fault['source']}:{fault['line']}:{fault['column']}: " if "line" in fault else ""
         yield f"{place}{fault['message']}" + (f" ({fault['hint']})" if fault["hint"] else "")
     total = int(str(error.details.get("total", len(faults))))
-    more = f", {total - len(faults)} of them not shown" if total > len(faults) else ""
-    ends = "Nothing was written." if "line" in faults[0] else "The command did nothing."
-    yield f"{total} fault{'' if total == 1 else 's'}{more}. {ends}"
+    more = f", {total - len(faults)} not shown" if total > len(faults) else ""
+    ends = "Nothing was written." if "line" in faults[0] else "Nothing was changed."
+    yield f"{total} error{'' if total == 1 else 's'}{more}. {ends}"
 
 
 def _sentence(text: str) -> str:

@@ -19,8 +19,8 @@ from project_manager.domain.names import composed
 from project_manager.store.sqlite import files, private_files
 
 _NOBODY_GETS_IN = (
-    "No token is left: nobody gets in until `project-manager token create NAME --role operator` makes one; "
-    "`project-manager token clear` opens the doors to everybody."
+    "All tokens are revoked: every request is rejected until `project-manager token create NAME --role operator` "
+    "creates one; `project-manager token clear` disables authentication."
 )
 
 
@@ -36,13 +36,13 @@ def tasks(settings: Settings, project: str | None, filters: dict[str, Any], limi
         local.show_json({"items": found, "total": total})
         return Exit.DONE
     for task in found:
-        held = f"held by {task.lock.holder} until {task.lock.expires_at}" if task.lock is not None else ""
+        held = f"locked by {task.lock.holder} until {task.lock.expires_at}" if task.lock is not None else ""
         note = held or ("ready" if task.ready else "; ".join(task.why_not_ready) if task.status == "TODO" else "")
         click.echo(f"{task.id:>6}  {task.status:<11}  P{task.priority}  {task.name}" + (f"  ({note})" if note else ""))
     if total > len(found):
-        click.echo(f"{len(found)} of {total} tasks; --limit shows more.", err=True)
+        click.echo(f"{len(found)} of {total} tasks shown; use --limit to show more.", err=True)
     elif not found:
-        click.echo("No task is like that.", err=True)
+        click.echo("No matching tasks.", err=True)
     return Exit.DONE
 
 
@@ -57,8 +57,8 @@ def create_token(settings: Settings, raw: dict[str, Any], as_json: bool, output:
     if output is None:
         click.echo(token.secret)
     bound = f", bound to the agent {token.agent_id}" if token.agent_id else ""
-    place = "It is shown this once." if output is None else f"Its secret is in {output}."
-    click.echo(f"Token {token.id} {token.name!r} with the role {token.role}{bound}. {place}", err=True)
+    place = "The secret is shown only once." if output is None else f"The secret is in {output}."
+    click.echo(f"Token {token.id} {token.name!r} created with the role {token.role}{bound}. {place}", err=True)
     return Exit.DONE
 
 
@@ -75,9 +75,9 @@ def _new_file(path: Path | None) -> Iterator[Callable[[str], object]]:
     try:
         private_files.create(path)
     except FileExistsError as error:
-        raise Refused(f"there is a file {path} already: name another") from error
+        raise Refused(f"file {path} already exists; choose another") from error
     except OSError as error:
-        raise Refused(f"the file {path} cannot be made: {error.strerror}") from error
+        raise Refused(f"cannot create file {path}: {error.strerror}") from error
     try:
         files.give_like(path, path.parent)
         yield path.write_text
@@ -101,7 +101,7 @@ def list_tokens(settings: Settings, as_json: bool) -> Exit:
         since = f"since {token.created_at}" + (f"  revoked {token.revoked_at}" if token.revoked_at else "")
         click.echo(f"{token.id:>4}  {token.role:<8}  {token.agent_id or '-':<20}  {token.name}  {since}")
     if not found:
-        click.echo(f"There is no token. {_open_to_all(settings)}", err=True)
+        click.echo(f"No tokens. {_open_to_all(settings)}", err=True)
     elif all(token.revoked_at for token in found):
         click.echo(_NOBODY_GETS_IN, err=True)
     return Exit.DONE
@@ -118,8 +118,8 @@ def revoke_token(settings: Settings, token: str) -> Exit:
 
     revoked = anyio.run(revoke)
     if revoked is None:
-        raise NothingThere(f"there is no token {token!r}")
-    click.echo(f"Token {revoked.id} {revoked.name!r} opens no door any more.")
+        raise NothingThere(f"token {token!r} not found")
+    click.echo(f"Token {revoked.id} {revoked.name!r} is revoked.")
     if revoked.notice is not None:
         click.echo(_NOBODY_GETS_IN, err=True)
     return Exit.DONE
@@ -128,15 +128,15 @@ def revoke_token(settings: Settings, token: str) -> Exit:
 def clear_tokens(settings: Settings) -> Exit:
     """Delete all tokens, including revoked ones."""
     cleared = local.run(settings, "clear_tokens", {})
-    tokens = "1 token is" if cleared.forgotten == 1 else f"{cleared.forgotten} tokens are"
-    click.echo(f"{tokens} forgotten. {_open_to_all(settings)}")
+    tokens = "1 token" if cleared.forgotten == 1 else f"{cleared.forgotten} tokens"
+    click.echo(f"{tokens} deleted. {_open_to_all(settings)}")
     return Exit.DONE
 
 
 def _open_to_all(settings: Settings) -> str:
     if settings.auth_required:
-        return "AUTH_REQUIRED is on, so that nobody gets in until `project-manager token create` makes a token."
-    return "The doors are open: whoever reaches the ports of a server without AUTH_REQUIRED may do everything."
+        return "AUTH_REQUIRED is on: every request is rejected until `project-manager token create` creates a token."
+    return "Authentication is disabled: without AUTH_REQUIRED any client that reaches the ports has full access."
 
 
 def _meant(found: list[Any], token: str) -> Any:

@@ -67,11 +67,10 @@ def check_there(database: Path) -> None:
     try:
         is_there = database.exists() and database.stat().st_size > 0
     except OSError as error:
-        raise Refused(access.hindrance(database) or f"the database {database}: {error.strerror}") from error
+        raise Refused(access.hindrance(database) or f"cannot read database {database}: {error.strerror}") from error
     if not is_there:
         raise NothingThere(
-            f"there is no database at {database}: name yours with --db-path or DATABASE_PATH, "
-            "or make it with `project-manager migrate`"
+            f"no database at {database}; set --db-path or DATABASE_PATH, or create one with `project-manager migrate`"
         )
 
 

@@ -13,12 +13,12 @@ from project_manager.cli.options import FILE, PLACE, Commands, flags, json_optio
 
 EXITS = """\b
 Exit status:
-  0  done
-  1  it failed, or the answer is no (damaged, unhealthy)
-  2  wrong usage, or a malformed setting
-  3  something that the command names does not exist
-  4  the input has faults: all are listed, and nothing was done
-  5  not now (database busy, in use, moved, not to be checked, or of a newer release; disk full; output refused)
+  0  success
+  1  failure, or a failed check (damaged, unhealthy)
+  2  usage error or invalid setting
+  3  not found (database, file, folder, project or token)
+  4  invalid input: all errors are listed, nothing was changed
+  5  unavailable (database busy, in use, replaced, not checkable or of a newer release; disk full; output closed)
 """
 
 
@@ -27,29 +27,29 @@ Exit status:
 )
 @click.version_option(__version__, prog_name="project-manager")
 def main() -> None:
-    """Hands each task of a team's AI agents to exactly one of them.
+    """Task queue for AI agents: each task is leased to one agent at a time.
 
     \b
-    Begin with:
+    Quick start:
       project-manager import examples/web-shop.yaml
       project-manager serve
-    then open http://127.0.0.1:8080 and point your agents at http://127.0.0.1:8081/mcp.
+    Then open http://127.0.0.1:8080 and connect your agents to http://127.0.0.1:8081/mcp.
 
-    Commands work on the database data/tasks.db of the folder that they are typed in, unless --db-path or
-    DATABASE_PATH names another. Settings come from flags, then the environment, then --env-file;
-    `project-manager config` shows what is in force.
+    The default database is data/tasks.db in the current folder; --db-path or DATABASE_PATH sets another.
+    Flags take precedence over the environment, and the environment over --env-file.
+    `project-manager config` shows the effective settings.
     """
 
 
 @main.command()
 @click.option("--port", type=int, help="Port of the API and the dashboard.  [DEFAULT_PORT]")
-@click.option("--mcp-port", type=int, help="Port of the MCP endpoints; the next one unless given.  [MCP_PORT]")
+@click.option("--mcp-port", type=int, help="Port of the MCP endpoints; default: DEFAULT_PORT + 1.  [MCP_PORT]")
 @click.option("--host", help="Address to listen on.  [HOST]")
 @click.option("--mcp-transport", metavar="KIND", help="sse, http, stdio or none.  [MCP_TRANSPORT]")
 @click.option(
-    "--project", type=PLACE, metavar="FILE", help="Import this plan first; with faults the server does not start."
+    "--project", type=PLACE, metavar="FILE", help="Import this plan first; the server does not start if it is invalid."
 )
-@click.option("--no-browser", is_flag=True, help="Taken for compatibility: no browser is ever opened.")
+@click.option("--no-browser", is_flag=True, help="Accepted for compatibility; has no effect.")
 @click.option("-v", "--verbose", is_flag=True, help="Log more.  [LOG_LEVEL=DEBUG]")
 @click.version_option(__version__, prog_name="project-manager")
 @settings_options
@@ -67,8 +67,8 @@ def serve(
 ) -> int:
     """Run the service: API and dashboard on one port, MCP on the next.
 
-    It runs until SIGTERM or Ctrl-C, then answers what is in flight and ends. A busy port stops the start; it is never
-    moved to another.
+    SIGTERM or Ctrl-C stops the service: it completes the requests in progress and exits. If a port is in use, the
+    service does not start. It never uses another port.
 
     \b
     Examples:
@@ -93,18 +93,18 @@ def serve(
 @click.option("-v", "--verbose", is_flag=True, help="Log every call on standard error.  [LOG_LEVEL=DEBUG]")
 @settings_options
 def mcp(*, verbose: bool, db_path: str | None, env_file: Path | None) -> int:
-    """Speak MCP on standard input and output.
+    """Serve MCP on standard input and output.
 
-    For a client that starts its servers itself. It works on the same database as a running server, and each sees at
-    once what the other does. It asks for no token: whoever may open the file may do everything. Standard output
-    carries the protocol and nothing else; standard error, which clients show as trouble, nothing below WARNING unless
-    LOG_LEVEL is set. A LOG_FILE gets all that LOG_LEVEL lets through.
+    For clients that start their servers. The command can share the database with a running server; changes are visible
+    to both at once. It needs no token: access to the database file is full access. Standard output carries only the
+    protocol. Standard error gets warnings and errors only, unless LOG_LEVEL is set. A LOG_FILE gets all lines of
+    LOG_LEVEL.
 
-    Without a path it works on data/tasks.db where that exists, and else on a database of the user:
-    $XDG_DATA_HOME/project-manager/tasks.db (~/.local/share). A database that it creates is named on standard error.
+    Without a path the database is data/tasks.db if that file exists, else one database per user:
+    $XDG_DATA_HOME/project-manager/tasks.db (~/.local/share). Standard error names a database that is created.
 
     \b
-    In the configuration of such a client, which may start it in any folder:
+    Example configuration of a client, which may start the command in any folder:
       command: /home/me/project-manager/.venv/bin/project-manager
       args: [mcp, --db-path, /home/me/project-manager/data/tasks.db]
     """
@@ -117,10 +117,10 @@ def mcp(*, verbose: bool, db_path: str | None, env_file: Path | None) -> int:
 @main.command()
 @settings_options
 def migrate(*, db_path: str | None, env_file: Path | None) -> int:
-    """Bring the database to the schema of this release.
+    """Migrate the database to the schema of this release.
 
-    It is made if it is not there. Before an existing database is changed a copy is left beside it. All of it happens
-    or nothing.
+    A missing database is created. An existing database is copied before the migration. The migration is one
+    transaction.
     """
     from project_manager.cli import maintenance
 
@@ -129,15 +129,15 @@ def migrate(*, db_path: str | None, env_file: Path | None) -> int:
 
 @main.command("import")
 @click.argument("file", type=PLACE)
-@click.option("--dry-run", is_flag=True, help="Show by name what would happen, and write nothing.")
+@click.option("--dry-run", is_flag=True, help="Show the changes without writing them.")
 @click.option(
     "--status",
     type=click.Choice(["keep", "overwrite"]),
     default="keep",
     show_default=True,
-    help="Whether tasks that exist take the plan's status. One that an agent holds never does.",
+    help="Whether existing tasks take the status of the plan. Leased tasks keep theirs.",
 )
-@click.option("--prune", is_flag=True, help="Delete what the plan's projects have and the plan does not.")
+@click.option("--prune", is_flag=True, help="Delete epics and tasks of the plan's projects that are not in the plan.")
 @settings_options
 @json_option
 def import_(
@@ -145,8 +145,8 @@ def import_(
 ) -> None:
     """Import a plan from FILE (YAML or JSON; - is standard input).
 
-    All or nothing: with any fault, each is listed with its line and column and nothing is written. Importing again
-    changes only what the plan says differently; what agents did in the meantime stays.
+    An invalid plan changes nothing: every error is listed with its line and column. A repeated import changes only
+    fields that differ; the work of agents stays.
 
     \b
     A plan:
@@ -178,17 +178,17 @@ def import_(
 
 
 @main.command()
-@click.option("--project", metavar="NAME", help="Only this project; otherwise all of them.")
+@click.option("--project", metavar="NAME", help="Export only this project.")
 @click.option(
-    "-o", "--output", type=PLACE, default="-", metavar="FILE", help="Write there instead of to standard output."
+    "-o", "--output", type=PLACE, default="-", metavar="FILE", help="Write to FILE instead of standard output."
 )
 @click.option("--format", "form", type=click.Choice(["yaml", "json"]), default="yaml", show_default=True)
 @settings_options
 def export(*, project: str | None, output: str, form: str, db_path: str | None, env_file: Path | None) -> None:
-    """Write projects as a plan that import takes.
+    """Export projects as a plan for `import`.
 
-    It holds everything but leases, events, agents, tokens and earlier versions of knowledge. The same content
-    always gives the same bytes, so that plans can be kept under version control.
+    The plan does not contain leases, events, agents, tokens or earlier versions of knowledge. Equal content gives
+    equal bytes, so plans can be kept under version control.
 
     \b
     Examples:
@@ -208,9 +208,9 @@ def export(*, project: str | None, output: str, form: str, db_path: str | None, 
     default=30,
     show_default=True,
     metavar="N",
-    help="In a folder, keep the newest N of its backups; 0 keeps all.",
+    help="Keep the newest N backups of a folder; 0 keeps all.",
 )
-@click.option("--force", is_flag=True, help="Replace FILE if it is there.")
+@click.option("--force", is_flag=True, help="Replace an existing FILE.")
 @settings_options
 @json_option
 def backup(
@@ -222,11 +222,11 @@ def backup(
     env_file: Path | None,
     as_json: bool,
 ) -> int:
-    """Copy the database while it is in use.
+    """Back up the database while it is in use, and verify the copy.
 
-    The copy is read back before it counts. Without a target it goes into the folder `backups` beside the database; in
-    a folder it gets the time as its name. A FILE that is there is not replaced unless you --force it. Beside each
-    backup stands its SHA-256, which `verify` and `sha256sum -c` check.
+    The default target is the folder `backups` beside the database. In a folder, the name of the backup contains the
+    time. An existing FILE is replaced only with --force. A checksum file beside the backup serves `verify` and
+    `sha256sum -c`.
 
     \b
     Examples:
@@ -243,13 +243,13 @@ def backup(
 @click.argument("file", type=FILE)
 @settings_options
 @json_option
-@click.option("--force", is_flag=True, help="Take FILE although its contents do not match its events.")
+@click.option("--force", is_flag=True, help="Restore FILE even if its contents do not match its events.")
 def restore(*, file: Path, db_path: str | None, env_file: Path | None, as_json: bool, force: bool) -> int:
-    """Put the backup FILE in the place of the database.
+    """Replace the database with the backup FILE.
 
-    Stop every server on it first. The backup is checked before anything changes, the replacement is one step, and the
-    result is read back. The database that was there is kept beside it, and so are logs that SQLite left there. Leases
-    end, clients load afresh, and no fence that was ever handed out is handed out again.
+    Stop all servers of this database first. The backup is verified before the replacement, which is atomic, and the
+    result is verified again. The previous database and its SQLite logs are kept beside the new one. All leases end,
+    clients reload their data, and fences are never reused.
 
     \b
     Example:
@@ -264,15 +264,21 @@ def restore(*, file: Path, db_path: str | None, env_file: Path | None, as_json: 
 @click.argument("file", required=False, type=FILE)
 @settings_options
 @json_option
-@click.option("--head", "heads", multiple=True, metavar="SEQ:HASH", help="A newest event that was published before.")
+@click.option(
+    "--head",
+    "heads",
+    multiple=True,
+    metavar="SEQ:HASH",
+    help="A published head that the hash chain must contain; repeatable.",
+)
 def verify(
     *, file: Path | None, db_path: str | None, env_file: Path | None, as_json: bool, heads: tuple[str, ...]
 ) -> int:
-    """Say whether the database, or the backup FILE, is whole.
+    """Check the database or the backup FILE.
 
-    It is read from end to end: pages, references between rows, counters, the schema, the hash chain of the events,
-    and whether the tables are what the events say; of a backup also its checksum. Exit status 1 when a check has found
-    damage or contents that something else has changed, 5 when it cannot be checked now or was made by a newer release.
+    The checks cover pages, foreign keys, counters, the schema, the hash chain of the events, the tables against the
+    events, and the checksum of a backup. Exit status 1: damaged, or changed by another program; 5: not checkable now,
+    or of a newer release.
     """
     from project_manager.cli import backups
 
@@ -281,7 +287,7 @@ def verify(
 
 @main.command()
 @click.option("--port", type=int, help="Port of the API.  [DEFAULT_PORT]")
-@click.option("--host", help="Address that the service listens on.  [HOST]")
+@click.option("--host", help="Address of the service.  [HOST]")
 @settings_options
 @json_option
 def healthcheck(
@@ -292,7 +298,7 @@ def healthcheck(
     env_file: Path | None,
     as_json: bool,
 ) -> int:
-    """Ask the running service how it is. Exit status 0 when it is healthy, 1 when not."""
+    """Check the health of the running service. Exit status 0: healthy, 1: unhealthy."""
     from project_manager.cli import local, maintenance
 
     given = flags(DEFAULT_PORT=port, HOST=host, DATABASE_PATH=db_path)
@@ -303,7 +309,7 @@ def healthcheck(
 @settings_options
 @json_option
 def config(*, db_path: str | None, env_file: Path | None, as_json: bool) -> int:
-    """Show every setting, its value and where it came from.
+    """Show every setting with its value and its source.
 
     \b
     Example:
@@ -316,16 +322,14 @@ def config(*, db_path: str | None, env_file: Path | None, as_json: bool) -> int:
 
 @main.command()
 @click.option("--project", metavar="NAME|ID", help="Only tasks of this project.")
-@click.option(
-    "--status", metavar="STATUS", multiple=True, help="Only tasks in this status; may be given several times."
-)
-@click.option("--ready", is_flag=True, help="Only what an agent may claim now.")
-@click.option("--holder", metavar="AGENT", help="Only what this agent holds.")
+@click.option("--status", metavar="STATUS", multiple=True, help="Only tasks in this status; repeatable.")
+@click.option("--ready", is_flag=True, help="Only ready tasks.")
+@click.option("--holder", metavar="AGENT", help="Only tasks leased by this agent.")
 @click.option("--label", help="Only tasks with this label.")
 @click.option(
     "-q", "--search", metavar="WORDS", help="Only tasks with these words in name, description or external key."
 )
-@click.option("--limit", type=click.IntRange(1), default=50, show_default=True, help="How many at most.")
+@click.option("--limit", type=click.IntRange(1), default=50, show_default=True, help="Maximum number of tasks.")
 @settings_options
 @json_option
 def tasks(
@@ -341,7 +345,7 @@ def tasks(
     env_file: Path | None,
     as_json: bool,
 ) -> int:
-    """List tasks: what is ready, who holds what, what waits.
+    """List tasks with their status, lease and blockers.
 
     \b
     Examples:
@@ -357,10 +361,10 @@ def tasks(
 
 @main.group()
 def token() -> None:
-    """Make, list and revoke tokens.
+    """Create, list and revoke tokens.
 
-    From the first token on every door asks for one, and revoking them all lets nobody in. `token clear` opens the
-    doors again. Tokens are for the ports: whoever may open the database file needs none, here and with `mcp`.
+    Once a token exists, every request must be authenticated. This applies also after all tokens are revoked.
+    `token clear` disables authentication. Commands with access to the database file, such as `mcp`, need no token.
     """
 
 
@@ -371,12 +375,10 @@ def token() -> None:
     type=click.Choice(["viewer", "agent", "operator"]),
     default="agent",
     show_default=True,
-    help="viewer reads, agent works on tasks, operator does everything.",
+    help="viewer (read), agent (work on tasks) or operator (full access).",
 )
-@click.option("--agent-id", metavar="ID", help="Bind it: whoever has it is this agent and no other.")
-@click.option(
-    "-o", "--output", type=FILE, metavar="FILE", help="Write the secret to this new file, for its owner alone."
-)
+@click.option("--agent-id", metavar="ID", help="Bind the token to this agent id.")
+@click.option("-o", "--output", type=FILE, metavar="FILE", help="Write the secret to this new file (mode 0600).")
 @settings_options
 @json_option
 def token_create(
@@ -389,7 +391,7 @@ def token_create(
     env_file: Path | None,
     as_json: bool,
 ) -> int:
-    """Make a token called NAME. Its secret is printed once, or written to a file; only a hash of it is stored.
+    """Create a token called NAME and print its secret once, or write it to a file. Only a hash is stored.
 
     \b
     Examples:
@@ -406,7 +408,7 @@ def token_create(
 @settings_options
 @json_option
 def token_list(*, db_path: str | None, env_file: Path | None, as_json: bool) -> int:
-    """List the tokens, revoked ones included, with their times and without their secrets."""
+    """List all tokens with their times, including revoked ones. Secrets are not shown."""
     from project_manager.cli import lists
 
     return lists.list_tokens(settings_of(db_path, env_file), as_json)
@@ -416,9 +418,9 @@ def token_list(*, db_path: str | None, env_file: Path | None, as_json: bool) -> 
 @click.argument("token")
 @settings_options
 def token_revoke(*, token: str, db_path: str | None, env_file: Path | None) -> int:
-    """Revoke the TOKEN with this id or name. It opens no door from then on, and its name is free.
+    """Revoke the TOKEN with this id or name. Its name can be used again.
 
-    When no token is left nobody gets in: make another, or open the doors with `token clear`.
+    If no token is left, every request is rejected. Create another token, or disable authentication with `token clear`.
     """
     from project_manager.cli import lists
 
@@ -426,12 +428,14 @@ def token_revoke(*, token: str, db_path: str | None, env_file: Path | None) -> i
 
 
 @token.command("clear")
-@click.option("--yes", is_flag=True, help="Do it: from then on whoever reaches the ports may do everything.")
+@click.option("--yes", is_flag=True, help="Confirm that authentication is disabled.")
 @settings_options
 def token_clear(*, yes: bool, db_path: str | None, env_file: Path | None) -> int:
-    """Forget all tokens, revoked ones too, and so open the doors to everybody again."""
+    """Delete all tokens, including revoked ones. This disables authentication."""
     from project_manager.cli import lists
 
     if not yes:
-        raise click.UsageError("from then on whoever reaches the ports may do everything; if that is meant, add --yes")
+        raise click.UsageError(
+            "this disables authentication: any client that reaches the ports has full access; add --yes to confirm"
+        )
     return lists.clear_tokens(settings_of(db_path, env_file))

@@ -39,9 +39,9 @@ def _migrate(settings: Settings) -> Exit:
     )
     after = _revision(path)
     click.echo(
-        f"{path} has schema {after} already."
+        f"{path} already has schema {after}."
         if before == after
-        else f"{path} has schema {after} now ({before or 'none'} before)."
+        else f"{path} now has schema {after} ({before or 'none'} before)."
     )
     return Exit.DONE
 
@@ -57,7 +57,7 @@ def healthcheck(settings: Settings, as_json: bool) -> Exit:
         status, body = answer.status, answer.read().decode(errors="replace")
     except (OSError, http.client.HTTPException) as error:
         cause = error.strerror if isinstance(error, OSError) and error.strerror else error
-        click.echo(f"Nothing answers on {shown}:{settings.default_port}: {cause}.", err=True)
+        click.echo(f"No response from {shown}:{settings.default_port}: {cause}.", err=True)
         return Exit.FAILED
     finally:
         connection.close()
@@ -100,6 +100,6 @@ def _verdict(status: int, body: str, verbose: bool) -> str:
         said = json.loads(body)
         word, reasons = str(said["status"]), [str(reason) for reason in said.get("reasons", [])]
     except (ValueError, KeyError, TypeError):
-        return f"The service answers {status}."
+        return f"The service returned HTTP status {status}."
     why = f": {'; '.join(reasons)}" if reasons else ""
     return f"{word}{why}" + (f"\n{body}" if verbose else "")

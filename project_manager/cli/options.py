@@ -63,9 +63,11 @@ def settings_options(command: Command) -> Command:
     """Add the options of every command that needs the database."""
     for option in (
         click.option(
-            "--env-file", type=FILE, help="Settings as NAME=value lines; the environment and flags beat them."
+            "--env-file",
+            type=FILE,
+            help="File of NAME=value settings; flags and environment variables take precedence.",
         ),
-        click.option("--db-path", metavar="FILE", help="The database.  [DATABASE_PATH, else data/tasks.db]"),
+        click.option("--db-path", metavar="FILE", help="Database file.  [DATABASE_PATH, else data/tasks.db]"),
     ):
         command = option(command)
     return command
@@ -73,7 +75,7 @@ def settings_options(command: Command) -> Command:
 
 def json_option(command: Command) -> Command:
     """Add the option `--json`."""
-    return click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")(command)
+    return click.option("--json", "as_json", is_flag=True, help="Output JSON.")(command)
 
 
 def flags(**given: object) -> dict[str, object]:

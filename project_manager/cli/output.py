@@ -23,7 +23,7 @@ class _Output(io.FileIO):
             while (written := super().write(data)) is None:  # a full non-blocking pipe
                 select.select([], [self], [])
         except OSError as error:
-            raise OutputRefused(f"Standard output cannot be written: {error.strerror}.") from error
+            raise OutputRefused(f"Cannot write to standard output: {error.strerror}.") from error
         return written
 
 

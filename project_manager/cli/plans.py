@@ -40,7 +40,7 @@ def tell(view: ImportView) -> None:
         for change in view.changes:
             click.echo(_line(change))
     numbers = f"{view.created} created, {view.changed} changed, {view.unchanged} unchanged, {view.deleted} deleted"
-    click.echo(f"Dry run, nothing was written: {numbers}." if view.dry_run else f"Imported: {numbers}.")
+    click.echo(f"Dry run: {numbers}. Nothing was written." if view.dry_run else f"Imported: {numbers}.")
 
 
 def take_out(settings: Settings, project: str | None, form: str, output: str) -> None:
@@ -79,7 +79,7 @@ def _read(file: str) -> str:
     try:
         content = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
     except FileNotFoundError as error:
-        raise NothingThere(f"there is no file {file}") from error
+        raise NothingThere(f"file {file} not found") from error
     except OSError as error:
         raise click.FileError(file, error.strerror or "") from error
     try:

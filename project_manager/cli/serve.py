@@ -77,7 +77,7 @@ def _database_of_user(default: Path) -> Path:
         try:
             folder = Path.home() / ".local" / "share"
         except RuntimeError as error:
-            raise ConfigError("There is no home folder for a database: name yours with --db-path.") from error
+            raise ConfigError("No home folder for the default database; set --db-path.") from error
     return folder / "project-manager" / "tasks.db"
 
 
@@ -86,6 +86,6 @@ def _begin_log(loaded: Loaded, *, quiet: bool = False) -> None:
     try:
         logs.configure(settings.log_level, settings.log_format, settings.log_file, quiet=quiet)
     except OSError as error:
-        raise ConfigError(f"LOG_FILE is {settings.log_file!r}, which cannot be written: {error.strerror}.") from error
+        raise ConfigError(f"Cannot write LOG_FILE {settings.log_file!r}: {error.strerror}.") from error
     for sentence in loaded.warnings:
         log.warning("%s", sentence, extra={"action": "unknown_setting"})

@@ -51,4 +51,4 @@ def _value(text: str) -> str:
 
 def _fault(text: str) -> str:
     closed = (_DOUBLE if text.startswith('"') else _SINGLE).match(text)
-    return f"has no closing {text[0]}" if closed is None else f"goes on after the closing {text[0]}"
+    return f"has no closing {text[0]}" if closed is None else f"has text after the closing {text[0]}"

@@ -29,7 +29,7 @@ class Whole:
 
     @property
     def accepts(self) -> str:
-        return f"a whole number from {self.least} to {self.most}"
+        return f"an integer from {self.least} to {self.most}"
 
     def __call__(self, text: str) -> int:
         if not re.fullmatch(r"[+-]?[0-9]{1,18}", text):
@@ -125,7 +125,7 @@ class Host:
 class File:
     """Parser of the path of a file."""
 
-    accepts: str = f"the path of a file; {paths.RULE}"
+    accepts: str = f"a file path; {paths.RULE}"
 
     def __call__(self, text: str) -> Path:
         if not text or text.endswith("/") or text == ":memory:" or not text.isprintable():
@@ -137,7 +137,7 @@ class File:
 class LogFile:
     """Parser of the path of a file, which may be empty."""
 
-    accepts: str = f"the path of a file, or nothing; {paths.RULE}"
+    accepts: str = f"a file path or an empty value; {paths.RULE}"
 
     def __call__(self, text: str) -> str:
         return str(File()(text)) if text else ""
@@ -162,7 +162,7 @@ class Listed:
 class Networks:
     """Parser of IP addresses and networks between commas."""
 
-    accepts: str = "addresses or networks like 10.0.0.0/8 between commas, or *"
+    accepts: str = "comma-separated addresses or networks such as 10.0.0.0/8, or *"
 
     def __call__(self, text: str) -> tuple[str, ...]:
         items = [item.strip() for item in text.split(",") if item.strip()]
@@ -178,7 +178,7 @@ def _network(text: str) -> str:
 class FileMode:
     """Parser of the permissions of a file. The owner can always read and write it."""
 
-    accepts: str = "permissions of a file in octal, without x: 600, 640, 644 or the like"
+    accepts: str = "octal file permissions without execute, such as 600, 640 or 644"
 
     def __call__(self, text: str) -> int:
         if not re.fullmatch(r"0?6[0246]{2}", text):

@@ -3,7 +3,7 @@
 import os
 import re
 
-RULE = "`~/` at its beginning is the home folder; variables such as $HOME are not expanded"
+RULE = "a leading `~/` is the home folder; variables such as $HOME are not expanded"
 
 _VARIABLE = re.compile(r"(?:^|/)\$(?:\{\w+\}|[A-Za-z_]\w*)(?:/|$)")
 
@@ -15,10 +15,10 @@ def expand(text: str) -> str:
     variable would create a new database in an unexpected place.
     """
     if _VARIABLE.search(text):
-        raise ValueError(f"the variable in {text!r} is not expanded: write the path out, or begin it with ~/")
+        raise ValueError(f"the variable in {text!r} is not expanded; write the full path, or start it with ~/")
     if not text.startswith("~"):
         return text
     expanded = os.path.expanduser(text)  # noqa: PTH111 keeps a trailing slash, which pathlib removes
     if expanded.startswith("~"):
-        raise ValueError(f"the home folder in {text!r} is unknown; a name that begins with ~ is written ./{text}")
+        raise ValueError(f"unknown home folder in {text!r}; write ./{text} for a file name that starts with ~")
     return expanded

@@ -71,56 +71,56 @@ LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 SETTINGS: tuple[Setting, ...] = (
     Setting("HOST", Host(), "127.0.0.1",
             "Address that both ports listen on."),
-    Setting("DEFAULT_PORT", PORT, "8080", "Port of the API and the dashboard; 0 takes any free one."),
+    Setting("DEFAULT_PORT", PORT, "8080", "Port of the API and the dashboard; 0 selects a free port."),
     Setting("MCP_PORT", OrNothing(PORT), "", "Port of the MCP endpoints; DEFAULT_PORT + 1 unless set."),
     Setting("MCP_TRANSPORT", Choice(("sse", "http", "stdio", "none"), (("streamable-http", "http"),)), "sse",
-            "What the MCP port offers: sse (/sse and /mcp), http (/mcp), or no such port (stdio, none)."),
-    Setting("MCP_MAX_CONNECTIONS", COUNT, "1000", "MCP connections and sessions held at the same time."),
+            "Endpoints of the MCP port: sse (/sse and /mcp), http (/mcp), or no port (stdio, none)."),
+    Setting("MCP_MAX_CONNECTIONS", COUNT, "1000", "Maximum number of MCP connections and sessions."),
     Setting("MCP_TOOLS", Choice(get_args(McpTools)), "core",
-            "Tools that MCP clients are shown: the core set, or all."),
+            "Tools listed to MCP clients: the core set, or all."),
     Setting("MCP_SCHEMA", Choice(get_args(McpSchema)), "plain",
-            "How the schemas of tools mark optional arguments: not required, nullable, or required and nullable."),
+            "Optional arguments in the schemas of tools: not required, nullable, or required and nullable."),
     Setting("DATABASE_PATH", File(), "data/tasks.db", "The SQLite database file."),
     Setting("DATABASE_URL", Text("sqlite:///PATH", PRINTABLE, optional=True), "",
-            "The database as a URL, instead of DATABASE_PATH: sqlite:///relative.db, sqlite:////absolute.db or "
+            "Database URL, an alternative to DATABASE_PATH: sqlite:///relative.db, sqlite:////absolute.db or "
             "sqlite:///~/in-the-home-folder.db.",
             secret=True),
-    Setting("DATABASE_POOL_SIZE", Whole(1, 16), "3", "Threads that read the database at the same time."),
-    Setting("QUERY_TIMEOUT_SECONDS", Seconds(0.01, 3600), "5", "A read that takes longer is ended."),
+    Setting("DATABASE_POOL_SIZE", Whole(1, 16), "3", "Number of reader threads."),
+    Setting("QUERY_TIMEOUT_SECONDS", Seconds(0.01, 3600), "5", "Time limit of a read, in seconds."),
     Setting("AUTO_MIGRATE", SWITCH, "true",
-            "Bring an older database up to date at the start, after a backup."),
-    Setting("BACKUP_MODE", FileMode(), "600", "Permissions of the backups that the command makes."),
-    Setting("LOCK_CLEANUP_INTERVAL", PERIOD, "300", "Longest time between two looks for expired leases."),
+            "Migrate an older database at startup, after a backup."),
+    Setting("BACKUP_MODE", FileMode(), "600", "File permissions of new backups."),
+    Setting("LOCK_CLEANUP_INTERVAL", PERIOD, "300", "Maximum interval between checks for expired leases, in seconds."),
     Setting("MAX_ATTEMPTS", COUNT_OR_ZERO, "5",
-            "Failed attempts after which a task is BLOCKED; 0 means no cap."),
-    Setting("EVENT_RETENTION_DAYS", Whole(1, 36500), "90", "Days that events are kept."),
+            "Failed attempts after which a task becomes BLOCKED; 0 disables the limit."),
+    Setting("EVENT_RETENTION_DAYS", Whole(1, 36500), "90", "Retention of events, in days."),
     Setting("LOG_LEVEL", Choice(LEVELS, (("WARN", "WARNING"),)), "INFO",
-            "The least serious log lines that are written."),
-    Setting("LOG_FORMAT", Choice(("json", "text")), "json", "Log lines as JSON objects or as text."),
+            "Minimum log level."),
+    Setting("LOG_FORMAT", Choice(("json", "text")), "json", "Format of log lines: JSON objects or text."),
     Setting("LOG_FILE", LogFile(), "",
-            "Also write the log to this file; at 10 MB a new one begins, and 5 older ones are kept."),
+            "Also log to this file; rotated at 10 MB, with 5 old files kept."),
     Setting("WEBSOCKET_MAX_CONNECTIONS", COUNT_OR_ZERO, "100",
-            "WebSocket connections held at the same time."),
-    Setting("WEBSOCKET_PING_INTERVAL", PERIOD, "20", "Time between two pings on a WebSocket."),
+            "Maximum number of WebSocket connections."),
+    Setting("WEBSOCKET_PING_INTERVAL", PERIOD, "20", "WebSocket ping interval, in seconds."),
     Setting("WEBSOCKET_PING_TIMEOUT", PERIOD, "20",
-            "A WebSocket that answers no ping for this long is closed."),
+            "Time without a pong after which a WebSocket is closed, in seconds."),
     Setting("RATE_LIMIT_PER_SECOND", COUNT_OR_ZERO, "100",
-            "Calls a second that one agent may make for long, ten seconds' worth at once; 0 means no limit."),
-    Setting("CORS_ORIGINS", Listed("origins like https://a.example between commas, or *", rf"\*|{ORIGIN}"),
-            "", "Origins whose pages may call the API from a browser."),
-    Setting("CORS_ALLOW_CREDENTIALS", SWITCH, "false", "Let pages of CORS_ORIGINS send cookies."),
-    Setting("ALLOWED_HOSTS", Listed("host names between commas, or *", rf"\*|{HOST_NAME}"), "",
-            "Host names that requests may ask for beside loopback and HOST; * allows any."),
+            "Sustained calls per second of one agent, with bursts of ten seconds' worth; 0 disables the limit."),
+    Setting("CORS_ORIGINS", Listed("comma-separated origins such as https://a.example, or *", rf"\*|{ORIGIN}"),
+            "", "Origins that may call the API from a browser (CORS)."),
+    Setting("CORS_ALLOW_CREDENTIALS", SWITCH, "false", "Allow cookies in requests from CORS_ORIGINS."),
+    Setting("ALLOWED_HOSTS", Listed("comma-separated host names, or *", rf"\*|{HOST_NAME}"), "",
+            "Accepted Host names in addition to loopback and HOST; * accepts any."),
     Setting("FORWARDED_ALLOW_IPS", Networks(), "127.0.0.1,::1",
-            "Proxies whose X-Forwarded-For and X-Forwarded-Proto headers are trusted; * trusts every client."),
+            "Proxies trusted to set X-Forwarded-For and X-Forwarded-Proto; * trusts every client."),
     Setting("AUTH_REQUIRED", SWITCH, "false",
-            "Refuse requests without a token even when no token exists yet."),
-    Setting("METRICS_ENABLED", SWITCH, "true", "Offer /metrics and /api/metrics."),
+            "Require a token even while no token exists."),
+    Setting("METRICS_ENABLED", SWITCH, "true", "Enable /metrics and /api/metrics."),
     Setting("EXPECTED_INSTANCES", COUNT_OR_ZERO, "0",
-            "Instances that should run. /metrics exports it, and an alert compares it; 0 means not checked."),
+            "Expected number of instances, exported in /metrics for an alert; 0 disables the check."),
     Setting("HEALTH_CHECK_TIMEOUT", Seconds(0.01, 3600), "5",
-            "How long the health check waits for each answer."),
-    Setting("HEALTH_CHECK_VERBOSE", SWITCH, "false", "Let the health check print each thing it looked at."),
+            "Timeout of each request of the health check, in seconds."),
+    Setting("HEALTH_CHECK_VERBOSE", SWITCH, "false", "Print every check of the health check."),
 )
 # fmt: on
 
@@ -244,7 +244,7 @@ def show(setting: Setting, settings: Settings) -> str:
 def _flag_texts(flags: Mapping[str, object]) -> dict[str, str]:
     names = {setting.name for setting in SETTINGS}
     if strangers := sorted(set(flags) - names):
-        raise ConfigError(f"No setting is called {', '.join(strangers)}.")
+        raise ConfigError(f"Unknown setting {', '.join(strangers)}.")
     return {
         name: str(value).lower() if isinstance(value, bool) else str(value)
         for name, value in flags.items()
@@ -280,17 +280,14 @@ def _settle_database(
     by_path, by_url = (rank[chosen[name].layer] for name in ("DATABASE_PATH", "DATABASE_URL"))
     path = _path_of_url(values["database_url"])
     if by_path == by_url and path != values["database_path"]:
-        raise ConfigError("DATABASE_PATH and DATABASE_URL name different databases: set one of them.")
+        raise ConfigError("DATABASE_PATH and DATABASE_URL name different databases; set only one.")
     return {"database_url": ""} if by_path < by_url else {"database_path": path}
 
 
 def _path_of_url(url: str) -> Path:
     parts = urlsplit(url)
     if parts.scheme != "sqlite":
-        raise ConfigError(
-            f"DATABASE_URL has the scheme {parts.scheme!r}, but this version stores its data in SQLite only: "
-            "sqlite:///PATH."
-        )
+        raise ConfigError(f"DATABASE_URL has the unsupported scheme {parts.scheme!r}; use sqlite:///PATH.")
     path = unquote(parts.path[1:])
     if parts.netloc or parts.query or parts.fragment or not path or path == ":memory:":
         raise ConfigError("DATABASE_URL must name a file, as sqlite:///relative.db or sqlite:////absolute.db.")
@@ -305,7 +302,7 @@ def _settle_mcp_port(values: Mapping[str, Any]) -> dict[str, Any]:
         return {}
     port: int = values["default_port"]
     if port == PORT.most and values["mcp_transport"] in ("sse", "http"):
-        raise ConfigError(f"DEFAULT_PORT is {port}, so MCP_PORT cannot be the next one: set MCP_PORT as well.")
+        raise ConfigError(f"DEFAULT_PORT is {port}, so MCP_PORT has no default; set MCP_PORT.")
     return {"mcp_port": port and min(port + 1, PORT.most)}
 
 

@@ -50,7 +50,7 @@ def find(layers: Iterable[Layer], name: str, *, default: str, secret: bool) -> F
         file = layer.texts.get(name + FILE_SUFFIX, "").strip() if secret else ""
         # The two values of a secret may differ, and neither has precedence.
         if file and text and text.strip():
-            raise SourceError(f"{name} and {name}{FILE_SUFFIX} are both set in the {layer.source}: set one of them.")
+            raise SourceError(f"{name} and {name}{FILE_SUFFIX} are both set in the {layer.source}; set only one.")
         if file:
             return Found(_read_secret(name + FILE_SUFFIX, file), layer.source, f"{layer.source}, file {file}")
         if text is not None and (text.strip() or default == ""):
@@ -68,14 +68,14 @@ def _read_secret(name: str, file: str) -> str:
             content = opened.read(SECRET_BYTES + 1)
         text = content.decode().strip()
     except ValueError as error:
-        reason = "it is not UTF-8 text" if isinstance(error, UnicodeDecodeError) else str(error)
-        raise SourceError(f"{name} is {file!r}, which cannot be read: {reason}.") from error
+        reason = "not UTF-8 text" if isinstance(error, UnicodeDecodeError) else str(error)
+        raise SourceError(f"Cannot read the file {file!r} of {name}: {reason}.") from error
     except OSError as error:
-        raise SourceError(f"{name} is {file!r}, which cannot be read: {error.strerror}.") from error
+        raise SourceError(f"Cannot read the file {file!r} of {name}: {error.strerror}.") from error
     if len(content) > SECRET_BYTES:
-        raise SourceError(f"{name} is {file!r}, which is longer than {SECRET_BYTES} bytes.")
+        raise SourceError(f"The file {file!r} of {name} exceeds {SECRET_BYTES} bytes.")
     if not text:
-        raise SourceError(f"{name} is {file!r}, which is empty: write the value into it, or do not set {name}.")
+        raise SourceError(f"The file {file!r} of {name} is empty; write the value into it, or unset {name}.")
     return text
 
 
@@ -89,7 +89,7 @@ def misspelt(env_file: Layer, environment: Layer, known: Iterable[str]) -> list[
     unknown = [name for name in dict.fromkeys((*env_file.texts, *environment.texts)) if name not in names]
     remedies = {name: _remedy(name, names) for name in unknown}
     return [
-        f"The {layer.source} sets {name}, which is no setting{remedy or '.'}"
+        f"Unknown setting {name} in the {layer.source}{remedy or '.'}"
         for layer in (env_file, environment)
         for name, remedy in remedies.items()
         if name in layer.texts and (remedy or layer is env_file)
@@ -100,7 +100,7 @@ def _remedy(name: str, known: list[str]) -> str:
     """Return the end of the sentence about an unknown name, or an empty text when it resembles no setting."""
     value = name.removesuffix(FILE_SUFFIX)
     if value != name and value in known:
-        return f"; only a secret is read from a file: set {value} itself."
+        return f"; only secrets can be read from a file. Set {value} itself."
     guess = _nearest(name, known)
     return f"; did you mean {guess}?" if guess else ""
 

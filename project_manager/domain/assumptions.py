@@ -49,7 +49,7 @@ def parse_tag(written: str) -> tuple[str, str]:
     if match is None:
         raise ValueError("is not a tag such as `#ASSUMPTION: the list is sorted`")
     if len(match[1]) > TAG_TYPE_CHARACTERS:
-        raise ValueError(f"has a type of more than {TAG_TYPE_CHARACTERS} characters")
+        raise ValueError(f"has a type longer than {TAG_TYPE_CHARACTERS} characters")
     return match[1].upper().replace("-", "_"), match[2].rstrip()
 
 

@@ -67,7 +67,7 @@ class MalformedBody(Malformed):
 
 class MalformedCursor(Malformed):
     default_hint = (
-        "Use next_cursor of the previous page as it is, with the same filters, or leave cursor out to begin again."
+        "Send next_cursor of the previous page unchanged with the same filters, or omit cursor to start again."
     )
 
 
@@ -80,7 +80,7 @@ class MalformedRequest(Malformed):
 
 
 class Unauthorized(ProjectManagerError):
-    default_hint = "Send `Authorization: Bearer TOKEN`; an operator makes tokens with `project-manager token create`."
+    default_hint = "Send `Authorization: Bearer TOKEN`; operators create tokens with `project-manager token create`."
 
 
 class Forbidden(ProjectManagerError):
@@ -92,11 +92,11 @@ class RoleRequired(Forbidden):
 
 
 class WrongAgent(Forbidden):
-    default_hint = "Leave agent_id out, or use the agent id that the token is bound to."
+    default_hint = "Omit agent_id, or send the agent id of the token."
 
 
 class OriginRefused(Forbidden):
-    default_hint = "Name the host in ALLOWED_HOSTS, or the origin in CORS_ORIGINS."
+    default_hint = "Add the host to ALLOWED_HOSTS, or the origin to CORS_ORIGINS."
 
 
 class NotFound(ProjectManagerError):
@@ -124,7 +124,7 @@ class TokenNotFound(NotFound):
 
 
 class KnowledgeNotFound(NotFound):
-    default_hint = "Find what is known with get_knowledge (GET /api/knowledge)."
+    default_hint = "List knowledge with get_knowledge (GET /api/knowledge)."
 
 
 class AssumptionNotFound(NotFound):
@@ -136,7 +136,7 @@ class NoSuchRoute(NotFound):
 
 
 class MethodRefused(ProjectManagerError):
-    default_hint = "The header Allow names the methods of this path."
+    default_hint = "The Allow header lists the methods of this path."
 
 
 class Conflict(ProjectManagerError):
@@ -144,22 +144,22 @@ class Conflict(ProjectManagerError):
 
 
 class LockHeld(Conflict):
-    default_hint = "Take another task with claim_next_task, or wait until the lock expires."
+    default_hint = "Claim another task with claim_next_task, or wait until the lock ends."
 
 
 class StaleFence(Conflict):
     default_hint = (
-        "Your lease on this task has ended. If the task is free, claim it again with acquire_task_lock and send the "
-        "new fence; else take another task."
+        "Your lease has ended. If the task is free, claim it again with acquire_task_lock and send the new fence; "
+        "otherwise claim another task."
     )
 
 
 class FenceRequired(Conflict):
-    default_hint = "You sent a fence for this lease before: send it with every write."
+    default_hint = "Send the fence of the lease with every write."
 
 
 class LockRequired(Conflict):
-    default_hint = "Claim the task with acquire_task_lock, look at what changed, and send the new fence."
+    default_hint = "Claim the task with acquire_task_lock, read it again, and send the new fence."
 
 
 class NotHeld(Conflict):
@@ -167,7 +167,7 @@ class NotHeld(Conflict):
 
 
 class NotReady(Conflict):
-    default_hint = "Take a task that is ready with claim_next_task."
+    default_hint = "Claim a ready task with claim_next_task."
 
 
 class IllegalMove(Conflict):
@@ -179,11 +179,11 @@ class DependencyCycle(Conflict):
 
 
 class NameTaken(Conflict):
-    default_hint = "Choose another name, or update the one that exists."
+    default_hint = "Choose another name, or update the existing one."
 
 
 class ExternalKeyTaken(Conflict):
-    default_hint = "external_key is unique in its project: update the task that has it, or choose another key."
+    default_hint = "external_key is unique per project: update the existing task, or choose another key."
 
 
 class HasDependents(Conflict):
@@ -191,17 +191,17 @@ class HasDependents(Conflict):
 
 
 class ProjectArchived(Conflict):
-    default_hint = 'Take the project back first: PATCH it with {"archived": false}.'
+    default_hint = 'Unarchive the project first: PATCH {"archived": false}.'
 
 
 class NotEmpty(Conflict):
-    default_hint = "Send force=true to delete it with everything in it."
+    default_hint = "Send force=true to delete it with its contents."
 
 
 class OperatorTokenFirst(Conflict):
     default_hint = (
-        "Make a token with the role operator first and use it from then on; `project-manager token create` on the "
-        "server's machine makes any token at any time."
+        "Create a token with the role operator first; `project-manager token create` on the server's machine can "
+        "create any token."
     )
 
 
@@ -210,11 +210,11 @@ class PreconditionFailed(ProjectManagerError):
 
 
 class VersionMismatch(PreconditionFailed):
-    default_hint = "Read it again, decide again, and send the new version."
+    default_hint = "Read it again, then retry with the new version."
 
 
 class RequestTimeout(ProjectManagerError):
-    default_hint = "Send the whole request without long pauses."
+    default_hint = "Send the request without long pauses."
 
 
 class TooLarge(ProjectManagerError):
@@ -222,18 +222,15 @@ class TooLarge(ProjectManagerError):
 
 
 class BodyTooLarge(TooLarge):
-    default_hint = (
-        f"A request body is at most {BODY_BYTES // MEBIBYTE} MiB, "
-        f"that of POST /api/import {PLAN_BYTES // MEBIBYTE} MiB."
-    )
+    default_hint = f"The limit is {BODY_BYTES // MEBIBYTE} MiB, and {PLAN_BYTES // MEBIBYTE} MiB for POST /api/import."
 
 
 class HeadTooLarge(TooLarge):
-    default_hint = "Send at most 64 KiB of request line and headers, in at most 128 lines."
+    default_hint = "Request line and headers: at most 64 KiB and 128 lines."
 
 
 class AnswerTooLarge(TooLarge):
-    default_hint = "Ask for less: one project (project_id), or pages (GET /api/tasks)."
+    default_hint = "Request less: one project (project_id), or pages (GET /api/tasks)."
 
 
 class Invalid(ProjectManagerError):
@@ -262,7 +259,7 @@ class Unavailable(ProjectManagerError):
     """
 
     retry_after: ClassVar[int] = 1
-    default_hint = "Send the same request again in a moment."
+    default_hint = "Retry the same request."
 
 
 class QueueFull(Unavailable):
@@ -282,8 +279,8 @@ class DatabaseMoved(Unavailable):
 
     retry_after: ClassVar[int] = 10
     default_hint = (
-        "The write is not acknowledged. The operator has to stop this server, put the database in its place and start "
-        "it again; then send the same request again."
+        "The write is not acknowledged. Operator: stop the server, put the database file back, start it again. Then "
+        "retry the request."
     )
 
 
@@ -292,32 +289,30 @@ class DatabaseDamaged(Unavailable):
 
     retry_after: ClassVar[int] = 60
     default_hint = (
-        "Nothing was written. The operator has to stop this server and restore a backup (`project-manager restore`); "
-        "then send the same request again."
+        "Nothing was written. Operator: stop the server and restore a backup (`project-manager restore`). Then retry "
+        "the request."
     )
 
 
 class QueryTimeout(Unavailable):
-    default_hint = "Ask for less: add filters or lower limit."
+    default_hint = "Add filters or reduce limit."
 
 
 class ImportInProgress(Unavailable):
     retry_after = 10
-    default_hint = "Only one large plan is imported at a time: send it again when the other import has ended."
+    default_hint = "Another large import is running; retry when it has finished."
 
 
 class ShuttingDown(Unavailable):
-    default_hint = "The server is stopping; send the same request again to its successor."
+    default_hint = "The server is shutting down; retry the request."
 
 
 class RateLimited(Unavailable):
-    default_hint = (
-        "Wait a second before the next call. To wait for work or news, send wait_seconds; do not ask in a loop."
-    )
+    default_hint = "Retry after one second. To wait for tasks or events, send wait_seconds instead of polling."
 
 
 class ConnectionLimit(Unavailable):
-    default_hint = "Close connections that you do not need, or wait a second; then send the same request again."
+    default_hint = "Close unused connections, or retry after one second."
 
 
 class Overloaded(Unavailable):
@@ -325,14 +320,14 @@ class Overloaded(Unavailable):
 
 
 class StorageFull(ProjectManagerError):
-    default_hint = "The disk of the database is full: nothing of this write was kept. Free space, then send it again."
+    default_hint = "The disk of the database is full; nothing was written. Free space, then retry."
 
 
 class Internal(ProjectManagerError):
-    default_hint = "The fault is ours and is in the log under this request id."
+    default_hint = "See the server log for this request_id."
 
 
 class OutcomeUnknown(Internal):
     """The disk failed during a write. The write may or may not be present after the next start."""
 
-    default_hint = "Look at the disk first. Then read what is there before you repeat the command."
+    default_hint = "Check the disk. Then read the current state before you repeat the command."

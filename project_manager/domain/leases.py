@@ -77,7 +77,7 @@ def unconfirmed_length(ttl: int, waited: int) -> int | None:
 def held_by_another(lease: Lease) -> LockHeld:
     """Return the error for a task with a live lease of another agent."""
     return LockHeld(
-        f"task {lease.task_id} is held by {lease.holder} until {rfc3339(lease.expires_at)}",
+        f"task {lease.task_id} is locked by {lease.holder} until {rfc3339(lease.expires_at)}",
         **_present(lease),
     )
 
@@ -98,7 +98,7 @@ def check_holder(lease: Lease | None, agent: str, fence: int | None, *, task_id:
     if lease is None:
         if fence is not None:
             raise StaleFence(
-                f"fence {fence} no longer holds task {task_id}: that lease has ended and nobody holds the task now",
+                f"fence {fence} of task {task_id} is stale: its lease has ended and the task is not locked",
                 task_id=task_id,
                 holder=None,
                 fence=current_fence,
@@ -106,7 +106,7 @@ def check_holder(lease: Lease | None, agent: str, fence: int | None, *, task_id:
             )
         return
     if fence is None and lease.fenced:
-        raise FenceRequired(f"task {task_id}: this lease is written with its fence", **_present(lease))
+        raise FenceRequired(f"task {task_id}: this lease requires its fence", **_present(lease))
     if fence is not None and fence != lease.fence:
         raise _stale(lease, fence)
 
@@ -114,7 +114,7 @@ def check_holder(lease: Lease | None, agent: str, fence: int | None, *, task_id:
 def not_held(task_id: int, agent: str, current_fence: int) -> NotHeld:
     """Return the error for a task without a live lease."""
     return NotHeld(
-        f"task {task_id} is not held by anyone, so {agent} has no lease to use",
+        f"task {task_id} is not locked: {agent} has no lease on it",
         task_id=task_id,
         holder=None,
         fence=current_fence,
@@ -123,8 +123,8 @@ def not_held(task_id: int, agent: str, current_fence: int) -> NotHeld:
 
 def _stale(lease: Lease, fence: int) -> StaleFence:
     return StaleFence(
-        f"fence {fence} is not the present fence of task {lease.task_id}: it is {lease.fence}, held by {lease.holder} "
-        f"until {rfc3339(lease.expires_at)}",
+        f"fence {fence} of task {lease.task_id} is stale: the task is locked by {lease.holder} with fence "
+        f"{lease.fence} until {rfc3339(lease.expires_at)}",
         **_present(lease),
     )
 

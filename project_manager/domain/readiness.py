@@ -57,9 +57,9 @@ def reasons(standing: Standing, *, now: int, max_attempts: int) -> tuple[Reason,
     if standing.status is not Status.TODO:
         found.insert(0, Reason("status", f"status is {standing.status}, not TODO"))
     elif standing.held:
-        found.insert(0, Reason("held", "an agent holds it"))
+        found.insert(0, Reason("held", "it is locked by an agent"))
     if max_attempts and standing.attempts >= max_attempts:
-        found.append(Reason("attempts", f"{failed_attempts(standing.attempts)}; a person has to look at it"))
+        found.append(Reason("attempts", f"{failed_attempts(standing.attempts)}; needs review by a person"))
     return tuple(found)
 
 
@@ -70,13 +70,13 @@ def obstacles(standing: Standing, *, now: int) -> tuple[Reason, ...]:
         found.append(Reason("archived", "its project is archived"))
     open_ids = tuple(task for task in standing.waiting_for if task not in standing.cancelled)
     if open_ids:
-        found.append(Reason("dependencies", f"waits for {_tasks(open_ids)}", open_ids))
+        found.append(Reason("dependencies", f"depends on unfinished {_tasks(open_ids)}", open_ids))
     if standing.cancelled:
         found.append(Reason("cancelled_dependencies", _cancelled(standing.cancelled), standing.cancelled))
     if standing.defer_until is not None and standing.defer_until > now:
         found.append(Reason("deferred", f"deferred until {rfc3339(standing.defer_until)}"))
     if standing.running_conflicts:
-        message = f"must not run together with {_tasks(standing.running_conflicts)}, in progress now"
+        message = f"conflicts with {_tasks(standing.running_conflicts)}, in progress"
         found.append(Reason("conflicts", message, standing.running_conflicts))
     return tuple(found)
 
@@ -95,8 +95,7 @@ def not_ready(task_id: int, why: tuple[Reason, ...]) -> NotReady:
 
 
 def _cancelled(ids: tuple[int, ...]) -> str:
-    which, that = ("which is", "that task") if len(ids) == 1 else ("which are", "those tasks")
-    return f"depends on {_tasks(ids)}, {which} CANCELLED: remove the dependency or reopen {that}"
+    return f"depends on CANCELLED {_tasks(ids)}; remove the dependency or reopen {'it' if len(ids) == 1 else 'them'}"
 
 
 def _tasks(ids: tuple[int, ...]) -> str:

@@ -102,16 +102,16 @@ def check_move(current: Status, target: Status, *, reopen: bool, task_id: int) -
     if target not in legal:
         names = ", ".join(status for status in Status if status in legal)
         raise IllegalMove(
-            f"task {task_id} cannot go from {current} to {target}",
-            hint=f"From {current} it can go to {names}.",
+            f"task {task_id} cannot change from {current} to {target}",
+            hint=f"Allowed from {current}: {names}.",
             task_id=task_id,
             status=current,
             legal=sorted(legal),
         )
     if current in CLOSED and not reopen:
         raise IllegalMove(
-            f"task {task_id} is {current}, and finished work is not reopened by accident",
-            hint="Send reopen=true to take it up again on purpose; otherwise take another task with claim_next_task.",
+            f"task {task_id} is {current}: reopening it requires reopen=true",
+            hint="Send reopen=true to reopen it, or claim another task with claim_next_task.",
             task_id=task_id,
             status=current,
             legal=sorted(legal),

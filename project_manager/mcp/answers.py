@@ -19,7 +19,7 @@ LIST_BYTES = 20_000
 EVENT_TEXT_BYTES = 400
 """Maximum size of a text in an event, and of its changes. Longer texts are truncated, longer changes are only named."""
 
-_WAIT = f"claim_next_task with wait_seconds={WAIT_SECONDS_ADVISED} waits for one"
+_WAIT = f"to wait, call claim_next_task with wait_seconds={WAIT_SECONDS_ADVISED}"
 _OPAQUE = frozenset({"changes", "previous", "metadata"})
 """Objects with meaningful null and empty values."""
 _DEFAULTS: Mapping[str, object] = {

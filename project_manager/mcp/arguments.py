@@ -99,13 +99,13 @@ class ToolArguments:
             if field not in self._clearable:
                 near = close_to(name, self._clearable) if isinstance(name, str) else None
                 guess = f": did you mean `{near}`?" if near else ""
-                raise _invalid_clear(f"`clear` names {str(name)[:40]!r}, which it cannot empty{guess}", self._legal())
+                raise _invalid_clear(f"`clear` cannot empty {str(name)[:40]!r}{guess}", self._legal())
             if field in given:
                 raise _invalid_clear(f"`{field}` is both sent and cleared", "Send one of the two.")
             arguments[str(field)] = self._clearable[str(field)]
 
     def _legal(self) -> str:
-        return f"It can empty {', '.join(self._clearable)}."
+        return f"`clear` accepts {', '.join(self._clearable)}."
 
 
 def _never_wanted(node: Schema, value: object) -> bool:

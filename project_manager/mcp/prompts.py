@@ -56,45 +56,35 @@ PROMPTS = (
     Prompt(
         "plan_epic",
         "Plan an epic",
-        "Turn a goal into an epic whose tasks agents can take one by one.",
-        (Argument("goal", "what shall be reached"), Argument("project_id", "id of the project")),
+        "Turn a goal into an epic of tasks that agents can claim.",
+        (Argument("goal", "goal of the epic"), Argument("project_id", "id of the project")),
         "Plan this goal as one epic of project {project_id}: {goal}\n"
-        "Look at the board first, so that nothing is planned twice. Break the goal into tasks that one "
-        "agent finishes in "
-        "one sitting. Give each a name that says the outcome, acceptance criteria that can be checked, a "
-        "priority "
-        "(0 most urgent .. 4), and depends_on where one needs another's result; use conflicts_with for "
-        "tasks that would "
-        "touch the same files. Show the plan as a list and ask for agreement. Then create it with "
-        "create_task "
+        "Read the board first to avoid duplicates. Break the goal into tasks that one agent can finish in one session. "
+        "Give each task a name that states the outcome, acceptance criteria that can be checked, a priority (0 most "
+        "urgent .. 4), and depends_on if it needs the result of another task. Use conflicts_with for tasks that change "
+        "the same files. Show the plan as a list and ask for approval. Then create it with create_task "
         "(project_id={project_id}, the same epic_name for all), dependencies first.",
         _board,
     ),
     Prompt(
         "standup",
         "Stand-up",
-        "Who works on what, what was finished, what is stuck.",
-        (Argument("project_id", "id of the project; all of them if empty", required=False),),
-        "Write a stand-up report{of_project}. Use list_tasks (IN_PROGRESS, REVIEW, BLOCKED, recently "
-        "DONE) and "
-        "get_task_details where the reason is not obvious. Sections: Done, In progress (holder, how long "
-        "its lock still "
-        "runs), Waiting for review, Stuck (and on what), Next. One line a task with its id. No more than "
-        "30 lines.",
+        "Report current, finished and blocked tasks.",
+        (Argument("project_id", "id of the project; empty for all", required=False),),
+        "Write a stand-up report{of_project}. Use list_tasks (IN_PROGRESS, REVIEW, BLOCKED, recently DONE), and "
+        "get_task_details if the reason is not obvious. Sections: Done, In progress (lock holder, remaining time), "
+        "Waiting for review, Stuck (with the blocker), Next. One line per task, with its id. At most 30 lines.",
         _board,
     ),
     Prompt(
         "triage",
         "Triage",
-        "Put the open tasks of a project in order.",
+        "Triage the open tasks of a project.",
         (Argument("project_id", "id of the project"),),
-        "Triage project {project_id}. Go through what is BLOCKED, what lost its lock repeatedly "
-        "(attempts), what waits "
-        "without a reason, and what has neither priority nor acceptance criteria. For each propose one "
-        "change: priority, "
-        "split, dependency, defer_until, CANCELLED, or back to TODO, with the reason in half a sentence. "
-        "Ask before you "
-        "change anything; then use update_task and update_task_status.",
+        "Triage project {project_id}. Review BLOCKED tasks, tasks that lost their lock repeatedly (attempts), tasks "
+        "that wait without a reason, and tasks with neither priority nor acceptance criteria. Propose one change for "
+        "each: priority, split, dependency, defer_until, CANCELLED, or back to TODO, with a short reason. Ask before "
+        "you change anything. Then use update_task and update_task_status.",
         _board,
     ),
     Prompt(
@@ -102,23 +92,19 @@ PROMPTS = (
         "Review a task",
         "Check a finished task against its acceptance criteria.",
         (Argument("task_id", "id of the task"),),
-        "Review task {task_id}. Take it with acquire_task_lock. Check each acceptance criterion against "
-        "the work itself, "
-        "not against what the log claims, and write what you found with add_task_log (kind=evidence). If "
-        "all hold: "
-        "update_task_status DONE. If not: say exactly what is missing and set it back to TODO.",
+        "Review task {task_id}. Claim it with acquire_task_lock. Check each acceptance criterion against the work "
+        "itself, not against the log. Write your findings with add_task_log (kind=evidence). If all criteria are met: "
+        "update_task_status DONE. If not: state exactly what is missing and set it back to TODO.",
         lambda given: task_uri(given["task_id"].strip()),
     ),
     Prompt(
         "hand_over",
         "Hand over",
-        "Leave the tasks you hold so that another agent can go on.",
+        "Hand over your tasks to another agent.",
         (Argument("agent_id", "your agent id"),),
-        "Hand over everything that {agent_id} holds. For each task write one handoff note: what is done, "
-        "what is not, "
-        "where the work is (branch, files), what was tried and did not work, and the next step. Then "
-        "release_task_lock "
-        "with that note as handoff. Finish with a list of the tasks you gave back.",
+        "Hand over all tasks that {agent_id} has locked. Write one handoff note per task: what is done, what is not, "
+        "where the work is (branch, files), what was tried and failed, and the next step. Then call release_task_lock "
+        "with that note as handoff. Finish with a list of the released tasks.",
         lambda given: agent_uri(given["agent_id"].strip()),
     ),
 )
@@ -140,11 +126,13 @@ class Prompts:
         """Return the result of `prompts/get`. Raises MCPError."""
         prompt = _BY_NAME.get(params.name)
         if prompt is None:
-            raise MCPError(INVALID_PARAMS, f"Unknown prompt: {params.name[:80]}. There are {', '.join(_BY_NAME)}.")
+            raise MCPError(
+                INVALID_PARAMS, f"Unknown prompt: {params.name[:80]}. Available prompts: {', '.join(_BY_NAME)}."
+            )
         given = params.arguments or {}
         missing = [word.name for word in prompt.arguments if word.required and not given.get(word.name, "").strip()]
         if missing:
-            raise MCPError(INVALID_PARAMS, f"Missing argument: {', '.join(missing)}. {prompt.name} needs it.")
+            raise MCPError(INVALID_PARAMS, f"Missing argument: {', '.join(missing)}, required by {prompt.name}.")
         return {
             "resultType": "complete",
             "description": prompt.description,

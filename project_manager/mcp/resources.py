@@ -57,14 +57,14 @@ class Template:
 
 
 TEMPLATES = (
-    Template("pm://task/{task_id}", "task", "Task", "A task in full: links, lock, log."),
+    Template("pm://task/{task_id}", "task", "Task", "Task: dependencies, lock, log."),
     Template(
         "pm://project/{project_id}/board",
         "board",
         "Board",
-        "A project's open tasks, the most urgent first, and counts.",
+        "Open tasks of a project by priority, with counts.",
     ),
-    Template("pm://agent/{agent_id}", "agent", "Agent", "What an agent holds, lost, and should do next."),
+    Template("pm://agent/{agent_id}", "agent", "Agent", "Leases, lost leases and next step of an agent."),
 )
 
 
@@ -118,7 +118,8 @@ class Resources:
         """Return the resource as compact JSON. Raises MCPError."""
         match = _URI.fullmatch(uri)
         if match is None:
-            raise no_such_resource(uri, f"{uri[:100]} is none of {', '.join(template.uri for template in TEMPLATES)}")
+            templates = ", ".join(template.uri for template in TEMPLATES)
+            raise no_such_resource(uri, f"unknown URI {uri[:100]}; templates: {templates}")
         _, task, _, project, _, agent = match.groups()
         if task is not None:
             found = await self.ask(ctx, "get_task_details", {"task_id": task}, uri)
@@ -157,7 +158,7 @@ class Resources:
         if client is None or not client.can_be_notified:
             raise MCPError(
                 INVALID_PARAMS,
-                "SUBSCRIPTION_REFUSED: this connection has no stream to send notifications on.",
+                "SUBSCRIPTION_REFUSED: this connection has no notification stream.",
             )
         try:
             await self._subscriptions.subscribe(client, uri, actor_of(ctx).id)

@@ -25,7 +25,7 @@ _WORDS = {
     "cursor": "",
     "limit": "",
     "fence": "lock.fence",
-    "request_id": "same id, same answer",
+    "request_id": "idempotency key",
 }
 """Short descriptions of arguments that many tools have. The instructions explain them once."""
 
@@ -39,7 +39,7 @@ def input_schema(command: type[BaseModel], tool: Tool, dialect: Dialect = "plain
         properties[CLEAR] = {
             "type": "array",
             "items": {"type": "string", "enum": list(tool.clearable)},
-            "description": "fields to empty",
+            "description": "fields to clear",
         }
     if dialect != "plain":
         optional = properties.keys() - set(required)

@@ -81,7 +81,7 @@ class _Sender:
         try:
             await self.client.resource_updated(uri)
         except Exception:
-            log.exception("a client cannot be told of a change", extra={"action": "announce_failed"})
+            log.exception("cannot notify a client", extra={"action": "announce_failed"})
 
 
 @dataclass(eq=False)
@@ -128,7 +128,7 @@ class _Streams:
         self._changed: set[str] = set()
         self._begun: set[str] = set()
         self._wake = anyio.Event()
-        self._trouble = Trouble(log, "subscriptions_failed", "subscriptions cannot be read")
+        self._trouble = Trouble(log, "subscriptions_failed", "cannot read subscriptions")
 
     def __len__(self) -> int:
         return len(self._held)
@@ -198,7 +198,7 @@ class _Streams:
                 if self._held:
                     await self._stored.keep(list(self._held))
             except ProjectManagerError as error:
-                _warn("subscriptions cannot be kept now", error)
+                _warn("cannot renew subscriptions", error)
 
 
 class Subscriptions:
@@ -267,7 +267,7 @@ class Subscriptions:
         try:
             await self._stored.end_session(session_id, owner)
         except ProjectManagerError as error:  # no stream uses them, and they expire later
-            _warn("subscriptions cannot be removed", error)
+            _warn("cannot remove subscriptions", error)
 
     def _sender(self, client: Client) -> _Sender:
         sender = _Sender(client, self._stuck_seconds)

@@ -39,7 +39,7 @@ _WAIT = "wait_seconds"
 _PROGRESS_SECONDS = 5.0
 _ASSUMED_HINTS = {"readOnlyHint": False, "destructiveHint": True, "idempotentHint": False, "openWorldHint": True}
 """Defaults of the MCP specification for absent hints."""
-_FORGOTTEN = "\nYou sent no agent_id: if the lease is yours, send yours, with its fence."
+_FORGOTTEN = "\nNo agent_id was sent. If the lease is yours, send agent_id and fence."
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +125,7 @@ class Tools:
     async def _waiting(self, ctx: Context, work: Awaitable[Answer], arguments: Arguments) -> Answer:
         """Run a long poll with progress notifications. Raises ShuttingDown when the server drains."""
         outcome: Answer | ProjectManagerError = ShuttingDown(
-            "the server is stopping and ended the wait; nothing was taken or changed"
+            "the server is shutting down; the wait ended and nothing was changed"
         )
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._give_up_when_draining, tasks.cancel_scope)
@@ -225,8 +225,8 @@ def failure(error: ProjectManagerError, *, named: bool, hint: str = "") -> Outco
 def _about_ignored(operation: Operation, ignored: Sequence[str]) -> str:
     if not ignored:
         return ""
-    remedy = " To empty a field, name it in `clear`." if operation.tool and operation.tool.clearable else ""
-    return f"Ignored, since an empty value means that nothing was sent: {', '.join(ignored)}.{remedy}"
+    remedy = " To clear a field, use `clear`." if operation.tool and operation.tool.clearable else ""
+    return f"Ignored empty values: {', '.join(ignored)}.{remedy}"
 
 
 def error_text(error: ProjectManagerError) -> str:

@@ -75,7 +75,7 @@ def log_action(logger: logging.Logger, action: str, level: int = logging.INFO, /
 class Trouble:
     """A failure that repeats at every attempt. It is logged at its start, at intervals, and at its end.
 
-    The message starts with `what`, such as "events cannot be read". `action` is its stable name. `again` is the time
+    The message starts with `what`, such as "cannot read events". `action` is its stable name. `again` is the time
     between two lines in seconds, by default TELL_AGAIN_SECONDS.
     """
 
@@ -101,13 +101,13 @@ class Trouble:
         again = TELL_AGAIN_SECONDS if self._again is None else self._again
         if self._told is None or now - self._told >= again:
             self._told = now
-            self._logger.log(self._level, "%s now: %s", self._what, error, extra=self._fields)
+            self._logger.log(self._level, "%s: %s", self._what, error, extra=self._fields)
 
     def is_over(self) -> None:
         """Report a successful attempt."""
         if self._told is not None:
             self._told = None
-            self._logger.warning("%s: that is over", self._what, extra=self._fields)
+            self._logger.warning("%s: recovered", self._what, extra=self._fields)
 
 
 class Action(logging.LogRecord):

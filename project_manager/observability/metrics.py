@@ -31,17 +31,17 @@ JOBS = (1, 2, 4, 8, 16, 32, 64, 128)
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 WATCHED = {
-    "writer_queue_depth": "Write jobs that wait for the writer.",
-    "leases_held": "Tasks under a live lease.",
-    "subscribers": "Listeners that the event hub feeds.",
-    "events_head": "Number of the newest event.",
-    "mcp_sessions": "MCP sessions that are open.",
-    "database_bytes": "Size of the database file.",
-    "events_sent_total": "Events handed to subscribers, once for each.",
-    "wal_bytes": "Size of the write-ahead log beside the database.",
-    "project_manager_database_damaged": "1 when damage of the database file was found while it was read or written.",
-    "project_manager_disk_free_bytes": "Free space on the disk of the database.",
-    "project_manager_clock_difference_seconds": "Database time minus the wall clock of this machine.",
+    "writer_queue_depth": "Number of queued write jobs.",
+    "leases_held": "Number of active leases.",
+    "subscribers": "Number of event hub subscribers.",
+    "events_head": "Sequence number of the latest event.",
+    "mcp_sessions": "Number of open MCP sessions.",
+    "database_bytes": "Size of the database file in bytes.",
+    "events_sent_total": "Total number of events delivered to subscribers.",
+    "wal_bytes": "Size of the write-ahead log in bytes.",
+    "project_manager_database_damaged": "1 if damage was found in the database file, else 0.",
+    "project_manager_disk_free_bytes": "Free disk space of the database volume in bytes.",
+    "project_manager_clock_difference_seconds": "Database time minus wall clock in seconds.",
 }
 
 # A `_created` series per counter would double the page, and no alert rule reads it.
@@ -56,10 +56,10 @@ class Metrics:
         self._watched = _Watched()
         self.registry.register(self._watched)
         ProcessCollector(registry=self.registry)
-        Info("pm_build", "The version that runs.", registry=self.registry).info({"version": __version__})
+        Info("pm_build", "Version of the service.", registry=self.registry).info({"version": __version__})
         self._expected_instances = Gauge(
             "project_manager_expected_instances",
-            "Instances that should run (EXPECTED_INSTANCES); 0 means not checked.",
+            "Expected number of instances (EXPECTED_INSTANCES); 0 disables the check.",
             registry=self.registry,
         )
         self._make_requests()
@@ -68,62 +68,76 @@ class Metrics:
 
     def _make_requests(self) -> None:
         self._operations = self._timed(
-            _Series("pm_operations", "Operations by how they ended.", ("operation", "door", "outcome")),
-            _Series("pm_operation_duration_seconds", "Time from the call to its answer.", ("operation", "door")),
+            _Series(
+                "pm_operations",
+                "Total number of operations by interface and outcome.",
+                ("operation", "door", "outcome"),
+            ),
+            _Series("pm_operation_duration_seconds", "Duration of operations in seconds.", ("operation", "door")),
             SECONDS,
         )
         self._requests = self._timed(
-            _Series("pm_http_requests", "HTTP requests answered.", ("method", "route", "status")),
-            _Series("pm_http_request_duration_seconds", "Time to answer a request.", ("method", "route")),
+            _Series("pm_http_requests", "Total number of HTTP requests.", ("method", "route", "status")),
+            _Series("pm_http_request_duration_seconds", "Duration of HTTP requests in seconds.", ("method", "route")),
             SECONDS,
         )
         self._mcp_calls = self._timed(
-            _Series("pm_mcp_calls", "Calls of MCP tools.", ("tool", "era", "outcome")),
-            _Series("pm_mcp_call_duration_seconds", "Time to answer a tool call.", ("tool",)),
+            _Series("pm_mcp_calls", "Total number of MCP tool calls.", ("tool", "era", "outcome")),
+            _Series("pm_mcp_call_duration_seconds", "Duration of MCP tool calls in seconds.", ("tool",)),
             SECONDS,
         )
-        self._tokens_refused = self._counter("project_manager_tokens_refused", "Requests with a refused token.")
-        self._mcp_opened = self._counter("pm_mcp_sessions_opened", "MCP sessions opened.")
-        self._mcp_closed = self._counter("pm_mcp_sessions_closed", "MCP sessions closed.")
+        self._tokens_refused = self._counter(
+            "project_manager_tokens_refused", "Total number of requests with an invalid token."
+        )
+        self._mcp_opened = self._counter("pm_mcp_sessions_opened", "Total number of MCP sessions opened.")
+        self._mcp_closed = self._counter("pm_mcp_sessions_closed", "Total number of MCP sessions closed.")
 
     def _make_storage(self) -> None:
-        jobs = _Series("pm_writer_batch_jobs", "Write jobs in one transaction.", ())
+        jobs = _Series("pm_writer_batch_jobs", "Number of write jobs per transaction.", ())
         self._batch_jobs = self._timed(None, jobs, JOBS)
-        took = _Series("pm_writer_batch_duration_seconds", "Time of one write transaction.", ())
+        took = _Series("pm_writer_batch_duration_seconds", "Duration of write transactions in seconds.", ())
         self._batch_seconds = self._timed(None, took, SECONDS)
         self._queries = self._timed(
             None,
-            _Series("pm_query_duration_seconds", "Time of a read or write in the database.", ("query",)),
+            _Series("pm_query_duration_seconds", "Duration of queries in seconds.", ("query",)),
             QUERY_SECONDS,
         )
-        self._leases = _Counted(self._counter("pm_leases", "Leases by what became of them.", "outcome"))
-        self._tasks = Gauge("pm_tasks", "Tasks by status.", ["status"], registry=self.registry)
+        self._leases = _Counted(self._counter("pm_leases", "Total number of lease outcomes.", "outcome"))
+        self._tasks = Gauge("pm_tasks", "Number of tasks by status.", ["status"], registry=self.registry)
         self._backup_verified = Gauge(
             "pm_backup_verified_timestamp_seconds",
-            "When a backup was last restored and found whole; 0 means never.",
+            "Unix time of the last verified backup; 0 if there is none.",
             registry=self.registry,
         )
         self._backup_seconds = Gauge(
-            "pm_backup_verify_duration_seconds", "How long that check took.", registry=self.registry
+            "pm_backup_verify_duration_seconds",
+            "Duration of the last backup verification in seconds.",
+            registry=self.registry,
         )
 
     def _make_streams(self) -> None:
-        self._websockets = Gauge("pm_websocket_connections", "WebSockets that are open.", registry=self.registry)
-        self._websockets_opened = self._counter("pm_websocket_opened", "WebSockets opened.")
-        self._websockets_closed = _Counted(self._counter("pm_websocket_closed", "WebSockets closed.", "reason"))
-        self._websockets_refused = self._counter("pm_websocket_refused", "WebSockets over the limit, turned away.")
+        self._websockets = Gauge("pm_websocket_connections", "Number of open WebSockets.", registry=self.registry)
+        self._websockets_opened = self._counter("pm_websocket_opened", "Total number of WebSockets opened.")
+        self._websockets_closed = _Counted(
+            self._counter("pm_websocket_closed", "Total number of WebSockets closed by reason.", "reason")
+        )
+        self._websockets_refused = self._counter(
+            "pm_websocket_refused", "Total number of WebSockets rejected at the connection limit."
+        )
         listener = ["listener"]
         self._connections = Gauge(
-            "project_manager_connections", "Connections that are open.", listener, registry=self.registry
+            "project_manager_connections", "Number of open connections.", listener, registry=self.registry
         )
         self._connections_refused = self._counter(
             "project_manager_connections_refused",
-            "Connections refused or cut, by the limit that was reached.",
+            "Total number of connections rejected or closed, by reason.",
             "reason",
         )
         self._sent = 0
         self.watch("events_sent_total", lambda: self._sent)
-        self._dropped = self._counter("pm_subscribers_dropped", "Subscribers cut off because they did not read.")
+        self._dropped = self._counter(
+            "pm_subscribers_dropped", "Total number of slow subscribers that were disconnected."
+        )
 
     def _counter(self, name: str, doc: str, *labels: str) -> Counter:
         return Counter(f"{name}_total", doc, labels, registry=self.registry)

@@ -35,7 +35,7 @@ AGENTS = (
         ContextView,
         http="GET /api/context",
         tool=Tool(
-            "Get back to work",
+            "Get context",
             READS,
             ("agent_id", "project_id", "project_name", "epic_id", "epic_name", "budget_tokens"),
             needs_agent=True,

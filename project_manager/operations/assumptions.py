@@ -58,7 +58,7 @@ ASSUMPTIONS = (
         role=Role.AGENT,
         idempotent=True,
         tool=Tool(
-            "Judge an assumption",
+            "Record a verdict",
             WRITES,
             ("task_id", "assumption_id", "verdict", "reason", "confidence", "agent_id", "request_id"),
             profile=Profile.ALL,

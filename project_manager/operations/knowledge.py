@@ -46,7 +46,7 @@ KNOWLEDGE = (
         role=Role.AGENT,
         idempotent=True,
         tool=Tool(
-            "Keep knowledge",
+            "Save knowledge",
             WRITES,
             (
                 "title",
@@ -96,7 +96,7 @@ KNOWLEDGE = (
         about_knowledge.GetInstructions,
         about_knowledge.InstructionsView,
         http="GET /api/instructions",
-        tool=Tool("Learn how to work here", READS, ("project_id", "epic_id"), profile=Profile.ALL),
+        tool=Tool("Get instructions", READS, ("project_id", "epic_id"), profile=Profile.ALL),
         errors=(ProjectNotFound, EpicNotFound),
     ),
     Operation(
@@ -135,7 +135,7 @@ KNOWLEDGE = (
         role=Role.AGENT,
         idempotent=True,
         tool=Tool(
-            "Note what was done with knowledge",
+            "Log use of knowledge",
             WRITES,
             ("knowledge_id", "action_type", "change_reason", "metadata", "agent_id", "request_id"),
             profile=Profile.ALL,

@@ -97,7 +97,7 @@ LEASES = (
         kind=Kind.WRITE,
         role=Role.AGENT,
         idempotent=True,
-        tool=Tool("Give a task back", WRITES, ("task_id", "agent_id", "fence", "handoff", "failed"), needs_agent=True),
+        tool=Tool("Release a lease", WRITES, ("task_id", "agent_id", "fence", "handoff", "failed"), needs_agent=True),
         errors=(*LEASE_FAULTS, NotHeld, IdempotencyMismatch),
         aliases=("DELETE /api/task/{task_id}/lock",),
     ),

@@ -22,7 +22,7 @@ LOGS = (
         kind=Kind.WRITE,
         role=Role.AGENT,
         idempotent=True,
-        tool=Tool("Report on a task", WRITES, ("task_id", "body", "kind", "agent_id", "fence")),
+        tool=Tool("Add a log entry", WRITES, ("task_id", "body", "kind", "agent_id", "fence")),
         errors=(*LEASE_FAULTS, IdempotencyMismatch),
         status=201,
     ),

@@ -49,7 +49,7 @@ TASKS = (
         Page[TaskRow],
         http="GET /api/tasks/available",
         tool=Tool(
-            "List claimable tasks",
+            "List ready tasks",
             READS,
             ("project_id", "project_name", "epic_id", "epic_name", "labels", "limit", "cursor"),
             defaults={"limit": 20},
@@ -158,7 +158,7 @@ TASKS = (
         TaskDetailsView,
         http="GET /api/tasks/{task_id}/details",
         tool=Tool(
-            "Read a task in full",
+            "Get task details",
             READS,
             ("task_id", "agent_id", "log_limit", "before"),
             defaults={"log_limit": 10, "budget_tokens": 3000},

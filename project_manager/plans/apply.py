@@ -71,7 +71,7 @@ def _refused(source: str, comparison: Comparison, faults: list[Fault]) -> Invali
         for fault, reference in comparison.unknown[:_SUGGESTIONS]:
             near = suggestion(reference, comparison.task_names())
             if near is not None:
-                fault.message += f": did you mean {near!r}?"
+                fault.message += f"; did you mean {near!r}?"
                 fault.hint = ""
         error.replace(diagnostics.refused(source, faults))
 
@@ -271,7 +271,7 @@ class _Application:
         if task.moves_only:
             return
         if not tasks.write(self._tx, row, values):
-            raise RuntimeError(f"task {row.id} moved within its own transaction")
+            raise RuntimeError(f"task {row.id} changed within its own transaction")
 
     def _link(self) -> None:
         difference = self._difference

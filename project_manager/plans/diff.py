@@ -157,8 +157,8 @@ class Comparison:
         for (scope, name), place in places.items():
             other = taken.setdefault((scope, name_key(name)), name)
             if other != name and (scope, name) not in present:
-                words = f"{name!r} is the same name as {other!r}, which is another {kind}"
-                self.faults.append(Fault(place, f"{kind}s", words, f"Write it `{other}` here too."))
+                words = f"{kind} {name!r} has the same name as {kind} {other!r}"
+                self.faults.append(Fault(place, f"{kind}s", words, f"Use `{other}` here too."))
 
     def _match_tasks(self, plan: Plan) -> None:
         parents = {project.name: project for project in self.difference.projects}
@@ -190,8 +190,8 @@ class Comparison:
             ]
             # One error per project is enough. It points to the first new item.
             if new:
-                words = f"the project {project.name!r} is archived and takes no new epics or tasks"
-                self.faults.append(Fault(min(new), "projects", words, "Write `archived: false` to take it back."))
+                words = f"project {project.name!r} is archived; no epics or tasks can be added"
+                self.faults.append(Fault(min(new), "projects", words, "Set `archived: false` to unarchive it."))
 
     def _new_status(self, task: TaskChange, row: TaskRow) -> Status | None:
         """Return the status to write, or None. The status of a task with a lease never changes."""
@@ -218,9 +218,9 @@ class Comparison:
         lease = lease_of(row, self._tx.now)
         if lease is not None:
             until = rfc3339(lease.expires_at)
-            words = f"prune would delete task #{row.id} {known.path!r}, which {lease.holder} holds until {until}"
+            words = f"prune would delete task #{row.id} {known.path!r}, locked by {lease.holder} until {until}"
             self.faults.append(
-                Fault(project.place, "prune", words, "Keep it in the plan, or wait until it is given back.")
+                Fault(project.place, "prune", words, "Keep it in the plan, or wait until it is released.")
             )
         self.difference.pruned_tasks.append(row)
 
@@ -273,13 +273,11 @@ class Comparison:
             meant = ", ".join(
                 repr(known.path) + (f" (external_key {known.key})" if known.key else "") for known in found[:5]
             )
-            hint = (
-                "Write it as `Epic / Task` or `Project / Epic / Task`, or give the task an external_key and use that."
-            )
-            return Fault(ref.place, path, f"{ref.text!r} may mean {len(found)} tasks: {meant}", hint)
+            hint = "Use `Epic / Task`, `Project / Epic / Task`, or the external_key of the task."
+            return Fault(ref.place, path, f"{ref.text!r} is ambiguous; {len(found)} tasks match: {meant}", hint)
         key = path.rpartition(".")[2]
-        words = f"`{key}` names {ref.text!r}, which is no task of the plan or the database"
-        fault = Fault(ref.place, path, words, "Tasks of another project are written as `Project / Task`.")
+        words = f"`{key}`: task {ref.text!r} not found in the plan or the database"
+        fault = Fault(ref.place, path, words, "Use `Project / Task` for tasks of another project.")
         self.unknown.append((fault, ref.text))
         return fault
 
@@ -347,10 +345,15 @@ class Comparison:
             if task_id not in closed:
                 row = rows[lost[0]]
                 words = (
-                    f"prune would delete task #{row.id} {self._by_id[row.id].path!r}, which task #{task_id} depends on"
+                    f"prune would delete task #{row.id} {self._by_id[row.id].path!r}, but task #{task_id} depends on it"
                 )
                 self.faults.append(
-                    Fault(places[row.project_id], "prune", words, "Remove that dependency first, or keep the task.")
+                    Fault(
+                        places[row.project_id],
+                        "prune",
+                        words,
+                        "Remove that dependency first, or keep the task in the plan.",
+                    )
                 )
 
     def _find_cycles(self, plan: Plan) -> None:
@@ -378,7 +381,7 @@ class Comparison:
         path = shown(cycle, lambda number: names.get(number, f"#{number}"))
         following = cycle[cycle.index(numbers[task.known]) + 1]
         place = next(ref.place for ref, known in task.refs if numbers.get(known, known.task_id) == following)
-        words = f"these tasks would wait for each other: {path}"
+        words = f"dependency cycle: {path}"
         self.faults.append(
             Fault(place, f"{task.planned.path}.depends_on", words, "Remove one of the dependencies in the cycle.")
         )

@@ -99,7 +99,7 @@ class KnowledgeComparison:
             return None
         epic = self._homes.get((project.name, planned.epic.text)) or self._present.get((project.id, planned.epic.text))
         if epic is None:
-            words = f"`epic` names {planned.epic.text!r}, which is no epic of the project {project.name!r}"
+            words = f"`epic`: {planned.epic.text!r} not found in project {project.name!r}"
             self.faults.append(Fault(planned.epic.place, f"{planned.path}.epic", words))
         return epic
 
@@ -109,7 +109,7 @@ class KnowledgeComparison:
             path = f"{planned.path}.task"
             change.task = self._comparison.find_task(planned.task, change.project.name, path)
             if change.task is not None and change.task.project != change.project.name:
-                words = f"`task` names {change.task.path!r}, which is in another project"
+                words = f"`task`: {change.task.path!r} belongs to another project"
                 self.faults.append(Fault(planned.task.place, path, words))
         if planned.parent is not None:
             change.above = self._above(change, planned.parent)
@@ -128,9 +128,9 @@ class KnowledgeComparison:
             found = found or [row for row in rows if row.title == ref.text and row.id not in taken]
         if len(found) == 1:
             return found[0]
-        words = f"names {ref.text!r}, which may mean {len(found)} items" if found else f"names {ref.text!r}: no item"
-        hint = "Write the title of another item of the project, or `#` and its number in this list."
-        self.faults.append(Fault(ref.place, f"{change.planned.path}.parent", f"`parent` {words}", hint))
+        words = f"is ambiguous; {len(found)} items match" if found else "not found"
+        hint = "Use the title of another item of the project, or `#` and its position in this list."
+        self.faults.append(Fault(ref.place, f"{change.planned.path}.parent", f"`parent`: {ref.text!r} {words}", hint))
         return None
 
     def _find_circles(self) -> None:
@@ -155,7 +155,7 @@ class KnowledgeComparison:
                 item = above(item)
             # The database has no cycles, so every cycle has a link in the plan. The error points to that link.
             if item is change and change.planned.parent is not None:
-                words = f"{change.planned.said.title!r} would be above itself"
+                words = f"{change.planned.said.title!r} would become its own ancestor"
                 self.faults.append(Fault(change.planned.parent.place, f"{change.planned.path}.parent", words))
                 return
 
@@ -188,7 +188,7 @@ def write(tx: Tx, changes: list[KnowledgeChange]) -> None:
     for change in new:
         row = knowledge.get(tx, change.id)
         if row is None:
-            raise RuntimeError(f"knowledge {change.id} is gone within its own transaction")
+            raise RuntimeError(f"knowledge {change.id} was deleted within its own transaction")
         bulk_knowledge.keep_first(tx, row)
         for entry in change.planned.said.log:
             bulk_knowledge.add_log(
@@ -235,7 +235,7 @@ def _rewrite(tx: Tx, change: KnowledgeChange, fields: list[str]) -> None:
         values["parent_id"] = None if change.above is None else change.above.id
     row = None if change.row is None else knowledge.write(tx, change.row, values, reason="imported")
     if row is None:
-        raise RuntimeError(f"knowledge {change.id} moved within its own transaction")
+        raise RuntimeError(f"knowledge {change.id} changed within its own transaction")
     using.tell(tx, EventType.KNOWLEDGE_UPDATED, row, changed=list(values))
 
 

@@ -192,7 +192,7 @@ def read(document: str, source: str, report: Callable[[int], None] = lambda line
         reader.find_duplicates()
     except _TooManyFaults:
         last = reader.plan.faults[-1]
-        reader.plan.faults.append(Fault(last.place, last.field, f"reading stopped here, after {FAULTS:,} faults"))
+        reader.plan.faults.append(Fault(last.place, last.field, f"stopped after {FAULTS:,} errors"))
     return reader.plan
 
 
@@ -228,7 +228,7 @@ class _Reader:
 
     def document(self, root: Node) -> None:
         if isinstance(root, Scalar) and root.text is None:
-            self._fault(root.place, "(document)", "the document is empty: it needs `projects` or `standalone_tasks`")
+            self._fault(root.place, "(document)", "the document is empty; add `projects` or `standalone_tasks`")
             return
         top = self._said(PlanDocument, root, "", "projects", "standalone_tasks")
         if top is None:
@@ -241,17 +241,17 @@ class _Reader:
     def find_duplicates(self) -> None:
         plan = self.plan
         self._refuse_twice(
-            (project.said.name, project.place, f"the project {project.said.name!r}") for project in plan.projects
+            (project.said.name, project.place, f"project {project.said.name!r}") for project in plan.projects
         )
         self._refuse_twice(
-            ((epic.project, epic.said.name), epic.place, f"the epic {epic.said.name!r} of this project")
+            ((epic.project, epic.said.name), epic.place, f"epic {epic.said.name!r} of this project")
             for epic in plan.epics
         )
         self._refuse_twice(
             (
                 (task.project, task.said.external_key),
                 task.place,
-                f"the external_key {task.said.external_key!r} of this project",
+                f"external_key {task.said.external_key!r} of this project",
             )
             for task in plan.tasks
             if task.said.external_key is not None
@@ -261,12 +261,12 @@ class _Reader:
                 (
                     (task.project, task.epic, task.name),
                     task.place,
-                    f"the task {task.name!r} of this {'epic' if task.epic else 'project'}",
+                    f"task {task.name!r} of this {'epic' if task.epic else 'project'}",
                 )
                 for task in plan.tasks
                 if task.said.external_key is None
             ),
-            hint="Give one of them another name, or each an external_key.",
+            hint="Rename one of them, or give each an external_key.",
         )
 
     def _refuse_twice(self, things: Iterable[tuple[object, Place, str]], hint: str = "") -> None:
@@ -274,7 +274,7 @@ class _Reader:
         for identity, place, words in things:
             earlier = first.setdefault(identity, place)
             if earlier is not place:
-                self._fault(place, "name", f"{words} stands on line {earlier.line} already", hint)
+                self._fault(place, "name", f"{words} is already defined on line {earlier.line}", hint)
 
     def _project(self, node: Node, path: str) -> None:
         project = self._said(PlanProject, node, path, "epics", "tasks", "knowledge")
@@ -326,13 +326,13 @@ class _Reader:
         """
         if not isinstance(node, Mapping):
             hint = syntax_hints.blank_after_colon(node.text or "") if isinstance(node, Scalar) else ""
-            self._fault(node.place, path or "(document)", f"this must be a mapping with {_keys(kind)}", hint)
+            self._fault(node.place, path or "(document)", f"expected a mapping with {_keys(kind)}", hint)
             return None
         if len(node.entries) > limits.KEYS:  # each unknown key would be an error of its own
-            self._fault(node.place, path or "(document)", f"this mapping has more than {limits.KEYS} keys")
+            self._fault(node.place, path or "(document)", f"mapping has more than {limits.KEYS} keys")
             return None
         for key, place, where in _given_twice(node, path, inner):
-            self._fault(place, where, f"`{key}` is given twice")
+            self._fault(place, where, f"duplicate key `{key}`")
         raw = _without_nulls(kind, {key: plain(value) for key, (_, value) in node.entries.items() if key not in inner})
         try:
             guesses = max(0, limits.FIELD_ERRORS - len(self.plan.faults))
@@ -360,7 +360,7 @@ class _Reader:
             for number, node in enumerate(value.items):
                 yield f"{path}.{number}", node
         elif not (isinstance(value, Scalar) and value.text is None):
-            self._fault(value.place, path, f"`{key}` must be a list: each entry begins with `- `")
+            self._fault(value.place, path, f"`{key}` must be a list; start each entry with `- `")
 
     def _fault(self, place: Place, path: str, message: str, hint: str = "") -> None:
         self.plan.faults.append(Fault(place, path, message, hint))

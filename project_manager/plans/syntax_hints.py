@@ -14,7 +14,7 @@ _TIGHT = re.compile(r"(?:- +)*([A-Za-z_][\w-]*):(?!//)(\S.*)")
 _CONSTANT = re.compile(r'"(?:[^"\\]|\\.)*"|(-?\b(?:NaN|Infinity)\b)')
 _FIRST_LETTERS = frozenset("@`%*&!|>,]}?")
 _BEGINS = re.compile(r"(?:^|[:,\[{-]) *$")
-_ESCAPE = "In double quotes `\\` begins an escape such as `\\n`: write `\\\\` for the letter itself."
+_ESCAPE = "In double quotes `\\` starts an escape such as `\\n`; write `\\\\` for a backslash."
 _SHOWN = 40
 
 
@@ -32,13 +32,13 @@ def in_yaml(text: str, error: yaml.MarkedYAMLError, last: yaml.Event | None) -> 
 def blank_after_colon(text: str) -> str:
     """Return a hint for `key:value` where a mapping is required, or an empty string for other text."""
     found = _TIGHT.match(text.strip())
-    return f"A colon is followed by a blank: write `{found[1]}: {found[2][:_SHOWN]}`." if found else ""
+    return f"Add a space after the colon: `{found[1]}: {found[2][:_SHOWN]}`." if found else ""
 
 
 def needs_quotes(letter: str) -> str:
     """Return a hint for a text that begins with a special character."""
     shown = "a backtick" if letter == "`" else f"`{letter}`"
-    return f"A text that begins with {shown} needs quotes."
+    return f"Quote text that starts with {shown}."
 
 
 def in_json(text: str, offset: int) -> tuple[int, str]:
@@ -50,17 +50,17 @@ def in_json(text: str, offset: int) -> tuple[int, str]:
     after = text[offset + 1 :].lstrip()
     here = text[offset : offset + 1]
     if here in ("]", "}") and before.endswith(","):
-        return len(before) - 1, "JSON takes no comma after the last entry: take it away."
+        return len(before) - 1, "Remove the comma after the last entry."
     if here == "," and after[:1] in ("]", "}"):
-        return offset, "JSON takes no comma after the last entry: take it away."
+        return offset, "Remove the comma after the last entry."
     if here == "\\":
         return offset, _ESCAPE
     if here == "'":
-        return offset, "JSON takes double quotes only: write `\"` for `'`."
+        return offset, "Use double quotes instead of single quotes."
     if here in ("#", "/"):
-        return offset, "JSON takes no comments: take it away, or give the file a name that ends with .yaml."
+        return offset, "Remove the comment, or use a file name that ends with .yaml."
     if re.match(r"[^\W\d]", here):
-        return offset, "In JSON names and texts stand in double quotes. A file of YAML has a name that ends with .yaml."
+        return offset, "Put names and texts in double quotes, or use a file name that ends with .yaml."
     return offset, ""
 
 
@@ -145,7 +145,7 @@ def _open_quote(slip: _Slip) -> str:
         return ""
     if slip.opening == '"' and "\\" in (slip.before + slip.here)[-3:]:
         return _ESCAPE
-    return f"The quote that opens on {slip.begun} is never closed: close it, or take it away."
+    return f"The quote that opens on {slip.begun} is not closed; close or remove it."
 
 
 def _inner_quote(slip: _Slip) -> str:
@@ -155,9 +155,9 @@ def _inner_quote(slip: _Slip) -> str:
     if last.end.line != slip.at.line or slip.before[last.end.column :].strip():
         return ""
     if last.begin.line != last.end.line:
-        return f"The quote that opens on {last.begin} is closed only by the one before this: close it where it ends."
+        return f"The quote that opens on {last.begin} is closed by the quote before this; close it where the text ends."
     within = "''" if last.quote == "'" else '\\"'
-    return f"The value ends with its quote: put what follows inside, and write `{within}` for each quote within it."
+    return f"The value ends at its quote; move the rest inside and write `{within}` for each inner quote."
 
 
 def _first_letter(slip: _Slip) -> str:
@@ -167,7 +167,7 @@ def _first_letter(slip: _Slip) -> str:
     if slip.here in _FIRST_LETTERS and _BEGINS.search(slip.before):
         return needs_quotes(slip.here)
     if slip.scanning and slip.here == "-" and slip.before.rstrip().endswith(":"):
-        return f"A list begins on the line after its key. {needs_quotes('- ')}"
+        return f"Start the list on the line after its key. {needs_quotes('- ')}"
     return ""
 
 
@@ -179,15 +179,15 @@ def _colon(slip: _Slip) -> str:
         on = f"On line {last.begin.line + 1}: "
         if remedy := blank_after_colon(slip.line(last.begin)[last.begin.column :]):
             return on + _uncapitalised(remedy)
-        return f"{on}the value goes on to here. If this is a key, indent it like the keys that it belongs to."
-    return "A value with `: ` in it needs quotes." if ": " in slip.before else ""
+        return f"{on}the value continues to here. If this is a key, indent it like its sibling keys."
+    return "Quote values that contain `: `." if ": " in slip.before else ""
 
 
 def _open_list(slip: _Slip) -> str:
     if slip.begun is None or slip.scanning or slip.opening not in ("[", "{"):
         return ""
     closing = "]" if slip.opening == "[" else "}"
-    return f"The `{slip.opening}` on {slip.begun} needs its `{closing}`, or a `,` is missing before this."
+    return f"The `{slip.opening}` on {slip.begun} is not closed with `{closing}`, or a `,` is missing here."
 
 
 def _no_key(slip: _Slip) -> str:
@@ -198,13 +198,13 @@ def _no_key(slip: _Slip) -> str:
     if remedy := blank_after_colon(words):
         return on + _uncapitalised(remedy)
     if words.startswith("-"):
-        return f"{on}an entry of a list begins with `-` and a blank."
-    return f"{on}there is no key. A value that goes on is indented deeper than its key."
+        return f"{on}start a list entry with `- `."
+    return f"{on}the key is missing. Indent a continued value deeper than its key."
 
 
 def _indentation(slip: _Slip) -> str:
     if slip.scanning or slip.before.strip():
         return ""
     if slip.opening == "-":
-        return "In a list each entry begins with `- ` in the same column, and what belongs to it is indented deeper."
-    return "This line is indented like none above it: the keys of one mapping begin in the same column."
+        return "Start all entries of a list with `- ` in the same column; indent their contents deeper."
+    return "The indentation matches no line above; start all keys of a mapping in the same column."

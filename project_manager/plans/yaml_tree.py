@@ -85,7 +85,7 @@ def compose(
         code = f"U+{ord(found[0]):04X}"
         raise Unreadable(
             _place_of(text, found.start()),
-            f'the character {code} may stand here only escaped, as in "\\u0007"',
+            f'character {code} must be escaped, as in "\\u0007"',
         )
     if is_json and strictly and (unreadable := _not_json(text)) is not None:
         raise unreadable
@@ -116,10 +116,10 @@ def _tree(text: str, report: Callable[[int], None], is_json: bool) -> Node:
             raise unreadable from error
         mark = error.problem_mark or error.context_mark
         place = Place(1, 1) if mark is None else Place(mark.line + 1, mark.column + 1)
-        words = f"this is not YAML: {error.problem or error.context}"
+        words = f"invalid YAML: {error.problem or error.context}"
         raise Unreadable(place, words, syntax_hints.in_yaml(text, error, event)) from error
     except yaml.YAMLError as error:
-        raise Unreadable(Place(1, 1), f"this is not YAML: {error}") from error
+        raise Unreadable(Place(1, 1), f"invalid YAML: {error}") from error
     return builder.root or Scalar(Place(1, 1), None)
 
 
@@ -140,10 +140,10 @@ def _not_json(text: str) -> Unreadable | None:
     except json.JSONDecodeError as error:
         offset, hint = syntax_hints.in_json(text, error.pos)
         message = (error.msg[:1].lower() + error.msg[1:]).removesuffix(" at").removesuffix(" starting")
-        return Unreadable(_place_of(text, offset), f"this is not JSON: {message}", hint)
+        return Unreadable(_place_of(text, offset), f"invalid JSON: {message}", hint)
     except _Constant as constant:
         place = _place_of(text, syntax_hints.constant_in(text))
-        return Unreadable(place, f"this is not JSON: {constant} is no number of JSON")
+        return Unreadable(place, f"invalid JSON: {constant} is not a JSON number")
     except RecursionError:
         return None
     return None
@@ -201,7 +201,7 @@ class _Builder:
         elif isinstance(event, yaml.AliasEvent):
             self._alias(event)
         elif isinstance(event, yaml.DocumentStartEvent) and self.root is not None:
-            raise Unreadable(_start(event), "a second document begins here; a plan is one document")
+            raise Unreadable(_start(event), "a second document starts here; only one is allowed")
 
     def _scalar(self, event: yaml.ScalarEvent) -> None:
         place = _start(event)
@@ -216,7 +216,7 @@ class _Builder:
     def _begin(self, node: Sequence | Mapping, event: yaml.CollectionStartEvent) -> None:
         self._check_tag(event.tag, node.place)
         if len(self._open) >= DEPTH:
-            raise Unreadable(node.place, f"this is nested more than {DEPTH} deep")
+            raise Unreadable(node.place, f"nested more than {DEPTH} levels deep")
         self._open.append(_Frame(node, event.anchor, self._values))
         self._count(node.place, 1)
 
@@ -229,7 +229,7 @@ class _Builder:
     def _alias(self, event: yaml.AliasEvent) -> None:
         place = _start(event)
         if event.anchor not in self._anchors:
-            words = f"`*{event.anchor}` refers to an anchor that is not complete before it"
+            words = f"`*{event.anchor}` refers to an anchor that is not defined before it"
             raise Unreadable(place, words, syntax_hints.needs_quotes("*"))
         node, values = self._anchors[event.anchor]
         self._count(place, values)
@@ -238,9 +238,7 @@ class _Builder:
     def _count(self, place: Place, values: int) -> None:
         self._values += values
         if self._values > VALUES:
-            raise Unreadable(
-                place, f"up to here the document stands for more than {VALUES:,} values (aliases counted out)"
-            )
+            raise Unreadable(place, f"the document has more than {VALUES:,} values (aliases expanded)")
 
     def _attach(self, node: Node) -> None:
         if not self._open:
@@ -257,13 +255,13 @@ class _Builder:
 
     def _check_tag(self, tag: str | None, place: Place) -> None:
         if tag is not None and tag != "!" and tag not in _PLAIN_TAGS:
-            words = f"the tag {tag} is not taken: a plan holds texts, numbers, lists and mappings"
+            words = f"unsupported tag {tag}; use texts, numbers, lists and mappings"
             raise Unreadable(place, words, syntax_hints.needs_quotes("!"))
 
 
 def _key(node: Node) -> str:
     if not isinstance(node, Scalar) or node.text is None:
-        raise Unreadable(node.place, "a key must be a text")
+        raise Unreadable(node.place, "keys must be text")
     return intern(node.text)  # large plans repeat the same few keys
 
 

@@ -75,7 +75,7 @@ def _is_free(caller: Actor, agent: Actor) -> bool:
 
 def _wrong_agent(agent: Actor) -> WrongAgent:
     return WrongAgent(
-        f"the agent id {agent.id!r} belongs to a token that is bound to it",
+        f"agent id {agent.id!r} is bound to another token",
         hint="Use that token, or another agent_id.",
         agent_id=agent.id,
     )

@@ -94,7 +94,7 @@ async def _unless_shared(
     try:
         await run(name, work, SYSTEM, "")
     except UsedElsewhere as refusal:
-        log.warning("%s; waiting for a sign of life", refusal.message, extra={"action": "waiting"})
+        log.warning("%s; waiting for its heartbeat", refusal.message, extra={"action": "waiting"})
         seen = await _all_silent(database)
         if seen is None:
             raise
@@ -126,7 +126,7 @@ def _leave(tx: Tx, *, database: Database) -> None:
 
 async def heartbeat(database: Database, kind: str, tickets: Collection[int]) -> None:
     """Write a heartbeat of this process and its waiting calls every few seconds, and check the clock."""
-    apart = Trouble(log, "clock_differs", "the clocks differ", again=CLOCK_AGAIN_SECONDS)
+    apart = Trouble(log, "clock_differs", "clock difference", again=CLOCK_AGAIN_SECONDS)
     while True:
         await anyio.sleep(instances.HEARTBEAT_SECONDS)
         await beat_once(database, kind, tickets)
@@ -148,9 +148,9 @@ def tell_clock(apart: Trouble, difference: int) -> None:
         return
     side = "ahead of" if difference > 0 else "behind"
     apart.goes_on(
-        f"database time is {timedelta(seconds=abs(difference) // 1000)} {side} the wall clock. Leases end after their "
-        "length, and nothing is deleted by age. Set the clock of the machine right. If database time is wrong, stop "
-        "the service, then take a backup and restore it"
+        f"database time is {timedelta(seconds=abs(difference) // 1000)} {side} the wall clock. Leases expire as "
+        "usual; retention is paused. Set the clock of the host. If database time is wrong, stop the service, back up "
+        "and restore the database"
     )
 
 
@@ -184,9 +184,9 @@ async def publish_head_once(database: Database) -> None:
     """Log the newest event and its hash."""
     try:
         head = await database.readers.run("events_head", chain.head, SYSTEM, "")
-        log.info("the newest event is %s", head, extra={"action": "events_head", "head": str(head)})
+        log.info("latest event: %s", head, extra={"action": "events_head", "head": str(head)})
     except ProjectManagerError as error:
-        log.warning("the newest event cannot be read: %s", error.message, extra={"action": "events_head_failed"})
+        log.warning("cannot read the latest event: %s", error.message, extra={"action": "events_head_failed"})
 
 
 async def maintain(database: Database, *, event_days: int) -> None:
@@ -244,7 +244,7 @@ async def _quietly(database: Database, name: str, work: Callable[[Tx], Any]) -> 
     try:
         return await database.writer.run(name, work, SYSTEM, "")
     except ProjectManagerError as error:
-        log.warning("housekeeping failed: %s", error.message, extra={"action": f"{name}_failed"})
+        log.warning("background job failed: %s", error.message, extra={"action": f"{name}_failed"})
         return None
 
 

@@ -90,7 +90,9 @@ def check_role(operation: Operation, actor: Actor) -> None:
     """Raise RoleRequired when the role of the actor is lower than the operation requires."""
     if actor.role < operation.role:
         needed, has = Role(operation.role).name.lower(), Role(actor.role).name.lower()
-        raise RoleRequired(f"{operation.name} needs the role {needed}; your token has {has}", required=needed, role=has)
+        raise RoleRequired(
+            f"{operation.name} requires the role {needed}; the token has {has}", required=needed, role=has
+        )
 
 
 def counted_as(operation: Operation, raw: Mapping[str, object], caller: Caller) -> Actor:
@@ -117,8 +119,8 @@ def check_first_token(command: Command, caller: Caller) -> None:
         return
     if caller.actor is LOCAL and caller.door != "cli":
         raise OperatorTokenFirst(
-            "the first token must be an operator's: from then on every door asks for one, and nobody could come in who "
-            "may make another"
+            "the first token must have the role operator: once a token exists, every request needs one, and only "
+            "operators create tokens"
         )
 
 
@@ -140,7 +142,7 @@ def acting(caller: Caller, operation: Operation, command: Command) -> Actor:
     if actor is LOCAL and named == LOCAL.id and not over_mcp and not making_token:
         return actor  # the dashboard sends the lease holder as `agent_id`, also when it is the local person
     if is_reserved(named):
-        raise _agent_required(f"`agent_id` {named!r} is a name that the service itself uses: no agent may have it")
+        raise _agent_required(f"`agent_id` {named!r} is reserved")
     if making_token:  # its `agent_id` is the agent that the new token is bound to
         return actor
     if actor.bound and named != actor.id:
@@ -156,7 +158,7 @@ def _nobody_named(actor: Actor, operation: Operation, command: Command) -> Actor
     """Return an agent without a name, which cannot hold a lease. Raises AgentRequired when a name is required."""
     moves = isinstance(command, UpdateTask) and command.status is not None
     if moves or (operation.tool is not None and operation.tool.needs_agent):
-        raise _agent_required(f"`agent_id` is missing: {operation.name} must know which agent calls")
+        raise _agent_required(f"`agent_id` is missing; {operation.name} requires it")
     return unnamed(actor)
 
 
@@ -172,8 +174,8 @@ def _check_force_over_mcp(actor: Actor) -> None:
     """
     if actor is LOCAL or actor.bound:
         raise RoleRequired(
-            "over MCP `force` needs a token with the role operator that is not bound to an agent",
-            hint="Leave force out. A person ends another's lease on the dashboard or over REST.",
+            "over MCP `force` requires an operator token that is not bound to an agent",
+            hint="Omit force. A person can end the lease on the dashboard or over REST.",
             required=Role.OPERATOR.name.lower(),
         )
 
@@ -185,8 +187,8 @@ def first_answer(tx: Tx, operation: Operation, command: Command, key: str) -> An
         return None
     if kept[0] not in _hashes(tx.actor, operation, command):
         raise IdempotencyMismatch(
-            f"the key {key!r} was used for another request",
-            faults=[{"field": "request_id", "message": "used before", "hint": ""}],
+            f"idempotency key {key!r} was used for a different request",
+            faults=[{"field": "request_id", "message": "used for a different request", "hint": ""}],
         )
     return Answer(orjson.loads(kept[1]), operation.status, replayed=True, stored=kept[1].encode())
 

@@ -26,8 +26,8 @@ class FailedDisk:
         if not self.ends_process:
             return
         log.critical(
-            "the disk failed during a write (%s): it is not known what was kept. The process ends its connections "
-            "without an answer and has to be started again",
+            "disk failure during a write (%s): its result is unknown. The process closes all connections without a "
+            "response and exits; start it again",
             error,
             extra={"action": "write_lost"},
         )

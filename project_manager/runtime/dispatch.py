@@ -127,11 +127,11 @@ class Runtime:
             raise
         except Closed as error:
             outcome = ShuttingDown.code
-            raise ShuttingDown("the server is stopping and ended the wait; nothing was taken or changed") from error
+            raise ShuttingDown("the server is shutting down; the wait ended and nothing was changed") from error
         except Exception as error:
             outcome = Internal.code
-            log.exception("an operation failed", extra={"action": operation.name})
-            raise Internal("the operation failed by a fault of the server") from error
+            log.exception("operation failed", extra={"action": operation.name})
+            raise Internal("internal server error") from error
         finally:
             seconds = monotonic() - started
             self.metrics.operation(operation.name, caller.door, outcome, seconds)
@@ -268,7 +268,7 @@ class Runtime:
         with anyio.CancelScope() as let_in, self.open_streams.registered(caller.secret, let_in.cancel):
             answer = await wait
         if answer is None:
-            raise Unauthorized("who waited here is not let in any more; nothing was taken or changed")
+            raise Unauthorized("access was revoked while the request was waiting; nothing was changed")
         return answer
 
     async def _write(

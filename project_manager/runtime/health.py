@@ -37,15 +37,15 @@ class Health:
             return Condition([moved], reads=False)
         writer, damage = self._runtime.database.writer, self._runtime.database.watch.damage
         reads = await self.database_answers()
-        found = [] if reads else ["database cannot be read"]
+        found = [] if reads else ["database not readable"]
         if damage is not None:
             found.append(f"database is damaged: {damage}")
         if not writer.alive:
-            found.append("database writer has stopped")
+            found.append("database writer stopped")
         elif writer.failure is not None:
-            found.append(f"database writes fail: {writer.failure}")
+            found.append(f"database not writable: {writer.failure}")
         if not self._runtime.database.tail.alive:
-            found.append("event reader has stopped")
+            found.append("event reader stopped")
         return Condition(found, reads)
 
     async def checks(self) -> dict[str, bool]:

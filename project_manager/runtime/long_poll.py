@@ -102,8 +102,8 @@ class Place:
         except driver.DriverError:  # it concerns the whole batch
             raise
         except Exception:
-            log.exception("a waiting claim failed", extra={"action": "write_failed", "operation": "claim_next_task"})
-            return Internal("the claim failed by a fault of the server; no task was taken"), False
+            log.exception("queued claim failed", extra={"action": "write_failed", "operation": "claim_next_task"})
+            return Internal("internal server error; no task was claimed"), False
         return answer, not answer.replayed
 
     def settle(self, result: Answer | ProjectManagerError | type[Closed]) -> None:

@@ -37,7 +37,7 @@ class RateLimits:
         paid_off = max(self._paid_off.get(who, now), now) + 1 / self._per_second
         if paid_off - now > BURST_SECONDS:
             raise RateLimited(
-                f"{agent.id!r} made more than {self._per_second} calls a second for a while",
+                f"rate limit exceeded: {agent.id!r} may make {self._per_second} calls per second",
                 agent_id=agent.id,
                 calls_per_second=self._per_second,
             )

@@ -36,7 +36,7 @@ class OpenStreams:
 
     def __init__(self) -> None:
         self._ends: dict[Secret, dict[object, End]] = {}
-        self._trouble = Trouble(log, "open_streams_failed", "tokens cannot be looked at")
+        self._trouble = Trouble(log, "open_streams_failed", "cannot check tokens")
 
     @contextmanager
     def registered(self, secret: Secret, end: End) -> Iterator[None]:
@@ -62,7 +62,7 @@ class OpenStreams:
                 if self._ends:
                     await self._look(read, required)
             except Exception:
-                log.exception("open streams cannot be looked at", extra={"action": "open_streams_failed"})
+                log.exception("cannot check open streams", extra={"action": "open_streams_failed"})
 
     async def _look(self, read: Read, required: bool) -> None:
         try:
@@ -83,7 +83,7 @@ def _call(end: End) -> None:
     try:
         end()
     except Exception:
-        log.exception("an open stream cannot be ended", extra={"action": "open_streams_failed"})
+        log.exception("cannot close a stream", extra={"action": "open_streams_failed"})
 
 
 def _refused(tx: Tx, *, secrets: list[Secret], required: bool) -> list[Secret]:

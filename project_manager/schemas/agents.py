@@ -12,7 +12,7 @@ from project_manager.schemas.tasks import LinkView, LockView, TaskView
 
 
 class ListAgents(Paged):
-    active: fields.Flag | None = Field(None, description="true: only those who hold something")
+    active: fields.Flag | None = Field(None, description="true: only agents with leases")
 
 
 class GetAgent(Command):
@@ -21,7 +21,7 @@ class GetAgent(Command):
 
 class GetContext(Scoped):
     agent_id: fields.AgentId | None = Field(None, description="your agent id")
-    budget_tokens: fields.Whole = Field(2000, ge=200, le=20_000, description="size of the answer")
+    budget_tokens: fields.Whole = Field(2000, ge=200, le=20_000, description="response size")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class AgentView:
     id: str
     kind: str
     first_seen: str
-    last_seen: Annotated[str, Field(description="when it last wrote; reads do not count, noted every 5 s at most")]
+    last_seen: Annotated[str, Field(description="time of its last write, updated every 5 s at most")]
     locks: list[LockView]
 
 

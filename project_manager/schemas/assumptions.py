@@ -34,7 +34,7 @@ def _as_tag(value: object) -> object:
 def _within_snippet(value: str) -> str:
     size = len(value.encode())
     if size > limits.SNIPPET_BYTES:
-        raise ValueError(f"has {size} bytes; at most {limits.SNIPPET_BYTES} are taken")
+        raise ValueError(f"has {size} bytes; the limit is {limits.SNIPPET_BYTES}")
     return value
 
 
@@ -67,16 +67,16 @@ _ASSUMPTION = AliasChoices("assumption_id", "ra_tag_id")
 class AddRaTag(Leased):
     task_id: fields.Id
     text: TagText = Field(validation_alias=_TEXT, description="#TYPE: text, such as #ASSUMPTION: ids are unique")
-    file_path: FilePath | None = Field(None, description="where; kept as text, never opened")
+    file_path: FilePath | None = Field(None, description="stored as text, never opened")
     line_number: fields.Whole | None = Field(None, ge=1, le=100_000_000)
     code_snippet: Snippet | None = None
 
 
 class CaptureAssumptionValidation(Repeatable):
     task_id: fields.Id
-    assumption_id: fields.Id = Field(validation_alias=_ASSUMPTION, description="its id")
-    verdict: VerdictWord = Field(validation_alias=AliasChoices("verdict", "outcome"), description="what you found")
-    reason: fields.SomeText = Field(description="how you know")
+    assumption_id: fields.Id = Field(validation_alias=_ASSUMPTION)
+    verdict: VerdictWord = Field(validation_alias=AliasChoices("verdict", "outcome"), description="your verdict")
+    reason: fields.SomeText = Field(description="evidence")
     confidence: fields.Whole | None = Field(
         None, ge=0, le=100, description="that it holds, in percent; default by verdict: 90, 10, 75"
     )
@@ -87,7 +87,7 @@ class CaptureAssumptionValidation(Repeatable):
 
 class ListAssumptions(Paged):
     task_id: fields.Id
-    verdict: Standing | None = Field(None, description="only those that stand so; `open` has no verdict yet")
+    verdict: Standing | None = Field(None, description="filter by verdict; `open`: without verdict")
 
 
 class GetAssumption(Command):

@@ -16,7 +16,7 @@ class Paged(Command):
     """Base class of commands that return a page of a list."""
 
     limit: fields.Limit = Field(limits.PAGE_DEFAULT, description="rows a page, 1..500")
-    cursor: fields.Cursor | None = Field(None, description="next_cursor of the page before")
+    cursor: fields.Cursor | None = Field(None, description="the previous next_cursor")
 
 
 class Repeatable(Command):
@@ -24,7 +24,7 @@ class Repeatable(Command):
 
     request_id: fields.Key | None = Field(
         None,
-        description="any unique text; the same one again returns the first answer instead of doing it twice",
+        description="idempotency key: a repeated request returns the first response",
     )
 
 
@@ -40,7 +40,7 @@ def any_means_none(value: object) -> object:
     return None if isinstance(value, str) and value.strip().upper() in {"ALL", "ANY", ""} else value
 
 
-WAIT_DESCRIPTION = f"wait for one, 0..{limits.WAIT_SECONDS_MAXIMUM}; {limits.WAIT_SECONDS_ADVISED} advised"
+WAIT_DESCRIPTION = f"long poll, 0..{limits.WAIT_SECONDS_MAXIMUM}; {limits.WAIT_SECONDS_ADVISED} advised"
 
 
 class Scoped(Command):

@@ -25,11 +25,11 @@ def read(cursor: str, filters: Mapping[str, object], length: int) -> tuple[int, 
         padded = cursor + "=" * (-len(cursor) % 4)
         values = json.loads(base64.b64decode(padded.encode("ascii"), altchars=b"-_", validate=True))
     except (ValueError, binascii.Error, RecursionError):
-        raise MalformedCursor("`cursor` is not one that this service gave") from None
+        raise MalformedCursor("`cursor` is invalid") from None
     if not isinstance(values, list) or len(values) != length + 1 or not all(_fits(value) for value in values):
-        raise MalformedCursor("`cursor` is not one that this service gave")
+        raise MalformedCursor("`cursor` is invalid")
     if values[-1] != _mark(filters):
-        raise MalformedCursor("`cursor` belongs to a list with other filters")
+        raise MalformedCursor("`cursor` was issued for other filters")
     return tuple(values[:-1])
 
 

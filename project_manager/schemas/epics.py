@@ -14,11 +14,11 @@ from project_manager.schemas.views import NamedView
 class CreateEpic(Repeatable):
     name: fields.Name = Field(description="unique in its project")
     project_id: fields.Id | None = None
-    project_name: fields.Name | None = Field(None, description="or project_id; a new name makes one")
+    project_name: fields.Name | None = Field(None, description="or project_id; created if new")
     description: fields.Text = ""
     status: fields.StatusOfEpic = EpicStatus.ACTIVE
     position: fields.Whole | None = Field(
-        None, ge=0, le=1_000_000, description="order within the project; last by default"
+        None, ge=0, le=1_000_000, description="position in the project; default: last"
     )
     agent_id: fields.AgentId | None = None
 
@@ -38,7 +38,7 @@ class UpdateEpic(Command):
 
 class DeleteEpic(Command):
     epic_id: fields.Id
-    force: fields.Flag = Field(False, description="delete with all its tasks")
+    force: fields.Flag = Field(False, description="also delete its tasks")
     version: fields.Version | None = None
 
 

@@ -19,14 +19,14 @@ class ListEvents(Reading):
     project_id: fields.Id | None = None
     limit: fields.Limit = 100
     wait_seconds: fields.WaitSeconds = Field(0, description=WAIT_DESCRIPTION)
-    epoch: fields.Key | None = Field(None, description="epoch of the last answer")
+    epoch: fields.Key | None = Field(None, description="epoch of the last response")
 
 
 class FollowEvents(Command):
-    since: fields.Seq | None = Field(None, description="begin after this number; from now on by default")
-    epoch: fields.Key | None = Field(None, description="epoch of the hello frame before")
+    since: fields.Seq | None = Field(None, description="start after this number; default: only new events")
+    epoch: fields.Key | None = Field(None, description="epoch of the previous hello frame")
     project_id: fields.Id | None = None
-    batch: fields.Flag = Field(False, description="several events a frame")
+    batch: fields.Flag = Field(False, description="several events per frame")
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,11 +41,11 @@ def given(*names: str) -> dict[str, Any]:
 
 def _integer(value: object) -> object:
     if isinstance(value, bool) or (isinstance(value, float) and not value.is_integer()):
-        raise ValueError("is not a whole number")
+        raise ValueError("must be an integer")
     if isinstance(value, str):
         text = value.strip()
         if not _WHOLE.fullmatch(text):
-            raise ValueError("is not a whole number")
+            raise ValueError("must be an integer")
         return int(text)
     return value
 
@@ -62,7 +62,7 @@ def _boolean(value: object) -> object:
     if isinstance(value, str):
         word = words.get(value.strip().lower())
         if word is None:
-            raise ValueError("is neither true nor false")
+            raise ValueError("must be true or false")
         return word
     if isinstance(value, int) and value in (0, 1):
         return bool(value)
@@ -151,14 +151,14 @@ def _printable(value: str) -> str:
 
 def _unreserved(value: str) -> str:
     if is_reserved(value):
-        raise ValueError(f"{value[:40]!r} is a name that the service itself uses: choose another one")
+        raise ValueError(f"{value[:40]!r} is reserved: choose another name")
     return value
 
 
 def _within_description(value: str) -> str:
     size = len(_without_controls(value).encode())
     if size > limits.DESCRIPTION_BYTES:
-        raise ValueError(f"has {size} bytes; at most {limits.DESCRIPTION_BYTES} are taken")
+        raise ValueError(f"has {size} bytes; the limit is {limits.DESCRIPTION_BYTES}")
     return value
 
 
@@ -169,9 +169,7 @@ def _instant(value: object) -> object:
         except OutOfRange as error:
             raise ValueError("is not between the years 1970 and 9999") from error
         except ValueError as error:
-            raise ValueError(
-                "is not a time such as 2026-11-23T10:00:00Z (RFC 3339, with its offset from UTC)"
-            ) from error
+            raise ValueError("is not an RFC 3339 time with UTC offset, such as 2026-11-23T10:00:00Z") from error
     if value is None:
         return None
     raise ValueError("is not a time such as 2026-11-23T10:00:00Z")
@@ -182,7 +180,7 @@ class UnknownWord(ValueError):
 
     def __init__(self, given: str, kind: str, legal: Sequence[str], guess: Callable[[], object]) -> None:
         super().__init__(f"{given[:40]!r} is not {kind}")
-        self._legal = f"it is one of {', '.join(legal)}"
+        self._legal = f"use one of {', '.join(legal)}"
         self._guess = guess
 
     def words(self, *, guessed: bool) -> str:
@@ -214,7 +212,7 @@ def _event_type(value: object) -> object:
     if not isinstance(value, str):
         raise ValueError(f"is not one of {', '.join(EventType)}")
     if value not in _EVENT_TYPES:
-        raise UnknownWord(value, "a type of event", list(EventType), lambda: close_to(value, EventType))
+        raise UnknownWord(value, "an event type", list(EventType), lambda: close_to(value, EventType))
     return value
 
 

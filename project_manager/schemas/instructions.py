@@ -6,17 +6,17 @@ INSTRUCTIONS = f"""\
 Project Manager leases each task to exactly one agent at a time.
 1. claim_next_task(agent_id, wait_seconds={WAIT_SECONDS_ADVISED}): keep task.id and lock.fence, \
 send both with every write.
-2. Work, and report with add_task_log. Each write renews the lease; else call renew_task_lock before \
+2. Work, and report with add_task_log. Each write renews the lease; otherwise call renew_task_lock before \
 lock.expires_at.
 3. Finish with update_task_status DONE (or REVIEW, or BLOCKED with a note). If you cannot finish, call \
 release_task_lock with a handoff note.
 Choose one agent_id that no other agent uses; send it with every call. After a restart or a lost context \
 get_context(agent_id).
-A call that is repeated with the same request_id takes effect once.
-An error begins with its code and says what to do. LOCK_HELD: take another task. STALE_FENCE: your lease \
+A call repeated with the same request_id takes effect once.
+An error begins with its code and says what to do. LOCK_HELD: claim another task. STALE_FENCE: the lease \
 has ended, stop.
 Statuses: BACKLOG TODO IN_PROGRESS REVIEW BLOCKED DONE CANCELLED. Priority: 0 (or P0, most urgent) to 4. \
 Times are UTC.
-Answers leave out what is empty or default (priority 2). To empty a field, name it in clear.
-Lists go on with cursor=next_cursor.
+Responses omit empty and default values (priority 2). To clear a field, name it in clear.
+Lists continue with cursor=next_cursor.
 """

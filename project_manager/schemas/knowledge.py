@@ -26,13 +26,13 @@ def _object(value: object) -> object:
 
 def _within_metadata(value: dict[str, Any]) -> dict[str, Any]:
     if _deeper(value, limits.JSON_DEPTH):
-        raise ValueError(f"is nested more than {limits.JSON_DEPTH} deep")
+        raise ValueError(f"is nested more than {limits.JSON_DEPTH} levels deep")
     try:
         size = len(json.dumps(value, ensure_ascii=False, allow_nan=False).encode())
     except ValueError as error:
-        raise ValueError("has a value that JSON cannot hold") from error
+        raise ValueError("contains a value that is not valid JSON") from error
     if size > limits.METADATA_BYTES:
-        raise ValueError(f"has {size} bytes; at most {limits.METADATA_BYTES} are taken")
+        raise ValueError(f"has {size} bytes; the limit is {limits.METADATA_BYTES}")
     return value
 
 
@@ -60,31 +60,31 @@ _ITEM: dict[str, Any] = {
 class UpsertKnowledge(Repeatable):
     model_config = ConfigDict(json_schema_extra=_ITEM)
 
-    knowledge_id: fields.Id | None = Field(None, description="the item to change; leave out for a new one")
-    title: Title = Field("", description="what it is about; needed for a new item")
-    content: fields.SomeText = Field("", description="markdown; needed for a new item")
+    knowledge_id: fields.Id | None = Field(None, description="item to update; omit to create")
+    title: Title = Field("", description="required for a new item")
+    content: fields.SomeText = Field("", description="Markdown, required if new")
     category: Category | None = None
     tags: fields.Labels = Field(default_factory=list)
-    priority: Importance = Field(0, description="0..5, 5 is listed first")
+    priority: Importance = Field(0, description="0..5, highest first")
     active: fields.Flag = Field(
-        True, validation_alias=AliasChoices("active", "is_active"), description="false takes it out of lists"
+        True, validation_alias=AliasChoices("active", "is_active"), description="false hides it from lists"
     )
-    project_id: fields.Id | None = Field(None, description="needed for a new item, unless another id tells it")
-    project_name: fields.Name | None = Field(None, description="instead of project_id; made if it does not exist")
-    epic_id: fields.Id | None = Field(None, description="null means the whole project")
-    task_id: fields.Id | None = Field(None, description="the task that it comes from")
-    parent_id: fields.Id | None = Field(None, description="the item that it belongs under")
+    project_id: fields.Id | None = Field(None, description="required for a new item unless another id is set")
+    project_name: fields.Name | None = Field(None, description="or project_id; created if new")
+    epic_id: fields.Id | None = Field(None, description="null: the whole project")
+    task_id: fields.Id | None = Field(None, description="source task")
+    parent_id: fields.Id | None = Field(None, description="parent item")
     metadata: Metadata = Field(default_factory=dict)
     change_reason: fields.Text | None = Field(
-        None, validation_alias=AliasChoices("change_reason", "reason"), description="why, kept with the version"
+        None, validation_alias=AliasChoices("change_reason", "reason"), description="stored with the version"
     )
-    version: fields.Version | None = Field(None, description="refuse if it is not at this version any more")
+    version: fields.Version | None = Field(None, description="fail unless at this version")
     agent_id: fields.AgentId | None = Field(None, validation_alias=_AUTHOR, description="your agent id")
 
 
 class GetKnowledge(Paged):
     project_id: fields.Id | None = None
-    epic_id: fields.Id | None = Field(None, description="its own items and those of its whole project")
+    epic_id: fields.Id | None = Field(None, description="items of the epic and of its project")
     task_id: fields.Id | None = None
     parent_id: fields.Id | None = None
     knowledge_id: fields.Id | None = Field(None, description="this item only")
@@ -95,13 +95,13 @@ class GetKnowledge(Paged):
     )
     include_inactive: fields.Flag = False
     budget_tokens: fields.Whole | None = Field(
-        None, ge=200, le=100_000, description="shorten contents so that the answer is about this long"
+        None, ge=200, le=100_000, description="shorten contents to about this size"
     )
 
 
 class GetInstructions(Command):
-    project_id: fields.Id | None = Field(None, description="also what is known about it, the most important first")
-    epic_id: fields.Id | None = Field(None, description="and about this epic of it")
+    project_id: fields.Id | None = Field(None, description="include knowledge of the project, by priority")
+    epic_id: fields.Id | None = Field(None, description="include the epic's items")
     include_knowledge: fields.Flag = Field(
         True, validation_alias=AliasChoices("include_knowledge", "include_knowledge_context")
     )
@@ -113,7 +113,7 @@ class GetKnowledgeItem(Command):
 
 class RetireKnowledge(Command):
     knowledge_id: fields.Id
-    version: fields.Version | None = Field(None, description="refuse if it is not at this version any more")
+    version: fields.Version | None = Field(None, description="fail unless at this version")
 
 
 class ListKnowledgeVersions(Paged):
@@ -122,8 +122,8 @@ class ListKnowledgeVersions(Paged):
 
 class AppendKnowledgeLog(Repeatable):
     knowledge_id: fields.Id
-    action_type: ActionType = Field(description="what was done, in a word: used, reviewed, questioned")
-    change_reason: fields.Text | None = Field(None, description="why, or what came of it")
+    action_type: ActionType = Field(description="action, such as used, reviewed, questioned")
+    change_reason: fields.Text | None = Field(None, description="reason or result")
     metadata: Metadata = Field(default_factory=dict)
     agent_id: fields.AgentId | None = Field(None, validation_alias=_AUTHOR, description="your agent id")
 

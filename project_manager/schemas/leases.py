@@ -23,10 +23,10 @@ class AcquireTaskLock(Leased):
     ttl_seconds: fields.TtlSeconds = Field(
         limits.LEASE_SECONDS_DEFAULT,
         validation_alias=_TTL,
-        description="seconds, 1..3600; kept when renewing",
+        description="seconds, 1..3600; kept on renewal",
         json_schema_extra=_without_default,
     )
-    force: fields.Flag = Field(False, description="an operator's: take it over from its holder")
+    force: fields.Flag = Field(False, description="operators only: take over the lease")
 
     @property
     def asked_seconds(self) -> int | None:
@@ -39,15 +39,15 @@ class RenewTaskLock(Command):
     agent_id: fields.AgentId | None = Field(None, description="your agent id")
     fence: fields.Fence | None = Field(None, description="fence of your lease")
     ttl_seconds: fields.TtlSeconds | None = Field(
-        None, validation_alias=_TTL, description="1..3600; as before by default"
+        None, validation_alias=_TTL, description="1..3600; default: unchanged"
     )
 
 
 class ReleaseTaskLock(Leased):
     task_id: fields.Id
     handoff: fields.Text | None = Field(None, description="note for the next agent")
-    failed: fields.Flag = Field(False, description="count it as a failed attempt")
-    force: fields.Flag = Field(False, description="an operator's: end another's lease")
+    failed: fields.Flag = Field(False, description="count as a failed attempt")
+    force: fields.Flag = Field(False, description="operators only: end any lease")
 
 
 class ClaimNextTask(Repeatable, Scoped):
@@ -62,7 +62,7 @@ class ClaimNextTask(Repeatable, Scoped):
 
 class ListLeases(Paged):
     agent_id: fields.AgentId | None = Field(None, description="leases of this agent only")
-    since: fields.Instant | None = Field(None, description="leases that were alive at or after this time, RFC 3339")
+    since: fields.Instant | None = Field(None, description="leases active at or after this time, RFC 3339")
     until: fields.Instant | None = Field(None, description="leases that began before this time, RFC 3339")
 
 

@@ -12,10 +12,10 @@ from project_manager.schemas.commands import Command, Repeatable
 
 class ImportPlan(Repeatable):
     document: str = Field(description="the plan, YAML or JSON text", max_length=limits.PLAN_BYTES)
-    source: fields.Name = Field("document", description="file name for messages")
+    source: fields.Name = Field("document", description="file name in error messages")
     dry_run: fields.Flag = False
     status: Literal["keep", "overwrite"] = "keep"
-    prune: fields.Flag = Field(False, description="delete what the plan's projects have and the plan does not")
+    prune: fields.Flag = Field(False, description="delete epics and tasks of its projects that it omits")
 
 
 class ExportPlan(Command):

@@ -23,20 +23,20 @@ class UpdateProject(Command):
     project_id: fields.Id
     name: fields.Name = Field("", description="new name")
     description: fields.Text = ""
-    archived: fields.Flag = Field(False, description="true takes its tasks out of the queue, false brings them back")
-    version: fields.Version | None = Field(None, description="refuse unless at this version")
+    archived: fields.Flag = Field(False, description="true archives the project: its tasks cannot be claimed")
+    version: fields.Version | None = Field(None, description="fail unless at this version")
 
 
 class DeleteProject(Command):
     project_id: fields.Id
-    force: fields.Flag = Field(False, description="delete with all its epics and tasks")
+    force: fields.Flag = Field(False, description="also delete its epics and tasks")
     version: fields.Version | None = None
 
 
 class ListProjects(Paged):
-    archived: fields.Flag | None = Field(None, description="true: only archived ones; false: only live ones")
+    archived: fields.Flag | None = Field(None, description="true: only archived; false: only active")
     status: Annotated[str | None, BeforeValidator(any_means_none)] = Field(
-        None, description="kept for the predecessor's clients; ACTIVE or ARCHIVED"
+        None, description="deprecated; ACTIVE or ARCHIVED"
     )
 
 

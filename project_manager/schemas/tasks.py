@@ -17,14 +17,14 @@ from project_manager.schemas.views import NamedView
 class NewTask(Command):
     """Fields of a new task."""
 
-    name: fields.Name = Field(description="what to do, in a line")
+    name: fields.Name = Field(description="short title")
     description: fields.Text = ""
-    status: fields.NewStatus = Field(Status.TODO, description="BACKLOG keeps it from being offered")
+    status: fields.NewStatus = Field(Status.TODO, description="BACKLOG tasks are not ready")
     priority: fields.Priority = Field(limits.PRIORITY_DEFAULT, description="0 highest .. 4")
     labels: fields.Labels = Field(default_factory=list)
-    acceptance: fields.Acceptance = Field(default_factory=list, description="criteria for done")
+    acceptance: fields.Acceptance = Field(default_factory=list, description="criteria for DONE")
     conflicts_with: fields.Ids = Field(default_factory=list, description="ids not to run at the same time")
-    defer_until: fields.Instant | None = Field(None, description="not offered before this time")
+    defer_until: fields.Instant | None = Field(None, description="not ready before this time")
     due_at: fields.Instant | None = None
     estimate_minutes: fields.Minutes | None = None
     external_key: fields.Key | None = Field(None, description="unique in the project")
@@ -32,22 +32,22 @@ class NewTask(Command):
 
 class CreateTask(NewTask, Repeatable):
     project_id: fields.Id | None = None
-    project_name: fields.Name | None = Field(None, description="or project_id; a new name makes one")
+    project_name: fields.Name | None = Field(None, description="or project_id; created if new")
     epic_id: fields.Id | None = None
-    epic_name: fields.Name | None = Field(None, description="or epic_id; a new name makes one")
+    epic_name: fields.Name | None = Field(None, description="or epic_id; created if new")
     depends_on: fields.Ids = Field(
         default_factory=list,
         validation_alias=AliasChoices("depends_on", "dependencies"),
         description="task ids that must be DONE first",
     )
     assumptions: TagTexts = Field(
-        default_factory=list, validation_alias=OF_A_TASK, description="recorded with it, each as #TYPE: text"
+        default_factory=list, validation_alias=OF_A_TASK, description="to record, each as #TYPE: text"
     )
     agent_id: fields.AgentId | None = Field(None, description="your agent id")
 
 
 class BulkTask(NewTask):
-    ref: fields.Key | None = Field(None, description="a name for this task within the request")
+    ref: fields.Key | None = Field(None, description="reference name within the request")
     depends_on: fields.Refs = Field(
         default_factory=list,
         validation_alias=AliasChoices("depends_on", "dependencies"),
@@ -57,9 +57,9 @@ class BulkTask(NewTask):
 
 class CreateTasks(Repeatable):
     project_id: fields.Id | None = None
-    project_name: fields.Name | None = Field(None, description="or project_id; a new name makes one")
+    project_name: fields.Name | None = Field(None, description="or project_id; created if new")
     epic_id: fields.Id | None = None
-    epic_name: fields.Name | None = Field(None, description="or epic_id; a new name makes one")
+    epic_name: fields.Name | None = Field(None, description="or epic_id; created if new")
     tasks: list[BulkTask] = Field(min_length=1, max_length=limits.BULK_TASKS)
     agent_id: fields.AgentId | None = None
 
@@ -101,35 +101,35 @@ class UpdateTask(Leased):
     depends_on: fields.Ids = Field(
         default_factory=list,
         validation_alias=AliasChoices("depends_on", "dependencies"),
-        description="replaces the whole list of task ids",
+        description="replaces the list of task ids",
     )
     conflicts_with: fields.Ids = Field(default_factory=list)
     defer_until: fields.Instant | None = None
     due_at: fields.Instant | None = None
     estimate_minutes: fields.Minutes | None = None
     external_key: fields.Key | None = None
-    attempts: fields.Whole = Field(0, ge=0, le=0, description="0 forgets failed attempts")
-    status: fields.TaskStatus | None = Field(None, description="as update_task_status")
+    attempts: fields.Whole = Field(0, ge=0, le=0, description="0 resets failed attempts")
+    status: fields.TaskStatus | None = Field(None, description="as in update_task_status")
     reopen: fields.Flag = Field(False, description="needed to leave DONE or CANCELLED")
-    force: fields.Flag = Field(False, description="an operator's: end another's lease")
+    force: fields.Flag = Field(False, description="operators only: end any lease")
     log_entry: fields.Text | None = Field(None, description="added to the log")
     assumptions: TagTexts = Field(
-        default_factory=list, validation_alias=OF_A_TASK, description="also record these, each as #TYPE: text"
+        default_factory=list, validation_alias=OF_A_TASK, description="to record, each as #TYPE: text"
     )
-    version: fields.Version | None = Field(None, description="refuse unless at this version")
+    version: fields.Version | None = Field(None, description="fail unless at this version")
 
 
 class DeleteTask(Command):
     task_id: fields.Id
-    force: fields.Flag = Field(False, description="delete even while an agent holds it")
+    force: fields.Flag = Field(False, description="delete even if locked")
     version: fields.Version | None = None
 
 
 class TaskFilters(Paged, Scoped, Reading):
     status: Annotated[fields.TaskStatuses | None, BeforeValidator(any_means_none)] = None
     label: fields.Label | None = None
-    holder: fields.AgentId | None = Field(None, description="held by this agent")
-    ready: fields.Flag | None = Field(None, description="true: claimable now")
+    holder: fields.AgentId | None = Field(None, description="holder of the lock")
+    ready: fields.Flag | None = Field(None, description="true: ready tasks")
     q: fields.Query | None = Field(
         None, validation_alias=AliasChoices("q", "query"), description="words in name, description or external_key"
     )
@@ -140,9 +140,9 @@ class TaskFilters(Paged, Scoped, Reading):
 
 class GetAvailableTasks(Paged, Scoped, Reading):
     status: Annotated[fields.TaskStatuses | None, BeforeValidator(any_means_none)] = Field(
-        None, description="default: what may be claimed now; or statuses to look through"
+        None, description="statuses; default: ready tasks"
     )
-    include_locked: fields.Flag = Field(False, description="also held tasks")
+    include_locked: fields.Flag = Field(False, description="also locked")
     labels: fields.Labels = Field(default_factory=list, description="all of these")
 
 
@@ -151,7 +151,7 @@ class UpdateTaskStatus(Leased):
     status: fields.TaskStatus
     note: fields.Text | None = Field(None, description="added to the log")
     reopen: fields.Flag = Field(False, description="needed to leave DONE or CANCELLED")
-    force: fields.Flag = Field(False, description="an operator's: end another's lease")
+    force: fields.Flag = Field(False, description="operators only: end any lease")
 
 
 @dataclass(frozen=True, slots=True)

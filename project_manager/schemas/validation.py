@@ -51,7 +51,7 @@ def check_number_of_fields(raw: Mapping[str, object]) -> None:
     for path, fields in _objects(raw):
         if len(fields) > limits.KEYS:
             field = ".".join(path) or "(body)"
-            message = f"`{field}` has {len(fields):,} fields: at most {limits.KEYS} are taken"
+            message = f"`{field}` has {len(fields):,} fields; the limit is {limits.KEYS}"
             raise Invalid(message, faults=[{"field": field, "message": message, "hint": ""}])
 
 
@@ -154,13 +154,13 @@ def _is_alone(loc: tuple[object, ...], raw: Mapping[str, object]) -> bool:
 def _unknown(command: type[BaseModel], field: str, name: str, *, guessed: bool) -> Fault:
     for own, names in names_by_field(command).items():
         if name in names:
-            words = f"is another name of `{own}`" if name != own else f"has other names: {', '.join(names[1:])}"
-            return {"field": field, "message": f"`{field}` {words}: send one of them", "hint": ""}
+            words = f"is an alias of `{own}`" if name != own else f"has aliases: {', '.join(names[1:])}"
+            return {"field": field, "message": f"`{field}` {words}; send only one", "hint": ""}
     meant = field_meant(name, names_by_field(command)) if guessed else None
     guess = "" if meant is None else f": did you mean `{meant}`?"
     hint = "" if meant is not None else f"The fields are {', '.join(command.model_fields)}."
     if name.lower() in SORTING and meant is None:
-        hint = "The order of a list is fixed."
+        hint = "Lists have a fixed order."
     return {"field": field, "message": f"unknown field `{field}`{guess}", "hint": hint}
 
 
@@ -189,12 +189,12 @@ _WORDS = {
     "string_too_short": "is empty",
     "too_long": "has more than {max_length} entries",
     "too_short": "has no entries",
-    "string_type": "must be a text",
+    "string_type": "must be a string",
     "string_unicode": "contains a character that is not valid Unicode",
-    "int_type": "must be a whole number",
-    "int_parsing": "must be a whole number",
-    "int_from_float": "must be a whole number",
-    "int_parsing_size": "must be a whole number of at most 64 bits",
+    "int_type": "must be an integer",
+    "int_parsing": "must be an integer",
+    "int_from_float": "must be an integer",
+    "int_parsing_size": "must be a 64-bit integer",
     "bool_type": "must be true or false",
     "bool_parsing": "must be true or false",
     "list_type": "must be a list",
@@ -222,6 +222,6 @@ def _hint(command: type[BaseModel], entry: Any, field: str) -> str:
         return f"Send `{field}`."
     kind = field.removesuffix("_id")
     if kind in _LISTED and isinstance(entry["input"], str):
-        by_name = f"A name goes into `{kind}_name`; ids" if f"{kind}_name" in command.model_fields else "Ids"
+        by_name = f"Send names as `{kind}_name`; ids" if f"{kind}_name" in command.model_fields else "Ids"
         return f"{by_name} are listed by {_LISTED[kind]}."
     return ""

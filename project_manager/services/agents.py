@@ -31,7 +31,7 @@ def get(tx: Tx, command: GetAgent) -> AgentView:
     """Read one agent with its live leases."""
     row = agents.get(tx, command.agent_id)
     if row is None:
-        raise AgentNotFound(f"no agent {command.agent_id!r} has been here", agent_id=command.agent_id)
+        raise AgentNotFound(f"unknown agent {command.agent_id!r}", agent_id=command.agent_id)
     return _shown(tx, row)
 
 
@@ -68,7 +68,7 @@ def _holding(tx: Tx, held: TaskRow, *, room: int) -> HoldingView:
     row = lookup.task(tx, held.id)
     lease = lease_of(row, tx.now)
     if lease is None:
-        raise RuntimeError("a live lease is not there")
+        raise RuntimeError("the live lease was not found")
     entries: list[LogView] = []
     left = room - len(row.description) - 400
     for entry in logs.newest(tx, row.id, 50, before=2**62)[0]:
@@ -88,12 +88,12 @@ def _holding(tx: Tx, held: TaskRow, *, room: int) -> HoldingView:
 def _next_step(holding: list[HoldingView], ready: int) -> str:
     if not holding:
         if ready:
-            return f"You hold nothing; {ready} tasks are ready: call claim_next_task."
+            return f"No active lease; {ready} tasks are ready: call claim_next_task."
         wait = f"wait_seconds={WAIT_SECONDS_ADVISED}"
-        return f"You hold nothing and nothing is ready: call claim_next_task with {wait}."
+        return f"No active lease and no ready task: call claim_next_task with {wait}."
     first = min(holding, key=lambda view: view.seconds_left)
     return (
-        f"Go on with task {first.task.id} under fence {first.lock.fence}: renew_task_lock within "
+        f"Continue task {first.task.id} with fence {first.lock.fence}: renew_task_lock within "
         f"{first.seconds_left} s, report with add_task_log, finish with update_task_status(DONE) or "
         "release_task_lock with a handoff note."
     )
@@ -103,7 +103,7 @@ def _about_lost(lost: list[tuple[int, str, str]]) -> str:
     if not lost:
         return ""
     named = ", ".join(f"#{task_id}" for task_id, _, _ in lost[:5]) + (", .." if len(lost) > 5 else "")
-    return f" Your lease ended on {named}: do not go on with that work unless acquire_task_lock gives it to you again."
+    return f" Your lease ended on {named}: stop that work unless acquire_task_lock grants a new lease."
 
 
 def _shown(tx: Tx, row: AgentRow) -> AgentView:

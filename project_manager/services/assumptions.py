@@ -137,7 +137,7 @@ def _find(tx: Tx, task_id: int, assumption_id: int) -> AssumptionRow:
     row = assumptions.get(tx, task_id, assumption_id)
     if row is None:
         raise AssumptionNotFound(
-            f"task {task_id} has no assumption {assumption_id}", task_id=task_id, assumption_id=assumption_id
+            f"assumption {assumption_id} of task {task_id} not found", task_id=task_id, assumption_id=assumption_id
         )
     return row
 

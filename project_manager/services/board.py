@@ -63,7 +63,7 @@ def _encoded(things: Iterator[Any]) -> Iterator[Any]:
         text = orjson.dumps(some)[1:-1]
         size += len(text)
         if size > BOARD_BYTES:
-            raise AnswerTooLarge(f"the board is larger than {BOARD_BYTES} bytes", limit=BOARD_BYTES)
+            raise AnswerTooLarge(f"the board exceeds {BOARD_BYTES} bytes", limit=BOARD_BYTES)
         yield orjson.Fragment(text)
 
 

@@ -22,8 +22,8 @@ class Figures:
         number = self.by_status.get
         return [
             ("in progress", number("IN_PROGRESS", 0)),
-            ("waiting for other tasks, a time, or a conflicting task", number("TODO", 0) - self.ready),
-            ("ready but outside your filters or promised to those who waited before", self.ready),
+            ("waiting for dependencies, defer_until or a conflicting task", number("TODO", 0) - self.ready),
+            ("ready but excluded by your filters or reserved for earlier waiters", self.ready),
             ("in review", number("REVIEW", 0)),
             ("blocked", number("BLOCKED", 0)),
             ("in the backlog", number("BACKLOG", 0)),

@@ -97,7 +97,7 @@ def grant(tx: Tx, command: ClaimNextTask, *, task_id: int, called_at: int) -> Cl
     """Claim a task that a search has found for this command, and return the claim."""
     found = claimable.with_beside(tx, task_id)
     if found is None:
-        raise RuntimeError("a task that was found in this transaction is not there")
+        raise RuntimeError(f"task {task_id} was found in this transaction, but not read")
     return leases.grant(tx, command, *found, called_at=called_at)
 
 

@@ -119,8 +119,8 @@ def list_logs(tx: Tx, command: contract.ListKnowledgeLogs) -> Page[contract.Know
 def _create(tx: Tx, command: contract.UpsertKnowledge) -> contract.KnowledgeSavedView:
     if command.version is not None:
         raise VersionMismatch(
-            f"a new item is not at version {command.version}",
-            hint="Send knowledge_id to change an item, or no version to write a new one.",
+            f"a new item has no version {command.version}",
+            hint="Send knowledge_id to update an item, or omit version to create one.",
             expected=command.version,
         )
     missing = [name for name in ("title", "content") if not getattr(command, name)]
@@ -141,7 +141,7 @@ def _change(tx: Tx, row: KnowledgeRow, sent: dict[str, Any], reason: str | None)
     _check_links(tx, row.project_id, row.id, values)
     written = knowledge.write(tx, row, values, reason=reason)
     if written is None:
-        raise RuntimeError(f"knowledge {row.id} moved within its own transaction")
+        raise RuntimeError(f"knowledge {row.id} changed within its own transaction")
     tell(tx, EventType.KNOWLEDGE_UPDATED, written, changed=list(values))
     return _saved("updated", written)
 
@@ -154,14 +154,14 @@ def _project_of_new(tx: Tx, command: contract.UpsertKnowledge) -> int:
         return lookup.task(tx, command.task_id).project_id
     if command.parent_id is not None:
         return _find(tx, command.parent_id).project_id
-    raise _invalid([("project_id", "`project_id` is missing", "Send the project that it is about.")])
+    raise _invalid([("project_id", "`project_id` is missing", "Send project_id or project_name.")])
 
 
 def _check_same_project(tx: Tx, row: KnowledgeRow, command: contract.UpsertKnowledge) -> None:
     project = lookup.project(tx, row.project_id)
     if command.project_id not in (None, project.id) or command.project_name not in (None, project.name):
-        message = f"item {row.id} belongs to project {project.id}, {project.name!r}, and stays there"
-        raise _invalid([("project_id", message, "Leave the project out, or write a new item.")])
+        message = f"item {row.id} belongs to project {project.id}, {project.name!r}, and cannot be moved"
+        raise _invalid([("project_id", message, "Omit the project, or create a new item.")])
 
 
 def _check_links(tx: Tx, project_id: int, knowledge_id: int | None, values: dict[str, Any]) -> None:
@@ -181,7 +181,9 @@ def _check_links(tx: Tx, project_id: int, knowledge_id: int | None, values: dict
     cycle = None if knowledge_id is None else find_cycle(knowledge_id, [parent_id], lambda above: _above(tx, above))
     if cycle is not None:
         path = " -> ".join(str(part) for part in cycle)
-        raise _invalid([("parent_id", f"item {knowledge_id} would be above itself: {path}", "Choose another parent.")])
+        raise _invalid(
+            [("parent_id", f"item {knowledge_id} would become its own ancestor: {path}", "Choose another parent.")]
+        )
 
 
 def _above(tx: Tx, knowledge_id: int) -> list[int]:
@@ -213,7 +215,7 @@ def _filters(tx: Tx, command: contract.GetKnowledge) -> dict[str, Any]:
 def _find(tx: Tx, knowledge_id: int) -> KnowledgeRow:
     row = knowledge.get(tx, knowledge_id)
     if row is None:
-        raise KnowledgeNotFound(f"there is no knowledge {knowledge_id}", knowledge_id=knowledge_id)
+        raise KnowledgeNotFound(f"knowledge {knowledge_id} not found", knowledge_id=knowledge_id)
     return row
 
 
@@ -308,7 +310,7 @@ def _entry(row: KnowledgeLogRow) -> contract.KnowledgeLogView:
 
 
 def _saved(operation: Any, row: KnowledgeRow) -> contract.KnowledgeSavedView:
-    words = {"created": "is new", "updated": "was changed", "no_changes": "said so already"}
+    words = {"created": "was created", "updated": "was updated", "no_changes": "is unchanged"}
     return contract.KnowledgeSavedView(
         success=True,
         message=f"knowledge {row.id} {words[operation]}: version {row.version}",
@@ -327,7 +329,7 @@ def tell(tx: Tx, kind: EventType, row: KnowledgeRow, /, *, sealed: Sealed | None
 
 
 def _elsewhere(field: str, message: str) -> Invalid:
-    return _invalid([(field, message, "An item and what it is linked to are in one project.")])
+    return _invalid([(field, message, "Epic, task and parent must be in the item's project.")])
 
 
 def _invalid(found: list[tuple[str, str, str]]) -> Invalid:

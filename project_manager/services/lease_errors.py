@@ -17,7 +17,7 @@ from project_manager.store.transaction import Tx
 _ENDED_BY: Mapping[str, str] = {
     UnlockReason.EXPLICIT_RELEASE: "it was released",
     UnlockReason.FAILED: "it was released as failed",
-    UnlockReason.AUTO_RELEASE: "a status ended it",
+    UnlockReason.AUTO_RELEASE: "a status change ended it",
     UnlockReason.LOCK_EXPIRED: "it expired",
     UnlockReason.UNCONFIRMED: "no call confirmed it",
     UnlockReason.FORCED: "it was ended by force",
@@ -60,24 +60,25 @@ def check_short_lease(tx: Tx, row: TaskRow) -> None:
     """
     lost = _own_loss(tx, row)
     if lost is not None:
-        message = f"{_lost_sentence(lost)}; a status of yours needs a new lease, {_state_of(tx, row)}"
+        message = f"{_lost_sentence(lost)}; a status change needs a new lease; {_state_of(tx, row)}"
         raise LockRequired(message, hint=_next_step(tx, row), task_id=row.id, fence=row.fence, ended=_details_of(lost))
     if row.status == Status.BLOCKED and tx.max_attempts and row.attempts >= tx.max_attempts:
-        message = f"task {row.id} is BLOCKED after {failed_attempts(row.attempts)}: a status of an agent needs a lease"
+        attempts = failed_attempts(row.attempts)
+        message = f"task {row.id} is BLOCKED after {attempts}: an agent needs a lease to change its status"
         raise LockRequired(message, hint=_next_step(tx, row), task_id=row.id, fence=row.fence, attempts=row.attempts)
 
 
 def _stale(tx: Tx, row: TaskRow, lease: Lease | None, fence: int, refusal: StaleFence) -> StaleFence:
     if fence > row.fence:
-        newest = f"its newest fence is {row.fence}" if row.fence else "it never had a lease"
-        message, ended = f"fence {fence} was never given for task {row.id}: {newest}", None
+        newest = f"its newest fence is {row.fence}" if row.fence else "the task never had a lease"
+        message, ended = f"fence {fence} was never issued for task {row.id}: {newest}", None
     else:
         ended = lease_history.of_fence(tx, row.id, fence)
-        message = f"fence {fence} no longer holds task {row.id}: {_ended_sentence(tx, ended)}"
+        message = f"fence {fence} of task {row.id} is stale: {_ended_sentence(tx, ended)}"
     details = {**refusal.details, **({} if ended is None else {"ended": _details_of(ended)})}
     hint = _next_step(tx, row)
     if lease is not None and lease.holder == tx.actor.id:
-        hint = f"Your agent id holds the task with fence {lease.fence}. Send it, unless another session uses your id."
+        hint = f"Your agent id has the lease with fence {lease.fence}. Send it, unless another session uses your id."
     return StaleFence(f"{message}; {_state_of(tx, row)}", hint=hint, **details)
 
 
@@ -97,7 +98,7 @@ def _own_loss(tx: Tx, row: TaskRow) -> LeaseRow | None:
 
 def _ended_sentence(tx: Tx, ended: LeaseRow | None) -> str:
     if ended is None:
-        return "that lease has ended"
+        return "its lease has ended"
     return f"{'your lease' if ended.agent_id == tx.actor.id else f'the lease of {ended.agent_id}'} {_end(ended)}"
 
 
@@ -114,29 +115,29 @@ def _state_of(tx: Tx, row: TaskRow) -> str:
     lease = lease_of(row, tx.now)
     if lease is not None:
         until = rfc3339(lease.expires_at)
-        return f"the task is held by {lease.holder} with fence {lease.fence} until {until}"
+        return f"the task is locked by {lease.holder} with fence {lease.fence} until {until}"
     if Status(row.status) in CLOSED:
         return f"the task is {row.status}"
     why = serializers.blockers(tx, row)
     if why:
         reasons = "; ".join(reason.message for reason in why)
-        return f"the task is {row.status} without a holder and cannot be claimed: {reasons}"
+        return f"the task is {row.status}, not locked, and cannot be claimed: {reasons}"
     return f"the task is {row.status} and free"
 
 
 def _next_step(tx: Tx, row: TaskRow) -> str:
     if lease_of(row, tx.now) is not None:
         return (
-            "Do not go on with it while another agent holds it. Take another task with claim_next_task, or wait until "
-            "the lock expires."
+            "Stop working on it: another agent has the lock. Claim another task with claim_next_task, or wait until "
+            "the lock ends."
         )
     if row.status == Status.DONE:
-        return "Take another task with claim_next_task. To reopen this one, set IN_PROGRESS with reopen=true."
+        return "Claim another task with claim_next_task. To reopen it, set IN_PROGRESS with reopen=true."
     if row.status == Status.CANCELLED:
-        return "Take another task with claim_next_task. A person can reopen this one."
+        return "Claim another task with claim_next_task. A person can reopen it."
     if serializers.blockers(tx, row):
-        return "Take another task with claim_next_task."
-    return f"Claim it again with acquire_task_lock (task_id {row.id}), look at what changed, and send the new fence."
+        return "Claim another task with claim_next_task."
+    return f"Claim it again with acquire_task_lock (task_id {row.id}), read it again, and send the new fence."
 
 
 def _details_of(ended: LeaseRow) -> dict[str, object]:

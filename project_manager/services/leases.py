@@ -32,7 +32,7 @@ from project_manager.store.logs import LogRow
 from project_manager.store.tasks import TaskRow
 from project_manager.store.transaction import Tx
 
-_SHORTENED = " [shortened; the log has all of it]"
+_SHORTENED = " [truncated; see the log]"
 
 
 def acquire(tx: Tx, command: AcquireTaskLock) -> AcquiredView:
@@ -61,7 +61,7 @@ def _held_before(view: AcquiredView) -> AcquiredView:
 
     The caller may be another session with the same id.
     """
-    return replace(view, notice="held by your id already: if not by you, another session uses it")
+    return replace(view, notice="already leased to your id; another session may use this id")
 
 
 def _take_over(tx: Tx, row: TaskRow, *, ttl: int) -> TaskRow:
@@ -81,8 +81,8 @@ def check_takable(tx: Tx, row: TaskRow) -> None:
     status = Status(row.status)
     if status not in CLAIMABLE_BY_NAME:
         raise IllegalMove(
-            f"task {row.id} is {status}: finished work is not claimed",
-            hint="Take another task with claim_next_task; to take it up again, set its status with reopen=true first.",
+            f"task {row.id} is {status} and cannot be claimed",
+            hint="Claim another task with claim_next_task, or set its status with reopen=true first.",
             task_id=row.id,
             status=status,
             legal=sorted(MOVES[status] - {status}),
@@ -123,7 +123,7 @@ def release(tx: Tx, command: ReleaseTaskLock) -> ReleasedView:
     placed = _give_back(tx, row, reason, attempts=attempts)
     return ReleasedView(
         success=True,
-        message=f"task {row.id} is free again, as {placed.status}",
+        message=f"task {row.id} was released; its status is {placed.status}",
         task_id=row.id,
         agent_id=lease.holder,
         task=serializers.task(tx, lookup.task(tx, row.id)),
@@ -197,13 +197,13 @@ def _expire(tx: Tx, row: TaskRow) -> None:
     """End an expired lease. The end of an unconfirmed lease does not count as an attempt."""
     held = f"the lease of {row.lock_holder} (fence {row.fence})"
     if row.unconfirmed_fence == row.fence:
-        waited = f"{held} was not confirmed by a call until {rfc3339(row.lock_expires_at or 0)}"
+        waited = f"{held} was not confirmed before {rfc3339(row.lock_expires_at or 0)}"
         transitions.note(
-            tx, row, SYSTEM.id, "system", f"{waited}: the claim had waited, and its client may have given up"
+            tx, row, SYSTEM.id, "system", f"{waited}: the claim was queued, and its client may have disconnected"
         )
         _give_back(tx, row, UnlockReason.UNCONFIRMED, attempts=row.attempts)
         return
-    transitions.note(tx, row, SYSTEM.id, "system", f"{held} ran out at {rfc3339(row.lock_expires_at or 0)}")
+    transitions.note(tx, row, SYSTEM.id, "system", f"{held} expired at {rfc3339(row.lock_expires_at or 0)}")
     _give_back(tx, row, UnlockReason.LOCK_EXPIRED, attempts=row.attempts + 1)
 
 
@@ -218,7 +218,7 @@ def _give_back(tx: Tx, row: TaskRow, reason: UnlockReason, *, attempts: int) -> 
             row,
             SYSTEM.id,
             "system",
-            f"{failed_attempts(attempts)}: blocked until a person has looked at it",
+            f"{failed_attempts(attempts)}: BLOCKED until a person reviews it",
         )
     transitions.tell_if_ready(tx, [row.id])
     return placed
@@ -227,7 +227,7 @@ def _give_back(tx: Tx, row: TaskRow, reason: UnlockReason, *, attempts: int) -> 
 def _acquired(tx: Tx, row: TaskRow, *, renewed: bool) -> AcquiredView:
     lease = lease_of(row, tx.now)
     if lease is None:
-        raise RuntimeError("a lease that was just written is not there")
+        raise RuntimeError("the new lease was not found")
     brought = {} if renewed else _to_begin_with(tx, row, claimable.beside(tx, row.id))
     words = _yours(row)
     fields: dict[str, Any] = {
@@ -266,11 +266,11 @@ def _notice(row: TaskRow, others: list[HoldView]) -> str | None:
     """Return a notice for a new holder with an unconfirmed lease or with other leases, or None."""
     said = []
     if row.unconfirmed_fence == row.fence:
-        said.append(f"short lease: your next call before it expires extends it to {(row.lock_ttl or 0) // 1000} s")
+        said.append(f"unconfirmed lease: a call before it expires extends it to {(row.lock_ttl or 0) // 1000} s")
     if others:
         named = ", ".join(f"#{held.task_id}" for held in others[:HOLDS_BESIDE_CLAIM])
         named += ", .." if len(others) > HOLDS_BESIDE_CLAIM else ""
-        said.append(f"your agent id also holds {named}: if that was not you, another session uses your id")
+        said.append(f"your agent id also has leases on {named}; another session may use this id")
     return "; ".join(said) or None
 
 
@@ -283,4 +283,4 @@ def _handoff(note: LogRow) -> HandoffView:
 
 def _yours(row: TaskRow) -> str:
     until = rfc3339(row.lock_expires_at or 0)
-    return f"task {row.id} is yours until {until}; send fence {row.fence} with every write"
+    return f"task {row.id} is leased until {until}; send fence {row.fence} with every write"

@@ -85,6 +85,6 @@ def _columns(names: list[str] | None) -> list[str] | None:
         names = list(dict.fromkeys([*serializers.COMPACT, *(name for name in names if name != "compact")]))
     unknown = [name for name in names if name not in TASK_COLUMNS]
     if unknown:
-        message, hint = f"`fields` has no column {unknown[0]!r}", f"The columns are {', '.join(TASK_COLUMNS)}."
+        message, hint = f"unknown column {unknown[0]!r} in `fields`", f"The columns are {', '.join(TASK_COLUMNS)}."
         raise Invalid(message, hint=hint, faults=[{"field": "fields", "message": message, "hint": hint}])
     return names

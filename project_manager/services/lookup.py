@@ -25,7 +25,7 @@ def task(tx: Tx, task_id: int) -> TaskRow:
     """Return the task. Raises TaskNotFound."""
     row = tasks.get(tx, task_id)
     if row is None:
-        raise TaskNotFound(f"there is no task {task_id}", task_id=task_id)
+        raise TaskNotFound(f"task {task_id} not found", task_id=task_id)
     return row
 
 
@@ -33,7 +33,7 @@ def project(tx: Tx, project_id: int) -> ProjectRow:
     """Return the project. Raises ProjectNotFound."""
     row = projects.get(tx, project_id)
     if row is None:
-        raise ProjectNotFound(f"there is no project {project_id}", project_id=project_id)
+        raise ProjectNotFound(f"project {project_id} not found", project_id=project_id)
     return row
 
 
@@ -41,7 +41,7 @@ def epic(tx: Tx, epic_id: int) -> EpicRow:
     """Return the epic. Raises EpicNotFound."""
     row = epics.get(tx, epic_id)
     if row is None:
-        raise EpicNotFound(f"there is no epic {epic_id}", epic_id=epic_id)
+        raise EpicNotFound(f"epic {epic_id} not found", epic_id=epic_id)
     return row
 
 
@@ -73,7 +73,7 @@ def project_for(
         row = project(tx, project_id)
         if project_name is not None and name_key(project_name) != name_key(row.name):
             raise resolve.two_answers(
-                "project_name", f"project {project_id} is called {row.name!r}, not {project_name!r}"
+                "project_name", f"project {project_id} is named {row.name!r}, not {project_name!r}"
             )
         return row
     if project_name is None and epic_id is not None:

@@ -62,13 +62,13 @@ def in_scope(tx: Tx, project_id: int | None, project_name: str | None) -> int | 
     if row is None:
         raise no_project(project_name)
     if project_id not in (None, row.id):
-        raise two_answers("project_name", f"project `{row.name}` is {row.id}, not {project_id}")
+        raise two_answers("project_name", f"project `{row.name}` has id {row.id}, not {project_id}")
     return row.id
 
 
 def no_project(name: str) -> ProjectNotFound:
     """Return a ProjectNotFound error, which can look up a suggestion later on a reader."""
-    error = ProjectNotFound(f"there is no project `{name}`", project_name=name)
+    error = ProjectNotFound(f"project `{name}` not found", project_name=name)
     error.suggest = partial(_suggest, error, name, projects.names_like)
     return error
 
@@ -100,15 +100,18 @@ def epic_in_scope(tx: Tx, project_id: int | None, epic_id: int | None, epic_name
         raise _no_epic(project_id, epic_name)
     if len(found) > 1:
         places = ", ".join(str(row.project_id) for row in found[:10])
-        message, hint = f"several projects have an epic `{epic_name}`: {places}", "Send project_id or project_name too."
+        message, hint = (
+            f"epic `{epic_name}` exists in several projects: {places}",
+            "Send project_id or project_name too.",
+        )
         raise Invalid(message, hint=hint, faults=[{"field": "epic_name", "message": message, "hint": hint}])
     if epic_id not in (None, found[0].id):
-        raise two_answers("epic_name", f"epic `{found[0].name}` is {found[0].id}, not {epic_id}")
+        raise two_answers("epic_name", f"epic `{found[0].name}` has id {found[0].id}, not {epic_id}")
     return found[0].id
 
 
 def _no_epic(project_id: int | None, name: str) -> EpicNotFound:
-    error = EpicNotFound(f"there is no epic `{name}`", epic_name=name)
+    error = EpicNotFound(f"epic `{name}` not found", epic_name=name)
     error.suggest = partial(_suggest, error, name, partial(_epics_like, project_id))
     return error
 
@@ -166,14 +169,16 @@ def check_project_is_new(tx: Tx, name: str, project_id: int | None = None) -> No
     """Raise NameTaken when another project has this name."""
     taken = _taken(project_id, _projects_of(tx, name))
     if taken is not None:
-        raise NameTaken(f"project {taken[0]} is called {taken[1]!r} already", project_id=taken[0], name=taken[1])
+        raise NameTaken(
+            f"the name {taken[1]!r} is already used by project {taken[0]}", project_id=taken[0], name=taken[1]
+        )
 
 
 def check_epic_is_new(tx: Tx, project_id: int, name: str, epic_id: int | None = None) -> None:
     """Raise NameTaken when another epic of the project has this name."""
     taken = _taken(epic_id, _epics_of(tx, project_id, name))
     if taken is not None:
-        words = f"epic {taken[0]} of this project is called {taken[1]!r} already"
+        words = f"the name {taken[1]!r} is already used by epic {taken[0]} of this project"
         raise NameTaken(words, epic_id=taken[0], name=taken[1])
 
 
@@ -216,7 +221,7 @@ def _same(key: str, keyed: Named, unkeyed: Named) -> Named:
 def _only(kind: str, name: str, same: Named) -> int | None:
     if len(same) > 1:
         names = ", ".join(f"`{other}` ({number})" for number, other in sorted(same))
-        message, hint = f"`{name}` may be any of {names}", f"Send the name exactly, or {kind}_id."
+        message, hint = f"`{name}` is ambiguous: {names}", f"Send the exact name or {kind}_id."
         raise Invalid(message, hint=hint, faults=[{"field": f"{kind}_name", "message": message, "hint": hint}])
     return same[0][0] if same else None
 
@@ -226,6 +231,6 @@ def _taken(own: int | None, same: Named) -> tuple[int, str] | None:
 
 
 def _typo(kind: str, near: str) -> Invalid:
-    hint = f"Send `{near}`. To create another one of nearly this name, use the dashboard or POST /api/{kind}s."
-    message = f"there is {'an' if kind == 'epic' else 'a'} {kind} `{near}`: did you mean it?"
+    hint = f"Send `{near}`. To create a similar name, use the dashboard or POST /api/{kind}s."
+    message = f"{kind} not found; did you mean `{near}`?"
     return Invalid(message, hint=hint, faults=[{"field": f"{kind}_name", "message": message, "hint": hint}])

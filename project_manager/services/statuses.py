@@ -35,7 +35,7 @@ def update_status(tx: Tx, command: UpdateTaskStatus) -> StatusChangedView:
     return StatusChangedView(
         success=True,
         message=f"task {row.id} is {moved.status}"
-        + ("" if lease is None else f", held by {lease.holder} with fence {lease.fence}"),
+        + ("" if lease is None else f", locked by {lease.holder} with fence {lease.fence}"),
         task_id=row.id,
         agent_id=tx.actor.id,
         status=moved.status,
@@ -99,6 +99,6 @@ def _check_mover(tx: Tx, row: TaskRow, fence: int | None) -> None:
     lease = lease_of(row, tx.now)
     if not tx.actor.is_agent and lease is not None and lease.holder != tx.actor.id and fence is None:
         held = held_by_another(lease)
-        hint = "Send force=true to take it away from its holder." if tx.actor.role >= Role.OPERATOR else ""
+        hint = "Send force=true to end the lease of its holder." if tx.actor.role >= Role.OPERATOR else ""
         raise LockHeld(held.message, hint=hint, **held.details)
     check_lease(tx, row, fence)

@@ -150,14 +150,14 @@ def set_dependencies(tx: Tx, row: TaskRow, ids: list[int]) -> None:
     cycle = find_cycle(row.id, ids, lambda task_id: links.dependencies_of(tx, task_id))
     if cycle is not None:
         path = " -> ".join(f"#{task_id}" for task_id in cycle)
-        raise DependencyCycle(f"task {row.id} would wait for itself: {path}", cycle=cycle)
+        raise DependencyCycle(f"task {row.id} would depend on itself: {path}", cycle=cycle)
     links.set_dependencies(tx, row.id, ids, open_task=Status(row.status) not in CLOSED)
 
 
 def set_conflicts(tx: Tx, row: TaskRow, ids: list[int]) -> None:
     """Replace the conflicts of the task, in both directions. Raises Invalid."""
     if row.id in ids:
-        raise _invalid("conflicts_with", f"task {row.id} cannot conflict with itself", hint="Leave its own id out.")
+        raise _invalid("conflicts_with", f"task {row.id} cannot conflict with itself", hint="Remove its own id.")
     _check_exist(tx, "conflicts_with", ids)
     before = set(links.conflicts_of(tx, row.id))
     links.set_conflicts(tx, row.id, ids)
@@ -176,7 +176,7 @@ def _tell_rival(tx: Tx, other: TaskRow, task_id: int) -> None:
     changes, version = {"conflicts_with": present}, other.version
     if lease_of(other, tx.now) is None:
         if not tasks.write(tx, other, {}):
-            raise RuntimeError(f"task {other.id} moved within its own transaction")
+            raise RuntimeError(f"task {other.id} changed within its own transaction")
         version += 1
     transitions.tell(
         tx, EventType.TASK_UPDATED, other, changes=changes, previous={"conflicts_with": previous}, version=version
@@ -252,7 +252,8 @@ def delete(tx: Tx, command: DeleteTask) -> DeletedView:
     waiting = [link for link in links.dependents_of(tx, row.id) if Status(link[2]) not in CLOSED]
     if waiting:
         ids = [link[0] for link in waiting]
-        raise HasDependents(f"tasks {', '.join(f'#{task_id}' for task_id in ids)} depend on task {row.id}", tasks=ids)
+        names = ", ".join(f"#{task_id}" for task_id in ids)
+        raise HasDependents(f"task {row.id} is a dependency of {names}", tasks=ids)
     lease = lease_of(row, tx.now)
     if lease is not None and not command.force:
         raise held_by_another(lease)
@@ -297,7 +298,7 @@ def _edit(tx: Tx, row: TaskRow, changes: dict[str, Any]) -> TaskRow:
     if "defer_until" in changes:
         values["deferred"] = int(changes["defer_until"] is not None and changes["defer_until"] > tx.date)
     if not tasks.write(tx, row, values):
-        raise RuntimeError(f"task {row.id} moved within its own transaction")
+        raise RuntimeError(f"task {row.id} changed within its own transaction")
     if "depends_on" in changes:
         set_dependencies(tx, row, changes["depends_on"])
     if "conflicts_with" in changes:
@@ -317,14 +318,14 @@ def _edit(tx: Tx, row: TaskRow, changes: dict[str, Any]) -> TaskRow:
 
 def _check_new_status(status: Status) -> None:
     if status in (Status.IN_PROGRESS, Status.REVIEW, Status.BLOCKED):
-        raise _invalid("status", f"a new task cannot be {status}", hint="Create it as TODO or BACKLOG, then move it.")
+        raise _invalid("status", f"a new task cannot be {status}", hint="Create it as TODO or BACKLOG, then update it.")
 
 
 def _check_key(tx: Tx, project_id: int, key: str | None, task_id: int | None) -> None:
     found = None if key is None else tasks.by_external_key(tx, project_id, key)
     if found is not None and found.id != task_id:
         raise ExternalKeyTaken(
-            f"task {found.id} has the external_key {key!r} already", task_id=found.id, external_key=key
+            f"external_key {key!r} is already used by task {found.id}", task_id=found.id, external_key=key
         )
 
 
@@ -332,7 +333,7 @@ def _check_exist(tx: Tx, field: str, ids: list[int]) -> None:
     missing = links.missing(tx, ids)
     if missing:
         names = ", ".join(f"#{task_id}" for task_id in missing)
-        raise _invalid(field, f"`{field}` names tasks that do not exist: {names}", hint="Create them first.")
+        raise _invalid(field, f"`{field}` contains unknown tasks: {names}", hint="Create them first.")
 
 
 def _check_refs(command: CreateTasks) -> None:
@@ -341,12 +342,12 @@ def _check_refs(command: CreateTasks) -> None:
     faults = []
     for number, task in enumerate(command.tasks):
         if task.ref is not None and refs[task.ref] > 1:
-            hint = "Give each task its own ref."
-            faults.append({"field": f"tasks.{number}.ref", "message": f"ref {task.ref!r} is used twice", "hint": hint})
+            hint = "Send unique refs."
+            faults.append({"field": f"tasks.{number}.ref", "message": f"duplicate ref {task.ref!r}", "hint": hint})
         faults += [
             {
                 "field": f"tasks.{number}.depends_on",
-                "message": f"{ref!r} is neither an id nor a ref of this request",
+                "message": f"{ref!r} is not a task id or a ref of this request",
                 "hint": "Send the id of a task, or the ref of another task of this request.",
             }
             for ref in task.depends_on

@@ -26,8 +26,8 @@ from project_manager.store.transaction import Tx
 
 PREFIX = "pm_"
 NOBODY_GETS_IN = (
-    "no token is left: nobody gets in until `project-manager token create` makes one, "
-    "or `project-manager token clear` opens the doors to everybody"
+    "all tokens are revoked: every request is rejected until `project-manager token create` creates a token, "
+    "or `project-manager token clear` disables authentication"
 )
 _ROLES = {"viewer": Role.VIEWER, "agent": Role.AGENT, "operator": Role.OPERATOR}
 
@@ -40,7 +40,7 @@ def create(tx: Tx, command: CreateToken) -> TokenView:
     """
     if tokens.by_name(tx, command.name) is not None:
         raise NameTaken(
-            f"there is a token called {command.name!r} already",
+            f"the token name {command.name!r} is already used",
             hint=f"Choose another name, or revoke that one first: `project-manager token revoke {command.name}`.",
             name=command.name,
         )
@@ -66,7 +66,7 @@ def revoke(tx: Tx, command: RevokeToken) -> RevokedTokenView:
     """
     row = tokens.get(tx, command.token_id)
     if row is None:
-        raise TokenNotFound(f"there is no token {command.token_id}", token_id=command.token_id)
+        raise TokenNotFound(f"token {command.token_id} not found", token_id=command.token_id)
     if row.revoked_at is None:
         row = tokens.revoke(tx, row.id)
         _emit(tx, EventType.TOKEN_REVOKED, row)
@@ -90,7 +90,7 @@ def identify(tx: Tx, secret: str | None, *, required: bool) -> Actor:
     """
     if secret is None:
         if required or tokens.ever(tx):
-            raise Unauthorized("this server asks for a token")
+            raise Unauthorized("authentication required")
         return LOCAL
     row = tokens.by_hash(tx, digest(secret))
     if row is None:

@@ -258,4 +258,4 @@ def _lost_race(tx: Tx, row: TaskRow) -> Exception:
     lease = None if present is None else lease_of(present, tx.now)
     if lease is not None and lease.holder != tx.actor.id:
         return held_by_another(lease)
-    return RuntimeError(f"the guard of task {row.id} refused a write that the rules allowed")
+    return RuntimeError(f"the guard of task {row.id} rejected an allowed write")

@@ -106,7 +106,7 @@ class DatabaseClock:
             offset += max(ahead, 0)
         elif self._has_stood(boot):
             log.warning(
-                "database time follows the wall clock to %s", rfc3339(wall), extra={"action": "clock_jump_followed"}
+                "database time advanced to the wall clock: %s", rfc3339(wall), extra={"action": "clock_jump_followed"}
             )
             offset += ahead
             self._jump_at, self._followed_at = None, boot
@@ -134,7 +134,7 @@ class DatabaseClock:
         if self._jump_at is None or self._jump_at > boot:
             self._jump_at = boot
             log.warning(
-                "the wall clock jumped ahead: database time follows it if it still stands in %d s",
+                "the wall clock jumped ahead; database time follows in %d s unless it is set back",
                 SETTLE_MS // 1000,
                 extra={"action": "clock_jumped"},
             )

@@ -103,21 +103,21 @@ def _walk(tx: Tx, history: History, published: Iterable[Head], report: Report) -
         if seq != head.seq + 1:
             report(_gap(head.seq, seq))
         elif _link(head.hash, row[:-1]) != stored:
-            report(f"event {seq} was changed: its hash does not follow from its contents")
+            report(f"event {seq} was changed: its hash does not match its contents")
         head = Head(seq, stored)
         _compare_published(expected, head, report)
         if not _apply(history, row):
             report(f"event {seq} cannot be read")
     _compare_sequence(tx, head, report)
     for seq in sorted(expected):
-        why = "older than the events that are kept" if seq < floor.seq else "missing"
+        why = "older than the retained events" if seq < floor.seq else "missing"
         report(f"event {seq}, a published head, is {why}")
     return head
 
 
 def _gap(last: int, seq: int) -> str:
     if seq <= last:
-        return f"event {seq} is there, though retention has removed the events up to {last}"
+        return f"event {seq} exists, but retention has removed the events up to {last}"
     return f"event {last + 1} is missing" if seq == last + 2 else f"events {last + 1} to {seq - 1} are missing"
 
 
@@ -151,7 +151,7 @@ def _compare_sequence(tx: Tx, head: Head, report: Report) -> None:
     row = tx.execute(_SEQUENCE, ()).fetchone()
     last = 0 if row is None else row[0]
     if last != head.seq:
-        report(f"the last event is {head.seq}, but the last number that was given is {last}")
+        report(f"the last event is {head.seq}, but the last assigned number is {last}")
 
 
 def _compare_floors(tx: Tx, history: History, known: retention.Facts, report: Report) -> None:
@@ -159,7 +159,7 @@ def _compare_floors(tx: Tx, history: History, known: retention.Facts, report: Re
     if history.fence_floor is not None:
         expected = history.fence_floor
     if stored != expected:
-        report(f"fences of new tasks begin at {stored}, but the events say {expected}")
+        report(f"the fence floor is {stored}, but {expected} in the events")
     epoch = meta.epoch(tx)
     if history.epoch not in (None, epoch):
         report(f"the epoch is {epoch}, but the newest restore began {history.epoch}")
@@ -176,7 +176,7 @@ def _compare_tasks(tx: Tx, history: History, known: retention.Facts, report: Rep
         state = history.tasks.get(task_id)
         missing.discard(task_id)
         if state is None and task_id > known.get("tasks", 0):
-            report(f"task {task_id} is there without an event")
+            report(f"task {task_id} exists without an event")
         elif state is None:
             unchecked += 1
         else:
@@ -185,9 +185,9 @@ def _compare_tasks(tx: Tx, history: History, known: retention.Facts, report: Rep
         if fence < lowest:
             report(f"task {task_id} has fence {fence}, though it had {lowest} before")
         elif state is not None and state.lease_fence not in (None, fence):  # a fence does not change during a lease
-            report(f"task {task_id} has fence {fence}, but its events say {state.lease_fence}")
+            report(f"task {task_id} has fence {fence}, but {state.lease_fence} in its events")
         if expires_at is not None and expires_at > latest:
-            report(f"the lease on task {task_id} ends later than any lease may")
+            report(f"the lease on task {task_id} exceeds the maximum length")
     for task_id in sorted(missing):
         report(f"task {task_id} is missing without an event")
     return unchecked
@@ -197,7 +197,7 @@ def _compare_state(task_id: int, stored: list[Any], state: TaskState, report: Re
     said = (state.project_id, state.epic_id, state.status, state.holder)
     for name, value, expected in zip(("project", "epic", "status", "holder"), stored, said, strict=True):
         if expected not in (UNKNOWN, value):
-            report(f"task {task_id} has {name} {value}, but its events say {expected}")
+            report(f"task {task_id} has {name} {value}, but {expected} in its events")
 
 
 def _compare_rows(tx: Tx, table: str, history: History, known: int, report: Report) -> None:
@@ -207,7 +207,7 @@ def _compare_rows(tx: Tx, table: str, history: History, known: int, report: Repo
     for row_id, digest in seals.each(tx, table):
         seal = sealed.pop(row_id, None)
         if seal is None and row_id > known and table != "tasks":
-            report(f"{NOUNS[table]} {row_id} is there without an event")
+            report(f"{NOUNS[table]} {row_id} exists without an event")
         elif seal is not None and seal.digest != digest:
             report(f"{NOUNS[table]} {row_id} was changed without an event")
     for row_id, seal in sorted(sealed.items()):

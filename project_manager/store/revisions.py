@@ -63,7 +63,7 @@ def made_by_newer(connection: Any) -> str | None:
 def use_newer(path: Path, revision: str) -> str:
     """Return the error message for a database that only a newer release can use."""
     return (
-        f"{path} has the schema {revision} of a newer release, and this release knows schemas up to {head()}: "
+        f"{path} has schema {revision} of a newer release, and this release supports schemas up to {head()}: "
         "use the newer release"
     )
 

@@ -49,7 +49,7 @@ running_releases = Table(
     Column("schema", Text, primary_key=True),
     Column("release", Text, primary_key=True),
     sqlite_with_rowid=False,
-    comment="releases, by the newest schema that they know, that run on a schema",
+    comment="releases that run on a schema, by the newest schema that they support",
 )
 
 projects = Table(
@@ -187,7 +187,7 @@ claimable_labels = Table(
     Column("project_id", Integer, nullable=False),
     Column("epic_id", Integer),
     sqlite_with_rowid=False,
-    comment="labels of claimable tasks in the order of claims, added by triggers; rank is minus unblocks",
+    comment="labels of ready tasks in claim order, maintained by triggers; rank is minus unblocks",
 )
 
 task_dependencies = Table(
@@ -241,7 +241,7 @@ ended_leases = Table(
     Index("ix_ended_leases_ended_at", "ended_at"),
     Index("ix_ended_leases_agent_id_ended_at", "agent_id", "ended_at"),
     sqlite_with_rowid=False,
-    comment="without foreign keys: the history of a task outlives it",
+    comment="no foreign keys: history is kept after the task is deleted",
 )
 
 events = Table(
@@ -299,7 +299,7 @@ answers = Table(
     Column("created_at", Integer, nullable=False),
     Index("ix_answers_created_at", "created_at"),
     sqlite_with_rowid=False,
-    comment="first answers, by idempotency key",
+    comment="first responses, by idempotency key",
 )
 
 waiters = Table(
@@ -313,7 +313,7 @@ waiters = Table(
     Column("priority", Integer),
     Column("expires_at", Integer, nullable=False),
     sqlite_autoincrement=True,
-    comment="who waits for a task, in the order of coming",
+    comment="claim queue, in order of arrival",
 )
 
 search_due = Table(
@@ -323,7 +323,7 @@ search_due = Table(
     Column("id", Integer, primary_key=True),
     CheckConstraint("kind IN ('task', 'knowledge')", name="kind"),
     sqlite_with_rowid=False,
-    comment="texts that were written and are not in the search index yet",
+    comment="texts to be added to the search index",
 )
 
 instances = Table(
@@ -347,5 +347,5 @@ mcp_subscriptions = Table(
     Column("used_at", Integer, nullable=False),
     Index("ix_mcp_subscriptions_session_id", "session_id"),
     sqlite_with_rowid=False,
-    comment="of which resources a session wants to hear, whichever instance holds its stream",
+    comment="resource subscriptions of MCP sessions, for all instances",
 )

@@ -57,7 +57,7 @@ knowledge_versions = Table(
     Column("reason", Text),
     Column("author", Text, nullable=False),
     Column("created_at", Integer, nullable=False),
-    comment="what each item said, the present version included; ids as they were then",
+    comment="all versions of each item, including the current one; ids as of that version",
 )
 
 knowledge_logs = Table(

@@ -41,7 +41,7 @@ async def read_body(headers: dict[bytes, bytes], receive: Receive) -> bytes:
     while True:
         message = await receive()
         if message["type"] == "http.disconnect":
-            raise MalformedBody("the request was cut off")
+            raise MalformedBody("the client disconnected")
         chunk = message.get("body", b"")
         size += len(chunk)
         if size > BODY_BYTES:
@@ -103,7 +103,7 @@ class LargeBodies:
                         await anyio.to_thread.run_sync(_append, file, bytes(buffer))
                         buffer.clear()
         except TimeoutError as error:
-            raise RequestTimeout("the body did not arrive in time") from error
+            raise RequestTimeout("timeout while reading the request body") from error
         return partial(_whole, file, bytes(buffer))
 
     @contextmanager
@@ -132,7 +132,7 @@ async def _chunks(receive: Receive) -> AsyncIterator[bytes]:
         with anyio.fail_after(STALLED_SECONDS):
             message = await receive()
         if message["type"] == "http.disconnect":
-            raise MalformedBody("the request was cut off")
+            raise MalformedBody("the client disconnected")
         yield message.get("body", b"")
         if not message.get("more_body"):
             return
@@ -157,8 +157,8 @@ def _whole(file: IO[bytes] | None, rest: bytes) -> bytes:
 
 def _unusable(error: OSError) -> StorageFull | DatabaseUnavailable:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return StorageFull("the disk of the database has no room for the plan")
-    return DatabaseUnavailable(f"the plan cannot be kept beside the database: {error.strerror}")
+        return StorageFull("no disk space for the plan")
+    return DatabaseUnavailable(f"cannot store the plan temporarily: {error.strerror}")
 
 
 def _too_large(limit: int) -> BodyTooLarge:

@@ -126,8 +126,8 @@ class Connections:
         self._open: dict[Connection, None] = {}
         self._counts = counts
         self._timer: asyncio.TimerHandle | None = None
-        self._crowd = Trouble(log, "connection_limit", f"the limit of {limit} connections is reached")
-        self._accepting = Trouble(log, "accept_failed", "connections cannot be accepted")
+        self._crowd = Trouble(log, "connection_limit", f"connection limit of {limit} reached")
+        self._accepting = Trouble(log, "accept_failed", "cannot accept connections")
 
     def __len__(self) -> int:
         return len(self._open)
@@ -144,7 +144,7 @@ class Connections:
         if len(self._open) - len(self._turned_away) <= self.limit:
             return True
         self.count("cap")
-        self._crowd.goes_on("connections without a request are closed, the oldest first")
+        self._crowd.goes_on("idle connections are closed, oldest first")
         if self.make_room():
             return True
         self._turned_away[connection] = None

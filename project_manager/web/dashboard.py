@@ -97,7 +97,7 @@ async def file(request: Request) -> Response:
     body = found.files.get(path)
     kind = TYPES.get(path[path.rfind(".") :])
     if body is None or kind is None:
-        return Response("There is no such file.\n", 404, media_type="text/plain")
+        return Response("Not found.\n", 404, media_type="text/plain")
     caching = FOREVER if request.path_params["tree"] == found.name else "no-store"
     return _answer(request, body, kind, f'"{found.name}"', caching)
 
@@ -164,14 +164,14 @@ def _shell() -> tuple[bytes, str]:
 <title>Project Manager</title>
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
-<meta name="description" content="Who works on which task, live.">
+<meta name="description" content="Live board of tasks and agents.">
 <link rel="icon" type="image/svg+xml" href="{base}icon.svg">
 <script src="{base}{FIRST}"></script>
 {styles}{preloads}<script type="module" src="{base}{ENTRY}"></script>
 </head>
 <body>
 <div id="app" data-version="{escape(__version__)}"></div>
-<noscript><p>The dashboard needs JavaScript. <a href="/docs">The API</a> does not.</p></noscript>
+<noscript><p>The dashboard requires JavaScript. The <a href="/docs">API</a> does not.</p></noscript>
 </body>
 </html>
 """

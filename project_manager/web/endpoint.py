@@ -43,7 +43,7 @@ Done = TypeVar("Done")
 
 log = logging.getLogger(__name__)
 
-PLAN_HINT = "Its `document` is the plan as text; send a plan as it is with `Content-Type: application/yaml`."
+PLAN_HINT = "Send the plan as text in `document`, or as the body with `Content-Type: application/yaml`."
 VERSIONS = 16
 """Limit on ETags in If-Match."""
 QUERY_FIELDS = 1000
@@ -117,8 +117,8 @@ class PathEndpoint:
         except ProjectManagerError as error:
             reply = self._refusal(error, scope)
         except Exception:
-            log.exception("a request failed", extra={"action": "request_failed", "route": self._path})
-            reply = self._refusal(Internal("the request failed by a fault of the server"), scope)
+            log.exception("request failed", extra={"action": "request_failed", "route": self._path})
+            reply = self._refusal(Internal("internal server error"), scope)
         if len(reply.body) > PIECE_BYTES:
             await send_held(send, reply.status, reply.headers, reply.body, self._path)
         else:
@@ -135,7 +135,7 @@ class PathEndpoint:
     def _operation(self, method: str) -> Operation:
         operation = self._methods.get("GET" if method == "HEAD" else method)
         if operation is None:
-            raise MethodRefused(f"{method} is not a method of {self._path}", allowed=self._allow)
+            raise MethodRefused(f"method {method} is not allowed for {self._path}", allowed=self._allow)
         return operation
 
     async def _stream(self, method: str, scope: Scope, receive: Receive, send: Send) -> int:
@@ -161,8 +161,8 @@ class PathEndpoint:
             reply = self._refusal(error, scope)
             await outgoing.refuse(reply.status, reply.headers, reply.body)
         except Exception:
-            log.exception("a request failed", extra={"action": "request_failed", "route": self._path})
-            reply = self._refusal(Internal("the request failed by a fault of the server"), scope)
+            log.exception("request failed", extra={"action": "request_failed", "route": self._path})
+            reply = self._refusal(Internal("internal server error"), scope)
             await outgoing.refuse(reply.status, reply.headers, reply.body)
         outgoing.note(self._path)
         return outgoing.status or 500
@@ -216,7 +216,7 @@ async def _while_connected(work: Awaitable[Done], receive: Receive) -> Done:
 
     Raises MalformedBody after a disconnect.
     """
-    outcome: Done | ProjectManagerError = MalformedBody("the request was cut off")
+    outcome: Done | ProjectManagerError = MalformedBody("the client disconnected")
 
     async with anyio.create_task_group() as tasks:
 
@@ -270,7 +270,7 @@ def _pairs(query: bytes) -> list[tuple[str, str]]:
         return parse_qsl(query.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=QUERY_FIELDS)
     except ValueError as error:
         raise MalformedBody(
-            "the query is not valid", hint=f"Encode it as UTF-8, percent-escaped, with at most {QUERY_FIELDS} fields."
+            "the query is not valid", hint=f"Use percent-encoded UTF-8 with at most {QUERY_FIELDS} fields."
         ) from error
 
 
@@ -305,9 +305,11 @@ def _media_type(headers: dict[bytes, bytes]) -> bytes:
 def _merge(raw: dict[str, Any], more: dict[str, Any], where: str) -> None:
     for name, value in more.items():
         if name in raw and str(raw[name]) != str(value):
-            message = f"`{name}` is {str(value)[:40]!r} in the {where} and {str(raw[name])[:40]!r} elsewhere"
-            fault = {"field": name, "message": message, "hint": "Send it once."}
-            raise Invalid(message, hint="Send it once.", faults=[fault])
+            message = (
+                f"`{name}` is {str(value)[:40]!r} in the {where} and {str(raw[name])[:40]!r} elsewhere in the request"
+            )
+            fault = {"field": name, "message": message, "hint": "Send it only once."}
+            raise Invalid(message, hint="Send it only once.", faults=[fault])
         raw[name] = value
 
 
@@ -327,9 +329,9 @@ def _check_same(raw: dict[str, Any], name: str, sent: Sequence[object], header: 
     given = raw.get(name)
     if given is None or not sent or _as_sent(given) in map(str, sent):
         return
-    message = f"`{name}` is {str(given)[:40]!r}, but the header {header} says {str(sent[0])[:40]!r}"
-    fault = {"field": name, "message": message, "hint": "Send one of them."}
-    raise Invalid(message, hint="Send one of them.", faults=[fault])
+    message = f"`{name}` is {str(given)[:40]!r}, but the header {header} is {str(sent[0])[:40]!r}"
+    fault = {"field": name, "message": message, "hint": "Send only one of them."}
+    raise Invalid(message, hint="Send only one of them.", faults=[fault])
 
 
 def _as_sent(value: object) -> str:
@@ -357,17 +359,15 @@ def _expected_versions(operation: Operation, headers: dict[bytes, bytes]) -> lis
     if given is None or operation.kind is Kind.READ or etag.is_any(given):
         return []
     if "version" not in operation.command.model_fields:
-        raise MalformedHeader(
-            "this operation has no version to compare with the header If-Match", hint="Leave If-Match out."
-        )
+        raise MalformedHeader("If-Match is not supported for this operation", hint="Remove the If-Match header.")
     tags = list(dict.fromkeys(etag.opaque_tags(given)))
     if not 1 <= len(tags) <= VERSIONS:
-        raise MalformedHeader(f"the header If-Match does not name 1..{VERSIONS} ETags")
+        raise MalformedHeader(f"the header If-Match does not contain 1..{VERSIONS} ETags")
     versions = [int(tag) for tag in tags if tag.isascii() and tag.isdigit() and len(tag) <= ID_DIGITS]
     # A number outside these bounds is not a version. The command would refuse it with 422 instead of 412.
     known = list(dict.fromkeys(version for version in versions if 1 <= version <= ID_MAXIMUM))
     if not known:
-        raise VersionMismatch("the header If-Match names no ETag that this service gave")
+        raise VersionMismatch("the header If-Match contains no ETag of this service")
     return known
 
 

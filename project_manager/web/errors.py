@@ -81,18 +81,20 @@ def on_http_exception(request: Request, exception: Exception) -> Response:
     status = exception.status_code if isinstance(exception, HTTPException) else 500
     request_id = request.scope["state"]["request_id"]
     if status == 404:
-        error = errors.NoSuchRoute(f"there is nothing at {request.url.path[:200]}")
+        error = errors.NoSuchRoute(f"{request.url.path[:200]} not found")
         return error_page(error, status, {}) if asked_by_person(request.scope) else response_of(error, request_id)
     if status == 405 and isinstance(exception, HTTPException):
         allowed = ", ".join(sorted((exception.headers or {}).get("Allow", "").split(", ")))
-        refusal = errors.MethodRefused(f"{request.method} is not a method of {request.url.path[:200]}", allowed=allowed)
+        refusal = errors.MethodRefused(
+            f"method {request.method} is not allowed for {request.url.path[:200]}", allowed=allowed
+        )
         response = response_of(refusal, request_id)
         response.headers["Allow"] = allowed
         return response
-    return response_of(errors.Internal("the request failed by a fault of the server"), request_id)
+    return response_of(errors.Internal("internal server error"), request_id)
 
 
 def on_fault(request: Request, exception: Exception) -> Response:
     """Return the response to an unhandled exception. The traceback is already in the log."""
-    error = errors.Internal("the request failed by a fault of the server")
+    error = errors.Internal("internal server error")
     return response_of(error, request.scope["state"]["request_id"])

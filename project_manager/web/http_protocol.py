@@ -73,7 +73,7 @@ class OneWrite(HttpToolsProtocol):
         if self._limits.enter(self):
             self._move(self._limits.heads)
         else:
-            self._refuse(ConnectionLimit(f"{self._limits.limit} connections are open, as many as an instance holds"))
+            self._refuse(ConnectionLimit(f"connection limit of {self._limits.limit} reached"))
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_discarding()
@@ -347,7 +347,7 @@ class OneWrite(HttpToolsProtocol):
     def _end_head(self) -> None:
         """End a connection without a complete head. A client that has sent nothing expects no response."""
         if self._head:
-            self._refuse(RequestTimeout("the head of the request did not arrive in time"), "head_timeout")
+            self._refuse(RequestTimeout("timeout while reading the request headers"), "head_timeout")
         else:
             self._limits.count("head_timeout")
             self.transport.close_now()
@@ -356,7 +356,7 @@ class OneWrite(HttpToolsProtocol):
         if self.flow.read_paused:  # the client cannot send more
             self._since = self._limits.now
         else:
-            self._refuse(RequestTimeout("the body of the request did not arrive in time"), "body_timeout")
+            self._refuse(RequestTimeout("timeout while reading the request body"), "body_timeout")
 
     def _check_answer(self) -> None:
         unsent = self.transport.whole.get_write_buffer_size()
@@ -370,7 +370,7 @@ class OneWrite(HttpToolsProtocol):
     def make_room(self) -> None:
         """Close at once, because another connection needs the place."""
         if (self._head or self.is_receiving) and self._place is not self._limits.draining:
-            self._write_error(ConnectionLimit("this instance needs the connection for another request"))
+            self._write_error(ConnectionLimit("connection closed: the instance is at its connection limit"))
         self.transport.close_now()
 
     def drop_request(self) -> None:
@@ -382,7 +382,7 @@ class OneWrite(HttpToolsProtocol):
             self.flow.hold()
             self.cycle.keep_alive = False
         else:
-            self._refuse(Overloaded("unfinished requests hold as much memory as they may"), "request_memory")
+            self._refuse(Overloaded("memory limit of unfinished requests reached"), "request_memory")
         self._limits.requests.drop(self)
 
     def drop_answer(self) -> None:

@@ -101,7 +101,7 @@ class Gate:
             if len(self._seen_hosts) < HOSTS_REMEMBERED:
                 self._seen_hosts.add(given)
             return
-        raise OriginRefused(f"the host {host[:100]!r} is not one that this server answers to", host=host[:100])
+        raise OriginRefused(f"host {host[:100]!r} is not allowed", host=host[:100])
 
     def _check_origin(self, headers: dict[bytes, bytes]) -> None:
         origin = headers.get(b"origin")
@@ -112,7 +112,7 @@ class Gate:
             return
         if _is_same_server(text, headers.get(b"host", b"").decode("latin-1")):
             return
-        raise OriginRefused(f"pages of the origin {text[:100]!r} may not call this server", origin=text[:100])
+        raise OriginRefused(f"origin {text[:100]!r} is not allowed", origin=text[:100])
 
 
 def session_cookie(epoch: str) -> str:

@@ -27,22 +27,22 @@ from project_manager.schemas import patterns
 from project_manager.web.errors import status_of
 
 ABOUT = (
-    "Where a team's AI agents get their work: projects, epics, tasks, leases and events. Values are described in the "
-    "recommended form. Numbers and flags are also read from text, and one text as a list."
+    "Task queue for AI agents: projects, epics, tasks, leases and events. Schemas show the recommended form. "
+    "Numbers and booleans are also accepted as strings, and a single string as a list."
 )
 PARTIAL = ("PATCH ", "PUT ")
 REFERENCE = "#/components/schemas/{model}"
 ERROR_SCHEMA: dict[str, Any] = {
     "type": "object",
-    "description": "Every error has this body.",
+    "description": "Body of every error response.",
     "required": ["code", "message", "hint", "details", "request_id"],
     "properties": {
-        "code": {"type": "string", "description": "stable, snake_case"},
-        "message": {"type": "string", "description": "what went wrong and why"},
-        "hint": {"type": "string", "description": "what to do next"},
+        "code": {"type": "string", "description": "stable error code in snake_case"},
+        "message": {"type": "string", "description": "the problem and its reason"},
+        "hint": {"type": "string", "description": "suggested action"},
         "details": {
             "type": "object",
-            "description": "the facts; `faults` lists the first 20 faults of an invalid request",
+            "description": "error details; `faults` lists the first 20 field errors",
         },
         "request_id": {"type": "string"},
     },
@@ -228,7 +228,7 @@ def _headers(operation: Operation) -> Iterable[dict[str, Any]]:
         yield {
             "name": "Idempotency-Key",
             "in": "header",
-            "description": "The same key gives the first answer again; kept 24 h.",
+            "description": "A repeated key returns the first response for 24 h.",
             "schema": {
                 "type": "string",
                 "minLength": 1,
@@ -240,7 +240,7 @@ def _headers(operation: Operation) -> Iterable[dict[str, Any]]:
         yield {
             "name": "If-Match",
             "in": "header",
-            "description": "The ETag as it was read; 412 when it has changed since.",
+            "description": "ETag of the version that was read; 412 if it has changed.",
             "schema": {"type": "string", "pattern": patterns.IF_MATCH},
         }
 

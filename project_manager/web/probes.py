@@ -59,7 +59,7 @@ class Ops:
         return [*health, Route("/api/metrics", self.summary), Route("/metrics", self.prometheus)]
 
     async def switched_off(self, request: Request) -> Response:
-        error = NoSuchRoute("metrics are switched off", hint="Set METRICS_ENABLED=true.")
+        error = NoSuchRoute("metrics are disabled", hint="Set METRICS_ENABLED=true.")
         return response_of(error, request.scope["state"]["request_id"])
 
     async def healthz(self, request: Request) -> Response:
@@ -141,7 +141,7 @@ class Ops:
         try:
             figures = await self._health.figures()
         except ProjectManagerError:
-            log.warning("the tasks cannot be counted for the metrics", extra={"action": "metrics_incomplete"})
+            log.warning("cannot count tasks for the metrics", extra={"action": "metrics_incomplete"})
         else:
             self._held = figures.held
             self._runtime.metrics.tasks_by_status(figures.by_status)

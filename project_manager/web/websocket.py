@@ -31,7 +31,7 @@ GOING_AWAY = 1001
 TRY_AGAIN_LATER = 1013
 SEND_SECONDS = 10
 SLOW_CLOSE_SECONDS = 30
-_UNWELCOME = {True: "the token was revoked", False: "this server asks for a token now: connect again with one"}
+_UNWELCOME = {True: "the token was revoked", False: "authentication required: reconnect with a token"}
 
 
 class _Patience:
@@ -131,11 +131,11 @@ class Updates:
             await _close(send, UNAUTHORIZED_CLOSE, _UNWELCOME[secret is not None])
         except (Overflow, TimeoutError):
             outcome[0] = "slow"
-            reason = "too slow: connect again with since=<your last seq>"
+            reason = "too slow; reconnect with since=<last seq>"
             await _close(send, TRY_AGAIN_LATER, reason, patience=SLOW_CLOSE_SECONDS)
         except (Closed, ShuttingDown):
             outcome[0] = "stopped"
-            await _close(send, GOING_AWAY, "the server is stopping")
+            await _close(send, GOING_AWAY, "the server is shutting down")
         except ProjectManagerError as error:
             outcome[0] = "unavailable"
             await _close(send, TRY_AGAIN_LATER, error.message)
@@ -194,10 +194,10 @@ class NoUpdates:
     """ASGI application that refuses a WebSocket at an unknown path. `where` is the location of the events."""
 
     def __init__(self, where: str) -> None:
-        self._hint = f"The one WebSocket is that of the events: {where}."
+        self._hint = f"The only WebSocket endpoint is {where}."
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        error = NoSuchRoute(f"there is no WebSocket at {scope['path'][:200]}", hint=self._hint)
+        error = NoSuchRoute(f"no WebSocket endpoint at {scope['path'][:200]}", hint=self._hint)
         if "websocket.http.response" not in scope.get("extensions", {}):
             await refuse(scope, receive, send, error)
             return

@@ -21,15 +21,15 @@ KEY = "Idempotency-Key"
 TOKENS_OF_THE_RUN = {"1", "2", "3"}
 NO_TOKEN = "999999"
 STATE_HINTS = {
-    "An item and what it is linked to are in one project.",
     "Choose another parent.",
     "Create them first.",
-    "Give each task its own ref.",
-    "Leave its own id out.",
-    "Leave the project out, or write a new item.",
+    "Epic, task and parent must be in the item's project.",
+    "Omit the project, or create a new item.",
+    "Remove its own id.",
     "Send one of the two.",
     "Send project_id or project_name too.",
     "Send the id of a task, or the ref of another task of this request.",
+    "Send unique refs.",
 }
 """Hints of rejections because of other data.
 

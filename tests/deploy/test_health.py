@@ -40,9 +40,9 @@ def test_a_stopped_process_makes_its_container_unhealthy_until_it_continues(stac
     instance.signal("STOP")
     try:
         status, said = check(instance, "HEALTH_CHECK_TIMEOUT=1")
-        assert (status, "gave no answer" in said) == (1, True)
+        assert (status, "no response from" in said) == (1, True)
         wait_until("the container is unhealthy", lambda: instance.health == "unhealthy", 40)
-        assert "gave no answer" in instance.state["Health"]["Log"][-1]["Output"]
+        assert "no response from" in instance.state["Health"]["Log"][-1]["Output"]
     finally:
         instance.signal("CONT")
     wait_until("the container is healthy again", lambda: instance.health == "healthy", 20)

@@ -75,11 +75,11 @@ def test_the_documentation_and_the_help_list_the_same_exit_statuses(cli: Command
 def test_a_plan_is_checked_imported_processed_and_exported(cli: CommandLine) -> None:
     looked = cli.says("import", "plan.yaml", "--dry-run")
     assert "+ task    Shop / Checkout / Pay" in looked.splitlines()
-    assert "nothing was written: 4 created" in looked
+    assert "Dry run: 4 created" in looked
     assert cli.says("import", "plan.yaml") == "Imported: 4 created, 0 changed, 0 unchanged, 0 deleted.\n"
     assert cli.says("tasks").splitlines() == [
         "     1  TODO         P2  Cart  (ready)",
-        "     2  TODO         P2  Pay  (waits for task #1)",
+        "     2  TODO         P2  Pay  (depends on unfinished task #1)",
     ]
     assert [line.split()[0] for line in cli.says("tasks", "--ready", "--project", "Shop").splitlines()] == ["1"]
     cli.says("export", "--output", "all.yaml")
@@ -120,7 +120,7 @@ def test_an_invalid_plan_lists_one_error_per_line_and_writes_nothing(cli: Comman
     said = cli.refuses(4, "import", "bad.yaml").splitlines()
     assert said[0] == "bad.yaml:7:13: unknown field `statuss`: did you mean `status`?"
     assert said[1].startswith("bad.yaml:10:1: unknown field `x`")
-    assert said[-1] == "2 faults. Nothing was written."
+    assert said[-1] == "2 errors. Nothing was written."
     assert cli.says("export") == "projects: []\n"
 
 
@@ -161,37 +161,37 @@ NEED_A_DATABASE = (
     ["token", "revoke", "ada"],
     ["token", "clear", "--yes"],
 )
-NO_DATABASE = "There is no database at nowhere.db: name yours with --db-path or DATABASE_PATH"
+NO_DATABASE = "No database at nowhere.db; set --db-path or DATABASE_PATH"
 
 
 @pytest.mark.parametrize(
     ("status", "words", "message"),
     [
-        (1, ["verify", "plan.yaml"], "Do not restore it"),
+        (1, ["verify", "plan.yaml"], "Do not restore this backup"),
         (1, ["migrate", "--db-path", "plan.yaml"], "plan.yaml is not a database"),
         (1, ["tasks", "--db-path", "plan.yaml"], "plan.yaml is not a database"),
-        (1, ["backup", "plan.yaml"], "there is a file plan.yaml already"),
-        (1, ["healthcheck", "--port", "1"], "Nothing answers on 127.0.0.1:1: Connection refused."),
+        (1, ["backup", "plan.yaml"], "file plan.yaml already exists"),
+        (1, ["healthcheck", "--port", "1"], "No response from 127.0.0.1:1: Connection refused."),
         (2, ["frobnicate"], "No such command"),
         (2, ["serve", "--prot", "1"], "--port"),
         (2, ["serve", "--host", "no host"], "HOST is 'no host', but must be"),
         (2, ["config", "--env-file", "nowhere.env"], "cannot be read"),
-        (3, ["import", "nowhere.yaml"], "no file nowhere.yaml"),
-        (3, ["export", "--project", "Nowhere"], "no project `Nowhere`"),
-        (3, ["tasks", "--project", "Nowhere"], "no project `Nowhere`"),
-        (3, ["tasks", "--project", "77"], "no project 77"),
+        (3, ["import", "nowhere.yaml"], "file nowhere.yaml not found"),
+        (3, ["export", "--project", "Nowhere"], "project `Nowhere` not found"),
+        (3, ["tasks", "--project", "Nowhere"], "project `Nowhere` not found"),
+        (3, ["tasks", "--project", "77"], "project 77 not found"),
         (2, ["token", "clear"], "add --yes"),
         *((3, [*words, "--db-path", "nowhere.db"], NO_DATABASE) for words in NEED_A_DATABASE),
         (3, ["tasks", "--db-path", "empty.db"], "no database at empty.db"),
-        (3, ["backup", "plan.yaml/x.db"], "no folder plan.yaml"),
-        (3, ["backup", "nowhere/copy.db"], "no folder nowhere"),
-        (3, ["backup", "nowhere/"], "no folder nowhere"),
-        (3, ["token", "revoke", "nobody"], "no token 'nobody'"),
-        (3, ["restore", "nowhere.db"], "no backup at nowhere.db"),
-        (3, ["verify", "nowhere.db"], "no file nowhere.db"),
+        (3, ["backup", "plan.yaml/x.db"], "folder plan.yaml not found"),
+        (3, ["backup", "nowhere/copy.db"], "folder nowhere not found"),
+        (3, ["backup", "nowhere/"], "folder nowhere not found"),
+        (3, ["token", "revoke", "nobody"], "token 'nobody' not found"),
+        (3, ["restore", "nowhere.db"], "backup nowhere.db not found"),
+        (3, ["verify", "nowhere.db"], "file nowhere.db not found"),
         (4, ["tasks", "--status", "finnished"], "`status` 'finnished' is not a status"),
         (4, ["tasks", "--status", "TODO", "--status", "finnished"], "`status` 'finnished' is not a status"),
-        (4, ["tasks", "--status", "finnished"], "1 fault. The command did nothing."),
+        (4, ["tasks", "--status", "finnished"], "1 error. Nothing was changed."),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
@@ -218,7 +218,7 @@ def test_a_project_name_is_case_insensitive_and_a_typo_gets_a_suggestion(cli: Co
     assert cli.says(command, "--project", "sHOP") == cli.says(command, "--project", "Shop")
     assert "Cart" in cli.says(command, "--project", " SHOP ")
     assert cli.refuses(3, command, "--project", "Shops").splitlines() == [
-        "There is no project `Shops`.",
+        "Project `Shops` not found.",
         "Did you mean `Shop`?",
     ]
 
@@ -275,30 +275,30 @@ def test_token_create_prints_the_secret_once_and_nothing_else(cli: CommandLine) 
     listed = cli.says("token", "list").split()
     assert (listed[:5], len(listed)) == (["1", "agent", "claude-1", "ada", "since"], 6)
     refused = cli.refuses(1, "token", "create", "ada")
-    assert refused.startswith("There is a token called 'ada' already.")
+    assert refused.startswith("The token name 'ada' is already used.")
     assert "`project-manager token revoke ada`" in refused
 
 
 def test_the_name_of_a_revoked_token_can_be_used_again(cli: CommandLine) -> None:
     cli.says("token", "create", "ada")
-    assert "Token 1 'ada' opens no door" in cli.says("token", "revoke", "ada")
+    assert "Token 1 'ada' is revoked." in cli.says("token", "revoke", "ada")
     cli.says("token", "create", "ada")
     first, second = cli.says("token", "list").splitlines()
     assert (" revoked " in first, " revoked " in second) == (True, False)
-    assert "Token 2 'ada' opens no door" in cli.says("token", "revoke", "ada")
-    assert "Token 2 'ada' opens no door" in cli.says("token", "revoke", "ada")
-    assert "Token 1 'ada' opens no door" in cli.says("token", "revoke", "1")
+    assert "Token 2 'ada' is revoked." in cli.says("token", "revoke", "ada")
+    assert "Token 2 'ada' is revoked." in cli.says("token", "revoke", "ada")
+    assert "Token 1 'ada' is revoked." in cli.says("token", "revoke", "1")
 
 
 def test_revoking_the_last_token_reports_no_access_and_clearing_reports_open_access(cli: CommandLine) -> None:
-    closed = "No token is left: nobody gets in until `project-manager token create"
-    assert "The doors are open" in cli.run("token", "list").stderr
+    closed = "All tokens are revoked: every request is rejected until `project-manager token create"
+    assert "Authentication is disabled" in cli.run("token", "list").stderr
     for name in ("ada", "bob"):
         cli.says("token", "create", name)
     assert cli.run("token", "revoke", "ada").stderr == ""
     assert cli.run("token", "revoke", "bob").stderr.startswith(closed)
     assert cli.run("token", "list").stderr.startswith(closed)
-    assert cli.says("token", "clear", "--yes").startswith("2 tokens are forgotten. The doors are open")
+    assert cli.says("token", "clear", "--yes").startswith("2 tokens deleted. Authentication is disabled")
     assert cli.says("token", "list") == ""
     assert "AUTH_REQUIRED is on" in cli.says("token", "clear", "--yes", AUTH_REQUIRED="true")
 
@@ -311,7 +311,7 @@ def test_a_backup_without_a_target_is_written_near_the_database_and_old_ones_are
         cli.folder / made[1]["path"],
         cli.folder / made[2]["path"],
     ]
-    assert "is whole" in cli.says("verify", made[2]["path"])
+    assert "is intact" in cli.says("verify", made[2]["path"])
     assert "counters, events and checksum;" in cli.says("verify", made[2]["path"])
     assert json.loads(cli.says("verify", "--json"))["whole"] is True
 
@@ -324,21 +324,21 @@ def test_a_backup_replaces_a_file_only_with_force_and_never_a_database_in_use(cl
     assert (cli.folder / "copy.db").read_bytes() == before
     cli.says("backup", "copy.db", "--force")
     assert (cli.folder / "copy.db").read_bytes() != before
-    assert "is whole" in cli.says("verify", "copy.db")
+    assert "is intact" in cli.says("verify", "copy.db")
     (cli.folder / "copy.db-wal").write_text("left over")
-    assert "copy.db-wal is left over" in cli.refuses(1, "backup", "copy.db", "--force")
+    assert "copy.db-wal belongs to another database" in cli.refuses(1, "backup", "copy.db", "--force")
     (cli.folder / "copy.db-wal").unlink()
     with closing(sqlite3.connect(cli.folder / "copy.db")) as used:
         used.execute("BEGIN")
         used.execute("SELECT count(*) FROM tasks").fetchone()
-        assert "has open" in cli.refuses(5, "backup", "copy.db", "--force")
+        assert "is open in a process" in cli.refuses(5, "backup", "copy.db", "--force")
 
 
 def test_a_restore_creates_the_folder_of_the_database(cli: CommandLine) -> None:
     cli.says("import", "plan.yaml")
     cli.says("backup", "good.db")
     cli.says("restore", "good.db", "--db-path", "new/folder/tasks.db")
-    assert "is whole" in cli.says("verify", "--db-path", "new/folder/tasks.db")
+    assert "is intact" in cli.says("verify", "--db-path", "new/folder/tasks.db")
     assert (cli.folder / "new").stat().st_mode & 0o777 == 0o700
     assert "plan.yaml" in cli.refuses(1, "restore", "good.db", "--db-path", "plan.yaml/tasks.db")
 
@@ -347,7 +347,7 @@ def test_a_backup_to_the_database_itself_is_rejected_without_suggesting_force(cl
     cli.says("import", "plan.yaml")
     for force in ([], ["--force"]):
         said = cli.refuses(1, "backup", DATABASE, *force)
-        assert "is the database itself: name another file" in said
+        assert "is the database itself; choose another file" in said
 
 
 def test_verify_finds_damage_and_a_restore_repairs_it(cli: CommandLine) -> None:
@@ -361,5 +361,5 @@ def test_verify_finds_damage_and_a_restore_repairs_it(cli: CommandLine) -> None:
     assert "damaged" in cli.refuses(1, "tasks")
     done = json.loads(cli.says("restore", "kept/good.db", "--json"))
     assert Path(cli.folder / done["kept"]).read_bytes().endswith(b"noise")
-    assert "is whole" in cli.says("verify")
+    assert "is intact" in cli.says("verify")
     assert cli.says("export") == before

@@ -52,14 +52,14 @@ def test_a_locked_database_cannot_be_checked_copied_or_read(cli: CommandLine) ->
     cli.says("backup", "good.db")
     with locked(cli.folder / DATABASE):
         said = cli.refuses(5, "verify")
-        assert "cannot be checked now: another process holds it" in said
+        assert "cannot be checked now: it is locked by another process" in said
         assert "damaged" not in said
         assert "restore" not in said
-        assert "cannot be copied now: another process holds it" in cli.refuses(5, "backup", "copy.db")
-        assert "held by another process" in cli.refuses(5, "tasks")
+        assert "cannot be copied now: it is locked by another process" in cli.refuses(5, "backup", "copy.db")
+        assert "locked by another process" in cli.refuses(5, "tasks")
     with locked(cli.folder / "good.db"):
         assert "cannot be checked now" in cli.refuses(5, "restore", "good.db")
-    assert "is whole" in cli.says("verify")
+    assert "is intact" in cli.says("verify")
 
 
 def test_a_database_in_a_read_only_folder_is_checked_and_copied(cli: CommandLine) -> None:
@@ -71,12 +71,12 @@ def test_a_database_in_a_read_only_folder_is_checked_and_copied(cli: CommandLine
         beside = as_a_user(cli, "backup")
     finally:
         data.chmod(0o755)
-    assert (checked.returncode, "is whole" in checked.stdout) == (0, True), checked.stderr
+    assert (checked.returncode, "is intact" in checked.stdout) == (0, True), checked.stderr
     assert json.loads(copied.stdout)["path"] == "copy.db"
-    assert "The metrics will not show this backup" in copied.stderr
-    assert "is whole" in cli.says("verify", "copy.db")
+    assert "This backup is missing from the metrics" in copied.stderr
+    assert "is intact" in cli.says("verify", "copy.db")
     assert beside.returncode == 1
-    assert beside.stderr.startswith("The folder data/backups cannot be made: the folder data is read-only for uid ")
+    assert beside.stderr.startswith("Cannot create folder data/backups: the folder data is read-only for uid ")
     assert sorted(path.name for path in data.iterdir()) == ["tasks.db"]
 
 
@@ -143,4 +143,4 @@ def test_a_database_with_a_missing_table_is_reported_as_damaged(cli: CommandLine
 def test_an_outdated_checksum_is_ignored_for_a_database_in_use(cli: CommandLine) -> None:
     (cli.folder / f"{DATABASE}.sha256").write_text("0" * 64 + "  tasks.db\n")
     assert json.loads(cli.says("verify", "--json"))["whole"] is True
-    assert "its checksum is not the one" in cli.refuses(1, "verify", DATABASE)
+    assert "its checksum does not match" in cli.refuses(1, "verify", DATABASE)

@@ -35,8 +35,8 @@ def newer(cli: CommandLine) -> CommandLine:
 def test_a_command_on_a_newer_database_names_the_release_to_use(newer: CommandLine, words: list[str]) -> None:
     before = {name: (newer.folder / name).read_bytes() for name in (DATABASE, "next.db")}
     sentence = newer.refuses(5, *words)
-    assert "has the schema 9999 of a newer release" in sentence
-    assert f"knows schemas up to {revisions.head()}: use the newer release" in sentence
+    assert "has schema 9999 of a newer release" in sentence
+    assert f"supports schemas up to {revisions.head()}: use the newer release" in sentence
     assert "is damaged" not in sentence
     assert "restore" not in sentence
     assert "unfinished" not in sentence
@@ -52,5 +52,5 @@ def test_verify_finds_damage_in_a_newer_database(newer: CommandLine) -> None:
 
 def test_a_compatible_newer_database_is_checked(newer: CommandLine) -> None:
     change(newer.folder / DATABASE, f"INSERT INTO running_releases VALUES ('9999', '{revisions.head()}')")
-    assert "is whole" in newer.says("verify")
-    assert "whole" in newer.says("backup", "copy.db")
+    assert "is intact" in newer.says("verify")
+    assert "verified" in newer.says("backup", "copy.db")

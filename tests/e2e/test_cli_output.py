@@ -104,14 +104,14 @@ def test_standard_output_on_a_full_disk_is_reported_in_one_sentence(
     with full_disk() as output:
         status, said = written_to(folder, output, *words)
     assert status == 5
-    assert said.splitlines()[-1] == "Standard output cannot be written: No space left on device."
+    assert said.splitlines()[-1] == "Cannot write to standard output: No space left on device."
     assert "Traceback" not in said
 
 
 @pytest.mark.parametrize("words", [["--help"], ["tasks"], ["export"]], ids=" ".join)
 def test_a_closed_standard_output_pipe_is_reported_in_one_sentence(prepared: Path, words: list[str]) -> None:
     with closed_pipe() as output:
-        assert written_to(prepared, output, *words) == (5, "Standard output cannot be written: Broken pipe.\n")
+        assert written_to(prepared, output, *words) == (5, "Cannot write to standard output: Broken pipe.\n")
 
 
 def test_closed_standard_output_is_reported_and_no_file_gets_its_descriptor(prepared: Path) -> None:
@@ -123,7 +123,7 @@ def test_closed_standard_output_is_reported_and_no_file_gets_its_descriptor(prep
         text=True,
         timeout=SECONDS,
     )
-    assert (done.returncode, done.stderr) == (5, "Standard output cannot be written: Bad file descriptor.\n")
+    assert (done.returncode, done.stderr) == (5, "Cannot write to standard output: Bad file descriptor.\n")
     assert CommandLine(prepared).run("verify").returncode == 0
 
 

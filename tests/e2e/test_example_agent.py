@@ -113,7 +113,7 @@ def test_two_example_agents_finish_a_plan_together_and_write_their_reports(start
     assert [agent.returncode for agent in (*agents, late)] == [0, 0, 0], printed
     done = httpx.get(f"{service.url}/api/tasks", params={"status": "DONE"}).json()
     assert done["total"] == 6
-    taken = [line.split()[2] for out, _ in printed for line in out.splitlines() if " takes " in line]
+    taken = [line.split()[2] for out, _ in printed for line in out.splitlines() if " claims " in line]
     assert sorted(taken) == sorted(f"#{task['id']}" for task in done["items"])
     log = httpx.get(f"{service.url}/api/tasks/{done['items'][0]['id']}/log").json()["items"]
     assert [entry["kind"] for entry in log] == ["evidence"]
@@ -141,7 +141,7 @@ def test_the_example_agent_resumes_the_task_that_it_claimed_before_a_stop(start_
     plan(service)
     claim = httpx.post(f"{service.url}/api/tasks/claim", json={"agent_id": "agent-1"}).json()
     out, err = run_agent(service, "agent-1").communicate(timeout=60)
-    assert f"agent-1 goes on with #{claim['task']['id']}" in out, err
+    assert f"agent-1 resumes #{claim['task']['id']}" in out, err
     assert httpx.get(f"{service.url}/api/tasks", params={"status": "DONE"}).json()["total"] == 6
 
 
@@ -159,14 +159,14 @@ def test_the_example_agent_survives_server_restarts_while_it_waits_and_while_it_
     try:
         service.wait_until(lambda: waiting(service), START_SECONDS)
         end_server()
-        agent.wait_for("tries claim_next_task again")
+        agent.wait_for("retries claim_next_task")
         service.start()
         add(service, "one")
         agent.wait_for("working")
         add(service, "two")
         end_server()
         agent.finish_work()
-        agent.wait_for("tries add_task_log again")
+        agent.wait_for("retries add_task_log")
         service.start()
         agent.wait_for("#2")
         agent.finish_work()
@@ -192,7 +192,7 @@ def test_an_agent_without_a_valid_token_reports_it_in_one_sentence(start_service
         out, err = agent.communicate(timeout=60)
         assert (agent.returncode, out) == (1, "")
         assert err.count("\n") == 1
-        assert "wants a token that it knows" in err
+        assert "requires a valid token" in err
 
 
 def test_an_agent_authenticates_with_the_token_of_its_environment(start_service: Start) -> None:
@@ -202,4 +202,4 @@ def test_an_agent_authenticates_with_the_token_of_its_environment(start_service:
     agent = run_agent(service, "agent-1", PM_TOKEN=made["secret"])
     out, err = agent.communicate(timeout=60)
     assert (agent.returncode, err) == (0, ""), err
-    assert out.count(" takes ") == 6
+    assert out.count(" claims ") == 6

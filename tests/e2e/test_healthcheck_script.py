@@ -111,7 +111,7 @@ def test_a_service_stays_healthy_while_another_program_locks_the_database(
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("PRAGMA locking_mode=EXCLUSIVE")
         other.execute("BEGIN EXCLUSIVE")
-        assert "held by another process" in script.check_database_file(0.0)
+        assert "locked by another process" in script.check_database_file(0.0)
     path.write_bytes(b"noise" * 1000)
     with pytest.raises(script.Unhealthy, match="cannot be read"):
         script.check_database_file(0.0)

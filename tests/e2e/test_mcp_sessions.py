@@ -189,4 +189,4 @@ async def test_a_failing_session_does_not_end_other_sessions(
             patched.setattr(live, "serve_duplex", fail)
             assert (await bare.post(call("loud_crash"))).status_code == 404
         assert (await bare.post(call("echo"))).json()["result"]["content"][0]["text"] == "echo"
-    assert "a session ended by a fault" in caplog.messages
+    assert "an MCP session failed" in caplog.messages

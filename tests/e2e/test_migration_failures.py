@@ -79,7 +79,7 @@ def test_a_newer_and_a_foreign_database_stay_unchanged(tmp_path: Path, template:
     (line,) = failure(ALEMBIC, DATABASE_PATH=str(newer))
     assert line.endswith("use the newer release.")
     (line,) = failure(ALEMBIC, DATABASE_PATH=str(foreign))
-    assert line.endswith(f"the database {foreign} belongs to another program.")
+    assert line.endswith(f"the database {foreign} was created by another program.")
     with closing(sqlite3.connect(foreign)) as connection:
         assert connection.execute("SELECT name FROM sqlite_master").fetchall() == [("songs",)]
 

@@ -92,12 +92,12 @@ def test_a_secret_is_written_to_a_new_file_and_never_replaces_one(cli: CommandLi
     victim.write_text("mine")
     (cli.folder / "link").symlink_to(victim)
     for name in ("victim", "link"):
-        assert "name another" in cli.refuses(1, "token", "create", "ada", "--output", name)
+        assert "already exists; choose another" in cli.refuses(1, "token", "create", "ada", "--output", name)
     assert victim.read_text() == "mine"
     assert cli.run("token", "list").stdout == ""
     assert cli.says("token", "create", "ada", "--output", "ada.token") == ""
     assert (cli.folder / "ada.token").read_text().startswith("pm_")
-    assert "called 'ada' already" in cli.refuses(1, "token", "create", "ada", "--output", "again.token")
+    assert "token name 'ada' is already used" in cli.refuses(1, "token", "create", "ada", "--output", "again.token")
     assert not (cli.folder / "again.token").exists()
 
 

@@ -168,7 +168,7 @@ def test_an_unexpected_error_is_one_log_line_with_its_traceback(prepare_service:
     service.spawn()
     assert service.process.wait(START_SECONDS) == 1
     (line,) = service.lines("start_refused")
-    assert line["message"] == "The command has failed by a fault of the program: RuntimeError('colour')."
+    assert line["message"] == "Internal error: RuntimeError('colour')."
     assert "Traceback" in line["exc_info"]
     assert len(service.log.splitlines()) == 1
     service.output.write_text("")

@@ -67,5 +67,5 @@ def test_connections_that_cannot_be_accepted_wait_and_are_warned_about_once(star
             service.wait_until(lambda: len(service.lines("accept_failed")) == 2)
         assert sample(http.get("/metrics").text, 'project_manager_connections_refused_total{reason="accept_failed"}')
     first, last = (line["message"] for line in service.lines("accept_failed"))
-    assert first == "connections cannot be accepted now: Too many open files"
-    assert last == "connections cannot be accepted: that is over"
+    assert first == "cannot accept connections: Too many open files"
+    assert last == "cannot accept connections: recovered"

@@ -160,12 +160,12 @@ async def test_a_tag_of_another_form_is_refused_with_an_example(desk: Desk, writ
 @pytest.mark.parametrize(
     ("field", "value", "words"),
     [
-        ("text", "#" + "A" * (limits.TAG_TYPE_CHARACTERS + 1) + ": x", "more than 64 characters"),
-        ("text", "#A: " + "x" * limits.DESCRIPTION_BYTES, "at most 65536"),
+        ("text", "#" + "A" * (limits.TAG_TYPE_CHARACTERS + 1) + ": x", "longer than 64 characters"),
+        ("text", "#A: " + "x" * limits.DESCRIPTION_BYTES, "the limit is 65536"),
         ("file_path", "x" * (limits.PATH_CHARACTERS + 1), "more than 1024 characters"),
         ("file_path", "a\nb", "line break"),
         ("line_number", 0, "at least 1"),
-        ("code_snippet", "x" * (limits.SNIPPET_BYTES + 1), "at most 8192"),
+        ("code_snippet", "x" * (limits.SNIPPET_BYTES + 1), "the limit is 8192"),
         ("code_snippet", "\x00", "NUL"),
     ],
 )
@@ -251,7 +251,7 @@ async def test_a_verdict_is_read_in_any_case_and_has_a_usual_confidence(
     ("field", "value", "words"),
     [
         ("verdict", "validate", "is not a verdict: did you mean validated?"),
-        ("verdict", "open", "it is one of validated, rejected, partial"),
+        ("verdict", "open", "use one of validated, rejected, partial"),
         ("confidence", 101, "at most 100"),
         ("confidence", -1, "at least 0"),
         ("reason", "", "is empty"),

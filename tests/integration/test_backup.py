@@ -127,12 +127,12 @@ def damage(path: Path) -> None:
     ("damage", "words"),
     [
         ("DELETE FROM events WHERE seq = 2", "event 2 is missing"),
-        ("UPDATE tasks SET open_dependencies = 7", "wrong counters"),
-        ("DELETE FROM claimable_labels WHERE label = 'paint'", "task 3 is not found by all of its labels"),
-        ("UPDATE claimable_labels SET rank = 7 WHERE label = 'paint'", "task 3 is not found by all of its labels"),
+        ("UPDATE tasks SET open_dependencies = 7", "wrong dependency counters"),
+        ("DELETE FROM claimable_labels WHERE label = 'paint'", "task 3 is missing from the label index"),
+        ("UPDATE claimable_labels SET rank = 7 WHERE label = 'paint'", "task 3 is missing from the label index"),
         ("PRAGMA foreign_keys=OFF; DELETE FROM projects", "refers to a missing row"),
-        ("ALTER TABLE meta RENAME TO songs", "no schema of this program"),
-        ("DROP TABLE alembic_version", "no schema"),
+        ("ALTER TABLE meta RENAME TO songs", "not a Project Manager database"),
+        ("DROP TABLE alembic_version", "not a Project Manager database"),
     ],
 )
 def test_a_check_finds_damage_in_the_content_of_intact_pages(database: Path, damage: str, words: str) -> None:
@@ -155,7 +155,7 @@ def test_a_file_that_is_no_database_is_reported_as_such(tmp_path: Path) -> None:
 
 
 def test_a_backup_makes_no_folder(database: Path, tmp_path: Path) -> None:
-    with pytest.raises(BackupRefused, match="no folder"):
+    with pytest.raises(BackupRefused, match="new not found"):
         backup.back_up(database, tmp_path / "new" / "copy.db")
     assert not (tmp_path / "new").exists()
 
@@ -292,9 +292,9 @@ def test_a_backup_that_is_not_whole_is_refused_and_nothing_changes(database: Pat
     source = backup.back_up(database, tmp_path / "copy.db").path
     source.write_bytes(source.read_bytes()[:-1] + b"\x01")
     before = database.read_bytes()
-    with pytest.raises(BackupRefused, match="not whole"):
+    with pytest.raises(BackupRefused, match="damaged"):
         restore(source, database, NOW)
-    with pytest.raises(BackupRefused, match="no backup at"):
+    with pytest.raises(BackupRefused, match="not found"):
         restore(tmp_path / "nowhere.db", database, NOW)
     with pytest.raises(BackupRefused, match="itself"):
         restore(database, database, NOW)

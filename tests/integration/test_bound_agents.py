@@ -57,7 +57,7 @@ async def test_no_other_token_acts_as_an_agent_that_has_one(desk: Desk, operatio
     raw = {name: value for name, value in NEEDED.items() if name in operation.command.model_fields}
     for caller in (ANNA, VIEWER):
         if caller.role >= operation.role:
-            with pytest.raises(WrongAgent, match="'worker' belongs to a token that is bound to it"):
+            with pytest.raises(WrongAgent, match="'worker' is bound to another token"):
                 await desk.runtime.run(operation, {**raw, "agent_id": "worker"}, Caller(caller, door, "test"))
 
 

@@ -55,7 +55,7 @@ async def test_a_long_note_is_cut_and_marked_as_cut(desk: Desk) -> None:
     await desk.release(task["id"], "ann", handoff="x" * 2001)
     body = (await claimed(desk, "claim_next_task", task["id"]))["handoff"]["body"]
     assert len(body) == 2000
-    assert body.endswith("x [shortened; the log has all of it]")
+    assert body.endswith("x [truncated; see the log]")
     await desk.release(task["id"], "bob", handoff="y" * 2000)
     assert (await claimed(desk, "claim_next_task", task["id"]))["handoff"]["body"] == "y" * 2000
 
@@ -72,7 +72,7 @@ async def test_a_claim_names_the_other_leases_of_the_agent(desk: Desk, how: str)
         for number in (second, first)
     ]
     assert answer["notice"] == (
-        f"your agent id also holds #{second}, #{first}: if that was not you, another session uses your id"
+        f"your agent id also has leases on #{second}, #{first}; another session may use this id"
     )
     assert (await claimed(desk, "acquire_task_lock", (await desk.task())["id"], "cid"))["also_holding"] == []
 
@@ -121,7 +121,7 @@ async def test_a_second_claim_of_the_same_task_under_one_agent_id_carries_a_noti
     lock = await desk.claim(task["id"], "bob")
     desk.clock.advance(60)
     again = await desk.do("acquire_task_lock", task_id=task["id"], agent_id="bob")
-    assert again["notice"] == "held by your id already: if not by you, another session uses it"
+    assert again["notice"] == "already leased to your id; another session may use this id"
     own = await desk.do("acquire_task_lock", task_id=task["id"], agent_id="bob", fence=lock["fence"])
     assert own["notice"] is None
 
@@ -147,9 +147,9 @@ async def test_over_mcp_a_claim_brings_it_too_and_omits_empty_fields(tmp_path: P
         answer = await client.ok(tool, agent_id="ann", **({"task_id": 2} if tool == "acquire_task_lock" else {}))
         assert (answer["handoff"]["author"], answer["handoff"]["body"]) == ("bob", "half way")
         assert [held["task_id"] for held in answer["also_holding"]] == [1]
-        assert answer["notice"].startswith("your agent id also holds #1")
+        assert answer["notice"].startswith("your agent id also has leases on #1")
         nothing = await client.ok("claim_next_task", agent_id="ann")
         assert sorted(held["task_id"] for held in nothing["also_holding"]) == [1, 2]
         assert "also_holding" not in await client.ok("claim_next_task", agent_id="bob")
         again = await client.ok("acquire_task_lock", task_id=2, agent_id="ann")
-        assert "another session uses it" in again["notice"]
+        assert "another session may use this id" in again["notice"]

@@ -111,7 +111,7 @@ async def test_an_empty_response_counts_the_tasks_and_their_blockers(desk: Desk)
     counted = {entry["reason"]: entry["tasks"] for entry in answer["held_back"]}
     assert counted == {
         "in progress": 1,
-        "waiting for other tasks, a time, or a conflicting task": 2,
+        "waiting for dependencies, defer_until or a conflicting task": 2,
         "in review": 1,
         "in the backlog": 1,
         "finished": 1,
@@ -125,7 +125,7 @@ async def test_an_empty_response_reports_that_the_filters_exclude_all_ready_task
     await desk.task(labels=["wood"])
     answer = await desk.next("ann", labels=["iron"])
     assert [(entry["reason"], entry["tasks"]) for entry in answer["held_back"]] == [
-        ("ready but outside your filters or promised to those who waited before", 1)
+        ("ready but excluded by your filters or reserved for earlier waiters", 1)
     ]
 
 

@@ -294,7 +294,7 @@ async def test_a_waiter_with_an_internal_error_delays_no_other(desk: Desk, monke
     refused: list[str] = []
 
     async def fail() -> None:
-        with pytest.raises(Exception, match="fault of the server"):
+        with pytest.raises(Exception, match="internal server error"):
             await desk.next("ann", wait_seconds=4)
         refused.append("ann")
 
@@ -326,7 +326,7 @@ async def test_waiters_are_notified_when_the_server_stops(desk: Desk) -> None:
     refused: list[str] = []
 
     async def wait(agent: str) -> None:
-        with pytest.raises(Exception, match="the server is stopping"):
+        with pytest.raises(Exception, match="the server is shutting down"):
             await desk.next(agent, wait_seconds=50)
         refused.append(agent)
 
@@ -440,8 +440,8 @@ async def test_ready_tasks_that_conflict_with_a_claimed_one_are_not_counted_as_r
     nothing = await desk.next("bob", priority=0)
     assert {entry["reason"]: entry["tasks"] for entry in nothing["held_back"]} == {
         "in progress": 1,
-        "waiting for other tasks, a time, or a conflicting task": 2,
-        "ready but outside your filters or promised to those who waited before": 1,
+        "waiting for dependencies, defer_until or a conflicting task": 2,
+        "ready but excluded by your filters or reserved for earlier waiters": 1,
     }
     assert (await desk.do("get_context", agent_id="bob"))["ready_tasks"] == 1
 

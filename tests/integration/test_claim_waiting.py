@@ -290,7 +290,7 @@ async def test_a_claim_is_answered_although_its_place_in_the_queue_cannot_be_rem
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def busy(*_: object, **__: object) -> None:
-        raise DatabaseBusy("another process holds the database")
+        raise DatabaseBusy("the database is locked by another process")
 
     monkeypatch.setattr(claim_queue, "leave", busy)
     async with anyio.create_task_group() as agents:

@@ -362,7 +362,7 @@ async def test_a_connection_in_excess_is_refused_with_503_when_all_others_work(
                 status, headers, body = await raw.answer()
                 assert (status, headers[b"retry-after"]) == (503, b"1")
                 assert orjson.loads(body)["code"] == "connection_limit"
-    assert [record.levelname for record in caplog.records if "the limit of" in record.message] == ["WARNING"]
+    assert [record.levelname for record in caplog.records if "connection limit of" in record.message] == ["WARNING"]
 
 
 async def test_unfinished_requests_hold_a_bounded_number_of_bytes_together(served: Served) -> None:

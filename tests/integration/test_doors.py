@@ -167,7 +167,9 @@ async def test_revoking_the_last_token_closes_access_and_warns(served: Served, d
     first, last = await token(desk, "viewer"), await token(desk, "operator")
     assert (await served.ok("DELETE", "/api/tokens/1", **bearer(last)))["notice"] is None
     said = await served.ok("DELETE", "/api/tokens/2", **bearer(last))
-    assert said["notice"].startswith("no token is left: nobody gets in until `project-manager token create`")
+    assert said["notice"].startswith(
+        "all tokens are revoked: every request is rejected until `project-manager token create`"
+    )
     desk.runtime._identities.forget()
     for headers in ({}, bearer(first), bearer(last)):
         await served.refused(401, "GET", "/api/tasks", **headers)
@@ -212,7 +214,7 @@ async def test_an_open_stream_without_a_token_is_closed_once_a_token_is_required
             await frame(socket)
     assert closed.value.rcvd is not None
     assert closed.value.rcvd.code == 4401
-    assert closed.value.rcvd.reason.startswith("this server asks for a token now")
+    assert closed.value.rcvd.reason.startswith("authentication required")
 
 
 @pytest.mark.promise("door:tokens")

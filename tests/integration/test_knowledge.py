@@ -58,7 +58,7 @@ async def test_a_new_item_is_kept_with_all_that_was_sent(desk: Desk) -> None:
 
 async def test_a_new_item_is_at_no_version(desk: Desk) -> None:
     garden = await project(desk)
-    with pytest.raises(VersionMismatch, match="a new item is not at version 3"):
+    with pytest.raises(VersionMismatch, match="a new item has no version 3"):
         await known(desk, project_id=garden, version=3)
 
 

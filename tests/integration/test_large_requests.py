@@ -34,14 +34,14 @@ async def queries(runtime: Runtime, name: str) -> float:
 async def test_an_object_with_too_many_fields_is_one_field_error_over_rest(served: Served) -> None:
     for method, path in (("POST", "/api/task/details"), ("PATCH", "/api/tasks/1"), ("POST", "/api/tasks")):
         error = await served.refused(422, method, path, odd_fields(60_000))
-        assert error["message"].endswith(" fields: at most 256 are taken")
+        assert error["message"].endswith(" fields; the limit is 256")
         assert len(error["details"]["faults"]) == 1
 
 
 async def test_an_object_in_a_list_with_too_many_fields_is_one_field_error(served: Served) -> None:
     body = {"tasks": [{"name": "x"}, {"name": "x", **odd_fields(KEYS)}]}
     error = await served.refused(422, "POST", "/api/tasks/bulk", body)
-    assert error["message"] == "`tasks.1` has 257 fields: at most 256 are taken"
+    assert error["message"] == "`tasks.1` has 257 fields; the limit is 256"
 
 
 async def test_too_many_fields_are_refused_over_mcp_and_by_the_websocket(
@@ -49,12 +49,12 @@ async def test_too_many_fields_are_refused_over_mcp_and_by_the_websocket(
 ) -> None:
     async with product(tmp_path_factory.mktemp("made")) as made, agent(made.server) as someone:
         text = await someone.fails("list_tasks", **odd_fields(60_000))
-        assert text == "INVALID: `(body)` has 60,000 fields: at most 256 are taken"
+        assert text == "INVALID: `(body)` has 60,000 fields; the limit is 256"
     with pytest.raises(ConnectionClosed) as closed:
         async with served.listen("&".join(f"naem{place}=1" for place in range(KEYS + 1))) as connection:
             await connection.recv()
     assert closed.value.rcvd is not None
-    assert closed.value.rcvd.reason == "`(body)` has 257 fields: at most 256 are taken"
+    assert closed.value.rcvd.reason == "`(body)` has 257 fields; the limit is 256"
 
 
 async def test_the_first_field_errors_are_listed_and_the_others_are_counted(served: Served) -> None:
@@ -152,7 +152,7 @@ async def test_a_new_name_is_compared_by_a_reader_between_two_transactions(desk:
     await desk.task(project_name="Website", epic_name="Search")
     assert await queries(runtime, "compare_names") == 2
     refusal = await desk.refused(Invalid, "create_task", name="x", project_name="Website", epic_name="Saerch")
-    assert refusal.message == "there is an epic `Search`: did you mean it?"
+    assert refusal.message == "epic not found; did you mean `Search`?"
     again = await desk.task(project_name="Website", epic_name="Checkout", key="once")
     assert again["id"] == made["id"]
 
@@ -161,6 +161,6 @@ async def test_references_of_a_plan_get_their_suggestions_after_the_transaction(
     document = "projects: [{name: P, tasks: [{name: Dig a hole}, {name: x, depends_on: [Dig a hoel]}]}]"
     refusal = await desk.refused(Invalid, "import_plan", document=document, dry_run=True)
     named: Any = refusal.details["faults"]
-    assert refusal.message.endswith("database: did you mean 'Dig a hole'?")
-    assert [fault["message"].rpartition(": ")[2] for fault in named] == ["did you mean 'Dig a hole'?"]
+    assert refusal.message.endswith("database; did you mean 'Dig a hole'?")
+    assert [fault["message"].rpartition("; ")[2] for fault in named] == ["did you mean 'Dig a hole'?"]
     assert await queries(runtime, "suggest") == 1

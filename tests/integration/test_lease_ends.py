@@ -37,7 +37,7 @@ async def test_an_expired_task_goes_back_to_where_it_was_claimed_from(desk: Desk
     assert (events[2]["reason"], events[2]["agent_id"]) == ("lock_expired", "ann")
     (entry,) = await desk.logs(task["id"])
     assert (entry["kind"], entry["author"]) == ("system", "system")
-    assert entry["body"] == f"the lease of ann (fence {lock['fence']}) ran out at {lock['expires_at']}"
+    assert entry["body"] == f"the lease of ann (fence {lock['fence']}) expired at {lock['expires_at']}"
     check(desk)
 
 
@@ -93,7 +93,7 @@ async def test_at_the_cap_of_attempts_a_task_is_blocked_for_a_person(desk: Desk,
             await desk.release(task["id"], "ann", failed=True)
     found = await desk.look(task["id"])
     assert (found["status"], found["attempts"]) == ("BLOCKED", 2)
-    assert (await desk.logs(task["id"]))[-1]["body"] == "2 failed attempts: blocked until a person has looked at it"
+    assert (await desk.logs(task["id"]))[-1]["body"] == "2 failed attempts: BLOCKED until a person reviews it"
     assert (await desk.next("bob"))["task"] is None
     check(desk)
 

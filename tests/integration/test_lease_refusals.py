@@ -19,8 +19,7 @@ async def test_after_an_expired_lease_the_free_task_can_be_claimed_again(
     write = {"task_id": number, "agent_id": "ann", "fence": lock["fence"], **more}
     refusal = await desk.refused(StaleFence, operation, **write)
     assert refusal.message == (
-        f"fence 1 no longer holds task {number}: your lease ended at {FROM_10_10}: it expired; "
-        "the task is TODO and free"
+        f"fence 1 of task {number} is stale: your lease ended at {FROM_10_10}: it expired; the task is TODO and free"
     )
     assert f"acquire_task_lock (task_id {number})" in refusal.hint
     again = await desk.claim(number, "ann")
@@ -40,7 +39,7 @@ async def test_a_take_over_is_reported_to_the_former_holder_with_its_fence_and_w
         assert "fence 1" in refusal.message
         assert "your lease" in refusal.message
         assert "it was ended by force" in refusal.message
-        assert f"held by local with fence 2 until {taken['expires_at']}" in refusal.message
+        assert f"locked by local with fence 2 until {taken['expires_at']}" in refusal.message
         assert "another task" in refusal.hint
         assert (refusal.details["holder"], refusal.details["fence"]) == ("local", 2)
         assert refusal.details["ended"]["reason"] == "forced"  # type: ignore[index]
@@ -49,7 +48,7 @@ async def test_a_take_over_is_reported_to_the_former_holder_with_its_fence_and_w
 async def test_an_agent_that_never_claimed_the_task_learns_its_holder_only(desk: Desk) -> None:
     number, lock = await claimed_task(desk)
     refusal = await desk.refused(LockHeld, "acquire_task_lock", task_id=number, agent_id="bob")
-    assert refusal.message == f"task {number} is held by ann until {lock['expires_at']}"
+    assert refusal.message == f"task {number} is locked by ann until {lock['expires_at']}"
     assert "ended" not in refusal.details
 
 
@@ -58,7 +57,7 @@ async def test_the_fence_of_another_agents_lease_is_named_as_such(desk: Desk, mo
     number, lock = await claimed_task(desk)
     await desk.do("release_task_lock", task_id=number, agent_id="ann", **more)
     refusal = await desk.refused(StaleFence, "renew_task_lock", task_id=number, agent_id="bob", fence=lock["fence"])
-    assert "fence 1 no longer holds task 1: the lease of ann ended at" in refusal.message
+    assert "fence 1 of task 1 is stale: the lease of ann ended at" in refusal.message
     assert refusal.message.endswith(f"{words}; the task is TODO and free")
 
 
@@ -67,14 +66,16 @@ async def test_a_fence_that_never_was_is_not_called_an_old_one(desk: Desk) -> No
     task = await desk.task()
     write = {"task_id": task["id"], "agent_id": "ann", "status": "DONE", "fence": 99}
     refusal = await desk.refused(StaleFence, "update_task_status", **write)
-    assert refusal.message == "fence 99 was never given for task 1: it never had a lease; the task is TODO and free"
+    assert (
+        refusal.message == "fence 99 was never issued for task 1: the task never had a lease; the task is TODO and free"
+    )
     await desk.claim(task["id"], "ann")
     refusal = await desk.refused(StaleFence, "update_task_status", **write)
-    assert "fence 99 was never given for task 1: its newest fence is 1" in refusal.message
-    assert refusal.hint == "Your agent id holds the task with fence 1. Send it, unless another session uses your id."
+    assert "fence 99 was never issued for task 1: its newest fence is 1" in refusal.message
+    assert refusal.hint == "Your agent id has the lease with fence 1. Send it, unless another session uses your id."
     await desk.release(task["id"], "ann")
     refusal = await desk.refused(StaleFence, "update_task_status", **write)
-    assert "no longer" not in refusal.message
+    assert "is stale" not in refusal.message
 
 
 async def test_an_own_older_fence_names_the_present_one(desk: Desk) -> None:
@@ -82,7 +83,7 @@ async def test_an_own_older_fence_names_the_present_one(desk: Desk) -> None:
     await desk.release(number, "ann")
     await desk.claim(number, "ann")
     refusal = await desk.refused(StaleFence, "renew_task_lock", task_id=number, agent_id="ann", fence=lock["fence"])
-    assert "fence 1 no longer holds task 1: your lease ended" in refusal.message
+    assert "fence 1 of task 1 is stale: your lease ended" in refusal.message
     assert "fence 2" in refusal.hint
 
 
@@ -94,7 +95,7 @@ async def test_a_lost_lease_is_reported_also_when_no_lease_is_left_to_use(desk: 
         assert "it expired; the task is TODO and free" in refusal.message
         assert "acquire_task_lock" in refusal.hint
     refusal = await desk.refused(NotHeld, "renew_task_lock", task_id=number, agent_id="bob")
-    assert refusal.message == f"task {number} is not held by anyone, so bob has no lease to use"
+    assert refusal.message == f"task {number} is not locked: bob has no lease on it"
 
 
 async def test_the_blockers_are_named_if_the_task_cannot_be_claimed_again(desk: Desk) -> None:
@@ -103,10 +104,11 @@ async def test_the_blockers_are_named_if_the_task_cannot_be_claimed_again(desk: 
     first = await desk.task("Buy paint")
     await desk.edit(number, depends_on=[first["id"]])
     refusal = await desk.refused(StaleFence, "renew_task_lock", task_id=number, agent_id="ann", fence=lock["fence"])
-    assert f"the task is TODO without a holder and cannot be claimed: waits for task #{first['id']}" in refusal.message
+    words = f"the task is TODO, not locked, and cannot be claimed: depends on unfinished task #{first['id']}"
+    assert words in refusal.message
     assert "acquire_task_lock" not in refusal.hint
     await desk.edit(number, depends_on=[])
     await desk.set_status(number, "CANCELLED")
     refusal = await desk.refused(StaleFence, "renew_task_lock", task_id=number, agent_id="ann", fence=lock["fence"])
     assert refusal.message.endswith("; the task is CANCELLED")
-    assert refusal.hint == "Take another task with claim_next_task. A person can reopen this one."
+    assert refusal.hint == "Claim another task with claim_next_task. A person can reopen it."

@@ -120,7 +120,7 @@ def test_a_restore_finds_a_process_that_has_a_removed_database_and_its_logs_open
     with opened_elsewhere(database):
         for path in (database, *files.logs_of(database)):
             path.unlink()
-        with pytest.raises(InUse, match="though the file was removed"):
+        with pytest.raises(InUse, match="although the file was removed"):
             restore(source, database, NOW)
     restore(source, database, NOW)
     assert names(database) == ["Before"]
@@ -130,7 +130,7 @@ def test_no_new_database_is_made_where_a_process_has_the_removed_one_open(databa
     with opened_elsewhere(database):
         make(database, "In the log")
         database.unlink()
-        with pytest.raises(DatabaseNotNow, match="was removed while a process has it open"):
+        with pytest.raises(DatabaseNotNow, match="was removed but is still open in a process"):
             prepare(options(database))
         assert not database.exists()
 
@@ -140,7 +140,7 @@ def test_a_backup_is_not_written_next_to_a_log_that_would_become_part_of_it(
     database: Path, tmp_path: Path, suffix: str
 ) -> None:
     (tmp_path / f"copy.db{suffix}").write_bytes(b"left over")
-    with pytest.raises(BackupRefused, match=f"copy.db{suffix} is left over"):
+    with pytest.raises(BackupRefused, match=f"copy.db{suffix} belongs to another database"):
         backup.back_up(database, tmp_path / "copy.db")
     assert not (tmp_path / "copy.db").exists()
 
@@ -176,7 +176,7 @@ def test_no_database_is_opened_next_to_the_log_of_a_removed_one_that_is_open(dat
         make(database, "In the log")
         database.unlink()
         copyfile(source, database)
-        with pytest.raises(DatabaseNotNow, match="belongs to a removed database that a process has open"):
+        with pytest.raises(DatabaseNotNow, match="belongs to a removed database that is still open in a process"):
             prepare(options(database))
     prepare(options(database))
     assert names(database) == ["Before"]

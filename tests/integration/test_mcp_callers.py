@@ -267,10 +267,10 @@ async def test_a_call_without_an_agent_id_cannot_write_to_a_claimed_task(
 ) -> None:
     async with claimed_by_ann(tmp_path) as (_, someone):
         text = await someone.fails(tool, **arguments)
-        assert text.startswith("LOCK_HELD: task 1 is held by ann")
+        assert text.startswith("LOCK_HELD: task 1 is locked by ann")
         assert "force" not in text
-        assert "You sent no agent_id" in text
-        assert "You sent no agent_id" not in await someone.fails(tool, **arguments, agent_id="bob")
+        assert "No agent_id was sent" in text
+        assert "No agent_id was sent" not in await someone.fails(tool, **arguments, agent_id="bob")
 
 
 async def test_a_task_created_without_an_agent_id_is_not_attributed_to_a_person(tmp_path: Path) -> None:
@@ -328,7 +328,7 @@ FORCED: tuple[tuple[str, dict[str, Any]], ...] = (
 async def test_a_caller_without_a_token_cannot_use_force(tmp_path: Path, tool: str, arguments: dict[str, Any]) -> None:
     async with claimed_by_ann(tmp_path) as (_, someone):
         text = await someone.fails(tool, **arguments, force=True)
-        assert text.startswith("ROLE_REQUIRED: over MCP `force` needs a token with the role operator")
+        assert text.startswith("ROLE_REQUIRED: over MCP `force` requires an operator token")
         assert (await someone.ok("get_task_details", task_id=1))["task"]["lock"]["holder"] == "ann"
 
 

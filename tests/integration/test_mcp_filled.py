@@ -79,7 +79,7 @@ async def test_an_edit_with_only_empty_values_explains_how_to_clear_a_field(tmp_
         await two_tasks(someone)
         text = await someone.fails("update_task", task_id=2, labels=[], description="")
         assert text.startswith("INVALID: nothing to change")
-        assert "labels, description. To empty a field, name it in `clear`." in text
+        assert "labels, description. To clear a field, use `clear`." in text
         await someone.ok("update_task", task_id=2, clear=["labels", "description"])
         task = (await someone.ok("get_task_details", task_id=2))["task"]
         assert (task.get("labels", []), task.get("description", "")) == ([], "")

@@ -124,7 +124,7 @@ async def test_a_prompt_names_its_missing_argument(tmp_path: Path) -> None:
     async with product(tmp_path) as made, agent(made.server) as someone:
         with pytest.raises(MCPError, match="Missing argument: task_id"):
             await someone.client.get_prompt("review_task", {})
-        with pytest.raises(MCPError, match="There are plan_epic, standup"):
+        with pytest.raises(MCPError, match="Available prompts: plan_epic, standup"):
             await someone.client.get_prompt("revew_task", {})
 
 

@@ -156,7 +156,7 @@ async def test_a_failed_notification_does_not_affect_other_clients(
             await bare.post_modern(call("acquire_task_lock", task_id=1, agent_id="ann"))
             await _soon(second.told)
             assert first.uris == []
-    assert "a client cannot be told of a change" in caplog.messages
+    assert "cannot notify a client" in caplog.messages
 
 
 async def test_a_read_error_of_subscriptions_is_logged_once_and_they_are_served_afterwards(
@@ -168,7 +168,7 @@ async def test_a_read_error_of_subscriptions_is_logged_once_and_they_are_served_
     async def fail_for_a_while(stored: ResourceSubscriptions, uris: Collection[str]) -> Any:
         tries.append(uris)
         if len(tries) <= 5:
-            raise QueueFull("1024 reads wait already")
+            raise QueueFull("the read queue is full: 1024 reads wait")
         return await read_stored(stored, uris)
 
     monkeypatch.setattr(subscriptions, "LOOK_EVERY_SECONDS", 0.001)
@@ -179,8 +179,8 @@ async def test_a_read_error_of_subscriptions_is_logged_once_and_they_are_served_
         await _soon(ear.told)
     said = [record.message for record in caplog.records if record.name == subscriptions.__name__]
     assert said == [
-        "subscriptions cannot be read now: 1024 reads wait already",
-        "subscriptions cannot be read: that is over",
+        "cannot read subscriptions: the read queue is full: 1024 reads wait",
+        "cannot read subscriptions: recovered",
     ]
 
 

@@ -68,7 +68,7 @@ async def test_a_name_that_differs_in_case_alone_is_taken(desk: Desk, operation:
     await desk.do("create_epic", name="Check out", project_id=1)
     await desk.do("create_epic", name="Search", project_id=1)
     refusal = await desk.refused(NameTaken, operation, **raw)
-    assert refusal.message.startswith(("project 1 is called 'Web", "epic 1 of this project is called 'Check out'"))
+    assert refusal.message.startswith(("the name 'Web", "the name 'Check out' is already used by epic 1"))
 
 
 async def test_a_project_and_an_epic_may_change_the_case_of_their_own_name(desk: Desk) -> None:
@@ -92,10 +92,13 @@ async def test_two_projects_of_one_name_but_for_case_are_asked_for_exactly(desk:
 
 
 PLANS = [
-    ("projects: [{name: garden}]", "1:12: 'garden' is the same name as 'Garden', which is another project"),
-    ("standalone_tasks: [{name: Dig, project: GARDEN}]", "1:20: 'GARDEN' is the same name as 'Garden'"),
-    ("projects: [{name: Shop}, {name: shop}]", "1:26: 'shop' is the same name as 'Shop'"),
-    ("projects: [{name: Garden, epics: [{name: bEDS}]}]", "1:35: 'bEDS' is the same name as 'Beds'"),
+    ("projects: [{name: garden}]", "1:12: project 'garden' has the same name as project 'Garden'"),
+    (
+        "standalone_tasks: [{name: Dig, project: GARDEN}]",
+        "1:20: project 'GARDEN' has the same name as project 'Garden'",
+    ),
+    ("projects: [{name: Shop}, {name: shop}]", "1:26: project 'shop' has the same name as project 'Shop'"),
+    ("projects: [{name: Garden, epics: [{name: bEDS}]}]", "1:35: epic 'bEDS' has the same name as epic 'Beds'"),
 ]
 
 
@@ -123,7 +126,7 @@ async def test_a_misspelt_project_name_creates_nothing(desk: Desk, operation: st
     await desk.do("create_project", name="Website")
     before = await desk.head()
     refusal = await desk.refused(Invalid, operation, project_name="Webiste", **raw)
-    assert refusal.message == "there is a project `Website`: did you mean it?"
+    assert refusal.message == "project not found; did you mean `Website`?"
     assert "POST /api/projects" in refusal.hint
     assert [fault["field"] for fault in refusal.details["faults"]] == ["project_name"]  # type: ignore[attr-defined]
     assert await desk.head() == before
@@ -133,7 +136,7 @@ async def test_a_misspelt_epic_name_creates_nothing_and_a_new_name_is_created_on
     await desk.task(project_name="Website", epic_name="Checkout")
     before = await desk.head()
     refusal = await desk.refused(Invalid, "create_task", name="x", project_name="Website", epic_name="Chekout")
-    assert refusal.message == "there is an epic `Checkout`: did you mean it?"
+    assert refusal.message == "epic not found; did you mean `Checkout`?"
     assert await desk.head() == before
     await desk.do("create_epic", name="Chekout", project_name="Website")
     assert (await desk.task(project_name="Website", epic_name="Chekout"))["epic_id"] == 2
@@ -182,7 +185,7 @@ async def test_a_question_may_name_its_project(desk: Desk, operation: str) -> No
         assert answer["total"] == 1
         assert [item.get("name") for item in answer["items"]] == (["Beds"] if operation == "list_epics" else ["inside"])
     refusal = await desk.refused(ProjectNotFound, operation, project_name="Houses", **named)
-    assert (refusal.message, refusal.hint) == ("there is no project `Houses`", "Did you mean `House`?")
+    assert (refusal.message, refusal.hint) == ("project `Houses` not found", "Did you mean `House`?")
     assert (await desk.refused(Invalid, operation, project_name="House", project_id=1, **named)).message
 
 
@@ -216,9 +219,9 @@ async def test_a_doubled_letter_and_letters_that_changed_places_make_no_new_proj
     await desk.task(project_name="lab", epic_name="auth")
     before = await desk.head()
     refusal = await desk.refused(Invalid, "create_task", name="x", project_name="labb")
-    assert refusal.message == "there is a project `lab`: did you mean it?"
+    assert refusal.message == "project not found; did you mean `lab`?"
     refusal = await desk.refused(Invalid, "create_task", name="x", project_name="lab", epic_name="auht")
-    assert refusal.message == "there is an epic `auth`: did you mean it?"
+    assert refusal.message == "epic not found; did you mean `auth`?"
     for query, near in (("project_name=labb", "lab"), ("project_name=lap", "lab"), ("epic_name=auht", "auth")):
         error = await served.refused(404, "GET", f"/api/tasks?{query}")
         assert error["hint"] == f"Did you mean `{near}`?"
@@ -228,4 +231,4 @@ async def test_a_doubled_letter_and_letters_that_changed_places_make_no_new_proj
 async def test_a_list_in_another_order_is_refused_because_there_is_one_order(served: Served) -> None:
     for name in ("sort", "order", "order_by"):
         error = await served.refused(422, "GET", f"/api/tasks?{name}=priority")
-        assert (error["message"], error["hint"]) == (f"unknown field `{name}`", "The order of a list is fixed.")
+        assert (error["message"], error["hint"]) == (f"unknown field `{name}`", "Lists have a fixed order.")

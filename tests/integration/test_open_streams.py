@@ -40,11 +40,11 @@ async def until_ended(desk: Desk, read: revocation.Read, first_end: Callable[[],
 
 async def test_a_stream_that_cannot_be_ended_keeps_no_other_open(desk: Desk, caplog: pytest.LogCaptureFixture) -> None:
     await until_ended(desk, desk.runtime.read, fail)
-    assert "an open stream cannot be ended" in caplog.messages
+    assert "cannot close a stream" in caplog.messages
 
 
 async def test_a_failed_check_is_followed_by_others(desk: Desk, caplog: pytest.LogCaptureFixture) -> None:
-    faults = [ZeroDivisionError(), *[QueueFull("1024 reads wait already")] * 5]
+    faults = [ZeroDivisionError(), *[QueueFull("the read queue is full: 1024 reads wait")] * 5]
 
     async def read(name: str, work: Callable[[Tx], Any]) -> Any:
         if faults:
@@ -53,9 +53,9 @@ async def test_a_failed_check_is_followed_by_others(desk: Desk, caplog: pytest.L
 
     await until_ended(desk, read)
     assert [message for message in caplog.messages if message != "streams_ended"] == [
-        "open streams cannot be looked at",
-        "tokens cannot be looked at now: 1024 reads wait already",
-        "tokens cannot be looked at: that is over",
+        "cannot check open streams",
+        "cannot check tokens: the read queue is full: 1024 reads wait",
+        "cannot check tokens: recovered",
     ]
 
 

@@ -26,7 +26,7 @@ async def test_a_plan_becomes_projects_epics_and_tasks_with_their_links(desk: De
     buy, paint = await named(desk, "Buy paint"), await named(desk, "Paint")
     assert paint["depends_on"] == [buy["id"]]
     assert (buy["ready"], buy["labels"], buy["unblocks"]) == (True, ["shop"], 1)
-    assert paint["why_not_ready"] == [f"waits for task #{buy['id']}"]
+    assert paint["why_not_ready"] == [f"depends on unfinished task #{buy['id']}"]
 
 
 async def test_each_change_makes_its_event_and_the_import_the_last_one(desk: Desk) -> None:
@@ -165,7 +165,7 @@ async def test_pruning_is_refused_while_an_agent_holds_the_task_or_open_work_wai
     await desk.task("Waiting", project_name="House", depends_on=[needed["id"]])
     faults = await refused(desk, PLAN, prune=True)
     assert [fault["line"] for fault in faults] == [2, 2]
-    assert "ada holds" in faults[0]["message"] + faults[1]["message"]
+    assert "locked by ada until" in faults[0]["message"] + faults[1]["message"]
     assert "depends on" in faults[0]["message"] + faults[1]["message"]
 
 
@@ -228,7 +228,7 @@ projects:
     )
     assert [(fault["line"], fault["column"]) for fault in faults] == [(8, 26), (8, 32), (9, 43), (9, 60)]
     assert "did you mean 'Paint'?" in faults[0]["message"]
-    assert "may mean 2 tasks" in faults[1]["message"]
+    assert "2 tasks match" in faults[1]["message"]
     assert "Epic / Task" in faults[1]["hint"]
     assert "cannot conflict with itself" in faults[2]["message"]
 
@@ -243,7 +243,7 @@ async def test_a_cycle_is_reported_together_with_the_other_field_errors(desk: De
     plan = "standalone_tasks:\n- {name: A, depends_on: [B, Nobody]}\n- {name: B, depends_on: A, statuss: x}\n"
     misspelt, cycle, unknown = sorted(await refused(desk, plan), key=lambda fault: str(fault["message"]), reverse=True)
     assert "statuss" in misspelt["message"]
-    assert "would wait for each other" in cycle["message"]
+    assert "dependency cycle" in cycle["message"]
     assert "'Nobody'" in unknown["message"]
 
 
@@ -299,10 +299,10 @@ async def test_an_archived_project_accepts_nothing_from_a_plan_that_does_not_una
     for more in ("    tasks:\n    - name: New\n", "    epics:\n    - name: New\n"):
         plan = f"projects:\n  - name: Garden{said}\n{more}"
         (fault,) = await refused(desk, plan)
-        assert "the project 'Garden' is archived and takes no new epics or tasks" in fault["message"]
+        assert "project 'Garden' is archived; no epics or tasks can be added" in fault["message"]
         assert (fault["line"], fault["hint"]) == (
             plan.splitlines().index("    - name: New") + 1,
-            "Write `archived: false` to take it back.",
+            "Set `archived: false` to unarchive it.",
         )
     taken = await bring(desk, "projects:\n  - name: Garden\n    archived: false\n    tasks:\n    - name: New\n")
     assert taken["created"] == 1

@@ -53,7 +53,7 @@ async def test_a_dependency_in_any_status_but_done_blocks_a_task(desk: Desk, sta
     if status == "REVIEW":
         await desk.set_status(first["id"], "IN_PROGRESS")
     await desk.set_status(first["id"], status)
-    assert await why(desk, second) == [f"waits for task #{first['id']}"]
+    assert await why(desk, second) == [f"depends on unfinished task #{first['id']}"]
 
 
 async def test_a_cancelled_dependency_is_named_as_such_until_it_is_removed_or_reopened(desk: Desk) -> None:
@@ -61,8 +61,8 @@ async def test_a_cancelled_dependency_is_named_as_such_until_it_is_removed_or_re
     task = await desk.task("task", depends_on=[dropped["id"], going["id"]])
     assert task["cancelled_dependencies"] == []
     await desk.set_status(dropped["id"], "CANCELLED")
-    words = f"depends on task #{dropped['id']}, which is CANCELLED: remove the dependency or reopen that task"
-    assert await why(desk, task) == [f"waits for task #{going['id']}", words]
+    words = f"depends on CANCELLED task #{dropped['id']}; remove the dependency or reopen it"
+    assert await why(desk, task) == [f"depends on unfinished task #{going['id']}", words]
     (row,) = (await desk.do("list_tasks", ids=[task["id"]], fields=["cancelled_dependencies"]))["items"]
     assert row == {"cancelled_dependencies": [dropped["id"]]}
     cards = (await desk.do("get_board_state"))["tasks"]
@@ -70,11 +70,11 @@ async def test_a_cancelled_dependency_is_named_as_such_until_it_is_removed_or_re
     refusal = await desk.refused(NotReady, "acquire_task_lock", task_id=task["id"], agent_id="ann")
     assert refusal.details["cancelled_dependencies"] == [dropped["id"]]
     await desk.set_status(dropped["id"], "TODO", reopen=True)
-    waiting = f"waits for tasks #{dropped['id']}, #{going['id']}"
+    waiting = f"depends on unfinished tasks #{dropped['id']}, #{going['id']}"
     assert await why(desk, task) == [waiting]
     await desk.set_status(dropped["id"], "CANCELLED")
     await desk.edit(task["id"], depends_on=[going["id"]])
-    assert await why(desk, task) == [f"waits for task #{going['id']}"]
+    assert await why(desk, task) == [f"depends on unfinished task #{going['id']}"]
     assert (await desk.look(task["id"]))["cancelled_dependencies"] == []
 
 
@@ -90,7 +90,7 @@ async def test_a_task_is_ready_and_emits_an_event_when_its_last_dependency_is_do
     one, two = await desk.task("one"), await desk.task("two")
     last = await desk.task("last", depends_on=[one["id"], two["id"]])
     await desk.set_status(one["id"], "DONE", "ann")
-    assert await why(desk, last) == [f"waits for task #{two['id']}"]
+    assert await why(desk, last) == [f"depends on unfinished task #{two['id']}"]
     since = await desk.head()
     await desk.set_status(two["id"], "DONE", "bob")
     assert await why(desk, last) == []
@@ -102,7 +102,7 @@ async def test_a_reopened_dependency_blocks_its_dependents_again(desk: Desk) -> 
     second = await desk.task("second", depends_on=[first["id"]])
     await desk.set_status(first["id"], "DONE")
     await desk.set_status(first["id"], "TODO", reopen=True)
-    assert await why(desk, second) == [f"waits for task #{first['id']}"]
+    assert await why(desk, second) == [f"depends on unfinished task #{first['id']}"]
     check(desk)
 
 
@@ -138,7 +138,7 @@ async def test_conflicting_tasks_never_run_together_in_either_direction(desk: De
     second = await desk.task("second", conflicts_with=[first["id"]])
     one, other = (first, second) if named_by == "second" else (second, first)
     lock = await desk.claim(one["id"], "ann")
-    assert await why(desk, other) == [f"must not run together with task #{one['id']}, in progress now"]
+    assert await why(desk, other) == [f"conflicts with task #{one['id']}, in progress"]
     refusal = await desk.refused(NotReady, "acquire_task_lock", task_id=other["id"], agent_id="bob")
     assert refusal.details["waiting_for"] == [one["id"]]
     assert (await desk.next("bob"))["task"] is None
@@ -200,7 +200,7 @@ async def test_a_conflict_from_another_task_leaves_a_claimed_task_at_its_version
     ]
     seen = await desk.look(held["id"])
     assert seen == {**read, "conflicts_with": [other["id"]]}
-    assert await why(desk, other) == [f"must not run together with task #{held['id']}, in progress now"]
+    assert await why(desk, other) == [f"conflicts with task #{held['id']}, in progress"]
     await desk.edit(held["id"], "ann", fence=fence, priority=0, version=read["version"])
     await desk.edit(other["id"], "zed", conflicts_with=[])
     assert (await desk.look(held["id"]))["conflicts_with"] == []
@@ -230,9 +230,9 @@ async def test_all_blockers_of_a_task_are_named_at_once(desk: Desk) -> None:
     assert reasons == [
         "status is BACKLOG, not TODO",
         "its project is archived",
-        f"waits for task #{first['id']}",
+        f"depends on unfinished task #{first['id']}",
         f"deferred until {task['defer_until']}",
-        f"must not run together with task #{rival['id']}, in progress now",
+        f"conflicts with task #{rival['id']}, in progress",
     ]
     refusal = await desk.refused(NotReady, "acquire_task_lock", task_id=task["id"], agent_id="bob")
     assert refusal.details["why_not_ready"] == reasons[1:]

@@ -81,7 +81,7 @@ async def test_a_body_that_is_not_utf_8_is_refused_with_the_position(
 @pytest.mark.parametrize("number", [2**63, 10**40, str(2**63)])
 async def test_a_number_that_is_too_large_is_refused_with_its_size_in_bits(desk: Desk, number: object) -> None:
     refusal = await desk.refused(Invalid, "get_task", task_id=number)
-    assert refusal.message == "`task_id` must be a whole number of at most 64 bits"
+    assert refusal.message == "`task_id` must be a 64-bit integer"
 
 
 async def test_a_plan_sent_as_it_is_without_its_type_is_answered_with_the_header_to_send(served: Served) -> None:

@@ -17,11 +17,11 @@ QUESTIONS: list[dict[str, Any]] = [
     {"epic_id": 1, "epic_name": "checkout"},
 ]
 REFUSALS: list[tuple[dict[str, Any], str]] = [
-    ({"epic_name": "Search"}, "several projects have an epic `Search`: 1, 2"),
-    ({"epic_name": "Payment"}, "EPIC_NOT_FOUND: there is no epic `Payment`"),
+    ({"epic_name": "Search"}, "epic `Search` exists in several projects: 1, 2"),
+    ({"epic_name": "Payment"}, "EPIC_NOT_FOUND: epic `Payment` not found"),
     ({"project_name": "Shop", "epic_name": "Serch"}, "Did you mean `Search`?"),
     ({"project_name": "Blog", "epic_name": "Checkout"}, "EPIC_NOT_FOUND"),
-    ({"epic_name": "Checkout", "epic_id": 2}, "epic `Checkout` is 1, not 2"),
+    ({"epic_name": "Checkout", "epic_id": 2}, "epic `Checkout` has id 1, not 2"),
 ]
 
 
@@ -67,7 +67,7 @@ async def test_a_task_in_a_misspelt_epic_is_refused_without_naming_an_unlisted_t
     ann: Agent,
 ) -> None:
     text = await ann.fails("create_task", name="x", project_name="Shop", epic_name="Serch")
-    assert "did you mean it?" in text
+    assert "did you mean `Search`?" in text
     assert "create_epic" not in text
     await ann.ok("create_task", name="x", project_name="Warehouse")
     text = await ann.fails("create_task", name="x", project_name="Warehuose")

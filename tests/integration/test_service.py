@@ -150,7 +150,7 @@ async def test_health_reports_that_the_database_hangs(served: Served, desk: Desk
         await anyio.lowlevel.checkpoint()
         for place in ("/healthz", "/readyz"):
             assert (await served.send("GET", place)).status_code == 503
-        assert (await served.send("GET", "/healthz")).json()["reasons"] == ["database cannot be read"]
+        assert (await served.send("GET", "/healthz")).json()["reasons"] == ["database not readable"]
         hangs.set()
     assert (await served.ok("GET", "/healthz"))["status"] == "healthy"
 

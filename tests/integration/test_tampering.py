@@ -122,8 +122,8 @@ TAMPERS: dict[str, tuple[str, ...]] = {
     "event 10 was changed": ("UPDATE events SET data = CAST(data AS BLOB) WHERE seq = 10",),
     "events 1 to 2 are missing": ("DELETE FROM events WHERE seq < 3",),
     "event 4 is missing": ("DELETE FROM events WHERE seq = 4",),
-    "the last number that was given": (f"DELETE FROM events WHERE seq = {NEWEST}",),
-    "token 1 is there without an event": (
+    "the last assigned number": (f"DELETE FROM events WHERE seq = {NEWEST}",),
+    "token 1 exists without an event": (
         f"DELETE FROM events WHERE seq = {NEWEST}",
         f"UPDATE sqlite_sequence SET seq = {NEWEST} WHERE name = 'events'",
     ),
@@ -132,13 +132,13 @@ TAMPERS: dict[str, tuple[str, ...]] = {
     "task 2 has epic None": ("UPDATE tasks SET epic_id = NULL WHERE id = 2",),
     "task 4 has project 2": ("UPDATE tasks SET project_id = 2 WHERE id = 4",),
     "task 2 has fence 0": ("UPDATE tasks SET fence = 0 WHERE id = 2",),
-    "task 2 has fence 9, but its events say": ("UPDATE tasks SET fence = 9 WHERE id = 2",),
+    "task 2 has fence 9, but": ("UPDATE tasks SET fence = 9 WHERE id = 2",),
     "task 3 has fence 0": ("UPDATE tasks SET fence = 0 WHERE id = 3", "DELETE FROM ended_leases"),
-    "the lease on task 2 ends later": ("UPDATE tasks SET lock_expires_at = lock_expires_at + 9000000 WHERE id = 2",),
+    "the lease on task 2 exceeds": ("UPDATE tasks SET lock_expires_at = lock_expires_at + 9000000 WHERE id = 2",),
     "task 4 was changed": ("UPDATE tasks SET description = 'Do nothing' WHERE id = 4",),
     "task 5 was changed": ("UPDATE tasks SET priority = 0 WHERE id = 5",),
     "task 4 is missing": ("DELETE FROM tasks WHERE id = 4",),
-    "task 6 is there without an event": (
+    "task 6 exists without an event": (
         "INSERT INTO tasks (project_id, name, description, status, priority, labels, acceptance, created_by, "
         "created_at, updated_at, version, fence, attempts, lock_fenced, open_dependencies, unblocks, deferred, "
         "archived) VALUES (1, 'Steal', '', 'TODO', 0, '[]', '[]', 'eve', 1, 1, 1, 0, 0, 0, 0, 0, 0, 0)",
@@ -146,8 +146,8 @@ TAMPERS: dict[str, tuple[str, ...]] = {
     "log entry 1 was changed": ("UPDATE task_logs SET body = 'all done' WHERE id = 1",),
     "log entry 2 was changed": ("UPDATE task_logs SET author = 'eve' WHERE id = 2",),
     "log entry 1 is missing": ("DELETE FROM task_logs",),
-    "log entry 3 is there without an event": FORGED_TOKEN[1:],
-    "token 2 is there without an event": FORGED_TOKEN[:1],
+    "log entry 3 exists without an event": FORGED_TOKEN[1:],
+    "token 2 exists without an event": FORGED_TOKEN[:1],
     "token 1 was changed": ("UPDATE tokens SET role = 'operator'",),
     "token 1 is missing": ("DELETE FROM tokens",),
     "project 1 was changed": ("UPDATE projects SET archived_at = 1 WHERE id = 1",),
@@ -158,16 +158,16 @@ TAMPERS: dict[str, tuple[str, ...]] = {
     "assumption 1 was changed": ("UPDATE assumptions SET text = 'wet'",),
     "the index ix_tasks_claimable is missing": ("DROP INDEX ix_tasks_claimable",),
     "the trigger tasks_fts_update is missing": ("DROP TRIGGER tasks_fts_update",),
-    "the trigger obey is not of this program": (
+    "the trigger obey is not part of the schema": (
         "CREATE TRIGGER obey AFTER INSERT ON tasks BEGIN DELETE FROM task_logs; END",
     ),
-    "the index uq_tokens_name_live is not as": (
+    "the index uq_tokens_name_live differs": (
         "DROP INDEX uq_tokens_name_live",
         "CREATE INDEX uq_tokens_name_live ON tokens (name)",
     ),
     "events up to 5": ("UPDATE meta SET event_floor = 5",),
     "event 1 was changed: its hash": ("UPDATE meta SET floor_hash = randomblob(32)",),
-    "fences of new tasks begin at 9": ("UPDATE meta SET fence_floor = 9",),
+    "the fence floor is 9": ("UPDATE meta SET fence_floor = 9",),
 }
 
 
@@ -206,7 +206,7 @@ async def test_the_newest_event_and_its_hash_are_in_the_metrics_and_in_the_log(
     assert found["events"] == {"seq": head.seq, "hash": head.hash.hex()}
     with caplog.at_level(logging.INFO, logger="project_manager"):
         await background.publish_head_once(desk.runtime.database)
-    assert caplog.messages[-1] == f"the newest event is {head}"
+    assert caplog.messages[-1] == f"latest event: {head}"
 
 
 async def test_a_batch_reads_the_end_of_the_chain_only_after_another_process_has_committed(desk: Desk) -> None:
@@ -321,7 +321,7 @@ def test_a_restore_continues_the_chain_of_the_backup_and_names_the_replaced_head
 @pytest.mark.parametrize(
     ("statement", "words"),
     [
-        ("UPDATE meta SET fence_floor = 0", "fences of new tasks begin at 0"),
+        ("UPDATE meta SET fence_floor = 0", "the fence floor is 0"),
         ("UPDATE meta SET epoch = 'other'", "the epoch is other"),
         ("UPDATE tasks SET fence = 5 WHERE id = 4", "task 4 has fence 5"),
     ],
@@ -361,12 +361,12 @@ def test_retention_keeps_the_chain_and_old_tasks_are_counted_as_not_compared(pru
     [
         (("DELETE FROM events WHERE seq = (SELECT min(seq) FROM events)",), "is missing"),
         (("UPDATE meta SET event_floor = 0",), "events 1 to"),
-        (("UPDATE meta SET fence_floor = 0",), "fences of new tasks begin at 0"),
+        (("UPDATE meta SET fence_floor = 0",), "the fence floor is 0"),
         (("UPDATE tasks SET fence = 0 WHERE id = 1",), "task 1 has fence 0"),
         (("UPDATE tasks SET status = 'TODO', lock_holder = NULL, lock_acquired_at = NULL, lock_expires_at = NULL, "
           "lock_ttl = NULL, lock_from = NULL WHERE id = 4",), "task 4 has status TODO"),
-        (FORGED_TOKEN[:1], "token 2 is there without an event"),
-        (FORGED_TOKEN[1:], "log entry 3 is there without an event"),
+        (FORGED_TOKEN[:1], "token 2 exists without an event"),
+        (FORGED_TOKEN[1:], "log entry 3 exists without an event"),
     ],
 )  # fmt: skip
 def test_tampering_is_found_after_retention_has_removed_events(
@@ -378,5 +378,5 @@ def test_tampering_is_found_after_retention_has_removed_events(
 
 def test_a_head_that_retention_has_removed_is_called_too_old(pruned: Path, worked: Path) -> None:
     assert found(pruned, head_of(worked)) == (
-        f"event {head_of(worked).seq}, a published head, is older than the events that are kept",
+        f"event {head_of(worked).seq}, a published head, is older than the retained events",
     )

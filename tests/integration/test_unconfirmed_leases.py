@@ -41,7 +41,7 @@ async def test_a_claim_after_a_wait_begins_with_a_short_lease_and_a_notice(desk:
     claimed = await waited(desk)
     lock = claimed["lock"]
     assert (lock["expires_at"], lock["ttl_seconds"]) == (desk.clock.later(120), 120)
-    assert claimed["notice"] == "short lease: your next call before it expires extends it to 900 s"
+    assert claimed["notice"] == "unconfirmed lease: a call before it expires extends it to 900 s"
     (locked,) = await desk.events(0, "task.locked")
     assert (locked["unconfirmed"], locked["timeout"], locked["lock"]) == (True, 120, lock)
     assert (await desk.look(claimed["task"]["id"]))["lock"] == lock
@@ -72,7 +72,7 @@ async def test_without_a_call_the_task_is_free_after_two_minutes_and_no_attempt_
     assert (seen["status"], seen["lock"], seen["attempts"], seen["ready"]) == ("TODO", None, 0, True)
     (unlocked,) = await desk.events(since, "task.unlocked")
     assert (unlocked["reason"], unlocked["agent_id"]) == ("unconfirmed", "ann")
-    assert "was not confirmed by a call" in (await desk.logs(number))[-1]["body"]
+    assert "was not confirmed before" in (await desk.logs(number))[-1]["body"]
     counted = await anyio.to_thread.run_sync(desk.runtime.metrics.render)
     assert b'pm_leases_total{outcome="unconfirmed"} 1.0' in counted
     assert b'pm_leases_total{outcome="expired"}' not in counted

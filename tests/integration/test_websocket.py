@@ -238,7 +238,7 @@ async def test_every_subscriber_is_notified_when_the_service_stops(served: Serve
     async with served.listen() as wire:
         await frame(wire)
         desk.runtime.hub.close()
-        assert await closed(wire) == (1001, "the server is stopping")
+        assert await closed(wire) == (1001, "the server is shutting down")
 
 
 async def test_a_client_is_asked_to_reconnect_while_events_cannot_be_read(
@@ -252,7 +252,7 @@ async def test_a_client_is_asked_to_reconnect_while_events_cannot_be_read(
     assert (await served.send("GET", "/api/tasks")).status_code == 200
     monkeypatch.setattr(readers, "QUEUE", 0)
     async with served.listen("since=0") as wire:
-        assert await closed(wire) == (1013, "0 reads wait already")
+        assert await closed(wire) == (1013, "the read queue is full: 0 reads wait")
     monkeypatch.undo()
     async with served.listen("since=0") as wire:
         assert [one.get("seq") for one in await frames(wire, 2)] == [2, 1]
@@ -313,8 +313,8 @@ async def test_a_websocket_that_is_none_is_answered_with_where_the_events_are(se
     assert answer.headers["content-type"] == "application/json"
     assert error == {
         "code": "no_such_route",
-        "message": f"there is no WebSocket at {path}",
-        "hint": "The one WebSocket is that of the events: /ws/updates.",
+        "message": f"no WebSocket endpoint at {path}",
+        "hint": "The only WebSocket endpoint is /ws/updates.",
         "details": {},
         "request_id": answer.headers["x-request-id"],
     }
@@ -333,5 +333,5 @@ async def test_a_server_that_cannot_answer_a_websocket_closes_it_with_the_reason
     await websocket.NoUpdates("/ws/updates")(scope, receive, send)
     assert sent == [
         {"type": "websocket.accept"},
-        {"type": "websocket.close", "code": 1008, "reason": "there is no WebSocket at /ws/nope"},
+        {"type": "websocket.close", "code": 1008, "reason": "no WebSocket endpoint at /ws/nope"},
     ]

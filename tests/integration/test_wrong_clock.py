@@ -106,7 +106,7 @@ async def test_readiness_and_a_metric_show_the_difference(ahead: Desk, caplog: p
         assert (answer.status_code, answer.json()["checks"]["clock"]) == (503, False)
         page = (await served.send("GET", "/metrics")).text
         assert sample(page, "project_manager_clock_difference_seconds") == YEARS / 1000
-    apart = Trouble(background.log, "clock_differs", "the clocks differ")
+    apart = Trouble(background.log, "clock_differs", "clock difference")
     background.tell_clock(apart, ahead.runtime.database.clock.difference())
     assert "3650 days" in caplog.text
     assert caplog.records[-1].__dict__["action"] == "clock_differs"

@@ -124,7 +124,7 @@ def test_a_malformed_value_is_refused_in_one_sentence_that_names_the_setting(nam
 def test_a_refusal_names_the_value_and_the_accepted_ones() -> None:
     with pytest.raises(ConfigError) as refused:
         load({}, {"DATABASE_POOL_SIZE": "many"})
-    assert str(refused.value) == "DATABASE_POOL_SIZE is 'many', but must be a whole number from 1 to 16."
+    assert str(refused.value) == "DATABASE_POOL_SIZE is 'many', but must be an integer from 1 to 16."
 
 
 def test_a_password_in_a_database_url_is_never_repeated() -> None:
@@ -262,8 +262,8 @@ def test_a_value_in_an_env_file_ends_at_its_closing_quote_or_comment(
     ("line", "fault"),
     [
         ("DEFAULT_PORT: 80", "is not NAME=value"),
-        ('HOST="::1" "::2"', 'goes on after the closing "'),
-        ("HOST='::1'x", "goes on after the closing '"),
+        ('HOST="::1" "::2"', 'has text after the closing "'),
+        ("HOST='::1'x", "has text after the closing '"),
         ('HOST="::1', 'has no closing "'),
         ("HOST='::1", "has no closing '"),
         (r'HOST="::1\"', 'has no closing "'),
@@ -327,8 +327,8 @@ def test_a_name_in_an_env_file_that_is_no_setting_is_warned_about_with_the_neare
     env_file = tmp_path / "pm.env"
     env_file.write_text("DEFAULT_PROT=80\nCOLOUR=red\nHOST=::1\nDATABASE_URL_FILE=\n")
     assert load({}, {}, env_file).warnings == (
-        f"The env file {env_file} sets DEFAULT_PROT, which is no setting; did you mean DEFAULT_PORT?",
-        f"The env file {env_file} sets COLOUR, which is no setting.",
+        f"Unknown setting DEFAULT_PROT in the env file {env_file}; did you mean DEFAULT_PORT?",
+        f"Unknown setting COLOUR in the env file {env_file}.",
     )
 
 
@@ -345,17 +345,16 @@ def test_a_name_in_an_env_file_that_is_no_setting_is_warned_about_with_the_neare
     ],
 )
 def test_a_misspelt_setting_in_the_environment_is_warned_about(name: str, meant: str) -> None:
-    assert load({}, {name: "5"}).warnings == (
-        f"The environment sets {name}, which is no setting; did you mean {meant}?",
-    )
+    assert load({}, {name: "5"}).warnings == (f"Unknown setting {name} in the environment; did you mean {meant}?",)
 
 
 def test_the_file_of_a_setting_that_is_no_secret_is_warned_about(tmp_path: Path) -> None:
     env_file = tmp_path / "pm.env"
     env_file.write_text("DATABASE_PATH_FILE=/run/path\n")
-    end = "DATABASE_PATH_FILE, which is no setting; only a secret is read from a file: set DATABASE_PATH itself."
-    assert load({}, {}, env_file).warnings == (f"The env file {env_file} sets {end}",)
-    assert load({}, {"DATABASE_PATH_FILE": "/run/path"}).warnings == (f"The environment sets {end}",)
+    unknown = "Unknown setting DATABASE_PATH_FILE in the"
+    end = "only secrets can be read from a file. Set DATABASE_PATH itself."
+    assert load({}, {}, env_file).warnings == (f"{unknown} env file {env_file}; {end}",)
+    assert load({}, {"DATABASE_PATH_FILE": "/run/path"}).warnings == (f"{unknown} environment; {end}",)
 
 
 def test_a_name_of_another_program_in_the_environment_is_no_misspelt_setting() -> None:
@@ -394,12 +393,12 @@ def test_a_secret_in_a_file_that_cannot_be_used_is_refused_without_its_text(tmp_
         "nowhere": "No such file",
         "folder": "Is a directory",
         "binary": "not UTF-8 text",
-        "large": "longer than 65536 bytes",
+        "large": "exceeds 65536 bytes",
         "empty": "is empty",
         "$HOME/secret": "is not expanded",
     }
     for name, reason in refusals.items():
-        with pytest.raises(ConfigError, match=rf"DATABASE_URL_FILE is .*{name[1:]}.*{reason}") as refused:
+        with pytest.raises(ConfigError, match=rf"file .*{name[1:]}' of DATABASE_URL_FILE.*{reason}") as refused:
             load({}, {"DATABASE_URL_FILE": str(tmp_path / name)})
         assert "hush" not in str(refused.value)
     malformed = secret_in(tmp_path, "postgresql://u:hush@db/pm")

@@ -202,10 +202,10 @@ def test_a_repeated_failure_is_logged_once_then_at_intervals_and_when_it_is_over
         trouble.is_over()
     trouble.goes_on("nobody again")
     assert [line["message"] for line in lines(stream)] == [
-        "letters cannot be fetched now: nobody opens",
-        "letters cannot be fetched now: still nobody",
-        "letters cannot be fetched: that is over",
-        "letters cannot be fetched now: nobody again",
+        "letters cannot be fetched: nobody opens",
+        "letters cannot be fetched: still nobody",
+        "letters cannot be fetched: recovered",
+        "letters cannot be fetched: nobody again",
     ]
     assert {line["action"] for line in lines(stream)} == {"fetch_failed"}
 

@@ -92,10 +92,10 @@ def test_an_explicit_key_wins_over_a_merged_one() -> None:
         ("a: *nobody", Place(1, 4), "anchor"),
         ("a: !!python/object:os.system x", Place(1, 4), "tag"),
         ("a: 1\n---\nb: 2", Place(2, 1), "second document"),
-        ("a: b: c", Place(1, 5), "not YAML"),
+        ("a: b: c", Place(1, 5), "invalid YAML"),
         ("a:\n  - \x07", Place(2, 5), "U+0007"),
         ("a: \ud800", Place(1, 4), "U+D800"),
-        ("? [a]\n: b", Place(1, 3), "key must be a text"),
+        ("? [a]\n: b", Place(1, 3), "keys must be text"),
         ("<<: 5", Place(1, 5), "merges mappings"),
     ],
 )
@@ -118,18 +118,18 @@ def test_a_syntax_error_is_refused_with_its_line(text: str) -> None:
     with pytest.raises(Unreadable) as caught:
         yaml_tree.compose(text)
     assert caught.value.place.line > 1
-    assert caught.value.message.startswith("this is not YAML: ")
+    assert caught.value.message.startswith("invalid YAML: ")
 
 
 @pytest.mark.parametrize(
     ("source", "text", "place", "words"),
     [
-        ("plan.json", '{"projects": [\n  {"name" "Shop"}]}', Place(2, 11), "this is not JSON: expecting ':' delimiter"),
-        ("plan.JSON", "projects: [", Place(1, 1), "this is not JSON: expecting value"),
-        ("document", '{"projects": [}', Place(1, 15), "this is not JSON: "),
-        ("plan.yaml", '{"projects": [}', Place(1, 15), "this is not YAML: "),
-        ("document", "projects: [\n", Place(2, 1), "this is not YAML: "),
-        ("plan.json", '["\\ud83d", ' + "[" * 100_000, Place(1, 5), "this is not YAML: "),
+        ("plan.json", '{"projects": [\n  {"name" "Shop"}]}', Place(2, 11), "invalid JSON: expecting ':' delimiter"),
+        ("plan.JSON", "projects: [", Place(1, 1), "invalid JSON: expecting value"),
+        ("document", '{"projects": [}', Place(1, 15), "invalid JSON: "),
+        ("plan.yaml", '{"projects": [}', Place(1, 15), "invalid YAML: "),
+        ("document", "projects: [\n", Place(2, 1), "invalid YAML: "),
+        ("plan.json", '["\\ud83d", ' + "[" * 100_000, Place(1, 5), "invalid YAML: "),
     ],
 )
 def test_a_syntax_error_is_described_in_the_terms_of_the_format(
@@ -212,7 +212,7 @@ def test_an_unknown_key_is_named_with_the_nearest_valid_one(text: str, near: str
 def test_a_duplicate_is_reported_with_the_line_of_the_first_one(text: str, line: int) -> None:
     (fault,) = reader.read(text, "plan.yaml").faults
     assert fault.place.line == line
-    assert f"stands on line {line - 1} already" in fault.message
+    assert f"is already defined on line {line - 1}" in fault.message
 
 
 def test_tasks_with_the_same_name_and_different_keys_are_two_tasks() -> None:

@@ -66,9 +66,8 @@ async def refuse_message(send: Send, raw: bytes) -> None:
         await refuse(
             send,
             400,
-            "INVALID_REQUEST: post one JSON-RPC 2.0 object whose id is a text or a number and whose "
-            "params are an object. "
-            "Batches are no part of MCP.",
+            "INVALID_REQUEST: the body is not a JSON-RPC 2.0 message. Send one object; `id` is a string or a number, "
+            "and `params` is an object. Batches are not supported.",
         )
 
 
@@ -107,7 +106,7 @@ def actor_of(scope: Scope) -> Actor:
     """Who asks: the gate in front of every door has put it there. Raises Unauthorized when it has named nobody."""
     actor = scope.get("state", {}).get("actor")
     if not isinstance(actor, Actor):
-        raise Unauthorized("this address is open to everybody, and MCP is not")
+        raise Unauthorized("MCP requires authentication")
     return actor
 
 
@@ -156,9 +155,8 @@ async def refuse_stream(send: Send) -> None:
     await refuse(
         send,
         503,
-        "CONNECTION_LIMIT: as many MCP streams are open as MCP_MAX_CONNECTIONS allows. Try again in a "
-        "moment; "
-        "calls without a stream are answered all the same.",
+        "CONNECTION_LIMIT: the limit of MCP streams (MCP_MAX_CONNECTIONS) is reached. Try again in a moment; calls "
+        "without a stream still work.",
         code=SERVER_BUSY,
         headers={"retry-after": "5"},
     )

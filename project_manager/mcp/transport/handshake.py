@@ -182,8 +182,8 @@ class HandshakeEra:
             await refuse(
                 send,
                 400 if scope["method"] != "GET" else 405,
-                "SESSION_MISSING: send the Mcp-Session-Id that `initialize` answered with, or speak "
-                "protocol 2026-07-28.",
+                "SESSION_MISSING: the header Mcp-Session-Id is missing. Send the id from the response to `initialize`, "
+                "or use protocol version 2026-07-28.",
                 headers={} if scope["method"] != "GET" else {"allow": "POST, DELETE"},
             )
             return None
@@ -191,7 +191,7 @@ class HandshakeEra:
         try:
             return self._sessions.find(session_id, actor_of(scope).id, version, profile_of(scope))
         except SessionGone:
-            await refuse(send, 404, "SESSION_NOT_FOUND: this session was ended. Send `initialize` to begin a new one.")
+            await refuse(send, 404, "SESSION_NOT_FOUND: the session has ended. Send `initialize` to start a new one.")
         except NoRoom:
             await _refuse_session(send)
         return None
@@ -210,7 +210,7 @@ class HandshakeEra:
         try:
             await live.run({}, session.profile)
         except Exception:
-            log.exception("a session ended by a fault", extra={"action": "session_failed"})
+            log.exception("an MCP session failed", extra={"action": "session_failed"})
         finally:
             if session.live is live:
                 session.live = None
@@ -224,9 +224,8 @@ async def _refuse_session(send: Send) -> None:
     await refuse(
         send,
         503,
-        "CONNECTION_LIMIT: as many MCP sessions are in use as MCP_MAX_CONNECTIONS allows. Close one, or "
-        "try again in a "
-        "moment; clients of protocol 2026-07-28 need no session.",
+        "CONNECTION_LIMIT: the limit of MCP sessions (MCP_MAX_CONNECTIONS) is reached. Close one, or try again in a "
+        "moment. Protocol version 2026-07-28 needs no session.",
         code=SERVER_BUSY,
         headers={"retry-after": "5"},
     )

@@ -172,7 +172,7 @@ class McpDoor:
         path: str = scope["path"].removeprefix(root)
         endpoint = self._routes.get(path.rstrip("/"))
         if endpoint is None:
-            await refuse(send, 404, f"NO_SUCH_ROUTE: nothing answers here. MCP is at {root}/mcp.")
+            await refuse(send, 404, f"NO_SUCH_ROUTE: unknown path. MCP is at {root}/mcp.")
             return
         if scope["method"] == "OPTIONS":  # the gate lets it pass without a token
             allowed = "POST" if endpoint == self._messages else "GET, POST, DELETE"
@@ -222,7 +222,7 @@ class McpDoor:
         try:
             body = await read_body(scope, receive, MAX_BODY)
         except TooBig:
-            await refuse(send, 413, "BODY_TOO_LARGE: a request body is at most 1 MiB. Send less at once.")
+            await refuse(send, 413, "BODY_TOO_LARGE: the request body is larger than 1 MiB. Send a smaller one.")
             return
         era = self._modern if self._modern.speaks(scope) else self._handshake
         await era.post(_without_trailing_blanks(scope), receive, send, body)

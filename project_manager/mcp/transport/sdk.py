@@ -298,7 +298,7 @@ def check_params(method: str, params: Params) -> None:
         value = (params or {}).get(name)
         if isinstance(value, kind) or (value is None and not required):
             continue
-        wanted = "an object" if kind is dict else "a text"
+        wanted = "an object" if kind is dict else "a string"
         fault = "is missing" if value is None else f"must be {wanted}"
         raise MCPError(INVALID_PARAMS, f"INVALID_PARAMS: `params.{name}` {fault}. Send {wanted}.", {"parameter": name})
 

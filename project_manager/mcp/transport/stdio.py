@@ -35,8 +35,8 @@ from project_manager.runtime.dispatch import Runtime
 _LINGER_SECONDS = 10.0
 _DRAIN_SECONDS = 2.0
 _NO_MESSAGE = (
-    "INVALID_REQUEST: send one JSON-RPC 2.0 object a line, whose id is a text or a number and whose params are an "
-    "object. Batches are no part of MCP."
+    "INVALID_REQUEST: the line is not a JSON-RPC 2.0 message. Send one object per line; `id` is a string or a number, "
+    "and `params` is an object. Batches are not supported."
 )
 
 

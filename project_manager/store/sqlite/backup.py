@@ -74,13 +74,13 @@ def back_up(database: Path, target: Path, mode: int = private_files.FILE_MODE) -
     of its folder. Raises BackupRefused.
     """
     if not database.is_file():
-        raise BackupRefused(f"there is no database at {database}")
+        raise BackupRefused(f"no database at {database}")
     if target.exists() and target.samefile(database):
-        raise BackupRefused("a backup cannot be the database itself")
+        raise BackupRefused("the backup target is the database itself; choose another file")
     if not target.parent.is_dir():
-        raise BackupRefused(f"there is no folder {target.parent}")
+        raise BackupRefused(f"folder {target.parent} not found")
     if mixed := _foreign_logs(database):
-        raise BackupRefused(f"{mixed[0]} belongs to another database than {database.name}: move it away")
+        raise BackupRefused(f"{mixed[0]} belongs to another database than {database.name}; move it")
     _check_logs_of_target(target)
     try:
         _remove_leftovers(target, database)
@@ -104,7 +104,7 @@ def _copy_whole(database: Path, unfinished: Path) -> tuple[str, Examination]:
     _copy_in_use(database, unfinished)
     found = examine(unfinished)
     if found.faults or found.revision is None:
-        raise BackupRefused(f"the copy of {database} is not whole: {'; '.join(found.faults) or 'it has no schema'}")
+        raise BackupRefused(f"the copy of {database} is damaged: {'; '.join(found.faults) or 'it has no schema'}")
     return checksum(unfinished), found
 
 
@@ -153,7 +153,7 @@ def examine(path: Path, *, sealed: bool = True, published: Iterable[Head] = ()) 
         if not files.is_database(path):
             return Examination(None, ("it is not a database",))
         if mixed := files.foreign_logs(path):
-            return Examination(None, (f"{mixed[0].name} beside it belongs to another database: move it away",))
+            return Examination(None, (f"{mixed[0].name} next to it belongs to another database; move it",))
         faults = _checksum_faults(path) if sealed else ()
         found = _examine_contents(path, published)
         if found.faults:
@@ -261,9 +261,9 @@ def _checksum_faults(path: Path) -> tuple[str, ...]:
     except FileNotFoundError:
         return ()
     if not written:
-        return (f"{sidecar.name} holds no checksum",)
+        return (f"{sidecar.name} contains no checksum",)
     if written[0] != checksum(path):
-        return (f"its checksum is not the one in {sidecar.name}: a byte of it has changed",)
+        return (f"its checksum does not match {sidecar.name}",)
     return ()
 
 
@@ -276,7 +276,7 @@ def _examine_contents(path: Path, published: Iterable[Head]) -> Examination:
         connection.execute("BEGIN")
         found = checks.inside(connection, published)
         if found.faults and stood_still and not _cannot_change(path):
-            raise Unchecked(f"{path} cannot be checked now: a process has opened it during the check")
+            raise Unchecked(f"{path} cannot be checked now: another process opened it during the check")
         return found
     except driver.DriverError as error:
         if driver.is_damage(error) or driver.error_name(error) == "SQLITE_ERROR":  # a table or column is missing
@@ -302,10 +302,10 @@ def _cannot_change(path: Path) -> bool:
 
 def _reason(path: Path, error: BaseException) -> str:
     if driver.is_busy(error):
-        return "another process holds it"
+        return "it is locked by another process"
     if files.logs_of(path) and not os.access(path.resolve().parent, os.W_OK):
         names = ", ".join(log.name for log in (path, *files.logs_of(path)))
-        return f"its folder is not writable and a log lies beside it; copy {names} to another folder and check the copy"
+        return f"its folder is not writable and it has a log; copy {names} to another folder and check the copy"
     return str(error)
 
 
@@ -321,13 +321,13 @@ def _check_logs_of_target(target: Path) -> None:
     try:
         with files.locked(target) as free:
             if not free:
-                raise InUse(f"{target} is a database that a process has open")
+                raise InUse(f"{target} is open in a process; choose another file")
     except OSError as error:
         raise unwritable(f"the backup {target.name}", target.parent, error) from error
     if left := [log for log in files.logs_of(target) if not log.name.endswith("-shm")]:
         raise BackupRefused(
-            f"{left[0]} is left over from another database, and SQLite would take it for a part of the backup: "
-            "move it away, or name another file"
+            f"{left[0]} belongs to another database, and SQLite would read it as part of the backup; move it, or "
+            "choose another file"
         )
 
 
@@ -335,7 +335,7 @@ def _uncopied(database: Path, target: Path, error: Exception) -> BackupRefused:
     if driver.is_full(error):
         return disk_full(f"the backup {target.name}", target.parent)
     if driver.is_busy(error):
-        return InUse(f"the database {database} cannot be copied now: another process holds it")
+        return InUse(f"the database {database} cannot be copied now: it is locked by another process")
     if driver.is_damage(error):
         return BackupRefused(f"the database {database} cannot be copied: {error}")
     return NotNow(f"the database {database} cannot be copied now: {error}")

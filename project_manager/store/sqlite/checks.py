@@ -40,7 +40,7 @@ def inside(connection: Any, published: Iterable[Head] = ()) -> Examination:
     faults = [f"a row of {row[0]} refers to a missing row of {row[2]}" for row in orphans]
     revision = revisions.present(connection)
     if revision is None or revisions.is_foreign(connection):
-        return Examination(revision, (*faults, "it has no schema of this program"))
+        return Examination(revision, (*faults, "it is not a Project Manager database"))
     if revision not in revisions.known():
         return Examination(revision, tuple(faults), newer=revisions.made_by_newer(connection) is not None)
     differences = tuple(schema_check.differences(connection, revision)[:_SHOWN])
@@ -48,8 +48,8 @@ def inside(connection: Any, published: Iterable[Head] = ()) -> Examination:
     if revision != revisions.head():
         return Examination(revision, tuple(faults), differences=differences)
     tx = Tx(execute, 0, SYSTEM, "", 0)
-    faults += [f"task {task_id} has wrong counters of its dependencies" for task_id in bulk.miscounted(tx, _SHOWN)]
-    faults += [f"task {task_id} is not found by all of its labels" for task_id in claimable.unlisted(tx, _SHOWN)]
+    faults += [f"task {task_id} has wrong dependency counters" for task_id in bulk.miscounted(tx, _SHOWN)]
+    faults += [f"task {task_id} is missing from the label index" for task_id in claimable.unlisted(tx, _SHOWN)]
     found = history_check.check(tx, published)
     return Examination(
         revision,

@@ -73,7 +73,7 @@ class Database:
         except driver.DriverError as error:
             raise unopened(options.path, error) from error
         if not self.watch.begin():
-            raise DatabaseNotNow(f"the database {self.path} was replaced while it was opened: start again")
+            raise DatabaseNotNow(f"the database {self.path} was replaced during startup; restart")
 
     def _open(self, options: Options, clock: Clock, duties: Duties, timed: Callable[[str, float], None]) -> None:
         path = str(options.path)
@@ -188,7 +188,7 @@ def _create_folder(path: Path) -> None:
     try:
         private_files.make_folder(path.parent)
     except OSError as error:
-        raise DatabaseRefused(f"the folder of the database {path} cannot be made: {error.strerror}") from error
+        raise DatabaseRefused(f"the folder of the database {path} cannot be created: {error.strerror}") from error
 
 
 def _examine(path: Path) -> tuple[str | None, bool]:
@@ -211,11 +211,11 @@ def unopened(path: Path, error: BaseException) -> DatabaseRefused:
     if name.startswith("SQLITE_READONLY"):
         return DatabaseRefused(f"the database {path} is read-only for this user")
     if driver.is_busy(error):
-        return DatabaseNotNow(f"the database {path} is held by another process")
+        return DatabaseNotNow(f"the database {path} is locked by another process")
     if name == "SQLITE_ERROR":
-        return DatabaseRefused(f"the database {path} has not the tables of its schema: {error}")
+        return DatabaseRefused(f"the database {path} does not match its schema: {error}")
     if name.startswith("SQLITE_IOERR") and not _takes_a_page(path.parent):
-        return DatabaseNotNow(f"the database {path} cannot be opened: its disk is full. Free 1 MB, start again")
+        return DatabaseNotNow(f"the database {path} cannot be opened: its disk is full; free 1 MB and restart")
     return DatabaseNotNow(f"the database {path} cannot be opened now: {error}")
 
 
@@ -231,21 +231,22 @@ def set_foreign_logs_aside(path: Path) -> None:
             if not free:
                 if not path.exists():
                     raise DatabaseNotNow(
-                        f"the database {path} was removed while a process has it open: stop that first"
+                        f"the database {path} was removed but is still open in a process; stop that process first"
                     )
                 if files.is_open_though_removed(path):
                     raise DatabaseNotNow(
-                        f"the log beside {path} belongs to a removed database that a process has open: stop that first"
+                        f"the log next to {path} belongs to a removed database that is still open in a process; "
+                        "stop that process first"
                     )
                 return  # another process is creating the database at this moment
             found = files.foreign_logs(path, opened)
             moved = files.move_logs(path, f"{path.name}.left-over-{stamp(SystemClock().now())}") if found else []
     except OSError as error:
-        raise DatabaseRefused(f"the log beside the database {path} cannot be moved: {error.strerror}") from error
+        raise DatabaseRefused(f"the log next to the database {path} cannot be moved: {error.strerror}") from error
     if moved:
         names = ", ".join(str(log) for log in moved)
         log.error(
-            "the log beside %s belongs to another database and is kept as %s",
+            "the log next to %s belongs to another database and is kept as %s",
             path,
             names,
             extra={"action": "log_set_aside"},
@@ -264,7 +265,7 @@ def _examine_inside(path: Path) -> tuple[str | None, bool]:
             if verdict != "ok":
                 raise DatabaseRefused(_damaged(path))
         if revisions.is_foreign(connection):
-            raise DatabaseRefused(f"the database {path} belongs to another program")
+            raise DatabaseRefused(f"the database {path} was created by another program")
         return revisions.present(connection), revisions.fits(connection)
     finally:
         connection.close()
@@ -290,7 +291,7 @@ def unmigrated(path: Path, error: Exception) -> DatabaseRefused:
         return DatabaseRefused(reason)
     kind = DatabaseNotNow if driver.is_busy(error) or driver.is_full(error) else DatabaseRefused
     why = error.strerror if isinstance(error, OSError) else error
-    return kind(f"the database {path} cannot be made or migrated: {why}. Nothing was changed")
+    return kind(f"the database {path} cannot be created or migrated: {why}. Nothing was changed")
 
 
 def _copy_before_migration(path: Path, present: str) -> None:
@@ -344,14 +345,14 @@ def check_sharing(
     # Locks and shared memory of WAL mode work only between processes of one machine.
     if strangers := [other for other in others if _machine(other.host) != _machine(database.host)]:
         raise UsedElsewhere(
-            f"{_name(strangers[0].host)}, another machine, uses the database {database.path}: SQLite cannot be shared "
-            "over a network file system; run all instances on one machine"
+            f"the database {database.path} is in use on another machine, {_name(strangers[0].host)}: SQLite cannot be "
+            "shared over a network file system; run all instances on one machine"
         )
     if others and not driver.several_processes_are_safe():
         shown = ".".join(str(part) for part in driver.SQLITE_VERSION)
         raise DatabaseRefused(
-            f"process {others[0].pid} on {_name(others[0].host)} uses the database {database.path} already, and SQLite "
-            f"{shown} can corrupt a database that two processes write: install pysqlite3, or SQLite 3.51.3 or newer"
+            f"process {others[0].pid} on {_name(others[0].host)} uses the database {database.path}, and SQLite {shown} "
+            "can corrupt a database with two writing processes: install pysqlite3, or SQLite 3.51.3 or newer"
         )
     return others
 

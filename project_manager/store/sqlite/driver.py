@@ -151,7 +151,7 @@ def as_domain_error(error: BaseException) -> ProjectManagerError:
     if is_full(error):
         return StorageFull("the disk of the database is full")
     if is_busy(error):
-        return DatabaseBusy("another process holds the database")
+        return DatabaseBusy("the database is locked by another process")
     if name.startswith("SQLITE_INTERRUPT"):
         return QueryTimeout("the query took longer than QUERY_TIMEOUT_SECONDS")
     if is_damage(error):

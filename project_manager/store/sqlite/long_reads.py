@@ -75,7 +75,7 @@ class LongReads:
         with anyio.move_on_after(WAIT_SECONDS):
             await self._places.acquire()
             return
-        raise QueueFull(f"{AT_ONCE} large answers are being sent already", at_once=AT_ONCE)
+        raise QueueFull(f"{AT_ONCE} large responses are already in progress", at_once=AT_ONCE)
 
 
 class Pieces:
@@ -126,7 +126,7 @@ class Pieces:
             raise
         except Exception as error:
             log.exception("a long read failed", extra={"action": self._name})
-            raise Internal("the answer could not be made by a fault of the server") from error
+            raise Internal("internal server error") from error
         finally:
             self.seconds += monotonic() - started
 
@@ -137,7 +137,7 @@ class Pieces:
             parts.append(part)
             size += len(part)
             if monotonic() > self._deadline:
-                raise QueryTimeout("making one piece of the answer took longer than QUERY_TIMEOUT_SECONDS")
+                raise QueryTimeout("one piece of the response took longer than QUERY_TIMEOUT_SECONDS")
             if size >= PIECE_CHARACTERS:
                 break
         return "".join(parts)

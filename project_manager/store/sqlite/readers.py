@@ -78,9 +78,9 @@ class Readers:
         Raises QueueFull, QueryTimeout, ShuttingDown, and each error of `work`.
         """
         if self._closing:
-            raise ShuttingDown("the server is stopping")
+            raise ShuttingDown("the server is shutting down")
         if self._queue.qsize() >= QUEUE:
-            raise QueueFull(f"{QUEUE} reads wait already")
+            raise QueueFull(f"the read queue is full: {QUEUE} reads wait")
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Result] = loop.create_future()
         read = _Read(name, work, actor, request_id, future, loop)
@@ -114,7 +114,7 @@ class Readers:
             while True:
                 read = self._queue.get_nowait()
                 if read is not None:
-                    refusal = ShuttingDown("the server is stopping")
+                    refusal = ShuttingDown("the server is shutting down")
                     read.loop.call_soon_threadsafe(_settle, read.future, None, refusal)
 
     def _serve(self, connection: Any) -> None:

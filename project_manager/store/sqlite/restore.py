@@ -144,16 +144,16 @@ def _replace(database: Path, prepared: Path, now: int) -> tuple[Path | None, lis
 
 def _check_source(source: Path, database: Path, *, force: bool) -> None:
     if not source.is_file():
-        raise BackupRefused(f"there is no backup at {source}")
+        raise BackupRefused(f"backup {source} not found")
     if database.exists() and source.samefile(database):
-        raise BackupRefused("a database cannot be restored from itself")
+        raise BackupRefused("the backup is the database itself; choose another file")
     found = backup.examine(source)
     if found.faults:
-        raise BackupRefused(f"the backup {source} is not whole: {'; '.join(found.faults)}")
+        raise BackupRefused(f"the backup {source} is damaged: {'; '.join(found.faults)}")
     if found.differences and not force:
         raise BackupRefused(
             f"the backup {source} does not match its events: {'; '.join(found.differences)}. Choose an older backup, "
-            "or restore this one with --force"
+            "or use --force"
         )
 
 
@@ -205,7 +205,7 @@ def _refuse_live(tx: Tx) -> None:
         gone = rfc3339(other.heartbeat_at + instances.SILENT_AFTER_MS)
         raise InUse(
             f"process {other.pid} on {other.host} ({other.kind}) uses the database: stop it first; "
-            f"if it is gone already, it counts as gone from {gone} on"
+            f"if it has already stopped, retry after {gone}"
         )
 
 
@@ -229,10 +229,10 @@ def _unused(database: Path) -> Iterator[None]:
 
 
 def _in_use(database: Path) -> str:
-    removed = "" if database.exists() else ", though the file was removed"
+    removed = "" if database.exists() else ", although the file was removed"
     return (
-        f"a process has the database {database} open{removed}: stop the server and everything else that uses it, "
-        "then restore"
+        f"the database {database} is open in a process{removed}: stop the server and every other process that uses "
+        "it, then restore"
     )
 
 
@@ -319,10 +319,10 @@ def _read_back(database: Path, epoch: str) -> None:
     """Raise BackupRefused unless the database at this path is intact and has this epoch."""
     found = backup.examine(database)
     if found.faults:
-        raise BackupRefused(f"the restored database {database} is not whole: {'; '.join(found.faults)}")
+        raise BackupRefused(f"the restored database {database} is damaged: {'; '.join(found.faults)}")
     connection = backup.opened_to_read(database)
     try:
         if meta.epoch(Tx(connection.execute, 0, SYSTEM, "", 0)) != epoch:
-            raise BackupRefused(f"another process has replaced the restored database {database}")
+            raise BackupRefused(f"the restored database {database} was replaced by another process")
     finally:
         connection.close()

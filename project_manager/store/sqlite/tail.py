@@ -40,7 +40,7 @@ class Tail:
         # Two counters, because only one thread may increment each of them.
         self._own_commits = 0
         self._commits_seen = 0
-        self._trouble = Trouble(log, "tail_failed", "events cannot be read")
+        self._trouble = Trouble(log, "tail_failed", "cannot read events")
         self._moved = Trouble(log, "database_moved", "writes are refused", logging.ERROR)
         self._ended = threading.Event()
         self._receive: Receive | None = None
@@ -83,7 +83,7 @@ class Tail:
         try:
             self._look_until_closed()
         except Exception:
-            log.exception("the event reader has stopped", extra={"action": "tail_stopped"})
+            log.exception("the event reader stopped", extra={"action": "tail_stopped"})
 
     def _look_until_closed(self) -> None:
         version: int | None = None

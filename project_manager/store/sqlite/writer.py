@@ -147,9 +147,9 @@ class Writer:
         Raises QueueFull, ShuttingDown, and each error of `work`.
         """
         if self._closing:
-            raise ShuttingDown("the server is stopping")
+            raise ShuttingDown("the server is shutting down")
         if self._waiting >= QUEUE:
-            raise QueueFull(f"{QUEUE} writes wait already")
+            raise QueueFull(f"the write queue is full: {QUEUE} writes wait")
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Result] = loop.create_future()
         if not self._gathered:
@@ -188,7 +188,7 @@ class Writer:
             if not self._lost:
                 self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         except driver.DriverError:
-            log.info("the write-ahead log stays for the next start: another process uses it")
+            log.info("the write-ahead log is kept: another process uses the database")
         self._connection.close()
 
     def _refuse_the_rest(self) -> None:
@@ -197,7 +197,7 @@ class Writer:
             while True:
                 jobs = self._queue.get_nowait() or []
                 for job in jobs:
-                    job.error = ShuttingDown("the server is stopping")
+                    job.error = ShuttingDown("the server is shutting down")
                 self._answer(jobs)
 
     def _run(self) -> None:
@@ -241,7 +241,7 @@ class Writer:
 
     def _commit(self, batch: list[Job[Any]]) -> None:
         if self._lost:
-            raise DatabaseUnavailable("the disk has failed during a write, and this process writes no more")
+            raise DatabaseUnavailable("the disk failed during a write; this process no longer writes")
         self._watch.check()
         execute = self._connection.execute
         if self._hurried:
@@ -362,7 +362,7 @@ class Writer:
 
     def _fault(self, name: str, error: BaseException) -> Internal:
         log.error("a write failed", exc_info=error, extra={"action": "write_failed", "operation": name})
-        return Internal("the write failed by a fault of the server; nothing of it was kept")
+        return Internal("internal server error; nothing was written")
 
     def _fail(self, batch: list[Job[Any]], error: Exception) -> None:
         if self._connection.in_transaction:
@@ -386,10 +386,10 @@ class Writer:
             # Linux drops the dirty state of pages after a failed fsync. A later fsync succeeds although they are lost.
             self._lost = True
             self._duties.lost(error)
-            return OutcomeUnknown("the disk failed during the write: it is not known whether the write was kept")
+            return OutcomeUnknown("the disk failed during the write; the result is unknown")
         meaning = driver.as_domain_error(error)
         self.failure = meaning.message
-        log.error("a batch was not kept: %s", error, extra={"action": "batch_failed", "code": meaning.code})
+        log.error("a batch failed: %s", error, extra={"action": "batch_failed", "code": meaning.code})
         return meaning
 
     def _answer(self, batch: list[Job[Any]]) -> None:
@@ -399,7 +399,7 @@ class Writer:
         try:
             batch[0].future.get_loop().call_soon_threadsafe(self._settle, batch)
         except RuntimeError:
-            log.info("nobody waits for %d finished writes: their loop has ended", len(batch))
+            log.info("%d finished writes have no caller: their event loop has ended", len(batch))
 
     def _settle(self, batch: list[Job[Any]]) -> None:
         self._waiting -= len(batch)

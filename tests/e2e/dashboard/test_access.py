@@ -278,7 +278,7 @@ def test_an_unknown_address_links_a_browser_to_the_dashboard_and_returns_json_to
         answer = tab.page.goto(f"{shared.url}/board/<b>7</b>")
         assert answer
         assert (answer.status, answer.headers["content-type"]) == (404, "text/html; charset=utf-8")
-        expect(tab.page.get_by_role("heading")).to_have_text("There is nothing at /board/<b>7</b>")
+        expect(tab.page.get_by_role("heading")).to_have_text("/board/<b>7</b> not found")
         assert tab.violations() == []
         tab.page.get_by_role("link", name="Open the dashboard").click()
         tab.expect_face("live")

@@ -41,7 +41,7 @@ def test_a_waiting_task_names_its_dependency_and_becomes_ready_live(
     second = team.task(project, "Build", depends_on=[first])
     with dashboard(service, browser) as tab:
         tab.open()
-        expect(tab.card(second)).to_contain_text(f"waits for task #{first}")
+        expect(tab.card(second)).to_contain_text(f"depends on unfinished task #{first}")
         team.move(first, "DONE")
         expect(tab.card(second)).to_contain_text("Ready")
 
@@ -240,7 +240,7 @@ def test_a_refused_action_shows_the_error_of_the_server_and_a_remedy(
         tab.open(f"/?task={first}")
         tab.page.get_by_test_id("delete").click()
         tab.confirm()
-        refusal = tab.toast(f"depend on task {first}")
+        refusal = tab.toast(f"task {first} is a dependency of")
         expect(refusal).to_contain_text("Remove the dependency from those tasks first")
         assert team.read(first)["name"] == "Needed"
 
@@ -328,7 +328,7 @@ def test_a_viewer_gets_no_hints_to_create_anything(service: Service, browser: Br
         tab.page.get_by_role("button", name="Sign in").click()
         for view, words in (
             ("board", "No tasks yet"),
-            ("projects", "No project yet"),
+            ("projects", "No projects yet"),
             ("graph", "No dependencies to draw"),
         ):
             tab.page.get_by_test_id(f"nav-{view}").click()

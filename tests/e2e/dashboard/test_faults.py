@@ -113,7 +113,7 @@ def test_a_failing_board_reload_is_retried_with_backoff_on_one_websocket(
         assert lines.most == 1
 
 
-@pytest.mark.parametrize(("order", "words"), [("epoch", "reaches another database"), ("resync", "begin anew")])
+@pytest.mark.parametrize(("order", "words"), [("epoch", "reach different databases"), ("resync", "requests a resync")])
 def test_a_board_that_stays_outdated_is_shown_as_stale_and_reloaded_with_backoff(
     service: Service, browser: Browser, team: Team, order: str, words: str
 ) -> None:
@@ -166,7 +166,7 @@ def only_reads(answer: Callable[[Route], None]) -> Callable[[Route], None]:
     ("answer", "words"),
     [
         (refuse, "Something broke."),
-        (lambda route: route.fulfill(json={"auth_required": True, "actor": None}), "did not keep the cookie"),
+        (lambda route: route.fulfill(json={"auth_required": True, "actor": None}), "did not store the session cookie"),
     ],
     ids=["failed", "no cookie"],
 )

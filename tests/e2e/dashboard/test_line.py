@@ -155,7 +155,7 @@ def test_a_full_server_is_shown_as_the_reason_and_the_page_connects_when_possibl
         with dashboard(service, browser) as first:
             first.open()
             second.page.goto(service.url)
-            expect(second.connection).to_have_attribute("title", re.compile("as many live connections as it takes"))
+            expect(second.connection).to_have_attribute("title", re.compile("at its limit of live connections"))
         expect(second.connection).to_have_attribute("data-face", "live", timeout=30_000)
 
 
@@ -320,7 +320,7 @@ def test_the_sign_in_page_shows_a_reason_only_when_access_was_lost(
         why = tab.page.get_by_test_id("why-sign-in")
         tab.open()
         root = team.send("POST", "/api/tokens", {"name": "root", "role": "operator"})["secret"]
-        expect(why).to_have_text("This server asks for a token now.")
+        expect(why).to_have_text("This server now requires a token.")
         with service.http(Authorization=f"Bearer {root}") as operator:
             made = operator.post("/api/tokens", json={"name": "ada", "role": "viewer"}).json()
             tab.page.reload()

@@ -174,7 +174,7 @@ def test_a_click_does_not_act_on_a_row_that_moved_under_a_resting_pointer(
         point_at(tab, button(tab, "Accept", second))
         row(tab, first).evaluate(INSERT_ABOVE)
         press(tab)
-        expect(tab.toast("The list moved under the pointer")).to_be_visible()
+        expect(tab.toast("The list changed while you clicked")).to_be_visible()
         assert [team.read(task)["status"] for task in (first, second)] == ["REVIEW", "REVIEW"]
         leave(tab)
         point_at(tab, button(tab, "Accept", first))
@@ -274,7 +274,7 @@ def test_a_task_is_sent_back_with_a_comment_that_gives_the_reason(
     with needs(service, browser) as tab:
         button(tab, "Send back", task).click()
         tab.page.keyboard.press("Enter")
-        expect(tab.dialog.get_by_role("alert")).to_contain_text("Say what is missing")
+        expect(tab.dialog.get_by_role("alert")).to_contain_text("Enter what is missing")
         expect(tab.page.get_by_test_id("line")).to_be_focused()
         tab.page.keyboard.type("The tests ")
         tab.page.keyboard.press("Escape")
@@ -343,9 +343,9 @@ def test_a_row_shows_project_agent_waiting_time_and_number_of_dependents(
     light, heavy = review(team, project, "Light", priority=0), review(team, project, "Heavy")
     team.task(project, "Waits", depends_on=[heavy])
     with needs(service, browser) as tab:
-        for words in ("Checkout", "codex-3", "waiting under a minute", "holds back 1"):
+        for words in ("Checkout", "codex-3", "waiting under a minute", "blocks 1"):
             expect(row(tab, heavy)).to_contain_text(words)
-        expect(row(tab, light)).not_to_contain_text("holds back")
+        expect(row(tab, light)).not_to_contain_text("blocks")
         assert names(tab) == ["Heavy", "Light"]
 
 

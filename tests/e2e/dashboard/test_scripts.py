@@ -162,15 +162,15 @@ def test_right_to_left_names_do_not_reorder_the_words_around_them(
         expect(tab.dialog).to_have_attribute("aria-label", f"\u2068{ADA}\u2069 is working on this")
         body = '[data-testid="dialog"] .dialog-body p'
         shown = tab.page.locator(body).inner_text()
-        assert f"\u2068{NAME}\u2069 is held by \u2068{ADA}\u2069 for another" in shown
+        assert f"\u2068{NAME}\u2069 is locked by \u2068{ADA}\u2069 for another" in shown
         tab.page.keyboard.press("Escape")
         tab.open("/?view=activity")
-        event = tab.page.get_by_test_id("event").filter(has_text="took")
+        event = tab.page.get_by_test_id("event").filter(has_text="claimed")
         expect(event).to_be_visible()
         event.evaluate("(element) => element.id = 'event-in-question'")
-        order = tab.page.evaluate(ORDER_ON_SCREEN, ["#event-in-question p", [ADA, "took", "1"]])
+        order = tab.page.evaluate(ORDER_ON_SCREEN, ["#event-in-question p", [ADA, "claimed", "1"]])
         # On a phone the sentence wraps, so the position of a word does not show the order.
-        assert width == 320 or order == [ADA, "took", "1"]
+        assert width == 320 or order == [ADA, "claimed", "1"]
         for view in ("", "?view=agents", "?view=needs", "?view=projects", "?view=graph"):
             tab.open(f"/{view}")
             expect(tab.page.locator("main h1, .columns, .graph").filter(visible=True).first).to_be_visible()

@@ -46,7 +46,7 @@ def test_a_form_with_unsaved_text_asks_before_it_closes(
         tab.page.get_by_test_id("new-task").click()
         tab.dialog.get_by_label("Name").fill("Half an idea")
         leave(tab)
-        expect(question(tab)).to_contain_text("Not saved yet")
+        expect(question(tab)).to_contain_text("Unsaved changes")
         expect(tab.page.get_by_test_id("keep-editing")).to_be_focused()
         tab.page.get_by_test_id("keep-editing").click()
         expect(question(tab)).to_have_count(0)
@@ -141,7 +141,7 @@ def test_the_first_task_can_be_created_together_with_its_project(
     with dashboard(service, browser) as tab:
         tab.open()
         tab.page.get_by_test_id("new-task").click()
-        expect(tab.dialog).to_contain_text("A task belongs to a project, and there is none yet.")
+        expect(tab.dialog).to_contain_text("A task belongs to a project. Create a project first")
         assert tab.violations() == []
         tab.dialog.get_by_label("Name").fill("Checkout")
         tab.page.get_by_test_id("save").click()

@@ -89,8 +89,8 @@ def test_the_sign_in_page_fits_and_explains_a_rejected_token_in_plain_words(
         tab.page.get_by_test_id("token").fill("not-a-token")
         tab.page.get_by_role("button", name="Sign in").click()
         error = tab.page.get_by_test_id("form-error")
-        expect(error).to_contain_text("This token is not known here, or it was revoked.")
-        expect(error).to_contain_text("ask whoever runs this server")
+        expect(error).to_contain_text("The token is unknown or revoked.")
+        expect(error).to_contain_text("ask an operator")
         assert "Bearer" not in error.inner_text()
         form = tab.page.get_by_test_id("signin").locator("form").bounding_box()
         assert form is not None

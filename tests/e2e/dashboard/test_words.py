@@ -120,7 +120,7 @@ def test_a_link_to_an_unknown_project_or_epic_explains_it_and_offers_a_way_back(
 ) -> None:
     with dashboard(shared, browser) as tab:
         tab.open(f"/?view={view}&{part}=777")
-        expect(tab.page.get_by_test_id("unknown")).to_contain_text(f"There is no such {part}")
+        expect(tab.page.get_by_test_id("unknown")).to_contain_text(f"{part.capitalize()} not found")
         if part == "project":
             expect(tab.page.get_by_test_id("filter-project").locator("option:checked")).to_have_text("Unknown project")
         assert tab.violations() == []
@@ -138,7 +138,7 @@ def test_a_project_that_is_deleted_while_shown_is_reported_as_missing(
     with dashboard(service, browser) as tab:
         tab.open(f"/?project={project}")
         team.send("DELETE", f"/api/projects/{project}", {"force": True})
-        expect(tab.page.get_by_test_id("unknown")).to_contain_text("There is no such project")
+        expect(tab.page.get_by_test_id("unknown")).to_contain_text("Project not found")
 
 
 def test_a_link_to_a_deleted_task_gets_an_explanation_in_plain_words(
@@ -146,8 +146,8 @@ def test_a_link_to_a_deleted_task_gets_an_explanation_in_plain_words(
 ) -> None:
     with dashboard(shared, browser) as tab:
         tab.open("/?task=99999")
-        expect(tab.drawer).to_contain_text("There is no task #99999")
-        expect(tab.drawer).to_contain_text("deleted meanwhile, or the link is wrong")
+        expect(tab.drawer).to_contain_text("Task #99999 not found")
+        expect(tab.drawer).to_contain_text("deleted, or the link is wrong")
         assert "/api/" not in tab.drawer.inner_text()
         tab.drawer.get_by_role("button", name="Close", exact=True).click()
         expect(tab.drawer).to_have_count(0)
@@ -180,7 +180,7 @@ def test_the_knowledge_and_the_assumptions_of_a_project_can_be_read(
         assumptions = tab.page.get_by_test_id("assumptions")
         expect(assumptions).to_contain_text("ids are unique")
         expect(assumptions).to_contain_text("src/parse.py:12")
-        expect(assumptions).to_contain_text("Nobody has judged it yet.")
+        expect(assumptions).to_contain_text("No verdict yet.")
         team.send("POST", f"/api/tasks/{task}/assumptions/{noted['ra_tag_id']}/verdicts", verdict)
         tab.page.reload()
         expect(assumptions).to_contain_text("does not hold")
@@ -193,7 +193,7 @@ def test_the_knowledge_and_the_assumptions_of_a_project_can_be_read(
             expect(tab.page.get_by_test_id("knowledge").locator("strong")).to_have_text("half-even")
             assert (address, tab.violations()) == (address, [])
         tab.open(f"/?task={plain}")
-        expect(tab.drawer).to_contain_text("Nothing was logged yet")
+        expect(tab.drawer).to_contain_text("No log entries yet")
         expect(assumptions.or_(tab.page.get_by_test_id("known"))).to_have_count(0)
 
 
@@ -221,7 +221,7 @@ def test_a_log_that_fails_to_load_is_not_shown_as_empty(service: Service, browse
         tab.page.route("**/details*", lambda route: route.abort())
         tab.card(task).click()
         expect(tab.drawer).to_contain_text("The log could not be read.")
-        expect(tab.drawer).not_to_contain_text("Nothing was logged yet")
+        expect(tab.drawer).not_to_contain_text("No log entries yet")
         tab.page.unroute("**/details*")
         tab.drawer.get_by_role("button", name="Try again").click()
         expect(tab.page.get_by_test_id("log-entry")).to_contain_text("Here I am")

@@ -76,7 +76,7 @@ def test_two_names_of_one_field_at_once_are_refused() -> None:
 def test_an_invalid_word_of_a_list_is_reported_by_itself_and_not_by_its_index(given: object, field: str) -> None:
     with pytest.raises(Invalid) as refusal:
         validation.read(ListTasks, {"status": given})
-    assert refusal.value.message.startswith("`status` 'bogus' is not a status: it is one of")
+    assert refusal.value.message.startswith("`status` 'bogus' is not a status: use one of")
     named: Any = refusal.value.details["faults"]
     assert [fault["field"] for fault in named] == [field]
 
@@ -93,17 +93,17 @@ def test_an_invalid_entry_that_is_not_quoted_is_reported_by_its_index() -> None:
         (
             AcquireTaskLock,
             {"task_id": 1, "timeout": 5, "ttl_seconds": 9},
-            "`timeout` is another name of `ttl_seconds`: send one of them",
+            "`timeout` is an alias of `ttl_seconds`; send only one",
         ),
         (
             ClaimNextTask,
             {"timeout": 5, "duration_seconds": 9},
-            "`duration_seconds` is another name of `ttl_seconds`: send one of them",
+            "`duration_seconds` is an alias of `ttl_seconds`; send only one",
         ),
         (
             CreateTasks,
             {"tasks": [{"name": "x", "depends_on": [], "dependencies": []}]},
-            "`tasks.0.dependencies` is another name of `depends_on`: send one of them",
+            "`tasks.0.dependencies` is an alias of `depends_on`; send only one",
         ),
     ],
 )
@@ -121,12 +121,12 @@ def test_a_value_that_is_sent_under_two_names_is_refused_for_that(
         (
             ClaimNextTask,
             {"project_id": "Website"},
-            "A name goes into `project_name`; ids are listed by list_projects (GET /api/projects).",
+            "Send names as `project_name`; ids are listed by list_projects (GET /api/projects).",
         ),
         (
             CreateTask,
             {"name": "x", "epic_id": "Checkout"},
-            "A name goes into `epic_name`; ids are listed by list_epics (GET /api/epics).",
+            "Send names as `epic_name`; ids are listed by list_epics (GET /api/epics).",
         ),
         (GetProject, {"project_id": "Website"}, "Ids are listed by list_projects (GET /api/projects)."),
     ],

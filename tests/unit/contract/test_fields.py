@@ -88,7 +88,7 @@ def test_the_name_of_an_agent_is_printable(text: str) -> None:
 )
 def test_the_name_of_a_token_is_not_a_reserved_name(name: str) -> None:
     message = refusal(CreateToken, name=name, role="agent")
-    assert message.startswith(f"`name` {name.strip()!r} is a name that the service itself uses: choose another one")
+    assert message.startswith(f"`name` {name.strip()!r} is reserved: choose another name")
 
 
 @pytest.mark.parametrize("blank", ["\u3164", "\u115f", "\u1160", "\uffa0", "\u2800", "\ufe0f", "\u17b4"])

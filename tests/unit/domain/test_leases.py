@@ -71,7 +71,7 @@ def test_only_the_holder_with_the_current_fence_writes_under_a_fenced_lease(
 def test_a_refusal_names_the_present_holder_and_until_when() -> None:
     with pytest.raises(LockHeld) as refusal:
         check_holder(lease(), "bob", None, task_id=7, current_fence=5)
-    assert refusal.value.message == f"task 7 is held by ann until {rfc3339(NOW + 1000)}"
+    assert refusal.value.message == f"task 7 is locked by ann until {rfc3339(NOW + 1000)}"
     assert refusal.value.details["expires_at"] == rfc3339(NOW + 1000)
 
 

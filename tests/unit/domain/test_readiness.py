@@ -49,21 +49,21 @@ def test_a_refusal_names_every_blocker_and_the_open_dependencies() -> None:
     refusal = not_ready(7, obstacles(standing, now=NOW))
     assert refusal.details["waiting_for"] == [3, 4, 9]
     assert refusal.message == (
-        "task 7 is not ready: waits for tasks #9, #3; must not run together with task #4, in progress now"
+        "task 7 is not ready: depends on unfinished tasks #9, #3; conflicts with task #4, in progress"
     )
 
 
 def test_a_long_list_of_tasks_is_cut_with_their_number() -> None:
     (reason,) = obstacles(replace(FREE, waiting_for=tuple(range(1, 9))), now=NOW)
-    assert reason.message == "waits for tasks #1, #2, #3, #4, #5 and 3 more"
+    assert reason.message == "depends on unfinished tasks #1, #2, #3, #4, #5 and 3 more"
 
 
 def test_cancelled_dependencies_are_a_reason_apart_from_those_that_can_still_be_done() -> None:
     standing = replace(FREE, waiting_for=(3, 5, 8), cancelled=(3, 8))
     why = obstacles(standing, now=NOW)
     assert [reason.message for reason in why] == [
-        "waits for task #5",
-        "depends on tasks #3, #8, which are CANCELLED: remove the dependency or reopen those tasks",
+        "depends on unfinished task #5",
+        "depends on CANCELLED tasks #3, #8; remove the dependency or reopen them",
     ]
     refusal = not_ready(7, why)
     assert refusal.details["waiting_for"] == [3, 5, 8]

@@ -58,7 +58,7 @@ def test_a_transition_is_legal_by_the_table_and_from_finished_work_only_with_reo
         return
     with pytest.raises(IllegalMove) as refusal:
         check_move(current, target, reopen=reopen, task_id=7)
-    assert f"task 7 {'cannot go' if target not in MOVES[current] else 'is'}" in refusal.value.message
+    assert f"task 7 {'cannot change' if target not in MOVES[current] else 'is'}" in refusal.value.message
     assert refusal.value.details["status"] == current
     if target not in MOVES[current]:
         assert all(status in refusal.value.hint for status in MOVES[current] - {current})

@@ -158,9 +158,9 @@ def test_an_empty_clear_empties_nothing(clear: object) -> None:
     ("arguments", "words"),
     [
         ({"clear": ["label"]}, "did you mean `labels`?"),
-        ({"clear": ["name"]}, "which it cannot empty"),
-        ({"clear": [7]}, "which it cannot empty"),
-        ({"clear": 7}, "which it cannot empty"),
+        ({"clear": ["name"]}, "`clear` cannot empty"),
+        ({"clear": [7]}, "`clear` cannot empty"),
+        ({"clear": 7}, "`clear` cannot empty"),
         ({"clear": {"labels": True}}, "must be a list of field names"),
         ({"clear": "[labels"}, "must be a list of field names"),
         ({"clear": ["labels"], "labels": ["a"]}, "`labels` is both sent and cleared"),

@@ -80,6 +80,6 @@ def test_a_tool_that_can_empty_fields_has_clear() -> None:
     assert schema["properties"]["clear"] == {
         "type": "array",
         "items": {"type": "string", "enum": ["depends_on"]},
-        "description": "fields to empty",
+        "description": "fields to clear",
     }
     assert schema["required"] == ["task_id"]

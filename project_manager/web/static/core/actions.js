@@ -57,7 +57,7 @@ function leftOf(lock) {
 function askTakeOver(task, lock, what, confirm) {
   return ask({
     title: `${isolated(lock.holder)} is working on this`,
-    body: `${nameOf(task)} is held by ${isolated(lock.holder)} for another ${leftOf(lock)}. ${what} ends that lease at once. Later writes of the agent to this task are refused.`,
+    body: `${nameOf(task)} is locked by ${isolated(lock.holder)} for another ${leftOf(lock)}. ${what} ends the lease now; later writes of the agent are rejected.`,
     confirm,
     danger: true,
   });
@@ -67,7 +67,7 @@ async function permitMove(task, status) {
   const options = {};
   if (CLOSED.has(task.status)) {
     const title = `Reopen ${nameOf(task)}?`;
-    const body = `It is ${STATUS_NAMES[task.status].toLowerCase()}. It goes back to ${STATUS_NAMES[status]}, and tasks that depend on it wait again.`;
+    const body = `It is ${STATUS_NAMES[task.status].toLowerCase()}. It moves to ${STATUS_NAMES[status]}; tasks that depend on it wait again.`;
     if (!(await ask({ title, body, confirm: "Reopen" }))) return null;
     options.reopen = true;
   }
@@ -138,7 +138,7 @@ export async function releaseTask(task) {
   const answer = await write(task, () => remove(`${path(task)}/lock`, mine ? {} : { force: true }));
   if (answer) {
     paintTask(answer.task);
-    toast(`${nameOf(task)} is free again, in ${STATUS_NAMES[answer.task.status]}`);
+    toast(`Released ${nameOf(task)} to ${STATUS_NAMES[answer.task.status]}`);
   }
 }
 
@@ -148,7 +148,7 @@ export async function takeOver(task) {
   const answer = await write(task, () => post(`${path(task)}/lock`, { ttl_seconds: 3600, force: true }));
   if (answer) {
     paintTask(answer.task);
-    toast(`You hold ${nameOf(task)} now`);
+    toast(`You locked ${nameOf(task)}`);
   }
 }
 
@@ -156,7 +156,7 @@ export async function claimTask(task) {
   const answer = await write(task, () => post(`${path(task)}/lock`, { ttl_seconds: 3600 }));
   if (answer) {
     paintTask(answer.task);
-    toast(`You hold ${nameOf(task)} now`);
+    toast(`You locked ${nameOf(task)}`);
   }
 }
 
@@ -174,7 +174,7 @@ export async function extendTask(task, ttl) {
   });
   if (answer) {
     paintTask(answer.task);
-    toast(`${isolated(holder)} has ${countdown(ttl * 1000)} from now`);
+    toast(`Lease of ${isolated(holder)} extended; ${countdown(ttl * 1000)} left`);
   }
 }
 
@@ -209,8 +209,8 @@ async function undoPriority({ id, priority }) {
 }
 
 export async function deleteTask(task) {
-  const held = task.lock ? ` ${isolated(task.lock.holder)} is working on it and will be refused.` : "";
-  const body = `Its log goes with it.${held} This cannot be undone; to keep it, set it to Cancelled instead.`;
+  const held = task.lock ? ` ${isolated(task.lock.holder)} is working on it; its writes will be rejected.` : "";
+  const body = `Its log is deleted too.${held} This cannot be undone; set it to Cancelled to keep it.`;
   if (!(await ask({ title: `Delete ${nameOf(task)}?`, body, confirm: "Delete", danger: true }))) return false;
   const answer = await write(task, () => remove(path(task), task.lock ? { force: true } : undefined, task.version));
   if (!answer) return false;

@@ -18,7 +18,7 @@ const READY = {
   waiting: (task) => task.status === "TODO" && !task.ready,
   held: (task) => task.lock !== null,
 };
-export const READY_NAMES = { ready: "Ready now", waiting: "Waiting", held: "Held" };
+export const READY_NAMES = { ready: "Ready now", waiting: "Waiting", held: "Locked" };
 
 /** One test for all filters of the route, or null when nothing is filtered. Archived projects show only when they are chosen. */
 export function testOf(route) {

@@ -3,7 +3,7 @@ import { openDialog } from "./ask.js";
 import { draftOf, keepDraft } from "./drafts.js";
 
 const LINES = {
-  REVIEW: { title: "Send back", label: "What is missing?", required: true, fault: "Say what is missing. The next agent reads it." },
+  REVIEW: { title: "Send back", label: "What is missing?", required: true, fault: "Enter what is missing; the next agent reads it." },
   BLOCKED: { title: "Unblock", label: "What should the next agent know?", required: false },
 };
 

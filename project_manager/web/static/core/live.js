@@ -61,8 +61,8 @@ async function reload() {
   }
 }
 
-const ELSEWHERE = "Each question reaches another database: tell whoever runs this server.";
-const AGAIN = "The server tells the page again and again to begin anew.";
+const ELSEWHERE = "Requests reach different databases. Contact the server administrator.";
+const AGAIN = "The server repeatedly requests a resync.";
 
 /** The server has no use for our numbers. At once; with growing pauses where those of a board read anew are of no use either. */
 function beginAnew(reason) {
@@ -131,7 +131,7 @@ function lost(reason, { untrue = false, refused = untrue } = {}) {
   line.timer = setTimeout(attempt, wait);
 }
 
-const REASONS = { 1013: "The server has as many live connections as it takes.", 1008: "The server did not accept the connection." };
+const REASONS = { 1013: "The server is at its limit of live connections.", 1008: "The server did not accept the connection." };
 const CROWDED = 1013;
 const REFUSED = new Set([1008, 4401]);
 

@@ -44,13 +44,13 @@ export async function readSession() {
 /** Refused for good reasons or not, a person needs to know what to do about the token. */
 function explain(error) {
   if (error.status !== 401) return;
-  error.message = "This token is not known here, or it was revoked.";
-  error.hint = "Check that you pasted all of it, or ask whoever runs this server for another one.";
+  error.message = "The token is unknown or revoked.";
+  error.hint = "Check that the token is complete, or ask an operator for another one.";
 }
 
 const FORGOTTEN = {
   code: "session_not_kept",
-  message: "The token is right, but this browser did not keep the cookie of the session.",
+  message: "The token is valid, but the browser did not store the session cookie.",
   hint: "Allow cookies for this address, then sign in again.",
 };
 

@@ -19,7 +19,7 @@ async function takeBack(kind) {
   const done = [];
   for (const { back } of acts) done.push(await back());
   const sentences = done.filter(Boolean);
-  if (sentences.length > 1) toast(`${sentences.length} tasks are as they were`);
+  if (sentences.length > 1) toast(`${sentences.length} changes undone`);
   else if (sentences.length) toast(sentences[0]);
 }
 

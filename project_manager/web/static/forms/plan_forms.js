@@ -26,7 +26,7 @@ function usePlanForm({ id, kind, item, initial, body, then }) {
         const fresh = await get(`/api/${kind}s/${known.id}`);
         setKnown(fresh);
         dispatchNow({ type: "plans", [`${kind}s`]: [fresh] });
-        error.hint = `It now says: ${fresh.name}. Save again to overwrite it with what you see here.`;
+        error.hint = `It is now: ${fresh.name}. Save again to overwrite it.`;
       }
       throw error;
     }

@@ -19,7 +19,7 @@ import { TaskPicker } from "./task_picker.js";
 import { FIELD_NAMES, changesOf, creationOf, formOf } from "./task_values.js";
 
 const SHOWN = [...Object.keys(FIELD_NAMES), "project_id", "status"];
-const STARTS = { TODO: "Agents may take it at once.", BACKLOG: "No agent takes it from there." };
+const STARTS = { TODO: "Agents can claim it now.", BACKLOG: "Agents cannot claim it." };
 
 const existing = (project) => (state.projects.has(project) ? project : null);
 
@@ -80,9 +80,9 @@ function useTaskForm(id, task, start) {
         const fresh = await get(`/api/tasks/${task.id}`);
         setKnown(fresh);
         paintTask(fresh);
-        error.message = "Somebody changed this task meanwhile.";
-        error.hint = "What you did not touch stays theirs. Save again to set the fields that you changed.";
-      } else if (error.code === "lock_held") error.hint = "Save again to take it over: the agent's lease ends, and what it still sends is refused.";
+        error.message = "This task changed while you were editing it.";
+        error.hint = "Save again to overwrite only the fields that you changed.";
+      } else if (error.code === "lock_held") error.hint = "Save again to take it over: the agent's lease ends, and its later writes are rejected.";
       throw error;
     }
   };
@@ -102,7 +102,7 @@ function Details({ form, self }) {
     <${Field} label=${FIELD_NAMES.acceptance} kind="textarea" rows="3" hint="One criterion a line." ...${form.field("acceptance")} />
     <${TaskPicker} label=${FIELD_NAMES.depends_on} project=${project} self=${self} ...${form.field("depends_on")} />
     <${TaskPicker} label=${FIELD_NAMES.conflicts_with} project=${project} self=${self} ...${form.field("conflicts_with")} />
-    <div class="columns-2"><${DueField} ...${form.field("due_at")} /><${Field} label=${FIELD_NAMES.defer_until} kind="datetime-local" hint="Not offered before." ...${form.field("defer_until")} /></div>
+    <div class="columns-2"><${DueField} ...${form.field("due_at")} /><${Field} label=${FIELD_NAMES.defer_until} kind="datetime-local" hint="Not ready before." ...${form.field("defer_until")} /></div>
     <div class="columns-2"><${Field} label="Estimate in minutes" kind="number" min="0" ...${form.field("estimate_minutes")} /><${Field} label=${FIELD_NAMES.external_key} hint="From your tracker; unique in the project." ...${form.field("external_key")} /></div>
   </div></details>`;
 }
@@ -110,7 +110,7 @@ function Details({ form, self }) {
 /** The first task brings its project along. */
 function ProjectFirst({ id, status }) {
   const then = (project) => openDialog("task", { status, project: project.id });
-  return html`<${ProjectForm} id=${id} intro="A task belongs to a project, and there is none yet. Create it here; the task comes next." confirm="Create project, then the task" then=${then} />`;
+  return html`<${ProjectForm} id=${id} intro="A task belongs to a project. Create a project first, then the task." confirm="Create project, then the task" then=${then} />`;
 }
 
 export function TaskForm(props) {
@@ -126,7 +126,7 @@ function Form({ id, task, status, project: chosen }) {
   return html`<${Dialog} id=${id} title=${task ? `Edit #${task.id}` : "New task"} wide dirty=${form.dirty}>${(close) => html`<form onSubmit=${form.onSubmit}>
     <div class="dialog-body">
       <${FormError} error=${form.error} shown=${SHOWN}>${form.error?.status === 412 && html`<${Meanwhile} before=${task} now=${form.known} />`}<//>
-      ${task?.lock && !form.error && html`<p class="notice"><${Icon} name="lock" /><bdi>${task.lock.holder}</bdi> works on this now. It will see the change when it reads the task again.</p>`}
+      ${task?.lock && !form.error && html`<p class="notice"><${Icon} name="lock" /><bdi>${task.lock.holder}</bdi> is working on this task and sees the change with its next read.</p>`}
       <${Field} label=${FIELD_NAMES.name} ...${form.field("name")} required maxlength="200" autofocus />
       <${Field} label=${FIELD_NAMES.description} kind="textarea" rows="6" hint="Markdown. #12 links to a task." ...${form.field("description")} />
       <div class="columns-2">
@@ -139,5 +139,5 @@ function Form({ id, task, status, project: chosen }) {
       <${Details} form=${form} self=${task?.id} />
     </div>
     <${FormFoot} onCancel=${close} busy=${form.busy} confirm=${task ? "Save" : "Create task"}>
-      ${!task && html`<button type="button" disabled=${form.busy} onClick=${form.createAndHold} title="Creates the task and holds it for you, so that no agent takes it before it is ready" data-testid="create-and-hold"><${Icon} name="hand" />Create and hold</button>`}<//></form>`}<//>`;
+      ${!task && html`<button type="button" disabled=${form.busy} onClick=${form.createAndHold} title="Creates the task and locks it for you" data-testid="create-and-hold"><${Icon} name="hand" />Create and lock</button>`}<//></form>`}<//>`;
 }

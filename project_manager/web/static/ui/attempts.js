@@ -5,5 +5,5 @@ import { html } from "../core/html.js";
 /** Nothing if no attempt failed. */
 export function Attempts({ task }) {
   if (!task.attempts) return null;
-  return html`<span class="attempts" title="Leases that expired, or were given back as failed" data-testid="attempts">tried ${times(task.attempts)}</span>`;
+  return html`<span class="attempts" title="Failed attempts: expired leases and leases released as failed" data-testid="attempts">tried ${times(task.attempts)}</span>`;
 }

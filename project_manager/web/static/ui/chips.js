@@ -46,9 +46,9 @@ export function useLease(lock) {
 
 export function LockChip({ lock, bar = true }) {
   const { tone, left, words } = useLease(lock);
-  return html`<span class=${`lock-chip ${tone}`} title=${`Held by ${isolated(lock.holder)} until ${fullTime(lock.expires_at)}`}>
+  return html`<span class=${`lock-chip ${tone}`} title=${`Locked by ${isolated(lock.holder)} until ${fullTime(lock.expires_at)}`}>
     <${Avatar} id=${lock.holder} />
-    <span class="sr">Held by </span><span class="holder"><bdi>${lock.holder}</bdi></span>
+    <span class="sr">Locked by </span><span class="holder"><bdi>${lock.holder}</bdi></span>
     <span class="left"><span class="sr">, time left </span>${words}</span>
     ${bar && html`<progress aria-hidden="true" max=${lock.ttl_seconds} value=${left / 1000}></progress>`}
   </span>`;

@@ -9,8 +9,8 @@ function Discard({ onKeep, onDiscard }) {
   const keep = useRef(null);
   useEffect(() => keep.current.focus(), []);
   return html`<div class="discard" role="alertdialog" aria-label="Unsaved changes" aria-describedby="discard-words" data-testid="discard">
-    <p id="discard-words"><${Icon} name="warn" /><b>Not saved yet.</b> Closing this throws away what you typed.</p>
-    <div class="row"><button type="button" ref=${keep} onClick=${onKeep} data-testid="keep-editing">Keep editing</button><button type="button" class="danger" onClick=${onDiscard} data-testid="discard-changes">Throw away</button></div>
+    <p id="discard-words"><${Icon} name="warn" /><b>Unsaved changes.</b> Closing discards them.</p>
+    <div class="row"><button type="button" ref=${keep} onClick=${onKeep} data-testid="keep-editing">Keep editing</button><button type="button" class="danger" onClick=${onDiscard} data-testid="discard-changes">Discard</button></div>
   </div>`;
 }
 

@@ -9,7 +9,7 @@ import { EventRow, isEcho } from "./event_row.js";
 import { Choice, projectOptions } from "./filterbar.js";
 
 const SHOWN = 150;
-const KINDS = [["", "What matters"], ["moves", "Status changes"], ["leases", "Leases"], ["logs", "Log entries"], ["plans", "Plan changes"], ["all", "Every event"]];
+const KINDS = [["", "Important"], ["moves", "Status changes"], ["leases", "Leases"], ["logs", "Log entries"], ["plans", "Plan changes"], ["all", "Every event"]];
 const TESTS = {
   all: () => true,
   moves: (event) => event.type === "task.status_changed",
@@ -47,6 +47,6 @@ export function Activity() {
       <${Choice} label="Project" name="project" value=${project} options=${projectOptions()} any="All projects" />
       <label class="choice"><span class="sr">Kind of event</span><select value=${kind} onChange=${(event) => setKind(event.target.value)}>${KINDS.map(([value, name]) => html`<option key=${value} value=${value}>${name}</option>`)}</select></label>
       <button type="button" aria-pressed=${Boolean(frozen)} onClick=${() => setFrozen(frozen ? 0 : state.seq)}>${frozen ? `Resume (${waiting} new)` : "Pause"}</button></div>
-    ${events.length ? html`<ol class="events" data-testid="activity">${events.map((event) => html`<${EventRow} key=${event.seq} event=${event} />`)}</ol>` : html`<${Empty} title="Nothing happened yet"><p><${Icon} name="activity" /> Events appear here the moment they happen.</p><//>`}
+    ${events.length ? html`<ol class="events" data-testid="activity">${events.map((event) => html`<${EventRow} key=${event.seq} event=${event} />`)}</ol>` : html`<${Empty} title="No events yet"><p><${Icon} name="activity" /> Events appear here as they happen.</p><//>`}
   </section>`;
 }

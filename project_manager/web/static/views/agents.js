@@ -40,10 +40,10 @@ export function leasesByHolder() {
 }
 
 const STATES = {
-  working: ["Working", "holds a lease and was heard of lately"],
-  silent: ["Silent", "holds a lease, but gave no sign of life lately"],
-  idle: ["Idle", "was heard of lately, holds nothing"],
-  away: ["Away", "holds nothing, not heard of lately"],
+  working: ["Working", "has a lease, seen recently"],
+  silent: ["Silent", "has a lease, not seen recently"],
+  idle: ["Idle", "no lease, seen recently"],
+  away: ["Away", "no lease, not seen recently"],
 };
 
 function stateOf(agent, tasks, now) {
@@ -58,7 +58,7 @@ function AgentRow({ agent, tasks, now }) {
   return html`<li class=${`agent-card ${condition}`} data-testid="agent">
     <div class="agent-head"><${Avatar} id=${agent.id} kind=${agent.kind} />
       <div class="agent-who"><a class="agent-id" href=${hrefOf({ view: "board", holder: agent.id })} onClick=${(event) => follow(event, { view: "board", holder: agent.id })}><bdi>${agent.id}</bdi></a>
-        <p class="muted">${agent.kind === "agent" ? "" : `${agent.kind} · `}last sign of life <${Ago} at=${agent.last_seen} /> · first seen <${Ago} at=${agent.first_seen} /></p></div>
+        <p class="muted">${agent.kind === "agent" ? "" : `${agent.kind} · `}last seen <${Ago} at=${agent.last_seen} /> · first seen <${Ago} at=${agent.first_seen} /></p></div>
       <span class=${`agent-state ${condition}`} title=${meaning}>${name}</span></div>
     ${tasks.length > 0 && html`<ul class="agent-tasks">${tasks.map((task) => html`<li key=${task.id}><${TaskLink} id=${task.id} /><${LockChip} lock=${task.lock} /></li>`)}</ul>`}
   </li>`;
@@ -84,6 +84,6 @@ export function Agents() {
   const working = [...held.keys()].length;
   return html`<section class="page" aria-labelledby="page-title">
     <div class="page-head"><h1 id="page-title">Agents</h1><span class="muted">${plural(working, "agent")} at work, ${plural(agents.length, "agent")} known</span></div>
-    ${agents.length === 0 ? html`<${Empty} title="No agent has come yet"><p>Point an MCP client at <code>/mcp</code> on this port, or run <code>project-manager mcp</code>.</p><//>` : html`<${Lanes} /><ul class="agents" data-testid="agents">${agents.map((agent) => html`<${AgentRow} key=${agent.id} agent=${agent} tasks=${held.get(agent.id) ?? []} now=${serverNow()} />`)}</ul>`}
+    ${agents.length === 0 ? html`<${Empty} title="No agents yet"><p>Point an MCP client at <code>/mcp</code> on this port, or run <code>project-manager mcp</code>.</p><//>` : html`<${Lanes} /><ul class="agents" data-testid="agents">${agents.map((agent) => html`<${AgentRow} key=${agent.id} agent=${agent} tasks=${held.get(agent.id) ?? []} now=${serverNow()} />`)}</ul>`}
   </section>`;
 }

@@ -36,7 +36,7 @@ function Dialogs() {
 
 /** A board that comes in pages takes a while: says why, and how far it is. */
 function Progress({ read, total }) {
-  return html`<div class="loading" data-testid="loading"><p role="status">This board is large and is read in parts.</p>
+  return html`<div class="loading" data-testid="loading"><p role="status">This board is large and loads in parts.</p>
     <p><progress aria-label="Tasks read" value=${read} max=${total}></progress> ${count(read)} of ${plural(total, "task")}</p></div>`;
 }
 
@@ -87,7 +87,7 @@ export function App({ version }) {
   useEffect(() => {
     if (loaded) whenIdle(() => loadParser().catch(() => {}));
   }, [loaded]);
-  if (crash) return html`<div class="failure" role="alert" data-testid="crash"><h1>This page met a fault of its own</h1><p class="muted">${String(crash.message)}</p><button type="button" class="primary" onClick=${() => { restart(); retryNow(); }}>Go on</button></div>`;
+  if (crash) return html`<div class="failure" role="alert" data-testid="crash"><h1>The dashboard has crashed</h1><p class="muted">${String(crash.message)}</p><button type="button" class="primary" onClick=${() => { restart(); retryNow(); }}>Reload view</button></div>`;
   if (signIn && !loaded) return html`<${SignIn} /><${Toasts} />`;
   return html`<div class="frame" hidden=${signIn}><a class="skip" href="#main">Skip to the content</a><${TopBar} /><${UpdateBanner} version=${version} /><${StaleBanner} />
     <div class="stage"><main id="main" tabindex="-1"><${View} /></main>${task && loaded && html`<${Drawer} key=${task} id=${task} />`}</div>

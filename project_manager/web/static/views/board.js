@@ -26,7 +26,7 @@ function Tabs({ columns, current }) {
 function Nothing() {
   const writer = canWrite(state.session);
   return html`<${Empty} title="No tasks yet">
-    <p>${writer ? html`Import a plan with <code>project-manager import plan.yaml</code>, let an agent create tasks, or write the first one here.` : "Tasks appear here as soon as somebody creates one."}</p>
+    <p>${writer ? html`Import a plan with <code>project-manager import plan.yaml</code>, let an agent create tasks, or create the first one here.` : "Tasks appear here when they are created."}</p>
     ${writer && html`<button type="button" class="primary" onClick=${() => openDialog("task", {})}>New task</button>`}
   <//>`;
 }

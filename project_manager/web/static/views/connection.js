@@ -51,7 +51,7 @@ export function StaleBanner() {
   const connection = useStore((state) => state.connection);
   const left = useWait(connection.retryAt);
   if (connection.face !== "stale") return null;
-  return html`<div class="banner warn" data-testid="stale"><${Icon} name="offline" /><span>What you see is from <b>${hourAndMinute(connection.staleSince)}</b>. ${connection.reason || "The server does not answer."} Next attempt ${left > 0 ? `in ${left} s` : "now"}.</span><button type="button" class="small" onClick=${retryNow}>Try now</button></div>`;
+  return html`<div class="banner warn" data-testid="stale"><${Icon} name="offline" /><span>Data as of <b>${hourAndMinute(connection.staleSince)}</b>. ${connection.reason || "The server does not respond."} Next attempt ${left > 0 ? `in ${left} s` : "now"}.</span><button type="button" class="small" onClick=${retryNow}>Try now</button></div>`;
 }
 
 /** A server of another version brings another page. */

@@ -46,8 +46,8 @@ function Standing({ task }) {
   const writer = useStore((now) => canWrite(now.session));
   const reasons = reasonsOf(task);
   if (task.lock) return html`<${Lease} task=${task} writer=${writer} />`;
-  const claim = writer && html`<button type="button" onClick=${() => claimTask(task)} data-testid="claim"><${Icon} name="hand" />Take it yourself</button>`;
-  if (task.ready) return html`<div class="standing ready"><p><${Icon} name="check" /><b>Ready.</b> The next agent that asks may get it.</p>${claim}</div>`;
+  const claim = writer && html`<button type="button" onClick=${() => claimTask(task)} data-testid="claim"><${Icon} name="hand" />Lock it</button>`;
+  if (task.ready) return html`<div class="standing ready"><p><${Icon} name="check" /><b>Ready.</b> The next agent can claim it.</p>${claim}</div>`;
   if (task.status === "IN_PROGRESS") return html`<div class="standing warn"><p><${Icon} name="warn" /><b>No holder.</b> It was set in progress without a lease.</p>${claim}</div>`;
   if (reasons.length === 0) return null;
   return html`<div class="standing no"><p><${Icon} name="clock" /><b>Not ready:</b></p><ul>${reasons.map((reason) => html`<li key=${reason}><${Markdown} text=${reason} /></li>`)}</ul></div>`;
@@ -85,7 +85,7 @@ function Where({ task }) {
   const project = state.projects.get(task.project_id);
   const epic = state.epics.get(task.epic_id);
   const link = (name, changes) => html`<a href=${hrefOf(changes)} onClick=${(event) => follow(event, changes)}>${name}</a>`;
-  return html`<nav class="where" aria-label="Where it belongs">
+  return html`<nav class="where" aria-label="Project and epic">
     ${project && link(project.name, { project: project.id, epic: null })}${epic && html`<${Icon} name="chevron" />${link(epic.name, { project: project.id, epic: epic.id })}`}
   </nav>`;
 }
@@ -101,7 +101,7 @@ function Tabs({ task }) {
     document.getElementById(`tab-${other}`).focus();
   });
   return html`<section>
-    <div class="tabs" role="tablist" aria-label="What happened" onKeyDown=${onKeyDown}>
+    <div class="tabs" role="tablist" aria-label="Log and history" onKeyDown=${onKeyDown}>
       ${TABS.map(([id, name, icon]) => html`<button key=${id} type="button" id=${`tab-${id}`} role="tab" class="tab" aria-selected=${tab === id} aria-controls="tab-panel" tabindex=${tab === id ? 0 : -1} onClick=${() => setTab(id)}><${Icon} name=${icon} />${name}</button>`)}
     </div>
     <div id="tab-panel" role="tabpanel" aria-labelledby=${`tab-${tab}`}>${tab === "log" ? html`<${Log} key=${task.id} task=${task} />` : html`<${History} key=${task.id} task=${task} />`}</div>
@@ -154,7 +154,7 @@ function Body({ task }) {
 }
 
 function Unread({ id, failure }) {
-  const title = failure.status === 404 ? `There is no task #${id}` : failure.message;
+  const title = failure.status === 404 ? `Task #${id} not found` : failure.message;
   return html`<div role="alert"><h2>${title}</h2><p class="muted">${failure.hint}</p></div>
     <div><button type="button" class="primary" onClick=${closeTask}>Close</button></div>`;
 }

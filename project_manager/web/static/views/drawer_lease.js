@@ -23,7 +23,7 @@ function Extend({ task }) {
 
 function Seen({ id }) {
   const agent = useStore((state) => state.agents.get(id));
-  return agent ? html`<span>last sign of life <${Ago} at=${agent.last_seen} /> · </span>` : null;
+  return agent ? html`<span>last seen <${Ago} at=${agent.last_seen} /> · </span>` : null;
 }
 
 export function Lease({ task, writer }) {
@@ -34,15 +34,15 @@ export function Lease({ task, writer }) {
   return html`<section class=${`lease ${tone}`} aria-label="Lease" data-testid="lease">
     <div class="lease-head">
       <${Avatar} id=${lock.holder} kind=${kindOf(lock.holder)} />
-      <div class="lease-who"><button type="button" class="link" onClick=${() => navigate({ view: "board", holder: lock.holder })} title=${`Show what ${isolated(lock.holder)} holds`}><b><bdi>${lock.holder}</bdi></b></button>${mine && " (you)"}<br /><span class="muted">since <${Ago} at=${lock.acquired_at} /> · <${Seen} id=${lock.holder} />fence ${lock.fence}</span></div>
+      <div class="lease-who"><button type="button" class="link" onClick=${() => navigate({ view: "board", holder: lock.holder })} title=${`Show the tasks of ${isolated(lock.holder)}`}><b><bdi>${lock.holder}</bdi></b></button>${mine && " (you)"}<br /><span class="muted">since <${Ago} at=${lock.acquired_at} /> · <${Seen} id=${lock.holder} />fence ${lock.fence}</span></div>
       <output class="lease-left" aria-live="off" title=${`until ${fullTime(lock.expires_at)}`} data-testid="countdown">${words}</output>
     </div>
     <progress aria-label="Time left of the lease" max=${lock.ttl_seconds} value=${left / 1000}></progress>
-    ${tone === "over" && html`<p class="muted">The lease has run out. The task is offered again as soon as the server ends it.</p>`}
+    ${tone === "over" && html`<p class="muted">The lease has expired. The task becomes ready when the server ends it.</p>`}
     ${writer && html`<div class="row">
       <${Extend} task=${task} />
       ${!mine && html`<button type="button" onClick=${() => takeOver(task)} data-testid="take-over"><${Icon} name="hand" />Take over</button>`}
-      <button type="button" onClick=${() => releaseTask(task)} data-testid="release"><${Icon} name="out" />${mine ? "Give back" : "Force release"}</button>
+      <button type="button" onClick=${() => releaseTask(task)} data-testid="release"><${Icon} name="out" />${mine ? "Release" : "Force release"}</button>
     </div>`}
   </section>`;
 }

@@ -87,7 +87,7 @@ export function Log({ task }) {
   const hidden = (entries?.length ?? 0) - (rows?.length ?? 0);
   return html`${writer && html`<${Composer} task=${task} onAdded=${(entry) => setEntries((old) => merged(old ?? [], [entry]))} />`}
     ${failed && html`<p class="row">The log could not be read. <button type="button" class="small" onClick=${() => read()}>Try again</button></p>`}
-    ${entries === null ? !failed && html`<p class="muted">Reading…</p>` : entries.length === 0 ? html`<${Empty} title="Nothing was logged yet" />` : html`<ol class="log">${rows.map((entry) => html`<${Entry} key=${entry.id} entry=${entry} />`)}</ol>`}
+    ${entries === null ? !failed && html`<p class="muted">Reading…</p>` : entries.length === 0 ? html`<${Empty} title="No log entries yet" />` : html`<ol class="log">${rows.map((entry) => html`<${Entry} key=${entry.id} entry=${entry} />`)}</ol>`}
     ${hidden > 0 && html`<button type="button" class="quiet" onClick=${() => setWhole(true)} data-testid="log-more">Show ${hidden}${before ? " and more" : ""} older</button>`}
     ${hidden === 0 && before && html`<button type="button" class="quiet" onClick=${() => read(before)}>Older entries</button>`}`;
 }

@@ -11,9 +11,9 @@ import { Icon } from "../ui/icons.js";
 const ENVELOPE = new Set(["seq", "type", "timestamp", "actor", "project_id", "epic_id", "task_id"]);
 const NOTES = { comment: "commented on", progress: "reported progress on", handoff: "left a handoff note on", evidence: "added evidence to", system: "made a note on" };
 const UNLOCKED = {
-  explicit_release: ["gave back", ""],
-  auto_release: ["let go of", ""],
-  lock_expired: ["lost", "because the lease ran out"],
+  explicit_release: ["released", ""],
+  auto_release: ["released", ""],
+  lock_expired: ["lost", "because the lease expired"],
   unconfirmed: ["lost", "because no call confirmed the lease"],
   deleted: ["lost", "because it was deleted"],
 };
@@ -31,8 +31,8 @@ const SENTENCES = {
   "task.created": () => ["created", ""],
   "task.updated": (event) => ["changed", changed(event) && `(${changed(event)})`],
   "task.status_changed": (event) => ["moved", `to ${STATUS_NAMES[event.status] ?? event.status}`],
-  "task.locked": (event) => (event.renewed ? ["changed the lease of", ""] : ["took", ""]),
-  "task.unlocked": (event) => (event.reason === "forced" ? ["lost", forcedBy(event.actor)] : UNLOCKED[event.reason] ?? ["let go of", ""]),
+  "task.locked": (event) => (event.renewed ? ["changed the lease of", ""] : ["claimed", ""]),
+  "task.unlocked": (event) => (event.reason === "forced" ? ["lost", forcedBy(event.actor)] : UNLOCKED[event.reason] ?? ["released", ""]),
   "task.deleted": () => ["deleted", ""],
   "task.logged": (event) => [NOTES[event.kind] ?? "wrote on", ""],
   "task.ready": () => ["", "is ready now"],

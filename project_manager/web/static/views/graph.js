@@ -43,7 +43,7 @@ function chosen(route, closed) {
 /** A link to its task; where the drawing is an overview (`far`), no link: a press there comes closer. */
 function Node({ node, longest, far }) {
   const task = state.tasks.get(node.id);
-  const standing = task.lock ? `held by ${isolated(task.lock.holder)}` : task.ready ? "ready" : STATUS_NAMES[task.status];
+  const standing = task.lock ? `locked by ${isolated(task.lock.holder)}` : task.ready ? "ready" : STATUS_NAMES[task.status];
   const link = far ? {} : { href: hrefOf({ task: node.id }), "data-task": node.id, onClick: (event) => follow(event, { task: node.id }) };
   return html`<${far ? "g" : "a"} ...${link} data-testid="node" class=${cx("node", `s-${task.status}`, task.ready && "ready", longest && "longest")} transform=${`translate(${node.x} ${node.y})`}
     role=${far ? "img" : undefined} aria-label=${`#${task.id} ${task.name}, ${STATUS_NAMES[task.status]}, ${standing}`}>
@@ -87,7 +87,7 @@ export function Graph() {
     <div class="page-head"><h1 id="page-title">Dependencies</h1><span class="muted" data-testid="graph-count">${plural(shown.length, "task")}${tasks.length > MOST ? ` of ${tasks.length}: choose a project or an epic to see the rest` : ""}</span><span class="push"></span>
       ${route.around ? html`<button type="button" onClick=${() => navigate({ around: null })}><${Icon} name="close" />Around #${route.around}</button>` : html`<${Choice} label="Project" name="project" value=${route.project} options=${projectOptions()} any="All projects" /><${Choice} label="Epic" name="epic" value=${route.epic} options=${epicOptions(route.project)} any="All epics" />
       <label class="check"><input type="checkbox" checked=${closed} onChange=${(event) => setClosed(event.target.checked)} />Finished too</label>`}</div>
-    ${shown.length === 0 ? html`<${Empty} title="No dependencies to draw"><p>Tasks that wait for others appear here.${canWrite(state.session) && " Edit a task to say what it depends on."}</p><//>` : html`<${Drawing} drawing=${drawing} fitKey=${shape} />
+    ${shown.length === 0 ? html`<${Empty} title="No dependencies to draw"><p>Tasks that wait for others appear here.${canWrite(state.session) && " Edit a task to add dependencies."}</p><//>` : html`<${Drawing} drawing=${drawing} fitKey=${shape} />
       <p class="graph-key"><span class="key-ready">ready</span><span class="key-longest">longest chain: ${plural(drawing.longest.size, "task")}</span></p>`}
   </section>`;
 }

@@ -33,8 +33,8 @@ function Place({ path, line }) {
 }
 
 function Verdict({ verdict }) {
-  if (!verdict) return html`<p class="muted">Nobody has judged it yet.</p>`;
-  return html`<p><b>${VERDICTS[verdict.verdict] ?? verdict.verdict}</b>, <bdi>${verdict.reviewer}</bdi> is ${verdict.confidence} % sure that it holds <span class="muted">(<${Ago} at=${verdict.created_at} />)</span></p><${Markdown} text=${verdict.reason} />`;
+  if (!verdict) return html`<p class="muted">No verdict yet.</p>`;
+  return html`<p><b>${VERDICTS[verdict.verdict] ?? verdict.verdict}</b>, <bdi>${verdict.reviewer}</bdi>, confidence ${verdict.confidence} % <span class="muted">(<${Ago} at=${verdict.created_at} />)</span></p><${Markdown} text=${verdict.reason} />`;
 }
 
 /** The assumptions of agents on this task with the verdicts of reviewers. Nothing if there is none. */

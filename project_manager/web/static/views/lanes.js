@@ -75,7 +75,7 @@ function Times({ from, height, scale }) {
 
 function Unknown({ from, until, height, scale }) {
   const begin = scale.x(Math.max(0, (until ?? from) - from) / HOUR);
-  return html`<rect class="lane-unknown" fill=${fillOf(UNKNOWN)} x=${begin} y="0" width=${Math.max(0, scale.width - begin)} height=${height - 18} data-testid="lane-unknown"><title>Unknown: the page has not heard from the server about this time.</title></rect>`;
+  return html`<rect class="lane-unknown" fill=${fillOf(UNKNOWN)} x=${begin} y="0" width=${Math.max(0, scale.width - begin)} height=${height - 18} data-testid="lane-unknown"><title>No data for this period.</title></rect>`;
 }
 
 function Legend({ ends, more }) {

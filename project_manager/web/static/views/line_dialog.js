@@ -34,7 +34,7 @@ export function LineDialog({ id, task, status, title, label, required, fault, an
       <p dir="auto"><b>${task.name}</b></p><${LastWord} task=${task} />
       <div class=${cx("field", faulty && "faulty")}><label for="line">${label}${!required && html` <span class="muted">(optional)</span>`}</label>
         <textarea id="line" ref=${box} rows="3" dir="auto" autofocus value=${line} onInput=${change} onKeyDown=${onKeyDown} aria-required=${required} aria-invalid=${faulty ? "true" : undefined} aria-describedby="line-hint" data-testid="line"></textarea>
-        <p class=${faulty ? "fault" : "hint"} id="line-hint" role=${faulty ? "alert" : undefined}>${faulty ? html`<${Icon} name="warn" />${fault}` : "It goes into the log together with the move. Enter sends, Shift Enter begins another line."}</p></div>
+        <p class=${faulty ? "fault" : "hint"} id="line-hint" role=${faulty ? "alert" : undefined}>${faulty ? html`<${Icon} name="warn" />${fault}` : "It is added to the log with the move. Enter sends, Shift Enter starts a new line."}</p></div>
     </div>
     <footer class="dialog-foot"><button type="button" onClick=${close}>Cancel</button><button type="submit" class="primary" data-testid="send-line">${title}</button></footer></form>`}<//>`;
 }

@@ -22,7 +22,7 @@ const isOverdue = (task) => task.due_at && !CLOSED.has(task.status) && isPast(ta
 // A task stands in the first group that fits. `from`: the statuses to look in; null means all.
 const GROUPS = [
   {
-    id: "attempts", title: "Failed too often", explain: "Its attempts are used up. Read the log, help, then offer it again.",
+    id: "attempts", title: "Failed too often", explain: "The attempt limit is reached. Read the log, then requeue the task.",
     from: ["BLOCKED", "TODO"], test: isAtCap, actions: [OFFER_AGAIN, CANCEL],
   },
   {
@@ -30,19 +30,19 @@ const GROUPS = [
     from: ["REVIEW"], test: () => true, actions: [ACCEPT, SEND_BACK],
   },
   {
-    id: "blocked", title: "Blocked", explain: "An agent or a person said that this cannot go on by itself.",
+    id: "blocked", title: "Blocked", explain: "Marked as blocked by an agent or a person.",
     from: ["BLOCKED"], test: () => true, actions: [UNBLOCK, CANCEL],
   },
   {
-    id: "cancelled", title: "Waiting for cancelled work", explain: "Depends on a task that was cancelled: no agent gets it until the dependency is removed or the task reopened.",
+    id: "cancelled", title: "Waiting for cancelled work", explain: "Depends on a cancelled task: not ready until the dependency is removed or the task is reopened.",
     from: ["TODO", "BACKLOG"], test: hasCancelled, actions: [DROP_CANCELLED, CANCEL],
   },
   {
-    id: "lost", title: "Lost leases", explain: "An agent went silent or gave up; the task is offered again. Look here if the same task comes back.",
+    id: "lost", title: "Lost leases", explain: "A lease expired or was released as failed; the task is ready again.",
     from: ["TODO"], test: (task) => task.attempts > 0, actions: [FORGET_ATTEMPTS, HOLD_BACK],
   },
   {
-    id: "no-holder", title: "In progress without a holder", explain: "Set in progress without a lease: no agent will pick it up by itself.",
+    id: "no-holder", title: "In progress without a holder", explain: "In progress without a lease: agents do not claim it.",
     from: ["IN_PROGRESS"], test: isWithoutHolder, actions: [OFFER, MARK_DONE],
   },
   {
@@ -111,7 +111,7 @@ function Facts({ task }) {
   return html`<span class="need-facts">
     ${project && html`<span class="need-project" title=${`Project ${isolated(project)}`}><${Icon} name="projects" /><span class="sr">Project </span><bdi class="clip">${project}</bdi></span>`}
     <${Priority} value=${task.priority} />
-    ${task.unblocks > 0 && html`<span>holds back ${task.unblocks}</span>`}
+    ${task.unblocks > 0 && html`<span>blocks ${task.unblocks}</span>`}
     <${Attempts} task=${task} />
     ${isOverdue(task) && html`<span class="due over" data-testid="due"><${Icon} name="flag" /><time datetime=${dueDatetime(task.due_at)}>due ${dueInFull(task.due_at)}</time></span>`}
     ${hasCancelled(task) && html`<span>waits for ${task.cancelled_dependencies.map((id) => `#${id}`).join(", ")}, cancelled</span>`}
@@ -130,7 +130,7 @@ function Need({ row, actions, writer, words, misses }) {
   const { task, before, gone, deleted } = row;
   const open = { task: task.id };
   const act = (event, action) => {
-    if (misses(event)) toast("The list moved under the pointer. Nothing was done.", { hint: "Point at the row again." });
+    if (misses(event)) toast("The list changed while you clicked. Nothing was done.", { hint: "Click the row again." });
     else action.act(task);
   };
   return html`<li class=${cx("need", gone && "gone")} data-need=${row.key} data-testid="need">

@@ -56,14 +56,14 @@ async function attempt(call, done) {
 
 async function archive(project) {
   const archived = !project.archived_at;
-  const fresh = await attempt(() => patch(`/api/projects/${project.id}`, { archived }, project.version), archived ? `Archived ${isolated(project.name)}` : `${isolated(project.name)} is back`);
+  const fresh = await attempt(() => patch(`/api/projects/${project.id}`, { archived }, project.version), archived ? `Archived ${isolated(project.name)}` : `Unarchived ${isolated(project.name)}`);
   if (fresh) dispatch({ type: "plans", projects: [fresh] });
 }
 
 async function erase(kind, item, tasks) {
   const yes = await ask({
     title: `Delete the ${kind} ${isolated(item.name)}?`,
-    body: tasks ? `${plural(tasks, "task")} and their logs go with it, also those that agents work on now. This cannot be undone.` : "It has no tasks. This cannot be undone.",
+    body: tasks ? `${plural(tasks, "task")} and their logs are deleted too, including tasks in progress. This cannot be undone.` : "It has no tasks. This cannot be undone.",
     confirm: tasks ? `Delete with ${plural(tasks, "task")}` : "Delete", danger: true,
   });
   if (yes) await attempt(() => remove(`/api/${kind}s/${item.id}`, { force: true }, item.version), `Deleted ${isolated(item.name)}`);
@@ -113,6 +113,6 @@ export function Projects() {
   const projects = [...state.projects.values()].sort((a, b) => Boolean(a.archived_at) - Boolean(b.archived_at) || a.name.localeCompare(b.name));
   return html`<section class="page" aria-labelledby="page-title">
     <div class="page-head"><h1 id="page-title">Projects</h1><span class="push"></span>${writer && html`<button type="button" class="primary" onClick=${() => openDialog("project", {})}><${Icon} name="plus" />New project</button>`}</div>
-    ${projects.length === 0 ? html`<${Empty} title="No project yet"><p>${writer ? html`Create one here, or import a plan with <code>project-manager import plan.yaml</code>.` : "Projects appear here as soon as somebody creates one."}</p><//>` : projects.map((project) => html`<${Project} key=${project.id} project=${project} numbers=${numbers} known=${known.get(project.id)} writer=${writer} />`)}
+    ${projects.length === 0 ? html`<${Empty} title="No projects yet"><p>${writer ? html`Create one here, or import a plan with <code>project-manager import plan.yaml</code>.` : "Projects appear here when they are created."}</p><//>` : projects.map((project) => html`<${Project} key=${project.id} project=${project} numbers=${numbers} known=${known.get(project.id)} writer=${writer} />`)}
   </section>`;
 }

@@ -9,7 +9,7 @@ import { Logo } from "./topbar.js";
 
 const REASONS = {
   ended: "You were signed out: the session has ended, or its token was revoked. Sign in again.",
-  asked: "This server asks for a token now.",
+  asked: "This server now requires a token.",
 };
 
 export function SignIn() {
@@ -24,9 +24,9 @@ export function SignIn() {
   return html`<main class="signin" data-testid="signin"><form onSubmit=${send}>
     <${Logo} /><h1>Sign in to Project Manager</h1>
     ${why && !form.error && html`<p class="notice" role="status" data-testid="why-sign-in"><${Icon} name="lock" />${REASONS[why]}</p>`}
-    <p class="muted">Paste the token that you got from whoever runs this server. They make one with <code>project-manager token create</code>.</p>
+    <p class="muted">Paste your token. Operators create tokens with <code>project-manager token create</code>.</p>
     <${FormError} error=${form.error} shown=${["token"]} />
-    <${Field} label="Token" kind="password" ...${form.field("token")} required autofocus autocomplete="current-password" spellcheck=${false} data-testid="token" hint="Kept in a cookie that no script can read." />
+    <${Field} label="Token" kind="password" ...${form.field("token")} required autofocus autocomplete="current-password" spellcheck=${false} data-testid="token" hint="Stored in a cookie that scripts cannot read." />
     <button type="submit" class="primary" disabled=${form.busy || done}>${form.busy ? "Signing in…" : "Sign in"}</button></form></main>`;
 }
 

@@ -11,9 +11,11 @@ export function unknownIn({ projects, epics, route }) {
 
 const BACK = { project: ["Show all projects", { project: null, epic: null }], epic: ["Show all epics", { epic: null }] };
 
+const TITLES = { project: "Project not found", epic: "Epic not found" };
+
 export function Unknown({ kind }) {
   const [name, changes] = BACK[kind];
-  return html`<div class="empty" data-testid="unknown"><h1 class="empty-title">There is no such ${kind}</h1><div>
-    <p>It may have been deleted, or the link is wrong.</p>
+  return html`<div class="empty" data-testid="unknown"><h1 class="empty-title">${TITLES[kind]}</h1><div>
+    <p>It was deleted, or the link is wrong.</p>
     <button type="button" class="primary" onClick=${() => navigate(changes)}>${name}</button></div></div>`;
 }

@@ -10,12 +10,12 @@ const move = (status, name, primary = false) => ({ name, primary, act: (task) =>
 export const ACCEPT = move("DONE", "Accept", true);
 export const SEND_BACK = move("TODO", "Send back");
 export const UNBLOCK = move("TODO", "Unblock", true);
-export const OFFER_AGAIN = { name: "Offer again", primary: true, act: offerAgain };
+export const OFFER_AGAIN = { name: "Requeue", primary: true, act: offerAgain };
 export const CANCEL = move("CANCELLED", "Cancel");
-export const HOLD_BACK = move("BLOCKED", "Hold back");
-export const OFFER = move("TODO", "Offer to agents", true);
+export const HOLD_BACK = move("BLOCKED", "Block");
+export const OFFER = move("TODO", "Move to To do", true);
 export const MARK_DONE = move("DONE", "Mark done");
-export const FORGET_ATTEMPTS = { name: "Forget attempts", act: (task) => forgetAttempts(task) };
+export const FORGET_ATTEMPTS = { name: "Reset attempts", act: (task) => forgetAttempts(task) };
 export const DROP_CANCELLED = { name: "Remove dependency", primary: true, act: dropCancelled };
 export const POSTPONE = { name: "Postpone by a week", act: postpone };
 
@@ -28,7 +28,7 @@ const forgetAttempts = (task) => change(task, { attempts: 0 }, `${nameOf(task)} 
 
 /** A person's move forgets failed attempts by itself; one under an agent's token does not. */
 async function offerAgain(task) {
-  const moved = task.status === "TODO" ? task : await moveTask(task, "TODO", { title: "Offer again" });
+  const moved = task.status === "TODO" ? task : await moveTask(task, "TODO", { title: "Requeue" });
   if (moved?.attempts) await forgetAttempts(moved);
 }
 
