@@ -52,7 +52,7 @@ class Answer:
 
 
 @dataclass(frozen=True)
-class Door:
+class Endpoint:
     """An address of the deployment. Each request opens a connection, so the load balancer selects an instance again."""
 
     url: str
@@ -116,8 +116,8 @@ class Door:
 
 @dataclass
 class Deployment:
-    api: Door
-    mcp: Door
+    api: Endpoint
+    mcp: Endpoint
     project_id: int = 0
     mark: str = field(default_factory=lambda: secrets.token_hex(4))
 
@@ -178,7 +178,7 @@ def foreign_pages(deployment: Deployment) -> str:
 
 
 def access(deployment: Deployment) -> str:
-    bare = Door(deployment.api.url, "", deployment.api.timeout, deployment.api.trust)
+    bare = Endpoint(deployment.api.url, "", deployment.api.timeout, deployment.api.trust)
     status = bare.send("GET", "/api/projects").status
     if deployment.api.token:
         if status != 401:
@@ -244,19 +244,19 @@ def event_feed(deployment: Deployment) -> str:
 class WebSocket:
     """The part of RFC 6455 that is needed to read text frames."""
 
-    def __init__(self, door: Door, path: str) -> None:
-        plain = socket.create_connection((door.host, door.port), timeout=door.timeout)
-        self._socket = door.trust.wrap_socket(plain, server_hostname=door.host) if door.secure else plain
+    def __init__(self, endpoint: Endpoint, path: str) -> None:
+        plain = socket.create_connection((endpoint.host, endpoint.port), timeout=endpoint.timeout)
+        self._socket = endpoint.trust.wrap_socket(plain, server_hostname=endpoint.host) if endpoint.secure else plain
         self._reader = self._socket.makefile("rb")
         key = base64.b64encode(os.urandom(16)).decode()
         lines = [
             f"GET {path} HTTP/1.1",
-            f"Host: {door.host}:{door.port}",
+            f"Host: {endpoint.host}:{endpoint.port}",
             "Upgrade: websocket",
             "Connection: Upgrade",
         ]
         lines += [f"Sec-WebSocket-Key: {key}", "Sec-WebSocket-Version: 13"]
-        lines += [f"{name}: {value}" for name, value in door.authorization.items()]
+        lines += [f"{name}: {value}" for name, value in endpoint.authorization.items()]
         self._socket.sendall("\r\n".join([*lines, "", ""]).encode())
         self._handshake(key)
 
@@ -462,9 +462,9 @@ def main() -> int:
     given = arguments()
     token = given.token_file.read_text().strip() if given.token_file else ""
     trust = ssl.create_default_context(cafile=given.ca_file)
-    api = Door(given.url.rstrip("/"), token, given.timeout, trust)
+    api = Endpoint(given.url.rstrip("/"), token, given.timeout, trust)
     beside = api.url if api.secure else f"http://{api.host}:{api.port + 1}"
-    mcp = Door((given.mcp_url or beside).rstrip("/"), token, given.timeout, trust)
+    mcp = Endpoint((given.mcp_url or beside).rstrip("/"), token, given.timeout, trust)
     results = run(Deployment(api, mcp), given.read_only)
     if given.json:
         print(json.dumps(results, indent=2))

@@ -15,7 +15,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from project_manager import __version__
 from project_manager.config.settings import Settings, read_environment
 from project_manager.mcp.server import build_server
-from project_manager.mcp.transport.http import McpDoor
+from project_manager.mcp.transport.http import McpHttpTransport
 from project_manager.mcp.transport.stdio import serve_stdio as speak
 from project_manager.mcp.transport.stdio import serve_stdio_beside
 from project_manager.observability.logging import log_action
@@ -132,21 +132,21 @@ def _listen(host: str, port: int) -> socket.socket:
 async def run(settings: Settings, sockets: list[socket.socket], announce: Announce) -> None:
     """Open the runtime and serve on the bound sockets. At a signal, drain and close."""
     async with open_runtime(settings) as runtime:
-        door = McpDoor(build_server(runtime), settings, runtime.metrics)
+        transport = McpHttpTransport(build_server(runtime), settings, runtime.metrics)
         updates = Updates(runtime)
-        mcp_app = door.app if len(sockets) > 1 else None
+        mcp_app = transport.app if len(sockets) > 1 else None
         leaving = Leaving()
-        application: ASGIApp = api(runtime, updates, mcp_app, door.paths, leaving)
+        application: ASGIApp = api(runtime, updates, mcp_app, transport.paths, leaving)
         if mcp_app is not None:
             api_port, port = (bound.getsockname()[1] for bound in sockets)
             beside = beside_mcp(mcp_app, application, NoUpdates(f"{UPDATES} on port {api_port}"))
             application = Ports(application, guarded(beside, runtime), port)
-        async with door.run(), anyio.create_task_group() as tasks:
+        async with transport.run(), anyio.create_task_group() as tasks:
             streams = settings.websocket_max_connections + settings.mcp_max_connections
             connections = Connections(connection_limit(streams), runtime.metrics)
             server = Server(_configuration(settings, application), connections)
             supervisor = Supervisor(read_environment())
-            tasks.start_soon(_until_signal, server, runtime, door, leaving, supervisor)
+            tasks.start_soon(_until_signal, server, runtime, transport, leaving, supervisor)
             tasks.start_soon(_announce_when_up, server, runtime, sockets, announce, supervisor)
             tasks.start_soon(supervisor.watch, runtime.database.works)
             if settings.mcp_transport == "stdio":
@@ -195,11 +195,11 @@ async def _announce_when_up(
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 100)
-    doors = addresses(runtime.settings, sockets)
-    for name, address in doors.items():
+    urls = addresses(runtime.settings, sockets)
+    for name, address in urls.items():
         announce(f"{name:<11}{address}")
-    log_action(log, "started", version=__version__, database=str(runtime.database.path), **doors)
-    supervisor.ready(f"Serving on {doors['dashboard']}")
+    log_action(log, "started", version=__version__, database=str(runtime.database.path), **urls)
+    supervisor.ready(f"Serving on {urls['dashboard']}")
     if others := await anyio.to_thread.run_sync(runtime.database.open_to_others):
         shown = " and ".join(str(path.absolute()) for path in others)
         log.warning(
@@ -217,15 +217,15 @@ def addresses(settings: Settings, sockets: list[socket.socket]) -> dict[str, str
     host = "127.0.0.1" if settings.host in ("0.0.0.0", "::") else settings.host  # noqa: S104 compared, not bound
     shown = f"[{host}]" if ":" in host else host
     base = f"http://{shown}:{sockets[0].getsockname()[1]}"
-    doors = {"dashboard": f"{base}/", "api": f"{base}/docs"}
+    urls = {"dashboard": f"{base}/", "api": f"{base}/docs"}
     if len(sockets) > 1:
         mcp = f"http://{shown}:{sockets[1].getsockname()[1]}"
-        doors["mcp"] = f"{mcp}/mcp" + (f" and {mcp}/sse" if settings.mcp_transport == "sse" else "")
-    return doors
+        urls["mcp"] = f"{mcp}/mcp" + (f" and {mcp}/sse" if settings.mcp_transport == "sse" else "")
+    return urls
 
 
 async def _until_signal(
-    server: Server, runtime: Runtime, door: McpDoor, leaving: Leaving, supervisor: Supervisor
+    server: Server, runtime: Runtime, transport: McpHttpTransport, leaving: Leaving, supervisor: Supervisor
 ) -> None:
     """Drain and stop at the first signal. Force the stop at the second one."""
     with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
@@ -240,10 +240,10 @@ async def _until_signal(
                 stopping = True
                 log_action(log, "stopping", signal=signal.Signals(number).name)
                 supervisor.stopping()
-                tasks.start_soon(_stop, server, runtime, door, leaving)
+                tasks.start_soon(_stop, server, runtime, transport, leaving)
 
 
-async def _stop(server: Server, runtime: Runtime, door: McpDoor, leaving: Leaving) -> None:
+async def _stop(server: Server, runtime: Runtime, transport: McpHttpTransport, leaving: Leaving) -> None:
     """Shut down: give a load balancer time, stop accepting, end streams, finish calls in flight, stop the server."""
     leaving.begun = True
     if leaving.is_watched:
@@ -252,7 +252,7 @@ async def _stop(server: Server, runtime: Runtime, door: McpDoor, leaving: Leavin
         listening.close()
     runtime.hub.close()
     runtime.refused_tokens.end_delays()
-    door.drain()
-    await door.wait_inflight(CALLS_SECONDS)
-    await door.terminate()
+    transport.drain()
+    await transport.wait_inflight(CALLS_SECONDS)
+    await transport.terminate()
     server.should_exit = True

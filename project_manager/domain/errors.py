@@ -6,16 +6,17 @@ ProjectManagerError
 ├── Malformed            the request cannot be read           MalformedBody, MalformedCursor, MalformedHeader,
 │                        MalformedRequest
 ├── Unauthorized         no valid token
-├── Forbidden            authenticated, but not permitted     RoleRequired, WrongAgent, OriginRefused
+├── Forbidden            authenticated, but not permitted     RoleRequired, AgentMismatch, HostNotAllowed,
+│                        OriginNotAllowed
 ├── NotFound             ProjectNotFound, EpicNotFound, TaskNotFound, TokenNotFound, AgentNotFound,
-│                        KnowledgeNotFound, AssumptionNotFound, NoSuchRoute
-├── MethodRefused        the path exists, the method does not
-├── Conflict             LockHeld, StaleFence, FenceRequired, LockRequired, NotHeld, NotReady, IllegalMove,
+│                        KnowledgeNotFound, AssumptionNotFound, RouteNotFound
+├── MethodNotAllowed     the path exists, the method does not
+├── Conflict             LockHeld, StaleFence, FenceRequired, LockRequired, NotHeld, NotReady, InvalidTransition,
 │                        DependencyCycle, NameTaken, ExternalKeyTaken, HasDependents, ProjectArchived, NotEmpty,
-│                        OperatorTokenFirst
+│                        OperatorTokenRequired
 ├── PreconditionFailed   VersionMismatch
 ├── RequestTimeout       the request did not arrive in time
-├── TooLarge             BodyTooLarge, HeadTooLarge, AnswerTooLarge
+├── TooLarge             BodyTooLarge, HeadersTooLarge, ResponseTooLarge
 ├── Invalid              all field errors in one; UnknownArgument, IdempotencyMismatch, AgentRequired
 ├── Unavailable          QueueFull, DatabaseBusy, QueryTimeout, DatabaseUnavailable, DatabaseMoved,
 │                        DatabaseDamaged, ImportInProgress, ShuttingDown, RateLimited, ConnectionLimit,
@@ -91,12 +92,16 @@ class RoleRequired(Forbidden):
     default_hint = "Use a token with that role."
 
 
-class WrongAgent(Forbidden):
+class AgentMismatch(Forbidden):
     default_hint = "Omit agent_id, or send the agent id of the token."
 
 
-class OriginRefused(Forbidden):
-    default_hint = "Add the host to ALLOWED_HOSTS, or the origin to CORS_ORIGINS."
+class HostNotAllowed(Forbidden):
+    default_hint = "Add the host to ALLOWED_HOSTS."
+
+
+class OriginNotAllowed(Forbidden):
+    default_hint = "Add the origin to CORS_ORIGINS."
 
 
 class NotFound(ProjectManagerError):
@@ -131,11 +136,11 @@ class AssumptionNotFound(NotFound):
     default_hint = "List a task's assumptions with GET /api/tasks/{task_id}/assumptions."
 
 
-class NoSuchRoute(NotFound):
+class RouteNotFound(NotFound):
     default_hint = "The routes are listed at /docs and in /openapi.json."
 
 
-class MethodRefused(ProjectManagerError):
+class MethodNotAllowed(ProjectManagerError):
     default_hint = "The Allow header lists the methods of this path."
 
 
@@ -170,7 +175,7 @@ class NotReady(Conflict):
     default_hint = "Claim a ready task with claim_next_task."
 
 
-class IllegalMove(Conflict):
+class InvalidTransition(Conflict):
     """The status table does not allow this transition."""
 
 
@@ -198,7 +203,7 @@ class NotEmpty(Conflict):
     default_hint = "Send force=true to delete it with its contents."
 
 
-class OperatorTokenFirst(Conflict):
+class OperatorTokenRequired(Conflict):
     default_hint = (
         "Create a token with the role operator first; `project-manager token create` on the server's machine can "
         "create any token."
@@ -225,11 +230,11 @@ class BodyTooLarge(TooLarge):
     default_hint = f"The limit is {BODY_BYTES // MEBIBYTE} MiB, and {PLAN_BYTES // MEBIBYTE} MiB for POST /api/import."
 
 
-class HeadTooLarge(TooLarge):
+class HeadersTooLarge(TooLarge):
     default_hint = "Request line and headers: at most 64 KiB and 128 lines."
 
 
-class AnswerTooLarge(TooLarge):
+class ResponseTooLarge(TooLarge):
     default_hint = "Request less: one project (project_id), or pages (GET /api/tasks)."
 
 

@@ -3,7 +3,7 @@
 import re
 from enum import StrEnum
 
-from project_manager.domain.errors import IllegalMove
+from project_manager.domain.errors import InvalidTransition
 
 
 class Status(StrEnum):
@@ -94,14 +94,14 @@ def is_closed(status: Status | EpicStatus) -> bool:
 def check_move(current: Status, target: Status, *, reopen: bool, task_id: int) -> None:
     """Check that the status table allows the transition.
 
-    A transition from DONE or CANCELLED also needs `reopen`. Raises IllegalMove with the legal targets.
+    A transition from DONE or CANCELLED also needs `reopen`. Raises InvalidTransition with the legal targets.
     """
     if current == target:
         return
     legal = MOVES[current] - {current}
     if target not in legal:
         names = ", ".join(status for status in Status if status in legal)
-        raise IllegalMove(
+        raise InvalidTransition(
             f"task {task_id} cannot change from {current} to {target}",
             hint=f"Allowed from {current}: {names}.",
             task_id=task_id,
@@ -109,7 +109,7 @@ def check_move(current: Status, target: Status, *, reopen: bool, task_id: int) -
             legal=sorted(legal),
         )
     if current in CLOSED and not reopen:
-        raise IllegalMove(
+        raise InvalidTransition(
             f"task {task_id} is {current}: reopening it requires reopen=true",
             hint="Send reopen=true to reopen it, or claim another task with claim_next_task.",
             task_id=task_id,

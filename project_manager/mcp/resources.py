@@ -136,7 +136,7 @@ class Resources:
 
     async def ask(self, ctx: Context, operation: str, raw: Mapping[str, object], uri: str = "") -> dict[str, Any]:
         """Run a read for this caller and return its answer as JSON values. Raises MCPError."""
-        caller = Caller(actor=actor_of(ctx), door="mcp", request_id=request_id_of(ctx))
+        caller = Caller(actor=actor_of(ctx), interface="mcp", request_id=request_id_of(ctx))
         try:
             answer = await self._runtime.run(BY_NAME[operation], raw, caller)
         except NotFound as error:

@@ -13,13 +13,13 @@ from project_manager.mcp.resources import Resources
 from project_manager.mcp.subscriptions import STUCK_SECONDS, Subscriptions
 from project_manager.mcp.tools import Tools
 from project_manager.mcp.transport.exchange import secret_of
-from project_manager.mcp.transport.sdk import DoorServer
+from project_manager.mcp.transport.sdk import McpSdkServer
 from project_manager.runtime.dispatch import Runtime
 from project_manager.runtime.resource_subscriptions import ResourceSubscriptions
 from project_manager.schemas.instructions import INSTRUCTIONS
 
 
-class ProductServer(DoorServer):
+class ProductServer(McpSdkServer):
     """The MCP server with its subscriptions, which persist between requests."""
 
     def __init__(self, subscriptions: Subscriptions, name: str, **parts: Any) -> None:

@@ -86,13 +86,13 @@ class Tools:
 
     async def call(self, ctx: Context, params: CallToolRequestParams) -> Result:
         """Run a call that arrives through the SDK."""
-        caller = Caller(actor=actor_of(ctx), door="mcp", request_id=request_id_of(ctx), secret=_secret_of(ctx))
+        caller = Caller(actor=actor_of(ctx), interface="mcp", request_id=request_id_of(ctx), secret=_secret_of(ctx))
         call = Call(params.name, params.arguments or {}, self._profile_of(ctx), ctx.protocol_version)
         return (await self._perform(call, caller, ctx)).result()
 
     async def call_directly(self, scope: Scope, version: str, name: str, arguments: Arguments) -> Outcome:
         """Run a call that sends no notifications, directly from its HTTP request and without the SDK."""
-        caller = Caller(actor=exchange.actor_of(scope), door="mcp", request_id=exchange.request_id_of(scope))
+        caller = Caller(actor=exchange.actor_of(scope), interface="mcp", request_id=exchange.request_id_of(scope))
         call = Call(name, arguments, profile_of(scope).over(self._profile), version)
         return await self._perform(call, caller, None)
 

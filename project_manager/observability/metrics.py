@@ -71,9 +71,9 @@ class Metrics:
             _Series(
                 "pm_operations",
                 "Total number of operations by interface and outcome.",
-                ("operation", "door", "outcome"),
+                ("operation", "interface", "outcome"),
             ),
-            _Series("pm_operation_duration_seconds", "Duration of operations in seconds.", ("operation", "door")),
+            _Series("pm_operation_duration_seconds", "Duration of operations in seconds.", ("operation", "interface")),
             SECONDS,
         )
         self._requests = self._timed(
@@ -82,7 +82,7 @@ class Metrics:
             SECONDS,
         )
         self._mcp_calls = self._timed(
-            _Series("pm_mcp_calls", "Total number of MCP tool calls.", ("tool", "era", "outcome")),
+            _Series("pm_mcp_calls", "Total number of MCP tool calls.", ("tool", "protocol_version", "outcome")),
             _Series("pm_mcp_call_duration_seconds", "Duration of MCP tool calls in seconds.", ("tool",)),
             SECONDS,
         )
@@ -151,9 +151,9 @@ class Metrics:
         """Set the number of instances that should run; 0 means that the number is not checked."""
         self._expected_instances.set(count)
 
-    def operation(self, operation: str, door: str, outcome: str, seconds: float) -> None:
+    def operation(self, operation: str, interface: str, outcome: str, seconds: float) -> None:
         """Record a call of an operation. `outcome` is "ok" or the code of the error."""
-        self._operations((operation, door, outcome), seconds)
+        self._operations((operation, interface, outcome), seconds)
 
     def http_request(self, method: str, route: str, status: int, seconds: float) -> None:
         """Record an HTTP request. `route` is the template of the route, never the path of the request."""
@@ -163,9 +163,9 @@ class Metrics:
         """Count a request with a token that is unknown or revoked."""
         self._tokens_refused.inc()
 
-    def mcp_call(self, tool: str, era: str, outcome: str, seconds: float) -> None:
+    def mcp_call(self, tool: str, protocol_version: str, outcome: str, seconds: float) -> None:
         """Record a tool call. `tool` is the name of an existing tool, never an unknown name from a client."""
-        self._mcp_calls((tool, era, outcome), seconds)
+        self._mcp_calls((tool, protocol_version, outcome), seconds)
 
     def mcp_session_opened(self) -> None:
         self._mcp_opened.inc()

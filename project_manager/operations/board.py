@@ -1,8 +1,8 @@
 """The operation that reads the board."""
 
 from project_manager.domain.errors import (
-    AnswerTooLarge,
     ProjectNotFound,
+    ResponseTooLarge,
 )
 from project_manager.operations.definition import Operation
 from project_manager.schemas.board import GetBoardState
@@ -18,6 +18,6 @@ BOARD = (
         board.BoardView,
         http="GET /api/board/state",
         snapshot=True,
-        errors=(ProjectNotFound, AnswerTooLarge),
+        errors=(ProjectNotFound, ResponseTooLarge),
     ),
 )

@@ -4,7 +4,7 @@ from project_manager.domain.actors import Role
 from project_manager.domain.errors import (
     EpicNotFound,
     IdempotencyMismatch,
-    IllegalMove,
+    InvalidTransition,
     NotHeld,
     NotReady,
     ProjectNotFound,
@@ -74,7 +74,7 @@ LEASES = (
             ("task_id", "agent_id", "ttl_seconds", "fence", "request_id"),
             needs_agent=True,
         ),
-        errors=(*LEASE_FAULTS, NotReady, IllegalMove, IdempotencyMismatch),
+        errors=(*LEASE_FAULTS, NotReady, InvalidTransition, IdempotencyMismatch),
         aliases=("POST /api/task/{task_id}/lock",),
     ),
     Operation(

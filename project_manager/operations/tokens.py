@@ -3,7 +3,7 @@
 from project_manager.domain.actors import Role
 from project_manager.domain.errors import (
     NameTaken,
-    OperatorTokenFirst,
+    OperatorTokenRequired,
     TokenNotFound,
 )
 from project_manager.operations.definition import Kind, Operation
@@ -28,7 +28,7 @@ TOKENS = (
         http="POST /api/tokens",
         kind=Kind.WRITE,
         role=Role.OPERATOR,
-        errors=(NameTaken, OperatorTokenFirst),
+        errors=(NameTaken, OperatorTokenRequired),
         status=201,
     ),
     Operation(

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from project_manager.clock import monotonic
 from project_manager.domain.actors import Actor, Role, is_reserved
-from project_manager.domain.errors import WrongAgent
+from project_manager.domain.errors import AgentMismatch
 from project_manager.services import tokens
 from project_manager.store.transaction import Tx
 
@@ -48,7 +48,7 @@ class Identities:
         self._actors, self._bound = _Recent(), _Recent()
 
     async def check_agent(self, caller: Actor, agent: Actor) -> None:
-        """Raise WrongAgent when the agent id belongs to a bound token of another caller.
+        """Raise AgentMismatch when the agent id belongs to a bound token of another caller.
 
         Operators may use any agent id. A new bound token takes effect within IDENTITY_SECONDS.
         """
@@ -63,7 +63,7 @@ class Identities:
 
 
 def check_agent_in(tx: Tx, caller: Actor, agent: Actor) -> None:
-    """Raise WrongAgent like `Identities.check_agent`, but in the transaction of a call that has waited."""
+    """Raise AgentMismatch like `Identities.check_agent`, but in the transaction of a call that has waited."""
     if _is_free(caller, agent) and tokens.is_bound(tx, agent.id):
         raise _wrong_agent(agent)
 
@@ -73,8 +73,8 @@ def _is_free(caller: Actor, agent: Actor) -> bool:
     return not caller.bound and caller.role < Role.OPERATOR and agent.is_agent and not is_reserved(agent.id)
 
 
-def _wrong_agent(agent: Actor) -> WrongAgent:
-    return WrongAgent(
+def _wrong_agent(agent: Actor) -> AgentMismatch:
+    return AgentMismatch(
         f"agent id {agent.id!r} is bound to another token",
         hint="Use that token, or another agent_id.",
         agent_id=agent.id,

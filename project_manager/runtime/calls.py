@@ -9,15 +9,15 @@ import orjson
 
 from project_manager.domain.actors import LOCAL, Actor, Role, is_reserved, unnamed
 from project_manager.domain.errors import (
+    AgentMismatch,
     AgentRequired,
     IdempotencyMismatch,
     LockHeld,
     LockRequired,
     NotReady,
-    OperatorTokenFirst,
+    OperatorTokenRequired,
     RoleRequired,
     StaleFence,
-    WrongAgent,
 )
 from project_manager.domain.limits import AGENT_ID_CHARACTERS, ID_MAXIMUM, LEASE_SECONDS_MINIMUM
 from project_manager.operations.definition import Operation
@@ -44,7 +44,7 @@ LEASE_REFUSALS = {
 
 SEEN_EVERY_MS = 5_000
 
-Door = Literal["rest", "mcp", "cli"]
+Interface = Literal["rest", "mcp", "cli"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ class Caller:
     """
 
     actor: Actor
-    door: Door
+    interface: Interface
     request_id: str
     idempotency_key: str | None = None
     gzip: bool = False
@@ -110,15 +110,15 @@ def counted_as(operation: Operation, raw: Mapping[str, object], caller: Caller) 
 
 
 def check_first_token(command: Command, caller: Caller) -> None:
-    """Raise OperatorTokenFirst when a caller without a token creates a token that is not an operator's.
+    """Raise OperatorTokenRequired when a caller without a token creates a token that is not an operator's.
 
     The first token turns authentication on, and only an operator may create further tokens. The CLI needs no token, so
     it is exempt.
     """
     if not isinstance(command, CreateToken) or command.role == "operator":
         return
-    if caller.actor is LOCAL and caller.door != "cli":
-        raise OperatorTokenFirst(
+    if caller.actor is LOCAL and caller.interface != "cli":
+        raise OperatorTokenRequired(
             "the first token must have the role operator: once a token exists, every request needs one, and only "
             "operators create tokens"
         )
@@ -129,10 +129,10 @@ def acting(caller: Caller, operation: Operation, command: Command) -> Actor:
 
     Over MCP the actor is always an agent, never a person.
 
-    Raises WrongAgent when the token is bound to another agent. Raises AgentRequired for a reserved name, or over MCP
+    Raises AgentMismatch when the token is bound to another agent. Raises AgentRequired for a reserved name, or over MCP
     when a call that concerns a lease names no agent. Raises RoleRequired for `force` from an agent over MCP.
     """
-    actor, over_mcp = caller.actor, caller.door == "mcp"
+    actor, over_mcp = caller.actor, caller.interface == "mcp"
     named = getattr(command, "agent_id", None)
     if over_mcp and getattr(command, "force", False):
         _check_force_over_mcp(actor)
@@ -146,7 +146,7 @@ def acting(caller: Caller, operation: Operation, command: Command) -> Actor:
     if making_token:  # its `agent_id` is the agent that the new token is bound to
         return actor
     if actor.bound and named != actor.id:
-        raise WrongAgent(
+        raise AgentMismatch(
             f"this token is bound to {actor.id!r} and cannot act as {named!r}",
             agent_id=named,
             bound_to=actor.id,
@@ -248,7 +248,7 @@ class Answering:
     ) -> Answer:
         """Run a use case and return its answer. Over MCP, add the leases of the caller that end soon."""
         answer = Answer(use_case(tx, command), operation.status)
-        if caller.door == "mcp":
+        if caller.interface == "mcp":
             answer.ending_soon = self._notices.of(tx)
         return answer
 
@@ -321,7 +321,7 @@ def log_fields(
     return fields | {
         "actor": actor.id,
         "actor_kind": actor.kind,
-        "door": caller.door,
+        "interface": caller.interface,
         "outcome": outcome,
         "milliseconds": round(seconds * 1000, 2),
     }

@@ -134,7 +134,7 @@ class Runtime:
             raise Internal("internal server error") from error
         finally:
             seconds = monotonic() - started
-            self.metrics.operation(operation.name, caller.door, outcome, seconds)
+            self.metrics.operation(operation.name, caller.interface, outcome, seconds)
             task_id = named_task(raw) if command is None else task_of(command, answer)
             self._note(operation, caller, actor, outcome, seconds, task_id)
         return answer
@@ -166,7 +166,7 @@ class Runtime:
             raise
         finally:
             seconds = monotonic() - started
-            self.metrics.operation(operation.name, caller.door, outcome, seconds)
+            self.metrics.operation(operation.name, caller.interface, outcome, seconds)
             self._note(operation, caller, caller.actor, outcome, seconds)
 
     async def read(self, name: str, work: Callable[[Tx], Any], actor: Actor = SYSTEM) -> Any:

@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 
-from project_manager.domain.errors import AnswerTooLarge
+from project_manager.domain.errors import ResponseTooLarge
 from project_manager.domain.limits import LEAD_CHARACTERS
 from project_manager.schemas.board import GetBoardState
 from project_manager.schemas.epics import EpicView
@@ -56,14 +56,14 @@ def state(tx: Tx, command: GetBoardState) -> BoardView:
 def _encoded(things: Iterator[Any]) -> Iterator[Any]:
     """Yield the items as JSON, up to AT_ONCE in each fragment.
 
-    The items as objects take many times the memory. Raises AnswerTooLarge.
+    The items as objects take many times the memory. Raises ResponseTooLarge.
     """
     size = 0
     while some := list(islice(things, AT_ONCE)):
         text = orjson.dumps(some)[1:-1]
         size += len(text)
         if size > BOARD_BYTES:
-            raise AnswerTooLarge(f"the board exceeds {BOARD_BYTES} bytes", limit=BOARD_BYTES)
+            raise ResponseTooLarge(f"the board exceeds {BOARD_BYTES} bytes", limit=BOARD_BYTES)
         yield orjson.Fragment(text)
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from project_manager.clock import rfc3339
 from project_manager.domain.actors import SYSTEM, Role
-from project_manager.domain.errors import IllegalMove
+from project_manager.domain.errors import InvalidTransition
 from project_manager.domain.leases import Lease, UnlockReason, unconfirmed_length
 from project_manager.domain.limits import HANDOFF_CHARACTERS, HOLDS_BESIDE_CLAIM
 from project_manager.domain.readiness import failed_attempts, not_ready
@@ -77,10 +77,13 @@ def _length(seconds: int | None, otherwise: int) -> int:
 
 
 def check_takable(tx: Tx, row: TaskRow) -> None:
-    """Check that the task can be claimed by id. Raises NotReady with every blocker, IllegalMove for finished work."""
+    """Check that the task can be claimed by id.
+
+    Raises NotReady with every blocker, InvalidTransition for a finished task.
+    """
     status = Status(row.status)
     if status not in CLAIMABLE_BY_NAME:
-        raise IllegalMove(
+        raise InvalidTransition(
             f"task {row.id} is {status} and cannot be claimed",
             hint="Claim another task with claim_next_task, or set its status with reopen=true first.",
             task_id=row.id,

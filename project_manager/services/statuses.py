@@ -49,7 +49,7 @@ def update_status(tx: Tx, command: UpdateTaskStatus) -> StatusChangedView:
 def move(tx: Tx, row: TaskRow, target: Status, *, fence: int | None, reopen: bool, force: bool) -> TaskRow:
     """Set the status of the task by the rules of leases and transitions, and return the task.
 
-    Raises LockHeld, StaleFence, FenceRequired, LockRequired, NotReady, IllegalMove.
+    Raises LockHeld, StaleFence, FenceRequired, LockRequired, NotReady, InvalidTransition.
     """
     lease = lease_of(row, tx.now)
     forced = takes_away(tx, row, force=force)

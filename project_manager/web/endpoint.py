@@ -23,7 +23,7 @@ from project_manager.domain.errors import (
     Invalid,
     MalformedBody,
     MalformedHeader,
-    MethodRefused,
+    MethodNotAllowed,
     ProjectManagerError,
     VersionMismatch,
 )
@@ -128,14 +128,14 @@ class PathEndpoint:
 
     def _refusal(self, error: ProjectManagerError, scope: Scope) -> Reply:
         response = response_of(error, scope["state"]["request_id"])
-        if isinstance(error, MethodRefused):
+        if isinstance(error, MethodNotAllowed):
             response.headers["Allow"] = self._allow
         return Reply(response.status_code, response.raw_headers, bytes(response.body))
 
     def _operation(self, method: str) -> Operation:
         operation = self._methods.get("GET" if method == "HEAD" else method)
         if operation is None:
-            raise MethodRefused(f"method {method} is not allowed for {self._path}", allowed=self._allow)
+            raise MethodNotAllowed(f"method {method} is not allowed for {self._path}", allowed=self._allow)
         return operation
 
     async def _stream(self, method: str, scope: Scope, receive: Receive, send: Send) -> int:

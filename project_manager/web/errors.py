@@ -15,12 +15,12 @@ STATUS: dict[type[ProjectManagerError], int] = {
     errors.Unauthorized: 401,
     errors.Forbidden: 403,
     errors.NotFound: 404,
-    errors.MethodRefused: 405,
+    errors.MethodNotAllowed: 405,
     errors.Conflict: 409,
     errors.PreconditionFailed: 412,
     errors.RequestTimeout: 408,
     errors.TooLarge: 413,
-    errors.HeadTooLarge: 431,
+    errors.HeadersTooLarge: 431,
     errors.Invalid: 422,
     errors.RateLimited: 429,
     errors.Internal: 500,
@@ -81,11 +81,11 @@ def on_http_exception(request: Request, exception: Exception) -> Response:
     status = exception.status_code if isinstance(exception, HTTPException) else 500
     request_id = request.scope["state"]["request_id"]
     if status == 404:
-        error = errors.NoSuchRoute(f"{request.url.path[:200]} not found")
+        error = errors.RouteNotFound(f"{request.url.path[:200]} not found")
         return error_page(error, status, {}) if asked_by_person(request.scope) else response_of(error, request_id)
     if status == 405 and isinstance(exception, HTTPException):
         allowed = ", ".join(sorted((exception.headers or {}).get("Allow", "").split(", ")))
-        refusal = errors.MethodRefused(
+        refusal = errors.MethodNotAllowed(
             f"method {request.method} is not allowed for {request.url.path[:200]}", allowed=allowed
         )
         response = response_of(refusal, request_id)

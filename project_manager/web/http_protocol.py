@@ -156,7 +156,7 @@ class OneWrite(HttpToolsProtocol):
             self._parse_head(head)
             return start + end - known
         if len(self._head) > bounds.HEAD_BYTES:
-            self._refuse(too_large(), "head_too_large")
+            self._refuse(too_large(), "headers_too_large")
         elif not self._head[:1].isalpha() or self._head.find(b"\n\n", max(known - 1, 0)) >= 0:
             self._refuse(malformed(), "malformed")
         return len(data)
@@ -164,7 +164,7 @@ class OneWrite(HttpToolsProtocol):
     def _parse_head(self, head: bytes | bytearray) -> None:
         size = len(head)
         if size > bounds.HEAD_BYTES or (size > 512 and head.count(b"\r\n") > bounds.HEADER_LINES + 2):
-            self._refuse(too_large(), "head_too_large")
+            self._refuse(too_large(), "headers_too_large")
             return
         self._move(None)
         self._read_bytes = self._body_bytes = self._body_mark = 0
@@ -190,7 +190,7 @@ class OneWrite(HttpToolsProtocol):
         self._read_bytes += stop - start
         self._feed(data[start:stop])
         if self._read_bytes - 2 * self._body_bytes > bounds.HEAD_BYTES and self.is_receiving:
-            self._refuse(too_large(), "head_too_large")  # chunk sizes, chunk extensions or trailers
+            self._refuse(too_large(), "headers_too_large")  # chunk sizes, chunk extensions or trailers
         if self._body_bytes - self._body_mark >= bounds.PROGRESS_BYTES:
             self._body_mark = self._body_bytes
             self._since = self._limits.now

@@ -18,7 +18,7 @@ from starlette.requests import cookie_parser
 
 from project_manager.config.settings import Settings
 from project_manager.domain.actors import Actor
-from project_manager.domain.errors import OriginRefused, ProjectManagerError, Unauthorized
+from project_manager.domain.errors import HostNotAllowed, OriginNotAllowed, ProjectManagerError, Unauthorized
 from project_manager.observability.logging import caused_by
 
 Scope = MutableMapping[str, Any]
@@ -101,7 +101,7 @@ class Gate:
             if len(self._seen_hosts) < HOSTS_REMEMBERED:
                 self._seen_hosts.add(given)
             return
-        raise OriginRefused(f"host {host[:100]!r} is not allowed", host=host[:100])
+        raise HostNotAllowed(f"host {host[:100]!r} is not allowed", host=host[:100])
 
     def _check_origin(self, headers: dict[bytes, bytes]) -> None:
         origin = headers.get(b"origin")
@@ -112,7 +112,7 @@ class Gate:
             return
         if _is_same_server(text, headers.get(b"host", b"").decode("latin-1")):
             return
-        raise OriginRefused(f"origin {text[:100]!r} is not allowed", origin=text[:100])
+        raise OriginNotAllowed(f"origin {text[:100]!r} is not allowed", origin=text[:100])
 
 
 def session_cookie(epoch: str) -> str:

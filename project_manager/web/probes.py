@@ -11,7 +11,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from project_manager.clock import monotonic, rfc3339
-from project_manager.domain.errors import NoSuchRoute, ProjectManagerError
+from project_manager.domain.errors import ProjectManagerError, RouteNotFound
 from project_manager.domain.statuses import CLOSED, Status
 from project_manager.observability.metrics import CONTENT_TYPE
 from project_manager.runtime.dispatch import Runtime
@@ -59,7 +59,7 @@ class Ops:
         return [*health, Route("/api/metrics", self.summary), Route("/metrics", self.prometheus)]
 
     async def switched_off(self, request: Request) -> Response:
-        error = NoSuchRoute("metrics are disabled", hint="Set METRICS_ENABLED=true.")
+        error = RouteNotFound("metrics are disabled", hint="Set METRICS_ENABLED=true.")
         return response_of(error, request.scope["state"]["request_id"])
 
     async def healthz(self, request: Request) -> Response:

@@ -4,13 +4,13 @@ import secrets
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
-from project_manager.domain.errors import HeadTooLarge, MalformedRequest, ProjectManagerError, Unavailable
+from project_manager.domain.errors import HeadersTooLarge, MalformedRequest, ProjectManagerError, Unavailable
 from project_manager.web import connections as bounds
 from project_manager.web.errors import body_of, status_of
 
 
-def too_large() -> HeadTooLarge:
-    return HeadTooLarge("request line, headers or trailers are too large", limit=bounds.HEAD_BYTES)
+def too_large() -> HeadersTooLarge:
+    return HeadersTooLarge("request line, headers or trailers are too large", limit=bounds.HEAD_BYTES)
 
 
 def malformed() -> MalformedRequest:

@@ -17,7 +17,7 @@ from starlette.routing import WebSocketRoute
 from project_manager import __version__
 from project_manager.clock import monotonic, rfc3339
 from project_manager.domain.actors import Actor, Role
-from project_manager.domain.errors import NoSuchRoute, ProjectManagerError, ShuttingDown
+from project_manager.domain.errors import ProjectManagerError, RouteNotFound, ShuttingDown
 from project_manager.runtime.dispatch import Runtime
 from project_manager.runtime.event_hub import Closed, Event, Overflow, Resync, Subscription
 from project_manager.schemas import validation
@@ -197,7 +197,7 @@ class NoUpdates:
         self._hint = f"The only WebSocket endpoint is {where}."
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        error = NoSuchRoute(f"no WebSocket endpoint at {scope['path'][:200]}", hint=self._hint)
+        error = RouteNotFound(f"no WebSocket endpoint at {scope['path'][:200]}", hint=self._hint)
         if "websocket.http.response" not in scope.get("extensions", {}):
             await refuse(scope, receive, send, error)
             return

@@ -36,7 +36,7 @@ from mcp.types import (
 )
 from pydantic import BaseModel
 
-from project_manager.mcp.transport.sdk import DoorServer
+from project_manager.mcp.transport.sdk import McpSdkServer
 
 Context = ServerRequestContext[Any, Any]
 Json = dict[str, Any]
@@ -472,9 +472,9 @@ async def acknowledge(_ctx: Context, _params: BaseModel) -> EmptyResult:
     return EmptyResult()
 
 
-def build() -> DoorServer:
+def build() -> McpSdkServer:
     """Return the fixture server. It marks the tools that never notify, so that the suite tests both response paths."""
-    server = DoorServer(
+    server = McpSdkServer(
         "conformance-fixtures",
         quiet=lambda name, _arguments: name in FIXED,
         direct=call_directly,

@@ -15,7 +15,7 @@ import orjson
 import pytest
 from mcp.types import ListToolsResult, Tool
 
-from project_manager.mcp.transport.sdk import DoorServer
+from project_manager.mcp.transport.sdk import McpSdkServer
 from tests.e2e.mcp_listener import listening
 from tests.e2e.mcp_process import free_ports, service
 
@@ -55,20 +55,22 @@ def assert_clean(verdict: Verdict) -> None:
 
 
 @pytest.mark.parametrize("tools", ["core", "all"])
-@pytest.mark.parametrize("era", ["legacy", "modern"])
+@pytest.mark.parametrize("protocol", ["legacy", "modern"])
 @pytest.mark.parametrize(("path", "kind"), [("/mcp", "http"), ("/sse", "sse")])
-async def test_the_inspector_finds_nothing_over_http(home: Path, path: str, kind: str, era: str, tools: str) -> None:
+async def test_the_inspector_finds_nothing_over_http(
+    home: Path, path: str, kind: str, protocol: str, tools: str
+) -> None:
     async with service(home.parent / "pm.db", free_ports()) as running:
         target = f"{running.mcp}{path}?tools={tools}"
-        assert_clean(await inspect(home, target, "--transport", kind, "--protocol-era", era))
+        assert_clean(await inspect(home, target, "--transport", kind, "--protocol-era", protocol))
 
 
 @pytest.mark.parametrize("tools", ["core", "all"])
-@pytest.mark.parametrize("era", ["legacy", "modern"])
-async def test_the_inspector_finds_nothing_over_stdio(home: Path, era: str, tools: str) -> None:
+@pytest.mark.parametrize("protocol", ["legacy", "modern"])
+async def test_the_inspector_finds_nothing_over_stdio(home: Path, protocol: str, tools: str) -> None:
     environment = ["-e", f"PYTHONPATH={CHECKOUT}", "-e", f"MCP_TOOLS={tools}", "-e", "LOG_LEVEL=ERROR"]
     command = [sys.executable, "-m", "project_manager", "mcp", "--db-path", str(home.parent / "pm.db")]
-    assert_clean(await inspect(home, *environment, "--protocol-era", era, *command))
+    assert_clean(await inspect(home, *environment, "--protocol-era", protocol, *command))
 
 
 @asynccontextmanager
@@ -78,7 +80,7 @@ async def announcing(schema: dict[str, Any]) -> AsyncIterator[str]:
     async def list_tools(_ctx: Any, _params: Any) -> ListToolsResult:
         return ListToolsResult(tools=[Tool(name="odd", input_schema=schema)])
 
-    async with listening(DoorServer("odd", on_list_tools=list_tools)) as listener:
+    async with listening(McpSdkServer("odd", on_list_tools=list_tools)) as listener:
         yield f"{listener.url}/mcp"
 
 

@@ -13,7 +13,7 @@ from mcp.shared.exceptions import MCPDeprecationWarning
 
 from project_manager.config.settings import load
 from project_manager.domain.actors import LOCAL, Actor
-from project_manager.mcp.transport.http import McpDoor
+from project_manager.mcp.transport.http import McpHttpTransport
 from project_manager.web.errors import refuse
 from project_manager.web.middleware import Gate
 from tests.conformance.fixtures import build
@@ -32,13 +32,13 @@ async def local_actor(_secret: str | None) -> Actor:
 async def serve(port: int) -> None:
     warnings.simplefilter("ignore", MCPDeprecationWarning)
     settings = load({}, {}).settings
-    door = McpDoor(build(), settings, NoMetrics())
-    gate = Gate(door.app, settings, local_actor, refuse)
+    transport = McpHttpTransport(build(), settings, NoMetrics())
+    gate = Gate(transport.app, settings, local_actor, refuse)
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(("127.0.0.1", port))
         config = uvicorn.Config(gate, http="httptools", lifespan="off", log_config=None, access_log=False)
-        async with door.run():
+        async with transport.run():
             print("ready", listener.getsockname()[1], flush=True)
             await uvicorn.Server(config).serve(sockets=[listener])
 

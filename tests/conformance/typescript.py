@@ -22,8 +22,8 @@ def script() -> Path:
     return Path(shutil.copy(SCRIPT, os.environ["TYPESCRIPT_CLIENTS"]))
 
 
-async def run(script: Path, kind: str, target: str, era: str) -> dict[str, Any]:
-    arguments = ["node", str(script), kind, target, era, "echo", '{"words":"from TypeScript"}']
+async def run(script: Path, kind: str, target: str, protocol: str) -> dict[str, Any]:
+    arguments = ["node", str(script), kind, target, protocol, "echo", '{"words":"from TypeScript"}']
     with anyio.fail_after(30):
         done = await anyio.run_process(arguments, check=False)
     assert done.returncode == 0, done.stderr.decode()
@@ -31,16 +31,16 @@ async def run(script: Path, kind: str, target: str, era: str) -> dict[str, Any]:
     return found
 
 
-@pytest.mark.parametrize("era", ["2025", "2025-client", "2026"])
+@pytest.mark.parametrize("protocol", ["2025", "2025-client", "2026"])
 @pytest.mark.parametrize(("kind", "path"), [("http", "/mcp"), ("http", "/sse"), ("sse", "/sse")])
-async def test_the_typescript_clients_work_over_http(script: Path, kind: str, path: str, era: str) -> None:
+async def test_the_typescript_clients_work_over_http(script: Path, kind: str, path: str, protocol: str) -> None:
     async with listening(tool_server(Work())) as listener:
-        found = await run(script, kind, listener.url + path, era)
+        found = await run(script, kind, listener.url + path, protocol)
     assert found["text"] == "from TypeScript"
     assert "hold" in found["tools"]
 
 
-@pytest.mark.parametrize("era", ["2025", "2025-client", "2026"])
-async def test_the_typescript_clients_work_over_stdio(script: Path, era: str) -> None:
-    found = await run(script, "stdio", orjson.dumps(STDIO).decode(), era)
+@pytest.mark.parametrize("protocol", ["2025", "2025-client", "2026"])
+async def test_the_typescript_clients_work_over_stdio(script: Path, protocol: str) -> None:
+    found = await run(script, "stdio", orjson.dumps(STDIO).decode(), protocol)
     assert found["text"] == "from TypeScript"

@@ -23,8 +23,8 @@ def updates(instance: Container, project: int) -> Iterator[ClientConnection]:
         yield socket
 
 
-def claim(door: str, task: int, agent: str) -> httpx.Response:
-    return http.post(f"{door}/api/tasks/{task}/lock", json={"agent_id": agent, "ttl_seconds": 60}, timeout=20)
+def claim(base: str, task: int, agent: str) -> httpx.Response:
+    return http.post(f"{base}/api/tasks/{task}/lock", json={"agent_id": agent, "ttl_seconds": 60}, timeout=20)
 
 
 def test_exactly_one_of_several_agents_at_different_instances_gets_a_task(

@@ -19,8 +19,8 @@ from mcp.types import CallToolRequestParams, ListToolsResult, Tool
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from project_manager.domain.actors import LOCAL
-from project_manager.mcp.transport.http import McpDoor
-from project_manager.mcp.transport.sdk import DoorServer
+from project_manager.mcp.transport.http import McpHttpTransport
+from project_manager.mcp.transport.sdk import McpSdkServer
 
 ACCEPT = "application/json, text/event-stream"
 MODERN = "2026-07-28"
@@ -64,7 +64,7 @@ class Work:
     finished: int = 0
 
 
-def tool_server(work: Work) -> DoorServer:
+def tool_server(work: Work) -> McpSdkServer:
     """Return a server with test tools.
 
     `echo` never notifies. `hold` lasts until the test releases it. `quiet_hold` does the same without a stream.
@@ -85,7 +85,7 @@ def tool_server(work: Work) -> DoorServer:
         words = str((params.arguments or {}).get("words", params.name))
         return {"resultType": "complete", "content": [{"type": "text", "text": words}]}
 
-    return DoorServer(
+    return McpSdkServer(
         "tools",
         quiet=lambda name, _arguments: name in ("echo", "quiet_hold", "crash", "stray_print"),
         listen=ListenHandler(InMemorySubscriptionBus()),
@@ -119,7 +119,7 @@ def free_socket(port: int = 0) -> Iterator[socket.socket]:
 @dataclass
 class Listener:
     port: int
-    door: McpDoor
+    transport: McpHttpTransport
     metrics: Metrics
     uvicorn: "_Server"
 
@@ -130,9 +130,9 @@ class Listener:
     async def stop(self, window: float = 2.0) -> None:
         """Stop the listener as the process does at SIGTERM."""
         self.uvicorn.should_exit = True
-        self.door.drain()
-        await self.door.wait_inflight(window)
-        await self.door.terminate()
+        self.transport.drain()
+        await self.transport.wait_inflight(window)
+        await self.transport.terminate()
 
 
 def as_operator(app: ASGIApp) -> ASGIApp:
@@ -147,7 +147,7 @@ def as_operator(app: ASGIApp) -> ASGIApp:
 
 @asynccontextmanager
 async def listening(
-    server: DoorServer,
+    server: McpSdkServer,
     *,
     port: int = 0,
     settings: Settings | None = None,
@@ -156,12 +156,12 @@ async def listening(
 ) -> AsyncIterator[Listener]:
     """Serve on a separate port. Fail at the end of the block if the listener does not stop in time."""
     metrics = Metrics()
-    door = McpDoor(server, settings or Settings(), metrics, idle_seconds=idle_seconds)
-    config = uvicorn.Config(guard(door.app), http="httptools", lifespan="off", log_config=None, access_log=False)
+    transport = McpHttpTransport(server, settings or Settings(), metrics, idle_seconds=idle_seconds)
+    config = uvicorn.Config(guard(transport.app), http="httptools", lifespan="off", log_config=None, access_log=False)
     with free_socket(port) as bound:
-        listener = Listener(bound.getsockname()[1], door, metrics, _Server(config))
+        listener = Listener(bound.getsockname()[1], transport, metrics, _Server(config))
         with anyio.fail_after(60):
-            async with door.run(), anyio.create_task_group() as tasks:
+            async with transport.run(), anyio.create_task_group() as tasks:
                 tasks.start_soon(lambda: listener.uvicorn.serve(sockets=[bound]))
                 await listener.uvicorn.is_up.wait()
                 try:

@@ -128,7 +128,7 @@ def test_the_example_agent_waits_when_it_is_rate_limited(start_service: Start) -
 
         def was_rate_limited() -> bool:
             other.get("/api/context", params={"agent_id": "eager"})  # uses up the call rate of the agent
-            return '"door":"mcp","outcome":"rate_limited"' in service.log
+            return '"interface":"mcp","outcome":"rate_limited"' in service.log
 
         service.wait_until(was_rate_limited, 2 * START_SECONDS)
     _, said = agent.communicate(timeout=2 * START_SECONDS)

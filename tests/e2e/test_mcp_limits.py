@@ -50,11 +50,11 @@ async def test_a_large_body_without_a_content_length_is_refused() -> None:
 @pytest.mark.parametrize(
     "body", [b"{", b"[]", b'"x"', b'{"jsonrpc":"2.0","id":true,"method":"ping"}', b"\xff", b"[" * 100_000]
 )
-@pytest.mark.parametrize("era", [HANDSHAKE, MODERN])
-async def test_a_body_that_is_no_json_rpc_message_is_refused(era: str, body: bytes) -> None:
+@pytest.mark.parametrize("protocol", [HANDSHAKE, MODERN])
+async def test_a_body_that_is_no_json_rpc_message_is_refused(protocol: str, body: bytes) -> None:
     async with listening(tool_server(Work())) as listener, wire(listener) as bare:
         await bare.initialize()
-        headers = {"mcp-protocol-version": era, "mcp-session-id": bare.session}
+        headers = {"mcp-protocol-version": protocol, "mcp-session-id": bare.session}
         answer = await bare.http.post("/mcp", content=body, headers=headers)
         assert answer.status_code == 400
         assert "error" in answer.json()
@@ -118,7 +118,7 @@ async def test_without_the_sse_transport_only_mcp_is_served() -> None:
 async def test_another_caller_cannot_use_a_session() -> None:
     async with listening(tool_server(Work())) as listener, wire(listener) as bare:
         await bare.initialize()
-        session = listener.door._sessions.all()[0]
+        session = listener.transport._sessions.all()[0]
         session.owner = "somebody else"
         assert (await bare.post(call("echo"))).status_code == 404
 

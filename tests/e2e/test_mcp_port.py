@@ -19,7 +19,7 @@ def test_a_websocket_on_the_mcp_port_gets_the_address_of_the_events(start_servic
         pass
     answer = refused.value.response
     error = orjson.loads(answer.body or b"")
-    assert (answer.status_code, error["code"]) == (404, "no_such_route")
+    assert (answer.status_code, error["code"]) == (404, "route_not_found")
     assert error["hint"] == f"The only WebSocket endpoint is /ws/updates on port {service.port}."
     assert error["request_id"] == answer.headers["x-request-id"]
     assert service.stop() == 0

@@ -121,18 +121,18 @@ async def test_the_service_stops_in_time_with_every_kind_of_stream_open(tmp_path
         assert "SHUTTING_DOWN" in answers[0].text
 
 
-@pytest.mark.promise("door:elsewhere")
-@pytest.mark.parametrize("era", ["2025", "2026"])
+@pytest.mark.promise("transport:elsewhere")
+@pytest.mark.parametrize("protocol", ["2025", "2026"])
 @pytest.mark.parametrize("refused", [{"host": "evil.example"}, {"origin": "http://evil.example"}])
 async def test_a_request_from_a_foreign_origin_is_refused_on_the_fast_path(
-    tmp_path: Path, era: str, refused: dict[str, str]
+    tmp_path: Path, protocol: str, refused: dict[str, str]
 ) -> None:
     async with service(tmp_path / "pm.db", free_ports()) as running:
         for address in (running.api, running.mcp):
             async with bare(address) as http:
                 wire = Wire(http)
                 await wire.initialize()
-                post = wire.post if era == "2025" else wire.post_modern
+                post = wire.post if protocol == "2025" else wire.post_modern
                 assert (await post(call("list_projects"))).status_code == 200
                 assert (await post(call("list_projects"), refused)).status_code == 403
 

@@ -163,12 +163,12 @@ async def test_an_invalid_line_is_answered_before_the_input_ends() -> None:
             assert await end.process.wait() == 0
 
 
-@pytest.mark.parametrize("era", ["2025", "2026"])
-async def test_a_parameter_of_the_wrong_type_is_named(era: str) -> None:
+@pytest.mark.parametrize("protocol", ["2025", "2026"])
+async def test_a_parameter_of_the_wrong_type_is_named(protocol: str) -> None:
     async with pipe() as end:
         message = call("list_tasks", 7)
         message["params"]["arguments"] = "{}"
-        await end.send(message if era == "2025" else modern(message)[0])
+        await end.send(message if protocol == "2025" else modern(message)[0])
         error = (await end.read())["error"]
         assert (error["code"], error["data"]) == (-32602, {"parameter": "arguments"})
         assert error["message"] == "INVALID_PARAMS: `params.arguments` must be an object. Send an object."

@@ -85,6 +85,6 @@ async def test_an_open_stream_ends_cleanly_at_shutdown(path: str) -> None:
 async def test_no_new_stream_opens_during_shutdown() -> None:
     async with listening(tool_server(Work())) as listener, wire(listener) as bare:
         assert (await bare.post_modern(call("echo"))).status_code == 200
-        listener.door.drain()
+        listener.transport.drain()
         assert (await bare.http.get("/sse", headers={"accept": "text/event-stream"})).status_code == 503
         assert (await bare.post_modern(call("echo"))).status_code == 200

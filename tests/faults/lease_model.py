@@ -166,7 +166,7 @@ class Model:
 
     def _check_claimable(self, task: Task) -> None:
         if task.status in CLOSED:
-            raise No("illegal_move")
+            raise No("invalid_transition")
         if self.obstructed(task) or (task.status == "TODO" and not self.ready(task)):
             raise No("not_ready")
 
@@ -175,9 +175,9 @@ class Model:
             return
         legal = {"BACKLOG": OPEN | CLOSED - {"REVIEW"}, "DONE": OPEN, "CANCELLED": {"BACKLOG", "TODO"}}
         if task.status == "BACKLOG" and target == "REVIEW":
-            raise No("illegal_move")
+            raise No("invalid_transition")
         if target not in legal.get(task.status, OPEN | CLOSED) or (task.status in CLOSED and not reopen):
-            raise No("illegal_move")
+            raise No("invalid_transition")
 
     def _claim(self, task: Task, agent: str, ttl: int) -> None:
         task.came_from = "TODO" if task.status == "IN_PROGRESS" else task.status

@@ -16,11 +16,11 @@ from mcp import Client
 
 from project_manager.config.settings import load
 from project_manager.mcp.server import ProductServer, build_server
-from project_manager.mcp.transport.sdk import DoorServer
+from project_manager.mcp.transport.sdk import McpSdkServer
 from project_manager.runtime.dispatch import Runtime, open_runtime
 from project_manager.store.migrations import upgrade
 
-ERAS = {"2026-07-28": "2026-07-28", "legacy": "2025-11-25"}
+PROTOCOLS = {"2026-07-28": "2026-07-28", "legacy": "2025-11-25"}
 PATIENCE = 5.0
 
 
@@ -75,6 +75,6 @@ class Agent:
 
 
 @asynccontextmanager
-async def agent(server: DoorServer, era: Any = "2026-07-28") -> AsyncIterator[Agent]:
-    async with Client(server, mode=era) as client:
+async def agent(server: McpSdkServer, protocol: Any = "2026-07-28") -> AsyncIterator[Agent]:
+    async with Client(server, mode=protocol) as client:
         yield Agent(client)

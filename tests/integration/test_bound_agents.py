@@ -8,7 +8,7 @@ import pytest
 
 from project_manager.catalogue import BY_NAME, OPERATIONS
 from project_manager.domain.actors import LOCAL, Actor, Role
-from project_manager.domain.errors import AgentRequired, WrongAgent
+from project_manager.domain.errors import AgentMismatch, AgentRequired
 from project_manager.observability.logging import Action
 from project_manager.runtime.calls import Caller
 from project_manager.schemas.agents import GetAgent
@@ -49,25 +49,25 @@ async def bind(desk: Desk, agent_id: str = "worker") -> int:
     return int(answer.view.id)
 
 
-@pytest.mark.parametrize("door", ["rest", "mcp"])
+@pytest.mark.parametrize("interface", ["rest", "mcp"])
 @pytest.mark.parametrize("operation", NAMING_AN_AGENT, ids=lambda row: row.name)
-async def test_no_other_token_acts_as_an_agent_that_has_one(desk: Desk, operation: Any, door: Any) -> None:
+async def test_no_other_token_acts_as_an_agent_that_has_one(desk: Desk, operation: Any, interface: Any) -> None:
     await desk.task()
     await bind(desk)
     raw = {name: value for name, value in NEEDED.items() if name in operation.command.model_fields}
     for caller in (ANNA, VIEWER):
         if caller.role >= operation.role:
-            with pytest.raises(WrongAgent, match="'worker' is bound to another token"):
-                await desk.runtime.run(operation, {**raw, "agent_id": "worker"}, Caller(caller, door, "test"))
+            with pytest.raises(AgentMismatch, match="'worker' is bound to another token"):
+                await desk.runtime.run(operation, {**raw, "agent_id": "worker"}, Caller(caller, interface, "test"))
 
 
 async def test_the_log_line_of_a_refused_call_names_its_caller(desk: Desk, caplog: pytest.LogCaptureFixture) -> None:
     await desk.task()
     await bind(desk)
     with caplog.at_level(logging.INFO, logger="project_manager"):
-        await desk.used_by(ANNA).refused(WrongAgent, "acquire_task_lock", task_id=1, agent_id="worker")
+        await desk.used_by(ANNA).refused(AgentMismatch, "acquire_task_lock", task_id=1, agent_id="worker")
     lines = [record.fields for record in caplog.records if isinstance(record, Action)]
-    (line,) = [line for line in lines if line.get("outcome") == "wrong_agent"]
+    (line,) = [line for line in lines if line.get("outcome") == "agent_mismatch"]
     assert (line["actor"], line["token_id"], line["task_id"]) == ("anna", 1, 1)
 
 
@@ -84,10 +84,10 @@ async def test_a_token_named_like_the_bound_id_does_not_act_as_that_agent(desk: 
     await desk.task()
     await bind(desk)
     namesake = desk.used_by(Actor("worker", "agent", Role.AGENT, token_id=9))
-    refusal = await namesake.refused(WrongAgent, "acquire_task_lock", task_id=1)
+    refusal = await namesake.refused(AgentMismatch, "acquire_task_lock", task_id=1)
     assert refusal.details == {"agent_id": "worker"}
     assert (await namesake.claim(1, "another"))["holder"] == "another"
-    with pytest.raises(WrongAgent):
+    with pytest.raises(AgentMismatch):
         await namesake.text("export_plan")
     caller = Caller(namesake.actor, "mcp", "test")
     with pytest.raises(AgentRequired):
@@ -98,7 +98,7 @@ async def test_the_id_is_free_again_when_its_token_is_revoked(desk: Desk) -> Non
     await desk.task()
     number = await bind(desk)
     anna = desk.used_by(ANNA)
-    await anna.refused(WrongAgent, "acquire_task_lock", task_id=1, agent_id="worker")
+    await anna.refused(AgentMismatch, "acquire_task_lock", task_id=1, agent_id="worker")
     await desk.do("revoke_token", token_id=number)
     desk.runtime._identities.forget()
     assert (await anna.claim(1, "worker"))["holder"] == "worker"
@@ -107,10 +107,10 @@ async def test_the_id_is_free_again_when_its_token_is_revoked(desk: Desk) -> Non
 async def test_a_call_that_waits_gets_no_task_once_its_agent_id_is_bound(desk: Desk) -> None:
     await desk.do("create_project", name="Garden")
     anna = desk.used_by(ANNA)
-    caught: list[WrongAgent] = []
+    caught: list[AgentMismatch] = []
 
     async def wait() -> None:
-        caught.append(await anna.refused(WrongAgent, "claim_next_task", agent_id="worker", wait_seconds=5))
+        caught.append(await anna.refused(AgentMismatch, "claim_next_task", agent_id="worker", wait_seconds=5))
 
     with anyio.fail_after(PATIENCE):
         async with anyio.create_task_group() as calls:

@@ -201,8 +201,8 @@ TOO_LARGE = {
 async def test_a_head_beyond_the_limit_is_answered_with_431(served: Served, sent: bytes) -> None:
     async with connected(served) as raw:
         await raw.send(sent)
-        assert await raw.error() == (431, "head_too_large")
-    assert await refused(served, "head_too_large") == 1
+        assert await raw.error() == (431, "headers_too_large")
+    assert await refused(served, "headers_too_large") == 1
 
 
 async def test_a_head_of_exactly_the_limit_is_accepted(served: Served) -> None:

@@ -47,7 +47,7 @@ def bearer(secret: str) -> dict[str, str]:
 async def test_a_host_name_that_can_be_registered_is_not_answered(served: Served, host: str) -> None:
     for path in ("/api/tasks", "/healthz", "/", "/openapi.json", "/ws/updates"):
         error = await served.refused(403, "GET", path, Host=host)
-        assert error["code"] == "origin_refused"
+        assert error["code"] == "host_not_allowed"
         assert "ALLOWED_HOSTS" in error["hint"]
 
 
@@ -75,7 +75,7 @@ async def test_a_page_of_another_origin_can_neither_read_nor_write(served: Serve
         ("POST", "/api/session", b'{"token":"x"}'),
     ]:
         response = await served.send(method, path, body, Origin=origin, Content_Type="text/plain")
-        assert (response.status_code, response.json()["code"]) == (403, "origin_refused")
+        assert (response.status_code, response.json()["code"]) == (403, "origin_not_allowed")
         assert "access-control-allow-origin" not in response.headers
     assert (await served.ok("GET", "/api/tasks"))["total"] == 0
 
@@ -271,7 +271,7 @@ async def test_a_bound_token_is_its_agent_and_cannot_be_another(served: Served, 
     assert lock["lock"]["holder"] == "ann"
     for body in ({"agent_id": "bob"}, {"agent_id": "Ann"}):
         error = await served.refused(403, "DELETE", f"/api/tasks/{task['id']}/lock", body, **bearer(secret))
-        assert error["code"] == "wrong_agent"
+        assert error["code"] == "agent_mismatch"
     await served.ok("DELETE", f"/api/tasks/{task['id']}/lock", {"agent_id": "ann"}, **bearer(secret))
     (locked,) = await desk.events(0, "task.locked")
     assert locked["actor"] == {"id": "ann", "kind": "agent"}
@@ -313,7 +313,7 @@ async def test_a_name_is_free_again_when_its_token_is_revoked(served: Served, de
 @pytest.mark.parametrize("role", ["viewer", "agent"])
 async def test_a_first_token_without_the_operator_role_is_refused(served: Served, role: str) -> None:
     error = await served.refused(409, "POST", "/api/tokens", {"name": "first", "role": role})
-    assert (error["code"], "operator" in error["hint"]) == ("operator_token_first", True)
+    assert (error["code"], "operator" in error["hint"]) == ("operator_token_required", True)
     made = await served.ok("POST", "/api/tokens", {"name": "ada", "role": "operator"})
     served.runtime._identities.forget()
     await served.refused(401, "POST", "/api/tokens", {"name": "first", "role": role})

@@ -67,7 +67,7 @@ async def test_missing_and_malformed_input_has_the_one_error_body(served: Served
     assert (await served.refused(422, "PUT", "/api/knowledge", {"title": "a"}))["code"] == "invalid"
     assert (await served.refused(422, "GET", "/api/knowledge?q=" + "x" * 501))["code"] == "invalid"
     assert (await served.refused(400, "GET", "/api/knowledge?cursor=zzz"))["code"] == "malformed_cursor"
-    assert (await served.refused(405, "DELETE", "/api/knowledge"))["code"] == "method_refused"
+    assert (await served.refused(405, "DELETE", "/api/knowledge"))["code"] == "method_not_allowed"
     item = (await served.ok("PUT", "/api/knowledge", NEW))["knowledge_id"]
     contrary = await served.refused(422, "PUT", f"/api/knowledge/{item}", {"knowledge_id": item + 1})
     assert contrary["code"] == "invalid"

@@ -154,7 +154,7 @@ async def test_a_board_that_is_too_large_is_refused_with_an_alternative(
     await desk.task("alone", project_name="House")
     monkeypatch.setattr(board, "BOARD_BYTES", 10_000)
     error = await served.refused(413, "GET", "/api/board/state")
-    assert (error["code"], error["details"]) == ("answer_too_large", {"limit": 10_000})
+    assert (error["code"], error["details"]) == ("response_too_large", {"limit": 10_000})
     assert len((await served.ok("GET", "/api/board/state?project_id=2"))["tasks"]) == 1
 
 
@@ -185,7 +185,7 @@ async def test_an_export_that_cannot_begin_is_refused_as_anything_else(served: S
     await desk.task()
     assert (await served.refused(404, "GET", "/api/export?project=Attic"))["code"] == "project_not_found"
     assert (await served.refused(422, "GET", "/api/export?format=xml"))["code"] == "invalid"
-    assert (await served.refused(405, "POST", "/api/export"))["code"] == "method_refused"
+    assert (await served.refused(405, "POST", "/api/export"))["code"] == "method_not_allowed"
     head = await served.send("HEAD", "/api/export")
     assert (head.status_code, head.content, head.headers["content-type"]) == (200, b"", "application/json")
 

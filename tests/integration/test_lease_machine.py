@@ -30,7 +30,7 @@ from project_manager.clock import parse_rfc3339, rfc3339
 from project_manager.domain.actors import LOCAL, SYSTEM, Actor
 from project_manager.domain.errors import (
     FenceRequired,
-    IllegalMove,
+    InvalidTransition,
     LockHeld,
     LockRequired,
     NotReady,
@@ -277,7 +277,7 @@ class LeaseMachine(RuleBasedStateMachine):
         before, needs_lease = task.holder, self.needs_lease(task, agent, status)
         outcome = self.do("update_task_status", agent, task_id=number, status=status, reopen=reopen, fence=fence)
         if needs_lease and fence is None:
-            assert isinstance(outcome, LockRequired | IllegalMove)
+            assert isinstance(outcome, LockRequired | InvalidTransition)
             return
         assert not isinstance(outcome, LockRequired)
         if self.refuses(outcome, task, agent or "local", fence) or isinstance(outcome, ProjectManagerError):

@@ -4,8 +4,8 @@ import pytest
 
 from project_manager.domain.actors import Actor, Role
 from project_manager.domain.errors import (
-    IllegalMove,
     Invalid,
+    InvalidTransition,
     LockHeld,
     NotHeld,
     RoleRequired,
@@ -73,7 +73,7 @@ async def test_a_task_without_a_lease_is_claimed_by_id_from_other_statuses(desk:
 async def test_finished_work_is_not_claimed(desk: Desk, status: str) -> None:
     task = await desk.task()
     await desk.set_status(task["id"], status)
-    refusal = await desk.refused(IllegalMove, "acquire_task_lock", task_id=task["id"], agent_id="ann")
+    refusal = await desk.refused(InvalidTransition, "acquire_task_lock", task_id=task["id"], agent_id="ann")
     assert "reopen" in refusal.hint
     assert (await desk.look(task["id"]))["status"] == status
 

@@ -3,7 +3,7 @@
 import pytest
 
 from project_manager.domain.actors import Actor, Role
-from project_manager.domain.errors import IllegalMove, LockRequired
+from project_manager.domain.errors import InvalidTransition, LockRequired
 from tests.desk import Desk, Json
 from tests.integration.held import claimed_task
 from tests.integration.invariants import check
@@ -57,7 +57,7 @@ async def test_it_stays_so_while_others_work_and_release_and_after_the_task_is_d
     refusal = await desk.refused(LockRequired, "update_task_status", task_id=number, agent_id="ann", status="DONE")
     assert "the task is DONE" in refusal.message
     assert "IN_PROGRESS with reopen=true" in refusal.hint
-    await desk.refused(IllegalMove, "update_task_status", task_id=number, agent_id="ann", status="TODO")
+    await desk.refused(InvalidTransition, "update_task_status", task_id=number, agent_id="ann", status="TODO")
     again: Json = {"task_id": number, "agent_id": "ann", "status": "TODO", "reopen": True}
     await desk.refused(LockRequired, "update_task_status", **again)
     taken = await desk.set_status(number, "IN_PROGRESS", "ann", reopen=True)

@@ -59,7 +59,7 @@ async def test_options_names_the_methods_and_needs_no_token(tmp_path: Path, path
             assert answer.status_code == 405
             assert answer.headers["allow"] == ("POST" if path == "/messages/" else "GET, POST, DELETE")
         refused = await bare.http.options(path, headers={"origin": "https://evil.example"})
-        assert (refused.status_code, refused.json()["code"]) == (403, "origin_refused")
+        assert (refused.status_code, refused.json()["code"]) == (403, "origin_not_allowed")
 
 
 @pytest.mark.promise("door:tokens")
@@ -86,8 +86,8 @@ async def first_data(lines: AsyncIterator[str]) -> str:
     raise AssertionError("the stream has ended")
 
 
-async def text_of(bare: Wire, era: str, headers: dict[str, str], tool: str, **arguments: Any) -> str:
-    post = bare.post if era == "2025" else bare.post_modern
+async def text_of(bare: Wire, protocol: str, headers: dict[str, str], tool: str, **arguments: Any) -> str:
+    post = bare.post if protocol == "2025" else bare.post_modern
     answer = await post(call(tool, **arguments), headers)
     assert answer.status_code == 200, answer.text
     return str(answer.json()["result"]["content"][0]["text"])
@@ -110,17 +110,17 @@ async def test_a_request_without_a_valid_token_is_refused(tmp_path: Path, header
         assert (await bare.initialize()).status_code == 401
 
 
-@pytest.mark.parametrize("era", ["2025", "2026"])
-async def test_a_wait_ends_with_its_token(tmp_path: Path, era: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("protocol", ["2025", "2026"])
+async def test_a_wait_ends_with_its_token(tmp_path: Path, protocol: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(revocation, "LOOK_EVERY_SECONDS", 0.001)
     said: list[str] = []
     async with guarded_server(tmp_path) as (made, bare):
         headers = await token(made, "agent", "ann")
-        if era == "2025":
+        if protocol == "2025":
             await open_session(bare, headers)
 
         async def wait() -> None:
-            post = bare.post if era == "2025" else bare.post_modern
+            post = bare.post if protocol == "2025" else bare.post_modern
             answer = await post(call("claim_next_task", agent_id="ann", wait_seconds=50), headers)
             said.append(answer.text)
 
@@ -145,13 +145,13 @@ async def test_a_refused_token_is_counted_over_mcp_too(
             assert caplog.messages.count("token_refused") == number
 
 
-@pytest.mark.parametrize("era", ["2025", "2026"])
-async def test_only_the_agent_that_exceeds_the_rate_limit_is_limited(tmp_path: Path, era: str) -> None:
+@pytest.mark.parametrize("protocol", ["2025", "2026"])
+async def test_only_the_agent_that_exceeds_the_rate_limit_is_limited(tmp_path: Path, protocol: str) -> None:
     async with guarded_server(tmp_path, RATE_LIMIT_PER_SECOND=1) as (made, bare):
         wild, calm = await token(made, "agent", "wild"), await token(made, "agent", "calm")
-        if era == "2025":
+        if protocol == "2025":
             await open_session(bare, wild)
-        said = [await text_of(bare, era, wild, "claim_next_task", agent_id="wild") for _ in range(20)]
+        said = [await text_of(bare, protocol, wild, "claim_next_task", agent_id="wild") for _ in range(20)]
         assert not said[9].startswith("RATE_LIMITED")
         assert said[-1].startswith("RATE_LIMITED: ")
         assert "wait_seconds" in said[-1]
@@ -167,30 +167,32 @@ async def test_a_page_of_another_origin_is_refused_over_mcp_too(tmp_path: Path, 
             await bare.http.get("/sse", headers=headers),
             await bare.post_modern(call("list_tasks"), headers),
         ):
-            assert (refused.status_code, refused.json()["code"]) == (403, "origin_refused")
+            assert (refused.status_code, refused.json()["code"]) == (403, "origin_not_allowed")
 
 
 @pytest.mark.promise("door:roles")
-@pytest.mark.parametrize("era", ["2025", "2026"])
-async def test_a_viewer_reads_and_does_not_write(tmp_path: Path, era: str) -> None:
+@pytest.mark.parametrize("protocol", ["2025", "2026"])
+async def test_a_viewer_reads_and_does_not_write(tmp_path: Path, protocol: str) -> None:
     async with guarded_server(tmp_path) as (made, bare):
         headers = await token(made, "viewer")
         await open_session(bare, headers)
-        assert (await text_of(bare, era, headers, "list_tasks")).startswith("{")
-        text = await text_of(bare, era, headers, "claim_next_task", agent_id="ann")
+        assert (await text_of(bare, protocol, headers, "list_tasks")).startswith("{")
+        text = await text_of(bare, protocol, headers, "claim_next_task", agent_id="ann")
         assert text.startswith("ROLE_REQUIRED: ")
 
 
 @pytest.mark.promise("door:roles")
-@pytest.mark.parametrize("era", ["2025", "2026"])
-async def test_a_bound_token_is_its_agent_and_no_other(tmp_path: Path, era: str) -> None:
+@pytest.mark.parametrize("protocol", ["2025", "2026"])
+async def test_a_bound_token_is_its_agent_and_no_other(tmp_path: Path, protocol: str) -> None:
     async with guarded_server(tmp_path) as (made, bare):
         headers = await token(made, "agent", "ann")
         await open_session(bare, headers)
-        await text_of(bare, era, headers, "create_task", name="one", project_name="p")
-        assert (await text_of(bare, era, headers, "claim_next_task", agent_id="bob")).startswith("WRONG_AGENT: ")
-        await text_of(bare, era, headers, "claim_next_task")
-        assert '"holder":"ann"' in await text_of(bare, era, headers, "get_task_details", task_id=1)
+        await text_of(bare, protocol, headers, "create_task", name="one", project_name="p")
+        assert (await text_of(bare, protocol, headers, "claim_next_task", agent_id="bob")).startswith(
+            "AGENT_MISMATCH: "
+        )
+        await text_of(bare, protocol, headers, "claim_next_task")
+        assert '"holder":"ann"' in await text_of(bare, protocol, headers, "get_task_details", task_id=1)
 
 
 async def test_a_waiting_call_is_authenticated_too(tmp_path: Path) -> None:
@@ -198,7 +200,7 @@ async def test_a_waiting_call_is_authenticated_too(tmp_path: Path) -> None:
         headers = await token(made, "agent", "ann")
         await open_session(bare, headers)
         answer = await bare.post(call("claim_next_task", agent_id="bob", wait_seconds=5), headers)
-        assert "WRONG_AGENT: " in answer.text
+        assert "AGENT_MISMATCH: " in answer.text
 
 
 async def test_a_session_belongs_to_the_token_that_opened_it(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from mcp import Client
 from mcp.client.sse import sse_client
 
 from tests.e2e.mcp_listener import call, listening, wire
-from tests.integration.mcp_product import ERAS, Agent, agent, product
+from tests.integration.mcp_product import PROTOCOLS, Agent, agent, product
 
 FILLED = {
     "name": "one",
@@ -29,9 +29,9 @@ async def two_tasks(someone: Agent) -> None:
     await someone.ok("create_task", name="one", project_name="p", **KEPT, priority=3)
 
 
-@pytest.mark.parametrize("era", ERAS)
-async def test_an_edit_by_a_client_that_fills_everything_destroys_nothing(tmp_path: Path, era: str) -> None:
-    async with product(tmp_path) as made, agent(made.server, era) as someone:
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+async def test_an_edit_by_a_client_that_fills_everything_destroys_nothing(tmp_path: Path, protocol: str) -> None:
+    async with product(tmp_path) as made, agent(made.server, protocol) as someone:
         await two_tasks(someone)
         edited = await someone.ok("update_task", task_id=2, agent_id="ann", fence=0, **FILLED, log_entry="note")
         assert set(edited["ignored"]) == {*FILLED, "fence"} - {"name"}
@@ -86,17 +86,17 @@ async def test_an_edit_with_only_empty_values_explains_how_to_clear_a_field(tmp_
         assert task["acceptance"] == KEPT["acceptance"]
 
 
-@pytest.mark.parametrize("era", ["2025", "2026"])
+@pytest.mark.parametrize("protocol", ["2025", "2026"])
 @pytest.mark.parametrize(("dialect", "priority"), [("plain", 3), ("nullable", 0), ("strict", 0)])
 async def test_zero_counts_where_the_client_was_shown_a_schema_with_null(
-    tmp_path: Path, era: str, dialect: str, priority: int
+    tmp_path: Path, protocol: str, dialect: str, priority: int
 ) -> None:
     async with product(tmp_path) as made, agent(made.server) as someone:
         await two_tasks(someone)
         async with listening(made.server) as listener, wire(listener) as bare:
             bare.http.params = bare.http.params.set("schema", dialect)
             await bare.initialize()
-            post = bare.post if era == "2025" else bare.post_modern
+            post = bare.post if protocol == "2025" else bare.post_modern
             answer = (await post(call("update_task", task_id=2, priority=0, labels=[], log_entry="x"))).json()
             assert answer["result"]["isError"] is False
         task = (await someone.ok("get_task_details", task_id=2))["task"]

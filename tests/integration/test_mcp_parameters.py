@@ -9,7 +9,7 @@ from tests.e2e.mcp_listener import call, listening, wire
 from tests.integration.mcp_product import product
 
 
-@pytest.mark.parametrize("era", ["2025", "2026"])
+@pytest.mark.parametrize("protocol", ["2025", "2026"])
 @pytest.mark.parametrize(
     ("method", "params", "parameter"),
     [
@@ -21,11 +21,11 @@ from tests.integration.mcp_product import product
     ],
 )
 async def test_a_parameter_of_the_wrong_type_is_named(
-    tmp_path: Path, era: str, method: str, params: dict[str, Any], parameter: str
+    tmp_path: Path, protocol: str, method: str, params: dict[str, Any], parameter: str
 ) -> None:
     async with product(tmp_path) as made, listening(made.server) as listener, wire(listener) as bare:
         await bare.initialize()
-        post = bare.post if era == "2025" else bare.post_modern
+        post = bare.post if protocol == "2025" else bare.post_modern
         answer = await post({**call("list_tasks", 7), "method": method, "params": params})
         text = answer.text.partition("data: ")[2] or answer.text
         assert (

@@ -16,7 +16,7 @@ from mcp.types import (
 from project_manager.mcp.answers import shaped
 from project_manager.mcp.prompts import PROMPTS
 from tests.e2e.mcp_listener import listening
-from tests.integration.mcp_product import ERAS, Agent, agent, product
+from tests.integration.mcp_product import PROTOCOLS, Agent, agent, product
 
 
 async def plan(someone: Agent) -> None:
@@ -32,9 +32,9 @@ async def read(someone: Agent, uri: str) -> Any:
     return orjson.loads(contents[0].model_dump()["text"])
 
 
-@pytest.mark.parametrize("era", ERAS)
-async def test_tasks_boards_and_agents_can_be_read(tmp_path: Path, era: str) -> None:
-    async with product(tmp_path) as made, agent(made.server, era) as someone:
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+async def test_tasks_boards_and_agents_can_be_read(tmp_path: Path, protocol: str) -> None:
+    async with product(tmp_path) as made, agent(made.server, protocol) as someone:
         await plan(someone)
         assert (await read(someone, "pm://task/1"))["task"]["lock"]["holder"] == "ann smith"
         board = await read(someone, "pm://project/1/board")
@@ -99,9 +99,9 @@ async def test_ids_are_completed_by_their_beginning_or_by_name(
 # Prompts
 
 
-@pytest.mark.parametrize("era", ERAS)
-async def test_the_prompts_are_listed_with_their_arguments(tmp_path: Path, era: str) -> None:
-    async with product(tmp_path) as made, agent(made.server, era) as someone:
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+async def test_the_prompts_are_listed_with_their_arguments(tmp_path: Path, protocol: str) -> None:
+    async with product(tmp_path) as made, agent(made.server, protocol) as someone:
         found: ListPromptsResult = await someone.client.list_prompts()
         names = [prompt.name for prompt in found.prompts]
         assert names == ["plan_epic", "standup", "triage", "review_task", "hand_over"]
@@ -138,8 +138,8 @@ async def test_the_arguments_of_prompts_are_completed_too(tmp_path: Path) -> Non
 
 async def test_the_profile_may_be_asked_for_in_the_address(tmp_path: Path) -> None:
     async with product(tmp_path) as made, listening(made.server) as listener:
-        for era in ERAS:
-            async with Client(f"{listener.url}/mcp?tools=all", mode=era) as client:
+        for protocol in PROTOCOLS:
+            async with Client(f"{listener.url}/mcp?tools=all", mode=protocol) as client:
                 assert "delete_task" in {tool.name for tool in (await client.list_tools()).tools}
         async with Client(sse_client(f"{listener.url}/sse?tools=all"), mode="legacy") as client:
             assert "delete_task" in {tool.name for tool in (await client.list_tools()).tools}

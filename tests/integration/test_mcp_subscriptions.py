@@ -208,7 +208,7 @@ async def subscribe(client: Client, uri: str) -> None:
 async def _until_streaming(listener: Listener, streams: int = 1) -> None:
     """Wait until the client has opened its stream. Earlier notifications have no destination."""
     with anyio.fail_after(PATIENCE):
-        while listener.door.streams < streams:
+        while listener.transport.streams < streams:
             await anyio.lowlevel.checkpoint()
 
 
@@ -350,7 +350,7 @@ async def test_a_subscriber_that_does_not_read_delays_no_other(tmp_path: Path) -
             await ear.subscribe("pm://task/1")
             with deaf_stream(listener, bare.session), anyio.fail_after(20):
                 await _until_streaming(listener, 2)
-                while listener.door.streams > 1:
+                while listener.transport.streams > 1:
                     await server.subscriptions.announce(uris)
                     ear.told = anyio.Event()
                     await server.subscriptions.announce(["pm://task/1"])

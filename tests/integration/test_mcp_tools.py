@@ -14,7 +14,7 @@ from mcp.types import ToolAnnotations
 from project_manager.catalogue import BY_NAME
 from project_manager.schemas.instructions import INSTRUCTIONS
 from tests.e2e.mcp_listener import call, listening, wire
-from tests.integration.mcp_product import ERAS, PATIENCE, agent, product
+from tests.integration.mcp_product import PATIENCE, PROTOCOLS, agent, product
 
 CORE = [
     "get_available_tasks",
@@ -122,9 +122,9 @@ async def test_the_order_of_the_list_never_changes(tmp_path: Path) -> None:
     assert await listed(tmp_path) == await listed(tmp_path / "again")
 
 
-@pytest.mark.parametrize("era", ERAS)
-async def test_a_task_goes_through_the_loop(tmp_path: Path, era: str) -> None:
-    async with product(tmp_path) as made, agent(made.server, era) as someone:
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+async def test_a_task_goes_through_the_loop(tmp_path: Path, protocol: str) -> None:
+    async with product(tmp_path) as made, agent(made.server, protocol) as someone:
         await someone.ok("create_task", name="write it", project_name="book")
         claimed = await someone.ok("claim_next_task", agent_id="ann")
         task_id, fence = claimed["task"]["id"], claimed["lock"]["fence"]
@@ -229,7 +229,7 @@ async def _stale(someone: Any) -> str:
         ("AGENT_REQUIRED", "acquire_task_lock", {"task_id": 1}),
         ("UNKNOWN_ARGUMENT", "list_tasks", {"statuss": "TODO"}),
         ("NOT_HELD", "renew_task_lock", {"task_id": 1, "agent_id": "ann"}),
-        ("ILLEGAL_MOVE", "acquire_task_lock", {"task_id": 2, "agent_id": "ann"}),
+        ("INVALID_TRANSITION", "acquire_task_lock", {"task_id": 2, "agent_id": "ann"}),
         ("MALFORMED_CURSOR", "list_tasks", {"cursor": "nonsense"}),
     ],
 )
@@ -270,9 +270,9 @@ async def test_a_stopped_database_is_an_error_text_like_any_other(tmp_path: Path
 # Waiting
 
 
-@pytest.mark.parametrize("era", ERAS)
-async def test_a_waiting_claim_is_given_the_task_that_appears(tmp_path: Path, era: str) -> None:
-    async with product(tmp_path) as made, agent(made.server, era) as waiter, agent(made.server) as maker:
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+async def test_a_waiting_claim_is_given_the_task_that_appears(tmp_path: Path, protocol: str) -> None:
+    async with product(tmp_path) as made, agent(made.server, protocol) as waiter, agent(made.server) as maker:
         claimed: list[Any] = []
         waits = anyio.Event()
 
@@ -371,18 +371,20 @@ async def test_lists_have_short_rows_and_continue_by_cursor(tmp_path: Path) -> N
         assert "description" not in first["items"][0]
 
 
-@pytest.mark.parametrize("era", ERAS)
-async def test_calls_are_counted_by_tool_protocol_version_and_outcome(tmp_path: Path, era: str) -> None:
-    async with product(tmp_path) as made, agent(made.server, era) as someone:
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+async def test_calls_are_counted_by_tool_protocol_version_and_outcome(tmp_path: Path, protocol: str) -> None:
+    async with product(tmp_path) as made, agent(made.server, protocol) as someone:
         await someone.ok("list_tasks")
         await someone.fails("get_task_details", task_id=9)
         page = (await anyio.to_thread.run_sync(made.runtime.metrics.render)).decode()
-        version = ERAS[era]
-        assert f'pm_mcp_calls_total{{era="{version}",outcome="ok",tool="list_tasks"}} 1.0' in page
-        assert f'pm_mcp_calls_total{{era="{version}",outcome="task_not_found",tool="get_task_details"}} 1.0' in page
+        version = PROTOCOLS[protocol]
+        assert f'pm_mcp_calls_total{{protocol="{version}",outcome="ok",tool="list_tasks"}} 1.0' in page
+        assert (
+            f'pm_mcp_calls_total{{protocol="{version}",outcome="task_not_found",tool="get_task_details"}} 1.0' in page
+        )
 
 
-@pytest.mark.parametrize("era", ERAS)
+@pytest.mark.parametrize("protocol", PROTOCOLS)
 @pytest.mark.parametrize(
     ("tool", "arguments"),
     [
@@ -395,11 +397,11 @@ async def test_calls_are_counted_by_tool_protocol_version_and_outcome(tmp_path: 
     ],
 )
 async def test_the_fast_path_returns_the_same_as_the_path_of_the_sdk(
-    tmp_path: Path, era: str, tool: str, arguments: dict[str, Any]
+    tmp_path: Path, protocol: str, tool: str, arguments: dict[str, Any]
 ) -> None:
     async with product(tmp_path) as made, listening(made.server) as listener, wire(listener) as bare:
         await bare.initialize()
-        post = bare.post if era == "legacy" else bare.post_modern
+        post = bare.post if protocol == "legacy" else bare.post_modern
         await post(call("create_task", name='quotes " and ünïcode \u2028', project_name="p"))
         short = await post(call(tool, 7, **arguments))
         made.server.middleware.append(_sdk_path)

@@ -124,8 +124,8 @@ async def test_a_stale_agent_can_no_longer_reopen_finished_work(served: Served, 
     await desk.task()
     await served.ok("POST", "/api/task/1/status", {"status": "DONE", "agent_id": "ann"})
     error = await served.refused(409, "POST", "/api/task/1/status", {"status": "IN_PROGRESS", "agent_id": "bob"})
-    assert error["code"] == "illegal_move"
-    assert (await served.refused(409, "POST", "/api/task/1/lock", {"agent_id": "bob"}))["code"] == "illegal_move"
+    assert error["code"] == "invalid_transition"
+    assert (await served.refused(409, "POST", "/api/task/1/lock", {"agent_id": "bob"}))["code"] == "invalid_transition"
 
 
 async def test_search_has_a_path_of_its_own(served: Served, desk: Desk) -> None:

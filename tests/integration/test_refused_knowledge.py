@@ -7,6 +7,7 @@ import pytest
 from project_manager.domain import limits
 from project_manager.domain.actors import Actor, Role
 from project_manager.domain.errors import (
+    AgentMismatch,
     EpicNotFound,
     Invalid,
     KnowledgeNotFound,
@@ -15,7 +16,6 @@ from project_manager.domain.errors import (
     RoleRequired,
     TaskNotFound,
     UnknownArgument,
-    WrongAgent,
 )
 from tests.desk import Desk, Json
 from tests.integration.knowing import epic, known, project, versions
@@ -134,4 +134,4 @@ async def test_a_viewer_does_not_write(desk: Desk) -> None:
     await viewer.refused(RoleRequired, "append_knowledge_log", knowledge_id=item, action_type="used")
     await viewer.refused(RoleRequired, "retire_knowledge", knowledge_id=item)
     bound = desk.used_by(Actor("ann", "agent", Role.AGENT, bound=True))
-    await bound.refused(WrongAgent, "upsert_knowledge", knowledge_id=item, title="b", created_by="bob")
+    await bound.refused(AgentMismatch, "upsert_knowledge", knowledge_id=item, title="b", created_by="bob")

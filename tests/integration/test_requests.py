@@ -326,17 +326,17 @@ async def test_text_of_agents_comes_back_as_it_was_sent(served: Served) -> None:
 @pytest.mark.promise("request:one-error-body")
 async def test_a_path_that_does_not_exist_is_refused_in_the_one_error_body(served: Served) -> None:
     for path in ("/api/nothing", "/api", "/api/tasks/1/lock/2", "/mcp", "/api/tasks/"):
-        assert (await served.refused(404, "GET", path))["code"] == "no_such_route"
+        assert (await served.refused(404, "GET", path))["code"] == "route_not_found"
 
 
 @pytest.mark.promise("request:one-error-body")
 async def test_a_method_that_a_path_does_not_have_is_refused_with_those_that_it_has(served: Served) -> None:
     response = await served.send("PUT", "/api/tasks")
-    assert (response.status_code, response.json()["code"]) == (405, "method_refused")
+    assert (response.status_code, response.json()["code"]) == (405, "method_not_allowed")
     assert response.headers["allow"] == "GET, HEAD, POST"
     for method, path in [("DELETE", "/healthz"), ("POST", "/api/metrics"), ("PUT", "/api/session"), ("POST", "/")]:
         error = await served.refused(405, method, path)
-        assert error["code"] == "method_refused"
+        assert error["code"] == "method_not_allowed"
     response = await served.send("PUT", "/api/session")
     assert response.headers["allow"] == "DELETE, GET, HEAD, POST"
 

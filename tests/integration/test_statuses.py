@@ -4,7 +4,7 @@ from urllib.parse import quote
 
 import pytest
 
-from project_manager.domain.errors import IllegalMove, Invalid
+from project_manager.domain.errors import Invalid, InvalidTransition
 from project_manager.domain.statuses import CLOSED, MOVES, Status
 from project_manager.schemas.tasks import UpdateTask
 from tests.desk import Desk, Json
@@ -39,7 +39,9 @@ async def test_every_transition_is_made_or_refused_as_in_the_table(desk: Desk, c
             moved = await desk.set_status(number, target, reopen=current in CLOSED)
             assert (moved["status"], moved["previous_status"]) == (target, current)
             continue
-        refusal = await desk.refused(IllegalMove, "update_task_status", task_id=number, status=target, reopen=True)
+        refusal = await desk.refused(
+            InvalidTransition, "update_task_status", task_id=number, status=target, reopen=True
+        )
         assert refusal.details["legal"] == sorted(MOVES[current] - {current})
         assert all(legal in refusal.hint for legal in MOVES[current] - {current})
         assert (await desk.look(number))["status"] == current
@@ -52,12 +54,12 @@ async def test_every_transition_is_made_or_refused_as_in_the_table(desk: Desk, c
 async def test_a_late_agent_cannot_undo_finished_work(desk: Desk, status: Status, agent: str | None) -> None:
     number = await brought_to(desk, status)
     raw: Json = {"task_id": number, "status": "TODO", **({"agent_id": agent} if agent else {})}
-    refusal = await desk.refused(IllegalMove, "update_task_status", **raw)
+    refusal = await desk.refused(InvalidTransition, "update_task_status", **raw)
     assert "reopen=true" in refusal.hint
     assert refusal.details["legal"] == sorted(MOVES[status] - {status})
     assert refusal.details["reopen_required"] is True
     if agent is not None:
-        claimed = await desk.refused(IllegalMove, "acquire_task_lock", task_id=number, agent_id=agent)
+        claimed = await desk.refused(InvalidTransition, "acquire_task_lock", task_id=number, agent_id=agent)
         assert claimed.details == refusal.details
     assert (await desk.look(number))["status"] == status
     assert (await desk.do("update_task_status", **raw, reopen=True))["status"] == "TODO"

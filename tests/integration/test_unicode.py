@@ -212,7 +212,7 @@ async def test_an_agent_id_is_found_also_where_a_proxy_has_decoded_the_slash(des
     await desk.claim((await desk.task())["id"], "team/one")
     assert (await served.ok("GET", "/api/agents/team/one"))["id"] == "team/one"
     assert (await served.refused(404, "GET", "/api/agents/team/two"))["code"] == "agent_not_found"
-    assert (await served.refused(404, "GET", "/api/agents/"))["code"] == "no_such_route"
+    assert (await served.refused(404, "GET", "/api/agents/"))["code"] == "route_not_found"
     await served.refused(422, "DELETE", "/api/tasks/1%2Flock")
 
 

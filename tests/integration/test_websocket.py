@@ -312,7 +312,7 @@ async def test_a_websocket_that_is_none_is_answered_with_where_the_events_are(se
     assert answer.status_code == 404
     assert answer.headers["content-type"] == "application/json"
     assert error == {
-        "code": "no_such_route",
+        "code": "route_not_found",
         "message": f"no WebSocket endpoint at {path}",
         "hint": "The only WebSocket endpoint is /ws/updates.",
         "details": {},

@@ -45,7 +45,7 @@ def lines(stream: io.StringIO) -> list[dict[str, Any]]:
 
 def test_an_action_is_one_json_line_with_its_fields(configure: Configure) -> None:
     stream = configure()
-    logs.log_action(LOGGER, "acquire_task_lock", door="rest", task_id=7, name="x", args=[1], level=3)
+    logs.log_action(LOGGER, "acquire_task_lock", interface="rest", task_id=7, name="x", args=[1], level=3)
     (line,) = lines(stream)
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", line.pop("timestamp"))
     assert line == {
@@ -53,7 +53,7 @@ def test_an_action_is_one_json_line_with_its_fields(configure: Configure) -> Non
         "logger": "project_manager.tested",
         "message": "acquire_task_lock",
         "action": "acquire_task_lock",
-        "door": "rest",
+        "interface": "rest",
         "task_id": 7,
         "name": "x",
         "args": [1],

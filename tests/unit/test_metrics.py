@@ -33,8 +33,8 @@ def everything_counted() -> Metrics:
 @pytest.mark.parametrize(
     ("sample", "labels", "value"),
     [
-        ("pm_operations_total", {"operation": "create_task", "door": "rest", "outcome": "ok"}, 1),
-        ("pm_operation_duration_seconds_sum", {"operation": "create_task", "door": "rest"}, 0.002),
+        ("pm_operations_total", {"operation": "create_task", "interface": "rest", "outcome": "ok"}, 1),
+        ("pm_operation_duration_seconds_sum", {"operation": "create_task", "interface": "rest"}, 0.002),
         ("pm_http_requests_total", {"method": "POST", "route": "/api/tasks", "status": "201"}, 1),
         ("pm_http_request_duration_seconds_count", {"method": "POST", "route": "/api/tasks"}, 1),
         ("pm_writer_batch_jobs_sum", {}, 3),
@@ -48,7 +48,7 @@ def everything_counted() -> Metrics:
         ("pm_websocket_refused_total", {}, 1),
         ("pm_events_sent_total", {}, 12),
         ("pm_subscribers_dropped_total", {}, 1),
-        ("pm_mcp_calls_total", {"tool": "claim_next_task", "era": "2025", "outcome": "ok"}, 1),
+        ("pm_mcp_calls_total", {"tool": "claim_next_task", "protocol": "2025", "outcome": "ok"}, 1),
         ("pm_mcp_call_duration_seconds_count", {"tool": "claim_next_task"}, 1),
         ("pm_mcp_sessions_opened_total", {}, 1),
         ("pm_mcp_sessions_closed_total", {}, 1),
@@ -131,5 +131,5 @@ def test_counts_from_many_threads_are_all_there() -> None:
         thread.start()
     for thread in threads:
         thread.join(timeout=5)
-    assert metrics.value("pm_operations_total", operation="create_task", door="rest", outcome="ok") == 4000
-    assert metrics.value("pm_operation_duration_seconds_count", operation="create_task", door="rest") == 4000
+    assert metrics.value("pm_operations_total", operation="create_task", interface="rest", outcome="ok") == 4000
+    assert metrics.value("pm_operation_duration_seconds_count", operation="create_task", interface="rest") == 4000

@@ -1,4 +1,4 @@
-"""One HTTP exchange of this door: the body read once, the answers that the door writes itself, and a
+"""One HTTP exchange of this interface: the body read once, the answers that the door writes itself, and a
 proper end."""
 
 from collections.abc import Mapping

@@ -44,7 +44,7 @@ class HandshakeEra:
 
     def __init__(
         self,
-        server: sdk.DoorServer,
+        server: sdk.McpSdkServer,
         calls: Calls,
         ending: anyio.Event,
         sessions: Sessions,

@@ -1,7 +1,7 @@
 """One server object on streamable HTTP (`/mcp`) and legacy SSE (`/sse`, `/messages/`), for every
 protocol era at once.
 
-Whoever mounts `McpDoor.app` puts the gate (host, origin, token) in front of it; requests that arrive
+Whoever mounts `McpHttpTransport.app` puts the gate (host, origin, token) in front of it; requests that arrive
 here have passed it.
 """
 
@@ -49,7 +49,7 @@ _SSE_VERSION = "2025-03-26"
 """What a client of the legacy SSE transport is taken to speak until it says otherwise."""
 
 
-class DoorSettings(Protocol):
+class McpTransportSettings(Protocol):
     """The settings that the door reads."""
 
     @property
@@ -58,7 +58,7 @@ class DoorSettings(Protocol):
     def mcp_transport(self) -> str: ...
 
 
-class DoorMetrics(Protocol):
+class McpTransportMetrics(Protocol):
     """What the door reports."""
 
     def mcp_session_opened(self) -> None: ...
@@ -66,16 +66,16 @@ class DoorMetrics(Protocol):
     def watch(self, gauge: str, read: Callable[[], float], /) -> None: ...
 
 
-class McpDoor:
+class McpHttpTransport:
     """The HTTP side of the MCP door. Enter `run()` once around the HTTP server; call `drain`,
     `wait_inflight` and
     `terminate` in that order when it stops."""
 
     def __init__(
         self,
-        server: sdk.DoorServer,
-        settings: DoorSettings,
-        metrics: DoorMetrics,
+        server: sdk.McpSdkServer,
+        settings: McpTransportSettings,
+        metrics: McpTransportMetrics,
         *,
         idle_seconds: float = IDLE_SECONDS,
     ) -> None:
@@ -172,7 +172,7 @@ class McpDoor:
         path: str = scope["path"].removeprefix(root)
         endpoint = self._routes.get(path.rstrip("/"))
         if endpoint is None:
-            await refuse(send, 404, f"NO_SUCH_ROUTE: unknown path. MCP is at {root}/mcp.")
+            await refuse(send, 404, f"ROUTE_NOT_FOUND: unknown path. MCP is at {root}/mcp.")
             return
         if scope["method"] == "OPTIONS":  # the gate lets it pass without a token
             allowed = "POST" if endpoint == self._messages else "GET, POST, DELETE"

@@ -10,7 +10,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from project_manager.mcp.profiles import ToolProfile
 from project_manager.mcp.transport.inflight import Calls, MessageReader, MessageWriter
-from project_manager.mcp.transport.sdk import Client, DoorServer, Greeting, serve_duplex
+from project_manager.mcp.transport.sdk import Client, Greeting, McpSdkServer, serve_duplex
 
 _CLOSED = (anyio.ClosedResourceError, anyio.BrokenResourceError)
 
@@ -27,7 +27,7 @@ class LiveSession:
     """A 2025-era session that needs streams: the SDK's transport and the loop that serves it."""
 
     def __init__(
-        self, server: DoorServer, session_id: str, greeting: Greeting, *, idle_seconds: float, calls: Calls
+        self, server: McpSdkServer, session_id: str, greeting: Greeting, *, idle_seconds: float, calls: Calls
     ) -> None:
         self._server = server
         self._greeting = greeting

@@ -22,7 +22,7 @@ class ModernEra:
 
     def __init__(
         self,
-        server: sdk.DoorServer,
+        server: sdk.McpSdkServer,
         single: sdk.SingleExchange,
         calls: Calls,
         ending: anyio.Event,

@@ -4,7 +4,7 @@ of the cost."""
 from starlette.types import Scope
 
 from project_manager.mcp.transport.exchange import Rpc
-from project_manager.mcp.transport.sdk import DoorServer
+from project_manager.mcp.transport.sdk import McpSdkServer
 
 _READS = frozenset(
     {
@@ -21,7 +21,7 @@ _READS = frozenset(
 )
 
 
-def is_quiet(server: DoorServer, rpc: Rpc) -> bool:
+def is_quiet(server: McpSdkServer, rpc: Rpc) -> bool:
     """Whether the answer is one JSON body for certain."""
     if rpc.method != "tools/call":
         return rpc.method in _READS
@@ -30,7 +30,7 @@ def is_quiet(server: DoorServer, rpc: Rpc) -> bool:
     return isinstance(name, str) and isinstance(arguments, dict | None) and server.quiet(name, arguments or {})
 
 
-async def answer_directly(server: DoorServer, scope: Scope, version: str, rpc: Rpc) -> bytes | None:
+async def answer_directly(server: McpSdkServer, scope: Scope, version: str, rpc: Rpc) -> bytes | None:
     """The whole answer to a quiet tool call, past the SDK; None if something is installed there that must see it."""
     if rpc.method != "tools/call" or rpc.id is None or server.direct is None or server.middleware:
         return None

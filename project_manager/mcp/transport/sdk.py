@@ -86,7 +86,7 @@ def _never_quiet(_name: str, _arguments: Mapping[str, object]) -> bool:
     return False
 
 
-class DoorServer(Server[Any]):
+class McpSdkServer(Server[Any]):
     """The SDK's server, with what the door has to know besides: which calls never notify, and the listen
     streams.
 
@@ -209,7 +209,7 @@ class _OneExchange:
 
 
 async def answer_here(
-    server: DoorServer,
+    server: McpSdkServer,
     state: object,
     connection: Connection,
     scope: Scope,
@@ -328,7 +328,7 @@ class Greeting:
 
 
 async def serve_duplex(
-    server: DoorServer,
+    server: McpSdkServer,
     read: MessageReader,
     write: MessageWriter,
     *,
@@ -378,7 +378,7 @@ class SingleExchange:
     """The SDK's entry for requests that stand alone: everything of the 2026 era, and what cannot be
     parsed."""
 
-    def __init__(self, server: DoorServer, max_body: int) -> None:
+    def __init__(self, server: McpSdkServer, max_body: int) -> None:
         self._manager = StreamableHTTPSessionManager(server, stateless=True, max_request_body_size=max_body)
 
     @asynccontextmanager

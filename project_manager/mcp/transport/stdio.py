@@ -50,7 +50,7 @@ async def serve_stdio_beside(runtime: Runtime) -> None:
     await serve(build_server(runtime), mind_signals=False)
 
 
-async def serve(server: sdk.DoorServer, *, mind_signals: bool = True) -> None:
+async def serve(server: sdk.McpSdkServer, *, mind_signals: bool = True) -> None:
     """Serves until standard input ends or a signal comes; what was asked by then is still answered.
 
     Standard output carries nothing but the protocol: stray prints go to standard error from now on.
@@ -82,7 +82,7 @@ async def serve(server: sdk.DoorServer, *, mind_signals: bool = True) -> None:
         tasks.cancel_scope.cancel()
 
 
-def _at_end(server: sdk.DoorServer, output: "_Output") -> None:
+def _at_end(server: sdk.McpSdkServer, output: "_Output") -> None:
     """Nobody will cancel a listen stream any more, and it is not a call to wait for. A client that has gone reads no
     answer either."""
     output.hurry()
@@ -90,7 +90,7 @@ def _at_end(server: sdk.DoorServer, output: "_Output") -> None:
         server.listen.close()
 
 
-async def _end_at_signal(server: sdk.DoorServer, conversation: Conversation, scope: anyio.CancelScope) -> None:
+async def _end_at_signal(server: sdk.McpSdkServer, conversation: Conversation, scope: anyio.CancelScope) -> None:
     with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
         async for _ in signals:
             break

@@ -284,8 +284,8 @@ def test_an_unknown_address_links_a_browser_to_the_dashboard_and_returns_json_to
         tab.expect_face("live")
     with shared.http() as program:
         for path in ("/board", "/api/nothing"):
-            assert program.get(path).json()["code"] == "no_such_route"
-        assert program.get("/api/nothing", headers={"Accept": "text/html"}).json()["code"] == "no_such_route"
+            assert program.get(path).json()["code"] == "route_not_found"
+        assert program.get("/api/nothing", headers={"Accept": "text/html"}).json()["code"] == "route_not_found"
 
 
 def test_every_view_has_one_main_heading(shared: Service, browser: Browser, plan: int) -> None:

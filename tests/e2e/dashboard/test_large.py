@@ -25,7 +25,7 @@ def crowd(service: Service, team: Team) -> int:
     team.send("PATCH", f"/api/tasks/{TASKS}", {"description": "And so on. " * 100 + "It ends with zanzibar."})
     with service.http() as client:
         refusal = client.get("/api/board/state")
-    assert (refusal.status_code, refusal.json()["code"]) == (413, "answer_too_large")
+    assert (refusal.status_code, refusal.json()["code"]) == (413, "response_too_large")
     return project
 
 

@@ -1,6 +1,6 @@
 import pytest
 
-from project_manager.domain.errors import IllegalMove
+from project_manager.domain.errors import InvalidTransition
 from project_manager.domain.statuses import (
     CLAIMABLE_BY_NAME,
     CLOSED,
@@ -56,7 +56,7 @@ def test_a_transition_is_legal_by_the_table_and_from_finished_work_only_with_reo
     if legal:
         check_move(current, target, reopen=reopen, task_id=7)
         return
-    with pytest.raises(IllegalMove) as refusal:
+    with pytest.raises(InvalidTransition) as refusal:
         check_move(current, target, reopen=reopen, task_id=7)
     assert f"task 7 {'cannot change' if target not in MOVES[current] else 'is'}" in refusal.value.message
     assert refusal.value.details["status"] == current

@@ -16,7 +16,7 @@ from mcp.shared.inbound import classify_inbound_request, find_duplicated_routing
 from mcp.shared.jsonrpc_dispatcher import JSONRPCDispatcher
 from mcp.types.version import HANDSHAKE_PROTOCOL_VERSIONS, MODERN_PROTOCOL_VERSIONS
 
-from project_manager.mcp.transport.sdk import DoorServer
+from project_manager.mcp.transport.sdk import McpSdkServer
 
 USED: list[tuple[Callable[..., Any], set[str]]] = [
     (ServerRunner, {"server", "connection", "lifespan_state"}),
@@ -55,7 +55,7 @@ def test_the_protocol_versions_are_the_supported_ones() -> None:
 
 
 def test_no_tracing_middleware_is_left() -> None:
-    assert DoorServer("bare").middleware == []
+    assert McpSdkServer("bare").middleware == []
 
 
 def test_a_connection_still_has_the_members_that_subscriptions_need() -> None:

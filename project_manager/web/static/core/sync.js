@@ -18,7 +18,7 @@ async function wholeBoard() {
   try {
     return await get("/api/board/state");
   } catch (error) {
-    if (error.code !== "answer_too_large") throw error;
+    if (error.code !== "response_too_large") throw error;
     return pagedBoard((read, total) => dispatch({ type: "loading", read, total }));
   }
 }
