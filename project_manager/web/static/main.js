@@ -1,4 +1,4 @@
-// Starts the page.
+// Entry point of the page.
 import { html, render } from "./core/html.js";
 import { start } from "./core/live.js";
 import { startRouting } from "./core/route.js";

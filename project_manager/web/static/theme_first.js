@@ -1,4 +1,4 @@
-// Runs before the page is painted, so that a chosen theme does not flash.
+// Runs before the first paint, so that the chosen theme does not flash.
 try {
   const chosen = JSON.parse(localStorage.getItem("project-manager:theme"));
   if (chosen === "light" || chosen === "dark") document.documentElement.dataset.theme = chosen;

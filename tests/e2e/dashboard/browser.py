@@ -60,11 +60,11 @@ class Dashboard:
     def open(self, address: str = "/") -> "Dashboard":
         """Open the address and return when the page is live."""
         self.page.goto(self.service.url + address)
-        self.expect_face("live")
+        self.expect_status("live")
         return self
 
-    def expect_face(self, face: str) -> None:
-        expect(self.connection).to_have_attribute("data-face", face)
+    def expect_status(self, status: str) -> None:
+        expect(self.connection).to_have_attribute("data-status", status)
 
     @property
     def connection(self) -> Locator:

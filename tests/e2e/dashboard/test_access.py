@@ -281,7 +281,7 @@ def test_an_unknown_address_links_a_browser_to_the_dashboard_and_returns_json_to
         expect(tab.page.get_by_role("heading")).to_have_text("/board/<b>7</b> not found")
         assert tab.violations() == []
         tab.page.get_by_role("link", name="Open the dashboard").click()
-        tab.expect_face("live")
+        tab.expect_status("live")
     with shared.http() as program:
         for path in ("/board", "/api/nothing"):
             assert program.get(path).json()["code"] == "route_not_found"

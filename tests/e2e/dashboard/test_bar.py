@@ -37,7 +37,7 @@ def crowded_bar(crowded: tuple[Service, str], browser: Browser) -> Iterator[Dash
         tab.page.goto(service.url)
         tab.page.get_by_test_id("token").fill(secret)
         tab.page.get_by_role("button", name="Sign in").click()
-        tab.expect_face("live")
+        tab.expect_status("live")
         yield tab
 
 
@@ -71,7 +71,7 @@ def test_the_bar_shows_all_labels_in_a_wide_window_and_folds_in_a_narrow_one(
             words = tab.page.get_by_test_id("nav-activity").locator("span").bounding_box()
             assert words is not None
             assert words["width"] > 2 or width < 2560
-            expect(tab.page.get_by_test_id("presence")).to_be_visible(visible=rows == 1)
+            expect(tab.page.get_by_test_id("active-agents")).to_be_visible(visible=rows == 1)
             expect(tab.page.get_by_test_id("more")).to_be_visible(visible=rows == 2)
 
 
@@ -89,7 +89,7 @@ def test_the_bar_adapts_when_its_text_grows_or_an_agent_appears(service: Service
         resize(tab, wide)
         expect(bar).to_have_attribute("data-fit", "")
         team.claim(task, "ada", 3000)
-        expect(tab.page.get_by_test_id("presence")).to_be_visible()
+        expect(tab.page.get_by_test_id("active-agents")).to_be_visible()
         expect(bar).not_to_have_attribute("data-fit", "")
         assert (wider(tab), overlaps(tab)) == ([], [])
         letters(tab, FONTS[0], "200%")

@@ -101,14 +101,14 @@ def test_a_failing_board_reload_is_retried_with_backoff_on_one_websocket(
         tab.page.route(BOARD, refuse)
         lines.outdate()
         wait_until_asked(tab, asked, 7)
-        tab.expect_face("stale")
+        tab.expect_status("stale")
         assert lines.most == 1
         before = asked_without_hurry(tab, asked)
         unseen = team.task(project, "Meanwhile")
         lines.outdated = False
         tab.page.unroute(BOARD)
         wait_until_asked(tab, asked, before + 1)
-        tab.expect_face("live")
+        tab.expect_status("live")
         expect(tab.card(unseen)).to_be_visible()
         assert lines.most == 1
 
@@ -121,16 +121,16 @@ def test_a_board_that_stays_outdated_is_shown_as_stale_and_reloaded_with_backoff
     with with_websockets(service, browser, order) as (tab, lines, asked):
         lines.outdate()
         wait_until_asked(tab, asked, 2)
-        tab.expect_face("stale")
+        tab.expect_status("stale")
         expect(tab.page.get_by_test_id("stale")).to_contain_text(words)
         for times in range(3, 9):
             wait_until_asked(tab, asked, times)
-            tab.expect_face("stale")
+            tab.expect_status("stale")
         before = asked_without_hurry(tab, asked)
         unseen = team.task(project, "Meanwhile")
         lines.outdated = False
         wait_until_asked(tab, asked, before + 1)
-        tab.expect_face("live")
+        tab.expect_status("live")
         expect(tab.card(unseen)).to_be_visible()
         assert lines.most == 1
 
@@ -182,4 +182,4 @@ def test_a_failed_sign_in_with_a_valid_token_shows_the_reason(
         expect(tab.page.get_by_test_id("form-error")).to_contain_text(words)
         tab.page.unroute("**/api/session")
         tab.page.get_by_role("button", name="Sign in").click()
-        tab.expect_face("live")
+        tab.expect_status("live")

@@ -295,7 +295,7 @@ def test_agents_are_listed_with_their_leases_and_last_activity(service: Service,
         expect(row).to_contain_text("Write the parser")
         expect(row).to_contain_text("Working")
         expect(row).to_contain_text("last seen just now")
-        tab.page.get_by_test_id("presence").get_by_role("button", name="claude-7, 1 held").click()
+        tab.page.get_by_test_id("active-agents").get_by_role("button", name="claude-7, 1 held").click()
         expect(tab.card(task)).to_be_visible()
         expect(tab.page).to_have_url(re.compile("holder=claude-7"))
 
@@ -330,7 +330,7 @@ def test_a_task_that_failed_too_often_needs_a_person_and_can_be_offered_again(
         group = tab.page.get_by_test_id("need-attempts")
         expect(group).to_contain_text("Out of memory")
         group.get_by_role("button", name="Requeue").click()
-        tab.page.get_by_test_id("send-line").click()
+        tab.page.get_by_test_id("send-comment").click()
         tab.page.mouse.move(3, 3)
         expect(tab.page.get_by_text("Nothing waits for you")).to_be_visible()
     after = team.read(task)

@@ -20,7 +20,7 @@ def expect_no_reload(tab: Dashboard) -> None:
 def press_until_live(tab: Dashboard) -> None:
     """Press the retry button until the page is live. The button may disappear at any moment."""
     tab.page.evaluate("""() => document.querySelector("button[data-testid='connection']")?.click()""")
-    tab.expect_face("live")
+    tab.expect_status("live")
 
 
 def test_the_page_reconnects_to_a_restarted_server_without_a_reload(
@@ -32,7 +32,7 @@ def test_the_page_reconnects_to_a_restarted_server_without_a_reload(
         tab.open()
         tab.page.evaluate(MARK)
         service.kill()
-        tab.expect_face("reconnecting")
+        tab.expect_status("reconnecting")
         expect(tab.connection).to_have_text(re.compile(r"Reconnecting (now|in \d+ s)"))
         service.start()
         after = team.task(project, "After")
@@ -48,15 +48,15 @@ def test_the_page_reconnects_within_seconds_after_a_long_outage(service: Service
         tab.page.clock.install()
         tab.open()
         service.kill()
-        tab.expect_face("reconnecting")
+        tab.expect_status("reconnecting")
         for _ in range(12):
             with tab.page.expect_websocket():
                 tab.page.clock.fast_forward(2000)
-        tab.expect_face("stale")
+        tab.expect_status("stale")
         expect(tab.page.get_by_test_id("stale")).to_contain_text(re.compile(r"Next attempt (now|in [12] s)"))
         service.start()
         tab.page.clock.fast_forward(2000)
-        tab.expect_face("live")
+        tab.expect_status("live")
 
 
 def test_the_page_reconnects_with_backoff_to_a_server_that_refuses(start_service: Start, browser: Browser) -> None:
@@ -69,7 +69,7 @@ def test_the_page_reconnects_with_backoff_to_a_server_that_refuses(start_service
         second.page.goto(service.url)
         for times in range(1, 9):
             service.wait_until(lambda: second.page.evaluate("1") and len(refused) >= times)  # noqa: B023
-            expect(second.connection).to_have_attribute("data-face", re.compile("reconnecting|stale"))
+            expect(second.connection).to_have_attribute("data-status", re.compile("reconnecting|stale"))
             second.page.clock.fast_forward(20_000)
         expect(second.page.get_by_test_id("stale")).to_contain_text(re.compile(r"Next attempt in (1\d|20) s"))
 
@@ -83,14 +83,14 @@ def test_a_long_outage_is_shown_as_stale_with_its_time_and_ends_by_itself(
         tab.open()
         tab.page.evaluate(MARK)
         tab.context.set_offline(True)
-        tab.expect_face("reconnecting")
+        tab.expect_status("reconnecting")
         tab.page.clock.fast_forward(30_000)
-        tab.expect_face("stale")
+        tab.expect_status("stale")
         expect(tab.connection).to_have_text(re.compile(r"Stale since \d\d:\d\d"))
         expect(tab.page.get_by_test_id("stale")).to_contain_text("Next attempt")
         team.claim(task, "claude-7")
         tab.context.set_offline(False)
-        tab.expect_face("live")
+        tab.expect_status("live")
         expect(tab.card_in("IN_PROGRESS", task)).to_contain_text("claude-7")
         expect(tab.page.get_by_test_id("stale")).to_have_count(0)
         expect_no_reload(tab)
@@ -105,14 +105,14 @@ def test_a_stale_page_shows_the_remaining_lease_time_as_unknown(service: Service
         left, panel = tab.card(task).locator(".left"), tab.page.get_by_test_id("countdown")
         expect(left).to_contain_text(re.compile(r"\d:\d\d"))
         tab.context.set_offline(True)
-        tab.expect_face("reconnecting")
+        tab.expect_status("reconnecting")
         tab.page.clock.fast_forward(30_000)
-        tab.expect_face("stale")
+        tab.expect_status("stale")
         expect(left).to_contain_text("unknown")
         expect(panel).to_have_text("unknown")
         assert tab.violations() == []
         tab.context.set_offline(False)
-        tab.expect_face("live")
+        tab.expect_status("live")
         expect(left).to_contain_text(re.compile(r"\d:\d\d"))
         expect(panel).to_have_text(re.compile(r"\d:\d\d"))
 
@@ -124,7 +124,7 @@ def test_a_write_while_offline_shows_an_error_and_is_rolled_back(
     with dashboard(service, browser) as tab:
         tab.open(f"/?task={task}")
         tab.context.set_offline(True)
-        tab.expect_face("reconnecting")  # the browser goes offline some time after the call
+        tab.expect_status("reconnecting")  # the browser goes offline some time after the call
         tab.page.get_by_test_id("move").select_option("DONE")
         expect(tab.toast("The server cannot be reached")).to_contain_text("Nothing was changed")
         expect(tab.card_in("TODO", task)).to_be_visible()
@@ -156,7 +156,7 @@ def test_a_full_server_is_shown_as_the_reason_and_the_page_connects_when_possibl
             first.open()
             second.page.goto(service.url)
             expect(second.connection).to_have_attribute("title", re.compile("at its limit of live connections"))
-        expect(second.connection).to_have_attribute("data-face", "live", timeout=30_000)
+        expect(second.connection).to_have_attribute("data-status", "live", timeout=30_000)
 
 
 def test_a_silently_dead_connection_is_detected_and_replaced(service: Service, browser: Browser, team: Team) -> None:
@@ -188,7 +188,7 @@ def test_an_idle_connection_that_works_is_kept(service: Service, browser: Browse
         tab.open()
         with tab.page.expect_response(re.compile(r"/api/events\?since=")):
             tab.page.clock.fast_forward(60_000)
-        tab.expect_face("live")
+        tab.expect_status("live")
         assert len(opened) == 1
 
 
@@ -212,7 +212,7 @@ def test_events_are_polled_when_websockets_are_blocked(service: Service, browser
         tab.open()
         team.claim(task, "claude-7")
         expect(tab.card_in("IN_PROGRESS", task)).to_contain_text("claude-7")
-        tab.expect_face("live")
+        tab.expect_status("live")
 
 
 def test_the_remaining_time_is_computed_with_the_clock_of_the_server(
@@ -257,7 +257,7 @@ def test_a_server_with_tokens_asks_for_one_and_hides_it_from_scripts(
         tab.page.get_by_test_id("token").fill(secret)
         tab.page.get_by_role("button", name="Sign in").click()
         expect(tab.card(task)).to_be_visible()
-        tab.expect_face("live")
+        tab.expect_status("live")
         assert tab.page.evaluate("document.cookie") == ""
         expect(tab.page.get_by_test_id("new-task")).to_have_count(0)
         tab.card(task).click()
@@ -288,7 +288,7 @@ def test_text_typed_before_the_session_ended_is_restored_only_for_the_same_user(
         tab.page.goto(service.url)
         first = token_of("ada")
         sign_in(tab, first["secret"])
-        tab.expect_face("live")
+        tab.expect_status("live")
         tab.page.get_by_test_id("new-task").click()
         tab.dialog.get_by_label("Name").fill("Half an idea")
         end_session(first)
@@ -327,7 +327,7 @@ def test_the_sign_in_page_shows_a_reason_only_when_access_was_lost(
             expect(tab.page.get_by_test_id("token")).to_be_visible()
             expect(why).to_have_count(0)
             sign_in(tab, made["secret"])
-            tab.expect_face("live")
+            tab.expect_status("live")
             assert operator.delete(f"/api/tokens/{made['id']}").is_success
         ended = "You were signed out: the session has ended, or its token was revoked. Sign in again."
         expect(why).to_have_text(ended)
@@ -338,7 +338,7 @@ def test_the_sign_in_page_shows_a_reason_only_when_access_was_lost(
         expect(tab.page.get_by_test_id("form-error")).to_be_visible()
         expect(why).to_have_count(0)
         sign_in(tab, root)
-        tab.expect_face("live")
+        tab.expect_status("live")
         tab.page.get_by_role("button", name="Sign out").click()
         expect(tab.page.get_by_test_id("signin")).to_be_visible()
         expect(why).to_have_count(0)

@@ -41,7 +41,7 @@ def names(tab: Dashboard) -> list[str]:
 def expect_last_words(tab: Dashboard, *tasks: int) -> None:
     """Wait for the last log entries. They are read one by one, and each moves the rows below it."""
     for task in tasks:
-        expect(row(tab, task).get_by_test_id("last-word")).to_be_visible()
+        expect(row(tab, task).get_by_test_id("latest-log-entry")).to_be_visible()
 
 
 def point_at(tab: Dashboard, target: Locator) -> None:
@@ -108,7 +108,7 @@ def test_a_completed_row_keeps_its_details_and_its_height(service: Service, brow
         team.move(first, "DONE", note="Fine")
         expect(row(tab, first).get_by_test_id("need-outcome")).to_have_text("Done")
         expect(row(tab, first).get_by_test_id("attempts")).to_have_text("tried once")
-        expect(row(tab, first).get_by_test_id("last-word")).to_contain_text("All of it is done.")
+        expect(row(tab, first).get_by_test_id("latest-log-entry")).to_contain_text("All of it is done.")
         expect(row(tab, first).locator("time").first).to_be_hidden()
         assert row(tab, second).bounding_box() == before
 
@@ -217,7 +217,7 @@ def test_the_keyboard_focus_moves_from_row_to_row(service: Service, browser: Bro
         expect(row(tab, tasks[1]).get_by_test_id("need-outcome")).to_have_text("Done")
         tab.page.keyboard.press("Tab")
         tab.page.keyboard.press("Enter")
-        expect(tab.page.get_by_test_id("line")).to_be_focused()
+        expect(tab.page.get_by_test_id("move-comment")).to_be_focused()
         tab.page.keyboard.type("Tests are missing")
         tab.page.keyboard.press("Enter")
         expect(button(tab, "Accept", tasks[0])).to_be_focused()
@@ -275,16 +275,16 @@ def test_a_task_is_sent_back_with_a_comment_that_gives_the_reason(
         button(tab, "Send back", task).click()
         tab.page.keyboard.press("Enter")
         expect(tab.dialog.get_by_role("alert")).to_contain_text("Enter what is missing")
-        expect(tab.page.get_by_test_id("line")).to_be_focused()
+        expect(tab.page.get_by_test_id("move-comment")).to_be_focused()
         tab.page.keyboard.type("The tests ")
         tab.page.keyboard.press("Escape")
         expect(tab.dialog).to_have_count(0)
         assert team.read(task)["status"] == "REVIEW"
         button(tab, "Send back", task).click()
-        expect(tab.page.get_by_test_id("line")).to_have_value("The tests ")
-        tab.page.get_by_test_id("line").press("End")
+        expect(tab.page.get_by_test_id("move-comment")).to_have_value("The tests ")
+        tab.page.get_by_test_id("move-comment").press("End")
         team.log(task, "One more thing", agent_id="codex-3")
-        expect(tab.dialog.get_by_test_id("last-word")).to_contain_text("One more thing")
+        expect(tab.dialog.get_by_test_id("latest-log-entry")).to_contain_text("One more thing")
         tab.page.keyboard.type("are missing")
         tab.page.keyboard.press("Control+Enter")
         service.wait_until(lambda: newest(team, task) == ("local", "The tests are missing"))
@@ -301,15 +301,15 @@ def test_the_comment_is_optional_when_a_task_is_unblocked(service: Service, brow
         team.move(task, "BLOCKED", note="How?")
     with dashboard(service, browser) as tab:
         tab.open(f"/?task={silent}")
-        tab.page.get_by_test_id("verdicts").get_by_role("button", name="Unblock").click()
-        tab.page.get_by_test_id("send-line").click()
+        tab.page.get_by_test_id("decisions").get_by_role("button", name="Unblock").click()
+        tab.page.get_by_test_id("send-comment").click()
         expect(tab.card_in("TODO", silent)).to_be_visible()
         service.wait_until(lambda: team.read(silent)["status"] == "TODO")
         assert newest(team, silent) == ("local", "How?")
         tab.open(f"/?task={answered}")
         tab.page.get_by_test_id("move").select_option("TODO")
-        tab.page.get_by_test_id("line").fill("Like this")
-        tab.page.get_by_test_id("line").press("Enter")
+        tab.page.get_by_test_id("move-comment").fill("Like this")
+        tab.page.get_by_test_id("move-comment").press("Enter")
         expect(tab.card_in("TODO", answered)).to_be_visible()
         service.wait_until(lambda: newest(team, answered) == ("local", "Like this"))
 
@@ -318,7 +318,7 @@ def test_enter_of_an_input_method_does_not_submit(service: Service, browser: Bro
     task = review(team, team.project(), "Composed")
     with needs(service, browser) as tab:
         button(tab, "Send back", task).click()
-        line = tab.page.get_by_test_id("line")
+        line = tab.page.get_by_test_id("move-comment")
         line.fill("テスト")
         line.dispatch_event("keydown", {"key": "Enter", "isComposing": True, "bubbles": True, "cancelable": True})
         expect(line).to_have_value("テスト")
@@ -330,8 +330,8 @@ def test_dragging_a_task_out_of_review_asks_for_a_comment(service: Service, brow
     with dashboard(service, browser) as tab:
         tab.open()
         tab.card(task).drag_to(tab.column("TODO"))
-        tab.page.get_by_test_id("line").fill("Again, please")
-        tab.page.get_by_test_id("send-line").click()
+        tab.page.get_by_test_id("move-comment").fill("Again, please")
+        tab.page.get_by_test_id("send-comment").click()
         expect(tab.card_in("TODO", task)).to_be_visible()
         service.wait_until(lambda: newest(team, task) == ("local", "Again, please"))
 
@@ -354,7 +354,7 @@ def test_the_last_report_contains_its_links(service: Service, browser: Browser, 
     note = "**Done**, see https://example.org/a_(b). The [request](https://example.org/pull/12) waits"
     team.move(task, "REVIEW", note=note)
     with needs(service, browser) as tab:
-        word = row(tab, task).get_by_test_id("last-word")
+        word = row(tab, task).get_by_test_id("latest-log-entry")
         expect(word).to_contain_text("Done, see https://example.org/a_(b). The request waits")
         links = word.locator("a")
         expect(links).to_have_count(2)

@@ -48,7 +48,7 @@ def test_a_task_in_review_is_accepted_on_its_page(service: Service, browser: Bro
     team.move(task, "REVIEW")
     with dashboard(service, browser) as tab:
         tab.open(f"/?task={task}")
-        decision = tab.page.get_by_test_id("verdicts")
+        decision = tab.page.get_by_test_id("decisions")
         expect(decision.get_by_role("button", name="Send back")).to_be_visible()
         decision.get_by_role("button", name="Accept").click()
         expect(tab.card_in("DONE", task)).to_be_visible()

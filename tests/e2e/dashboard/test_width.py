@@ -106,7 +106,7 @@ def test_the_sign_in_page_with_a_reason_fits_a_phone(service: Service, browser: 
         secret = team.send("POST", "/api/tokens", {"name": "root", "role": "operator"})["secret"]
         tab.page.get_by_test_id("token").fill(secret)
         tab.page.get_by_role("button", name="Sign in").click()
-        tab.expect_face("live")
+        tab.expect_status("live")
         tab.context.clear_cookies()
         tab.page.reload()
         expect(tab.page.get_by_test_id("why-sign-in")).to_contain_text("the session has ended")
@@ -176,7 +176,7 @@ def test_a_phone_has_theme_help_and_sign_out_in_one_menu(service: Service, brows
         tab.page.goto(service.url)
         tab.page.get_by_test_id("token").fill(secret)
         tab.page.get_by_role("button", name="Sign in").click()
-        tab.expect_face("live")
+        tab.expect_status("live")
         rows = tab.page.evaluate(
             """() => [...document.querySelectorAll('.topbar > *')].filter((element) => element.checkVisibility()
                 && !element.matches('.nav, .push')).map((element) => element.getBoundingClientRect())

@@ -62,14 +62,14 @@ def test_a_task_that_needs_a_person_shows_its_last_log_entry_in_plain_text(
     silent = team.task(project, "Silent one")
     with dashboard(service, browser) as tab:
         tab.open("/?view=needs")
-        word = tab.page.get_by_test_id("need-blocked").get_by_test_id("last-word")
+        word = tab.page.get_by_test_id("need-blocked").get_by_test_id("latest-log-entry")
         expect(word).to_contain_text("Stuck on parse, see this ask a_b_c")
         row = tab.page.get_by_test_id("need-lost").get_by_test_id("need")
-        expect(row.filter(has_text="Lost one").get_by_test_id("last-word")).to_contain_text("Got to line 40")
+        expect(row.filter(has_text="Lost one").get_by_test_id("latest-log-entry")).to_contain_text("Got to line 40")
         team.claim(silent, "gone", 1)
-        expect(row.filter(has_text="Silent one").get_by_test_id("last-word")).to_contain_text("gone")
+        expect(row.filter(has_text="Silent one").get_by_test_id("latest-log-entry")).to_contain_text("gone")
         team.log(lost, "Now at line 50")
-        expect(row.filter(has_text="Lost one").get_by_test_id("last-word")).to_contain_text("Now at line 50")
+        expect(row.filter(has_text="Lost one").get_by_test_id("latest-log-entry")).to_contain_text("Now at line 50")
 
 
 def test_a_lease_that_a_restore_ended_gives_the_restore_as_the_reason(
@@ -120,12 +120,12 @@ def test_a_link_to_an_unknown_project_or_epic_explains_it_and_offers_a_way_back(
 ) -> None:
     with dashboard(shared, browser) as tab:
         tab.open(f"/?view={view}&{part}=777")
-        expect(tab.page.get_by_test_id("unknown")).to_contain_text(f"{part.capitalize()} not found")
+        expect(tab.page.get_by_test_id("not-found")).to_contain_text(f"{part.capitalize()} not found")
         if part == "project":
             expect(tab.page.get_by_test_id("filter-project").locator("option:checked")).to_have_text("Unknown project")
         assert tab.violations() == []
         tab.page.get_by_role("button", name=button).click()
-        expect(tab.page.get_by_test_id("unknown")).to_have_count(0)
+        expect(tab.page.get_by_test_id("not-found")).to_have_count(0)
         tab.page.get_by_test_id("nav-board").click()
         expect(tab.card(other)).to_be_visible()
 
@@ -138,7 +138,7 @@ def test_a_project_that_is_deleted_while_shown_is_reported_as_missing(
     with dashboard(service, browser) as tab:
         tab.open(f"/?project={project}")
         team.send("DELETE", f"/api/projects/{project}", {"force": True})
-        expect(tab.page.get_by_test_id("unknown")).to_contain_text("Project not found")
+        expect(tab.page.get_by_test_id("not-found")).to_contain_text("Project not found")
 
 
 def test_a_link_to_a_deleted_task_gets_an_explanation_in_plain_words(
@@ -187,14 +187,14 @@ def test_the_knowledge_and_the_assumptions_of_a_project_can_be_read(
         expect(assumptions.locator("strong")).to_have_text("repeat")
         for address in (f"/?task={task}", "/?view=projects"):
             tab.open(address)
-            expect(tab.page.get_by_test_id("known")).to_have_count(1)
+            expect(tab.page.get_by_test_id("knowledge-section")).to_have_count(1)
             tab.page.get_by_text("Known: 1 item").click()
             tab.page.get_by_text("Use half-even").click()
             expect(tab.page.get_by_test_id("knowledge").locator("strong")).to_have_text("half-even")
             assert (address, tab.violations()) == (address, [])
         tab.open(f"/?task={plain}")
         expect(tab.drawer).to_contain_text("No log entries yet")
-        expect(assumptions.or_(tab.page.get_by_test_id("known"))).to_have_count(0)
+        expect(assumptions.or_(tab.page.get_by_test_id("knowledge-section"))).to_have_count(0)
 
 
 def test_long_knowledge_is_shown_completely_on_request(service: Service, browser: Browser, team: Team) -> None:
@@ -237,7 +237,7 @@ def test_a_time_is_shown_once_and_in_a_local_format(service: Service, browser: B
         tab.open(f"/?task={task}")
         body = tab.page.locator("body")
         expect(tab.card(task)).to_contain_text("deferred until 4 Mar 2097, 05:06")
-        expect(tab.drawer.locator(".standing")).to_contain_text("deferred until 4 Mar 2097, 05:06")
+        expect(tab.drawer.locator(".readiness")).to_contain_text("deferred until 4 Mar 2097, 05:06")
         for name, at, day in (
             ("Due", "4 Mar 2099, 05:06", "4 Mar 2099"),
             ("Not before", "4 Mar 2097, 05:06", "4 Mar 2097"),

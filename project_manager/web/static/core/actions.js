@@ -1,22 +1,22 @@
-// Writes of a person to tasks: painted at once, sent, and undone on the page when the server refuses.
+// Writes to tasks by the user: applied to the page at once, sent, and reverted if the server refuses.
 import { get, newKey, patch, post, put, remove } from "./api.js";
-import { ask, complain, openDialog, toast } from "./ask.js";
+import { confirmDialog, openDialog, showError, toast } from "./ask.js";
 import { serverNow } from "./clock.js";
-import { dropLine, lineFor } from "./lines.js";
-import { clipped, countdown, isolated } from "./format.js";
-import { everyItem } from "./pages.js";
+import { askComment, clearComment } from "./move_comments.js";
+import { bidiIsolate, countdown, truncate } from "./format.js";
+import { fetchAll } from "./pages.js";
 import { dispatchNow, state } from "./store.js";
 import { markDirty, readPlan, readTask } from "./sync.js";
-import { tellDone } from "./undo.js";
-import { CLOSED, PRIORITY_NAMES, STATUS_NAMES } from "./words.js";
+import { showUndoableToast } from "./undo.js";
+import { CLOSED, PRIORITY_NAMES, STATUS_NAMES } from "./vocabulary.js";
 
 const NAME_SHOWN = 60;
 const path = (task) => `/api/tasks/${task.id}`;
 
-/** Number and name of a task for a sentence. */
-export const nameOf = (task) => `#${task.id} ${isolated(clipped(task.name, NAME_SHOWN))}`;
+/** Return the number and name of a task for a sentence. */
+export const nameOf = (task) => `#${task.id} ${bidiIsolate(truncate(task.name, NAME_SHOWN))}`;
 
-export const paintTask = (task) => dispatchNow({ type: "tasks", tasks: [task] });
+export const updateTask = (task) => dispatchNow({ type: "tasks", tasks: [task] });
 
 /** Run one write to a task. Return its answer, or null after an error message. */
 async function write(task, call) {
@@ -24,7 +24,7 @@ async function write(task, call) {
   try {
     return await call();
   } catch (error) {
-    complain(error);
+    showError(error);
     return null;
   } finally {
     dispatchNow({ type: "pending", id: task.id, on: false });
@@ -32,48 +32,51 @@ async function write(task, call) {
   }
 }
 
-/** Opens the form on the whole task, so that saving it cannot shorten a description. */
+/** Open the form with the full task, so that saving it cannot truncate a description. */
 export async function editTask(task) {
   try {
     openDialog("task", { task: task.description_truncated ? await readTask(task.id) : task });
   } catch (error) {
-    complain(error);
+    showError(error);
   }
 }
 
-/** The same for a project or an epic. */
+/** Open the form of a project or an epic with its full row. */
 export async function editPlan(kind, item) {
   try {
     openDialog(kind, { [kind]: item.description_truncated ? await readPlan(kind, item.id) : item });
   } catch (error) {
-    complain(error);
+    showError(error);
   }
 }
 
-function leftOf(lock) {
+function remainingTime(lock) {
   return countdown(Date.parse(lock.expires_at) - serverNow());
 }
 
-function askTakeOver(task, lock, what, confirm) {
-  return ask({
-    title: `${isolated(lock.holder)} is working on this`,
-    body: `${nameOf(task)} is locked by ${isolated(lock.holder)} for another ${leftOf(lock)}. ${what} ends the lease now; later writes of the agent are rejected.`,
+function confirmTakeOver(task, lock, what, confirm) {
+  const holder = bidiIsolate(lock.holder);
+  const present = `${nameOf(task)} is locked by ${holder} for another ${remainingTime(lock)}.`;
+  return confirmDialog({
+    title: `${holder} is working on this`,
+    body: `${present} ${what} ends the lease now; later writes of the agent are rejected.`,
     confirm,
     danger: true,
   });
 }
 
-async function permitMove(task, status) {
+async function confirmMove(task, status) {
   const options = {};
   if (CLOSED.has(task.status)) {
     const title = `Reopen ${nameOf(task)}?`;
-    const body = `It is ${STATUS_NAMES[task.status].toLowerCase()}. It moves to ${STATUS_NAMES[status]}; tasks that depend on it wait again.`;
-    if (!(await ask({ title, body, confirm: "Reopen" }))) return null;
+    const present = `It is ${STATUS_NAMES[task.status].toLowerCase()}.`;
+    const body = `${present} It moves to ${STATUS_NAMES[status]}; tasks that depend on it wait again.`;
+    if (!(await confirmDialog({ title, body, confirm: "Reopen" }))) return null;
     options.reopen = true;
   }
   if (task.lock) {
     const what = `Moving it to ${STATUS_NAMES[status]}`;
-    if (!(await askTakeOver(task, task.lock, what, "Take over and move"))) return null;
+    if (!(await confirmTakeOver(task, task.lock, what, "Take over and move"))) return null;
     options.force = true;
   }
   return options;
@@ -81,44 +84,56 @@ async function permitMove(task, status) {
 
 const sendStatus = (task, body) => post(`${path(task)}/status`, body);
 
-/** The holder may have come between our look and our write: ask then, as if we had seen it. */
-async function sendMove(task, body) {
+/** Send the move. If a lease started meanwhile, ask for confirmation and send it again. */
+async function postMove(task, body) {
   try {
     return await sendStatus(task, body);
   } catch (error) {
     if (error.code !== "lock_held" || body.force) throw error;
     const lock = { holder: error.details.holder, expires_at: error.details.expires_at };
-    const yes = await askTakeOver(task, lock, `Moving it to ${STATUS_NAMES[body.status]}`, "Take over and move");
+    const yes = await confirmTakeOver(task, lock, `Moving it to ${STATUS_NAMES[body.status]}`, "Take over and move");
     if (!yes) return null;
     return sendStatus(task, { ...body, force: true });
   }
 }
 
-/** Move the task, with `note` as a log entry of the same transaction. Some moves ask for that line, under `title`. Return the task or null. */
+/**
+ * Move the task, with `note` as a log entry of the same transaction. Some moves ask for a comment, under `title`.
+ * Return the task or null.
+ */
 export async function moveTask(task, status, { note, title, quiet = false } = {}) {
   if (task.status === status) return null;
-  const line = note ?? (await lineFor(task, status, title));
+  const line = note ?? (await askComment(task, status, title));
   if (line === null) return null;
   // The task may have changed while the dialog was open.
   const now = state.tasks.get(task.id) ?? task;
-  const options = await permitMove(now, status);
+  const options = await confirmMove(now, status);
   if (options === null) return null;
   const lock = status === "IN_PROGRESS" ? now.lock : null;
-  paintTask({ ...now, status, lock, ready: false });
-  const answer = await write(now, () => sendMove(now, { status, ...options, ...(line ? { note: line } : {}) }));
+  updateTask({ ...now, status, lock, ready: false });
+  const answer = await write(now, () => postMove(now, { status, ...options, ...(line ? { note: line } : {}) }));
   if (!answer) {
-    if (state.tasks.has(task.id)) paintTask(now);
+    if (state.tasks.has(task.id)) updateTask(now);
     return null;
   }
-  dropLine(task, status);
-  paintTask(answer.task);
+  clearComment(task, status);
+  updateTask(answer.task);
   const one = `Moved ${nameOf(task)} to ${STATUS_NAMES[status]}`;
-  if (quiet || options.force) toast(one);
-  else tellDone("move", { id: task.id, one, status, many: severalMoved, back: () => undoMove(answer.task, now.status) });
+  if (quiet || options.force) {
+    toast(one);
+  } else {
+    showUndoableToast("move", {
+      id: task.id,
+      one,
+      status,
+      many: movedSummary,
+      back: () => undoMove(answer.task, now.status),
+    });
+  }
   return answer.task;
 }
 
-function severalMoved(acts) {
+function movedSummary(acts) {
   const same = acts.every((act) => act.status === acts[0].status);
   return `Moved ${acts.length} tasks${same ? ` to ${STATUS_NAMES[acts[0].status]}` : ""}`;
 }
@@ -126,28 +141,28 @@ function severalMoved(acts) {
 /** Move the task back. Return a sentence about it, or null if that failed. */
 async function undoMove(task, status) {
   const now = state.tasks.get(task.id) ?? task;
-  const answer = await write(now, () => sendMove(now, { status, ...(CLOSED.has(now.status) ? { reopen: true } : {}) }));
+  const answer = await write(now, () => postMove(now, { status, ...(CLOSED.has(now.status) ? { reopen: true } : {}) }));
   if (!answer) return null;
-  paintTask(answer.task);
+  updateTask(answer.task);
   return `${nameOf(task)} is back in ${STATUS_NAMES[status]}`;
 }
 
 export async function releaseTask(task) {
   const mine = task.lock.holder === state.session?.actor?.id;
-  if (!mine && !(await askTakeOver(task, task.lock, "Releasing it", "Force release"))) return;
+  if (!mine && !(await confirmTakeOver(task, task.lock, "Releasing it", "Force release"))) return;
   const answer = await write(task, () => remove(`${path(task)}/lock`, mine ? {} : { force: true }));
   if (answer) {
-    paintTask(answer.task);
+    updateTask(answer.task);
     toast(`Released ${nameOf(task)} to ${STATUS_NAMES[answer.task.status]}`);
   }
 }
 
 /** End the present lease and claim the task in one step, so that no waiting agent gets it in between. */
 export async function takeOver(task) {
-  if (!(await askTakeOver(task, task.lock, "Taking it over", "Take over"))) return;
+  if (!(await confirmTakeOver(task, task.lock, "Taking it over", "Take over"))) return;
   const answer = await write(task, () => post(`${path(task)}/lock`, { ttl_seconds: 3600, force: true }));
   if (answer) {
-    paintTask(answer.task);
+    updateTask(answer.task);
     toast(`You locked ${nameOf(task)}`);
   }
 }
@@ -155,12 +170,14 @@ export async function takeOver(task) {
 export async function claimTask(task) {
   const answer = await write(task, () => post(`${path(task)}/lock`, { ttl_seconds: 3600 }));
   if (answer) {
-    paintTask(answer.task);
+    updateTask(answer.task);
     toast(`You locked ${nameOf(task)}`);
   }
 }
 
-/** Gives the holder more time from now on. The fence goes along only where the lease asks for it: sending one makes it required. */
+/**
+ * Extend the lease of the holder. Send the fence only if the lease requires it, because sending one makes it required.
+ */
 export async function extendTask(task, ttl) {
   const { holder, fence } = task.lock;
   const body = { agent_id: holder, ttl_seconds: ttl };
@@ -173,12 +190,12 @@ export async function extendTask(task, ttl) {
     }
   });
   if (answer) {
-    paintTask(answer.task);
-    toast(`Lease of ${isolated(holder)} extended; ${countdown(ttl * 1000)} left`);
+    updateTask(answer.task);
+    toast(`Lease of ${bidiIsolate(holder)} extended; ${countdown(ttl * 1000)} left`);
   }
 }
 
-/** Quick changes of fields (priority, labels). Returns the new task or null. */
+/** Change fields of a task (priority, labels). Return the new task or null. */
 export async function changeTask(task, fields) {
   const send = (more) => patch(path(task), { ...fields, ...more }, task.version);
   const answer = await write(task, async () => {
@@ -187,10 +204,10 @@ export async function changeTask(task, fields) {
     } catch (error) {
       if (error.code !== "lock_held") throw error;
       const lock = { holder: error.details.holder, expires_at: error.details.expires_at };
-      return (await askTakeOver(task, lock, "Changing it", "Take over and change")) ? send({ force: true }) : null;
+      return (await confirmTakeOver(task, lock, "Changing it", "Take over and change")) ? send({ force: true }) : null;
     }
   });
-  if (answer) paintTask(answer);
+  if (answer) updateTask(answer);
   return answer;
 }
 
@@ -200,7 +217,12 @@ const priorityOf = (value) => `P${value} ${PRIORITY_NAMES[value]}`;
 export async function setPriority(task, priority) {
   if (task.priority === priority || !(await changeTask(task, { priority }))) return;
   const one = `${nameOf(task)} is ${priorityOf(priority)} now`;
-  tellDone("priority", { id: task.id, one, many: (acts) => `Changed the priority of ${acts.length} tasks`, back: () => undoPriority(task) });
+  showUndoableToast("priority", {
+    id: task.id,
+    one,
+    many: (acts) => `Changed the priority of ${acts.length} tasks`,
+    back: () => undoPriority(task),
+  });
 }
 
 async function undoPriority({ id, priority }) {
@@ -209,9 +231,9 @@ async function undoPriority({ id, priority }) {
 }
 
 export async function deleteTask(task) {
-  const held = task.lock ? ` ${isolated(task.lock.holder)} is working on it; its writes will be rejected.` : "";
+  const held = task.lock ? ` ${bidiIsolate(task.lock.holder)} is working on it; its writes will be rejected.` : "";
   const body = `Its log is deleted too.${held} This cannot be undone; set it to Cancelled to keep it.`;
-  if (!(await ask({ title: `Delete ${nameOf(task)}?`, body, confirm: "Delete", danger: true }))) return false;
+  if (!(await confirmDialog({ title: `Delete ${nameOf(task)}?`, body, confirm: "Delete", danger: true }))) return false;
   const answer = await write(task, () => remove(path(task), task.lock ? { force: true } : undefined, task.version));
   if (!answer) return false;
   dispatchNow({ type: "tasks", tasks: [], gone: [task.id] });
@@ -221,4 +243,4 @@ export async function deleteTask(task) {
 
 export const addLog = (task, kind, body) => post(`${path(task)}/log`, { kind, body }, { key: newKey() });
 export const readDetails = (id, before) => get(`/api/tasks/${id}/details`, { log_limit: 50, before });
-export const readEvents = (id) => everyItem(`/api/tasks/${id}/events`);
+export const readEvents = (id) => fetchAll(`/api/tasks/${id}/events`);

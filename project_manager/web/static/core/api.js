@@ -1,6 +1,6 @@
-// REST, as any other client speaks it.
+// Client of the REST API.
 import { readable } from "./format.js";
-import { hintOf } from "./plain_words.js";
+import { hintOf } from "./hints.js";
 
 export class ApiError extends Error {
   constructor(status, body) {
@@ -12,7 +12,7 @@ export class ApiError extends Error {
     this.requestId = body.request_id ?? "";
   }
 
-  /** {field: "message hint"} of a 422. */
+  /** Return {field: "message. hint"} for a 422 answer. */
   get faults() {
     const found = {};
     for (const fault of this.details.faults ?? []) {
@@ -24,18 +24,26 @@ export class ApiError extends Error {
   }
 }
 
-const OFFLINE = { code: "offline", message: "The server cannot be reached.", hint: "Nothing was changed. Try again when the connection is back." };
-const UNREADABLE = { code: "unreadable_answer", message: "The server's answer cannot be read.", hint: "Try again; reload the page if it stays." };
+const OFFLINE = {
+  code: "offline",
+  message: "The server cannot be reached.",
+  hint: "Nothing was changed. Try again when the connection is back.",
+};
+const UNREADABLE = {
+  code: "unreadable_answer",
+  message: "The server's answer cannot be read.",
+  hint: "Try again; reload the page if it stays.",
+};
 const TIMEOUT_MS = 20_000;
 
 let signedOut = () => {};
 
-/** Called whenever the server no longer knows who we are. */
+/** Set the listener for the end of the session. */
 export function onSignedOut(listener) {
   signedOut = listener;
 }
 
-/** A key that lets the server tell a repeated request from a new one. */
+/** Return an idempotency key, by which the server recognises a repeated request. */
 export function newKey() {
   const bytes = crypto.getRandomValues(new Uint8Array(16));
   return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
@@ -66,7 +74,7 @@ async function answerOf(response) {
   }
 }
 
-/** The answer's JSON; throws ApiError. A write that met a full queue is sent once more, under the same key. */
+/** Return the JSON of the answer. Throw ApiError. Retry a 503 once under the same idempotency key. */
 export async function request(method, path, { body, version, key } = {}) {
   const headers = { Accept: "application/json" };
   if (body !== undefined) headers["Content-Type"] = "application/json";

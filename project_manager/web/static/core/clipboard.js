@@ -1,4 +1,4 @@
-// Copying works on plain HTTP too, where browsers do not offer the clipboard to pages.
+// Copying to the clipboard. On plain HTTP, browsers have no clipboard API, so a selection is copied.
 
 function copyBySelection(text) {
   const area = document.createElement("textarea");

@@ -1,12 +1,12 @@
-// The server's clock: countdowns and "5 min ago" are never told by the clock of this computer.
+// The server's clock. Countdowns and relative times do not depend on the clock of this computer.
 import { useEffect, useState } from "./html.js";
 
 let offset = Date.now() - performance.now();
 
-/** Milliseconds since the epoch, by the server. */
+/** Return the server time in milliseconds since the epoch. */
 export const serverNow = () => performance.now() + offset;
 
-/** `text` is the server's time when it answered; `delay` is how long ago that was, in milliseconds. */
+/** Set the clock to `text`, the server time of an answer that is `delay` milliseconds old. */
 export function setServerTime(text, delay = 0) {
   const at = Date.parse(text);
   if (Number.isFinite(at)) offset = at + delay - performance.now();
@@ -19,7 +19,7 @@ function tick() {
   for (const listener of [...listeners]) listener();
 }
 
-/** Calls `listener` once a second; one timer for the whole page. Returns how to stop. */
+/** Call `listener` once a second, with one timer for the whole page. Return a function that stops it. */
 export function everySecond(listener) {
   listeners.add(listener);
   timer ??= setInterval(tick, 1000);
@@ -32,7 +32,7 @@ export function everySecond(listener) {
   };
 }
 
-/** The server's time, renewed each `seconds`. */
+/** Return the server time, updated every `seconds`. */
 export function useNow(seconds = 1) {
   const [now, setNow] = useState(serverNow);
   useEffect(() => {

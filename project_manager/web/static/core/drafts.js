@@ -1,8 +1,8 @@
-// Comments that were begun and not sent, kept in this tab until they are.
+// Drafts of unsent comments in the session storage of this tab.
 
 const PREFIX = "project-manager:draft:";
 
-/** As with all storage: a private window may refuse it, and then nothing is kept. */
+/** Return the draft. Private windows may refuse storage; drafts are then not kept. */
 export function draftOf(task) {
   try {
     return JSON.parse(sessionStorage.getItem(PREFIX + task)) ?? { body: "", kind: "comment" };
@@ -20,7 +20,7 @@ export function keepDraft(task, draft) {
   }
 }
 
-/** The next person at this browser must not find them. */
+/** Delete all drafts, so that the next user of this browser does not find them. */
 export function forgetDrafts() {
   try {
     for (const name of Object.keys(sessionStorage)) if (name.startsWith(PREFIX)) sessionStorage.removeItem(name);

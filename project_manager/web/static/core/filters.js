@@ -1,13 +1,20 @@
-// Which tasks are shown. A filter is a part of the address; null means everything.
+// Filters of the visible tasks. A filter is part of the address; null means no filter.
 import { state as store } from "./store.js";
-import { STATUSES } from "./words.js";
+import { STATUSES } from "./vocabulary.js";
 
 const texts = new WeakMap();
 const NOTHING = new Set();
 
 function textOf(task) {
   if (!texts.has(task)) {
-    const parts = [`#${task.id}`, task.name, task.description, task.external_key ?? "", task.lock?.holder ?? "", ...task.labels];
+    const parts = [
+      `#${task.id}`,
+      task.name,
+      task.description,
+      task.external_key ?? "",
+      task.lock?.holder ?? "",
+      ...task.labels,
+    ];
     texts.set(task, parts.join("\n").toLowerCase());
   }
   return texts.get(task);
@@ -20,10 +27,14 @@ const READY = {
 };
 export const READY_NAMES = { ready: "Ready now", waiting: "Waiting", held: "Locked" };
 
-/** One test for all filters of the route, or null when nothing is filtered. Archived projects show only when they are chosen. */
+/**
+ * Return one test for all filters of the route, or null without a filter. Archived projects are hidden unless chosen.
+ */
 export function testOf(route) {
   const tests = [];
-  const archived = new Set([...store.projects.values()].filter((project) => project.archived_at).map((project) => project.id));
+  const archived = new Set(
+    [...store.projects.values()].filter((project) => project.archived_at).map((project) => project.id)
+  );
   if (archived.size && !route.project) tests.push((task) => !archived.has(task.project_id));
   if (route.project) tests.push((task) => task.project_id === route.project);
   if (route.epic) tests.push((task) => task.epic_id === route.epic);
@@ -38,13 +49,13 @@ export function testOf(route) {
 
 let memory = { revision: -1, key: null, columns: {} };
 
-/** The array of before if it holds the same tasks, so that an untouched column is not rendered again. */
+/** Return the old array if it has the same tasks, so that an unchanged column does not render again. */
 function settled(before, after) {
   const same = before?.length === after.length && after.every((task, index) => before[index] === task);
   return same ? before : after;
 }
 
-/** The board's columns through the route's filters; the same object as long as nothing changed. */
+/** Return the filtered columns of the board. The object is the same until something changes. */
 export function visibleColumns(state) {
   const { project, epic, label, holder, ready, q } = state.route;
   const key = JSON.stringify([state.revision.plans, project, epic, label, holder, ready, q]);
@@ -59,13 +70,13 @@ export function visibleColumns(state) {
   return columns;
 }
 
-/** Whether the tasks of these columns are of more than one project. */
+/** Return whether the tasks of these columns belong to more than one project. */
 export function ofSeveralProjects(columns) {
   const first = Object.values(columns).find((tasks) => tasks.length)?.[0].project_id;
   return Object.values(columns).some((tasks) => tasks.some((task) => task.project_id !== first));
 }
 
-/** All labels and holders in use, most used first. */
+/** Return all labels and holders in use, most used first. */
 export function inUse(state) {
   const labels = new Map();
   const holders = new Map();

@@ -1,4 +1,4 @@
-// Times and numbers as people read them.
+// Formats of times, numbers and names.
 
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
@@ -6,7 +6,8 @@ export const DAY = 24 * HOUR;
 
 const clockTime = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
 const dayAndTime = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
-const dayFormat = (year, timeZone) => new Intl.DateTimeFormat(undefined, { year, month: "short", day: "numeric", timeZone });
+const dayFormat = (year, timeZone) =>
+  new Intl.DateTimeFormat(undefined, { year, month: "short", day: "numeric", timeZone });
 const dayOnly = { local: dayFormat(undefined), UTC: dayFormat(undefined, "UTC") };
 const dayWithYear = { local: dayFormat("numeric"), UTC: dayFormat("numeric", "UTC") };
 const whole = new Intl.NumberFormat();
@@ -16,22 +17,22 @@ export const fullTime = (text) => dayAndTime.format(new Date(text));
 export const count = (number) => whole.format(number);
 export const plural = (number, one, many = `${one}s`) => `${count(number)} ${number === 1 ? one : many}`;
 
-/** `text`, with dots at its end if it is longer than `length` characters. */
-export const clipped = (text, length) => (text.length > length ? `${text.slice(0, length - 1).trimEnd()}…` : text);
+/** Shorten `text` to `length` characters with an ellipsis. */
+export const truncate = (text, length) => (text.length > length ? `${text.slice(0, length - 1).trimEnd()}…` : text);
 
 export const times = (number) => ({ 1: "once", 2: "twice" })[number] ?? `${count(number)} times`;
 
 const MOMENT = /\b\d{4}-\d\d-\d\dT\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?Z/g;
 
-/** A message of the server with its timestamps in the format of the reader. */
+/** Return a server message with its timestamps in the reader's format. */
 export const readable = (text) => text.replace(MOMENT, (at) => (Number.isNaN(Date.parse(at)) ? at : fullTime(at)));
 
 const RIGHT_TO_LEFT = /[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc\u{10800}-\u{10fff}\u{1e800}-\u{1efff}]/u;
 
-/** A name for a sentence of plain text. A right-to-left name is isolated, so that the words around it keep their order. */
-export const isolated = (name) => (RIGHT_TO_LEFT.test(name) ? `\u2068${name}\u2069` : name);
+/** Isolate a right-to-left name, so that the text around it keeps its order. */
+export const bidiIsolate = (name) => (RIGHT_TO_LEFT.test(name) ? `\u2068${name}\u2069` : name);
 
-/** 4:12, 1:02:33; never below 0:00. */
+/** Return 4:12 or 1:02:33; never below 0:00. */
 export function countdown(ms) {
   const seconds = Math.max(0, Math.ceil(ms / 1000));
   const parts = [Math.floor(seconds / 3600), Math.floor(seconds / 60) % 60, seconds % 60];
@@ -40,34 +41,40 @@ export function countdown(ms) {
   return hours ? `${hours}:${two(minutes)}:${two(rest)}` : `${minutes}:${two(rest)}`;
 }
 
-/** "12 Mar", with the year unless it is `year`. `zone` is `local` or `UTC`. */
+/** Return "12 Mar", with the year unless it is `year`. `zone` is `local` or `UTC`. */
 export function shortDate(ms, year, zone = "local") {
   const date = new Date(ms);
   const own = zone === "UTC" ? date.getUTCFullYear() : date.getFullYear();
   return (own === year ? dayOnly : dayWithYear)[zone].format(date);
 }
 
-/** "just now", "5 min ago", "in 2 h", "12 Mar". */
+/** Return "just now", "5 min ago", "in 2 h" or "12 Mar". */
 export function relative(text, now) {
   const at = typeof text === "number" ? text : Date.parse(text);
   const distance = now - at;
   const size = Math.abs(distance);
   if (size < 45_000) return distance < -5000 ? "in a moment" : "just now";
-  // Rounded first: 59 min 40 s is 1 h, not 60 min.
+  // Round first: 59 min 40 s is 1 h, not 60 min.
   const [wholeMinutes, hours, days] = [MINUTE, HOUR, DAY].map((unit) => Math.round(size / unit));
-  const words = wholeMinutes < 60 ? `${wholeMinutes} min` : hours < 24 ? `${hours} h` : size < 7 * DAY ? `${days} d` : null;
+  const words = wholeMinutes < 60
+    ? `${wholeMinutes} min`
+    : hours < 24
+    ? `${hours} h`
+    : size < 7 * DAY
+    ? `${days} d`
+    : null;
   if (words) return distance > 0 ? `${words} ago` : `in ${words}`;
   return shortDate(at, new Date(now).getFullYear());
 }
 
-/** How long something has lasted: "under a minute", "5 min", "2 h", "12 d". */
-export function lasting(ms) {
+/** Return a duration: "under a minute", "5 min", "2 h" or "12 d". */
+export function duration(ms) {
   if (ms < MINUTE) return "under a minute";
   if (ms < HOUR) return `${Math.floor(ms / MINUTE)} min`;
   return ms < DAY ? `${Math.floor(ms / HOUR)} h` : `${Math.floor(ms / DAY)} d`;
 }
 
-/** 90 -> "1 h 30 min". */
+/** Return 90 as "1 h 30 min". */
 export function minutes(total) {
   const hours = Math.floor(total / 60);
   const rest = total % 60;
@@ -78,10 +85,11 @@ export function seconds(total) {
   return total < 60 ? `${total} s` : minutes(Math.round(total / 60));
 }
 
-/** A value that is nothing but a moment, as people write it; any other as it is. */
-export const momentOr = (value) => (typeof value === "string" && value.replace(MOMENT, "") === "" ? readable(value) : value);
+/** Format a value that is a timestamp; return other values unchanged. */
+export const momentOr = (value) =>
+  (typeof value === "string" && value.replace(MOMENT, "") === "" ? readable(value) : value);
 
-/** The value of a datetime-local input, and back. */
+/** Return the value of a datetime-local input for a timestamp. */
 export function toLocalInput(text) {
   if (!text) return "";
   const date = new Date(text);
@@ -90,7 +98,7 @@ export function toLocalInput(text) {
 
 export const fromLocalInput = (value) => (value ? new Date(value).toISOString() : null);
 
-/** Two letters for an avatar: the starts of the first and last word of an id. */
+/** Return two letters for an avatar: the first ones of the first and last word of an id. */
 export function initials(id) {
   const words = id.split(/[^\p{L}\p{N}]+/u).filter(Boolean);
   if (words.length === 0) return "?";
@@ -98,7 +106,7 @@ export function initials(id) {
   return (words[0][0] + (last[0] ?? "")).toUpperCase();
 }
 
-/** One of twelve hues, always the same for the same text. */
+/** Return one of twelve hues, the same for equal texts. */
 export function hueOf(text) {
   let hash = 7;
   for (let index = 0; index < text.length; index += 1) hash = (hash * 31 + text.charCodeAt(index)) >>> 0;

@@ -1,12 +1,14 @@
-// The one place that knows which view library is used.
+// Adapter of the view library.
 import { Fragment, h, options, render } from "../vendor/preact.js";
 import htm from "../vendor/htm.js";
 
 export { Fragment, render };
-export { useCallback, useEffect, useErrorBoundary, useId, useLayoutEffect, useMemo, useRef, useState } from "../vendor/hooks.js";
+export {
+  useCallback, useEffect, useErrorBoundary, useId, useLayoutEffect, useMemo, useRef, useState,
+} from "../vendor/hooks.js";
 export const html = htm.bind(h);
 
-/** Renders what `act` changes before it returns: the next key that is pressed must find it there. */
+/** Run `act` and render its changes before returning, so that the next key press meets the new page. */
 export function atOnce(act) {
   const before = options.debounceRendering;
   options.debounceRendering = (work) => work();
@@ -17,10 +19,10 @@ export function atOnce(act) {
   }
 }
 
-/** Class names from a list that may contain falsy entries. */
+/** Return class names from a list that may contain falsy entries. */
 export const cx = (...names) => names.filter(Boolean).join(" ");
 
-/** A view that renders again only when one of its properties is another value. */
+/** Return a component that renders again only when one of its properties changes. */
 export function memo(view) {
   return function Memo(properties) {
     this.shouldComponentUpdate = (next) => {

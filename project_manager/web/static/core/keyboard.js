@@ -1,17 +1,17 @@
-// The meaning of a key press, independent of the keyboard's layout and input method.
+// The meaning of a key press, independent of keyboard layout and input method.
 
 const COMPOSING = 229;
 const PLACE = /^(?:Key|Digit|Numpad)([A-Z0-9])$/;
 const NOT_LATIN = /^(?!\p{Script=Latin})[^\x00-\x7f]/u;
 const LETTER_OR_DIGIT = /^[\p{L}\p{M}\p{N}]/u;
 
-/** Wrap a handler of key presses so that keys of an input-method composition never reach it. */
+/** Wrap a key handler so that keys of an input-method composition never reach it. */
 export const onKeys = (handler) => (event) => {
-  // Safari ends the composition before it sends the key that ended it; the code is the only sign left.
+  // Safari ends the composition before it sends the key that ended it. Only the key code still shows it.
   if (!event.isComposing && event.keyCode !== COMPOSING) handler(event);
 };
 
-/** Return the key; for a letter or digit of another script, the Latin one in the same place of the keyboard. */
+/** Return the key. For a letter or digit of another script, return the Latin one at the same position. */
 export function keyOf({ key, code = "" }) {
   const foreign = NOT_LATIN.test(key) && LETTER_OR_DIGIT.test(key);
   return (foreign && PLACE.exec(code)?.[1].toLowerCase()) || key;

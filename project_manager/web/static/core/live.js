@@ -1,4 +1,4 @@
-// The WebSocket: resumes by event number after any interruption, says honestly how fresh the page is.
+// The WebSocket connection. It resumes by event number after an interruption and reports how fresh the page is.
 import { get, queryString } from "./api.js";
 import { setServerTime } from "./clock.js";
 import { applyEvents, loadBoard, markDirty } from "./sync.js";
@@ -9,22 +9,38 @@ const STALE_MS = 15_000;
 const LONGEST_WAIT_MS = 20_000;
 const ABSENT_WAIT_MS = 2000;
 const RELOAD_PAUSE_MS = 3000;
-const CALM_MS = 60_000;
+const RESYNC_INTERVAL_MS = 60_000;
 
 const POLL_SECONDS = 15;
 const POLLS = 20;
 
-const line = { socket: null, greeted: false, unopened: 0, rereads: false, lastFrame: 0, failures: 0, timer: null, downSince: null, target: 0, outdated: false, reloading: false, orders: 0, orderedAt: -CALM_MS, probing: false, polls: null };
+const connection = {
+  socket: null,
+  helloReceived: false,
+  failedHandshakes: 0,
+  refreshPending: false,
+  lastFrame: 0,
+  failures: 0,
+  timer: null,
+  downSince: null,
+  target: 0,
+  needsReload: false,
+  reloading: false,
+  resyncs: 0,
+  resyncedAt: -RESYNC_INTERVAL_MS,
+  probing: false,
+  polls: null,
+};
 
-const face = (connection) => dispatch({ type: "connection", connection });
+const setStatus = (changes) => dispatch({ type: "connection", connection: changes });
 
-/** Milliseconds until the next attempt. The pause grows only if the server answers and refuses. */
-function waitOf(failures, refused) {
+/** Return the milliseconds until the next attempt. The delay grows only if the server answers and refuses. */
+function retryDelay(failures, refused) {
   const longest = Math.min(refused ? LONGEST_WAIT_MS : ABSENT_WAIT_MS, 500 * 2 ** failures);
   return refused ? longest / 2 + Math.random() * (longest / 2) : longest * (0.8 + Math.random() * 0.2);
 }
 
-/** Whether the server itself answered. While it restarts, a proxy in front of it sends answers of another format. */
+/** Return whether the server itself answered. During a restart, a proxy in front of it answers in another format. */
 const answered = (error) => error.status > 0 && error.code !== "unreadable_answer";
 
 function address() {
@@ -33,219 +49,242 @@ function address() {
 }
 
 function showProgress() {
-  const behind = Math.max(0, line.target - state.seq);
-  if (behind) face({ face: "catching-up", behind });
-  else face({ face: "live", behind: 0, staleSince: null, retryAt: null, reason: "" });
+  const behind = Math.max(0, connection.target - state.seq);
+  if (behind) setStatus({ status: "catching-up", behind });
+  else setStatus({ status: "live", behind: 0, staleSince: null, retryAt: null, reason: "" });
 }
 
-function wentWell() {
-  line.failures = 0;
-  line.downSince = null;
+function resetFailures() {
+  connection.failures = 0;
+  connection.downSince = null;
 }
 
-/** Everything again: our numbers are from before what the server still keeps, or from another history. */
+/** Reload the board: the event number is older than the server's history, or of another history. */
 async function reload() {
-  line.outdated = true;
-  if (line.reloading) return;
-  line.reloading = true;
-  if (line.socket) face({ face: "catching-up", behind: 0 });
+  connection.needsReload = true;
+  if (connection.reloading) return;
+  connection.reloading = true;
+  if (connection.socket) setStatus({ status: "catching-up", behind: 0 });
   try {
     await loadBoard();
-    line.outdated = false;
-    wentWell();
+    connection.needsReload = false;
+    resetFailures();
     reconnect();
   } catch (error) {
-    lost("", { refused: answered(error) });
+    disconnected("", { refused: answered(error) });
   } finally {
-    line.reloading = false;
+    connection.reloading = false;
   }
 }
 
-const ELSEWHERE = "Requests reach different databases. Contact the server administrator.";
-const AGAIN = "The server repeatedly requests a resync.";
+const OTHER_DATABASE = "Requests reach different databases. Contact the server administrator.";
+const REPEATED_RESYNC = "The server repeatedly requests a resync.";
 
-/** The server has no use for our numbers. At once; with growing pauses where those of a board read anew are of no use either. */
-function beginAnew(reason) {
-  line.outdated = true;
-  if (line.reloading) return undefined;
-  const calm = performance.now() - line.orderedAt >= CALM_MS;
-  line.orderedAt = performance.now();
-  line.orders = calm ? 0 : line.orders + 1;
+/** Reload because the server rejects the event number. Repeated resyncs back off. */
+function resync(reason) {
+  connection.needsReload = true;
+  if (connection.reloading) return undefined;
+  const calm = performance.now() - connection.resyncedAt >= RESYNC_INTERVAL_MS;
+  connection.resyncedAt = performance.now();
+  connection.resyncs = calm ? 0 : connection.resyncs + 1;
   if (calm) return reload();
-  line.failures = Math.max(line.failures, line.orders);
-  return lost(reason, { untrue: true });
+  connection.failures = Math.max(connection.failures, connection.resyncs);
+  return disconnected(reason, { stale: true });
 }
 
-let reloadLater = null;
+let reloadTimer = null;
 let reloadedAt = -RELOAD_PAUSE_MS;
 
-/** At once, but not again and again while an import of many plans goes on. */
+/** Reload at once, but with pauses while an import of many plans is running. */
 function reloadSoon() {
   const pause = Math.max(0, reloadedAt + RELOAD_PAUSE_MS - performance.now());
-  reloadLater ??= setTimeout(async () => {
-    reloadLater = null;
+  reloadTimer ??= setTimeout(async () => {
+    reloadTimer = null;
     reloadedAt = performance.now();
     await reload();
   }, pause);
 }
 
 function hello(frame) {
-  line.greeted = true;
-  line.unopened = 0;
+  connection.helloReceived = true;
+  connection.failedHandshakes = 0;
   setServerTime(frame.server_time);
   if (state.serverVersion !== frame.version) dispatch({ type: "version", version: frame.version });
-  if (state.epoch !== frame.epoch) return beginAnew(ELSEWHERE);
-  wentWell();
-  line.target = frame.seq;
-  if (line.rereads) markDirty(state.columns.IN_PROGRESS.map((task) => task.id).slice(0, 500));
-  line.rereads = false;
+  if (state.epoch !== frame.epoch) return resync(OTHER_DATABASE);
+  resetFailures();
+  connection.target = frame.seq;
+  if (connection.refreshPending) markDirty(state.columns.IN_PROGRESS.map((task) => task.id).slice(0, 500));
+  connection.refreshPending = false;
   return showProgress();
 }
 
 function receive(frame) {
   if (frame.type === "hello") hello(frame);
-  else if (frame.type === "resync") beginAnew(AGAIN);
+  else if (frame.type === "resync") resync(REPEATED_RESYNC);
   else if (frame.type === "batch" || frame.seq) {
     if (applyEvents(frame.events ?? [frame])) reloadSoon();
-    if (state.connection.face !== "live") showProgress();
+    if (state.connection.status !== "live") showProgress();
   }
 }
 
 function drop() {
-  const socket = line.socket;
-  line.socket = null;
-  line.polls = null;
+  const socket = connection.socket;
+  connection.socket = null;
+  connection.polls = null;
   if (socket) socket.close();
 }
 
-/** Try again later. `untrue`: the page is known to be wrong. `refused`: the server answered and refused. */
-function lost(reason, { untrue = false, refused = untrue } = {}) {
+/** Schedule the next attempt. `stale`: the page is known to be wrong. `refused`: the server answered and refused. */
+function disconnected(reason, { stale = false, refused = stale } = {}) {
   drop();
-  clearTimeout(line.timer);
-  line.downSince ??= Date.now();
-  line.rereads = true;
-  const wait = waitOf(line.failures, refused);
-  line.failures += 1;
-  const stale = untrue || Date.now() - line.downSince >= STALE_MS;
-  face({ face: stale ? "stale" : "reconnecting", staleSince: line.downSince, retryAt: performance.now() + wait, reason });
-  line.timer = setTimeout(attempt, wait);
+  clearTimeout(connection.timer);
+  connection.downSince ??= Date.now();
+  connection.refreshPending = true;
+  const wait = retryDelay(connection.failures, refused);
+  connection.failures += 1;
+  const isStale = stale || Date.now() - connection.downSince >= STALE_MS;
+  setStatus({
+    status: isStale ? "stale" : "reconnecting",
+    staleSince: connection.downSince,
+    retryAt: performance.now() + wait,
+    reason,
+  });
+  connection.timer = setTimeout(attempt, wait);
 }
 
-const REASONS = { 1013: "The server is at its limit of live connections.", 1008: "The server did not accept the connection." };
-const CROWDED = 1013;
+const REASONS = {
+  1013: "The server is at its limit of live connections.",
+  1008: "The server did not accept the connection.",
+};
+const TRY_AGAIN_LATER = 1013;
 const REFUSED = new Set([1008, 4401]);
 
-/** A handshake that fails does not say why: is the server gone, are we signed out, or does nothing let a WebSocket through? */
+/**
+ * Handle a closed socket. A failed handshake has no reason, so one REST request tells an unreachable server, an expired
+ * session and a blocked WebSocket apart.
+ */
 async function closed(event) {
-  const greeted = line.greeted;
-  lost(REASONS[event.code] ?? "", { refused: event.code in REASONS || line.unopened > 0 });
-  if (event.code === CROWDED || (greeted && !REFUSED.has(event.code))) return;
+  const helloReceived = connection.helloReceived;
+  disconnected(REASONS[event.code] ?? "", { refused: event.code in REASONS || connection.failedHandshakes > 0 });
+  if (event.code === TRY_AGAIN_LATER || (helloReceived && !REFUSED.has(event.code))) return;
   try {
     await get("/api/agents", { limit: 1 });
-    line.unopened += 1;
+    connection.failedHandshakes += 1;
   } catch {
-    line.unopened = 0;
+    connection.failedHandshakes = 0;
   }
 }
 
-function polled(answer) {
-  wentWell();
-  line.target = answer.head;
+function applyPoll(answer) {
+  resetFailures();
+  connection.target = answer.head;
   if (applyEvents(answer.items)) reloadSoon();
   showProgress();
 }
 
-/** Where proxies let no WebSocket through, events are asked for and waited for; now and then the WebSocket is tried again. */
+/** Poll for events where proxies block WebSockets. After POLLS rounds, try the WebSocket again. */
 async function poll() {
   drop();
   const polls = {};
-  line.polls = polls;
+  connection.polls = polls;
   try {
     for (let round = 0; round < POLLS; round += 1) {
       const since = state.seq;
-      const answer = await get("/api/events", { since, epoch: state.epoch, limit: 500, wait_seconds: round ? POLL_SECONDS : 0 });
-      if (line.polls !== polls) return undefined;
-      if (answer.resync || answer.epoch !== state.epoch) return beginAnew(answer.epoch === state.epoch ? AGAIN : ELSEWHERE);
-      // A board that was read anew meanwhile may be from before what was asked for: there would be a gap.
-      if (since <= state.seq) polled(answer);
+      const answer = await get("/api/events", {
+        since,
+        epoch: state.epoch,
+        limit: 500,
+        wait_seconds: round ? POLL_SECONDS : 0,
+      });
+      if (connection.polls !== polls) return undefined;
+      if (answer.resync || answer.epoch !== state.epoch) {
+        return resync(answer.epoch === state.epoch ? REPEATED_RESYNC : OTHER_DATABASE);
+      }
+      // A board reloaded meanwhile may be older than the answer. Applying it would leave a gap.
+      if (since <= state.seq) applyPoll(answer);
     }
     reconnect();
   } catch (error) {
-    if (line.polls === polls) lost("", { refused: answered(error) });
+    if (connection.polls === polls) disconnected("", { refused: answered(error) });
   }
   return undefined;
 }
 
 function open() {
   const socket = new WebSocket(address());
-  line.socket = socket;
-  line.greeted = false;
-  line.lastFrame = performance.now();
+  connection.socket = socket;
+  connection.helloReceived = false;
+  connection.lastFrame = performance.now();
   socket.onmessage = (message) => {
-    if (socket !== line.socket) return;
-    line.lastFrame = performance.now();
+    if (socket !== connection.socket) return;
+    connection.lastFrame = performance.now();
     receive(JSON.parse(message.data));
   };
   socket.onclose = (event) => {
-    if (socket === line.socket) closed(event);
+    if (socket === connection.socket) closed(event);
   };
 }
 
 export function reconnect() {
-  clearTimeout(line.timer);
+  clearTimeout(connection.timer);
   drop();
   open();
 }
 
 async function attempt() {
-  if (line.outdated) return reload();
-  if (state.loaded) return line.unopened > 1 ? poll() : reconnect();
+  if (connection.needsReload) return reload();
+  if (state.loaded) return connection.failedHandshakes > 1 ? poll() : reconnect();
   try {
     await loadBoard();
     reconnect();
   } catch (error) {
     dispatch({ type: "failure", error });
-    if (error.status !== 401) lost("", { refused: answered(error) });
+    if (error.status !== 401) disconnected("", { refused: answered(error) });
   }
   return undefined;
 }
 
-/** A quiet line may be a dead one: ask by another way whether we have everything. */
+/** Check over REST whether a silent connection has missed events. */
 async function probe() {
-  if (line.probing) return;
-  line.probing = true;
+  if (connection.probing) return;
+  connection.probing = true;
   try {
     const seq = state.seq;
     const answer = await get("/api/events", { since: seq, limit: 1 });
-    if (answer.epoch === state.epoch && answer.head <= Math.max(seq, state.seq)) line.lastFrame = performance.now();
-    else reconnect();
+    if (answer.epoch === state.epoch && answer.head <= Math.max(seq, state.seq)) {
+      connection.lastFrame = performance.now();
+    } else {
+      reconnect();
+    }
   } catch {
-    lost("");
+    disconnected("");
   } finally {
-    line.probing = false;
+    connection.probing = false;
   }
 }
 
-function look() {
-  if (line.socket?.readyState === WebSocket.OPEN && performance.now() - line.lastFrame > SILENCE_MS) probe();
+function checkSilence() {
+  if (connection.socket?.readyState === WebSocket.OPEN && performance.now() - connection.lastFrame > SILENCE_MS) {
+    probe();
+  }
 }
 
 let started = false;
 
-/** Loads the board and follows it from there, for as long as the page lives. */
+/** Load the board and follow its events for the lifetime of the page. */
 export function start() {
   if (started) return retryNow();
   started = true;
-  setInterval(look, 5000);
-  addEventListener("online", () => line.downSince && attempt());
-  addEventListener("offline", () => lost("This computer is offline."));
+  setInterval(checkSilence, 5000);
+  addEventListener("online", () => connection.downSince && attempt());
+  addEventListener("offline", () => disconnected("This computer is offline."));
   document.addEventListener("visibilitychange", () => {
-    if (!document.hidden && line.downSince) attempt();
+    if (!document.hidden && connection.downSince) attempt();
   });
   return attempt();
 }
 
 export function retryNow() {
-  clearTimeout(line.timer);
+  clearTimeout(connection.timer);
   return attempt();
 }

@@ -1,18 +1,18 @@
-// Tasks by status, each status in its own order, kept sorted as tasks come and go.
-import { STATUSES } from "./words.js";
+// Tasks by status. Each status has its own order and stays sorted when tasks are added or removed.
+import { STATUSES } from "./vocabulary.js";
 
 const byPriority = (a, b) => a.priority - b.priority || a.id - b.id;
-const byOffer = (a, b) => b.ready - a.ready || a.priority - b.priority || b.unblocks - a.unblocks || a.id - b.id;
+const byClaimOrder = (a, b) => b.ready - a.ready || a.priority - b.priority || b.unblocks - a.unblocks || a.id - b.id;
 const newest = (field) => (a, b) => {
   const left = a[field] ?? a.updated_at;
   const right = b[field] ?? b.updated_at;
   return left < right ? 1 : left > right ? -1 : b.id - a.id;
 };
 
-// TODO stands in the order in which it will be offered to agents.
+// TODO is in claim order.
 const ORDERS = {
   BACKLOG: byPriority,
-  TODO: byOffer,
+  TODO: byClaimOrder,
   IN_PROGRESS: byPriority,
   REVIEW: byPriority,
   BLOCKED: byPriority,
@@ -22,7 +22,7 @@ const ORDERS = {
 
 export const emptyColumns = () => Object.fromEntries(STATUSES.map((status) => [status, []]));
 
-/** Where `task` stands in, or would be put into, the sorted `column`. */
+/** Return the index of `task` in the sorted `column`, or the index at which to insert it. */
 function position(column, task, order) {
   let low = 0;
   let high = column.length;
@@ -39,8 +39,8 @@ export function insert(columns, task) {
   column.splice(position(column, task, ORDERS[task.status]), 0, task);
 }
 
-/** `task` is the object that was inserted: tasks are replaced, never changed. */
-export function takeOut(columns, task) {
+/** Remove `task`, which must be the inserted object: tasks are replaced, never changed. */
+export function removeFrom(columns, task) {
   const column = columns[task.status];
   const index = position(column, task, ORDERS[task.status]);
   if (column[index] === task) column.splice(index, 1);

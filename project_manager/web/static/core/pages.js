@@ -1,11 +1,11 @@
-// Lists come in pages, and so does a board that is too large for one answer.
+// Paged reads of lists, and of a board that is too large for one answer.
 import { get } from "./api.js";
 
 export const PER_CALL = 500;
-const LEAD = 280;
+const EXCERPT_CHARACTERS = 280;
 
-/** Reads a list to its end. A page ends early where its texts are long, so rows are no measure of that. */
-async function everyPage(path, query, each) {
+/** Read a list to its end. Pages with long texts are shorter, so the number of rows does not show the last page. */
+async function forEachPage(path, query, each) {
   let cursor;
   do {
     const page = await get(path, { ...query, limit: PER_CALL, cursor });
@@ -14,36 +14,36 @@ async function everyPage(path, query, each) {
   } while (cursor);
 }
 
-/** All rows of a list. */
-export async function everyItem(path, query = {}) {
+/** Return all rows of a list. */
+export async function fetchAll(path, query = {}) {
   const items = [];
-  await everyPage(path, query, (page) => items.push(...page.items));
+  await forEachPage(path, query, (page) => items.push(...page.items));
   return items;
 }
 
-/** With the beginning of a long description, as the board has it: all of them whole would fill the memory. */
-function shortened(item) {
-  const lead = Array.from(item.description.slice(0, 2 * LEAD)).slice(0, LEAD).join("");
+/** Return the item with only the start of a long description, as the board has it, to save memory. */
+function withExcerpt(item) {
+  const lead = Array.from(item.description.slice(0, 2 * EXCERPT_CHARACTERS)).slice(0, EXCERPT_CHARACTERS).join("");
   return lead.length === item.description.length ? item : { ...item, description: lead, description_truncated: true };
 }
 
-async function shortenedItems(path, progress = () => {}) {
+async function fetchExcerpts(path, progress = () => {}) {
   const items = [];
-  await everyPage(path, {}, (page) => {
-    for (const item of page.items) items.push(shortened(item));
+  await forEachPage(path, {}, (page) => {
+    for (const item of page.items) items.push(withExcerpt(item));
     progress(items.length, page.total);
   });
   return items;
 }
 
 /**
- * The board as `/api/board/state` has it, read page by page. Its number is from before the first page: what happens
- * while pages are read is told again by the events after it. `progress(read, total)` counts tasks.
+ * Return the board in the format of `/api/board/state`, read page by page. Its event number is from before the first
+ * page, so later events repeat changes made during the read. `progress(read, total)` counts tasks.
  */
 export async function pagedBoard(progress) {
   const { head, epoch } = await get("/api/events", { limit: 1 });
-  const projects = await shortenedItems("/api/projects");
-  const epics = await shortenedItems("/api/epics");
-  const tasks = await shortenedItems("/api/tasks", progress);
+  const projects = await fetchExcerpts("/api/projects");
+  const epics = await fetchExcerpts("/api/epics");
+  const tasks = await fetchExcerpts("/api/tasks", progress);
   return { projects, epics, tasks, seq: head, epoch };
 }

@@ -1,6 +1,6 @@
-// The state of the page and everything that changes it. Server events are reduced here as the server's own words say it;
-// full rows follow by REST, because an event names what changed and not all that follows from it.
-import { emptyColumns, insert, sortAll, takeOut } from "./order.js";
+// The state of the page and its reducers. Server events apply their own fields first. The full rows follow by REST,
+// because an event does not carry all of its consequences.
+import { emptyColumns, insert, removeFrom, sortAll } from "./order.js";
 
 const EVENTS_KEPT = 1000;
 const ERRORS_SHOWN = 2;
@@ -9,10 +9,10 @@ export function initialState() {
   return {
     loaded: false,
     failure: null,
-    // How far a board that comes in pages is read: { read, total }, in tasks.
+    // Progress of a board that loads in pages: { read, total } in tasks.
     loading: null,
     projects: new Map(),
-    // Projects whose tasks are here as those of an archived one: as the board was read, and events told since.
+    // Ids of archived projects, as of the board and later events.
     archived: new Set(),
     epics: new Map(),
     tasks: new Map(),
@@ -23,16 +23,16 @@ export function initialState() {
     events: [],
     seq: 0,
     epoch: null,
-    // Grows when anything of that kind changed; views compare these instead of whole maps.
+    // One counter for each kind. Views compare counters instead of whole maps.
     revision: { tasks: 0, plans: 0, events: 0, agents: 0 },
-    connection: { face: "connecting", behind: 0, retryAt: null, staleSince: null, reason: "" },
+    connection: { status: "connecting", behind: 0, retryAt: null, staleSince: null, reason: "" },
     serverVersion: null,
     session: null,
     signIn: false,
-    // Why somebody who was in is asked for a token again: "ended" or "asked"; null for who comes.
+    // Reason for a second sign-in: "ended" or "asked"; null for a first sign-in.
     whySignIn: null,
     route: null,
-    // Whether descriptions are here only in part, and what the server found in the rest of them.
+    // Whether descriptions are truncated, and the tasks that the server found in their remaining text.
     shortened: false,
     found: { q: "", ids: new Set() },
     dialogs: [],
@@ -58,7 +58,7 @@ function addTask(state, task) {
 }
 
 function dropTask(state, task) {
-  takeOut(state.columns, task);
+  removeFrom(state.columns, task);
   for (const id of task.depends_on) unlink(state.dependents, task.id, id);
   for (const id of task.conflicts_with) unlink(state.conflicts, task.id, id);
   state.tasks.delete(task.id);
@@ -72,7 +72,7 @@ function putTask(state, task) {
   insert(state.columns, task);
 }
 
-/** The rows whose readiness may hang on these tasks. */
+/** Return the ids of the tasks whose readiness may depend on these tasks. */
 export function neighbours(state, ids) {
   const found = new Set(ids);
   for (const id of ids) {
@@ -99,7 +99,7 @@ function loadBoard(state, board) {
   state.shortened = board.tasks.some((task) => task.description_truncated);
   state.seq = board.seq;
   state.epoch = board.epoch;
-  // What came while the board was read comes again.
+  // Events that arrived while the board loaded will be sent again.
   state.events = state.events.filter((event) => event.seq <= board.seq);
   state.loading = null;
   state.loaded = true;
@@ -109,36 +109,42 @@ function loadBoard(state, board) {
   state.revision.events += 1;
 }
 
-/** What the event itself says about its task. */
-function painted(task, event) {
+/** Return the task with the fields of the event, or null if the event has none. */
+function taskAfterEvent(task, event) {
   const status = event.status ?? task.status;
   const version = event.version ?? task.version;
   if (event.type === "task.locked" && event.lock) return { ...task, status, version, lock: event.lock, ready: false };
   if (event.type === "task.unlocked") return { ...task, status, version, lock: null };
   if (event.type === "task.status_changed") {
-    return { ...task, status, version, ready: status === "TODO" && task.ready, lock: event.lock_released ? null : task.lock };
+    return {
+      ...task,
+      status,
+      version,
+      ready: status === "TODO" && task.ready,
+      lock: event.lock_released ? null : task.lock,
+    };
   }
   return null;
 }
 
-function paint(state, event) {
+function applyToTask(state, event) {
   const task = state.tasks.get(event.task_id);
   if (!task || state.pending.has(task.id)) return;
-  const next = painted(task, event);
+  const next = taskAfterEvent(task, event);
   if (next) putTask(state, next);
 }
 
-const within = (map, field, id) => [...map.values()].filter((item) => item[field] === id);
+const itemsWithin = (map, field, id) => [...map.values()].filter((item) => item[field] === id);
 
-function forget(state, event) {
+function removeDeleted(state, event) {
   if (event.type === "task.deleted") {
     const task = state.tasks.get(event.task_id);
     if (task) dropTask(state, task);
   } else {
     const field = event.type === "epic.deleted" ? "epic_id" : "project_id";
-    for (const task of within(state.tasks, field, event[field])) dropTask(state, task);
+    for (const task of itemsWithin(state.tasks, field, event[field])) dropTask(state, task);
     if (field === "project_id") {
-      for (const epic of within(state.epics, field, event.project_id)) state.epics.delete(epic.id);
+      for (const epic of itemsWithin(state.epics, field, event.project_id)) state.epics.delete(epic.id);
       state.projects.delete(event.project_id);
     } else state.epics.delete(event.epic_id);
     state.revision.plans += 1;
@@ -146,8 +152,12 @@ function forget(state, event) {
   state.revision.tasks += 1;
 }
 
-/** Whether a project comes or goes with this event: then all its tasks read differently. Each event of a project says how it is. */
-export const changesArchived = (state, event) => "archived" in event && event.archived !== state.archived.has(event.project_id);
+/**
+ * Return whether the event archives or unarchives its project: then all of its tasks must be read again. Each project
+ * event has `archived`.
+ */
+export const changesArchived = (state, event) =>
+  "archived" in event && event.archived !== state.archived.has(event.project_id);
 
 function applyEvent(state, event) {
   if (event.seq <= state.seq) return;
@@ -157,9 +167,9 @@ function applyEvent(state, event) {
   }
   state.seq = event.seq;
   state.events.push(event);
-  if (event.type.endsWith(".deleted")) forget(state, event);
+  if (event.type.endsWith(".deleted")) removeDeleted(state, event);
   else if (event.task_id) {
-    paint(state, event);
+    applyToTask(state, event);
     state.revision.tasks += 1;
   }
 }
@@ -169,7 +179,7 @@ function trimEvents(state) {
   state.revision.events += 1;
 }
 
-/** Event history from before the page was opened, oldest first. */
+/** Add events from before the page was opened, oldest first. */
 function addHistory(state, events) {
   const first = state.events.length ? state.events[0].seq : Infinity;
   state.events = [...events.filter((event) => event.seq < first), ...state.events];
@@ -241,11 +251,14 @@ const REDUCERS = {
     state.dialogs = state.dialogs.filter((dialog) => dialog.id !== id);
   },
   toast: (state, { toast }) => {
-    const [errors, others] = [true, false].map((error) => state.toasts.filter((shown) => (shown.tone === "error") === error));
-    const kept = toast.tone === "error" ? [...errors.slice(1 - ERRORS_SHOWN), ...others] : [...errors, ...others.filter((shown) => shown.slot !== toast.slot)];
+    const errors = state.toasts.filter((shown) => shown.tone === "error");
+    const others = state.toasts.filter((shown) => shown.tone !== "error");
+    const kept = toast.tone === "error"
+      ? [...errors.slice(1 - ERRORS_SHOWN), ...others]
+      : [...errors, ...others.filter((shown) => shown.slot !== toast.slot)];
     state.toasts = [...kept, toast];
   },
-  dropToast: (state, { id }) => {
+  dismissToast: (state, { id }) => {
     state.toasts = state.toasts.filter((toast) => toast.id !== id);
   },
 };

@@ -1,4 +1,4 @@
-// What the page shows is in its address: a view with its filters, and an open task, can be sent to somebody.
+// The address of the page: view, filters and open task, so that a link restores them.
 import { dispatchNow, state } from "./store.js";
 
 export const VIEWS = ["board", "needs", "agents", "activity", "graph", "projects"];
@@ -17,32 +17,36 @@ function parse(search) {
   return route;
 }
 
-// The filters that each view takes; the others are kept for the way back, and are not in its address.
-const TAKEN = { board: FILTERS, graph: ["project", "epic", "label"] };
-const takenBy = (view) => TAKEN[view] ?? ["project"];
+// The filters of each view. Other filters are kept for later and are not in its address.
+const FILTERS_BY_VIEW = { board: FILTERS, graph: ["project", "epic", "label"] };
+const filtersOf = (view) => FILTERS_BY_VIEW[view] ?? ["project"];
 const kept = {};
 
-/** The kept filters that the present view does not take. A change that sets a filter drops them. */
+/** Return the kept filters that the present view does not use. A change that sets a filter drops them. */
 function filtersFor(changes) {
   const fresh = FILTERS.some((name) => changes[name]);
-  const taken = takenBy(state.route.view);
-  return Object.fromEntries(FILTERS.filter((name) => !taken.includes(name)).map((name) => [name, fresh ? null : kept[name]]));
+  const taken = filtersOf(state.route.view);
+  return Object.fromEntries(
+    FILTERS.filter((name) => !taken.includes(name)).map((name) => [name, fresh ? null : kept[name]])
+  );
 }
 
-/** The address of the present view with some parts changed; null takes a part away. */
+/** Return the address of the present view with some parts changed; null removes a part. */
 export function hrefOf(changes) {
   const next = { ...state.route, ...filtersFor(changes), ...changes };
   const query = new URLSearchParams();
   if (next.view !== "board") query.set("view", next.view);
-  for (const name of [...takenBy(next.view), "status", "around", "lane", "task"]) if (next[name]) query.set(name, next[name]);
+  for (const name of [...filtersOf(next.view), "status", "around", "lane", "task"]) {
+    if (next[name]) query.set(name, next[name]);
+  }
   const text = query.toString();
   return text ? `/?${text}` : "/";
 }
 
 function read() {
   const route = parse(location.search);
-  const taken = takenBy(route.view);
-  // An epic of another project would filter everything away.
+  const taken = filtersOf(route.view);
+  // An epic of another project would match no task.
   if (route.project !== kept.project) kept.epic = null;
   for (const name of FILTERS) if (taken.includes(name) || route[name]) kept[name] = route[name];
   dispatchNow({ type: "route", route });
@@ -56,15 +60,17 @@ export function navigate(changes, { replace = false } = {}) {
   read();
 }
 
-/** Filters beside the choice of a project. */
-const NARROWING = FILTERS.filter((name) => name !== "project");
+/** Filters except the project. */
+const NARROWING_FILTERS = FILTERS.filter((name) => name !== "project");
 
-export const isFiltered = (route) => NARROWING.some((name) => route[name]);
-export const clearFilters = () => navigate(Object.fromEntries(NARROWING.map((name) => [name, null])));
+export const isFiltered = (route) => NARROWING_FILTERS.some((name) => route[name]);
+export const clearFilters = () => navigate(Object.fromEntries(NARROWING_FILTERS.map((name) => [name, null])));
 
-/** For a click on a link of ours: stay on the page, unless another tab is wanted. */
+/** Follow an internal link without leaving the page, unless the click opens a new tab. */
 export function follow(event, changes) {
-  if (event.defaultPrevented || event.button || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return;
+  if (event.defaultPrevented || event.button || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) {
+    return;
+  }
   event.preventDefault();
   navigate(changes);
 }

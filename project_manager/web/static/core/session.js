@@ -1,37 +1,37 @@
-// Who we are here.
+// The session: sign-in, sign-out and the current actor.
 import { ApiError, get, onSignedOut, post, request } from "./api.js";
-import { complain } from "./ask.js";
+import { showError } from "./ask.js";
 import { forgetDrafts } from "./drafts.js";
-import { recall, remember } from "./memory.js";
+import { loadSetting, saveSetting } from "./local_storage.js";
 import { dispatch, dispatchNow, state } from "./store.js";
 
-/** Whether somebody else signs in than who began what stands on the page. Before a server had tokens it knew nobody. */
-function isAnother(session) {
+/** Return whether another user signs in on this page. Sessions of a server without tokens have no user. */
+function isOtherUser(session) {
   const before = state.session?.auth_required && state.session.actor;
   return Boolean(before) && before.id !== session.actor?.id;
 }
 
-/** That somebody was in outlives the page: the cookie is out of sight, and a dead one looks like none. */
+/** Ask for a token. A setting records the last sign-in, because scripts cannot read the cookie. */
 const askForToken = () => {
   const open = state.session && !state.session.auth_required;
-  dispatchNow({ type: "signIn", why: open ? "asked" : recall("signed-in", false) ? "ended" : null });
+  dispatchNow({ type: "signIn", why: open ? "asked" : loadSetting("signed-in", false) ? "ended" : null });
 };
 
-/** Takes up the session that the server knows of us. False if it knows none and wants one; throws ApiError. */
-async function enter() {
+/** Resume the session of the cookie. Return false if the server requires a sign-in. Throw ApiError. */
+async function resumeSession() {
   const session = await get("/api/session");
   if (session.auth_required && !session.actor) return false;
-  remember("signed-in", session.auth_required);
-  const another = isAnother(session);
+  saveSetting("signed-in", session.auth_required);
+  const another = isOtherUser(session);
   if (another) forgetDrafts();
   dispatchNow({ type: "session", session, another });
   return true;
 }
 
-/** True if the page may go on; else it shows the sign-in, or what failed. */
+/** Return true if the page may start. Otherwise show the sign-in or the error. */
 export async function readSession() {
   try {
-    const known = await enter();
+    const known = await resumeSession();
     if (!known) askForToken();
     return known;
   } catch (error) {
@@ -41,26 +41,26 @@ export async function readSession() {
   }
 }
 
-/** Refused for good reasons or not, a person needs to know what to do about the token. */
-function explain(error) {
+/** Replace the message of a 401 with instructions about the token. */
+function describeError(error) {
   if (error.status !== 401) return;
   error.message = "The token is unknown or revoked.";
   error.hint = "Check that the token is complete, or ask an operator for another one.";
 }
 
-const FORGOTTEN = {
+const COOKIE_NOT_STORED = {
   code: "session_not_kept",
   message: "The token is valid, but the browser did not store the session cookie.",
   hint: "Allow cookies for this address, then sign in again.",
 };
 
-/** Throws ApiError, with words for who signs in, unless the page may go on. */
+/** Sign in with a token. Throw ApiError with a message for the user. */
 export async function signIn(token) {
   try {
     await post("/api/session", { token });
-    if (!(await enter())) throw new ApiError(0, FORGOTTEN);
+    if (!(await resumeSession())) throw new ApiError(0, COOKIE_NOT_STORED);
   } catch (error) {
-    explain(error);
+    describeError(error);
     throw error;
   }
 }
@@ -69,10 +69,10 @@ export async function signOut() {
   try {
     await request("DELETE", "/api/session");
     forgetDrafts();
-    remember("signed-in", false);
+    saveSetting("signed-in", false);
     location.reload();
   } catch (error) {
-    complain(error);
+    showError(error);
   }
 }
 

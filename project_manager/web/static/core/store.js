@@ -1,4 +1,4 @@
-// One store: actions go in, whoever watches a part of the state is told when that part changed.
+// The store of the page: actions change the state, and subscribers to a part of it run when that part changes.
 import { useEffect, useState } from "./html.js";
 import { initialState, reduce } from "./reduce.js";
 
@@ -6,17 +6,17 @@ export const state = initialState();
 const watchers = new Set();
 let scheduled = false;
 
-function tell() {
+function notify() {
   scheduled = false;
   for (const watcher of [...watchers]) watcher();
 }
 
-/** A burst of events is one repaint. A hidden page gets no frames, so it counts in time. */
+/** Repaint once for a burst of events. A hidden page gets no animation frames, so a timer runs instead. */
 function schedule() {
   if (scheduled) return;
   scheduled = true;
-  if (document.hidden) setTimeout(tell, 250);
-  else requestAnimationFrame(tell);
+  if (document.hidden) setTimeout(notify, 250);
+  else requestAnimationFrame(notify);
 }
 
 export function dispatch(action) {
@@ -24,10 +24,10 @@ export function dispatch(action) {
   schedule();
 }
 
-/** As dispatch, painted at once: for what a person just did. */
+/** Dispatch an action and repaint at once, for direct user actions. */
 export function dispatchNow(action) {
   reduce(state, action);
-  tell();
+  notify();
 }
 
 export function watch(watcher) {
@@ -35,27 +35,27 @@ export function watch(watcher) {
   return () => watchers.delete(watcher);
 }
 
-/** The part of the state that `select` picks; renders again only when it is another value. */
+/** Return the part of the state that `select` picks. Render again only when its value changes. */
 export function useStore(select) {
   const [, setCount] = useState(0);
   const value = select(state);
   useEffect(() => {
     let last = value;
-    const look = () => {
+    const check = () => {
       const next = select(state);
       if (!Object.is(next, last)) {
         last = next;
         setCount((number) => number + 1);
       }
     };
-    look();
-    return watch(look);
+    check();
+    return watch(check);
   }, [select]);
   return value;
 }
 
-/** As useStore for what need not follow each change of a burst: at once, then at most every `ms`. */
-export function useCalmly(select, ms = 1000) {
+/** Like useStore, for values that change in bursts: update at once, then at most every `ms` milliseconds. */
+export function useThrottled(select, ms = 1000) {
   const [value, setValue] = useState(() => select(state));
   useEffect(() => {
     let timer = null;
@@ -68,9 +68,9 @@ export function useCalmly(select, ms = 1000) {
       setValue(next);
       timer = setTimeout(take, ms);
     };
-    const look = () => timer === null && take();
-    look();
-    const stop = watch(look);
+    const check = () => timer === null && take();
+    check();
+    const stop = watch(check);
     return () => {
       stop();
       clearTimeout(timer);

@@ -1,20 +1,20 @@
-// Keeps the store true: loads the board, turns events into coalesced reads of what they touched, watches running leases.
+// Synchronisation of the store: load the board, turn events into batched reads, and refresh running leases.
 import { get } from "./api.js";
 import { everySecond, serverNow } from "./clock.js";
-import { PER_CALL, everyItem, pagedBoard } from "./pages.js";
+import { PER_CALL, fetchAll, pagedBoard } from "./pages.js";
 import { changesArchived, neighbours } from "./reduce.js";
 import { dispatch, state, watch } from "./store.js";
 
 const GATHER_MS = 40;
 const SEARCH_MS = 250;
 const RETRY_MS = 2000;
-const LEASE_LOOK_SECONDS = 8;
+const LEASE_REFRESH_SECONDS = 8;
 
 const dirty = { tasks: new Set(), projects: new Set(), epics: new Set() };
 let running = false;
 let scheduled = false;
 
-async function wholeBoard() {
+async function fetchBoard() {
   try {
     return await get("/api/board/state");
   } catch (error) {
@@ -24,7 +24,7 @@ async function wholeBoard() {
 }
 
 export async function loadBoard() {
-  const board = await wholeBoard();
+  const board = await fetchBoard();
   for (const kind of Object.values(dirty)) kind.clear();
   dispatch({ type: "board", board });
 }
@@ -40,8 +40,8 @@ export function markDirty(ids) {
   schedule();
 }
 
-/** Up to PER_CALL ids that no write of ours is about to change. */
-function takeTasks() {
+/** Return up to PER_CALL ids of changed tasks without a pending write of this page. */
+function nextDirtyTasks() {
   const ids = [];
   for (const id of dirty.tasks) {
     if (state.pending.has(id)) continue;
@@ -53,30 +53,34 @@ function takeTasks() {
 }
 
 async function readTasks(ids) {
-  const tasks = await everyItem("/api/tasks", { ids: ids.join(",") });
+  const tasks = await fetchAll("/api/tasks", { ids: ids.join(",") });
   const found = new Set(tasks.map((task) => task.id));
-  // A write of ours that began meanwhile has painted what it will do; it reads its task again when it is done.
+  // A pending write has already changed the task on the page, and reads it again when it ends.
   const settled = (id) => !state.pending.has(id);
-  dispatch({ type: "tasks", tasks: tasks.filter((task) => settled(task.id)), gone: ids.filter((id) => !found.has(id) && settled(id)) });
+  dispatch({
+    type: "tasks",
+    tasks: tasks.filter((task) => settled(task.id)),
+    gone: ids.filter((id) => !found.has(id) && settled(id)),
+  });
 }
 
-/** The task whole: of a long description the board has only the beginning. */
+/** Read the full task. The board has only the start of a long description. */
 export async function readTask(id) {
   const task = await get(`/api/tasks/${id}`);
   dispatch({ type: "tasks", tasks: [task] });
   return task;
 }
 
-/** A project or an epic whole, as with tasks. */
+/** Read a full project or epic. */
 export async function readPlan(kind, id) {
   const item = await get(`/api/${kind}s/${id}`);
   dispatch({ type: "plans", [`${kind}s`]: [item] });
   return item;
 }
 
-/** What is searched for may stand in a part of a description that is not here: the server says which tasks have it. */
-async function searchFurther(q) {
-  const tasks = await everyItem("/api/tasks", { q, fields: "id" });
+/** Search on the server, because the board has only the start of long descriptions. */
+async function searchServer(q) {
+  const tasks = await fetchAll("/api/tasks", { q, fields: "id" });
   if (state.route.q === q) dispatch({ type: "found", q, ids: new Set(tasks.map((task) => task.id)) });
 }
 
@@ -88,12 +92,12 @@ export function watchSearch() {
     if (q === asked) return;
     asked = q;
     clearTimeout(timer);
-    if (q.trim()) timer = setTimeout(() => searchFurther(q).catch(() => { asked = ""; }), SEARCH_MS);
+    if (q.trim()) timer = setTimeout(() => searchServer(q).catch(() => { asked = ""; }), SEARCH_MS);
   });
 }
 
-/** Null of what was deleted meanwhile: its own event takes it off the page. */
-async function planOrNull(kind, id) {
+/** Return null for a deleted item; its own event removes it from the page. */
+async function fetchPlanOrNull(kind, id) {
   try {
     return await get(`/api/${kind}/${id}`);
   } catch (error) {
@@ -106,7 +110,7 @@ async function readPlans(kind) {
   const ids = [...dirty[kind]];
   dirty[kind].clear();
   try {
-    const items = await Promise.all(ids.map((id) => planOrNull(kind, id)));
+    const items = await Promise.all(ids.map((id) => fetchPlanOrNull(kind, id)));
     dispatch({ type: "plans", [kind]: items.filter(Boolean) });
   } catch (error) {
     for (const id of ids) dirty[kind].add(id);
@@ -117,7 +121,7 @@ async function readPlans(kind) {
 async function flush() {
   scheduled = false;
   running = true;
-  const ids = takeTasks();
+  const ids = nextDirtyTasks();
   try {
     if (ids.length) await readTasks(ids);
     if (dirty.projects.size) await readPlans("projects");
@@ -132,24 +136,24 @@ async function flush() {
   if (dirty.tasks.size || dirty.projects.size || dirty.epics.size) schedule();
 }
 
-/** Applies events, and reads again what they say more about than they carry. True if only a reload will do. */
+/** Apply events and schedule reads of the rows they changed. Return true if the board must be reloaded. */
 export function applyEvents(events) {
-  const news = events.filter((event) => event.seq > state.seq);
-  if (news.length === 0) return false;
-  const anew = news.some((event) => event.type === "import.finished" || changesArchived(state, event));
-  dispatch({ type: "events", events: news });
+  const unseen = events.filter((event) => event.seq > state.seq);
+  if (unseen.length === 0) return false;
+  const needsReload = unseen.some((event) => event.type === "import.finished" || changesArchived(state, event));
+  dispatch({ type: "events", events: unseen });
   const touched = new Set();
-  for (const event of news) {
+  for (const event of unseen) {
     if (event.task_id && event.type !== "task.logged") touched.add(event.task_id);
     else if (event.type.startsWith("project.") && !event.type.endsWith("deleted")) dirty.projects.add(event.project_id);
     else if (event.type.startsWith("epic.") && !event.type.endsWith("deleted")) dirty.epics.add(event.epic_id);
   }
   markDirty(neighbours(state, touched));
-  return anew;
+  return needsReload;
 }
 
-/** A renewal is no event: leases past their half are read again, and those that should have ended. */
-function lookAtLeases() {
+/** Read leases again after half of their time. A renewal emits no event. */
+function refreshLeases() {
   const now = serverNow();
   const due = [];
   for (const task of state.columns.IN_PROGRESS) {
@@ -165,7 +169,7 @@ export function watchLeases() {
   let second = 0;
   return everySecond(() => {
     second += 1;
-    if (second % LEASE_LOOK_SECONDS === 0 && state.loaded && !document.hidden) lookAtLeases();
+    if (second % LEASE_REFRESH_SECONDS === 0 && state.loaded && !document.hidden) refreshLeases();
   });
 }
 

@@ -1,12 +1,12 @@
-// Light, dark, or as the system says. The choice is applied before the first paint by theme_first.js.
-import { recall, remember } from "./memory.js";
+// The theme: light, dark or the system setting. theme_first.js applies it before the first paint.
+import { loadSetting, saveSetting } from "./local_storage.js";
 import { toast } from "./ask.js";
 
 const THEMES = ["auto", "light", "dark"];
 const NAMES = { auto: "As the system", light: "Light", dark: "Dark" };
 const listeners = new Set();
 
-export const theme = () => (THEMES.includes(recall("theme", "auto")) ? recall("theme", "auto") : "auto");
+export const theme = () => (THEMES.includes(loadSetting("theme", "auto")) ? loadSetting("theme", "auto") : "auto");
 export const themeName = () => NAMES[theme()];
 
 export function applyTheme() {
@@ -16,7 +16,7 @@ export function applyTheme() {
 }
 
 export function cycleTheme() {
-  remember("theme", THEMES[(THEMES.indexOf(theme()) + 1) % THEMES.length]);
+  saveSetting("theme", THEMES[(THEMES.indexOf(theme()) + 1) % THEMES.length]);
   applyTheme();
   for (const listener of listeners) listener();
   toast(`Theme: ${themeName()}`);

@@ -1,10 +1,10 @@
-// Undo. Consecutive acts of one kind share one message, which counts them.
+// Undo. Consecutive actions of one kind share one message with a counter.
 import { toast } from "./ask.js";
 import { state } from "./store.js";
 
 const groups = new Map();
 
-/** The acts that the message on the screen offers to undo; a new, empty group if there is no such message. */
+/** Return the actions of the visible message, or a new, empty group without such a message. */
 function groupOf(kind) {
   const group = groups.get(kind);
   if (group && state.toasts.some((shown) => shown.slot === kind)) return group;
@@ -12,8 +12,8 @@ function groupOf(kind) {
   return groups.get(kind);
 }
 
-/** Undo the acts, the newest first. `back()` resolves to a sentence, or to null if it failed. */
-async function takeBack(kind) {
+/** Undo the actions, newest first. `back()` resolves to a sentence, or to null if it failed. */
+async function undoGroup(kind) {
   const acts = [...(groups.get(kind)?.values() ?? [])].reverse();
   groups.delete(kind);
   const done = [];
@@ -24,14 +24,15 @@ async function takeBack(kind) {
 }
 
 /**
- * Show a message about an act on a task, with a button that undoes it. `many(acts)` is the sentence for several tasks.
- * Acts on the same task count once; undo restores the state before the first of them.
+ * Show a message about an action on a task, with a button that undoes it. `many(acts)` is the sentence for several
+ * tasks. Actions on the same task count once; undo restores the state before the first of them.
  */
-export function tellDone(kind, { id, one, many, back, ...rest }) {
+export function showUndoableToast(kind, { id, one, many, back, ...rest }) {
   const group = groupOf(kind);
   const first = group.get(id);
   group.delete(id);
   group.set(id, { ...rest, back: first?.back ?? back });
   const several = group.size > 1;
-  toast(several ? many([...group.values()]) : one, { slot: kind, undo: () => takeBack(kind), undoName: several ? "Undo all" : "Undo" });
+  const text = several ? many([...group.values()]) : one;
+  toast(text, { slot: kind, undo: () => undoGroup(kind), undoName: several ? "Undo all" : "Undo" });
 }

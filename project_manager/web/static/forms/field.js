@@ -1,8 +1,8 @@
-// Form fields with their faults, and the flow of a form that is sent.
+// Form fields with their errors, and the submission of a form.
 import { html, useId, useState } from "../core/html.js";
 import { Icon } from "../ui/icons.js";
 
-/** A labelled input. `kind` is a tag or an input type; `fault` is the server's message about it. */
+/** A labelled input. `kind` is a tag or an input type; `fault` is the server's field error. */
 export function Field({ label, name, kind = "text", value, onChange, fault, hint, options, ...rest }) {
   const id = useId();
   const described = [fault && `${id}-fault`, hint && `${id}-hint`].filter(Boolean).join(" ") || undefined;
@@ -10,21 +10,30 @@ export function Field({ label, name, kind = "text", value, onChange, fault, hint
   const set = (event) => onChange(event.target.value);
   const typed = kind === "textarea" || kind === "text" ? { dir: "auto" } : {};
   const input =
-    kind === "textarea" ? html`<textarea ...${typed} ...${common} value=${value} onInput=${set}></textarea>`
-    : kind === "select" ? html`<select ...${common} value=${value} onChange=${set}>${options.map(([option, text]) => html`<option key=${option} value=${option}>${text}</option>`)}</select>`
+    kind === "textarea"
+      ? html`<textarea ...${typed} ...${common} value=${value} onInput=${set}></textarea>`
+    : kind === "select"
+      ? html`<select ...${common} value=${value} onChange=${set}>
+        ${options.map(([option, text]) => html`<option key=${option} value=${option}>${text}</option>`)}
+      </select>`
     : html`<input type=${kind} ...${typed} ...${common} value=${value} onInput=${set} />`;
   return html`<div class="field ${fault ? "faulty" : ""}"><label for=${id}>${label}</label>${input}
     ${hint && html`<p class="hint" id=${`${id}-hint`}>${hint}</p>`}
     ${fault && html`<p class="fault" id=${`${id}-fault`}><${Icon} name="warn" />${fault}</p>`}</div>`;
 }
 
-/** State of a form: its values, faults per field, and the error that belongs to no field. */
+/** Return the state of a form: its values, field errors, and the error without a field. */
 export function useForm(initial) {
   const [values, setValues] = useState(initial);
   const [begun] = useState(() => JSON.stringify(initial));
   const [error, setError] = useState(null);
   const [busy, setBusy] = useState(false);
-  const field = (name) => ({ name, value: values[name], fault: error?.faults?.[name], onChange: (value) => setValues((old) => ({ ...old, [name]: value })) });
+  const field = (name) => ({
+    name,
+    value: values[name],
+    fault: error?.faults?.[name],
+    onChange: (value) => setValues((old) => ({ ...old, [name]: value })),
+  });
   const submit = (send) => async (event) => {
     event.preventDefault();
     if (busy) return;
@@ -45,11 +54,22 @@ export function useForm(initial) {
 export function FormError({ error, shown, children }) {
   if (!error) return null;
   const elsewhere = Object.entries(error.faults).filter(([name]) => !shown.includes(name));
-  return html`<div class="form-error" role="alert" data-testid="form-error"><${Icon} name="warn" /><div><p><b>${error.message}</b></p>
-    ${error.hint && html`<p>${error.hint}</p>`}${elsewhere.map(([name, text]) => html`<p key=${name}>${name}: ${text}</p>`)}${children}</div></div>`;
+  return html`<div class="form-error" role="alert" data-testid="form-error">
+    <${Icon} name="warn" />
+    <div>
+      <p><b>${error.message}</b></p>
+      ${error.hint && html`<p>${error.hint}</p>`}
+      ${elsewhere.map(([name, text]) => html`<p key=${name}>${name}: ${text}</p>`)}
+      ${children}
+    </div>
+  </div>`;
 }
 
-/** `children` are further buttons between Cancel and the one that sends. */
+/** The buttons of a form. `children` are further buttons between Cancel and submit. */
 export function FormFoot({ onCancel, busy, confirm, children }) {
-  return html`<footer class="dialog-foot"><button type="button" onClick=${onCancel}>Cancel</button>${children}<button type="submit" class="primary" disabled=${busy} data-testid="save">${busy ? "Saving…" : confirm}</button></footer>`;
+  return html`<footer class="dialog-foot">
+    <button type="button" onClick=${onCancel}>Cancel</button>
+    ${children}
+    <button type="submit" class="primary" disabled=${busy} data-testid="save">${busy ? "Saving…" : confirm}</button>
+  </footer>`;
 }

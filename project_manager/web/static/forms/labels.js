@@ -1,13 +1,13 @@
-// Labels as one line of text, and back. A label that contains a comma is quoted, as in CSV.
+// Labels as one line of text. A label that contains a comma is quoted, as in CSV.
 
-// A quoted label, or everything up to the next comma. An opening quote without its closing one is a part of the label.
+// A quoted label, or the text up to the next comma. An unclosed quote is part of the label.
 const LABEL = /\s*(?:"((?:[^"]|"")*)"\s*(?=,|$)|([^,]*))(?:,|$)/y;
 
 const quoted = (label) => (label.includes(",") || label.startsWith('"') ? `"${label.replaceAll('"', '""')}"` : label);
 
 export const labelsText = (labels) => labels.map(quoted).join(", ");
 
-/** The labels in `text`, each once. `labelsOf(labelsText(labels))` returns the same labels. */
+/** Return the labels in `text` without duplicates. `labelsOf(labelsText(labels))` returns the same labels. */
 export function labelsOf(text) {
   const found = new Set();
   LABEL.lastIndex = 0;

@@ -1,24 +1,28 @@
-// Creating and changing projects and epics.
+// The forms of projects and epics.
 import { get, newKey, patch, post } from "../core/api.js";
 import { closeDialog, toast } from "../core/ask.js";
-import { isolated } from "../core/format.js";
+import { bidiIsolate } from "../core/format.js";
 import { html, useState } from "../core/html.js";
 import { dispatchNow, state } from "../core/store.js";
-import { EPIC_STATUSES, EPIC_STATUS_NAMES } from "../core/words.js";
+import { EPIC_STATUSES, EPIC_STATUS_NAMES } from "../core/vocabulary.js";
 import { projectOptions } from "../views/filterbar.js";
 import { Dialog } from "../ui/dialog.js";
 import { Field, FormError, FormFoot, useForm } from "./field.js";
 
-/** Sends a new thing, or what changed of a known one; another's change in between is shown, and the next try overrides it knowingly. */
+/**
+ * Create an item, or send its changed fields. After a conflict, show the other change; the next attempt overwrites it.
+ */
 function usePlanForm({ id, kind, item, initial, body, then }) {
   const form = useForm(initial);
   const [known, setKnown] = useState(item);
   const [key] = useState(newKey);
   const send = async (values) => {
     try {
-      const fresh = known ? await patch(`/api/${kind}s/${known.id}`, body(values), known.version) : await post(`/api/${kind}s`, body(values), { key });
+      const fresh = known
+        ? await patch(`/api/${kind}s/${known.id}`, body(values), known.version)
+        : await post(`/api/${kind}s`, body(values), { key });
       dispatchNow({ type: "plans", [`${kind}s`]: [fresh] });
-      toast(`${known ? "Saved" : "Created"} ${isolated(fresh.name)}`);
+      toast(`${known ? "Saved" : "Created"} ${bidiIsolate(fresh.name)}`);
       closeDialog(id);
       if (then) queueMicrotask(() => then(fresh));
     } catch (error) {
@@ -34,25 +38,48 @@ function usePlanForm({ id, kind, item, initial, body, then }) {
   return { ...form, onSubmit: form.submit(send) };
 }
 
-/** `intro` says why it is asked for; `then` goes on with the new project. */
+/** The form of a project. `intro` explains its purpose; `then` continues with the new project. */
 export function ProjectForm({ id, project, intro, confirm = "Create project", then }) {
-  const form = usePlanForm({ id, kind: "project", item: project, initial: { name: project?.name ?? "", description: project?.description ?? "" }, body: (values) => values, then });
-  return html`<${Dialog} id=${id} title=${project ? "Edit project" : "New project"} dirty=${form.dirty}>${(close) => html`<form onSubmit=${form.onSubmit}>
-    <div class="dialog-body">${intro && html`<p>${intro}</p>`}<${FormError} error=${form.error} shown=${["name", "description"]} />
-      <${Field} label="Name" ...${form.field("name")} required maxlength="200" autofocus />
-      <${Field} label="Description" kind="textarea" rows="4" ...${form.field("description")} /></div>
-    <${FormFoot} onCancel=${close} busy=${form.busy} confirm=${project ? "Save" : confirm} /></form>`}<//>`;
+  const form = usePlanForm({
+    id,
+    kind: "project",
+    item: project,
+    initial: { name: project?.name ?? "", description: project?.description ?? "" },
+    body: (values) => values,
+    then,
+  });
+  return html`<${Dialog} id=${id} title=${project ? "Edit project" : "New project"} dirty=${form.dirty}>
+    ${(close) => html`<form onSubmit=${form.onSubmit}>
+      <div class="dialog-body">
+        ${intro && html`<p>${intro}</p>`}
+        <${FormError} error=${form.error} shown=${["name", "description"]} />
+        <${Field} label="Name" ...${form.field("name")} required maxlength="200" autofocus />
+        <${Field} label="Description" kind="textarea" rows="4" ...${form.field("description")} />
+      </div>
+      <${FormFoot} onCancel=${close} busy=${form.busy} confirm=${project ? "Save" : confirm} /></form>`}
+  <//>`;
 }
 
 export function EpicForm({ id, epic, project }) {
-  const initial = { project_id: epic?.project_id ?? project ?? state.route.project ?? projectOptions()[0]?.[0] ?? "", name: epic?.name ?? "", description: epic?.description ?? "", status: epic?.status ?? "ACTIVE" };
+  const initial = {
+    project_id: epic?.project_id ?? project ?? state.route.project ?? projectOptions()[0]?.[0] ?? "",
+    name: epic?.name ?? "",
+    description: epic?.description ?? "",
+    status: epic?.status ?? "ACTIVE",
+  };
   const body = ({ project_id: place, ...values }) => (epic ? values : { ...values, project_id: Number(place) });
   const form = usePlanForm({ id, kind: "epic", item: epic, initial, body });
-  return html`<${Dialog} id=${id} title=${epic ? "Edit epic" : "New epic"} dirty=${form.dirty}>${(close) => html`<form onSubmit=${form.onSubmit}>
-    <div class="dialog-body"><${FormError} error=${form.error} shown=${["name", "description", "status", "project_id"]} />
-      ${!epic && html`<${Field} label="Project" kind="select" options=${projectOptions()} ...${form.field("project_id")} />`}
-      <${Field} label="Name" ...${form.field("name")} required maxlength="200" autofocus />
-      <${Field} label="Description" kind="textarea" rows="3" ...${form.field("description")} />
-      <${Field} label="Status" kind="select" options=${EPIC_STATUSES.map((status) => [status, EPIC_STATUS_NAMES[status]])} ...${form.field("status")} /></div>
-    <${FormFoot} onCancel=${close} busy=${form.busy} confirm=${epic ? "Save" : "Create epic"} /></form>`}<//>`;
+  return html`<${Dialog} id=${id} title=${epic ? "Edit epic" : "New epic"} dirty=${form.dirty}>
+    ${(close) => html`<form onSubmit=${form.onSubmit}>
+      <div class="dialog-body">
+        <${FormError} error=${form.error} shown=${["name", "description", "status", "project_id"]} />
+        ${!epic && html`<${Field} label="Project" kind="select" options=${projectOptions()}
+            ...${form.field("project_id")} />`}
+        <${Field} label="Name" ...${form.field("name")} required maxlength="200" autofocus />
+        <${Field} label="Description" kind="textarea" rows="3" ...${form.field("description")} />
+        <${Field} label="Status" kind="select"
+            options=${EPIC_STATUSES.map((status) => [status, EPIC_STATUS_NAMES[status]])} ...${form.field("status")} />
+      </div>
+      <${FormFoot} onCancel=${close} busy=${form.busy} confirm=${epic ? "Save" : "Create epic"} /></form>`}
+  <//>`;
 }

@@ -1,14 +1,14 @@
-// Creating and changing a task.
+// The form of a task.
 import { get, newKey, patch, post } from "../core/api.js";
-import { claimTask, nameOf, paintTask } from "../core/actions.js";
+import { claimTask, nameOf, updateTask } from "../core/actions.js";
 import { closeDialog, openDialog, toast } from "../core/ask.js";
 import { fieldValue } from "../core/due.js";
-import { clipped } from "../core/format.js";
+import { truncate } from "../core/format.js";
 import { html, useRef, useState } from "../core/html.js";
-import { remember, recall } from "../core/memory.js";
+import { loadSetting, saveSetting } from "../core/local_storage.js";
 import { openTask } from "../core/route.js";
 import { state } from "../core/store.js";
-import { PRIORITY_NAMES, STATUS_NAMES } from "../core/words.js";
+import { PRIORITY_NAMES, STATUS_NAMES } from "../core/vocabulary.js";
 import { Dialog } from "../ui/dialog.js";
 import { Icon } from "../ui/icons.js";
 import { epicOptions, projectOptions } from "../views/filterbar.js";
@@ -25,21 +25,31 @@ const existing = (project) => (state.projects.has(project) ? project : null);
 
 function blank({ status, project }) {
   const projects = projectOptions();
-  const last = recall("project", null);
+  const last = loadSetting("project", null);
   const fallback = projects.some(([id]) => id === last) ? last : projects[0]?.[0];
-  return { project_id: project ?? existing(state.route.project) ?? fallback ?? "", epic_id: state.route.epic, status, labels: state.route.label ? [state.route.label] : [] };
+  return {
+    project_id: project ?? existing(state.route.project) ?? fallback ?? "",
+    epic_id: state.route.epic,
+    status,
+    labels: state.route.label ? [state.route.label] : [],
+  };
 }
 
 const short = (value) => {
   const text = Array.isArray(value) ? labelsText(value.map(String)) : String(value ?? "nothing");
-  return clipped(text, 80) || "nothing";
+  return truncate(text, 80) || "nothing";
 };
 
-/** The changes of others since the form was opened. */
+/** The changes by others since the form was opened. */
 function Meanwhile({ before, now }) {
   const theirs = changesOf(formOf(before), formOf(now));
   const names = Object.keys(theirs);
-  return html`<ul class="meanwhile">${names.length === 0 && html`<li>Only its status or lease changed.</li>`}${names.map((name) => html`<li key=${name}><b>${FIELD_NAMES[name]}</b> is now: ${short(fieldValue(name, theirs[name]))}</li>`)}</ul>`;
+  return html`<ul class="meanwhile">
+    ${names.length === 0 && html`<li>Only its status or lease changed.</li>`}
+    ${names.map((name) => html`<li key=${name}>
+      <b>${FIELD_NAMES[name]}</b> is now: ${short(fieldValue(name, theirs[name]))}
+    </li>`)}
+  </ul>`;
 }
 
 function useTaskForm(id, task, start) {
@@ -55,10 +65,12 @@ function useTaskForm(id, task, start) {
     hold.current = false;
   };
   const create = async (values, held) => {
-    // Waiting agents are given no task of the backlog, so none of them claims it before this page does.
-    const fresh = await post("/api/tasks", creationOf(held ? { ...values, status: "BACKLOG" } : values), { key: held ? `${key}-hold` : key });
-    remember("project", fresh.project_id);
-    paintTask(fresh);
+    // Create the task in the backlog, so that no waiting agent claims it before this page does.
+    const fresh = await post("/api/tasks", creationOf(
+      held ? { ...values, status: "BACKLOG" } : values
+    ), { key: held ? `${key}-hold` : key });
+    saveSetting("project", fresh.project_id);
+    updateTask(fresh);
     closeDialog(id);
     toast(`Created ${nameOf(fresh)}`);
     openTask(fresh.id);
@@ -67,8 +79,12 @@ function useTaskForm(id, task, start) {
   const save = async (values) => {
     const changes = changesOf(base, values);
     if (Object.keys(changes).length === 0) return closeDialog(id);
-    const fresh = await patch(`/api/tasks/${task.id}`, form.error?.code === "lock_held" ? { ...changes, force: true } : changes, known.version);
-    paintTask(fresh);
+    const fresh = await patch(
+      `/api/tasks/${task.id}`,
+      form.error?.code === "lock_held" ? { ...changes, force: true } : changes,
+      known.version
+    );
+    updateTask(fresh);
     closeDialog(id);
     return toast(`Saved ${nameOf(fresh)}`);
   };
@@ -79,38 +95,56 @@ function useTaskForm(id, task, start) {
       if (error.status === 412) {
         const fresh = await get(`/api/tasks/${task.id}`);
         setKnown(fresh);
-        paintTask(fresh);
+        updateTask(fresh);
         error.message = "This task changed while you were editing it.";
         error.hint = "Save again to overwrite only the fields that you changed.";
-      } else if (error.code === "lock_held") error.hint = "Save again to take it over: the agent's lease ends, and its later writes are rejected.";
+      } else if (error.code === "lock_held") {
+        error.hint = "Save again to take it over: the agent's lease ends, and its later writes are rejected.";
+      }
       throw error;
     }
   };
   return { ...form, known, createAndHold, onSubmit: form.submit(send) };
 }
 
-/** A date, and a time if the hour matters. */
+/** A date, and an optional time. */
 function DueField({ value, onChange, fault }) {
   const set = (part) => (text) => onChange({ ...value, [part]: text });
-  return html`<${Field} label=${FIELD_NAMES.due_at} kind="date" name="due_at" value=${value.day} onChange=${set("day")} fault=${fault} />
-    <${Field} label="Due time" kind="time" name="due_time" value=${value.time} onChange=${set("time")} disabled=${!value.day} hint="Empty: the whole day." />`;
+  return html`<${Field} label=${FIELD_NAMES.due_at} kind="date" name="due_at" value=${value.day} onChange=${set("day")}
+      fault=${fault} />
+    <${Field} label="Due time" kind="time" name="due_time" value=${value.time} onChange=${set("time")}
+        disabled=${!value.day} hint="Empty: the whole day." />`;
 }
 
 function Details({ form, self }) {
   const project = Number(form.values.project_id);
-  return html`<details class="more" open=${Boolean(self)}><summary>More: dependencies, dates, criteria</summary><div class="more-fields">
-    <${Field} label=${FIELD_NAMES.acceptance} kind="textarea" rows="3" hint="One criterion a line." ...${form.field("acceptance")} />
-    <${TaskPicker} label=${FIELD_NAMES.depends_on} project=${project} self=${self} ...${form.field("depends_on")} />
-    <${TaskPicker} label=${FIELD_NAMES.conflicts_with} project=${project} self=${self} ...${form.field("conflicts_with")} />
-    <div class="columns-2"><${DueField} ...${form.field("due_at")} /><${Field} label=${FIELD_NAMES.defer_until} kind="datetime-local" hint="Not ready before." ...${form.field("defer_until")} /></div>
-    <div class="columns-2"><${Field} label="Estimate in minutes" kind="number" min="0" ...${form.field("estimate_minutes")} /><${Field} label=${FIELD_NAMES.external_key} hint="From your tracker; unique in the project." ...${form.field("external_key")} /></div>
-  </div></details>`;
+  return html`<details class="more" open=${Boolean(self)}>
+    <summary>More: dependencies, dates, criteria</summary>
+    <div class="more-fields">
+      <${Field} label=${FIELD_NAMES.acceptance} kind="textarea" rows="3" hint="One criterion a line."
+          ...${form.field("acceptance")} />
+      <${TaskPicker} label=${FIELD_NAMES.depends_on} project=${project} self=${self} ...${form.field("depends_on")} />
+      <${TaskPicker} label=${FIELD_NAMES.conflicts_with} project=${project} self=${self}
+          ...${form.field("conflicts_with")} />
+      <div class="columns-2">
+        <${DueField} ...${form.field("due_at")} />
+        <${Field} label=${FIELD_NAMES.defer_until} kind="datetime-local" hint="Not ready before."
+            ...${form.field("defer_until")} />
+      </div>
+      <div class="columns-2">
+        <${Field} label="Estimate in minutes" kind="number" min="0" ...${form.field("estimate_minutes")} />
+        <${Field} label=${FIELD_NAMES.external_key} hint="From your tracker; unique in the project."
+            ...${form.field("external_key")} />
+      </div>
+    </div>
+  </details>`;
 }
 
-/** The first task brings its project along. */
+/** The project form in place of the task form while there is no project. */
 function ProjectFirst({ id, status }) {
   const then = (project) => openDialog("task", { status, project: project.id });
-  return html`<${ProjectForm} id=${id} intro="A task belongs to a project. Create a project first, then the task." confirm="Create project, then the task" then=${then} />`;
+  return html`<${ProjectForm} id=${id} intro="A task belongs to a project. Create a project first, then the task."
+      confirm="Create project, then the task" then=${then} />`;
 }
 
 export function TaskForm(props) {
@@ -122,22 +156,46 @@ function Form({ id, task, status, project: chosen }) {
   const form = useTaskForm(id, task, { status: status ?? "TODO", project: chosen });
   const projects = projectOptions();
   const project = Number(form.values.project_id);
-  const chooseProject = (value) => form.setValues((old) => ({ ...old, project_id: value, epic_id: "", depends_on: [], conflicts_with: [] }));
-  return html`<${Dialog} id=${id} title=${task ? `Edit #${task.id}` : "New task"} wide dirty=${form.dirty}>${(close) => html`<form onSubmit=${form.onSubmit}>
-    <div class="dialog-body">
-      <${FormError} error=${form.error} shown=${SHOWN}>${form.error?.status === 412 && html`<${Meanwhile} before=${task} now=${form.known} />`}<//>
-      ${task?.lock && !form.error && html`<p class="notice"><${Icon} name="lock" /><bdi>${task.lock.holder}</bdi> is working on this task and sees the change with its next read.</p>`}
-      <${Field} label=${FIELD_NAMES.name} ...${form.field("name")} required maxlength="200" autofocus />
-      <${Field} label=${FIELD_NAMES.description} kind="textarea" rows="6" hint="Markdown. #12 links to a task." ...${form.field("description")} />
-      <div class="columns-2">
-        ${!task && html`<${Field} label="Project" kind="select" options=${projects} ...${form.field("project_id")} onChange=${chooseProject} />`}
-        <${Field} label=${FIELD_NAMES.epic_id} kind="select" options=${[["", "No epic"], ...epicOptions(project)]} ...${form.field("epic_id")} />
-        <${Field} label=${FIELD_NAMES.priority} kind="select" options=${PRIORITY_NAMES.map((name, value) => [String(value), `P${value} ${name}`])} ...${form.field("priority")} />
-        ${!task && html`<${Field} label="Status" kind="select" options=${Object.keys(STARTS).map((name) => [name, STATUS_NAMES[name]])} hint=${STARTS[form.values.status]} ...${form.field("status")} />`}
+  const chooseProject = (value) =>
+    form.setValues((old) => ({ ...old, project_id: value, epic_id: "", depends_on: [], conflicts_with: [] }));
+  return html`<${Dialog} id=${id} title=${task ? `Edit #${task.id}` : "New task"} wide dirty=${form.dirty}>
+    ${(close) => html`<form onSubmit=${form.onSubmit}>
+      <div class="dialog-body">
+        <${FormError} error=${form.error} shown=${SHOWN}>
+          ${form.error?.status === 412 && html`<${Meanwhile} before=${task} now=${form.known} />`}
+        <//>
+        ${task?.lock
+          && !form.error
+          && html`<p class="notice">
+            <${Icon} name="lock" />
+            <bdi>${task.lock.holder}</bdi> is working on this task and sees the change with its next read.
+          </p>`}
+        <${Field} label=${FIELD_NAMES.name} ...${form.field("name")} required maxlength="200" autofocus />
+        <${Field} label=${FIELD_NAMES.description} kind="textarea" rows="6" hint="Markdown. #12 links to a task."
+            ...${form.field("description")} />
+        <div class="columns-2">
+          ${!task && html`<${Field} label="Project" kind="select" options=${projects} ...${form.field("project_id")}
+              onChange=${chooseProject} />`}
+          <${Field} label=${FIELD_NAMES.epic_id} kind="select" options=${[["", "No epic"], ...epicOptions(project)]}
+              ...${form.field("epic_id")} />
+          <${Field} label=${FIELD_NAMES.priority} kind="select"
+              options=${PRIORITY_NAMES.map((name, value) => [String(value), `P${value} ${name}`])}
+              ...${form.field("priority")} />
+          ${!task && html`<${Field} label="Status" kind="select"
+              options=${Object.keys(STARTS).map((name) => [name, STATUS_NAMES[name]])}
+              hint=${STARTS[form.values.status]} ...${form.field("status")} />`}
+        </div>
+        <${Field} label=${FIELD_NAMES.labels}
+            hint='Separated by commas. A label that contains one goes in quotes: "now, or never".'
+            ...${form.field("labels")} />
+        <${Details} form=${form} self=${task?.id} />
       </div>
-      <${Field} label=${FIELD_NAMES.labels} hint='Separated by commas. A label that contains one goes in quotes: "now, or never".' ...${form.field("labels")} />
-      <${Details} form=${form} self=${task?.id} />
-    </div>
-    <${FormFoot} onCancel=${close} busy=${form.busy} confirm=${task ? "Save" : "Create task"}>
-      ${!task && html`<button type="button" disabled=${form.busy} onClick=${form.createAndHold} title="Creates the task and locks it for you" data-testid="create-and-hold"><${Icon} name="hand" />Create and lock</button>`}<//></form>`}<//>`;
+      <${FormFoot} onCancel=${close} busy=${form.busy} confirm=${task ? "Save" : "Create task"}>
+        ${!task && html`<button type="button" disabled=${form.busy} onClick=${form.createAndHold}
+            title="Creates the task and locks it for you" data-testid="create-and-hold">
+          <${Icon} name="hand" />
+          Create and lock
+        </button>`}
+      <//></form>`}
+  <//>`;
 }

@@ -11,7 +11,10 @@ function matching(text, project, chosen, self) {
   if (!sought) return [];
   const found = [];
   for (const task of state.tasks.values()) {
-    const fits = task.id !== self && !chosen.includes(task.id) && task.project_id === project && (String(task.id) === sought || task.name.toLowerCase().includes(sought));
+    const fits = task.id !== self
+      && !chosen.includes(task.id)
+      && task.project_id === project
+      && (String(task.id) === sought || task.name.toLowerCase().includes(sought));
     if (fits) found.push(task);
     if (found.length === OFFERED) break;
   }
@@ -20,7 +23,14 @@ function matching(text, project, chosen, self) {
 
 function Chosen({ id, onRemove }) {
   const task = state.tasks.get(id);
-  return html`<li class="chosen">${task && html`<${StatusIcon} status=${task.status} />`}<span class="key">#${id}</span><span class="clip" dir="auto">${task?.name}</span><button type="button" class="quiet icon-button" aria-label=${`Remove #${id}`} onClick=${onRemove}><${Icon} name="close" /></button></li>`;
+  return html`<li class="chosen">
+    ${task && html`<${StatusIcon} status=${task.status} />`}
+    <span class="key">#${id}</span>
+    <span class="clip" dir="auto">${task?.name}</span>
+    <button type="button" class="quiet icon-button" aria-label=${`Remove #${id}`} onClick=${onRemove}>
+      <${Icon} name="close" />
+    </button>
+  </li>`;
 }
 
 /** A combobox (WAI-ARIA: list autocomplete with manual selection) that collects task ids. */
@@ -45,10 +55,25 @@ export function TaskPicker({ label, value, onChange, fault, project, self }) {
     if (event.key !== "Backspace") event.preventDefault();
     event.stopPropagation();
   });
-  return html`<div class="field picker ${fault ? "faulty" : ""}"><label for=${id}>${label}</label>
-    ${value.length > 0 && html`<ul class="chosen-list">${value.map((task) => html`<${Chosen} key=${task} id=${task} onRemove=${() => onChange(value.filter((other) => other !== task))} />`)}</ul>`}
-    <input id=${id} role="combobox" aria-autocomplete="list" aria-expanded=${found.length > 0} aria-controls=${`${id}-list`} aria-activedescendant=${found[at] ? `${id}-${found[at].id}` : undefined}
-      aria-invalid=${fault ? "true" : undefined} aria-describedby=${fault ? `${id}-fault` : undefined} autocomplete="off" dir="auto" placeholder="Number or words of a task" value=${text} onInput=${(event) => { setText(event.target.value); setAt(0); }} onKeyDown=${onKeyDown} />
-    <ul id=${`${id}-list`} role="listbox" aria-label="Matching tasks" class="options" hidden=${found.length === 0}>${found.map((task, index) => html`<li key=${task.id} id=${`${id}-${task.id}`} role="option" aria-selected=${index === at} onMouseDown=${(event) => { event.preventDefault(); add(task); }}><${StatusIcon} status=${task.status} /><span class="key">#${task.id}</span><span class="clip" dir="auto">${task.name}</span></li>`)}</ul>
-    ${fault && html`<p class="fault" id=${`${id}-fault`}><${Icon} name="warn" />${fault}</p>`}</div>`;
+  return html`<div class="field picker ${fault ? "faulty" : ""}">
+    <label for=${id}>${label}</label>
+    ${value.length > 0 && html`<ul class="chosen-list">
+      ${value.map((task) => html`<${Chosen} key=${task} id=${task}
+          onRemove=${() => onChange(value.filter((other) => other !== task))} />`)}
+    </ul>`}
+    <input id=${id} role="combobox" aria-autocomplete="list" aria-expanded=${found.length > 0}
+        aria-controls=${`${id}-list`} aria-activedescendant=${found[at] ? `${id}-${found[at].id}` : undefined}
+      aria-invalid=${fault ? "true" : undefined} aria-describedby=${fault ? `${id}-fault` : undefined}
+        autocomplete="off" dir="auto" placeholder="Number or words of a task" value=${text}
+        onInput=${(event) => { setText(event.target.value); setAt(0); }} onKeyDown=${onKeyDown} />
+    <ul id=${`${id}-list`} role="listbox" aria-label="Matching tasks" class="options" hidden=${found.length === 0}>
+      ${found.map((task, index) => html`<li key=${task.id} id=${`${id}-${task.id}`} role="option"
+          aria-selected=${index === at} onMouseDown=${(event) => { event.preventDefault(); add(task); }}>
+        <${StatusIcon} status=${task.status} />
+        <span class="key">#${task.id}</span>
+        <span class="clip" dir="auto">${task.name}</span>
+      </li>`)}
+    </ul>
+    ${fault && html`<p class="fault" id=${`${id}-fault`}><${Icon} name="warn" />${fault}</p>`}
+  </div>`;
 }

@@ -1,4 +1,4 @@
-// Between a task and the texts of its form.
+// Conversion between a task and its form values.
 import { dueFromInputs, dueInputs } from "../core/due.js";
 import { fromLocalInput, toLocalInput } from "../core/format.js";
 import { labelsOf, labelsText } from "./labels.js";
@@ -8,37 +8,66 @@ const numberOrNull = (text) => (String(text).trim() === "" ? null : Number(text)
 
 export function formOf(task) {
   return {
-    project_id: task.project_id ?? "", epic_id: task.epic_id ?? "", name: task.name ?? "", description: task.description ?? "",
-    status: task.status ?? "TODO", priority: String(task.priority ?? 2), labels: labelsText(task.labels ?? []), acceptance: (task.acceptance ?? []).join("\n"),
-    depends_on: task.depends_on ?? [], conflicts_with: task.conflicts_with ?? [], defer_until: toLocalInput(task.defer_until), due_at: dueInputs(task.due_at),
-    estimate_minutes: task.estimate_minutes ?? "", external_key: task.external_key ?? "",
+    project_id: task.project_id ?? "",
+    epic_id: task.epic_id ?? "",
+    name: task.name ?? "",
+    description: task.description ?? "",
+    status: task.status ?? "TODO",
+    priority: String(task.priority ?? 2),
+    labels: labelsText(task.labels ?? []),
+    acceptance: (task.acceptance ?? []).join("\n"),
+    depends_on: task.depends_on ?? [],
+    conflicts_with: task.conflicts_with ?? [],
+    defer_until: toLocalInput(task.defer_until),
+    due_at: dueInputs(task.due_at),
+    estimate_minutes: task.estimate_minutes ?? "",
+    external_key: task.external_key ?? "",
   };
 }
 
-export function bodyOf(form) {
+export function requestBody(form) {
   return {
-    epic_id: numberOrNull(form.epic_id), name: form.name.trim(), description: form.description, priority: Number(form.priority),
-    labels: labelsOf(form.labels), acceptance: lines(form.acceptance), depends_on: form.depends_on, conflicts_with: form.conflicts_with,
-    defer_until: fromLocalInput(form.defer_until), due_at: dueFromInputs(form.due_at), estimate_minutes: numberOrNull(form.estimate_minutes),
+    epic_id: numberOrNull(form.epic_id),
+    name: form.name.trim(),
+    description: form.description,
+    priority: Number(form.priority),
+    labels: labelsOf(form.labels),
+    acceptance: lines(form.acceptance),
+    depends_on: form.depends_on,
+    conflicts_with: form.conflicts_with,
+    defer_until: fromLocalInput(form.defer_until),
+    due_at: dueFromInputs(form.due_at),
+    estimate_minutes: numberOrNull(form.estimate_minutes),
     external_key: form.external_key.trim() || null,
   };
 }
 
 const same = (a, b) => JSON.stringify(a) === JSON.stringify(b);
 
-/** Only the fields that the person changed, so that changes of others to other fields are kept. */
+/** Return only the changed fields, so that changes by others to other fields are kept. */
 export function changesOf(before, form) {
-  const from = bodyOf(before);
-  return Object.fromEntries(Object.entries(bodyOf(form)).filter(([name, value]) => !same(value, from[name])));
+  const from = requestBody(before);
+  return Object.fromEntries(Object.entries(requestBody(form)).filter(([name, value]) => !same(value, from[name])));
 }
 
-/** The fields of a new task without the empty ones. */
+/** Return the fields of a new task without the empty ones. */
 export function creationOf(form) {
-  const filled = Object.entries(bodyOf(form)).filter(([, value]) => value !== null && value !== "" && !(Array.isArray(value) && value.length === 0));
+  const isEmpty = (value) => value === null || value === "" || (Array.isArray(value) && value.length === 0);
+  const filled = Object.entries(requestBody(form)).filter(([, value]) => !isEmpty(value));
   return { ...Object.fromEntries(filled), project_id: Number(form.project_id), status: form.status };
 }
 
 export const FIELD_NAMES = {
-  epic_id: "Epic", name: "Name", description: "Description", priority: "Priority", labels: "Labels", acceptance: "Done when", depends_on: "Waits for",
-  conflicts_with: "Never at the same time as", defer_until: "Not before", due_at: "Due", estimate_minutes: "Estimate", external_key: "Your key",
+  epic_id: "Epic",
+  name: "Name",
+  description: "Description",
+  priority: "Priority",
+  labels: "Labels",
+  acceptance: "Done when",
+  depends_on: "Waits for",
+  conflicts_with: "Never at the same time as",
+  defer_until: "Not before",
+  due_at: "Due",
+  estimate_minutes: "Estimate",
+  external_key: "Your key",
 };

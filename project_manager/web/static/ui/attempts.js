@@ -2,8 +2,9 @@
 import { times } from "../core/format.js";
 import { html } from "../core/html.js";
 
-/** Nothing if no attempt failed. */
+/** The number of failed attempts; renders nothing without one. */
 export function Attempts({ task }) {
   if (!task.attempts) return null;
-  return html`<span class="attempts" title="Failed attempts: expired leases and leases released as failed" data-testid="attempts">tried ${times(task.attempts)}</span>`;
+  return html`<span class="attempts" title="Failed attempts: expired leases and leases released as failed"
+      data-testid="attempts">tried ${times(task.attempts)}</span>`;
 }

@@ -1,15 +1,19 @@
-// The small parts that cards, drawer and lists share.
+// Small components shared by cards, drawer and lists.
 import { serverNow, useNow } from "../core/clock.js";
-import { countdown, fullTime, hueOf, initials, isolated, relative } from "../core/format.js";
+import { bidiIsolate, countdown, fullTime, hueOf, initials, relative } from "../core/format.js";
 import { cx, html } from "../core/html.js";
 import { follow, hrefOf } from "../core/route.js";
 import { useStore } from "../core/store.js";
-import { PRIORITY_NAMES, STATUS_NAMES, reasonsOf } from "../core/words.js";
+import { PRIORITY_NAMES, STATUS_NAMES, reasonsOf } from "../core/vocabulary.js";
 import { Icon, StatusIcon } from "./icons.js";
 
 export function Priority({ value, named = false }) {
-  const bars = [0, 1, 2].map((bar) => html`<rect x=${2 + bar * 4.5} y=${9 - bar * 3} width="3" height=${5 + bar * 3} rx="1" class=${bar < 4 - Math.max(1, value) ? "on" : "off"} />`);
-  const mark = html`<rect class="on" x="1.5" y="1.5" width="13" height="13" rx="3" /><path class="cut" d="M8 4.5v4.2M8 11.2v.1" />`;
+  const bars = [
+    0, 1, 2,
+  ].map((bar) => html`<rect x=${2 + bar * 4.5} y=${9 - bar * 3} width="3" height=${5 + bar * 3} rx="1"
+      class=${bar < 4 - Math.max(1, value) ? "on" : "off"} />`);
+  const mark = html`<rect class="on" x="1.5" y="1.5" width="13" height="13" rx="3" />
+    <path class="cut" d="M8 4.5v4.2M8 11.2v.1" />`;
   return html`<span class=${`priority p${value}`} title=${`Priority ${value}: ${PRIORITY_NAMES[value]}`}>
     <svg viewBox="0 0 16 16" width="14" height="14" aria-hidden="true">${value === 0 ? mark : bars}</svg>
     <span class="sr">Priority </span>${named ? `P${value} ${PRIORITY_NAMES[value]}` : `P${value}`}
@@ -24,29 +28,36 @@ export function Avatar({ id, kind = "agent" }) {
   return html`<span class=${cx("avatar", `hue-${hueOf(id)}`, kind)} aria-hidden="true">${initials(id)}</span>`;
 }
 
-export const Label = ({ name }) => html`<span class="label" title=${name}><i class=${`dot hue-${hueOf(name)}`} aria-hidden="true"></i><span class="clip" dir="auto">${name}</span></span>`;
+export const Label = ({ name }) => html`<span class="label" title=${name}>
+  <i class=${`dot hue-${hueOf(name)}`} aria-hidden="true"></i>
+  <span class="clip" dir="auto">${name}</span>
+</span>`;
 
-/** How much of a lease is left: "ok", "low" under a fifth, "over" when its time has come. */
+/** Return the tone of a lease: "ok", "low" under a fifth of its time, or "over" after its end. */
 export function leaseTone(lock, now) {
   const left = Date.parse(lock.expires_at) - now;
   if (left <= 0) return "over";
   return left < lock.ttl_seconds * 200 ? "low" : "ok";
 }
 
-/** Time left of a lease, and its tone. A stale page does not know whether the lease was renewed or ended meanwhile. */
+/** Return the time left of a lease and its tone. On a stale page both are unknown. */
 export function useLease(lock) {
   const now = useNow();
-  const stale = useStore((state) => state.connection.face === "stale");
+  const stale = useStore((state) => state.connection.status === "stale");
   if (stale) return { tone: "unknown", left: 0, words: "unknown" };
-  // The clock of the page is behind by up to half a second: a fresh lease would have more left than it lasts.
-  const left = Math.min(lock.ttl_seconds * 1000, Math.max(0, Date.parse(lock.expires_at) - Math.max(now, serverNow() - 500)));
+  // The page clock lags by up to half a second. Without this, a new lease would show more than its full time.
+  const left = Math.min(
+    lock.ttl_seconds * 1000,
+    Math.max(0, Date.parse(lock.expires_at) - Math.max(now, serverNow() - 500))
+  );
   const tone = leaseTone(lock, now);
   return { tone, left, words: tone === "over" ? "expired" : countdown(left) };
 }
 
 export function LockChip({ lock, bar = true }) {
   const { tone, left, words } = useLease(lock);
-  return html`<span class=${`lock-chip ${tone}`} title=${`Locked by ${isolated(lock.holder)} until ${fullTime(lock.expires_at)}`}>
+  return html`<span class=${`lock-chip ${tone}`}
+      title=${`Locked by ${bidiIsolate(lock.holder)} until ${fullTime(lock.expires_at)}`}>
     <${Avatar} id=${lock.holder} />
     <span class="sr">Locked by </span><span class="holder"><bdi>${lock.holder}</bdi></span>
     <span class="left"><span class="sr">, time left </span>${words}</span>
@@ -54,34 +65,45 @@ export function LockChip({ lock, bar = true }) {
   </span>`;
 }
 
-/** Ready, or the first blocker. */
+/** "Ready", or the first blocker. */
 export function ReadyChip({ task }) {
   if (task.status === "BLOCKED" && task.attempts) return null;
   if (task.ready) return html`<span class="ready-chip yes"><${Icon} name="check" />Ready</span>`;
   const reasons = reasonsOf(task);
-  if (task.status === "IN_PROGRESS" && !task.lock) return html`<span class="ready-chip warn"><${Icon} name="warn" />No holder</span>`;
+  if (task.status === "IN_PROGRESS" && !task.lock) {
+    return html`<span class="ready-chip warn"><${Icon} name="warn" />No holder</span>`;
+  }
   if (reasons.length === 0) return null;
   const more = reasons.length > 1 ? ` +${reasons.length - 1}` : "";
-  return html`<span class="ready-chip no" title=${reasons.join("; ")}><${Icon} name="clock" /><span class="clip">${reasons[0]}</span>${more}</span>`;
+  return html`<span class="ready-chip no" title=${reasons.join("; ")}>
+    <${Icon} name="clock" />
+    <span class="clip">${reasons[0]}</span>
+    ${more}
+  </span>`;
 }
 
-export function Ago({ at, prefix = "" }) {
+export function RelativeTime({ at, prefix = "" }) {
   const now = useNow(15);
   if (!at) return null;
-  return html`<time datetime=${at} title=${fullTime(at)}>${prefix}${relative(at, Math.max(now, serverNow() - 1000))}</time>`;
+  return html`<time datetime=${at} title=${fullTime(at)}>
+    ${prefix}
+    ${relative(at, Math.max(now, serverNow() - 1000))}
+  </time>`;
 }
 
-/** A link to a task by its id, with its name and status when they are known. */
+/** A link to a task by its id, with its name and status if known. */
 export function TaskLink({ id, name, status, short = false, bare = false }) {
   const known = useStore((state) => state.tasks.get(id));
   const title = name ?? known?.name;
   const state = bare ? null : status ?? known?.status;
   return html`<a class="task-link" href=${hrefOf({ task: id })} onClick=${(event) => follow(event, { task: id })}>
-    ${state && html`<${StatusIcon} status=${state} /><span class="sr">${STATUS_NAMES[state]}: </span>`}<span class="key">#${id}</span>${!short && title && html`<span class="clip" dir="auto">${title}</span>`}
+    ${state && html`<${StatusIcon} status=${state} /><span class="sr">${STATUS_NAMES[state]}: </span>`}
+    <span class="key">#${id}</span>
+    ${!short && title && html`<span class="clip" dir="auto">${title}</span>`}
   </a>`;
 }
 
-export function Person({ id, kind }) {
+export function Actor({ id, kind }) {
   const icon = kind === "human" ? "human" : kind === "system" ? "system" : "agents";
   return html`<span class="person"><${Icon} name=${icon} label=${kind} /><b><bdi>${id}</bdi></b></span>`;
 }

@@ -1,22 +1,26 @@
-// A modal dialog: the browser's own, which keeps the focus inside and the page behind it inert.
+// Modal dialogs, based on the `dialog` element: it keeps the focus inside and the page behind it inert.
 import { closeDialog } from "../core/ask.js";
 import { cx, html, useEffect, useLayoutEffect, useRef, useState } from "../core/html.js";
 import { onKeys } from "../core/keyboard.js";
 import { Icon } from "./icons.js";
 
-/** Ask within the dialog, so that the typed text stays visible. */
+/** The question about unsaved changes. It is inside the dialog, so that the typed text stays visible. */
 function Discard({ onKeep, onDiscard }) {
   const keep = useRef(null);
   useEffect(() => keep.current.focus(), []);
-  return html`<div class="discard" role="alertdialog" aria-label="Unsaved changes" aria-describedby="discard-words" data-testid="discard">
+  return html`<div class="discard" role="alertdialog" aria-label="Unsaved changes" aria-describedby="discard-words"
+      data-testid="discard">
     <p id="discard-words"><${Icon} name="warn" /><b>Unsaved changes.</b> Closing discards them.</p>
-    <div class="row"><button type="button" ref=${keep} onClick=${onKeep} data-testid="keep-editing">Keep editing</button><button type="button" class="danger" onClick=${onDiscard} data-testid="discard-changes">Discard</button></div>
+    <div class="row">
+      <button type="button" ref=${keep} onClick=${onKeep} data-testid="keep-editing">Keep editing</button>
+      <button type="button" class="danger" onClick=${onDiscard} data-testid="discard-changes">Discard</button>
+    </div>
   </div>`;
 }
 
 /**
- * `onClose` is called however the dialog goes away by its own means (Esc, backdrop, close button). While `dirty`, closing
- * asks first. Children may be a function: it gets the way to close that asks.
+ * A modal dialog. `onClose` runs when Esc, the backdrop or the close button closes it. While `dirty`, closing asks
+ * first. `children` may be a function of the close handler.
  */
 export function Dialog({ id, title, wide = false, plain = false, role, dirty = false, onClose, children }) {
   const element = useRef(null);
@@ -30,8 +34,10 @@ export function Dialog({ id, title, wide = false, plain = false, role, dirty = f
   const close = () => (dirty ? setAsking(true) : leave());
   useLayoutEffect(() => {
     element.current.showModal();
-    // Until the dialog is removed, everything behind it is inert and takes no focus.
-    return () => queueMicrotask(() => document.activeElement === document.body && returnTo.current?.isConnected && returnTo.current.focus());
+    // Until the dialog is removed, the page behind it is inert and takes no focus.
+    return () => queueMicrotask(() => {
+      if (document.activeElement === document.body && returnTo.current?.isConnected) returnTo.current.focus();
+    });
   }, []);
   useLayoutEffect(() => {
     if (!asking) field.current?.focus();
@@ -49,15 +55,22 @@ export function Dialog({ id, title, wide = false, plain = false, role, dirty = f
     event.preventDefault();
     close();
   };
-  // Browsers let a page refuse a way of closing once only; what was typed comes back with the question.
+  // Browsers let a page prevent closing only once. Show the dialog again, with the question.
   const onClosed = () => {
     if (!element.current?.isConnected) return;
     if (dirty) element.current.showModal();
     close();
   };
   const onBackdrop = (event) => event.target === element.current && close();
-  return html`<dialog ref=${element} class=${cx("dialog", wide && "wide", plain && "plain")} role=${role} aria-label=${title} onKeyDown=${onKeyDown} onCancel=${onCancel} onClose=${onClosed} onMouseDown=${onBackdrop} onFocusIn=${onFocusIn} data-testid="dialog">
-    ${!plain && html`<header class="dialog-head"><h2>${title}</h2><button type="button" class="quiet icon-button" aria-label="Close" onClick=${close}><${Icon} name="close" /></button></header>`}
+  return html`<dialog ref=${element} class=${cx("dialog", wide && "wide", plain && "plain")} role=${role}
+      aria-label=${title} onKeyDown=${onKeyDown} onCancel=${onCancel} onClose=${onClosed} onMouseDown=${onBackdrop}
+      onFocusIn=${onFocusIn} data-testid="dialog">
+    ${!plain && html`<header class="dialog-head">
+      <h2>${title}</h2>
+      <button type="button" class="quiet icon-button" aria-label="Close" onClick=${close}>
+        <${Icon} name="close" />
+      </button>
+    </header>`}
     ${typeof children === "function" ? children(close) : children}
     ${asking && html`<${Discard} onKeep=${() => setAsking(false)} onDiscard=${leave} />`}
   </dialog>`;
@@ -72,7 +85,9 @@ export function Confirm({ id, title, body, confirm, danger, answer }) {
     <div class="dialog-body"><p>${body}</p></div>
     <footer class="dialog-foot">
       <button type="button" onClick=${() => settle(false)} autofocus>Cancel</button>
-      <button type="button" class=${danger ? "danger" : "primary"} onClick=${() => settle(true)} data-testid="confirm">${confirm}</button>
+      <button type="button" class=${danger ? "danger" : "primary"} onClick=${() => settle(true)} data-testid="confirm">
+        ${confirm}
+      </button>
     </footer>
   <//>`;
 }

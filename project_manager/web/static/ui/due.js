@@ -1,8 +1,8 @@
-// When a task is due.
+// Due dates of tasks.
 import { useNow } from "../core/clock.js";
 import { dueDatetime, dueInFull, dueRelative, isPast } from "../core/due.js";
 import { cx, html } from "../core/html.js";
-import { CLOSED } from "../core/words.js";
+import { CLOSED } from "../core/vocabulary.js";
 import { Icon } from "./icons.js";
 
 /** The due date `at`, relative to now. */
@@ -11,10 +11,13 @@ export function DueDate({ at, prefix = "" }) {
   return html`<time datetime=${dueDatetime(at)} title=${dueInFull(at)}>${prefix}${dueRelative(at, now)}</time>`;
 }
 
-/** The due date of an open task, and whether it has passed. Nothing for other tasks. */
+/** The due date of an open task, marked if it has passed. Renders nothing for other tasks. */
 export function Due({ task }) {
   const now = useNow(15);
   if (!task.due_at || CLOSED.has(task.status)) return null;
   const over = isPast(task.due_at, now);
-  return html`<span class=${cx("due", over && "over")} data-testid="due"><${Icon} name="flag" /><${DueDate} at=${task.due_at} prefix=${over ? "overdue, " : "due "} /></span>`;
+  return html`<span class=${cx("due", over && "over")} data-testid="due">
+    <${Icon} name="flag" />
+    <${DueDate} at=${task.due_at} prefix=${over ? "overdue, " : "due "} />
+  </span>`;
 }

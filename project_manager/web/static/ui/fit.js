@@ -3,7 +3,7 @@ import { useLayoutEffect } from "../core/html.js";
 
 const TOLERANCE = 0.5;
 
-/** Set `data-fit` of the element to the first of `steps` for which `fits` holds, or to the last one. */
+/** Set `data-fit` to the first of `steps` that `fits`, or to the last one. */
 function choose(element, steps, fits) {
   for (const step of steps) {
     if (element.dataset.fit !== step) element.dataset.fit = step;
@@ -14,7 +14,7 @@ function choose(element, steps, fits) {
 const box = (element) => element.getBoundingClientRect();
 const shown = (element) => box(element).width > 0;
 
-/** Tell whether every child is within the content box, and those that `inRow` selects are on one line. */
+/** Return whether all children are within the content box, and those that match `inRow` are on one line. */
 export function childrenFit(element, inRow) {
   const style = getComputedStyle(element);
   const end = box(element).right - parseFloat(style.paddingInlineEnd) + TOLERANCE;
@@ -30,7 +30,7 @@ export function useFit(ref, steps, fits) {
     const element = ref.current;
     const fit = () => choose(element, steps, fits);
     let waiting = 0;
-    // In the next frame: a size that changes while sizes are being observed is an error of the page.
+    // Wait for the next frame: changing sizes inside a ResizeObserver callback is an error.
     const later = () => {
       cancelAnimationFrame(waiting);
       waiting = requestAnimationFrame(fit);

@@ -1,15 +1,15 @@
-// Markdown as elements: the parser's tokens become nodes, so that no text can become HTML.
+// Markdown as elements. The parser's tokens become nodes, so that text never becomes HTML.
 import { html, useMemo } from "../core/html.js";
 import { useStore } from "../core/store.js";
 import { TaskLink } from "./chips.js";
 import { useTokens } from "./markdown_parser.js";
 
-const MOST_LINKS = 300;
+const MAX_LINKS = 300;
 const REFERENCE = /(?<![\p{L}\p{N}&#])#(\d{1,15})\b/gu;
 
 let newest = { revision: null, id: 0 };
 
-/** The highest task id that this page knows. A higher number in a text is no reference, but a number or a colour. */
+/** Return the highest known task id. A higher number in a text is not a reference. */
 function newestTask(state) {
   if (newest.revision !== state.revision.tasks) {
     let id = 0;
@@ -19,7 +19,7 @@ function newestTask(state) {
   return newest.id;
 }
 
-/** Limits of one text: a number of links, and no link inside of another. */
+/** Limits of one text: a maximum number of links, and no nested links. */
 class Budget {
   constructor(newestId) {
     this.newestId = newestId;
@@ -29,14 +29,16 @@ class Budget {
 
   takeLink() {
     this.links += 1;
-    return this.links <= MOST_LINKS;
+    return this.links <= MAX_LINKS;
   }
 }
 
-const outward = (href, children) => html`<a href=${href} target="_blank" rel="noopener noreferrer nofollow">${children}</a>`;
+const externalLink = (href, children) => html`<a href=${href} target="_blank" rel="noopener noreferrer nofollow">
+  ${children}
+</a>`;
 
-/** The text with its references to tasks as links. */
-function referring(text, budget) {
+/** Return the text with task references as links. */
+function linkReferences(text, budget) {
   if (budget.inLink) return text;
   const parts = [];
   let last = 0;
@@ -50,13 +52,13 @@ function referring(text, budget) {
   return parts;
 }
 
-/** Set after the children: Chromium computes the direction again for each child added to an element with `dir="auto"`. */
+/** Set `dir` after the children: Chromium recomputes the direction for each child added to `dir="auto"`. */
 const autoDirection = (element) => element?.setAttribute("dir", "auto");
 
 const pre = (token) => html`<pre tabindex="0" dir="ltr"><code>${token.content.replace(/\n$/, "")}</code></pre>`;
 
 const LEAVES = {
-  text: (token, budget) => referring(token.content, budget),
+  text: (token, budget) => linkReferences(token.content, budget),
   softbreak: () => html`<br />`,
   hardbreak: () => html`<br />`,
   code_inline: (token) => html`<code>${token.content}</code>`,
@@ -64,25 +66,35 @@ const LEAVES = {
   code_block: pre,
   hr: () => html`<hr />`,
   inline: (token, budget) => nodesOf(token.children, budget),
-  // The policy loads no picture from elsewhere; its address is a link.
-  image: (token, budget) => (budget.inLink || !budget.takeLink() ? token.content : outward(token.attrGet("src"), token.content || token.attrGet("src"))),
+  // The content security policy blocks external images, so the address becomes a link.
+  image: (token, budget) =>
+    (budget.inLink || !budget.takeLink()
+      ? token.content
+      : externalLink(token.attrGet("src"), token.content || token.attrGet("src"))),
 };
 
 function listItem(children, token) {
   if (!token.meta) return html`<li>${children}</li>`;
   const { done } = token.meta;
-  return html`<li class="ticked"><span class="tick">${done ? "☑" : "☐"}<span class="sr">${done ? "done" : "open"}</span></span> ${children}</li>`;
+  return html`<li class="ticked">
+    <span class="tick">${done ? "☑" : "☐"}<span class="sr">${done ? "done" : "open"}</span></span> ${children}
+  </li>`;
 }
 
-const heading = (children, token) => html`<p class="md-heading" role="heading" aria-level=${token.meta.level} ref=${autoDirection}>${children}</p>`;
-const table = (children) => html`<div class="table-wrap" tabindex="0" role="group" aria-label="Table"><table>${children}</table></div>`;
+const heading = (children, token) => html`<p class="md-heading" role="heading" aria-level=${token.meta.level}
+    ref=${autoDirection}>${children}</p>`;
+const table = (children) => html`<div class="table-wrap" tabindex="0" role="group" aria-label="Table">
+  <table>${children}</table>
+</div>`;
 
 const ELEMENTS = {
   paragraph_open: (children, token) => (token.hidden ? children : html`<p ref=${autoDirection}>${children}</p>`),
   heading_open: heading,
   blockquote_open: (children) => html`<blockquote>${children}</blockquote>`,
   bullet_list_open: (children) => html`<ul ref=${autoDirection}>${children}</ul>`,
-  ordered_list_open: (children, token) => html`<ol ref=${autoDirection} start=${token.attrGet("start") ?? undefined}>${children}</ol>`,
+  ordered_list_open: (children, token) => html`<ol ref=${autoDirection} start=${token.attrGet("start") ?? undefined}>
+    ${children}
+  </ol>`,
   list_item_open: listItem,
   table_open: table,
   thead_open: (children) => html`<thead>${children}</thead>`,
@@ -93,10 +105,10 @@ const ELEMENTS = {
   em_open: (children) => html`<em>${children}</em>`,
   strong_open: (children) => html`<strong>${children}</strong>`,
   s_open: (children) => html`<s>${children}</s>`,
-  link_open: (children, token) => outward(token.attrGet("href"), children),
+  link_open: (children, token) => externalLink(token.attrGet("href"), children),
 };
 
-/** Build nodes from a flat list of tokens, in which an opening token has its closing one behind it. */
+/** Build nodes from a flat list of tokens with opening and closing tokens. */
 function nodesOf(tokens, budget) {
   const open = [{ token: null, nodes: [] }];
   for (const token of tokens) {
@@ -113,8 +125,8 @@ function nodesOf(tokens, budget) {
 
 const FIRST_LEVEL = 3;
 
-/** Headings begin below the name of the task or project and go down one level at a time, however the text nests them. */
-function levelled(tokens) {
+/** Set heading levels below the title of the page, without gaps, however the text nests them. */
+function withHeadingLevels(tokens) {
   const open = [];
   for (const token of tokens.filter(({ type }) => type === "heading_open")) {
     const rank = Number(token.tag[1]);
@@ -132,7 +144,7 @@ function textOf(token) {
 
 const onOneLine = (text) => text.replace(/\s+/g, " ").trim();
 
-/** The plain words on one line. */
+/** The plain text on one line. */
 export function Plain({ text }) {
   const tokens = useTokens(text);
   return tokens ? onOneLine(tokens.map(textOf).filter(Boolean).join(" ")) : onOneLine(text);
@@ -148,7 +160,7 @@ function lineOf(tokens) {
     for (const part of token.children && token.type !== "image" ? token.children : [token]) {
       if (part.type === "link_open") link = { href: part.attrGet("href"), words: [] };
       else if (part.type === "link_close") {
-        line.push(outward(link.href, link.words.join("")));
+        line.push(externalLink(link.href, link.words.join("")));
         link = null;
       } else (link ? link.words : line).push(spaced(textOf(part)));
     }
@@ -157,7 +169,7 @@ function lineOf(tokens) {
   return line;
 }
 
-/** The words on one line, with the links among them. */
+/** The text on one line, with its links. */
 export function PlainWithLinks({ text }) {
   const tokens = useTokens(text);
   return tokens ? lineOf(tokens) : onOneLine(text);
@@ -166,6 +178,8 @@ export function PlainWithLinks({ text }) {
 export function Markdown({ text }) {
   const tokens = useTokens(text);
   const newestId = useStore(newestTask);
-  const nodes = useMemo(() => tokens && nodesOf(levelled(tokens), new Budget(newestId)), [tokens, newestId]);
-  return html`<div class="markdown" key=${text}>${nodes ?? html`<p class="lines" ref=${autoDirection}>${text}</p>`}</div>`;
+  const nodes = useMemo(() => tokens && nodesOf(withHeadingLevels(tokens), new Budget(newestId)), [tokens, newestId]);
+  return html`<div class="markdown" key=${text}>
+    ${nodes ?? html`<p class="lines" ref=${autoDirection}>${text}</p>`}
+  </div>`;
 }

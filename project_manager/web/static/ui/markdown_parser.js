@@ -1,4 +1,4 @@
-// The Markdown parser, loaded when it is first needed: CommonMark with tables, strikethrough and bare addresses.
+// The Markdown parser, loaded on first use: CommonMark with tables, strikethrough and bare addresses.
 import { useEffect, useMemo, useState } from "../core/html.js";
 
 const LINKED = /^(?:https?:|mailto:)/i;
@@ -12,7 +12,7 @@ function configured(MarkdownIt) {
   const markdown = new MarkdownIt({ html: false, linkify: true, maxNesting: DEEPEST });
   markdown.validateLink = (address) => LINKED.test(address);
   markdown.linkify.set({ fuzzyLink: false, fuzzyEmail: false, fuzzyIP: false });
-  // Escaped characters stay tokens of their own, so that `\#12` is no reference to a task.
+  // Escaped characters stay separate tokens, so that `\#12` is no reference to a task.
   markdown.disable("text_join");
   return markdown;
 }
@@ -30,7 +30,7 @@ function markTicks(tokens) {
   return tokens;
 }
 
-/** Load the parser once; a failed load is tried again by the next call. */
+/** Load the parser once. After a failure, the next call tries again. */
 export function loadParser() {
   loading ??= import("../vendor/markdown-it.js").then(
     (module) => {
@@ -44,13 +44,13 @@ export function loadParser() {
   return loading;
 }
 
-/** Return the tokens of a text, or null for one that is nested so deeply that the parser leaves a part of it out. */
+/** Return the tokens of a text, or null if it is nested too deeply for the parser. */
 function tokensOf(text) {
   const tokens = parser.parse(text, {});
   return tokens.some((token) => token.level >= DEEPEST - 1) ? null : markTicks(tokens);
 }
 
-/** The tokens of a text; null while the parser is loading, and where the text is to be shown as it was written. */
+/** Return the tokens of a text. Return null while the parser loads and for text to show unparsed. */
 export function useTokens(text) {
   const [ready, setReady] = useState(parser !== null);
   useEffect(() => {

@@ -1,24 +1,24 @@
-// The agents, their leases and their last signs of life.
-import { complain } from "../core/ask.js";
+// The agents, their leases and the times they were last seen.
+import { showError } from "../core/ask.js";
 import { everySecond, serverNow, useNow } from "../core/clock.js";
 import { plural } from "../core/format.js";
 import { html, useEffect } from "../core/html.js";
 import { follow, hrefOf } from "../core/route.js";
 import { state, useStore } from "../core/store.js";
 import { loadAgents } from "../core/sync.js";
-import { Ago, Avatar, Empty, LockChip, TaskLink } from "../ui/chips.js";
+import { Avatar, Empty, LockChip, RelativeTime, TaskLink } from "../ui/chips.js";
 import { Lanes } from "./lanes.js";
 
 const ACTIVE_MS = 2 * 60_000;
 const QUIET_MS = 30 * 60_000;
 const RELOAD_SECONDS = 10;
 
-/** Keeps the list fresh while something shows it: signs of life are no events. */
+/** Refresh the list of agents while it is visible: a changed last-seen time emits no event. */
 export function useAgents() {
   const changed = useStore((now) => now.events[now.events.length - 1]?.seq);
   useEffect(() => {
     let count = 0;
-    const read = () => loadAgents().catch((error) => error.status !== 0 && complain(error));
+    const read = () => loadAgents().catch((error) => error.status !== 0 && showError(error));
     read();
     return everySecond(() => {
       count += 1;
@@ -28,7 +28,7 @@ export function useAgents() {
   return changed;
 }
 
-/** Tasks by holder, from the board itself, which is fresher than any list. */
+/** Return tasks by holder. The board is fresher than the list of agents. */
 export function leasesByHolder() {
   const held = new Map();
   for (const task of state.columns.IN_PROGRESS) {
@@ -48,27 +48,45 @@ const STATES = {
 
 function stateOf(agent, tasks, now) {
   const silence = now - Date.parse(agent.last_seen);
-  if (tasks.length) return silence < Math.max(ACTIVE_MS, ...tasks.map((task) => task.lock.ttl_seconds * 500)) ? "working" : "silent";
+  if (tasks.length) {
+    return silence < Math.max(ACTIVE_MS, ...tasks.map((task) => task.lock.ttl_seconds * 500)) ? "working" : "silent";
+  }
   return silence < QUIET_MS ? "idle" : "away";
 }
 
 function AgentRow({ agent, tasks, now }) {
   const condition = stateOf(agent, tasks, now);
   const [name, meaning] = STATES[condition];
+  const kind = agent.kind === "agent" ? "" : `${agent.kind} · `;
   return html`<li class=${`agent-card ${condition}`} data-testid="agent">
-    <div class="agent-head"><${Avatar} id=${agent.id} kind=${agent.kind} />
-      <div class="agent-who"><a class="agent-id" href=${hrefOf({ view: "board", holder: agent.id })} onClick=${(event) => follow(event, { view: "board", holder: agent.id })}><bdi>${agent.id}</bdi></a>
-        <p class="muted">${agent.kind === "agent" ? "" : `${agent.kind} · `}last seen <${Ago} at=${agent.last_seen} /> · first seen <${Ago} at=${agent.first_seen} /></p></div>
-      <span class=${`agent-state ${condition}`} title=${meaning}>${name}</span></div>
-    ${tasks.length > 0 && html`<ul class="agent-tasks">${tasks.map((task) => html`<li key=${task.id}><${TaskLink} id=${task.id} /><${LockChip} lock=${task.lock} /></li>`)}</ul>`}
+    <div class="agent-head">
+      <${Avatar} id=${agent.id} kind=${agent.kind} />
+      <div class="agent-who">
+        <a class="agent-id" href=${hrefOf({ view: "board", holder: agent.id })}
+            onClick=${(event) => follow(event, { view: "board", holder: agent.id })}><bdi>${agent.id}</bdi></a>
+        <p class="muted">
+          ${kind}last seen <${RelativeTime} at=${agent.last_seen} /> · first seen <${RelativeTime}
+              at=${agent.first_seen} />
+        </p>
+      </div>
+      <span class=${`agent-state ${condition}`} title=${meaning}>${name}</span>
+    </div>
+    ${tasks.length > 0 && html`<ul class="agent-tasks">
+      ${tasks.map((task) => html`<li key=${task.id}>
+        <${TaskLink} id=${task.id} />
+        <${LockChip} lock=${task.lock} />
+      </li>`)}
+    </ul>`}
   </li>`;
 }
 
-/** Agents that hold something but are not in the list yet stand there as well. */
-function everyone(held) {
+/** Return all agents, including holders that are not in the list yet. */
+function allAgents(held) {
   const agents = [...state.agents.values()].filter((agent) => agent.kind !== "system");
   for (const [id, tasks] of held) {
-    if (!state.agents.has(id)) agents.push({ id, kind: "agent", first_seen: tasks[0].lock.acquired_at, last_seen: tasks[0].lock.acquired_at });
+    if (!state.agents.has(id)) {
+      agents.push({ id, kind: "agent", first_seen: tasks[0].lock.acquired_at, last_seen: tasks[0].lock.acquired_at });
+    }
   }
   const count = (agent) => held.get(agent.id)?.length ?? 0;
   return agents.sort((a, b) => (count(b) > 0) - (count(a) > 0) || (a.last_seen < b.last_seen ? 1 : -1));
@@ -80,10 +98,21 @@ export function Agents() {
   useAgents();
   useNow(5);
   const held = leasesByHolder();
-  const agents = everyone(held);
+  const agents = allAgents(held);
   const working = [...held.keys()].length;
   return html`<section class="page" aria-labelledby="page-title">
-    <div class="page-head"><h1 id="page-title">Agents</h1><span class="muted">${plural(working, "agent")} at work, ${plural(agents.length, "agent")} known</span></div>
-    ${agents.length === 0 ? html`<${Empty} title="No agents yet"><p>Point an MCP client at <code>/mcp</code> on this port, or run <code>project-manager mcp</code>.</p><//>` : html`<${Lanes} /><ul class="agents" data-testid="agents">${agents.map((agent) => html`<${AgentRow} key=${agent.id} agent=${agent} tasks=${held.get(agent.id) ?? []} now=${serverNow()} />`)}</ul>`}
+    <div class="page-head">
+      <h1 id="page-title">Agents</h1>
+      <span class="muted">${plural(working, "agent")} at work, ${plural(agents.length, "agent")} known</span>
+    </div>
+    ${agents.length === 0
+      ? html`<${Empty} title="No agents yet">
+        <p>Point an MCP client at <code>/mcp</code> on this port, or run <code>project-manager mcp</code>.</p>
+      <//>`
+      : html`<${Lanes} />
+        <ul class="agents" data-testid="agents">
+          ${agents.map((agent) => html`<${AgentRow} key=${agent.id} agent=${agent} tasks=${held.get(agent.id) ?? []}
+              now=${serverNow()} />`)}
+        </ul>`}
   </section>`;
 }

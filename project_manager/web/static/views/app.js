@@ -1,5 +1,5 @@
 // The page: bar, view, drawer, dialogs.
-import { count, isolated, plural } from "../core/format.js";
+import { bidiIsolate, count, plural } from "../core/format.js";
 import { html, useEffect, useErrorBoundary } from "../core/html.js";
 import { retryNow } from "../core/live.js";
 import { useStore } from "../core/store.js";
@@ -16,45 +16,78 @@ import { Drawer } from "./drawer.js";
 import { FilterBar } from "./filterbar.js";
 import { Graph } from "./graph.js";
 import { Help } from "./help.js";
-import { LineDialog } from "./line_dialog.js";
+import { MoveCommentDialog } from "./move_comment_dialog.js";
 import { Needs } from "./needs.js";
 import { Palette } from "./palette.js";
 import { Projects } from "./projects.js";
 import { SignIn, SignInAgain } from "./signin.js";
 import { TopBar } from "./topbar.js";
-import { Unknown, unknownIn } from "./unknown.js";
+import { NotFound, notFoundIn } from "./not_found.js";
 
 const VIEWS = { board: Board, needs: Needs, agents: Agents, activity: Activity, graph: Graph, projects: Projects };
 /** Views that ignore the filters of the address. */
 const VIEWS_OF_ALL = new Set(["agents", "projects"]);
-const DIALOGS = { task: TaskForm, project: ProjectForm, epic: EpicForm, confirm: Confirm, palette: Palette, help: Help, line: LineDialog };
+const DIALOGS = {
+  task: TaskForm,
+  project: ProjectForm,
+  epic: EpicForm,
+  confirm: Confirm,
+  palette: Palette,
+  help: Help,
+  moveComment: MoveCommentDialog,
+};
 
 function Dialogs() {
   const dialogs = useStore((state) => state.dialogs);
   return dialogs.map(({ id, kind, props }) => html`<${DIALOGS[kind]} key=${id} id=${id} ...${props} />`);
 }
 
-/** A board that comes in pages takes a while: says why, and how far it is. */
+/** The progress of a board that loads in pages. */
 function Progress({ read, total }) {
-  return html`<div class="loading" data-testid="loading"><p role="status">This board is large and loads in parts.</p>
-    <p><progress aria-label="Tasks read" value=${read} max=${total}></progress> ${count(read)} of ${plural(total, "task")}</p></div>`;
+  return html`<div class="loading" data-testid="loading">
+    <p role="status">This board is large and loads in parts.</p>
+    <p>
+      <progress aria-label="Tasks read" value=${read}
+          max=${total}></progress> ${count(read)} of ${plural(total, "task")}
+    </p>
+  </div>`;
 }
 
 function Skeleton() {
   const loading = useStore((state) => state.loading);
-  return html`${loading && html`<${Progress} ...${loading} />`}<div class="skeleton" role="status" aria-label="Loading the board">${[5, 3, 4, 2, 1].map((cards, column) => html`<div key=${column} class="column">${Array.from({ length: cards }, (_, card) => html`<div key=${card} class="bone"></div>`)}</div>`)}</div>`;
+  return html`${loading && html`<${Progress} ...${loading} />`}
+    <div class="skeleton" role="status" aria-label="Loading the board">
+      ${[
+        5, 3, 4, 2, 1,
+      ].map((cards, column) => html`<div key=${column} class="column">
+        ${Array.from({ length: cards }, (_, card) => html`<div key=${card} class="bone"></div>`)}
+      </div>`)}
+    </div>`;
 }
 
 function Failure({ error }) {
-  return html`<div class="failure" role="alert" data-testid="failure"><h1>${error.message}</h1><p>${error.hint}</p><button type="button" class="primary" onClick=${() => location.reload()}>Try again</button></div>`;
+  return html`<div class="failure" role="alert" data-testid="failure">
+    <h1>${error.message}</h1>
+    <p>${error.hint}</p>
+    <button type="button" class="primary" onClick=${() => location.reload()}>Try again</button>
+  </div>`;
 }
 
-const TITLES = { board: "Board", needs: "Needs you", agents: "Agents", activity: "Activity", graph: "Dependencies", projects: "Projects" };
+const TITLES = {
+  board: "Board",
+  needs: "Needs you",
+  agents: "Agents",
+  activity: "Activity",
+  graph: "Dependencies",
+  projects: "Projects",
+};
 
 function titleOf(state) {
   const task = state.tasks.get(state.route.task);
   const project = state.projects.get(state.route.project);
-  const place = task ? `#${task.id} ${isolated(task.name)}` : [TITLES[state.route.view], project && isolated(project.name)].filter(Boolean).join(", ");
+  const place = task
+    ? `#${task.id} ${bidiIsolate(task.name)}`
+    : [TITLES[state.route.view], project && bidiIsolate(project.name)].filter(Boolean).join(", ");
   return `${place} · Project Manager`;
 }
 
@@ -69,13 +102,13 @@ function View() {
   const loaded = useStore((state) => state.loaded);
   const failure = useStore((state) => state.failure);
   const view = useStore((state) => state.route.view);
-  const unknown = useStore(unknownIn);
+  const unknown = useStore(notFoundIn);
   if (!loaded) return failure ? html`<${Failure} error=${failure} />` : html`<${Skeleton} />`;
-  if (unknown && !VIEWS_OF_ALL.has(view)) return html`<${Unknown} kind=${unknown} />`;
+  if (unknown && !VIEWS_OF_ALL.has(view)) return html`<${NotFound} kind=${unknown} />`;
   return html`${view === "board" && html`<h1 class="sr">Board</h1><${FilterBar} />`}<${VIEWS[view]} />`;
 }
 
-/** Safari has no idle callbacks. */
+/** Run `act` when the browser is idle. Safari has no idle callbacks. */
 const whenIdle = (act) => (window.requestIdleCallback ? requestIdleCallback(act) : setTimeout(act, 1000));
 
 export function App({ version }) {
@@ -87,9 +120,23 @@ export function App({ version }) {
   useEffect(() => {
     if (loaded) whenIdle(() => loadParser().catch(() => {}));
   }, [loaded]);
-  if (crash) return html`<div class="failure" role="alert" data-testid="crash"><h1>The dashboard has crashed</h1><p class="muted">${String(crash.message)}</p><button type="button" class="primary" onClick=${() => { restart(); retryNow(); }}>Reload view</button></div>`;
+  if (crash) {
+    return html`<div class="failure" role="alert" data-testid="crash">
+      <h1>The dashboard has crashed</h1>
+      <p class="muted">${String(crash.message)}</p>
+      <button type="button" class="primary" onClick=${() => { restart(); retryNow(); }}>Reload view</button>
+    </div>`;
+  }
   if (signIn && !loaded) return html`<${SignIn} /><${Toasts} />`;
-  return html`<div class="frame" hidden=${signIn}><a class="skip" href="#main">Skip to the content</a><${TopBar} /><${UpdateBanner} version=${version} /><${StaleBanner} />
-    <div class="stage"><main id="main" tabindex="-1"><${View} /></main>${task && loaded && html`<${Drawer} key=${task} id=${task} />`}</div>
-    <${Dialogs} /></div>${signIn && html`<${SignInAgain} />`}<${Toasts} />`;
+  return html`<div class="frame" hidden=${signIn}>
+    <a class="skip" href="#main">Skip to the content</a>
+    <${TopBar} />
+    <${UpdateBanner} version=${version} />
+    <${StaleBanner} />
+    <div class="stage">
+      <main id="main" tabindex="-1"><${View} /></main>
+      ${task && loaded && html`<${Drawer} key=${task} id=${task} />`}
+    </div>
+    <${Dialogs} />
+  </div>${signIn && html`<${SignInAgain} />`}<${Toasts} />`;
 }

@@ -2,10 +2,10 @@
 import { ofSeveralProjects, visibleColumns } from "../core/filters.js";
 import { count, plural } from "../core/format.js";
 import { cx, html, useCallback, useState } from "../core/html.js";
-import { remember, recall } from "../core/memory.js";
+import { loadSetting, saveSetting } from "../core/local_storage.js";
 import { clearFilters, isFiltered, navigate } from "../core/route.js";
 import { dispatchNow, state, useStore } from "../core/store.js";
-import { STATUSES, STATUS_NAMES, canWrite } from "../core/words.js";
+import { STATUSES, STATUS_NAMES, canWrite } from "../core/vocabulary.js";
 import { openDialog } from "../core/ask.js";
 import { Empty } from "../ui/chips.js";
 import { StatusIcon } from "../ui/icons.js";
@@ -14,11 +14,14 @@ import { Sideways } from "./edges.js";
 
 export const foldedByDefault = ["CANCELLED"];
 
-/** On a narrow screen one column is shown, and these choose which. */
+/** The choice of the column on a narrow screen, which shows one column. */
 function Tabs({ columns, current }) {
   return html`<div class="status-tabs" role="group" aria-label="Column">
-    ${STATUSES.map((status) => html`<button key=${status} type="button" class=${cx("tab", status === current && "on")} aria-pressed=${status === current} onClick=${() => navigate({ status }, { replace: true })}>
-      <${StatusIcon} status=${status} />${STATUS_NAMES[status]}<span class="count">${count(columns[status].length)}</span>
+    ${STATUSES.map((status) => html`<button key=${status} type="button" class=${cx("tab", status === current && "on")}
+        aria-pressed=${status === current} onClick=${() => navigate({ status }, { replace: true })}>
+      <${StatusIcon} status=${status} />
+      ${STATUS_NAMES[status]}
+      <span class="count">${count(columns[status].length)}</span>
     </button>`)}
   </div>`;
 }
@@ -26,7 +29,12 @@ function Tabs({ columns, current }) {
 function Nothing() {
   const writer = canWrite(state.session);
   return html`<${Empty} title="No tasks yet">
-    <p>${writer ? html`Import a plan with <code>project-manager import plan.yaml</code>, let an agent create tasks, or create the first one here.` : "Tasks appear here when they are created."}</p>
+    <p>
+      ${writer
+        ? html`Import a plan with <code
+            >project-manager import plan.yaml</code>, let an agent create tasks, or create the first one here.`
+        : "Tasks appear here when they are created."}
+    </p>
     ${writer && html`<button type="button" class="primary" onClick=${() => openDialog("task", {})}>New task</button>`}
   <//>`;
 }
@@ -38,20 +46,33 @@ function NoMatch({ route }) {
     clearFilters();
     search();
   };
-  if (isFiltered(route)) return html`<${Empty} title="No task matches"><p>${plural(state.tasks.size, "task")} in all.</p><button type="button" class="primary" onClick=${clear} data-testid="clear-filters">Clear the filters</button><//>`;
-  if (!route.project) return html`<${Empty} title="No open project has a task"><p>Choose an archived project above to see its tasks.</p><//>`;
-  return html`<${Empty} title="No task in this project">${canWrite(state.session) && html`<button type="button" class="primary" onClick=${() => openDialog("task", {})}>New task</button>`}<//>`;
+  if (isFiltered(route)) {
+    return html`<${Empty} title="No task matches">
+      <p>${plural(state.tasks.size, "task")} in all.</p>
+      <button type="button" class="primary" onClick=${clear} data-testid="clear-filters">Clear the filters</button>
+    <//>`;
+  }
+  if (!route.project) {
+    return html`<${Empty} title="No open project has a task">
+      <p>Choose an archived project above to see its tasks.</p>
+    <//>`;
+  }
+  return html`<${Empty} title="No task in this project">
+    ${canWrite(state.session) && html`<button type="button" class="primary" onClick=${() => openDialog("task", {})}>
+      New task
+    </button>`}
+  <//>`;
 }
 
 export function Board() {
   useStore((now) => now.revision.tasks);
   useStore((now) => now.revision.plans);
   const route = useStore((now) => now.route);
-  const [folded, setFolded] = useState(() => new Set(recall("folded", foldedByDefault)));
+  const [folded, setFolded] = useState(() => new Set(loadSetting("folded", foldedByDefault)));
   const onFold = useCallback((status) => setFolded((old) => {
     const next = new Set(old);
     if (!next.delete(status)) next.add(status);
-    remember("folded", [...next]);
+    saveSetting("folded", [...next]);
     return next;
   }), []);
   if (state.tasks.size === 0) return html`<${Nothing} />`;
@@ -66,14 +87,19 @@ export function Board() {
   return html`<div class="board" data-testid="board" onFocusIn=${onFocus}>
     <${Tabs} columns=${columns} current=${current} />
     <${Sideways}>
-      ${STATUSES.map((status) => html`<${Column} key=${status} status=${status} tasks=${columns[status]} several=${several} folded=${folded.has(status) && status !== current} current=${status === current} onFold=${onFold} />`)}
+      ${STATUSES.map((status) => html`<${Column} key=${status} status=${status} tasks=${columns[status]}
+          several=${several} folded=${folded.has(status) && status !== current} current=${status === current}
+          onFold=${onFold} />`)}
     <//>
   </div>`;
 }
 
-const shownStatuses = () => [...document.querySelectorAll(".column[data-status]")].filter((element) => element.offsetParent).map((element) => element.dataset.status);
+const shownStatuses = () =>
+  [...document.querySelectorAll(".column[data-status]")]
+    .filter((element) => element.offsetParent)
+    .map((element) => element.dataset.status);
 
-/** The task under the keyboard: the focused card, the open task, or the last one. */
+/** Return the task of keyboard commands: the focused card, the open task, or the last one. */
 export function taskAtHand() {
   const focused = Number(document.activeElement?.closest?.("[data-task]")?.dataset.task);
   return state.tasks.get(focused || state.route.task || state.cursor) ?? null;
@@ -84,7 +110,7 @@ function goTo(id) {
   dispatchNow({ type: "cursor", id });
 }
 
-/** Arrow movement: `across` columns, `down` cards. */
+/** Move by arrow keys: `across` columns, `down` cards. */
 export function moveCursor(across, down) {
   const columns = visibleColumns(state);
   const statuses = shownStatuses().filter((status) => columns[status].length);
@@ -97,11 +123,13 @@ export function moveCursor(across, down) {
     return;
   }
   const status = statuses[Math.max(0, Math.min(statuses.length - 1, column + across))];
-  const target = across ? Math.min(row, columns[status].length - 1) : Math.max(0, Math.min(columns[status].length - 1, row + down));
+  const target = across
+    ? Math.min(row, columns[status].length - 1)
+    : Math.max(0, Math.min(columns[status].length - 1, row + down));
   goTo(columns[status][target].id);
 }
 
-/** To the first or last card of the column. */
+/** Go to the first or last card of the column. */
 export function moveToEnd(last) {
   const status = state.tasks.get(state.cursor)?.status;
   const tasks = status ? visibleColumns(state)[status] : [];

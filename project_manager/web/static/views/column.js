@@ -1,11 +1,11 @@
-// One status of the board: header, drop target, and a virtual list of cards.
+// One status of the board: header, drop target and a virtual list of cards.
 import { moveTask } from "../core/actions.js";
 import { openDialog } from "../core/ask.js";
 import { count } from "../core/format.js";
 import { cx, html, memo, useLayoutEffect, useRef, useState } from "../core/html.js";
 import { FILTERS } from "../core/route.js";
 import { state, useStore } from "../core/store.js";
-import { STATUS_NAMES, canWrite, legalMoves } from "../core/words.js";
+import { STATUS_NAMES, allowedTransitions, canWrite } from "../core/vocabulary.js";
 import { Icon, StatusIcon } from "../ui/icons.js";
 import { Card, draggedTask, epicShown, projectShown } from "./card.js";
 import { useVirtual } from "./virtual.js";
@@ -15,30 +15,33 @@ const NEW_IN = new Set(["BACKLOG", "TODO"]);
 
 let wanted = null;
 
-/** Moves the keyboard focus to a task's card, wherever it is; with `status`, as soon as it is in that column. */
+/** Focus the card of a task; with `status`, as soon as it is in that column. */
 export function focusCard(id, status = null) {
   wanted = { id, status };
 }
 
 const hasFocus = (id) => document.activeElement?.dataset.task === String(id);
 
-/** While a dialog is still closing the page behind it takes no focus: asks again, a frame at a time. */
+/** Retry in the next frames, because the page takes no focus while a dialog closes. */
 function takeFocus(id, frames = 30) {
   document.querySelector(`[data-task="${id}"]`)?.focus({ preventScroll: true });
   if (hasFocus(id)) keepFocus(id);
   else if (frames > 0) requestAnimationFrame(() => takeFocus(id, frames - 1));
 }
 
-/** Gives the focus to a task's card, again in the next frames while the board is drawn anew and nothing else has taken it. */
+/** Focus the card of a task, again in the next frames until the board has rendered. */
 export function returnFocus(id) {
   document.querySelector(`[data-task="${id}"]`)?.focus({ preventScroll: true });
   requestAnimationFrame(() => keepFocus(id));
 }
 
-/** Focus a card again whose element was replaced when its move was confirmed. */
+/** Restore the focus of a card whose element was replaced after its move. */
 function keepFocus(id, frames = 60) {
-  if (document.activeElement === document.body) document.querySelector(`[data-task="${id}"]`)?.focus({ preventScroll: true });
-  else if (!hasFocus(id)) return;
+  if (document.activeElement === document.body) {
+    document.querySelector(`[data-task="${id}"]`)?.focus({ preventScroll: true });
+  } else if (!hasFocus(id)) {
+    return;
+  }
   if (frames > 0) requestAnimationFrame(() => keepFocus(id, frames - 1));
 }
 
@@ -79,7 +82,10 @@ function useDrop(status) {
   const [over, setOver] = useState(false);
   const accepts = (event) => {
     const task = draggedTask();
-    return event.dataTransfer.types.includes("application/x-task") && canWrite(state.session) && task && legalMoves(task.status).includes(status);
+    return event.dataTransfer.types.includes("application/x-task")
+      && canWrite(state.session)
+      && task
+      && allowedTransitions(task.status).includes(status);
   };
   return [over, {
     onDragOver: (event) => {
@@ -111,8 +117,10 @@ function Cards({ status, tasks, several }) {
   return html`<div class="column-scroll" ref=${scroller}>
     <div class="cards" role="list" ref=${list} aria-label=${`${STATUS_NAMES[status]} tasks`}>
       <${Spacer} height=${before} />
-      ${rows.map((task, index) => html`<div key=${task.id} role="listitem" class="card-row" data-row=${task.id} aria-posinset=${start + index + 1} aria-setsize=${tasks.length}>
-        <${Card} task=${task} epic=${epicShown(task)} project=${several ? projectShown(task) : null} focusable=${task.id === stop} open=${task.id === opened} pending=${state.pending.has(task.id)} />
+      ${rows.map((task, index) => html`<div key=${task.id} role="listitem" class="card-row" data-row=${task.id}
+          aria-posinset=${start + index + 1} aria-setsize=${tasks.length}>
+        <${Card} task=${task} epic=${epicShown(task)} project=${several ? projectShown(task) : null}
+            focusable=${task.id === stop} open=${task.id === opened} pending=${state.pending.has(task.id)} />
       </div>`)}
       <${Spacer} height=${after} />
     </div>
@@ -122,8 +130,11 @@ function Cards({ status, tasks, several }) {
 
 function Folded({ status, total, onFold }) {
   return html`<section class="column folded" data-testid=${`column-${status}`} aria-label=${STATUS_NAMES[status]}>
-    <button type="button" class="unfold" onClick=${onFold} aria-expanded="false" aria-label=${`Show ${STATUS_NAMES[status]}, ${total} tasks`}>
-      <${StatusIcon} status=${status} /><span class="folded-name">${STATUS_NAMES[status]}</span><span class="count">${count(total)}</span>
+    <button type="button" class="unfold" onClick=${onFold} aria-expanded="false"
+        aria-label=${`Show ${STATUS_NAMES[status]}, ${total} tasks`}>
+      <${StatusIcon} status=${status} />
+      <span class="folded-name">${STATUS_NAMES[status]}</span>
+      <span class="count">${count(total)}</span>
     </button>
   </section>`;
 }
@@ -131,13 +142,24 @@ function Folded({ status, total, onFold }) {
 export const Column = memo(function Column({ status, tasks, several, folded, current, onFold }) {
   const [over, drop] = useDrop(status);
   const writer = useStore((now) => canWrite(now.session));
-  if (folded) return html`<div class="column-drop" ...${drop}><${Folded} status=${status} total=${tasks.length} onFold=${() => onFold(status)} /></div>`;
-  return html`<section class=${cx("column", over && "over", current && "current")} data-testid=${`column-${status}`} data-status=${status} aria-label=${STATUS_NAMES[status]} ...${drop}>
+  if (folded) {
+    return html`<div class="column-drop" ...${drop}>
+      <${Folded} status=${status} total=${tasks.length} onFold=${() => onFold(status)} />
+    </div>`;
+  }
+  return html`<section class=${cx("column", over && "over", current && "current")} data-testid=${`column-${status}`}
+      data-status=${status} aria-label=${STATUS_NAMES[status]} ...${drop}>
     <header class="column-head">
-      <${StatusIcon} status=${status} /><h2>${STATUS_NAMES[status]}</h2><span class="count" data-testid="count">${count(tasks.length)}</span>
+      <${StatusIcon} status=${status} />
+      <h2>${STATUS_NAMES[status]}</h2>
+      <span class="count" data-testid="count">${count(tasks.length)}</span>
       <span class="push"></span>
-      ${writer && NEW_IN.has(status) && html`<button type="button" class="quiet icon-button" aria-label=${`New task in ${STATUS_NAMES[status]}`} onClick=${() => openDialog("task", { status })}><${Icon} name="plus" /></button>`}
-      <button type="button" class="quiet icon-button fold" aria-label=${`Fold ${STATUS_NAMES[status]}`} aria-expanded="true" onClick=${() => onFold(status)}><${Icon} name="collapse" /></button>
+      ${writer
+        && NEW_IN.has(status)
+        && html`<button type="button" class="quiet icon-button" aria-label=${`New task in ${STATUS_NAMES[status]}`}
+            onClick=${() => openDialog("task", { status })}><${Icon} name="plus" /></button>`}
+      <button type="button" class="quiet icon-button fold" aria-label=${`Fold ${STATUS_NAMES[status]}`}
+          aria-expanded="true" onClick=${() => onFold(status)}><${Icon} name="collapse" /></button>
     </header>
     <${Cards} status=${status} tasks=${tasks} several=${several} />
   </section>`;

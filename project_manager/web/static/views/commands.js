@@ -6,7 +6,9 @@ import { FILTERS, closeTask, hrefOf, navigate } from "../core/route.js";
 import { signOut } from "../core/session.js";
 import { state } from "../core/store.js";
 import { cycleTheme } from "../core/theme.js";
-import { CLOSED, PRIORITY_NAMES, STATUSES, STATUS_NAMES, canWrite, legalMoves, statusChoices } from "../core/words.js";
+import {
+  CLOSED, PRIORITY_NAMES, STATUSES, STATUS_NAMES, allowedTransitions, canWrite, statusChoices,
+} from "../core/vocabulary.js";
 import { moveCursor, moveToEnd, taskAtHand } from "./board.js";
 import { focusCard } from "./column.js";
 
@@ -14,18 +16,32 @@ const view = (name) => () => navigate({ view: name, around: null });
 const onBoard = () => state.route.view === "board";
 const writer = () => canWrite(state.session);
 
-/** Offer `entries` in their order. `present` is the value of now, `closing` is never preselected, `keys` is a digit that chooses. */
+/** Open a palette of `entries`. `present` is the current value, `closing` is never preselected, `keys` is a digit. */
 function choose(title, entries) {
   openDialog("palette", { title, entries });
 }
 
 export function askMove(task) {
-  const entry = (status) => ({ id: status, status, name: STATUS_NAMES[status], closing: CLOSED.has(status), present: status === task.status, run: () => status !== task.status && shift(task, status) });
+  const entry = (status) => ({
+    id: status,
+    status,
+    name: STATUS_NAMES[status],
+    closing: CLOSED.has(status),
+    present: status === task.status,
+    run: () => status !== task.status && shift(task, status),
+  });
   choose(`Move #${task.id} to…`, statusChoices(task.status).map(entry));
 }
 
 function askPriority(task) {
-  const entry = (name, value) => ({ id: `p${value}`, icon: "flag", name: `P${value} ${name}`, keys: String(value), present: value === task.priority, run: () => setPriority(task, value) });
+  const entry = (name, value) => ({
+    id: `p${value}`,
+    icon: "flag",
+    name: `P${value} ${name}`,
+    keys: String(value),
+    present: value === task.priority,
+    run: () => setPriority(task, value),
+  });
   choose(`Priority of #${task.id}`, PRIORITY_NAMES.map(entry));
 }
 
@@ -36,9 +52,9 @@ async function shift(task, status) {
   if (follow && state.tasks.get(task.id)?.status !== status) focusCard(task.id);
 }
 
-/** To the next status of the board in a direction, skipping those that the rules do not allow. */
+/** Move the task to the next allowed status in a direction of the board. */
 function shiftBy(task, step) {
-  const legal = legalMoves(task.status);
+  const legal = allowedTransitions(task.status);
   for (let at = STATUSES.indexOf(task.status) + step; at >= 0 && at < STATUSES.length; at += step) {
     if (legal.includes(STATUSES[at])) return shift(task, STATUSES[at]);
   }
@@ -46,7 +62,10 @@ function shiftBy(task, step) {
 }
 
 const withTask = (act, fits = () => true) => ({ act, fits });
-const copyLink = async (task) => toast((await copyText(location.origin + hrefOf({ view: "board", task: task.id }))) ? "Link copied" : "The link could not be copied");
+const copyLink = async (task) => {
+  const copied = await copyText(location.origin + hrefOf({ view: "board", task: task.id }));
+  toast(copied ? "Link copied" : "The link could not be copied");
+};
 
 function escape() {
   if (state.route.task) closeTask();
@@ -63,42 +82,117 @@ function search() {
   }
 }
 
-// keys: how it is typed; group: where help shows it; task: needs a task at hand; write: needs the permission to write.
+// keys: the shortcut; group: the section of the help; task: needs a current task; write: needs write permission.
 export const COMMANDS = [
-  { id: "palette", keys: "Ctrl K", name: "Command palette", group: "Everywhere", icon: "search", run: () => openDialog("palette", {}), hidden: true },
+  {
+    id: "palette", keys: "Ctrl K", name: "Command palette", group: "Everywhere", icon: "search",
+    run: () => openDialog("palette", {}), hidden: true,
+  },
   { id: "search", keys: "/", name: "Search tasks", group: "Everywhere", icon: "search", run: search },
-  { id: "new-task", keys: "c", name: "New task", group: "Everywhere", icon: "plus", write: true, run: () => openDialog("task", {}) },
+  {
+    id: "new-task", keys: "c", name: "New task", group: "Everywhere", icon: "plus", write: true,
+    run: () => openDialog("task", {}),
+  },
   { id: "new-epic", name: "New epic", icon: "plus", write: true, run: () => openDialog("epic", {}) },
   { id: "new-project", name: "New project", icon: "plus", write: true, run: () => openDialog("project", {}) },
-  { id: "help", keys: "?", name: "Keyboard shortcuts", group: "Everywhere", icon: "help", run: () => openDialog("help", {}) },
+  {
+    id: "help", keys: "?", name: "Keyboard shortcuts", group: "Everywhere", icon: "help",
+    run: () => openDialog("help", {}),
+  },
   { id: "send", keys: "Ctrl Enter", name: "Send the form or the comment", group: "Everywhere", hidden: true },
   { id: "escape", keys: "Esc", name: "Close the dialog or drawer", group: "Everywhere", run: escape, hidden: true },
-  { id: "theme", keys: "Shift D", name: "Light, dark, or as the system", group: "Everywhere", icon: "moon", run: cycleTheme },
+  {
+    id: "theme", keys: "Shift D", name: "Light, dark, or as the system", group: "Everywhere", icon: "moon",
+    run: cycleTheme,
+  },
   { id: "board", keys: "g b", name: "Go to the board", group: "Go to", icon: "board", run: view("board") },
   { id: "needs", keys: "g n", name: "Go to what needs you", group: "Go to", icon: "inbox", run: view("needs") },
   { id: "agents", keys: "g a", name: "Go to agents", group: "Go to", icon: "agents", run: view("agents") },
   { id: "activity", keys: "g l", name: "Go to live activity", group: "Go to", icon: "activity", run: view("activity") },
   { id: "graph", keys: "g d", name: "Go to dependencies", group: "Go to", icon: "graph", run: view("graph") },
   { id: "projects", keys: "g p", name: "Go to projects", group: "Go to", icon: "projects", run: view("projects") },
-  { id: "down", keys: "j", also: ["ArrowDown"], name: "Next card", group: "Board", board: true, hidden: true, run: () => moveCursor(0, 1) },
-  { id: "up", keys: "k", also: ["ArrowUp"], name: "Previous card", group: "Board", board: true, hidden: true, run: () => moveCursor(0, -1) },
-  { id: "left", keys: "h", also: ["ArrowLeft"], name: "Column to the left", group: "Board", board: true, hidden: true, run: () => moveCursor(-1, 0) },
-  { id: "right", keys: "l", also: ["ArrowRight"], name: "Column to the right", group: "Board", board: true, hidden: true, run: () => moveCursor(1, 0) },
-  { id: "first", keys: "Home", name: "First card of the column", group: "Board", board: true, hidden: true, run: () => moveToEnd(false) },
-  { id: "last", keys: "End", name: "Last card of the column", group: "Board", board: true, hidden: true, run: () => moveToEnd(true) },
+  {
+    id: "down", keys: "j", also: ["ArrowDown"], name: "Next card", group: "Board", board: true, hidden: true,
+    run: () => moveCursor(0, 1),
+  },
+  {
+    id: "up", keys: "k", also: ["ArrowUp"], name: "Previous card", group: "Board", board: true, hidden: true,
+    run: () => moveCursor(0, -1),
+  },
+  {
+    id: "left", keys: "h", also: ["ArrowLeft"], name: "Column to the left", group: "Board", board: true, hidden: true,
+    run: () => moveCursor(-1, 0),
+  },
+  {
+    id: "right", keys: "l", also: ["ArrowRight"], name: "Column to the right", group: "Board", board: true,
+    hidden: true, run: () => moveCursor(1, 0),
+  },
+  {
+    id: "first", keys: "Home", name: "First card of the column", group: "Board", board: true, hidden: true,
+    run: () => moveToEnd(false),
+  },
+  {
+    id: "last", keys: "End", name: "Last card of the column", group: "Board", board: true, hidden: true,
+    run: () => moveToEnd(true),
+  },
   { id: "ready", keys: "r", name: "Show only ready tasks, or all", group: "Board", icon: "check", run: toggleReady },
   { id: "clear", keys: "Shift X", name: "Clear all filters", group: "Board", icon: "filter", run: clearFilters },
-  { id: "open", keys: "Enter", name: "Open the task", group: "Task", hidden: true, task: withTask((task) => navigate({ task: task.id }), onBoard) },
-  { id: "move", keys: "m", name: "Move the task to…", group: "Task", icon: "arrow", write: true, task: withTask(askMove) },
-  { id: "move-right", keys: "Shift ArrowRight", name: "Move the task one column right", group: "Task", icon: "arrow", write: true, task: withTask((task) => shiftBy(task, 1)) },
-  { id: "move-left", keys: "Shift ArrowLeft", name: "Move the task one column left", group: "Task", icon: "arrow", write: true, task: withTask((task) => shiftBy(task, -1)) },
+  {
+    id: "open",
+    keys: "Enter",
+    name: "Open the task",
+    group: "Task",
+    hidden: true,
+    task: withTask((task) => navigate({ task: task.id }), onBoard),
+  },
+  {
+    id: "move", keys: "m", name: "Move the task to…", group: "Task", icon: "arrow", write: true,
+    task: withTask(askMove),
+  },
+  {
+    id: "move-right", keys: "Shift ArrowRight", name: "Move the task one column right", group: "Task", icon: "arrow",
+    write: true, task: withTask((task) => shiftBy(task, 1)),
+  },
+  {
+    id: "move-left", keys: "Shift ArrowLeft", name: "Move the task one column left", group: "Task", icon: "arrow",
+    write: true, task: withTask((task) => shiftBy(task, -1)),
+  },
   { id: "edit", keys: "e", name: "Edit the task", group: "Task", icon: "edit", write: true, task: withTask(editTask) },
-  { id: "priority", keys: "p", name: "Set the priority", group: "Task", icon: "flag", write: true, task: withTask(askPriority) },
-  { id: "take", keys: "t", name: "Lock or take over the task", group: "Task", icon: "hand", write: true, task: withTask((task) => (task.lock ? takeOver(task) : claimTask(task))) },
-  { id: "release", keys: "u", name: "Release the task's lease", group: "Task", icon: "out", write: true, task: withTask(releaseTask, (task) => Boolean(task.lock)) },
+  {
+    id: "priority", keys: "p", name: "Set the priority", group: "Task", icon: "flag", write: true,
+    task: withTask(askPriority),
+  },
+  {
+    id: "take",
+    keys: "t",
+    name: "Lock or take over the task",
+    group: "Task",
+    icon: "hand",
+    write: true,
+    task: withTask((task) => (task.lock ? takeOver(task) : claimTask(task))),
+  },
+  {
+    id: "release", keys: "u", name: "Release the task's lease", group: "Task", icon: "out", write: true,
+    task: withTask(releaseTask, (task) => Boolean(task.lock)),
+  },
   { id: "link", keys: "y", name: "Copy a link to the task", group: "Task", icon: "link", task: withTask(copyLink) },
-  { id: "around", keys: "v", name: "Show the task in the graph", group: "Task", icon: "graph", task: withTask((task) => navigate({ view: "graph", around: task.id })) },
-  { id: "delete", keys: "Shift Delete", name: "Delete the task", group: "Task", icon: "trash", write: true, task: withTask(async (task) => (await deleteTask(task)) && state.route.task === task.id && closeTask()) },
+  {
+    id: "around",
+    keys: "v",
+    name: "Show the task in the graph",
+    group: "Task",
+    icon: "graph",
+    task: withTask((task) => navigate({ view: "graph", around: task.id })),
+  },
+  {
+    id: "delete",
+    keys: "Shift Delete",
+    name: "Delete the task",
+    group: "Task",
+    icon: "trash",
+    write: true,
+    task: withTask(async (task) => (await deleteTask(task)) && state.route.task === task.id && closeTask()),
+  },
   { id: "sign-out", name: "Sign out", icon: "out", fits: () => state.session?.auth_required, run: signOut },
 ];
 
@@ -117,7 +211,7 @@ export function runCommand(command) {
   else command.run?.();
 }
 
-/** For the palette: what can be done now, with the task at hand bound before the palette takes the focus. */
+/** Return the available commands for the palette. The current task is bound before the palette takes the focus. */
 export function commands() {
   return COMMANDS.filter((command) => !command.hidden && available(command)).map((command) => {
     const task = command.task ? taskAtHand() : null;

@@ -1,7 +1,6 @@
-// How fresh the page is.
-import { hourAndMinute } from "../core/format.js";
+// The connection status.
 import { everySecond } from "../core/clock.js";
-import { count } from "../core/format.js";
+import { count, hourAndMinute } from "../core/format.js";
 import { html, useEffect, useState } from "../core/html.js";
 import { retryNow } from "../core/live.js";
 import { useStore } from "../core/store.js";
@@ -11,7 +10,7 @@ function secondsTo(retryAt) {
   return Math.max(0, Math.ceil((retryAt - performance.now()) / 1000));
 }
 
-/** Counts down to the next attempt. */
+/** Return the seconds until the next attempt, updated every second. */
 function useWait(retryAt) {
   const [left, setLeft] = useState(0);
   useEffect(() => {
@@ -30,7 +29,7 @@ function wordsOf(connection, left) {
     "catching-up": connection.behind ? `Catching up, ${count(connection.behind)} to go` : "Catching up",
     reconnecting: `Reconnecting ${again}`,
     stale: `Stale since ${hourAndMinute(connection.staleSince)}`,
-  }[connection.face];
+  }[connection.status];
 }
 
 const ANNOUNCED = { live: "Connected", reconnecting: "Connection lost", stale: "The page is stale" };
@@ -38,25 +37,44 @@ const ANNOUNCED = { live: "Connected", reconnecting: "Connection lost", stale: "
 export function Connection() {
   const connection = useStore((state) => state.connection);
   const left = useWait(connection.retryAt);
-  const down = connection.face === "reconnecting" || connection.face === "stale";
+  const down = connection.status === "reconnecting" || connection.status === "stale";
   const title = [connection.reason, down && `Next attempt in ${left} s. Press to try now.`].filter(Boolean).join(" ");
-  const body = html`<span class="connection-dot" aria-hidden="true"></span><span class="connection-words">${wordsOf(connection, left)}</span>`;
+  const body = html`<span class="connection-dot" aria-hidden="true"></span>
+    <span class="connection-words">${wordsOf(connection, left)}</span>`;
   return html`<div class="connection-wrap">
-    ${down ? html`<button type="button" class=${`connection ${connection.face}`} title=${title} onClick=${retryNow} data-testid="connection" data-face=${connection.face}>${body}<${Icon} name="refresh" label="Try now" /></button>` : html`<span class=${`connection ${connection.face}`} title="Changes appear as they happen" data-testid="connection" data-face=${connection.face}>${body}</span>`}
-    <span class="sr" role="status">${ANNOUNCED[connection.face] ?? ""}</span></div>`;
+    ${down
+      ? html`<button type="button" class=${`connection ${connection.status}`} title=${title} onClick=${retryNow}
+          data-testid="connection" data-status=${connection.status}>
+        ${body}
+        <${Icon} name="refresh" label="Try now" />
+      </button>`
+      : html`<span class=${`connection ${connection.status}`} title="Changes appear as they happen"
+          data-testid="connection" data-status=${connection.status}>${body}</span>`}
+    <span class="sr" role="status">${ANNOUNCED[connection.status] ?? ""}</span></div>`;
 }
 
-/** Across the page once what it shows can no longer be trusted. */
+/** The banner of a stale page. */
 export function StaleBanner() {
   const connection = useStore((state) => state.connection);
   const left = useWait(connection.retryAt);
-  if (connection.face !== "stale") return null;
-  return html`<div class="banner warn" data-testid="stale"><${Icon} name="offline" /><span>Data as of <b>${hourAndMinute(connection.staleSince)}</b>. ${connection.reason || "The server does not respond."} Next attempt ${left > 0 ? `in ${left} s` : "now"}.</span><button type="button" class="small" onClick=${retryNow}>Try now</button></div>`;
+  if (connection.status !== "stale") return null;
+  return html`<div class="banner warn" data-testid="stale">
+    <${Icon} name="offline" />
+    <span>
+      Data as of <b>${hourAndMinute(connection.staleSince)}</b>
+      . ${connection.reason || "The server does not respond."} Next attempt ${left > 0 ? `in ${left} s` : "now"}.
+    </span>
+    <button type="button" class="small" onClick=${retryNow}>Try now</button>
+  </div>`;
 }
 
-/** A server of another version brings another page. */
+/** The banner for a new server version, which has a new dashboard. */
 export function UpdateBanner({ version }) {
   const server = useStore((state) => state.serverVersion);
   if (!server || !version || server === version) return null;
-  return html`<div class="banner" data-testid="update"><${Icon} name="refresh" /><span>The server was updated to ${server}.</span><button type="button" class="small" onClick=${() => location.reload()}>Reload the page</button></div>`;
+  return html`<div class="banner" data-testid="update">
+    <${Icon} name="refresh" />
+    <span>The server was updated to ${server}.</span>
+    <button type="button" class="small" onClick=${() => location.reload()}>Reload the page</button>
+  </div>`;
 }

@@ -1,4 +1,4 @@
-// Everything about one task, beside the board.
+// The panel of one task, beside the board.
 import { claimTask, deleteTask, editTask, moveTask, setPriority } from "../core/actions.js";
 import { toast } from "../core/ask.js";
 import { copyText } from "../core/clipboard.js";
@@ -8,19 +8,19 @@ import { onKeys } from "../core/keyboard.js";
 import { closeTask, follow, hrefOf } from "../core/route.js";
 import { state, useStore } from "../core/store.js";
 import { readTask } from "../core/sync.js";
-import { PRIORITY_NAMES, STATUS_NAMES, canWrite, reasonsOf, statusChoices } from "../core/words.js";
+import { PRIORITY_NAMES, STATUS_NAMES, canWrite, reasonsOf, statusChoices } from "../core/vocabulary.js";
 import { Attempts } from "../ui/attempts.js";
-import { Ago, Label, Priority, TaskLink } from "../ui/chips.js";
+import { Label, RelativeTime, TaskLink } from "../ui/chips.js";
 import { DueDate } from "../ui/due.js";
-import { Fold } from "../ui/fold.js";
+import { Collapsible } from "../ui/collapsible.js";
 import { Icon, StatusIcon } from "../ui/icons.js";
 import { Markdown } from "../ui/markdown.js";
 import { returnFocus } from "./column.js";
 import { History } from "./drawer_history.js";
 import { Lease } from "./drawer_lease.js";
 import { Log } from "./drawer_log.js";
-import { Assumptions, KnownFor } from "./known.js";
-import { verdictsOf } from "./verdicts.js";
+import { Assumptions, TaskKnowledge } from "./knowledge.js";
+import { decisionsOf } from "./decisions.js";
 
 function MoveSelect({ task, disabled }) {
   const change = (event) => {
@@ -30,7 +30,9 @@ function MoveSelect({ task, disabled }) {
   };
   return html`<label class="choice status-choice"><span class="sr">Status</span><${StatusIcon} status=${task.status} />
     <select value=${task.status} onChange=${change} disabled=${disabled} data-testid="move">
-      ${statusChoices(task.status).map((status) => html`<option key=${status} value=${status}>${STATUS_NAMES[status]}</option>`)}
+      ${statusChoices(task.status).map((status) => html`<option key=${status} value=${status}>
+        ${STATUS_NAMES[status]}
+      </option>`)}
     </select></label>`;
 }
 
@@ -42,51 +44,86 @@ function PrioritySelect({ task, disabled }) {
     </select></label>`;
 }
 
-function Standing({ task }) {
+function ReadinessPanel({ task }) {
   const writer = useStore((now) => canWrite(now.session));
   const reasons = reasonsOf(task);
   if (task.lock) return html`<${Lease} task=${task} writer=${writer} />`;
-  const claim = writer && html`<button type="button" onClick=${() => claimTask(task)} data-testid="claim"><${Icon} name="hand" />Lock it</button>`;
-  if (task.ready) return html`<div class="standing ready"><p><${Icon} name="check" /><b>Ready.</b> The next agent can claim it.</p>${claim}</div>`;
-  if (task.status === "IN_PROGRESS") return html`<div class="standing warn"><p><${Icon} name="warn" /><b>No holder.</b> It was set in progress without a lease.</p>${claim}</div>`;
+  const claim = writer && html`<button type="button" onClick=${() => claimTask(task)} data-testid="claim">
+    <${Icon} name="hand" />
+    Lock it
+  </button>`;
+  if (task.ready) {
+    return html`<div class="readiness ready">
+      <p><${Icon} name="check" /><b>Ready.</b> The next agent can claim it.</p>
+      ${claim}
+    </div>`;
+  }
+  if (task.status === "IN_PROGRESS") {
+    return html`<div class="readiness warn">
+      <p><${Icon} name="warn" /><b>No holder.</b> It was set in progress without a lease.</p>
+      ${claim}
+    </div>`;
+  }
   if (reasons.length === 0) return null;
-  return html`<div class="standing no"><p><${Icon} name="clock" /><b>Not ready:</b></p><ul>${reasons.map((reason) => html`<li key=${reason}><${Markdown} text=${reason} /></li>`)}</ul></div>`;
+  return html`<div class="readiness no">
+    <p><${Icon} name="clock" /><b>Not ready:</b></p>
+    <ul>${reasons.map((reason) => html`<li key=${reason}><${Markdown} text=${reason} /></li>`)}</ul>
+  </div>`;
 }
 
-/** The decisions that a waiting task offers to a person. */
-function Verdicts({ task }) {
+/** The decisions about a waiting task. */
+function Decisions({ task }) {
   const writer = useStore((now) => canWrite(now.session));
-  const verdicts = writer ? verdictsOf(task) : [];
-  if (verdicts.length === 0) return null;
-  return html`<div class="row" role="group" aria-label="Decision" data-testid="verdicts">${verdicts.map(({ name, primary, act }) => html`<button key=${name} type="button" class=${primary ? "primary" : ""} onClick=${() => act(task)}>${name}</button>`)}</div>`;
+  const decisions = writer ? decisionsOf(task) : [];
+  if (decisions.length === 0) return null;
+  return html`<div class="row" role="group" aria-label="Decision" data-testid="decisions">
+    ${decisions.map(({ name, primary, act }) => html`<button key=${name} type="button" class=${primary ? "primary" : ""}
+        onClick=${() => act(task)}>${name}</button>`)}
+  </div>`;
 }
 
 function Links({ title, ids }) {
   if (ids.length === 0) return null;
-  return html`<section><h3>${title}</h3><ul class="links">${ids.map((id) => html`<li key=${id}><${TaskLink} id=${id} /></li>`)}</ul></section>`;
+  return html`<section>
+    <h3>${title}</h3>
+    <ul class="links">${ids.map((id) => html`<li key=${id}><${TaskLink} id=${id} /></li>`)}</ul>
+  </section>`;
 }
 
 function Facts({ task }) {
   const rows = [
-    ["Labels", task.labels.length > 0 && html`<span class="label-row">${task.labels.map((name) => html`<${Label} key=${name} name=${name} />`)}</span>`],
+    [
+      "Labels",
+      task.labels.length > 0 && html`<span class="label-row">
+        ${task.labels.map((name) => html`<${Label} key=${name} name=${name} />`)}
+      </span>`,
+    ],
     ["Estimate", task.estimate_minutes !== null && minutes(task.estimate_minutes)],
     ["Due", task.due_at && html`<${DueDate} at=${task.due_at} />`],
-    ["Not before", task.defer_until && html`<${Ago} at=${task.defer_until} />`],
+    ["Not before", task.defer_until && html`<${RelativeTime} at=${task.defer_until} />`],
     ["Attempts", task.attempts > 0 && html`<${Attempts} task=${task} />`],
     ["Your key", task.external_key],
-    ["Created", html`<${Ago} at=${task.created_at} /> by <bdi>${task.created_by}</bdi>`],
-    ["Changed", html`<${Ago} at=${task.updated_at} />, version ${task.version}`],
-    ["Done", task.completed_at && html`<${Ago} at=${task.completed_at} />`],
+    ["Created", html`<${RelativeTime} at=${task.created_at} /> by <bdi>${task.created_by}</bdi>`],
+    ["Changed", html`<${RelativeTime} at=${task.updated_at} />, version ${task.version}`],
+    ["Done", task.completed_at && html`<${RelativeTime} at=${task.completed_at} />`],
   ];
-  return html`<dl class="facts">${rows.filter(([, value]) => value).map(([name, value]) => html`<div key=${name}><dt>${name}</dt><dd>${value}</dd></div>`)}</dl>`;
+  return html`<dl class="facts">
+    ${rows.filter(([, value]) => value).map(([name, value]) => html`<div key=${name}>
+      <dt>${name}</dt>
+      <dd>${value}</dd>
+    </div>`)}
+  </dl>`;
 }
 
-function Where({ task }) {
+function Breadcrumbs({ task }) {
   const project = state.projects.get(task.project_id);
   const epic = state.epics.get(task.epic_id);
-  const link = (name, changes) => html`<a href=${hrefOf(changes)} onClick=${(event) => follow(event, changes)}>${name}</a>`;
-  return html`<nav class="where" aria-label="Project and epic">
-    ${project && link(project.name, { project: project.id, epic: null })}${epic && html`<${Icon} name="chevron" />${link(epic.name, { project: project.id, epic: epic.id })}`}
+  const link = (name, changes) => html`<a href=${hrefOf(changes)} onClick=${(event) => follow(event, changes)}>
+    ${name}
+  </a>`;
+  return html`<nav class="breadcrumbs" aria-label="Project and epic">
+    ${project && link(project.name, { project: project.id, epic: null })}
+    ${epic && html`<${Icon} name="chevron" />${link(epic.name, { project: project.id, epic: epic.id })}`}
   </nav>`;
 }
 
@@ -102,23 +139,40 @@ function Tabs({ task }) {
   });
   return html`<section>
     <div class="tabs" role="tablist" aria-label="Log and history" onKeyDown=${onKeyDown}>
-      ${TABS.map(([id, name, icon]) => html`<button key=${id} type="button" id=${`tab-${id}`} role="tab" class="tab" aria-selected=${tab === id} aria-controls="tab-panel" tabindex=${tab === id ? 0 : -1} onClick=${() => setTab(id)}><${Icon} name=${icon} />${name}</button>`)}
+      ${TABS.map(([id, name, icon]) => html`<button key=${id} type="button" id=${`tab-${id}`} role="tab" class="tab"
+          aria-selected=${tab === id} aria-controls="tab-panel" tabindex=${tab === id ? 0 : -1}
+          onClick=${() => setTab(id)}><${Icon} name=${icon} />${name}</button>`)}
     </div>
-    <div id="tab-panel" role="tabpanel" aria-labelledby=${`tab-${tab}`}>${tab === "log" ? html`<${Log} key=${task.id} task=${task} />` : html`<${History} key=${task.id} task=${task} />`}</div>
+    <div id="tab-panel" role="tabpanel" aria-labelledby=${`tab-${tab}`}>
+      ${tab === "log" ? html`<${Log} key=${task.id} task=${task} />` : html`<${History} key=${task.id} task=${task} />`}
+    </div>
   </section>`;
 }
 
 function Bar({ task, writer }) {
-  const copy = async () => toast((await copyText(location.origin + hrefOf({ view: "board", task: task.id }))) ? "Link copied" : "The link could not be copied");
+  const copy = async () => {
+    const copied = await copyText(location.origin + hrefOf({ view: "board", task: task.id }));
+    toast(copied ? "Link copied" : "The link could not be copied");
+  };
   return html`<header class="drawer-bar">
     <span class="key">#${task.id}</span>
-    <${MoveSelect} task=${task} disabled=${!writer} /><${PrioritySelect} task=${task} disabled=${!writer} />
+    <${MoveSelect} task=${task} disabled=${!writer} />
+    <${PrioritySelect} task=${task} disabled=${!writer} />
     <span class="push"></span>
-    ${writer && html`<button type="button" class="quiet icon-button tool" aria-label="Edit task" title="Edit (e)" onClick=${() => editTask(task)} data-testid="edit"><${Icon} name="edit" /></button>`}
-    <a class="button quiet icon-button" aria-label="Show in the graph" title="Show in the graph" href=${hrefOf({ view: "graph", around: task.id })} onClick=${(event) => follow(event, { view: "graph", around: task.id })}><${Icon} name="graph" /></a>
-    <button type="button" class="quiet icon-button tool" aria-label="Copy link" title="Copy link" onClick=${copy}><${Icon} name="link" /></button>
-    ${writer && html`<button type="button" class="quiet icon-button tool" aria-label="Delete task" title="Delete" onClick=${async () => (await deleteTask(task)) && closeTask()} data-testid="delete"><${Icon} name="trash" /></button>`}
-    <button type="button" class="quiet icon-button close" aria-label="Close task" title="Close (Esc)" onClick=${closeTask} data-testid="close-task"><${Icon} name="close" /></button>
+    ${writer && html`<button type="button" class="quiet icon-button tool" aria-label="Edit task" title="Edit (e)"
+        onClick=${() => editTask(task)} data-testid="edit"><${Icon} name="edit" /></button>`}
+    <a class="button quiet icon-button" aria-label="Show in the graph" title="Show in the graph"
+        href=${hrefOf({ view: "graph", around: task.id })}
+        onClick=${(event) => follow(event, { view: "graph", around: task.id })}><${Icon} name="graph" /></a>
+    <button type="button" class="quiet icon-button tool" aria-label="Copy link" title="Copy link" onClick=${copy}>
+      <${Icon} name="link" />
+    </button>
+    ${writer && html`<button type="button" class="quiet icon-button tool" aria-label="Delete task" title="Delete"
+        onClick=${async () => (await deleteTask(task)) && closeTask()} data-testid="delete">
+      <${Icon} name="trash" />
+    </button>`}
+    <button type="button" class="quiet icon-button close" aria-label="Close task" title="Close (Esc)"
+        onClick=${closeTask} data-testid="close-task"><${Icon} name="close" /></button>
   </header>`;
 }
 
@@ -130,30 +184,38 @@ function Description({ task }) {
     if (shortened) readTask(task.id).catch(setFailure);
   }, [task.id, task.version, shortened]);
   if (!task.description) return html`<p class="muted">No description.</p>`;
-  return html`<${Fold}><${Markdown} text=${task.description} /><//>
-    ${shortened && html`<p class="muted">${failure ? `The rest could not be read. ${failure.message}` : "Reading the rest…"}</p>`}`;
+  return html`<${Collapsible}><${Markdown} text=${task.description} /><//>
+    ${shortened && html`<p class="muted">
+      ${failure ? `The rest could not be read. ${failure.message}` : "Reading the rest…"}
+    </p>`}`;
 }
 
 function Body({ task }) {
   const dependents = [...(state.dependents.get(task.id) ?? [])];
   const conflicts = new Set([...task.conflicts_with, ...(state.conflicts.get(task.id) ?? [])]);
   return html`<div class="drawer-body" tabindex="-1">
-    <${Where} task=${task} />
+    <${Breadcrumbs} task=${task} />
     <h2 id="task-name" dir="auto">${task.name}</h2>
-    <${Standing} task=${task} /><${Verdicts} task=${task} />
+    <${ReadinessPanel} task=${task} />
+    <${Decisions} task=${task} />
     <${Tabs} task=${task} />
     <section data-testid="description"><h3>Description</h3><${Description} task=${task} /></section>
-    ${task.acceptance.length > 0 && html`<section><h3>Done when</h3><ul class="acceptance">${task.acceptance.map((line, index) => html`<li key=${index}><${Markdown} text=${line} /></li>`)}</ul></section>`}
+    ${task.acceptance.length > 0 && html`<section>
+      <h3>Done when</h3>
+      <ul class="acceptance">
+        ${task.acceptance.map((line, index) => html`<li key=${index}><${Markdown} text=${line} /></li>`)}
+      </ul>
+    </section>`}
     <${Links} title="Waits for" ids=${task.depends_on} />
     <${Links} title="Unblocks" ids=${dependents} />
     <${Links} title="Never at the same time as" ids=${[...conflicts]} />
     <${Assumptions} task=${task} />
-    <${KnownFor} task=${task} />
+    <${TaskKnowledge} task=${task} />
     <${Facts} task=${task} />
   </div>`;
 }
 
-function Unread({ id, failure }) {
+function LoadFailed({ id, failure }) {
   const title = failure.status === 404 ? `Task #${id} not found` : failure.message;
   return html`<div role="alert"><h2>${title}</h2><p class="muted">${failure.hint}</p></div>
     <div><button type="button" class="primary" onClick=${closeTask}>Close</button></div>`;
@@ -164,11 +226,19 @@ function Missing({ id }) {
   useEffect(() => {
     readTask(id).catch(setFailure);
   }, [id]);
-  return html`<header class="drawer-bar"><span class="key">#${id}</span><span class="push"></span><button type="button" class="quiet icon-button close" aria-label="Close task" onClick=${closeTask}><${Icon} name="close" /></button></header>
-    <div class="drawer-body">${failure ? html`<${Unread} id=${id} failure=${failure} />` : html`<p class="muted">Reading…</p>`}</div>`;
+  return html`<header class="drawer-bar">
+    <span class="key">#${id}</span>
+    <span class="push"></span>
+    <button type="button" class="quiet icon-button close" aria-label="Close task" onClick=${closeTask}>
+      <${Icon} name="close" />
+    </button>
+  </header>
+    <div class="drawer-body">
+      ${failure ? html`<${LoadFailed} id=${id} failure=${failure} />` : html`<p class="muted">Reading…</p>`}
+    </div>`;
 }
 
-/** Takes the focus when it opens, and gives it back to the card it came from. */
+/** Focus the drawer when it opens, and return the focus to the card when it closes. */
 function useFocus(id) {
   const element = useRef(null);
   useEffect(() => {
@@ -184,7 +254,8 @@ export function Drawer({ id }) {
   const writer = useStore((now) => canWrite(now.session));
   const element = useFocus(id);
   const task = state.tasks.get(id);
-  return html`<aside class=${cx("drawer", task?.lock && "held")} ref=${element} tabindex="-1" aria-label=${`Task ${id}${task ? `: ${task.name}` : ""}`} data-testid="drawer">
+  return html`<aside class=${cx("drawer", task?.lock && "held")} ref=${element} tabindex="-1"
+      aria-label=${`Task ${id}${task ? `: ${task.name}` : ""}`} data-testid="drawer">
     ${task ? html`<${Bar} task=${task} writer=${writer} /><${Body} task=${task} />` : html`<${Missing} id=${id} />`}
   </aside>`;
 }

@@ -1,11 +1,11 @@
-// The lease of a held task: holder, time left, and the actions of a person.
+// The lease of a locked task: holder, time left and the actions of the user.
 import { extendTask, releaseTask, takeOver } from "../core/actions.js";
-import { fullTime, isolated, seconds } from "../core/format.js";
+import { bidiIsolate, fullTime, seconds } from "../core/format.js";
 import { html } from "../core/html.js";
-import { kindOf } from "../core/people.js";
+import { kindOf } from "../core/actors.js";
 import { navigate } from "../core/route.js";
 import { useStore } from "../core/store.js";
-import { Ago, Avatar, useLease } from "../ui/chips.js";
+import { Avatar, RelativeTime, useLease } from "../ui/chips.js";
 import { Icon } from "../ui/icons.js";
 import { useAgents } from "./agents.js";
 
@@ -17,13 +17,19 @@ function Extend({ task }) {
     event.target.value = "";
     if (ttl) extendTask(task, ttl);
   };
-  return html`<label class="choice"><span class="sr">Extend the lease</span><${Icon} name="clock" />
-    <select value="" onChange=${change} data-testid="extend"><option value="">Extend…</option>${CHOICES.map((ttl) => html`<option key=${ttl} value=${ttl}>${seconds(ttl)} from now</option>`)}</select></label>`;
+  return html`<label class="choice">
+    <span class="sr">Extend the lease</span>
+    <${Icon} name="clock" />
+    <select value="" onChange=${change} data-testid="extend">
+      <option value="">Extend…</option>
+      ${CHOICES.map((ttl) => html`<option key=${ttl} value=${ttl}>${seconds(ttl)} from now</option>`)}
+    </select>
+  </label>`;
 }
 
 function Seen({ id }) {
   const agent = useStore((state) => state.agents.get(id));
-  return agent ? html`<span>last seen <${Ago} at=${agent.last_seen} /> · </span>` : null;
+  return agent ? html`<span>last seen <${RelativeTime} at=${agent.last_seen} /> · </span>` : null;
 }
 
 export function Lease({ task, writer }) {
@@ -34,15 +40,34 @@ export function Lease({ task, writer }) {
   return html`<section class=${`lease ${tone}`} aria-label="Lease" data-testid="lease">
     <div class="lease-head">
       <${Avatar} id=${lock.holder} kind=${kindOf(lock.holder)} />
-      <div class="lease-who"><button type="button" class="link" onClick=${() => navigate({ view: "board", holder: lock.holder })} title=${`Show the tasks of ${isolated(lock.holder)}`}><b><bdi>${lock.holder}</bdi></b></button>${mine && " (you)"}<br /><span class="muted">since <${Ago} at=${lock.acquired_at} /> · <${Seen} id=${lock.holder} />fence ${lock.fence}</span></div>
-      <output class="lease-left" aria-live="off" title=${`until ${fullTime(lock.expires_at)}`} data-testid="countdown">${words}</output>
+      <div class="lease-who">
+        <button type="button" class="link" onClick=${() => navigate({ view: "board", holder: lock.holder })}
+            title=${`Show the tasks of ${bidiIsolate(lock.holder)}`}><b><bdi>${lock.holder}</bdi></b></button>
+        ${mine && " (you)"}
+        <br />
+        <span class="muted">
+          since <${RelativeTime} at=${lock.acquired_at} /> · <${Seen} id=${lock.holder} />
+          fence ${lock.fence}
+        </span>
+      </div>
+      <output class="lease-left" aria-live="off" title=${`until ${fullTime(lock.expires_at)}`} data-testid="countdown">
+        ${words}
+      </output>
     </div>
     <progress aria-label="Time left of the lease" max=${lock.ttl_seconds} value=${left / 1000}></progress>
-    ${tone === "over" && html`<p class="muted">The lease has expired. The task becomes ready when the server ends it.</p>`}
+    ${tone === "over" && html`<p class="muted">
+      The lease has expired. The task becomes ready when the server ends it.
+    </p>`}
     ${writer && html`<div class="row">
       <${Extend} task=${task} />
-      ${!mine && html`<button type="button" onClick=${() => takeOver(task)} data-testid="take-over"><${Icon} name="hand" />Take over</button>`}
-      <button type="button" onClick=${() => releaseTask(task)} data-testid="release"><${Icon} name="out" />${mine ? "Release" : "Force release"}</button>
+      ${!mine && html`<button type="button" onClick=${() => takeOver(task)} data-testid="take-over">
+        <${Icon} name="hand" />
+        Take over
+      </button>`}
+      <button type="button" onClick=${() => releaseTask(task)} data-testid="release">
+        <${Icon} name="out" />
+        ${mine ? "Release" : "Force release"}
+      </button>
     </div>`}
   </section>`;
 }

@@ -1,20 +1,27 @@
 // The log of a task, newest first, with a box to add to it.
 import { addLog, readDetails } from "../core/actions.js";
-import { complain } from "../core/ask.js";
+import { showError } from "../core/ask.js";
 import { draftOf, keepDraft } from "../core/drafts.js";
 import { html, useEffect, useState } from "../core/html.js";
 import { onKeys } from "../core/keyboard.js";
-import { kindOf } from "../core/people.js";
+import { kindOf } from "../core/actors.js";
 import { useStore } from "../core/store.js";
-import { LOG_KINDS, LOG_KIND_NAMES, bodyOf, canWrite } from "../core/words.js";
-import { Ago, Avatar, Empty } from "../ui/chips.js";
-import { Fold } from "../ui/fold.js";
+import { LOG_KINDS, LOG_KIND_NAMES, canWrite, logText } from "../core/vocabulary.js";
+import { Avatar, Empty, RelativeTime } from "../ui/chips.js";
+import { Collapsible } from "../ui/collapsible.js";
 import { Markdown } from "../ui/markdown.js";
 
 function Entry({ entry }) {
   return html`<li class=${`entry k-${entry.kind}`} data-testid="log-entry">
     <${Avatar} id=${entry.author} kind=${entry.kind === "system" ? "system" : kindOf(entry.author)} />
-    <div class="entry-body"><p class="entry-head"><b><bdi>${entry.author}</bdi></b><span class="kind">${LOG_KIND_NAMES[entry.kind]}</span><span class="muted"><${Ago} at=${entry.created_at} /></span></p><${Fold}><${Markdown} text=${bodyOf(entry)} /><//></div>
+    <div class="entry-body">
+      <p class="entry-head">
+        <b><bdi>${entry.author}</bdi></b>
+        <span class="kind">${LOG_KIND_NAMES[entry.kind]}</span>
+        <span class="muted"><${RelativeTime} at=${entry.created_at} /></span>
+      </p>
+      <${Collapsible}><${Markdown} text=${logText(entry)} /><//>
+    </div>
   </li>`;
 }
 
@@ -34,7 +41,7 @@ function Composer({ task, onAdded }) {
       onAdded(await addLog(task, kind, body));
       change({ body: "" });
     } catch (error) {
-      complain(error);
+      showError(error);
     }
     setBusy(false);
   };
@@ -47,16 +54,29 @@ function Composer({ task, onAdded }) {
     }
   });
   return html`<form class="composer" onSubmit=${send}>
-    <label><span class="sr">Add to the log</span><textarea rows="2" dir="auto" placeholder="Add to the log… (Markdown)" value=${body} onInput=${(event) => change({ body: event.target.value })} onKeyDown=${onKeyDown} data-testid="log-body"></textarea></label>
-    <div class="row"><label class="choice"><span class="sr">Kind</span><select value=${kind} onChange=${(event) => change({ kind: event.target.value })}>${LOG_KINDS.map((name) => html`<option key=${name} value=${name}>${LOG_KIND_NAMES[name]}</option>`)}</select></label>
-    <span class="push"></span><button type="submit" class="primary" disabled=${busy || !body.trim()}>Add</button></div>
+    <label>
+      <span class="sr">Add to the log</span>
+      <textarea rows="2" dir="auto" placeholder="Add to the log… (Markdown)" value=${body}
+          onInput=${(event) =>
+            change({ body: event.target.value })} onKeyDown=${onKeyDown} data-testid="log-body"></textarea>
+    </label>
+    <div class="row">
+      <label class="choice">
+        <span class="sr">Kind</span>
+        <select value=${kind} onChange=${(event) => change({ kind: event.target.value })}>
+          ${LOG_KINDS.map((name) => html`<option key=${name} value=${name}>${LOG_KIND_NAMES[name]}</option>`)}
+        </select>
+      </label>
+    <span class="push"></span>
+      <button type="submit" class="primary" disabled=${busy || !body.trim()}>Add</button>
+    </div>
   </form>`;
 }
 
-// The description comes after the log: more than this would push it out of sight.
+// The description follows the log: more entries would push it out of view.
 const SHOWN = 3;
 
-/** Entries newest first, each once. */
+/** Return entries newest first, without duplicates. */
 function merged(old, entries) {
   const all = new Map([...old, ...entries].map((entry) => [entry.id, entry]));
   return [...all.values()].sort((a, b) => b.id - a.id);
@@ -64,7 +84,8 @@ function merged(old, entries) {
 
 export function Log({ task }) {
   const writer = useStore((state) => canWrite(state.session));
-  const news = useStore((state) => state.events.findLast((event) => event.task_id === task.id && event.type === "task.logged")?.seq ?? 0);
+  const isLogged = (event) => event.task_id === task.id && event.type === "task.logged";
+  const latestSeq = useStore((state) => state.events.findLast(isLogged)?.seq ?? 0);
   const [entries, setEntries] = useState(null);
   const [before, setBefore] = useState(null);
   const [failed, setFailed] = useState(false);
@@ -76,18 +97,30 @@ export function Log({ task }) {
       setFailed(false);
       if (from || before === null) setBefore(details.logs_before);
     } catch (error) {
-      complain(error);
+      showError(error);
       setFailed(true);
     }
   };
   useEffect(() => {
     read();
-  }, [task.id, news]);
+  }, [task.id, latestSeq]);
   const rows = whole ? entries : entries?.slice(0, SHOWN);
   const hidden = (entries?.length ?? 0) - (rows?.length ?? 0);
-  return html`${writer && html`<${Composer} task=${task} onAdded=${(entry) => setEntries((old) => merged(old ?? [], [entry]))} />`}
-    ${failed && html`<p class="row">The log could not be read. <button type="button" class="small" onClick=${() => read()}>Try again</button></p>`}
-    ${entries === null ? !failed && html`<p class="muted">Reading…</p>` : entries.length === 0 ? html`<${Empty} title="No log entries yet" />` : html`<ol class="log">${rows.map((entry) => html`<${Entry} key=${entry.id} entry=${entry} />`)}</ol>`}
-    ${hidden > 0 && html`<button type="button" class="quiet" onClick=${() => setWhole(true)} data-testid="log-more">Show ${hidden}${before ? " and more" : ""} older</button>`}
-    ${hidden === 0 && before && html`<button type="button" class="quiet" onClick=${() => read(before)}>Older entries</button>`}`;
+  return html`${writer && html`<${Composer} task=${task}
+      onAdded=${(entry) => setEntries((old) => merged(old ?? [], [entry]))} />`}
+    ${failed && html`<p class="row">
+      The log could not be read. <button type="button" class="small" onClick=${() => read()}>Try again</button>
+    </p>`}
+    ${entries === null
+      ? !failed && html`<p class="muted">Reading…</p>`
+      : entries.length === 0
+      ? html`<${Empty} title="No log entries yet" />`
+      : html`<ol class="log">${rows.map((entry) => html`<${Entry} key=${entry.id} entry=${entry} />`)}</ol>`}
+    ${hidden > 0 && html`<button type="button" class="quiet" onClick=${() => setWhole(true)} data-testid="log-more">
+      Show ${hidden}
+      ${before ? " and more" : ""} older
+    </button>`}
+    ${hidden === 0
+      && before
+      && html`<button type="button" class="quiet" onClick=${() => read(before)}>Older entries</button>`}`;
 }

@@ -1,34 +1,38 @@
-// A row that is wider than its frame says so: a shade at the side where there is more, with a button that goes there.
+// A horizontal scroller with a shade and a scroll button at each side that has more content.
 import { html, useEffect, useRef, useState } from "../core/html.js";
 import { Icon } from "../ui/icons.js";
 
 const NOWHERE = { start: false, end: false };
 
-/** Whether something lies beyond either side of the scroller. */
+/** Return whether there is content beyond each side of the scroller. */
 function useBeyond(scroller) {
   const [beyond, setBeyond] = useState(NOWHERE);
   useEffect(() => {
     const element = scroller.current;
-    const look = () => {
+    const measure = () => {
       const start = element.scrollLeft > 1;
       const end = element.scrollLeft + element.clientWidth < element.scrollWidth - 1;
       setBeyond((old) => (old.start === start && old.end === end ? old : { start, end }));
     };
-    const sizes = new ResizeObserver(look);
+    const sizes = new ResizeObserver(measure);
     for (const watched of [element, ...element.children]) sizes.observe(watched);
-    element.addEventListener("scroll", look, { passive: true });
-    look();
+    element.addEventListener("scroll", measure, { passive: true });
+    measure();
     return () => {
       sizes.disconnect();
-      element.removeEventListener("scroll", look);
+      element.removeEventListener("scroll", measure);
     };
   }, []);
   return beyond;
 }
 
-/** Stays in the page when it is not shown: what comes and goes beside the row could take the focus from it. */
+/** The button stays in the page when hidden: removing it could take the focus from the row. */
 function Edge({ side, shown, onClick }) {
-  return html`<div class=${`edge ${side}`} hidden=${!shown}><button type="button" class="icon-button" aria-label=${side === "end" ? "Columns further right" : "Columns further left"} onClick=${onClick} data-testid=${`edge-${side}`}><${Icon} name="chevron" /></button></div>`;
+  return html`<div class=${`edge ${side}`} hidden=${!shown}>
+    <button type="button" class="icon-button"
+        aria-label=${side === "end" ? "Columns further right" : "Columns further left"} onClick=${onClick}
+        data-testid=${`edge-${side}`}><${Icon} name="chevron" /></button>
+  </div>`;
 }
 
 export function Sideways({ children }) {

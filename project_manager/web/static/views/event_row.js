@@ -1,15 +1,22 @@
 // One event as a sentence.
 import { fieldValue } from "../core/due.js";
-import { isolated, momentOr } from "../core/format.js";
+import { bidiIsolate, momentOr } from "../core/format.js";
 import { html, useState } from "../core/html.js";
-import { kindOf } from "../core/people.js";
+import { kindOf } from "../core/actors.js";
 import { state } from "../core/store.js";
-import { STATUS_NAMES } from "../core/words.js";
-import { Ago, Person, TaskLink } from "../ui/chips.js";
+import { STATUS_NAMES } from "../core/vocabulary.js";
+import { Actor, RelativeTime, TaskLink } from "../ui/chips.js";
 import { Icon } from "../ui/icons.js";
 
 const ENVELOPE = new Set(["seq", "type", "timestamp", "actor", "project_id", "epic_id", "task_id"]);
-const NOTES = { comment: "commented on", progress: "reported progress on", handoff: "left a handoff note on", evidence: "added evidence to", system: "made a note on" };
+const CHANGES = new Set(["changes", "previous"]);
+const NOTES = {
+  comment: "commented on",
+  progress: "reported progress on",
+  handoff: "left a handoff note on",
+  evidence: "added evidence to",
+  system: "made a note on",
+};
 const UNLOCKED = {
   explicit_release: ["released", ""],
   auto_release: ["released", ""],
@@ -18,12 +25,17 @@ const UNLOCKED = {
   deleted: ["lost", "because it was deleted"],
 };
 
-/** The system itself ends leases by force only after a backup was restored. */
-const forcedBy = (actor) => (actor.kind === "system" ? "because the database was restored" : `because ${isolated(actor.id)} ended the lease`);
+/** The system itself forces the end of leases only after a backup was restored. */
+const forcedReason = (actor) =>
+  (actor.kind === "system" ? "because the database was restored" : `because ${bidiIsolate(actor.id)} ended the lease`);
 
 const nameOf = (map, id) => map.get(id)?.name ?? `#${id}`;
-/** Only operators get the token of an event. */
-const tokenOf = ({ token }) => (token ? `the token ${isolated(token.name)} (${token.role}${token.agent_id ? ` bound to ${isolated(token.agent_id)}` : ""})` : "a token");
+/** Only operators receive the token of an event. */
+function tokenOf({ token }) {
+  if (!token) return "a token";
+  const bound = token.agent_id ? ` bound to ${bidiIsolate(token.agent_id)}` : "";
+  return `the token ${bidiIsolate(token.name)} (${token.role}${bound})`;
+}
 const changed = (event) => Object.keys(event.changes ?? {}).join(", ");
 
 // The words before and after the task.
@@ -32,7 +44,8 @@ const SENTENCES = {
   "task.updated": (event) => ["changed", changed(event) && `(${changed(event)})`],
   "task.status_changed": (event) => ["moved", `to ${STATUS_NAMES[event.status] ?? event.status}`],
   "task.locked": (event) => (event.renewed ? ["changed the lease of", ""] : ["claimed", ""]),
-  "task.unlocked": (event) => (event.reason === "forced" ? ["lost", forcedBy(event.actor)] : UNLOCKED[event.reason] ?? ["released", ""]),
+  "task.unlocked": (event) =>
+    (event.reason === "forced" ? ["lost", forcedReason(event.actor)] : UNLOCKED[event.reason] ?? ["released", ""]),
   "task.deleted": () => ["deleted", ""],
   "task.logged": (event) => [NOTES[event.kind] ?? "wrote on", ""],
   "task.ready": () => ["", "is ready now"],
@@ -48,7 +61,7 @@ function sentence(event) {
   if (known) return known(event);
   const [kind, verb] = event.type.split(".");
   const name = kind === "project" ? nameOf(state.projects, event.project_id) : nameOf(state.epics, event.epic_id);
-  return [`${verb} the ${kind} ${isolated(event.name ?? name)}`, ""];
+  return [`${verb} the ${kind} ${bidiIsolate(event.name ?? name)}`, ""];
 }
 
 const TONES = { "task.deleted": "bad", "task.ready": "good", "task.locked": "work" };
@@ -59,46 +72,67 @@ function toneOf(event) {
   return TONES[event.type] ?? "";
 }
 
-/** The subject of the sentence: the holder of a lease, the author of a log entry, else the actor. `task.ready` has none. */
+/** Return the subject of the sentence: lease holder, author of a log entry, else the actor. `task.ready` has none. */
 function Subject({ event }) {
   if (event.type === "task.ready") return null;
   const lease = event.type === "task.unlocked" || event.type === "task.locked";
-  const id = lease ? event.agent_id ?? event.actor.id : event.type === "task.logged" ? event.author ?? event.actor.id : event.actor.id;
+  const author = event.type === "task.logged" ? event.author : undefined;
+  const id = (lease ? event.agent_id : author) ?? event.actor.id;
   const kind = id === event.actor.id ? event.actor.kind : event.kind === "system" ? "system" : kindOf(id);
-  return html`<${Person} id=${id} kind=${kind} /> `;
+  return html`<${Actor} id=${id} kind=${kind} /> `;
 }
 
-const shown = (value) => (typeof value === "object" && value !== null ? JSON.stringify(value, (_, part) => momentOr(part)) : String(momentOr(value) ?? "nothing"));
+const shown = (value) =>
+  (typeof value === "object" && value !== null
+    ? JSON.stringify(value, (_, part) => momentOr(part))
+    : String(momentOr(value) ?? "nothing"));
 
-/** Changed fields as "before → after", then the other fields of the event. */
+/** Return changed fields as "before → after", then the other fields of the event. */
 function fieldsOf(event) {
-  const changes = Object.entries(event.changes ?? {}).map(([name, value]) => [name, `${shown(fieldValue(name, event.previous?.[name]))} → ${shown(fieldValue(name, value))}`]);
-  const rest = Object.entries(event).filter(([name, value]) => !ENVELOPE.has(name) && name !== "changes" && name !== "previous" && value !== null);
+  const changes = Object.entries(event.changes ?? {}).map(([name, value]) => [
+    name,
+    `${shown(fieldValue(name, event.previous?.[name]))} → ${shown(fieldValue(name, value))}`,
+  ]);
+  const isField = ([name, value]) => !ENVELOPE.has(name) && !CHANGES.has(name) && value !== null;
+  const rest = Object.entries(event).filter(isField);
   return [...changes, ...rest.map(([name, value]) => [name, shown(fieldValue(name, value))])];
 }
 
 function Fields({ event }) {
-  return html`<dl class="event-fields"><div><dt>event</dt><dd>${event.seq}, ${event.type}, by <bdi>${event.actor.id}</bdi></dd></div>
-    ${fieldsOf(event).map(([name, text]) => html`<div key=${name}><dt>${name}</dt><dd dir="auto">${text}</dd></div>`)}</dl>`;
+  return html`<dl class="event-fields">
+    <div><dt>event</dt><dd>${event.seq}, ${event.type}, by <bdi>${event.actor.id}</bdi></dd></div>
+    ${fieldsOf(event).map(([name, text]) => html`<div key=${name}><dt>${name}</dt><dd dir="auto">${text}</dd></div>`)}
+  </dl>`;
 }
 
-/** `within` is the task whose history this is: it needs no link to itself. */
+/** The row of an event. `within` is the task of the history, which needs no link to itself. */
 export function EventRow({ event, within }) {
   const [open, setOpen] = useState(false);
   const [before, after] = sentence(event);
-  const about = event.task_id && event.task_id !== within ? html`<${TaskLink} id=${event.task_id} name=${event.name} bare />` : event.task_id && (event.type === "task.ready" ? "It" : "it");
+  const about = event.task_id && event.task_id !== within
+    ? html`<${TaskLink} id=${event.task_id} name=${event.name} bare />`
+    : event.task_id && (event.type === "task.ready" ? "It" : "it");
   return html`<li class=${`event ${toneOf(event)}`} data-testid="event">
     <span class="event-mark" aria-hidden="true"></span>
-    <div class="event-text"><p><${Subject} event=${event} />${before && html`<span>${before}</span>`}${about}${after && html`<span>${after}</span>`}</p>
-      ${open && html`<${Fields} event=${event} />`}</div>
-    <span class="muted event-time"><${Ago} at=${event.timestamp} /></span>
-    <button type="button" class="quiet icon-button" aria-label="Fields of this event" aria-expanded=${open} onClick=${() => setOpen(!open)}><${Icon} name="more" /></button>
+    <div class="event-text">
+      <p>
+        <${Subject} event=${event} />
+        ${before && html`<span>${before}</span>`}
+        ${about}
+        ${after && html`<span>${after}</span>`}
+      </p>
+      ${open && html`<${Fields} event=${event} />`}
+    </div>
+    <span class="muted event-time"><${RelativeTime} at=${event.timestamp} /></span>
+    <button type="button" class="quiet icon-button" aria-label="Fields of this event" aria-expanded=${open}
+        onClick=${() => setOpen(!open)}><${Icon} name="more" /></button>
   </li>`;
 }
 
-/** Events that say again what the one beside them says. */
-export function isEcho(event, before, after) {
-  const same = (other, type) => other?.type === type && other.task_id === event.task_id && Math.abs(other.seq - event.seq) === 1;
+/** Return whether an adjacent event has the same information. */
+export function isRedundant(event, before, after) {
+  const same = (other, type) =>
+    other?.type === type && other.task_id === event.task_id && Math.abs(other.seq - event.seq) === 1;
   if (event.type === "task.status_changed") {
     const given = same(after, "task.unlocked") && after.reason !== "auto_release";
     return given || (event.status === "IN_PROGRESS" && same(before, "task.locked"));

@@ -1,10 +1,10 @@
-// Search and filters. All of it is in the address.
+// Search and filters. The address has all of their values.
 import { clearFilters, isFiltered, navigate } from "../core/route.js";
 import { READY_NAMES, inUse, visibleColumns } from "../core/filters.js";
-import { count, isolated, plural } from "../core/format.js";
+import { bidiIsolate, count, plural } from "../core/format.js";
 import { html, useEffect, useMemo, useRef, useState } from "../core/html.js";
-import { state, useCalmly, useStore } from "../core/store.js";
-import { STATUSES } from "../core/words.js";
+import { state, useStore, useThrottled } from "../core/store.js";
+import { STATUSES } from "../core/vocabulary.js";
 import { Icon } from "../ui/icons.js";
 
 const TYPING_MS = 120;
@@ -26,14 +26,19 @@ function Search({ value }) {
       navigate({ q: next.trim() || null }, { replace: true });
     }, TYPING_MS);
   };
-  return html`<label class="search"><${Icon} name="search" /><span class="sr">Search tasks</span>
-    <input type="search" id="search" dir="auto" placeholder="Search tasks" value=${text} onInput=${type} data-testid="search" autocomplete="off" spellcheck=${false} />
-    <kbd aria-hidden="true">/</kbd></label>`;
+  return html`<label class="search">
+    <${Icon} name="search" />
+    <span class="sr">Search tasks</span>
+    <input type="search" id="search" dir="auto" placeholder="Search tasks" value=${text} onInput=${type}
+        data-testid="search" autocomplete="off" spellcheck=${false} />
+    <kbd aria-hidden="true">/</kbd>
+  </label>`;
 }
 
-/** A filter; its first choice takes the filter away. */
+/** A filter. Its first choice removes the filter. */
 export function Choice({ label, name, value, options, any }) {
-  const change = (event) => navigate({ [name]: event.target.value || null, ...(name === "project" ? { epic: null } : {}) });
+  const change = (event) =>
+    navigate({ [name]: event.target.value || null, ...(name === "project" ? { epic: null } : {}) });
   const missing = value && !options.some(([option]) => String(option) === String(value));
   return html`<label class="choice ${value ? "active" : ""}"><span class="sr">${label}</span>
     <select value=${value ?? ""} onChange=${change} data-testid=${`filter-${name}`}>
@@ -47,25 +52,37 @@ const byName = (a, b) => a.name.localeCompare(b.name);
 
 export function epicOptions(project) {
   const epics = [...state.epics.values()].filter((epic) => !project || epic.project_id === project);
-  const nameOf = (epic) => (project ? epic.name : `${isolated(epic.name)} (${isolated(state.projects.get(epic.project_id)?.name ?? "")})`);
-  return epics.sort((a, b) => a.project_id - b.project_id || a.position - b.position).map((epic) => [epic.id, nameOf(epic)]);
+  const nameOf = (epic) =>
+    (project
+      ? epic.name
+      : `${bidiIsolate(epic.name)} (${bidiIsolate(state.projects.get(epic.project_id)?.name ?? "")})`);
+  return epics.sort((a, b) => a.project_id - b.project_id || a.position - b.position).map((epic) => [
+    epic.id,
+    nameOf(epic),
+  ]);
 }
 
-export const projectOptions = () => [...state.projects.values()].sort(byName).map((project) => [project.id, project.archived_at ? `${isolated(project.name)} (archived)` : project.name]);
+export const projectOptions = () =>
+  [...state.projects.values()].sort(byName).map((project) => [
+    project.id,
+    project.archived_at ? `${bidiIsolate(project.name)} (archived)` : project.name,
+  ]);
 
 function Shown() {
   useStore((now) => now.revision.tasks);
   const columns = visibleColumns(state);
   const shown = STATUSES.reduce((sum, status) => sum + columns[status].length, 0);
   const all = state.tasks.size;
-  return html`<span class="shown" data-testid="shown">${shown === all ? plural(all, "task") : `${count(shown)} of ${plural(all, "task")}`}</span>`;
+  return html`<span class="shown" data-testid="shown">
+    ${shown === all ? plural(all, "task") : `${count(shown)} of ${plural(all, "task")}`}
+  </span>`;
 }
 
 const revisionOfTasks = (now) => now.revision.tasks;
 
 export function FilterBar() {
   const route = useStore((now) => now.route);
-  const revision = useCalmly(revisionOfTasks);
+  const revision = useThrottled(revisionOfTasks);
   const plans = useStore((now) => now.revision.plans);
   const { labels, holders } = useMemo(() => inUse(state), [revision, route.project]);
   const epics = useMemo(() => epicOptions(route.project), [plans, route.project]);
@@ -75,8 +92,12 @@ export function FilterBar() {
     <${Choice} label="Epic" name="epic" value=${route.epic} options=${epics} any="All epics" />
     <${Choice} label="Label" name="label" value=${route.label} options=${same(labels)} any="Any label" />
     <${Choice} label="Holder" name="holder" value=${route.holder} options=${same(holders)} any="Any holder" />
-    <${Choice} label="Readiness" name="ready" value=${route.ready} options=${Object.entries(READY_NAMES)} any="Ready or not" />
-    ${isFiltered(route) && html`<button type="button" class="quiet small" onClick=${clearFilters}><${Icon} name="close" />Clear</button>`}
+    <${Choice} label="Readiness" name="ready" value=${route.ready} options=${Object.entries(READY_NAMES)}
+        any="Ready or not" />
+    ${isFiltered(route) && html`<button type="button" class="quiet small" onClick=${clearFilters}>
+      <${Icon} name="close" />
+      Clear
+    </button>`}
     <span class="push"></span>
     <${Shown} />
   </div>`;

@@ -1,24 +1,24 @@
 // The graph of dependencies.
 import { testOf } from "../core/filters.js";
-import { clipped, isolated, plural } from "../core/format.js";
+import { bidiIsolate, plural, truncate } from "../core/format.js";
 import { cx, html, useEffect, useMemo, useRef, useState } from "../core/html.js";
 import { follow, hrefOf, navigate } from "../core/route.js";
 import { state, useStore } from "../core/store.js";
-import { CLOSED, STATUS_NAMES, canWrite } from "../core/words.js";
+import { CLOSED, STATUS_NAMES, canWrite } from "../core/vocabulary.js";
 import { Empty } from "../ui/chips.js";
 import { Icon, Shape } from "../ui/icons.js";
 import { Choice, epicOptions, projectOptions } from "./filterbar.js";
 import { BOX, layout, pathOf } from "./graph_layout.js";
 import { usePanZoom } from "./pan_zoom.js";
 
-const MOST = 400;
+const MAX_NODES = 400;
 
-/** The task with everything it waits for and everything that waits for it. */
+/** Return the task with all of its transitive dependencies and dependents. */
 function around(id) {
   const found = new Set([id]);
   const walk = (next) => {
     const queue = [id];
-    while (queue.length && found.size < MOST) {
+    while (queue.length && found.size < MAX_NODES) {
       for (const other of next(queue.shift())) {
         if (!found.has(other)) queue.push(other);
         found.add(other);
@@ -30,28 +30,41 @@ function around(id) {
   return [...found].map((task) => state.tasks.get(task)).filter(Boolean);
 }
 
-/** Tasks with a dependency either way; finished ones only if wanted, or where something still hangs on them. */
+/** Return the tasks with dependencies. Closed tasks are included only on request or if open tasks depend on them. */
 function chosen(route, closed) {
   if (route.around) return around(Number(route.around));
   const test = testOf({ project: route.project, epic: route.epic, label: route.label }) ?? (() => true);
   const pool = [...state.tasks.values()].filter((task) => test(task) && (closed || !CLOSED.has(task.status)));
   const ids = new Set(pool.map((task) => task.id));
-  const linked = (task) => task.depends_on.some((id) => ids.has(id)) || [...(state.dependents.get(task.id) ?? [])].some((id) => ids.has(id));
+  const linked = (task) =>
+    task.depends_on.some((id) => ids.has(id)) || [...(state.dependents.get(task.id) ?? [])].some((id) => ids.has(id));
   return pool.filter(linked);
 }
 
-/** A link to its task; where the drawing is an overview (`far`), no link: a press there comes closer. */
+/** A link to its task. In an overview (`far`) it is no link, because a press zooms in. */
 function Node({ node, longest, far }) {
   const task = state.tasks.get(node.id);
-  const standing = task.lock ? `locked by ${isolated(task.lock.holder)}` : task.ready ? "ready" : STATUS_NAMES[task.status];
-  const link = far ? {} : { href: hrefOf({ task: node.id }), "data-task": node.id, onClick: (event) => follow(event, { task: node.id }) };
-  return html`<${far ? "g" : "a"} ...${link} data-testid="node" class=${cx("node", `s-${task.status}`, task.ready && "ready", longest && "longest")} transform=${`translate(${node.x} ${node.y})`}
-    role=${far ? "img" : undefined} aria-label=${`#${task.id} ${task.name}, ${STATUS_NAMES[task.status]}, ${standing}`}>
+  const statusText = task.lock
+    ? `locked by ${bidiIsolate(task.lock.holder)}`
+    : task.ready
+    ? "ready"
+    : STATUS_NAMES[task.status];
+  const link = far
+    ? {}
+    : { href: hrefOf({ task: node.id }), "data-task": node.id, onClick: (event) => follow(event, { task: node.id }) };
+  return html`<${far ? "g" : "a"} ...${link} data-testid="node"
+      class=${cx("node", `s-${task.status}`, task.ready && "ready", longest && "longest")}
+      transform=${`translate(${node.x} ${node.y})`}
+    role=${far ? "img" : undefined}
+      aria-label=${`#${task.id} ${task.name}, ${STATUS_NAMES[task.status]}, ${statusText}`}>
     <title>${task.name}</title>
     <rect class="box" width=${BOX.width} height=${BOX.height} rx="8" />
-    <g class=${`status-icon s-${task.status}`} transform="translate(10 8) scale(.875)"><${Shape} status=${task.status} /></g>
-    <text class="node-key" x="30" y="19">#${task.id}</text><text class="node-state" x=${BOX.width - 10} y="19" text-anchor="end">${clipped(standing, 16)}</text>
-    <text class="node-name" x="10" y="36" clip-path="url(#node-inside)">${clipped(task.name, 26)}</text>
+    <g class=${`status-icon s-${task.status}`} transform="translate(10 8) scale(.875)">
+      <${Shape} status=${task.status} />
+    </g>
+    <text class="node-key" x="30" y="19">#${task.id}</text>
+    <text class="node-state" x=${BOX.width - 10} y="19" text-anchor="end">${truncate(statusText, 16)}</text>
+    <text class="node-name" x="10" y="36" clip-path="url(#node-inside)">${truncate(task.name, 26)}</text>
   <//>`;
 }
 
@@ -59,16 +72,28 @@ function Drawing({ drawing, fitKey }) {
   const frame = useRef(null);
   const { viewBox, handlers, zoom, fit, far } = usePanZoom(frame, drawing, fitKey);
   return html`<div class="graph-frame">
-    <svg ref=${frame} class=${cx("graph", far && "far")} viewBox=${viewBox} tabindex="0" role="group" aria-label="Dependency graph. Arrow keys move, plus and minus zoom, 0 fits." ...${handlers} data-testid="graph">
-      <defs><clipPath id="node-inside"><rect x="8" y="20" width=${BOX.width - 16} height="22" /></clipPath><marker id="tip" viewBox="0 0 8 8" refX="7" refY="4" markerUnits="userSpaceOnUse" markerWidth="9" markerHeight="9" orient="auto"><path class="tip" d="M0 .5 7.5 4 0 7.5z" /></marker></defs>
-      ${drawing.edges.map((edge) => html`<path key=${`${edge.from}-${edge.to}`} class=${cx("edge", CLOSED.has(state.tasks.get(edge.from)?.status) && "met", edge.longest && "longest")} d=${pathOf(edge.points)} marker-end="url(#tip)" />`)}
-      ${drawing.nodes.map((node) => state.tasks.has(node.id) && html`<${Node} key=${node.id} node=${node} longest=${drawing.longest.has(node.id)} far=${far} />`)}
+    <svg ref=${frame} class=${cx("graph", far && "far")} viewBox=${viewBox} tabindex="0" role="group"
+        aria-label="Dependency graph. Arrow keys move, plus and minus zoom, 0 fits." ...${handlers} data-testid="graph">
+      <defs>
+        <clipPath id="node-inside"><rect x="8" y="20" width=${BOX.width - 16} height="22" /></clipPath>
+        <marker id="tip" viewBox="0 0 8 8" refX="7" refY="4" markerUnits="userSpaceOnUse" markerWidth="9"
+            markerHeight="9" orient="auto"><path class="tip" d="M0 .5 7.5 4 0 7.5z" /></marker>
+      </defs>
+      ${drawing.edges.map((edge) => html`<path key=${`${edge.from}-${edge.to}`}
+          class=${cx("edge", CLOSED.has(state.tasks.get(edge.from)?.status) && "met", edge.longest && "longest")}
+          d=${pathOf(edge.points)} marker-end="url(#tip)" />`)}
+      ${drawing.nodes.map((node) => state.tasks.has(node.id) && html`<${Node} key=${node.id} node=${node}
+          longest=${drawing.longest.has(node.id)} far=${far} />`)}
     </svg>
-    <div class="graph-tools"><button type="button" class="icon-button" aria-label="Zoom in" onClick=${() => zoom(0.8)}>+</button><button type="button" class="icon-button" aria-label="Zoom out" onClick=${() => zoom(1.25)}>−</button><button type="button" onClick=${fit}>Fit</button></div>
+    <div class="graph-tools">
+      <button type="button" class="icon-button" aria-label="Zoom in" onClick=${() => zoom(0.8)}>+</button>
+      <button type="button" class="icon-button" aria-label="Zoom out" onClick=${() => zoom(1.25)}>−</button>
+      <button type="button" onClick=${fit}>Fit</button>
+    </div>
   </div>`;
 }
 
-/** The layout depends on the tasks and their dependencies, not on every change of a task. */
+/** Return a key of tasks and dependencies, on which the layout depends. */
 const shapeOf = (tasks) => tasks.map((task) => `${task.id}:${task.depends_on}`).join(";");
 
 export function Graph() {
@@ -77,17 +102,42 @@ export function Graph() {
   const route = useStore((now) => now.route);
   const [closed, setClosed] = useState(false);
   const tasks = chosen(route, closed);
-  const shown = tasks.slice(0, MOST);
+  const shown = tasks.slice(0, MAX_NODES);
   const shape = shapeOf(shown);
   const drawing = useMemo(() => layout(shown), [shape]);
   useEffect(() => {
     if (route.around && !state.tasks.has(Number(route.around))) navigate({ around: null }, { replace: true });
   }, [route.around]);
   return html`<section class="page wide graph-page" aria-labelledby="page-title">
-    <div class="page-head"><h1 id="page-title">Dependencies</h1><span class="muted" data-testid="graph-count">${plural(shown.length, "task")}${tasks.length > MOST ? ` of ${tasks.length}: choose a project or an epic to see the rest` : ""}</span><span class="push"></span>
-      ${route.around ? html`<button type="button" onClick=${() => navigate({ around: null })}><${Icon} name="close" />Around #${route.around}</button>` : html`<${Choice} label="Project" name="project" value=${route.project} options=${projectOptions()} any="All projects" /><${Choice} label="Epic" name="epic" value=${route.epic} options=${epicOptions(route.project)} any="All epics" />
-      <label class="check"><input type="checkbox" checked=${closed} onChange=${(event) => setClosed(event.target.checked)} />Finished too</label>`}</div>
-    ${shown.length === 0 ? html`<${Empty} title="No dependencies to draw"><p>Tasks that wait for others appear here.${canWrite(state.session) && " Edit a task to add dependencies."}</p><//>` : html`<${Drawing} drawing=${drawing} fitKey=${shape} />
-      <p class="graph-key"><span class="key-ready">ready</span><span class="key-longest">longest chain: ${plural(drawing.longest.size, "task")}</span></p>`}
+    <div class="page-head">
+      <h1 id="page-title">Dependencies</h1>
+      <span class="muted" data-testid="graph-count">
+        ${plural(shown.length, "task")}
+        ${tasks.length > MAX_NODES ? ` of ${tasks.length}: choose a project or an epic to see the rest` : ""}
+      </span>
+      <span class="push"></span>
+      ${route.around
+        ? html`<button type="button" onClick=${() => navigate({ around: null })}>
+          <${Icon} name="close" />
+          Around #${route.around}
+        </button>`
+        : html`<${Choice} label="Project" name="project" value=${route.project} options=${projectOptions()}
+            any="All projects" />
+          <${Choice} label="Epic" name="epic" value=${route.epic} options=${epicOptions(route.project)}
+              any="All epics" />
+        <label class="check">
+          <input type="checkbox" checked=${closed} onChange=${(event) => setClosed(event.target.checked)} />
+          Finished too
+        </label>`}
+    </div>
+    ${shown.length === 0
+      ? html`<${Empty} title="No dependencies to draw">
+        <p>Tasks that wait for others appear here.${canWrite(state.session) && " Edit a task to add dependencies."}</p>
+      <//>`
+      : html`<${Drawing} drawing=${drawing} fitKey=${shape} />
+        <p class="graph-key">
+          <span class="key-ready">ready</span>
+          <span class="key-longest">longest chain: ${plural(drawing.longest.size, "task")}</span>
+        </p>`}
   </section>`;
 }

@@ -1,10 +1,10 @@
-// A layered drawing of a dependency graph: what must come first stands further left.
-// Layers by longest path, crossings reduced by medians (Sugiyama, Tagawa, Toda 1981); long edges bend at placeholders.
+// A layered layout of a dependency graph, dependencies on the left. Layers by longest path, crossings reduced by
+// medians (Sugiyama, Tagawa, Toda 1981). Long edges bend at placeholders.
 
 const SWEEPS = 6;
 export const BOX = { width: 184, height: 46, gapX: 44, gapY: 14 };
 
-/** Ids in an order in which every task comes after what it depends on. Cycles do not exist: the server refuses them. */
+/** Return ids in topological order: every task after its dependencies. The server prevents cycles. */
 function topological(ids, before) {
   const waiting = new Map(ids.map((id) => [id, before.get(id).length]));
   const after = new Map(ids.map((id) => [id, []]));
@@ -21,11 +21,13 @@ function topological(ids, before) {
 
 function layersOf(order, before) {
   const layer = new Map();
-  for (const id of order) layer.set(id, before.get(id).reduce((deepest, from) => Math.max(deepest, layer.get(from) + 1), 0));
+  for (const id of order) {
+    layer.set(id, before.get(id).reduce((deepest, from) => Math.max(deepest, layer.get(from) + 1), 0));
+  }
   return layer;
 }
 
-/** Places for every node, and for every edge on each layer that it crosses. */
+/** Add a placeholder for every edge on each layer that it crosses. */
 function withPlaceholders(order, before, layer) {
   const rows = [];
   const up = new Map();
@@ -70,15 +72,15 @@ function sweep(rows, links, levels) {
   for (const row of rows) row.forEach((key, index) => place.set(key, index));
   for (const level of levels) {
     const rank = new Map(rows[level].map((key, index) => {
-      const wish = median(links.get(key).map((other) => place.get(other)));
-      return [key, wish < 0 ? index : wish];
+      const preferred = median(links.get(key).map((other) => place.get(other)));
+      return [key, preferred < 0 ? index : preferred];
     }));
     rows[level].sort((a, b) => rank.get(a) - rank.get(b));
     rows[level].forEach((key, index) => place.set(key, index));
   }
 }
 
-/** Heights: as near as possible to the middle of the neighbours, without overlap. */
+/** Return heights as near as possible to the middle of the neighbours, without overlap. */
 function verticals(rows, up, down) {
   const step = BOX.height + BOX.gapY;
   const slim = BOX.gapY * 1.6;
@@ -95,8 +97,8 @@ function verticals(rows, up, down) {
     let floor = -Infinity;
     for (const key of row) {
       const near = links.get(key).map((other) => y.get(other));
-      const wish = near.length ? near.reduce((sum, value) => sum + value, 0) / near.length : y.get(key);
-      const at = Math.max(floor + size(key) / 2, wish);
+      const preferred = near.length ? near.reduce((sum, value) => sum + value, 0) / near.length : y.get(key);
+      const at = Math.max(floor + size(key) / 2, preferred);
       y.set(key, at);
       floor = at + size(key) / 2;
     }
@@ -121,8 +123,9 @@ function longestPath(order, before, layer) {
 }
 
 /**
- * Places tasks and their dependencies. Returns {nodes: [{id, x, y}], edges: [{from, to, longest, points}], width, height, beginning, longest}
- * where `beginning` is the middle height of the first layer and `longest` the set of ids on one longest chain.
+ * Place tasks and their dependencies. Return {nodes: [{id, x, y}], edges: [{from, to, longest, points}], width, height,
+ * beginning, longest}. `beginning` is the middle height of the first layer, `longest` the set of ids on one longest
+ * chain.
  */
 export function layout(tasks) {
   const known = new Set(tasks.map((task) => task.id));
@@ -162,7 +165,7 @@ export function layout(tasks) {
   };
 }
 
-/** A soft line through the points. */
+/** Return the SVG path of a smooth line through the points. */
 export function pathOf(points) {
   let path = `M${points[0].join(" ")}`;
   for (let index = 1; index < points.length; index += 1) {

@@ -1,7 +1,7 @@
-// The keyboard, for the whole page.
+// The keyboard shortcuts of the page.
 import { openDialog } from "../core/ask.js";
 import { keyOf, onKeys } from "../core/keyboard.js";
-import { recall } from "../core/memory.js";
+import { loadSetting } from "../core/local_storage.js";
 import { state } from "../core/store.js";
 import { COMMANDS, available, runCommand } from "./commands.js";
 
@@ -17,10 +17,13 @@ function typedBy(event) {
 }
 
 /** Single letters can be switched off (WCAG 2.1.4); these always work. */
-const ALWAYS = new Set(["Esc", "Enter", "ArrowDown", "ArrowUp", "ArrowLeft", "ArrowRight", "Shift ArrowRight", "Shift ArrowLeft", "Home", "End", "Shift Delete"]);
+const ALWAYS = new Set([
+  "Esc", "Enter", "ArrowDown", "ArrowUp", "ArrowLeft", "ArrowRight", "Shift ArrowRight", "Shift ArrowLeft", "Home",
+  "End", "Shift Delete",
+]);
 
 function commandFor(typed) {
-  if (!ALWAYS.has(typed) && !recall("letters", true)) return null;
+  if (!ALWAYS.has(typed) && !loadSetting("letters", true)) return null;
   return COMMANDS.find((command) => (command.keys === typed || command.also?.includes(typed)) && available(command));
 }
 

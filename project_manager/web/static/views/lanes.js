@@ -1,8 +1,8 @@
-// The leases of the last hour, one lane for each agent, with the end of each lease.
+// The leases of the last hour, one lane for each agent, with the outcome of each lease.
 import { serverNow, useNow } from "../core/clock.js";
-import { clipped, hourAndMinute, isolated } from "../core/format.js";
+import { bidiIsolate, hourAndMinute, truncate } from "../core/format.js";
 import { html, useLayoutEffect, useRef, useState } from "../core/html.js";
-import { ENDS, endOf, useLeases } from "../core/leases.js";
+import { OUTCOME_NAMES, endOf, useLeases } from "../core/leases.js";
 import { follow, hrefOf } from "../core/route.js";
 import { TaskLink } from "../ui/chips.js";
 
@@ -12,22 +12,29 @@ const WIDEST_NAME = 170;
 const NAME_SHARE = 0.3;
 const LETTER = 7.2;
 const NARROW = 480;
-const SLIMMEST = 3;
+const MIN_BAR_WIDTH = 3;
 const LANES_SHOWN = 12;
 const ROWS_LISTED = 200;
 // Shorter gaps than this are the ordinary pace of events.
 const SLACK_MS = 15_000;
 
-// Ends that the agent did not choose are hatched, so that colour is not the only difference.
+// Outcomes that the agent did not choose are hatched, because colour must not be the only difference.
 const HATCHED = new Set(["failed", "expired", "unconfirmed", "forced", "deleted", "unknown"]);
 const UNKNOWN = "unknown";
-const NAMES = { ...ENDS, [UNKNOWN]: "unknown" };
+const NAMES = { ...OUTCOME_NAMES, [UNKNOWN]: "unknown" };
 
-/** Leases as bars per agent: [[agent, bars]], the agent seen last first. The bar of a running lease ends at `until`. */
+/** Return leases as bars per agent: [[agent, bars]], the agent seen last first. A running lease ends at `until`. */
 export function lanesOf(leases, from, until) {
   const lanes = new Map();
   for (const lease of leases) {
-    const bar = { key: `${lease.task_id}:${lease.fence}`, task: lease.task_id, name: lease.task_name, since: Date.parse(lease.acquired_at), until: lease.ended_at ? Date.parse(lease.ended_at) : until, end: endOf(lease) };
+    const bar = {
+      key: `${lease.task_id}:${lease.fence}`,
+      task: lease.task_id,
+      name: lease.task_name,
+      since: Date.parse(lease.acquired_at),
+      until: lease.ended_at ? Date.parse(lease.ended_at) : until,
+      end: endOf(lease),
+    };
     if (bar.until < from) continue;
     if (!lanes.has(lease.agent_id)) lanes.set(lease.agent_id, []);
     lanes.get(lease.agent_id).push(bar);
@@ -36,59 +43,110 @@ export function lanesOf(leases, from, until) {
   return [...lanes].sort((a, b) => last(b) - last(a) || (a[0] < b[0] ? -1 : 1));
 }
 
-/** The drawing has the pixels of its frame, so that its text keeps its size and "now" is always in sight. */
+/** Return the scale of the drawing. One unit is one pixel, so that text keeps its size and "now" stays visible. */
 function useScale(frame) {
   const [width, setWidth] = useState(1000);
   useLayoutEffect(() => {
-    const look = () => setWidth(Math.max(200, Math.round(frame.current.clientWidth)));
-    const sizes = new ResizeObserver(look);
+    const measure = () => setWidth(Math.max(200, Math.round(frame.current.clientWidth)));
+    const sizes = new ResizeObserver(measure);
     sizes.observe(frame.current);
-    look();
+    measure();
     return () => sizes.disconnect();
   }, []);
   const begin = Math.min(WIDEST_NAME, Math.round(width * NAME_SHARE));
-  return { width, begin, x: (share) => begin + share * (width - begin), letters: Math.floor(begin / LETTER), narrow: width < NARROW };
+  return {
+    width,
+    begin,
+    x: (share) => begin + share * (width - begin),
+    letters: Math.floor(begin / LETTER),
+    narrow: width < NARROW,
+  };
 }
 
 const hatch = (end) => `hatch-${end}`;
 const fillOf = (end) => (HATCHED.has(end) ? `url(#${hatch(end)})` : undefined);
 
-/** The patterns, once a page: the drawing and its legend use the same. */
+/** The patterns, once a page: the drawing and its legend share them. */
 function Hatches() {
-  return html`<svg class="hatches" aria-hidden="true" width="0" height="0"><defs>${[...HATCHED].map((end) => html`<pattern key=${end} id=${hatch(end)} class=${`lane-hatch ${end}`} width="6" height="6" patternUnits="userSpaceOnUse" patternTransform="rotate(45)"><rect class="hatch-ground" width="6" height="6" /><rect class="hatch-line" width="3" height="6" /></pattern>`)}</defs></svg>`;
+  return html`<svg class="hatches" aria-hidden="true" width="0" height="0">
+    <defs>
+      ${[...HATCHED].map((end) => html`<pattern key=${end} id=${hatch(end)} class=${`lane-hatch ${end}`} width="6"
+          height="6" patternUnits="userSpaceOnUse" patternTransform="rotate(45)">
+        <rect class="hatch-ground" width="6" height="6" />
+        <rect class="hatch-line" width="3" height="6" />
+      </pattern>`)}
+    </defs>
+  </svg>`;
 }
 
 const spanOf = (bar) => `${hourAndMinute(bar.since)} to ${bar.end === "running" ? "now" : hourAndMinute(bar.until)}`;
 
 function Bar({ bar, from, y, scale }) {
   const x = (at) => scale.x(Math.max(0, at - from) / HOUR);
-  const begin = Math.min(x(bar.since), scale.width - SLIMMEST);
-  const width = Math.max(SLIMMEST, x(bar.until) - begin);
-  return html`<a href=${hrefOf({ task: bar.task })} tabindex="-1" onClick=${(event) => follow(event, { task: bar.task })}>
-    <rect class=${`lane-bar ${bar.end}`} fill=${fillOf(bar.end)} x=${begin} y=${y + 4} width=${width} height=${ROW - 8} rx="4"><title>#${bar.task} ${isolated(bar.name)}: ${NAMES[bar.end]}, ${spanOf(bar)}</title></rect></a>`;
+  const begin = Math.min(x(bar.since), scale.width - MIN_BAR_WIDTH);
+  const width = Math.max(MIN_BAR_WIDTH, x(bar.until) - begin);
+  return html`<a href=${hrefOf({ task: bar.task })} tabindex="-1"
+      onClick=${(event) => follow(event, { task: bar.task })}>
+    <rect class=${`lane-bar ${bar.end}`} fill=${fillOf(bar.end)} x=${begin} y=${y + 4} width=${width} height=${ROW - 8}
+        rx="4"><title>#${bar.task} ${bidiIsolate(bar.name)}: ${NAMES[bar.end]}, ${spanOf(bar)}</title></rect>
+  </a>`;
 }
 
 function Times({ from, height, scale }) {
-  return (scale.narrow ? [0, 30, 60] : [0, 15, 30, 45, 60]).map((minute) => html`<g key=${minute}><line class="lane-grid" x1=${scale.x(minute / 60)} x2=${scale.x(minute / 60)} y1="0" y2=${height - 18} />
-    <text class="lane-time" x=${scale.x(minute / 60)} y=${height - 5} text-anchor=${minute === 60 ? "end" : minute ? "middle" : "start"}>${minute === 60 ? "now" : hourAndMinute(from + minute * 60_000)}</text></g>`);
+  const minutes = scale.narrow ? [0, 30, 60] : [0, 15, 30, 45, 60];
+  return minutes.map((minute) => html`<g key=${minute}>
+    <line class="lane-grid" x1=${scale.x(minute / 60)} x2=${scale.x(minute / 60)} y1="0" y2=${height - 18} />
+    <text class="lane-time" x=${scale.x(minute / 60)} y=${height - 5}
+        text-anchor=${minute === 60 ? "end" : minute ? "middle" : "start"}>
+      ${minute === 60 ? "now" : hourAndMinute(from + minute * 60_000)}
+    </text>
+  </g>`);
 }
 
 function Unknown({ from, until, height, scale }) {
   const begin = scale.x(Math.max(0, (until ?? from) - from) / HOUR);
-  return html`<rect class="lane-unknown" fill=${fillOf(UNKNOWN)} x=${begin} y="0" width=${Math.max(0, scale.width - begin)} height=${height - 18} data-testid="lane-unknown"><title>No data for this period.</title></rect>`;
+  return html`<rect class="lane-unknown" fill=${fillOf(UNKNOWN)} x=${begin} y="0"
+      width=${Math.max(0, scale.width - begin)} height=${height - 18} data-testid="lane-unknown">
+    <title>No data for this period.</title>
+  </rect>`;
 }
 
 function Legend({ ends, more }) {
-  return html`<figcaption class="lane-key" data-testid="lane-key">${Object.keys(NAMES).filter((end) => ends.has(end)).map((end) => html`<span key=${end}><svg class="lane-swatch" width="12" height="10" aria-hidden="true"><rect class=${end === UNKNOWN ? "lane-unknown" : `lane-bar ${end}`} fill=${fillOf(end)} width="12" height="10" rx="3" /></svg>${NAMES[end]}</span>`)}${more}</figcaption>`;
+  return html`<figcaption class="lane-key" data-testid="lane-key">
+    ${Object.keys(NAMES).filter((end) => ends.has(end)).map((end) => html`<span key=${end}>
+      <svg class="lane-swatch" width="12" height="10" aria-hidden="true">
+        <rect class=${end === UNKNOWN ? "lane-unknown" : `lane-bar ${end}`} fill=${fillOf(end)} width="12" height="10"
+            rx="3" />
+      </svg>
+      ${NAMES[end]}
+    </span>`)}
+    ${more}
+  </figcaption>`;
 }
 
 /** The leases of the drawing as a table. */
 function AsList({ lanes }) {
   const [open, setOpen] = useState(false);
-  const rows = open ? lanes.flatMap(([agent, bars]) => [...bars].sort((a, b) => b.since - a.since).map((bar) => ({ agent, bar }))) : [];
-  return html`<details class="lane-list" data-testid="lane-list" onToggle=${(event) => setOpen(event.target.open)}><summary>As a list</summary>
-    ${open && html`<div class="table-wrap" tabindex="0" role="group" aria-label="Leases of the last hour"><table><thead><tr><th scope="col">Agent</th><th scope="col">Task</th><th scope="col">Time</th><th scope="col">End</th></tr></thead>
-      <tbody>${rows.slice(0, ROWS_LISTED).map(({ agent, bar }) => html`<tr key=${`${agent} ${bar.key}`}><td><bdi>${agent}</bdi></td><td><${TaskLink} id=${bar.task} name=${bar.name} bare /></td><td>${spanOf(bar)}</td><td>${NAMES[bar.end]}</td></tr>`)}</tbody></table></div>
+  const rows = open
+    ? lanes.flatMap(([agent, bars]) => [...bars].sort((a, b) => b.since - a.since).map((bar) => ({ agent, bar })))
+    : [];
+  return html`<details class="lane-list" data-testid="lane-list" onToggle=${(event) => setOpen(event.target.open)}>
+    <summary>As a list</summary>
+    ${open && html`<div class="table-wrap" tabindex="0" role="group" aria-label="Leases of the last hour">
+      <table>
+        <thead>
+          <tr><th scope="col">Agent</th><th scope="col">Task</th><th scope="col">Time</th><th scope="col">End</th></tr>
+        </thead>
+        <tbody>
+          ${rows.slice(0, ROWS_LISTED).map(({ agent, bar }) => html`<tr key=${`${agent} ${bar.key}`}>
+            <td><bdi>${agent}</bdi></td>
+            <td><${TaskLink} id=${bar.task} name=${bar.name} bare /></td>
+            <td>${spanOf(bar)}</td>
+            <td>${NAMES[bar.end]}</td>
+          </tr>`)}
+        </tbody>
+      </table>
+    </div>
       ${rows.length > ROWS_LISTED && html`<p class="muted">and ${rows.length - ROWS_LISTED} more</p>`}`}
   </details>`;
 }
@@ -100,13 +158,24 @@ function Drawing({ lanes, from, until }) {
   const height = Math.max(1, rows.length) * ROW + 24;
   const behind = until === null || from + HOUR - until > SLACK_MS;
   const ends = new Set([...rows.flatMap(([, bars]) => bars.map((bar) => bar.end)), ...(behind ? [UNKNOWN] : [])]);
-  return html`<figure class="lanes" aria-label="Leases of the last hour, one lane an agent"><${Hatches} />
-    <div ref=${frame}><svg viewBox=${`0 0 ${scale.width} ${height}`} role="group" aria-label="Leases of the last hour" data-testid="lanes">
-      <${Times} from=${from} height=${height} scale=${scale} />
-      ${behind && html`<${Unknown} from=${from} until=${until} height=${height} scale=${scale} />`}
-      ${rows.map(([agent, bars], row) => html`<g key=${agent}><text class="lane-name" x="0" y=${row * ROW + 15}><title>${agent}</title>${clipped(agent, scale.letters)}</text>${bars.map((bar) => html`<${Bar} key=${bar.key} bar=${bar} from=${from} y=${row * ROW} scale=${scale} />`)}</g>`)}
-    </svg></div>
-    <${Legend} ends=${ends} more=${lanes.length > LANES_SHOWN && html`<i>the ${LANES_SHOWN} seen last of ${lanes.length}</i>`} />
+  return html`<figure class="lanes" aria-label="Leases of the last hour, one lane an agent">
+    <${Hatches} />
+    <div ref=${frame}>
+      <svg viewBox=${`0 0 ${scale.width} ${height}`} role="group" aria-label="Leases of the last hour"
+          data-testid="lanes">
+        <${Times} from=${from} height=${height} scale=${scale} />
+        ${behind && html`<${Unknown} from=${from} until=${until} height=${height} scale=${scale} />`}
+        ${rows.map(([agent, bars], row) => html`<g key=${agent}>
+          <text class="lane-name" x="0" y=${row * ROW + 15}>
+            <title>${agent}</title>
+            ${truncate(agent, scale.letters)}
+          </text>
+          ${bars.map((bar) => html`<${Bar} key=${bar.key} bar=${bar} from=${from} y=${row * ROW} scale=${scale} />`)}
+        </g>`)}
+      </svg>
+    </div>
+    <${Legend} ends=${ends}
+        more=${lanes.length > LANES_SHOWN && html`<i>the ${LANES_SHOWN} seen last of ${lanes.length}</i>`} />
     <${AsList} lanes=${lanes} />
   </figure>`;
 }

@@ -1,4 +1,4 @@
-// The menu of commands for which the bar of a small screen has no room.
+// The menu of the commands that do not fit into a small bar.
 import { openDialog } from "../core/ask.js";
 import { html, useRef } from "../core/html.js";
 import { onKeys } from "../core/keyboard.js";
@@ -9,14 +9,19 @@ import { Avatar } from "../ui/chips.js";
 import { Icon } from "../ui/icons.js";
 
 function Entry({ icon, name, onClick, first = false }) {
-  return html`<li><button type="button" class="quiet" onClick=${onClick} autofocus=${first}><${Icon} name=${icon} />${name}</button></li>`;
+  return html`<li>
+    <button type="button" class="quiet" onClick=${onClick} autofocus=${first}><${Icon} name=${icon} />${name}</button>
+  </li>`;
 }
 
 function Who({ actor }) {
-  return html`<li class="menu-who"><${Avatar} id=${actor.id} kind=${actor.kind} /><span><b><bdi>${actor.id}</bdi></b><br /><span class="muted">signed in, ${actor.role}</span></span></li>`;
+  return html`<li class="menu-who">
+    <${Avatar} id=${actor.id} kind=${actor.kind} />
+    <span><b><bdi>${actor.id}</bdi></b><br /><span class="muted">signed in, ${actor.role}</span></span>
+  </li>`;
 }
 
-/** The browser's own popover: it closes by itself at a press elsewhere, and gives the focus back. */
+/** A popover: the browser closes it on an outside press and returns the focus. */
 export function MoreMenu() {
   const menu = useRef(null);
   const session = useStore((state) => state.session);
@@ -31,7 +36,8 @@ export function MoreMenu() {
     menu.current.hidePopover();
   });
   return html`<div class="more-menu" onKeyDown=${onKeyDown}>
-    <button type="button" class="quiet icon-button" popovertarget="more-menu" aria-label="More" title="More" data-testid="more"><${Icon} name="more" /></button>
+    <button type="button" class="quiet icon-button" popovertarget="more-menu" aria-label="More" title="More"
+        data-testid="more"><${Icon} name="more" /></button>
     <ul id="more-menu" class="menu" popover="auto" ref=${menu}>
       ${session?.auth_required && html`<${Who} actor=${session.actor} />`}
       <${Entry} first icon="moon" name="Light, dark, or as the system" onClick=${cycleTheme} />

@@ -1,20 +1,20 @@
-// Everything by typing: commands, tasks, projects, epics, agents. Also the picker for "move to" and the like.
-import { closeDialog, complain } from "../core/ask.js";
+// The command palette: commands, tasks, projects, epics, agents. Also the picker for "move to" and similar commands.
+import { closeDialog, showError } from "../core/ask.js";
 import { cx, html, useEffect, useMemo, useRef, useState } from "../core/html.js";
 import { Dialog } from "../ui/dialog.js";
 import { Icon, StatusIcon } from "../ui/icons.js";
 import { commands } from "./commands.js";
 import { keyOf, onKeys } from "../core/keyboard.js";
 import { navigate } from "../core/route.js";
-import { state, useCalmly } from "../core/store.js";
+import { state, useThrottled } from "../core/store.js";
 import { loadAgents } from "../core/sync.js";
 
 const SHOWN = 40;
 
-/** Changes when agents, tasks or plans arrive while the palette is open. */
+/** Return a key that changes when agents, tasks or plans arrive while the palette is open. */
 const revision = (now) => `${now.revision.tasks} ${now.revision.plans} ${now.revision.agents}`;
 
-/** Points for a text: whole, beginning, beginning of a word, within; 0 for no match. All words must occur. */
+/** Return the score of a text: whole, prefix, word prefix, within; 0 for no match. All words must occur. */
 function points(text, words) {
   let sum = 1;
   for (const word of words) {
@@ -28,16 +28,42 @@ function points(text, words) {
 function places() {
   const go = (changes) => () => navigate(changes);
   return [
-    ...[...state.projects.values()].map((project) => ({ id: `p${project.id}`, icon: "projects", name: project.name, kind: "Project", run: go({ view: "board", project: project.id, epic: null }) })),
-    ...[...state.epics.values()].map((epic) => ({ id: `e${epic.id}`, icon: "flag", name: epic.name, kind: "Epic", run: go({ view: "board", project: epic.project_id, epic: epic.id }) })),
-    ...[...state.agents.values()].filter((agent) => agent.kind === "agent").map((agent) => ({ id: `a${agent.id}`, icon: "agents", name: agent.id, kind: "Agent", run: go({ view: "board", holder: agent.id }) })),
+    ...[...state.projects.values()].map((project) => ({
+      id: `p${project.id}`,
+      icon: "projects",
+      name: project.name,
+      kind: "Project",
+      run: go({ view: "board", project: project.id, epic: null }),
+    })),
+    ...[...state.epics.values()].map((epic) => ({
+      id: `e${epic.id}`,
+      icon: "flag",
+      name: epic.name,
+      kind: "Epic",
+      run: go({ view: "board", project: epic.project_id, epic: epic.id }),
+    })),
+    ...[...state.agents.values()].filter((agent) => agent.kind === "agent").map((agent) => ({
+      id: `a${agent.id}`,
+      icon: "agents",
+      name: agent.id,
+      kind: "Agent",
+      run: go({ view: "board", holder: agent.id }),
+    })),
   ];
 }
 
-const taskEntry = (task) => ({ id: `t${task.id}`, status: task.status, name: `#${task.id} ${task.name}`, kind: state.projects.get(task.project_id)?.name ?? "", run: () => navigate({ task: task.id }) });
+const taskEntry = (task) => ({
+  id: `t${task.id}`,
+  status: task.status,
+  name: `#${task.id} ${task.name}`,
+  kind: state.projects.get(task.project_id)?.name ?? "",
+  run: () => navigate({ task: task.id }),
+});
 
 function ranked(entries, words) {
-  const scored = entries.map((entry) => [points(`${entry.name} ${entry.kind ?? ""}`.toLowerCase(), words), entry]).filter(([score]) => score > 0);
+  const scored = entries
+    .map((entry) => [points(`${entry.name} ${entry.kind ?? ""}`.toLowerCase(), words), entry])
+    .filter(([score]) => score > 0);
   return scored.sort((a, b) => b[0] - a[0]);
 }
 
@@ -51,11 +77,15 @@ function found(text, given) {
     if (score) tasks.push([`#${task.id}` === words[0] || String(task.id) === words[0] ? 99 : score, task]);
   }
   tasks.sort((a, b) => b[0] - a[0]);
-  const best = [...ranked(commands(), words), ...ranked(places(), words), ...tasks.slice(0, SHOWN).map(([score, task]) => [score, taskEntry(task)])];
+  const best = [
+    ...ranked(commands(), words),
+    ...ranked(places(), words),
+    ...tasks.slice(0, SHOWN).map(([score, task]) => [score, taskEntry(task)]),
+  ];
   return best.sort((a, b) => b[0] - a[0]).slice(0, SHOWN).map(([, entry]) => entry);
 }
 
-/** The preselected entry: the present value, or the first match of the typed text; -1 if that would close the task. */
+/** Return the index of the preselected entry: the present value, or the first match; -1 if it would close the task. */
 function firstOf(shown, typed) {
   if (shown.length === 1) return 0;
   const fits = typed ? (entry) => !entry.closing && !entry.present : (entry) => entry.present;
@@ -68,18 +98,24 @@ function Entry({ entry, active, onChoose }) {
   useEffect(() => {
     if (active) element.current.scrollIntoView({ block: "nearest" });
   }, [active]);
-  return html`<li ref=${element} id=${`palette-${entry.id}`} role="option" aria-selected=${active} class=${cx("entry-line", active && "on")} onClick=${onChoose} data-testid="palette-entry">
-    ${entry.status ? html`<${StatusIcon} status=${entry.status} />` : html`<${Icon} name=${entry.icon ?? "arrow"} />`}<span class="clip" dir="auto">${entry.name}</span><span class="push"></span>
-    ${entry.present && html`<span class="muted kind">now</span>`}${entry.kind && html`<span class="muted clip kind" dir="auto">${entry.kind}</span>`}${entry.keys && html`<kbd>${entry.keys}</kbd>`}</li>`;
+  return html`<li ref=${element} id=${`palette-${entry.id}`} role="option" aria-selected=${active}
+      class=${cx("entry-line", active && "on")} onClick=${onChoose} data-testid="palette-entry">
+    ${entry.status ? html`<${StatusIcon} status=${entry.status} />` : html`<${Icon} name=${entry.icon ?? "arrow"} />`}
+    <span class="clip" dir="auto">${entry.name}</span>
+    <span class="push"></span>
+    ${entry.present && html`<span class="muted kind">now</span>`}
+    ${entry.kind && html`<span class="muted clip kind" dir="auto">${entry.kind}</span>`}
+    ${entry.keys && html`<kbd>${entry.keys}</kbd>`}
+  </li>`;
 }
 
-/** `entries` narrows it to a choice of those; else it offers everything. */
+/** The palette. `entries` limits the choice; the default is everything. */
 export function Palette({ id, title = "Search or do anything", entries }) {
   const [text, setText] = useState("");
   const [moved, setMoved] = useState(null);
-  const known = useCalmly(revision);
+  const known = useThrottled(revision);
   useEffect(() => {
-    if (!entries) loadAgents().catch((error) => error.status !== 0 && complain(error));
+    if (!entries) loadAgents().catch((error) => error.status !== 0 && showError(error));
   }, []);
   const shown = useMemo(() => found(text, entries), [text, known]);
   const at = moved ?? (entries ? firstOf(shown, text.trim() !== "") : 0);
@@ -98,8 +134,20 @@ export function Palette({ id, title = "Search or do anything", entries }) {
     event.preventDefault();
   });
   return html`<${Dialog} id=${id} title=${title} plain>
-    <div class="palette" data-testid="palette"><div class="palette-input"><${Icon} name="search" /><input autofocus dir="auto" role="combobox" aria-expanded="true" aria-controls="palette-list" aria-autocomplete="list" aria-label=${title} placeholder=${title} aria-activedescendant=${shown[at] ? `palette-${shown[at].id}` : undefined}
-      value=${text} onInput=${(event) => { setText(event.target.value); setMoved(null); }} onKeyDown=${onKeyDown} autocomplete="off" spellcheck=${false} /></div>
-    <ul id="palette-list" role="listbox" aria-label="Results">${shown.map((entry, index) => html`<${Entry} key=${entry.id} entry=${entry} active=${index === at} onChoose=${() => choose(entry)} />`)}</ul>
-    ${shown.length === 0 && html`<p class="palette-none">Nothing matches. Try fewer letters, or a task's number.</p>`}</div><//>`;
+    <div class="palette" data-testid="palette">
+      <div class="palette-input">
+        <${Icon} name="search" />
+        <input autofocus dir="auto" role="combobox" aria-expanded="true" aria-controls="palette-list"
+            aria-autocomplete="list" aria-label=${title} placeholder=${title}
+            aria-activedescendant=${shown[at] ? `palette-${shown[at].id}` : undefined}
+          value=${text} onInput=${(event) => { setText(event.target.value); setMoved(null); }} onKeyDown=${onKeyDown}
+            autocomplete="off" spellcheck=${false} />
+      </div>
+    <ul id="palette-list" role="listbox" aria-label="Results">
+      ${shown.map((entry, index) => html`<${Entry} key=${entry.id} entry=${entry} active=${index === at}
+          onChoose=${() => choose(entry)} />`)}
+    </ul>
+    ${shown.length === 0 && html`<p class="palette-none">Nothing matches. Try fewer letters, or a task's number.</p>`}
+    </div>
+  <//>`;
 }

@@ -1,4 +1,4 @@
-// Moving about in a drawing by mouse, wheel, touch or keys.
+// Panning and zooming a drawing by mouse, wheel, touch or keys.
 import { useEffect, useLayoutEffect, useRef, useState } from "../core/html.js";
 import { keyOf, onKeys } from "../core/keyboard.js";
 
@@ -6,24 +6,28 @@ const MARGIN = 24;
 const STEP = 60;
 const READABLE = 2.2;
 const OPENING = 1.2;
-/** At more units of the drawing per pixel, its parts are too small and too close to be pressed one by one (WCAG 2.5.8). */
+/** Drawing units per pixel above which parts are too small to press one by one (WCAG 2.5.8). */
 const FARTHEST = 2.4;
 const KEYS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 
-/** Where a window on one axis begins: in the middle of what is small, else around `wish` but never beyond the ends. */
-function placed(size, window, wish) {
+/** Return the start of a window on one axis: centred if all fits, else near `preferred` within the ends. */
+function placed(size, window, preferred) {
   if (size + 2 * MARGIN <= window) return (size - window) / 2;
-  return Math.max(-MARGIN, Math.min(wish, size + MARGIN - window));
+  return Math.max(-MARGIN, Math.min(preferred, size + MARGIN - window));
 }
 
-/** Everything. With `readable`, what would become too small to read is opened at its beginning instead. */
+/** Return a view of the whole drawing. With `readable`, a view that would be too small starts at its beginning. */
 function fitted(drawing, frame, readable) {
   const width = frame?.clientWidth || 1000;
   const height = frame?.clientHeight || 600;
   const whole = Math.max(1, (drawing.width + 2 * MARGIN) / width, (drawing.height + 2 * MARGIN) / height);
   const scale = readable && whole > READABLE ? OPENING : whole;
   const box = { width: width * scale, height: height * scale };
-  return { x: placed(drawing.width, box.width, -MARGIN), y: placed(drawing.height, box.height, drawing.beginning - box.height / 2), ...box };
+  return {
+    x: placed(drawing.width, box.width, -MARGIN),
+    y: placed(drawing.height, box.height, drawing.beginning - box.height / 2),
+    ...box,
+  };
 }
 
 function zoomed(view, factor, atX = 0.5, atY = 0.5) {
@@ -32,7 +36,7 @@ function zoomed(view, factor, atX = 0.5, atY = 0.5) {
   return { x: view.x + (view.width - width) * atX, y: view.y + (view.height - height) * atY, width, height };
 }
 
-/** Another frame on the same place at the same scale: opening a task beside it must not lose where one was. */
+/** Resize the frame at the same place and scale, so that opening a task beside it keeps the position. */
 function resized(view, before, after) {
   const width = (view.width * after.width) / Math.max(1, before.width);
   return { x: view.x, y: view.y, width, height: (width * after.height) / Math.max(1, after.width) };
@@ -52,7 +56,8 @@ export function usePanZoom(frame, drawing, fitKey) {
   };
   const open = () => setView(fitted(latest.current, frame.current, true));
   const fit = () => move(fitted(drawing, frame.current, false));
-  const zoom = (factor, x, y) => move((old) => (old.width * factor < 200 || old.width * factor > 40_000 ? old : zoomed(old, factor, x, y)));
+  const zoom = (factor, x, y) =>
+    move((old) => (old.width * factor < 200 || old.width * factor > 40_000 ? old : zoomed(old, factor, x, y)));
   useLayoutEffect(() => {
     touched.current = false;
     open();
@@ -72,8 +77,19 @@ export function usePanZoom(frame, drawing, fitKey) {
       event.preventDefault();
       const area = element.getBoundingClientRect();
       const pinch = event.ctrlKey || event.metaKey;
-      if (pinch) zoom(event.deltaY > 0 ? 1.1 : 0.9, (event.clientX - area.left) / area.width, (event.clientY - area.top) / area.height);
-      else move((old) => ({ ...old, x: old.x + (event.deltaX * old.width) / area.width, y: old.y + (event.deltaY * old.width) / area.width }));
+      if (pinch) {
+        zoom(
+          event.deltaY > 0 ? 1.1 : 0.9,
+          (event.clientX - area.left) / area.width,
+          (event.clientY - area.top) / area.height
+        );
+      } else {
+        move((old) => ({
+          ...old,
+          x: old.x + (event.deltaX * old.width) / area.width,
+          y: old.y + (event.deltaY * old.width) / area.width,
+        }));
+      }
     };
     element.addEventListener("wheel", wheel, { passive: false });
     return () => {
@@ -86,7 +102,11 @@ export function usePanZoom(frame, drawing, fitKey) {
   const approach = (event) => {
     if (!far || event.defaultPrevented) return;
     const area = frame.current.getBoundingClientRect();
-    zoom((OPENING * area.width) / view.width, (event.clientX - area.left) / area.width, (event.clientY - area.top) / area.height);
+    zoom(
+      (OPENING * area.width) / view.width,
+      (event.clientX - area.left) / area.width,
+      (event.clientY - area.top) / area.height
+    );
   };
   const handlers = {
     onClick: approach,
@@ -100,7 +120,11 @@ export function usePanZoom(frame, drawing, fitKey) {
       const dy = event.clientY - drag.current.y;
       if (!drag.current.moved && Math.abs(dx) + Math.abs(dy) < 4) return;
       drag.current = { x: event.clientX, y: event.clientY, moved: true };
-      move((old) => ({ ...old, x: old.x - (dx * old.width) / frame.current.clientWidth, y: old.y - (dy * old.width) / frame.current.clientWidth }));
+      move((old) => ({
+        ...old,
+        x: old.x - (dx * old.width) / frame.current.clientWidth,
+        y: old.y - (dy * old.width) / frame.current.clientWidth,
+      }));
     },
     onClickCapture: (event) => {
       if (drag.current?.moved) event.preventDefault();

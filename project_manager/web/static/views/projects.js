@@ -1,21 +1,21 @@
-// Projects and their epics: how far they are, and what can be done with them.
+// Projects and their epics: progress and actions.
 import { editPlan } from "../core/actions.js";
 import { patch, remove } from "../core/api.js";
-import { ask, complain, openDialog, toast } from "../core/ask.js";
-import { isolated, plural } from "../core/format.js";
+import { confirmDialog, openDialog, showError, toast } from "../core/ask.js";
+import { bidiIsolate, plural } from "../core/format.js";
 import { html } from "../core/html.js";
 import { follow, hrefOf } from "../core/route.js";
 import { dispatch, state, useStore } from "../core/store.js";
 import { readPlan } from "../core/sync.js";
-import { EPIC_STATUS_NAMES, STATUSES, STATUS_NAMES, canWrite } from "../core/words.js";
-import { Ago, Empty } from "../ui/chips.js";
+import { EPIC_STATUS_NAMES, STATUSES, STATUS_NAMES, canWrite } from "../core/vocabulary.js";
+import { Empty, RelativeTime } from "../ui/chips.js";
 import { Icon } from "../ui/icons.js";
 import { Markdown } from "../ui/markdown.js";
-import { KnownAbout, useKnowledgeCounts } from "./known.js";
+import { ProjectKnowledge, useKnowledgeCounts } from "./knowledge.js";
 
 const ORDER = ["DONE", "REVIEW", "IN_PROGRESS", "BLOCKED", "TODO", "BACKLOG"];
 
-/** {projects: Map(id -> counts), epics: Map(id -> counts)} from the tasks at hand. */
+/** Return {projects: Map(id -> counts), epics: Map(id -> counts)} of the loaded tasks. */
 function tally() {
   const projects = new Map();
   const epics = new Map();
@@ -37,10 +37,17 @@ function Progress({ counts }) {
   const parts = ORDER.map((status) => {
     const width = (counts[status] / total) * 100;
     x += width;
-    return width > 0 && html`<rect key=${status} class=${`fill-${status}`} x=${x - width} y="0" width=${width} height="8"><title>${counts[status]} ${STATUS_NAMES[status]}</title></rect>`;
+    return width > 0 && html`<rect key=${status} class=${`fill-${status}`} x=${x - width} y="0" width=${width}
+        height="8"><title>${counts[status]} ${STATUS_NAMES[status]}</title></rect>`;
   });
-  const words = ORDER.filter((status) => counts[status]).map((status) => `${counts[status]} ${STATUS_NAMES[status].toLowerCase()}`).join(", ");
-  return html`<span class="progress"><svg viewBox="0 0 100 8" preserveAspectRatio="none" role="img" aria-label=${words}>${parts}</svg><span class="muted">${counts.DONE} of ${total} done</span></span>`;
+  const words = ORDER
+    .filter((status) => counts[status])
+    .map((status) => `${counts[status]} ${STATUS_NAMES[status].toLowerCase()}`)
+    .join(", ");
+  return html`<span class="progress">
+    <svg viewBox="0 0 100 8" preserveAspectRatio="none" role="img" aria-label=${words}>${parts}</svg>
+    <span class="muted">${counts.DONE} of ${total} done</span>
+  </span>`;
 }
 
 async function attempt(call, done) {
@@ -49,58 +56,97 @@ async function attempt(call, done) {
     toast(done);
     return answer;
   } catch (error) {
-    complain(error);
+    showError(error);
     return null;
   }
 }
 
 async function archive(project) {
   const archived = !project.archived_at;
-  const fresh = await attempt(() => patch(`/api/projects/${project.id}`, { archived }, project.version), archived ? `Archived ${isolated(project.name)}` : `Unarchived ${isolated(project.name)}`);
+  const fresh = await attempt(
+    () => patch(`/api/projects/${project.id}`, { archived }, project.version),
+    archived ? `Archived ${bidiIsolate(project.name)}` : `Unarchived ${bidiIsolate(project.name)}`
+  );
   if (fresh) dispatch({ type: "plans", projects: [fresh] });
 }
 
 async function erase(kind, item, tasks) {
-  const yes = await ask({
-    title: `Delete the ${kind} ${isolated(item.name)}?`,
-    body: tasks ? `${plural(tasks, "task")} and their logs are deleted too, including tasks in progress. This cannot be undone.` : "It has no tasks. This cannot be undone.",
-    confirm: tasks ? `Delete with ${plural(tasks, "task")}` : "Delete", danger: true,
+  const yes = await confirmDialog({
+    title: `Delete the ${kind} ${bidiIsolate(item.name)}?`,
+    body: tasks
+      ? `${plural(tasks, "task")} and their logs are deleted too, including tasks in progress. This cannot be undone.`
+      : "It has no tasks. This cannot be undone.",
+    confirm: tasks ? `Delete with ${plural(tasks, "task")}` : "Delete",
+    danger: true,
   });
-  if (yes) await attempt(() => remove(`/api/${kind}s/${item.id}`, { force: true }, item.version), `Deleted ${isolated(item.name)}`);
+  if (yes) {
+    const call = () => remove(`/api/${kind}s/${item.id}`, { force: true }, item.version);
+    await attempt(call, `Deleted ${bidiIsolate(item.name)}`);
+  }
 }
 
 const total = (counts) => Object.values(counts ?? {}).reduce((sum, number) => sum + number, 0);
 
 function Tools({ kind, item, counts, children }) {
-  return html`<span class="tools">${children}
-    <button type="button" class="quiet icon-button" aria-label=${`Edit ${kind} ${item.name}`} onClick=${() => editPlan(kind, item)}><${Icon} name="edit" /></button>
-    <button type="button" class="quiet icon-button" aria-label=${`Delete ${kind} ${item.name}`} onClick=${() => erase(kind, item, total(counts))}><${Icon} name="trash" /></button></span>`;
+  return html`<span class="tools">
+    ${children}
+    <button type="button" class="quiet icon-button" aria-label=${`Edit ${kind} ${item.name}`}
+        onClick=${() => editPlan(kind, item)}><${Icon} name="edit" /></button>
+    <button type="button" class="quiet icon-button" aria-label=${`Delete ${kind} ${item.name}`}
+        onClick=${() => erase(kind, item, total(counts))}><${Icon} name="trash" /></button>
+  </span>`;
 }
 
 function Epic({ epic, counts, writer }) {
   const changes = { view: "board", project: epic.project_id, epic: epic.id };
-  return html`<li class="epic-row" data-testid="epic"><a href=${hrefOf(changes)} onClick=${(event) => follow(event, changes)}><bdi>${epic.name}</bdi></a>
-    ${epic.status !== "ACTIVE" && html`<span class="tag">${EPIC_STATUS_NAMES[epic.status]}</span>`}<span class="push"></span><${Progress} counts=${counts} />
-    ${writer && html`<${Tools} kind="epic" item=${epic} counts=${counts} />`}</li>`;
+  return html`<li class="epic-row" data-testid="epic">
+    <a href=${hrefOf(changes)} onClick=${(event) => follow(event, changes)}><bdi>${epic.name}</bdi></a>
+    ${epic.status !== "ACTIVE" && html`<span class="tag">${EPIC_STATUS_NAMES[epic.status]}</span>`}
+    <span class="push"></span>
+    <${Progress} counts=${counts} />
+    ${writer && html`<${Tools} kind="epic" item=${epic} counts=${counts} />`}
+  </li>`;
 }
 
 function Description({ project }) {
   if (!project.description) return null;
-  const more = () => readPlan("project", project.id).catch(complain);
-  return html`<div class="project-words muted"><${Markdown} text=${project.description} />${project.description_truncated && html`<button type="button" class="small" onClick=${more}>Show all of it</button>`}</div>`;
+  const more = () => readPlan("project", project.id).catch(showError);
+  return html`<div class="project-words muted">
+    <${Markdown} text=${project.description} />
+    ${project.description_truncated && html`<button type="button" class="small" onClick=${more}>
+      Show all of it
+    </button>`}
+  </div>`;
 }
 
 function Project({ project, numbers, known, writer }) {
   const counts = numbers.projects.get(project.id);
-  const epics = [...state.epics.values()].filter((epic) => epic.project_id === project.id).sort((a, b) => a.position - b.position || a.id - b.id);
+  const epics = [...state.epics.values()]
+    .filter((epic) => epic.project_id === project.id)
+    .sort((a, b) => a.position - b.position || a.id - b.id);
   const changes = { view: "board", project: project.id, epic: null };
   return html`<article class=${project.archived_at ? "project archived" : "project"} data-testid="project">
-    <header><h2><a href=${hrefOf(changes)} onClick=${(event) => follow(event, changes)}><bdi>${project.name}</bdi></a></h2>${project.archived_at && html`<span class="tag">Archived <${Ago} at=${project.archived_at} /></span>`}<span class="push"></span>
-      ${writer && html`<${Tools} kind="project" item=${project} counts=${counts}><button type="button" class="small" onClick=${() => openDialog("epic", { project: project.id })}><${Icon} name="plus" />Epic</button><button type="button" class="small" onClick=${() => archive(project)}>${project.archived_at ? "Unarchive" : "Archive"}</button><//>`}</header>
+    <header>
+      <h2><a href=${hrefOf(changes)} onClick=${(event) => follow(event, changes)}><bdi>${project.name}</bdi></a></h2>
+      ${project.archived_at && html`<span class="tag">Archived <${RelativeTime} at=${project.archived_at} /></span>`}
+      <span class="push"></span>
+      ${writer && html`<${Tools} kind="project" item=${project} counts=${counts}>
+        <button type="button" class="small" onClick=${() => openDialog("epic", { project: project.id })}>
+          <${Icon} name="plus" />
+          Epic
+        </button>
+        <button type="button" class="small" onClick=${() => archive(project)}>
+          ${project.archived_at ? "Unarchive" : "Archive"}
+        </button>
+      <//>`}
+    </header>
     <${Description} project=${project} />
     <${Progress} counts=${counts} />
-    ${epics.length > 0 && html`<ul class="epics">${epics.map((epic) => html`<${Epic} key=${epic.id} epic=${epic} counts=${numbers.epics.get(epic.id)} writer=${writer} />`)}</ul>`}
-    <${KnownAbout} project=${project} total=${known} />
+    ${epics.length > 0 && html`<ul class="epics">
+      ${epics.map((epic) => html`<${Epic} key=${epic.id} epic=${epic} counts=${numbers.epics.get(epic.id)}
+          writer=${writer} />`)}
+    </ul>`}
+    <${ProjectKnowledge} project=${project} total=${known} />
   </article>`;
 }
 
@@ -110,9 +156,26 @@ export function Projects() {
   const writer = useStore((now) => canWrite(now.session));
   const numbers = tally();
   const known = useKnowledgeCounts();
-  const projects = [...state.projects.values()].sort((a, b) => Boolean(a.archived_at) - Boolean(b.archived_at) || a.name.localeCompare(b.name));
+  const archivedLast = (a, b) => Boolean(a.archived_at) - Boolean(b.archived_at) || a.name.localeCompare(b.name);
+  const projects = [...state.projects.values()].sort(archivedLast);
   return html`<section class="page" aria-labelledby="page-title">
-    <div class="page-head"><h1 id="page-title">Projects</h1><span class="push"></span>${writer && html`<button type="button" class="primary" onClick=${() => openDialog("project", {})}><${Icon} name="plus" />New project</button>`}</div>
-    ${projects.length === 0 ? html`<${Empty} title="No projects yet"><p>${writer ? html`Create one here, or import a plan with <code>project-manager import plan.yaml</code>.` : "Projects appear here when they are created."}</p><//>` : projects.map((project) => html`<${Project} key=${project.id} project=${project} numbers=${numbers} known=${known.get(project.id)} writer=${writer} />`)}
+    <div class="page-head">
+      <h1 id="page-title">Projects</h1>
+      <span class="push"></span>
+      ${writer && html`<button type="button" class="primary" onClick=${() => openDialog("project", {})}>
+        <${Icon} name="plus" />
+        New project
+      </button>`}
+    </div>
+    ${projects.length === 0
+      ? html`<${Empty} title="No projects yet">
+        <p>
+          ${writer
+            ? html`Create one here, or import a plan with <code>project-manager import plan.yaml</code>.`
+            : "Projects appear here when they are created."}
+        </p>
+      <//>`
+      : projects.map((project) => html`<${Project} key=${project.id} project=${project} numbers=${numbers}
+          known=${known.get(project.id)} writer=${writer} />`)}
   </section>`;
 }

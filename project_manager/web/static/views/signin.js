@@ -1,4 +1,4 @@
-// For servers with tokens.
+// The sign-in, for servers with tokens.
 import { html, useLayoutEffect, useRef, useState } from "../core/html.js";
 import { signIn } from "../core/session.js";
 import { start } from "../core/live.js";
@@ -22,24 +22,33 @@ export function SignIn() {
     start();
   });
   return html`<main class="signin" data-testid="signin"><form onSubmit=${send}>
-    <${Logo} /><h1>Sign in to Project Manager</h1>
-    ${why && !form.error && html`<p class="notice" role="status" data-testid="why-sign-in"><${Icon} name="lock" />${REASONS[why]}</p>`}
+    <${Logo} />
+    <h1>Sign in to Project Manager</h1>
+    ${why
+      && !form.error
+      && html`<p class="notice" role="status" data-testid="why-sign-in"><${Icon} name="lock" />${REASONS[why]}</p>`}
     <p class="muted">Paste your token. Operators create tokens with <code>project-manager token create</code>.</p>
     <${FormError} error=${form.error} shown=${["token"]} />
-    <${Field} label="Token" kind="password" ...${form.field("token")} required autofocus autocomplete="current-password" spellcheck=${false} data-testid="token" hint="Stored in a cookie that scripts cannot read." />
-    <button type="submit" class="primary" disabled=${form.busy || done}>${form.busy ? "Signing in…" : "Sign in"}</button></form></main>`;
+    <${Field} label="Token" kind="password" ...${form.field("token")} required autofocus autocomplete="current-password"
+        spellcheck=${false} data-testid="token" hint="Stored in a cookie that scripts cannot read." />
+    <button type="submit" class="primary" disabled=${form.busy || done}>
+      ${form.busy ? "Signing in…" : "Sign in"}
+    </button>
+  </form></main>`;
 }
 
-/** The session ended under an open page, which waits unseen behind this with all that was typed. */
+/** The sign-in after the session ended. The page with its unsaved text stays hidden behind it. */
 export function SignInAgain() {
   const element = useRef(null);
   const returnTo = useRef(document.activeElement);
   useLayoutEffect(() => {
     element.current.showModal();
-    // The page is shown again after this is gone, and takes the focus no sooner.
+    // Wait for a microtask: the page takes no focus until this dialog is removed.
     return () => queueMicrotask(() => returnTo.current?.isConnected && returnTo.current.focus());
   }, []);
   const stay = (event) => event.preventDefault();
   const reopen = () => element.current?.isConnected && element.current.showModal();
-  return html`<dialog ref=${element} class="signin-again" aria-label="Sign in again" onCancel=${stay} onClose=${reopen}><${SignIn} /></dialog>`;
+  return html`<dialog ref=${element} class="signin-again" aria-label="Sign in again" onCancel=${stay} onClose=${reopen}>
+    <${SignIn} />
+  </dialog>`;
 }

@@ -1,12 +1,12 @@
-// The bar at the top: project, views, agents at work, commands and connection.
+// The bar at the top: project, views, active agents, commands and connection.
 import { openDialog } from "../core/ask.js";
-import { count, isolated } from "../core/format.js";
+import { bidiIsolate, count } from "../core/format.js";
 import { html, useEffect, useRef, useState } from "../core/html.js";
 import { follow, hrefOf, navigate } from "../core/route.js";
 import { signOut } from "../core/session.js";
-import { state, useCalmly, useStore } from "../core/store.js";
+import { state, useStore, useThrottled } from "../core/store.js";
 import { cycleTheme, onTheme, theme, themeName } from "../core/theme.js";
-import { canWrite } from "../core/words.js";
+import { canWrite } from "../core/vocabulary.js";
 import { Avatar } from "../ui/chips.js";
 import { childrenFit, useFit } from "../ui/fit.js";
 import { Icon } from "../ui/icons.js";
@@ -16,58 +16,101 @@ import { MoreMenu } from "./more_menu.js";
 import { projectOptions } from "./filterbar.js";
 import { needsCount } from "./needs.js";
 
-const TABS = [["board", "Board", "board"], ["needs", "Needs you", "inbox"], ["agents", "Agents", "agents"], ["activity", "Activity", "activity"], ["graph", "Graph", "graph"], ["projects", "Projects", "projects"]];
-const FACES = 5;
+const TABS = [
+  ["board", "Board", "board"],
+  ["needs", "Needs you", "inbox"],
+  ["agents", "Agents", "agents"],
+  ["activity", "Activity", "activity"],
+  ["graph", "Graph", "graph"],
+  ["projects", "Projects", "projects"],
+];
+const MAX_AVATARS = 5;
 
 export function Logo() {
-  return html`<svg class="logo" viewBox="0 0 24 24" width="24" height="24" aria-hidden="true"><rect class="logo-back" width="24" height="24" rx="6" /><path class="logo-line" d="M6 7.5h7M6 12h5M6 16.5h4" /><circle class="logo-ring" cx="15.5" cy="14" r="4" /><path class="logo-line" d="M13.8 14l1.2 1.2 2.2-2.4" /></svg>`;
+  return html`<svg class="logo" viewBox="0 0 24 24" width="24" height="24" aria-hidden="true">
+    <rect class="logo-back" width="24" height="24" rx="6" />
+    <path class="logo-line" d="M6 7.5h7M6 12h5M6 16.5h4" />
+    <circle class="logo-ring" cx="15.5" cy="14" r="4" />
+    <path class="logo-line" d="M13.8 14l1.2 1.2 2.2-2.4" />
+  </svg>`;
 }
 
 function ProjectChoice() {
   useStore((state) => state.revision.plans);
   const project = useStore((state) => state.route.project);
   const missing = project && !state.projects.has(project);
-  return html`<label class="choice project-choice"><span class="sr">Project</span><select value=${project ?? ""} data-testid="filter-project" onChange=${(event) => navigate({ project: event.target.value || null, epic: null })}>
-    <option value="">All projects</option>${projectOptions().map(([id, name]) => html`<option key=${id} value=${id}>${name}</option>`)}${missing && html`<option value=${project}>Unknown project</option>`}</select></label>`;
+  return html`<label class="choice project-choice">
+    <span class="sr">Project</span>
+    <select value=${project ?? ""} data-testid="filter-project"
+        onChange=${(event) => navigate({ project: event.target.value || null, epic: null })}>
+      <option value="">All projects</option>
+      ${projectOptions().map(([id, name]) => html`<option key=${id} value=${id}>${name}</option>`)}
+      ${missing && html`<option value=${project}>Unknown project</option>`}
+    </select>
+  </label>`;
 }
 
 function Nav() {
   const view = useStore((state) => state.route.view);
   useStore((state) => state.route);
-  const needs = useCalmly(needsCount, 400);
-  return html`<nav class="nav" aria-label="Views">${TABS.map(([name, title, icon]) => html`<a key=${name} href=${hrefOf({ view: name, around: null, task: null })} title=${title} aria-current=${view === name ? "page" : undefined} data-testid=${`nav-${name}`} onClick=${(event) => follow(event, { view: name, around: null })}>
-    <${Icon} name=${icon} /><span>${title}</span>${name === "needs" && needs > 0 && html`<span class="badge">${count(needs)}</span>`}</a>`)}</nav>`;
+  const needs = useThrottled(needsCount, 400);
+  return html`<nav class="nav" aria-label="Views">
+    ${TABS.map(([name, title, icon]) => html`<a key=${name} href=${hrefOf({ view: name, around: null, task: null })}
+        title=${title} aria-current=${view === name ? "page" : undefined} data-testid=${`nav-${name}`}
+        onClick=${(event) => follow(event, { view: name, around: null })}>
+      <${Icon} name=${icon} />
+      <span>${title}</span>
+      ${name === "needs" && needs > 0 && html`<span class="badge">${count(needs)}</span>`}
+    </a>`)}
+  </nav>`;
 }
 
 const revisionOfTasks = (state) => state.revision.tasks;
 
-/** The agents that hold a task; a press shows the tasks of that agent. */
-function Presence() {
-  useCalmly(revisionOfTasks, 500);
+/** The agents that hold a task. A press filters by that agent. */
+function ActiveAgents() {
+  useThrottled(revisionOfTasks, 500);
   const holder = useStore((state) => state.route.holder);
   const held = [...leasesByHolder()].sort((a, b) => b[1].length - a[1].length || (a[0] < b[0] ? -1 : 1));
   if (held.length === 0) return null;
-  const more = held.length - FACES;
-  return html`<div class="presence" role="group" aria-label="Agents at work" data-testid="presence">
-    ${held.slice(0, FACES).map(([id, tasks]) => html`<button key=${id} type="button" class="face" aria-pressed=${holder === id} title=${`${isolated(id)} holds ${tasks.map((task) => `#${task.id}`).join(", ")}`} aria-label=${`${id}, ${tasks.length} held`} onClick=${() => navigate({ view: "board", holder: holder === id ? null : id })}><${Avatar} id=${id} /></button>`)}
-    ${more > 0 && html`<button type="button" class="face more" aria-label=${`${more} more agents at work`} onClick=${() => navigate({ view: "agents" })}>+${more}</button>`}</div>`;
+  const more = held.length - MAX_AVATARS;
+  return html`<div class="active-agents" role="group" aria-label="Agents at work" data-testid="active-agents">
+    ${held.slice(0, MAX_AVATARS).map(([id, tasks]) => html`<button key=${id} type="button" class="avatar-button"
+        aria-pressed=${holder === id}
+        title=${`${bidiIsolate(id)} holds ${tasks.map((task) => `#${task.id}`).join(", ")}`}
+        aria-label=${`${id}, ${tasks.length} held`}
+        onClick=${() => navigate({ view: "board", holder: holder === id ? null : id })}>
+      <${Avatar} id=${id} />
+    </button>`)}
+    ${more > 0 && html`<button type="button" class="avatar-button more" aria-label=${`${more} more agents at work`}
+        onClick=${() => navigate({ view: "agents" })}>+${more}</button>`}
+  </div>`;
 }
 
 function ThemeButton() {
   const [, again] = useState(0);
   useEffect(() => onTheme(() => again((number) => number + 1)), []);
   const icon = { auto: "auto", light: "sun", dark: "moon" }[theme()];
-  return html`<button type="button" class="quiet icon-button theme-button" aria-label=${`Theme: ${themeName()}. Change`} title=${`Theme: ${themeName()}`} onClick=${cycleTheme} data-testid="theme"><${Icon} name=${icon} /></button>`;
+  return html`<button type="button" class="quiet icon-button theme-button" aria-label=${`Theme: ${themeName()}. Change`}
+      title=${`Theme: ${themeName()}`} onClick=${cycleTheme} data-testid="theme"><${Icon} name=${icon} /></button>`;
 }
 
 function Account() {
   const session = useStore((state) => state.session);
   if (!session?.auth_required) return null;
-  return html`<span class="account" title=${`${isolated(session.actor.id)}, ${session.actor.role}`}><${Avatar} id=${session.actor.id} kind=${session.actor.kind} /><button type="button" class="quiet icon-button" aria-label="Sign out" title="Sign out" onClick=${signOut}><${Icon} name="out" /></button></span>`;
+  return html`<span class="account" title=${`${bidiIsolate(session.actor.id)}, ${session.actor.role}`}>
+    <${Avatar} id=${session.actor.id} kind=${session.actor.kind} />
+    <button type="button" class="quiet icon-button" aria-label="Sign out" title="Sign out" onClick=${signOut}>
+      <${Icon} name="out" />
+    </button>
+  </span>`;
 }
 
-/** Values of `data-fit`, from the widest bar to the narrowest: each word names a part that shell.css leaves out. */
-const STEPS = ["", "no-words", "no-words icons", "no-words no-keys icons", "folded no-words no-keys", "folded no-words no-keys icons", "folded no-words no-keys icons small"];
+/** Values of `data-fit`, from the widest bar to the narrowest. Each word names a part that shell.css hides. */
+const STEPS = [
+  "", "no-words", "no-words icons", "no-words no-keys icons", "folded no-words no-keys",
+  "folded no-words no-keys icons", "folded no-words no-keys icons small",
+];
 const fits = (bar) => childrenFit(bar, bar.dataset.fit.includes("folded") ? ":not(.nav, .push)" : ":not(.push)");
 
 export function TopBar() {
@@ -76,12 +119,28 @@ export function TopBar() {
   const writer = useStore((state) => canWrite(state.session));
   const loaded = useStore((state) => state.loaded);
   return html`<header class="topbar" ref=${bar}>
-    <a class="home" href="/" aria-label="Project Manager, board" onClick=${(event) => follow(event, { view: "board", task: null })}><${Logo} /></a>
-    <${ProjectChoice} /><${Nav} /><span class="push"></span><${Presence} />
-    <button type="button" class="palette-button" onClick=${() => openDialog("palette", {})} aria-label="Command palette" data-testid="open-palette"><${Icon} name="search" /><span class="palette-words">Search or do…</span><kbd aria-hidden="true">Ctrl K</kbd></button>
-    ${writer && html`<button type="button" class="primary new-task" disabled=${!loaded} onClick=${() => openDialog("task", {})} aria-label="New task" data-testid="new-task"><${Icon} name="plus" /><span>New task</span></button>`}
-    <${Connection} /><${ThemeButton} />
-    <button type="button" class="quiet icon-button help-button" aria-label="Keyboard shortcuts" title="Keyboard shortcuts (?)" onClick=${() => openDialog("help", {})}><${Icon} name="help" /></button>
-    <${Account} /><${MoreMenu} />
+    <a class="home" href="/" aria-label="Project Manager, board"
+        onClick=${(event) => follow(event, { view: "board", task: null })}><${Logo} /></a>
+    <${ProjectChoice} />
+    <${Nav} />
+    <span class="push"></span>
+    <${ActiveAgents} />
+    <button type="button" class="palette-button" onClick=${() => openDialog("palette", {})} aria-label="Command palette"
+        data-testid="open-palette">
+      <${Icon} name="search" />
+      <span class="palette-words">Search or do…</span>
+      <kbd aria-hidden="true">Ctrl K</kbd>
+    </button>
+    ${writer && html`<button type="button" class="primary new-task" disabled=${!loaded}
+        onClick=${() => openDialog("task", {})} aria-label="New task" data-testid="new-task">
+      <${Icon} name="plus" />
+      <span>New task</span>
+    </button>`}
+    <${Connection} />
+    <${ThemeButton} />
+    <button type="button" class="quiet icon-button help-button" aria-label="Keyboard shortcuts"
+        title="Keyboard shortcuts (?)" onClick=${() => openDialog("help", {})}><${Icon} name="help" /></button>
+    <${Account} />
+    <${MoreMenu} />
   </header>`;
 }

@@ -1,12 +1,13 @@
-// A long list of which only what can be seen is in the page. Heights are measured as rows appear, and guessed before that.
+// A virtual list: only visible rows are in the page. Heights are estimated, and measured when rows appear.
 import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "../core/html.js";
 
 const AHEAD = 400;
 
-/** Sums of heights: row i begins at sums[i]. */
+/** Return the sums of heights: row i begins at sums[i]. */
 function offsets(items, heights, guess) {
   const sums = new Float64Array(items.length + 1);
-  for (let index = 0; index < items.length; index += 1) sums[index + 1] = sums[index] + (heights.get(items[index].id) ?? guess);
+  for (let index = 0; index < items.length; index += 1) sums[index + 1] = sums[index] + (heights.get(items[index].id)
+    ?? guess);
   return sums;
 }
 
@@ -29,7 +30,7 @@ function windowOf(sums, top, height) {
   return { start: rows ? start : 0, end };
 }
 
-/** Measures rendered rows (elements with data-row = id) whenever their size changes. */
+/** Measure rendered rows (elements with data-row = id) whenever their size changes. */
 function useHeights(list, heights, grew) {
   const observer = useRef(null);
   useEffect(() => {
@@ -56,7 +57,7 @@ function useHeights(list, heights, grew) {
   });
 }
 
-/** For a scroller and its items: which rows to render, and how much room the others take. */
+/** Return the rows to render and the heights of the rows before and after them. */
 export function useVirtual(scroller, list, items, guess) {
   const heights = useRef(new Map()).current;
   const [measured, setMeasured] = useState(0);
@@ -65,16 +66,18 @@ export function useVirtual(scroller, list, items, guess) {
   useHeights(list, heights, () => setMeasured((count) => count + 1));
   useEffect(() => {
     const element = scroller.current;
-    const look = () => setView((old) => {
+    const measure = () => setView((old) => {
       const next = { top: element.scrollTop, height: element.clientHeight };
-      return Math.abs(old.top - next.top) < AHEAD / 3 && old.height === next.height && next.top > AHEAD / 3 ? old : next;
+      return Math.abs(old.top - next.top) < AHEAD / 3 && old.height === next.height && next.top > AHEAD / 3
+        ? old
+        : next;
     });
-    const sizes = new ResizeObserver(look);
+    const sizes = new ResizeObserver(measure);
     sizes.observe(element);
-    element.addEventListener("scroll", look, { passive: true });
+    element.addEventListener("scroll", measure, { passive: true });
     return () => {
       sizes.disconnect();
-      element.removeEventListener("scroll", look);
+      element.removeEventListener("scroll", measure);
     };
   }, []);
   const { start, end } = windowOf(sums, view.top, view.height);

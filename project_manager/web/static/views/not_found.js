@@ -2,20 +2,23 @@
 import { html } from "../core/html.js";
 import { navigate } from "../core/route.js";
 
-/** The part of the address that does not exist: "project", "epic" or null. */
-export function unknownIn({ projects, epics, route }) {
+/** Return the part of the address that does not exist: "project", "epic" or null. */
+export function notFoundIn({ projects, epics, route }) {
   if (route.project && !projects.has(route.project)) return "project";
   if (route.epic && !epics.has(route.epic)) return "epic";
   return null;
 }
 
-const BACK = { project: ["Show all projects", { project: null, epic: null }], epic: ["Show all epics", { epic: null }] };
+const BACK = {
+  project: ["Show all projects", { project: null, epic: null }],
+  epic: ["Show all epics", { epic: null }],
+};
 
 const TITLES = { project: "Project not found", epic: "Epic not found" };
 
-export function Unknown({ kind }) {
+export function NotFound({ kind }) {
   const [name, changes] = BACK[kind];
-  return html`<div class="empty" data-testid="unknown"><h1 class="empty-title">${TITLES[kind]}</h1><div>
+  return html`<div class="empty" data-testid="not-found"><h1 class="empty-title">${TITLES[kind]}</h1><div>
     <p>It was deleted, or the link is wrong.</p>
     <button type="button" class="primary" onClick=${() => navigate(changes)}>${name}</button></div></div>`;
 }

@@ -1,9 +1,9 @@
-// What this browser remembers about how the page is used; never anything about the work.
+// Settings of this browser in localStorage. Project data is never stored here.
 
 const PREFIX = "project-manager:";
 
-/** A private window may refuse storage: then nothing is remembered, and nothing breaks. */
-export function recall(name, fallback) {
+/** Private windows may refuse storage. Settings are then lost, and the page still works. */
+export function loadSetting(name, fallback) {
   try {
     const text = localStorage.getItem(PREFIX + name);
     return text === null ? fallback : JSON.parse(text);
@@ -12,7 +12,7 @@ export function recall(name, fallback) {
   }
 }
 
-export function remember(name, value) {
+export function saveSetting(name, value) {
   try {
     localStorage.setItem(PREFIX + name, JSON.stringify(value));
   } catch {

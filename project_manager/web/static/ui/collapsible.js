@@ -1,4 +1,4 @@
-// Long content shows its beginning until a person wants all of it.
+// Collapses long content until the user expands it.
 import { cx, html, useLayoutEffect, useRef, useState } from "../core/html.js";
 
 const LINES = 12;
@@ -10,23 +10,29 @@ function isLong(content) {
   return content.offsetHeight > (LINES + SPARE_LINES) * line;
 }
 
-export function Fold({ children }) {
+export function Collapsible({ children }) {
   const content = useRef(null);
   const frame = useRef(null);
   const [long, setLong] = useState(false);
   const [open, setOpen] = useState(false);
   useLayoutEffect(() => {
-    const look = () => setLong(isLong(content.current));
-    const sizes = new ResizeObserver(look);
+    const measure = () => setLong(isLong(content.current));
+    const sizes = new ResizeObserver(measure);
     sizes.observe(content.current);
-    look();
+    measure();
     return () => sizes.disconnect();
   }, []);
   const folded = long && !open;
-  // Open the fold when a link below it takes the focus.
+  // Expand when a hidden link takes the focus.
   const onFocusIn = ({ target }) => {
     if (folded && target.getBoundingClientRect().bottom > frame.current.getBoundingClientRect().bottom) setOpen(true);
   };
-  return html`<div class="fold"><div ref=${frame} class=${cx("fold-frame", folded && "folded")} onFocusIn=${onFocusIn} data-testid="fold"><div ref=${content}>${children}</div></div>
-    ${long && html`<button type="button" class="quiet small" aria-expanded=${open} onClick=${() => setOpen(!open)}>${open ? "Show less" : "Show all"}</button>`}</div>`;
+  return html`<div class="fold">
+    <div ref=${frame} class=${cx("fold-frame", folded && "folded")} onFocusIn=${onFocusIn} data-testid="fold">
+      <div ref=${content}>${children}</div>
+    </div>
+    ${long && html`<button type="button" class="quiet small" aria-expanded=${open} onClick=${() => setOpen(!open)}>
+      ${open ? "Show less" : "Show all"}
+    </button>`}
+  </div>`;
 }

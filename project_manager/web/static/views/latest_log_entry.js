@@ -1,14 +1,14 @@
-// The newest log entry of a task: often the question that waits for an answer.
+// The latest log entry of a task, often a question that waits for an answer.
 import { readDetails } from "../core/actions.js";
 import { html, useEffect, useState } from "../core/html.js";
 import { useStore } from "../core/store.js";
-import { bodyOf } from "../core/words.js";
-import { Ago } from "../ui/chips.js";
+import { logText } from "../core/vocabulary.js";
+import { RelativeTime } from "../ui/chips.js";
 import { PlainWithLinks } from "../ui/markdown.js";
 
 const known = new Map();
 const KEPT = 300;
-// More than this is not in sight.
+// Longer text is clipped by the style sheet.
 const LONGEST = 2000;
 
 let newest = { revision: -1, seqs: new Map() };
@@ -16,7 +16,10 @@ let newest = { revision: -1, seqs: new Map() };
 /** Return the number of the newest event of a task. All rows share one pass over the events. */
 function newestEvent(state, id) {
   if (newest.revision !== state.revision.events) {
-    newest = { revision: state.revision.events, seqs: new Map(state.events.map((event) => [event.task_id, event.seq])) };
+    newest = {
+      revision: state.revision.events,
+      seqs: new Map(state.events.map((event) => [event.task_id, event.seq])),
+    };
   }
   return newest.seqs.get(id) ?? 0;
 }
@@ -31,18 +34,26 @@ async function read(task, moment) {
   return entry;
 }
 
-/** Shows nothing until the entry is read, or if that fails. `fixed` keeps the entry that is shown. */
-export function LastWord({ task, fixed = false }) {
-  const news = useStore((state) => newestEvent(state, task.id));
-  const moment = `${task.version} ${news}`;
+/** The latest log entry. Renders nothing before it is read or if reading fails. `fixed` keeps the visible entry. */
+export function LatestLogEntry({ task, fixed = false }) {
+  const latestSeq = useStore((state) => newestEvent(state, task.id));
+  const moment = `${task.version} ${latestSeq}`;
   const [entry, setEntry] = useState(known.get(task.id)?.entry ?? null);
   useEffect(() => {
     let current = true;
-    if (!fixed && known.get(task.id)?.moment !== moment) read(task, moment).then((found) => current && setEntry(found), () => current && setEntry(null));
+    if (!fixed && known.get(task.id)?.moment !== moment) {
+      read(task, moment).then((found) => current && setEntry(found), () => current && setEntry(null));
+    }
     return () => {
       current = false;
     };
   }, [task.id, moment, fixed]);
   if (!entry) return null;
-  return html`<p class="last-word" data-testid="last-word"><b><bdi>${entry.author}</bdi></b> <span class="muted"><${Ago} at=${entry.created_at} /></span> <span class="last-report"><${PlainWithLinks} text=${bodyOf(entry).slice(0, LONGEST)} /></span></p>`;
+  return html`<p class="latest-log-entry" data-testid="latest-log-entry">
+    <b>
+      <bdi>${entry.author}</bdi>
+    </b> <span class="muted">
+      <${RelativeTime} at=${entry.created_at} />
+    </span> <span class="last-report"><${PlainWithLinks} text=${logText(entry).slice(0, LONGEST)} /></span>
+  </p>`;
 }

@@ -1,4 +1,4 @@
-// The words of the product: statuses, priorities, kinds of log entries, and the permission to write.
+// Labels and rules of the domain: statuses, priorities, kinds of log entries, and the permission to write.
 import { readable } from "./format.js";
 
 export const STATUSES = ["BACKLOG", "TODO", "IN_PROGRESS", "REVIEW", "BLOCKED", "DONE", "CANCELLED"];
@@ -15,7 +15,12 @@ export const STATUS_NAMES = {
 };
 
 export const EPIC_STATUSES = ["ACTIVE", "PLANNED", "COMPLETED", "CANCELLED"];
-export const EPIC_STATUS_NAMES = { ACTIVE: "Active", PLANNED: "Planned", COMPLETED: "Completed", CANCELLED: "Cancelled" };
+export const EPIC_STATUS_NAMES = {
+  ACTIVE: "Active",
+  PLANNED: "Planned",
+  COMPLETED: "Completed",
+  CANCELLED: "Cancelled",
+};
 
 export const PRIORITY_NAMES = ["Urgent", "High", "Normal", "Low", "Lowest"];
 
@@ -29,7 +34,7 @@ export const LOG_KIND_NAMES = {
 };
 
 const OPEN = STATUSES.filter((status) => !CLOSED.has(status));
-const MOVES = {
+const TRANSITIONS = {
   BACKLOG: STATUSES.filter((status) => status !== "REVIEW"),
   TODO: STATUSES,
   IN_PROGRESS: STATUSES,
@@ -39,21 +44,23 @@ const MOVES = {
   CANCELLED: ["BACKLOG", "TODO"],
 };
 
-/** The statuses that a task may go to from `status`; the server decides, this spares people a refusal. */
-export const legalMoves = (status) => MOVES[status].filter((target) => target !== status);
+/** Return the statuses that a task may move to. The server decides; this avoids requests that it would reject. */
+export const allowedTransitions = (status) => TRANSITIONS[status].filter((target) => target !== status);
 
-/** The present status and those that it may become, in the order of the board. */
-export const statusChoices = (status) => STATUSES.filter((other) => other === status || MOVES[status].includes(other));
+/** Return the present status and its allowed targets, in the order of the board. */
+export const statusChoices = (status) =>
+  STATUSES.filter((other) => other === status || TRANSITIONS[status].includes(other));
 
-/** What keeps a task from being offered, without "it is not TODO", which its column says already. */
-export const reasonsOf = (task) => (task.status === "TODO" ? task.why_not_ready : task.why_not_ready.slice(1)).map(readable);
+/** Return the blockers of a task without "it is not TODO", which its column shows already. */
+export const reasonsOf = (task) =>
+  (task.status === "TODO" ? task.why_not_ready : task.why_not_ready.slice(1)).map(readable);
 
-/** What a log entry says: what somebody wrote is left as it was written. */
-export const bodyOf = (entry) => (entry.kind === "system" ? readable(entry.body) : entry.body);
+/** Return the text of a log entry. Only system entries are formatted. */
+export const logText = (entry) => (entry.kind === "system" ? readable(entry.body) : entry.body);
 
 export const isWithoutHolder = (task) => task.status === "IN_PROGRESS" && !task.lock;
 
-/** May this actor write at all? Roles come as words or as ranks. */
+/** Return whether the actor of the session may write. Roles are names or ranks. */
 export function canWrite(session) {
   const role = session?.actor?.role;
   return role !== undefined && role !== "viewer" && role !== 0 && role !== "VIEWER";

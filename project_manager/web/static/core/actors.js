@@ -1,4 +1,4 @@
-// Who is a person and who an agent: from the session, the list of agents, and what was seen of them in events.
+// The kind of an actor, from the session, the list of agents and recent events.
 import { state } from "./store.js";
 
 export function kindOf(id) {

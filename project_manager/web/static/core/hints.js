@@ -1,4 +1,4 @@
-// What the server says to programs, said to a person. Only by code: what it says else is shown as it is.
+// Hints for users in place of the server's hints for programs, by error code.
 
 const HINTS = {
   unauthorized: "Sign in again, or ask an operator for a token.",

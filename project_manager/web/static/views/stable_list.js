@@ -9,16 +9,16 @@ let input = null;
 addEventListener("keydown", () => { input = "key"; }, true);
 addEventListener("pointerdown", () => { input = "pointer"; }, true);
 
-export const byKeyboard = () => input === "key";
+export const lastInputWasKeyboard = () => input === "key";
 
-/** The identity of a row: a task that comes to another group is another row. */
+/** Return the identity of a row. A task that moves to another group is another row. */
 const rowKey = (group, task) => `${group.id}:${task.id}`;
 
 function keysOf(groups) {
   return new Set(groups.flatMap(({ group, tasks }) => tasks.map((task) => rowKey(group, task))));
 }
 
-/** The rows as they were held: each with its task of then and of now, and whether it left the list since. */
+/** Return the held rows, each with its old and new task, and whether it has left the list. */
 function rowsOf(held, keys, left) {
   return held.map(({ group, tasks }) => ({
     group,
@@ -31,18 +31,19 @@ function rowsOf(held, keys, left) {
   }));
 }
 
-/** Whether a link or a button has the focus by keyboard. After a click the focus stays behind and must not hold the list. */
+/** Return whether a link or button has the keyboard focus. Focus after a click must not hold the list. */
 function focusInside(frame) {
   const element = document.activeElement;
   return frame.contains(element) && element.matches(":is(a, button):focus-visible");
 }
 
 /**
- * `live` are the groups of now. While held, rows keep their places: a row that left the list stays as `gone`, newcomers
- * are counted in `news` until `renew` or the end of the hold. Where nothing hovers (touch), only `renew` ends the hold.
- * Returns { groups, news, renewable, renew, frame, handlers }; `renewable` tells whether `renew` would change the list.
+ * Hold a list of groups. `live` are the present groups. While held, rows keep their places: a row that left the list
+ * stays as `gone`, and `newCount` counts new rows until `renew` or the end of the hold. On touch screens, only `renew`
+ * ends the hold. Return { groups, newCount, renewable, renew, frame, handlers }; `renewable` is whether `renew` would
+ * change the list.
  */
-export function useStill(live) {
+export function useStableList(live) {
   const frame = useRef(null);
   const pointing = useRef(false);
   const latest = useRef(live);
@@ -70,7 +71,7 @@ export function useStill(live) {
   const keys = keysOf(live);
   const groups = held ? rowsOf(held, keys, left.current) : rowsOf(live, keys, left.current);
   const places = held ? keysOf(held) : keys;
-  const news = [...keys].filter((key) => !places.has(key) || left.current.has(key)).length;
+  const newCount = [...keys].filter((key) => !places.has(key) || left.current.has(key)).length;
   const gone = groups.some(({ rows }) => rows.some((row) => row.gone));
   const handlers = {
     onPointerEnter: () => {
@@ -85,14 +86,14 @@ export function useStill(live) {
     onFocusIn: () => (focusInside(frame.current) ? hold() : settle()),
     onFocusOut: () => queueMicrotask(settle),
   };
-  return { groups, news, renewable: news > 0 || (TOUCH.matches && gone), renew, frame, handlers };
+  return { groups, newCount, renewable: newCount > 0 || (TOUCH.matches && gone), renew, frame, handlers };
 }
 
 /**
- * Tell a click on the row aimed at from a click on a row that came under a resting pointer. Returns { watch, misses }:
- * handlers for the list, and a test of a click on an element of a row.
+ * Detect clicks on a row that moved under a resting pointer. Return { watch, isMisclick }: handlers for the list, and a
+ * test of a click on an element of a row.
  */
-export function useAim() {
+export function usePointerGuard() {
   const aim = useRef(null);
   const rowOf = (element) => element.closest?.("[data-need]")?.dataset.need;
   const onPointerMove = (event) => {
@@ -100,7 +101,7 @@ export function useAim() {
     if (aim.current?.x === x && aim.current?.y === y) return;
     aim.current = { x, y, row: rowOf(event.target) };
   };
-  // Scrolling is a movement too.
+  // Scrolling counts as a movement.
   useEffect(() => {
     const forget = () => { aim.current = null; };
     addEventListener("wheel", forget, { passive: true, capture: true });
@@ -110,11 +111,11 @@ export function useAim() {
       removeEventListener("scroll", forget, { capture: true });
     };
   }, []);
-  const misses = (event) => {
+  const isMisclick = (event) => {
     const at = aim.current;
-    // The coordinates of a click are whole numbers in some browsers, those of a movement are not.
-    const rests = at !== null && Math.abs(at.x - event.clientX) < 1 && Math.abs(at.y - event.clientY) < 1;
-    return event.detail > 0 && rests && at.row !== rowOf(event.currentTarget);
+    // Some browsers round the coordinates of clicks, but not those of movements.
+    const isResting = at !== null && Math.abs(at.x - event.clientX) < 1 && Math.abs(at.y - event.clientY) < 1;
+    return event.detail > 0 && isResting && at.row !== rowOf(event.currentTarget);
   };
-  return { watch: { onPointerMove }, misses };
+  return { watch: { onPointerMove }, isMisclick };
 }
