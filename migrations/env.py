@@ -20,12 +20,12 @@ from project_manager.observability import logging as logs
 from project_manager.store import revisions
 from project_manager.store.sqlite import driver
 from project_manager.store.sqlite.database import (
-    DatabaseNotNow,
-    DatabaseRefused,
+    DatabaseOpenError,
+    DatabaseTemporarilyUnavailable,
     check_access,
     create,
-    set_foreign_logs_aside,
-    unmigrated,
+    migration_error,
+    move_foreign_logs,
 )
 from project_manager.store.tables import metadata, running_releases
 
@@ -69,7 +69,7 @@ def migrate(connection: Connection) -> None:
         broken = connection.exec_driver_sql("PRAGMA foreign_key_check").fetchall()
         if broken:
             table, row = broken[0][:2]
-            raise DatabaseRefused(
+            raise DatabaseOpenError(
                 f"the database {database_path()} cannot be migrated: {len(broken)} rows would be left without their "
                 f"parents, the first in {table} (rowid {row}). Nothing was changed: restore a backup, or delete "
                 "those rows"
@@ -96,16 +96,16 @@ def note_running_releases(connection: Connection) -> None:
 def refuse_other_release(driver_connection: Any, path: Path) -> None:
     """Raise DatabaseRefused for a database of another program, or one that only a newer release can use."""
     if revisions.is_foreign(driver_connection):
-        raise DatabaseRefused(f"the database {path} belongs to another program")
-    if revision := revisions.made_by_newer(driver_connection):
-        raise DatabaseNotNow(f"the database {revisions.use_newer(path, revision)}")
+        raise DatabaseOpenError(f"the database {path} belongs to another program")
+    if revision := revisions.newer_revision(driver_connection):
+        raise DatabaseTemporarilyUnavailable(f"the database {revisions.newer_release_message(path, revision)}")
 
 
 def run() -> None:
     """Create the database if it is missing, and migrate it. Raises DatabaseRefused."""
     path = database_path()
     check_access(Path(path))
-    set_foreign_logs_aside(Path(path))
+    move_foreign_logs(Path(path))
     create(Path(path))
     engine = create_engine("sqlite://", creator=lambda: driver.connect(path), poolclass=NullPool)
     event.listen(engine, "begin", begin_for_writing)
@@ -116,7 +116,9 @@ def run() -> None:
         driver_connection.execute("PRAGMA foreign_keys=OFF")
         refuse_other_release(driver_connection, Path(path))
         # Skip a newer schema that this release can use, because Alembic does not know its revision.
-        if revisions.present(driver_connection) in {None, *revisions.known()} or not revisions.fits(driver_connection):
+        if revisions.current(driver_connection) in {None, *revisions.known_revisions()} or not revisions.is_compatible(
+            driver_connection
+        ):
             migrate(connection)
     engine.dispose()
 
@@ -134,10 +136,10 @@ def run_from_command_line() -> None:
     path = loaded.settings.database_path
     try:
         run()
-    except DatabaseRefused as error:
+    except DatabaseOpenError as error:
         fail(error.message)
     except (DBAPIError, driver.DriverError, OSError) as error:
-        fail(unmigrated(path, getattr(error, "orig", None) or error).message)
+        fail(migration_error(path, getattr(error, "orig", None) or error).message)
     except CommandError:
         raise  # Alembic shows it as one sentence
     except Exception as error:  # log the traceback of a failed migration before the sentence

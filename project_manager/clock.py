@@ -8,7 +8,7 @@ from functools import cache, lru_cache
 from pathlib import Path
 from typing import Protocol
 
-LAST_INSTANT = 253_402_300_799_999
+MAX_INSTANT = 253_402_300_799_999
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 _LEAP_SECOND = re.compile(r"(?<=\d\d:\d\d):60(?:\.\d+)?(?=[Z+-])")
@@ -41,13 +41,13 @@ class SystemClock:
         return time.time_ns() // 1_000_000
 
     def boottime(self) -> int:
-        return time.clock_gettime_ns(_STEADY) // 1_000_000
+        return time.clock_gettime_ns(_MONOTONIC_CLOCK) // 1_000_000
 
     def boot_id(self) -> str:
         return _boot_id()
 
 
-_STEADY = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+_MONOTONIC_CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
 
 @cache
@@ -70,7 +70,7 @@ def monotonic() -> float:
 def rfc3339(instant: int) -> str:
     """Return an instant in the form `2026-11-23T10:00:00.000Z`."""
     seconds, milliseconds = divmod(instant, 1000)
-    return f"{_to_the_second(seconds)}.{milliseconds:03d}Z"
+    return f"{_format_seconds(seconds)}.{milliseconds:03d}Z"
 
 
 def stamp(instant: int) -> str:
@@ -79,7 +79,7 @@ def stamp(instant: int) -> str:
 
 
 @lru_cache(maxsize=4096)
-def _to_the_second(seconds: int) -> str:
+def _format_seconds(seconds: int) -> str:
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
@@ -100,6 +100,6 @@ def parse_rfc3339(text: str) -> int:
             raise ValueError("the time has no offset from UTC")
         moment = moment.replace(tzinfo=UTC)
     instant = (moment - _EPOCH) // _MILLISECOND
-    if not 0 <= instant <= LAST_INSTANT:
+    if not 0 <= instant <= MAX_INSTANT:
         raise OutOfRange("the time is not between the years 1970 and 9999")
     return instant

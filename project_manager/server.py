@@ -21,33 +21,33 @@ from project_manager.mcp.transport.stdio import serve_stdio_beside
 from project_manager.observability.logging import log_action
 from project_manager.observability.systemd import Supervisor
 from project_manager.runtime.dispatch import Runtime, open_runtime
-from project_manager.web.application import api, guarded
+from project_manager.web.application import api, with_middleware
 from project_manager.web.connections import Connections, connection_limit
-from project_manager.web.probes import Leaving
+from project_manager.web.probes import DrainState
 from project_manager.web.server import Server
 from project_manager.web.websocket import PATH as UPDATES
-from project_manager.web.websocket import NoUpdates, Updates
-from project_manager.web.websocket_protocol import SameForAll
+from project_manager.web.websocket import EventsWebSocket, WebSocketNotFound
+from project_manager.web.websocket_protocol import PreframedWebSocketProtocol
 
 log = logging.getLogger(__name__)
 
 BACKLOG = 2048
-NOTICE_SECONDS = 2.0
+DRAIN_NOTICE_SECONDS = 2.0
 """Time for a load balancer to see the shutdown in the health check."""
-CALLS_SECONDS = 2.0
+INFLIGHT_TIMEOUT_SECONDS = 2.0
 """Time for MCP calls in flight to finish at shutdown."""
-BACKSTOP_SECONDS = 2
+FORCED_STOP_SECONDS = 2
 """Time for uvicorn to finish the remaining requests at shutdown."""
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
 Announce = Callable[[str], None]
 
 
-class StartRefused(Exception):
+class StartError(Exception):
     """Error with one sentence on why the service does not start."""
 
 
-class Ports:
+class PortRouter:
     """ASGI application for two sockets. The port of the request selects the application."""
 
     def __init__(self, api_app: ASGIApp, mcp_app: ASGIApp, mcp_port: int) -> None:
@@ -104,14 +104,14 @@ def bind(settings: Settings) -> list[socket.socket]:
         except OSError as error:
             for opened in bound:
                 opened.close()
-            raise StartRefused(_unusable(name, port, settings.host, error)) from error
+            raise StartError(_unusable(name, port, settings.host, error)) from error
     return bound
 
 
 def _unusable(name: str, port: int, host: str, error: OSError) -> str:
     flag = {"DEFAULT_PORT": "--port", "MCP_PORT": "--mcp-port"}[name]
-    way_out = f"; choose another with {flag} or {name}" if error.errno == errno.EADDRINUSE else ""
-    return f"{name} {port} on {host} is not available: {error.strerror or error}{way_out}"
+    hint = f"; choose another with {flag} or {name}" if error.errno == errno.EADDRINUSE else ""
+    return f"{name} {port} on {host} is not available: {error.strerror or error}{hint}"
 
 
 def _listen(host: str, port: int) -> socket.socket:
@@ -133,14 +133,14 @@ async def run(settings: Settings, sockets: list[socket.socket], announce: Announ
     """Open the runtime and serve on the bound sockets. At a signal, drain and close."""
     async with open_runtime(settings) as runtime:
         transport = McpHttpTransport(build_server(runtime), settings, runtime.metrics)
-        updates = Updates(runtime)
+        updates = EventsWebSocket(runtime)
         mcp_app = transport.app if len(sockets) > 1 else None
-        leaving = Leaving()
+        leaving = DrainState()
         application: ASGIApp = api(runtime, updates, mcp_app, transport.paths, leaving)
         if mcp_app is not None:
             api_port, port = (bound.getsockname()[1] for bound in sockets)
-            beside = beside_mcp(mcp_app, application, NoUpdates(f"{UPDATES} on port {api_port}"))
-            application = Ports(application, guarded(beside, runtime), port)
+            beside = mcp_port_app(mcp_app, application, WebSocketNotFound(f"{UPDATES} on port {api_port}"))
+            application = PortRouter(application, with_middleware(beside, runtime), port)
         async with transport.run(), anyio.create_task_group() as tasks:
             streams = settings.websocket_max_connections + settings.mcp_max_connections
             connections = Connections(connection_limit(streams), runtime.metrics)
@@ -148,25 +148,25 @@ async def run(settings: Settings, sockets: list[socket.socket], announce: Announ
             supervisor = Supervisor(read_environment())
             tasks.start_soon(_until_signal, server, runtime, transport, leaving, supervisor)
             tasks.start_soon(_announce_when_up, server, runtime, sockets, announce, supervisor)
-            tasks.start_soon(supervisor.watch, runtime.database.works)
+            tasks.start_soon(supervisor.watch, runtime.database.is_healthy)
             if settings.mcp_transport == "stdio":
                 tasks.start_soon(serve_stdio_beside, runtime)
             await server.serve(sockets=sockets)
             tasks.cancel_scope.cancel()
 
 
-def beside_mcp(mcp_app: ASGIApp, api_app: ASGIApp, no_updates: ASGIApp) -> ASGIApp:
+def mcp_port_app(mcp_app: ASGIApp, api_app: ASGIApp, websocket_not_found: ASGIApp) -> ASGIApp:
     """Build the application of the MCP port.
 
     It also serves health checks, and refuses a WebSocket with the location of the events.
     """
 
-    async def any_of_them(scope: Scope, receive: Receive, send: Send) -> None:
+    async def route(scope: Scope, receive: Receive, send: Send) -> None:
         healthy = scope["type"] == "http" and scope["path"] in ("/healthz", "/livez", "/readyz")
-        chosen = no_updates if scope["type"] == "websocket" else api_app if healthy else mcp_app
+        chosen = websocket_not_found if scope["type"] == "websocket" else api_app if healthy else mcp_app
         await chosen(scope, receive, send)
 
-    return any_of_them
+    return route
 
 
 def _configuration(settings: Settings, application: ASGIApp) -> uvicorn.Config:
@@ -177,12 +177,12 @@ def _configuration(settings: Settings, application: ASGIApp) -> uvicorn.Config:
         access_log=False,
         server_header=False,
         forwarded_allow_ips=list(settings.forwarded_allow_ips),
-        ws=SameForAll,
+        ws=PreframedWebSocketProtocol,
         ws_per_message_deflate=False,
         ws_max_size=65536,
         ws_ping_interval=settings.websocket_ping_interval or None,
         ws_ping_timeout=settings.websocket_ping_timeout or None,
-        timeout_graceful_shutdown=BACKSTOP_SECONDS,
+        timeout_graceful_shutdown=FORCED_STOP_SECONDS,
         backlog=BACKLOG,
     )
 
@@ -190,7 +190,7 @@ def _configuration(settings: Settings, application: ASGIApp) -> uvicorn.Config:
 async def _announce_when_up(
     server: Server, runtime: Runtime, sockets: list[socket.socket], announce: Announce, supervisor: Supervisor
 ) -> None:
-    await server.up.wait()
+    await server.listening.wait()
     # Objects from startup live as long as the process, so exclude them from garbage collection.
     gc.collect()
     gc.freeze()
@@ -200,7 +200,7 @@ async def _announce_when_up(
         announce(f"{name:<11}{address}")
     log_action(log, "started", version=__version__, database=str(runtime.database.path), **urls)
     supervisor.ready(f"Serving on {urls['dashboard']}")
-    if others := await anyio.to_thread.run_sync(runtime.database.open_to_others):
+    if others := await anyio.to_thread.run_sync(runtime.database.world_accessible_files):
         shown = " and ".join(str(path.absolute()) for path in others)
         log.warning(
             "other users of this host have permissions on %s; remove them with `chmod o= PATH`",
@@ -225,7 +225,7 @@ def addresses(settings: Settings, sockets: list[socket.socket]) -> dict[str, str
 
 
 async def _until_signal(
-    server: Server, runtime: Runtime, transport: McpHttpTransport, leaving: Leaving, supervisor: Supervisor
+    server: Server, runtime: Runtime, transport: McpHttpTransport, leaving: DrainState, supervisor: Supervisor
 ) -> None:
     """Drain and stop at the first signal. Force the stop at the second one."""
     with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
@@ -243,16 +243,16 @@ async def _until_signal(
                 tasks.start_soon(_stop, server, runtime, transport, leaving)
 
 
-async def _stop(server: Server, runtime: Runtime, transport: McpHttpTransport, leaving: Leaving) -> None:
+async def _stop(server: Server, runtime: Runtime, transport: McpHttpTransport, drain_state: DrainState) -> None:
     """Shut down: give a load balancer time, stop accepting, end streams, finish calls in flight, stop the server."""
-    leaving.begun = True
-    if leaving.is_watched:
-        await anyio.sleep(NOTICE_SECONDS)
+    drain_state.begun = True
+    if drain_state.is_probed:
+        await anyio.sleep(DRAIN_NOTICE_SECONDS)
     for listening in server.servers:
         listening.close()
     runtime.hub.close()
     runtime.refused_tokens.end_delays()
     transport.drain()
-    await transport.wait_inflight(CALLS_SECONDS)
+    await transport.wait_inflight(INFLIGHT_TIMEOUT_SECONDS)
     await transport.terminate()
     server.should_exit = True

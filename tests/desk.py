@@ -81,7 +81,7 @@ class Desk:
         """Move the clock and run the jobs that are due."""
         self.clock.advance(seconds)
         with anyio.fail_after(PATIENCE):
-            await self.runtime.sweep()
+            await self.runtime.run_due_jobs()
 
     async def task(self, name: str = "Paint the fence", **fields: Any) -> Json:
         made: Json = await self.do("create_task", name=name, **{"project_name": "Garden", **fields})

@@ -17,7 +17,7 @@ from project_manager.server import _configuration
 from project_manager.web.application import api
 from project_manager.web.connections import Connections
 from project_manager.web.server import Server
-from project_manager.web.websocket import Updates
+from project_manager.web.websocket import EventsWebSocket
 from tests.desk import PATIENCE, Json
 
 MOST_CONNECTIONS = 1000
@@ -29,7 +29,7 @@ class Served:
 
     runtime: Runtime
     port: int
-    updates: Updates
+    updates: EventsWebSocket
     connections: Connections
     client: httpx.AsyncClient = field(repr=False)
 
@@ -66,7 +66,7 @@ class Served:
 @asynccontextmanager
 async def serving(runtime: Runtime) -> AsyncIterator[Served]:
     """Serve the application of the API port. At the end of the block every connection ends, or the block fails."""
-    updates = Updates(runtime)
+    updates = EventsWebSocket(runtime)
     configuration = _configuration(runtime.settings, api(runtime, updates, None, ()))
     configuration.load()
     connections = Connections(MOST_CONNECTIONS, runtime.metrics)

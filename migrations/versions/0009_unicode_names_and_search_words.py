@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from alembic import op
 
 from project_manager.domain.names import composed, name_key
-from project_manager.domain.words import words_of
+from project_manager.domain.words import index_words
 
 revision = "0009"
 down_revision = "0008"
@@ -90,7 +90,7 @@ def _register(connection: sa.Connection) -> None:
         "nfc_list": _composed_list,
         "nfc_set": _composed_set,
         "nfc_event": _composed_event,
-        "search_words": lambda text: " ".join(words_of(text or "")),
+        "search_words": lambda text: " ".join(index_words(text or "")),
     }
     for name, function in functions.items():
         driver.create_function(name, 1, function, deterministic=True)

@@ -7,16 +7,16 @@ from pathlib import Path
 import click
 
 from project_manager.cli import local
-from project_manager.cli.exits import Exit, NothingThere, Refused
+from project_manager.cli.exits import CommandError, Exit, NotFoundError
 from project_manager.clock import SystemClock, monotonic
 from project_manager.config.settings import Settings
 from project_manager.store.chain import Head
 from project_manager.store.sqlite import access, backup, private_files, restore
 from project_manager.store.sqlite.backup import Backup
-from project_manager.store.sqlite.checks import Examination
+from project_manager.store.sqlite.checks import CheckResult
 from project_manager.store.sqlite.restore import Restored
 
-CHANGED_ELSEWHERE = (
+TAMPERED_HINT = (
     "Another program has changed the contents. Find the newest backup that matches its events with "
     "`project-manager verify FILE`, and compare its latest event with the log."
 )
@@ -28,17 +28,17 @@ def back_up(settings: Settings, target: str | None, keep: int, force: bool, as_j
     A folder keeps the newest `keep` backups, or all of them for 0. Raises NothingThere, Refused, BackupRefused.
     """
     database, now, started = settings.database_path, SystemClock().now(), monotonic()
-    local.check_there(database)
+    local.check_database_exists(database)
     folder = _backups_beside(database, settings.backup_mode) if target is None else Path(target)
     into_folder = folder.is_dir() or str(target).endswith("/")
     _check_target(folder, database, into_folder, force)
-    file = backup.name_in(folder, database, now) if into_folder else folder
+    file = backup.backup_name(folder, database, now) if into_folder else folder
     made = backup.back_up(database, file, settings.backup_mode)
-    _note(database, backup.Verified(now / 1000, monotonic() - started))
+    _record_verification(database, backup.Verified(now / 1000, monotonic() - started))
     # Old backups are removed only after the new one is verified.
     removed = backup.keep_newest(folder, database, keep) if into_folder and keep else []
     if as_json:
-        local.show_json({**_shown(made), "removed": [str(path) for path in removed]})
+        local.show_json({**_describe(made), "removed": [str(path) for path in removed]})
     else:
         click.echo(f"{made.path}: {made.bytes:,} bytes, verified, sha256 {made.sha256}")
         if made.head is not None:
@@ -56,14 +56,14 @@ def _warn_of_differences(made: Backup) -> None:
         click.echo(f"{made.path} is an exact copy, but its contents do not match its events:", err=True)
         for difference in made.differences:
             click.echo(f"  {difference}", err=True)
-        click.echo(CHANGED_ELSEWHERE, err=True)
+        click.echo(TAMPERED_HINT, err=True)
 
 
-def _note(database: Path, verified: backup.Verified) -> None:
+def _record_verification(database: Path, verified: backup.Verified) -> None:
     """Record the backup for the metrics of the server. A failed record does not invalidate the backup."""
     try:
-        backup.note_verified(database, verified)
-    except backup.BackupRefused as error:
+        backup.record_verification(database, verified)
+    except backup.BackupError as error:
         click.echo(f"This backup is missing from the metrics: {error}.", err=True)
 
 
@@ -78,8 +78,8 @@ def _backups_beside(database: Path, mode: int) -> Path:
             private_files.make_folder(folder)
             folder.chmod(private_files.folder_mode(mode))
     except OSError as error:
-        reason = access.of_folder(database.parent) or error.strerror
-        raise Refused(f"cannot create folder {folder}: {reason}") from error
+        reason = access.folder_problem(database.parent) or error.strerror
+        raise CommandError(f"cannot create folder {folder}: {reason}") from error
     return folder
 
 
@@ -90,46 +90,44 @@ def _check_target(target: Path, database: Path, into_folder: bool, force: bool) 
     """
     folder = target if into_folder else target.parent
     if not folder.is_dir():
-        raise NothingThere(f"folder {folder} not found")
+        raise NotFoundError(f"folder {folder} not found")
     if not into_folder and target.exists() and database.exists() and target.samefile(database):
-        raise Refused(f"{target} is the database itself; choose another file or a folder")
+        raise CommandError(f"{target} is the database itself; choose another file or a folder")
     if not into_folder and target.exists() and not force:
-        raise Refused(f"file {target} already exists; choose another file or a folder, or replace it with --force")
+        raise CommandError(f"file {target} already exists; choose another file or a folder, or replace it with --force")
 
 
 def put_back(settings: Settings, source: Path, force: bool, as_json: bool) -> Exit:
     """Replace the database with the backup `source`. Raises NothingThere, BackupRefused."""
     if not source.is_file():
-        raise NothingThere(f"backup {source} not found")
+        raise NotFoundError(f"backup {source} not found")
     done = restore.restore(source, settings.database_path, SystemClock().now(), force=force)
     if as_json:
         local.show_json(
             {
                 "database": str(settings.database_path),
-                "kept": None if done.kept is None else str(done.kept),
+                "kept": None if done.previous is None else str(done.previous),
                 "logs_kept": [str(log) for log in done.logs],
                 "epoch": done.epoch,
                 "fence_floor": done.fence_floor,
                 "leases_ended": done.released,
-                "clock_lowered_seconds": done.lowered // 1000,
+                "clock_lowered_seconds": done.clock_lowered_ms // 1000,
             }
         )
     else:
-        _tell_restored(settings.database_path, source, done)
+        _report_restore(settings.database_path, source, done)
     return Exit.DONE
 
 
-def _tell_restored(database: Path, source: Path, done: Restored) -> None:
+def _report_restore(database: Path, source: Path, done: Restored) -> None:
     click.echo(
         f"{database} restored from {source}. Leases ended: {done.released}; new fences start above {done.fence_floor}."
     )
-    if done.lowered:
-        click.echo(
-            f"Database time was {timedelta(seconds=done.lowered // 1000)} ahead of the wall clock. It was reset to the "
-            "wall clock."
-        )
-    if done.kept is not None:
-        click.echo(f"The previous database is kept as {done.kept}.")
+    if done.clock_lowered_ms:
+        ahead = timedelta(seconds=done.clock_lowered_ms // 1000)
+        click.echo(f"Database time was {ahead} ahead of the wall clock. It was reset to the wall clock.")
+    if done.previous is not None:
+        click.echo(f"The previous database is kept as {done.previous}.")
     for log in done.logs:
         click.echo(f"The previous log is kept as {log}.")
 
@@ -139,10 +137,10 @@ def verify(settings: Settings, file: Path | None, heads: Sequence[str], as_json:
     published = [_head(text) for text in heads]
     path = file or settings.database_path
     if file is None:
-        local.check_there(path)
+        local.check_database_exists(path)
     elif not path.is_file():
-        raise NothingThere(f"file {path} not found")
-    found = backup.examine(path, sealed=file is not None, published=published)
+        raise NotFoundError(f"file {path} not found")
+    found = backup.check_file(path, sealed=file is not None, published=published)
     if as_json:
         local.show_json(
             {
@@ -157,16 +155,16 @@ def verify(settings: Settings, file: Path | None, heads: Sequence[str], as_json:
             }
         )
     else:
-        _tell_found(path, found, is_database=file is None)
+        _report_check(path, found, is_database=file is None)
     return Exit.FAILED if found.faults or found.differences else Exit.DONE
 
 
-def _tell_found(path: Path, found: Examination, *, is_database: bool) -> None:
+def _report_check(path: Path, found: CheckResult, *, is_database: bool) -> None:
     if found.differences and not found.faults:
-        _tell_differences(path, found)
+        _report_differences(path, found)
     elif not found.faults:
         parts = ["pages", "references"] if found.head is None else ["pages", "references", "counters", "events"]
-        if not is_database and backup.sidecar_of(path).exists():
+        if not is_database and backup.checksum_path(path).exists():
             parts.append("checksum")
         click.echo(f"{path} is intact: {', '.join(parts[:-1])} and {parts[-1]}; schema {found.revision}.")
         if found.head is None:
@@ -176,10 +174,10 @@ def _tell_found(path: Path, found: Examination, *, is_database: bool) -> None:
         if found.unchecked:
             click.echo(f"{found.unchecked:,} tasks have no remaining event and could not be compared.")
     else:
-        _tell_damage(path, found, is_database=is_database)
+        _report_damage(path, found, is_database=is_database)
 
 
-def _tell_damage(path: Path, found: Examination, *, is_database: bool) -> None:
+def _report_damage(path: Path, found: CheckResult, *, is_database: bool) -> None:
     click.echo(f"{path} is damaged:", err=True)
     for fault in (*found.faults, *found.differences):
         click.echo(f"  {fault}", err=True)
@@ -191,11 +189,11 @@ def _tell_damage(path: Path, found: Examination, *, is_database: bool) -> None:
     click.echo(remedy, err=True)
 
 
-def _tell_differences(path: Path, found: Examination) -> None:
+def _report_differences(path: Path, found: CheckResult) -> None:
     click.echo(f"{path} is readable, but its contents do not match its events:", err=True)
     for difference in found.differences:
         click.echo(f"  {difference}", err=True)
-    click.echo(CHANGED_ELSEWHERE, err=True)
+    click.echo(TAMPERED_HINT, err=True)
     if found.head is not None:
         click.echo(f"Latest event: {found.head}", err=True)
 
@@ -209,7 +207,7 @@ def _head(text: str) -> Head:
         raise click.BadParameter(message, param_hint="'--head'") from error
 
 
-def _shown(made: Backup) -> dict[str, object]:
+def _describe(made: Backup) -> dict[str, object]:
     return {
         "path": str(made.path),
         "bytes": made.bytes,

@@ -18,8 +18,8 @@ from project_manager.domain.errors import (
     StorageFull,
     Unavailable,
 )
-from project_manager.store.sqlite.backup import BackupRefused, NotNow
-from project_manager.store.sqlite.database import DatabaseNotNow, DatabaseRefused
+from project_manager.store.sqlite.backup import BackupError, TemporaryBackupError
+from project_manager.store.sqlite.database import DatabaseOpenError, DatabaseTemporarilyUnavailable
 
 
 class Exit(IntEnum):
@@ -29,15 +29,15 @@ class Exit(IntEnum):
     FAILED = 1
     USAGE = 2
     NOT_FOUND = 3
-    FAULTY = 4
-    NOT_NOW = 5
+    INVALID_INPUT = 4
+    UNAVAILABLE = 5
 
 
-class NothingThere(Exception):
+class NotFoundError(Exception):
     """An object that the command names does not exist. The message is one sentence."""
 
 
-class Refused(Exception):
+class CommandError(Exception):
     """The command cannot do its work. The message is one sentence."""
 
 
@@ -46,59 +46,64 @@ _HINTS: dict[type[ProjectManagerError], str] = {
 }
 """Hints for the command line. They replace default hints that name an agent tool."""
 
-REFUSALS = (ProjectManagerError, ConfigError, DatabaseRefused, BackupRefused, NothingThere, Refused)
+EXPECTED_ERRORS = (ProjectManagerError, ConfigError, DatabaseOpenError, BackupError, NotFoundError, CommandError)
 
 
 @dataclass(frozen=True, slots=True)
-class Ending:
+class CommandFailure:
     """The outcome of a refused command: its exit status, and the lines that explain it."""
 
     status: Exit
     lines: tuple[str, ...]
 
 
-def end(error: Exception) -> Exit:
+def report_error(error: Exception) -> Exit:
     """Write the reason of the refusal to standard error, and return the exit status.
 
     For an unexpected exception, the traceback comes first.
     """
     ending = describe(error)
-    if not isinstance(error, REFUSALS):
+    if not isinstance(error, EXPECTED_ERRORS):
         click.echo("".join(traceback.format_exception(error)), nl=False, err=True)
     for line in ending.lines:
         click.echo(line, err=True)
     return ending.status
 
 
-def describe(error: Exception) -> Ending:
+def describe(error: Exception) -> CommandFailure:
     """Return the exit status and the lines that explain the error."""
     if isinstance(error, ProjectManagerError):
-        return _of_operation(error)
-    if not isinstance(error, REFUSALS):
-        return Ending(Exit.FAILED, (f"Internal error: {error!r}.",))
+        return _from_operation_error(error)
+    if not isinstance(error, EXPECTED_ERRORS):
+        return CommandFailure(Exit.FAILED, (f"Internal error: {error!r}.",))
     if isinstance(error, ConfigError):
         status = Exit.USAGE
-    elif isinstance(error, NothingThere):
+    elif isinstance(error, NotFoundError):
         status = Exit.NOT_FOUND
     else:
-        status = Exit.NOT_NOW if isinstance(error, NotNow) else Exit.FAILED
-    return Ending(status, (_sentence(str(error)),))
+        status = Exit.UNAVAILABLE if isinstance(error, TemporaryBackupError) else Exit.FAILED
+    return CommandFailure(status, (_sentence(str(error)),))
 
 
-def _of_operation(error: ProjectManagerError) -> Ending:
+def _from_operation_error(error: ProjectManagerError) -> CommandFailure:
     faults: Any = error.details.get("faults")
     if isinstance(error, Invalid) and faults:
-        return Ending(Exit.FAULTY, tuple(_listed(error, faults)))
+        return CommandFailure(Exit.INVALID_INPUT, tuple(_field_errors(error, faults)))
     hint = _HINTS.get(type(error), error.hint) if error.hint == error.default_hint else error.hint
     lines = (_sentence(error.message), *([hint] if hint else []))
     if isinstance(error, NotFound):
-        return Ending(Exit.NOT_FOUND, lines)
+        return CommandFailure(Exit.NOT_FOUND, lines)
     if isinstance(error, DatabaseDamaged):
-        return Ending(Exit.FAILED, lines)
-    return Ending(Exit.NOT_NOW if isinstance(error, Unavailable | StorageFull | DatabaseNotNow) else Exit.FAILED, lines)
+        return CommandFailure(Exit.FAILED, lines)
+    return CommandFailure(
+        Exit.UNAVAILABLE
+        if isinstance(error, Unavailable | StorageFull | DatabaseTemporarilyUnavailable)
+        else Exit.FAILED,
+        lines,
+    )
 
 
-def _listed(error: Invalid, faults: list[dict[str, Any]]) -> Iterator[str]:
+def _field_errors(error: Invalid, faults: list[dict[str, Any]]) -> Iterator[str]:
     for fault in faults:
         place = f"{fault['source']}:{fault['line']}:{fault['column']}: " if "line" in fault else ""
         yield f"{place}{fault['message']}" + (f" ({fault['hint']})" if fault["hint"] else "")

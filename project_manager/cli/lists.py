@@ -10,7 +10,7 @@ import anyio
 import click
 
 from project_manager.cli import local
-from project_manager.cli.exits import Exit, NothingThere, Refused
+from project_manager.cli.exits import CommandError, Exit, NotFoundError
 from project_manager.cli.local import Operations
 from project_manager.config.settings import Settings
 from project_manager.domain.errors import ProjectNotFound
@@ -18,7 +18,7 @@ from project_manager.domain.limits import PAGE_MAXIMUM
 from project_manager.domain.names import composed
 from project_manager.store.sqlite import files, private_files
 
-_NOBODY_GETS_IN = (
+_ALL_REVOKED = (
     "All tokens are revoked: every request is rejected until `project-manager token create NAME --role operator` "
     "creates one; `project-manager token clear` disables authentication."
 )
@@ -27,11 +27,11 @@ _NOBODY_GETS_IN = (
 def tasks(settings: Settings, project: str | None, filters: dict[str, Any], limit: int, as_json: bool) -> Exit:
     """List the tasks that pass the filters. Raises ProjectNotFound."""
 
-    async def look() -> tuple[list[Any], int]:
+    async def read() -> tuple[list[Any], int]:
         async with local.operations(settings) as desk:
-            return await _of_project(desk, project, filters, limit)
+            return await _tasks_of_project(desk, project, filters, limit)
 
-    found, total = anyio.run(look)
+    found, total = anyio.run(read)
     if as_json:
         local.show_json({"items": found, "total": total})
         return Exit.DONE
@@ -75,11 +75,11 @@ def _new_file(path: Path | None) -> Iterator[Callable[[str], object]]:
     try:
         private_files.create(path)
     except FileExistsError as error:
-        raise Refused(f"file {path} already exists; choose another") from error
+        raise CommandError(f"file {path} already exists; choose another") from error
     except OSError as error:
-        raise Refused(f"cannot create file {path}: {error.strerror}") from error
+        raise CommandError(f"cannot create file {path}: {error.strerror}") from error
     try:
-        files.give_like(path, path.parent)
+        files.copy_ownership(path, path.parent)
         yield path.write_text
     except BaseException:
         path.unlink(missing_ok=True)
@@ -91,7 +91,7 @@ def list_tokens(settings: Settings, as_json: bool) -> Exit:
 
     async def look() -> tuple[list[Any], int]:
         async with local.operations(settings) as desk:
-            return await _all(desk, "list_tokens", {}, 10 * PAGE_MAXIMUM)
+            return await _all_pages(desk, "list_tokens", {}, 10 * PAGE_MAXIMUM)
 
     found, _ = anyio.run(look)
     if as_json:
@@ -101,9 +101,9 @@ def list_tokens(settings: Settings, as_json: bool) -> Exit:
         since = f"since {token.created_at}" + (f"  revoked {token.revoked_at}" if token.revoked_at else "")
         click.echo(f"{token.id:>4}  {token.role:<8}  {token.agent_id or '-':<20}  {token.name}  {since}")
     if not found:
-        click.echo(f"No tokens. {_open_to_all(settings)}", err=True)
+        click.echo(f"No tokens. {_access_without_tokens(settings)}", err=True)
     elif all(token.revoked_at for token in found):
-        click.echo(_NOBODY_GETS_IN, err=True)
+        click.echo(_ALL_REVOKED, err=True)
     return Exit.DONE
 
 
@@ -112,16 +112,16 @@ def revoke_token(settings: Settings, token: str) -> Exit:
 
     async def revoke() -> Any:
         async with local.operations(settings) as desk:
-            found, _ = await _all(desk, "list_tokens", {}, 10 * PAGE_MAXIMUM)
-            known = _meant(found, token)
+            found, _ = await _all_pages(desk, "list_tokens", {}, 10 * PAGE_MAXIMUM)
+            known = _find_token(found, token)
             return None if known is None else await desk.run("revoke_token", {"token_id": known.id})
 
     revoked = anyio.run(revoke)
     if revoked is None:
-        raise NothingThere(f"token {token!r} not found")
+        raise NotFoundError(f"token {token!r} not found")
     click.echo(f"Token {revoked.id} {revoked.name!r} is revoked.")
     if revoked.notice is not None:
-        click.echo(_NOBODY_GETS_IN, err=True)
+        click.echo(_ALL_REVOKED, err=True)
     return Exit.DONE
 
 
@@ -129,17 +129,17 @@ def clear_tokens(settings: Settings) -> Exit:
     """Delete all tokens, including revoked ones."""
     cleared = local.run(settings, "clear_tokens", {})
     tokens = "1 token" if cleared.forgotten == 1 else f"{cleared.forgotten} tokens"
-    click.echo(f"{tokens} deleted. {_open_to_all(settings)}")
+    click.echo(f"{tokens} deleted. {_access_without_tokens(settings)}")
     return Exit.DONE
 
 
-def _open_to_all(settings: Settings) -> str:
+def _access_without_tokens(settings: Settings) -> str:
     if settings.auth_required:
         return "AUTH_REQUIRED is on: every request is rejected until `project-manager token create` creates a token."
     return "Authentication is disabled: without AUTH_REQUIRED any client that reaches the ports has full access."
 
 
-def _meant(found: list[Any], token: str) -> Any:
+def _find_token(found: list[Any], token: str) -> Any:
     """Return the token with this id, else the active one of this name, else the last revoked one, or None."""
     by_id = [one for one in found if str(one.id) == token]
     named = [one for one in found if one.name == composed(token)]
@@ -147,21 +147,21 @@ def _meant(found: list[Any], token: str) -> Any:
     return next(iter([*by_id, *live, *reversed(named)]), None)
 
 
-async def _of_project(
+async def _tasks_of_project(
     desk: Operations, project: str | None, filters: dict[str, Any], limit: int
 ) -> tuple[list[Any], int]:
     """List the tasks of the project with this name, else with this id. Raises ProjectNotFound."""
     named = {} if project is None else {"project_name": project}
     try:
-        return await _all(desk, "list_tasks", {**filters, **named}, limit)
+        return await _all_pages(desk, "list_tasks", {**filters, **named}, limit)
     except ProjectNotFound:
         if project is None or not project.isdecimal():
             raise
     found = await desk.run("get_project", {"project_id": project})
-    return await _all(desk, "list_tasks", {**filters, "project_id": found.id}, limit)
+    return await _all_pages(desk, "list_tasks", {**filters, "project_id": found.id}, limit)
 
 
-async def _all(desk: Operations, operation: str, raw: dict[str, Any], limit: int) -> tuple[list[Any], int]:
+async def _all_pages(desk: Operations, operation: str, raw: dict[str, Any], limit: int) -> tuple[list[Any], int]:
     """Return up to `limit` items, read page by page, and the total number of items."""
     items: list[Any] = []
     cursor: dict[str, Any] = {}

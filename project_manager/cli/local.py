@@ -13,9 +13,9 @@ import click
 import orjson
 
 from project_manager.catalogue import BY_NAME
-from project_manager.cli.exits import NothingThere, Refused
+from project_manager.cli.exits import CommandError, NotFoundError
 from project_manager.config import settings as config
-from project_manager.config.settings import Loaded, Settings
+from project_manager.config.settings import LoadedSettings, Settings
 from project_manager.domain.actors import LOCAL
 from project_manager.observability import logging as logs
 from project_manager.runtime.calls import Caller
@@ -23,12 +23,12 @@ from project_manager.runtime.dispatch import Runtime, open_runtime
 from project_manager.store.sqlite import access
 
 
-def load(flags: Mapping[str, object], env_file: Path | None) -> Loaded:
+def load(flags: Mapping[str, object], env_file: Path | None) -> LoadedSettings:
     """Return the effective settings. Raises ConfigError."""
     return config.load(flags, config.read_environment(), env_file)
 
 
-def warned(loaded: Loaded) -> Loaded:
+def with_warnings(loaded: LoadedSettings) -> LoadedSettings:
     """Write the warnings about the settings to standard error, and return the settings."""
     for sentence in loaded.warnings:
         click.echo(sentence, err=True)
@@ -37,7 +37,7 @@ def warned(loaded: Loaded) -> Loaded:
 
 def settings_of(flags: Mapping[str, object], env_file: Path | None) -> Settings:
     """Return the settings for a command that is not a server. Only errors are logged, as text for the terminal."""
-    settings = warned(load(flags, env_file)).settings
+    settings = with_warnings(load(flags, env_file)).settings
     logs.configure("ERROR", "text")
     logging.getLogger("project_manager.migrations").setLevel(logging.WARNING)  # shows renamed rows
     return settings
@@ -62,14 +62,16 @@ class Operations:
                 await anyio.to_thread.run_sync(write, piece)
 
 
-def check_there(database: Path) -> None:
+def check_database_exists(database: Path) -> None:
     """Raise NothingThere if the database is missing or empty, and Refused if it is not accessible."""
     try:
         is_there = database.exists() and database.stat().st_size > 0
     except OSError as error:
-        raise Refused(access.hindrance(database) or f"cannot read database {database}: {error.strerror}") from error
+        raise CommandError(
+            access.permission_problem(database) or f"cannot read database {database}: {error.strerror}"
+        ) from error
     if not is_there:
-        raise NothingThere(
+        raise NotFoundError(
             f"no database at {database}; set --db-path or DATABASE_PATH, or create one with `project-manager migrate`"
         )
 
@@ -81,7 +83,7 @@ async def operations(settings: Settings, *, may_create: bool = False) -> AsyncIt
     Raises NothingThere, DatabaseRefused.
     """
     if not may_create:
-        check_there(settings.database_path)
+        check_database_exists(settings.database_path)
     async with open_runtime(settings, kind="command") as runtime:
         yield Operations(runtime)
 
@@ -94,11 +96,11 @@ def run(
     Raises ProjectManagerError, NothingThere, DatabaseRefused.
     """
 
-    async def once() -> Any:
+    async def run_once() -> Any:
         async with operations(settings, may_create=may_create) as desk:
             return await desk.run(name, raw, request_id)
 
-    return anyio.run(once)
+    return anyio.run(run_once)
 
 
 def pieces(settings: Settings, name: str, raw: Mapping[str, object], write: Callable[[str], object]) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from project_manager import __version__
-from project_manager.cli.options import FILE, PLACE, Commands, flags, json_option, settings_of, settings_options
+from project_manager.cli.options import FILE, OUTPUT_PATH, Commands, flags, json_option, settings_of, settings_options
 
 EXITS = """\b
 Exit status:
@@ -47,7 +47,10 @@ def main() -> None:
 @click.option("--host", help="Address to listen on.  [HOST]")
 @click.option("--mcp-transport", metavar="KIND", help="sse, http, stdio or none.  [MCP_TRANSPORT]")
 @click.option(
-    "--project", type=PLACE, metavar="FILE", help="Import this plan first; the server does not start if it is invalid."
+    "--project",
+    type=OUTPUT_PATH,
+    metavar="FILE",
+    help="Import this plan first; the server does not start if it is invalid.",
 )
 @click.option("--no-browser", is_flag=True, help="Accepted for compatibility; has no effect.")
 @click.option("-v", "--verbose", is_flag=True, help="Log more.  [LOG_LEVEL=DEBUG]")
@@ -111,7 +114,7 @@ def mcp(*, verbose: bool, db_path: str | None, env_file: Path | None) -> int:
     from project_manager.cli import serve as serving
 
     given = flags(DATABASE_PATH=db_path, LOG_LEVEL="DEBUG" if verbose else None)
-    return serving.speak_mcp(given, env_file)
+    return serving.serve_mcp(given, env_file)
 
 
 @main.command()
@@ -128,7 +131,7 @@ def migrate(*, db_path: str | None, env_file: Path | None) -> int:
 
 
 @main.command("import")
-@click.argument("file", type=PLACE)
+@click.argument("file", type=OUTPUT_PATH)
 @click.option("--dry-run", is_flag=True, help="Show the changes without writing them.")
 @click.option(
     "--status",
@@ -170,17 +173,17 @@ def import_(
     from project_manager.cli import local, plans
 
     settings = settings_of(db_path, env_file)
-    view = plans.bring_in(settings, file, dry_run=dry_run, status=status, prune=prune, quiet=as_json)
+    view = plans.import_file(settings, file, dry_run=dry_run, status=status, prune=prune, quiet=as_json)
     if as_json:
         local.show_json(view)
     else:
-        plans.tell(view)
+        plans.report(view)
 
 
 @main.command()
 @click.option("--project", metavar="NAME", help="Export only this project.")
 @click.option(
-    "-o", "--output", type=PLACE, default="-", metavar="FILE", help="Write to FILE instead of standard output."
+    "-o", "--output", type=OUTPUT_PATH, default="-", metavar="FILE", help="Write to FILE instead of standard output."
 )
 @click.option("--format", "form", type=click.Choice(["yaml", "json"]), default="yaml", show_default=True)
 @settings_options
@@ -197,11 +200,11 @@ def export(*, project: str | None, output: str, form: str, db_path: str | None, 
     """
     from project_manager.cli import plans
 
-    plans.take_out(settings_of(db_path, env_file), project, form, output)
+    plans.export_file(settings_of(db_path, env_file), project, form, output)
 
 
 @main.command()
-@click.argument("target", type=PLACE, metavar="[FILE|FOLDER]", required=False)
+@click.argument("target", type=OUTPUT_PATH, metavar="[FILE|FOLDER]", required=False)
 @click.option(
     "--keep",
     type=click.IntRange(0),
@@ -317,7 +320,7 @@ def config(*, db_path: str | None, env_file: Path | None, as_json: bool) -> int:
     """
     from project_manager.cli import local, maintenance
 
-    return maintenance.show_config(local.warned(local.load(flags(DATABASE_PATH=db_path), env_file)), as_json)
+    return maintenance.show_config(local.with_warnings(local.load(flags(DATABASE_PATH=db_path), env_file)), as_json)
 
 
 @main.command()

@@ -9,30 +9,30 @@ import click
 
 from project_manager.cli import local, start_errors
 from project_manager.cli.exits import Exit
-from project_manager.config.settings import SETTINGS, Loaded, Settings, show
+from project_manager.config.settings import SETTINGS, LoadedSettings, Settings, show
 from project_manager.store import revisions
 from project_manager.store.sqlite import driver
-from project_manager.store.sqlite.database import Options, prepare, set_foreign_logs_aside
+from project_manager.store.sqlite.database import Options, move_foreign_logs, prepare
 
-_EVERY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 compared with, not bound to
+_WILDCARD_ADDRESSES = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 compared with, not bound to
 
 
 def migrate(flags: Mapping[str, object], env_file: Path | None) -> Exit:
     """Create the database, or migrate it to the schema of this release."""
-    with start_errors.in_the_log(flags, env_file, unset="text"):
+    with start_errors.log_json(flags, env_file, unset="text"):
         return _migrate(local.settings_of(flags, env_file))
 
 
 def _migrate(settings: Settings) -> Exit:
     path = settings.database_path
-    set_foreign_logs_aside(path)
+    move_foreign_logs(path)
     before = _revision(path)
     prepare(
         Options(
             path=path,
             pool=settings.database_pool_size,
             query_timeout=settings.query_timeout_seconds,
-            look_every=settings.lock_cleanup_interval,
+            poll_interval=settings.lock_cleanup_interval,
             max_attempts=settings.max_attempts,
             auto_migrate=True,
         )
@@ -48,7 +48,7 @@ def _migrate(settings: Settings) -> Exit:
 
 def healthcheck(settings: Settings, as_json: bool) -> Exit:
     """Request the health of the running service and print it."""
-    host = _EVERY_ADDRESS.get(settings.host, settings.host)
+    host = _WILDCARD_ADDRESSES.get(settings.host, settings.host)
     shown = f"[{host}]" if ":" in host else host
     connection = http.client.HTTPConnection(host, settings.default_port, timeout=settings.health_check_timeout)
     try:
@@ -64,11 +64,11 @@ def healthcheck(settings: Settings, as_json: bool) -> Exit:
     if as_json:
         click.echo(body)
     else:
-        click.echo(_verdict(status, body, settings.health_check_verbose), err=status != http.client.OK)
+        click.echo(_health_line(status, body, settings.health_check_verbose), err=status != http.client.OK)
     return Exit.DONE if status == http.client.OK else Exit.FAILED
 
 
-def show_config(loaded: Loaded, as_json: bool) -> Exit:
+def show_config(loaded: LoadedSettings, as_json: bool) -> Exit:
     """Print every setting with its value and its source."""
     rows = [(setting.name, show(setting, loaded.settings), loaded.sources[setting.name]) for setting in SETTINGS]
     if as_json:
@@ -84,18 +84,18 @@ def _revision(path: Path) -> str | None:
     if not path.exists() or path.stat().st_size == 0:
         return None
     try:
-        connection = driver.connect(str(path), as_it_is=True)
+        connection = driver.connect(str(path), immutable=True)
     except driver.DriverError:
         return None
     try:
-        return revisions.present(connection)
+        return revisions.current(connection)
     except driver.DriverError:
         return None
     finally:
         connection.close()
 
 
-def _verdict(status: int, body: str, verbose: bool) -> str:
+def _health_line(status: int, body: str, verbose: bool) -> str:
     try:
         said = json.loads(body)
         word, reasons = str(said["status"]), [str(reason) for reason in said.get("reasons", [])]

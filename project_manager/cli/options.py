@@ -24,7 +24,7 @@ class HomePath(click.Path):
 
 
 FILE = HomePath(dir_okay=False, readable=False, path_type=Path)
-PLACE = HomePath(readable=False)
+OUTPUT_PATH = HomePath(readable=False)
 """A file or a folder as text, so that `-` and a slash at the end keep their meaning."""
 
 
@@ -37,12 +37,12 @@ class Commands(click.Group):
         output.prepare()
         try:
             return super().main(*args, **kwargs)
-        except output.OutputRefused as error:
+        except output.OutputError as error:
             from project_manager.cli.exits import Exit
 
-            output.discard()
+            output.redirect_to_devnull()
             click.echo(error, err=True)
-            sys.exit(Exit.NOT_NOW)
+            sys.exit(Exit.UNAVAILABLE)
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
@@ -52,9 +52,9 @@ class Commands(click.Group):
         except Exception as error:
             from project_manager.cli import exits, output
 
-            if isinstance(error, output.OutputRefused):
+            if isinstance(error, output.OutputError):
                 raise
-            status = exits.end(error)
+            status = exits.report_error(error)
         if status:
             ctx.exit(status)
 

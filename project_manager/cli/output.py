@@ -8,12 +8,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, TextIO
 
-from project_manager.domain.characters import escaped
+from project_manager.domain.characters import escape_control_characters
 
 _STDOUT, _STDERR = 1, 2
 
 
-class OutputRefused(Exception):
+class OutputError(Exception):
     """Standard output cannot be written, as on a full disk or to a closed pipe. The message is one sentence."""
 
 
@@ -23,7 +23,7 @@ class _Output(io.FileIO):
             while (written := super().write(data)) is None:  # a full non-blocking pipe
                 select.select([], [self], [])
         except OSError as error:
-            raise OutputRefused(f"Cannot write to standard output: {error.strerror}.") from error
+            raise OutputError(f"Cannot write to standard output: {error.strerror}.") from error
         return written
 
 
@@ -41,7 +41,7 @@ class _Terminal(io.TextIOWrapper):
     """A terminal that escapes control characters, so that texts of clients cannot control it."""
 
     def write(self, text: str) -> int:
-        return super().write(escaped(text))
+        return super().write(escape_control_characters(text))
 
 
 def prepare() -> None:
@@ -63,7 +63,7 @@ def prepare() -> None:
         sys.stderr = _like(sys.stderr, _Errors(_STDERR, "wb", closefd=False), "backslashreplace")
 
 
-def unescaped(stream: TextIO) -> TextIO:
+def raw_stream(stream: TextIO) -> TextIO:
     """Return a stream to the same destination for our own control sequences, such as those of a progress bar."""
     if not isinstance(stream, _Terminal):
         return stream
@@ -72,15 +72,15 @@ def unescaped(stream: TextIO) -> TextIO:
 
 
 @contextmanager
-def dispensable() -> Iterator[None]:
+def ignore_output_errors() -> Iterator[None]:
     """Ignore failures to write to standard output."""
     try:
         yield
-    except OutputRefused:
-        discard()
+    except OutputError:
+        redirect_to_devnull()
 
 
-def discard() -> None:
+def redirect_to_devnull() -> None:
     """Redirect standard output to the null device. Otherwise the interpreter would write the rest again at exit."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, _STDOUT)

@@ -11,30 +11,30 @@ from typing import Any
 import click
 
 from project_manager.cli import local, output
-from project_manager.cli.exits import NothingThere
+from project_manager.cli.exits import NotFoundError
 from project_manager.config.settings import Settings
 from project_manager.domain.limits import NAME_CHARACTERS
-from project_manager.plans.progress import Listener, followed
+from project_manager.plans.progress import ProgressListener, report_to
 from project_manager.schemas.plans import ChangeView, ImportView
 from project_manager.store.sqlite import backup, files, private_files
 
 _SHOWS_PROGRESS_FROM = 100_000
-_MARKS = {"created": "+", "changed": "~", "deleted": "-", "unchanged": "="}
+_CHANGE_SYMBOLS = {"created": "+", "changed": "~", "deleted": "-", "unchanged": "="}
 _READING_SHARE = 0.4
 
 
-def bring_in(settings: Settings, file: str, *, dry_run: bool, status: str, prune: bool, quiet: bool) -> ImportView:
+def import_file(settings: Settings, file: str, *, dry_run: bool, status: str, prune: bool, quiet: bool) -> ImportView:
     """Import the plan in `file` and return the view. The name `-` is standard input. Raises NothingThere."""
     document = _read(file)
     request_id = secrets.token_hex(8)
     source = "standard input" if file == "-" else file if len(file) <= NAME_CHARACTERS else Path(file).name
     raw = {"document": document, "source": source, "dry_run": dry_run, "status": status, "prune": prune}
-    with _listener(quiet or len(document) < _SHOWS_PROGRESS_FROM) as listener, followed(request_id, listener):
+    with _progress_listener(quiet or len(document) < _SHOWS_PROGRESS_FROM) as listener, report_to(request_id, listener):
         view: ImportView = local.run(settings, "import_plan", raw, request_id, may_create=True)
         return view
 
 
-def tell(view: ImportView) -> None:
+def report(view: ImportView) -> None:
     """Print the result of an import as numbers. A dry run also lists each change by name."""
     if view.dry_run:
         for change in view.changes:
@@ -43,21 +43,21 @@ def tell(view: ImportView) -> None:
     click.echo(f"Dry run: {numbers}. Nothing was written." if view.dry_run else f"Imported: {numbers}.")
 
 
-def take_out(settings: Settings, project: str | None, form: str, output: str) -> None:
+def export_file(settings: Settings, project: str | None, form: str, output: str) -> None:
     """Export to a file, which is replaced atomically, or to standard output, a pipe or a device."""
     raw = {"format": form, **({} if project is None else {"project": project})}
     if output == "-":
         local.pieces(settings, "export_plan", raw, partial(click.echo, nl=False))
         return
     try:
-        with _replaced(Path(output)) as write:
+        with _atomic_writer(Path(output)) as write:
             local.pieces(settings, "export_plan", raw, write)
     except OSError as error:
         raise click.FileError(output, error.strerror or "") from error
 
 
 @contextmanager
-def _replaced(target: Path) -> Iterator[Callable[[str], object]]:
+def _atomic_writer(target: Path) -> Iterator[Callable[[str], object]]:
     """Yield a function that writes a temporary file, and replace the target with that file at the end.
 
     A device or a pipe is written directly. A new file gets mode 0600 and the owner of its folder.
@@ -71,15 +71,15 @@ def _replaced(target: Path) -> Iterator[Callable[[str], object]]:
     with private_files.workspace(target, "unfinished") as unfinished:
         with unfinished.open("w", encoding="utf-8", newline="") as file:
             yield file.write
-        files.give_like(unfinished, target if target.exists() else target.parent, mode=target.exists())
-        backup.put(unfinished, target)
+        files.copy_ownership(unfinished, target if target.exists() else target.parent, mode=target.exists())
+        backup.replace_file(unfinished, target)
 
 
 def _read(file: str) -> str:
     try:
         content = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
     except FileNotFoundError as error:
-        raise NothingThere(f"file {file} not found") from error
+        raise NotFoundError(f"file {file} not found") from error
     except OSError as error:
         raise click.FileError(file, error.strerror or "") from error
     try:
@@ -90,22 +90,22 @@ def _read(file: str) -> str:
 
 
 @contextmanager
-def _listener(quiet: bool) -> Iterator[Listener]:
+def _progress_listener(quiet: bool) -> Iterator[ProgressListener]:
     """Yield a listener that shows progress in a terminal and does nothing elsewhere."""
     if quiet or not sys.stderr.isatty():
         yield lambda words, done, of: None
         return
-    with click.progressbar(length=1000, file=output.unescaped(sys.stderr), show_eta=False) as bar:
-        yield _Bar(bar)
+    with click.progressbar(length=1000, file=output.raw_stream(sys.stderr), show_eta=False) as bar:
+        yield _ProgressBar(bar)
         bar.update(bar.length or 0)
 
 
 def _line(change: ChangeView) -> str:
     fields = f"  ({', '.join(change.fields)})" if change.change == "changed" else ""
-    return f"{_MARKS[change.change]} {change.kind:<7} {change.name}{fields}"
+    return f"{_CHANGE_SYMBOLS[change.change]} {change.kind:<7} {change.name}{fields}"
 
 
-class _Bar:
+class _ProgressBar:
     """A progress bar of a thousand steps that covers reading and writing."""
 
     def __init__(self, bar: Any) -> None:

@@ -11,9 +11,9 @@ import click
 
 from project_manager import server
 from project_manager.cli import local, output, plans, start_errors
-from project_manager.cli.exits import Refused
+from project_manager.cli.exits import CommandError
 from project_manager.config import settings as config
-from project_manager.config.settings import ConfigError, Loaded, Settings
+from project_manager.config.settings import ConfigError, LoadedSettings, Settings
 from project_manager.observability import logging as logs
 
 log = logging.getLogger(__name__)
@@ -21,50 +21,50 @@ log = logging.getLogger(__name__)
 
 def serve(flags: Mapping[str, object], env_file: Path | None, project: str | None) -> int:
     """Run the service until a signal, and return the exit status."""
-    with start_errors.in_the_log(flags, env_file, unset="json"):
+    with start_errors.log_json(flags, env_file, unset="json"):
         loaded = local.load(flags, env_file)
-        _begin_log(loaded)
+        _configure_logging(loaded)
         return _serve(loaded.settings, project)
 
 
 def _serve(settings: Settings, project: str | None) -> int:
     if project is not None:
-        view = plans.bring_in(settings, project, dry_run=False, status="keep", prune=False, quiet=True)
-        with output.dispensable():
-            plans.tell(view)
+        view = plans.import_file(settings, project, dry_run=False, status="keep", prune=False, quiet=True)
+        with output.ignore_output_errors():
+            plans.report(view)
     try:
-        return server.serve(settings, announce=partial(_announce, settings))
-    except server.StartRefused as refusal:
-        raise Refused(str(refusal)) from refusal
+        return server.serve(settings, announce=partial(_print_addresses, settings))
+    except server.StartError as refusal:
+        raise CommandError(str(refusal)) from refusal
 
 
-def _announce(settings: Settings, line: str) -> None:
+def _print_addresses(settings: Settings, line: str) -> None:
     """Print the addresses of the service for the user. Programs read the log line `started` instead.
 
     With the transport stdio, standard output carries only the protocol, so the text goes to standard error.
     """
     if settings.log_format == "text" or sys.stdout.isatty():
-        with output.dispensable():
+        with output.ignore_output_errors():
             click.echo(line, err=settings.mcp_transport == "stdio")
 
 
-def speak_mcp(flags: Mapping[str, object], env_file: Path | None) -> int:
+def serve_mcp(flags: Mapping[str, object], env_file: Path | None) -> int:
     """Serve MCP on standard input and output until the client disconnects, and return the exit status.
 
     Clients show standard error to their users. Calls are therefore logged there only if LOG_LEVEL is set.
     """
-    with start_errors.in_the_log(flags, env_file, unset="json"):
+    with start_errors.log_json(flags, env_file, unset="json"):
         loaded = local.load(flags, env_file)
         settings = loaded.settings
         if {loaded.sources[name] for name in ("DATABASE_PATH", "DATABASE_URL")} == {"default"}:
-            settings = replace(settings, database_path=_database_of_user(settings.database_path))
-        _begin_log(loaded, quiet=loaded.sources["LOG_LEVEL"] == "default")
+            settings = replace(settings, database_path=_user_database(settings.database_path))
+        _configure_logging(loaded, quiet=loaded.sources["LOG_LEVEL"] == "default")
         if not settings.database_path.exists():
             logs.log_action(log, "database_created", logging.WARNING, database=str(settings.database_path))
         return server.serve_stdio(settings)
 
 
-def _database_of_user(default: Path) -> Path:
+def _user_database(default: Path) -> Path:
     """Return the database for a client that configures none.
 
     This is the default database if it exists, else one database per user. A client starts its servers in any folder.
@@ -81,7 +81,7 @@ def _database_of_user(default: Path) -> Path:
     return folder / "project-manager" / "tasks.db"
 
 
-def _begin_log(loaded: Loaded, *, quiet: bool = False) -> None:
+def _configure_logging(loaded: LoadedSettings, *, quiet: bool = False) -> None:
     settings = loaded.settings
     try:
         logs.configure(settings.log_level, settings.log_format, settings.log_file, quiet=quiet)

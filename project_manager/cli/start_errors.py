@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 
 
 @contextmanager
-def in_the_log(flags: Mapping[str, object], env_file: Path | None, *, unset: LogFormat) -> Iterator[None]:
+def log_json(flags: Mapping[str, object], env_file: Path | None, *, unset: LogFormat) -> Iterator[None]:
     """Report a refused command as one JSON log line if LOG_FORMAT is json. `unset` is the default format.
 
     Each error in a plan is one line of the message. In a terminal and in text logs, a refusal remains a sentence.
@@ -25,7 +25,7 @@ def in_the_log(flags: Mapping[str, object], env_file: Path | None, *, unset: Log
     """
     try:
         yield
-    except (click.ClickException, click.exceptions.Exit, click.Abort, output.OutputRefused):
+    except (click.ClickException, click.exceptions.Exit, click.Abort, output.OutputError):
         raise
     except Exception as error:
         form = settings.log_format(flags, settings.read_environment(), env_file, unset=unset)
@@ -33,6 +33,6 @@ def in_the_log(flags: Mapping[str, object], env_file: Path | None, *, unset: Log
             raise
         ending = exits.describe(error)
         logs.configure("ERROR", form)
-        fault = None if isinstance(error, exits.REFUSALS) else error
+        fault = None if isinstance(error, exits.EXPECTED_ERRORS) else error
         log.error("%s", "\n".join(ending.lines), exc_info=fault, extra={"action": "start_refused"})
         raise click.exceptions.Exit(ending.status) from error

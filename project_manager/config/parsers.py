@@ -21,27 +21,27 @@ class Parser(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Whole:
+class IntegerParser:
     """Parser of a whole number from `least` to `most`."""
 
-    least: int
-    most: int
+    minimum: int
+    maximum: int
 
     @property
     def accepts(self) -> str:
-        return f"an integer from {self.least} to {self.most}"
+        return f"an integer from {self.minimum} to {self.maximum}"
 
     def __call__(self, text: str) -> int:
         if not re.fullmatch(r"[+-]?[0-9]{1,18}", text):
             raise ValueError(text)
         number = int(text)
-        if not self.least <= number <= self.most:
+        if not self.minimum <= number <= self.maximum:
             raise ValueError(text)
         return number
 
 
 @dataclass(frozen=True, slots=True)
-class Seconds:
+class SecondsParser:
     """Parser of a number of seconds from `least` to `most`."""
 
     least: float
@@ -61,7 +61,7 @@ class Seconds:
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class ChoiceParser:
     """Parser of one of `words` in any case. `aliases` maps other spellings to them."""
 
     words: tuple[str, ...]
@@ -80,7 +80,7 @@ class Choice:
 
 
 @dataclass(frozen=True, slots=True)
-class Switch:
+class BooleanParser:
     """Parser of a boolean."""
 
     accepts: str = "true or false"
@@ -95,7 +95,7 @@ class Switch:
 
 
 @dataclass(frozen=True, slots=True)
-class Text:
+class TextParser:
     """Parser of a text that matches the regular expression `form`. With `optional`, it may be empty."""
 
     accepts: str
@@ -109,7 +109,7 @@ class Text:
 
 
 @dataclass(frozen=True, slots=True)
-class Host:
+class HostParser:
     """Parser of a host name or an address. It removes the brackets of an IPv6 address."""
 
     accepts: str = "a host name or an address"
@@ -122,10 +122,10 @@ class Host:
 
 
 @dataclass(frozen=True, slots=True)
-class File:
+class PathParser:
     """Parser of the path of a file."""
 
-    accepts: str = f"a file path; {paths.RULE}"
+    accepts: str = f"a file path; {paths.PATH_SYNTAX}"
 
     def __call__(self, text: str) -> Path:
         if not text or text.endswith("/") or text == ":memory:" or not text.isprintable():
@@ -134,17 +134,17 @@ class File:
 
 
 @dataclass(frozen=True, slots=True)
-class LogFile:
+class OptionalPathParser:
     """Parser of the path of a file, which may be empty."""
 
-    accepts: str = f"a file path or an empty value; {paths.RULE}"
+    accepts: str = f"a file path or an empty value; {paths.PATH_SYNTAX}"
 
     def __call__(self, text: str) -> str:
-        return str(File()(text)) if text else ""
+        return str(PathParser()(text)) if text else ""
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
+class ListParser:
     """Parser of items between commas. Each matches the regular expression `form`."""
 
     accepts: str
@@ -159,7 +159,7 @@ class Listed:
 
 
 @dataclass(frozen=True, slots=True)
-class Networks:
+class NetworksParser:
     """Parser of IP addresses and networks between commas."""
 
     accepts: str = "comma-separated addresses or networks such as 10.0.0.0/8, or *"
@@ -175,7 +175,7 @@ def _network(text: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class FileMode:
+class FileModeParser:
     """Parser of the permissions of a file. The owner can always read and write it."""
 
     accepts: str = "octal file permissions without execute, such as 600, 640 or 644"
@@ -187,7 +187,7 @@ class FileMode:
 
 
 @dataclass(frozen=True, slots=True)
-class OrNothing:
+class OptionalParser:
     """Parser that returns None for an empty text, and else uses another parser."""
 
     parser: Parser

@@ -3,7 +3,7 @@
 import os
 import re
 
-RULE = "a leading `~/` is the home folder; variables such as $HOME are not expanded"
+PATH_SYNTAX = "a leading `~/` is the home folder; variables such as $HOME are not expanded"
 
 _VARIABLE = re.compile(r"(?:^|/)\$(?:\{\w+\}|[A-Za-z_]\w*)(?:/|$)")
 

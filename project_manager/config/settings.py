@@ -16,21 +16,21 @@ from project_manager.config import env_file as env_files
 from project_manager.config import paths
 from project_manager.config import sources as setting_sources
 from project_manager.config.parsers import (
-    Choice,
-    File,
-    FileMode,
-    Host,
-    Listed,
-    LogFile,
-    Networks,
-    OrNothing,
+    BooleanParser,
+    ChoiceParser,
+    FileModeParser,
+    HostParser,
+    IntegerParser,
+    ListParser,
+    NetworksParser,
+    OptionalParser,
+    OptionalPathParser,
     Parser,
-    Seconds,
-    Switch,
-    Text,
-    Whole,
+    PathParser,
+    SecondsParser,
+    TextParser,
 )
-from project_manager.config.sources import Found, Layer
+from project_manager.config.sources import Layer, Value
 
 McpTransport = Literal["sse", "http", "stdio", "none"]
 LogFormat = Literal["json", "text"]
@@ -57,11 +57,11 @@ class Setting:
         return self.name.lower()
 
 
-PORT = Whole(0, 65535)
-COUNT = Whole(1, 1_000_000)
-COUNT_OR_ZERO = Whole(0, 1_000_000)
-PERIOD = Seconds(0.01, 86400)
-SWITCH = Switch()
+PORT = IntegerParser(0, 65535)
+POSITIVE_INTEGER = IntegerParser(1, 1_000_000)
+COUNT_OR_ZERO = IntegerParser(0, 1_000_000)
+DURATION = SecondsParser(0.01, 86400)
+SWITCH = BooleanParser()
 PRINTABLE = r"[^\x00-\x1f\x7f]+"
 HOST_NAME = r"[a-z0-9_.:\[\]-]+"
 ORIGIN = r"[a-z][a-z0-9+.-]*://[a-z0-9_.\[\]:-]+/?"
@@ -69,56 +69,56 @@ LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
 # fmt: off
 SETTINGS: tuple[Setting, ...] = (
-    Setting("HOST", Host(), "127.0.0.1",
+    Setting("HOST", HostParser(), "127.0.0.1",
             "Address that both ports listen on."),
     Setting("DEFAULT_PORT", PORT, "8080", "Port of the API and the dashboard; 0 selects a free port."),
-    Setting("MCP_PORT", OrNothing(PORT), "", "Port of the MCP endpoints; DEFAULT_PORT + 1 unless set."),
-    Setting("MCP_TRANSPORT", Choice(("sse", "http", "stdio", "none"), (("streamable-http", "http"),)), "sse",
+    Setting("MCP_PORT", OptionalParser(PORT), "", "Port of the MCP endpoints; DEFAULT_PORT + 1 unless set."),
+    Setting("MCP_TRANSPORT", ChoiceParser(("sse", "http", "stdio", "none"), (("streamable-http", "http"),)), "sse",
             "Endpoints of the MCP port: sse (/sse and /mcp), http (/mcp), or no port (stdio, none)."),
-    Setting("MCP_MAX_CONNECTIONS", COUNT, "1000", "Maximum number of MCP connections and sessions."),
-    Setting("MCP_TOOLS", Choice(get_args(McpTools)), "core",
+    Setting("MCP_MAX_CONNECTIONS", POSITIVE_INTEGER, "1000", "Maximum number of MCP connections and sessions."),
+    Setting("MCP_TOOLS", ChoiceParser(get_args(McpTools)), "core",
             "Tools listed to MCP clients: the core set, or all."),
-    Setting("MCP_SCHEMA", Choice(get_args(McpSchema)), "plain",
+    Setting("MCP_SCHEMA", ChoiceParser(get_args(McpSchema)), "plain",
             "Optional arguments in the schemas of tools: not required, nullable, or required and nullable."),
-    Setting("DATABASE_PATH", File(), "data/tasks.db", "The SQLite database file."),
-    Setting("DATABASE_URL", Text("sqlite:///PATH", PRINTABLE, optional=True), "",
+    Setting("DATABASE_PATH", PathParser(), "data/tasks.db", "The SQLite database file."),
+    Setting("DATABASE_URL", TextParser("sqlite:///PATH", PRINTABLE, optional=True), "",
             "Database URL, an alternative to DATABASE_PATH: sqlite:///relative.db, sqlite:////absolute.db or "
             "sqlite:///~/in-the-home-folder.db.",
             secret=True),
-    Setting("DATABASE_POOL_SIZE", Whole(1, 16), "3", "Number of reader threads."),
-    Setting("QUERY_TIMEOUT_SECONDS", Seconds(0.01, 3600), "5", "Time limit of a read, in seconds."),
+    Setting("DATABASE_POOL_SIZE", IntegerParser(1, 16), "3", "Number of reader threads."),
+    Setting("QUERY_TIMEOUT_SECONDS", SecondsParser(0.01, 3600), "5", "Time limit of a read, in seconds."),
     Setting("AUTO_MIGRATE", SWITCH, "true",
             "Migrate an older database at startup, after a backup."),
-    Setting("BACKUP_MODE", FileMode(), "600", "File permissions of new backups."),
-    Setting("LOCK_CLEANUP_INTERVAL", PERIOD, "300", "Maximum interval between checks for expired leases, in seconds."),
+    Setting("BACKUP_MODE", FileModeParser(), "600", "File permissions of new backups."),
+    Setting("LOCK_CLEANUP_INTERVAL", DURATION, "300", "Maximum seconds between checks for expired leases."),
     Setting("MAX_ATTEMPTS", COUNT_OR_ZERO, "5",
             "Failed attempts after which a task becomes BLOCKED; 0 disables the limit."),
-    Setting("EVENT_RETENTION_DAYS", Whole(1, 36500), "90", "Retention of events, in days."),
-    Setting("LOG_LEVEL", Choice(LEVELS, (("WARN", "WARNING"),)), "INFO",
+    Setting("EVENT_RETENTION_DAYS", IntegerParser(1, 36500), "90", "Retention of events, in days."),
+    Setting("LOG_LEVEL", ChoiceParser(LEVELS, (("WARN", "WARNING"),)), "INFO",
             "Minimum log level."),
-    Setting("LOG_FORMAT", Choice(("json", "text")), "json", "Format of log lines: JSON objects or text."),
-    Setting("LOG_FILE", LogFile(), "",
+    Setting("LOG_FORMAT", ChoiceParser(("json", "text")), "json", "Format of log lines: JSON objects or text."),
+    Setting("LOG_FILE", OptionalPathParser(), "",
             "Also log to this file; rotated at 10 MB, with 5 old files kept."),
     Setting("WEBSOCKET_MAX_CONNECTIONS", COUNT_OR_ZERO, "100",
             "Maximum number of WebSocket connections."),
-    Setting("WEBSOCKET_PING_INTERVAL", PERIOD, "20", "WebSocket ping interval, in seconds."),
-    Setting("WEBSOCKET_PING_TIMEOUT", PERIOD, "20",
+    Setting("WEBSOCKET_PING_INTERVAL", DURATION, "20", "WebSocket ping interval, in seconds."),
+    Setting("WEBSOCKET_PING_TIMEOUT", DURATION, "20",
             "Time without a pong after which a WebSocket is closed, in seconds."),
     Setting("RATE_LIMIT_PER_SECOND", COUNT_OR_ZERO, "100",
             "Sustained calls per second of one agent, with bursts of ten seconds' worth; 0 disables the limit."),
-    Setting("CORS_ORIGINS", Listed("comma-separated origins such as https://a.example, or *", rf"\*|{ORIGIN}"),
+    Setting("CORS_ORIGINS", ListParser("comma-separated origins such as https://a.example, or *", rf"\*|{ORIGIN}"),
             "", "Origins that may call the API from a browser (CORS)."),
     Setting("CORS_ALLOW_CREDENTIALS", SWITCH, "false", "Allow cookies in requests from CORS_ORIGINS."),
-    Setting("ALLOWED_HOSTS", Listed("comma-separated host names, or *", rf"\*|{HOST_NAME}"), "",
+    Setting("ALLOWED_HOSTS", ListParser("comma-separated host names, or *", rf"\*|{HOST_NAME}"), "",
             "Accepted Host names in addition to loopback and HOST; * accepts any."),
-    Setting("FORWARDED_ALLOW_IPS", Networks(), "127.0.0.1,::1",
+    Setting("FORWARDED_ALLOW_IPS", NetworksParser(), "127.0.0.1,::1",
             "Proxies trusted to set X-Forwarded-For and X-Forwarded-Proto; * trusts every client."),
     Setting("AUTH_REQUIRED", SWITCH, "false",
             "Require a token even while no token exists."),
     Setting("METRICS_ENABLED", SWITCH, "true", "Enable /metrics and /api/metrics."),
     Setting("EXPECTED_INSTANCES", COUNT_OR_ZERO, "0",
             "Expected number of instances, exported in /metrics for an alert; 0 disables the check."),
-    Setting("HEALTH_CHECK_TIMEOUT", Seconds(0.01, 3600), "5",
+    Setting("HEALTH_CHECK_TIMEOUT", SecondsParser(0.01, 3600), "5",
             "Timeout of each request of the health check, in seconds."),
     Setting("HEALTH_CHECK_VERBOSE", SWITCH, "false", "Print every check of the health check."),
 )
@@ -164,7 +164,7 @@ class Settings:
 
 
 @dataclass(frozen=True, slots=True)
-class Loaded:
+class LoadedSettings:
     """Settings with the source of each by its name.
 
     `warnings` has a sentence for each unknown name in the env file. It also has one for each name in the environment
@@ -176,7 +176,7 @@ class Loaded:
     warnings: tuple[str, ...]
 
 
-def load(flags: Mapping[str, object], environ: Mapping[str, str], env_file: Path | None = None) -> Loaded:
+def load(flags: Mapping[str, object], environ: Mapping[str, str], env_file: Path | None = None) -> LoadedSettings:
     """Return all settings with their sources.
 
     The keys of `flags` are names of settings. None means not given. An empty text counts as not set unless the default
@@ -185,17 +185,17 @@ def load(flags: Mapping[str, object], environ: Mapping[str, str], env_file: Path
     layers = _layers(flags, environ, env_file)
     chosen = {setting.name: _choose(setting, layers) for setting in SETTINGS}
     values: dict[str, Any] = {setting.field: _parse(setting, chosen[setting.name].text) for setting in SETTINGS}
-    database = _settle_database(values, chosen, layers)
+    database = _resolve_database_path(values, chosen, layers)
     values |= database
     if "database_path" in database:
         chosen["DATABASE_PATH"] = chosen["DATABASE_URL"]
-    values |= _settle_mcp_port(values)
-    _refuse_contradictions(values)
+    values |= _resolve_mcp_port(values)
+    _check_consistency(values)
     known = {setting.name for setting in SETTINGS} | {f"{setting.name}_FILE" for setting in SETTINGS if setting.secret}
-    return Loaded(
+    return LoadedSettings(
         settings=Settings(**values),
         sources={name: found.source for name, found in chosen.items()},
-        warnings=tuple(setting_sources.misspelt(layers[2], layers[1], known)),
+        warnings=tuple(setting_sources.unknown_setting_warnings(layers[2], layers[1], known)),
     )
 
 
@@ -236,15 +236,15 @@ def show(setting: Setting, settings: Settings) -> str:
         return str(value).lower()
     if isinstance(value, tuple):
         return ",".join(value)
-    if isinstance(setting.parse, FileMode):
+    if isinstance(setting.parse, FileModeParser):
         return f"{value:o}"
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _flag_texts(flags: Mapping[str, object]) -> dict[str, str]:
     names = {setting.name for setting in SETTINGS}
-    if strangers := sorted(set(flags) - names):
-        raise ConfigError(f"Unknown setting {', '.join(strangers)}.")
+    if unknown := sorted(set(flags) - names):
+        raise ConfigError(f"Unknown setting {', '.join(unknown)}.")
     return {
         name: str(value).lower() if isinstance(value, bool) else str(value)
         for name, value in flags.items()
@@ -252,9 +252,9 @@ def _flag_texts(flags: Mapping[str, object]) -> dict[str, str]:
     }
 
 
-def _choose(setting: Setting, layers: tuple[Layer, ...]) -> Found:
+def _choose(setting: Setting, layers: tuple[Layer, ...]) -> Value:
     try:
-        return setting_sources.find(layers, setting.name, default=setting.default, secret=setting.secret)
+        return setting_sources.resolve_setting(layers, setting.name, default=setting.default, secret=setting.secret)
     except setting_sources.SourceError as error:
         raise ConfigError(str(error)) from error
 
@@ -267,8 +267,8 @@ def _parse(setting: Setting, text: str) -> object:
         raise ConfigError(f"{setting.name} is {value}, but must be {setting.parse.accepts}.") from None
 
 
-def _settle_database(
-    values: Mapping[str, Any], chosen: Mapping[str, Found], layers: tuple[Layer, ...]
+def _resolve_database_path(
+    values: Mapping[str, Any], chosen: Mapping[str, Value], layers: tuple[Layer, ...]
 ) -> dict[str, Any]:
     """Return the fields that DATABASE_URL changes. Raises ConfigError.
 
@@ -297,16 +297,16 @@ def _path_of_url(url: str) -> Path:
         raise ConfigError(f"DATABASE_URL cannot be used: {error}.") from error
 
 
-def _settle_mcp_port(values: Mapping[str, Any]) -> dict[str, Any]:
+def _resolve_mcp_port(values: Mapping[str, Any]) -> dict[str, Any]:
     if values["mcp_port"] is not None:
         return {}
     port: int = values["default_port"]
-    if port == PORT.most and values["mcp_transport"] in ("sse", "http"):
+    if port == PORT.maximum and values["mcp_transport"] in ("sse", "http"):
         raise ConfigError(f"DEFAULT_PORT is {port}, so MCP_PORT has no default; set MCP_PORT.")
-    return {"mcp_port": port and min(port + 1, PORT.most)}
+    return {"mcp_port": port and min(port + 1, PORT.maximum)}
 
 
-def _refuse_contradictions(values: Mapping[str, Any]) -> None:
+def _check_consistency(values: Mapping[str, Any]) -> None:
     port: int = values["default_port"]
     if port and port == values["mcp_port"] and values["mcp_transport"] in ("sse", "http"):
         raise ConfigError(f"DEFAULT_PORT and MCP_PORT are both {port}, but must be two different ports.")

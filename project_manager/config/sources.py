@@ -14,8 +14,8 @@ FILE_SUFFIX = "_FILE"
 PREFIXES = ("PROJECT_MANAGER_", "PM_")
 
 # The environment also has names of other programs. `LOG_LEVL` counts as a misspelling, `DATABASE_PASS` does not.
-_ALIKE = 0.86
-_LETTERS = 6
+_SIMILARITY = 0.86
+_MIN_SIMILAR_LENGTH = 6
 
 
 class SourceError(Exception):
@@ -31,7 +31,7 @@ class Layer:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class Value:
     """The text of a setting. `layer` is its source, and `source` also names the file of a secret."""
 
     text: str
@@ -39,7 +39,7 @@ class Found:
     source: str
 
 
-def find(layers: Iterable[Layer], name: str, *, default: str, secret: bool) -> Found:
+def resolve_setting(layers: Iterable[Layer], name: str, *, default: str, secret: bool) -> Value:
     """Return the text of a setting from the first layer that sets it, else the default.
 
     An empty text counts as not set unless the default is empty. A secret is also read from the file that NAME_FILE
@@ -52,10 +52,10 @@ def find(layers: Iterable[Layer], name: str, *, default: str, secret: bool) -> F
         if file and text and text.strip():
             raise SourceError(f"{name} and {name}{FILE_SUFFIX} are both set in the {layer.source}; set only one.")
         if file:
-            return Found(_read_secret(name + FILE_SUFFIX, file), layer.source, f"{layer.source}, file {file}")
+            return Value(_read_secret(name + FILE_SUFFIX, file), layer.source, f"{layer.source}, file {file}")
         if text is not None and (text.strip() or default == ""):
-            return Found(text.strip(), layer.source, layer.source)
-    return Found(default, "default", "default")
+            return Value(text.strip(), layer.source, layer.source)
+    return Value(default, "default", "default")
 
 
 def _read_secret(name: str, file: str) -> str:
@@ -79,7 +79,7 @@ def _read_secret(name: str, file: str) -> str:
     return text
 
 
-def misspelt(env_file: Layer, environment: Layer, known: Iterable[str]) -> list[str]:
+def unknown_setting_warnings(env_file: Layer, environment: Layer, known: Iterable[str]) -> list[str]:
     """Return a sentence for each name that is not a setting.
 
     All such names of the env file are included. Names of the environment are included when they resemble a setting, or
@@ -87,7 +87,7 @@ def misspelt(env_file: Layer, environment: Layer, known: Iterable[str]) -> list[
     """
     names = sorted(known)
     unknown = [name for name in dict.fromkeys((*env_file.texts, *environment.texts)) if name not in names]
-    remedies = {name: _remedy(name, names) for name in unknown}
+    remedies = {name: _suggestion(name, names) for name in unknown}
     return [
         f"Unknown setting {name} in the {layer.source}{remedy or '.'}"
         for layer in (env_file, environment)
@@ -96,7 +96,7 @@ def misspelt(env_file: Layer, environment: Layer, known: Iterable[str]) -> list[
     ]
 
 
-def _remedy(name: str, known: list[str]) -> str:
+def _suggestion(name: str, known: list[str]) -> str:
     """Return the end of the sentence about an unknown name, or an empty text when it resembles no setting."""
     value = name.removesuffix(FILE_SUFFIX)
     if value != name and value in known:
@@ -110,6 +110,6 @@ def _nearest(name: str, known: list[str]) -> str | None:
     for prefix in PREFIXES:
         bare = bare.removeprefix(prefix)
     # Without our prefix, a short name may resemble a setting by chance.
-    if len(bare) < _LETTERS and bare == upper:
+    if len(bare) < _MIN_SIMILAR_LENGTH and bare == upper:
         return None
-    return next(iter(get_close_matches(bare, known, 1, _ALIKE)), None)
+    return next(iter(get_close_matches(bare, known, 1, _SIMILARITY)), None)

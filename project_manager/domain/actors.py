@@ -5,7 +5,7 @@ from enum import IntEnum
 from functools import lru_cache
 from typing import Literal
 
-from project_manager.domain.look_alikes import look_alike_key
+from project_manager.domain.look_alikes import confusable_key
 from project_manager.domain.names import name_key
 
 ActorKind = Literal["human", "agent", "system"]
@@ -40,13 +40,13 @@ class Actor:
 
 SYSTEM = Actor("system", "system")
 LOCAL = Actor("local", "human")
-UNNAMED = "unnamed"
+ANONYMOUS = "unnamed"
 """The name of agents that send no agent id. It is reserved, so that it never holds a lease."""
 
 
-def unnamed(caller: Actor) -> Actor:
+def anonymous_agent(caller: Actor) -> Actor:
     """Return the agent for a caller without an agent id. It has the caller's role and the name of its token."""
-    name = UNNAMED if caller is LOCAL else f"{UNNAMED}/{caller.id}"
+    name = ANONYMOUS if caller is LOCAL else f"{ANONYMOUS}/{caller.id}"
     return Actor(name, "agent", caller.role, token_id=caller.token_id)
 
 
@@ -57,6 +57,6 @@ def is_reserved(name: str) -> bool:
     The reserved names stand for the service itself, for its local user, and for agents that send no agent id.
     """
     return any(
-        key in (LOCAL.id, SYSTEM.id) or key.partition("/")[0].strip() == UNNAMED
-        for key in (name_key(name), look_alike_key(name))
+        key in (LOCAL.id, SYSTEM.id) or key.partition("/")[0].strip() == ANONYMOUS
+        for key in (name_key(name), confusable_key(name))
     )

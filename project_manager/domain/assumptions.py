@@ -18,13 +18,13 @@ class Verdict(StrEnum):
     PARTIAL = "partial"
 
 
-OPEN = "open"
+WITHOUT_VERDICT = "open"
 """The state of an assumption without a verdict."""
 
-USUAL_CONFIDENCE: dict[Verdict, int] = {Verdict.VALIDATED: 90, Verdict.REJECTED: 10, Verdict.PARTIAL: 75}
+DEFAULT_CONFIDENCE: dict[Verdict, int] = {Verdict.VALIDATED: 90, Verdict.REJECTED: 10, Verdict.PARTIAL: 75}
 """Default confidence that the assumption holds, in percent, by verdict."""
 
-BARE = "TAG"
+UNTYPED_TAG = "TAG"
 """The type of an assumption that is sent without a type."""
 
 _TAG = re.compile(r"#\s*([A-Za-z][A-Za-z0-9_-]*)\s*:\s*(\S.*)", re.DOTALL)

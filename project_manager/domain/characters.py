@@ -2,13 +2,13 @@
 
 import re
 
-_ACTING = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+_CONTROL_CHARACTERS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 """Control characters except tab and line feed, and characters that override the direction of the text."""
 
 
-def escaped(text: str) -> str:
+def escape_control_characters(text: str) -> str:
     """Return the text with an escape such as `\\u202e` for each character that controls a terminal.
 
     JSON text stays JSON with the same values.
     """
-    return text if text.isprintable() else _ACTING.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+    return text if text.isprintable() else _CONTROL_CHARACTERS.sub(lambda found: f"\\u{ord(found[0]):04x}", text)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-SHOWN = 20
+MAX_NODES_SHOWN = 20
 
 
 def cycles(edges: Mapping[int, Sequence[int]]) -> Iterator[list[int]]:
@@ -27,9 +27,9 @@ def cycles(edges: Mapping[int, Sequence[int]]) -> Iterator[list[int]]:
                 ahead.append(iter(edges.get(following, ())))
 
 
-def shown(cycle: Sequence[int], name: Callable[[int], str]) -> str:
+def format_cycle(cycle: Sequence[int], name: Callable[[int], str]) -> str:
     """Return the cycle as `A -> B -> A`. Omit the middle of a long cycle."""
-    left_out = len(cycle) - SHOWN
+    left_out = len(cycle) - MAX_NODES_SHOWN
     if left_out <= 0:
         return " -> ".join(map(name, cycle))
-    return " -> ".join([*map(name, cycle[: SHOWN - 1]), f"({left_out} more)", name(cycle[-1])])
+    return " -> ".join([*map(name, cycle[: MAX_NODES_SHOWN - 1]), f"({left_out} more)", name(cycle[-1])])

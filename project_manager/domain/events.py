@@ -33,12 +33,12 @@ class EventType(StrEnum):
     TOKENS_CLEARED = "tokens.cleared"
 
 
-FIELDS_FOR_OPERATORS = frozenset(
+OPERATOR_ONLY_TYPES = frozenset(
     {EventType.TOKEN_CREATED.value, EventType.TOKEN_REVOKED.value, EventType.TOKENS_CLEARED.value}
 )
 """Events with fields that only operators see. Other callers get the envelope."""
 
-MAY_MAKE_READY = frozenset(
+READINESS_EVENTS = frozenset(
     {
         EventType.TASK_READY.value,
         EventType.TASK_CREATED.value,

@@ -9,22 +9,22 @@ from project_manager.domain.names import one_edit
 
 Value = TypeVar("Value")
 
-LONGEST = 40
-_CLOSE_WORDS = 0.6
-_ABOUT_AS_NEAR = 0.15
-_CLOSE_STEMS = 0.8
-_LETTERS_OF_A_BEGINNING = 3
-_LETTERS_WITH_ONE_WRONG = 4
-_LETTERS_TO_MEASURE = 6
-_HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+MAX_WORD_LENGTH = 40
+_WORD_SIMILARITY = 0.6
+_TIE_MARGIN = 0.15
+_STEM_SIMILARITY = 0.8
+_MIN_PREFIX_LENGTH = 3
+_MIN_LENGTH_FOR_ONE_EDIT = 4
+_MIN_LENGTH_FOR_RATIO = 6
+_CAMEL_CASE_BOUNDARY = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _NEGATION = re.compile(r"(UN|IN|NON_?|NOT_?)(?=[A-Z])")
 _ENDINGS = ("_id", "_ids", "_name", "_at", "_key", "_seconds", "_minutes", "_tokens", "_until", "_with", "_on")
 
-SORTING = frozenset(
+SORT_PARAMETERS = frozenset(
     {"sort", "sort_by", "sort_order", "order", "order_by", "orderby", "ordering", "direction", "sort_direction"}
 )
 
-_ELSEWHERE: Mapping[str, tuple[str, ...]] = {
+_FOREIGN_NAMES: Mapping[str, tuple[str, ...]] = {
     "tags": ("labels", "tags", "label"),
     "tag": ("label", "labels", "tags"),
     "label": ("label", "labels"),
@@ -95,24 +95,24 @@ _ELSEWHERE: Mapping[str, tuple[str, ...]] = {
 """Field names of other trackers and of language models, with our names. The first existing name is suggested."""
 
 
-def field_meant(name: str, names: Mapping[str, Collection[str]]) -> str | None:
+def suggest_field(name: str, names: Mapping[str, Collection[str]]) -> str | None:
     """Return the field that `name` probably stands for, or None.
 
     `names` maps each field to all its accepted names. Only fields are suggested, never the names for old clients.
     """
     fields = names.keys()
-    if len(name) > LONGEST:
+    if len(name) > MAX_WORD_LENGTH:
         return None
     # The most certain match comes first: another spelling, a known synonym, an abbreviation, a typing error.
-    word = _HUMP.sub("_", name).lower().replace("-", "_").replace(" ", "_")
+    word = _CAMEL_CASE_BOUNDARY.sub("_", name).lower().replace("-", "_").replace(" ", "_")
     if word in fields:
         return word
-    for ours in _ELSEWHERE.get(word, ()):
+    for ours in _FOREIGN_NAMES.get(word, ()):
         if ours in fields:
             return ours
-    if word in SORTING:
+    if word in SORT_PARAMETERS:
         return None
-    beginning = [field for field in fields if len(word) >= _LETTERS_OF_A_BEGINNING and field.startswith(word)]
+    beginning = [field for field in fields if len(word) >= _MIN_PREFIX_LENGTH and field.startswith(word)]
     if len(beginning) == 1:
         return beginning[0]
     return _nearest(word, fields) or next((own for own, others in names.items() if _nearest(word, others)), None)
@@ -124,11 +124,11 @@ def _nearest(word: str, fields: Collection[str]) -> str | None:
     A common ending does not count, so `parent_id` is not close to `agent_id`.
     """
     for field in fields:
-        if one_edit(*_stems(word, field)) and min(map(len, _stems(word, field))) >= _LETTERS_WITH_ONE_WRONG:
+        if one_edit(*_stems(word, field)) and min(map(len, _stems(word, field))) >= _MIN_LENGTH_FOR_ONE_EDIT:
             return field
-    stems = {_stems(word, field)[1]: field for field in fields if len(_stems(word, field)[1]) >= _LETTERS_TO_MEASURE}
+    stems = {_stems(word, field)[1]: field for field in fields if len(_stems(word, field)[1]) >= _MIN_LENGTH_FOR_RATIO}
     for stem, field in stems.items():
-        if get_close_matches(_stems(word, field)[0], [stem], n=1, cutoff=_CLOSE_STEMS):
+        if get_close_matches(_stems(word, field)[0], [stem], n=1, cutoff=_STEM_SIMILARITY):
             return field
     return None
 
@@ -139,29 +139,29 @@ def _stems(word: str, field: str) -> tuple[str, str]:
     return word.removesuffix(ending), field.removesuffix(ending)
 
 
-def close_to(word: str, words: Iterable[str]) -> str | None:
+def closest(word: str, words: Iterable[str]) -> str | None:
     """Return the closest of `words`, or None.
 
     The result for a text of more than LONGEST characters is None, because comparing it takes too long.
     """
-    near = get_close_matches(word, words, n=1) if len(word) <= LONGEST else []
+    near = get_close_matches(word, words, n=1) if len(word) <= MAX_WORD_LENGTH else []
     return near[0] if near else None
 
 
-def word_meant(word: str, words: Mapping[str, Value], side: Callable[[Value], object]) -> Value | None:
+def suggest_value(word: str, words: Mapping[str, Value], side: Callable[[Value], object]) -> Value | None:
     """Return the value that a misspelled word probably stands for, or None.
 
     Values with different results of `side` are opposites, such as done and not done. The result is None if the best
     matches include opposites, or if the match omits a negation.
     """
-    if len(word) > LONGEST:
+    if len(word) > MAX_WORD_LENGTH:
         return None
     # One wrong letter is more certain than a similarity, so similar words count only without such a word.
     typos = [known for known in words if one_edit(word, known)]
-    found = typos or get_close_matches(word, words, n=5, cutoff=_CLOSE_WORDS)
+    found = typos or get_close_matches(word, words, n=5, cutoff=_WORD_SIMILARITY)
     likeness = {known: SequenceMatcher(None, known, word).ratio() for known in found}
     best = max(likeness.values(), default=0.0)
-    near = [words[known] for known in found if likeness[known] >= best - _ABOUT_AS_NEAR]
+    near = [words[known] for known in found if likeness[known] >= best - _TIE_MARGIN]
     if not near or len({side(value) for value in near}) > 1:
         return None
     negated = _NEGATION.match(word)

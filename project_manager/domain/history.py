@@ -35,7 +35,7 @@ class TaskState:
     lease_fence: int | None = None
 
 
-class Seal(NamedTuple):
+class RowDigest(NamedTuple):
     """Digest of a row, with its project and its task. Deletion of either deletes the row."""
 
     digest: str
@@ -43,7 +43,7 @@ class Seal(NamedTuple):
     task_id: int | None
 
 
-class Happened(NamedTuple):
+class HistoryEvent(NamedTuple):
     """Parts of an event that determine state. `sealed` has the facts that are not in the public event."""
 
     type: str
@@ -64,21 +64,23 @@ class History:
     """
 
     tasks: dict[int, TaskState] = field(default_factory=dict)
-    seals: dict[str, dict[int, Seal]] = field(default_factory=dict)
+    seals: dict[str, dict[int, RowDigest]] = field(default_factory=dict)
     deleted_projects: set[int] = field(default_factory=set)
     deleted_tasks: set[int] = field(default_factory=set)
     epoch: str | None = None
     fence_floor: int | None = None
     latest: int = 0
 
-    def apply(self, event: Happened) -> None:
+    def apply(self, event: HistoryEvent) -> None:
         """Apply the next event."""
         # `sealed` also has the fence of a task. It is a number and not a table of digests, so the loop skips it.
         self.latest = max(self.latest, event.at)
         for table, rows in event.sealed.items():
             if isinstance(rows, dict):
                 found = self.seals.setdefault(table, {})
-                found.update((int(number), Seal(digest, *_parents(table, event))) for number, digest in rows.items())
+                found.update(
+                    (int(number), RowDigest(digest, *_parents(table, event))) for number, digest in rows.items()
+                )
         if event.type.startswith("task.") and event.task_id is not None:
             self._apply_to_task(event, event.task_id)
         elif event.type == EventType.EPIC_DELETED:
@@ -90,7 +92,7 @@ class History:
         elif event.type == EventType.DATABASE_RESTORED:
             self.epoch, self.fence_floor = event.data["epoch"], event.data["fence_floor"]
 
-    def keeps(self, table: str, seal: Seal, row_id: int) -> bool:
+    def is_expected(self, table: str, seal: RowDigest, row_id: int) -> bool:
         """Return whether a sealed row must still exist, because neither it nor its project or task was deleted."""
         if table == "tasks":
             return row_id not in self.deleted_tasks
@@ -98,7 +100,7 @@ class History:
             return row_id not in self.deleted_projects
         return seal.project_id not in self.deleted_projects and seal.task_id not in self.deleted_tasks
 
-    def _apply_to_task(self, event: Happened, task_id: int) -> None:
+    def _apply_to_task(self, event: HistoryEvent, task_id: int) -> None:
         data = event.data
         if event.type == EventType.TASK_DELETED:
             self.tasks.pop(task_id, None)
@@ -121,6 +123,6 @@ _WITH_STATUS = frozenset(
 _OF_TASKS = frozenset({"tasks", "task_logs", "assumptions", "assumption_verdicts"})
 
 
-def _parents(table: str, event: Happened) -> tuple[int | None, int | None]:
+def _parents(table: str, event: HistoryEvent) -> tuple[int | None, int | None]:
     """Return the project of a row, and its task in tables of _OF_TASKS. Knowledge outlives the task of its event."""
     return event.project_id, event.task_id if table in _OF_TASKS else None

@@ -33,7 +33,7 @@ class UnlockReason(StrEnum):
     UNCONFIRMED = "unconfirmed"
 
 
-LOSSES = frozenset({UnlockReason.LOCK_EXPIRED, UnlockReason.UNCONFIRMED, UnlockReason.FORCED})
+LOSS_REASONS = frozenset({UnlockReason.LOCK_EXPIRED, UnlockReason.UNCONFIRMED, UnlockReason.FORCED})
 """Reasons that the holder did not cause."""
 
 
@@ -74,7 +74,7 @@ def unconfirmed_length(ttl: int, waited: int) -> int | None:
     return min(ttl, UNCONFIRMED_LEASE_SECONDS * 1000)
 
 
-def held_by_another(lease: Lease) -> LockHeld:
+def lock_held_error(lease: Lease) -> LockHeld:
     """Return the error for a task with a live lease of another agent."""
     return LockHeld(
         f"task {lease.task_id} is locked by {lease.holder} until {rfc3339(lease.expires_at)}",
@@ -93,8 +93,8 @@ def check_holder(lease: Lease | None, agent: str, fence: int | None, *, task_id:
     # An older fence belongs to a lease that has ended, so StaleFence is more precise than LockHeld.
     if lease is not None and lease.holder != agent:
         if fence is not None and fence < lease.fence:
-            raise _stale(lease, fence)
-        raise held_by_another(lease)
+            raise _stale_fence_error(lease, fence)
+        raise lock_held_error(lease)
     if lease is None:
         if fence is not None:
             raise StaleFence(
@@ -108,10 +108,10 @@ def check_holder(lease: Lease | None, agent: str, fence: int | None, *, task_id:
     if fence is None and lease.fenced:
         raise FenceRequired(f"task {task_id}: this lease requires its fence", **_present(lease))
     if fence is not None and fence != lease.fence:
-        raise _stale(lease, fence)
+        raise _stale_fence_error(lease, fence)
 
 
-def not_held(task_id: int, agent: str, current_fence: int) -> NotHeld:
+def not_held_error(task_id: int, agent: str, current_fence: int) -> NotHeld:
     """Return the error for a task without a live lease."""
     return NotHeld(
         f"task {task_id} is not locked: {agent} has no lease on it",
@@ -121,7 +121,7 @@ def not_held(task_id: int, agent: str, current_fence: int) -> NotHeld:
     )
 
 
-def _stale(lease: Lease, fence: int) -> StaleFence:
+def _stale_fence_error(lease: Lease, fence: int) -> StaleFence:
     return StaleFence(
         f"fence {fence} of task {lease.task_id} is stale: the task is locked by {lease.holder} with fence "
         f"{lease.fence} until {rfc3339(lease.expires_at)}",

@@ -35,7 +35,7 @@ _LOOK_ALIKES = {
 _LETTERS = {int(code, 16): letter for letter, codes in _LOOK_ALIKES.items() for code in codes.split()}
 
 
-def look_alike_key(name: str) -> str:
+def confusable_key(name: str) -> str:
     """Return the name key of the Latin text that the name looks like.
 
     Names with the same key look alike if they consist of the letters of the table. The pair `rn` looks like `m`.

@@ -11,14 +11,14 @@ from operator import itemgetter
 
 INBOX = "Inbox"
 """The project of tasks that are created without a project."""
-ALIKE = 0.85
-LETTERS_OF_A_TYPO = 4
-LETTERS_WITH_ONE_WRONG = 5
-LETTERS_OF_A_DOUBLING = 3
-LETTERS_OF_A_SUGGESTION = 3
+SIMILARITY = 0.85
+MIN_TYPO_LENGTH = 4
+MIN_LENGTH_FOR_ONE_EDIT = 5
+MIN_LENGTH_FOR_DOUBLED_LETTER = 3
+MIN_SUGGESTION_LENGTH = 3
 CANDIDATES = 500
 """Maximum number of names that a suggestion compares. Only the EXAMINED closest by a fast estimate are measured."""
-EXAMINED = 20
+MAX_COMPARED = 20
 MEASURED_LENGTH = 60
 """Maximum length of a measured name, because measuring takes up to cubic time.
 
@@ -32,7 +32,7 @@ _IGNORABLE = (
 """Default_Ignorable_Code_Point of Unicode: invisible characters."""
 _IGNORED = re.compile(f"[{_IGNORABLE}]+")
 _BLANK = re.compile(f"[\u2800{_IGNORABLE}]")
-_JOINTS = re.compile(r"[\s_\-\u2010-\u2015]+")
+_SEPARATORS = re.compile(r"[\s_\-\u2010-\u2015]+")
 _VISIBLE = re.compile(f"[^\\s\x00-\x1f\x7f-\x9f\u2800{_IGNORABLE}]")
 
 
@@ -49,7 +49,7 @@ def is_visible(text: str) -> bool:
     return _VISIBLE.search(text) is not None
 
 
-def has_blank(text: str) -> bool:
+def has_invisible_character(text: str) -> bool:
     """Return whether the text has an invisible letter, such as U+3164 or U+2800. A space is not a letter."""
     return _BLANK.search(text) is not None
 
@@ -70,7 +70,7 @@ def name_key(name: str) -> str:
     return " ".join(_IGNORED.sub("", unicodedata.normalize("NFKC", text)).split())
 
 
-def lengths_like(name: str) -> tuple[int, int]:
+def length_range(name: str) -> tuple[int, int]:
     """Return the minimum and the maximum length of names that can be close to `name`."""
     return len(name) * 2 // 3 - 1, len(name) * 3 // 2 + 2
 
@@ -88,17 +88,17 @@ def nearest(name: str, others: Iterable[str]) -> str | None:
         other_key = name_key(other)
         if _joined(key) == _joined(other_key):
             return other
-        if _may_be_meant(key, other_key):
+        if _may_be_typo_of(key, other_key):
             matcher.set_seq1(other_key)
             candidates.append((matcher.quick_ratio(), other_key, other))
     best, likeness = None, 0.0
-    for _, other_key, other in nlargest(EXAMINED, candidates, key=itemgetter(0)):
+    for _, other_key, other in nlargest(MAX_COMPARED, candidates, key=itemgetter(0)):
         matcher.set_seq1(other_key)
         measured = matcher.ratio() if len(key) <= MEASURED_LENGTH else 0.0
-        found = max(measured, ALIKE if _one_typo(*_differing(key, other_key)) else 0.0)
+        found = max(measured, SIMILARITY if _one_typo(*_differing(key, other_key)) else 0.0)
         if found > likeness:
             best, likeness = other, found
-    return best if likeness >= ALIKE else None
+    return best if likeness >= SIMILARITY else None
 
 
 def suggestion(name: str, others: Iterable[str]) -> str | None:
@@ -106,17 +106,17 @@ def suggestion(name: str, others: Iterable[str]) -> str | None:
 
     A suggestion changes nothing, so one wrong letter counts in short words too. Only names of similar length count.
     """
-    least, most = lengths_like(name)
+    least, most = length_range(name)
     known = list(islice((other for other in others if least <= len(other) <= most), CANDIDATES))
     return nearest(name, known) or next((other for other in known if _one_letter_off(name_key(name), other)), None)
 
 
 def _one_letter_off(key: str, other: str) -> bool:
     words = (key, name_key(other))
-    return min(map(len, words)) >= LETTERS_OF_A_SUGGESTION and not _digits(words) and one_edit(*words)
+    return min(map(len, words)) >= MIN_SUGGESTION_LENGTH and not _digits(words) and one_edit(*words)
 
 
-def _may_be_meant(key: str, other: str) -> bool:
+def _may_be_typo_of(key: str, other: str) -> bool:
     """Return whether the names differ by one typing error, or only in words that are long enough for one."""
     words, other_words = key.split(), other.split()
     if len(words) != len(other_words):  # a name of an older release may have no words
@@ -139,11 +139,11 @@ def _one_typo(word: str, other: str) -> bool:
     if _digits((word, other)) or not one_edit(word, other):
         return False
     short, long = sorted((word, other), key=len)
-    if len(short) >= LETTERS_WITH_ONE_WRONG:
+    if len(short) >= MIN_LENGTH_FOR_ONE_EDIT:
         return True
     if len(short) == len(long):
-        return len(short) >= LETTERS_OF_A_TYPO and sorted(short) == sorted(long)
-    return len(short) >= LETTERS_OF_A_DOUBLING and _undoubled(short) == _undoubled(long)
+        return len(short) >= MIN_TYPO_LENGTH and sorted(short) == sorted(long)
+    return len(short) >= MIN_LENGTH_FOR_DOUBLED_LETTER and _without_repeats(short) == _without_repeats(long)
 
 
 def one_edit(word: str, other: str) -> bool:
@@ -158,7 +158,7 @@ def one_edit(word: str, other: str) -> bool:
     return short[same + 1 :] == long[same + 1 :] or (swapped and short[same + 2 :] == long[same + 2 :])
 
 
-def _undoubled(word: str) -> str:
+def _without_repeats(word: str) -> str:
     return re.sub(r"(.)\1+", r"\1", word)
 
 
@@ -168,8 +168,8 @@ def _digits(words: Iterable[str]) -> bool:
 
 def _joined(key: str) -> str:
     """Return the name without spaces, hyphens and underscores, so that `web-site` and `website` are equal."""
-    return _JOINTS.sub("", key) or key
+    return _SEPARATORS.sub("", key) or key
 
 
 def _may_be_typo(word: str) -> bool:
-    return len(word) >= LETTERS_OF_A_TYPO and not _digits((word,))
+    return len(word) >= MIN_TYPO_LENGTH and not _digits((word,))

@@ -19,7 +19,7 @@ from project_manager.domain.statuses import Status
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class ReadinessInput:
     """Facts about a task that determine its readiness.
 
     `waiting_for`, `cancelled` and `running_conflicts` are ids of tasks. `cancelled` is the CANCELLED part of
@@ -28,7 +28,7 @@ class Standing:
 
     task_id: int
     status: Status
-    held: bool
+    is_held: bool
     attempts: int
     waiting_for: tuple[int, ...]
     running_conflicts: tuple[int, ...]
@@ -38,7 +38,7 @@ class Standing:
 
 
 @dataclass(frozen=True, slots=True)
-class Reason:
+class Blocker:
     """A blocker of a task. `tasks` are the ids of the blocking tasks."""
 
     code: str
@@ -51,37 +51,37 @@ def failed_attempts(attempts: int) -> str:
     return "1 failed attempt" if attempts == 1 else f"{attempts} failed attempts"
 
 
-def reasons(standing: Standing, *, now: int, max_attempts: int) -> tuple[Reason, ...]:
+def readiness_blockers(readiness_input: ReadinessInput, *, now: int, max_attempts: int) -> tuple[Blocker, ...]:
     """Return all blockers of the task. A task without blockers is ready."""
-    found = list(obstacles(standing, now=now))
-    if standing.status is not Status.TODO:
-        found.insert(0, Reason("status", f"status is {standing.status}, not TODO"))
-    elif standing.held:
-        found.insert(0, Reason("held", "it is locked by an agent"))
-    if max_attempts and standing.attempts >= max_attempts:
-        found.append(Reason("attempts", f"{failed_attempts(standing.attempts)}; needs review by a person"))
+    found = list(blockers(readiness_input, now=now))
+    if readiness_input.status is not Status.TODO:
+        found.insert(0, Blocker("status", f"status is {readiness_input.status}, not TODO"))
+    elif readiness_input.is_held:
+        found.insert(0, Blocker("held", "it is locked by an agent"))
+    if max_attempts and readiness_input.attempts >= max_attempts:
+        found.append(Blocker("attempts", f"{failed_attempts(readiness_input.attempts)}; needs review by a person"))
     return tuple(found)
 
 
-def obstacles(standing: Standing, *, now: int) -> tuple[Reason, ...]:
+def blockers(standing: ReadinessInput, *, now: int) -> tuple[Blocker, ...]:
     """Return the blockers that do not depend on the status. They also prevent a claim by id."""
     found = []
     if standing.archived:
-        found.append(Reason("archived", "its project is archived"))
+        found.append(Blocker("archived", "its project is archived"))
     open_ids = tuple(task for task in standing.waiting_for if task not in standing.cancelled)
     if open_ids:
-        found.append(Reason("dependencies", f"depends on unfinished {_tasks(open_ids)}", open_ids))
+        found.append(Blocker("dependencies", f"depends on unfinished {_tasks(open_ids)}", open_ids))
     if standing.cancelled:
-        found.append(Reason("cancelled_dependencies", _cancelled(standing.cancelled), standing.cancelled))
+        found.append(Blocker("cancelled_dependencies", _cancelled(standing.cancelled), standing.cancelled))
     if standing.defer_until is not None and standing.defer_until > now:
-        found.append(Reason("deferred", f"deferred until {rfc3339(standing.defer_until)}"))
+        found.append(Blocker("deferred", f"deferred until {rfc3339(standing.defer_until)}"))
     if standing.running_conflicts:
         message = f"conflicts with {_tasks(standing.running_conflicts)}, in progress"
-        found.append(Reason("conflicts", message, standing.running_conflicts))
+        found.append(Blocker("conflicts", message, standing.running_conflicts))
     return tuple(found)
 
 
-def not_ready(task_id: int, why: tuple[Reason, ...]) -> NotReady:
+def not_ready_error(task_id: int, why: tuple[Blocker, ...]) -> NotReady:
     """Return the error for a claim of a task with these blockers."""
     error = NotReady(
         f"task {task_id} is not ready: " + "; ".join(reason.message for reason in why),

@@ -30,12 +30,12 @@ class EpicStatus(StrEnum):
 _APOSTROPHES = re.compile("['\u2019`]")
 
 CLOSED = frozenset({Status.DONE, Status.CANCELLED})
-ENDS_LEASE = frozenset({Status.DONE, Status.CANCELLED, Status.REVIEW, Status.BLOCKED})
-CLAIMABLE_BY_NAME = frozenset({Status.TODO, Status.BACKLOG, Status.REVIEW, Status.BLOCKED, Status.IN_PROGRESS})
+LEASE_ENDING_STATUSES = frozenset({Status.DONE, Status.CANCELLED, Status.REVIEW, Status.BLOCKED})
+CLAIMABLE_BY_ID = frozenset({Status.TODO, Status.BACKLOG, Status.REVIEW, Status.BLOCKED, Status.IN_PROGRESS})
 
 _OPEN = frozenset(set(Status) - CLOSED)
 
-MOVES: dict[Status, frozenset[Status]] = {
+TRANSITIONS: dict[Status, frozenset[Status]] = {
     Status.BACKLOG: frozenset(Status) - {Status.REVIEW},
     Status.TODO: frozenset(Status),
     Status.IN_PROGRESS: frozenset(Status),
@@ -45,7 +45,7 @@ MOVES: dict[Status, frozenset[Status]] = {
     Status.CANCELLED: frozenset({Status.BACKLOG, Status.TODO, Status.CANCELLED}),
 }
 
-_OTHER_WORDS: dict[Status, str] = {
+_TRACKER_SYNONYMS: dict[Status, str] = {
     Status.BACKLOG: "ICEBOX SOMEDAY LATER PROPOSED TRIAGE",
     Status.TODO: "OPEN NEW TO_DO PENDING READY QUEUED UNSTARTED NOT_STARTED REOPENED",
     Status.IN_PROGRESS: "WIP WORK_IN_PROGRESS STARTED DOING ACTIVE WORKING ONGOING INPROGRESS IN_DEVELOPMENT",
@@ -61,7 +61,7 @@ _OTHER_WORDS: dict[Status, str] = {
 
 SYNONYMS: dict[str, Status] = {
     **{status.value: status for status in Status},
-    **{word: status for status, words in _OTHER_WORDS.items() for word in words.split()},
+    **{word: status for status, words in _TRACKER_SYNONYMS.items() for word in words.split()},
 }
 
 _AS_EPIC = {
@@ -81,7 +81,7 @@ EPIC_SYNONYMS: dict[str, EpicStatus] = {
 }
 
 
-def spelled(word: str) -> str:
+def normalize(word: str) -> str:
     """Return the key for the lookup of a word, such as IN_PROGRESS for `in-progress` and WONT for `won't`."""
     return _APOSTROPHES.sub("", word.strip().upper()).replace("-", "_").replace(" ", "_")
 
@@ -91,14 +91,14 @@ def is_closed(status: Status | EpicStatus) -> bool:
     return status in CLOSED or status in (EpicStatus.COMPLETED, EpicStatus.CANCELLED)
 
 
-def check_move(current: Status, target: Status, *, reopen: bool, task_id: int) -> None:
+def check_transition(current: Status, target: Status, *, reopen: bool, task_id: int) -> None:
     """Check that the status table allows the transition.
 
     A transition from DONE or CANCELLED also needs `reopen`. Raises InvalidTransition with the legal targets.
     """
     if current == target:
         return
-    legal = MOVES[current] - {current}
+    legal = TRANSITIONS[current] - {current}
     if target not in legal:
         names = ", ".join(status for status in Status if status in legal)
         raise InvalidTransition(

@@ -37,17 +37,17 @@ class Phrase(NamedTuple):
     open: bool
 
 
-def words_of(text: str) -> list[str]:
+def index_words(text: str) -> list[str]:
     """Return the words of a stored text, in order. Takes linear time."""
-    return [word for run in _runs(text) for word in _stored(run)]
+    return [word for run in _runs(text) for word in _index_terms(run)]
 
 
-def phrases_of(query: str) -> list[Phrase]:
+def query_phrases(query: str) -> list[Phrase]:
     """Return the phrases of a query. A text matches if it has all of them. A query without phrases matches no text.
 
     Text between spaces is one phrase, so `foo-bar` is `foo bar`. Pairs of letters are separate phrases.
     """
-    return [phrase for word in query.split() for phrase in _asked(_runs(word))]
+    return [phrase for word in query.split() for phrase in _phrases(_runs(word))]
 
 
 class _Run(NamedTuple):
@@ -75,12 +75,12 @@ def _pairs(letters: str) -> list[str]:
     return [letters[at : at + 2] for at in range(len(letters) - 1)]
 
 
-def _stored(run: _Run) -> list[str]:
+def _index_terms(run: _Run) -> list[str]:
     """Return the word, or pairs of letters and the last letter. A query of one letter finds them as prefixes."""
     return [*_pairs(run.text), run.text[-1]] if run.unspaced else [run.text]
 
 
-def _asked(runs: list[_Run]) -> list[Phrase]:
+def _phrases(runs: list[_Run]) -> list[Phrase]:
     phrases: list[Phrase] = []
     spaced: list[str] = []
     for run in runs:
@@ -110,10 +110,10 @@ class _Folding(dict[int, str]):
 def _folded(character: str) -> str:
     bare = _DIACRITICS.sub("", unicodedata.normalize("NFD", character.lower()))
     letters = unicodedata.normalize("NFC", bare)
-    return "".join(letter if _is_of_a_word(letter) else " " for letter in letters)
+    return "".join(letter if _is_word_character(letter) else " " for letter in letters)
 
 
-def _is_of_a_word(letter: str) -> bool:
+def _is_word_character(letter: str) -> bool:
     category = unicodedata.category(letter)
     return category[0] in "LNM" or category == "Co"
 

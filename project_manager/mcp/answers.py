@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 
-from project_manager.domain.limits import PRIORITY_DEFAULT, WAIT_SECONDS_ADVISED
+from project_manager.domain.limits import PRIORITY_DEFAULT, WAIT_SECONDS_RECOMMENDED
 
 Json = dict[str, Any]
 Shape = Callable[[Json], Json]
@@ -19,7 +19,7 @@ LIST_BYTES = 20_000
 EVENT_TEXT_BYTES = 400
 """Maximum size of a text in an event, and of its changes. Longer texts are truncated, longer changes are only named."""
 
-_WAIT = f"to wait, call claim_next_task with wait_seconds={WAIT_SECONDS_ADVISED}"
+_WAIT = f"to wait, call claim_next_task with wait_seconds={WAIT_SECONDS_RECOMMENDED}"
 _OPAQUE = frozenset({"changes", "previous", "metadata"})
 """Objects with meaningful null and empty values."""
 _DEFAULTS: Mapping[str, object] = {
@@ -30,7 +30,7 @@ _DEFAULTS: Mapping[str, object] = {
     "log_entries": 0,
     "success": True,
 }
-_OF_A_WRITE = (
+_WRITE_FIELDS = (
     "id",
     "project_id",
     "epic_id",
@@ -44,10 +44,10 @@ _OF_A_WRITE = (
 _LEASE = ("fence", "expires_at")
 
 
-def shaped(tool: str, body: bytes) -> Json:
+def shorten(tool: str, body: bytes) -> Json:
     """Return the short form of the answer of a tool. `body` is the answer of REST, a JSON object."""
     answer: Json = orjson.loads(body)
-    return pruned(_SHAPES.get(tool, _as_it_is)(answer))
+    return pruned(_SHAPES.get(tool, _unchanged)(answer))
 
 
 def pruned(value: Json) -> Json:
@@ -79,7 +79,7 @@ def _inner(item: Any) -> Any:
     return item
 
 
-def _as_it_is(answer: Json) -> Json:
+def _unchanged(answer: Json) -> Json:
     return answer
 
 
@@ -134,7 +134,7 @@ def _released(answer: Json) -> Json:
 
 
 def _created_task(answer: Json) -> Json:
-    return _only(answer, _OF_A_WRITE)
+    return _only(answer, _WRITE_FIELDS)
 
 
 def _edited_task(answer: Json) -> Json:

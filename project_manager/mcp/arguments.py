@@ -14,11 +14,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from project_manager.domain.errors import Invalid
-from project_manager.domain.hints import close_to
+from project_manager.domain.hints import closest
 from project_manager.mcp.schemas import Schema, flat_properties
 from project_manager.operations.definition import CLEAR, Operation
-from project_manager.schemas.fields import listed
-from project_manager.schemas.validation import check_number_of_fields, names_by_field
+from project_manager.schemas.fields import parse_list
+from project_manager.schemas.validation import aliases_by_field, check_number_of_fields
 
 Arguments = Mapping[str, object]
 
@@ -28,7 +28,7 @@ _EMPTY_TEXTS = {"array": ("", "null", "[]"), "object": ("", "null", "{}")}
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class ParsedArguments:
     """The arguments of a call without fillers. `ignored` has the names of the dropped fillers."""
 
     arguments: dict[str, object]
@@ -47,7 +47,7 @@ class ToolArguments:
         self._clearable = tool.clearable
         self._fields: dict[str, str] = {}
         self._optional: dict[str, Schema] = {}
-        for field, names in names_by_field(operation.command).items():
+        for field, names in aliases_by_field(operation.command).items():
             self._fields.update(dict.fromkeys(names, field))
             if not operation.command.model_fields[field].is_required():
                 self._optional.update(dict.fromkeys(names, nodes[field]))
@@ -55,7 +55,7 @@ class ToolArguments:
             self._optional[CLEAR] = {"type": "array", "items": {"type": "string"}}
         self._unlisted = self._clearable.keys() - set(tool.arguments)
 
-    def read(self, given: Arguments, *, nullable: bool) -> Reading:
+    def read(self, given: Arguments, *, nullable: bool) -> ParsedArguments:
         """Return the arguments without fillers, with the defaults of the tool.
 
         `nullable` is true if the client's schema of the tool allows null for optional arguments.
@@ -75,20 +75,20 @@ class ToolArguments:
             self._empty(arguments, arguments.pop(CLEAR))
         for name, value in self._defaults.items():
             arguments.setdefault(name, value)
-        return Reading(arguments, tuple(ignored))
+        return ParsedArguments(arguments, tuple(ignored))
 
     def _never_wanted(self, name: str, value: object) -> bool:
         node = self._optional.get(name)
-        return node is not None and value is not None and _never_wanted(node, value)
+        return node is not None and value is not None and _is_filler_value(node, value)
 
     def _is_filler(self, name: str, value: object) -> bool:
         node = self._optional.get(name)
-        return node is not None and value is not None and (_never_wanted(node, value) or _is_zero(node, value))
+        return node is not None and value is not None and (_is_filler_value(node, value) or _is_zero(node, value))
 
     def _empty(self, arguments: dict[str, object], sent: object) -> None:
         """Set each field that `clear` names to its empty value."""
         try:
-            names = listed(sent)
+            names = parse_list(sent)
         except ValueError:
             names = None
         if not isinstance(names, list):
@@ -97,7 +97,7 @@ class ToolArguments:
         for name in names:
             field = self._fields.get(name) if isinstance(name, str) else None
             if field not in self._clearable:
-                near = close_to(name, self._clearable) if isinstance(name, str) else None
+                near = closest(name, self._clearable) if isinstance(name, str) else None
                 guess = f": did you mean `{near}`?" if near else ""
                 raise _invalid_clear(f"`clear` cannot empty {str(name)[:40]!r}{guess}", self._legal())
             if field in given:
@@ -108,7 +108,7 @@ class ToolArguments:
         return f"`clear` accepts {', '.join(self._clearable)}."
 
 
-def _never_wanted(node: Schema, value: object) -> bool:
+def _is_filler_value(node: Schema, value: object) -> bool:
     """Return whether the value is never intended for an argument with this schema, and therefore a filler."""
     if isinstance(value, str):
         text = value.strip()
@@ -117,7 +117,7 @@ def _never_wanted(node: Schema, value: object) -> bool:
         return _is_number(node) and text in _ZERO_TEXTS and _excludes_zero(node)
     if isinstance(value, list):
         items = node.get("items")  # absent if no list is expected: validation reports that
-        return all(item is None or (items is not None and _never_wanted(items, item)) for item in value)
+        return all(item is None or (items is not None and _is_filler_value(items, item)) for item in value)
     if isinstance(value, dict):
         return not value
     if isinstance(value, bool):

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 Arguments = Mapping[str, object]
 
-_OF_A_TASK = frozenset(
+_TASK_ARGUMENTS = frozenset(
     {
         "client_session_id",
         "parallel_eligible",
@@ -17,16 +17,16 @@ _OF_A_TASK = frozenset(
         "ra_tags_mode",
     }
 )
-_WITHOUT_MEANING: Mapping[str, frozenset[str]] = {
-    "create_task": _OF_A_TASK,
-    "update_task": _OF_A_TASK,
+_OBSOLETE_ARGUMENTS: Mapping[str, frozenset[str]] = {
+    "create_task": _TASK_ARGUMENTS,
+    "update_task": _TASK_ARGUMENTS,
     "get_instructions": frozenset({"format"}),
 }
 
 
-def with_meaning(name: str, given: Arguments) -> Arguments:
+def drop_obsolete(name: str, given: Arguments) -> Arguments:
     """Return the arguments without those that have no effect in this tool."""
-    idle = _WITHOUT_MEANING.get(name)
-    if idle is None or idle.isdisjoint(given):
+    obsolete = _OBSOLETE_ARGUMENTS.get(name)
+    if obsolete is None or obsolete.isdisjoint(given):
         return given
-    return {word: value for word, value in given.items() if word not in idle}
+    return {word: value for word, value in given.items() if word not in obsolete}

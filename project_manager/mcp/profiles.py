@@ -18,7 +18,7 @@ class ToolProfile(NamedTuple):
     tools: str = ""
     schema: str = ""
 
-    def over(self, default: "ToolProfile") -> "ToolProfile":
+    def with_defaults(self, default: "ToolProfile") -> "ToolProfile":
         """Return this profile with its empty parts filled from `default`."""
         return ToolProfile(self.tools or default.tools, self.schema or default.schema)
 

@@ -10,7 +10,7 @@ from mcp.types import INVALID_PARAMS, GetPromptRequestParams, PaginatedRequestPa
 from project_manager.mcp.resources import Context, Resources, task_uri
 from project_manager.mcp.subscriptions import agent_uri
 
-Given = dict[str, str]
+PromptArguments = dict[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,9 +31,9 @@ class Prompt:
     description: str
     arguments: tuple[Argument, ...]
     text: str
-    reads: Callable[[Given], str | None] = lambda _given: None
+    resource_uri: Callable[[PromptArguments], str | None] = lambda _given: None
 
-    def announced(self) -> dict[str, Any]:
+    def definition(self) -> dict[str, Any]:
         """Return the entry of the prompt in `prompts/list`."""
         arguments = [
             {"name": argument.name, "description": argument.description, "required": argument.required}
@@ -47,7 +47,7 @@ class Prompt:
         }
 
 
-def _board(given: Given) -> str | None:
+def _board(given: PromptArguments) -> str | None:
     project = given.get("project_id", "").strip()
     return f"pm://project/{project}/board" if project else None
 
@@ -119,7 +119,7 @@ class Prompts:
 
     async def listed(self, _ctx: Context, _params: PaginatedRequestParams | None) -> dict[str, Any]:
         """Return the result of `prompts/list`."""
-        announced = [prompt.announced() for prompt in PROMPTS]
+        announced = [prompt.definition() for prompt in PROMPTS]
         return {"resultType": "complete", "ttlMs": 3_600_000, "cacheScope": "public", "prompts": announced}
 
     async def get(self, ctx: Context, params: GetPromptRequestParams) -> dict[str, Any]:
@@ -138,19 +138,19 @@ class Prompts:
             "description": prompt.description,
             "messages": [
                 *await self._context(ctx, prompt, given),
-                _says({"type": "text", "text": _filled(prompt, given)}),
+                _message({"type": "text", "text": _filled(prompt, given)}),
             ],
         }
 
-    async def _context(self, ctx: Context, prompt: Prompt, given: Given) -> list[dict[str, Any]]:
-        uri = prompt.reads(given)
+    async def _context(self, ctx: Context, prompt: Prompt, given: PromptArguments) -> list[dict[str, Any]]:
+        uri = prompt.resource_uri(given)
         if uri is None:
             return []
         text = await self._resources.text_of(ctx, uri)
-        return [_says({"type": "resource", "resource": {"uri": uri, "mimeType": "application/json", "text": text}})]
+        return [_message({"type": "resource", "resource": {"uri": uri, "mimeType": "application/json", "text": text}})]
 
 
-def _filled(prompt: Prompt, given: Given) -> str:
+def _filled(prompt: Prompt, given: PromptArguments) -> str:
     project = given.get("project_id", "").strip()
     text = prompt.text.replace("{of_project}", f" of project {project}" if project else " of all projects")
     for argument in prompt.arguments:
@@ -158,5 +158,5 @@ def _filled(prompt: Prompt, given: Given) -> str:
     return text
 
 
-def _says(content: dict[str, Any]) -> dict[str, Any]:
+def _message(content: dict[str, Any]) -> dict[str, Any]:
     return {"role": "user", "content": content}

@@ -22,7 +22,7 @@ from project_manager.catalogue import BY_NAME
 from project_manager.domain.errors import NotFound, ProjectManagerError
 from project_manager.domain.names import composed
 from project_manager.mcp.subscriptions import MAX_URIS, Subscriptions, TooManySubscriptions, agent_uri
-from project_manager.mcp.tools import actor_of, error_text, request_id_of
+from project_manager.mcp.tools import actor_of_context, error_text, request_id_of_context
 from project_manager.mcp.transport import sdk
 from project_manager.runtime.calls import Caller
 from project_manager.runtime.dispatch import Runtime
@@ -136,7 +136,7 @@ class Resources:
 
     async def ask(self, ctx: Context, operation: str, raw: Mapping[str, object], uri: str = "") -> dict[str, Any]:
         """Run a read for this caller and return its answer as JSON values. Raises MCPError."""
-        caller = Caller(actor=actor_of(ctx), interface="mcp", request_id=request_id_of(ctx))
+        caller = Caller(actor=actor_of_context(ctx), interface="mcp", request_id=request_id_of_context(ctx))
         try:
             answer = await self._runtime.run(BY_NAME[operation], raw, caller)
         except NotFound as error:
@@ -161,7 +161,7 @@ class Resources:
                 "SUBSCRIPTION_REFUSED: this connection has no notification stream.",
             )
         try:
-            await self._subscriptions.subscribe(client, uri, actor_of(ctx).id)
+            await self._subscriptions.subscribe(client, uri, actor_of_context(ctx).id)
         except ProjectManagerError as error:
             raise MCPError(INTERNAL_ERROR, error_text(error), data={"uri": uri}) from error
         except TooManySubscriptions as error:
@@ -174,7 +174,7 @@ class Resources:
         client = sdk.current_client()
         if client is not None:
             try:
-                await self._subscriptions.unsubscribe(client, _canonical(str(params.uri)), actor_of(ctx).id)
+                await self._subscriptions.unsubscribe(client, _canonical(str(params.uri)), actor_of_context(ctx).id)
             except ProjectManagerError as error:
                 raise MCPError(INTERNAL_ERROR, error_text(error)) from error
         return {"resultType": "complete"}

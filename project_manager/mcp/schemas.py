@@ -19,7 +19,7 @@ from project_manager.operations.definition import CLEAR, Tool
 
 Schema = dict[str, Any]
 
-_KEPT = ("enum", "format")
+_COPIED_KEYWORDS = ("enum", "format")
 _WORDS = {
     "agent_id": "",
     "cursor": "",
@@ -33,8 +33,10 @@ _WORDS = {
 def input_schema(command: type[BaseModel], tool: Tool, dialect: Dialect = "plain") -> Schema:
     """Return the schema of a tool: its listed arguments, in order, and `clear` if the tool can empty fields."""
     flat = flat_properties(command)
-    properties = {name: _described(name, _shown(flat[name])) for name in tool.arguments}
-    required = [name for name in properties if command.model_fields[name].is_required() or name in tool.needed]
+    properties = {name: _described(name, _without_minimum(flat[name])) for name in tool.arguments}
+    required = [
+        name for name in properties if command.model_fields[name].is_required() or name in tool.required_arguments
+    ]
     if tool.clearable:
         properties[CLEAR] = {
             "type": "array",
@@ -68,11 +70,11 @@ def _optional(node: Schema, dialect: Dialect) -> Schema:
     return widened
 
 
-def _shown(node: Schema) -> Schema:
+def _without_minimum(node: Schema) -> Schema:
     """Return the node without `minimum`. Not every client accepts it, and the description has the range."""
     shown = {key: value for key, value in node.items() if key != "minimum"}
     if "items" in node:
-        shown["items"] = _shown(node["items"])
+        shown["items"] = _without_minimum(node["items"])
     return shown
 
 
@@ -83,10 +85,10 @@ def _described(name: str, flat: Schema) -> Schema:
 
 
 def _flat(node: Mapping[str, Any], whole: Mapping[str, Any]) -> Schema:
-    inner = _one(node, whole)
+    inner = _dereferenced(node, whole)
     kind = inner.get("type", "string")
     flat: Schema = {"type": kind[0] if isinstance(kind, list) else kind}
-    flat |= {key: inner[key] for key in _KEPT if key in inner}
+    flat |= {key: inner[key] for key in _COPIED_KEYWORDS if key in inner}
     if (least := inner.get("minimum", inner.get("ge"))) is not None:  # pydantic leaves `ge` after a custom validator
         flat["minimum"] = least
     if flat["type"] == "array":
@@ -97,12 +99,12 @@ def _flat(node: Mapping[str, Any], whole: Mapping[str, Any]) -> Schema:
     return flat
 
 
-def _one(node: Mapping[str, Any], whole: Mapping[str, Any]) -> Mapping[str, Any]:
+def _dereferenced(node: Mapping[str, Any], whole: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return the node with its reference resolved and without its `null` branch."""
     if "$ref" in node:
         found: Mapping[str, Any] = whole["$defs"][node["$ref"].rpartition("/")[2]]
-        return _one(found, whole)
+        return _dereferenced(found, whole)
     if "anyOf" in node:
         branches = [branch for branch in node["anyOf"] if branch.get("type") != "null"]
-        return _one(branches[0], whole)
+        return _dereferenced(branches[0], whole)
     return node

@@ -10,7 +10,7 @@ from project_manager import __version__
 from project_manager.mcp.completions import Completions
 from project_manager.mcp.prompts import Prompts
 from project_manager.mcp.resources import Resources
-from project_manager.mcp.subscriptions import STUCK_SECONDS, Subscriptions
+from project_manager.mcp.subscriptions import SEND_TIMEOUT_SECONDS, Subscriptions
 from project_manager.mcp.tools import Tools
 from project_manager.mcp.transport.exchange import secret_of
 from project_manager.mcp.transport.sdk import McpSdkServer
@@ -19,7 +19,7 @@ from project_manager.runtime.resource_subscriptions import ResourceSubscriptions
 from project_manager.schemas.instructions import INSTRUCTIONS
 
 
-class ProductServer(McpSdkServer):
+class McpServer(McpSdkServer):
     """The MCP server with its subscriptions, which persist between requests."""
 
     def __init__(self, subscriptions: Subscriptions, name: str, **parts: Any) -> None:
@@ -27,7 +27,7 @@ class ProductServer(McpSdkServer):
         self.subscriptions = subscriptions
 
 
-def build_server(runtime: Runtime, *, stuck_seconds: float = STUCK_SECONDS) -> ProductServer:
+def build_server(runtime: Runtime, *, stuck_seconds: float = SEND_TIMEOUT_SECONDS) -> McpServer:
     """Return the server that all transports of this process share."""
     draining = anyio.Event()
     subscriptions = Subscriptions(runtime.hub, ResourceSubscriptions(runtime), stuck_seconds)
@@ -40,13 +40,13 @@ def build_server(runtime: Runtime, *, stuck_seconds: float = STUCK_SECONDS) -> P
         async with subscriptions.run():
             yield {}
 
-    return ProductServer(
+    return McpServer(
         subscriptions,
         "project-manager",
         title="Project Manager",
         version=__version__,
         instructions=INSTRUCTIONS,
-        quiet=tools.is_quiet,
+        quiet=tools.is_immediate,
         direct=tools.call_directly,
         draining=draining,
         registered=lambda scope, end: runtime.open_streams.registered(secret_of(scope), end),

@@ -24,7 +24,7 @@ from mcp.server.subscriptions import InMemorySubscriptionBus, ListenHandler, Res
 
 from project_manager.domain.errors import ProjectManagerError
 from project_manager.mcp.transport.sdk import Client
-from project_manager.observability.logging import Trouble
+from project_manager.observability.logging import RateLimitedWarning
 from project_manager.runtime.event_hub import UNBOUNDED, Closed, Event, Hub, Overflow, Resync
 from project_manager.runtime.resource_subscriptions import ResourceSubscription, ResourceSubscriptions
 
@@ -32,9 +32,9 @@ log = logging.getLogger(__name__)
 
 MAX_URIS = 1000
 _LEASES = frozenset(("task.locked", "task.unlocked"))
-STUCK_SECONDS = 10.0
-LOOK_EVERY_SECONDS = 0.05
-KEEP_EVERY_SECONDS = 600.0
+SEND_TIMEOUT_SECONDS = 10.0
+NOTIFY_INTERVAL_SECONDS = 0.05
+RENEW_INTERVAL_SECONDS = 600.0
 
 
 class TooManySubscriptions(Exception):
@@ -42,7 +42,7 @@ class TooManySubscriptions(Exception):
 
 
 @dataclass(eq=False)
-class _Sender:
+class _NotificationQueue:
     """Sender of notifications to one client, with the pending URIs."""
 
     client: Client
@@ -51,12 +51,12 @@ class _Sender:
     wake: anyio.Event = field(default_factory=anyio.Event)
     gone: bool = False
 
-    def offer(self, uri: str) -> None:
+    def enqueue(self, uri: str) -> None:
         """Add a changed resource to the pending URIs."""
         self.pending[uri] = None
         self.wake.set()
 
-    def leave(self) -> None:
+    def detach(self) -> None:
         """Stop the sender."""
         self.gone = True
         self.wake.set()
@@ -73,11 +73,11 @@ class _Sender:
                 uri = next(iter(self.pending))
                 del self.pending[uri]
                 with anyio.move_on_after(self.stuck_seconds) as patience:
-                    await self._tell(uri)
+                    await self._notify(uri)
                 if patience.cancelled_caught:
                     self.client.cut()
 
-    async def _tell(self, uri: str) -> None:
+    async def _notify(self, uri: str) -> None:
         try:
             await self.client.resource_updated(uri)
         except Exception:
@@ -88,19 +88,19 @@ class _Sender:
 class _Connection:
     """Legacy SSE or stdio connection, with its subscriptions."""
 
-    sender: _Sender
+    sender: _NotificationQueue
     uris: set[str] = field(default_factory=set)
 
 
 @dataclass(eq=False)
-class _Stream:
+class _SessionStream:
     """Stream of an HTTP session on this instance."""
 
-    sender: _Sender
+    sender: _NotificationQueue
     owner: str
 
 
-class _Bus(InMemorySubscriptionBus):
+class _CountingBus(InMemorySubscriptionBus):
     """The SDK's bus for the listen streams, with a set of the open ones."""
 
     def __init__(self) -> None:
@@ -119,24 +119,24 @@ class _Bus(InMemorySubscriptionBus):
         return unsubscribe
 
 
-class _Streams:
+class _SessionStreams:
     """Streams of HTTP sessions on this instance, and the delivery of changes to them."""
 
     def __init__(self, stored: ResourceSubscriptions) -> None:
         self._stored = stored
-        self._held: dict[str, _Stream] = {}
+        self._held: dict[str, _SessionStream] = {}
         self._changed: set[str] = set()
-        self._begun: set[str] = set()
+        self._new_sessions: set[str] = set()
         self._wake = anyio.Event()
-        self._trouble = Trouble(log, "subscriptions_failed", "cannot read subscriptions")
+        self._trouble = RateLimitedWarning(log, "subscriptions_failed", "cannot read subscriptions")
 
     def __len__(self) -> int:
         return len(self._held)
 
-    def get(self, session_id: str) -> _Stream | None:
+    def get(self, session_id: str) -> _SessionStream | None:
         return self._held.get(session_id)
 
-    def enter(self, session_id: str, stream: _Stream) -> None:
+    def attach(self, session_id: str, stream: _SessionStream) -> None:
         """Start to send changes to the stream of a session.
 
         The session gets a notification of all its subscriptions first, because it may have missed changes.
@@ -144,9 +144,9 @@ class _Streams:
         self._held[session_id] = stream
         self._begin([session_id])
 
-    def leave(self, session_id: str, stream: _Stream) -> None:
+    def leave(self, session_id: str, stream: _SessionStream) -> None:
         """Stop the sender of the stream, and remove the stream unless a newer one has replaced it."""
-        stream.sender.leave()
+        stream.sender.detach()
         if self._held.get(session_id) is stream:
             del self._held[session_id]
 
@@ -156,15 +156,15 @@ class _Streams:
             self._changed.update(uris)
             self._wake.set()
 
-    def missed(self) -> None:
+    def resend_all(self) -> None:
         """Notify all sessions of all their subscriptions, because changes were lost."""
         self._begin(self._held)
 
     def _begin(self, sessions: Iterable[str]) -> None:
-        self._begun.update(sessions)
+        self._new_sessions.update(sessions)
         self._wake.set()
 
-    async def announce(self) -> None:
+    async def notify(self) -> None:
         """Send changes to their subscribers until cancelled.
 
         Subscribers are looked up at most once in LOOK_EVERY_SECONDS, and not for each change.
@@ -172,31 +172,31 @@ class _Streams:
         while True:
             await self._wake.wait()
             self._wake = anyio.Event()
-            begun, self._begun = self._begun, set()
+            begun, self._new_sessions = self._new_sessions, set()
             changed, self._changed = self._changed, set()
             try:
-                self._offer(await self._stored.of(begun) if begun else ())
-                self._offer(await self._stored.wanting(changed) if changed and self._held else ())
-                self._trouble.is_over()
+                self._offer(await self._stored.for_sessions(begun) if begun else ())
+                self._offer(await self._stored.subscribers_of(changed) if changed and self._held else ())
+                self._trouble.recovered()
             except ProjectManagerError as error:
-                self._trouble.goes_on(error.message)
+                self._trouble.failed(error.message)
                 self._begin(begun)
                 self.changed(changed)
-            await anyio.sleep(LOOK_EVERY_SECONDS)
+            await anyio.sleep(NOTIFY_INTERVAL_SECONDS)
 
     def _offer(self, subscriptions: Iterable[ResourceSubscription]) -> None:
         for one in subscriptions:
             stream = self._held.get(one.session_id)
             if stream is not None and stream.owner == one.owner:
-                stream.sender.offer(one.uri)
+                stream.sender.enqueue(one.uri)
 
-    async def keep(self) -> None:
+    async def renew_loop(self) -> None:
         """Renew the subscriptions of these sessions every KEEP_EVERY_SECONDS, so that they do not expire."""
         while True:
-            await anyio.sleep(KEEP_EVERY_SECONDS)
+            await anyio.sleep(RENEW_INTERVAL_SECONDS)
             try:
                 if self._held:
-                    await self._stored.keep(list(self._held))
+                    await self._stored.renew(list(self._held))
             except ProjectManagerError as error:
                 _warn("cannot renew subscriptions", error)
 
@@ -204,13 +204,13 @@ class _Streams:
 class Subscriptions:
     """Subscriptions of MCP clients to resources, and the delivery of changes."""
 
-    def __init__(self, hub: Hub, stored: ResourceSubscriptions, stuck_seconds: float = STUCK_SECONDS) -> None:
+    def __init__(self, hub: Hub, stored: ResourceSubscriptions, stuck_seconds: float = SEND_TIMEOUT_SECONDS) -> None:
         self._hub = hub
         self._stored = stored
         self._stuck_seconds = stuck_seconds
-        self._bus = _Bus()
+        self._bus = _CountingBus()
         self._connections: dict[int, _Connection] = {}
-        self._streams = _Streams(stored)
+        self._streams = _SessionStreams(stored)
         self._tasks: anyio.abc.TaskGroup | None = None
         self.listen = ListenHandler(self._bus, max_subscriptions=1024)
 
@@ -224,8 +224,8 @@ class Subscriptions:
         async with anyio.create_task_group() as tasks:
             self._tasks = tasks
             tasks.start_soon(self._feed)
-            tasks.start_soon(self._streams.announce)
-            tasks.start_soon(self._streams.keep)
+            tasks.start_soon(self._streams.notify)
+            tasks.start_soon(self._streams.renew_loop)
             try:
                 yield
             finally:
@@ -256,10 +256,10 @@ class Subscriptions:
             connection.uris.discard(uri)
             connection.sender.pending.pop(uri, None)
 
-    def join(self, session_id: str, owner: str, client: Client) -> Callable[[], None]:
+    def attach_stream(self, session_id: str, owner: str, client: Client) -> Callable[[], None]:
         """Register the stream of a session on this instance. Return the function to call when the stream ends."""
-        stream = _Stream(self._sender(client), owner)
-        self._streams.enter(session_id, stream)
+        stream = _SessionStream(self._sender(client), owner)
+        self._streams.attach(session_id, stream)
         return lambda: self._streams.leave(session_id, stream)
 
     async def end_session(self, session_id: str, owner: str) -> None:
@@ -269,8 +269,8 @@ class Subscriptions:
         except ProjectManagerError as error:  # no stream uses them, and they expire later
             _warn("cannot remove subscriptions", error)
 
-    def _sender(self, client: Client) -> _Sender:
-        sender = _Sender(client, self._stuck_seconds)
+    def _sender(self, client: Client) -> _NotificationQueue:
+        sender = _NotificationQueue(client, self._stuck_seconds)
         if self._tasks is not None:
             self._tasks.start_soon(sender.send_all)
         return sender
@@ -278,7 +278,7 @@ class Subscriptions:
     def _remove(self, client: Client) -> None:
         connection = self._connections.pop(id(client), None)
         if connection is not None:
-            connection.sender.leave()
+            connection.sender.detach()
 
     async def _feed(self) -> None:
         while True:
@@ -290,7 +290,7 @@ class Subscriptions:
                             await self.announce(uris_of(batch))
             except (Overflow, Resync):  # events were lost: any subscribed resource may have changed
                 await self.announce({uri for connection in self._connections.values() for uri in connection.uris})
-                self._streams.missed()
+                self._streams.resend_all()
             except Closed:
                 return
 
@@ -300,7 +300,7 @@ class Subscriptions:
         for uri in uris:
             for connection in self._connections.values():
                 if uri in connection.uris:
-                    connection.sender.offer(uri)
+                    connection.sender.enqueue(uri)
             await self._bus.publish(ResourceUpdated(uri=uri))
 
 
@@ -316,7 +316,7 @@ def uris_of(events: Iterable[Event]) -> dict[str, None]:
             uris[f"pm://task/{event.task_id}"] = None
         if event.project_id is not None:
             uris[f"pm://project/{event.project_id}/board"] = None
-        for agent_id in (event.actor_id, _holder(event)):
+        for agent_id in (event.actor_id, _lease_holder(event)):
             if agent_id is not None:
                 uris[agent_uri(agent_id)] = None
     return uris
@@ -326,7 +326,7 @@ def agent_uri(agent_id: str) -> str:
     return f"pm://agent/{quote(agent_id, safe='')}"
 
 
-def _holder(event: Event) -> str | None:
+def _lease_holder(event: Event) -> str | None:
     """Return the holder of a lease that began or ended. The actor differs if an operator or expiry ended the lease."""
     if event.type not in _LEASES:
         return None

@@ -17,10 +17,10 @@ from project_manager.catalogue import OPERATIONS
 from project_manager.clock import monotonic
 from project_manager.domain.actors import LOCAL, Actor
 from project_manager.domain.errors import Invalid, LockHeld, ProjectManagerError, ShuttingDown
-from project_manager.domain.hints import close_to
+from project_manager.domain.hints import closest
 from project_manager.mcp import compat
-from project_manager.mcp.answers import shaped
-from project_manager.mcp.arguments import Reading, ToolArguments
+from project_manager.mcp.answers import shorten
+from project_manager.mcp.arguments import ParsedArguments, ToolArguments
 from project_manager.mcp.profiles import NO_PROFILE, Dialect, ToolProfile, profile_of
 from project_manager.mcp.schemas import input_schema
 from project_manager.mcp.transport import exchange, sdk
@@ -39,7 +39,7 @@ _WAIT = "wait_seconds"
 _PROGRESS_SECONDS = 5.0
 _ASSUMED_HINTS = {"readOnlyHint": False, "destructiveHint": True, "idempotentHint": False, "openWorldHint": True}
 """Defaults of the MCP specification for absent hints."""
-_FORGOTTEN = "\nNo agent_id was sent. If the lease is yours, send agent_id and fence."
+_MISSING_AGENT_HINT = "\nNo agent_id was sent. If the lease is yours, send agent_id and fence."
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,7 @@ class Tools:
         client = sdk.current_client()
         connected = NO_PROFILE if client is None else client.profile
         asked = profile_of(ctx.request.scope) if ctx.request is not None else NO_PROFILE
-        return asked.over(connected).over(self._profile)
+        return asked.with_defaults(connected).with_defaults(self._profile)
 
     def schema(self, name: str) -> dict[str, Any] | None:
         """Return the input schema for the SDK's check of `Mcp-Param-*` headers, or None for an unknown tool.
@@ -80,28 +80,33 @@ class Tools:
         """
         return {"type": "object"} if name in self._callable else None
 
-    def is_quiet(self, _name: str, arguments: Arguments) -> bool:
+    def is_immediate(self, _name: str, arguments: Arguments) -> bool:
         """Return whether the call is not a long poll, and so sends no notifications before its answer."""
         return arguments.get(_WAIT) in (None, 0, "0", "")
 
     async def call(self, ctx: Context, params: CallToolRequestParams) -> Result:
         """Run a call that arrives through the SDK."""
-        caller = Caller(actor=actor_of(ctx), interface="mcp", request_id=request_id_of(ctx), secret=_secret_of(ctx))
+        caller = Caller(
+            actor=actor_of_context(ctx),
+            interface="mcp",
+            request_id=request_id_of_context(ctx),
+            secret=_secret_of_context(ctx),
+        )
         call = Call(params.name, params.arguments or {}, self._profile_of(ctx), ctx.protocol_version)
         return (await self._perform(call, caller, ctx)).result()
 
     async def call_directly(self, scope: Scope, version: str, name: str, arguments: Arguments) -> Outcome:
         """Run a call that sends no notifications, directly from its HTTP request and without the SDK."""
         caller = Caller(actor=exchange.actor_of(scope), interface="mcp", request_id=exchange.request_id_of(scope))
-        call = Call(name, arguments, profile_of(scope).over(self._profile), version)
+        call = Call(name, arguments, profile_of(scope).with_defaults(self._profile), version)
         return await self._perform(call, caller, None)
 
     async def _perform(self, call: Call, caller: Caller, ctx: Context | None) -> Outcome:
         operation = self._callable.get(call.tool)
         if operation is None:
             raise MCPError(INVALID_PARAMS, self._unknown(call.tool))
-        given = compat.with_meaning(call.tool, call.arguments)
-        reading = Reading({})
+        given = compat.drop_obsolete(call.tool, call.arguments)
+        reading = ParsedArguments({})
         began = monotonic()
         outcome = "ok"
         try:
@@ -112,24 +117,24 @@ class Tools:
         except ProjectManagerError as error:
             outcome = error.code
             named = caller.actor.bound or given.get("agent_id") is not None
-            return failure(error, named=named, hint=_about_ignored(operation, reading.ignored))
+            return error_result(error, named=named, hint=_ignored_hint(operation, reading.ignored))
         finally:
             self._runtime.metrics.mcp_call(operation.name, call.version, outcome, monotonic() - began)
 
     async def _run(self, operation: Operation, arguments: Arguments, caller: Caller, ctx: Context | None) -> Answer:
         work = self._runtime.run(operation, arguments, caller)
-        if ctx is None or self.is_quiet(operation.name, arguments):
+        if ctx is None or self.is_immediate(operation.name, arguments):
             return await work
-        return await self._waiting(ctx, work, arguments)
+        return await self._run_with_progress(ctx, work, arguments)
 
-    async def _waiting(self, ctx: Context, work: Awaitable[Answer], arguments: Arguments) -> Answer:
+    async def _run_with_progress(self, ctx: Context, work: Awaitable[Answer], arguments: Arguments) -> Answer:
         """Run a long poll with progress notifications. Raises ShuttingDown when the server drains."""
         outcome: Answer | ProjectManagerError = ShuttingDown(
             "the server is shutting down; the wait ended and nothing was changed"
         )
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(self._give_up_when_draining, tasks.cancel_scope)
-            tasks.start_soon(_tell_progress, ctx, _seconds(arguments))
+            tasks.start_soon(self._cancel_on_drain, tasks.cancel_scope)
+            tasks.start_soon(_report_progress, ctx, _seconds(arguments))
             try:
                 outcome = await work
             except ProjectManagerError as error:  # raised here, it would become an exception group
@@ -139,38 +144,39 @@ class Tools:
             raise outcome
         return outcome
 
-    async def _give_up_when_draining(self, scope: anyio.CancelScope) -> None:
+    async def _cancel_on_drain(self, scope: anyio.CancelScope) -> None:
         await self._draining.wait()
         scope.cancel()
 
     def _unknown(self, name: str) -> str:
-        near = close_to(name, self._callable)
+        near = closest(name, self._callable)
         guess = f" Did you mean {near}?" if near else ""
         return f"Unknown tool: {name[:80]}.{guess}"
 
 
 def answer_text(operation: Operation, answer: Answer, ignored: Sequence[str] = ()) -> bytes:
     """Return the short form of the answer, with ignored arguments and the caller's leases that end soon."""
-    shown = shaped(operation.name, answer.body)
+    shown = shorten(operation.name, answer.body)
     if ignored:
         shown["ignored"] = ignored
-    if answer.ending_soon:
+    if answer.expiring_leases:
         shown["your_leases_end_soon"] = [
-            {"task_id": lock.task_id, "fence": lock.fence, "expires_at": lock.expires_at} for lock in answer.ending_soon
+            {"task_id": lock.task_id, "fence": lock.fence, "expires_at": lock.expires_at}
+            for lock in answer.expiring_leases
         ]
     return orjson.dumps(shown)
 
 
-def actor_of(ctx: Context) -> Actor:
+def actor_of_context(ctx: Context) -> Actor:
     """Return the caller: over HTTP the authenticated actor, over stdio the local user."""
     return exchange.actor_of(ctx.request.scope) if ctx.request is not None else LOCAL
 
 
-def _secret_of(ctx: Context) -> str | None:
+def _secret_of_context(ctx: Context) -> str | None:
     return exchange.secret_of(ctx.request.scope) if ctx.request is not None else None
 
 
-def request_id_of(ctx: Context) -> str:
+def request_id_of_context(ctx: Context) -> str:
     """Return the request id for the log. Over stdio it is derived from the id of the message."""
     return exchange.request_id_of(ctx.request.scope) if ctx.request is not None else f"mcp-{ctx.request_id}"
 
@@ -179,14 +185,14 @@ def request_id_of(ctx: Context) -> str:
 def tool_list(tools: str, dialect: Dialect) -> Result:
     """Return the result of `tools/list` for this profile."""
     shown = [
-        _announced(row, row.tool, dialect)
+        _tool_definition(row, row.tool, dialect)
         for row in OPERATIONS
         if row.tool is not None and (tools == "all" or row.tool.profile is Profile.CORE)
     ]
     return {"resultType": "complete", "tools": shown, "ttlMs": 60_000, "cacheScope": "public"}
 
 
-def _announced(operation: Operation, tool: Tool, dialect: Dialect) -> dict[str, Any]:
+def _tool_definition(operation: Operation, tool: Tool, dialect: Dialect) -> dict[str, Any]:
     return {
         "name": operation.name,
         "title": tool.title,
@@ -210,7 +216,7 @@ def _annotations(hints: Hints) -> dict[str, bool]:
     return {name: value for name, value in every.items() if value is not _ASSUMED_HINTS[name]}
 
 
-def failure(error: ProjectManagerError, *, named: bool, hint: str = "") -> Outcome:
+def error_result(error: ProjectManagerError, *, named: bool, hint: str = "") -> Outcome:
     """Return the outcome with the text of the error. `hint` is appended as a line.
 
     `named` is true if the caller has an agent id. If not, the text of LockHeld asks for one, since the caller may be
@@ -218,11 +224,11 @@ def failure(error: ProjectManagerError, *, named: bool, hint: str = "") -> Outco
     """
     text = error_text(error)
     if not named and isinstance(error, LockHeld):
-        text += _FORGOTTEN
+        text += _MISSING_AGENT_HINT
     return Outcome(f"{text}\n{hint}" if hint else text, failed=True)
 
 
-def _about_ignored(operation: Operation, ignored: Sequence[str]) -> str:
+def _ignored_hint(operation: Operation, ignored: Sequence[str]) -> str:
     if not ignored:
         return ""
     remedy = " To clear a field, use `clear`." if operation.tool and operation.tool.clearable else ""
@@ -249,12 +255,12 @@ def _seconds(arguments: Arguments) -> float | None:
         return None
 
 
-async def _tell_progress(ctx: Context, total: float | None) -> None:
+async def _report_progress(ctx: Context, total: float | None) -> None:
     """Report the progress of a wait every _PROGRESS_SECONDS until cancelled.
 
     The SDK sends nothing if the client sent no progress token.
     """
-    began = monotonic()
+    started = monotonic()
     while True:
-        await ctx.session.report_progress(round(monotonic() - began, 1), total, "waiting")
+        await ctx.session.report_progress(round(monotonic() - started, 1), total, "waiting")
         await anyio.sleep(_PROGRESS_SECONDS)

@@ -18,11 +18,11 @@ import orjson
 from pythonjsonlogger.core import RESERVED_ATTRS
 from pythonjsonlogger.orjson import OrjsonFormatter
 
-from project_manager.domain.characters import escaped
+from project_manager.domain.characters import escape_control_characters
 
 FILE_BYTES = 10 * 1024 * 1024
 OLDER_FILES = 5
-TELL_AGAIN_SECONDS = 10.0
+REPEAT_SECONDS = 10.0
 
 request_id: ContextVar[str] = ContextVar("request_id", default="")
 """The id of the current request. Each of its log lines contains it."""
@@ -40,7 +40,7 @@ def configure(level: str, format: str, file: str = "", *, quiet: bool = False) -
     wanted = logging.getLevelNamesMapping()[level]
     if quiet and not file:
         wanted = max(wanted, logging.WARNING)
-    handlers: list[logging.Handler] = [Together(sys.stderr)]
+    handlers: list[logging.Handler] = [BufferedStreamHandler(sys.stderr)]
     handlers[0].setLevel(logging.WARNING if quiet else logging.NOTSET)
     if file:
         Path(file).parent.mkdir(parents=True, exist_ok=True)
@@ -54,13 +54,13 @@ def configure(level: str, format: str, file: str = "", *, quiet: bool = False) -
             old.close()
     for handler in handlers:
         handler.setFormatter(formatter)
-        handler.addFilter(_put_cause)
+        handler.addFilter(_add_context)
         root.addHandler(handler)
     root.setLevel(max(wanted, logging.WARNING))
     logging.getLogger("project_manager").setLevel(wanted)
 
 
-def caused_by(request: str, token: int | None) -> None:
+def bind_context(request: str, token: int | None) -> None:
     """Set the request id and the token id for later log lines of this task or thread."""
     request_id.set(request)
     token_id.set(token)
@@ -69,10 +69,10 @@ def caused_by(request: str, token: int | None) -> None:
 def log_action(logger: logging.Logger, action: str, level: int = logging.INFO, /, **fields: object) -> None:
     """Write the log line of one operation, with a stable action name and its fields."""
     if logger.isEnabledFor(level):
-        logger.handle(Action(logger.name, level, action, fields))
+        logger.handle(ActionRecord(logger.name, level, action, fields))
 
 
-class Trouble:
+class RateLimitedWarning:
     """A failure that repeats at every attempt. It is logged at its start, at intervals, and at its end.
 
     The message starts with `what`, such as "cannot read events". `action` is its stable name. `again` is the time
@@ -93,24 +93,24 @@ class Trouble:
         self._fields = {"action": action}
         self._what = what
         self._again = again
-        self._told: float | None = None
+        self._logged_at: float | None = None
 
-    def goes_on(self, error: object) -> None:
+    def failed(self, error: object) -> None:
         """Report a failed attempt."""
         now = time.monotonic()  # noqa: TID251 this package does not import project_manager.clock
-        again = TELL_AGAIN_SECONDS if self._again is None else self._again
-        if self._told is None or now - self._told >= again:
-            self._told = now
+        repeat_seconds = REPEAT_SECONDS if self._again is None else self._again
+        if self._logged_at is None or now - self._logged_at >= repeat_seconds:
+            self._logged_at = now
             self._logger.log(self._level, "%s: %s", self._what, error, extra=self._fields)
 
-    def is_over(self) -> None:
+    def recovered(self) -> None:
         """Report a successful attempt."""
-        if self._told is not None:
-            self._told = None
+        if self._logged_at is not None:
+            self._logged_at = None
             self._logger.warning("%s: recovered", self._what, extra=self._fields)
 
 
-class Action(logging.LogRecord):
+class ActionRecord(logging.LogRecord):
     """The log record of one operation.
 
     It omits the code location, because finding it costs more than the rest of the line.
@@ -129,7 +129,7 @@ class Action(logging.LogRecord):
         self.fields = fields
 
 
-class Together(logging.StreamHandler[TextIO]):
+class BufferedStreamHandler(logging.StreamHandler[TextIO]):
     """A handler that writes the lines of one event loop iteration together at its end.
 
     A line from WARNING on, or without a running loop, is written at once.
@@ -169,7 +169,7 @@ class Together(logging.StreamHandler[TextIO]):
             loop.call_soon(self.flush)
 
 
-def _put_cause(record: logging.LogRecord) -> bool:
+def _add_context(record: logging.LogRecord) -> bool:
     record.request_id = request_id.get()
     record.token_id = token_id.get()
     return True
@@ -185,12 +185,12 @@ class JsonLines(OrjsonFormatter):
         super().__init__(reserved_attrs=[*RESERVED_ATTRS, "request_id", "token_id"])
 
     def format(self, record: logging.LogRecord) -> str:
-        if not isinstance(record, Action):
-            return escaped(super().format(record))
+        if not isinstance(record, ActionRecord):
+            return escape_control_characters(super().format(record))
         line = _head(record)
         line["action"] = record.msg
         line.update(record.fields)
-        return escaped(orjson.dumps(line, default=str).decode())
+        return escape_control_characters(orjson.dumps(line, default=str).decode())
 
     def add_fields(self, log_data: dict[str, Any], record: logging.LogRecord, message_dict: dict[str, Any]) -> None:
         log_data.update(_head(record))
@@ -203,10 +203,12 @@ class TextLines(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         record.message = record.getMessage()
         fields: dict[str, object] = dict(getattr(record, "fields", ()))
-        fields.update(_cause(record))
-        pairs = "".join(f" {name}={_word(value)}" for name, value in fields.items())
+        fields.update(_context(record))
+        pairs = "".join(f" {name}={_quoted(value)}" for name, value in fields.items())
         line = f"{_timestamp(record)} {record.levelname} {record.name}: {record.message}{pairs}"
-        return escaped(f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line)
+        return escape_control_characters(
+            f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
+        )
 
 
 def _head(record: logging.LogRecord) -> dict[str, Any]:
@@ -217,11 +219,11 @@ def _head(record: logging.LogRecord) -> dict[str, Any]:
         "logger": record.name,
         "message": record.message,
     }
-    line.update(_cause(record))
+    line.update(_context(record))
     return line
 
 
-def _cause(record: logging.LogRecord) -> dict[str, object]:
+def _context(record: logging.LogRecord) -> dict[str, object]:
     """Return the request id and the token id of a record, if present."""
     found: dict[str, object] = {}
     if request := getattr(record, "request_id", ""):
@@ -240,6 +242,6 @@ def _timestamp(record: logging.LogRecord) -> str:
     return f"{_second(int(record.created))}.{int(record.msecs):03d}Z"
 
 
-def _word(value: object) -> str:
+def _quoted(value: object) -> str:
     text = str(value)
     return text if re.fullmatch(r"[^\s\"=]+", text) and text.isprintable() else orjson.dumps(text).decode()

@@ -30,7 +30,7 @@ QUERY_SECONDS = (0.00001, 0.000025, 0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0
 JOBS = (1, 2, 4, 8, 16, 32, 64, 128)
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
-WATCHED = {
+GAUGES = {
     "writer_queue_depth": "Number of queued write jobs.",
     "leases_held": "Number of active leases.",
     "subscribers": "Number of event hub subscribers.",
@@ -53,7 +53,7 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        self._watched = _Watched()
+        self._watched = _CallbackCollector()
         self.registry.register(self._watched)
         ProcessCollector(registry=self.registry)
         Info("pm_build", "Version of the service.", registry=self.registry).info({"version": __version__})
@@ -102,7 +102,7 @@ class Metrics:
             _Series("pm_query_duration_seconds", "Duration of queries in seconds.", ("query",)),
             QUERY_SECONDS,
         )
-        self._leases = _Counted(self._counter("pm_leases", "Total number of lease outcomes.", "outcome"))
+        self._leases = _LabelledCounter(self._counter("pm_leases", "Total number of lease outcomes.", "outcome"))
         self._tasks = Gauge("pm_tasks", "Number of tasks by status.", ["status"], registry=self.registry)
         self._backup_verified = Gauge(
             "pm_backup_verified_timestamp_seconds",
@@ -118,7 +118,7 @@ class Metrics:
     def _make_streams(self) -> None:
         self._websockets = Gauge("pm_websocket_connections", "Number of open WebSockets.", registry=self.registry)
         self._websockets_opened = self._counter("pm_websocket_opened", "Total number of WebSockets opened.")
-        self._websockets_closed = _Counted(
+        self._websockets_closed = _LabelledCounter(
             self._counter("pm_websocket_closed", "Total number of WebSockets closed by reason.", "reason")
         )
         self._websockets_refused = self._counter(
@@ -134,7 +134,7 @@ class Metrics:
             "reason",
         )
         self._sent = 0
-        self.watch("events_sent_total", lambda: self._sent)
+        self.register_gauge("events_sent_total", lambda: self._sent)
         self._dropped = self._counter(
             "pm_subscribers_dropped", "Total number of slow subscribers that were disconnected."
         )
@@ -142,12 +142,12 @@ class Metrics:
     def _counter(self, name: str, doc: str, *labels: str) -> Counter:
         return Counter(f"{name}_total", doc, labels, registry=self.registry)
 
-    def _timed(self, counted: _Series | None, took: _Series, bounds: tuple[float, ...]) -> _Timed:
-        timed = _Timed(counted, took, bounds)
+    def _timed(self, counted: _Series | None, took: _Series, bounds: tuple[float, ...]) -> _TimedFamily:
+        timed = _TimedFamily(counted, took, bounds)
         self.registry.register(timed)
         return timed
 
-    def expect_instances(self, count: int) -> None:
+    def set_expected_instances(self, count: int) -> None:
         """Set the number of instances that should run; 0 means that the number is not checked."""
         self._expected_instances.set(count)
 
@@ -159,7 +159,7 @@ class Metrics:
         """Record an HTTP request. `route` is the template of the route, never the path of the request."""
         self._requests((method if method in METHODS else "OTHER", route, str(status)), seconds)
 
-    def token_refused(self) -> None:
+    def token_rejected(self) -> None:
         """Count a request with a token that is unknown or revoked."""
         self._tokens_refused.inc()
 
@@ -226,7 +226,7 @@ class Metrics:
     def subscriber_dropped(self) -> None:
         self._dropped.inc()
 
-    def watch(self, gauge: str, read: Callable[[], float]) -> None:
+    def register_gauge(self, gauge: str, read: Callable[[], float]) -> None:
         """Export `pm_<gauge>`, or a name with the prefix `project_manager_` unchanged.
 
         Each scrape calls `read`. OSError omits the gauge from that scrape.
@@ -246,7 +246,7 @@ class Metrics:
         return generate_latest(self.registry)
 
 
-class _Counted:
+class _LabelledCounter:
     """A counter with one label that caches its children, because finding one costs more than counting."""
 
     def __init__(self, counter: Counter) -> None:
@@ -269,7 +269,7 @@ class _Series:
     labels: tuple[str, ...]
 
 
-class _Tally:
+class _Buckets:
     """A histogram of durations. `times` has the count of each bucket, the last without a bound."""
 
     __slots__ = ("seconds", "times")
@@ -278,12 +278,12 @@ class _Tally:
         self.times = [0] * buckets
         self.seconds = 0.0
 
-    def add(self, other: _Tally) -> None:
+    def add(self, other: _Buckets) -> None:
         self.times = [mine + theirs for mine, theirs in zip(self.times, other.times, strict=True)]
         self.seconds += other.seconds
 
 
-class _Timed(Collector):
+class _TimedFamily(Collector):
     """A counter, and a histogram over the first of its labels, updated by one call.
 
     The metric families are built at each scrape. Every request counts, and counting in the library's own objects takes
@@ -295,7 +295,7 @@ class _Timed(Collector):
         self._took = took
         self._bounds = bounds
         self._names = [*(floatToGoString(bound) for bound in bounds), "+Inf"]  # type: ignore[no-untyped-call]
-        self._tallies: dict[tuple[str, ...], _Tally] = {}
+        self._tallies: dict[tuple[str, ...], _Buckets] = {}
         self._lock = Lock()
 
     def __call__(self, labels: tuple[str, ...], seconds: float) -> None:
@@ -303,7 +303,7 @@ class _Timed(Collector):
         with self._lock:
             tally = self._tallies.get(labels)
             if tally is None:
-                tally = self._tallies[labels] = _Tally(len(self._names))
+                tally = self._tallies[labels] = _Buckets(len(self._names))
             tally.times[place] += 1
             tally.seconds += seconds
 
@@ -328,14 +328,14 @@ class _Timed(Collector):
             histogram.add_metric(labels, buckets, tally.seconds)
         yield histogram
 
-    def _by_first_labels(self) -> dict[tuple[str, ...], _Tally]:
-        found: dict[tuple[str, ...], _Tally] = {}
+    def _by_first_labels(self) -> dict[tuple[str, ...], _Buckets]:
+        found: dict[tuple[str, ...], _Buckets] = {}
         for labels, tally in self._tallies.items():
-            found.setdefault(labels[: len(self._took.labels)], _Tally(len(self._names))).add(tally)
+            found.setdefault(labels[: len(self._took.labels)], _Buckets(len(self._names))).add(tally)
         return found
 
 
-class _Watched(Collector):
+class _CallbackCollector(Collector):
     """Gauges that are read at each scrape. Those with names that end in `_total` are counters."""
 
     def __init__(self) -> None:
@@ -349,4 +349,4 @@ class _Watched(Collector):
                 continue
             family = CounterMetricFamily if name.endswith("_total") else GaugeMetricFamily
             full = name if name.startswith("project_manager_") else f"pm_{name}"
-            yield family(full, WATCHED.get(name, name.replace("_", " ").capitalize()), value=value)
+            yield family(full, GAUGES.get(name, name.replace("_", " ").capitalize()), value=value)

@@ -26,13 +26,13 @@ class Supervisor:
         """Report that the service finishes the requests in flight and exits."""
         self._send("STOPPING=1\nSTATUS=Stopping")
 
-    async def watch(self, works: Callable[[], bool]) -> None:
+    async def watch(self, is_healthy: Callable[[], bool]) -> None:
         """Send watchdog messages while the event loop runs and `works` returns true.
 
         Return at once when no watchdog is configured.
         """
         while self._interval is not None:
-            if works():
+            if is_healthy():
                 self._send("WATCHDOG=1")
             await anyio.sleep(self._interval / REPORTS_PER_INTERVAL)
 

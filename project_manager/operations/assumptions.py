@@ -6,7 +6,7 @@ from project_manager.domain.errors import (
     IdempotencyMismatch,
     TaskNotFound,
 )
-from project_manager.operations.definition import LEASE_FAULTS, WRITES, Kind, Operation, Profile, Tool
+from project_manager.operations.definition import LEASE_ERRORS, WRITES, Kind, Operation, Profile, Tool
 from project_manager.schemas import assumptions as about_assumptions
 from project_manager.schemas.views import Page
 from project_manager.services import (
@@ -37,7 +37,7 @@ ASSUMPTIONS = (
             ("task_id", "text", "file_path", "line_number", "code_snippet", "agent_id", "fence", "request_id"),
             profile=Profile.ALL,
         ),
-        errors=(*LEASE_FAULTS, IdempotencyMismatch),
+        errors=(*LEASE_ERRORS, IdempotencyMismatch),
         status=201,
     ),
     Operation(
@@ -50,7 +50,7 @@ ASSUMPTIONS = (
     ),
     Operation(
         "capture_assumption_validation",
-        assumptions.judge,
+        assumptions.record_verdict,
         about_assumptions.CaptureAssumptionValidation,
         about_assumptions.ValidatedView,
         http="POST /api/tasks/{task_id}/assumptions/{assumption_id}/verdicts",

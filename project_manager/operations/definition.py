@@ -58,7 +58,7 @@ class Tool:
     clearable: Mapping[str, object] = field(default_factory=dict)
 
     @property
-    def needed(self) -> tuple[str, ...]:
+    def required_arguments(self) -> tuple[str, ...]:
         """The arguments that are required over MCP only."""
         return ("agent_id",) if self.needs_agent else ()
 
@@ -104,6 +104,6 @@ class Operation:
 
 READS = Hints(read_only=True, idempotent=True)
 WRITES = Hints()
-REPEATABLE = Hints(idempotent=True)
-LEASE_FAULTS = (TaskNotFound, LockHeld, StaleFence, FenceRequired)
+IDEMPOTENT = Hints(idempotent=True)
+LEASE_ERRORS = (TaskNotFound, LockHeld, StaleFence, FenceRequired)
 """Errors of every write about a leased task."""

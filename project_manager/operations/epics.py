@@ -10,7 +10,7 @@ from project_manager.domain.errors import (
     ProjectNotFound,
     VersionMismatch,
 )
-from project_manager.operations.definition import READS, REPEATABLE, Kind, Operation, Profile, Tool
+from project_manager.operations.definition import IDEMPOTENT, READS, Kind, Operation, Profile, Tool
 from project_manager.schemas.epics import (
     CreatedEpicView,
     CreateEpic,
@@ -47,7 +47,7 @@ EPICS = (
         idempotent=True,
         tool=Tool(
             "Create an epic",
-            REPEATABLE,
+            IDEMPOTENT,
             ("name", "project_id", "project_name", "description", "request_id"),
             profile=Profile.ALL,
         ),

@@ -19,7 +19,7 @@ from project_manager.services import (
 KNOWLEDGE = (
     Operation(
         "get_knowledge",
-        knowledge.find,
+        knowledge.search,
         about_knowledge.GetKnowledge,
         Page[about_knowledge.KnowledgeView],
         http="GET /api/knowledge",
@@ -92,7 +92,7 @@ KNOWLEDGE = (
     ),
     Operation(
         "get_instructions",
-        knowledge.instruct,
+        knowledge.get_instructions,
         about_knowledge.GetInstructions,
         about_knowledge.InstructionsView,
         http="GET /api/instructions",

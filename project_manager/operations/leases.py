@@ -9,7 +9,7 @@ from project_manager.domain.errors import (
     NotReady,
     ProjectNotFound,
 )
-from project_manager.operations.definition import LEASE_FAULTS, REPEATABLE, WRITES, Kind, Operation, Tool
+from project_manager.operations.definition import IDEMPOTENT, LEASE_ERRORS, WRITES, Kind, Operation, Tool
 from project_manager.schemas.leases import (
     AcquiredView,
     AcquireTaskLock,
@@ -70,11 +70,11 @@ LEASES = (
         idempotent=True,
         tool=Tool(
             "Claim a task by id",
-            REPEATABLE,
+            IDEMPOTENT,
             ("task_id", "agent_id", "ttl_seconds", "fence", "request_id"),
             needs_agent=True,
         ),
-        errors=(*LEASE_FAULTS, NotReady, InvalidTransition, IdempotencyMismatch),
+        errors=(*LEASE_ERRORS, NotReady, InvalidTransition, IdempotencyMismatch),
         aliases=("POST /api/task/{task_id}/lock",),
     ),
     Operation(
@@ -85,8 +85,8 @@ LEASES = (
         http="PUT /api/tasks/{task_id}/lock",
         kind=Kind.WRITE,
         role=Role.AGENT,
-        tool=Tool("Renew a lease", REPEATABLE, ("task_id", "agent_id", "fence", "ttl_seconds"), needs_agent=True),
-        errors=(*LEASE_FAULTS, NotHeld),
+        tool=Tool("Renew a lease", IDEMPOTENT, ("task_id", "agent_id", "fence", "ttl_seconds"), needs_agent=True),
+        errors=(*LEASE_ERRORS, NotHeld),
     ),
     Operation(
         "release_task_lock",
@@ -98,7 +98,7 @@ LEASES = (
         role=Role.AGENT,
         idempotent=True,
         tool=Tool("Release a lease", WRITES, ("task_id", "agent_id", "fence", "handoff", "failed"), needs_agent=True),
-        errors=(*LEASE_FAULTS, NotHeld, IdempotencyMismatch),
+        errors=(*LEASE_ERRORS, NotHeld, IdempotencyMismatch),
         aliases=("DELETE /api/task/{task_id}/lock",),
     ),
     Operation(

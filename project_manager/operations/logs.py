@@ -5,7 +5,7 @@ from project_manager.domain.errors import (
     IdempotencyMismatch,
     TaskNotFound,
 )
-from project_manager.operations.definition import LEASE_FAULTS, WRITES, Kind, Operation, Tool
+from project_manager.operations.definition import LEASE_ERRORS, WRITES, Kind, Operation, Tool
 from project_manager.schemas.logs import AddTaskLog, ListTaskLogs, LogView
 from project_manager.schemas.views import Page
 from project_manager.services import (
@@ -23,7 +23,7 @@ LOGS = (
         role=Role.AGENT,
         idempotent=True,
         tool=Tool("Add a log entry", WRITES, ("task_id", "body", "kind", "agent_id", "fence")),
-        errors=(*LEASE_FAULTS, IdempotencyMismatch),
+        errors=(*LEASE_ERRORS, IdempotencyMismatch),
         status=201,
     ),
     Operation(

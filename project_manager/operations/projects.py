@@ -8,7 +8,7 @@ from project_manager.domain.errors import (
     ProjectNotFound,
     VersionMismatch,
 )
-from project_manager.operations.definition import READS, REPEATABLE, Kind, Operation, Profile, Tool
+from project_manager.operations.definition import IDEMPOTENT, READS, Kind, Operation, Profile, Tool
 from project_manager.schemas.projects import (
     CreateProject,
     DeleteProject,
@@ -40,7 +40,7 @@ PROJECTS = (
         kind=Kind.WRITE,
         role=Role.AGENT,
         idempotent=True,
-        tool=Tool("Create a project", REPEATABLE, ("name", "description", "request_id"), profile=Profile.ALL),
+        tool=Tool("Create a project", IDEMPOTENT, ("name", "description", "request_id"), profile=Profile.ALL),
         errors=(NameTaken, IdempotencyMismatch),
         status=201,
     ),

@@ -16,7 +16,7 @@ from project_manager.domain.errors import (
     TaskNotFound,
     VersionMismatch,
 )
-from project_manager.operations.definition import LEASE_FAULTS, READS, WRITES, Hints, Kind, Operation, Profile, Tool
+from project_manager.operations.definition import LEASE_ERRORS, READS, WRITES, Hints, Kind, Operation, Profile, Tool
 from project_manager.schemas.tasks import (
     CreatedTasksView,
     CreateTask,
@@ -206,7 +206,7 @@ TASKS = (
             },
         ),
         errors=(
-            *LEASE_FAULTS,
+            *LEASE_ERRORS,
             LockRequired,
             EpicNotFound,
             ExternalKeyTaken,
@@ -232,7 +232,7 @@ TASKS = (
             ("task_id", "status", "agent_id", "fence", "note", "reopen", "request_id"),
             needs_agent=True,
         ),
-        errors=(*LEASE_FAULTS, LockRequired, InvalidTransition, NotReady, IdempotencyMismatch),
+        errors=(*LEASE_ERRORS, LockRequired, InvalidTransition, NotReady, IdempotencyMismatch),
         aliases=("POST /api/task/{task_id}/status",),
     ),
     Operation(

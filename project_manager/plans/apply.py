@@ -9,14 +9,14 @@ from project_manager.domain.events import EventType
 from project_manager.domain.names import suggestion
 from project_manager.domain.statuses import Status
 from project_manager.plans import diagnostics, diff_knowledge, export, progress, reader, writer
-from project_manager.plans.diagnostics import Fault
-from project_manager.plans.diff import Comparison, Difference, EpicChange, ProjectChange, TaskChange
+from project_manager.plans.diagnostics import Diagnostic
+from project_manager.plans.diff import Comparison, EpicChange, PlanDiff, ProjectChange, TaskChange
 from project_manager.plans.diff_knowledge import KnowledgeChange, KnowledgeComparison
 from project_manager.schemas.plans import ChangeView, ExportPlan, ImportPlan, ImportView
 from project_manager.services import lookup, serializers, transitions
-from project_manager.services.tasks import erase
+from project_manager.services.tasks import delete_task
 from project_manager.store import bulk, epics, events, meta, projects, seals, tasks
-from project_manager.store.seals import Sealed
+from project_manager.store.seals import Digests
 from project_manager.store.tasks import TaskRow
 from project_manager.store.transaction import Tx
 
@@ -42,7 +42,7 @@ def import_plan(tx: Tx, command: ImportPlan, prepared: reader.Plan) -> ImportVie
     comparison = Comparison(tx, prepared, overwrite=command.status == "overwrite", prune=command.prune)
     known = KnowledgeComparison(tx, prepared, comparison)
     if prepared.faults or comparison.faults or known.faults:
-        raise _refused(command.source, comparison, [*prepared.faults, *comparison.faults, *known.faults])
+        raise _plan_error(command.source, comparison, [*prepared.faults, *comparison.faults, *known.faults])
     difference = comparison.difference
     changes = _changes(difference, known.changes)
     view = ImportView(
@@ -54,26 +54,26 @@ def import_plan(tx: Tx, command: ImportPlan, prepared: reader.Plan) -> ImportVie
         changes=changes,
     )
     if not command.dry_run:
-        _Application(tx, difference, progress.listener_of(tx.request_id)).run()
+        PlanWriter(tx, difference, progress.listener_of(tx.request_id)).run()
         diff_knowledge.write(tx, known.changes)
-        _tell_finished(tx, command, difference, view)
+        _emit_finished(tx, command, difference, view)
     return view
 
 
-def _refused(source: str, comparison: Comparison, faults: list[Fault]) -> Invalid:
+def _plan_error(source: str, comparison: Comparison, faults: list[Diagnostic]) -> Invalid:
     """Return the exception that lists the errors.
 
     Suggestions are added after the transaction, because comparing names takes time.
     """
-    error = diagnostics.refused(source, faults)
+    error = diagnostics.plan_error(source, faults)
 
     def suggest(_tx: Tx) -> None:
-        for fault, reference in comparison.unknown[:_SUGGESTIONS]:
+        for fault, reference in comparison.unresolved_references[:_SUGGESTIONS]:
             near = suggestion(reference, comparison.task_names())
             if near is not None:
                 fault.message += f"; did you mean {near!r}?"
                 fault.hint = ""
-        error.replace(diagnostics.refused(source, faults))
+        error.replace(diagnostics.plan_error(source, faults))
 
     error.suggest = suggest
     return error
@@ -84,10 +84,10 @@ def export_plan(tx: Tx, command: ExportPlan) -> Iterator[str]:
 
     Equal content always gives equal bytes. The plan omits leases, events, agents, tokens, ids and versions.
     """
-    yield from writer.pieces(export.document(tx, command.project), command.format)
+    yield from writer.serialize(export.document(tx, command.project), command.format)
 
 
-def _changes(difference: Difference, known: list[KnowledgeChange]) -> list[ChangeView]:
+def _changes(difference: PlanDiff, known: list[KnowledgeChange]) -> list[ChangeView]:
     """List each change by name in the order of the plan. Deletions come last."""
     found = [
         _change("project", project.name, project.row is None, list(project.changed)) for project in difference.projects
@@ -96,7 +96,7 @@ def _changes(difference: Difference, known: list[KnowledgeChange]) -> list[Chang
         _change("epic", f"{epic.project.name} / {epic.name}", epic.row is None, list(epic.changed))
         for epic in difference.epics
     ]
-    found += [_change("task", task.known.path, task.row is None, task.fields) for task in difference.tasks]
+    found += [_change("task", task.reference.path, task.row is None, task.fields) for task in difference.tasks]
     found += [_change("knowledge", item.path, item.row is None, item.fields) for item in known]
     names = {project.id: project.name for project in difference.projects}
     found += [
@@ -114,19 +114,19 @@ def _change(kind: Any, name: str, is_new: bool, fields: list[str]) -> ChangeView
     return ChangeView("changed" if fields else "unchanged", kind, name, fields)
 
 
-def _tell_finished(tx: Tx, command: ImportPlan, difference: Difference, view: ImportView) -> None:
+def _emit_finished(tx: Tx, command: ImportPlan, difference: PlanDiff, view: ImportView) -> None:
     counts = {name: getattr(view, name) for name in ("created", "changed", "unchanged", "deleted")}
     only = difference.projects[0].id if len(difference.projects) == 1 else None
     events.add(tx, EventType.IMPORT_FINISHED, {"source": command.source, **counts}, project_id=only)
 
 
-class _Application:
+class PlanWriter:
     """A writer of a difference to the database.
 
     New tasks are inserted first, so that links find their ids. Counters are updated once, after all links.
     """
 
-    def __init__(self, tx: Tx, difference: Difference, report: progress.Listener) -> None:
+    def __init__(self, tx: Tx, difference: PlanDiff, report: progress.ProgressListener) -> None:
         self._tx = tx
         self._difference = difference
         self._report = report
@@ -145,22 +145,20 @@ class _Application:
         for number, task in enumerate(new):
             self._create(task)
             self._progress(number, len(new) + len(changed))
-        before = {task.known.task_id: lookup.task(self._tx, task.known.task_id) for task in changed}
+        before = {task.reference.task_id: lookup.task(self._tx, task.reference.task_id) for task in changed}
         for number, task in enumerate(changed):
-            self._edit(task, before[task.known.task_id])
+            self._edit(task, before[task.reference.task_id])
             self._progress(len(new) + number, len(new) + len(changed))
         self._link()
-        freed = [other for row in difference.pruned_tasks for other in erase(self._tx, row)]
+        freed = [other for row in difference.pruned_tasks for other in delete_task(self._tx, row)]
         for epic_row in difference.pruned_epics:
             epics.remove(self._tx, epic_row.id)
-            self._tell_epic(EventType.EPIC_DELETED, epic_row.project_id, epic_row.id, name=epic_row.name, tasks=0)
+            self._emit_epic(EventType.EPIC_DELETED, epic_row.project_id, epic_row.id, name=epic_row.name, tasks=0)
         bulk.recount(self._tx, sorted(self._recount))
-        self._tell_tasks(new, changed, before)
+        self._emit_tasks(new, changed, before)
         self._set_statuses(changed)
-        transitions.tell_if_ready(self._tx, sorted(set(freed) - before.keys()))
-        transitions.tell_if_ready(
-            self._tx, [row.id for row in before.values() if not transitions.is_ready(self._tx, row)]
-        )
+        transitions.emit_ready(self._tx, sorted(set(freed) - before.keys()))
+        transitions.emit_ready(self._tx, [row.id for row in before.values() if not transitions.is_ready(self._tx, row)])
 
     def _progress(self, number: int, of: int) -> None:
         if number % _REPORT_EVERY == 0 or number == of - 1:
@@ -173,7 +171,7 @@ class _Application:
             project.id = project.row.id
             if said is not None and said.archived:
                 project.row = projects.write(tx, project.row, {"archived_at": tx.now})
-                self._tell_project(EventType.PROJECT_ARCHIVED, project, ["archived"])
+                self._emit_project(EventType.PROJECT_ARCHIVED, project, ["archived"])
         elif project.changed:
             # `archived` is no plain field: its column holds a time, and each task holds a copy.
             values = {name: value for name, value in project.changed.items() if name != "archived"}
@@ -182,9 +180,9 @@ class _Application:
                 tasks.set_archived(tx, project.id, project.changed["archived"])
             project.row = projects.write(tx, project.row, values)
             kind = EventType.PROJECT_ARCHIVED if project.changed.get("archived") else EventType.PROJECT_UPDATED
-            self._tell_project(kind, project, [name for name in values if name != "archived_at"])
+            self._emit_project(kind, project, [name for name in values if name != "archived_at"])
 
-    def _tell_project(self, kind: EventType, project: ProjectChange, changed: list[str]) -> None:
+    def _emit_project(self, kind: EventType, project: ProjectChange, changed: list[str]) -> None:
         row = project.row
         if row is not None:
             data = {
@@ -193,7 +191,7 @@ class _Application:
                 "archived": row.archived_at is not None,
                 "version": row.version,
             }
-            events.add(self._tx, kind, data, project_id=row.id, sealed=seals.seal("projects", row))
+            events.add(self._tx, kind, data, project_id=row.id, sealed=seals.digests_of("projects", row))
 
     def _write_epic(self, epic: EpicChange) -> None:
         said = epic.planned.said
@@ -210,25 +208,25 @@ class _Application:
             )
             changes = {name: getattr(epic.row, name) for name in epic.changed}
             version = epic.row.version
-            self._tell_epic(
+            self._emit_epic(
                 EventType.EPIC_UPDATED,
                 epic.project.id,
                 epic.id,
-                seals.seal("epics", epic.row),
+                seals.digests_of("epics", epic.row),
                 name=epic.name,
                 changes=changes,
                 version=version,
             )
 
-    def _tell_epic(
-        self, kind: EventType, project_id: int, epic_id: int, sealed: Sealed | None = None, **data: Any
+    def _emit_epic(
+        self, kind: EventType, project_id: int, epic_id: int, sealed: Digests | None = None, **data: Any
     ) -> None:
         events.add(self._tx, kind, data, project_id=project_id, epic_id=epic_id, sealed=sealed)
 
     def _create(self, task: TaskChange) -> None:
-        said, now = task.planned.said, self._tx.now
+        said, now = task.planned.spec, self._tx.now
         archived = task.project.row is not None and task.project.row.archived_at is not None
-        task.known.task_id = bulk.add_task(
+        task.reference.task_id = bulk.add_task(
             self._tx,
             {
                 "project_id": task.project.id,
@@ -255,8 +253,8 @@ class _Application:
             },
         )
         for entry in said.log:
-            bulk.add_log(self._tx, task.known.task_id, entry.author, entry.kind, entry.body, entry.at)
-        diff_knowledge.write_assumptions(self._tx, task.planned, task.known.task_id)
+            bulk.add_log(self._tx, task.reference.task_id, entry.author, entry.kind, entry.body, entry.at)
+        diff_knowledge.write_assumptions(self._tx, task.planned, task.reference.task_id)
 
     def _edit(self, task: TaskChange, row: TaskRow) -> None:
         """Write the changed fields. A change of links alone also writes the row, to increment its version."""
@@ -268,7 +266,7 @@ class _Application:
         for name in ("labels", "acceptance"):
             if name in values:
                 values[name] = json.dumps(values[name], ensure_ascii=False)
-        if task.moves_only:
+        if task.changes_status_only:
             return
         if not tasks.write(self._tx, row, values):
             raise RuntimeError(f"task {row.id} changed within its own transaction")
@@ -276,7 +274,7 @@ class _Application:
     def _link(self) -> None:
         difference = self._difference
         links = {
-            task.known.task_id: sorted(known.task_id for known in task.depends_on)
+            task.reference.task_id: sorted(known.task_id for known in task.depends_on)
             for task in difference.tasks
             if task.depends_on is not None
         }
@@ -290,23 +288,23 @@ class _Application:
             bulk.add_conflict(self._tx, first.task_id, second.task_id)
         self._recount.update(difference.waiting_for_pruned)
 
-    def _tell_tasks(self, new: list[TaskChange], changed: list[TaskChange], before: dict[int, TaskRow]) -> None:
+    def _emit_tasks(self, new: list[TaskChange], changed: list[TaskChange], before: dict[int, TaskRow]) -> None:
         for task in new:
-            said = task.planned.said
+            said = task.planned.spec
             events.add(
                 self._tx,
                 EventType.TASK_CREATED,
                 {"name": said.name, "status": said.status.value, "priority": said.priority, "version": 1},
                 project_id=task.project.id,
                 epic_id=None if task.epic is None else task.epic.id,
-                task_id=task.known.task_id,
-                sealed=seals.of_new_task(self._tx, task.known.task_id),
+                task_id=task.reference.task_id,
+                sealed=seals.digests_of_new_task(self._tx, task.reference.task_id),
             )
         for task in changed:
-            if not task.moves_only:
-                self._tell_edit(before[task.known.task_id])
+            if not task.changes_status_only:
+                self._emit_edit(before[task.reference.task_id])
 
-    def _tell_edit(self, row: TaskRow) -> None:
+    def _emit_edit(self, row: TaskRow) -> None:
         written = lookup.task(self._tx, row.id)
         old, new = serializers.task(self._tx, row), serializers.task(self._tx, written)
         names = [
@@ -325,12 +323,12 @@ class _Application:
         ]
         changes = {name: getattr(new, name) for name in names if getattr(old, name) != getattr(new, name)}
         previous = {name: getattr(old, name) for name in changes}
-        transitions.tell(
+        transitions.emit(
             self._tx, EventType.TASK_UPDATED, written, changes=changes, previous=previous, version=written.version
         )
 
     def _set_statuses(self, changed: list[TaskChange]) -> None:
         for task in changed:
             if task.status is not None:
-                row = lookup.task(self._tx, task.known.task_id)
-                transitions.set_status(self._tx, row, task.status, attempts=task.planned.said.attempts)
+                row = lookup.task(self._tx, task.reference.task_id)
+                transitions.set_status(self._tx, row, task.status, attempts=task.planned.spec.attempts)

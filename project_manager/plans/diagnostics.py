@@ -3,41 +3,43 @@
 from dataclasses import dataclass
 
 from project_manager.domain.errors import Invalid
-from project_manager.plans.yaml_tree import Place
+from project_manager.plans.yaml_tree import Position
 
-REPORTED = 500
+MAX_DIAGNOSTICS = 500
 _SHOWN = 10
 _CHARACTERS = 1_000
 """Maximum length of a message and of a path. Both can repeat document keys, which have no other length limit."""
 
 
 @dataclass(slots=True)
-class Fault:
+class Diagnostic:
     """An error in a plan, with its position and the path of keys to it."""
 
-    place: Place
+    place: Position
     field: str
     message: str
     hint: str = ""
 
 
-def refused(source: str, found: list[Fault]) -> Invalid:
+def plan_error(source: str, found: list[Diagnostic]) -> Invalid:
     """Return the exception that lists these errors in document order."""
     found = sorted(found, key=lambda fault: fault.place)
-    lines = [f"{source}:{fault.place.line}:{fault.place.column}: {_cut(fault.message)}" for fault in found[:_SHOWN]]
+    lines = [
+        f"{source}:{fault.place.line}:{fault.place.column}: {_truncated(fault.message)}" for fault in found[:_SHOWN]
+    ]
     more = f"; and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
     return Invalid(
         "; ".join(lines) + more,
         hint="Nothing was written. " + " ".join(dict.fromkeys(fault.hint for fault in found[:_SHOWN] if fault.hint)),
-        faults=[_shown(source, fault) for fault in found[:REPORTED]],
+        faults=[_shown(source, fault) for fault in found[:MAX_DIAGNOSTICS]],
         total=len(found),
     )
 
 
-def _shown(source: str, fault: Fault) -> dict[str, object]:
+def _shown(source: str, fault: Diagnostic) -> dict[str, object]:
     return {
-        "field": _cut(fault.field),
-        "message": _cut(fault.message),
+        "field": _truncated(fault.field),
+        "message": _truncated(fault.message),
         "hint": fault.hint,
         "source": source,
         "line": fault.place.line,
@@ -45,5 +47,5 @@ def _shown(source: str, fault: Fault) -> dict[str, object]:
     }
 
 
-def _cut(text: str) -> str:
+def _truncated(text: str) -> str:
     return text if len(text) <= _CHARACTERS else f"{text[:_CHARACTERS]}.."

@@ -6,17 +6,17 @@ from typing import Any
 
 from project_manager.domain.assumptions import parse_tag
 from project_manager.domain.events import EventType
-from project_manager.plans.diagnostics import Fault
+from project_manager.plans.diagnostics import Diagnostic
 from project_manager.plans.diff import Comparison, EpicChange, ProjectChange
-from project_manager.plans.reader import Plan, PlannedKnowledge, PlannedTask, Ref
-from project_manager.plans.references import Known
+from project_manager.plans.reader import ParsedReference, Plan, PlannedKnowledge, PlannedTask
+from project_manager.plans.references import TaskRef
 from project_manager.services import knowledge as using
 from project_manager.store import bulk_knowledge, epics, knowledge, seals
 from project_manager.store.knowledge import KnowledgeRow
 from project_manager.store.transaction import Tx
 
-_PLAIN = ("content", "category", "priority")
-_TEXTS = ("tags", "metadata")
+_SCALAR_FIELDS = ("content", "category", "priority")
+_JSON_FIELDS = ("tags", "metadata")
 
 
 @dataclass(slots=True, eq=False)
@@ -28,7 +28,7 @@ class KnowledgeChange:
     epic: EpicChange | int | None
     row: KnowledgeRow | None
     changed: dict[str, Any] = field(default_factory=dict)
-    task: Known | None = None
+    task: TaskRef | None = None
     above: "KnowledgeChange | KnowledgeRow | None" = None
     id: int = 0
 
@@ -61,7 +61,7 @@ class KnowledgeComparison:
 
     def __init__(self, tx: Tx, plan: Plan, comparison: Comparison) -> None:
         self.changes: list[KnowledgeChange] = []
-        self.faults: list[Fault] = []
+        self.faults: list[Diagnostic] = []
         self._comparison = comparison
         self._rows: dict[int, list[KnowledgeRow]] = {}
         if not plan.knowledge:
@@ -76,7 +76,7 @@ class KnowledgeComparison:
         self._match(plan, parents)
         for change in self.changes:
             self._link(change)
-        self._find_circles()
+        self._find_cycles()
 
     def _match(self, plan: Plan, parents: dict[str, ProjectChange]) -> None:
         free: dict[tuple[int, int | None, str], list[KnowledgeRow]] = {}
@@ -100,7 +100,7 @@ class KnowledgeComparison:
         epic = self._homes.get((project.name, planned.epic.text)) or self._present.get((project.id, planned.epic.text))
         if epic is None:
             words = f"`epic`: {planned.epic.text!r} not found in project {project.name!r}"
-            self.faults.append(Fault(planned.epic.place, f"{planned.path}.epic", words))
+            self.faults.append(Diagnostic(planned.epic.place, f"{planned.path}.epic", words))
         return epic
 
     def _link(self, change: KnowledgeChange) -> None:
@@ -110,11 +110,11 @@ class KnowledgeComparison:
             change.task = self._comparison.find_task(planned.task, change.project.name, path)
             if change.task is not None and change.task.project != change.project.name:
                 words = f"`task`: {change.task.path!r} belongs to another project"
-                self.faults.append(Fault(planned.task.place, path, words))
+                self.faults.append(Diagnostic(planned.task.place, path, words))
         if planned.parent is not None:
-            change.above = self._above(change, planned.parent)
+            change.above = self._resolve_parent(change, planned.parent)
 
-    def _above(self, change: KnowledgeChange, ref: Ref) -> KnowledgeChange | KnowledgeRow | None:
+    def _resolve_parent(self, change: KnowledgeChange, ref: ParsedReference) -> KnowledgeChange | KnowledgeRow | None:
         # Titles need not be unique, so `#N` refers to an item by its number in the project's list.
         mine = [other for other in self.changes if other.project is change.project]
         number = ref.text[1:]
@@ -130,10 +130,12 @@ class KnowledgeComparison:
             return found[0]
         words = f"is ambiguous; {len(found)} items match" if found else "not found"
         hint = "Use the title of another item of the project, or `#` and its position in this list."
-        self.faults.append(Fault(ref.place, f"{change.planned.path}.parent", f"`parent`: {ref.text!r} {words}", hint))
+        self.faults.append(
+            Diagnostic(ref.place, f"{change.planned.path}.parent", f"`parent`: {ref.text!r} {words}", hint)
+        )
         return None
 
-    def _find_circles(self) -> None:
+    def _find_cycles(self) -> None:
         """Report the first item that would be its own ancestor.
 
         Items with no `parent` in the plan keep their stored parent.
@@ -156,7 +158,7 @@ class KnowledgeComparison:
             # The database has no cycles, so every cycle has a link in the plan. The error points to that link.
             if item is change and change.planned.parent is not None:
                 words = f"{change.planned.said.title!r} would become its own ancestor"
-                self.faults.append(Fault(change.planned.parent.place, f"{change.planned.path}.parent", words))
+                self.faults.append(Diagnostic(change.planned.parent.place, f"{change.planned.path}.parent", words))
                 return
 
 
@@ -164,14 +166,14 @@ def _changes(planned: PlannedKnowledge, row: KnowledgeRow) -> dict[str, Any]:
     said = planned.said
     changed = {
         name: getattr(said, name)
-        for name in _PLAIN
+        for name in _SCALAR_FIELDS
         if name in said.model_fields_set and getattr(said, name) != getattr(row, name)
     }
     if "active" in said.model_fields_set and said.active != bool(row.active):
         changed["active"] = int(said.active)
-    for name in _TEXTS:
+    for name in _JSON_FIELDS:
         if name in said.model_fields_set and getattr(said, name) != json.loads(getattr(row, name)):
-            changed[name] = using.stored_text(getattr(said, name))
+            changed[name] = using.to_json(getattr(said, name))
     return changed
 
 
@@ -184,12 +186,12 @@ def write(tx: Tx, changes: list[KnowledgeChange]) -> None:
     # A parent can be a new item further down, so parents are set in a second pass.
     for change in new:
         if change.above is not None:
-            bulk_knowledge.put_under(tx, change.id, change.above.id)
+            bulk_knowledge.set_parent(tx, change.id, change.above.id)
     for change in new:
         row = knowledge.get(tx, change.id)
         if row is None:
             raise RuntimeError(f"knowledge {change.id} was deleted within its own transaction")
-        bulk_knowledge.keep_first(tx, row)
+        bulk_knowledge.add_first_version(tx, row)
         for entry in change.planned.said.log:
             bulk_knowledge.add_log(
                 tx,
@@ -198,12 +200,12 @@ def write(tx: Tx, changes: list[KnowledgeChange]) -> None:
                     "action_type": entry.action_type,
                     "change_reason": entry.change_reason,
                     "author": entry.author,
-                    "metadata": using.stored_text(entry.metadata),
+                    "metadata": using.to_json(entry.metadata),
                     "created_at": entry.at,
                 },
             )
         sealed = seals.stored(tx, "knowledge_logs", "knowledge_id", row.id) if change.planned.said.log else None
-        using.tell(tx, EventType.KNOWLEDGE_CREATED, row, sealed=sealed)
+        using.emit(tx, EventType.KNOWLEDGE_CREATED, row, sealed=sealed)
     for change, fields in changed:
         _rewrite(tx, change, fields)
 
@@ -217,8 +219,8 @@ def _new_values(tx: Tx, change: KnowledgeChange) -> dict[str, Any]:
         "epic_id": change.epic.id if isinstance(change.epic, EpicChange) else change.epic,
         "task_id": None if change.task is None else change.task.task_id,
         "title": said.title,
-        **{name: getattr(said, name) for name in _PLAIN},
-        **{name: using.stored_text(getattr(said, name)) for name in _TEXTS},
+        **{name: getattr(said, name) for name in _SCALAR_FIELDS},
+        **{name: using.to_json(getattr(said, name)) for name in _JSON_FIELDS},
         "active": int(said.active),
         "created_by": created_by,
         "created_at": created_at,
@@ -236,12 +238,12 @@ def _rewrite(tx: Tx, change: KnowledgeChange, fields: list[str]) -> None:
     row = None if change.row is None else knowledge.write(tx, change.row, values, reason="imported")
     if row is None:
         raise RuntimeError(f"knowledge {change.id} changed within its own transaction")
-    using.tell(tx, EventType.KNOWLEDGE_UPDATED, row, changed=list(values))
+    using.emit(tx, EventType.KNOWLEDGE_UPDATED, row, changed=list(values))
 
 
 def write_assumptions(tx: Tx, planned: PlannedTask, task_id: int) -> None:
     """Insert the assumptions on a new task, with their verdicts."""
-    for entry in planned.said.assumptions:
+    for entry in planned.spec.assumptions:
         tag_type, words = parse_tag(entry.text)
         assumption_id = bulk_knowledge.add_assumption(
             tx,

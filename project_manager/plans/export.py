@@ -11,8 +11,8 @@ from typing import Any
 from project_manager.clock import rfc3339
 from project_manager.domain.limits import PRIORITY_DEFAULT
 from project_manager.plans import export_knowledge
-from project_manager.plans.export_knowledge import Titles
-from project_manager.plans.references import Known, Resolver
+from project_manager.plans.export_knowledge import KnowledgeIndex
+from project_manager.plans.references import Resolver, TaskRef
 from project_manager.services import lookup, resolve
 from project_manager.store import bulk, bulk_knowledge, epics, projects
 from project_manager.store.epics import EpicRow
@@ -31,7 +31,7 @@ def document(tx: Tx, only: str | None) -> dict[str, Any]:
     `only` names one project, case-insensitively. Long lists are iterators. Consume them in order while `tx` is open.
     Raises ProjectNotFound, Invalid.
     """
-    project_id = resolve.in_scope(tx, None, only)
+    project_id = resolve.project_id_of(tx, None, only)
     chosen = [row for row in projects.outlines(tx) if project_id in (None, row.id)]
     return _Export(tx, chosen).document()
 
@@ -47,22 +47,22 @@ class _Export:
             self._epics.setdefault(epic.project_id, []).append(epic)
         self._dependencies = bulk.dependencies(tx)
         self._conflicts = bulk.conflicts(tx)
-        self._known: dict[int, Known] = {}
+        self._known: dict[int, TaskRef] = {}
         self._inside: dict[tuple[int, int | None], list[int]] = {}
         for row in bulk.names(tx):
-            self._known[row.id] = Known(row.project, row.epic, row.name, row.external_key, row.id)
+            self._known[row.id] = TaskRef(row.project, row.epic, row.name, row.external_key, row.id)
             self._inside.setdefault((row.project_id, row.epic_id), []).append(row.id)
-        self._titles = Titles(tx)
-        self._resolver = self._unambiguous()
+        self._titles = KnowledgeIndex(tx)
+        self._resolver = self._assign_missing_keys()
 
-    def _unambiguous(self) -> Resolver:
+    def _assign_missing_keys(self) -> Resolver:
         """Generate a key for each task that a plan could not identify or reference, and return the resolver."""
-        twins: dict[tuple[str, str | None, str], list[Known]] = {}
+        twins: dict[tuple[str, str | None, str], list[TaskRef]] = {}
         for known in self._known.values():
             if known.key is None:
                 twins.setdefault((known.project, known.epic, known.name), []).append(known)
         # A generated key also changes which references are unique, so the resolver is built after each pass.
-        self._give_keys([known for alike in twins.values() if len(alike) > 1 for known in alike])
+        self._generate_keys([known for alike in twins.values() if len(alike) > 1 for known in alike])
         resolver = _resolver_of(self._known)
         linked = {
             other for links in (self._dependencies, self._conflicts) for others in links.values() for other in others
@@ -72,10 +72,10 @@ class _Export:
         unclear = [known for known in unclear if resolver.reference(known, known.project) is None]
         if not unclear:
             return resolver
-        self._give_keys(unclear)
+        self._generate_keys(unclear)
         return _resolver_of(self._known)
 
-    def _give_keys(self, keyless: list[Known]) -> None:
+    def _generate_keys(self, keyless: list[TaskRef]) -> None:
         taken = {(known.project, known.key) for known in self._known.values()}
         for known in keyless:
             key = f"task-{known.task_id}"
@@ -85,10 +85,10 @@ class _Export:
 
     def document(self) -> dict[str, Any]:
         said: dict[str, Any] = {"projects": map(self._project, self._projects) if self._projects else []}
-        alone = any((project.id, None) in self._inside for project in self._projects)
-        return said | ({"standalone_tasks": self._alone()} if alone else {})
+        standalone = any((project.id, None) in self._inside for project in self._projects)
+        return said | ({"standalone_tasks": self._standalone_tasks()} if standalone else {})
 
-    def _alone(self) -> Iterator[dict[str, Any]]:
+    def _standalone_tasks(self) -> Iterator[dict[str, Any]]:
         for project in self._projects:
             for task in self._tasks(project.id, None):
                 yield {"project": project.name, **task}
@@ -101,7 +101,7 @@ class _Export:
             said["archived"] = True
         inside = self._epics.get(row.id)
         said |= {"epics": map(self._epic, inside)} if inside else {}
-        return said | ({"knowledge": self._knowledge(row)} if row.id in self._titles.inside else {})
+        return said | ({"knowledge": self._knowledge(row)} if row.id in self._titles.ids_by_project else {})
 
     def _knowledge(self, project: ProjectRow) -> Iterator[dict[str, Any]]:
         names = {epic.id: epic.name for epic in self._epics.get(project.id, ())}
@@ -122,7 +122,7 @@ class _Export:
         ids = self._inside.get((project_id, epic_id), [])
         for start in range(0, len(ids), TASKS_AT_ONCE):
             some = ids[start : start + TASKS_AT_ONCE]
-            logged, assumed = bulk.logged(self._tx, some), bulk_knowledge.assumed(self._tx, some)
+            logged, assumed = bulk.tasks_with_log(self._tx, some), bulk_knowledge.tasks_with_assumptions(self._tx, some)
             for row in bulk.tasks_of(self._tx, some):
                 said = self._task(row)
                 if row.id in logged:
@@ -162,11 +162,11 @@ class _Export:
         home = self._known[task_id].project
         return sorted(self._reference(self._known[other], home) for other in links.get(task_id, ())) or None
 
-    def _reference(self, known: Known, home: str) -> str:
+    def _reference(self, known: TaskRef, home: str) -> str:
         return self._resolver.reference(known, home) or known.path
 
 
-def _resolver_of(known: dict[int, Known]) -> Resolver:
+def _resolver_of(known: dict[int, TaskRef]) -> Resolver:
     resolver = Resolver()
     for one in known.values():
         resolver.add(one)

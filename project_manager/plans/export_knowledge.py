@@ -12,18 +12,18 @@ from project_manager.store.transaction import Tx
 AT_ONCE = 16
 
 
-class Titles:
+class KnowledgeIndex:
     """An index of all knowledge items by title, for an export."""
 
     def __init__(self, tx: Tx) -> None:
         self._tx = tx
-        self.inside: dict[int, list[int]] = {}
+        self.ids_by_project: dict[int, list[int]] = {}
         self.tasks: list[int] = []
         self._title: dict[int, str] = {}
         self._number: dict[int, int] = {}
         self._known: dict[tuple[int, str], int] = {}
         for row in bulk_knowledge.titles(tx):
-            mine = self.inside.setdefault(row.project_id, [])
+            mine = self.ids_by_project.setdefault(row.project_id, [])
             mine.append(row.id)
             self._number[row.id] = len(mine)
             self._title[row.id] = row.title
@@ -40,7 +40,7 @@ class Titles:
 
     def rows(self, project_id: int) -> Iterator[KnowledgeRow]:
         """Yield the knowledge rows of a project, read `AT_ONCE` at a time."""
-        ids = self.inside.get(project_id, [])
+        ids = self.ids_by_project.get(project_id, [])
         for start in range(0, len(ids), AT_ONCE):
             yield from bulk_knowledge.items(self._tx, ids[start : start + AT_ONCE])
 

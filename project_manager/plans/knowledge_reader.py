@@ -11,15 +11,15 @@ from project_manager.schemas.commands import Command
 from project_manager.schemas.knowledge import ActionType, Category, Importance, Metadata, Title
 
 REFERENCE_CHARACTERS = 3 * limits.NAME_CHARACTERS
-COMPOSED_REFERENCE = fields.composed_up_to(max(REFERENCE_CHARACTERS, limits.TITLE_CHARACTERS))
+COMPOSED_REFERENCE = fields.nfc_text(max(REFERENCE_CHARACTERS, limits.TITLE_CHARACTERS))
 """Names are stored in NFC. References to them are therefore normalized to NFC too."""
 
 Author = fields.Name
-Referred = Annotated[fields.Text, COMPOSED_REFERENCE]
-Percent = Annotated[fields.Whole, Field(ge=0, le=100)]
+ReferenceText = Annotated[fields.Text, COMPOSED_REFERENCE]
+Percent = Annotated[fields.Integer, Field(ge=0, le=100)]
 
 
-def _tagged(value: object) -> Any:
+def _tag_as_mapping(value: object) -> Any:
     """Accept a plain tag text in place of a mapping."""
     return {"text": value} if isinstance(value, str) else value
 
@@ -29,7 +29,7 @@ class PlanVerdict(Command):
 
     verdict: VerdictWord
     confidence: Percent
-    reason: fields.SomeText
+    reason: fields.NonEmptyText
     reviewer: Author
     at: fields.Instant
 
@@ -39,14 +39,14 @@ class PlanAssumption(Command):
 
     text: TagText
     file_path: FilePath | None = None
-    line_number: Annotated[fields.Whole, Field(ge=1, le=100_000_000)] | None = None
+    line_number: Annotated[fields.Integer, Field(ge=1, le=100_000_000)] | None = None
     code_snippet: Snippet | None = None
     author: Author | None = None
     at: fields.Instant | None = None
     verdicts: list[PlanVerdict] = Field(default_factory=list)
 
 
-Assumptions = Annotated[list[Annotated[PlanAssumption, BeforeValidator(_tagged)]], Field(default_factory=list)]
+Assumptions = Annotated[list[Annotated[PlanAssumption, BeforeValidator(_tag_as_mapping)]], Field(default_factory=list)]
 
 
 class PlanKnowledgeLog(Command):
@@ -66,15 +66,15 @@ class PlanKnowledge(Command):
     """
 
     title: Title
-    content: fields.SomeText
+    content: fields.NonEmptyText
     category: Category | None = None
     tags: fields.Labels = Field(default_factory=list)
     priority: Importance = 0
     active: fields.Flag = True
     metadata: Metadata = Field(default_factory=dict)
     epic: fields.Name | None = None
-    task: Referred | None = None
-    parent: Referred | None = None
+    task: ReferenceText | None = None
+    parent: ReferenceText | None = None
     created_by: Author | None = None
     created_at: fields.Instant | None = None
     updated_by: Author | None = None

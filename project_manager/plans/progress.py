@@ -3,13 +3,13 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-Listener = Callable[[str, int, int], None]
+ProgressListener = Callable[[str, int, int], None]
 
-_listeners: dict[str, Listener] = {}
+_listeners: dict[str, ProgressListener] = {}
 
 
 @contextmanager
-def followed(request_id: str, listener: Listener) -> Iterator[None]:
+def report_to(request_id: str, listener: ProgressListener) -> Iterator[None]:
     """Call `listener` with the progress of this request while the context is open.
 
     The calls run on the thread that does the work.
@@ -21,10 +21,10 @@ def followed(request_id: str, listener: Listener) -> Iterator[None]:
         del _listeners[request_id]
 
 
-def listener_of(request_id: str) -> Listener:
+def listener_of(request_id: str) -> ProgressListener:
     """Return the listener of the request, or a listener that does nothing."""
-    return _listeners.get(request_id, _nobody)
+    return _listeners.get(request_id, _ignore)
 
 
-def _nobody(words: str, done: int, of: int) -> None:
+def _ignore(words: str, done: int, of: int) -> None:
     pass

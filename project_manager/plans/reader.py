@@ -14,7 +14,7 @@ from project_manager.domain.errors import Invalid
 from project_manager.domain.names import INBOX
 from project_manager.domain.statuses import EpicStatus, Status
 from project_manager.plans import syntax_hints
-from project_manager.plans.diagnostics import Fault
+from project_manager.plans.diagnostics import Diagnostic
 from project_manager.plans.knowledge_reader import (
     COMPOSED_REFERENCE,
     REFERENCE_CHARACTERS,
@@ -22,27 +22,29 @@ from project_manager.plans.knowledge_reader import (
     Author,
     PlanKnowledge,
 )
-from project_manager.plans.yaml_tree import Mapping, Node, Place, Scalar, Sequence, Unreadable, compose, plain
+from project_manager.plans.yaml_tree import Mapping, Node, Position, Scalar, Sequence, SyntaxProblem, compose, to_python
 from project_manager.schemas import fields
 from project_manager.schemas import validation as faults
 from project_manager.schemas.commands import Command
 
-FAULTS = 5_000
+MAX_DIAGNOSTICS = 5_000
 
 
-def _alone(value: object) -> object:
+def _as_list(value: object) -> object:
     """Accept one reference without a list. The text is not split, because names can contain commas."""
     return [value] if isinstance(value, str) else value
 
 
-def _named(value: str) -> str:
+def _normalized_reference(value: str) -> str:
     if not value.strip():
         raise ValueError("is empty")
     return value.strip()
 
 
-Reference = Annotated[str, COMPOSED_REFERENCE, AfterValidator(_named), Field(max_length=REFERENCE_CHARACTERS)]
-References = Annotated[list[Reference], fields.at_most(limits.LINKS), BeforeValidator(_alone)]
+Reference = Annotated[
+    str, COMPOSED_REFERENCE, AfterValidator(_normalized_reference), Field(max_length=REFERENCE_CHARACTERS)
+]
+References = Annotated[list[Reference], fields.max_items(limits.LINKS), BeforeValidator(_as_list)]
 
 
 class PlanLog(Command):
@@ -69,7 +71,7 @@ class PlanTask(Command):
     due_at: fields.Instant | None = None
     estimate_minutes: fields.Minutes | None = None
     external_key: fields.Key | None = None
-    attempts: Annotated[fields.Whole, Field(ge=0, le=1_000_000)] = 0
+    attempts: Annotated[fields.Integer, Field(ge=0, le=1_000_000)] = 0
     created_by: Author | None = None
     created_at: fields.Instant | None = None
     completed_at: fields.Instant | None = None
@@ -89,7 +91,7 @@ class PlanEpic(Command):
     name: fields.Name
     description: fields.Text = ""
     status: fields.StatusOfEpic = EpicStatus.ACTIVE
-    position: Annotated[fields.Whole, Field(ge=0, le=1_000_000)] | None = None
+    position: Annotated[fields.Integer, Field(ge=0, le=1_000_000)] | None = None
     tasks: list[object] = Field(default_factory=list)
 
 
@@ -111,37 +113,37 @@ class PlanDocument(Command):
     standalone_tasks: list[object] = Field(default_factory=list)
 
 
-Said = TypeVar("Said", bound=Command)
+Spec = TypeVar("Spec", bound=Command)
 
 
 @dataclass(frozen=True, slots=True)
-class Ref:
+class ParsedReference:
     """A reference to a task, as written."""
 
     text: str
-    place: Place
+    place: Position
 
 
 @dataclass(slots=True, eq=False)
 class PlannedTask:
     """A task of the plan. `said.model_fields_set` holds the fields that the document sets."""
 
-    place: Place
+    place: Position
     path: str
     project: str
     epic: str | None
-    said: PlanTask
-    depends_on: list[Ref]
-    conflicts_with: list[Ref]
+    spec: PlanTask
+    depends_on: list[ParsedReference]
+    conflicts_with: list[ParsedReference]
 
     @property
     def name(self) -> str:
-        return self.said.name
+        return self.spec.name
 
 
 @dataclass(slots=True)
 class PlannedEpic:
-    place: Place
+    place: Position
     project: str
     said: PlanEpic
 
@@ -150,18 +152,18 @@ class PlannedEpic:
 class PlannedKnowledge:
     """A knowledge item of the plan, with its references as written."""
 
-    place: Place
+    place: Position
     path: str
     project: str
     said: PlanKnowledge
-    epic: Ref | None
-    task: Ref | None
-    parent: Ref | None
+    epic: ParsedReference | None
+    task: ParsedReference | None
+    parent: ParsedReference | None
 
 
 @dataclass(slots=True)
 class PlannedProject:
-    place: Place
+    place: Position
     said: PlanProject
 
 
@@ -170,7 +172,7 @@ class Plan:
     """The content of a document as flat lists in document order. With `faults` it only serves to find more errors."""
 
     source: str
-    faults: list[Fault] = field(default_factory=list)
+    faults: list[Diagnostic] = field(default_factory=list)
     projects: list[PlannedProject] = field(default_factory=list)
     epics: list[PlannedEpic] = field(default_factory=list)
     tasks: list[PlannedTask] = field(default_factory=list)
@@ -183,16 +185,16 @@ def read(document: str, source: str, report: Callable[[int], None] = lambda line
     An unreadable document gives an empty plan with one error. `report` is called periodically with the current line.
     """
     try:
-        root = compose(document, report, is_json=_is_json(document, source), strictly=_is_named_json(source))
-    except Unreadable as error:
-        return Plan(source, [Fault(error.place, "(document)", error.message, error.hint)])
+        root = compose(document, report, is_json=_is_json(document, source), strict_json=_is_named_json(source))
+    except SyntaxProblem as error:
+        return Plan(source, [Diagnostic(error.place, "(document)", error.message, error.hint)])
     reader = _Reader(source)
     try:
         reader.document(root)
         reader.find_duplicates()
-    except _TooManyFaults:
+    except _TooManyDiagnostics:
         last = reader.plan.faults[-1]
-        reader.plan.faults.append(Fault(last.place, last.field, f"stopped after {FAULTS:,} errors"))
+        reader.plan.faults.append(Diagnostic(last.place, last.field, f"stopped after {MAX_DIAGNOSTICS:,} errors"))
     return reader.plan
 
 
@@ -208,15 +210,15 @@ def _is_named_json(source: str) -> bool:
 
 
 @dataclass(slots=True)
-class _Said(Generic[Said]):
+class _ParsedNode(Generic[Spec]):
     """The validated values of a mapping, with the mapping itself."""
 
-    value: Said
+    value: Spec
     node: Mapping
     path: str
 
 
-class _TooManyFaults(Exception):
+class _TooManyDiagnostics(Exception):
     """Parsing stops at the error limit, because finding more errors takes time and does not help the author."""
 
 
@@ -230,7 +232,7 @@ class _Reader:
         if isinstance(root, Scalar) and root.text is None:
             self._fault(root.place, "(document)", "the document is empty; add `projects` or `standalone_tasks`")
             return
-        top = self._said(PlanDocument, root, "", "projects", "standalone_tasks")
+        top = self._parse(PlanDocument, root, "", "projects", "standalone_tasks")
         if top is None:
             return
         for path, node in self._children(top, "projects"):
@@ -240,23 +242,23 @@ class _Reader:
 
     def find_duplicates(self) -> None:
         plan = self.plan
-        self._refuse_twice(
+        self._report_duplicates(
             (project.said.name, project.place, f"project {project.said.name!r}") for project in plan.projects
         )
-        self._refuse_twice(
+        self._report_duplicates(
             ((epic.project, epic.said.name), epic.place, f"epic {epic.said.name!r} of this project")
             for epic in plan.epics
         )
-        self._refuse_twice(
+        self._report_duplicates(
             (
-                (task.project, task.said.external_key),
+                (task.project, task.spec.external_key),
                 task.place,
-                f"external_key {task.said.external_key!r} of this project",
+                f"external_key {task.spec.external_key!r} of this project",
             )
             for task in plan.tasks
-            if task.said.external_key is not None
+            if task.spec.external_key is not None
         )
-        self._refuse_twice(
+        self._report_duplicates(
             (
                 (
                     (task.project, task.epic, task.name),
@@ -264,20 +266,20 @@ class _Reader:
                     f"task {task.name!r} of this {'epic' if task.epic else 'project'}",
                 )
                 for task in plan.tasks
-                if task.said.external_key is None
+                if task.spec.external_key is None
             ),
             hint="Rename one of them, or give each an external_key.",
         )
 
-    def _refuse_twice(self, things: Iterable[tuple[object, Place, str]], hint: str = "") -> None:
-        first: dict[object, Place] = {}
+    def _report_duplicates(self, things: Iterable[tuple[object, Position, str]], hint: str = "") -> None:
+        first: dict[object, Position] = {}
         for identity, place, words in things:
             earlier = first.setdefault(identity, place)
             if earlier is not place:
                 self._fault(place, "name", f"{words} is already defined on line {earlier.line}", hint)
 
     def _project(self, node: Node, path: str) -> None:
-        project = self._said(PlanProject, node, path, "epics", "tasks", "knowledge")
+        project = self._parse(PlanProject, node, path, "epics", "tasks", "knowledge")
         if project is None:
             return
         name = project.value.name
@@ -290,13 +292,13 @@ class _Reader:
             self._knowledge(child, inner, name)
 
     def _knowledge(self, node: Node, path: str, project: str) -> None:
-        item = self._said(PlanKnowledge, node, path)
+        item = self._parse(PlanKnowledge, node, path)
         if item is not None:
             links = {key: _ref(item, getattr(item.value, key), key) for key in ("epic", "task", "parent")}
             self.plan.knowledge.append(PlannedKnowledge(item.node.place, path, project, item.value, **links))
 
     def _epic(self, node: Node, path: str, project: str) -> None:
-        epic = self._said(PlanEpic, node, path, "tasks")
+        epic = self._parse(PlanEpic, node, path, "tasks")
         if epic is None:
             return
         self.plan.epics.append(PlannedEpic(epic.node.place, project, epic.value))
@@ -304,7 +306,7 @@ class _Reader:
             self._task(PlanTask, child, inner, project, epic.value.name)
 
     def _task(self, kind: type[PlanTask], node: Node, path: str, project: str, epic: str | None) -> None:
-        task = self._said(kind, node, path)
+        task = self._parse(kind, node, path)
         if task is None:
             return
         said = task.value
@@ -313,45 +315,47 @@ class _Reader:
             path=path,
             project=said.project if isinstance(said, PlanStandaloneTask) else project,
             epic=epic,
-            said=said,
+            spec=said,
             depends_on=_refs(task, said.depends_on, "depends_on", "dependencies"),
             conflicts_with=_refs(task, said.conflicts_with, "conflicts_with"),
         )
         self.plan.tasks.append(planned)
 
-    def _said(self, kind: type[Said], node: Node, path: str, *inner: str) -> _Said[Said] | None:
+    def _parse(self, kind: type[Spec], node: Node, path: str, *inner: str) -> _ParsedNode[Spec] | None:
         """Validate the fields of one mapping and return them, or None if they cannot be read.
 
         The lists under `inner` are read separately.
         """
         if not isinstance(node, Mapping):
-            hint = syntax_hints.blank_after_colon(node.text or "") if isinstance(node, Scalar) else ""
-            self._fault(node.place, path or "(document)", f"expected a mapping with {_keys(kind)}", hint)
+            hint = syntax_hints.missing_space_hint(node.text or "") if isinstance(node, Scalar) else ""
+            self._fault(node.place, path or "(document)", f"expected a mapping with {_key_list(kind)}", hint)
             return None
-        if len(node.entries) > limits.KEYS:  # each unknown key would be an error of its own
-            self._fault(node.place, path or "(document)", f"mapping has more than {limits.KEYS} keys")
+        if len(node.entries) > limits.MAX_KEYS:  # each unknown key would be an error of its own
+            self._fault(node.place, path or "(document)", f"mapping has more than {limits.MAX_KEYS} keys")
             return None
-        for key, place, where in _given_twice(node, path, inner):
+        for key, place, where in _duplicate_keys(node, path, inner):
             self._fault(place, where, f"duplicate key `{key}`")
-        raw = _without_nulls(kind, {key: plain(value) for key, (_, value) in node.entries.items() if key not in inner})
+        raw = _without_nulls(
+            kind, {key: to_python(value) for key, (_, value) in node.entries.items() if key not in inner}
+        )
         try:
             guesses = max(0, limits.FIELD_ERRORS - len(self.plan.faults))
-            return _Said(faults.read(kind, raw, listed=None, guesses=guesses), node, path)
+            return _ParsedNode(faults.read(kind, raw, listed=None, with_suggestions=guesses), node, path)
         except Invalid as error:
             found: Any = error.details["faults"]
         for fault in found:
             name, missing = fault["field"], fault["field"] in kind.model_fields and fault["field"] not in node.entries
-            hint = "" if missing else syntax_hints.blank_after_colon(name) or fault["hint"]
-            self._fault(_place_of(node, kind, name), _joined(path, name), fault["message"], hint)
+            hint = "" if missing else syntax_hints.missing_space_hint(name) or fault["hint"]
+            self._fault(_position_of(node, kind, name), _joined(path, name), fault["message"], hint)
         # Read again without the invalid fields, so that errors in nested lists are reported in the same run.
         faulty = {fault["field"] for fault in found} | {fault["field"].split(".")[0] for fault in found}
         sound = {key: value for key, value in raw.items() if key not in faulty}
         for name, known in kind.model_fields.items():
             if known.is_required():
                 sound.setdefault(name, f"(line {node.place.line})")
-        return _Said(faults.read(kind, sound, listed=None), node, path)
+        return _ParsedNode(faults.read(kind, sound, listed=None), node, path)
 
-    def _children(self, parent: _Said[Any], key: str) -> Iterable[tuple[str, Node]]:
+    def _children(self, parent: _ParsedNode[Any], key: str) -> Iterable[tuple[str, Node]]:
         if key not in parent.node.entries:
             return
         value = parent.node.entries[key][1]
@@ -362,22 +366,22 @@ class _Reader:
         elif not (isinstance(value, Scalar) and value.text is None):
             self._fault(value.place, path, f"`{key}` must be a list; start each entry with `- `")
 
-    def _fault(self, place: Place, path: str, message: str, hint: str = "") -> None:
-        self.plan.faults.append(Fault(place, path, message, hint))
-        if len(self.plan.faults) >= FAULTS:
-            raise _TooManyFaults
+    def _fault(self, place: Position, path: str, message: str, hint: str = "") -> None:
+        self.plan.faults.append(Diagnostic(place, path, message, hint))
+        if len(self.plan.faults) >= MAX_DIAGNOSTICS:
+            raise _TooManyDiagnostics
 
 
-def _given_twice(node: Node, path: str, apart: tuple[str, ...] = ()) -> Iterator[tuple[str, Place, str]]:
+def _duplicate_keys(node: Node, path: str, except_keys: tuple[str, ...] = ()) -> Iterator[tuple[str, Position, str]]:
     """Yield repeated keys with position and path, in the node and below it, except under the keys `apart`."""
     if isinstance(node, Sequence):
         for number, item in enumerate(node.items):
-            yield from _given_twice(item, f"{path}.{number}")
+            yield from _duplicate_keys(item, f"{path}.{number}")
     elif isinstance(node, Mapping):
-        yield from ((key, place, _joined(path, key)) for key, place in node.twice)
+        yield from ((key, place, _joined(path, key)) for key, place in node.duplicates)
         for key, (_, value) in node.entries.items():
-            if key not in apart and not isinstance(value, Scalar):
-                yield from _given_twice(value, _joined(path, key))
+            if key not in except_keys and not isinstance(value, Scalar):
+                yield from _duplicate_keys(value, _joined(path, key))
 
 
 def _without_nulls(kind: type[Command], raw: dict[str, Any]) -> dict[str, Any]:
@@ -392,18 +396,18 @@ def _without_nulls(kind: type[Command], raw: dict[str, Any]) -> dict[str, Any]:
     return said
 
 
-def _refs(task: _Said[Any], texts: list[str], *keys: str) -> list[Ref]:
+def _refs(task: _ParsedNode[Any], texts: list[str], *keys: str) -> list[ParsedReference]:
     node = next((task.node.entries[key][1] for key in keys if key in task.node.entries), None)
     if isinstance(node, Sequence):
-        return [Ref(text, item.place) for text, item in zip(texts, node.items, strict=True)]
-    return [Ref(text, task.node.place if node is None else node.place) for text in texts]
+        return [ParsedReference(text, item.place) for text, item in zip(texts, node.items, strict=True)]
+    return [ParsedReference(text, task.node.place if node is None else node.place) for text in texts]
 
 
-def _ref(item: _Said[Any], text: str | None, key: str) -> Ref | None:
+def _ref(item: _ParsedNode[Any], text: str | None, key: str) -> ParsedReference | None:
     return _refs(item, [text], key)[0] if text else None
 
 
-def _place_of(node: Mapping, kind: type[Command], name: str) -> Place:
+def _position_of(node: Mapping, kind: type[Command], name: str) -> Position:
     """Return the position of an error in the field `name`: the key if the key is unknown, otherwise the value."""
     if name in node.entries and name not in faults.names_of(kind):
         return node.entries[name][0]
@@ -418,7 +422,7 @@ def _place_of(node: Mapping, kind: type[Command], name: str) -> Place:
     return here.place
 
 
-def _keys(kind: type[Command]) -> str:
+def _key_list(kind: type[Command]) -> str:
     names = [f"`{name}`" for name in kind.model_fields]
     return ", ".join(names[:3]) + (" .." if len(names) > 3 else "")
 

@@ -13,7 +13,7 @@ _RANKS = (0, 1, 2)
 
 
 @dataclass(slots=True, eq=False)
-class Known:
+class TaskRef:
     """A task that can be referenced. `task_id` is 0 until the task is inserted."""
 
     project: str
@@ -31,16 +31,16 @@ class Resolver:
     """A resolver of references. Key, name, `Epic/Name` and `Project/..` take precedence in this order."""
 
     def __init__(self) -> None:
-        self._near: dict[tuple[str, int, str], list[Known]] = {}
-        self._far: dict[tuple[int, str], list[Known]] = {}
+        self._near: dict[tuple[str, int, str], list[TaskRef]] = {}
+        self._far: dict[tuple[int, str], list[TaskRef]] = {}
 
-    def add(self, known: Known) -> None:
+    def add(self, known: TaskRef) -> None:
         """Register the task under every form of reference to it."""
-        for rank, form in _forms(known):
+        for rank, form in _spellings(known):
             self._near.setdefault((known.project, rank, form), []).append(known)
             self._far.setdefault((rank, f"{_folded(known.project)}/{form}"), []).append(known)
 
-    def find(self, text: str, project: str) -> list[Known]:
+    def find(self, text: str, project: str) -> list[TaskRef]:
         """Return all tasks that match the reference from `project`. A valid reference matches exactly one."""
         form = _folded(text)
         for rank in _RANKS:
@@ -51,14 +51,14 @@ class Resolver:
                 return found
         return []
 
-    def reference(self, known: Known, project: str) -> str | None:
+    def reference(self, known: TaskRef, project: str) -> str | None:
         """Return the shortest reference that matches only this task from `project`, or None."""
-        forms = [form for _, form in _forms(known)] if known.project == project else []
-        forms += [f"{known.project}/{form}" for _, form in _forms(known)]
+        forms = [form for _, form in _spellings(known)] if known.project == project else []
+        forms += [f"{known.project}/{form}" for _, form in _spellings(known)]
         return next((form for form in forms if self.find(form, project) == [known]), None)
 
 
-def _forms(known: Known) -> Iterator[tuple[int, str]]:
+def _spellings(known: TaskRef) -> Iterator[tuple[int, str]]:
     if known.key is not None:
         yield 0, _folded(known.key)
     yield 1, _folded(known.name)

@@ -19,7 +19,7 @@ _ESCAPED = re.compile('["\\\\\x00-\x1f\x7f-\xa0\u00ad\u2028\u2029\ufeff\ufffe\uf
 _BARE_IN_JSON = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
 
 
-def pieces(document: dict[str, Any], form: str) -> Iterator[str]:
+def serialize(document: dict[str, Any], form: str) -> Iterator[str]:
     """Yield the document in many small pieces in the format `form`, yaml or json.
 
     The document holds mappings, lists, texts, whole numbers and booleans. An iterator stands for a non-empty list of

@@ -31,17 +31,17 @@ _PLAIN_TAGS = frozenset(
 )
 
 
-class Place(NamedTuple):
+class Position(NamedTuple):
     """A position in the document, with line and column from 1."""
 
     line: int
     column: int
 
 
-class Unreadable(Exception):
+class SyntaxProblem(Exception):
     """The text cannot be parsed. `hint` is empty if the message is sufficient."""
 
-    def __init__(self, place: Place, message: str, hint: str = "") -> None:
+    def __init__(self, place: Position, message: str, hint: str = "") -> None:
         super().__init__(message)
         self.place = place
         self.message = message
@@ -50,13 +50,13 @@ class Unreadable(Exception):
 
 @dataclass(slots=True)
 class Scalar:
-    place: Place
+    place: Position
     text: str | None
 
 
 @dataclass(slots=True)
 class Sequence:
-    place: Place
+    place: Position
     items: list["Node"]
 
 
@@ -64,16 +64,16 @@ class Sequence:
 class Mapping:
     """A mapping. `entries` holds the position of each key and its value. `twice` lists repeated keys."""
 
-    place: Place
-    entries: dict[str, tuple[Place, "Node"]]
-    twice: list[tuple[str, Place]] = field(default_factory=list)
+    place: Position
+    entries: dict[str, tuple[Position, "Node"]]
+    duplicates: list[tuple[str, Position]] = field(default_factory=list)
 
 
 Node = Scalar | Sequence | Mapping
 
 
 def compose(
-    text: str, report: Callable[[int], None] = lambda line: None, *, is_json: bool = False, strictly: bool = False
+    text: str, report: Callable[[int], None] = lambda line: None, *, is_json: bool = False, strict_json: bool = False
 ) -> Node:
     """Parse the document and return its tree.
 
@@ -83,11 +83,11 @@ def compose(
     found = _unreadable(text)
     if found is not None:
         code = f"U+{ord(found[0]):04X}"
-        raise Unreadable(
+        raise SyntaxProblem(
             _place_of(text, found.start()),
             f'character {code} must be escaped, as in "\\u0007"',
         )
-    if is_json and strictly and (unreadable := _not_json(text)) is not None:
+    if is_json and strict_json and (unreadable := _json_error(text)) is not None:
         raise unreadable
     return _tree(text, report, is_json)
 
@@ -107,43 +107,43 @@ def _tree(text: str, report: Callable[[int], None], is_json: bool) -> Node:
     try:
         parsed = yaml.parse(_SURROGATES.sub(_joined, text) if looks_like_json else text, Loader=_LOADER)
         for number, event in enumerate(parsed):
-            builder.take(event)
+            builder.feed(event)
             if number % REPORT_EVERY == 0:
                 report(_start(event).line)
     except yaml.MarkedYAMLError as error:
         # For a JSON file, the error of the JSON parser is more helpful than that of the YAML parser.
-        if is_json and (unreadable := _not_json(text)) is not None:
+        if is_json and (unreadable := _json_error(text)) is not None:
             raise unreadable from error
         mark = error.problem_mark or error.context_mark
-        place = Place(1, 1) if mark is None else Place(mark.line + 1, mark.column + 1)
+        place = Position(1, 1) if mark is None else Position(mark.line + 1, mark.column + 1)
         words = f"invalid YAML: {error.problem or error.context}"
-        raise Unreadable(place, words, syntax_hints.in_yaml(text, error, event)) from error
+        raise SyntaxProblem(place, words, syntax_hints.yaml_hint(text, error, event)) from error
     except yaml.YAMLError as error:
-        raise Unreadable(Place(1, 1), f"invalid YAML: {error}") from error
-    return builder.root or Scalar(Place(1, 1), None)
+        raise SyntaxProblem(Position(1, 1), f"invalid YAML: {error}") from error
+    return builder.root or Scalar(Position(1, 1), None)
 
 
-def plain(node: Node) -> Any:
+def to_python(node: Node) -> Any:
     """Convert the tree to lists, dicts, texts and None."""
     if isinstance(node, Scalar):
         return node.text
     if isinstance(node, Sequence):
-        return [plain(item) for item in node.items]
-    return {key: plain(value) for key, (_, value) in node.entries.items()}
+        return [to_python(item) for item in node.items]
+    return {key: to_python(value) for key, (_, value) in node.entries.items()}
 
 
-def _not_json(text: str) -> Unreadable | None:
+def _json_error(text: str) -> SyntaxProblem | None:
     """Return the error that makes the text invalid JSON, or None."""
     text = text.removeprefix("\ufeff")
     try:
-        json.loads(text, object_pairs_hook=_forgotten, parse_int=str, parse_constant=_no_constant)
+        json.loads(text, object_pairs_hook=_discard_pairs, parse_int=str, parse_constant=_reject_constant)
     except json.JSONDecodeError as error:
-        offset, hint = syntax_hints.in_json(text, error.pos)
+        offset, hint = syntax_hints.json_hint(text, error.pos)
         message = (error.msg[:1].lower() + error.msg[1:]).removesuffix(" at").removesuffix(" starting")
-        return Unreadable(_place_of(text, offset), f"invalid JSON: {message}", hint)
+        return SyntaxProblem(_place_of(text, offset), f"invalid JSON: {message}", hint)
     except _Constant as constant:
-        place = _place_of(text, syntax_hints.constant_in(text))
-        return Unreadable(place, f"invalid JSON: {constant} is not a JSON number")
+        place = _place_of(text, syntax_hints.find_constant(text))
+        return SyntaxProblem(place, f"invalid JSON: {constant} is not a JSON number")
     except RecursionError:
         return None
     return None
@@ -153,11 +153,11 @@ class _Constant(Exception):
     """A numeric constant that JSON does not define."""
 
 
-def _no_constant(name: str) -> None:
+def _reject_constant(name: str) -> None:
     raise _Constant(name)
 
 
-def _forgotten(_pairs: list[tuple[str, object]]) -> None:
+def _discard_pairs(_pairs: list[tuple[str, object]]) -> None:
     """Discard the pairs, because only the validity of the text matters."""
 
 
@@ -167,9 +167,9 @@ def _joined(match: re.Match[str]) -> str:
     return f"{match[1]}\\U{0x10000 + ((high - 0xD800) << 10) + (low - 0xDC00):08x}"
 
 
-def _place_of(text: str, offset: int) -> Place:
+def _place_of(text: str, offset: int) -> Position:
     before = text[:offset]
-    return Place(before.count("\n") + 1, offset - (before.rfind("\n") + 1) + 1)
+    return Position(before.count("\n") + 1, offset - (before.rfind("\n") + 1) + 1)
 
 
 @dataclass(slots=True)
@@ -177,7 +177,7 @@ class _Frame:
     node: Sequence | Mapping
     anchor: str | None
     values_before: int
-    key: tuple[str, Place] | None = None
+    key: tuple[str, Position] | None = None
 
 
 class _Builder:
@@ -189,7 +189,7 @@ class _Builder:
         self._anchors: dict[str, tuple[Node, int]] = {}
         self._values = 0
 
-    def take(self, event: yaml.Event) -> None:
+    def feed(self, event: yaml.Event) -> None:
         if isinstance(event, yaml.ScalarEvent):
             self._scalar(event)
         elif isinstance(event, yaml.SequenceStartEvent):
@@ -201,7 +201,7 @@ class _Builder:
         elif isinstance(event, yaml.AliasEvent):
             self._alias(event)
         elif isinstance(event, yaml.DocumentStartEvent) and self.root is not None:
-            raise Unreadable(_start(event), "a second document starts here; only one is allowed")
+            raise SyntaxProblem(_start(event), "a second document starts here; only one is allowed")
 
     def _scalar(self, event: yaml.ScalarEvent) -> None:
         place = _start(event)
@@ -216,7 +216,7 @@ class _Builder:
     def _begin(self, node: Sequence | Mapping, event: yaml.CollectionStartEvent) -> None:
         self._check_tag(event.tag, node.place)
         if len(self._open) >= DEPTH:
-            raise Unreadable(node.place, f"nested more than {DEPTH} levels deep")
+            raise SyntaxProblem(node.place, f"nested more than {DEPTH} levels deep")
         self._open.append(_Frame(node, event.anchor, self._values))
         self._count(node.place, 1)
 
@@ -230,15 +230,15 @@ class _Builder:
         place = _start(event)
         if event.anchor not in self._anchors:
             words = f"`*{event.anchor}` refers to an anchor that is not defined before it"
-            raise Unreadable(place, words, syntax_hints.needs_quotes("*"))
+            raise SyntaxProblem(place, words, syntax_hints.quoting_hint("*"))
         node, values = self._anchors[event.anchor]
         self._count(place, values)
         self._attach(node)
 
-    def _count(self, place: Place, values: int) -> None:
+    def _count(self, place: Position, values: int) -> None:
         self._values += values
         if self._values > VALUES:
-            raise Unreadable(place, f"the document has more than {VALUES:,} values (aliases expanded)")
+            raise SyntaxProblem(place, f"the document has more than {VALUES:,} values (aliases expanded)")
 
     def _attach(self, node: Node) -> None:
         if not self._open:
@@ -253,19 +253,19 @@ class _Builder:
             (name, place), frame.key = frame.key, None
             _enter(frame.node, name, place, node)
 
-    def _check_tag(self, tag: str | None, place: Place) -> None:
+    def _check_tag(self, tag: str | None, place: Position) -> None:
         if tag is not None and tag != "!" and tag not in _PLAIN_TAGS:
             words = f"unsupported tag {tag}; use texts, numbers, lists and mappings"
-            raise Unreadable(place, words, syntax_hints.needs_quotes("!"))
+            raise SyntaxProblem(place, words, syntax_hints.quoting_hint("!"))
 
 
 def _key(node: Node) -> str:
     if not isinstance(node, Scalar) or node.text is None:
-        raise Unreadable(node.place, "keys must be text")
+        raise SyntaxProblem(node.place, "keys must be text")
     return intern(node.text)  # large plans repeat the same few keys
 
 
-def _enter(mapping: Mapping, name: str, place: Place, value: Node) -> None:
+def _enter(mapping: Mapping, name: str, place: Position, value: Node) -> None:
     if name == "<<":
         for merged in _merged(value):
             for key, entry in merged.entries.items():
@@ -273,7 +273,7 @@ def _enter(mapping: Mapping, name: str, place: Place, value: Node) -> None:
     elif (
         name in mapping.entries and mapping.entries[name][0] >= mapping.place
     ):  # a merged key is positioned before the mapping
-        mapping.twice.append((name, place))
+        mapping.duplicates.append((name, place))
     else:
         mapping.entries[name] = (place, value)
 
@@ -282,10 +282,10 @@ def _merged(value: Node) -> Iterator[Mapping]:
     """Yield the mappings that `<<:` merges in, from one mapping or a list. The mapping's own keys take precedence."""
     for node in value.items if isinstance(value, Sequence) else [value]:
         if not isinstance(node, Mapping):
-            raise Unreadable(node.place, "`<<` merges mappings only")
+            raise SyntaxProblem(node.place, "`<<` merges mappings only")
         yield node
 
 
-def _start(event: yaml.Event) -> Place:
+def _start(event: yaml.Event) -> Position:
     mark = event.start_mark
-    return Place(1, 1) if mark is None else Place(mark.line + 1, mark.column + 1)
+    return Position(1, 1) if mark is None else Position(mark.line + 1, mark.column + 1)

@@ -14,7 +14,7 @@ from project_manager.services import tokens
 from project_manager.store.transaction import Tx
 
 IDENTITY_SECONDS = 1.0
-REMEMBERED = 10_000
+CACHE_SIZE = 10_000
 
 
 class Read(Protocol):
@@ -23,14 +23,14 @@ class Read(Protocol):
     def __call__(self, name: str, work: Callable[[Tx], Any], /) -> Awaitable[Any]: ...
 
 
-class Identities:
+class IdentityCache:
     """A cache of the identities of callers. With `required`, a caller without a token is refused."""
 
     def __init__(self, read: Read, *, required: bool) -> None:
         self._read = read
         self._required = required
-        self._actors = _Recent()
-        self._bound = _Recent()
+        self._actors = _TtlCache()
+        self._bound = _TtlCache()
 
     async def identify(self, secret: str | None) -> Actor:
         """Return the actor of a token.
@@ -43,9 +43,9 @@ class Identities:
             self._actors.keep(secret, actor)
         return actor
 
-    def forget(self) -> None:
+    def invalidate(self) -> None:
         """Clear the cache."""
-        self._actors, self._bound = _Recent(), _Recent()
+        self._actors, self._bound = _TtlCache(), _TtlCache()
 
     async def check_agent(self, caller: Actor, agent: Actor) -> None:
         """Raise AgentMismatch when the agent id belongs to a bound token of another caller.
@@ -59,13 +59,13 @@ class Identities:
             bound = await self._read("is_bound", partial(tokens.is_bound, agent_id=agent.id))
             self._bound.keep(agent.id, bound)
         if bound:
-            raise _wrong_agent(agent)
+            raise _agent_mismatch(agent)
 
 
-def check_agent_in(tx: Tx, caller: Actor, agent: Actor) -> None:
+def check_agent_in_transaction(tx: Tx, caller: Actor, agent: Actor) -> None:
     """Raise AgentMismatch like `Identities.check_agent`, but in the transaction of a call that has waited."""
     if _is_free(caller, agent) and tokens.is_bound(tx, agent.id):
-        raise _wrong_agent(agent)
+        raise _agent_mismatch(agent)
 
 
 def _is_free(caller: Actor, agent: Actor) -> bool:
@@ -73,7 +73,7 @@ def _is_free(caller: Actor, agent: Actor) -> bool:
     return not caller.bound and caller.role < Role.OPERATOR and agent.is_agent and not is_reserved(agent.id)
 
 
-def _wrong_agent(agent: Actor) -> AgentMismatch:
+def _agent_mismatch(agent: Actor) -> AgentMismatch:
     return AgentMismatch(
         f"agent id {agent.id!r} is bound to another token",
         hint="Use that token, or another agent_id.",
@@ -81,7 +81,7 @@ def _wrong_agent(agent: Actor) -> AgentMismatch:
     )
 
 
-class _Recent:
+class _TtlCache:
     """A cache with values that expire after IDENTITY_SECONDS."""
 
     def __init__(self) -> None:
@@ -93,6 +93,6 @@ class _Recent:
         return known[1] if known is not None and monotonic() - known[0] < IDENTITY_SECONDS else None
 
     def keep(self, key: str | None, value: Any) -> None:
-        if len(self._kept) > REMEMBERED:
+        if len(self._kept) > CACHE_SIZE:
             self._kept.clear()
         self._kept[key] = (monotonic(), value)

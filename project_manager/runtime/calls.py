@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import orjson
 
-from project_manager.domain.actors import LOCAL, Actor, Role, is_reserved, unnamed
+from project_manager.domain.actors import LOCAL, Actor, Role, anonymous_agent, is_reserved
 from project_manager.domain.errors import (
     AgentMismatch,
     AgentRequired,
@@ -26,15 +26,15 @@ from project_manager.schemas.commands import Command
 from project_manager.schemas.leases import ClaimView, ListLeases
 from project_manager.schemas.tasks import LockView, TaskView, UpdateTask
 from project_manager.schemas.tokens import CreateToken
-from project_manager.schemas.validation import names_by_field
+from project_manager.schemas.validation import aliases_by_field
 from project_manager.services import leases, serializers
 from project_manager.store import agents, idempotency
 from project_manager.store.transaction import Tx
 
-_ABOUT_AN_AGENT = frozenset({CreateToken, GetAgent, ListLeases})
+_COMMANDS_ABOUT_OTHER_AGENTS = frozenset({CreateToken, GetAgent, ListLeases})
 """Commands with an `agent_id` that does not name the calling agent."""
 
-LEASE_REFUSALS = {
+LEASE_ERROR_OUTCOMES = {
     LockHeld.code: "conflict",
     NotReady.code: "conflict",
     StaleFence.code: "stale_fence",
@@ -42,7 +42,7 @@ LEASE_REFUSALS = {
 }
 """Error codes that the lease metric counts, with their outcome label."""
 
-SEEN_EVERY_MS = 5_000
+HEARTBEAT_INTERVAL_MS = 5_000
 
 Interface = Literal["rest", "mcp", "cli"]
 
@@ -58,7 +58,7 @@ class Caller:
     interface: Interface
     request_id: str
     idempotency_key: str | None = None
-    gzip: bool = False
+    accepts_gzip: bool = False
     secret: str | None = field(default=None, repr=False)
 
 
@@ -73,17 +73,17 @@ class Answer:
     view: Any
     status: int
     replayed: bool = False
-    stored: bytes | None = field(default=None, repr=False)
+    encoded: bytes | None = field(default=None, repr=False)
     etag: str | None = None
     gzipped: bool = False
-    ending_soon: list[LockView] = field(default_factory=list)
+    expiring_leases: list[LockView] = field(default_factory=list)
 
     @property
     def body(self) -> bytes:
         """Return the answer as compact JSON, compressed when `gzipped`."""
-        if self.stored is None:
-            self.stored = orjson.dumps(self.view)
-        return self.stored
+        if self.encoded is None:
+            self.encoded = orjson.dumps(self.view)
+        return self.encoded
 
 
 def check_role(operation: Operation, actor: Actor) -> None:
@@ -95,21 +95,21 @@ def check_role(operation: Operation, actor: Actor) -> None:
         )
 
 
-def counted_as(operation: Operation, raw: Mapping[str, object], caller: Caller) -> Actor:
+def rate_limit_actor(operation: Operation, raw: Mapping[str, object], caller: Caller) -> Actor:
     """Return the agent that the rate limit counts a call for.
 
     It is the agent that the input names, else the caller. The input is not validated yet. An id that is too long counts
     by its first AGENT_ID_CHARACTERS characters.
     """
-    if operation.command in _ABOUT_AN_AGENT or caller.actor.bound:
+    if operation.command in _COMMANDS_ABOUT_OTHER_AGENTS or caller.actor.bound:
         return caller.actor
-    given = next((raw[name] for name in names_by_field(operation.command).get("agent_id", ()) if name in raw), None)
+    given = next((raw[name] for name in aliases_by_field(operation.command).get("agent_id", ()) if name in raw), None)
     if not isinstance(given, str) or not given.strip():
         return caller.actor
     return Actor(given.strip()[:AGENT_ID_CHARACTERS], "agent", caller.actor.role)
 
 
-def check_first_token(command: Command, caller: Caller) -> None:
+def check_first_token_role(command: Command, caller: Caller) -> None:
     """Raise OperatorTokenRequired when a caller without a token creates a token that is not an operator's.
 
     The first token turns authentication on, and only an operator may create further tokens. The CLI needs no token, so
@@ -124,7 +124,7 @@ def check_first_token(command: Command, caller: Caller) -> None:
         )
 
 
-def acting(caller: Caller, operation: Operation, command: Command) -> Actor:
+def effective_actor(caller: Caller, operation: Operation, command: Command) -> Actor:
     """Return the actor of a call, which is the agent that the command names or else the caller.
 
     Over MCP the actor is always an agent, never a person.
@@ -137,7 +137,7 @@ def acting(caller: Caller, operation: Operation, command: Command) -> Actor:
     if over_mcp and getattr(command, "force", False):
         _check_force_over_mcp(actor)
     if named is None or isinstance(command, GetAgent | ListLeases):
-        return _nobody_named(actor, operation, command) if over_mcp and not actor.bound else actor
+        return _anonymous_agent(actor, operation, command) if over_mcp and not actor.bound else actor
     making_token = isinstance(command, CreateToken)
     if actor is LOCAL and named == LOCAL.id and not over_mcp and not making_token:
         return actor  # the dashboard sends the lease holder as `agent_id`, also when it is the local person
@@ -154,12 +154,12 @@ def acting(caller: Caller, operation: Operation, command: Command) -> Actor:
     return Actor(named, "agent", actor.role, actor.bound, actor.token_id)
 
 
-def _nobody_named(actor: Actor, operation: Operation, command: Command) -> Actor:
+def _anonymous_agent(actor: Actor, operation: Operation, command: Command) -> Actor:
     """Return an agent without a name, which cannot hold a lease. Raises AgentRequired when a name is required."""
     moves = isinstance(command, UpdateTask) and command.status is not None
     if moves or (operation.tool is not None and operation.tool.needs_agent):
         raise _agent_required(f"`agent_id` is missing; {operation.name} requires it")
-    return unnamed(actor)
+    return anonymous_agent(actor)
 
 
 def _agent_required(message: str) -> AgentRequired:
@@ -180,7 +180,7 @@ def _check_force_over_mcp(actor: Actor) -> None:
         )
 
 
-def first_answer(tx: Tx, operation: Operation, command: Command, key: str) -> Answer | None:
+def find_replay(tx: Tx, operation: Operation, command: Command, key: str) -> Answer | None:
     """Return the stored answer of an idempotency key, or None. Raises IdempotencyMismatch for another request."""
     kept = idempotency.find(tx, key)
     if kept is None:
@@ -190,14 +190,14 @@ def first_answer(tx: Tx, operation: Operation, command: Command, key: str) -> An
             f"idempotency key {key!r} was used for a different request",
             faults=[{"field": "request_id", "message": "used for a different request", "hint": ""}],
         )
-    return Answer(orjson.loads(kept[1]), operation.status, replayed=True, stored=kept[1].encode())
+    return Answer(orjson.loads(kept[1]), operation.status, replayed=True, encoded=kept[1].encode())
 
 
-class Notices:
+class ExpiringLeases:
     """Notices about leases that end soon. Less than a third of their length is left."""
 
     def __init__(self) -> None:
-        self._none_before: dict[str, int] = {}
+        self._not_before: dict[str, int] = {}
 
     def of(self, tx: Tx) -> list[LockView]:
         """Return the leases of the actor that end soon.
@@ -206,19 +206,19 @@ class Notices:
         than a third left for a while. That time is two thirds of the shortest length.
         """
         agent = tx.actor.id
-        if tx.now < self._none_before.get(agent, 0):
+        if tx.now < self._not_before.get(agent, 0):
             return []
-        first = leases.ending_first(tx)
+        first = leases.next_to_expire(tx)
         soon = [lease for lease in first if (lease.expires_at - tx.now) * 3 < lease.ttl]
         if not soon:
             new = tx.now + LEASE_SECONDS_MINIMUM * 2000 // 3
-            if len(self._none_before) > 10_000:
-                self._none_before.clear()
-            self._none_before[agent] = min([new, *(lease.expires_at - lease.ttl // 3 for lease in first)])
+            if len(self._not_before) > 10_000:
+                self._not_before.clear()
+            self._not_before[agent] = min([new, *(lease.expires_at - lease.ttl // 3 for lease in first)])
         return [serializers.lock(lease) for lease in soon]
 
 
-class Answering:
+class CallExecutor:
     """A runner of use cases in an open transaction.
 
     For each call it handles the idempotency key, the agent's heartbeat, and the notices of leases that end soon.
@@ -226,37 +226,37 @@ class Answering:
 
     def __init__(self) -> None:
         self._seen: dict[str, int] = {}
-        self._notices = Notices()
+        self._notices = ExpiringLeases()
 
-    def once(
+    def execute_idempotent(
         self, tx: Tx, *, operation: Operation, command: Command, caller: Caller, use_case: Callable[..., Any]
     ) -> Answer:
         """Run a use case that writes, or replay the stored answer of the idempotency key."""
         key = key_of(command, caller) if operation.idempotent else None
-        kept = None if key is None else first_answer(tx, operation, command, key)
+        kept = None if key is None else find_replay(tx, operation, command, key)
         if kept is not None:
             return kept
-        answer = self.answer(tx, use_case=use_case, command=command, operation=operation, caller=caller)
-        if self.is_silent(tx):
-            agents.seen(tx)
-        if key is not None and worth_keeping(answer.view):
+        answer = self.execute(tx, use_case=use_case, command=command, operation=operation, caller=caller)
+        if self.needs_heartbeat(tx):
+            agents.touch(tx)
+        if key is not None and should_store(answer.view):
             idempotency.keep(tx, key, request_hash(operation, command), answer.body.decode())
         return answer
 
-    def answer(
+    def execute(
         self, tx: Tx, *, use_case: Callable[..., Any], command: Command, operation: Operation, caller: Caller
     ) -> Answer:
         """Run a use case and return its answer. Over MCP, add the leases of the caller that end soon."""
         answer = Answer(use_case(tx, command), operation.status)
         if caller.interface == "mcp":
-            answer.ending_soon = self._notices.of(tx)
+            answer.expiring_leases = self._notices.of(tx)
         return answer
 
-    def is_silent(self, tx: Tx) -> bool:
+    def needs_heartbeat(self, tx: Tx) -> bool:
         """Return whether this process has noted no heartbeat of the actor for SEEN_EVERY_MS."""
-        return tx.now - self._seen.get(tx.actor.id, 0) >= SEEN_EVERY_MS
+        return tx.now - self._seen.get(tx.actor.id, 0) >= HEARTBEAT_INTERVAL_MS
 
-    def note_seen(self, actor: Actor, at: int) -> None:
+    def record_heartbeat(self, actor: Actor, at: int) -> None:
         """Note a stored heartbeat at `at`. The next one is written SEEN_EVERY_MS later."""
         if len(self._seen) > 10_000:
             self._seen.clear()
@@ -300,7 +300,7 @@ def task_of(command: Command, answer: Answer | None) -> int | None:
     return view.id if isinstance(view, TaskView) else None
 
 
-def named_task(raw: Mapping[str, object]) -> int | None:
+def task_id_of_input(raw: Mapping[str, object]) -> int | None:
     """Return the id of the task that rejected input names, or None when it is not a valid id."""
     named = raw.get("task_id")
     # The length is limited first, because `int` raises ValueError for more than 4,300 digits.
@@ -327,7 +327,7 @@ def log_fields(
     }
 
 
-def worth_keeping(view: Any) -> bool:
+def should_store(view: Any) -> bool:
     """Return whether an answer is stored for replay.
 
     An empty claim has no effect, so a retry with the same idempotency key must search again.

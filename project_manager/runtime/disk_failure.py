@@ -9,7 +9,7 @@ STATUS = 74
 """The exit status EX_IOERR of sysexits.h."""
 
 
-class FailedDisk:
+class DiskFailureHandler:
     """A handler that ends the process after a failed write.
 
     `ends_process` is false in a command, which reports the error to its user instead.

@@ -23,30 +23,30 @@ from project_manager.domain.errors import (
     ShuttingDown,
     Unauthorized,
 )
-from project_manager.observability.logging import caused_by, log_action
+from project_manager.observability.logging import bind_context, log_action
 from project_manager.observability.metrics import Metrics
 from project_manager.operations.definition import Kind, Operation
 from project_manager.runtime import background, new_names
-from project_manager.runtime.authentication import Identities, check_agent_in
+from project_manager.runtime.authentication import IdentityCache, check_agent_in_transaction
 from project_manager.runtime.calls import (
-    LEASE_REFUSALS,
+    LEASE_ERROR_OUTCOMES,
     Answer,
-    Answering,
     Caller,
-    acting,
-    check_first_token,
+    CallExecutor,
+    check_first_token_role,
     check_role,
-    counted_as,
+    effective_actor,
     log_fields,
-    named_task,
+    rate_limit_actor,
+    task_id_of_input,
     task_of,
 )
-from project_manager.runtime.disk_failure import FailedDisk
+from project_manager.runtime.disk_failure import DiskFailureHandler
 from project_manager.runtime.event_hub import Closed, Event, Hub, Resync, Subscription
-from project_manager.runtime.long_poll import Blockers, Claim, Waiting
+from project_manager.runtime.long_poll import BlockerCache, Claim, LongPolls
 from project_manager.runtime.rate_limit import RateLimits
-from project_manager.runtime.rejected_tokens import RefusedTokens
-from project_manager.runtime.revocation import OpenStreams
+from project_manager.runtime.rejected_tokens import RejectedTokens
+from project_manager.runtime.revocation import RevocationWatch
 from project_manager.runtime.snapshots import Snapshots
 from project_manager.schemas import validation
 from project_manager.schemas.commands import Command
@@ -55,14 +55,14 @@ from project_manager.schemas.leases import ClaimNextTask
 from project_manager.services import leases
 from project_manager.store import events, meta
 from project_manager.store.sqlite.database import Database, Options, prepare
-from project_manager.store.sqlite.writer import Duties
+from project_manager.store.sqlite.writer import WriterHooks
 from project_manager.store.transaction import Tx
 
 log = logging.getLogger(__name__)
 
 SLOW_SECONDS = 0.1
-OLDER_EVENTS = 20_000
-OLDER_CHARACTERS = 8 * 1024 * 1024
+MAX_REPLAYED_EVENTS = 20_000
+MAX_REPLAYED_CHARACTERS = 8 * 1024 * 1024
 
 Written = TypeVar("Written")
 
@@ -75,30 +75,30 @@ class Runtime:
         self.clock = clock
         self.metrics = metrics
         self.started_at = monotonic()
-        self.failed_disk = FailedDisk()
-        self.open_streams = OpenStreams()
-        self._answering = Answering()
+        self.failed_disk = DiskFailureHandler()
+        self.open_streams = RevocationWatch()
+        self._answering = CallExecutor()
         self._rate_limits = RateLimits(settings.rate_limit_per_second)
-        self._identities = Identities(self.read, required=settings.auth_required)
-        self.refused_tokens = RefusedTokens(metrics.token_refused)
+        self._identities = IdentityCache(self.read, required=settings.auth_required)
+        self.refused_tokens = RejectedTokens(metrics.token_rejected)
         self._snapshots = Snapshots()
-        self._one_at_a_time = anyio.CapacityLimiter(1)
+        self._prepare_limiter = anyio.CapacityLimiter(1)
         self.database = Database(
             _options(settings),
             clock,
-            Duties(
-                due=leases.end_due,
+            WriterHooks(
+                due=leases.expire_due,
                 next_due=leases.next_due,
-                committed=self._committed,
-                measured=metrics.batch,
-                timed=self._timed,
-                lost=self.failed_disk,
+                on_commit=self._committed,
+                on_batch=metrics.batch,
+                on_query=self._timed,
+                on_lost_write=self.failed_disk,
             ),
             self._timed,
         )
         self.hub = Hub(self.database.tail, metrics.subscriber_dropped)
-        self.waiting = Waiting(self.hub, self.database.writer)
-        self._blockers = Blockers(self.database)
+        self.long_polls = LongPolls(self.hub, self.database.writer)
+        self._blockers = BlockerCache(self.database)
 
     async def run(self, operation: Operation, raw: Mapping[str, object], caller: Caller) -> Answer:
         """Run an operation for a caller and return its answer.
@@ -110,13 +110,13 @@ class Runtime:
         outcome, actor = "cancelled", caller.actor
         command: Command | None = None
         answer: Answer | None = None
-        caused_by(caller.request_id, caller.actor.token_id)
+        bind_context(caller.request_id, caller.actor.token_id)
         try:
             check_role(operation, caller.actor)
-            self._rate_limits.check(caller.actor, counted_as(operation, raw, caller), started)
+            self._rate_limits.check(caller.actor, rate_limit_actor(operation, raw, caller), started)
             command = await _read(operation, raw)
-            check_first_token(command, caller)
-            agent = acting(caller, operation, command)
+            check_first_token_role(command, caller)
+            agent = effective_actor(caller, operation, command)
             await self._identities.check_agent(caller.actor, agent)
             actor = agent
             answer = await self._perform(operation, command, actor, caller, self.database.writer.now())
@@ -135,8 +135,8 @@ class Runtime:
         finally:
             seconds = monotonic() - started
             self.metrics.operation(operation.name, caller.interface, outcome, seconds)
-            task_id = named_task(raw) if command is None else task_of(command, answer)
-            self._note(operation, caller, actor, outcome, seconds, task_id)
+            task_id = task_id_of_input(raw) if command is None else task_of(command, answer)
+            self._record(operation, caller, actor, outcome, seconds, task_id)
         return answer
 
     @asynccontextmanager
@@ -149,7 +149,7 @@ class Runtime:
         """
         started = monotonic()
         outcome = "cut_off"
-        caused_by(caller.request_id, caller.actor.token_id)
+        bind_context(caller.request_id, caller.actor.token_id)
         try:
             check_role(operation, caller.actor)
             command = validation.read(operation.command, raw)
@@ -167,7 +167,7 @@ class Runtime:
         finally:
             seconds = monotonic() - started
             self.metrics.operation(operation.name, caller.interface, outcome, seconds)
-            self._note(operation, caller, caller.actor, outcome, seconds)
+            self._record(operation, caller, caller.actor, outcome, seconds)
 
     async def read(self, name: str, work: Callable[[Tx], Any], actor: Actor = SYSTEM) -> Any:
         """Run `work` on a reader, for interfaces that need more than the answer of one operation (health, metrics)."""
@@ -180,7 +180,7 @@ class Runtime:
         """
         return await self._identities.identify(secret)
 
-    async def head(self) -> int:
+    async def latest_seq(self) -> int:
         """Return the number of the newest committed event, which the hub may not have seen yet."""
         newest: int = await self.read("events_head", events.head)
         return newest
@@ -202,12 +202,12 @@ class Runtime:
         if epoch is not None and epoch != self.hub.epoch:
             raise Resync
         older: list[Event] = []
-        if not (self.hub.remembers(since) and since <= self.hub.head):
-            older = await self.read("older_events", partial(_older_events, since=since))
+        if not (self.hub.has_since(since) and since <= self.hub.head):
+            older = await self.read("older_events", partial(_replay_events, since=since))
         async with self.hub.subscribe(since, project_id=project_id, types=types, older=older) as subscription:
             yield subscription
 
-    async def sweep(self) -> None:
+    async def run_due_jobs(self) -> None:
         """End the leases and deferrals that are due, and return when that is committed."""
         await self.database.writer.run("sweep", lambda tx: None, SYSTEM, "")
 
@@ -224,7 +224,7 @@ class Runtime:
             return await self._claim_next(operation, command, actor, caller, called_at)
         if isinstance(command, ListEvents) and command.wait_seconds:
             ask_once = partial(self._read, operation, command, actor, caller, called_at)
-            return await self._while_let_in(caller, self.waiting.events(ask_once, command))
+            return await self._until_revoked(caller, self.long_polls.events(ask_once, command))
         if operation.snapshot:
             if actor.is_agent:
                 await self._confirm_leases(actor, caller, called_at)
@@ -235,7 +235,9 @@ class Runtime:
         if operation.prepare is not None:
             # Preparation needs no transaction. On a thread it delays neither the writer nor the event loop.
             prepare = partial(operation.prepare, command, caller.request_id)
-            use_case = partial(use_case, prepared=await anyio.to_thread.run_sync(prepare, limiter=self._one_at_a_time))
+            use_case = partial(
+                use_case, prepared=await anyio.to_thread.run_sync(prepare, limiter=self._prepare_limiter)
+            )
         attempt = partial(self._write, operation, command, actor, caller, called_at, use_case)
         read = partial(self.database.readers.run, "compare_names", actor=actor, request_id=caller.request_id)
         return await new_names.write(attempt, read)
@@ -248,24 +250,26 @@ class Runtime:
 
             def write(tx: Tx, *, use_case: Callable[..., Any]) -> Answer:
                 # A token may have been bound to the agent id during the wait.
-                check_agent_in(tx, caller.actor, tx.actor)
-                return self._answering.once(tx, operation=operation, command=command, caller=caller, use_case=use_case)
+                check_agent_in_transaction(tx, caller.actor, tx.actor)
+                return self._answering.execute_idempotent(
+                    tx, operation=operation, command=command, caller=caller, use_case=use_case
+                )
 
             claim = Claim(command, actor, caller, called_at, ask, write)
-            answer = await self._while_let_in(caller, self.waiting.claim(claim))
+            answer = await self._until_revoked(caller, self.long_polls.claim(claim))
         else:
             answer = await ask(operation.use_case)
         if not answer.replayed and answer.view.task is None:
             answer.view = await self._blockers.answer(command, actor, caller)
         return answer
 
-    async def _while_let_in(self, caller: Caller, wait: Awaitable[Answer]) -> Answer:
+    async def _until_revoked(self, caller: Caller, wait: Awaitable[Answer]) -> Answer:
         """Return the answer of the wait.
 
         Raises Unauthorized when the token is revoked during the wait. Then the call has no effect.
         """
         answer: Answer | None = None
-        with anyio.CancelScope() as let_in, self.open_streams.registered(caller.secret, let_in.cancel):
+        with anyio.CancelScope() as scope, self.open_streams.registered(caller.secret, scope.cancel):
             answer = await wait
         if answer is None:
             raise Unauthorized("access was revoked while the request was waiting; nothing was changed")
@@ -289,8 +293,10 @@ class Runtime:
             nonlocal noted_at, confirmed
             tx.new_names = new_names
             confirmed = leases.confirm(tx, called_at)
-            answer = self._answering.once(tx, operation=operation, command=command, caller=caller, use_case=use_case)
-            noted_at = tx.now if not answer.replayed and self._answering.is_silent(tx) else None
+            answer = self._answering.execute_idempotent(
+                tx, operation=operation, command=command, caller=caller, use_case=use_case
+            )
+            noted_at = tx.now if not answer.replayed and self._answering.needs_heartbeat(tx) else None
             return answer
 
         try:
@@ -300,7 +306,7 @@ class Runtime:
                 await self._confirm_leases(actor, caller, called_at)
             raise
         if noted_at is not None:
-            self._answering.note_seen(actor, noted_at)
+            self._answering.record_heartbeat(actor, noted_at)
         return answer
 
     async def _snapshot(self, operation: Operation, command: Command, actor: Actor, caller: Caller) -> Answer:
@@ -309,14 +315,14 @@ class Runtime:
         work = partial(_encoded, operation.use_case, command)
         encode = partial(self.database.readers.run, operation.name, work, actor, caller.request_id)
         kept = await self._snapshots.get(name, lambda: self.database.tail.generation, encode)
-        gzipped = await self._snapshots.compressed(name, kept) if caller.gzip else None
-        return Answer(None, operation.status, stored=gzipped or kept.body, etag=kept.etag, gzipped=gzipped is not None)
+        gzipped = await self._snapshots.compressed(name, kept) if caller.accepts_gzip else None
+        return Answer(None, operation.status, encoded=gzipped or kept.body, etag=kept.etag, gzipped=gzipped is not None)
 
     async def _read(
         self, operation: Operation, command: Command, actor: Actor, caller: Caller, called_at: int
     ) -> Answer:
         work = partial(
-            self._answering.answer, use_case=operation.use_case, command=command, operation=operation, caller=caller
+            self._answering.execute, use_case=operation.use_case, command=command, operation=operation, caller=caller
         )
         run = partial(self.database.readers.run, operation.name, actor=actor, request_id=caller.request_id)
         answer: Answer | None = await run(lambda tx: None if leases.has_unconfirmed(tx, called_at) else work(tx))
@@ -345,7 +351,7 @@ class Runtime:
         if seconds > SLOW_SECONDS:
             log_action(log, "slow_query", logging.WARNING, query=name, milliseconds=round(seconds * 1000, 1))
 
-    def _note(
+    def _record(
         self,
         operation: Operation,
         caller: Caller,
@@ -357,7 +363,7 @@ class Runtime:
         level = logging.INFO if operation.kind is Kind.WRITE or outcome != "ok" else logging.DEBUG
         if log.isEnabledFor(level):
             log_action(log, operation.name, level, **log_fields(caller, actor, outcome, seconds, task_id))
-        refused = LEASE_REFUSALS.get(outcome)
+        refused = LEASE_ERROR_OUTCOMES.get(outcome)
         if refused is not None:
             self.metrics.lease(refused)
 
@@ -369,10 +375,10 @@ async def _read(operation: Operation, raw: Mapping[str, object]) -> Command:
     return await anyio.to_thread.run_sync(validation.read, operation.command, raw)
 
 
-def _older_events(tx: Tx, *, since: int) -> list[Event]:
+def _replay_events(tx: Tx, *, since: int) -> list[Event]:
     if since > events.head(tx) or since < meta.event_floor(tx):
         raise Resync
-    rows = events.all_after(tx, since, number=OLDER_EVENTS, characters=OLDER_CHARACTERS)
+    rows = events.all_after(tx, since, number=MAX_REPLAYED_EVENTS, characters=MAX_REPLAYED_CHARACTERS)
     if rows is None:
         raise Resync
     return [Event(row) for row in rows]
@@ -387,7 +393,7 @@ def _options(settings: Settings) -> Options:
         path=settings.database_path,
         pool=settings.database_pool_size,
         query_timeout=settings.query_timeout_seconds,
-        look_every=settings.lock_cleanup_interval,
+        poll_interval=settings.lock_cleanup_interval,
         max_attempts=settings.max_attempts,
         auto_migrate=settings.auto_migrate,
     )
@@ -404,14 +410,14 @@ async def open_runtime(
     """
     await anyio.to_thread.run_sync(prepare, _options(settings))
     runtime = Runtime(settings, clock or SystemClock(), Metrics())
-    runtime.metrics.expect_instances(settings.expected_instances)
+    runtime.metrics.set_expected_instances(settings.expected_instances)
     database = runtime.database
     database.start()
     try:
-        async with background.signed_on(database, kind):
+        async with background.registered(database, kind):
             runtime.failed_disk.ends_process = kind != "command"
             background.watch(runtime.metrics, database, runtime.hub)
-            async with _kept(runtime, kind):
+            async with _background_jobs(runtime, kind):
                 yield runtime
     finally:
         with anyio.CancelScope(shield=True):
@@ -419,7 +425,7 @@ async def open_runtime(
 
 
 @asynccontextmanager
-async def _kept(runtime: Runtime, kind: str) -> AsyncIterator[None]:
+async def _background_jobs(runtime: Runtime, kind: str) -> AsyncIterator[None]:
     """Run the background jobs while the body runs.
 
     An exception of the body is raised as itself, not in an exception group.
@@ -427,11 +433,11 @@ async def _kept(runtime: Runtime, kind: str) -> AsyncIterator[None]:
     days = runtime.settings.event_retention_days
     try:
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(background.heartbeat, runtime.database, kind, runtime.waiting.places)
-            tasks.start_soon(runtime.waiting.serve)
+            tasks.start_soon(background.send_heartbeats, runtime.database, kind, runtime.long_polls.places)
+            tasks.start_soon(runtime.long_polls.serve)
             if kind == "serve":
-                tasks.start_soon(background.follow_backups, runtime.database, runtime.metrics)
-                tasks.start_soon(background.publish_head, runtime.database)
+                tasks.start_soon(background.watch_backups, runtime.database, runtime.metrics)
+                tasks.start_soon(background.log_latest_event, runtime.database)
                 required = runtime.settings.auth_required
                 tasks.start_soon(partial(runtime.open_streams.watch, runtime.read, required=required))
             if kind != "command":

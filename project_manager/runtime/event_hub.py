@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 
 from project_manager.store.events import EventRow
-from project_manager.store.sqlite.tail import Tail
+from project_manager.store.sqlite.tail import EventReader
 
 QUEUE = 1024
 UNBOUNDED = 1_000_000
@@ -47,17 +47,17 @@ class Event:
     JSON.
     """
 
-    __slots__ = ("_is_traced", "_row", "_text", "_traced", "project_id", "seq", "type", "wire")
+    __slots__ = ("_is_traced", "_row", "_text", "_traced", "frame", "project_id", "seq", "type")
 
-    def __init__(self, row: EventRow, *, is_traced: bool = False) -> None:
+    def __init__(self, row: EventRow, *, with_trace: bool = False) -> None:
         self.seq = row.seq
         self.type = row.type
         self.project_id = row.project_id
         self._row = row
-        self._is_traced = is_traced
+        self._is_traced = with_trace
         self._text: str | None = None
-        self._traced: Event | None = self if is_traced else None
-        self.wire: bytes | None = None
+        self._traced: Event | None = self if with_trace else None
+        self.frame: bytes | None = None
 
     @property
     def task_id(self) -> int | None:
@@ -85,10 +85,10 @@ class Event:
         return self._text
 
     @property
-    def traced(self) -> "Event":
+    def with_trace(self) -> "Event":
         """Return the event with its token id and request id, for operators."""
         if self._traced is None:
-            self._traced = Event(self._row, is_traced=True)
+            self._traced = Event(self._row, with_trace=True)
         return self._traced
 
 
@@ -133,7 +133,7 @@ class Subscription:
             self._wake()
 
     @property
-    def dropped(self) -> bool:
+    def is_dropped(self) -> bool:
         """Return whether an overflow has ended the subscription."""
         return self._state is Overflow
 
@@ -164,7 +164,7 @@ class Subscription:
 class Hub:
     """All subscriptions of this process. The hub belongs to one event loop."""
 
-    def __init__(self, tail: Tail, dropped: Callable[[], None]) -> None:
+    def __init__(self, tail: EventReader, dropped: Callable[[], None]) -> None:
         self._tail = tail
         self._dropped = dropped
         self._subscriptions: set[Subscription] = set()
@@ -186,7 +186,7 @@ class Hub:
     def subscribers(self) -> int:
         return len(self._subscriptions)
 
-    def remembers(self, since: int) -> bool:
+    def has_since(self, since: int) -> bool:
         """Return whether every event after `since` that the hub has seen is still in memory."""
         return since >= self._oldest
 
@@ -212,7 +212,7 @@ class Hub:
         for event in older:
             subscription.offer(event)
         reached = max(start, older[-1].seq if older else start)
-        if not self.remembers(reached):
+        if not self.has_since(reached):
             raise Resync
         for event in self._recent:
             subscription.offer(event)

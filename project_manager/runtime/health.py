@@ -10,10 +10,10 @@ from project_manager.clock import monotonic
 from project_manager.domain.errors import ProjectManagerError
 from project_manager.runtime.dispatch import Runtime
 from project_manager.services import stats as figures
-from project_manager.services.stats import Figures
+from project_manager.services.stats import Stats
 from project_manager.store import revisions
 
-PATIENCE = 0.8
+TIMEOUT_SECONDS = 0.8
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class Health:
         if moved is not None:
             return Condition([moved], reads=False)
         writer, damage = self._runtime.database.writer, self._runtime.database.watch.damage
-        reads = await self.database_answers()
+        reads = await self.is_database_responsive()
         found = [] if reads else ["database not readable"]
         if damage is not None:
             found.append(f"database is damaged: {damage}")
@@ -54,60 +54,60 @@ class Health:
         return {
             "file": await self._file_moved() is None,
             "whole": database.watch.damage is None,
-            "database": await self.database_answers(),
+            "database": await self.is_database_responsive(),
             "schema": await self._schema_fits(),
             "writer": database.writer.alive and database.writer.failure is None,
             "events": database.tail.alive,
-            "disk": await _from_disk(database.disk_writable),
-            "clock": database.clock.agrees(),
+            "disk": await _in_thread(database.disk_writable),
+            "clock": database.clock.is_in_sync(),
         }
 
     async def _file_moved(self) -> str | None:
         """Return the difference between the database files on disk and those that this process has open, or None."""
         watch = self._runtime.database.watch
-        with anyio.move_on_after(PATIENCE / 4):
+        with anyio.move_on_after(TIMEOUT_SECONDS / 4):
             await anyio.to_thread.run_sync(watch.look, abandon_on_cancel=True)
-        return None if watch.moved is None else watch.moved.words
+        return None if watch.change is None else watch.change.words
 
     async def _schema_fits(self) -> bool:
         """Return whether this release runs on the present schema.
 
         A newer release may migrate the database while this one runs.
         """
-        with anyio.move_on_after(PATIENCE):
+        with anyio.move_on_after(TIMEOUT_SECONDS):
             try:
-                return bool(await self._runtime.read("schema", revisions.fits))
+                return bool(await self._runtime.read("schema", revisions.is_compatible))
             except ProjectManagerError:
                 return False
         return False
 
-    async def figures(self) -> Figures:
+    async def figures(self) -> Stats:
         """Return the figures of the tasks. Raises ProjectManagerError when the database cannot be read."""
-        counted: Figures = await self._runtime.read("figures", figures.figures)
+        counted: Stats = await self._runtime.read("figures", figures.collect)
         return counted
 
-    async def database_answers(self) -> bool:
+    async def is_database_responsive(self) -> bool:
         """Return whether the database answers: it exists, and a read neither fails nor hangs.
 
         A read that waits for busy readers is not a failure while they make progress.
         """
-        if not await _from_disk(self._runtime.database.path.exists):
+        if not await _in_thread(self._runtime.database.path.exists):
             return False
         started = monotonic()
-        with anyio.move_on_after(PATIENCE):
+        with anyio.move_on_after(TIMEOUT_SECONDS):
             try:
                 await self._runtime.read("health", figures.probe)
             except ProjectManagerError:
                 return False
             return True
-        return self._runtime.database.readers.progressed_since(started)
+        return self._runtime.database.readers.has_progressed_since(started)
 
 
-async def _from_disk(look: Callable[[], bool]) -> bool:
+async def _in_thread(look: Callable[[], bool]) -> bool:
     """Return the result of `look`, or False when the file system does not answer in time.
 
     The call never blocks the event loop.
     """
-    with anyio.move_on_after(PATIENCE / 4):
+    with anyio.move_on_after(TIMEOUT_SECONDS / 4):
         return await anyio.to_thread.run_sync(look, abandon_on_cancel=True)
     return False

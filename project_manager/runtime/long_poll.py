@@ -16,16 +16,16 @@ import orjson
 
 from project_manager.domain.actors import SYSTEM, Actor
 from project_manager.domain.errors import Internal, ProjectManagerError, ShuttingDown
-from project_manager.domain.events import MAY_MAKE_READY, EventType
+from project_manager.domain.events import READINESS_EVENTS, EventType
 from project_manager.domain.statuses import Status
-from project_manager.observability.logging import caused_by, log_action
+from project_manager.observability.logging import bind_context, log_action
 from project_manager.runtime.calls import Answer, Caller, key_of
 from project_manager.runtime.event_hub import UNBOUNDED, Closed, Event, Hub, Overflow, Subscription
 from project_manager.schemas import validation
 from project_manager.schemas.events import ListEvents
 from project_manager.schemas.leases import ClaimNextTask, NothingReadyView, ReleaseTaskLock
 from project_manager.services import claim_blockers, claim_queue, leases
-from project_manager.services.claim_blockers import Figures
+from project_manager.services.claim_blockers import TaskCounts
 from project_manager.store.claim_queue import Waiter
 from project_manager.store.sqlite import driver
 from project_manager.store.sqlite.database import Database
@@ -38,18 +38,18 @@ RETRY_SECONDS = 1.0
 PROJECTS_COUNTED = 1000
 
 Written = TypeVar("Written")
-Ask = Callable[[], Awaitable[Answer]]
+RunOnce = Callable[[], Awaitable[Answer]]
 """A function that asks once, without waiting."""
 UseCase = Callable[..., Any]
 
 
-class AskAs(Protocol):
+class RunUseCase(Protocol):
     """A function that asks once, with another use case in place of the operation's own."""
 
     def __call__(self, use_case: UseCase, /) -> Awaitable[Answer]: ...
 
 
-class WriteAs(Protocol):
+class WriteUseCase(Protocol):
     """A function that runs a use case in an open transaction and stores its answer under the idempotency key."""
 
     def __call__(self, tx: Tx, /, *, use_case: UseCase) -> Answer: ...
@@ -63,8 +63,8 @@ class Claim:
     actor: Actor
     caller: Caller
     called_at: int
-    ask: AskAs
-    write: WriteAs
+    ask: RunUseCase
+    write: WriteUseCase
 
     @property
     def key(self) -> tuple[str, str] | None:
@@ -74,7 +74,7 @@ class Claim:
 
 
 @dataclass(slots=True)
-class Place:
+class QueuedClaim:
     """A claim in the claim queue. `result` is set when `served` is."""
 
     claim: Claim
@@ -92,7 +92,7 @@ class Place:
         A refusal is a result too. It rolls back only its own writes.
         """
         own = replace(tx, actor=self.claim.actor, request_id=self.claim.caller.request_id)
-        caused_by(own.request_id, own.actor.token_id)
+        bind_context(own.request_id, own.actor.token_id)
         use_case = partial(claim_queue.grant, task_id=task_id, called_at=self.claim.called_at)
         try:
             with savepoint(tx):
@@ -111,7 +111,7 @@ class Place:
         self.served.set()
 
 
-class Blockers:
+class BlockerCache:
     """Answers to claims for which no task is ready.
 
     A reader counts once for all calls that wait at the same time. The time of a count grows with the number of tasks.
@@ -119,7 +119,7 @@ class Blockers:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._kept: dict[int | None, tuple[int, Figures]] = {}
+        self._kept: dict[int | None, tuple[int, TaskCounts]] = {}
         self._counting = anyio.Lock()
 
     async def answer(self, command: ClaimNextTask, actor: Actor, caller: Caller) -> NothingReadyView:
@@ -160,15 +160,15 @@ class Blockers:
         return claim_blockers.answer(tx, kept[1])
 
 
-class Waiting:
+class LongPolls:
     """The waiting calls of one process. `places` are its waiters in the claim queue, by ticket."""
 
     def __init__(self, hub: Hub, writer: Writer) -> None:
-        self.places: dict[int, Place] = {}
+        self.places: dict[int, QueuedClaim] = {}
         self._hub = hub
         self._writer = writer
         self._pass = anyio.Lock()
-        self._due = anyio.Event()
+        self._pass_due = anyio.Event()
 
     async def claim(self, claim: Claim) -> Answer:
         """Claim the next task, or wait for it in the claim queue.
@@ -177,17 +177,17 @@ class Waiting:
         unless an idempotency key can replay its answer.
         """
         head = self._hub.head
-        enter = partial(claim_queue.claim_or_enter, called_at=claim.called_at)
-        answer = await _to_its_end(claim.ask(enter))
-        if not _has_one(answer):
-            waited = await self._wait(Place(claim, answer.view.waiter), head)
+        enter = partial(claim_queue.claim_or_enqueue, called_at=claim.called_at)
+        answer = await _shielded(claim.ask(enter))
+        if not _has_task(answer):
+            waited = await self._wait(QueuedClaim(claim, answer.view.waiter), head)
             # Ask once more: a task may have been reserved for the place that was given up.
             last = partial(claim_queue.claim_next, called_at=claim.called_at)
-            answer = waited if waited is not None else await _to_its_end(claim.ask(last))
-        await self._hand_over(answer, claim)
+            answer = waited if waited is not None else await _shielded(claim.ask(last))
+        await self._deliver(answer, claim)
         return answer
 
-    async def events(self, ask: Ask, command: ListEvents) -> Answer:
+    async def events(self, ask: RunOnce, command: ListEvents) -> Answer:
         """Return the next events, or an empty page after `wait_seconds`."""
         wanted = frozenset(command.types) or None
         async with self._hub.subscribe(project_id=command.project_id, types=wanted, limit=UNBOUNDED) as subscription:
@@ -203,34 +203,34 @@ class Waiting:
         """Serve the waiters of this process whenever a task may have become ready. Run until cancelled."""
         try:
             while True:
-                await self._due.wait()
-                self._due = anyio.Event()
+                await self._pass_due.wait()
+                self._pass_due = anyio.Event()
                 try:
                     await self._serve_all()
                 except Closed:
-                    self._end_all(Closed)
+                    self._cancel_all(Closed)
         finally:
-            self._end_all(Closed)
+            self._cancel_all(Closed)
 
     async def _serve_all(self) -> None:
         """Serve the queue until it has no waiter of this process. An event during a pass causes another pass."""
-        listening = self._hub.subscribe(types=MAY_MAKE_READY, limit=UNBOUNDED)
+        listening = self._hub.subscribe(types=READINESS_EVENTS, limit=UNBOUNDED)
         async with listening as subscription, anyio.create_task_group() as tasks:
             tasks.start_soon(self._listen, subscription, tasks.cancel_scope)
             while self.places:
-                self._due = anyio.Event()
+                self._pass_due = anyio.Event()
                 if not await self._serve_once() and self.places:
-                    await self._due.wait()
+                    await self._pass_due.wait()
             tasks.cancel_scope.cancel()
         if self.places:  # the subscription has ended first
-            self._due.set()
+            self._pass_due.set()
 
     async def _listen(self, subscription: Subscription, listening: anyio.CancelScope) -> None:
         """Start a pass after each event that may make a task ready."""
         try:
             while True:
                 if self._may_serve(await subscription.next_batch()):
-                    self._due.set()
+                    self._pass_due.set()
         except (Closed, Overflow):  # a pass is shielded, so its answers reach their waiters
             listening.cancel()
 
@@ -239,16 +239,16 @@ class Waiting:
 
         A claimed task is not ready. But it may be the answer for a waiter with the same idempotency key.
         """
-        return any(not _is_taken(event) for event in events) or any(place.key for place in self.places.values())
+        return any(not _is_lock_event(event) for event in events) or any(place.key for place in self.places.values())
 
     async def _serve_once(self) -> bool:
         """Run one pass over the queue. Return whether another one is due."""
         async with self._pass:
-            serve = partial(claim_queue.serve, places=dict(self.places))
+            serve = partial(claim_queue.serve_waiters, places=dict(self.places))
             try:
-                served = await _to_its_end(self._writer.run("serve_queue", serve, SYSTEM, ""))
+                served = await _shielded(self._writer.run("serve_queue", serve, SYSTEM, ""))
             except ShuttingDown as error:
-                self._end_all(error)
+                self._cancel_all(error)
                 return False
             except ProjectManagerError as error:
                 log_action(log, "serve_queue", logging.WARNING, outcome=error.code)
@@ -261,48 +261,48 @@ class Waiting:
             await anyio.sleep(RETRY_SECONDS)
         return failed or served.more
 
-    def _end_all(self, reason: ProjectManagerError | type[Closed]) -> None:
+    def _cancel_all(self, reason: ProjectManagerError | type[Closed]) -> None:
         for ticket in list(self.places):
             self.places.pop(ticket).settle(reason)
 
-    async def _wait(self, place: Place, head: int) -> Answer | None:
+    async def _wait(self, place: QueuedClaim, head: int) -> Answer | None:
         """Wait in the queue. Return None when the wait ends without a task.
 
         `head` is the newest event from before the claim.
         """
         if self._hub.closed:
-            await _to_its_end(self._leave(place))
+            await _shielded(self._dequeue(place))
             raise Closed
         self.places[place.waiter.id] = place
         # An event after `head` may have made a task ready before this place could be served.
         if len(self.places) == 1 or self._hub.head != head:
-            self._due.set()
+            self._pass_due.set()
         try:
             with anyio.move_on_after(place.claim.command.wait_seconds):
                 await place.served.wait()
         except anyio.get_cancelled_exc_class():
-            await _to_its_end(self._leave(place))
+            await _shielded(self._dequeue(place))
             if isinstance(place.result, Answer):
-                await self._hand_over(place.result, place.claim)
+                await self._deliver(place.result, place.claim)
             raise
         if not isinstance(place.result, Answer):
-            await _to_its_end(self._leave(place))
+            await _shielded(self._dequeue(place))
         if place.result is None or isinstance(place.result, Answer):
             return place.result
         raise place.result
 
-    async def _leave(self, place: Place) -> None:
+    async def _dequeue(self, place: QueuedClaim) -> None:
         """Give up the place. A pass over the queue that began before may still serve it."""
         ticket = place.waiter.id
         leave = partial(claim_queue.leave, ticket=ticket)
-        with _said("leave_queue"):
+        with _log_errors("leave_queue"):
             await self._writer.run("leave_queue", leave, place.claim.actor, place.claim.caller.request_id)
         async with self._pass:
             self.places.pop(ticket, None)
         if not self.places:
-            self._due.set()
+            self._pass_due.set()
 
-    async def _hand_over(self, answer: Answer, claim: Claim) -> None:
+    async def _deliver(self, answer: Answer, claim: Claim) -> None:
         """Release the task when the caller has disconnected.
 
         With an idempotency key the lease stays, because a retry can replay the answer.
@@ -310,31 +310,33 @@ class Waiting:
         try:
             await anyio.lowlevel.checkpoint_if_cancelled()
         except anyio.get_cancelled_exc_class():
-            if _has_one(answer) and not answer.replayed and claim.key is None:
-                give_back = self._writer.run("give_back", _gives_back(answer), claim.actor, claim.caller.request_id)
-                with _said("give_back"):
-                    await _to_its_end(give_back)
+            if _has_task(answer) and not answer.replayed and claim.key is None:
+                give_back = self._writer.run(
+                    "give_back", _release_command(answer), claim.actor, claim.caller.request_id
+                )
+                with _log_errors("give_back"):
+                    await _shielded(give_back)
             raise
 
 
-def _is_taken(event: Event) -> bool:
+def _is_lock_event(event: Event) -> bool:
     if event.type != EventType.TASK_STATUS_CHANGED:
         return False
     return bool(orjson.loads(event.data)["status"] == Status.IN_PROGRESS)
 
 
-def _has_one(answer: Answer) -> bool:
+def _has_task(answer: Answer) -> bool:
     return answer.replayed or answer.view.task is not None
 
 
-def _gives_back(answer: Answer) -> Callable[[Tx], object]:
+def _release_command(answer: Answer) -> Callable[[Tx], object]:
     lock = answer.view.lock
     command = validation.read(ReleaseTaskLock, {"task_id": lock.task_id, "fence": lock.fence})
     return partial(leases.release, command=command)
 
 
 @contextmanager
-def _said(step: str) -> Iterator[None]:
+def _log_errors(step: str) -> Iterator[None]:
     """Log the failure of a last step instead of raising it.
 
     The failure must not replace the answer. The effect of the step happens later by itself.
@@ -345,7 +347,7 @@ def _said(step: str) -> Iterator[None]:
         log_action(log, step, logging.WARNING, outcome=error.code)
 
 
-async def _to_its_end(write: Awaitable[Written]) -> Written:
+async def _shielded(write: Awaitable[Written]) -> Written:
     """Await a write without cancellation.
 
     A write that has begun takes effect, so a deadline must not lose its answer.

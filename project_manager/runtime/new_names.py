@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from project_manager.services.resolve import NewName
+from project_manager.services.resolve import TypoCheckRequired
 from project_manager.store.transaction import Tx
 
 Written = TypeVar("Written")
@@ -21,6 +21,6 @@ async def write(
     while True:
         try:
             return await attempt(compared)
-        except NewName as new:
+        except TypoCheckRequired as new:
             await read(new.check)
             compared |= {new.name}

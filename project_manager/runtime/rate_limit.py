@@ -19,11 +19,11 @@ class RateLimits:
 
     def __init__(self, per_second: int) -> None:
         self._per_second = per_second
-        self._paid_off: dict[tuple[str, str], float] = {}
+        self._refilled_at: dict[tuple[str, str], float] = {}
 
     def __len__(self) -> int:
         """Return the number of agents in memory."""
-        return len(self._paid_off)
+        return len(self._refilled_at)
 
     def check(self, caller: Actor, agent: Actor, now: float) -> None:
         """Count one call that `caller` makes as `agent`. Raises RateLimited.
@@ -34,13 +34,13 @@ class RateLimits:
         if not self._per_second or not agent.is_agent or is_reserved(agent.id):
             return
         who = (caller.id, agent.id)
-        paid_off = max(self._paid_off.get(who, now), now) + 1 / self._per_second
+        paid_off = max(self._refilled_at.get(who, now), now) + 1 / self._per_second
         if paid_off - now > BURST_SECONDS:
             raise RateLimited(
                 f"rate limit exceeded: {agent.id!r} may make {self._per_second} calls per second",
                 agent_id=agent.id,
                 calls_per_second=self._per_second,
             )
-        if len(self._paid_off) >= REMEMBERED:
-            self._paid_off = {key: until for key, until in self._paid_off.items() if until > now}
-        self._paid_off[who] = paid_off
+        if len(self._refilled_at) >= REMEMBERED:
+            self._refilled_at = {key: until for key, until in self._refilled_at.items() if until > now}
+        self._refilled_at[who] = paid_off

@@ -29,9 +29,15 @@ class ResourceSubscriptions:
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
 
-    async def add(self, one: ResourceSubscription, limit: int) -> bool:
+    async def add(self, subscription: ResourceSubscription, limit: int) -> bool:
         """Store a subscription durably. Return False when the session has reached `limit`."""
-        work = partial(subscriptions.subscribe, session_id=one.session_id, uri=one.uri, owner=one.owner, limit=limit)
+        work = partial(
+            subscriptions.subscribe,
+            session_id=subscription.session_id,
+            uri=subscription.uri,
+            owner=subscription.owner,
+            limit=limit,
+        )
         taken: bool = await self._runtime.database.writer.run("subscribe", work, SYSTEM, "")
         return taken
 
@@ -44,22 +50,22 @@ class ResourceSubscriptions:
 
         Most sessions have none, and cost no write.
         """
-        if await self.of([session_id]):
+        if await self.for_sessions([session_id]):
             work = partial(subscriptions.end_session, session_id=session_id, owner=owner)
             await self._runtime.database.writer.run("end_session", work, SYSTEM, "")
 
-    async def of(self, sessions: Collection[str]) -> list[ResourceSubscription]:
+    async def for_sessions(self, sessions: Collection[str]) -> list[ResourceSubscription]:
         """Return the subscriptions of these sessions."""
-        rows = await self._runtime.read("subscriptions_of", partial(subscriptions.of_sessions, sessions=sessions))
+        rows = await self._runtime.read("subscriptions_of", partial(subscriptions.for_sessions, sessions=sessions))
         return _subscriptions(rows)
 
-    async def wanting(self, uris: Collection[str]) -> list[ResourceSubscription]:
+    async def subscribers_of(self, uris: Collection[str]) -> list[ResourceSubscription]:
         """Return the subscriptions to these resources."""
-        return _subscriptions(await self._runtime.read("subscribers", partial(subscriptions.wanting, uris=uris)))
+        return _subscriptions(await self._runtime.read("subscribers", partial(subscriptions.subscribers_of, uris=uris)))
 
-    async def keep(self, sessions: Collection[str]) -> None:
+    async def renew(self, sessions: Collection[str]) -> None:
         """Record a heartbeat of these sessions, so that retention keeps their subscriptions."""
-        work = partial(subscriptions.keep, sessions=sessions)
+        work = partial(subscriptions.renew, sessions=sessions)
         await self._runtime.database.writer.run("keep_subscriptions", work, SYSTEM, "")
 
 

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import anyio
 
 from project_manager.domain.errors import ProjectManagerError, Unauthorized
-from project_manager.observability.logging import Trouble, log_action
+from project_manager.observability.logging import RateLimitedWarning, log_action
 from project_manager.services import tokens
 from project_manager.store.transaction import Tx
 
@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 LOOK_EVERY_SECONDS = 2.0
 
 Secret = str | None
-End = Callable[[], object]
+Cancel = Callable[[], object]
 
 
 class Read(Protocol):
@@ -31,15 +31,15 @@ class Read(Protocol):
     def __call__(self, name: str, work: Callable[[Tx], Any], /) -> Awaitable[Any]: ...
 
 
-class OpenStreams:
+class RevocationWatch:
     """The open streams by the secret of their token. The key is None for streams without a token."""
 
     def __init__(self) -> None:
-        self._ends: dict[Secret, dict[object, End]] = {}
-        self._trouble = Trouble(log, "open_streams_failed", "cannot check tokens")
+        self._ends: dict[Secret, dict[object, Cancel]] = {}
+        self._warning = RateLimitedWarning(log, "open_streams_failed", "cannot check tokens")
 
     @contextmanager
-    def registered(self, secret: Secret, end: End) -> Iterator[None]:
+    def registered(self, secret: Secret, end: Cancel) -> Iterator[None]:
         """Register a stream while the body runs. Call `end` within a few seconds after the secret becomes invalid."""
         stream = object()
         self._ends.setdefault(secret, {})[stream] = end
@@ -60,17 +60,17 @@ class OpenStreams:
             await anyio.sleep(LOOK_EVERY_SECONDS)
             try:
                 if self._ends:
-                    await self._look(read, required)
+                    await self._check_tokens(read, required)
             except Exception:
                 log.exception("cannot check open streams", extra={"action": "open_streams_failed"})
 
-    async def _look(self, read: Read, required: bool) -> None:
+    async def _check_tokens(self, read: Read, required: bool) -> None:
         try:
-            gone = await read("who_is_let_in", partial(_refused, secrets=list(self._ends), required=required))
+            gone = await read("who_is_let_in", partial(_invalid_tokens, secrets=list(self._ends), required=required))
         except ProjectManagerError as error:  # streams stay open while the database does not answer
-            self._trouble.goes_on(error.message)
+            self._warning.failed(error.message)
             return
-        self._trouble.is_over()
+        self._warning.recovered()
         for secret in gone:
             ends = list(self._ends.get(secret, {}).values())
             for end in ends:
@@ -79,18 +79,18 @@ class OpenStreams:
             log_action(log, "streams_ended", reason=reason, streams=len(ends))
 
 
-def _call(end: End) -> None:
+def _call(end: Cancel) -> None:
     try:
         end()
     except Exception:
         log.exception("cannot close a stream", extra={"action": "open_streams_failed"})
 
 
-def _refused(tx: Tx, *, secrets: list[Secret], required: bool) -> list[Secret]:
-    return [secret for secret in secrets if not _is_let_in(tx, secret, required)]
+def _invalid_tokens(tx: Tx, *, secrets: list[Secret], required: bool) -> list[Secret]:
+    return [secret for secret in secrets if not _is_valid(tx, secret, required)]
 
 
-def _is_let_in(tx: Tx, secret: Secret, required: bool) -> bool:
+def _is_valid(tx: Tx, secret: Secret, required: bool) -> bool:
     try:
         tokens.identify(tx, secret, required=required)
     except Unauthorized:

@@ -21,7 +21,7 @@ class GetAgent(Command):
 
 class GetContext(Scoped):
     agent_id: fields.AgentId | None = Field(None, description="your agent id")
-    budget_tokens: fields.Whole = Field(2000, ge=200, le=20_000, description="response size")
+    budget_tokens: fields.Integer = Field(2000, ge=200, le=20_000, description="response size")
 
 
 @dataclass(frozen=True, slots=True)

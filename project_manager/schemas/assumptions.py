@@ -9,25 +9,25 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field, WithJsonSchema
 
 from project_manager.domain import limits
-from project_manager.domain.assumptions import BARE, OPEN, Verdict, parse_tag
-from project_manager.domain.statuses import spelled
+from project_manager.domain.assumptions import UNTYPED_TAG, WITHOUT_VERDICT, Verdict, parse_tag
+from project_manager.domain.statuses import normalize
 from project_manager.schemas import fields, patterns
-from project_manager.schemas.commands import Command, Leased, Paged, Repeatable
+from project_manager.schemas.commands import Command, IdempotentCommand, Leased, Paged
 
 
-def _tag(value: str) -> str:
+def _parsed_tag(value: str) -> str:
     parse_tag(value)
     return value
 
 
-def _as_tag(value: object) -> object:
+def _with_tag_prefix(value: object) -> object:
     """Read a text without a type as a tag of the type BARE."""
     if not isinstance(value, str):
         return value
     try:
         parse_tag(value)
     except ValueError:
-        return f"#{BARE}: {value.strip().lstrip('#')}"
+        return f"#{UNTYPED_TAG}: {value.strip().lstrip('#')}"
     return value
 
 
@@ -38,28 +38,32 @@ def _within_snippet(value: str) -> str:
     return value
 
 
-def _word(words: list[str]) -> Any:
+def _verdict_reader(words: list[str]) -> Any:
     """Return a validator that reads one of `words`, in any case."""
-    return BeforeValidator(fields.word_reader({spelled(word): word for word in words}, words, "a verdict"))
+    return BeforeValidator(fields.enum_reader({normalize(word): word for word in words}, words, "a verdict"))
 
 
-_FOUND: list[str] = [*Verdict]
+_VERDICTS: list[str] = [*Verdict]
 
-TagText = Annotated[fields.Text, AfterValidator(_tag), Field(json_schema_extra={"pattern": patterns.TAG})]
-_BARE_OR_TAG = Annotated[
+TagText = Annotated[fields.Text, AfterValidator(_parsed_tag), Field(json_schema_extra={"pattern": patterns.TAG})]
+_TAG_OR_TEXT = Annotated[
     fields.Text,
-    AfterValidator(_tag),
-    BeforeValidator(_as_tag),
-    Field(json_schema_extra={"pattern": patterns.SOME_TEXT}),
+    AfterValidator(_parsed_tag),
+    BeforeValidator(_with_tag_prefix),
+    Field(json_schema_extra={"pattern": patterns.NON_EMPTY_TEXT}),
 ]
-TagTexts = Annotated[list[_BARE_OR_TAG], fields.at_most(limits.LABELS), BeforeValidator(fields.several)]
+TagTexts = Annotated[list[_TAG_OR_TEXT], fields.max_items(limits.LABELS), BeforeValidator(fields.parse_sentences)]
 _PATH_LENGTH = Field(min_length=1, max_length=limits.PATH_CHARACTERS, json_schema_extra={"pattern": patterns.LINE})
 FilePath = Annotated[str, _PATH_LENGTH, fields.ONE_LINE]
 Snippet = Annotated[fields.Text, AfterValidator(_within_snippet)]
-VerdictWord = Annotated[Verdict, _word(_FOUND), WithJsonSchema({"type": "string", "enum": _FOUND})]
-Standing = Annotated[str, _word([OPEN, *_FOUND]), WithJsonSchema({"type": "string", "enum": [OPEN, *_FOUND]})]
+VerdictWord = Annotated[Verdict, _verdict_reader(_VERDICTS), WithJsonSchema({"type": "string", "enum": _VERDICTS})]
+VerdictFilter = Annotated[
+    str,
+    _verdict_reader([WITHOUT_VERDICT, *_VERDICTS]),
+    WithJsonSchema({"type": "string", "enum": [WITHOUT_VERDICT, *_VERDICTS]}),
+]
 
-OF_A_TASK = AliasChoices("assumptions", "ra_tags")
+ASSUMPTIONS_ALIAS = AliasChoices("assumptions", "ra_tags")
 _TEXT = AliasChoices("text", "ra_tag_text")
 _ASSUMPTION = AliasChoices("assumption_id", "ra_tag_id")
 
@@ -68,16 +72,16 @@ class AddRaTag(Leased):
     task_id: fields.Id
     text: TagText = Field(validation_alias=_TEXT, description="#TYPE: text, such as #ASSUMPTION: ids are unique")
     file_path: FilePath | None = Field(None, description="stored as text, never opened")
-    line_number: fields.Whole | None = Field(None, ge=1, le=100_000_000)
+    line_number: fields.Integer | None = Field(None, ge=1, le=100_000_000)
     code_snippet: Snippet | None = None
 
 
-class CaptureAssumptionValidation(Repeatable):
+class CaptureAssumptionValidation(IdempotentCommand):
     task_id: fields.Id
     assumption_id: fields.Id = Field(validation_alias=_ASSUMPTION)
     verdict: VerdictWord = Field(validation_alias=AliasChoices("verdict", "outcome"), description="your verdict")
-    reason: fields.SomeText = Field(description="evidence")
-    confidence: fields.Whole | None = Field(
+    reason: fields.NonEmptyText = Field(description="evidence")
+    confidence: fields.Integer | None = Field(
         None, ge=0, le=100, description="that it holds, in percent; default by verdict: 90, 10, 75"
     )
     agent_id: fields.AgentId | None = Field(
@@ -87,7 +91,7 @@ class CaptureAssumptionValidation(Repeatable):
 
 class ListAssumptions(Paged):
     task_id: fields.Id
-    verdict: Standing | None = Field(None, description="filter by verdict; `open`: without verdict")
+    verdict: VerdictFilter | None = Field(None, description="filter by verdict; `open`: without verdict")
 
 
 class GetAssumption(Command):

@@ -19,7 +19,7 @@ class Paged(Command):
     cursor: fields.Cursor | None = Field(None, description="the previous next_cursor")
 
 
-class Repeatable(Command):
+class IdempotentCommand(Command):
     """Base class of writes with an idempotency key, so that a replay takes effect once."""
 
     request_id: fields.Key | None = Field(
@@ -28,19 +28,19 @@ class Repeatable(Command):
     )
 
 
-class Leased(Repeatable):
+class Leased(IdempotentCommand):
     """Base class of writes to a task under a lease."""
 
     agent_id: fields.AgentId | None = Field(None, description="your agent id")
     fence: fields.Fence | None = Field(None, description="fence of your lease")
 
 
-def any_means_none(value: object) -> object:
+def any_as_none(value: object) -> object:
     """Read the predecessor's words for no filter (`ALL`, `ANY`, an empty text) as None."""
     return None if isinstance(value, str) and value.strip().upper() in {"ALL", "ANY", ""} else value
 
 
-WAIT_DESCRIPTION = f"long poll, 0..{limits.WAIT_SECONDS_MAXIMUM}; {limits.WAIT_SECONDS_ADVISED} advised"
+WAIT_DESCRIPTION = f"long poll, 0..{limits.WAIT_SECONDS_MAXIMUM}; {limits.WAIT_SECONDS_RECOMMENDED} advised"
 
 
 class Scoped(Command):
@@ -52,7 +52,7 @@ class Scoped(Command):
     epic_name: fields.Name | None = None
 
 
-class Reading(Command):
+class AgentRead(Command):
     """Base class of reads with an optional agent id.
 
     The call confirms the agent's leases. The answer lists those that end soon.

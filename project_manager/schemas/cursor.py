@@ -12,7 +12,7 @@ from project_manager.domain.limits import ID_MAXIMUM
 
 def write(position: tuple[int, ...], filters: Mapping[str, object]) -> str:
     """Return the cursor for a position in a list with these filters."""
-    text = json.dumps([*position, _mark(filters)], separators=(",", ":"))
+    text = json.dumps([*position, _filters_digest(filters)], separators=(",", ":"))
     return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
 
@@ -28,7 +28,7 @@ def read(cursor: str, filters: Mapping[str, object], length: int) -> tuple[int, 
         raise MalformedCursor("`cursor` is invalid") from None
     if not isinstance(values, list) or len(values) != length + 1 or not all(_fits(value) for value in values):
         raise MalformedCursor("`cursor` is invalid")
-    if values[-1] != _mark(filters):
+    if values[-1] != _filters_digest(filters):
         raise MalformedCursor("`cursor` was issued for other filters")
     return tuple(values[:-1])
 
@@ -37,5 +37,5 @@ def _fits(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and abs(value) <= ID_MAXIMUM
 
 
-def _mark(filters: Mapping[str, object]) -> int:
+def _filters_digest(filters: Mapping[str, object]) -> int:
     return zlib.crc32(json.dumps(filters, sort_keys=True, default=str).encode())

@@ -7,17 +7,17 @@ from pydantic import BeforeValidator, Field
 
 from project_manager.domain.statuses import EpicStatus
 from project_manager.schemas import fields
-from project_manager.schemas.commands import Command, Paged, Repeatable, any_means_none
+from project_manager.schemas.commands import Command, IdempotentCommand, Paged, any_as_none
 from project_manager.schemas.views import NamedView
 
 
-class CreateEpic(Repeatable):
+class CreateEpic(IdempotentCommand):
     name: fields.Name = Field(description="unique in its project")
     project_id: fields.Id | None = None
     project_name: fields.Name | None = Field(None, description="or project_id; created if new")
     description: fields.Text = ""
     status: fields.StatusOfEpic = EpicStatus.ACTIVE
-    position: fields.Whole | None = Field(
+    position: fields.Integer | None = Field(
         None, ge=0, le=1_000_000, description="position in the project; default: last"
     )
     agent_id: fields.AgentId | None = None
@@ -32,7 +32,7 @@ class UpdateEpic(Command):
     name: fields.Name = ""
     description: fields.Text = ""
     status: fields.StatusOfEpic = EpicStatus.ACTIVE
-    position: fields.Whole = Field(0, ge=0, le=1_000_000)
+    position: fields.Integer = Field(0, ge=0, le=1_000_000)
     version: fields.Version | None = None
 
 
@@ -45,7 +45,7 @@ class DeleteEpic(Command):
 class ListEpics(Paged):
     project_id: fields.Id | None = None
     project_name: fields.Name | None = None
-    status: Annotated[fields.StatusOfEpic | None, BeforeValidator(any_means_none)] = None
+    status: Annotated[fields.StatusOfEpic | None, BeforeValidator(any_as_none)] = None
 
 
 @dataclass(frozen=True, slots=True)

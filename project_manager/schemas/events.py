@@ -6,14 +6,14 @@ from typing import Any
 from pydantic import Field
 
 from project_manager.schemas import fields
-from project_manager.schemas.commands import WAIT_DESCRIPTION, Command, Paged, Reading
+from project_manager.schemas.commands import WAIT_DESCRIPTION, AgentRead, Command, Paged
 
 
 class ListTaskEvents(Paged):
     task_id: fields.Id
 
 
-class ListEvents(Reading):
+class ListEvents(AgentRead):
     since: fields.Seq = Field(0, description="events after this number")
     types: fields.EventTypes = Field(default_factory=list, description="only these types")
     project_id: fields.Id | None = None

@@ -15,9 +15,9 @@ from project_manager.clock import OutOfRange, parse_rfc3339
 from project_manager.domain import limits
 from project_manager.domain.actors import is_reserved
 from project_manager.domain.events import EventType
-from project_manager.domain.hints import close_to, word_meant
-from project_manager.domain.names import composed, has_blank, is_visible
-from project_manager.domain.statuses import EPIC_SYNONYMS, SYNONYMS, EpicStatus, Status, is_closed, spelled
+from project_manager.domain.hints import closest, suggest_value
+from project_manager.domain.names import composed, has_invisible_character, is_visible
+from project_manager.domain.statuses import EPIC_SYNONYMS, SYNONYMS, EpicStatus, Status, is_closed, normalize
 from project_manager.schemas import patterns
 
 _EVENT_TYPES = frozenset(EventType)
@@ -25,8 +25,8 @@ _TYPES_PATTERN = f"^({'|'.join(EventType)})$".replace(".", r"\.")
 """Pattern of the types of events. An `enum` would be repeated in the schemas of tools, and the list is long."""
 _WHOLE = re.compile(r"-?[0-9]{1,24}")
 # Control characters and separators of lines and paragraphs break a line. Overrides of direction change how it reads.
-_NOT_OF_A_LINE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
-_OVERRIDES = re.compile("[\u202a-\u202e\u2066-\u2069]")
+_LINE_BREAKS_AND_CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+_BIDI_OVERRIDES = re.compile("[\u202a-\u202e\u2066-\u2069]")
 # Categories Cc, Cf, Co, Zl, Zp and Zs except the space. `str.isprintable` also refuses letters newer than Python.
 _UNPRINTABLE = re.compile(
     "[\x00-\x1f\x7f-\xa0\u00ad\u0600-\u0605\u061c\u06dd\u070f\u0890\u0891\u08e2\u1680\u180e\u2000-\u200f\u2028-\u202f"
@@ -34,7 +34,7 @@ _UNPRINTABLE = re.compile(
 )
 
 
-def given(*names: str) -> dict[str, Any]:
+def required_fields(*names: str) -> dict[str, Any]:
     """Return the JSON Schema of an object with each of these fields present and not null."""
     return {"required": [*names], "properties": {name: {"not": {"type": "null"}} for name in names}}
 
@@ -69,7 +69,7 @@ def _boolean(value: object) -> object:
     return value
 
 
-def listed(value: object) -> object:
+def parse_list(value: object) -> object:
     """Read a list from a list, from its JSON text, or (in a query) from a comma-separated text. Raises ValueError."""
     if not isinstance(value, str):
         return [value] if isinstance(value, int) and not isinstance(value, bool) else value
@@ -84,11 +84,11 @@ def listed(value: object) -> object:
     return [part.strip() for part in text.split(",") if part.strip()]
 
 
-def several(value: object) -> object:
+def parse_sentences(value: object) -> object:
     """Read a list of sentences from a list, from its JSON text, or from one sentence, which may contain commas."""
     if isinstance(value, str) and not value.strip().startswith("["):
         return [value] if value.strip() else []
-    return listed(value)
+    return parse_list(value)
 
 
 def _without_controls(value: str) -> str:
@@ -111,14 +111,14 @@ def _one_line(value: str) -> str:
         raise ValueError("has no visible character")
     if stripped.isprintable():
         return stripped
-    if _NOT_OF_A_LINE.search(_without_controls(stripped)):
+    if _LINE_BREAKS_AND_CONTROLS.search(_without_controls(stripped)):
         raise ValueError("contains a line break or another control character")
-    if _OVERRIDES.search(stripped):
+    if _BIDI_OVERRIDES.search(stripped):
         raise ValueError("contains a character that overrides the direction of the text")
     return stripped
 
 
-def composed_up_to(most: int) -> BeforeValidator:
+def nfc_text(most: int) -> BeforeValidator:
     """Return a validator that reads a text in NFC, before the check of its length.
 
     One composed character can be up to four before composition. A longer text stays unchanged, and the check of its
@@ -131,20 +131,20 @@ def composed_up_to(most: int) -> BeforeValidator:
     return BeforeValidator(read)
 
 
-def of_length(most: int, pattern: str = patterns.LINE) -> tuple[Any, BeforeValidator]:
+def bounded_text(most: int, pattern: str = patterns.LINE) -> tuple[Any, BeforeValidator]:
     """Return the constraints of a text of one line, read in NFC.
 
     `pattern` appears in the published schema only. Validators check the text, because their errors give the reason.
     """
     bounds = Field(min_length=1, max_length=most, json_schema_extra={"pattern": pattern})
-    return bounds, composed_up_to(most)
+    return bounds, nfc_text(most)
 
 
 def _printable(value: str) -> str:
     stripped = _one_line(value)
     if _UNPRINTABLE.search(stripped):
         raise ValueError("contains a character that is not printable")
-    if has_blank(stripped):
+    if has_invisible_character(stripped):
         raise ValueError("contains a character that is invisible")
     return stripped
 
@@ -175,7 +175,7 @@ def _instant(value: object) -> object:
     raise ValueError("is not a time such as 2026-11-23T10:00:00Z")
 
 
-class UnknownWord(ValueError):
+class UnknownValue(ValueError):
     """A text that is not one of the words of a field. `guess` finds the most probable word, and is slow."""
 
     def __init__(self, given: str, kind: str, legal: Sequence[str], guess: Callable[[], object]) -> None:
@@ -183,13 +183,13 @@ class UnknownWord(ValueError):
         self._legal = f"use one of {', '.join(legal)}"
         self._guess = guess
 
-    def words(self, *, guessed: bool) -> str:
+    def message(self, *, guessed: bool) -> str:
         """Return the error text with all legal words, and with the most probable one if `guessed`."""
         meant = self._guess() if guessed else None
         return f"{self}: {'' if meant is None else f'did you mean {meant}? '}{self._legal}"
 
 
-def word_reader(
+def enum_reader(
     words: dict[str, Any], legal: list[str], kind: str = "a status", side: Callable[[Any], object] = str
 ) -> Callable[[object], object]:
     """Return a reader of one of `words`, in any case. Its error names the nearest word and all legal words.
@@ -200,9 +200,9 @@ def word_reader(
     def read(value: object) -> object:
         if not isinstance(value, str):
             raise ValueError(f"is not one of {', '.join(legal)}")
-        found = words.get(spelled(value))
+        found = words.get(normalize(value))
         if found is None:
-            raise UnknownWord(value, kind, legal, lambda: word_meant(spelled(value), words, side))
+            raise UnknownValue(value, kind, legal, lambda: suggest_value(normalize(value), words, side))
         return found
 
     return read
@@ -212,7 +212,7 @@ def _event_type(value: object) -> object:
     if not isinstance(value, str):
         raise ValueError(f"is not one of {', '.join(EventType)}")
     if value not in _EVENT_TYPES:
-        raise UnknownWord(value, "an event type", list(EventType), lambda: close_to(value, EventType))
+        raise UnknownValue(value, "an event type", list(EventType), lambda: closest(value, EventType))
     return value
 
 
@@ -227,7 +227,7 @@ def _distinct(values: list[Any]) -> list[Any]:
     return list(dict.fromkeys(values))
 
 
-def at_most(most: int) -> Any:
+def max_items(most: int) -> Any:
     """Return the bound of a list. Put it directly after `list`, before our validators.
 
     Only in that position pydantic checks it before the entries. The first invalid entry ends validation.
@@ -242,25 +242,25 @@ ONE_LINE = AfterValidator(_one_line)
 _ID_SCHEMA = {"type": ["integer", "string"], "minimum": 1, "maximum": limits.ID_MAXIMUM, "pattern": patterns.ID}
 
 Id = Annotated[int, BeforeValidator(_integer), Field(ge=1, le=limits.ID_MAXIMUM), WithJsonSchema(_ID_SCHEMA)]
-Ids = Annotated[list[Id], at_most(limits.LINKS), BeforeValidator(listed), AfterValidator(_distinct)]
-Whole = Annotated[int, BeforeValidator(_integer)]
+Ids = Annotated[list[Id], max_items(limits.LINKS), BeforeValidator(parse_list), AfterValidator(_distinct)]
+Integer = Annotated[int, BeforeValidator(_integer)]
 Flag = Annotated[bool, BeforeValidator(_boolean)]
 _PRINTABLE = AfterValidator(_printable)
-Name = Annotated[str, *of_length(limits.NAME_CHARACTERS), ONE_LINE]
+Name = Annotated[str, *bounded_text(limits.NAME_CHARACTERS), ONE_LINE]
 TokenName = Annotated[
-    str, *of_length(limits.NAME_CHARACTERS, patterns.PRINTABLE), _PRINTABLE, AfterValidator(_unreserved)
+    str, *bounded_text(limits.NAME_CHARACTERS, patterns.PRINTABLE), _PRINTABLE, AfterValidator(_unreserved)
 ]
 _AT_MOST = Field(json_schema_extra={"maxLength": limits.DESCRIPTION_BYTES, "pattern": r"^[^\x00]*$"})
 Text = Annotated[str, _AT_MOST, AfterValidator(_within_description)]
-SomeText = Annotated[str, Field(min_length=1), _AT_MOST, AfterValidator(_within_description)]
-AgentId = Annotated[str, *of_length(limits.AGENT_ID_CHARACTERS, patterns.PRINTABLE), _PRINTABLE]
-Key = Annotated[str, *of_length(limits.KEY_CHARACTERS), ONE_LINE]
+NonEmptyText = Annotated[str, Field(min_length=1), _AT_MOST, AfterValidator(_within_description)]
+AgentId = Annotated[str, *bounded_text(limits.AGENT_ID_CHARACTERS, patterns.PRINTABLE), _PRINTABLE]
+Key = Annotated[str, *bounded_text(limits.KEY_CHARACTERS), ONE_LINE]
 _TIME_SCHEMA = {"type": "string", "format": "date-time", "pattern": patterns.YEAR}
 Instant = Annotated[int, BeforeValidator(_instant), WithJsonSchema(_TIME_SCHEMA)]
 Priority = Annotated[int, BeforeValidator(_priority), Field(ge=0, le=limits.PRIORITY_LOWEST)]
-Label = Annotated[str, *of_length(limits.LABEL_CHARACTERS), ONE_LINE]
-Labels = Annotated[list[Label], at_most(limits.LABELS), BeforeValidator(listed), AfterValidator(_distinct)]
-Acceptance = Annotated[list[Name], at_most(limits.ACCEPTANCE_CRITERIA), BeforeValidator(several)]
+Label = Annotated[str, *bounded_text(limits.LABEL_CHARACTERS), ONE_LINE]
+Labels = Annotated[list[Label], max_items(limits.LABELS), BeforeValidator(parse_list), AfterValidator(_distinct)]
+Acceptance = Annotated[list[Name], max_items(limits.ACCEPTANCE_CRITERIA), BeforeValidator(parse_sentences)]
 Limit = Annotated[int, BeforeValidator(_integer), Field(ge=1, le=limits.PAGE_MAXIMUM)]
 Cursor = Annotated[str, Field(max_length=512)]
 _QUERY = Field(max_length=500, json_schema_extra={"pattern": r"^[^\x00]*$"})
@@ -275,28 +275,28 @@ Minutes = Annotated[int, BeforeValidator(_integer), Field(ge=0, le=10_000_000)]
 
 TaskStatus = Annotated[
     Status,
-    BeforeValidator(word_reader(dict(SYNONYMS), [*Status], side=is_closed)),
+    BeforeValidator(enum_reader(dict(SYNONYMS), [*Status], side=is_closed)),
     WithJsonSchema({"type": "string", "enum": [*Status]}),
 ]
-_OF_A_NEW_TASK = [Status.TODO, Status.BACKLOG, Status.DONE, Status.CANCELLED]
-NewStatus = Annotated[TaskStatus, WithJsonSchema({"type": "string", "enum": _OF_A_NEW_TASK})]
+_INITIAL_STATUSES = [Status.TODO, Status.BACKLOG, Status.DONE, Status.CANCELLED]
+NewStatus = Annotated[TaskStatus, WithJsonSchema({"type": "string", "enum": _INITIAL_STATUSES})]
 TaskStatuses = Annotated[
-    list[TaskStatus], at_most(limits.FILTER_WORDS), BeforeValidator(listed), AfterValidator(_distinct)
+    list[TaskStatus], max_items(limits.MAX_FILTER_VALUES), BeforeValidator(parse_list), AfterValidator(_distinct)
 ]
 StatusOfEpic = Annotated[
     EpicStatus,
-    BeforeValidator(word_reader(dict(EPIC_SYNONYMS), [*EpicStatus], side=is_closed)),
+    BeforeValidator(enum_reader(dict(EPIC_SYNONYMS), [*EpicStatus], side=is_closed)),
     WithJsonSchema({"type": "string", "enum": [*EpicStatus]}),
 ]
 EventTypes = Annotated[
     list[Annotated[str, BeforeValidator(_event_type), WithJsonSchema({"type": "string", "pattern": _TYPES_PATTERN})]],
-    at_most(limits.FILTER_WORDS),
-    BeforeValidator(listed),
+    max_items(limits.MAX_FILTER_VALUES),
+    BeforeValidator(parse_list),
     AfterValidator(_distinct),
 ]
 _REF_SCHEMA = _ID_SCHEMA | {"type": ["string", "integer"], "maxLength": limits.KEY_CHARACTERS, "pattern": patterns.LINE}
 Refs = Annotated[
     list[Annotated[Key, BeforeValidator(_as_text), WithJsonSchema(_REF_SCHEMA)]],
-    at_most(limits.FILTER_WORDS),
-    BeforeValidator(listed),
+    max_items(limits.MAX_FILTER_VALUES),
+    BeforeValidator(parse_list),
 ]

@@ -1,10 +1,10 @@
 """Instructions for agents. The server sends them when an agent connects, and on request."""
 
-from project_manager.domain.limits import WAIT_SECONDS_ADVISED
+from project_manager.domain.limits import WAIT_SECONDS_RECOMMENDED
 
 INSTRUCTIONS = f"""\
 Project Manager leases each task to exactly one agent at a time.
-1. claim_next_task(agent_id, wait_seconds={WAIT_SECONDS_ADVISED}): keep task.id and lock.fence, \
+1. claim_next_task(agent_id, wait_seconds={WAIT_SECONDS_RECOMMENDED}): keep task.id and lock.fence, \
 send both with every write.
 2. Work, and report with add_task_log. Each write renews the lease; otherwise call renew_task_lock before \
 lock.expires_at.

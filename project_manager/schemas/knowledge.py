@@ -11,10 +11,10 @@ from pydantic import AfterValidator, AliasChoices, BeforeValidator, ConfigDict, 
 
 from project_manager.domain import limits
 from project_manager.schemas import fields
-from project_manager.schemas.commands import Command, Paged, Repeatable
+from project_manager.schemas.commands import Command, IdempotentCommand, Paged
 
 
-def _object(value: object) -> object:
+def _parsed_object(value: object) -> object:
     """Read an object from an object or from its JSON text. Raises ValueError."""
     if not isinstance(value, str):
         return value
@@ -25,7 +25,7 @@ def _object(value: object) -> object:
 
 
 def _within_metadata(value: dict[str, Any]) -> dict[str, Any]:
-    if _deeper(value, limits.JSON_DEPTH):
+    if _exceeds_depth(value, limits.JSON_DEPTH):
         raise ValueError(f"is nested more than {limits.JSON_DEPTH} levels deep")
     try:
         size = len(json.dumps(value, ensure_ascii=False, allow_nan=False).encode())
@@ -36,33 +36,33 @@ def _within_metadata(value: dict[str, Any]) -> dict[str, Any]:
     return value
 
 
-def _deeper(value: object, room: int) -> bool:
+def _exceeds_depth(value: object, room: int) -> bool:
     inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    return room < 0 or any(_deeper(part, room - 1) for part in inner)
+    return room < 0 or any(_exceeds_depth(part, room - 1) for part in inner)
 
 
-Title = Annotated[str, *fields.of_length(limits.TITLE_CHARACTERS), fields.ONE_LINE]
-Category = Annotated[str, *fields.of_length(limits.CATEGORY_CHARACTERS), fields.ONE_LINE]
-ActionType = Annotated[str, *fields.of_length(limits.ACTION_CHARACTERS), fields.ONE_LINE]
-Metadata = Annotated[dict[str, Any], BeforeValidator(_object), AfterValidator(_within_metadata)]
-Importance = Annotated[fields.Whole, Field(ge=0, le=limits.KNOWLEDGE_PRIORITY_HIGHEST)]
+Title = Annotated[str, *fields.bounded_text(limits.TITLE_CHARACTERS), fields.ONE_LINE]
+Category = Annotated[str, *fields.bounded_text(limits.CATEGORY_CHARACTERS), fields.ONE_LINE]
+ActionType = Annotated[str, *fields.bounded_text(limits.ACTION_CHARACTERS), fields.ONE_LINE]
+Metadata = Annotated[dict[str, Any], BeforeValidator(_parsed_object), AfterValidator(_within_metadata)]
+Importance = Annotated[fields.Integer, Field(ge=0, le=limits.KNOWLEDGE_PRIORITY_HIGHEST)]
 
 _AUTHOR = AliasChoices("agent_id", "created_by")
 
 
-_PLACES = [fields.given(place) for place in ("project_id", "project_name", "epic_id", "task_id", "parent_id")]
+_OWNERS = [fields.required_fields(place) for place in ("project_id", "project_name", "epic_id", "task_id", "parent_id")]
 _ITEM: dict[str, Any] = {
-    "anyOf": [fields.given("knowledge_id"), {**fields.given("title", "content"), "anyOf": _PLACES}]
+    "anyOf": [fields.required_fields("knowledge_id"), {**fields.required_fields("title", "content"), "anyOf": _OWNERS}]
 }
 """JSON Schema of an upsert: an existing item, or a new item with an id or a name that determines its project."""
 
 
-class UpsertKnowledge(Repeatable):
+class UpsertKnowledge(IdempotentCommand):
     model_config = ConfigDict(json_schema_extra=_ITEM)
 
     knowledge_id: fields.Id | None = Field(None, description="item to update; omit to create")
     title: Title = Field("", description="required for a new item")
-    content: fields.SomeText = Field("", description="Markdown, required if new")
+    content: fields.NonEmptyText = Field("", description="Markdown, required if new")
     category: Category | None = None
     tags: fields.Labels = Field(default_factory=list)
     priority: Importance = Field(0, description="0..5, highest first")
@@ -94,7 +94,7 @@ class GetKnowledge(Paged):
         None, validation_alias=AliasChoices("q", "query"), description="words in title, content, category or tags"
     )
     include_inactive: fields.Flag = False
-    budget_tokens: fields.Whole | None = Field(
+    budget_tokens: fields.Integer | None = Field(
         None, ge=200, le=100_000, description="shorten contents to about this size"
     )
 
@@ -120,7 +120,7 @@ class ListKnowledgeVersions(Paged):
     knowledge_id: fields.Id
 
 
-class AppendKnowledgeLog(Repeatable):
+class AppendKnowledgeLog(IdempotentCommand):
     knowledge_id: fields.Id
     action_type: ActionType = Field(description="action, such as used, reviewed, questioned")
     change_reason: fields.Text | None = Field(None, description="reason or result")

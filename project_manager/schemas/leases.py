@@ -7,7 +7,7 @@ from pydantic import AliasChoices, Field
 
 from project_manager.domain import limits
 from project_manager.schemas import fields
-from project_manager.schemas.commands import WAIT_DESCRIPTION, Command, Leased, Paged, Repeatable, Scoped
+from project_manager.schemas.commands import WAIT_DESCRIPTION, Command, IdempotentCommand, Leased, Paged, Scoped
 from project_manager.schemas.tasks import LockView, TaskView
 
 _TTL = AliasChoices("ttl_seconds", "timeout", "duration_seconds")
@@ -29,7 +29,7 @@ class AcquireTaskLock(Leased):
     force: fields.Flag = Field(False, description="operators only: take over the lease")
 
     @property
-    def asked_seconds(self) -> int | None:
+    def requested_seconds(self) -> int | None:
         """Return the requested length in seconds, or None."""
         return self.ttl_seconds if "ttl_seconds" in self.model_fields_set else None
 
@@ -50,7 +50,7 @@ class ReleaseTaskLock(Leased):
     force: fields.Flag = Field(False, description="operators only: end any lease")
 
 
-class ClaimNextTask(Repeatable, Scoped):
+class ClaimNextTask(IdempotentCommand, Scoped):
     agent_id: fields.AgentId | None = Field(None, description="your agent id")
     labels: fields.Labels = Field(default_factory=list, description="all of these")
     priority: fields.Priority | None = Field(None, description="this priority or more urgent")

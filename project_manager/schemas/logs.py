@@ -13,7 +13,7 @@ LogKind = Literal["comment", "progress", "handoff", "evidence"]
 
 class AddTaskLog(Leased):
     task_id: fields.Id
-    body: fields.SomeText = Field(description="markdown")
+    body: fields.NonEmptyText = Field(description="markdown")
     kind: LogKind = "progress"
 
 

@@ -5,12 +5,12 @@ validation refuses the invisible ones among them. Validation also strips a text,
 """
 
 _NOT_OF_A_LINE = r"\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069"
-_OF_A_LINE = f"[^{_NOT_OF_A_LINE}]"
+_LINE_CHARACTER = f"[^{_NOT_OF_A_LINE}]"
 _INVISIBLE = (
     r"\s\x00-\x1f\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202e\u2060-\u206f\u2800"
     r"\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufff8"
 )
-LINE = f"^{_OF_A_LINE}*[^{_INVISIBLE}]{_OF_A_LINE}*$"
+LINE = f"^{_LINE_CHARACTER}*[^{_INVISIBLE}]{_LINE_CHARACTER}*$"
 """One line with a visible character."""
 
 _UNPRINTABLE = (
@@ -29,7 +29,7 @@ YEAR = "^(19[7-9]|[2-9][0-9])[0-9]"
 TAG = r"^\s*#\s*[A-Za-z][A-Za-z0-9_-]{0,63}\s*:\s*[^\s\x00][^\x00]*$"
 """`#TYPE: text`."""
 
-SOME_TEXT = r"^[^\x00]*[^\s\x00#][^\x00]*$"
+NON_EMPTY_TEXT = r"^[^\x00]*[^\s\x00#][^\x00]*$"
 """A text with a character other than whitespace and `#`."""
 
 KEY_HEADER = r"^[!-~\xa1-\xac\xae-\xff]([ -~\xa1-\xac\xae-\xff]*[!-~\xa1-\xac\xae-\xff])?$"

@@ -7,10 +7,10 @@ from pydantic import Field
 
 from project_manager.domain import limits
 from project_manager.schemas import fields
-from project_manager.schemas.commands import Command, Repeatable
+from project_manager.schemas.commands import Command, IdempotentCommand
 
 
-class ImportPlan(Repeatable):
+class ImportPlan(IdempotentCommand):
     document: str = Field(description="the plan, YAML or JSON text", max_length=limits.PLAN_BYTES)
     source: fields.Name = Field("document", description="file name in error messages")
     dry_run: fields.Flag = False

@@ -6,10 +6,10 @@ from typing import Annotated
 from pydantic import BeforeValidator, Field
 
 from project_manager.schemas import fields
-from project_manager.schemas.commands import Command, Paged, Repeatable, any_means_none
+from project_manager.schemas.commands import Command, IdempotentCommand, Paged, any_as_none
 
 
-class CreateProject(Repeatable):
+class CreateProject(IdempotentCommand):
     name: fields.Name = Field(description="unique name")
     description: fields.Text = ""
     agent_id: fields.AgentId | None = Field(None, description="your agent id")
@@ -35,7 +35,7 @@ class DeleteProject(Command):
 
 class ListProjects(Paged):
     archived: fields.Flag | None = Field(None, description="true: only archived; false: only active")
-    status: Annotated[str | None, BeforeValidator(any_means_none)] = Field(
+    status: Annotated[str | None, BeforeValidator(any_as_none)] = Field(
         None, description="deprecated; ACTIVE or ARCHIVED"
     )
 

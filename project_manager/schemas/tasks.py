@@ -8,8 +8,8 @@ from pydantic import AliasChoices, BeforeValidator, ConfigDict, Field, WithJsonS
 from project_manager.domain import limits
 from project_manager.domain.statuses import Status
 from project_manager.schemas import fields
-from project_manager.schemas.assumptions import OF_A_TASK, AssumptionView, NotedView, TagTexts
-from project_manager.schemas.commands import Command, Leased, Paged, Reading, Repeatable, Scoped, any_means_none
+from project_manager.schemas.assumptions import ASSUMPTIONS_ALIAS, AssumptionView, NotedView, TagTexts
+from project_manager.schemas.commands import AgentRead, Command, IdempotentCommand, Leased, Paged, Scoped, any_as_none
 from project_manager.schemas.logs import LogView
 from project_manager.schemas.views import NamedView
 
@@ -30,7 +30,7 @@ class NewTask(Command):
     external_key: fields.Key | None = Field(None, description="unique in the project")
 
 
-class CreateTask(NewTask, Repeatable):
+class CreateTask(NewTask, IdempotentCommand):
     project_id: fields.Id | None = None
     project_name: fields.Name | None = Field(None, description="or project_id; created if new")
     epic_id: fields.Id | None = None
@@ -41,7 +41,7 @@ class CreateTask(NewTask, Repeatable):
         description="task ids that must be DONE first",
     )
     assumptions: TagTexts = Field(
-        default_factory=list, validation_alias=OF_A_TASK, description="to record, each as #TYPE: text"
+        default_factory=list, validation_alias=ASSUMPTIONS_ALIAS, description="to record, each as #TYPE: text"
     )
     agent_id: fields.AgentId | None = Field(None, description="your agent id")
 
@@ -55,7 +55,7 @@ class BulkTask(NewTask):
     )
 
 
-class CreateTasks(Repeatable):
+class CreateTasks(IdempotentCommand):
     project_id: fields.Id | None = None
     project_name: fields.Name | None = Field(None, description="or project_id; created if new")
     epic_id: fields.Id | None = None
@@ -68,15 +68,15 @@ class GetTask(Command):
     task_id: fields.Id
 
 
-class GetTaskDetails(Reading):
+class GetTaskDetails(AgentRead):
     task_id: fields.Id
-    log_limit: fields.Whole = Field(20, ge=1, le=1000, description="newest log entries")
+    log_limit: fields.Integer = Field(20, ge=1, le=1000, description="newest log entries")
     before: fields.Id | None = Field(
         None,
         validation_alias=AliasChoices("before", "before_seq"),
         description="logs_before, for older entries",
     )
-    budget_tokens: fields.Whole | None = Field(
+    budget_tokens: fields.Integer | None = Field(
         None, ge=200, le=100_000, description="shorten the log to about this size"
     )
 
@@ -108,13 +108,13 @@ class UpdateTask(Leased):
     due_at: fields.Instant | None = None
     estimate_minutes: fields.Minutes | None = None
     external_key: fields.Key | None = None
-    attempts: fields.Whole = Field(0, ge=0, le=0, description="0 resets failed attempts")
+    attempts: fields.Integer = Field(0, ge=0, le=0, description="0 resets failed attempts")
     status: fields.TaskStatus | None = Field(None, description="as in update_task_status")
     reopen: fields.Flag = Field(False, description="needed to leave DONE or CANCELLED")
     force: fields.Flag = Field(False, description="operators only: end any lease")
     log_entry: fields.Text | None = Field(None, description="added to the log")
     assumptions: TagTexts = Field(
-        default_factory=list, validation_alias=OF_A_TASK, description="to record, each as #TYPE: text"
+        default_factory=list, validation_alias=ASSUMPTIONS_ALIAS, description="to record, each as #TYPE: text"
     )
     version: fields.Version | None = Field(None, description="fail unless at this version")
 
@@ -125,21 +125,21 @@ class DeleteTask(Command):
     version: fields.Version | None = None
 
 
-class TaskFilters(Paged, Scoped, Reading):
-    status: Annotated[fields.TaskStatuses | None, BeforeValidator(any_means_none)] = None
+class TaskFilters(Paged, Scoped, AgentRead):
+    status: Annotated[fields.TaskStatuses | None, BeforeValidator(any_as_none)] = None
     label: fields.Label | None = None
     holder: fields.AgentId | None = Field(None, description="holder of the lock")
     ready: fields.Flag | None = Field(None, description="true: ready tasks")
     q: fields.Query | None = Field(
         None, validation_alias=AliasChoices("q", "query"), description="words in name, description or external_key"
     )
-    ids: Annotated[list[fields.Id], fields.at_most(limits.PAGE_MAXIMUM), BeforeValidator(fields.listed)] | None = Field(
-        None, description="these tasks only"
-    )
+    ids: (
+        Annotated[list[fields.Id], fields.max_items(limits.PAGE_MAXIMUM), BeforeValidator(fields.parse_list)] | None
+    ) = Field(None, description="these tasks only")
 
 
-class GetAvailableTasks(Paged, Scoped, Reading):
-    status: Annotated[fields.TaskStatuses | None, BeforeValidator(any_means_none)] = Field(
+class GetAvailableTasks(Paged, Scoped, AgentRead):
+    status: Annotated[fields.TaskStatuses | None, BeforeValidator(any_as_none)] = Field(
         None, description="statuses; default: ready tasks"
     )
     include_locked: fields.Flag = Field(False, description="also locked")
@@ -209,7 +209,9 @@ _COLUMN = WithJsonSchema({"type": "string", "pattern": f"^({'|'.join(['compact',
 
 
 Columns = Annotated[
-    list[Annotated[fields.Label, _COLUMN]], fields.at_most(limits.FILTER_WORDS), BeforeValidator(fields.listed)
+    list[Annotated[fields.Label, _COLUMN]],
+    fields.max_items(limits.MAX_FILTER_VALUES),
+    BeforeValidator(fields.parse_list),
 ]
 
 

@@ -9,12 +9,12 @@ from pydantic import AliasChoices, BaseModel, ValidationError
 
 from project_manager.domain import limits
 from project_manager.domain.errors import Invalid, UnknownArgument
-from project_manager.domain.hints import SORTING, field_meant
+from project_manager.domain.hints import SORT_PARAMETERS, suggest_field
 from project_manager.schemas.commands import Command
-from project_manager.schemas.fields import UnknownWord
+from project_manager.schemas.fields import UnknownValue
 
 CommandType = TypeVar("CommandType", bound=Command)
-Fault = dict[str, str]
+FieldError = dict[str, str]
 
 
 def read(
@@ -22,7 +22,7 @@ def read(
     raw: Mapping[str, object],
     *,
     listed: int | None = limits.FIELD_ERRORS,
-    guesses: int = limits.FIELD_ERRORS,
+    with_suggestions: int = limits.FIELD_ERRORS,
 ) -> CommandType:
     """Return the validated command.
 
@@ -38,9 +38,12 @@ def read(
         return command.model_validate(raw)
     except ValidationError as error:
         found = error.errors(include_url=False)
-    faults = [_fault(command, entry, raw, guessed=number < guesses) for number, entry in enumerate(found[:listed])]
+    faults = [
+        _field_error(command, entry, raw, with_suggestions=number < with_suggestions)
+        for number, entry in enumerate(found[:listed])
+    ]
     only_unknown = all(_is_unknown(command, entry) for entry in found)
-    raise _refusal(faults, len(found), only_unknown=only_unknown)
+    raise _invalid_error(faults, len(found), only_unknown=only_unknown)
 
 
 def check_number_of_fields(raw: Mapping[str, object]) -> None:
@@ -49,15 +52,15 @@ def check_number_of_fields(raw: Mapping[str, object]) -> None:
     Without this bound, each unknown field would become a field error.
     """
     for path, fields in _objects(raw):
-        if len(fields) > limits.KEYS:
+        if len(fields) > limits.MAX_KEYS:
             field = ".".join(path) or "(body)"
-            message = f"`{field}` has {len(fields):,} fields; the limit is {limits.KEYS}"
+            message = f"`{field}` has {len(fields):,} fields; the limit is {limits.MAX_KEYS}"
             raise Invalid(message, faults=[{"field": field, "message": message, "hint": ""}])
 
 
 def is_large(raw: Mapping[str, object]) -> bool:
     """Return whether validation takes so long that it must not run on the event loop."""
-    return any(isinstance(value, list) and len(value) > limits.FILTER_WORDS for value in raw.values())
+    return any(isinstance(value, list) and len(value) > limits.MAX_FILTER_VALUES for value in raw.values())
 
 
 def _objects(raw: Mapping[str, object]) -> Iterator[tuple[tuple[str, ...], Mapping[str, object]]]:
@@ -66,7 +69,7 @@ def _objects(raw: Mapping[str, object]) -> Iterator[tuple[tuple[str, ...], Mappi
     for name, value in raw.items():
         if isinstance(value, list):
             yield from (
-                ((brief(name), str(number)), item) for number, item in enumerate(value) if isinstance(item, dict)
+                ((excerpt(name), str(number)), item) for number, item in enumerate(value) if isinstance(item, dict)
             )
 
 
@@ -78,17 +81,17 @@ def _check_names(command: type[BaseModel], raw: Mapping[str, object], most: int)
     total = 0
     found: list[tuple[type[BaseModel], tuple[str, ...], str]] = []
     for path, fields in objects:
-        inner = _innermost(command, (*path, ""))
+        inner = _model_at(command, (*path, ""))
         unknown = fields.keys() - set(names_of(inner))
         total += len(unknown)
         named = (name for name in fields if name in unknown)
         found += [(inner, path, name) for name in islice(named, most - len(found))]
     if total > most:
-        faults = [_unknown(inner, ".".join((*path, brief(name))), name, guessed=True) for inner, path, name in found]
-        raise _refusal(faults, total, only_unknown=True)
+        faults = [_unknown(inner, ".".join((*path, excerpt(name))), name, guessed=True) for inner, path, name in found]
+        raise _invalid_error(faults, total, only_unknown=True)
 
 
-def _refusal(faults: list[Fault], total: int, *, only_unknown: bool) -> Invalid:
+def _invalid_error(faults: list[FieldError], total: int, *, only_unknown: bool) -> Invalid:
     more = total - len(faults)
     kind = UnknownArgument if only_unknown else Invalid
     return kind(
@@ -99,7 +102,7 @@ def _refusal(faults: list[Fault], total: int, *, only_unknown: bool) -> Invalid:
     )
 
 
-def brief(text: object) -> str:
+def excerpt(text: object) -> str:
     """Return the beginning of a text of the client, short enough for an error message."""
     whole = str(text)
     return whole if len(whole) <= limits.SHOWN_CHARACTERS else f"{whole[: limits.SHOWN_CHARACTERS]}.."
@@ -107,11 +110,11 @@ def brief(text: object) -> str:
 
 def names_of(command: type[BaseModel]) -> list[str]:
     """Return all accepted argument names of a command, aliases included."""
-    return [name for names in names_by_field(command).values() for name in names]
+    return [name for names in aliases_by_field(command).values() for name in names]
 
 
 @cache
-def names_by_field(command: type[BaseModel]) -> dict[str, list[str]]:
+def aliases_by_field(command: type[BaseModel]) -> dict[str, list[str]]:
     """Return a map from each field to its accepted names: its own name first, then its aliases."""
     names = {}
     for name, field in command.model_fields.items():
@@ -126,24 +129,26 @@ def _is_unknown(command: type[BaseModel], entry: Any) -> bool:
 
     Pydantic reports the second of two names of one field in the same way.
     """
-    inner = _innermost(command, entry["loc"])
+    inner = _model_at(command, entry["loc"])
     return entry["type"] == "extra_forbidden" and entry["loc"][-1] not in names_of(inner)
 
 
-def _fault(command: type[BaseModel], entry: Any, raw: Mapping[str, object], *, guessed: bool) -> Fault:
+def _field_error(
+    command: type[BaseModel], entry: Any, raw: Mapping[str, object], *, with_suggestions: bool
+) -> FieldError:
     loc = entry["loc"]
-    if _is_alone(loc, raw):
+    if _is_scalar_for_list(loc, raw):
         loc = loc[:-1]
-    field = ".".join(map(brief, loc)) or "(body)"
+    field = ".".join(map(excerpt, loc)) or "(body)"
     if entry["type"] == "extra_forbidden":
-        return _unknown(_innermost(command, loc), field, str(loc[-1]), guessed=guessed)
-    words = _words(entry, guessed=guessed)
+        return _unknown(_model_at(command, loc), field, str(loc[-1]), guessed=with_suggestions)
+    words = _message(entry, guessed=with_suggestions)
     quoted = isinstance(entry["input"], str) and words.startswith(repr(entry["input"][:40]))
     shown = field.removesuffix(f".{loc[-1]}") if quoted and isinstance(loc[-1], int) else field
     return {"field": field, "message": f"`{shown}` {words}", "hint": _hint(command, entry, field)}
 
 
-def _is_alone(loc: tuple[object, ...], raw: Mapping[str, object]) -> bool:
+def _is_scalar_for_list(loc: tuple[object, ...], raw: Mapping[str, object]) -> bool:
     """Return whether the list was sent as one word. The client then knows no index of the entry."""
     if len(loc) != 2 or not isinstance(loc[1], int):
         return False
@@ -151,20 +156,20 @@ def _is_alone(loc: tuple[object, ...], raw: Mapping[str, object]) -> bool:
     return isinstance(given, str) and not given.lstrip().startswith("[") and "," not in given
 
 
-def _unknown(command: type[BaseModel], field: str, name: str, *, guessed: bool) -> Fault:
-    for own, names in names_by_field(command).items():
+def _unknown(command: type[BaseModel], field: str, name: str, *, guessed: bool) -> FieldError:
+    for own, names in aliases_by_field(command).items():
         if name in names:
             words = f"is an alias of `{own}`" if name != own else f"has aliases: {', '.join(names[1:])}"
             return {"field": field, "message": f"`{field}` {words}; send only one", "hint": ""}
-    meant = field_meant(name, names_by_field(command)) if guessed else None
+    meant = suggest_field(name, aliases_by_field(command)) if guessed else None
     guess = "" if meant is None else f": did you mean `{meant}`?"
     hint = "" if meant is not None else f"The fields are {', '.join(command.model_fields)}."
-    if name.lower() in SORTING and meant is None:
+    if name.lower() in SORT_PARAMETERS and meant is None:
         hint = "Lists have a fixed order."
     return {"field": field, "message": f"unknown field `{field}`{guess}", "hint": hint}
 
 
-def _innermost(command: type[BaseModel], loc: tuple[object, ...]) -> type[BaseModel]:
+def _model_at(command: type[BaseModel], loc: tuple[object, ...]) -> type[BaseModel]:
     """Return the model at the end of the path of a field error, for lists of models such as `tasks.3.name`."""
     for part in loc[:-1]:
         field = command.model_fields.get(str(part))
@@ -180,7 +185,7 @@ def _models_in(annotation: Any) -> list[type[BaseModel]]:
     return [model for inner in getattr(annotation, "__args__", ()) for model in _models_in(inner)]
 
 
-_WORDS = {
+_MESSAGES = {
     "missing": "is missing",
     "value_error": "{error}",
     "greater_than_equal": "must be at least {ge}",
@@ -205,23 +210,23 @@ _WORDS = {
 }
 
 
-def _words(entry: Any, *, guessed: bool) -> str:
+def _message(entry: Any, *, guessed: bool) -> str:
     error = (entry.get("ctx") or {}).get("error")
-    if isinstance(error, UnknownWord):
-        return error.words(guessed=guessed)
+    if isinstance(error, UnknownValue):
+        return error.message(guessed=guessed)
     too_large = entry["type"] == "less_than_equal" and entry["ctx"]["le"] == limits.ID_MAXIMUM
-    template = _WORDS.get("int_parsing_size" if too_large else entry["type"])
+    template = _MESSAGES.get("int_parsing_size" if too_large else entry["type"])
     return str(entry["msg"]).lower() if template is None else template.format(**(entry.get("ctx") or {}))
 
 
-_LISTED = {"project": "list_projects (GET /api/projects)", "epic": "list_epics (GET /api/epics)"}
+_LIST_OPERATIONS = {"project": "list_projects (GET /api/projects)", "epic": "list_epics (GET /api/epics)"}
 
 
 def _hint(command: type[BaseModel], entry: Any, field: str) -> str:
     if entry["type"] == "missing":
         return f"Send `{field}`."
     kind = field.removesuffix("_id")
-    if kind in _LISTED and isinstance(entry["input"], str):
+    if kind in _LIST_OPERATIONS and isinstance(entry["input"], str):
         by_name = f"Send names as `{kind}_name`; ids" if f"{kind}_name" in command.model_fields else "Ids"
-        return f"{by_name} are listed by {_LISTED[kind]}."
+        return f"{by_name} are listed by {_LIST_OPERATIONS[kind]}."
     return ""

@@ -2,7 +2,7 @@
 
 from project_manager.clock import rfc3339
 from project_manager.domain.errors import AgentNotFound
-from project_manager.domain.limits import WAIT_SECONDS_ADVISED
+from project_manager.domain.limits import WAIT_SECONDS_RECOMMENDED
 from project_manager.schemas import cursor
 from project_manager.schemas.agents import AgentView, ContextView, GetAgent, GetContext, HoldingView, ListAgents
 from project_manager.schemas.logs import LogView
@@ -15,7 +15,7 @@ from project_manager.store.tasks import TaskRow
 from project_manager.store.transaction import Tx
 
 CHARACTERS_PER_TOKEN = 4
-LOST_WITHIN_MS = 24 * 3600 * 1000
+LOST_LEASE_WINDOW_MS = 24 * 3600 * 1000
 
 
 def list_agents(tx: Tx, command: ListAgents) -> Page[AgentView]:
@@ -42,29 +42,29 @@ def get_context(tx: Tx, command: GetContext) -> ContextView:
     of others. `lost` lists the tasks not DONE on which your lease expired or was forced in the last 24 hours.
     """
     about = resolve.scope(tx, command)
-    held = [row for row in agents.held_by(tx, tx.actor.id) if _is_about(row, about)]
+    held = [row for row in agents.held_by(tx, tx.actor.id) if _matches_filters(row, about)]
     room = command.budget_tokens * CHARACTERS_PER_TOKEN
     holding = []
     for row in held:
-        view = _holding(tx, row, room=room // max(1, len(held)))
+        view = _held_task(tx, row, room=room // max(1, len(held)))
         holding.append(view)
     ready = claimable.count(tx, about)
-    lost = lease_history.lost_by(tx, tx.actor.id, **about, since=tx.now - LOST_WITHIN_MS)
+    lost = lease_history.lost_by(tx, tx.actor.id, **about, since=tx.now - LOST_LEASE_WINDOW_MS)
     return ContextView(
         agent_id=tx.actor.id,
         server_time=rfc3339(tx.now),
         holding=holding,
         lost=serializers.links(lost),
         ready_tasks=ready,
-        next_step=_next_step(holding, ready) + _about_lost(lost),
+        next_step=_next_step(holding, ready) + _lost_leases_sentence(lost),
     )
 
 
-def _is_about(row: TaskRow, about: dict[str, int]) -> bool:
+def _matches_filters(row: TaskRow, about: dict[str, int]) -> bool:
     return all(getattr(row, name) == number for name, number in about.items())
 
 
-def _holding(tx: Tx, held: TaskRow, *, room: int) -> HoldingView:
+def _held_task(tx: Tx, held: TaskRow, *, room: int) -> HoldingView:
     row = lookup.task(tx, held.id)
     lease = lease_of(row, tx.now)
     if lease is None:
@@ -89,7 +89,7 @@ def _next_step(holding: list[HoldingView], ready: int) -> str:
     if not holding:
         if ready:
             return f"No active lease; {ready} tasks are ready: call claim_next_task."
-        wait = f"wait_seconds={WAIT_SECONDS_ADVISED}"
+        wait = f"wait_seconds={WAIT_SECONDS_RECOMMENDED}"
         return f"No active lease and no ready task: call claim_next_task with {wait}."
     first = min(holding, key=lambda view: view.seconds_left)
     return (
@@ -99,7 +99,7 @@ def _next_step(holding: list[HoldingView], ready: int) -> str:
     )
 
 
-def _about_lost(lost: list[tuple[int, str, str]]) -> str:
+def _lost_leases_sentence(lost: list[tuple[int, str, str]]) -> str:
     if not lost:
         return ""
     named = ", ".join(f"#{task_id}" for task_id, _, _ in lost[:5]) + (", .." if len(lost) > 5 else "")

@@ -3,26 +3,26 @@
 from typing import Any, NamedTuple
 
 from project_manager.clock import rfc3339
-from project_manager.domain.assumptions import USUAL_CONFIDENCE, family_of, parse_tag
+from project_manager.domain.assumptions import DEFAULT_CONFIDENCE, family_of, parse_tag
 from project_manager.domain.errors import AssumptionNotFound
 from project_manager.domain.events import EventType
 from project_manager.schemas import assumptions as contract
 from project_manager.schemas import cursor
 from project_manager.schemas.views import Page
 from project_manager.services import lookup, transitions
-from project_manager.services.authorization import check_writer, renewed_by_writing
+from project_manager.services.authorization import check_write, renew_on_write
 from project_manager.store import assumptions, seals
 from project_manager.store.assumptions import AssumptionRow, VerdictRow
 from project_manager.store.tasks import TaskRow
 from project_manager.store.transaction import Tx
 
-NEWEST = 2**62
-WITH_TASK = 20
+MAX_ID = 2**62
+SHOWN_WITH_TASK = 20
 ROW_CHARACTERS = 300
-PLACE = ("file_path", "line_number", "code_snippet")
+LOCATION_FIELDS = ("file_path", "line_number", "code_snippet")
 
 
-class Shown(NamedTuple):
+class AssumptionList(NamedTuple):
     """The newest assumptions on a task that fit into the answer, and the total number of assumptions."""
 
     items: list[contract.AssumptionView]
@@ -36,33 +36,33 @@ def record(tx: Tx, command: contract.AddRaTag) -> contract.RecordedView:
     text: no file is opened.
     """
     row = lookup.task(tx, command.task_id)
-    check_writer(tx, row, command.fence)
-    place = {name: getattr(command, name) for name in PLACE}
+    check_write(tx, row, command.fence)
+    place = {name: getattr(command, name) for name in LOCATION_FIELDS}
     assumption_id = _add(tx, row, command.text, place).id
-    renewed_by_writing(tx, row, command.fence)
+    renew_on_write(tx, row, command.fence)
     found = _shown(_find(tx, row.id, assumption_id))
     return contract.RecordedView(success=True, task_id=row.id, ra_tag_id=assumption_id, assumption=found)
 
 
-def record_all(tx: Tx, row: TaskRow, tags: list[str]) -> list[contract.NotedView]:
+def record_with_task(tx: Tx, row: TaskRow, tags: list[str]) -> list[contract.NotedView]:
     """Record the assumptions that are sent together with the task, and return them.
 
     The caller has checked that the actor may write about the task.
     """
-    nowhere = dict.fromkeys(PLACE)
+    nowhere = dict.fromkeys(LOCATION_FIELDS)
     return [_add(tx, row, tag, nowhere) for tag in tags]
 
 
-def judge(tx: Tx, command: contract.CaptureAssumptionValidation) -> contract.ValidatedView:
+def record_verdict(tx: Tx, command: contract.CaptureAssumptionValidation) -> contract.ValidatedView:
     """Give your verdict on an assumption: validated, rejected or partial, with the reason.
 
     Any reviewer may judge, without a lease. The newest verdict counts; earlier ones stay in the history.
     """
     row = lookup.task(tx, command.task_id)
     before = _find(tx, row.id, command.assumption_id)
-    confidence = USUAL_CONFIDENCE[command.verdict] if command.confidence is None else command.confidence
-    given = assumptions.judge(tx, before.id, command.verdict.value, confidence, command.reason)
-    transitions.tell(
+    confidence = DEFAULT_CONFIDENCE[command.verdict] if command.confidence is None else command.confidence
+    given = assumptions.add_verdict(tx, before.id, command.verdict.value, confidence, command.reason)
+    transitions.emit(
         tx,
         EventType.ASSUMPTION_VALIDATED,
         row,
@@ -73,7 +73,7 @@ def judge(tx: Tx, command: contract.CaptureAssumptionValidation) -> contract.Val
         confidence=confidence,
         reviewer=given.reviewer,
     )
-    renewed_by_writing(tx, row, None)
+    renew_on_write(tx, row, None)
     return contract.ValidatedView(
         success=True,
         task_id=row.id,
@@ -88,7 +88,7 @@ def list_assumptions(tx: Tx, command: contract.ListAssumptions) -> Page[contract
     """List the assumptions on a task, newest first, with the verdicts that count."""
     row = lookup.task(tx, command.task_id)
     filters = {"assumptions_of": row.id, "verdict": command.verdict}
-    before = cursor.read(command.cursor, filters, 1)[0] if command.cursor else NEWEST
+    before = cursor.read(command.cursor, filters, 1)[0] if command.cursor else MAX_ID
     shown, more, total = assumptions.page(tx, row.id, command.limit, before=before, standing=command.verdict)
     following = cursor.write((shown[-1].id,), filters) if more else None
     return Page([_shown(assumption) for assumption in shown], following, total)
@@ -102,26 +102,26 @@ def get(tx: Tx, command: contract.GetAssumption) -> contract.AssumptionHistoryVi
     return contract.AssumptionHistoryView(assumption=_shown(found), history=history)
 
 
-def with_task(tx: Tx, task_id: int, *, room: int | None) -> Shown:
+def for_task(tx: Tx, task_id: int, *, budget: int | None) -> AssumptionList:
     """Return the newest assumptions that are serialized together with the task.
 
     `room` is the approximate limit in characters. Without it, only the number of rows is limited.
     """
-    rows, _, total = assumptions.page(tx, task_id, WITH_TASK, before=NEWEST)
+    rows, _, total = assumptions.page(tx, task_id, SHOWN_WITH_TASK, before=MAX_ID)
     shown: list[contract.AssumptionView] = []
     for row in rows:
-        if room is not None:
-            room -= len(row.text) + len(row.code_snippet or "") + ROW_CHARACTERS
-            if room < 0 and shown:
+        if budget is not None:
+            budget -= len(row.text) + len(row.code_snippet or "") + ROW_CHARACTERS
+            if budget < 0 and shown:
                 break
         shown.append(_shown(row))
-    return Shown(shown, total)
+    return AssumptionList(shown, total)
 
 
 def _add(tx: Tx, row: TaskRow, tag: str, place: dict[str, Any]) -> contract.NotedView:
     tag_type, words = parse_tag(tag)
     assumption_id = assumptions.add(tx, row.id, {"type": tag_type, "text": words, **place})
-    transitions.tell(
+    transitions.emit(
         tx,
         EventType.ASSUMPTION_RECORDED,
         row,

@@ -7,7 +7,7 @@ from project_manager.store.tasks import TaskRow
 from project_manager.store.transaction import Tx
 
 
-def takes_away(tx: Tx, row: TaskRow, *, force: bool) -> bool:
+def overrides_lease(tx: Tx, row: TaskRow, *, force: bool) -> bool:
     """Return whether the write overrides the lease of another actor.
 
     `lookup.check_force` has checked that the actor may use `force`.
@@ -16,17 +16,17 @@ def takes_away(tx: Tx, row: TaskRow, *, force: bool) -> bool:
     return force and lease is not None and lease.holder != tx.actor.id
 
 
-def check_writer(tx: Tx, row: TaskRow, fence: int | None, *, force: bool = False) -> None:
+def check_write(tx: Tx, row: TaskRow, fence: int | None, *, force: bool = False) -> None:
     """Check that the actor may write about the task.
 
     An agent needs the live lease of the task, if there is one. A person needs it only with a fence. `force` overrides
     the lease of another actor. Raises LockHeld, StaleFence, FenceRequired.
     """
-    if (tx.actor.is_agent or fence is not None) and not takes_away(tx, row, force=force):
+    if (tx.actor.is_agent or fence is not None) and not overrides_lease(tx, row, force=force):
         check_lease(tx, row, fence)
 
 
-def renewed_by_writing(tx: Tx, row: TaskRow, fence: int | None) -> TaskRow:
+def renew_on_write(tx: Tx, row: TaskRow, fence: int | None) -> TaskRow:
     """Renew the actor's own lease after a write and return the task.
 
     A lease that needs a fence is not renewed by a write without one (a comment).

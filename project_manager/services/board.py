@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 
 from project_manager.domain.errors import ResponseTooLarge
-from project_manager.domain.limits import LEAD_CHARACTERS
+from project_manager.domain.limits import EXCERPT_CHARACTERS
 from project_manager.schemas.board import GetBoardState
 from project_manager.schemas.epics import EpicView
 from project_manager.schemas.projects import ProjectView
@@ -17,7 +17,7 @@ from project_manager.services import lookup, serializers
 from project_manager.store import epics, events, meta, projects, tasks
 from project_manager.store.transaction import Tx
 
-AT_ONCE = 500
+CHUNK_SIZE = 500
 BOARD_BYTES = 32 * 1024 * 1024
 
 
@@ -59,7 +59,7 @@ def _encoded(things: Iterator[Any]) -> Iterator[Any]:
     The items as objects take many times the memory. Raises ResponseTooLarge.
     """
     size = 0
-    while some := list(islice(things, AT_ONCE)):
+    while some := list(islice(things, CHUNK_SIZE)):
         text = orjson.dumps(some)[1:-1]
         size += len(text)
         if size > BOARD_BYTES:
@@ -70,24 +70,24 @@ def _encoded(things: Iterator[Any]) -> Iterator[Any]:
 def _epics(tx: Tx, chosen: int | None) -> Iterator[Any]:
     for row in epics.outlines(tx):
         if chosen in (None, row.project_id):
-            yield _brief(serializers.epic(row))
+            yield _with_excerpt(serializers.epic(row))
 
 
 def _projects(tx: Tx, chosen: int | None) -> Iterator[Any]:
     counts = tasks.counts_by_project(tx)
     for row in projects.outlines(tx):
         if chosen in (None, row.id):
-            yield _brief(serializers.project(row, counts.get(row.id, {})))
+            yield _with_excerpt(serializers.project(row, counts.get(row.id, {})))
 
 
-def _brief(view: EpicView | ProjectView) -> Any:
-    return view if len(view.description) <= LEAD_CHARACTERS else _shortened(asdict(view))
+def _with_excerpt(view: EpicView | ProjectView) -> Any:
+    return view if len(view.description) <= EXCERPT_CHARACTERS else _cut_description(asdict(view))
 
 
-def _shortened(fields: dict[str, Any]) -> dict[str, Any]:
+def _cut_description(fields: dict[str, Any]) -> dict[str, Any]:
     """Cut a long description to its beginning, mark it as truncated, and return the fields."""
-    if len(fields["description"]) > LEAD_CHARACTERS:
-        fields["description"] = fields["description"][:LEAD_CHARACTERS]
+    if len(fields["description"]) > EXCERPT_CHARACTERS:
+        fields["description"] = fields["description"][:EXCERPT_CHARACTERS]
         fields["description_truncated"] = True
     return fields
 
@@ -96,13 +96,13 @@ def _cards(tx: Tx, filters: dict[str, Any]) -> Iterator[dict[str, Any]]:
     after: tuple[int, ...] | None = None
     more = True
     while more:
-        rows, more = tasks.page(tx, filters, order="id", after=after, limit=AT_ONCE, description="lead")
+        rows, more = tasks.page(tx, filters, order="id", after=after, limit=CHUNK_SIZE, description="lead")
         yield from (_card(tx, row) for row in rows)
         after = (rows[-1].id,) if rows else None
 
 
 def _card(tx: Tx, row: tasks.TaskRow) -> dict[str, Any]:
-    card = _shortened(serializers.task_fields(tx, row))
+    card = _cut_description(serializers.task_fields(tx, row))
     lock: LockView | None = card["lock"]
     card["is_locked"] = lock is not None
     card["lock_holder"] = None if lock is None else lock.holder

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from project_manager.domain.limits import HOLDS_WITHOUT_CLAIM
+from project_manager.domain.limits import OTHER_LEASES_WITHOUT_CLAIM
 from project_manager.schemas.leases import ClaimNextTask, HeldBackView, NothingReadyView
 from project_manager.services import leases, lookup, resolve
 from project_manager.store import claimable, tasks
@@ -10,7 +10,7 @@ from project_manager.store.transaction import Tx
 
 
 @dataclass(frozen=True, slots=True)
-class Figures:
+class TaskCounts:
     """Numbers of tasks in a project, or in all projects: by status, and of those in TODO that are ready."""
 
     by_status: dict[str, int]
@@ -31,10 +31,10 @@ class Figures:
         ]
 
 
-def count(tx: Tx, project_id: int | None) -> Figures:
+def count(tx: Tx, project_id: int | None) -> TaskCounts:
     """Count the tasks of a project, or all tasks. The cost grows with their number."""
     by_status = tasks.counts(tx) if project_id is None else tasks.counts_in_project(tx, project_id)
-    return Figures(by_status, claimable.count(tx, {} if project_id is None else {"project_id": project_id}))
+    return TaskCounts(by_status, claimable.count(tx, {} if project_id is None else {"project_id": project_id}))
 
 
 def project_of(tx: Tx, command: ClaimNextTask) -> int | None:
@@ -48,7 +48,7 @@ def project_of(tx: Tx, command: ClaimNextTask) -> int | None:
     return project_id
 
 
-def answer(tx: Tx, figures: Figures) -> NothingReadyView:
+def answer(tx: Tx, figures: TaskCounts) -> NothingReadyView:
     """Return the answer to a claim of the actor, with the blockers and the actor's other leases."""
     held_back = [HeldBackView(reason, number) for reason, number in figures.blockers if number]
     words = ", ".join(f"{entry.tasks} {entry.reason}" for entry in held_back) or "there are no open tasks"
@@ -58,5 +58,5 @@ def answer(tx: Tx, figures: Figures) -> NothingReadyView:
         message=f"no task is ready for you: {words}",
         tasks=sum(figures.by_status.values()),
         held_back=held_back,
-        also_holding=leases.holds(tx, limit=HOLDS_WITHOUT_CLAIM),
+        also_holding=leases.other_leases(tx, limit=OTHER_LEASES_WITHOUT_CLAIM),
     )

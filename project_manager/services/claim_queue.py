@@ -17,18 +17,18 @@ from project_manager.store.transaction import Tx
 GRANTS_AT_ONCE = 64
 """Maximum number of tasks that one job claims for waiters, so that other writes do not wait long."""
 
-Granted = TypeVar("Granted")
-Granted_co = TypeVar("Granted_co", covariant=True)
+GrantResult = TypeVar("GrantResult")
+GrantResult_co = TypeVar("GrantResult_co", covariant=True)
 
 
 @dataclass(frozen=True, slots=True)
-class Waiting(ClaimView):
+class Enqueued(ClaimView):
     """The result of a claim without a ready task. `waiter` is the caller's place in the queue."""
 
     waiter: Waiter | None = None
 
 
-class Place(Protocol[Granted_co]):
+class QueuedClaim(Protocol[GrantResult_co]):
     """A waiter of this process."""
 
     @property
@@ -38,15 +38,15 @@ class Place(Protocol[Granted_co]):
     def key(self) -> tuple[str, str] | None:
         """The actor id and the idempotency key of the claim, or None without a key."""
 
-    def grant(self, tx: Tx, task_id: int) -> tuple[Granted_co, bool]:
+    def grant(self, tx: Tx, task_id: int) -> tuple[GrantResult_co, bool]:
         """Claim the task for the waiter. Return the result and whether the task was claimed."""
 
 
 @dataclass(frozen=True, slots=True)
-class Served(Generic[Granted]):
+class ServeResult(Generic[GrantResult]):
     """The results of the served waiters, by ticket. If `more` is true, a further pass may serve other waiters."""
 
-    results: dict[int, Granted]
+    results: dict[int, GrantResult]
     more: bool
 
 
@@ -56,12 +56,12 @@ def claim_next(tx: Tx, command: ClaimNextTask, *, called_at: int | None = None) 
     Atomic: no two agents get the same task. Claims with wait_seconds are served in the order of their arrival. When no
     task is ready, the answer has the number of tasks and their blockers. Keep lock.fence and send it with every write.
     """
-    return _claim(tx, command, search_of(tx, command), tx.now if called_at is None else called_at)
+    return _claim(tx, command, claim_filters(tx, command), tx.now if called_at is None else called_at)
 
 
-def claim_or_enter(tx: Tx, command: ClaimNextTask, *, called_at: int) -> ClaimView:
+def claim_or_enqueue(tx: Tx, command: ClaimNextTask, *, called_at: int) -> ClaimView:
     """Claim the next task, or enter the queue when no task is ready. Raises ProjectNotFound, EpicNotFound, Invalid."""
-    search = search_of(tx, command)
+    search = claim_filters(tx, command)
     claimed = _claim(tx, command, search, called_at)
     if claimed.task is not None:
         return claimed
@@ -69,10 +69,10 @@ def claim_or_enter(tx: Tx, command: ClaimNextTask, *, called_at: int) -> ClaimVi
         lookup.project(tx, search["project_id"])
     if "epic_id" in search:
         lookup.epic(tx, search["epic_id"])
-    return Waiting(None, None, "", claim_queue.enter(tx, search))
+    return Enqueued(None, None, "", claim_queue.enqueue(tx, search))
 
 
-def search_of(tx: Tx, command: ClaimNextTask) -> Search:
+def claim_filters(tx: Tx, command: ClaimNextTask) -> Search:
     """Return the filters of a claim. Raises ProjectNotFound, EpicNotFound, Invalid."""
     search: Search = {**resolve.scope(tx, command)}
     if command.priority is not None:
@@ -85,31 +85,31 @@ def search_of(tx: Tx, command: ClaimNextTask) -> Search:
 def _claim(tx: Tx, command: ClaimNextTask, search: Search, called_at: int) -> ClaimView:
     found = claimable.best(tx, search)
     if found is None:
-        return Waiting(None, None, "")
+        return Enqueued(None, None, "")
     queue = claim_queue.queue(tx)
-    if queue.wants(found[0]):
-        free = Candidates(search).first(tx, _promised(tx, queue))
-        found = None if free is None else claimable.with_beside(tx, free)
-    return Waiting(None, None, "") if found is None else leases.grant(tx, command, *found, called_at=called_at)
+    if queue.accepts(found[0]):
+        free = Candidates(search).first(tx, _reserved_task_ids(tx, queue))
+        found = None if free is None else claimable.get_with_context(tx, free)
+    return Enqueued(None, None, "") if found is None else leases.grant(tx, command, *found, called_at=called_at)
 
 
 def grant(tx: Tx, command: ClaimNextTask, *, task_id: int, called_at: int) -> ClaimView:
     """Claim a task that a search has found for this command, and return the claim."""
-    found = claimable.with_beside(tx, task_id)
+    found = claimable.get_with_context(tx, task_id)
     if found is None:
         raise RuntimeError(f"task {task_id} was found in this transaction, but not read")
     return leases.grant(tx, command, *found, called_at=called_at)
 
 
-def _promised(tx: Tx, queue: Queue) -> set[int]:
+def _reserved_task_ids(tx: Tx, queue: Queue) -> set[int]:
     """Return the ids of the tasks promised to the waiters, one each, and of the tasks that conflict with them."""
-    promised: set[int] = set()
-    searches = _Searches()
+    reserved: set[int] = set()
+    searches = _CandidateCache()
     for waiter in queue.waiters:
-        task_id = searches.first(tx, waiter, promised)
+        task_id = searches.first(tx, waiter, reserved)
         if task_id is not None:
-            promised |= _with_conflicts(tx, task_id)
-    return promised
+            reserved |= _with_conflicts(tx, task_id)
+    return reserved
 
 
 def _with_conflicts(tx: Tx, task_id: int) -> set[int]:
@@ -120,52 +120,54 @@ def _with_conflicts(tx: Tx, task_id: int) -> set[int]:
     return {task_id, *links.conflicts_of(tx, task_id)}
 
 
-class _Searches:
+class _CandidateCache:
     """The candidates of each kind of waiter. Waiters with the same filters share one search."""
 
     def __init__(self) -> None:
-        self._by_wish: dict[tuple[object, ...], Candidates | None] = {}
+        self._by_filter_key: dict[tuple[object, ...], Candidates | None] = {}
 
     def first(self, tx: Tx, waiter: Waiter, without: set[int]) -> int | None:
         """Return the best task for the waiter outside `without`, or None.
 
         A search without a result is not repeated for the same filters.
         """
-        if waiter.wish not in self._by_wish:
-            self._by_wish[waiter.wish] = Candidates(waiter.search())
-        candidates = self._by_wish[waiter.wish]
+        if waiter.filter_key not in self._by_filter_key:
+            self._by_filter_key[waiter.filter_key] = Candidates(waiter.search())
+        candidates = self._by_filter_key[waiter.filter_key]
         if candidates is None:
             return None
         task_id = candidates.first(tx, without)
         if task_id is None:
-            self._by_wish[waiter.wish] = None
+            self._by_filter_key[waiter.filter_key] = None
         return task_id
 
 
-def serve(tx: Tx, *, places: Mapping[int, Place[Granted]]) -> Served[Granted]:
+def serve_waiters(tx: Tx, *, places: Mapping[int, QueuedClaim[GrantResult]]) -> ServeResult[GrantResult]:
     """Claim the ready tasks for the waiters in the order of their arrival.
 
     `places` are the waiters of this process, by ticket. A task for a waiter of another process is left to that process.
     """
     results = _replay(tx, places, {})
     unavailable: set[int] = set()
-    searches = _Searches()
-    for waiter in _in_order(tx, places):
+    searches = _CandidateCache()
+    for waiter in _ordered_waiters(tx, places):
         task_id = None if waiter.id in results else searches.first(tx, waiter, unavailable)
         if task_id is None:
             continue
         taken = True
         if waiter.id in places:
             results[waiter.id], taken = places[waiter.id].grant(tx, task_id)
-            claim_queue.leave(tx, waiter.id)
+            claim_queue.dequeue(tx, waiter.id)
         if taken:
             unavailable |= _with_conflicts(tx, task_id)
         if len(results) >= GRANTS_AT_ONCE:
-            return Served(results, True)
-    return Served(results | _replay(tx, places, results), False)
+            return ServeResult(results, True)
+    return ServeResult(results | _replay(tx, places, results), False)
 
 
-def _replay(tx: Tx, places: Mapping[int, Place[Granted]], served: Mapping[int, Granted]) -> dict[int, Granted]:
+def _replay(
+    tx: Tx, places: Mapping[int, QueuedClaim[GrantResult]], served: Mapping[int, GrantResult]
+) -> dict[int, GrantResult]:
     """Serve the waiters with an idempotency key that already has an answer from another call.
 
     Return the results by ticket.
@@ -173,14 +175,14 @@ def _replay(tx: Tx, places: Mapping[int, Place[Granted]], served: Mapping[int, G
     keyed = {ticket: place for ticket, place in places.items() if place.key is not None and ticket not in served}
     if not keyed:
         return {}
-    answered = idempotency.present(tx, {place.key for place in keyed.values() if place.key is not None})
+    answered = idempotency.find_present(tx, {place.key for place in keyed.values() if place.key is not None})
     results = {ticket: place.grant(tx, 0)[0] for ticket, place in keyed.items() if place.key in answered}
     for ticket in results:
-        claim_queue.leave(tx, ticket)
+        claim_queue.dequeue(tx, ticket)
     return results
 
 
-def _in_order(tx: Tx, places: Mapping[int, Place[Granted]]) -> list[Waiter]:
+def _ordered_waiters(tx: Tx, places: Mapping[int, QueuedClaim[GrantResult]]) -> list[Waiter]:
     """Return the waiters in the order of their arrival.
 
     Waiters of this process are included even if their places expired while the process was suspended.
@@ -196,13 +198,13 @@ def leave(tx: Tx, ticket: int) -> None:
 
     Emit `task.ready` for a task that was promised to it, because a later waiter may get the task.
     """
-    waiter = claim_queue.leave(tx, ticket)
+    waiter = claim_queue.dequeue(tx, ticket)
     if waiter is None or not claim_queue.after(tx, ticket):
         return
-    transitions.tell_if_ready(tx, claimable.ids(tx, waiter.search(), 1))
+    transitions.emit_ready(tx, claimable.ids(tx, waiter.search(), 1))
 
 
-def forget_silent(tx: Tx) -> None:
+def drop_expired_waiters(tx: Tx) -> None:
     """Remove the waiters with an expired heartbeat."""
-    for ticket in claim_queue.gone(tx):
+    for ticket in claim_queue.expired(tx):
         leave(tx, ticket)

@@ -17,7 +17,7 @@ from project_manager.schemas.epics import (
 )
 from project_manager.schemas.views import DeletedView, Page
 from project_manager.services import lookup, resolve, serializers, transitions
-from project_manager.services.tasks import erase
+from project_manager.services.tasks import delete_task
 from project_manager.store import epics, events, seals, tasks
 from project_manager.store.transaction import Tx
 
@@ -31,9 +31,9 @@ def create(tx: Tx, command: CreateEpic) -> EpicView:
     epics.
     """
     created: lookup.Created = {}
-    project = lookup.project_for(tx, command.project_id, command.project_name, None, created)
-    lookup.check_open(project)
-    resolve.check_epic_is_new(tx, project.id, command.name)
+    project = lookup.get_or_create_project(tx, command.project_id, command.project_name, None, created)
+    lookup.check_not_archived(project)
+    resolve.check_epic_name_free(tx, project.id, command.name)
     row = lookup.create_epic(tx, project.id, command.name, command.description, command.status, command.position)
     epic = serializers.epic(row)
     if not created:
@@ -52,11 +52,11 @@ def update(tx: Tx, command: UpdateEpic) -> EpicView:
     lookup.check_version("epic", row.version, command.version)
     values: dict[str, Any] = {name: getattr(command, name) for name in _FIELDS if name in command.model_fields_set}
     if "name" in values:
-        resolve.check_epic_is_new(tx, row.project_id, command.name, row.id)
+        resolve.check_epic_name_free(tx, row.project_id, command.name, row.id)
     written = epics.write(tx, row, {**values, **({"status": command.status.value} if "status" in values else {})})
     changes = {name: getattr(written, name) for name in _FIELDS if getattr(row, name) != getattr(written, name)}
     data = {"name": written.name, "changes": changes, "version": written.version}
-    sealed = seals.seal("epics", written)
+    sealed = seals.digests_of("epics", written)
     events.add(tx, EventType.EPIC_UPDATED, data, project_id=row.project_id, epic_id=row.id, sealed=sealed)
     return serializers.epic(written)
 
@@ -69,8 +69,8 @@ def delete(tx: Tx, command: DeleteEpic) -> DeletedView:
     inside = tasks.ids_in_epic(tx, row.id)
     if inside and not command.force:
         raise NotEmpty(f"epic {row.id} has {len(inside)} tasks", tasks=len(inside))
-    freed = [other for task_id in inside for other in erase(tx, lookup.task(tx, task_id))]
-    transitions.tell_if_ready(tx, sorted(set(freed)))
+    freed = [other for task_id in inside for other in delete_task(tx, lookup.task(tx, task_id))]
+    transitions.emit_ready(tx, sorted(set(freed)))
     epics.remove(tx, row.id)
     events.add(
         tx,
@@ -85,7 +85,7 @@ def delete(tx: Tx, command: DeleteEpic) -> DeletedView:
 def list_epics(tx: Tx, command: ListEpics) -> Page[EpicView]:
     """List the epics of one project or of all, by project and position."""
     filters: dict[str, Any] = {}
-    project_id = resolve.in_scope(tx, command.project_id, command.project_name)
+    project_id = resolve.project_id_of(tx, command.project_id, command.project_name)
     if project_id is not None:
         filters["project_id"] = lookup.project(tx, project_id).id
     if command.status is not None:

@@ -49,4 +49,4 @@ def _is_traced(tx: Tx) -> bool:
 def retain(tx: Tx, *, days: int) -> int:
     """Remove events that are older than `days`, at least one day. Return the number of removed events."""
     before = tx.now - max(days, 1) * DAY_MS
-    return retention.prune(tx, before)
+    return retention.delete_old_events(tx, before)

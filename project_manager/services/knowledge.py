@@ -16,14 +16,14 @@ from project_manager.schemas.views import Page
 from project_manager.services import lookup
 from project_manager.store import events, knowledge, seals
 from project_manager.store.knowledge import WRITABLE, KnowledgeLogRow, KnowledgeRow, VersionRow
-from project_manager.store.seals import Sealed
+from project_manager.store.seals import Digests
 from project_manager.store.transaction import Tx
 
 NEWEST = 2**62
 BYTES_PER_TOKEN = 4
 ROW_BYTES = 420
-INSTRUCTIVE = 3
-INSTRUCTIVE_TOKENS = 1000
+INSTRUCTION_ITEMS = 3
+INSTRUCTION_TOKENS = 1000
 
 
 def upsert(tx: Tx, command: contract.UpsertKnowledge) -> contract.KnowledgeSavedView:
@@ -49,7 +49,7 @@ def retire(tx: Tx, command: contract.RetireKnowledge) -> contract.KnowledgeSaved
     return _change(tx, row, {"active": 0}, None)
 
 
-def find(tx: Tx, command: contract.GetKnowledge) -> Page[contract.KnowledgeView]:
+def search(tx: Tx, command: contract.GetKnowledge) -> Page[contract.KnowledgeView]:
     """Find knowledge about a project or epic: decisions, conventions, findings; or read one item by id.
 
     By priority (5 first), then changed last. `q` searches title, content, category and tags for all of its words.
@@ -67,7 +67,7 @@ def find(tx: Tx, command: contract.GetKnowledge) -> Page[contract.KnowledgeView]
     return Page(items, following, total)
 
 
-def instruct(tx: Tx, command: contract.GetInstructions) -> contract.InstructionsView:
+def get_instructions(tx: Tx, command: contract.GetInstructions) -> contract.InstructionsView:
     """Read how to work: the loop of claiming, working and finishing; with a project, also its main knowledge.
 
     That is the three items with the highest priority. With epic_id they are from the epic and its project.
@@ -76,8 +76,8 @@ def instruct(tx: Tx, command: contract.GetInstructions) -> contract.Instructions
     if not asked or not command.include_knowledge:
         return contract.InstructionsView(INSTRUCTIONS, [], 0)
     about = {"project_id": command.project_id, "epic_id": command.epic_id}
-    sizes = {"limit": INSTRUCTIVE, "budget_tokens": INSTRUCTIVE_TOKENS}
-    known = find(tx, contract.GetKnowledge.model_validate({**about, **sizes}))
+    sizes = {"limit": INSTRUCTION_ITEMS, "budget_tokens": INSTRUCTION_TOKENS}
+    known = search(tx, contract.GetKnowledge.model_validate({**about, **sizes}))
     return contract.InstructionsView(INSTRUCTIONS, known.items, known.total)
 
 
@@ -99,10 +99,10 @@ def list_versions(tx: Tx, command: contract.ListKnowledgeVersions) -> Page[contr
 def append_log(tx: Tx, command: contract.AppendKnowledgeLog) -> contract.KnowledgeLoggedView:
     """Log an action on an item of knowledge: it was used, reviewed, or found wrong. The item does not change."""
     row = _find(tx, command.knowledge_id)
-    metadata = stored_text(command.metadata)
+    metadata = to_json(command.metadata)
     entry = knowledge.add_log(tx, row.id, command.action_type, command.change_reason, metadata)
-    sealed = seals.seal("knowledge_logs", entry)
-    tell(tx, EventType.KNOWLEDGE_LOGGED, row, sealed=sealed, log_id=entry.id, action_type=entry.action_type)
+    sealed = seals.digests_of("knowledge_logs", entry)
+    emit(tx, EventType.KNOWLEDGE_LOGGED, row, sealed=sealed, log_id=entry.id, action_type=entry.action_type)
     return contract.KnowledgeLoggedView(success=True, knowledge_id=row.id, log_id=entry.id, log=_entry(entry))
 
 
@@ -130,26 +130,26 @@ def _create(tx: Tx, command: contract.UpsertKnowledge) -> contract.KnowledgeSave
     values = _values(command, list(WRITABLE))
     _check_links(tx, project_id, None, values)
     row = knowledge.add(tx, project_id, values, reason=command.change_reason)
-    tell(tx, EventType.KNOWLEDGE_CREATED, row)
-    return _saved("created", row)
+    emit(tx, EventType.KNOWLEDGE_CREATED, row)
+    return _saved_view("created", row)
 
 
 def _change(tx: Tx, row: KnowledgeRow, sent: dict[str, Any], reason: str | None) -> contract.KnowledgeSavedView:
     values = {name: value for name, value in sent.items() if value != getattr(row, name)}
     if not values:
-        return _saved("no_changes", row)
+        return _saved_view("no_changes", row)
     _check_links(tx, row.project_id, row.id, values)
     written = knowledge.write(tx, row, values, reason=reason)
     if written is None:
         raise RuntimeError(f"knowledge {row.id} changed within its own transaction")
-    tell(tx, EventType.KNOWLEDGE_UPDATED, written, changed=list(values))
-    return _saved("updated", written)
+    emit(tx, EventType.KNOWLEDGE_UPDATED, written, changed=list(values))
+    return _saved_view("updated", written)
 
 
 def _project_of_new(tx: Tx, command: contract.UpsertKnowledge) -> int:
     """Return the project id of a new item: the project sent, or that of its epic, task or parent."""
     if command.project_id is not None or command.project_name is not None or command.epic_id is not None:
-        return lookup.project_for(tx, command.project_id, command.project_name, command.epic_id).id
+        return lookup.get_or_create_project(tx, command.project_id, command.project_name, command.epic_id).id
     if command.task_id is not None:
         return lookup.task(tx, command.task_id).project_id
     if command.parent_id is not None:
@@ -171,14 +171,14 @@ def _check_links(tx: Tx, project_id: int, knowledge_id: int | None, values: dict
     """
     epic_id, task_id, parent_id = (values.get(name) for name in ("epic_id", "task_id", "parent_id"))
     if epic_id is not None:
-        lookup.epic_for(tx, lookup.project(tx, project_id), epic_id, None)
+        lookup.get_or_create_epic(tx, lookup.project(tx, project_id), epic_id, None)
     if task_id is not None and lookup.task(tx, task_id).project_id != project_id:
-        raise _elsewhere("task_id", f"task {task_id} is not in project {project_id}")
+        raise _wrong_project_error("task_id", f"task {task_id} is not in project {project_id}")
     if parent_id is None:
         return
     if _find(tx, parent_id).project_id != project_id:
-        raise _elsewhere("parent_id", f"item {parent_id} is not in project {project_id}")
-    cycle = None if knowledge_id is None else find_cycle(knowledge_id, [parent_id], lambda above: _above(tx, above))
+        raise _wrong_project_error("parent_id", f"item {parent_id} is not in project {project_id}")
+    cycle = None if knowledge_id is None else find_cycle(knowledge_id, [parent_id], lambda above: _ancestors(tx, above))
     if cycle is not None:
         path = " -> ".join(str(part) for part in cycle)
         raise _invalid(
@@ -186,7 +186,7 @@ def _check_links(tx: Tx, project_id: int, knowledge_id: int | None, values: dict
         )
 
 
-def _above(tx: Tx, knowledge_id: int) -> list[int]:
+def _ancestors(tx: Tx, knowledge_id: int) -> list[int]:
     parent = _find(tx, knowledge_id).parent_id
     return [] if parent is None else [parent]
 
@@ -198,8 +198,8 @@ def _filters(tx: Tx, command: contract.GetKnowledge) -> dict[str, Any]:
         if getattr(command, name) not in (None, "")
     }
     if command.epic_id is not None:
-        project = lookup.project_for(tx, command.project_id, None, command.epic_id)
-        lookup.epic_for(tx, project, command.epic_id, None)
+        project = lookup.get_or_create_project(tx, command.project_id, None, command.epic_id)
+        lookup.get_or_create_epic(tx, project, command.epic_id, None)
         filters["project_id"] = project.id
     elif command.project_id is not None:
         lookup.project(tx, command.project_id)
@@ -222,12 +222,12 @@ def _find(tx: Tx, knowledge_id: int) -> KnowledgeRow:
 def _values(command: contract.UpsertKnowledge, names: list[str]) -> dict[str, Any]:
     """Return the fields of the command in the format of the store."""
     stored: dict[str, Any] = {name: getattr(command, name) for name in names}
-    stored.update({name: stored_text(stored[name]) for name in ("tags", "metadata") if name in stored})
+    stored.update({name: to_json(stored[name]) for name in ("tags", "metadata") if name in stored})
     stored.update({name: int(stored[name]) for name in ("active",) if name in stored})
     return stored
 
 
-def stored_text(value: object) -> str:
+def to_json(value: object) -> str:
     """Serialize tags or metadata to JSON for the store."""
     return json.dumps(value, ensure_ascii=False, sort_keys=True)
 
@@ -309,7 +309,7 @@ def _entry(row: KnowledgeLogRow) -> contract.KnowledgeLogView:
     )
 
 
-def _saved(operation: Any, row: KnowledgeRow) -> contract.KnowledgeSavedView:
+def _saved_view(operation: Any, row: KnowledgeRow) -> contract.KnowledgeSavedView:
     words = {"created": "was created", "updated": "was updated", "no_changes": "is unchanged"}
     return contract.KnowledgeSavedView(
         success=True,
@@ -321,14 +321,14 @@ def _saved(operation: Any, row: KnowledgeRow) -> contract.KnowledgeSavedView:
     )
 
 
-def tell(tx: Tx, kind: EventType, row: KnowledgeRow, /, *, sealed: Sealed | None = None, **more: Any) -> None:
+def emit(tx: Tx, kind: EventType, row: KnowledgeRow, /, *, sealed: Digests | None = None, **more: Any) -> None:
     """Emit an event about the item as it is now. `sealed` contains facts that only the hash chain covers."""
     data = {"knowledge_id": row.id, "title": row.title, "category": row.category, "version": row.version, **more}
-    facts = seals.seal("knowledge_items", row) | (sealed or {})
+    facts = seals.digests_of("knowledge_items", row) | (sealed or {})
     events.add(tx, kind, data, project_id=row.project_id, epic_id=row.epic_id, task_id=row.task_id, sealed=facts)
 
 
-def _elsewhere(field: str, message: str) -> Invalid:
+def _wrong_project_error(field: str, message: str) -> Invalid:
     return _invalid([(field, message, "Epic, task and parent must be in the item's project.")])
 
 

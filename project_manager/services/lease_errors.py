@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from project_manager.clock import rfc3339
 from project_manager.domain.errors import LockHeld, LockRequired, NotHeld, StaleFence
-from project_manager.domain.leases import LOSSES, Lease, UnlockReason, check_holder, not_held
+from project_manager.domain.leases import LOSS_REASONS, Lease, UnlockReason, check_holder, not_held_error
 from project_manager.domain.readiness import failed_attempts
 from project_manager.domain.statuses import CLOSED, Status
 from project_manager.services import serializers
@@ -36,31 +36,31 @@ def check_lease(tx: Tx, row: TaskRow, fence: int | None) -> Lease | None:
     except StaleFence as refusal:
         raise _stale(tx, row, lease, fence or 0, refusal) from None
     except LockHeld as refusal:
-        raise _held(tx, row, refusal) from None
+        raise _lock_held_error(tx, row, refusal) from None
     return lease
 
 
-def check_held(tx: Tx, row: TaskRow, lease: Lease | None) -> Lease:
+def require_lease(tx: Tx, row: TaskRow, lease: Lease | None) -> Lease:
     """Return the lease. Raises NotHeld when there is none."""
     if lease is not None:
         return lease
-    refusal = not_held(row.id, tx.actor.id, row.fence)
-    lost = _own_loss(tx, row)
+    error = not_held_error(row.id, tx.actor.id, row.fence)
+    lost = _last_lost_lease(tx, row)
     if lost is None:
-        raise refusal
-    message = f"{_lost_sentence(lost)}; {_state_of(tx, row)}"
-    raise NotHeld(message, hint=_next_step(tx, row), **refusal.details, ended=_details_of(lost))
+        raise error
+    message = f"{_describe_loss(lost)}; {_state_of(tx, row)}"
+    raise NotHeld(message, hint=_next_step(tx, row), **error.details, ended=_details_of(lost))
 
 
-def check_short_lease(tx: Tx, row: TaskRow) -> None:
+def check_status_without_lease(tx: Tx, row: TaskRow) -> None:
     """Check that an agent may set the status of a task without a holder, without claiming it first.
 
     Raises LockRequired when the agent lost its own newest lease on the task. Raises it also for a task that is BLOCKED
     because its attempts are used up.
     """
-    lost = _own_loss(tx, row)
+    lost = _last_lost_lease(tx, row)
     if lost is not None:
-        message = f"{_lost_sentence(lost)}; a status change needs a new lease; {_state_of(tx, row)}"
+        message = f"{_describe_loss(lost)}; a status change needs a new lease; {_state_of(tx, row)}"
         raise LockRequired(message, hint=_next_step(tx, row), task_id=row.id, fence=row.fence, ended=_details_of(lost))
     if row.status == Status.BLOCKED and tx.max_attempts and row.attempts >= tx.max_attempts:
         attempts = failed_attempts(row.attempts)
@@ -74,7 +74,7 @@ def _stale(tx: Tx, row: TaskRow, lease: Lease | None, fence: int, refusal: Stale
         message, ended = f"fence {fence} was never issued for task {row.id}: {newest}", None
     else:
         ended = lease_history.of_fence(tx, row.id, fence)
-        message = f"fence {fence} of task {row.id} is stale: {_ended_sentence(tx, ended)}"
+        message = f"fence {fence} of task {row.id} is stale: {_describe_ended(tx, ended)}"
     details = {**refusal.details, **({} if ended is None else {"ended": _details_of(ended)})}
     hint = _next_step(tx, row)
     if lease is not None and lease.holder == tx.actor.id:
@@ -82,31 +82,33 @@ def _stale(tx: Tx, row: TaskRow, lease: Lease | None, fence: int, refusal: Stale
     return StaleFence(f"{message}; {_state_of(tx, row)}", hint=hint, **details)
 
 
-def _held(tx: Tx, row: TaskRow, refusal: LockHeld) -> LockHeld:
-    lost = _own_loss(tx, row)
+def _lock_held_error(tx: Tx, row: TaskRow, refusal: LockHeld) -> LockHeld:
+    lost = _last_lost_lease(tx, row)
     if lost is None:
         return refusal
-    message = f"{_lost_sentence(lost)}; {_state_of(tx, row)}"
+    message = f"{_describe_loss(lost)}; {_state_of(tx, row)}"
     return LockHeld(message, hint=_next_step(tx, row), **refusal.details, ended=_details_of(lost))
 
 
-def _own_loss(tx: Tx, row: TaskRow) -> LeaseRow | None:
+def _last_lost_lease(tx: Tx, row: TaskRow) -> LeaseRow | None:
     """Return the newest lease of the actor on the task if it ended by force or by expiry."""
     newest = lease_history.newest_of(tx, row.id, tx.actor.id)
-    return newest if newest is not None and newest.reason in LOSSES else None
+    return newest if newest is not None and newest.reason in LOSS_REASONS else None
 
 
-def _ended_sentence(tx: Tx, ended: LeaseRow | None) -> str:
+def _describe_ended(tx: Tx, ended: LeaseRow | None) -> str:
     if ended is None:
         return "its lease has ended"
-    return f"{'your lease' if ended.agent_id == tx.actor.id else f'the lease of {ended.agent_id}'} {_end(ended)}"
+    return (
+        f"{'your lease' if ended.agent_id == tx.actor.id else f'the lease of {ended.agent_id}'} {_describe_end(ended)}"
+    )
 
 
-def _lost_sentence(lost: LeaseRow) -> str:
-    return f"your lease on task {lost.task_id} (fence {lost.fence}) {_end(lost)}"
+def _describe_loss(lost: LeaseRow) -> str:
+    return f"your lease on task {lost.task_id} (fence {lost.fence}) {_describe_end(lost)}"
 
 
-def _end(ended: LeaseRow) -> str:
+def _describe_end(ended: LeaseRow) -> str:
     how = _ENDED_BY.get(ended.reason or "", "it was ended")  # a newer server may record other reasons
     return f"ended at {rfc3339(ended.ended_at or 0)}: {how}"
 
@@ -118,7 +120,7 @@ def _state_of(tx: Tx, row: TaskRow) -> str:
         return f"the task is locked by {lease.holder} with fence {lease.fence} until {until}"
     if Status(row.status) in CLOSED:
         return f"the task is {row.status}"
-    why = serializers.blockers(tx, row)
+    why = serializers.claim_blockers_of(tx, row)
     if why:
         reasons = "; ".join(reason.message for reason in why)
         return f"the task is {row.status}, not locked, and cannot be claimed: {reasons}"
@@ -135,7 +137,7 @@ def _next_step(tx: Tx, row: TaskRow) -> str:
         return "Claim another task with claim_next_task. To reopen it, set IN_PROGRESS with reopen=true."
     if row.status == Status.CANCELLED:
         return "Claim another task with claim_next_task. A person can reopen it."
-    if serializers.blockers(tx, row):
+    if serializers.claim_blockers_of(tx, row):
         return "Claim another task with claim_next_task."
     return f"Claim it again with acquire_task_lock (task_id {row.id}), read it again, and send the new fence."
 

@@ -43,7 +43,7 @@ def list_leases(tx: Tx, command: ListLeases) -> Page[LeaseView]:
 
 def retain(tx: Tx, *, days: int) -> int:
     """Remove some thousand ended leases older than `days`, at least one day. Return the number of removed leases."""
-    return lease_history.forget(tx, tx.now - max(days, 1) * DAY_MS)
+    return lease_history.delete_older(tx, tx.now - max(days, 1) * DAY_MS)
 
 
 def _position(row: LeaseRow) -> tuple[int, int, int, int]:

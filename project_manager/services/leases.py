@@ -7,9 +7,9 @@ from project_manager.clock import rfc3339
 from project_manager.domain.actors import SYSTEM, Role
 from project_manager.domain.errors import InvalidTransition
 from project_manager.domain.leases import Lease, UnlockReason, unconfirmed_length
-from project_manager.domain.limits import HANDOFF_CHARACTERS, HOLDS_BESIDE_CLAIM
-from project_manager.domain.readiness import failed_attempts, not_ready
-from project_manager.domain.statuses import CLAIMABLE_BY_NAME, MOVES, Status
+from project_manager.domain.limits import HANDOFF_CHARACTERS, OTHER_LEASES_WITH_CLAIM
+from project_manager.domain.readiness import failed_attempts, not_ready_error
+from project_manager.domain.statuses import CLAIMABLE_BY_ID, TRANSITIONS, Status
 from project_manager.schemas.leases import (
     AcquiredView,
     AcquireTaskLock,
@@ -23,11 +23,11 @@ from project_manager.schemas.leases import (
     RenewTaskLock,
 )
 from project_manager.services import lookup, serializers, transitions
-from project_manager.services.authorization import takes_away
-from project_manager.services.lease_errors import check_held, check_lease
+from project_manager.services.authorization import overrides_lease
+from project_manager.services.lease_errors import check_lease, require_lease
 from project_manager.services.serializers import lease_of
 from project_manager.store import agents, claimable, leases, logs, tasks
-from project_manager.store.claimable import Beside
+from project_manager.store.claimable import ClaimContext
 from project_manager.store.logs import LogRow
 from project_manager.store.tasks import TaskRow
 from project_manager.store.transaction import Tx
@@ -45,18 +45,18 @@ def acquire(tx: Tx, command: AcquireTaskLock) -> AcquiredView:
     """
     lookup.check_force(tx, command.force)
     row = lookup.task(tx, command.task_id)
-    if takes_away(tx, row, force=command.force):
-        return _acquired(tx, _take_over(tx, row, ttl=command.ttl_seconds * 1000), renewed=False)
+    if overrides_lease(tx, row, force=command.force):
+        return _lease_view(tx, _take_over(tx, row, ttl=command.ttl_seconds * 1000), renewed=False)
     lease = check_lease(tx, row, command.fence)
     if lease is not None:
-        ttl = _length(command.asked_seconds, lease.ttl)
-        view = _acquired(tx, transitions.renew(tx, row, ttl=ttl, fenced=command.fence is not None), renewed=True)
-        return view if command.fence is not None else _held_before(view)
-    check_takable(tx, row)
-    return _acquired(tx, transitions.take(tx, row, ttl=command.ttl_seconds * 1000), renewed=False)
+        ttl = _length(command.requested_seconds, lease.ttl)
+        view = _lease_view(tx, transitions.renew(tx, row, ttl=ttl, fenced=command.fence is not None), renewed=True)
+        return view if command.fence is not None else _already_held(view)
+    check_claimable(tx, row)
+    return _lease_view(tx, transitions.claim(tx, row, ttl=command.ttl_seconds * 1000), renewed=False)
 
 
-def _held_before(view: AcquiredView) -> AcquiredView:
+def _already_held(view: AcquiredView) -> AcquiredView:
     """Return the view with a notice that the agent id had the lease already.
 
     The caller may be another session with the same id.
@@ -66,8 +66,8 @@ def _held_before(view: AcquiredView) -> AcquiredView:
 
 def _take_over(tx: Tx, row: TaskRow, *, ttl: int) -> TaskRow:
     """End the lease of another agent and give the actor a new one. The task is free at no time in between."""
-    check_takable(tx, row)
-    transitions.note_forced(tx, row)
+    check_claimable(tx, row)
+    transitions.log_forced_release(tx, row)
     return transitions.take_over(tx, row, ttl=ttl)
 
 
@@ -76,24 +76,24 @@ def _length(seconds: int | None, otherwise: int) -> int:
     return otherwise if seconds is None else seconds * 1000
 
 
-def check_takable(tx: Tx, row: TaskRow) -> None:
+def check_claimable(tx: Tx, row: TaskRow) -> None:
     """Check that the task can be claimed by id.
 
     Raises NotReady with every blocker, InvalidTransition for a finished task.
     """
     status = Status(row.status)
-    if status not in CLAIMABLE_BY_NAME:
+    if status not in CLAIMABLE_BY_ID:
         raise InvalidTransition(
             f"task {row.id} is {status} and cannot be claimed",
             hint="Claim another task with claim_next_task, or set its status with reopen=true first.",
             task_id=row.id,
             status=status,
-            legal=sorted(MOVES[status] - {status}),
+            legal=sorted(TRANSITIONS[status] - {status}),
             reopen_required=True,
         )
-    why = serializers.blockers(tx, row)
+    why = serializers.claim_blockers_of(tx, row)
     if why:
-        raise not_ready(row.id, why)
+        raise not_ready_error(row.id, why)
 
 
 def renew(tx: Tx, command: RenewTaskLock) -> AcquiredView:
@@ -102,9 +102,9 @@ def renew(tx: Tx, command: RenewTaskLock) -> AcquiredView:
     Only expires_at changes; the fence stays. Refused when your lease has ended: then stop working on the task.
     """
     row = lookup.task(tx, command.task_id)
-    lease = check_held(tx, row, check_lease(tx, row, command.fence))
+    lease = require_lease(tx, row, check_lease(tx, row, command.fence))
     ttl = _length(command.ttl_seconds, lease.ttl)
-    return _acquired(tx, transitions.renew(tx, row, ttl=ttl, fenced=command.fence is not None), renewed=True)
+    return _lease_view(tx, transitions.renew(tx, row, ttl=ttl, fenced=command.fence is not None), renewed=True)
 
 
 def release(tx: Tx, command: ReleaseTaskLock) -> ReleasedView:
@@ -115,15 +115,15 @@ def release(tx: Tx, command: ReleaseTaskLock) -> ReleasedView:
     """
     lookup.check_force(tx, command.force)
     row = lookup.task(tx, command.task_id)
-    forced = takes_away(tx, row, force=command.force)
-    lease = check_held(tx, row, lease_of(row, tx.now) if forced else check_lease(tx, row, command.fence))
+    forced = overrides_lease(tx, row, force=command.force)
+    lease = require_lease(tx, row, lease_of(row, tx.now) if forced else check_lease(tx, row, command.fence))
     if command.handoff:
         transitions.note(tx, row, tx.actor.id, "handoff", command.handoff)
     attempts = row.attempts + int(command.failed)
     reason = UnlockReason.FORCED if forced else UnlockReason.EXPLICIT_RELEASE
     if forced:
-        transitions.note_forced(tx, row)
-    placed = _give_back(tx, row, reason, attempts=attempts)
+        transitions.log_forced_release(tx, row)
+    placed = _return_task(tx, row, reason, attempts=attempts)
     return ReleasedView(
         success=True,
         message=f"task {row.id} was released; its status is {placed.status}",
@@ -133,16 +133,18 @@ def release(tx: Tx, command: ReleaseTaskLock) -> ReleasedView:
     )
 
 
-def grant(tx: Tx, command: ClaimNextTask, row: TaskRow, beside: Beside, *, called_at: int) -> ClaimedView:
+def grant(tx: Tx, command: ClaimNextTask, row: TaskRow, claim_context: ClaimContext, *, called_at: int) -> ClaimedView:
     """Claim a ready task for the actor.
 
     After a long wait since `called_at` the claim begins with an unconfirmed lease.
     """
     ttl = command.ttl_seconds * 1000
     short = unconfirmed_length(ttl, tx.now - called_at)
-    taken = transitions.take(tx, row, ttl=ttl, unconfirmed_ttl=short)
+    taken = transitions.claim(tx, row, ttl=ttl, unconfirmed_ttl=short)
     shown = serializers.task(tx, taken)
-    return ClaimedView(task=shown, lock=shown.lock, message=_yours(taken), **_to_begin_with(tx, taken, beside))
+    return ClaimedView(
+        task=shown, lock=shown.lock, message=_lease_sentence(taken), **_handover_fields(tx, taken, claim_context)
+    )
 
 
 def has_unconfirmed(tx: Tx, called_at: int) -> bool:
@@ -158,7 +160,7 @@ def confirm(tx: Tx, called_at: int) -> bool:
 
     A call confirms only leases that began before it. A claim that still waits does not confirm the others.
     """
-    if not leases.any_unconfirmed(tx):
+    if not leases.has_unconfirmed(tx):
         return False
     found = leases.unconfirmed_of(tx, tx.actor.id, called_at=called_at)
     for task_id in found:
@@ -167,22 +169,22 @@ def confirm(tx: Tx, called_at: int) -> bool:
     return bool(found)
 
 
-def ending_first(tx: Tx) -> list[Lease]:
+def next_to_expire(tx: Tx) -> list[Lease]:
     """Return the few leases of the actor that end first."""
     found = [lease_of(row, tx.now) for row in agents.ending_first(tx)]
     return [lease for lease in found if lease is not None]
 
 
-def end_due(tx: Tx) -> None:
+def expire_due(tx: Tx) -> None:
     """End every expired lease and make deferred tasks that are due ready.
 
     The writer calls it at the start of each batch, so that readiness never depends on a background job.
     """
     for task_id in leases.expired(tx):
         _expire(tx, lookup.task(tx, task_id))
-    for task_id in tasks.deferred_and_due(tx):
+    for task_id in tasks.due_deferred(tx):
         tasks.undefer(tx, task_id)
-        transitions.tell_if_ready(tx, [task_id])
+        transitions.emit_ready(tx, [task_id])
 
 
 def next_due(tx: Tx) -> int | None:
@@ -204,13 +206,13 @@ def _expire(tx: Tx, row: TaskRow) -> None:
         transitions.note(
             tx, row, SYSTEM.id, "system", f"{waited}: the claim was queued, and its client may have disconnected"
         )
-        _give_back(tx, row, UnlockReason.UNCONFIRMED, attempts=row.attempts)
+        _return_task(tx, row, UnlockReason.UNCONFIRMED, attempts=row.attempts)
         return
     transitions.note(tx, row, SYSTEM.id, "system", f"{held} expired at {rfc3339(row.lock_expires_at or 0)}")
-    _give_back(tx, row, UnlockReason.LOCK_EXPIRED, attempts=row.attempts + 1)
+    _return_task(tx, row, UnlockReason.LOCK_EXPIRED, attempts=row.attempts + 1)
 
 
-def _give_back(tx: Tx, row: TaskRow, reason: UnlockReason, *, attempts: int) -> TaskRow:
+def _return_task(tx: Tx, row: TaskRow, reason: UnlockReason, *, attempts: int) -> TaskRow:
     """End the lease and restore the status before the claim. Set BLOCKED when the attempts are used up."""
     exhausted = tx.max_attempts > 0 and attempts >= tx.max_attempts and attempts > row.attempts
     target = Status.BLOCKED if exhausted else Status(row.lock_from or Status.TODO)
@@ -223,16 +225,16 @@ def _give_back(tx: Tx, row: TaskRow, reason: UnlockReason, *, attempts: int) -> 
             "system",
             f"{failed_attempts(attempts)}: BLOCKED until a person reviews it",
         )
-    transitions.tell_if_ready(tx, [row.id])
+    transitions.emit_ready(tx, [row.id])
     return placed
 
 
-def _acquired(tx: Tx, row: TaskRow, *, renewed: bool) -> AcquiredView:
+def _lease_view(tx: Tx, row: TaskRow, *, renewed: bool) -> AcquiredView:
     lease = lease_of(row, tx.now)
     if lease is None:
         raise RuntimeError("the new lease was not found")
-    brought = {} if renewed else _to_begin_with(tx, row, claimable.beside(tx, row.id))
-    words = _yours(row)
+    handover = {} if renewed else _handover_fields(tx, row, claimable.context(tx, row.id))
+    words = _lease_sentence(row)
     fields: dict[str, Any] = {
         "success": True,
         "message": f"renewed: {words}" if renewed else words,
@@ -244,24 +246,24 @@ def _acquired(tx: Tx, row: TaskRow, *, renewed: bool) -> AcquiredView:
         "task": serializers.task(tx, row),
         "lock": serializers.lock(lease),
     }
-    return AcquiredView(**fields) if renewed else NewLeaseView(**fields, **brought)
+    return AcquiredView(**fields) if renewed else NewLeaseView(**fields, **handover)
 
 
-def _to_begin_with(tx: Tx, row: TaskRow, beside: Beside) -> dict[str, Any]:
+def _handover_fields(tx: Tx, row: TaskRow, beside: ClaimContext) -> dict[str, Any]:
     """Return fields for a new holder: notice, handoff note, number of log entries, and its other leases."""
     note = None if beside.handoff_id is None else logs.get(tx, beside.handoff_id)
-    others = holds(tx, except_task=row.id, limit=HOLDS_BESIDE_CLAIM + 1) if beside.holds_others else []
+    others = other_leases(tx, except_task=row.id, limit=OTHER_LEASES_WITH_CLAIM + 1) if beside.holds_others else []
     return {
         "notice": _notice(row, others),
         "handoff": None if note is None else _handoff(note),
         "log_entries": beside.entries,
-        "also_holding": others[:HOLDS_BESIDE_CLAIM],
+        "also_holding": others[:OTHER_LEASES_WITH_CLAIM],
     }
 
 
-def holds(tx: Tx, *, limit: int, except_task: int = 0) -> list[HoldView]:
+def other_leases(tx: Tx, *, limit: int, except_task: int = 0) -> list[HoldView]:
     """Return the leases of the actor that end first, without the lease on `except_task`."""
-    found = agents.also_held(tx, except_task, limit)
+    found = agents.other_leases(tx, except_task, limit)
     return [HoldView(task_id, fence, rfc3339(at)) for task_id, fence, at in found]
 
 
@@ -271,8 +273,8 @@ def _notice(row: TaskRow, others: list[HoldView]) -> str | None:
     if row.unconfirmed_fence == row.fence:
         said.append(f"unconfirmed lease: a call before it expires extends it to {(row.lock_ttl or 0) // 1000} s")
     if others:
-        named = ", ".join(f"#{held.task_id}" for held in others[:HOLDS_BESIDE_CLAIM])
-        named += ", .." if len(others) > HOLDS_BESIDE_CLAIM else ""
+        named = ", ".join(f"#{held.task_id}" for held in others[:OTHER_LEASES_WITH_CLAIM])
+        named += ", .." if len(others) > OTHER_LEASES_WITH_CLAIM else ""
         said.append(f"your agent id also has leases on {named}; another session may use this id")
     return "; ".join(said) or None
 
@@ -284,6 +286,6 @@ def _handoff(note: LogRow) -> HandoffView:
     return HandoffView(note.author, body, rfc3339(note.created_at))
 
 
-def _yours(row: TaskRow) -> str:
+def _lease_sentence(row: TaskRow) -> str:
     until = rfc3339(row.lock_expires_at or 0)
     return f"task {row.id} is leased until {until}; send fence {row.fence} with every write"

@@ -54,10 +54,10 @@ def _page(
     names = _columns(columns)
     after = None if cursor is None else cursors.read(cursor, filters, 3 if order == "claim" else 1)
     # Descriptions can be large: they are read only for a column that needs them.
-    described: tasks.Description = "whole" if names is None or "description" in names else "none"
+    described: tasks.DescriptionMode = "whole" if names is None or "description" in names else "none"
     shown, more = tasks.page(tx, filters, order=order, after=after, limit=limit, description=described)
     if not shown:
-        _check_there(tx, filters)
+        _check_scope_exists(tx, filters)
     items = [serializers.task(tx, row) for row in shown]
     last = None
     if more:
@@ -67,7 +67,7 @@ def _page(
     return Page(chosen, last, tasks.count(tx, filters))
 
 
-def _check_there(tx: Tx, filters: dict[str, Any]) -> None:
+def _check_scope_exists(tx: Tx, filters: dict[str, Any]) -> None:
     """Check that the project and the epic of an empty list exist.
 
     Otherwise the empty list would suggest that they exist without tasks. Raises ProjectNotFound, EpicNotFound.

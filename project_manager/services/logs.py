@@ -4,11 +4,11 @@ from project_manager.schemas import cursor
 from project_manager.schemas.logs import AddTaskLog, ListTaskLogs, LogView
 from project_manager.schemas.views import Page
 from project_manager.services import lookup, serializers, transitions
-from project_manager.services.authorization import check_writer, renewed_by_writing
+from project_manager.services.authorization import check_write, renew_on_write
 from project_manager.store import logs
 from project_manager.store.transaction import Tx
 
-NEWEST = 2**62
+MAX_ID = 2**62
 
 
 def add_log(tx: Tx, command: AddTaskLog) -> LogView:
@@ -18,16 +18,16 @@ def add_log(tx: Tx, command: AddTaskLog) -> LogView:
     """
     row = lookup.task(tx, command.task_id)
     if command.kind != "comment" or command.fence is not None:
-        check_writer(tx, row, command.fence)
+        check_write(tx, row, command.fence)
     entry = transitions.note(tx, row, tx.actor.id, command.kind, command.body)
-    renewed_by_writing(tx, row, command.fence)
+    renew_on_write(tx, row, command.fence)
     return serializers.log(entry)
 
 
 def list_logs(tx: Tx, command: ListTaskLogs) -> Page[LogView]:
     """Read a task's log, newest first."""
     filters = {"task_id": command.task_id, "kind": command.kind}
-    before = cursor.read(command.cursor, filters, 1)[0] if command.cursor else NEWEST
+    before = cursor.read(command.cursor, filters, 1)[0] if command.cursor else MAX_ID
     row = lookup.task(tx, command.task_id)
     shown, more = logs.newest(tx, row.id, command.limit, before=before, kind=command.kind)
     following = cursor.write((shown[-1].id,), filters) if more else None

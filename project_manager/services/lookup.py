@@ -61,7 +61,7 @@ Created = dict[str, NamedView]
 """The project and the epic that were created for a new row, by kind."""
 
 
-def project_for(
+def get_or_create_project(
     tx: Tx, project_id: int | None, project_name: str | None, epic_id: int | None, created: Created | None = None
 ) -> ProjectRow:
     """Return the project for a new row, given by id, by name, or by its epic. The default is the inbox.
@@ -72,7 +72,7 @@ def project_for(
     if project_id is not None:
         row = project(tx, project_id)
         if project_name is not None and name_key(project_name) != name_key(row.name):
-            raise resolve.two_answers(
+            raise resolve.conflicting_fields_error(
                 "project_name", f"project {project_id} is named {row.name!r}, not {project_name!r}"
             )
         return row
@@ -82,14 +82,14 @@ def project_for(
     if found is not None:
         return found
     name = project_name or INBOX
-    resolve.check_no_typo_of_project(tx, name)
+    resolve.require_project_typo_check(tx, name)
     made = create_project(tx, name, "")
     if created is not None:
         created["project"] = NamedView(made.id, made.name)
     return made
 
 
-def epic_for(
+def get_or_create_epic(
     tx: Tx, parent: ProjectRow, epic_id: int | None, epic_name: str | None, created: Created | None = None
 ) -> EpicRow | None:
     """Return the epic for a new task, given by id or by name, or None.
@@ -100,7 +100,9 @@ def epic_for(
     if epic_id is not None:
         row = epic(tx, epic_id)
         if row.project_id != parent.id:
-            raise resolve.two_answers("epic_id", f"epic {epic_id} is in project {row.project_id}, not {parent.id}")
+            raise resolve.conflicting_fields_error(
+                "epic_id", f"epic {epic_id} is in project {row.project_id}, not {parent.id}"
+            )
         return row
     if epic_name is None:
         return None
@@ -108,14 +110,14 @@ def epic_for(
     if found is not None:
         return found
     if "project" not in (created or {}):  # a new project has no epic yet
-        resolve.check_no_typo_of_epic(tx, parent.id, epic_name)
+        resolve.require_epic_typo_check(tx, parent.id, epic_name)
     made = create_epic(tx, parent.id, epic_name, "", EpicStatus.ACTIVE, None)
     if created is not None:
         created["epic"] = NamedView(made.id, made.name)
     return made
 
 
-def check_open(parent: ProjectRow) -> None:
+def check_not_archived(parent: ProjectRow) -> None:
     """Check that the project is not archived: users do not look there for new tasks. Raises ProjectArchived."""
     if parent.archived_at is not None:
         raise ProjectArchived(f"project {parent.id}, `{parent.name}`, is archived", project_id=parent.id)
@@ -125,7 +127,7 @@ def create_project(tx: Tx, name: str, description: str) -> ProjectRow:
     """Insert a project, emit `project.created`, and return the project."""
     row = projects.add(tx, name, description)
     data = {"name": name, "version": row.version}
-    events.add(tx, EventType.PROJECT_CREATED, data, project_id=row.id, sealed=seals.seal("projects", row))
+    events.add(tx, EventType.PROJECT_CREATED, data, project_id=row.id, sealed=seals.digests_of("projects", row))
     return row
 
 
@@ -139,6 +141,6 @@ def create_epic(
     place = epics.next_position(tx, project_id) if position is None else position
     row = epics.add(tx, project_id, name, description, status.value, place)
     data = {"name": name, "status": row.status, "version": row.version}
-    sealed = seals.seal("epics", row)
+    sealed = seals.digests_of("epics", row)
     events.add(tx, EventType.EPIC_CREATED, data, project_id=project_id, epic_id=row.id, sealed=sealed)
     return row

@@ -15,14 +15,14 @@ from project_manager.schemas.projects import (
 )
 from project_manager.schemas.views import DeletedView, Page
 from project_manager.services import lookup, resolve, serializers, transitions
-from project_manager.services.tasks import erase
+from project_manager.services.tasks import delete_task
 from project_manager.store import epics, events, knowledge, projects, seals, tasks
 from project_manager.store.transaction import Tx
 
 
 def create(tx: Tx, command: CreateProject) -> ProjectView:
     """Create a project. Its name is unique."""
-    resolve.check_project_is_new(tx, command.name)
+    resolve.check_project_name_free(tx, command.name)
     return serializers.project(lookup.create_project(tx, command.name, command.description), {})
 
 
@@ -43,7 +43,7 @@ def update(tx: Tx, command: UpdateProject) -> ProjectView:
         name: getattr(command, name) for name in ("name", "description") if name in command.model_fields_set
     }
     if "name" in values:
-        resolve.check_project_is_new(tx, command.name, row.id)
+        resolve.check_project_name_free(tx, command.name, row.id)
     # An unchanged `archived` must not move the time of archiving or write to all tasks of the project.
     archiving = "archived" in command.model_fields_set and command.archived != (row.archived_at is not None)
     if archiving:
@@ -58,7 +58,7 @@ def update(tx: Tx, command: UpdateProject) -> ProjectView:
         "archived": written.archived_at is not None,
         "version": written.version,
     }
-    events.add(tx, kind, data, project_id=row.id, sealed=seals.seal("projects", written))
+    events.add(tx, kind, data, project_id=row.id, sealed=seals.digests_of("projects", written))
     return serializers.project(written, tasks.counts_in_project(tx, row.id))
 
 
@@ -73,8 +73,8 @@ def delete(tx: Tx, command: DeleteProject) -> DeletedView:
     if (inside or parts or known) and not command.force:
         words = f"project {row.id} has {parts} epics, {len(inside)} tasks and {known} items of knowledge"
         raise NotEmpty(words, epics=parts, tasks=len(inside), knowledge=known)
-    freed = [other for task_id in inside for other in erase(tx, lookup.task(tx, task_id))]
-    transitions.tell_if_ready(tx, sorted(set(freed)))
+    freed = [other for task_id in inside for other in delete_task(tx, lookup.task(tx, task_id))]
+    transitions.emit_ready(tx, sorted(set(freed)))
     projects.remove(tx, row.id)
     events.add(
         tx,

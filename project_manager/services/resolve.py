@@ -17,7 +17,7 @@ from project_manager.store.transaction import Tx
 Named = list[tuple[int, str]]
 
 
-class NewName(ProjectManagerError):
+class TypoCheckRequired(ProjectManagerError):
     """A new name that is not in `tx.new_names` yet.
 
     The caller runs `check` on a reader, which raises Invalid for a probable typing error. Then it repeats the call with
@@ -51,7 +51,7 @@ def epic(tx: Tx, project_id: int, name: str) -> EpicRow | None:
     return None if epic_id is None else epics.get(tx, epic_id)
 
 
-def in_scope(tx: Tx, project_id: int | None, project_name: str | None) -> int | None:
+def project_id_of(tx: Tx, project_id: int | None, project_name: str | None) -> int | None:
     """Return the id of the project of a query, given by id or name. Return None for all projects.
 
     Raises ProjectNotFound with a suggested name, and Invalid when id and name differ.
@@ -60,13 +60,13 @@ def in_scope(tx: Tx, project_id: int | None, project_name: str | None) -> int | 
         return project_id
     row = project(tx, project_name)
     if row is None:
-        raise no_project(project_name)
+        raise project_not_found(project_name)
     if project_id not in (None, row.id):
-        raise two_answers("project_name", f"project `{row.name}` has id {row.id}, not {project_id}")
+        raise conflicting_fields_error("project_name", f"project `{row.name}` has id {row.id}, not {project_id}")
     return row.id
 
 
-def no_project(name: str) -> ProjectNotFound:
+def project_not_found(name: str) -> ProjectNotFound:
     """Return a ProjectNotFound error, which can look up a suggestion later on a reader."""
     error = ProjectNotFound(f"project `{name}` not found", project_name=name)
     error.suggest = partial(_suggest, error, name, projects.names_like)
@@ -82,7 +82,7 @@ def _suggest(error: ProjectManagerError, name: str, names_like: Callable[[Tx, st
 
 def scope(tx: Tx, command: Scoped) -> dict[str, int]:
     """Return the filters `project_id` and `epic_id` that a query sets, by id or by name."""
-    project_id = in_scope(tx, command.project_id, command.project_name)
+    project_id = project_id_of(tx, command.project_id, command.project_name)
     epic_id = epic_in_scope(tx, project_id, command.epic_id, command.epic_name)
     found = {"project_id": project_id, "epic_id": epic_id}
     return {name: number for name, number in found.items() if number is not None}
@@ -95,9 +95,9 @@ def epic_in_scope(tx: Tx, project_id: int | None, epic_id: int | None, epic_name
     """
     if epic_name is None:
         return epic_id
-    found = _epics_called(tx, project_id, epic_name)
+    found = _epics_by_name(tx, project_id, epic_name)
     if not found:
-        raise _no_epic(project_id, epic_name)
+        raise _epic_not_found(project_id, epic_name)
     if len(found) > 1:
         places = ", ".join(str(row.project_id) for row in found[:10])
         message, hint = (
@@ -106,11 +106,11 @@ def epic_in_scope(tx: Tx, project_id: int | None, epic_id: int | None, epic_name
         )
         raise Invalid(message, hint=hint, faults=[{"field": "epic_name", "message": message, "hint": hint}])
     if epic_id not in (None, found[0].id):
-        raise two_answers("epic_name", f"epic `{found[0].name}` has id {found[0].id}, not {epic_id}")
+        raise conflicting_fields_error("epic_name", f"epic `{found[0].name}` has id {found[0].id}, not {epic_id}")
     return found[0].id
 
 
-def _no_epic(project_id: int | None, name: str) -> EpicNotFound:
+def _epic_not_found(project_id: int | None, name: str) -> EpicNotFound:
     error = EpicNotFound(f"epic `{name}` not found", epic_name=name)
     error.suggest = partial(_suggest, error, name, partial(_epics_like, project_id))
     return error
@@ -120,7 +120,7 @@ def _epics_like(project_id: int | None, tx: Tx, name: str) -> list[str]:
     return epics.names_like(tx, project_id, name)
 
 
-def _epics_called(tx: Tx, project_id: int | None, name: str) -> list[EpicRow]:
+def _epics_by_name(tx: Tx, project_id: int | None, name: str) -> list[EpicRow]:
     """Return the epics of this name: in the project, or some of those in all projects."""
     if project_id is not None:
         row = epic(tx, project_id, name)
@@ -133,62 +133,62 @@ def _epics_called(tx: Tx, project_id: int | None, name: str) -> list[EpicRow]:
     return epics.with_key(tx, key) + [row for row in rows if row is not None]
 
 
-def check_no_typo_of_project(tx: Tx, name: str) -> None:
+def require_project_typo_check(tx: Tx, name: str) -> None:
     """Raise NewName until the name was compared with all projects.
 
     A name that is similar to an existing one is probably a typing error.
     """
     if name_key(name) != name_key(INBOX) and name not in tx.new_names:
-        raise NewName("project", name, partial(_refuse_typo_of_project, name))
+        raise TypoCheckRequired("project", name, partial(_check_project_typo, name))
 
 
-def check_no_typo_of_epic(tx: Tx, project_id: int, name: str) -> None:
+def require_epic_typo_check(tx: Tx, project_id: int, name: str) -> None:
     """Raise NewName until the name was compared with the epics of the project."""
     if name not in tx.new_names:
-        raise NewName("epic", name, partial(_refuse_typo_of_epic, project_id, name))
+        raise TypoCheckRequired("epic", name, partial(_check_epic_typo, project_id, name))
 
 
-def _refuse_typo_of_project(name: str, tx: Tx) -> None:
+def _check_project_typo(name: str, tx: Tx) -> None:
     """Raise Invalid for a name that is close to an existing one. The inbox counts also before it exists."""
     if _projects_of(tx, name):  # another call has created it since the comparison was requested
         return
     near = nearest(name, [INBOX, *projects.names_like(tx, name)])
     if near is not None:
-        raise _typo("project", near)
+        raise _probable_typo_error("project", near)
 
 
-def _refuse_typo_of_epic(project_id: int, name: str, tx: Tx) -> None:
+def _check_epic_typo(project_id: int, name: str, tx: Tx) -> None:
     if _epics_of(tx, project_id, name):  # another call has created it since, as above
         return
     near = nearest(name, epics.names_like(tx, project_id, name))
     if near is not None:
-        raise _typo("epic", near)
+        raise _probable_typo_error("epic", near)
 
 
-def check_project_is_new(tx: Tx, name: str, project_id: int | None = None) -> None:
+def check_project_name_free(tx: Tx, name: str, project_id: int | None = None) -> None:
     """Raise NameTaken when another project has this name."""
-    taken = _taken(project_id, _projects_of(tx, name))
+    taken = _conflicting_name(project_id, _projects_of(tx, name))
     if taken is not None:
         raise NameTaken(
             f"the name {taken[1]!r} is already used by project {taken[0]}", project_id=taken[0], name=taken[1]
         )
 
 
-def check_epic_is_new(tx: Tx, project_id: int, name: str, epic_id: int | None = None) -> None:
+def check_epic_name_free(tx: Tx, project_id: int, name: str, epic_id: int | None = None) -> None:
     """Raise NameTaken when another epic of the project has this name."""
-    taken = _taken(epic_id, _epics_of(tx, project_id, name))
+    taken = _conflicting_name(epic_id, _epics_of(tx, project_id, name))
     if taken is not None:
         words = f"the name {taken[1]!r} is already used by epic {taken[0]} of this project"
         raise NameTaken(words, epic_id=taken[0], name=taken[1])
 
 
-def two_answers(field: str, message: str) -> Invalid:
+def conflicting_fields_error(field: str, message: str) -> Invalid:
     """Return an Invalid error for two fields that contradict each other."""
     fault = {"field": field, "message": message, "hint": "Send one of the two."}
     return Invalid(message, hint="Send one of the two.", faults=[fault])
 
 
-def key_names(tx: Tx) -> None:
+def backfill_name_keys(tx: Tx) -> None:
     """Set the name key of each project and epic that an older release wrote, unless another row has that key.
 
     The name of a row without a key stays ambiguous until one of the two rows is renamed.
@@ -226,11 +226,11 @@ def _only(kind: str, name: str, same: Named) -> int | None:
     return same[0][0] if same else None
 
 
-def _taken(own: int | None, same: Named) -> tuple[int, str] | None:
+def _conflicting_name(own: int | None, same: Named) -> tuple[int, str] | None:
     return next((known for known in same if known[0] != own), None)
 
 
-def _typo(kind: str, near: str) -> Invalid:
+def _probable_typo_error(kind: str, near: str) -> Invalid:
     hint = f"Send `{near}`. To create a similar name, use the dashboard or POST /api/{kind}s."
     message = f"{kind} not found; did you mean `{near}`?"
     return Invalid(message, hint=hint, faults=[{"field": f"{kind}_name", "message": message, "hint": hint}])

@@ -7,7 +7,7 @@ import orjson
 
 from project_manager.clock import rfc3339
 from project_manager.domain.leases import Lease
-from project_manager.domain.readiness import Reason, Standing, obstacles, reasons
+from project_manager.domain.readiness import Blocker, ReadinessInput, blockers, readiness_blockers
 from project_manager.domain.statuses import Status
 from project_manager.schemas.epics import EpicView
 from project_manager.schemas.leases import LeaseView
@@ -72,27 +72,27 @@ def lease(row: LeaseRow) -> LeaseView:
     )
 
 
-def standing(row: TaskRow, now: int) -> Standing:
+def standing(row: TaskRow, now: int) -> ReadinessInput:
     """Return the facts that decide whether the task is ready."""
-    return Standing(
+    return ReadinessInput(
         task_id=row.id,
         status=Status(row.status),
-        held=lease_of(row, now) is not None,
+        is_held=lease_of(row, now) is not None,
         attempts=row.attempts,
-        waiting_for=_ids(row.waiting_for),
-        running_conflicts=_ids(row.running_conflicts),
+        waiting_for=_parse_ids(row.waiting_for),
+        running_conflicts=_parse_ids(row.running_conflicts),
         defer_until=row.defer_until,
         archived=bool(row.archived),
-        cancelled=_ids(row.cancelled_dependencies),
+        cancelled=_parse_ids(row.cancelled_dependencies),
     )
 
 
-def blockers(tx: Tx, row: TaskRow) -> tuple[Reason, ...]:
+def claim_blockers_of(tx: Tx, row: TaskRow) -> tuple[Blocker, ...]:
     """Return the reasons that refuse a claim of the task by id."""
     present = standing(row, tx.now)
     if present.status is Status.TODO:
-        return reasons(present, now=tx.date, max_attempts=tx.max_attempts)
-    return obstacles(present, now=tx.date)
+        return readiness_blockers(present, now=tx.date, max_attempts=tx.max_attempts)
+    return blockers(present, now=tx.date)
 
 
 def task(tx: Tx, row: TaskRow) -> TaskView:
@@ -122,10 +122,10 @@ def task_fields(tx: Tx, row: TaskRow) -> dict[str, Any]:
         "description": row.description,
         "status": row.status,
         "priority": row.priority,
-        "labels": _list(row.labels),
-        "acceptance": _list(row.acceptance),
-        "depends_on": _list(row.depends_on),
-        "conflicts_with": _list(row.conflicts_with),
+        "labels": _parse_list(row.labels),
+        "acceptance": _parse_list(row.acceptance),
+        "depends_on": _parse_list(row.depends_on),
+        "conflicts_with": _parse_list(row.conflicts_with),
         "defer_until": time_or_none(row.defer_until),
         "due_at": time_or_none(row.due_at),
         "estimate_minutes": row.estimate_minutes,
@@ -137,7 +137,7 @@ def task_fields(tx: Tx, row: TaskRow) -> dict[str, Any]:
         "worked_by": row.lock_holder or row.worked_by,
         "ready": not why,
         "why_not_ready": list(why),
-        "cancelled_dependencies": _list(row.cancelled_dependencies),
+        "cancelled_dependencies": _parse_list(row.cancelled_dependencies),
         "unblocks": row.unblocks,
         "created_by": row.created_by,
         "created_at": rfc3339(row.created_at),
@@ -163,18 +163,18 @@ def _why_not_ready(
     They are cached: few combinations are in use, and computing them costs more than the rest of a task. `deferred` is
     an instant in the future, so that `now` can be 0.
     """
-    alike = Standing(
+    template = ReadinessInput(
         task_id=0,
         status=Status(status),
-        held=held,
+        is_held=held,
         attempts=attempts,
-        waiting_for=_ids(waiting_for),
-        running_conflicts=_ids(running_conflicts),
+        waiting_for=_parse_ids(waiting_for),
+        running_conflicts=_parse_ids(running_conflicts),
         defer_until=deferred,
         archived=bool(archived),
-        cancelled=_ids(cancelled),
+        cancelled=_parse_ids(cancelled),
     )
-    return tuple(reason.message for reason in reasons(alike, now=0, max_attempts=max_attempts))
+    return tuple(reason.message for reason in readiness_blockers(template, now=0, max_attempts=max_attempts))
 
 
 def project(row: ProjectRow, counts: dict[str, int]) -> ProjectView:
@@ -223,12 +223,12 @@ def chosen(view: TaskView, names: list[str]) -> dict[str, Any]:
     return values
 
 
-def _list(text: str) -> list[Any]:
+def _parse_list(text: str) -> list[Any]:
     if text == NO_IDS:
         return []
     found: list[Any] = orjson.loads(text)
     return found
 
 
-def _ids(text: str) -> tuple[int, ...]:
+def _parse_ids(text: str) -> tuple[int, ...]:
     return () if text == NO_IDS else tuple(orjson.loads(text))

@@ -11,7 +11,7 @@ DAY_MS = 24 * 3600 * 1000
 
 
 @dataclass(frozen=True, slots=True)
-class Figures:
+class Stats:
     """Numbers of tasks by status, of leased tasks, and of tasks completed since midnight UTC.
 
     `head` is the newest event.
@@ -23,11 +23,11 @@ class Figures:
     head: Head
 
 
-def figures(tx: Tx) -> Figures:
+def collect(tx: Tx) -> Stats:
     """Count the tasks by status, the leased tasks, and the tasks completed today."""
     counts = tasks.counts(tx)
     by_status = {status.value: counts.get(status.value, 0) for status in Status}
-    return Figures(by_status, leases.held(tx), tasks.completed_since(tx, tx.now - tx.now % DAY_MS), chain.head(tx))
+    return Stats(by_status, leases.count_held(tx), tasks.completed_since(tx, tx.now - tx.now % DAY_MS), chain.head(tx))
 
 
 def probe(tx: Tx) -> None:

@@ -6,7 +6,7 @@ from project_manager.store import subscriptions
 from project_manager.store.subscriptions import SubscriptionRow
 from project_manager.store.transaction import Tx
 
-KEPT_MS = 24 * 3_600_000
+RETENTION_MS = 24 * 3_600_000
 """Retention of subscriptions for sessions that stopped sending heartbeats, in milliseconds."""
 
 
@@ -28,24 +28,24 @@ def unsubscribe(tx: Tx, session_id: str, uri: str, owner: str) -> None:
 
 def end_session(tx: Tx, session_id: str, owner: str) -> None:
     """Remove all subscriptions of the session."""
-    subscriptions.leave_all(tx, session_id, owner)
+    subscriptions.remove_all(tx, session_id, owner)
 
 
-def of_sessions(tx: Tx, sessions: Collection[str]) -> list[SubscriptionRow]:
+def for_sessions(tx: Tx, sessions: Collection[str]) -> list[SubscriptionRow]:
     """Return the subscriptions of these sessions."""
-    return subscriptions.of(tx, sessions)
+    return subscriptions.for_sessions(tx, sessions)
 
 
-def wanting(tx: Tx, uris: Collection[str]) -> list[SubscriptionRow]:
+def subscribers_of(tx: Tx, uris: Collection[str]) -> list[SubscriptionRow]:
     """Return the subscriptions to these resources."""
-    return subscriptions.to(tx, uris)
+    return subscriptions.subscribers_of(tx, uris)
 
 
-def keep(tx: Tx, sessions: Collection[str]) -> None:
+def renew(tx: Tx, sessions: Collection[str]) -> None:
     """Renew the heartbeat of these sessions."""
     subscriptions.keep(tx, sessions)
 
 
 def forget_silent(tx: Tx) -> None:
     """Remove the subscriptions of sessions that stopped sending heartbeats."""
-    subscriptions.forget(tx, tx.now - KEPT_MS)
+    subscriptions.forget(tx, tx.now - RETENTION_MS)

@@ -9,7 +9,7 @@ from typing import Any
 from project_manager.domain.errors import DependencyCycle, ExternalKeyTaken, HasDependents, Invalid
 from project_manager.domain.events import EventType
 from project_manager.domain.graph import find_cycle
-from project_manager.domain.leases import UnlockReason, held_by_another
+from project_manager.domain.leases import UnlockReason, lock_held_error
 from project_manager.domain.limits import NAME_CHARACTERS
 from project_manager.domain.statuses import CLOSED, Status
 from project_manager.schemas.tasks import (
@@ -28,9 +28,9 @@ from project_manager.schemas.tasks import (
 )
 from project_manager.schemas.views import DeletedView, NamedView
 from project_manager.services import assumptions, lookup, serializers, transitions
-from project_manager.services.authorization import check_writer, renewed_by_writing
+from project_manager.services.authorization import check_write, renew_on_write
 from project_manager.services.serializers import lease_of
-from project_manager.services.statuses import move
+from project_manager.services.statuses import change_status
 from project_manager.store import lease_history, links, logs, meta, tasks
 from project_manager.store.projects import ProjectRow
 from project_manager.store.tasks import TaskRow
@@ -67,9 +67,9 @@ def create(tx: Tx, command: CreateTask) -> TaskView:
 
 def _place(tx: Tx, command: CreateTask | CreateTasks, created: lookup.Created) -> tuple[ProjectRow, int | None]:
     """Return the project and the epic id for new tasks. Rows that it creates are added to `created`."""
-    project = lookup.project_for(tx, command.project_id, command.project_name, command.epic_id, created)
-    lookup.check_open(project)
-    epic = lookup.epic_for(tx, project, command.epic_id, command.epic_name, created)
+    project = lookup.get_or_create_project(tx, command.project_id, command.project_name, command.epic_id, created)
+    lookup.check_not_archived(project)
+    epic = lookup.get_or_create_epic(tx, project, command.epic_id, command.epic_name, created)
     return project, None if epic is None else epic.id
 
 
@@ -78,7 +78,7 @@ def _written(tx: Tx, row: TaskRow, tags: list[str], created: lookup.Created) -> 
     task = serializers.task(tx, row)
     if not tags and not created:
         return task
-    noted = assumptions.record_all(tx, row, tags)
+    noted = assumptions.record_with_task(tx, row, tags)
     plain = {part.name: getattr(task, part.name) for part in fields(task)}
     return WrittenTaskView(**plain, assumptions=noted, created=created)
 
@@ -95,7 +95,7 @@ def create_many(tx: Tx, command: CreateTasks) -> CreatedTasksView:
     ids = {task.ref: task_id for task, task_id in zip(command.tasks, made, strict=True) if task.ref is not None}
     for task, task_id in zip(command.tasks, made, strict=True):
         if task.depends_on:
-            needed = dict.fromkeys(_referred(ref, ids) for ref in task.depends_on)
+            needed = dict.fromkeys(_resolve_ref(ref, ids) for ref in task.depends_on)
             set_dependencies(tx, lookup.task(tx, task_id), list(needed))
     items = [serializers.task(tx, lookup.task(tx, task_id)) for task_id in made]
     return CreatedTasksView(items=items, ids=ids, created=created)
@@ -132,7 +132,7 @@ def add(tx: Tx, project: ProjectRow, epic_id: int | None, new: NewTask, depends_
         set_dependencies(tx, row, depends_on)
     if new.conflicts_with:
         set_conflicts(tx, row, new.conflicts_with)
-    transitions.tell(
+    transitions.emit(
         tx,
         EventType.TASK_CREATED,
         row,
@@ -146,7 +146,7 @@ def add(tx: Tx, project: ProjectRow, epic_id: int | None, new: NewTask, depends_
 
 def set_dependencies(tx: Tx, row: TaskRow, ids: list[int]) -> None:
     """Replace the dependencies of the task. Raises Invalid for ids of missing tasks, DependencyCycle for a cycle."""
-    _check_exist(tx, "depends_on", ids)
+    _check_tasks_exist(tx, "depends_on", ids)
     cycle = find_cycle(row.id, ids, lambda task_id: links.dependencies_of(tx, task_id))
     if cycle is not None:
         path = " -> ".join(f"#{task_id}" for task_id in cycle)
@@ -158,14 +158,14 @@ def set_conflicts(tx: Tx, row: TaskRow, ids: list[int]) -> None:
     """Replace the conflicts of the task, in both directions. Raises Invalid."""
     if row.id in ids:
         raise _invalid("conflicts_with", f"task {row.id} cannot conflict with itself", hint="Remove its own id.")
-    _check_exist(tx, "conflicts_with", ids)
+    _check_tasks_exist(tx, "conflicts_with", ids)
     before = set(links.conflicts_of(tx, row.id))
     links.set_conflicts(tx, row.id, ids)
     for other_id in sorted(before ^ set(ids)):
-        _tell_rival(tx, lookup.task(tx, other_id), row.id)
+        _emit_conflict_change(tx, lookup.task(tx, other_id), row.id)
 
 
-def _tell_rival(tx: Tx, other: TaskRow, task_id: int) -> None:
+def _emit_conflict_change(tx: Tx, other: TaskRow, task_id: int) -> None:
     """Emit `task.updated` for the other task of a changed conflict, and increment its version.
 
     Readers and writers of that task must see the change. While it is leased, its version stays. The next write of its
@@ -178,7 +178,7 @@ def _tell_rival(tx: Tx, other: TaskRow, task_id: int) -> None:
         if not tasks.write(tx, other, {}):
             raise RuntimeError(f"task {other.id} changed within its own transaction")
         version += 1
-    transitions.tell(
+    transitions.emit(
         tx, EventType.TASK_UPDATED, other, changes=changes, previous={"conflicts_with": previous}, version=version
     )
 
@@ -200,7 +200,7 @@ def details(tx: Tx, command: GetTaskDetails) -> TaskDetailsView:
     entries, more = logs.newest(tx, row.id, command.log_limit, before=command.before or 2**62)
     shown = _within_budget(entries, command.budget_tokens)
     quarter = command.budget_tokens  # in characters: a quarter of the budget, at 4 characters per token
-    assumed = assumptions.with_task(tx, row.id, room=quarter)
+    assumed = assumptions.for_task(tx, row.id, budget=quarter)
     return TaskDetailsView(
         task_id=row.id,
         task=serializers.task(tx, row),
@@ -224,7 +224,7 @@ def update(tx: Tx, command: UpdateTask) -> TaskView:
     lookup.check_force(tx, command.force)
     row = lookup.task(tx, command.task_id)
     lookup.check_version("task", row.version, command.version)
-    check_writer(tx, row, command.fence, force=command.force)
+    check_write(tx, row, command.fence, force=command.force)
     changes = {name: getattr(command, name) for name in _FIELDS if name in command.model_fields_set}
     if command.model_fields_set.issubset(CONTROL_FIELDS):
         fields = [name for name in UpdateTask.model_fields if name not in CONTROL_FIELDS]
@@ -235,9 +235,9 @@ def update(tx: Tx, command: UpdateTask) -> TaskView:
         row = _edit(tx, row, changes)
     if command.log_entry:
         transitions.note(tx, row, tx.actor.id, "progress", command.log_entry)
-    row = renewed_by_writing(tx, row, command.fence)
+    row = renew_on_write(tx, row, command.fence)
     if command.status is not None:
-        row = move(tx, row, command.status, fence=command.fence, reopen=command.reopen, force=command.force)
+        row = change_status(tx, row, command.status, fence=command.fence, reopen=command.reopen, force=command.force)
     return _written(tx, lookup.task(tx, row.id), command.assumptions, {})
 
 
@@ -256,19 +256,19 @@ def delete(tx: Tx, command: DeleteTask) -> DeletedView:
         raise HasDependents(f"task {row.id} is a dependency of {names}", tasks=ids)
     lease = lease_of(row, tx.now)
     if lease is not None and not command.force:
-        raise held_by_another(lease)
-    transitions.tell_if_ready(tx, erase(tx, row))
+        raise lock_held_error(lease)
+    transitions.emit_ready(tx, delete_task(tx, row))
     return DeletedView(success=True, deleted="task", id=row.id, name=row.name, tasks=1)
 
 
-def erase(tx: Tx, row: TaskRow) -> list[int]:
+def delete_task(tx: Tx, row: TaskRow) -> list[int]:
     """Delete the task, end its lease, and emit an event for each.
 
     Return the ids of tasks that may be ready now: those that depended on it or conflicted with its lease.
     """
     if row.lock_holder is not None:
         lease_history.add(tx, row, reason=UnlockReason.DELETED.value, status=row.status)
-        transitions.tell(
+        transitions.emit(
             tx,
             EventType.TASK_UNLOCKED,
             row,
@@ -276,21 +276,21 @@ def erase(tx: Tx, row: TaskRow) -> list[int]:
             reason=UnlockReason.DELETED.value,
             status=row.status,
         )
-    rivals = links.conflicts_of(tx, row.id) if row.lock_holder is not None else []
+    conflicting_ids = links.conflicts_of(tx, row.id) if row.lock_holder is not None else []
     waiting = [link[0] for link in links.dependents_of(tx, row.id)] if row.status != Status.DONE else []
     if Status(row.status) not in CLOSED:
-        links.shift_unblocks(tx, row.id, -1)
+        links.adjust_unblocks(tx, row.id, -1)
     tasks.remove(tx, row.id)
     links.recount_open(tx, waiting)
-    transitions.tell(tx, EventType.TASK_DELETED, row, name=row.name)
-    return [*rivals, *waiting]
+    transitions.emit(tx, EventType.TASK_DELETED, row, name=row.name)
+    return [*conflicting_ids, *waiting]
 
 
 def _edit(tx: Tx, row: TaskRow, changes: dict[str, Any]) -> TaskRow:
     """Write the changed fields and links, emit `task.updated`, and return the task."""
     before = serializers.task(tx, row)
     if "epic_id" in changes and changes["epic_id"] is not None:
-        lookup.epic_for(tx, lookup.project(tx, row.project_id), changes["epic_id"], None)
+        lookup.get_or_create_epic(tx, lookup.project(tx, row.project_id), changes["epic_id"], None)
     if "external_key" in changes:
         _check_key(tx, row.project_id, changes["external_key"], row.id)
     values = {name: changes[name] for name in (*_PLAIN, "attempts") if name in changes}
@@ -307,12 +307,12 @@ def _edit(tx: Tx, row: TaskRow, changes: dict[str, Any]) -> TaskRow:
     after = serializers.task(tx, written)
     changed = {name: getattr(after, name) for name in changes if getattr(before, name) != getattr(after, name)}
     previous = {name: getattr(before, name) for name in changed}
-    transitions.tell(tx, EventType.TASK_UPDATED, written, changes=changed, previous=previous, version=written.version)
+    transitions.emit(tx, EventType.TASK_UPDATED, written, changes=changed, previous=previous, version=written.version)
     # The edit may have removed a blocker of this task, and a removed conflict may free other tasks.
     if not transitions.is_ready(tx, row):
-        transitions.tell_if_ready(tx, [row.id])
+        transitions.emit_ready(tx, [row.id])
     if row.lock_holder is not None:
-        transitions.tell_if_ready(tx, sorted(set(before.conflicts_with) - set(after.conflicts_with)))
+        transitions.emit_ready(tx, sorted(set(before.conflicts_with) - set(after.conflicts_with)))
     return written
 
 
@@ -329,7 +329,7 @@ def _check_key(tx: Tx, project_id: int, key: str | None, task_id: int | None) ->
         )
 
 
-def _check_exist(tx: Tx, field: str, ids: list[int]) -> None:
+def _check_tasks_exist(tx: Tx, field: str, ids: list[int]) -> None:
     missing = links.missing(tx, ids)
     if missing:
         names = ", ".join(f"#{task_id}" for task_id in missing)
@@ -357,7 +357,7 @@ def _check_refs(command: CreateTasks) -> None:
         raise Invalid("; ".join(fault["message"] for fault in faults[:20]), faults=faults)
 
 
-def _referred(ref: str, ids: dict[str, int]) -> int:
+def _resolve_ref(ref: str, ids: dict[str, int]) -> int:
     return ids[ref] if ref in ids else int(ref.lstrip("#"))
 
 

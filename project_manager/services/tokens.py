@@ -25,7 +25,7 @@ from project_manager.store.tokens import TokenRow
 from project_manager.store.transaction import Tx
 
 PREFIX = "pm_"
-NOBODY_GETS_IN = (
+ALL_REVOKED = (
     "all tokens are revoked: every request is rejected until `project-manager token create` creates a token, "
     "or `project-manager token clear` disables authentication"
 )
@@ -70,7 +70,7 @@ def revoke(tx: Tx, command: RevokeToken) -> RevokedTokenView:
     if row.revoked_at is None:
         row = tokens.revoke(tx, row.id)
         _emit(tx, EventType.TOKEN_REVOKED, row)
-    notice = None if tokens.live(tx) else NOBODY_GETS_IN
+    notice = None if tokens.count_live(tx) else ALL_REVOKED
     return RevokedTokenView(*_fields(row), notice=notice)
 
 
@@ -89,7 +89,7 @@ def identify(tx: Tx, secret: str | None, *, required: bool) -> Actor:
     tokens are revoked. Raises Unauthorized.
     """
     if secret is None:
-        if required or tokens.ever(tx):
+        if required or tokens.count_all(tx):
             raise Unauthorized("authentication required")
         return LOCAL
     row = tokens.by_hash(tx, digest(secret))

@@ -9,12 +9,12 @@ from typing import Any
 from project_manager.clock import rfc3339
 from project_manager.domain.actors import SYSTEM
 from project_manager.domain.events import EventType
-from project_manager.domain.leases import UnlockReason, held_by_another
+from project_manager.domain.leases import UnlockReason, lock_held_error
 from project_manager.domain.statuses import CLOSED, Status
 from project_manager.services.serializers import lease_of
 from project_manager.store import events, lease_history, leases, links, logs, seals, tasks
 from project_manager.store.lease_history import LeaseRow
-from project_manager.store.seals import Sealed
+from project_manager.store.seals import Digests
 from project_manager.store.tasks import TaskRow
 from project_manager.store.transaction import Tx
 
@@ -27,7 +27,7 @@ _OUTCOMES = {
 _SEALS_TASK = frozenset({EventType.TASK_CREATED, EventType.TASK_UPDATED})
 
 
-def take(tx: Tx, row: TaskRow, *, ttl: int, unconfirmed_ttl: int | None = None) -> TaskRow:
+def claim(tx: Tx, row: TaskRow, *, ttl: int, unconfirmed_ttl: int | None = None) -> TaskRow:
     """Give the actor a new lease of `ttl` milliseconds and set the status to IN_PROGRESS.
 
     With `unconfirmed_ttl` the lease has this length until the first renewal.
@@ -35,17 +35,17 @@ def take(tx: Tx, row: TaskRow, *, ttl: int, unconfirmed_ttl: int | None = None) 
     came_from = Status.TODO if row.status == Status.IN_PROGRESS else row.status
     taken = leases.take(tx, row, tx.actor.id, ttl=ttl, came_from=came_from, unconfirmed_ttl=unconfirmed_ttl)
     if taken is None:
-        raise _lost_race(tx, row)
-    tell_taken(tx, row.status, taken)
+        raise _conflict_error(tx, row)
+    emit_locked(tx, row.status, taken)
     return taken
 
 
-def tell_taken(tx: Tx, previous: str, taken: TaskRow) -> None:
+def emit_locked(tx: Tx, previous: str, taken: TaskRow) -> None:
     """Count the new lease, emit `task.locked`, and emit `task.status_changed` if the status changed."""
-    tx.count("acquired")
+    tx.count_outcome("acquired")
     lock = _lock(taken)
     unconfirmed: dict[str, Any] = {"unconfirmed": True} if taken.unconfirmed_fence == taken.fence else {}
-    tell(
+    emit(
         tx,
         EventType.TASK_LOCKED,
         taken,
@@ -57,17 +57,17 @@ def tell_taken(tx: Tx, previous: str, taken: TaskRow) -> None:
         **unconfirmed,
     )
     if previous != taken.status:
-        _tell_status(tx, previous, taken, agent_id=taken.lock_holder, lock_released=False)
+        _emit_status_changed(tx, previous, taken, agent_id=taken.lock_holder, lock_released=False)
 
 
 def renew(tx: Tx, row: TaskRow, *, ttl: int, fenced: bool) -> TaskRow:
     """Move the expiry to `ttl` milliseconds from now. Emit `task.locked` only when the length changed."""
     renewed = leases.renew(tx, row, ttl=ttl, fenced=fenced)
     if renewed is None:
-        raise _lost_race(tx, row)
-    tx.count("renewed")
+        raise _conflict_error(tx, row)
+    tx.count_outcome("renewed")
     if row.lock_ttl != ttl or row.unconfirmed_fence == row.fence:
-        tell(
+        emit(
             tx,
             EventType.TASK_LOCKED,
             renewed,
@@ -87,38 +87,38 @@ def take_over(tx: Tx, row: TaskRow, *, ttl: int) -> TaskRow:
     The status stays IN_PROGRESS, so that no waiting claim can get the task in between. A later release returns the task
     to the status that it was first claimed from.
     """
-    freed = leases.place(tx, row, Status.IN_PROGRESS.value, attempts=row.attempts)
-    if freed is None:
-        raise _lost_race(tx, row)
-    _close_lease(tx, row, freed, UnlockReason.FORCED)
-    taken = leases.take(tx, freed, tx.actor.id, ttl=ttl, came_from=row.lock_from or Status.TODO.value)
+    released = leases.set_status(tx, row, Status.IN_PROGRESS.value, attempts=row.attempts)
+    if released is None:
+        raise _conflict_error(tx, row)
+    _close_lease(tx, row, released, UnlockReason.FORCED)
+    taken = leases.take(tx, released, tx.actor.id, ttl=ttl, came_from=row.lock_from or Status.TODO.value)
     if taken is None:
-        raise _lost_race(tx, row)
-    tell_taken(tx, freed.status, taken)
+        raise _conflict_error(tx, row)
+    emit_locked(tx, released.status, taken)
     return taken
 
 
 def end(tx: Tx, row: TaskRow, target: Status, reason: UnlockReason, *, attempts: int) -> TaskRow:
     """End the lease, set the status, and return the task."""
-    placed = leases.place(tx, row, target.value, attempts=attempts)
-    if placed is None:
-        raise _lost_race(tx, row)
-    if row.status != placed.status:
-        _tell_status(tx, row.status, placed, agent_id=row.lock_holder, lock_released=True)
-    _close_lease(tx, row, placed, reason)
-    _follow(tx, row, placed)
-    return placed
+    updated = leases.set_status(tx, row, target.value, attempts=attempts)
+    if updated is None:
+        raise _conflict_error(tx, row)
+    if row.status != updated.status:
+        _emit_status_changed(tx, row.status, updated, agent_id=row.lock_holder, lock_released=True)
+    _close_lease(tx, row, updated, reason)
+    _update_dependents(tx, row, updated)
+    return updated
 
 
-def set_status(tx: Tx, row: TaskRow, target: Status, *, attempts: int, short_lease: bool = False) -> TaskRow:
+def set_status(tx: Tx, row: TaskRow, target: Status, *, attempts: int, records_lease: bool = False) -> TaskRow:
     """Set the status of a task without a holder.
 
     With `short_lease` the actor takes a lease that ends at once, so that older fences of the task become stale.
     """
-    agent = tx.actor.id if short_lease else None
-    placed = leases.place(tx, row, target.value, attempts=attempts, short_lease_of=agent)
+    agent = tx.actor.id if records_lease else None
+    placed = leases.set_status(tx, row, target.value, attempts=attempts, records_lease_of=agent)
     if placed is None:
-        raise _lost_race(tx, row)
+        raise _conflict_error(tx, row)
     if agent is not None:
         short = LeaseRow(
             row.id,
@@ -134,38 +134,38 @@ def set_status(tx: Tx, row: TaskRow, target: Status, *, attempts: int, short_lea
         )
         lease_history.record(tx, short)
     if row.status != placed.status:
-        sealed = {"fence": placed.fence} if short_lease else None
-        _tell_status(tx, row.status, placed, agent_id=tx.actor.id, lock_released=short_lease, sealed=sealed)
-    _follow(tx, row, placed)
+        sealed = {"fence": placed.fence} if records_lease else None
+        _emit_status_changed(tx, row.status, placed, agent_id=tx.actor.id, lock_released=records_lease, sealed=sealed)
+    _update_dependents(tx, row, placed)
     return placed
 
 
-def tell(tx: Tx, kind: EventType, row: TaskRow, /, *, sealed: Sealed | None = None, **data: Any) -> None:
+def emit(tx: Tx, kind: EventType, row: TaskRow, /, *, sealed: Digests | None = None, **data: Any) -> None:
     """Emit an event about the task. `sealed` contains facts that only the hash chain covers."""
     if kind in _SEALS_TASK:
-        sealed = seals.seal("tasks", row)
+        sealed = seals.digests_of("tasks", row)
     events.add(tx, kind, data, project_id=row.project_id, epic_id=row.epic_id, task_id=row.id, sealed=sealed)
 
 
 def note(tx: Tx, row: TaskRow, author: str, kind: str, body: str) -> logs.LogRow:
     """Add an entry to the log of the task and emit `task.logged`."""
     entry = logs.add(tx, row.id, author, kind, body)
-    sealed = seals.seal("task_logs", entry)
-    tell(tx, EventType.TASK_LOGGED, row, sealed=sealed, log_id=entry.id, author=author, kind=kind)
+    sealed = seals.digests_of("task_logs", entry)
+    emit(tx, EventType.TASK_LOGGED, row, sealed=sealed, log_id=entry.id, author=author, kind=kind)
     return entry
 
 
-def note_forced(tx: Tx, row: TaskRow) -> None:
+def log_forced_release(tx: Tx, row: TaskRow) -> None:
     """Add to the log that the actor ended the lease of the present holder."""
     note(tx, row, SYSTEM.id, "system", f"{tx.actor.id} ended the lease of {row.lock_holder}")
 
 
-def tell_if_ready(tx: Tx, task_ids: list[int]) -> None:
+def emit_ready(tx: Tx, task_ids: list[int]) -> None:
     """Emit `task.ready` for each ready task of `task_ids`."""
     for task_id in task_ids:
         row = tasks.get(tx, task_id)
         if row is not None and is_ready(tx, row):
-            tell(tx, EventType.TASK_READY, row, status=row.status, version=row.version)
+            emit(tx, EventType.TASK_READY, row, status=row.status, version=row.version)
 
 
 def is_ready(tx: Tx, row: TaskRow) -> bool:
@@ -181,31 +181,31 @@ def is_ready(tx: Tx, row: TaskRow) -> bool:
     )
 
 
-def _follow(tx: Tx, before: TaskRow, after: TaskRow) -> None:
+def _update_dependents(tx: Tx, before: TaskRow, after: TaskRow) -> None:
     """Apply the effects of a status change or of the end of a lease to other tasks."""
     freed: list[int] = []
     was, now = Status(before.status), Status(after.status)
     if (was in CLOSED) != (now in CLOSED):
-        links.shift_unblocks(tx, after.id, -1 if now in CLOSED else 1)
+        links.adjust_unblocks(tx, after.id, -1 if now in CLOSED else 1)
     if now is Status.DONE and was is not Status.DONE:
-        freed += links.shift_open(tx, after.id, -1)
+        freed += links.adjust_open_dependencies(tx, after.id, -1)
     elif was is Status.DONE and now is not Status.DONE:
-        links.shift_open(tx, after.id, 1)
+        links.adjust_open_dependencies(tx, after.id, 1)
     if before.lock_holder is not None:
         freed += links.conflicts_of(tx, after.id)
-    tell_if_ready(tx, list(dict.fromkeys(freed)))
+    emit_ready(tx, list(dict.fromkeys(freed)))
 
 
-def _tell_status(
+def _emit_status_changed(
     tx: Tx,
     previous: str,
     row: TaskRow,
     *,
     agent_id: str | None,
     lock_released: bool,
-    sealed: Sealed | None = None,
+    sealed: Digests | None = None,
 ) -> None:
-    tell(
+    emit(
         tx,
         EventType.TASK_STATUS_CHANGED,
         row,
@@ -220,11 +220,11 @@ def _tell_status(
 
 def _close_lease(tx: Tx, held: TaskRow, placed: TaskRow, reason: UnlockReason) -> None:
     """Record the end of the lease in `held` and emit `task.unlocked`."""
-    tx.count(_OUTCOMES.get(reason, "released"))
+    tx.count_outcome(_OUTCOMES.get(reason, "released"))
     failed = reason is UnlockReason.EXPLICIT_RELEASE and placed.attempts > held.attempts
     kept = UnlockReason.FAILED if failed else reason
     lease_history.add(tx, held, reason=kept.value, status=placed.status)
-    tell(
+    emit(
         tx,
         EventType.TASK_UNLOCKED,
         placed,
@@ -249,7 +249,7 @@ def _lock(row: TaskRow) -> dict[str, Any]:
     }
 
 
-def _lost_race(tx: Tx, row: TaskRow) -> Exception:
+def _conflict_error(tx: Tx, row: TaskRow) -> Exception:
     """Return the error for a write that the guard in the statement refused although the rule allowed it.
 
     That is a bug of the server, unless another actor holds the task.
@@ -257,5 +257,5 @@ def _lost_race(tx: Tx, row: TaskRow) -> Exception:
     present = tasks.get(tx, row.id)
     lease = None if present is None else lease_of(present, tx.now)
     if lease is not None and lease.holder != tx.actor.id:
-        return held_by_another(lease)
+        return lock_held_error(lease)
     return RuntimeError(f"the guard of task {row.id} rejected an allowed write")

@@ -9,7 +9,7 @@ from sqlalchemy.sql.expression import literal_column
 
 from project_manager.store.statement import Statement
 from project_manager.store.tables import agents, tasks
-from project_manager.store.tasks import COLUMNS, TaskRow, partly_linked
+from project_manager.store.tasks import COLUMNS, TaskRow, with_empty_links
 from project_manager.store.transaction import Tx
 
 
@@ -23,7 +23,7 @@ class AgentRow(NamedTuple):
 
 
 _COLUMNS = [agents.c[name] for name in AgentRow._fields]
-_SEEN = Statement(
+_TOUCH = Statement(
     insert(agents)
     .values(
         id=bindparam("agent_id"),
@@ -42,7 +42,7 @@ _HELD_BY = Statement(
     .order_by(tasks.c.id)
     .limit(bindparam("limit"))
 )
-_HOLDS = Statement(
+_LEASES_OF = Statement(
     select(tasks.c.id, tasks.c.fence, tasks.c.lock_expires_at)
     .where(
         tasks.c.lock_holder == bindparam("agent_id"),
@@ -65,12 +65,12 @@ _ENDING_FIRST_ROWS = Statement(select(*COLUMNS).where(tasks.c.id.in_(_ENDING_FIR
 def ending_first(tx: Tx) -> list[TaskRow]:
     """Return the tasks of the actor's five leases that expire first, ordered by id. Links are not filled in."""
     rows = _ENDING_FIRST_ROWS.rows(tx, agent_id=tx.actor.id, now=tx.now)
-    return [partly_linked(row) for row in rows]
+    return [with_empty_links(row) for row in rows]
 
 
-def seen(tx: Tx) -> None:
+def touch(tx: Tx) -> None:
     """Insert the transaction's actor, or update its kind and `last_seen_at`."""
-    _SEEN.run(tx, agent_id=tx.actor.id, kind=tx.actor.kind, now=tx.now)
+    _TOUCH.run(tx, agent_id=tx.actor.id, kind=tx.actor.kind, now=tx.now)
 
 
 def get(tx: Tx, agent_id: str) -> AgentRow | None:
@@ -78,16 +78,16 @@ def get(tx: Tx, agent_id: str) -> AgentRow | None:
     return None if row is None else AgentRow._make(row)
 
 
-def also_held(tx: Tx, task_id: int, limit: int) -> list[tuple[int, int, int]]:
+def other_leases(tx: Tx, task_id: int, limit: int) -> list[tuple[int, int, int]]:
     """Return (task_id, fence, expires_at) of the actor's leases on other tasks, the earliest expiry first."""
-    rows = _HOLDS.rows(tx, agent_id=tx.actor.id, task_id=task_id, now=tx.now, limit=limit)
+    rows = _LEASES_OF.rows(tx, agent_id=tx.actor.id, task_id=task_id, now=tx.now, limit=limit)
     return [(row[0], row[1], row[2]) for row in rows]
 
 
 def held_by(tx: Tx, agent_id: str, limit: int = 100) -> list[TaskRow]:
     """Return up to `limit` tasks that the agent holds now, ordered by id. Links are not filled in."""
     rows = _HELD_BY.rows(tx, agent_id=agent_id, now=tx.now, limit=limit)
-    return [partly_linked(row) for row in rows]
+    return [with_empty_links(row) for row in rows]
 
 
 @lru_cache(maxsize=4)

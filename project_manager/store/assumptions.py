@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, bindparam, func, insert, select
 
-from project_manager.domain.assumptions import OPEN
+from project_manager.domain.assumptions import WITHOUT_VERDICT
 from project_manager.store import pages
 from project_manager.store.statement import Statement
 from project_manager.store.tables_knowledge import assumption_verdicts, assumptions
@@ -40,31 +40,50 @@ class AssumptionRow(NamedTuple):
 
 
 _STORED = AssumptionRow._fields[:9]
-_of = assumptions
-_v = assumption_verdicts
-_newest = _v.alias("newest")
-_VERDICT_COLUMNS = [_v.c[name] for name in VerdictRow._fields]
-_HOW_MANY = select(func.count()).select_from(_v).where(_v.c.assumption_id == _of.c.id).correlate(_of).scalar_subquery()
-_LAST = select(func.max(_v.c.id)).where(_v.c.assumption_id == _of.c.id).correlate(_of).scalar_subquery()
+_assumptions = assumptions
+_verdicts = assumption_verdicts
+_newest = _verdicts.alias("newest")
+_VERDICT_COLUMNS = [_verdicts.c[name] for name in VerdictRow._fields]
+_HOW_MANY = (
+    select(func.count())
+    .select_from(_verdicts)
+    .where(_verdicts.c.assumption_id == _assumptions.c.id)
+    .correlate(_assumptions)
+    .scalar_subquery()
+)
+_LAST = (
+    select(func.max(_verdicts.c.id))
+    .where(_verdicts.c.assumption_id == _assumptions.c.id)
+    .correlate(_assumptions)
+    .scalar_subquery()
+)
 _ROW = select(
-    *[_of.c[name] for name in _STORED],
+    *[_assumptions.c[name] for name in _STORED],
     _HOW_MANY.label("verdicts"),
     *[_newest.c[name].label(f"newest_{name}") for name in VerdictRow._fields],
-).select_from(_of.outerjoin(_newest, _newest.c.id == _LAST))
+).select_from(_assumptions.outerjoin(_newest, _newest.c.id == _LAST))
 
-_ADD = Statement(insert(_of).values({name: bindparam(name) for name in _STORED if name != "id"}).returning(_of.c.id))
-_GET = Statement(_ROW.where(_of.c.task_id == bindparam("task_id"), _of.c.id == bindparam("assumption_id")))
+_ADD = Statement(
+    insert(_assumptions)
+    .values({name: bindparam(name) for name in _STORED if name != "id"})
+    .returning(_assumptions.c.id)
+)
+_GET = Statement(
+    _ROW.where(_assumptions.c.task_id == bindparam("task_id"), _assumptions.c.id == bindparam("assumption_id"))
+)
 _JUDGE = Statement(
-    insert(_v)
+    insert(_verdicts)
     .values({"assumption_id": bindparam("assumption_id")} | {n: bindparam(n) for n in VerdictRow._fields if n != "id"})
     .returning(*_VERDICT_COLUMNS)
 )
 _HISTORY = Statement(
-    select(*_VERDICT_COLUMNS).where(_v.c.assumption_id == bindparam("assumption_id")).order_by(_v.c.id.desc())
+    select(*_VERDICT_COLUMNS)
+    .where(_verdicts.c.assumption_id == bindparam("assumption_id"))
+    .order_by(_verdicts.c.id.desc())
 )
 
 
-def _made(row: tuple[Any, ...]) -> AssumptionRow:
+def _row(row: tuple[Any, ...]) -> AssumptionRow:
     stored, (verdicts, *newest) = row[: len(_STORED)], row[len(_STORED) :]
     return AssumptionRow._make((*stored, None if newest[0] is None else VerdictRow._make(newest), verdicts))
 
@@ -76,10 +95,10 @@ def add(tx: Tx, task_id: int, values: dict[str, Any]) -> int:
 
 def get(tx: Tx, task_id: int, assumption_id: int) -> AssumptionRow | None:
     row = _GET.row(tx, task_id=task_id, assumption_id=assumption_id)
-    return None if row is None else _made(row)
+    return None if row is None else _row(row)
 
 
-def judge(tx: Tx, assumption_id: int, verdict: str, confidence: int, reason: str) -> VerdictRow:
+def add_verdict(tx: Tx, assumption_id: int, verdict: str, confidence: int, reason: str) -> VerdictRow:
     """Insert a verdict as the newest one and return it."""
     row = _JUDGE.row(
         tx,
@@ -98,16 +117,20 @@ def history(tx: Tx, assumption_id: int) -> list[VerdictRow]:
     return [VerdictRow._make(row) for row in _HISTORY.rows(tx, assumption_id=assumption_id)]
 
 
-def _standing(standing: str | None) -> list[ColumnElement[bool]]:
+def _verdict_condition(standing: str | None) -> list[ColumnElement[bool]]:
     if standing is None:
         return []
-    return [_newest.c.id.is_(None) if standing == OPEN else _newest.c.verdict == bindparam("verdict")]
+    return [_newest.c.id.is_(None) if standing == WITHOUT_VERDICT else _newest.c.verdict == bindparam("verdict")]
 
 
 @lru_cache(maxsize=8)
 def _listed(standing: str | None) -> tuple[Statement, Statement]:
-    found = _ROW.where(_of.c.task_id == bindparam("task_id"), *_standing(standing))
-    page = found.where(_of.c.id < bindparam("before")).order_by(_of.c.id.desc()).limit(bindparam("limit"))
+    found = _ROW.where(_assumptions.c.task_id == bindparam("task_id"), *_verdict_condition(standing))
+    page = (
+        found.where(_assumptions.c.id < bindparam("before"))
+        .order_by(_assumptions.c.id.desc())
+        .limit(bindparam("limit"))
+    )
     count = found.with_only_columns(func.count(), maintain_column_froms=True)
     return Statement(page), Statement(count)
 
@@ -122,7 +145,7 @@ def page(
     """
     listed, count = _listed(standing)
     filters: dict[str, Any] = {"task_id": task_id}
-    if standing not in (None, OPEN):
+    if standing not in (None, WITHOUT_VERDICT):
         filters["verdict"] = standing
     rows, more = pages.page(tx, listed, {**filters, "before": before}, limit)
-    return [_made(row) for row in rows], more, int(count.value(tx, **filters))
+    return [_row(row) for row in rows], more, int(count.value(tx, **filters))

@@ -14,7 +14,7 @@ from project_manager.store.logs import LogRow
 from project_manager.store.sqlite import search
 from project_manager.store.statement import Statement, each
 from project_manager.store.tables import epics, projects, task_conflicts, task_dependencies, task_logs, tasks
-from project_manager.store.tasks import COLUMNS, TaskRow, partly_linked
+from project_manager.store.tasks import COLUMNS, TaskRow, with_empty_links
 from project_manager.store.transaction import Tx
 
 
@@ -30,7 +30,7 @@ class NameRow(NamedTuple):
     external_key: str | None
 
 
-_d = task_dependencies
+_dependencies = task_dependencies
 _needed = tasks.alias("needed")
 _waiting = tasks.alias("waiting")
 _CLOSED_WORDS: list[ColumnElement[str]] = [literal_column(f"'{status.value}'") for status in Status if status in CLOSED]
@@ -52,7 +52,11 @@ _NAMES = Statement(
     )
     .order_by(tasks.c.id)
 )
-_DEPENDENCIES = Statement(select(_d.c.task_id, _d.c.depends_on_id).order_by(_d.c.task_id, _d.c.depends_on_id))
+_DEPENDENCIES = Statement(
+    select(_dependencies.c.task_id, _dependencies.c.depends_on_id).order_by(
+        _dependencies.c.task_id, _dependencies.c.depends_on_id
+    )
+)
 _CONFLICTS = Statement(
     select(task_conflicts.c.task_id, task_conflicts.c.other_id).order_by(
         task_conflicts.c.task_id, task_conflicts.c.other_id
@@ -82,8 +86,12 @@ _ADD_TASK = Statement(
     .returning(tasks.c.id)
 )
 _ADD_LOG = Statement(insert(task_logs).values({name: bindparam(name) for name in LogRow._fields if name != "id"}))
-_DROP_DEPENDENCIES = Statement(delete(_d).where(_d.c.task_id.in_(select(each(bindparam("ids")).c.value))))
-_ADD_DEPENDENCY = Statement(insert(_d).values(task_id=bindparam("task_id"), depends_on_id=bindparam("other_id")))
+_DROP_DEPENDENCIES = Statement(
+    delete(_dependencies).where(_dependencies.c.task_id.in_(select(each(bindparam("ids")).c.value)))
+)
+_ADD_DEPENDENCY = Statement(
+    insert(_dependencies).values(task_id=bindparam("task_id"), depends_on_id=bindparam("other_id"))
+)
 _ADD_CONFLICT = Statement(insert(task_conflicts).values(task_id=bindparam("task_id"), other_id=bindparam("other_id")))
 _DROP_CONFLICT = Statement(
     delete(task_conflicts).where(
@@ -92,15 +100,15 @@ _DROP_CONFLICT = Statement(
 )
 _OPEN_DEPENDENCIES = (
     select(func.count())
-    .select_from(_d.join(_needed, _needed.c.id == _d.c.depends_on_id))
-    .where(_d.c.task_id == tasks.c.id, _needed.c.status != literal_column("'DONE'"))
+    .select_from(_dependencies.join(_needed, _needed.c.id == _dependencies.c.depends_on_id))
+    .where(_dependencies.c.task_id == tasks.c.id, _needed.c.status != literal_column("'DONE'"))
     .correlate(tasks)
     .scalar_subquery()
 )
 _UNBLOCKS = (
     select(func.count())
-    .select_from(_d.join(_waiting, _waiting.c.id == _d.c.task_id))
-    .where(_d.c.depends_on_id == tasks.c.id, _waiting.c.status.not_in(_CLOSED_WORDS))
+    .select_from(_dependencies.join(_waiting, _waiting.c.id == _dependencies.c.task_id))
+    .where(_dependencies.c.depends_on_id == tasks.c.id, _waiting.c.status.not_in(_CLOSED_WORDS))
     .correlate(tasks)
     .scalar_subquery()
 )
@@ -120,12 +128,12 @@ _MISCOUNTED = Statement(
 def of_project(tx: Tx, project_id: int) -> list[TaskRow]:
     """Return the tasks of a project, ordered by id. Links are not filled in."""
     rows = _OF_PROJECT.rows(tx, project_id=project_id)
-    return [partly_linked(row) for row in rows]
+    return [with_empty_links(row) for row in rows]
 
 
 def tasks_of(tx: Tx, ids: list[int]) -> list[TaskRow]:
     """Return the tasks with these ids, ordered by id. Links are not filled in."""
-    return [partly_linked(row) for row in _TASKS.rows(tx, ids=json.dumps(ids))]
+    return [with_empty_links(row) for row in _TASKS.rows(tx, ids=json.dumps(ids))]
 
 
 def names(tx: Tx) -> list[NameRow]:
@@ -143,7 +151,7 @@ def conflicts(tx: Tx) -> dict[int, list[int]]:
     return _grouped(_CONFLICTS.rows(tx))
 
 
-def logged(tx: Tx, ids: list[int]) -> set[int]:
+def tasks_with_log(tx: Tx, ids: list[int]) -> set[int]:
     """Return the subset of `ids` that has log entries."""
     return {row[0] for row in _LOGGED.rows(tx, ids=json.dumps(ids))}
 
@@ -192,7 +200,7 @@ def recount(tx: Tx, task_ids: list[int]) -> None:
     _RECOUNT.run(tx, ids=json.dumps(task_ids))
 
 
-def miscounted(tx: Tx, limit: int) -> list[int]:
+def find_wrong_counters(tx: Tx, limit: int) -> list[int]:
     """Return the ids of up to `limit` tasks with counters that `recount` would change."""
     return [row[0] for row in _MISCOUNTED.rows(tx, limit=limit)]
 

@@ -28,7 +28,7 @@ class TitleRow(NamedTuple):
     task_id: int | None
 
 
-class SaidRow(NamedTuple):
+class AssumptionRecord(NamedTuple):
     """A stored assumption without verdicts. `created_at` is in milliseconds."""
 
     id: int
@@ -42,8 +42,8 @@ class SaidRow(NamedTuple):
     created_at: int
 
 
-_items, _logs, _said, _verdicts = knowledge_items.c, knowledge_logs.c, assumptions.c, assumption_verdicts.c
-_PAST = ("created_by", "created_at", "updated_by", "updated_at")
+_items, _logs, _assumptions, _verdicts = knowledge_items.c, knowledge_logs.c, assumptions.c, assumption_verdicts.c
+_HISTORY_FIELDS = ("created_by", "created_at", "updated_by", "updated_at")
 
 _TITLES = Statement(select(*[_items[name] for name in TitleRow._fields]).order_by(_items.id))
 _ITEMS = Statement(
@@ -62,13 +62,15 @@ _LOG_AFTER = Statement(
     .order_by(_logs.id)
     .limit(bindparam("limit"))
 )
-_SAID_AFTER = Statement(
-    select(*[_said[name] for name in SaidRow._fields])
-    .where(_said.task_id == bindparam("task_id"), _said.id > bindparam("after"))
-    .order_by(_said.id)
+_ASSUMPTIONS_AFTER = Statement(
+    select(*[_assumptions[name] for name in AssumptionRecord._fields])
+    .where(_assumptions.task_id == bindparam("task_id"), _assumptions.id > bindparam("after"))
+    .order_by(_assumptions.id)
     .limit(bindparam("limit"))
 )
-_ASSUMED = Statement(select(_said.task_id).where(_said.task_id.in_(select(each(bindparam("ids")).c.value))).distinct())
+_ASSUMED = Statement(
+    select(_assumptions.task_id).where(_assumptions.task_id.in_(select(each(bindparam("ids")).c.value))).distinct()
+)
 _VERDICTS_AFTER = Statement(
     select(*[_verdicts[name] for name in VerdictRow._fields])
     .where(_verdicts.assumption_id == bindparam("assumption_id"), _verdicts.id > bindparam("after"))
@@ -77,16 +79,18 @@ _VERDICTS_AFTER = Statement(
 )
 _ADD_ITEM = Statement(
     insert(knowledge_items)
-    .values({name: bindparam(name) for name in ("project_id", *WRITABLE, *_PAST)} | {"version": 1})
+    .values({name: bindparam(name) for name in ("project_id", *WRITABLE, *_HISTORY_FIELDS)} | {"version": 1})
     .returning(_items.id)
 )
-_PUT_UNDER = Statement(
+_SET_PARENT = Statement(
     update(knowledge_items).where(_items.id == bindparam("knowledge_id")).values(parent_id=bindparam("above"))
 )
 _KEEP = Statement(insert(knowledge_versions).values({name: bindparam(name) for name in VersionRow._fields}))
 _ADD_LOG = Statement(insert(knowledge_logs).values({n: bindparam(n) for n in KnowledgeLogRow._fields if n != "id"}))
-_ADD_SAID = Statement(
-    insert(assumptions).values({n: bindparam(n) for n in SaidRow._fields if n != "id"}).returning(_said.id)
+_ADD_ASSUMPTION = Statement(
+    insert(assumptions)
+    .values({n: bindparam(n) for n in AssumptionRecord._fields if n != "id"})
+    .returning(_assumptions.id)
 )
 _ADD_VERDICT = Statement(
     insert(assumption_verdicts).values(
@@ -117,14 +121,16 @@ def log_after(tx: Tx, knowledge_id: int, after: int, limit: int) -> list[Knowled
     ]
 
 
-def assumed(tx: Tx, task_ids: list[int]) -> set[int]:
+def tasks_with_assumptions(tx: Tx, task_ids: list[int]) -> set[int]:
     """Return the subset of `task_ids` that has assumptions."""
     return {row[0] for row in _ASSUMED.rows(tx, ids=json.dumps(task_ids))}
 
 
-def assumptions_after(tx: Tx, task_id: int, after: int, limit: int) -> list[SaidRow]:
+def assumptions_after(tx: Tx, task_id: int, after: int, limit: int) -> list[AssumptionRecord]:
     """Return up to `limit` assumptions on a task with an id above `after`, oldest first."""
-    return [SaidRow._make(row) for row in _SAID_AFTER.rows(tx, task_id=task_id, after=after, limit=limit)]
+    return [
+        AssumptionRecord._make(row) for row in _ASSUMPTIONS_AFTER.rows(tx, task_id=task_id, after=after, limit=limit)
+    ]
 
 
 def verdicts_after(tx: Tx, assumption_id: int, after: int, limit: int) -> list[VerdictRow]:
@@ -144,12 +150,12 @@ def add_item(tx: Tx, values: dict[str, Any]) -> int:
     return knowledge_id
 
 
-def put_under(tx: Tx, knowledge_id: int, above: int) -> None:
+def set_parent(tx: Tx, knowledge_id: int, above: int) -> None:
     """Set the parent of an item to the item `above`."""
-    _PUT_UNDER.run(tx, knowledge_id=knowledge_id, above=above)
+    _SET_PARENT.run(tx, knowledge_id=knowledge_id, above=above)
 
 
-def keep_first(tx: Tx, row: KnowledgeRow) -> None:
+def add_first_version(tx: Tx, row: KnowledgeRow) -> None:
     """Insert the contents of a new item as its first version."""
     said = {name: getattr(row, name) for name in WRITABLE}
     changed = json.dumps([name for name in WRITABLE if said[name] is not None])
@@ -164,7 +170,7 @@ def add_log(tx: Tx, values: dict[str, Any]) -> None:
 
 def add_assumption(tx: Tx, values: dict[str, Any]) -> int:
     """Insert an assumption, with its author and instant, and return its id."""
-    return int(_ADD_SAID.value(tx, **values))
+    return int(_ADD_ASSUMPTION.value(tx, **values))
 
 
 def add_verdict(tx: Tx, assumption_id: int, values: dict[str, Any]) -> None:

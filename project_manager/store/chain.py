@@ -32,7 +32,7 @@ COLUMNS = (
     "request_id",
     "sealed",
 )
-BEGINNING = bytes(32)
+GENESIS_HASH = bytes(32)
 _HEAD = re.compile(r"([0-9]{1,18}):([0-9a-f]{64})")
 
 
@@ -60,12 +60,12 @@ _FLOOR = Statement(select(meta.c.event_floor, meta.c.floor_hash))
 
 def head(tx: Tx) -> Head:
     """Return the head of the chain."""
-    return Head._make(_LAST.row(tx) or _FLOOR.row(tx) or (0, BEGINNING))
+    return Head._make(_LAST.row(tx) or _FLOOR.row(tx) or (0, GENESIS_HASH))
 
 
 def floor(tx: Tx) -> Head:
     """Return `seq` and hash of the newest event that retention has removed. `seq` is 0 when there is none."""
-    return Head._make(_FLOOR.row(tx) or (0, BEGINNING))
+    return Head._make(_FLOOR.row(tx) or (0, GENESIS_HASH))
 
 
 def link(previous: bytes, columns: Sequence[Any]) -> bytes:

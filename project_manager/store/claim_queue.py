@@ -11,7 +11,7 @@ from project_manager.store.tables import waiters
 from project_manager.store.tasks import TaskRow
 from project_manager.store.transaction import Tx
 
-PLACE_MS = 11_000
+WAITER_TTL_MS = 11_000
 """Time that a waiter stays in the queue without a heartbeat of its process. Heartbeats come every 5 s."""
 
 
@@ -26,7 +26,7 @@ class Waiter(NamedTuple):
     priority: int | None
 
     @property
-    def wish(self) -> tuple[object, ...]:
+    def filter_key(self) -> tuple[object, ...]:
         """Return the filters as a key, equal for waiters that accept the same tasks."""
         return self[2:]
 
@@ -56,9 +56,9 @@ class Queue:
         self.waiters.append(waiter)
         search = waiter.search()
         first = search["labels"][0] if "labels" in search else None
-        self._by_label.setdefault(first, {})[waiter.wish] = search
+        self._by_label.setdefault(first, {})[waiter.filter_key] = search
 
-    def wants(self, task: TaskRow) -> bool:
+    def accepts(self, task: TaskRow) -> bool:
         """Return whether any waiter accepts the task."""
         if not self.waiters:
             return False
@@ -97,22 +97,22 @@ _ENTER = Statement(
     .returning(waiters.c.id)
 )
 _LEAVE = Statement(delete(waiters).where(waiters.c.id == bindparam("ticket")).returning(*_COLUMNS))
-_STAY = Statement(
+_HEARTBEAT = Statement(
     update(waiters)
     .where(waiters.c.id.in_(select(each(bindparam("tickets")).c.value)))
     .values(expires_at=bindparam("expires_at"))
 )
-_GONE = Statement(select(waiters.c.id).where(waiters.c.expires_at <= bindparam("now")))
+_EXPIRED = Statement(select(waiters.c.id).where(waiters.c.expires_at <= bindparam("now")))
 _FORGET_ALL = Statement(delete(waiters))
 
 
 def queue(tx: Tx) -> Queue:
     """Return the claim queue. A batch reads it once, and again after a change."""
-    if tx.shared is None:
+    if tx.batch is None:
         return _read(tx)
-    if tx.shared.queue is None:
-        tx.shared.queue = _read(tx)
-    found: Queue = tx.shared.queue
+    if tx.batch.queue is None:
+        tx.batch.queue = _read(tx)
+    found: Queue = tx.batch.queue
     return found
 
 
@@ -125,7 +125,7 @@ def after(tx: Tx, ticket: int) -> bool:
     return _AFTER.row(tx, ticket=ticket, now=tx.now) is not None
 
 
-def enter(tx: Tx, search: Search) -> Waiter:
+def enqueue(tx: Tx, search: Search) -> Waiter:
     """Append the actor to the queue and return its waiter."""
     wish = (
         search.get("project_id"),
@@ -134,35 +134,35 @@ def enter(tx: Tx, search: Search) -> Waiter:
         search.get("priority"),
     )
     values = dict(zip(Waiter._fields[2:], wish, strict=True))
-    ticket = int(_ENTER.value(tx, agent_id=tx.actor.id, expires_at=tx.now + PLACE_MS, **values))
+    ticket = int(_ENTER.value(tx, agent_id=tx.actor.id, expires_at=tx.now + WAITER_TTL_MS, **values))
     waiter = Waiter(ticket, tx.actor.id, *wish)
-    if tx.shared is not None and tx.shared.queue is not None:
-        tx.shared.queue.add(waiter)
+    if tx.batch is not None and tx.batch.queue is not None:
+        tx.batch.queue.add(waiter)
     return waiter
 
 
-def leave(tx: Tx, ticket: int) -> Waiter | None:
+def dequeue(tx: Tx, ticket: int) -> Waiter | None:
     """Remove a waiter from the queue and return it. Return None when it is not in the queue."""
-    _forget_queue(tx)
+    _invalidate_cache(tx)
     row = _LEAVE.row(tx, ticket=ticket)
     return None if row is None else Waiter._make(row)
 
 
-def _forget_queue(tx: Tx) -> None:
-    if tx.shared is not None:
-        tx.shared.queue = None
+def _invalidate_cache(tx: Tx) -> None:
+    if tx.batch is not None:
+        tx.batch.queue = None
 
 
-def stay(tx: Tx, tickets: list[int]) -> None:
+def heartbeat(tx: Tx, tickets: list[int]) -> None:
     """Set the expiry of waiters of live processes to PLACE_MS from now."""
-    _STAY.run(tx, tickets=json.dumps(tickets), expires_at=tx.now + PLACE_MS)
+    _HEARTBEAT.run(tx, tickets=json.dumps(tickets), expires_at=tx.now + WAITER_TTL_MS)
 
 
-def gone(tx: Tx) -> list[int]:
+def expired(tx: Tx) -> list[int]:
     """Return the tickets of waiters with an expired heartbeat."""
-    return [row[0] for row in _GONE.rows(tx, now=tx.now)]
+    return [row[0] for row in _EXPIRED.rows(tx, now=tx.now)]
 
 
-def forget_all(tx: Tx) -> None:
+def clear(tx: Tx) -> None:
     """Delete all waiters. The caller must be the only process on the database."""
     _FORGET_ALL.run(tx)

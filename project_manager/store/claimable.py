@@ -15,15 +15,15 @@ from sqlalchemy.sql.expression import literal_column
 
 from project_manager.store.statement import Row, Statement, each
 from project_manager.store.tables import CLAIMABLE, claimable_labels, task_conflicts, task_logs, tasks
-from project_manager.store.tasks import COLUMNS, TaskRow, claimable, claimable_index, partly_linked, written_links
+from project_manager.store.tasks import COLUMNS, TaskRow, claimable, claimable_index, with_empty_links, written_links
 from project_manager.store.transaction import Tx
 
 Search = dict[str, Any]
-RARE = 1000
+RARE_LABEL_LIMIT = 1000
 """A label with this many claimable tasks counts as common. Among common labels, the first one is searched."""
 
 
-class Beside(NamedTuple):
+class ClaimContext(NamedTuple):
     """Facts about a task for the agent that claims it.
 
     `entries` is the number of log entries. `handoff_id` is the id of the newest handoff note. `holds_others` is true
@@ -44,14 +44,14 @@ _holds_others = select(null()).where(
     _others.c.lock_expires_at > bindparam("now"),
     _others.c.id != tasks.c.id,
 )
-_BESIDE = (
+_CONTEXT = (
     _entries.correlate(tasks).scalar_subquery(),
     _handoff.correlate(tasks).scalar_subquery(),
     _holds_others.correlate(tasks).exists(),
 )
-_BESIDE_OF = Statement(select(*_BESIDE).where(tasks.c.id == bindparam("task_id")))
-_ROW = select(*COLUMNS, *written_links(), *_BESIDE)
-_WITH_BESIDE = Statement(_ROW.where(tasks.c.id == bindparam("task_id")))
+_CONTEXT_OF = Statement(select(*_CONTEXT).where(tasks.c.id == bindparam("task_id")))
+_ROW = select(*COLUMNS, *written_links(), *_CONTEXT)
+_WITH_CONTEXT = Statement(_ROW.where(tasks.c.id == bindparam("task_id")))
 
 _labelled = claimable_labels.c
 _DROP_LABEL = Statement(
@@ -67,7 +67,7 @@ _label = each(bindparam("labels")).alias("label")
 _tasks_with_label = (
     select(null()).where(_counted.c.label == _label.c.value).correlate(_label).limit(bindparam("rare")).subquery()
 )
-_RAREST = Statement(
+_RAREST_LABEL = Statement(
     select(_label.c.value)
     .order_by(select(func.count()).select_from(_tasks_with_label).scalar_subquery())
     .limit(literal_column("1"))
@@ -90,7 +90,7 @@ _UNLISTED = Statement(
 )
 
 
-def best(tx: Tx, search: Search) -> tuple[TaskRow, Beside] | None:
+def best(tx: Tx, search: Search) -> tuple[TaskRow, ClaimContext] | None:
     """Return the first ready task in claim order with its facts for the actor, or None when none is ready."""
     statement = _best(frozenset(search), _has_more_labels(search), tx.max_attempts > 0)
     row = statement.row(tx, **_values(tx, search), agent=tx.actor.id)
@@ -103,9 +103,9 @@ def ids(tx: Tx, search: Search, limit: int) -> list[int]:
     return [row[0] for row in statement.rows(tx, **_values(tx, search), limit=limit)]
 
 
-def with_beside(tx: Tx, task_id: int) -> tuple[TaskRow, Beside] | None:
+def get_with_context(tx: Tx, task_id: int) -> tuple[TaskRow, ClaimContext] | None:
     """Return a task with its facts for the actor, or None when it does not exist."""
-    row = _WITH_BESIDE.row(tx, task_id=task_id, agent=tx.actor.id, now=tx.now)
+    row = _WITH_CONTEXT.row(tx, task_id=task_id, agent=tx.actor.id, now=tx.now)
     return None if row is None else _split(row)
 
 
@@ -119,15 +119,15 @@ def drop_labels(tx: Tx, read: TaskRow) -> None:
             _DROP_LABEL.run(tx, label=label, priority=read.priority, unblocks=read.unblocks, task_id=read.id)
 
 
-def unlisted(tx: Tx, limit: int) -> list[int]:
+def missing_label_entries(tx: Tx, limit: int) -> list[int]:
     """Return the ids of up to `limit` claimable tasks that a claim by one of their labels does not find."""
     return [row[0] for row in _UNLISTED.rows(tx, limit=limit)]
 
 
-def beside(tx: Tx, task_id: int) -> Beside:
+def context(tx: Tx, task_id: int) -> ClaimContext:
     """Return the facts about the task for the actor."""
-    row = _BESIDE_OF.row(tx, task_id=task_id, agent=tx.actor.id, now=tx.now)
-    return Beside(0, None, False) if row is None else Beside._make(row)
+    row = _CONTEXT_OF.row(tx, task_id=task_id, agent=tx.actor.id, now=tx.now)
+    return ClaimContext(0, None, False) if row is None else ClaimContext._make(row)
 
 
 def count(tx: Tx, scope: dict[str, int]) -> int:
@@ -166,9 +166,9 @@ class Candidates:
             self._limit *= 4
 
 
-def _split(row: Row) -> tuple[TaskRow, Beside]:
-    size = len(Beside._fields)
-    return partly_linked(row[:-size]), Beside._make(row[-size:])
+def _split(row: Row) -> tuple[TaskRow, ClaimContext]:
+    size = len(ClaimContext._fields)
+    return with_empty_links(row[:-size]), ClaimContext._make(row[-size:])
 
 
 def _has_more_labels(search: Search) -> bool:
@@ -180,7 +180,9 @@ def _values(tx: Tx, search: Search) -> dict[str, Any]:
     labels = search.get("labels")
     if labels:
         wanted = json.dumps(labels)
-        values["label"] = labels[0] if len(labels) == 1 else _RAREST.value(tx, labels=wanted, rare=RARE)
+        values["label"] = (
+            labels[0] if len(labels) == 1 else _RAREST_LABEL.value(tx, labels=wanted, rare=RARE_LABEL_LIMIT)
+        )
         values["labels"] = wanted
     return values
 
@@ -207,7 +209,7 @@ def _counts(names: frozenset[str], capped: bool) -> tuple[Statement, Statement]:
 
     One statement that checks the conflicts of each task costs twice as much.
     """
-    conditions = [*claimable(tasks, capped=capped, conflicts=False), *_scope(tasks.c, names)]
+    conditions = [*claimable(tasks, with_attempt_limit=capped, conflicts=False), *_scope(tasks.c, names)]
     all_of_them = select(func.count()).select_from(tasks).with_hint(tasks, claimable_index(names), "sqlite")
     held = tasks.alias("held")
     conflicting = (
@@ -223,7 +225,7 @@ def _counts(names: frozenset[str], capped: bool) -> tuple[Statement, Statement]:
 
 def _in_tasks(wanted: Select[Any], names: frozenset[str], capped: bool) -> Select[Any]:
     return (
-        wanted.where(*claimable(tasks, capped=capped), *_scope(tasks.c, names))
+        wanted.where(*claimable(tasks, with_attempt_limit=capped), *_scope(tasks.c, names))
         .with_hint(tasks, claimable_index(names), "sqlite")
         .order_by(tasks.c.priority, tasks.c.unblocks.desc(), tasks.c.id)
     )
@@ -232,7 +234,7 @@ def _in_tasks(wanted: Select[Any], names: frozenset[str], capped: bool) -> Selec
 def _in_labels(names: frozenset[str], more_labels: bool, capped: bool) -> Select[Any]:
     """Select the ids of ready tasks with the label `label`, and with `more_labels` with all of `labels`."""
     task = tasks.alias("candidate")
-    ready = select(null()).where(task.c.id == _labelled.task_id, *claimable(task, capped=capped))
+    ready = select(null()).where(task.c.id == _labelled.task_id, *claimable(task, with_attempt_limit=capped))
     conditions = [_labelled.label == bindparam("label"), *_scope(_labelled, names)]
     if more_labels:
         conditions.append(_has_all_labels())

@@ -25,7 +25,7 @@ STEP_MS = 1000
 
 
 @dataclass(frozen=True, slots=True)
-class Mark:
+class ClockMark:
     """The clock as the database stores it.
 
     `high` is the latest instant that a batch has used, to within STEP_MS. `offset` is database time minus
@@ -33,7 +33,7 @@ class Mark:
     seen too far ahead. `followed_at` is the CLOCK_BOOTTIME at which database time last followed such a jump.
     """
 
-    high: int
+    latest: int
     offset: int | None = None
     boot: str | None = None
     jump_at: int | None = None
@@ -50,7 +50,7 @@ class DatabaseClock:
         self._offset: int | None = None
         self._jump_at: int | None = None
         self._followed_at: int | None = None
-        self._stored = Mark(0)
+        self._stored = ClockMark(0)
 
     def now(self) -> int:
         """Return the current instant in milliseconds, never before one that a batch has used."""
@@ -60,24 +60,24 @@ class DatabaseClock:
         paced = boot + self._offset
         return max(paced, self._last, wall if wall - paced <= JUMP_MS else 0)
 
-    def wall_apart(self) -> int | None:
+    def wall_clock_if_different(self) -> int | None:
         """Return the wall clock when database time differs from it by more than JUMP_MS, else None."""
-        return None if self.agrees() else self._clock.now()
+        return None if self.is_in_sync() else self._clock.now()
 
     def difference(self) -> int:
         """Return the milliseconds by which database time is ahead of the wall clock."""
         return self.now() - self._clock.now()
 
-    def agrees(self) -> bool:
+    def is_in_sync(self) -> bool:
         """Return whether database time and wall clock differ by at most JUMP_MS."""
         return abs(self.difference()) <= JUMP_MS
 
     def may_delete(self) -> bool:
         """Return whether rows may be deleted by age. Return False while database time may be wrong."""
         settled = self._followed_at is None or self._clock.boottime() - self._followed_at > KEEP_MS
-        return settled and self.agrees()
+        return settled and self.is_in_sync()
 
-    def load(self, mark: Mark) -> None:
+    def load(self, mark: ClockMark) -> None:
         """Adopt the stored mark, which another process may have written."""
         wall, boot = self._clock.now(), self._clock.boottime()
         same_run = bool(self._boot) and mark.boot == self._boot
@@ -85,8 +85,8 @@ class DatabaseClock:
         if same_run and mark.offset is not None:
             self._offset = mark.offset if self._offset is None else max(self._offset, mark.offset)
         elif self._offset is None:
-            self._offset = max(mark.high, wall if _is_plausible(mark.high, wall) else 0) - boot
-        self._offset = max(self._offset, mark.high - boot)
+            self._offset = max(mark.latest, wall if _is_plausible(mark.latest, wall) else 0) - boot
+        self._offset = max(self._offset, mark.latest - boot)
         if not same_run:  # CLOCK_BOOTTIME starts again at each boot
             mark = replace(mark, jump_at=None, followed_at=None)
         if mark.jump_at != self._stored.jump_at:
@@ -99,12 +99,12 @@ class DatabaseClock:
         """Advance to the instant of a new batch and return it."""
         wall = self._clock.now()  # first, so that a pause before the second reading is not taken for a lead
         boot = self._clock.boottime()
-        offset = self._stored.high - boot if self._offset is None else self._offset
+        offset = self._stored.latest - boot if self._offset is None else self._offset
         ahead = wall - boot - offset
         if ahead <= JUMP_MS:
             self._jump_at = None
             offset += max(ahead, 0)
-        elif self._has_stood(boot):
+        elif self._jump_has_settled(boot):
             log.warning(
                 "database time advanced to the wall clock: %s", rfc3339(wall), extra={"action": "clock_jump_followed"}
             )
@@ -113,20 +113,20 @@ class DatabaseClock:
         self._offset = max(offset, self._last - boot)
         return boot + self._offset
 
-    def mark_due(self, now: int) -> Mark | None:
+    def mark_due(self, now: int) -> ClockMark | None:
         """Return the mark to store with a batch at `now`, or None while the stored one is recent enough."""
-        mark = Mark(now, self._offset, self._boot, self._jump_at, self._followed_at)
+        mark = ClockMark(now, self._offset, self._boot, self._jump_at, self._followed_at)
         kept = self._stored
         changed = (mark.jump_at, mark.followed_at) != (kept.jump_at, kept.followed_at)
-        return mark if changed or now - kept.high >= STEP_MS else None
+        return mark if changed or now - kept.latest >= STEP_MS else None
 
-    def committed(self, now: int, mark: Mark | None) -> None:
+    def committed(self, now: int, mark: ClockMark | None) -> None:
         """Remember the instant of a durable batch, and the mark that it has stored."""
         self._last = now
         if mark is not None:
             self._stored = mark
 
-    def _has_stood(self, boot: int) -> bool:
+    def _jump_has_settled(self, boot: int) -> bool:
         """Return whether the wall clock has been too far ahead for SETTLE_MS.
 
         Record and log the instant at which it was first seen too far ahead.

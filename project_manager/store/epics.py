@@ -6,9 +6,9 @@ from typing import Any, NamedTuple
 from sqlalchemy import Select, bindparam, delete, func, insert, select, text, update
 from sqlalchemy.sql.expression import literal_column
 
-from project_manager.domain.names import CANDIDATES, lengths_like, name_key
+from project_manager.domain.names import CANDIDATES, length_range, name_key
 from project_manager.store import pages
-from project_manager.store.excerpts import with_lead
+from project_manager.store.excerpts import with_excerpt
 from project_manager.store.statement import Statement
 from project_manager.store.tables import epics
 from project_manager.store.transaction import Tx
@@ -61,7 +61,7 @@ _WITH_KEY = Statement(
     select(*_COLUMNS).where(epics.c.name_key == bindparam("key")).order_by(epics.c.id).limit(literal_column("11"))
 )
 _ALL = Statement(select(*_COLUMNS).order_by(epics.c.project_id, epics.c.position, epics.c.id))
-_OUTLINES = Statement(select(*with_lead(_COLUMNS)).order_by(epics.c.project_id, epics.c.position, epics.c.id))
+_OUTLINES = Statement(select(*with_excerpt(_COLUMNS)).order_by(epics.c.project_id, epics.c.position, epics.c.id))
 _NEXT_POSITION = Statement(
     select(func.coalesce(func.max(epics.c.position) + 1, 0)).where(epics.c.project_id == bindparam("project_id"))
 )
@@ -132,7 +132,7 @@ def names_like(tx: Tx, project_id: int | None, name: str) -> list[str]:
 
     A `project_id` of None selects the epics of all projects.
     """
-    least, most = lengths_like(name)
+    least, most = length_range(name)
     return [row[0] for row in _LIKE.rows(tx, project_id=project_id, least=least, most=most, size=len(name))]
 
 

@@ -8,10 +8,10 @@ import orjson
 from sqlalchemy import bindparam, func, insert, select
 
 from project_manager.clock import rfc3339
-from project_manager.domain.events import FIELDS_FOR_OPERATORS, EventType
+from project_manager.domain.events import OPERATOR_ONLY_TYPES, EventType
 from project_manager.store import chain, pages
 from project_manager.store.chain import Head
-from project_manager.store.seals import Sealed
+from project_manager.store.seals import Digests
 from project_manager.store.statement import Statement, each
 from project_manager.store.tables import events, meta
 from project_manager.store.transaction import Tx
@@ -53,7 +53,7 @@ class EventRow(NamedTuple):
         if traced:
             envelope |= {"token_id": self.token_id, "request_id": self.request_id}
         head = orjson.dumps(envelope)
-        is_bare = self.data == "{}" or (not traced and self.type in FIELDS_FOR_OPERATORS)
+        is_bare = self.data == "{}" or (not traced and self.type in OPERATOR_ONLY_TYPES)
         return head if is_bare else head[:-1] + b"," + self.data[1:].encode()
 
     def view(self, *, traced: bool = False) -> dict[str, Any]:
@@ -88,7 +88,7 @@ def add(
     project_id: int | None = None,
     epic_id: int | None = None,
     task_id: int | None = None,
-    sealed: Sealed | None = None,
+    sealed: Digests | None = None,
 ) -> None:
     """Emit an event of the transaction's actor at `tx.now`. It is inserted before the commit.
 
@@ -98,10 +98,10 @@ def add(
     caused_by = (actor.token_id, tx.request_id or None)
     facts = None if sealed is None else orjson.dumps(sealed).decode()
     row = (kind.value, tx.now, actor.id, actor.kind, project_id, epic_id, task_id, encoded, *caused_by, facts)
-    if tx.shared is None:
+    if tx.batch is None:
         write(tx, [row], chain.head(tx))
     else:
-        tx.shared.outbox.append(row)
+        tx.batch.outbox.append(row)
 
 
 def add_unchained(

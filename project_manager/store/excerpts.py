@@ -5,15 +5,15 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, func
 
-from project_manager.domain.limits import LEAD_CHARACTERS
+from project_manager.domain.limits import EXCERPT_CHARACTERS
 
 
-def with_lead(columns: Sequence[ColumnElement[Any]]) -> list[ColumnElement[Any]]:
+def with_excerpt(columns: Sequence[ColumnElement[Any]]) -> list[ColumnElement[Any]]:
     """Return the columns with `description` cut to LEAD_CHARACTERS + 1.
 
     The extra character shows that the description is longer.
     """
     return [
-        func.substr(column, 1, LEAD_CHARACTERS + 1).label("description") if column.name == "description" else column
+        func.substr(column, 1, EXCERPT_CHARACTERS + 1).label("description") if column.name == "description" else column
         for column in columns
     ]

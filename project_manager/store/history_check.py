@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 from sqlalchemy import func, select
 
-from project_manager.domain.history import UNKNOWN, Happened, History, TaskState
+from project_manager.domain.history import UNKNOWN, History, HistoryEvent, TaskState
 from project_manager.domain.limits import LEASE_SECONDS_MAXIMUM
 from project_manager.store import chain, meta, retention, seals
 from project_manager.store.chain import Head
@@ -19,7 +19,7 @@ SHOWN = 20
 LEASE_MARGIN_MS = 60_000
 """Tolerance for `meta.clock_high`, which batches without events raise only once a second."""
 
-NOUNS = {
+TABLE_NOUNS = {
     "projects": "project",
     "epics": "epic",
     "tasks": "task",
@@ -33,7 +33,7 @@ NOUNS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Findings:
+class HistoryCheckResult:
     """The result of the comparison. `unchecked` is the number of tasks without any remaining event."""
 
     differences: tuple[str, ...]
@@ -74,7 +74,7 @@ _ENDED = Statement(select(ended_leases.c.task_id, func.max(ended_leases.c.fence)
 _SEQUENCE = "SELECT seq FROM sqlite_sequence WHERE name = 'events'"
 
 
-def check(tx: Tx, published: Iterable[Head] = ()) -> Findings:
+def check(tx: Tx, published: Iterable[Head] = ()) -> HistoryCheckResult:
     """Compare all events with their chain, and all rows that they describe with the events.
 
     Heads in `published` must be part of the chain. Memory use grows with the number of tasks and of sealed rows, not
@@ -87,7 +87,7 @@ def check(tx: Tx, published: Iterable[Head] = ()) -> Findings:
     unchecked = _compare_tasks(tx, history, known, found.add)
     for table in seals.COLUMNS:
         _compare_rows(tx, table, history, known.get(table, 0), found.add)
-    return Findings(found.texts(), head, unchecked)
+    return HistoryCheckResult(found.texts(), head, unchecked)
 
 
 Report = Callable[[str], None]
@@ -139,7 +139,9 @@ def _apply(history: History, row: tuple[Any, ...]) -> bool:
     try:
         data, sealed = orjson.loads(found["data"]), orjson.loads(found["sealed"] or "{}")
         history.apply(
-            Happened(found["type"], found["at"], found["project_id"], found["epic_id"], found["task_id"], data, sealed)
+            HistoryEvent(
+                found["type"], found["at"], found["project_id"], found["epic_id"], found["task_id"], data, sealed
+            )
         )
     except (AttributeError, KeyError, TypeError, ValueError):
         return False
@@ -204,12 +206,12 @@ def _compare_rows(tx: Tx, table: str, history: History, known: int, report: Repo
     """Compare the rows of a table with their digests. Rows with ids up to `known` need no remaining event."""
     # `_compare_tasks` reports missing and unexpected tasks.
     sealed = history.seals.pop(table, {})
-    for row_id, digest in seals.each(tx, table):
+    for row_id, digest in seals.digests_of_table(tx, table):
         seal = sealed.pop(row_id, None)
         if seal is None and row_id > known and table != "tasks":
-            report(f"{NOUNS[table]} {row_id} exists without an event")
+            report(f"{TABLE_NOUNS[table]} {row_id} exists without an event")
         elif seal is not None and seal.digest != digest:
-            report(f"{NOUNS[table]} {row_id} was changed without an event")
+            report(f"{TABLE_NOUNS[table]} {row_id} was changed without an event")
     for row_id, seal in sorted(sealed.items()):
-        if table != "tasks" and history.keeps(table, seal, row_id):
-            report(f"{NOUNS[table]} {row_id} is missing without an event")
+        if table != "tasks" and history.is_expected(table, seal, row_id):
+            report(f"{TABLE_NOUNS[table]} {row_id} is missing without an event")

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 from sqlalchemy import bindparam, delete, func, insert, select, tuple_
 
-from project_manager.domain.limits import DELETED_AT_ONCE
+from project_manager.domain.limits import DELETE_BATCH_SIZE
 from project_manager.store.statement import Statement, each
 from project_manager.store.tables import answers
 from project_manager.store.transaction import Tx
@@ -24,7 +24,7 @@ _KEEP = Statement(
         created_at=bindparam("now"),
     )
 )
-_PRESENT = Statement(
+_FIND_MANY = Statement(
     select(answers.c.actor_id, answers.c.key)
     .select_from(_asked := each(bindparam("asked")).alias("asked"))
     .join(
@@ -48,9 +48,9 @@ def find(tx: Tx, key: str) -> tuple[str, str] | None:
     return None if row is None else (row[0], row[1])
 
 
-def present(tx: Tx, asked: Iterable[tuple[str, str]]) -> set[tuple[str, str]]:
+def find_present(tx: Tx, asked: Iterable[tuple[str, str]]) -> set[tuple[str, str]]:
     """Return the pairs of actor id and key that have a stored response."""
-    return {(row[0], row[1]) for row in _PRESENT.rows(tx, asked=json.dumps(list(asked)))}
+    return {(row[0], row[1]) for row in _FIND_MANY.rows(tx, asked=json.dumps(list(asked)))}
 
 
 def keep(tx: Tx, key: str, request_hash: str, body: str) -> None:
@@ -58,7 +58,7 @@ def keep(tx: Tx, key: str, request_hash: str, body: str) -> None:
     _KEEP.run(tx, actor_id=tx.actor.id, key=key, request_hash=request_hash, body=body, now=tx.now)
 
 
-def forget(tx: Tx, before: int, limit: int = DELETED_AT_ONCE) -> int:
+def delete_older(tx: Tx, before: int, limit: int = DELETE_BATCH_SIZE) -> int:
     """Delete the oldest responses from before the instant `before` (milliseconds) and return their number.
 
     One call deletes up to `limit`.

@@ -9,7 +9,7 @@ from project_manager.store.tables import instances
 from project_manager.store.transaction import Tx
 
 HEARTBEAT_SECONDS = 5
-SILENT_AFTER_MS = 20_000
+EXPIRES_AFTER_MS = 20_000
 
 
 class InstanceRow(NamedTuple):
@@ -36,7 +36,7 @@ _LIVE = Statement(
 _FORGET = Statement(delete(instances).where(instances.c.heartbeat_at <= bindparam("since")))
 
 
-def enter(tx: Tx, instance: str, *, host: str, pid: int, version: str, kind: str) -> None:
+def register(tx: Tx, instance: str, *, host: str, pid: int, version: str, kind: str) -> None:
     """Insert a process as an instance."""
     _ENTER.run(
         tx,
@@ -50,21 +50,21 @@ def enter(tx: Tx, instance: str, *, host: str, pid: int, version: str, kind: str
     )
 
 
-def beat(tx: Tx, instance: str) -> bool:
+def heartbeat(tx: Tx, instance: str) -> bool:
     """Record a heartbeat. Return False when the row is gone because a restore replaced the database."""
     return bool(_BEAT.run(tx, instance=instance, now=tx.now))
 
 
-def leave(tx: Tx, instance: str) -> None:
+def unregister(tx: Tx, instance: str) -> None:
     """Delete an instance."""
     _LEAVE.run(tx, instance=instance)
 
 
 def live(tx: Tx) -> list[InstanceRow]:
     """Return the instances with a heartbeat in the last SILENT_AFTER_MS, by start."""
-    return [InstanceRow._make(row) for row in _LIVE.rows(tx, since=tx.now - SILENT_AFTER_MS)]
+    return [InstanceRow._make(row) for row in _LIVE.rows(tx, since=tx.now - EXPIRES_AFTER_MS)]
 
 
 def forget_silent(tx: Tx) -> int:
     """Delete the instances without a heartbeat in the last SILENT_AFTER_MS and return their number."""
-    return _FORGET.run(tx, since=tx.now - SILENT_AFTER_MS)
+    return _FORGET.run(tx, since=tx.now - EXPIRES_AFTER_MS)

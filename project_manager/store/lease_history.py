@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 from sqlalchemy import ColumnElement, Integer, bindparam, delete, func, insert, null, or_, select, tuple_
 from sqlalchemy.sql.expression import literal_column
 
-from project_manager.domain.leases import LOSSES
-from project_manager.domain.limits import DELETED_AT_ONCE
+from project_manager.domain.leases import LOSS_REASONS
+from project_manager.domain.limits import DELETE_BATCH_SIZE
 from project_manager.store import pages
 from project_manager.store.statement import Statement
 from project_manager.store.tables import ended_leases, tasks
@@ -77,7 +77,7 @@ _LOST_BY = Statement(
     .where(
         _ended.agent_id == bindparam("agent_id"),
         _ended.ended_at > bindparam("since"),
-        _ended.reason.in_([literal_column(f"'{reason}'") for reason in sorted(LOSSES)]),
+        _ended.reason.in_([literal_column(f"'{reason}'") for reason in sorted(LOSS_REASONS)]),
         func.coalesce(bindparam("project_id"), tasks.c.project_id) == tasks.c.project_id,
         or_(bindparam("epic_id", type_=Integer).is_(None), tasks.c.epic_id == bindparam("epic_id")),
         tasks.c.status != literal_column("'DONE'"),
@@ -114,7 +114,7 @@ def record(tx: Tx, lease: LeaseRow) -> None:
     _ADD.run_in_order(tx, lease)
 
 
-def forget(tx: Tx, before: int, limit: int = DELETED_AT_ONCE) -> int:
+def delete_older(tx: Tx, before: int, limit: int = DELETE_BATCH_SIZE) -> int:
     """Delete the oldest leases that ended before the instant `before` (milliseconds) and return their number.
 
     One call deletes up to `limit`.

@@ -25,13 +25,13 @@ _LEASE = {
     "updated_at": bindparam("now"),
     "completed_at": null(),
 }
-_taking = update(tasks).where(
+_claim_update = update(tasks).where(
     tasks.c.id == bindparam("task_id"),
     tasks.c.version == bindparam("read_version"),
     (tasks.c.lock_holder.is_(None)) | (tasks.c.lock_expires_at <= bindparam("now")),
 )
-_TAKE = Statement(_taking.values(_LEASE))
-_TAKE_UNCONFIRMED = Statement(_taking.values({**_LEASE, "unconfirmed_fence": tasks.c.fence + 1}))
+_CLAIM = Statement(_claim_update.values(_LEASE))
+_CLAIM_UNCONFIRMED = Statement(_claim_update.values({**_LEASE, "unconfirmed_fence": tasks.c.fence + 1}))
 _RENEW = Statement(
     update(tasks)
     .where(
@@ -47,7 +47,7 @@ _RENEW = Statement(
         unconfirmed_fence=null(),
     )
 )
-_PLACE = Statement(
+_SET_STATUS = Statement(
     update(tasks)
     .where(
         tasks.c.id == bindparam("task_id"),
@@ -101,7 +101,7 @@ def take(
     `ttl` is in milliseconds. With `unconfirmed_ttl` (milliseconds) the lease has this length until the first renewal.
     """
     expires_at = tx.now + (ttl if unconfirmed_ttl is None else unconfirmed_ttl)
-    statement = _TAKE if unconfirmed_ttl is None else _TAKE_UNCONFIRMED
+    statement = _CLAIM if unconfirmed_ttl is None else _CLAIM_UNCONFIRMED
     changed = statement.run(
         tx,
         task_id=read.id,
@@ -115,8 +115,8 @@ def take(
     if not changed:
         return None
     claimable.drop_labels(tx, read)
-    if unconfirmed_ttl is not None and tx.shared is not None:
-        tx.shared.unconfirmed = True
+    if unconfirmed_ttl is not None and tx.batch is not None:
+        tx.batch.unconfirmed = True
     return read._replace(
         status="IN_PROGRESS",
         lock_holder=agent,
@@ -155,14 +155,16 @@ def renew(tx: Tx, read: TaskRow, *, ttl: int, fenced: bool) -> TaskRow | None:
     )
 
 
-def place(tx: Tx, read: TaskRow, status: str, *, attempts: int, short_lease_of: str | None = None) -> TaskRow | None:
+def set_status(
+    tx: Tx, read: TaskRow, status: str, *, attempts: int, records_lease_of: str | None = None
+) -> TaskRow | None:
     """Set the status and end the lease, if any. Return None when version, fence or holder have changed.
 
     With `short_lease_of` an agent claims, writes and releases the task in this one statement. The fence grows by one.
     """
-    fence_step = int(short_lease_of is not None)
-    worked_by = short_lease_of or read.lock_holder or read.worked_by
-    changed = _PLACE.run(
+    fence_step = int(records_lease_of is not None)
+    worked_by = records_lease_of or read.lock_holder or read.worked_by
+    changed = _SET_STATUS.run(
         tx,
         task_id=read.id,
         read_version=read.version,
@@ -211,15 +213,15 @@ def unconfirmed_of(tx: Tx, agent: str, *, called_at: int) -> list[int]:
     return [row[0] for row in _UNCONFIRMED_OF.rows(tx, agent=agent, called_at=called_at, now=tx.now)]
 
 
-def any_unconfirmed(tx: Tx) -> bool:
+def has_unconfirmed(tx: Tx) -> bool:
     """Return whether any lease waits for the first call of its holder. A batch queries this once."""
-    if tx.shared is None:
+    if tx.batch is None:
         return _ANY_UNCONFIRMED.row(tx) is not None
-    if tx.shared.unconfirmed is None:
-        tx.shared.unconfirmed = _ANY_UNCONFIRMED.row(tx) is not None
-    return tx.shared.unconfirmed
+    if tx.batch.unconfirmed is None:
+        tx.batch.unconfirmed = _ANY_UNCONFIRMED.row(tx) is not None
+    return tx.batch.unconfirmed
 
 
-def held(tx: Tx) -> int:
+def count_held(tx: Tx) -> int:
     """Return the number of held tasks."""
     return int(_HELD.value(tx))

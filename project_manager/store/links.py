@@ -10,7 +10,7 @@ from project_manager.store.tables import task_conflicts, task_dependencies, task
 from project_manager.store.transaction import Tx
 
 _d = task_dependencies
-_c = task_conflicts
+_conflicts = task_conflicts
 
 _DEPENDENCIES_OF = Statement(select(_d.c.depends_on_id).where(_d.c.task_id == bindparam("task_id")))
 _DEPENDENTS_OF = Statement(
@@ -43,12 +43,14 @@ _SHIFT_OPEN = Statement(
     .values(open_dependencies=tasks.c.open_dependencies + bindparam("step"))
     .returning(tasks.c.id, tasks.c.open_dependencies)
 )
-_CONFLICTS_OF = Statement(select(_c.c.other_id).where(_c.c.task_id == bindparam("task_id")))
+_CONFLICTS_OF = Statement(select(_conflicts.c.other_id).where(_conflicts.c.task_id == bindparam("task_id")))
 _ADD_CONFLICT = Statement(
-    insert(_c).prefix_with("OR IGNORE").values(task_id=bindparam("task_id"), other_id=bindparam("other_id"))
+    insert(_conflicts).prefix_with("OR IGNORE").values(task_id=bindparam("task_id"), other_id=bindparam("other_id"))
 )
 _DROP_CONFLICTS = Statement(
-    delete(_c).where((_c.c.task_id == bindparam("task_id")) | (_c.c.other_id == bindparam("task_id")))
+    delete(_conflicts).where(
+        (_conflicts.c.task_id == bindparam("task_id")) | (_conflicts.c.other_id == bindparam("task_id"))
+    )
 )
 _EXISTING = Statement(select(tasks.c.id).where(tasks.c.id.in_(select(each(bindparam("ids")).c.value))))
 
@@ -77,7 +79,7 @@ def set_dependencies(tx: Tx, task_id: int, ids: list[int], *, open_task: bool) -
     return int(_COUNT_OPEN.value(tx, task_id=task_id))
 
 
-def shift_open(tx: Tx, task_id: int, step: int) -> list[int]:
+def adjust_open_dependencies(tx: Tx, task_id: int, step: int) -> list[int]:
     """Add `step` (+1 or -1) to `open_dependencies` of the tasks that depend on this one.
 
     Return the ids of those that now have no open dependency.
@@ -91,7 +93,7 @@ def recount_open(tx: Tx, ids: list[int]) -> None:
         _COUNT_OPEN.run(tx, task_id=task_id)
 
 
-def shift_unblocks(tx: Tx, task_id: int, step: int) -> None:
+def adjust_unblocks(tx: Tx, task_id: int, step: int) -> None:
     """Add `step` (+1 or -1) to `unblocks` of the dependencies of this task."""
     _SHIFT_UNBLOCKS.run(tx, task_id=task_id, step=step)
 

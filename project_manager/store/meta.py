@@ -3,7 +3,7 @@
 from sqlalchemy import bindparam, func, select, update
 from sqlalchemy.sql.expression import literal_column
 
-from project_manager.store.database_clock import STEP_MS, Mark
+from project_manager.store.database_clock import STEP_MS, ClockMark
 from project_manager.store.statement import Statement
 from project_manager.store.tables import events, meta
 from project_manager.store.transaction import Tx
@@ -37,16 +37,16 @@ def clock_high(tx: Tx) -> int:
     return _latest(high, last_event)
 
 
-def clock_mark(tx: Tx) -> Mark:
+def clock_mark(tx: Tx) -> ClockMark:
     """Return the stored clock of the database."""
     high, last_event, *rest = _CLOCK.row(tx) or (0, 0)
-    return Mark(_latest(high, last_event), *rest)
+    return ClockMark(_latest(high, last_event), *rest)
 
 
-def store_clock(tx: Tx, mark: Mark) -> None:
+def store_clock(tx: Tx, mark: ClockMark) -> None:
     _STORE_CLOCK.run(
         tx,
-        high=mark.high,
+        high=mark.latest,
         offset=mark.offset,
         boot=mark.boot,
         jump_at=mark.jump_at,

@@ -5,9 +5,9 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Select, bindparam, delete, func, insert, select, update
 
-from project_manager.domain.names import CANDIDATES, lengths_like, name_key
+from project_manager.domain.names import CANDIDATES, length_range, name_key
 from project_manager.store import pages
-from project_manager.store.excerpts import with_lead
+from project_manager.store.excerpts import with_excerpt
 from project_manager.store.statement import Statement
 from project_manager.store.tables import projects
 from project_manager.store.transaction import Tx
@@ -40,7 +40,7 @@ _LIKE = Statement(
     .order_by(func.abs(func.length(projects.c.name) - bindparam("size")), projects.c.id)
     .limit(CANDIDATES)
 )
-_OUTLINES = Statement(select(*with_lead(_COLUMNS)).order_by(projects.c.id))
+_OUTLINES = Statement(select(*with_excerpt(_COLUMNS)).order_by(projects.c.id))
 _ADD = Statement(
     insert(projects)
     .values(
@@ -96,7 +96,7 @@ def set_key(tx: Tx, project_id: int, key: str) -> None:
 
 def names_like(tx: Tx, name: str) -> list[str]:
     """Return up to CANDIDATES names with about the length of `name`, equal length first."""
-    least, most = lengths_like(name)
+    least, most = length_range(name)
     return [row[0] for row in _LIKE.rows(tx, least=least, most=most, size=len(name))]
 
 

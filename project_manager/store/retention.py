@@ -37,7 +37,7 @@ _FENCE_FLOOR = Statement(
     )
 )
 _REMOVE = Statement(delete(events).where(events.c.seq <= bindparam("seq")))
-_RAISE = Statement(
+_RAISE_FLOOR = Statement(
     update(meta).values(event_floor=bindparam("seq"), floor_hash=bindparam("hash"), floor_facts=bindparam("facts"))
 )
 
@@ -48,7 +48,7 @@ def facts(tx: Tx) -> Facts:
     return found
 
 
-def prune(tx: Tx, before: int) -> int:
+def delete_old_events(tx: Tx, before: int) -> int:
     """Delete the oldest events from before the instant `before` (milliseconds) and return their number.
 
     One call deletes up to AT_ONCE. An event counts as at least as old as the events after it, because the clock may
@@ -62,7 +62,7 @@ def prune(tx: Tx, before: int) -> int:
     for table, number in _highest(tx, last):
         kept[table] = max(number, kept.get(table, 0))
     values: dict[str, Any] = {"hash": _HASH.value(tx, seq=last), "facts": orjson.dumps(kept).decode()}
-    _RAISE.run(tx, seq=last, **values)
+    _RAISE_FLOOR.run(tx, seq=last, **values)
     return _REMOVE.run(tx, seq=last)
 
 

@@ -19,15 +19,15 @@ def scripts_folder() -> Path:
 
 def head() -> str:
     """Return the newest revision that this release knows, from the file names of the migrations."""
-    return max(known())
+    return max(known_revisions())
 
 
-def known() -> set[str]:
+def known_revisions() -> set[str]:
     """Return all revisions that this release knows."""
     return {match[1] for path in (scripts_folder() / "versions").iterdir() if (match := _FILE.match(path.name))}
 
 
-def present(connection: Any) -> str | None:
+def current(connection: Any) -> str | None:
     """Return the revision of an open database, or None when it has none.
 
     Raises the driver's error when the file is not a database.
@@ -38,12 +38,12 @@ def present(connection: Any) -> str | None:
     return None if row is None else str(row[0])
 
 
-def fits(connection: Any) -> bool:
+def is_compatible(connection: Any) -> bool:
     """Return whether this release runs on the schema of an open database.
 
     The schema must be its own, or a newer one that lists this release in `running_releases`.
     """
-    found = present(connection)
+    found = current(connection)
     if found == head():
         return True
     if found is None or "running_releases" not in _tables(connection):
@@ -52,15 +52,15 @@ def fits(connection: Any) -> bool:
     return connection.execute(wanted, (found, head())).fetchone() is not None
 
 
-def made_by_newer(connection: Any) -> str | None:
+def newer_revision(connection: Any) -> str | None:
     """Return the revision of an open database when only a newer release can use it, else None."""
-    found = present(connection)
-    if found is None or found <= head() or is_foreign(connection) or fits(connection):
+    found = current(connection)
+    if found is None or found <= head() or is_foreign(connection) or is_compatible(connection):
         return None
     return found
 
 
-def use_newer(path: Path, revision: str) -> str:
+def newer_release_message(path: Path, revision: str) -> str:
     """Return the error message for a database that only a newer release can use."""
     return (
         f"{path} has schema {revision} of a newer release, and this release supports schemas up to {head()}: "

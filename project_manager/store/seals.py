@@ -16,7 +16,7 @@ from project_manager.store.statement import Statement
 from project_manager.store.tables import metadata
 from project_manager.store.transaction import Tx
 
-Sealed = dict[str, Any]
+Digests = dict[str, Any]
 
 COLUMNS: dict[str, tuple[str, ...]] = {
     "projects": ("name", "description", "archived_at"),
@@ -47,28 +47,28 @@ def digest(values: tuple[Any, ...]) -> str:
     return sha256(orjson.dumps(values)).hexdigest()
 
 
-def seal(table: str, *rows: Any) -> Sealed:
+def digests_of(table: str, *rows: Any) -> Digests:
     """Return the digests of rows. Rows have an `id` and the columns of the table as attributes."""
     names = COLUMNS[table]
     return {table: {str(row.id): digest(tuple(getattr(row, name) for name in names)) for row in rows}}
 
 
-def stored(tx: Tx, table: str, column: str, value: int) -> Sealed:
+def stored(tx: Tx, table: str, column: str, value: int) -> Digests:
     """Return the digests of the stored rows that have this value in this column."""
     return {table: dict(_digests(_rows_where(table, column).rows(tx, value=value)))}
 
 
-def of_new_task(tx: Tx, task_id: int) -> Sealed:
+def digests_of_new_task(tx: Tx, task_id: int) -> Digests:
     """Return the digests of a new task with its log entries, assumptions and verdicts."""
-    sealed = stored(tx, "tasks", "id", task_id)
+    digests = stored(tx, "tasks", "id", task_id)
     for table in ("task_logs", "assumptions"):
-        sealed |= stored(tx, table, "task_id", task_id)
-    verdicts = [stored(tx, "assumption_verdicts", "assumption_id", int(row_id)) for row_id in sealed["assumptions"]]
+        digests |= stored(tx, table, "task_id", task_id)
+    verdicts = [stored(tx, "assumption_verdicts", "assumption_id", int(row_id)) for row_id in digests["assumptions"]]
     judged = {number: digest for found in verdicts for number, digest in found["assumption_verdicts"].items()}
-    return {table: rows for table, rows in {**sealed, "assumption_verdicts": judged}.items() if rows}
+    return {table: rows for table, rows in {**digests, "assumption_verdicts": judged}.items() if rows}
 
 
-def each(tx: Tx, table: str) -> Iterator[tuple[int, str]]:
+def digests_of_table(tx: Tx, table: str) -> Iterator[tuple[int, str]]:
     """Yield (id, digest) of each stored row of a table, by id. The digest is empty when a value is invalid."""
     for row in _all_rows(table).each(tx):
         try:

@@ -25,12 +25,12 @@ class Statement:
     The driver gets the parameters by position, because SQLite finds a name by a search through all names.
     """
 
-    __slots__ = ("_defaults", "_pick", "sql")
+    __slots__ = ("_defaults", "_extract", "sql")
 
     def __init__(self, clause: Executable) -> None:
         compiled = clause.compile(dialect=compiler)  # type: ignore[attr-defined]
         self.sql = str(compiled)
-        self._pick = _picker(tuple(compiled.positiontup or ()))
+        self._extract = _value_extractor(tuple(compiled.positiontup or ()))
         self._defaults: dict[str, Any] = {name: value for name, value in compiled.params.items() if value is not None}
 
     def run(self, tx: Tx, **parameters: Any) -> int:
@@ -63,10 +63,10 @@ class Statement:
     def _values(self, parameters: dict[str, Any]) -> Sequence[Any]:
         if self._defaults:
             parameters = {**self._defaults, **parameters}
-        return self._pick(parameters)
+        return self._extract(parameters)
 
 
-def _picker(names: tuple[str, ...]) -> Callable[[dict[str, Any]], Sequence[Any]]:
+def _value_extractor(names: tuple[str, ...]) -> Callable[[dict[str, Any]], Sequence[Any]]:
     """Return a function that returns the values of these names, in this order."""
     if len(names) > 1:
         return itemgetter(*names)

@@ -36,8 +36,8 @@ _ENTER = Statement(
 _LEAVE = Statement(delete(mcp_subscriptions).where(_table.uri == bindparam("uri"), *_OF_SESSION))
 _LEAVE_ALL = Statement(delete(mcp_subscriptions).where(*_OF_SESSION))
 _COUNT = Statement(select(func.count()).select_from(mcp_subscriptions).where(*_OF_SESSION))
-_TO = Statement(select(*_COLUMNS).where(_table.uri.in_(select(each(bindparam("uris")).c.value))))
-_OF = Statement(select(*_COLUMNS).where(_table.session_id.in_(select(each(bindparam("sessions")).c.value))))
+_SUBSCRIBERS_OF = Statement(select(*_COLUMNS).where(_table.uri.in_(select(each(bindparam("uris")).c.value))))
+_FOR_SESSIONS = Statement(select(*_COLUMNS).where(_table.session_id.in_(select(each(bindparam("sessions")).c.value))))
 _KEEP = Statement(
     update(mcp_subscriptions)
     .where(_table.session_id.in_(select(each(bindparam("sessions")).c.value)))
@@ -56,7 +56,7 @@ def leave(tx: Tx, uri: str, session_id: str, owner: str) -> None:
     _LEAVE.run(tx, uri=uri, session_id=session_id, owner=owner)
 
 
-def leave_all(tx: Tx, session_id: str, owner: str) -> None:
+def remove_all(tx: Tx, session_id: str, owner: str) -> None:
     """Delete the owner's subscriptions of a session."""
     _LEAVE_ALL.run(tx, session_id=session_id, owner=owner)
 
@@ -66,14 +66,14 @@ def count(tx: Tx, session_id: str, owner: str) -> int:
     return int(_COUNT.value(tx, session_id=session_id, owner=owner))
 
 
-def to(tx: Tx, uris: Iterable[str]) -> list[SubscriptionRow]:
+def subscribers_of(tx: Tx, uris: Iterable[str]) -> list[SubscriptionRow]:
     """Return the subscriptions to these resources."""
-    return [SubscriptionRow._make(row) for row in _TO.rows(tx, uris=json.dumps(list(uris)))]
+    return [SubscriptionRow._make(row) for row in _SUBSCRIBERS_OF.rows(tx, uris=json.dumps(list(uris)))]
 
 
-def of(tx: Tx, sessions: Iterable[str]) -> list[SubscriptionRow]:
+def for_sessions(tx: Tx, sessions: Iterable[str]) -> list[SubscriptionRow]:
     """Return the subscriptions of these sessions."""
-    return [SubscriptionRow._make(row) for row in _OF.rows(tx, sessions=json.dumps(list(sessions)))]
+    return [SubscriptionRow._make(row) for row in _FOR_SESSIONS.rows(tx, sessions=json.dumps(list(sessions)))]
 
 
 def keep(tx: Tx, sessions: Iterable[str]) -> None:

@@ -22,7 +22,7 @@ from sqlalchemy import (
 
 from project_manager.domain.statuses import EpicStatus, Status
 from project_manager.store import tables_knowledge
-from project_manager.store.tables_base import metadata, name_length, one_of
+from project_manager.store.tables_base import in_check, metadata, name_length
 
 __all__ = ["metadata", "tables_knowledge"]
 """`metadata` contains the knowledge tables too, because this module imports their module."""
@@ -82,7 +82,7 @@ epics = Table(
     Column("created_at", Integer, nullable=False),
     Column("updated_at", Integer, nullable=False),
     Column("name_key", Text),
-    CheckConstraint(one_of("status", EpicStatus), name="status"),
+    CheckConstraint(in_check("status", EpicStatus), name="status"),
     UniqueConstraint("project_id", "name"),
     Index("uq_epics_project_id_name_key", "project_id", "name_key", unique=True),
     name_length(),
@@ -122,7 +122,7 @@ tasks = Table(
     Column("archived", Integer, nullable=False),
     Column("worked_by", Text),
     Column("unconfirmed_fence", Integer),
-    CheckConstraint(one_of("status", Status), name="status"),
+    CheckConstraint(in_check("status", Status), name="status"),
     CheckConstraint("priority BETWEEN 0 AND 4", name="priority"),
     CheckConstraint("json_type(labels) = 'array'", name="labels"),
     CheckConstraint("estimate_minutes >= 0", name="estimate_minutes"),

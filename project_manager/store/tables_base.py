@@ -17,7 +17,7 @@ metadata = MetaData(
 )
 
 
-def one_of(column: str, words: type[StrEnum]) -> str:
+def in_check(column: str, words: type[StrEnum]) -> str:
     """Return the SQL condition that the column has a value of the enumeration."""
     return f"{column} IN ({', '.join(repr(str(word)) for word in words)})"
 

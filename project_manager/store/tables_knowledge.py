@@ -4,7 +4,7 @@ from sqlalchemy import CheckConstraint, Column, ForeignKey, Index, Integer, Tabl
 
 from project_manager.domain import limits
 from project_manager.domain.assumptions import Verdict
-from project_manager.store.tables_base import metadata, one_of
+from project_manager.store.tables_base import in_check, metadata
 
 knowledge_items = Table(
     "knowledge_items",
@@ -101,7 +101,7 @@ assumption_verdicts = Table(
     Column("reason", Text, nullable=False),
     Column("reviewer", Text, nullable=False),
     Column("created_at", Integer, nullable=False),
-    CheckConstraint(one_of("verdict", Verdict), name="verdict"),
+    CheckConstraint(in_check("verdict", Verdict), name="verdict"),
     CheckConstraint("confidence BETWEEN 0 AND 100", name="confidence"),
     Index("ix_assumption_verdicts_assumption_id_id", "assumption_id", "id"),
     sqlite_autoincrement=True,

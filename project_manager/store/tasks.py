@@ -21,7 +21,7 @@ from sqlalchemy.sql.expression import literal_column
 
 from project_manager.domain.statuses import Status
 from project_manager.store import pages
-from project_manager.store.excerpts import with_lead
+from project_manager.store.excerpts import with_excerpt
 from project_manager.store.sqlite import search
 from project_manager.store.statement import Statement, each
 from project_manager.store.tables import task_conflicts, task_dependencies, tasks
@@ -77,14 +77,14 @@ class TaskRow(NamedTuple):
 _NO_LINKS = ("[]",) * len(TaskRow._fields)
 
 
-def partly_linked(row: tuple[Any, ...]) -> TaskRow:
+def with_empty_links(row: tuple[Any, ...]) -> TaskRow:
     """Return the row with an empty list for each kind of link that the statement has not read."""
     return TaskRow._make((*row, *_NO_LINKS[len(row) :]))
 
 
-Description = Literal["whole", "lead", "none"]
+DescriptionMode = Literal["whole", "lead", "none"]
 """The part of descriptions to read. A lead has one character more than LEAD_CHARACTERS when there is more."""
-_LONG = tuple(TaskRow._fields.index(name) for name in ("description", "acceptance"))
+_TEXT_COLUMN_INDEXES = tuple(TaskRow._fields.index(name) for name in ("description", "acceptance"))
 
 COLUMNS = [tasks.c[name] for name in TaskRow._fields[: TaskRow._fields.index("depends_on")]]
 EMPTY: ColumnElement[str] = literal_column("'[]'")
@@ -152,9 +152,9 @@ def _links() -> list[ColumnElement[Any]]:
 
 
 _ROW = select(*COLUMNS, *_links())
-_ROWS: dict[Description, Select[Any]] = {
+_ROWS: dict[DescriptionMode, Select[Any]] = {
     "whole": _ROW,
-    "lead": select(*with_lead(COLUMNS), *_links()),
+    "lead": select(*with_excerpt(COLUMNS), *_links()),
     "none": select(*[literal_column("''").label(c.name) if c.name == "description" else c for c in COLUMNS], *_links()),
 }
 _GET = Statement(_ROW.where(tasks.c.id == bindparam("task_id")))
@@ -280,7 +280,7 @@ def remove(tx: Tx, task_id: int) -> None:
     _DELETE.run(tx, task_id=task_id)
 
 
-def deferred_and_due(tx: Tx) -> list[int]:
+def due_deferred(tx: Tx) -> list[int]:
     """Return the ids of deferred tasks with a `defer_until` that has passed."""
     return [row[0] for row in _DEFERRED_DUE.rows(tx, now=tx.date)]
 
@@ -337,7 +337,7 @@ def ids_in_project(tx: Tx, project_id: int) -> list[int]:
     return [row[0] for row in _IN_PROJECT.rows(tx, project_id=project_id)]
 
 
-def claimable(source: Any, *, capped: bool, conflicts: bool = True) -> list[ColumnElement[bool]]:
+def claimable(source: Any, *, with_attempt_limit: bool, conflicts: bool = True) -> list[ColumnElement[bool]]:
     """Return the conditions under which a task is ready.
 
     The first four have the same text as in the partial indexes, so that SQLite can use these. With `conflicts` no
@@ -352,7 +352,7 @@ def claimable(source: Any, *, capped: bool, conflicts: bool = True) -> list[Colu
     ]
     if conflicts:
         conditions.append(~running_conflicts_of(source.c.id).with_only_columns(null()).correlate(source).exists())
-    if capped:
+    if with_attempt_limit:
         conditions.append(source.c.attempts < bindparam("max_attempts"))
     return conditions
 
@@ -384,9 +384,9 @@ def _condition(name: str, *, capped: bool) -> ColumnElement[bool]:
         case "q":
             return tasks.c.id.in_(select(search.tasks_fts.c.rowid).where(text("tasks_fts MATCH :q")))
         case "ready":
-            return _all(claimable(tasks, capped=capped))
+            return _all(claimable(tasks, with_attempt_limit=capped))
         case "not_ready":
-            return ~_all(claimable(tasks, capped=capped))
+            return ~_all(claimable(tasks, with_attempt_limit=capped))
     raise KeyError(name)
 
 
@@ -407,7 +407,7 @@ def has_labels(labels: ColumnElement[str]) -> ColumnElement[bool]:
 
 @lru_cache(maxsize=256)
 def _page_statement(
-    filters: frozenset[str], order: str, after: bool, capped: bool, description: Description
+    filters: frozenset[str], order: str, after: bool, capped: bool, description: DescriptionMode
 ) -> Statement:
     statement = _ROWS[description].where(*[_condition(name, capped=capped) for name in sorted(filters)])
     if order == "claim":
@@ -438,7 +438,7 @@ def page(
     order: str,
     after: tuple[int, ...] | None,
     limit: int,
-    description: Description = "whole",
+    description: DescriptionMode = "whole",
 ) -> tuple[list[TaskRow], bool]:
     """Return up to `limit` rows after the position `after`, and whether more follow.
 
@@ -446,7 +446,7 @@ def page(
     """
     statement = _page_statement(frozenset(filters), order, after is not None, tx.max_attempts > 0, description)
     position = {f"after_{number}": value for number, value in enumerate(after or ())}
-    rows, more = pages.page(tx, statement, {**_values(tx, filters), **position}, limit, texts=_LONG)
+    rows, more = pages.page(tx, statement, {**_values(tx, filters), **position}, limit, texts=_TEXT_COLUMN_INDEXES)
     return [TaskRow._make(row) for row in rows], more
 
 

@@ -80,12 +80,12 @@ def page(tx: Tx, *, after: int, limit: int) -> tuple[list[TokenRow], int]:
     return [TokenRow._make(row) for row in rows], int(_COUNT.value(tx))
 
 
-def ever(tx: Tx) -> int:
+def count_all(tx: Tx) -> int:
     """Return the number of all tokens, revoked ones included."""
     return int(_COUNT.value(tx))
 
 
-def live(tx: Tx) -> int:
+def count_live(tx: Tx) -> int:
     """Return the number of tokens that are not revoked."""
     return int(_LIVE.value(tx))
 

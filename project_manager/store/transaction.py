@@ -10,7 +10,7 @@ from project_manager.store.sqlite import driver
 
 
 @dataclass(slots=True)
-class Shared:
+class BatchState:
     """State that the jobs of one batch share.
 
     `outbox` are events to insert in one statement before the commit. `turns` are changes of leases, to be counted after
@@ -19,19 +19,19 @@ class Shared:
     """
 
     outbox: list[tuple[Any, ...]] = field(default_factory=list)
-    turns: list[str] = field(default_factory=list)
+    lease_outcomes: list[str] = field(default_factory=list)
     queue: Any = None
     unconfirmed: bool | None = None
 
     @property
     def mark(self) -> tuple[int, int]:
         """Return the present position, for `undo`."""
-        return len(self.outbox), len(self.turns)
+        return len(self.outbox), len(self.lease_outcomes)
 
     def undo(self, mark: tuple[int, int]) -> None:
         """Discard the entries after `mark`, because their writes were rolled back."""
         del self.outbox[mark[0] :]
-        del self.turns[mark[1] :]
+        del self.lease_outcomes[mark[1] :]
         self.queue = None
         self.unconfirmed = None
 
@@ -51,7 +51,7 @@ class Tx:
     actor: Actor
     request_id: str
     max_attempts: int
-    shared: Shared | None = None
+    batch: BatchState | None = None
     wall: int | None = None
     new_names: frozenset[str] = frozenset()
 
@@ -60,10 +60,10 @@ class Tx:
         """Return the instant to compare with dates that users set."""
         return self.now if self.wall is None else self.wall
 
-    def count(self, turn: str) -> None:
+    def count_outcome(self, outcome: str) -> None:
         """Record a change of a lease, to be counted once it is durable."""
-        if self.shared is not None:
-            self.shared.turns.append(turn)
+        if self.batch is not None:
+            self.batch.lease_outcomes.append(outcome)
 
 
 @contextmanager
@@ -72,7 +72,7 @@ def savepoint(tx: Tx) -> Iterator[None]:
 
     An error of the driver is passed on, and undoes the whole job.
     """
-    mark = None if tx.shared is None else tx.shared.mark
+    mark = None if tx.batch is None else tx.batch.mark
     tx.execute("SAVEPOINT step")
     try:
         yield
@@ -81,7 +81,7 @@ def savepoint(tx: Tx) -> Iterator[None]:
     except BaseException:
         tx.execute("ROLLBACK TO step")
         tx.execute("RELEASE step")
-        if tx.shared is not None and mark is not None:
-            tx.shared.undo(mark)
+        if tx.batch is not None and mark is not None:
+            tx.batch.undo(mark)
         raise
     tx.execute("RELEASE step")

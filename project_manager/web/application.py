@@ -10,18 +10,22 @@ from starlette.types import ASGIApp
 
 from project_manager.runtime.dispatch import Runtime
 from project_manager.web import dashboard, endpoint, reference
-from project_manager.web.errors import on_fault, on_http_exception, refuse
-from project_manager.web.login import Session
-from project_manager.web.middleware import Gate, origin_of, session_cookie
-from project_manager.web.probes import Leaving, Ops
-from project_manager.web.routing import Direct
-from project_manager.web.websocket import Updates
+from project_manager.web.errors import on_http_exception, on_internal_error, send_error
+from project_manager.web.login import SessionEndpoint
+from project_manager.web.middleware import AuthMiddleware, origin_of, session_cookie
+from project_manager.web.probes import DrainState, HealthEndpoints
+from project_manager.web.routing import PathRouter
+from project_manager.web.websocket import EventsWebSocket
 
 CORS_HEADERS = ["ETag", "X-Request-ID", "Retry-After", "Mcp-Session-Id", "WWW-Authenticate"]
 
 
 def api(
-    runtime: Runtime, updates: Updates, mcp: ASGIApp | None, mcp_paths: Iterable[str], leaving: Leaving | None = None
+    runtime: Runtime,
+    updates: EventsWebSocket,
+    mcp: ASGIApp | None,
+    mcp_paths: Iterable[str],
+    leaving: DrainState | None = None,
 ) -> ASGIApp:
     """Build the application of the API port.
 
@@ -30,26 +34,26 @@ def api(
     operations = endpoint.routes(runtime)
     listed = [
         *operations,
-        *Ops(runtime, lambda: updates.open, leaving or Leaving()).routes(),
+        *HealthEndpoints(runtime, lambda: updates.open, leaving or DrainState()).routes(),
         *updates.routes(),
-        *Session(runtime).routes(),
+        *SessionEndpoint(runtime).routes(),
         *reference.routes(),
         *dashboard.routes(),
         *(Route(spelled, endpoint=mcp) for path in mcp_paths for spelled in (path, f"{path}/") if mcp is not None),
     ]
     application = Starlette(
         routes=listed,
-        exception_handlers={HTTPException: on_http_exception, Exception: on_fault},
+        exception_handlers={HTTPException: on_http_exception, Exception: on_internal_error},
     )
     application.router.redirect_slashes = False
-    return guarded(Direct(application, operations), runtime)
+    return with_middleware(PathRouter(application, operations), runtime)
 
 
-def guarded(app: ASGIApp, runtime: Runtime) -> ASGIApp:
+def with_middleware(app: ASGIApp, runtime: Runtime) -> ASGIApp:
     """Wrap an application in the gate. CORS is outermost, so that refusals carry its headers too."""
     settings = runtime.settings
     cookie = session_cookie(runtime.hub.epoch)
-    gate = Gate(app, settings, runtime.identify, refuse, cookie, runtime.refused_tokens.refuse)
+    gate = AuthMiddleware(app, settings, runtime.identify, send_error, cookie, runtime.refused_tokens.record_rejection)
     if not settings.cors_origins:
         return gate
     return CORSMiddleware(

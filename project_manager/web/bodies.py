@@ -61,7 +61,7 @@ def declared_length(headers: dict[bytes, bytes], limit: int) -> int:
     return int(declared)
 
 
-class LargeBodies:
+class LargeBodyReader:
     """Receiver of bodies of up to `limit` bytes.
 
     A body beyond BODY_BYTES is spooled to an unnamed temporary file in `folder`, the directory of the database. A
@@ -71,7 +71,7 @@ class LargeBodies:
     def __init__(self, folder: Path, limit: int) -> None:
         self._folder = folder
         self._limit = limit
-        self._is_taken = False
+        self._busy = False
 
     @asynccontextmanager
     async def received(self, headers: dict[bytes, bytes], receive: Receive) -> AsyncIterator[Callable[[], bytes]]:
@@ -83,7 +83,7 @@ class LargeBodies:
         declared = declared_length(headers, self._limit)
         with ExitStack() as held:
             if declared > BODY_BYTES:
-                held.enter_context(self._only_one())
+                held.enter_context(self._single_upload())
             yield await self._receive(receive, held, is_large=declared > BODY_BYTES)
 
     async def _receive(self, receive: Receive, held: ExitStack, *, is_large: bool) -> Callable[[], bytes]:
@@ -96,7 +96,7 @@ class LargeBodies:
                         raise _too_large(self._limit)
                     if size > BODY_BYTES and not is_large:
                         is_large = True
-                        held.enter_context(self._only_one())
+                        held.enter_context(self._single_upload())
                     buffer += chunk
                     if is_large and len(buffer) >= WRITE_BYTES:
                         file = file or held.enter_context(await anyio.to_thread.run_sync(self._opened))
@@ -104,23 +104,23 @@ class LargeBodies:
                         buffer.clear()
         except TimeoutError as error:
             raise RequestTimeout("timeout while reading the request body") from error
-        return partial(_whole, file, bytes(buffer))
+        return partial(_read_whole, file, bytes(buffer))
 
     @contextmanager
-    def _only_one(self) -> Iterator[None]:
-        if self._is_taken:
+    def _single_upload(self) -> Iterator[None]:
+        if self._busy:
             raise ImportInProgress("another large plan is being imported")
-        self._is_taken = True
+        self._busy = True
         try:
             yield
         finally:
-            self._is_taken = False
+            self._busy = False
 
     def _opened(self) -> IO[bytes]:
         try:
             return TemporaryFile(dir=self._folder, buffering=0)
         except OSError as error:
-            raise _unusable(error) from error
+            raise _spool_error(error) from error
 
 
 async def _chunks(receive: Receive) -> AsyncIterator[bytes]:
@@ -144,10 +144,10 @@ def _append(file: IO[bytes], piece: bytes) -> None:
         while view:
             view = view[file.write(view) :]
     except OSError as error:
-        raise _unusable(error) from error
+        raise _spool_error(error) from error
 
 
-def _whole(file: IO[bytes] | None, rest: bytes) -> bytes:
+def _read_whole(file: IO[bytes] | None, rest: bytes) -> bytes:
     if file is None:
         return rest
     _append(file, rest)
@@ -155,7 +155,7 @@ def _whole(file: IO[bytes] | None, rest: bytes) -> bytes:
     return file.read()
 
 
-def _unusable(error: OSError) -> StorageFull | DatabaseUnavailable:
+def _spool_error(error: OSError) -> StorageFull | DatabaseUnavailable:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return StorageFull("no disk space for the plan")
     return DatabaseUnavailable(f"cannot store the plan temporarily: {error.strerror}")

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from typing import Protocol
 
 from project_manager.domain.limits import MEBIBYTE
-from project_manager.observability.logging import Trouble
+from project_manager.observability.logging import RateLimitedWarning
 
 log = logging.getLogger(__name__)
 
@@ -46,7 +46,7 @@ UNSENT_BYTES = 16 * KIBIBYTE
 """Unsent bytes of one connection above which they count as an unread response."""
 
 
-class Counts(Protocol):
+class ConnectionMetrics(Protocol):
     """Metrics of connections."""
 
     def connection_opened(self, listener: str) -> None: ...
@@ -62,7 +62,7 @@ class Connection(Protocol):
     def check(self, now: int) -> None:
         """Enforce the time limits of this connection. `now` counts seconds."""
 
-    def make_room(self) -> None:
+    def close_for_new(self) -> None:
         """Close at once, because another connection needs the place."""
 
     def drop_request(self) -> None:
@@ -78,34 +78,34 @@ class Budget:
     def __init__(self, limit: int) -> None:
         self.limit = limit
         self.total = 0
-        self._movable: OrderedDict[Connection, int] = OrderedDict()
-        self._fixed: dict[Connection, int] = {}
+        self._evictable: OrderedDict[Connection, int] = OrderedDict()
+        self._pinned: dict[Connection, int] = {}
 
-    def hold(self, connection: Connection, size: int) -> None:
+    def set_bytes(self, connection: Connection, size: int) -> None:
         """Set the bytes of a connection that can free them."""
-        self.total += size - self._movable.get(connection, 0) - self._fixed.pop(connection, 0)
-        self._movable[connection] = size
+        self.total += size - self._evictable.get(connection, 0) - self._pinned.pop(connection, 0)
+        self._evictable[connection] = size
 
-    def fix(self, connection: Connection) -> None:
+    def pin(self, connection: Connection) -> None:
         """Keep the bytes of a connection until `drop`, because its request is complete."""
-        size = self._movable.pop(connection, 0)
+        size = self._evictable.pop(connection, 0)
         if size:
-            self._fixed[connection] = size
+            self._pinned[connection] = size
 
-    def drop(self, connection: Connection) -> None:
+    def release(self, connection: Connection) -> None:
         """Remove the bytes of a connection from the total."""
-        self.total -= self._movable.pop(connection, 0) + self._fixed.pop(connection, 0)
+        self.total -= self._evictable.pop(connection, 0) + self._pinned.pop(connection, 0)
 
     def oldest(self) -> Connection | None:
         """Return the connection that has held bytes longest and can free them, or None."""
-        return next(iter(self._movable), None)
+        return next(iter(self._evictable), None)
 
-    def to_give_way(self) -> Connection | None:
+    def victim(self) -> Connection | None:
         """Return the connection that has to free its bytes, or None within the limit."""
         return self.oldest() if self.total > self.limit else None
 
 
-Waiting = OrderedDict[Connection, None]
+ConnectionQueue = OrderedDict[Connection, None]
 
 
 class Connections:
@@ -114,20 +114,20 @@ class Connections:
     `now` counts the seconds in which a connection was open. Reading it is cheaper than a clock call per request.
     """
 
-    def __init__(self, limit: int, counts: Counts) -> None:
+    def __init__(self, limit: int, counts: ConnectionMetrics) -> None:
         self.limit = limit
         self.now = 0
-        self.heads: Waiting = OrderedDict()
-        self.idle: Waiting = OrderedDict()
-        self.draining: Waiting = OrderedDict()
+        self.heads: ConnectionQueue = OrderedDict()
+        self.idle: ConnectionQueue = OrderedDict()
+        self.draining: ConnectionQueue = OrderedDict()
         self.requests = Budget(REQUEST_BYTES)
         self.answers = Budget(ANSWER_BYTES)
-        self._turned_away: Waiting = OrderedDict()
+        self._rejected: ConnectionQueue = OrderedDict()
         self._open: dict[Connection, None] = {}
         self._counts = counts
         self._timer: asyncio.TimerHandle | None = None
-        self._crowd = Trouble(log, "connection_limit", f"connection limit of {limit} reached")
-        self._accepting = Trouble(log, "accept_failed", "cannot accept connections")
+        self._limit_warning = RateLimitedWarning(log, "connection_limit", f"connection limit of {limit} reached")
+        self._accept_warning = RateLimitedWarning(log, "accept_failed", "cannot accept connections")
 
     def __len__(self) -> int:
         return len(self._open)
@@ -135,21 +135,21 @@ class Connections:
     def __iter__(self) -> Iterator[Connection]:
         return iter(list(self._open))
 
-    def enter(self, connection: Connection) -> bool:
+    def add(self, connection: Connection) -> bool:
         """Register a new connection and return whether there is a place for it."""
         self._open[connection] = None
         self._counts.connection_opened(connection.listener)
         if self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(1, self._every_second)
-        if len(self._open) - len(self._turned_away) <= self.limit:
+        if len(self._open) - len(self._rejected) <= self.limit:
             return True
         self.count("cap")
-        self._crowd.goes_on("idle connections are closed, oldest first")
+        self._limit_warning.failed("idle connections are closed, oldest first")
         if self.make_room():
             return True
-        self._turned_away[connection] = None
-        if len(self._turned_away) > REFUSED_KEPT:
-            self._close(next(iter(self._turned_away)))
+        self._rejected[connection] = None
+        if len(self._rejected) > REFUSED_KEPT:
+            self._close(next(iter(self._rejected)))
         return False
 
     def replace(self, before: Connection, after: Connection) -> None:
@@ -157,7 +157,7 @@ class Connections:
         self._forget(before)
         self._open[after] = None
 
-    def leave(self, connection: Connection) -> None:
+    def remove(self, connection: Connection) -> None:
         """Remove a closed connection. A second call does nothing."""
         if connection in self._open:
             self._forget(connection)
@@ -170,12 +170,12 @@ class Connections:
     def accept_failed(self, error: OSError) -> None:
         """Log that the system cannot accept a connection, and close one to free resources."""
         self.count("accept_failed")
-        self._accepting.goes_on(error.strerror or error)
+        self._accept_warning.failed(error.strerror or error)
         self.make_room()
 
     def accept_succeeded(self) -> None:
         """End the log warning of `accept_failed`."""
-        self._accepting.is_over()
+        self._accept_warning.recovered()
 
     def make_room(self) -> bool:
         """Close the least needed connection and return whether there was one."""
@@ -195,7 +195,7 @@ class Connections:
         for connection in self:
             connection.check(self.now)
         if len(self._open) < self.limit:
-            self._crowd.is_over()
+            self._limit_warning.recovered()
 
     def _every_second(self) -> None:
         self._timer = None
@@ -204,14 +204,14 @@ class Connections:
             self._timer = asyncio.get_running_loop().call_later(1, self._every_second)
 
     def _close(self, connection: Connection) -> None:
-        connection.make_room()
-        self.leave(connection)
+        connection.close_for_new()
+        self.remove(connection)
 
     def _forget(self, connection: Connection) -> None:
-        for waiting in (self._open, self.draining, self.heads, self.idle, self._turned_away):
+        for waiting in (self._open, self.draining, self.heads, self.idle, self._rejected):
             waiting.pop(connection, None)
-        self.requests.drop(connection)
-        self.answers.drop(connection)
+        self.requests.release(connection)
+        self.answers.release(connection)
 
 
 def connection_limit(streams: int) -> int:

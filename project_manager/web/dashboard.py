@@ -51,10 +51,10 @@ TYPES = {
     ".txt": "text/plain; charset=utf-8",
 }
 ENTRY = "main.js"
-FIRST = "theme_first.js"
+THEME_SCRIPT = "theme_first.js"
 STYLES = ("tokens", "base", "controls", "shell", "board", "drawer", "views")
-FOREVER = "public, max-age=31536000, immutable"
-ASK_EACH_TIME = "no-cache"
+IMMUTABLE = "public, max-age=31536000, immutable"
+NO_CACHE = "no-cache"
 
 _IMPORT = re.compile(r"""(?:^|[;}])\s*(?:import|export)\b[^"';]*?from\s*["'](\.[^"']+)["']""", re.MULTILINE)
 
@@ -84,7 +84,7 @@ def routes() -> list[BaseRoute]:
 
 async def page(request: Request) -> Response:
     body, tag = _shell()
-    return _answer(request, body, "text/html; charset=utf-8", tag, ASK_EACH_TIME)
+    return _answer(request, body, "text/html; charset=utf-8", tag, NO_CACHE)
 
 
 async def file(request: Request) -> Response:
@@ -98,7 +98,7 @@ async def file(request: Request) -> Response:
     kind = TYPES.get(path[path.rfind(".") :])
     if body is None or kind is None:
         return Response("Not found.\n", 404, media_type="text/plain")
-    caching = FOREVER if request.path_params["tree"] == found.name else "no-store"
+    caching = IMMUTABLE if request.path_params["tree"] == found.name else "no-store"
     return _answer(request, body, kind, f'"{found.name}"', caching)
 
 
@@ -166,7 +166,7 @@ def _shell() -> tuple[bytes, str]:
 <meta name="color-scheme" content="light dark">
 <meta name="description" content="Live board of tasks and agents.">
 <link rel="icon" type="image/svg+xml" href="{base}icon.svg">
-<script src="{base}{FIRST}"></script>
+<script src="{base}{THEME_SCRIPT}"></script>
 {styles}{preloads}<script type="module" src="{base}{ENTRY}"></script>
 </head>
 <body>

@@ -13,7 +13,7 @@ JOINED_BYTES = 16 * 1024
 """Limit above which a body is not copied behind its head, so that a thousand slow clients share one body."""
 
 
-class Discard:
+class BodyDiscarder:
     """Limits for reading the rest of a request body after the response: bytes, seconds, seconds without a byte.
 
     Closing a socket with unread input resets the connection, and the client loses the response (RFC 9112, section 9.6).
@@ -53,10 +53,10 @@ class Sender(Protocol):
     """Interface of a connection's protocol for its transport."""
 
     @property
-    def may_be_sending(self) -> bool:
+    def is_receiving_request(self) -> bool:
         """Return whether the client may send more of a request that it has begun."""
 
-    def drains(self) -> None:
+    def start_draining(self) -> None:
         """Mark the connection as draining: only the end of the client's request is awaited."""
 
     def pause_writing(self) -> None: ...
@@ -64,7 +64,7 @@ class Sender(Protocol):
     def connection_lost(self, exc: Exception | None) -> None: ...
 
 
-class HeadWithBody:
+class CoalescingTransport:
     """Transport that joins the head of a response with the beginning of its body.
 
     It buffers the head until the next write or the next callback of the loop. It closes when the whole request has been
@@ -118,12 +118,12 @@ class HeadWithBody:
         if self.is_closing() or self._protocol is None:
             return
         self._write_head()
-        if not self._protocol.may_be_sending:
+        if not self._protocol.is_receiving_request:
             self.whole.close()
             return
         self._is_draining = True
-        self.whole.set_protocol(_Draining(self.whole, self._protocol))
-        self._protocol.drains()
+        self.whole.set_protocol(_DrainProtocol(self.whole, self._protocol))
+        self._protocol.start_draining()
         with suppress(OSError):  # the connection may already be lost
             self.whole.write_eof()
 
@@ -146,12 +146,12 @@ class HeadWithBody:
         self._head = b""
 
 
-class _Draining(asyncio.Protocol):
+class _DrainProtocol(asyncio.Protocol):
     """Protocol of a connection after its last response. It drops all further input."""
 
     def __init__(self, transport: asyncio.Transport, before: Sender) -> None:
         self._before = before
-        self._discard = Discard(transport.close)
+        self._discard = BodyDiscarder(transport.close)
         self.pause_writing = before.pause_writing  # type: ignore[method-assign]
         self.resume_writing = before.resume_writing  # type: ignore[method-assign]
 

@@ -34,12 +34,12 @@ from project_manager.runtime.calls import Answer, Caller, check_role
 from project_manager.runtime.dispatch import Runtime
 from project_manager.schemas.plans import ImportPlan
 from project_manager.web import etag
-from project_manager.web.bodies import LargeBodies, read_body
+from project_manager.web.bodies import LargeBodyReader, read_body
 from project_manager.web.errors import response_of
 from project_manager.web.middleware import Receive, Scope, Send
-from project_manager.web.streaming import PIECE_BYTES, Headers, Outgoing, send_export, send_held
+from project_manager.web.streaming import PIECE_BYTES, Headers, StreamedResponse, send_export, send_in_chunks
 
-Done = TypeVar("Done")
+Result = TypeVar("Result")
 
 log = logging.getLogger(__name__)
 
@@ -69,7 +69,7 @@ def routes(runtime: Runtime) -> list[Route]:
     ]
 
 
-class _Rest(Convertor[str]):
+class _RestConvertor(Convertor[str]):
     """Converter for the non-empty rest of a path with its slashes, because proxies decode an escaped slash."""
 
     regex = ".+"
@@ -81,11 +81,11 @@ class _Rest(Convertor[str]):
         return value
 
 
-register_url_convertor("rest", _Rest())
+register_url_convertor("rest", _RestConvertor())
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
+class RawResponse:
     """HTTP response. Starlette's Response would cost more than all other steps of the response."""
 
     status: int
@@ -101,7 +101,7 @@ class PathEndpoint:
         self._path = path
         self._methods = methods
         folder = runtime.settings.database_path.parent
-        self._large = LargeBodies(folder, max(operation.body_bytes for operation in methods.values()))
+        self._large = LargeBodyReader(folder, max(operation.body_bytes for operation in methods.values()))
         self._streamed = any(operation.streamed for operation in methods.values())
         self._allow = ", ".join(sorted({*methods, *({"HEAD"} if "GET" in methods else ())}))
 
@@ -113,24 +113,24 @@ class PathEndpoint:
             self._runtime.metrics.http_request(method, self._path, status, monotonic() - started)
             return
         try:
-            reply = await self._answer(method, scope, receive)
+            reply = await self._respond(method, scope, receive)
         except ProjectManagerError as error:
             reply = self._refusal(error, scope)
         except Exception:
             log.exception("request failed", extra={"action": "request_failed", "route": self._path})
             reply = self._refusal(Internal("internal server error"), scope)
         if len(reply.body) > PIECE_BYTES:
-            await send_held(send, reply.status, reply.headers, reply.body, self._path)
+            await send_in_chunks(send, reply.status, reply.headers, reply.body, self._path)
         else:
             await send({"type": "http.response.start", "status": reply.status, "headers": reply.headers})
             await send({"type": "http.response.body", "body": reply.body})
         self._runtime.metrics.http_request(method, self._path, reply.status, monotonic() - started)
 
-    def _refusal(self, error: ProjectManagerError, scope: Scope) -> Reply:
+    def _refusal(self, error: ProjectManagerError, scope: Scope) -> RawResponse:
         response = response_of(error, scope["state"]["request_id"])
         if isinstance(error, MethodNotAllowed):
             response.headers["Allow"] = self._allow
-        return Reply(response.status_code, response.raw_headers, bytes(response.body))
+        return RawResponse(response.status_code, response.raw_headers, bytes(response.body))
 
     def _operation(self, method: str) -> Operation:
         operation = self._methods.get("GET" if method == "HEAD" else method)
@@ -143,7 +143,7 @@ class PathEndpoint:
 
         An error before the first byte becomes an ordinary error response. A later error cuts the response off.
         """
-        outgoing = Outgoing(send)
+        outgoing = StreamedResponse(send)
         try:
             operation = self._operation(method)
             headers = scope["state"]["headers"]
@@ -152,7 +152,7 @@ class PathEndpoint:
 
             async def pump() -> None:
                 bare = b"yaml" in headers.get(b"accept", b"")
-                with outgoing.bounds:
+                with outgoing.timeout_scope:
                     async with self._runtime.stream(operation, raw, caller) as (command, fetch):
                         await send_export(outgoing, command, fetch, bare=bare, head=method == "HEAD")
 
@@ -167,14 +167,14 @@ class PathEndpoint:
         outgoing.note(self._path)
         return outgoing.status or 500
 
-    async def _answer(self, method: str, scope: Scope, receive: Receive) -> Reply:
+    async def _respond(self, method: str, scope: Scope, receive: Receive) -> RawResponse:
         operation = self._operation(method)
         if operation.body_bytes > BODY_BYTES:
             return await self._answer_large(operation, scope, receive)
         raw = await _arguments(operation, scope, scope["state"]["headers"], receive)
         return await self._answer_to(operation, raw, scope, receive)
 
-    async def _answer_large(self, operation: Operation, scope: Scope, receive: Receive) -> Reply:
+    async def _answer_large(self, operation: Operation, scope: Scope, receive: Receive) -> RawResponse:
         """Return the reply to a request with a possibly large body.
 
         The role is checked first. A thread parses the body.
@@ -185,7 +185,9 @@ class PathEndpoint:
             raw = await anyio.to_thread.run_sync(lambda: _merged(operation, scope, headers, body()))
             return await self._answer_to(operation, raw, scope, receive)
 
-    async def _answer_to(self, operation: Operation, raw: dict[str, Any], scope: Scope, receive: Receive) -> Reply:
+    async def _answer_to(
+        self, operation: Operation, raw: dict[str, Any], scope: Scope, receive: Receive
+    ) -> RawResponse:
         state, headers = scope["state"], scope["state"]["headers"]
         small = operation.snapshot and b"gzip" in headers.get(b"accept-encoding", b"")
         key = _key(operation, headers)
@@ -211,12 +213,12 @@ class PathEndpoint:
         return await self._runtime.run(operation, {**raw, **last}, caller)
 
 
-async def _while_connected(work: Awaitable[Done], receive: Receive) -> Done:
+async def _while_connected(work: Awaitable[Result], receive: Receive) -> Result:
     """Await `work`, and cancel it when the client disconnects, so that it keeps nothing for a lost client.
 
     Raises MalformedBody after a disconnect.
     """
-    outcome: Done | ProjectManagerError = MalformedBody("the client disconnected")
+    outcome: Result | ProjectManagerError = MalformedBody("the client disconnected")
 
     async with anyio.create_task_group() as tasks:
 
@@ -371,8 +373,8 @@ def _expected_versions(operation: Operation, headers: dict[bytes, bytes]) -> lis
     return known
 
 
-def _reply(operation: Operation, answer: Answer, headers: dict[bytes, bytes]) -> Reply:
-    tag = _tag(answer)
+def _reply(operation: Operation, answer: Answer, headers: dict[bytes, bytes]) -> RawResponse:
+    tag = _etag(answer)
     extra: Headers = []
     if tag is not None:
         extra += [(b"etag", tag.encode("latin-1")), (b"cache-control", b"no-cache")]
@@ -381,18 +383,18 @@ def _reply(operation: Operation, answer: Answer, headers: dict[bytes, bytes]) ->
     if operation.snapshot:
         extra.append((b"vary", b"accept-encoding"))
     if operation.snapshot and tag is not None and etag.matches(headers.get(b"if-none-match"), tag):
-        return Reply(304, extra, b"")
+        return RawResponse(304, extra, b"")
     if answer.gzipped:
         extra.append((b"content-encoding", b"gzip"))
     return _with_body(answer.status, extra, answer.body, b"application/json")
 
 
-def _with_body(status: int, extra: Headers, body: bytes, media_type: bytes) -> Reply:
+def _with_body(status: int, extra: Headers, body: bytes, media_type: bytes) -> RawResponse:
     described = [(b"content-length", str(len(body)).encode()), (b"content-type", media_type)]
-    return Reply(status, described + extra, body)
+    return RawResponse(status, described + extra, body)
 
 
-def _tag(answer: Answer) -> str | None:
+def _etag(answer: Answer) -> str | None:
     if answer.etag is not None:
         return f'W/"{answer.etag}"' if answer.gzipped else f'"{answer.etag}"'
     version = answer.view.get("version") if isinstance(answer.view, dict) else getattr(answer.view, "version", None)

@@ -8,7 +8,7 @@ from starlette.responses import Response
 from project_manager.domain import errors
 from project_manager.domain.errors import ProjectManagerError
 from project_manager.web.middleware import Receive, Scope, Send
-from project_manager.web.pages import asked_by_person, error_page
+from project_manager.web.pages import error_page, wants_html
 
 STATUS: dict[type[ProjectManagerError], int] = {
     errors.Malformed: 400,
@@ -59,7 +59,7 @@ def response_of(error: ProjectManagerError, request_id: str) -> Response:
     return response
 
 
-async def refuse(scope: Scope, receive: Receive, send: Send, error: ProjectManagerError) -> None:
+async def send_error(scope: Scope, receive: Receive, send: Send, error: ProjectManagerError) -> None:
     """Send the response to a refused request.
 
     A WebSocket is accepted and then closed with a code that a browser can read.
@@ -71,7 +71,7 @@ async def refuse(scope: Scope, receive: Receive, send: Send, error: ProjectManag
         await send({"type": "websocket.close", "code": code, "reason": error.message[:120]})
         return
     response = response_of(error, scope["state"]["request_id"])
-    if isinstance(error, errors.Unauthorized) and asked_by_person(scope):
+    if isinstance(error, errors.Unauthorized) and wants_html(scope):
         response = error_page(error, response.status_code, {"WWW-Authenticate": response.headers["WWW-Authenticate"]})
     await response(scope, receive, send)
 
@@ -82,7 +82,7 @@ def on_http_exception(request: Request, exception: Exception) -> Response:
     request_id = request.scope["state"]["request_id"]
     if status == 404:
         error = errors.RouteNotFound(f"{request.url.path[:200]} not found")
-        return error_page(error, status, {}) if asked_by_person(request.scope) else response_of(error, request_id)
+        return error_page(error, status, {}) if wants_html(request.scope) else response_of(error, request_id)
     if status == 405 and isinstance(exception, HTTPException):
         allowed = ", ".join(sorted((exception.headers or {}).get("Allow", "").split(", ")))
         refusal = errors.MethodNotAllowed(
@@ -94,7 +94,7 @@ def on_http_exception(request: Request, exception: Exception) -> Response:
     return response_of(errors.Internal("internal server error"), request_id)
 
 
-def on_fault(request: Request, exception: Exception) -> Response:
+def on_internal_error(request: Request, exception: Exception) -> Response:
     """Return the response to an unhandled exception. The traceback is already in the log."""
     error = errors.Internal("internal server error")
     return response_of(error, request.scope["state"]["request_id"])

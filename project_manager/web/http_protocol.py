@@ -19,7 +19,7 @@ from project_manager.domain.errors import (
 from project_manager.domain.limits import BODY_BYTES
 from project_manager.web import connections as bounds
 from project_manager.web.connections import Connection, Connections
-from project_manager.web.draining import Discard, HeadWithBody
+from project_manager.web.draining import BodyDiscarder, CoalescingTransport
 from project_manager.web.rejections import malformed, response, too_large
 
 END_OF_HEAD = b"\r\n\r\n"
@@ -33,7 +33,7 @@ CHUNKED = -1
 """Value of `_unread` for a chunked body."""
 
 
-class OneWrite(HttpToolsProtocol):
+class CoalescingHttpProtocol(HttpToolsProtocol):
     """uvicorn's protocol, which sends the head of a response together with the beginning of its body.
 
     Sent separately they are two system calls and two packets, a tenth of the cost of a small request.
@@ -44,7 +44,7 @@ class OneWrite(HttpToolsProtocol):
     """
 
     transport: Any  # a HeadWithBody until a WebSocket takes over
-    flow: "_Flow"
+    flow: "_GatedFlowControl"
 
     def __init__(self, *, limits: Connections, listener: str, **more: Any) -> None:
         super().__init__(**more)
@@ -53,31 +53,31 @@ class OneWrite(HttpToolsProtocol):
         self.is_receiving = False
         """State between the head of a request and the end of its body."""
         self._limits = limits
-        self._place: OrderedDict[Connection, None] | None = None
+        self._wait_queue: OrderedDict[Connection, None] | None = None
         self._since = 0
         self._head = bytearray()
         self._tail = b""
         """Last parsed bytes of a chunked body, where a blank line may begin."""
         self._rest = bytearray()
         self._unread = self._read_bytes = self._body_bytes = self._body_mark = 0
-        self._holds_bytes = self._is_cut = False
+        self._holds_bytes = self._is_aborted = False
         self._stalled_since = self._stalled_bytes = 0
         self._closing_since: int | None = None
-        self._discard: Discard | None = None
+        self._discard: BodyDiscarder | None = None
         self._websocket: Any = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(cast(asyncio.Transport, HeadWithBody(transport, self)))
-        self.flow = _Flow(self.transport)
+        super().connection_made(cast(asyncio.Transport, CoalescingTransport(transport, self)))
+        self.flow = _GatedFlowControl(self.transport)
         transport.set_write_buffer_limits(bounds.UNSENT_BYTES)
-        if self._limits.enter(self):
+        if self._limits.add(self):
             self._move(self._limits.heads)
         else:
-            self._refuse(ConnectionLimit(f"connection limit of {self._limits.limit} reached"))
+            self._reject(ConnectionLimit(f"connection limit of {self._limits.limit} reached"))
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_discarding()
-        self._limits.leave(self)
+        self._limits.remove(self)
         self.pipeline.clear()
         self._rest.clear()
         self._head.clear()
@@ -95,15 +95,15 @@ class OneWrite(HttpToolsProtocol):
         return b"websocket" if any(name == b"upgrade" for name, _ in self.headers) else None
 
     @property
-    def may_be_sending(self) -> bool:
+    def is_receiving_request(self) -> bool:
         """Return whether the client may send more of a request that it has begun."""
-        return self.is_receiving or self._is_cut or len(self._rest) > 0
+        return self.is_receiving or self._is_aborted or len(self._rest) > 0
 
-    def drains(self) -> None:
+    def start_draining(self) -> None:
         """Mark the connection as draining: only the end of the client's request is awaited."""
         self.connections.discard(self)  # a shutdown does not wait for it
         self._rest.clear()
-        self._limits.requests.drop(self)
+        self._limits.requests.release(self)
         self._move(self._limits.draining)
         self.flow.release()
 
@@ -146,7 +146,7 @@ class OneWrite(HttpToolsProtocol):
             if stop >= 4:
                 self._parse_head(data[start:stop])
                 return stop
-            if self._place is self._limits.idle:
+            if self._wait_queue is self._limits.idle:
                 self._move(self._limits.heads)
         self._head += data[start : start + bounds.HEAD_BYTES + 4 - known]
         end = self._head.find(END_OF_HEAD, max(known - 3, 0)) + 4
@@ -156,15 +156,15 @@ class OneWrite(HttpToolsProtocol):
             self._parse_head(head)
             return start + end - known
         if len(self._head) > bounds.HEAD_BYTES:
-            self._refuse(too_large(), "headers_too_large")
+            self._reject(too_large(), "headers_too_large")
         elif not self._head[:1].isalpha() or self._head.find(b"\n\n", max(known - 1, 0)) >= 0:
-            self._refuse(malformed(), "malformed")
+            self._reject(malformed(), "malformed")
         return len(data)
 
     def _parse_head(self, head: bytes | bytearray) -> None:
         size = len(head)
         if size > bounds.HEAD_BYTES or (size > 512 and head.count(b"\r\n") > bounds.HEADER_LINES + 2):
-            self._refuse(too_large(), "headers_too_large")
+            self._reject(too_large(), "headers_too_large")
             return
         self._move(None)
         self._read_bytes = self._body_bytes = self._body_mark = 0
@@ -178,7 +178,7 @@ class OneWrite(HttpToolsProtocol):
             self._unread = next((int(value) for name, value in self.headers if name == b"content-length"), CHUNKED)
             if self._unread == CHUNKED:
                 self._tail = b""
-                self.headers = _Trailers()
+                self.headers = _IgnoredTrailers()
 
     def _take_body(self, data: bytes | bytearray, start: int) -> int:
         """Parse the received part of a body and return the offset of the remaining input."""
@@ -190,7 +190,7 @@ class OneWrite(HttpToolsProtocol):
         self._read_bytes += stop - start
         self._feed(data[start:stop])
         if self._read_bytes - 2 * self._body_bytes > bounds.HEAD_BYTES and self.is_receiving:
-            self._refuse(too_large(), "headers_too_large")  # chunk sizes, chunk extensions or trailers
+            self._reject(too_large(), "headers_too_large")  # chunk sizes, chunk extensions or trailers
         if self._body_bytes - self._body_mark >= bounds.PROGRESS_BYTES:
             self._body_mark = self._body_bytes
             self._since = self._limits.now
@@ -218,9 +218,9 @@ class OneWrite(HttpToolsProtocol):
             if self._should_upgrade():
                 self.handle_websocket_upgrade()
             else:
-                self._refuse(malformed(), "malformed")
+                self._reject(malformed(), "malformed")
         except httptools.HttpParserError:
-            self._refuse(malformed(), "malformed")
+            self._reject(malformed(), "malformed")
 
     def _account(self) -> None:
         """Count the bytes of the request towards the memory limit of all requests.
@@ -230,18 +230,18 @@ class OneWrite(HttpToolsProtocol):
         requests = self._limits.requests
         is_answered = self.cycle is None or self.cycle.response_complete
         if self.transport.is_closing():
-            requests.drop(self)
+            requests.release(self)
         elif self.is_receiving or self._head or self._rest:
             held = 0 if is_answered else min(self._body_bytes, BODY_BYTES)
-            requests.hold(self, held + len(self._head) + len(self._rest))
+            requests.set_bytes(self, held + len(self._head) + len(self._rest))
             self._holds_bytes = True
-            while (victim := requests.to_give_way()) is not None:
+            while (victim := requests.victim()) is not None:
                 victim.drop_request()
         elif is_answered:
-            requests.drop(self)
+            requests.release(self)
             self._holds_bytes = False
         else:
-            requests.fix(self)
+            requests.pin(self)
 
     # Callbacks of the parser and of the response
 
@@ -269,12 +269,12 @@ class OneWrite(HttpToolsProtocol):
         """
         self.server_state.total_requests += 1
         if self._holds_bytes:
-            self._limits.requests.drop(self)
+            self._limits.requests.release(self)
             self._holds_bytes = False
         if self.transport.is_closing():
             return
         if self.is_receiving and self.cycle.response_complete:
-            self._discard = Discard(self.transport.whole.close)
+            self._discard = BodyDiscarder(self.transport.whole.close)
             self._move(self._limits.draining)
             self.flow.resume_reading()
         elif self.pipeline:
@@ -303,17 +303,17 @@ class OneWrite(HttpToolsProtocol):
     def pause_writing(self) -> None:
         super().pause_writing()
         self._note_unsent()
-        while (victim := self._limits.answers.to_give_way()) is not None:
+        while (victim := self._limits.answers.victim()) is not None:
             victim.drop_answer()
 
     def resume_writing(self) -> None:
         super().resume_writing()
-        self._limits.answers.drop(self)
+        self._limits.answers.release(self)
 
     def _note_unsent(self) -> None:
         self._stalled_since = self._limits.now
         self._stalled_bytes = self.transport.whole.get_write_buffer_size()
-        self._limits.answers.hold(self, self._stalled_bytes)
+        self._limits.answers.set_bytes(self, self._stalled_bytes)
 
     # Limits
 
@@ -325,13 +325,13 @@ class OneWrite(HttpToolsProtocol):
             self._check_end()
             return
         waited = now - self._since
-        if self._place is self._limits.heads:
+        if self._wait_queue is self._limits.heads:
             if waited > bounds.HEAD_SECONDS:
                 self._end_head()
-        elif self._place is self._limits.idle:
+        elif self._wait_queue is self._limits.idle:
             if waited > bounds.KEEP_ALIVE_SECONDS:
                 self.transport.close()
-        elif self.is_receiving and self._place is None and waited > bounds.BODY_SECONDS:
+        elif self.is_receiving and self._wait_queue is None and waited > bounds.BODY_SECONDS:
             self._end_body()
 
     def _check_end(self) -> None:
@@ -347,7 +347,7 @@ class OneWrite(HttpToolsProtocol):
     def _end_head(self) -> None:
         """End a connection without a complete head. A client that has sent nothing expects no response."""
         if self._head:
-            self._refuse(RequestTimeout("timeout while reading the request headers"), "head_timeout")
+            self._reject(RequestTimeout("timeout while reading the request headers"), "head_timeout")
         else:
             self._limits.count("head_timeout")
             self.transport.close_now()
@@ -356,7 +356,7 @@ class OneWrite(HttpToolsProtocol):
         if self.flow.read_paused:  # the client cannot send more
             self._since = self._limits.now
         else:
-            self._refuse(RequestTimeout("timeout while reading the request body"), "body_timeout")
+            self._reject(RequestTimeout("timeout while reading the request body"), "body_timeout")
 
     def _check_answer(self) -> None:
         unsent = self.transport.whole.get_write_buffer_size()
@@ -367,9 +367,9 @@ class OneWrite(HttpToolsProtocol):
             self._stalled_since = self._limits.now  # count it once
             self.transport.whole.abort()
 
-    def make_room(self) -> None:
+    def close_for_new(self) -> None:
         """Close at once, because another connection needs the place."""
-        if (self._head or self.is_receiving) and self._place is not self._limits.draining:
+        if (self._head or self.is_receiving) and self._wait_queue is not self._limits.draining:
             self._write_error(ConnectionLimit("connection closed: the instance is at its connection limit"))
         self.transport.close_now()
 
@@ -378,20 +378,20 @@ class OneWrite(HttpToolsProtocol):
         if self._rest:
             self._limits.count("pipeline")
             self._rest.clear()
-            self._is_cut = True
+            self._is_aborted = True
             self.flow.hold()
             self.cycle.keep_alive = False
         else:
-            self._refuse(Overloaded("memory limit of unfinished requests reached"), "request_memory")
-        self._limits.requests.drop(self)
+            self._reject(Overloaded("memory limit of unfinished requests reached"), "request_memory")
+        self._limits.requests.release(self)
 
     def drop_answer(self) -> None:
         """Close without the rest of the response, because other connections need its memory."""
         self._limits.count("answer_memory")
-        self._limits.answers.drop(self)
+        self._limits.answers.release(self)
         self.transport.whole.abort()
 
-    def _refuse(self, error: ProjectManagerError, reason: str = "") -> None:
+    def _reject(self, error: ProjectManagerError, reason: str = "") -> None:
         """Respond to the request that is being received with an error, and close."""
         if reason:
             self._limits.count(reason)
@@ -416,15 +416,15 @@ class OneWrite(HttpToolsProtocol):
 
     def _move(self, place: OrderedDict[Connection, None] | None) -> None:
         """Move the connection to another queue of `Connections`, or to none."""
-        if self._place is not None:
-            self._place.pop(self, None)
-        self._place = place
+        if self._wait_queue is not None:
+            self._wait_queue.pop(self, None)
+        self._wait_queue = place
         if place is not None:
             place[self] = None
             self._since = self._limits.now
 
 
-class _Flow(FlowControl):
+class _GatedFlowControl(FlowControl):
     """Flow control that stays paused while input is held, even when the application requests more."""
 
     is_held = False
@@ -444,7 +444,7 @@ class _Flow(FlowControl):
             super().resume_reading()
 
 
-class _Trailers(list[tuple[bytes, bytes]]):
+class _IgnoredTrailers(list[tuple[bytes, bytes]]):
     """List that drops the trailers of a chunked body.
 
     Nothing reads trailers, and the application must not take them for headers.

@@ -11,7 +11,7 @@ PAUSE_SECONDS = 0.5
 """Pause before the listener accepts again after the system failed to accept a connection."""
 
 
-class Acceptance(Protocol):
+class AcceptObserver(Protocol):
     """Interface for reports of accepted connections and failures."""
 
     def accept_failed(self, error: OSError) -> None: ...
@@ -26,7 +26,9 @@ class Listener:
     is logged.
     """
 
-    def __init__(self, listening: socket.socket, protocol: Callable[[], asyncio.Protocol], report: Acceptance) -> None:
+    def __init__(
+        self, listening: socket.socket, protocol: Callable[[], asyncio.Protocol], report: AcceptObserver
+    ) -> None:
         self._socket = listening
         self._protocol = protocol
         self._report = report

@@ -11,12 +11,12 @@ from project_manager.runtime.dispatch import Runtime
 from project_manager.web.bodies import read_body
 from project_manager.web.endpoint import as_text
 from project_manager.web.errors import response_of
-from project_manager.web.middleware import client_address, has_token, secret_of, session_cookie
+from project_manager.web.middleware import bearer_or_cookie, client_address, has_token, session_cookie
 
 WEEK_SECONDS = 7 * 24 * 3600
 
 
-class Session:
+class SessionEndpoint:
     """Endpoint `/api/session`: the current actor, sign-in and sign-out."""
 
     def __init__(self, runtime: Runtime) -> None:
@@ -25,22 +25,22 @@ class Session:
         self._methods = {"GET": self.show, "HEAD": self.show, "POST": self.sign_in, "DELETE": self.sign_out}
 
     def routes(self) -> list[Route]:
-        return [Route("/api/session", self.answer, methods=sorted(self._methods))]
+        return [Route("/api/session", self.handle, methods=sorted(self._methods))]
 
-    async def answer(self, request: Request) -> Response:
+    async def handle(self, request: Request) -> Response:
         """Dispatch by method. One route serves all methods, so that the header Allow of a 405 lists them all."""
         return await self._methods[request.method](request)
 
     async def show(self, request: Request) -> Response:
         """Return the actor of this session, whether the server requires a token, and the limit of attempts."""
-        asks = await self._asks()
+        asks = await self._auth_required()
         headers = dict(request.scope["headers"])
         try:
-            actor: Actor | None = await self._runtime.identify(secret_of(headers, self._cookie))
+            actor: Actor | None = await self._runtime.identify(bearer_or_cookie(headers, self._cookie))
         except Unauthorized:
             actor = None
             if asks and has_token(headers, self._cookie):
-                await self._runtime.refused_tokens.refuse(client_address(request.scope))
+                await self._runtime.refused_tokens.record_rejection(client_address(request.scope))
         if actor is not None or asks or self._cookie not in request.cookies:
             return self._described(actor, auth_required=asks)
         # All tokens were deleted, so no request needs one. The stale cookie would still lock the dashboard out.
@@ -55,7 +55,7 @@ class Session:
             actor = await self._runtime.identify(token)
         except ProjectManagerError as error:
             if isinstance(error, Unauthorized):
-                await self._runtime.refused_tokens.refuse(client_address(request.scope))
+                await self._runtime.refused_tokens.record_rejection(client_address(request.scope))
             return response_of(error, request.scope["state"]["request_id"])
         response = self._described(actor, auth_required=True)
         secure = request.url.scheme == "https" or request.headers.get("x-forwarded-proto") == "https"
@@ -77,7 +77,7 @@ class Session:
             body["max_attempts"] = self._runtime.settings.max_attempts
         return JSONResponse(body)
 
-    async def _asks(self) -> bool:
+    async def _auth_required(self) -> bool:
         try:
             await self._runtime.identify(None)
         except Unauthorized:

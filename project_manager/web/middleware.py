@@ -19,26 +19,28 @@ from starlette.requests import cookie_parser
 from project_manager.config.settings import Settings
 from project_manager.domain.actors import Actor
 from project_manager.domain.errors import HostNotAllowed, OriginNotAllowed, ProjectManagerError, Unauthorized
-from project_manager.observability.logging import caused_by
+from project_manager.observability.logging import bind_context
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
-Refuse = Callable[[Scope, Receive, Send, ProjectManagerError], Awaitable[None]]
+SendError = Callable[[Scope, Receive, Send, ProjectManagerError], Awaitable[None]]
 
 DEFAULT_PORTS = {"http": "80", "ws": "80", "https": "443", "wss": "443"}
 REQUEST_ID_CHARACTERS = 128
 HOSTS_REMEMBERED = 1000
 TAG_HEADERS = frozenset({b"if-match", b"if-none-match"})
-OPEN_PATHS = frozenset({"/", "/healthz", "/livez", "/readyz", "/api/session", "/openapi.json", "/docs", "/favicon.ico"})
-OPEN_FOLDERS = ("/static/",)
+PUBLIC_PATHS = frozenset(
+    {"/", "/healthz", "/livez", "/readyz", "/api/session", "/openapi.json", "/docs", "/favicon.ico"}
+)
+PUBLIC_PREFIXES = ("/static/",)
 
 _AUTHORITY = re.compile(r"(?P<host>\[[^\[\]]*\]|[^:\[\]]*)(:(?P<port>[0-9]{0,5}))?")
 
 
-class Gate:
+class AuthMiddleware:
     """Pure ASGI middleware that checks and authenticates requests.
 
     It sets `request_id`, `headers` by name, `actor` and the `secret` of the actor in scope["state"]. It passes refused
@@ -50,9 +52,9 @@ class Gate:
         app: App,
         settings: Settings,
         identify: Callable[[str | None], Awaitable[Actor]],
-        refuse: Refuse,
+        refuse: SendError,
         cookie: str = "",
-        refused_token: Callable[[str], Awaitable[None]] | None = None,
+        reject_token: Callable[[str], Awaitable[None]] | None = None,
     ) -> None:
         self._app = app
         self._hosts = frozenset(_split(host)[0] for host in (*settings.allowed_hosts, settings.host))
@@ -61,7 +63,7 @@ class Gate:
         self._cookie = cookie
         self._identify = identify
         self._refuse = refuse
-        self._refused_token = refused_token
+        self._reject_token = reject_token
         self._seen_hosts: set[bytes] = set()
         self._numbers = count(secrets.randbits(63))
 
@@ -74,20 +76,20 @@ class Gate:
         state = scope.setdefault("state", {})
         state["request_id"] = request_id
         state["headers"] = headers
-        caused_by(request_id, None)
-        answer = _naming(send, request_id)
+        bind_context(request_id, None)
+        answer = _with_request_id(send, request_id)
         try:
             self._check_host(headers)
             self._check_origin(headers)
-            if _is_open(scope):
+            if _is_public(scope):
                 state["actor"] = None
             else:
-                state["secret"] = secret = secret_of(headers, self._cookie)
+                state["secret"] = secret = bearer_or_cookie(headers, self._cookie)
                 state["actor"] = actor = await self._identify(secret)
-                caused_by(request_id, actor.token_id)
+                bind_context(request_id, actor.token_id)
         except ProjectManagerError as error:
-            if self._refused_token and isinstance(error, Unauthorized) and has_token(headers, self._cookie):
-                await self._refused_token(client_address(scope))
+            if self._reject_token and isinstance(error, Unauthorized) and has_token(headers, self._cookie):
+                await self._reject_token(client_address(scope))
             await self._refuse(scope, receive, answer, error)
             return
         await self._app(scope, receive, answer)
@@ -97,7 +99,7 @@ class Gate:
         if given in self._seen_hosts:
             return
         host, _ = _split(given.decode("latin-1"))
-        if self._any_host or host in self._hosts or _nobody_elses(host):
+        if self._any_host or host in self._hosts or _is_local_hostname(host):
             if len(self._seen_hosts) < HOSTS_REMEMBERED:
                 self._seen_hosts.add(given)
             return
@@ -131,7 +133,7 @@ def origin_of(text: str) -> str:
     return text.lower() if default is None else f"{scheme}{separator}{place.removesuffix(f':{default}')}"
 
 
-def secret_of(headers: dict[bytes, bytes], cookie: str) -> str | None:
+def bearer_or_cookie(headers: dict[bytes, bytes], cookie: str) -> str | None:
     """Return the token of a request: the bearer token, else the cookie of this name, else None.
 
     Raises Unauthorized for another authentication scheme.
@@ -149,7 +151,7 @@ def secret_of(headers: dict[bytes, bytes], cookie: str) -> str | None:
 
 def has_token(headers: dict[bytes, bytes], cookie: str) -> bool:
     """Return whether a request carries a token in any form."""
-    return b"authorization" in headers or secret_of(headers, cookie) is not None
+    return b"authorization" in headers or bearer_or_cookie(headers, cookie) is not None
 
 
 def client_address(scope: Scope) -> str:
@@ -176,7 +178,7 @@ def _given_id(headers: dict[bytes, bytes]) -> str:
     return given if fit else ""
 
 
-def _naming(send: Send, request_id: str) -> Send:
+def _with_request_id(send: Send, request_id: str) -> Send:
     """Return a `send` that adds the request id to the response headers."""
     pair = (b"x-request-id", request_id.encode())
 
@@ -188,9 +190,9 @@ def _naming(send: Send, request_id: str) -> Send:
     return named
 
 
-def _is_open(scope: Scope) -> bool:
+def _is_public(scope: Scope) -> bool:
     path = scope["path"]
-    return scope.get("method") == "OPTIONS" or path in OPEN_PATHS or path.startswith(OPEN_FOLDERS)
+    return scope.get("method") == "OPTIONS" or path in PUBLIC_PATHS or path.startswith(PUBLIC_PREFIXES)
 
 
 def _split(authority: str) -> tuple[str, str]:
@@ -217,7 +219,7 @@ def _is_same_server(origin: str, host: str) -> bool:
     return name != "" and (name, port or default) == (host_name, host_port or default)
 
 
-def _nobody_elses(host: str) -> bool:
+def _is_local_hostname(host: str) -> bool:
     """Return whether no other site can own this host name: empty, without a dot, `.localhost`, or an address."""
     if not host:
         return True

@@ -48,7 +48,7 @@ ERROR_SCHEMA: dict[str, Any] = {
     },
 }
 KEYWORDS = {"ge": "minimum", "le": "maximum"}
-ALWAYS: tuple[type[ProjectManagerError], ...] = (
+COMMON_ERRORS: tuple[type[ProjectManagerError], ...] = (
     MalformedBody,
     Unauthorized,
     RoleRequired,
@@ -57,8 +57,8 @@ ALWAYS: tuple[type[ProjectManagerError], ...] = (
     Internal,
     Unavailable,
 )
-OF_A_BODY: tuple[type[ProjectManagerError], ...] = (BodyTooLarge, StorageFull)
-SHARED = "#/components/responses/{name}"
+BODY_ERRORS: tuple[type[ProjectManagerError], ...] = (BodyTooLarge, StorageFull)
+SHARED_RESPONSE = "#/components/responses/{name}"
 """Reference to a response that many operations share."""
 
 
@@ -97,7 +97,7 @@ def document() -> dict[str, Any]:
         "paths": paths,
         "components": {
             "schemas": schemas,
-            "responses": {error.__name__: _response([error.code]) for error in (*ALWAYS, *OF_A_BODY)},
+            "responses": {error.__name__: _response([error.code]) for error in (*COMMON_ERRORS, *BODY_ERRORS)},
             "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
         },
         "security": [{}, {"token": []}],
@@ -247,7 +247,7 @@ def _headers(operation: Operation) -> Iterable[dict[str, Any]]:
 
 def _errors(operation: Operation, method: str) -> dict[str, Any]:
     codes: dict[int, list[type[ProjectManagerError]]] = {}
-    common = ALWAYS if method == "GET" else (*ALWAYS, *OF_A_BODY)
+    common = COMMON_ERRORS if method == "GET" else (*COMMON_ERRORS, *BODY_ERRORS)
     for error in (*common, *operation.errors):
         codes.setdefault(status_of(error), []).append(error)
     return {str(status): _described(errors, common) for status, errors in sorted(codes.items())}
@@ -255,7 +255,7 @@ def _errors(operation: Operation, method: str) -> dict[str, Any]:
 
 def _described(errors: list[type[ProjectManagerError]], common: Iterable[type[ProjectManagerError]]) -> dict[str, Any]:
     if len(errors) == 1 and errors[0] in common:
-        return {"$ref": SHARED.format(name=errors[0].__name__)}
+        return {"$ref": SHARED_RESPONSE.format(name=errors[0].__name__)}
     return _response(dict.fromkeys(error.code for error in errors))
 
 

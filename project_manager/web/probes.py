@@ -20,45 +20,45 @@ from project_manager.web.errors import response_of
 
 log = logging.getLogger(__name__)
 
-WATCHED_SECONDS = 3.0
+PROBE_WINDOW_SECONDS = 3.0
 
 
-class Leaving:
+class DrainState:
     """Shutdown state, which the health check shows to load balancers before the listeners close."""
 
     def __init__(self) -> None:
         self.begun = False
-        self._looked_at = float("-inf")
+        self._last_probe = float("-inf")
 
-    def looked_at(self, request: Request) -> None:
+    def record_probe(self, request: Request) -> None:
         """Record a health check. A local client is a supervisor, not a load balancer, and does not count."""
         if request.client is not None and request.client.host not in ("127.0.0.1", "::1"):
-            self._looked_at = monotonic()
+            self._last_probe = monotonic()
 
     @property
-    def is_watched(self) -> bool:
+    def is_probed(self) -> bool:
         """Return whether a load balancer has checked the health within WATCHED_SECONDS."""
-        return monotonic() - self._looked_at < WATCHED_SECONDS
+        return monotonic() - self._last_probe < PROBE_WINDOW_SECONDS
 
 
-class Ops:
+class HealthEndpoints:
     """Endpoints for health and metrics of one runtime. `sockets` returns the number of open WebSockets."""
 
-    def __init__(self, runtime: Runtime, sockets: Callable[[], int], leaving: Leaving) -> None:
+    def __init__(self, runtime: Runtime, sockets: Callable[[], int], drain_state: DrainState) -> None:
         self._runtime = runtime
-        self._leaving = leaving
+        self._leaving = drain_state
         self._health = Health(runtime)
         self._sockets = sockets
         self._held = 0
-        runtime.metrics.watch("leases_held", lambda: self._held)
+        runtime.metrics.register_gauge("leases_held", lambda: self._held)
 
     def routes(self) -> list[Route]:
         health = [Route("/healthz", self.healthz), Route("/livez", self.livez), Route("/readyz", self.readyz)]
         if not self._runtime.settings.metrics_enabled:
-            return [*health, Route("/api/metrics", self.switched_off), Route("/metrics", self.switched_off)]
+            return [*health, Route("/api/metrics", self.metrics_disabled), Route("/metrics", self.metrics_disabled)]
         return [*health, Route("/api/metrics", self.summary), Route("/metrics", self.prometheus)]
 
-    async def switched_off(self, request: Request) -> Response:
+    async def metrics_disabled(self, request: Request) -> Response:
         error = RouteNotFound("metrics are disabled", hint="Set METRICS_ENABLED=true.")
         return response_of(error, request.scope["state"]["request_id"])
 
@@ -68,7 +68,7 @@ class Ops:
         With `?leaving=404` an otherwise healthy instance in shutdown returns 404. For haproxy, 404 stops new sessions
         and keeps running ones.
         """
-        self._leaving.looked_at(request)
+        self._leaving.record_probe(request)
         condition = await self._health.condition()
         reasons = condition.reasons
         refusal = 503

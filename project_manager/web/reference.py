@@ -11,7 +11,7 @@ from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
 from project_manager.web.openapi import document
-from project_manager.web.pages import HEADERS, framed
+from project_manager.web.pages import HEADERS, page
 
 STYLE = """
 :root { color-scheme: light dark; font: 16px/1.5 system-ui, sans-serif; }
@@ -31,7 +31,7 @@ th, td { text-align: left; vertical-align: top; padding: .2rem .75rem .2rem 0; f
 def routes() -> list[Route]:
     return [
         Route("/openapi.json", openapi),
-        Route("/docs", page),
+        Route("/docs", reference),
         Route("/static/reference.css", style),
     ]
 
@@ -44,7 +44,7 @@ async def style(request: Request) -> Response:
     return Response(STYLE, media_type="text/css")
 
 
-async def page(request: Request) -> Response:
+async def reference(request: Request) -> Response:
     return HTMLResponse(await anyio.to_thread.run_sync(_page), headers=HEADERS)
 
 
@@ -71,7 +71,7 @@ def _page() -> str:
         f"<h1>Project Manager API {escape(described['info']['version'])}</h1>"
         '<p>Machine-readable: <a href="/openapi.json">/openapi.json</a></p>'
     )
-    return framed("Project Manager API", head + "".join(sections))
+    return page("Project Manager API", head + "".join(sections))
 
 
 def _section(method: str, path: str, entry: dict[str, Any]) -> str:

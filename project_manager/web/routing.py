@@ -11,7 +11,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 
-class Direct:
+class PathRouter:
     """Pure ASGI middleware that looks routes up by path.
 
     A parameter of a route is a whole segment, which may contain an escaped slash.

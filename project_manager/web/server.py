@@ -10,7 +10,7 @@ import anyio
 import uvicorn
 
 from project_manager.web.connections import Connections
-from project_manager.web.http_protocol import OneWrite
+from project_manager.web.http_protocol import CoalescingHttpProtocol
 from project_manager.web.listener import Listener
 
 LISTENERS = ("api", "mcp")
@@ -25,7 +25,7 @@ class Server(uvicorn.Server):
 
     def __init__(self, configuration: uvicorn.Config, connections: Connections) -> None:
         super().__init__(configuration)
-        self.up = anyio.Event()
+        self.listening = anyio.Event()
         self._connections = connections
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -39,10 +39,10 @@ class Server(uvicorn.Server):
         for listener in listeners:
             listener.start()
         self.started = True
-        self.up.set()
+        self.listening.set()
 
-    def _protocol(self, listener: str) -> OneWrite:
-        return OneWrite(
+    def _protocol(self, listener: str) -> CoalescingHttpProtocol:
+        return CoalescingHttpProtocol(
             config=self.config,
             server_state=self.server_state,
             app_state=self.lifespan.state,

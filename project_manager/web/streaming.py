@@ -25,20 +25,20 @@ Headers = list[tuple[bytes, bytes]]
 Fetch = Callable[[], Awaitable[str]]
 
 
-class Outgoing:
+class StreamedResponse:
     """Streamed response. `status` is None until the head is sent. After that, an error cuts the response off."""
 
     def __init__(self, send: Send) -> None:
         self.status: int | None = None
         self.complete = False
-        self.bounds = anyio.CancelScope()
+        self.timeout_scope = anyio.CancelScope()
         self._send = send
         self._bytes = 0
 
     async def begin(self, status: int, headers: Headers) -> None:
         await self._send({"type": "http.response.start", "status": status, "headers": headers})
         self.status = status
-        self.bounds.deadline = anyio.current_time() + WHOLE_SECONDS
+        self.timeout_scope.deadline = anyio.current_time() + WHOLE_SECONDS
 
     async def write(self, body: bytes, *, more: bool = True) -> None:
         """Send a piece and wait until there is room for the next one.
@@ -48,7 +48,7 @@ class Outgoing:
         with anyio.move_on_after(STALLED_SECONDS) as patience:
             await self._send({"type": "http.response.body", "body": body, "more_body": more})
         if patience.cancelled_caught:
-            self.bounds.cancel()
+            self.timeout_scope.cancel()
             await anyio.lowlevel.checkpoint()
         self._bytes += len(body)
         self.complete = not more
@@ -65,10 +65,10 @@ class Outgoing:
             log_action(log, "cut_off", logging.WARNING, path=path, bytes=self._bytes)
 
 
-async def send_held(send: Send, status: int, headers: Headers, body: bytes, path: str) -> None:
+async def send_in_chunks(send: Send, status: int, headers: Headers, body: bytes, path: str) -> None:
     """Send a large body that is already in memory."""
-    outgoing = Outgoing(send)
-    with outgoing.bounds:
+    outgoing = StreamedResponse(send)
+    with outgoing.timeout_scope:
         await outgoing.begin(status, headers)
         for start in range(0, len(body), PIECE_BYTES):
             end = start + PIECE_BYTES
@@ -76,7 +76,7 @@ async def send_held(send: Send, status: int, headers: Headers, body: bytes, path
     outgoing.note(path)
 
 
-async def send_export(outgoing: Outgoing, command: ExportPlan, fetch: Fetch, *, bare: bool, head: bool) -> None:
+async def send_export(outgoing: StreamedResponse, command: ExportPlan, fetch: Fetch, *, bare: bool, head: bool) -> None:
     """Send an export while it is generated: the plain document if `bare`, else as a string in a JSON object.
 
     An error in the first piece is raised before anything is sent.

@@ -22,19 +22,19 @@ from project_manager.runtime.dispatch import Runtime
 from project_manager.runtime.event_hub import Closed, Event, Overflow, Resync, Subscription
 from project_manager.schemas import validation
 from project_manager.schemas.events import FollowEvents
-from project_manager.web.errors import POLICY_CLOSE, UNAUTHORIZED_CLOSE, refuse, response_of
+from project_manager.web.errors import POLICY_CLOSE, UNAUTHORIZED_CLOSE, response_of, send_error
 from project_manager.web.middleware import Receive, Scope, Send
-from project_manager.web.websocket_protocol import framed
+from project_manager.web.websocket_protocol import encode_frame
 
 PATH = "/ws/updates"
 GOING_AWAY = 1001
 TRY_AGAIN_LATER = 1013
 SEND_SECONDS = 10
 SLOW_CLOSE_SECONDS = 30
-_UNWELCOME = {True: "the token was revoked", False: "authentication required: reconnect with a token"}
+_CLOSE_REASONS = {True: "the token was revoked", False: "authentication required: reconnect with a token"}
 
 
-class _Patience:
+class _SendTimeouts:
     """Timeout of senders: cancel a sender that needs more than SEND_SECONDS for one batch.
 
     All senders share one timer. A timer for each frame would cost as much as the frame.
@@ -66,13 +66,13 @@ class _Patience:
             self._look_later()
 
 
-class Updates:
+class EventsWebSocket:
     """ASGI application of the WebSocket."""
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
         self._open = 0
-        self._patience = _Patience()
+        self._patience = _SendTimeouts()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await receive()
@@ -92,7 +92,7 @@ class Updates:
 
     def routes(self) -> list[WebSocketRoute]:
         """Return the route of the events, then a route that refuses every other WebSocket path."""
-        return [WebSocketRoute(PATH, endpoint=self), WebSocketRoute("/{path:path}", endpoint=NoUpdates(PATH))]
+        return [WebSocketRoute(PATH, endpoint=self), WebSocketRoute("/{path:path}", endpoint=WebSocketNotFound(PATH))]
 
     @property
     def open(self) -> int:
@@ -101,13 +101,13 @@ class Updates:
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> str:
         try:
-            wish = validation.read(FollowEvents, dict(parse_qsl(scope["query_string"].decode("latin-1"))))
+            params = validation.read(FollowEvents, dict(parse_qsl(scope["query_string"].decode("latin-1"))))
         except ProjectManagerError as error:
             await _close(send, POLICY_CLOSE, error.message)
             return "refused"
         outcome = ["lost"]
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(self._feed, wish, scope["state"], send, outcome, tasks.cancel_scope)
+            tasks.start_soon(self._feed, params, scope["state"], send, outcome, tasks.cancel_scope)
             while (await receive())["type"] != "websocket.disconnect":
                 pass
             outcome[0] = outcome[0] if outcome[0] != "lost" else "client"
@@ -125,14 +125,14 @@ class Updates:
         secret: str | None = state.get("secret")
         actor: Actor = state["actor"]
         try:
-            with anyio.CancelScope() as unwelcome, self._runtime.open_streams.registered(secret, unwelcome.cancel):
+            with anyio.CancelScope() as revoked, self._runtime.open_streams.registered(secret, revoked.cancel):
                 await self._follow(wish, send, is_traced=actor.role >= Role.OPERATOR)
             outcome[0] = "revoked" if secret is not None else "uninvited"
-            await _close(send, UNAUTHORIZED_CLOSE, _UNWELCOME[secret is not None])
+            await _close(send, UNAUTHORIZED_CLOSE, _CLOSE_REASONS[secret is not None])
         except (Overflow, TimeoutError):
             outcome[0] = "slow"
             reason = "too slow; reconnect with since=<last seq>"
-            await _close(send, TRY_AGAIN_LATER, reason, patience=SLOW_CLOSE_SECONDS)
+            await _close(send, TRY_AGAIN_LATER, reason, timeout=SLOW_CLOSE_SECONDS)
         except (Closed, ShuttingDown):
             outcome[0] = "stopped"
             await _close(send, GOING_AWAY, "the server is shutting down")
@@ -144,25 +144,25 @@ class Updates:
         whole.cancel()
 
     async def _follow(self, wish: FollowEvents, send: Send, *, is_traced: bool) -> None:
-        head = await self._runtime.head()
+        head = await self._runtime.latest_seq()
         await _send(send, self._hello(head))
         since = head if wish.since is None else wish.since
         try:
             async with self._runtime.follow(since, epoch=wish.epoch, project_id=wish.project_id) as subscription:
-                await self._pass_on(subscription, send, batched=wish.batch, is_traced=is_traced)
+                await self._send_events(subscription, send, batched=wish.batch, is_traced=is_traced)
         except Resync:
-            head = await self._runtime.head()
+            head = await self._runtime.latest_seq()
             async with self._runtime.follow(head, project_id=wish.project_id) as subscription:
                 await _send(send, self._resync(head))
-                await self._pass_on(subscription, send, batched=wish.batch, is_traced=is_traced)
+                await self._send_events(subscription, send, batched=wish.batch, is_traced=is_traced)
 
-    async def _pass_on(self, subscription: Subscription, send: Send, *, batched: bool, is_traced: bool) -> None:
+    async def _send_events(self, subscription: Subscription, send: Send, *, batched: bool, is_traced: bool) -> None:
         with anyio.CancelScope() as scope:
             try:
                 while True:
                     events = await subscription.next_batch()
                     if is_traced:
-                        events = [event.traced for event in events]
+                        events = [event.with_trace for event in events]
                     self._patience.begins(scope)
                     if batched:
                         await send({"type": "websocket.send", "text": _batch(events)})
@@ -173,7 +173,7 @@ class Updates:
                     self._runtime.metrics.events_sent(len(events))
             finally:
                 self._patience.ends(scope)
-        if not subscription.dropped:
+        if not subscription.is_dropped:
             self._runtime.metrics.subscriber_dropped()
         raise TimeoutError
 
@@ -190,7 +190,7 @@ class Updates:
         return {"type": "resync", "epoch": self._runtime.hub.epoch, "seq": head}
 
 
-class NoUpdates:
+class WebSocketNotFound:
     """ASGI application that refuses a WebSocket at an unknown path. `where` is the location of the events."""
 
     def __init__(self, where: str) -> None:
@@ -199,7 +199,7 @@ class NoUpdates:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         error = RouteNotFound(f"no WebSocket endpoint at {scope['path'][:200]}", hint=self._hint)
         if "websocket.http.response" not in scope.get("extensions", {}):
-            await refuse(scope, receive, send, error)
+            await send_error(scope, receive, send, error)
             return
         request_id = scope["state"]["request_id"]
         response = response_of(error, request_id)
@@ -211,15 +211,15 @@ async def _send(send: Send, frame: dict[str, Any]) -> None:
     await send({"type": "websocket.send", "text": orjson.dumps(frame).decode()})
 
 
-async def _close(send: Send, code: int, reason: str, *, patience: float = 1) -> None:
-    with anyio.move_on_after(patience), suppress(OSError):  # the client may have disconnected
+async def _close(send: Send, code: int, reason: str, *, timeout: float = 1) -> None:
+    with anyio.move_on_after(timeout), suppress(OSError):  # the client may have disconnected
         await send({"type": "websocket.close", "code": code, "reason": reason[:120]})
 
 
 def _frame(event: Event) -> bytes:
-    if event.wire is None:
-        event.wire = framed(event.text)
-    return event.wire
+    if event.frame is None:
+        event.frame = encode_frame(event.text)
+    return event.frame
 
 
 def _batch(events: list[Event]) -> str:

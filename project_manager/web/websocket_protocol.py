@@ -17,12 +17,12 @@ PENDING_BYTES = 64 * 1024
 """Limit on unparsed input. Above it the protocol pauses reading."""
 
 
-def framed(text: str) -> bytes:
+def encode_frame(text: str) -> bytes:
     """Return the text as one unmasked WebSocket frame, the same for every client."""
     return Frame(Opcode.TEXT, text.encode()).serialize(mask=False)
 
 
-class SameForAll(WebSocketsSansIOProtocol):
+class PreframedWebSocketProtocol(WebSocketsSansIOProtocol):
     """uvicorn's protocol, which also accepts `{"type": "websocket.send", "frame": bytes}`.
 
     Such a frame is encoded once for all subscribers. Encoding it for each of a thousand costs more than sending it.
@@ -36,7 +36,7 @@ class SameForAll(WebSocketsSansIOProtocol):
         self._closing_since: int | None = None
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._limits.leave(self)
+        self._limits.remove(self)
         self._pending.clear()
         super().connection_lost(exc)
 
@@ -50,7 +50,7 @@ class SameForAll(WebSocketsSansIOProtocol):
 
     async def receive(self) -> Any:
         message = await super().receive()
-        self._go_on()
+        self._resume()
         return message
 
     def _take(self) -> None:
@@ -106,7 +106,7 @@ class SameForAll(WebSocketsSansIOProtocol):
             if message["type"] == "websocket.http.response.body" and not message.get("more_body"):
                 self.handshake_complete = True  # otherwise uvicorn logs a refusal as an error of the application
             elif message["type"] == "websocket.accept":
-                self._go_on()
+                self._resume()
             return
         await self.writable.wait()
         if self.disconnected or self.close_sent or self.conn.state is not State.OPEN:
@@ -120,9 +120,9 @@ class SameForAll(WebSocketsSansIOProtocol):
 
     def resume_writing(self) -> None:
         super().resume_writing()
-        self._go_on()
+        self._resume()
 
-    def _go_on(self) -> None:
+    def _resume(self) -> None:
         """Parse pending input, and resume reading when all of it is parsed."""
         self._take()
         if not self._pending and not self.read_paused and not self.transport.is_closing():
@@ -137,11 +137,11 @@ class SameForAll(WebSocketsSansIOProtocol):
             if now - self._closing_since > LINGER_SECONDS:
                 self.transport.abort()
 
-    def make_room(self) -> None:
+    def close_for_new(self) -> None:
         """Close at once, because another connection needs the place."""
         self.transport.abort()
 
-    drop_request = drop_answer = make_room
+    drop_request = drop_answer = close_for_new
 
 
 def _is_utf8(data: bytes) -> bool:

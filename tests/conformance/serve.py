@@ -14,15 +14,15 @@ from mcp.shared.exceptions import MCPDeprecationWarning
 from project_manager.config.settings import load
 from project_manager.domain.actors import LOCAL, Actor
 from project_manager.mcp.transport.http import McpHttpTransport
-from project_manager.web.errors import refuse
-from project_manager.web.middleware import Gate
+from project_manager.web.errors import send_error
+from project_manager.web.middleware import AuthMiddleware
 from tests.conformance.fixtures import build
 
 
 class NoMetrics:
     def mcp_session_opened(self) -> None: ...
     def mcp_session_closed(self) -> None: ...
-    def watch(self, gauge: str, read: object) -> None: ...
+    def register_gauge(self, gauge: str, read: object) -> None: ...
 
 
 async def local_actor(_secret: str | None) -> Actor:
@@ -33,7 +33,7 @@ async def serve(port: int) -> None:
     warnings.simplefilter("ignore", MCPDeprecationWarning)
     settings = load({}, {}).settings
     transport = McpHttpTransport(build(), settings, NoMetrics())
-    gate = Gate(transport.app, settings, local_actor, refuse)
+    gate = AuthMiddleware(transport.app, settings, local_actor, send_error)
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(("127.0.0.1", port))

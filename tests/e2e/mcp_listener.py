@@ -50,7 +50,7 @@ class Metrics:
         self.closed += 1
         self.first_closed.set()
 
-    def watch(self, gauge: str, read: Any) -> None:
+    def register_gauge(self, gauge: str, read: Any) -> None:
         self.gauges[gauge] = read
 
 

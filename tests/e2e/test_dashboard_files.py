@@ -53,7 +53,7 @@ def test_every_module_is_reachable_and_preloaded_once() -> None:
     reached = dashboard.modules(FOUND)
     assert sorted(set(reached)) == sorted(reached)
     own = {path for path in FOUND.files if path.endswith(".js")}
-    assert own - set(reached) == {dashboard.FIRST, *dashboard.modules_on_demand(FOUND)}
+    assert own - set(reached) == {dashboard.THEME_SCRIPT, *dashboard.modules_on_demand(FOUND)}
     assert dashboard.modules_on_demand(FOUND) == ["vendor/markdown-it.js"]
 
 

@@ -201,7 +201,7 @@ async def create_token(http: httpx.AsyncClient, name: str, role: str, **headers:
 ENDED = {"websocket": "4401", "/mcp": "eof", "/sse": "eof", "listen": "eof"}
 
 
-@pytest.mark.promise("transport:tokens")
+@pytest.mark.promise("access:tokens")
 async def test_revoking_a_token_ends_its_streams_on_every_instance(tmp_path: Path) -> None:
     database = tmp_path / "pm.db"
     async with (

@@ -121,7 +121,7 @@ async def test_the_service_stops_in_time_with_every_kind_of_stream_open(tmp_path
         assert "SHUTTING_DOWN" in answers[0].text
 
 
-@pytest.mark.promise("transport:elsewhere")
+@pytest.mark.promise("access:cross-origin")
 @pytest.mark.parametrize("protocol", ["2025", "2026"])
 @pytest.mark.parametrize("refused", [{"host": "evil.example"}, {"origin": "http://evil.example"}])
 async def test_a_request_from_a_foreign_origin_is_refused_on_the_fast_path(

@@ -185,7 +185,7 @@ class Leases(RuleBasedStateMachine):
     def time_passes(self, milliseconds: int) -> None:
         self.clock.instant += milliseconds
         self.model.advance(milliseconds)
-        self.portal.call(self.runtime.sweep)
+        self.portal.call(self.runtime.run_due_jobs)
 
     @invariant()
     def they_agree_on_every_task(self) -> None:

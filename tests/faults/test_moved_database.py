@@ -15,7 +15,7 @@ from tests.e2e.service import Service, environment
 CALL = {"name": "create_task", "arguments": {"name": "Paint", "agent_id": "ada"}}
 
 
-@pytest.mark.promise("file:moved")
+@pytest.mark.promise("file:replaced")
 def test_a_server_with_a_removed_or_replaced_file_reports_it_refuses_writes_and_recovers(start_service: Start) -> None:
     service = start_service()
     away = service.folder / "away.db"

@@ -15,7 +15,7 @@ import orjson
 from mcp import Client
 
 from project_manager.config.settings import load
-from project_manager.mcp.server import ProductServer, build_server
+from project_manager.mcp.server import McpServer, build_server
 from project_manager.mcp.transport.sdk import McpSdkServer
 from project_manager.runtime.dispatch import Runtime, open_runtime
 from project_manager.store.migrations import upgrade
@@ -27,7 +27,7 @@ PATIENCE = 5.0
 @dataclass
 class Product:
     runtime: Runtime
-    server: ProductServer
+    server: McpServer
 
 
 @cache

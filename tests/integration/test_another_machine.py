@@ -12,7 +12,7 @@ from project_manager.config.settings import load
 from project_manager.runtime import background
 from project_manager.runtime.dispatch import Runtime, open_runtime
 from project_manager.store import instances
-from project_manager.store.sqlite.database import DatabaseRefused
+from project_manager.store.sqlite.database import DatabaseOpenError
 from project_manager.store.transaction import Tx
 from tests.desk import PATIENCE, Desk, MovableClock
 from tests.integration.invariants import read
@@ -42,13 +42,15 @@ async def test_a_running_host_of_the_same_name_prevents_a_start(elsewhere: Desk)
     async def live_on() -> None:
         while True:
             elsewhere.clock.advance(0.001)
-            await database.writer.run("beat", lambda tx: instances.beat(tx, database.instance), elsewhere.actor, "")
+            await database.writer.run(
+                "beat", lambda tx: instances.heartbeat(tx, database.instance), elsewhere.actor, ""
+            )
             await anyio.lowlevel.checkpoint()
 
     with anyio.fail_after(PATIENCE):
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(live_on)
-            with pytest.raises(DatabaseRefused, match="another machine"):
+            with pytest.raises(DatabaseOpenError, match="another machine"):
                 async with open_runtime(settings_of(elsewhere.runtime), clock=elsewhere.clock):
                     raise AssertionError("it was opened")
             tasks.cancel_scope.cancel()
@@ -57,7 +59,7 @@ async def test_a_running_host_of_the_same_name_prevents_a_start(elsewhere: Desk)
 async def test_after_a_power_cut_the_service_starts_although_the_clock_is_behind(
     elsewhere: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(background, "SILENT_SECONDS", 0.05)
+    monkeypatch.setattr(background, "EXPIRY_SECONDS", 0.05)
     clock = MovableClock(elsewhere.clock.instant - 3_600_000)
     with anyio.fail_after(PATIENCE):
         async with open_runtime(settings_of(elsewhere.runtime), clock=clock):
@@ -65,7 +67,7 @@ async def test_after_a_power_cut_the_service_starts_although_the_clock_is_behind
 
 
 async def test_after_a_power_cut_all_instances_start(elsewhere: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(background, "SILENT_SECONDS", 0.05)
+    monkeypatch.setattr(background, "EXPIRY_SECONDS", 0.05)
     all_up, count = anyio.Event(), 0
 
     async def start_instance() -> None:

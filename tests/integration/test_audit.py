@@ -12,7 +12,7 @@ from project_manager.catalogue import BY_NAME
 from project_manager.domain.actors import LOCAL, SYSTEM, Actor
 from project_manager.domain.errors import Internal
 from project_manager.observability import logging as logs
-from project_manager.observability.logging import Action
+from project_manager.observability.logging import ActionRecord
 from project_manager.runtime import dispatch
 from project_manager.runtime.calls import Caller
 from tests.desk import PATIENCE, Desk, Json
@@ -55,7 +55,7 @@ async def test_a_claim_that_waited_is_stored_with_its_own_token_and_request(serv
             for name, own in headers.items():
                 claim = partial(served.ok, "POST", "/api/tasks/claim", {"wait_seconds": 5}, x_request_id=name, **own)
                 calls.start_soon(claim)
-            while len(desk.runtime.waiting.places) < len(headers):  # noqa: ASYNC110 the queue has no event
+            while len(desk.runtime.long_polls.places) < len(headers):  # noqa: ASYNC110 the queue has no event
                 await anyio.sleep(0.001)
             await desk.do("create_tasks", project_name="Garden", tasks=[{"name": "Rake"}, {"name": "Mow"}])
     assert sorted(causes(desk, "task.locked")) == [(2, "ann"), (3, "bob")]
@@ -111,7 +111,7 @@ async def test_a_log_line_names_token_task_and_request(
     found = [
         (record.fields["request_id"], record.fields["token_id"], record.fields.get("task_id"))
         for record in caplog.records
-        if isinstance(record, Action) and "actor" in record.fields
+        if isinstance(record, ActionRecord) and "actor" in record.fields
     ]
     tasks = {"1": 1, "2": 1, "3": 1, "4": 9, "5": 2, "6": 2, "7": None, "8": 1, "9": 1, "10": 2}
     assert found == [(request, 2, task) for request, task in tasks.items()]
@@ -124,7 +124,7 @@ async def test_a_line_of_a_database_thread_names_the_request_that_it_works_for(
     monkeypatch.setattr(dispatch, "SLOW_SECONDS", -1.0)
     records: list[logging.LogRecord] = []
     handler = logging.Handler(logging.WARNING)
-    handler.addFilter(logs._put_cause)
+    handler.addFilter(logs._add_context)
     monkeypatch.setattr(handler, "emit", records.append)
     monkeypatch.setattr(logging.getLogger("project_manager"), "handlers", [handler])
     database, actor = desk.runtime.database, Actor("ann", "agent", token_id=7)

@@ -21,7 +21,7 @@ from project_manager.schemas.tasks import CreateTask, UpdateTaskStatus
 from project_manager.services import claim_queue, leases, statuses, tasks
 from project_manager.store import events, instances, meta, revisions
 from project_manager.store.sqlite import backup, driver
-from project_manager.store.sqlite.backup import BackupRefused, InUse
+from project_manager.store.sqlite.backup import BackupError, DatabaseInUse
 from project_manager.store.sqlite.database import this_host
 from project_manager.store.sqlite.restore import restore
 from project_manager.store.transaction import Tx
@@ -30,8 +30,8 @@ NOW = 1_763_892_000_000
 ADA = Actor("ada", "agent", Role.AGENT)
 HOLDER = """
 import sys
-from project_manager.store import dialect
-connection = dialect.connect(sys.argv[1])
+from project_manager.store.sqlite import driver
+connection = driver.connect(sys.argv[1])
 connection.execute("SELECT count(*) FROM tasks").fetchone()
 print("open", flush=True)
 sys.stdin.read()
@@ -97,9 +97,9 @@ def test_every_byte_that_flips_in_a_backup_is_found(database: Path, tmp_path: Pa
     whole = path.read_bytes()
     for place in random.Random(1).sample(range(len(whole)), 20):
         path.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
-        assert backup.examine(path).faults != ()
+        assert backup.check_file(path).faults != ()
     path.write_bytes(whole)
-    assert backup.examine(path).faults == ()
+    assert backup.check_file(path).faults == ()
 
 
 @pytest.mark.promise("backup:whole")
@@ -107,11 +107,11 @@ def test_a_damaged_database_gives_no_backup_and_the_old_one_stays(database: Path
     for number in range(200):
         make(database, f"Task {number}")
     target = backup.back_up(database, tmp_path / "copy.db").path
-    before = (target.read_bytes(), backup.sidecar_of(target).read_bytes())
+    before = (target.read_bytes(), backup.checksum_path(target).read_bytes())
     damage(database)
-    with pytest.raises(BackupRefused):
+    with pytest.raises(BackupError):
         backup.back_up(database, target)
-    assert (target.read_bytes(), backup.sidecar_of(target).read_bytes()) == before
+    assert (target.read_bytes(), backup.checksum_path(target).read_bytes()) == before
     assert sorted(path.name for path in tmp_path.glob("*copy*")) == ["copy.db", "copy.db.sha256"]
 
 
@@ -139,23 +139,23 @@ def test_a_check_finds_damage_in_the_content_of_intact_pages(database: Path, dam
     for number in range(2):
         make(database, f"Task {number}")
     make(database, "With labels", labels=["wood", "paint"])
-    assert backup.examine(database).faults == ()
+    assert backup.check_file(database).faults == ()
     with opened(database) as connection:
         connection.executescript(damage)
-    found = backup.examine(database)
+    found = backup.check_file(database)
     assert any(words in difference for difference in (*found.faults, *found.differences))
 
 
 def test_a_file_that_is_no_database_is_reported_as_such(tmp_path: Path) -> None:
     other = tmp_path / "letter.txt"
     other.write_text("Dear Ada")
-    assert backup.examine(other).faults == ("it is not a database",)
-    with pytest.raises(BackupRefused, match="no database at"):
+    assert backup.check_file(other).faults == ("it is not a database",)
+    with pytest.raises(BackupError, match="no database at"):
         backup.back_up(tmp_path / "nowhere.db", tmp_path / "copy.db")
 
 
 def test_a_backup_makes_no_folder(database: Path, tmp_path: Path) -> None:
-    with pytest.raises(BackupRefused, match="new not found"):
+    with pytest.raises(BackupError, match="new not found"):
         backup.back_up(database, tmp_path / "new" / "copy.db")
     assert not (tmp_path / "new").exists()
 
@@ -163,7 +163,7 @@ def test_a_backup_makes_no_folder(database: Path, tmp_path: Path) -> None:
 def test_an_examination_changes_no_byte(database: Path, tmp_path: Path) -> None:
     path = backup.back_up(database, tmp_path / "copy.db").path
     before = path.read_bytes()
-    backup.examine(path)
+    backup.check_file(path)
     assert path.read_bytes() == before
     assert sorted(found.name for found in tmp_path.glob("copy*")) == ["copy.db", "copy.db.sha256"]
 
@@ -171,7 +171,7 @@ def test_an_examination_changes_no_byte(database: Path, tmp_path: Path) -> None:
 def test_only_the_oldest_backups_of_this_database_are_removed(database: Path, tmp_path: Path) -> None:
     folder = tmp_path / "backups"
     folder.mkdir()
-    made = [backup.back_up(database, backup.name_in(folder, database, NOW + day)).path for day in range(4)]
+    made = [backup.back_up(database, backup.backup_name(folder, database, NOW + day)).path for day in range(4)]
     others = [folder / "team-20261123T100000000Z.db", folder / "pm-mine.db"]
     for other in others:
         other.write_text("")
@@ -182,7 +182,7 @@ def test_only_the_oldest_backups_of_this_database_are_removed(database: Path, tm
 
 def test_the_last_backup_can_be_read_by_the_processes_that_serve_the_database(database: Path) -> None:
     assert backup.last_verified(database) is None
-    backup.note_verified(database, backup.Verified(1763892000.5, 0.25))
+    backup.record_verification(database, backup.Verified(1763892000.5, 0.25))
     assert backup.last_verified(database) == backup.Verified(1763892000.5, 0.25)
 
 
@@ -192,9 +192,9 @@ def test_a_restore_brings_back_the_backup_and_keeps_the_replaced_database(databa
     make(database, "After")
     done = restore(source, database, NOW)
     assert names(database) == ["Before"]
-    assert done.kept is not None
-    assert names(done.kept) == ["Before", "After"]
-    assert backup.examine(database).faults == ()
+    assert done.previous is not None
+    assert names(done.previous) == ["Before", "After"]
+    assert backup.check_file(database).faults == ()
 
 
 @pytest.mark.promise("restore:nothing-twice")
@@ -217,7 +217,7 @@ def test_a_second_restore_at_the_same_instant_keeps_the_files_that_the_first_one
     make(database, "First")
     kept = []
     for name in ("First", "Second"):
-        kept.append(restore(source, database, NOW).kept)
+        kept.append(restore(source, database, NOW).previous)
         make(database, name)
     assert [names(path) for path in kept if path is not None] == [["First"], ["First"]]
     assert kept[0] != kept[1]
@@ -266,8 +266,8 @@ def test_a_database_that_cannot_be_read_any_more_is_restored_and_set_aside(datab
     database.write_bytes(b"noise" * 5000)
     done = restore(source, database, NOW)
     assert names(database) == ["Before"]
-    assert done.kept is not None
-    assert done.kept.read_bytes() == b"noise" * 5000
+    assert done.previous is not None
+    assert done.previous.read_bytes() == b"noise" * 5000
 
 
 def test_a_restore_where_nothing_was_makes_the_database(database: Path, tmp_path: Path) -> None:
@@ -275,7 +275,7 @@ def test_a_restore_where_nothing_was_makes_the_database(database: Path, tmp_path
     source = backup.back_up(database, tmp_path / "copy.db").path
     done = restore(source, tmp_path / "new.db", NOW)
     assert names(tmp_path / "new.db") == ["Before"]
-    assert done.kept is None
+    assert done.previous is None
 
 
 def test_a_copy_with_its_log_is_restored_with_the_content_of_the_log(database: Path, tmp_path: Path) -> None:
@@ -292,11 +292,11 @@ def test_a_backup_that_is_not_whole_is_refused_and_nothing_changes(database: Pat
     source = backup.back_up(database, tmp_path / "copy.db").path
     source.write_bytes(source.read_bytes()[:-1] + b"\x01")
     before = database.read_bytes()
-    with pytest.raises(BackupRefused, match="damaged"):
+    with pytest.raises(BackupError, match="damaged"):
         restore(source, database, NOW)
-    with pytest.raises(BackupRefused, match="not found"):
+    with pytest.raises(BackupError, match="not found"):
         restore(tmp_path / "nowhere.db", database, NOW)
-    with pytest.raises(BackupRefused, match="itself"):
+    with pytest.raises(BackupError, match="itself"):
         restore(database, database, NOW)
     assert database.read_bytes() == before
     assert list(tmp_path.glob("*before-restore*")) == []
@@ -311,7 +311,7 @@ def test_a_restore_is_refused_while_a_process_has_the_database_open(database: Pa
         assert holder.stdout is not None
         assert holder.stdout.readline() == "open\n"
         holder.send_signal(signal.SIGSTOP)
-        with pytest.raises(InUse, match="open"):
+        with pytest.raises(DatabaseInUse, match="open"):
             restore(source, database, NOW)
         holder.send_signal(signal.SIGCONT)
         holder.communicate(timeout=5)
@@ -351,10 +351,10 @@ def test_a_restore_is_refused_while_an_instance_gives_signs_of_life(
     database: Path, tmp_path: Path, host: str, pid: int, age: int, refused: bool
 ) -> None:
     source = backup.back_up(database, tmp_path / "copy.db").path
-    enter: Callable[[Tx], None] = lambda tx: instances.enter(tx, "i", host=host, pid=pid, version="1", kind="serve")  # noqa: E731
+    enter: Callable[[Tx], None] = lambda tx: instances.register(tx, "i", host=host, pid=pid, version="1", kind="serve")  # noqa: E731
     do(database, enter, now=NOW - age)
     if refused:
-        with pytest.raises(InUse, match=str(pid)):
+        with pytest.raises(DatabaseInUse, match=str(pid)):
             restore(source, database, NOW)
     else:
         restore(source, database, NOW)

@@ -9,7 +9,7 @@ import pytest
 from project_manager.catalogue import BY_NAME, OPERATIONS
 from project_manager.domain.actors import LOCAL, Actor, Role
 from project_manager.domain.errors import AgentMismatch, AgentRequired
-from project_manager.observability.logging import Action
+from project_manager.observability.logging import ActionRecord
 from project_manager.runtime.calls import Caller
 from project_manager.schemas.agents import GetAgent
 from project_manager.schemas.leases import ListLeases
@@ -45,7 +45,7 @@ async def bind(desk: Desk, agent_id: str = "worker") -> int:
     """Make a token that is bound to the agent id."""
     raw = {"name": f"for {agent_id}", "role": "agent", "agent_id": agent_id}
     answer = await desk.runtime.run(BY_NAME["create_token"], raw, Caller(LOCAL, "cli", "test"))
-    desk.runtime._identities.forget()
+    desk.runtime._identities.invalidate()
     return int(answer.view.id)
 
 
@@ -66,7 +66,7 @@ async def test_the_log_line_of_a_refused_call_names_its_caller(desk: Desk, caplo
     await bind(desk)
     with caplog.at_level(logging.INFO, logger="project_manager"):
         await desk.used_by(ANNA).refused(AgentMismatch, "acquire_task_lock", task_id=1, agent_id="worker")
-    lines = [record.fields for record in caplog.records if isinstance(record, Action)]
+    lines = [record.fields for record in caplog.records if isinstance(record, ActionRecord)]
     (line,) = [line for line in lines if line.get("outcome") == "agent_mismatch"]
     assert (line["actor"], line["token_id"], line["task_id"]) == ("anna", 1, 1)
 
@@ -100,7 +100,7 @@ async def test_the_id_is_free_again_when_its_token_is_revoked(desk: Desk) -> Non
     anna = desk.used_by(ANNA)
     await anna.refused(AgentMismatch, "acquire_task_lock", task_id=1, agent_id="worker")
     await desk.do("revoke_token", token_id=number)
-    desk.runtime._identities.forget()
+    desk.runtime._identities.invalidate()
     assert (await anna.claim(1, "worker"))["holder"] == "worker"
 
 
@@ -115,7 +115,7 @@ async def test_a_call_that_waits_gets_no_task_once_its_agent_id_is_bound(desk: D
     with anyio.fail_after(PATIENCE):
         async with anyio.create_task_group() as calls:
             calls.start_soon(wait)
-            while not desk.runtime.waiting.places:  # noqa: ASYNC110 the queue has no event
+            while not desk.runtime.long_polls.places:  # noqa: ASYNC110 the queue has no event
                 await anyio.sleep(0.001)
             await bind(desk)
             task = await desk.task()

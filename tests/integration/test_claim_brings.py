@@ -19,7 +19,7 @@ async def claimed(desk: Desk, how: str, task_id: int, agent: str = "bob") -> Jso
 HOW = pytest.mark.parametrize("how", ["claim_next_task", "acquire_task_lock"])
 
 
-@pytest.mark.promise("claim:brings-the-handoff")
+@pytest.mark.promise("claim:handoff")
 @HOW
 async def test_a_claim_brings_the_newest_handoff_note_and_the_size_of_the_log(desk: Desk, how: str) -> None:
     task = await desk.task()
@@ -85,7 +85,7 @@ async def test_a_claim_of_an_agent_with_many_leases_names_the_five_that_end_firs
     answer = await claimed(desk, how, tasks[6])
     ends_first = sorted(tasks[1:6], reverse=True)
     assert [held["task_id"] for held in answer["also_holding"]] == ends_first
-    assert f"#{ends_first[-1]}, ..: if" in answer["notice"]
+    assert f"#{ends_first[-1]}, ..; another session" in answer["notice"]
     nothing = await desk.next("bob")
     assert sorted(held["task_id"] for held in nothing["also_holding"]) == tasks
 

@@ -168,7 +168,7 @@ async def test_leases_are_counted_by_outcome(desk: Desk) -> None:
     await desk.set_status(first["id"], "DONE", agent_id="ann")
     await desk.claim(second["id"], "bob")
     desk.clock.advance(4000)
-    await desk.runtime.sweep()
+    await desk.runtime.run_due_jobs()
     assert await anyio.to_thread.run_sync(counts) == {
         "acquired": 2,
         "renewed": 1,

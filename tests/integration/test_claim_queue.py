@@ -13,10 +13,10 @@ from project_manager.schemas import validation
 from project_manager.schemas.leases import ClaimNextTask
 from project_manager.schemas.tasks import CreateTask
 from project_manager.services import claim_queue, tasks
-from project_manager.services.claim_queue import search_of
+from project_manager.services.claim_queue import claim_filters
 from project_manager.store import claim_queue as waiters
 from project_manager.store.sqlite import driver
-from project_manager.store.transaction import Shared, Tx
+from project_manager.store.transaction import BatchState, Tx
 from tests.integration.test_claim_waiting import Ghost
 
 NOW = 1_790_000_000_000
@@ -35,7 +35,7 @@ class Large:
     steps: int = 0
 
     def tx(self, agent: str = "ann") -> Tx:
-        return Tx(self.connection.execute, NOW, Actor(agent, "agent"), "test", 5, Shared())
+        return Tx(self.connection.execute, NOW, Actor(agent, "agent"), "test", 5, BatchState())
 
     @contextmanager
     def counted(self) -> Iterator[None]:
@@ -96,7 +96,7 @@ def come(large: Large, number: int, wish: Callable[[int], dict[str, Any]]) -> di
     """Put waiters into the queue and return their places by ticket."""
     tx = large.tx()
     found = [
-        Ghost(waiters.enter(replace(tx, actor=Actor(f"agent-{n}", "agent")), search_of(tx, claim_of(**wish(n)))))
+        Ghost(waiters.enqueue(replace(tx, actor=Actor(f"agent-{n}", "agent")), claim_filters(tx, claim_of(**wish(n)))))
         for n in range(number)
     ]
     return {ghost.id: ghost for ghost in found}
@@ -137,7 +137,7 @@ def test_one_pass_over_the_queue_serves_a_new_task_to_the_waiter_that_wants_it(l
     with large.counted():
         tasks.create(tx, validation.read(CreateTask, {"name": "new", "project_id": 2, "labels": ["label-140"]}))
         assert large.steps < FEW_STEPS
-        served = claim_queue.serve(tx, places=places)
+        served = claim_queue.serve_waiters(tx, places=places)
     assert list(served.results) == [list(places)[140]]
     assert large.steps < WAITERS * 200
 

@@ -13,7 +13,7 @@ import pytest
 from project_manager.domain.errors import IdempotencyMismatch, ShuttingDown
 from project_manager.schemas.leases import ClaimNextTask
 from project_manager.services import claim_blockers, claim_queue
-from project_manager.services.claim_queue import Place
+from project_manager.services.claim_queue import QueuedClaim
 from project_manager.store.transaction import Tx
 from tests.desk import PATIENCE, Desk
 from tests.integration.invariants import check, read
@@ -26,13 +26,13 @@ from tests.integration.test_claim_waiting import come as queued
 def passes(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Return the number of places in each pass over the queue."""
     found: list[int] = []
-    real = claim_queue.serve
+    real = claim_queue.serve_waiters
 
-    def counted(tx: Tx, *, places: Mapping[int, Place[Any]]) -> claim_queue.Served[Any]:
+    def counted(tx: Tx, *, places: Mapping[int, QueuedClaim[Any]]) -> claim_queue.ServeResult[Any]:
         found.append(len(places))
         return real(tx, places=places)
 
-    monkeypatch.setattr(claim_queue, "serve", counted)
+    monkeypatch.setattr(claim_queue, "serve_waiters", counted)
     return found
 
 
@@ -59,13 +59,13 @@ async def test_changes_that_make_no_task_ready_cause_no_pass(desk: Desk, passes:
     number = (await desk.task("held"))["id"]
     with anyio.fail_after(PATIENCE):
         while desk.runtime.hub.head < await desk.head():  # its own event must not arrive after ann and cause a pass
-            await desk.runtime.sweep()
+            await desk.runtime.run_due_jobs()
     async with anyio.create_task_group() as agents:
         waiting = Waiting(desk, agents)
         await waiting.come("ann", labels=["late"])
         with anyio.fail_after(PATIENCE):
             while not passes:
-                await desk.runtime.sweep()
+                await desk.runtime.run_due_jobs()
         passes.clear()
         lock = await desk.claim(number, "zoe")
         await desk.do("add_task_log", task_id=number, agent_id="zoe", body="on it", fence=lock["fence"])
@@ -86,7 +86,7 @@ async def test_a_process_subscribes_once_for_all_of_its_waiters_and_not_without_
     await until_queue_has(desk, 0)
     with anyio.fail_after(PATIENCE):
         while desk.runtime.hub.subscribers != before:
-            await desk.runtime.sweep()
+            await desk.runtime.run_due_jobs()
 
 
 @pytest.mark.promise("claim:not-lost")
@@ -166,7 +166,7 @@ async def test_a_waiter_with_an_expired_place_is_served_after_its_process_was_st
         waiting = Waiting(desk, agents)
         await waiting.come("ann", ttl_seconds=60)
         await desk.pass_time(20)
-        await desk.runtime.database.writer.run("forget", claim_queue.forget_silent, desk.actor, "")
+        await desk.runtime.database.writer.run("forget", claim_queue.drop_expired_waiters, desk.actor, "")
         assert queue(desk) == []
         await desk.task("task")
         await waiting.until_served(1)
@@ -194,9 +194,9 @@ async def test_waiters_are_notified_when_the_server_stops(desk: Desk) -> None:
 async def test_a_waiter_that_is_served_while_the_hub_stops_gets_its_task(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    loop, hub, real = asyncio.get_running_loop(), desk.runtime.hub, claim_queue.serve
+    loop, hub, real = asyncio.get_running_loop(), desk.runtime.hub, claim_queue.serve_waiters
 
-    def serve(tx: Tx, *, places: Mapping[int, Place[Any]]) -> claim_queue.Served[Any]:
+    def serve(tx: Tx, *, places: Mapping[int, QueuedClaim[Any]]) -> claim_queue.ServeResult[Any]:
         served = real(tx, places=places)
         if served.results:
             loop.call_soon_threadsafe(hub.close)
@@ -206,7 +206,7 @@ async def test_a_waiter_that_is_served_while_the_hub_stops_gets_its_task(
                 turn.wait(PATIENCE)
         return served
 
-    monkeypatch.setattr(claim_queue, "serve", serve)
+    monkeypatch.setattr(claim_queue, "serve_waiters", serve)
     async with anyio.create_task_group() as agents:
         waiting = Waiting(desk, agents)
         await waiting.come("ann")
@@ -220,7 +220,7 @@ async def test_nothing_runs_for_the_queue_after_the_hub_has_stopped(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tries = 0
-    real = desk.runtime.waiting._serve_all
+    real = desk.runtime.long_polls._serve_all
 
     async def counted() -> None:
         nonlocal tries
@@ -231,7 +231,7 @@ async def test_nothing_runs_for_the_queue_after_the_hub_has_stopped(
         with pytest.raises(ShuttingDown):
             await desk.next("ann", wait_seconds=50)
 
-    monkeypatch.setattr(desk.runtime.waiting, "_serve_all", counted)
+    monkeypatch.setattr(desk.runtime.long_polls, "_serve_all", counted)
     async with anyio.create_task_group() as agents:
         agents.start_soon(wait)
         await until_queue_has(desk, 1)
@@ -247,7 +247,7 @@ async def test_the_blockers_are_counted_once_for_a_commit_and_not_by_the_writer(
     counted: list[int | None] = []
     real = claim_blockers.count
 
-    def count(tx: Tx, project_id: int | None) -> claim_blockers.Figures:
+    def count(tx: Tx, project_id: int | None) -> claim_blockers.TaskCounts:
         counted.append(project_id)
         return real(tx, project_id)
 

@@ -19,7 +19,7 @@ from project_manager.schemas import validation
 from project_manager.schemas.leases import ClaimNextTask
 from project_manager.schemas.tasks import CreateTask
 from project_manager.services import claim_blockers, claim_queue, tasks
-from project_manager.services.claim_queue import Place, search_of
+from project_manager.services.claim_queue import QueuedClaim, claim_filters
 from project_manager.store import claim_queue as waiters
 from project_manager.store.claim_queue import Waiter
 from project_manager.store.transaction import Tx
@@ -36,7 +36,7 @@ def queue(desk: Desk) -> list[str]:
 async def until_queue_has(desk: Desk, number: int) -> None:
     with anyio.fail_after(PATIENCE):
         while len(queue(desk)) != number:
-            await desk.runtime.sweep()
+            await desk.runtime.run_due_jobs()
 
 
 class Waiting:
@@ -91,7 +91,9 @@ async def come(desk: Desk, *claims: ClaimNextTask) -> list[Ghost]:
 
     def enter(tx: Tx) -> list[Ghost]:
         return [
-            Ghost(waiters.enter(replace(tx, actor=Actor(claim.agent_id or "ghost", "agent")), search_of(tx, claim)))
+            Ghost(
+                waiters.enqueue(replace(tx, actor=Actor(claim.agent_id or "ghost", "agent")), claim_filters(tx, claim))
+            )
             for claim in claims
         ]
 
@@ -101,8 +103,8 @@ async def come(desk: Desk, *claims: ClaimNextTask) -> list[Ghost]:
 async def serve(desk: Desk, ghosts: list[Ghost]) -> dict[int, int]:
     """Run one pass over the queue and return the tasks given to these places, by ticket."""
     places = {ghost.id: ghost for ghost in ghosts}
-    work = partial(claim_queue.serve, places=places)
-    served: claim_queue.Served[int] = await desk.runtime.database.writer.run("serve", work, LOCAL, "test")
+    work = partial(claim_queue.serve_waiters, places=places)
+    served: claim_queue.ServeResult[int] = await desk.runtime.database.writer.run("serve", work, LOCAL, "test")
     return served.results
 
 
@@ -255,9 +257,9 @@ async def test_a_task_claimed_for_a_disconnected_waiter_is_released_unless_it_ca
 
 def hold_up(monkeypatch: pytest.MonkeyPatch, meanwhile: Callable[[], object]) -> None:
     """Run `meanwhile` in the first pass over the queue after a task became ready."""
-    real = claim_queue.serve
+    real = claim_queue.serve_waiters
 
-    def slow(tx: Tx, *, places: Mapping[int, Place[Any]]) -> claim_queue.Served[Any]:
+    def slow(tx: Tx, *, places: Mapping[int, QueuedClaim[Any]]) -> claim_queue.ServeResult[Any]:
         if not held_up:
             held_up.append(True)
             tasks.create(tx, validation.read(CreateTask, {"name": "late"}))
@@ -265,7 +267,7 @@ def hold_up(monkeypatch: pytest.MonkeyPatch, meanwhile: Callable[[], object]) ->
         return real(tx, places=places)
 
     held_up: list[bool] = []
-    monkeypatch.setattr(claim_queue, "serve", slow)
+    monkeypatch.setattr(claim_queue, "serve_waiters", slow)
 
 
 @pytest.mark.promise("claim:not-lost")
@@ -292,7 +294,7 @@ async def test_a_claim_is_answered_although_its_place_in_the_queue_cannot_be_rem
     def busy(*_: object, **__: object) -> None:
         raise DatabaseBusy("the database is locked by another process")
 
-    monkeypatch.setattr(claim_queue, "leave", busy)
+    monkeypatch.setattr(claim_queue, "dequeue", busy)
     async with anyio.create_task_group() as agents:
         waiting = Waiting(desk, agents)
         await waiting.come("ann")

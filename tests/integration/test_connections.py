@@ -394,14 +394,14 @@ async def test_unread_responses_hold_a_bounded_number_of_bytes_together(served: 
 
 def test_a_budget_counts_each_connection_once() -> None:
     budget, first, second = bounds.Budget(10), cast(Connection, object()), cast(Connection, object())
-    budget.hold(first, 6)
-    budget.hold(second, 3)
-    budget.hold(first, 7)
-    assert (budget.total, budget.to_give_way()) == (10, None)
-    budget.hold(second, 4)
-    assert budget.to_give_way() is first
-    budget.fix(first)
-    assert (budget.total, budget.to_give_way()) == (11, second)
-    budget.drop(first)
-    budget.drop(first)
+    budget.set_bytes(first, 6)
+    budget.set_bytes(second, 3)
+    budget.set_bytes(first, 7)
+    assert (budget.total, budget.victim()) == (10, None)
+    budget.set_bytes(second, 4)
+    assert budget.victim() is first
+    budget.pin(first)
+    assert (budget.total, budget.victim()) == (11, second)
+    budget.release(first)
+    budget.release(first)
     assert budget.total == 4

@@ -24,7 +24,7 @@ async def token(desk: Desk, role: str, agent_id: str | None = None) -> str:
     raw = {} if agent_id is None else {"agent_id": agent_id}
     caller = Caller(LOCAL, "cli", "test")
     made = await desk.runtime.run(BY_NAME["create_token"], {"name": name, "role": role, **raw}, caller)
-    desk.runtime._identities.forget()
+    desk.runtime._identities.invalidate()
     return str(made.view.secret)
 
 
@@ -39,7 +39,7 @@ def bearer(secret: str) -> dict[str, str]:
 # Host and Origin
 
 
-@pytest.mark.promise("door:elsewhere")
+@pytest.mark.promise("access:cross-origin")
 @pytest.mark.parametrize(
     "host",
     ["evil.example", "evil.example:8080", "127.0.0.1.evil.example", "localhost.evil.example", "a.b", "1.2.3.4.5"],
@@ -64,7 +64,7 @@ async def test_an_allowed_host_is_answered_in_any_case_and_others_are_not(served
     await served.refused(403, "GET", "/api/tasks", Host="other.example")
 
 
-@pytest.mark.promise("door:elsewhere")
+@pytest.mark.promise("access:cross-origin")
 @pytest.mark.parametrize("origin", [*ELSEWHERE, *MALFORMED])
 async def test_a_page_of_another_origin_can_neither_read_nor_write(served: Served, origin: str) -> None:
     for method, path, body in [
@@ -80,7 +80,7 @@ async def test_a_page_of_another_origin_can_neither_read_nor_write(served: Serve
     assert (await served.ok("GET", "/api/tasks"))["total"] == 0
 
 
-@pytest.mark.promise("door:elsewhere")
+@pytest.mark.promise("access:cross-origin")
 @pytest.mark.parametrize("origin", ["http://evil.example", "http://["])
 async def test_the_websocket_refuses_a_page_of_another_origin(served: Served, origin: str) -> None:
     async with served.listen(origin=origin) as socket:
@@ -113,7 +113,7 @@ async def test_a_listed_origin_may_call_and_read_and_others_may_not(served: Serv
 # tokens
 
 
-@pytest.mark.promise("door:tokens")
+@pytest.mark.promise("access:tokens")
 async def test_access_is_open_without_tokens_and_closed_with_the_first_one(served: Served, desk: Desk) -> None:
     await served.ok("GET", "/api/tasks")
     secret = await token(desk, "viewer")
@@ -123,7 +123,7 @@ async def test_access_is_open_without_tokens_and_closed_with_the_first_one(serve
     await served.ok("GET", "/api/tasks", **bearer(secret))
 
 
-@pytest.mark.promise("door:tokens")
+@pytest.mark.promise("access:tokens")
 @pytest.mark.parametrize("settings", [{"AUTH_REQUIRED": "true"}])
 async def test_auth_required_asks_for_a_token_before_there_is_one(served: Served) -> None:
     await served.refused(401, "GET", "/api/tasks")
@@ -133,7 +133,7 @@ async def test_auth_required_asks_for_a_token_before_there_is_one(served: Served
         await served.refused(401, "GET", closed_path)
 
 
-@pytest.mark.promise("door:tokens")
+@pytest.mark.promise("access:tokens")
 @pytest.mark.parametrize("settings", [{"AUTH_REQUIRED": "true"}])
 async def test_options_names_the_methods_of_every_path_and_needs_no_token(served: Served) -> None:
     documented = (await served.ok("GET", "/openapi.json"))["paths"]
@@ -145,24 +145,24 @@ async def test_options_names_the_methods_of_every_path_and_needs_no_token(served
         assert answer.headers["x-request-id"], path
 
 
-@pytest.mark.promise("door:tokens")
+@pytest.mark.promise("access:tokens")
 @pytest.mark.parametrize("header", ["Bearer wrong", "Bearer", "Basic YTpi", "pm_x", "", "Bearer \u00e9"])
 async def test_an_invalid_token_is_refused(served: Served, desk: Desk, header: str) -> None:
     await token(desk, "operator")
     await served.refused(401, "GET", "/api/tasks", Authorization=header)
 
 
-@pytest.mark.promise("door:tokens")
+@pytest.mark.promise("access:tokens")
 async def test_a_revoked_token_is_refused(served: Served, desk: Desk) -> None:
     secret = await token(desk, "operator")
     await served.ok("GET", "/api/tasks", **bearer(secret))
     await desk.do("revoke_token", token_id=1)
-    desk.runtime._identities.forget()
+    desk.runtime._identities.invalidate()
     assert IDENTITY_SECONDS <= 1
     await served.refused(401, "GET", "/api/tasks", **bearer(secret))
 
 
-@pytest.mark.promise("door:tokens")
+@pytest.mark.promise("access:tokens")
 async def test_revoking_the_last_token_closes_access_and_warns(served: Served, desk: Desk) -> None:
     first, last = await token(desk, "viewer"), await token(desk, "operator")
     assert (await served.ok("DELETE", "/api/tokens/1", **bearer(last)))["notice"] is None
@@ -170,7 +170,7 @@ async def test_revoking_the_last_token_closes_access_and_warns(served: Served, d
     assert said["notice"].startswith(
         "all tokens are revoked: every request is rejected until `project-manager token create`"
     )
-    desk.runtime._identities.forget()
+    desk.runtime._identities.invalidate()
     for headers in ({}, bearer(first), bearer(last)):
         await served.refused(401, "GET", "/api/tasks", **headers)
     assert await served.ok("GET", "/api/session") == {"actor": None, "auth_required": True}
@@ -178,13 +178,13 @@ async def test_revoking_the_last_token_closes_access_and_warns(served: Served, d
     await served.ok("GET", "/api/tasks", **bearer(again))
 
 
-@pytest.mark.promise("door:tokens")
+@pytest.mark.promise("access:tokens")
 async def test_clearing_all_tokens_at_the_command_line_opens_access_again(served: Served, desk: Desk) -> None:
     secret = await token(desk, "operator")
     assert (await served.send("POST", "/api/session", {"token": secret})).is_success
     await desk.do("revoke_token", token_id=1)
     assert await desk.do("clear_tokens") == {"forgotten": 1}
-    desk.runtime._identities.forget()
+    desk.runtime._identities.invalidate()
     session = await served.send("GET", "/api/session")
     local = {"id": "local", "kind": "human", "role": "operator"}
     assert session.json() == {"actor": local, "auth_required": False, "max_attempts": 5}
@@ -195,16 +195,16 @@ async def test_clearing_all_tokens_at_the_command_line_opens_access_again(served
     assert BY_NAME["clear_tokens"].tool is None
 
 
-@pytest.mark.promise("door:tokens")
+@pytest.mark.promise("access:tokens")
 @pytest.mark.parametrize("settings", [{"AUTH_REQUIRED": "true"}])
 async def test_clearing_all_tokens_opens_nothing_where_a_token_is_required(served: Served, desk: Desk) -> None:
     await token(desk, "operator")
     await desk.do("clear_tokens")
-    desk.runtime._identities.forget()
+    desk.runtime._identities.invalidate()
     await served.refused(401, "GET", "/api/tasks")
 
 
-@pytest.mark.promise("door:tokens")
+@pytest.mark.promise("access:tokens")
 async def test_an_open_stream_without_a_token_is_closed_once_a_token_is_required(served: Served, desk: Desk) -> None:
     async with served.listen() as socket:
         assert (await frame(socket))["type"] == "hello"
@@ -217,7 +217,7 @@ async def test_an_open_stream_without_a_token_is_closed_once_a_token_is_required
     assert closed.value.rcvd.reason.startswith("authentication required")
 
 
-@pytest.mark.promise("door:tokens")
+@pytest.mark.promise("access:tokens")
 async def test_a_secret_is_shown_once_and_only_its_hash_is_stored(served: Served, desk: Desk) -> None:
     secret = await token(desk, "operator")
     listed = await served.ok("GET", "/api/tokens", **bearer(secret))
@@ -226,7 +226,7 @@ async def test_a_secret_is_shown_once_and_only_its_hash_is_stored(served: Served
     assert secret.encode() not in raw
 
 
-@pytest.mark.promise("door:tokens")
+@pytest.mark.promise("access:tokens")
 @pytest.mark.parametrize("settings", [{"AUTH_REQUIRED": "true"}])
 async def test_the_websocket_asks_for_a_token_too(served: Served, desk: Desk) -> None:
     async with served.listen() as socket:
@@ -242,7 +242,7 @@ async def test_the_websocket_asks_for_a_token_too(served: Served, desk: Desk) ->
 # roles
 
 
-@pytest.mark.promise("door:roles")
+@pytest.mark.promise("access:roles")
 @pytest.mark.parametrize("role", ["viewer", "agent", "operator"])
 async def test_each_role_may_run_its_operations_only(served: Served, desk: Desk, role: str) -> None:
     secret = await token(desk, role)
@@ -257,13 +257,13 @@ async def test_each_role_may_run_its_operations_only(served: Served, desk: Desk,
         assert refused is (operation.role > Role[role.upper()]), f"{operation.name}: {response.text}"
 
 
-@pytest.mark.promise("door:roles")
+@pytest.mark.promise("access:roles")
 def test_every_write_requires_more_than_the_viewer_role() -> None:
     assert [row.name for row in OPERATIONS if row.kind is Kind.WRITE and row.role < Role.AGENT] == []
     assert [row.name for row in OPERATIONS if "token" in row.name and row.role < Role.OPERATOR] == []
 
 
-@pytest.mark.promise("door:roles")
+@pytest.mark.promise("access:roles")
 async def test_a_bound_token_is_its_agent_and_cannot_be_another(served: Served, desk: Desk) -> None:
     task = await desk.task()
     secret = await token(desk, "agent", "ann")
@@ -277,7 +277,7 @@ async def test_a_bound_token_is_its_agent_and_cannot_be_another(served: Served, 
     assert locked["actor"] == {"id": "ann", "kind": "agent"}
 
 
-@pytest.mark.promise("door:roles")
+@pytest.mark.promise("access:roles")
 async def test_an_agent_with_an_unbound_token_must_send_its_id(served: Served, desk: Desk) -> None:
     task = await desk.task()
     secret = await token(desk, "agent")
@@ -309,13 +309,13 @@ async def test_a_name_is_free_again_when_its_token_is_revoked(served: Served, de
     await served.refused(401, "GET", "/api/tasks", **bearer(old))
 
 
-@pytest.mark.promise("door:tokens")
+@pytest.mark.promise("access:tokens")
 @pytest.mark.parametrize("role", ["viewer", "agent"])
 async def test_a_first_token_without_the_operator_role_is_refused(served: Served, role: str) -> None:
     error = await served.refused(409, "POST", "/api/tokens", {"name": "first", "role": role})
     assert (error["code"], "operator" in error["hint"]) == ("operator_token_required", True)
     made = await served.ok("POST", "/api/tokens", {"name": "ada", "role": "operator"})
-    served.runtime._identities.forget()
+    served.runtime._identities.invalidate()
     await served.refused(401, "POST", "/api/tokens", {"name": "first", "role": role})
     await served.ok("POST", "/api/tokens", {"name": "first", "role": role}, **bearer(made["secret"]))
 
@@ -323,7 +323,7 @@ async def test_a_first_token_without_the_operator_role_is_refused(served: Served
 # the dashboard's session
 
 
-@pytest.mark.promise("door:session")
+@pytest.mark.promise("access:session")
 async def test_signing_in_gives_a_cookie_that_scripts_and_other_sites_cannot_have(served: Served, desk: Desk) -> None:
     secret = await token(desk, "operator")
     assert await served.ok("GET", "/api/session") == {"actor": None, "auth_required": True}
@@ -344,14 +344,14 @@ async def test_signing_in_gives_a_cookie_that_scripts_and_other_sites_cannot_hav
     await served.refused(401, "GET", "/api/tasks")
 
 
-@pytest.mark.promise("door:session")
+@pytest.mark.promise("access:session")
 async def test_behind_https_the_cookie_is_for_https_only(served: Served, desk: Desk) -> None:
     secret = await token(desk, "operator")
     answer = await served.send("POST", "/api/session", {"token": secret}, X_Forwarded_Proto="https")
     assert "secure" in answer.headers["set-cookie"].lower()
 
 
-@pytest.mark.promise("door:session")
+@pytest.mark.promise("access:session")
 @pytest.mark.parametrize(
     ("body", "status"),
     [({"token": "wrong"}, 401), ({"token": ""}, 422), ({}, 422), ({"token": 7}, 422), (b"x", 400), (b"[]", 422)],
@@ -364,7 +364,7 @@ async def test_signing_in_with_an_invalid_token_sets_no_cookie(
     assert not served.client.cookies
 
 
-@pytest.mark.promise("door:session")
+@pytest.mark.promise("access:session")
 @pytest.mark.parametrize("other", ['prefs={"a":1}', "a[0]=1", "n=Jean Dupont", "x=\u00e9", "x", '"', "a=;;", "=1"])
 async def test_the_cookie_is_found_among_those_of_other_applications(served: Served, desk: Desk, other: str) -> None:
     name = cookie_of(served)

@@ -38,7 +38,7 @@ OTHER = [
 ]
 
 
-@pytest.mark.promise("door:elsewhere")
+@pytest.mark.promise("access:cross-origin")
 @pytest.mark.parametrize("settings", [PROXIED])
 @pytest.mark.parametrize(("host", "origin"), SAME)
 async def test_the_default_port_makes_no_other_origin(served: Served, host: str, origin: str) -> None:
@@ -48,7 +48,7 @@ async def test_the_default_port_makes_no_other_origin(served: Served, host: str,
         assert (await frame(socket))["type"] == "hello"
 
 
-@pytest.mark.promise("door:elsewhere")
+@pytest.mark.promise("access:cross-origin")
 @pytest.mark.parametrize("settings", [PROXIED])
 @pytest.mark.parametrize(("host", "origin"), OTHER)
 async def test_another_port_or_scheme_makes_another_origin(served: Served, host: str, origin: str) -> None:
@@ -56,7 +56,7 @@ async def test_another_port_or_scheme_makes_another_origin(served: Served, host:
     assert error["code"] == "origin_not_allowed"
 
 
-@pytest.mark.promise("door:elsewhere")
+@pytest.mark.promise("access:cross-origin")
 @pytest.mark.parametrize("settings", [PROXIED])
 @pytest.mark.parametrize("host", ["pm.example.com:x", "127.0.0.1:evil.com", "[x].evil.com", "pm.example.com:1:2"])
 async def test_a_host_that_is_no_host_and_port_is_refused(served: Served, host: str) -> None:
@@ -79,7 +79,7 @@ async def server(database: Path) -> AsyncIterator[Served]:
         yield served
 
 
-@pytest.mark.promise("door:session")
+@pytest.mark.promise("access:session")
 async def test_two_servers_on_one_host_do_not_sign_each_other_out(database: Path, tmp_path: Path) -> None:
     async with (
         server(database) as one,
@@ -97,7 +97,7 @@ async def test_two_servers_on_one_host_do_not_sign_each_other_out(database: Path
         assert (await browser.get(f"{one.url}/api/tasks")).status_code == 200
 
 
-@pytest.mark.promise("door:session")
+@pytest.mark.promise("access:session")
 async def test_instances_on_one_database_share_the_session(database: Path) -> None:
     async with server(database) as one, server(database) as two:
         secret = await token(Desk(one.runtime, MovableClock()), "operator")

@@ -10,7 +10,7 @@ from alembic.config import Config
 from project_manager.store import revisions
 from project_manager.store.migrations import upgrade
 from project_manager.store.sqlite import driver
-from project_manager.store.sqlite.database import DatabaseRefused, Options, prepare
+from project_manager.store.sqlite.database import DatabaseOpenError, Options, prepare
 
 FIRST = (
     "INSERT INTO projects (id, name, description, version, created_at, updated_at) "
@@ -98,8 +98,8 @@ def test_a_database_with_orphaned_rows_is_refused_in_one_sentence(first: Path) -
     connection.execute("DELETE FROM projects")
     connection.close()
     before = contents(first)
-    options = Options(path=first, pool=1, query_timeout=1, look_every=1, max_attempts=5, auto_migrate=True)
-    with pytest.raises(DatabaseRefused, match=r"first\.db cannot be migrated: \d+ rows .* the first in \w+"):
+    options = Options(path=first, pool=1, query_timeout=1, poll_interval=1, max_attempts=5, auto_migrate=True)
+    with pytest.raises(DatabaseOpenError, match=r"first\.db cannot be migrated: \d+ rows .* the first in \w+"):
         prepare(options)
     assert contents(first) == before
 

@@ -14,7 +14,7 @@ import yaml
 
 from project_manager.catalogue import BY_NAME
 from project_manager.domain.errors import QueueFull
-from project_manager.plans.progress import followed
+from project_manager.plans.progress import report_to
 from project_manager.runtime.calls import Caller
 from project_manager.services import board
 from project_manager.store import bulk
@@ -212,7 +212,7 @@ async def test_exports_beyond_the_limit_are_refused_with_retry_after(
     await desk.task()
     monkeypatch.setattr(long_reads, "WAIT_SECONDS", 0.01)
     async with AsyncExitStack() as held:
-        for _ in range(long_reads.AT_ONCE):
+        for _ in range(long_reads.MAX_CONCURRENT):
             caller = Caller(desk.actor, "rest", "test")
             await held.enter_async_context(desk.runtime.stream(BY_NAME["export_plan"], {}, caller))
         answer = await served.send("GET", "/api/export")
@@ -259,9 +259,10 @@ async def test_a_client_that_does_not_read_is_disconnected_and_frees_its_place(
     monkeypatch.setattr(streaming, "STALLED_SECONDS", 0.1)
     with ExitStack() as opened:
         stalled = [
-            opened.enter_context(asked_and_not_read(served.port, "/api/export")) for _ in range(long_reads.AT_ONCE)
+            opened.enter_context(asked_and_not_read(served.port, "/api/export"))
+            for _ in range(long_reads.MAX_CONCURRENT)
         ]
-        await cut_off(desk, caplog, long_reads.AT_ONCE)
+        await cut_off(desk, caplog, long_reads.MAX_CONCURRENT)
         assert await desk.text("export_plan") == whole
         for connection in stalled:
             got = await anyio.to_thread.run_sync(rest_of, connection)
@@ -288,7 +289,7 @@ async def test_a_client_that_does_not_read_a_large_page_is_disconnected(
 async def test_a_disconnected_client_frees_its_place_at_once(served: Served, desk: Desk) -> None:
     await lengthy(desk, 150)
     with ExitStack() as opened:
-        for _ in range(long_reads.AT_ONCE):
+        for _ in range(long_reads.MAX_CONCURRENT):
             opened.enter_context(asked_and_not_read(served.port, "/api/export"))
     assert len(await desk.text("export_plan")) > 150 * len(LONG)
 
@@ -315,7 +316,7 @@ async def test_an_export_that_breaks_off_in_the_middle_is_seen_to_be_incomplete(
 # plans
 
 
-@pytest.mark.promise("plan:holds-up-nobody")
+@pytest.mark.promise("plan:non-blocking")
 async def test_no_request_waits_while_a_plan_is_read(desk: Desk) -> None:
     await desk.task("Cart")
     reading, claimed = threading.Event(), threading.Event()
@@ -330,7 +331,7 @@ async def test_no_request_waits_while_a_plan_is_read(desk: Desk) -> None:
             await desk.claim(1, "ann")
         claimed.set()
 
-    with followed("import", listener):
+    with report_to("import", listener):
         async with anyio.create_task_group() as everybody:
             everybody.start_soon(claim)
             raw = {"document": "projects:\n- name: House\n"}

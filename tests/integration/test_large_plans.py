@@ -12,7 +12,7 @@ import httpx
 import orjson
 import pytest
 
-from project_manager.domain.limits import BODY_BYTES, KEYS, PLAN_BYTES
+from project_manager.domain.limits import BODY_BYTES, MAX_KEYS, PLAN_BYTES
 from project_manager.plans import diagnostics, reader
 from project_manager.web import bodies
 from tests.desk import PATIENCE, Desk
@@ -148,7 +148,7 @@ async def test_a_client_that_stops_sending_is_refused_and_frees_its_place(
     assert (await sent(served, LARGE.encode())).status_code == 200
 
 
-@pytest.mark.promise("door:roles")
+@pytest.mark.promise("access:roles")
 @pytest.mark.parametrize("role", ["viewer", "agent"])
 async def test_a_role_that_may_not_import_is_refused_before_the_plan_is_read(
     served: Served, desk: Desk, role: str
@@ -173,14 +173,14 @@ async def test_a_plan_that_finds_no_room_on_the_disk_is_refused(
 
 
 async def test_a_plan_full_of_errors_is_not_read_to_the_end(served: Served) -> None:
-    document = "standalone_tasks:\n" + "- {}\n" * (reader.FAULTS + 1000)
+    document = "standalone_tasks:\n" + "- {}\n" * (reader.MAX_DIAGNOSTICS + 1000)
     error = (await sent(served, document.encode())).json()
-    assert error["details"]["total"] == reader.FAULTS + 1
-    assert len(error["details"]["faults"]) == diagnostics.REPORTED
+    assert error["details"]["total"] == reader.MAX_DIAGNOSTICS + 1
+    assert len(error["details"]["faults"]) == diagnostics.MAX_DIAGNOSTICS
 
 
 async def test_a_mapping_with_too_many_keys_is_one_field_error(served: Served) -> None:
-    keys = "".join(f"  key{number}: x\n" for number in range(KEYS + 1))
+    keys = "".join(f"  key{number}: x\n" for number in range(MAX_KEYS + 1))
     error = (await sent(served, f"standalone_tasks:\n- name: x\n{keys}".encode())).json()
     assert [fault["message"] for fault in error["details"]["faults"]] == ["mapping has more than 256 keys"]
 

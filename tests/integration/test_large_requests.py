@@ -10,7 +10,7 @@ from websockets.exceptions import ConnectionClosed
 
 from project_manager.config.settings import load
 from project_manager.domain.errors import Invalid, ProjectNotFound
-from project_manager.domain.limits import BODY_BYTES, FIELD_ERRORS, KEYS
+from project_manager.domain.limits import BODY_BYTES, FIELD_ERRORS, MAX_KEYS
 from project_manager.runtime.dispatch import Runtime, open_runtime
 from project_manager.runtime.rate_limit import BURST_SECONDS
 from tests.desk import Desk, Json
@@ -39,7 +39,7 @@ async def test_an_object_with_too_many_fields_is_one_field_error_over_rest(serve
 
 
 async def test_an_object_in_a_list_with_too_many_fields_is_one_field_error(served: Served) -> None:
-    body = {"tasks": [{"name": "x"}, {"name": "x", **odd_fields(KEYS)}]}
+    body = {"tasks": [{"name": "x"}, {"name": "x", **odd_fields(MAX_KEYS)}]}
     error = await served.refused(422, "POST", "/api/tasks/bulk", body)
     assert error["message"] == "`tasks.1` has 257 fields; the limit is 256"
 
@@ -51,7 +51,7 @@ async def test_too_many_fields_are_refused_over_mcp_and_by_the_websocket(
         text = await someone.fails("list_tasks", **odd_fields(60_000))
         assert text == "INVALID: `(body)` has 60,000 fields; the limit is 256"
     with pytest.raises(ConnectionClosed) as closed:
-        async with served.listen("&".join(f"naem{place}=1" for place in range(KEYS + 1))) as connection:
+        async with served.listen("&".join(f"naem{place}=1" for place in range(MAX_KEYS + 1))) as connection:
             await connection.recv()
     assert closed.value.rcvd is not None
     assert closed.value.rcvd.reason == "`(body)` has 257 fields; the limit is 256"

@@ -209,13 +209,13 @@ async def test_ended_leases_and_answers_are_forgotten_some_thousand_at_once(
     removed: list[int] = []
 
     def watch(module: Any) -> None:
-        forget = module.forget
+        delete = module.delete_older
 
         def watched(tx: Tx, before: int) -> int:
-            removed.append(forget(tx, before))
+            removed.append(delete(tx, before))
             return removed[-1]
 
-        monkeypatch.setattr(module, "forget", watched)
+        monkeypatch.setattr(module, "delete_older", watched)
 
     watch(lease_history)
     watch(idempotency)

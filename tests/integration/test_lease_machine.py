@@ -95,7 +95,7 @@ class LeaseMachine(RuleBasedStateMachine):
         """Run a transaction like the writer: expire leases, run the work in its savepoint, commit."""
         execute = self.connection.execute
         execute("BEGIN IMMEDIATE")
-        leases.end_due(Tx(execute, self.now, SYSTEM, "", CAP))
+        leases.expire_due(Tx(execute, self.now, SYSTEM, "", CAP))
         execute("SAVEPOINT job")
         try:
             return work(Tx(execute, self.now, actor, "", CAP))

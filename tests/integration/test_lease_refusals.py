@@ -9,7 +9,7 @@ from tests.integration.held import claimed_task, each_write
 FROM_10_10 = "2026-11-23T10:00:10.000Z"
 
 
-@pytest.mark.promise("lease:refusal-says-how-to-go-on")
+@pytest.mark.promise("lease:error-remedy")
 @each_write
 async def test_after_an_expired_lease_the_free_task_can_be_claimed_again(
     desk: Desk, operation: str, more: Json
@@ -26,7 +26,7 @@ async def test_after_an_expired_lease_the_free_task_can_be_claimed_again(
     await desk.do(operation, **{**write, "fence": again["fence"]})
 
 
-@pytest.mark.promise("lease:refusal-says-how-to-go-on")
+@pytest.mark.promise("lease:error-remedy")
 async def test_a_take_over_is_reported_to_the_former_holder_with_its_fence_and_without(desk: Desk) -> None:
     number, lock = await claimed_task(desk)
     taken = (await desk.do("acquire_task_lock", task_id=number, force=True))["lock"]
@@ -61,7 +61,7 @@ async def test_the_fence_of_another_agents_lease_is_named_as_such(desk: Desk, mo
     assert refusal.message.endswith(f"{words}; the task is TODO and free")
 
 
-@pytest.mark.promise("lease:refusal-says-how-to-go-on")
+@pytest.mark.promise("lease:error-remedy")
 async def test_a_fence_that_never_was_is_not_called_an_old_one(desk: Desk) -> None:
     task = await desk.task()
     write = {"task_id": task["id"], "agent_id": "ann", "status": "DONE", "fence": 99}

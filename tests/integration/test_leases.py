@@ -254,7 +254,7 @@ async def test_an_operator_ends_the_lease_of_another_which_is_recorded(desk: Des
     assert (event["reason"], event["agent_id"], event["actor"]) == ("forced", "ann", {"id": "local", "kind": "human"})
 
 
-@pytest.mark.promise("lease:release", "door:roles")
+@pytest.mark.promise("lease:release", "access:roles")
 @pytest.mark.parametrize(
     ("operation", "more"),
     [

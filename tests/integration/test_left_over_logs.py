@@ -11,8 +11,8 @@ import pytest
 
 from project_manager.store.migrations import upgrade
 from project_manager.store.sqlite import backup, files
-from project_manager.store.sqlite.backup import BackupRefused, InUse
-from project_manager.store.sqlite.database import DatabaseNotNow, Options, prepare, set_foreign_logs_aside
+from project_manager.store.sqlite.backup import BackupError, DatabaseInUse
+from project_manager.store.sqlite.database import DatabaseTemporarilyUnavailable, Options, move_foreign_logs, prepare
 from project_manager.store.sqlite.restore import restore
 from tests.e2e.command_line import SECONDS
 from tests.integration.test_backup import HOLDER, NOW, make, names, opened
@@ -36,7 +36,7 @@ def leave_log(database: Path) -> bytes:
         left = {log: log.read_bytes() for log in files.logs_of(database)}
     for log, content in left.items():
         log.write_bytes(content)
-    return left[files.beside(database, "-wal")]
+    return left[files.log_path(database, "-wal")]
 
 
 @contextmanager
@@ -52,7 +52,7 @@ def opened_elsewhere(database: Path) -> Iterator[None]:
 
 
 def options(path: Path) -> Options:
-    return Options(path=path, pool=1, query_timeout=5, look_every=5, max_attempts=5, auto_migrate=True)
+    return Options(path=path, pool=1, query_timeout=5, poll_interval=5, max_attempts=5, auto_migrate=True)
 
 
 @pytest.mark.parametrize("suffix", ["-wal", "-journal"])
@@ -60,15 +60,15 @@ def test_a_restore_sets_aside_the_log_of_a_removed_database(database: Path, sour
     log = leave_log(database)
     database.unlink()
     if suffix == "-journal":
-        files.beside(database, "-shm").unlink()
-        files.beside(database, "-wal").rename(files.beside(database, "-journal"))
+        files.log_path(database, "-shm").unlink()
+        files.log_path(database, "-wal").rename(files.log_path(database, "-journal"))
     done = restore(source, database, NOW)
-    assert done.kept is None
+    assert done.previous is None
     assert {path.name.rpartition("-")[2] for path in done.logs} >= {suffix[1:]}
     assert next(path for path in done.logs if path.name.endswith(suffix)).read_bytes() == log
     assert files.logs_of(database) == []
     assert names(database) == ["Before"]
-    assert backup.examine(database).faults == ()
+    assert backup.check_file(database).faults == ()
 
 
 def test_a_restore_through_a_symbolic_link_finds_the_logs_where_sqlite_keeps_them(
@@ -90,16 +90,16 @@ def test_a_restore_sets_aside_a_log_next_to_a_backup_copied_into_place(database:
     leave_log(database)
     copyfile(source, database)
     done = restore(source, database, NOW)
-    assert done.kept is not None
-    assert done.kept.read_bytes() == source.read_bytes()
+    assert done.previous is not None
+    assert done.previous.read_bytes() == source.read_bytes()
     assert names(database) == ["Before"]
 
 
 def test_a_restored_database_has_no_checksum_of_the_file_that_it_replaces(database: Path, source: Path) -> None:
     other = backup.back_up(database, database.with_name("other.db")).path
-    backup.sidecar_of(other).write_text("0" * 64 + "  other.db\n")
+    backup.checksum_path(other).write_text("0" * 64 + "  other.db\n")
     restore(source, other, NOW)
-    assert backup.examine(other).faults == ()
+    assert backup.check_file(other).faults == ()
 
 
 @pytest.mark.parametrize("file_is_there", [True, False], ids=["replaced", "removed"])
@@ -110,9 +110,9 @@ def test_a_restore_finds_a_process_that_has_a_removed_database_file_open(
         database.unlink()
         if file_is_there:
             copyfile(source, database)
-        with pytest.raises(InUse, match="open"):
+        with pytest.raises(DatabaseInUse, match="open"):
             restore(source, database, NOW)
-        with pytest.raises(InUse, match="open"):
+        with pytest.raises(DatabaseInUse, match="open"):
             backup.back_up(source, database)
 
 
@@ -120,7 +120,7 @@ def test_a_restore_finds_a_process_that_has_a_removed_database_and_its_logs_open
     with opened_elsewhere(database):
         for path in (database, *files.logs_of(database)):
             path.unlink()
-        with pytest.raises(InUse, match="although the file was removed"):
+        with pytest.raises(DatabaseInUse, match="although the file was removed"):
             restore(source, database, NOW)
     restore(source, database, NOW)
     assert names(database) == ["Before"]
@@ -130,7 +130,7 @@ def test_no_new_database_is_made_where_a_process_has_the_removed_one_open(databa
     with opened_elsewhere(database):
         make(database, "In the log")
         database.unlink()
-        with pytest.raises(DatabaseNotNow, match="was removed but is still open in a process"):
+        with pytest.raises(DatabaseTemporarilyUnavailable, match="was removed but is still open in a process"):
             prepare(options(database))
         assert not database.exists()
 
@@ -140,7 +140,7 @@ def test_a_backup_is_not_written_next_to_a_log_that_would_become_part_of_it(
     database: Path, tmp_path: Path, suffix: str
 ) -> None:
     (tmp_path / f"copy.db{suffix}").write_bytes(b"left over")
-    with pytest.raises(BackupRefused, match=f"copy.db{suffix} belongs to another database"):
+    with pytest.raises(BackupError, match=f"copy.db{suffix} belongs to another database"):
         backup.back_up(database, tmp_path / "copy.db")
     assert not (tmp_path / "copy.db").exists()
 
@@ -159,16 +159,16 @@ def test_a_new_database_is_created_next_to_a_left_over_log_which_is_kept(
 
 def test_a_start_sets_the_log_of_another_database_aside_and_leaves_one_of_its_own(database: Path, source: Path) -> None:
     leave_log(database)
-    set_foreign_logs_aside(database)
+    move_foreign_logs(database)
     assert len(names(database)) == 51
     leave_log(database)
     copyfile(source, database)
-    assert any("belongs to another database" in fault for fault in backup.examine(database).faults)
-    with pytest.raises(BackupRefused, match="belongs to another database"):
+    assert any("belongs to another database" in fault for fault in backup.check_file(database).faults)
+    with pytest.raises(BackupError, match="belongs to another database"):
         backup.back_up(database, database.with_name("copy.db"))
     prepare(options(database))
     assert names(database) == ["Before"]
-    assert backup.examine(database).faults == ()
+    assert backup.check_file(database).faults == ()
 
 
 def test_no_database_is_opened_next_to_the_log_of_a_removed_one_that_is_open(database: Path, source: Path) -> None:
@@ -176,7 +176,9 @@ def test_no_database_is_opened_next_to_the_log_of_a_removed_one_that_is_open(dat
         make(database, "In the log")
         database.unlink()
         copyfile(source, database)
-        with pytest.raises(DatabaseNotNow, match="belongs to a removed database that is still open in a process"):
+        with pytest.raises(
+            DatabaseTemporarilyUnavailable, match="belongs to a removed database that is still open in a process"
+        ):
             prepare(options(database))
     prepare(options(database))
     assert names(database) == ["Before"]
@@ -185,7 +187,7 @@ def test_no_database_is_opened_next_to_the_log_of_a_removed_one_that_is_open(dat
 def test_the_database_stays_locked_while_its_logs_are_checked(source: Path) -> None:
     source.with_name("good.db-wal").write_bytes(b"left over")
     probe = [sys.executable, "-c", PROBE, str(source)]
-    with ExitStack() as opened_files, files.locked(source) as free:
+    with ExitStack() as opened_files, files.exclusive_locks(source) as free:
         assert free
         assert files.foreign_logs(source, opened_files) == [source.with_name("good.db-wal")]
         probed = subprocess.run(probe, capture_output=True, text=True, check=False, timeout=SECONDS)

@@ -20,7 +20,7 @@ from tests.integration.test_left_over_logs import options
 WORKER = """
 import sys
 from pathlib import Path
-from project_manager.store import private_files
+from project_manager.store.sqlite import private_files
 with private_files.workspace(Path(sys.argv[1]), sys.argv[2]) as unfinished:
     unfinished.write_text("half of it")
     print("open", flush=True)
@@ -74,11 +74,11 @@ def test_the_next_backup_removes_the_leftovers_of_a_killed_one_in_its_folder(dat
     kept = database.parent / "kept"
     kept.mkdir()
     with worker(kept / "pm-20261123T100000000Z.db", "unfinished") as killed:
-        backup.back_up(database, backup.name_in(kept, database, NOW))
+        backup.back_up(database, backup.backup_name(kept, database, NOW))
         assert len(hidden(kept)) == 1
         killed.kill()
         killed.wait(PATIENCE)
-    backup.back_up(database, backup.name_in(kept, database, NOW))
+    backup.back_up(database, backup.backup_name(kept, database, NOW))
     assert hidden(kept) == []
 
 

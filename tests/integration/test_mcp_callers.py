@@ -14,7 +14,7 @@ from project_manager.domain.actors import LOCAL, Actor
 from project_manager.domain.errors import AgentRequired
 from project_manager.runtime import revocation
 from project_manager.runtime.calls import Caller
-from project_manager.web.application import guarded
+from project_manager.web.application import with_middleware
 from tests.e2e.mcp_listener import PATIENCE, Wire, call, listening, wire
 from tests.integration.mcp_product import Agent, Product, agent, product
 
@@ -24,7 +24,7 @@ async def guarded_server(folder: Path, **settings: object) -> AsyncIterator[tupl
     """Run the MCP server behind the product's authentication and yield a client without a token."""
     async with (
         product(folder, AUTH_REQUIRED=True, **settings) as made,
-        listening(made.server, guard=lambda app: guarded(app, made.runtime)) as listener,
+        listening(made.server, guard=lambda app: with_middleware(app, made.runtime)) as listener,
         wire(listener) as bare,
     ):
         yield made, bare
@@ -36,7 +36,7 @@ async def token(made: Product, role: str, agent_id: str | None = None) -> dict[s
     return {"authorization": f"Bearer {answer.view.secret}"}
 
 
-@pytest.mark.promise("door:elsewhere")
+@pytest.mark.promise("access:cross-origin")
 async def test_the_default_port_makes_no_other_origin_over_mcp(tmp_path: Path) -> None:
     async with guarded_server(tmp_path, ALLOWED_HOSTS="pm.example.com") as (made, bare):
         headers = await token(made, "viewer")
@@ -50,7 +50,7 @@ async def test_the_default_port_makes_no_other_origin_over_mcp(tmp_path: Path) -
             assert answer.status_code == status
 
 
-@pytest.mark.promise("door:tokens")
+@pytest.mark.promise("access:tokens")
 @pytest.mark.parametrize("path", ["/mcp", "/mcp/", "/sse", "/messages/"])
 async def test_options_names_the_methods_and_needs_no_token(tmp_path: Path, path: str) -> None:
     async with guarded_server(tmp_path) as (made, bare):
@@ -62,7 +62,7 @@ async def test_options_names_the_methods_and_needs_no_token(tmp_path: Path, path
         assert (refused.status_code, refused.json()["code"]) == (403, "origin_not_allowed")
 
 
-@pytest.mark.promise("door:tokens")
+@pytest.mark.promise("access:tokens")
 async def test_a_session_of_legacy_sse_accepts_messages_of_its_own_token_only(tmp_path: Path) -> None:
     async with guarded_server(tmp_path) as (made, bare):
         mine, other = await token(made, "agent"), await token(made, "operator")
@@ -98,7 +98,7 @@ async def open_session(bare: Wire, headers: dict[str, str]) -> None:
     await bare.initialize()
 
 
-@pytest.mark.promise("door:tokens")
+@pytest.mark.promise("access:tokens")
 @pytest.mark.parametrize("headers", [{}, {"authorization": "Bearer nonsense"}])
 async def test_a_request_without_a_valid_token_is_refused(tmp_path: Path, headers: dict[str, str]) -> None:
     async with guarded_server(tmp_path) as (_, bare):
@@ -158,7 +158,7 @@ async def test_only_the_agent_that_exceeds_the_rate_limit_is_limited(tmp_path: P
         assert not (await text_of(bare, "2026", calm, "claim_next_task", agent_id="calm")).startswith("RATE_LIMITED")
 
 
-@pytest.mark.promise("door:elsewhere")
+@pytest.mark.promise("access:cross-origin")
 @pytest.mark.parametrize("origin", ["http://evil.example", "http://[", "null"])
 async def test_a_page_of_another_origin_is_refused_over_mcp_too(tmp_path: Path, origin: str) -> None:
     async with guarded_server(tmp_path) as (made, bare):
@@ -170,7 +170,7 @@ async def test_a_page_of_another_origin_is_refused_over_mcp_too(tmp_path: Path, 
             assert (refused.status_code, refused.json()["code"]) == (403, "origin_not_allowed")
 
 
-@pytest.mark.promise("door:roles")
+@pytest.mark.promise("access:roles")
 @pytest.mark.parametrize("protocol", ["2025", "2026"])
 async def test_a_viewer_reads_and_does_not_write(tmp_path: Path, protocol: str) -> None:
     async with guarded_server(tmp_path) as (made, bare):
@@ -181,7 +181,7 @@ async def test_a_viewer_reads_and_does_not_write(tmp_path: Path, protocol: str) 
         assert text.startswith("ROLE_REQUIRED: ")
 
 
-@pytest.mark.promise("door:roles")
+@pytest.mark.promise("access:roles")
 @pytest.mark.parametrize("protocol", ["2025", "2026"])
 async def test_a_bound_token_is_its_agent_and_no_other(tmp_path: Path, protocol: str) -> None:
     async with guarded_server(tmp_path) as (made, bare):
@@ -234,7 +234,7 @@ async def claimed_by_ann(folder: Path) -> AsyncIterator[tuple[Product, Agent]]:
         yield made, someone
 
 
-@pytest.mark.promise("door:agents")
+@pytest.mark.promise("access:agents")
 @pytest.mark.parametrize(("tool", "arguments"), NEEDS_AN_AGENT)
 async def test_lease_operations_are_refused_without_an_agent_id(
     tmp_path: Path, tool: str, arguments: dict[str, Any]
@@ -255,7 +255,7 @@ async def test_the_tools_that_need_an_agent_id_require_it_in_their_schemas(tmp_p
         assert needing == {tool for tool, _ in NEEDS_AN_AGENT} - {"update_task"}
 
 
-@pytest.mark.promise("door:agents")
+@pytest.mark.promise("access:agents")
 @pytest.mark.parametrize(
     ("tool", "arguments"),
     [
@@ -282,7 +282,7 @@ async def test_a_task_created_without_an_agent_id_is_not_attributed_to_a_person(
         assert (task["created_by"], events[0]["actor"]) == ("unnamed", {"id": "unnamed", "kind": "agent"})
 
 
-@pytest.mark.promise("door:agents")
+@pytest.mark.promise("access:agents")
 @pytest.mark.parametrize("name", ["unnamed", " unnamed ", "unnamed/boss", "system", " local "])
 async def test_no_agent_uses_a_reserved_name_or_the_name_of_a_person(tmp_path: Path, name: str) -> None:
     async with claimed_by_ann(tmp_path) as (made, someone):
@@ -300,7 +300,7 @@ async def test_no_agent_uses_a_reserved_name_or_the_name_of_a_person(tmp_path: P
                 assert [fault["field"] for fault in faulty] == ["agent_id"]
 
 
-@pytest.mark.promise("door:agents")
+@pytest.mark.promise("access:agents")
 async def test_no_agent_finishes_a_task_that_a_person_claimed(tmp_path: Path) -> None:
     person = Caller(LOCAL, "rest", "the dashboard")
     async with product(tmp_path) as made, agent(made.server) as someone:
@@ -325,7 +325,7 @@ FORCED: tuple[tuple[str, dict[str, Any]], ...] = (
 )
 
 
-@pytest.mark.promise("door:agents")
+@pytest.mark.promise("access:agents")
 @pytest.mark.parametrize(("tool", "arguments"), FORCED)
 async def test_a_caller_without_a_token_cannot_use_force(tmp_path: Path, tool: str, arguments: dict[str, Any]) -> None:
     async with claimed_by_ann(tmp_path) as (_, someone):
@@ -334,7 +334,7 @@ async def test_a_caller_without_a_token_cannot_use_force(tmp_path: Path, tool: s
         assert (await someone.ok("get_task_details", task_id=1))["task"]["lock"]["holder"] == "ann"
 
 
-@pytest.mark.promise("door:agents")
+@pytest.mark.promise("access:agents")
 @pytest.mark.parametrize(("tool", "arguments"), FORCED)
 async def test_an_operators_token_forces_unless_it_is_an_agents_own(
     tmp_path: Path, tool: str, arguments: dict[str, Any]

@@ -13,7 +13,7 @@ from mcp.types import (
     ResourceTemplateReference,
 )
 
-from project_manager.mcp.answers import shaped
+from project_manager.mcp.answers import shorten
 from project_manager.mcp.prompts import PROMPTS
 from tests.e2e.mcp_listener import listening
 from tests.integration.mcp_product import PROTOCOLS, Agent, agent, product
@@ -47,7 +47,7 @@ async def test_the_same_read_is_the_same_as_the_tool(tmp_path: Path) -> None:
     async with product(tmp_path) as made, agent(made.server) as someone:
         await plan(someone)
         whole = orjson.dumps(await read(someone, "pm://task/2"))
-        assert shaped("get_task_details", whole) == await someone.ok("get_task_details", task_id=2)
+        assert shorten("get_task_details", whole) == await someone.ok("get_task_details", task_id=2)
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,7 @@ from project_manager.domain.errors import QueueFull
 from project_manager.mcp import subscriptions
 from project_manager.mcp.server import build_server
 from project_manager.mcp.transport import sdk
-from project_manager.runtime.background import _forget_old
+from project_manager.runtime.background import _delete_old_rows
 from project_manager.runtime.calls import Caller
 from project_manager.runtime.dispatch import open_runtime
 from project_manager.runtime.event_hub import QUEUE
@@ -162,7 +162,7 @@ async def test_a_failed_notification_does_not_affect_other_clients(
 async def test_a_read_error_of_subscriptions_is_logged_once_and_they_are_served_afterwards(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    read_stored = ResourceSubscriptions.wanting
+    read_stored = ResourceSubscriptions.subscribers_of
     tries: list[object] = []
 
     async def fail_for_a_while(stored: ResourceSubscriptions, uris: Collection[str]) -> Any:
@@ -171,8 +171,8 @@ async def test_a_read_error_of_subscriptions_is_logged_once_and_they_are_served_
             raise QueueFull("the read queue is full: 1024 reads wait")
         return await read_stored(stored, uris)
 
-    monkeypatch.setattr(subscriptions, "LOOK_EVERY_SECONDS", 0.001)
-    monkeypatch.setattr(ResourceSubscriptions, "wanting", fail_for_a_while)
+    monkeypatch.setattr(subscriptions, "NOTIFY_INTERVAL_SECONDS", 0.001)
+    monkeypatch.setattr(ResourceSubscriptions, "subscribers_of", fail_for_a_while)
     async with product_with_subscriber(tmp_path, "/mcp") as (_, bare, ear):
         await ear.subscribe("pm://task/1")
         await bare.post_modern(call("acquire_task_lock", task_id=1, agent_id="ann"))
@@ -242,7 +242,7 @@ async def test_a_change_in_a_crowd_of_others_reaches_a_2026_subscriber_too(tmp_p
         ):
             person = Caller(LOCAL, "rest", "a person")
             of_the_import = len(crowd) + 2  # the existing task, the other ones, the end
-            head = await made.runtime.head() + of_the_import
+            head = await made.runtime.latest_seq() + of_the_import
             await made.runtime.run(BY_NAME["import_plan"], {"document": orjson.dumps(plan).decode()}, person)
             hold_the_loop_up_until_read(made, head)
             with anyio.fail_after(PATIENCE):
@@ -289,9 +289,9 @@ async def test_nothing_is_kept_of_subscribers_that_left(tmp_path: Path) -> None:
                 await subscribe(client, "pm://task/1")
                 await _until_known(made, 1)
                 over_http = isinstance(target, str)
-                assert len(await stored.wanting(["pm://task/1"])) == (1 if over_http else 0)
+                assert len(await stored.subscribers_of(["pm://task/1"])) == (1 if over_http else 0)
             await _until_known(made, 0)
-            assert await stored.wanting(["pm://task/1"]) == []
+            assert await stored.subscribers_of(["pm://task/1"]) == []
 
 
 async def _until_known(made: Product, number: int) -> None:
@@ -330,11 +330,11 @@ async def test_the_subscriptions_of_a_session_that_is_silent_for_a_day_are_forgo
         for session in ("listening", "silent"):
             await stored.add(ResourceSubscription("pm://task/1", session, "ann"), 3)
         clock.advance(23 * 3600)
-        await stored.keep(["listening"])
+        await stored.renew(["listening"])
         clock.advance(2 * 3600)
-        forget = partial(_forget_old, clock=runtime.database.clock, event_days=90)
+        forget = partial(_delete_old_rows, clock=runtime.database.clock, event_days=90)
         await runtime.database.writer.run("maintain", forget, SYSTEM, "")
-        assert [one.session_id for one in await stored.wanting(["pm://task/1"])] == ["listening"]
+        assert [one.session_id for one in await stored.subscribers_of(["pm://task/1"])] == ["listening"]
 
 
 async def test_a_subscriber_that_does_not_read_delays_no_other(tmp_path: Path) -> None:

@@ -378,10 +378,9 @@ async def test_calls_are_counted_by_tool_protocol_version_and_outcome(tmp_path: 
         await someone.fails("get_task_details", task_id=9)
         page = (await anyio.to_thread.run_sync(made.runtime.metrics.render)).decode()
         version = PROTOCOLS[protocol]
-        assert f'pm_mcp_calls_total{{protocol="{version}",outcome="ok",tool="list_tasks"}} 1.0' in page
-        assert (
-            f'pm_mcp_calls_total{{protocol="{version}",outcome="task_not_found",tool="get_task_details"}} 1.0' in page
-        )
+        assert f'pm_mcp_calls_total{{outcome="ok",protocol_version="{version}",tool="list_tasks"}} 1.0' in page
+        counted = f'outcome="task_not_found",protocol_version="{version}",tool="get_task_details"'
+        assert f"pm_mcp_calls_total{{{counted}}} 1.0" in page
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)

@@ -60,7 +60,7 @@ async def test_reads_of_a_removed_file_continue_and_those_of_a_replaced_one_are_
         await desk.text("export_plan")
     copyfile(template, database)
     with anyio.fail_after(PATIENCE):
-        while not (desk.runtime.database.watch.moved or pytest.fail("noticed no more")).misleads:
+        while not (desk.runtime.database.watch.change or pytest.fail("noticed no more")).changes_reads:
             await anyio.lowlevel.checkpoint()
     await desk.refused(DatabaseMoved, "list_tasks")
     await desk.refused(DatabaseMoved, "get_board_state")
@@ -83,5 +83,5 @@ def remove_database(path: Path) -> Path:
 
 async def until_noticed(runtime: Runtime, *, moved: bool) -> None:
     with anyio.fail_after(PATIENCE):
-        while (runtime.database.watch.moved is not None) != moved:
+        while (runtime.database.watch.change is not None) != moved:
             await anyio.lowlevel.checkpoint()

@@ -8,7 +8,7 @@ import pytest
 from project_manager.domain.actors import LOCAL
 from project_manager.domain.errors import Invalid, NameTaken, ProjectNotFound
 from project_manager.services import resolve
-from project_manager.services.resolve import NewName
+from project_manager.services.resolve import TypoCheckRequired
 from project_manager.store.transaction import Tx
 from tests.desk import Desk, Json
 from tests.integration.mcp_product import agent, product
@@ -144,14 +144,14 @@ async def test_a_misspelt_epic_name_creates_nothing_and_a_new_name_is_created_on
 
 async def test_a_name_that_another_call_created_meanwhile_is_not_misspelt(desk: Desk) -> None:
     async def compared_while_made(kind: str, name: str, check: Callable[[Tx], None], **place: Any) -> None:
-        with pytest.raises(NewName) as new:
+        with pytest.raises(TypoCheckRequired) as new:
             await desk.runtime.database.writer.run("test", check, LOCAL, "test")
         await desk.do(f"create_{kind}", name=name, **place)
         await desk.runtime.read("test", new.value.check)
 
-    await compared_while_made("project", "Website", lambda tx: resolve.check_no_typo_of_project(tx, "website "))
+    await compared_while_made("project", "Website", lambda tx: resolve.require_project_typo_check(tx, "website "))
     await compared_while_made(
-        "epic", "Checkout", lambda tx: resolve.check_no_typo_of_epic(tx, 1, "Checkout"), project_name="Website"
+        "epic", "Checkout", lambda tx: resolve.require_epic_typo_check(tx, 1, "Checkout"), project_name="Website"
     )
 
 

@@ -13,7 +13,7 @@ import pytest
 from project_manager.domain.actors import Actor
 from project_manager.domain.errors import QueueFull
 from project_manager.runtime import revocation
-from project_manager.runtime.revocation import OpenStreams
+from project_manager.runtime.revocation import RevocationWatch
 from project_manager.store.transaction import Tx
 from tests.desk import PATIENCE, Desk
 from tests.served import Served
@@ -30,7 +30,7 @@ def fail(*_arguments: object) -> Any:
 
 async def until_ended(desk: Desk, read: revocation.Read, first_end: Callable[[], object] = lambda: None) -> None:
     """Open two streams with a revoked token and return when the second one is closed."""
-    present, ended = OpenStreams(), anyio.Event()
+    present, ended = RevocationWatch(), anyio.Event()
     with anyio.fail_after(PATIENCE), present.registered("revoked", first_end), present.registered("revoked", ended.set):
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(lambda: present.watch(read, required=True))

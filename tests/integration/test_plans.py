@@ -314,7 +314,7 @@ async def test_a_plan_for_a_new_archived_project_makes_no_task_ready(desk: Desk)
     assert (await desk.do("get_available_tasks"))["items"] == []
 
 
-@pytest.mark.promise("plan:all-faults")
+@pytest.mark.promise("plan:all-errors")
 async def test_errors_of_form_and_of_reference_are_reported_together(desk: Desk) -> None:
     faults = await refused(desk, PLAN.replace("White.", "White.\n            priority: 9").replace("[Paint]", "[Pain]"))
     assert [fault["line"] for fault in faults] == [10, 13]
@@ -343,7 +343,7 @@ async def test_an_example_comes_in_and_work_can_begin(desk: Desk, example: str) 
 
 async def test_subscribers_receive_the_progress_of_an_import(desk: Desk) -> None:
     heard: list[tuple[str, int, int]] = []
-    with progress.followed("test", lambda *said: heard.append(said)):
+    with progress.report_to("test", lambda *said: heard.append(said)):
         await bring(desk, PLAN)
     assert heard[0][0] == "Reading"
     assert heard[-1] == ("Writing", 3, 3)
@@ -394,7 +394,7 @@ def test_imports_in_any_order_keep_counters_right_and_importing_again_changes_no
             except Invalid:
                 connection.execute("ROLLBACK")
                 continue
-            assert bulk.miscounted(tx, 100) == []
+            assert bulk.find_wrong_counters(tx, 100) == []
             connection.execute("COMMIT")
     finally:
         connection.close()

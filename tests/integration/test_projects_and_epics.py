@@ -184,7 +184,7 @@ async def test_an_edit_without_fields_is_refused_with_the_names_of_the_fields(de
     assert "priority" in refusal.hint
 
 
-@pytest.mark.promise("door:roles")
+@pytest.mark.promise("access:roles")
 async def test_deleting_with_force_is_for_operators(served: Served, desk: Desk) -> None:
     from project_manager.domain.actors import Actor, Role  # noqa: PLC0415
 

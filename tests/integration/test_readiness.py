@@ -85,7 +85,7 @@ async def test_a_dependency_that_is_made_on_a_cancelled_task_is_named_at_once(de
     assert (task["ready"], task["cancelled_dependencies"]) == (False, [dropped["id"]])
 
 
-@pytest.mark.promise("ready:told")
+@pytest.mark.promise("ready:event")
 async def test_a_task_is_ready_and_emits_an_event_when_its_last_dependency_is_done(desk: Desk) -> None:
     one, two = await desk.task("one"), await desk.task("two")
     last = await desk.task("last", depends_on=[one["id"], two["id"]])

@@ -9,7 +9,7 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 
 from project_manager.clock import monotonic
-from project_manager.observability.logging import Action
+from project_manager.observability.logging import ActionRecord
 from project_manager.runtime import rejected_tokens
 from project_manager.web.middleware import session_cookie
 from tests.desk import PATIENCE, Desk, Json
@@ -55,7 +55,9 @@ ATTEMPTS = [rest, another_scheme, metrics, cookie, sign_in, stale_session, webso
 
 def lines(caplog: pytest.LogCaptureFixture) -> list[Json]:
     """Return the fields of the log lines of refused tokens."""
-    return [record.fields for record in caplog.records if isinstance(record, Action) and record.msg == "token_refused"]
+    return [
+        record.fields for record in caplog.records if isinstance(record, ActionRecord) and record.msg == "token_refused"
+    ]
 
 
 async def counted(desk: Desk) -> str:

@@ -188,7 +188,7 @@ FAULTS: list[tuple[Json, list[str]]] = [
 ]
 
 
-@pytest.mark.promise("request:all-faults", "request:one-error-body")
+@pytest.mark.promise("request:all-errors", "request:one-error-body")
 async def test_every_invalid_value_is_named_with_its_field(served: Served) -> None:
     for body, fields in FAULTS:
         error = await served.refused(422, "POST", "/api/tasks", body)
@@ -200,7 +200,7 @@ async def test_every_invalid_value_is_named_with_its_field(served: Served) -> No
     assert (await served.ok("GET", "/api/tasks"))["total"] == 0
 
 
-@pytest.mark.promise("request:all-faults")
+@pytest.mark.promise("request:all-errors")
 @pytest.mark.parametrize(
     ("path", "body", "field", "near"),
     [

@@ -13,7 +13,7 @@ from project_manager.runtime.dispatch import open_runtime
 from project_manager.store import revisions
 from project_manager.store.migrations import upgrade
 from project_manager.store.sqlite import driver
-from project_manager.store.sqlite.database import DatabaseNotNow, DatabaseRefused
+from project_manager.store.sqlite.database import DatabaseOpenError, DatabaseTemporarilyUnavailable
 from tests.desk import Desk
 from tests.served import Served
 
@@ -62,13 +62,13 @@ async def test_a_release_starts_on_a_newer_schema_that_its_migration_allows(
 ) -> None:
     await anyio.to_thread.run_sync(upgrade, str(of_the_next_release))
     async with open_runtime(settings_of(of_the_next_release)) as runtime:
-        assert await runtime.read("fits", revisions.fits) is True
+        assert await runtime.read("fits", revisions.is_compatible) is True
 
 
 @pytest.mark.parametrize("of_the_next_release", ["", "oldest_release = '9001'"], indirect=True)
 async def test_a_newer_schema_without_that_permission_is_refused_and_left_unchanged(of_the_next_release: Path) -> None:
     before = await anyio.to_thread.run_sync(of_the_next_release.read_bytes)
-    with pytest.raises(DatabaseNotNow, match="schema 9001 of a newer release"):
+    with pytest.raises(DatabaseTemporarilyUnavailable, match="schema 9001 of a newer release"):
         async with open_runtime(settings_of(of_the_next_release)):
             pass
     assert await anyio.to_thread.run_sync(of_the_next_release.read_bytes) == before
@@ -89,7 +89,7 @@ def test_a_migration_that_leaves_orphaned_rows_is_rolled_back(tmp_path: Path, mo
     shutil.copytree(revisions.scripts_folder(), scripts)
     (scripts / "versions" / "9001_orphan.py").write_text(NEXT.format(previous=HEAD, said="") + ORPHAN)
     monkeypatch.setattr("project_manager.store.migrations.scripts_folder", lambda: scripts)
-    with pytest.raises(DatabaseRefused, match="without their parents"):
+    with pytest.raises(DatabaseOpenError, match="without their parents"):
         upgrade(str(path))
     connection = driver.connect(str(path))
     assert connection.execute("SELECT version_num FROM alembic_version").fetchall() == [(HEAD,)]

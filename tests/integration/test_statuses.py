@@ -5,7 +5,7 @@ from urllib.parse import quote
 import pytest
 
 from project_manager.domain.errors import Invalid, InvalidTransition
-from project_manager.domain.statuses import CLOSED, MOVES, Status
+from project_manager.domain.statuses import CLOSED, TRANSITIONS, Status
 from project_manager.schemas.tasks import UpdateTask
 from tests.desk import Desk, Json
 from tests.integration.invariants import check
@@ -30,20 +30,20 @@ async def brought_to(desk: Desk, status: Status) -> int:
     return number
 
 
-@pytest.mark.promise("status:moves")
+@pytest.mark.promise("status:transitions")
 @pytest.mark.parametrize("current", Status)
 async def test_every_transition_is_made_or_refused_as_in_the_table(desk: Desk, current: Status) -> None:
     for target in Status:
         number = await brought_to(desk, current)
-        if target in MOVES[current]:
+        if target in TRANSITIONS[current]:
             moved = await desk.set_status(number, target, reopen=current in CLOSED)
             assert (moved["status"], moved["previous_status"]) == (target, current)
             continue
         refusal = await desk.refused(
             InvalidTransition, "update_task_status", task_id=number, status=target, reopen=True
         )
-        assert refusal.details["legal"] == sorted(MOVES[current] - {current})
-        assert all(legal in refusal.hint for legal in MOVES[current] - {current})
+        assert refusal.details["legal"] == sorted(TRANSITIONS[current] - {current})
+        assert all(legal in refusal.hint for legal in TRANSITIONS[current] - {current})
         assert (await desk.look(number))["status"] == current
     check(desk)
 
@@ -56,7 +56,7 @@ async def test_a_late_agent_cannot_undo_finished_work(desk: Desk, status: Status
     raw: Json = {"task_id": number, "status": "TODO", **({"agent_id": agent} if agent else {})}
     refusal = await desk.refused(InvalidTransition, "update_task_status", **raw)
     assert "reopen=true" in refusal.hint
-    assert refusal.details["legal"] == sorted(MOVES[status] - {status})
+    assert refusal.details["legal"] == sorted(TRANSITIONS[status] - {status})
     assert refusal.details["reopen_required"] is True
     if agent is not None:
         claimed = await desk.refused(InvalidTransition, "acquire_task_lock", task_id=number, agent_id=agent)

@@ -13,7 +13,7 @@ import pytest
 from project_manager.config.settings import load
 from project_manager.runtime.dispatch import Runtime, open_runtime
 from project_manager.store.sqlite import driver
-from project_manager.store.sqlite.tail import Tail
+from project_manager.store.sqlite.tail import EventReader
 from tests.desk import PATIENCE, Desk, MovableClock
 from tests.served import Served
 
@@ -62,20 +62,20 @@ async def test_a_commit_of_another_process_between_an_own_one_and_the_check_is_o
 async def test_a_locked_database_at_the_first_check_stops_no_events(
     database: Path, clock: MovableClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    data_version = Tail._data_version
+    data_version = EventReader._data_version
     refused = threading.Event()
 
-    def locked_once(tail: Tail) -> int:
+    def locked_once(tail: EventReader) -> int:
         if not refused.is_set():
             refused.set()
             raise driver.driver.OperationalError("database is locked")
         return data_version(tail)
 
-    monkeypatch.setattr(Tail, "_data_version", locked_once)
+    monkeypatch.setattr(EventReader, "_data_version", locked_once)
     async with open_runtime(load({"DATABASE_PATH": str(database)}, {}).settings, clock=clock) as runtime:
         assert await anyio.to_thread.run_sync(refused.wait, PATIENCE)
         with anyio.fail_after(PATIENCE):
-            async with runtime.follow(await runtime.head()) as events:
+            async with runtime.follow(await runtime.latest_seq()) as events:
                 await Desk(runtime, clock).task()
                 assert await events.next_batch()
 
@@ -103,22 +103,22 @@ async def test_a_database_that_cannot_be_read_for_a_while_is_logged_once(
     desk: Desk, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     caplog.set_level(logging.WARNING, "project_manager.store.sqlite.tail")
-    data_version = Tail._data_version
+    data_version = EventReader._data_version
     refused: list[int] = []
     well_again = threading.Event()
 
-    def unreadable(tail: Tail) -> int:
+    def unreadable(tail: EventReader) -> int:
         if well_again.is_set():
             return data_version(tail)
         refused.append(1)
         raise driver.driver.OperationalError("disk I/O error")
 
-    monkeypatch.setattr(Tail, "_data_version", unreadable)
+    monkeypatch.setattr(EventReader, "_data_version", unreadable)
     with anyio.fail_after(PATIENCE):
         while len(refused) < 10:
             await anyio.lowlevel.checkpoint()
         well_again.set()
-        async with desk.runtime.follow(await desk.runtime.head()) as events:
+        async with desk.runtime.follow(await desk.runtime.latest_seq()) as events:
             await desk.task()
             await events.next_batch()
         while len(caplog.messages) < 2:

@@ -44,7 +44,7 @@ async def test_an_agent_that_waits_does_not_get_the_task_in_between(desk: Desk) 
     async with anyio.create_task_group() as agents:
         agents.start_soon(wait)
         with anyio.fail_after(PATIENCE):
-            while not desk.runtime.waiting.places:
+            while not desk.runtime.long_polls.places:
                 await anyio.lowlevel.checkpoint()
         taken = await take_over(desk, number)
         await desk.set_status(number, "DONE", fence=taken["lock"]["fence"])

@@ -23,7 +23,7 @@ from project_manager.services import events as retained
 from project_manager.store import chain
 from project_manager.store.chain import Head
 from project_manager.store.sqlite import backup, driver
-from project_manager.store.sqlite.backup import BackupRefused
+from project_manager.store.sqlite.backup import BackupError
 from project_manager.store.sqlite.restore import restore
 from project_manager.store.transaction import Tx
 from tests.desk import Desk, MovableClock
@@ -85,7 +85,7 @@ def change(path: Path, *statements: str) -> None:
 
 
 def found(path: Path, *published: Head) -> tuple[str, ...]:
-    examined = backup.examine(path, published=published)
+    examined = backup.check_file(path, published=published)
     assert examined.faults == ()
     return examined.differences
 
@@ -101,7 +101,7 @@ def head_of(path: Path) -> Head:
 
 
 def test_the_tables_written_by_the_service_match_its_events(path: Path) -> None:
-    examined = backup.examine(path)
+    examined = backup.check_file(path)
     assert (examined.faults, examined.differences, examined.unchecked) == ((), (), 0)
     assert examined.head == head_of(path)
 
@@ -190,7 +190,7 @@ def test_a_recomputed_chain_does_not_contain_the_published_head(path: Path) -> N
 
 def recompute_chain(path: Path) -> None:
     with closing(sqlite3.connect(path)) as connection:
-        previous = chain.BEGINNING
+        previous = chain.GENESIS_HASH
         for row in connection.execute(f"SELECT {', '.join(chain.COLUMNS)} FROM events ORDER BY seq").fetchall():
             previous = chain.link(previous, row)
             connection.execute("UPDATE events SET hash = ? WHERE seq = ?", (previous, row[0]))
@@ -205,7 +205,7 @@ async def test_the_newest_event_and_its_hash_are_in_the_metrics_and_in_the_log(
     found = await served.ok("GET", "/api/metrics")
     assert found["events"] == {"seq": head.seq, "hash": head.hash.hex()}
     with caplog.at_level(logging.INFO, logger="project_manager"):
-        await background.publish_head_once(desk.runtime.database)
+        await background.log_latest_event_once(desk.runtime.database)
     assert caplog.messages[-1] == f"latest event: {head}"
 
 
@@ -274,7 +274,7 @@ def test_a_changed_backup_is_found_also_with_a_recomputed_or_removed_checksum(pa
     made = backup.back_up(path, tmp_path / "copy.db")
     assert made.head == head_of(path)
     change(made.path, "UPDATE tasks SET description = 'Do nothing' WHERE id = 4")
-    sidecar = backup.sidecar_of(made.path)
+    sidecar = backup.checksum_path(made.path)
     sidecar.write_text(f"{backup.checksum(made.path)}  copy.db\n")
     assert found(made.path) == ("task 4 was changed without an event",)
     sidecar.unlink()
@@ -285,7 +285,7 @@ def test_a_backup_of_changed_contents_is_made_and_restored_only_by_force(path: P
     change(path, "UPDATE tasks SET description = 'Do nothing' WHERE id = 4")
     made = backup.back_up(path, tmp_path / "copy.db")
     assert made.differences == ("task 4 was changed without an event",)
-    with pytest.raises(BackupRefused, match=r"task 4 was changed .* --force"):
+    with pytest.raises(BackupError, match=r"task 4 was changed .* --force"):
         restore(made.path, tmp_path / "new.db", 1)
     assert restore(made.path, tmp_path / "new.db", 1, force=True).released == 1
 
@@ -350,7 +350,7 @@ async def run_retention_and_continue(path: Path) -> None:
 
 
 def test_retention_keeps_the_chain_and_old_tasks_are_counted_as_not_compared(pruned: Path) -> None:
-    examined = backup.examine(pruned)
+    examined = backup.check_file(pruned)
     assert (examined.faults, examined.differences) == ((), ())
     assert examined.unchecked == 4
     assert asked(pruned, "SELECT min(seq) FROM events") == asked(pruned, "SELECT event_floor + 1 FROM meta")

@@ -245,7 +245,7 @@ async def test_over_mcp_a_call_that_names_the_agent_extends_it(desk: Desk) -> No
     assert (await desk.look(claimed["task"]["id"]))["lock"]["ttl_seconds"] == 120
     answer = await desk.runtime.run(BY_NAME["get_context"], {"agent_id": "ann"}, caller)
     assert orjson.loads(answer.body)["holding"][0]["lock"]["ttl_seconds"] == 900
-    assert answer.ending_soon == []
+    assert answer.expiring_leases == []
 
 
 async def test_over_rest_a_call_that_names_the_agent_extends_it(served: Served, desk: Desk) -> None:

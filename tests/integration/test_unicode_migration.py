@@ -209,7 +209,7 @@ async def test_rows_of_an_older_release_get_keys_and_words_at_the_next_start(bef
     ]
     async with opened(before) as runtime:
         desk = Desk(runtime, runtime.clock)
-        await background.complete(runtime.database)
+        await background.backfill(runtime.database)
         for query, ids in (("口测", [30]), ("มา", [1]), ("支付", [])):
             assert [row["id"] for row in (await desk.do("list_tasks", q=query))["items"]] == ids
         assert (await desk.do("get_knowledge", q="題"))["total"] == 1

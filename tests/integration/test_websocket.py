@@ -96,8 +96,8 @@ async def test_events_with_long_texts_are_remembered_in_small_number_and_resumed
     served: Served, desk: Desk
 ) -> None:
     await edited(desk, 40)
-    assert not desk.runtime.hub.remembers(5)
-    assert desk.runtime.hub.remembers(desk.runtime.hub.head - 20)
+    assert not desk.runtime.hub.has_since(5)
+    assert desk.runtime.hub.has_since(desk.runtime.hub.head - 20)
     async with served.listen("since=1", max_size=None) as wire:
         assert (await frame(wire))["type"] == "hello"
         assert [event["seq"] for event in await frames(wire, 41)] == list(range(2, 43))
@@ -113,16 +113,16 @@ async def test_a_client_that_is_too_much_text_behind_must_load_again(served: Ser
 @pytest.mark.promise("memory:bounded", "events:slow-reader")
 async def test_a_subscriber_that_reads_nothing_is_closed_by_the_size_of_its_backlog(desk: Desk) -> None:
     async with (
-        desk.runtime.follow(await desk.runtime.head()) as idle,
-        desk.runtime.follow(await desk.runtime.head()) as busy,
+        desk.runtime.follow(await desk.runtime.latest_seq()) as idle,
+        desk.runtime.follow(await desk.runtime.latest_seq()) as busy,
     ):
         with anyio.fail_after(PATIENCE * 2):
             await desk.task()
-            while not idle.dropped:
+            while not idle.is_dropped:
                 await desk.edit(1, description=f"{idle.last_seq:6}{'x' * 65_000}")
                 await busy.next_batch()
     assert desk.runtime.hub.head < event_hub.QUEUE // 2
-    assert not busy.dropped
+    assert not busy.is_dropped
 
 
 async def test_events_of_other_projects_are_left_out_on_request(served: Served, desk: Desk) -> None:
@@ -259,7 +259,7 @@ async def test_a_client_is_asked_to_reconnect_while_events_cannot_be_read(
 
 
 async def test_a_client_that_disconnected_before_the_end_is_announced_causes_no_error(desk: Desk) -> None:
-    updates, goes = websocket.Updates(desk.runtime), anyio.Event()
+    updates, goes = websocket.EventsWebSocket(desk.runtime), anyio.Event()
     received = iter(("websocket.connect", "websocket.disconnect"))
 
     async def receive() -> dict[str, Any]:
@@ -292,7 +292,7 @@ async def test_frames_from_a_client_are_ignored(served: Served, desk: Desk) -> N
 async def test_too_much_to_catch_up_is_answered_with_resync(
     served: Served, desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(dispatch, "OLDER_EVENTS", 3)
+    monkeypatch.setattr(dispatch, "MAX_REPLAYED_EVENTS", 3)
     for number in range(5):
         await desk.task(f"task {number}")
     await all_published(desk)
@@ -330,7 +330,7 @@ async def test_a_server_that_cannot_answer_a_websocket_closes_it_with_the_reason
         sent.append(message)
 
     scope = {"type": "websocket", "path": "/ws/nope", "state": {"request_id": "r"}}
-    await websocket.NoUpdates("/ws/updates")(scope, receive, send)
+    await websocket.WebSocketNotFound("/ws/updates")(scope, receive, send)
     assert sent == [
         {"type": "websocket.accept"},
         {"type": "websocket.close", "code": 1008, "reason": "no WebSocket endpoint at /ws/nope"},

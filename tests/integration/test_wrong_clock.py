@@ -10,7 +10,7 @@ import pytest
 from project_manager.clock import rfc3339
 from project_manager.config.settings import load
 from project_manager.domain.actors import SYSTEM
-from project_manager.observability.logging import Trouble
+from project_manager.observability.logging import RateLimitedWarning
 from project_manager.runtime import background
 from project_manager.runtime.dispatch import Runtime, open_runtime
 from project_manager.store.database_clock import SETTLE_MS
@@ -66,9 +66,9 @@ async def write(runtime: Runtime, statement: str, *values: object) -> None:
 async def test_one_round_of_every_background_job_deletes_nothing(ahead: Desk, database: Path) -> None:
     before = content(database)
     runtime = ahead.runtime
-    await background.beat_once(runtime.database, "serve", runtime.waiting.places)
+    await background.heartbeat_once(runtime.database, "serve", runtime.long_polls.places)
     await background.maintain_once(runtime.database, event_days=1)
-    await runtime.sweep()
+    await runtime.run_due_jobs()
     after = content(database)
     beats = before.pop("instances"), after.pop("instances")
     assert after == before
@@ -106,15 +106,17 @@ async def test_readiness_and_a_metric_show_the_difference(ahead: Desk, caplog: p
         assert (answer.status_code, answer.json()["checks"]["clock"]) == (503, False)
         page = (await served.send("GET", "/metrics")).text
         assert sample(page, "project_manager_clock_difference_seconds") == YEARS / 1000
-    apart = Trouble(background.log, "clock_differs", "clock difference")
-    background.tell_clock(apart, ahead.runtime.database.clock.difference())
+    apart = RateLimitedWarning(background.log, "clock_differs", "clock difference")
+    background.log_clock_difference(apart, ahead.runtime.database.clock.difference())
     assert "3650 days" in caplog.text
     assert caplog.records[-1].__dict__["action"] == "clock_differs"
 
 
 async def test_a_small_difference_is_not_logged(desk: Desk, caplog: pytest.LogCaptureFixture) -> None:
     desk.clock.slip = -3_600_000
-    background.tell_clock(Trouble(background.log, "a", "b"), desk.runtime.database.clock.difference())
+    background.log_clock_difference(
+        RateLimitedWarning(background.log, "a", "b"), desk.runtime.database.clock.difference()
+    )
     assert caplog.text == ""
 
 
@@ -124,7 +126,7 @@ async def test_old_rows_are_deleted_a_day_after_a_jump_was_followed(desk: Desk) 
     await desk.pass_time(1)
     await desk.pass_time(SETTLE_MS / 1000)
     database = desk.runtime.database
-    assert database.clock.agrees()
+    assert database.clock.is_in_sync()
     await background.maintain_once(database, event_days=1)
     assert len(content(database.path)["answers"]) == 1
     desk.clock.advance(DAY_MS / 1000 + 1)
@@ -144,7 +146,7 @@ async def test_a_restore_sets_database_time_to_the_wall_clock(database: Path, cl
         assert deferred["ready"]
     clock.slip = 0
     done = await anyio.to_thread.run_sync(put_back, database, clock.now())
-    assert (done.lowered, done.released) == (YEARS, 1)
+    assert (done.clock_lowered_ms, done.released) == (YEARS, 1)
     assert done.fence_floor >= clock.now() + YEARS
     async with open_runtime(settings, clock=clock) as runtime:
         desk = Desk(runtime, clock)
@@ -163,5 +165,5 @@ async def test_a_restore_never_steps_back_by_less_than_an_hour(database: Path, c
     async with open_runtime(settings, clock=clock) as runtime:
         await Desk(runtime, clock).task()
     done = await anyio.to_thread.run_sync(put_back, database, clock.now() - 3_600_000)
-    assert done.lowered == 0
+    assert done.clock_lowered_ms == 0
     assert read(database, "SELECT clock_high FROM meta") == [{"clock_high": clock.now()}]

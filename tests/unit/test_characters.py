@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from project_manager.domain.characters import escaped
+from project_manager.domain.characters import escape_control_characters
 
 
 @pytest.mark.parametrize(
@@ -18,11 +18,11 @@ from project_manager.domain.characters import escaped
     ],
 )
 def test_only_characters_that_act_on_a_terminal_are_escaped(text: str, shown: str) -> None:
-    assert escaped(text) == shown
+    assert escape_control_characters(text) == shown
 
 
 def test_json_keeps_its_values() -> None:
     value = {"name": "a\u202eb\u009bc\x7f\u2028\n"}
-    text = escaped(json.dumps(value, ensure_ascii=False))
+    text = escape_control_characters(json.dumps(value, ensure_ascii=False))
     assert json.loads(text) == value
     assert "\u009b" not in text

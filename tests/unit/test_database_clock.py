@@ -4,7 +4,15 @@ from dataclasses import dataclass, replace
 
 import pytest
 
-from project_manager.store.database_clock import DOWNTIME_MS, JUMP_MS, KEEP_MS, SETTLE_MS, STEP_MS, DatabaseClock, Mark
+from project_manager.store.database_clock import (
+    DOWNTIME_MS,
+    JUMP_MS,
+    KEEP_MS,
+    SETTLE_MS,
+    STEP_MS,
+    ClockMark,
+    DatabaseClock,
+)
 from tests.desk import MovableClock
 
 HOUR = 3_600_000
@@ -15,7 +23,7 @@ YEARS = 10 * 365 * 24 * HOUR
 class Stored:
     """The row of the database in which the processes store their mark."""
 
-    mark: Mark
+    mark: ClockMark
 
 
 @dataclass
@@ -52,7 +60,7 @@ def clock() -> MovableClock:
 
 @pytest.fixture
 def process(clock: MovableClock) -> Process:
-    made = Process(clock, Stored(Mark(0)))
+    made = Process(clock, Stored(ClockMark(0)))
     made.batch()
     return made
 
@@ -81,14 +89,14 @@ def test_after_a_jump_back_time_continues_at_its_pace(process: Process, clock: M
     assert process.batch() == before
     assert process.batches(100) == before + 100_000
     assert process.time.difference() == -slip
-    assert process.time.agrees() is (-slip <= JUMP_MS)
+    assert process.time.is_in_sync() is (-slip <= JUMP_MS)
 
 
 def test_a_clock_that_was_wrong_for_a_moment_has_no_lasting_effect(process: Process, clock: MovableClock) -> None:
     before = process.batch()
     clock.slip = YEARS
     assert process.batches(SETTLE_MS // 1000 - 1) == before + SETTLE_MS - 1000
-    assert not process.time.agrees()
+    assert not process.time.is_in_sync()
     clock.slip = 0
     process.batch()
     assert process.time.difference() == 0
@@ -103,7 +111,7 @@ def test_a_jump_that_stands_is_followed_and_deletions_wait_for_a_day(process: Pr
     process.batch()
     clock.advance(SETTLE_MS / 1000)
     assert process.batch() == clock.now()
-    assert process.time.agrees()
+    assert process.time.is_in_sync()
     assert not process.time.may_delete()
     again = started_again(process)
     again.batch()
@@ -184,12 +192,12 @@ def test_one_process_with_a_wrong_clock_does_not_move_the_others(process: Proces
 
 
 def test_a_mark_of_another_process_is_never_undercut(process: Process) -> None:
-    process.row.mark = Mark(process.clock.now() + YEARS)  # as a release without these rules stores it
+    process.row.mark = ClockMark(process.clock.now() + YEARS)  # as a release without these rules stores it
     before = process.batch()
     assert before >= process.clock.now() + YEARS
     assert process.batches(10) == before + 10_000
     assert not process.time.may_delete()
-    assert process.time.wall_apart() == process.clock.now()
+    assert process.time.wall_clock_if_different() == process.clock.now()
 
 
 def test_the_mark_is_written_once_a_second(process: Process, clock: MovableClock) -> None:

@@ -193,14 +193,14 @@ def test_a_repeated_failure_is_logged_once_then_at_intervals_and_when_it_is_over
     configure: Configure, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stream = configure()
-    trouble = logs.Trouble(LOGGER, "fetch_failed", "letters cannot be fetched")
+    trouble = logs.RateLimitedWarning(LOGGER, "fetch_failed", "letters cannot be fetched")
     for _ in range(100):
-        trouble.goes_on("nobody opens")
-    monkeypatch.setattr(logs, "TELL_AGAIN_SECONDS", 0)
-    trouble.goes_on("still nobody")
+        trouble.failed("nobody opens")
+    monkeypatch.setattr(logs, "REPEAT_SECONDS", 0)
+    trouble.failed("still nobody")
     for _ in range(100):
-        trouble.is_over()
-    trouble.goes_on("nobody again")
+        trouble.recovered()
+    trouble.failed("nobody again")
     assert [line["message"] for line in lines(stream)] == [
         "letters cannot be fetched: nobody opens",
         "letters cannot be fetched: still nobody",

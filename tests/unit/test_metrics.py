@@ -25,8 +25,8 @@ def everything_counted() -> Metrics:
     metrics.mcp_session_opened()
     metrics.mcp_session_closed()
     metrics.backup_verified(1_700_000_000.0, 0.5)
-    metrics.watch("writer_queue_depth", lambda: 5.0)
-    metrics.expect_instances(3)
+    metrics.register_gauge("writer_queue_depth", lambda: 5.0)
+    metrics.set_expected_instances(3)
     return metrics
 
 
@@ -48,7 +48,7 @@ def everything_counted() -> Metrics:
         ("pm_websocket_refused_total", {}, 1),
         ("pm_events_sent_total", {}, 12),
         ("pm_subscribers_dropped_total", {}, 1),
-        ("pm_mcp_calls_total", {"tool": "claim_next_task", "protocol": "2025", "outcome": "ok"}, 1),
+        ("pm_mcp_calls_total", {"tool": "claim_next_task", "protocol_version": "2025", "outcome": "ok"}, 1),
         ("pm_mcp_call_duration_seconds_count", {"tool": "claim_next_task"}, 1),
         ("pm_mcp_sessions_opened_total", {}, 1),
         ("pm_mcp_sessions_closed_total", {}, 1),
@@ -101,7 +101,7 @@ def test_the_average_query_is_in_milliseconds_over_all_queries() -> None:
 def test_a_gauge_is_read_at_each_scrape() -> None:
     metrics = Metrics()
     depths = iter([1.0, 7.0])
-    metrics.watch("writer_queue_depth", lambda: next(depths))
+    metrics.register_gauge("writer_queue_depth", lambda: next(depths))
     assert b"pm_writer_queue_depth 1.0" in metrics.render()
     assert b"pm_writer_queue_depth 7.0" in metrics.render()
 
@@ -112,8 +112,8 @@ def test_a_gauge_with_a_removed_file_leaves_the_others() -> None:
     def gone() -> float:
         raise FileNotFoundError("tasks.db-wal")
 
-    metrics.watch("wal_bytes", gone)
-    metrics.watch("database_bytes", lambda: 4096.0)
+    metrics.register_gauge("wal_bytes", gone)
+    metrics.register_gauge("database_bytes", lambda: 4096.0)
     page = metrics.render()
     assert b"pm_wal_bytes" not in page
     assert b"pm_database_bytes 4096.0" in page

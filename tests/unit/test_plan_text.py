@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from project_manager.domain.errors import Invalid
 from project_manager.plans import diagnostics, reader, writer, yaml_tree
-from project_manager.plans.yaml_tree import Place, Unreadable
+from project_manager.plans.yaml_tree import Position, SyntaxProblem
 
 CHECKOUT = Path(__file__).parents[2]
 PLANS = sorted((CHECKOUT / "examples").glob("*.yaml"))
@@ -39,8 +39,8 @@ nested = st.fixed_dictionaries(
 
 @given(documents)
 def test_a_document_written_as_yaml_is_read_back_unchanged(document: dict[str, Any]) -> None:
-    text = "".join(writer.pieces(document, "yaml"))
-    assert yaml_tree.plain(yaml_tree.compose(text)) == document
+    text = "".join(writer.serialize(document, "yaml"))
+    assert yaml_tree.to_python(yaml_tree.compose(text)) == document
     assert yaml.safe_load(text) == document
 
 
@@ -55,30 +55,30 @@ def drawn_from(value: Any) -> Any:
 
 @given(nested, st.sampled_from(["yaml", "json"]))
 def test_iterators_are_written_as_lists(document: dict[str, Any], form: str) -> None:
-    written = "".join(writer.pieces(drawn_from(document), form))
-    assert written == "".join(writer.pieces(document, form))
+    written = "".join(writer.serialize(drawn_from(document), form))
+    assert written == "".join(writer.serialize(document, form))
 
 
 @given(documents)
 def test_a_document_written_as_json_is_read_back_unchanged(document: dict[str, Any]) -> None:
-    text = "".join(writer.pieces(document, "json"))
-    assert yaml_tree.plain(yaml_tree.compose(text)) == document
+    text = "".join(writer.serialize(document, "json"))
+    assert yaml_tree.to_python(yaml_tree.compose(text)) == document
     assert json.loads(text) == document
 
 
 @given(documents)
 def test_escaped_surrogate_pairs_in_json_of_other_writers_are_combined(document: dict[str, Any]) -> None:
-    assert yaml_tree.plain(yaml_tree.compose(json.dumps(document))) == document
+    assert yaml_tree.to_python(yaml_tree.compose(json.dumps(document))) == document
 
 
 def test_words_that_yaml_reads_as_values_stay_text() -> None:
-    said = yaml_tree.plain(yaml_tree.compose("[No, on, 1e3, 0x10, 2026-11-23, 1:30, .inf, 007]"))
+    said = yaml_tree.to_python(yaml_tree.compose("[No, on, 1e3, 0x10, 2026-11-23, 1:30, .inf, 007]"))
     assert said == ["No", "on", "1e3", "0x10", "2026-11-23", "1:30", ".inf", "007"]
 
 
 def test_an_explicit_key_wins_over_a_merged_one() -> None:
     text = "base: &b {name: A, priority: 1}\nlater: {<<: *b, name: B}\nearlier: {name: C, <<: [*b]}\n"
-    said = yaml_tree.plain(yaml_tree.compose(text))
+    said = yaml_tree.to_python(yaml_tree.compose(text))
     assert said["later"] == {"name": "B", "priority": "1"}
     assert said["earlier"] == {"name": "C", "priority": "1"}
 
@@ -86,21 +86,21 @@ def test_an_explicit_key_wins_over_a_merged_one() -> None:
 @pytest.mark.parametrize(
     ("text", "place", "words"),
     [
-        ("[" * 40 + "]" * 40, Place(1, 33), "nested"),
-        ("- " * 40 + "x", Place(1, 65), "nested"),
-        ("a: &a [*a]", Place(1, 8), "anchor"),
-        ("a: *nobody", Place(1, 4), "anchor"),
-        ("a: !!python/object:os.system x", Place(1, 4), "tag"),
-        ("a: 1\n---\nb: 2", Place(2, 1), "second document"),
-        ("a: b: c", Place(1, 5), "invalid YAML"),
-        ("a:\n  - \x07", Place(2, 5), "U+0007"),
-        ("a: \ud800", Place(1, 4), "U+D800"),
-        ("? [a]\n: b", Place(1, 3), "keys must be text"),
-        ("<<: 5", Place(1, 5), "merges mappings"),
+        ("[" * 40 + "]" * 40, Position(1, 33), "nested"),
+        ("- " * 40 + "x", Position(1, 65), "nested"),
+        ("a: &a [*a]", Position(1, 8), "anchor"),
+        ("a: *nobody", Position(1, 4), "anchor"),
+        ("a: !!python/object:os.system x", Position(1, 4), "tag"),
+        ("a: 1\n---\nb: 2", Position(2, 1), "second document"),
+        ("a: b: c", Position(1, 5), "invalid YAML"),
+        ("a:\n  - \x07", Position(2, 5), "U+0007"),
+        ("a: \ud800", Position(1, 4), "U+D800"),
+        ("? [a]\n: b", Position(1, 3), "keys must be text"),
+        ("<<: 5", Position(1, 5), "merges mappings"),
     ],
 )
-def test_an_invalid_document_is_refused_with_its_position(text: str, place: Place, words: str) -> None:
-    with pytest.raises(Unreadable) as caught:
+def test_an_invalid_document_is_refused_with_its_position(text: str, place: Position, words: str) -> None:
+    with pytest.raises(SyntaxProblem) as caught:
         yaml_tree.compose(text)
     assert words in caught.value.message
     assert caught.value.place == place
@@ -109,13 +109,13 @@ def test_an_invalid_document_is_refused_with_its_position(text: str, place: Plac
 @pytest.mark.parametrize("text", ["[" * 100_000, "- " * 100_000 + "x", "{a: " * 100_000])
 def test_a_document_that_is_nested_without_end_is_refused(text: str) -> None:
     # Releases of the parser differ: some refuse it with their own message before the depth is counted.
-    with pytest.raises(Unreadable):
+    with pytest.raises(SyntaxProblem):
         yaml_tree.compose(text)
 
 
 @pytest.mark.parametrize("text", ["a: 1\nb: [1,\nc: 2", 'a:\n  {"b": "\\ud83d"}', "a: 1\n\tb: 2"])
 def test_a_syntax_error_is_refused_with_its_line(text: str) -> None:
-    with pytest.raises(Unreadable) as caught:
+    with pytest.raises(SyntaxProblem) as caught:
         yaml_tree.compose(text)
     assert caught.value.place.line > 1
     assert caught.value.message.startswith("invalid YAML: ")
@@ -124,16 +124,16 @@ def test_a_syntax_error_is_refused_with_its_line(text: str) -> None:
 @pytest.mark.parametrize(
     ("source", "text", "place", "words"),
     [
-        ("plan.json", '{"projects": [\n  {"name" "Shop"}]}', Place(2, 11), "invalid JSON: expecting ':' delimiter"),
-        ("plan.JSON", "projects: [", Place(1, 1), "invalid JSON: expecting value"),
-        ("document", '{"projects": [}', Place(1, 15), "invalid JSON: "),
-        ("plan.yaml", '{"projects": [}', Place(1, 15), "invalid YAML: "),
-        ("document", "projects: [\n", Place(2, 1), "invalid YAML: "),
-        ("plan.json", '["\\ud83d", ' + "[" * 100_000, Place(1, 5), "invalid YAML: "),
+        ("plan.json", '{"projects": [\n  {"name" "Shop"}]}', Position(2, 11), "invalid JSON: expecting ':' delimiter"),
+        ("plan.JSON", "projects: [", Position(1, 1), "invalid JSON: expecting value"),
+        ("document", '{"projects": [}', Position(1, 15), "invalid JSON: "),
+        ("plan.yaml", '{"projects": [}', Position(1, 15), "invalid YAML: "),
+        ("document", "projects: [\n", Position(2, 1), "invalid YAML: "),
+        ("plan.json", '["\\ud83d", ' + "[" * 100_000, Position(1, 5), "invalid YAML: "),
     ],
 )
 def test_a_syntax_error_is_described_in_the_terms_of_the_format(
-    source: str, text: str, place: Place, words: str
+    source: str, text: str, place: Position, words: str
 ) -> None:
     (fault,) = reader.read(text, source).faults
     assert (fault.place, fault.message[: len(words)]) == (place, words)
@@ -142,11 +142,11 @@ def test_a_syntax_error_is_described_in_the_terms_of_the_format(
 def test_a_document_that_unfolds_into_millions_is_refused_before_it_unfolds() -> None:
     lines = ["l0: &l0 [x, x, x, x, x, x, x, x, x, x]"]
     lines += [f"l{n}: &l{n} [{', '.join([f'*l{n - 1}'] * 10)}]" for n in range(1, 9)]
-    with pytest.raises(Unreadable, match="more than 2,000,000 values"):
+    with pytest.raises(SyntaxProblem, match="more than 2,000,000 values"):
         yaml_tree.compose("\n".join(lines))
 
 
-@pytest.mark.promise("plan:all-faults")
+@pytest.mark.promise("plan:all-errors")
 def test_every_error_in_a_document_is_found_at_once_with_line_and_column() -> None:
     text = """\
 projects:
@@ -170,17 +170,17 @@ standalone_task: []
     read = reader.read(text, "plan.yaml")
     found = {(fault.place, fault.field) for fault in read.faults}
     assert found == {
-        (Place(3, 5), "projects.0.colour"),
-        (Place(5, 9), "projects.0.epics.0.nam"),
-        (Place(5, 9), "projects.0.epics.0.name"),
-        (Place(8, 13), "projects.0.epics.0.tasks.0.statuss"),
-        (Place(9, 23), "projects.0.epics.0.tasks.0.priority"),
-        (Place(10, 21), "projects.0.epics.0.tasks.0.labels"),
-        (Place(11, 13), "projects.0.epics.0.tasks.1"),
-        (Place(13, 21), "projects.0.epics.0.tasks.2.status"),
-        (Place(14, 13), "projects.0.epics.0.tasks.2.name"),
-        (Place(16, 16), "projects.0.epics.1.tasks"),
-        (Place(17, 1), "standalone_task"),
+        (Position(3, 5), "projects.0.colour"),
+        (Position(5, 9), "projects.0.epics.0.nam"),
+        (Position(5, 9), "projects.0.epics.0.name"),
+        (Position(8, 13), "projects.0.epics.0.tasks.0.statuss"),
+        (Position(9, 23), "projects.0.epics.0.tasks.0.priority"),
+        (Position(10, 21), "projects.0.epics.0.tasks.0.labels"),
+        (Position(11, 13), "projects.0.epics.0.tasks.1"),
+        (Position(13, 21), "projects.0.epics.0.tasks.2.status"),
+        (Position(14, 13), "projects.0.epics.0.tasks.2.name"),
+        (Position(16, 16), "projects.0.epics.1.tasks"),
+        (Position(17, 1), "standalone_task"),
     }
 
 
@@ -227,7 +227,7 @@ def test_the_error_for_an_empty_key_names_the_default() -> None:
     text = "standalone_tasks:\n- {name: T, description: , labels: ~, priority: null, due_at: , status: , project: }\n"
     read = reader.read(text, "p")
     assert read.faults == []
-    said = read.tasks[0].said
+    said = read.tasks[0].spec
     assert (said.description, said.labels, said.priority, said.due_at) == ("", [], 2, None)
     assert {"description", "labels", "priority", "due_at"} <= said.model_fields_set
     assert "status" not in said.model_fields_set
@@ -240,8 +240,8 @@ def test_an_empty_document_is_no_plan() -> None:
 
 
 def test_the_error_counts_its_details_and_lists_them_in_document_order() -> None:
-    faults = [diagnostics.Fault(Place(line, 1), "f", f"fault {line}") for line in range(700, 0, -1)]
-    error = diagnostics.refused("plan.yaml", faults)
+    faults = [diagnostics.Diagnostic(Position(line, 1), "f", f"fault {line}") for line in range(700, 0, -1)]
+    error = diagnostics.plan_error("plan.yaml", faults)
     assert isinstance(error, Invalid)
     listed: Any = error.details["faults"]
     assert error.details["total"] == 700
@@ -258,7 +258,7 @@ def test_an_example_is_a_plan_without_faults(path: Path) -> None:
 def test_one_example_is_a_real_plan_of_more_than_thirty_tasks_with_everything_in_it() -> None:
     sizes = {path: reader.read(path.read_text(), path.name).tasks for path in PLANS}
     tasks = max(sizes.values(), key=len)
-    said = {name for task in tasks for name in task.said.model_fields_set}
+    said = {name for task in tasks for name in task.spec.model_fields_set}
     assert len(tasks) > 30
     assert {"depends_on", "conflicts_with", "priority", "labels", "acceptance", "external_key", "due_at"} <= said
 

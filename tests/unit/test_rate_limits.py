@@ -1,6 +1,6 @@
 import pytest
 
-from project_manager.domain.actors import LOCAL, Actor, Role, unnamed
+from project_manager.domain.actors import LOCAL, Actor, Role, anonymous_agent
 from project_manager.domain.errors import RateLimited
 from project_manager.runtime.rate_limit import BURST_SECONDS, REMEMBERED, RateLimits
 
@@ -56,7 +56,7 @@ def test_naming_an_agent_that_has_its_own_token_uses_up_nothing_of_its_limit() -
 
 
 @pytest.mark.parametrize(
-    ("limits", "actor"), [(RateLimits(0), ANN), (RateLimits(1), LOCAL), (RateLimits(1), unnamed(LOCAL))]
+    ("limits", "actor"), [(RateLimits(0), ANN), (RateLimits(1), LOCAL), (RateLimits(1), anonymous_agent(LOCAL))]
 )
 def test_without_a_limit_or_without_an_agent_nothing_is_counted(limits: RateLimits, actor: Actor) -> None:
     assert calls_until_refused(limits, actor, 100.0) == 1_000

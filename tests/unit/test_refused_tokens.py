@@ -2,23 +2,23 @@ import logging
 
 import pytest
 
-from project_manager.observability.logging import Action
+from project_manager.observability.logging import ActionRecord
 from project_manager.runtime import rejected_tokens
 from project_manager.runtime.rejected_tokens import (
     ADDRESSES_REMEMBERED,
     FORGET_SECONDS,
     LOG_AGAIN_SECONDS,
-    RefusedTokens,
+    RejectedTokens,
 )
 
 ADA, BOB = "192.0.2.1", "192.0.2.2"
 
 
-def refused() -> RefusedTokens:
-    return RefusedTokens(lambda: None)
+def refused() -> RejectedTokens:
+    return RejectedTokens(lambda: None)
 
 
-def delays(tokens: RefusedTokens, address: str, number: int, now: float = 100.0) -> list[float]:
+def delays(tokens: RejectedTokens, address: str, number: int, now: float = 100.0) -> list[float]:
     return [tokens.record(address, now) for _ in range(number)]
 
 
@@ -71,11 +71,11 @@ def test_memory_is_bounded_and_the_longest_unseen_address_is_forgotten_first() -
 
 def test_each_failure_counts_and_a_flood_leaves_few_lines(caplog: pytest.LogCaptureFixture) -> None:
     counted: list[None] = []
-    tokens = RefusedTokens(lambda: counted.append(None))
+    tokens = RejectedTokens(lambda: counted.append(None))
     with caplog.at_level(logging.WARNING):
         delays(tokens, ADA, 1000)
         delays(tokens, ADA, 1000, 100.0 + LOG_AGAIN_SECONDS)
-    lines = [record.fields for record in caplog.records if isinstance(record, Action)]
+    lines = [record.fields for record in caplog.records if isinstance(record, ActionRecord)]
     assert [line["failures"] for line in lines] == [1, 2, 3, 4, 5, 1001]
     assert lines[-1] == {"address": ADA, "failures": 1001, "delay_milliseconds": 1000}
     assert {record.levelname for record in caplog.records} == {"WARNING"}
@@ -89,4 +89,4 @@ async def test_only_a_limited_number_of_answers_waits_at_once(monkeypatch: pytes
     monkeypatch.setattr(rejected_tokens, "LONGEST_DELAY_SECONDS", 3600.0)
     tokens = refused()
     for _ in range(10):
-        await tokens.refuse(ADA)
+        await tokens.record_rejection(ADA)

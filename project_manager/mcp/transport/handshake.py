@@ -81,7 +81,7 @@ class HandshakeEra:
 
     def _opened(self, session: Session, left: ExitStack, client: sdk.Client) -> None:
         if self._server.streams is not None:
-            left.callback(self._server.streams.join(session.id, session.owner, client))
+            left.callback(self._server.streams.attach_stream(session.id, session.owner, client))
 
     async def delete(self, scope: Scope, send: Send) -> None:
         """The client is done: its id is refused from now on."""

@@ -63,7 +63,7 @@ class McpTransportMetrics(Protocol):
 
     def mcp_session_opened(self) -> None: ...
     def mcp_session_closed(self) -> None: ...
-    def watch(self, gauge: str, read: Callable[[], float], /) -> None: ...
+    def register_gauge(self, gauge: str, read: Callable[[], float], /) -> None: ...
 
 
 class McpHttpTransport:
@@ -95,7 +95,7 @@ class McpHttpTransport:
         self._modern = ModernEra(server, self._single, self._calls, self._ending, self._stream)
         self._handshake = HandshakeEra(server, self._calls, self._ending, self._sessions, idle_seconds)
         self._routes = self._routes_of(settings.mcp_transport)
-        metrics.watch("mcp_sessions", lambda: float(len(self._sessions) + len(self._sse_scopes)))
+        metrics.register_gauge("mcp_sessions", lambda: float(len(self._sessions) + len(self._sse_scopes)))
 
     def _routes_of(self, transport: str) -> dict[str, Endpoint]:
         routes: dict[str, Endpoint] = {"/mcp": self._mcp}

@@ -160,7 +160,7 @@ class Client:
 class Streams(Protocol):
     """Who wants to know which sessions have their stream of notifications here."""
 
-    def join(self, session_id: str, owner: str, client: Client, /) -> Callable[[], None]:
+    def attach_stream(self, session_id: str, owner: str, client: Client, /) -> Callable[[], None]:
         """The stream begins; the answer is called when it ends."""
 
     async def end_session(self, session_id: str, owner: str, /) -> None:

@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 
-def hindrance(database: Path) -> str | None:
+def permission_problem(database: Path) -> str | None:
     """Return why this user cannot create, read or write the database, or None when permissions allow it.
 
     The sentence names the path, its owner, the user of this process, and a remedy. The function follows symbolic
@@ -12,7 +12,7 @@ def hindrance(database: Path) -> str | None:
     """
     real = Path(os.path.realpath(database))
     folder = next(folder for folder in real.parents if os.path.lexists(folder))
-    if reason := of_folder(folder):
+    if reason := folder_problem(folder):
         return f"the database {database} cannot be used: {reason}"
     if not os.path.lexists(real):
         return None
@@ -23,7 +23,7 @@ def hindrance(database: Path) -> str | None:
     return None
 
 
-def of_folder(folder: Path) -> str | None:
+def folder_problem(folder: Path) -> str | None:
     """Return why this user cannot create files in the folder, with a remedy, or None when permissions allow it."""
     if _is_read_only_mount(folder):
         return f"{folder} is on a read-only file system: mount it writable for {_user()}, or choose another folder"

@@ -19,28 +19,28 @@ from project_manager.clock import stamp
 from project_manager.store import revisions
 from project_manager.store.chain import Head
 from project_manager.store.sqlite import access, checks, driver, files, private_files
-from project_manager.store.sqlite.checks import Examination
+from project_manager.store.sqlite.checks import CheckResult
 
 _CHUNK = 1024 * 1024
 
 
-class BackupRefused(Exception):
+class BackupError(Exception):
     """Error with one sentence on why no backup was taken or why a backup is not used. Nothing was changed."""
 
 
-class NotNow(BackupRefused):
+class TemporaryBackupError(BackupError):
     """Refusal because of the state of the machine, such as a full disk. The database may be intact."""
 
 
-class InUse(NotNow):
+class DatabaseInUse(TemporaryBackupError):
     """Refusal because a process has the database open."""
 
 
-class Unchecked(NotNow):
+class CheckNotPossible(TemporaryBackupError):
     """Refusal because a check of the database could not run. The state of the database is unknown."""
 
 
-class NewerRelease(Unchecked):
+class NewerRelease(CheckNotPossible):
     """Refusal because the schema is of a newer release. Only that release can check or copy the database."""
 
 
@@ -74,47 +74,47 @@ def back_up(database: Path, target: Path, mode: int = private_files.FILE_MODE) -
     of its folder. Raises BackupRefused.
     """
     if not database.is_file():
-        raise BackupRefused(f"no database at {database}")
+        raise BackupError(f"no database at {database}")
     if target.exists() and target.samefile(database):
-        raise BackupRefused("the backup target is the database itself; choose another file")
+        raise BackupError("the backup target is the database itself; choose another file")
     if not target.parent.is_dir():
-        raise BackupRefused(f"folder {target.parent} not found")
+        raise BackupError(f"folder {target.parent} not found")
     if mixed := _foreign_logs(database):
-        raise BackupRefused(f"{mixed[0]} belongs to another database than {database.name}; move it")
+        raise BackupError(f"{mixed[0]} belongs to another database than {database.name}; move it")
     _check_logs_of_target(target)
     try:
         _remove_leftovers(target, database)
         with private_files.workspace(target, "unfinished") as unfinished:
             digest, found = _copy_whole(database, unfinished)
-            sidecar_of(target).unlink(missing_ok=True)  # a crash must not leave an old checksum next to the new file
-            _hand_over(unfinished, target.parent, mode)
-            put(unfinished, target)
-        with _written(sidecar_of(target), f"{digest}  {target.name}\n") as sidecar:
-            _hand_over(sidecar, target.parent, mode)
+            checksum_path(target).unlink(missing_ok=True)  # a crash must not leave an old checksum next to the new file
+            _set_ownership(unfinished, target.parent, mode)
+            replace_file(unfinished, target)
+        with _written(checksum_path(target), f"{digest}  {target.name}\n") as sidecar:
+            _set_ownership(sidecar, target.parent, mode)
     except OSError as error:
-        raise unwritable(f"the backup {target.name}", target.parent, error) from error
+        raise write_error(f"the backup {target.name}", target.parent, error) from error
     except driver.DriverError as error:
-        raise _uncopied(database, target, error) from error
+        raise _copy_error(database, target, error) from error
     size, revision = target.stat().st_size, found.revision or ""
     return Backup(target, size, digest, revision, found.head, found.differences)
 
 
-def _copy_whole(database: Path, unfinished: Path) -> tuple[str, Examination]:
+def _copy_whole(database: Path, unfinished: Path) -> tuple[str, CheckResult]:
     """Copy the database, check the copy, and return its checksum and the result. Raises BackupRefused."""
     _copy_in_use(database, unfinished)
-    found = examine(unfinished)
+    found = check_file(unfinished)
     if found.faults or found.revision is None:
-        raise BackupRefused(f"the copy of {database} is damaged: {'; '.join(found.faults) or 'it has no schema'}")
+        raise BackupError(f"the copy of {database} is damaged: {'; '.join(found.faults) or 'it has no schema'}")
     return checksum(unfinished), found
 
 
-def _hand_over(path: Path, folder: Path, mode: int) -> None:
+def _set_ownership(path: Path, folder: Path, mode: int) -> None:
     """Set the permissions `mode` on a finished file, and the owner and group of its folder."""
-    files.give_like(path, folder)
+    files.copy_ownership(path, folder)
     path.chmod(mode)
 
 
-def name_in(folder: Path, database: Path, now: int) -> Path:
+def backup_name(folder: Path, database: Path, now: int) -> Path:
     """Return the path of a backup taken at `now` (milliseconds since the epoch)."""
     return folder / f"{database.stem}-{stamp(now)}.db"
 
@@ -125,24 +125,24 @@ def keep_newest(folder: Path, database: Path, count: int) -> list[Path]:
     found = sorted((path for path in folder.iterdir() if named.fullmatch(path.name)), key=lambda path: path.name)
     old = found[:-count] if count else found
     for path in old:
-        sidecar_of(path).unlink(missing_ok=True)
+        checksum_path(path).unlink(missing_ok=True)
         path.unlink(missing_ok=True)
     return old
 
 
-def unwritable(what: str, folder: Path, error: OSError) -> BackupRefused:
+def write_error(subject: str, folder: Path, error: OSError) -> BackupError:
     """Return the refusal for a file that cannot be written to a folder. It is NotNow when the disk is full."""
-    kind = NotNow if error.errno in (errno.ENOSPC, errno.EDQUOT) else BackupRefused
-    reason = access.of_folder(folder) if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS) else None
-    return kind(f"{what} cannot be written to the folder {folder}: {reason or error.strerror}")
+    kind = TemporaryBackupError if error.errno in (errno.ENOSPC, errno.EDQUOT) else BackupError
+    reason = access.folder_problem(folder) if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS) else None
+    return kind(f"{subject} cannot be written to the folder {folder}: {reason or error.strerror}")
 
 
-def disk_full(what: str, folder: Path) -> NotNow:
+def disk_full(what: str, folder: Path) -> TemporaryBackupError:
     """Return the refusal for a file that SQLite cannot write because the disk is full."""
-    return NotNow(f"{what} cannot be written to the folder {folder}: the disk is full")
+    return TemporaryBackupError(f"{what} cannot be written to the folder {folder}: the disk is full")
 
 
-def examine(path: Path, *, sealed: bool = True, published: Iterable[Head] = ()) -> Examination:
+def check_file(path: Path, *, sealed: bool = True, published: Iterable[Head] = ()) -> CheckResult:
     """Check a database file from end to end without changes and return the result.
 
     `sealed` marks the file as a backup, so the checksum file next to it is compared. The hash chain must contain the
@@ -151,20 +151,20 @@ def examine(path: Path, *, sealed: bool = True, published: Iterable[Head] = ()) 
     """
     try:
         if not files.is_database(path):
-            return Examination(None, ("it is not a database",))
+            return CheckResult(None, ("it is not a database",))
         if mixed := files.foreign_logs(path):
-            return Examination(None, (f"{mixed[0].name} next to it belongs to another database; move it",))
+            return CheckResult(None, (f"{mixed[0].name} next to it belongs to another database; move it",))
         faults = _checksum_faults(path) if sealed else ()
         found = _examine_contents(path, published)
         if found.faults:
             _read_through(path)  # SQLite reports an unreadable disk page as a fault of the database
     except OSError as error:
-        raise Unchecked(f"{path} cannot be checked now: {error.strerror}") from error
+        raise CheckNotPossible(f"{path} cannot be checked now: {error.strerror}") from error
     except driver.DriverError as error:
-        raise Unchecked(f"{path} cannot be checked now: {_reason(path, error)}") from error
+        raise CheckNotPossible(f"{path} cannot be checked now: {_reason(path, error)}") from error
     faults = (*faults, *found.faults)
     if found.newer and not faults:
-        raise NewerRelease(revisions.use_newer(path, str(found.revision)))
+        raise NewerRelease(revisions.newer_release_message(path, str(found.revision)))
     return replace(found, faults=faults)
 
 
@@ -183,12 +183,12 @@ def checksum(path: Path) -> str:
     return digest.hexdigest()
 
 
-def sidecar_of(path: Path) -> Path:
+def checksum_path(path: Path) -> Path:
     """Return the path of the checksum file, which has the format of sha256sum."""
     return path.with_name(f"{path.name}.sha256")
 
 
-def put(finished: Path, target: Path) -> None:
+def replace_file(finished: Path, target: Path) -> None:
     """Flush a finished file to disk and rename it to `target` atomically."""
     with finished.open("rb") as file:
         os.fsync(file.fileno())
@@ -200,7 +200,7 @@ def put(finished: Path, target: Path) -> None:
         os.close(folder)
 
 
-def note_verified(database: Path, verified: Verified) -> None:
+def record_verification(database: Path, verified: Verified) -> None:
     """Write the time of the last backup to a file next to the database. Server processes read it for their metrics.
 
     Raises BackupRefused.
@@ -208,9 +208,9 @@ def note_verified(database: Path, verified: Verified) -> None:
     note = _note_of(database)
     try:
         with _written(note, json.dumps({"at": verified.at, "seconds": verified.seconds}) + "\n") as unfinished:
-            files.give_like(unfinished, database, mode=True)  # processes that read the database can read the note
+            files.copy_ownership(unfinished, database, mode=True)  # processes that read the database can read the note
     except OSError as error:
-        raise unwritable(f"the note {note.name} of the backup", note.parent, error) from error
+        raise write_error(f"the note {note.name} of the backup", note.parent, error) from error
 
 
 def last_verified(database: Path) -> Verified | None:
@@ -222,12 +222,12 @@ def last_verified(database: Path) -> Verified | None:
         return None
 
 
-def single_file(connection: Any) -> None:
+def fold_wal(connection: Any) -> None:
     """Switch off the write-ahead log, so that the database is a single file."""
     connection.execute("PRAGMA journal_mode=DELETE").fetchone()
 
 
-def opened_to_read(path: Path) -> Any:
+def open_read_only(path: Path) -> Any:
     """Open and return a read-only connection that does not change the file or its journal mode."""
     how = "immutable=1" if _cannot_change(path) else "mode=ro"
     return driver.driver.connect(f"{path.absolute().as_uri()}?{how}", uri=True, isolation_level=None)
@@ -238,24 +238,24 @@ def copy(source: Any, target: Path) -> None:
     connection = driver.driver.connect(str(target), isolation_level=None)
     try:
         source.backup(connection)
-        single_file(connection)
+        fold_wal(connection)
     finally:
         connection.close()
 
 
 def _copy_in_use(database: Path, target: Path) -> None:
     writable = os.access(database, os.W_OK) and os.access(database.resolve().parent, os.W_OK)
-    source = driver.connect(str(database), read_only=True) if writable else opened_to_read(database)
+    source = driver.connect(str(database), read_only=True) if writable else open_read_only(database)
     try:
-        if revision := revisions.made_by_newer(source):
-            raise NewerRelease(revisions.use_newer(database, revision))
+        if revision := revisions.newer_revision(source):
+            raise NewerRelease(revisions.newer_release_message(database, revision))
         copy(source, target)
     finally:
         source.close()
 
 
 def _checksum_faults(path: Path) -> tuple[str, ...]:
-    sidecar = sidecar_of(path)
+    sidecar = checksum_path(path)
     try:
         written = sidecar.read_text(errors="replace").split()
     except FileNotFoundError:
@@ -267,20 +267,20 @@ def _checksum_faults(path: Path) -> tuple[str, ...]:
     return ()
 
 
-def _examine_contents(path: Path, published: Iterable[Head]) -> Examination:
+def _examine_contents(path: Path, published: Iterable[Head]) -> CheckResult:
     """Check the contents of the file and return the result. Raises DriverError when a check could not run."""
     stood_still = _cannot_change(path)
-    connection = opened_to_read(path)
+    connection = open_read_only(path)
     connection.text_factory = _text
     try:
         connection.execute("BEGIN")
-        found = checks.inside(connection, published)
+        found = checks.check_contents(connection, published)
         if found.faults and stood_still and not _cannot_change(path):
-            raise Unchecked(f"{path} cannot be checked now: another process opened it during the check")
+            raise CheckNotPossible(f"{path} cannot be checked now: another process opened it during the check")
         return found
     except driver.DriverError as error:
         if driver.is_damage(error) or driver.error_name(error) == "SQLITE_ERROR":  # a table or column is missing
-            return Examination(None, (f"it cannot be read: {error}",))
+            return CheckResult(None, (f"it cannot be read: {error}",))
         raise
     finally:
         connection.close()
@@ -313,32 +313,32 @@ def _foreign_logs(database: Path) -> list[Path]:
     try:
         return files.foreign_logs(database)
     except OSError as error:
-        raise Unchecked(f"the database {database} cannot be read now: {error.strerror}") from error
+        raise CheckNotPossible(f"the database {database} cannot be read now: {error.strerror}") from error
 
 
 def _check_logs_of_target(target: Path) -> None:
     """Raise BackupRefused when the target is in use or SQLite would read a leftover log into the backup."""
     try:
-        with files.locked(target) as free:
+        with files.exclusive_locks(target) as free:
             if not free:
-                raise InUse(f"{target} is open in a process; choose another file")
+                raise DatabaseInUse(f"{target} is open in a process; choose another file")
     except OSError as error:
-        raise unwritable(f"the backup {target.name}", target.parent, error) from error
+        raise write_error(f"the backup {target.name}", target.parent, error) from error
     if left := [log for log in files.logs_of(target) if not log.name.endswith("-shm")]:
-        raise BackupRefused(
+        raise BackupError(
             f"{left[0]} belongs to another database, and SQLite would read it as part of the backup; move it, or "
             "choose another file"
         )
 
 
-def _uncopied(database: Path, target: Path, error: Exception) -> BackupRefused:
+def _copy_error(database: Path, target: Path, error: Exception) -> BackupError:
     if driver.is_full(error):
         return disk_full(f"the backup {target.name}", target.parent)
     if driver.is_busy(error):
-        return InUse(f"the database {database} cannot be copied now: it is locked by another process")
+        return DatabaseInUse(f"the database {database} cannot be copied now: it is locked by another process")
     if driver.is_damage(error):
-        return BackupRefused(f"the database {database} cannot be copied: {error}")
-    return NotNow(f"the database {database} cannot be copied now: {error}")
+        return BackupError(f"the database {database} cannot be copied: {error}")
+    return TemporaryBackupError(f"the database {database} cannot be copied now: {error}")
 
 
 @contextmanager
@@ -347,7 +347,7 @@ def _written(path: Path, text: str) -> Iterator[Path]:
     with private_files.workspace(path, "unfinished") as unfinished:
         unfinished.write_text(text)
         yield unfinished
-        put(unfinished, path)
+        replace_file(unfinished, path)
 
 
 def _remove_leftovers(target: Path, database: Path) -> None:

@@ -14,7 +14,7 @@ _SHOWN = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Examination:
+class CheckResult:
     """Result of the checks of a database file. `revision` is its schema.
 
     `faults` are damage. `differences` are contents that do not match the events, the hash chain or the schema. They
@@ -30,28 +30,30 @@ class Examination:
     unchecked: int = 0
 
 
-def inside(connection: Any, published: Iterable[Head] = ()) -> Examination:
+def check_contents(connection: Any, published: Iterable[Head] = ()) -> CheckResult:
     """Check an open database and return the result. Its hash chain must contain `published`. Raises DriverError."""
     execute: Callable[..., Any] = connection.execute
     faults = [row[0] for row in execute(f"PRAGMA integrity_check({_SHOWN})") if row[0] != "ok"]
     if faults:
-        return Examination(None, tuple(faults))  # the other checks need intact pages
+        return CheckResult(None, tuple(faults))  # the other checks need intact pages
     orphans = execute("PRAGMA foreign_key_check").fetchmany(_SHOWN)
     faults = [f"a row of {row[0]} refers to a missing row of {row[2]}" for row in orphans]
-    revision = revisions.present(connection)
+    revision = revisions.current(connection)
     if revision is None or revisions.is_foreign(connection):
-        return Examination(revision, (*faults, "it is not a Project Manager database"))
-    if revision not in revisions.known():
-        return Examination(revision, tuple(faults), newer=revisions.made_by_newer(connection) is not None)
+        return CheckResult(revision, (*faults, "it is not a Project Manager database"))
+    if revision not in revisions.known_revisions():
+        return CheckResult(revision, tuple(faults), newer=revisions.newer_revision(connection) is not None)
     differences = tuple(schema_check.differences(connection, revision)[:_SHOWN])
     # The checks below use the tables and columns of the present schema.
     if revision != revisions.head():
-        return Examination(revision, tuple(faults), differences=differences)
+        return CheckResult(revision, tuple(faults), differences=differences)
     tx = Tx(execute, 0, SYSTEM, "", 0)
-    faults += [f"task {task_id} has wrong dependency counters" for task_id in bulk.miscounted(tx, _SHOWN)]
-    faults += [f"task {task_id} is missing from the label index" for task_id in claimable.unlisted(tx, _SHOWN)]
+    faults += [f"task {task_id} has wrong dependency counters" for task_id in bulk.find_wrong_counters(tx, _SHOWN)]
+    faults += [
+        f"task {task_id} is missing from the label index" for task_id in claimable.missing_label_entries(tx, _SHOWN)
+    ]
     found = history_check.check(tx, published)
-    return Examination(
+    return CheckResult(
         revision,
         tuple(faults),
         differences=(*differences, *found.differences),

@@ -23,8 +23,8 @@ from project_manager.store.sqlite import access, driver, files, private_files
 from project_manager.store.sqlite.file_watch import FileWatch
 from project_manager.store.sqlite.long_reads import LongReads
 from project_manager.store.sqlite.readers import Readers
-from project_manager.store.sqlite.tail import Tail
-from project_manager.store.sqlite.writer import Duties, Writer
+from project_manager.store.sqlite.tail import EventReader
+from project_manager.store.sqlite.writer import Writer, WriterHooks
 from project_manager.store.transaction import Tx
 
 log = logging.getLogger(__name__)
@@ -35,15 +35,15 @@ PROBE_BYTES = 4096
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
-class DatabaseRefused(ProjectManagerError):
+class DatabaseOpenError(ProjectManagerError):
     """Error with one sentence on why the database is not opened. Nothing was changed."""
 
 
-class DatabaseNotNow(DatabaseRefused):
+class DatabaseTemporarilyUnavailable(DatabaseOpenError):
     """Refusal because the database cannot be opened at the moment. No check has found a fault in it."""
 
 
-class UsedElsewhere(DatabaseRefused):
+class UsedByAnotherHost(DatabaseOpenError):
     """Refusal because another machine has the database open, or stopped without closing it."""
 
 
@@ -54,7 +54,7 @@ class Options:
     path: Path
     pool: int
     query_timeout: float
-    look_every: float
+    poll_interval: float
     max_attempts: int
     auto_migrate: bool
 
@@ -62,7 +62,9 @@ class Options:
 class Database:
     """The writer, readers, long reads and tail of one database file. Call `prepare` first."""
 
-    def __init__(self, options: Options, clock: Clock, duties: Duties, timed: Callable[[str, float], None]) -> None:
+    def __init__(
+        self, options: Options, clock: Clock, duties: WriterHooks, timed: Callable[[str, float], None]
+    ) -> None:
         self.path = options.path
         self.instance = secrets.token_hex(8)
         self.host = this_host()
@@ -71,14 +73,14 @@ class Database:
         try:
             self._open(options, clock, duties, timed)
         except driver.DriverError as error:
-            raise unopened(options.path, error) from error
+            raise open_error(options.path, error) from error
         if not self.watch.begin():
-            raise DatabaseNotNow(f"the database {self.path} was replaced during startup; restart")
+            raise DatabaseTemporarilyUnavailable(f"the database {self.path} was replaced during startup; restart")
 
-    def _open(self, options: Options, clock: Clock, duties: Duties, timed: Callable[[str, float], None]) -> None:
+    def _open(self, options: Options, clock: Clock, duties: WriterHooks, timed: Callable[[str, float], None]) -> None:
         path = str(options.path)
         self.writer = Writer(
-            path, clock, duties, self.watch, max_attempts=options.max_attempts, look_every=options.look_every
+            path, clock, duties, self.watch, max_attempts=options.max_attempts, look_every=options.poll_interval
         )
         self.readers = Readers(
             path,
@@ -97,7 +99,7 @@ class Database:
             max_attempts=options.max_attempts,
             timed=timed,
         )
-        self.tail = Tail(path, self.watch, foreign_commit=self.writer.look)
+        self.tail = EventReader(path, self.watch, foreign_commit=self.writer.run_due)
 
     @property
     def clock(self) -> DatabaseClock:
@@ -115,7 +117,7 @@ class Database:
         self.readers.close()
         self.writer.close()
 
-    def works(self) -> bool:
+    def is_healthy(self) -> bool:
         """Return whether the writer and tail threads are alive. If not, the process needs a restart."""
         return self.writer.alive and self.tail.alive
 
@@ -123,7 +125,7 @@ class Database:
         """Return the sizes of the database file and its write-ahead log in bytes."""
         return _size(self.path), _size(Path(f"{self.path}-wal"))
 
-    def open_to_others(self) -> list[Path]:
+    def world_accessible_files(self) -> list[Path]:
         """Return the paths with permissions for other users, from the folder of the database and the database file.
 
         A file in a folder without such permissions is not reported.
@@ -136,7 +138,7 @@ class Database:
         """Return whether a page can be written next to the database. The result is cached for PROBE_SECONDS."""
         tried_at, writable = self._probed
         if monotonic() - tried_at >= PROBE_SECONDS:
-            writable = os.access(self.path, os.W_OK) and _takes_a_page(self.path.parent)
+            writable = os.access(self.path, os.W_OK) and _can_write_page(self.path.parent)
             self._probed = monotonic(), writable
         return writable
 
@@ -153,16 +155,16 @@ def prepare(options: Options) -> None:
     if not exists:
         _create_folder(path)
     _remove_leftovers(path)
-    set_foreign_logs_aside(path)  # before the first connection, which would use such a log
+    move_foreign_logs(path)  # before the first connection, which would use such a log
     present, fits = _examine(path) if exists else (None, False)
     head = revisions.head()
     if fits:
         return
-    if present is not None and present not in revisions.known():
-        raise DatabaseNotNow(f"the database {revisions.use_newer(path, present)}")
+    if present is not None and present not in revisions.known_revisions():
+        raise DatabaseTemporarilyUnavailable(f"the database {revisions.newer_release_message(path, present)}")
     if not options.auto_migrate:
         found = f"has schema {present}" if present else "is empty"
-        raise DatabaseRefused(
+        raise DatabaseOpenError(
             f"the database {path} {found} and needs {head}: run `project-manager migrate` (AUTO_MIGRATE is off)"
         )
     _migrate(path, present)
@@ -178,48 +180,50 @@ def _remove_leftovers(path: Path) -> None:
 
 def check_access(path: Path) -> None:
     """Raise DatabaseRefused when this user cannot create or write the database. The message has a remedy."""
-    if reason := access.hindrance(path):
-        raise DatabaseRefused(reason)
+    if reason := access.permission_problem(path):
+        raise DatabaseOpenError(reason)
     if path.is_dir():
-        raise DatabaseRefused(f"the database {path} is a folder, not a file")
+        raise DatabaseOpenError(f"the database {path} is a folder, not a file")
 
 
 def _create_folder(path: Path) -> None:
     try:
         private_files.make_folder(path.parent)
     except OSError as error:
-        raise DatabaseRefused(f"the folder of the database {path} cannot be created: {error.strerror}") from error
+        raise DatabaseOpenError(f"the folder of the database {path} cannot be created: {error.strerror}") from error
 
 
 def _examine(path: Path) -> tuple[str | None, bool]:
     """Check a database. Return its revision and whether this release runs on it. Raises DatabaseRefused."""
     try:
         if not files.is_database(path):
-            raise DatabaseRefused(f"the file {path} is not a database")
+            raise DatabaseOpenError(f"the file {path} is not a database")
         return _examine_inside(path)
     except driver.DriverError as error:
-        raise unopened(path, error) from error
+        raise open_error(path, error) from error
     except OSError as error:
-        raise DatabaseNotNow(f"the database {path} cannot be read now: {error.strerror}") from error
+        raise DatabaseTemporarilyUnavailable(f"the database {path} cannot be read now: {error.strerror}") from error
 
 
-def unopened(path: Path, error: BaseException) -> DatabaseRefused:
+def open_error(path: Path, error: BaseException) -> DatabaseOpenError:
     """Return the refusal for a failed open. It reports damage only when SQLite has found damage."""
     if driver.is_damage(error):
-        return DatabaseRefused(_damaged(path))
+        return DatabaseOpenError(_damaged(path))
     name = driver.error_name(error)
     if name.startswith("SQLITE_READONLY"):
-        return DatabaseRefused(f"the database {path} is read-only for this user")
+        return DatabaseOpenError(f"the database {path} is read-only for this user")
     if driver.is_busy(error):
-        return DatabaseNotNow(f"the database {path} is locked by another process")
+        return DatabaseTemporarilyUnavailable(f"the database {path} is locked by another process")
     if name == "SQLITE_ERROR":
-        return DatabaseRefused(f"the database {path} does not match its schema: {error}")
-    if name.startswith("SQLITE_IOERR") and not _takes_a_page(path.parent):
-        return DatabaseNotNow(f"the database {path} cannot be opened: its disk is full; free 1 MB and restart")
-    return DatabaseNotNow(f"the database {path} cannot be opened now: {error}")
+        return DatabaseOpenError(f"the database {path} does not match its schema: {error}")
+    if name.startswith("SQLITE_IOERR") and not _can_write_page(path.parent):
+        return DatabaseTemporarilyUnavailable(
+            f"the database {path} cannot be opened: its disk is full; free 1 MB and restart"
+        )
+    return DatabaseTemporarilyUnavailable(f"the database {path} cannot be opened now: {error}")
 
 
-def set_foreign_logs_aside(path: Path) -> None:
+def move_foreign_logs(path: Path) -> None:
     """Rename leftover logs of another database, because SQLite would delete them or apply them to this database.
 
     Raises DatabaseRefused while a process has the other database open.
@@ -227,14 +231,14 @@ def set_foreign_logs_aside(path: Path) -> None:
     try:
         if not files.foreign_logs(path):
             return
-        with ExitStack() as opened, files.locked(path) as free:
+        with ExitStack() as opened, files.exclusive_locks(path) as free:
             if not free:
                 if not path.exists():
-                    raise DatabaseNotNow(
+                    raise DatabaseTemporarilyUnavailable(
                         f"the database {path} was removed but is still open in a process; stop that process first"
                     )
-                if files.is_open_though_removed(path):
-                    raise DatabaseNotNow(
+                if files.is_open_after_removal(path):
+                    raise DatabaseTemporarilyUnavailable(
                         f"the log next to {path} belongs to a removed database that is still open in a process; "
                         "stop that process first"
                     )
@@ -242,7 +246,7 @@ def set_foreign_logs_aside(path: Path) -> None:
             found = files.foreign_logs(path, opened)
             moved = files.move_logs(path, f"{path.name}.left-over-{stamp(SystemClock().now())}") if found else []
     except OSError as error:
-        raise DatabaseRefused(f"the log next to the database {path} cannot be moved: {error.strerror}") from error
+        raise DatabaseOpenError(f"the log next to the database {path} cannot be moved: {error.strerror}") from error
     if moved:
         names = ", ".join(str(log) for log in moved)
         log.error(
@@ -258,15 +262,15 @@ def _damaged(path: Path) -> str:
 
 
 def _examine_inside(path: Path) -> tuple[str | None, bool]:
-    connection = driver.connect(str(path), as_it_is=True)
+    connection = driver.connect(str(path), immutable=True)
     try:
         if path.stat().st_size <= QUICK_CHECK_BYTES:
             verdict = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
             if verdict != "ok":
-                raise DatabaseRefused(_damaged(path))
+                raise DatabaseOpenError(_damaged(path))
         if revisions.is_foreign(connection):
-            raise DatabaseRefused(f"the database {path} was created by another program")
-        return revisions.present(connection), revisions.fits(connection)
+            raise DatabaseOpenError(f"the database {path} was created by another program")
+        return revisions.current(connection), revisions.is_compatible(connection)
     finally:
         connection.close()
 
@@ -280,16 +284,16 @@ def _migrate(path: Path, present: str | None) -> None:
             _copy_before_migration(path, present)
         upgrade(str(path))
     except (driver.DriverError, OSError) as error:
-        raise unmigrated(path, error) from error
+        raise migration_error(path, error) from error
 
 
-def unmigrated(path: Path, error: Exception) -> DatabaseRefused:
+def migration_error(path: Path, error: Exception) -> DatabaseOpenError:
     """Return the refusal for a failed migration. A migration is one transaction, so nothing was changed."""
     if driver.is_damage(error):
-        return DatabaseRefused(_damaged(path))
-    if reason := access.hindrance(path):
-        return DatabaseRefused(reason)
-    kind = DatabaseNotNow if driver.is_busy(error) or driver.is_full(error) else DatabaseRefused
+        return DatabaseOpenError(_damaged(path))
+    if reason := access.permission_problem(path):
+        return DatabaseOpenError(reason)
+    kind = DatabaseTemporarilyUnavailable if driver.is_busy(error) or driver.is_full(error) else DatabaseOpenError
     why = error.strerror if isinstance(error, OSError) else error
     return kind(f"the database {path} cannot be created or migrated: {why}. Nothing was changed")
 
@@ -304,7 +308,7 @@ def _copy_before_migration(path: Path, present: str) -> None:
         finally:
             copy.close()
             source.close()
-        files.give_like(unfinished, path)
+        files.copy_ownership(unfinished, path)
         unfinished.replace(target)
 
 
@@ -313,7 +317,7 @@ def create(path: Path) -> None:
     private_files.make_folder(path.parent)
     with suppress(FileExistsError):
         private_files.create(path.resolve())
-        files.give_like(path, path.parent)
+        files.copy_ownership(path, path.parent)
 
 
 def register(
@@ -327,10 +331,10 @@ def register(
     others = check_sharing(tx, database=database, gone=gone)
     for other in instances.live(tx):
         if other not in others:
-            instances.leave(tx, other.id)
+            instances.unregister(tx, other.id)
     if not others:
-        claim_queue.forget_all(tx)
-    instances.enter(tx, database.instance, host=database.host, pid=os.getpid(), version=version, kind=kind)
+        claim_queue.clear(tx)
+    instances.register(tx, database.instance, host=database.host, pid=os.getpid(), version=version, kind=kind)
 
 
 def check_sharing(
@@ -340,32 +344,32 @@ def check_sharing(
     others = [
         other
         for other in instances.live(tx)
-        if other not in gone and not (other.host == database.host and _has_ended(other))
+        if other not in gone and not (other.host == database.host and _is_dead(other))
     ]
     # Locks and shared memory of WAL mode work only between processes of one machine.
     if strangers := [other for other in others if _machine(other.host) != _machine(database.host)]:
-        raise UsedElsewhere(
+        raise UsedByAnotherHost(
             f"the database {database.path} is in use on another machine, {_name(strangers[0].host)}: SQLite cannot be "
             "shared over a network file system; run all instances on one machine"
         )
     if others and not driver.several_processes_are_safe():
         shown = ".".join(str(part) for part in driver.SQLITE_VERSION)
-        raise DatabaseRefused(
+        raise DatabaseOpenError(
             f"process {others[0].pid} on {_name(others[0].host)} uses the database {database.path}, and SQLite {shown} "
             "can corrupt a database with two writing processes: install pysqlite3, or SQLite 3.51.3 or newer"
         )
     return others
 
 
-def elsewhere(tx: Tx, database: Database) -> list[instances.InstanceRow]:
+def instances_on_other_hosts(tx: Tx, database: Database) -> list[instances.InstanceRow]:
     """Return the instances on other machines, according to their rows."""
     return [other for other in instances.live(tx) if _machine(other.host) != _machine(database.host)]
 
 
-def beat(tx: Tx, *, database: Database, version: str, kind: str) -> None:
+def heartbeat(tx: Tx, *, database: Database, version: str, kind: str) -> None:
     """Write the heartbeat of this process. Insert its row again when the row is gone."""
-    if not instances.beat(tx, database.instance):
-        instances.enter(tx, database.instance, host=database.host, pid=os.getpid(), version=version, kind=kind)
+    if not instances.heartbeat(tx, database.instance):
+        instances.register(tx, database.instance, host=database.host, pid=os.getpid(), version=version, kind=kind)
 
 
 def this_host() -> str:
@@ -381,7 +385,7 @@ def _boot() -> str:
         return ""
 
 
-def _has_ended(other: instances.InstanceRow) -> bool:
+def _is_dead(other: instances.InstanceRow) -> bool:
     """Return whether the process of a row on this host has ended.
 
     A killed process leaves its row. In a container, the next process may get the same process id.
@@ -405,7 +409,7 @@ def _machine(host: str) -> str:
     return host.partition("@")[2]
 
 
-def _takes_a_page(folder: Path) -> bool:
+def _can_write_page(folder: Path) -> bool:
     """Return whether a page can be written to the folder. The file has no name, so a killed process leaves nothing."""
     try:
         with tempfile.TemporaryFile(dir=folder, buffering=0) as file:

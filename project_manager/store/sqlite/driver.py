@@ -48,7 +48,7 @@ IntegrityError: type[Exception] = driver.IntegrityError
 
 BEGIN_WRITE = "BEGIN IMMEDIATE"
 BUSY_TIMEOUT_MS = 3000
-WAIT_BRIEFLY = "PRAGMA busy_timeout=200"
+SHORT_BUSY_TIMEOUT = "PRAGMA busy_timeout=200"
 SQLITE_VERSION: tuple[int, ...] = driver.sqlite_version_info
 
 _FIXED_BACKPORTS = ((3, 44, 6), (3, 50, 7))
@@ -65,7 +65,7 @@ _PRAGMAS = (
 )
 
 _ENDS_TRANSACTION = frozenset({"SQLITE_FULL", "SQLITE_IOERR", "SQLITE_NOMEM", "SQLITE_INTERRUPT"})
-_LOST_WRITE = ("SQLITE_IOERR_WRITE", "SQLITE_IOERR_FSYNC", "SQLITE_IOERR_DIR_FSYNC", "SQLITE_IOERR_TRUNCATE")
+_WRITE_FAILURES = ("SQLITE_IOERR_WRITE", "SQLITE_IOERR_FSYNC", "SQLITE_IOERR_DIR_FSYNC", "SQLITE_IOERR_TRUNCATE")
 
 
 def several_processes_are_safe(version: tuple[int, ...] = SQLITE_VERSION) -> bool:
@@ -76,7 +76,7 @@ def several_processes_are_safe(version: tuple[int, ...] = SQLITE_VERSION) -> boo
     return version >= _FIXED_SINCE or version in _FIXED_BACKPORTS
 
 
-def connect(path: str, *, read_only: bool = False, as_it_is: bool = False) -> Any:
+def connect(path: str, *, read_only: bool = False, immutable: bool = False) -> Any:
     """Open and return a driver connection in autocommit mode. The caller executes BEGIN and COMMIT.
 
     A `read_only` connection cannot write and never runs a checkpoint. `as_it_is` keeps the settings of the file, which
@@ -90,7 +90,7 @@ def connect(path: str, *, read_only: bool = False, as_it_is: bool = False) -> An
         cached_statements=512,
         timeout=BUSY_TIMEOUT_MS / 1000,
     )
-    for pragma in () if as_it_is else _PRAGMAS:
+    for pragma in () if immutable else _PRAGMAS:
         connection.execute(f"PRAGMA {pragma}")
     if read_only:
         connection.execute("PRAGMA wal_autocheckpoint=0")
@@ -128,13 +128,13 @@ def is_full(error: BaseException) -> bool:
     return error_name(error).startswith("SQLITE_FULL")
 
 
-def is_lost_write(error: BaseException) -> bool:
+def is_write_failure(error: BaseException) -> bool:
     """Return whether a write or fsync of the log may have failed. Then the state of the log on disk is unknown.
 
     The bundled driver does not distinguish write errors from read errors.
     """
     name = error_name(error)
-    return name == "SQLITE_IOERR" or name.startswith(_LOST_WRITE)
+    return name == "SQLITE_IOERR" or name.startswith(_WRITE_FAILURES)
 
 
 def ends_transaction(error: BaseException) -> bool:

@@ -19,11 +19,11 @@ Identity = tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
-class Moved:
+class FileChange:
     """A detected change of the files. `misleads` means that reads use another database than the one at the path."""
 
     words: str
-    misleads: bool = False
+    changes_reads: bool = False
 
 
 class FileWatch:
@@ -34,10 +34,10 @@ class FileWatch:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._paths = {suffix: str(files.beside(path, suffix)) for suffix in _WATCHED}
+        self._paths = {suffix: str(files.log_path(path, suffix)) for suffix in _WATCHED}
         self._paths[""] = str(path)  # the target of a symbolic link may change
         self._opened: dict[str, Identity | None] = {"": _identity(self._paths[""])}
-        self.moved: Moved | None = None
+        self.change: FileChange | None = None
         self.damage: str | None = None
 
     def note(self, error: BaseException) -> None:
@@ -57,7 +57,7 @@ class FileWatch:
         self._opened = {suffix: _identity(path) for suffix, path in self._paths.items()}
         return first is not None and self._opened[""] == first
 
-    def look(self) -> Moved | None:
+    def look(self) -> FileChange | None:
         """Compare all files with three `stat` calls and return the difference.
 
         Without access to the folder, return the last result.
@@ -65,9 +65,9 @@ class FileWatch:
         try:
             found = {suffix: _identity(path) for suffix, path in self._paths.items()}
         except OSError:
-            return self.moved
-        self.moved = self._difference(found)
-        return self.moved
+            return self.change
+        self.change = self._difference(found)
+        return self.change
 
     def check(self) -> None:
         """Raise DatabaseMoved when a file was removed or replaced, and DatabaseDamaged when it is damaged.
@@ -79,34 +79,34 @@ class FileWatch:
                 self.look()
         except OSError:
             pass
-        self.refuse(self.moved)
+        self.replaced_error(self.change)
         if self.damage is not None:
             raise DatabaseDamaged(f"the database file is damaged: {self.damage}")
 
     def check_before_opening(self) -> None:
         """Raise DatabaseMoved when a new connection would open other files than the existing connections."""
-        self.refuse(self.look())
+        self.replaced_error(self.look())
 
     def check_reads(self) -> None:
         """Raise DatabaseMoved when reads use another database, according to the last look. Makes no `stat` call."""
-        if self.moved is not None and self.moved.misleads:
-            self.refuse(self.moved)
+        if self.change is not None and self.change.changes_reads:
+            self.replaced_error(self.change)
 
     @staticmethod
-    def refuse(moved: Moved | None) -> None:
+    def replaced_error(moved: FileChange | None) -> None:
         """Raise DatabaseMoved when there is a change."""
         if moved is not None:
             raise DatabaseMoved(f"the {moved.words} while this server runs")
 
-    def _difference(self, found: dict[str, Identity | None]) -> Moved | None:
+    def _difference(self, found: dict[str, Identity | None]) -> FileChange | None:
         if found == self._opened:
             return None
         if found[""] is None:
-            return Moved("database file was removed or renamed")
+            return FileChange("database file was removed or renamed")
         if found[""] != self._opened[""]:
-            return Moved("database file was replaced", misleads=True)
+            return FileChange("database file was replaced", changes_reads=True)
         log = next(suffix for suffix in _WATCHED if found[suffix] != self._opened[suffix])
-        return Moved(f"database log {Path(self._paths[log]).name} was removed or replaced")
+        return FileChange(f"database log {Path(self._paths[log]).name} was removed or replaced")
 
 
 def _identity(path: str) -> Identity | None:

@@ -18,7 +18,7 @@ _MAGIC = b"SQLite format 3\x00"
 _VERSION_OF_ROLLBACK_MODE = 1
 
 
-def beside(database: Path, suffix: str) -> Path:
+def log_path(database: Path, suffix: str) -> Path:
     """Return the path of the log with this suffix. Symbolic links are resolved, as SQLite does."""
     real = database.resolve()
     return real.with_name(real.name + suffix)
@@ -26,7 +26,7 @@ def beside(database: Path, suffix: str) -> Path:
 
 def logs_of(database: Path) -> list[Path]:
     """Return the existing logs of the database."""
-    return [log for log in (beside(database, suffix) for suffix in LOGS) if log.exists()]
+    return [log for log in (log_path(database, suffix) for suffix in LOGS) if log.exists()]
 
 
 def is_database(path: Path) -> bool:
@@ -35,22 +35,22 @@ def is_database(path: Path) -> bool:
 
 
 @contextmanager
-def locked(database: Path) -> Iterator[bool]:
+def exclusive_locks(database: Path) -> Iterator[bool]:
     """Hold the locks that every connection needs. The database file may be missing.
 
     Yield False when a process has the database open, also when its file was removed meanwhile. Raises OSError.
     """
     with ExitStack() as held:
-        free = [_lock(held, beside(database, suffix), *place) for suffix, place in _LOCKED_BYTES.items()]
-        yield all(free) and not is_open_though_removed(database)
+        free = [_lock(held, log_path(database, suffix), *place) for suffix, place in _LOCKED_BYTES.items()]
+        yield all(free) and not is_open_after_removal(database)
 
 
-def is_open_though_removed(database: Path) -> bool:
+def is_open_after_removal(database: Path) -> bool:
     """Return whether a process on this machine has a removed file of this path open, according to /proc of Linux.
 
     Only an administrator can see the processes of other users.
     """
-    removed = {f"{beside(database, suffix)} (deleted)" for suffix in ("", "-wal")}
+    removed = {f"{log_path(database, suffix)} (deleted)" for suffix in ("", "-wal")}
     return any(removed.intersection(_files_of(process)) for process in PROCESSES.glob("[0-9]*"))
 
 
@@ -92,7 +92,7 @@ def move_logs(database: Path, name: str) -> list[Path]:
     return moved
 
 
-def give_like(path: Path, model: Path, *, mode: bool = False) -> None:
+def copy_ownership(path: Path, model: Path, *, mode: bool = False) -> None:
     """Set the owner and group of `model` on the file, and with `mode` also its permissions.
 
     An administrator creates files that the user of the service must read and write. Other users cannot change the

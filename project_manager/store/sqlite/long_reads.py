@@ -19,12 +19,12 @@ from project_manager.domain.errors import Internal, ProjectManagerError, QueryTi
 from project_manager.store.database_clock import DatabaseClock
 from project_manager.store.sqlite import driver
 from project_manager.store.sqlite.file_watch import FileWatch
-from project_manager.store.sqlite.readers import STEPS_BETWEEN_LOOKS
+from project_manager.store.sqlite.readers import PROGRESS_HANDLER_STEPS
 from project_manager.store.transaction import Tx
 
 log = logging.getLogger(__name__)
 
-AT_ONCE = 2
+MAX_CONCURRENT = 2
 WAIT_SECONDS = 5.0
 PIECE_CHARACTERS = 128 * 1024
 CACHE_KIB = 2048
@@ -51,15 +51,15 @@ class LongReads:
         self._clock = clock
         self._max_attempts = max_attempts
         self._timed = timed
-        self._places = anyio.Semaphore(AT_ONCE)
+        self._slots = anyio.Semaphore(MAX_CONCURRENT)
 
     @asynccontextmanager
-    async def open(self, name: str, work: Work, actor: Actor, request_id: str) -> AsyncIterator["Pieces"]:
+    async def open(self, name: str, work: Work, actor: Actor, request_id: str) -> AsyncIterator["ChunkedRead"]:
         """Yield the pieces of `work` from one snapshot. Raises QueueFull after WAIT_SECONDS without a free place."""
-        await self._enter()
+        await self._acquire_slot()
         try:
-            pieces = Pieces(name, self._path, self._watch, self._timeout)
-            now, wall = self._clock.now(), self._clock.wall_apart()
+            pieces = ChunkedRead(name, self._path, self._watch, self._timeout)
+            now, wall = self._clock.now(), self._clock.wall_clock_if_different()
             tx = Tx(pieces.execute, now, actor, request_id, self._max_attempts, wall=wall)
             try:
                 pieces.begin(work(tx))
@@ -69,16 +69,16 @@ class LongReads:
                     await anyio.to_thread.run_sync(pieces.end)
                 self._timed(name, pieces.seconds)
         finally:
-            self._places.release()
+            self._slots.release()
 
-    async def _enter(self) -> None:
+    async def _acquire_slot(self) -> None:
         with anyio.move_on_after(WAIT_SECONDS):
-            await self._places.acquire()
+            await self._slots.acquire()
             return
-        raise QueueFull(f"{AT_ONCE} large responses are already in progress", at_once=AT_ONCE)
+        raise QueueFull(f"{MAX_CONCURRENT} large responses are already in progress", at_once=MAX_CONCURRENT)
 
 
-class Pieces:
+class ChunkedRead:
     """Text of one long read, fetched piece by piece. `seconds` is the work time so far."""
 
     def __init__(self, name: str, path: str, watch: FileWatch, timeout: float) -> None:
@@ -118,7 +118,7 @@ class Pieces:
         started = monotonic()
         self._deadline = started + self._timeout
         try:
-            return self._gathered()
+            return self._next_chunk()
         except driver.DriverError as error:
             self._watch.note(error)
             raise driver.as_domain_error(error) from error
@@ -130,7 +130,7 @@ class Pieces:
         finally:
             self.seconds += monotonic() - started
 
-    def _gathered(self) -> str:
+    def _next_chunk(self) -> str:
         parts: list[str] = []
         size = 0
         for part in self._source:
@@ -146,6 +146,6 @@ class Pieces:
         self._watch.check_before_opening()
         connection = driver.connect(self._path, read_only=True)
         connection.execute(f"PRAGMA cache_size=-{CACHE_KIB}")
-        connection.set_progress_handler(lambda: monotonic() > self._deadline, STEPS_BETWEEN_LOOKS)
+        connection.set_progress_handler(lambda: monotonic() > self._deadline, PROGRESS_HANDLER_STEPS)
         connection.execute("BEGIN")
         return connection

@@ -33,7 +33,7 @@ def make_folder(path: Path) -> None:
     """
     for folder in reversed([folder for folder in (path, *path.parents) if not folder.is_dir()]):
         folder.mkdir(FOLDER_MODE, exist_ok=True)
-        files.give_like(folder, folder.parent)
+        files.copy_ownership(folder, folder.parent)
 
 
 def folder_mode(mode: int) -> int:
@@ -88,10 +88,10 @@ def _locked_folder(target: Path, word: str) -> tuple[Path, int]:
         os.close(held)
 
 
-def _remove(entry: Path, maker: str) -> bool:
+def _remove(entry: Path, owner_pid: str) -> bool:
     if entry.is_dir() and not entry.is_symlink():
         return _remove_folder(entry)
-    if not maker.isdecimal() or _lives(int(maker)):  # earlier releases put the process id into the name
+    if not owner_pid.isdecimal() or _is_alive(int(owner_pid)):  # earlier releases put the process id into the name
         return False
     with suppress(OSError):
         entry.unlink()
@@ -114,7 +114,7 @@ def _remove_folder(entry: Path) -> bool:
     return True
 
 
-def _lives(process: int) -> bool:
+def _is_alive(process: int) -> bool:
     try:
         os.kill(process, 0)
     except (ProcessLookupError, OverflowError):

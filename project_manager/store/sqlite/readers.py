@@ -11,15 +11,15 @@ from typing import Any, Generic, TypeVar
 from project_manager.clock import monotonic
 from project_manager.domain.actors import Actor
 from project_manager.domain.errors import QueueFull, ShuttingDown
-from project_manager.observability.logging import caused_by
+from project_manager.observability.logging import bind_context
 from project_manager.store.database_clock import DatabaseClock
 from project_manager.store.sqlite import driver
 from project_manager.store.sqlite.file_watch import FileWatch
 from project_manager.store.transaction import Tx
 
 QUEUE = 1024
-STEPS_BETWEEN_LOOKS = 20_000
-TURN_SECONDS = 0.005
+PROGRESS_HANDLER_STEPS = 20_000
+LOCK_TIMEOUT_SECONDS = 0.005
 """Maximum wait of a read for the previous read, in seconds.
 
 A read releases the interpreter lock at every row. Two concurrent reads contend for the lock each time, which costs half
@@ -61,7 +61,7 @@ class Readers:
         self._queue: queue.SimpleQueue[_Read[Any] | None] = queue.SimpleQueue()
         self._closing = self._ended = False
         self._progressed = 0.0
-        self._turn = threading.Lock()
+        self._run_lock = threading.Lock()
         self._connections = [driver.connect(path, read_only=True) for _ in range(threads)]
         self._threads = [
             threading.Thread(target=self._serve, args=(connection,), name=f"reader-{number}", daemon=True)
@@ -86,10 +86,10 @@ class Readers:
         read = _Read(name, work, actor, request_id, future, loop)
         self._queue.put(read)
         if self._ended:
-            self._refuse_the_rest()
+            self._reject_remaining()
         return await future
 
-    def progressed_since(self, instant: float) -> bool:
+    def has_progressed_since(self, instant: float) -> bool:
         """Return whether a reader has progressed after this instant of `monotonic`.
 
         A long read progresses while it runs. A read that waits for the disk does not.
@@ -106,9 +106,9 @@ class Readers:
                 thread.join()
             connection.close()
         self._ended = True
-        self._refuse_the_rest()
+        self._reject_remaining()
 
-    def _refuse_the_rest(self) -> None:
+    def _reject_remaining(self) -> None:
         """Fail the reads that were queued after the shutdown with ShuttingDown."""
         with suppress(queue.Empty, RuntimeError):
             while True:
@@ -124,14 +124,14 @@ class Readers:
             self._progressed = instant = monotonic()
             return instant > deadline[0]
 
-        connection.set_progress_handler(is_overdue, STEPS_BETWEEN_LOOKS)
+        connection.set_progress_handler(is_overdue, PROGRESS_HANDLER_STEPS)
         while (read := self._queue.get()) is not None:
             if read.future.done():
                 continue  # the caller has cancelled the read
             started = monotonic()
             deadline[0] = started + self._timeout
-            caused_by(read.request_id, read.actor.token_id)
-            outcome, error = self._attempt_in_turn(connection, read)
+            bind_context(read.request_id, read.actor.token_id)
+            outcome, error = self._run_with_turn_lock(connection, read)
             self._progressed = finished = monotonic()
             self._timed(read.name, finished - started)
             try:
@@ -139,20 +139,20 @@ class Readers:
             except RuntimeError:
                 return  # the event loop has ended, and all callers with it
 
-    def _attempt_in_turn(self, connection: Any, read: _Read[Any]) -> tuple[Any, BaseException | None]:
+    def _run_with_turn_lock(self, connection: Any, read: _Read[Any]) -> tuple[Any, BaseException | None]:
         """Run a read after the previous one. Behind a long read, start after TURN_SECONDS."""
-        taken = self._turn.acquire(timeout=TURN_SECONDS)
+        taken = self._run_lock.acquire(timeout=LOCK_TIMEOUT_SECONDS)
         try:
             return self._attempt(connection, read)
         finally:
             if taken:
-                self._turn.release()
+                self._run_lock.release()
 
     def _attempt(self, connection: Any, read: _Read[Any]) -> tuple[Any, BaseException | None]:
         try:
             self._watch.check_reads()
             connection.execute("BEGIN")
-            now, wall = self._clock.now(), self._clock.wall_apart()
+            now, wall = self._clock.now(), self._clock.wall_clock_if_different()
             tx = Tx(connection.execute, now, read.actor, read.request_id, self._max_attempts, wall=wall)
             try:
                 return read.work(tx), None

@@ -24,7 +24,7 @@ from project_manager.domain.leases import UnlockReason
 from project_manager.store import chain, events, instances, lease_history, meta, revisions
 from project_manager.store.lease_history import LeaseRow
 from project_manager.store.sqlite import backup, driver, files, private_files, restored_clock
-from project_manager.store.sqlite.backup import BackupRefused, InUse, NotNow
+from project_manager.store.sqlite.backup import BackupError, DatabaseInUse, TemporaryBackupError
 from project_manager.store.sqlite.database import this_host
 from project_manager.store.statement import Statement
 from project_manager.store.tables import instances as instances_table
@@ -51,7 +51,7 @@ _NOTE_WORKERS = Statement(
     .where(tasks.c.lock_holder.is_not(None))
     .values(worked_by=tasks.c.lock_holder, unconfirmed_fence=literal_column("NULL"))
 )
-_LET_GO = Statement(
+_RELEASE_ALL = Statement(
     update(tasks)
     .where(tasks.c.lock_holder.is_not(None))
     .values(
@@ -81,16 +81,16 @@ class Restored:
     database time, in milliseconds.
     """
 
-    kept: Path | None
+    previous: Path | None
     logs: tuple[Path, ...]
     epoch: str
     fence_floor: int
     released: int
-    lowered: int
+    clock_lowered_ms: int
 
 
 @dataclass(frozen=True, slots=True)
-class _Present:
+class _CurrentState:
     """State of the replaced database: its latest instant, the fence floor, and its newest event."""
 
     high: int
@@ -111,19 +111,19 @@ def restore(source: Path, database: Path, now: int, *, force: bool = False) -> R
     _check_source(source, database, force=force)
     try:
         private_files.make_folder(database.parent)
-        present = _settle_present(database, now)
+        present = _checkpoint_current(database, now)
         with private_files.workspace(database, "restoring") as prepared:
             _copy(source, prepared)
-            restored = _begin_anew(prepared, now, present)
+            restored = _start_epoch(prepared, now, present)
             kept, logs = _replace(database, prepared, now)
         _read_back(database, restored.epoch)
     except OSError as error:
-        raise backup.unwritable(f"the database {database.name}", database.parent, error) from error
+        raise backup.write_error(f"the database {database.name}", database.parent, error) from error
     except driver.DriverError as error:
         if driver.is_full(error):
             raise backup.disk_full(f"the database {database.name}", database.parent) from error
         raise
-    return replace(restored, kept=kept, logs=tuple(logs))
+    return replace(restored, previous=kept, logs=tuple(logs))
 
 
 def _replace(database: Path, prepared: Path, now: int) -> tuple[Path | None, list[Path]]:
@@ -132,26 +132,26 @@ def _replace(database: Path, prepared: Path, now: int) -> tuple[Path | None, lis
     The new file gets the owner and permissions of the replaced database. Without one, it gets mode 0600 and the owner
     of its folder.
     """
-    with _unused(database):
-        name = _name_of_kept(database, now)
-        kept = _keep(database, name)
+    with _exclusive_access(database):
+        name = _backup_name_of_current(database, now)
+        kept = _move_aside(database, name)
         logs = files.move_logs(database, name)
-        files.give_like(prepared, kept or database.parent, mode=kept is not None)
-        backup.put(prepared, database)
-        backup.sidecar_of(database).unlink(missing_ok=True)
+        files.copy_ownership(prepared, kept or database.parent, mode=kept is not None)
+        backup.replace_file(prepared, database)
+        backup.checksum_path(database).unlink(missing_ok=True)
     return kept, logs
 
 
 def _check_source(source: Path, database: Path, *, force: bool) -> None:
     if not source.is_file():
-        raise BackupRefused(f"backup {source} not found")
+        raise BackupError(f"backup {source} not found")
     if database.exists() and source.samefile(database):
-        raise BackupRefused("the backup is the database itself; choose another file")
-    found = backup.examine(source)
+        raise BackupError("the backup is the database itself; choose another file")
+    found = backup.check_file(source)
     if found.faults:
-        raise BackupRefused(f"the backup {source} is damaged: {'; '.join(found.faults)}")
+        raise BackupError(f"the backup {source} is damaged: {'; '.join(found.faults)}")
     if found.differences and not force:
-        raise BackupRefused(
+        raise BackupError(
             f"the backup {source} does not match its events: {'; '.join(found.differences)}. Choose an older backup, "
             "or use --force"
         )
@@ -159,57 +159,57 @@ def _check_source(source: Path, database: Path, *, force: bool) -> None:
 
 def _copy(source: Path, prepared: Path) -> None:
     try:
-        connection = backup.opened_to_read(source)
+        connection = backup.open_read_only(source)
         try:
             backup.copy(connection, prepared)
         finally:
             connection.close()
     except driver.DriverError as error:
         # The backup was verified just before, so the disk has failed. The driver gives no error name for a copy.
-        raise NotNow(f"the backup {source} cannot be copied now: {error}") from error
+        raise TemporaryBackupError(f"the backup {source} cannot be copied now: {error}") from error
 
 
-def _settle_present(database: Path, now: int) -> _Present:
+def _checkpoint_current(database: Path, now: int) -> _CurrentState:
     """Write the log of the present database into its file and return the state of the database.
 
     An unreadable database, the usual reason for a restore, gives no state. Then `now` is the instant and the fence
     floor. Raises InUse.
     """
-    with _unused(database):
+    with _exclusive_access(database):
         pass
     if not database.exists() or database.stat().st_size == 0 or files.foreign_logs(database):
-        return _Present(now, now)
+        return _CurrentState(now, now)
     try:
         connection = driver.connect(str(database))
         try:
             connection.execute("PRAGMA busy_timeout=200")
             tx = Tx(connection.execute, now, SYSTEM, "", 0)
             tx.now = max(now, meta.clock_high(tx))
-            _refuse_live(tx)
+            _check_unused_by_instances(tx)
             floor = max(tx.now, meta.fence_floor(tx) + 1, int(_HIGHEST_FENCE.value(tx)) + 1)
             head = _head_of(connection, tx)
-            backup.single_file(connection)
-            return _Present(tx.now, floor, head)
+            backup.fold_wal(connection)
+            return _CurrentState(tx.now, floor, head)
         finally:
             connection.close()
     except driver.DriverError as error:
         if driver.is_busy(error):
-            raise InUse(_in_use(database)) from error
-        return _Present(now, now)
+            raise DatabaseInUse(_in_use(database)) from error
+        return _CurrentState(now, now)
 
 
-def _refuse_live(tx: Tx) -> None:
+def _check_unused_by_instances(tx: Tx) -> None:
     for other in instances.live(tx):
-        if other.host == this_host() and not _runs(other.pid):
+        if other.host == this_host() and not _process_exists(other.pid):
             continue
-        gone = rfc3339(other.heartbeat_at + instances.SILENT_AFTER_MS)
-        raise InUse(
+        gone = rfc3339(other.heartbeat_at + instances.EXPIRES_AFTER_MS)
+        raise DatabaseInUse(
             f"process {other.pid} on {other.host} ({other.kind}) uses the database: stop it first; "
             f"if it has already stopped, retry after {gone}"
         )
 
 
-def _runs(pid: int) -> bool:
+def _process_exists(pid: int) -> bool:
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
@@ -220,11 +220,11 @@ def _runs(pid: int) -> bool:
 
 
 @contextmanager
-def _unused(database: Path) -> Iterator[None]:
+def _exclusive_access(database: Path) -> Iterator[None]:
     """Hold the locks that each connection needs. Raises InUse."""
-    with files.locked(database) as free:
+    with files.exclusive_locks(database) as free:
         if not free:
-            raise InUse(_in_use(database))
+            raise DatabaseInUse(_in_use(database))
         yield
 
 
@@ -243,14 +243,14 @@ def _head_of(connection: Any, tx: Tx) -> dict[str, Any]:
     return {"epoch": meta.epoch(tx), "seq": seq, "hash": digest.hex() or None}
 
 
-def _begin_anew(prepared: Path, now: int, present: _Present) -> Restored:
+def _start_epoch(prepared: Path, now: int, present: _CurrentState) -> Restored:
     """Begin a new epoch in the prepared file and return the result. It starts at `now` or later database time."""
     connection = driver.connect(str(prepared))
     try:
         connection.execute(driver.BEGIN_WRITE)
         tx = Tx(connection.execute, now, SYSTEM, "", 0)
         high = max(present.high, meta.clock_high(tx))
-        tx.now = restored_clock.begins_at(now, high)
+        tx.now = restored_clock.start_instant(now, high)
         floor = max(high, present.fence_floor, meta.fence_floor(tx) + 1, int(_HIGHEST_FENCE.value(tx)) + 1)
         epoch = secrets.token_hex(8)
         emit = events.add if revisions.has_column(connection, "events", "hash") else events.add_unchained
@@ -258,12 +258,12 @@ def _begin_anew(prepared: Path, now: int, present: _Present) -> Restored:
         emit(tx, EventType.DATABASE_RESTORED, {"epoch": epoch, "fence_floor": floor, **origin})
         released = _end_leases(tx, emit, recorded=revisions.has_table(connection, "ended_leases"))
         meta.begin_epoch(tx, epoch, floor)
-        restored_clock.settle(tx, connection)
+        restored_clock.lower_clock(tx, connection)
         _RAISE_FENCES.run(tx, floor=floor)
         _FORGET_INSTANCES.run(tx)
         _FORGET_WAITERS.run(tx)
         connection.execute("COMMIT")
-        backup.single_file(connection)
+        backup.fold_wal(connection)
     finally:
         connection.close()
     return Restored(None, (), epoch, floor, released, max(0, high - tx.now))
@@ -280,7 +280,7 @@ def _end_leases(tx: Tx, emit: Callable[..., None], *, recorded: bool) -> int:
     held = _HELD.rows(tx)
     if recorded:
         _NOTE_WORKERS.run(tx)
-    _LET_GO.run(tx, now=tx.now)
+    _RELEASE_ALL.run(tx, now=tx.now)
     for task_id, project_id, epic_id, holder, status, fence, name, acquired_at, expires_at in held:
         reason = UnlockReason.FORCED.value
         if recorded:
@@ -294,14 +294,14 @@ def _end_leases(tx: Tx, emit: Callable[..., None], *, recorded: bool) -> int:
     return len(held)
 
 
-def _name_of_kept(database: Path, now: int) -> str:
+def _backup_name_of_current(database: Path, now: int) -> str:
     """Return an unused file name in the folder of the database."""
     name = f"{database.name}.before-restore-{stamp(now)}"
     names = (name if number == 1 else f"{name}-{number}" for number in count(1))
     return next(free for free in names if not database.with_name(free).exists())
 
 
-def _keep(database: Path, name: str) -> Path | None:
+def _move_aside(database: Path, name: str) -> Path | None:
     """Keep the present database under another name in its folder and return the path, or None without a database."""
     if not database.exists():
         return None
@@ -311,18 +311,18 @@ def _keep(database: Path, name: str) -> Path | None:
     except OSError:
         private_files.create(kept)
         shutil.copyfile(database, kept)
-        files.give_like(kept, database, mode=True)
+        files.copy_ownership(kept, database, mode=True)
     return kept
 
 
 def _read_back(database: Path, epoch: str) -> None:
     """Raise BackupRefused unless the database at this path is intact and has this epoch."""
-    found = backup.examine(database)
+    found = backup.check_file(database)
     if found.faults:
-        raise BackupRefused(f"the restored database {database} is damaged: {'; '.join(found.faults)}")
-    connection = backup.opened_to_read(database)
+        raise BackupError(f"the restored database {database} is damaged: {'; '.join(found.faults)}")
+    connection = backup.open_read_only(database)
     try:
         if meta.epoch(Tx(connection.execute, 0, SYSTEM, "", 0)) != epoch:
-            raise BackupRefused(f"the restored database {database} was replaced by another process")
+            raise BackupError(f"the restored database {database} was replaced by another process")
     finally:
         connection.close()

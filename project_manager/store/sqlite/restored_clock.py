@@ -3,7 +3,7 @@
 from typing import Any
 
 from project_manager.store import meta, revisions
-from project_manager.store.database_clock import JUMP_MS, Mark
+from project_manager.store.database_clock import JUMP_MS, ClockMark
 from project_manager.store.transaction import Tx
 
 _FUTURE = (
@@ -15,7 +15,7 @@ _FUTURE = (
 """Columns with instants that decide when rows are deleted or shown as recent."""
 
 
-def begins_at(wall: int, high: int) -> int:
+def start_instant(wall: int, high: int) -> int:
     """Return the instant at which the restored database begins, in milliseconds.
 
     This is the later of the wall clock `wall` and the last database time `high`. When `high` is more than JUMP_MS
@@ -24,13 +24,13 @@ def begins_at(wall: int, high: int) -> int:
     return wall if high - wall > JUMP_MS else max(wall, high)
 
 
-def settle(tx: Tx, connection: Any) -> None:
+def lower_clock(tx: Tx, connection: Any) -> None:
     """Set the clock of the database to `tx.now`. Later instants in rows are lowered to it.
 
     `connection` is the connection of the transaction. A backup with an older schema may lack columns and tables.
     """
     if revisions.has_column(connection, "meta", "clock_offset"):
-        meta.store_clock(tx, Mark(tx.now))
+        meta.store_clock(tx, ClockMark(tx.now))
     else:
         meta.raise_clock(tx, tx.now)
     for table, column in _FUTURE:

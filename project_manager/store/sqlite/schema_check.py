@@ -22,13 +22,15 @@ def differences(connection: Any, revision: str) -> list[str]:
     """Return one sentence per table, index or trigger that differs from the schema of the revision."""
     found, expected = _read(connection), _expected(revision)
     missing = [f"the {kind} {name} is missing" for kind, name in expected if (kind, name) not in found]
-    strange = [f"the {kind} {name} is not part of the schema" for kind, name in found if (kind, name) not in expected]
+    unexpected = [
+        f"the {kind} {name} is not part of the schema" for kind, name in found if (kind, name) not in expected
+    ]
     changed = [
         f"the {kind} {name} differs from the schema"
         for (kind, name), definition in found.items()
         if expected.get((kind, name), definition) != definition
     ]
-    return [*missing, *strange, *changed]
+    return [*missing, *unexpected, *changed]
 
 
 @cache

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import bindparam, column, delete, insert, select, table
 from sqlalchemy.sql.expression import literal_column
 
-from project_manager.domain.words import phrases_of, words_of
+from project_manager.domain.words import index_words, query_phrases
 from project_manager.store.statement import Statement
 from project_manager.store.tables import search_due, tasks
 from project_manager.store.tables_knowledge import knowledge_items
@@ -32,7 +32,7 @@ _TASK = Statement(select(*[tasks.c[name] for name in TASK_TEXTS]).where(tasks.c.
 _KNOWLEDGE = Statement(
     select(*[knowledge_items.c[name] for name in KNOWLEDGE_TEXTS]).where(knowledge_items.c.id == bindparam("id"))
 )
-_DUE = Statement(
+_PENDING = Statement(
     select(search_due.c.kind, search_due.c.id).order_by(search_due.c.kind, search_due.c.id).limit(bindparam("limit"))
 )
 _TASK_DONE, _KNOWLEDGE_DONE = [
@@ -55,9 +55,9 @@ def index_knowledge(tx: Tx, knowledge_id: int, title: str, content: str, categor
     _KNOWLEDGE_DONE.run(tx, id=knowledge_id)
 
 
-def catch_up(tx: Tx, limit: int) -> int:
+def index_pending(tx: Tx, limit: int) -> int:
     """Index up to `limit` texts that an older release has written and return their number."""
-    due = _DUE.rows(tx, limit=limit)
+    due = _PENDING.rows(tx, limit=limit)
     for kind, row_id in due:
         if kind == "task":
             _catch_up(tx, _TASK, index_task, _TASK_DONE, row_id)
@@ -76,9 +76,9 @@ def _catch_up(tx: Tx, read: Statement, index: Any, done: Statement, row_id: int)
 
 def match_expression(query: str) -> str:
     """Return the FTS5 expression for rows with all words of the query. Without words, it matches no row."""
-    phrases = [f'"{" ".join(phrase.words)}"{"*" if phrase.open else ""}' for phrase in phrases_of(query)]
+    phrases = [f'"{" ".join(phrase.words)}"{"*" if phrase.open else ""}' for phrase in query_phrases(query)]
     return " ".join(phrases) or '""'
 
 
 def _words(texts: dict[str, str | None]) -> dict[str, str]:
-    return {name: " ".join(words_of(text)) if text else "" for name, text in texts.items()}
+    return {name: " ".join(index_words(text)) if text else "" for name, text in texts.items()}

@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable
 
 from project_manager.domain.actors import SYSTEM
-from project_manager.observability.logging import Trouble
+from project_manager.observability.logging import RateLimitedWarning
 from project_manager.store import events, meta
 from project_manager.store.events import EventRow
 from project_manager.store.sqlite import driver
@@ -20,8 +20,8 @@ from project_manager.store.transaction import Tx
 
 log = logging.getLogger(__name__)
 
-LOOK_EVERY = 0.02
-APART = 0.01
+POLL_INTERVAL = 0.02
+MIN_POLL_INTERVAL = 0.01
 """Seconds between two reads during a series of commits, so that one read gets the events of several commits."""
 
 AT_ONCE = 500
@@ -29,19 +29,19 @@ AT_ONCE = 500
 Receive = Callable[[list[EventRow]], None]
 
 
-class Tail:
+class EventReader:
     """Thread that passes each new event once and in order to `receive`."""
 
     def __init__(self, path: str, watch: FileWatch, *, foreign_commit: Callable[[], None]) -> None:
         self._watch = watch
         self._connection = driver.connect(path, read_only=True)
-        self._foreign_commit = foreign_commit
-        self._woken: queue.SimpleQueue[None] = queue.SimpleQueue()
+        self._on_foreign_commit = foreign_commit
+        self._wakeup: queue.SimpleQueue[None] = queue.SimpleQueue()
         # Two counters, because only one thread may increment each of them.
         self._own_commits = 0
         self._commits_seen = 0
-        self._trouble = Trouble(log, "tail_failed", "cannot read events")
-        self._moved = Trouble(log, "database_moved", "writes are refused", logging.ERROR)
+        self._trouble = RateLimitedWarning(log, "tail_failed", "cannot read events")
+        self._moved = RateLimitedWarning(log, "database_moved", "writes are refused", logging.ERROR)
         self._ended = threading.Event()
         self._receive: Receive | None = None
         self._thread = threading.Thread(target=self._run, name="tail", daemon=True)
@@ -68,29 +68,29 @@ class Tail:
     def wake(self) -> None:
         """Notify the tail that the writer of this process has committed."""
         self._own_commits += 1
-        if self._woken.empty():
-            self._woken.put(None)
+        if self._wakeup.empty():
+            self._wakeup.put(None)
 
     def close(self) -> None:
         """Stop the thread and close the connection. Blocks."""
         self._ended.set()
-        self._woken.put(None)
+        self._wakeup.put(None)
         if self._thread.ident is not None:
             self._thread.join()
         self._connection.close()
 
     def _run(self) -> None:
         try:
-            self._look_until_closed()
+            self._poll_until_closed()
         except Exception:
             log.exception("the event reader stopped", extra={"action": "tail_stopped"})
 
-    def _look_until_closed(self) -> None:
+    def _poll_until_closed(self) -> None:
         version: int | None = None
         unsure = False
         while not self._ended.is_set():
             woken = self._was_woken()
-            if not self._looks_right():
+            if not self._files_unchanged():
                 continue
             try:
                 seen = self._data_version()
@@ -99,29 +99,29 @@ class Tail:
                 if seen != version or woken:
                     self._read()
                     unsure = True
-                    self._ended.wait(APART)
+                    self._ended.wait(MIN_POLL_INTERVAL)
                 elif unsure:
                     # Another process may have made some of these commits, with a lease that expires soon.
-                    self._foreign_commit()
+                    self._on_foreign_commit()
                     unsure = False
                 version = seen
-                self._trouble.is_over()
+                self._trouble.recovered()
             except driver.DriverError as error:
                 self._watch.note(error)
-                self._trouble.goes_on(error)
+                self._trouble.failed(error)
 
-    def _looks_right(self) -> bool:
+    def _files_unchanged(self) -> bool:
         """Return whether the database files are unchanged. Log each change and its end."""
         moved = self._watch.look()
         if moved is None:
-            self._moved.is_over()
+            self._moved.recovered()
             return True
-        self._moved.goes_on(f"the {moved.words} while this server runs ({self._watch.path})")
+        self._moved.failed(f"the {moved.words} while this server runs ({self._watch.path})")
         return False
 
     def _was_woken(self) -> bool:
         try:
-            self._woken.get(timeout=LOOK_EVERY)
+            self._wakeup.get(timeout=POLL_INTERVAL)
         except queue.Empty:
             return False
         return True

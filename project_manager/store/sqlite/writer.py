@@ -28,13 +28,13 @@ from project_manager.domain.errors import (
     QueueFull,
     ShuttingDown,
 )
-from project_manager.observability.logging import caused_by
+from project_manager.observability.logging import bind_context
 from project_manager.store import chain, events, meta
 from project_manager.store.chain import Head
-from project_manager.store.database_clock import DatabaseClock, Mark
+from project_manager.store.database_clock import ClockMark, DatabaseClock
 from project_manager.store.sqlite import driver
 from project_manager.store.sqlite.file_watch import FileWatch
-from project_manager.store.transaction import Shared, Tx
+from project_manager.store.transaction import BatchState, Tx
 
 log = logging.getLogger(__name__)
 
@@ -70,7 +70,7 @@ class Job(Generic[Result]):
 
 
 @dataclass(frozen=True, slots=True)
-class Duties:
+class WriterHooks:
     """Callbacks of the writer besides jobs.
 
     `due` runs at the start of a batch when work may be due. `next_due` returns the time of the next due work
@@ -81,24 +81,24 @@ class Duties:
 
     due: Callable[[Tx], None]
     next_due: Callable[[Tx], int | None]
-    committed: Callable[[Sequence[str]], None]
-    measured: Callable[[int, float], None]
-    timed: Callable[[str, float], None]
-    lost: Callable[[BaseException], None]
+    on_commit: Callable[[Sequence[str]], None]
+    on_batch: Callable[[int, float], None]
+    on_query: Callable[[str, float], None]
+    on_lost_write: Callable[[BaseException], None]
 
 
 @contextmanager
-def _in_turn(batch: Sequence[Job[Any]]) -> Iterator[None]:
+def _event_loop_paused(batch: Sequence[Job[Any]]) -> Iterator[None]:
     """Pause the event loop during the body, for at most TURN_SECONDS.
 
     Two running threads contend for the interpreter at every statement. For a single job, the pause costs more than it
     saves.
     """
-    turn = threading.Lock()
-    with turn:
+    lock = threading.Lock()
+    with lock:
         if len(batch) > 1:
             with suppress(RuntimeError):  # the event loop has ended
-                batch[0].future.get_loop().call_soon_threadsafe(turn.acquire, True, TURN_SECONDS)
+                batch[0].future.get_loop().call_soon_threadsafe(lock.acquire, True, TURN_SECONDS)
         yield
 
 
@@ -106,19 +106,19 @@ class Writer:
     """Owner of the writer thread and of the only connection that writes."""
 
     def __init__(
-        self, path: str, clock: Clock, duties: Duties, watch: FileWatch, *, max_attempts: int, look_every: float
+        self, path: str, clock: Clock, hooks: WriterHooks, watch: FileWatch, *, max_attempts: int, look_every: float
     ) -> None:
         self._connection = driver.connect(path)
         self._watch = watch
         self.clock = DatabaseClock(clock)
-        self._duties = duties
+        self._hooks = hooks
         self._max_attempts = max_attempts
         self._look_every = look_every
         self._queue: queue.SimpleQueue[list[Job[Any]] | None] = queue.SimpleQueue()
-        self._gathered: list[Job[Any]] = []
+        self._pending: list[Job[Any]] = []
         self._waiting = 0
         self._closing = self._ended = False
-        self._hurried = self._lost = False
+        self._short_timeout = self._lost = False
         self._next_due: int | None = None
         self._known_version: int | None = None
         self._head: Head | None = None
@@ -152,28 +152,28 @@ class Writer:
             raise QueueFull(f"the write queue is full: {QUEUE} writes wait")
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Result] = loop.create_future()
-        if not self._gathered:
-            loop.call_soon(self._hand_over)
-        self._gathered.append(Job(name, work, actor, request_id, future))
+        if not self._pending:
+            loop.call_soon(self._enqueue_gathered)
+        self._pending.append(Job(name, work, actor, request_id, future))
         self._waiting += 1
         return await future
 
-    def _hand_over(self) -> None:
+    def _enqueue_gathered(self) -> None:
         """Queue all jobs of one event loop iteration together, because a wakeup per job costs both threads more."""
-        jobs, self._gathered = self._gathered, []
+        jobs, self._pending = self._pending, []
         for start in range(0, len(jobs), BATCH):
             self._queue.put(jobs[start : start + BATCH])
         if self._ended:
             self._refuse_the_rest()
 
-    def look(self) -> None:
+    def run_due(self) -> None:
         """Run due work now. Another process may have started a lease that expires before the next check."""
         if not self._closing:
             self._queue.put([])
 
-    def hurry(self) -> None:
+    def shorten_busy_timeout(self) -> None:
         """Shorten the wait for a database lock of another process from now on, because this process is stopping."""
-        self._hurried = True
+        self._short_timeout = True
 
     def close(self) -> None:
         """Finish the queued jobs, checkpoint the log into the database file, and close. Blocks. Call it only once."""
@@ -184,7 +184,7 @@ class Writer:
         self._ended = True
         self._refuse_the_rest()
         try:
-            self._connection.execute(driver.WAIT_BRIEFLY)
+            self._connection.execute(driver.SHORT_BUSY_TIMEOUT)
             if not self._lost:
                 self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         except driver.DriverError:
@@ -198,12 +198,12 @@ class Writer:
                 jobs = self._queue.get_nowait() or []
                 for job in jobs:
                     job.error = ShuttingDown("the server is shutting down")
-                self._answer(jobs)
+                self._resolve_futures(jobs)
 
     def _run(self) -> None:
         stopping = False
         while not stopping:
-            batch, stopping = self._take()
+            batch, stopping = self._next_batch()
             if stopping and not batch:
                 return
             started = time.perf_counter()
@@ -214,17 +214,17 @@ class Writer:
                     self.failure = None
             except Exception as error:  # noqa: BLE001 the writer survives every error, and each waiting job gets it
                 self._fail(batch, error)
-            self._duties.measured(len(batch), time.perf_counter() - started)
-            self._answer(batch)
+            self._hooks.on_batch(len(batch), time.perf_counter() - started)
+            self._resolve_futures(batch)
 
-    def _take(self) -> tuple[list[Job[Any]], bool]:
+    def _next_batch(self) -> tuple[list[Job[Any]], bool]:
         """Return the waiting jobs and whether to stop.
 
         The list has fewer than twice BATCH jobs. It is empty when it is only time to check for due work.
         """
         batch: list[Job[Any]] = []
         try:
-            jobs = self._queue.get(timeout=self._patience())
+            jobs = self._queue.get(timeout=self._poll_timeout())
             while jobs is not None:
                 batch += jobs
                 if len(batch) >= BATCH:
@@ -234,7 +234,7 @@ class Writer:
             return batch, False
         return batch, True
 
-    def _patience(self) -> float:
+    def _poll_timeout(self) -> float:
         if self._next_due is None:
             return self._look_every
         return min(self._look_every, max(0.001, (self._next_due - self.now()) / 1000))
@@ -244,10 +244,10 @@ class Writer:
             raise DatabaseUnavailable("the disk failed during a write; this process no longer writes")
         self._watch.check()
         execute = self._connection.execute
-        if self._hurried:
-            execute(driver.WAIT_BRIEFLY)
+        if self._short_timeout:
+            execute(driver.SHORT_BUSY_TIMEOUT)
         execute(driver.BEGIN_WRITE)
-        shared = Shared()
+        shared = BatchState()
         tx = Tx(execute, 0, SYSTEM, "", self._max_attempts, shared)
         version = driver.data_version(self._connection)
         ours = version == self._known_version
@@ -255,20 +255,20 @@ class Writer:
         changes = self._connection.total_changes
         done = True
         if not ours or (self._next_due is not None and self._next_due <= tx.now):
-            done = self._do_what_is_due(tx, shared)
-        with _in_turn(batch):
+            done = self._run_due(tx, shared)
+        with _event_loop_paused(batch):
             self._run_all(batch, tx, shared)
             head = self._write_events(tx, shared, ours)
-        self._next_due = self._duties.next_due(tx) if done else tx.now + RETRY_MS
+        self._next_due = self._hooks.next_due(tx) if done else tx.now + RETRY_MS
         changed = self._connection.total_changes != changes
         execute("COMMIT")
         self._watch.check()  # do not acknowledge a write to a removed file: it is lost
         self.clock.committed(tx.now, mark)
         self._known_version, self._head = version, head
         if changed:
-            self._duties.committed(shared.turns)
+            self._hooks.on_commit(shared.lease_outcomes)
 
-    def _write_events(self, tx: Tx, shared: Shared, ours: bool) -> Head | None:
+    def _write_events(self, tx: Tx, shared: BatchState, ours: bool) -> Head | None:
         """Insert the events of the batch. Return the head of the hash chain, or None when it is unknown.
 
         `ours` means that no other process has committed since the last batch. Then the last head is still the end of
@@ -279,18 +279,18 @@ class Writer:
             return head
         return events.write(tx, shared.outbox, head or chain.head(tx))
 
-    def _do_what_is_due(self, tx: Tx, shared: Shared) -> bool:
+    def _run_due(self, tx: Tx, shared: BatchState) -> bool:
         """Run the due work and return whether it has succeeded.
 
         A failure does not stop the jobs, because their own statements decide which tasks can be claimed.
         """
         tx.execute("SAVEPOINT due")
         try:
-            self._duties.due(tx)
+            self._hooks.due(tx)
         except driver.DriverError:
             raise
         except Exception as error:  # noqa: BLE001 the jobs must run anyway
-            self._fault("due", error)
+            self._internal_error("due", error)
             tx.execute("ROLLBACK TO due")
             shared.undo((0, 0))
             tx.execute("RELEASE due")
@@ -298,7 +298,7 @@ class Writer:
         tx.execute("RELEASE due")
         return True
 
-    def _run_all(self, batch: list[Job[Any]], tx: Tx, shared: Shared) -> None:
+    def _run_all(self, batch: list[Job[Any]], tx: Tx, shared: BatchState) -> None:
         """Run the jobs without a savepoint for each, because a savepoint costs a tenth of a claim.
 
         Most failed jobs have not written yet. When one has, all jobs are rolled back and run again, each in its own
@@ -316,9 +316,9 @@ class Writer:
                 for job in batch:
                     self._run_in_savepoint(job, tx, shared)
         finally:
-            caused_by("", None)
+            bind_context("", None)
 
-    def _run_in_savepoint(self, job: Job[Any], tx: Tx, shared: Shared) -> None:
+    def _run_in_savepoint(self, job: Job[Any], tx: Tx, shared: BatchState) -> None:
         mark = shared.mark
         tx.execute("SAVEPOINT job")
         if not self._run_job(job, tx, shared):
@@ -326,12 +326,12 @@ class Writer:
             shared.undo(mark)
         tx.execute("RELEASE job")
 
-    def _run_job(self, job: Job[Any], batch: Tx, shared: Shared) -> bool:
+    def _run_job(self, job: Job[Any], batch: Tx, shared: BatchState) -> bool:
         """Run a job. Return False when it has failed after writes that must be rolled back."""
         started = time.perf_counter()
         mark, changes = shared.mark, self._connection.total_changes
         job.error = None
-        caused_by(job.request_id, job.actor.token_id)
+        bind_context(job.request_id, job.actor.token_id)
         try:
             job.outcome = job.work(
                 Tx(batch.execute, batch.now, job.actor, job.request_id, self._max_attempts, shared, batch.wall)
@@ -341,26 +341,26 @@ class Writer:
         except driver.DriverError as error:
             if driver.ends_transaction(error) or not self._connection.in_transaction:
                 raise
-            job.error = self._fault(job.name, error)
+            job.error = self._internal_error(job.name, error)
         except Exception as error:  # noqa: BLE001 an error of one job does not stop the other jobs
-            job.error = self._fault(job.name, error)
-        self._duties.timed(job.name, time.perf_counter() - started)
+            job.error = self._internal_error(job.name, error)
+        self._hooks.on_query(job.name, time.perf_counter() - started)
         return job.error is None or (shared.mark == mark and self._connection.total_changes == changes)
 
-    def _set_time(self, tx: Tx, ours: bool) -> Mark | None:
+    def _set_time(self, tx: Tx, ours: bool) -> ClockMark | None:
         """Set the instant of the batch. Return the mark of the clock when it was stored.
 
         `ours` means that no other process has written since the last batch.
         """
         if not ours:
             self.clock.load(meta.clock_mark(tx))
-        tx.now, tx.wall = self.clock.tick(), self.clock.wall_apart()
+        tx.now, tx.wall = self.clock.tick(), self.clock.wall_clock_if_different()
         mark = self.clock.mark_due(tx.now)
         if mark is not None:
             meta.store_clock(tx, mark)
         return mark
 
-    def _fault(self, name: str, error: BaseException) -> Internal:
+    def _internal_error(self, name: str, error: BaseException) -> Internal:
         log.error("a write failed", exc_info=error, extra={"action": "write_failed", "operation": name})
         return Internal("internal server error; nothing was written")
 
@@ -371,28 +371,28 @@ class Writer:
             except driver.DriverError:
                 log.exception("rollback failed", extra={"action": "rollback_failed"})
         self._next_due, self._known_version = self.now() + RETRY_MS, None
-        meaning = self._meaning(error)
+        meaning = self._error_for_jobs(error)
         for job in batch:
             job.error = meaning
 
-    def _meaning(self, error: Exception) -> ProjectManagerError:
+    def _error_for_jobs(self, error: Exception) -> ProjectManagerError:
         """Return the error for each job of a failed batch. Log it unless the code that detects it logs it."""
         if isinstance(error, ProjectManagerError):
             return error
         if not isinstance(error, driver.DriverError):
-            return self._fault("batch", error)
+            return self._internal_error("batch", error)
         self._watch.note(error)
-        if driver.is_lost_write(error):
+        if driver.is_write_failure(error):
             # Linux drops the dirty state of pages after a failed fsync. A later fsync succeeds although they are lost.
             self._lost = True
-            self._duties.lost(error)
+            self._hooks.on_lost_write(error)
             return OutcomeUnknown("the disk failed during the write; the result is unknown")
         meaning = driver.as_domain_error(error)
         self.failure = meaning.message
         log.error("a batch failed: %s", error, extra={"action": "batch_failed", "code": meaning.code})
         return meaning
 
-    def _answer(self, batch: list[Job[Any]]) -> None:
+    def _resolve_futures(self, batch: list[Job[Any]]) -> None:
         """Wake all callers of a batch with one call into the event loop."""
         if not batch:
             return

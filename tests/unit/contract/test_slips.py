@@ -7,43 +7,43 @@ import pytest
 import yaml
 
 from project_manager.plans import diagnostics, reader, yaml_tree
-from project_manager.plans.yaml_tree import Place
+from project_manager.plans.yaml_tree import Position
 
 YAML_SLIPS = [
-    ("a: b: c", Place(1, 5), "values that contain `: `"),
-    ("projects:\r\n  - name: Shop: the new one\r\n", Place(2, 15), "values that contain `: `"),
-    ("labels: [a, b: c: d]", Place(1, 17), "values that contain `: `"),
-    ("projects:\n\t- name: A", Place(2, 1), "spaces, not tabs"),
-    ("projects:\n  - name: A\n\t  description: x", Place(3, 1), "spaces, not tabs"),
-    ('projects:\n  - name: "A\n    description: x\n', Place(4, 1), "opens on line 2, column 11 is not closed"),
-    ("a: 'x\nb: 'y'\n", Place(2, 5), "opens on line 1, column 4 is closed by the quote before this"),
-    ("a: 'it's'", Place(1, 8), "write `''` for each inner quote"),
-    ('a: "he said "hi" to"', Place(1, 14), 'write `\\"` for each inner quote'),
-    ("a: @home", Place(1, 4), "starts with `@`"),
-    ("labels: [`x`]", Place(1, 10), "starts with a backtick"),
-    ("a: *bold* text", Place(1, 9), "starts with `*`"),
-    ("a: *nobody", Place(1, 4), "starts with `*`"),
-    ("a: &", Place(1, 5), "starts with `&`"),
-    ("a: !important", Place(1, 4), "starts with `!`"),
-    ("- %x", Place(1, 3), "starts with `%`"),
-    ("a: ]", Place(1, 4), "starts with `]`"),
-    ("a: - b", Place(1, 4), "on the line after its key"),
-    ("- name:Shop\n  description: x\n", Place(2, 14), "On line 1: add a space after the colon: `name: Shop`"),
-    ("- name: A\n  priority:1\n  labels: []\n", Place(3, 3), "On line 2: add a space after the colon"),
-    ("a: http://example.org\n  b: c", Place(2, 4), "On line 1: the value continues to here"),
-    ("a: 1\n  b: 2", Place(2, 4), "On line 1: the value continues to here"),
-    ("a: {b: c\n", Place(2, 1), "The `{` on line 1, column 4 is not closed with `}`"),
-    ("- a\n-b\n- c", Place(3, 1), "On line 2: start a list entry with `- `"),
-    ("a: b\nc\nd: e", Place(3, 1), "On line 2: the key is missing"),
-    ("- a\nb: c", Place(2, 1), "in the same column"),
-    ("a:\n    b: 1\n  c: 2", Place(3, 3), "matches no line above"),
+    ("a: b: c", Position(1, 5), "values that contain `: `"),
+    ("projects:\r\n  - name: Shop: the new one\r\n", Position(2, 15), "values that contain `: `"),
+    ("labels: [a, b: c: d]", Position(1, 17), "values that contain `: `"),
+    ("projects:\n\t- name: A", Position(2, 1), "spaces, not tabs"),
+    ("projects:\n  - name: A\n\t  description: x", Position(3, 1), "spaces, not tabs"),
+    ('projects:\n  - name: "A\n    description: x\n', Position(4, 1), "opens on line 2, column 11 is not closed"),
+    ("a: 'x\nb: 'y'\n", Position(2, 5), "opens on line 1, column 4 is closed by the quote before this"),
+    ("a: 'it's'", Position(1, 8), "write `''` for each inner quote"),
+    ('a: "he said "hi" to"', Position(1, 14), 'write `\\"` for each inner quote'),
+    ("a: @home", Position(1, 4), "starts with `@`"),
+    ("labels: [`x`]", Position(1, 10), "starts with a backtick"),
+    ("a: *bold* text", Position(1, 9), "starts with `*`"),
+    ("a: *nobody", Position(1, 4), "starts with `*`"),
+    ("a: &", Position(1, 5), "starts with `&`"),
+    ("a: !important", Position(1, 4), "starts with `!`"),
+    ("- %x", Position(1, 3), "starts with `%`"),
+    ("a: ]", Position(1, 4), "starts with `]`"),
+    ("a: - b", Position(1, 4), "on the line after its key"),
+    ("- name:Shop\n  description: x\n", Position(2, 14), "On line 1: add a space after the colon: `name: Shop`"),
+    ("- name: A\n  priority:1\n  labels: []\n", Position(3, 3), "On line 2: add a space after the colon"),
+    ("a: http://example.org\n  b: c", Position(2, 4), "On line 1: the value continues to here"),
+    ("a: 1\n  b: 2", Position(2, 4), "On line 1: the value continues to here"),
+    ("a: {b: c\n", Position(2, 1), "The `{` on line 1, column 4 is not closed with `}`"),
+    ("- a\n-b\n- c", Position(3, 1), "On line 2: start a list entry with `- `"),
+    ("a: b\nc\nd: e", Position(3, 1), "On line 2: the key is missing"),
+    ("- a\nb: c", Position(2, 1), "in the same column"),
+    ("a:\n    b: 1\n  c: 2", Position(3, 3), "matches no line above"),
 ]
 
 
 @pytest.mark.parametrize(("text", "place", "remedy"), YAML_SLIPS)
 @pytest.mark.parametrize("loader", ["libyaml", "Python"])
 def test_a_syntax_error_in_yaml_is_reported_with_its_position_and_a_remedy(
-    text: str, place: Place, remedy: str, loader: str, monkeypatch: pytest.MonkeyPatch
+    text: str, place: Position, remedy: str, loader: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if loader == "Python":
         monkeypatch.setattr(yaml_tree, "_LOADER", yaml.SafeLoader)
@@ -62,40 +62,40 @@ def test_an_invalid_escape_is_reported_in_either_format() -> None:
 @pytest.mark.parametrize(
     ("text", "place"),
     [
-        ("projects: [{name:Shop}]", Place(1, 13)),
-        ("projects:\n  - name:Shop\n", Place(2, 5)),
-        ("name:Shop", Place(1, 1)),
+        ("projects: [{name:Shop}]", Position(1, 13)),
+        ("projects:\n  - name:Shop\n", Position(2, 5)),
+        ("name:Shop", Position(1, 1)),
     ],
 )
-def test_a_missing_space_after_a_colon_is_reported_where_the_parser_accepts_it(text: str, place: Place) -> None:
+def test_a_missing_space_after_a_colon_is_reported_where_the_parser_accepts_it(text: str, place: Position) -> None:
     reported = [(fault.place, fault.hint) for fault in reader.read(text, "plan.yaml").faults]
     assert (place, "Add a space after the colon: `name: Shop`.") in reported
 
 
 def test_the_remedy_stands_in_the_error_and_names_nothing_of_the_parser() -> None:
     read = reader.read("projects: @home", "plan.yaml")
-    error = diagnostics.refused("plan.yaml", read.faults)
+    error = diagnostics.plan_error("plan.yaml", read.faults)
     listed: Any = error.details["faults"]
     assert [fault["hint"] for fault in listed] == ["Quote text that starts with `@`."]
     assert error.hint.endswith("Quote text that starts with `@`.")
 
 
 JSON_SLIPS = [
-    ('{"projects": [],}', Place(1, 16), "Remove the comma after the last entry"),
-    ('{"projects": [\n  {"name": "A"},\n]}', Place(2, 16), "Remove the comma after the last entry"),
-    ('{"projects": [{"name": "\\ud83d\\ude00"},]}', Place(1, 39), "Remove the comma after the last entry"),
-    ("{'projects': []}", Place(1, 2), "Use double quotes"),
-    ("{projects: []}", Place(1, 2), "texts in double quotes"),
-    ("projects: []\n", Place(1, 1), "ends with .yaml"),
-    ('{\n  // none yet\n  "projects": []}', Place(2, 3), "Remove the comment"),
-    ('# none yet\n{"projects": []}', Place(1, 1), "Remove the comment"),
-    ('{"projects": [{"name": "NaN", "priority": NaN}]}', Place(1, 43), ""),
-    ('{"projects": []}\n---\n', Place(2, 1), ""),
+    ('{"projects": [],}', Position(1, 16), "Remove the comma after the last entry"),
+    ('{"projects": [\n  {"name": "A"},\n]}', Position(2, 16), "Remove the comma after the last entry"),
+    ('{"projects": [{"name": "\\ud83d\\ude00"},]}', Position(1, 39), "Remove the comma after the last entry"),
+    ("{'projects': []}", Position(1, 2), "Use double quotes"),
+    ("{projects: []}", Position(1, 2), "texts in double quotes"),
+    ("projects: []\n", Position(1, 1), "ends with .yaml"),
+    ('{\n  // none yet\n  "projects": []}', Position(2, 3), "Remove the comment"),
+    ('# none yet\n{"projects": []}', Position(1, 1), "Remove the comment"),
+    ('{"projects": [{"name": "NaN", "priority": NaN}]}', Position(1, 43), ""),
+    ('{"projects": []}\n---\n', Position(2, 1), ""),
 ]
 
 
 @pytest.mark.parametrize(("text", "place", "remedy"), JSON_SLIPS)
-def test_a_file_that_is_named_as_json_is_nothing_but_json(text: str, place: Place, remedy: str) -> None:
+def test_a_file_that_is_named_as_json_is_nothing_but_json(text: str, place: Position, remedy: str) -> None:
     (fault,) = reader.read(text, "plan.json").faults
     assert (fault.place, fault.message[:14]) == (place, "invalid JSON: ")
     assert remedy in fault.hint
@@ -119,6 +119,6 @@ def test_a_key_that_is_given_again_is_refused_at_any_depth(source: str) -> None:
     text = f'{{"projects": [{{"name": "A",\n "name": "B", "tasks": [{{"name": "T", "log": [{entry}]}}]}}]}}'
     found = [(fault.place, fault.field, fault.message) for fault in reader.read(text, source).faults]
     assert sorted(found) == [
-        (Place(2, 2), "projects.0.name", "duplicate key `name`"),
-        (Place(3, 2), "projects.0.tasks.0.log.0.body", "duplicate key `body`"),
+        (Position(2, 2), "projects.0.name", "duplicate key `name`"),
+        (Position(3, 2), "projects.0.tasks.0.log.0.body", "duplicate key `body`"),
     ]

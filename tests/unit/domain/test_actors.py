@@ -3,7 +3,7 @@ import unicodedata
 import pytest
 
 from project_manager.domain.actors import is_reserved
-from project_manager.domain.look_alikes import look_alike_key
+from project_manager.domain.look_alikes import confusable_key
 
 LOOK_ALIKES = {
     "another case": "LoCaL",
@@ -39,5 +39,5 @@ def test_a_name_that_looks_otherwise_is_free(name: str) -> None:
 
 
 def test_the_key_of_a_latin_name_is_that_name_in_lower_case() -> None:
-    assert look_alike_key("Ann Smith") == "ann smith"
-    assert look_alike_key(unicodedata.normalize("NFD", "caf\u00e9")) == "caf\u00e9"
+    assert confusable_key("Ann Smith") == "ann smith"
+    assert confusable_key(unicodedata.normalize("NFD", "caf\u00e9")) == "caf\u00e9"

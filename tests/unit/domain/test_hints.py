@@ -2,11 +2,11 @@ from itertools import product
 
 import pytest
 
-from project_manager.domain.hints import field_meant, word_meant
-from project_manager.domain.statuses import EPIC_SYNONYMS, SYNONYMS, EpicStatus, Status, is_closed, spelled
+from project_manager.domain.hints import suggest_field, suggest_value
+from project_manager.domain.statuses import EPIC_SYNONYMS, SYNONYMS, EpicStatus, Status, is_closed, normalize
 from project_manager.schemas.leases import AcquireTaskLock, ClaimNextTask
 from project_manager.schemas.tasks import CreateTask, ListTasks, UpdateTask, UpdateTaskStatus
-from project_manager.schemas.validation import names_by_field
+from project_manager.schemas.validation import aliases_by_field
 
 
 @pytest.mark.parametrize(
@@ -32,7 +32,7 @@ from project_manager.schemas.validation import names_by_field
     ],
 )
 def test_the_words_of_other_trackers_are_understood(word: str, status: Status) -> None:
-    assert SYNONYMS[spelled(word)] is status
+    assert SYNONYMS[normalize(word)] is status
 
 
 @pytest.mark.parametrize(
@@ -45,7 +45,7 @@ def test_the_words_of_other_trackers_are_understood(word: str, status: Status) -
     ],
 )
 def test_epics_take_the_same_words(word: str, status: EpicStatus) -> None:
-    assert EPIC_SYNONYMS[spelled(word)] is status
+    assert EPIC_SYNONYMS[normalize(word)] is status
 
 
 @pytest.mark.parametrize(
@@ -53,14 +53,14 @@ def test_epics_take_the_same_words(word: str, status: EpicStatus) -> None:
     [("DOEN", Status.DONE), ("CLSOED", Status.DONE), ("BLOCEKD", Status.BLOCKED), ("IN_PROGRES", Status.IN_PROGRESS)],
 )
 def test_a_misspelt_status_is_guessed(word: str, status: Status) -> None:
-    assert word_meant(word, SYNONYMS, is_closed) is status
+    assert suggest_value(word, SYNONYMS, is_closed) is status
 
 
 @pytest.mark.parametrize(
     "word", ["UNDONE", "UNRESOLVED", "UNFIXED", "NOT_DONE", "INCOMPLETE", "NOTDONE", "UNCLOSED", "X"]
 )
 def test_no_guess_maps_a_status_to_its_opposite(word: str) -> None:
-    assert word_meant(word, SYNONYMS, is_closed) is None
+    assert suggest_value(word, SYNONYMS, is_closed) is None
 
 
 def test_no_misspelt_open_status_is_guessed_to_be_closed_nor_the_reverse() -> None:
@@ -70,7 +70,7 @@ def test_no_misspelt_open_status_is_guessed_to_be_closed_nor_the_reverse() -> No
             word[:at] + word[at] * times + word[at + 1 :] for at, times in product(range(len(word)), (0, 2))
         }
         for misspelt in misspellings - SYNONYMS.keys():
-            guess = word_meant(misspelt, SYNONYMS, is_closed)
+            guess = suggest_value(misspelt, SYNONYMS, is_closed)
             assert guess is None or is_closed(guess) is is_closed(status), (misspelt, guess)
 
 
@@ -96,7 +96,7 @@ def test_no_misspelt_open_status_is_guessed_to_be_closed_nor_the_reverse() -> No
     ],
 )
 def test_a_field_of_another_tracker_and_a_misspelt_field_get_a_suggestion(command: type, name: str, field: str) -> None:
-    assert field_meant(name, names_by_field(command)) == field
+    assert suggest_field(name, aliases_by_field(command)) == field
 
 
 @pytest.mark.parametrize(
@@ -113,15 +113,15 @@ def test_a_field_of_another_tracker_and_a_misspelt_field_get_a_suggestion(comman
     ],
 )
 def test_nothing_is_proposed_where_nothing_is_near(command: type, name: str) -> None:
-    assert field_meant(name, names_by_field(command)) is None
+    assert suggest_field(name, aliases_by_field(command)) is None
 
 
 def test_names_kept_for_old_clients_are_never_proposed() -> None:
     for command in (CreateTask, UpdateTask, AcquireTaskLock, ListTasks):
-        for field, names in names_by_field(command).items():
+        for field, names in aliases_by_field(command).items():
             for name in names:
                 for misspelt in (name + "s", name[:-1], name + "x"):
-                    assert field_meant(misspelt, names_by_field(command)) in {None, *command.model_fields}, (
+                    assert suggest_field(misspelt, aliases_by_field(command)) in {None, *command.model_fields}, (
                         field,
                         misspelt,
                     )

@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 
 from project_manager.clock import rfc3339
 from project_manager.domain.errors import FenceRequired, LockHeld, ProjectManagerError, StaleFence
-from project_manager.domain.leases import Lease, check_holder, not_held
+from project_manager.domain.leases import Lease, check_holder, not_held_error
 
 NOW = 1_795_428_000_000
 
@@ -76,4 +76,4 @@ def test_a_refusal_names_the_present_holder_and_until_when() -> None:
 
 
 def test_using_a_lease_without_a_holder_hints_to_claim_first() -> None:
-    assert "acquire_task_lock" in not_held(7, "ann", 5).hint
+    assert "acquire_task_lock" in not_held_error(7, "ann", 5).hint

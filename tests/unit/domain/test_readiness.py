@@ -2,15 +2,15 @@ from dataclasses import replace
 
 import pytest
 
-from project_manager.domain.readiness import Standing, not_ready, obstacles, reasons
+from project_manager.domain.readiness import ReadinessInput, blockers, not_ready_error, readiness_blockers
 from project_manager.domain.statuses import Status
 
 NOW = 1_795_428_000_000
-FREE = Standing(7, Status.TODO, False, 0, (), (), None, False)
+FREE = ReadinessInput(7, Status.TODO, False, 0, (), (), None, False)
 
 
-def codes(standing: Standing, cap: int = 5) -> list[str]:
-    return [reason.code for reason in reasons(standing, now=NOW, max_attempts=cap)]
+def codes(standing: ReadinessInput, cap: int = 5) -> list[str]:
+    return [reason.code for reason in readiness_blockers(standing, now=NOW, max_attempts=cap)]
 
 
 def test_a_task_without_blockers_is_ready() -> None:
@@ -21,7 +21,7 @@ def test_a_task_without_blockers_is_ready() -> None:
     ("standing", "code"),
     [
         (replace(FREE, status=Status.REVIEW), "status"),
-        (replace(FREE, held=True), "held"),
+        (replace(FREE, is_held=True), "held"),
         (replace(FREE, archived=True), "archived"),
         (replace(FREE, waiting_for=(3,)), "dependencies"),
         (replace(FREE, waiting_for=(3,), cancelled=(3,)), "cancelled_dependencies"),
@@ -30,7 +30,7 @@ def test_a_task_without_blockers_is_ready() -> None:
         (replace(FREE, attempts=5), "attempts"),
     ],
 )
-def test_each_blocker_alone_makes_a_task_not_ready(standing: Standing, code: str) -> None:
+def test_each_blocker_alone_makes_a_task_not_ready(standing: ReadinessInput, code: str) -> None:
     assert codes(standing) == [code]
 
 
@@ -41,12 +41,12 @@ def test_a_time_in_the_past_is_no_blocker() -> None:
 
 def test_status_and_attempts_do_not_stop_a_claim_by_name() -> None:
     standing = replace(FREE, status=Status.BLOCKED, attempts=9)
-    assert obstacles(standing, now=NOW) == ()
+    assert blockers(standing, now=NOW) == ()
 
 
 def test_a_refusal_names_every_blocker_and_the_open_dependencies() -> None:
     standing = replace(FREE, waiting_for=(9, 3), running_conflicts=(4,))
-    refusal = not_ready(7, obstacles(standing, now=NOW))
+    refusal = not_ready_error(7, blockers(standing, now=NOW))
     assert refusal.details["waiting_for"] == [3, 4, 9]
     assert refusal.message == (
         "task 7 is not ready: depends on unfinished tasks #9, #3; conflicts with task #4, in progress"
@@ -54,17 +54,17 @@ def test_a_refusal_names_every_blocker_and_the_open_dependencies() -> None:
 
 
 def test_a_long_list_of_tasks_is_cut_with_their_number() -> None:
-    (reason,) = obstacles(replace(FREE, waiting_for=tuple(range(1, 9))), now=NOW)
+    (reason,) = blockers(replace(FREE, waiting_for=tuple(range(1, 9))), now=NOW)
     assert reason.message == "depends on unfinished tasks #1, #2, #3, #4, #5 and 3 more"
 
 
 def test_cancelled_dependencies_are_a_reason_apart_from_those_that_can_still_be_done() -> None:
     standing = replace(FREE, waiting_for=(3, 5, 8), cancelled=(3, 8))
-    why = obstacles(standing, now=NOW)
+    why = blockers(standing, now=NOW)
     assert [reason.message for reason in why] == [
         "depends on unfinished task #5",
         "depends on CANCELLED tasks #3, #8; remove the dependency or reopen them",
     ]
-    refusal = not_ready(7, why)
+    refusal = not_ready_error(7, why)
     assert refusal.details["waiting_for"] == [3, 5, 8]
     assert refusal.details["cancelled_dependencies"] == [3, 8]

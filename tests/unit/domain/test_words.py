@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from project_manager.domain.words import COMPOSED_LETTERS, Phrase, phrases_of, words_of
+from project_manager.domain.words import COMPOSED_LETTERS, Phrase, index_words, query_phrases
 
 
 @pytest.mark.parametrize(
@@ -25,7 +25,7 @@ from project_manager.domain.words import COMPOSED_LETTERS, Phrase, phrases_of, w
     ],
 )
 def test_a_text_becomes_folded_words_and_pairs_of_letters(text: str, words: list[str]) -> None:
-    assert words_of(text) == words
+    assert index_words(text) == words
 
 
 @pytest.mark.parametrize(
@@ -40,12 +40,12 @@ def test_a_text_becomes_folded_words_and_pairs_of_letters(text: str, words: list
     ],
 )
 def test_a_query_becomes_phrases(query: str, phrases: list[Phrase]) -> None:
-    assert phrases_of(query) == phrases
+    assert query_phrases(query) == phrases
 
 
 def found(query: str, text: str) -> bool:
     """Return whether an index of the words finds the text: it contains each phrase, and the last word may be longer."""
-    words = words_of(text)
+    words = index_words(text)
 
     def stands(phrase: Phrase, at: int) -> bool:
         here = words[at : at + len(phrase.words)]
@@ -53,7 +53,7 @@ def found(query: str, text: str) -> bool:
             return False
         return here[-1].startswith(phrase.words[-1]) if phrase.open else here[-1] == phrase.words[-1]
 
-    return all(any(stands(phrase, at) for at in range(len(words))) for phrase in phrases_of(query))
+    return all(any(stands(phrase, at) for at in range(len(words))) for phrase in query_phrases(query))
 
 
 UNSPACED = "支付功能接口测试がぎぐテスト"
@@ -69,7 +69,7 @@ def test_every_part_of_a_text_without_blanks_is_found(text: str, data: st.DataOb
 
 @given(st.text(max_size=60))
 def test_the_words_of_a_text_stay_as_they_are_and_hold_no_blank(text: str) -> None:
-    for word in words_of(text):
+    for word in index_words(text):
         assert len(word.split()) == 1
         assert word_letters(word) == word
     assert found(text, text)
@@ -82,5 +82,5 @@ def word_letters(word: str) -> str:
 def test_a_run_of_marks_is_not_sorted_and_takes_linear_time() -> None:
     """Limit the time. A quadratic normalisation of this text takes minutes."""
     marks = "\u0915" + "\u093c\u094d" * 500_000
-    assert words_of(marks) == [marks]
+    assert index_words(marks) == [marks]
     assert len(marks) > COMPOSED_LETTERS

@@ -2,9 +2,9 @@
 
 import orjson
 
-from project_manager.mcp.answers import shaped
+from project_manager.mcp.answers import shorten
 
 
 def test_a_fence_that_was_asked_for_is_in_the_row_of_a_list() -> None:
     page = orjson.dumps({"items": [{"id": 7, "fence": 3}], "next_cursor": None, "total": 1})
-    assert shaped("list_tasks", page) == {"items": [{"id": 7, "fence": 3}], "total": 1}
+    assert shorten("list_tasks", page) == {"items": [{"id": 7, "fence": 3}], "total": 1}

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from project_manager.catalogue import BY_NAME, OPERATIONS
 from project_manager.domain.errors import Invalid
-from project_manager.mcp.arguments import Reading, ToolArguments
+from project_manager.mcp.arguments import ParsedArguments, ToolArguments
 from project_manager.mcp.schemas import Schema, flat_properties
 from project_manager.operations.definition import CLEAR, Operation
 
@@ -25,7 +25,7 @@ FILLERS: dict[str, list[Any]] = {
 }
 
 
-def read(tool: str, *, nullable: bool = False, **arguments: Any) -> Reading:
+def read(tool: str, *, nullable: bool = False, **arguments: Any) -> ParsedArguments:
     return ToolArguments(BY_NAME[tool]).read(arguments, nullable=nullable)
 
 
@@ -136,7 +136,7 @@ def test_a_name_that_the_tool_does_not_have_is_left_for_the_validation() -> None
 def test_clear_empties_each_field_that_it_names() -> None:
     reading = read("update_task", **EDIT, clear=["labels", "due_at", "description", "dependencies", "attempts"])
     empty: dict[str, Any] = {"labels": [], "due_at": None, "description": "", "depends_on": [], "attempts": 0}
-    assert reading == Reading({**EDIT, **empty})
+    assert reading == ParsedArguments({**EDIT, **empty})
 
 
 @pytest.mark.parametrize("clear", ["labels", '["labels"]'])
@@ -174,7 +174,7 @@ def test_a_clear_that_cannot_be_carried_out_is_refused(arguments: dict[str, Any]
 
 
 def test_null_for_an_unlisted_field_is_named_as_ignored() -> None:
-    assert read("update_task", **EDIT, due_at=None, name="x") == Reading({**EDIT, "name": "x"}, ("due_at",))
+    assert read("update_task", **EDIT, due_at=None, name="x") == ParsedArguments({**EDIT, "name": "x"}, ("due_at",))
 
 
 def test_a_tool_without_fields_to_empty_has_no_clear() -> None:

@@ -24,4 +24,4 @@ def test_the_address_may_name_a_known_profile(query: bytes, profile: tuple[str, 
 
 
 def test_a_part_that_the_address_omits_is_taken_from_the_default() -> None:
-    assert ToolProfile("", "strict").over(ToolProfile("all", "plain")) == ("all", "strict")
+    assert ToolProfile("", "strict").with_defaults(ToolProfile("all", "plain")) == ("all", "strict")
