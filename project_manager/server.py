@@ -21,7 +21,7 @@ from project_manager.mcp.transport.stdio import serve_stdio_beside
 from project_manager.observability.logging import log_action
 from project_manager.observability.systemd import Supervisor
 from project_manager.runtime.dispatch import Runtime, open_runtime
-from project_manager.web.application import api, with_middleware
+from project_manager.web.application import api_application, with_middleware
 from project_manager.web.connections import Connections, connection_limit
 from project_manager.web.probes import DrainState
 from project_manager.web.server import Server
@@ -136,7 +136,7 @@ async def run(settings: Settings, sockets: list[socket.socket], announce: Announ
         updates = EventsWebSocket(runtime)
         mcp_app = transport.app if len(sockets) > 1 else None
         leaving = DrainState()
-        application: ASGIApp = api(runtime, updates, mcp_app, transport.paths, leaving)
+        application: ASGIApp = api_application(runtime, updates, mcp_app, transport.paths, leaving)
         if mcp_app is not None:
             api_port, port = (bound.getsockname()[1] for bound in sockets)
             beside = mcp_port_app(mcp_app, application, WebSocketNotFound(f"{UPDATES} on port {api_port}"))

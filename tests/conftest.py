@@ -14,8 +14,8 @@ from project_manager.config.settings import load
 from project_manager.runtime.dispatch import Runtime, open_runtime
 from project_manager.store.migrations import upgrade
 from project_manager.store.sqlite import driver
-from tests.desk import Desk, MovableClock
-from tests.served import Served, serving
+from tests.http_service import HttpService, run_http_service
+from tests.operations_client import MovableClock, OperationsClient
 
 # hypothesis fails an example that takes long to generate or to run. On a slow machine that is no error.
 hypothesis_settings.register_profile("suite", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -80,11 +80,11 @@ async def runtime(database: Path, clock: MovableClock, settings: dict[str, objec
 
 
 @pytest.fixture
-def desk(runtime: Runtime, clock: MovableClock) -> Desk:
-    return Desk(runtime, clock)
+def api(runtime: Runtime, clock: MovableClock) -> OperationsClient:
+    return OperationsClient(runtime, clock)
 
 
 @pytest.fixture
-async def served(runtime: Runtime) -> AsyncIterator[Served]:
-    async with serving(runtime) as listening:
+async def service(runtime: Runtime) -> AsyncIterator[HttpService]:
+    async with run_http_service(runtime) as listening:
         yield listening

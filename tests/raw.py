@@ -8,7 +8,7 @@ import anyio
 import anyio.abc
 import orjson
 
-from tests.served import Served
+from tests.http_service import HttpService
 
 PATIENCE = 20.0
 """Bound on each wait. Other work on the machine must not fail a test."""
@@ -86,16 +86,16 @@ class Raw:
 
 
 @asynccontextmanager
-async def connected(served: Served, *, receive_buffer: int = 0) -> AsyncIterator[Raw]:
+async def connected(service: HttpService, *, receive_buffer: int = 0) -> AsyncIterator[Raw]:
     """Connect. With `receive_buffer`, the kernel buffers no more than that for a client that does not read."""
     raw = socket.socket()
     if receive_buffer:
         raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
-    before = len(served.connections)
-    raw.connect(("127.0.0.1", served.port))
+    before = len(service.connections)
+    raw.connect(("127.0.0.1", service.port))
     raw.setblocking(False)
     async with await anyio.abc.SocketStream.from_socket(raw) as stream:
-        await until(lambda: len(served.connections) > before or len(served.connections) >= served.connections.limit)
+        await until(lambda: len(service.connections) > before or len(service.connections) >= service.connections.limit)
         yield Raw(stream)
 
 

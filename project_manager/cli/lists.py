@@ -28,8 +28,8 @@ def tasks(settings: Settings, project: str | None, filters: dict[str, Any], limi
     """List the tasks that pass the filters. Raises ProjectNotFound."""
 
     async def read() -> tuple[list[Any], int]:
-        async with local.operations(settings) as desk:
-            return await _tasks_of_project(desk, project, filters, limit)
+        async with local.open_operations(settings) as operations:
+            return await _tasks_of_project(operations, project, filters, limit)
 
     found, total = anyio.run(read)
     if as_json:
@@ -90,8 +90,8 @@ def list_tokens(settings: Settings, as_json: bool) -> Exit:
     """List all tokens, including revoked ones."""
 
     async def look() -> tuple[list[Any], int]:
-        async with local.operations(settings) as desk:
-            return await _all_pages(desk, "list_tokens", {}, 10 * PAGE_MAXIMUM)
+        async with local.open_operations(settings) as operations:
+            return await _all_pages(operations, "list_tokens", {}, 10 * PAGE_MAXIMUM)
 
     found, _ = anyio.run(look)
     if as_json:
@@ -111,10 +111,10 @@ def revoke_token(settings: Settings, token: str) -> Exit:
     """Revoke a token by id or by name. Raises NothingThere."""
 
     async def revoke() -> Any:
-        async with local.operations(settings) as desk:
-            found, _ = await _all_pages(desk, "list_tokens", {}, 10 * PAGE_MAXIMUM)
+        async with local.open_operations(settings) as operations:
+            found, _ = await _all_pages(operations, "list_tokens", {}, 10 * PAGE_MAXIMUM)
             known = _find_token(found, token)
-            return None if known is None else await desk.run("revoke_token", {"token_id": known.id})
+            return None if known is None else await operations.run("revoke_token", {"token_id": known.id})
 
     revoked = anyio.run(revoke)
     if revoked is None:
@@ -148,25 +148,25 @@ def _find_token(found: list[Any], token: str) -> Any:
 
 
 async def _tasks_of_project(
-    desk: Operations, project: str | None, filters: dict[str, Any], limit: int
+    operations: Operations, project: str | None, filters: dict[str, Any], limit: int
 ) -> tuple[list[Any], int]:
     """List the tasks of the project with this name, else with this id. Raises ProjectNotFound."""
     named = {} if project is None else {"project_name": project}
     try:
-        return await _all_pages(desk, "list_tasks", {**filters, **named}, limit)
+        return await _all_pages(operations, "list_tasks", {**filters, **named}, limit)
     except ProjectNotFound:
         if project is None or not project.isdecimal():
             raise
-    found = await desk.run("get_project", {"project_id": project})
-    return await _all_pages(desk, "list_tasks", {**filters, "project_id": found.id}, limit)
+    found = await operations.run("get_project", {"project_id": project})
+    return await _all_pages(operations, "list_tasks", {**filters, "project_id": found.id}, limit)
 
 
-async def _all_pages(desk: Operations, operation: str, raw: dict[str, Any], limit: int) -> tuple[list[Any], int]:
+async def _all_pages(operations: Operations, operation: str, raw: dict[str, Any], limit: int) -> tuple[list[Any], int]:
     """Return up to `limit` items, read page by page, and the total number of items."""
     items: list[Any] = []
     cursor: dict[str, Any] = {}
     while True:
-        page = await desk.run(operation, {**raw, **cursor, "limit": min(PAGE_MAXIMUM, limit - len(items))})
+        page = await operations.run(operation, {**raw, **cursor, "limit": min(PAGE_MAXIMUM, limit - len(items))})
         items += page.items
         if page.next_cursor is None or len(items) >= limit:
             return items, page.total

@@ -77,7 +77,7 @@ def check_database_exists(database: Path) -> None:
 
 
 @asynccontextmanager
-async def operations(settings: Settings, *, may_create: bool = False) -> AsyncIterator[Operations]:
+async def open_operations(settings: Settings, *, may_create: bool = False) -> AsyncIterator[Operations]:
     """Open the database for a command. Without `may_create`, a mistyped path does not create an empty database.
 
     Raises NothingThere, DatabaseRefused.
@@ -97,8 +97,8 @@ def run(
     """
 
     async def run_once() -> Any:
-        async with operations(settings, may_create=may_create) as desk:
-            return await desk.run(name, raw, request_id)
+        async with open_operations(settings, may_create=may_create) as operations:
+            return await operations.run(name, raw, request_id)
 
     return anyio.run(run_once)
 
@@ -107,8 +107,8 @@ def pieces(settings: Settings, name: str, raw: Mapping[str, object], write: Call
     """Run one streamed operation on the database and pass its text to `write` in order. Raises the errors of `run`."""
 
     async def once() -> None:
-        async with operations(settings) as desk:
-            await desk.stream(name, raw, write)
+        async with open_operations(settings) as operations:
+            await operations.stream(name, raw, write)
 
     anyio.run(once)
 

@@ -20,7 +20,7 @@ from project_manager.web.websocket import EventsWebSocket
 CORS_HEADERS = ["ETag", "X-Request-ID", "Retry-After", "Mcp-Session-Id", "WWW-Authenticate"]
 
 
-def api(
+def api_application(
     runtime: Runtime,
     updates: EventsWebSocket,
     mcp: ASGIApp | None,

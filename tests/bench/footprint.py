@@ -4,7 +4,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from tests.bench import stock
-from tests.bench.listeners import Crowd, Listener
+from tests.bench.listeners import Listener, Subscribers
 from tests.bench.report import Goal, Section
 from tests.bench.sampling import spread
 from tests.bench.servers import product
@@ -23,7 +23,7 @@ def measured(folder: Path, rounds: int) -> Section:
             again.append(server.first_healthy)
             stock.create(server, 1)
             idle.append(server.rss_mb())
-            crowd = Crowd([Listener(server.port) for _ in range(SUBSCRIBERS)])
+            crowd = Subscribers([Listener(server.port) for _ in range(SUBSCRIBERS)])
             open_now.callback(crowd.close)
             crowd.settle(0.3)
             for priority in range(5):

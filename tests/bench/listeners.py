@@ -86,7 +86,7 @@ def _masked(kind: int, body: bytes) -> bytes:
     return bytes([0x80 | kind, 0x80 | len(body)]) + b"\0\0\0\0" + body
 
 
-class Crowd:
+class Subscribers:
     """Listeners that are read together."""
 
     def __init__(self, listeners: list[Listener]) -> None:

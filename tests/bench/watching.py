@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from tests.bench import stock
-from tests.bench.listeners import Crowd, Listener
+from tests.bench.listeners import Listener, Subscribers
 from tests.bench.report import Goal, Section
 from tests.bench.sampling import Rounds, Sample, Spread, interleave, number, spread
 from tests.bench.servers import Server, product
@@ -40,7 +40,7 @@ def _fan_out(folder: Path, rounds: int, events: int) -> Section:
 
 def _with_crowd(server: Server, events: int, cut: list[bool], *, stalled: bool) -> Sample:
     with ExitStack() as open_now:
-        crowd = Crowd([Listener(server.port, "?project_id=1") for _ in range(SUBSCRIBERS)])
+        crowd = Subscribers([Listener(server.port, "?project_id=1") for _ in range(SUBSCRIBERS)])
         open_now.callback(crowd.close)
         crowd.settle(0.3)
         if stalled:
@@ -62,7 +62,7 @@ def _stuck(server: Server) -> Iterator[None]:
         stuck.close()
 
 
-def _slice(server: Server, crowds: list[Crowd], events: int) -> Sample:
+def _slice(server: Server, crowds: list[Subscribers], events: int) -> Sample:
     """Send one event at a time and wait for all listeners. Begin when earlier listeners are disconnected."""
     _wait_until_idle(server)
     before = server.cpu_seconds()
@@ -128,7 +128,7 @@ def _other_process(folder: Path, events: int) -> Section:
         first = running.enter_context(product(folder, "shared.db"))
         second = running.enter_context(product(folder, "shared.db"))
         stock.create(first, 1)
-        crowd = Crowd([Listener(second.port)])
+        crowd = Subscribers([Listener(second.port)])
         running.callback(crowd.close)
         crowd.settle(0.5)
         delays = []

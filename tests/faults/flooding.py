@@ -127,7 +127,7 @@ def poured(port: int, flood: Flood) -> Iterator[int]:
         yield pouring.sent
 
 
-def endure(service: Service, flood: Flood, secret: str) -> OtherClients:
+def run_flood(service: Service, flood: Flood, secret: str) -> OtherClients:
     """Send a flood to a service. Return the responses to other clients and the memory of the service."""
     found = OtherClients()
     Path(f"/proc/{service.pid}/clear_refs").write_text("5")  # start the peak at the current size

@@ -13,7 +13,7 @@ import pytest
 
 from tests.e2e.conftest import Start
 from tests.e2e.service import PATIENCE, Service, sample
-from tests.faults.flooding import Flood, endure, poured
+from tests.faults.flooding import Flood, poured, run_flood
 from tests.faults.floods import FLOODS, Flooded, flooded_service, sized
 
 PEAK_MB = 300
@@ -32,7 +32,7 @@ def flooded(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 
 @pytest.mark.parametrize("name", FLOODS)
 def test_a_flood_fills_no_memory_and_others_are_served(flooded: Flooded, name: str) -> None:
-    found = endure(flooded.service, flooded.flood(sized(FLOODS[name], SMALL_SIZE)), flooded.works)
+    found = run_flood(flooded.service, flooded.flood(sized(FLOODS[name], SMALL_SIZE)), flooded.works)
     assert found.failures == []
     assert min(found.alive, found.claims) > 0
     assert found.peak_mb < PEAK_MB

@@ -62,7 +62,7 @@ async def test_clients_that_reconnect_all_receive_the_same_events(start_service:
     with anyio.fail_after(60):
         async with anyio.create_task_group() as tasks:
             for number, story in enumerate(stories):
-                tasks.start_soon(come_and_go, service, story, random.Random(number))
+                tasks.start_soon(connect_and_disconnect, service, story, random.Random(number))
             await write_some(service)
             await anyio.to_thread.run_sync(start_again, service)
             await write_some(service)
@@ -83,7 +83,7 @@ async def write_some(service: Service) -> None:
             assert (await http.post("/api/tasks", json={"name": "one more"})).status_code == 201
 
 
-async def come_and_go(service: Service, story: list[int], chance: random.Random) -> None:
+async def connect_and_disconnect(service: Service, story: list[int], chance: random.Random) -> None:
     """Read some events, disconnect without a close, and resume with the last number until all events are read."""
     while not story or story[-1] < 2 * WRITES + 1:
         url = f"{service.websocket_url}?since={story[-1] if story else 0}&batch={chance.choice('01')}"

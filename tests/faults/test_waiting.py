@@ -15,7 +15,7 @@ FORGOTTEN_SECONDS = 20
 """Seconds after which a process without heartbeat no longer counts as a waiter."""
 
 
-async def wait_in_line(service: Service, agent: str) -> None:
+async def wait_until_queued(service: Service, agent: str) -> None:
     """Wait for a task while there is none, and repeat the request until the server is gone."""
     async with service.client(timeout=LONG) as http:
         try:
@@ -24,7 +24,7 @@ async def wait_in_line(service: Service, agent: str) -> None:
             return
 
 
-async def stands_in_line(service: Service) -> None:
+async def is_queued(service: Service) -> None:
     with closing(sqlite3.connect(service.database)) as database, anyio.fail_after(PATIENCE):
         while not database.execute("SELECT count(*) FROM waiters").fetchone()[0]:
             await anyio.lowlevel.checkpoint()
@@ -33,8 +33,8 @@ async def stands_in_line(service: Service) -> None:
 async def test_after_a_restart_earlier_waiters_delay_no_claim(start_service: Start) -> None:
     service = start_service()
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(wait_in_line, service, "gone")
-        await stands_in_line(service)
+        tasks.start_soon(wait_until_queued, service, "gone")
+        await is_queued(service)
         service.kill()
     service.start()
     with service.http() as http:
@@ -50,8 +50,8 @@ async def test_a_new_task_goes_to_the_next_waiter_when_the_process_of_the_first_
     other.database = service.database
     other.start()
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(wait_in_line, other, "gone")
-        await stands_in_line(other)
+        tasks.start_soon(wait_until_queued, other, "gone")
+        await is_queued(other)
         other.kill()
     async with service.client(timeout=LONG) as http:
         await http.post("/api/tasks", json={"name": "the next"})

@@ -10,14 +10,14 @@ from project_manager.domain.actors import SYSTEM
 from project_manager.store import history_check
 from project_manager.store.sqlite import driver
 from project_manager.store.transaction import Tx
-from tests.desk import Desk
+from tests.operations_client import OperationsClient
 
 Row = dict[str, Any]
 
 
-def check(desk: Desk) -> None:
+def check(api: OperationsClient) -> None:
     """Fail with the first rows that differ from their sources."""
-    check_database(desk.runtime.database.path, now=desk.runtime.database.writer.now())
+    check_database(api.runtime.database.path, now=api.runtime.database.writer.now())
 
 
 def check_database(path: Path, *, now: int) -> None:

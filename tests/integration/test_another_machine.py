@@ -14,29 +14,29 @@ from project_manager.runtime.dispatch import Runtime, open_runtime
 from project_manager.store import instances
 from project_manager.store.sqlite.database import DatabaseOpenError
 from project_manager.store.transaction import Tx
-from tests.desk import PATIENCE, Desk, MovableClock
 from tests.integration.invariants import read
+from tests.operations_client import TIMEOUT, MovableClock, OperationsClient
 
 ELSEWHERE = f"{socket.gethostname()}@another-run"
 
 
 @pytest.fixture
-async def elsewhere(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> Desk:
+async def elsewhere(api: OperationsClient, monkeypatch: pytest.MonkeyPatch) -> OperationsClient:
     """Return an instance that appears to run on another host of the same name."""
     monkeypatch.setattr(background, "WATCH_EVERY_SECONDS", 0.001)
 
     def move(tx: Tx) -> None:
         tx.execute("UPDATE instances SET host = ?, pid = 99999", (ELSEWHERE,))
 
-    await desk.runtime.database.writer.run("move", move, desk.actor, "")
-    return desk
+    await api.runtime.database.writer.run("move", move, api.actor, "")
+    return api
 
 
 def settings_of(runtime: Runtime) -> Any:
     return load({"DATABASE_PATH": str(runtime.database.path)}, {}).settings
 
 
-async def test_a_running_host_of_the_same_name_prevents_a_start(elsewhere: Desk) -> None:
+async def test_a_running_host_of_the_same_name_prevents_a_start(elsewhere: OperationsClient) -> None:
     database = elsewhere.runtime.database
 
     async def live_on() -> None:
@@ -47,7 +47,7 @@ async def test_a_running_host_of_the_same_name_prevents_a_start(elsewhere: Desk)
             )
             await anyio.lowlevel.checkpoint()
 
-    with anyio.fail_after(PATIENCE):
+    with anyio.fail_after(TIMEOUT):
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(live_on)
             with pytest.raises(DatabaseOpenError, match="another machine"):
@@ -57,16 +57,18 @@ async def test_a_running_host_of_the_same_name_prevents_a_start(elsewhere: Desk)
 
 
 async def test_after_a_power_cut_the_service_starts_although_the_clock_is_behind(
-    elsewhere: Desk, monkeypatch: pytest.MonkeyPatch
+    elsewhere: OperationsClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(background, "EXPIRY_SECONDS", 0.05)
     clock = MovableClock(elsewhere.clock.instant - 3_600_000)
-    with anyio.fail_after(PATIENCE):
+    with anyio.fail_after(TIMEOUT):
         async with open_runtime(settings_of(elsewhere.runtime), clock=clock):
             assert hosts(elsewhere.runtime.database.path) == [elsewhere.runtime.database.host]
 
 
-async def test_after_a_power_cut_all_instances_start(elsewhere: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_after_a_power_cut_all_instances_start(
+    elsewhere: OperationsClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(background, "EXPIRY_SECONDS", 0.05)
     all_up, count = anyio.Event(), 0
 
@@ -79,7 +81,7 @@ async def test_after_a_power_cut_all_instances_start(elsewhere: Desk, monkeypatc
                 all_up.set()
             await all_up.wait()
 
-    with anyio.fail_after(PATIENCE):
+    with anyio.fail_after(TIMEOUT):
         async with anyio.create_task_group() as tasks:
             for _ in range(3):
                 tasks.start_soon(start_instance)
@@ -92,9 +94,9 @@ def hosts(path: Path) -> list[str]:
 async def test_retention_runs_on_a_database_that_only_mcp_clients_use(database: Path, clock: MovableClock) -> None:
     settings = load({"DATABASE_PATH": str(database), "EVENT_RETENTION_DAYS": "1"}, {}).settings
     async with open_runtime(settings, clock=clock, kind="command") as runtime:
-        await Desk(runtime, clock).task()
+        await OperationsClient(runtime, clock).create_task()
     clock.advance(3 * 24 * 3600)
     async with open_runtime(settings, clock=clock, kind="mcp") as runtime:
-        with anyio.fail_after(PATIENCE):
+        with anyio.fail_after(TIMEOUT):
             while await runtime.read("events", lambda tx: tx.execute("SELECT seq FROM events").fetchall()):
                 await anyio.lowlevel.checkpoint()

@@ -18,26 +18,26 @@ from project_manager.domain.errors import (
     StaleFence,
     TaskNotFound,
 )
-from tests.desk import Desk, Json
+from tests.operations_client import Json, OperationsClient
 
 TAG = "#ASSUMPTION: the list is sorted"
 
 
-async def assumed(desk: Desk, task_id: int, **given: Any) -> int:
+async def assumed(api: OperationsClient, task_id: int, **given: Any) -> int:
     """Record a new assumption and return its id."""
-    recorded = await desk.do("add_ra_tag", **{"task_id": task_id, "text": TAG, **given})
+    recorded = await api.call("add_ra_tag", **{"task_id": task_id, "text": TAG, **given})
     made: int = recorded["ra_tag_id"]
     return made
 
 
-async def judged(desk: Desk, task_id: int, assumption_id: int, verdict: str, **given: Any) -> Json:
+async def judged(api: OperationsClient, task_id: int, assumption_id: int, verdict: str, **given: Any) -> Json:
     words = {"verdict": verdict, "reason": "I looked", **given}
-    done: Json = await desk.do("capture_assumption_validation", task_id=task_id, assumption_id=assumption_id, **words)
+    done: Json = await api.call("capture_assumption_validation", task_id=task_id, assumption_id=assumption_id, **words)
     return done
 
 
-async def standing(desk: Desk, task_id: int, verdict: str | None = None) -> list[int]:
-    return [item["id"] for item in (await desk.do("list_assumptions", task_id=task_id, verdict=verdict))["items"]]
+async def standing(api: OperationsClient, task_id: int, verdict: str | None = None) -> list[int]:
+    return [item["id"] for item in (await api.call("list_assumptions", task_id=task_id, verdict=verdict))["items"]]
 
 
 # Recording
@@ -54,50 +54,50 @@ async def standing(desk: Desk, task_id: int, verdict: str | None = None) -> list
 )
 @pytest.mark.parametrize("word", ["assumptions", "ra_tags"])
 async def test_assumptions_are_recorded_with_the_task_and_reported_in_the_response(
-    desk: Desk, word: str, sent: Any, kept: list[tuple[str, str]]
+    api: OperationsClient, word: str, sent: Any, kept: list[tuple[str, str]]
 ) -> None:
-    task = await desk.task(**{word: sent}, agent_id="ann")
+    task = await api.create_task(**{word: sent}, agent_id="ann")
     noted = task["assumptions"]
     assert [(item["type"], item["text"]) for item in noted] == kept
-    found = (await desk.do("list_assumptions", task_id=task["id"]))["items"]
+    found = (await api.call("list_assumptions", task_id=task["id"]))["items"]
     assert [(item["id"], item["author"], item["file_path"]) for item in reversed(found)] == [
         (item["id"], "ann", None) for item in noted
     ]
-    told = await desk.events(0, "assumption.recorded")
+    told = await api.events(0, "assumption.recorded")
     assert [event["assumption_id"] for event in told] == [item["id"] for item in noted]
 
 
-async def test_a_task_without_assumptions_has_the_same_response_as_before(desk: Desk) -> None:
-    await desk.do("create_project", name="Garden")
-    made = await desk.task()
-    assert made == await desk.look(made["id"])
-    assert "assumptions" not in await desk.edit(made["id"], priority=1)
+async def test_a_task_without_assumptions_has_the_same_response_as_before(api: OperationsClient) -> None:
+    await api.call("create_project", name="Garden")
+    made = await api.create_task()
+    assert made == await api.get_task(made["id"])
+    assert "assumptions" not in await api.update_task(made["id"], priority=1)
 
 
-async def test_an_edit_records_assumptions_too_and_may_do_nothing_else(desk: Desk) -> None:
-    task = await desk.task(assumptions=[TAG])
-    edited = await desk.edit(task["id"], ra_tags='["#PATTERN: as elsewhere"]')
+async def test_an_edit_records_assumptions_too_and_may_do_nothing_else(api: OperationsClient) -> None:
+    task = await api.create_task(assumptions=[TAG])
+    edited = await api.update_task(task["id"], ra_tags='["#PATTERN: as elsewhere"]')
     assert [item["type"] for item in edited["assumptions"]] == ["PATTERN"]
-    assert len(await standing(desk, task["id"])) == 2
+    assert len(await standing(api, task["id"])) == 2
 
 
-async def test_an_edit_by_another_agent_records_no_assumption(desk: Desk) -> None:
-    task = await desk.task()
-    await desk.claim(task["id"], "ann")
-    await desk.refused(LockHeld, "update_task", task_id=task["id"], agent_id="bob", assumptions=[TAG])
-    assert await standing(desk, task["id"]) == []
+async def test_an_edit_by_another_agent_records_no_assumption(api: OperationsClient) -> None:
+    task = await api.create_task()
+    await api.claim(task["id"], "ann")
+    await api.call_error(LockHeld, "update_task", task_id=task["id"], agent_id="bob", assumptions=[TAG])
+    assert await standing(api, task["id"]) == []
 
 
 @pytest.mark.parametrize("sent", [[7], [{"text": "x"}], "[not json", ["#"], [" "], ["x"] * (limits.LABELS + 1)])
-async def test_an_invalid_tag_is_refused_and_no_task_is_created(desk: Desk, sent: Any) -> None:
-    error = await desk.refused(Invalid, "create_task", name="x", project_name="Garden", ra_tags=sent)
+async def test_an_invalid_tag_is_refused_and_no_task_is_created(api: OperationsClient, sent: Any) -> None:
+    error = await api.call_error(Invalid, "create_task", name="x", project_name="Garden", ra_tags=sent)
     assert "assumptions" in str(error.details) or "ra_tags" in str(error.details)
-    assert (await desk.do("list_tasks"))["total"] == 0
+    assert (await api.call("list_tasks"))["total"] == 0
 
 
-async def test_an_assumption_is_recorded_with_its_place(desk: Desk) -> None:
-    task = await desk.task()
-    recorded = await desk.do(
+async def test_an_assumption_is_recorded_with_its_place(api: OperationsClient) -> None:
+    task = await api.create_task()
+    recorded = await api.call(
         "add_ra_tag",
         task_id=task["id"],
         ra_tag_text="#COMPLETION_DRIVE-IMPL:  ids are unique\nand never reused ",
@@ -117,18 +117,18 @@ async def test_an_assumption_is_recorded_with_its_place(desk: Desk) -> None:
         "line_number": 12,
         "code_snippet": "ids = {}",
         "author": "ann",
-        "created_at": desk.clock.later(0),
+        "created_at": api.clock.later(0),
         "verdict": None,
         "verdicts": 0,
     }
 
 
-async def test_a_path_is_kept_as_text_and_no_file_is_opened(desk: Desk, tmp_path: Path) -> None:
-    task = await desk.task()
+async def test_a_path_is_kept_as_text_and_no_file_is_opened(api: OperationsClient, tmp_path: Path) -> None:
+    task = await api.create_task()
     secret = tmp_path / "secret.py"
     secret.write_text("SECRET = 1\n")
     for path in (str(secret), "/nowhere/at/all", "../../etc/passwd", "https://example.org/x"):
-        recorded = await desk.do("add_ra_tag", task_id=task["id"], text=TAG, file_path=path, line_number=1)
+        recorded = await api.call("add_ra_tag", task_id=task["id"], text=TAG, file_path=path, line_number=1)
         assert recorded["assumption"]["file_path"] == path
         assert "SECRET" not in str(recorded)
 
@@ -150,11 +150,11 @@ def test_a_tag_belongs_to_a_family(written: str, family: str) -> None:
 
 
 @pytest.mark.parametrize("written", ["", "x", "ASSUMPTION: x", "#: x", "#A:", "#A: ", "#A x", "#1: x", "# : x"])
-async def test_a_tag_of_another_form_is_refused_with_an_example(desk: Desk, written: str) -> None:
-    task = await desk.task()
-    refusal = await desk.refused(Invalid, "add_ra_tag", task_id=task["id"], text=written)
+async def test_a_tag_of_another_form_is_refused_with_an_example(api: OperationsClient, written: str) -> None:
+    task = await api.create_task()
+    refusal = await api.call_error(Invalid, "add_ra_tag", task_id=task["id"], text=written)
     assert "#ASSUMPTION: the list is sorted" in refusal.message
-    assert await standing(desk, task["id"]) == []
+    assert await standing(api, task["id"]) == []
 
 
 @pytest.mark.parametrize(
@@ -169,49 +169,53 @@ async def test_a_tag_of_another_form_is_refused_with_an_example(desk: Desk, writ
         ("code_snippet", "\x00", "NUL"),
     ],
 )
-async def test_a_value_out_of_bounds_is_refused_by_name(desk: Desk, field: str, value: Any, words: str) -> None:
-    task = await desk.task()
-    refusal = await desk.refused(Invalid, "add_ra_tag", **{"task_id": task["id"], "text": TAG, field: value})
+async def test_a_value_out_of_bounds_is_refused_by_name(
+    api: OperationsClient, field: str, value: Any, words: str
+) -> None:
+    task = await api.create_task()
+    refusal = await api.call_error(Invalid, "add_ra_tag", **{"task_id": task["id"], "text": TAG, field: value})
     assert f"`{field}`" in refusal.message
     assert words in refusal.message
 
 
-async def test_while_an_agent_holds_the_task_only_it_and_people_record(desk: Desk) -> None:
-    task = await desk.task()
-    lock = await desk.claim(task["id"], "ann")
-    await desk.refused(LockHeld, "add_ra_tag", task_id=task["id"], text=TAG, agent_id="bob")
-    await desk.refused(StaleFence, "add_ra_tag", task_id=task["id"], text=TAG, agent_id="ann", fence=lock["fence"] + 1)
-    await assumed(desk, task["id"], agent_id="ann", fence=lock["fence"])
-    await desk.refused(FenceRequired, "add_ra_tag", task_id=task["id"], text=TAG, agent_id="ann")
-    await assumed(desk, task["id"])
-    assert len(await standing(desk, task["id"])) == 2
+async def test_while_an_agent_holds_the_task_only_it_and_people_record(api: OperationsClient) -> None:
+    task = await api.create_task()
+    lock = await api.claim(task["id"], "ann")
+    await api.call_error(LockHeld, "add_ra_tag", task_id=task["id"], text=TAG, agent_id="bob")
+    await api.call_error(
+        StaleFence, "add_ra_tag", task_id=task["id"], text=TAG, agent_id="ann", fence=lock["fence"] + 1
+    )
+    await assumed(api, task["id"], agent_id="ann", fence=lock["fence"])
+    await api.call_error(FenceRequired, "add_ra_tag", task_id=task["id"], text=TAG, agent_id="ann")
+    await assumed(api, task["id"])
+    assert len(await standing(api, task["id"])) == 2
 
 
-async def test_the_holders_record_renews_its_lease(desk: Desk) -> None:
-    task = await desk.task()
-    lock = await desk.claim(task["id"], "ann", ttl_seconds=100)
-    desk.clock.advance(90)
-    await assumed(desk, task["id"], agent_id="ann", fence=lock["fence"])
-    assert (await desk.look(task["id"]))["lock"]["expires_at"] == desk.clock.later(100)
+async def test_the_holders_record_renews_its_lease(api: OperationsClient) -> None:
+    task = await api.create_task()
+    lock = await api.claim(task["id"], "ann", ttl_seconds=100)
+    api.clock.advance(90)
+    await assumed(api, task["id"], agent_id="ann", fence=lock["fence"])
+    assert (await api.get_task(task["id"]))["lock"]["expires_at"] == api.clock.later(100)
 
 
-async def test_a_repeated_record_is_made_once(desk: Desk) -> None:
-    task = await desk.task()
-    assert await assumed(desk, task["id"], request_id="r") == await assumed(desk, task["id"], request_id="r")
-    assert len(await standing(desk, task["id"])) == 1
+async def test_a_repeated_record_is_made_once(api: OperationsClient) -> None:
+    task = await api.create_task()
+    assert await assumed(api, task["id"], request_id="r") == await assumed(api, task["id"], request_id="r")
+    assert len(await standing(api, task["id"])) == 1
 
 
 # Judging
 
 
-async def test_a_later_verdict_supersedes_and_the_earlier_ones_stay(desk: Desk) -> None:
-    task = await desk.task()
-    item = await assumed(desk, task["id"])
+async def test_a_later_verdict_supersedes_and_the_earlier_ones_stay(api: OperationsClient) -> None:
+    task = await api.create_task()
+    item = await assumed(api, task["id"])
     for seconds, verdict in ((0, "validated"), (5, "rejected"), (60, "rejected"), (3600, "partial"), (1, "validated")):
-        desk.clock.advance(seconds)
-        answer = await judged(desk, task["id"], item, verdict, agent_id="rev")
+        api.clock.advance(seconds)
+        answer = await judged(api, task["id"], item, verdict, agent_id="rev")
         assert (answer["outcome"], answer["assumption"]["verdict"]["verdict"]) == (verdict, verdict)
-    found = await desk.do("get_assumption", task_id=task["id"], assumption_id=item)
+    found = await api.call("get_assumption", task_id=task["id"], assumption_id=item)
     assert [verdict["verdict"] for verdict in found["history"]] == [
         "validated",
         "partial",
@@ -223,27 +227,27 @@ async def test_a_later_verdict_supersedes_and_the_earlier_ones_stay(desk: Desk) 
     assert found["assumption"]["verdicts"] == 5
 
 
-async def test_reviewers_judge_with_any_lease_holder_and_in_any_status(desk: Desk) -> None:
-    task = await desk.task()
-    item = await assumed(desk, task["id"])
-    lock = await desk.claim(task["id"], "ann")
-    await judged(desk, task["id"], item, "rejected", agent_id="bob")
-    assert (await desk.look(task["id"]))["lock"]["holder"] == "ann"
-    await desk.set_status(task["id"], "DONE", "ann", fence=lock["fence"])
-    answer = await judged(desk, task["id"], item, "validated", reviewer_agent_id="cid")
+async def test_reviewers_judge_with_any_lease_holder_and_in_any_status(api: OperationsClient) -> None:
+    task = await api.create_task()
+    item = await assumed(api, task["id"])
+    lock = await api.claim(task["id"], "ann")
+    await judged(api, task["id"], item, "rejected", agent_id="bob")
+    assert (await api.get_task(task["id"]))["lock"]["holder"] == "ann"
+    await api.set_status(task["id"], "DONE", "ann", fence=lock["fence"])
+    answer = await judged(api, task["id"], item, "validated", reviewer_agent_id="cid")
     assert answer["assumption"]["verdict"]["reviewer"] == "cid"
-    assert (await desk.look(task["id"]))["status"] == "DONE"
+    assert (await api.get_task(task["id"]))["status"] == "DONE"
 
 
 @pytest.mark.parametrize(("word", "verdict", "usual"), [("Validated", "validated", 90), ("REJECTED", "rejected", 10)])
 async def test_a_verdict_is_read_in_any_case_and_has_a_usual_confidence(
-    desk: Desk, word: str, verdict: str, usual: int
+    api: OperationsClient, word: str, verdict: str, usual: int
 ) -> None:
-    task = await desk.task()
-    item = await assumed(desk, task["id"])
-    given = (await judged(desk, task["id"], item, word))["assumption"]["verdict"]
+    task = await api.create_task()
+    item = await assumed(api, task["id"])
+    given = (await judged(api, task["id"], item, word))["assumption"]["verdict"]
     assert (given["verdict"], given["confidence"]) == (verdict, usual)
-    sure = await judged(desk, task["id"], item, "partial", confidence="33")
+    sure = await judged(api, task["id"], item, "partial", confidence="33")
     assert sure["assumption"]["verdict"]["confidence"] == 33
 
 
@@ -257,34 +261,36 @@ async def test_a_verdict_is_read_in_any_case_and_has_a_usual_confidence(
         ("reason", "", "is empty"),
     ],
 )
-async def test_a_verdict_out_of_bounds_is_refused_by_name(desk: Desk, field: str, value: Any, words: str) -> None:
-    task = await desk.task()
-    item = await assumed(desk, task["id"])
+async def test_a_verdict_out_of_bounds_is_refused_by_name(
+    api: OperationsClient, field: str, value: Any, words: str
+) -> None:
+    task = await api.create_task()
+    item = await assumed(api, task["id"])
     given = {"task_id": task["id"], "assumption_id": item, "verdict": "validated", "reason": "x", field: value}
-    refusal = await desk.refused(Invalid, "capture_assumption_validation", **given)
+    refusal = await api.call_error(Invalid, "capture_assumption_validation", **given)
     assert words in refusal.message
-    assert await standing(desk, task["id"], "open") == [item]
+    assert await standing(api, task["id"], "open") == [item]
 
 
-async def test_assumptions_are_listed_by_how_they_stand(desk: Desk) -> None:
-    task = await desk.task()
-    items = [await assumed(desk, task["id"]) for _ in range(4)]
-    await judged(desk, task["id"], items[0], "rejected")
-    await judged(desk, task["id"], items[0], "validated")
-    await judged(desk, task["id"], items[1], "rejected")
-    assert await standing(desk, task["id"]) == list(reversed(items))
-    assert await standing(desk, task["id"], "open") == [items[3], items[2]]
-    assert await standing(desk, task["id"], "validated") == [items[0]]
-    assert await standing(desk, task["id"], "rejected") == [items[1]]
-    assert await standing(desk, task["id"], "partial") == []
+async def test_assumptions_are_listed_by_how_they_stand(api: OperationsClient) -> None:
+    task = await api.create_task()
+    items = [await assumed(api, task["id"]) for _ in range(4)]
+    await judged(api, task["id"], items[0], "rejected")
+    await judged(api, task["id"], items[0], "validated")
+    await judged(api, task["id"], items[1], "rejected")
+    assert await standing(api, task["id"]) == list(reversed(items))
+    assert await standing(api, task["id"], "open") == [items[3], items[2]]
+    assert await standing(api, task["id"], "validated") == [items[0]]
+    assert await standing(api, task["id"], "rejected") == [items[1]]
+    assert await standing(api, task["id"], "partial") == []
 
 
-async def test_assumptions_are_read_page_by_page(desk: Desk) -> None:
-    task = await desk.task()
-    items = [await assumed(desk, task["id"]) for _ in range(5)]
+async def test_assumptions_are_read_page_by_page(api: OperationsClient) -> None:
+    task = await api.create_task()
+    items = [await assumed(api, task["id"]) for _ in range(5)]
     read, cursor = [], None
     while True:
-        page = await desk.do("list_assumptions", task_id=task["id"], limit=2, cursor=cursor)
+        page = await api.call("list_assumptions", task_id=task["id"], limit=2, cursor=cursor)
         read += [item["id"] for item in page["items"]]
         cursor = page["next_cursor"]
         if cursor is None:
@@ -307,26 +313,26 @@ async def test_assumptions_are_read_page_by_page(desk: Desk) -> None:
     ],
 )
 async def test_unknown_ids_are_refused_as_not_found(
-    desk: Desk, error: type[NotFound], operation: str, arguments: Json
+    api: OperationsClient, error: type[NotFound], operation: str, arguments: Json
 ) -> None:
-    await desk.task()
-    assert "99" in (await desk.refused(error, operation, **arguments)).message
+    await api.create_task()
+    assert "99" in (await api.call_error(error, operation, **arguments)).message
 
 
-async def test_an_assumption_of_another_task_is_not_found_under_this_one(desk: Desk) -> None:
-    mine, other = await desk.task(), await desk.task()
-    item = await assumed(desk, other["id"])
-    await desk.refused(AssumptionNotFound, "get_assumption", task_id=mine["id"], assumption_id=item)
+async def test_an_assumption_of_another_task_is_not_found_under_this_one(api: OperationsClient) -> None:
+    mine, other = await api.create_task(), await api.create_task()
+    item = await assumed(api, other["id"])
+    await api.call_error(AssumptionNotFound, "get_assumption", task_id=mine["id"], assumption_id=item)
     with pytest.raises(AssumptionNotFound):
-        await judged(desk, mine["id"], item, "rejected")
+        await judged(api, mine["id"], item, "rejected")
 
 
-async def test_a_viewer_neither_records_nor_judges(desk: Desk) -> None:
-    task = await desk.task()
-    item = await assumed(desk, task["id"])
-    viewer = desk.used_by(Actor("vic", "human", Role.VIEWER))
+async def test_a_viewer_neither_records_nor_judges(api: OperationsClient) -> None:
+    task = await api.create_task()
+    item = await assumed(api, task["id"])
+    viewer = api.acting_as(Actor("vic", "human", Role.VIEWER))
     assert await standing(viewer, task["id"]) == [item]
-    await viewer.refused(RoleRequired, "add_ra_tag", task_id=task["id"], text=TAG)
+    await viewer.call_error(RoleRequired, "add_ra_tag", task_id=task["id"], text=TAG)
     with pytest.raises(RoleRequired):
         await judged(viewer, task["id"], item, "rejected")
 
@@ -334,31 +340,31 @@ async def test_a_viewer_neither_records_nor_judges(desk: Desk) -> None:
 # Together with the task
 
 
-async def test_a_task_in_full_shows_its_newest_assumptions_and_how_many_there_are(desk: Desk) -> None:
-    task = await desk.task()
-    assert (await desk.do("get_task_details", task_id=task["id"]))["assumptions"] == []
-    items = [await assumed(desk, task["id"]) for _ in range(25)]
-    await judged(desk, task["id"], items[-1], "rejected")
-    details = await desk.do("get_task_details", task_id=task["id"])
+async def test_a_task_in_full_shows_its_newest_assumptions_and_how_many_there_are(api: OperationsClient) -> None:
+    task = await api.create_task()
+    assert (await api.call("get_task_details", task_id=task["id"]))["assumptions"] == []
+    items = [await assumed(api, task["id"]) for _ in range(25)]
+    await judged(api, task["id"], items[-1], "rejected")
+    details = await api.call("get_task_details", task_id=task["id"])
     assert [item["id"] for item in details["assumptions"]] == list(reversed(items))[:20]
     assert details["assumptions"][0]["verdict"]["verdict"] == "rejected"
     assert details["assumptions_total"] == 25
 
 
-async def test_a_budget_shortens_the_assumptions_of_a_task_too(desk: Desk) -> None:
-    task = await desk.task()
+async def test_a_budget_shortens_the_assumptions_of_a_task_too(api: OperationsClient) -> None:
+    task = await api.create_task()
     for _ in range(10):
-        await assumed(desk, task["id"], code_snippet="x" * 4000)
-    details = await desk.do("get_task_details", task_id=task["id"], budget_tokens=3000)
+        await assumed(api, task["id"], code_snippet="x" * 4000)
+    details = await api.call("get_task_details", task_id=task["id"], budget_tokens=3000)
     assert (len(details["assumptions"]), details["assumptions_total"]) == (1, 10)
 
 
-async def test_assumptions_go_with_their_task(desk: Desk) -> None:
-    task = await desk.task()
-    item = await assumed(desk, task["id"])
-    await judged(desk, task["id"], item, "rejected")
-    await desk.do("delete_task", task_id=task["id"])
-    counts = await desk.runtime.read("left", rows_left)
+async def test_assumptions_go_with_their_task(api: OperationsClient) -> None:
+    task = await api.create_task()
+    item = await assumed(api, task["id"])
+    await judged(api, task["id"], item, "rejected")
+    await api.call("delete_task", task_id=task["id"])
+    counts = await api.runtime.read("left", rows_left)
     assert counts == [0, 0]
 
 
@@ -367,13 +373,13 @@ def rows_left(tx: Any) -> list[int]:
     return [tx.execute(f"SELECT count(*) FROM {name}", {}).fetchone()[0] for name in tables]
 
 
-async def test_assumptions_and_verdicts_emit_events(desk: Desk) -> None:
-    task = await desk.task()
-    since = await desk.head()
-    item = await assumed(desk, task["id"], agent_id="ann")
-    await judged(desk, task["id"], item, "validated", agent_id="rev")
-    await judged(desk, task["id"], item, "rejected", agent_id="rev")
-    recorded, first, second = await desk.events(since)
+async def test_assumptions_and_verdicts_emit_events(api: OperationsClient) -> None:
+    task = await api.create_task()
+    since = await api.last_seq()
+    item = await assumed(api, task["id"], agent_id="ann")
+    await judged(api, task["id"], item, "validated", agent_id="rev")
+    await judged(api, task["id"], item, "rejected", agent_id="rev")
+    recorded, first, second = await api.events(since)
     assert [event["type"] for event in (recorded, first, second)] == [
         "assumption.recorded",
         "assumption.validated",

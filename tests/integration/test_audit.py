@@ -15,99 +15,103 @@ from project_manager.observability import logging as logs
 from project_manager.observability.logging import ActionRecord
 from project_manager.runtime import dispatch
 from project_manager.runtime.calls import Caller
-from tests.desk import PATIENCE, Desk, Json
+from tests.http_service import HttpService, frame
 from tests.integration.invariants import read
-from tests.served import Served, frame
+from tests.operations_client import TIMEOUT, Json, OperationsClient
 
 CAUSE = {"token_id", "request_id"}
 
 
-async def bearer(desk: Desk, role: str, agent_id: str | None = None) -> dict[str, str]:
+async def bearer(api: OperationsClient, role: str, agent_id: str | None = None) -> dict[str, str]:
     """Make a token and return the header that carries it."""
     raw = {"name": f"token of {agent_id or role}", "role": role, "agent_id": agent_id}
-    answer = await desk.runtime.run(BY_NAME["create_token"], raw, Caller(LOCAL, "cli", "test"))
+    answer = await api.runtime.run(BY_NAME["create_token"], raw, Caller(LOCAL, "cli", "test"))
     return {"authorization": f"Bearer {answer.view.secret}"}
 
 
-def causes(desk: Desk, kind: str) -> list[tuple[int | None, str | None]]:
+def causes(api: OperationsClient, kind: str) -> list[tuple[int | None, str | None]]:
     """Return token id and request id of the stored events of this type."""
-    rows = read(desk.runtime.database.path, f"SELECT token_id, request_id FROM events WHERE type = '{kind}'")
+    rows = read(api.runtime.database.path, f"SELECT token_id, request_id FROM events WHERE type = '{kind}'")
     return [(row["token_id"], row["request_id"]) for row in rows]
 
 
-async def test_an_event_is_stored_with_its_token_and_its_request(served: Served, desk: Desk) -> None:
-    await bearer(desk, "operator")
-    ann, anna = await bearer(desk, "agent", "ann"), await bearer(desk, "agent")
+async def test_an_event_is_stored_with_its_token_and_its_request(service: HttpService, api: OperationsClient) -> None:
+    await bearer(api, "operator")
+    ann, anna = await bearer(api, "agent", "ann"), await bearer(api, "agent")
     task = {"name": "Rake", "project_name": "Garden"}
-    await served.ok("POST", "/api/tasks", task, x_request_id="by ann", **ann)
-    await served.ok("POST", "/api/tasks/1/lock", {"agent_id": "bob"}, x_request_id="as bob", **anna)
-    assert causes(desk, "project.created") == causes(desk, "task.created") == [(2, "by ann")]
-    assert causes(desk, "task.locked") == [(3, "as bob")]
+    await service.ok("POST", "/api/tasks", task, x_request_id="by ann", **ann)
+    await service.ok("POST", "/api/tasks/1/lock", {"agent_id": "bob"}, x_request_id="as bob", **anna)
+    assert causes(api, "project.created") == causes(api, "task.created") == [(2, "by ann")]
+    assert causes(api, "task.locked") == [(3, "as bob")]
 
 
-async def test_a_claim_that_waited_is_stored_with_its_own_token_and_request(served: Served, desk: Desk) -> None:
+async def test_a_claim_that_waited_is_stored_with_its_own_token_and_request(
+    service: HttpService, api: OperationsClient
+) -> None:
     """One pass over the queue serves several waiters, each as itself."""
-    await bearer(desk, "operator")
-    headers = {name: await bearer(desk, "agent", name) for name in ("ann", "bob")}
-    await desk.do("create_project", name="Garden")
-    with anyio.fail_after(PATIENCE):
+    await bearer(api, "operator")
+    headers = {name: await bearer(api, "agent", name) for name in ("ann", "bob")}
+    await api.call("create_project", name="Garden")
+    with anyio.fail_after(TIMEOUT):
         async with anyio.create_task_group() as calls:
             for name, own in headers.items():
-                claim = partial(served.ok, "POST", "/api/tasks/claim", {"wait_seconds": 5}, x_request_id=name, **own)
+                claim = partial(service.ok, "POST", "/api/tasks/claim", {"wait_seconds": 5}, x_request_id=name, **own)
                 calls.start_soon(claim)
-            while len(desk.runtime.long_polls.places) < len(headers):  # noqa: ASYNC110 the queue has no event
+            while len(api.runtime.long_polls.places) < len(headers):  # noqa: ASYNC110 the queue has no event
                 await anyio.sleep(0.001)
-            await desk.do("create_tasks", project_name="Garden", tasks=[{"name": "Rake"}, {"name": "Mow"}])
-    assert sorted(causes(desk, "task.locked")) == [(2, "ann"), (3, "bob")]
+            await api.call("create_tasks", project_name="Garden", tasks=[{"name": "Rake"}, {"name": "Mow"}])
+    assert sorted(causes(api, "task.locked")) == [(2, "ann"), (3, "bob")]
 
 
-async def test_an_event_has_no_token_without_one_and_no_request_without_one(served: Served, desk: Desk) -> None:
-    await served.ok("POST", "/api/tasks", {"name": "Rake", "project_name": "Garden"}, x_request_id="a person")
-    await desk.claim(1, "ann", ttl_seconds=10)
-    await desk.pass_time(11)
-    assert causes(desk, "task.created") == [(None, "a person")]
-    assert causes(desk, "task.unlocked") == [(None, None)]
+async def test_an_event_has_no_token_without_one_and_no_request_without_one(
+    service: HttpService, api: OperationsClient
+) -> None:
+    await service.ok("POST", "/api/tasks", {"name": "Rake", "project_name": "Garden"}, x_request_id="a person")
+    await api.claim(1, "ann", ttl_seconds=10)
+    await api.advance(11)
+    assert causes(api, "task.created") == [(None, "a person")]
+    assert causes(api, "task.unlocked") == [(None, None)]
 
 
 async def test_tokens_are_created_revoked_and_cleared_by_events_that_name_them_to_operators(
-    served: Served, desk: Desk
+    service: HttpService, api: OperationsClient
 ) -> None:
-    operator, viewer = await bearer(desk, "operator"), await bearer(desk, "viewer")
-    made = await served.ok(
+    operator, viewer = await bearer(api, "operator"), await bearer(api, "viewer")
+    made = await service.ok(
         "POST", "/api/tokens", {"name": "ci", "role": "agent", "agent_id": "ann"}, x_request_id="new", **operator
     )
-    await served.ok("DELETE", "/api/tokens/3", x_request_id="gone", **operator)
-    await served.ok("DELETE", "/api/tokens/3", **operator)
+    await service.ok("DELETE", "/api/tokens/3", x_request_id="gone", **operator)
+    await service.ok("DELETE", "/api/tokens/3", **operator)
     token = {"id": 3, "name": "ci", "role": "agent", "agent_id": "ann"}
     path = "/api/events?types=token.created&types=token.revoked&since=2"
-    created, revoked = (await served.ok("GET", path, **operator))["items"]
+    created, revoked = (await service.ok("GET", path, **operator))["items"]
     assert (created["type"], created["token_id"], created["request_id"]) == ("token.created", 1, "new")
     assert (revoked["type"], revoked["token_id"], revoked["request_id"]) == ("token.revoked", 1, "gone")
     assert created["token"] == revoked["token"] == token
     assert made["secret"] not in str(created)
-    for event in (await served.ok("GET", path, **viewer))["items"]:
+    for event in (await service.ok("GET", path, **viewer))["items"]:
         assert set(event) == {"seq", "type", "timestamp", "actor", "project_id", "epic_id", "task_id"}
-    assert await desk.do("clear_tokens") == {"forgotten": 3}
-    assert await desk.do("clear_tokens") == {"forgotten": 0}
-    assert [event["tokens"] for event in await desk.events(0, "tokens.cleared")] == [3]
+    assert await api.call("clear_tokens") == {"forgotten": 3}
+    assert await api.call("clear_tokens") == {"forgotten": 0}
+    assert [event["tokens"] for event in await api.events(0, "tokens.cleared")] == [3]
 
 
 async def test_a_log_line_names_token_task_and_request(
-    served: Served, desk: Desk, caplog: pytest.LogCaptureFixture
+    service: HttpService, api: OperationsClient, caplog: pytest.LogCaptureFixture
 ) -> None:
-    await bearer(desk, "operator")
-    ann = await bearer(desk, "agent", "ann")
+    await bearer(api, "operator")
+    ann = await bearer(api, "agent", "ann")
     with caplog.at_level(logging.DEBUG, logger="project_manager"):
-        await served.ok("POST", "/api/tasks", {"name": "Rake", "project_name": "Garden"}, x_request_id="1", **ann)
-        await served.ok("POST", "/api/tasks/claim", {}, x_request_id="2", **ann)
-        await served.ok("POST", "/api/tasks/1/log", {"body": "half way"}, x_request_id="3", **ann)
-        await served.refused(404, "DELETE", "/api/tasks/9/lock", {}, x_request_id="4", **ann)
-        await served.ok("POST", "/api/tasks", {"name": "x"}, x_request_id="5", idempotency_key="k", **ann)
-        await served.ok("POST", "/api/tasks", {"name": "x"}, x_request_id="6", idempotency_key="k", **ann)
-        await served.ok("POST", "/api/tasks/claim", {"labels": ["none"]}, x_request_id="7", **ann)
-        await served.ok("GET", "/api/tasks/1", x_request_id="8", **ann)
-        await served.refused(422, "PATCH", "/api/tasks/1", {"nam": "y"}, x_request_id="9", **ann)
-        await served.refused(403, "DELETE", "/api/tasks/2", {}, x_request_id="10", **ann)
+        await service.ok("POST", "/api/tasks", {"name": "Rake", "project_name": "Garden"}, x_request_id="1", **ann)
+        await service.ok("POST", "/api/tasks/claim", {}, x_request_id="2", **ann)
+        await service.ok("POST", "/api/tasks/1/log", {"body": "half way"}, x_request_id="3", **ann)
+        await service.error(404, "DELETE", "/api/tasks/9/lock", {}, x_request_id="4", **ann)
+        await service.ok("POST", "/api/tasks", {"name": "x"}, x_request_id="5", idempotency_key="k", **ann)
+        await service.ok("POST", "/api/tasks", {"name": "x"}, x_request_id="6", idempotency_key="k", **ann)
+        await service.ok("POST", "/api/tasks/claim", {"labels": ["none"]}, x_request_id="7", **ann)
+        await service.ok("GET", "/api/tasks/1", x_request_id="8", **ann)
+        await service.error(422, "PATCH", "/api/tasks/1", {"nam": "y"}, x_request_id="9", **ann)
+        await service.error(403, "DELETE", "/api/tasks/2", {}, x_request_id="10", **ann)
     found = [
         (record.fields["request_id"], record.fields["token_id"], record.fields.get("task_id"))
         for record in caplog.records
@@ -119,7 +123,7 @@ async def test_a_log_line_names_token_task_and_request(
 
 @pytest.mark.parametrize("thread", ["writer", "reader"])
 async def test_a_line_of_a_database_thread_names_the_request_that_it_works_for(
-    desk: Desk, thread: str, monkeypatch: pytest.MonkeyPatch
+    api: OperationsClient, thread: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(dispatch, "SLOW_SECONDS", -1.0)
     records: list[logging.LogRecord] = []
@@ -127,7 +131,7 @@ async def test_a_line_of_a_database_thread_names_the_request_that_it_works_for(
     handler.addFilter(logs._add_context)
     monkeypatch.setattr(handler, "emit", records.append)
     monkeypatch.setattr(logging.getLogger("project_manager"), "handlers", [handler])
-    database, actor = desk.runtime.database, Actor("ann", "agent", token_id=7)
+    database, actor = api.runtime.database, Actor("ann", "agent", token_id=7)
 
     def work(tx: Any) -> None:
         if thread == "writer":
@@ -144,26 +148,26 @@ async def test_a_line_of_a_database_thread_names_the_request_that_it_works_for(
 
 @pytest.mark.parametrize(("role", "agent_id"), [("viewer", None), ("agent", None), ("agent", "ann")])
 async def test_only_operators_see_the_causes_of_events(
-    served: Served, desk: Desk, role: str, agent_id: str | None
+    service: HttpService, api: OperationsClient, role: str, agent_id: str | None
 ) -> None:
-    operator = await bearer(desk, "operator")
-    other = await bearer(desk, role, agent_id)
-    await served.ok("POST", "/api/tasks", {"name": "Rake", "project_name": "Garden"}, x_request_id="made", **operator)
+    operator = await bearer(api, "operator")
+    other = await bearer(api, role, agent_id)
+    await service.ok("POST", "/api/tasks", {"name": "Rake", "project_name": "Garden"}, x_request_id="made", **operator)
     cause = {"token_id": 1, "request_id": "made"}
     for path in ("/api/events?types=task.created", "/api/tasks/1/events"):
-        (seen,), (hidden,) = [(await served.ok("GET", path, **who))["items"] for who in (operator, other)]
+        (seen,), (hidden,) = [(await service.ok("GET", path, **who))["items"] for who in (operator, other)]
         assert seen == {**hidden, **cause}
         assert CAUSE.isdisjoint(hidden)
     since = f"since={seen['seq'] - 1}"
-    assert await followed(served, operator, since) == [seen]
-    assert await followed(served, other, since) == [hidden]
-    assert await followed(served, operator, f"{since}&batch=true") == [seen]
-    assert await followed(served, other, f"{since}&batch=true") == [hidden]
+    assert await followed(service, operator, since) == [seen]
+    assert await followed(service, other, since) == [hidden]
+    assert await followed(service, operator, f"{since}&batch=true") == [seen]
+    assert await followed(service, other, f"{since}&batch=true") == [hidden]
 
 
-async def followed(served: Served, headers: dict[str, str], query: str) -> list[Json]:
+async def followed(service: HttpService, headers: dict[str, str], query: str) -> list[Json]:
     """Return the next event as the WebSocket sends it."""
-    async with served.listen(query, additional_headers=headers) as connection:
+    async with service.listen(query, additional_headers=headers) as connection:
         await frame(connection)
         found: Any = await frame(connection)
     items: list[Json] = found["events"] if found["type"] == "batch" else [found]

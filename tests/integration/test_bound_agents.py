@@ -15,7 +15,7 @@ from project_manager.schemas.agents import GetAgent
 from project_manager.schemas.leases import ListLeases
 from project_manager.schemas.tokens import CreateToken
 from project_manager.services import tokens
-from tests.desk import PATIENCE, Desk, Json
+from tests.operations_client import TIMEOUT, Json, OperationsClient
 
 ANNA = Actor("anna", "agent", Role.AGENT, token_id=1)
 VIEWER = Actor("vera", "human", Role.VIEWER, token_id=2)
@@ -41,89 +41,95 @@ NEEDED: Json = {
 }
 
 
-async def bind(desk: Desk, agent_id: str = "worker") -> int:
+async def bind(api: OperationsClient, agent_id: str = "worker") -> int:
     """Make a token that is bound to the agent id."""
     raw = {"name": f"for {agent_id}", "role": "agent", "agent_id": agent_id}
-    answer = await desk.runtime.run(BY_NAME["create_token"], raw, Caller(LOCAL, "cli", "test"))
-    desk.runtime._identities.invalidate()
+    answer = await api.runtime.run(BY_NAME["create_token"], raw, Caller(LOCAL, "cli", "test"))
+    api.runtime._identities.invalidate()
     return int(answer.view.id)
 
 
 @pytest.mark.parametrize("interface", ["rest", "mcp"])
 @pytest.mark.parametrize("operation", NAMING_AN_AGENT, ids=lambda row: row.name)
-async def test_no_other_token_acts_as_an_agent_that_has_one(desk: Desk, operation: Any, interface: Any) -> None:
-    await desk.task()
-    await bind(desk)
+async def test_no_other_token_acts_as_an_agent_that_has_one(
+    api: OperationsClient, operation: Any, interface: Any
+) -> None:
+    await api.create_task()
+    await bind(api)
     raw = {name: value for name, value in NEEDED.items() if name in operation.command.model_fields}
     for caller in (ANNA, VIEWER):
         if caller.role >= operation.role:
             with pytest.raises(AgentMismatch, match="'worker' is bound to another token"):
-                await desk.runtime.run(operation, {**raw, "agent_id": "worker"}, Caller(caller, interface, "test"))
+                await api.runtime.run(operation, {**raw, "agent_id": "worker"}, Caller(caller, interface, "test"))
 
 
-async def test_the_log_line_of_a_refused_call_names_its_caller(desk: Desk, caplog: pytest.LogCaptureFixture) -> None:
-    await desk.task()
-    await bind(desk)
+async def test_the_log_line_of_a_refused_call_names_its_caller(
+    api: OperationsClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    await api.create_task()
+    await bind(api)
     with caplog.at_level(logging.INFO, logger="project_manager"):
-        await desk.used_by(ANNA).refused(AgentMismatch, "acquire_task_lock", task_id=1, agent_id="worker")
+        await api.acting_as(ANNA).call_error(AgentMismatch, "acquire_task_lock", task_id=1, agent_id="worker")
     lines = [record.fields for record in caplog.records if isinstance(record, ActionRecord)]
     (line,) = [line for line in lines if line.get("outcome") == "agent_mismatch"]
     assert (line["actor"], line["token_id"], line["task_id"]) == ("anna", 1, 1)
 
 
-async def test_the_bound_token_an_operator_and_other_ids_still_work(desk: Desk) -> None:
-    await desk.task()
-    await bind(desk)
+async def test_the_bound_token_an_operator_and_other_ids_still_work(api: OperationsClient) -> None:
+    await api.create_task()
+    await bind(api)
     for caller, agent in ((BOUND, "worker"), (OPERATOR, "worker"), (LOCAL, "worker"), (ANNA, "another")):
-        lock = await desk.used_by(caller).claim(1, agent)
+        lock = await api.acting_as(caller).claim(1, agent)
         assert lock["holder"] == agent
-        await desk.used_by(caller).release(1, agent)
+        await api.acting_as(caller).release(1, agent)
 
 
-async def test_a_token_named_like_the_bound_id_does_not_act_as_that_agent(desk: Desk) -> None:
-    await desk.task()
-    await bind(desk)
-    namesake = desk.used_by(Actor("worker", "agent", Role.AGENT, token_id=9))
-    refusal = await namesake.refused(AgentMismatch, "acquire_task_lock", task_id=1)
+async def test_a_token_named_like_the_bound_id_does_not_act_as_that_agent(api: OperationsClient) -> None:
+    await api.create_task()
+    await bind(api)
+    namesake = api.acting_as(Actor("worker", "agent", Role.AGENT, token_id=9))
+    refusal = await namesake.call_error(AgentMismatch, "acquire_task_lock", task_id=1)
     assert refusal.details == {"agent_id": "worker"}
     assert (await namesake.claim(1, "another"))["holder"] == "another"
     with pytest.raises(AgentMismatch):
-        await namesake.text("export_plan")
+        await namesake.stream_text("export_plan")
     caller = Caller(namesake.actor, "mcp", "test")
     with pytest.raises(AgentRequired):
-        await desk.runtime.run(BY_NAME["acquire_task_lock"], {"task_id": 1}, caller)
+        await api.runtime.run(BY_NAME["acquire_task_lock"], {"task_id": 1}, caller)
 
 
-async def test_the_id_is_free_again_when_its_token_is_revoked(desk: Desk) -> None:
-    await desk.task()
-    number = await bind(desk)
-    anna = desk.used_by(ANNA)
-    await anna.refused(AgentMismatch, "acquire_task_lock", task_id=1, agent_id="worker")
-    await desk.do("revoke_token", token_id=number)
-    desk.runtime._identities.invalidate()
+async def test_the_id_is_free_again_when_its_token_is_revoked(api: OperationsClient) -> None:
+    await api.create_task()
+    number = await bind(api)
+    anna = api.acting_as(ANNA)
+    await anna.call_error(AgentMismatch, "acquire_task_lock", task_id=1, agent_id="worker")
+    await api.call("revoke_token", token_id=number)
+    api.runtime._identities.invalidate()
     assert (await anna.claim(1, "worker"))["holder"] == "worker"
 
 
-async def test_a_call_that_waits_gets_no_task_once_its_agent_id_is_bound(desk: Desk) -> None:
-    await desk.do("create_project", name="Garden")
-    anna = desk.used_by(ANNA)
+async def test_a_call_that_waits_gets_no_task_once_its_agent_id_is_bound(api: OperationsClient) -> None:
+    await api.call("create_project", name="Garden")
+    anna = api.acting_as(ANNA)
     caught: list[AgentMismatch] = []
 
     async def wait() -> None:
-        caught.append(await anna.refused(AgentMismatch, "claim_next_task", agent_id="worker", wait_seconds=5))
+        caught.append(await anna.call_error(AgentMismatch, "claim_next_task", agent_id="worker", wait_seconds=5))
 
-    with anyio.fail_after(PATIENCE):
+    with anyio.fail_after(TIMEOUT):
         async with anyio.create_task_group() as calls:
             calls.start_soon(wait)
-            while not desk.runtime.long_polls.places:  # noqa: ASYNC110 the queue has no event
+            while not api.runtime.long_polls.places:  # noqa: ASYNC110 the queue has no event
                 await anyio.sleep(0.001)
-            await bind(desk)
-            task = await desk.task()
+            await bind(api)
+            task = await api.create_task()
     assert len(caught) == 1
-    assert (await desk.look(task["id"]))["lock"] is None
+    assert (await api.get_task(task["id"]))["lock"] is None
 
 
-async def test_an_agent_id_is_looked_up_once_while_it_is_cached(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_agent_id_is_looked_up_once_while_it_is_cached(
+    api: OperationsClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Calls of unbound agents cost no read each, those of bound agents and operators none at all."""
     looked_up: list[str] = []
     is_bound = tokens.is_bound
@@ -133,9 +139,9 @@ async def test_an_agent_id_is_looked_up_once_while_it_is_cached(desk: Desk, monk
         return is_bound(tx, agent_id)
 
     monkeypatch.setattr(tokens, "is_bound", counted)
-    monkeypatch.setattr("project_manager.runtime.authentication.IDENTITY_SECONDS", PATIENCE)
-    await desk.task()
+    monkeypatch.setattr("project_manager.runtime.authentication.IDENTITY_SECONDS", TIMEOUT)
+    await api.create_task()
     for caller, agent in ((ANNA, "another"), (BOUND, "worker"), (OPERATOR, "olaf"), (LOCAL, "luke")):
         for _ in range(3):
-            await desk.used_by(caller).do("get_context", agent_id=agent)
+            await api.acting_as(caller).call("get_context", agent_id=agent)
     assert looked_up == ["another"]

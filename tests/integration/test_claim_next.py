@@ -11,77 +11,77 @@ import pytest
 
 from project_manager.domain.errors import EpicNotFound, Invalid, LockHeld, ProjectNotFound
 from project_manager.schemas.leases import NothingReadyView
-from tests.desk import Desk
 from tests.integration.invariants import check
+from tests.operations_client import OperationsClient
 
 NOTHING = NothingReadyView(task=None, lock=None, message="nothing", tasks=0, held_back=[])
 
 
-async def taken(desk: Desk, agent: str = "ann", **filters: Any) -> str | None:
+async def taken(api: OperationsClient, agent: str = "ann", **filters: Any) -> str | None:
     """Claim the next task for the agent and return its name."""
-    task = (await desk.next(agent, **filters))["task"]
+    task = (await api.claim_next(agent, **filters))["task"]
     return None if task is None else str(task["name"])
 
 
 @pytest.mark.promise("claim:best-first")
-async def test_claims_are_ordered_by_priority_then_by_unblocked_tasks_then_by_age(desk: Desk) -> None:
-    await desk.task("old", priority=2)
-    await desk.task("young", priority=2)
-    await desk.task("late but urgent", priority=0)
-    opens = await desk.task("opens two doors", priority=2)
-    await desk.task("door", depends_on=[opens["id"]], priority=0)
-    await desk.task("other door", depends_on=[opens["id"]], priority=4)
-    await desk.task("whenever", priority=4)
-    listed = [row["name"] for row in (await desk.do("get_available_tasks"))["items"]]
-    order = [await taken(desk) for _ in range(5)]
+async def test_claims_are_ordered_by_priority_then_by_unblocked_tasks_then_by_age(api: OperationsClient) -> None:
+    await api.create_task("old", priority=2)
+    await api.create_task("young", priority=2)
+    await api.create_task("late but urgent", priority=0)
+    opens = await api.create_task("opens two doors", priority=2)
+    await api.create_task("door", depends_on=[opens["id"]], priority=0)
+    await api.create_task("other door", depends_on=[opens["id"]], priority=4)
+    await api.create_task("whenever", priority=4)
+    listed = [row["name"] for row in (await api.call("get_available_tasks"))["items"]]
+    order = [await taken(api) for _ in range(5)]
     assert order == listed == ["late but urgent", "opens two doors", "old", "young", "whenever"]
-    assert await taken(desk) is None
-    check(desk)
+    assert await taken(api) is None
+    check(api)
 
 
 @pytest.mark.promise("claim:best-first")
-async def test_finished_dependents_do_not_count_as_unblocked(desk: Desk) -> None:
-    plain, opens = await desk.task("plain"), await desk.task("opens")
-    door = await desk.task("door", depends_on=[opens["id"]])
-    await desk.set_status(door["id"], "CANCELLED")
-    assert (await desk.look(opens["id"]))["unblocks"] == 0
-    assert await taken(desk) == plain["name"]
+async def test_finished_dependents_do_not_count_as_unblocked(api: OperationsClient) -> None:
+    plain, opens = await api.create_task("plain"), await api.create_task("opens")
+    door = await api.create_task("door", depends_on=[opens["id"]])
+    await api.set_status(door["id"], "CANCELLED")
+    assert (await api.get_task(opens["id"]))["unblocks"] == 0
+    assert await taken(api) == plain["name"]
 
 
 @pytest.mark.promise("claim:filters")
-async def test_no_task_outside_the_filters_is_claimed(desk: Desk) -> None:
-    await desk.task("elsewhere", project_name="Shed", priority=0)
-    shed = await desk.task("tools", project_name="Shed", epic_name="Order", labels=["wood", "iron"], priority=3)
-    assert await taken(desk, labels=["wood", "glass"]) is None
-    assert await taken(desk, epic_id=shed["epic_id"], priority=2) is None
-    assert await taken(desk, project_id=shed["project_id"], labels=["iron"], priority=3) == "tools"
-    assert await taken(desk, epic_id=shed["epic_id"]) is None
-    assert await taken(desk, project_id=shed["project_id"]) == "elsewhere"
-    assert await taken(desk) is None
+async def test_no_task_outside_the_filters_is_claimed(api: OperationsClient) -> None:
+    await api.create_task("elsewhere", project_name="Shed", priority=0)
+    shed = await api.create_task("tools", project_name="Shed", epic_name="Order", labels=["wood", "iron"], priority=3)
+    assert await taken(api, labels=["wood", "glass"]) is None
+    assert await taken(api, epic_id=shed["epic_id"], priority=2) is None
+    assert await taken(api, project_id=shed["project_id"], labels=["iron"], priority=3) == "tools"
+    assert await taken(api, epic_id=shed["epic_id"]) is None
+    assert await taken(api, project_id=shed["project_id"]) == "elsewhere"
+    assert await taken(api) is None
 
 
-async def test_the_answer_has_the_task_and_its_lock_for_fifteen_minutes(desk: Desk) -> None:
-    task = await desk.task()
-    claimed = await desk.next("ann")
-    assert claimed["task"] == await desk.look(task["id"])
+async def test_the_answer_has_the_task_and_its_lock_for_fifteen_minutes(api: OperationsClient) -> None:
+    task = await api.create_task()
+    claimed = await api.claim_next("ann")
+    assert claimed["task"] == await api.get_task(task["id"])
     assert claimed["lock"] == claimed["task"]["lock"]
     assert (claimed["lock"]["fence"], claimed["lock"]["ttl_seconds"]) == (1, 900)
     assert f"fence {claimed['lock']['fence']}" in claimed["message"]
 
 
-async def test_a_claimed_task_is_never_offered_to_its_own_holder(desk: Desk) -> None:
-    await desk.task()
-    await desk.next("ann")
-    assert await taken(desk, "ann") is None
+async def test_a_claimed_task_is_never_offered_to_its_own_holder(api: OperationsClient) -> None:
+    await api.create_task()
+    await api.claim_next("ann")
+    assert await taken(api, "ann") is None
 
 
 @pytest.mark.promise("lease:exclusive")
-async def test_many_agents_at_once_get_different_tasks_each(desk: Desk) -> None:
-    made = [(await desk.task(f"task {number}"))["id"] for number in range(20)]
+async def test_many_agents_at_once_get_different_tasks_each(api: OperationsClient) -> None:
+    made = [(await api.create_task(f"task {number}"))["id"] for number in range(20)]
     got: list[tuple[int, str]] = []
 
     async def work(agent: str) -> None:
-        while (claimed := await desk.next(agent))["task"] is not None:
+        while (claimed := await api.claim_next(agent))["task"] is not None:
             got.append((claimed["task"]["id"], agent))
 
     async with anyio.create_task_group() as agents:
@@ -89,24 +89,24 @@ async def test_many_agents_at_once_get_different_tasks_each(desk: Desk) -> None:
             agents.start_soon(work, f"agent {number}")
     assert sorted(task for task, _ in got) == made
     assert len({agent for _, agent in got}) > 1
-    check(desk)
+    check(api)
 
 
 # no task yet
 
 
 @pytest.mark.promise("claim:empty-says-why")
-async def test_an_empty_response_counts_the_tasks_and_their_blockers(desk: Desk) -> None:
-    first = await desk.task("first")
-    await desk.task("second", depends_on=[first["id"]])
-    await desk.task("third", defer_until=desk.clock.later(60))
-    await desk.task("idea", status="BACKLOG")
-    done = await desk.task("done")
-    await desk.set_status(done["id"], "DONE")
-    look = await desk.task("look")
-    await desk.set_status(look["id"], "REVIEW")
-    await desk.next("ann")
-    answer = await desk.next("bob")
+async def test_an_empty_response_counts_the_tasks_and_their_blockers(api: OperationsClient) -> None:
+    first = await api.create_task("first")
+    await api.create_task("second", depends_on=[first["id"]])
+    await api.create_task("third", defer_until=api.clock.later(60))
+    await api.create_task("idea", status="BACKLOG")
+    done = await api.create_task("done")
+    await api.set_status(done["id"], "DONE")
+    look = await api.create_task("look")
+    await api.set_status(look["id"], "REVIEW")
+    await api.claim_next("ann")
+    answer = await api.claim_next("bob")
     assert (answer["task"], answer["lock"], answer["tasks"]) == (None, None, 6)
     counted = {entry["reason"]: entry["tasks"] for entry in answer["held_back"]}
     assert counted == {
@@ -121,54 +121,54 @@ async def test_an_empty_response_counts_the_tasks_and_their_blockers(desk: Desk)
 
 
 @pytest.mark.promise("claim:empty-says-why")
-async def test_an_empty_response_reports_that_the_filters_exclude_all_ready_tasks(desk: Desk) -> None:
-    await desk.task(labels=["wood"])
-    answer = await desk.next("ann", labels=["iron"])
+async def test_an_empty_response_reports_that_the_filters_exclude_all_ready_tasks(api: OperationsClient) -> None:
+    await api.create_task(labels=["wood"])
+    answer = await api.claim_next("ann", labels=["iron"])
     assert [(entry["reason"], entry["tasks"]) for entry in answer["held_back"]] == [
         ("ready but excluded by your filters or reserved for earlier waiters", 1)
     ]
 
 
 @pytest.mark.promise("claim:empty-says-why")
-async def test_an_empty_database_is_reported_as_having_no_tasks(desk: Desk) -> None:
-    answer = await desk.next("ann")
+async def test_an_empty_database_is_reported_as_having_no_tasks(api: OperationsClient) -> None:
+    answer = await api.claim_next("ann")
     assert (answer["tasks"], answer["held_back"]) == (0, [])
     assert "no open tasks" in answer["message"]
 
 
-async def test_a_project_or_epic_that_does_not_exist_is_no_reason_to_wait(desk: Desk) -> None:
-    await desk.refused(ProjectNotFound, "claim_next_task", agent_id="ann", project_id=9, wait_seconds=55)
-    await desk.refused(EpicNotFound, "claim_next_task", agent_id="ann", epic_id=9, wait_seconds=55)
+async def test_a_project_or_epic_that_does_not_exist_is_no_reason_to_wait(api: OperationsClient) -> None:
+    await api.call_error(ProjectNotFound, "claim_next_task", agent_id="ann", project_id=9, wait_seconds=55)
+    await api.call_error(EpicNotFound, "claim_next_task", agent_id="ann", epic_id=9, wait_seconds=55)
 
 
 @pytest.mark.parametrize("seconds", [-1, 56, "long"])
-async def test_waiting_out_of_range_is_refused(desk: Desk, seconds: object) -> None:
-    refusal = await desk.refused(Invalid, "claim_next_task", agent_id="ann", wait_seconds=seconds)
+async def test_waiting_out_of_range_is_refused(api: OperationsClient, seconds: object) -> None:
+    refusal = await api.call_error(Invalid, "claim_next_task", agent_id="ann", wait_seconds=seconds)
     assert refusal.details["faults"][0]["field"] == "wait_seconds"  # type: ignore[index]
 
 
 # every claim
 
 
-async def test_leases_are_counted_by_outcome(desk: Desk) -> None:
+async def test_leases_are_counted_by_outcome(api: OperationsClient) -> None:
     def counts() -> dict[str, float]:
         words = ("acquired", "renewed", "released", "expired", "conflict", "stale_fence")
-        found = {word: desk.runtime.metrics.value("pm_leases_total", outcome=word) for word in words}
+        found = {word: api.runtime.metrics.value("pm_leases_total", outcome=word) for word in words}
         return {word: count for word, count in found.items() if count}
 
-    await desk.next("ann")
+    await api.claim_next("ann")
     with pytest.raises(Invalid):
-        await desk.next("ann", nonsense=1)
+        await api.claim_next("ann", nonsense=1)
     assert await anyio.to_thread.run_sync(counts) == {}
-    first, second = await desk.task("first"), await desk.task("second")
-    await desk.next("ann")
-    await desk.claim(first["id"], "ann")
+    first, second = await api.create_task("first"), await api.create_task("second")
+    await api.claim_next("ann")
+    await api.claim(first["id"], "ann")
     with pytest.raises(LockHeld):
-        await desk.claim(first["id"], "bob")
-    await desk.set_status(first["id"], "DONE", agent_id="ann")
-    await desk.claim(second["id"], "bob")
-    desk.clock.advance(4000)
-    await desk.runtime.run_due_jobs()
+        await api.claim(first["id"], "bob")
+    await api.set_status(first["id"], "DONE", agent_id="ann")
+    await api.claim(second["id"], "bob")
+    api.clock.advance(4000)
+    await api.runtime.run_due_jobs()
     assert await anyio.to_thread.run_sync(counts) == {
         "acquired": 2,
         "renewed": 1,
@@ -178,8 +178,8 @@ async def test_leases_are_counted_by_outcome(desk: Desk) -> None:
     }
 
 
-async def test_the_number_of_tasks_is_returned_only_by_an_empty_claim(desk: Desk) -> None:
-    await desk.task()
+async def test_the_number_of_tasks_is_returned_only_by_an_empty_claim(api: OperationsClient) -> None:
+    await api.create_task()
     brought = ["notice", "handoff", "log_entries", "also_holding"]
-    assert list(await desk.next("ann")) == ["task", "lock", "message", *brought]
-    assert list(await desk.next("bob")) == ["task", "lock", "message", "tasks", "held_back", "also_holding"]
+    assert list(await api.claim_next("ann")) == ["task", "lock", "message", *brought]
+    assert list(await api.claim_next("bob")) == ["task", "lock", "message", "tasks", "held_back", "also_holding"]

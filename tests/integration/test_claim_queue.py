@@ -17,7 +17,7 @@ from project_manager.services.claim_queue import claim_filters
 from project_manager.store import claim_queue as waiters
 from project_manager.store.sqlite import driver
 from project_manager.store.transaction import BatchState, Tx
-from tests.integration.test_claim_waiting import Ghost
+from tests.integration.test_claim_long_poll import OrphanWaiter
 
 NOW = 1_790_000_000_000
 TASKS = 40_000
@@ -92,11 +92,13 @@ def claim_of(**fields: Any) -> ClaimNextTask:
     return validation.read(ClaimNextTask, fields)
 
 
-def come(large: Large, number: int, wish: Callable[[int], dict[str, Any]]) -> dict[int, Ghost]:
+def come(large: Large, number: int, wish: Callable[[int], dict[str, Any]]) -> dict[int, OrphanWaiter]:
     """Put waiters into the queue and return their places by ticket."""
     tx = large.tx()
     found = [
-        Ghost(waiters.enqueue(replace(tx, actor=Actor(f"agent-{n}", "agent")), claim_filters(tx, claim_of(**wish(n)))))
+        OrphanWaiter(
+            waiters.enqueue(replace(tx, actor=Actor(f"agent-{n}", "agent")), claim_filters(tx, claim_of(**wish(n))))
+        )
         for n in range(number)
     ]
     return {ghost.id: ghost for ghost in found}

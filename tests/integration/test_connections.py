@@ -15,8 +15,8 @@ import pytest
 from project_manager.web import connections as bounds
 from project_manager.web.connections import Connection
 from tests.e2e.service import sample
+from tests.http_service import HttpService
 from tests.raw import connected, until
-from tests.served import Served
 
 KIBIBYTE = 1024
 GET = b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n"
@@ -29,23 +29,23 @@ SMALL = 4096
 pytestmark = pytest.mark.promise("connection:limits")
 
 
-def seconds_pass(served: Served, seconds: int) -> None:
+def seconds_pass(service: HttpService, seconds: int) -> None:
     for _ in range(seconds):
-        served.connections.check()
+        service.connections.check()
 
 
-def holds(served: Served, size: int) -> bool:
+def holds(service: HttpService, size: int) -> bool:
     """Return whether unfinished requests hold exactly this many bytes, or none."""
-    return served.connections.requests.total in (size, 0)
+    return service.connections.requests.total in (size, 0)
 
 
-def silent(served: Served, number: int) -> bool:
+def silent(service: HttpService, number: int) -> bool:
     """Return whether exactly this many connections have sent no complete head."""
-    return len(served.connections.heads) == number
+    return len(service.connections.heads) == number
 
 
-async def refused(served: Served, reason: str) -> int:
-    page = (await served.send("GET", "/metrics")).text
+async def refused(service: HttpService, reason: str) -> int:
+    page = (await service.send("GET", "/metrics")).text
     return int(sample(page, f'project_manager_connections_refused_total{{reason="{reason}"}}'))
 
 
@@ -72,10 +72,10 @@ def mixed(number: int) -> bytes:
 
 
 @pytest.mark.parametrize("piece", [1, 7, 64, 1000, 10**6])
-async def test_pipelined_requests_are_answered_in_order_however_they_are_cut(served: Served, piece: int) -> None:
+async def test_pipelined_requests_are_answered_in_order_however_they_are_cut(service: HttpService, piece: int) -> None:
     number = 15 if piece == 1 else 60
     sent = b"".join(map(mixed, range(number)))
-    async with connected(served) as raw, anyio.create_task_group() as tasks:
+    async with connected(service) as raw, anyio.create_task_group() as tasks:
 
         async def send() -> None:
             for start in range(0, len(sent), piece):
@@ -87,45 +87,45 @@ async def test_pipelined_requests_are_answered_in_order_however_they_are_cut(ser
     assert [status for status, _, _ in answers] == [[200, 201, 404, 201, 405][place % 5] for place in range(number)]
 
 
-async def test_nothing_is_read_while_an_answer_waits(served: Served) -> None:
-    async with connected(served) as raw:
+async def test_nothing_is_read_while_an_answer_waits(service: HttpService) -> None:
+    async with connected(service) as raw:
         await raw.send(WAITING)
         with anyio.move_on_after(0.5), pytest.raises(TimeoutError):
             await raw.send(GET * 500_000)
-        assert 0 < served.connections.requests.total <= 2 * 256 * KIBIBYTE
-    await served.ok("POST", "/api/tasks", {"name": "T"})
-    await until(lambda: served.connections.requests.total == 0)
+        assert 0 < service.connections.requests.total <= 2 * 256 * KIBIBYTE
+    await service.ok("POST", "/api/tasks", {"name": "T"})
+    await until(lambda: service.connections.requests.total == 0)
 
 
-async def test_a_client_that_leaves_a_wait_with_a_request_behind_it_is_noticed(served: Served) -> None:
-    async with connected(served) as raw:
+async def test_a_client_that_leaves_a_wait_with_a_request_behind_it_is_noticed(service: HttpService) -> None:
+    async with connected(service) as raw:
         await raw.send(WAITING + GET * 1000)
-        await until(lambda: served.connections.requests.total)
-    await until(lambda: len(served.connections) == 0)
+        await until(lambda: service.connections.requests.total)
+    await until(lambda: len(service.connections) == 0)
 
 
-async def test_requests_behind_one_that_closes_the_connection_are_dropped(served: Served) -> None:
-    async with connected(served) as raw:
+async def test_requests_behind_one_that_closes_the_connection_are_dropped(service: HttpService) -> None:
+    async with connected(service) as raw:
         await raw.send(b"GET /livez HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n" + GET * 1000)
         status, headers, _ = await raw.answer()
         assert (status, headers[b"connection"]) == (200, b"close")
         assert await raw.rest() == b""
 
 
-async def test_a_request_behind_a_chunked_body_may_be_cut_anywhere(served: Served) -> None:
+async def test_a_request_behind_a_chunked_body_may_be_cut_anywhere(service: HttpService) -> None:
     first = CHUNKS + b'd\r\n{"name": "T"}\r\n0\r\n\r\n'
     for cut in range(len(first) - 3, len(first + GET)):
-        async with connected(served) as raw:
+        async with connected(service) as raw:
             await raw.send((first + GET)[:cut])
             if cut >= len(first):
                 assert (await raw.answer())[0] == 201
             else:
-                await until(lambda: not served.connections.heads)
+                await until(lambda: not service.connections.heads)
             await raw.send((first + GET)[cut:])
             if cut < len(first):
                 assert (await raw.answer())[0] == 201
             assert (await raw.answer())[0] == 200
-        await until(lambda: len(served.connections) == 0)
+        await until(lambda: len(service.connections) == 0)
 
 
 @pytest.mark.parametrize(
@@ -145,9 +145,9 @@ async def test_a_request_behind_a_chunked_body_may_be_cut_anywhere(served: Serve
     ids=["h2c", "websocket"],
 )
 async def test_a_request_that_offers_another_protocol_keeps_its_body(
-    served: Served, body: bytes, upgrade: bytes
+    service: HttpService, body: bytes, upgrade: bytes
 ) -> None:
-    async with connected(served) as raw:
+    async with connected(service) as raw:
         for _ in range(2):
             await raw.send(b"POST /api/tasks HTTP/1.1\r\nHost: localhost\r\n" + upgrade + body)
             assert (await raw.answer())[0] == 201
@@ -155,24 +155,24 @@ async def test_a_request_that_offers_another_protocol_keeps_its_body(
         assert (await raw.answer())[0] == 200
 
 
-async def test_a_handshake_of_a_websocket_with_a_body_is_answered_as_a_plain_request(served: Served) -> None:
+async def test_a_handshake_of_a_websocket_with_a_body_is_answered_as_a_plain_request(service: HttpService) -> None:
     upgrade = b"Connection: Upgrade\r\nUpgrade: websocket\r\nContent-Length: 2\r\n\r\n{}"
-    async with connected(served) as raw:
+    async with connected(service) as raw:
         await raw.send(b"GET /ws/updates HTTP/1.1\r\nHost: localhost\r\n" + upgrade)
         assert (await raw.answer())[0] == 404
         await raw.send(GET)
         assert (await raw.answer())[0] == 200
 
 
-async def test_a_connection_that_is_lost_leaves_nothing_behind(served: Served) -> None:
+async def test_a_connection_that_is_lost_leaves_nothing_behind(service: HttpService) -> None:
     gc.disable()  # the service rarely runs the garbage collector, so reference cycles would stay
     try:
-        async with connected(served) as raw:
+        async with connected(service) as raw:
             await raw.send(GET)
             await raw.answer()
             await raw.send(WAITING + GET * 1000)
-            await until(lambda: served.connections.requests.total)
-            (reference,) = map(weakref.ref, served.connections)
+            await until(lambda: service.connections.requests.total)
+            (reference,) = map(weakref.ref, service.connections)
         await until(lambda: reference() is None)
     finally:
         gc.enable()
@@ -198,29 +198,31 @@ TOO_LARGE = {
 
 
 @pytest.mark.parametrize("sent", TOO_LARGE.values(), ids=TOO_LARGE)
-async def test_a_head_beyond_the_limit_is_answered_with_431(served: Served, sent: bytes) -> None:
-    async with connected(served) as raw:
+async def test_a_head_beyond_the_limit_is_answered_with_431(service: HttpService, sent: bytes) -> None:
+    async with connected(service) as raw:
         await raw.send(sent)
         assert await raw.error() == (431, "headers_too_large")
-    assert await refused(served, "headers_too_large") == 1
+    assert await refused(service, "headers_too_large") == 1
 
 
-async def test_a_head_of_exactly_the_limit_is_accepted(served: Served) -> None:
+async def test_a_head_of_exactly_the_limit_is_accepted(service: HttpService) -> None:
     begin = b"GET /livez HTTP/1.1\r\nHost: localhost\r\n" + b"X: y\r\n" * 126 + b"Y: "
-    async with connected(served) as raw:
+    async with connected(service) as raw:
         await raw.send(begin + b"a" * (bounds.HEAD_BYTES - len(begin) - 4) + b"\r\n\r\n")
         assert (await raw.answer())[0] == 200
 
 
 @pytest.mark.parametrize("sent", [b"\x16\x03\x01\x02\x00\x01\x00", b"GET / HTTP/1.1\nHost: localhost\n\n", b"\x00"])
-async def test_bytes_that_are_not_http_are_answered_before_the_head_is_complete(served: Served, sent: bytes) -> None:
-    async with connected(served) as raw:
+async def test_bytes_that_are_not_http_are_answered_before_the_head_is_complete(
+    service: HttpService, sent: bytes
+) -> None:
+    async with connected(service) as raw:
         await raw.send(sent)
         assert await raw.error() == (400, "malformed_request")
 
 
-async def test_trailers_beyond_the_limit_of_a_refused_request_get_no_second_answer(served: Served) -> None:
-    async with connected(served) as raw:
+async def test_trailers_beyond_the_limit_of_a_refused_request_get_no_second_answer(service: HttpService) -> None:
+    async with connected(service) as raw:
         await raw.send(b"PUT /livez HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n")
         assert (await raw.answer())[0] == 405
         await raw.send(b"0\r\n" + b"X: y\r\n" * 12_000)
@@ -230,102 +232,102 @@ async def test_trailers_beyond_the_limit_of_a_refused_request_get_no_second_answ
 # Time
 
 
-async def test_an_incomplete_head_is_answered_with_408(served: Served) -> None:
-    async with connected(served) as raw:
+async def test_an_incomplete_head_is_answered_with_408(service: HttpService) -> None:
+    async with connected(service) as raw:
         await raw.send(GET + GET[:20])
         await raw.answer()
-        await until(lambda: served.connections.requests.total)
-        seconds_pass(served, bounds.HEAD_SECONDS - 2)
+        await until(lambda: service.connections.requests.total)
+        seconds_pass(service, bounds.HEAD_SECONDS - 2)
         await raw.send(GET[20:21])  # occasional bytes do not extend the time
-        seconds_pass(served, 3)
+        seconds_pass(service, 3)
         assert await raw.error() == (408, "request_timeout")
-    assert await refused(served, "head_timeout") == 1
+    assert await refused(service, "head_timeout") == 1
 
 
-async def test_a_silent_connection_is_closed_without_an_answer(served: Served) -> None:
-    async with connected(served) as raw:
-        seconds_pass(served, bounds.HEAD_SECONDS + 1)
+async def test_a_silent_connection_is_closed_without_an_answer(service: HttpService) -> None:
+    async with connected(service) as raw:
+        seconds_pass(service, bounds.HEAD_SECONDS + 1)
         assert await raw.rest() == b""
 
 
 @pytest.mark.parametrize("head", [POST % 100_000, CHUNKS], ids=["declared", "chunks"])
 @pytest.mark.parametrize("path", [b"/api/tasks", b"/api/import"])
-async def test_a_body_without_progress_is_answered_with_408(served: Served, head: bytes, path: bytes) -> None:
-    async with connected(served) as raw:
+async def test_a_body_without_progress_is_answered_with_408(service: HttpService, head: bytes, path: bytes) -> None:
+    async with connected(service) as raw:
         await raw.send(head.replace(b"/api/tasks", path))
-        await until(lambda: served.connections.requests.oldest() is not None)
-        seconds_pass(served, bounds.BODY_SECONDS - 2)
+        await until(lambda: service.connections.requests.oldest() is not None)
+        seconds_pass(service, bounds.BODY_SECONDS - 2)
         await raw.send(b"5\r\naaaaa\r\n")
-        seconds_pass(served, 3)
+        seconds_pass(service, 3)
         assert await raw.error() == (408, "request_timeout")
-    assert await refused(served, "body_timeout") == 1
-    assert (await served.send("GET", "/livez")).status_code == 200
+    assert await refused(service, "body_timeout") == 1
+    assert (await service.send("GET", "/livez")).status_code == 200
 
 
-async def test_a_body_that_makes_progress_is_accepted_after_any_time(served: Served) -> None:
+async def test_a_body_that_makes_progress_is_accepted_after_any_time(service: HttpService) -> None:
     body = b'{"name": "T"}' + b" " * (5 * bounds.PROGRESS_BYTES)
-    async with connected(served) as raw:
+    async with connected(service) as raw:
         await raw.send(POST % len(body))
         for start in range(0, len(body), bounds.PROGRESS_BYTES):
             await raw.send(body[start : start + bounds.PROGRESS_BYTES])
-            await until(partial(holds, served, min(start + bounds.PROGRESS_BYTES, len(body))))
-            seconds_pass(served, bounds.BODY_SECONDS - 5)
+            await until(partial(holds, service, min(start + bounds.PROGRESS_BYTES, len(body))))
+            seconds_pass(service, bounds.BODY_SECONDS - 5)
         assert (await raw.answer())[0] == 201
 
 
-async def test_an_idle_connection_is_closed_after_its_time_and_no_sooner(served: Served) -> None:
-    async with connected(served) as raw:
+async def test_an_idle_connection_is_closed_after_its_time_and_no_sooner(service: HttpService) -> None:
+    async with connected(service) as raw:
         for _ in range(2):
             await raw.send(GET)
             assert (await raw.answer())[0] == 200
-            seconds_pass(served, bounds.KEEP_ALIVE_SECONDS - 5)
-        seconds_pass(served, 6)
+            seconds_pass(service, bounds.KEEP_ALIVE_SECONDS - 5)
+        seconds_pass(service, 6)
         assert await raw.rest() == b""
 
 
-async def test_an_agent_that_waits_for_work_is_not_cut(served: Served) -> None:
-    async with connected(served) as raw:
+async def test_an_agent_that_waits_for_work_is_not_cut(service: HttpService) -> None:
+    async with connected(service) as raw:
         await raw.send(WAITING)
-        await until(lambda: not served.connections.heads)
-        seconds_pass(served, 200)
-        await served.ok("POST", "/api/tasks", {"name": "T"})
+        await until(lambda: not service.connections.heads)
+        seconds_pass(service, 200)
+        await service.ok("POST", "/api/tasks", {"name": "T"})
         assert (await raw.answer())[0] == 200
 
 
-async def test_a_response_that_is_not_read_is_cut(served: Served) -> None:
-    async with connected(served, receive_buffer=SMALL) as raw:
+async def test_a_response_that_is_not_read_is_cut(service: HttpService) -> None:
+    async with connected(service, receive_buffer=SMALL) as raw:
         await raw.send(b"GET /openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n" * 60)
-        await until(lambda: served.connections.answers.total)
-        seconds_pass(served, bounds.ANSWER_SECONDS - 2)
-        assert len(served.connections) == 1
-        seconds_pass(served, 3)
-        await until(lambda: len(served.connections) == 0)
-    assert await refused(served, "answer_timeout") == 1
+        await until(lambda: service.connections.answers.total)
+        seconds_pass(service, bounds.ANSWER_SECONDS - 2)
+        assert len(service.connections) == 1
+        seconds_pass(service, 3)
+        await until(lambda: len(service.connections) == 0)
+    assert await refused(service, "answer_timeout") == 1
 
 
-async def test_the_rest_of_the_last_answer_is_kept_for_a_while_only(served: Served) -> None:
-    async with connected(served, receive_buffer=SMALL) as raw:
+async def test_the_rest_of_the_last_answer_is_kept_for_a_while_only(service: HttpService) -> None:
+    async with connected(service, receive_buffer=SMALL) as raw:
         await raw.send(b"GET /openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n" * 60)
-        await until(lambda: served.connections.answers.total)
-        (connection,) = served.connections
+        await until(lambda: service.connections.answers.total)
+        (connection,) = service.connections
         connection.transport.whole.close()  # type: ignore[attr-defined]
-        seconds_pass(served, bounds.ANSWER_SECONDS)
-        assert len(served.connections) == 1
-        seconds_pass(served, 2)
-        await until(lambda: len(served.connections) == 0)
+        seconds_pass(service, bounds.ANSWER_SECONDS)
+        assert len(service.connections) == 1
+        seconds_pass(service, 2)
+        await until(lambda: len(service.connections) == 0)
 
 
-async def test_a_slow_client_gets_the_whole_last_answer(served: Served) -> None:
-    async with connected(served, receive_buffer=SMALL) as raw:
-        (connection,) = served.connections
+async def test_a_slow_client_gets_the_whole_last_answer(service: HttpService) -> None:
+    async with connected(service, receive_buffer=SMALL) as raw:
+        (connection,) = service.connections
         accepted = connection.transport.get_extra_info("socket")  # type: ignore[attr-defined]
         accepted.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SMALL)
         await raw.send(b"GET /openapi.json HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
-        await until(lambda: served.connections.answers.total)
+        await until(lambda: service.connections.answers.total)
         step, read = 100 * KIBIBYTE, 0
         async for data in raw.pieces():
             if (read + len(data)) // step > read // step:
-                seconds_pass(served, bounds.LINGER_SECONDS)
+                seconds_pass(service, bounds.LINGER_SECONDS)
             read += len(data)
     assert read > 300_000
 
@@ -333,31 +335,31 @@ async def test_a_slow_client_gets_the_whole_last_answer(served: Served) -> None:
 # Numbers
 
 
-async def test_silent_connections_give_way_to_those_that_ask(served: Served) -> None:
-    served.connections.limit = 5
+async def test_silent_connections_give_way_to_those_that_ask(service: HttpService) -> None:
+    service.connections.limit = 5
     async with AsyncExitStack() as opened:
-        quiet = [await opened.enter_async_context(connected(served)) for _ in range(12)]
-        async with connected(served) as raw:
+        quiet = [await opened.enter_async_context(connected(service)) for _ in range(12)]
+        async with connected(service) as raw:
             await raw.send(GET)
             assert (await raw.answer())[0] == 200
         assert await quiet[0].rest() == b""
         await quiet[-1].send(GET)
         assert (await quiet[-1].answer())[0] == 200
-        assert len(served.connections) <= 5
-    assert await refused(served, "cap") == 8
+        assert len(service.connections) <= 5
+    assert await refused(service, "cap") == 8
 
 
 async def test_a_connection_in_excess_is_refused_with_503_when_all_others_work(
-    served: Served, caplog: pytest.LogCaptureFixture
+    service: HttpService, caplog: pytest.LogCaptureFixture
 ) -> None:
-    served.connections.limit = 3
+    service.connections.limit = 3
     async with AsyncExitStack() as opened:
-        waiting = [await opened.enter_async_context(connected(served)) for _ in range(3)]
+        waiting = [await opened.enter_async_context(connected(service)) for _ in range(3)]
         for number, raw in enumerate(waiting):
             await raw.send(WAITING.replace(b'"a"', b'"%d"' % number))
-        await until(lambda: not served.connections.heads)
+        await until(lambda: not service.connections.heads)
         for _ in range(3):
-            async with connected(served) as raw:
+            async with connected(service) as raw:
                 await raw.send(GET)
                 status, headers, body = await raw.answer()
                 assert (status, headers[b"retry-after"]) == (503, b"1")
@@ -365,31 +367,31 @@ async def test_a_connection_in_excess_is_refused_with_503_when_all_others_work(
     assert [record.levelname for record in caplog.records if "connection limit of" in record.message] == ["WARNING"]
 
 
-async def test_unfinished_requests_hold_a_bounded_number_of_bytes_together(served: Served) -> None:
-    served.connections.requests.limit = 300 * KIBIBYTE
+async def test_unfinished_requests_hold_a_bounded_number_of_bytes_together(service: HttpService) -> None:
+    service.connections.requests.limit = 300 * KIBIBYTE
     async with AsyncExitStack() as opened:
-        raws = [await opened.enter_async_context(connected(served)) for _ in range(5)]
+        raws = [await opened.enter_async_context(connected(service)) for _ in range(5)]
         for number, raw in enumerate(raws):
             await raw.send(POST % 200_000 + b" " * 100_000)
-            await until(partial(silent, served, 4 - number))
+            await until(partial(silent, service, 4 - number))
         for raw in raws[:2]:
             assert await raw.error() == (503, "overloaded")
-        assert served.connections.requests.total <= served.connections.requests.limit
+        assert service.connections.requests.total <= service.connections.requests.limit
         await raws[-1].send(b" " * 99_900 + b'{"name": "T"}'.rjust(100))
         assert (await raws[-1].answer())[0] == 201
-    assert await refused(served, "request_memory") >= 2
+    assert await refused(service, "request_memory") >= 2
 
 
-async def test_unread_responses_hold_a_bounded_number_of_bytes_together(served: Served) -> None:
-    served.connections.answers.limit = 300 * KIBIBYTE
+async def test_unread_responses_hold_a_bounded_number_of_bytes_together(service: HttpService) -> None:
+    service.connections.answers.limit = 300 * KIBIBYTE
     async with AsyncExitStack() as opened:
         for _ in range(5):
-            raw = await opened.enter_async_context(connected(served, receive_buffer=SMALL))
+            raw = await opened.enter_async_context(connected(service, receive_buffer=SMALL))
             await raw.send(b"GET /openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n" * 60)
-        await until(lambda: len(served.connections) < 5)
-        assert served.connections.answers.total <= served.connections.answers.limit
-        assert await refused(served, "answer_memory") > 0
-        assert (await served.send("GET", "/livez")).status_code == 200
+        await until(lambda: len(service.connections) < 5)
+        assert service.connections.answers.total <= service.connections.answers.limit
+        assert await refused(service, "answer_memory") > 0
+        assert (await service.send("GET", "/livez")).status_code == 200
 
 
 def test_a_budget_counts_each_connection_once() -> None:

@@ -8,8 +8,8 @@ import psutil
 import pytest
 
 from project_manager.web import draining
-from tests.desk import PATIENCE
-from tests.served import Served
+from tests.http_service import HttpService
+from tests.operations_client import TIMEOUT
 
 HEAD = b"POST /docs HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000000\r\n"
 each_end = pytest.mark.parametrize("more", [b"", b"Connection: close\r\n"], ids=["kept", "closed"])
@@ -17,7 +17,7 @@ each_end = pytest.mark.parametrize("more", [b"", b"Connection: close\r\n"], ids=
 
 def refused(port: int, more: bytes) -> socket.socket:
     """Return a connection with a refused request and an unsent body."""
-    raw = socket.create_connection(("127.0.0.1", port), timeout=PATIENCE)
+    raw = socket.create_connection(("127.0.0.1", port), timeout=TIMEOUT)
     raw.sendall(HEAD + more + b"\r\n")
     answer = raw.recv(65536)
     assert answer.startswith(b"HTTP/1.1 405 "), answer
@@ -31,7 +31,7 @@ def served_connections(port: int) -> int:
 
 
 async def until_ended(port: int) -> None:
-    with anyio.fail_after(PATIENCE):
+    with anyio.fail_after(TIMEOUT):
         while served_connections(port):  # noqa: ASYNC110 the kernel sends no notification
             await anyio.sleep(0.001)
 
@@ -45,43 +45,43 @@ def send_all(raw: socket.socket) -> None:
 @pytest.mark.promise("request:early")
 @each_end
 async def test_a_connection_ends_when_more_is_sent_than_is_discarded(
-    served: Served, monkeypatch: pytest.MonkeyPatch, more: bytes
+    service: HttpService, monkeypatch: pytest.MonkeyPatch, more: bytes
 ) -> None:
     monkeypatch.setattr(draining, "DISCARDED_BYTES", 10_000)
-    with await anyio.to_thread.run_sync(refused, served.port, more) as raw:
-        assert served_connections(served.port) == 1
+    with await anyio.to_thread.run_sync(refused, service.port, more) as raw:
+        assert served_connections(service.port) == 1
         await anyio.to_thread.run_sync(send_all, raw)
-        await until_ended(served.port)
+        await until_ended(service.port)
 
 
 @pytest.mark.promise("request:early")
 @each_end
 async def test_a_connection_stays_while_the_rest_of_a_body_comes(
-    served: Served, monkeypatch: pytest.MonkeyPatch, more: bytes
+    service: HttpService, monkeypatch: pytest.MonkeyPatch, more: bytes
 ) -> None:
     monkeypatch.setattr(draining, "DISCARD_IDLE_SECONDS", 60.0)
-    with await anyio.to_thread.run_sync(refused, served.port, more) as raw:
+    with await anyio.to_thread.run_sync(refused, service.port, more) as raw:
         await anyio.to_thread.run_sync(send_all, raw)
-        assert served_connections(served.port) == 1
+        assert served_connections(service.port) == 1
 
 
 @pytest.mark.promise("request:early")
 @each_end
 async def test_a_connection_ends_when_the_rest_of_a_body_does_not_come(
-    served: Served, monkeypatch: pytest.MonkeyPatch, more: bytes
+    service: HttpService, monkeypatch: pytest.MonkeyPatch, more: bytes
 ) -> None:
     monkeypatch.setattr(draining, "DISCARD_IDLE_SECONDS", 0.01)
-    with await anyio.to_thread.run_sync(refused, served.port, more):
-        await until_ended(served.port)
+    with await anyio.to_thread.run_sync(refused, service.port, more):
+        await until_ended(service.port)
 
 
 @pytest.mark.promise("request:early")
 @each_end
 async def test_a_connection_ends_when_the_rest_of_a_body_takes_too_long(
-    served: Served, monkeypatch: pytest.MonkeyPatch, more: bytes
+    service: HttpService, monkeypatch: pytest.MonkeyPatch, more: bytes
 ) -> None:
     monkeypatch.setattr(draining, "DISCARD_IDLE_SECONDS", 0.01)
     monkeypatch.setattr(draining, "DISCARD_SECONDS", 0.0)
-    with await anyio.to_thread.run_sync(refused, served.port, more) as raw:
+    with await anyio.to_thread.run_sync(refused, service.port, more) as raw:
         await anyio.to_thread.run_sync(send_all, raw)
-        await until_ended(served.port)
+        await until_ended(service.port)

@@ -11,9 +11,9 @@ import pytest
 from project_manager.domain.errors import Invalid, LockHeld, TaskNotFound
 from project_manager.domain.events import EventType
 from project_manager.services.events import retain
-from tests.desk import PATIENCE, Desk, Json
+from tests.http_service import HttpService, frame
 from tests.integration.invariants import check, read
-from tests.served import Served, frame
+from tests.operations_client import TIMEOUT, Json, OperationsClient
 
 ENVELOPE = ["seq", "type", "timestamp", "actor", "project_id", "epic_id", "task_id"]
 OWN_FIELDS = {
@@ -39,31 +39,31 @@ OWN_FIELDS = {
 }
 
 
-async def everything(desk: Desk) -> None:
+async def everything(api: OperationsClient) -> None:
     """Make one change of each kind."""
-    await desk.do("create_project", name="Garden")
-    epic = await desk.do("create_epic", name="Outside", project_id=1)
-    first = await desk.task("first", epic_id=epic["id"])
-    second = await desk.task("second", depends_on=[first["id"]])
-    lock = await desk.claim(first["id"], "ann")
-    await desk.edit(first["id"], "ann", fence=lock["fence"], priority=0, log_entry="begun")
-    await desk.set_status(first["id"], "DONE", "ann", fence=lock["fence"])
-    await desk.do("update_epic", epic_id=epic["id"], status="COMPLETED")
-    await desk.do("update_project", project_id=1, description="green")
-    await desk.do("delete_task", task_id=second["id"])
-    await desk.do("delete_epic", epic_id=epic["id"], force=True)
-    await desk.do("update_project", project_id=1, archived=True)
-    await desk.do("delete_project", project_id=1, force=True)
-    await desk.do("import_plan", document="projects: [{name: Shed, tasks: [{name: Sort}]}]")
-    await desk.do("create_token", name="olga", role="operator")
-    await desk.do("revoke_token", token_id=1)
-    await desk.do("clear_tokens")
+    await api.call("create_project", name="Garden")
+    epic = await api.call("create_epic", name="Outside", project_id=1)
+    first = await api.create_task("first", epic_id=epic["id"])
+    second = await api.create_task("second", depends_on=[first["id"]])
+    lock = await api.claim(first["id"], "ann")
+    await api.update_task(first["id"], "ann", fence=lock["fence"], priority=0, log_entry="begun")
+    await api.set_status(first["id"], "DONE", "ann", fence=lock["fence"])
+    await api.call("update_epic", epic_id=epic["id"], status="COMPLETED")
+    await api.call("update_project", project_id=1, description="green")
+    await api.call("delete_task", task_id=second["id"])
+    await api.call("delete_epic", epic_id=epic["id"], force=True)
+    await api.call("update_project", project_id=1, archived=True)
+    await api.call("delete_project", project_id=1, force=True)
+    await api.call("import_plan", document="projects: [{name: Shed, tasks: [{name: Sort}]}]")
+    await api.call("create_token", name="olga", role="operator")
+    await api.call("revoke_token", token_id=1)
+    await api.call("clear_tokens")
 
 
 @pytest.mark.promise("outbox:every-type", "outbox:no-gap", "outbox:whole-truth")
-async def test_every_kind_of_change_has_its_type_with_the_envelope_and_its_fields(desk: Desk) -> None:
-    await everything(desk)
-    events = await desk.events()
+async def test_every_kind_of_change_has_its_type_with_the_envelope_and_its_fields(api: OperationsClient) -> None:
+    await everything(api)
+    events = await api.events()
     assert {event["type"] for event in events} == {kind for kind in EventType if kind in OWN_FIELDS}
     assert all(
         kind.split(".")[0] in ("knowledge", "assumption", "database") for kind in set(EventType) - set(OWN_FIELDS)
@@ -71,7 +71,7 @@ async def test_every_kind_of_change_has_its_type_with_the_envelope_and_its_field
     assert [event["seq"] for event in events] == list(range(1, len(events) + 1))
     for event in events:
         assert list(event)[:7] == ENVELOPE
-        assert event["timestamp"] == desk.clock.later(0)
+        assert event["timestamp"] == api.clock.later(0)
         assert set(event["actor"]) == {"id", "kind"}
         assert set(event) - set(ENVELOPE) >= OWN_FIELDS[event["type"]], event
         if event["type"].startswith("task."):
@@ -79,157 +79,161 @@ async def test_every_kind_of_change_has_its_type_with_the_envelope_and_its_field
             assert event["task_id"] is not None
         if event["type"].startswith("epic."):
             assert event["epic_id"] is not None
-    check(desk)
+    check(api)
 
 
-async def test_an_event_names_its_actor_and_its_kind(desk: Desk) -> None:
-    await desk.task(agent_id="ann")
-    await desk.edit(1, priority=0)
-    await desk.claim(1, "ann", ttl_seconds=10)
-    await desk.pass_time(10)
-    actors = {event["type"]: event["actor"] for event in await desk.events()}
+async def test_an_event_names_its_actor_and_its_kind(api: OperationsClient) -> None:
+    await api.create_task(agent_id="ann")
+    await api.update_task(1, priority=0)
+    await api.claim(1, "ann", ttl_seconds=10)
+    await api.advance(10)
+    actors = {event["type"]: event["actor"] for event in await api.events()}
     assert actors["task.created"] == {"id": "ann", "kind": "agent"}
     assert actors["task.updated"] == {"id": "local", "kind": "human"}
     assert actors["task.unlocked"] == {"id": "system", "kind": "system"}
 
 
 @pytest.mark.promise("outbox:no-gap")
-async def test_a_refused_operation_leaves_no_event_and_no_gap(desk: Desk) -> None:
-    await desk.task()
-    await desk.claim(1, "ann")
-    before = await desk.events()
+async def test_a_refused_operation_leaves_no_event_and_no_gap(api: OperationsClient) -> None:
+    await api.create_task()
+    await api.claim(1, "ann")
+    before = await api.events()
     for _ in range(3):
-        await desk.refused(LockHeld, "update_task_status", task_id=1, status="DONE", agent_id="bob", note="x")
-    await desk.task()
-    assert [event["seq"] for event in await desk.events(len(before))] == [len(before) + 1]
-    check(desk)
+        await api.call_error(LockHeld, "update_task_status", task_id=1, status="DONE", agent_id="bob", note="x")
+    await api.create_task()
+    assert [event["seq"] for event in await api.events(len(before))] == [len(before) + 1]
+    check(api)
 
 
 @pytest.mark.promise("outbox:no-gap")
-async def test_concurrent_changes_all_emit_events_in_one_order(desk: Desk) -> None:
+async def test_concurrent_changes_all_emit_events_in_one_order(api: OperationsClient) -> None:
     async def work(agent: str) -> None:
         for _ in range(5):
-            task = await desk.task(agent_id=agent)
-            lock = await desk.claim(task["id"], agent)
-            await desk.set_status(task["id"], "DONE", agent, fence=lock["fence"])
+            task = await api.create_task(agent_id=agent)
+            lock = await api.claim(task["id"], agent)
+            await api.set_status(task["id"], "DONE", agent, fence=lock["fence"])
 
     async with anyio.create_task_group() as agents:
         for number in range(8):
             agents.start_soon(work, f"agent {number}")
-    events = await desk.events()
+    events = await api.events()
     assert len([event for event in events if event["type"] == "task.locked"]) == 40
-    check(desk)
+    check(api)
 
 
-async def test_events_are_read_by_type_project_and_page(desk: Desk) -> None:
-    await desk.task("one")
-    await desk.task("two", project_name="Shed")
-    await desk.claim(1, "ann")
-    assert [event["task_id"] for event in await desk.events(0, "task.created", "task.locked")] == [1, 2, 1]
-    page = await desk.do("wait_for_events", project_id=1)
+async def test_events_are_read_by_type_project_and_page(api: OperationsClient) -> None:
+    await api.create_task("one")
+    await api.create_task("two", project_name="Shed")
+    await api.claim(1, "ann")
+    assert [event["task_id"] for event in await api.events(0, "task.created", "task.locked")] == [1, 2, 1]
+    page = await api.call("wait_for_events", project_id=1)
     assert {event["project_id"] for event in page["items"]} == {1}
-    first = await desk.do("wait_for_events", limit=2)
+    first = await api.call("wait_for_events", limit=2)
     assert ([event["seq"] for event in first["items"]], first["last_seq"]) == ([1, 2], 2)
-    assert first["head"] == await desk.head()
-    past = await desk.do("wait_for_events", types=["task.locked"], since=0)
+    assert first["head"] == await api.last_seq()
+    past = await api.call("wait_for_events", types=["task.locked"], since=0)
     assert past["last_seq"] == past["head"]
 
 
-async def test_events_without_a_project_reach_the_readers_of_every_project(desk: Desk, served: Served) -> None:
-    await desk.task()
-    await desk.do("import_plan", document="projects: [{name: Shed}, {name: Roof}]")
-    since = await desk.head() - 1
-    (read_on,) = (await desk.do("wait_for_events", since=since, project_id=1))["items"]
-    async with served.listen(f"since={since}&project_id=1") as wire:
+async def test_events_without_a_project_reach_the_readers_of_every_project(
+    api: OperationsClient, service: HttpService
+) -> None:
+    await api.create_task()
+    await api.call("import_plan", document="projects: [{name: Shed}, {name: Roof}]")
+    since = await api.last_seq() - 1
+    (read_on,) = (await api.call("wait_for_events", since=since, project_id=1))["items"]
+    async with service.listen(f"since={since}&project_id=1") as wire:
         assert (await frame(wire))["type"] == "hello"
         assert await frame(wire) == read_on
     assert (read_on["type"], read_on["project_id"]) == ("import.finished", None)
 
 
-async def test_a_type_that_does_not_exist_is_refused_with_the_nearest(desk: Desk) -> None:
-    refusal = await desk.refused(Invalid, "wait_for_events", types=["task.lockd"], wait_seconds=55)
+async def test_a_type_that_does_not_exist_is_refused_with_the_nearest(api: OperationsClient) -> None:
+    refusal = await api.call_error(Invalid, "wait_for_events", types=["task.lockd"], wait_seconds=55)
     assert refusal.details["faults"][0]["field"].startswith("types")  # type: ignore[index]
     assert "task.locked" in refusal.message
 
 
-async def test_waiting_for_events_ends_with_the_first_that_is_wanted(desk: Desk) -> None:
-    await desk.task("one")
-    since = await desk.head()
+async def test_waiting_for_events_ends_with_the_first_that_is_wanted(api: OperationsClient) -> None:
+    await api.create_task("one")
+    since = await api.last_seq()
     pages: list[Json] = []
 
     async def wait(**filters: Any) -> None:
-        pages.append(await desk.do("wait_for_events", since=since, wait_seconds=4, **filters))
+        pages.append(await api.call("wait_for_events", since=since, wait_seconds=4, **filters))
 
     async with anyio.create_task_group() as readers:
         readers.start_soon(lambda: wait(types=["task.locked"]))
         readers.start_soon(lambda: wait(project_id=1, types=["task.locked"]))
-        await desk.task("two", project_name="Shed")
-        await desk.claim(1, "ann")
+        await api.create_task("two", project_name="Shed")
+        await api.claim(1, "ann")
     assert [[event["type"] for event in page["items"]] for page in pages] == [["task.locked"]] * 2
-    assert (await desk.do("wait_for_events", since=since + 99_999, wait_seconds=4))["resync"] is True
+    assert (await api.call("wait_for_events", since=since + 99_999, wait_seconds=4))["resync"] is True
 
 
-async def test_waiting_ends_empty_after_its_time_and_returns_the_next_position(desk: Desk) -> None:
-    page = await desk.do("wait_for_events", since=0, wait_seconds=1)
+async def test_waiting_ends_empty_after_its_time_and_returns_the_next_position(api: OperationsClient) -> None:
+    page = await api.call("wait_for_events", since=0, wait_seconds=1)
     assert (page["items"], page["resync"], page["last_seq"], page["head"]) == ([], False, 0, 0)
 
 
 @pytest.mark.promise("events:resync")
 @pytest.mark.parametrize("filters", [{"since": 99}, {"epoch": "another", "since": 1}])
-async def test_a_reader_with_a_position_of_another_history_must_load_again(desk: Desk, filters: Json) -> None:
-    await desk.task()
-    page = await desk.do("wait_for_events", **filters)
+async def test_a_reader_with_a_position_of_another_history_must_load_again(
+    api: OperationsClient, filters: Json
+) -> None:
+    await api.create_task()
+    page = await api.call("wait_for_events", **filters)
     assert (page["items"], page["resync"], page["last_seq"]) == ([], True, page["head"])
 
 
-async def test_the_history_of_a_task_outlives_it(desk: Desk) -> None:
-    await desk.task()
-    await desk.do("delete_task", task_id=1)
-    history = await desk.do("list_task_events", task_id=1)
+async def test_the_history_of_a_task_outlives_it(api: OperationsClient) -> None:
+    await api.create_task()
+    await api.call("delete_task", task_id=1)
+    history = await api.call("list_task_events", task_id=1)
     assert [event["type"] for event in history["items"]] == ["task.created", "task.deleted"]
-    await desk.refused(TaskNotFound, "list_task_events", task_id=2)
+    await api.call_error(TaskNotFound, "list_task_events", task_id=2)
 
 
 # retention
 
 
-async def keep(desk: Desk, days: int) -> None:
-    await desk.runtime.database.writer.run("retain", lambda tx: retain(tx, days=days), desk.actor, "")
+async def keep(api: OperationsClient, days: int) -> None:
+    await api.runtime.database.writer.run("retain", lambda tx: retain(tx, days=days), api.actor, "")
 
 
 @pytest.mark.promise("outbox:retention")
-async def test_old_events_are_deleted_and_readers_from_before_them_are_notified(desk: Desk) -> None:
-    await desk.task("old")
-    old = await desk.head()
-    desk.clock.advance(3 * 24 * 3600)
-    await desk.task("young")
-    await keep(desk, 2)
-    assert [event["seq"] for event in await desk.events(old)] == [old + 1]
-    assert (await desk.do("wait_for_events", since=old - 1))["resync"] is True
-    assert (await desk.do("wait_for_events", since=old))["resync"] is False
-    assert (await desk.do("wait_for_events", since=0))["items"][0]["seq"] == old + 1
+async def test_old_events_are_deleted_and_readers_from_before_them_are_notified(api: OperationsClient) -> None:
+    await api.create_task("old")
+    old = await api.last_seq()
+    api.clock.advance(3 * 24 * 3600)
+    await api.create_task("young")
+    await keep(api, 2)
+    assert [event["seq"] for event in await api.events(old)] == [old + 1]
+    assert (await api.call("wait_for_events", since=old - 1))["resync"] is True
+    assert (await api.call("wait_for_events", since=old))["resync"] is False
+    assert (await api.call("wait_for_events", since=0))["items"][0]["seq"] == old + 1
 
 
 @pytest.mark.promise("outbox:retention")
 @pytest.mark.parametrize("days", [0, 1])
-async def test_events_of_the_last_day_are_never_deleted(desk: Desk, days: int) -> None:
-    await desk.task()
-    desk.clock.advance(24 * 3600)
-    await keep(desk, days)
-    assert len(await desk.events()) == 2
+async def test_events_of_the_last_day_are_never_deleted(api: OperationsClient, days: int) -> None:
+    await api.create_task()
+    api.clock.advance(24 * 3600)
+    await keep(api, days)
+    assert len(await api.events()) == 2
 
 
 @pytest.mark.promise("outbox:retention", "outbox:no-gap")
-async def test_numbers_continue_after_every_event_was_deleted(desk: Desk) -> None:
-    await desk.task()
-    head = await desk.head()
-    desk.clock.advance(10 * 24 * 3600)
-    await keep(desk, 1)
-    assert read(desk.runtime.database.path, "SELECT * FROM events") == []
-    page = await desk.do("wait_for_events", since=head)
+async def test_numbers_continue_after_every_event_was_deleted(api: OperationsClient) -> None:
+    await api.create_task()
+    head = await api.last_seq()
+    api.clock.advance(10 * 24 * 3600)
+    await keep(api, 1)
+    assert read(api.runtime.database.path, "SELECT * FROM events") == []
+    page = await api.call("wait_for_events", since=head)
     assert (page["resync"], page["last_seq"]) == (False, head)
-    await desk.task()
-    assert [event["seq"] for event in await desk.events(head)] == [head + 1]
+    await api.create_task()
+    assert [event["seq"] for event in await api.events(head)] == [head + 1]
 
 
 # other processes
@@ -261,23 +265,23 @@ def change_by_another_process(database: Path) -> None:
 
 
 @pytest.mark.promise("events:other-processes")
-async def test_changes_by_another_process_reach_every_waiter(desk: Desk, served: Served) -> None:
+async def test_changes_by_another_process_reach_every_waiter(api: OperationsClient, service: HttpService) -> None:
     pages: list[Json] = []
     claims: list[Json] = []
 
     async def wait() -> None:
-        pages.append(await served.ok("GET", "/api/events?wait_seconds=30&types=task.created"))
+        pages.append(await service.ok("GET", "/api/events?wait_seconds=30&types=task.created"))
 
     async def claim() -> None:
-        claims.append(await served.ok("POST", "/api/tasks/claim", {"agent_id": "ann", "wait_seconds": 30}))
+        claims.append(await service.ok("POST", "/api/tasks/claim", {"agent_id": "ann", "wait_seconds": 30}))
 
-    served.client.timeout = 40
-    async with served.listen() as socket, anyio.create_task_group() as waiting:
+    service.client.timeout = 40
+    async with service.listen() as socket, anyio.create_task_group() as waiting:
         assert (await frame(socket))["type"] == "hello"
         waiting.start_soon(wait)
         waiting.start_soon(claim)
-        await anyio.to_thread.run_sync(change_by_another_process, desk.runtime.database.path)
-        with anyio.fail_after(PATIENCE):
+        await anyio.to_thread.run_sync(change_by_another_process, api.runtime.database.path)
+        with anyio.fail_after(TIMEOUT):
             while (heard := await frame(socket))["type"] != "task.created":
                 pass
         assert heard["actor"] == {"id": "local", "kind": "human"}

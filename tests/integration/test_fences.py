@@ -6,9 +6,9 @@ from project_manager.domain.errors import (
     FenceRequired,
     StaleFence,
 )
-from tests.desk import Desk, Json
-from tests.integration.held import claimed_task, each_write
+from tests.integration.claimed_task import claimed_task, each_write
 from tests.integration.invariants import check
+from tests.operations_client import Json, OperationsClient
 
 # fences
 
@@ -24,70 +24,72 @@ from tests.integration.invariants import check
     ],
 )
 async def test_force_takes_over_a_claimed_task_with_any_other_fields(
-    desk: Desk, who: Json, operation: str, more: Json, logged: list[str]
+    api: OperationsClient, who: Json, operation: str, more: Json, logged: list[str]
 ) -> None:
-    number, _ = await claimed_task(desk)
-    since = await desk.head()
-    await desk.do(operation, task_id=number, force=True, **more, **who)
-    seen = await desk.look(number)
+    number, _ = await claimed_task(api)
+    since = await api.last_seq()
+    await api.call(operation, task_id=number, force=True, **more, **who)
+    seen = await api.get_task(number)
     assert (seen["status"], seen["lock"]) == ("TODO", None)
     ended = f"{who.get('agent_id', 'local')} ended the lease of ann"
-    assert [entry["body"] for entry in await desk.logs(number)] == [*logged, ended]
-    (unlocked,) = await desk.events(since, "task.unlocked")
+    assert [entry["body"] for entry in await api.logs(number)] == [*logged, ended]
+    (unlocked,) = await api.events(since, "task.unlocked")
     assert (unlocked["reason"], unlocked["agent_id"]) == ("forced", "ann")
-    check(desk)
+    check(api)
 
 
-async def test_force_does_not_make_a_stale_fence_good(desk: Desk) -> None:
-    number, lock = await claimed_task(desk)
+async def test_force_does_not_make_a_stale_fence_good(api: OperationsClient) -> None:
+    number, lock = await claimed_task(api)
     stale = {"task_id": number, "status": "TODO", "agent_id": "ann", "fence": lock["fence"] + 1, "force": True}
-    await desk.refused(StaleFence, "update_task_status", **stale, note="x")
-    await desk.refused(StaleFence, "update_task", **stale, priority=0)
-    assert (await desk.look(number))["lock"] == lock
+    await api.call_error(StaleFence, "update_task_status", **stale, note="x")
+    await api.call_error(StaleFence, "update_task", **stale, priority=0)
+    assert (await api.get_task(number))["lock"] == lock
 
 
 @pytest.mark.promise("lease:fence-grows")
-async def test_every_lease_of_a_task_has_a_higher_fence_than_the_one_before(desk: Desk) -> None:
-    task = await desk.task()
+async def test_every_lease_of_a_task_has_a_higher_fence_than_the_one_before(api: OperationsClient) -> None:
+    task = await api.create_task()
     number, fences = task["id"], []
     for ending in ("release", "failed", "expiry", "force", "status", "single call"):
-        fences.append((await desk.claim(number, "ann", ttl_seconds=10))["fence"])
+        fences.append((await api.claim(number, "ann", ttl_seconds=10))["fence"])
         if ending == "expiry":
-            await desk.pass_time(10)
+            await api.advance(10)
         elif ending == "status":
-            await desk.set_status(number, "TODO", "ann")
+            await api.set_status(number, "TODO", "ann")
         elif ending == "single call":
-            await desk.release(number, "ann")
-            await desk.set_status(number, "REVIEW", "bob")
-            await desk.set_status(number, "TODO")
+            await api.release(number, "ann")
+            await api.set_status(number, "REVIEW", "bob")
+            await api.set_status(number, "TODO")
         else:
-            await desk.release(
+            await api.release(
                 number, "ann" if ending != "force" else None, failed=ending == "failed", force=ending == "force"
             )
-    fences.append((await desk.claim(number, "bob"))["fence"])
+    fences.append((await api.claim(number, "bob"))["fence"])
     assert fences == sorted(set(fences))
-    check(desk)
+    check(api)
 
 
 @pytest.mark.promise("lease:fencing")
 @each_write
-async def test_a_stale_fence_is_refused_after_expiry(desk: Desk, operation: str, more: Json) -> None:
-    number, lock = await claimed_task(desk, ttl_seconds=10)
-    await desk.pass_time(10)
-    refusal = await desk.refused(StaleFence, operation, task_id=number, agent_id="ann", fence=lock["fence"], **more)
+async def test_a_stale_fence_is_refused_after_expiry(api: OperationsClient, operation: str, more: Json) -> None:
+    number, lock = await claimed_task(api, ttl_seconds=10)
+    await api.advance(10)
+    refusal = await api.call_error(StaleFence, operation, task_id=number, agent_id="ann", fence=lock["fence"], **more)
     assert refusal.details["holder"] is None
     assert refusal.hint
-    found = await desk.look(number)
+    found = await api.get_task(number)
     assert (found["status"], found["priority"], found["lock"]) == ("TODO", 2, None)
 
 
 @pytest.mark.promise("lease:fencing")
 @each_write
-async def test_a_stale_fence_is_refused_when_another_holds_the_task(desk: Desk, operation: str, more: Json) -> None:
-    number, lock = await claimed_task(desk, ttl_seconds=10)
-    await desk.pass_time(10)
-    present = await desk.claim(number, "bob")
-    refusal = await desk.refused(StaleFence, operation, task_id=number, agent_id="ann", fence=lock["fence"], **more)
+async def test_a_stale_fence_is_refused_when_another_holds_the_task(
+    api: OperationsClient, operation: str, more: Json
+) -> None:
+    number, lock = await claimed_task(api, ttl_seconds=10)
+    await api.advance(10)
+    present = await api.claim(number, "bob")
+    refusal = await api.call_error(StaleFence, operation, task_id=number, agent_id="ann", fence=lock["fence"], **more)
     assert refusal.details == {
         "task_id": number,
         "holder": "bob",
@@ -95,32 +97,32 @@ async def test_a_stale_fence_is_refused_when_another_holds_the_task(desk: Desk, 
         "expires_at": present["expires_at"],
         "ended": {"agent_id": "ann", "fence": 1, "ended_at": lock["expires_at"], "reason": "lock_expired"},
     }
-    assert (await desk.look(number))["lock"] == present
+    assert (await api.get_task(number))["lock"] == present
 
 
 @pytest.mark.promise("lease:fencing")
 @each_write
 async def test_a_stale_fence_of_the_same_agent_is_refused_under_its_new_lease(
-    desk: Desk, operation: str, more: Json
+    api: OperationsClient, operation: str, more: Json
 ) -> None:
-    number, old = await claimed_task(desk, ttl_seconds=10)
-    await desk.pass_time(10)
-    present = await desk.claim(number, "ann")
-    await desk.refused(StaleFence, operation, task_id=number, agent_id="ann", fence=old["fence"], **more)
-    assert (await desk.look(number))["lock"] == present
+    number, old = await claimed_task(api, ttl_seconds=10)
+    await api.advance(10)
+    present = await api.claim(number, "ann")
+    await api.call_error(StaleFence, operation, task_id=number, agent_id="ann", fence=old["fence"], **more)
+    assert (await api.get_task(number))["lock"] == present
 
 
 @pytest.mark.promise("lease:fencing")
 @each_write
 async def test_once_a_holder_has_sent_its_fence_it_must_send_it_with_every_write(
-    desk: Desk, operation: str, more: Json
+    api: OperationsClient, operation: str, more: Json
 ) -> None:
-    number, lock = await claimed_task(desk)
-    await desk.do("renew_task_lock", task_id=number, agent_id="ann", fence=lock["fence"])
-    refusal = await desk.refused(FenceRequired, operation, task_id=number, agent_id="ann", **more)
+    number, lock = await claimed_task(api)
+    await api.call("renew_task_lock", task_id=number, agent_id="ann", fence=lock["fence"])
+    refusal = await api.call_error(FenceRequired, operation, task_id=number, agent_id="ann", **more)
     assert refusal.details["fence"] == lock["fence"]
-    await desk.do(operation, task_id=number, agent_id="ann", fence=lock["fence"], **more)
-    check(desk)
+    await api.call(operation, task_id=number, agent_id="ann", fence=lock["fence"], **more)
+    check(api)
 
 
 @pytest.mark.promise("lease:fencing")
@@ -128,32 +130,34 @@ async def test_once_a_holder_has_sent_its_fence_it_must_send_it_with_every_write
     ("operation", "more"),
     [("add_task_log", {"body": "x"}), ("update_task", {"priority": 1}), ("acquire_task_lock", {})],
 )
-async def test_a_fence_sent_with_any_write_is_required_afterwards(desk: Desk, operation: str, more: Json) -> None:
-    number, lock = await claimed_task(desk)
-    await desk.do(operation, task_id=number, agent_id="ann", fence=lock["fence"], **more)
-    await desk.refused(FenceRequired, "release_task_lock", task_id=number, agent_id="ann")
+async def test_a_fence_sent_with_any_write_is_required_afterwards(
+    api: OperationsClient, operation: str, more: Json
+) -> None:
+    number, lock = await claimed_task(api)
+    await api.call(operation, task_id=number, agent_id="ann", fence=lock["fence"], **more)
+    await api.call_error(FenceRequired, "release_task_lock", task_id=number, agent_id="ann")
 
 
 @pytest.mark.promise("lease:fencing")
-async def test_the_fence_need_not_be_sent_under_the_next_lease(desk: Desk) -> None:
-    number, lock = await claimed_task(desk)
-    await desk.release(number, "ann", fence=lock["fence"])
-    await desk.claim(number, "ann")
-    await desk.do("renew_task_lock", task_id=number, agent_id="ann")
+async def test_the_fence_need_not_be_sent_under_the_next_lease(api: OperationsClient) -> None:
+    number, lock = await claimed_task(api)
+    await api.release(number, "ann", fence=lock["fence"])
+    await api.claim(number, "ann")
+    await api.call("renew_task_lock", task_id=number, agent_id="ann")
 
 
 @pytest.mark.promise("lease:fencing")
-async def test_a_comment_under_a_stale_fence_is_refused_too(desk: Desk) -> None:
-    number, lock = await claimed_task(desk, ttl_seconds=10)
-    await desk.pass_time(10)
-    await desk.refused(
+async def test_a_comment_under_a_stale_fence_is_refused_too(api: OperationsClient) -> None:
+    number, lock = await claimed_task(api, ttl_seconds=10)
+    await api.advance(10)
+    await api.call_error(
         StaleFence, "add_task_log", task_id=number, agent_id="ann", fence=lock["fence"], body="x", kind="comment"
     )
 
 
 @pytest.mark.promise("lease:fencing")
-async def test_a_fence_from_the_future_is_refused(desk: Desk) -> None:
-    number, lock = await claimed_task(desk)
-    await desk.refused(
+async def test_a_fence_from_the_future_is_refused(api: OperationsClient) -> None:
+    number, lock = await claimed_task(api)
+    await api.call_error(
         StaleFence, "update_task_status", task_id=number, agent_id="ann", fence=lock["fence"] + 1, status="DONE"
     )

@@ -8,9 +8,9 @@ import pytest
 
 from project_manager.domain.actors import Actor, Role
 from project_manager.domain.errors import IdempotencyMismatch, LockHeld, StaleFence, VersionMismatch
-from tests.desk import Desk, Json
+from tests.http_service import HttpService
 from tests.integration.invariants import check, read
-from tests.served import Served
+from tests.operations_client import Json, OperationsClient
 
 NAMING_THE_FIRST = [
     '"9", "1"',
@@ -48,38 +48,38 @@ pytestmark = pytest.mark.promise("request:idempotent")
 )
 @pytest.mark.parametrize("way", ["header", "argument"])
 async def test_a_request_sent_twice_under_one_key_has_one_effect(
-    desk: Desk, operation: str, raw: Json, way: str
+    api: OperationsClient, operation: str, raw: Json, way: str
 ) -> None:
-    await desk.task()
+    await api.create_task()
     sent: dict[str, Any] = {"key": "k"} if way == "header" else {"request_id": "k"}
-    first = await desk.do(operation, **raw, **sent)
-    events = await desk.events()
-    desk.clock.advance(3600)
-    assert await desk.do(operation, **raw, **sent) == first
-    assert [event for event in await desk.events() if event["type"] != "task.unlocked"][: len(events)] == events
-    again = [event["type"] for event in await desk.events(len(events))]
+    first = await api.call(operation, **raw, **sent)
+    events = await api.events()
+    api.clock.advance(3600)
+    assert await api.call(operation, **raw, **sent) == first
+    assert [event for event in await api.events() if event["type"] != "task.unlocked"][: len(events)] == events
+    again = [event["type"] for event in await api.events(len(events))]
     assert set(again) <= {"task.unlocked", "task.status_changed", "task.logged", "task.ready"}
-    check(desk)
+    check(api)
 
 
-async def test_a_release_sent_twice_under_one_key_gives_one_handoff(desk: Desk) -> None:
-    task = await desk.task()
-    await desk.claim(task["id"], "ann")
-    released = await desk.release(task["id"], "ann", handoff="nearly done", key="k")
-    assert await desk.release(task["id"], "ann", handoff="nearly done", key="k") == released
-    assert len(await desk.logs(task["id"])) == 1
+async def test_a_release_sent_twice_under_one_key_gives_one_handoff(api: OperationsClient) -> None:
+    task = await api.create_task()
+    await api.claim(task["id"], "ann")
+    released = await api.release(task["id"], "ann", handoff="nearly done", key="k")
+    assert await api.release(task["id"], "ann", handoff="nearly done", key="k") == released
+    assert len(await api.logs(task["id"])) == 1
 
 
-async def test_another_request_under_the_key_is_refused_for_any_difference(desk: Desk) -> None:
-    await desk.task()
-    await desk.do("acquire_task_lock", task_id=1, agent_id="ann", ttl_seconds=60, key="k")
+async def test_another_request_under_the_key_is_refused_for_any_difference(api: OperationsClient) -> None:
+    await api.create_task()
+    await api.call("acquire_task_lock", task_id=1, agent_id="ann", ttl_seconds=60, key="k")
     others: list[tuple[str, Json]] = [
         ("acquire_task_lock", {"task_id": 1, "agent_id": "ann", "ttl_seconds": 61}),
         ("acquire_task_lock", {"task_id": 2, "agent_id": "ann", "ttl_seconds": 60}),
         ("claim_next_task", {"agent_id": "ann"}),
     ]
     for operation, raw in others:
-        refusal = await desk.refused(IdempotencyMismatch, operation, key="k", **raw)
+        refusal = await api.call_error(IdempotencyMismatch, operation, key="k", **raw)
         assert "a different request" in refusal.message
 
 
@@ -95,65 +95,65 @@ async def test_another_request_under_the_key_is_refused_for_any_difference(desk:
     ids=lambda value: value if isinstance(value, str) else "",
 )
 async def test_an_agent_may_repeat_a_request_with_and_without_its_id(
-    desk: Desk, operation: str, raw: Json, known_first: bool
+    api: OperationsClient, operation: str, raw: Json, known_first: bool
 ) -> None:
-    await desk.task()
-    ann = desk.used_by(Actor("ann", "agent", Role.AGENT, bound=True))
+    await api.create_task()
+    ann = api.acting_as(Actor("ann", "agent", Role.AGENT, bound=True))
     named = {**raw, "agent_id": "ann"}
-    first = await ann.do(operation, key="k", **(named if known_first else raw))
-    again = await ann.answer(operation, key="k", **(raw if known_first else named))
+    first = await ann.call(operation, key="k", **(named if known_first else raw))
+    again = await ann.run(operation, key="k", **(raw if known_first else named))
     assert again.replayed
     assert orjson.loads(again.body) == first
     other = "create_epic" if operation == "create_task" else "create_task"
-    await ann.refused(IdempotencyMismatch, other, key="k", name="Rake", project_name="Garden")
+    await ann.call_error(IdempotencyMismatch, other, key="k", name="Rake", project_name="Garden")
 
 
-async def test_a_key_belongs_to_its_actor(desk: Desk) -> None:
-    one = await desk.do("create_task", name="x", agent_id="ann", key="k")
-    other = await desk.do("create_task", name="x", agent_id="bob", key="k")
+async def test_a_key_belongs_to_its_actor(api: OperationsClient) -> None:
+    one = await api.call("create_task", name="x", agent_id="ann", key="k")
+    other = await api.call("create_task", name="x", agent_id="bob", key="k")
     assert one["id"] != other["id"]
 
 
-async def test_a_refused_request_keeps_no_answer_so_that_it_may_succeed_later(desk: Desk) -> None:
-    task = await desk.task()
-    await desk.claim(task["id"], "ann")
-    await desk.refused(LockHeld, "acquire_task_lock", task_id=task["id"], agent_id="bob", key="k")
-    await desk.release(task["id"], "ann")
-    assert (await desk.claim(task["id"], "bob", key="k"))["holder"] == "bob"
+async def test_a_refused_request_keeps_no_answer_so_that_it_may_succeed_later(api: OperationsClient) -> None:
+    task = await api.create_task()
+    await api.claim(task["id"], "ann")
+    await api.call_error(LockHeld, "acquire_task_lock", task_id=task["id"], agent_id="bob", key="k")
+    await api.release(task["id"], "ann")
+    assert (await api.claim(task["id"], "bob", key="k"))["holder"] == "bob"
 
 
-async def test_an_empty_claim_keeps_no_answer_so_that_asking_again_asks_again(desk: Desk) -> None:
-    assert (await desk.next("ann", key="k"))["task"] is None
-    task = await desk.task()
-    assert (await desk.next("ann", key="k"))["task"]["id"] == task["id"]
-    assert (await desk.next("ann", key="k"))["task"]["id"] == task["id"]
-    assert (await desk.next("ann", key="l"))["task"] is None
+async def test_an_empty_claim_keeps_no_answer_so_that_asking_again_asks_again(api: OperationsClient) -> None:
+    assert (await api.claim_next("ann", key="k"))["task"] is None
+    task = await api.create_task()
+    assert (await api.claim_next("ann", key="k"))["task"]["id"] == task["id"]
+    assert (await api.claim_next("ann", key="k"))["task"]["id"] == task["id"]
+    assert (await api.claim_next("ann", key="l"))["task"] is None
 
 
-async def test_the_same_request_many_times_at_once_has_one_effect(desk: Desk) -> None:
+async def test_the_same_request_many_times_at_once_has_one_effect(api: OperationsClient) -> None:
     answers: list[Json] = []
 
     async def send() -> None:
-        answers.append(await desk.do("create_task", name="x", key="k"))
+        answers.append(await api.call("create_task", name="x", key="k"))
 
     async with anyio.create_task_group() as senders:
         for _ in range(10):
             senders.start_soon(send)
     assert answers == [answers[0]] * 10
-    assert (await desk.do("list_tasks"))["total"] == 1
+    assert (await api.call("list_tasks"))["total"] == 1
 
 
-async def test_answers_are_forgotten_after_a_day_and_not_before(desk: Desk) -> None:
+async def test_answers_are_forgotten_after_a_day_and_not_before(api: OperationsClient) -> None:
     from project_manager.runtime import background  # noqa: PLC0415
 
     async def forget_old() -> list[Json]:
-        await background.maintain_once(desk.runtime.database, event_days=90)
-        return read(desk.runtime.database.path, "SELECT key FROM answers")
+        await background.maintain_once(api.runtime.database, event_days=90)
+        return read(api.runtime.database.path, "SELECT key FROM answers")
 
-    await desk.task(key="k")
-    await desk.pass_time(24 * 3600)
+    await api.create_task(key="k")
+    await api.advance(24 * 3600)
     assert await forget_old() == [{"key": "k"}]
-    await desk.pass_time(1)
+    await api.advance(1)
     assert await forget_old() == []
 
 
@@ -161,14 +161,14 @@ async def test_answers_are_forgotten_after_a_day_and_not_before(desk: Desk) -> N
 
 
 @pytest.mark.promise("request:if-match")
-async def test_of_many_edits_from_one_version_one_is_kept_and_the_others_know(desk: Desk) -> None:
-    task = await desk.task(labels=["a"])
+async def test_of_many_edits_from_one_version_one_is_kept_and_the_others_know(api: OperationsClient) -> None:
+    task = await api.create_task(labels=["a"])
     outcomes: list[str] = []
     refusals: list[Json] = []
 
     async def edit(number: int) -> None:
         try:
-            await desk.edit(task["id"], labels=[f"edit {number}"], version=task["version"])
+            await api.update_task(task["id"], labels=[f"edit {number}"], version=task["version"])
             outcomes.append(f"edit {number}")
         except VersionMismatch as refusal:
             refusals.append(refusal.details)
@@ -178,34 +178,34 @@ async def test_of_many_edits_from_one_version_one_is_kept_and_the_others_know(de
             editors.start_soon(edit, number)
     assert len(outcomes) == 1
     assert refusals == [{"version": task["version"] + 1, "expected": task["version"]}] * 9
-    assert (await desk.look(task["id"]))["labels"] == outcomes
-    assert len(await desk.events(0, "task.updated")) == 1
+    assert (await api.get_task(task["id"]))["labels"] == outcomes
+    assert len(await api.events(0, "task.updated")) == 1
 
 
 @pytest.mark.promise("request:if-match")
-async def test_the_version_grows_with_every_change_and_with_nothing_else(desk: Desk) -> None:
-    task = await desk.task()
+async def test_the_version_grows_with_every_change_and_with_nothing_else(api: OperationsClient) -> None:
+    task = await api.create_task()
     seen = [task["version"]]
 
     async def grown() -> bool:
-        seen.append((await desk.look(task["id"]))["version"])
+        seen.append((await api.get_task(task["id"]))["version"])
         return bool(seen[-1] > seen[-2])
 
-    await desk.edit(task["id"], priority=1)
+    await api.update_task(task["id"], priority=1)
     assert await grown()
-    lock = await desk.claim(task["id"], "ann", ttl_seconds=60)
+    lock = await api.claim(task["id"], "ann", ttl_seconds=60)
     assert await grown()
-    await desk.do("renew_task_lock", task_id=task["id"], agent_id="ann", fence=lock["fence"])
-    await desk.do("add_task_log", task_id=task["id"], body="x", agent_id="ann", fence=lock["fence"])
+    await api.call("renew_task_lock", task_id=task["id"], agent_id="ann", fence=lock["fence"])
+    await api.call("add_task_log", task_id=task["id"], body="x", agent_id="ann", fence=lock["fence"])
     assert not await grown()
-    await desk.pass_time(60)
+    await api.advance(60)
     assert await grown()
-    await desk.refused(StaleFence, "update_task", task_id=task["id"], priority=0, agent_id="ann", fence=lock["fence"])
+    await api.call_error(StaleFence, "update_task", task_id=task["id"], priority=0, agent_id="ann", fence=lock["fence"])
     assert not await grown()
 
 
 @pytest.mark.promise("request:if-match")
-async def test_an_edit_changes_only_the_fields_that_were_sent(desk: Desk) -> None:
+async def test_an_edit_changes_only_the_fields_that_were_sent(api: OperationsClient) -> None:
     whole: Json = {
         "description": "with a brush",
         "priority": 1,
@@ -215,38 +215,38 @@ async def test_an_edit_changes_only_the_fields_that_were_sent(desk: Desk) -> Non
         "estimate_minutes": 90,
         "external_key": "G-1",
     }
-    await desk.do("create_project", name="Garden")
-    task = await desk.task(**whole)
-    after = await desk.edit(task["id"], name="Paint the door")
+    await api.call("create_project", name="Garden")
+    task = await api.create_task(**whole)
+    after = await api.update_task(task["id"], name="Paint the door")
     changed = {name for name in task if task[name] != after[name]}
     assert changed <= {"name", "version", "updated_at"}
-    cleared = await desk.edit(task["id"], due_at=None, estimate_minutes=None, external_key=None, labels=[])
+    cleared = await api.update_task(task["id"], due_at=None, estimate_minutes=None, external_key=None, labels=[])
     assert [cleared[name] for name in ("due_at", "estimate_minutes", "external_key", "labels")] == [
         None,
         None,
         None,
         [],
     ]
-    (first, second) = await desk.events(0, "task.updated")
+    (first, second) = await api.events(0, "task.updated")
     assert (first["changes"], first["previous"]) == ({"name": "Paint the door"}, {"name": "Paint the fence"})
     assert second["previous"]["labels"] == ["wood"]
 
 
 @pytest.mark.promise("request:if-match")
 @pytest.mark.parametrize("listed", [*NAMING_THE_FIRST, "*"])
-async def test_any_of_the_versions_that_are_named_is_good(served: Served, listed: str) -> None:
-    await served.ok("POST", "/api/tasks", {"name": "x"})
+async def test_any_of_the_versions_that_are_named_is_good(service: HttpService, listed: str) -> None:
+    await service.ok("POST", "/api/tasks", {"name": "x"})
     for _ in range(2):
-        sent = await served.send("PATCH", "/api/tasks/1", {"priority": 0}, If_Match=listed, Idempotency_Key="k")
+        sent = await service.send("PATCH", "/api/tasks/1", {"priority": 0}, If_Match=listed, Idempotency_Key="k")
         assert (sent.status_code, sent.json()["version"]) == (200, 2), sent.text
     assert sent.headers["idempotency-replayed"] == "true"
     if listed != "*":
         for method, body in (("PATCH", {"priority": 1}), ("DELETE", None)):
-            error = await served.refused(412, method, "/api/tasks/1", body, If_Match=listed)
+            error = await service.error(412, method, "/api/tasks/1", body, If_Match=listed)
             assert (error["code"], error["details"]["version"]) == ("version_mismatch", 2)
-    another = await served.refused(422, "PATCH", "/api/tasks/1", {"priority": 3}, If_Match=listed, Idempotency_Key="k")
+    another = await service.error(422, "PATCH", "/api/tasks/1", {"priority": 3}, If_Match=listed, Idempotency_Key="k")
     assert another["code"] == "idempotency_mismatch"
-    assert (await served.ok("GET", "/api/tasks/1"))["priority"] == 0
+    assert (await service.ok("GET", "/api/tasks/1"))["priority"] == 0
 
 
 @pytest.mark.promise("request:if-match")
@@ -264,20 +264,22 @@ async def test_any_of_the_versions_that_are_named_is_good(served: Served, listed
     ],
 )
 async def test_a_list_of_versions_without_the_present_one_is_refused(
-    served: Served, listed: str, status: int, code: str
+    service: HttpService, listed: str, status: int, code: str
 ) -> None:
-    await served.ok("POST", "/api/tasks", {"name": "x"})
-    error = await served.refused(status, "PATCH", "/api/tasks/1", {"priority": 0}, If_Match=listed)
+    await service.ok("POST", "/api/tasks", {"name": "x"})
+    error = await service.error(status, "PATCH", "/api/tasks/1", {"priority": 0}, If_Match=listed)
     assert error["code"] == code
-    assert (await served.ok("GET", "/api/tasks/1"))["version"] == 1
+    assert (await service.ok("GET", "/api/tasks/1"))["version"] == 1
 
 
 @pytest.mark.promise("request:if-match")
 @pytest.mark.parametrize(("lines", "status"), [(("1", "7"), 200), (("7", "1"), 200), (("7", "8"), 412)])
-async def test_several_lines_of_if_match_are_one_list(served: Served, lines: tuple[str, str], status: int) -> None:
-    await served.ok("POST", "/api/tasks", {"name": "x"})
+async def test_several_lines_of_if_match_are_one_list(
+    service: HttpService, lines: tuple[str, str], status: int
+) -> None:
+    await service.ok("POST", "/api/tasks", {"name": "x"})
     headers = [("If-Match", f'"{version}"') for version in lines]
-    sent = await served.client.request("PATCH", "/api/tasks/1", json={"priority": 0}, headers=headers)
+    sent = await service.client.request("PATCH", "/api/tasks/1", json={"priority": 0}, headers=headers)
     assert sent.status_code == status, sent.text
 
 
@@ -286,27 +288,27 @@ async def test_several_lines_of_if_match_are_one_list(served: Served, lines: tup
     [("request_id", "Idempotency_Key", "k"), ("version", "If_Match", '"1"')],
 )
 async def test_a_field_and_a_header_that_differ_are_refused(
-    served: Served, field: str, header: str, given: str
+    service: HttpService, field: str, header: str, given: str
 ) -> None:
-    await served.ok("POST", "/api/tasks", {"name": "x"})
+    await service.ok("POST", "/api/tasks", {"name": "x"})
     same, other = (1, 2) if field == "version" else ("k", "other")
-    error = await served.refused(422, "PATCH", "/api/tasks/1", {"priority": 0, field: other}, **{header: given})
+    error = await service.error(422, "PATCH", "/api/tasks/1", {"priority": 0, field: other}, **{header: given})
     assert error["details"]["faults"][0]["field"] == field
     assert header.replace("_", "-") in error["message"]
-    await served.ok("PATCH", "/api/tasks/1", {"priority": 0, field: same}, **{header: given})
+    await service.ok("PATCH", "/api/tasks/1", {"priority": 0, field: same}, **{header: given})
 
 
 @pytest.mark.promise("request:if-match")
-async def test_if_match_is_refused_by_a_write_that_compares_no_version(served: Served) -> None:
-    await served.ok("POST", "/api/tasks", {"name": "x"})
-    error = await served.refused(400, "POST", "/api/task/1/status", {"status": "DONE"}, If_Match='"1"')
+async def test_if_match_is_refused_by_a_write_that_compares_no_version(service: HttpService) -> None:
+    await service.ok("POST", "/api/tasks", {"name": "x"})
+    error = await service.error(400, "POST", "/api/task/1/status", {"status": "DONE"}, If_Match='"1"')
     assert "If-Match" in error["message"]
     assert error["hint"] == "Remove the If-Match header."
-    await served.ok("GET", "/api/tasks/1", If_Match='"7"')
-    await served.ok("POST", "/api/task/1/status", {"status": "DONE"}, If_Match="*")
+    await service.ok("GET", "/api/tasks/1", If_Match='"7"')
+    await service.ok("POST", "/api/task/1/status", {"status": "DONE"}, If_Match="*")
 
 
 @pytest.mark.parametrize("version", [1, "1", 1.0])
-async def test_a_version_in_any_form_agrees_with_its_header(served: Served, version: object) -> None:
-    await served.ok("POST", "/api/tasks", {"name": "x"})
-    await served.ok("PATCH", "/api/tasks/1", {"priority": 0, "version": version}, If_Match='"1"')
+async def test_a_version_in_any_form_agrees_with_its_header(service: HttpService, version: object) -> None:
+    await service.ok("POST", "/api/tasks", {"name": "x"})
+    await service.ok("PATCH", "/api/tasks/1", {"priority": 0, "version": version}, If_Match='"1"')

@@ -16,7 +16,7 @@ from project_manager.catalogue import OPERATIONS
 from project_manager.mcp.schemas import input_schema
 from project_manager.web.errors import status_of
 from project_manager.web.openapi import document
-from tests.served import Served
+from tests.http_service import HttpService
 
 SNAPSHOTS = Path(__file__).with_name("snapshots")
 
@@ -91,15 +91,15 @@ def test_an_edit_is_described_without_defaults_because_omitted_fields_stay() -> 
     ],
 )
 async def test_a_body_is_described_with_its_required_fields(
-    served: Served, path: str, body: dict[str, Any], *, valid: bool
+    service: HttpService, path: str, body: dict[str, Any], *, valid: bool
 ) -> None:
     api = document()
     method = next(method for method in ("patch", "put", "post") if method in api["paths"][path])
     described = api["paths"][path][method]["requestBody"]["content"]["application/json"]["schema"]
     schema = described | {"components": api["components"]}
     assert Draft202012Validator(schema).is_valid(body) == valid
-    await served.ok("POST", "/api/tasks", {"name": "one"})
-    response = await served.send(method.upper(), re.sub(r"\{\w+\}", "1", path), body)
+    await service.ok("POST", "/api/tasks", {"name": "one"})
+    response = await service.send(method.upper(), re.sub(r"\{\w+\}", "1", path), body)
     assert (response.status_code == 422) is not valid
 
 
@@ -118,8 +118,8 @@ def test_a_created_resource_is_linked_to_its_operations() -> None:
     assert "get_knowledge_item" in linked["upsert_knowledge"]
 
 
-async def test_every_described_route_is_there_with_each_status_that_it_may_answer(served: Served) -> None:
-    api = await served.ok("GET", "/openapi.json")
+async def test_every_described_route_is_there_with_each_status_that_it_may_answer(service: HttpService) -> None:
+    api = await service.ok("GET", "/openapi.json")
     for row in OPERATIONS:
         if not row.http:
             continue
@@ -128,25 +128,25 @@ async def test_every_described_route_is_there_with_each_status_that_it_may_answe
         assert entry["operationId"] == row.name
         assert str(row.status) in entry["responses"]
         assert {str(status_of(error)) for error in row.errors} <= set(entry["responses"])
-        response = await served.send("PROPFIND", re.sub(r"\{\w+\}", "1", path))
+        response = await service.send("PROPFIND", re.sub(r"\{\w+\}", "1", path))
         assert response.status_code == 405
         assert method in response.headers["allow"]
 
 
-async def test_the_page_of_the_description_loads_nothing_from_other_hosts(served: Served) -> None:
-    page = await served.send("GET", "/docs")
+async def test_the_page_of_the_description_loads_nothing_from_other_hosts(service: HttpService) -> None:
+    page = await service.send("GET", "/docs")
     assert "default-src 'none'" in page.headers["content-security-policy"]
     links = re.findall(r'(?:src|href)="([^"]+)"', page.text)
     assert links
     assert all(link.startswith("/") for link in links)
     assert "<script" not in page.text
     for link in links:
-        assert (await served.send("GET", link)).status_code == 200
+        assert (await service.send("GET", link)).status_code == 200
     assert all(f'id="{row.name}"' in page.text for row in OPERATIONS if row.http)
 
 
-async def test_the_page_describes_the_allowed_values_in_plain_words(served: Served) -> None:
-    page = await served.send("GET", "/docs")
+async def test_the_page_describes_the_allowed_values_in_plain_words(service: HttpService) -> None:
+    page = await service.send("GET", "/docs")
     kinds = set(re.findall(r"<td>(?:path|query|header|body)</td><td>([^<]*)</td>", page.text))
     assert {"integer | string", "integer | string | null", "list of string", "boolean"} <= kinds
     assert [kind for kind in kinds if re.search(r"[^a-z |]", kind)] == []
@@ -173,14 +173,14 @@ def test_an_operation_names_the_errors_that_its_command_makes_possible() -> None
     assert missing == []
 
 
-async def test_every_route_is_described_with_all_of_its_methods(served: Served) -> None:
+async def test_every_route_is_described_with_all_of_its_methods(service: HttpService) -> None:
     paths = document()["paths"]
     for row in OPERATIONS:
         for route in filter(None, (row.http, *row.aliases)):
             method, path = route.split(" ")
             assert method.lower() in paths[path]
     for path, methods in paths.items():
-        response = await served.send("OPTIONS", re.sub(r"\{\w+\}", "1", path))
+        response = await service.send("OPTIONS", re.sub(r"\{\w+\}", "1", path))
         allowed = set(response.headers["allow"].lower().split(", "))
         assert allowed - {"head"} == set(methods), path
 
@@ -194,9 +194,9 @@ def test_each_entry_of_the_description_has_an_id_of_its_own() -> None:
     }
 
 
-async def test_a_method_that_a_path_lacks_is_refused_before_its_headers_are_read(served: Served) -> None:
+async def test_a_method_that_a_path_lacks_is_refused_before_its_headers_are_read(service: HttpService) -> None:
     for headers in ({"If-Match": ""}, {"If-Match": "x, " * 20 + "x"}, {"Idempotency-Key": "k" * 300}):
-        error = await served.refused(405, "PUT", "/api/tasks/1", {"name": ""}, **headers)
+        error = await service.error(405, "PUT", "/api/tasks/1", {"name": ""}, **headers)
         assert error["code"] == "method_not_allowed"
 
 

@@ -11,18 +11,18 @@ from project_manager.domain.errors import (
     TaskNotFound,
     VersionMismatch,
 )
-from tests.desk import Desk
-from tests.integration.knowing import epic, known, project, titles, versions
+from tests.integration.knowledge_helpers import epic, project, saved_knowledge, titles, versions
+from tests.operations_client import OperationsClient
 
 # Writing
 
 
-async def test_a_new_item_is_kept_with_all_that_was_sent(desk: Desk) -> None:
-    garden = await project(desk)
-    fence = await epic(desk, garden)
-    task = await desk.task(epic_id=fence)
-    saved = await known(
-        desk,
+async def test_a_new_item_is_kept_with_all_that_was_sent(api: OperationsClient) -> None:
+    garden = await project(api)
+    fence = await epic(api, garden)
+    task = await api.create_task(epic_id=fence)
+    saved = await saved_knowledge(
+        api,
         epic_id=fence,
         task_id=task["id"],
         category="decision",
@@ -49,23 +49,25 @@ async def test_a_new_item_is_kept_with_all_that_was_sent(desk: Desk) -> None:
         "metadata": {"seen": 3},
         "version": 1,
         "created_by": "ann",
-        "created_at": desk.clock.later(0),
+        "created_at": api.clock.later(0),
         "updated_by": "ann",
-        "updated_at": desk.clock.later(0),
+        "updated_at": api.clock.later(0),
     }
-    assert await desk.do("get_knowledge_item", knowledge_id=item["id"]) == item
+    assert await api.call("get_knowledge_item", knowledge_id=item["id"]) == item
 
 
-async def test_a_new_item_is_at_no_version(desk: Desk) -> None:
-    garden = await project(desk)
+async def test_a_new_item_is_at_no_version(api: OperationsClient) -> None:
+    garden = await project(api)
     with pytest.raises(VersionMismatch, match="a new item has no version 3"):
-        await known(desk, project_id=garden, version=3)
+        await saved_knowledge(api, project_id=garden, version=3)
 
 
-async def test_a_change_leaves_omitted_fields_as_they_were(desk: Desk) -> None:
-    first = await known(desk, category="decision", tags=["paint"], priority=4, metadata={"a": 1}, agent_id="ann")
-    desk.clock.advance(5)
-    changed = await desk.do(
+async def test_a_change_leaves_omitted_fields_as_they_were(api: OperationsClient) -> None:
+    first = await saved_knowledge(
+        api, category="decision", tags=["paint"], priority=4, metadata={"a": 1}, agent_id="ann"
+    )
+    api.clock.advance(5)
+    changed = await api.call(
         "upsert_knowledge", knowledge_id=first["knowledge_id"], content="Blue paint lasts.", agent_id="bob"
     )
     assert (changed["operation"], changed["version"]) == ("updated", 2)
@@ -78,16 +80,16 @@ async def test_a_change_leaves_omitted_fields_as_they_were(desk: Desk) -> None:
     }
 
 
-async def test_null_clears_optional_fields(desk: Desk) -> None:
-    first = await known(desk, category="decision")
-    changed = await desk.do("upsert_knowledge", knowledge_id=first["knowledge_id"], category=None)
+async def test_null_clears_optional_fields(api: OperationsClient) -> None:
+    first = await saved_knowledge(api, category="decision")
+    changed = await api.call("upsert_knowledge", knowledge_id=first["knowledge_id"], category=None)
     assert changed["knowledge_item"]["category"] is None
 
 
-async def test_sending_the_stored_values_changes_nothing(desk: Desk) -> None:
-    first = await known(desk, tags=["a"], metadata={"b": 1, "a": 2})
-    head = await desk.head()
-    again = await desk.do(
+async def test_sending_the_stored_values_changes_nothing(api: OperationsClient) -> None:
+    first = await saved_knowledge(api, tags=["a"], metadata={"b": 1, "a": 2})
+    head = await api.last_seq()
+    again = await api.call(
         "upsert_knowledge",
         knowledge_id=first["knowledge_id"],
         title="Paint",
@@ -96,41 +98,41 @@ async def test_sending_the_stored_values_changes_nothing(desk: Desk) -> None:
         metadata='{"a": 2, "b": 1}',
     )
     assert (again["operation"], again["version"]) == ("no_changes", 1)
-    assert await desk.head() == head
-    assert len(await versions(desk, first["knowledge_id"])) == 1
+    assert await api.last_seq() == head
+    assert len(await versions(api, first["knowledge_id"])) == 1
 
 
-async def test_a_repeated_request_writes_one_item(desk: Desk) -> None:
-    first = await known(desk, request_id="once")
-    assert await known(desk, request_id="once") == first
-    assert await titles(desk) == ["Paint"]
+async def test_a_repeated_request_writes_one_item(api: OperationsClient) -> None:
+    first = await saved_knowledge(api, request_id="once")
+    assert await saved_knowledge(api, request_id="once") == first
+    assert await titles(api) == ["Paint"]
     with pytest.raises(IdempotencyMismatch):
-        await known(desk, request_id="once", title="Other")
+        await saved_knowledge(api, request_id="once", title="Other")
 
 
-async def test_an_item_belongs_to_the_project_of_its_link(desk: Desk) -> None:
-    garden = await project(desk)
-    task = await desk.task()
-    parent = await known(desk, project_id=garden)
-    for link in ({"task_id": task["id"]}, {"parent_id": parent["knowledge_id"]}, {"epic_id": await epic(desk, garden)}):
-        assert (await known(desk, **link))["knowledge_item"]["project_id"] == garden
+async def test_an_item_belongs_to_the_project_of_its_link(api: OperationsClient) -> None:
+    garden = await project(api)
+    task = await api.create_task()
+    parent = await saved_knowledge(api, project_id=garden)
+    for link in ({"task_id": task["id"]}, {"parent_id": parent["knowledge_id"]}, {"epic_id": await epic(api, garden)}):
+        assert (await saved_knowledge(api, **link))["knowledge_item"]["project_id"] == garden
 
 
 # Versions
 
 
-async def test_every_version_stays_readable_with_author_and_reason(desk: Desk) -> None:
-    item = (await known(desk, agent_id="ann"))["knowledge_id"]
+async def test_every_version_stays_readable_with_author_and_reason(api: OperationsClient) -> None:
+    item = (await saved_knowledge(api, agent_id="ann"))["knowledge_id"]
     for number in range(2, 6):
-        desk.clock.advance(60)
-        await desk.do(
+        api.clock.advance(60)
+        await api.call(
             "upsert_knowledge",
             knowledge_id=item,
             content=f"Text {number}",
             agent_id=f"agent-{number}",
             change_reason=f"because {number}",
         )
-    found = await versions(desk, item)
+    found = await versions(api, item)
     assert [version["version"] for version in found] == [1, 2, 3, 4, 5]
     assert [version["content"] for version in found] == ["Green paint lasts.", "Text 2", "Text 3", "Text 4", "Text 5"]
     assert [version["author"] for version in found] == ["ann", "agent-2", "agent-3", "agent-4", "agent-5"]
@@ -139,13 +141,13 @@ async def test_every_version_stays_readable_with_author_and_reason(desk: Desk) -
     assert found[1]["created_at"] < found[2]["created_at"]
 
 
-async def test_versions_are_read_page_by_page_newest_first(desk: Desk) -> None:
-    item = (await known(desk))["knowledge_id"]
+async def test_versions_are_read_page_by_page_newest_first(api: OperationsClient) -> None:
+    item = (await saved_knowledge(api))["knowledge_id"]
     for number in range(2, 6):
-        await desk.do("upsert_knowledge", knowledge_id=item, priority=number % 5)
+        await api.call("upsert_knowledge", knowledge_id=item, priority=number % 5)
     read, cursor = [], None
     while True:
-        page = await desk.do("list_knowledge_versions", knowledge_id=item, limit=2, cursor=cursor)
+        page = await api.call("list_knowledge_versions", knowledge_id=item, limit=2, cursor=cursor)
         read += [version["version"] for version in page["items"]]
         cursor = page["next_cursor"]
         if cursor is None:
@@ -154,35 +156,35 @@ async def test_versions_are_read_page_by_page_newest_first(desk: Desk) -> None:
     assert page["total"] == 5
 
 
-async def test_a_change_of_an_old_version_is_refused_and_changes_nothing(desk: Desk) -> None:
-    item = (await known(desk))["knowledge_id"]
-    await desk.do("upsert_knowledge", knowledge_id=item, content="Second", version=1)
-    refusal = await desk.refused(
+async def test_a_change_of_an_old_version_is_refused_and_changes_nothing(api: OperationsClient) -> None:
+    item = (await saved_knowledge(api))["knowledge_id"]
+    await api.call("upsert_knowledge", knowledge_id=item, content="Second", version=1)
+    refusal = await api.call_error(
         VersionMismatch, "upsert_knowledge", knowledge_id=item, content="Lost update", version=1
     )
     assert refusal.details == {"version": 2, "expected": 1}
-    assert (await desk.do("get_knowledge_item", knowledge_id=item))["content"] == "Second"
+    assert (await api.call("get_knowledge_item", knowledge_id=item))["content"] == "Second"
 
 
-async def test_a_retired_item_leaves_lists_and_comes_back_with_its_versions(desk: Desk) -> None:
-    item = (await known(desk))["knowledge_id"]
-    assert (await desk.do("retire_knowledge", knowledge_id=item))["knowledge_item"]["active"] is False
-    assert await titles(desk) == []
-    assert await titles(desk, q="green") == []
-    assert await titles(desk, include_inactive=True) == ["Paint"]
-    assert await titles(desk, knowledge_id=item) == ["Paint"]
-    await desk.do("upsert_knowledge", knowledge_id=item, is_active=True)
-    assert await titles(desk) == ["Paint"]
-    assert [version["active"] for version in await versions(desk, item)] == [True, False, True]
-    await desk.refused(VersionMismatch, "retire_knowledge", knowledge_id=item, version=1)
+async def test_a_retired_item_leaves_lists_and_comes_back_with_its_versions(api: OperationsClient) -> None:
+    item = (await saved_knowledge(api))["knowledge_id"]
+    assert (await api.call("retire_knowledge", knowledge_id=item))["knowledge_item"]["active"] is False
+    assert await titles(api) == []
+    assert await titles(api, q="green") == []
+    assert await titles(api, include_inactive=True) == ["Paint"]
+    assert await titles(api, knowledge_id=item) == ["Paint"]
+    await api.call("upsert_knowledge", knowledge_id=item, is_active=True)
+    assert await titles(api) == ["Paint"]
+    assert [version["active"] for version in await versions(api, item)] == [True, False, True]
+    await api.call_error(VersionMismatch, "retire_knowledge", knowledge_id=item, version=1)
 
 
 # Logs
 
 
-async def test_a_log_entry_records_an_action_and_leaves_the_item_unchanged(desk: Desk) -> None:
-    item = await known(desk)
-    noted = await desk.do(
+async def test_a_log_entry_records_an_action_and_leaves_the_item_unchanged(api: OperationsClient) -> None:
+    item = await saved_knowledge(api)
+    noted = await api.call(
         "append_knowledge_log",
         knowledge_id=item["knowledge_id"],
         action_type="used",
@@ -191,27 +193,27 @@ async def test_a_log_entry_records_an_action_and_leaves_the_item_unchanged(desk:
         created_by="bob",
     )
     assert (noted["success"], noted["knowledge_id"]) == (True, item["knowledge_id"])
-    await desk.do("append_knowledge_log", knowledge_id=item["knowledge_id"], action_type="questioned")
-    page = await desk.do("list_knowledge_logs", knowledge_id=item["knowledge_id"])
+    await api.call("append_knowledge_log", knowledge_id=item["knowledge_id"], action_type="questioned")
+    page = await api.call("list_knowledge_logs", knowledge_id=item["knowledge_id"])
     assert [entry["action_type"] for entry in page["items"]] == ["questioned", "used"]
     assert page["items"][1] == noted["log"]
     assert (noted["log"]["author"], noted["log"]["metadata"]) == ("bob", {"task": 7})
-    used = await desk.do("list_knowledge_logs", knowledge_id=item["knowledge_id"], action_type="used")
+    used = await api.call("list_knowledge_logs", knowledge_id=item["knowledge_id"], action_type="used")
     assert (len(used["items"]), used["total"]) == (1, 1)
-    assert (await desk.do("get_knowledge_item", knowledge_id=item["knowledge_id"])) == item["knowledge_item"]
+    assert (await api.call("get_knowledge_item", knowledge_id=item["knowledge_id"])) == item["knowledge_item"]
 
 
 # Events
 
 
-async def test_every_change_emits_an_event(desk: Desk) -> None:
-    garden = await project(desk)
-    fence = await epic(desk, garden)
-    since = await desk.head()
-    item = (await known(desk, epic_id=fence, agent_id="ann"))["knowledge_id"]
-    await desk.do("upsert_knowledge", knowledge_id=item, tags=["a"], agent_id="bob")
-    await desk.do("append_knowledge_log", knowledge_id=item, action_type="used", agent_id="cid")
-    created, updated, logged = await desk.events(since)
+async def test_every_change_emits_an_event(api: OperationsClient) -> None:
+    garden = await project(api)
+    fence = await epic(api, garden)
+    since = await api.last_seq()
+    item = (await saved_knowledge(api, epic_id=fence, agent_id="ann"))["knowledge_id"]
+    await api.call("upsert_knowledge", knowledge_id=item, tags=["a"], agent_id="bob")
+    await api.call("append_knowledge_log", knowledge_id=item, action_type="used", agent_id="cid")
+    created, updated, logged = await api.events(since)
     assert [event["type"] for event in (created, updated, logged)] == [
         "knowledge.created",
         "knowledge.updated",
@@ -226,19 +228,19 @@ async def test_every_change_emits_an_event(desk: Desk) -> None:
 # Deletion
 
 
-async def test_deleting_a_project_takes_its_knowledge_with_it_and_leaves_the_rest(desk: Desk) -> None:
-    garden = await project(desk)
-    fence = await epic(desk, garden)
-    parent = (await known(desk, epic_id=fence, title="above"))["knowledge_id"]
-    below = (await known(desk, project_id=garden, parent_id=parent, title="below"))["knowledge_id"]
-    await desk.do("upsert_knowledge", knowledge_id=below, content="changed")
-    await desk.do("append_knowledge_log", knowledge_id=below, action_type="used")
-    await known(desk, project_name="House", title="of the house", content="Green too")
-    await desk.do("delete_project", project_id=garden, force=True)
-    await desk.refused(KnowledgeNotFound, "get_knowledge_item", knowledge_id=below)
-    assert await titles(desk, q="green") == ["of the house"]
-    assert await titles(desk) == ["of the house"]
-    left = await desk.runtime.read("left", left_behind)
+async def test_deleting_a_project_takes_its_knowledge_with_it_and_leaves_the_rest(api: OperationsClient) -> None:
+    garden = await project(api)
+    fence = await epic(api, garden)
+    parent = (await saved_knowledge(api, epic_id=fence, title="above"))["knowledge_id"]
+    below = (await saved_knowledge(api, project_id=garden, parent_id=parent, title="below"))["knowledge_id"]
+    await api.call("upsert_knowledge", knowledge_id=below, content="changed")
+    await api.call("append_knowledge_log", knowledge_id=below, action_type="used")
+    await saved_knowledge(api, project_name="House", title="of the house", content="Green too")
+    await api.call("delete_project", project_id=garden, force=True)
+    await api.call_error(KnowledgeNotFound, "get_knowledge_item", knowledge_id=below)
+    assert await titles(api, q="green") == ["of the house"]
+    assert await titles(api) == ["of the house"]
+    left = await api.runtime.read("left", left_behind)
     assert left == {"knowledge_versions": 1, "knowledge_logs": 0, "search": "whole"}
 
 
@@ -252,24 +254,24 @@ def left_behind(tx: Any) -> dict[str, Any]:
     return {**counts, "search": "whole" if indexed.fetchone()[0] == 1 else "torn"}
 
 
-async def test_a_project_that_has_nothing_but_knowledge_is_not_deleted_by_accident(desk: Desk) -> None:
-    item = await known(desk)
+async def test_a_project_that_has_nothing_but_knowledge_is_not_deleted_by_accident(api: OperationsClient) -> None:
+    item = await saved_knowledge(api)
     garden = item["knowledge_item"]["project_id"]
-    refusal = await desk.refused(NotEmpty, "delete_project", project_id=garden)
+    refusal = await api.call_error(NotEmpty, "delete_project", project_id=garden)
     assert refusal.details == {"epics": 0, "tasks": 0, "knowledge": 1}
-    since = await desk.head()
-    await desk.do("delete_project", project_id=garden, force=True)
-    assert [event["knowledge"] for event in await desk.events(since, "project.deleted")] == [1]
+    since = await api.last_seq()
+    await api.call("delete_project", project_id=garden, force=True)
+    assert [event["knowledge"] for event in await api.events(since, "project.deleted")] == [1]
 
 
-async def test_knowledge_outlives_the_epic_the_task_and_the_parent_that_it_came_from(desk: Desk) -> None:
-    garden = await project(desk)
-    fence = await epic(desk, garden)
-    task = await desk.task(project_id=garden, epic_id=fence)
-    item = (await known(desk, epic_id=fence, task_id=task["id"]))["knowledge_id"]
-    await desk.do("delete_epic", epic_id=fence, force=True)
-    await desk.refused(TaskNotFound, "get_task", task_id=task["id"])
-    left = await desk.do("get_knowledge_item", knowledge_id=item)
+async def test_knowledge_outlives_the_epic_the_task_and_the_parent_that_it_came_from(api: OperationsClient) -> None:
+    garden = await project(api)
+    fence = await epic(api, garden)
+    task = await api.create_task(project_id=garden, epic_id=fence)
+    item = (await saved_knowledge(api, epic_id=fence, task_id=task["id"]))["knowledge_id"]
+    await api.call("delete_epic", epic_id=fence, force=True)
+    await api.call_error(TaskNotFound, "get_task", task_id=task["id"])
+    left = await api.call("get_knowledge_item", knowledge_id=item)
     assert (left["project_id"], left["epic_id"], left["task_id"]) == (garden, None, None)
-    first = (await versions(desk, item))[0]
+    first = (await versions(api, item))[0]
     assert (first["epic_id"], first["task_id"]) == (fence, task["id"])

@@ -20,28 +20,28 @@ from project_manager.services import board
 from project_manager.store import bulk
 from project_manager.store.sqlite import driver, long_reads
 from project_manager.web import streaming
-from tests.desk import PATIENCE, Desk, Json
-from tests.served import Served
+from tests.http_service import HttpService
+from tests.operations_client import TIMEOUT, Json, OperationsClient
 
 LONG = "0123456789abcde\n" * 4096
 """The maximum length of a description."""
 
 
-async def lengthy(desk: Desk, tasks: int = 20) -> None:
+async def lengthy(api: OperationsClient, tasks: int = 20) -> None:
     """Return more text than one page may carry."""
     for first in range(0, tasks, 10):
         new = [{"name": f"task {number}", "description": LONG} for number in range(first, first + 10)]
-        await desk.do("create_tasks", project_name="Garden", tasks=new)
+        await api.call("create_tasks", project_name="Garden", tasks=new)
 
 
 # pages
 
 
-async def pages(desk: Desk, operation: str, **filters: Any) -> list[list[Json]]:
+async def pages(api: OperationsClient, operation: str, **filters: Any) -> list[list[Json]]:
     found: list[list[Json]] = []
     cursor: Json = {}
     while True:
-        page = await desk.do(operation, limit=500, **filters, **cursor)
+        page = await api.call(operation, limit=500, **filters, **cursor)
         found.append(page["items"])
         if page["next_cursor"] is None:
             assert page["total"] == sum(map(len, found))
@@ -49,31 +49,31 @@ async def pages(desk: Desk, operation: str, **filters: Any) -> list[list[Json]]:
         cursor = {"cursor": page["next_cursor"]}
 
 
-async def long_epics(desk: Desk, number: int) -> None:
-    await desk.do("create_epic", project_id=1, name=f"epic {number}", description=LONG)
+async def long_epics(api: OperationsClient, number: int) -> None:
+    await api.call("create_epic", project_id=1, name=f"epic {number}", description=LONG)
 
 
-async def long_projects(desk: Desk, number: int) -> None:
-    await desk.do("create_project", name=f"project {number}", description=LONG)
+async def long_projects(api: OperationsClient, number: int) -> None:
+    await api.call("create_project", name=f"project {number}", description=LONG)
 
 
-async def long_entries(desk: Desk, number: int) -> None:
-    await desk.do("add_task_log", task_id=1, body=f"{number}{LONG[:-4]}")
+async def long_entries(api: OperationsClient, number: int) -> None:
+    await api.call("add_task_log", task_id=1, body=f"{number}{LONG[:-4]}")
 
 
-async def long_edits(desk: Desk, number: int) -> None:
-    await desk.edit(1, description=f"{number}{LONG[:-4]}")
+async def long_edits(api: OperationsClient, number: int) -> None:
+    await api.update_task(1, description=f"{number}{LONG[:-4]}")
 
 
-async def long_tasks(desk: Desk, number: int) -> None:
-    await desk.task(f"task {number}", description=LONG)
+async def long_tasks(api: OperationsClient, number: int) -> None:
+    await api.create_task(f"task {number}", description=LONG)
 
 
-async def long_knowledge(desk: Desk, number: int) -> None:
-    await desk.do("upsert_knowledge", project_id=1, title=f"item {number}", content=LONG)
+async def long_knowledge(api: OperationsClient, number: int) -> None:
+    await api.call("upsert_knowledge", project_id=1, title=f"item {number}", content=LONG)
 
 
-LENGTHY: list[tuple[str, Json, Callable[[Desk, int], Any]]] = [
+LENGTHY: list[tuple[str, Json, Callable[[OperationsClient, int], Any]]] = [
     ("list_tasks", {}, long_tasks),
     ("list_epics", {}, long_epics),
     ("list_projects", {}, long_projects),
@@ -87,12 +87,12 @@ LENGTHY: list[tuple[str, Json, Callable[[Desk, int], Any]]] = [
 @pytest.mark.promise("request:pages")
 @pytest.mark.parametrize(("operation", "filters", "make"), LENGTHY, ids=lambda value: str(value)[:24])
 async def test_a_page_ends_where_its_text_is_long_and_the_next_one_continues(
-    desk: Desk, operation: str, filters: Json, make: Callable[[Desk, int], Any]
+    api: OperationsClient, operation: str, filters: Json, make: Callable[[OperationsClient, int], Any]
 ) -> None:
-    await desk.task("first")
+    await api.create_task("first")
     for number in range(20):
-        await make(desk, number)
-    found = await pages(desk, operation, **filters)
+        await make(api, number)
+    found = await pages(api, operation, **filters)
     assert len(found) > 1
     assert all(found)
     ids = [row.get("id", row.get("seq")) for page in found for row in page]
@@ -100,20 +100,20 @@ async def test_a_page_ends_where_its_text_is_long_and_the_next_one_continues(
     assert len(ids) >= 20
 
 
-async def test_rows_without_their_descriptions_are_all_on_one_page(desk: Desk) -> None:
-    await lengthy(desk)
-    assert [len(page) for page in await pages(desk, "list_tasks", fields=["compact"])] == [20]
-    assert [len(page) for page in await pages(desk, "get_available_tasks")] == [20]
+async def test_rows_without_their_descriptions_are_all_on_one_page(api: OperationsClient) -> None:
+    await lengthy(api)
+    assert [len(page) for page in await pages(api, "list_tasks", fields=["compact"])] == [20]
+    assert [len(page) for page in await pages(api, "get_available_tasks")] == [20]
 
 
 @pytest.mark.promise("memory:bounded")
-async def test_events_with_long_texts_are_read_in_pages_without_a_gap(desk: Desk) -> None:
-    await desk.task()
+async def test_events_with_long_texts_are_read_in_pages_without_a_gap(api: OperationsClient) -> None:
+    await api.create_task()
     for number in range(20):
-        await long_edits(desk, number)
-    first = await desk.do("wait_for_events", since=0, limit=500)
+        await long_edits(api, number)
+    first = await api.call("wait_for_events", since=0, limit=500)
     assert first["last_seq"] == first["items"][-1]["seq"] < first["head"]
-    assert [event["seq"] for event in await desk.events()] == list(range(1, await desk.head() + 1))
+    assert [event["seq"] for event in await api.events()] == list(range(1, await api.last_seq() + 1))
 
 
 # the board
@@ -121,47 +121,49 @@ async def test_events_with_long_texts_are_read_in_pages_without_a_gap(desk: Desk
 
 @pytest.mark.promise("memory:bounded")
 async def test_the_board_has_the_beginning_of_long_descriptions_and_short_ones_whole(
-    served: Served, desk: Desk
+    service: HttpService, api: OperationsClient
 ) -> None:
     texts = ["", "short", "é" * 280, "é" * 281, LONG]
     for number, text in enumerate(texts):
-        await desk.task(f"task {number}", description=text)
-    cards = (await served.ok("GET", "/api/board/state"))["tasks"]
+        await api.create_task(f"task {number}", description=text)
+    cards = (await service.ok("GET", "/api/board/state"))["tasks"]
     assert [card["description"] for card in cards] == [text[:280] for text in texts]
     assert ["description_truncated" in card for card in cards] == [False, False, False, True, True]
-    assert (await desk.look(5))["description"] == LONG
+    assert (await api.get_task(5))["description"] == LONG
 
 
 @pytest.mark.promise("memory:bounded")
-async def test_projects_and_epics_are_shortened_on_the_board_and_nowhere_else(served: Served, desk: Desk) -> None:
-    await desk.do("create_project", name="Long", description=LONG)
-    await desk.do("create_epic", project_id=1, name="Long", description=LONG)
-    await desk.do("create_epic", project_id=1, name="Short", description="short")
-    shown = await served.ok("GET", "/api/board/state")
+async def test_projects_and_epics_are_shortened_on_the_board_and_nowhere_else(
+    service: HttpService, api: OperationsClient
+) -> None:
+    await api.call("create_project", name="Long", description=LONG)
+    await api.call("create_epic", project_id=1, name="Long", description=LONG)
+    await api.call("create_epic", project_id=1, name="Short", description="short")
+    shown = await service.ok("GET", "/api/board/state")
     long, short = shown["epics"]
     for cut in (shown["projects"][0], long):
         assert (cut["description"], cut["description_truncated"]) == (LONG[:280], True)
-    assert short == await desk.do("get_epic", epic_id=2)
-    document = yaml.safe_load(await desk.text("export_plan"))["projects"][0]
+    assert short == await api.call("get_epic", epic_id=2)
+    document = yaml.safe_load(await api.stream_text("export_plan"))["projects"][0]
     assert [document["description"], document["epics"][0]["description"]] == [LONG, LONG]
 
 
 @pytest.mark.promise("memory:bounded")
 async def test_a_board_that_is_too_large_is_refused_with_an_alternative(
-    served: Served, desk: Desk, monkeypatch: pytest.MonkeyPatch
+    service: HttpService, api: OperationsClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await desk.do("create_tasks", project_name="Garden", tasks=[{"name": "one of many"}] * 30)
-    await desk.task("alone", project_name="House")
+    await api.call("create_tasks", project_name="Garden", tasks=[{"name": "one of many"}] * 30)
+    await api.create_task("alone", project_name="House")
     monkeypatch.setattr(board, "BOARD_BYTES", 10_000)
-    error = await served.refused(413, "GET", "/api/board/state")
+    error = await service.error(413, "GET", "/api/board/state")
     assert (error["code"], error["details"]) == ("response_too_large", {"limit": 10_000})
-    assert len((await served.ok("GET", "/api/board/state?project_id=2"))["tasks"]) == 1
+    assert len((await service.ok("GET", "/api/board/state?project_id=2"))["tasks"]) == 1
 
 
-async def test_a_board_of_many_cards_has_each_once_in_order(served: Served, desk: Desk) -> None:
+async def test_a_board_of_many_cards_has_each_once_in_order(service: HttpService, api: OperationsClient) -> None:
     for _ in range(3):
-        await desk.do("create_tasks", project_name="Garden", tasks=[{"name": "one of many"}] * 500)
-    cards = (await served.ok("GET", "/api/board/state"))["tasks"]
+        await api.call("create_tasks", project_name="Garden", tasks=[{"name": "one of many"}] * 500)
+    cards = (await service.ok("GET", "/api/board/state"))["tasks"]
     assert [card["id"] for card in cards] == list(range(1, 1501))
 
 
@@ -169,58 +171,62 @@ async def test_a_board_of_many_cards_has_each_once_in_order(served: Served, desk
 
 
 @pytest.mark.promise("memory:bounded")
-async def test_an_export_comes_in_pieces_that_are_the_same_in_every_form(served: Served, desk: Desk) -> None:
-    await lengthy(desk)
+async def test_an_export_comes_in_pieces_that_are_the_same_in_every_form(
+    service: HttpService, api: OperationsClient
+) -> None:
+    await lengthy(api)
     for form in ("yaml", "json"):
-        document = await desk.text("export_plan", format=form)
-        answer = await served.send("GET", f"/api/export?format={form}")
+        document = await api.stream_text("export_plan", format=form)
+        answer = await service.send("GET", f"/api/export?format={form}")
         assert answer.headers["content-type"] == "application/json"
         assert "content-length" not in answer.headers
         assert answer.json() == {"format": form, "document": document}
-        bare = await served.send("GET", f"/api/export?format={form}", Accept="application/yaml")
+        bare = await service.send("GET", f"/api/export?format={form}", Accept="application/yaml")
         assert (bare.headers["content-type"], bare.text) == ("application/yaml", document)
 
 
-async def test_an_export_that_cannot_begin_is_refused_as_anything_else(served: Served, desk: Desk) -> None:
-    await desk.task()
-    assert (await served.refused(404, "GET", "/api/export?project=Attic"))["code"] == "project_not_found"
-    assert (await served.refused(422, "GET", "/api/export?format=xml"))["code"] == "invalid"
-    assert (await served.refused(405, "POST", "/api/export"))["code"] == "method_not_allowed"
-    head = await served.send("HEAD", "/api/export")
+async def test_an_export_that_cannot_begin_is_refused_as_anything_else(
+    service: HttpService, api: OperationsClient
+) -> None:
+    await api.create_task()
+    assert (await service.error(404, "GET", "/api/export?project=Attic"))["code"] == "project_not_found"
+    assert (await service.error(422, "GET", "/api/export?format=xml"))["code"] == "invalid"
+    assert (await service.error(405, "POST", "/api/export"))["code"] == "method_not_allowed"
+    head = await service.send("HEAD", "/api/export")
     assert (head.status_code, head.content, head.headers["content-type"]) == (200, b"", "application/json")
 
 
 @pytest.mark.promise("plan:round-trip")
-async def test_an_export_is_a_snapshot_despite_concurrent_writes(desk: Desk) -> None:
-    await lengthy(desk)
-    before = await desk.text("export_plan")
-    async with desk.runtime.stream(BY_NAME["export_plan"], {}, Caller(desk.actor, "rest", "test")) as (_, fetch):
+async def test_an_export_is_a_snapshot_despite_concurrent_writes(api: OperationsClient) -> None:
+    await lengthy(api)
+    before = await api.stream_text("export_plan")
+    async with api.runtime.stream(BY_NAME["export_plan"], {}, Caller(api.actor, "rest", "test")) as (_, fetch):
         pieces = [await fetch()]
-        await desk.edit(20, description="changed meanwhile")
-        await desk.task("made meanwhile")
+        await api.update_task(20, description="changed meanwhile")
+        await api.create_task("made meanwhile")
         while piece := await fetch():
             pieces.append(piece)
     assert len(pieces) > 3
     assert "".join(pieces) == before
-    assert "made meanwhile" in await desk.text("export_plan")
+    assert "made meanwhile" in await api.stream_text("export_plan")
 
 
 @pytest.mark.promise("memory:bounded")
 async def test_exports_beyond_the_limit_are_refused_with_retry_after(
-    served: Served, desk: Desk, monkeypatch: pytest.MonkeyPatch
+    service: HttpService, api: OperationsClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await desk.task()
+    await api.create_task()
     monkeypatch.setattr(long_reads, "WAIT_SECONDS", 0.01)
     async with AsyncExitStack() as held:
         for _ in range(long_reads.MAX_CONCURRENT):
-            caller = Caller(desk.actor, "rest", "test")
-            await held.enter_async_context(desk.runtime.stream(BY_NAME["export_plan"], {}, caller))
-        answer = await served.send("GET", "/api/export")
+            caller = Caller(api.actor, "rest", "test")
+            await held.enter_async_context(api.runtime.stream(BY_NAME["export_plan"], {}, caller))
+        answer = await service.send("GET", "/api/export")
         assert (answer.status_code, answer.json()["code"]) == (503, "queue_full")
         assert answer.headers["retry-after"] == "1"
         with pytest.raises(QueueFull):
-            await desk.text("export_plan")
-    assert (await served.send("GET", "/api/export")).status_code == 200
+            await api.stream_text("export_plan")
+    assert (await service.send("GET", "/api/export")).status_code == 200
 
 
 # slow and disconnected clients, and incomplete responses
@@ -231,7 +237,7 @@ def asked_and_not_read(port: int, path: str) -> Iterator[socket.socket]:
     """Send a request and read no response. The kernel buffers as little of it as possible."""
     with socket.socket() as connection:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        connection.settimeout(PATIENCE)
+        connection.settimeout(TIMEOUT)
         connection.connect(("127.0.0.1", port))
         connection.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
         yield connection
@@ -244,26 +250,26 @@ def rest_of(connection: socket.socket) -> bytes:
     return b"".join(chunks)
 
 
-async def cut_off(desk: Desk, caplog: pytest.LogCaptureFixture, times: int) -> None:
-    with anyio.fail_after(PATIENCE):
+async def cut_off(api: OperationsClient, caplog: pytest.LogCaptureFixture, times: int) -> None:
+    with anyio.fail_after(TIMEOUT):
         while caplog.messages.count("cut_off") < times:
-            await desk.look(1)
+            await api.get_task(1)
 
 
 @pytest.mark.promise("memory:bounded")
 async def test_a_client_that_does_not_read_is_disconnected_and_frees_its_place(
-    served: Served, desk: Desk, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    service: HttpService, api: OperationsClient, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    await lengthy(desk, 150)
-    whole = await desk.text("export_plan")
+    await lengthy(api, 150)
+    whole = await api.stream_text("export_plan")
     monkeypatch.setattr(streaming, "STALLED_SECONDS", 0.1)
     with ExitStack() as opened:
         stalled = [
-            opened.enter_context(asked_and_not_read(served.port, "/api/export"))
+            opened.enter_context(asked_and_not_read(service.port, "/api/export"))
             for _ in range(long_reads.MAX_CONCURRENT)
         ]
-        await cut_off(desk, caplog, long_reads.MAX_CONCURRENT)
-        assert await desk.text("export_plan") == whole
+        await cut_off(api, caplog, long_reads.MAX_CONCURRENT)
+        assert await api.stream_text("export_plan") == whole
         for connection in stalled:
             got = await anyio.to_thread.run_sync(rest_of, connection)
             assert got.startswith(b"HTTP/1.1 200")
@@ -273,31 +279,31 @@ async def test_a_client_that_does_not_read_is_disconnected_and_frees_its_place(
 
 @pytest.mark.promise("memory:bounded")
 async def test_a_client_that_does_not_read_a_large_page_is_disconnected(
-    served: Served, desk: Desk, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    service: HttpService, api: OperationsClient, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     task = {"name": "n" * 200, "description": "d" * 280}
     for _ in range(10):
-        await desk.do("create_tasks", project_name="Garden", tasks=[task] * 500)
-    head = await served.send("HEAD", "/api/board/state", Accept_Encoding="identity")
+        await api.call("create_tasks", project_name="Garden", tasks=[task] * 500)
+    head = await service.send("HEAD", "/api/board/state", Accept_Encoding="identity")
     length = int(head.headers["content-length"])
     monkeypatch.setattr(streaming, "STALLED_SECONDS", 0.1)
-    with asked_and_not_read(served.port, "/api/board/state") as stalled:
-        await cut_off(desk, caplog, 1)
+    with asked_and_not_read(service.port, "/api/board/state") as stalled:
+        await cut_off(api, caplog, 1)
         assert len(await anyio.to_thread.run_sync(rest_of, stalled)) < length
 
 
-async def test_a_disconnected_client_frees_its_place_at_once(served: Served, desk: Desk) -> None:
-    await lengthy(desk, 150)
+async def test_a_disconnected_client_frees_its_place_at_once(service: HttpService, api: OperationsClient) -> None:
+    await lengthy(api, 150)
     with ExitStack() as opened:
         for _ in range(long_reads.MAX_CONCURRENT):
-            opened.enter_context(asked_and_not_read(served.port, "/api/export"))
-    assert len(await desk.text("export_plan")) > 150 * len(LONG)
+            opened.enter_context(asked_and_not_read(service.port, "/api/export"))
+    assert len(await api.stream_text("export_plan")) > 150 * len(LONG)
 
 
 async def test_an_export_that_breaks_off_in_the_middle_is_seen_to_be_incomplete(
-    served: Served, desk: Desk, monkeypatch: pytest.MonkeyPatch
+    service: HttpService, api: OperationsClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await lengthy(desk, 60)
+    await lengthy(api, 60)
     real, left = bulk.tasks_of, iter(range(3))
 
     def breaks(tx: Any, ids: list[int]) -> Any:
@@ -307,33 +313,33 @@ async def test_an_export_that_breaks_off_in_the_middle_is_seen_to_be_incomplete(
 
     monkeypatch.setattr(bulk, "tasks_of", breaks)
     with pytest.raises(httpx.RemoteProtocolError):
-        await served.send("GET", "/api/export")
-    assert (await served.refused(503, "GET", "/api/export"))["code"] == "database_unavailable"
+        await service.send("GET", "/api/export")
+    assert (await service.error(503, "GET", "/api/export"))["code"] == "database_unavailable"
     monkeypatch.undo()
-    assert (await served.send("GET", "/api/export")).status_code == 200
+    assert (await service.send("GET", "/api/export")).status_code == 200
 
 
 # plans
 
 
 @pytest.mark.promise("plan:non-blocking")
-async def test_no_request_waits_while_a_plan_is_read(desk: Desk) -> None:
-    await desk.task("Cart")
+async def test_no_request_waits_while_a_plan_is_read(api: OperationsClient) -> None:
+    await api.create_task("Cart")
     reading, claimed = threading.Event(), threading.Event()
 
     def listener(words: str, done: int, of: int) -> None:
         reading.set()
-        assert claimed.wait(PATIENCE)
+        assert claimed.wait(TIMEOUT)
 
     async def claim() -> None:
-        with anyio.fail_after(PATIENCE):
-            await anyio.to_thread.run_sync(reading.wait, PATIENCE)
-            await desk.claim(1, "ann")
+        with anyio.fail_after(TIMEOUT):
+            await anyio.to_thread.run_sync(reading.wait, TIMEOUT)
+            await api.claim(1, "ann")
         claimed.set()
 
     with report_to("import", listener):
         async with anyio.create_task_group() as everybody:
             everybody.start_soon(claim)
             raw = {"document": "projects:\n- name: House\n"}
-            answer = await desk.runtime.run(BY_NAME["import_plan"], raw, Caller(desk.actor, "rest", "import"))
+            answer = await api.runtime.run(BY_NAME["import_plan"], raw, Caller(api.actor, "rest", "import"))
     assert answer.view.created == 1

@@ -18,23 +18,23 @@ from project_manager.store import idempotency, lease_history
 from project_manager.store.migrations import upgrade
 from project_manager.store.sqlite import driver
 from project_manager.store.transaction import Tx
-from tests.desk import Desk, Json
-from tests.integration.held import claimed_task
+from tests.http_service import HttpService
+from tests.integration.claimed_task import claimed_task
 from tests.integration.test_knowledge_migration import configuration
-from tests.served import Served
+from tests.operations_client import Json, OperationsClient
 
 DAY = 24 * 3600
 
 
-async def listed(desk: Desk, **filters: Any) -> list[Json]:
-    return list((await desk.do("list_leases", **filters))["items"])
+async def listed(api: OperationsClient, **filters: Any) -> list[Json]:
+    return list((await api.call("list_leases", **filters))["items"])
 
 
 @pytest.mark.promise("lease:history")
-async def test_a_live_lease_is_listed_without_an_end(desk: Desk) -> None:
-    number, lock = await claimed_task(desk)
-    task = await desk.look(number)
-    assert await listed(desk) == [
+async def test_a_live_lease_is_listed_without_an_end(api: OperationsClient) -> None:
+    number, lock = await claimed_task(api)
+    task = await api.get_task(number)
+    assert await listed(api) == [
         {
             "task_id": number,
             "task_name": task["name"],
@@ -67,84 +67,88 @@ ENDS: list[tuple[str, Json, str, str]] = [
 @pytest.mark.promise("lease:history")
 @pytest.mark.parametrize(("operation", "more", "reason", "status"), ENDS)
 async def test_an_ended_lease_names_its_end_its_reason_and_the_status_of_the_task(
-    desk: Desk, operation: str, more: Json, reason: str, status: str
+    api: OperationsClient, operation: str, more: Json, reason: str, status: str
 ) -> None:
-    number, lock = await claimed_task(desk)
-    desk.clock.advance(20)
-    await desk.do(operation, task_id=number, **more)
-    (ended,) = await listed(desk, agent_id="ann")
-    assert (ended["ended_at"], ended["reason"], ended["status"]) == (desk.clock.later(0), reason, status)
+    number, lock = await claimed_task(api)
+    api.clock.advance(20)
+    await api.call(operation, task_id=number, **more)
+    (ended,) = await listed(api, agent_id="ann")
+    assert (ended["ended_at"], ended["reason"], ended["status"]) == (api.clock.later(0), reason, status)
     assert (ended["task_name"], ended["fence"]) == ("Paint the fence", lock["fence"])
     assert ended["acquired_at"] == lock["acquired_at"]
     assert ended["expires_at"] >= lock["expires_at"]
 
 
 @pytest.mark.promise("lease:history")
-async def test_an_expired_lease_ends_at_its_expiry_with_the_reason_expired(desk: Desk) -> None:
-    number, lock = await claimed_task(desk, ttl_seconds=10)
-    await desk.pass_time(10)
-    (ended,) = await listed(desk)
+async def test_an_expired_lease_ends_at_its_expiry_with_the_reason_expired(api: OperationsClient) -> None:
+    number, lock = await claimed_task(api, ttl_seconds=10)
+    await api.advance(10)
+    (ended,) = await listed(api)
     assert (ended["task_id"], ended["ended_at"], ended["reason"]) == (number, lock["expires_at"], "lock_expired")
     assert ended["status"] == "TODO"
 
 
-async def test_a_status_that_an_agent_sets_in_a_single_call_is_a_lease_that_ended_as_it_began(desk: Desk) -> None:
-    task = await desk.task()
-    await desk.set_status(task["id"], "REVIEW", "ann")
-    (ended,) = await listed(desk)
-    assert ended["acquired_at"] == ended["expires_at"] == ended["ended_at"] == desk.clock.later(0)
+async def test_a_status_that_an_agent_sets_in_a_single_call_is_a_lease_that_ended_as_it_began(
+    api: OperationsClient,
+) -> None:
+    task = await api.create_task()
+    await api.set_status(task["id"], "REVIEW", "ann")
+    (ended,) = await listed(api)
+    assert ended["acquired_at"] == ended["expires_at"] == ended["ended_at"] == api.clock.later(0)
     assert (ended["agent_id"], ended["fence"], ended["reason"], ended["status"]) == ("ann", 1, "auto_release", "REVIEW")
-    await desk.set_status(task["id"], "TODO")
-    assert await listed(desk) == [ended]
+    await api.set_status(task["id"], "TODO")
+    assert await listed(api) == [ended]
 
 
-async def test_live_leases_come_first_then_those_that_ended_last(desk: Desk) -> None:
-    made = [(await desk.task(f"task {number}"))["id"] for number in range(4)]
+async def test_live_leases_come_first_then_those_that_ended_last(api: OperationsClient) -> None:
+    made = [(await api.create_task(f"task {number}"))["id"] for number in range(4)]
     for number in made:
-        await desk.claim(number, "ann", ttl_seconds=600)
-        desk.clock.advance(1)
-    await desk.release(made[2], "ann")
-    desk.clock.advance(1)
-    await desk.release(made[0], "ann")
+        await api.claim(number, "ann", ttl_seconds=600)
+        api.clock.advance(1)
+    await api.release(made[2], "ann")
+    api.clock.advance(1)
+    await api.release(made[0], "ann")
     order = [made[3], made[1], made[0], made[2]]
-    assert [lease["task_id"] for lease in await listed(desk)] == order
+    assert [lease["task_id"] for lease in await listed(api)] == order
 
 
 @pytest.mark.parametrize("limit", [1, 2, 3])
-async def test_pages_have_every_lease_once_across_the_step_from_live_ones_to_ended_ones(desk: Desk, limit: int) -> None:
+async def test_pages_have_every_lease_once_across_the_step_from_live_ones_to_ended_ones(
+    api: OperationsClient, limit: int
+) -> None:
     for number in range(6):
-        task = await desk.task(f"task {number}")
-        await desk.claim(task["id"], "ann")
+        task = await api.create_task(f"task {number}")
+        await api.claim(task["id"], "ann")
         if number % 2:
-            await desk.release(task["id"], "ann")
-    whole = await listed(desk)
+            await api.release(task["id"], "ann")
+    whole = await listed(api)
     found: list[Json] = []
     more: Json = {}
     while len(found) < 10:
-        page = await desk.do("list_leases", limit=limit, **more)
+        page = await api.call("list_leases", limit=limit, **more)
         assert page["total"] == len(whole) == 6
         found += page["items"]
         if page["next_cursor"] is None:
             break
         more = {"cursor": page["next_cursor"]}
     assert found == whole
-    await desk.refused(MalformedCursor, "list_leases", agent_id="bob", **more)
+    await api.call_error(MalformedCursor, "list_leases", agent_id="bob", **more)
 
 
-async def test_a_time_chooses_the_leases_that_were_alive_in_it(desk: Desk) -> None:
-    early, late, live = [(await desk.task(name))["id"] for name in ("early", "late", "live")]
-    await desk.claim(live, "bob", ttl_seconds=3600)
-    await desk.claim(early, "ann")
-    desk.clock.advance(10)
-    await desk.release(early, "ann")
-    desk.clock.advance(10)
-    await desk.claim(late, "ann")
-    desk.clock.advance(10)
-    await desk.release(late, "ann")
-    at = desk.clock.later
+async def test_a_time_chooses_the_leases_that_were_alive_in_it(api: OperationsClient) -> None:
+    early, late, live = [(await api.create_task(name))["id"] for name in ("early", "late", "live")]
+    await api.claim(live, "bob", ttl_seconds=3600)
+    await api.claim(early, "ann")
+    api.clock.advance(10)
+    await api.release(early, "ann")
+    api.clock.advance(10)
+    await api.claim(late, "ann")
+    api.clock.advance(10)
+    await api.release(late, "ann")
+    at = api.clock.later
 
     async def chosen(**filters: Any) -> set[str]:
-        return {lease["task_name"] for lease in await listed(desk, **filters)}
+        return {lease["task_name"] for lease in await listed(api, **filters)}
 
     assert await chosen(since=at(-20)) == {"early", "late", "live"}
     assert await chosen(since=at(-19.999)) == {"late", "live"}
@@ -155,57 +159,57 @@ async def test_a_time_chooses_the_leases_that_were_alive_in_it(desk: Desk) -> No
     assert await chosen(agent_id="bob") == {"live"}
 
 
-async def test_the_route_accepts_the_filters_and_refuses_others(served: Served, desk: Desk) -> None:
-    await claimed_task(desk)
-    page = await served.ok("GET", f"/api/leases?agent_id=ann&since={desk.clock.later(-60)}&limit=5")
+async def test_the_route_accepts_the_filters_and_refuses_others(service: HttpService, api: OperationsClient) -> None:
+    await claimed_task(api)
+    page = await service.ok("GET", f"/api/leases?agent_id=ann&since={api.clock.later(-60)}&limit=5")
     assert [lease["agent_id"] for lease in page["items"]] == ["ann"]
-    refused = await served.refused(422, "GET", "/api/leases?holder=ann")
+    refused = await service.error(422, "GET", "/api/leases?holder=ann")
     assert refused["code"] == "unknown_argument"
 
 
-async def test_a_new_name_of_the_task_shows_and_the_last_one_outlives_it(desk: Desk) -> None:
-    number, _ = await claimed_task(desk)
-    await desk.release(number, "ann")
-    await desk.edit(number, name="Paint the gate")
-    assert (await listed(desk))[0]["task_name"] == "Paint the gate"
+async def test_a_new_name_of_the_task_shows_and_the_last_one_outlives_it(api: OperationsClient) -> None:
+    number, _ = await claimed_task(api)
+    await api.release(number, "ann")
+    await api.update_task(number, name="Paint the gate")
+    assert (await listed(api))[0]["task_name"] == "Paint the gate"
 
 
-async def test_ended_leases_are_forgotten_with_the_events_of_their_time(desk: Desk) -> None:
-    number, _ = await claimed_task(desk)
-    await desk.release(number, "ann")
+async def test_ended_leases_are_forgotten_with_the_events_of_their_time(api: OperationsClient) -> None:
+    number, _ = await claimed_task(api)
+    await api.release(number, "ann")
 
     async def forget() -> None:
-        await desk.runtime.database.writer.run("forget", partial(use_cases.retain, days=1), desk.actor, "")
+        await api.runtime.database.writer.run("forget", partial(use_cases.retain, days=1), api.actor, "")
 
-    desk.clock.advance(DAY)
+    api.clock.advance(DAY)
     await forget()
-    assert len(await listed(desk)) == 1
-    desk.clock.advance(0.001)
+    assert len(await listed(api)) == 1
+    api.clock.advance(0.001)
     await forget()
-    assert await listed(desk) == []
+    assert await listed(api) == []
 
 
-async def write_ended_leases(desk: Desk, number: int) -> None:
+async def write_ended_leases(api: OperationsClient, number: int) -> None:
     """Insert leases of one task that ended now, with the fences 1 .. number."""
-    await desk.task()
+    await api.create_task()
     sql = (
         "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?) "
         "INSERT INTO ended_leases SELECT 1, i, 'ann', 1, 'task', ?, ?, ?, 'auto_release', 'DONE' FROM n"
     )
-    now = desk.clock.now()
-    await desk.runtime.database.writer.run("fill", lambda tx: tx.execute(sql, (number, now, now, now)), desk.actor, "")
+    now = api.clock.now()
+    await api.runtime.database.writer.run("fill", lambda tx: tx.execute(sql, (number, now, now, now)), api.actor, "")
 
 
 async def test_ended_leases_and_answers_are_forgotten_some_thousand_at_once(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
+    api: OperationsClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await write_ended_leases(desk, 5000)
+    await write_ended_leases(api, 5000)
     sql = (
         "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 3000) "
         "INSERT INTO answers SELECT 'ann', 'key' || i, 'hash', '{}', ? FROM n"
     )
-    now = desk.clock.now()
-    await desk.runtime.database.writer.run("fill", lambda tx: tx.execute(sql, (now,)), desk.actor, "")
+    now = api.clock.now()
+    await api.runtime.database.writer.run("fill", lambda tx: tx.execute(sql, (now,)), api.actor, "")
     removed: list[int] = []
 
     def watch(module: Any) -> None:
@@ -219,14 +223,14 @@ async def test_ended_leases_and_answers_are_forgotten_some_thousand_at_once(
 
     watch(lease_history)
     watch(idempotency)
-    await desk.pass_time(90 * DAY + 1)
-    await background.maintain_once(desk.runtime.database, event_days=90)
+    await api.advance(90 * DAY + 1)
+    await background.maintain_once(api.runtime.database, event_days=90)
     assert (sum(removed), max(removed)) == (8000, 2000)
-    assert await listed(desk) == []
+    assert await listed(api) == []
 
 
-async def test_the_leases_are_counted_for_the_first_page_only(desk: Desk) -> None:
-    await write_ended_leases(desk, 30)
+async def test_the_leases_are_counted_for_the_first_page_only(api: OperationsClient) -> None:
+    await write_ended_leases(api, 30)
     statements: list[str] = []
 
     def page(tx: Tx, cursor: str | None) -> Any:
@@ -240,7 +244,7 @@ async def test_the_leases_are_counted_for_the_first_page_only(desk: Desk) -> Non
     cursor: str | None = None
     totals: list[tuple[int, int]] = []
     while cursor is not None or not totals:
-        found = await desk.runtime.read("page", partial(page, cursor=cursor))
+        found = await api.runtime.read("page", partial(page, cursor=cursor))
         totals.append((len(found.items), found.total))
         cursor = found.next_cursor
         if len(totals) == 1:
@@ -254,27 +258,29 @@ async def test_the_leases_are_counted_for_the_first_page_only(desk: Desk) -> Non
 
 
 @pytest.mark.promise("lease:history")
-async def test_a_task_names_the_agent_of_its_newest_lease_in_every_row(desk: Desk) -> None:
-    task = await desk.task()
+async def test_a_task_names_the_agent_of_its_newest_lease_in_every_row(api: OperationsClient) -> None:
+    task = await api.create_task()
     assert task["worked_by"] is None
-    await desk.claim(task["id"], "ann")
-    await desk.release(task["id"], "ann")
-    await desk.claim(task["id"], "bob")
-    await desk.set_status(task["id"], "REVIEW", "bob")
-    await desk.set_status(task["id"], "DONE")
-    compact = await desk.do("list_tasks", fields=["compact"])
-    board = await desk.do("get_board_state")
-    details = await desk.do("get_task_details", task_id=task["id"])
-    seen = [await desk.look(task["id"]), *compact["items"], *board["tasks"], details["task"]]
+    await api.claim(task["id"], "ann")
+    await api.release(task["id"], "ann")
+    await api.claim(task["id"], "bob")
+    await api.set_status(task["id"], "REVIEW", "bob")
+    await api.set_status(task["id"], "DONE")
+    compact = await api.call("list_tasks", fields=["compact"])
+    board = await api.call("get_board_state")
+    details = await api.call("get_task_details", task_id=task["id"])
+    seen = [await api.get_task(task["id"]), *compact["items"], *board["tasks"], details["task"]]
     assert [row["worked_by"] for row in seen] == ["bob"] * 4
 
 
-async def test_an_agent_that_sets_a_status_in_a_single_call_worked_on_the_task_and_a_person_did_not(desk: Desk) -> None:
-    task = await desk.task()
-    await desk.set_status(task["id"], "REVIEW", "ann")
-    assert (await desk.look(task["id"]))["worked_by"] == "ann"
-    await desk.set_status(task["id"], "TODO")
-    assert (await desk.look(task["id"]))["worked_by"] == "ann"
+async def test_an_agent_that_sets_a_status_in_a_single_call_worked_on_the_task_and_a_person_did_not(
+    api: OperationsClient,
+) -> None:
+    task = await api.create_task()
+    await api.set_status(task["id"], "REVIEW", "ann")
+    assert (await api.get_task(task["id"]))["worked_by"] == "ann"
+    await api.set_status(task["id"], "TODO")
+    assert (await api.get_task(task["id"]))["worked_by"] == "ann"
 
 
 # cost, and databases of earlier releases
@@ -303,16 +309,16 @@ def explained(work: Callable[[Tx], object]) -> Callable[[Tx], list[str]]:
     ],
 )
 async def test_a_page_of_ended_leases_is_read_from_an_index_without_sorting(
-    desk: Desk, filters: Json, index: str
+    api: OperationsClient, filters: Json, index: str
 ) -> None:
     work = explained(lambda tx: lease_history.page_of_ended(tx, filters, (9, 9, 9), 10))
-    plan = await desk.runtime.read("plan", work)
+    plan = await api.runtime.read("plan", work)
     assert any(index in step for step in plan), plan
     assert not any("ORDER BY" in step for step in plan), plan
 
 
-async def test_the_newest_lease_of_an_agent_on_a_task_is_found_among_those_of_the_task(desk: Desk) -> None:
-    plan = await desk.runtime.read("plan", explained(lambda tx: lease_history.newest_of(tx, 1, "ann")))
+async def test_the_newest_lease_of_an_agent_on_a_task_is_found_among_those_of_the_task(api: OperationsClient) -> None:
+    plan = await api.runtime.read("plan", explained(lambda tx: lease_history.newest_of(tx, 1, "ann")))
     assert any("PRIMARY KEY (task_id=?" in step for step in plan), plan
     assert not any("ORDER BY" in step for step in plan), plan
 

@@ -15,7 +15,7 @@ from project_manager.store.sqlite import backup, private_files
 from project_manager.store.sqlite.database import prepare
 from tests.e2e.service import PATIENCE, environment
 from tests.integration.test_backup import NOW
-from tests.integration.test_left_over_logs import options
+from tests.integration.test_foreign_logs import options
 
 WORKER = """
 import sys

@@ -6,7 +6,7 @@ import pytest
 
 from project_manager.domain.errors import EpicNotFound, Invalid, MalformedCursor, ProjectNotFound
 from project_manager.schemas import cursor as cursors
-from tests.desk import Desk, Json
+from tests.operations_client import Json, OperationsClient
 
 LISTS: list[tuple[str, Json]] = [
     ("list_tasks", {}),
@@ -22,19 +22,19 @@ LISTS: list[tuple[str, Json]] = [
 each_list = pytest.mark.parametrize(("operation", "filters"), LISTS, ids=lambda value: str(value)[:40])
 
 
-async def filled(desk: Desk) -> None:
+async def filled(api: OperationsClient) -> None:
     for number in range(1, 8):
-        await desk.task(f"task {number}", project_name=f"P{number}", epic_name="E", agent_id=f"agent {number}")
-        await desk.do("create_token", name=f"token {number}", role="operator")
-        await desk.do("add_task_log", task_id=1, body=f"entry {number}")
-        await desk.edit(1, priority=number % 3)
+        await api.create_task(f"task {number}", project_name=f"P{number}", epic_name="E", agent_id=f"agent {number}")
+        await api.call("create_token", name=f"token {number}", role="operator")
+        await api.call("add_task_log", task_id=1, body=f"entry {number}")
+        await api.update_task(1, priority=number % 3)
 
 
-async def pages(desk: Desk, operation: str, limit: int, **filters: Any) -> list[Json]:
+async def pages(api: OperationsClient, operation: str, limit: int, **filters: Any) -> list[Json]:
     items: list[Json] = []
     cursor: Json = {}
     while True:
-        page = await desk.do(operation, limit=limit, **filters, **cursor)
+        page = await api.call(operation, limit=limit, **filters, **cursor)
         assert len(page["items"]) <= limit
         assert page["total"] >= len(page["items"])
         items += page["items"]
@@ -47,13 +47,13 @@ async def pages(desk: Desk, operation: str, limit: int, **filters: Any) -> list[
 @pytest.mark.promise("request:pages")
 @each_list
 async def test_pages_of_any_size_have_every_row_once_in_the_same_order(
-    desk: Desk, operation: str, filters: Json
+    api: OperationsClient, operation: str, filters: Json
 ) -> None:
-    await filled(desk)
-    whole = await pages(desk, operation, 500, **filters)
+    await filled(api)
+    whole = await pages(api, operation, 500, **filters)
     assert len(whole) >= 7
     for limit in (1, 3, 7):
-        assert await pages(desk, operation, limit, **filters) == whole
+        assert await pages(api, operation, limit, **filters) == whole
 
 
 @pytest.mark.promise("request:pages")
@@ -61,74 +61,74 @@ async def test_pages_of_any_size_have_every_row_once_in_the_same_order(
 @pytest.mark.parametrize(
     "cursor", ["x", "AAAA", "W10", "e30", "bnVsbA", "WzEsMl0", "é", "W" * 512, "[1]", " ", "WzFdCg=="]
 )
-async def test_an_invalid_cursor_is_refused(desk: Desk, operation: str, filters: Json, cursor: str) -> None:
-    await desk.task()
-    refusal = await desk.refused(MalformedCursor, operation, cursor=cursor, **filters)
+async def test_an_invalid_cursor_is_refused(api: OperationsClient, operation: str, filters: Json, cursor: str) -> None:
+    await api.create_task()
+    refusal = await api.call_error(MalformedCursor, operation, cursor=cursor, **filters)
     assert "next_cursor" in refusal.hint
 
 
 @pytest.mark.promise("request:pages")
 @pytest.mark.parametrize("position", [(2**80,), (-(2**80),), ("1",), (None,), (True,), (1.5,), (1, 2, 3, 4)])
-async def test_a_cursor_with_a_forged_position_is_refused(desk: Desk, position: Any) -> None:
-    await desk.refused(MalformedCursor, "list_tasks", cursor=cursors.write(position, {}))
+async def test_a_cursor_with_a_forged_position_is_refused(api: OperationsClient, position: Any) -> None:
+    await api.call_error(MalformedCursor, "list_tasks", cursor=cursors.write(position, {}))
 
 
 @pytest.mark.promise("request:pages")
-async def test_a_cursor_works_only_with_the_filters_that_it_was_given_for(desk: Desk) -> None:
-    await filled(desk)
-    cursor = (await desk.do("list_tasks", limit=2, status="TODO"))["next_cursor"]
+async def test_a_cursor_works_only_with_the_filters_that_it_was_given_for(api: OperationsClient) -> None:
+    await filled(api)
+    cursor = (await api.call("list_tasks", limit=2, status="TODO"))["next_cursor"]
     for filters in ({}, {"status": "DONE"}, {"status": "TODO", "project_id": 1}):
-        refusal = await desk.refused(MalformedCursor, "list_tasks", cursor=cursor, limit=2, **filters)
+        refusal = await api.call_error(MalformedCursor, "list_tasks", cursor=cursor, limit=2, **filters)
         assert "other filters" in refusal.message
 
 
 @pytest.mark.promise("request:pages")
-async def test_rows_that_come_and_go_between_pages_move_no_others(desk: Desk) -> None:
-    await filled(desk)
-    first = await desk.do("list_tasks", limit=3)
-    await desk.do("delete_task", task_id=2)
-    await desk.task("late")
-    rest = await desk.do("list_tasks", limit=500, cursor=first["next_cursor"])
+async def test_rows_that_come_and_go_between_pages_move_no_others(api: OperationsClient) -> None:
+    await filled(api)
+    first = await api.call("list_tasks", limit=3)
+    await api.call("delete_task", task_id=2)
+    await api.create_task("late")
+    rest = await api.call("list_tasks", limit=500, cursor=first["next_cursor"])
     assert [item["id"] for item in rest["items"]] == [4, 5, 6, 7, 8]
 
 
 @pytest.mark.promise("request:limits")
 @each_list
-async def test_a_limit_out_of_range_is_refused(desk: Desk, operation: str, filters: Json) -> None:
+async def test_a_limit_out_of_range_is_refused(api: OperationsClient, operation: str, filters: Json) -> None:
     for limit in (0, -1, 501, "many"):
-        refusal = await desk.refused(Invalid, operation, limit=limit, **filters)
+        refusal = await api.call_error(Invalid, operation, limit=limit, **filters)
         assert [fault["field"] for fault in refusal.details["faults"]] == ["limit"]  # type: ignore[attr-defined]
 
 
-async def names(desk: Desk, **filters: Any) -> list[str]:
-    return [item["name"] for item in (await desk.do("list_tasks", **filters))["items"]]
+async def names(api: OperationsClient, **filters: Any) -> list[str]:
+    return [item["name"] for item in (await api.call("list_tasks", **filters))["items"]]
 
 
-async def test_every_filter_selects_matching_rows(desk: Desk) -> None:
-    fence = await desk.task("fence", epic_name="Outside", labels=["wood", "green"])
-    await desk.task("shelf", project_name="Shed", labels=["wood"])
-    await desk.task("door", depends_on=[fence["id"]])
-    await desk.claim(2, "ann")
-    assert await names(desk, project_id=1) == ["fence", "door"]
-    assert await names(desk, epic_id=fence["epic_id"]) == ["fence"]
-    assert await names(desk, label="wood") == ["fence", "shelf"]
-    assert await names(desk, label="gre") == []
-    assert await names(desk, holder="ann") == ["shelf"]
-    assert await names(desk, ready=True) == ["fence"]
-    assert await names(desk, ready=False) == ["shelf", "door"]
-    assert await names(desk, status="in_progress") == ["shelf"]
-    assert await names(desk, status="TODO,IN_PROGRESS") == ["fence", "shelf", "door"]
-    assert await names(desk, status=["pending", "review"]) == ["fence", "door"]
-    assert await names(desk, status="ALL") == ["fence", "shelf", "door"]
-    assert await names(desk, ids=[3, 1, 99]) == ["fence", "door"]
-    assert await names(desk, label="wood", ready=True, project_id=1) == ["fence"]
+async def test_every_filter_selects_matching_rows(api: OperationsClient) -> None:
+    fence = await api.create_task("fence", epic_name="Outside", labels=["wood", "green"])
+    await api.create_task("shelf", project_name="Shed", labels=["wood"])
+    await api.create_task("door", depends_on=[fence["id"]])
+    await api.claim(2, "ann")
+    assert await names(api, project_id=1) == ["fence", "door"]
+    assert await names(api, epic_id=fence["epic_id"]) == ["fence"]
+    assert await names(api, label="wood") == ["fence", "shelf"]
+    assert await names(api, label="gre") == []
+    assert await names(api, holder="ann") == ["shelf"]
+    assert await names(api, ready=True) == ["fence"]
+    assert await names(api, ready=False) == ["shelf", "door"]
+    assert await names(api, status="in_progress") == ["shelf"]
+    assert await names(api, status="TODO,IN_PROGRESS") == ["fence", "shelf", "door"]
+    assert await names(api, status=["pending", "review"]) == ["fence", "door"]
+    assert await names(api, status="ALL") == ["fence", "shelf", "door"]
+    assert await names(api, ids=[3, 1, 99]) == ["fence", "door"]
+    assert await names(api, label="wood", ready=True, project_id=1) == ["fence"]
 
 
-async def test_an_agent_with_an_expired_lease_holds_nothing(desk: Desk) -> None:
-    await desk.task()
-    await desk.claim(1, "ann", ttl_seconds=10)
-    desk.clock.advance(10)
-    assert await names(desk, holder="ann") == []
+async def test_an_agent_with_an_expired_lease_holds_nothing(api: OperationsClient) -> None:
+    await api.create_task()
+    await api.claim(1, "ann", ttl_seconds=10)
+    api.clock.advance(10)
+    assert await names(api, holder="ann") == []
 
 
 @pytest.mark.parametrize(
@@ -153,75 +153,77 @@ async def test_an_agent_with_an_expired_lease_holds_nothing(desk: Desk) -> None:
         ("   ", None),
     ],
 )
-async def test_the_search_accepts_any_words_and_no_syntax(desk: Desk, words: str, found: list[str] | None) -> None:
-    await desk.task("Paint the fence", description="with a brush")
-    await desk.task("Müll trennen")
-    await desk.task("日本 garden")
-    listed = await names(desk, q=words)
+async def test_the_search_accepts_any_words_and_no_syntax(
+    api: OperationsClient, words: str, found: list[str] | None
+) -> None:
+    await api.create_task("Paint the fence", description="with a brush")
+    await api.create_task("Müll trennen")
+    await api.create_task("日本 garden")
+    listed = await names(api, q=words)
     assert found is None or listed == found
 
 
 @pytest.mark.parametrize("nothing", ["", "  "])
-async def test_a_search_for_nothing_leaves_nothing_out(desk: Desk, nothing: str) -> None:
-    task = await desk.task()
-    assert await names(desk, q=nothing) == [task["name"]]
-    await desk.do("upsert_knowledge", project_name="Garden", title="Paint", content="Green paint lasts.")
-    assert [item["title"] for item in (await desk.do("get_knowledge", q=nothing))["items"]] == ["Paint"]
+async def test_a_search_for_nothing_leaves_nothing_out(api: OperationsClient, nothing: str) -> None:
+    task = await api.create_task()
+    assert await names(api, q=nothing) == [task["name"]]
+    await api.call("upsert_knowledge", project_name="Garden", title="Paint", content="Green paint lasts.")
+    assert [item["title"] for item in (await api.call("get_knowledge", q=nothing))["items"]] == ["Paint"]
 
 
-async def test_the_search_follows_edits_and_deletions(desk: Desk) -> None:
-    await desk.task("Paint the fence")
-    await desk.edit(1, name="Paint the gate")
-    assert (await names(desk, q="fence"), await names(desk, q="gate")) == ([], ["Paint the gate"])
-    await desk.do("delete_task", task_id=1)
-    assert await names(desk, q="gate") == []
+async def test_the_search_follows_edits_and_deletions(api: OperationsClient) -> None:
+    await api.create_task("Paint the fence")
+    await api.update_task(1, name="Paint the gate")
+    assert (await names(api, q="fence"), await names(api, q="gate")) == ([], ["Paint the gate"])
+    await api.call("delete_task", task_id=1)
+    assert await names(api, q="gate") == []
 
 
-async def test_columns_are_chosen_by_name(desk: Desk) -> None:
-    await desk.task()
-    await desk.claim(1, "ann")
-    (row,) = (await desk.do("list_tasks", fields="id,holder,status"))["items"]
+async def test_columns_are_chosen_by_name(api: OperationsClient) -> None:
+    await api.create_task()
+    await api.claim(1, "ann")
+    (row,) = (await api.call("list_tasks", fields="id,holder,status"))["items"]
     assert row == {"id": 1, "holder": "ann", "status": "IN_PROGRESS"}
-    (row,) = (await desk.do("list_tasks", fields="compact"))["items"]
+    (row,) = (await api.call("list_tasks", fields="compact"))["items"]
     assert list(row) == ["id", "name", "status", "priority", "ready", "holder", "worked_by"]
-    refusal = await desk.refused(Invalid, "list_tasks", fields="id,stat")
+    refusal = await api.call_error(Invalid, "list_tasks", fields="id,stat")
     assert "'stat'" in refusal.message
     assert refusal.details["faults"][0]["field"] == "fields"  # type: ignore[index]
 
 
-async def test_ready_tasks_are_listed_in_the_order_of_claims(desk: Desk) -> None:
+async def test_ready_tasks_are_listed_in_the_order_of_claims(api: OperationsClient) -> None:
     for name, priority in (("low", 4), ("high", 0), ("mid", 2)):
-        await desk.task(name, priority=priority)
-    listed = (await desk.do("get_available_tasks"))["items"]
+        await api.create_task(name, priority=priority)
+    listed = (await api.call("get_available_tasks"))["items"]
     assert [row["name"] for row in listed] == ["high", "mid", "low"]
-    await desk.claim(2, "ann")
-    held = await desk.do("get_available_tasks", status="IN_PROGRESS")
+    await api.claim(2, "ann")
+    held = await api.call("get_available_tasks", status="IN_PROGRESS")
     assert held["items"] == []
-    held = await desk.do("get_available_tasks", status="IN_PROGRESS", include_locked=True)
+    held = await api.call("get_available_tasks", status="IN_PROGRESS", include_locked=True)
     assert [row["holder"] for row in held["items"]] == ["ann"]
 
 
 @pytest.mark.parametrize("operation", ["list_tasks", "get_available_tasks", "list_epics"])
-async def test_a_list_of_a_project_that_is_not_there_is_refused(desk: Desk, operation: str) -> None:
-    await filled(desk)
-    await desk.refused(ProjectNotFound, operation, project_id=99)
-    await desk.do("create_project", name="empty")
-    assert (await desk.do(operation, project_id=8))["items"] == []
+async def test_a_list_of_a_project_that_is_not_there_is_refused(api: OperationsClient, operation: str) -> None:
+    await filled(api)
+    await api.call_error(ProjectNotFound, operation, project_id=99)
+    await api.call("create_project", name="empty")
+    assert (await api.call(operation, project_id=8))["items"] == []
 
 
 @pytest.mark.parametrize("operation", ["list_tasks", "get_available_tasks"])
-async def test_a_list_of_an_epic_that_is_not_there_is_refused(desk: Desk, operation: str) -> None:
-    await filled(desk)
-    await desk.refused(EpicNotFound, operation, epic_id=99)
-    assert (await desk.do(operation, epic_id=1, limit=1))["total"] == 1
+async def test_a_list_of_an_epic_that_is_not_there_is_refused(api: OperationsClient, operation: str) -> None:
+    await filled(api)
+    await api.call_error(EpicNotFound, operation, epic_id=99)
+    assert (await api.call(operation, epic_id=1, limit=1))["total"] == 1
 
 
 @pytest.mark.parametrize("words", ["FND-3", "fnd-3", "FND", "walls FND-3"])
-async def test_a_task_is_found_by_its_external_key_too(desk: Desk, words: str) -> None:
-    task = await desk.task("Raise the walls", external_key="FND-3")
-    await desk.task("Roof", external_key="ROOF-3")
-    page = await desk.do("list_tasks", q=words)
+async def test_a_task_is_found_by_its_external_key_too(api: OperationsClient, words: str) -> None:
+    task = await api.create_task("Raise the walls", external_key="FND-3")
+    await api.create_task("Roof", external_key="ROOF-3")
+    page = await api.call("list_tasks", q=words)
     assert [item["id"] for item in page["items"]] == [task["id"]]
-    await desk.do("update_task", task_id=task["id"], external_key="OTHER-1")
-    assert (await desk.do("list_tasks", q=words))["items"] == []
-    assert (await desk.do("list_tasks", q="other-1"))["total"] == 1
+    await api.call("update_task", task_id=task["id"], external_key="OTHER-1")
+    assert (await api.call("list_tasks", q=words))["items"] == []
+    assert (await api.call("list_tasks", q="other-1"))["total"] == 1

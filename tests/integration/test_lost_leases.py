@@ -5,94 +5,94 @@ from typing import Any
 
 from project_manager.store import lease_history
 from project_manager.store.transaction import Tx
-from tests.desk import Desk
+from tests.operations_client import OperationsClient
 
 DAY = 24 * 3600
 
 
-async def lost(desk: Desk, agent: str, **more: Any) -> list[int]:
-    return [task["id"] for task in (await desk.do("get_context", agent_id=agent, **more))["lost"]]
+async def lost(api: OperationsClient, agent: str, **more: Any) -> list[int]:
+    return [task["id"] for task in (await api.call("get_context", agent_id=agent, **more))["lost"]]
 
 
-async def test_a_lease_that_ran_out_is_lost_to_its_holder_alone(desk: Desk) -> None:
-    task = await desk.task("Paint")
-    await desk.claim(task["id"], "ann", ttl_seconds=60)
-    assert await lost(desk, "ann") == []
-    await desk.pass_time(61)
-    context = await desk.do("get_context", agent_id="ann")
+async def test_a_lease_that_ran_out_is_lost_to_its_holder_alone(api: OperationsClient) -> None:
+    task = await api.create_task("Paint")
+    await api.claim(task["id"], "ann", ttl_seconds=60)
+    assert await lost(api, "ann") == []
+    await api.advance(61)
+    context = await api.call("get_context", agent_id="ann")
     assert context["lost"] == [{"id": task["id"], "name": "Paint", "status": "TODO"}]
     assert f"Your lease ended on #{task['id']}" in context["next_step"]
-    assert await lost(desk, "bob") == []
+    assert await lost(api, "bob") == []
 
 
-async def test_a_lease_that_an_operator_ended_is_lost(desk: Desk) -> None:
-    task = await desk.task()
-    await desk.claim(task["id"], "ann")
-    await desk.release(task["id"], force=True)
-    assert await lost(desk, "ann") == [task["id"]]
+async def test_a_lease_that_an_operator_ended_is_lost(api: OperationsClient) -> None:
+    task = await api.create_task()
+    await api.claim(task["id"], "ann")
+    await api.release(task["id"], force=True)
+    assert await lost(api, "ann") == [task["id"]]
 
 
-async def test_a_lease_that_the_agent_released_itself_is_not_lost(desk: Desk) -> None:
-    task = await desk.task()
-    await desk.claim(task["id"], "ann")
-    await desk.release(task["id"], "ann")
-    await desk.claim(task["id"], "ann")
-    await desk.set_status(task["id"], "REVIEW", "ann")
-    context = await desk.do("get_context", agent_id="ann")
+async def test_a_lease_that_the_agent_released_itself_is_not_lost(api: OperationsClient) -> None:
+    task = await api.create_task()
+    await api.claim(task["id"], "ann")
+    await api.release(task["id"], "ann")
+    await api.claim(task["id"], "ann")
+    await api.set_status(task["id"], "REVIEW", "ann")
+    context = await api.call("get_context", agent_id="ann")
     assert context["lost"] == []
     assert "Your lease ended" not in context["next_step"]
 
 
-async def test_a_task_is_no_longer_lost_once_the_agent_claims_it_again(desk: Desk) -> None:
-    task = await desk.task()
-    await desk.claim(task["id"], "ann", ttl_seconds=60)
-    await desk.pass_time(61)
-    await desk.claim(task["id"], "ann")
-    assert await lost(desk, "ann") == []
-    await desk.release(task["id"], "ann")
-    assert await lost(desk, "ann") == []
+async def test_a_task_is_no_longer_lost_once_the_agent_claims_it_again(api: OperationsClient) -> None:
+    task = await api.create_task()
+    await api.claim(task["id"], "ann", ttl_seconds=60)
+    await api.advance(61)
+    await api.claim(task["id"], "ann")
+    assert await lost(api, "ann") == []
+    await api.release(task["id"], "ann")
+    assert await lost(api, "ann") == []
 
 
-async def test_a_lost_task_stays_lost_while_another_works_on_it_until_it_is_done(desk: Desk) -> None:
-    task = await desk.task()
-    await desk.claim(task["id"], "ann", ttl_seconds=60)
-    await desk.pass_time(61)
-    lock = await desk.claim(task["id"], "bob")
-    assert await lost(desk, "ann") == [task["id"]]
-    await desk.set_status(task["id"], "DONE", "bob", fence=lock["fence"])
-    assert await lost(desk, "ann") == []
+async def test_a_lost_task_stays_lost_while_another_works_on_it_until_it_is_done(api: OperationsClient) -> None:
+    task = await api.create_task()
+    await api.claim(task["id"], "ann", ttl_seconds=60)
+    await api.advance(61)
+    lock = await api.claim(task["id"], "bob")
+    assert await lost(api, "ann") == [task["id"]]
+    await api.set_status(task["id"], "DONE", "bob", fence=lock["fence"])
+    assert await lost(api, "ann") == []
 
 
-async def test_lost_leases_are_forgotten_after_a_day(desk: Desk) -> None:
-    task = await desk.task()
-    await desk.claim(task["id"], "ann", ttl_seconds=60)
-    await desk.pass_time(60)
-    await desk.pass_time(DAY - 1)
-    assert await lost(desk, "ann") == [task["id"]]
-    await desk.pass_time(1)
-    assert await lost(desk, "ann") == []
+async def test_lost_leases_are_forgotten_after_a_day(api: OperationsClient) -> None:
+    task = await api.create_task()
+    await api.claim(task["id"], "ann", ttl_seconds=60)
+    await api.advance(60)
+    await api.advance(DAY - 1)
+    assert await lost(api, "ann") == [task["id"]]
+    await api.advance(1)
+    assert await lost(api, "ann") == []
 
 
-async def test_lost_leases_come_newest_first_and_only_of_the_requested_project(desk: Desk) -> None:
-    made = [await desk.task(project_name=name) for name in ("Garden", "House", "Garden")]
+async def test_lost_leases_come_newest_first_and_only_of_the_requested_project(api: OperationsClient) -> None:
+    made = [await api.create_task(project_name=name) for name in ("Garden", "House", "Garden")]
     for task in made:
-        await desk.claim(task["id"], "ann", ttl_seconds=60)
-        await desk.pass_time(61)
+        await api.claim(task["id"], "ann", ttl_seconds=60)
+        await api.advance(61)
     first, second, third = (task["id"] for task in made)
-    assert await lost(desk, "ann") == [third, second, first]
-    assert await lost(desk, "ann", project_id=made[0]["project_id"]) == [third, first]
+    assert await lost(api, "ann") == [third, second, first]
+    assert await lost(api, "ann", project_id=made[0]["project_id"]) == [third, first]
 
 
-async def test_a_deleted_task_is_not_lost(desk: Desk) -> None:
-    task = await desk.task()
-    await desk.claim(task["id"], "ann", ttl_seconds=60)
-    await desk.pass_time(61)
-    await desk.do("delete_task", task_id=task["id"])
-    assert await lost(desk, "ann") == []
+async def test_a_deleted_task_is_not_lost(api: OperationsClient) -> None:
+    task = await api.create_task()
+    await api.claim(task["id"], "ann", ttl_seconds=60)
+    await api.advance(61)
+    await api.call("delete_task", task_id=task["id"])
+    assert await lost(api, "ann") == []
 
 
-async def test_the_query_for_lost_leases_reads_only_the_leases_of_the_agent(desk: Desk) -> None:
-    plan = await desk.runtime.read("plan", plan_of_losses)
+async def test_the_query_for_lost_leases_reads_only_the_leases_of_the_agent(api: OperationsClient) -> None:
+    plan = await api.runtime.read("plan", plan_of_losses)
     assert any("ix_ended_leases_agent_id_ended_at" in step for step in plan), plan
     assert not any(step.startswith("SCAN") for step in plan)
 

@@ -30,9 +30,9 @@ from project_manager.runtime.calls import Caller
 from project_manager.runtime.dispatch import open_runtime
 from project_manager.runtime.event_hub import QUEUE
 from project_manager.runtime.resource_subscriptions import ResourceSubscription, ResourceSubscriptions
-from tests.desk import MovableClock
 from tests.e2e.mcp_listener import Listener, Wire, call, listening, modern, wire
 from tests.integration.mcp_product import PATIENCE, Product, product
+from tests.operations_client import MovableClock
 
 
 class Subscriber:

@@ -17,7 +17,7 @@ from project_manager.store.database_clock import DatabaseClock
 from project_manager.store.sqlite.file_watch import FileWatch
 from project_manager.store.sqlite.readers import Readers
 from project_manager.store.transaction import Tx
-from tests.desk import PATIENCE, MovableClock
+from tests.operations_client import TIMEOUT, MovableClock
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ def readers(database: Path) -> Iterator[Readers]:
         str(database),
         FileWatch(database),
         threads=1,
-        timeout=PATIENCE,
+        timeout=TIMEOUT,
         clock=DatabaseClock(MovableClock()),
         max_attempts=5,
         timed=lambda name, taken: None,
@@ -37,7 +37,7 @@ def readers(database: Path) -> Iterator[Readers]:
 
 
 async def ask(readers: Readers, work: Callable[[Tx], Any]) -> Any:
-    with anyio.fail_after(PATIENCE):
+    with anyio.fail_after(TIMEOUT):
         return await readers.run("test", work, LOCAL, "")
 
 
@@ -45,7 +45,7 @@ async def test_an_abandoned_read_is_not_executed(readers: Readers) -> None:
     held_up, done = threading.Event(), []
     readers.start()
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(ask, readers, lambda tx: held_up.wait(PATIENCE))
+        tasks.start_soon(ask, readers, lambda tx: held_up.wait(TIMEOUT))
         async with anyio.create_task_group() as impatient:
             impatient.start_soon(ask, readers, lambda tx: done.append("abandoned"))
             await anyio.wait_all_tasks_blocked()
@@ -60,7 +60,7 @@ async def test_a_slow_read_lets_others_run_concurrently(runtime: Runtime) -> Non
 
     def wait_to_be_overtaken(_tx: Tx) -> bool:
         begun.set()
-        return overtaken.wait(PATIENCE)
+        return overtaken.wait(TIMEOUT)
 
     async with anyio.create_task_group() as tasks:
         long = anyio.Event()
@@ -70,7 +70,7 @@ async def test_a_slow_read_lets_others_run_concurrently(runtime: Runtime) -> Non
             long.set()
 
         tasks.start_soon(read)
-        await anyio.to_thread.run_sync(begun.wait, PATIENCE)
+        await anyio.to_thread.run_sync(begun.wait, TIMEOUT)
         await ask(readers, lambda tx: overtaken.set())
         await long.wait()
 

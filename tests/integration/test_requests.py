@@ -11,8 +11,8 @@ import pytest
 from project_manager.domain.errors import Invalid
 from project_manager.domain.limits import BODY_BYTES
 from project_manager.web.endpoint import PLAN_HINT
-from tests.desk import PATIENCE, Desk, Json
-from tests.served import Served
+from tests.http_service import HttpService
+from tests.operations_client import TIMEOUT, Json, OperationsClient
 
 DEEP = b"[" * 100_000 + b"]" * 100_000
 LONG = "x" * 201
@@ -54,9 +54,9 @@ each_way_to_write = pytest.mark.parametrize(("method", "path"), WRITES)
 
 @pytest.mark.promise("request:bad-input", "request:one-error-body")
 @each_way_to_write
-async def test_a_body_that_is_not_one_json_object_is_refused(served: Served, method: str, path: str) -> None:
+async def test_a_body_that_is_not_one_json_object_is_refused(service: HttpService, method: str, path: str) -> None:
     for body in UNREADABLE:
-        error = await served.refused(400, method, path, body)
+        error = await service.error(400, method, path, body)
         assert error["code"] == "malformed_body", body[:20]
         more = path == "/api/import"
         assert error["hint"] == "Send one JSON object, encoded as UTF-8." + more * f" {PLAN_HINT}"
@@ -71,42 +71,44 @@ async def test_a_body_that_is_not_one_json_object_is_refused(served: Served, met
     ],
 )
 async def test_a_body_that_is_not_utf_8_is_refused_with_the_position(
-    served: Served, method: str, path: str, hint: str
+    service: HttpService, method: str, path: str, hint: str
 ) -> None:
     kind = {"Content_Type": "application/yaml" if path == "/api/import" else "application/json"}
-    error = await served.refused(400, method, path, b'{"name": "\xff\xfe"}', **kind)
+    error = await service.error(400, method, path, b'{"name": "\xff\xfe"}', **kind)
     assert (error["message"], error["hint"]) == ("the body is not UTF-8: byte 11 is 0xff", hint)
 
 
 @pytest.mark.parametrize("number", [2**63, 10**40, str(2**63)])
-async def test_a_number_that_is_too_large_is_refused_with_its_size_in_bits(desk: Desk, number: object) -> None:
-    refusal = await desk.refused(Invalid, "get_task", task_id=number)
+async def test_a_number_that_is_too_large_is_refused_with_its_size_in_bits(
+    api: OperationsClient, number: object
+) -> None:
+    refusal = await api.call_error(Invalid, "get_task", task_id=number)
     assert refusal.message == "`task_id` must be a 64-bit integer"
 
 
-async def test_a_plan_sent_as_it_is_without_its_type_is_answered_with_the_header_to_send(served: Served) -> None:
+async def test_a_plan_sent_as_it_is_without_its_type_is_answered_with_the_header_to_send(service: HttpService) -> None:
     plan = b"standalone_tasks:\n- name: Water\n"
-    error = await served.refused(400, "POST", "/api/import", plan)
+    error = await service.error(400, "POST", "/api/import", plan)
     assert "`Content-Type: application/yaml`" in error["hint"]
-    assert (await served.ok("POST", "/api/import", plan, Content_Type="application/yaml"))["created"] == 2
+    assert (await service.ok("POST", "/api/import", plan, Content_Type="application/yaml"))["created"] == 2
 
 
-async def test_the_place_of_an_error_in_a_body_is_named(served: Served) -> None:
-    error = await served.refused(400, "POST", "/api/tasks", b'{"name": "x",\n  oops}')
+async def test_the_place_of_an_error_in_a_body_is_named(service: HttpService) -> None:
+    error = await service.error(400, "POST", "/api/tasks", b'{"name": "x",\n  oops}')
     assert "line 2, column 3" in error["message"]
 
 
 @pytest.mark.promise("request:limits")
-async def test_a_body_of_two_megabytes_is_refused(served: Served) -> None:
+async def test_a_body_of_two_megabytes_is_refused(service: HttpService) -> None:
     body = orjson.dumps({"name": "x", "description": "y" * (2 * 1024 * 1024)})
     for method, path in WRITES:
         if path == "/api/import":
             continue  # accepts larger bodies: tests/integration/test_large_plans.py
-        assert (await served.refused(413, method, path, body))["code"] == "body_too_large"
+        assert (await service.error(413, method, path, body))["code"] == "body_too_large"
 
 
 @pytest.mark.promise("request:limits")
-async def test_a_body_of_unknown_length_is_refused_when_it_is_too_large(served: Served) -> None:
+async def test_a_body_of_unknown_length_is_refused_when_it_is_too_large(service: HttpService) -> None:
     sent = 0
 
     async def chunks() -> Any:
@@ -116,22 +118,22 @@ async def test_a_body_of_unknown_length_is_refused_when_it_is_too_large(served: 
             sent += 65536
             yield b"x" * 65536
 
-    response = await served.client.post("/api/tasks", content=chunks())
+    response = await service.client.post("/api/tasks", content=chunks())
     assert (response.status_code, response.json()["code"]) == (413, "body_too_large")
-    assert (await served.ok("GET", "/api/tasks"))["total"] == 0
+    assert (await service.ok("GET", "/api/tasks"))["total"] == 0
 
 
 @pytest.mark.promise("request:limits")
-async def test_a_body_of_just_one_mebibyte_is_read(served: Served) -> None:
+async def test_a_body_of_just_one_mebibyte_is_read(service: HttpService) -> None:
     filler = b" " * (BODY_BYTES - len(b'{"name":"x"}'))
-    assert (await served.ok("POST", "/api/tasks", b'{"name":"x"}' + filler))["name"] == "x"
-    await served.refused(413, "POST", "/api/tasks", b'{"name":"x"}' + filler + b" ")
+    assert (await service.ok("POST", "/api/tasks", b'{"name":"x"}' + filler))["name"] == "x"
+    await service.error(413, "POST", "/api/tasks", b'{"name":"x"}' + filler + b" ")
 
 
 @pytest.mark.parametrize("length", [b"many", b"9" * 5000])
-async def test_a_declared_length_that_is_no_number_is_refused(served: Served, length: bytes) -> None:
+async def test_a_declared_length_that_is_no_number_is_refused(service: HttpService, length: bytes) -> None:
     head = b"POST /api/tasks HTTP/1.1\r\nHost: localhost\r\nContent-Length: " + length + b"\r\n\r\n"
-    with socket.create_connection(("127.0.0.1", served.port), timeout=PATIENCE) as raw:
+    with socket.create_connection(("127.0.0.1", service.port), timeout=TIMEOUT) as raw:
         await anyio.to_thread.run_sync(raw.sendall, head)
         answer = await anyio.to_thread.run_sync(raw.recv, 4096)
     assert answer.startswith(b"HTTP/1.1 400")
@@ -189,15 +191,15 @@ FAULTS: list[tuple[Json, list[str]]] = [
 
 
 @pytest.mark.promise("request:all-errors", "request:one-error-body")
-async def test_every_invalid_value_is_named_with_its_field(served: Served) -> None:
+async def test_every_invalid_value_is_named_with_its_field(service: HttpService) -> None:
     for body, fields in FAULTS:
-        error = await served.refused(422, "POST", "/api/tasks", body)
+        error = await service.error(422, "POST", "/api/tasks", body)
         faults = error["details"]["faults"]
         assert sorted(fault["field"] for fault in faults) == sorted(fields), body
         assert all(fault["message"] in error["message"] for fault in faults)
         assert all(list(fault) == ["field", "message", "hint"] for fault in faults)
         assert "invalid literal" not in error["message"], "Python's own words"
-    assert (await served.ok("GET", "/api/tasks"))["total"] == 0
+    assert (await service.ok("GET", "/api/tasks"))["total"] == 0
 
 
 @pytest.mark.promise("request:all-errors")
@@ -214,9 +216,9 @@ async def test_every_invalid_value_is_named_with_its_field(served: Served) -> No
     ],
 )
 async def test_an_unknown_field_is_refused_by_name_with_the_nearest_valid_one(
-    served: Served, path: str, body: Json, field: str, near: str | None
+    service: HttpService, path: str, body: Json, field: str, near: str | None
 ) -> None:
-    error = await served.refused(422, "POST", path, body)
+    error = await service.error(422, "POST", path, body)
     fault = next(fault for fault in error["details"]["faults"] if fault["field"] == field)
     if near is None:
         assert "The fields are" in fault["hint"]
@@ -228,31 +230,31 @@ async def test_an_unknown_field_is_refused_by_name_with_the_nearest_valid_one(
 @pytest.mark.parametrize(
     "query", ["statuss=TODO", "limit=0", "limit=501", "limit=x", "ready=perhaps", "status=odd", "status=TODO,odd"]
 )
-async def test_field_errors_in_a_query_are_named_like_those_of_a_body(served: Served, query: str) -> None:
-    error = await served.refused(422, "GET", f"/api/tasks?{query}")
+async def test_field_errors_in_a_query_are_named_like_those_of_a_body(service: HttpService, query: str) -> None:
+    error = await service.error(422, "GET", f"/api/tasks?{query}")
     assert [fault["field"].split(".")[0] for fault in error["details"]["faults"]] == [query.partition("=")[0]]
 
 
 @pytest.mark.promise("request:bad-input")
 @pytest.mark.parametrize("name", ["ids", "status", "fields"])
-async def test_a_list_in_a_query_that_is_nested_too_deeply_is_refused(served: Served, name: str) -> None:
-    error = await served.refused(422, "GET", f"/api/tasks?{name}={'[' * 5000}")
+async def test_a_list_in_a_query_that_is_nested_too_deeply_is_refused(service: HttpService, name: str) -> None:
+    error = await service.error(422, "GET", f"/api/tasks?{name}={'[' * 5000}")
     assert [fault["field"] for fault in error["details"]["faults"]] == [name]
 
 
 @pytest.mark.promise("request:bad-input")
 @pytest.mark.parametrize("query", ["q=%FF%FE", "q=%00", "cursor=%FF", "&".join(f"a{n}=1" for n in range(200))])
-async def test_a_query_that_is_not_text_is_refused(served: Served, query: str) -> None:
-    response = await served.send("GET", f"/api/tasks?{query}")
+async def test_a_query_that_is_not_text_is_refused(service: HttpService, query: str) -> None:
+    response = await service.send("GET", f"/api/tasks?{query}")
     assert response.status_code in (400, 422)
     assert list(response.json()) == ["code", "message", "hint", "details", "request_id"]
 
 
 @pytest.mark.promise("request:bad-input")
 @pytest.mark.parametrize("number", ["x", "-1", "1.0", "\u00b2", "9" * 5000, str(2**63)])
-async def test_an_if_match_that_is_no_version_is_refused(served: Served, number: str) -> None:
-    await served.ok("POST", "/api/tasks", {"name": "x"})
-    response = await served.send("PATCH", "/api/tasks/1", {"priority": 0}, If_Match=f'"{number}"')
+async def test_an_if_match_that_is_no_version_is_refused(service: HttpService, number: str) -> None:
+    await service.ok("POST", "/api/tasks", {"name": "x"})
+    response = await service.send("PATCH", "/api/tasks/1", {"priority": 0}, If_Match=f'"{number}"')
     assert response.status_code == 412
     assert list(response.json()) == ["code", "message", "hint", "details", "request_id"]
 
@@ -274,7 +276,7 @@ async def test_an_if_match_that_is_no_version_is_refused(served: Served, number:
     ],
 )
 async def test_a_number_in_a_path_is_refused_or_not_found_and_never_an_internal_error(
-    served: Served, number: str, status: int
+    service: HttpService, number: str, status: int
 ) -> None:
     for method, path in [
         ("GET", f"/api/tasks/{number}"),
@@ -289,78 +291,80 @@ async def test_a_number_in_a_path_is_refused_or_not_found_and_never_an_internal_
         ("GET", f"/api/projects/{number}/epics"),
     ]:
         body = {"name": "x"} if method == "PATCH" else None
-        error = await served.refused(status, method, path, body)
+        error = await service.error(status, method, path, body)
         assert status == 404 or error["details"]["faults"]
 
 
-async def test_numbers_are_accepted_as_numbers_and_as_text(served: Served) -> None:
-    project = await served.ok("POST", "/api/projects", {"name": "Garden"})
+async def test_numbers_are_accepted_as_numbers_and_as_text(service: HttpService) -> None:
+    project = await service.ok("POST", "/api/projects", {"name": "Garden"})
     for number in (project["id"], str(project["id"])):
-        assert (await served.ok("POST", "/api/tasks", {"name": "x", "project_id": number}))["project_id"] == 1
-    listed = await served.ok("POST", "/api/tasks", {"name": "y", "depends_on": '["1", 2]', "labels": "a, b"})
+        assert (await service.ok("POST", "/api/tasks", {"name": "x", "project_id": number}))["project_id"] == 1
+    listed = await service.ok("POST", "/api/tasks", {"name": "y", "depends_on": '["1", 2]', "labels": "a, b"})
     assert (listed["depends_on"], listed["labels"]) == ([1, 2], ["a", "b"])
 
 
-async def test_a_value_that_is_given_twice_differently_is_refused(served: Served) -> None:
-    error = await served.refused(422, "POST", "/api/tasks/7/lock", {"task_id": 8, "agent_id": "ann"})
+async def test_a_value_that_is_given_twice_differently_is_refused(service: HttpService) -> None:
+    error = await service.error(422, "POST", "/api/tasks/7/lock", {"task_id": 8, "agent_id": "ann"})
     assert error["details"]["faults"][0]["field"] == "task_id"
 
 
 @pytest.mark.promise("request:limits")
-async def test_text_at_the_limit_is_accepted_unchanged(served: Served) -> None:
+async def test_text_at_the_limit_is_accepted_unchanged(service: HttpService) -> None:
     name, text = "ü" * 200, "€" * (64 * 1024 // 3)
-    made = await served.ok("POST", "/api/tasks", {"name": name, "description": text})
+    made = await service.ok("POST", "/api/tasks", {"name": name, "description": text})
     assert (made["name"], made["description"]) == (name, text)
 
 
-async def test_text_of_agents_comes_back_as_it_was_sent(served: Served) -> None:
+async def test_text_of_agents_comes_back_as_it_was_sent(service: HttpService) -> None:
     text = "<img src=x onerror=alert(1)> 'quoted' \"twice\" \\ 🙂 \u202e; DROP TABLE tasks; --\r\n\t"
-    made = await served.ok("POST", "/api/tasks", {"name": "<b>x</b>", "description": text})
+    made = await service.ok("POST", "/api/tasks", {"name": "<b>x</b>", "description": text})
     assert (made["name"], made["description"]) == ("<b>x</b>", text)
-    assert (await served.ok("GET", "/api/tasks/1"))["description"] == text
+    assert (await service.ok("GET", "/api/tasks/1"))["description"] == text
 
 
 # refusals of the router
 
 
 @pytest.mark.promise("request:one-error-body")
-async def test_a_path_that_does_not_exist_is_refused_in_the_one_error_body(served: Served) -> None:
+async def test_a_path_that_does_not_exist_is_refused_in_the_one_error_body(service: HttpService) -> None:
     for path in ("/api/nothing", "/api", "/api/tasks/1/lock/2", "/mcp", "/api/tasks/"):
-        assert (await served.refused(404, "GET", path))["code"] == "route_not_found"
+        assert (await service.error(404, "GET", path))["code"] == "route_not_found"
 
 
 @pytest.mark.promise("request:one-error-body")
-async def test_a_method_that_a_path_does_not_have_is_refused_with_those_that_it_has(served: Served) -> None:
-    response = await served.send("PUT", "/api/tasks")
+async def test_a_method_that_a_path_does_not_have_is_refused_with_those_that_it_has(service: HttpService) -> None:
+    response = await service.send("PUT", "/api/tasks")
     assert (response.status_code, response.json()["code"]) == (405, "method_not_allowed")
     assert response.headers["allow"] == "GET, HEAD, POST"
     for method, path in [("DELETE", "/healthz"), ("POST", "/api/metrics"), ("PUT", "/api/session"), ("POST", "/")]:
-        error = await served.refused(405, method, path)
+        error = await service.error(405, method, path)
         assert error["code"] == "method_not_allowed"
-    response = await served.send("PUT", "/api/session")
+    response = await service.send("PUT", "/api/session")
     assert response.headers["allow"] == "DELETE, GET, HEAD, POST"
 
 
-async def test_head_is_answered_like_get_without_a_body(served: Served) -> None:
-    response = await served.send("HEAD", "/api/tasks")
+async def test_head_is_answered_like_get_without_a_body(service: HttpService) -> None:
+    response = await service.send("HEAD", "/api/tasks")
     assert (response.status_code, response.content) == (200, b"")
 
 
 @pytest.mark.promise("request:bad-input")
-async def test_invalid_bytes_instead_of_http_do_no_harm(served: Served) -> None:
+async def test_invalid_bytes_instead_of_http_do_no_harm(service: HttpService) -> None:
     for nonsense in (b"\x16\x03\x01\x02\x00", b"GET\r\n\r\n", b"POST /api/tasks HTTP/1.1\r\nHost: x\r\n\r\n" * 50):
-        with socket.create_connection(("127.0.0.1", served.port), timeout=PATIENCE) as raw:
+        with socket.create_connection(("127.0.0.1", service.port), timeout=TIMEOUT) as raw:
             await anyio.to_thread.run_sync(raw.sendall, nonsense)
-    assert (await served.ok("GET", "/healthz"))["status"] == "healthy"
+    assert (await service.ok("GET", "/healthz"))["status"] == "healthy"
 
 
 # request ids
 
 
 @pytest.mark.promise("request:id")
-async def test_a_request_id_is_accepted_returned_and_logged(served: Served, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_request_id_is_accepted_returned_and_logged(
+    service: HttpService, caplog: pytest.LogCaptureFixture
+) -> None:
     caplog.set_level(logging.INFO, "project_manager")
-    response = await served.send("POST", "/api/tasks", {"name": "x"}, X_Request_ID="my-own-7")
+    response = await service.send("POST", "/api/tasks", {"name": "x"}, X_Request_ID="my-own-7")
     assert response.headers["x-request-id"] == "my-own-7"
     logged = [record.fields for record in caplog.records if record.msg == "create_task"]  # type: ignore[attr-defined]
     assert [(fields["request_id"], fields["outcome"], fields["actor"]) for fields in logged] == [
@@ -369,61 +373,61 @@ async def test_a_request_id_is_accepted_returned_and_logged(served: Served, capl
 
 
 @pytest.mark.promise("request:id")
-async def test_a_request_id_is_created_when_no_valid_one_is_sent(served: Served) -> None:
+async def test_a_request_id_is_created_when_no_valid_one_is_sent(service: HttpService) -> None:
     made = set()
     for headers in ({}, {"X_Request_ID": "x" * 129}, {"X_Request_ID": "ü"}, {"X_Request_ID": ""}):
-        made.add((await served.send("GET", "/api/tasks", **headers)).headers["x-request-id"])
+        made.add((await service.send("GET", "/api/tasks", **headers)).headers["x-request-id"])
     assert len(made) == 4
     assert all(len(one) == 16 for one in made)
 
 
 @pytest.mark.promise("request:one-error-body")
 async def test_an_internal_error_is_reported_without_internals(
-    served: Served, desk: Desk, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    service: HttpService, api: OperationsClient, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     from project_manager.services import serializers  # noqa: PLC0415
 
     def broken(*_: object) -> None:
         raise ZeroDivisionError("secret of the inside")
 
-    await desk.task()
+    await api.create_task()
     monkeypatch.setattr(serializers, "task", broken)
     for method, path, body in [("GET", "/api/tasks/1", None), ("POST", "/api/tasks", {"name": "x"})]:
-        response = await served.send(method, path, body)
+        response = await service.send(method, path, body)
         assert (response.status_code, response.json()["code"]) == (500, "internal")
         assert "secret" not in response.text
         assert "Traceback" not in response.text
     assert "ZeroDivisionError" in caplog.text
     monkeypatch.undo()
-    assert (await served.ok("GET", "/api/tasks"))["total"] == 1
+    assert (await service.ok("GET", "/api/tasks"))["total"] == 1
 
 
 # idempotency
 
 
 @pytest.mark.promise("request:idempotent")
-async def test_the_same_key_gives_the_first_answer_again(served: Served) -> None:
+async def test_the_same_key_gives_the_first_answer_again(service: HttpService) -> None:
     body = {"name": "x"}
-    first = await served.send("POST", "/api/tasks", body, Idempotency_Key="k1")
-    again = await served.send("POST", "/api/tasks", body, Idempotency_Key="k1")
+    first = await service.send("POST", "/api/tasks", body, Idempotency_Key="k1")
+    again = await service.send("POST", "/api/tasks", body, Idempotency_Key="k1")
     assert (first.status_code, again.status_code) == (201, 201)
     assert again.content == first.content
     assert again.headers["idempotency-replayed"] == "true"
     assert "idempotency-replayed" not in first.headers
     assert again.headers["etag"] == first.headers["etag"]
-    assert (await served.ok("GET", "/api/tasks"))["total"] == 1
+    assert (await service.ok("GET", "/api/tasks"))["total"] == 1
 
 
 @pytest.mark.promise("request:idempotent")
-async def test_another_request_under_the_same_key_is_refused(served: Served) -> None:
-    await served.ok("POST", "/api/tasks", {"name": "x"}, Idempotency_Key="k1")
+async def test_another_request_under_the_same_key_is_refused(service: HttpService) -> None:
+    await service.ok("POST", "/api/tasks", {"name": "x"}, Idempotency_Key="k1")
     for path, body in [("/api/tasks", {"name": "y"}), ("/api/projects", {"name": "x"})]:
-        error = await served.refused(422, "POST", path, body, Idempotency_Key="k1")
+        error = await service.error(422, "POST", path, body, Idempotency_Key="k1")
         assert error["code"] == "idempotency_mismatch"
 
 
 @pytest.mark.parametrize("key", ["", "k" * 201, "a\tb"])
-async def test_a_key_that_is_no_key_is_refused(served: Served, key: str) -> None:
-    assert (await served.refused(400, "POST", "/api/tasks", {"name": "x"}, Idempotency_Key=key))["code"] == (
+async def test_a_key_that_is_no_key_is_refused(service: HttpService, key: str) -> None:
+    assert (await service.error(400, "POST", "/api/tasks", {"name": "x"}, Idempotency_Key=key))["code"] == (
         "malformed_header"
     )

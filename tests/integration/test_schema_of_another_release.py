@@ -14,8 +14,8 @@ from project_manager.store import revisions
 from project_manager.store.migrations import upgrade
 from project_manager.store.sqlite import driver
 from project_manager.store.sqlite.database import DatabaseOpenError, DatabaseTemporarilyUnavailable
-from tests.desk import Desk
-from tests.served import Served
+from tests.http_service import HttpService
+from tests.operations_client import OperationsClient
 
 HEAD = revisions.head()
 NEXT = """
@@ -98,11 +98,13 @@ def test_a_migration_that_leaves_orphaned_rows_is_rolled_back(tmp_path: Path, mo
     connection.close()
 
 
-async def test_an_instance_is_not_ready_on_a_schema_that_it_does_not_run_on(served: Served, desk: Desk) -> None:
-    path = desk.runtime.database.path
+async def test_an_instance_is_not_ready_on_a_schema_that_it_does_not_run_on(
+    service: HttpService, api: OperationsClient
+) -> None:
+    path = api.runtime.database.path
     await anyio.to_thread.run_sync(change, path, "UPDATE alembic_version SET version_num = '9999'")
-    answer = await served.send("GET", "/readyz")
+    answer = await service.send("GET", "/readyz")
     assert (answer.status_code, answer.json()["checks"]["schema"]) == (503, False)
     said = f"INSERT INTO running_releases VALUES ('9999', '{HEAD}')"
     await anyio.to_thread.run_sync(change, path, said)
-    assert (await served.ok("GET", "/readyz"))["status"] == "ready"
+    assert (await service.ok("GET", "/readyz"))["status"] == "ready"

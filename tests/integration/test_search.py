@@ -7,9 +7,9 @@ from urllib.parse import quote
 import pytest
 
 from project_manager.store.transaction import Tx
-from tests.desk import Desk
+from tests.http_service import HttpService
 from tests.integration.mcp_product import agent, product
-from tests.served import Served
+from tests.operations_client import OperationsClient
 
 TASKS = {
     "实现支付功能": "Zahlungen: 支付宝と決済テスト",
@@ -51,16 +51,16 @@ FOUND = {
 }
 
 
-async def filled(desk: Desk) -> None:
+async def filled(api: OperationsClient) -> None:
     for name, description in TASKS.items():
-        await desk.task(name, description=description)
-        await desk.do("upsert_knowledge", title=name, content=description, project_name="Garden")
+        await api.create_task(name, description=description)
+        await api.call("upsert_knowledge", title=name, content=description, project_name="Garden")
 
 
-async def test_any_part_of_a_text_without_blanks_is_found(desk: Desk) -> None:
-    await filled(desk)
+async def test_any_part_of_a_text_without_blanks_is_found(api: OperationsClient) -> None:
+    await filled(api)
     tasks, knowledge = [
-        {query: sorted(row["id"] for row in (await desk.do(operation, q=query))["items"]) for query in FOUND}
+        {query: sorted(row["id"] for row in (await api.call(operation, q=query))["items"]) for query in FOUND}
         for operation in ("list_tasks", "get_knowledge")
     ]
     assert tasks == FOUND
@@ -68,11 +68,11 @@ async def test_any_part_of_a_text_without_blanks_is_found(desk: Desk) -> None:
 
 
 async def test_over_rest_and_mcp_the_same_is_found(
-    desk: Desk, served: Served, tmp_path_factory: pytest.TempPathFactory
+    api: OperationsClient, service: HttpService, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    await filled(desk)
-    assert [row["id"] for row in (await served.ok("GET", f"/api/tasks?q={quote('付功')}"))["items"]] == [1]
-    assert (await served.ok("GET", f"/api/knowledge?q={quote('ระบบ')}"))["total"] == 1
+    await filled(api)
+    assert [row["id"] for row in (await service.ok("GET", f"/api/tasks?q={quote('付功')}"))["items"]] == [1]
+    assert (await service.ok("GET", f"/api/knowledge?q={quote('ระบบ')}"))["total"] == 1
     async with product(tmp_path_factory.mktemp("mcp")) as made, agent(made.server) as someone:
         await someone.ok("create_task", name="实现支付功能")
         assert (await someone.ok("list_tasks", q="付功"))["total"] == 1
@@ -80,7 +80,7 @@ async def test_over_rest_and_mcp_the_same_is_found(
         assert (await someone.ok("get_knowledge", q="スト"))["total"] == 1
 
 
-async def indexed(desk: Desk) -> list[Any]:
+async def indexed(api: OperationsClient) -> list[Any]:
     """Return each row of the index with the number of its writes."""
 
     def look(tx: Tx) -> Any:
@@ -90,22 +90,22 @@ async def indexed(desk: Desk) -> list[Any]:
             for index in ("tasks_fts", "knowledge_fts")
         ] + tx.execute("SELECT * FROM search_due", ()).fetchall()
 
-    found: list[Any] = await desk.runtime.read("indexed", look)
+    found: list[Any] = await api.runtime.read("indexed", look)
     return found
 
 
-async def test_a_write_that_changes_no_text_leaves_the_index_alone(desk: Desk) -> None:
-    await filled(desk)
-    before = await indexed(desk)
-    await desk.edit(1, priority=0, labels=["a"], due_at=desk.clock.later(60))
-    await desk.edit(1, name="实现支付功能")
-    lock = await desk.claim(1, "ann")
-    await desk.set_status(1, "DONE", "ann", fence=lock["fence"])
-    await desk.do("upsert_knowledge", knowledge_id=1, priority=5)
-    assert await indexed(desk) == before
+async def test_a_write_that_changes_no_text_leaves_the_index_alone(api: OperationsClient) -> None:
+    await filled(api)
+    before = await indexed(api)
+    await api.update_task(1, priority=0, labels=["a"], due_at=api.clock.later(60))
+    await api.update_task(1, name="实现支付功能")
+    lock = await api.claim(1, "ann")
+    await api.set_status(1, "DONE", "ann", fence=lock["fence"])
+    await api.call("upsert_knowledge", knowledge_id=1, priority=5)
+    assert await indexed(api) == before
 
 
-async def test_the_index_follows_imports_edits_and_deletions_and_nothing_is_left_to_do(desk: Desk) -> None:
+async def test_the_index_follows_imports_edits_and_deletions_and_nothing_is_left_to_do(api: OperationsClient) -> None:
     plan = {
         "projects": [
             {
@@ -115,21 +115,21 @@ async def test_the_index_follows_imports_edits_and_deletions_and_nothing_is_left
             }
         ]
     }
-    await desk.do("import_plan", document=json.dumps(plan))
-    assert (await desk.do("list_tasks", q="款"))["total"] == (await desk.do("get_knowledge", q="付"))["total"] == 1
+    await api.call("import_plan", document=json.dumps(plan))
+    assert (await api.call("list_tasks", q="款"))["total"] == (await api.call("get_knowledge", q="付"))["total"] == 1
     plan["projects"][0]["tasks"] = [{"name": "接口", "external_key": "付款-1"}]
     plan["projects"][0]["knowledge"] = [{"title": "支付", "content": "口"}]
-    await desk.do("import_plan", document=json.dumps(plan))
-    assert [(await desk.do("list_tasks", q=query))["total"] for query in ("支", "口", "款")] == [0, 1, 1]
-    assert (await desk.do("get_knowledge", q="口"))["total"] == 1
-    await desk.edit(1, external_key=None)
-    assert (await desk.do("list_tasks", q="款"))["total"] == 0
-    await desk.do("delete_project", project_id=1, force=True)
-    assert (await indexed(desk))[2:] == []
-    assert [rows[:-1] for rows in (await indexed(desk))[:2]] == [[], []]
+    await api.call("import_plan", document=json.dumps(plan))
+    assert [(await api.call("list_tasks", q=query))["total"] for query in ("支", "口", "款")] == [0, 1, 1]
+    assert (await api.call("get_knowledge", q="口"))["total"] == 1
+    await api.update_task(1, external_key=None)
+    assert (await api.call("list_tasks", q="款"))["total"] == 0
+    await api.call("delete_project", project_id=1, force=True)
+    assert (await indexed(api))[2:] == []
+    assert [rows[:-1] for rows in (await indexed(api))[:2]] == [[], []]
 
 
 @pytest.mark.parametrize("query", ["支a" * 250, "a " * 250, "a-" * 250, "支付" * 250])
-async def test_the_longest_query_is_answered(desk: Desk, query: str) -> None:
-    await desk.task(description=query)
-    assert (await desk.do("list_tasks", q=query))["total"] == 1
+async def test_the_longest_query_is_answered(api: OperationsClient, query: str) -> None:
+    await api.create_task(description=query)
+    assert (await api.call("list_tasks", q=query))["total"] == 1

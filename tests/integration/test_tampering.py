@@ -26,8 +26,8 @@ from project_manager.store.sqlite import backup, driver
 from project_manager.store.sqlite.backup import BackupError
 from project_manager.store.sqlite.restore import restore
 from project_manager.store.transaction import Tx
-from tests.desk import Desk, MovableClock
-from tests.served import Served
+from tests.http_service import HttpService
+from tests.operations_client import MovableClock, OperationsClient
 
 DAY = 24 * 3600
 PLAN = """
@@ -56,17 +56,17 @@ def worked(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 async def work(path: Path) -> None:
     clock = MovableClock()
     async with open_runtime(load({"DATABASE_PATH": str(path)}, {}).settings, clock=clock) as runtime:
-        desk = Desk(runtime, clock)
-        epic = await desk.do("create_epic", name="Outside", project_name="Garden")
+        api = OperationsClient(runtime, clock)
+        epic = await api.call("create_epic", name="Outside", project_name="Garden")
         for name in ("Paint", "Dig", "Plant", "Water"):
-            await desk.task(name, epic_id=epic["id"], description=f"{name} well")
-        lock = await desk.claim(1, "ann")
-        await desk.do("add_task_log", task_id=1, agent_id="ann", fence=lock["fence"], body="half done")
-        await desk.set_status(1, "DONE", "ann", fence=lock["fence"])
-        await desk.claim(2, "bob")
-        await desk.set_status(3, "DONE", "eve")
-        await desk.do("upsert_knowledge", title="Paint", content="Green paint lasts.", project_name="Garden")
-        await desk.do("import_plan", document=PLAN)
+            await api.create_task(name, epic_id=epic["id"], description=f"{name} well")
+        lock = await api.claim(1, "ann")
+        await api.call("add_task_log", task_id=1, agent_id="ann", fence=lock["fence"], body="half done")
+        await api.set_status(1, "DONE", "ann", fence=lock["fence"])
+        await api.claim(2, "bob")
+        await api.set_status(3, "DONE", "eve")
+        await api.call("upsert_knowledge", title="Paint", content="Green paint lasts.", project_name="Garden")
+        await api.call("import_plan", document=PLAN)
         token = {"name": "reader", "role": "viewer"}
         await runtime.run(BY_NAME["create_token"], token, Caller(LOCAL, "cli", "test"))
 
@@ -198,25 +198,27 @@ def recompute_chain(path: Path) -> None:
 
 
 async def test_the_newest_event_and_its_hash_are_in_the_metrics_and_in_the_log(
-    served: Served, desk: Desk, caplog: pytest.LogCaptureFixture
+    service: HttpService, api: OperationsClient, caplog: pytest.LogCaptureFixture
 ) -> None:
-    await desk.task()
-    head = await desk.runtime.read("head", chain.head)
-    found = await served.ok("GET", "/api/metrics")
+    await api.create_task()
+    head = await api.runtime.read("head", chain.head)
+    found = await service.ok("GET", "/api/metrics")
     assert found["events"] == {"seq": head.seq, "hash": head.hash.hex()}
     with caplog.at_level(logging.INFO, logger="project_manager"):
-        await background.log_latest_event_once(desk.runtime.database)
+        await background.log_latest_event_once(api.runtime.database)
     assert caplog.messages[-1] == f"latest event: {head}"
 
 
-async def test_a_batch_reads_the_end_of_the_chain_only_after_another_process_has_committed(desk: Desk) -> None:
-    await desk.task()
+async def test_a_batch_reads_the_end_of_the_chain_only_after_another_process_has_committed(
+    api: OperationsClient,
+) -> None:
+    await api.create_task()
     statements: list[str] = []
-    desk.runtime.database.writer._connection.set_trace_callback(statements.append)
-    await desk.task()
+    api.runtime.database.writer._connection.set_trace_callback(statements.append)
+    await api.create_task()
     assert reads_of_the_head(statements) == 0
-    await anyio.to_thread.run_sync(commit_in_another_process, desk.runtime.database.path)
-    await desk.task()
+    await anyio.to_thread.run_sync(commit_in_another_process, api.runtime.database.path)
+    await api.create_task()
     assert reads_of_the_head(statements) == 1
 
 
@@ -309,7 +311,7 @@ async def add_tasks(path: Path, number: int) -> None:
     clock = MovableClock()
     async with open_runtime(load({"DATABASE_PATH": str(path)}, {}).settings, clock=clock) as runtime:
         for name in range(number):
-            await Desk(runtime, clock).task(f"task {name}")
+            await OperationsClient(runtime, clock).create_task(f"task {name}")
 
 
 def test_a_restore_continues_the_chain_of_the_backup_and_names_the_replaced_head(restored: Path) -> None:
@@ -344,7 +346,7 @@ async def run_retention_and_continue(path: Path) -> None:
     settings = load({"DATABASE_PATH": str(path), "EVENT_RETENTION_DAYS": 1000}, {}).settings
     async with open_runtime(settings, clock=clock) as runtime:
         clock.advance(2 * DAY)
-        await Desk(runtime, clock).claim(4, "ann")
+        await OperationsClient(runtime, clock).claim(4, "ann")
         writer = runtime.database.writer
         assert await writer.run("retain", lambda tx: retained.retain(tx, days=1), SYSTEM, "") > 0
 

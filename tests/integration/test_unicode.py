@@ -15,9 +15,9 @@ from project_manager.runtime.calls import Caller
 from project_manager.store import projects
 from project_manager.store.sqlite import driver
 from project_manager.store.transaction import Tx
-from tests.desk import Desk, Json
+from tests.http_service import HttpService
 from tests.integration.mcp_product import agent, product
-from tests.served import Served
+from tests.operations_client import Json, OperationsClient
 
 CAFE = "Caf\u00e9"
 APART = unicodedata.normalize("NFD", CAFE)
@@ -29,40 +29,42 @@ def the_forms_differ() -> None:
     assert APART != CAFE
 
 
-async def test_a_task_in_two_forms_is_in_one_project_one_epic_and_has_composed_texts(desk: Desk) -> None:
-    first = await desk.task(APART, project_name=APART, epic_name=APART, labels=[APART, CAFE], acceptance=[APART])
-    again = await desk.task(CAFE, project_name=CAFE, epic_name=CAFE)
+async def test_a_task_in_two_forms_is_in_one_project_one_epic_and_has_composed_texts(api: OperationsClient) -> None:
+    first = await api.create_task(APART, project_name=APART, epic_name=APART, labels=[APART, CAFE], acceptance=[APART])
+    again = await api.create_task(CAFE, project_name=CAFE, epic_name=CAFE)
     assert (again["project_id"], again["epic_id"]) == (first["project_id"], first["epic_id"])
     assert (first["name"], first["labels"], first["acceptance"]) == (CAFE, [CAFE], [CAFE])
-    assert (await desk.do("list_tasks", label=APART, project_name=WIDE))["total"] == 1
+    assert (await api.call("list_tasks", label=APART, project_name=WIDE))["total"] == 1
 
 
 @pytest.mark.parametrize("name", [APART, WIDE, f" {CAFE.upper()} ", "Ca\u00adf\u00e9"])
-async def test_a_name_with_the_same_key_resolves_to_the_existing_one_and_is_taken(desk: Desk, name: str) -> None:
-    first = await desk.task(project_name=CAFE, epic_name=CAFE)
-    again = await desk.task(project_name=name, epic_name=name)
+async def test_a_name_with_the_same_key_resolves_to_the_existing_one_and_is_taken(
+    api: OperationsClient, name: str
+) -> None:
+    first = await api.create_task(project_name=CAFE, epic_name=CAFE)
+    again = await api.create_task(project_name=name, epic_name=name)
     assert (again["project_id"], again["epic_id"]) == (first["project_id"], first["epic_id"])
-    await desk.do("create_project", name="Shop")
-    await desk.do("create_epic", name="Shop", project_id=1)
-    await desk.refused(NameTaken, "create_project", name=name)
-    await desk.refused(NameTaken, "update_project", project_id=2, name=name)
-    await desk.refused(NameTaken, "create_epic", name=name, project_id=1)
-    await desk.refused(NameTaken, "update_epic", epic_id=2, name=name)
-    assert (await desk.do("update_project", project_id=1, name=name))["id"] == 1
-    await desk.refused(NameTaken, "create_project", name=CAFE)
+    await api.call("create_project", name="Shop")
+    await api.call("create_epic", name="Shop", project_id=1)
+    await api.call_error(NameTaken, "create_project", name=name)
+    await api.call_error(NameTaken, "update_project", project_id=2, name=name)
+    await api.call_error(NameTaken, "create_epic", name=name, project_id=1)
+    await api.call_error(NameTaken, "update_epic", epic_id=2, name=name)
+    assert (await api.call("update_project", project_id=1, name=name))["id"] == 1
+    await api.call_error(NameTaken, "create_project", name=CAFE)
 
 
-async def test_the_database_refuses_a_second_name_of_one_key(desk: Desk) -> None:
-    await desk.do("create_project", name=CAFE)
+async def test_the_database_refuses_a_second_name_of_one_key(api: OperationsClient) -> None:
+    await api.call("create_project", name=CAFE)
 
     def add(tx: Tx) -> None:
         with pytest.raises(driver.IntegrityError, match="name_key"):
             projects.add(tx, WIDE, "")
 
-    await desk.runtime.database.writer.run("add", add, desk.actor, "")
+    await api.runtime.database.writer.run("add", add, api.actor, "")
 
 
-async def test_a_plan_in_the_other_form_changes_nothing(desk: Desk) -> None:
+async def test_a_plan_in_the_other_form_changes_nothing(api: OperationsClient) -> None:
     plan = f"""
 projects:
   - name: {CAFE}
@@ -79,48 +81,48 @@ projects:
       - {{title: {CAFE}, content: x, epic: {CAFE}, task: Men\u00fc, tags: [{CAFE}]}}
       - {{title: below, content: x, parent: {CAFE}}}
 """
-    done = await desk.do("import_plan", document=plan)
+    done = await api.call("import_plan", document=plan)
     assert (done["created"], done["unchanged"]) == (6, 0)
-    again = await desk.do("import_plan", document=unicodedata.normalize("NFD", plan))
+    again = await api.call("import_plan", document=unicodedata.normalize("NFD", plan))
     assert (again["created"], again["changed"], again["unchanged"]) == (0, 0, 6)
-    assert "".join([part async for part in _export(desk)]).count(CAFE) >= 6
+    assert "".join([part async for part in _export(api)]).count(CAFE) >= 6
 
 
-async def _export(desk: Desk) -> Any:
-    yield await desk.text("export_plan", project=APART)
+async def _export(api: OperationsClient) -> Any:
+    yield await api.stream_text("export_plan", project=APART)
 
 
-async def test_a_key_and_an_idempotency_key_are_exact_after_composition(desk: Desk) -> None:
-    task = await desk.task(external_key=APART)
+async def test_a_key_and_an_idempotency_key_are_exact_after_composition(api: OperationsClient) -> None:
+    task = await api.create_task(external_key=APART)
     assert task["external_key"] == CAFE
-    await desk.refused(ExternalKeyTaken, "create_task", name="x", project_name="Garden", external_key=CAFE)
-    assert (await desk.task(external_key=CAFE.upper()))["external_key"] == CAFE.upper()
-    first = await desk.do("create_task", name="once", request_id=APART)
-    assert (await desk.do("create_task", name="once", request_id=CAFE))["id"] == first["id"]
-    assert (await desk.do("create_task", name="once", request_id=CAFE.upper()))["id"] != first["id"]
+    await api.call_error(ExternalKeyTaken, "create_task", name="x", project_name="Garden", external_key=CAFE)
+    assert (await api.create_task(external_key=CAFE.upper()))["external_key"] == CAFE.upper()
+    first = await api.call("create_task", name="once", request_id=APART)
+    assert (await api.call("create_task", name="once", request_id=CAFE))["id"] == first["id"]
+    assert (await api.call("create_task", name="once", request_id=CAFE.upper()))["id"] != first["id"]
 
 
-async def test_the_holder_is_the_same_agent_in_both_forms(desk: Desk) -> None:
-    task = await desk.task()
-    lock = await desk.claim(task["id"], APART)
+async def test_the_holder_is_the_same_agent_in_both_forms(api: OperationsClient) -> None:
+    task = await api.create_task()
+    lock = await api.claim(task["id"], APART)
     assert lock["holder"] == CAFE
-    await desk.release(task["id"], CAFE, fence=lock["fence"])
-    assert (await desk.do("get_agent", agent_id=APART))["id"] == CAFE
-    assert (await desk.claim(task["id"], CAFE.upper()))["holder"] == CAFE.upper()
+    await api.release(task["id"], CAFE, fence=lock["fence"])
+    assert (await api.call("get_agent", agent_id=APART))["id"] == CAFE
+    assert (await api.claim(task["id"], CAFE.upper()))["holder"] == CAFE.upper()
 
 
 @pytest.mark.parametrize("name", ["Local", "SYSTEM", "\uff4cocal", "Unnamed", "UNNAMED/x", "unnamed\uff0fx"])
-async def test_no_agent_has_a_name_that_looks_like_one_of_the_service(desk: Desk, name: str) -> None:
-    task = await desk.task()
-    await desk.refused(AgentRequired, "acquire_task_lock", task_id=task["id"], agent_id=name)
+async def test_no_agent_has_a_name_that_looks_like_one_of_the_service(api: OperationsClient, name: str) -> None:
+    task = await api.create_task()
+    await api.call_error(AgentRequired, "acquire_task_lock", task_id=task["id"], agent_id=name)
     token = {"name": "t", "role": "operator", "agent_id": name}
     with pytest.raises((AgentRequired, Invalid)):
-        await desk.runtime.run(BY_NAME["create_token"], token, Caller(LOCAL, "cli", "test"))
+        await api.runtime.run(BY_NAME["create_token"], token, Caller(LOCAL, "cli", "test"))
 
 
-async def test_an_agent_id_has_no_invisible_letter(desk: Desk) -> None:
-    task = await desk.task()
-    refused = await desk.refused(Invalid, "acquire_task_lock", task_id=task["id"], agent_id="lo\u034fcal")
+async def test_an_agent_id_has_no_invisible_letter(api: OperationsClient) -> None:
+    task = await api.create_task()
+    refused = await api.call_error(Invalid, "acquire_task_lock", task_id=task["id"], agent_id="lo\u034fcal")
     assert "`agent_id` contains a character that is invisible" in refused.message
 
 
@@ -128,7 +130,7 @@ INVISIBLE = ["\u200b", "\u3164", "\u115f", "\u2800", "\ufeff\u2060"]
 
 
 @pytest.mark.parametrize("text", INVISIBLE)
-async def test_a_text_of_one_line_without_anything_to_see_is_refused(desk: Desk, text: str) -> None:
+async def test_a_text_of_one_line_without_anything_to_see_is_refused(api: OperationsClient, text: str) -> None:
     for operation, raw in (
         ("create_project", {"name": text}),
         ("create_task", {"name": "x", "project_name": text}),
@@ -139,38 +141,38 @@ async def test_a_text_of_one_line_without_anything_to_see_is_refused(desk: Desk,
         ("create_token", {"name": text, "role": "operator"}),
         ("upsert_knowledge", {"title": text, "content": "x", "project_name": "Garden"}),
     ):
-        assert "has no visible character" in (await desk.refused(Invalid, operation, **raw)).message
+        assert "has no visible character" in (await api.call_error(Invalid, operation, **raw)).message
     document = f'projects: [{{name: "{text}"}}]'
-    refusal = await desk.refused(Invalid, "import_plan", document=document)
+    refusal = await api.call_error(Invalid, "import_plan", document=document)
     assert "has no visible character" in refusal.message or "is empty" in refusal.message
 
 
-async def test_a_text_that_is_too_long_only_before_composition_is_accepted(desk: Desk) -> None:
+async def test_a_text_that_is_too_long_only_before_composition_is_accepted(api: OperationsClient) -> None:
     name = unicodedata.normalize("NFD", "\u1f82" * 200)
     assert len(name) == 800
-    assert (await desk.task(name))["name"] == "\u1f82" * 200
-    await desk.refused(Invalid, "create_task", name="x" + name)
+    assert (await api.create_task(name))["name"] == "\u1f82" * 200
+    await api.call_error(Invalid, "create_task", name="x" + name)
 
 
-async def test_over_rest_body_query_path_and_header_are_composed(desk: Desk, served: Served) -> None:
-    await desk.task(project_name=CAFE, labels=[CAFE], agent_id=CAFE)
+async def test_over_rest_body_query_path_and_header_are_composed(api: OperationsClient, service: HttpService) -> None:
+    await api.create_task(project_name=CAFE, labels=[CAFE], agent_id=CAFE)
     for query in (
         f"project_name={quote(APART)}",
         f"label={quote(APART)}",
         f"q={quote(APART)}&project_name={quote(WIDE)}",
     ):
-        listed = await served.ok("GET", f"/api/tasks?{query}")
+        listed = await service.ok("GET", f"/api/tasks?{query}")
         assert listed["total"] == (0 if query.startswith("q=") else 1)
-    assert (await served.ok("GET", f"/api/agents/{quote(APART)}"))["id"] == CAFE
+    assert (await service.ok("GET", f"/api/agents/{quote(APART)}"))["id"] == CAFE
     body: Json = {"name": "once", "project_name": APART}
-    first = await served.ok("POST", "/api/tasks", body, Idempotency_Key=APART)
-    replayed = await served.send("POST", "/api/tasks", body, Idempotency_Key=CAFE)
+    first = await service.ok("POST", "/api/tasks", body, Idempotency_Key=APART)
+    replayed = await service.send("POST", "/api/tasks", body, Idempotency_Key=CAFE)
     assert (replayed.json()["id"], replayed.headers["idempotency-replayed"]) == (first["id"], "true")
-    in_body = await served.ok("POST", "/api/tasks", {**body, "request_id": CAFE})
+    in_body = await service.ok("POST", "/api/tasks", {**body, "request_id": CAFE})
     assert in_body["id"] == first["id"]
-    latin = await served.client.post("/api/tasks", json=body, headers={b"Idempotency-Key": CAFE.encode("latin-1")})
+    latin = await service.client.post("/api/tasks", json=body, headers={b"Idempotency-Key": CAFE.encode("latin-1")})
     assert latin.json()["id"] == first["id"]
-    await served.refused(400, "POST", "/api/tasks", body, Idempotency_Key="\u200b")
+    await service.error(400, "POST", "/api/tasks", body, Idempotency_Key="\u200b")
 
 
 async def test_over_mcp_arguments_resources_and_completions_are_composed(tmp_path: Path) -> None:
@@ -189,14 +191,16 @@ async def test_over_mcp_arguments_resources_and_completions_are_composed(tmp_pat
 RESERVED = ["team/one", "a/b/c", "50%", "%2F", "a?b=c&d", "a#b", "<b>x</b>", "a b", "a+b", "a;b,c", "x" * 126 + "/y"]
 
 
-async def test_an_agent_id_with_reserved_letters_is_read_back_over_rest(desk: Desk, served: Served) -> None:
+async def test_an_agent_id_with_reserved_letters_is_read_back_over_rest(
+    api: OperationsClient, service: HttpService
+) -> None:
     for name in RESERVED:
-        task = await desk.task()
-        lock = await desk.claim(task["id"], name)
+        task = await api.create_task()
+        lock = await api.claim(task["id"], name)
         assert lock["holder"] == name
-        found = await served.ok("GET", f"/api/agents/{quote(name, safe='')}")
+        found = await service.ok("GET", f"/api/agents/{quote(name, safe='')}")
         assert (found["id"], [held["task_id"] for held in found["locks"]]) == (name, [task["id"]])
-        assert (await served.ok("GET", f"/api/tasks?holder={quote(name, safe='')}"))["total"] == 1
+        assert (await service.ok("GET", f"/api/tasks?holder={quote(name, safe='')}"))["total"] == 1
 
 
 async def test_an_agent_id_with_reserved_letters_is_read_back_over_mcp(tmp_path: Path) -> None:
@@ -208,26 +212,28 @@ async def test_an_agent_id_with_reserved_letters_is_read_back_over_mcp(tmp_path:
             assert json.loads(read.model_dump()["contents"][0]["text"])["agent_id"] == name
 
 
-async def test_an_agent_id_is_found_also_where_a_proxy_has_decoded_the_slash(desk: Desk, served: Served) -> None:
-    await desk.claim((await desk.task())["id"], "team/one")
-    assert (await served.ok("GET", "/api/agents/team/one"))["id"] == "team/one"
-    assert (await served.refused(404, "GET", "/api/agents/team/two"))["code"] == "agent_not_found"
-    assert (await served.refused(404, "GET", "/api/agents/"))["code"] == "route_not_found"
-    await served.refused(422, "DELETE", "/api/tasks/1%2Flock")
+async def test_an_agent_id_is_found_also_where_a_proxy_has_decoded_the_slash(
+    api: OperationsClient, service: HttpService
+) -> None:
+    await api.claim((await api.create_task())["id"], "team/one")
+    assert (await service.ok("GET", "/api/agents/team/one"))["id"] == "team/one"
+    assert (await service.error(404, "GET", "/api/agents/team/two"))["code"] == "agent_not_found"
+    assert (await service.error(404, "GET", "/api/agents/"))["code"] == "route_not_found"
+    await service.error(422, "DELETE", "/api/tasks/1%2Flock")
 
 
 async def test_a_label_holds_a_comma_in_a_list_and_a_text_of_labels_is_split_at_commas(
-    desk: Desk, served: Served
+    api: OperationsClient, service: HttpService
 ) -> None:
     body = {"name": "x", "labels": ["needs, review", "plain"]}
-    assert (await served.ok("POST", "/api/tasks", body))["labels"] == ["needs, review", "plain"]
+    assert (await service.ok("POST", "/api/tasks", body))["labels"] == ["needs, review", "plain"]
     as_text = {"name": "x", "labels": "needs, review"}
-    assert (await served.ok("POST", "/api/tasks", as_text))["labels"] == ["needs", "review"]
+    assert (await service.ok("POST", "/api/tasks", as_text))["labels"] == ["needs", "review"]
     as_json = {"name": "x", "labels": '["needs, review"]'}
-    assert (await served.ok("POST", "/api/tasks", as_json))["labels"] == ["needs, review"]
-    assert (await served.ok("GET", f"/api/tasks?label={quote('needs, review')}"))["total"] == 2
-    listed = await served.ok("GET", "/api/tasks/available?" + urlencode({"labels": '["needs, review"]'}))
+    assert (await service.ok("POST", "/api/tasks", as_json))["labels"] == ["needs, review"]
+    assert (await service.ok("GET", f"/api/tasks?label={quote('needs, review')}"))["total"] == 2
+    listed = await service.ok("GET", "/api/tasks/available?" + urlencode({"labels": '["needs, review"]'}))
     assert listed["total"] == 2
-    exported = await desk.text("export_plan")
-    await desk.do("import_plan", document=exported)
-    assert await desk.text("export_plan") == exported
+    exported = await api.stream_text("export_plan")
+    await api.call("import_plan", document=exported)
+    assert await api.stream_text("export_plan") == exported

@@ -18,9 +18,9 @@ from project_manager.runtime import background
 from project_manager.runtime.dispatch import open_runtime
 from project_manager.store.migrations import upgrade
 from project_manager.store.sqlite import driver
-from tests.desk import Desk, Json, MovableClock
 from tests.e2e.command_line import CommandLine
 from tests.integration.test_knowledge_migration import configuration
+from tests.operations_client import Json, MovableClock, OperationsClient
 
 CAFE = "Caf\u00e9"
 APART = unicodedata.normalize("NFD", CAFE)
@@ -181,12 +181,12 @@ def opened() -> Any:
 
 async def test_the_holder_of_a_lease_continues_and_the_texts_are_found(before: Path, opened: Any) -> None:
     async with opened(before) as runtime:
-        desk = Desk(runtime, runtime.clock)
-        await desk.refused(LockHeld, "acquire_task_lock", task_id=2, agent_id="bob")
-        assert (await desk.claim(2, APART, fence=3))["fence"] == 3
+        api = OperationsClient(runtime, runtime.clock)
+        await api.call_error(LockHeld, "acquire_task_lock", task_id=2, agent_id="bob")
+        assert (await api.claim(2, APART, fence=3))["fence"] == 3
         for query, ids in (("支付", [1]), ("付功", [1]), ("cafe", [1, 2, 3]), ("功能", [1])):
-            assert [row["id"] for row in (await desk.do("list_tasks", q=query))["items"]] == ids
-        assert (await desk.do("get_knowledge", q="装"))["total"] == 1
+            assert [row["id"] for row in (await api.call("list_tasks", q=query))["items"]] == ids
+        assert (await api.call("get_knowledge", q="装"))["total"] == 1
 
 
 async def test_rows_of_an_older_release_get_keys_and_words_at_the_next_start(before: Path, opened: Any) -> None:
@@ -208,18 +208,18 @@ async def test_rows_of_an_older_release_get_keys_and_words_at_the_next_start(bef
         ("task", 30),
     ]
     async with opened(before) as runtime:
-        desk = Desk(runtime, runtime.clock)
+        api = OperationsClient(runtime, runtime.clock)
         await background.backfill(runtime.database)
         for query, ids in (("口测", [30]), ("มา", [1]), ("支付", [])):
-            assert [row["id"] for row in (await desk.do("list_tasks", q=query))["items"]] == ids
-        assert (await desk.do("get_knowledge", q="題"))["total"] == 1
-        assert (await desk.task(project_name="\u00e9t\u00e9"))["project_id"] == 20
-        assert (await desk.task(project_name="winter"))["project_id"] == 1
-        refusal = await desk.refused(Invalid, "create_task", name="x", project_name="sHoP")
+            assert [row["id"] for row in (await api.call("list_tasks", q=query))["items"]] == ids
+        assert (await api.call("get_knowledge", q="題"))["total"] == 1
+        assert (await api.create_task(project_name="\u00e9t\u00e9"))["project_id"] == 20
+        assert (await api.create_task(project_name="winter"))["project_id"] == 1
+        refusal = await api.call_error(Invalid, "create_task", name="x", project_name="sHoP")
         assert "`Shop` (5), `SHOP` (21)" in refusal.message
-        await desk.do("update_project", project_id=21, name="Store")
-        assert (await desk.task(project_name="sHoP"))["project_id"] == 5
-        assert (await desk.task(project_name="STORE"))["project_id"] == 21
+        await api.call("update_project", project_id=21, name="Store")
+        assert (await api.create_task(project_name="sHoP"))["project_id"] == 5
+        assert (await api.create_task(project_name="STORE"))["project_id"] == 21
 
 
 def test_the_command_that_migrates_lists_the_rows_that_got_another_name(before: Path) -> None:

@@ -2,9 +2,9 @@
 
 import pytest
 
-from tests.desk import Desk
+from tests.http_service import HttpService
+from tests.operations_client import OperationsClient
 from tests.raw import Raw, connected, until
-from tests.served import Served
 
 HANDSHAKE = (
     b"GET /ws/updates HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
@@ -45,9 +45,9 @@ BAD_TEXTS = {
 
 @pytest.mark.parametrize("sent", BAD_TEXTS.values(), ids=BAD_TEXTS)
 async def test_a_text_that_is_not_utf8_closes_with_1007(
-    served: Served, sent: bytes, caplog: pytest.LogCaptureFixture
+    service: HttpService, sent: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async with connected(served) as raw:
+    async with connected(service) as raw:
         await opened(raw)
         await raw.send(sent)
         assert await close_code(raw) == INVALID
@@ -55,8 +55,8 @@ async def test_a_text_that_is_not_utf8_closes_with_1007(
     assert [record for record in caplog.records if record.exc_info or record.levelname == "ERROR"] == []
 
 
-async def test_a_letter_that_is_cut_by_a_fragment_is_no_error(served: Served) -> None:
-    async with connected(served) as raw:
+async def test_a_letter_that_is_cut_by_a_fragment_is_no_error(service: HttpService) -> None:
+    async with connected(service) as raw:
         await opened(raw)
         cut = "é".encode()
         await raw.send(masked(TEXT, cut[:1], final=False) + masked(CONTINUATION, cut[1:]) + masked(PING, b"still"))
@@ -67,71 +67,73 @@ async def test_a_letter_that_is_cut_by_a_fragment_is_no_error(served: Served) ->
 
 @pytest.mark.parametrize("behind", [masked(CLOSE), masked(0x3), masked(CLOSE, b"\x03")])
 async def test_a_text_that_is_not_utf8_before_an_end_leaves_no_traceback(
-    served: Served, behind: bytes, caplog: pytest.LogCaptureFixture
+    service: HttpService, behind: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async with connected(served) as raw:
+    async with connected(service) as raw:
         await opened(raw)
         await raw.send(masked(TEXT, NO_UTF8) + behind)
         await raw.rest()
-    await until(lambda: len(served.connections) == 0)
+    await until(lambda: len(service.connections) == 0)
     assert [record for record in caplog.records if record.exc_info or record.levelname == "ERROR"] == []
 
 
 @pytest.mark.parametrize("frame", [masked(0x3), masked(TEXT, NO_UTF8), masked(CLOSE, b"\x03")])
 @pytest.mark.parametrize("at_once", [True, False])
 async def test_an_invalid_frame_before_the_answer_to_the_handshake_leaves_no_traceback(
-    served: Served, frame: bytes, at_once: bool, caplog: pytest.LogCaptureFixture
+    service: HttpService, frame: bytes, at_once: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async with connected(served) as raw:
+    async with connected(service) as raw:
         if at_once:
             await raw.send(HANDSHAKE % b"" + frame)
         else:
             await raw.send(HANDSHAKE % b"")
             await raw.send(frame)
         await raw.rest()
-    await until(lambda: len(served.connections) == 0)
+    await until(lambda: len(service.connections) == 0)
     assert [record for record in caplog.records if record.exc_info or record.levelname == "ERROR"] == []
 
 
 @pytest.mark.parametrize("frame", [masked(0x3), masked(TEXT, NO_UTF8), masked(CLOSE, b"\x03")])
 async def test_an_invalid_frame_behind_a_rejected_handshake_leaves_no_traceback(
-    served: Served, frame: bytes, caplog: pytest.LogCaptureFixture
+    service: HttpService, frame: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async with connected(served) as raw:
+    async with connected(service) as raw:
         await raw.send(HANDSHAKE % b"Origin: http://elsewhere.example\r\n" + frame)
         await raw.rest()
-    await until(lambda: len(served.connections) == 0)
+    await until(lambda: len(service.connections) == 0)
     assert [record for record in caplog.records if record.exc_info or record.levelname == "ERROR"] == []
 
 
-async def test_a_frame_behind_the_handshake_is_answered(served: Served) -> None:
-    async with connected(served) as raw:
+async def test_a_frame_behind_the_handshake_is_answered(service: HttpService) -> None:
+    async with connected(service) as raw:
         await opened(raw, masked(PING, b"early"))
         while (frame := await raw.frame())[0] != PONG:
             pass
         assert frame == (PONG, b"early")
 
 
-async def test_a_handshake_with_a_header_beyond_its_limit_is_answered(served: Served) -> None:
-    async with connected(served) as raw:
+async def test_a_handshake_with_a_header_beyond_its_limit_is_answered(service: HttpService) -> None:
+    async with connected(service) as raw:
         await raw.send(HANDSHAKE % (b"X: " + b"a" * 9000 + b"\r\n"))
         assert (await raw.head()).startswith(b"HTTP/1.1 431 ")
         await raw.rest()
-    await until(lambda: len(served.connections) == 0)
+    await until(lambda: len(service.connections) == 0)
 
 
-async def test_a_message_with_too_many_fragments_is_closed_with_1009(served: Served) -> None:
-    async with connected(served) as raw:
+async def test_a_message_with_too_many_fragments_is_closed_with_1009(service: HttpService) -> None:
+    async with connected(service) as raw:
         await opened(raw)
         await raw.send(masked(TEXT, final=False) + masked(CONTINUATION, final=False) * 2000)
         assert await close_code(raw) == TOO_BIG
 
 
-async def test_messages_that_the_service_has_not_read_yet_wait_unparsed(served: Served, desk: Desk) -> None:
-    async with connected(served) as raw:
+async def test_messages_that_the_service_has_not_read_yet_wait_unparsed(
+    service: HttpService, api: OperationsClient
+) -> None:
+    async with connected(service) as raw:
         await opened(raw)
         await raw.send(masked(TEXT, b"x") * 20_000 + masked(PING, b"last"))
-        (connection,) = served.connections
+        (connection,) = service.connections
         queued = connection.queue.qsize()  # type: ignore[attr-defined]
         assert queued < 1000
         while (frame := await raw.frame())[0] != PONG:
@@ -139,10 +141,10 @@ async def test_messages_that_the_service_has_not_read_yet_wait_unparsed(served: 
         assert frame == (PONG, b"last")
 
 
-async def test_pings_are_not_read_while_their_answers_are_not_read(served: Served) -> None:
-    async with connected(served, receive_buffer=4096) as raw:
+async def test_pings_are_not_read_while_their_answers_are_not_read(service: HttpService) -> None:
+    async with connected(service, receive_buffer=4096) as raw:
         await opened(raw)
-        (connection,) = served.connections
+        (connection,) = service.connections
         transport = connection.transport  # type: ignore[attr-defined]
         with pytest.raises(TimeoutError):
             await raw.send(masked(PING, b"p" * 125) * 500_000, 2)

@@ -16,10 +16,10 @@ from project_manager.runtime.dispatch import Runtime, open_runtime
 from project_manager.store.database_clock import SETTLE_MS
 from project_manager.store.sqlite import backup, driver, restore
 from project_manager.store.sqlite.restore import Restored
-from tests.desk import Desk, MovableClock
 from tests.e2e.service import sample
+from tests.http_service import run_http_service
 from tests.integration.invariants import Row, read
-from tests.served import serving
+from tests.operations_client import MovableClock, OperationsClient
 
 YEARS = 10 * 365 * 24 * 3600 * 1000
 DAY_MS = 24 * 3600 * 1000
@@ -43,19 +43,19 @@ def put_back(database: Path, wall: int) -> Restored:
 
 
 @pytest.fixture
-async def ahead(database: Path, clock: MovableClock) -> AsyncIterator[Desk]:
+async def ahead(database: Path, clock: MovableClock) -> AsyncIterator[OperationsClient]:
     """Run a service on a database whose time is ten years ahead of the wall clock."""
     settings = load({"DATABASE_PATH": str(database)}, {}).settings
     async with open_runtime(settings, clock=clock) as runtime:
-        desk = Desk(runtime, clock)
-        await desk.task(key="first")
-        await desk.claim(1, "ann")
-        await desk.release(1, "ann", handoff="half done")
+        api = OperationsClient(runtime, clock)
+        await api.create_task(key="first")
+        await api.claim(1, "ann")
+        await api.release(1, "ann", handoff="half done")
         subscribe = "INSERT INTO mcp_subscriptions (uri, session_id, owner, used_at) VALUES ('a', 'b', 'c', ?)"
         await write(runtime, subscribe, clock.now())
     poison(database, YEARS)
     async with open_runtime(settings, clock=clock) as runtime:
-        yield Desk(runtime, clock)
+        yield OperationsClient(runtime, clock)
 
 
 async def write(runtime: Runtime, statement: str, *values: object) -> None:
@@ -63,7 +63,7 @@ async def write(runtime: Runtime, statement: str, *values: object) -> None:
 
 
 @pytest.mark.promise("clock:wrong")
-async def test_one_round_of_every_background_job_deletes_nothing(ahead: Desk, database: Path) -> None:
+async def test_one_round_of_every_background_job_deletes_nothing(ahead: OperationsClient, database: Path) -> None:
     before = content(database)
     runtime = ahead.runtime
     await background.heartbeat_once(runtime.database, "serve", runtime.long_polls.places)
@@ -77,34 +77,36 @@ async def test_one_round_of_every_background_job_deletes_nothing(ahead: Desk, da
 
 
 @pytest.mark.promise("clock:wrong")
-async def test_leases_end_after_their_length(ahead: Desk) -> None:
+async def test_leases_end_after_their_length(ahead: OperationsClient) -> None:
     await ahead.claim(1, "bob", ttl_seconds=2)
-    await ahead.pass_time(1.9)
-    assert (await ahead.look(1))["lock"]["holder"] == "bob"
-    await ahead.pass_time(0.1)
-    assert (await ahead.look(1))["lock"] is None
+    await ahead.advance(1.9)
+    assert (await ahead.get_task(1))["lock"]["holder"] == "bob"
+    await ahead.advance(0.1)
+    assert (await ahead.get_task(1))["lock"] is None
     assert [event["reason"] for event in await ahead.events(0, "task.unlocked")][-1] == "lock_expired"
 
 
 @pytest.mark.promise("clock:wrong")
-async def test_dates_of_users_are_compared_with_the_wall_clock(ahead: Desk) -> None:
-    task = await ahead.task("next year", defer_until=rfc3339(ahead.clock.now() + 365 * DAY_MS))
+async def test_dates_of_users_are_compared_with_the_wall_clock(ahead: OperationsClient) -> None:
+    task = await ahead.create_task("next year", defer_until=rfc3339(ahead.clock.now() + 365 * DAY_MS))
     assert not task["ready"]
-    await ahead.pass_time(1)
-    assert "deferred until" in (await ahead.look(task["id"]))["why_not_ready"][0]
-    soon = await ahead.task("soon", defer_until=ahead.clock.later(10))
-    await ahead.pass_time(9.9)
-    assert not (await ahead.look(soon["id"]))["ready"]
-    await ahead.pass_time(0.1)
-    assert (await ahead.look(soon["id"]))["ready"]
+    await ahead.advance(1)
+    assert "deferred until" in (await ahead.get_task(task["id"]))["why_not_ready"][0]
+    soon = await ahead.create_task("soon", defer_until=ahead.clock.later(10))
+    await ahead.advance(9.9)
+    assert not (await ahead.get_task(soon["id"]))["ready"]
+    await ahead.advance(0.1)
+    assert (await ahead.get_task(soon["id"]))["ready"]
 
 
 @pytest.mark.promise("clock:wrong")
-async def test_readiness_and_a_metric_show_the_difference(ahead: Desk, caplog: pytest.LogCaptureFixture) -> None:
-    async with serving(ahead.runtime) as served:
-        answer = await served.send("GET", "/readyz")
+async def test_readiness_and_a_metric_show_the_difference(
+    ahead: OperationsClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with run_http_service(ahead.runtime) as service:
+        answer = await service.send("GET", "/readyz")
         assert (answer.status_code, answer.json()["checks"]["clock"]) == (503, False)
-        page = (await served.send("GET", "/metrics")).text
+        page = (await service.send("GET", "/metrics")).text
         assert sample(page, "project_manager_clock_difference_seconds") == YEARS / 1000
     apart = RateLimitedWarning(background.log, "clock_differs", "clock difference")
     background.log_clock_difference(apart, ahead.runtime.database.clock.difference())
@@ -112,24 +114,24 @@ async def test_readiness_and_a_metric_show_the_difference(ahead: Desk, caplog: p
     assert caplog.records[-1].__dict__["action"] == "clock_differs"
 
 
-async def test_a_small_difference_is_not_logged(desk: Desk, caplog: pytest.LogCaptureFixture) -> None:
-    desk.clock.slip = -3_600_000
+async def test_a_small_difference_is_not_logged(api: OperationsClient, caplog: pytest.LogCaptureFixture) -> None:
+    api.clock.wall_error = -3_600_000
     background.log_clock_difference(
-        RateLimitedWarning(background.log, "a", "b"), desk.runtime.database.clock.difference()
+        RateLimitedWarning(background.log, "a", "b"), api.runtime.database.clock.difference()
     )
     assert caplog.text == ""
 
 
-async def test_old_rows_are_deleted_a_day_after_a_jump_was_followed(desk: Desk) -> None:
-    await desk.task(key="first")
-    desk.clock.slip = YEARS
-    await desk.pass_time(1)
-    await desk.pass_time(SETTLE_MS / 1000)
-    database = desk.runtime.database
+async def test_old_rows_are_deleted_a_day_after_a_jump_was_followed(api: OperationsClient) -> None:
+    await api.create_task(key="first")
+    api.clock.wall_error = YEARS
+    await api.advance(1)
+    await api.advance(SETTLE_MS / 1000)
+    database = api.runtime.database
     assert database.clock.is_in_sync()
     await background.maintain_once(database, event_days=1)
     assert len(content(database.path)["answers"]) == 1
-    desk.clock.advance(DAY_MS / 1000 + 1)
+    api.clock.advance(DAY_MS / 1000 + 1)
     await background.maintain_once(database, event_days=1)
     assert (content(database.path)["answers"], content(database.path)["events"]) == ([], [])
 
@@ -137,22 +139,22 @@ async def test_old_rows_are_deleted_a_day_after_a_jump_was_followed(desk: Desk) 
 @pytest.mark.promise("clock:wrong")
 async def test_a_restore_sets_database_time_to_the_wall_clock(database: Path, clock: MovableClock) -> None:
     settings = load({"DATABASE_PATH": str(database)}, {}).settings
-    clock.slip = YEARS
+    clock.wall_error = YEARS
     async with open_runtime(settings, clock=clock) as runtime:
-        desk = Desk(runtime, clock)
-        await desk.task(key="in ten years")
-        await desk.claim(1, "ann", ttl_seconds=3600)
-        deferred = await desk.task("deferred", defer_until=rfc3339(clock.now() - DAY_MS))
+        api = OperationsClient(runtime, clock)
+        await api.create_task(key="in ten years")
+        await api.claim(1, "ann", ttl_seconds=3600)
+        deferred = await api.create_task("deferred", defer_until=rfc3339(clock.now() - DAY_MS))
         assert deferred["ready"]
-    clock.slip = 0
+    clock.wall_error = 0
     done = await anyio.to_thread.run_sync(put_back, database, clock.now())
     assert (done.clock_lowered_ms, done.released) == (YEARS, 1)
     assert done.fence_floor >= clock.now() + YEARS
     async with open_runtime(settings, clock=clock) as runtime:
-        desk = Desk(runtime, clock)
+        api = OperationsClient(runtime, clock)
         assert runtime.database.clock.difference() == 0
-        assert not (await desk.look(deferred["id"]))["ready"]
-        lock = await desk.claim(1, "bob", ttl_seconds=60)
+        assert not (await api.get_task(deferred["id"]))["ready"]
+        lock = await api.claim(1, "bob", ttl_seconds=60)
         assert lock["expires_at"] == clock.later(60)
         assert lock["fence"] > done.fence_floor
         clock.advance(DAY_MS / 1000 + 1)
@@ -163,7 +165,7 @@ async def test_a_restore_sets_database_time_to_the_wall_clock(database: Path, cl
 async def test_a_restore_never_steps_back_by_less_than_an_hour(database: Path, clock: MovableClock) -> None:
     settings = load({"DATABASE_PATH": str(database)}, {}).settings
     async with open_runtime(settings, clock=clock) as runtime:
-        await Desk(runtime, clock).task()
+        await OperationsClient(runtime, clock).create_task()
     done = await anyio.to_thread.run_sync(put_back, database, clock.now() - 3_600_000)
     assert done.clock_lowered_ms == 0
     assert read(database, "SELECT clock_high FROM meta") == [{"clock_high": clock.now()}]

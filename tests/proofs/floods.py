@@ -5,7 +5,7 @@ from pathlib import Path
 
 from tests.bench.report import table
 from tests.e2e.service import Service
-from tests.faults.flooding import OtherClients, endure
+from tests.faults.flooding import OtherClients, run_flood
 from tests.faults.floods import FLOODS, Flooded, flooded_service
 
 PEAK_MB = 300
@@ -31,7 +31,7 @@ def run(_seed: int) -> str:
 
 def _row(flooded: Flooded, name: str) -> list[str]:
     flood = flooded.flood(FLOODS[name])
-    found: OtherClients = endure(flooded.service, flood, flooded.works)
+    found: OtherClients = run_flood(flooded.service, flood, flooded.works)
     assert found.failures == [], f"{name}: {found.failures[:3]}"
     assert found.peak_mb < PEAK_MB, f"{name}: {found.peak_mb:.0f} MB"
     served = f"{found.alive} probes, {found.claims} claims"

@@ -13,7 +13,7 @@ from project_manager.store.database_clock import (
     ClockMark,
     DatabaseClock,
 )
-from tests.desk import MovableClock
+from tests.operations_client import MovableClock
 
 HOUR = 3_600_000
 YEARS = 10 * 365 * 24 * HOUR
@@ -78,14 +78,14 @@ def test_a_new_database_begins_with_the_wall_clock(process: Process, clock: Mova
 def test_the_wall_clock_is_followed_forward_at_once_up_to_an_hour(
     process: Process, clock: MovableClock, slip: int
 ) -> None:
-    clock.slip = slip
+    clock.wall_error = slip
     assert process.time.now() == process.batch() == clock.now()
 
 
 @pytest.mark.parametrize("slip", [-1, -HOUR, -YEARS])
 def test_after_a_jump_back_time_continues_at_its_pace(process: Process, clock: MovableClock, slip: int) -> None:
     before = process.batch()
-    clock.slip = slip
+    clock.wall_error = slip
     assert process.batch() == before
     assert process.batches(100) == before + 100_000
     assert process.time.difference() == -slip
@@ -94,20 +94,20 @@ def test_after_a_jump_back_time_continues_at_its_pace(process: Process, clock: M
 
 def test_a_clock_that_was_wrong_for_a_moment_has_no_lasting_effect(process: Process, clock: MovableClock) -> None:
     before = process.batch()
-    clock.slip = YEARS
+    clock.wall_error = YEARS
     assert process.batches(SETTLE_MS // 1000 - 1) == before + SETTLE_MS - 1000
     assert not process.time.is_in_sync()
-    clock.slip = 0
+    clock.wall_error = 0
     process.batch()
     assert process.time.difference() == 0
     assert process.time.may_delete()
-    clock.slip = YEARS  # counted from its own start
+    clock.wall_error = YEARS  # counted from its own start
     process.batches(SETTLE_MS // 1000 - 1)
     assert process.time.difference() == -YEARS
 
 
 def test_a_jump_that_stands_is_followed_and_deletions_wait_for_a_day(process: Process, clock: MovableClock) -> None:
-    clock.slip = YEARS
+    clock.wall_error = YEARS
     process.batch()
     clock.advance(SETTLE_MS / 1000)
     assert process.batch() == clock.now()
@@ -124,14 +124,14 @@ def test_a_jump_that_stands_is_followed_and_deletions_wait_for_a_day(process: Pr
 def test_a_wall_clock_that_drifts_behind_does_not_slow_leases_down(process: Process, clock: MovableClock) -> None:
     before = process.batch()
     for _ in range(100):
-        clock.slip -= 200
+        clock.wall_error -= 200
         process.batches(1)
     assert process.batch() == before + 100_000
 
 
 def test_a_wall_clock_that_drifts_ahead_is_followed(process: Process, clock: MovableClock) -> None:
     for _ in range(100):
-        clock.slip += 200
+        clock.wall_error += 200
         process.batches(1)
     assert process.batch() == clock.now()
 
@@ -139,7 +139,7 @@ def test_a_wall_clock_that_drifts_ahead_is_followed(process: Process, clock: Mov
 def test_a_jump_is_noticed_across_a_restart(process: Process, clock: MovableClock) -> None:
     before = process.batch()
     clock.advance(8 * 24 * 3600)
-    clock.slip = YEARS
+    clock.wall_error = YEARS
     again = started_again(process)
     assert again.batch() == before + 8 * 24 * HOUR
     third = started_again(again)  # commands that end before the jump has lasted long enough pass it on
@@ -148,7 +148,7 @@ def test_a_jump_is_noticed_across_a_restart(process: Process, clock: MovableCloc
 
 
 def test_downtime_of_the_machine_is_no_jump(process: Process, clock: MovableClock) -> None:
-    clock.slip = DOWNTIME_MS - HOUR
+    clock.wall_error = DOWNTIME_MS - HOUR
     again = started_again(process, run="next run")
     assert again.batch() == again.clock.now()
     assert again.time.may_delete()
@@ -158,10 +158,10 @@ def test_a_machine_that_starts_with_a_clock_years_ahead_is_not_believed_at_once(
     process: Process, clock: MovableClock
 ) -> None:
     before = process.batch()
-    clock.slip = YEARS
+    clock.wall_error = YEARS
     again = started_again(process, run="next run")
     assert again.batch() == before
-    again.clock.slip = 0
+    again.clock.wall_error = 0
     assert again.batches(3) == again.clock.now()
 
 
@@ -169,7 +169,7 @@ def test_a_machine_that_starts_with_a_clock_years_behind_continues_from_the_mark
     process: Process, clock: MovableClock
 ) -> None:
     before = process.batches(5)
-    clock.slip = -YEARS
+    clock.wall_error = -YEARS
     again = started_again(process, run="next run")
     again.batch()
     assert again.batches(10) >= before + 10_000 - STEP_MS
@@ -177,14 +177,14 @@ def test_a_machine_that_starts_with_a_clock_years_behind_continues_from_the_mark
 
 def test_processes_on_one_database_agree(process: Process) -> None:
     other = started_again(process)
-    process.clock.slip = other.clock.slip = -2 * HOUR
+    process.clock.wall_error = other.clock.wall_error = -2 * HOUR
     for _ in range(10):
         assert abs(process.batches(1) - other.batches(1)) <= STEP_MS
 
 
 def test_one_process_with_a_wrong_clock_does_not_move_the_others(process: Process) -> None:
     wrong = started_again(process)
-    wrong.clock.slip = YEARS
+    wrong.clock.wall_error = YEARS
     for _ in range(2 * SETTLE_MS // 1000):
         wrong.batches(1)
         process.batches(1)

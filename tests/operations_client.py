@@ -14,7 +14,7 @@ from project_manager.domain.errors import ProjectManagerError
 from project_manager.runtime.calls import Answer, Caller
 from project_manager.runtime.dispatch import Runtime
 
-PATIENCE = 5.0
+TIMEOUT = 5.0
 Refusal = TypeVar("Refusal", bound=ProjectManagerError)
 Json = dict[str, Any]
 
@@ -24,11 +24,11 @@ class MovableClock:
     """A clock that stands still until the test moves it. `slip` is the error of the wall clock, in milliseconds."""
 
     instant: int = field(default_factory=lambda: parse_rfc3339("2026-11-23T10:00:00Z"))
-    slip: int = 0
+    wall_error: int = 0
     run: str = ""
 
     def now(self) -> int:
-        return self.instant + self.slip
+        return self.instant + self.wall_error
 
     def boottime(self) -> int:
         return self.instant
@@ -45,59 +45,59 @@ class MovableClock:
 
 
 @dataclass(frozen=True)
-class Desk:
+class OperationsClient:
     """The operations of users and agents, one method for each. Every call has a time limit."""
 
     runtime: Runtime
     clock: MovableClock
     actor: Actor = LOCAL
 
-    def used_by(self, actor: Actor) -> "Desk":
+    def acting_as(self, actor: Actor) -> "OperationsClient":
         return replace(self, actor=actor)
 
-    async def answer(self, operation: str, *, key: str | None = None, **raw: Any) -> Answer:
-        with anyio.fail_after(PATIENCE):
+    async def run(self, operation: str, *, key: str | None = None, **raw: Any) -> Answer:
+        with anyio.fail_after(TIMEOUT):
             return await self.runtime.run(BY_NAME[operation], raw, Caller(self.actor, "rest", "test", key))
 
-    async def do(self, operation: str, *, key: str | None = None, **raw: Any) -> Any:
+    async def call(self, operation: str, *, key: str | None = None, **raw: Any) -> Any:
         """Run an operation and return its response as parsed JSON."""
-        return orjson.loads((await self.answer(operation, key=key, **raw)).body)
+        return orjson.loads((await self.run(operation, key=key, **raw)).body)
 
-    async def text(self, operation: str, **raw: Any) -> str:
+    async def stream_text(self, operation: str, **raw: Any) -> str:
         """Return the whole text of a streamed operation."""
         pieces: list[str] = []
-        with anyio.fail_after(PATIENCE):
+        with anyio.fail_after(TIMEOUT):
             async with self.runtime.stream(BY_NAME[operation], raw, Caller(self.actor, "rest", "test")) as (_, fetch):
                 while piece := await fetch():
                     pieces.append(piece)
         return "".join(pieces)
 
-    async def refused(self, error: type[Refusal], operation: str, *, key: str | None = None, **raw: Any) -> Refusal:
+    async def call_error(self, error: type[Refusal], operation: str, *, key: str | None = None, **raw: Any) -> Refusal:
         with pytest.raises(error) as caught:
-            await self.do(operation, key=key, **raw)
+            await self.call(operation, key=key, **raw)
         return caught.value
 
-    async def pass_time(self, seconds: float) -> None:
+    async def advance(self, seconds: float) -> None:
         """Move the clock and run the jobs that are due."""
         self.clock.advance(seconds)
-        with anyio.fail_after(PATIENCE):
+        with anyio.fail_after(TIMEOUT):
             await self.runtime.run_due_jobs()
 
-    async def task(self, name: str = "Paint the fence", **fields: Any) -> Json:
-        made: Json = await self.do("create_task", name=name, **{"project_name": "Garden", **fields})
+    async def create_task(self, name: str = "Paint the fence", **fields: Any) -> Json:
+        made: Json = await self.call("create_task", name=name, **{"project_name": "Garden", **fields})
         return made
 
-    async def look(self, task_id: int) -> Json:
-        found: Json = await self.do("get_task", task_id=task_id)
+    async def get_task(self, task_id: int) -> Json:
+        found: Json = await self.call("get_task", task_id=task_id)
         return found
 
     async def claim(self, task_id: int, agent: str, **more: Any) -> Json:
         """Claim a task and return the lock."""
-        lock: Json = (await self.do("acquire_task_lock", task_id=task_id, agent_id=agent, **more))["lock"]
+        lock: Json = (await self.call("acquire_task_lock", task_id=task_id, agent_id=agent, **more))["lock"]
         return lock
 
-    async def next(self, agent: str, **more: Any) -> Json:
-        claimed: Json = await self.do("claim_next_task", agent_id=agent, **more)
+    async def claim_next(self, agent: str, **more: Any) -> Json:
+        claimed: Json = await self.call("claim_next_task", agent_id=agent, **more)
         return claimed
 
     async def release(self, task_id: int, agent: str | None = None, **more: Any) -> Json:
@@ -106,19 +106,19 @@ class Desk:
     async def set_status(self, task_id: int, status: str, agent: str | None = None, **more: Any) -> Json:
         return await self._as_agent("update_task_status", agent, task_id=task_id, status=status, **more)
 
-    async def edit(self, task_id: int, agent: str | None = None, **more: Any) -> Json:
+    async def update_task(self, task_id: int, agent: str | None = None, **more: Any) -> Json:
         return await self._as_agent("update_task", agent, task_id=task_id, **more)
 
-    async def head(self) -> int:
+    async def last_seq(self) -> int:
         """Return the number of the last event."""
-        head: int = (await self.do("wait_for_events", since=0, limit=1))["head"]
+        head: int = (await self.call("wait_for_events", since=0, limit=1))["head"]
         return head
 
     async def events(self, since: int = 0, *types: str) -> list[Json]:
         """Return all events after `since`."""
         found: list[Json] = []
         while True:
-            page = await self.do("wait_for_events", since=since, types=list(types), limit=500)
+            page = await self.call("wait_for_events", since=since, types=list(types), limit=500)
             found += page["items"]
             since = page["last_seq"]
             if since == page["head"]:
@@ -126,9 +126,9 @@ class Desk:
 
     async def logs(self, task_id: int) -> list[Json]:
         """Return the log entries of a task, oldest first."""
-        page = await self.do("list_task_logs", task_id=task_id, limit=500)
+        page = await self.call("list_task_logs", task_id=task_id, limit=500)
         return list(reversed(page["items"]))
 
     async def _as_agent(self, operation: str, agent: str | None, **raw: Any) -> Json:
-        done: Json = await self.do(operation, **raw, **({} if agent is None else {"agent_id": agent}))
+        done: Json = await self.call(operation, **raw, **({} if agent is None else {"agent_id": agent}))
         return done

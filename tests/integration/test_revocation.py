@@ -15,8 +15,8 @@ from project_manager.domain.errors import QueueFull
 from project_manager.runtime import revocation
 from project_manager.runtime.revocation import RevocationWatch
 from project_manager.store.transaction import Tx
-from tests.desk import PATIENCE, Desk
-from tests.served import Served
+from tests.http_service import HttpService
+from tests.operations_client import TIMEOUT, OperationsClient
 
 
 @pytest.fixture(autouse=True)
@@ -28,30 +28,34 @@ def fail(*_arguments: object) -> Any:
     raise ZeroDivisionError
 
 
-async def until_ended(desk: Desk, read: revocation.Read, first_end: Callable[[], object] = lambda: None) -> None:
+async def until_ended(
+    api: OperationsClient, read: revocation.Read, first_end: Callable[[], object] = lambda: None
+) -> None:
     """Open two streams with a revoked token and return when the second one is closed."""
     present, ended = RevocationWatch(), anyio.Event()
-    with anyio.fail_after(PATIENCE), present.registered("revoked", first_end), present.registered("revoked", ended.set):
+    with anyio.fail_after(TIMEOUT), present.registered("revoked", first_end), present.registered("revoked", ended.set):
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(lambda: present.watch(read, required=True))
             await ended.wait()
             tasks.cancel_scope.cancel()
 
 
-async def test_a_stream_that_cannot_be_ended_keeps_no_other_open(desk: Desk, caplog: pytest.LogCaptureFixture) -> None:
-    await until_ended(desk, desk.runtime.read, fail)
+async def test_a_stream_that_cannot_be_ended_keeps_no_other_open(
+    api: OperationsClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    await until_ended(api, api.runtime.read, fail)
     assert "cannot close a stream" in caplog.messages
 
 
-async def test_a_failed_check_is_followed_by_others(desk: Desk, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_failed_check_is_followed_by_others(api: OperationsClient, caplog: pytest.LogCaptureFixture) -> None:
     faults = [ZeroDivisionError(), *[QueueFull("the read queue is full: 1024 reads wait")] * 5]
 
     async def read(name: str, work: Callable[[Tx], Any]) -> Any:
         if faults:
             raise faults.pop(0)
-        return await desk.runtime.read(name, work)
+        return await api.runtime.read(name, work)
 
-    await until_ended(desk, read)
+    await until_ended(api, read)
     assert [message for message in caplog.messages if message != "streams_ended"] == [
         "cannot check open streams",
         "cannot check tokens: the read queue is full: 1024 reads wait",
@@ -59,21 +63,21 @@ async def test_a_failed_check_is_followed_by_others(desk: Desk, caplog: pytest.L
     ]
 
 
-async def test_a_wait_ends_with_its_token_and_claims_nothing(served: Served, desk: Desk) -> None:
-    root = desk.used_by(Actor("root", "human"))
-    made = await root.do("create_token", name="worker", role="agent", agent_id="worker")
+async def test_a_wait_ends_with_its_token_and_claims_nothing(service: HttpService, api: OperationsClient) -> None:
+    root = api.acting_as(Actor("root", "human"))
+    made = await root.call("create_token", name="worker", role="agent", agent_id="worker")
     answers: list[httpx.Response] = []
 
     async def wait(method: str, path: str, **more: Any) -> None:
         headers = {"Authorization": f"Bearer {made['secret']}"}
-        answers.append(await served.client.request(method, path, headers=headers, **more))
+        answers.append(await service.client.request(method, path, headers=headers, **more))
 
-    with anyio.fail_after(PATIENCE):
+    with anyio.fail_after(TIMEOUT):
         async with anyio.create_task_group() as waits:
             waits.start_soon(partial(wait, "POST", "/api/tasks/claim", json={"wait_seconds": 50}))
             waits.start_soon(wait, "GET", "/api/events?wait_seconds=50&types=task.created")
-            while desk.runtime.hub.subscribers < 2:
+            while api.runtime.hub.subscribers < 2:
                 await anyio.lowlevel.checkpoint()
-            await root.do("revoke_token", token_id=made["id"])
+            await root.call("revoke_token", token_id=made["id"])
     assert [(answer.status_code, answer.json()["code"]) for answer in answers] == [(401, "unauthorized")] * 2
-    assert (await desk.task())["ready"]
+    assert (await api.create_task())["ready"]

@@ -14,26 +14,26 @@ from project_manager.config.settings import load
 from project_manager.runtime.dispatch import Runtime, open_runtime
 from project_manager.store.sqlite import driver
 from project_manager.store.sqlite.tail import EventReader
-from tests.desk import PATIENCE, Desk, MovableClock
-from tests.served import Served
+from tests.http_service import HttpService
+from tests.operations_client import TIMEOUT, MovableClock, OperationsClient
 
 
 @pytest.fixture
-async def neighbour(runtime: Runtime, clock: MovableClock) -> AsyncIterator[Desk]:
+async def neighbour(runtime: Runtime, clock: MovableClock) -> AsyncIterator[OperationsClient]:
     """Run a second instance on the database, like another process."""
     settings = load({"DATABASE_PATH": str(runtime.database.path)}, {}).settings
     async with open_runtime(settings, clock=clock, kind="command") as opened:
-        yield Desk(opened, clock)
+        yield OperationsClient(opened, clock)
 
 
-async def names_on_board(desk: Desk) -> list[str]:
-    return [task["name"] for task in (await desk.do("get_board_state"))["tasks"]]
+async def names_on_board(api: OperationsClient) -> list[str]:
+    return [task["name"] for task in (await api.call("get_board_state"))["tasks"]]
 
 
 async def test_a_commit_of_another_process_between_an_own_one_and_the_check_is_on_the_board(
-    desk: Desk, neighbour: Desk, monkeypatch: pytest.MonkeyPatch
+    api: OperationsClient, neighbour: OperationsClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    tail = desk.runtime.database.tail
+    tail = api.runtime.database.tail
     was_woken = tail._was_woken
     waits, awake, go_on = threading.Event(), threading.Event(), threading.Event()
 
@@ -42,21 +42,21 @@ async def test_a_commit_of_another_process_between_an_own_one_and_the_check_is_o
         woken = was_woken()
         if woken and not awake.is_set():
             awake.set()
-            go_on.wait(PATIENCE)
+            go_on.wait(TIMEOUT)
         return woken
 
     monkeypatch.setattr(tail, "_was_woken", blocked)
-    assert await anyio.to_thread.run_sync(waits.wait, PATIENCE)
-    await desk.task("own")
-    assert await anyio.to_thread.run_sync(awake.wait, PATIENCE)
-    assert await names_on_board(desk) == ["own"]
-    await neighbour.task("foreign")
-    head = await neighbour.head()
+    assert await anyio.to_thread.run_sync(waits.wait, TIMEOUT)
+    await api.create_task("own")
+    assert await anyio.to_thread.run_sync(awake.wait, TIMEOUT)
+    assert await names_on_board(api) == ["own"]
+    await neighbour.create_task("foreign")
+    head = await neighbour.last_seq()
     go_on.set()
-    with anyio.fail_after(PATIENCE):
-        while desk.runtime.hub.head < head:
+    with anyio.fail_after(TIMEOUT):
+        while api.runtime.hub.head < head:
             await anyio.lowlevel.checkpoint()
-    assert await names_on_board(desk) == ["own", "foreign"]
+    assert await names_on_board(api) == ["own", "foreign"]
 
 
 async def test_a_locked_database_at_the_first_check_stops_no_events(
@@ -73,34 +73,34 @@ async def test_a_locked_database_at_the_first_check_stops_no_events(
 
     monkeypatch.setattr(EventReader, "_data_version", locked_once)
     async with open_runtime(load({"DATABASE_PATH": str(database)}, {}).settings, clock=clock) as runtime:
-        assert await anyio.to_thread.run_sync(refused.wait, PATIENCE)
-        with anyio.fail_after(PATIENCE):
+        assert await anyio.to_thread.run_sync(refused.wait, TIMEOUT)
+        with anyio.fail_after(TIMEOUT):
             async with runtime.follow(await runtime.latest_seq()) as events:
-                await Desk(runtime, clock).task()
+                await OperationsClient(runtime, clock).create_task()
                 assert await events.next_batch()
 
 
 @pytest.mark.promise("health:honest")
 async def test_health_reports_that_the_event_reader_has_stopped(
-    served: Served, desk: Desk, caplog: pytest.LogCaptureFixture
+    service: HttpService, api: OperationsClient, caplog: pytest.LogCaptureFixture
 ) -> None:
-    tail = desk.runtime.database.tail
+    tail = api.runtime.database.tail
 
     def fail(rows: object) -> None:
         raise ZeroDivisionError
 
     tail.follow(fail)
-    await desk.task()
-    await anyio.to_thread.run_sync(tail._thread.join, PATIENCE)
-    health = await served.send("GET", "/healthz")
+    await api.create_task()
+    await anyio.to_thread.run_sync(tail._thread.join, TIMEOUT)
+    health = await service.send("GET", "/healthz")
     assert (health.status_code, health.json()["reasons"]) == (503, ["event reader stopped"])
-    ready = await served.send("GET", "/readyz")
+    ready = await service.send("GET", "/readyz")
     assert (ready.status_code, ready.json()["checks"]["events"]) == (503, False)
     assert "the event reader stopped" in caplog.messages
 
 
 async def test_a_database_that_cannot_be_read_for_a_while_is_logged_once(
-    desk: Desk, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    api: OperationsClient, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     caplog.set_level(logging.WARNING, "project_manager.store.sqlite.tail")
     data_version = EventReader._data_version
@@ -114,12 +114,12 @@ async def test_a_database_that_cannot_be_read_for_a_while_is_logged_once(
         raise driver.driver.OperationalError("disk I/O error")
 
     monkeypatch.setattr(EventReader, "_data_version", unreadable)
-    with anyio.fail_after(PATIENCE):
+    with anyio.fail_after(TIMEOUT):
         while len(refused) < 10:
             await anyio.lowlevel.checkpoint()
         well_again.set()
-        async with desk.runtime.follow(await desk.runtime.latest_seq()) as events:
-            await desk.task()
+        async with api.runtime.follow(await api.runtime.latest_seq()) as events:
+            await api.create_task()
             await events.next_batch()
         while len(caplog.messages) < 2:
             await anyio.lowlevel.checkpoint()

@@ -22,7 +22,7 @@ from project_manager.operations.definition import Operation
 from project_manager.runtime.calls import Caller
 from project_manager.runtime.dispatch import Runtime, open_runtime
 from project_manager.web.errors import body_of, status_of
-from tests.desk import PATIENCE, Desk, Json, MovableClock
+from tests.operations_client import TIMEOUT, Json, MovableClock, OperationsClient
 
 EXAMPLES = 15
 ODD: dict[str, list[Any]] = {
@@ -166,10 +166,10 @@ def payloads(draw: st.DrawFn, schema: Json, definitions: Json, names: dict[str, 
             optional={name: value for name, value in values.items() if name not in required},
         )
     )
-    return with_odd(raw, draw(oddities(schema, names)), names) if draw(st.booleans()) else raw
+    return with_odd(raw, draw(invalid_inputs(schema, names)), names) if draw(st.booleans()) else raw
 
 
-def oddities(schema: Json, names: dict[str, str]) -> st.SearchStrategy[tuple[str, Any]]:
+def invalid_inputs(schema: Json, names: dict[str, str]) -> st.SearchStrategy[tuple[str, Any]]:
     """Draw the name of a field, also of an unknown one, and any value for it."""
     usual = [st.tuples(st.just(name), st.sampled_from(values)) for name, values in odd_values(schema, names).items()]
     return st.one_of(usual) | st.tuples(st.sampled_from([*names.keys() - {"wait_seconds"}, "statuss"]), anything)
@@ -201,25 +201,25 @@ def described(operation: Operation) -> tuple[Json, dict[str, str]]:
 def furnished(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Create a database with a few rows of each kind, so that small ids exist."""
     path = Path(shutil.copyfile(template, tmp_path_factory.mktemp("furnished") / "pm.db"))
-    anyio.run(furnish, path)
+    anyio.run(create_samples, path)
     return path
 
 
-async def furnish(path: Path) -> None:
+async def create_samples(path: Path) -> None:
     clock = MovableClock()
     async with open_runtime(load({"DATABASE_PATH": str(path)}, {}).settings, clock=clock) as runtime:
-        desk = Desk(runtime, clock)
+        api = OperationsClient(runtime, clock)
         for name in ("Garden", "House"):
-            project = await desk.do("create_project", name=name)
-            epic = await desk.do("create_epic", name="Spring", project_id=project["id"])
-            dug = await desk.task("Dig", project_name=name, epic_id=epic["id"], labels=["iron"], external_key="x")
-            await desk.task("Sow", project_name=name, depends_on=[dug["id"]], conflicts_with=[dug["id"]])
-        await desk.claim(1, "ann")
-        await desk.do("add_task_log", task_id=1, agent_id="ann", body="half way")
-        await desk.do("add_ra_tag", task_id=1, agent_id="ann", text="#ASSUME: dry")
+            project = await api.call("create_project", name=name)
+            epic = await api.call("create_epic", name="Spring", project_id=project["id"])
+            dug = await api.create_task("Dig", project_name=name, epic_id=epic["id"], labels=["iron"], external_key="x")
+            await api.create_task("Sow", project_name=name, depends_on=[dug["id"]], conflicts_with=[dug["id"]])
+        await api.claim(1, "ann")
+        await api.call("add_task_log", task_id=1, agent_id="ann", body="half way")
+        await api.call("add_ra_tag", task_id=1, agent_id="ann", text="#ASSUME: dry")
         for title in ("Soil", "Seed"):
-            await desk.do("upsert_knowledge", title=title, content="x", project_id=1, category="x")
-        await desk.do("create_token", name="x", role="operator")
+            await api.call("upsert_knowledge", title=title, content="x", project_id=1, category="x")
+        await api.call("create_token", name="x", role="operator")
 
 
 @pytest.fixture
@@ -248,7 +248,7 @@ def drawn(operation: Operation) -> list[Json]:
     return found
 
 
-def each_oddity(operation: Operation) -> list[Json]:
+def each_invalid_input(operation: Operation) -> list[Json]:
     """Yield each odd value in each field, together with the required fields, also for objects in lists."""
     schema, names = described(operation)
     return one_by_one(schema, schema.get("$defs", {}), names, ALSO_NEEDED.get(operation.name, {}))
@@ -279,7 +279,7 @@ async def test_any_input_is_executed_or_refused(runtime: Runtime, operation: Ope
 @pytest.mark.promise("request:bad-input")
 @each_operation
 async def test_each_edge_case_is_executed_or_refused(runtime: Runtime, operation: Operation) -> None:
-    plain, *odd = each_oddity(operation)
+    plain, *odd = each_invalid_input(operation)
     assert not isinstance(await refused(runtime, operation, plain, Caller(LOCAL, "rest", "test")), Invalid), plain
     await check(runtime, operation, odd)
 
@@ -288,7 +288,7 @@ async def check(runtime: Runtime, operation: Operation, requests: list[Json]) ->
     outcomes = set()
     for number, raw in enumerate(requests):
         key = f"key {number % 7}" if number % 5 == 0 else None
-        with anyio.fail_after(PATIENCE):
+        with anyio.fail_after(TIMEOUT):
             refusal = await refused(runtime, operation, raw, Caller(LOCAL, "rest", "test", key))
         if refusal is not None:
             assert 400 <= status_of(refusal) < 500, raw

@@ -17,15 +17,15 @@ from project_manager.domain.errors import (
     TaskNotFound,
     UnknownArgument,
 )
-from tests.desk import Desk, Json
-from tests.integration.knowing import epic, known, project, versions
+from tests.integration.knowledge_helpers import epic, project, saved_knowledge, versions
+from tests.operations_client import Json, OperationsClient
 
 
-async def test_a_new_item_without_required_fields_is_refused_with_all_field_errors(desk: Desk) -> None:
-    refusal = await desk.refused(Invalid, "upsert_knowledge")
+async def test_a_new_item_without_required_fields_is_refused_with_all_field_errors(api: OperationsClient) -> None:
+    refusal = await api.call_error(Invalid, "upsert_knowledge")
     fields = [fault["field"] for fault in refusal.details["faults"]]  # type: ignore[attr-defined]
     assert fields == ["title", "content"]
-    homeless = await desk.refused(Invalid, "upsert_knowledge", title="a", content="b")
+    homeless = await api.call_error(Invalid, "upsert_knowledge", title="a", content="b")
     assert "project_id" in homeless.message
 
 
@@ -60,16 +60,18 @@ async def test_a_new_item_without_required_fields_is_refused_with_all_field_erro
         ("version", 0, "at least 1"),
     ],
 )
-async def test_a_value_out_of_bounds_is_refused_by_name(desk: Desk, field: str, value: Any, words: str) -> None:
-    item = (await known(desk))["knowledge_id"]
-    refusal = await desk.refused(Invalid, "upsert_knowledge", **{"knowledge_id": item, field: value})
+async def test_a_value_out_of_bounds_is_refused_by_name(
+    api: OperationsClient, field: str, value: Any, words: str
+) -> None:
+    item = (await saved_knowledge(api))["knowledge_id"]
+    refusal = await api.call_error(Invalid, "upsert_knowledge", **{"knowledge_id": item, field: value})
     assert f"`{field}" in refusal.message
     assert words in refusal.message
-    assert len(await versions(desk, item)) == 1
+    assert len(await versions(api, item)) == 1
 
 
-async def test_an_unknown_field_is_refused_with_the_nearest_one(desk: Desk) -> None:
-    refusal = await desk.refused(UnknownArgument, "upsert_knowledge", titel="a", content="b", project_name="Garden")
+async def test_an_unknown_field_is_refused_with_the_nearest_one(api: OperationsClient) -> None:
+    refusal = await api.call_error(UnknownArgument, "upsert_knowledge", titel="a", content="b", project_name="Garden")
     assert refusal.message == "unknown field `titel`: did you mean `title`?"
 
 
@@ -92,46 +94,46 @@ async def test_an_unknown_field_is_refused_with_the_nearest_one(desk: Desk) -> N
     ],
 )
 async def test_unknown_ids_are_refused_as_not_found(
-    desk: Desk, error: type[NotFound], operation: str, arguments: Json
+    api: OperationsClient, error: type[NotFound], operation: str, arguments: Json
 ) -> None:
-    refusal = await desk.refused(error, operation, **arguments)
+    refusal = await api.call_error(error, operation, **arguments)
     assert "99" in refusal.message
     assert refusal.hint
 
 
-async def test_links_into_another_project_are_refused(desk: Desk) -> None:
-    item = (await known(desk))["knowledge_id"]
-    house = await project(desk, "House")
-    other = (await known(desk, project_id=house))["knowledge_id"]
-    task = await desk.task(project_name="House")
+async def test_links_into_another_project_are_refused(api: OperationsClient) -> None:
+    item = (await saved_knowledge(api))["knowledge_id"]
+    house = await project(api, "House")
+    other = (await saved_knowledge(api, project_id=house))["knowledge_id"]
+    task = await api.create_task(project_name="House")
     for field, value in (
         ("parent_id", other),
         ("task_id", task["id"]),
-        ("epic_id", await epic(desk, house)),
+        ("epic_id", await epic(api, house)),
         ("project_id", house),
         ("project_name", "House"),
     ):
-        await desk.refused(Invalid, "upsert_knowledge", **{"knowledge_id": item, field: value})
-    same = await desk.do("upsert_knowledge", knowledge_id=item, project_name="Garden", priority=1)
+        await api.call_error(Invalid, "upsert_knowledge", **{"knowledge_id": item, field: value})
+    same = await api.call("upsert_knowledge", knowledge_id=item, project_name="Garden", priority=1)
     assert same["operation"] == "updated"
 
 
-async def test_an_item_cannot_be_its_own_ancestor(desk: Desk) -> None:
-    top = (await known(desk))["knowledge_id"]
-    middle = (await known(desk, parent_id=top))["knowledge_id"]
-    bottom = (await known(desk, parent_id=middle))["knowledge_id"]
-    refusal = await desk.refused(Invalid, "upsert_knowledge", knowledge_id=top, parent_id=bottom)
+async def test_an_item_cannot_be_its_own_ancestor(api: OperationsClient) -> None:
+    top = (await saved_knowledge(api))["knowledge_id"]
+    middle = (await saved_knowledge(api, parent_id=top))["knowledge_id"]
+    bottom = (await saved_knowledge(api, parent_id=middle))["knowledge_id"]
+    refusal = await api.call_error(Invalid, "upsert_knowledge", knowledge_id=top, parent_id=bottom)
     assert f"{top} -> {bottom} -> {middle} -> {top}" in refusal.message
-    await desk.refused(Invalid, "upsert_knowledge", knowledge_id=top, parent_id=top)
+    await api.call_error(Invalid, "upsert_knowledge", knowledge_id=top, parent_id=top)
 
 
-async def test_a_viewer_does_not_write(desk: Desk) -> None:
-    item = (await known(desk))["knowledge_id"]
-    viewer = desk.used_by(Actor("vic", "human", Role.VIEWER))
-    assert (await viewer.do("get_knowledge"))["total"] == 1
-    assert (await viewer.do("list_knowledge_versions", knowledge_id=item))["total"] == 1
-    await viewer.refused(RoleRequired, "upsert_knowledge", knowledge_id=item, title="b")
-    await viewer.refused(RoleRequired, "append_knowledge_log", knowledge_id=item, action_type="used")
-    await viewer.refused(RoleRequired, "retire_knowledge", knowledge_id=item)
-    bound = desk.used_by(Actor("ann", "agent", Role.AGENT, bound=True))
-    await bound.refused(AgentMismatch, "upsert_knowledge", knowledge_id=item, title="b", created_by="bob")
+async def test_a_viewer_does_not_write(api: OperationsClient) -> None:
+    item = (await saved_knowledge(api))["knowledge_id"]
+    viewer = api.acting_as(Actor("vic", "human", Role.VIEWER))
+    assert (await viewer.call("get_knowledge"))["total"] == 1
+    assert (await viewer.call("list_knowledge_versions", knowledge_id=item))["total"] == 1
+    await viewer.call_error(RoleRequired, "upsert_knowledge", knowledge_id=item, title="b")
+    await viewer.call_error(RoleRequired, "append_knowledge_log", knowledge_id=item, action_type="used")
+    await viewer.call_error(RoleRequired, "retire_knowledge", knowledge_id=item)
+    bound = api.acting_as(Actor("ann", "agent", Role.AGENT, bound=True))
+    await bound.call_error(AgentMismatch, "upsert_knowledge", knowledge_id=item, title="b", created_by="bob")

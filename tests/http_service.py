@@ -14,17 +14,17 @@ from websockets.asyncio.client import ClientConnection, connect
 
 from project_manager.runtime.dispatch import Runtime
 from project_manager.server import _configuration
-from project_manager.web.application import api
+from project_manager.web.application import api_application
 from project_manager.web.connections import Connections
 from project_manager.web.server import Server
 from project_manager.web.websocket import EventsWebSocket
-from tests.desk import PATIENCE, Json
+from tests.operations_client import TIMEOUT, Json
 
 MOST_CONNECTIONS = 1000
 
 
 @dataclass
-class Served:
+class HttpService:
     """A listening service and a client of it."""
 
     runtime: Runtime
@@ -48,7 +48,7 @@ class Served:
         assert response.is_success, response.text
         return response.json()
 
-    async def refused(self, status: int, method: str, path: str, body: Any = None, **headers: str) -> Json:
+    async def error(self, status: int, method: str, path: str, body: Any = None, **headers: str) -> Json:
         """Send a request that must be refused. Check the shape of the error body and return it."""
         response = await self.send(method, path, body, **headers)
         assert response.status_code == status, response.text
@@ -64,10 +64,10 @@ class Served:
 
 
 @asynccontextmanager
-async def serving(runtime: Runtime) -> AsyncIterator[Served]:
+async def run_http_service(runtime: Runtime) -> AsyncIterator[HttpService]:
     """Serve the application of the API port. At the end of the block every connection ends, or the block fails."""
     updates = EventsWebSocket(runtime)
-    configuration = _configuration(runtime.settings, api(runtime, updates, None, ()))
+    configuration = _configuration(runtime.settings, api_application(runtime, updates, None, ()))
     configuration.load()
     connections = Connections(MOST_CONNECTIONS, runtime.metrics)
     server = Server(configuration, connections)
@@ -80,8 +80,8 @@ async def serving(runtime: Runtime) -> AsyncIterator[Served]:
         await server.startup(sockets=[bound])
         try:
             base = f"http://127.0.0.1:{port}"
-            async with httpx.AsyncClient(base_url=base, timeout=PATIENCE, trust_env=False, verify=False) as client:
-                yield Served(runtime, port, updates, connections, client)
+            async with httpx.AsyncClient(base_url=base, timeout=TIMEOUT, trust_env=False, verify=False) as client:
+                yield HttpService(runtime, port, updates, connections, client)
         finally:
             runtime.hub.close()
             await _ended(server)
@@ -93,14 +93,14 @@ async def _ended(server: Server) -> None:
         listening.close()
     for connection in list(server.server_state.connections):
         connection.shutdown()
-    with anyio.fail_after(PATIENCE):
+    with anyio.fail_after(TIMEOUT):
         while server.server_state.connections or server.server_state.tasks:  # noqa: ASYNC110 uvicorn has no event for either
             await anyio.sleep(0.001)
 
 
 async def frame(connection: ClientConnection) -> Json:
     """Return the next frame."""
-    with anyio.fail_after(PATIENCE):
+    with anyio.fail_after(TIMEOUT):
         found: Json = orjson.loads(await connection.recv())
     return found
 

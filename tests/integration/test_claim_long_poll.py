@@ -23,27 +23,27 @@ from project_manager.services.claim_queue import QueuedClaim, claim_filters
 from project_manager.store import claim_queue as waiters
 from project_manager.store.claim_queue import Waiter
 from project_manager.store.transaction import Tx
-from tests.desk import PATIENCE, Desk, Json
+from tests.http_service import HttpService
 from tests.integration.invariants import check, read
 from tests.integration.test_claim_next import taken
-from tests.served import Served
+from tests.operations_client import TIMEOUT, Json, OperationsClient
 
 
-def queue(desk: Desk) -> list[str]:
-    return [row["agent_id"] for row in read(desk.runtime.database.path, "SELECT agent_id FROM waiters ORDER BY id")]
+def queue(api: OperationsClient) -> list[str]:
+    return [row["agent_id"] for row in read(api.runtime.database.path, "SELECT agent_id FROM waiters ORDER BY id")]
 
 
-async def until_queue_has(desk: Desk, number: int) -> None:
-    with anyio.fail_after(PATIENCE):
-        while len(queue(desk)) != number:
-            await desk.runtime.run_due_jobs()
+async def until_queue_has(api: OperationsClient, number: int) -> None:
+    with anyio.fail_after(TIMEOUT):
+        while len(queue(api)) != number:
+            await api.runtime.run_due_jobs()
 
 
 class Waiting:
     """Agents that wait for a task, in the order of their arrival."""
 
-    def __init__(self, desk: Desk, agents: anyio.abc.TaskGroup) -> None:
-        self.desk = desk
+    def __init__(self, api: OperationsClient, agents: anyio.abc.TaskGroup) -> None:
+        self.api = api
         self.agents = agents
         self.got: dict[str, str | None] = {}
         self.changed = anyio.Event()
@@ -51,25 +51,25 @@ class Waiting:
     async def come(self, agent: str, **filters: Any) -> anyio.CancelScope:
         """Return when the agent has its place in the queue. Leaving the scope disconnects it."""
         scope = anyio.CancelScope()
-        queued = len(queue(self.desk))
+        queued = len(queue(self.api))
         self.agents.start_soon(self._wait, agent, scope, filters)
-        await until_queue_has(self.desk, queued + 1)
+        await until_queue_has(self.api, queued + 1)
         return scope
 
     async def until_served(self, number: int) -> None:
-        with anyio.fail_after(PATIENCE):
+        with anyio.fail_after(TIMEOUT):
             while len(self.got) < number:
                 await self.changed.wait()
 
     async def _wait(self, agent: str, scope: anyio.CancelScope, filters: Json) -> None:
         with scope:
-            self.got[agent] = await taken(self.desk, agent, **{"wait_seconds": 4, **filters})
+            self.got[agent] = await taken(self.api, agent, **{"wait_seconds": 4, **filters})
             self.changed.set()
             self.changed = anyio.Event()
 
 
 @dataclass(frozen=True)
-class Ghost:
+class OrphanWaiter:
     """A place in the queue with a claim that belongs to no process. It accepts any task."""
 
     waiter: Waiter
@@ -86,173 +86,173 @@ class Ghost:
         return task_id, True
 
 
-async def come(desk: Desk, *claims: ClaimNextTask) -> list[Ghost]:
+async def come(api: OperationsClient, *claims: ClaimNextTask) -> list[OrphanWaiter]:
     """Put claims into the queue, without a process that serves them."""
 
-    def enter(tx: Tx) -> list[Ghost]:
+    def enter(tx: Tx) -> list[OrphanWaiter]:
         return [
-            Ghost(
+            OrphanWaiter(
                 waiters.enqueue(replace(tx, actor=Actor(claim.agent_id or "ghost", "agent")), claim_filters(tx, claim))
             )
             for claim in claims
         ]
 
-    return await desk.runtime.database.writer.run("come", enter, LOCAL, "test")
+    return await api.runtime.database.writer.run("come", enter, LOCAL, "test")
 
 
-async def serve(desk: Desk, ghosts: list[Ghost]) -> dict[int, int]:
+async def serve(api: OperationsClient, ghosts: list[OrphanWaiter]) -> dict[int, int]:
     """Run one pass over the queue and return the tasks given to these places, by ticket."""
     places = {ghost.id: ghost for ghost in ghosts}
     work = partial(claim_queue.serve_waiters, places=places)
-    served: claim_queue.ServeResult[int] = await desk.runtime.database.writer.run("serve", work, LOCAL, "test")
-    return served.results
+    service: claim_queue.ServeResult[int] = await api.runtime.database.writer.run("serve", work, LOCAL, "test")
+    return service.results
 
 
 @pytest.mark.promise("claim:first-come")
-async def test_waiters_are_served_in_the_order_of_arrival(desk: Desk) -> None:
+async def test_waiters_are_served_in_the_order_of_arrival(api: OperationsClient) -> None:
     async with anyio.create_task_group() as agents:
-        waiting = Waiting(desk, agents)
+        waiting = Waiting(api, agents)
         for agent in ("ann", "bob", "cid"):
             await waiting.come(agent)
         for number, agent in enumerate(("ann", "bob", "cid"), 1):
-            await desk.task(f"task {number}")
+            await api.create_task(f"task {number}")
             await waiting.until_served(number)
             assert waiting.got[agent] == f"task {number}"
-    assert queue(desk) == []
-    check(desk)
+    assert queue(api) == []
+    check(api)
 
 
 @pytest.mark.promise("claim:first-come")
-async def test_a_claim_without_a_wait_does_not_overtake_waiters(desk: Desk) -> None:
+async def test_a_claim_without_a_wait_does_not_overtake_waiters(api: OperationsClient) -> None:
     async with anyio.create_task_group() as agents:
-        waiting = Waiting(desk, agents)
+        waiting = Waiting(api, agents)
         await waiting.come("ann")
         async with anyio.create_task_group() as rush:
-            rush.start_soon(desk.task, "task 1")
+            rush.start_soon(api.create_task, "task 1")
             for _ in range(5):
-                rush.start_soon(taken, desk, "bob")
+                rush.start_soon(taken, api, "bob")
         await waiting.until_served(1)
     assert waiting.got == {"ann": "task 1"}
 
 
 @pytest.mark.promise("claim:first-come")
-async def test_no_agent_waits_for_a_task_that_the_first_in_the_queue_does_not_want(desk: Desk) -> None:
+async def test_no_agent_waits_for_a_task_that_the_first_in_the_queue_does_not_want(api: OperationsClient) -> None:
     async with anyio.create_task_group() as agents:
-        waiting = Waiting(desk, agents)
+        waiting = Waiting(api, agents)
         picky = await waiting.come("ann", labels=["iron"])
         await waiting.come("bob")
-        await desk.task("wooden", labels=["wood"])
+        await api.create_task("wooden", labels=["wood"])
         await waiting.until_served(1)
         assert waiting.got == {"bob": "wooden"}
-        assert await taken(desk, "cid") is None
+        assert await taken(api, "cid") is None
         picky.cancel()
 
 
 @pytest.mark.promise("claim:first-come")
-async def test_no_waiter_is_overtaken_in_a_queue_of_any_length(desk: Desk) -> None:
+async def test_no_waiter_is_overtaken_in_a_queue_of_any_length(api: OperationsClient) -> None:
     picky = [validation.read(ClaimNextTask, {"agent_id": f"picky{n}", "labels": ["iron"]}) for n in range(204)]
     last = validation.read(ClaimNextTask, {"agent_id": "last", "labels": ["wood"]})
 
-    ghosts = await come(desk, *picky, last)
-    await desk.task("wooden", labels=["wood"])
-    assert await taken(desk, "hasty") is None
-    assert await serve(desk, ghosts[:204]) == {}
-    assert await serve(desk, ghosts) == {ghosts[204].id: 1}
+    ghosts = await come(api, *picky, last)
+    await api.create_task("wooden", labels=["wood"])
+    assert await taken(api, "hasty") is None
+    assert await serve(api, ghosts[:204]) == {}
+    assert await serve(api, ghosts) == {ghosts[204].id: 1}
 
 
 @pytest.mark.promise("claim:first-come")
 @pytest.mark.parametrize("change", ["created", "finished", "released", "expired", "deferral", "unarchived", "edited"])
-async def test_any_change_that_makes_a_task_ready_wakes_waiters(desk: Desk, change: str) -> None:
-    first = await desk.task("first", status="BACKLOG")
+async def test_any_change_that_makes_a_task_ready_wakes_waiters(api: OperationsClient, change: str) -> None:
+    first = await api.create_task("first", status="BACKLOG")
     prepared: dict[str, Json] = {
         "finished": {"depends_on": [first["id"]]},
-        "deferral": {"defer_until": desk.clock.later(30)},
+        "deferral": {"defer_until": api.clock.later(30)},
         "edited": {"depends_on": [first["id"]]},
     }
-    target = first if change == "created" else await desk.task("target", **prepared.get(change, {}))
+    target = first if change == "created" else await api.create_task("target", **prepared.get(change, {}))
     if change in ("released", "expired"):
-        await desk.claim(target["id"], "zoe", ttl_seconds=30)
+        await api.claim(target["id"], "zoe", ttl_seconds=30)
     if change == "unarchived":
-        await desk.do("update_project", project_id=first["project_id"], archived=True)
+        await api.call("update_project", project_id=first["project_id"], archived=True)
     async with anyio.create_task_group() as agents:
-        waiting = Waiting(desk, agents)
+        waiting = Waiting(api, agents)
         await waiting.come("ann")
         match change:
             case "created":
-                await desk.task("target")
+                await api.create_task("target")
             case "finished":
-                await desk.set_status(first["id"], "DONE")
+                await api.set_status(first["id"], "DONE")
             case "released":
-                await desk.release(target["id"], "zoe")
+                await api.release(target["id"], "zoe")
             case "expired" | "deferral":
-                await desk.pass_time(30)
+                await api.advance(30)
             case "unarchived":
-                await desk.do("update_project", project_id=first["project_id"], archived=False)
+                await api.call("update_project", project_id=first["project_id"], archived=False)
             case "edited":
-                await desk.edit(target["id"], depends_on=[])
+                await api.update_task(target["id"], depends_on=[])
         await waiting.until_served(1)
     assert waiting.got == {"ann": "target"}
 
 
 @pytest.mark.promise("claim:not-lost")
-async def test_a_waiter_that_has_disconnected_gets_no_task_and_the_next_is_served(desk: Desk) -> None:
+async def test_a_waiter_that_has_disconnected_gets_no_task_and_the_next_is_served(api: OperationsClient) -> None:
     async with anyio.create_task_group() as agents:
-        waiting = Waiting(desk, agents)
+        waiting = Waiting(api, agents)
         gone = await waiting.come("ann")
         await waiting.come("bob")
         gone.cancel()
-        await until_queue_has(desk, 1)
-        await desk.task("task")
+        await until_queue_has(api, 1)
+        await api.create_task("task")
         await waiting.until_served(1)
     assert waiting.got == {"bob": "task"}
-    assert [event["agent_id"] for event in await desk.events(0, "task.locked")] == ["bob"]
+    assert [event["agent_id"] for event in await api.events(0, "task.locked")] == ["bob"]
 
 
 @pytest.mark.promise("claim:not-lost")
-async def test_a_task_kept_for_a_waiter_that_disconnects_is_offered_to_the_next_at_once(desk: Desk) -> None:
+async def test_a_task_kept_for_a_waiter_that_disconnects_is_offered_to_the_next_at_once(api: OperationsClient) -> None:
     command = validation.read(ClaimNextTask, {"wait_seconds": 55})
-    writer = desk.runtime.database.writer
-    [ghost] = await come(desk, command)
+    writer = api.runtime.database.writer
+    [ghost] = await come(api, command)
     async with anyio.create_task_group() as agents:
-        waiting = Waiting(desk, agents)
+        waiting = Waiting(api, agents)
         await waiting.come("bob")
-        await desk.task("task")
-        assert await taken(desk, "cid") is None
-        await writer.run("leave_queue", partial(claim_queue.leave, ticket=ghost.id), desk.actor, "")
+        await api.create_task("task")
+        assert await taken(api, "cid") is None
+        await writer.run("leave_queue", partial(claim_queue.leave, ticket=ghost.id), api.actor, "")
         await waiting.until_served(1)
     assert waiting.got == {"bob": "task"}
 
 
 @pytest.mark.promise("claim:not-lost")
 async def test_a_claim_that_is_being_written_when_the_wait_ends_is_answered(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
+    api: OperationsClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A task becomes ready and the writer is slow, so the claim is written after the end of the wait."""
     answered = threading.Event()
     hold_up(monkeypatch, lambda: answered.wait(1.5))
-    claimed = await desk.next("ann", wait_seconds=1)
+    claimed = await api.claim_next("ann", wait_seconds=1)
     answered.set()
     assert claimed["task"] is not None
-    assert (await desk.look(claimed["task"]["id"]))["lock"] == claimed["lock"]
+    assert (await api.get_task(claimed["task"]["id"]))["lock"] == claimed["lock"]
 
 
 @pytest.mark.promise("claim:not-lost")
 @pytest.mark.parametrize("key", [None, "again"])
 async def test_a_task_claimed_for_a_disconnected_waiter_is_released_unless_it_can_be_replayed(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch, key: str | None
+    api: OperationsClient, monkeypatch: pytest.MonkeyPatch, key: str | None
 ) -> None:
     here = anyio.lowlevel.current_token()
     with anyio.CancelScope() as scope:
         hold_up(monkeypatch, lambda: anyio.from_thread.run_sync(scope.cancel, token=here))
-        await desk.next("ann", wait_seconds=4, key=key)
+        await api.claim_next("ann", wait_seconds=4, key=key)
     assert scope.cancelled_caught
-    found = await desk.look(1)
+    found = await api.get_task(1)
     if key is None:
         assert (found["status"], found["lock"], found["attempts"]) == ("TODO", None, 0)
     else:
-        assert (await desk.next("ann", wait_seconds=4, key=key))["lock"] == found["lock"]
-    assert queue(desk) == []
-    check(desk)
+        assert (await api.claim_next("ann", wait_seconds=4, key=key))["lock"] == found["lock"]
+    assert queue(api) == []
+    check(api)
 
 
 def hold_up(monkeypatch: pytest.MonkeyPatch, meanwhile: Callable[[], object]) -> None:
@@ -271,51 +271,51 @@ def hold_up(monkeypatch: pytest.MonkeyPatch, meanwhile: Callable[[], object]) ->
 
 
 @pytest.mark.promise("claim:not-lost")
-async def test_no_task_is_kept_for_a_disconnected_client(served: Served, desk: Desk) -> None:
+async def test_no_task_is_kept_for_a_disconnected_client(service: HttpService, api: OperationsClient) -> None:
     async with anyio.create_task_group() as clients:
-        clients.start_soon(lambda: served.send("POST", "/api/tasks/claim", {"agent_id": "ann", "wait_seconds": 50}))
-        await until_queue_has(desk, 1)
+        clients.start_soon(lambda: service.send("POST", "/api/tasks/claim", {"agent_id": "ann", "wait_seconds": 50}))
+        await until_queue_has(api, 1)
         clients.cancel_scope.cancel()
-    await until_queue_has(desk, 0)
-    await desk.task("task")
-    assert await taken(desk, "bob") == "task"
+    await until_queue_has(api, 0)
+    await api.create_task("task")
+    assert await taken(api, "bob") == "task"
 
 
-async def test_waiting_ends_with_an_empty_answer_when_nothing_comes(desk: Desk) -> None:
-    answer = await desk.next("ann", wait_seconds=1)
+async def test_waiting_ends_with_an_empty_answer_when_nothing_comes(api: OperationsClient) -> None:
+    answer = await api.claim_next("ann", wait_seconds=1)
     assert answer["task"] is None
     assert answer["message"]
 
 
 @pytest.mark.promise("claim:not-lost")
 async def test_a_claim_is_answered_although_its_place_in_the_queue_cannot_be_removed(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
+    api: OperationsClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def busy(*_: object, **__: object) -> None:
         raise DatabaseBusy("the database is locked by another process")
 
     monkeypatch.setattr(claim_queue, "dequeue", busy)
     async with anyio.create_task_group() as agents:
-        waiting = Waiting(desk, agents)
+        waiting = Waiting(api, agents)
         await waiting.come("ann")
-        await desk.task("task")
+        await api.create_task("task")
         await waiting.until_served(1)
     assert waiting.got == {"ann": "task"}
 
 
 async def test_serving_a_waiter_causes_no_extra_event_and_no_count_of_blockers(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
+    api: OperationsClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     counted: list[int | None] = []
     monkeypatch.setattr(claim_blockers, "count", lambda _, project_id: counted.append(project_id))
     names = [f"agent-{number}" for number in range(5)]
     async with anyio.create_task_group() as agents:
-        waiting = Waiting(desk, agents)
+        waiting = Waiting(api, agents)
         for name in names:
             await waiting.come(name)
         for name in names:
-            await desk.task(name)
+            await api.create_task(name)
         await waiting.until_served(5)
     assert sorted(waiting.got) == names
     assert counted == []
-    assert await desk.events(0, "task.ready") == []
+    assert await api.events(0, "task.ready") == []

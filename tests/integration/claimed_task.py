@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.desk import Desk, Json
+from tests.operations_client import Json, OperationsClient
 
 WRITES: list[tuple[str, Json]] = [
     ("acquire_task_lock", {}),
@@ -21,7 +21,7 @@ each_write = pytest.mark.parametrize(
 )
 
 
-async def claimed_task(desk: Desk, **more: Any) -> tuple[int, Json]:
+async def claimed_task(api: OperationsClient, **more: Any) -> tuple[int, Json]:
     """Create a task, claim it as ann, and return its id and its lock."""
-    task = await desk.task()
-    return task["id"], await desk.claim(task["id"], "ann", **more)
+    task = await api.create_task()
+    return task["id"], await api.claim(task["id"], "ann", **more)

@@ -13,29 +13,31 @@ from project_manager.domain.actors import LOCAL
 from project_manager.domain.errors import DatabaseMoved
 from project_manager.runtime.dispatch import Runtime, open_runtime
 from project_manager.store.transaction import Tx
-from tests.desk import PATIENCE, Desk, MovableClock
+from tests.operations_client import TIMEOUT, MovableClock, OperationsClient
 
 
 @pytest.fixture(params=["serve", "mcp", "command"])
-async def instance(database: Path, clock: MovableClock, request: pytest.FixtureRequest) -> AsyncIterator[Desk]:
+async def instance(
+    database: Path, clock: MovableClock, request: pytest.FixtureRequest
+) -> AsyncIterator[OperationsClient]:
     """Run each kind of process that opens a database: the server, MCP over stdio, and a command such as `import`."""
     settings = load({"DATABASE_PATH": str(database)}, {}).settings
     async with open_runtime(settings, clock=clock, kind=request.param) as opened:
-        yield Desk(opened, clock)
+        yield OperationsClient(opened, clock)
 
 
 async def test_every_process_refuses_writes_while_its_database_file_is_missing(
-    instance: Desk, database: Path, template: Path
+    instance: OperationsClient, database: Path, template: Path
 ) -> None:
-    await instance.task("Before")
+    await instance.create_task("Before")
     away = remove_database(database)
-    await instance.refused(DatabaseMoved, "create_task", name="Removed", project_name="Garden")
+    await instance.call_error(DatabaseMoved, "create_task", name="Removed", project_name="Garden")
     copyfile(template, database)
-    await instance.refused(DatabaseMoved, "create_task", name="Replaced", project_name="Garden")
+    await instance.call_error(DatabaseMoved, "create_task", name="Replaced", project_name="Garden")
     away.replace(database)
     await until_noticed(instance.runtime, moved=False)
-    await instance.task("After")
-    assert [task["name"] for task in (await instance.do("list_tasks"))["items"]] == ["Before", "After"]
+    await instance.create_task("After")
+    assert [task["name"] for task in (await instance.call("list_tasks"))["items"]] == ["Before", "After"]
 
 
 async def test_a_write_is_not_acknowledged_when_the_file_was_removed_before_the_commit(
@@ -45,36 +47,38 @@ async def test_a_write_is_not_acknowledged_when_the_file_was_removed_before_the_
         database.unlink()
         return "acknowledged"
 
-    with anyio.fail_after(PATIENCE), pytest.raises(DatabaseMoved):
+    with anyio.fail_after(TIMEOUT), pytest.raises(DatabaseMoved):
         await runtime.database.writer.run("test", work, LOCAL, "")
 
 
 async def test_reads_of_a_removed_file_continue_and_those_of_a_replaced_one_are_refused(
-    desk: Desk, database: Path, template: Path
+    api: OperationsClient, database: Path, template: Path
 ) -> None:
-    await desk.task("Before")
+    await api.create_task("Before")
     remove_database(database)
-    await until_noticed(desk.runtime, moved=True)
-    assert [task["name"] for task in (await desk.do("list_tasks"))["items"]] == ["Before"]
+    await until_noticed(api.runtime, moved=True)
+    assert [task["name"] for task in (await api.call("list_tasks"))["items"]] == ["Before"]
     with pytest.raises(DatabaseMoved):  # it opens a connection of its own
-        await desk.text("export_plan")
+        await api.stream_text("export_plan")
     copyfile(template, database)
-    with anyio.fail_after(PATIENCE):
-        while not (desk.runtime.database.watch.change or pytest.fail("noticed no more")).changes_reads:
+    with anyio.fail_after(TIMEOUT):
+        while not (api.runtime.database.watch.change or pytest.fail("noticed no more")).changes_reads:
             await anyio.lowlevel.checkpoint()
-    await desk.refused(DatabaseMoved, "list_tasks")
-    await desk.refused(DatabaseMoved, "get_board_state")
+    await api.call_error(DatabaseMoved, "list_tasks")
+    await api.call_error(DatabaseMoved, "get_board_state")
 
 
 @pytest.mark.parametrize("suffix", ["-wal", "-shm"])
-async def test_a_log_that_is_removed_under_a_process_stops_its_writes(desk: Desk, database: Path, suffix: str) -> None:
+async def test_a_log_that_is_removed_under_a_process_stops_its_writes(
+    api: OperationsClient, database: Path, suffix: str
+) -> None:
     """The next process would begin a log of its own. Each of them would miss the commits of the other."""
-    await desk.task("Before")
+    await api.create_task("Before")
     remove_database(Path(f"{database}{suffix}"))
-    await until_noticed(desk.runtime, moved=True)
-    refusal = await desk.refused(DatabaseMoved, "create_task", name="After", project_name="Garden")
+    await until_noticed(api.runtime, moved=True)
+    refusal = await api.call_error(DatabaseMoved, "create_task", name="After", project_name="Garden")
     assert f"pm.db{suffix}" in refusal.message
-    assert [task["name"] for task in (await desk.do("list_tasks"))["items"]] == ["Before"]
+    assert [task["name"] for task in (await api.call("list_tasks"))["items"]] == ["Before"]
 
 
 def remove_database(path: Path) -> Path:
@@ -82,6 +86,6 @@ def remove_database(path: Path) -> Path:
 
 
 async def until_noticed(runtime: Runtime, *, moved: bool) -> None:
-    with anyio.fail_after(PATIENCE):
+    with anyio.fail_after(TIMEOUT):
         while (runtime.database.watch.change is not None) != moved:
             await anyio.lowlevel.checkpoint()
