@@ -23,7 +23,7 @@ hypothesis_settings.load_profile("suite")
 
 STARTING = (
     ("project_manager/runtime/dispatch.py", {"__init__"}),
-    ("project_manager/web/application.py", {"api"}),
+    ("project_manager/web/application.py", {"api_application"}),
 )
 
 
