@@ -294,7 +294,7 @@ class LongPolls:
     async def _dequeue(self, place: QueuedClaim) -> None:
         """Give up the place. A pass over the queue that began before may still serve it."""
         ticket = place.waiter.id
-        leave = partial(claim_queue.leave, ticket=ticket)
+        leave = partial(claim_queue.dequeue, ticket=ticket)
         with _log_errors("leave_queue"):
             await self._writer.run("leave_queue", leave, place.claim.actor, place.claim.caller.request_id)
         async with self._pass:

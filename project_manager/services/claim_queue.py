@@ -193,7 +193,7 @@ def _ordered_waiters(tx: Tx, places: Mapping[int, QueuedClaim[GrantResult]]) -> 
     return sorted([*queue, *expired]) if expired else queue
 
 
-def leave(tx: Tx, ticket: int) -> None:
+def dequeue(tx: Tx, ticket: int) -> None:
     """Remove a waiter from the queue.
 
     Emit `task.ready` for a task that was promised to it, because a later waiter may get the task.
@@ -207,4 +207,4 @@ def leave(tx: Tx, ticket: int) -> None:
 def drop_expired_waiters(tx: Tx) -> None:
     """Remove the waiters with an expired heartbeat."""
     for ticket in claim_queue.expired(tx):
-        leave(tx, ticket)
+        dequeue(tx, ticket)
