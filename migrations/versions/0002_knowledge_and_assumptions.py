@@ -159,7 +159,7 @@ def upgrade() -> None:
             ondelete="CASCADE",
         ),
         sa.PrimaryKeyConstraint("knowledge_id", "version", name=op.f("pk_knowledge_versions")),
-        comment="what each item said, the present version included; ids as they were then",
+        comment="content of each version of an item, with the ids at that time",
     )
     op.create_index(
         "ix_events_loss_at",

@@ -1,7 +1,4 @@
 import ast
-from pathlib import Path
-
-import pytest
 
 from tests.architecture.tree import files, name_of, parsed
 
@@ -14,8 +11,12 @@ def hidden(owner: ast.ClassDef) -> set[str]:
     return fields & used
 
 
-@pytest.mark.parametrize("path", files("project_manager/*.py"), ids=name_of)
-def test_a_field_hides_no_name_from_the_annotations_of_its_class(path: Path) -> None:
+def test_a_field_hides_no_name_from_the_annotations_of_its_class() -> None:
     """From Python 3.14 on, annotations are evaluated late, and the names of the class go before those of the module."""
-    owners = [node for node in ast.walk(parsed(path)) if isinstance(node, ast.ClassDef)]
-    assert {owner.name: hidden(owner) for owner in owners if hidden(owner)} == {}
+    classes = [
+        (f"{name_of(path)}: {node.name}", hidden(node))
+        for path in files("project_manager/*.py")
+        for node in ast.walk(parsed(path))
+        if isinstance(node, ast.ClassDef)
+    ]
+    assert [(name, fields) for name, fields in classes if fields] == []

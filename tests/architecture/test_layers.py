@@ -16,9 +16,8 @@ def test_imports_only_go_down() -> None:
     assert run.returncode == 0, run.stdout + run.stderr
 
 
-@pytest.mark.parametrize("path", files("project_manager/*.py"), ids=name_of)
-def test_a_module_is_named_after_its_content(path: Path) -> None:
-    assert path.stem not in VAGUE
+def test_a_module_is_named_after_its_content() -> None:
+    assert [name_of(path) for path in files("project_manager/*.py") if path.stem in VAGUE] == []
 
 
 @pytest.mark.parametrize("path", files("project_manager/*__init__.py"), ids=name_of)
