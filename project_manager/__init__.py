@@ -1,3 +1,3 @@
-"""Where a team's AI agents get their work."""
+"""Task queue for AI agents, with leases, an MCP server and a live dashboard."""
 
 __version__ = "0.1.0"

@@ -83,7 +83,7 @@ All interfaces return errors with the same fields:
 - `details`: the facts;
 - `request_id`: the id of the request.
 
-`faults` in `details` lists the first 20 field errors of an invalid request. If there are more, `total` is their
+`errors` in `details` lists the first 20 field errors of an invalid request. If there are more, `total` is their
 number. An object has at most 256 fields. For a list, the error reports the first invalid entry. A call counts for the
 rate limit before its input is read.
 

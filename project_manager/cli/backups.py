@@ -145,24 +145,24 @@ def verify(settings: Settings, file: Path | None, heads: Sequence[str], as_json:
         local.show_json(
             {
                 "path": str(path),
-                "whole": not found.faults,
+                "whole": not found.problems,
                 "matches_events": not found.differences,
                 "schema": found.revision,
                 "head": None if found.head is None else str(found.head),
-                "faults": list(found.faults),
+                "errors": list(found.problems),
                 "differences": list(found.differences),
                 "tasks_without_events": found.unchecked,
             }
         )
     else:
         _report_check(path, found, is_database=file is None)
-    return Exit.FAILED if found.faults or found.differences else Exit.DONE
+    return Exit.FAILED if found.problems or found.differences else Exit.DONE
 
 
 def _report_check(path: Path, found: CheckResult, *, is_database: bool) -> None:
-    if found.differences and not found.faults:
+    if found.differences and not found.problems:
         _report_differences(path, found)
-    elif not found.faults:
+    elif not found.problems:
         parts = ["pages", "references"] if found.head is None else ["pages", "references", "counters", "events"]
         if not is_database and backup.checksum_path(path).exists():
             parts.append("checksum")
@@ -179,7 +179,7 @@ def _report_check(path: Path, found: CheckResult, *, is_database: bool) -> None:
 
 def _report_damage(path: Path, found: CheckResult, *, is_database: bool) -> None:
     click.echo(f"{path} is damaged:", err=True)
-    for fault in (*found.faults, *found.differences):
+    for fault in (*found.problems, *found.differences):
         click.echo(f"  {fault}", err=True)
     remedy = (
         "Restore a backup: project-manager restore FILE"

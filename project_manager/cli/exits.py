@@ -86,9 +86,9 @@ def describe(error: Exception) -> CommandFailure:
 
 
 def _from_operation_error(error: ProjectManagerError) -> CommandFailure:
-    faults: Any = error.details.get("faults")
-    if isinstance(error, Invalid) and faults:
-        return CommandFailure(Exit.INVALID_INPUT, tuple(_field_errors(error, faults)))
+    errors: Any = error.details.get("errors")
+    if isinstance(error, Invalid) and errors:
+        return CommandFailure(Exit.INVALID_INPUT, tuple(_field_errors(error, errors)))
     hint = _HINTS.get(type(error), error.hint) if error.hint == error.default_hint else error.hint
     lines = (_sentence(error.message), *([hint] if hint else []))
     if isinstance(error, NotFound):
@@ -103,13 +103,13 @@ def _from_operation_error(error: ProjectManagerError) -> CommandFailure:
     )
 
 
-def _field_errors(error: Invalid, faults: list[dict[str, Any]]) -> Iterator[str]:
-    for fault in faults:
+def _field_errors(error: Invalid, errors: list[dict[str, Any]]) -> Iterator[str]:
+    for fault in errors:
         place = f"{fault['source']}:{fault['line']}:{fault['column']}: " if "line" in fault else ""
         yield f"{place}{fault['message']}" + (f" ({fault['hint']})" if fault["hint"] else "")
-    total = int(str(error.details.get("total", len(faults))))
-    more = f", {total - len(faults)} not shown" if total > len(faults) else ""
-    ends = "Nothing was written." if "line" in faults[0] else "Nothing was changed."
+    total = int(str(error.details.get("total", len(errors))))
+    more = f", {total - len(errors)} not shown" if total > len(errors) else ""
+    ends = "Nothing was written." if "line" in errors[0] else "Nothing was changed."
     yield f"{total} error{'' if total == 1 else 's'}{more}. {ends}"
 
 

@@ -241,7 +241,7 @@ class ResponseTooLarge(TooLarge):
 class Invalid(ProjectManagerError):
     """The request can be parsed, but some values are invalid.
 
-    `details["faults"]` has one entry for each field error, with field, message and hint.
+    `details["errors"]` has one entry for each field error, with field, message and hint.
     """
 
 

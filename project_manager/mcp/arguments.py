@@ -144,4 +144,4 @@ def _excludes_zero(node: Schema) -> bool:
 
 
 def _invalid_clear(message: str, hint: str) -> Invalid:
-    return Invalid(message, hint=hint, faults=[{"field": CLEAR, "message": message, "hint": hint}])
+    return Invalid(message, hint=hint, errors=[{"field": CLEAR, "message": message, "hint": hint}])

@@ -8,9 +8,10 @@ from project_manager.domain.errors import Invalid
 from project_manager.domain.events import EventType
 from project_manager.domain.names import suggestion
 from project_manager.domain.statuses import Status
-from project_manager.plans import diagnostics, diff_knowledge, export, progress, reader, writer
-from project_manager.plans.diagnostics import Diagnostic
-from project_manager.plans.diff import Comparison, EpicChange, PlanDiff, ProjectChange, TaskChange
+from project_manager.plans import diff_knowledge, export, progress, reader, writer
+from project_manager.plans.changes import EpicChange, PlanDiff, ProjectChange, TaskChange
+from project_manager.plans.diagnostics import Diagnostic, plan_error
+from project_manager.plans.diff import Comparison
 from project_manager.plans.diff_knowledge import KnowledgeChange, KnowledgeComparison
 from project_manager.schemas.plans import ChangeView, ExportPlan, ImportPlan, ImportView
 from project_manager.services import lookup, serializers, transitions
@@ -41,8 +42,10 @@ def import_plan(tx: Tx, command: ImportPlan, prepared: reader.Plan) -> ImportVie
     """
     comparison = Comparison(tx, prepared, overwrite=command.status == "overwrite", prune=command.prune)
     known = KnowledgeComparison(tx, prepared, comparison)
-    if prepared.faults or comparison.faults or known.faults:
-        raise _plan_error(command.source, comparison, [*prepared.faults, *comparison.faults, *known.faults])
+    if prepared.diagnostics or comparison.diagnostics or known.diagnostics:
+        raise _plan_error(
+            command.source, comparison, [*prepared.diagnostics, *comparison.diagnostics, *known.diagnostics]
+        )
     difference = comparison.difference
     changes = _changes(difference, known.changes)
     view = ImportView(
@@ -60,20 +63,20 @@ def import_plan(tx: Tx, command: ImportPlan, prepared: reader.Plan) -> ImportVie
     return view
 
 
-def _plan_error(source: str, comparison: Comparison, faults: list[Diagnostic]) -> Invalid:
+def _plan_error(source: str, comparison: Comparison, found: list[Diagnostic]) -> Invalid:
     """Return the exception that lists the errors.
 
     Suggestions are added after the transaction, because comparing names takes time.
     """
-    error = diagnostics.plan_error(source, faults)
+    error = plan_error(source, found)
 
     def suggest(_tx: Tx) -> None:
-        for fault, reference in comparison.unresolved_references[:_SUGGESTIONS]:
-            near = suggestion(reference, comparison.task_names())
+        for fault, reference in comparison.references.unresolved_references[:_SUGGESTIONS]:
+            near = suggestion(reference, comparison.references.names())
             if near is not None:
                 fault.message += f"; did you mean {near!r}?"
                 fault.hint = ""
-        error.replace(diagnostics.plan_error(source, faults))
+        error.replace(plan_error(source, found))
 
     error.suggest = suggest
     return error
@@ -96,7 +99,7 @@ def _changes(difference: PlanDiff, known: list[KnowledgeChange]) -> list[ChangeV
         _change("epic", f"{epic.project.name} / {epic.name}", epic.row is None, list(epic.changed))
         for epic in difference.epics
     ]
-    found += [_change("task", task.reference.path, task.row is None, task.fields) for task in difference.tasks]
+    found += [_change("task", task.known.path, task.row is None, task.fields) for task in difference.tasks]
     found += [_change("knowledge", item.path, item.row is None, item.fields) for item in known]
     names = {project.id: project.name for project in difference.projects}
     found += [
@@ -145,9 +148,9 @@ class PlanWriter:
         for number, task in enumerate(new):
             self._create(task)
             self._progress(number, len(new) + len(changed))
-        before = {task.reference.task_id: lookup.task(self._tx, task.reference.task_id) for task in changed}
+        before = {task.known.task_id: lookup.task(self._tx, task.known.task_id) for task in changed}
         for number, task in enumerate(changed):
-            self._edit(task, before[task.reference.task_id])
+            self._edit(task, before[task.known.task_id])
             self._progress(len(new) + number, len(new) + len(changed))
         self._link()
         freed = [other for row in difference.pruned_tasks for other in delete_task(self._tx, row)]
@@ -165,11 +168,11 @@ class PlanWriter:
             self._report("Writing", number + 1, of)
 
     def _write_project(self, project: ProjectChange) -> None:
-        tx, said = self._tx, None if project.planned is None else project.planned.said
+        tx, spec = self._tx, None if project.planned is None else project.planned.spec
         if project.row is None:
-            project.row = lookup.create_project(tx, project.name, "" if said is None else said.description)
+            project.row = lookup.create_project(tx, project.name, "" if spec is None else spec.description)
             project.id = project.row.id
-            if said is not None and said.archived:
+            if spec is not None and spec.archived:
                 project.row = projects.write(tx, project.row, {"archived_at": tx.now})
                 self._emit_project(EventType.PROJECT_ARCHIVED, project, ["archived"])
         elif project.changed:
@@ -194,10 +197,10 @@ class PlanWriter:
             events.add(self._tx, kind, data, project_id=row.id, sealed=seals.digests_of("projects", row))
 
     def _write_epic(self, epic: EpicChange) -> None:
-        said = epic.planned.said
+        spec = epic.planned.spec
         if epic.row is None:
             epic.row = lookup.create_epic(
-                self._tx, epic.project.id, epic.name, said.description, said.status, said.position
+                self._tx, epic.project.id, epic.name, spec.description, spec.status, spec.position
             )
             epic.id = epic.row.id
         elif epic.changed:
@@ -224,37 +227,37 @@ class PlanWriter:
         events.add(self._tx, kind, data, project_id=project_id, epic_id=epic_id, sealed=sealed)
 
     def _create(self, task: TaskChange) -> None:
-        said, now = task.planned.spec, self._tx.now
+        spec, now = task.planned.spec, self._tx.now
         archived = task.project.row is not None and task.project.row.archived_at is not None
-        task.reference.task_id = bulk.add_task(
+        task.known.task_id = bulk.add_task(
             self._tx,
             {
                 "project_id": task.project.id,
                 "epic_id": None if task.epic is None else task.epic.id,
-                "name": said.name,
-                "description": said.description,
-                "status": said.status.value,
-                "priority": said.priority,
-                "labels": json.dumps(said.labels, ensure_ascii=False),
-                "acceptance": json.dumps(said.acceptance, ensure_ascii=False),
-                "defer_until": said.defer_until,
-                "due_at": said.due_at,
-                "estimate_minutes": said.estimate_minutes,
-                "external_key": said.external_key,
-                "created_by": said.created_by or self._tx.actor.id,
-                "created_at": now if said.created_at is None else said.created_at,
-                "completed_at": (now if said.completed_at is None else said.completed_at)
-                if said.status is Status.DONE
+                "name": spec.name,
+                "description": spec.description,
+                "status": spec.status.value,
+                "priority": spec.priority,
+                "labels": json.dumps(spec.labels, ensure_ascii=False),
+                "acceptance": json.dumps(spec.acceptance, ensure_ascii=False),
+                "defer_until": spec.defer_until,
+                "due_at": spec.due_at,
+                "estimate_minutes": spec.estimate_minutes,
+                "external_key": spec.external_key,
+                "created_by": spec.created_by or self._tx.actor.id,
+                "created_at": now if spec.created_at is None else spec.created_at,
+                "completed_at": (now if spec.completed_at is None else spec.completed_at)
+                if spec.status is Status.DONE
                 else None,
                 "fence": self._fence,
-                "attempts": said.attempts,
-                "deferred": int(said.defer_until is not None and said.defer_until > self._tx.date),
+                "attempts": spec.attempts,
+                "deferred": int(spec.defer_until is not None and spec.defer_until > self._tx.date),
                 "archived": int(archived),
             },
         )
-        for entry in said.log:
-            bulk.add_log(self._tx, task.reference.task_id, entry.author, entry.kind, entry.body, entry.at)
-        diff_knowledge.write_assumptions(self._tx, task.planned, task.reference.task_id)
+        for entry in spec.log:
+            bulk.add_log(self._tx, task.known.task_id, entry.author, entry.kind, entry.body, entry.at)
+        diff_knowledge.write_assumptions(self._tx, task.planned, task.known.task_id)
 
     def _edit(self, task: TaskChange, row: TaskRow) -> None:
         """Write the changed fields. A change of links alone also writes the row, to increment its version."""
@@ -274,7 +277,7 @@ class PlanWriter:
     def _link(self) -> None:
         difference = self._difference
         links = {
-            task.reference.task_id: sorted(known.task_id for known in task.depends_on)
+            task.known.task_id: sorted(known.task_id for known in task.depends_on)
             for task in difference.tasks
             if task.depends_on is not None
         }
@@ -290,19 +293,19 @@ class PlanWriter:
 
     def _emit_tasks(self, new: list[TaskChange], changed: list[TaskChange], before: dict[int, TaskRow]) -> None:
         for task in new:
-            said = task.planned.spec
+            spec = task.planned.spec
             events.add(
                 self._tx,
                 EventType.TASK_CREATED,
-                {"name": said.name, "status": said.status.value, "priority": said.priority, "version": 1},
+                {"name": spec.name, "status": spec.status.value, "priority": spec.priority, "version": 1},
                 project_id=task.project.id,
                 epic_id=None if task.epic is None else task.epic.id,
-                task_id=task.reference.task_id,
-                sealed=seals.digests_of_new_task(self._tx, task.reference.task_id),
+                task_id=task.known.task_id,
+                sealed=seals.digests_of_new_task(self._tx, task.known.task_id),
             )
         for task in changed:
             if not task.changes_status_only:
-                self._emit_edit(before[task.reference.task_id])
+                self._emit_edit(before[task.known.task_id])
 
     def _emit_edit(self, row: TaskRow) -> None:
         written = lookup.task(self._tx, row.id)
@@ -330,5 +333,5 @@ class PlanWriter:
     def _set_statuses(self, changed: list[TaskChange]) -> None:
         for task in changed:
             if task.status is not None:
-                row = lookup.task(self._tx, task.reference.task_id)
+                row = lookup.task(self._tx, task.known.task_id)
                 transitions.set_status(self._tx, row, task.status, attempts=task.planned.spec.attempts)

@@ -15,7 +15,7 @@ _CHARACTERS = 1_000
 class Diagnostic:
     """An error in a plan, with its position and the path of keys to it."""
 
-    place: Position
+    position: Position
     field: str
     message: str
     hint: str = ""
@@ -23,15 +23,16 @@ class Diagnostic:
 
 def plan_error(source: str, found: list[Diagnostic]) -> Invalid:
     """Return the exception that lists these errors in document order."""
-    found = sorted(found, key=lambda fault: fault.place)
+    found = sorted(found, key=lambda fault: fault.position)
     lines = [
-        f"{source}:{fault.place.line}:{fault.place.column}: {_truncated(fault.message)}" for fault in found[:_SHOWN]
+        f"{source}:{fault.position.line}:{fault.position.column}: {_truncated(fault.message)}"
+        for fault in found[:_SHOWN]
     ]
     more = f"; and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
     return Invalid(
         "; ".join(lines) + more,
         hint="Nothing was written. " + " ".join(dict.fromkeys(fault.hint for fault in found[:_SHOWN] if fault.hint)),
-        faults=[_shown(source, fault) for fault in found[:MAX_DIAGNOSTICS]],
+        diagnostics=[_shown(source, fault) for fault in found[:MAX_DIAGNOSTICS]],
         total=len(found),
     )
 
@@ -42,8 +43,8 @@ def _shown(source: str, fault: Diagnostic) -> dict[str, object]:
         "message": _truncated(fault.message),
         "hint": fault.hint,
         "source": source,
-        "line": fault.place.line,
-        "column": fault.place.column,
+        "line": fault.position.line,
+        "column": fault.position.column,
     }
 
 

@@ -6,8 +6,9 @@ from typing import Any
 
 from project_manager.domain.assumptions import parse_tag
 from project_manager.domain.events import EventType
+from project_manager.plans.changes import EpicChange, ProjectChange
 from project_manager.plans.diagnostics import Diagnostic
-from project_manager.plans.diff import Comparison, EpicChange, ProjectChange
+from project_manager.plans.diff import Comparison
 from project_manager.plans.reader import ParsedReference, Plan, PlannedKnowledge, PlannedTask
 from project_manager.plans.references import TaskRef
 from project_manager.services import knowledge as using
@@ -35,19 +36,19 @@ class KnowledgeChange:
     @property
     def path(self) -> str:
         epic = None if self.planned.epic is None else self.planned.epic.text
-        return " / ".join(part for part in (self.project.name, epic, self.planned.said.title) if part)
+        return " / ".join(part for part in (self.project.name, epic, self.planned.spec.title) if part)
 
     @property
     def fields(self) -> list[str]:
         """Return the names of the changed fields, as a plan spells them."""
-        said, row = self.planned.said.model_fields_set, self.row
+        spec, row = self.planned.spec.model_fields_set, self.row
         if row is None:
             return []
         names = list(self.changed)
         # A link target without an id is new, so -1 makes it differ from every stored id.
-        if "task" in said and (0 if self.task is None else self.task.task_id or -1) != (row.task_id or 0):
+        if "task" in spec and (0 if self.task is None else self.task.task_id or -1) != (row.task_id or 0):
             names.append("task")
-        if "parent" in said and (0 if self.above is None else self.above.id or -1) != (row.parent_id or 0):
+        if "parent" in spec and (0 if self.above is None else self.above.id or -1) != (row.parent_id or 0):
             names.append("parent")
         return names
 
@@ -61,7 +62,7 @@ class KnowledgeComparison:
 
     def __init__(self, tx: Tx, plan: Plan, comparison: Comparison) -> None:
         self.changes: list[KnowledgeChange] = []
-        self.faults: list[Diagnostic] = []
+        self.diagnostics: list[Diagnostic] = []
         self._comparison = comparison
         self._rows: dict[int, list[KnowledgeRow]] = {}
         if not plan.knowledge:
@@ -87,7 +88,7 @@ class KnowledgeComparison:
             project = parents[planned.project]
             epic = self._epic(planned, project)
             epic_id = epic.id if isinstance(epic, EpicChange) else epic
-            same = free.get((project.id, epic_id, planned.said.title), []) if epic_id != 0 else []
+            same = free.get((project.id, epic_id, planned.spec.title), []) if epic_id != 0 else []
             change = KnowledgeChange(planned, project, epic, same.pop(0) if same else None)
             if change.row is not None:
                 change.id = change.row.id
@@ -100,17 +101,17 @@ class KnowledgeComparison:
         epic = self._homes.get((project.name, planned.epic.text)) or self._present.get((project.id, planned.epic.text))
         if epic is None:
             words = f"`epic`: {planned.epic.text!r} not found in project {project.name!r}"
-            self.faults.append(Diagnostic(planned.epic.place, f"{planned.path}.epic", words))
+            self.diagnostics.append(Diagnostic(planned.epic.position, f"{planned.path}.epic", words))
         return epic
 
     def _link(self, change: KnowledgeChange) -> None:
         planned = change.planned
         if planned.task is not None:
             path = f"{planned.path}.task"
-            change.task = self._comparison.find_task(planned.task, change.project.name, path)
+            change.task = self._comparison.references.find(planned.task, change.project.name, path)
             if change.task is not None and change.task.project != change.project.name:
                 words = f"`task`: {change.task.path!r} belongs to another project"
-                self.faults.append(Diagnostic(planned.task.place, path, words))
+                self.diagnostics.append(Diagnostic(planned.task.position, path, words))
         if planned.parent is not None:
             change.above = self._resolve_parent(change, planned.parent)
 
@@ -122,7 +123,7 @@ class KnowledgeComparison:
         if ref.text.startswith("#") and number.isdecimal():
             found = [mine[int(number) - 1]] if 0 < int(number) <= len(mine) else []
         else:
-            found = [other for other in mine if other.planned.said.title == ref.text]
+            found = [other for other in mine if other.planned.spec.title == ref.text]
             taken = {other.id for other in mine}
             rows = self._rows.get(change.project.id, ())
             found = found or [row for row in rows if row.title == ref.text and row.id not in taken]
@@ -130,8 +131,8 @@ class KnowledgeComparison:
             return found[0]
         words = f"is ambiguous; {len(found)} items match" if found else "not found"
         hint = "Use the title of another item of the project, or `#` and its position in this list."
-        self.faults.append(
-            Diagnostic(ref.place, f"{change.planned.path}.parent", f"`parent`: {ref.text!r} {words}", hint)
+        self.diagnostics.append(
+            Diagnostic(ref.position, f"{change.planned.path}.parent", f"`parent`: {ref.text!r} {words}", hint)
         )
         return None
 
@@ -145,7 +146,7 @@ class KnowledgeComparison:
 
         def above(item: KnowledgeChange | KnowledgeRow) -> KnowledgeChange | KnowledgeRow | None:
             if isinstance(item, KnowledgeChange):
-                if "parent" in item.planned.said.model_fields_set or item.row is None:
+                if "parent" in item.planned.spec.model_fields_set or item.row is None:
                     return item.above
                 item = item.row
             return None if item.parent_id is None else by_id.get(item.parent_id) or rows[item.parent_id]
@@ -157,23 +158,25 @@ class KnowledgeComparison:
                 item = above(item)
             # The database has no cycles, so every cycle has a link in the plan. The error points to that link.
             if item is change and change.planned.parent is not None:
-                words = f"{change.planned.said.title!r} would become its own ancestor"
-                self.faults.append(Diagnostic(change.planned.parent.place, f"{change.planned.path}.parent", words))
+                words = f"{change.planned.spec.title!r} would become its own ancestor"
+                self.diagnostics.append(
+                    Diagnostic(change.planned.parent.position, f"{change.planned.path}.parent", words)
+                )
                 return
 
 
 def _changes(planned: PlannedKnowledge, row: KnowledgeRow) -> dict[str, Any]:
-    said = planned.said
+    spec = planned.spec
     changed = {
-        name: getattr(said, name)
+        name: getattr(spec, name)
         for name in _SCALAR_FIELDS
-        if name in said.model_fields_set and getattr(said, name) != getattr(row, name)
+        if name in spec.model_fields_set and getattr(spec, name) != getattr(row, name)
     }
-    if "active" in said.model_fields_set and said.active != bool(row.active):
-        changed["active"] = int(said.active)
+    if "active" in spec.model_fields_set and spec.active != bool(row.active):
+        changed["active"] = int(spec.active)
     for name in _JSON_FIELDS:
-        if name in said.model_fields_set and getattr(said, name) != json.loads(getattr(row, name)):
-            changed[name] = using.to_json(getattr(said, name))
+        if name in spec.model_fields_set and getattr(spec, name) != json.loads(getattr(row, name)):
+            changed[name] = using.to_json(getattr(spec, name))
     return changed
 
 
@@ -192,7 +195,7 @@ def write(tx: Tx, changes: list[KnowledgeChange]) -> None:
         if row is None:
             raise RuntimeError(f"knowledge {change.id} was deleted within its own transaction")
         bulk_knowledge.add_first_version(tx, row)
-        for entry in change.planned.said.log:
+        for entry in change.planned.spec.log:
             bulk_knowledge.add_log(
                 tx,
                 {
@@ -204,28 +207,28 @@ def write(tx: Tx, changes: list[KnowledgeChange]) -> None:
                     "created_at": entry.at,
                 },
             )
-        sealed = seals.stored(tx, "knowledge_logs", "knowledge_id", row.id) if change.planned.said.log else None
+        sealed = seals.stored(tx, "knowledge_logs", "knowledge_id", row.id) if change.planned.spec.log else None
         using.emit(tx, EventType.KNOWLEDGE_CREATED, row, sealed=sealed)
     for change, fields in changed:
         _rewrite(tx, change, fields)
 
 
 def _new_values(tx: Tx, change: KnowledgeChange) -> dict[str, Any]:
-    said = change.planned.said
-    created_by = said.created_by or tx.actor.id
-    created_at = tx.now if said.created_at is None else said.created_at
+    spec = change.planned.spec
+    created_by = spec.created_by or tx.actor.id
+    created_at = tx.now if spec.created_at is None else spec.created_at
     return {
         "project_id": change.project.id,
         "epic_id": change.epic.id if isinstance(change.epic, EpicChange) else change.epic,
         "task_id": None if change.task is None else change.task.task_id,
-        "title": said.title,
-        **{name: getattr(said, name) for name in _SCALAR_FIELDS},
-        **{name: using.to_json(getattr(said, name)) for name in _JSON_FIELDS},
-        "active": int(said.active),
+        "title": spec.title,
+        **{name: getattr(spec, name) for name in _SCALAR_FIELDS},
+        **{name: using.to_json(getattr(spec, name)) for name in _JSON_FIELDS},
+        "active": int(spec.active),
         "created_by": created_by,
         "created_at": created_at,
-        "updated_by": said.updated_by or created_by,
-        "updated_at": created_at if said.updated_at is None else said.updated_at,
+        "updated_by": spec.updated_by or created_by,
+        "updated_at": created_at if spec.updated_at is None else spec.updated_at,
     }
 
 

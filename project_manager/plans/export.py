@@ -84,9 +84,9 @@ class _Export:
             known.key = key
 
     def document(self) -> dict[str, Any]:
-        said: dict[str, Any] = {"projects": map(self._project, self._projects) if self._projects else []}
+        spec: dict[str, Any] = {"projects": map(self._project, self._projects) if self._projects else []}
         standalone = any((project.id, None) in self._inside for project in self._projects)
-        return said | ({"standalone_tasks": self._standalone_tasks()} if standalone else {})
+        return spec | ({"standalone_tasks": self._standalone_tasks()} if standalone else {})
 
     def _standalone_tasks(self) -> Iterator[dict[str, Any]]:
         for project in self._projects:
@@ -94,14 +94,14 @@ class _Export:
                 yield {"project": project.name, **task}
 
     def _project(self, row: ProjectRow) -> dict[str, Any]:
-        said: dict[str, Any] = {"name": row.name}
+        spec: dict[str, Any] = {"name": row.name}
         if row.description:
-            said["description"] = lookup.project(self._tx, row.id).description
+            spec["description"] = lookup.project(self._tx, row.id).description
         if row.archived_at is not None:
-            said["archived"] = True
+            spec["archived"] = True
         inside = self._epics.get(row.id)
-        said |= {"epics": map(self._epic, inside)} if inside else {}
-        return said | ({"knowledge": self._knowledge(row)} if row.id in self._titles.ids_by_project else {})
+        spec |= {"epics": map(self._epic, inside)} if inside else {}
+        return spec | ({"knowledge": self._knowledge(row)} if row.id in self._titles.ids_by_project else {})
 
     def _knowledge(self, project: ProjectRow) -> Iterator[dict[str, Any]]:
         names = {epic.id: epic.name for epic in self._epics.get(project.id, ())}
@@ -111,12 +111,12 @@ class _Export:
             yield export_knowledge.item(self._tx, row, names.get(row.epic_id or 0), task, parent)
 
     def _epic(self, row: EpicRow) -> dict[str, Any]:
-        said: dict[str, Any] = {"name": row.name}
+        spec: dict[str, Any] = {"name": row.name}
         if row.description:
-            said["description"] = lookup.epic(self._tx, row.id).description
-        said |= {"status": row.status, "position": row.position}
+            spec["description"] = lookup.epic(self._tx, row.id).description
+        spec |= {"status": row.status, "position": row.position}
         inside = (row.project_id, row.id) in self._inside
-        return said | ({"tasks": self._tasks(row.project_id, row.id)} if inside else {})
+        return spec | ({"tasks": self._tasks(row.project_id, row.id)} if inside else {})
 
     def _tasks(self, project_id: int, epic_id: int | None) -> Iterator[dict[str, Any]]:
         ids = self._inside.get((project_id, epic_id), [])
@@ -124,12 +124,12 @@ class _Export:
             some = ids[start : start + TASKS_AT_ONCE]
             logged, assumed = bulk.tasks_with_log(self._tx, some), bulk_knowledge.tasks_with_assumptions(self._tx, some)
             for row in bulk.tasks_of(self._tx, some):
-                said = self._task(row)
+                spec = self._task(row)
                 if row.id in logged:
-                    said["log"] = self._log(row.id)
+                    spec["log"] = self._log(row.id)
                 if row.id in assumed:
-                    said["assumptions"] = export_knowledge.assumptions(self._tx, row.id)
-                yield said
+                    spec["assumptions"] = export_knowledge.assumptions(self._tx, row.id)
+                yield spec
 
     def _log(self, task_id: int) -> Iterator[dict[str, str]]:
         last = 0
@@ -138,7 +138,7 @@ class _Export:
             last = some[-1].id
 
     def _task(self, row: TaskRow) -> dict[str, Any]:
-        said: dict[str, Any] = {
+        spec: dict[str, Any] = {
             "name": row.name,
             "external_key": self._known[row.id].key,
             "description": row.description or None,
@@ -156,7 +156,7 @@ class _Export:
             "created_at": _time(row.created_at),
             "completed_at": _time(row.completed_at),
         }
-        return {name: value for name, value in said.items() if value is not None}
+        return {name: value for name, value in spec.items() if value is not None}
 
     def _references(self, task_id: int, links: dict[int, list[int]]) -> list[str] | None:
         home = self._known[task_id].project

@@ -23,8 +23,7 @@ from project_manager.plans.knowledge_reader import (
     PlanKnowledge,
 )
 from project_manager.plans.yaml_tree import Mapping, Node, Position, Scalar, Sequence, SyntaxProblem, compose, to_python
-from project_manager.schemas import fields
-from project_manager.schemas import validation as faults
+from project_manager.schemas import fields, validation
 from project_manager.schemas.commands import Command
 
 MAX_DIAGNOSTICS = 5_000
@@ -121,14 +120,14 @@ class ParsedReference:
     """A reference to a task, as written."""
 
     text: str
-    place: Position
+    position: Position
 
 
 @dataclass(slots=True, eq=False)
 class PlannedTask:
-    """A task of the plan. `said.model_fields_set` holds the fields that the document sets."""
+    """A task of the plan. `spec.model_fields_set` holds the fields that the document sets."""
 
-    place: Position
+    position: Position
     path: str
     project: str
     epic: str | None
@@ -143,19 +142,19 @@ class PlannedTask:
 
 @dataclass(slots=True)
 class PlannedEpic:
-    place: Position
+    position: Position
     project: str
-    said: PlanEpic
+    spec: PlanEpic
 
 
 @dataclass(slots=True, eq=False)
 class PlannedKnowledge:
     """A knowledge item of the plan, with its references as written."""
 
-    place: Position
+    position: Position
     path: str
     project: str
-    said: PlanKnowledge
+    spec: PlanKnowledge
     epic: ParsedReference | None
     task: ParsedReference | None
     parent: ParsedReference | None
@@ -163,16 +162,16 @@ class PlannedKnowledge:
 
 @dataclass(slots=True)
 class PlannedProject:
-    place: Position
-    said: PlanProject
+    position: Position
+    spec: PlanProject
 
 
 @dataclass(slots=True)
 class Plan:
-    """The content of a document as flat lists in document order. With `faults` it only serves to find more errors."""
+    """The content of a document as flat lists in document order. After an error it only serves to find more errors."""
 
     source: str
-    faults: list[Diagnostic] = field(default_factory=list)
+    diagnostics: list[Diagnostic] = field(default_factory=list)
     projects: list[PlannedProject] = field(default_factory=list)
     epics: list[PlannedEpic] = field(default_factory=list)
     tasks: list[PlannedTask] = field(default_factory=list)
@@ -187,14 +186,16 @@ def read(document: str, source: str, report: Callable[[int], None] = lambda line
     try:
         root = compose(document, report, is_json=_is_json(document, source), strict_json=_is_named_json(source))
     except SyntaxProblem as error:
-        return Plan(source, [Diagnostic(error.place, "(document)", error.message, error.hint)])
+        return Plan(source, [Diagnostic(error.position, "(document)", error.message, error.hint)])
     reader = _Reader(source)
     try:
         reader.document(root)
         reader.find_duplicates()
     except _TooManyDiagnostics:
-        last = reader.plan.faults[-1]
-        reader.plan.faults.append(Diagnostic(last.place, last.field, f"stopped after {MAX_DIAGNOSTICS:,} errors"))
+        last = reader.plan.diagnostics[-1]
+        reader.plan.diagnostics.append(
+            Diagnostic(last.position, last.field, f"stopped after {MAX_DIAGNOSTICS:,} errors")
+        )
     return reader.plan
 
 
@@ -230,7 +231,7 @@ class _Reader:
 
     def document(self, root: Node) -> None:
         if isinstance(root, Scalar) and root.text is None:
-            self._fault(root.place, "(document)", "the document is empty; add `projects` or `standalone_tasks`")
+            self._fault(root.position, "(document)", "the document is empty; add `projects` or `standalone_tasks`")
             return
         top = self._parse(PlanDocument, root, "", "projects", "standalone_tasks")
         if top is None:
@@ -243,16 +244,16 @@ class _Reader:
     def find_duplicates(self) -> None:
         plan = self.plan
         self._report_duplicates(
-            (project.said.name, project.place, f"project {project.said.name!r}") for project in plan.projects
+            (project.spec.name, project.position, f"project {project.spec.name!r}") for project in plan.projects
         )
         self._report_duplicates(
-            ((epic.project, epic.said.name), epic.place, f"epic {epic.said.name!r} of this project")
+            ((epic.project, epic.spec.name), epic.position, f"epic {epic.spec.name!r} of this project")
             for epic in plan.epics
         )
         self._report_duplicates(
             (
                 (task.project, task.spec.external_key),
-                task.place,
+                task.position,
                 f"external_key {task.spec.external_key!r} of this project",
             )
             for task in plan.tasks
@@ -262,7 +263,7 @@ class _Reader:
             (
                 (
                     (task.project, task.epic, task.name),
-                    task.place,
+                    task.position,
                     f"task {task.name!r} of this {'epic' if task.epic else 'project'}",
                 )
                 for task in plan.tasks
@@ -273,17 +274,17 @@ class _Reader:
 
     def _report_duplicates(self, things: Iterable[tuple[object, Position, str]], hint: str = "") -> None:
         first: dict[object, Position] = {}
-        for identity, place, words in things:
-            earlier = first.setdefault(identity, place)
-            if earlier is not place:
-                self._fault(place, "name", f"{words} is already defined on line {earlier.line}", hint)
+        for identity, position, words in things:
+            earlier = first.setdefault(identity, position)
+            if earlier is not position:
+                self._fault(position, "name", f"{words} is already defined on line {earlier.line}", hint)
 
     def _project(self, node: Node, path: str) -> None:
         project = self._parse(PlanProject, node, path, "epics", "tasks", "knowledge")
         if project is None:
             return
         name = project.value.name
-        self.plan.projects.append(PlannedProject(project.node.place, project.value))
+        self.plan.projects.append(PlannedProject(project.node.position, project.value))
         for inner, child in self._children(project, "epics"):
             self._epic(child, inner, name)
         for inner, child in self._children(project, "tasks"):
@@ -295,13 +296,13 @@ class _Reader:
         item = self._parse(PlanKnowledge, node, path)
         if item is not None:
             links = {key: _ref(item, getattr(item.value, key), key) for key in ("epic", "task", "parent")}
-            self.plan.knowledge.append(PlannedKnowledge(item.node.place, path, project, item.value, **links))
+            self.plan.knowledge.append(PlannedKnowledge(item.node.position, path, project, item.value, **links))
 
     def _epic(self, node: Node, path: str, project: str) -> None:
         epic = self._parse(PlanEpic, node, path, "tasks")
         if epic is None:
             return
-        self.plan.epics.append(PlannedEpic(epic.node.place, project, epic.value))
+        self.plan.epics.append(PlannedEpic(epic.node.position, project, epic.value))
         for inner, child in self._children(epic, "tasks"):
             self._task(PlanTask, child, inner, project, epic.value.name)
 
@@ -309,15 +310,15 @@ class _Reader:
         task = self._parse(kind, node, path)
         if task is None:
             return
-        said = task.value
+        spec = task.value
         planned = PlannedTask(
-            place=task.node.place,
+            position=task.node.position,
             path=path,
-            project=said.project if isinstance(said, PlanStandaloneTask) else project,
+            project=spec.project if isinstance(spec, PlanStandaloneTask) else project,
             epic=epic,
-            spec=said,
-            depends_on=_refs(task, said.depends_on, "depends_on", "dependencies"),
-            conflicts_with=_refs(task, said.conflicts_with, "conflicts_with"),
+            spec=spec,
+            depends_on=_refs(task, spec.depends_on, "depends_on", "dependencies"),
+            conflicts_with=_refs(task, spec.conflicts_with, "conflicts_with"),
         )
         self.plan.tasks.append(planned)
 
@@ -328,21 +329,21 @@ class _Reader:
         """
         if not isinstance(node, Mapping):
             hint = syntax_hints.missing_space_hint(node.text or "") if isinstance(node, Scalar) else ""
-            self._fault(node.place, path or "(document)", f"expected a mapping with {_key_list(kind)}", hint)
+            self._fault(node.position, path or "(document)", f"expected a mapping with {_key_list(kind)}", hint)
             return None
         if len(node.entries) > limits.MAX_KEYS:  # each unknown key would be an error of its own
-            self._fault(node.place, path or "(document)", f"mapping has more than {limits.MAX_KEYS} keys")
+            self._fault(node.position, path or "(document)", f"mapping has more than {limits.MAX_KEYS} keys")
             return None
-        for key, place, where in _duplicate_keys(node, path, inner):
-            self._fault(place, where, f"duplicate key `{key}`")
+        for key, position, where in _duplicate_keys(node, path, inner):
+            self._fault(position, where, f"duplicate key `{key}`")
         raw = _without_nulls(
             kind, {key: to_python(value) for key, (_, value) in node.entries.items() if key not in inner}
         )
         try:
-            guesses = max(0, limits.FIELD_ERRORS - len(self.plan.faults))
-            return _ParsedNode(faults.read(kind, raw, listed=None, with_suggestions=guesses), node, path)
+            guesses = max(0, limits.FIELD_ERRORS - len(self.plan.diagnostics))
+            return _ParsedNode(validation.read(kind, raw, listed=None, with_suggestions=guesses), node, path)
         except Invalid as error:
-            found: Any = error.details["faults"]
+            found: Any = error.details["errors"]
         for fault in found:
             name, missing = fault["field"], fault["field"] in kind.model_fields and fault["field"] not in node.entries
             hint = "" if missing else syntax_hints.missing_space_hint(name) or fault["hint"]
@@ -352,8 +353,8 @@ class _Reader:
         sound = {key: value for key, value in raw.items() if key not in faulty}
         for name, known in kind.model_fields.items():
             if known.is_required():
-                sound.setdefault(name, f"(line {node.place.line})")
-        return _ParsedNode(faults.read(kind, sound, listed=None), node, path)
+                sound.setdefault(name, f"(line {node.position.line})")
+        return _ParsedNode(validation.read(kind, sound, listed=None), node, path)
 
     def _children(self, parent: _ParsedNode[Any], key: str) -> Iterable[tuple[str, Node]]:
         if key not in parent.node.entries:
@@ -364,11 +365,11 @@ class _Reader:
             for number, node in enumerate(value.items):
                 yield f"{path}.{number}", node
         elif not (isinstance(value, Scalar) and value.text is None):
-            self._fault(value.place, path, f"`{key}` must be a list; start each entry with `- `")
+            self._fault(value.position, path, f"`{key}` must be a list; start each entry with `- `")
 
-    def _fault(self, place: Position, path: str, message: str, hint: str = "") -> None:
-        self.plan.faults.append(Diagnostic(place, path, message, hint))
-        if len(self.plan.faults) >= MAX_DIAGNOSTICS:
+    def _fault(self, position: Position, path: str, message: str, hint: str = "") -> None:
+        self.plan.diagnostics.append(Diagnostic(position, path, message, hint))
+        if len(self.plan.diagnostics) >= MAX_DIAGNOSTICS:
             raise _TooManyDiagnostics
 
 
@@ -378,7 +379,7 @@ def _duplicate_keys(node: Node, path: str, except_keys: tuple[str, ...] = ()) ->
         for number, item in enumerate(node.items):
             yield from _duplicate_keys(item, f"{path}.{number}")
     elif isinstance(node, Mapping):
-        yield from ((key, place, _joined(path, key)) for key, place in node.duplicates)
+        yield from ((key, position, _joined(path, key)) for key, position in node.duplicates)
         for key, (_, value) in node.entries.items():
             if key not in except_keys and not isinstance(value, Scalar):
                 yield from _duplicate_keys(value, _joined(path, key))
@@ -386,21 +387,21 @@ def _duplicate_keys(node: Node, path: str, except_keys: tuple[str, ...] = ()) ->
 
 def _without_nulls(kind: type[Command], raw: dict[str, Any]) -> dict[str, Any]:
     """Replace null values with defaults. Drop null values of `status` and of required fields."""
-    said = {}
+    spec = {}
     for key, value in raw.items():
         known = kind.model_fields.get(key)
         if value is not None or known is None:
-            said[key] = value
+            spec[key] = value
         elif not known.is_required() and key != "status":
-            said[key] = known.get_default(call_default_factory=True)
-    return said
+            spec[key] = known.get_default(call_default_factory=True)
+    return spec
 
 
 def _refs(task: _ParsedNode[Any], texts: list[str], *keys: str) -> list[ParsedReference]:
     node = next((task.node.entries[key][1] for key in keys if key in task.node.entries), None)
     if isinstance(node, Sequence):
-        return [ParsedReference(text, item.place) for text, item in zip(texts, node.items, strict=True)]
-    return [ParsedReference(text, task.node.place if node is None else node.place) for text in texts]
+        return [ParsedReference(text, item.position) for text, item in zip(texts, node.items, strict=True)]
+    return [ParsedReference(text, task.node.position if node is None else node.position) for text in texts]
 
 
 def _ref(item: _ParsedNode[Any], text: str | None, key: str) -> ParsedReference | None:
@@ -409,7 +410,7 @@ def _ref(item: _ParsedNode[Any], text: str | None, key: str) -> ParsedReference 
 
 def _position_of(node: Mapping, kind: type[Command], name: str) -> Position:
     """Return the position of an error in the field `name`: the key if the key is unknown, otherwise the value."""
-    if name in node.entries and name not in faults.names_of(kind):
+    if name in node.entries and name not in validation.names_of(kind):
         return node.entries[name][0]
     here: Node = node
     for part in name.split("."):
@@ -419,7 +420,7 @@ def _position_of(node: Mapping, kind: type[Command], name: str) -> Position:
             here = here.items[int(part)]
         else:
             break
-    return here.place
+    return here.position
 
 
 def _key_list(kind: type[Command]) -> str:

@@ -7,6 +7,12 @@ add the project.
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
+
+from project_manager.plans.diagnostics import Diagnostic
+from project_manager.plans.reader import ParsedReference
+from project_manager.store import bulk
+from project_manager.store.transaction import Tx
 
 _SLASH = re.compile(r"\s*/\s*")
 _RANKS = (0, 1, 2)
@@ -56,6 +62,67 @@ class Resolver:
         forms = [form for _, form in _spellings(known)] if known.project == project else []
         forms += [f"{known.project}/{form}" for _, form in _spellings(known)]
         return next((form for form in forms if self.find(form, project) == [known]), None)
+
+
+class References:
+    """The references of a plan, with an error for each that does not name exactly one task.
+
+    They name tasks of the plan, of its projects and, read only when needed, of all other projects. `projects` are the
+    names of the former. `unknown` holds each error about an unknown task, together with its reference.
+    """
+
+    def __init__(self, tx: Tx, projects: set[str], diagnostics: list[Diagnostic]) -> None:
+        self.by_id: dict[int, TaskRef] = {}
+        self.unresolved_references: list[tuple[Diagnostic, str]] = []
+        self._tx = tx
+        self._projects = projects
+        self._diagnostics = diagnostics
+        self._new: list[TaskRef] = []
+        self._resolver = Resolver()
+        self._has_read_others = False
+
+    def add(self, known: TaskRef, *, is_pruned: bool = False) -> None:
+        """Register a task. References do not find a task that the import deletes."""
+        if known.task_id:
+            self.by_id[known.task_id] = known
+        else:
+            self._new.append(known)
+        if not is_pruned:
+            self._resolver.add(known)
+
+    def find(self, ref: ParsedReference, project: str, path: str) -> TaskRef | None:
+        """Return the referenced task as seen from `project`, or None after recording an error at `path`."""
+        found = self._resolver.find(ref.text, project)
+        if not found and not self._has_read_others:
+            self._read_others()
+            found = self._resolver.find(ref.text, project)
+        if len(found) == 1:
+            return found[0]
+        self._diagnostics.append(self._report_ambiguous(ref, path, found))
+        return None
+
+    def names(self) -> Iterator[str]:
+        """Yield the names of all known tasks, as candidates for suggestions."""
+        return (known.name for known in chain(self.by_id.values(), self._new))
+
+    def _read_others(self) -> None:
+        self._has_read_others = True
+        for row in bulk.names(self._tx):
+            if row.project not in self._projects:
+                self.add(TaskRef(row.project, row.epic, row.name, row.external_key, row.id))
+
+    def _report_ambiguous(self, ref: ParsedReference, path: str, found: list[TaskRef]) -> Diagnostic:
+        if found:
+            meant = ", ".join(
+                repr(known.path) + (f" (external_key {known.key})" if known.key else "") for known in found[:5]
+            )
+            hint = "Use `Epic / Task`, `Project / Epic / Task`, or the external_key of the task."
+            return Diagnostic(ref.position, path, f"{ref.text!r} is ambiguous; {len(found)} tasks match: {meant}", hint)
+        key = path.rpartition(".")[2]
+        words = f"`{key}`: task {ref.text!r} not found in the plan or the database"
+        fault = Diagnostic(ref.position, path, words, "Use `Project / Task` for tasks of another project.")
+        self.unresolved_references.append((fault, ref.text))
+        return fault
 
 
 def _spellings(known: TaskRef) -> Iterator[tuple[int, str]]:

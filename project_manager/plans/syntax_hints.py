@@ -20,11 +20,11 @@ _SHOWN = 40
 
 def yaml_hint(text: str, error: yaml.MarkedYAMLError, last: yaml.Event | None) -> str:
     """Return a hint for the parser error after the event `last`, or an empty string if none is known."""
-    place = _at(error.problem_mark)
-    if place is None:
+    position = _at(error.problem_mark)
+    if position is None:
         return ""
     scanning = isinstance(error, yaml.scanner.ScannerError)
-    site = _SyntaxErrorSite(_BREAK.split(text), place, _at(error.context_mark), scanning, _word(last))
+    site = _SyntaxErrorSite(_BREAK.split(text), position, _at(error.context_mark), scanning, _word(last))
     looks = (_tab, _open_quote, _inner_quote, _first_letter, _colon, _open_list, _no_key, _indentation)
     return next((remedy for look in looks if (remedy := look(site))), "")
 

@@ -41,22 +41,22 @@ class Position(NamedTuple):
 class SyntaxProblem(Exception):
     """The text cannot be parsed. `hint` is empty if the message is sufficient."""
 
-    def __init__(self, place: Position, message: str, hint: str = "") -> None:
+    def __init__(self, position: Position, message: str, hint: str = "") -> None:
         super().__init__(message)
-        self.place = place
+        self.position = position
         self.message = message
         self.hint = hint
 
 
 @dataclass(slots=True)
 class Scalar:
-    place: Position
+    position: Position
     text: str | None
 
 
 @dataclass(slots=True)
 class Sequence:
-    place: Position
+    position: Position
     items: list["Node"]
 
 
@@ -64,7 +64,7 @@ class Sequence:
 class Mapping:
     """A mapping. `entries` holds the position of each key and its value. `twice` lists repeated keys."""
 
-    place: Position
+    position: Position
     entries: dict[str, tuple[Position, "Node"]]
     duplicates: list[tuple[str, Position]] = field(default_factory=list)
 
@@ -84,7 +84,7 @@ def compose(
     if found is not None:
         code = f"U+{ord(found[0]):04X}"
         raise SyntaxProblem(
-            _place_of(text, found.start()),
+            _position_of(text, found.start()),
             f'character {code} must be escaped, as in "\\u0007"',
         )
     if is_json and strict_json and (unreadable := _json_error(text)) is not None:
@@ -115,9 +115,9 @@ def _tree(text: str, report: Callable[[int], None], is_json: bool) -> Node:
         if is_json and (unreadable := _json_error(text)) is not None:
             raise unreadable from error
         mark = error.problem_mark or error.context_mark
-        place = Position(1, 1) if mark is None else Position(mark.line + 1, mark.column + 1)
+        position = Position(1, 1) if mark is None else Position(mark.line + 1, mark.column + 1)
         words = f"invalid YAML: {error.problem or error.context}"
-        raise SyntaxProblem(place, words, syntax_hints.yaml_hint(text, error, event)) from error
+        raise SyntaxProblem(position, words, syntax_hints.yaml_hint(text, error, event)) from error
     except yaml.YAMLError as error:
         raise SyntaxProblem(Position(1, 1), f"invalid YAML: {error}") from error
     return builder.root or Scalar(Position(1, 1), None)
@@ -140,10 +140,10 @@ def _json_error(text: str) -> SyntaxProblem | None:
     except json.JSONDecodeError as error:
         offset, hint = syntax_hints.json_hint(text, error.pos)
         message = (error.msg[:1].lower() + error.msg[1:]).removesuffix(" at").removesuffix(" starting")
-        return SyntaxProblem(_place_of(text, offset), f"invalid JSON: {message}", hint)
+        return SyntaxProblem(_position_of(text, offset), f"invalid JSON: {message}", hint)
     except _Constant as constant:
-        place = _place_of(text, syntax_hints.find_constant(text))
-        return SyntaxProblem(place, f"invalid JSON: {constant} is not a JSON number")
+        position = _position_of(text, syntax_hints.find_constant(text))
+        return SyntaxProblem(position, f"invalid JSON: {constant} is not a JSON number")
     except RecursionError:
         return None
     return None
@@ -167,7 +167,7 @@ def _joined(match: re.Match[str]) -> str:
     return f"{match[1]}\\U{0x10000 + ((high - 0xD800) << 10) + (low - 0xDC00):08x}"
 
 
-def _place_of(text: str, offset: int) -> Position:
+def _position_of(text: str, offset: int) -> Position:
     before = text[:offset]
     return Position(before.count("\n") + 1, offset - (before.rfind("\n") + 1) + 1)
 
@@ -204,21 +204,21 @@ class _Builder:
             raise SyntaxProblem(_start(event), "a second document starts here; only one is allowed")
 
     def _scalar(self, event: yaml.ScalarEvent) -> None:
-        place = _start(event)
+        position = _start(event)
         is_null = event.implicit[0] and event.value in _NULL
-        node = Scalar(place, None if is_null else event.value)
-        self._check_tag(event.tag, place)
-        self._count(place, 1)
+        node = Scalar(position, None if is_null else event.value)
+        self._check_tag(event.tag, position)
+        self._count(position, 1)
         if event.anchor is not None:
             self._anchors[event.anchor] = (node, 1)
         self._attach(node)
 
     def _begin(self, node: Sequence | Mapping, event: yaml.CollectionStartEvent) -> None:
-        self._check_tag(event.tag, node.place)
+        self._check_tag(event.tag, node.position)
         if len(self._open) >= DEPTH:
-            raise SyntaxProblem(node.place, f"nested more than {DEPTH} levels deep")
+            raise SyntaxProblem(node.position, f"nested more than {DEPTH} levels deep")
         self._open.append(_Frame(node, event.anchor, self._values))
-        self._count(node.place, 1)
+        self._count(node.position, 1)
 
     def _end(self) -> None:
         frame = self._open.pop()
@@ -227,18 +227,18 @@ class _Builder:
         self._attach(frame.node)
 
     def _alias(self, event: yaml.AliasEvent) -> None:
-        place = _start(event)
+        position = _start(event)
         if event.anchor not in self._anchors:
             words = f"`*{event.anchor}` refers to an anchor that is not defined before it"
-            raise SyntaxProblem(place, words, syntax_hints.quoting_hint("*"))
+            raise SyntaxProblem(position, words, syntax_hints.quoting_hint("*"))
         node, values = self._anchors[event.anchor]
-        self._count(place, values)
+        self._count(position, values)
         self._attach(node)
 
-    def _count(self, place: Position, values: int) -> None:
+    def _count(self, position: Position, values: int) -> None:
         self._values += values
         if self._values > VALUES:
-            raise SyntaxProblem(place, f"the document has more than {VALUES:,} values (aliases expanded)")
+            raise SyntaxProblem(position, f"the document has more than {VALUES:,} values (aliases expanded)")
 
     def _attach(self, node: Node) -> None:
         if not self._open:
@@ -248,41 +248,41 @@ class _Builder:
         if isinstance(frame.node, Sequence):
             frame.node.items.append(node)
         elif frame.key is None:
-            frame.key = (_key(node), node.place)
+            frame.key = (_key(node), node.position)
         else:
-            (name, place), frame.key = frame.key, None
-            _enter(frame.node, name, place, node)
+            (name, position), frame.key = frame.key, None
+            _enter(frame.node, name, position, node)
 
-    def _check_tag(self, tag: str | None, place: Position) -> None:
+    def _check_tag(self, tag: str | None, position: Position) -> None:
         if tag is not None and tag != "!" and tag not in _PLAIN_TAGS:
             words = f"unsupported tag {tag}; use texts, numbers, lists and mappings"
-            raise SyntaxProblem(place, words, syntax_hints.quoting_hint("!"))
+            raise SyntaxProblem(position, words, syntax_hints.quoting_hint("!"))
 
 
 def _key(node: Node) -> str:
     if not isinstance(node, Scalar) or node.text is None:
-        raise SyntaxProblem(node.place, "keys must be text")
+        raise SyntaxProblem(node.position, "keys must be text")
     return intern(node.text)  # large plans repeat the same few keys
 
 
-def _enter(mapping: Mapping, name: str, place: Position, value: Node) -> None:
+def _enter(mapping: Mapping, name: str, position: Position, value: Node) -> None:
     if name == "<<":
         for merged in _merged(value):
             for key, entry in merged.entries.items():
                 mapping.entries.setdefault(key, entry)
     elif (
-        name in mapping.entries and mapping.entries[name][0] >= mapping.place
+        name in mapping.entries and mapping.entries[name][0] >= mapping.position
     ):  # a merged key is positioned before the mapping
-        mapping.duplicates.append((name, place))
+        mapping.duplicates.append((name, position))
     else:
-        mapping.entries[name] = (place, value)
+        mapping.entries[name] = (position, value)
 
 
 def _merged(value: Node) -> Iterator[Mapping]:
     """Yield the mappings that `<<:` merges in, from one mapping or a list. The mapping's own keys take precedence."""
     for node in value.items if isinstance(value, Sequence) else [value]:
         if not isinstance(node, Mapping):
-            raise SyntaxProblem(node.place, "`<<` merges mappings only")
+            raise SyntaxProblem(node.position, "`<<` merges mappings only")
         yield node
 
 

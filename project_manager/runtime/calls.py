@@ -164,7 +164,7 @@ def _anonymous_agent(actor: Actor, operation: Operation, command: Command) -> Ac
 
 def _agent_required(message: str) -> AgentRequired:
     fault = {"field": "agent_id", "message": message, "hint": AgentRequired.default_hint}
-    return AgentRequired(message, faults=[fault])
+    return AgentRequired(message, errors=[fault])
 
 
 def _check_force_over_mcp(actor: Actor) -> None:
@@ -188,7 +188,7 @@ def find_replay(tx: Tx, operation: Operation, command: Command, key: str) -> Ans
     if kept[0] not in _hashes(tx.actor, operation, command):
         raise IdempotencyMismatch(
             f"idempotency key {key!r} was used for a different request",
-            faults=[{"field": "request_id", "message": "used for a different request", "hint": ""}],
+            errors=[{"field": "request_id", "message": "used for a different request", "hint": ""}],
         )
     return Answer(orjson.loads(kept[1]), operation.status, replayed=True, encoded=kept[1].encode())
 

@@ -38,12 +38,12 @@ def read(
         return command.model_validate(raw)
     except ValidationError as error:
         found = error.errors(include_url=False)
-    faults = [
+    errors = [
         _field_error(command, entry, raw, with_suggestions=number < with_suggestions)
         for number, entry in enumerate(found[:listed])
     ]
     only_unknown = all(_is_unknown(command, entry) for entry in found)
-    raise _invalid_error(faults, len(found), only_unknown=only_unknown)
+    raise _invalid_error(errors, len(found), only_unknown=only_unknown)
 
 
 def check_number_of_fields(raw: Mapping[str, object]) -> None:
@@ -55,7 +55,7 @@ def check_number_of_fields(raw: Mapping[str, object]) -> None:
         if len(fields) > limits.MAX_KEYS:
             field = ".".join(path) or "(body)"
             message = f"`{field}` has {len(fields):,} fields; the limit is {limits.MAX_KEYS}"
-            raise Invalid(message, faults=[{"field": field, "message": message, "hint": ""}])
+            raise Invalid(message, errors=[{"field": field, "message": message, "hint": ""}])
 
 
 def is_large(raw: Mapping[str, object]) -> bool:
@@ -87,17 +87,17 @@ def _check_names(command: type[BaseModel], raw: Mapping[str, object], most: int)
         named = (name for name in fields if name in unknown)
         found += [(inner, path, name) for name in islice(named, most - len(found))]
     if total > most:
-        faults = [_unknown(inner, ".".join((*path, excerpt(name))), name, guessed=True) for inner, path, name in found]
-        raise _invalid_error(faults, total, only_unknown=True)
+        errors = [_unknown(inner, ".".join((*path, excerpt(name))), name, guessed=True) for inner, path, name in found]
+        raise _invalid_error(errors, total, only_unknown=True)
 
 
-def _invalid_error(faults: list[FieldError], total: int, *, only_unknown: bool) -> Invalid:
-    more = total - len(faults)
+def _invalid_error(errors: list[FieldError], total: int, *, only_unknown: bool) -> Invalid:
+    more = total - len(errors)
     kind = UnknownArgument if only_unknown else Invalid
     return kind(
-        "; ".join(fault["message"] for fault in faults) + (f"; and {more:,} more" if more else ""),
-        hint=" ".join(dict.fromkeys(fault["hint"] for fault in faults if fault["hint"])),
-        faults=faults,
+        "; ".join(fault["message"] for fault in errors) + (f"; and {more:,} more" if more else ""),
+        hint=" ".join(dict.fromkeys(fault["hint"] for fault in errors if fault["hint"])),
+        errors=errors,
         **({"total": total} if more else {}),
     )
 

@@ -14,7 +14,7 @@ from project_manager.schemas.epics import EpicView
 from project_manager.schemas.projects import ProjectView
 from project_manager.schemas.tasks import LockView
 from project_manager.services import lookup, serializers
-from project_manager.store import epics, events, meta, projects, tasks
+from project_manager.store import epics, events, listing, meta, projects, tasks
 from project_manager.store.transaction import Tx
 
 CHUNK_SIZE = 500
@@ -96,7 +96,7 @@ def _cards(tx: Tx, filters: dict[str, Any]) -> Iterator[dict[str, Any]]:
     after: tuple[int, ...] | None = None
     more = True
     while more:
-        rows, more = tasks.page(tx, filters, order="id", after=after, limit=CHUNK_SIZE, description="lead")
+        rows, more = listing.page(tx, filters, order="id", after=after, limit=CHUNK_SIZE, description="lead")
         yield from (_card(tx, row) for row in rows)
         after = (rows[-1].id,) if rows else None
 

@@ -333,9 +333,9 @@ def _wrong_project_error(field: str, message: str) -> Invalid:
 
 
 def _invalid(found: list[tuple[str, str, str]]) -> Invalid:
-    faults = [{"field": field, "message": message, "hint": hint} for field, message, hint in found]
+    errors = [{"field": field, "message": message, "hint": hint} for field, message, hint in found]
     return Invalid(
-        "; ".join(fault["message"] for fault in faults),
-        hint=" ".join(fault["hint"] for fault in faults),
-        faults=faults,
+        "; ".join(fault["message"] for fault in errors),
+        hint=" ".join(fault["hint"] for fault in errors),
+        errors=errors,
     )

@@ -8,7 +8,7 @@ from project_manager.schemas import cursor as cursors
 from project_manager.schemas.tasks import TASK_COLUMNS, GetAvailableTasks, ListTasks
 from project_manager.schemas.views import Page
 from project_manager.services import lookup, resolve, serializers
-from project_manager.store import tasks
+from project_manager.store import listing
 from project_manager.store.transaction import Tx
 
 
@@ -54,8 +54,8 @@ def _page(
     names = _columns(columns)
     after = None if cursor is None else cursors.read(cursor, filters, 3 if order == "claim" else 1)
     # Descriptions can be large: they are read only for a column that needs them.
-    described: tasks.DescriptionMode = "whole" if names is None or "description" in names else "none"
-    shown, more = tasks.page(tx, filters, order=order, after=after, limit=limit, description=described)
+    described: listing.DescriptionMode = "whole" if names is None or "description" in names else "none"
+    shown, more = listing.page(tx, filters, order=order, after=after, limit=limit, description=described)
     if not shown:
         _check_scope_exists(tx, filters)
     items = [serializers.task(tx, row) for row in shown]
@@ -64,7 +64,7 @@ def _page(
         end = shown[-1]
         last = cursors.write((end.priority, -end.unblocks, end.id) if order == "claim" else (end.id,), filters)
     chosen: list[Any] = items if names is None else [serializers.chosen(item, names) for item in items]
-    return Page(chosen, last, tasks.count(tx, filters))
+    return Page(chosen, last, listing.count(tx, filters))
 
 
 def _check_scope_exists(tx: Tx, filters: dict[str, Any]) -> None:
@@ -86,5 +86,5 @@ def _columns(names: list[str] | None) -> list[str] | None:
     unknown = [name for name in names if name not in TASK_COLUMNS]
     if unknown:
         message, hint = f"unknown column {unknown[0]!r} in `fields`", f"The columns are {', '.join(TASK_COLUMNS)}."
-        raise Invalid(message, hint=hint, faults=[{"field": "fields", "message": message, "hint": hint}])
+        raise Invalid(message, hint=hint, errors=[{"field": "fields", "message": message, "hint": hint}])
     return names

@@ -339,12 +339,12 @@ def _check_tasks_exist(tx: Tx, field: str, ids: list[int]) -> None:
 def _check_refs(command: CreateTasks) -> None:
     # All field errors are collected, so that the client can correct the whole request at once.
     refs = Counter(task.ref for task in command.tasks if task.ref is not None)
-    faults = []
+    errors = []
     for number, task in enumerate(command.tasks):
         if task.ref is not None and refs[task.ref] > 1:
             hint = "Send unique refs."
-            faults.append({"field": f"tasks.{number}.ref", "message": f"duplicate ref {task.ref!r}", "hint": hint})
-        faults += [
+            errors.append({"field": f"tasks.{number}.ref", "message": f"duplicate ref {task.ref!r}", "hint": hint})
+        errors += [
             {
                 "field": f"tasks.{number}.depends_on",
                 "message": f"{ref!r} is not a task id or a ref of this request",
@@ -353,8 +353,8 @@ def _check_refs(command: CreateTasks) -> None:
             for ref in task.depends_on
             if ref not in refs and not _ID.fullmatch(ref)
         ]
-    if faults:
-        raise Invalid("; ".join(fault["message"] for fault in faults[:20]), faults=faults)
+    if errors:
+        raise Invalid("; ".join(fault["message"] for fault in errors[:20]), errors=errors)
 
 
 def _resolve_ref(ref: str, ids: dict[str, int]) -> int:
@@ -362,7 +362,7 @@ def _resolve_ref(ref: str, ids: dict[str, int]) -> int:
 
 
 def _invalid(field: str, message: str, *, hint: str = "") -> Invalid:
-    return Invalid(message, hint=hint, faults=[{"field": field, "message": message, "hint": hint}])
+    return Invalid(message, hint=hint, errors=[{"field": field, "message": message, "hint": hint}])
 
 
 def _within_budget(entries: list[logs.LogRow], tokens: int | None) -> list[logs.LogRow]:

@@ -9,9 +9,8 @@ from sqlalchemy.sql.expression import literal_column
 
 from project_manager.store import pages
 from project_manager.store.sqlite import search
-from project_manager.store.statement import Statement
+from project_manager.store.statement import Statement, has_labels
 from project_manager.store.tables_knowledge import knowledge_items, knowledge_logs, knowledge_versions
-from project_manager.store.tasks import has_labels
 from project_manager.store.transaction import Tx
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from operator import itemgetter
 from typing import Any
 
-from sqlalchemy import Column, column, func
+from sqlalchemy import Column, bindparam, column, func, null, select
 from sqlalchemy.sql.elements import ColumnElement
 from sqlalchemy.sql.expression import Executable
 from sqlalchemy.sql.selectable import TableValuedAlias
@@ -76,3 +76,11 @@ def _value_extractor(names: tuple[str, ...]) -> Callable[[dict[str, Any]], Seque
 def each(array: ColumnElement[Any] | Column[Any]) -> TableValuedAlias:
     """Return the elements of a JSON array as rows with one column `value`."""
     return func.json_each(array).table_valued(column("value"))
+
+
+def has_labels(labels: ColumnElement[str]) -> ColumnElement[bool]:
+    """Return the condition that `labels` contains every label of the parameter `labels` (a JSON array)."""
+    wanted = each(bindparam("labels")).alias("wanted")
+    present = each(labels).alias("present")
+    missing = select(null()).select_from(wanted).where(wanted.c.value.not_in(select(present.c.value)))
+    return ~missing.exists()

@@ -1,8 +1,7 @@
-"""Statements on tasks: one row, pages of rows, and the writes of their fields."""
+"""Statements on tasks: one row, the writes of its fields, counts, and the conditions under which a task is ready."""
 
 import json
-from functools import lru_cache
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 from sqlalchemy import (
     ColumnElement,
@@ -14,14 +13,11 @@ from sqlalchemy import (
     insert,
     null,
     select,
-    text,
     update,
 )
 from sqlalchemy.sql.expression import literal_column
 
 from project_manager.domain.statuses import Status
-from project_manager.store import pages
-from project_manager.store.excerpts import with_excerpt
 from project_manager.store.sqlite import search
 from project_manager.store.statement import Statement, each
 from project_manager.store.tables import task_conflicts, task_dependencies, tasks
@@ -82,10 +78,6 @@ def with_empty_links(row: tuple[Any, ...]) -> TaskRow:
     return TaskRow._make((*row, *_NO_LINKS[len(row) :]))
 
 
-DescriptionMode = Literal["whole", "lead", "none"]
-"""The part of descriptions to read. A lead has one character more than LEAD_CHARACTERS when there is more."""
-_TEXT_COLUMN_INDEXES = tuple(TaskRow._fields.index(name) for name in ("description", "acceptance"))
-
 COLUMNS = [tasks.c[name] for name in TaskRow._fields[: TaskRow._fields.index("depends_on")]]
 EMPTY: ColumnElement[str] = literal_column("'[]'")
 _other = tasks.alias("other")
@@ -136,7 +128,8 @@ def _dependencies_that(condition: ColumnElement[bool]) -> ColumnElement[str]:
     return case((tasks.c.open_dependencies > 0, ids), else_=EMPTY)
 
 
-def _links() -> list[ColumnElement[Any]]:
+def links() -> list[ColumnElement[Any]]:
+    """Return the columns of all kinds of links, in the order of `TaskRow`."""
     running = (
         running_conflicts_of(tasks.c.id)
         .with_only_columns(func.json_group_array(task_conflicts.c.other_id))
@@ -151,12 +144,7 @@ def _links() -> list[ColumnElement[Any]]:
     ]
 
 
-_ROW = select(*COLUMNS, *_links())
-_ROWS: dict[DescriptionMode, Select[Any]] = {
-    "whole": _ROW,
-    "lead": select(*with_excerpt(COLUMNS), *_links()),
-    "none": select(*[literal_column("''").label(c.name) if c.name == "description" else c for c in COLUMNS], *_links()),
-}
+_ROW = select(*COLUMNS, *links())
 _GET = Statement(_ROW.where(tasks.c.id == bindparam("task_id")))
 _BY_KEY = Statement(
     _ROW.where(tasks.c.project_id == bindparam("project_id"), tasks.c.external_key == bindparam("external_key"))
@@ -365,97 +353,3 @@ def claimable_index(filters: frozenset[str]) -> str:
     if "epic_id" in filters:
         return "INDEXED BY ix_tasks_claimable_in_epic"
     return "INDEXED BY ix_tasks_claimable" + ("_in_project" if "project_id" in filters else "")
-
-
-def _condition(name: str, *, capped: bool) -> ColumnElement[bool]:
-    match name:
-        case "project_id" | "epic_id":
-            return tasks.c[name] == bindparam(name)
-        case "status":
-            return tasks.c.status.in_(select(each(bindparam("status")).c.value))
-        case "ids":
-            return tasks.c.id.in_(select(each(bindparam("ids")).c.value))
-        case "labels":
-            return has_labels(tasks.c.labels)
-        case "holder":
-            return (tasks.c.lock_holder == bindparam("holder")) & (tasks.c.lock_expires_at > bindparam("now"))
-        case "unheld":
-            return tasks.c.lock_holder.is_(None)
-        case "q":
-            return tasks.c.id.in_(select(search.tasks_fts.c.rowid).where(text("tasks_fts MATCH :q")))
-        case "ready":
-            return _all(claimable(tasks, with_attempt_limit=capped))
-        case "not_ready":
-            return ~_all(claimable(tasks, with_attempt_limit=capped))
-    raise KeyError(name)
-
-
-def _all(conditions: list[ColumnElement[bool]]) -> ColumnElement[bool]:
-    whole = conditions[0]
-    for condition in conditions[1:]:
-        whole = whole & condition
-    return whole
-
-
-def has_labels(labels: ColumnElement[str]) -> ColumnElement[bool]:
-    """Return the condition that `labels` contains every label of the parameter `labels` (a JSON array)."""
-    wanted = each(bindparam("labels")).alias("wanted")
-    present = each(labels).alias("present")
-    missing = select(null()).select_from(wanted).where(wanted.c.value.not_in(select(present.c.value)))
-    return ~missing.exists()
-
-
-@lru_cache(maxsize=256)
-def _page_statement(
-    filters: frozenset[str], order: str, after: bool, capped: bool, description: DescriptionMode
-) -> Statement:
-    statement = _ROWS[description].where(*[_condition(name, capped=capped) for name in sorted(filters)])
-    if order == "claim":
-        if "ready" in filters:
-            statement = statement.with_hint(tasks, claimable_index(filters), "sqlite")
-        statement = statement.order_by(tasks.c.priority, tasks.c.unblocks.desc(), tasks.c.id)
-        if after:
-            statement = statement.where(
-                text("(tasks.priority, -tasks.unblocks, tasks.id) > (:after_0, :after_1, :after_2)")
-            )
-    else:
-        statement = statement.order_by(tasks.c.id)
-        if after:
-            statement = statement.where(tasks.c.id > bindparam("after_0"))
-    return Statement(statement.limit(bindparam("limit")))
-
-
-@lru_cache(maxsize=256)
-def _count_statement(filters: frozenset[str], capped: bool) -> Statement:
-    conditions = [_condition(name, capped=capped) for name in sorted(filters)]
-    return Statement(select(func.count()).select_from(tasks).where(*conditions))
-
-
-def page(
-    tx: Tx,
-    filters: dict[str, Any],
-    *,
-    order: str,
-    after: tuple[int, ...] | None,
-    limit: int,
-    description: DescriptionMode = "whole",
-) -> tuple[list[TaskRow], bool]:
-    """Return up to `limit` rows after the position `after`, and whether more follow.
-
-    Long texts make the page shorter. `order` is "id", or "claim" for the order of claims.
-    """
-    statement = _page_statement(frozenset(filters), order, after is not None, tx.max_attempts > 0, description)
-    position = {f"after_{number}": value for number, value in enumerate(after or ())}
-    rows, more = pages.page(tx, statement, {**_values(tx, filters), **position}, limit, texts=_TEXT_COLUMN_INDEXES)
-    return [TaskRow._make(row) for row in rows], more
-
-
-def count(tx: Tx, filters: dict[str, Any]) -> int:
-    return int(_count_statement(frozenset(filters), tx.max_attempts > 0).value(tx, **_values(tx, filters)))
-
-
-def _values(tx: Tx, filters: dict[str, Any]) -> dict[str, Any]:
-    values = {name: json.dumps(value) if isinstance(value, list) else value for name, value in filters.items()}
-    if "q" in values:
-        values["q"] = search.match_expression(values["q"])
-    return {**values, "now": tx.now, "max_attempts": tx.max_attempts}

@@ -311,7 +311,7 @@ def _merge(raw: dict[str, Any], more: dict[str, Any], where: str) -> None:
                 f"`{name}` is {str(value)[:40]!r} in the {where} and {str(raw[name])[:40]!r} elsewhere in the request"
             )
             fault = {"field": name, "message": message, "hint": "Send it only once."}
-            raise Invalid(message, hint="Send it only once.", faults=[fault])
+            raise Invalid(message, hint="Send it only once.", errors=[fault])
         raw[name] = value
 
 
@@ -333,7 +333,7 @@ def _check_same(raw: dict[str, Any], name: str, sent: Sequence[object], header: 
         return
     message = f"`{name}` is {str(given)[:40]!r}, but the header {header} is {str(sent[0])[:40]!r}"
     fault = {"field": name, "message": message, "hint": "Send only one of them."}
-    raise Invalid(message, hint="Send only one of them.", faults=[fault])
+    raise Invalid(message, hint="Send only one of them.", errors=[fault])
 
 
 def _as_sent(value: object) -> str:

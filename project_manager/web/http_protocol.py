@@ -1,7 +1,6 @@
 """HTTP connections: uvicorn's protocol, one request at a time, with the limits of all connections."""
 
 import asyncio
-import re
 from collections import OrderedDict
 from functools import partial
 from typing import Any, cast
@@ -20,17 +19,19 @@ from project_manager.domain.limits import BODY_BYTES
 from project_manager.web import connections as bounds
 from project_manager.web.connections import Connection, Connections
 from project_manager.web.draining import BodyDiscarder, CoalescingTransport
+from project_manager.web.framing import (
+    ChunkedBody,
+    DroppedTrailers,
+    HeadBuffer,
+    SizedBody,
+    body_of,
+    is_too_large,
+    without_other_upgrades,
+)
 from project_manager.web.rejections import malformed, response, too_large
 
-END_OF_HEAD = b"\r\n\r\n"
-OTHER_UPGRADE = re.compile(rb"\r\nupgrade[ \t]*:(?![ \t]*websocket[ \t]*\r)[^\r\n]*", re.IGNORECASE)
-"""Header Upgrade of an unsupported protocol, such as h2c."""
-ANY_UPGRADE = re.compile(rb"\r\nupgrade[ \t]*:[^\r\n]*", re.IGNORECASE)
-BODY_ANNOUNCED = re.compile(rb"\r\n(?:content-length[ \t]*:[ \t]*0*[1-9]|transfer-encoding[ \t]*:)", re.IGNORECASE)
 REST_BYTES = 64 * 1024
 """Limit on input read ahead while a request is processed. Reading ahead detects a disconnect of the client."""
-CHUNKED = -1
-"""Value of `_unread` for a chunked body."""
 
 
 class CoalescingHttpProtocol(HttpToolsProtocol):
@@ -55,11 +56,10 @@ class CoalescingHttpProtocol(HttpToolsProtocol):
         self._limits = limits
         self._wait_queue: OrderedDict[Connection, None] | None = None
         self._since = 0
-        self._head = bytearray()
-        self._tail = b""
-        """Last parsed bytes of a chunked body, where a blank line may begin."""
+        self._head = HeadBuffer()
+        self._body: SizedBody | ChunkedBody = SizedBody(0)
         self._rest = bytearray()
-        self._unread = self._read_bytes = self._body_bytes = self._body_mark = 0
+        self._read_bytes = self._body_bytes = self._body_mark = 0
         self._holds_bytes = self._is_aborted = False
         self._stalled_since = self._stalled_bytes = 0
         self._closing_since: int | None = None
@@ -134,59 +134,34 @@ class CoalescingHttpProtocol(HttpToolsProtocol):
         return size
 
     def _take_head(self, data: bytes | bytearray, start: int) -> int:
-        """Parse a complete head, or keep its beginning, and return the offset of the remaining input.
-
-        The parser receives only whole heads, because it joins the pieces of a line in quadratic time.
-        """
-        known = len(self._head)
-        if known == 0:
-            if data[start] in b"\r\n":  # RFC 9112, section 2.2: blank lines before a request
-                return len(data) - len(data[start:].lstrip(b"\r\n"))
-            stop = data.find(END_OF_HEAD, start) + 4
-            if stop >= 4:
-                self._parse_head(data[start:stop])
-                return stop
-            if self._wait_queue is self._limits.idle:
-                self._move(self._limits.heads)
-        self._head += data[start : start + bounds.HEAD_BYTES + 4 - known]
-        end = self._head.find(END_OF_HEAD, max(known - 3, 0)) + 4
-        if end >= 4:
-            head = bytes(self._head[:end])
-            self._head.clear()
+        """Parse a complete head, or keep its beginning, and return the offset of the remaining input."""
+        head, stop = self._head.take(data, start)
+        if head is not None:
             self._parse_head(head)
-            return start + end - known
-        if len(self._head) > bounds.HEAD_BYTES:
+        elif self._head.is_too_large:
             self._reject(too_large(), "headers_too_large")
-        elif not self._head[:1].isalpha() or self._head.find(b"\n\n", max(known - 1, 0)) >= 0:
+        elif self._head and self._head.is_malformed:
             self._reject(malformed(), "malformed")
-        return len(data)
+        elif self._head and self._wait_queue is self._limits.idle:
+            self._move(self._limits.heads)
+        return stop
 
     def _parse_head(self, head: bytes | bytearray) -> None:
-        size = len(head)
-        if size > bounds.HEAD_BYTES or (size > 512 and head.count(b"\r\n") > bounds.HEADER_LINES + 2):
+        if is_too_large(head):
             self._reject(too_large(), "headers_too_large")
             return
         self._move(None)
         self._read_bytes = self._body_bytes = self._body_mark = 0
-        if b"\r\nupgrade" in head.lower():  # httptools would parse the body of such a request as the next request
-            # A WebSocket begins with a GET without a body. Other requests lose the header (RFC 9110, 7.8).
-            may_open = head[:4] == b"GET " and BODY_ANNOUNCED.search(head) is None
-            head = (OTHER_UPGRADE if may_open else ANY_UPGRADE).sub(b"", head)
-        self._feed(head)
+        self._feed(without_other_upgrades(head))
         if self.is_receiving and not self.transport.is_closing():
             self._since = self._limits.now
-            self._unread = next((int(value) for name, value in self.headers if name == b"content-length"), CHUNKED)
-            if self._unread == CHUNKED:
-                self._tail = b""
-                self.headers = _IgnoredTrailers()
+            self._body = body_of(self.headers)
+            if isinstance(self._body, ChunkedBody):
+                self.headers = DroppedTrailers()
 
     def _take_body(self, data: bytes | bytearray, start: int) -> int:
         """Parse the received part of a body and return the offset of the remaining input."""
-        if self._unread == CHUNKED:
-            stop = self._blank_line(data, start)
-        else:
-            stop = min(len(data), start + self._unread)
-            self._unread -= stop - start
+        stop = self._body.end(data, start)
         self._read_bytes += stop - start
         self._feed(data[start:stop])
         if self._read_bytes - 2 * self._body_bytes > bounds.HEAD_BYTES and self.is_receiving:
@@ -195,21 +170,6 @@ class CoalescingHttpProtocol(HttpToolsProtocol):
             self._body_mark = self._body_bytes
             self._since = self._limits.now
         return stop
-
-    def _blank_line(self, data: bytes | bytearray, start: int) -> int:
-        """Return the end of the next blank line of a chunked body, else the end of the data.
-
-        A chunked message ends with a blank line, but may also contain one. The parser receives no bytes after a blank
-        line, because it would keep the beginning of the next head.
-        """
-        known = len(self._tail)
-        straddling = (self._tail + data[start : start + 3]).find(END_OF_HEAD)
-        found = start - known + straddling if straddling >= 0 else data.find(END_OF_HEAD, start)
-        if straddling >= 0 or found >= 0:
-            self._tail = b""
-            return found + 4
-        self._tail = bytes((self._tail + data[max(start, len(data) - 3) :])[-3:])
-        return len(data)
 
     def _feed(self, piece: bytes | bytearray) -> None:
         try:
@@ -442,13 +402,3 @@ class _GatedFlowControl(FlowControl):
     def resume_reading(self) -> None:
         if not self.is_held:
             super().resume_reading()
-
-
-class _IgnoredTrailers(list[tuple[bytes, bytes]]):
-    """List that drops the trailers of a chunked body.
-
-    Nothing reads trailers, and the application must not take them for headers.
-    """
-
-    def append(self, field: tuple[bytes, bytes]) -> None:
-        pass

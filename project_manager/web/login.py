@@ -97,7 +97,7 @@ def _token(body: bytes) -> str:
         raise Invalid(
             message,
             hint="Send `token`.",
-            faults=[{"field": "token", "message": message, "hint": "Send `token`."}],
+            errors=[{"field": "token", "message": message, "hint": "Send `token`."}],
         )
     return token.strip()
 

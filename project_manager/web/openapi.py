@@ -42,7 +42,7 @@ ERROR_SCHEMA: dict[str, Any] = {
         "hint": {"type": "string", "description": "suggested action"},
         "details": {
             "type": "object",
-            "description": "error details; `faults` lists the first 20 field errors",
+            "description": "error details; `errors` lists the first 20 field errors",
         },
         "request_id": {"type": "string"},
     },

@@ -16,7 +16,7 @@ from tests.bench.wire import ask, request
 
 SUBSCRIBERS = 1_000
 FILLING = 16_000
-FANNED, STALLED, ALONE = "1,000 that read", "1,000 that read and one that does not", "nobody"
+FANNED, STALLED, ALONE = "1,000 that read", "1,000 that read and one that does not", "none"
 
 
 def measured(folder: Path, rounds: int, events: int) -> list[Section]:
@@ -100,10 +100,10 @@ def _fan_out_section(found: Rounds, cut: list[bool]) -> Section:
     each = _per_frame(found, FANNED)
     section = Section(
         "Fan-out to WebSockets",
-        f"One change at a time, each awaited by {SUBSCRIBERS:,} clients of `/ws/updates` in another process. CPU for "
-        "each is what the event cost the server beyond the same change with nobody listening. The one that does not "
-        f"read has been sent {FILLING:,} other events before, so that its socket is full.",
-        ["who listens", "events/s", "server CPU us an event", "CPU us for each", "first to last, p50 / p99 ms"],
+        f"One change at a time, received by {SUBSCRIBERS:,} clients of `/ws/updates` in another process. CPU for each "
+        "is the cost of the event for the server beyond the cost of the same change without clients. The client that "
+        f"does not read was sent {FILLING:,} other events before, so that its socket is full.",
+        ["clients", "events/s", "server CPU us an event", "CPU us for each", "first to last, p50 / p99 ms"],
     )
     for name in (ALONE, FANNED, STALLED):
         per_frame = "-" if name == ALONE else str(_per_frame(found, name))

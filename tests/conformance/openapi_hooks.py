@@ -107,7 +107,7 @@ def filter_failure(_context: Any, failure: Any, case: Any, response: Any) -> boo
         case "EnsureResourceAvailability":
             return (case.path_parameters or {}).get("token_id") != NO_TOKEN
         case "RejectedPositiveData":
-            return not _fails_for_its_data(case, response.json()["details"].get("faults", ()))
+            return not _fails_for_its_data(case, response.json()["details"].get("errors", ()))
         case "AcceptedNegativeData":
             return not _is_read_in_another_form(case)
     return True

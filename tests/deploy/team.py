@@ -27,7 +27,7 @@ class Refused(AssertionError):
 
 @dataclass
 class Team:
-    """The work of a team of agents. `faults` are requests that were repeated with the same Idempotency-Key."""
+    """The work of a team of agents. `errors` are requests that were repeated with the same Idempotency-Key."""
 
     project_id: int
     claimed: list[tuple[str, int, int]] = field(default_factory=list)

@@ -44,7 +44,7 @@ def test_an_import_over_http_has_the_same_effect_as_the_command(start_service: S
         assert over_http == by_command
         bad = client.post("/api/import", json={"document": "prjects: 1\nx: 2", "source": "a.yaml"})
         assert bad.status_code == 422
-        faults = bad.json()["details"]["faults"]
+        faults = bad.json()["details"]["errors"]
         assert [(fault["line"], fault["column"]) for fault in faults] == [(1, 1), (2, 1)]
         client.post("/api/import", json={"document": PLAN})
         assert client.get("/api/export").json()["document"] == cli.says("export", "--db-path", str(service.database))

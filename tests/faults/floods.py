@@ -51,7 +51,7 @@ FLOODS = {
     "pages of 1 MiB that are not read": Flood(
         get(b"/api/tasks?limit=500", SECRET) * 8, connections=200, receive_buffer=SMALL
     ),
-    "WebSocket pings whose answers are not read": Flood(
+    "WebSocket pings without a reader of the answers": Flood(
         WEBSOCKET, PING * 1000, 40, 200 * MEBIBYTE, receive_buffer=SMALL
     ),
     "WebSocket messages of empty fragments": Flood(WEBSOCKET + FRAGMENT, MORE * 10_000, 40, 100 * MEBIBYTE),

@@ -33,7 +33,7 @@ async def import_errors(api: OperationsClient, document: str, **more: Any) -> li
     before = await seq(api)
     error = await api.call_error(Invalid, "import_plan", document=document, source="plan.yaml", **more)
     assert await seq(api) == before
-    faults: Any = error.details["faults"]
+    faults: Any = error.details["errors"]
     return list(faults)
 
 

@@ -24,7 +24,7 @@ async def test_an_assumption_is_posted_judged_and_read_with_its_history(service:
 async def test_refusals_have_the_one_error_body(service: HttpService) -> None:
     task = (await service.ok("POST", "/api/tasks", {"name": "Paint"}))["id"]
     path = f"/api/tasks/{task}/assumptions"
-    assert (await service.error(422, "POST", path, {"text": "dry"}))["details"]["faults"][0]["field"] == "text"
+    assert (await service.error(422, "POST", path, {"text": "dry"}))["details"]["errors"][0]["field"] == "text"
     assert (await service.error(422, "GET", f"{path}?verdict=maybe"))["code"] == "invalid"
     assert (await service.error(404, "GET", f"{path}/9"))["code"] == "assumption_not_found"
     assert (await service.error(404, "GET", "/api/tasks/99/assumptions"))["code"] == "task_not_found"

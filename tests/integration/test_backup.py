@@ -97,9 +97,9 @@ def test_every_byte_that_flips_in_a_backup_is_found(database: Path, tmp_path: Pa
     whole = path.read_bytes()
     for place in random.Random(1).sample(range(len(whole)), 20):
         path.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
-        assert backup.check_file(path).faults != ()
+        assert backup.check_file(path).problems != ()
     path.write_bytes(whole)
-    assert backup.check_file(path).faults == ()
+    assert backup.check_file(path).problems == ()
 
 
 @pytest.mark.promise("backup:whole")
@@ -139,17 +139,17 @@ def test_a_check_finds_damage_in_the_content_of_intact_pages(database: Path, dam
     for number in range(2):
         make(database, f"Task {number}")
     make(database, "With labels", labels=["wood", "paint"])
-    assert backup.check_file(database).faults == ()
+    assert backup.check_file(database).problems == ()
     with opened(database) as connection:
         connection.executescript(damage)
     found = backup.check_file(database)
-    assert any(words in difference for difference in (*found.faults, *found.differences))
+    assert any(words in difference for difference in (*found.problems, *found.differences))
 
 
 def test_a_file_that_is_no_database_is_reported_as_such(tmp_path: Path) -> None:
     other = tmp_path / "letter.txt"
     other.write_text("Dear Ada")
-    assert backup.check_file(other).faults == ("it is not a database",)
+    assert backup.check_file(other).problems == ("it is not a database",)
     with pytest.raises(BackupError, match="no database at"):
         backup.back_up(tmp_path / "nowhere.db", tmp_path / "copy.db")
 
@@ -194,7 +194,7 @@ def test_a_restore_brings_back_the_backup_and_keeps_the_replaced_database(databa
     assert names(database) == ["Before"]
     assert done.previous is not None
     assert names(done.previous) == ["Before", "After"]
-    assert backup.check_file(database).faults == ()
+    assert backup.check_file(database).problems == ()
 
 
 @pytest.mark.promise("restore:nothing-twice")

@@ -144,7 +144,7 @@ async def test_a_project_or_epic_that_does_not_exist_is_no_reason_to_wait(api: O
 @pytest.mark.parametrize("seconds", [-1, 56, "long"])
 async def test_waiting_out_of_range_is_refused(api: OperationsClient, seconds: object) -> None:
     refusal = await api.call_error(Invalid, "claim_next_task", agent_id="ann", wait_seconds=seconds)
-    assert refusal.details["faults"][0]["field"] == "wait_seconds"  # type: ignore[index]
+    assert refusal.details["errors"][0]["field"] == "wait_seconds"  # type: ignore[index]
 
 
 # every claim

@@ -150,7 +150,7 @@ async def test_events_without_a_project_reach_the_readers_of_every_project(
 
 async def test_a_type_that_does_not_exist_is_refused_with_the_nearest(api: OperationsClient) -> None:
     refusal = await api.call_error(Invalid, "wait_for_events", types=["task.lockd"], wait_seconds=55)
-    assert refusal.details["faults"][0]["field"].startswith("types")  # type: ignore[index]
+    assert refusal.details["errors"][0]["field"].startswith("types")  # type: ignore[index]
     assert "task.locked" in refusal.message
 
 

@@ -68,7 +68,7 @@ def test_a_restore_sets_aside_the_log_of_a_removed_database(database: Path, sour
     assert next(path for path in done.logs if path.name.endswith(suffix)).read_bytes() == log
     assert files.logs_of(database) == []
     assert names(database) == ["Before"]
-    assert backup.check_file(database).faults == ()
+    assert backup.check_file(database).problems == ()
 
 
 def test_a_restore_through_a_symbolic_link_finds_the_logs_where_sqlite_keeps_them(
@@ -99,7 +99,7 @@ def test_a_restored_database_has_no_checksum_of_the_file_that_it_replaces(databa
     other = backup.back_up(database, database.with_name("other.db")).path
     backup.checksum_path(other).write_text("0" * 64 + "  other.db\n")
     restore(source, other, NOW)
-    assert backup.check_file(other).faults == ()
+    assert backup.check_file(other).problems == ()
 
 
 @pytest.mark.parametrize("file_is_there", [True, False], ids=["replaced", "removed"])
@@ -163,12 +163,12 @@ def test_a_start_sets_the_log_of_another_database_aside_and_leaves_one_of_its_ow
     assert len(names(database)) == 51
     leave_log(database)
     copyfile(source, database)
-    assert any("belongs to another database" in fault for fault in backup.check_file(database).faults)
+    assert any("belongs to another database" in fault for fault in backup.check_file(database).problems)
     with pytest.raises(BackupError, match="belongs to another database"):
         backup.back_up(database, database.with_name("copy.db"))
     prepare(options(database))
     assert names(database) == ["Before"]
-    assert backup.check_file(database).faults == ()
+    assert backup.check_file(database).problems == ()
 
 
 def test_no_database_is_opened_next_to_the_log_of_a_removed_one_that_is_open(database: Path, source: Path) -> None:

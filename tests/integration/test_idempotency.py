@@ -293,7 +293,7 @@ async def test_a_field_and_a_header_that_differ_are_refused(
     await service.ok("POST", "/api/tasks", {"name": "x"})
     same, other = (1, 2) if field == "version" else ("k", "other")
     error = await service.error(422, "PATCH", "/api/tasks/1", {"priority": 0, field: other}, **{header: given})
-    assert error["details"]["faults"][0]["field"] == field
+    assert error["details"]["errors"][0]["field"] == field
     assert header.replace("_", "-") in error["message"]
     await service.ok("PATCH", "/api/tasks/1", {"priority": 0, field: same}, **{header: given})
 

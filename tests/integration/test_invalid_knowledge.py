@@ -23,7 +23,7 @@ from tests.operations_client import Json, OperationsClient
 
 async def test_a_new_item_without_required_fields_is_refused_with_all_field_errors(api: OperationsClient) -> None:
     refusal = await api.call_error(Invalid, "upsert_knowledge")
-    fields = [fault["field"] for fault in refusal.details["faults"]]  # type: ignore[attr-defined]
+    fields = [fault["field"] for fault in refusal.details["errors"]]  # type: ignore[attr-defined]
     assert fields == ["title", "content"]
     homeless = await api.call_error(Invalid, "upsert_knowledge", title="a", content="b")
     assert "project_id" in homeless.message

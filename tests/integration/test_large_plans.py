@@ -78,7 +78,7 @@ async def test_a_plan_of_several_megabytes_is_imported(service: HttpService, api
 async def test_a_field_error_in_a_large_plan_has_its_place(service: HttpService) -> None:
     answer = await sent(service, (LARGE + "- nam: x\n").encode())
     assert answer.status_code == 422
-    assert {fault["line"] for fault in answer.json()["details"]["faults"]} == {150 + TASKS + 2}
+    assert {fault["line"] for fault in answer.json()["details"]["errors"]} == {150 + TASKS + 2}
 
 
 @pytest.mark.promise("plan:large", "request:limits")
@@ -176,13 +176,13 @@ async def test_a_plan_full_of_errors_is_not_read_to_the_end(service: HttpService
     document = "standalone_tasks:\n" + "- {}\n" * (reader.MAX_DIAGNOSTICS + 1000)
     error = (await sent(service, document.encode())).json()
     assert error["details"]["total"] == reader.MAX_DIAGNOSTICS + 1
-    assert len(error["details"]["faults"]) == diagnostics.MAX_DIAGNOSTICS
+    assert len(error["details"]["errors"]) == diagnostics.MAX_DIAGNOSTICS
 
 
 async def test_a_mapping_with_too_many_keys_is_one_field_error(service: HttpService) -> None:
     keys = "".join(f"  key{number}: x\n" for number in range(MAX_KEYS + 1))
     error = (await sent(service, f"standalone_tasks:\n- name: x\n{keys}".encode())).json()
-    assert [fault["message"] for fault in error["details"]["faults"]] == ["mapping has more than 256 keys"]
+    assert [fault["message"] for fault in error["details"]["errors"]] == ["mapping has more than 256 keys"]
 
 
 async def test_of_many_cycles_the_first_are_named_and_a_long_one_is_cut_short(service: HttpService) -> None:
@@ -194,5 +194,5 @@ async def test_of_many_cycles_the_first_are_named_and_a_long_one_is_cut_short(se
     assert error["details"]["total"] == 10
     long = "".join(f"- name: T{number}\n  depends_on: T{(number + 1) % 3000}\n" for number in range(3000))
     error = (await sent(service, f"standalone_tasks:\n{long}".encode())).json()
-    (fault,) = error["details"]["faults"]
+    (fault,) = error["details"]["errors"]
     assert fault["message"].endswith("-> (2981 more) -> 'T0'")

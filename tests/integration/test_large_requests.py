@@ -35,7 +35,7 @@ async def test_an_object_with_too_many_fields_is_one_field_error_over_rest(servi
     for method, path in (("POST", "/api/task/details"), ("PATCH", "/api/tasks/1"), ("POST", "/api/tasks")):
         error = await service.error(422, method, path, odd_fields(60_000))
         assert error["message"].endswith(" fields; the limit is 256")
-        assert len(error["details"]["faults"]) == 1
+        assert len(error["details"]["errors"]) == 1
 
 
 async def test_an_object_in_a_list_with_too_many_fields_is_one_field_error(service: HttpService) -> None:
@@ -60,7 +60,7 @@ async def test_too_many_fields_are_refused_over_mcp_and_by_the_websocket(
 async def test_the_first_field_errors_are_listed_and_the_others_are_counted(service: HttpService) -> None:
     error = await service.error(422, "POST", "/api/tasks", {"name": "x", **odd_fields(200)})
     assert error["code"] == "unknown_argument"
-    assert len(error["details"]["faults"]) == FIELD_ERRORS
+    assert len(error["details"]["errors"]) == FIELD_ERRORS
     assert error["details"]["total"] == 200
     assert error["message"].endswith("; and 180 more")
 
@@ -71,7 +71,7 @@ async def test_unknown_fields_of_many_objects_are_counted_together(service: Http
     assert len(response.content) < ANSWER_BYTES
     error = response.json()
     assert (error["code"], error["details"]["total"]) == ("unknown_argument", 55_000)
-    assert [fault["field"] for fault in error["details"]["faults"]][:2] == ["tasks.0.naem0", "tasks.0.naem1"]
+    assert [fault["field"] for fault in error["details"]["errors"]][:2] == ["tasks.0.naem0", "tasks.0.naem1"]
 
 
 LISTS: list[tuple[str, str, str, object]] = [
@@ -91,7 +91,7 @@ async def test_a_list_with_too_many_invalid_entries_is_one_field_error(
     service: HttpService, method: str, path: str, field: str, entry: object
 ) -> None:
     error = await service.error(422, method, path, {"name": "x", field: [entry] * (BODY_BYTES // 10)})
-    faults = [fault["field"] for fault in error["details"]["faults"]]
+    faults = [fault["field"] for fault in error["details"]["errors"]]
     assert [found for found in faults if found.startswith(field)] == [f"{field}.0"]
 
 
@@ -101,7 +101,7 @@ async def test_field_errors_of_many_objects_have_a_short_response(service: HttpS
     assert response.status_code == 422
     assert len(response.content) < ANSWER_BYTES
     error = response.json()
-    assert (len(error["details"]["faults"]), error["details"]["total"]) == (FIELD_ERRORS, 500)
+    assert (len(error["details"]["errors"]), error["details"]["total"]) == (FIELD_ERRORS, 500)
 
 
 async def test_a_list_that_is_too_long_is_refused_before_its_entries_are_read(service: HttpService) -> None:
@@ -164,7 +164,7 @@ async def test_references_of_a_plan_get_their_suggestions_after_the_transaction(
 ) -> None:
     document = "projects: [{name: P, tasks: [{name: Dig a hole}, {name: x, depends_on: [Dig a hoel]}]}]"
     refusal = await api.call_error(Invalid, "import_plan", document=document, dry_run=True)
-    named: Any = refusal.details["faults"]
+    named: Any = refusal.details["errors"]
     assert refusal.message.endswith("database; did you mean 'Dig a hole'?")
     assert [fault["message"].rpartition("; ")[2] for fault in named] == ["did you mean 'Dig a hole'?"]
     assert await queries(runtime, "suggest") == 1

@@ -58,7 +58,7 @@ async def test_a_length_out_of_range_is_refused_and_nothing_is_claimed(api: Oper
     refusal = await api.call_error(
         Invalid, "acquire_task_lock", task_id=task["id"], agent_id="ann", ttl_seconds=seconds
     )
-    assert [fault["field"] for fault in refusal.details["faults"]] == ["ttl_seconds"]  # type: ignore[attr-defined]
+    assert [fault["field"] for fault in refusal.details["errors"]] == ["ttl_seconds"]  # type: ignore[attr-defined]
     assert (await api.get_task(task["id"]))["lock"] is None
 
 

@@ -97,7 +97,7 @@ async def test_rows_that_come_and_go_between_pages_move_no_others(api: Operation
 async def test_a_limit_out_of_range_is_refused(api: OperationsClient, operation: str, filters: Json) -> None:
     for limit in (0, -1, 501, "many"):
         refusal = await api.call_error(Invalid, operation, limit=limit, **filters)
-        assert [fault["field"] for fault in refusal.details["faults"]] == ["limit"]  # type: ignore[attr-defined]
+        assert [fault["field"] for fault in refusal.details["errors"]] == ["limit"]  # type: ignore[attr-defined]
 
 
 async def names(api: OperationsClient, **filters: Any) -> list[str]:
@@ -188,7 +188,7 @@ async def test_columns_are_chosen_by_name(api: OperationsClient) -> None:
     assert list(row) == ["id", "name", "status", "priority", "ready", "holder", "worked_by"]
     refusal = await api.call_error(Invalid, "list_tasks", fields="id,stat")
     assert "'stat'" in refusal.message
-    assert refusal.details["faults"][0]["field"] == "fields"  # type: ignore[index]
+    assert refusal.details["errors"][0]["field"] == "fields"  # type: ignore[index]
 
 
 async def test_ready_tasks_are_listed_in_the_order_of_claims(api: OperationsClient) -> None:

@@ -296,7 +296,7 @@ async def test_no_agent_uses_a_reserved_name_or_the_name_of_a_person(tmp_path: P
                     continue
                 with pytest.raises(AgentRequired) as refused:
                     await made.runtime.run(BY_NAME[operation], {**raw, "agent_id": name}, person)
-                faulty: Any = refused.value.details["faults"]
+                faulty: Any = refused.value.details["errors"]
                 assert [fault["field"] for fault in faulty] == ["agent_id"]
 
 

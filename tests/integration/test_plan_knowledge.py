@@ -59,7 +59,7 @@ async def refused(api: OperationsClient, document: str) -> list[str]:
     head = await api.last_seq()
     error = await api.call_error(Invalid, "import_plan", document=document, source="plan.yaml")
     assert await api.last_seq() == head
-    faults: Any = error.details["faults"]
+    faults: Any = error.details["errors"]
     return [f"{fault['line']}:{fault['column']} {fault['field']}: {fault['message']}" for fault in faults]
 
 

@@ -40,7 +40,7 @@ async def test_a_duration_out_of_range_is_refused_where_it_was_accepted(
 ) -> None:
     await api.create_task()
     error = await service.error(422, "POST", "/api/task/1/lock", {"agent_id": "ann", "duration_seconds": seconds})
-    assert error["details"]["faults"]
+    assert error["details"]["errors"]
 
 
 async def test_an_agent_id_that_is_a_number_is_refused_where_it_could_not_be_released(

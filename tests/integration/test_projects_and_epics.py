@@ -91,7 +91,7 @@ async def test_two_answers_to_where_a_task_belongs_are_refused(api: OperationsCl
     await api.call("create_epic", name="E", project_name="A")
     await api.call("create_epic", name="E", project_name="B")
     refusal = await api.call_error(Invalid, "create_task", name="x", **raw)
-    assert refusal.details["faults"][0]["field"] in ("epic_id", "project_name")  # type: ignore[index]
+    assert refusal.details["errors"][0]["field"] in ("epic_id", "project_name")  # type: ignore[index]
 
 
 async def test_a_task_moves_to_another_epic_of_its_project_only(api: OperationsClient) -> None:

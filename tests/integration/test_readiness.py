@@ -276,7 +276,7 @@ async def test_a_cycle_between_tasks_created_together_is_refused_and_none_is_cre
 async def test_a_dependency_that_does_not_exist_is_refused_by_number(api: OperationsClient) -> None:
     refusal = await api.call_error(Invalid, "create_task", name="x", project_name="Garden", depends_on=[98, 99])
     assert "#98, #99" in refusal.message
-    assert refusal.details["faults"] == [
+    assert refusal.details["errors"] == [
         {"field": "depends_on", "message": refusal.message, "hint": "Create them first."}
     ]
 
@@ -284,7 +284,7 @@ async def test_a_dependency_that_does_not_exist_is_refused_by_number(api: Operat
 async def test_a_conflict_that_does_not_exist_is_refused_by_number(api: OperationsClient) -> None:
     refusal = await api.call_error(Invalid, "create_task", name="x", project_name="Garden", conflicts_with=[99])
     assert "#99" in refusal.message
-    assert refusal.details["faults"][0]["field"] == "conflicts_with"  # type: ignore[index]
+    assert refusal.details["errors"][0]["field"] == "conflicts_with"  # type: ignore[index]
 
 
 async def test_tasks_created_together_refer_to_each_other_in_any_order(api: OperationsClient) -> None:
@@ -320,7 +320,7 @@ async def test_a_dependency_named_twice_between_tasks_created_together_is_one(ap
 async def test_a_reference_that_only_looks_like_a_number_is_none(api: OperationsClient, ref: str) -> None:
     wish = {"name": "a", "depends_on": [ref]}
     refusal = await api.call_error(Invalid, "create_tasks", project_name="Garden", tasks=[wish])
-    assert refusal.details["faults"][0]["field"] == "tasks.0.depends_on"  # type: ignore[index]
+    assert refusal.details["errors"][0]["field"] == "tasks.0.depends_on"  # type: ignore[index]
 
 
 async def test_errors_between_tasks_created_together_are_all_named(api: OperationsClient) -> None:
@@ -334,7 +334,7 @@ async def test_errors_between_tasks_created_together_are_all_named(api: Operatio
             {"ref": "b", "name": "c", "depends_on": ["nobody"]},
         ],
     )
-    fields = sorted(fault["field"] for fault in refusal.details["faults"])  # type: ignore[attr-defined]
+    fields = sorted(fault["field"] for fault in refusal.details["errors"])  # type: ignore[attr-defined]
     assert fields == ["tasks.0.depends_on", "tasks.1.ref", "tasks.2.depends_on", "tasks.2.ref"]
 
 

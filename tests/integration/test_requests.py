@@ -194,7 +194,7 @@ FAULTS: list[tuple[Json, list[str]]] = [
 async def test_every_invalid_value_is_named_with_its_field(service: HttpService) -> None:
     for body, fields in FAULTS:
         error = await service.error(422, "POST", "/api/tasks", body)
-        faults = error["details"]["faults"]
+        faults = error["details"]["errors"]
         assert sorted(fault["field"] for fault in faults) == sorted(fields), body
         assert all(fault["message"] in error["message"] for fault in faults)
         assert all(list(fault) == ["field", "message", "hint"] for fault in faults)
@@ -219,7 +219,7 @@ async def test_an_unknown_field_is_refused_by_name_with_the_nearest_valid_one(
     service: HttpService, path: str, body: Json, field: str, near: str | None
 ) -> None:
     error = await service.error(422, "POST", path, body)
-    fault = next(fault for fault in error["details"]["faults"] if fault["field"] == field)
+    fault = next(fault for fault in error["details"]["errors"] if fault["field"] == field)
     if near is None:
         assert "The fields are" in fault["hint"]
     else:
@@ -232,14 +232,14 @@ async def test_an_unknown_field_is_refused_by_name_with_the_nearest_valid_one(
 )
 async def test_field_errors_in_a_query_are_named_like_those_of_a_body(service: HttpService, query: str) -> None:
     error = await service.error(422, "GET", f"/api/tasks?{query}")
-    assert [fault["field"].split(".")[0] for fault in error["details"]["faults"]] == [query.partition("=")[0]]
+    assert [fault["field"].split(".")[0] for fault in error["details"]["errors"]] == [query.partition("=")[0]]
 
 
 @pytest.mark.promise("request:bad-input")
 @pytest.mark.parametrize("name", ["ids", "status", "fields"])
 async def test_a_list_in_a_query_that_is_nested_too_deeply_is_refused(service: HttpService, name: str) -> None:
     error = await service.error(422, "GET", f"/api/tasks?{name}={'[' * 5000}")
-    assert [fault["field"] for fault in error["details"]["faults"]] == [name]
+    assert [fault["field"] for fault in error["details"]["errors"]] == [name]
 
 
 @pytest.mark.promise("request:bad-input")
@@ -292,7 +292,7 @@ async def test_a_number_in_a_path_is_refused_or_not_found_and_never_an_internal_
     ]:
         body = {"name": "x"} if method == "PATCH" else None
         error = await service.error(status, method, path, body)
-        assert status == 404 or error["details"]["faults"]
+        assert status == 404 or error["details"]["errors"]
 
 
 async def test_numbers_are_accepted_as_numbers_and_as_text(service: HttpService) -> None:
@@ -305,7 +305,7 @@ async def test_numbers_are_accepted_as_numbers_and_as_text(service: HttpService)
 
 async def test_a_value_that_is_given_twice_differently_is_refused(service: HttpService) -> None:
     error = await service.error(422, "POST", "/api/tasks/7/lock", {"task_id": 8, "agent_id": "ann"})
-    assert error["details"]["faults"][0]["field"] == "task_id"
+    assert error["details"]["errors"][0]["field"] == "task_id"
 
 
 @pytest.mark.promise("request:limits")

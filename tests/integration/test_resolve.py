@@ -128,7 +128,7 @@ async def test_a_misspelt_project_name_creates_nothing(api: OperationsClient, op
     refusal = await api.call_error(Invalid, operation, project_name="Webiste", **raw)
     assert refusal.message == "project not found; did you mean `Website`?"
     assert "POST /api/projects" in refusal.hint
-    assert [fault["field"] for fault in refusal.details["faults"]] == ["project_name"]  # type: ignore[attr-defined]
+    assert [fault["field"] for fault in refusal.details["errors"]] == ["project_name"]  # type: ignore[attr-defined]
     assert await api.last_seq() == before
 
 

@@ -122,7 +122,7 @@ async def test_a_word_that_is_no_status_is_refused_with_those_that_are(api: Oper
 @pytest.mark.parametrize("status", ["IN_PROGRESS", "REVIEW", "BLOCKED"])
 async def test_a_task_does_not_begin_in_the_middle(api: OperationsClient, status: str) -> None:
     refusal = await api.call_error(Invalid, "create_task", name="x", status=status)
-    assert refusal.details["faults"][0]["field"] == "status"  # type: ignore[index]
+    assert refusal.details["errors"][0]["field"] == "status"  # type: ignore[index]
 
 
 async def test_setting_the_status_that_a_task_has_changes_nothing(api: OperationsClient) -> None:

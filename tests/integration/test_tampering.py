@@ -86,7 +86,7 @@ def change(path: Path, *statements: str) -> None:
 
 def found(path: Path, *published: Head) -> tuple[str, ...]:
     examined = backup.check_file(path, published=published)
-    assert examined.faults == ()
+    assert examined.problems == ()
     return examined.differences
 
 
@@ -102,7 +102,7 @@ def head_of(path: Path) -> Head:
 
 def test_the_tables_written_by_the_service_match_its_events(path: Path) -> None:
     examined = backup.check_file(path)
-    assert (examined.faults, examined.differences, examined.unchecked) == ((), (), 0)
+    assert (examined.problems, examined.differences, examined.unchecked) == ((), (), 0)
     assert examined.head == head_of(path)
 
 
@@ -353,7 +353,7 @@ async def run_retention_and_continue(path: Path) -> None:
 
 def test_retention_keeps_the_chain_and_old_tasks_are_counted_as_not_compared(pruned: Path) -> None:
     examined = backup.check_file(pruned)
-    assert (examined.faults, examined.differences) == ((), ())
+    assert (examined.problems, examined.differences) == ((), ())
     assert examined.unchecked == 4
     assert asked(pruned, "SELECT min(seq) FROM events") == asked(pruned, "SELECT event_floor + 1 FROM meta")
 

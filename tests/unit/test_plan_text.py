@@ -103,7 +103,7 @@ def test_an_invalid_document_is_refused_with_its_position(text: str, place: Posi
     with pytest.raises(SyntaxProblem) as caught:
         yaml_tree.compose(text)
     assert words in caught.value.message
-    assert caught.value.place == place
+    assert caught.value.position == place
 
 
 @pytest.mark.parametrize("text", ["[" * 100_000, "- " * 100_000 + "x", "{a: " * 100_000])
@@ -117,7 +117,7 @@ def test_a_document_that_is_nested_without_end_is_refused(text: str) -> None:
 def test_a_syntax_error_is_refused_with_its_line(text: str) -> None:
     with pytest.raises(SyntaxProblem) as caught:
         yaml_tree.compose(text)
-    assert caught.value.place.line > 1
+    assert caught.value.position.line > 1
     assert caught.value.message.startswith("invalid YAML: ")
 
 
@@ -135,8 +135,8 @@ def test_a_syntax_error_is_refused_with_its_line(text: str) -> None:
 def test_a_syntax_error_is_described_in_the_terms_of_the_format(
     source: str, text: str, place: Position, words: str
 ) -> None:
-    (fault,) = reader.read(text, source).faults
-    assert (fault.place, fault.message[: len(words)]) == (place, words)
+    (fault,) = reader.read(text, source).diagnostics
+    assert (fault.position, fault.message[: len(words)]) == (place, words)
 
 
 def test_a_document_that_unfolds_into_millions_is_refused_before_it_unfolds() -> None:
@@ -168,7 +168,7 @@ projects:
 standalone_task: []
 """
     read = reader.read(text, "plan.yaml")
-    found = {(fault.place, fault.field) for fault in read.faults}
+    found = {(fault.position, fault.field) for fault in read.diagnostics}
     assert found == {
         (Position(3, 5), "projects.0.colour"),
         (Position(5, 9), "projects.0.epics.0.nam"),
@@ -194,7 +194,7 @@ standalone_task: []
     ],
 )
 def test_an_unknown_key_is_named_with_the_nearest_valid_one(text: str, near: str) -> None:
-    (fault,) = reader.read(text, "plan.yaml").faults
+    (fault,) = reader.read(text, "plan.yaml").diagnostics
     assert fault.message.startswith("unknown field ")
     assert f"did you mean {near}?" in fault.message
 
@@ -210,8 +210,8 @@ def test_an_unknown_key_is_named_with_the_nearest_valid_one(text: str, near: str
     ],
 )
 def test_a_duplicate_is_reported_with_the_line_of_the_first_one(text: str, line: int) -> None:
-    (fault,) = reader.read(text, "plan.yaml").faults
-    assert fault.place.line == line
+    (fault,) = reader.read(text, "plan.yaml").diagnostics
+    assert fault.position.line == line
     assert f"is already defined on line {line - 1}" in fault.message
 
 
@@ -219,14 +219,14 @@ def test_tasks_with_the_same_name_and_different_keys_are_two_tasks() -> None:
     read = reader.read(
         "standalone_tasks:\n- {name: T}\n- {name: T, external_key: k}\n- {name: T, external_key: l}\n", "p"
     )
-    assert read.faults == []
+    assert read.diagnostics == []
     assert len(read.tasks) == 3
 
 
 def test_the_error_for_an_empty_key_names_the_default() -> None:
     text = "standalone_tasks:\n- {name: T, description: , labels: ~, priority: null, due_at: , status: , project: }\n"
     read = reader.read(text, "p")
-    assert read.faults == []
+    assert read.diagnostics == []
     said = read.tasks[0].spec
     assert (said.description, said.labels, said.priority, said.due_at) == ("", [], 2, None)
     assert {"description", "labels", "priority", "due_at"} <= said.model_fields_set
@@ -235,7 +235,7 @@ def test_the_error_for_an_empty_key_names_the_default() -> None:
 
 def test_an_empty_document_is_no_plan() -> None:
     for text in ("", "# nothing\n", "~"):
-        (fault,) = reader.read(text, "p").faults
+        (fault,) = reader.read(text, "p").diagnostics
         assert "empty" in fault.message
 
 
@@ -243,7 +243,7 @@ def test_the_error_counts_its_details_and_lists_them_in_document_order() -> None
     faults = [diagnostics.Diagnostic(Position(line, 1), "f", f"fault {line}") for line in range(700, 0, -1)]
     error = diagnostics.plan_error("plan.yaml", faults)
     assert isinstance(error, Invalid)
-    listed: Any = error.details["faults"]
+    listed: Any = error.details["errors"]
     assert error.details["total"] == 700
     assert [fault["line"] for fault in listed] == list(range(1, 501))
     assert error.message.startswith("plan.yaml:1:1: fault 1; plan.yaml:2:1: fault 2")
@@ -252,7 +252,7 @@ def test_the_error_counts_its_details_and_lists_them_in_document_order() -> None
 
 @pytest.mark.parametrize("path", PLANS, ids=lambda path: path.name)
 def test_an_example_is_a_plan_without_faults(path: Path) -> None:
-    assert reader.read(path.read_text(), path.name).faults == []
+    assert reader.read(path.read_text(), path.name).diagnostics == []
 
 
 def test_one_example_is_a_real_plan_of_more_than_thirty_tasks_with_everything_in_it() -> None:
@@ -266,7 +266,7 @@ def test_one_example_is_a_real_plan_of_more_than_thirty_tasks_with_everything_in
 def test_the_plan_in_the_documentation_is_one() -> None:
     page = (CHECKOUT / "docs" / "import.md").read_text()
     for block in re.findall(r"```yaml\n(.*?)```", page, re.DOTALL):
-        assert reader.read(block, "docs").faults == []
+        assert reader.read(block, "docs").diagnostics == []
 
 
 def test_every_key_of_the_format_is_in_the_documentation() -> None:

@@ -103,8 +103,8 @@ def _copy_whole(database: Path, unfinished: Path) -> tuple[str, CheckResult]:
     """Copy the database, check the copy, and return its checksum and the result. Raises BackupRefused."""
     _copy_in_use(database, unfinished)
     found = check_file(unfinished)
-    if found.faults or found.revision is None:
-        raise BackupError(f"the copy of {database} is damaged: {'; '.join(found.faults) or 'it has no schema'}")
+    if found.problems or found.revision is None:
+        raise BackupError(f"the copy of {database} is damaged: {'; '.join(found.problems) or 'it has no schema'}")
     return checksum(unfinished), found
 
 
@@ -154,18 +154,18 @@ def check_file(path: Path, *, sealed: bool = True, published: Iterable[Head] = (
             return CheckResult(None, ("it is not a database",))
         if mixed := files.foreign_logs(path):
             return CheckResult(None, (f"{mixed[0].name} next to it belongs to another database; move it",))
-        faults = _checksum_faults(path) if sealed else ()
+        problems = _checksum_faults(path) if sealed else ()
         found = _examine_contents(path, published)
-        if found.faults:
+        if found.problems:
             _read_through(path)  # SQLite reports an unreadable disk page as a fault of the database
     except OSError as error:
         raise CheckNotPossible(f"{path} cannot be checked now: {error.strerror}") from error
     except driver.DriverError as error:
         raise CheckNotPossible(f"{path} cannot be checked now: {_reason(path, error)}") from error
-    faults = (*faults, *found.faults)
-    if found.newer and not faults:
+    problems = (*problems, *found.problems)
+    if found.newer and not problems:
         raise NewerRelease(revisions.newer_release_message(path, str(found.revision)))
-    return replace(found, faults=faults)
+    return replace(found, problems=problems)
 
 
 def _read_through(path: Path) -> None:
@@ -275,7 +275,7 @@ def _examine_contents(path: Path, published: Iterable[Head]) -> CheckResult:
     try:
         connection.execute("BEGIN")
         found = checks.check_contents(connection, published)
-        if found.faults and stood_still and not _cannot_change(path):
+        if found.problems and stood_still and not _cannot_change(path):
             raise CheckNotPossible(f"{path} cannot be checked now: another process opened it during the check")
         return found
     except driver.DriverError as error:

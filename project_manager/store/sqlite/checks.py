@@ -17,13 +17,13 @@ _SHOWN = 20
 class CheckResult:
     """Result of the checks of a database file. `revision` is its schema.
 
-    `faults` are damage. `differences` are contents that do not match the events, the hash chain or the schema. They
+    `errors` are damage. `differences` are contents that do not match the events, the hash chain or the schema. They
     show that another program has changed the database. `head` is the newest event. `unchecked` is the number of tasks
     without any retained event. `newer` is true when a newer release created the schema. Then only some checks have run.
     """
 
     revision: str | None
-    faults: tuple[str, ...]
+    problems: tuple[str, ...]
     newer: bool = False
     differences: tuple[str, ...] = ()
     head: Head | None = None
@@ -33,29 +33,29 @@ class CheckResult:
 def check_contents(connection: Any, published: Iterable[Head] = ()) -> CheckResult:
     """Check an open database and return the result. Its hash chain must contain `published`. Raises DriverError."""
     execute: Callable[..., Any] = connection.execute
-    faults = [row[0] for row in execute(f"PRAGMA integrity_check({_SHOWN})") if row[0] != "ok"]
-    if faults:
-        return CheckResult(None, tuple(faults))  # the other checks need intact pages
+    problems = [row[0] for row in execute(f"PRAGMA integrity_check({_SHOWN})") if row[0] != "ok"]
+    if problems:
+        return CheckResult(None, tuple(problems))  # the other checks need intact pages
     orphans = execute("PRAGMA foreign_key_check").fetchmany(_SHOWN)
-    faults = [f"a row of {row[0]} refers to a missing row of {row[2]}" for row in orphans]
+    problems = [f"a row of {row[0]} refers to a missing row of {row[2]}" for row in orphans]
     revision = revisions.current(connection)
     if revision is None or revisions.is_foreign(connection):
-        return CheckResult(revision, (*faults, "it is not a Project Manager database"))
+        return CheckResult(revision, (*problems, "it is not a Project Manager database"))
     if revision not in revisions.known_revisions():
-        return CheckResult(revision, tuple(faults), newer=revisions.newer_revision(connection) is not None)
+        return CheckResult(revision, tuple(problems), newer=revisions.newer_revision(connection) is not None)
     differences = tuple(schema_check.differences(connection, revision)[:_SHOWN])
     # The checks below use the tables and columns of the present schema.
     if revision != revisions.head():
-        return CheckResult(revision, tuple(faults), differences=differences)
+        return CheckResult(revision, tuple(problems), differences=differences)
     tx = Tx(execute, 0, SYSTEM, "", 0)
-    faults += [f"task {task_id} has wrong dependency counters" for task_id in bulk.find_wrong_counters(tx, _SHOWN)]
-    faults += [
+    problems += [f"task {task_id} has wrong dependency counters" for task_id in bulk.find_wrong_counters(tx, _SHOWN)]
+    problems += [
         f"task {task_id} is missing from the label index" for task_id in claimable.missing_label_entries(tx, _SHOWN)
     ]
     found = history_check.check(tx, published)
     return CheckResult(
         revision,
-        tuple(faults),
+        tuple(problems),
         differences=(*differences, *found.differences),
         head=found.head,
         unchecked=found.unchecked,

@@ -148,8 +148,8 @@ def _check_source(source: Path, database: Path, *, force: bool) -> None:
     if database.exists() and source.samefile(database):
         raise BackupError("the backup is the database itself; choose another file")
     found = backup.check_file(source)
-    if found.faults:
-        raise BackupError(f"the backup {source} is damaged: {'; '.join(found.faults)}")
+    if found.problems:
+        raise BackupError(f"the backup {source} is damaged: {'; '.join(found.problems)}")
     if found.differences and not force:
         raise BackupError(
             f"the backup {source} does not match its events: {'; '.join(found.differences)}. Choose an older backup, "
@@ -318,8 +318,8 @@ def _move_aside(database: Path, name: str) -> Path | None:
 def _read_back(database: Path, epoch: str) -> None:
     """Raise BackupRefused unless the database at this path is intact and has this epoch."""
     found = backup.check_file(database)
-    if found.faults:
-        raise BackupError(f"the restored database {database} is damaged: {'; '.join(found.faults)}")
+    if found.problems:
+        raise BackupError(f"the restored database {database} is damaged: {'; '.join(found.problems)}")
     connection = backup.open_read_only(database)
     try:
         if meta.epoch(Tx(connection.execute, 0, SYSTEM, "", 0)) != epoch:

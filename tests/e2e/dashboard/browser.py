@@ -42,7 +42,7 @@ def chromium() -> Iterator[Browser]:
 
 
 class Dashboard:
-    """One browser tab. `faults` collects uncaught errors and violations of the content security policy."""
+    """One browser tab. `errors` collects uncaught errors and violations of the content security policy."""
 
     def __init__(self, service: Service, context: BrowserContext) -> None:
         self.service = service

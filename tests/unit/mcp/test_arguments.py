@@ -170,7 +170,7 @@ def test_an_empty_clear_empties_nothing(clear: object) -> None:
 def test_a_clear_that_cannot_be_carried_out_is_refused(arguments: dict[str, Any], words: str) -> None:
     with pytest.raises(Invalid, match=words.replace("?", r"\?")) as raised:
         read("update_task", **EDIT, **arguments)
-    assert str(raised.value.details["faults"]).startswith(f"[{{'field': {CLEAR!r}")
+    assert str(raised.value.details["errors"]).startswith(f"[{{'field': {CLEAR!r}")
 
 
 def test_null_for_an_unlisted_field_is_named_as_ignored() -> None:

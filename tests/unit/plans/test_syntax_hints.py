@@ -47,15 +47,15 @@ def test_a_syntax_error_in_yaml_is_reported_with_its_position_and_a_remedy(
 ) -> None:
     if loader == "Python":
         monkeypatch.setattr(yaml_tree, "_LOADER", yaml.SafeLoader)
-    (fault,) = reader.read(text, "plan.yaml").faults
+    (fault,) = reader.read(text, "plan.yaml").diagnostics
     assert remedy in fault.hint
     # At the end of the text one parser is on its last line, the other on the line after it.
-    assert fault.place == place or (loader == "Python" and text.count("\n") < place.line)
+    assert fault.position == place or (loader == "Python" and text.count("\n") < place.line)
 
 
 def test_an_invalid_escape_is_reported_in_either_format() -> None:
     for source in ("plan.yaml", "plan.json"):
-        (fault,) = reader.read('{"projects": "a\\d"}', source).faults
+        (fault,) = reader.read('{"projects": "a\\d"}', source).diagnostics
         assert "`\\` starts an escape" in fault.hint
 
 
@@ -68,14 +68,14 @@ def test_an_invalid_escape_is_reported_in_either_format() -> None:
     ],
 )
 def test_a_missing_space_after_a_colon_is_reported_where_the_parser_accepts_it(text: str, place: Position) -> None:
-    reported = [(fault.place, fault.hint) for fault in reader.read(text, "plan.yaml").faults]
+    reported = [(fault.position, fault.hint) for fault in reader.read(text, "plan.yaml").diagnostics]
     assert (place, "Add a space after the colon: `name: Shop`.") in reported
 
 
 def test_the_remedy_stands_in_the_error_and_names_nothing_of_the_parser() -> None:
     read = reader.read("projects: @home", "plan.yaml")
-    error = diagnostics.plan_error("plan.yaml", read.faults)
-    listed: Any = error.details["faults"]
+    error = diagnostics.plan_error("plan.yaml", read.diagnostics)
+    listed: Any = error.details["errors"]
     assert [fault["hint"] for fault in listed] == ["Quote text that starts with `@`."]
     assert error.hint.endswith("Quote text that starts with `@`.")
 
@@ -96,20 +96,20 @@ JSON_SLIPS = [
 
 @pytest.mark.parametrize(("text", "place", "remedy"), JSON_SLIPS)
 def test_a_file_that_is_named_as_json_is_nothing_but_json(text: str, place: Position, remedy: str) -> None:
-    (fault,) = reader.read(text, "plan.json").faults
-    assert (fault.place, fault.message[:14]) == (place, "invalid JSON: ")
+    (fault,) = reader.read(text, "plan.json").diagnostics
+    assert (fault.position, fault.message[:14]) == (place, "invalid JSON: ")
     assert remedy in fault.hint
 
 
 @pytest.mark.parametrize("source", ["document", "standard input", "plan.yaml", "plan"])
 def test_a_file_that_is_not_named_as_json_may_use_all_of_yaml(source: str) -> None:
-    assert reader.read('{"projects": [{"name": "A",}], standalone_tasks: [],} # done', source).faults == []
+    assert reader.read('{"projects": [{"name": "A",}], standalone_tasks: [],} # done', source).diagnostics == []
 
 
 def test_json_is_read_with_any_blanks_and_numbers() -> None:
     text = json.dumps({"projects": [{"name": "A", "tasks": [{"name": "T", "priority": 1}]}]}, indent="\t")
-    assert reader.read("\ufeff" + text, "plan.json").faults == []
-    (fault,) = reader.read(f'{{"projects": [{{"name": "A", "tasks": {"7" * 5000}}}]}}', "plan.json").faults
+    assert reader.read("\ufeff" + text, "plan.json").diagnostics == []
+    (fault,) = reader.read(f'{{"projects": [{{"name": "A", "tasks": {"7" * 5000}}}]}}', "plan.json").diagnostics
     assert "must be a list" in fault.message
 
 
@@ -117,7 +117,7 @@ def test_json_is_read_with_any_blanks_and_numbers() -> None:
 def test_a_key_that_is_given_again_is_refused_at_any_depth(source: str) -> None:
     entry = '{"author": "ada", "kind": "comment", "at": "2026-11-23", "body": "x",\n "body": "y"}'
     text = f'{{"projects": [{{"name": "A",\n "name": "B", "tasks": [{{"name": "T", "log": [{entry}]}}]}}]}}'
-    found = [(fault.place, fault.field, fault.message) for fault in reader.read(text, source).faults]
+    found = [(fault.position, fault.field, fault.message) for fault in reader.read(text, source).diagnostics]
     assert sorted(found) == [
         (Position(2, 2), "projects.0.name", "duplicate key `name`"),
         (Position(3, 2), "projects.0.tasks.0.log.0.body", "duplicate key `body`"),

@@ -32,7 +32,7 @@ WRITTEN = {
 def refusal(command: type[Command], **raw: Any) -> str:
     with pytest.raises(Invalid) as refused:
         validation.read(command, raw)
-    faulty: Any = refused.value.details["faults"]
+    faulty: Any = refused.value.details["errors"]
     return str(faulty[0]["message"])
 
 

@@ -28,7 +28,7 @@ def test_every_value_is_either_accepted_or_refused(operation: Operation, data: A
     names = validation.names_of(operation.command)
     raw = data.draw(st.dictionaries(st.sampled_from([*names, "else"]), anything, max_size=4))
     refusal = refused(operation, raw)
-    assert refusal is None or (refusal.message and refusal.details["faults"])
+    assert refusal is None or (refusal.message and refusal.details["errors"])
 
 
 def refused(operation: Operation, raw: dict[str, Any]) -> Invalid | None:
@@ -42,7 +42,7 @@ def refused(operation: Operation, raw: dict[str, Any]) -> Invalid | None:
 def test_all_field_errors_of_a_request_are_in_one_refusal() -> None:
     with pytest.raises(Invalid) as refusal:
         validation.read(CreateTask, {"name": "", "priority": 9, "prioritty": 1})
-    named: Any = refusal.value.details["faults"]
+    named: Any = refusal.value.details["errors"]
     assert {fault["field"] for fault in named} == {"name", "priority", "prioritty"}
     assert refusal.value.code == "invalid"
 
@@ -77,7 +77,7 @@ def test_an_invalid_word_of_a_list_is_reported_by_itself_and_not_by_its_index(gi
     with pytest.raises(Invalid) as refusal:
         validation.read(ListTasks, {"status": given})
     assert refusal.value.message.startswith("`status` 'bogus' is not a status: use one of")
-    named: Any = refusal.value.details["faults"]
+    named: Any = refusal.value.details["errors"]
     assert [fault["field"] for fault in named] == [field]
 
 

@@ -15,7 +15,7 @@ export class ApiError extends Error {
   /** Return {field: "message. hint"} for a 422 answer. */
   get faults() {
     const found = {};
-    for (const fault of this.details.faults ?? []) {
+    for (const fault of this.details.errors ?? []) {
       const field = String(fault.field).split(/[.[]/)[0];
       const words = [fault.message, fault.hint].filter(Boolean).join(". ");
       found[field] = found[field] ? `${found[field]}; ${words}` : words;

@@ -1,0 +1,156 @@
+"""Dependencies and conflicts of a plan: comparison with the database."""
+
+from itertools import islice
+
+from project_manager.domain.cycles import cycles, format_cycle
+from project_manager.domain.statuses import CLOSED, Status
+from project_manager.plans.changes import PlanDiff, TaskChange
+from project_manager.plans.diagnostics import Diagnostic
+from project_manager.plans.reader import ParsedReference
+from project_manager.plans.references import References, TaskRef
+from project_manager.store import bulk
+from project_manager.store.transaction import Tx
+
+_CYCLES = 10
+
+
+class LinkComparison:
+    """A comparison of the links of planned tasks with the database, after their tasks."""
+
+    def __init__(self, tx: Tx, difference: PlanDiff, references: References, diagnostics: list[Diagnostic]) -> None:
+        self._tx = tx
+        self._difference = difference
+        self._references = references
+        self._diagnostics = diagnostics
+
+    def run(self, *, is_readable: bool) -> None:
+        """Resolve the references, keep the links that differ from the database, and find errors in the result.
+
+        `is_readable` is false when parts of the plan could not be read.
+        """
+        named = [
+            task
+            for task in self._difference.tasks
+            if task.planned.spec.model_fields_set & {"depends_on", "conflicts_with"}
+        ]
+        # Without links or pruning there is no need to read all dependencies of the database.
+        if not named and not self._difference.pruned_tasks:
+            return
+        self._dependencies = bulk.dependencies(self._tx)
+        self._compare_dependencies([task for task in named if "depends_on" in task.planned.spec.model_fields_set])
+        self._compare_conflicts([task for task in named if "conflicts_with" in task.planned.spec.model_fields_set])
+        self._check_pruned()
+        self._find_cycles(is_readable=is_readable)
+
+    def _compare_dependencies(self, named: list[TaskChange]) -> None:
+        for task in named:
+            task.refs = self._find_all(task, "depends_on", task.planned.depends_on)
+            wanted = list(dict.fromkeys(known for _, known in task.refs))
+            present = [] if task.row is None else self._dependencies.get(task.row.id, [])
+            same = sorted(known.task_id for known in wanted) == present
+            task.depends_on = None if same and all(known.task_id for known in wanted) else wanted
+
+    def _find_all(
+        self, task: TaskChange, key: str, refs: list[ParsedReference]
+    ) -> list[tuple[ParsedReference, TaskRef]]:
+        found = []
+        for ref in refs:
+            known = self._references.find(ref, task.known.project, f"{task.planned.path}.{key}")
+            if known is task.known and key == "conflicts_with":
+                self._diagnostics.append(
+                    Diagnostic(
+                        ref.position, f"{task.planned.path}.{key}", f"{task.known.name!r} cannot conflict with itself"
+                    )
+                )
+            elif known is not None:
+                found.append((ref, known))
+        return found
+
+    def _compare_conflicts(self, named: list[TaskChange]) -> None:
+        """Find the conflict pairs to add and to remove.
+
+        A pair stays if neither of its tasks lists conflicts in the plan, or if one task names the other.
+        """
+        if not named:
+            return
+        present = bulk.conflicts(self._tx)
+        wanted = {
+            task: [known for _, known in self._find_all(task, "conflicts_with", task.planned.conflicts_with)]
+            for task in named
+        }
+        # Conflicts are symmetric, but a plan may list a pair at only one task. Unordered pairs cover both cases.
+        pairs = {frozenset((task.known, other)) for task, others in wanted.items() for other in others}
+        made: set[frozenset[TaskRef]] = set()
+        for task, others in wanted.items():
+            mine = set() if task.row is None else set(present.get(task.row.id, []))
+            for other in others:
+                if other.task_id not in mine or not task.known.task_id:
+                    made.add(frozenset((task.known, other)))
+                    task.conflicts = True
+            for other_id in mine:
+                known = self._references.by_id.get(other_id)
+                if known is None or frozenset((task.known, known)) not in pairs:
+                    task.conflicts = True
+                    self._difference.old_conflicts.append((task.known.task_id, other_id))
+        self._difference.new_conflicts = [(one, other) for one, other in made]
+
+    def _check_pruned(self) -> None:
+        """Report pruned tasks that open tasks depend on."""
+        pruned_ids = {row.id for row in self._difference.pruned_tasks}
+        if not pruned_ids:
+            return
+        positions = {
+            project.id: project.planned.position for project in self._difference.projects if project.planned is not None
+        }
+        rows = {row.id: row for row in self._difference.pruned_tasks}
+        # A planned `depends_on` replaces all links of its task, so its old links to pruned tasks do not count.
+        settled = {
+            task.row.id for task in self._difference.tasks if task.row is not None and task.depends_on is not None
+        }
+        closed = {
+            row.id for project in self._difference.projects for row in project.rows if Status(row.status) in CLOSED
+        }
+        for task_id, others in self._dependencies.items():
+            lost = [other for other in others if other in pruned_ids]
+            if not lost or task_id in pruned_ids or task_id in settled:
+                continue
+            self._difference.waiting_for_pruned.append(task_id)
+            if task_id not in closed:
+                row = rows[lost[0]]
+                path = self._references.by_id[row.id].path
+                words = f"prune would delete task #{row.id} {path!r}, but task #{task_id} depends on it"
+                hint = "Remove that dependency first, or keep the task in the plan."
+                self._diagnostics.append(Diagnostic(positions[row.project_id], "prune", words, hint))
+
+    def _find_cycles(self, *, is_readable: bool) -> None:
+        changing = [task for task in self._difference.tasks if task.depends_on]
+        if not changing:
+            return
+        numbers: dict[TaskRef, int] = {}
+        for task in self._difference.tasks:
+            numbers[task.known] = task.known.task_id or -len(numbers) - 1
+        # With other errors, stored links are ignored: the plan may replace them in a part that could not be read.
+        edges: dict[int, list[int]] = dict(self._dependencies) if is_readable and not self._diagnostics else {}
+        for task in self._difference.tasks:
+            if task.refs or task.depends_on is not None:
+                edges[numbers[task.known]] = [numbers.get(known, known.task_id) for _, known in task.refs]
+        tasks = {numbers[task.known]: task for task in changing}
+        for cycle in islice(cycles(edges), _CYCLES):
+            start = next((number for number in cycle if number in tasks), None)
+            if start is not None:
+                self._report_cycle(tasks[start], cycle, numbers)
+
+    def _report_cycle(self, task: TaskChange, cycle: list[int], numbers: dict[TaskRef, int]) -> None:
+        names = {
+            number: repr(known.name)
+            for number, known in [*self._references.by_id.items(), *((n, k) for k, n in numbers.items())]
+        }
+        path = format_cycle(cycle, lambda number: names.get(number, f"#{number}"))
+        following = cycle[cycle.index(numbers[task.known]) + 1]
+        position = next(ref.position for ref, known in task.refs if numbers.get(known, known.task_id) == following)
+        words = f"dependency cycle: {path}"
+        self._diagnostics.append(
+            Diagnostic(
+                position, f"{task.planned.path}.depends_on", words, "Remove one of the dependencies in the cycle."
+            )
+        )

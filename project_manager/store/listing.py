@@ -1,0 +1,107 @@
+"""Pages of tasks by filter, and the number of tasks that match.
+
+Filters are a dict from the names in `_condition` to their values. All of them must match.
+"""
+
+import json
+from functools import lru_cache
+from typing import Any, Literal
+
+from sqlalchemy import ColumnElement, Select, and_, bindparam, func, select, text
+from sqlalchemy.sql.expression import literal_column
+
+from project_manager.store import pages
+from project_manager.store.excerpts import with_excerpt
+from project_manager.store.sqlite import search
+from project_manager.store.statement import Statement, each, has_labels
+from project_manager.store.tables import tasks
+from project_manager.store.tasks import COLUMNS, TaskRow, claimable, claimable_index, links
+from project_manager.store.transaction import Tx
+
+DescriptionMode = Literal["whole", "lead", "none"]
+"""The part of descriptions to read. A lead has one character more than LEAD_CHARACTERS when there is more."""
+_TEXT_COLUMN_INDEXES = tuple(TaskRow._fields.index(name) for name in ("description", "acceptance"))
+_ROWS: dict[DescriptionMode, Select[Any]] = {
+    "whole": select(*COLUMNS, *links()),
+    "lead": select(*with_excerpt(COLUMNS), *links()),
+    "none": select(*[literal_column("''").label(c.name) if c.name == "description" else c for c in COLUMNS], *links()),
+}
+
+
+def page(
+    tx: Tx,
+    filters: dict[str, Any],
+    *,
+    order: str,
+    after: tuple[int, ...] | None,
+    limit: int,
+    description: DescriptionMode = "whole",
+) -> tuple[list[TaskRow], bool]:
+    """Return up to `limit` rows after the position `after`, and whether more follow.
+
+    Long texts make the page shorter. `order` is "id", or "claim" for the order of claims.
+    """
+    statement = _page_statement(frozenset(filters), order, after is not None, tx.max_attempts > 0, description)
+    position = {f"after_{number}": value for number, value in enumerate(after or ())}
+    rows, more = pages.page(tx, statement, {**_values(tx, filters), **position}, limit, texts=_TEXT_COLUMN_INDEXES)
+    return [TaskRow._make(row) for row in rows], more
+
+
+def count(tx: Tx, filters: dict[str, Any]) -> int:
+    return int(_count_statement(frozenset(filters), tx.max_attempts > 0).value(tx, **_values(tx, filters)))
+
+
+@lru_cache(maxsize=256)
+def _page_statement(
+    filters: frozenset[str], order: str, after: bool, capped: bool, description: DescriptionMode
+) -> Statement:
+    statement = _ROWS[description].where(*[_condition(name, capped=capped) for name in sorted(filters)])
+    if order == "claim":
+        if "ready" in filters:
+            statement = statement.with_hint(tasks, claimable_index(filters), "sqlite")
+        statement = statement.order_by(tasks.c.priority, tasks.c.unblocks.desc(), tasks.c.id)
+        if after:
+            statement = statement.where(
+                text("(tasks.priority, -tasks.unblocks, tasks.id) > (:after_0, :after_1, :after_2)")
+            )
+    else:
+        statement = statement.order_by(tasks.c.id)
+        if after:
+            statement = statement.where(tasks.c.id > bindparam("after_0"))
+    return Statement(statement.limit(bindparam("limit")))
+
+
+@lru_cache(maxsize=256)
+def _count_statement(filters: frozenset[str], capped: bool) -> Statement:
+    conditions = [_condition(name, capped=capped) for name in sorted(filters)]
+    return Statement(select(func.count()).select_from(tasks).where(*conditions))
+
+
+def _condition(name: str, *, capped: bool) -> ColumnElement[bool]:
+    match name:
+        case "project_id" | "epic_id":
+            return tasks.c[name] == bindparam(name)
+        case "status":
+            return tasks.c.status.in_(select(each(bindparam("status")).c.value))
+        case "ids":
+            return tasks.c.id.in_(select(each(bindparam("ids")).c.value))
+        case "labels":
+            return has_labels(tasks.c.labels)
+        case "holder":
+            return (tasks.c.lock_holder == bindparam("holder")) & (tasks.c.lock_expires_at > bindparam("now"))
+        case "unheld":
+            return tasks.c.lock_holder.is_(None)
+        case "q":
+            return tasks.c.id.in_(select(search.tasks_fts.c.rowid).where(text("tasks_fts MATCH :q")))
+        case "ready":
+            return and_(*claimable(tasks, with_attempt_limit=capped))
+        case "not_ready":
+            return ~and_(*claimable(tasks, with_attempt_limit=capped))
+    raise KeyError(name)
+
+
+def _values(tx: Tx, filters: dict[str, Any]) -> dict[str, Any]:
+    values = {name: json.dumps(value) if isinstance(value, list) else value for name, value in filters.items()}
+    if "q" in values:
+        values["q"] = search.match_expression(values["q"])
+    return {**values, "now": tx.now, "max_attempts": tx.max_attempts}
