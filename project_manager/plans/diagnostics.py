@@ -32,7 +32,7 @@ def plan_error(source: str, found: list[Diagnostic]) -> Invalid:
     return Invalid(
         "; ".join(lines) + more,
         hint="Nothing was written. " + " ".join(dict.fromkeys(fault.hint for fault in found[:_SHOWN] if fault.hint)),
-        diagnostics=[_shown(source, fault) for fault in found[:MAX_DIAGNOSTICS]],
+        errors=[_shown(source, fault) for fault in found[:MAX_DIAGNOSTICS]],
         total=len(found),
     )
 
