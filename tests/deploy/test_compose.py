@@ -73,13 +73,13 @@ def test_all_three_instances_serve_both_ports(stack: Stack) -> None:
 
 
 def test_an_operator_can_verify_the_whole_stack_from_outside(stack: Stack) -> None:
-    done = run("deploy/verify-deployment.py", check=False)
+    done = run("deploy/verify-deployment.sh", check=False)
     assert done.returncode == 0, done.stdout + done.stderr
-    looked = run("deploy/verify-deployment.py", "--read-only", "--json")
+    looked = run("deploy/verify-deployment.sh", "--read-only", "--json")
     assert '"holds": false' not in looked.stdout
 
 
 def test_verification_names_each_failed_condition(stack: Stack) -> None:
-    done = run("deploy/verify-deployment.py", "--url", "http://127.0.0.1:9", "--timeout", "1", check=False)
+    done = run("deploy/verify-deployment.sh", "--url", "http://127.0.0.1:9", "--timeout", "1", check=False)
     assert done.returncode == 1
     assert "FAIL  health" in done.stdout

@@ -109,7 +109,7 @@ def test_the_load_balancer_follows_the_ports_of_the_settings(folder: Path, proxy
         (instance,) = stack.instances
         assert instance.execute("curl", "-sf", "http://localhost:9000/livez")
         assert instance.execute("curl", "-sf", "http://localhost:9001/healthz")
-        done = run("deploy/verify-deployment.py", "--url", OTHER_API, "--mcp-url", OTHER_MCP, check=False)
+        done = run("deploy/verify-deployment.sh", "--url", OTHER_API, "--mcp-url", OTHER_MCP, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
         kept = HTTPConnection("127.0.0.1", 18080, timeout=10)
         assert answer_on(kept) == (200, "")

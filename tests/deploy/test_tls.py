@@ -1,5 +1,6 @@
 """The nginx of deploy/tls, run on the host in front of the published ports, as documented."""
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -40,6 +41,6 @@ def test_everything_works_through_the_nginx_that_ends_tls(nginx: None, certifica
         return done.returncode == 0
 
     wait_until("nginx listens", listens, 10)
-    verify = ("deploy/verify-deployment.py", "--url", "https://localhost", "--ca-file", str(certificate))
-    said = run(*verify, check=False)
+    script = (sys.executable, "deploy/verify-deployment.py")
+    said = run(*script, "--url", "https://localhost", "--ca-file", str(certificate), check=False)
     assert said.returncode == 0, said.stdout + said.stderr + docker("logs", NAME)
