@@ -1,4 +1,7 @@
-"""`/openapi.json`, and `/docs`: the same description as a page that loads nothing from other sites."""
+"""`/openapi.json`, and `/docs`: the same description as a page that loads nothing from other sites.
+
+Redoc and Scalar need inline styles, which the policy forbids, and would double or triple the size of the package.
+"""
 
 from functools import lru_cache
 from html import escape
