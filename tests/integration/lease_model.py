@@ -39,13 +39,39 @@ class Model:
     now: int
     cap: int
     tasks: dict[int, Task] = field(default_factory=dict)
+    last_id: int = 0
 
     def create(self, priority: int, depends_on: set[int], conflicts_with: set[int], defer_until: int) -> int:
-        task = Task(len(self.tasks) + 1, priority, depends_on, conflicts_with, defer_until)
+        self.last_id += 1
+        task = Task(self.last_id, priority, depends_on, conflicts_with, defer_until)
         for other in conflicts_with:
             self.tasks[other].conflicts_with.add(task.id)
         self.tasks[task.id] = task
         return task.id
+
+    def depend(self, task: Task, depends_on: set[int]) -> None:
+        """Replace the dependencies of a task, by a person."""
+        if self._reaches(depends_on, task.id):
+            raise No("dependency_cycle")
+        task.depends_on = depends_on
+
+    def _reaches(self, start: set[int], goal: int) -> bool:
+        seen, ahead = set(start), list(start)
+        while ahead:
+            unseen = self.tasks[ahead.pop()].depends_on - seen
+            seen |= unseen
+            ahead += unseen
+        return goal in seen
+
+    def delete(self, task: Task, force: bool) -> None:
+        if self.unblocks(task):
+            raise No("has_dependents")
+        if task.holder is not None and not force:
+            raise No("lock_held")
+        del self.tasks[task.id]
+        for other in self.tasks.values():
+            other.depends_on.discard(task.id)
+            other.conflicts_with.discard(task.id)
 
     def advance(self, milliseconds: int) -> None:
         self.now += milliseconds
@@ -109,7 +135,9 @@ class Model:
         if task.holder is not None:
             self._renew(task, task.ttl, fence)
 
-    def move(self, agent: str | None, task: Task, target: str, fence: int | None, reopen: bool, force: bool) -> None:
+    def set_status(
+        self, agent: str | None, task: Task, target: str, fence: int | None, reopen: bool, force: bool
+    ) -> None:
         forced = force and task.holder not in (None, agent)
         if agent is None and task.holder is not None and not forced:
             raise No("lock_held")
@@ -117,13 +145,13 @@ class Model:
             self._check(task, agent, fence)
         self._check_transition(task, target, reopen)
         if task.holder is not None:
-            self._move_claimed(task, target, fence, forced, agent)
+            self._set_status_of_claimed(task, target, fence, forced, agent)
             return
         if target == "IN_PROGRESS" and agent is not None:
             self._claim_by_status(task, agent)
             return
         if agent is not None and not force:
-            self._check_short_lease(task, agent)
+            self._check_lease_needed(task, agent)
         if target != task.status:
             if agent is not None and target in ("REVIEW", "DONE") and task.status in OPEN and self.obstructed(task):
                 raise No("not_ready")
@@ -132,7 +160,9 @@ class Model:
             task.lost_to.discard(agent or "")
             task.attempts = 0 if target == "DONE" or agent is None else task.attempts
 
-    def _move_claimed(self, task: Task, target: str, fence: int | None, forced: bool, agent: str | None) -> None:
+    def _set_status_of_claimed(
+        self, task: Task, target: str, fence: int | None, forced: bool, agent: str | None
+    ) -> None:
         if target == "IN_PROGRESS" and not forced:
             self._renew(task, task.ttl, fence)
             return
@@ -148,7 +178,7 @@ class Model:
         self._check_claimable(task)
         self._claim(task, agent, SINGLE_CALL_TTL)
 
-    def _check_short_lease(self, task: Task, agent: str) -> None:
+    def _check_lease_needed(self, task: Task, agent: str) -> None:
         exhausted = task.status == "BLOCKED" and self.cap > 0 and task.attempts >= self.cap
         if agent in task.lost_to or exhausted:
             raise No("lock_required")
