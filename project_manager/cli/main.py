@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from project_manager import __version__
+from project_manager.cli.demo import demo
 from project_manager.cli.options import FILE, OUTPUT_PATH, Commands, flags, json_option, settings_of, settings_options
 
 EXITS = """\b
@@ -31,8 +32,8 @@ def main() -> None:
 
     \b
     Quick start:
-      project-manager import examples/web-shop.yaml
-      project-manager serve
+      project-manager demo     watch six scripted agents for five minutes
+      project-manager serve    start the service on data/tasks.db
     Then open http://127.0.0.1:8080 and connect your agents to http://127.0.0.1:8081/mcp.
 
     The default database is data/tasks.db in the current folder; --db-path or DATABASE_PATH sets another.
@@ -115,6 +116,9 @@ def mcp(*, verbose: bool, db_path: str | None, env_file: Path | None) -> int:
 
     given = flags(DATABASE_PATH=db_path, LOG_LEVEL="DEBUG" if verbose else None)
     return serving.serve_mcp(given, env_file)
+
+
+main.add_command(demo)
 
 
 @main.command()

@@ -1,0 +1,32 @@
+"""State that the agents of one run share: the server, the project, the pace and the printed lines."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import anyio
+
+from project_manager.demo.service import Service
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One run of the demonstration. `speed` divides every duration, also the length of leases."""
+
+    service: Service
+    project_id: int
+    speed: float
+    write: Callable[[str], object]
+    started: float = field(default_factory=anyio.current_time)
+
+    async def pause(self, seconds: float) -> None:
+        """Sleep for `seconds` of the script."""
+        await anyio.sleep(seconds / self.speed)
+
+    def whole(self, seconds: float, *, at_least: int = 1) -> int:
+        """Return `seconds` of the script as whole seconds of the service, which takes no shorter ones."""
+        return max(at_least, round(seconds / self.speed))
+
+    def tell(self, actor: str, words: str) -> None:
+        """Write one line with the time of the script."""
+        minutes, seconds = divmod(int((anyio.current_time() - self.started) * self.speed), 60)
+        self.write(f"{minutes}:{seconds:02}  {actor:<14} {words}")
