@@ -13,11 +13,11 @@ from project_manager.demo.stage import Stage
 LENGTH_SECONDS = 300
 SCENES = {
     "demo-ada": "",
-    "demo-alan": "",
     "demo-barbara": "asks",
     "demo-edsger": "submits",
     "demo-grace": "fails",
     "demo-ken": "falls silent",
+    "demo-linus": "",
 }
 DELAY_SECONDS = 2
 """Time between the starts of two agents."""

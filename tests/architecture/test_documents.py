@@ -14,6 +14,8 @@ PAGES = files("*.md")
 FENCE = re.compile(r"^(?P<indent> *)```(?P<language>\w*)[^\n]*\n(?P<body>.*?)^(?P=indent)```", re.MULTILINE | re.DOTALL)
 PROSE_LINK = re.compile(r"\]\((?!https?:|mailto:|#)([^)\s#]+)[^)]*\)")
 
+PICTURE = re.compile(r'(?:src|srcset)="(?!https?:)([^"]+)"')
+
 each_page = pytest.mark.parametrize("path", PAGES, ids=name_of)
 
 
@@ -40,9 +42,10 @@ def words(command: str) -> list[str]:
 
 
 @each_page
-def test_a_link_to_a_file_leads_there(path: Path) -> None:
+def test_a_link_or_a_picture_leads_to_a_file(path: Path) -> None:
     prose = FENCE.sub("", path.read_text())
-    missing = [link for link in PROSE_LINK.findall(prose) if not (path.parent / link).exists()]
+    links = [*PROSE_LINK.findall(prose), *PICTURE.findall(prose)]
+    missing = [link for link in links if not (path.parent / link).exists()]
     assert missing == []
 
 

@@ -26,6 +26,7 @@ class CommandLine:
     """A command line in one folder. Its output must never contain a traceback."""
 
     folder: Path
+    seconds: float = SECONDS
 
     def run(self, *words: str, stdin: str | None = None, **variables: str) -> "subprocess.CompletedProcess[str]":
         done = subprocess.run(
@@ -36,7 +37,7 @@ class CommandLine:
             stdin=subprocess.DEVNULL if stdin is None else None,
             capture_output=True,
             text=True,
-            timeout=SECONDS,
+            timeout=self.seconds,
         )
         assert "Traceback" not in done.stderr
         return done
