@@ -1,4 +1,4 @@
-"""The first steps of the README, run as written."""
+"""The sections of the quickstart, run as written and in another order."""
 
 import json
 import os
@@ -14,22 +14,21 @@ from tests.e2e.conftest import Start
 from tests.e2e.service import Service, environment
 
 CHECKOUT = Path(__file__).parents[2]
+QUICKSTART = CHECKOUT / "docs" / "quickstart.md"
 SECONDS = 20
 
 
-def first_steps(*programs: str) -> list[str]:
-    """Return the commands that begin with one of `programs`. The test itself activates the environment."""
-    text = (CHECKOUT / "README.md").read_text()
-    steps = text[text.index("## First steps") : text.index("## Read on")]
-    lines = "\n".join(re.findall(r"```bash\n(.*?)```", steps, re.DOTALL)).splitlines()
-    return [line for line in lines if line.startswith(programs)]
+def blocks(heading: str) -> list[str]:
+    """Return the shell blocks of a section of the quickstart."""
+    section = QUICKSTART.read_text().partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
+    return re.findall(r"```bash\n(.*?)```", section, re.DOTALL)
 
 
-def run_command(service: Service, command: str) -> str:
+def run_block(service: Service, block: str) -> list[str]:
+    """Run a block on this server and return the lines that it prints."""
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     done = subprocess.run(
-        command.replace("localhost:8080", f"127.0.0.1:{service.port}"),
-        shell=True,
+        ["bash", "-euc", block.replace("localhost:8080", f"127.0.0.1:{service.port}")],
         cwd=CHECKOUT,
         env=environment(PATH=path, DATABASE_PATH=str(service.database)),
         capture_output=True,
@@ -37,14 +36,28 @@ def run_command(service: Service, command: str) -> str:
         timeout=SECONDS,
     )
     assert done.returncode == 0, done.stderr
-    return done.stdout
+    return done.stdout.splitlines()
+
+
+def finish_a_task_over_rest(service: Service) -> None:
+    """Run the block that creates, claims and finishes a task."""
+    [block] = blocks("Use the REST API")
+    created, finished = (
+        json.loads(line) for line in "\n".join(run_block(service, block)).replace("}{", "}\n{").splitlines()
+    )
+    assert (finished["task_id"], finished["status"]) == (created["id"], "DONE")
+
+
+def import_the_plan(service: Service) -> None:
+    [block] = blocks("Import a plan")
+    assert run_block(service, block)[-1].startswith("Imported: ")
 
 
 @contextmanager
 def example_agent(service: Service) -> Iterator[str]:
-    """Start the example agent as in the README, on this server. Yield its name when it works on its first task."""
-    (line,) = first_steps(".venv/bin/python examples/agent.py ")
-    _, *words = shlex.split(line)
+    """Start the example agent as written, on this server. Yield its name when it works on its first task."""
+    *_, block = blocks("Connect an agent")
+    _, *words = shlex.split(block)
     process = subprocess.Popen(
         [sys.executable, *words, "--url", f"{service.mcp_url}/mcp"],
         cwd=CHECKOUT,
@@ -56,17 +69,24 @@ def example_agent(service: Service) -> Iterator[str]:
     name = words[words.index("--name") + 1]
     try:
         assert process.stdout is not None
-        assert process.stdout.readline().startswith(f"{name} takes ")
+        assert process.stdout.readline().startswith(f"{name} claims ")
         yield name
     finally:
         process.kill()
         process.communicate()
 
 
-def test_the_first_steps_work_while_the_example_agent_waits_for_tasks(start_service: Start) -> None:
+def test_the_sections_of_the_quickstart_work_in_any_order(start_service: Start) -> None:
     service = start_service()
-    (imported,) = first_steps("project-manager ")
-    run_command(service, imported)
+    finish_a_task_over_rest(service)
+    import_the_plan(service)
+    finish_a_task_over_rest(service)
+    import_the_plan(service)
+
+
+def test_the_rest_section_works_while_the_example_agent_waits_for_tasks(start_service: Start) -> None:
+    service = start_service()
+    import_the_plan(service)
     with service.http() as http:
         _, *others = http.get("/api/tasks/available?limit=500").json()["items"]
         for other in others:
@@ -79,16 +99,6 @@ def test_the_first_steps_work_while_the_example_agent_waits_for_tasks(start_serv
             return not any(task["ready"] or task["lock"] for task in tasks)
 
         service.wait_until(waits, SECONDS)
-        created, claimed, finished = (json.loads(run_command(service, command)) for command in first_steps("curl "))
-        assert claimed["lock"]["task_id"] == created["id"]
-        assert claimed["lock"]["holder"] != agent
-        assert (finished["task_id"], finished["status"]) == (created["id"], "DONE")
-
-
-def test_the_first_steps_lead_from_a_plan_to_a_finished_task(start_service: Start) -> None:
-    service = start_service()
-    commands = first_steps("project-manager ", "curl ")
-    imported, created, claimed, finished = (run_command(service, command) for command in commands)
-    assert imported.splitlines()[-1].startswith("Imported: ")
-    assert json.loads(claimed)["lock"]["task_id"] == json.loads(created)["id"]
-    assert (json.loads(finished)["task_id"], json.loads(finished)["status"]) == (json.loads(created)["id"], "DONE")
+        finish_a_task_over_rest(service)
+        holders = {lease["agent_id"] for lease in http.get("/api/leases").json()["items"]}
+        assert holders == {agent, "script-1"}
