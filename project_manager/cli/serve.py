@@ -86,6 +86,7 @@ def _configure_logging(loaded: LoadedSettings, *, quiet: bool = False) -> None:
     try:
         logs.configure(settings.log_level, settings.log_format, settings.log_file, quiet=quiet)
     except OSError as error:
-        raise ConfigError(f"Cannot write LOG_FILE {settings.log_file!r}: {error.strerror}.") from error
+        reason = f"{error.strerror}; set another path"
+        raise ConfigError(f"Cannot write LOG_FILE {settings.log_file!r}: {reason}.") from error
     for sentence in loaded.warnings:
         log.warning("%s", sentence, extra={"action": "unknown_setting"})

@@ -7,7 +7,7 @@ import logging
 import re
 import sys
 import time
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from contextvars import ContextVar
 from functools import lru_cache
 from logging.handlers import RotatingFileHandler
@@ -43,7 +43,8 @@ def configure(level: str, format: str, file: str = "", *, quiet: bool = False) -
     handlers: list[logging.Handler] = [BufferedStreamHandler(sys.stderr)]
     handlers[0].setLevel(logging.WARNING if quiet else logging.NOTSET)
     if file:
-        Path(file).parent.mkdir(parents=True, exist_ok=True)
+        with suppress(FileExistsError):  # opening the file below reports a parent that is not a folder
+            Path(file).parent.mkdir(parents=True, exist_ok=True)
         handlers.append(RotatingFileHandler(file, maxBytes=FILE_BYTES, backupCount=OLDER_FILES, encoding="utf-8"))
     formatter = JsonLines() if format == "json" else TextLines()
     root = logging.getLogger()

@@ -177,7 +177,14 @@ def test_an_unexpected_error_is_one_log_line_with_its_traceback(prepare_service:
 def test_the_error_names_a_folder_that_cannot_be_created(prepare_service: Start, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     sentence = refusal(prepare_service(DATABASE_PATH=tmp_path / "file" / "pm.db"))
-    assert str(tmp_path / "file") in sentence
+    assert f"{tmp_path / 'file'} is not a folder; choose another path" in sentence
+
+
+@pytest.mark.parametrize("path", ["file/pm.log", "file/folder/pm.log"])
+def test_the_error_names_a_log_file_below_a_file(prepare_service: Start, tmp_path: Path, path: str) -> None:
+    (tmp_path / "file").write_text("in the way")
+    sentence = refusal(prepare_service(LOG_FILE=tmp_path / path))
+    assert f"LOG_FILE '{tmp_path / path}': Not a directory; set another path." in sentence
 
 
 def test_the_error_names_a_database_that_another_program_locks(prepare_service: Start) -> None:

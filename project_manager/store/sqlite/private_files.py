@@ -1,5 +1,6 @@
 """Files and folders with access for their owner only, and temporary workspaces for atomic file writes."""
 
+import errno
 import fcntl
 import os
 import re
@@ -32,7 +33,10 @@ def make_folder(path: Path) -> None:
     Existing folders do not change. Raises OSError.
     """
     for folder in reversed([folder for folder in (path, *path.parents) if not folder.is_dir()]):
-        folder.mkdir(FOLDER_MODE, exist_ok=True)
+        try:
+            folder.mkdir(FOLDER_MODE, exist_ok=True)
+        except FileExistsError as error:
+            raise NotADirectoryError(errno.ENOTDIR, f"{folder} is not a folder; choose another path") from error
         files.copy_ownership(folder, folder.parent)
 
 
