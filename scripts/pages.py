@@ -98,7 +98,7 @@ a gap."""
 
 def settings() -> str:
     rows = [
-        f"| `{setting.name}` | {_default(setting.default)} | {setting.parse.accepts} | {setting.doc} |"
+        f"| `{setting.name}` | {_default(setting.default)} | {setting.parser.accepts} | {setting.doc} |"
         for setting in SETTINGS
     ]
     table = ["| setting | default | accepts | description |", "|---|---|---|---|", *rows]

@@ -1,34 +1,33 @@
-"""Settings: one table with the name, accepted values, default and description of each.
+"""Settings: one field of `Settings` each, annotated with its parser, default, description and flag.
 
 A flag overrides the environment. The environment overrides an env file. An env file overrides the default.
 """
 
-from __future__ import annotations
-
 import os
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, cast, get_args
+from typing import Annotated, Any, Literal, cast, get_args, get_type_hints
 from urllib.parse import unquote, urlsplit
 
 from project_manager.config import env_file as env_files
 from project_manager.config import paths
 from project_manager.config import sources as setting_sources
 from project_manager.config.parsers import (
-    BooleanParser,
-    ChoiceParser,
-    FileModeParser,
-    HostParser,
-    IntegerParser,
-    ListParser,
-    NetworksParser,
-    OptionalParser,
-    OptionalPathParser,
+    BOOLEAN,
+    FILE_MODE,
+    HOST,
+    NETWORKS,
+    OPTIONAL_PATH,
+    PATH,
     Parser,
-    PathParser,
-    SecondsParser,
-    TextParser,
+    choice,
+    integer,
+    items,
+    matching,
+    optional,
+    seconds,
 )
 from project_manager.config.sources import Layer, Value
 
@@ -44,123 +43,100 @@ class ConfigError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """One setting. `default` is its text when no source sets it."""
+    """One setting. `default` is its text when no source sets it. `flag` is its flag on the command line."""
 
-    name: str
-    parse: Parser
+    parser: Parser
     default: str
     doc: str
+    flag: str = ""
     secret: bool = False
+    field: str = ""
 
     @property
-    def field(self) -> str:
-        return self.name.lower()
+    def name(self) -> str:
+        return self.field.upper()
 
 
-PORT = IntegerParser(0, 65535)
-POSITIVE_INTEGER = IntegerParser(1, 1_000_000)
-COUNT_OR_ZERO = IntegerParser(0, 1_000_000)
-DURATION = SecondsParser(0.01, 86400)
-SWITCH = BooleanParser()
-PRINTABLE = r"[^\x00-\x1f\x7f]+"
-HOST_NAME = r"[a-z0-9_.:\[\]-]+"
-ORIGIN = r"[a-z][a-z0-9+.-]*://[a-z0-9_.\[\]:-]+/?"
-LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
-
-# fmt: off
-SETTINGS: tuple[Setting, ...] = (
-    Setting("HOST", HostParser(), "127.0.0.1",
-            "Address that both ports listen on."),
-    Setting("DEFAULT_PORT", PORT, "8080", "Port of the API and the dashboard; 0 selects a free port."),
-    Setting("MCP_PORT", OptionalParser(PORT), "", "Port of the MCP endpoints; DEFAULT_PORT + 1 unless set."),
-    Setting("MCP_TRANSPORT", ChoiceParser(("sse", "http", "stdio", "none"), (("streamable-http", "http"),)), "sse",
-            "Endpoints of the MCP port: sse (/sse and /mcp), http (/mcp), or no port (stdio, none)."),
-    Setting("MCP_MAX_CONNECTIONS", POSITIVE_INTEGER, "1000", "Maximum number of MCP connections and sessions."),
-    Setting("MCP_TOOLS", ChoiceParser(get_args(McpTools)), "core",
-            "Tools listed to MCP clients: the core set, or all."),
-    Setting("MCP_SCHEMA", ChoiceParser(get_args(McpSchema)), "plain",
-            "Optional arguments in the schemas of tools: not required, nullable, or required and nullable."),
-    Setting("DATABASE_PATH", PathParser(), "data/tasks.db", "The SQLite database file."),
-    Setting("DATABASE_URL", TextParser("sqlite:///PATH", PRINTABLE, optional=True), "",
-            "Database URL, an alternative to DATABASE_PATH: sqlite:///relative.db, sqlite:////absolute.db or "
-            "sqlite:///~/in-the-home-folder.db.",
-            secret=True),
-    Setting("DATABASE_POOL_SIZE", IntegerParser(1, 16), "3", "Number of reader threads."),
-    Setting("QUERY_TIMEOUT_SECONDS", SecondsParser(0.01, 3600), "5", "Time limit of a read, in seconds."),
-    Setting("AUTO_MIGRATE", SWITCH, "true",
-            "Migrate an older database at startup, after a backup."),
-    Setting("BACKUP_MODE", FileModeParser(), "600", "File permissions of new backups."),
-    Setting("LOCK_CLEANUP_INTERVAL", DURATION, "300", "Maximum seconds between checks for expired leases."),
-    Setting("MAX_ATTEMPTS", COUNT_OR_ZERO, "5",
-            "Failed attempts after which a task becomes BLOCKED; 0 disables the limit."),
-    Setting("EVENT_RETENTION_DAYS", IntegerParser(1, 36500), "90", "Retention of events, in days."),
-    Setting("LOG_LEVEL", ChoiceParser(LEVELS, (("WARN", "WARNING"),)), "INFO",
-            "Minimum log level."),
-    Setting("LOG_FORMAT", ChoiceParser(("json", "text")), "json", "Format of log lines: JSON objects or text."),
-    Setting("LOG_FILE", OptionalPathParser(), "",
-            "Also log to this file; rotated at 10 MB, with 5 old files kept."),
-    Setting("WEBSOCKET_MAX_CONNECTIONS", COUNT_OR_ZERO, "100",
-            "Maximum number of WebSocket connections."),
-    Setting("WEBSOCKET_PING_INTERVAL", DURATION, "20", "WebSocket ping interval, in seconds."),
-    Setting("WEBSOCKET_PING_TIMEOUT", DURATION, "20",
-            "Time without a pong after which a WebSocket is closed, in seconds."),
-    Setting("RATE_LIMIT_PER_SECOND", COUNT_OR_ZERO, "100",
-            "Sustained calls per second of one agent, with bursts of ten seconds' worth; 0 disables the limit."),
-    Setting("CORS_ORIGINS", ListParser("comma-separated origins such as https://a.example, or *", rf"\*|{ORIGIN}"),
-            "", "Origins that may call the API from a browser (CORS)."),
-    Setting("CORS_ALLOW_CREDENTIALS", SWITCH, "false", "Allow cookies in requests from CORS_ORIGINS."),
-    Setting("ALLOWED_HOSTS", ListParser("comma-separated host names, or *", rf"\*|{HOST_NAME}"), "",
-            "Accepted Host names in addition to loopback and HOST; * accepts any."),
-    Setting("FORWARDED_ALLOW_IPS", NetworksParser(), "127.0.0.1,::1",
-            "Proxies trusted to set X-Forwarded-For and X-Forwarded-Proto; * trusts every client."),
-    Setting("AUTH_REQUIRED", SWITCH, "false",
-            "Require a token even while no token exists."),
-    Setting("METRICS_ENABLED", SWITCH, "true", "Enable /metrics and /api/metrics."),
-    Setting("EXPECTED_INSTANCES", COUNT_OR_ZERO, "0",
-            "Expected number of instances, exported in /metrics for an alert; 0 disables the check."),
-    Setting("HEALTH_CHECK_TIMEOUT", SecondsParser(0.01, 3600), "5",
-            "Timeout of each request of the health check, in seconds."),
-    Setting("HEALTH_CHECK_VERBOSE", SWITCH, "false", "Print every check of the health check."),
+MAXIMUM_PORT = 65535
+PORT = integer(0, MAXIMUM_PORT)
+POSITIVE_INTEGER = integer(1, 1_000_000)
+COUNT_OR_ZERO = integer(0, 1_000_000)
+DURATION = seconds(0.01, 86400)
+TIMEOUT = seconds(0.01, 3600)
+LEVEL = choice(("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"), [("WARN", "WARNING")])
+TRANSPORT = choice(get_args(McpTransport), [("streamable-http", "http")])
+URL = optional(matching("sqlite:///PATH", r"[^\x00-\x1f\x7f]+"), "")
+ORIGINS = items(
+    "comma-separated origins such as https://a.example, or *", r"\*|[a-z][a-z0-9+.-]*://[a-z0-9_.\[\]:-]+/?"
 )
-# fmt: on
+HOSTS = items("comma-separated host names, or *", r"\*|[a-z0-9_.:\[\]-]+")
+_SERVICE_LINK = re.compile(r"(tcp|udp|sctp)://.*")
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """The values of all settings. `database_path` is the file, also when DATABASE_URL names it."""
+    """The settings and their values. `database_path` is the file, also when DATABASE_URL names it."""
 
-    host: str
-    default_port: int
-    mcp_port: int
-    mcp_transport: McpTransport
-    mcp_max_connections: int
-    mcp_tools: McpTools
-    mcp_schema: McpSchema
-    database_path: Path
-    database_url: str
-    database_pool_size: int
-    query_timeout_seconds: float
-    auto_migrate: bool
-    backup_mode: int
-    lock_cleanup_interval: float
-    max_attempts: int
-    event_retention_days: int
-    log_level: str
-    log_format: LogFormat
-    log_file: str
-    websocket_max_connections: int
-    websocket_ping_interval: float
-    websocket_ping_timeout: float
-    rate_limit_per_second: int
-    cors_origins: tuple[str, ...]
-    cors_allow_credentials: bool
-    allowed_hosts: tuple[str, ...]
-    forwarded_allow_ips: tuple[str, ...]
-    auth_required: bool
-    metrics_enabled: bool
-    expected_instances: int
-    health_check_timeout: float
-    health_check_verbose: bool
+    # fmt: off
+    host: Annotated[str, Setting(HOST, "127.0.0.1", "Address that both ports listen on.", flag="--host")]
+    default_port: Annotated[int, Setting(PORT, "8080",
+        "Port of the API and the dashboard; 0 selects a free port.", flag="--port")]
+    mcp_port: Annotated[int, Setting(optional(PORT, None), "",
+        "Port of the MCP endpoints; DEFAULT_PORT + 1 unless set.", flag="--mcp-port")]
+    mcp_transport: Annotated[McpTransport, Setting(TRANSPORT, "sse",
+        "Endpoints of the MCP port: sse (/sse and /mcp), http (/mcp), or no port (stdio, none).",
+        flag="--mcp-transport")]
+    mcp_max_connections: Annotated[int, Setting(POSITIVE_INTEGER, "1000",
+        "Maximum number of MCP connections and sessions.")]
+    mcp_tools: Annotated[McpTools, Setting(choice(get_args(McpTools)), "core",
+        "Tools listed to MCP clients: the core set, or all.")]
+    mcp_schema: Annotated[McpSchema, Setting(choice(get_args(McpSchema)), "plain",
+        "Optional arguments in the schemas of tools: not required, nullable, or required and nullable.")]
+    database_path: Annotated[Path, Setting(PATH, "data/tasks.db", "The SQLite database file.", flag="--db-path")]
+    database_url: Annotated[str, Setting(URL, "",
+        "Database URL, an alternative to DATABASE_PATH: sqlite:///relative.db, sqlite:////absolute.db or "
+        "sqlite:///~/in-the-home-folder.db.", secret=True)]
+    database_pool_size: Annotated[int, Setting(integer(1, 16), "3", "Number of reader threads.")]
+    query_timeout_seconds: Annotated[float, Setting(TIMEOUT, "5", "Time limit of a read, in seconds.")]
+    auto_migrate: Annotated[bool, Setting(BOOLEAN, "true", "Migrate an older database at startup, after a backup.")]
+    backup_mode: Annotated[int, Setting(FILE_MODE, "600", "File permissions of new backups.")]
+    lock_cleanup_interval: Annotated[float, Setting(DURATION, "300",
+        "Maximum seconds between checks for expired leases.")]
+    max_attempts: Annotated[int, Setting(COUNT_OR_ZERO, "5",
+        "Failed attempts after which a task becomes BLOCKED; 0 disables the limit.")]
+    event_retention_days: Annotated[int, Setting(integer(1, 36500), "90", "Retention of events, in days.")]
+    log_level: Annotated[str, Setting(LEVEL, "INFO", "Minimum log level.")]
+    log_format: Annotated[LogFormat, Setting(choice(get_args(LogFormat)), "json",
+        "Format of log lines: JSON objects or text.")]
+    log_file: Annotated[str, Setting(OPTIONAL_PATH, "",
+        "Also log to this file; rotated at 10 MB, with 5 old files kept.")]
+    websocket_max_connections: Annotated[int, Setting(COUNT_OR_ZERO, "100", "Maximum number of WebSocket connections.")]
+    websocket_ping_interval: Annotated[float, Setting(DURATION, "20", "WebSocket ping interval, in seconds.")]
+    websocket_ping_timeout: Annotated[float, Setting(DURATION, "20",
+        "Time without a pong after which a WebSocket is closed, in seconds.")]
+    rate_limit_per_second: Annotated[int, Setting(COUNT_OR_ZERO, "100",
+        "Sustained calls per second of one agent, with bursts of ten seconds' worth; 0 disables the limit.")]
+    cors_origins: Annotated[tuple[str, ...], Setting(ORIGINS, "",
+        "Origins that may call the API from a browser (CORS).")]
+    cors_allow_credentials: Annotated[bool, Setting(BOOLEAN, "false", "Allow cookies in requests from CORS_ORIGINS.")]
+    allowed_hosts: Annotated[tuple[str, ...], Setting(HOSTS, "",
+        "Accepted Host names in addition to loopback and HOST; * accepts any.")]
+    forwarded_allow_ips: Annotated[tuple[str, ...], Setting(NETWORKS, "127.0.0.1,::1",
+        "Proxies trusted to set X-Forwarded-For and X-Forwarded-Proto; * trusts every client.")]
+    auth_required: Annotated[bool, Setting(BOOLEAN, "false", "Require a token even while no token exists.")]
+    metrics_enabled: Annotated[bool, Setting(BOOLEAN, "true", "Enable /metrics and /api/metrics.")]
+    expected_instances: Annotated[int, Setting(COUNT_OR_ZERO, "0",
+        "Expected number of instances, exported in /metrics for an alert; 0 disables the check.")]
+    health_check_timeout: Annotated[float, Setting(TIMEOUT, "5",
+        "Timeout of each request of the health check, in seconds.")]
+    health_check_verbose: Annotated[bool, Setting(BOOLEAN, "false", "Print every check of the health check.")]
+    # fmt: on
+
+
+SETTINGS: tuple[Setting, ...] = tuple(
+    replace(annotation.__metadata__[0], field=field)
+    for field, annotation in get_type_hints(Settings, include_extras=True).items()
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,13 +160,14 @@ def load(flags: Mapping[str, object], environ: Mapping[str, str], env_file: Path
     """
     layers = _layers(flags, environ, env_file)
     chosen = {setting.name: _choose(setting, layers) for setting in SETTINGS}
-    values: dict[str, Any] = {setting.field: _parse(setting, chosen[setting.name].text) for setting in SETTINGS}
+    values: dict[str, Any] = {setting.field: _parse(setting, chosen[setting.name]) for setting in SETTINGS}
     database = _resolve_database_path(values, chosen, layers)
     values |= database
     if "database_path" in database:
         chosen["DATABASE_PATH"] = chosen["DATABASE_URL"]
-    values |= _resolve_mcp_port(values)
-    _check_consistency(values)
+    labels = {setting.field: _label(setting, chosen[setting.name]) for setting in SETTINGS}
+    values |= _resolve_mcp_port(values, labels)
+    _check_consistency(values, labels)
     known = {setting.name for setting in SETTINGS} | {f"{setting.name}_FILE" for setting in SETTINGS if setting.secret}
     return LoadedSettings(
         settings=Settings(**values),
@@ -206,7 +183,7 @@ def log_format(
     setting = next(setting for setting in SETTINGS if setting.name == "LOG_FORMAT")
     try:
         found = _choose(setting, _layers(flags, environ, env_file))
-        return unset if found.layer == "default" else cast(LogFormat, _parse(setting, found.text))
+        return unset if found.layer == "default" else cast(LogFormat, _parse(setting, found))
     except ConfigError:
         return unset
 
@@ -232,13 +209,7 @@ def show(setting: Setting, settings: Settings) -> str:
     value = getattr(settings, setting.field)
     if setting.secret:
         return "(set, not shown)" if value else ""
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, tuple):
-        return ",".join(value)
-    if isinstance(setting.parse, FileModeParser):
-        return f"{value:o}"
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    return setting.parser.show(value)
 
 
 def _flag_texts(flags: Mapping[str, object]) -> dict[str, str]:
@@ -259,12 +230,26 @@ def _choose(setting: Setting, layers: tuple[Layer, ...]) -> Value:
         raise ConfigError(str(error)) from error
 
 
-def _parse(setting: Setting, text: str) -> object:
+def _parse(setting: Setting, found: Value) -> Any:
     try:
-        return setting.parse(text)
+        return setting.parser.parse(found.text)
     except ValueError:
-        value = "malformed" if setting.secret else repr(text)
-        raise ConfigError(f"{setting.name} is {value}, but must be {setting.parse.accepts}.") from None
+        value = "malformed" if setting.secret else repr(found.text)
+        sentence = f"{_label(setting, found)} is {value}, but must be {setting.parser.accepts}"
+        raise ConfigError(f"{sentence}{_remedy(setting, found.text)}.") from None
+
+
+def _label(setting: Setting, found: Value) -> str:
+    """Return the name by which the user has set the value: the flag, or the name of the setting."""
+    return setting.flag if setting.flag and found.layer == "flag" else setting.name
+
+
+def _remedy(setting: Setting, text: str) -> str:
+    """Return the remedy for a value that Kubernetes sets, as MCP_PORT for a service with the name `mcp`, or no text."""
+    if not setting.name.endswith("_PORT") or not _SERVICE_LINK.fullmatch(text):
+        return ""
+    service, name = setting.name.removesuffix("_PORT").lower(), setting.name
+    return f"; Kubernetes sets it for a service named {service}: set enableServiceLinks: false, or {name} itself"
 
 
 def _resolve_database_path(
@@ -297,18 +282,19 @@ def _path_of_url(url: str) -> Path:
         raise ConfigError(f"DATABASE_URL cannot be used: {error}.") from error
 
 
-def _resolve_mcp_port(values: Mapping[str, Any]) -> dict[str, Any]:
+def _resolve_mcp_port(values: Mapping[str, Any], labels: Mapping[str, str]) -> dict[str, Any]:
     if values["mcp_port"] is not None:
         return {}
     port: int = values["default_port"]
-    if port == PORT.maximum and values["mcp_transport"] in ("sse", "http"):
-        raise ConfigError(f"DEFAULT_PORT is {port}, so MCP_PORT has no default; set MCP_PORT.")
-    return {"mcp_port": port and min(port + 1, PORT.maximum)}
+    if port == MAXIMUM_PORT and values["mcp_transport"] in ("sse", "http"):
+        raise ConfigError(f"{labels['default_port']} is {port}, so MCP_PORT has no default; set MCP_PORT.")
+    return {"mcp_port": port and min(port + 1, MAXIMUM_PORT)}
 
 
-def _check_consistency(values: Mapping[str, Any]) -> None:
+def _check_consistency(values: Mapping[str, Any], labels: Mapping[str, str]) -> None:
     port: int = values["default_port"]
     if port and port == values["mcp_port"] and values["mcp_transport"] in ("sse", "http"):
-        raise ConfigError(f"DEFAULT_PORT and MCP_PORT are both {port}, but must be two different ports.")
+        both = f"{labels['default_port']} and {labels['mcp_port']}"
+        raise ConfigError(f"{both} are both {port}, but must be two different ports.")
     if values["cors_allow_credentials"] and "*" in values["cors_origins"]:
         raise ConfigError("CORS_ORIGINS is '*' while CORS_ALLOW_CREDENTIALS is true: list the origins by name.")

@@ -1,8 +1,11 @@
 import ast
+import re
 from pathlib import Path
 
+import click
 import pytest
 
+from project_manager.cli.main import serve
 from project_manager.config.settings import SETTINGS, Setting, load
 from tests.architecture.tree import CHECKOUT, PACKAGE, files, parsed
 
@@ -13,10 +16,10 @@ every_setting = pytest.mark.parametrize("setting", SETTINGS, ids=lambda setting:
 
 
 def attributes_read_from_settings() -> set[str]:
-    """Return names read as `settings.x`, `self._settings.x` or `runtime.settings.x` outside config.py."""
+    """Return names read as `settings.x`, `self._settings.x` or `runtime.settings.x` outside its package."""
     names = set()
     for path in files("project_manager/*.py"):
-        if path == PACKAGE / "config.py":
+        if path.is_relative_to(PACKAGE / "config"):
             continue
         for node in ast.walk(parsed(path)):
             if isinstance(node, ast.Attribute) and ends_in_settings(node.value):
@@ -38,10 +41,16 @@ def names_written_in(path: Path) -> set[str]:
 def test_a_setting_is_read(setting: Setting) -> None:
     if setting.name == "DATABASE_URL":
         settled = load({}, {"DATABASE_URL": "sqlite:///a.db"}).settings.database_path
-        assert settled == Path("a.db"), "read by config.py itself, which makes it the database's path"
+        assert settled == Path("a.db"), "read by config.settings itself, which makes it the database's path"
     else:
         read = setting.field in attributes_read_from_settings()
         assert read or setting.name in names_written_in(HEALTHCHECK)
+
+
+def test_the_flag_of_a_setting_is_the_option_of_serve_that_names_the_setting() -> None:
+    options = {option.opts[0]: option.help or "" for option in serve.params if isinstance(option, click.Option)}
+    named = {match[1]: flag for flag, words in options.items() if (match := re.search(r"\[([A-Z_]+)[],]", words))}
+    assert named == {setting.name: setting.flag for setting in SETTINGS if setting.flag}
 
 
 @every_setting

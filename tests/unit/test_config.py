@@ -1,12 +1,11 @@
 from contextlib import suppress
-from dataclasses import fields
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from project_manager.config.settings import SETTINGS, ConfigError, Settings, load, show
+from project_manager.config.settings import SETTINGS, ConfigError, load, show
 
 BY_NAME = {setting.name: setting for setting in SETTINGS}
 
@@ -97,8 +96,7 @@ MALLOC_ARENA_MAX PYTHONPATH VIRTUAL_ENV INVOCATION_ID STATE_DIRECTORY XDG_DATA_H
 """
 
 
-def test_the_settings_are_the_table() -> None:
-    assert [setting.field for setting in SETTINGS] == [field.name for field in fields(Settings)]
+def test_every_setting_has_examples() -> None:
     assert set(ANOTHER_VALUE) == set(MALFORMED) == set(BY_NAME)
 
 
@@ -125,6 +123,25 @@ def test_a_refusal_names_the_value_and_the_accepted_ones() -> None:
     with pytest.raises(ConfigError) as refused:
         load({}, {"DATABASE_POOL_SIZE": "many"})
     assert str(refused.value) == "DATABASE_POOL_SIZE is 'many', but must be an integer from 1 to 16."
+
+
+def test_a_refusal_names_the_flag_that_set_the_value() -> None:
+    for name, text in (("DEFAULT_PORT", "99999"), ("HOST", "no host"), ("MCP_TRANSPORT", "pigeon")):
+        with pytest.raises(ConfigError, match=f"^{BY_NAME[name].flag} is '{text}', but must be"):
+            load({name: text}, {name: ANOTHER_VALUE[name][0]})
+    with pytest.raises(ConfigError, match=r"^DEFAULT_PORT and --mcp-port are both 9000"):
+        load({"MCP_PORT": 9000}, {"DEFAULT_PORT": "9000"})
+    with pytest.raises(ConfigError, match=r"^--port is 65535, so MCP_PORT has no default"):
+        load({"DEFAULT_PORT": 65535}, {})
+
+
+def test_a_port_that_kubernetes_sets_for_a_service_is_refused_with_both_remedies() -> None:
+    with pytest.raises(ConfigError) as refused:
+        load({}, {"MCP_PORT": "tcp://10.96.0.12:8081"})
+    assert str(refused.value) == (
+        "MCP_PORT is 'tcp://10.96.0.12:8081', but must be an integer from 0 to 65535; "
+        "Kubernetes sets it for a service named mcp: set enableServiceLinks: false, or MCP_PORT itself."
+    )
 
 
 def test_a_password_in_a_database_url_is_never_repeated() -> None:
