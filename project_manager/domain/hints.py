@@ -95,6 +95,11 @@ _FOREIGN_NAMES: Mapping[str, tuple[str, ...]] = {
 """Field names of other trackers and of language models, with our names. The first existing name is suggested."""
 
 
+def did_you_mean(name: object) -> str:
+    """Return the end of an error message that suggests `name`, or an empty text for None."""
+    return "" if name is None else f"; did you mean `{name}`?"
+
+
 def suggest_field(name: str, names: Mapping[str, Collection[str]]) -> str | None:
     """Return the field that `name` probably stands for, or None.
 

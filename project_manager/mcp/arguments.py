@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from project_manager.domain.errors import Invalid
-from project_manager.domain.hints import closest
+from project_manager.domain.hints import closest, did_you_mean
 from project_manager.mcp.schemas import Schema, flat_properties
 from project_manager.operations.definition import CLEAR, Operation
 from project_manager.schemas.fields import parse_list
@@ -98,8 +98,7 @@ class ToolArguments:
             field = self._fields.get(name) if isinstance(name, str) else None
             if field not in self._clearable:
                 near = closest(name, self._clearable) if isinstance(name, str) else None
-                guess = f": did you mean `{near}`?" if near else ""
-                raise _invalid_clear(f"`clear` cannot empty {str(name)[:40]!r}{guess}", self._legal())
+                raise _invalid_clear(f"`clear` cannot empty {str(name)[:40]!r}{did_you_mean(near)}", self._legal())
             if field in given:
                 raise _invalid_clear(f"`{field}` is both sent and cleared", "Send one of the two.")
             arguments[str(field)] = self._clearable[str(field)]

@@ -17,7 +17,7 @@ from project_manager.catalogue import OPERATIONS
 from project_manager.clock import monotonic
 from project_manager.domain.actors import LOCAL, Actor
 from project_manager.domain.errors import Invalid, LockHeld, ProjectManagerError, ShuttingDown
-from project_manager.domain.hints import closest
+from project_manager.domain.hints import closest, did_you_mean
 from project_manager.mcp import compat
 from project_manager.mcp.answers import shorten
 from project_manager.mcp.arguments import ParsedArguments, ToolArguments
@@ -149,9 +149,7 @@ class Tools:
         scope.cancel()
 
     def _unknown(self, name: str) -> str:
-        near = closest(name, self._callable)
-        guess = f" Did you mean {near}?" if near else ""
-        return f"Unknown tool: {name[:80]}.{guess}"
+        return f"Unknown tool: {name[:80]}{did_you_mean(closest(name, self._callable)) or '.'}"
 
 
 def answer_text(operation: Operation, answer: Answer, ignored: Sequence[str] = ()) -> bytes:

@@ -6,6 +6,7 @@ from typing import Any
 
 from project_manager.domain.errors import Invalid
 from project_manager.domain.events import EventType
+from project_manager.domain.hints import did_you_mean
 from project_manager.domain.names import suggestion
 from project_manager.domain.statuses import Status
 from project_manager.plans import diff_knowledge, export, progress, reader, writer
@@ -74,7 +75,7 @@ def _plan_error(source: str, comparison: Comparison, found: list[Diagnostic]) ->
         for fault, reference in comparison.references.unresolved_references[:_SUGGESTIONS]:
             near = suggestion(reference, comparison.references.names())
             if near is not None:
-                fault.message += f"; did you mean {near!r}?"
+                fault.message += did_you_mean(near)
                 fault.hint = ""
         error.replace(plan_error(source, found))
 

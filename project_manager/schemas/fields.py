@@ -15,7 +15,7 @@ from project_manager.clock import OutOfRange, parse_rfc3339
 from project_manager.domain import limits
 from project_manager.domain.actors import is_reserved
 from project_manager.domain.events import EventType
-from project_manager.domain.hints import closest, suggest_value
+from project_manager.domain.hints import closest, did_you_mean, suggest_value
 from project_manager.domain.names import composed, has_invisible_character, is_visible
 from project_manager.domain.statuses import EPIC_SYNONYMS, SYNONYMS, EpicStatus, Status, is_closed, normalize
 from project_manager.schemas import patterns
@@ -180,13 +180,14 @@ class UnknownValue(ValueError):
 
     def __init__(self, given: str, kind: str, legal: Sequence[str], guess: Callable[[], object]) -> None:
         super().__init__(f"{given[:40]!r} is not {kind}")
-        self._legal = f"use one of {', '.join(legal)}"
+        self._legal = ", ".join(legal)
         self._guess = guess
 
     def message(self, *, guessed: bool) -> str:
         """Return the error text with all legal words, and with the most probable one if `guessed`."""
         meant = self._guess() if guessed else None
-        return f"{self}: {'' if meant is None else f'did you mean {meant}? '}{self._legal}"
+        remedy = ": use" if meant is None else f"{did_you_mean(meant)} Use"
+        return f"{self}{remedy} one of {self._legal}"
 
 
 def enum_reader(

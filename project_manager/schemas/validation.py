@@ -9,7 +9,7 @@ from pydantic import AliasChoices, BaseModel, ValidationError
 
 from project_manager.domain import limits
 from project_manager.domain.errors import Invalid, UnknownArgument
-from project_manager.domain.hints import SORT_PARAMETERS, suggest_field
+from project_manager.domain.hints import SORT_PARAMETERS, did_you_mean, suggest_field
 from project_manager.schemas.commands import Command
 from project_manager.schemas.fields import UnknownValue
 
@@ -162,11 +162,10 @@ def _unknown(command: type[BaseModel], field: str, name: str, *, guessed: bool) 
             words = f"is an alias of `{own}`" if name != own else f"has aliases: {', '.join(names[1:])}"
             return {"field": field, "message": f"`{field}` {words}; send only one", "hint": ""}
     meant = suggest_field(name, aliases_by_field(command)) if guessed else None
-    guess = "" if meant is None else f": did you mean `{meant}`?"
     hint = "" if meant is not None else f"The fields are {', '.join(command.model_fields)}."
     if name.lower() in SORT_PARAMETERS and meant is None:
         hint = "Lists have a fixed order."
-    return {"field": field, "message": f"unknown field `{field}`{guess}", "hint": hint}
+    return {"field": field, "message": f"unknown field `{field}`{did_you_mean(meant)}", "hint": hint}
 
 
 def _model_at(command: type[BaseModel], loc: tuple[object, ...]) -> type[BaseModel]:

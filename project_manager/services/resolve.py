@@ -7,6 +7,7 @@ from collections.abc import Callable
 from functools import partial
 
 from project_manager.domain.errors import EpicNotFound, Invalid, NameTaken, ProjectManagerError, ProjectNotFound
+from project_manager.domain.hints import did_you_mean
 from project_manager.domain.names import INBOX, name_key, nearest, suggestion
 from project_manager.schemas.commands import Scoped
 from project_manager.store import epics, projects
@@ -232,5 +233,5 @@ def _conflicting_name(own: int | None, same: Named) -> tuple[int, str] | None:
 
 def _probable_typo_error(kind: str, near: str) -> Invalid:
     hint = f"Send `{near}`. To create a similar name, use the dashboard or POST /api/{kind}s."
-    message = f"{kind} not found; did you mean `{near}`?"
+    message = f"{kind} not found{did_you_mean(near)}"
     return Invalid(message, hint=hint, errors=[{"field": f"{kind}_name", "message": message, "hint": hint}])

@@ -118,7 +118,7 @@ def test_an_invalid_plan_lists_one_error_per_line_and_writes_nothing(cli: Comman
         PLAN.replace("- name: Cart", "- name: Cart\n            statuss: x") + "x: 1\n"
     )
     said = cli.refuses(4, "import", "bad.yaml").splitlines()
-    assert said[0] == "bad.yaml:7:13: unknown field `statuss`: did you mean `status`?"
+    assert said[0] == "bad.yaml:7:13: unknown field `statuss`; did you mean `status`?"
     assert said[1].startswith("bad.yaml:10:1: unknown field `x`")
     assert said[-1] == "2 errors. Nothing was written."
     assert cli.says("export") == "projects: []\n"

@@ -254,7 +254,7 @@ async def test_a_verdict_is_read_in_any_case_and_has_a_usual_confidence(
 @pytest.mark.parametrize(
     ("field", "value", "words"),
     [
-        ("verdict", "validate", "is not a verdict: did you mean validated?"),
+        ("verdict", "validate", "is not a verdict; did you mean `validated`?"),
         ("verdict", "open", "use one of validated, rejected, partial"),
         ("confidence", 101, "at most 100"),
         ("confidence", -1, "at least 0"),

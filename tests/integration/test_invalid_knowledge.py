@@ -72,7 +72,7 @@ async def test_a_value_out_of_bounds_is_refused_by_name(
 
 async def test_an_unknown_field_is_refused_with_the_nearest_one(api: OperationsClient) -> None:
     refusal = await api.call_error(UnknownArgument, "upsert_knowledge", titel="a", content="b", project_name="Garden")
-    assert refusal.message == "unknown field `titel`: did you mean `title`?"
+    assert refusal.message == "unknown field `titel`; did you mean `title`?"
 
 
 @pytest.mark.parametrize(

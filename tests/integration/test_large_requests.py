@@ -165,6 +165,6 @@ async def test_references_of_a_plan_get_their_suggestions_after_the_transaction(
     document = "projects: [{name: P, tasks: [{name: Dig a hole}, {name: x, depends_on: [Dig a hoel]}]}]"
     refusal = await api.call_error(Invalid, "import_plan", document=document, dry_run=True)
     named: Any = refusal.details["errors"]
-    assert refusal.message.endswith("database; did you mean 'Dig a hole'?")
-    assert [fault["message"].rpartition("; ")[2] for fault in named] == ["did you mean 'Dig a hole'?"]
+    assert refusal.message.endswith("database; did you mean `Dig a hole`?")
+    assert [fault["message"].rpartition("; ")[2] for fault in named] == ["did you mean `Dig a hole`?"]
     assert await queries(runtime, "suggest") == 1

@@ -257,7 +257,7 @@ async def test_an_unknown_tool_is_a_protocol_error_that_names_the_nearest(tmp_pa
         with pytest.raises(MCPError) as raised:
             await someone.result("claim_nxt_task")
         assert raised.value.error.code == -32602
-        assert "Did you mean claim_next_task?" in raised.value.error.message
+        assert "did you mean `claim_next_task`?" in raised.value.error.message
 
 
 async def test_a_stopped_database_is_an_error_text_like_any_other(tmp_path: Path) -> None:

@@ -243,7 +243,7 @@ projects:
 """,
     )
     assert [(fault["line"], fault["column"]) for fault in faults] == [(8, 26), (8, 32), (9, 43), (9, 60)]
-    assert "did you mean 'Paint'?" in faults[0]["message"]
+    assert "did you mean `Paint`?" in faults[0]["message"]
     assert "2 tasks match" in faults[1]["message"]
     assert "Epic / Task" in faults[1]["hint"]
     assert "cannot conflict with itself" in faults[2]["message"]

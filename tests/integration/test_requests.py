@@ -223,7 +223,7 @@ async def test_an_unknown_field_is_refused_by_name_with_the_nearest_valid_one(
     if near is None:
         assert "The fields are" in fault["hint"]
     else:
-        assert fault["message"] == f"unknown field `{field}`: did you mean `{near}`?"
+        assert fault["message"] == f"unknown field `{field}`; did you mean `{near}`?"
 
 
 @pytest.mark.promise("request:bad-input")

@@ -116,7 +116,7 @@ async def test_a_word_that_is_no_status_is_refused_with_those_that_are(api: Oper
     number = await task_with_status(api, Status.TODO)
     refusal = await api.call_error(Invalid, "update_task_status", task_id=number, status=word)
     assert "BACKLOG, TODO, IN_PROGRESS, REVIEW, BLOCKED, DONE, CANCELLED" in refusal.message
-    assert ("did you mean DONE?" in refusal.message) is (word == "DOEN")
+    assert ("did you mean `DONE`?" in refusal.message) is (word == "DOEN")
 
 
 @pytest.mark.parametrize("status", ["IN_PROGRESS", "REVIEW", "BLOCKED"])

@@ -50,7 +50,7 @@ def test_all_field_errors_of_a_request_are_in_one_refusal() -> None:
 def test_unknown_names_alone_have_their_own_error() -> None:
     with pytest.raises(UnknownArgument) as refusal:
         validation.read(CreateTask, {"name": "x", "prioritty": 1})
-    assert refusal.value.message == "unknown field `prioritty`: did you mean `priority`?"
+    assert refusal.value.message == "unknown field `prioritty`; did you mean `priority`?"
 
 
 def test_an_unknown_name_without_a_near_match_lists_the_valid_names() -> None:
