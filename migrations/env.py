@@ -15,7 +15,8 @@ from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
-from project_manager.config.settings import ConfigError, load, log_format, read_environment
+from project_manager.config.errors import ConfigError
+from project_manager.config.settings import load, log_format, read_environment
 from project_manager.observability import logging as logs
 from project_manager.store import revisions
 from project_manager.store.sqlite import driver

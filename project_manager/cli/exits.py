@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from project_manager.config.settings import ConfigError
+from project_manager.config.errors import ConfigError
 from project_manager.domain.errors import (
     DatabaseDamaged,
     Invalid,

@@ -13,7 +13,8 @@ from project_manager import server
 from project_manager.cli import local, output, plans, start_errors
 from project_manager.cli.exits import CommandError
 from project_manager.config import settings as config
-from project_manager.config.settings import ConfigError, LoadedSettings, Settings
+from project_manager.config.errors import ConfigError
+from project_manager.config.settings import LoadedSettings, Settings
 from project_manager.observability import logging as logs
 
 log = logging.getLogger(__name__)

@@ -3,6 +3,8 @@
 import re
 from pathlib import Path
 
+from project_manager.config.errors import ConfigError
+
 _LINE = re.compile(r"(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=\s*(.*)")
 _DOUBLE = re.compile(r'"((?:[^"\\]|\\.)*)"\s*(?:#.*)?')
 _SINGLE = re.compile(r"'([^']*)'\s*(?:#.*)?")
@@ -10,29 +12,25 @@ _ESCAPED = re.compile(r"\\([\"\\$])")
 _COMMENT = re.compile(r"(?:^|\s)#")
 
 
-class EnvFileError(Exception):
-    """Error of an env file. The message is one sentence with the file and, if known, the line."""
-
-
 def read(path: Path) -> dict[str, str]:
-    """Return the values by name. The last line with a name takes effect. Raises EnvFileError."""
+    """Return the values by name. The last line with a name takes effect. Raises ConfigError."""
     try:
         lines = path.read_text("utf-8-sig").split("\n")
     except OSError as error:
-        raise EnvFileError(f"The env file {path} cannot be read: {error.strerror}.") from error
+        raise ConfigError(f"The env file {path} cannot be read: {error.strerror}.") from error
     except UnicodeDecodeError as error:
-        raise EnvFileError(f"The env file {path} cannot be read: not UTF-8 text.") from error
+        raise ConfigError(f"The env file {path} cannot be read: not UTF-8 text.") from error
     values = {}
     for number, line in enumerate((line.strip() for line in lines), start=1):
         if not line or line.startswith("#"):
             continue
         match = _LINE.fullmatch(line)
         if match is None:
-            raise EnvFileError(f"Line {number} of the env file {path} is not NAME=value.")
+            raise ConfigError(f"Line {number} of the env file {path} is not NAME=value.")
         try:
             values[match[1]] = _value(match[2])
         except ValueError as error:
-            raise EnvFileError(f"Line {number} of the env file {path} {error}.") from None
+            raise ConfigError(f"Line {number} of the env file {path} {error}.") from None
     return values
 
 

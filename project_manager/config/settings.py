@@ -14,6 +14,7 @@ from urllib.parse import unquote, urlsplit
 from project_manager.config import env_file as env_files
 from project_manager.config import paths
 from project_manager.config import sources as setting_sources
+from project_manager.config.errors import ConfigError
 from project_manager.config.parsers import (
     BOOLEAN,
     FILE_MODE,
@@ -35,10 +36,6 @@ McpTransport = Literal["sse", "http", "stdio", "none"]
 LogFormat = Literal["json", "text"]
 McpTools = Literal["core", "all"]
 McpSchema = Literal["plain", "nullable", "strict"]
-
-
-class ConfigError(Exception):
-    """Error of a setting. The message is one sentence with its name, its value and the accepted values."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,10 +189,7 @@ def _layers(
     flags: Mapping[str, object], environ: Mapping[str, str], env_file: Path | None
 ) -> tuple[Layer, Layer, Layer]:
     """Return the sources in the order of precedence. Raises ConfigError."""
-    try:
-        in_file = {} if env_file is None else env_files.read(env_file)
-    except env_files.EnvFileError as error:
-        raise ConfigError(str(error)) from error
+    in_file = {} if env_file is None else env_files.read(env_file)
     return Layer("flag", _flag_texts(flags)), Layer("environment", environ), Layer(f"env file {env_file}", in_file)
 
 
@@ -224,10 +218,7 @@ def _flag_texts(flags: Mapping[str, object]) -> dict[str, str]:
 
 
 def _choose(setting: Setting, layers: tuple[Layer, ...]) -> Value:
-    try:
-        return setting_sources.resolve_setting(layers, setting.name, default=setting.default, secret=setting.secret)
-    except setting_sources.SourceError as error:
-        raise ConfigError(str(error)) from error
+    return setting_sources.resolve_setting(layers, setting.name, default=setting.default, secret=setting.secret)
 
 
 def _parse(setting: Setting, found: Value) -> Any:

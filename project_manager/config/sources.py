@@ -8,6 +8,7 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from project_manager.config import paths
+from project_manager.config.errors import ConfigError
 
 SECRET_BYTES = 64 * 1024
 FILE_SUFFIX = "_FILE"
@@ -16,10 +17,6 @@ PREFIXES = ("PROJECT_MANAGER_", "PM_")
 # The environment also has names of other programs. `LOG_LEVL` counts as a misspelling, `DATABASE_PASS` does not.
 _SIMILARITY = 0.86
 _MIN_SIMILAR_LENGTH = 6
-
-
-class SourceError(Exception):
-    """Error of a setting that cannot be read from its source. The message is one sentence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,14 +40,14 @@ def resolve_setting(layers: Iterable[Layer], name: str, *, default: str, secret:
     """Return the text of a setting from the first layer that sets it, else the default.
 
     An empty text counts as not set unless the default is empty. A secret is also read from the file that NAME_FILE
-    names. Raises SourceError.
+    names. Raises ConfigError.
     """
     for layer in layers:
         text = layer.texts.get(name)
         file = layer.texts.get(name + FILE_SUFFIX, "").strip() if secret else ""
         # The two values of a secret may differ, and neither has precedence.
         if file and text and text.strip():
-            raise SourceError(f"{name} and {name}{FILE_SUFFIX} are both set in the {layer.source}; set only one.")
+            raise ConfigError(f"{name} and {name}{FILE_SUFFIX} are both set in the {layer.source}; set only one.")
         if file:
             return Value(_read_secret(name + FILE_SUFFIX, file), layer.source, f"{layer.source}, file {file}")
         if text is not None and (text.strip() or default == ""):
@@ -61,7 +58,7 @@ def resolve_setting(layers: Iterable[Layer], name: str, *, default: str, secret:
 def _read_secret(name: str, file: str) -> str:
     """Return the content of a file without whitespace around it.
 
-    Raises SourceError. Its message contains nothing of the content.
+    Raises ConfigError. Its message contains nothing of the content.
     """
     try:
         with Path(paths.expand(file)).open("rb") as opened:
@@ -69,13 +66,13 @@ def _read_secret(name: str, file: str) -> str:
         text = content.decode().strip()
     except ValueError as error:
         reason = "not UTF-8 text" if isinstance(error, UnicodeDecodeError) else str(error)
-        raise SourceError(f"Cannot read the file {file!r} of {name}: {reason}.") from error
+        raise ConfigError(f"Cannot read the file {file!r} of {name}: {reason}.") from error
     except OSError as error:
-        raise SourceError(f"Cannot read the file {file!r} of {name}: {error.strerror}.") from error
+        raise ConfigError(f"Cannot read the file {file!r} of {name}: {error.strerror}.") from error
     if len(content) > SECRET_BYTES:
-        raise SourceError(f"The file {file!r} of {name} exceeds {SECRET_BYTES} bytes.")
+        raise ConfigError(f"The file {file!r} of {name} exceeds {SECRET_BYTES} bytes.")
     if not text:
-        raise SourceError(f"The file {file!r} of {name} is empty; write the value into it, or unset {name}.")
+        raise ConfigError(f"The file {file!r} of {name} is empty; write the value into it, or unset {name}.")
     return text
 
 

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from project_manager.config.settings import SETTINGS, ConfigError, load, show
+from project_manager.config.errors import ConfigError
+from project_manager.config.settings import SETTINGS, load, show
 
 BY_NAME = {setting.name: setting for setting in SETTINGS}
 
