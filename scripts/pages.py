@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Generate pages of the documentation: settings, operations, events, errors, and the table of layers."""
+"""Generate pages of the documentation, the table of layers, and the types that the dashboard is checked against."""
 
 import ast
 import configparser
@@ -7,6 +7,8 @@ import re
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
+
+from javascript.declarations import declarations
 
 from project_manager.catalogue import OPERATIONS
 from project_manager.config.settings import SETTINGS
@@ -159,6 +161,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "docs/errors.md": errors,
     "docs/event-types.md": event_types,
     "CONTRIBUTING.md": contributing,
+    "scripts/javascript/types/api.d.ts": declarations,
 }
 
 

@@ -19,6 +19,7 @@ IMPORTED_AS = {
     "pyyaml": "yaml",
 }
 PINNED = [*files("requirements/*.txt"), CHECKOUT / "tests" / "conformance" / "frameworks.txt"]
+JAVASCRIPT = "scripts/javascript"
 RUN_BY_UVICORN = {"httptools", "uvloop", "websockets"}
 
 
@@ -110,6 +111,29 @@ def test_a_pin_is_one_exact_version_with_hashes_and_without_a_source(file: Path)
     assert len({pin.partition("==")[0] for pin in pins}) == len(pins)
 
 
+def test_packages_of_the_dashboard_checks_are_locked_with_hashes_and_without_a_source() -> None:
+    declared = json.loads((CHECKOUT / JAVASCRIPT / "package.json").read_text())
+    assert declared["private"]
+    wanted = declared["devDependencies"] | declared["optionalDependencies"]
+    assert {name: version for name, version in wanted.items() if not re.fullmatch(r"[\d.]+", version)} == {}
+    locked = json.loads((CHECKOUT / JAVASCRIPT / "package-lock.json").read_text())["packages"]
+    packages = {path: entry for path, entry in locked.items() if path}
+    assert {name: packages[f"node_modules/{name}"]["version"] for name in wanted} == wanted
+    assert [path for path, entry in packages.items() if not entry["integrity"].startswith("sha512-")] == []
+    assert [path for path, entry in packages.items() if "resolved" in entry] == []
+
+
+def test_types_of_vendored_libraries_are_of_the_vendored_versions() -> None:
+    vendor = CHECKOUT / "project_manager" / "web" / "static" / "vendor"
+    vendored = json.loads((vendor / "vendored.json").read_text())["packages"]
+    wanted = json.loads((CHECKOUT / JAVASCRIPT / "package.json").read_text())["devDependencies"]
+    declarations = {path.name.split(".")[0] for path in files(f"{JAVASCRIPT}/types/vendor/*.d.ts")}
+    assert declarations == {path.stem for path in vendor.glob("*.js")}
+    typed = vendored.keys() & wanted.keys()
+    assert typed == {"htm", "markdown-it", "preact"}
+    assert {name: wanted[name] for name in typed} == {name: vendored[name]["version"] for name in typed}
+
+
 def test_every_requirement_is_pinned_and_the_tests_run_on_the_shipped_versions() -> None:
     image, dev = (
         set(re.findall(r"^[a-z0-9-]+==[^ ]+", (CHECKOUT / "requirements" / file).read_text(), re.MULTILINE))
@@ -133,7 +157,9 @@ def test_migrations_are_numbered_in_one_line() -> None:
     assert versions != []
 
 
-@pytest.mark.parametrize("path", files("scripts/*", ".ci/run"), ids=name_of)
+@pytest.mark.parametrize(
+    "path", files(":(glob)scripts/*", f"{JAVASCRIPT}/check", f"{JAVASCRIPT}/setup", ".ci/run"), ids=name_of
+)
 def test_a_script_is_executable_and_has_a_description(path: Path) -> None:
     first, second = path.read_text().splitlines()[:2]
     assert path.stat().st_mode & 0o111

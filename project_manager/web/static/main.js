@@ -9,7 +9,7 @@ import { startSendKey } from "./forms/send_key.js";
 import { App } from "./views/app.js";
 import { startKeys } from "./views/keys.js";
 
-const root = document.getElementById("app");
+const root = /** @type {HTMLElement} */ (document.getElementById("app"));
 applyTheme();
 startRouting();
 render(html`<${App} version=${root.dataset.version} />`, root);
@@ -17,4 +17,4 @@ startKeys();
 startSendKey();
 watchLeases();
 watchSearch();
-readSession().then((known) => known && start());
+readSession().then((known) => void (known && start()));

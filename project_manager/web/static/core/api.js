@@ -3,7 +3,7 @@ import { readable } from "./format.js";
 import { hintOf } from "./hints.js";
 
 export class ApiError extends Error {
-  constructor(status, body) {
+  constructor(/** @type {number} */ status, /** @type {Record<string, any>} */ body) {
     super(readable(body.message ?? `The server answered ${status}`));
     this.status = status;
     this.code = body.code ?? "unreadable_answer";
@@ -14,6 +14,7 @@ export class ApiError extends Error {
 
   /** Return {field: "message. hint"} for a 422 answer. */
   get faults() {
+    /** @type {Record<string, string>} */
     const found = {};
     for (const fault of this.details.errors ?? []) {
       const field = String(fault.field).split(/[.[]/)[0];
@@ -39,7 +40,7 @@ const TIMEOUT_MS = 20_000;
 let signedOut = () => {};
 
 /** Set the listener for the end of the session. */
-export function onSignedOut(listener) {
+export function onSignedOut(/** @type {() => void} */ listener) {
   signedOut = listener;
 }
 
@@ -49,12 +50,17 @@ export function newKey() {
   return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
-export function queryString(values) {
+export function queryString(/** @type {Query} */ values) {
   const pairs = Object.entries(values).filter(([, value]) => value !== null && value !== undefined && value !== "");
-  return pairs.length ? `?${new URLSearchParams(pairs)}` : "";
+  return pairs.length ? `?${new URLSearchParams(pairs.map(([name, value]) => [name, String(value)]))}` : "";
 }
 
-async function once(method, path, headers, body) {
+async function once(
+  /** @type {string} */ method,
+  /** @type {string} */ path,
+  /** @type {Record<string, string>} */ headers,
+  /** @type {string | undefined} */ body,
+) {
   try {
     const signal = AbortSignal.timeout(TIMEOUT_MS);
     return await fetch(path, { method, headers, body, signal, credentials: "same-origin", cache: "no-cache" });
@@ -63,9 +69,9 @@ async function once(method, path, headers, body) {
   }
 }
 
-const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+const pause = (/** @type {number} */ ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
-async function answerOf(response) {
+async function answerOf(/** @type {Response} */ response) {
   if (response.status === 204) return null;
   try {
     return await response.json();
@@ -74,13 +80,23 @@ async function answerOf(response) {
   }
 }
 
-/** Return the JSON of the answer. Throw ApiError. Retry a 503 once under the same idempotency key. */
-export async function request(method, path, { body, version, key } = {}) {
+function headersOf(/** @type {string} */ method, /** @type {RequestOptions} */ { body, version, key }) {
+  /** @type {Record<string, string>} */
   const headers = { Accept: "application/json" };
   if (body !== undefined) headers["Content-Type"] = "application/json";
   if (version !== undefined) headers["If-Match"] = `"${version}"`;
   if (method === "POST") headers["Idempotency-Key"] = key ?? newKey();
-  const text = body === undefined ? undefined : JSON.stringify(body);
+  return headers;
+}
+
+/** Return the JSON of the answer. Throw ApiError. Retry a 503 once under the same idempotency key. */
+export async function request(
+  /** @type {string} */ method,
+  /** @type {string} */ path,
+  /** @type {RequestOptions} */ options = {},
+) {
+  const headers = headersOf(method, options);
+  const text = JSON.stringify(options.body);
   let response = await once(method, path, headers, text);
   if (response.status === 503) {
     await pause(Math.min(5, Number(response.headers.get("Retry-After")) || 1) * 1000);
@@ -92,8 +108,13 @@ export async function request(method, path, { body, version, key } = {}) {
   throw new ApiError(response.status, answer ?? {});
 }
 
-export const get = (path, query = {}) => request("GET", path + queryString(query));
-export const post = (path, body, options) => request("POST", path, { body, ...options });
-export const put = (path, body) => request("PUT", path, { body });
-export const patch = (path, body, version) => request("PATCH", path, { body, version });
-export const remove = (path, body, version) => request("DELETE", path, { body, version });
+/** @template {string} Path @returns {Promise<Answer<Path>>} */
+export const get = (/** @type {Path} */ path, /** @type {Query} */ query = {}) =>
+  request("GET", path + queryString(query));
+export const post = (/** @type {string} */ path, /** @type {unknown} */ body, /** @type {string} */ key = newKey()) =>
+  request("POST", path, { body, key });
+export const put = (/** @type {string} */ path, /** @type {unknown} */ body) => request("PUT", path, { body });
+export const patch = (/** @type {string} */ path, /** @type {unknown} */ body, /** @type {number} */ version) =>
+  request("PATCH", path, { body, version });
+export const remove = (/** @type {string} */ path, /** @type {RequestOptions} */ options = {}) =>
+  request("DELETE", path, options);

@@ -4,18 +4,20 @@ import { dispatch, dispatchNow, state } from "./store.js";
 
 let last = 0;
 
-export function openDialog(kind, props = {}) {
+export function openDialog(/** @type {string} */ kind, props = {}) {
   last += 1;
   const id = last;
   atOnce(() => dispatchNow({ type: "openDialog", dialog: { id, kind, props } }));
   return id;
 }
 
-export const closeDialog = (id) => dispatchNow({ type: "closeDialog", id });
+export const closeDialog = (/** @type {number} */ id) => dispatchNow({ type: "closeDialog", id });
 
 /** Ask a yes-or-no question. Resolve to false if the user cancels. */
-export function confirmDialog({ title, body, confirm, danger = false }) {
-  return new Promise((resolve) => openDialog("confirm", { title, body, confirm, danger, answer: resolve }));
+export function confirmDialog(
+  /** @type {{ title: string, body: string, confirm: string, danger?: boolean }} */ question,
+) {
+  return new Promise((resolve) => openDialog("confirm", { ...question, answer: resolve }));
 }
 
 const SHOWN_MS = 5000;
@@ -23,26 +25,27 @@ const UNDO_MS = 9000;
 const IN_USE = ".toasts:hover, .toasts:focus-within";
 
 /** Dismiss a message after `ms`, but not while the pointer or the focus is on the messages. */
-function dismissLater(id, ms) {
+function dismissLater(/** @type {number} */ id, /** @type {number} */ ms) {
   setTimeout(() => (document.querySelector(IN_USE) ? dismissLater(id, 1000) : dismissToast(id)), ms);
 }
 
 /** Show a short message in place of the one in the same `slot`. `undo` adds a button. Errors stay until closed. */
-export function toast(text, { hint = "", tone = "ok", slot = "default", undo = null, undoName = "Undo" } = {}) {
-  // Do not repeat an error that is still visible.
-  if (tone === "error"
-    && state.toasts.some((other) => other.tone === tone && other.text === text && other.hint === hint)) {
-    return;
-  }
+export function toast(/** @type {string} */ text, /** @type {Partial<Toast>} */ options = {}) {
   last += 1;
-  const id = last;
-  dispatch({ type: "toast", toast: { id, text, hint, tone, slot, undo, undoName } });
-  if (tone !== "error") dismissLater(id, undo ? UNDO_MS : SHOWN_MS);
+  /** @type {Toast} */
+  const shown = { hint: "", tone: "ok", slot: "default", undo: null, undoName: "Undo", ...options, id: last, text };
+  const isError = shown.tone === "error";
+  // Do not repeat an error that is still visible.
+  const { hint } = shown;
+  const isSame = (/** @type {Toast} */ other) => other.tone === "error" && other.text === text && other.hint === hint;
+  if (isError && state.toasts.some(isSame)) return;
+  dispatch({ type: "toast", toast: shown });
+  if (!isError) dismissLater(shown.id, shown.undo ? UNDO_MS : SHOWN_MS);
 }
 
-export const dismissToast = (id) => dispatch({ type: "dismissToast", id });
+export const dismissToast = (/** @type {number} */ id) => dispatch({ type: "dismissToast", id });
 
-export function showError(error) {
+export function showError(/** @type {any} */ error) {
   if (error.status === 401) return;
   if (error.status === undefined) throw error;
   toast(error.message, { hint: error.hint, tone: "error" });

@@ -1,6 +1,6 @@
 // Copying to the clipboard. On plain HTTP, browsers have no clipboard API, so a selection is copied.
 
-function copyBySelection(text) {
+function copyBySelection(/** @type {string} */ text) {
   const area = document.createElement("textarea");
   area.value = text;
   area.className = "sr";
@@ -11,7 +11,7 @@ function copyBySelection(text) {
   return copied;
 }
 
-export async function copyText(text) {
+export async function copyText(/** @type {string} */ text) {
   if (!navigator.clipboard) return copyBySelection(text);
   try {
     await navigator.clipboard.writeText(text);

@@ -7,27 +7,29 @@ let offset = Date.now() - performance.now();
 export const serverNow = () => performance.now() + offset;
 
 /** Set the clock to `text`, the server time of an answer that is `delay` milliseconds old. */
-export function setServerTime(text, delay = 0) {
+export function setServerTime(/** @type {string} */ text, delay = 0) {
   const at = Date.parse(text);
   if (Number.isFinite(at)) offset = at + delay - performance.now();
 }
 
+/** @type {Set<() => void>} */
 const listeners = new Set();
-let timer = null;
+/** @type {Timer} */
+let timer;
 
 function tick() {
   for (const listener of [...listeners]) listener();
 }
 
 /** Call `listener` once a second, with one timer for the whole page. Return a function that stops it. */
-export function everySecond(listener) {
+export function everySecond(/** @type {() => void} */ listener) {
   listeners.add(listener);
   timer ??= setInterval(tick, 1000);
   return () => {
     listeners.delete(listener);
     if (listeners.size === 0) {
       clearInterval(timer);
-      timer = null;
+      timer = undefined;
     }
   };
 }

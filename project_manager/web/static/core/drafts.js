@@ -3,20 +3,20 @@
 const PREFIX = "project-manager:draft:";
 
 /** Return the draft. Private windows may refuse storage; drafts are then not kept. */
-export function draftOf(task) {
+export function draftOf(/** @type {string | number} */ task) {
   try {
-    return JSON.parse(sessionStorage.getItem(PREFIX + task)) ?? { body: "", kind: "comment" };
+    return JSON.parse(sessionStorage.getItem(PREFIX + task) ?? "null") ?? { body: "", kind: "comment" };
   } catch {
     return { body: "", kind: "comment" };
   }
 }
 
-export function keepDraft(task, draft) {
+export function keepDraft(/** @type {string | number} */ task, /** @type {Draft} */ draft) {
   try {
     if (draft.body.trim()) sessionStorage.setItem(PREFIX + task, JSON.stringify(draft));
     else sessionStorage.removeItem(PREFIX + task);
   } catch {
-    return;
+    // Without storage there are no drafts.
   }
 }
 
@@ -25,6 +25,6 @@ export function forgetDrafts() {
   try {
     for (const name of Object.keys(sessionStorage)) if (name.startsWith(PREFIX)) sessionStorage.removeItem(name);
   } catch {
-    return;
+    // Without storage there are no drafts.
   }
 }

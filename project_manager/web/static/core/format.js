@@ -6,50 +6,58 @@ export const DAY = 24 * HOUR;
 
 const clockTime = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
 const dayAndTime = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
-const dayFormat = (year, timeZone) =>
-  new Intl.DateTimeFormat(undefined, { year, month: "short", day: "numeric", timeZone });
-const dayOnly = { local: dayFormat(undefined), UTC: dayFormat(undefined, "UTC") };
-const dayWithYear = { local: dayFormat("numeric"), UTC: dayFormat("numeric", "UTC") };
+const dayFormat = (/** @type {Intl.DateTimeFormatOptions} */ options) =>
+  new Intl.DateTimeFormat(undefined, { month: "short", day: "numeric", ...options });
+const dayOnly = { local: dayFormat({}), UTC: dayFormat({ timeZone: "UTC" }) };
+const dayWithYear = { local: dayFormat({ year: "numeric" }), UTC: dayFormat({ year: "numeric", timeZone: "UTC" }) };
 const whole = new Intl.NumberFormat();
 
-export const hourAndMinute = (ms) => clockTime.format(ms);
-export const fullTime = (text) => dayAndTime.format(new Date(text));
-export const count = (number) => whole.format(number);
-export const plural = (number, one, many = `${one}s`) => `${count(number)} ${number === 1 ? one : many}`;
+export const hourAndMinute = (/** @type {number} */ ms) => clockTime.format(ms);
+export const fullTime = (/** @type {string} */ text) => dayAndTime.format(new Date(text));
+export const count = (/** @type {number} */ number) => whole.format(number);
+export const plural = (/** @type {number} */ number, /** @type {string} */ one, many = `${one}s`) =>
+  `${count(number)} ${number === 1 ? one : many}`;
 
 /** Shorten `text` to `length` characters with an ellipsis. */
-export const truncate = (text, length) => (text.length > length ? `${text.slice(0, length - 1).trimEnd()}…` : text);
+export const truncate = (/** @type {string} */ text, /** @type {number} */ length) =>
+  (text.length > length ? `${text.slice(0, length - 1).trimEnd()}…` : text);
 
-export const times = (number) => ({ 1: "once", 2: "twice" })[number] ?? `${count(number)} times`;
+/** @type {Record<number, string>} */
+const FEW_TIMES = { 1: "once", 2: "twice" };
+export const times = (/** @type {number} */ number) => FEW_TIMES[number] ?? `${count(number)} times`;
 
 const MOMENT = /\b\d{4}-\d\d-\d\dT\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?Z/g;
 
 /** Return a server message with its timestamps in the reader's format. */
-export const readable = (text) => text.replace(MOMENT, (at) => (Number.isNaN(Date.parse(at)) ? at : fullTime(at)));
+export const readable = (/** @type {string} */ text) =>
+  text.replace(MOMENT, (at) => (Number.isNaN(Date.parse(at)) ? at : fullTime(at)));
 
 const RIGHT_TO_LEFT = /[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc\u{10800}-\u{10fff}\u{1e800}-\u{1efff}]/u;
 
 /** Isolate a right-to-left name, so that the text around it keeps its order. */
-export const bidiIsolate = (name) => (RIGHT_TO_LEFT.test(name) ? `\u2068${name}\u2069` : name);
+export const bidiIsolate = (/** @type {string} */ name) => (RIGHT_TO_LEFT.test(name) ? `\u2068${name}\u2069` : name);
 
 /** Return 4:12 or 1:02:33; never below 0:00. */
-export function countdown(ms) {
-  const seconds = Math.max(0, Math.ceil(ms / 1000));
-  const parts = [Math.floor(seconds / 3600), Math.floor(seconds / 60) % 60, seconds % 60];
-  const [hours, minutes, rest] = parts;
-  const two = (number) => String(number).padStart(2, "0");
-  return hours ? `${hours}:${two(minutes)}:${two(rest)}` : `${minutes}:${two(rest)}`;
+export function countdown(/** @type {number} */ ms) {
+  const left = Math.max(0, Math.ceil(ms / 1000));
+  const [h, min, s] = [Math.floor(left / 3600), Math.floor(left / 60) % 60, left % 60];
+  const two = (/** @type {number} */ number) => String(number).padStart(2, "0");
+  return h ? `${h}:${two(min)}:${two(s)}` : `${min}:${two(s)}`;
 }
 
 /** Return "12 Mar", with the year unless it is `year`. `zone` is `local` or `UTC`. */
-export function shortDate(ms, year, zone = "local") {
+export function shortDate(
+  /** @type {number} */ ms,
+  /** @type {number} */ year,
+  /** @type {"local" | "UTC"} */ zone = "local",
+) {
   const date = new Date(ms);
   const own = zone === "UTC" ? date.getUTCFullYear() : date.getFullYear();
   return (own === year ? dayOnly : dayWithYear)[zone].format(date);
 }
 
 /** Return "just now", "5 min ago", "in 2 h" or "12 Mar". */
-export function relative(text, now) {
+export function relative(/** @type {string | number} */ text, /** @type {number} */ now) {
   const at = typeof text === "number" ? text : Date.parse(text);
   const distance = now - at;
   const size = Math.abs(distance);
@@ -68,38 +76,38 @@ export function relative(text, now) {
 }
 
 /** Return a duration: "under a minute", "5 min", "2 h" or "12 d". */
-export function duration(ms) {
+export function duration(/** @type {number} */ ms) {
   if (ms < MINUTE) return "under a minute";
   if (ms < HOUR) return `${Math.floor(ms / MINUTE)} min`;
   return ms < DAY ? `${Math.floor(ms / HOUR)} h` : `${Math.floor(ms / DAY)} d`;
 }
 
 /** Return 90 as "1 h 30 min". */
-export function minutes(total) {
+export function minutes(/** @type {number} */ total) {
   const hours = Math.floor(total / 60);
   const rest = total % 60;
   return [hours ? `${hours} h` : "", rest || !hours ? `${rest} min` : ""].filter(Boolean).join(" ");
 }
 
-export function seconds(total) {
+export function seconds(/** @type {number} */ total) {
   return total < 60 ? `${total} s` : minutes(Math.round(total / 60));
 }
 
 /** Format a value that is a timestamp; return other values unchanged. */
-export const momentOr = (value) =>
+export const momentOr = (/** @type {any} */ value) =>
   (typeof value === "string" && value.replace(MOMENT, "") === "" ? readable(value) : value);
 
 /** Return the value of a datetime-local input for a timestamp. */
-export function toLocalInput(text) {
+export function toLocalInput(/** @type {string | null | undefined} */ text) {
   if (!text) return "";
   const date = new Date(text);
   return new Date(date.getTime() - date.getTimezoneOffset() * MINUTE).toISOString().slice(0, 16);
 }
 
-export const fromLocalInput = (value) => (value ? new Date(value).toISOString() : null);
+export const fromLocalInput = (/** @type {string} */ value) => (value ? new Date(value).toISOString() : null);
 
 /** Return two letters for an avatar: the first ones of the first and last word of an id. */
-export function initials(id) {
+export function initials(/** @type {string} */ id) {
   const words = id.split(/[^\p{L}\p{N}]+/u).filter(Boolean);
   if (words.length === 0) return "?";
   const last = words.length > 1 ? words[words.length - 1] : words[0].slice(1);
@@ -107,7 +115,7 @@ export function initials(id) {
 }
 
 /** Return one of twelve hues, the same for equal texts. */
-export function hueOf(text) {
+export function hueOf(/** @type {string} */ text) {
   let hash = 7;
   for (let index = 0; index < text.length; index += 1) hash = (hash * 31 + text.charCodeAt(index)) >>> 0;
   return hash % 12;

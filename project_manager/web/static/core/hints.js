@@ -1,5 +1,6 @@
 // Hints for users in place of the server's hints for programs, by error code.
 
+/** @type {Record<string, string>} */
 const HINTS = {
   unauthorized: "Sign in again, or ask an operator for a token.",
   role_required: "Your token does not have the required role. Ask an operator for another one.",
@@ -11,4 +12,4 @@ const HINTS = {
   epic_not_found: "It was deleted, or the link is wrong.",
 };
 
-export const hintOf = (body) => HINTS[body.code] ?? body.hint ?? "";
+export const hintOf = (/** @type {Record<string, any>} */ body) => HINTS[body.code] ?? body.hint ?? "";

@@ -9,7 +9,7 @@ export {
 export const html = htm.bind(h);
 
 /** Run `act` and render its changes before returning, so that the next key press meets the new page. */
-export function atOnce(act) {
+export function atOnce(/** @type {() => void} */ act) {
   const before = options.debounceRendering;
   options.debounceRendering = (work) => work();
   try {
@@ -19,15 +19,19 @@ export function atOnce(act) {
   }
 }
 
+export const focusedElement = () => /** @type {HTMLElement | null} */ (document.activeElement);
+
 /** Return class names from a list that may contain falsy entries. */
-export const cx = (...names) => names.filter(Boolean).join(" ");
+export const cx = (/** @type {Array<string | false | null | undefined>} */ ...names) => names.filter(Boolean).join(" ");
 
 /** Return a component that renders again only when one of its properties changes. */
-export function memo(view) {
-  return function Memo(properties) {
-    this.shouldComponentUpdate = (next) => {
-      const names = new Set([...Object.keys(next), ...Object.keys(this.props)]);
-      return [...names].some((name) => name !== "children" && !Object.is(next[name], this.props[name]));
+export function memo(/** @type {import("preact").FunctionComponent<any>} */ view) {
+  /** @this {import("preact").Component} */
+  return function Memo(/** @type {Record<string, any>} */ properties) {
+    this.shouldComponentUpdate = (/** @type {Record<string, any>} */ next) => {
+      const shown = /** @type {Record<string, any>} */ (this.props);
+      const names = new Set([...Object.keys(next), ...Object.keys(shown)]);
+      return [...names].some((name) => name !== "children" && !Object.is(next[name], shown[name]));
     };
     return h(view, properties);
   };

@@ -22,6 +22,7 @@ export const OUTCOME_NAMES = {
   deleted: "task deleted",
 };
 
+/** @type {Record<string, string>} */
 const BY_REASON = {
   failed: "failed",
   lock_expired: "expired",
@@ -29,33 +30,35 @@ const BY_REASON = {
   forced: "forced",
   deleted: "deleted",
 };
+/** @type {Record<string, string>} */
 const BY_STATUS = { DONE: "done", REVIEW: "review", BLOCKED: "blocked", CANCELLED: "cancelled" };
 
 /** Return the outcome of a lease as a key of OUTCOME_NAMES. */
-export function endOf({ reason, status }) {
+export function endOf(/** @type {{ reason: string | null, status: string | null }} */ { reason, status }) {
   if (!reason) return "running";
-  return BY_REASON[reason] ?? ((reason === "auto_release" && BY_STATUS[status]) || "released");
+  return BY_REASON[reason] ?? ((reason === "auto_release" && BY_STATUS[status ?? ""]) || "released");
 }
 
-const lastLeaseEvent = (state) => state.events.findLast((event) => LEASE_EVENTS.has(event.type))?.seq ?? 0;
-const isLive = (state) => state.connection.status === "live";
+const lastLeaseEvent = (/** @type {State} */ state) =>
+  state.events.findLast((event) => LEASE_EVENTS.has(event.type))?.seq ?? 0;
+const isLive = (/** @type {State} */ state) => state.connection.status === "live";
 
 /** Return the server time in milliseconds until which events are known. */
-const freshUntil = ({ status, staleSince }) =>
+const freshUntil = (/** @type {{ status: string, staleSince: number | null }} */ { status, staleSince }) =>
   (status === "live" || !staleSince ? serverNow() : serverNow() - (Date.now() - staleSince));
-const connectionOf = (state) => state.connection;
+const connectionOf = (/** @type {State} */ state) => state.connection;
 
 /**
  * Read the leases that were alive at or after `from`, and read again after events. Return { leases, until }. The time
  * after `until` (server time in milliseconds) is unknown. `until` is null before the first answer.
  */
-export function useLeases(from) {
+export function useLeases(/** @type {number} */ from) {
   const latestSeq = useThrottled(lastLeaseEvent, 1000);
   const live = useThrottled(isLive, 1000);
   const connection = useThrottled(connectionOf, 1000);
   const found = useRef(new Map());
   const begun = useRef(from);
-  const [read, setRead] = useState({ at: null, failed: false });
+  const [read, setRead] = useState({ at: /** @type {number | null} */ (null), failed: false });
   // Repeat a failed read as time passes.
   const again = read.failed ? from : 0;
   useEffect(() => {

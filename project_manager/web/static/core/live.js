@@ -14,6 +14,7 @@ const RESYNC_INTERVAL_MS = 60_000;
 const POLL_SECONDS = 15;
 const POLLS = 20;
 
+/** @type {LiveConnection} */
 const connection = {
   socket: null,
   helloReceived: false,
@@ -21,7 +22,7 @@ const connection = {
   refreshPending: false,
   lastFrame: 0,
   failures: 0,
-  timer: null,
+  timer: undefined,
   downSince: null,
   target: 0,
   needsReload: false,
@@ -32,16 +33,16 @@ const connection = {
   polls: null,
 };
 
-const setStatus = (changes) => dispatch({ type: "connection", connection: changes });
+const setStatus = (/** @type {Partial<Connection>} */ changes) => dispatch({ type: "connection", connection: changes });
 
 /** Return the milliseconds until the next attempt. The delay grows only if the server answers and refuses. */
-function retryDelay(failures, refused) {
+function retryDelay(/** @type {number} */ failures, /** @type {boolean} */ refused) {
   const longest = Math.min(refused ? LONGEST_WAIT_MS : ABSENT_WAIT_MS, 500 * 2 ** failures);
   return refused ? longest / 2 + Math.random() * (longest / 2) : longest * (0.8 + Math.random() * 0.2);
 }
 
 /** Return whether the server itself answered. During a restart, a proxy in front of it answers in another format. */
-const answered = (error) => error.status > 0 && error.code !== "unreadable_answer";
+const answered = (/** @type {ApiFailure} */ error) => error.status > 0 && error.code !== "unreadable_answer";
 
 function address() {
   const scheme = location.protocol === "https:" ? "wss" : "ws";
@@ -81,7 +82,7 @@ const OTHER_DATABASE = "Requests reach different databases. Contact the server a
 const REPEATED_RESYNC = "The server repeatedly requests a resync.";
 
 /** Reload because the server rejects the event number. Repeated resyncs back off. */
-function resync(reason) {
+function resync(/** @type {string} */ reason) {
   connection.needsReload = true;
   if (connection.reloading) return undefined;
   const calm = performance.now() - connection.resyncedAt >= RESYNC_INTERVAL_MS;
@@ -92,20 +93,21 @@ function resync(reason) {
   return disconnected(reason, { stale: true });
 }
 
-let reloadTimer = null;
+/** @type {Timer} */
+let reloadTimer;
 let reloadedAt = -RELOAD_PAUSE_MS;
 
 /** Reload at once, but with pauses while an import of many plans is running. */
 function reloadSoon() {
   const pause = Math.max(0, reloadedAt + RELOAD_PAUSE_MS - performance.now());
   reloadTimer ??= setTimeout(async () => {
-    reloadTimer = null;
+    reloadTimer = undefined;
     reloadedAt = performance.now();
     await reload();
   }, pause);
 }
 
-function hello(frame) {
+function hello(/** @type {Record<string, any>} */ frame) {
   connection.helloReceived = true;
   connection.failedHandshakes = 0;
   setServerTime(frame.server_time);
@@ -118,7 +120,7 @@ function hello(frame) {
   return showProgress();
 }
 
-function receive(frame) {
+function receive(/** @type {Record<string, any>} */ frame) {
   if (frame.type === "hello") hello(frame);
   else if (frame.type === "resync") resync(REPEATED_RESYNC);
   else if (frame.type === "batch" || frame.seq) {
@@ -135,7 +137,10 @@ function drop() {
 }
 
 /** Schedule the next attempt. `stale`: the page is known to be wrong. `refused`: the server answered and refused. */
-function disconnected(reason, { stale = false, refused = stale } = {}) {
+function disconnected(
+  /** @type {string} */ reason,
+  /** @type {{ stale?: boolean, refused?: boolean }} */ { stale = false, refused = stale } = {},
+) {
   drop();
   clearTimeout(connection.timer);
   connection.downSince ??= Date.now();
@@ -152,6 +157,7 @@ function disconnected(reason, { stale = false, refused = stale } = {}) {
   connection.timer = setTimeout(attempt, wait);
 }
 
+/** @type {Record<number, string>} */
 const REASONS = {
   1013: "The server is at its limit of live connections.",
   1008: "The server did not accept the connection.",
@@ -163,7 +169,7 @@ const REFUSED = new Set([1008, 4401]);
  * Handle a closed socket. A failed handshake has no reason, so one REST request tells an unreachable server, an expired
  * session and a blocked WebSocket apart.
  */
-async function closed(event) {
+async function closed(/** @type {CloseEvent} */ event) {
   const helloReceived = connection.helloReceived;
   disconnected(REASONS[event.code] ?? "", { refused: event.code in REASONS || connection.failedHandshakes > 0 });
   if (event.code === TRY_AGAIN_LATER || (helloReceived && !REFUSED.has(event.code))) return;
@@ -175,7 +181,7 @@ async function closed(event) {
   }
 }
 
-function applyPoll(answer) {
+function applyPoll(/** @type {EventsAnswer} */ answer) {
   resetFailures();
   connection.target = answer.head;
   if (applyEvents(answer.items)) reloadSoon();
@@ -225,7 +231,7 @@ function open() {
   };
 }
 
-export function reconnect() {
+function reconnect() {
   clearTimeout(connection.timer);
   drop();
   open();

@@ -3,7 +3,7 @@
 const PREFIX = "project-manager:";
 
 /** Private windows may refuse storage. Settings are then lost, and the page still works. */
-export function loadSetting(name, fallback) {
+export function loadSetting(/** @type {string} */ name, /** @type {any} */ fallback) {
   try {
     const text = localStorage.getItem(PREFIX + name);
     return text === null ? fallback : JSON.parse(text);
@@ -12,10 +12,10 @@ export function loadSetting(name, fallback) {
   }
 }
 
-export function saveSetting(name, value) {
+export function saveSetting(/** @type {string} */ name, /** @type {any} */ value) {
   try {
     localStorage.setItem(PREFIX + name, JSON.stringify(value));
   } catch {
-    return;
+    // Without storage, settings last as long as the page.
   }
 }

@@ -2,6 +2,7 @@
 import { openDialog } from "./ask.js";
 import { draftOf, keepDraft } from "./drafts.js";
 
+/** @type {Partial<Record<Status, { title: string, label: string, required: boolean, fault?: string }>>} */
 const COMMENT_PROMPTS = {
   REVIEW: {
     title: "Send back",
@@ -12,16 +13,22 @@ const COMMENT_PROMPTS = {
   BLOCKED: { title: "Unblock", label: "What should the next agent know?", required: false },
 };
 
-const draftKey = (task, status) => `${task.id}:${status}`;
+const draftKey = (/** @type {Task} */ task, /** @type {Status} */ status) => `${task.id}:${status}`;
 
-export const commentDraft = (task, status) => draftOf(draftKey(task, status)).body;
-export const saveComment = (task, status, body) => keepDraft(draftKey(task, status), { body, kind: "comment" });
+export const commentDraft = (/** @type {Task} */ task, /** @type {Status} */ status) =>
+  draftOf(draftKey(task, status)).body;
+export const saveComment = (/** @type {Task} */ task, /** @type {Status} */ status, /** @type {string} */ body) =>
+  keepDraft(draftKey(task, status), { body, kind: "comment" });
 
 /** Delete the draft after it was sent. */
-export const clearComment = (task, status) => saveComment(task, status, "");
+export const clearComment = (/** @type {Task} */ task, /** @type {Status} */ status) => saveComment(task, status, "");
 
 /** Ask for the comment of this move. Resolve to "" if the move needs none, and to null if the user cancels. */
-export function askComment(task, status, title) {
+export function askComment(
+  /** @type {Task} */ task,
+  /** @type {Status} */ status,
+  /** @type {string | undefined} */ title,
+) {
   const line = status === "TODO" ? COMMENT_PROMPTS[task.status] : undefined;
   if (!line) return Promise.resolve("");
   return new Promise((resolve) =>

@@ -1,15 +1,17 @@
 // Tasks by status. Each status has its own order and stays sorted when tasks are added or removed.
 import { STATUSES } from "./vocabulary.js";
 
-const byPriority = (a, b) => a.priority - b.priority || a.id - b.id;
-const byClaimOrder = (a, b) => b.ready - a.ready || a.priority - b.priority || b.unblocks - a.unblocks || a.id - b.id;
-const newest = (field) => (a, b) => {
+const byPriority = (/** @type {Task} */ a, /** @type {Task} */ b) => a.priority - b.priority || a.id - b.id;
+const byClaimOrder = (/** @type {Task} */ a, /** @type {Task} */ b) =>
+  Number(b.ready) - Number(a.ready) || a.priority - b.priority || b.unblocks - a.unblocks || a.id - b.id;
+const newest = (/** @type {"completed_at" | "updated_at"} */ field) =>
+  (/** @type {Task} */ a, /** @type {Task} */ b) => {
   const left = a[field] ?? a.updated_at;
   const right = b[field] ?? b.updated_at;
   return left < right ? 1 : left > right ? -1 : b.id - a.id;
 };
 
-// TODO is in claim order.
+/** @type {Record<Status, (a: Task, b: Task) => number>} TODO is in claim order. */
 const ORDERS = {
   BACKLOG: byPriority,
   TODO: byClaimOrder,
@@ -20,10 +22,15 @@ const ORDERS = {
   CANCELLED: newest("updated_at"),
 };
 
-export const emptyColumns = () => Object.fromEntries(STATUSES.map((status) => [status, []]));
+export const emptyColumns = () =>
+  /** @type {Columns} */ (Object.fromEntries(STATUSES.map((status) => [status, /** @type {Task[]} */ ([])])));
 
 /** Return the index of `task` in the sorted `column`, or the index at which to insert it. */
-function position(column, task, order) {
+function position(
+  /** @type {Task[]} */ column,
+  /** @type {Task} */ task,
+  /** @type {(a: Task, b: Task) => number} */ order,
+) {
   let low = 0;
   let high = column.length;
   while (low < high) {
@@ -34,18 +41,18 @@ function position(column, task, order) {
   return low;
 }
 
-export function insert(columns, task) {
+export function insert(/** @type {Columns} */ columns, /** @type {Task} */ task) {
   const column = columns[task.status];
   column.splice(position(column, task, ORDERS[task.status]), 0, task);
 }
 
 /** Remove `task`, which must be the inserted object: tasks are replaced, never changed. */
-export function removeFrom(columns, task) {
+export function removeFrom(/** @type {Columns} */ columns, /** @type {Task} */ task) {
   const column = columns[task.status];
   const index = position(column, task, ORDERS[task.status]);
   if (column[index] === task) column.splice(index, 1);
 }
 
-export function sortAll(columns) {
+export function sortAll(/** @type {Columns} */ columns) {
   for (const status of STATUSES) columns[status].sort(ORDERS[status]);
 }

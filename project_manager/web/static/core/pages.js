@@ -5,9 +5,14 @@ export const PER_CALL = 500;
 const EXCERPT_CHARACTERS = 280;
 
 /** Read a list to its end. Pages with long texts are shorter, so the number of rows does not show the last page. */
-async function forEachPage(path, query, each) {
+async function forEachPage(
+  /** @type {string} */ path,
+  /** @type {Query} */ query,
+  /** @type {(page: any) => void} */ each,
+) {
   let cursor;
   do {
+    /** @type {{ items: any[], total: number, next_cursor: string | null }} */
     const page = await get(path, { ...query, limit: PER_CALL, cursor });
     each(page);
     cursor = page.next_cursor;
@@ -15,19 +20,24 @@ async function forEachPage(path, query, each) {
 }
 
 /** Return all rows of a list. */
-export async function fetchAll(path, query = {}) {
+export async function fetchAll(/** @type {string} */ path, /** @type {Query} */ query = {}) {
+  /** @type {any[]} */
   const items = [];
   await forEachPage(path, query, (page) => items.push(...page.items));
   return items;
 }
 
 /** Return the item with only the start of a long description, as the board has it, to save memory. */
-function withExcerpt(item) {
+function withExcerpt(/** @type {any} */ item) {
   const lead = Array.from(item.description.slice(0, 2 * EXCERPT_CHARACTERS)).slice(0, EXCERPT_CHARACTERS).join("");
   return lead.length === item.description.length ? item : { ...item, description: lead, description_truncated: true };
 }
 
-async function fetchExcerpts(path, progress = () => {}) {
+async function fetchExcerpts(
+  /** @type {string} */ path,
+  /** @type {(read: number, total: number) => void} */ progress = () => {},
+) {
+  /** @type {any[]} */
   const items = [];
   await forEachPage(path, {}, (page) => {
     for (const item of page.items) items.push(withExcerpt(item));
@@ -40,7 +50,7 @@ async function fetchExcerpts(path, progress = () => {}) {
  * Return the board in the format of `/api/board/state`, read page by page. Its event number is from before the first
  * page, so later events repeat changes made during the read. `progress(read, total)` counts tasks.
  */
-export async function pagedBoard(progress) {
+export async function pagedBoard(/** @type {(read: number, total: number) => void} */ progress) {
   const { head, epoch } = await get("/api/events", { limit: 1 });
   const projects = await fetchExcerpts("/api/projects");
   const epics = await fetchExcerpts("/api/epics");

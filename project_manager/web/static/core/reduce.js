@@ -5,14 +5,13 @@ import { emptyColumns, insert, removeFrom, sortAll } from "./order.js";
 const EVENTS_KEPT = 1000;
 const ERRORS_SHOWN = 2;
 
+/** @returns {State} */
 export function initialState() {
   return {
     loaded: false,
     failure: null,
-    // Progress of a board that loads in pages: { read, total } in tasks.
     loading: null,
     projects: new Map(),
-    // Ids of archived projects, as of the board and later events.
     archived: new Set(),
     epics: new Map(),
     tasks: new Map(),
@@ -23,16 +22,14 @@ export function initialState() {
     events: [],
     seq: 0,
     epoch: null,
-    // One counter for each kind. Views compare counters instead of whole maps.
     revision: { tasks: 0, plans: 0, events: 0, agents: 0 },
     connection: { status: "connecting", behind: 0, retryAt: null, staleSince: null, reason: "" },
     serverVersion: null,
     session: null,
     signIn: false,
-    // Reason for a second sign-in: "ended" or "asked"; null for a first sign-in.
     whySignIn: null,
-    route: null,
-    // Whether descriptions are truncated, and the tasks that the server found in their remaining text.
+    // Set by startRouting() before the first component renders.
+    route: /** @type {any} */ (null),
     shortened: false,
     found: { q: "", ids: new Set() },
     dialogs: [],
@@ -42,29 +39,30 @@ export function initialState() {
   };
 }
 
-function link(index, from, to) {
-  if (!index.has(to)) index.set(to, new Set());
-  index.get(to).add(from);
+function link(/** @type {Map<number, Set<number>>} */ index, /** @type {number} */ from, /** @type {number} */ to) {
+  const linked = index.get(to);
+  if (linked) linked.add(from);
+  else index.set(to, new Set([from]));
 }
 
-function unlink(index, from, to) {
+function unlink(/** @type {Map<number, Set<number>>} */ index, /** @type {number} */ from, /** @type {number} */ to) {
   index.get(to)?.delete(from);
 }
 
-function addTask(state, task) {
+function addTask(/** @type {State} */ state, /** @type {Task} */ task) {
   state.tasks.set(task.id, task);
   for (const id of task.depends_on) link(state.dependents, task.id, id);
   for (const id of task.conflicts_with) link(state.conflicts, task.id, id);
 }
 
-function dropTask(state, task) {
+function dropTask(/** @type {State} */ state, /** @type {Task} */ task) {
   removeFrom(state.columns, task);
   for (const id of task.depends_on) unlink(state.dependents, task.id, id);
   for (const id of task.conflicts_with) unlink(state.conflicts, task.id, id);
   state.tasks.delete(task.id);
 }
 
-function putTask(state, task) {
+function putTask(/** @type {State} */ state, /** @type {Task} */ task) {
   const known = state.tasks.get(task.id);
   if (known && known.version > task.version) return;
   if (known) dropTask(state, known);
@@ -73,7 +71,7 @@ function putTask(state, task) {
 }
 
 /** Return the ids of the tasks whose readiness may depend on these tasks. */
-export function neighbours(state, ids) {
+export function neighbours(/** @type {State} */ state, /** @type {Iterable<number>} */ ids) {
   const found = new Set(ids);
   for (const id of ids) {
     for (const other of state.dependents.get(id) ?? []) found.add(other);
@@ -83,7 +81,7 @@ export function neighbours(state, ids) {
   return found;
 }
 
-function loadBoard(state, board) {
+function loadBoard(/** @type {State} */ state, /** @type {Board} */ board) {
   state.projects = new Map(board.projects.map((project) => [project.id, project]));
   state.archived = new Set(board.projects.filter((project) => project.archived_at).map((project) => project.id));
   state.epics = new Map(board.epics.map((epic) => [epic.id, epic]));
@@ -110,7 +108,7 @@ function loadBoard(state, board) {
 }
 
 /** Return the task with the fields of the event, or null if the event has none. */
-function taskAfterEvent(task, event) {
+function taskAfterEvent(/** @type {Task} */ task, /** @type {OutboxEvent} */ event) {
   const status = event.status ?? task.status;
   const version = event.version ?? task.version;
   if (event.type === "task.locked" && event.lock) return { ...task, status, version, lock: event.lock, ready: false };
@@ -127,16 +125,17 @@ function taskAfterEvent(task, event) {
   return null;
 }
 
-function applyToTask(state, event) {
+function applyToTask(/** @type {State} */ state, /** @type {OutboxEvent} */ event) {
   const task = state.tasks.get(event.task_id);
   if (!task || state.pending.has(task.id)) return;
   const next = taskAfterEvent(task, event);
   if (next) putTask(state, next);
 }
 
-const itemsWithin = (map, field, id) => [...map.values()].filter((item) => item[field] === id);
+const itemsWithin = (/** @type {Map<number, any>} */ map, /** @type {string} */ field, /** @type {number} */ id) =>
+  [...map.values()].filter((item) => item[field] === id);
 
-function removeDeleted(state, event) {
+function removeDeleted(/** @type {State} */ state, /** @type {OutboxEvent} */ event) {
   if (event.type === "task.deleted") {
     const task = state.tasks.get(event.task_id);
     if (task) dropTask(state, task);
@@ -156,10 +155,10 @@ function removeDeleted(state, event) {
  * Return whether the event archives or unarchives its project: then all of its tasks must be read again. Each project
  * event has `archived`.
  */
-export const changesArchived = (state, event) =>
+export const changesArchived = (/** @type {State} */ state, /** @type {OutboxEvent} */ event) =>
   "archived" in event && event.archived !== state.archived.has(event.project_id);
 
-function applyEvent(state, event) {
+function applyEvent(/** @type {State} */ state, /** @type {OutboxEvent} */ event) {
   if (event.seq <= state.seq) return;
   if (changesArchived(state, event)) {
     if (event.archived) state.archived.add(event.project_id);
@@ -174,18 +173,19 @@ function applyEvent(state, event) {
   }
 }
 
-function trimEvents(state) {
+function trimEvents(/** @type {State} */ state) {
   if (state.events.length > EVENTS_KEPT * 1.5) state.events = state.events.slice(-EVENTS_KEPT);
   state.revision.events += 1;
 }
 
 /** Add events from before the page was opened, oldest first. */
-function addHistory(state, events) {
+function addHistory(/** @type {State} */ state, /** @type {OutboxEvent[]} */ events) {
   const first = state.events.length ? state.events[0].seq : Infinity;
   state.events = [...events.filter((event) => event.seq < first), ...state.events];
   trimEvents(state);
 }
 
+/** @type {Reducers} */
 const REDUCERS = {
   board: (state, { board }) => loadBoard(state, board),
   loading: (state, { read, total }) => {
@@ -201,7 +201,7 @@ const REDUCERS = {
   history: (state, { events }) => addHistory(state, events),
   tasks: (state, { tasks, gone = [] }) => {
     for (const task of tasks) putTask(state, task);
-    for (const id of gone) if (state.tasks.has(id)) dropTask(state, state.tasks.get(id));
+    for (const task of gone.map((id) => state.tasks.get(id))) if (task) dropTask(state, task);
     state.revision.tasks += 1;
   },
   pending: (state, { id, on }) => {
@@ -263,6 +263,7 @@ const REDUCERS = {
   },
 };
 
-export function reduce(state, action) {
-  REDUCERS[action.type](state, action);
+export function reduce(/** @type {State} */ state, /** @type {Action} */ action) {
+  const reducer = /** @type {(state: State, action: Action) => void} */ (REDUCERS[action.type]);
+  reducer(state, action);
 }

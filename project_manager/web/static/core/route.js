@@ -4,26 +4,31 @@ import { dispatchNow, state } from "./store.js";
 export const VIEWS = ["board", "needs", "agents", "activity", "graph", "projects"];
 const NUMBERS = ["project", "epic", "task"];
 const WORDS = ["label", "holder", "ready", "q", "status", "around", "lane"];
+/** @type {RouteName[]} */
 export const FILTERS = ["project", "epic", "label", "holder", "ready", "q"];
 
-function parse(search) {
+function parse(/** @type {string} */ search) {
   const query = new URLSearchParams(search);
-  const route = { view: VIEWS.includes(query.get("view")) ? query.get("view") : "board" };
+  const view = query.get("view") ?? "";
+  /** @type {any} */
+  const route = { view: VIEWS.includes(view) ? view : "board" };
   for (const name of NUMBERS) {
     const number = Number(query.get(name));
     route[name] = Number.isSafeInteger(number) && number > 0 ? number : null;
   }
   for (const name of WORDS) route[name] = query.get(name) || null;
-  return route;
+  return /** @type {Route} */ (route);
 }
 
 // The filters of each view. Other filters are kept for later and are not in its address.
+/** @type {Record<string, RouteName[]>} */
 const FILTERS_BY_VIEW = { board: FILTERS, graph: ["project", "epic", "label"] };
-const filtersOf = (view) => FILTERS_BY_VIEW[view] ?? ["project"];
+const filtersOf = (/** @type {string} */ view) => FILTERS_BY_VIEW[view] ?? ["project"];
+/** @type {KeptFilters} */
 const kept = {};
 
 /** Return the kept filters that the present view does not use. A change that sets a filter drops them. */
-function filtersFor(changes) {
+function filtersFor(/** @type {RouteChanges} */ changes) {
   const fresh = FILTERS.some((name) => changes[name]);
   const taken = filtersOf(state.route.view);
   return Object.fromEntries(
@@ -32,12 +37,14 @@ function filtersFor(changes) {
 }
 
 /** Return the address of the present view with some parts changed; null removes a part. */
-export function hrefOf(changes) {
+export function hrefOf(/** @type {RouteChanges} */ changes) {
   const next = { ...state.route, ...filtersFor(changes), ...changes };
   const query = new URLSearchParams();
   if (next.view !== "board") query.set("view", next.view);
-  for (const name of [...filtersOf(next.view), "status", "around", "lane", "task"]) {
-    if (next[name]) query.set(name, next[name]);
+  /** @type {RouteName[]} */
+  const names = [...filtersOf(next.view), "status", "around", "lane", "task"];
+  for (const name of names) {
+    if (next[name]) query.set(name, String(next[name]));
   }
   const text = query.toString();
   return text ? `/?${text}` : "/";
@@ -52,7 +59,10 @@ function read() {
   dispatchNow({ type: "route", route });
 }
 
-export function navigate(changes, { replace = false } = {}) {
+export function navigate(
+  /** @type {RouteChanges} */ changes,
+  /** @type {{ replace?: boolean }} */ { replace = false } = {},
+) {
   const href = hrefOf(changes);
   for (const name of FILTERS) if (name in changes) kept[name] = changes[name];
   if (replace) history.replaceState(null, "", href);
@@ -63,11 +73,11 @@ export function navigate(changes, { replace = false } = {}) {
 /** Filters except the project. */
 const NARROWING_FILTERS = FILTERS.filter((name) => name !== "project");
 
-export const isFiltered = (route) => NARROWING_FILTERS.some((name) => route[name]);
+export const isFiltered = (/** @type {Route} */ route) => NARROWING_FILTERS.some((name) => route[name]);
 export const clearFilters = () => navigate(Object.fromEntries(NARROWING_FILTERS.map((name) => [name, null])));
 
 /** Follow an internal link without leaving the page, unless the click opens a new tab. */
-export function follow(event, changes) {
+export function follow(/** @type {MouseEvent} */ event, /** @type {RouteChanges} */ changes) {
   if (event.defaultPrevented || event.button || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) {
     return;
   }
@@ -80,5 +90,5 @@ export function startRouting() {
   read();
 }
 
-export const openTask = (id) => navigate({ task: id });
+export const openTask = (/** @type {number} */ id) => navigate({ task: id });
 export const closeTask = () => navigate({ task: null });

@@ -6,9 +6,9 @@ import { loadSetting, saveSetting } from "./local_storage.js";
 import { dispatch, dispatchNow, state } from "./store.js";
 
 /** Return whether another user signs in on this page. Sessions of a server without tokens have no user. */
-function isOtherUser(session) {
-  const before = state.session?.auth_required && state.session.actor;
-  return Boolean(before) && before.id !== session.actor?.id;
+function isOtherUser(/** @type {Session} */ session) {
+  const before = state.session?.auth_required ? state.session.actor : null;
+  return before !== null && before.id !== session.actor?.id;
 }
 
 /** Ask for a token. A setting records the last sign-in, because scripts cannot read the cookie. */
@@ -42,7 +42,7 @@ export async function readSession() {
 }
 
 /** Replace the message of a 401 with instructions about the token. */
-function describeError(error) {
+function describeError(/** @type {ApiFailure} */ error) {
   if (error.status !== 401) return;
   error.message = "The token is unknown or revoked.";
   error.hint = "Check that the token is complete, or ask an operator for another one.";
@@ -55,7 +55,7 @@ const COOKIE_NOT_STORED = {
 };
 
 /** Sign in with a token. Throw ApiError with a message for the user. */
-export async function signIn(token) {
+export async function signIn(/** @type {string} */ token) {
   try {
     await post("/api/session", { token });
     if (!(await resumeSession())) throw new ApiError(0, COOKIE_NOT_STORED);

@@ -3,6 +3,7 @@ import { useEffect, useState } from "./html.js";
 import { initialState, reduce } from "./reduce.js";
 
 export const state = initialState();
+/** @type {Set<() => void>} */
 const watchers = new Set();
 let scheduled = false;
 
@@ -19,23 +20,27 @@ function schedule() {
   else requestAnimationFrame(notify);
 }
 
-export function dispatch(action) {
+export function dispatch(/** @type {Action} */ action) {
   reduce(state, action);
   schedule();
 }
 
 /** Dispatch an action and repaint at once, for direct user actions. */
-export function dispatchNow(action) {
+export function dispatchNow(/** @type {Action} */ action) {
   reduce(state, action);
   notify();
 }
 
-export function watch(watcher) {
+/** Call `watcher` after each change. Return a function that stops it. */
+export function watch(/** @type {() => void} */ watcher) {
   watchers.add(watcher);
   return () => watchers.delete(watcher);
 }
 
-/** Return the part of the state that `select` picks. Render again only when its value changes. */
+/**
+ * Return the part of the state that `select` picks. Render again only when its value changes.
+ * @template Part @param {(state: State) => Part} select
+ */
 export function useStore(select) {
   const [, setCount] = useState(0);
   const value = select(state);
@@ -54,21 +59,25 @@ export function useStore(select) {
   return value;
 }
 
-/** Like useStore, for values that change in bursts: update at once, then at most every `ms` milliseconds. */
+/**
+ * Like useStore, for values that change in bursts: update at once, then at most every `ms` milliseconds.
+ * @template Part @param {(state: State) => Part} select
+ */
 export function useThrottled(select, ms = 1000) {
   const [value, setValue] = useState(() => select(state));
   useEffect(() => {
-    let timer = null;
+    /** @type {Timer} */
+    let timer;
     let last = value;
     const take = () => {
-      timer = null;
+      timer = undefined;
       const next = select(state);
       if (Object.is(next, last)) return;
       last = next;
       setValue(next);
       timer = setTimeout(take, ms);
     };
-    const check = () => timer === null && take();
+    const check = () => void (timer || take());
     check();
     const stop = watch(check);
     return () => {

@@ -10,6 +10,7 @@ const SEARCH_MS = 250;
 const RETRY_MS = 2000;
 const LEASE_REFRESH_SECONDS = 8;
 
+/** @type {Record<"tasks" | "projects" | "epics", Set<number>>} Ids of rows to read. */
 const dirty = { tasks: new Set(), projects: new Set(), epics: new Set() };
 let running = false;
 let scheduled = false;
@@ -35,7 +36,7 @@ function schedule(ms = GATHER_MS) {
   setTimeout(flush, ms);
 }
 
-export function markDirty(ids) {
+export function markDirty(/** @type {Iterable<number>} */ ids) {
   for (const id of ids) dirty.tasks.add(id);
   schedule();
 }
@@ -52,11 +53,11 @@ function nextDirtyTasks() {
   return ids;
 }
 
-async function readTasks(ids) {
+async function readTasks(/** @type {number[]} */ ids) {
   const tasks = await fetchAll("/api/tasks", { ids: ids.join(",") });
   const found = new Set(tasks.map((task) => task.id));
   // A pending write has already changed the task on the page, and reads it again when it ends.
-  const settled = (id) => !state.pending.has(id);
+  const settled = (/** @type {number} */ id) => !state.pending.has(id);
   dispatch({
     type: "tasks",
     tasks: tasks.filter((task) => settled(task.id)),
@@ -65,28 +66,29 @@ async function readTasks(ids) {
 }
 
 /** Read the full task. The board has only the start of a long description. */
-export async function readTask(id) {
+export async function readTask(/** @type {number} */ id) {
   const task = await get(`/api/tasks/${id}`);
   dispatch({ type: "tasks", tasks: [task] });
   return task;
 }
 
 /** Read a full project or epic. */
-export async function readPlan(kind, id) {
+export async function readPlan(/** @type {"project" | "epic"} */ kind, /** @type {number} */ id) {
   const item = await get(`/api/${kind}s/${id}`);
   dispatch({ type: "plans", [`${kind}s`]: [item] });
   return item;
 }
 
 /** Search on the server, because the board has only the start of long descriptions. */
-async function searchServer(q) {
+async function searchServer(/** @type {string} */ q) {
   const tasks = await fetchAll("/api/tasks", { q, fields: "id" });
   if (state.route.q === q) dispatch({ type: "found", q, ids: new Set(tasks.map((task) => task.id)) });
 }
 
 export function watchSearch() {
   let asked = "";
-  let timer = null;
+  /** @type {Timer} */
+  let timer;
   return watch(() => {
     const q = state.loaded && state.shortened ? state.route?.q ?? "" : "";
     if (q === asked) return;
@@ -97,7 +99,7 @@ export function watchSearch() {
 }
 
 /** Return null for a deleted item; its own event removes it from the page. */
-async function fetchPlanOrNull(kind, id) {
+async function fetchPlanOrNull(/** @type {"projects" | "epics"} */ kind, /** @type {number} */ id) {
   try {
     return await get(`/api/${kind}/${id}`);
   } catch (error) {
@@ -106,7 +108,7 @@ async function fetchPlanOrNull(kind, id) {
   }
 }
 
-async function readPlans(kind) {
+async function readPlans(/** @type {"projects" | "epics"} */ kind) {
   const ids = [...dirty[kind]];
   dirty[kind].clear();
   try {
@@ -137,7 +139,7 @@ async function flush() {
 }
 
 /** Apply events and schedule reads of the rows they changed. Return true if the board must be reloaded. */
-export function applyEvents(events) {
+export function applyEvents(/** @type {OutboxEvent[]} */ events) {
   const unseen = events.filter((event) => event.seq > state.seq);
   if (unseen.length === 0) return false;
   const needsReload = unseen.some((event) => event.type === "import.finished" || changesArchived(state, event));

@@ -3,7 +3,9 @@ import { loadSetting, saveSetting } from "./local_storage.js";
 import { toast } from "./ask.js";
 
 const THEMES = ["auto", "light", "dark"];
+/** @type {Record<string, string>} */
 const NAMES = { auto: "As the system", light: "Light", dark: "Dark" };
+/** @type {Set<() => void>} */
 const listeners = new Set();
 
 export const theme = () => (THEMES.includes(loadSetting("theme", "auto")) ? loadSetting("theme", "auto") : "auto");
@@ -22,7 +24,7 @@ export function cycleTheme() {
   toast(`Theme: ${themeName()}`);
 }
 
-export function onTheme(listener) {
+export function onTheme(/** @type {() => void} */ listener) {
   listeners.add(listener);
   return () => listeners.delete(listener);
 }

@@ -1,9 +1,12 @@
 // Labels and rules of the domain: statuses, priorities, kinds of log entries, and the permission to write.
 import { readable } from "./format.js";
 
+/** @type {Status[]} */
 export const STATUSES = ["BACKLOG", "TODO", "IN_PROGRESS", "REVIEW", "BLOCKED", "DONE", "CANCELLED"];
+/** @type {Set<Status>} */
 export const CLOSED = new Set(["DONE", "CANCELLED"]);
 
+/** @type {Record<Status, string>} */
 export const STATUS_NAMES = {
   BACKLOG: "Backlog",
   TODO: "To do",
@@ -15,6 +18,7 @@ export const STATUS_NAMES = {
 };
 
 export const EPIC_STATUSES = ["ACTIVE", "PLANNED", "COMPLETED", "CANCELLED"];
+/** @type {Record<string, string>} */
 export const EPIC_STATUS_NAMES = {
   ACTIVE: "Active",
   PLANNED: "Planned",
@@ -25,6 +29,7 @@ export const EPIC_STATUS_NAMES = {
 export const PRIORITY_NAMES = ["Urgent", "High", "Normal", "Low", "Lowest"];
 
 export const LOG_KINDS = ["comment", "progress", "handoff", "evidence"];
+/** @type {Record<string, string>} */
 export const LOG_KIND_NAMES = {
   comment: "Comment",
   progress: "Progress",
@@ -34,6 +39,7 @@ export const LOG_KIND_NAMES = {
 };
 
 const OPEN = STATUSES.filter((status) => !CLOSED.has(status));
+/** @type {Record<Status, Status[]>} */
 const TRANSITIONS = {
   BACKLOG: STATUSES.filter((status) => status !== "REVIEW"),
   TODO: STATUSES,
@@ -45,23 +51,24 @@ const TRANSITIONS = {
 };
 
 /** Return the statuses that a task may move to. The server decides; this avoids requests that it would reject. */
-export const allowedTransitions = (status) => TRANSITIONS[status].filter((target) => target !== status);
+export const allowedTransitions = (/** @type {Status} */ status) =>
+  TRANSITIONS[status].filter((target) => target !== status);
 
 /** Return the present status and its allowed targets, in the order of the board. */
-export const statusChoices = (status) =>
+export const statusChoices = (/** @type {Status} */ status) =>
   STATUSES.filter((other) => other === status || TRANSITIONS[status].includes(other));
 
 /** Return the blockers of a task without "it is not TODO", which its column shows already. */
-export const reasonsOf = (task) =>
+export const reasonsOf = (/** @type {Task} */ task) =>
   (task.status === "TODO" ? task.why_not_ready : task.why_not_ready.slice(1)).map(readable);
 
 /** Return the text of a log entry. Only system entries are formatted. */
-export const logText = (entry) => (entry.kind === "system" ? readable(entry.body) : entry.body);
+export const logText = (/** @type {LogView} */ entry) => (entry.kind === "system" ? readable(entry.body) : entry.body);
 
-export const isWithoutHolder = (task) => task.status === "IN_PROGRESS" && !task.lock;
+export const isWithoutHolder = (/** @type {Task} */ task) => task.status === "IN_PROGRESS" && !task.lock;
 
 /** Return whether the actor of the session may write. Roles are names or ranks. */
-export function canWrite(session) {
+export function canWrite(/** @type {Session | null} */ session) {
   const role = session?.actor?.role;
   return role !== undefined && role !== "viewer" && role !== 0 && role !== "VIEWER";
 }

@@ -2,39 +2,53 @@
 import { html, useId, useState } from "../core/html.js";
 import { Icon } from "../ui/icons.js";
 
+function inputOf(
+  /** @type {string} */ kind,
+  /** @type {object} */ common,
+  /** @type {(event: UiEvent) => void} */ set,
+  /** @type {Choice[]} */ options = [],
+) {
+  if (kind === "select") {
+    return html`<select ...${common} onChange=${set}>
+      ${options.map(([option, text]) => html`<option key=${option} value=${option}>${text}</option>`)}
+    </select>`;
+  }
+  if (kind === "textarea") return html`<textarea dir="auto" ...${common} onInput=${set}></textarea>`;
+  return html`<input type=${kind} dir=${kind === "text" ? "auto" : undefined} ...${common} onInput=${set} />`;
+}
+
 /** A labelled input. `kind` is a tag or an input type; `fault` is the server's field error. */
-export function Field({ label, name, kind = "text", value, onChange, fault, hint, options, ...rest }) {
+export function Field(
+  /** @type {FieldProps} */
+  { label, name, kind = "text", value, onChange, fault, hint, options, ...rest },
+) {
   const id = useId();
   const described = [fault && `${id}-fault`, hint && `${id}-hint`].filter(Boolean).join(" ") || undefined;
-  const common = { id, name, "aria-invalid": fault ? "true" : undefined, "aria-describedby": described, ...rest };
-  const set = (event) => onChange(event.target.value);
-  const typed = kind === "textarea" || kind === "text" ? { dir: "auto" } : {};
-  const input =
-    kind === "textarea"
-      ? html`<textarea ...${typed} ...${common} value=${value} onInput=${set}></textarea>`
-    : kind === "select"
-      ? html`<select ...${common} value=${value} onChange=${set}>
-        ${options.map(([option, text]) => html`<option key=${option} value=${option}>${text}</option>`)}
-      </select>`
-    : html`<input type=${kind} ...${typed} ...${common} value=${value} onInput=${set} />`;
-  return html`<div class="field ${fault ? "faulty" : ""}"><label for=${id}>${label}</label>${input}
+  const invalid = fault ? "true" : undefined;
+  const common = { id, name, value, "aria-invalid": invalid, "aria-describedby": described, ...rest };
+  const set = (/** @type {UiEvent} */ event) => onChange(event.target.value);
+  return html`<div class="field ${fault ? "faulty" : ""}"><label for=${id}>${label}</label>
+    ${inputOf(kind, common, set, options)}
     ${hint && html`<p class="hint" id=${`${id}-hint`}>${hint}</p>`}
     ${fault && html`<p class="fault" id=${`${id}-fault`}><${Icon} name="warn" />${fault}</p>`}</div>`;
 }
 
-/** Return the state of a form: its values, field errors, and the error without a field. */
-export function useForm(initial) {
+/**
+ * Return the state of a form: its values, field errors, and the error without a field.
+ * @template {Record<string, any>} Values
+ */
+export function useForm(/** @type {Values} */ initial) {
   const [values, setValues] = useState(initial);
   const [begun] = useState(() => JSON.stringify(initial));
-  const [error, setError] = useState(null);
+  const [error, setError] = useState(/** @type {ApiFailure | null} */ (null));
   const [busy, setBusy] = useState(false);
-  const field = (name) => ({
+  const field = (/** @type {string} */ name) => ({
     name,
     value: values[name],
     fault: error?.faults?.[name],
-    onChange: (value) => setValues((old) => ({ ...old, [name]: value })),
+    onChange: (/** @type {any} */ value) => setValues((old) => ({ ...old, [name]: value })),
   });
-  const submit = (send) => async (event) => {
+  const submit = (/** @type {(values: Values) => unknown} */ send) => async (/** @type {UiEvent} */ event) => {
     event.preventDefault();
     if (busy) return;
     setBusy(true);
@@ -44,14 +58,15 @@ export function useForm(initial) {
     } catch (failure) {
       if (failure.status === undefined) throw failure;
       setError(failure);
+    } finally {
+      setBusy(false);
     }
-    setBusy(false);
   };
   return { values, setValues, dirty: JSON.stringify(values) !== begun, error, setError, busy, field, submit };
 }
 
 /** The error, unless all of its messages are shown at their fields. */
-export function FormError({ error, shown, children }) {
+export function FormError(/** @type {FormErrorProps} */ { error, shown, children }) {
   if (!error) return null;
   const elsewhere = Object.entries(error.faults).filter(([name]) => !shown.includes(name));
   return html`<div class="form-error" role="alert" data-testid="form-error">
@@ -66,7 +81,7 @@ export function FormError({ error, shown, children }) {
 }
 
 /** The buttons of a form. `children` are further buttons between Cancel and submit. */
-export function FormFoot({ onCancel, busy, confirm, children }) {
+export function FormFoot(/** @type {FormFootProps} */ { onCancel, busy, confirm, children }) {
   return html`<footer class="dialog-foot">
     <button type="button" onClick=${onCancel}>Cancel</button>
     ${children}

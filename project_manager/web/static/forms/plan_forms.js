@@ -5,28 +5,28 @@ import { bidiIsolate } from "../core/format.js";
 import { html, useState } from "../core/html.js";
 import { dispatchNow, state } from "../core/store.js";
 import { EPIC_STATUSES, EPIC_STATUS_NAMES } from "../core/vocabulary.js";
-import { projectOptions } from "../views/filterbar.js";
+import { projectOptions } from "../core/options.js";
 import { Dialog } from "../ui/dialog.js";
 import { Field, FormError, FormFoot, useForm } from "./field.js";
 
 /**
  * Create an item, or send its changed fields. After a conflict, show the other change; the next attempt overwrites it.
  */
-function usePlanForm({ id, kind, item, initial, body, then }) {
+function usePlanForm(/** @type {UsePlanFormProps} */ { id, kind, item, initial, body, then }) {
   const form = useForm(initial);
   const [known, setKnown] = useState(item);
   const [key] = useState(newKey);
-  const send = async (values) => {
+  const send = async (/** @type {Record<string, any>} */ values) => {
     try {
       const fresh = known
         ? await patch(`/api/${kind}s/${known.id}`, body(values), known.version)
-        : await post(`/api/${kind}s`, body(values), { key });
+        : await post(`/api/${kind}s`, body(values), key);
       dispatchNow({ type: "plans", [`${kind}s`]: [fresh] });
       toast(`${known ? "Saved" : "Created"} ${bidiIsolate(fresh.name)}`);
       closeDialog(id);
       if (then) queueMicrotask(() => then(fresh));
     } catch (error) {
-      if (error.status === 412) {
+      if (known && error.status === 412) {
         const fresh = await get(`/api/${kind}s/${known.id}`);
         setKnown(fresh);
         dispatchNow({ type: "plans", [`${kind}s`]: [fresh] });
@@ -38,8 +38,10 @@ function usePlanForm({ id, kind, item, initial, body, then }) {
   return { ...form, onSubmit: form.submit(send) };
 }
 
+const BLANK_EPIC = { name: "", description: "", status: "ACTIVE" };
+
 /** The form of a project. `intro` explains its purpose; `then` continues with the new project. */
-export function ProjectForm({ id, project, intro, confirm = "Create project", then }) {
+export function ProjectForm(/** @type {ProjectFormProps} */ { id, project, intro, confirm = "Create project", then }) {
   const form = usePlanForm({
     id,
     kind: "project",
@@ -60,14 +62,15 @@ export function ProjectForm({ id, project, intro, confirm = "Create project", th
   <//>`;
 }
 
-export function EpicForm({ id, epic, project }) {
-  const initial = {
-    project_id: epic?.project_id ?? project ?? state.route.project ?? projectOptions()[0]?.[0] ?? "",
-    name: epic?.name ?? "",
-    description: epic?.description ?? "",
-    status: epic?.status ?? "ACTIVE",
-  };
-  const body = ({ project_id: place, ...values }) => (epic ? values : { ...values, project_id: Number(place) });
+function epicValues(/** @type {Epic | undefined} */ epic, /** @type {number | undefined} */ project) {
+  const { project_id, name, description, status } = epic ?? { project_id: project, ...BLANK_EPIC };
+  return { project_id: project_id ?? state.route.project ?? projectOptions()[0]?.[0] ?? "", name, description, status };
+}
+
+export function EpicForm(/** @type {{ id: number, epic?: Epic, project?: number }} */ { id, epic, project }) {
+  const initial = epicValues(epic, project);
+  const body = (/** @type {{ project_id: any }} */ { project_id: place, ...values }) =>
+    (epic ? values : { ...values, project_id: Number(place) });
   const form = usePlanForm({ id, kind: "epic", item: epic, initial, body });
   return html`<${Dialog} id=${id} title=${epic ? "Edit epic" : "New epic"} dirty=${form.dirty}>
     ${(close) => html`<form onSubmit=${form.onSubmit}>

@@ -1,7 +1,7 @@
 // Ctrl Enter (Cmd Enter) sends the form that has the focus.
 import { onKeys } from "../core/keyboard.js";
 
-function onKeyDown(event) {
+function onKeyDown(/** @type {UiEvent} */ event) {
   const send = event.key === "Enter" && (event.ctrlKey || event.metaKey) && !event.altKey && !event.shiftKey;
   if (!send || event.defaultPrevented || event.repeat) return;
   const form = event.target.closest?.("form");

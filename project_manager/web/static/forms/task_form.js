@@ -8,10 +8,10 @@ import { html, useRef, useState } from "../core/html.js";
 import { loadSetting, saveSetting } from "../core/local_storage.js";
 import { openTask } from "../core/route.js";
 import { state } from "../core/store.js";
-import { PRIORITY_NAMES, STATUS_NAMES } from "../core/vocabulary.js";
+import { PRIORITY_NAMES, STATUSES, STATUS_NAMES } from "../core/vocabulary.js";
 import { Dialog } from "../ui/dialog.js";
 import { Icon } from "../ui/icons.js";
-import { epicOptions, projectOptions } from "../views/filterbar.js";
+import { epicOptions, projectOptions } from "../core/options.js";
 import { Field, FormError, FormFoot, useForm } from "./field.js";
 import { labelsText } from "./labels.js";
 import { ProjectForm } from "./plan_forms.js";
@@ -19,11 +19,13 @@ import { TaskPicker } from "./task_picker.js";
 import { FIELD_NAMES, changesOf, creationOf, formOf } from "./task_values.js";
 
 const SHOWN = [...Object.keys(FIELD_NAMES), "project_id", "status"];
+/** @type {Partial<Record<Status, string>>} */
 const STARTS = { TODO: "Agents can claim it now.", BACKLOG: "Agents cannot claim it." };
+const STARTING = STATUSES.filter((status) => STARTS[status]).reverse();
 
-const existing = (project) => (state.projects.has(project) ? project : null);
+const existing = (/** @type {number | null} */ project) => (project && state.projects.has(project) ? project : null);
 
-function blank({ status, project }) {
+function blank(/** @type {Status} */ status, /** @type {number | undefined} */ project) {
   const projects = projectOptions();
   const last = loadSetting("project", null);
   const fallback = projects.some(([id]) => id === last) ? last : projects[0]?.[0];
@@ -35,13 +37,13 @@ function blank({ status, project }) {
   };
 }
 
-const short = (value) => {
+const short = (/** @type {any} */ value) => {
   const text = Array.isArray(value) ? labelsText(value.map(String)) : String(value ?? "nothing");
   return truncate(text, 80) || "nothing";
 };
 
 /** The changes by others since the form was opened. */
-function Meanwhile({ before, now }) {
+function Meanwhile(/** @type {{ before: Task, now: Task }} */ { before, now }) {
   const theirs = changesOf(formOf(before), formOf(now));
   const names = Object.keys(theirs);
   return html`<ul class="meanwhile">
@@ -52,48 +54,50 @@ function Meanwhile({ before, now }) {
   </ul>`;
 }
 
-function useTaskForm(id, task, start) {
-  const before = formOf(task ?? blank(start));
+async function createTask(/** @type {TaskValues} */ values, /** @type {string} */ key, /** @type {boolean} */ held) {
+  // A task to lock starts in the backlog, so that no waiting agent claims it before this page does.
+  const body = creationOf(held ? { ...values, status: "BACKLOG" } : values);
+  const fresh = await post("/api/tasks", body, held ? `${key}-hold` : key);
+  saveSetting("project", fresh.project_id);
+  updateTask(fresh);
+  return fresh;
+}
+
+function useTaskForm(/** @type {TaskFormProps} */ { id, task, status = "TODO", project }) {
+  const before = formOf(task ?? blank(status, project));
   const [base] = useState(before);
   const [known, setKnown] = useState(task);
   const [key] = useState(newKey);
   const form = useForm(before);
   const hold = useRef(false);
-  const createAndHold = (event) => {
+  const createAndHold = (/** @type {UiEvent} */ event) => {
     hold.current = true;
     event.currentTarget.form.requestSubmit();
     hold.current = false;
   };
-  const create = async (values, held) => {
-    // Create the task in the backlog, so that no waiting agent claims it before this page does.
-    const fresh = await post("/api/tasks", creationOf(
-      held ? { ...values, status: "BACKLOG" } : values
-    ), { key: held ? `${key}-hold` : key });
-    saveSetting("project", fresh.project_id);
-    updateTask(fresh);
+  const create = async (/** @type {TaskValues} */ values) => {
+    const held = hold.current;
+    const fresh = await createTask(values, key, held);
     closeDialog(id);
     toast(`Created ${nameOf(fresh)}`);
     openTask(fresh.id);
     if (held) await claimTask(fresh);
   };
-  const save = async (values) => {
+  const save = async (/** @type {TaskValues} */ values) => {
     const changes = changesOf(base, values);
-    if (Object.keys(changes).length === 0) return closeDialog(id);
-    const fresh = await patch(
-      `/api/tasks/${task.id}`,
-      form.error?.code === "lock_held" ? { ...changes, force: true } : changes,
-      known.version
-    );
+    if (!known || Object.keys(changes).length === 0) return closeDialog(id);
+    const body = form.error?.code === "lock_held" ? { ...changes, force: true } : changes;
+    const fresh = await patch(`/api/tasks/${known.id}`, body, known.version);
     updateTask(fresh);
     closeDialog(id);
     return toast(`Saved ${nameOf(fresh)}`);
   };
-  const send = async (values) => {
+  const send = async (/** @type {TaskValues} */ values) => {
     try {
-      await (task ? save(values) : create(values, hold.current));
+      await (task ? save(values) : create(values));
     } catch (error) {
-      if (error.status === 412) {
-        const fresh = await get(`/api/tasks/${task.id}`);
+      if (known && error.status === 412) {
+        const fresh = await get(`/api/tasks/${known.id}`);
         setKnown(fresh);
         updateTask(fresh);
         error.message = "This task changed while you were editing it.";
@@ -108,15 +112,15 @@ function useTaskForm(id, task, start) {
 }
 
 /** A date, and an optional time. */
-function DueField({ value, onChange, fault }) {
-  const set = (part) => (text) => onChange({ ...value, [part]: text });
+function DueField(/** @type {DueFieldProps} */ { value, onChange, fault }) {
+  const set = (/** @type {string} */ part) => (/** @type {string} */ text) => onChange({ ...value, [part]: text });
   return html`<${Field} label=${FIELD_NAMES.due_at} kind="date" name="due_at" value=${value.day} onChange=${set("day")}
       fault=${fault} />
     <${Field} label="Due time" kind="time" name="due_time" value=${value.time} onChange=${set("time")}
         disabled=${!value.day} hint="Empty: the whole day." />`;
 }
 
-function Details({ form, self }) {
+function Details(/** @type {{ form: Record<string, any>, self?: number }} */ { form, self }) {
   const project = Number(form.values.project_id);
   return html`<details class="more" open=${Boolean(self)}>
     <summary>More: dependencies, dates, criteria</summary>
@@ -141,22 +145,23 @@ function Details({ form, self }) {
 }
 
 /** The project form in place of the task form while there is no project. */
-function ProjectFirst({ id, status }) {
-  const then = (project) => openDialog("task", { status, project: project.id });
+function ProjectFirst(/** @type {{ id: number, status: Status }} */ { id, status }) {
+  const then = (/** @type {Project} */ project) => openDialog("task", { status, project: project.id });
   return html`<${ProjectForm} id=${id} intro="A task belongs to a project. Create a project first, then the task."
       confirm="Create project, then the task" then=${then} />`;
 }
 
-export function TaskForm(props) {
+export function TaskForm(/** @type {TaskFormProps} */ props) {
   const [none] = useState(() => state.projects.size === 0);
   return none ? html`<${ProjectFirst} id=${props.id} status=${props.status} />` : html`<${Form} ...${props} />`;
 }
 
-function Form({ id, task, status, project: chosen }) {
-  const form = useTaskForm(id, task, { status: status ?? "TODO", project: chosen });
+function Form(/** @type {TaskFormProps} */ props) {
+  const { id, task } = props;
+  const form = useTaskForm(props);
   const projects = projectOptions();
   const project = Number(form.values.project_id);
-  const chooseProject = (value) =>
+  const chooseProject = (/** @type {any} */ value) =>
     form.setValues((old) => ({ ...old, project_id: value, epic_id: "", depends_on: [], conflicts_with: [] }));
   return html`<${Dialog} id=${id} title=${task ? `Edit #${task.id}` : "New task"} wide dirty=${form.dirty}>
     ${(close) => html`<form onSubmit=${form.onSubmit}>
@@ -182,7 +187,7 @@ function Form({ id, task, status, project: chosen }) {
               options=${PRIORITY_NAMES.map((name, value) => [String(value), `P${value} ${name}`])}
               ...${form.field("priority")} />
           ${!task && html`<${Field} label="Status" kind="select"
-              options=${Object.keys(STARTS).map((name) => [name, STATUS_NAMES[name]])}
+              options=${STARTING.map((name) => [name, STATUS_NAMES[name]])}
               hint=${STARTS[form.values.status]} ...${form.field("status")} />`}
         </div>
         <${Field} label=${FIELD_NAMES.labels}

@@ -6,7 +6,12 @@ import { Icon, StatusIcon } from "../ui/icons.js";
 
 const OFFERED = 8;
 
-function matching(text, project, chosen, self) {
+function matching(
+  /** @type {string} */ text,
+  /** @type {number} */ project,
+  /** @type {number[]} */ chosen,
+  /** @type {number | undefined} */ self,
+) {
   const sought = text.trim().toLowerCase().replace(/^#/, "");
   if (!sought) return [];
   const found = [];
@@ -21,7 +26,7 @@ function matching(text, project, chosen, self) {
   return found;
 }
 
-function Chosen({ id, onRemove }) {
+function Chosen(/** @type {{ id: number, onRemove: () => void }} */ { id, onRemove }) {
   const task = state.tasks.get(id);
   return html`<li class="chosen">
     ${task && html`<${StatusIcon} status=${task.status} />`}
@@ -34,24 +39,29 @@ function Chosen({ id, onRemove }) {
 }
 
 /** A combobox (WAI-ARIA: list autocomplete with manual selection) that collects task ids. */
-export function TaskPicker({ label, value, onChange, fault, project, self }) {
+export function TaskPicker(/** @type {TaskPickerProps} */ { label, value, onChange, fault, project, self }) {
   const id = useId();
   const [text, setText] = useState("");
   const [at, setAt] = useState(0);
   const found = useMemo(() => matching(text, project, value, self), [text, project, value]);
-  const add = (task) => {
+  const add = (/** @type {Task} */ task) => {
     onChange([...value, task.id]);
     setText("");
     setAt(0);
   };
+  const step = (/** @type {number} */ by) => setAt((at + by + found.length) % Math.max(1, found.length));
+  /** @type {Record<string, false | (() => unknown)>} */
+  const keys = {
+    ArrowDown: () => step(1),
+    ArrowUp: () => step(-1),
+    Enter: () => found[at] && add(found[at]),
+    Escape: text !== "" && (() => setText("")),
+    Backspace: text === "" && value.length > 0 && (() => onChange(value.slice(0, -1))),
+  };
   const onKeyDown = onKeys((event) => {
-    if (event.ctrlKey || event.metaKey) return;
-    if (event.key === "ArrowDown") setAt((at + 1) % Math.max(1, found.length));
-    else if (event.key === "ArrowUp") setAt((at + found.length - 1) % Math.max(1, found.length));
-    else if (event.key === "Enter") found[at] && add(found[at]);
-    else if (event.key === "Escape" && text) setText("");
-    else if (event.key === "Backspace" && !text && value.length) onChange(value.slice(0, -1));
-    else return;
+    const act = keys[event.key];
+    if (!act || event.ctrlKey || event.metaKey) return;
+    act();
     if (event.key !== "Backspace") event.preventDefault();
     event.stopPropagation();
   });

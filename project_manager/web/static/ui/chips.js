@@ -7,7 +7,7 @@ import { useStore } from "../core/store.js";
 import { PRIORITY_NAMES, STATUS_NAMES, reasonsOf } from "../core/vocabulary.js";
 import { Icon, StatusIcon } from "./icons.js";
 
-export function Priority({ value, named = false }) {
+export function Priority(/** @type {{ value: number, named?: boolean }} */ { value, named = false }) {
   const bars = [
     0, 1, 2,
   ].map((bar) => html`<rect x=${2 + bar * 4.5} y=${9 - bar * 3} width="3" height=${5 + bar * 3} rx="1"
@@ -20,28 +20,28 @@ export function Priority({ value, named = false }) {
   </span>`;
 }
 
-export function Status({ status }) {
+export function Status(/** @type {{ status: Status }} */ { status }) {
   return html`<span class="status"><${StatusIcon} status=${status} />${STATUS_NAMES[status]}</span>`;
 }
 
-export function Avatar({ id, kind = "agent" }) {
+export function Avatar(/** @type {{ id: string, kind?: string }} */ { id, kind = "agent" }) {
   return html`<span class=${cx("avatar", `hue-${hueOf(id)}`, kind)} aria-hidden="true">${initials(id)}</span>`;
 }
 
-export const Label = ({ name }) => html`<span class="label" title=${name}>
+export const Label = (/** @type {{ name: string }} */ { name }) => html`<span class="label" title=${name}>
   <i class=${`dot hue-${hueOf(name)}`} aria-hidden="true"></i>
   <span class="clip" dir="auto">${name}</span>
 </span>`;
 
 /** Return the tone of a lease: "ok", "low" under a fifth of its time, or "over" after its end. */
-export function leaseTone(lock, now) {
+function leaseTone(/** @type {LockView} */ lock, /** @type {number} */ now) {
   const left = Date.parse(lock.expires_at) - now;
   if (left <= 0) return "over";
   return left < lock.ttl_seconds * 200 ? "low" : "ok";
 }
 
 /** Return the time left of a lease and its tone. On a stale page both are unknown. */
-export function useLease(lock) {
+export function useLease(/** @type {LockView} */ lock) {
   const now = useNow();
   const stale = useStore((state) => state.connection.status === "stale");
   if (stale) return { tone: "unknown", left: 0, words: "unknown" };
@@ -54,7 +54,7 @@ export function useLease(lock) {
   return { tone, left, words: tone === "over" ? "expired" : countdown(left) };
 }
 
-export function LockChip({ lock, bar = true }) {
+export function LockChip(/** @type {{ lock: LockView, bar?: boolean }} */ { lock, bar = true }) {
   const { tone, left, words } = useLease(lock);
   return html`<span class=${`lock-chip ${tone}`}
       title=${`Locked by ${bidiIsolate(lock.holder)} until ${fullTime(lock.expires_at)}`}>
@@ -66,7 +66,7 @@ export function LockChip({ lock, bar = true }) {
 }
 
 /** "Ready", or the first blocker. */
-export function ReadyChip({ task }) {
+export function ReadyChip(/** @type {{ task: Task }} */ { task }) {
   if (task.status === "BLOCKED" && task.attempts) return null;
   if (task.ready) return html`<span class="ready-chip yes"><${Icon} name="check" />Ready</span>`;
   const reasons = reasonsOf(task);
@@ -82,7 +82,7 @@ export function ReadyChip({ task }) {
   </span>`;
 }
 
-export function RelativeTime({ at, prefix = "" }) {
+export function RelativeTime(/** @type {{ at: string | null, prefix?: string }} */ { at, prefix = "" }) {
   const now = useNow(15);
   if (!at) return null;
   return html`<time datetime=${at} title=${fullTime(at)}>
@@ -92,7 +92,7 @@ export function RelativeTime({ at, prefix = "" }) {
 }
 
 /** A link to a task by its id, with its name and status if known. */
-export function TaskLink({ id, name, status, short = false, bare = false }) {
+export function TaskLink(/** @type {TaskLinkProps} */ { id, name, status, short = false, bare = false }) {
   const known = useStore((state) => state.tasks.get(id));
   const title = name ?? known?.name;
   const state = bare ? null : status ?? known?.status;
@@ -103,11 +103,11 @@ export function TaskLink({ id, name, status, short = false, bare = false }) {
   </a>`;
 }
 
-export function Actor({ id, kind }) {
+export function Actor(/** @type {{ id: string, kind: string }} */ { id, kind }) {
   const icon = kind === "human" ? "human" : kind === "system" ? "system" : "agents";
   return html`<span class="person"><${Icon} name=${icon} label=${kind} /><b><bdi>${id}</bdi></b></span>`;
 }
 
-export function Empty({ title, children }) {
+export function Empty(/** @type {{ title: string, children?: any }} */ { title, children }) {
   return html`<div class="empty"><p class="empty-title">${title}</p>${children && html`<div>${children}</div>`}</div>`;
 }

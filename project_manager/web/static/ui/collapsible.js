@@ -5,12 +5,12 @@ const LINES = 12;
 // Hiding fewer lines than this is not worth a button.
 const SPARE_LINES = 3;
 
-function isLong(content) {
+function isLong(/** @type {HTMLElement} */ content) {
   const line = parseFloat(getComputedStyle(content).lineHeight) || 20;
   return content.offsetHeight > (LINES + SPARE_LINES) * line;
 }
 
-export function Collapsible({ children }) {
+export function Collapsible(/** @type {{ children: any }} */ { children }) {
   const content = useRef(null);
   const frame = useRef(null);
   const [long, setLong] = useState(false);
@@ -24,7 +24,7 @@ export function Collapsible({ children }) {
   }, []);
   const folded = long && !open;
   // Expand when a hidden link takes the focus.
-  const onFocusIn = ({ target }) => {
+  const onFocusIn = (/** @type {UiEvent} */ { target }) => {
     if (folded && target.getBoundingClientRect().bottom > frame.current.getBoundingClientRect().bottom) setOpen(true);
   };
   return html`<div class="fold">

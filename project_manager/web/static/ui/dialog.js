@@ -1,11 +1,11 @@
 // Modal dialogs, based on the `dialog` element: it keeps the focus inside and the page behind it inert.
 import { closeDialog } from "../core/ask.js";
-import { cx, html, useEffect, useLayoutEffect, useRef, useState } from "../core/html.js";
+import { cx, focusedElement, html, useEffect, useLayoutEffect, useRef, useState } from "../core/html.js";
 import { onKeys } from "../core/keyboard.js";
 import { Icon } from "./icons.js";
 
 /** The question about unsaved changes. It is inside the dialog, so that the typed text stays visible. */
-function Discard({ onKeep, onDiscard }) {
+function Discard(/** @type {{ onKeep: () => void, onDiscard: () => void }} */ { onKeep, onDiscard }) {
   const keep = useRef(null);
   useEffect(() => keep.current.focus(), []);
   return html`<div class="discard" role="alertdialog" aria-label="Unsaved changes" aria-describedby="discard-words"
@@ -18,13 +18,29 @@ function Discard({ onKeep, onDiscard }) {
   </div>`;
 }
 
+/** Return the reference of a dialog that is modal while rendered, and then returns the focus. */
+export function useModal() {
+  const element = useRef(null);
+  const returnTo = useRef(focusedElement());
+  useLayoutEffect(() => {
+    element.current.showModal();
+    // Until the dialog is removed, the page behind it is inert and takes no focus.
+    return () => queueMicrotask(() => {
+      if (document.activeElement === document.body && returnTo.current?.isConnected) returnTo.current.focus();
+    });
+  }, []);
+  return element;
+}
+
 /**
  * A modal dialog. `onClose` runs when Esc, the backdrop or the close button closes it. While `dirty`, closing asks
  * first. `children` may be a function of the close handler.
  */
-export function Dialog({ id, title, wide = false, plain = false, role, dirty = false, onClose, children }) {
-  const element = useRef(null);
-  const returnTo = useRef(document.activeElement);
+export function Dialog(
+  /** @type {DialogProps} */
+  { id, title, wide = false, plain = false, role, dirty = false, onClose, children },
+) {
+  const element = useModal();
   const field = useRef(null);
   const [asking, setAsking] = useState(false);
   const leave = () => {
@@ -33,16 +49,9 @@ export function Dialog({ id, title, wide = false, plain = false, role, dirty = f
   };
   const close = () => (dirty ? setAsking(true) : leave());
   useLayoutEffect(() => {
-    element.current.showModal();
-    // Until the dialog is removed, the page behind it is inert and takes no focus.
-    return () => queueMicrotask(() => {
-      if (document.activeElement === document.body && returnTo.current?.isConnected) returnTo.current.focus();
-    });
-  }, []);
-  useLayoutEffect(() => {
     if (!asking) field.current?.focus();
   }, [asking]);
-  const onFocusIn = ({ target }) => {
+  const onFocusIn = (/** @type {UiEvent} */ { target }) => {
     if (!target.closest(".discard") && target !== element.current) field.current = target;
   };
   const onKeyDown = onKeys((event) => {
@@ -51,7 +60,7 @@ export function Dialog({ id, title, wide = false, plain = false, role, dirty = f
     if (asking) setAsking(false);
     else close();
   });
-  const onCancel = (event) => {
+  const onCancel = (/** @type {UiEvent} */ event) => {
     event.preventDefault();
     close();
   };
@@ -61,7 +70,7 @@ export function Dialog({ id, title, wide = false, plain = false, role, dirty = f
     if (dirty) element.current.showModal();
     close();
   };
-  const onBackdrop = (event) => event.target === element.current && close();
+  const onBackdrop = (/** @type {UiEvent} */ event) => event.target === element.current && close();
   return html`<dialog ref=${element} class=${cx("dialog", wide && "wide", plain && "plain")} role=${role}
       aria-label=${title} onKeyDown=${onKeyDown} onCancel=${onCancel} onClose=${onClosed} onMouseDown=${onBackdrop}
       onFocusIn=${onFocusIn} data-testid="dialog">
@@ -76,8 +85,8 @@ export function Dialog({ id, title, wide = false, plain = false, role, dirty = f
   </dialog>`;
 }
 
-export function Confirm({ id, title, body, confirm, danger, answer }) {
-  const settle = (yes) => {
+export function Confirm(/** @type {ConfirmProps} */ { id, title, body, confirm, danger, answer }) {
+  const settle = (/** @type {boolean} */ yes) => {
     answer(yes);
     closeDialog(id);
   };

@@ -4,18 +4,22 @@ import { useLayoutEffect } from "../core/html.js";
 const TOLERANCE = 0.5;
 
 /** Set `data-fit` to the first of `steps` that `fits`, or to the last one. */
-function choose(element, steps, fits) {
+function choose(
+  /** @type {HTMLElement} */ element,
+  /** @type {string[]} */ steps,
+  /** @type {(element: HTMLElement) => boolean} */ fits,
+) {
   for (const step of steps) {
     if (element.dataset.fit !== step) element.dataset.fit = step;
     if (fits(element)) return;
   }
 }
 
-const box = (element) => element.getBoundingClientRect();
-const shown = (element) => box(element).width > 0;
+const box = (/** @type {Element} */ element) => element.getBoundingClientRect();
+const shown = (/** @type {Element} */ element) => box(element).width > 0;
 
 /** Return whether all children are within the content box, and those that match `inRow` are on one line. */
-export function childrenFit(element, inRow) {
+export function childrenFit(/** @type {HTMLElement} */ element, /** @type {string} */ inRow) {
   const style = getComputedStyle(element);
   const end = box(element).right - parseFloat(style.paddingInlineEnd) + TOLERANCE;
   const children = [...element.children].filter(shown);
@@ -25,7 +29,11 @@ export function childrenFit(element, inRow) {
 }
 
 /** Fit the element of `ref` again whenever its width, its children or their sizes change. */
-export function useFit(ref, steps, fits) {
+export function useFit(
+  /** @type {Ref} */ ref,
+  /** @type {string[]} */ steps,
+  /** @type {(element: HTMLElement) => boolean} */ fits,
+) {
   useLayoutEffect(() => {
     const element = ref.current;
     const fit = () => choose(element, steps, fits);

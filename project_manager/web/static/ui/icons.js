@@ -1,6 +1,7 @@
 // Line icons, drawn on a 16 x 16 grid.
 import { html } from "../core/html.js";
 
+/** @type {Record<string, string>} */
 const PATHS = {
   board: "M2.5 3h3v10h-3zM6.5 3h3v7h-3zM10.5 3h3v5h-3z",
   inbox: "M2.5 9.5 4 3.5h8l1.5 6v3h-11zM2.5 9.5h3l1 1.5h3l1-1.5h3",
@@ -26,7 +27,6 @@ const PATHS = {
   moon: "M13 9.5A5.5 5.5 0 0 1 6.5 3a5.5 5.5 0 1 0 6.5 6.5z",
   auto: "M8 14A6 6 0 1 0 8 2a6 6 0 0 0 0 12zM8 2v12M8 4.5h3.6M8 8h6M8 11.5h3.6",
   help: "M8 14A6 6 0 1 0 8 2a6 6 0 0 0 0 12zM6.3 6.3a1.8 1.8 0 1 1 2.5 1.6c-.6.3-.8.6-.8 1.3M8 11.2v.1",
-  wifi: "M2 6.5a9 9 0 0 1 12 0M4 9a6 6 0 0 1 8 0M6 11.3a3 3 0 0 1 4 0M8 13.3v.1",
   offline:
     "M2 2l12 12M2 6.5a9 9 0 0 1 3-1.9M8.5 4.2A9 9 0 0 1 14 6.5M4 9a6 6 0 0 1 3-1.5M6 11.3a3 3 0 0 1 4 0"
     + "M8 13.3v.1",
@@ -47,13 +47,14 @@ const PATHS = {
   more: "M3.5 8h.1M8 8h.1M12.5 8h.1",
 };
 
-export function Icon({ name, label }) {
+export function Icon(/** @type {{ name: string, label?: string }} */ { name, label }) {
   const named = label ? { role: "img", "aria-label": label } : { "aria-hidden": "true" };
   return html`<svg class=${`icon icon-${name}`} viewBox="0 0 16 16" width="16" height="16" ...${named}>
     <path d=${PATHS[name]} />
   </svg>`;
 }
 
+/** @type {Record<Status, [tag: string, attributes?: object][]>} */
 const SHAPES = {
   BACKLOG: [["circle", { "stroke-dasharray": "2 1.8" }]],
   TODO: [["circle"]],
@@ -66,14 +67,14 @@ const SHAPES = {
 const ROUND = { cx: 8, cy: 8, r: 5.5 };
 
 /** The icon of a status. Its shape alone identifies the status, without colour. */
-export function StatusIcon({ status }) {
+export function StatusIcon(/** @type {{ status: Status }} */ { status }) {
   return html`<svg class=${`status-icon s-${status}`} viewBox="0 0 16 16" width="16" height="16" aria-hidden="true">
     <${Shape} status=${status} />
   </svg>`;
 }
 
 /** The shape without an SVG element, for use within a drawing. */
-export function Shape({ status }) {
-  const base = (tag) => (tag === "circle" ? ROUND : {});
+export function Shape(/** @type {{ status: Status }} */ { status }) {
+  const base = (/** @type {string} */ tag) => (tag === "circle" ? ROUND : {});
   return SHAPES[status].map(([tag, attributes]) => html`<${tag} ...${base(tag)} ...${attributes} />`);
 }

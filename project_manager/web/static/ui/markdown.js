@@ -7,10 +7,10 @@ import { useTokens } from "./markdown_parser.js";
 const MAX_LINKS = 300;
 const REFERENCE = /(?<![\p{L}\p{N}&#])#(\d{1,15})\b/gu;
 
-let newest = { revision: null, id: 0 };
+let newest = { revision: -1, id: 0 };
 
 /** Return the highest known task id. A higher number in a text is not a reference. */
-function newestTask(state) {
+function newestTask(/** @type {State} */ state) {
   if (newest.revision !== state.revision.tasks) {
     let id = 0;
     for (const known of state.tasks.keys()) id = Math.max(id, known);
@@ -21,7 +21,7 @@ function newestTask(state) {
 
 /** Limits of one text: a maximum number of links, and no nested links. */
 class Budget {
-  constructor(newestId) {
+  constructor(/** @type {number} */ newestId) {
     this.newestId = newestId;
     this.links = 0;
     this.inLink = false;
@@ -33,12 +33,13 @@ class Budget {
   }
 }
 
-const externalLink = (href, children) => html`<a href=${href} target="_blank" rel="noopener noreferrer nofollow">
+const externalLink = (/** @type {string} */ href, /** @type {any} */ children) =>
+  html`<a href=${href} target="_blank" rel="noopener noreferrer nofollow">
   ${children}
 </a>`;
 
 /** Return the text with task references as links. */
-function linkReferences(text, budget) {
+function linkReferences(/** @type {string} */ text, /** @type {Budget} */ budget) {
   if (budget.inLink) return text;
   const parts = [];
   let last = 0;
@@ -53,10 +54,12 @@ function linkReferences(text, budget) {
 }
 
 /** Set `dir` after the children: Chromium recomputes the direction for each child added to `dir="auto"`. */
-const autoDirection = (element) => element?.setAttribute("dir", "auto");
+const autoDirection = (/** @type {HTMLElement | null} */ element) => element?.setAttribute("dir", "auto");
 
-const pre = (token) => html`<pre tabindex="0" dir="ltr"><code>${token.content.replace(/\n$/, "")}</code></pre>`;
+const pre = (/** @type {Token} */ token) =>
+  html`<pre tabindex="0" dir="ltr"><code>${token.content.replace(/\n$/, "")}</code></pre>`;
 
+/** @type {Record<string, (token: Token, budget: Budget) => any>} */
 const LEAVES = {
   text: (token, budget) => linkReferences(token.content, budget),
   softbreak: () => html`<br />`,
@@ -65,7 +68,7 @@ const LEAVES = {
   fence: pre,
   code_block: pre,
   hr: () => html`<hr />`,
-  inline: (token, budget) => nodesOf(token.children, budget),
+  inline: (token, budget) => nodesOf(token.children ?? [], budget),
   // The content security policy blocks external images, so the address becomes a link.
   image: (token, budget) =>
     (budget.inLink || !budget.takeLink()
@@ -73,7 +76,7 @@ const LEAVES = {
       : externalLink(token.attrGet("src"), token.content || token.attrGet("src"))),
 };
 
-function listItem(children, token) {
+function listItem(/** @type {any} */ children, /** @type {Token} */ token) {
   if (!token.meta) return html`<li>${children}</li>`;
   const { done } = token.meta;
   return html`<li class="ticked">
@@ -81,12 +84,15 @@ function listItem(children, token) {
   </li>`;
 }
 
-const heading = (children, token) => html`<p class="md-heading" role="heading" aria-level=${token.meta.level}
+const heading = (/** @type {any} */ children, /** @type {Token} */ token) =>
+  html`<p class="md-heading" role="heading" aria-level=${token.meta.level}
     ref=${autoDirection}>${children}</p>`;
-const table = (children) => html`<div class="table-wrap" tabindex="0" role="group" aria-label="Table">
+const table = (/** @type {any} */ children) =>
+  html`<div class="table-wrap" tabindex="0" role="group" aria-label="Table">
   <table>${children}</table>
 </div>`;
 
+/** @type {Record<string, (children: any, token: Token) => any>} */
 const ELEMENTS = {
   paragraph_open: (children, token) => (token.hidden ? children : html`<p ref=${autoDirection}>${children}</p>`),
   heading_open: heading,
@@ -108,58 +114,60 @@ const ELEMENTS = {
   link_open: (children, token) => externalLink(token.attrGet("href"), children),
 };
 
+/** Return the element. A link beyond the limit is only its text. */
+function elementOf(/** @type {OpenElement} */ { token, nodes }, /** @type {Budget} */ budget) {
+  return token.type !== "link_open" || budget.takeLink() ? ELEMENTS[token.type](nodes, token) : nodes;
+}
+
 /** Build nodes from a flat list of tokens with opening and closing tokens. */
-function nodesOf(tokens, budget) {
-  const open = [{ token: null, nodes: [] }];
+function nodesOf(/** @type {Token[]} */ tokens, /** @type {Budget} */ budget) {
+  /** @type {OpenElement[]} */
+  const open = [];
+  /** @type {any[]} */
+  const top = [];
   for (const token of tokens) {
     if (token.type === "link_open" || token.type === "link_close") budget.inLink = token.type === "link_open";
+    const element = token.nesting === -1 && open.pop();
+    const parent = open.at(-1)?.nodes ?? top;
     if (token.nesting === 1) open.push({ token, nodes: [] });
-    else if (token.nesting === -1) {
-      const { token: opening, nodes } = open.pop();
-      const shown = opening.type !== "link_open" || budget.takeLink();
-      open.at(-1).nodes.push(shown ? ELEMENTS[opening.type](nodes, opening) : nodes);
-    } else open.at(-1).nodes.push(LEAVES[token.type]?.(token, budget) ?? token.content);
+    else parent.push(element ? elementOf(element, budget) : LEAVES[token.type]?.(token, budget) ?? token.content);
   }
-  return open[0].nodes;
+  return top;
 }
 
 const FIRST_LEVEL = 3;
 
 /** Set heading levels below the title of the page, without gaps, however the text nests them. */
-function withHeadingLevels(tokens) {
+function withHeadingLevels(/** @type {Token[]} */ tokens) {
   const open = [];
   for (const token of tokens.filter(({ type }) => type === "heading_open")) {
     const rank = Number(token.tag[1]);
-    while (open.at(-1) >= rank) open.pop();
+    while (open.length && open[open.length - 1] >= rank) open.pop();
     open.push(rank);
     token.meta = { level: Math.min(6, FIRST_LEVEL + open.length - 1) };
   }
   return tokens;
 }
 
-function textOf(token) {
+/** @returns {string} */
+function textOf(/** @type {Token} */ token) {
   if (token.children && token.type !== "image") return token.children.map(textOf).join("");
   return token.type === "softbreak" || token.type === "hardbreak" ? " " : token.content;
 }
 
-const onOneLine = (text) => text.replace(/\s+/g, " ").trim();
+const onOneLine = (/** @type {string} */ text) => text.replace(/\s+/g, " ").trim();
 
-/** The plain text on one line. */
-export function Plain({ text }) {
-  const tokens = useTokens(text);
-  return tokens ? onOneLine(tokens.map(textOf).filter(Boolean).join(" ")) : onOneLine(text);
-}
-
-const spaced = (text) => text.replace(/\s+/g, " ");
+const spaced = (/** @type {string} */ text) => text.replace(/\s+/g, " ");
 
 /** Build text and links of the tokens as one line. */
-function lineOf(tokens) {
+function lineOf(/** @type {Token[]} */ tokens) {
   const line = [];
+  /** @type {{ href: string, words: string[] } | null} */
   let link = null;
   for (const token of tokens) {
     for (const part of token.children && token.type !== "image" ? token.children : [token]) {
       if (part.type === "link_open") link = { href: part.attrGet("href"), words: [] };
-      else if (part.type === "link_close") {
+      else if (link && part.type === "link_close") {
         line.push(externalLink(link.href, link.words.join("")));
         link = null;
       } else (link ? link.words : line).push(spaced(textOf(part)));
@@ -170,12 +178,12 @@ function lineOf(tokens) {
 }
 
 /** The text on one line, with its links. */
-export function PlainWithLinks({ text }) {
+export function PlainWithLinks(/** @type {{ text: string }} */ { text }) {
   const tokens = useTokens(text);
   return tokens ? lineOf(tokens) : onOneLine(text);
 }
 
-export function Markdown({ text }) {
+export function Markdown(/** @type {{ text: string }} */ { text }) {
   const tokens = useTokens(text);
   const newestId = useStore(newestTask);
   const nodes = useMemo(() => tokens && nodesOf(withHeadingLevels(tokens), new Budget(newestId)), [tokens, newestId]);

@@ -5,10 +5,12 @@ const LINKED = /^(?:https?:|mailto:)/i;
 const TICK = /^\[([ xX])\]\s+/;
 const DEEPEST = 100;
 
+/** @type {import("markdown-it").MarkdownIt | null} */
 let parser = null;
+/** @type {Promise<void> | null} */
 let loading = null;
 
-function configured(MarkdownIt) {
+function configured(/** @type {typeof import("markdown-it").default} */ MarkdownIt) {
   const markdown = new MarkdownIt({ html: false, linkify: true, maxNesting: DEEPEST });
   markdown.validateLink = (address) => LINKED.test(address);
   markdown.linkify.set({ fuzzyLink: false, fuzzyEmail: false, fuzzyIP: false });
@@ -18,10 +20,10 @@ function configured(MarkdownIt) {
 }
 
 /** Move the box of a task list item, `[ ]` or `[x]`, from its text to `meta.done` of its token. */
-function markTicks(tokens) {
+function markTicks(/** @type {Token[]} */ tokens) {
   tokens.forEach((token, at) => {
     if (token.type !== "list_item_open" || tokens[at + 2]?.type !== "inline") return;
-    const text = tokens[at + 2].children[0];
+    const text = tokens[at + 2].children?.[0];
     const box = text?.type === "text" && TICK.exec(text.content);
     if (!box) return;
     text.content = text.content.slice(box[0].length);
@@ -45,13 +47,14 @@ export function loadParser() {
 }
 
 /** Return the tokens of a text, or null if it is nested too deeply for the parser. */
-function tokensOf(text) {
-  const tokens = parser.parse(text, {});
+function tokensOf(/** @type {string} */ text) {
+  /** @type {Token[]} */
+  const tokens = parser?.parse(text, {}) ?? [];
   return tokens.some((token) => token.level >= DEEPEST - 1) ? null : markTicks(tokens);
 }
 
 /** Return the tokens of a text. Return null while the parser loads and for text to show unparsed. */
-export function useTokens(text) {
+export function useTokens(/** @type {string} */ text) {
   const [ready, setReady] = useState(parser !== null);
   useEffect(() => {
     let here = true;

@@ -4,14 +4,14 @@ import { cx, html, useEffect, useRef, useState } from "../core/html.js";
 import { useStore } from "../core/store.js";
 import { Icon } from "./icons.js";
 
-function Toast({ toast }) {
+function Toast(/** @type {{ toast: Toast }} */ { toast }) {
   const undone = useRef(null);
   const undo = () => {
     // The button stays until the next frame: a second press undoes nothing.
     if (undone.current === toast.id) return;
     undone.current = toast.id;
     dismissToast(toast.id);
-    toast.undo();
+    toast.undo?.();
   };
   return html`<div class=${cx("toast", toast.tone)} data-testid="toast">
     <${Icon} name=${toast.tone === "error" ? "warn" : "check"} />
@@ -26,7 +26,7 @@ function Toast({ toast }) {
 /** Vertical position of the last press or of the focused element, in pixels. */
 let lastInputY = 0;
 
-function follow(event) {
+function follow(/** @type {any} */ event) {
   if (event.target.closest?.(".toasts")) return false;
   const box = event.target.getBoundingClientRect?.();
   if (event.type === "pointerdown") lastInputY = event.clientY;
@@ -39,12 +39,12 @@ function follow(event) {
 /**
  * Return whether messages are at the top. They change sides with a new message or the focus, not under the pointer.
  */
-function useSide(toasts) {
+function useSide(/** @type {Toast[]} */ toasts) {
   const [top, setTop] = useState(false);
   const newest = toasts[toasts.length - 1]?.id;
   const settle = () => setTop(lastInputY > innerHeight / 2);
   useEffect(() => {
-    const onFocus = (event) => follow(event) && settle();
+    const onFocus = (/** @type {FocusEvent} */ event) => follow(event) && settle();
     addEventListener("pointerdown", follow, true);
     addEventListener("focusin", onFocus);
     return () => {
@@ -64,7 +64,7 @@ function useSide(toasts) {
 export function Toasts() {
   const toasts = useStore((state) => state.toasts);
   const top = useSide(toasts);
-  const shown = (urgent) =>
+  const shown = (/** @type {boolean} */ urgent) =>
     toasts.filter((toast) => (toast.tone === "error") === urgent).map((toast) => html`<${Toast}
         key=${urgent ? toast.id : toast.slot} toast=${toast} />`);
   return html`<div class=${cx("toasts", top && "top")}>

@@ -1,12 +1,13 @@
 // The list of events.
 import { showError } from "../core/ask.js";
 import { html, useEffect, useMemo, useState } from "../core/html.js";
+import { projectOptions } from "../core/options.js";
 import { state, useStore } from "../core/store.js";
 import { loadAgents, loadHistory } from "../core/sync.js";
 import { Empty } from "../ui/chips.js";
 import { Icon } from "../ui/icons.js";
 import { EventRow, isRedundant } from "./event_row.js";
-import { Choice, projectOptions } from "./filterbar.js";
+import { Choice } from "./filterbar.js";
 
 const SHOWN = 150;
 const KINDS = [
@@ -17,6 +18,7 @@ const KINDS = [
   ["plans", "Plan changes"],
   ["all", "Every event"],
 ];
+/** @type {Record<string, (event: OutboxEvent) => boolean>} */
 const TESTS = {
   all: () => true,
   moves: (event) => event.type === "task.status_changed",
@@ -26,7 +28,7 @@ const TESTS = {
 };
 
 /** Return the visible events, newest first. While the list is paused, it ends at event number `frozen`. */
-function chosen(kind, project, frozen) {
+function chosen(/** @type {string} */ kind, /** @type {number | null} */ project, /** @type {number} */ frozen) {
   const found = [];
   for (let index = state.events.length - 1; index >= 0 && found.length < SHOWN; index -= 1) {
     const event = state.events[index];

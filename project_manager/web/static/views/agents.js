@@ -30,11 +30,12 @@ export function useAgents() {
 
 /** Return tasks by holder. The board is fresher than the list of agents. */
 export function leasesByHolder() {
+  /** @type {Map<string, Task[]>} */
   const held = new Map();
   for (const task of state.columns.IN_PROGRESS) {
     if (!task.lock) continue;
-    if (!held.has(task.lock.holder)) held.set(task.lock.holder, []);
-    held.get(task.lock.holder).push(task);
+    const { holder } = task.lock;
+    held.set(holder, [...(held.get(holder) ?? []), task]);
   }
   return held;
 }
@@ -46,15 +47,16 @@ const STATES = {
   away: ["Away", "no lease, not seen recently"],
 };
 
-function stateOf(agent, tasks, now) {
+function stateOf(/** @type {AgentView} */ agent, /** @type {Task[]} */ tasks, /** @type {number} */ now) {
   const silence = now - Date.parse(agent.last_seen);
   if (tasks.length) {
-    return silence < Math.max(ACTIVE_MS, ...tasks.map((task) => task.lock.ttl_seconds * 500)) ? "working" : "silent";
+    const halves = tasks.map((task) => (task.lock?.ttl_seconds ?? 0) * 500);
+    return silence < Math.max(ACTIVE_MS, ...halves) ? "working" : "silent";
   }
   return silence < QUIET_MS ? "idle" : "away";
 }
 
-function AgentRow({ agent, tasks, now }) {
+function AgentRow(/** @type {{ agent: AgentView, tasks: Task[], now: number }} */ { agent, tasks, now }) {
   const condition = stateOf(agent, tasks, now);
   const [name, meaning] = STATES[condition];
   const kind = agent.kind === "agent" ? "" : `${agent.kind} · `;
@@ -81,15 +83,14 @@ function AgentRow({ agent, tasks, now }) {
 }
 
 /** Return all agents, including holders that are not in the list yet. */
-function allAgents(held) {
+function allAgents(/** @type {Map<string, Task[]>} */ held) {
   const agents = [...state.agents.values()].filter((agent) => agent.kind !== "system");
   for (const [id, tasks] of held) {
-    if (!state.agents.has(id)) {
-      agents.push({ id, kind: "agent", first_seen: tasks[0].lock.acquired_at, last_seen: tasks[0].lock.acquired_at });
-    }
+    const since = tasks[0].lock?.acquired_at ?? "";
+    if (!state.agents.has(id)) agents.push({ id, kind: "agent", first_seen: since, last_seen: since, locks: [] });
   }
-  const count = (agent) => held.get(agent.id)?.length ?? 0;
-  return agents.sort((a, b) => (count(b) > 0) - (count(a) > 0) || (a.last_seen < b.last_seen ? 1 : -1));
+  const count = (/** @type {AgentView} */ agent) => held.get(agent.id)?.length ?? 0;
+  return agents.sort((a, b) => Number(count(b) > 0) - Number(count(a) > 0) || (a.last_seen < b.last_seen ? 1 : -1));
 }
 
 export function Agents() {

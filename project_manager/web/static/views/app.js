@@ -24,9 +24,11 @@ import { SignIn, SignInAgain } from "./signin.js";
 import { TopBar } from "./topbar.js";
 import { NotFound, notFoundIn } from "./not_found.js";
 
+/** @type {Record<string, () => any>} */
 const VIEWS = { board: Board, needs: Needs, agents: Agents, activity: Activity, graph: Graph, projects: Projects };
 /** Views that ignore the filters of the address. */
 const VIEWS_OF_ALL = new Set(["agents", "projects"]);
+/** @type {Record<string, (props: any) => any>} */
 const DIALOGS = {
   task: TaskForm,
   project: ProjectForm,
@@ -43,7 +45,7 @@ function Dialogs() {
 }
 
 /** The progress of a board that loads in pages. */
-function Progress({ read, total }) {
+function Progress(/** @type {{ read: number, total: number }} */ { read, total }) {
   return html`<div class="loading" data-testid="loading">
     <p role="status">This board is large and loads in parts.</p>
     <p>
@@ -65,7 +67,7 @@ function Skeleton() {
     </div>`;
 }
 
-function Failure({ error }) {
+function Failure(/** @type {{ error: ApiFailure }} */ { error }) {
   return html`<div class="failure" role="alert" data-testid="failure">
     <h1>${error.message}</h1>
     <p>${error.hint}</p>
@@ -73,6 +75,7 @@ function Failure({ error }) {
   </div>`;
 }
 
+/** @type {Record<string, string>} */
 const TITLES = {
   board: "Board",
   needs: "Needs you",
@@ -82,9 +85,9 @@ const TITLES = {
   projects: "Projects",
 };
 
-function titleOf(state) {
-  const task = state.tasks.get(state.route.task);
-  const project = state.projects.get(state.route.project);
+function titleOf(/** @type {State} */ state) {
+  const task = state.tasks.get(state.route.task ?? 0);
+  const project = state.projects.get(state.route.project ?? 0);
   const place = task
     ? `#${task.id} ${bidiIsolate(task.name)}`
     : [TITLES[state.route.view], project && bidiIsolate(project.name)].filter(Boolean).join(", ");
@@ -109,9 +112,10 @@ function View() {
 }
 
 /** Run `act` when the browser is idle. Safari has no idle callbacks. */
-const whenIdle = (act) => (window.requestIdleCallback ? requestIdleCallback(act) : setTimeout(act, 1000));
+const whenIdle = (/** @type {() =>
+  void} */ act) => ("requestIdleCallback" in window ? requestIdleCallback(act) : setTimeout(act, 1000));
 
-export function App({ version }) {
+export function App(/** @type {{ version: string }} */ { version }) {
   useTitle();
   const [crash, restart] = useErrorBoundary();
   const signIn = useStore((state) => state.signIn);

@@ -1,7 +1,7 @@
 // The board: columns by status, keyboard movement between cards.
 import { ofSeveralProjects, visibleColumns } from "../core/filters.js";
 import { count, plural } from "../core/format.js";
-import { cx, html, useCallback, useState } from "../core/html.js";
+import { cx, focusedElement, html, useCallback, useState } from "../core/html.js";
 import { loadSetting, saveSetting } from "../core/local_storage.js";
 import { clearFilters, isFiltered, navigate } from "../core/route.js";
 import { dispatchNow, state, useStore } from "../core/store.js";
@@ -12,10 +12,10 @@ import { StatusIcon } from "../ui/icons.js";
 import { Column, focusCard } from "./column.js";
 import { Sideways } from "./edges.js";
 
-export const foldedByDefault = ["CANCELLED"];
+const FOLDED_AT_FIRST = ["CANCELLED"];
 
 /** The choice of the column on a narrow screen, which shows one column. */
-function Tabs({ columns, current }) {
+function Tabs(/** @type {{ columns: Columns, current: string }} */ { columns, current }) {
   return html`<div class="status-tabs" role="group" aria-label="Column">
     ${STATUSES.map((status) => html`<button key=${status} type="button" class=${cx("tab", status === current && "on")}
         aria-pressed=${status === current} onClick=${() => navigate({ status }, { replace: true })}>
@@ -40,7 +40,7 @@ function Nothing() {
 }
 
 /** Shown when no task passes the filters, with a button that clears them. */
-function NoMatch({ route }) {
+function NoMatch(/** @type {{ route: Route }} */ { route }) {
   const search = () => document.getElementById("search")?.focus();
   const clear = () => {
     clearFilters();
@@ -68,8 +68,8 @@ export function Board() {
   useStore((now) => now.revision.tasks);
   useStore((now) => now.revision.plans);
   const route = useStore((now) => now.route);
-  const [folded, setFolded] = useState(() => new Set(loadSetting("folded", foldedByDefault)));
-  const onFold = useCallback((status) => setFolded((old) => {
+  const [folded, setFolded] = useState(() => new Set(loadSetting("folded", FOLDED_AT_FIRST)));
+  const onFold = useCallback((/** @type {Status} */ status) => setFolded((old) => {
     const next = new Set(old);
     if (!next.delete(status)) next.add(status);
     saveSetting("folded", [...next]);
@@ -79,8 +79,8 @@ export function Board() {
   const columns = visibleColumns(state);
   const several = ofSeveralProjects(columns);
   if (STATUSES.every((status) => columns[status].length === 0)) return html`<${NoMatch} route=${route} />`;
-  const current = STATUSES.includes(route.status) ? route.status : "TODO";
-  const onFocus = (event) => {
+  const current = STATUSES.find((status) => status === route.status) ?? "TODO";
+  const onFocus = (/** @type {UiEvent} */ event) => {
     const id = Number(event.target.closest?.("[data-task]")?.dataset.task);
     if (id && id !== state.cursor) dispatchNow({ type: "cursor", id });
   };
@@ -94,30 +94,32 @@ export function Board() {
   </div>`;
 }
 
-const shownStatuses = () =>
-  [...document.querySelectorAll(".column[data-status]")]
-    .filter((element) => element.offsetParent)
-    .map((element) => element.dataset.status);
+/** Return the statuses whose columns are visible and neither folded nor empty. */
+function reachableStatuses(/** @type {Columns} */ columns) {
+  const isShown = (/** @type {Status} */ status) =>
+    /** @type {HTMLElement | null} */ (document.querySelector(`.column[data-status=${status}]`))?.offsetParent;
+  return STATUSES.filter((status) => columns[status].length && isShown(status));
+}
 
 /** Return the task of keyboard commands: the focused card, the open task, or the last one. */
 export function taskAtHand() {
-  const focused = Number(document.activeElement?.closest?.("[data-task]")?.dataset.task);
-  return state.tasks.get(focused || state.route.task || state.cursor) ?? null;
+  const focused = Number(focusedElement()?.closest("[data-task]")?.getAttribute("data-task"));
+  return state.tasks.get(focused || state.route.task || (state.cursor ?? 0)) ?? null;
 }
 
-function goTo(id) {
+function goTo(/** @type {number} */ id) {
   focusCard(id);
   dispatchNow({ type: "cursor", id });
 }
 
 /** Move by arrow keys: `across` columns, `down` cards. */
-export function moveCursor(across, down) {
+export function moveCursor(/** @type {number} */ across, /** @type {number} */ down) {
   const columns = visibleColumns(state);
-  const statuses = shownStatuses().filter((status) => columns[status].length);
+  const statuses = reachableStatuses(columns);
   if (statuses.length === 0) return;
-  const task = state.tasks.get(state.cursor);
+  const task = state.tasks.get(state.cursor ?? 0);
   const column = task ? statuses.indexOf(task.status) : -1;
-  const row = column < 0 ? -1 : columns[task.status].findIndex((other) => other.id === task.id);
+  const row = task && column >= 0 ? columns[task.status].findIndex((other) => other.id === task.id) : -1;
   if (row < 0) {
     goTo(columns[statuses[0]][0].id);
     return;
@@ -130,8 +132,8 @@ export function moveCursor(across, down) {
 }
 
 /** Go to the first or last card of the column. */
-export function moveToEnd(last) {
-  const status = state.tasks.get(state.cursor)?.status;
+export function moveToEnd(/** @type {boolean} */ last) {
+  const status = state.tasks.get(state.cursor ?? 0)?.status;
   const tasks = status ? visibleColumns(state)[status] : [];
   if (tasks.length) goTo(tasks[last ? tasks.length - 1 : 0].id);
 }

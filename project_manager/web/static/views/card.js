@@ -16,7 +16,7 @@ const FRESH_MS = 2500;
 const WORKED = new Set(["REVIEW", "DONE"]);
 
 /** The agent of the last lease, on submitted work. */
-function Worker({ task }) {
+function Worker(/** @type {{ task: Task }} */ { task }) {
   if (!WORKED.has(task.status) || !task.worked_by) return null;
   return html`<span class="worked-by" title=${`Worked on by ${bidiIsolate(task.worked_by)}`} data-testid="worked-by">
     <${Avatar} id=${task.worked_by} />
@@ -25,7 +25,7 @@ function Worker({ task }) {
   </span>`;
 }
 
-function Foot({ task, project }) {
+function Foot(/** @type {{ task: Task, project: string | null }} */ { task, project }) {
   const more = task.labels.length - LABELS_SHOWN;
   const closed = CLOSED.has(task.status);
   return html`<span class="card-foot">
@@ -44,14 +44,15 @@ function Foot({ task, project }) {
   </span>`;
 }
 
+/** @type {number | null} */
 let dragged = null;
 
 /** The dragged task. During a drag, browsers hide its data from drop targets. */
-export const draggedTask = () => state.tasks.get(dragged) ?? null;
+export const draggedTask = () => state.tasks.get(dragged ?? 0);
 
-export const Card = memo(function Card({ task, epic, project, focusable, open, pending }) {
+export const Card = memo((/** @type {CardProps} */ { task, epic, project, focusable, open, pending }) => {
   const fresh = serverNow() - Date.parse(task.updated_at) < FRESH_MS;
-  const drag = (event) => {
+  const drag = (/** @type {UiEvent} */ event) => {
     dragged = task.id;
     event.dataTransfer.setData("application/x-task", String(task.id));
     event.dataTransfer.effectAllowed = "move";
@@ -73,9 +74,9 @@ export const Card = memo(function Card({ task, epic, project, focusable, open, p
 });
 
 /** The name of the epic, unless the board is filtered by epic. */
-export function epicShown(task) {
+export function epicShown(/** @type {Task} */ task) {
   if (!task.epic_id || state.route.epic === task.epic_id) return null;
   return state.epics.get(task.epic_id)?.name ?? null;
 }
 
-export const projectShown = (task) => state.projects.get(task.project_id)?.name ?? null;
+export const projectShown = (/** @type {Task} */ task) => state.projects.get(task.project_id)?.name ?? null;

@@ -2,7 +2,7 @@
 import { moveTask } from "../core/actions.js";
 import { openDialog } from "../core/ask.js";
 import { count } from "../core/format.js";
-import { cx, html, memo, useLayoutEffect, useRef, useState } from "../core/html.js";
+import { cx, focusedElement, html, memo, useLayoutEffect, useRef, useState } from "../core/html.js";
 import { FILTERS } from "../core/route.js";
 import { state, useStore } from "../core/store.js";
 import { STATUS_NAMES, allowedTransitions, canWrite } from "../core/vocabulary.js";
@@ -13,39 +13,46 @@ import { useVirtual } from "./virtual.js";
 const GUESS = 92;
 const NEW_IN = new Set(["BACKLOG", "TODO"]);
 
+/** @type {{ id: number, status: Status | null } | null} */
 let wanted = null;
 
 /** Focus the card of a task; with `status`, as soon as it is in that column. */
-export function focusCard(id, status = null) {
+export function focusCard(/** @type {number} */ id, /** @type {Status | null} */ status = null) {
   wanted = { id, status };
 }
 
-const hasFocus = (id) => document.activeElement?.dataset.task === String(id);
+const hasFocus = (/** @type {number} */ id) => focusedElement()?.dataset.task === String(id);
+
+function focusElement(/** @type {number} */ id) {
+  /** @type {HTMLElement | null} */
+  const element = document.querySelector(`[data-task="${id}"]`);
+  element?.focus({ preventScroll: true });
+}
 
 /** Retry in the next frames, because the page takes no focus while a dialog closes. */
-function takeFocus(id, frames = 30) {
-  document.querySelector(`[data-task="${id}"]`)?.focus({ preventScroll: true });
+function takeFocus(/** @type {number} */ id, frames = 30) {
+  focusElement(id);
   if (hasFocus(id)) keepFocus(id);
   else if (frames > 0) requestAnimationFrame(() => takeFocus(id, frames - 1));
 }
 
 /** Focus the card of a task, again in the next frames until the board has rendered. */
-export function returnFocus(id) {
-  document.querySelector(`[data-task="${id}"]`)?.focus({ preventScroll: true });
+export function returnFocus(/** @type {number} */ id) {
+  focusElement(id);
   requestAnimationFrame(() => keepFocus(id));
 }
 
 /** Restore the focus of a card whose element was replaced after its move. */
-function keepFocus(id, frames = 60) {
+function keepFocus(/** @type {number} */ id, frames = 60) {
   if (document.activeElement === document.body) {
-    document.querySelector(`[data-task="${id}"]`)?.focus({ preventScroll: true });
+    focusElement(id);
   } else if (!hasFocus(id)) {
     return;
   }
   if (frames > 0) requestAnimationFrame(() => keepFocus(id, frames - 1));
 }
 
-function Spacer({ height }) {
+function Spacer(/** @type {{ height: number }} */ { height }) {
   const element = useRef(null);
   useLayoutEffect(() => {
     element.current.style.blockSize = `${height}px`;
@@ -53,14 +60,20 @@ function Spacer({ height }) {
   return html`<div ref=${element} class="spacer" role="presentation"></div>`;
 }
 
-function useWantedFocus(scroller, status, tasks, sums) {
+function useWantedFocus(
+  /** @type {Ref} */ scroller,
+  /** @type {Status} */ status,
+  /** @type {Task[]} */ tasks,
+  /** @type {Float64Array} */ sums,
+) {
   useLayoutEffect(() => {
-    const here = wanted !== null && (wanted.status === null || wanted.status === status);
-    const index = here ? tasks.findIndex((task) => task.id === wanted.id) : -1;
+    if (wanted === null || (wanted.status !== null && wanted.status !== status)) return;
+    const { id } = wanted;
+    const index = tasks.findIndex((task) => task.id === id);
     if (index < 0) return;
-    const element = scroller.current.querySelector(`[data-task="${wanted.id}"]`);
+    const element = scroller.current.querySelector(`[data-task="${id}"]`);
     if (element) {
-      takeFocus(wanted.id);
+      takeFocus(id);
       wanted = null;
       element.scrollIntoView({ block: "nearest" });
     } else scroller.current.scrollTop = Math.max(0, sums[index] - scroller.current.clientHeight / 3);
@@ -68,7 +81,7 @@ function useWantedFocus(scroller, status, tasks, sums) {
 }
 
 /** Scroll to the top when the filters change. */
-function useTopForFilters(scroller) {
+function useTopForFilters(/** @type {Ref} */ scroller) {
   const filters = useStore((now) => FILTERS.map((name) => now.route[name] ?? "").join("\n"));
   const before = useRef(filters);
   useLayoutEffect(() => {
@@ -78,32 +91,35 @@ function useTopForFilters(scroller) {
   }, [filters]);
 }
 
-function useDrop(status) {
+function useDrop(/** @type {Status} */ status) {
   const [over, setOver] = useState(false);
-  const accepts = (event) => {
+  /** Return the dragged task if it may be dropped here. */
+  const accepted = (/** @type {UiEvent} */ event) => {
     const task = draggedTask();
-    return event.dataTransfer.types.includes("application/x-task")
+    const fits = event.dataTransfer.types.includes("application/x-task")
       && canWrite(state.session)
       && task
       && allowedTransitions(task.status).includes(status);
+    return fits ? task : null;
   };
   return [over, {
-    onDragOver: (event) => {
-      if (!accepts(event)) return;
+    onDragOver: (/** @type {UiEvent} */ event) => {
+      if (!accepted(event)) return;
       event.preventDefault();
       setOver(true);
     },
-    onDragLeave: (event) => !event.currentTarget.contains(event.relatedTarget) && setOver(false),
-    onDrop: (event) => {
+    onDragLeave: (/** @type {UiEvent} */ event) => !event.currentTarget.contains(event.relatedTarget) && setOver(false),
+    onDrop: (/** @type {UiEvent} */ event) => {
       setOver(false);
-      if (!accepts(event)) return;
+      const task = accepted(event);
+      if (!task) return;
       event.preventDefault();
-      moveTask(draggedTask(), status);
+      moveTask(task, status);
     },
   }];
 }
 
-function Cards({ status, tasks, several }) {
+function Cards(/** @type {{ status: Status, tasks: Task[], several: boolean }} */ { status, tasks, several }) {
   const scroller = useRef(null);
   const list = useRef(null);
   const cursor = useStore((now) => now.cursor);
@@ -128,7 +144,7 @@ function Cards({ status, tasks, several }) {
   </div>`;
 }
 
-function Folded({ status, total, onFold }) {
+function Folded(/** @type {FoldedProps} */ { status, total, onFold }) {
   return html`<section class="column folded" data-testid=${`column-${status}`} aria-label=${STATUS_NAMES[status]}>
     <button type="button" class="unfold" onClick=${onFold} aria-expanded="false"
         aria-label=${`Show ${STATUS_NAMES[status]}, ${total} tasks`}>
@@ -139,7 +155,7 @@ function Folded({ status, total, onFold }) {
   </section>`;
 }
 
-export const Column = memo(function Column({ status, tasks, several, folded, current, onFold }) {
+export const Column = memo((/** @type {ColumnProps} */ { status, tasks, several, folded, current, onFold }) => {
   const [over, drop] = useDrop(status);
   const writer = useStore((now) => canWrite(now.session));
   if (folded) {

@@ -1,8 +1,10 @@
 // The commands: one list for the palette, the keyboard and the help.
-import { claimTask, deleteTask, editTask, moveTask, releaseTask, setPriority, takeOver } from "../core/actions.js";
-import { openDialog, toast } from "../core/ask.js";
-import { copyText } from "../core/clipboard.js";
-import { FILTERS, closeTask, hrefOf, navigate } from "../core/route.js";
+import {
+  claimTask, copyLink, deleteTask, editTask, moveTask, releaseTask, setPriority, takeOver,
+} from "../core/actions.js";
+import { openDialog } from "../core/ask.js";
+import { focusedElement } from "../core/html.js";
+import { FILTERS, closeTask, navigate } from "../core/route.js";
 import { signOut } from "../core/session.js";
 import { state } from "../core/store.js";
 import { cycleTheme } from "../core/theme.js";
@@ -12,17 +14,17 @@ import {
 import { moveCursor, moveToEnd, taskAtHand } from "./board.js";
 import { focusCard } from "./column.js";
 
-const view = (name) => () => navigate({ view: name, around: null });
+const view = (/** @type {string} */ name) => () => navigate({ view: name, around: null });
 const onBoard = () => state.route.view === "board";
 const writer = () => canWrite(state.session);
 
 /** Open a palette of `entries`. `present` is the current value, `closing` is never preselected, `keys` is a digit. */
-function choose(title, entries) {
+function choose(/** @type {string} */ title, /** @type {Entry[]} */ entries) {
   openDialog("palette", { title, entries });
 }
 
-export function askMove(task) {
-  const entry = (status) => ({
+function askMove(/** @type {Task} */ task) {
+  const entry = (/** @type {Status} */ status) => ({
     id: status,
     status,
     name: STATUS_NAMES[status],
@@ -33,8 +35,8 @@ export function askMove(task) {
   choose(`Move #${task.id} to…`, statusChoices(task.status).map(entry));
 }
 
-function askPriority(task) {
-  const entry = (name, value) => ({
+function askPriority(/** @type {Task} */ task) {
+  const entry = (/** @type {string} */ name, /** @type {number} */ value) => ({
     id: `p${value}`,
     icon: "flag",
     name: `P${value} ${name}`,
@@ -45,7 +47,7 @@ function askPriority(task) {
   choose(`Priority of #${task.id}`, PRIORITY_NAMES.map(entry));
 }
 
-async function shift(task, status) {
+async function shift(/** @type {Task} */ task, /** @type {Status} */ status) {
   const follow = onBoard() && !state.route.task;
   if (follow) focusCard(task.id, status);
   await moveTask(task, status);
@@ -53,7 +55,7 @@ async function shift(task, status) {
 }
 
 /** Move the task to the next allowed status in a direction of the board. */
-function shiftBy(task, step) {
+function shiftBy(/** @type {Task} */ task, /** @type {number} */ step) {
   const legal = allowedTransitions(task.status);
   for (let at = STATUSES.indexOf(task.status) + step; at >= 0 && at < STATUSES.length; at += step) {
     if (legal.includes(STATUSES[at])) return shift(task, STATUSES[at]);
@@ -61,28 +63,26 @@ function shiftBy(task, step) {
   return undefined;
 }
 
-const withTask = (act, fits = () => true) => ({ act, fits });
-const copyLink = async (task) => {
-  const copied = await copyText(location.origin + hrefOf({ view: "board", task: task.id }));
-  toast(copied ? "Link copied" : "The link could not be copied");
-};
+const withTask = (/** @type {(task: Task) =>
+  unknown} */ act, /** @type {TaskTest} */ fits = () => true) => ({ act, fits });
 
 function escape() {
   if (state.route.task) closeTask();
-  else if (document.activeElement?.id === "search") document.activeElement.blur();
+  else if (focusedElement()?.id === "search") focusedElement()?.blur();
 }
 
 const clearFilters = () => navigate(Object.fromEntries(FILTERS.map((name) => [name, null])));
 const toggleReady = () => navigate({ ready: state.route.ready === "ready" ? null : "ready" }, { replace: true });
+const selectSearch = () => /** @type {HTMLInputElement | null} */ (document.getElementById("search"))?.select();
 function search() {
-  if (onBoard()) document.getElementById("search")?.select();
+  if (onBoard()) selectSearch();
   else {
     navigate({ view: "board" });
-    requestAnimationFrame(() => document.getElementById("search")?.select());
+    requestAnimationFrame(selectSearch);
   }
 }
 
-// keys: the shortcut; group: the section of the help; task: needs a current task; write: needs write permission.
+/** @type {Command[]} */
 export const COMMANDS = [
   {
     id: "palette", keys: "Ctrl K", name: "Command palette", group: "Everywhere", icon: "search",
@@ -196,7 +196,7 @@ export const COMMANDS = [
   { id: "sign-out", name: "Sign out", icon: "out", fits: () => state.session?.auth_required, run: signOut },
 ];
 
-export function available(command) {
+export function available(/** @type {Command} */ command) {
   if (command.write && !(writer() && state.loaded)) return false;
   if (command.fits && !command.fits()) return false;
   if (command.task) {
@@ -206,15 +206,17 @@ export function available(command) {
   return !command.board || onBoard();
 }
 
-export function runCommand(command) {
-  if (command.task) command.task.act(taskAtHand());
+export function runCommand(/** @type {Command} */ command) {
+  const task = command.task && taskAtHand();
+  if (command.task && task) command.task.act(task);
   else command.run?.();
 }
 
 /** Return the available commands for the palette. The current task is bound before the palette takes the focus. */
 export function commands() {
   return COMMANDS.filter((command) => !command.hidden && available(command)).map((command) => {
-    const task = command.task ? taskAtHand() : null;
-    return { ...command, kind: task ? `#${task.id}` : "", run: task ? () => command.task.act(task) : command.run };
+    const task = command.task && taskAtHand();
+    const run = task ? () => command.task?.act(task) : command.run;
+    return { ...command, kind: task ? `#${task.id}` : "", run };
   });
 }

@@ -6,12 +6,12 @@ import { retryNow } from "../core/live.js";
 import { useStore } from "../core/store.js";
 import { Icon } from "../ui/icons.js";
 
-function secondsTo(retryAt) {
+function secondsTo(/** @type {number} */ retryAt) {
   return Math.max(0, Math.ceil((retryAt - performance.now()) / 1000));
 }
 
 /** Return the seconds until the next attempt, updated every second. */
-function useWait(retryAt) {
+function useWait(/** @type {number | null} */ retryAt) {
   const [left, setLeft] = useState(0);
   useEffect(() => {
     if (retryAt === null) return undefined;
@@ -21,17 +21,18 @@ function useWait(retryAt) {
   return left;
 }
 
-function wordsOf(connection, left) {
+function wordsOf(/** @type {Connection} */ connection, /** @type {number} */ left) {
   const again = left > 0 ? `in ${left} s` : "now";
   return {
     connecting: "Connecting",
     live: "Live",
     "catching-up": connection.behind ? `Catching up, ${count(connection.behind)} to go` : "Catching up",
     reconnecting: `Reconnecting ${again}`,
-    stale: `Stale since ${hourAndMinute(connection.staleSince)}`,
+    stale: `Stale since ${hourAndMinute(connection.staleSince ?? 0)}`,
   }[connection.status];
 }
 
+/** @type {Partial<Record<Connection["status"], string>>} */
 const ANNOUNCED = { live: "Connected", reconnecting: "Connection lost", stale: "The page is stale" };
 
 export function Connection() {
@@ -61,7 +62,7 @@ export function StaleBanner() {
   return html`<div class="banner warn" data-testid="stale">
     <${Icon} name="offline" />
     <span>
-      Data as of <b>${hourAndMinute(connection.staleSince)}</b>
+      Data as of <b>${hourAndMinute(connection.staleSince ?? 0)}</b>
       . ${connection.reason || "The server does not respond."} Next attempt ${left > 0 ? `in ${left} s` : "now"}.
     </span>
     <button type="button" class="small" onClick=${retryNow}>Try now</button>
@@ -69,7 +70,7 @@ export function StaleBanner() {
 }
 
 /** The banner for a new server version, which has a new dashboard. */
-export function UpdateBanner({ version }) {
+export function UpdateBanner(/** @type {{ version: string }} */ { version }) {
   const server = useStore((state) => state.serverVersion);
   if (!server || !version || server === version) return null;
   return html`<div class="banner" data-testid="update">

@@ -5,7 +5,9 @@ import { state } from "../core/store.js";
 
 const WEEK_MS = 7 * 24 * 3_600_000;
 
-const move = (status, name, primary = false) => ({ name, primary, act: (task) => moveTask(task, status) });
+/** @returns {Decision} */
+const move = (/** @type {Status} */ status, /** @type {string} */ name, primary = false) =>
+  ({ name, primary, act: (task) => moveTask(task, status) });
 
 export const ACCEPT = move("DONE", "Accept", true);
 export const SEND_BACK = move("TODO", "Send back");
@@ -15,24 +17,30 @@ export const CANCEL = move("CANCELLED", "Cancel");
 export const BLOCK = move("BLOCKED", "Block");
 export const MOVE_TO_TODO = move("TODO", "Move to To do", true);
 export const MARK_DONE = move("DONE", "Mark done");
-export const RESET_ATTEMPTS = { name: "Reset attempts", act: (task) => resetAttempts(task) };
+export const RESET_ATTEMPTS = { name: "Reset attempts", act: (/** @type {Task} */ task) => resetAttempts(task) };
 export const DROP_CANCELLED = { name: "Remove dependency", primary: true, act: dropCancelled };
 export const POSTPONE = { name: "Postpone by a week", act: postpone };
 
-async function change(task, fields, words, before) {
+async function change(
+  /** @type {Task} */ task,
+  /** @type {Record<string, unknown>} */ fields,
+  /** @type {string} */ words,
+  /** @type {Record<string, unknown> | undefined} */ before = undefined,
+) {
   const answer = await changeTask(task, fields);
   if (answer) toast(words, { undo: before ? () => changeTask(answer, before) : null });
 }
 
-const resetAttempts = (task) => change(task, { attempts: 0 }, `${nameOf(task)} has no failed attempts`);
+const resetAttempts = (/** @type {Task} */ task) =>
+  change(task, { attempts: 0 }, `${nameOf(task)} has no failed attempts`);
 
 /** A move by a person resets the failed attempts. A move with an agent's token does not. */
-async function requeue(task) {
+async function requeue(/** @type {Task} */ task) {
   const moved = task.status === "TODO" ? task : await moveTask(task, "TODO", { title: "Requeue" });
   if (moved?.attempts) await resetAttempts(moved);
 }
 
-function dropCancelled(task) {
+function dropCancelled(/** @type {Task} */ task) {
   const gone = new Set(task.cancelled_dependencies);
   const rest = task.depends_on.filter((id) => !gone.has(id));
   return change(
@@ -43,19 +51,19 @@ function dropCancelled(task) {
   );
 }
 
-function postpone(task) {
-  const due = new Date(Date.parse(task.due_at) + WEEK_MS).toISOString();
+function postpone(/** @type {Task} */ task) {
+  const due = new Date(Date.parse(task.due_at ?? "") + WEEK_MS).toISOString();
   return change(task, { due_at: due }, `${nameOf(task)} is due a week later`, { due_at: task.due_at });
 }
 
 /** Return whether failed attempts alone block the task. A limit of 0 means no limit. */
-export function isAtCap(task) {
-  const cap = state.session?.max_attempts;
-  return Boolean(cap) && task.attempts >= cap;
+export function isAtCap(/** @type {Task} */ task) {
+  const cap = state.session?.max_attempts ?? 0;
+  return cap > 0 && task.attempts >= cap;
 }
 
 /** Return the decisions to show in the task panel. */
-export function decisionsOf(task) {
+export function decisionsOf(/** @type {Task} */ task) {
   if (task.status === "REVIEW") return [ACCEPT, SEND_BACK];
   if (isAtCap(task) && (task.status === "BLOCKED" || task.status === "TODO")) return [REQUEUE, CANCEL];
   if (task.status === "BLOCKED") return [UNBLOCK, CANCEL];

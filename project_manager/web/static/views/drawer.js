@@ -1,7 +1,5 @@
 // The panel of one task, beside the board.
-import { claimTask, deleteTask, editTask, moveTask, setPriority } from "../core/actions.js";
-import { toast } from "../core/ask.js";
-import { copyText } from "../core/clipboard.js";
+import { claimTask, copyLink, deleteTask, editTask, moveTask, setPriority } from "../core/actions.js";
 import { minutes } from "../core/format.js";
 import { cx, html, useEffect, useRef, useState } from "../core/html.js";
 import { onKeys } from "../core/keyboard.js";
@@ -22,8 +20,8 @@ import { Log } from "./drawer_log.js";
 import { Assumptions, TaskKnowledge } from "./knowledge.js";
 import { decisionsOf } from "./decisions.js";
 
-function MoveSelect({ task, disabled }) {
-  const change = (event) => {
+function MoveSelect(/** @type {{ task: Task, disabled: boolean }} */ { task, disabled }) {
+  const change = (/** @type {UiEvent} */ event) => {
     const status = event.target.value;
     event.target.value = task.status;
     moveTask(task, status);
@@ -36,18 +34,18 @@ function MoveSelect({ task, disabled }) {
     </select></label>`;
 }
 
-function PrioritySelect({ task, disabled }) {
-  const change = (event) => setPriority(task, Number(event.target.value));
+function PrioritySelect(/** @type {{ task: Task, disabled: boolean }} */ { task, disabled }) {
+  const change = (/** @type {UiEvent} */ event) => setPriority(task, Number(event.target.value));
   return html`<label class="choice"><span class="sr">Priority</span>
     <select value=${task.priority} onChange=${change} disabled=${disabled} data-testid="priority">
       ${PRIORITY_NAMES.map((name, value) => html`<option key=${value} value=${value}>P${value} ${name}</option>`)}
     </select></label>`;
 }
 
-function ReadinessPanel({ task }) {
+function ReadinessPanel(/** @type {{ task: Task }} */ { task }) {
   const writer = useStore((now) => canWrite(now.session));
   const reasons = reasonsOf(task);
-  if (task.lock) return html`<${Lease} task=${task} writer=${writer} />`;
+  if (task.lock) return html`<${Lease} task=${task} lock=${task.lock} writer=${writer} />`;
   const claim = writer && html`<button type="button" onClick=${() => claimTask(task)} data-testid="claim">
     <${Icon} name="hand" />
     Lock it
@@ -72,7 +70,7 @@ function ReadinessPanel({ task }) {
 }
 
 /** The decisions about a waiting task. */
-function Decisions({ task }) {
+function Decisions(/** @type {{ task: Task }} */ { task }) {
   const writer = useStore((now) => canWrite(now.session));
   const decisions = writer ? decisionsOf(task) : [];
   if (decisions.length === 0) return null;
@@ -82,7 +80,7 @@ function Decisions({ task }) {
   </div>`;
 }
 
-function Links({ title, ids }) {
+function Links(/** @type {{ title: string, ids: number[] }} */ { title, ids }) {
   if (ids.length === 0) return null;
   return html`<section>
     <h3>${title}</h3>
@@ -90,7 +88,7 @@ function Links({ title, ids }) {
   </section>`;
 }
 
-function Facts({ task }) {
+function Facts(/** @type {{ task: Task }} */ { task }) {
   const rows = [
     [
       "Labels",
@@ -115,27 +113,28 @@ function Facts({ task }) {
   </dl>`;
 }
 
-function Breadcrumbs({ task }) {
+function Breadcrumbs(/** @type {{ task: Task }} */ { task }) {
   const project = state.projects.get(task.project_id);
-  const epic = state.epics.get(task.epic_id);
-  const link = (name, changes) => html`<a href=${hrefOf(changes)} onClick=${(event) => follow(event, changes)}>
+  const epic = state.epics.get(task.epic_id ?? 0);
+  const link = (/** @type {string} */ name, /** @type {RouteChanges} */ changes) =>
+    html`<a href=${hrefOf(changes)} onClick=${(event) => follow(event, changes)}>
     ${name}
   </a>`;
   return html`<nav class="breadcrumbs" aria-label="Project and epic">
     ${project && link(project.name, { project: project.id, epic: null })}
-    ${epic && html`<${Icon} name="chevron" />${link(epic.name, { project: project.id, epic: epic.id })}`}
+    ${epic && html`<${Icon} name="chevron" />${link(epic.name, { project: epic.project_id, epic: epic.id })}`}
   </nav>`;
 }
 
 const TABS = [["log", "Log", "log"], ["history", "History", "history"]];
 
-function Tabs({ task }) {
+function Tabs(/** @type {{ task: Task }} */ { task }) {
   const [tab, setTab] = useState("log");
   const onKeyDown = onKeys((event) => {
     if (event.key !== "ArrowLeft" && event.key !== "ArrowRight") return;
     const other = tab === "log" ? "history" : "log";
     setTab(other);
-    document.getElementById(`tab-${other}`).focus();
+    document.getElementById(`tab-${other}`)?.focus();
   });
   return html`<section>
     <div class="tabs" role="tablist" aria-label="Log and history" onKeyDown=${onKeyDown}>
@@ -149,11 +148,7 @@ function Tabs({ task }) {
   </section>`;
 }
 
-function Bar({ task, writer }) {
-  const copy = async () => {
-    const copied = await copyText(location.origin + hrefOf({ view: "board", task: task.id }));
-    toast(copied ? "Link copied" : "The link could not be copied");
-  };
+function Bar(/** @type {{ task: Task, writer: boolean }} */ { task, writer }) {
   return html`<header class="drawer-bar">
     <span class="key">#${task.id}</span>
     <${MoveSelect} task=${task} disabled=${!writer} />
@@ -164,7 +159,8 @@ function Bar({ task, writer }) {
     <a class="button quiet icon-button" aria-label="Show in the graph" title="Show in the graph"
         href=${hrefOf({ view: "graph", around: task.id })}
         onClick=${(event) => follow(event, { view: "graph", around: task.id })}><${Icon} name="graph" /></a>
-    <button type="button" class="quiet icon-button tool" aria-label="Copy link" title="Copy link" onClick=${copy}>
+    <button type="button" class="quiet icon-button tool" aria-label="Copy link" title="Copy link"
+        onClick=${() => copyLink(task)}>
       <${Icon} name="link" />
     </button>
     ${writer && html`<button type="button" class="quiet icon-button tool" aria-label="Delete task" title="Delete"
@@ -176,8 +172,8 @@ function Bar({ task, writer }) {
   </header>`;
 }
 
-function Description({ task }) {
-  const [failure, setFailure] = useState(null);
+function Description(/** @type {{ task: Task }} */ { task }) {
+  const [failure, setFailure] = useState(/** @type {ApiFailure | null} */ (null));
   const shortened = Boolean(task.description_truncated);
   useEffect(() => {
     setFailure(null);
@@ -190,7 +186,7 @@ function Description({ task }) {
     </p>`}`;
 }
 
-function Body({ task }) {
+function Body(/** @type {{ task: Task }} */ { task }) {
   const dependents = [...(state.dependents.get(task.id) ?? [])];
   const conflicts = new Set([...task.conflicts_with, ...(state.conflicts.get(task.id) ?? [])]);
   return html`<div class="drawer-body" tabindex="-1">
@@ -215,14 +211,14 @@ function Body({ task }) {
   </div>`;
 }
 
-function LoadFailed({ id, failure }) {
+function LoadFailed(/** @type {{ id: number, failure: ApiFailure }} */ { id, failure }) {
   const title = failure.status === 404 ? `Task #${id} not found` : failure.message;
   return html`<div role="alert"><h2>${title}</h2><p class="muted">${failure.hint}</p></div>
     <div><button type="button" class="primary" onClick=${closeTask}>Close</button></div>`;
 }
 
-function Missing({ id }) {
-  const [failure, setFailure] = useState(null);
+function Missing(/** @type {{ id: number }} */ { id }) {
+  const [failure, setFailure] = useState(/** @type {ApiFailure | null} */ (null));
   useEffect(() => {
     readTask(id).catch(setFailure);
   }, [id]);
@@ -239,7 +235,7 @@ function Missing({ id }) {
 }
 
 /** Focus the drawer when it opens, and return the focus to the card when it closes. */
-function useFocus(id) {
+function useFocus(/** @type {number} */ id) {
   const element = useRef(null);
   useEffect(() => {
     element.current.focus({ preventScroll: true });
@@ -248,7 +244,7 @@ function useFocus(id) {
   return element;
 }
 
-export function Drawer({ id }) {
+export function Drawer(/** @type {{ id: number }} */ { id }) {
   useStore((now) => now.revision.tasks);
   useStore((now) => now.revision.plans);
   const writer = useStore((now) => canWrite(now.session));

@@ -6,9 +6,9 @@ import { useStore } from "../core/store.js";
 import { loadAgents } from "../core/sync.js";
 import { EventRow, isRedundant } from "./event_row.js";
 
-export function History({ task }) {
+export function History(/** @type {{ task: Task }} */ { task }) {
   const latestSeq = useStore((state) => state.events.findLast((event) => event.task_id === task.id)?.seq ?? 0);
-  const [events, setEvents] = useState(null);
+  const [events, setEvents] = useState(/** @type {OutboxEvent[] | null} */ (null));
   useEffect(() => {
     loadAgents().catch(showError);
     readEvents(task.id).then((found) => setEvents(found.reverse()), showError);

@@ -11,8 +11,8 @@ import { useAgents } from "./agents.js";
 
 const CHOICES = [300, 900, 1800, 3600];
 
-function Extend({ task }) {
-  const change = (event) => {
+function Extend(/** @type {{ task: Task }} */ { task }) {
+  const change = (/** @type {UiEvent} */ event) => {
     const ttl = Number(event.target.value);
     event.target.value = "";
     if (ttl) extendTask(task, ttl);
@@ -27,15 +27,14 @@ function Extend({ task }) {
   </label>`;
 }
 
-function Seen({ id }) {
+function Seen(/** @type {{ id: string }} */ { id }) {
   const agent = useStore((state) => state.agents.get(id));
   return agent ? html`<span>last seen <${RelativeTime} at=${agent.last_seen} /> · </span>` : null;
 }
 
-export function Lease({ task, writer }) {
+export function Lease(/** @type {{ task: Task, lock: LockView, writer: boolean }} */ { task, lock, writer }) {
   useAgents();
-  const mine = useStore((state) => state.session?.actor?.id === task.lock.holder);
-  const { lock } = task;
+  const mine = useStore((state) => state.session?.actor?.id === lock.holder);
   const { tone, left, words } = useLease(lock);
   return html`<section class=${`lease ${tone}`} aria-label="Lease" data-testid="lease">
     <div class="lease-head">

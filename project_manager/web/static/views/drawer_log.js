@@ -11,7 +11,7 @@ import { Avatar, Empty, RelativeTime } from "../ui/chips.js";
 import { Collapsible } from "../ui/collapsible.js";
 import { Markdown } from "../ui/markdown.js";
 
-function Entry({ entry }) {
+function Entry(/** @type {{ entry: LogView }} */ { entry }) {
   return html`<li class=${`entry k-${entry.kind}`} data-testid="log-entry">
     <${Avatar} id=${entry.author} kind=${entry.kind === "system" ? "system" : kindOf(entry.author)} />
     <div class="entry-body">
@@ -25,15 +25,15 @@ function Entry({ entry }) {
   </li>`;
 }
 
-function Composer({ task, onAdded }) {
+function Composer(/** @type {{ task: Task, onAdded: (entry: LogView) => void }} */ { task, onAdded }) {
   const [{ body, kind }, setDraft] = useState(() => draftOf(task.id));
   const [busy, setBusy] = useState(false);
-  const change = (part) => setDraft((old) => {
+  const change = (/** @type {Partial<Draft>} */ part) => setDraft((/** @type {Draft} */ old) => {
     const draft = { ...old, ...part };
     keepDraft(task.id, draft);
     return draft;
   });
-  const send = async (event) => {
+  const send = async (/** @type {UiEvent} */ event) => {
     event.preventDefault();
     if (!body.trim() || busy) return;
     setBusy(true);
@@ -77,20 +77,28 @@ function Composer({ task, onAdded }) {
 const SHOWN = 3;
 
 /** Return entries newest first, without duplicates. */
-function merged(old, entries) {
+function merged(/** @type {LogView[]} */ old, /** @type {LogView[]} */ entries) {
   const all = new Map([...old, ...entries].map((entry) => [entry.id, entry]));
   return [...all.values()].sort((a, b) => b.id - a.id);
 }
 
-export function Log({ task }) {
+/** The visible entries. `entries` is null until they are read. */
+function Entries(/** @type {{ entries: LogView[] | null, shown: LogView[], failed: boolean }} */ props) {
+  const { entries, shown, failed } = props;
+  if (entries === null) return failed ? null : html`<p class="muted">Reading…</p>`;
+  if (entries.length === 0) return html`<${Empty} title="No log entries yet" />`;
+  return html`<ol class="log">${shown.map((entry) => html`<${Entry} key=${entry.id} entry=${entry} />`)}</ol>`;
+}
+
+export function Log(/** @type {{ task: Task }} */ { task }) {
   const writer = useStore((state) => canWrite(state.session));
-  const isLogged = (event) => event.task_id === task.id && event.type === "task.logged";
+  const isLogged = (/** @type {OutboxEvent} */ event) => event.task_id === task.id && event.type === "task.logged";
   const latestSeq = useStore((state) => state.events.findLast(isLogged)?.seq ?? 0);
-  const [entries, setEntries] = useState(null);
-  const [before, setBefore] = useState(null);
+  const [entries, setEntries] = useState(/** @type {LogView[] | null} */ (null));
+  const [before, setBefore] = useState(/** @type {number | null} */ (null));
   const [failed, setFailed] = useState(false);
   const [whole, setWhole] = useState(false);
-  const read = async (from) => {
+  const read = async (/** @type {number | undefined} */ from = undefined) => {
     try {
       const details = await readDetails(task.id, from);
       setEntries((old) => merged(old ?? [], details.logs));
@@ -104,18 +112,15 @@ export function Log({ task }) {
   useEffect(() => {
     read();
   }, [task.id, latestSeq]);
-  const rows = whole ? entries : entries?.slice(0, SHOWN);
-  const hidden = (entries?.length ?? 0) - (rows?.length ?? 0);
+  const all = entries ?? [];
+  const shown = whole ? all : all.slice(0, SHOWN);
+  const hidden = all.length - shown.length;
   return html`${writer && html`<${Composer} task=${task}
       onAdded=${(entry) => setEntries((old) => merged(old ?? [], [entry]))} />`}
     ${failed && html`<p class="row">
       The log could not be read. <button type="button" class="small" onClick=${() => read()}>Try again</button>
     </p>`}
-    ${entries === null
-      ? !failed && html`<p class="muted">Reading…</p>`
-      : entries.length === 0
-      ? html`<${Empty} title="No log entries yet" />`
-      : html`<ol class="log">${rows.map((entry) => html`<${Entry} key=${entry.id} entry=${entry} />`)}</ol>`}
+    <${Entries} entries=${entries} shown=${shown} failed=${failed} />
     ${hidden > 0 && html`<button type="button" class="quiet" onClick=${() => setWhole(true)} data-testid="log-more">
       Show ${hidden}
       ${before ? " and more" : ""} older

@@ -5,7 +5,7 @@ import { Icon } from "../ui/icons.js";
 const NOWHERE = { start: false, end: false };
 
 /** Return whether there is content beyond each side of the scroller. */
-function useBeyond(scroller) {
+function useBeyond(/** @type {Ref} */ scroller) {
   const [beyond, setBeyond] = useState(NOWHERE);
   useEffect(() => {
     const element = scroller.current;
@@ -27,7 +27,7 @@ function useBeyond(scroller) {
 }
 
 /** The button stays in the page when hidden: removing it could take the focus from the row. */
-function Edge({ side, shown, onClick }) {
+function Edge(/** @type {{ side: "start" | "end", shown: boolean, onClick: () => void }} */ { side, shown, onClick }) {
   return html`<div class=${`edge ${side}`} hidden=${!shown}>
     <button type="button" class="icon-button"
         aria-label=${side === "end" ? "Columns further right" : "Columns further left"} onClick=${onClick}
@@ -35,10 +35,11 @@ function Edge({ side, shown, onClick }) {
   </div>`;
 }
 
-export function Sideways({ children }) {
+export function Sideways(/** @type {{ children: any }} */ { children }) {
   const scroller = useRef(null);
   const { start, end } = useBeyond(scroller);
-  const go = (direction) => () => scroller.current.scrollBy({ left: direction * scroller.current.clientWidth * 0.7 });
+  const go = (/** @type {number} */ direction) =>
+    () => scroller.current.scrollBy({ left: direction * scroller.current.clientWidth * 0.7 });
   return html`<div class="columns-frame">
     <${Edge} side="start" shown=${start} onClick=${go(-1)} />
     <div class="columns" ref=${scroller}>${children}</div>

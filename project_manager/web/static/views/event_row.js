@@ -10,6 +10,7 @@ import { Icon } from "../ui/icons.js";
 
 const ENVELOPE = new Set(["seq", "type", "timestamp", "actor", "project_id", "epic_id", "task_id"]);
 const CHANGES = new Set(["changes", "previous"]);
+/** @type {Record<string, string>} */
 const NOTES = {
   comment: "commented on",
   progress: "reported progress on",
@@ -17,6 +18,7 @@ const NOTES = {
   evidence: "added evidence to",
   system: "made a note on",
 };
+/** @type {Record<string, [before: string, after: string]>} */
 const UNLOCKED = {
   explicit_release: ["released", ""],
   auto_release: ["released", ""],
@@ -26,23 +28,25 @@ const UNLOCKED = {
 };
 
 /** The system itself forces the end of leases only after a backup was restored. */
-const forcedReason = (actor) =>
+const forcedReason = (/** @type {Actor} */ actor) =>
   (actor.kind === "system" ? "because the database was restored" : `because ${bidiIsolate(actor.id)} ended the lease`);
 
-const nameOf = (map, id) => map.get(id)?.name ?? `#${id}`;
+const nameOf = (/** @type {Map<number, { name: string }>} */ map, /** @type {number} */ id) =>
+  map.get(id)?.name ?? `#${id}`;
 /** Only operators receive the token of an event. */
-function tokenOf({ token }) {
+function tokenOf(/** @type {OutboxEvent} */ { token }) {
   if (!token) return "a token";
   const bound = token.agent_id ? ` bound to ${bidiIsolate(token.agent_id)}` : "";
   return `the token ${bidiIsolate(token.name)} (${token.role}${bound})`;
 }
-const changed = (event) => Object.keys(event.changes ?? {}).join(", ");
+const statusName = (/** @type {Status} */ status) => STATUS_NAMES[status];
+const changed = (/** @type {OutboxEvent} */ event) => Object.keys(event.changes ?? {}).join(", ");
 
-// The words before and after the task.
+/** @type {Record<string, (event: OutboxEvent) => string[]>} The words before and after the task. */
 const SENTENCES = {
   "task.created": () => ["created", ""],
   "task.updated": (event) => ["changed", changed(event) && `(${changed(event)})`],
-  "task.status_changed": (event) => ["moved", `to ${STATUS_NAMES[event.status] ?? event.status}`],
+  "task.status_changed": ({ status }) => ["moved", `to ${statusName(status) ?? status}`],
   "task.locked": (event) => (event.renewed ? ["changed the lease of", ""] : ["claimed", ""]),
   "task.unlocked": (event) =>
     (event.reason === "forced" ? ["lost", forcedReason(event.actor)] : UNLOCKED[event.reason] ?? ["released", ""]),
@@ -56,7 +60,7 @@ const SENTENCES = {
   "tokens.cleared": () => ["cleared all tokens", ""],
 };
 
-function sentence(event) {
+function sentence(/** @type {OutboxEvent} */ event) {
   const known = SENTENCES[event.type];
   if (known) return known(event);
   const [kind, verb] = event.type.split(".");
@@ -64,16 +68,17 @@ function sentence(event) {
   return [`${verb} the ${kind} ${bidiIsolate(event.name ?? name)}`, ""];
 }
 
+/** @type {Record<string, string>} */
 const TONES = { "task.deleted": "bad", "task.ready": "good", "task.locked": "work" };
 
-function toneOf(event) {
+function toneOf(/** @type {OutboxEvent} */ event) {
   if (["lock_expired", "unconfirmed", "forced"].includes(event.reason)) return "bad";
   if (event.type === "task.status_changed") return event.status === "DONE" ? "good" : `to-${event.status}`;
   return TONES[event.type] ?? "";
 }
 
 /** Return the subject of the sentence: lease holder, author of a log entry, else the actor. `task.ready` has none. */
-function Subject({ event }) {
+function Subject(/** @type {{ event: OutboxEvent }} */ { event }) {
   if (event.type === "task.ready") return null;
   const lease = event.type === "task.unlocked" || event.type === "task.locked";
   const author = event.type === "task.logged" ? event.author : undefined;
@@ -82,23 +87,24 @@ function Subject({ event }) {
   return html`<${Actor} id=${id} kind=${kind} /> `;
 }
 
-const shown = (value) =>
+const shown = (/** @type {any} */ value) =>
   (typeof value === "object" && value !== null
     ? JSON.stringify(value, (_, part) => momentOr(part))
     : String(momentOr(value) ?? "nothing"));
 
 /** Return changed fields as "before → after", then the other fields of the event. */
-function fieldsOf(event) {
+function fieldsOf(/** @type {OutboxEvent} */ event) {
   const changes = Object.entries(event.changes ?? {}).map(([name, value]) => [
     name,
     `${shown(fieldValue(name, event.previous?.[name]))} → ${shown(fieldValue(name, value))}`,
   ]);
-  const isField = ([name, value]) => !ENVELOPE.has(name) && !CHANGES.has(name) && value !== null;
+  const isField = (/** @type {[string, unknown]} */ [name, value]) =>
+    !ENVELOPE.has(name) && !CHANGES.has(name) && value !== null;
   const rest = Object.entries(event).filter(isField);
   return [...changes, ...rest.map(([name, value]) => [name, shown(fieldValue(name, value))])];
 }
 
-function Fields({ event }) {
+function Fields(/** @type {{ event: OutboxEvent }} */ { event }) {
   return html`<dl class="event-fields">
     <div><dt>event</dt><dd>${event.seq}, ${event.type}, by <bdi>${event.actor.id}</bdi></dd></div>
     ${fieldsOf(event).map(([name, text]) => html`<div key=${name}><dt>${name}</dt><dd dir="auto">${text}</dd></div>`)}
@@ -106,7 +112,7 @@ function Fields({ event }) {
 }
 
 /** The row of an event. `within` is the task of the history, which needs no link to itself. */
-export function EventRow({ event, within }) {
+export function EventRow(/** @type {{ event: OutboxEvent, within?: number }} */ { event, within }) {
   const [open, setOpen] = useState(false);
   const [before, after] = sentence(event);
   const about = event.task_id && event.task_id !== within
@@ -130,11 +136,15 @@ export function EventRow({ event, within }) {
 }
 
 /** Return whether an adjacent event has the same information. */
-export function isRedundant(event, before, after) {
-  const same = (other, type) =>
+export function isRedundant(
+  /** @type {OutboxEvent} */ event,
+  /** @type {OutboxEvent | undefined} */ before,
+  /** @type {OutboxEvent | undefined} */ after,
+) {
+  const same = (/** @type {OutboxEvent | undefined} */ other, /** @type {string} */ type) =>
     other?.type === type && other.task_id === event.task_id && Math.abs(other.seq - event.seq) === 1;
   if (event.type === "task.status_changed") {
-    const given = same(after, "task.unlocked") && after.reason !== "auto_release";
+    const given = same(after, "task.unlocked") && after?.reason !== "auto_release";
     return given || (event.status === "IN_PROGRESS" && same(before, "task.locked"));
   }
   if (event.type === "task.unlocked") return event.reason === "auto_release" && same(before, "task.status_changed");

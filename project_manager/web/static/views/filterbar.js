@@ -1,23 +1,24 @@
 // Search and filters. The address has all of their values.
 import { clearFilters, isFiltered, navigate } from "../core/route.js";
 import { READY_NAMES, inUse, visibleColumns } from "../core/filters.js";
-import { bidiIsolate, count, plural } from "../core/format.js";
+import { count, plural } from "../core/format.js";
 import { html, useEffect, useMemo, useRef, useState } from "../core/html.js";
+import { epicOptions } from "../core/options.js";
 import { state, useStore, useThrottled } from "../core/store.js";
 import { STATUSES } from "../core/vocabulary.js";
 import { Icon } from "../ui/icons.js";
 
 const TYPING_MS = 120;
 
-function Search({ value }) {
+function Search(/** @type {{ value: string | null }} */ { value }) {
   const [text, setText] = useState(value ?? "");
-  const timer = useRef(null);
+  const timer = useRef(/** @type {Timer} */ (undefined));
   const sent = useRef(value ?? "");
   useEffect(() => {
     if ((value ?? "") !== sent.current) setText(value ?? "");
     sent.current = value ?? "";
   }, [value]);
-  const type = (event) => {
+  const type = (/** @type {UiEvent} */ event) => {
     const next = event.target.value;
     setText(next);
     clearTimeout(timer.current);
@@ -36,8 +37,8 @@ function Search({ value }) {
 }
 
 /** A filter. Its first choice removes the filter. */
-export function Choice({ label, name, value, options, any }) {
-  const change = (event) =>
+export function Choice(/** @type {ChoiceProps} */ { label, name, value, options, any }) {
+  const change = (/** @type {UiEvent} */ event) =>
     navigate({ [name]: event.target.value || null, ...(name === "project" ? { epic: null } : {}) });
   const missing = value && !options.some(([option]) => String(option) === String(value));
   return html`<label class="choice ${value ? "active" : ""}"><span class="sr">${label}</span>
@@ -47,26 +48,6 @@ export function Choice({ label, name, value, options, any }) {
       ${missing && html`<option value=${value}>${value}</option>`}
     </select></label>`;
 }
-
-const byName = (a, b) => a.name.localeCompare(b.name);
-
-export function epicOptions(project) {
-  const epics = [...state.epics.values()].filter((epic) => !project || epic.project_id === project);
-  const nameOf = (epic) =>
-    (project
-      ? epic.name
-      : `${bidiIsolate(epic.name)} (${bidiIsolate(state.projects.get(epic.project_id)?.name ?? "")})`);
-  return epics.sort((a, b) => a.project_id - b.project_id || a.position - b.position).map((epic) => [
-    epic.id,
-    nameOf(epic),
-  ]);
-}
-
-export const projectOptions = () =>
-  [...state.projects.values()].sort(byName).map((project) => [
-    project.id,
-    project.archived_at ? `${bidiIsolate(project.name)} (archived)` : project.name,
-  ]);
 
 function Shown() {
   useStore((now) => now.revision.tasks);
@@ -78,7 +59,7 @@ function Shown() {
   </span>`;
 }
 
-const revisionOfTasks = (now) => now.revision.tasks;
+const revisionOfTasks = (/** @type {State} */ now) => now.revision.tasks;
 
 export function FilterBar() {
   const route = useStore((now) => now.route);
@@ -86,7 +67,7 @@ export function FilterBar() {
   const plans = useStore((now) => now.revision.plans);
   const { labels, holders } = useMemo(() => inUse(state), [revision, route.project]);
   const epics = useMemo(() => epicOptions(route.project), [plans, route.project]);
-  const same = (names) => names.map((name) => [name, name]);
+  const same = (/** @type {string[]} */ names) => names.map((name) => [name, name]);
   return html`<div class="filterbar" role="search" aria-label="Filters">
     <${Search} value=${route.q} />
     <${Choice} label="Epic" name="epic" value=${route.epic} options=${epics} any="All epics" />

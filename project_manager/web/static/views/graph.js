@@ -2,24 +2,27 @@
 import { testOf } from "../core/filters.js";
 import { bidiIsolate, plural, truncate } from "../core/format.js";
 import { cx, html, useEffect, useMemo, useRef, useState } from "../core/html.js";
+import { epicOptions, projectOptions } from "../core/options.js";
 import { follow, hrefOf, navigate } from "../core/route.js";
 import { state, useStore } from "../core/store.js";
 import { CLOSED, STATUS_NAMES, canWrite } from "../core/vocabulary.js";
 import { Empty } from "../ui/chips.js";
 import { Icon, Shape } from "../ui/icons.js";
-import { Choice, epicOptions, projectOptions } from "./filterbar.js";
+import { Choice } from "./filterbar.js";
 import { BOX, layout, pathOf } from "./graph_layout.js";
 import { usePanZoom } from "./pan_zoom.js";
 
 const MAX_NODES = 400;
 
+const isClosed = (/** @type {number} */ id) => CLOSED.has(state.tasks.get(id)?.status ?? "TODO");
+
 /** Return the task with all of its transitive dependencies and dependents. */
-function around(id) {
+function around(/** @type {number} */ id) {
   const found = new Set([id]);
-  const walk = (next) => {
+  const walk = (/** @type {(id: number) => Iterable<number>} */ next) => {
     const queue = [id];
     while (queue.length && found.size < MAX_NODES) {
-      for (const other of next(queue.shift())) {
+      for (const other of next(/** @type {number} */ (queue.shift()))) {
         if (!found.has(other)) queue.push(other);
         found.add(other);
       }
@@ -27,34 +30,34 @@ function around(id) {
   };
   walk((task) => state.tasks.get(task)?.depends_on ?? []);
   walk((task) => state.dependents.get(task) ?? []);
-  return [...found].map((task) => state.tasks.get(task)).filter(Boolean);
+  return [...found].map((task) => state.tasks.get(task)).filter((task) => task !== undefined);
 }
 
 /** Return the tasks with dependencies. Closed tasks are included only on request or if open tasks depend on them. */
-function chosen(route, closed) {
+function chosen(/** @type {Route} */ route, /** @type {boolean} */ closed) {
   if (route.around) return around(Number(route.around));
   const test = testOf({ project: route.project, epic: route.epic, label: route.label }) ?? (() => true);
   const pool = [...state.tasks.values()].filter((task) => test(task) && (closed || !CLOSED.has(task.status)));
   const ids = new Set(pool.map((task) => task.id));
-  const linked = (task) =>
+  const linked = (/** @type {Task} */ task) =>
     task.depends_on.some((id) => ids.has(id)) || [...(state.dependents.get(task.id) ?? [])].some((id) => ids.has(id));
   return pool.filter(linked);
 }
 
 /** A link to its task. In an overview (`far`) it is no link, because a press zooms in. */
-function Node({ node, longest, far }) {
-  const task = state.tasks.get(node.id);
+function Node(/** @type {NodeProps} */ { task, x, y, longest, far }) {
   const statusText = task.lock
     ? `locked by ${bidiIsolate(task.lock.holder)}`
     : task.ready
     ? "ready"
     : STATUS_NAMES[task.status];
+  const open = { task: task.id };
   const link = far
     ? {}
-    : { href: hrefOf({ task: node.id }), "data-task": node.id, onClick: (event) => follow(event, { task: node.id }) };
+    : { href: hrefOf(open), "data-task": task.id, onClick: (/** @type {MouseEvent} */ event) => follow(event, open) };
   return html`<${far ? "g" : "a"} ...${link} data-testid="node"
       class=${cx("node", `s-${task.status}`, task.ready && "ready", longest && "longest")}
-      transform=${`translate(${node.x} ${node.y})`}
+      transform=${`translate(${x} ${y})`}
     role=${far ? "img" : undefined}
       aria-label=${`#${task.id} ${task.name}, ${STATUS_NAMES[task.status]}, ${statusText}`}>
     <title>${task.name}</title>
@@ -68,7 +71,7 @@ function Node({ node, longest, far }) {
   <//>`;
 }
 
-function Drawing({ drawing, fitKey }) {
+function Drawing(/** @type {{ drawing: GraphLayout, fitKey: string }} */ { drawing, fitKey }) {
   const frame = useRef(null);
   const { viewBox, handlers, zoom, fit, far } = usePanZoom(frame, drawing, fitKey);
   return html`<div class="graph-frame">
@@ -80,10 +83,10 @@ function Drawing({ drawing, fitKey }) {
             markerHeight="9" orient="auto"><path class="tip" d="M0 .5 7.5 4 0 7.5z" /></marker>
       </defs>
       ${drawing.edges.map((edge) => html`<path key=${`${edge.from}-${edge.to}`}
-          class=${cx("edge", CLOSED.has(state.tasks.get(edge.from)?.status) && "met", edge.longest && "longest")}
+          class=${cx("edge", isClosed(edge.from) && "met", edge.longest && "longest")}
           d=${pathOf(edge.points)} marker-end="url(#tip)" />`)}
-      ${drawing.nodes.map((node) => state.tasks.has(node.id) && html`<${Node} key=${node.id} node=${node}
-          longest=${drawing.longest.has(node.id)} far=${far} />`)}
+      ${drawing.nodes.map(({ id, x, y }) => state.tasks.has(id) && html`<${Node} key=${id} task=${state.tasks.get(id)}
+          x=${x} y=${y} longest=${drawing.longest.has(id)} far=${far} />`)}
     </svg>
     <div class="graph-tools">
       <button type="button" class="icon-button" aria-label="Zoom in" onClick=${() => zoom(0.8)}>+</button>
@@ -94,7 +97,7 @@ function Drawing({ drawing, fitKey }) {
 }
 
 /** Return a key of tasks and dependencies, on which the layout depends. */
-const shapeOf = (tasks) => tasks.map((task) => `${task.id}:${task.depends_on}`).join(";");
+const shapeOf = (/** @type {Task[]} */ tasks) => tasks.map((task) => `${task.id}:${task.depends_on}`).join(";");
 
 export function Graph() {
   useStore((now) => now.revision.tasks);

@@ -4,10 +4,14 @@
 const SWEEPS = 6;
 export const BOX = { width: 184, height: 46, gapX: 44, gapY: 14 };
 
+/** Return a map that has an entry for each key that is looked up. @template Key, Value */
+const total = (/** @type {[Key, Value][]} */ entries) => /** @type {Total<Key, Value>} */ (new Map(entries));
+
 /** Return ids in topological order: every task after its dependencies. The server prevents cycles. */
-function topological(ids, before) {
-  const waiting = new Map(ids.map((id) => [id, before.get(id).length]));
-  const after = new Map(ids.map((id) => [id, []]));
+function topological(/** @type {number[]} */ ids, /** @type {Total<number, number[]>} */ before) {
+  const waiting = total(ids.map((id) => [id, before.get(id).length]));
+  /** @type {Total<number, number[]>} */
+  const after = total(ids.map((id) => [id, []]));
   for (const id of ids) for (const from of before.get(id)) after.get(from).push(id);
   const ready = ids.filter((id) => waiting.get(id) === 0);
   for (let index = 0; index < ready.length; index += 1) {
@@ -16,10 +20,10 @@ function topological(ids, before) {
       if (waiting.get(next) === 0) ready.push(next);
     }
   }
-  return { order: ready, after };
+  return ready;
 }
 
-function layersOf(order, before) {
+function layersOf(/** @type {number[]} */ order, /** @type {Total<number, number[]>} */ before) {
   const layer = new Map();
   for (const id of order) {
     layer.set(id, before.get(id).reduce((deepest, from) => Math.max(deepest, layer.get(from) + 1), 0));
@@ -28,16 +32,21 @@ function layersOf(order, before) {
 }
 
 /** Add a placeholder for every edge on each layer that it crosses. */
-function withPlaceholders(order, before, layer) {
+function withPlaceholders(
+  /** @type {number[]} */ order,
+  /** @type {Total<number, number[]>} */ before,
+  /** @type {Total<GraphKey, number>} */ layer,
+) {
+  /** @type {GraphKey[][]} */
   const rows = [];
   const up = new Map();
   const down = new Map();
-  const add = (key, level) => {
+  const add = (/** @type {GraphKey} */ key, /** @type {number} */ level) => {
     (rows[level] ??= []).push(key);
     up.set(key, []);
     down.set(key, []);
   };
-  const connect = (from, to) => {
+  const connect = (/** @type {GraphKey} */ from, /** @type {GraphKey} */ to) => {
     down.get(from).push(to);
     up.get(to).push(from);
   };
@@ -45,6 +54,7 @@ function withPlaceholders(order, before, layer) {
   const chains = [];
   for (const id of order) {
     for (const from of before.get(id)) {
+      /** @type {GraphKey[]} */
       const chain = [from];
       for (let level = layer.get(from) + 1; level < layer.get(id); level += 1) {
         const key = `${from}>${id}@${level}`;
@@ -60,18 +70,18 @@ function withPlaceholders(order, before, layer) {
   return { rows, up, down, chains };
 }
 
-function median(values) {
+function median(/** @type {number[]} */ values) {
   if (values.length === 0) return -1;
   values.sort((a, b) => a - b);
   const middle = values.length >> 1;
   return values.length % 2 ? values[middle] : (values[middle - 1] + values[middle]) / 2;
 }
 
-function sweep(rows, links, levels) {
+function sweep(/** @type {GraphKey[][]} */ rows, /** @type {GraphLinks} */ links, /** @type {number[]} */ levels) {
   const place = new Map();
   for (const row of rows) row.forEach((key, index) => place.set(key, index));
   for (const level of levels) {
-    const rank = new Map(rows[level].map((key, index) => {
+    const rank = total(rows[level].map((key, index) => {
       const preferred = median(links.get(key).map((other) => place.get(other)));
       return [key, preferred < 0 ? index : preferred];
     }));
@@ -81,10 +91,10 @@ function sweep(rows, links, levels) {
 }
 
 /** Return heights as near as possible to the middle of the neighbours, without overlap. */
-function verticals(rows, up, down) {
+function verticals(/** @type {GraphKey[][]} */ rows, /** @type {GraphLinks} */ up, /** @type {GraphLinks} */ down) {
   const step = BOX.height + BOX.gapY;
   const slim = BOX.gapY * 1.6;
-  const size = (key) => (typeof key === "string" ? slim : step);
+  const size = (/** @type {GraphKey} */ key) => (typeof key === "string" ? slim : step);
   const y = new Map();
   for (const row of rows) {
     let at = 0;
@@ -93,7 +103,7 @@ function verticals(rows, up, down) {
       at += size(key);
     }
   }
-  const settle = (row, links) => {
+  const settle = (/** @type {GraphKey[]} */ row, /** @type {GraphLinks} */ links) => {
     let floor = -Infinity;
     for (const key of row) {
       const near = links.get(key).map((other) => y.get(other));
@@ -110,12 +120,18 @@ function verticals(rows, up, down) {
   return y;
 }
 
-function longestPath(order, before, layer) {
+function longestPath(
+  /** @type {number[]} */ order,
+  /** @type {Total<number, number[]>} */ before,
+  /** @type {Total<GraphKey, number>} */ layer,
+) {
+  /** @type {number | undefined} */
   let last = order[0];
   for (const id of order) if (layer.get(id) > layer.get(last)) last = id;
   const path = new Set();
   while (last !== undefined) {
     path.add(last);
+    /** @type {number} */
     const deepest = layer.get(last) - 1;
     last = before.get(last).find((id) => layer.get(id) === deepest);
   }
@@ -127,11 +143,11 @@ function longestPath(order, before, layer) {
  * beginning, longest}. `beginning` is the middle height of the first layer, `longest` the set of ids on one longest
  * chain.
  */
-export function layout(tasks) {
+export function layout(/** @type {Task[]} */ tasks) {
   const known = new Set(tasks.map((task) => task.id));
   const ids = tasks.map((task) => task.id);
-  const before = new Map(tasks.map((task) => [task.id, task.depends_on.filter((id) => known.has(id))]));
-  const { order } = topological(ids, before);
+  const before = total(tasks.map((task) => [task.id, task.depends_on.filter((id) => known.has(id))]));
+  const order = topological(ids, before);
   if (order.length === 0) return { nodes: [], edges: [], width: 0, height: 0, beginning: 0, longest: new Set() };
   const layer = layersOf(order, before);
   const { rows, up, down, chains } = withPlaceholders(order, before, layer);
@@ -140,7 +156,7 @@ export function layout(tasks) {
   for (let round = 0; round < SWEEPS; round += 1) sweep(rows, round % 2 ? down : up, round % 2 ? backward : forward);
   const y = verticals(rows, up, down);
   const top = Math.min(...y.values()) - BOX.height / 2;
-  const levelX = (level) => level * (BOX.width + BOX.gapX);
+  const levelX = (/** @type {number} */ level) => level * (BOX.width + BOX.gapX);
   const nodes = order.map((id) => ({ id, x: levelX(layer.get(id)), y: y.get(id) - BOX.height / 2 - top }));
   const level = new Map();
   rows.forEach((row, index) => row.forEach((key) => level.set(key, index)));
@@ -161,12 +177,12 @@ export function layout(tasks) {
     width: levelX(rows.length - 1) + BOX.width,
     height: Math.max(...y.values()) + BOX.height / 2 - top,
     longest,
-    beginning: rows[0].reduce((sum, id) => sum + y.get(id), 0) / rows[0].length - top,
+    beginning: rows[0].reduce((/** @type {number} */ sum, id) => sum + y.get(id), 0) / rows[0].length - top,
   };
 }
 
 /** Return the SVG path of a smooth line through the points. */
-export function pathOf(points) {
+export function pathOf(/** @type {number[][]} */ points) {
   let path = `M${points[0].join(" ")}`;
   for (let index = 1; index < points.length; index += 1) {
     const [fromX, fromY] = points[index - 1];

@@ -6,20 +6,22 @@ import { Dialog } from "../ui/dialog.js";
 import { COMMANDS } from "./commands.js";
 
 const GROUPS = ["Everywhere", "Go to", "Board", "Task"];
+/** @type {Record<string, string>} */
 const SIGNS = { ArrowRight: "→", ArrowLeft: "←", ArrowDown: "↓", ArrowUp: "↑" };
 
-export const keyCaps = (keys) =>
+const keyCaps = (/** @type {string} */ keys) =>
   keys.split(" ").map((key) => html`<kbd key=${key}>
     ${SIGNS[key] ?? (key.length === 1 ? key.toUpperCase() : key)}
   </kbd>`);
 
-function Keys({ command }) {
-  return html`<span class="caps">${keyCaps(command.keys)}${command.also?.map((key) => [" or ", keyCaps(key)])}</span>`;
+function Keys(/** @type {{ command: Command }} */ { command }) {
+  const also = command.also?.map((key) => [" or ", keyCaps(key)]);
+  return html`<span class="caps">${keyCaps(command.keys ?? "")}${also}</span>`;
 }
 
-export function Help({ id }) {
+export function Help(/** @type {{ id: number }} */ { id }) {
   const [letters, setLetters] = useState(loadSetting("letters", true));
-  const toggle = (event) => {
+  const toggle = (/** @type {UiEvent} */ event) => {
     saveSetting("letters", event.target.checked);
     setLetters(event.target.checked);
   };

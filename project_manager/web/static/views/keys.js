@@ -7,9 +7,10 @@ import { COMMANDS, available, runCommand } from "./commands.js";
 
 const SEQUENCE_MS = 1200;
 const TYPING = "input, textarea, select, [contenteditable]";
+/** @type {{ key: string, at: number } | null} */
 let first = null;
 
-function typedBy(event) {
+function typedBy(/** @type {KeyboardEvent} */ event) {
   const pressed = keyOf(event);
   const shifted = event.shiftKey && (pressed.length > 1 || /[a-z]/i.test(pressed));
   const key = pressed.length === 1 ? pressed.toLowerCase() : pressed === "Escape" ? "Esc" : pressed;
@@ -22,39 +23,47 @@ const ALWAYS = new Set([
   "End", "Shift Delete",
 ]);
 
-function commandFor(typed) {
+function commandFor(/** @type {string} */ typed) {
   if (!ALWAYS.has(typed) && !loadSetting("letters", true)) return null;
   return COMMANDS.find((command) => (command.keys === typed || command.also?.includes(typed)) && available(command));
 }
 
-function remembered(typed) {
+function remembered(/** @type {string} */ typed) {
   const sequence = first && performance.now() - first.at < SEQUENCE_MS ? `${first.key} ${typed}` : null;
   first = typed === "g" ? { key: typed, at: performance.now() } : null;
   return sequence;
 }
 
-const onCard = () => Boolean(document.activeElement?.closest?.("[data-task]"));
-const arrow = (typed) => typed.startsWith("Arrow") || typed === "Home" || typed === "End";
+const onCard = () => Boolean(document.activeElement?.closest("[data-task]"));
+const onBody = () => document.activeElement === document.body;
+const isArrow = (/** @type {string} */ typed) => typed.startsWith("Arrow") || typed === "Home" || typed === "End";
 
-function onKeyDown(event) {
-  if (event.defaultPrevented) return;
-  if ((event.metaKey || event.ctrlKey) && keyOf(event).toLowerCase() === "k") {
-    event.preventDefault();
-    if (!state.dialogs.length) openDialog("palette", {});
-    return;
-  }
-  if (state.dialogs.length || state.signIn || event.metaKey || event.ctrlKey || event.altKey) return;
-  const typed = typedBy(event);
-  if (event.target.closest?.(TYPING) && typed !== "Esc") return;
+/** Return whether the key belongs to the focused element or the page instead of a command. */
+function isTaken(/** @type {string} */ typed, /** @type {Element} */ target) {
+  if (target.closest?.(TYPING)) return typed !== "Esc";
   // Arrows scroll the page unless a card has the focus.
-  if (arrow(typed) && !onCard() && document.activeElement !== document.body) return;
-  // Enter belongs to the focused element. A card whose element was just replaced leaves the focus on the body.
-  if (typed === "Enter" && document.activeElement !== document.body) return;
+  if (isArrow(typed)) return !onCard() && !onBody();
+  // Enter presses the focused element. A card whose element was just replaced leaves the focus on the body.
+  return typed === "Enter" && !onBody();
+}
+
+function runTyped(/** @type {UiEvent} */ event) {
+  const typed = typedBy(event);
+  if (isTaken(typed, event.target)) return;
   const sequence = remembered(typed);
   const command = (sequence && commandFor(sequence)) ?? commandFor(typed);
   if (!command || (!command.run && !command.task)) return;
   event.preventDefault();
   runCommand(command);
+}
+
+function onKeyDown(/** @type {UiEvent} */ event) {
+  if (event.defaultPrevented) return;
+  const isControlled = event.metaKey || event.ctrlKey;
+  if (isControlled && keyOf(event).toLowerCase() === "k") {
+    event.preventDefault();
+    if (!state.dialogs.length) openDialog("palette", {});
+  } else if (!isControlled && !event.altKey && !state.dialogs.length && !state.signIn) runTyped(event);
 }
 
 export function startKeys() {

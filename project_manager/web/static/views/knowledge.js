@@ -10,11 +10,12 @@ import { Markdown } from "../ui/markdown.js";
 const SHOWN = 50;
 const PAGE = 500;
 const BUDGET = 100_000;
+/** @type {Record<string, string>} */
 const VERDICTS = { validated: "holds", rejected: "does not hold", partial: "holds in part" };
 
 /** Return the first page of a list as {items, total}. Return null while it loads or if it cannot be read. */
-function usePage(path, query, moment) {
-  const [page, setPage] = useState(null);
+function usePage(/** @type {string} */ path, /** @type {Query} */ query, /** @type {unknown} */ moment) {
+  const [page, setPage] = useState(/** @type {{ items: any[], total: number } | null} */ (null));
   const key = JSON.stringify([path, query]);
   useEffect(() => {
     let current = true;
@@ -26,14 +27,14 @@ function usePage(path, query, moment) {
   return page;
 }
 
-const More = ({ page }) =>
+const More = (/** @type {{ page: { items: unknown[], total: number } }} */ { page }) =>
   page.total > page.items.length && html`<p class="muted">and ${page.total - page.items.length} more</p>`;
 
-function CodeLocation({ path, line }) {
+function CodeLocation(/** @type {{ path: string | null, line: number | null }} */ { path, line }) {
   return path && html`<p class="muted"><code>${line ? `${path}:${line}` : path}</code></p>`;
 }
 
-function Verdict({ verdict }) {
+function Verdict(/** @type {{ verdict: VerdictView }} */ { verdict }) {
   if (!verdict) return html`<p class="muted">No verdict yet.</p>`;
   return html`<p>
     <b>${VERDICTS[verdict.verdict] ?? verdict.verdict}</b>
@@ -44,7 +45,7 @@ function Verdict({ verdict }) {
 }
 
 /** The assumptions of agents about this task with the verdicts of reviewers. Renders nothing without any. */
-export function Assumptions({ task }) {
+export function Assumptions(/** @type {{ task: Task }} */ { task }) {
   const latestSeq = useStore((state) => state.events.findLast((event) => event.task_id === task.id)?.seq ?? 0);
   const page = usePage(`/api/tasks/${task.id}/assumptions`, { limit: SHOWN }, latestSeq);
   if (!page?.items.length) return null;
@@ -63,8 +64,8 @@ export function Assumptions({ task }) {
   </section>`;
 }
 
-function Item({ item }) {
-  const [whole, setWhole] = useState(null);
+function Item(/** @type {{ item: KnowledgeView }} */ { item }) {
+  const [whole, setWhole] = useState(/** @type {KnowledgeView | null} */ (null));
   const { content, content_cut: cut, tags } = whole ?? item;
   const read = () => get(`/api/knowledge/${item.id}`).then(setWhole, showError);
   return html`<li class="knowledge-item" data-testid="knowledge">
@@ -84,7 +85,7 @@ function Item({ item }) {
   </li>`;
 }
 
-function Items({ query }) {
+function Items(/** @type {{ query: Query }} */ { query }) {
   const page = usePage("/api/knowledge", { ...query, limit: SHOWN, budget_tokens: BUDGET }, 0);
   if (!page) return html`<p class="muted">Reading…</p>`;
   return html`<ul class="knowledge-list">${page.items.map((item) => html`<${Item} key=${item.id} item=${item} />`)}</ul>
@@ -92,7 +93,7 @@ function Items({ query }) {
 }
 
 /** A collapsed list, loaded when opened; `total` is the number of items. */
-function Folded({ total, query }) {
+function Folded(/** @type {{ total: number, query: Query }} */ { total, query }) {
   const [open, setOpen] = useState(false);
   return html`<details class="knowledge-section" data-testid="knowledge-section" open=${open}
       onToggle=${(event) => event.target === event.currentTarget && setOpen(event.target.open)}>
@@ -100,7 +101,7 @@ function Folded({ total, query }) {
 }
 
 /** The knowledge about the project of this task. Renders nothing without any. */
-export function TaskKnowledge({ task }) {
+export function TaskKnowledge(/** @type {{ task: Task }} */ { task }) {
   const query = { project_id: task.project_id, epic_id: task.epic_id };
   const page = usePage("/api/knowledge", { ...query, limit: 1 }, 0);
   return page?.total ? html`<${Folded} total=${page.total} query=${query} />` : null;
@@ -115,6 +116,7 @@ export function useKnowledgeCounts() {
       const found = new Map();
       let cursor;
       do {
+        /** @type {GetAnswers["/api/knowledge"]} */
         const page = await get("/api/knowledge", { limit: PAGE, budget_tokens: BUDGET, cursor });
         for (const item of page.items) found.set(item.project_id, (found.get(item.project_id) ?? 0) + 1);
         cursor = page.next_cursor;
@@ -129,5 +131,5 @@ export function useKnowledgeCounts() {
   return counts;
 }
 
-export const ProjectKnowledge = ({ project, total }) =>
+export const ProjectKnowledge = (/** @type {{ project: Project, total: number }} */ { project, total }) =>
   (total ? html`<${Folded} total=${total} query=${{ project_id: project.id }} />` : null);

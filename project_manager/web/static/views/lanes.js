@@ -21,10 +21,12 @@ const SLACK_MS = 15_000;
 // Outcomes that the agent did not choose are hatched, because colour must not be the only difference.
 const HATCHED = new Set(["failed", "expired", "unconfirmed", "forced", "deleted", "unknown"]);
 const UNKNOWN = "unknown";
+/** @type {Record<string, string>} */
 const NAMES = { ...OUTCOME_NAMES, [UNKNOWN]: "unknown" };
 
 /** Return leases as bars per agent: [[agent, bars]], the agent seen last first. A running lease ends at `until`. */
-export function lanesOf(leases, from, until) {
+function lanesOf(/** @type {LeaseView[]} */ leases, /** @type {number} */ from, /** @type {number} */ until) {
+  /** @type {Map<string, LaneBar[]>} */
   const lanes = new Map();
   for (const lease of leases) {
     const bar = {
@@ -36,15 +38,14 @@ export function lanesOf(leases, from, until) {
       end: endOf(lease),
     };
     if (bar.until < from) continue;
-    if (!lanes.has(lease.agent_id)) lanes.set(lease.agent_id, []);
-    lanes.get(lease.agent_id).push(bar);
+    lanes.set(lease.agent_id, [...(lanes.get(lease.agent_id) ?? []), bar]);
   }
-  const last = ([, bars]) => bars.reduce((latest, bar) => Math.max(latest, bar.until), from);
+  const last = (/** @type {Lane} */ [, bars]) => bars.reduce((latest, bar) => Math.max(latest, bar.until), from);
   return [...lanes].sort((a, b) => last(b) - last(a) || (a[0] < b[0] ? -1 : 1));
 }
 
 /** Return the scale of the drawing. One unit is one pixel, so that text keeps its size and "now" stays visible. */
-function useScale(frame) {
+function useScale(/** @type {Ref} */ frame) {
   const [width, setWidth] = useState(1000);
   useLayoutEffect(() => {
     const measure = () => setWidth(Math.max(200, Math.round(frame.current.clientWidth)));
@@ -57,14 +58,14 @@ function useScale(frame) {
   return {
     width,
     begin,
-    x: (share) => begin + share * (width - begin),
+    x: (/** @type {number} */ share) => begin + share * (width - begin),
     letters: Math.floor(begin / LETTER),
     narrow: width < NARROW,
   };
 }
 
-const hatch = (end) => `hatch-${end}`;
-const fillOf = (end) => (HATCHED.has(end) ? `url(#${hatch(end)})` : undefined);
+const hatch = (/** @type {string} */ end) => `hatch-${end}`;
+const fillOf = (/** @type {string} */ end) => (HATCHED.has(end) ? `url(#${hatch(end)})` : undefined);
 
 /** The patterns, once a page: the drawing and its legend share them. */
 function Hatches() {
@@ -79,10 +80,11 @@ function Hatches() {
   </svg>`;
 }
 
-const spanOf = (bar) => `${hourAndMinute(bar.since)} to ${bar.end === "running" ? "now" : hourAndMinute(bar.until)}`;
+const spanOf = (/** @type {LaneBar} */ bar) =>
+  `${hourAndMinute(bar.since)} to ${bar.end === "running" ? "now" : hourAndMinute(bar.until)}`;
 
-function Bar({ bar, from, y, scale }) {
-  const x = (at) => scale.x(Math.max(0, at - from) / HOUR);
+function Bar(/** @type {{ bar: LaneBar, from: number, y: number, scale: LaneScale }} */ { bar, from, y, scale }) {
+  const x = (/** @type {number} */ at) => scale.x(Math.max(0, at - from) / HOUR);
   const begin = Math.min(x(bar.since), scale.width - MIN_BAR_WIDTH);
   const width = Math.max(MIN_BAR_WIDTH, x(bar.until) - begin);
   return html`<a href=${hrefOf({ task: bar.task })} tabindex="-1"
@@ -92,7 +94,7 @@ function Bar({ bar, from, y, scale }) {
   </a>`;
 }
 
-function Times({ from, height, scale }) {
+function Times(/** @type {{ from: number, height: number, scale: LaneScale }} */ { from, height, scale }) {
   const minutes = scale.narrow ? [0, 30, 60] : [0, 15, 30, 45, 60];
   return minutes.map((minute) => html`<g key=${minute}>
     <line class="lane-grid" x1=${scale.x(minute / 60)} x2=${scale.x(minute / 60)} y1="0" y2=${height - 18} />
@@ -103,7 +105,7 @@ function Times({ from, height, scale }) {
   </g>`);
 }
 
-function Unknown({ from, until, height, scale }) {
+function Unknown(/** @type {UnknownProps} */ { from, until, height, scale }) {
   const begin = scale.x(Math.max(0, (until ?? from) - from) / HOUR);
   return html`<rect class="lane-unknown" fill=${fillOf(UNKNOWN)} x=${begin} y="0"
       width=${Math.max(0, scale.width - begin)} height=${height - 18} data-testid="lane-unknown">
@@ -111,7 +113,7 @@ function Unknown({ from, until, height, scale }) {
   </rect>`;
 }
 
-function Legend({ ends, more }) {
+function Legend(/** @type {{ ends: Set<string>, more: any }} */ { ends, more }) {
   return html`<figcaption class="lane-key" data-testid="lane-key">
     ${Object.keys(NAMES).filter((end) => ends.has(end)).map((end) => html`<span key=${end}>
       <svg class="lane-swatch" width="12" height="10" aria-hidden="true">
@@ -125,7 +127,7 @@ function Legend({ ends, more }) {
 }
 
 /** The leases of the drawing as a table. */
-function AsList({ lanes }) {
+function AsList(/** @type {{ lanes: Lane[] }} */ { lanes }) {
   const [open, setOpen] = useState(false);
   const rows = open
     ? lanes.flatMap(([agent, bars]) => [...bars].sort((a, b) => b.since - a.since).map((bar) => ({ agent, bar })))
@@ -151,7 +153,7 @@ function AsList({ lanes }) {
   </details>`;
 }
 
-function Drawing({ lanes, from, until }) {
+function Drawing(/** @type {{ lanes: Lane[], from: number, until: number | null }} */ { lanes, from, until }) {
   const frame = useRef(null);
   const scale = useScale(frame);
   const rows = lanes.slice(0, LANES_SHOWN);

@@ -14,7 +14,7 @@ const LONGEST = 2000;
 let newest = { revision: -1, seqs: new Map() };
 
 /** Return the number of the newest event of a task. All rows share one pass over the events. */
-function newestEvent(state, id) {
+function newestEvent(/** @type {State} */ state, /** @type {number} */ id) {
   if (newest.revision !== state.revision.events) {
     newest = {
       revision: state.revision.events,
@@ -25,17 +25,17 @@ function newestEvent(state, id) {
 }
 
 /** Return the newest entry of an agent or a person, else the newest one of the system, else null. */
-async function read(task, moment) {
+async function read(/** @type {Task} */ task, /** @type {string} */ moment) {
   const details = await readDetails(task.id);
-  const newest = [...details.logs].sort((a, b) => b.id - a.id);
-  const entry = newest.find((log) => log.kind !== "system") ?? newest[0] ?? null;
+  const entries = [...details.logs].sort((a, b) => b.id - a.id);
+  const entry = entries.find((log) => log.kind !== "system") ?? entries[0] ?? null;
   if (known.size > KEPT) known.clear();
   known.set(task.id, { moment, entry });
   return entry;
 }
 
 /** The latest log entry. Renders nothing before it is read or if reading fails. `fixed` keeps the visible entry. */
-export function LatestLogEntry({ task, fixed = false }) {
+export function LatestLogEntry(/** @type {{ task: Task, fixed?: boolean }} */ { task, fixed = false }) {
   const latestSeq = useStore((state) => newestEvent(state, task.id));
   const moment = `${task.version} ${latestSeq}`;
   const [entry, setEntry] = useState(known.get(task.id)?.entry ?? null);

@@ -8,13 +8,13 @@ import { cycleTheme } from "../core/theme.js";
 import { Avatar } from "../ui/chips.js";
 import { Icon } from "../ui/icons.js";
 
-function Entry({ icon, name, onClick, first = false }) {
+function Entry(/** @type {MenuEntryProps} */ { icon, name, onClick, first = false }) {
   return html`<li>
     <button type="button" class="quiet" onClick=${onClick} autofocus=${first}><${Icon} name=${icon} />${name}</button>
   </li>`;
 }
 
-function Who({ actor }) {
+function Who(/** @type {{ actor: Actor }} */ { actor }) {
   return html`<li class="menu-who">
     <${Avatar} id=${actor.id} kind=${actor.kind} />
     <span><b><bdi>${actor.id}</bdi></b><br /><span class="muted">signed in, ${actor.role}</span></span>
@@ -25,7 +25,7 @@ function Who({ actor }) {
 export function MoreMenu() {
   const menu = useRef(null);
   const session = useStore((state) => state.session);
-  const then = (act) => () => {
+  const then = (/** @type {() => void} */ act) => () => {
     menu.current.hidePopover();
     act();
   };

@@ -8,16 +8,19 @@ import { Icon } from "../ui/icons.js";
 import { LatestLogEntry } from "./latest_log_entry.js";
 
 /** The dialog. This tab keeps the draft until it is sent, so that closing needs no question. */
-export function MoveCommentDialog({ id, task, status, title, label, required, fault, answer }) {
+export function MoveCommentDialog(
+  /** @type {MoveCommentDialogProps} */
+  { id, task, status, title, label, required, fault, answer },
+) {
   const [line, setLine] = useState(() => commentDraft(task, status));
   const [faulty, setFaulty] = useState(false);
   const box = useRef(null);
-  const change = ({ target }) => {
+  const change = (/** @type {UiEvent} */ { target }) => {
     setLine(target.value);
     setFaulty(false);
     saveComment(task, status, target.value);
   };
-  const send = (event) => {
+  const send = (/** @type {UiEvent} */ event) => {
     event.preventDefault();
     if (required && !line.trim()) {
       setFaulty(true);

@@ -1,123 +1,32 @@
 // The list of tasks that need a person.
 import { toast } from "../core/ask.js";
 import { serverNow, useNow } from "../core/clock.js";
-import { dueDatetime, dueInFull, isPast } from "../core/due.js";
-import { testOf } from "../core/filters.js";
+import { dueDatetime, dueInFull } from "../core/due.js";
 import { bidiIsolate, duration, fullTime } from "../core/format.js";
 import { cx, html, useEffect, useLayoutEffect, useRef, useState } from "../core/html.js";
 import { onKeys } from "../core/keyboard.js";
 import { follow, hrefOf } from "../core/route.js";
 import { state, useStore } from "../core/store.js";
-import { CLOSED, STATUS_NAMES, canWrite, isWithoutHolder } from "../core/vocabulary.js";
+import { STATUS_NAMES, canWrite } from "../core/vocabulary.js";
 import { Attempts } from "../ui/attempts.js";
 import { Empty, LockChip, Priority } from "../ui/chips.js";
 import { Icon, StatusIcon } from "../ui/icons.js";
 import { LatestLogEntry } from "./latest_log_entry.js";
 import { lastInputWasKeyboard, usePointerGuard, useStableList } from "./stable_list.js";
-import {
-  ACCEPT, BLOCK, CANCEL, DROP_CANCELLED, MARK_DONE, MOVE_TO_TODO, POSTPONE, REQUEUE, RESET_ATTEMPTS, SEND_BACK, UNBLOCK,
-  isAtCap,
-} from "./decisions.js";
-
-const hasCancelled = (task) => task.cancelled_dependencies?.length > 0;
-const isOverdue = (task) => task.due_at && !CLOSED.has(task.status) && isPast(task.due_at, serverNow());
-
-// A task belongs to the first group that fits. `from`: the statuses to search; null means all.
-const GROUPS = [
-  {
-    id: "attempts", title: "Failed too often",
-    explain: "The attempt limit is reached. Read the log, then requeue the task.",
-    from: ["BLOCKED", "TODO"], test: isAtCap, actions: [REQUEUE, CANCEL],
-  },
-  {
-    id: "review", title: "Review", explain: "Finished by an agent, waiting for a person to accept it.",
-    from: ["REVIEW"], test: () => true, actions: [ACCEPT, SEND_BACK],
-  },
-  {
-    id: "blocked", title: "Blocked", explain: "Marked as blocked by an agent or a person.",
-    from: ["BLOCKED"], test: () => true, actions: [UNBLOCK, CANCEL],
-  },
-  {
-    id: "cancelled", title: "Waiting for cancelled work",
-    explain: "Depends on a cancelled task: not ready until the dependency is removed or the task is reopened.",
-    from: ["TODO", "BACKLOG"], test: hasCancelled, actions: [DROP_CANCELLED, CANCEL],
-  },
-  {
-    id: "lost", title: "Lost leases", explain: "A lease expired or was released as failed; the task is ready again.",
-    from: ["TODO"], test: (task) => task.attempts > 0, actions: [RESET_ATTEMPTS, BLOCK],
-  },
-  {
-    id: "no-holder", title: "In progress without a holder",
-    explain: "In progress without a lease: agents do not claim it.",
-    from: ["IN_PROGRESS"], test: isWithoutHolder, actions: [MOVE_TO_TODO, MARK_DONE],
-  },
-  {
-    id: "overdue", title: "Overdue", explain: "Past its due date and not done.",
-    from: null, test: isOverdue, actions: [POSTPONE],
-  },
-];
-
-let changes = { revision: -1, times: new Map() };
-
-/** Return the time of the last status change, or of the last change without a known event. */
-function waitingSince(task) {
-  if (changes.revision !== state.revision.events) {
-    const found = state.events.filter((event) => event.type === "task.status_changed");
-    changes = {
-      revision: state.revision.events,
-      times: new Map(found.map((event) => [event.task_id, event.timestamp])),
-    };
-  }
-  return changes.times.get(task.id) ?? task.updated_at;
-}
-
-// By task object: a row that left the list keeps the time of its old task.
-const waitingFrom = new WeakMap();
-
-/** Sort by the number of blocked tasks, then by waiting time. */
-function sortByUrgency(tasks) {
-  for (const task of tasks) waitingFrom.set(task, waitingSince(task));
-  const byTime = (a, b) =>
-    (waitingFrom.get(a) < waitingFrom.get(b) ? -1 : waitingFrom.get(a) > waitingFrom.get(b) ? 1 : a.id - b.id);
-  return tasks.sort((a, b) => b.unblocks - a.unblocks || byTime(a, b));
-}
-
-/** Return [{ group, tasks }] of the waiting tasks in the chosen project. */
-export function needsOf(now) {
-  const inProject = testOf({ project: now.route.project }) ?? (() => true);
-  const placed = new Set();
-  return GROUPS.map((group) => {
-    const pool = group.from ? group.from.flatMap((status) => now.columns[status]) : [...now.tasks.values()];
-    const tasks = pool.filter((task) => !placed.has(task.id) && inProject(task) && group.test(task));
-    for (const task of tasks) placed.add(task.id);
-    return { group, tasks: sortByUrgency(tasks) };
-  }).filter(({ tasks }) => tasks.length);
-}
-
-let memory = { key: "", count: 0 };
-
-/** Return the number of listed tasks, for the badge. */
-export function needsCount(now) {
-  const key = `${now.revision.tasks}:${now.revision.plans}:${now.route.project}`;
-  if (memory.key !== key) {
-    const count = needsOf(now).reduce((sum, { tasks }) => sum + tasks.length, 0);
-    memory = { key, count };
-  }
-  return memory.count;
-}
+import { hasCancelled, isOverdue, needsOf, waitingSince } from "./need_groups.js";
 
 const WORDS_SHOWN = 12;
 const SHOWN = 50;
 
-function Waiting({ task }) {
+function Waiting(/** @type {{ task: Task }} */ { task }) {
   const now = useNow(15);
-  const at = waitingFrom.get(task) ?? waitingSince(task);
+  const at = waitingSince(task);
   return html`<time class="muted waiting" datetime=${at} title=${fullTime(at)}>
     waiting ${duration(Math.max(now, serverNow() - 1000) - Date.parse(at))}
   </time>`;
 }
 
-function Facts({ task }) {
+function Facts(/** @type {{ task: Task }} */ { task }) {
   const project = !state.route.project && state.projects.get(task.project_id)?.name;
   const agent = !task.lock && task.worked_by;
   return html`<span class="need-facts">
@@ -129,7 +38,7 @@ function Facts({ task }) {
     <${Priority} value=${task.priority} />
     ${task.unblocks > 0 && html`<span>blocks ${task.unblocks}</span>`}
     <${Attempts} task=${task} />
-    ${isOverdue(task) && html`<span class="due over" data-testid="due">
+    ${task.due_at && isOverdue(task) && html`<span class="due over" data-testid="due">
       <${Icon} name="flag" />
       <time datetime=${dueDatetime(task.due_at)}>due ${dueInFull(task.due_at)}</time>
     </span>`}
@@ -147,7 +56,7 @@ function Facts({ task }) {
 }
 
 /** The new status in place of the buttons. The row keeps its height, so that the rows below do not move. */
-function Outcome({ task, deleted, actions }) {
+function Outcome(/** @type {{ task: Task, deleted: boolean, actions: Decision[] }} */ { task, deleted, actions }) {
   return html`<span class="need-actions">
     <span class="need-outcome" data-testid="need-outcome">${deleted ? "Deleted" : STATUS_NAMES[task.status]}</span>
     ${actions.map(({ name }) => html`<button key=${`was ${name}`} type="button" class="small ghost" disabled>
@@ -156,10 +65,10 @@ function Outcome({ task, deleted, actions }) {
   </span>`;
 }
 
-function Need({ row, actions, writer, words, isMisclick }) {
+function Need(/** @type {NeedProps} */ { row, actions, writer, words, isMisclick }) {
   const { task, before, gone, deleted } = row;
   const open = { task: task.id };
-  const act = (event, action) => {
+  const act = (/** @type {MouseEvent} */ event, /** @type {Decision} */ action) => {
     if (isMisclick(event)) {
       toast("The list changed while you clicked. Nothing was done.", { hint: "Click the row again." });
     } else {
@@ -185,7 +94,7 @@ function Need({ row, actions, writer, words, isMisclick }) {
   </li>`;
 }
 
-function Group({ group, rows, writer, isMisclick }) {
+function Group(/** @type {GroupProps} */ { group, rows, writer, isMisclick }) {
   const [shown, setShown] = useState(SHOWN);
   const waiting = rows.filter((row) => !row.gone).length;
   return html`<section class="need-group" aria-labelledby=${`need-${group.id}`} data-testid=${`need-${group.id}`}>
@@ -203,26 +112,28 @@ function Group({ group, rows, writer, isMisclick }) {
   </section>`;
 }
 
-const rowElements = (frame) => [...frame.querySelectorAll("[data-need]")];
-const firstControl = (row) => row.querySelector(".need-actions button") ?? row.querySelector("a");
+const rowElements = (/** @type {HTMLElement} */ frame) =>
+  /** @type {HTMLElement[]} */ ([...frame.querySelectorAll("[data-need]")]);
+const firstControl = (/** @type {Element} */ row) =>
+  row.querySelector(".need-actions button") ?? row.querySelector("a");
 
 /** Return the next waiting row after `key`, else the one before it, else null. */
-function neighbourOf(frame, key, order) {
+function neighbourOf(/** @type {HTMLElement} */ frame, /** @type {string} */ key, /** @type {string[]} */ order) {
   const rows = rowElements(frame).filter((row) => !row.classList.contains("gone"));
   const at = order.indexOf(key);
-  const place = (row) => order.indexOf(row.dataset.need);
+  const place = (/** @type {HTMLElement} */ row) => order.indexOf(row.dataset.need ?? "");
   return rows.find((row) => place(row) > at) ?? rows.findLast((row) => place(row) < at) ?? null;
 }
 
 /** Move the focus from a row that left the list to the next one. */
-function useFocusOnNext(frame) {
+function useFocusOnNext(/** @type {Ref} */ frame) {
   const last = useRef(null);
-  const onFocusIn = (event) => {
+  const onFocusIn = (/** @type {UiEvent} */ event) => {
     const row = event.target.closest("[data-need]");
     last.current = row && { key: row.dataset.need, order: rowElements(frame.current).map((one) => one.dataset.need) };
   };
   // A dialog returns the focus. Only if the row itself was removed is the element disconnected afterwards.
-  const onFocusOut = ({ target }) => {
+  const onFocusOut = (/** @type {UiEvent} */ { target }) => {
     const before = last.current;
     queueMicrotask(() => {
       if (state.dialogs.length === 0 && target.isConnected && last.current === before) last.current = null;
@@ -238,7 +149,7 @@ function useFocusOnNext(frame) {
 }
 
 /** Focus the first row when the view was opened by keyboard. */
-function useFirstFocus(frame) {
+function useFirstFocus(/** @type {Ref} */ frame) {
   useEffect(() => {
     if (lastInputWasKeyboard() && !state.route.task && state.dialogs.length === 0) {
       frame.current.querySelector("[data-need] a")?.focus();
@@ -246,22 +157,24 @@ function useFirstFocus(frame) {
   }, []);
 }
 
+/** @type {Record<string, number>} */
 const STEPS = { ArrowDown: 1, ArrowUp: -1 };
 
 /** Move the focus to the same control of the next row. */
-function walk(event, frame) {
+function walk(/** @type {UiEvent} */ event, /** @type {HTMLElement} */ frame) {
   const row = event.target.closest?.("[data-need]");
   if (!row || !STEPS[event.key] || event.altKey || event.ctrlKey || event.metaKey) return;
   const rows = rowElements(frame);
   const next = rows[rows.indexOf(row) + STEPS[event.key]];
   event.preventDefault();
   if (!next) return;
-  const controls = [...row.querySelectorAll("a, button")];
-  const same = [...next.querySelectorAll("a, button")][controls.indexOf(event.target)];
-  (same ?? firstControl(next)).focus();
+  const controlsOf = (/** @type {HTMLElement} */ element) =>
+    /** @type {HTMLElement[]} */ ([...element.querySelectorAll("a, button")]);
+  (controlsOf(next)[controlsOf(row).indexOf(event.target)] ?? firstControl(next)).focus();
 }
 
-const all = (...handlers) => (event) => handlers.forEach((handler) => handler(event));
+const all = (/** @type {Array<(event: any) =>
+  unknown>} */ ...handlers) => (/** @type {Event} */ event) => handlers.forEach((handler) => handler(event));
 
 export function Needs() {
   useStore((now) => now.revision.tasks);

@@ -12,10 +12,10 @@ import { loadAgents } from "../core/sync.js";
 const SHOWN = 40;
 
 /** Return a key that changes when agents, tasks or plans arrive while the palette is open. */
-const revision = (now) => `${now.revision.tasks} ${now.revision.plans} ${now.revision.agents}`;
+const revision = (/** @type {State} */ now) => `${now.revision.tasks} ${now.revision.plans} ${now.revision.agents}`;
 
 /** Return the score of a text: whole, prefix, word prefix, within; 0 for no match. All words must occur. */
-function points(text, words) {
+function points(/** @type {string} */ text, /** @type {string[]} */ words) {
   let sum = 1;
   for (const word of words) {
     const at = text.indexOf(word);
@@ -26,7 +26,7 @@ function points(text, words) {
 }
 
 function places() {
-  const go = (changes) => () => navigate(changes);
+  const go = (/** @type {RouteChanges} */ changes) => () => navigate(changes);
   return [
     ...[...state.projects.values()].map((project) => ({
       id: `p${project.id}`,
@@ -52,7 +52,8 @@ function places() {
   ];
 }
 
-const taskEntry = (task) => ({
+/** @returns {Entry} */
+const taskEntry = (/** @type {Task} */ task) => ({
   id: `t${task.id}`,
   status: task.status,
   name: `#${task.id} ${task.name}`,
@@ -60,17 +61,20 @@ const taskEntry = (task) => ({
   run: () => navigate({ task: task.id }),
 });
 
-function ranked(entries, words) {
+/** @returns {Scored[]} */
+function ranked(/** @type {Entry[]} */ entries, /** @type {string[]} */ words) {
   const scored = entries
-    .map((entry) => [points(`${entry.name} ${entry.kind ?? ""}`.toLowerCase(), words), entry])
+    .map((entry) => /** @type {Scored} */ ([points(`${entry.name} ${entry.kind ?? ""}`.toLowerCase(), words), entry]))
     .filter(([score]) => score > 0);
   return scored.sort((a, b) => b[0] - a[0]);
 }
 
-function found(text, given) {
+/** @returns {Entry[]} */
+function found(/** @type {string} */ text, /** @type {Entry[] | undefined} */ given) {
   const words = text.toLowerCase().split(/\s+/).filter(Boolean);
   if (given) return given.filter((entry) => points(entry.name.toLowerCase(), words) > 0);
   if (words.length === 0) return commands();
+  /** @type {[score: number, task: Task][]} */
   const tasks = [];
   for (const task of state.tasks.values()) {
     const score = points(`#${task.id} ${task.name.toLowerCase()}`, words);
@@ -80,20 +84,20 @@ function found(text, given) {
   const best = [
     ...ranked(commands(), words),
     ...ranked(places(), words),
-    ...tasks.slice(0, SHOWN).map(([score, task]) => [score, taskEntry(task)]),
+    ...tasks.slice(0, SHOWN).map(([score, task]) => /** @type {Scored} */ ([score, taskEntry(task)])),
   ];
   return best.sort((a, b) => b[0] - a[0]).slice(0, SHOWN).map(([, entry]) => entry);
 }
 
 /** Return the index of the preselected entry: the present value, or the first match; -1 if it would close the task. */
-function firstOf(shown, typed) {
+function firstOf(/** @type {Entry[]} */ shown, /** @type {boolean} */ typed) {
   if (shown.length === 1) return 0;
-  const fits = typed ? (entry) => !entry.closing && !entry.present : (entry) => entry.present;
+  const fits = (/** @type {Entry} */ entry) => (typed ? !entry.closing && !entry.present : entry.present);
   const best = shown.findIndex(fits);
   return best >= 0 ? best : shown.findIndex((entry) => !entry.closing);
 }
 
-function Entry({ entry, active, onChoose }) {
+function Entry(/** @type {EntryProps} */ { entry, active, onChoose }) {
   const element = useRef(null);
   useEffect(() => {
     if (active) element.current.scrollIntoView({ block: "nearest" });
@@ -109,24 +113,32 @@ function Entry({ entry, active, onChoose }) {
   </li>`;
 }
 
+/** @type {Record<string, number>} */
+const STEPS = { ArrowDown: 1, ArrowUp: -1 };
+
+/** Return the entry whose shortcut was pressed. */
+function withKey(/** @type {UiEvent} */ event, /** @type {Entry[]} */ entries = []) {
+  if (event.ctrlKey || event.metaKey || event.altKey) return undefined;
+  return entries.find((entry) => entry.keys === keyOf(event));
+}
+
 /** The palette. `entries` limits the choice; the default is everything. */
-export function Palette({ id, title = "Search or do anything", entries }) {
+export function Palette(/** @type {PaletteProps} */ { id, title = "Search or do anything", entries }) {
   const [text, setText] = useState("");
-  const [moved, setMoved] = useState(null);
+  const [moved, setMoved] = useState(/** @type {number | null} */ (null));
   const known = useThrottled(revision);
   useEffect(() => {
     if (!entries) loadAgents().catch((error) => error.status !== 0 && showError(error));
   }, []);
   const shown = useMemo(() => found(text, entries), [text, known]);
   const at = moved ?? (entries ? firstOf(shown, text.trim() !== "") : 0);
-  const choose = (entry) => {
+  const choose = (/** @type {Entry} */ entry) => {
     closeDialog(id);
-    if (entry) queueMicrotask(entry.run);
+    if (entry?.run) queueMicrotask(entry.run);
   };
   const onKeyDown = onKeys((event) => {
-    const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
-    const bare = text === "" && !event.ctrlKey && !event.metaKey && !event.altKey;
-    const typed = bare && entries?.find((entry) => entry.keys === keyOf(event));
+    const step = STEPS[event.key];
+    const typed = text === "" && withKey(event, entries);
     if (step) setMoved((Math.max(at, step < 0 ? 0 : -1) + step + shown.length) % Math.max(1, shown.length));
     else if (typed) choose(typed);
     else if (event.key !== "Enter") return;

@@ -7,21 +7,22 @@ import { html } from "../core/html.js";
 import { follow, hrefOf } from "../core/route.js";
 import { dispatch, state, useStore } from "../core/store.js";
 import { readPlan } from "../core/sync.js";
-import { EPIC_STATUS_NAMES, STATUSES, STATUS_NAMES, canWrite } from "../core/vocabulary.js";
+import { EPIC_STATUS_NAMES, STATUS_NAMES, canWrite } from "../core/vocabulary.js";
 import { Empty, RelativeTime } from "../ui/chips.js";
 import { Icon } from "../ui/icons.js";
 import { Markdown } from "../ui/markdown.js";
 import { ProjectKnowledge, useKnowledgeCounts } from "./knowledge.js";
 
+/** @type {Status[]} */
 const ORDER = ["DONE", "REVIEW", "IN_PROGRESS", "BLOCKED", "TODO", "BACKLOG"];
 
-/** Return {projects: Map(id -> counts), epics: Map(id -> counts)} of the loaded tasks. */
+/** Count the loaded tasks. @returns {Tally} */
 function tally() {
   const projects = new Map();
   const epics = new Map();
-  const add = (map, id, status) => {
-    if (!map.has(id)) map.set(id, Object.fromEntries(STATUSES.map((name) => [name, 0])));
-    map.get(id)[status] += 1;
+  const add = (/** @type {Map<number, Counts>} */ counts, /** @type {number} */ id, /** @type {Status} */ status) => {
+    const known = counts.get(id) ?? {};
+    counts.set(id, { ...known, [status]: (known[status] ?? 0) + 1 });
   };
   for (const task of state.tasks.values()) {
     add(projects, task.project_id, task.status);
@@ -30,12 +31,12 @@ function tally() {
   return { projects, epics };
 }
 
-function Progress({ counts }) {
-  const total = ORDER.reduce((sum, status) => sum + (counts?.[status] ?? 0), 0);
+function Progress(/** @type {{ counts?: Counts }} */ { counts = {} }) {
+  const total = ORDER.reduce((sum, status) => sum + (counts[status] ?? 0), 0);
   if (!total) return html`<span class="muted">no tasks</span>`;
   let x = 0;
   const parts = ORDER.map((status) => {
-    const width = (counts[status] / total) * 100;
+    const width = ((counts[status] ?? 0) / total) * 100;
     x += width;
     return width > 0 && html`<rect key=${status} class=${`fill-${status}`} x=${x - width} y="0" width=${width}
         height="8"><title>${counts[status]} ${STATUS_NAMES[status]}</title></rect>`;
@@ -46,11 +47,11 @@ function Progress({ counts }) {
     .join(", ");
   return html`<span class="progress">
     <svg viewBox="0 0 100 8" preserveAspectRatio="none" role="img" aria-label=${words}>${parts}</svg>
-    <span class="muted">${counts.DONE} of ${total} done</span>
+    <span class="muted">${counts.DONE ?? 0} of ${total} done</span>
   </span>`;
 }
 
-async function attempt(call, done) {
+async function attempt(/** @type {() => Promise<any>} */ call, /** @type {string} */ done) {
   try {
     const answer = await call();
     toast(done);
@@ -61,7 +62,7 @@ async function attempt(call, done) {
   }
 }
 
-async function archive(project) {
+async function archive(/** @type {Project} */ project) {
   const archived = !project.archived_at;
   const fresh = await attempt(
     () => patch(`/api/projects/${project.id}`, { archived }, project.version),
@@ -70,7 +71,11 @@ async function archive(project) {
   if (fresh) dispatch({ type: "plans", projects: [fresh] });
 }
 
-async function erase(kind, item, tasks) {
+async function erase(
+  /** @type {"project" | "epic"} */ kind,
+  /** @type {Project | Epic} */ item,
+  /** @type {number} */ tasks,
+) {
   const yes = await confirmDialog({
     title: `Delete the ${kind} ${bidiIsolate(item.name)}?`,
     body: tasks
@@ -80,14 +85,14 @@ async function erase(kind, item, tasks) {
     danger: true,
   });
   if (yes) {
-    const call = () => remove(`/api/${kind}s/${item.id}`, { force: true }, item.version);
+    const call = () => remove(`/api/${kind}s/${item.id}`, { body: { force: true }, version: item.version });
     await attempt(call, `Deleted ${bidiIsolate(item.name)}`);
   }
 }
 
-const total = (counts) => Object.values(counts ?? {}).reduce((sum, number) => sum + number, 0);
+const total = (/** @type {Counts} */ counts = {}) => Object.values(counts).reduce((sum, number) => sum + number, 0);
 
-function Tools({ kind, item, counts, children }) {
+function Tools(/** @type {ToolsProps} */ { kind, item, counts, children }) {
   return html`<span class="tools">
     ${children}
     <button type="button" class="quiet icon-button" aria-label=${`Edit ${kind} ${item.name}`}
@@ -97,7 +102,7 @@ function Tools({ kind, item, counts, children }) {
   </span>`;
 }
 
-function Epic({ epic, counts, writer }) {
+function Epic(/** @type {{ epic: Epic, counts?: Counts, writer: boolean }} */ { epic, counts, writer }) {
   const changes = { view: "board", project: epic.project_id, epic: epic.id };
   return html`<li class="epic-row" data-testid="epic">
     <a href=${hrefOf(changes)} onClick=${(event) => follow(event, changes)}><bdi>${epic.name}</bdi></a>
@@ -108,7 +113,7 @@ function Epic({ epic, counts, writer }) {
   </li>`;
 }
 
-function Description({ project }) {
+function Description(/** @type {{ project: Project }} */ { project }) {
   if (!project.description) return null;
   const more = () => readPlan("project", project.id).catch(showError);
   return html`<div class="project-words muted">
@@ -119,7 +124,7 @@ function Description({ project }) {
   </div>`;
 }
 
-function Project({ project, numbers, known, writer }) {
+function Project(/** @type {ProjectProps} */ { project, numbers, known, writer }) {
   const counts = numbers.projects.get(project.id);
   const epics = [...state.epics.values()]
     .filter((epic) => epic.project_id === project.id)
@@ -156,7 +161,8 @@ export function Projects() {
   const writer = useStore((now) => canWrite(now.session));
   const numbers = tally();
   const known = useKnowledgeCounts();
-  const archivedLast = (a, b) => Boolean(a.archived_at) - Boolean(b.archived_at) || a.name.localeCompare(b.name);
+  const archivedLast = (/** @type {Project} */ a, /** @type {Project} */ b) =>
+    Number(Boolean(a.archived_at)) - Number(Boolean(b.archived_at)) || a.name.localeCompare(b.name);
   const projects = [...state.projects.values()].sort(archivedLast);
   return html`<section class="page" aria-labelledby="page-title">
     <div class="page-head">

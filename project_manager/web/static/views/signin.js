@@ -1,9 +1,10 @@
 // The sign-in, for servers with tokens.
-import { html, useLayoutEffect, useRef, useState } from "../core/html.js";
+import { html, useState } from "../core/html.js";
 import { signIn } from "../core/session.js";
 import { start } from "../core/live.js";
 import { useStore } from "../core/store.js";
 import { Field, FormError, useForm } from "../forms/field.js";
+import { useModal } from "../ui/dialog.js";
 import { Icon } from "../ui/icons.js";
 import { Logo } from "./topbar.js";
 
@@ -39,14 +40,8 @@ export function SignIn() {
 
 /** The sign-in after the session ended. The page with its unsaved text stays hidden behind it. */
 export function SignInAgain() {
-  const element = useRef(null);
-  const returnTo = useRef(document.activeElement);
-  useLayoutEffect(() => {
-    element.current.showModal();
-    // Wait for a microtask: the page takes no focus until this dialog is removed.
-    return () => queueMicrotask(() => returnTo.current?.isConnected && returnTo.current.focus());
-  }, []);
-  const stay = (event) => event.preventDefault();
+  const element = useModal();
+  const stay = (/** @type {UiEvent} */ event) => event.preventDefault();
   const reopen = () => element.current?.isConnected && element.current.showModal();
   return html`<dialog ref=${element} class="signin-again" aria-label="Sign in again" onCancel=${stay} onClose=${reopen}>
     <${SignIn} />

@@ -1,25 +1,25 @@
 // A list that does not move while the pointer or the keyboard focus is in it.
-import { useEffect, useLayoutEffect, useRef, useState } from "../core/html.js";
+import { focusedElement, useEffect, useLayoutEffect, useRef, useState } from "../core/html.js";
 import { state, useStore } from "../core/store.js";
 
 const TOUCH = matchMedia("(hover: none)");
 
-/** The last input of this page: "key", "pointer", or null before the first one. */
-let input = null;
+/** The last input of this page: "key" or "pointer", or empty before the first one. */
+let input = "";
 addEventListener("keydown", () => { input = "key"; }, true);
 addEventListener("pointerdown", () => { input = "pointer"; }, true);
 
 export const lastInputWasKeyboard = () => input === "key";
 
 /** Return the identity of a row. A task that moves to another group is another row. */
-const rowKey = (group, task) => `${group.id}:${task.id}`;
+const rowKey = (/** @type {NeedGroup} */ group, /** @type {Task} */ task) => `${group.id}:${task.id}`;
 
-function keysOf(groups) {
+function keysOf(/** @type {Group[]} */ groups) {
   return new Set(groups.flatMap(({ group, tasks }) => tasks.map((task) => rowKey(group, task))));
 }
 
 /** Return the held rows, each with its old and new task, and whether it has left the list. */
-function rowsOf(held, keys, left) {
+function rowsOf(/** @type {Group[]} */ held, /** @type {Set<string>} */ keys, /** @type {Set<string>} */ left) {
   return held.map(({ group, tasks }) => ({
     group,
     rows: tasks.map((task) => {
@@ -32,9 +32,9 @@ function rowsOf(held, keys, left) {
 }
 
 /** Return whether a link or button has the keyboard focus. Focus after a click must not hold the list. */
-function focusInside(frame) {
-  const element = document.activeElement;
-  return frame.contains(element) && element.matches(":is(a, button):focus-visible");
+function focusInside(/** @type {HTMLElement} */ frame) {
+  const element = focusedElement();
+  return frame.contains(element) && element?.matches(":is(a, button):focus-visible");
 }
 
 /**
@@ -43,13 +43,13 @@ function focusInside(frame) {
  * ends the hold. Return { groups, newCount, renewable, renew, frame, handlers }; `renewable` is whether `renew` would
  * change the list.
  */
-export function useStableList(live) {
+export function useStableList(/** @type {Group[]} */ live) {
   const frame = useRef(null);
   const pointing = useRef(false);
   const latest = useRef(live);
   const shown = useRef(live);
   const left = useRef(new Set());
-  const [held, setHeld] = useState(null);
+  const [held, setHeld] = useState(/** @type {Group[] | null} */ (null));
   const dialogs = useStore((now) => now.dialogs);
 
   const isBusy = () => TOUCH.matches || pointing.current || state.dialogs.length > 0 || focusInside(frame.current);
@@ -78,7 +78,7 @@ export function useStableList(live) {
       pointing.current = true;
       hold();
     },
-    onPointerLeave: (event) => {
+    onPointerLeave: (/** @type {PointerEvent} */ event) => {
       if (event.pointerType === "touch") return;
       pointing.current = false;
       settle();
@@ -94,9 +94,9 @@ export function useStableList(live) {
  * test of a click on an element of a row.
  */
 export function usePointerGuard() {
-  const aim = useRef(null);
-  const rowOf = (element) => element.closest?.("[data-need]")?.dataset.need;
-  const onPointerMove = (event) => {
+  const aim = useRef(/** @type {{ x: number, y: number, row?: string } | null} */ (null));
+  const rowOf = (/** @type {any} */ element) => element.closest?.("[data-need]")?.dataset.need;
+  const onPointerMove = (/** @type {PointerEvent} */ event) => {
     const { clientX: x, clientY: y } = event;
     if (aim.current?.x === x && aim.current?.y === y) return;
     aim.current = { x, y, row: rowOf(event.target) };
@@ -111,7 +111,7 @@ export function usePointerGuard() {
       removeEventListener("scroll", forget, { capture: true });
     };
   }, []);
-  const isMisclick = (event) => {
+  const isMisclick = (/** @type {MouseEvent} */ event) => {
     const at = aim.current;
     // Some browsers round the coordinates of clicks, but not those of movements.
     const isResting = at !== null && Math.abs(at.x - event.clientX) < 1 && Math.abs(at.y - event.clientY) < 1;

@@ -2,6 +2,7 @@
 import { openDialog } from "../core/ask.js";
 import { bidiIsolate, count } from "../core/format.js";
 import { html, useEffect, useRef, useState } from "../core/html.js";
+import { projectOptions } from "../core/options.js";
 import { follow, hrefOf, navigate } from "../core/route.js";
 import { signOut } from "../core/session.js";
 import { state, useStore, useThrottled } from "../core/store.js";
@@ -13,8 +14,7 @@ import { Icon } from "../ui/icons.js";
 import { leasesByHolder } from "./agents.js";
 import { Connection } from "./connection.js";
 import { MoreMenu } from "./more_menu.js";
-import { projectOptions } from "./filterbar.js";
-import { needsCount } from "./needs.js";
+import { needsCount } from "./need_groups.js";
 
 const TABS = [
   ["board", "Board", "board"],
@@ -36,8 +36,8 @@ export function Logo() {
 }
 
 function ProjectChoice() {
-  useStore((state) => state.revision.plans);
-  const project = useStore((state) => state.route.project);
+  useStore((now) => now.revision.plans);
+  const project = useStore((now) => now.route.project);
   const missing = project && !state.projects.has(project);
   return html`<label class="choice project-choice">
     <span class="sr">Project</span>
@@ -51,8 +51,8 @@ function ProjectChoice() {
 }
 
 function Nav() {
-  const view = useStore((state) => state.route.view);
-  useStore((state) => state.route);
+  const view = useStore((now) => now.route.view);
+  useStore((now) => now.route);
   const needs = useThrottled(needsCount, 400);
   return html`<nav class="nav" aria-label="Views">
     ${TABS.map(([name, title, icon]) => html`<a key=${name} href=${hrefOf({ view: name, around: null, task: null })}
@@ -65,12 +65,12 @@ function Nav() {
   </nav>`;
 }
 
-const revisionOfTasks = (state) => state.revision.tasks;
+const revisionOfTasks = (/** @type {State} */ now) => now.revision.tasks;
 
 /** The agents that hold a task. A press filters by that agent. */
 function ActiveAgents() {
   useThrottled(revisionOfTasks, 500);
-  const holder = useStore((state) => state.route.holder);
+  const holder = useStore((now) => now.route.holder);
   const held = [...leasesByHolder()].sort((a, b) => b[1].length - a[1].length || (a[0] < b[0] ? -1 : 1));
   if (held.length === 0) return null;
   const more = held.length - MAX_AVATARS;
@@ -87,17 +87,20 @@ function ActiveAgents() {
   </div>`;
 }
 
+/** @type {Record<string, string>} */
+const ICONS = { auto: "auto", light: "sun", dark: "moon" };
+
 function ThemeButton() {
   const [, again] = useState(0);
   useEffect(() => onTheme(() => again((number) => number + 1)), []);
-  const icon = { auto: "auto", light: "sun", dark: "moon" }[theme()];
+  const icon = ICONS[theme()];
   return html`<button type="button" class="quiet icon-button theme-button" aria-label=${`Theme: ${themeName()}. Change`}
       title=${`Theme: ${themeName()}`} onClick=${cycleTheme} data-testid="theme"><${Icon} name=${icon} /></button>`;
 }
 
 function Account() {
-  const session = useStore((state) => state.session);
-  if (!session?.auth_required) return null;
+  const session = useStore((now) => now.session);
+  if (!session?.auth_required || !session.actor) return null;
   return html`<span class="account" title=${`${bidiIsolate(session.actor.id)}, ${session.actor.role}`}>
     <${Avatar} id=${session.actor.id} kind=${session.actor.kind} />
     <button type="button" class="quiet icon-button" aria-label="Sign out" title="Sign out" onClick=${signOut}>
@@ -111,13 +114,14 @@ const STEPS = [
   "", "no-words", "no-words icons", "no-words no-keys icons", "folded no-words no-keys",
   "folded no-words no-keys icons", "folded no-words no-keys icons small",
 ];
-const fits = (bar) => childrenFit(bar, bar.dataset.fit.includes("folded") ? ":not(.nav, .push)" : ":not(.push)");
+const fits = (/** @type {HTMLElement} */ bar) =>
+  childrenFit(bar, bar.dataset.fit?.includes("folded") ? ":not(.nav, .push)" : ":not(.push)");
 
 export function TopBar() {
   const bar = useRef(null);
   useFit(bar, STEPS, fits);
-  const writer = useStore((state) => canWrite(state.session));
-  const loaded = useStore((state) => state.loaded);
+  const writer = useStore((now) => canWrite(now.session));
+  const loaded = useStore((now) => now.loaded);
   return html`<header class="topbar" ref=${bar}>
     <a class="home" href="/" aria-label="Project Manager, board"
         onClick=${(event) => follow(event, { view: "board", task: null })}><${Logo} /></a>

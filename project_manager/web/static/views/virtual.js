@@ -4,14 +4,19 @@ import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "../core/h
 const AHEAD = 400;
 
 /** Return the sums of heights: row i begins at sums[i]. */
-function offsets(items, heights, guess) {
+function offsets(
+  /** @type {{ id: number }[]} */ items,
+  /** @type {Map<number, number>} */ heights,
+  /** @type {number} */ guess,
+) {
   const sums = new Float64Array(items.length + 1);
-  for (let index = 0; index < items.length; index += 1) sums[index + 1] = sums[index] + (heights.get(items[index].id)
-    ?? guess);
+  items.forEach((item, index) => {
+    sums[index + 1] = sums[index] + (heights.get(item.id) ?? guess);
+  });
   return sums;
 }
 
-function firstEndingAfter(sums, y) {
+function firstEndingAfter(/** @type {Float64Array} */ sums, /** @type {number} */ y) {
   let low = 0;
   let high = sums.length - 1;
   while (low < high) {
@@ -22,7 +27,7 @@ function firstEndingAfter(sums, y) {
   return low;
 }
 
-function windowOf(sums, top, height) {
+function windowOf(/** @type {Float64Array} */ sums, /** @type {number} */ top, /** @type {number} */ height) {
   const rows = sums.length - 1;
   const start = Math.min(firstEndingAfter(sums, top - AHEAD), Math.max(0, rows - 1));
   let end = start;
@@ -31,13 +36,17 @@ function windowOf(sums, top, height) {
 }
 
 /** Measure rendered rows (elements with data-row = id) whenever their size changes. */
-function useHeights(list, heights, grew) {
+function useHeights(
+  /** @type {Ref} */ list,
+  /** @type {Map<number, number>} */ heights,
+  /** @type {() => void} */ grew,
+) {
   const observer = useRef(null);
   useEffect(() => {
     observer.current = new ResizeObserver((entries) => {
       let changed = false;
       for (const entry of entries) {
-        const id = Number(entry.target.dataset.row);
+        const id = Number(entry.target.getAttribute("data-row"));
         const height = entry.borderBoxSize[0].blockSize;
         if (height && heights.get(id) !== height) {
           heights.set(id, height);
@@ -58,7 +67,12 @@ function useHeights(list, heights, grew) {
 }
 
 /** Return the rows to render and the heights of the rows before and after them. */
-export function useVirtual(scroller, list, items, guess) {
+export function useVirtual(
+  /** @type {Ref} */ scroller,
+  /** @type {Ref} */ list,
+  /** @type {Task[]} */ items,
+  /** @type {number} */ guess,
+) {
   const heights = useRef(new Map()).current;
   const [measured, setMeasured] = useState(0);
   const [view, setView] = useState({ top: 0, height: 900 });

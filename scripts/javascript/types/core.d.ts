@@ -1,0 +1,98 @@
+// Types that the modules of core/ and their callers share.
+
+/** The answer to GET, with the stricter types of this file. */
+type EventsAnswer = Omit<GetAnswers["/api/events"], "items"> & { items: OutboxEvent[] };
+type Answer<Path> =
+  Path extends "/api/board/state" ? Board
+  : Path extends "/api/events" ? EventsAnswer
+  : Path extends `/api/tasks/${number}` ? Task
+  : Path extends keyof GetAnswers ? GetAnswers[Path]
+  : any;
+
+interface RequestOptions {
+  body?: unknown;
+  /** The version that the change is based on. */
+  version?: number;
+  /** The idempotency key. */
+  key?: string;
+}
+
+interface ApiFailure extends Error {
+  status: number;
+  code: string;
+  hint: string;
+  details: Record<string, any>;
+  faults: Record<string, string>;
+}
+
+/** The body of a status change. */
+interface Move {
+  status: Status;
+  reopen?: true;
+  force?: true;
+  note?: string;
+}
+
+/** The part of a lease that questions to the user name. */
+type LockHolder = Pick<LockView, "holder" | "expires_at">;
+
+/** An action of the user that a message can undo. */
+interface Undoable {
+  /** The sentence about it, and about several of its kind. */
+  one: string;
+  many: (acts: Undoable[]) => string;
+  /** Undo it. Resolve to a sentence, or to null if that failed. */
+  back: () => Promise<string | null>;
+  status?: Status;
+}
+
+interface Draft {
+  body: string;
+  kind: string;
+}
+
+type TaskTest = (task: Task) => boolean;
+
+type Timer = ReturnType<typeof setTimeout> | undefined;
+
+/** A map that has an entry for each key that is looked up. */
+interface Total<Key, Value> extends Map<Key, Value> {
+  get(key: Key): Value;
+}
+
+/** A reference to an element, which the view library sets. */
+type Ref = { current: any };
+/** Value and text of an option of a select element. */
+type Choice = readonly [value: string | number, text: string];
+
+/** An event of the browser, as handlers read it. */
+type UiEvent = Omit<KeyboardEvent & WheelEvent & PointerEvent & DragEvent, "target" | "currentTarget" | "dataTransfer"> & {
+  target: any;
+  currentTarget: any;
+  dataTransfer: DataTransfer;
+};
+
+/** The connection of core/live.js. Instants are of `performance.now()`, except `downSince`. */
+interface LiveConnection {
+  socket: WebSocket | null;
+  helloReceived: boolean;
+  /** Closed sockets without a hello, while REST works: a proxy may block WebSockets. */
+  failedHandshakes: number;
+  /** Leases may have changed while the connection was down. */
+  refreshPending: boolean;
+  lastFrame: number;
+  /** Attempts since the last success. */
+  failures: number;
+  timer: Timer;
+  downSince: number | null;
+  /** Event number of the server. */
+  target: number;
+  needsReload: boolean;
+  reloading: boolean;
+  /** Resyncs in short succession. */
+  resyncs: number;
+  resyncedAt: number;
+  probing: boolean;
+  /** Identity of the running polls. */
+  polls: object | null;
+}

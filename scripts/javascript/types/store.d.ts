@@ -1,0 +1,163 @@
+// The state of the dashboard, and the actions that change it.
+
+type Status = "BACKLOG" | "TODO" | "IN_PROGRESS" | "REVIEW" | "BLOCKED" | "DONE" | "CANCELLED";
+
+interface Task extends TaskView {
+  status: Status;
+  /** The description is only its beginning. */
+  description_truncated?: boolean;
+}
+
+interface Project extends ProjectView {
+  description_truncated?: boolean;
+}
+
+interface Epic extends EpicView {
+  description_truncated?: boolean;
+}
+
+interface Actor {
+  id: string;
+  kind: string;
+  role?: string | number;
+}
+
+/** An event: its envelope, and the fields of its type (docs/event-types.md). An event of a task has all three ids. */
+interface OutboxEvent {
+  seq: number;
+  type: string;
+  timestamp: string;
+  actor: Actor;
+  project_id: number;
+  epic_id: number;
+  task_id: number;
+  [field: string]: any;
+}
+
+interface Board {
+  projects: Project[];
+  epics: Epic[];
+  tasks: Task[];
+  seq: number;
+  epoch: string;
+}
+
+interface Session {
+  actor: Actor | null;
+  auth_required: boolean;
+  max_attempts?: number;
+}
+
+/** The view, the filters and the open task, as in the address of the page. */
+interface Route {
+  view: string;
+  project: number | null;
+  epic: number | null;
+  task: number | null;
+  label: string | null;
+  holder: string | null;
+  ready: string | null;
+  q: string | null;
+  status: string | null;
+  around: string | null;
+  lane: string | null;
+}
+
+type RouteChanges = Partial<Record<Exclude<RouteName, "view">, string | number | null>> & { view?: string };
+/** Filters of other views, kept until a view uses them again. */
+type KeptFilters = Partial<Record<RouteName, any>>;
+type RouteName = keyof Route;
+type Query = Record<string, string | number | null | undefined>;
+
+interface Connection {
+  status: "connecting" | "live" | "catching-up" | "reconnecting" | "stale";
+  /** Events that are not applied yet. */
+  behind: number;
+  /** Instant of the next attempt, as `performance.now()`. */
+  retryAt: number | null;
+  staleSince: number | null;
+  reason: string;
+}
+
+interface Toast {
+  id: number;
+  text: string;
+  hint: string;
+  tone: "ok" | "error";
+  slot: string;
+  undo: (() => unknown) | null;
+  undoName: string;
+}
+
+interface Dialog {
+  id: number;
+  kind: string;
+  props: Record<string, any>;
+}
+
+/** Tasks by status. */
+type Columns = Record<Status, Task[]>;
+
+interface State {
+  loaded: boolean;
+  failure: ApiFailure | null;
+  /** Progress in tasks of a board that loads in pages. */
+  loading: { read: number; total: number } | null;
+  projects: Map<number, Project>;
+  /** Ids of archived projects, as of the board and later events. */
+  archived: Set<number>;
+  epics: Map<number, Epic>;
+  tasks: Map<number, Task>;
+  columns: Columns;
+  /** Ids of the tasks that depend on a task, or that name it as a conflict. */
+  dependents: Map<number, Set<number>>;
+  conflicts: Map<number, Set<number>>;
+  agents: Map<string, AgentView>;
+  events: OutboxEvent[];
+  seq: number;
+  epoch: string | null;
+  /** One counter for each kind. Views compare counters instead of whole maps. */
+  revision: { tasks: number; plans: number; events: number; agents: number };
+  connection: Connection;
+  serverVersion: string | null;
+  session: Session | null;
+  signIn: boolean;
+  /** Reason for a second sign-in. */
+  whySignIn: "ended" | "asked" | null;
+  route: Route;
+  /** Whether descriptions are truncated, and the tasks that the server found in their remaining text. */
+  shortened: boolean;
+  found: { q: string; ids: Set<number> };
+  dialogs: Dialog[];
+  toasts: Toast[];
+  /** Task of the keyboard cursor. */
+  cursor: number | null;
+  /** Tasks with a write of this page that the server has not answered. */
+  pending: Set<number>;
+}
+
+interface Actions {
+  board: { board: Board };
+  loading: { read: number; total: number };
+  failure: { error: ApiFailure };
+  events: { events: OutboxEvent[] };
+  history: { events: OutboxEvent[] };
+  tasks: { tasks: Task[]; gone?: number[] };
+  pending: { id: number; on: boolean };
+  plans: { projects?: Project[]; epics?: Epic[] };
+  agents: { agents: AgentView[] };
+  connection: { connection: Partial<Connection> };
+  version: { version: string };
+  session: { session: Session; another: boolean };
+  signIn: { why: State["whySignIn"] };
+  found: { q: string; ids: Set<number> };
+  route: { route: Route };
+  cursor: { id: number };
+  openDialog: { dialog: Dialog };
+  closeDialog: { id: number };
+  toast: { toast: Toast };
+  dismissToast: { id: number };
+}
+
+type Action = { [Type in keyof Actions]: { type: Type } & Actions[Type] }[keyof Actions];
+type Reducers = { [Type in keyof Actions]: (state: State, action: Actions[Type]) => void };

@@ -1,0 +1,379 @@
+// Data of the views and forms, then the properties of components whose list is too long for one line.
+
+/** An entry of the command palette. */
+interface Entry {
+  id: string;
+  name: string;
+  /** Text at the end of the line. */
+  kind?: string;
+  icon?: string;
+  /** The status whose icon is shown. */
+  status?: Status;
+  keys?: string;
+  /** The current value. */
+  present?: boolean;
+  /** Ends the task, and is never preselected. */
+  closing?: boolean;
+  run?: () => unknown;
+}
+
+/** An entry of the palette with the score of its match. */
+type Scored = [score: number, entry: Entry];
+
+/** A command of the palette, the keyboard and the help. */
+interface Command {
+  id: string;
+  name: string;
+  /** The shortcut, and further keys with the same effect. */
+  keys?: string;
+  also?: string[];
+  /** Section of the help. */
+  group?: string;
+  icon?: string;
+  /** Not in the palette. */
+  hidden?: boolean;
+  /** Needs write permission. */
+  write?: boolean;
+  /** Works on the board only. */
+  board?: boolean;
+  fits?: () => unknown;
+  run?: () => unknown;
+  /** Needs a current task. */
+  task?: { act: (task: Task) => unknown; fits: (task: Task) => boolean };
+}
+
+/** A decision of the user about a waiting task. */
+interface Decision {
+  name: string;
+  primary?: boolean;
+  act: (task: Task) => unknown;
+}
+
+/** A group of the tasks that need a person. `from` null means all statuses. */
+interface NeedGroup {
+  id: string;
+  title: string;
+  explain: string;
+  from: Status[] | null;
+  test: (task: Task) => unknown;
+  actions: Decision[];
+}
+
+/** The present tasks of a group. */
+interface Group {
+  group: NeedGroup;
+  tasks: Task[];
+}
+
+/** A visible task of a group. `before` is the task as it was when the list was held. */
+interface Row {
+  key: string;
+  gone: boolean;
+  deleted: boolean;
+  before: Task;
+  task: Task;
+}
+
+type IsMisclick = (event: MouseEvent) => boolean;
+
+/** Values of the task form as its elements have them. */
+interface TaskValues {
+  project_id: number | string;
+  epic_id: number | string;
+  name: string;
+  description: string;
+  status: Status;
+  priority: string;
+  labels: string;
+  acceptance: string;
+  depends_on: number[];
+  conflicts_with: number[];
+  defer_until: string;
+  due_at: { day: string; time: string };
+  estimate_minutes: number | string;
+  external_key: string;
+}
+
+/** The part of a token of markdown-it that the dashboard reads. `meta` is set by the dashboard. */
+interface Token {
+  type: string;
+  tag: string;
+  nesting: number;
+  level: number;
+  hidden: boolean;
+  content: string;
+  children: Token[] | null;
+  meta: any;
+  attrGet(name: string): any;
+}
+
+/** An element whose closing token has not been read. */
+interface OpenElement {
+  token: Token;
+  nodes: any[];
+}
+
+/** Numbers of tasks by status, of each project and each epic. */
+interface Tally {
+  projects: Map<number, Counts>;
+  epics: Map<number, Counts>;
+}
+type Counts = Partial<Record<Status, number>>;
+
+interface Size {
+  width: number;
+  height: number;
+}
+
+/** The visible part of a drawing. */
+interface ViewBox extends Size {
+  x: number;
+  y: number;
+}
+
+/** Actions on the view of a drawing. `touch` records that the user has moved it. */
+interface PanZoom {
+  touch: () => void;
+  move: (change: (old: ViewBox) => ViewBox) => void;
+  zoom: (factor: number, place?: [number, number]) => void;
+  fit: () => void;
+}
+
+/** A task, or a placeholder of an edge, in the graph of dependencies. */
+type GraphKey = number | string;
+type GraphLinks = Total<GraphKey, GraphKey[]>;
+
+interface GraphLayout extends Size {
+  nodes: { id: number; x: number; y: number }[];
+  edges: { from: number; to: number; longest: boolean; points: number[][] }[];
+  /** Middle height of the first layer. */
+  beginning: number;
+  /** Ids of the tasks on one longest chain. */
+  longest: Set<number>;
+}
+
+/** A lease in the drawing of the last hour. */
+interface LaneBar {
+  key: string;
+  task: number;
+  name: string;
+  since: number;
+  until: number;
+  end: string;
+}
+
+type Lane = [agent: string, bars: LaneBar[]];
+
+interface LaneScale {
+  width: number;
+  /** Start of the bars, after the names. */
+  begin: number;
+  letters: number;
+  narrow: boolean;
+  x: (share: number) => number;
+}
+
+interface CardProps {
+  task: Task;
+  epic: string | null;
+  project: string | null;
+  /** The card that the tab key reaches. */
+  focusable: boolean;
+  open: boolean;
+  pending: boolean;
+}
+
+interface ChoiceProps {
+  label: string;
+  name: string;
+  value: string | number | null;
+  options: Choice[];
+  any: string;
+}
+
+interface ColumnProps {
+  status: Status;
+  tasks: Task[];
+  /** Tasks of several projects are visible. */
+  several: boolean;
+  folded: boolean;
+  current: boolean;
+  onFold: (status: Status) => void;
+}
+
+interface ConfirmProps {
+  id: number;
+  title: string;
+  body: string;
+  confirm: string;
+  danger?: boolean;
+  answer: (yes: boolean) => void;
+}
+
+interface DialogProps {
+  id: number;
+  title: string;
+  wide?: boolean;
+  plain?: boolean;
+  role?: string;
+  dirty?: boolean;
+  onClose?: () => void;
+  children: any;
+}
+
+interface DueFieldProps {
+  value: any;
+  onChange: (value: any) => void;
+  fault?: string;
+}
+
+interface EntryProps {
+  entry: Entry;
+  active: boolean;
+  onChoose: (entry: Entry) => void;
+}
+
+interface FieldProps {
+  label: string;
+  name?: string;
+  kind?: string;
+  value: any;
+  onChange: (value: any) => void;
+  fault?: string;
+  hint?: string;
+  options?: Choice[];
+}
+
+interface FoldedProps {
+  status: Status;
+  total: number;
+  onFold: () => void;
+}
+
+interface FormErrorProps {
+  error: ApiFailure | null;
+  shown: string[];
+  children?: any;
+}
+
+interface FormFootProps {
+  onCancel: () => void;
+  busy: boolean;
+  confirm: string;
+  children?: any;
+}
+
+interface GroupProps {
+  group: NeedGroup;
+  rows: Row[];
+  writer: boolean;
+  isMisclick: IsMisclick;
+}
+
+interface MenuEntryProps {
+  icon: string;
+  name: string;
+  onClick: () => void;
+  first?: boolean;
+}
+
+interface MoveCommentDialogProps {
+  id: number;
+  task: Task;
+  status: Status;
+  title: string;
+  label: string;
+  required: boolean;
+  fault?: string;
+  answer: (line: string | null) => void;
+}
+
+interface NeedProps {
+  row: Row;
+  actions: Decision[];
+  writer: boolean;
+  words: boolean;
+  isMisclick: IsMisclick;
+}
+
+interface NodeProps {
+  task: Task;
+  x: number;
+  y: number;
+  longest: boolean;
+  far: boolean;
+}
+
+interface NotFoundInProps {
+  projects: State["projects"];
+  epics: State["epics"];
+  route: Route;
+}
+
+interface PaletteProps {
+  id: number;
+  title?: string;
+  entries?: Entry[];
+}
+
+interface ProjectFormProps {
+  id: number;
+  project?: Project;
+  intro?: string;
+  confirm?: string;
+  then?: (project: Project) => void;
+}
+
+interface ProjectProps {
+  project: Project;
+  numbers: Tally;
+  known: number | undefined;
+  writer: boolean;
+}
+
+interface TaskFormProps {
+  id: number;
+  task?: Task;
+  status?: Status;
+  project?: number;
+}
+
+interface TaskLinkProps {
+  id: number;
+  name?: string;
+  status?: Status;
+  short?: boolean;
+  bare?: boolean;
+}
+
+interface TaskPickerProps {
+  label: string;
+  value: number[];
+  onChange: (value: any) => void;
+  fault?: string;
+  project: number;
+  self?: number;
+}
+
+interface ToolsProps {
+  kind: "project" | "epic";
+  item: Project | Epic;
+  counts?: Counts;
+  children?: any;
+}
+
+interface UnknownProps {
+  from: number;
+  until: number | null;
+  height: number;
+  scale: LaneScale;
+}
+
+interface UsePlanFormProps {
+  id: number;
+  kind: "project" | "epic";
+  item: Project | Epic | undefined;
+  initial: Record<string, any>;
+  body: (values: any) => Record<string, unknown>;
+  then?: (item: any) => void;
+}
